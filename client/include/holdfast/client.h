@@ -1,0 +1,112 @@
+/*
+ * libholdfast: keeps a device's trust store up to date.
+ *
+ *     refresh    TUF metadata up to date                         TUF 5.1 to 5.6
+ *     select     which bundle is ours
+ *     obtain     fetched, hash and length match, parsed, checked  TUF 5.7
+ *     activate   stage, commit, swap
+ *
+ * One client is used by one thread at a time. The trust store it swaps may be read by any number
+ * of threads meanwhile.
+ */
+#ifndef HOLDFAST_CLIENT_H
+#define HOLDFAST_CLIENT_H
+
+#include <holdfast/port.h>
+
+struct hf_client;
+
+struct hf_client_config {
+    const char *const *urls; /* mirrors of one repository: URL/metadata/…, URL/targets/… */
+    size_t n_urls;           /* 1 to 16 */
+    const char *set;         /* "amazon-iot" */
+    const char *profile;     /* "full", "rsa", "ecc", … */
+};
+
+/**
+ * Open a client over `ports` and put the active bundle, if the store holds one, into the trust
+ * store. Both structs are copied, what they point to must outlive the client except the texts of
+ * `config`, which are copied.
+ *
+ * HF_OK also when the active bundle has no usable anchor left: a device must be able to update
+ * then more than ever. HF_E_NOT_FOUND when the store holds no root metadata (not initialised).
+ */
+HF_MUST_USE enum hf_err hf_client_open(const struct hf_ports *ports,
+                                       const struct hf_client_config *config,
+                                       struct hf_client **out, struct hf_why *why);
+void hf_client_close(struct hf_client *client);
+
+struct hf_update_result {
+    bool is_changed;
+    int64_t from_version; /* -1: there was none */
+    int64_t to_version;
+};
+
+/**
+ * One update as a whole. HF_OK: the newest bundle is active (is_changed says whether it was
+ * before). Anything else: the device's bundles are what they were, metadata verified on the way is
+ * kept, and `why` says what was refused. The outcome is in the journal either way.
+ */
+HF_MUST_USE enum hf_err hf_client_update(struct hf_client *client, struct hf_update_result *out,
+                                         struct hf_why *why);
+
+/** One certificate of a bundle, for people. */
+struct hf_anchor_status {
+    char subject[256];
+    char sha256[65];
+    char spki_sha256[65];
+    int64_t not_before_s;
+    int64_t not_after_s;
+    int64_t distrust_after_s; /* INT64_MIN for none */
+    int64_t remove_after_s;   /* INT64_MIN for none */
+    const char *state;        /* "usable", "expired", "not yet valid", "removed" */
+};
+
+struct hf_bundle_status {
+    bool is_present;
+    int64_t version;
+    char sha256[65];
+    struct hf_anchor_status *anchors;
+    size_t n_anchors;
+};
+
+struct hf_status {
+    int64_t now_s; /* the device's time, never below its floor */
+    int64_t clock_floor_s;
+    struct hf_bundle_status active;
+    struct hf_bundle_status previous;
+    int64_t last_check_s; /* INT64_MIN: never */
+    char last_outcome[32]; /* "ok" or the name of an error */
+    char last_text[640];
+    struct {
+        int64_t version;   /* 0 where not held */
+        int64_t expires_s;
+    } root, timestamp, snapshot, targets;
+};
+
+/** No network. hf_status_free `out`. */
+HF_MUST_USE enum hf_err hf_client_status(struct hf_client *client, struct hf_status *out,
+                                         struct hf_why *why);
+void hf_status_free(struct hf_status *status);
+
+/** The active bundle as PEM, appended to `out`. HF_E_NOT_FOUND without one. */
+HF_MUST_USE enum hf_err hf_client_export_pem(struct hf_client *client, struct hf_buf *out,
+                                             struct hf_why *why);
+
+/**
+ * Seconds to wait before the next update, jittered so that a fleet does not arrive together and
+ * backed off after failures. `failures_in_a_row` counts updates that failed since the last success.
+ */
+int64_t hf_client_next_check_s(struct hf_client *client, unsigned failures_in_a_row);
+
+/**
+ * Give a new store its first trust: the root metadata it ships with (verified against itself) and,
+ * optionally, the bundle it left the factory with (PEM; checked; version 0).
+ * HF_E_STATE when the store holds a root already.
+ */
+HF_MUST_USE enum hf_err hf_client_provision(const struct hf_ports *ports,
+                                            const struct hf_client_config *config,
+                                            struct hf_bytes root_metadata,
+                                            struct hf_bytes factory_pem, struct hf_why *why);
+
+#endif

@@ -1,0 +1,149 @@
+/*
+ * What libholdfast asks of the system it runs on. Each port is a struct of function pointers with
+ * a context, handed back as the first argument. <holdfast/posix.h> fills them for Linux and other
+ * POSIX systems; a test, or the firmware of a microcontroller, fills them with its own.
+ *
+ * Every function that can fail writes one sentence to `why` and leaves its out-parameters alone.
+ * The library calls ports from the thread that called it, never from two threads at once.
+ */
+#ifndef HOLDFAST_PORT_H
+#define HOLDFAST_PORT_H
+
+#include <holdfast/bytes.h>
+
+/* ---- transport: one HTTP request -------------------------------------------------------------- */
+
+struct hf_request {
+    const char *url;  /* http:// or https://, absolute */
+    const char *etag; /* sent as If-None-Match; NULL for none */
+    size_t max_bytes; /* of the body; a longer one is HF_E_LIMIT as soon as that is known */
+};
+
+struct hf_response {
+    int status;         /* 200, 304, 404, … after redirects */
+    struct hf_buf body; /* of a 200; empty otherwise */
+    char etag[128];     /* of a 200; empty where there is none or it is longer */
+};
+
+struct hf_transport_port {
+    void *ctx;
+    /**
+     * GET. HF_OK whenever a whole answer came, whatever its status. HF_E_NETWORK, HF_E_TLS,
+     * HF_E_LIMIT otherwise. The caller frees `out->body`.
+     */
+    enum hf_err (*fetch)(void *ctx, const struct hf_request *request, struct hf_response *out,
+                         struct hf_why *why);
+};
+
+/* ---- store: what must survive a power cut ------------------------------------------------------ */
+
+/* One bundle as kept: the bytes as signed and what was signed about them. */
+struct hf_bundle_record {
+    char set[65];
+    char profile[65];
+    int64_t version;      /* 0: the one the device left the factory with */
+    char sha256[65];      /* of `pem`, hex */
+    struct hf_buf pem;    /* exactly as published */
+    struct hf_buf custom; /* the target's signed `custom`, JSON; empty for version 0 */
+};
+void hf_bundle_record_free(struct hf_bundle_record *record);
+
+enum hf_slot {
+    HF_SLOT_ACTIVE,   /* what the trust store is made of */
+    HF_SLOT_PREVIOUS, /* what was active before */
+    HF_SLOT_STAGED,   /* obtained and checked, not in use */
+};
+
+enum hf_level { HF_LEVEL_DEBUG, HF_LEVEL_INFO, HF_LEVEL_WARNING, HF_LEVEL_ERROR };
+
+/* One line of the device's journal. */
+struct hf_event {
+    int64_t time_s;
+    enum hf_level level;
+    const char *kind; /* stable, for scripts: "refresh", "swap", "refused", … */
+    const char *text; /* a sentence */
+};
+
+struct hf_store_port {
+    void *ctx;
+
+    /* Writes between begin and commit become visible together or not at all, through a power cut
+     * too. Not nested. A single write outside is a transaction of its own. */
+    enum hf_err (*begin)(void *ctx, struct hf_why *why);
+    enum hf_err (*commit)(void *ctx, struct hf_why *why);
+    void (*abort)(void *ctx);
+
+    /* Verified metadata files by role ("root", "timestamp", "snapshot", "targets"), newest only.
+     * load: HF_E_NOT_FOUND where there is none; `out` is appended to. remove: no fault if absent. */
+    enum hf_err (*load_metadata)(void *ctx, const char *role, struct hf_buf *out,
+                                 struct hf_why *why);
+    enum hf_err (*save_metadata)(void *ctx, const char *role, int64_t version, struct hf_bytes file,
+                                 struct hf_why *why);
+    enum hf_err (*remove_metadata)(void *ctx, const char *role, struct hf_why *why);
+
+    /* load: HF_E_NOT_FOUND for an empty slot; the caller frees `out` with hf_bundle_record_free. */
+    enum hf_err (*load_bundle)(void *ctx, enum hf_slot slot, struct hf_bundle_record *out,
+                               struct hf_why *why);
+    /* Durable but inert: fills HF_SLOT_STAGED, replacing what was there. */
+    enum hf_err (*stage_bundle)(void *ctx, const struct hf_bundle_record *record,
+                                struct hf_why *why);
+    /* STAGED becomes ACTIVE, ACTIVE becomes PREVIOUS, STAGED is empty. One transaction (or part of
+     * the one begun). HF_E_STATE when nothing is staged. */
+    enum hf_err (*activate_staged)(void *ctx, struct hf_why *why);
+
+    /* Small named values (texts of at most 4 KiB). load: HF_E_NOT_FOUND; `out` is appended to. */
+    enum hf_err (*load_value)(void *ctx, const char *name, struct hf_buf *out, struct hf_why *why);
+    enum hf_err (*save_value)(void *ctx, const char *name, const char *value, struct hf_why *why);
+
+    /* Bounded by the port: old lines go when it is full. */
+    enum hf_err (*append_event)(void *ctx, const struct hf_event *event, struct hf_why *why);
+};
+
+/* ---- clock, random, log ------------------------------------------------------------------------- */
+
+struct hf_clock_port {
+    void *ctx;
+    int64_t (*now_s)(void *ctx); /* seconds since 1970-01-01 UTC, right or wrong */
+};
+
+struct hf_random_port {
+    void *ctx;
+    void (*fill)(void *ctx, void *out, size_t len); /* cryptographically good */
+};
+
+struct hf_log_port {
+    void *ctx;
+    void (*write)(void *ctx, enum hf_level level, const char *text); /* one line, no newline */
+};
+
+/* ---- the live trust store ------------------------------------------------------------------------ */
+
+/* One anchor as the TLS library is to use it. */
+struct hf_trust_anchor {
+    struct hf_bytes der; /* borrowed for the call */
+    int64_t not_before_s;
+    int64_t not_after_s;
+    int64_t distrust_after_s; /* INT64_MIN for none: leaves issued after it are not accepted */
+    int64_t remove_after_s;   /* INT64_MIN for none: not used after it */
+};
+
+struct hf_trust_port {
+    void *ctx;
+    /* New handshakes see exactly `anchors` from now on. Whole or not at all.
+     * <holdfast/trust_store.h> is the one for Mbed TLS. */
+    enum hf_err (*swap)(void *ctx, const struct hf_trust_anchor *anchors, size_t n_anchors,
+                        struct hf_why *why);
+    /* The time that certificates are judged by is never below this. */
+    void (*set_clock_floor)(void *ctx, int64_t floor_s);
+};
+
+struct hf_ports {
+    struct hf_transport_port transport;
+    struct hf_store_port store;
+    struct hf_clock_port clock;
+    struct hf_random_port random;
+    struct hf_log_port log;
+    struct hf_trust_port trust;
+};
+
+#endif

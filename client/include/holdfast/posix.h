@@ -1,0 +1,61 @@
+/*
+ * libholdfast on Linux and other POSIX systems: state in one directory, HTTP(S) over sockets,
+ * SQLite, the system's clock, and the trust store for Mbed TLS.
+ *
+ * STATE/holdfast.db            configuration, trusted metadata, bundles, journal (schema/client.sql)
+ * STATE/bundles/HASH.pem, .json  active and previous bundle and what is signed about them
+ * STATE/bundles/active, previous  symbolic links to them; enough to load the store without the db
+ * STATE/lock                   held by whoever writes
+ */
+#ifndef HOLDFAST_POSIX_H
+#define HOLDFAST_POSIX_H
+
+#include <holdfast/client.h>
+#include <holdfast/trust_store.h>
+
+/* What `holdfast init` writes down and every later start reads. */
+struct hf_posix_config {
+    struct hf_client_config client;
+    const char *device_id;     /* NULL: derived from the machine-id when first needed */
+    const char *device_id_file; /* NULL, or a file whose first line is the id, read at each start */
+    const char *server_ca;     /* NULL, or PEM text trusted for the update server besides the store */
+    const char *export_file;   /* NULL, or where the active store is kept as PEM */
+    const char *on_swap;       /* NULL, or a command run by /bin/sh after each swap */
+};
+
+/**
+ * Make STATE (mode 0700) and provision it. HF_E_STATE when it is initialised already. On failure
+ * nothing is left behind. `log` may have a NULL write.
+ */
+HF_MUST_USE enum hf_err hf_posix_init(const char *state_dir, const struct hf_posix_config *config,
+                                      struct hf_bytes root_metadata, struct hf_bytes factory_pem,
+                                      struct hf_log_port log, struct hf_why *why);
+
+struct hf_posix;
+
+/**
+ * Open an initialised STATE. Reading always works while the bundle files are whole, also with a
+ * damaged or newer database; what would write then fails with HF_E_STORAGE or HF_E_SCHEMA.
+ */
+HF_MUST_USE enum hf_err hf_posix_open(const char *state_dir, struct hf_log_port log,
+                                      struct hf_posix **out, struct hf_why *why);
+void hf_posix_close(struct hf_posix *posix);
+
+/** Borrowed; live until hf_posix_close. */
+struct hf_client *hf_posix_client(struct hf_posix *posix);
+struct hf_trust_store *hf_posix_trust_store(struct hf_posix *posix);
+const struct hf_posix_config *hf_posix_config(const struct hf_posix *posix);
+/** The id in force: configured, read from its file, or derived from the machine-id. */
+const char *hf_posix_device_id(const struct hf_posix *posix);
+
+/** hf_client_update, then, if anything changed (or the export is missing or differs), the export
+ *  and the on-swap command. Takes STATE/lock: HF_E_BUSY when another process updates. */
+HF_MUST_USE enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out,
+                                        struct hf_why *why);
+
+/** The active store as PEM in `file`, replaced by rename after fsync. `keep_current` remembers the
+ *  file so that every update renews it. */
+HF_MUST_USE enum hf_err hf_posix_export(struct hf_posix *posix, const char *file, bool keep_current,
+                                        struct hf_why *why);
+
+#endif

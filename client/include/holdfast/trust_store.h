@@ -1,0 +1,110 @@
+/*
+ * The live trust store of an application that uses Mbed TLS.
+ *
+ *     struct hf_trust_store *store;                 // usually from hf_posix_trust_store()
+ *     hf_trust_store_bind(store, &ssl_config, &why);
+ *
+ * From then on every handshake of every connection with that configuration is verified against the
+ * anchors of the newest swap. Connections that are up stay up. Readers never wait for a swap.
+ *
+ * Anchors are kept as DER with an index by subject and parsed when a chain asks for them
+ * (mbedtls_ssl_conf_ca_cb); all anchors of the subject asked for are offered, so cross-signed twins
+ * work. Anchors outside their validity or past remove_after are not offered. A chain that ends in
+ * an anchor with a distrust_after is accepted only if its leaf was issued by then.
+ */
+#ifndef HOLDFAST_TRUST_STORE_H
+#define HOLDFAST_TRUST_STORE_H
+
+#include <holdfast/port.h>
+
+#include <mbedtls/build_info.h>
+#include <mbedtls/ssl.h>
+
+#if !defined(MBEDTLS_X509_TRUSTED_CERTIFICATE_CALLBACK) || !defined(MBEDTLS_PLATFORM_TIME_ALT) ||  \
+    !defined(MBEDTLS_THREADING_C)
+#error "Holdfast needs the Mbed TLS it was built with: compile with -DMBEDTLS_USER_CONFIG_FILE='<holdfast/mbedtls_config.h>' and its headers (pkg-config holdfast says where they are)"
+#endif
+
+struct hf_trust_store;
+
+/** An empty store: every handshake fails until the first swap. Thread-safe from here on. */
+HF_MUST_USE enum hf_err hf_trust_store_new(struct hf_trust_store **out, struct hf_why *why);
+
+/** No configuration bound to it may be in use any more. */
+void hf_trust_store_free(struct hf_trust_store *store);
+
+/**
+ * Replace all anchors. DER is copied, the old generation goes when the last handshake that looks
+ * at it is done, saved sessions of the old generation are dropped. On failure nothing changes.
+ * Swaps are serialised among themselves.
+ */
+HF_MUST_USE enum hf_err hf_trust_store_swap(struct hf_trust_store *store,
+                                            const struct hf_trust_anchor *anchors, size_t n_anchors,
+                                            struct hf_why *why);
+
+/** Certificates are judged at max(system time, floor): for devices that boot in 1970. Process-wide. */
+void hf_trust_store_set_clock_floor(int64_t floor_s);
+
+/** Judge certificates at exactly this time, for tools and tests; INT64_MIN: the system's again.
+ *  Process-wide. */
+void hf_trust_store_set_clock(int64_t now_s);
+
+/** The two functions above and the swap as the port that hf_client_open takes. */
+struct hf_trust_port hf_trust_store_port(struct hf_trust_store *store);
+
+/**
+ * Verify the peers of `config` against this store: sets the CA callback, the verify callback and
+ * MBEDTLS_SSL_VERIFY_REQUIRED. The configuration keeps everything else. `store` must outlive it.
+ * HF_E_ARGUMENT when the application was compiled with another Mbed TLS configuration.
+ */
+#define hf_trust_store_bind(store, config, why)                                                    \
+    hf_trust_store_bind_checked((store), (config), HF_TRUST_STORE_ABI, (why))
+
+/* What must agree between the application and the library. */
+struct hf_trust_store_abi {
+    unsigned version_number;
+    size_t ssl_config_size;
+    size_t ssl_context_size;
+    size_t x509_crt_size;
+};
+#define HF_TRUST_STORE_ABI                                                                         \
+    ((struct hf_trust_store_abi){MBEDTLS_VERSION_NUMBER, sizeof(mbedtls_ssl_config),               \
+                                 sizeof(mbedtls_ssl_context), sizeof(mbedtls_x509_crt)})
+HF_MUST_USE enum hf_err hf_trust_store_bind_checked(struct hf_trust_store *store,
+                                                    mbedtls_ssl_config *config,
+                                                    struct hf_trust_store_abi abi,
+                                                    struct hf_why *why);
+
+/**
+ * The verify callback that bind installs, for an application that has its own: call it from there
+ * with the store as context and keep the flags it adds.
+ */
+int hf_trust_store_verify(void *store, mbedtls_x509_crt *crt, int depth, uint32_t *flags);
+
+/**
+ * The CA callback that bind installs, for one that joins several stores: `*out` is a list of copies
+ * of all usable anchors whose subject is the issuer of `child`, to be freed by Mbed TLS. 0 or an
+ * Mbed TLS error.
+ */
+int hf_trust_store_candidates(void *store, const mbedtls_x509_crt *child, mbedtls_x509_crt **out);
+
+/** Number of the current generation: 0 before the first swap, +1 with each. */
+uint64_t hf_trust_store_generation(const struct hf_trust_store *store);
+
+/*
+ * TLS session resumption. A resumed session is not verified again, so sessions belong to the
+ * generation they were verified under: keep them here and they go with it.
+ */
+
+/** Offer a saved session for `peer` ("host:port"), before the handshake. No session is no fault. */
+void hf_trust_store_resume(struct hf_trust_store *store, const char *peer,
+                           mbedtls_ssl_context *ssl);
+
+/**
+ * Keep the session of an established connection for `peer`. `generation` is what
+ * hf_trust_store_generation gave before its handshake; a session of an older one is not kept.
+ */
+void hf_trust_store_save(struct hf_trust_store *store, const char *peer, uint64_t generation,
+                         mbedtls_ssl_context *ssl);
+
+#endif

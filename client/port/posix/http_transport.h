@@ -1,0 +1,27 @@
+/*
+ * The transport port over sockets: HTTP/1.1 with keep-alive, plain or over TLS with SNI, through a
+ * proxy where the environment names one (http_proxy, https_proxy, all_proxy, no_proxy). Answers are
+ * parsed by llhttp, every wait has a deadline (limits.h), redirects are followed within http(s)
+ * and never from https down to http.
+ *
+ * HTTPS is validated against the device's own store and, besides, the update server's own CA.
+ */
+#ifndef HF_CLIENT_PORT_POSIX_HTTP_TRANSPORT_H
+#define HF_CLIENT_PORT_POSIX_HTTP_TRANSPORT_H
+
+#include <holdfast/port.h>
+#include <holdfast/trust_store.h>
+
+struct hf_http_transport;
+
+/** `store` is borrowed and must outlive it. `server_ca_pem` may be NULL. */
+HF_MUST_USE enum hf_err hf_http_transport_new(struct hf_trust_store *store,
+                                              const char *server_ca_pem,
+                                              struct hf_http_transport **out, struct hf_why *why);
+void hf_http_transport_free(struct hf_http_transport *transport);
+struct hf_transport_port hf_http_transport_port(struct hf_http_transport *transport);
+
+/** Close kept-alive connections; called after a run of requests. */
+void hf_http_transport_idle(struct hf_http_transport *transport);
+
+#endif

@@ -1,0 +1,31 @@
+/*
+ * The store port over SQLite (schema/client.sql) and the bundle files beside it.
+ *
+ * The database decides; the files follow. A bundle's files are written and synced before the
+ * transaction that activates it, the symbolic links are moved after it and are put right at every
+ * open. Where the database cannot be used (damaged, of a newer schema, read-only disk), bundles are
+ * loaded from the files and every write is refused with the reason.
+ */
+#ifndef HF_CLIENT_PORT_POSIX_SQLITE_STORE_H
+#define HF_CLIENT_PORT_POSIX_SQLITE_STORE_H
+
+#include <holdfast/port.h>
+
+struct hf_sqlite_store;
+
+/** `create`: make a new database, HF_E_STATE if there is one; else HF_E_NOT_FOUND if there is none. */
+HF_MUST_USE enum hf_err hf_sqlite_store_open(const char *state_dir, bool create,
+                                             struct hf_sqlite_store **out, struct hf_why *why);
+void hf_sqlite_store_close(struct hf_sqlite_store *store);
+struct hf_store_port hf_sqlite_store_port(struct hf_sqlite_store *store);
+
+/** HF_OK, or why nothing can be written (HF_E_SCHEMA, HF_E_STORAGE). */
+HF_MUST_USE enum hf_err hf_sqlite_store_is_writable(const struct hf_sqlite_store *store,
+                                                    struct hf_why *why);
+
+/** The journal's newest events first, at most `max`; for status and for tests. */
+HF_MUST_USE enum hf_err hf_sqlite_store_events(struct hf_sqlite_store *store, size_t max,
+                                               void (*each)(void *ctx, const struct hf_event *event),
+                                               void *ctx, struct hf_why *why);
+
+#endif

@@ -1,0 +1,17 @@
+/* SHA-256 and SHA-512 (FIPS 180-4, by libsodium). No I/O. */
+#ifndef HF_COMMON_DIGEST_H
+#define HF_COMMON_DIGEST_H
+
+#include <holdfast/bytes.h>
+
+#define HF_SHA256_LEN 32
+#define HF_SHA256_HEX_LEN 65 /* with its NUL */
+#define HF_SHA512_LEN 64
+#define HF_SHA512_HEX_LEN 129 /* with its NUL */
+
+void hf_sha256(struct hf_bytes data, uint8_t out[HF_SHA256_LEN]);
+void hf_sha512(struct hf_bytes data, uint8_t out[HF_SHA512_LEN]);
+void hf_sha256_hex(struct hf_bytes data, char out[HF_SHA256_HEX_LEN]);
+void hf_sha512_hex(struct hf_bytes data, char out[HF_SHA512_HEX_LEN]);
+
+#endif

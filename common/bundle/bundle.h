@@ -1,0 +1,42 @@
+/*
+ * A bundle: the certificates of one PEM file together with what its signed description says about
+ * each. The value that everything after verification works with.
+ */
+#ifndef HF_COMMON_BUNDLE_BUNDLE_H
+#define HF_COMMON_BUNDLE_BUNDLE_H
+
+#include "common/bundle/cert.h"
+#include "common/bundle/description.h"
+
+struct hf_anchor {
+    struct hf_bytes der; /* points into the bundle's own memory */
+    struct hf_cert cert;
+    enum hf_use use;
+    int64_t distrust_after_s; /* HF_TIME_NONE */
+    int64_t remove_after_s;   /* HF_TIME_NONE */
+};
+
+struct hf_bundle {
+    struct hf_anchor *anchors; /* in the file's order */
+    size_t n_anchors;
+    struct hf_buf der; /* what the anchors point into */
+};
+
+/**
+ * Parse `pem` and join it with `description` (NULL: every certificate is a plain anchor without
+ * dates). Duplicates, and notes about certificates that are not in the file, are refused.
+ * Checks form only; hf_policy_check_bundle says whether it may be trusted.
+ */
+HF_MUST_USE enum hf_err hf_bundle_parse(struct hf_bytes pem, const struct hf_description *description,
+                                        struct hf_bundle *out, struct hf_why *why);
+void hf_bundle_free(struct hf_bundle *bundle);
+
+/** By the certificate's SHA-256, or by its key; NULL where there is none. */
+const struct hf_anchor *hf_bundle_find(const struct hf_bundle *b, const uint8_t sha256[HF_SHA256_LEN]);
+const struct hf_anchor *hf_bundle_find_key(const struct hf_bundle *b,
+                                           const uint8_t spki_sha256[HF_SHA256_LEN]);
+
+/** PEM with a comment line of the subject above each block, for people and for other programs. */
+HF_MUST_USE enum hf_err hf_bundle_to_pem(const struct hf_bundle *b, struct hf_buf *out);
+
+#endif

@@ -1,0 +1,52 @@
+/*
+ * What Holdfast needs to know of one certificate (RFC 5280), as plain values. Parsed by Mbed TLS,
+ * dates as int64_t. No I/O, no clock.
+ */
+#ifndef HF_COMMON_BUNDLE_CERT_H
+#define HF_COMMON_BUNDLE_CERT_H
+
+#include "common/base/digest.h"
+#include "common/base/limits.h"
+
+enum hf_cert_key {
+    HF_CERT_KEY_OTHER = 0,
+    HF_CERT_KEY_RSA,
+    HF_CERT_KEY_P256,
+    HF_CERT_KEY_P384,
+    HF_CERT_KEY_P521,
+};
+
+enum hf_cert_digest {
+    HF_CERT_DIGEST_OTHER = 0, /* also MD5 and older */
+    HF_CERT_DIGEST_SHA1,
+    HF_CERT_DIGEST_SHA256,
+    HF_CERT_DIGEST_SHA384,
+    HF_CERT_DIGEST_SHA512,
+};
+
+struct hf_cert {
+    uint8_t sha256[HF_SHA256_LEN];      /* of the DER: the fingerprint people compare */
+    uint8_t spki_sha256[HF_SHA256_LEN]; /* of the SubjectPublicKeyInfo: the identity of the key */
+    char subject[HF_DN_TEXT_MAX];       /* for people */
+    char issuer[HF_DN_TEXT_MAX];
+    struct hf_bytes subject_der; /* Name, as in the certificate; borrowed from the DER given */
+    struct hf_bytes issuer_der;
+    int64_t not_before_s;
+    int64_t not_after_s; /* the last second in which it is valid */
+    enum hf_cert_key key;
+    unsigned key_bits;
+    enum hf_cert_digest digest; /* of the signature */
+    bool is_ca;                 /* basicConstraints cA, and keyCertSign where keyUsage is present */
+    bool is_self_issued;        /* subject equals issuer */
+};
+
+/** Parse exactly one DER certificate. HF_E_FORMAT in words, HF_E_LIMIT. */
+HF_MUST_USE enum hf_err hf_cert_parse(struct hf_bytes der, struct hf_cert *out, struct hf_why *why);
+
+/** Does the certificate's own key verify its signature? HF_E_POLICY if not: damaged or forged. */
+HF_MUST_USE enum hf_err hf_cert_verify_self_signature(struct hf_bytes der, struct hf_why *why);
+
+/** "RSA 2048", "P-256"; `out` holds 16 characters. */
+void hf_cert_key_text(const struct hf_cert *cert, char out[16]);
+
+#endif

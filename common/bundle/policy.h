@@ -1,0 +1,29 @@
+/*
+ * What may be a trust anchor: a CA certificate, RSA of 2048 bits or more or P-256/384/521, no MD5,
+ * SHA-1 only in a self-signature (where it is not relied on). An intermediate only where its
+ * publisher says so. Dates are no reason to refuse: they choose which anchors are used.
+ */
+#ifndef HF_COMMON_BUNDLE_POLICY_H
+#define HF_COMMON_BUNDLE_POLICY_H
+
+#include "common/bundle/bundle.h"
+
+/** HF_E_POLICY with the certificate's subject and the rule it breaks. */
+HF_MUST_USE enum hf_err hf_policy_check_anchor(const struct hf_anchor *anchor, struct hf_why *why);
+
+/** Every anchor, and at least one. */
+HF_MUST_USE enum hf_err hf_policy_check_bundle(const struct hf_bundle *bundle, struct hf_why *why);
+
+enum hf_anchor_state {
+    HF_ANCHOR_USABLE = 0,
+    HF_ANCHOR_NOT_YET_VALID,
+    HF_ANCHOR_EXPIRED,
+    HF_ANCHOR_REMOVED, /* past remove_after */
+};
+/** Whether an anchor takes part in the live store at `now_s`. */
+enum hf_anchor_state hf_policy_anchor_state(const struct hf_anchor *anchor, int64_t now_s);
+
+/** May a chain whose leaf was issued at `leaf_not_before_s` end in this anchor? (distrust_after) */
+bool hf_policy_leaf_date_is_accepted(int64_t distrust_after_s, int64_t leaf_not_before_s);
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * JSON, read strictly and written canonically.
+ *
+ * Reading: jansson with duplicate keys refused, one value and nothing after it, valid UTF-8, no
+ * NUL in strings, whole numbers only and none beyond 2^53 - 1, nesting bounded by
+ * HF_JSON_DEPTH_MAX before the parser sees a byte.
+ *
+ * Writing: the canonical form that TUF signs (specification 4.1, OLPC canonical JSON): keys sorted
+ * by code point, no space, only `"` and `\` escaped, numbers whole.
+ */
+#ifndef HF_COMMON_JSON_H
+#define HF_COMMON_JSON_H
+
+#include <holdfast/bytes.h>
+
+#include <jansson.h>
+
+/**
+ * Parse one JSON object. `what` names it in messages ("timestamp metadata").
+ * `*out` is a new reference, json_decref it; written on HF_OK only.
+ * HF_E_FORMAT, HF_E_LIMIT, HF_E_MEMORY.
+ */
+HF_MUST_USE enum hf_err hf_json_parse_object(struct hf_bytes text, const char *what, json_t **out,
+                                             struct hf_why *why);
+
+/** Append the canonical form of `value`. HF_E_FORMAT for a real number, HF_E_MEMORY. */
+HF_MUST_USE enum hf_err hf_json_canonical(const json_t *value, struct hf_buf *out,
+                                          struct hf_why *why);
+
+/*
+ * Members by type; `what` names the object they are looked up in. Borrowed results live as long
+ * as `object`. HF_E_FORMAT when missing or of another type.
+ */
+HF_MUST_USE enum hf_err hf_json_get_text(const json_t *object, const char *key, const char *what,
+                                         const char **out, struct hf_why *why);
+HF_MUST_USE enum hf_err hf_json_get_object(const json_t *object, const char *key, const char *what,
+                                           json_t **out, struct hf_why *why);
+HF_MUST_USE enum hf_err hf_json_get_array(const json_t *object, const char *key, const char *what,
+                                          json_t **out, struct hf_why *why);
+/** A whole number from `min` to HF_JSON_INTEGER_MAX. */
+HF_MUST_USE enum hf_err hf_json_get_integer(const json_t *object, const char *key, const char *what,
+                                            int64_t min, int64_t *out, struct hf_why *why);
+/** A TUF date-time (hf_time_parse). */
+HF_MUST_USE enum hf_err hf_json_get_time(const json_t *object, const char *key, const char *what,
+                                         int64_t *out_s, struct hf_why *why);
+
+#endif

@@ -1,0 +1,73 @@
+/*
+ * What all metadata files have in common: `signed`, `signatures`, and the fields that every signed
+ * part begins with (TUF 4.2). And the one place where a threshold is counted.
+ */
+#ifndef HF_COMMON_TUF_ENVELOPE_H
+#define HF_COMMON_TUF_ENVELOPE_H
+
+#include "common/tuf/key.h"
+
+#include <jansson.h>
+
+struct hf_signature {
+    const char *key_id; /* borrowed from the envelope's JSON */
+    uint8_t *bytes;     /* owned; NULL for an empty or unreadable signature, which never verifies */
+    size_t len;
+};
+
+struct hf_envelope {
+    json_t *json;       /* owned: the whole file */
+    json_t *signed_part; /* borrowed from json */
+    struct hf_buf signed_bytes; /* canonical form of signed_part: what the signatures are over */
+    struct hf_signature *signatures;
+    size_t n_signatures;
+
+    /* From the signed part. */
+    const char *type; /* borrowed */
+    int64_t version;  /* >= 1 */
+    int64_t expires_s;
+    int64_t signed_at_s; /* Holdfast's own field; HF_TIME_NONE where absent */
+};
+
+/** Keys and the roles that use them: the `keys` of root or of a delegation. */
+struct hf_keyring {
+    struct hf_key *keys;
+    size_t n_keys;
+};
+
+struct hf_role {
+    const char *name; /* borrowed from the delegator's JSON, or a literal */
+    const char **key_ids; /* owned array of borrowed strings */
+    size_t n_key_ids;
+    int64_t threshold; /* >= 1 */
+};
+
+/**
+ * Parse a metadata file of the given `type` ("root", "timestamp", "snapshot", "targets").
+ * Refuses: another _type, a spec_version other than 1.x, version < 1, signatures that repeat a key
+ * id. Nothing is verified. `out` is written on HF_OK only; hf_envelope_free it.
+ */
+HF_MUST_USE enum hf_err hf_envelope_parse(struct hf_bytes file, const char *type, size_t max_bytes,
+                                          struct hf_envelope *out, struct hf_why *why);
+void hf_envelope_free(struct hf_envelope *e);
+
+/**
+ * Count the distinct public keys of `role` whose signature over the envelope verifies
+ * (TUF 5.3.4, 5.4.2, 5.5.3, 5.6.3). HF_OK when they reach the threshold, else HF_E_SIGNATURE.
+ * `what` names the file in the message ("root 4", "timestamp").
+ */
+HF_MUST_USE enum hf_err hf_envelope_verify(const struct hf_envelope *e, const struct hf_keyring *ring,
+                                           const struct hf_role *role, const char *what,
+                                           struct hf_why *why);
+
+HF_MUST_USE enum hf_err hf_keyring_parse(const json_t *keys, const char *what,
+                                         struct hf_keyring *out, struct hf_why *why);
+void hf_keyring_free(struct hf_keyring *ring);
+const struct hf_key *hf_keyring_find(const struct hf_keyring *ring, const char *key_id);
+
+/** `object` holds keyids and threshold. A repeated key id is refused. */
+HF_MUST_USE enum hf_err hf_role_parse(const char *name, const json_t *object, struct hf_role *out,
+                                      struct hf_why *why);
+void hf_role_free(struct hf_role *role);
+
+#endif

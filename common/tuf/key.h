@@ -1,0 +1,51 @@
+/*
+ * Public keys of TUF metadata (specification 4.2.1) and one signature check with one key.
+ *
+ * Key ids are opaque labels: they need not be the hash of the key. What counts is the public key
+ * itself, normalised here so that the same key as PEM, as hex point or under another scheme is
+ * recognised as the same.
+ */
+#ifndef HF_COMMON_TUF_KEY_H
+#define HF_COMMON_TUF_KEY_H
+
+#include <holdfast/bytes.h>
+
+#include <jansson.h>
+
+enum hf_scheme {
+    HF_SCHEME_UNKNOWN = 0, /* kept, so that metadata with future keys loads; verifies nothing */
+    HF_SCHEME_ED25519,
+    HF_SCHEME_ECDSA_P256_SHA256,
+    HF_SCHEME_ECDSA_P384_SHA384,
+    HF_SCHEME_RSASSA_PSS_SHA256,
+    HF_SCHEME_RSA_PKCS1V15_SHA256,
+};
+
+struct hf_key {
+    const char *key_id; /* borrowed from the JSON the key was parsed from */
+    enum hf_scheme scheme;
+    /* Normalised: 32 bytes for Ed25519, the uncompressed point for ECDSA, PKCS#1 RSAPublicKey DER
+     * for RSA. Owned. NULL for HF_SCHEME_UNKNOWN. */
+    uint8_t *public_key;
+    size_t public_key_len;
+};
+
+/**
+ * Parse one key object. Unknown key types and schemes give HF_SCHEME_UNKNOWN; a known scheme with
+ * a public key that is not one is HF_E_FORMAT. RSA keys below 2048 bits are HF_E_POLICY.
+ * `out` is written on HF_OK only; hf_key_free it.
+ */
+HF_MUST_USE enum hf_err hf_key_parse(const char *key_id, const json_t *object, struct hf_key *out,
+                                     struct hf_why *why);
+void hf_key_free(struct hf_key *key);
+
+/** Same public key, whatever the labels and schemes say. False for unknown ones. */
+bool hf_key_same(const struct hf_key *a, const struct hf_key *b);
+
+/** True only if `signature` is this key's over `message`. Never true for HF_SCHEME_UNKNOWN. */
+bool hf_key_verify(const struct hf_key *key, struct hf_bytes message, struct hf_bytes signature);
+
+/** The scheme's name as metadata writes it ("ed25519"); "unknown" otherwise. */
+const char *hf_scheme_name(enum hf_scheme scheme);
+
+#endif

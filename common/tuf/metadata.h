@@ -1,0 +1,104 @@
+/*
+ * The four kinds of metadata as values (TUF 4.3 to 4.6). One .c file each: root.c, timestamp.c,
+ * snapshot.c, targets.c, with parse and free. Parsing verifies nothing; trusted_set.h does.
+ */
+#ifndef HF_COMMON_TUF_METADATA_H
+#define HF_COMMON_TUF_METADATA_H
+
+#include "common/base/digest.h"
+#include "common/tuf/envelope.h"
+
+/** What one file says of another: version, and length and hashes where given. */
+struct hf_file_info {
+    int64_t version;  /* 0 for targets */
+    int64_t length;   /* -1 where not given */
+    bool has_sha256;
+    bool has_sha512;
+    uint8_t sha256[HF_SHA256_LEN];
+    uint8_t sha512[HF_SHA512_LEN];
+};
+
+/** Length and every known hash must match; at least one known hash if any hash is given. */
+HF_MUST_USE enum hf_err hf_file_info_verify(const struct hf_file_info *info, struct hf_bytes data,
+                                            const char *what, struct hf_why *why);
+
+enum hf_top_role { HF_ROLE_ROOT, HF_ROLE_TIMESTAMP, HF_ROLE_SNAPSHOT, HF_ROLE_TARGETS, HF_TOP_ROLES };
+const char *hf_top_role_name(enum hf_top_role role);
+
+struct hf_root {
+    struct hf_envelope env;
+    bool consistent_snapshot;
+    struct hf_keyring ring;
+    struct hf_role roles[HF_TOP_ROLES];
+};
+
+struct hf_timestamp {
+    struct hf_envelope env;
+    struct hf_file_info snapshot;
+};
+
+struct hf_snapshot_entry {
+    const char *file; /* "targets.json", "rollout.json"; borrowed */
+    struct hf_file_info info;
+};
+
+struct hf_snapshot {
+    struct hf_envelope env;
+    struct hf_snapshot_entry *entries;
+    size_t n_entries;
+};
+
+struct hf_target {
+    const char *path; /* borrowed */
+    struct hf_file_info info;
+    const json_t *custom; /* borrowed; NULL where absent */
+};
+
+struct hf_delegation {
+    struct hf_role role;
+    bool is_terminating;
+    const json_t *paths;              /* borrowed array of patterns, or NULL */
+    const json_t *path_hash_prefixes; /* borrowed array of hex prefixes, or NULL */
+};
+
+struct hf_targets {
+    struct hf_envelope env;
+    struct hf_target *targets;
+    size_t n_targets;
+    struct hf_keyring ring;
+    struct hf_delegation *delegations;
+    size_t n_delegations;
+};
+
+/* Each: `out` written on HF_OK only, to be freed with its own free. HF_E_FORMAT, HF_E_LIMIT, … */
+HF_MUST_USE enum hf_err hf_root_parse(struct hf_bytes file, struct hf_root *out, struct hf_why *why);
+HF_MUST_USE enum hf_err hf_timestamp_parse(struct hf_bytes file, struct hf_timestamp *out,
+                                           struct hf_why *why);
+HF_MUST_USE enum hf_err hf_snapshot_parse(struct hf_bytes file, struct hf_snapshot *out,
+                                          struct hf_why *why);
+HF_MUST_USE enum hf_err hf_targets_parse(struct hf_bytes file, struct hf_targets *out,
+                                         struct hf_why *why);
+void hf_root_free(struct hf_root *m);
+void hf_timestamp_free(struct hf_timestamp *m);
+void hf_snapshot_free(struct hf_snapshot *m);
+void hf_targets_free(struct hf_targets *m);
+
+/** NULL where not listed. */
+const struct hf_file_info *hf_snapshot_find(const struct hf_snapshot *m, const char *file);
+const struct hf_target *hf_targets_find(const struct hf_targets *m, const char *path);
+
+/** Does this delegation speak for `path` (TUF 4.5: path patterns, or prefixes of SHA-256)? */
+bool hf_delegation_covers(const struct hf_delegation *d, const char *path);
+
+/** A target path that can be a file below a folder: relative, no empty, "." or ".." part, no
+ *  control characters or backslash, at most HF_TARGET_PATH_MAX bytes. */
+bool hf_target_path_is_safe(const char *path);
+
+/**
+ * The file name a target is fetched under (TUF 5.7.3, 6.2): `DIR/NAME`, or `DIR/HASH.NAME` with
+ * consistent snapshots (SHA-256 where there is one, else SHA-512). Appends to `out`.
+ */
+HF_MUST_USE enum hf_err hf_target_file_name(const struct hf_target *t, bool consistent_snapshot,
+                                            struct hf_buf *out, struct hf_why *why);
+
+#endif

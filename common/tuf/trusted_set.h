@@ -1,0 +1,100 @@
+/*
+ * The trusted metadata set: the client workflow of TUF 1.0.34, section 5, as a state machine
+ * without I/O. Bytes go in; either they become trusted, or they are refused with the clause they
+ * break and the set is what it was.
+ *
+ * The order of calls is the order of the specification:
+ *
+ *   init(root)                    5.2   the root metadata held already
+ *   update_root(root N+1) …       5.3   until the repository has no newer one
+ *   end_roots()                   5.3.10 the last one must not be expired
+ *   update_timestamp(cached)            what was trusted before, for rollback protection
+ *   update_timestamp(fetched)     5.4
+ *   update_snapshot(cached|fetched) 5.5
+ *   update_targets(…)             5.6   top-level, then delegated roles
+ *
+ * A cached file goes through the very same door as a fetched one, so a file that was tampered with
+ * on disk, or whose keys were rotated since (5.3.11), is simply not accepted.
+ */
+#ifndef HF_COMMON_TUF_TRUSTED_SET_H
+#define HF_COMMON_TUF_TRUSTED_SET_H
+
+#include "common/tuf/metadata.h"
+
+/** Where bytes come from. It decides what a failed last check means, never what is verified. */
+enum hf_origin {
+    HF_FETCHED, /* just downloaded */
+    HF_CACHED,  /* from this device's own store, verified once before */
+};
+
+struct hf_trusted_targets {
+    char *role;      /* owned; "targets" for the top-level one */
+    char *delegator; /* owned; "root" for the top-level one */
+    struct hf_targets targets;
+};
+
+struct hf_trusted_set {
+    int64_t now_s; /* fixed for the whole update (5.1) */
+    struct hf_root *root;
+    bool roots_ended;
+    struct hf_timestamp *timestamp;
+    struct hf_snapshot *snapshot;
+    struct hf_trusted_targets *targets; /* top-level first, then delegated, in order of loading */
+    size_t n_targets;
+};
+
+/** Load the root metadata held already (5.2). Its own threshold must be met; expiry is not judged. */
+HF_MUST_USE enum hf_err hf_trusted_set_init(struct hf_trusted_set *set, struct hf_bytes root,
+                                            int64_t now_s, struct hf_why *why);
+void hf_trusted_set_free(struct hf_trusted_set *set);
+
+/** 5.3.3 to 5.3.7: exactly version N+1, signed by the thresholds of N and of N+1. */
+HF_MUST_USE enum hf_err hf_trusted_set_update_root(struct hf_trusted_set *set, struct hf_bytes file,
+                                                   struct hf_why *why);
+
+/** 5.3.10: HF_E_EXPIRED when the newest root has expired. After this no root is taken any more. */
+HF_MUST_USE enum hf_err hf_trusted_set_end_roots(struct hf_trusted_set *set, struct hf_why *why);
+
+/**
+ * 5.4. HF_OK: trusted now. HF_E_SAME_VERSION: a genuine file of the version trusted already; the
+ * trusted one stays. HF_E_EXPIRED: genuine but expired; a HF_CACHED one then still serves as the
+ * floor for a newer one, a HF_FETCHED one is discarded.
+ */
+HF_MUST_USE enum hf_err hf_trusted_set_update_timestamp(struct hf_trusted_set *set,
+                                                        struct hf_bytes file, enum hf_origin origin,
+                                                        struct hf_why *why);
+
+/**
+ * 5.5. As above: a HF_CACHED snapshot that is expired (HF_E_EXPIRED) or not the version that
+ * timestamp names (HF_E_ROLLBACK) stays as the floor only; targets are not accepted under it.
+ */
+HF_MUST_USE enum hf_err hf_trusted_set_update_snapshot(struct hf_trusted_set *set,
+                                                       struct hf_bytes file, enum hf_origin origin,
+                                                       struct hf_why *why);
+
+/**
+ * 5.6. `role` is "targets" with delegator "root", or a role that `delegator` (loaded before)
+ * delegates to. The keys are the delegator's: a role reached through two delegators is verified
+ * for each.
+ */
+HF_MUST_USE enum hf_err hf_trusted_set_update_targets(struct hf_trusted_set *set,
+                                                      struct hf_bytes file, const char *role,
+                                                      const char *delegator, struct hf_why *why);
+
+/** A timestamp / snapshot that may be acted on: trusted, unexpired, (snapshot) as timestamp says. */
+HF_MUST_USE enum hf_err hf_trusted_set_timestamp_is_final(const struct hf_trusted_set *set,
+                                                          struct hf_why *why);
+HF_MUST_USE enum hf_err hf_trusted_set_snapshot_is_final(const struct hf_trusted_set *set,
+                                                         struct hf_why *why);
+
+/** The role as verified under that delegator, or NULL. */
+const struct hf_targets *hf_trusted_set_targets(const struct hf_trusted_set *set, const char *role,
+                                                const char *delegator);
+
+/**
+ * The newest `signed_at` of the verified root and top-level targets, HF_TIME_NONE without one:
+ * the only thing in metadata that moves a device's clock floor.
+ */
+int64_t hf_trusted_set_signed_at(const struct hf_trusted_set *set);
+
+#endif
