@@ -1,0 +1,77 @@
+#!/bin/bash
+# Install what is missing, build, run the tests and the lint.
+set -euo pipefail
+
+usage() {
+    cat <<'HELP'
+Usage: tests/run.sh [options]
+
+Installs what is missing, builds, and runs every test and the lint.
+
+  --preset P   release, asan (default; AddressSanitizer and UBSan) or tsan
+  --fast       unit and attack tests only, and no cppcheck: for the minute between two edits
+  --label L    only the tests with this label (unit, attack, cli, e2e, tsan), and no lint
+  --help       this text
+
+The last line says how many passed and failed (the lint counts as one). Exit code 0 only when
+nothing failed.
+HELP
+}
+
+preset=asan fast=no label=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --preset | --label)
+        [ $# -ge 2 ] || { echo "run.sh: $1 wants a value, see --help" >&2; exit 2; } ;;&
+    --preset) preset=$2; shift 2 ;;
+    --label) label=$2; shift 2 ;;
+    --fast) fast=yes; shift ;;
+    --help | -h) usage; exit 0 ;;
+    *) echo "run.sh: unknown option '$1', see --help" >&2; exit 2 ;;
+    esac
+done
+
+cd "$(dirname "$0")/.."
+deploy/install-deps.sh --for test --variant "$preset"
+
+# CMake's own chatter is of interest only when it fails.
+mkdir -p build
+cmake --preset "$preset" >"build/configure-$preset.log" 2>&1 || { cat "build/configure-$preset.log"; exit 1; }
+cmake --build --preset "$preset"
+
+choose=()
+[ $fast = no ] || choose=(-L '^(unit|attack)$')
+[ -z "$label" ] || choose=(-L "^$label\$")
+
+# Leaks and undefined behaviour are failures, told with a stack. A test that starts a program
+# passes these on to it.
+export ASAN_OPTIONS=detect_leaks=1:detect_stack_use_after_return=1${ASAN_OPTIONS:+:$ASAN_OPTIONS}
+export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}
+export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1${TSAN_OPTIONS:+:$TSAN_OPTIONS}
+
+# GCC's ThreadSanitizer cannot place its shadow memory where kernels randomise addresses widely.
+run=()
+if [ "$preset" = tsan ] && setarch -R true 2>/dev/null; then run=(setarch -R); fi
+
+# Label summaries add nothing to the list of tests above them.
+out=build/ctest-$preset.log
+"${run[@]}" ctest --test-dir "build/$preset" --output-on-failure -j2 --no-label-summary \
+    "${choose[@]}" 2>&1 | tee "$out" || true
+
+# Skipped parts of passing tests, which ctest keeps to itself. Said aloud: a skip is not a pass.
+log=build/$preset/Testing/Temporary/LastTest.log
+[ ! -e "$log" ] || grep -aE '^(SKIPPED \[|\[  SKIPPED \] [a-zA-Z])' "$log" | sort -u || true
+
+read -r failed total < <(sed -n 's/.*tests passed, \([0-9]*\) tests failed out of \([0-9]*\).*/\1 \2/p' "$out") ||
+    { grep -q 'No tests were found' "$out" && total=0 failed=0; } ||
+    { echo "run.sh: ctest did not finish" >&2; exit 1; }
+passed=$((total - failed))
+
+if [ -z "$label" ]; then
+    lint=()
+    [ $fast = no ] || lint=(--fast)
+    if tests/lint/run.sh "${lint[@]}"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+fi
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
