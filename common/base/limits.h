@@ -21,17 +21,17 @@
 /* Largest integer that every JSON reader holds exactly: 2^53 - 1. */
 #define HF_JSON_INTEGER_MAX INT64_C(9007199254740991)
 
-#define HF_KEYS_MAX 1024         /* key objects in one metadata file (hash bins have many) */
-#define HF_ROLE_KEYS_MAX 64      /* key ids of one role */
-#define HF_SIGNATURES_MAX 128    /* signatures of one file, unknown ones included */
-#define HF_SIGNATURE_BYTES_MAX 1024 /* RSA-8192 */
-#define HF_PUBLIC_KEY_TEXT_MAX 8192 /* characters of one public key, PEM of RSA-8192 and room */
-#define HF_ROLE_NAME_MAX 256     /* bytes */
-#define HF_DELEGATIONS_MAX 1024  /* roles delegated by one targets file */
+#define HF_KEYS_MAX 1024              /* key objects in one metadata file (hash bins have many) */
+#define HF_ROLE_KEYS_MAX 64           /* key ids of one role */
+#define HF_SIGNATURES_MAX 128         /* signatures of one file, unknown ones included */
+#define HF_SIGNATURE_BYTES_MAX 1024   /* RSA-8192 */
+#define HF_PUBLIC_KEY_TEXT_MAX 8192   /* characters of one public key, PEM of RSA-8192 and room */
+#define HF_ROLE_NAME_MAX 256          /* bytes */
+#define HF_DELEGATIONS_MAX 1024       /* roles delegated by one targets file */
 #define HF_DELEGATIONS_VISITED_MAX 32 /* roles visited in one search for a target */
-#define HF_PATH_PATTERNS_MAX 1024 /* path patterns or hash prefixes of one delegation */
-#define HF_TARGET_PATH_MAX 1024  /* bytes of a target path */
-#define HF_HASHES_MAX 8          /* hashes of one file; unknown algorithms included */
+#define HF_PATH_PATTERNS_MAX 1024     /* path patterns or hash prefixes of one delegation */
+#define HF_TARGET_PATH_MAX 1024       /* bytes of a target path */
+#define HF_HASHES_MAX 8               /* hashes of one file; unknown algorithms included */
 
 /* Bundles. Mozilla's 144 roots are 220 KiB of PEM. */
 #define HF_BUNDLE_BYTES_MAX (1024u * 1024u)
@@ -41,12 +41,12 @@
 #define HF_SET_NAME_MAX 64 /* bytes of a set or profile name: [a-z0-9] then [a-z0-9._-] */
 
 /* Transport. */
-#define HF_URL_MAX 2048           /* bytes */
+#define HF_URL_MAX 2048 /* bytes */
 #define HF_MIRRORS_MAX 16
-#define HF_REDIRECTS_MAX 3        /* followed for one request */
+#define HF_REDIRECTS_MAX 3                     /* followed for one request */
 #define HF_HTTP_HEADER_BYTES_MAX (16u * 1024u) /* status line and headers of one answer */
 #define HF_TIMEOUT_CONNECT_MS 15000
-#define HF_TIMEOUT_IDLE_MS 20000  /* no byte in that time: given up */
+#define HF_TIMEOUT_IDLE_MS 20000   /* no byte in that time: given up */
 #define HF_TIMEOUT_TOTAL_MS 120000 /* one request as a whole: slow retrieval */
 
 #endif

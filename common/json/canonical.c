@@ -73,7 +73,8 @@ static enum hf_err write_array(const json_t *array, struct hf_buf *out, struct h
     size_t i;
     json_t *element;
     HF_TRY(hf_buf_append(out, "[", 1));
-    json_array_foreach(array, i, element) {
+    json_array_foreach(array, i, element)
+    {
         if (i > 0)
             HF_TRY(hf_buf_append(out, ",", 1));
         HF_TRY(write_value(element, out, why));

@@ -44,13 +44,15 @@ static bool numbers_are_exact(const json_t *value)
                json_integer_value(value) >= -HF_JSON_INTEGER_MAX;
     case JSON_OBJECT:
         /* jansson's iteration takes a plain pointer but changes nothing */
-        json_object_foreach((json_t *)(uintptr_t)value, key, member) {
+        json_object_foreach((json_t *)(uintptr_t)value, key, member)
+        {
             if (!numbers_are_exact(member))
                 return false;
         }
         return true;
     case JSON_ARRAY:
-        json_array_foreach(value, index, member) {
+        json_array_foreach(value, index, member)
+        {
             if (!numbers_are_exact(member))
                 return false;
         }
@@ -68,8 +70,8 @@ enum hf_err hf_json_parse_object(struct hf_bytes text, const char *what, json_t 
                                  struct hf_why *why)
 {
     if (!depth_is_bounded(text))
-        return hf_fail(why, HF_E_LIMIT, "%s nests deeper than %d levels; it is refused unread", what,
-                       HF_JSON_DEPTH_MAX);
+        return hf_fail(why, HF_E_LIMIT, "%s nests deeper than %d levels; it is refused unread",
+                       what, HF_JSON_DEPTH_MAX);
     json_error_t at;
     json_t *value = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &at);
     if (value == NULL) {
@@ -124,30 +126,30 @@ enum hf_err hf_json_get_array(const json_t *object, const char *key, const char 
     return HF_OK;
 }
 
-enum hf_err hf_json_get_integer(const json_t *object, const char *key, const char *what, int64_t min,
-                                int64_t *out, struct hf_why *why)
+enum hf_err hf_json_get_integer(const json_t *object, const char *key, const char *what,
+                                int64_t min, int64_t *out, struct hf_why *why)
 {
     const json_t *value = json_object_get(object, key);
     if (!json_is_integer(value))
         return hf_fail(why, HF_E_FORMAT, "%s should have a whole number \"%s\"", what, key);
     int64_t number = json_integer_value(value);
     if (number < min)
-        return hf_fail(why, HF_E_FORMAT, "\"%s\" of %s is %lld, at least %lld is expected", key, what,
-                       (long long)number, (long long)min);
+        return hf_fail(why, HF_E_FORMAT, "\"%s\" of %s is %lld, at least %lld is expected", key,
+                       what, (long long)number, (long long)min);
     if (number > HF_JSON_INTEGER_MAX)
         return hf_fail(why, HF_E_FORMAT, "\"%s\" of %s is beyond 2^53 - 1", key, what);
     *out = number;
     return HF_OK;
 }
 
-enum hf_err hf_json_get_time(const json_t *object, const char *key, const char *what, int64_t *out_s,
-                             struct hf_why *why)
+enum hf_err hf_json_get_time(const json_t *object, const char *key, const char *what,
+                             int64_t *out_s, struct hf_why *why)
 {
     const char *text = NULL;
     HF_TRY(hf_json_get_text(object, key, what, &text, why));
     if (!hf_time_parse(text, out_s))
         return hf_fail(why, HF_E_FORMAT,
-                       "\"%s\" of %s should be a time like 2030-01-31T00:00:00Z, it is \"%.40s\"", key,
-                       what, text);
+                       "\"%s\" of %s should be a time like 2030-01-31T00:00:00Z, it is \"%.40s\"",
+                       key, what, text);
     return HF_OK;
 }

@@ -16,8 +16,8 @@ struct hf_signature {
 };
 
 struct hf_envelope {
-    json_t *json;       /* owned: the whole file */
-    json_t *signed_part; /* borrowed from json */
+    json_t *json;               /* owned: the whole file */
+    json_t *signed_part;        /* borrowed from json */
     struct hf_buf signed_bytes; /* canonical form of signed_part: what the signatures are over */
     struct hf_signature *signatures;
     size_t n_signatures;
@@ -36,7 +36,7 @@ struct hf_keyring {
 };
 
 struct hf_role {
-    const char *name; /* borrowed from the delegator's JSON, or a literal */
+    const char *name;     /* borrowed from the delegator's JSON, or a literal */
     const char **key_ids; /* owned array of borrowed strings */
     size_t n_key_ids;
     int64_t threshold; /* >= 1 */
@@ -56,7 +56,8 @@ void hf_envelope_free(struct hf_envelope *e);
  * (TUF 5.3.4, 5.4.2, 5.5.3, 5.6.3). HF_OK when they reach the threshold, else HF_E_SIGNATURE.
  * `what` names the file in the message ("root 4", "timestamp").
  */
-HF_MUST_USE enum hf_err hf_envelope_verify(const struct hf_envelope *e, const struct hf_keyring *ring,
+HF_MUST_USE enum hf_err hf_envelope_verify(const struct hf_envelope *e,
+                                           const struct hf_keyring *ring,
                                            const struct hf_role *role, const char *what,
                                            struct hf_why *why);
 

@@ -13,7 +13,7 @@
 #include <jansson.h>
 
 enum hf_scheme {
-    HF_SCHEME_UNKNOWN = 0, /* kept, so that metadata with future keys loads; verifies nothing */
+    HF_SCHEME_UNKNOWN = 0, /* kept, so that the file loads; verifies nothing */
     HF_SCHEME_ED25519,
     HF_SCHEME_ECDSA_P256_SHA256,
     HF_SCHEME_ECDSA_P384_SHA384,
@@ -24,15 +24,17 @@ enum hf_scheme {
 struct hf_key {
     const char *key_id; /* borrowed from the JSON the key was parsed from */
     enum hf_scheme scheme;
-    /* Normalised: 32 bytes for Ed25519, the uncompressed point for ECDSA, PKCS#1 RSAPublicKey DER
-     * for RSA. Owned. NULL for HF_SCHEME_UNKNOWN. */
+    /* Normalised: 32 bytes for Ed25519; for ECDSA and RSA the SubjectPublicKeyInfo as Mbed TLS
+     * writes it, one form for one key. Owned. NULL for HF_SCHEME_UNKNOWN. */
     uint8_t *public_key;
     size_t public_key_len;
 };
 
 /**
- * Parse one key object. Unknown key types and schemes give HF_SCHEME_UNKNOWN; a known scheme with
- * a public key that is not one is HF_E_FORMAT. RSA keys below 2048 bits are HF_E_POLICY.
+ * Parse one key object. A key that cannot be used gives HF_SCHEME_UNKNOWN and counts for nothing:
+ * a type or scheme of the future, a public key that is not one, RSA below 2048 bits. Refusing the
+ * file instead would let one odd key, which the threshold may not need, stop every device.
+ * HF_E_FORMAT when it does not have the shape of a key object at all.
  * `out` is written on HF_OK only; hf_key_free it.
  */
 HF_MUST_USE enum hf_err hf_key_parse(const char *key_id, const json_t *object, struct hf_key *out,

@@ -10,19 +10,38 @@
 
 /** What one file says of another: version, and length and hashes where given. */
 struct hf_file_info {
-    int64_t version;  /* 0 for targets */
-    int64_t length;   /* -1 where not given */
+    int64_t version; /* 0 for targets */
+    int64_t length;  /* bytes; -1 where not given */
+    bool has_hashes; /* any, also of algorithms not known here */
     bool has_sha256;
     bool has_sha512;
     uint8_t sha256[HF_SHA256_LEN];
     uint8_t sha512[HF_SHA512_LEN];
 };
 
-/** Length and every known hash must match; at least one known hash if any hash is given. */
+/**
+ * From a member of `meta` (version required) or of `targets` (length and hashes required).
+ * Unknown hash algorithms are noted and otherwise ignored.
+ */
+enum hf_file_kind { HF_FILE_METADATA, HF_FILE_TARGET };
+HF_MUST_USE enum hf_err hf_file_info_parse(const json_t *object, enum hf_file_kind kind,
+                                           const char *what, struct hf_file_info *out,
+                                           struct hf_why *why);
+
+/**
+ * Length and every known hash must match, where given. Where only unknown hashes are given nothing
+ * matches: HF_E_HASH.
+ */
 HF_MUST_USE enum hf_err hf_file_info_verify(const struct hf_file_info *info, struct hf_bytes data,
                                             const char *what, struct hf_why *why);
 
-enum hf_top_role { HF_ROLE_ROOT, HF_ROLE_TIMESTAMP, HF_ROLE_SNAPSHOT, HF_ROLE_TARGETS, HF_TOP_ROLES };
+enum hf_top_role {
+    HF_ROLE_ROOT,
+    HF_ROLE_TIMESTAMP,
+    HF_ROLE_SNAPSHOT,
+    HF_ROLE_TARGETS,
+    HF_TOP_ROLES
+};
 const char *hf_top_role_name(enum hf_top_role role);
 
 struct hf_root {
@@ -71,7 +90,8 @@ struct hf_targets {
 };
 
 /* Each: `out` written on HF_OK only, to be freed with its own free. HF_E_FORMAT, HF_E_LIMIT, … */
-HF_MUST_USE enum hf_err hf_root_parse(struct hf_bytes file, struct hf_root *out, struct hf_why *why);
+HF_MUST_USE enum hf_err hf_root_parse(struct hf_bytes file, struct hf_root *out,
+                                      struct hf_why *why);
 HF_MUST_USE enum hf_err hf_timestamp_parse(struct hf_bytes file, struct hf_timestamp *out,
                                            struct hf_why *why);
 HF_MUST_USE enum hf_err hf_snapshot_parse(struct hf_bytes file, struct hf_snapshot *out,

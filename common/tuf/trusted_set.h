@@ -39,11 +39,14 @@ struct hf_trusted_set {
     bool roots_ended;
     struct hf_timestamp *timestamp;
     struct hf_snapshot *snapshot;
-    struct hf_trusted_targets *targets; /* top-level first, then delegated, in order of loading */
+    bool snapshot_is_announced; /* version, length and hashes are those that timestamp names */
+    struct hf_trusted_targets
+        *targets; /* in order of loading, at most HF_DELEGATIONS_VISITED_MAX */
     size_t n_targets;
 };
 
-/** Load the root metadata held already (5.2). Its own threshold must be met; expiry is not judged. */
+/** Load the root metadata held already (5.2). Its own threshold must be met; expiry is not judged.
+ */
 HF_MUST_USE enum hf_err hf_trusted_set_init(struct hf_trusted_set *set, struct hf_bytes root,
                                             int64_t now_s, struct hf_why *why);
 void hf_trusted_set_free(struct hf_trusted_set *set);
@@ -65,8 +68,9 @@ HF_MUST_USE enum hf_err hf_trusted_set_update_timestamp(struct hf_trusted_set *s
                                                         struct hf_why *why);
 
 /**
- * 5.5. As above: a HF_CACHED snapshot that is expired (HF_E_EXPIRED) or not the version that
- * timestamp names (HF_E_ROLLBACK) stays as the floor only; targets are not accepted under it.
+ * 5.5. As above: a genuine HF_CACHED snapshot that is not the one timestamp names (HF_E_ROLLBACK
+ * for another version, HF_E_HASH for other bytes) or has expired (HF_E_EXPIRED) stays as the floor
+ * only; targets are not accepted under it.
  */
 HF_MUST_USE enum hf_err hf_trusted_set_update_snapshot(struct hf_trusted_set *set,
                                                        struct hf_bytes file, enum hf_origin origin,
@@ -81,7 +85,8 @@ HF_MUST_USE enum hf_err hf_trusted_set_update_targets(struct hf_trusted_set *set
                                                       struct hf_bytes file, const char *role,
                                                       const char *delegator, struct hf_why *why);
 
-/** A timestamp / snapshot that may be acted on: trusted, unexpired, (snapshot) as timestamp says. */
+/** A timestamp / snapshot that may be acted on: trusted, unexpired, (snapshot) as timestamp says.
+ */
 HF_MUST_USE enum hf_err hf_trusted_set_timestamp_is_final(const struct hf_trusted_set *set,
                                                           struct hf_why *why);
 HF_MUST_USE enum hf_err hf_trusted_set_snapshot_is_final(const struct hf_trusted_set *set,

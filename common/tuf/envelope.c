@@ -1,0 +1,171 @@
+#include "common/tuf/envelope.h"
+
+#include "common/base/hex.h"
+#include "common/base/limits.h"
+#include "common/base/timetext.h"
+#include "common/json/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* "1.0.34": this is written against major version 1, later minor ones only add (TUF 4.2.2). */
+static bool speaks_our_version(const char *spec_version)
+{
+    if (strncmp(spec_version, "1.", 2) != 0 || spec_version[2] == '\0')
+        return false;
+    return strspn(spec_version + 2, "0123456789.") == strlen(spec_version + 2);
+}
+
+static enum hf_err read_common_fields(struct hf_envelope *e, const char *type, struct hf_why *why)
+{
+    const char *spec_version = NULL;
+    HF_TRY(hf_json_get_text(e->signed_part, "_type", "the signed part", &e->type, why));
+    if (strcmp(e->type, type) != 0)
+        return hf_fail(why, HF_E_FORMAT, "expected %s metadata, found _type \"%.40s\"", type,
+                       e->type);
+    HF_TRY(hf_json_get_text(e->signed_part, "spec_version", type, &spec_version, why));
+    if (!speaks_our_version(spec_version))
+        return hf_fail(why, HF_E_FORMAT,
+                       "%s metadata follows TUF \"%.20s\", this program reads version 1", type,
+                       spec_version);
+    HF_TRY(hf_json_get_integer(e->signed_part, "version", type, 1, &e->version, why));
+    HF_TRY(hf_json_get_time(e->signed_part, "expires", type, &e->expires_s, why));
+    e->signed_at_s = HF_TIME_NONE;
+    if (json_object_get(e->signed_part, "signed_at") != NULL)
+        HF_TRY(hf_json_get_time(e->signed_part, "signed_at", type, &e->signed_at_s, why));
+    return HF_OK;
+}
+
+/* A signature that is not hexadecimal, empty or too long stays without bytes and never verifies:
+ * it may be of a scheme of the future, and others may suffice. */
+static enum hf_err read_signature_bytes(const char *hex, struct hf_signature *out,
+                                        struct hf_why *why)
+{
+    size_t digits = strlen(hex);
+    if (digits == 0 || digits % 2 != 0 || digits / 2 > HF_SIGNATURE_BYTES_MAX)
+        return HF_OK;
+    uint8_t *bytes = malloc(digits / 2);
+    if (bytes == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory while reading signatures");
+    if (!hf_hex_decode(hex, bytes, digits / 2)) {
+        free(bytes);
+        return HF_OK;
+    }
+    out->bytes = bytes;
+    out->len = digits / 2;
+    return HF_OK;
+}
+
+static const struct hf_signature *find_signature(const struct hf_envelope *e, const char *key_id)
+{
+    for (size_t i = 0; i < e->n_signatures; i++) {
+        if (strcmp(e->signatures[i].key_id, key_id) == 0)
+            return &e->signatures[i];
+    }
+    return NULL;
+}
+
+static enum hf_err read_signature(const json_t *object, const char *type, struct hf_envelope *e,
+                                  struct hf_why *why)
+{
+    const char *hex = NULL;
+    struct hf_signature signature = {0};
+    HF_TRY(hf_json_get_text(object, "keyid", "a signature", &signature.key_id, why));
+    HF_TRY(hf_json_get_text(object, "sig", "a signature", &hex, why));
+    if (find_signature(e, signature.key_id) != NULL)
+        return hf_fail(
+            why, HF_E_FORMAT,
+            "%s metadata carries two signatures under the key id %.64s; one key signs once", type,
+            signature.key_id);
+    HF_TRY(read_signature_bytes(hex, &signature, why));
+    e->signatures[e->n_signatures++] = signature;
+    return HF_OK;
+}
+
+static enum hf_err read_signatures(struct hf_envelope *e, const char *type, struct hf_why *why)
+{
+    json_t *list = NULL;
+    size_t index;
+    json_t *element;
+    HF_TRY(hf_json_get_array(e->json, "signatures", "metadata", &list, why));
+    size_t count = json_array_size(list);
+    if (count > HF_SIGNATURES_MAX)
+        return hf_fail(why, HF_E_LIMIT, "%s metadata carries %zu signatures, at most %d are read",
+                       type, count, HF_SIGNATURES_MAX);
+    e->signatures = calloc(count == 0 ? 1 : count, sizeof *e->signatures);
+    if (e->signatures == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory while reading signatures");
+    json_array_foreach(list, index, element) HF_TRY(read_signature(element, type, e, why));
+    return HF_OK;
+}
+
+static enum hf_err read_envelope(struct hf_bytes file, const char *type, struct hf_envelope *e,
+                                 struct hf_why *why)
+{
+    HF_TRY(hf_json_parse_object(file, type, &e->json, why));
+    HF_TRY(hf_json_get_object(e->json, "signed", type, &e->signed_part, why));
+    HF_TRY(read_common_fields(e, type, why));
+    HF_TRY(read_signatures(e, type, why));
+    return hf_json_canonical(e->signed_part, &e->signed_bytes, why);
+}
+
+enum hf_err hf_envelope_parse(struct hf_bytes file, const char *type, size_t max_bytes,
+                              struct hf_envelope *out, struct hf_why *why)
+{
+    if (file.len > max_bytes)
+        return hf_fail(why, HF_E_LIMIT, "%s metadata of %zu bytes; at most %zu are read", type,
+                       file.len, max_bytes);
+    struct hf_envelope e = {0};
+    enum hf_err err = read_envelope(file, type, &e, why);
+    if (err != HF_OK) {
+        hf_envelope_free(&e);
+        return err;
+    }
+    *out = e;
+    return HF_OK;
+}
+
+void hf_envelope_free(struct hf_envelope *e)
+{
+    if (e == NULL)
+        return;
+    for (size_t i = 0; i < e->n_signatures; i++)
+        free(e->signatures[i].bytes);
+    free(e->signatures);
+    hf_buf_free(&e->signed_bytes);
+    json_decref(e->json);
+    *e = (struct hf_envelope){0};
+}
+
+static bool was_counted(const struct hf_key *const *counted, size_t n, const struct hf_key *key)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (hf_key_same(counted[i], key))
+            return true;
+    }
+    return false;
+}
+
+enum hf_err hf_envelope_verify(const struct hf_envelope *e, const struct hf_keyring *ring,
+                               const struct hf_role *role, const char *what, struct hf_why *why)
+{
+    const struct hf_key *counted[HF_ROLE_KEYS_MAX];
+    size_t n_counted = 0;
+    for (size_t i = 0; i < role->n_key_ids && i < HF_ROLE_KEYS_MAX; i++) {
+        const struct hf_key *key = hf_keyring_find(ring, role->key_ids[i]);
+        const struct hf_signature *signature = find_signature(e, role->key_ids[i]);
+        if (key == NULL || signature == NULL || was_counted(counted, n_counted, key))
+            continue;
+        struct hf_bytes bytes = {signature->bytes, signature->len};
+        if (!hf_key_verify(key, hf_buf_bytes(&e->signed_bytes), bytes))
+            continue;
+        counted[n_counted++] = key;
+        if ((int64_t)n_counted >= role->threshold)
+            return HF_OK;
+    }
+    return hf_fail(
+        why, HF_E_SIGNATURE,
+        "%s is signed by %zu of the keys of role %.64s, its threshold is %lld; it is not "
+        "what the publisher released, or keys were rotated and the new root is missing",
+        what, n_counted, role->name, (long long)role->threshold);
+}

@@ -1,0 +1,179 @@
+#include "common/tuf/metadata.h"
+
+#include "common/base/limits.h"
+#include "common/json/json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static enum hf_err read_target(const char *path, const json_t *object, struct hf_target *out,
+                               struct hf_why *why)
+{
+    if (strlen(path) > HF_TARGET_PATH_MAX)
+        return hf_fail(why, HF_E_LIMIT, "the target path %.80s… is longer than %d bytes", path,
+                       HF_TARGET_PATH_MAX);
+    struct hf_target target = {.path = path};
+    HF_TRY(hf_file_info_parse(object, HF_FILE_TARGET, path, &target.info, why));
+    target.custom = json_object_get(object, "custom");
+    if (target.custom != NULL && !json_is_object(target.custom))
+        return hf_fail(why, HF_E_FORMAT, "\"custom\" of target %.200s should be an object", path);
+    *out = target;
+    return HF_OK;
+}
+
+static enum hf_err read_targets_list(const json_t *list, struct hf_targets *m, struct hf_why *why)
+{
+    size_t count = json_object_size(list);
+    m->targets = calloc(count == 0 ? 1 : count, sizeof *m->targets);
+    if (m->targets == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory while reading targets metadata");
+    const char *path;
+    json_t *object;
+    json_object_foreach((json_t *)(uintptr_t)list, path, object)
+    {
+        HF_TRY(read_target(path, object, &m->targets[m->n_targets], why));
+        m->n_targets++;
+    }
+    return HF_OK;
+}
+
+static bool is_list_of_texts(const json_t *list)
+{
+    if (!json_is_array(list) || json_array_size(list) > HF_PATH_PATTERNS_MAX)
+        return false;
+    size_t index;
+    json_t *element;
+    json_array_foreach(list, index, element)
+    {
+        if (!json_is_string(element))
+            return false;
+    }
+    return true;
+}
+
+/* Exactly one of paths and path_hash_prefixes (TUF 4.5). */
+static enum hf_err read_scope(const json_t *object, struct hf_delegation *d, struct hf_why *why)
+{
+    d->paths = json_object_get(object, "paths");
+    d->path_hash_prefixes = json_object_get(object, "path_hash_prefixes");
+    if ((d->paths != NULL) == (d->path_hash_prefixes != NULL))
+        return hf_fail(why, HF_E_FORMAT,
+                       "the delegation to %.64s should have either paths or path_hash_prefixes",
+                       d->role.name);
+    if (!is_list_of_texts(d->paths != NULL ? d->paths : d->path_hash_prefixes))
+        return hf_fail(
+            why, HF_E_FORMAT,
+            "the paths of the delegation to %.64s should be a list of at most %d strings",
+            d->role.name, HF_PATH_PATTERNS_MAX);
+    return HF_OK;
+}
+
+static bool is_top_role_name(const char *name)
+{
+    for (int i = 0; i < HF_TOP_ROLES; i++) {
+        if (strcmp(name, hf_top_role_name((enum hf_top_role)i)) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum hf_err check_role_name(const char *name, const struct hf_targets *m, struct hf_why *why)
+{
+    if (name[0] == '\0' || strlen(name) > HF_ROLE_NAME_MAX)
+        return hf_fail(why, HF_E_FORMAT, "a delegated role should have a name of 1 to %d bytes",
+                       HF_ROLE_NAME_MAX);
+    if (is_top_role_name(name))
+        return hf_fail(why, HF_E_FORMAT,
+                       "a delegation may not be named \"%s\", as a top-level role is", name);
+    for (size_t i = 0; i < m->n_delegations; i++) {
+        if (strcmp(m->delegations[i].role.name, name) == 0)
+            return hf_fail(why, HF_E_FORMAT, "the role %.64s is delegated to twice in one file",
+                           name);
+    }
+    return HF_OK;
+}
+
+static enum hf_err read_delegation(const json_t *object, struct hf_targets *m, struct hf_why *why)
+{
+    struct hf_delegation *d = &m->delegations[m->n_delegations];
+    const char *name = NULL;
+    HF_TRY(hf_json_get_text(object, "name", "a delegation", &name, why));
+    HF_TRY(check_role_name(name, m, why));
+    const json_t *terminating = json_object_get(object, "terminating");
+    if (!json_is_boolean(terminating))
+        return hf_fail(why, HF_E_FORMAT,
+                       "\"terminating\" of the delegation to %.64s should be true or false", name);
+    HF_TRY(hf_role_parse(name, object, &d->role, why));
+    m->n_delegations++; /* from here on its memory is freed with the rest */
+    d->is_terminating = json_is_true(terminating);
+    return read_scope(object, d, why);
+}
+
+static enum hf_err read_delegations(const json_t *delegations, struct hf_targets *m,
+                                    struct hf_why *why)
+{
+    json_t *keys = NULL;
+    json_t *roles = NULL;
+    size_t index;
+    json_t *object;
+    HF_TRY(hf_json_get_object(delegations, "keys", "delegations", &keys, why));
+    HF_TRY(hf_keyring_parse(keys, "delegations", &m->ring, why));
+    HF_TRY(hf_json_get_array(delegations, "roles", "delegations", &roles, why));
+    size_t count = json_array_size(roles);
+    if (count > HF_DELEGATIONS_MAX)
+        return hf_fail(why, HF_E_LIMIT, "%zu delegations in one file, at most %d are read", count,
+                       HF_DELEGATIONS_MAX);
+    m->delegations = calloc(count == 0 ? 1 : count, sizeof *m->delegations);
+    if (m->delegations == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory while reading delegations");
+    json_array_foreach(roles, index, object) HF_TRY(read_delegation(object, m, why));
+    return HF_OK;
+}
+
+static enum hf_err read_targets(struct hf_bytes file, struct hf_targets *m, struct hf_why *why)
+{
+    json_t *list = NULL;
+    HF_TRY(hf_envelope_parse(file, "targets", HF_TARGETS_BYTES_MAX, &m->env, why));
+    HF_TRY(hf_json_get_object(m->env.signed_part, "targets", "targets metadata", &list, why));
+    HF_TRY(read_targets_list(list, m, why));
+    if (json_object_get(m->env.signed_part, "delegations") == NULL)
+        return HF_OK;
+    json_t *delegations = NULL;
+    HF_TRY(hf_json_get_object(m->env.signed_part, "delegations", "targets metadata", &delegations,
+                              why));
+    return read_delegations(delegations, m, why);
+}
+
+enum hf_err hf_targets_parse(struct hf_bytes file, struct hf_targets *out, struct hf_why *why)
+{
+    struct hf_targets m = {0};
+    enum hf_err err = read_targets(file, &m, why);
+    if (err != HF_OK) {
+        hf_targets_free(&m);
+        return err;
+    }
+    *out = m;
+    return HF_OK;
+}
+
+void hf_targets_free(struct hf_targets *m)
+{
+    if (m == NULL)
+        return;
+    for (size_t i = 0; i < m->n_delegations; i++)
+        hf_role_free(&m->delegations[i].role);
+    free(m->delegations);
+    hf_keyring_free(&m->ring);
+    free(m->targets);
+    hf_envelope_free(&m->env);
+    *m = (struct hf_targets){0};
+}
+
+const struct hf_target *hf_targets_find(const struct hf_targets *m, const char *path)
+{
+    for (size_t i = 0; i < m->n_targets; i++) {
+        if (strcmp(m->targets[i].path, path) == 0)
+            return &m->targets[i];
+    }
+    return NULL;
+}
