@@ -27,12 +27,14 @@ struct hf_bundle {
  * dates). Duplicates, and notes about certificates that are not in the file, are refused.
  * Checks form only; hf_policy_check_bundle says whether it may be trusted.
  */
-HF_MUST_USE enum hf_err hf_bundle_parse(struct hf_bytes pem, const struct hf_description *description,
+HF_MUST_USE enum hf_err hf_bundle_parse(struct hf_bytes pem,
+                                        const struct hf_description *description,
                                         struct hf_bundle *out, struct hf_why *why);
 void hf_bundle_free(struct hf_bundle *bundle);
 
 /** By the certificate's SHA-256, or by its key; NULL where there is none. */
-const struct hf_anchor *hf_bundle_find(const struct hf_bundle *b, const uint8_t sha256[HF_SHA256_LEN]);
+const struct hf_anchor *hf_bundle_find(const struct hf_bundle *b,
+                                       const uint8_t sha256[HF_SHA256_LEN]);
 const struct hf_anchor *hf_bundle_find_key(const struct hf_bundle *b,
                                            const uint8_t spki_sha256[HF_SHA256_LEN]);
 

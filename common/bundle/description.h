@@ -30,7 +30,7 @@ struct hf_anchor_note {
 struct hf_description {
     char set[HF_SET_NAME_MAX + 1];
     char profile[HF_SET_NAME_MAX + 1];
-    int64_t version; /* >= 1; 0 is the factory's */
+    int64_t version;              /* >= 1; 0 is the factory's */
     struct hf_anchor_note *notes; /* owned */
     size_t n_notes;
     uint8_t (*drops)[HF_SHA256_LEN]; /* owned: SPKI hashes of anchors taken out on purpose */

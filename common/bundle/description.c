@@ -1,0 +1,310 @@
+#include "common/bundle/description.h"
+
+#include "common/base/hex.h"
+#include "common/base/timetext.h"
+#include "common/json/json.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WHAT "the bundle's description (custom.holdfast)"
+#define WHAT_NOTE "an entry of \"anchors\" in the bundle's description"
+
+static const struct {
+    enum hf_use use;
+    const char *name;
+} uses[] = {
+    {HF_USE_CROSS_SIGNED, "cross-signed"},
+    {HF_USE_INTERMEDIATE, "intermediate"},
+};
+
+bool hf_set_name_is_valid(const char *name)
+{
+    size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-");
+    return len > 0 && len <= HF_SET_NAME_MAX && name[len] == '\0' && strchr("._-", name[0]) == NULL;
+}
+
+/* ---- parse -------------------------------------------------------------------------------------- */
+
+static enum hf_err parse_name(const json_t *object, const char *key, char out[HF_SET_NAME_MAX + 1],
+                              struct hf_why *why)
+{
+    const char *name = NULL;
+    HF_TRY(hf_json_get_text(object, key, WHAT, &name, why));
+    if (!hf_set_name_is_valid(name))
+        return hf_fail(why, HF_E_FORMAT,
+                       "%s: \"%s\" should be 1 to %d of a-z, 0-9, '.', '_', '-', beginning with a "
+                       "letter or digit; found \"%.80s\"",
+                       WHAT, key, HF_SET_NAME_MAX, name);
+    memcpy(out, name, strlen(name) + 1);
+    return HF_OK;
+}
+
+static enum hf_err parse_sha256(const char *text, const char *what, uint8_t out[HF_SHA256_LEN],
+                                struct hf_why *why)
+{
+    if (text == NULL || !hf_hex_decode(text, out, HF_SHA256_LEN))
+        return hf_fail(why, HF_E_FORMAT,
+                       "%s should hold a SHA-256 as %d hexadecimal digits, found "
+                       "\"%.80s\"",
+                       what, 2 * HF_SHA256_LEN, text == NULL ? "something else" : text);
+    return HF_OK;
+}
+
+/* Absent means a plain anchor. */
+static enum hf_err parse_use(const json_t *object, enum hf_use *out, struct hf_why *why)
+{
+    const char *name = NULL;
+    if (json_object_get(object, "use") == NULL)
+        return HF_OK;
+    HF_TRY(hf_json_get_text(object, "use", WHAT_NOTE, &name, why));
+    for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++) {
+        if (strcmp(uses[i].name, name) == 0) {
+            *out = uses[i].use;
+            return HF_OK;
+        }
+    }
+    return hf_fail(why, HF_E_FORMAT,
+                   "%s: \"use\" should be \"cross-signed\" or \"intermediate\", found \"%.80s\"; a "
+                   "newer Holdfast may know it",
+                   WHAT_NOTE, name);
+}
+
+static enum hf_err parse_date(const json_t *object, const char *key, int64_t *out_s,
+                              struct hf_why *why)
+{
+    if (json_object_get(object, key) == NULL)
+        return HF_OK;
+    return hf_json_get_time(object, key, WHAT_NOTE, out_s, why);
+}
+
+static enum hf_err parse_note(const json_t *object, struct hf_anchor_note *out, struct hf_why *why)
+{
+    struct hf_anchor_note note = {.distrust_after_s = HF_TIME_NONE, .remove_after_s = HF_TIME_NONE};
+    const char *sha256 = NULL;
+    HF_TRY(hf_json_get_text(object, "sha256", WHAT_NOTE, &sha256, why));
+    HF_TRY(parse_sha256(sha256, WHAT_NOTE, note.sha256, why));
+    HF_TRY(parse_use(object, &note.use, why));
+    HF_TRY(parse_date(object, "distrust_after", &note.distrust_after_s, why));
+    HF_TRY(parse_date(object, "remove_after", &note.remove_after_s, why));
+    *out = note;
+    return HF_OK;
+}
+
+/* The list `key`, NULL where it is absent; `elements` get zeroed memory of `size` each. */
+static enum hf_err begin_list(const json_t *object, const char *key, size_t size, json_t **list,
+                              void **elements, struct hf_why *why)
+{
+    if (json_object_get(object, key) == NULL) {
+        *list = NULL;
+        return HF_OK;
+    }
+    HF_TRY(hf_json_get_array(object, key, WHAT, list, why));
+    size_t n = json_array_size(*list);
+    if (n > HF_BUNDLE_ANCHORS_MAX)
+        return hf_fail(why, HF_E_LIMIT, "%s: \"%s\" has %zu entries, at most %d are accepted", WHAT,
+                       key, n, HF_BUNDLE_ANCHORS_MAX);
+    if (n > 0 && (*elements = calloc(n, size)) == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory while reading %s", WHAT);
+    return HF_OK;
+}
+
+static enum hf_err parse_notes(const json_t *object, struct hf_description *d, struct hf_why *why)
+{
+    json_t *list = NULL;
+    void *elements = NULL;
+    HF_TRY(begin_list(object, "anchors", sizeof *d->notes, &list, &elements, why));
+    d->notes = elements;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        struct hf_anchor_note note;
+        HF_TRY(parse_note(json_array_get(list, i), &note, why));
+        if (hf_description_note(d, note.sha256) != NULL)
+            return hf_fail(why, HF_E_FORMAT, "%s: \"anchors\" names the certificate %s twice", WHAT,
+                           json_string_value(json_object_get(json_array_get(list, i), "sha256")));
+        d->notes[d->n_notes++] = note;
+    }
+    return HF_OK;
+}
+
+static bool drops_contain(const struct hf_description *d, const uint8_t spki_sha256[HF_SHA256_LEN])
+{
+    for (size_t i = 0; i < d->n_drops; i++) {
+        if (memcmp(d->drops[i], spki_sha256, HF_SHA256_LEN) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum hf_err parse_drops(const json_t *object, struct hf_description *d, struct hf_why *why)
+{
+    json_t *list = NULL;
+    void *elements = NULL;
+    HF_TRY(begin_list(object, "drops", sizeof *d->drops, &list, &elements, why));
+    d->drops = elements;
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        uint8_t spki_sha256[HF_SHA256_LEN];
+        HF_TRY(parse_sha256(text, WHAT ": \"drops\"", spki_sha256, why));
+        if (drops_contain(d, spki_sha256))
+            return hf_fail(why, HF_E_FORMAT, "%s: \"drops\" names the key %s twice", WHAT, text);
+        memcpy(d->drops[d->n_drops++], spki_sha256, HF_SHA256_LEN);
+    }
+    return HF_OK;
+}
+
+static enum hf_err parse_members(const json_t *object, struct hf_description *d, struct hf_why *why)
+{
+    HF_TRY(parse_name(object, "set", d->set, why));
+    HF_TRY(parse_name(object, "profile", d->profile, why));
+    HF_TRY(hf_json_get_integer(object, "version", WHAT, 1, &d->version, why));
+    HF_TRY(parse_notes(object, d, why));
+    return parse_drops(object, d, why);
+}
+
+enum hf_err hf_description_parse(const json_t *custom, struct hf_description *out,
+                                 struct hf_why *why)
+{
+    if (!json_is_object(custom) || json_object_get(custom, "holdfast") == NULL)
+        return hf_fail(why, HF_E_NOT_FOUND,
+                       "the target has no \"holdfast\" in its \"custom\": it is no bundle");
+    json_t *object = NULL;
+    HF_TRY(hf_json_get_object(custom, "holdfast", "the target's \"custom\"", &object, why));
+
+    struct hf_description d = {0};
+    enum hf_err err = parse_members(object, &d, why);
+    if (err == HF_OK)
+        *out = d;
+    else
+        hf_description_free(&d);
+    return err;
+}
+
+void hf_description_free(struct hf_description *d)
+{
+    if (d == NULL)
+        return;
+    free(d->notes);
+    free(d->drops);
+    *d = (struct hf_description){0};
+}
+
+/* ---- write -------------------------------------------------------------------------------------- */
+
+/* These return false only when memory ran out. Each takes the new value over, NULL included. */
+
+static bool add(json_t *object, const char *key, json_t *value)
+{
+    return json_object_set_new(object, key, value) == 0;
+}
+
+static bool add_date(json_t *object, const char *key, int64_t time_s)
+{
+    if (time_s == HF_TIME_NONE)
+        return true;
+    char text[HF_TIME_TEXT_MAX];
+    hf_time_format(time_s, text);
+    return add(object, key, json_string(text));
+}
+
+static json_t *sha256_to_json(const uint8_t sha256[HF_SHA256_LEN])
+{
+    char hex[HF_SHA256_HEX_LEN];
+    hf_hex_encode(sha256, HF_SHA256_LEN, hex);
+    return json_string(hex);
+}
+
+static bool add_use(json_t *object, enum hf_use use)
+{
+    for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++) {
+        if (uses[i].use == use)
+            return add(object, "use", json_string(uses[i].name));
+    }
+    return true;
+}
+
+static json_t *note_to_json(const struct hf_anchor_note *note)
+{
+    json_t *object = json_object();
+    if (add(object, "sha256", sha256_to_json(note->sha256)) && add_use(object, note->use) &&
+        add_date(object, "distrust_after", note->distrust_after_s) &&
+        add_date(object, "remove_after", note->remove_after_s))
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+static json_t *notes_to_json(const struct hf_description *d)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < d->n_notes; i++) {
+        if (json_array_append_new(list, note_to_json(&d->notes[i])) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+static json_t *drops_to_json(const struct hf_description *d)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < d->n_drops; i++) {
+        if (json_array_append_new(list, sha256_to_json(d->drops[i])) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
+/* What has nothing to say is left out. */
+static bool add_members(json_t *object, const struct hf_description *d)
+{
+    return add(object, "set", json_string(d->set)) &&
+           add(object, "profile", json_string(d->profile)) &&
+           add(object, "version", json_integer(d->version)) &&
+           (d->n_notes == 0 || add(object, "anchors", notes_to_json(d))) &&
+           (d->n_drops == 0 || add(object, "drops", drops_to_json(d)));
+}
+
+enum hf_err hf_description_to_json(const struct hf_description *d, json_t **out, struct hf_why *why)
+{
+    if (!hf_set_name_is_valid(d->set) || !hf_set_name_is_valid(d->profile) || d->version < 1)
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "a bundle to be published wants valid names and a version of 1 or more, "
+                       "found set \"%s\", profile \"%s\", version %" PRId64,
+                       d->set, d->profile, d->version);
+    json_t *custom = json_object();
+    json_t *object = json_object();
+    if (!add_members(object, d)) {
+        json_decref(object);
+        object = NULL;
+    }
+    if (!add(custom, "holdfast", object)) {
+        json_decref(custom);
+        return hf_fail(why, HF_E_MEMORY, "out of memory while writing %s", WHAT);
+    }
+    *out = custom;
+    return HF_OK;
+}
+
+/* ---- look up ------------------------------------------------------------------------------------ */
+
+const struct hf_anchor_note *hf_description_note(const struct hf_description *d,
+                                                 const uint8_t sha256[HF_SHA256_LEN])
+{
+    for (size_t i = 0; i < d->n_notes; i++) {
+        if (memcmp(d->notes[i].sha256, sha256, HF_SHA256_LEN) == 0)
+            return &d->notes[i];
+    }
+    return NULL;
+}
+
+enum hf_err hf_description_target_path(const struct hf_description *d, struct hf_buf *out,
+                                       struct hf_why *why)
+{
+    if (hf_buf_printf(out, "%s/%s/%" PRId64 ".pem", d->set, d->profile, d->version) != HF_OK)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for a target path");
+    return HF_OK;
+}
