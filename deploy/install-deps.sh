@@ -18,7 +18,8 @@ Works on Debian 12 and 13, as root or with sudo; needs neither when everything i
   --help                  this text
 
 Environment:
-  HOLDFAST_DEPS           the cache folder (default $XDG_CACHE_HOME/holdfast or ~/.cache/holdfast)
+  HOLDFAST_DEPS           the cache folder (default $XDG_CACHE_HOME/holdfast or ~/.cache/holdfast);
+                          remove it to fetch and build everything anew; CMake reads this too
   CC                      the compiler of release, asan and tsan (default gcc); fuzz uses clang
 
 Services that come with test packages (nginx, mosquitto) are neither started nor enabled.
@@ -83,7 +84,10 @@ case " ${variants[*]} " in
 *" fuzz "*) packages+=(clang libclang-rt-dev) ;;
 esac
 
-cache=${HOLDFAST_DEPS:-${XDG_CACHE_HOME:-${HOME:?is not set; name a cache folder in HOLDFAST_DEPS}/.cache}/holdfast}
+command -v dpkg-query >/dev/null || die "this is no Debian system: install by hand what it lists"
+[ -n "${HOLDFAST_DEPS:-${XDG_CACHE_HOME:-${HOME:-}}}" ] ||
+    die "there is no home folder to cache in: name a folder in HOLDFAST_DEPS"
+cache=${HOLDFAST_DEPS:-${XDG_CACHE_HOME:-$HOME/.cache}/holdfast}
 
 # ---- where things are ---------------------------------------------------------------------------
 
