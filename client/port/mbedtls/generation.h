@@ -1,0 +1,38 @@
+/*
+ * One generation of trust anchors: immutable once made, so any number of threads may read it.
+ *
+ * Anchors stay DER; an index sorted by a hash of the subject finds those that a chain asks for, and
+ * only they are parsed.
+ */
+#ifndef HF_CLIENT_PORT_MBEDTLS_GENERATION_H
+#define HF_CLIENT_PORT_MBEDTLS_GENERATION_H
+
+#include <holdfast/trust_store.h>
+
+struct hf_generation;
+
+/**
+ * Copy and index `anchors`. Every one is parsed once here, so that a damaged one is refused now and
+ * not in the middle of a handshake. HF_E_FORMAT, HF_E_LIMIT, HF_E_MEMORY.
+ */
+HF_MUST_USE enum hf_err hf_generation_new(const struct hf_trust_anchor *anchors, size_t n_anchors,
+                                          struct hf_generation **out, struct hf_why *why);
+void hf_generation_free(struct hf_generation *generation);
+
+/** Does any anchor have a distrust_after? */
+bool hf_generation_has_distrust(const struct hf_generation *generation);
+
+/**
+ * Append to `*list` (NULL: begins one) a parsed copy of every anchor whose subject is `issuer`,
+ * that is usable at `now_s`, and that accepts a leaf issued at `leaf_not_before_s`. In the order in
+ * which they were given. The caller frees the list with mbedtls_x509_crt_free and mbedtls_free.
+ * 0, or an Mbed TLS error with `*list` as far as it got.
+ */
+HF_MUST_USE int hf_generation_collect(const struct hf_generation *generation,
+                                      const mbedtls_x509_name *issuer, int64_t now_s,
+                                      int64_t leaf_not_before_s, mbedtls_x509_crt **list);
+
+/** Equal for names that Mbed TLS holds to be equal; other names may share a hash by accident. */
+uint64_t hf_name_hash(const mbedtls_x509_name *name);
+
+#endif

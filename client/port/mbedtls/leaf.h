@@ -1,0 +1,28 @@
+/*
+ * Whose chain is being built on this thread?
+ *
+ * distrust_after is about the date on which the leaf was issued, but when Mbed TLS asks for the
+ * issuer of an intermediate it does not say whose chain the intermediate is in. It asks for leaf,
+ * first intermediate, second, … in turn on one thread, and then calls the verify callback from the
+ * top of the chain down to the leaf. So the first question is remembered, and what was assumed is
+ * checked when the leaf itself comes by at the end.
+ *
+ * Guessing wrong is possible after a verification that stopped half-way (out of memory, a chain
+ * that is too long, a callback of the application that failed), which nobody is told about. It
+ * costs at most one refused handshake: the check at the end says no, and forgets everything.
+ */
+#ifndef HF_CLIENT_PORT_MBEDTLS_LEAF_H
+#define HF_CLIENT_PORT_MBEDTLS_LEAF_H
+
+#include <holdfast/trust_store.h>
+
+/** Mbed TLS asks for the issuer of `child`. When was the leaf of its chain issued? */
+int64_t hf_leaf_not_before(const mbedtls_x509_crt *child);
+
+/** The question failed, and with it the verification. */
+void hf_leaf_abandon(void);
+
+/** The chain of `leaf` is complete. Was it built for a leaf of that date? */
+HF_MUST_USE bool hf_leaf_confirm(const mbedtls_x509_crt *leaf);
+
+#endif

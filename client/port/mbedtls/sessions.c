@@ -1,0 +1,134 @@
+#include "client/port/mbedtls/sessions.h"
+
+#include <sodium.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum hf_err hf_sessions_init(struct hf_sessions *s, struct hf_why *why)
+{
+    *s = (struct hf_sessions){0};
+    if (pthread_mutex_init(&s->mutex, NULL) != 0)
+        return hf_fail(why, HF_E_MEMORY, "the system gave no mutex for the saved TLS sessions");
+    return HF_OK;
+}
+
+/* They hold the keys of connections. */
+static void forget(struct hf_session *session)
+{
+    if (session->bytes != NULL)
+        sodium_memzero(session->bytes, session->len);
+    free(session->bytes);
+    free(session->peer);
+    *session = (struct hf_session){0};
+}
+
+void hf_sessions_free(struct hf_sessions *s)
+{
+    for (size_t i = 0; i < HF_SESSIONS_MAX; i++)
+        forget(&s->at[i]);
+    (void)pthread_mutex_destroy(&s->mutex);
+}
+
+void hf_sessions_begin(struct hf_sessions *s, uint64_t generation)
+{
+    (void)pthread_mutex_lock(&s->mutex);
+    s->generation = generation;
+    for (size_t i = 0; i < HF_SESSIONS_MAX; i++)
+        forget(&s->at[i]);
+    (void)pthread_mutex_unlock(&s->mutex);
+}
+
+static struct hf_session *find(struct hf_sessions *s, const char *peer)
+{
+    for (size_t i = 0; i < HF_SESSIONS_MAX; i++) {
+        if (s->at[i].peer != NULL && strcmp(s->at[i].peer, peer) == 0)
+            return &s->at[i];
+    }
+    return NULL;
+}
+
+void hf_sessions_offer(struct hf_sessions *s, const char *peer, mbedtls_ssl_context *ssl)
+{
+    mbedtls_ssl_session session;
+    mbedtls_ssl_session_init(&session);
+    bool is_found = false;
+
+    (void)pthread_mutex_lock(&s->mutex);
+    struct hf_session *kept = find(s, peer);
+    if (kept != NULL) {
+        kept->last_used = ++s->uses;
+        is_found = mbedtls_ssl_session_load(&session, kept->bytes, kept->len) == 0;
+    }
+    (void)pthread_mutex_unlock(&s->mutex);
+
+    /* If it is not taken, the handshake is a full one. */
+    if (is_found)
+        (void)mbedtls_ssl_set_session(ssl, &session);
+    mbedtls_ssl_session_free(&session);
+}
+
+static bool serialise(const mbedtls_ssl_session *session, struct hf_session *out)
+{
+    size_t len = 0;
+    (void)mbedtls_ssl_session_save(session, NULL, 0, &len); /* tells the length */
+    if (len == 0 || len > HF_SESSION_BYTES_MAX)
+        return false;
+    out->bytes = calloc(1, len);
+    out->len = len;
+    return out->bytes != NULL && mbedtls_ssl_session_save(session, out->bytes, len, &len) == 0;
+}
+
+/* Each session can be taken out of a connection once, and only out of a verified one. */
+static bool take_out(mbedtls_ssl_context *ssl, const char *peer, struct hf_session *out)
+{
+    if (!mbedtls_ssl_is_handshake_over(ssl) || mbedtls_ssl_get_verify_result(ssl) != 0 ||
+        strlen(peer) > HF_SESSION_PEER_MAX)
+        return false;
+    mbedtls_ssl_session session;
+    mbedtls_ssl_session_init(&session);
+    bool is_taken = mbedtls_ssl_get_session(ssl, &session) == 0 && serialise(&session, out);
+    mbedtls_ssl_session_free(&session);
+    if (is_taken)
+        out->peer = strdup(peer);
+    return is_taken && out->peer != NULL;
+}
+
+/* The place of an older session of that peer, else a free one, else the least recently used. */
+static struct hf_session *place_for(struct hf_sessions *s, const char *peer)
+{
+    struct hf_session *place = find(s, peer);
+    for (size_t i = 0; place == NULL && i < HF_SESSIONS_MAX; i++) {
+        if (s->at[i].peer == NULL)
+            place = &s->at[i];
+    }
+    if (place != NULL)
+        return place;
+    place = &s->at[0];
+    for (size_t i = 1; i < HF_SESSIONS_MAX; i++) {
+        if (s->at[i].last_used < place->last_used)
+            place = &s->at[i];
+    }
+    return place;
+}
+
+void hf_sessions_keep(struct hf_sessions *s, const char *peer, uint64_t generation,
+                      mbedtls_ssl_context *ssl)
+{
+    struct hf_session fresh = {0};
+    if (!take_out(ssl, peer, &fresh)) {
+        forget(&fresh);
+        return;
+    }
+    (void)pthread_mutex_lock(&s->mutex);
+    /* Asked under the lock: a swap drops sessions under it, so none slips in behind. */
+    if (generation == s->generation) {
+        struct hf_session *place = place_for(s, peer);
+        forget(place);
+        *place = fresh;
+        place->last_used = ++s->uses;
+        fresh = (struct hf_session){0};
+    }
+    (void)pthread_mutex_unlock(&s->mutex);
+    forget(&fresh);
+}

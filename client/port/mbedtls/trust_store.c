@@ -1,0 +1,202 @@
+#include <holdfast/trust_store.h>
+
+#include "client/port/mbedtls/clock.h"
+#include "client/port/mbedtls/leaf.h"
+#include "client/port/mbedtls/live.h"
+#include "client/port/mbedtls/sessions.h"
+
+#include <mbedtls/platform.h>
+#include <mbedtls/version.h>
+#include <psa/crypto.h>
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+struct hf_trust_store {
+    struct hf_live live;
+    pthread_mutex_t swap_mutex;
+    _Atomic uint64_t generation;
+    struct hf_sessions sessions;
+};
+
+/* ---- life --------------------------------------------------------------------------------------- */
+
+static enum hf_err init(struct hf_trust_store *store, struct hf_why *why)
+{
+    struct hf_generation *empty = NULL;
+    HF_TRY(hf_generation_new(NULL, 0, &empty, why));
+    hf_live_init(&store->live, empty);
+    if (pthread_mutex_init(&store->swap_mutex, NULL) != 0) {
+        hf_live_free(&store->live);
+        return hf_fail(why, HF_E_MEMORY, "the system gave no mutex for the trust store");
+    }
+    enum hf_err err = hf_sessions_init(&store->sessions, why);
+    if (err != HF_OK) {
+        (void)pthread_mutex_destroy(&store->swap_mutex);
+        hf_live_free(&store->live);
+    }
+    return err;
+}
+
+enum hf_err hf_trust_store_new(struct hf_trust_store **out, struct hf_why *why)
+{
+    /* TLS 1.3 stands on PSA. Never undone: the application may use it as well. */
+    psa_status_t status = psa_crypto_init();
+    if (status != PSA_SUCCESS)
+        return hf_fail(why, HF_E_STATE,
+                       "Mbed TLS could not start its crypto core (PSA status %" PRId32
+                       "); is a source of randomness there?",
+                       status);
+    hf_mbedtls_clock_install();
+    struct hf_trust_store *store = calloc(1, sizeof *store);
+    if (store == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for a trust store");
+    enum hf_err err = init(store, why);
+    if (err == HF_OK)
+        *out = store;
+    else
+        free(store);
+    return err;
+}
+
+void hf_trust_store_free(struct hf_trust_store *store)
+{
+    if (store == NULL)
+        return;
+    hf_sessions_free(&store->sessions);
+    (void)pthread_mutex_destroy(&store->swap_mutex);
+    hf_live_free(&store->live);
+    free(store);
+}
+
+/* ---- swap --------------------------------------------------------------------------------------- */
+
+enum hf_err hf_trust_store_swap(struct hf_trust_store *store, const struct hf_trust_anchor *anchors,
+                                size_t n_anchors, struct hf_why *why)
+{
+    struct hf_generation *next = NULL;
+    HF_TRY(hf_generation_new(anchors, n_anchors, &next, why));
+
+    (void)pthread_mutex_lock(&store->swap_mutex);
+    uint64_t number = atomic_load(&store->generation) + 1;
+    hf_live_publish_take(&store->live, next);
+    /* In this order: whoever reads the new number is verified under the new anchors, and a session
+     * of the old ones that was kept in between is dropped here. */
+    hf_sessions_begin(&store->sessions, number);
+    atomic_store(&store->generation, number);
+    (void)pthread_mutex_unlock(&store->swap_mutex);
+    return HF_OK;
+}
+
+uint64_t hf_trust_store_generation(const struct hf_trust_store *store)
+{
+    return atomic_load(&store->generation);
+}
+
+static enum hf_err port_swap(void *ctx, const struct hf_trust_anchor *anchors, size_t n_anchors,
+                             struct hf_why *why)
+{
+    return hf_trust_store_swap(ctx, anchors, n_anchors, why);
+}
+
+static void port_set_clock_floor(void *ctx, int64_t floor_s)
+{
+    (void)ctx; /* the clock is the process's */
+    hf_trust_store_set_clock_floor(floor_s);
+}
+
+struct hf_trust_port hf_trust_store_port(struct hf_trust_store *store)
+{
+    return (struct hf_trust_port){.ctx = store,
+                                  .swap = port_swap,
+                                  .set_clock_floor = port_set_clock_floor};
+}
+
+/* ---- what Mbed TLS calls --------------------------------------------------------------------------- */
+
+int hf_trust_store_candidates(void *store, const mbedtls_x509_crt *child, mbedtls_x509_crt **out)
+{
+    struct hf_trust_store *self = store;
+    mbedtls_x509_crt *list = NULL;
+    int64_t leaf_not_before_s = hf_leaf_not_before(child);
+
+    unsigned pin;
+    const struct hf_generation *generation = hf_live_pin(&self->live, &pin);
+    int ret = hf_generation_collect(generation, &child->issuer, hf_mbedtls_clock_now_s(),
+                                    leaf_not_before_s, &list);
+    hf_live_unpin(&self->live, pin);
+    if (ret != 0) {
+        hf_leaf_abandon();
+        mbedtls_x509_crt_free(list);
+        mbedtls_free(list);
+        return ret;
+    }
+    *out = list;
+    return 0;
+}
+
+static bool has_distrust(struct hf_trust_store *store)
+{
+    unsigned pin;
+    bool answer = hf_generation_has_distrust(hf_live_pin(&store->live, &pin));
+    hf_live_unpin(&store->live, pin);
+    return answer;
+}
+
+int hf_trust_store_verify(void *store, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
+{
+    if (depth != 0)
+        return 0;
+    /* Anchors that do not accept the leaf's date were not offered (hf_trust_store_candidates), so
+     * that a path to another one could be found. What is left is whether it was this leaf's. */
+    bool is_confirmed = hf_leaf_confirm(crt);
+    if (!is_confirmed && has_distrust(store))
+        *flags |= MBEDTLS_X509_BADCERT_NOT_TRUSTED;
+    return 0;
+}
+
+/* ---- bind --------------------------------------------------------------------------------------- */
+
+static enum hf_err check_abi(struct hf_trust_store_abi theirs, struct hf_why *why)
+{
+    struct hf_trust_store_abi ours = HF_TRUST_STORE_ABI;
+    ours.version_number = mbedtls_version_get_number(); /* of the library that is linked */
+    if (theirs.version_number == ours.version_number &&
+        theirs.ssl_config_size == ours.ssl_config_size &&
+        theirs.ssl_context_size == ours.ssl_context_size &&
+        theirs.x509_crt_size == ours.x509_crt_size)
+        return HF_OK;
+    return hf_fail(
+        why, HF_E_ARGUMENT,
+        "the application was compiled with another Mbed TLS than Holdfast: expected "
+        "version 0x%08x with structs of %zu, %zu and %zu bytes (ssl_config, ssl_context, "
+        "x509_crt), found 0x%08x with %zu, %zu and %zu; compile it with the Mbed TLS "
+        "headers that Holdfast installs and "
+        "-DMBEDTLS_USER_CONFIG_FILE='<holdfast/mbedtls_config.h>'",
+        ours.version_number, ours.ssl_config_size, ours.ssl_context_size, ours.x509_crt_size,
+        theirs.version_number, theirs.ssl_config_size, theirs.ssl_context_size,
+        theirs.x509_crt_size);
+}
+
+enum hf_err hf_trust_store_bind_checked(struct hf_trust_store *store, mbedtls_ssl_config *config,
+                                        struct hf_trust_store_abi abi, struct hf_why *why)
+{
+    HF_TRY(check_abi(abi, why));
+    mbedtls_ssl_conf_authmode(config, MBEDTLS_SSL_VERIFY_REQUIRED);
+    mbedtls_ssl_conf_ca_cb(config, hf_trust_store_candidates, store);
+    mbedtls_ssl_conf_verify(config, hf_trust_store_verify, store);
+    return HF_OK;
+}
+
+/* ---- sessions ------------------------------------------------------------------------------------- */
+
+void hf_trust_store_resume(struct hf_trust_store *store, const char *peer, mbedtls_ssl_context *ssl)
+{
+    hf_sessions_offer(&store->sessions, peer, ssl);
+}
+
+void hf_trust_store_save(struct hf_trust_store *store, const char *peer, uint64_t generation,
+                         mbedtls_ssl_context *ssl)
+{
+    hf_sessions_keep(&store->sessions, peer, generation, ssl);
+}

@@ -1,0 +1,152 @@
+#include "client/port/mbedtls/verify_words.h"
+
+#include "common/base/timetext.h"
+#include "common/bundle/cert.h"
+
+#include <mbedtls/oid.h>
+#include <mbedtls/platform_time.h>
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+static void append(char *out, size_t cap, const char *fmt, ...) HF_PRINTF(3, 4);
+
+static void append(char *out, size_t cap, const char *fmt, ...)
+{
+    size_t len = strlen(out);
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(out + len, cap - len, fmt, args);
+    va_end(args);
+}
+
+/* ---- names -------------------------------------------------------------------------------------- */
+
+static int general_name_kind(const mbedtls_x509_buf *name)
+{
+    return name->tag & MBEDTLS_ASN1_TAG_VALUE_MASK;
+}
+
+/** Printable ASCII only: what a stranger put into a certificate must not steer a terminal. */
+static void append_name(char *out, size_t cap, const uint8_t *name, size_t len)
+{
+    append(out, cap, "%s", out[0] == '\0' ? "" : ", ");
+    for (size_t i = 0; i < len; i++)
+        append(out, cap, "%c", name[i] > ' ' && name[i] < 0x7f ? name[i] : '?');
+}
+
+static void append_address(char *out, size_t cap, const mbedtls_x509_buf *name)
+{
+    char text[INET6_ADDRSTRLEN] = "?";
+
+    if (name->len == 4)
+        (void)inet_ntop(AF_INET, name->p, text, sizeof text);
+    else if (name->len == 16)
+        (void)inet_ntop(AF_INET6, name->p, text, sizeof text);
+    append_name(out, cap, (const uint8_t *)text, strlen(text));
+}
+
+void hf_verify_names(const mbedtls_x509_crt *crt, char out[HF_NAMES_TEXT_MAX])
+{
+    out[0] = '\0';
+    if (mbedtls_x509_crt_has_ext_type(crt, MBEDTLS_X509_EXT_SUBJECT_ALT_NAME)) {
+        for (const mbedtls_x509_sequence *s = &crt->subject_alt_names; s != NULL; s = s->next) {
+            if (general_name_kind(&s->buf) == MBEDTLS_X509_SAN_DNS_NAME)
+                append_name(out, HF_NAMES_TEXT_MAX, s->buf.p, s->buf.len);
+            else if (general_name_kind(&s->buf) == MBEDTLS_X509_SAN_IP_ADDRESS)
+                append_address(out, HF_NAMES_TEXT_MAX, &s->buf);
+        }
+        return;
+    }
+    for (const mbedtls_x509_name *n = &crt->subject; n != NULL; n = n->next)
+        if (MBEDTLS_OID_CMP(MBEDTLS_OID_AT_CN, &n->oid) == 0)
+            append_name(out, HF_NAMES_TEXT_MAX, n->val.p, n->val.len);
+}
+
+bool hf_verify_has_address(const mbedtls_x509_crt *crt, const char *address)
+{
+    uint32_t wanted[4];
+    size_t len = mbedtls_x509_crt_parse_cn_inet_pton(address, wanted);
+
+    if (len == 0 || !mbedtls_x509_crt_has_ext_type(crt, MBEDTLS_X509_EXT_SUBJECT_ALT_NAME))
+        return false;
+    for (const mbedtls_x509_sequence *s = &crt->subject_alt_names; s != NULL; s = s->next)
+        if (general_name_kind(&s->buf) == MBEDTLS_X509_SAN_IP_ADDRESS && s->buf.len == len &&
+            memcmp(s->buf.p, wanted, len) == 0)
+            return true;
+    return false;
+}
+
+/* ---- faults ------------------------------------------------------------------------------------- */
+
+/* Those that need no more than their name. */
+static const struct {
+    uint32_t flag;
+    const char *words;
+} plain_faults[] = {
+    {MBEDTLS_X509_BADCERT_MISSING, "is missing: the server sent none"},
+    {MBEDTLS_X509_BADCERT_REVOKED, "revoked"},
+    {MBEDTLS_X509_BADCERT_KEY_USAGE, "its keyUsage does not allow what it was used for"},
+    {MBEDTLS_X509_BADCERT_EXT_KEY_USAGE, "its extendedKeyUsage does not allow a TLS server"},
+    {MBEDTLS_X509_BADCERT_NS_CERT_TYPE, "its nsCertType does not allow what it was used for"},
+    {MBEDTLS_X509_BADCERT_BAD_MD, "signed with a hash that is too weak"},
+    {MBEDTLS_X509_BADCERT_BAD_PK, "signed with a kind of key that is not accepted"},
+    {MBEDTLS_X509_BADCERT_BAD_KEY, "signed with a key that is too short or of an unknown curve"},
+    {MBEDTLS_X509_BADCERT_OTHER,
+     "issued after the day from which its trust anchor is distrusted for new certificates"},
+};
+
+static void append_dates(const struct hf_cert *cert, uint32_t flags, char *out, size_t cap)
+{
+    char day[HF_TIME_TEXT_MAX], today[HF_TIME_TEXT_MAX];
+
+    hf_time_format_day((int64_t)mbedtls_time(NULL), today);
+    if ((flags & MBEDTLS_X509_BADCERT_EXPIRED) != 0) {
+        hf_time_format_day(cert->not_after_s, day);
+        append(out, cap, ", expired on %s (today is %s by this device's clock)", day, today);
+    }
+    if ((flags & MBEDTLS_X509_BADCERT_FUTURE) != 0) {
+        hf_time_format_day(cert->not_before_s, day);
+        append(out, cap, ", not yet valid, only from %s on (today is %s by this device's clock)",
+               day, today);
+    }
+}
+
+static void append_faults(const mbedtls_x509_crt *crt, const struct hf_cert *cert, uint32_t flags,
+                          const char *host, char *out, size_t cap)
+{
+    char names[HF_NAMES_TEXT_MAX];
+
+    append_dates(cert, flags, out, cap);
+    if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0)
+        append(out, cap, ", no trust anchor for issuer \"%s\"", cert->issuer);
+    if ((flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) != 0) {
+        hf_verify_names(crt, names);
+        append(out, cap, ", issued for %s, not for %s", names[0] != '\0' ? names : "no name at all",
+               host != NULL ? host : "this host");
+    }
+    for (size_t i = 0; i < sizeof plain_faults / sizeof plain_faults[0]; i++)
+        if ((flags & plain_faults[i].flag) != 0)
+            append(out, cap, ", %s", plain_faults[i].words);
+}
+
+void hf_verify_words(const mbedtls_x509_crt *crt, uint32_t flags, const char *host, char *out,
+                     size_t cap)
+{
+    struct hf_cert cert;
+    char faults[HF_WHY_MAX] = "";
+
+    if (flags == 0)
+        return;
+    if (hf_cert_parse((struct hf_bytes){crt->raw.p, crt->raw.len}, &cert, NULL) != HF_OK) {
+        append(out, cap, "not a certificate that can be read");
+        return;
+    }
+    append_faults(crt, &cert, flags, host, faults, sizeof faults);
+    if (faults[0] == '\0')
+        append(faults, sizeof faults, ", not valid (flags 0x%x)", (unsigned)flags);
+    append(out, cap, "%s", faults + strlen(", "));
+}

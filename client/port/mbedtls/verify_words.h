@@ -1,0 +1,29 @@
+/*
+ * What Mbed TLS found wrong with a certificate, in words: which certificate, what about it, and
+ * what it says instead. Nobody should have to look -0x2700 up. No I/O.
+ */
+#ifndef HF_CLIENT_PORT_MBEDTLS_VERIFY_WORDS_H
+#define HF_CLIENT_PORT_MBEDTLS_VERIFY_WORDS_H
+
+#include <holdfast/bytes.h>
+
+#include <mbedtls/x509_crt.h>
+
+#define HF_NAMES_TEXT_MAX 384 /* bytes of a certificate's names as text; longer ones are cut */
+
+/** The names a server certificate is for, as "a.example, *.b.example, 192.0.2.1"; its common name
+ *  where it lists none, as verification falls back to that one too. */
+void hf_verify_names(const mbedtls_x509_crt *crt, char out[HF_NAMES_TEXT_MAX]);
+
+/** Is the certificate for this address ("192.0.2.1", "2001:db8::1")? */
+bool hf_verify_has_address(const mbedtls_x509_crt *crt, const char *address);
+
+/**
+ * Append to `out` (a text of less than `cap` bytes) what the MBEDTLS_X509_BADCERT_… `flags` say
+ * about `crt`, each as "expired on 2025-10-19", joined by ", ". `host` is the name it was checked
+ * for, or NULL. Nothing is appended for no flags. What does not fit is cut.
+ */
+void hf_verify_words(const mbedtls_x509_crt *crt, uint32_t flags, const char *host, char *out,
+                     size_t cap);
+
+#endif
