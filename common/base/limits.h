@@ -45,6 +45,8 @@
 #define HF_MIRRORS_MAX 16
 #define HF_REDIRECTS_MAX 3                     /* followed for one request */
 #define HF_HTTP_HEADER_BYTES_MAX (16u * 1024u) /* status line and headers of one answer */
+#define HF_HTTP_DISCARD_BYTES_MAX (64u * 1024u) /* of an error page, before its end is not awaited */
+#define HF_HTTP_KEPT_MAX 4 /* connections kept alive between requests: mirror, CDN, and room */
 #define HF_TIMEOUT_CONNECT_MS 15000
 #define HF_TIMEOUT_IDLE_MS 20000   /* no byte in that time: given up */
 #define HF_TIMEOUT_TOTAL_MS 120000 /* one request as a whole: slow retrieval */

@@ -1,10 +1,10 @@
 #include "client/port/mbedtls/verify_words.h"
 
+#include "client/port/mbedtls/clock.h"
 #include "common/base/timetext.h"
 #include "common/bundle/cert.h"
 
 #include <mbedtls/oid.h>
-#include <mbedtls/platform_time.h>
 
 #include <arpa/inet.h>
 #include <stdarg.h>
@@ -103,7 +103,7 @@ static void append_dates(const struct hf_cert *cert, uint32_t flags, char *out, 
 {
     char day[HF_TIME_TEXT_MAX], today[HF_TIME_TEXT_MAX];
 
-    hf_time_format_day((int64_t)mbedtls_time(NULL), today);
+    hf_time_format_day(hf_mbedtls_clock_now_s(), today);
     if ((flags & MBEDTLS_X509_BADCERT_EXPIRED) != 0) {
         hf_time_format_day(cert->not_after_s, day);
         append(out, cap, ", expired on %s (today is %s by this device's clock)", day, today);

@@ -1,0 +1,119 @@
+#include "client/port/posix/endpoint.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ASCII only, whatever the locale says. */
+static bool is_name_char(uint8_t c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_';
+}
+
+static char to_lower(uint8_t c)
+{
+    return (char)(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+}
+
+static enum hf_err parse_port(struct hf_bytes text, uint16_t *port, struct hf_why *why)
+{
+    unsigned value = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return hf_fail(why, HF_E_FORMAT, "the port is not a number from 1 to 65535");
+        value = value * 10 + (unsigned)(text.data[i] - '0');
+        if (value > UINT16_MAX)
+            return hf_fail(why, HF_E_FORMAT, "the port is larger than 65535");
+    }
+    if (value == 0)
+        return hf_fail(why, HF_E_FORMAT, "the port is not a number from 1 to 65535");
+    *port = (uint16_t)value;
+    return HF_OK;
+}
+
+static enum hf_err parse_name(struct hf_bytes text, struct hf_endpoint *e, struct hf_why *why)
+{
+    if (text.len == 0)
+        return hf_fail(why, HF_E_FORMAT, "the host name is empty");
+    if (text.len > HF_HOST_MAX)
+        return hf_fail(why, HF_E_FORMAT, "the host name is longer than %d bytes", HF_HOST_MAX);
+    for (size_t i = 0; i < text.len; i++) {
+        if (!is_name_char(text.data[i]))
+            return hf_fail(why, HF_E_FORMAT,
+                           "the host name holds byte 0x%02x; letters, digits, '-', '.' and '_' are "
+                           "expected (an IPv6 address stands in brackets)",
+                           text.data[i]);
+        e->host[i] = to_lower(text.data[i]);
+    }
+    e->host[text.len] = '\0';
+    return HF_OK;
+}
+
+static enum hf_err parse_ipv6(struct hf_bytes text, struct hf_endpoint *e, struct hf_why *why)
+{
+    struct in6_addr ignored;
+
+    if (text.len < INET6_ADDRSTRLEN) {
+        for (size_t i = 0; i < text.len; i++)
+            e->host[i] = to_lower(text.data[i]);
+        e->host[text.len] = '\0';
+        e->is_ipv6 = memchr(e->host, '\0', text.len) == NULL &&
+                     inet_pton(AF_INET6, e->host, &ignored) == 1;
+    }
+    if (!e->is_ipv6)
+        return hf_fail(why, HF_E_FORMAT, "what stands in brackets is not an IPv6 address");
+    return HF_OK;
+}
+
+enum hf_err hf_endpoint_parse(struct hf_bytes text, uint16_t default_port, struct hf_endpoint *out,
+                              struct hf_why *why)
+{
+    struct hf_endpoint e = {.port = default_port};
+    struct hf_bytes host = text;
+    const uint8_t *colon;
+
+    if (text.len > 0 && text.data[0] == '[') {
+        const uint8_t *end = memchr(text.data, ']', text.len);
+        if (end == NULL)
+            return hf_fail(why, HF_E_FORMAT, "the bracket before the IPv6 address is not closed");
+        host = (struct hf_bytes){text.data + 1, (size_t)(end - text.data) - 1};
+        HF_TRY(parse_ipv6(host, &e, why));
+        colon = end + 1;
+        if (colon < text.data + text.len && *colon != ':')
+            return hf_fail(why, HF_E_FORMAT, "only a port may follow the address in brackets");
+    } else {
+        colon = text.len > 0 ? memchr(text.data, ':', text.len) : NULL;
+        if (colon == NULL)
+            colon = text.data + text.len;
+        host.len = (size_t)(colon - text.data);
+        HF_TRY(parse_name(host, &e, why));
+    }
+
+    /* "host:" means the default port too (RFC 3986, 3.2.3). */
+    if (colon + 1 < text.data + text.len) {
+        struct hf_bytes port = {colon + 1, (size_t)(text.data + text.len - (colon + 1))};
+        HF_TRY(parse_port(port, &e.port, why));
+    }
+    *out = e;
+    return HF_OK;
+}
+
+void hf_endpoint_format(const struct hf_endpoint *endpoint, char out[HF_ENDPOINT_TEXT])
+{
+    (void)snprintf(out, HF_ENDPOINT_TEXT, endpoint->is_ipv6 ? "[%s]:%u" : "%s:%u", endpoint->host,
+                   endpoint->port);
+}
+
+bool hf_endpoint_is_address(const struct hf_endpoint *endpoint)
+{
+    struct in_addr ignored;
+
+    return endpoint->is_ipv6 || inet_pton(AF_INET, endpoint->host, &ignored) == 1;
+}
+
+bool hf_endpoint_equal(const struct hf_endpoint *a, const struct hf_endpoint *b)
+{
+    return a->port == b->port && strcmp(a->host, b->host) == 0;
+}

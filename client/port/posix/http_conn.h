@@ -1,0 +1,35 @@
+/*
+ * One connection that carries HTTP requests, one after the other: to the server or to a proxy,
+ * plain or in TLS, through a CONNECT tunnel where both are wanted.
+ */
+#ifndef HF_CLIENT_PORT_POSIX_HTTP_CONN_H
+#define HF_CLIENT_PORT_POSIX_HTTP_CONN_H
+
+#include "client/port/posix/http_message.h"
+#include "client/port/posix/tls_conn.h"
+
+struct hf_http_conn;
+
+/** Connect for requests to `url`'s server by way of `proxy`. HF_E_NETWORK, HF_E_TLS, HF_E_MEMORY. */
+HF_MUST_USE enum hf_err hf_http_conn_open(struct hf_tls_client *tls, const struct hf_url *url,
+                                          const struct hf_proxy *proxy,
+                                          const struct hf_deadline *deadline,
+                                          struct hf_http_conn **out, struct hf_why *why);
+void hf_http_conn_close(struct hf_http_conn *conn);
+
+/**
+ * Send `request` and read into `answer`, which was initialised for it, until it is complete.
+ * After an error, or where the answer says so (may_reuse), the connection is of no more use.
+ */
+HF_MUST_USE enum hf_err hf_http_conn_exchange(struct hf_http_conn *conn, struct hf_bytes request,
+                                              const struct hf_deadline *deadline,
+                                              struct hf_answer *answer, struct hf_why *why);
+
+/** Could a request to `url` by way of `proxy` go over this connection? */
+bool hf_http_conn_serves(const struct hf_http_conn *conn, const struct hf_url *url,
+                         const struct hf_proxy *proxy);
+
+/** Still up as far as can be seen without asking, and nothing unasked has come. */
+bool hf_http_conn_is_quiet(struct hf_http_conn *conn);
+
+#endif

@@ -1,0 +1,317 @@
+#include "client/port/posix/http_message.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* ---- requests ----------------------------------------------------------------------------------- */
+
+static enum hf_err append_proxy_authorization(const struct hf_proxy *proxy, struct hf_buf *out)
+{
+    if (proxy->authorization[0] == '\0')
+        return HF_OK;
+    return hf_buf_printf(out, "Proxy-Authorization: %s\r\n", proxy->authorization);
+}
+
+/** An entity tag is quoted back as it came, so it must not be able to end its line. */
+static bool is_etag(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if ((unsigned char)*text <= ' ' || *text == 0x7f)
+            return false;
+    return true;
+}
+
+static enum hf_err append_get(const struct hf_url *url, const struct hf_proxy *proxy,
+                              const char *etag, struct hf_buf *out)
+{
+    char host[HF_ENDPOINT_TEXT];
+    /* A proxy takes the whole URL (RFC 9112, 3.2.2); in a tunnel it is out of the way. */
+    bool is_absolute = proxy->is_used && !url->is_https;
+
+    hf_url_host_header(url, host);
+    HF_TRY(hf_buf_append_text(out, "GET "));
+    if (is_absolute)
+        HF_TRY(hf_url_append(url, out));
+    else
+        HF_TRY(hf_buf_append_text(out, url->target));
+    HF_TRY(hf_buf_printf(out,
+                         " HTTP/1.1\r\nHost: %s\r\nUser-Agent: holdfast/" HF_VERSION
+                         "\r\nAccept: */*\r\nAccept-Encoding: identity\r\n",
+                         host));
+    if (is_absolute)
+        HF_TRY(append_proxy_authorization(proxy, out));
+    if (etag != NULL && etag[0] != '\0')
+        HF_TRY(hf_buf_printf(out, "If-None-Match: %s\r\n", etag));
+    return hf_buf_append_text(out, "\r\n");
+}
+
+enum hf_err hf_http_request_get(const struct hf_url *url, const struct hf_proxy *proxy,
+                                const char *etag, struct hf_buf *out, struct hf_why *why)
+{
+    if (etag != NULL && !is_etag(etag))
+        return hf_fail(why, HF_E_ARGUMENT, "the entity tag to ask with holds blanks or controls");
+    if (append_get(url, proxy, etag, out) != HF_OK)
+        return hf_fail(why, HF_E_MEMORY, "no memory for a request");
+    return HF_OK;
+}
+
+static enum hf_err append_connect(const char *peer, const struct hf_proxy *proxy,
+                                  struct hf_buf *out)
+{
+    HF_TRY(hf_buf_printf(out,
+                         "CONNECT %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: holdfast/" HF_VERSION
+                         "\r\n",
+                         peer, peer));
+    HF_TRY(append_proxy_authorization(proxy, out));
+    return hf_buf_append_text(out, "\r\n");
+}
+
+enum hf_err hf_http_request_connect(const struct hf_endpoint *peer, const struct hf_proxy *proxy,
+                                    struct hf_buf *out, struct hf_why *why)
+{
+    char text[HF_ENDPOINT_TEXT];
+
+    hf_endpoint_format(peer, text);
+    if (append_connect(text, proxy, out) != HF_OK)
+        return hf_fail(why, HF_E_MEMORY, "no memory for a request");
+    return HF_OK;
+}
+
+/* ---- what llhttp calls: 0 to go on, -1 when refused, HPE_PAUSED at the end ------------------------ */
+
+static int refuse(struct hf_answer *a, enum hf_err code, const char *text)
+{
+    (void)hf_fail(&a->failure, code, "%s", text);
+    return -1;
+}
+
+/** Keep what fits and count what came, so that something too long is never taken for shorter. */
+static void collect(char *text, size_t cap, size_t *len, const char *at, size_t n)
+{
+    if (*len < cap - 1) {
+        size_t room = cap - 1 - *len;
+        memcpy(text + *len, at, n < room ? n : room);
+        text[*len + (n < room ? n : room)] = '\0';
+    }
+    *len += n;
+}
+
+static int on_header_field(llhttp_t *parser, const char *at, size_t n)
+{
+    struct hf_answer *a = parser->data;
+
+    collect(a->name, sizeof a->name, &a->name_len, at, n);
+    return 0;
+}
+
+static int on_header_value(llhttp_t *parser, const char *at, size_t n)
+{
+    struct hf_answer *a = parser->data;
+
+    collect(a->value, sizeof a->value, &a->value_len, at, n);
+    return 0;
+}
+
+/** Blanks at the end are no part of a value (RFC 9110, 5.5); llhttp leaves them to us. */
+static void trim_value(struct hf_answer *a)
+{
+    while (a->value_len > 0 && a->value_len < sizeof a->value &&
+           (a->value[a->value_len - 1] == ' ' || a->value[a->value_len - 1] == '\t'))
+        a->value[--a->value_len] = '\0';
+}
+
+static bool is_named(const struct hf_answer *a, const char *name)
+{
+    return a->name_len == strlen(name) && strcasecmp(a->name, name) == 0;
+}
+
+static int take_header(struct hf_answer *a)
+{
+    if (is_named(a, "content-length")) {
+        a->has_length = true;
+    } else if (is_named(a, "transfer-encoding")) {
+        if (a->has_encoding || strcasecmp(a->value, "chunked") != 0)
+            return refuse(a, HF_E_NETWORK, "the answer has a transfer encoding other than chunked");
+        a->has_encoding = true;
+    } else if (is_named(a, "content-encoding")) {
+        /* A compressed body could unpack to anything; none was asked for. */
+        if (strcasecmp(a->value, "identity") != 0)
+            return refuse(a, HF_E_NETWORK,
+                          "the answer has a content encoding although none was accepted");
+    } else if (is_named(a, "location")) {
+        if (a->value_len > HF_URL_MAX)
+            return refuse(a, HF_E_LIMIT, "the answer redirects to a URL that is too long");
+        memcpy(a->location, a->value, a->value_len + 1);
+    } else if (is_named(a, "etag") && a->value_len < sizeof a->etag && is_etag(a->value)) {
+        memcpy(a->etag, a->value, a->value_len + 1);
+    }
+    return 0;
+}
+
+static int on_header_value_complete(llhttp_t *parser)
+{
+    struct hf_answer *a = parser->data;
+    int result;
+
+    trim_value(a);
+    result = a->is_trailer ? 0 : take_header(a);
+    a->name_len = a->value_len = 0;
+    a->name[0] = a->value[0] = '\0';
+    return result;
+}
+
+static void forget_headers(struct hf_answer *a)
+{
+    a->has_length = a->has_encoding = a->is_trailer = false;
+    a->etag[0] = a->location[0] = '\0';
+}
+
+static bool is_interim(const struct hf_answer *a)
+{
+    return a->status >= 100 && a->status < 200;
+}
+
+/** 1: there is no body, whatever the headers say (RFC 9112, 6.3). */
+static int on_headers_complete(llhttp_t *parser)
+{
+    struct hf_answer *a = parser->data;
+
+    a->status = llhttp_get_status_code(parser);
+    a->is_trailer = true;
+    if (llhttp_get_http_major(parser) != 1)
+        return refuse(a, HF_E_NETWORK,
+                      "the answer is of another version than HTTP/1.1 or HTTP/1.0");
+    if (a->has_length && a->has_encoding)
+        return refuse(a, HF_E_NETWORK,
+                      "the answer has both Content-Length and Transfer-Encoding, so where it ends "
+                      "is open to doubt");
+    if (a->has_encoding && (parser->flags & F_CHUNKED) == 0)
+        return refuse(a, HF_E_NETWORK, "the answer has a transfer encoding other than chunked");
+    if (a->status == 101)
+        return refuse(a, HF_E_NETWORK, "the answer changes the protocol, which was not asked for");
+    if (is_interim(a) || a->status == 204 || a->status == 304 ||
+        (a->kind == HF_ANSWER_TO_CONNECT && a->status / 100 == 2))
+        return 1;
+    if (a->status == 200 && a->has_length && parser->content_length > a->max_bytes) {
+        (void)hf_fail(&a->failure, HF_E_LIMIT,
+                      "the answer announces %llu bytes, at most %zu are allowed",
+                      (unsigned long long)parser->content_length, a->max_bytes);
+        return -1;
+    }
+    return 0;
+}
+
+static int on_body(llhttp_t *parser, const char *at, size_t n)
+{
+    struct hf_answer *a = parser->data;
+
+    a->since_body = 0;
+    if (a->status != 200) {
+        a->discarded += n;
+        return a->discarded > HF_HTTP_DISCARD_BYTES_MAX ? -1 : 0;
+    }
+    if (n > a->max_bytes - a->body.len) {
+        (void)hf_fail(&a->failure, HF_E_LIMIT, "the answer is longer than the %zu bytes allowed",
+                      a->max_bytes);
+        return -1;
+    }
+    if (hf_buf_append(&a->body, at, n) != HF_OK)
+        return refuse(a, HF_E_MEMORY, "no memory for an answer");
+    return 0;
+}
+
+static int on_message_complete(llhttp_t *parser)
+{
+    struct hf_answer *a = parser->data;
+
+    if (is_interim(a)) { /* the answer itself is still to come (RFC 9110, 15.2) */
+        forget_headers(a);
+        return 0;
+    }
+    a->is_complete = true;
+    a->may_reuse = llhttp_should_keep_alive(parser) != 0;
+    return HPE_PAUSED;
+}
+
+static const llhttp_settings_t settings = {
+    .on_header_field = on_header_field,
+    .on_header_value = on_header_value,
+    .on_header_value_complete = on_header_value_complete,
+    .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
+    .on_message_complete = on_message_complete,
+};
+
+/* ---- feeding it --------------------------------------------------------------------------------- */
+
+void hf_answer_init(struct hf_answer *answer, enum hf_answer_kind kind, size_t max_bytes)
+{
+    *answer = (struct hf_answer){.kind = kind, .max_bytes = max_bytes};
+    llhttp_init(&answer->parser, HTTP_RESPONSE, &settings);
+    answer->parser.data = answer;
+}
+
+void hf_answer_free(struct hf_answer *answer)
+{
+    hf_buf_free(&answer->body);
+}
+
+/** An answer whose body nobody wants has gone on for too long: its status is all that counts. */
+static bool is_long_enough(const struct hf_answer *a)
+{
+    return a->discarded > HF_HTTP_DISCARD_BYTES_MAX;
+}
+
+static enum hf_err judge(struct hf_answer *a, llhttp_errno_t code, struct hf_why *why)
+{
+    if (a->is_complete || code == HPE_OK)
+        return HF_OK;
+    if (is_long_enough(a)) {
+        a->is_complete = true;
+        a->may_reuse = false;
+        return HF_OK;
+    }
+    if (a->failure.code != HF_OK)
+        return hf_fail(why, a->failure.code, "%s", a->failure.text);
+    return hf_fail(why, HF_E_NETWORK, "the answer is not proper HTTP/1.1 (%s)",
+                   llhttp_get_error_reason(&a->parser));
+}
+
+enum hf_err hf_answer_feed(struct hf_answer *a, struct hf_bytes data, struct hf_why *why)
+{
+    const char *at = (const char *)data.data, *end = at + data.len;
+
+    a->has_begun = a->has_begun || data.len > 0;
+    while (at < end && !a->is_complete) {
+        size_t room = HF_HTTP_HEADER_BYTES_MAX - a->since_body;
+        size_t n = (size_t)(end - at) < room ? (size_t)(end - at) : room;
+        if (n == 0)
+            return hf_fail(why, HF_E_LIMIT, "the answer's headers are longer than %u bytes",
+                           HF_HTTP_HEADER_BYTES_MAX);
+        a->since_body += n;
+        llhttp_errno_t code = llhttp_execute(&a->parser, at, n);
+        HF_TRY(judge(a, code, why));
+        at = code == HPE_PAUSED ? llhttp_get_error_pos(&a->parser) : at + n;
+        if (is_long_enough(a))
+            return HF_OK;
+    }
+    if (at < end)
+        return hf_fail(why, HF_E_NETWORK, "%zu bytes follow the end of the answer",
+                       (size_t)(end - at));
+    return HF_OK;
+}
+
+enum hf_err hf_answer_end(struct hf_answer *a, struct hf_why *why)
+{
+    if (!a->has_begun)
+        return hf_fail(why, HF_E_NETWORK, "the server closed the connection without an answer");
+    if (llhttp_finish(&a->parser) != HPE_OK && !a->is_complete && a->failure.code != HF_OK)
+        return hf_fail(why, a->failure.code, "%s", a->failure.text);
+    if (!a->is_complete)
+        return hf_fail(why, HF_E_NETWORK,
+                       "the server closed the connection in the middle of its "
+                       "answer");
+    a->may_reuse = false;
+    return HF_OK;
+}

@@ -1,0 +1,282 @@
+#include "client/port/posix/http_transport.h"
+
+#include "client/port/posix/http_conn.h"
+#include "client/port/posix/http_timeouts.h"
+#include "common/bundle/bundle.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct hf_http_transport {
+    struct hf_tls_client *tls;
+    struct hf_trust_store *server_ca; /* owned; NULL for none */
+    struct hf_timeouts timeouts;
+    /* Connections that can carry another request, oldest first. */
+    struct hf_http_conn *kept[HF_HTTP_KEPT_MAX];
+    size_t n_kept;
+};
+
+/* ---- connections kept alive --------------------------------------------------------------------- */
+
+static struct hf_http_conn *take_out(struct hf_http_transport *t, size_t i)
+{
+    struct hf_http_conn *conn = t->kept[i];
+
+    t->n_kept--;
+    memmove(&t->kept[i], &t->kept[i + 1], (t->n_kept - i) * sizeof t->kept[0]);
+    return conn;
+}
+
+/** A kept connection to where `url` goes, or NULL. Those that the server has closed are dropped. */
+static struct hf_http_conn *take_kept(struct hf_http_transport *t, const struct hf_url *url,
+                                      const struct hf_proxy *proxy)
+{
+    for (size_t i = 0; i < t->n_kept;) {
+        if (!hf_http_conn_serves(t->kept[i], url, proxy)) {
+            i++;
+            continue;
+        }
+        struct hf_http_conn *conn = take_out(t, i);
+        if (hf_http_conn_is_quiet(conn))
+            return conn;
+        hf_http_conn_close(conn);
+    }
+    return NULL;
+}
+
+static void keep(struct hf_http_transport *t, struct hf_http_conn *conn)
+{
+    if (t->n_kept == HF_HTTP_KEPT_MAX)
+        hf_http_conn_close(take_out(t, 0));
+    t->kept[t->n_kept++] = conn;
+}
+
+void hf_http_transport_idle(struct hf_http_transport *transport)
+{
+    while (transport->n_kept > 0)
+        hf_http_conn_close(take_out(transport, 0));
+}
+
+/* ---- one request -------------------------------------------------------------------------------- */
+
+/* A GET on its way. */
+struct get {
+    struct hf_url url; /* changes with redirects */
+    struct hf_proxy proxy;
+    const struct hf_request *request;
+    struct hf_deadline deadline;
+    struct hf_answer answer;
+};
+
+static const char *env_lookup(const char *name)
+{
+    return getenv(name);
+}
+
+/** Send over `conn`, which is consumed: kept for the next request or closed. */
+static enum hf_err exchange_over(struct hf_http_transport *t, struct hf_http_conn *conn,
+                                 struct get *get, struct hf_bytes request, struct hf_why *why)
+{
+    enum hf_err err;
+
+    hf_answer_free(&get->answer);
+    hf_answer_init(&get->answer, HF_ANSWER_TO_GET, get->request->max_bytes);
+    err = hf_http_conn_exchange(conn, request, &get->deadline, &get->answer, why);
+    if (err == HF_OK && get->answer.may_reuse)
+        keep(t, conn);
+    else
+        hf_http_conn_close(conn);
+    return err;
+}
+
+static enum hf_err exchange(struct hf_http_transport *t, struct get *get, struct hf_bytes request,
+                            struct hf_why *why)
+{
+    struct hf_http_conn *conn = take_kept(t, &get->url, &get->proxy);
+
+    if (conn != NULL) {
+        enum hf_err err = exchange_over(t, conn, get, request, why);
+        /* The server may have closed it while the request was on its way. A GET can be repeated;
+         * over a new connection, so there is no second time. */
+        if (err == HF_OK || get->answer.has_begun)
+            return err;
+    }
+    struct hf_deadline connect = hf_deadline_within(&get->deadline, t->timeouts.connect_ms);
+    HF_TRY(hf_http_conn_open(t->tls, &get->url, &get->proxy, &connect, &conn, why));
+    return exchange_over(t, conn, get, request, why);
+}
+
+static enum hf_err get_once(struct hf_http_transport *t, struct get *get, struct hf_why *why)
+{
+    struct hf_buf request = {0};
+    enum hf_err err;
+
+    HF_TRY(hf_proxy_pick(&get->url, env_lookup, &get->proxy, why));
+    err = hf_http_request_get(&get->url, &get->proxy, get->request->etag, &request, why);
+    if (err == HF_OK)
+        err = exchange(t, get, hf_buf_bytes(&request), why);
+    hf_buf_free(&request);
+    return err;
+}
+
+/* ---- redirects ---------------------------------------------------------------------------------- */
+
+static bool is_redirect(const struct hf_answer *answer)
+{
+    switch (answer->status) {
+    case 301:
+    case 302:
+    case 303:
+    case 307:
+    case 308:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static enum hf_err follow(struct get *get, struct hf_why *why)
+{
+    struct hf_url next;
+    enum hf_err err;
+
+    if (get->answer.location[0] == '\0')
+        return hf_fail(why, HF_E_NETWORK, "status %d redirects, but does not say where to",
+                       get->answer.status);
+    err = hf_url_resolve(&get->url, get->answer.location, &next, why);
+    if (err != HF_OK) {
+        (void)hf_fail_context(why, "it redirects to where Holdfast does not follow");
+        return HF_E_NETWORK;
+    }
+    if (get->url.is_https && !next.is_https)
+        return hf_fail(why, HF_E_NETWORK,
+                       "it redirects from https down to http, which is not followed");
+    get->url = next;
+    return HF_OK;
+}
+
+static enum hf_err get_following(struct hf_http_transport *t, struct get *get, struct hf_why *why)
+{
+    for (int redirects = 0;; redirects++) {
+        HF_TRY(get_once(t, get, why));
+        if (!is_redirect(&get->answer))
+            return HF_OK;
+        if (redirects == HF_REDIRECTS_MAX)
+            return hf_fail(why, HF_E_NETWORK, "it redirects more than %d times", HF_REDIRECTS_MAX);
+        HF_TRY(follow(get, why));
+    }
+}
+
+/* ---- the port ----------------------------------------------------------------------------------- */
+
+static void name_in_failure(const struct hf_url *url, struct hf_why *why)
+{
+    struct hf_buf text = {0};
+
+    if (hf_url_append(url, &text) == HF_OK)
+        (void)hf_fail_context(why, "%.300s", (const char *)text.data);
+    hf_buf_free(&text);
+}
+
+static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_response *out,
+                         struct hf_why *why)
+{
+    struct hf_http_transport *t = ctx;
+    struct get get = {.request = request};
+    enum hf_err err;
+
+    HF_TRY(hf_url_parse(request->url, &get.url, why));
+    get.deadline = hf_deadline_start(t->timeouts.total_ms, t->timeouts.idle_ms);
+    err = get_following(t, &get, why);
+    if (err == HF_OK) {
+        *out = (struct hf_response){.status = get.answer.status, .body = get.answer.body};
+        get.answer.body = (struct hf_buf){0};
+        if (out->status == 200)
+            memcpy(out->etag, get.answer.etag, sizeof out->etag);
+    } else {
+        name_in_failure(&get.url, why);
+    }
+    hf_answer_free(&get.answer);
+    return err;
+}
+
+struct hf_transport_port hf_http_transport_port(struct hf_http_transport *transport)
+{
+    return (struct hf_transport_port){.ctx = transport, .fetch = fetch};
+}
+
+void hf_http_transport_set_timeouts(struct hf_http_transport *transport,
+                                    struct hf_timeouts timeouts)
+{
+    transport->timeouts = timeouts;
+}
+
+/* ---- making one --------------------------------------------------------------------------------- */
+
+/** A store that holds the certificates of `pem`, without dates of their own. */
+static enum hf_err fill_store(struct hf_trust_store *store, const struct hf_bundle *bundle,
+                              struct hf_why *why)
+{
+    struct hf_trust_anchor *anchors = calloc(bundle->n_anchors, sizeof *anchors);
+    enum hf_err err;
+
+    if (anchors == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for the server's CA");
+    for (size_t i = 0; i < bundle->n_anchors; i++)
+        anchors[i] = (struct hf_trust_anchor){
+            .der = bundle->anchors[i].der,
+            .not_before_s = bundle->anchors[i].cert.not_before_s,
+            .not_after_s = bundle->anchors[i].cert.not_after_s,
+            .distrust_after_s = INT64_MIN,
+            .remove_after_s = INT64_MIN,
+        };
+    err = hf_trust_store_swap(store, anchors, bundle->n_anchors, why);
+    free(anchors);
+    return err;
+}
+
+static enum hf_err load_server_ca(struct hf_http_transport *t, const char *pem, struct hf_why *why)
+{
+    struct hf_bundle bundle = {0};
+    enum hf_err err = hf_bundle_parse(hf_bytes_of_text(pem), NULL, &bundle, why);
+
+    if (err == HF_OK)
+        err = hf_trust_store_new(&t->server_ca, why);
+    if (err == HF_OK)
+        err = fill_store(t->server_ca, &bundle, why);
+    hf_bundle_free(&bundle);
+    if (err != HF_OK)
+        (void)hf_fail_context(why, "the update server's CA");
+    return err;
+}
+
+enum hf_err hf_http_transport_new(struct hf_trust_store *store, const char *server_ca_pem,
+                                  struct hf_http_transport **out, struct hf_why *why)
+{
+    struct hf_http_transport *t = calloc(1, sizeof *t);
+    enum hf_err err = HF_OK;
+
+    if (t == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for the transport");
+    t->timeouts = hf_timeouts_default();
+    if (server_ca_pem != NULL)
+        err = load_server_ca(t, server_ca_pem, why);
+    if (err == HF_OK)
+        err = hf_tls_client_new(store, t->server_ca, &t->tls, why);
+    if (err != HF_OK) {
+        hf_http_transport_free(t);
+        return err;
+    }
+    *out = t;
+    return HF_OK;
+}
+
+void hf_http_transport_free(struct hf_http_transport *transport)
+{
+    if (transport == NULL)
+        return;
+    hf_http_transport_idle(transport);
+    hf_tls_client_free(transport->tls);
+    hf_trust_store_free(transport->server_ca);
+    free(transport);
+}

@@ -1,0 +1,239 @@
+#include "client/port/posix/tls_conn.h"
+
+#include "client/port/mbedtls/verify_words.h"
+#include "client/port/posix/tls_io.h"
+#include "common/base/limits.h"
+
+#include <mbedtls/platform.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A server sends two or so after a handshake; one that sends nothing else would keep us busy. */
+#define TICKETS_AT_ONCE_MAX 64
+
+struct hf_tls_client {
+    mbedtls_ssl_config config;
+    struct hf_trust_store *device;
+    struct hf_trust_store *server_ca; /* NULL for none */
+};
+
+struct hf_tls_conn {
+    struct hf_tls_client *client;
+    mbedtls_ssl_context ssl;
+    int fd; /* borrowed */
+    struct hf_endpoint peer;
+    char session_name[HF_ENDPOINT_TEXT];
+    uint64_t generation;          /* of the device's store, before the handshake */
+    char faults[HF_WHY_MAX - 64]; /* what verification found, in words */
+};
+
+/* ---- whom it trusts ----------------------------------------------------------------------------- */
+
+/** Anchors of both stores for the issuer of `child`, as one list. */
+static int find_anchors(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_crt **out)
+{
+    struct hf_tls_client *client = ctx;
+    mbedtls_x509_crt *first = NULL, *more = NULL;
+    int code = hf_trust_store_candidates(client->device, child, &first);
+
+    if (code == 0 && client->server_ca != NULL)
+        code = hf_trust_store_candidates(client->server_ca, child, &more);
+    if (code != 0) {
+        mbedtls_x509_crt_free(first);
+        mbedtls_free(first);
+        return code;
+    }
+    if (first == NULL) {
+        first = more;
+    } else {
+        mbedtls_x509_crt *last = first;
+        while (last->next != NULL)
+            last = last->next;
+        last->next = more;
+    }
+    *out = first;
+    return 0;
+}
+
+static void note_faults(struct hf_tls_conn *conn, const mbedtls_x509_crt *crt, uint32_t flags)
+{
+    char subject[HF_DN_TEXT_MAX] = "";
+    size_t len = strlen(conn->faults);
+
+    if (mbedtls_x509_dn_gets(subject, sizeof subject, &crt->subject) < 0)
+        (void)snprintf(subject, sizeof subject, "(a subject too long to show)");
+    (void)snprintf(conn->faults + len, sizeof conn->faults - len,
+                   "%scertificate \"%s\": ", len == 0 ? "" : "; ", subject);
+    hf_verify_words(crt, flags, conn->peer.host, conn->faults, sizeof conn->faults);
+}
+
+/** Called for each certificate of the chain, from its top down to the server's own (depth 0). */
+static int judge_certificate(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
+{
+    struct hf_tls_conn *conn = ctx;
+    struct hf_tls_client *client = conn->client;
+    int code = hf_trust_store_verify(client->device, crt, depth, flags);
+
+    if (code == 0 && client->server_ca != NULL)
+        code = hf_trust_store_verify(client->server_ca, crt, depth, flags);
+    /* Mbed TLS was told no name where the host is an address, so that none goes out as SNI. */
+    if (depth == 0 && hf_endpoint_is_address(&conn->peer) &&
+        !hf_verify_has_address(crt, conn->peer.host))
+        *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
+    if (*flags != 0)
+        note_faults(conn, crt, *flags);
+    return code;
+}
+
+enum hf_err hf_tls_client_new(struct hf_trust_store *device, struct hf_trust_store *server_ca,
+                              struct hf_tls_client **out, struct hf_why *why)
+{
+    struct hf_tls_client *client = calloc(1, sizeof *client);
+    enum hf_err err;
+
+    if (client == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for TLS");
+    client->device = device;
+    client->server_ca = server_ca;
+    err = hf_tls_io_client_config(&client->config, true, why);
+    if (err != HF_OK) {
+        hf_tls_client_free(client);
+        return err;
+    }
+    mbedtls_ssl_conf_authmode(&client->config, MBEDTLS_SSL_VERIFY_REQUIRED);
+    mbedtls_ssl_conf_ca_cb(&client->config, find_anchors, client);
+    /* Without it Mbed TLS drops the tickets of TLS 1.3. */
+    mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
+        &client->config, MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
+    *out = client;
+    return HF_OK;
+}
+
+void hf_tls_client_free(struct hf_tls_client *client)
+{
+    if (client == NULL)
+        return;
+    mbedtls_ssl_config_free(&client->config);
+    free(client);
+}
+
+/* ---- one connection ----------------------------------------------------------------------------- */
+
+static void save_session(struct hf_tls_conn *conn)
+{
+    hf_trust_store_save(conn->client->device, conn->session_name, conn->generation, &conn->ssl);
+}
+
+static enum hf_err handshake(struct hf_tls_conn *conn, const struct hf_deadline *deadline,
+                             struct hf_why *why)
+{
+    enum hf_err err;
+
+    HF_TRY(hf_tls_io_setup(&conn->ssl, &conn->client->config, &conn->fd, &conn->peer, why));
+    mbedtls_ssl_set_verify(&conn->ssl, judge_certificate, conn);
+    conn->generation = hf_trust_store_generation(conn->client->device);
+    hf_trust_store_resume(conn->client->device, conn->session_name, &conn->ssl);
+    err = hf_tls_io_handshake(&conn->ssl, conn->fd, deadline, why);
+    if (conn->faults[0] != '\0')
+        return hf_fail(why, HF_E_TLS, "the server is not trusted: %s", conn->faults);
+    if (err != HF_OK)
+        return err;
+    if (mbedtls_ssl_get_verify_result(&conn->ssl) != 0)
+        return hf_fail(why, HF_E_TLS, "the server's certificate was not verified");
+    /* With TLS 1.2 the ticket has come by now; those of TLS 1.3 come later. */
+    if (mbedtls_ssl_get_version_number(&conn->ssl) == MBEDTLS_SSL_VERSION_TLS1_2)
+        save_session(conn);
+    return HF_OK;
+}
+
+enum hf_err hf_tls_conn_open(struct hf_tls_client *client, int fd, const struct hf_endpoint *peer,
+                             const struct hf_deadline *deadline, struct hf_tls_conn **out,
+                             struct hf_why *why)
+{
+    struct hf_tls_conn *conn = calloc(1, sizeof *conn);
+    enum hf_err err;
+
+    if (conn == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for a connection");
+    conn->client = client;
+    conn->fd = fd;
+    conn->peer = *peer;
+    hf_endpoint_format(peer, conn->session_name);
+    mbedtls_ssl_init(&conn->ssl);
+    err = handshake(conn, deadline, why);
+    if (err != HF_OK) {
+        mbedtls_ssl_free(&conn->ssl);
+        free(conn);
+        return err;
+    }
+    *out = conn;
+    return HF_OK;
+}
+
+void hf_tls_conn_close(struct hf_tls_conn *conn)
+{
+    if (conn == NULL)
+        return;
+    (void)mbedtls_ssl_close_notify(&conn->ssl); /* a courtesy: nobody waits for it */
+    mbedtls_ssl_free(&conn->ssl);
+    free(conn);
+}
+
+enum hf_err hf_tls_conn_send(struct hf_tls_conn *conn, struct hf_bytes data,
+                             const struct hf_deadline *deadline, struct hf_why *why)
+{
+    while (data.len > 0) {
+        int n = mbedtls_ssl_write(&conn->ssl, data.data, data.len);
+        if (n >= 0) {
+            data.data += n;
+            data.len -= (size_t)n;
+        } else if (hf_tls_io_would_block(n)) {
+            HF_TRY(hf_tls_io_wait(n, conn->fd, deadline, why));
+        } else {
+            return hf_tls_io_fail(n, why);
+        }
+    }
+    return HF_OK;
+}
+
+/** mbedtls_ssl_read, with session tickets taken out of the way. */
+static int read_some(struct hf_tls_conn *conn, void *data, size_t cap)
+{
+    for (int round = 0; round < TICKETS_AT_ONCE_MAX; round++) {
+        int n = mbedtls_ssl_read(&conn->ssl, data, cap);
+        if (n == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
+            save_session(conn);
+        /* After a ticket it may say WANT_READ although the next record is in its buffer already,
+         * and then the socket would stay silent. */
+        else if (n != MBEDTLS_ERR_SSL_WANT_READ || mbedtls_ssl_check_pending(&conn->ssl) == 0)
+            return n;
+    }
+    return MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE;
+}
+
+enum hf_err hf_tls_conn_receive(struct hf_tls_conn *conn, void *data, size_t cap,
+                                const struct hf_deadline *deadline, size_t *out_len,
+                                struct hf_why *why)
+{
+    for (;;) {
+        int n = read_some(conn, data, cap);
+        if (n > 0 || n == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
+            *out_len = n > 0 ? (size_t)n : 0;
+            return HF_OK;
+        }
+        if (n == 0) /* the socket's end without TLS's own */
+            n = MBEDTLS_ERR_SSL_CONN_EOF;
+        if (!hf_tls_io_would_block(n))
+            return hf_tls_io_fail(n, why);
+        HF_TRY(hf_tls_io_wait(n, conn->fd, deadline, why));
+    }
+}
+
+bool hf_tls_conn_is_quiet(struct hf_tls_conn *conn)
+{
+    unsigned char byte;
+
+    return read_some(conn, &byte, sizeof byte) == MBEDTLS_ERR_SSL_WANT_READ;
+}
