@@ -1,0 +1,62 @@
+#include "client/core/client_internal.h"
+
+#include <stdio.h>
+
+static void describe(const struct hf_candidate *cand, char *out, size_t out_size)
+{
+    const struct hf_bundle_record *new = &cand->record;
+    if (cand->has_active)
+        (void)snprintf(out, out_size, "updated %s/%s %lld -> %lld, %zu anchors", new->set,
+                       new->profile, (long long)cand->active.version, (long long)new->version,
+                       cand->bundle.n_anchors);
+    else
+        (void)snprintf(out, out_size, "installed %s/%s %lld, %zu anchors", new->set, new->profile,
+                       (long long)new->version, cand->bundle.n_anchors);
+}
+
+/* Old or new, never between: the bundle, the version it forbids from now on, and the line about it. */
+static enum hf_err write_activation(struct hf_client *c, const void *arg, struct hf_why *why)
+{
+    const struct hf_candidate *cand = arg;
+    char text[HF_WHY_MAX];
+
+    HF_TRY(c->ports.store.activate_staged(c->ports.store.ctx, why));
+    HF_TRY(hf_bundle_floor_raise(c, &cand->floor, cand->record.version, why));
+    describe(cand, text, sizeof text);
+    return hf_journal(c, HF_LEVEL_INFO, "swap", text, why);
+}
+
+/* Nothing new. New targets keys still adopt what is active as their floor, once. */
+static enum hf_err write_floor(struct hf_client *c, const void *arg, struct hf_why *why)
+{
+    const struct hf_candidate *cand = arg;
+    return hf_bundle_floor_raise(c, &cand->floor, cand->active.version, why);
+}
+
+static enum hf_err keep_active(struct hf_client *c, const struct hf_candidate *cand,
+                               struct hf_why *why)
+{
+    /* Another process, or an update whose swap failed, may have changed it since. */
+    HF_TRY(hf_live_swap_if_other(c, &cand->active, why));
+    if (!cand->floor.is_new)
+        return HF_OK;
+    return hf_store_transact(c, write_floor, cand, why);
+}
+
+enum hf_err hf_activate(struct hf_client *c, struct hf_candidate *cand, struct hf_why *why)
+{
+    const struct hf_store_port *store = &c->ports.store;
+
+    if (cand->is_active)
+        return keep_active(c, cand, why);
+    if (!cand->is_staged)
+        HF_TRY(store->stage_bundle(store->ctx, &cand->record, why));
+    HF_TRY(hf_store_transact(c, write_activation, cand, why));
+    enum hf_err err = hf_live_swap(c, &cand->record, &cand->bundle, why);
+    if (err != HF_OK)
+        (void)hf_fail_context(why,
+                              "version %lld is committed, but running connections still use the "
+                              "anchors of before; the next update or start loads it",
+                              (long long)cand->record.version);
+    return err;
+}

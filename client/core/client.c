@@ -1,0 +1,118 @@
+#include "client/core/client_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- open and close ---------------------------------------------------------------------------- */
+
+/* A store that cannot be read is no reason to leave the device without anchors: the bundle may lie
+ * elsewhere, and the update will say what is wrong. */
+static enum hf_err check_initialised(struct hf_client *c, struct hf_why *why)
+{
+    struct hf_buf root = {0};
+    enum hf_err err = c->ports.store.load_metadata(c->ports.store.ctx, "root", &root, why);
+    hf_buf_free(&root);
+    if (err == HF_E_NOT_FOUND)
+        return hf_fail(why, err,
+                       "this device holds no root metadata: initialise it with the root.json of "
+                       "its repository first");
+    if (err != HF_OK)
+        hf_log(c, HF_LEVEL_WARNING, "the root metadata cannot be read: %s", why->text);
+    return HF_OK;
+}
+
+static void load_first_mirror(struct hf_client *c)
+{
+    struct hf_why why = {0};
+    int64_t first = 0;
+    if (hf_value_load_integer(c, "mirror.next", 0, &first, &why) != HF_OK || first < 0)
+        first = 0;
+    c->first_mirror = (size_t)((uint64_t)first % c->n_urls);
+    c->mirror = c->first_mirror;
+}
+
+enum hf_err hf_client_open(const struct hf_ports *ports, const struct hf_client_config *config,
+                           struct hf_client **out, struct hf_why *why)
+{
+    struct hf_why own = {0};
+    if (why == NULL)
+        why = &own;
+    struct hf_client *c = calloc(1, sizeof *c);
+    if (c == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for the client");
+    enum hf_err err = hf_client_init(c, ports, config, why);
+    if (err == HF_OK)
+        err = check_initialised(c, why);
+    if (err != HF_OK) {
+        hf_client_close(c);
+        return err;
+    }
+    load_first_mirror(c);
+    hf_clock_floor_load(c);
+    hf_live_load(c);
+    *out = c;
+    return HF_OK;
+}
+
+void hf_client_close(struct hf_client *client)
+{
+    if (client == NULL)
+        return;
+    hf_client_clear(client);
+    free(client);
+}
+
+/* ---- update ------------------------------------------------------------------------------------ */
+
+/* The device's work. Each line is a file. */
+static enum hf_err update(struct hf_client *c, struct hf_candidate *cand, struct hf_why *why)
+{
+    HF_TRY(hf_refresh(c, why));       /* TUF metadata up to date */
+    HF_TRY(hf_select(c, cand, why));  /* which bundle is ours    */
+    HF_TRY(hf_obtain(c, cand, why));  /* fetched, hashed, parsed */
+    return hf_activate(c, cand, why); /* stage, commit, swap    */
+}
+
+static struct hf_update_result result_of(const struct hf_candidate *cand)
+{
+    int64_t from = cand->has_active ? cand->active.version : -1;
+    if (cand->is_active)
+        return (struct hf_update_result){.from_version = from, .to_version = from};
+    return (struct hf_update_result){true, from, cand->record.version};
+}
+
+static void record_success(struct hf_client *c, const struct hf_update_result *result)
+{
+    char text[HF_WHY_MAX];
+    if (!result->is_changed)
+        (void)snprintf(text, sizeof text, "current %s/%s %lld", c->set, c->profile,
+                       (long long)result->to_version);
+    else if (result->from_version < 0)
+        (void)snprintf(text, sizeof text, "installed %s/%s %lld", c->set, c->profile,
+                       (long long)result->to_version);
+    else
+        (void)snprintf(text, sizeof text, "updated %s/%s %lld -> %lld", c->set, c->profile,
+                       (long long)result->from_version, (long long)result->to_version);
+    hf_check_record(c, HF_OK, text);
+}
+
+enum hf_err hf_client_update(struct hf_client *client, struct hf_update_result *out,
+                             struct hf_why *why)
+{
+    struct hf_candidate cand = {0};
+    struct hf_why own = {0};
+    if (why == NULL)
+        why = &own;
+
+    hf_mirrors_rotate(client);
+    enum hf_err err = update(client, &cand, why);
+    if (err == HF_OK) {
+        *out = result_of(&cand);
+        record_success(client, out);
+    } else {
+        hf_check_record(client, err, why->text);
+    }
+    hf_candidate_free(&cand);
+    hf_trusted_set_free(&client->trusted);
+    return err;
+}

@@ -1,0 +1,70 @@
+#include "client/core/client_internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void hf_log(const struct hf_client *c, enum hf_level level, const char *fmt, ...)
+{
+    char text[HF_WHY_MAX];
+    va_list args;
+
+    if (c->ports.log.write == NULL)
+        return;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    c->ports.log.write(c->ports.log.ctx, level, text);
+}
+
+enum hf_err hf_journal(struct hf_client *c, enum hf_level level, const char *kind, const char *text,
+                       struct hf_why *why)
+{
+    struct hf_event event = {hf_client_now_s(c), level, kind, text};
+    hf_log(c, level, "%s", text);
+    return c->ports.store.append_event(c->ports.store.ctx, &event, why);
+}
+
+struct check {
+    enum hf_err outcome;
+    const char *text;
+};
+
+static bool value_is(struct hf_client *c, const char *name, const char *expected)
+{
+    struct hf_why why = {0};
+    struct hf_buf value = {0};
+    bool same = hf_value_load(c, name, &value, &why) == HF_OK &&
+                strcmp((const char *)value.data, expected) == 0;
+    hf_buf_free(&value);
+    return same;
+}
+
+/* The same failure again, check after check, would push everything else out of the journal. */
+static bool is_news(struct hf_client *c, const struct check *check)
+{
+    return check->outcome != HF_OK && !(value_is(c, "check.outcome", hf_err_name(check->outcome)) &&
+                                        value_is(c, "check.text", check->text));
+}
+
+static enum hf_err write_check(struct hf_client *c, const void *arg, struct hf_why *why)
+{
+    const struct check *check = arg;
+
+    if (is_news(c, check))
+        HF_TRY(hf_journal(c, HF_LEVEL_ERROR, "failed", check->text, why));
+    HF_TRY(hf_value_save_integer(c, "check.time", hf_client_now_s(c), why));
+    HF_TRY(hf_value_save(c, "check.outcome", hf_err_name(check->outcome), why));
+    HF_TRY(hf_value_save(c, "check.text", check->text, why));
+    if (c->n_urls == 1)
+        return HF_OK;
+    return hf_value_save_integer(c, "mirror.next", (int64_t)c->first_mirror, why);
+}
+
+void hf_check_record(struct hf_client *c, enum hf_err outcome, const char *text)
+{
+    struct check check = {outcome, text};
+    struct hf_why why = {0};
+    if (hf_store_transact(c, write_check, &check, &why) != HF_OK)
+        hf_log(c, HF_LEVEL_WARNING, "how this check ended cannot be written down: %s", why.text);
+}

@@ -1,0 +1,96 @@
+#include "client/core/client_internal.h"
+
+/* How much an error says about what is wrong. Below zero: the fault is here, not at a mirror, and
+ * asking another one would not help. */
+static int telling(enum hf_err err)
+{
+    switch (err) {
+    case HF_E_NOT_FOUND:
+    case HF_E_NETWORK:
+    case HF_E_TLS:
+        return 1;
+    case HF_E_FORMAT: /* captive portals are chatty */
+    case HF_E_LIMIT:
+        return 2;
+    case HF_E_EXPIRED:
+    case HF_E_HASH:
+    case HF_E_POLICY:
+        return 3;
+    case HF_E_SIGNATURE:
+    case HF_E_ROLLBACK:
+        return 4;
+    case HF_OK:
+    case HF_E_ARGUMENT:
+    case HF_E_MEMORY:
+    case HF_E_SAME_VERSION:
+    case HF_E_STORAGE:
+    case HF_E_SCHEMA:
+    case HF_E_BUSY:
+    case HF_E_KEY:
+    case HF_E_STATE:
+        return -1;
+    }
+    return -1;
+}
+
+static enum hf_err judge_status(struct hf_client *c, const struct hf_fetch *fetch,
+                                const struct hf_response *answer, struct hf_why *why)
+{
+    int status = answer->status;
+    if (status == 200 || (status == 304 && fetch->etag != NULL))
+        return fetch->accept(c, fetch->arg, answer, why);
+    if (status == 403 || status == 404 || status == 410)
+        return hf_fail(why, HF_E_NOT_FOUND,
+                       "there is no such file (HTTP %d); is this the address of the repository?",
+                       status);
+    return hf_fail(why, HF_E_NETWORK, "expected HTTP 200, found HTTP %d", status);
+}
+
+static enum hf_err ask(struct hf_client *c, const struct hf_fetch *fetch, const char *base,
+                       struct hf_why *why)
+{
+    const struct hf_transport_port *transport = &c->ports.transport;
+    struct hf_response answer = {0};
+    struct hf_buf url = {0};
+    enum hf_err err;
+
+    if (hf_buf_printf(&url, "%s/%s", base, fetch->path) != HF_OK)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for an address");
+    struct hf_request request = {(const char *)url.data, fetch->etag, fetch->max_bytes};
+    err = transport->fetch(transport->ctx, &request, &answer, why);
+    if (err == HF_OK)
+        err = judge_status(c, fetch, &answer, why);
+    if (telling(err) > 0)
+        (void)hf_fail_context(why, "%s", request.url);
+    hf_buf_free(&answer.body);
+    hf_buf_free(&url);
+    return err;
+}
+
+enum hf_err hf_mirrors_fetch(struct hf_client *c, const struct hf_fetch *fetch, struct hf_why *why)
+{
+    struct hf_why most_telling = {0};
+
+    for (size_t i = 0; i < c->n_urls; i++) {
+        size_t mirror = (c->mirror + i) % c->n_urls;
+        enum hf_err err = ask(c, fetch, c->urls[mirror], why);
+        if (err == HF_OK || (err == HF_E_NOT_FOUND && fetch->missing_ends)) {
+            c->mirror = mirror;
+            return err;
+        }
+        if (telling(err) < 0)
+            return err;
+        if (c->n_urls > 1)
+            hf_log(c, HF_LEVEL_WARNING, "%s", why->text);
+        if (telling(err) >= telling(most_telling.code))
+            most_telling = *why;
+    }
+    *why = most_telling;
+    return why->code;
+}
+
+void hf_mirrors_rotate(struct hf_client *c)
+{
+    c->mirror = c->first_mirror;
+    c->first_mirror = (c->first_mirror + 1) % c->n_urls;
+}

@@ -1,0 +1,156 @@
+#include "client/core/client_internal.h"
+
+#include "common/bundle/policy.h"
+#include "common/json/json.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- is it here already? ---------------------------------------------------------------------------- */
+
+/* HF_OK with `*out` false: there is something to obtain. A version names one content: another one
+ * under the version that is active, by the same keys, is refused. */
+static enum hf_err compare_with_active(const struct hf_candidate *cand, bool *out,
+                                       struct hf_why *why)
+{
+    int64_t version = cand->description.version;
+    struct hf_why difference = {0};
+
+    *out = false;
+    if (!cand->has_active || cand->active.version != version)
+        return HF_OK;
+    if (hf_file_info_verify(&cand->target->info, hf_buf_bytes(&cand->active.pem), "active bundle",
+                            &difference) == HF_OK) {
+        *out = true;
+        return HF_OK;
+    }
+    if (cand->floor.is_new)
+        return HF_OK;
+    return hf_fail(why, HF_E_ROLLBACK,
+                   "%s has other content than the version %lld that is active (%s); expected "
+                   "changed content under a higher version: publish it again",
+                   cand->target->path, (long long)version, difference.text);
+}
+
+/* An update that was interrupted after staging need not fetch again. */
+static bool take_staged(struct hf_client *c, struct hf_candidate *cand)
+{
+    struct hf_bundle_record staged = {0};
+    struct hf_why why = {0};
+
+    if (hf_bundle_load(c, HF_SLOT_STAGED, &staged, &why) != HF_OK)
+        return false;
+    bool is_same = staged.version == cand->record.version &&
+                   strcmp(staged.set, cand->record.set) == 0 &&
+                   strcmp(staged.profile, cand->record.profile) == 0 &&
+                   hf_bytes_equal(hf_buf_bytes(&staged.custom),
+                                  hf_buf_bytes(&cand->record.custom)) &&
+                   hf_file_info_verify(&cand->target->info, hf_buf_bytes(&staged.pem),
+                                       "staged bundle", &why) == HF_OK;
+    if (is_same) {
+        cand->record.pem = staged.pem;
+        staged.pem = (struct hf_buf){0};
+        cand->is_staged = true;
+    }
+    hf_bundle_record_free(&staged);
+    return is_same;
+}
+
+/* ---- fetch -------------------------------------------------------------------------------------------- */
+
+/* 5.7.3: only what the signed targets metadata names. */
+static enum hf_err accept_bundle(struct hf_client *c, void *arg, const struct hf_response *answer,
+                                 struct hf_why *why)
+{
+    struct hf_candidate *cand = arg;
+    struct hf_bytes pem = hf_buf_bytes(&answer->body);
+    (void)c;
+
+    HF_TRY(hf_file_info_verify(&cand->target->info, pem, cand->target->path, why));
+    if (hf_buf_append(&cand->record.pem, pem.data, pem.len) != HF_OK)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for a bundle of %zu bytes", pem.len);
+    return HF_OK;
+}
+
+static enum hf_err fetch_bundle(struct hf_client *c, struct hf_candidate *cand, struct hf_why *why)
+{
+    const struct hf_target *target = cand->target;
+    struct hf_buf path = {0};
+
+    if (target->info.length > (int64_t)HF_BUNDLE_BYTES_MAX)
+        return hf_fail(why, HF_E_LIMIT, "expected %s to have at most %u bytes, found %lld",
+                       target->path, HF_BUNDLE_BYTES_MAX, (long long)target->info.length);
+    enum hf_err err = hf_buf_append_text(&path, "targets/") == HF_OK
+                          ? hf_target_file_name(target, c->trusted.root->consistent_snapshot, &path,
+                                                why)
+                          : hf_fail(why, HF_E_MEMORY, "out of memory for an address");
+    if (err == HF_OK) {
+        struct hf_fetch fetch = {.path = (const char *)path.data,
+                                 .max_bytes = (size_t)target->info.length,
+                                 .accept = accept_bundle,
+                                 .arg = cand};
+        err = hf_mirrors_fetch(c, &fetch, why);
+    }
+    hf_buf_free(&path);
+    return err;
+}
+
+/* ---- the record ------------------------------------------------------------------------------------------ */
+
+static enum hf_err begin_record(const struct hf_client *c, struct hf_candidate *cand,
+                                struct hf_why *why)
+{
+    struct hf_bundle_record *record = &cand->record;
+    (void)snprintf(record->set, sizeof record->set, "%s", c->set);
+    (void)snprintf(record->profile, sizeof record->profile, "%s", c->profile);
+    record->version = cand->description.version;
+    return hf_json_canonical(cand->target->custom, &record->custom, why);
+}
+
+/* ---- check ----------------------------------------------------------------------------------------------- */
+
+static size_t count_active_usable(const struct hf_candidate *cand, int64_t now_s)
+{
+    struct hf_bundle active = {0};
+    struct hf_why why = {0};
+
+    if (!cand->has_active || hf_bundle_of_record(&cand->active, &active, &why) != HF_OK)
+        return 0;
+    size_t n = hf_bundle_count_usable(&active, now_s);
+    hf_bundle_free(&active);
+    return n;
+}
+
+static enum hf_err check(const struct hf_client *c, struct hf_candidate *cand, struct hf_why *why)
+{
+    int64_t now_s = hf_client_now_s(c);
+    char today[HF_TIME_TEXT_MAX];
+
+    HF_TRY(
+        hf_bundle_parse(hf_buf_bytes(&cand->record.pem), &cand->description, &cand->bundle, why));
+    HF_TRY(hf_policy_check_bundle(&cand->bundle, why));
+    if (hf_bundle_count_usable(&cand->bundle, now_s) > 0 || count_active_usable(cand, now_s) == 0)
+        return HF_OK;
+    hf_time_format_day(now_s, today);
+    return hf_fail(why, HF_E_POLICY,
+                   "expected at least one anchor that is valid on %s, found none among %zu: taking "
+                   "it would cut this device off",
+                   today, cand->bundle.n_anchors);
+}
+
+enum hf_err hf_obtain(struct hf_client *c, struct hf_candidate *cand, struct hf_why *why)
+{
+    if (cand->is_active)
+        return HF_OK;
+    HF_TRY(compare_with_active(cand, &cand->is_active, why));
+    if (cand->is_active)
+        return HF_OK;
+    HF_TRY(begin_record(c, cand, why));
+    if (!take_staged(c, cand))
+        HF_TRY(fetch_bundle(c, cand, why));
+    hf_sha256_hex(hf_buf_bytes(&cand->record.pem), cand->record.sha256);
+    enum hf_err err = check(c, cand, why);
+    if (err != HF_OK)
+        (void)hf_fail_context(why, "%s", cand->target->path);
+    return err;
+}

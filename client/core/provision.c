@@ -1,0 +1,97 @@
+#include "client/core/client_internal.h"
+
+#include "common/bundle/policy.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct first_trust {
+    struct hf_bytes root;
+    int64_t root_version;
+    const struct hf_bundle_record *factory; /* NULL for none */
+};
+
+static enum hf_err check_new(struct hf_client *c, struct hf_why *why)
+{
+    struct hf_buf root = {0};
+    enum hf_err err = c->ports.store.load_metadata(c->ports.store.ctx, "root", &root, why);
+    hf_buf_free(&root);
+    if (err == HF_E_NOT_FOUND)
+        return HF_OK;
+    if (err != HF_OK)
+        return err;
+    return hf_fail(why, HF_E_STATE,
+                   "this device holds root metadata already; it changes by update only");
+}
+
+/* The record of version 0, or an empty one where the device leaves the factory without. */
+static enum hf_err check_factory(const struct hf_client *c, struct hf_bytes pem,
+                                 struct hf_bundle_record *out, struct hf_why *why)
+{
+    struct hf_bundle bundle = {0};
+
+    if (pem.len == 0)
+        return HF_OK;
+    HF_TRY(hf_bundle_parse(pem, NULL, &bundle, why));
+    enum hf_err err = hf_policy_check_bundle(&bundle, why);
+    hf_bundle_free(&bundle);
+    HF_TRY(err);
+    (void)snprintf(out->set, sizeof out->set, "%s", c->set);
+    (void)snprintf(out->profile, sizeof out->profile, "%s", c->profile);
+    hf_sha256_hex(pem, out->sha256);
+    if (hf_buf_append(&out->pem, pem.data, pem.len) != HF_OK)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for the factory bundle");
+    return HF_OK;
+}
+
+static enum hf_err write_first_trust(struct hf_client *c, const void *arg, struct hf_why *why)
+{
+    const struct hf_store_port *store = &c->ports.store;
+    const struct first_trust *first = arg;
+    char text[160];
+
+    HF_TRY(store->save_metadata(store->ctx, "root", first->root_version, first->root, why));
+    HF_TRY(hf_clock_floor_raise(c, hf_trusted_set_signed_at(&c->trusted), why));
+    if (first->factory != NULL) {
+        HF_TRY(store->stage_bundle(store->ctx, first->factory, why));
+        HF_TRY(store->activate_staged(store->ctx, why));
+    }
+    (void)snprintf(text, sizeof text, "initialised with root metadata %lld%s",
+                   (long long)first->root_version,
+                   first->factory != NULL ? " and a factory bundle" : "");
+    return hf_journal(c, HF_LEVEL_INFO, "init", text, why);
+}
+
+static enum hf_err provision(struct hf_client *c, struct hf_bytes root, struct hf_bytes factory_pem,
+                             struct hf_bundle_record *factory, struct hf_why *why)
+{
+    HF_TRY(check_new(c, why));
+    enum hf_err err = hf_trusted_set_init(&c->trusted, root, hf_client_now_s(c), why);
+    if (err != HF_OK)
+        return hf_fail_context(why, "the root metadata");
+    err = check_factory(c, factory_pem, factory, why);
+    if (err != HF_OK)
+        return hf_fail_context(why, "the factory bundle");
+    struct first_trust first = {root, c->trusted.root->env.version,
+                                factory->pem.len > 0 ? factory : NULL};
+    return hf_store_transact(c, write_first_trust, &first, why);
+}
+
+enum hf_err hf_client_provision(const struct hf_ports *ports, const struct hf_client_config *config,
+                                struct hf_bytes root_metadata, struct hf_bytes factory_pem,
+                                struct hf_why *why)
+{
+    struct hf_bundle_record factory = {0};
+    struct hf_client c;
+    struct hf_why own = {0};
+    if (why == NULL)
+        why = &own;
+
+    HF_TRY(hf_client_init(&c, ports, config, why));
+    hf_clock_floor_load(&c);
+    enum hf_err err = provision(&c, root_metadata, factory_pem, &factory, why);
+    hf_bundle_record_free(&factory);
+    hf_trusted_set_free(&c.trusted);
+    hf_client_clear(&c);
+    return err;
+}

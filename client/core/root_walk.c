@@ -1,0 +1,99 @@
+#include "client/core/client_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static enum hf_err load_root(struct hf_client *c, struct hf_why *why)
+{
+    const struct hf_store_port *store = &c->ports.store;
+    struct hf_buf root = {0};
+
+    enum hf_err err = store->load_metadata(store->ctx, "root", &root, why);
+    if (err == HF_OK)
+        err = hf_trusted_set_init(&c->trusted, hf_buf_bytes(&root), hf_client_now_s(c), why);
+    if (err != HF_OK)
+        (void)hf_fail_context(why, "the root metadata held by this device");
+    hf_buf_free(&root);
+    return err;
+}
+
+/* Whose keys sign what a fast-forward attack would push ahead. */
+struct keys_before {
+    char timestamp[HF_SHA256_HEX_LEN];
+    char snapshot[HF_SHA256_HEX_LEN];
+};
+
+static enum hf_err note_keys(const struct hf_root *root, struct keys_before *out,
+                             struct hf_why *why)
+{
+    HF_TRY(hf_role_keys_identity(root, HF_ROLE_TIMESTAMP, out->timestamp, why));
+    return hf_role_keys_identity(root, HF_ROLE_SNAPSHOT, out->snapshot, why);
+}
+
+struct new_root {
+    struct hf_bytes file;
+    bool keys_rotated;
+};
+
+static enum hf_err write_root(struct hf_client *c, const void *arg, struct hf_why *why)
+{
+    const struct hf_store_port *store = &c->ports.store;
+    const struct new_root *root = arg;
+    int64_t version = c->trusted.root->env.version;
+    char text[80];
+
+    HF_TRY(store->save_metadata(store->ctx, "root", version, root->file, why));
+    if (root->keys_rotated) {
+        HF_TRY(store->remove_metadata(store->ctx, "timestamp", why));
+        HF_TRY(store->remove_metadata(store->ctx, "snapshot", why));
+    }
+    (void)snprintf(text, sizeof text, "root metadata %lld -> %lld", (long long)version - 1,
+                   (long long)version);
+    return hf_journal(c, HF_LEVEL_INFO, "root", text, why);
+}
+
+/* 5.3.4 to 5.3.8, and 5.3.11 in the same transaction: were the power cut between the two, nobody
+ * would know any more that keys were rotated. */
+static enum hf_err accept_root(struct hf_client *c, void *arg, const struct hf_response *answer,
+                               struct hf_why *why)
+{
+    struct keys_before before, after;
+    struct new_root root = {hf_buf_bytes(&answer->body), false};
+    (void)arg;
+
+    HF_TRY(note_keys(c->trusted.root, &before, why));
+    HF_TRY(hf_trusted_set_update_root(&c->trusted, root.file, why));
+    HF_TRY(note_keys(c->trusted.root, &after, why));
+    root.keys_rotated = strcmp(before.timestamp, after.timestamp) != 0 ||
+                        strcmp(before.snapshot, after.snapshot) != 0;
+    return hf_store_transact(c, write_root, &root, why);
+}
+
+/* HF_E_NOT_FOUND: the repository has no newer one. */
+static enum hf_err fetch_next_root(struct hf_client *c, struct hf_why *why)
+{
+    char path[64];
+    struct hf_fetch fetch = {.path = path,
+                             .max_bytes = HF_ROOT_BYTES_MAX,
+                             .missing_ends = true,
+                             .accept = accept_root};
+    (void)snprintf(path, sizeof path, "metadata/%lld.root.json",
+                   (long long)c->trusted.root->env.version + 1);
+    return hf_mirrors_fetch(c, &fetch, why);
+}
+
+static enum hf_err walk(struct hf_client *c, struct hf_why *why)
+{
+    enum hf_err err = HF_OK;
+    for (int i = 0; i < HF_ROOT_ROTATIONS_MAX && err == HF_OK; i++)
+        err = fetch_next_root(c, why);
+    return err == HF_E_NOT_FOUND ? HF_OK : err;
+}
+
+enum hf_err hf_root_walk(struct hf_client *c, struct hf_why *why)
+{
+    HF_TRY(load_root(c, why));
+    HF_TRY(walk(c, why));
+    HF_TRY(hf_clock_floor_raise(c, hf_trusted_set_signed_at(&c->trusted), why));
+    return hf_trusted_set_end_roots(&c->trusted, why);
+}

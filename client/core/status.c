@@ -1,0 +1,185 @@
+#include "client/core/client_internal.h"
+
+#include "common/base/hex.h"
+#include "common/bundle/policy.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- bundles --------------------------------------------------------------------------------------- */
+
+static const char *state_text(enum hf_anchor_state state)
+{
+    switch (state) {
+    case HF_ANCHOR_USABLE:
+        return "usable";
+    case HF_ANCHOR_NOT_YET_VALID:
+        return "not yet valid";
+    case HF_ANCHOR_EXPIRED:
+        return "expired";
+    case HF_ANCHOR_REMOVED:
+        return "removed";
+    }
+    return "removed";
+}
+
+static void describe_anchor(const struct hf_anchor *anchor, int64_t now_s,
+                            struct hf_anchor_status *out)
+{
+    (void)snprintf(out->subject, sizeof out->subject, "%s", anchor->cert.subject);
+    hf_hex_encode(anchor->cert.sha256, HF_SHA256_LEN, out->sha256);
+    hf_hex_encode(anchor->cert.spki_sha256, HF_SHA256_LEN, out->spki_sha256);
+    out->not_before_s = anchor->cert.not_before_s;
+    out->not_after_s = anchor->cert.not_after_s;
+    out->distrust_after_s = anchor->distrust_after_s;
+    out->remove_after_s = anchor->remove_after_s;
+    out->state = state_text(hf_policy_anchor_state(anchor, now_s));
+}
+
+static enum hf_err describe_anchors(const struct hf_bundle *bundle, int64_t now_s,
+                                    struct hf_bundle_status *out, struct hf_why *why)
+{
+    out->anchors = calloc(bundle->n_anchors + 1, sizeof *out->anchors);
+    if (out->anchors == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for the status of %zu anchors",
+                       bundle->n_anchors);
+    out->n_anchors = bundle->n_anchors;
+    for (size_t i = 0; i < bundle->n_anchors; i++)
+        describe_anchor(&bundle->anchors[i], now_s, &out->anchors[i]);
+    return HF_OK;
+}
+
+static enum hf_err describe_record(const struct hf_bundle_record *record, int64_t now_s,
+                                   struct hf_bundle_status *out, struct hf_why *why)
+{
+    struct hf_bundle bundle = {0};
+
+    out->is_present = true;
+    out->version = record->version;
+    memcpy(out->sha256, record->sha256, sizeof out->sha256);
+    HF_TRY(hf_bundle_of_record(record, &bundle, why));
+    enum hf_err err = describe_anchors(&bundle, now_s, out, why);
+    hf_bundle_free(&bundle);
+    return err;
+}
+
+static enum hf_err describe_slot(struct hf_client *c, enum hf_slot slot, int64_t now_s,
+                                 struct hf_bundle_status *out, struct hf_why *why)
+{
+    struct hf_bundle_record record = {0};
+    enum hf_err err = hf_bundle_load(c, slot, &record, why);
+    if (err == HF_E_NOT_FOUND)
+        return HF_OK;
+    if (err == HF_OK)
+        err = describe_record(&record, now_s, out, why);
+    hf_bundle_record_free(&record);
+    return err;
+}
+
+/* ---- metadata and the last check ------------------------------------------------------------------- */
+
+/* Zero where the role is not held. */
+static enum hf_err describe_role(struct hf_client *c, const char *role, size_t max_bytes,
+                                 int64_t *version, int64_t *expires_s, struct hf_why *why)
+{
+    struct hf_buf file = {0};
+    struct hf_envelope env = {0};
+
+    enum hf_err err = c->ports.store.load_metadata(c->ports.store.ctx, role, &file, why);
+    if (err == HF_E_NOT_FOUND)
+        return HF_OK;
+    if (err == HF_OK)
+        err = hf_envelope_parse(hf_buf_bytes(&file), role, max_bytes, &env, why);
+    if (err == HF_OK) {
+        *version = env.version;
+        *expires_s = env.expires_s;
+        hf_envelope_free(&env);
+    }
+    hf_buf_free(&file);
+    return err;
+}
+
+static enum hf_err describe_metadata(struct hf_client *c, struct hf_status *out, struct hf_why *why)
+{
+    HF_TRY(
+        describe_role(c, "root", HF_ROOT_BYTES_MAX, &out->root.version, &out->root.expires_s, why));
+    HF_TRY(describe_role(c, "timestamp", HF_TIMESTAMP_BYTES_MAX, &out->timestamp.version,
+                         &out->timestamp.expires_s, why));
+    HF_TRY(describe_role(c, "snapshot", HF_SNAPSHOT_BYTES_MAX, &out->snapshot.version,
+                         &out->snapshot.expires_s, why));
+    return describe_role(c, "targets", HF_TARGETS_BYTES_MAX, &out->targets.version,
+                         &out->targets.expires_s, why);
+}
+
+static enum hf_err copy_value(struct hf_client *c, const char *name, char *out, size_t out_size,
+                              struct hf_why *why)
+{
+    struct hf_buf value = {0};
+    HF_TRY(hf_value_load(c, name, &value, why));
+    (void)snprintf(out, out_size, "%s", (const char *)value.data);
+    hf_buf_free(&value);
+    return HF_OK;
+}
+
+static enum hf_err describe_check(struct hf_client *c, struct hf_status *out, struct hf_why *why)
+{
+    HF_TRY(hf_value_load_integer(c, "check.time", HF_TIME_NONE, &out->last_check_s, why));
+    HF_TRY(copy_value(c, "check.outcome", out->last_outcome, sizeof out->last_outcome, why));
+    return copy_value(c, "check.text", out->last_text, sizeof out->last_text, why);
+}
+
+/* ---- the whole ----------------------------------------------------------------------------------------- */
+
+/* Bundles are readable where the rest of the store may not be (a damaged or newer database). */
+static enum hf_err describe(struct hf_client *c, struct hf_status *out, struct hf_why *why)
+{
+    struct hf_why unread = {0};
+
+    HF_TRY(describe_slot(c, HF_SLOT_ACTIVE, out->now_s, &out->active, why));
+    HF_TRY(describe_slot(c, HF_SLOT_PREVIOUS, out->now_s, &out->previous, why));
+    if (describe_check(c, out, &unread) != HF_OK || describe_metadata(c, out, &unread) != HF_OK)
+        hf_log(c, HF_LEVEL_WARNING, "the status is incomplete: %s", unread.text);
+    return HF_OK;
+}
+
+enum hf_err hf_client_status(struct hf_client *client, struct hf_status *out, struct hf_why *why)
+{
+    struct hf_why own = {0};
+    struct hf_status status = {.now_s = hf_client_now_s(client),
+                               .clock_floor_s = client->clock_floor_s,
+                               .last_check_s = HF_TIME_NONE};
+    enum hf_err err = describe(client, &status, why != NULL ? why : &own);
+    if (err != HF_OK) {
+        hf_status_free(&status);
+        return err;
+    }
+    *out = status;
+    return HF_OK;
+}
+
+void hf_status_free(struct hf_status *status)
+{
+    if (status == NULL)
+        return;
+    free(status->active.anchors);
+    free(status->previous.anchors);
+    *status = (struct hf_status){0};
+}
+
+enum hf_err hf_client_export_pem(struct hf_client *client, struct hf_buf *out, struct hf_why *why)
+{
+    struct hf_why own = {0};
+    struct hf_bundle_record record = {0};
+    struct hf_bundle bundle = {0};
+    if (why == NULL)
+        why = &own;
+
+    HF_TRY(hf_bundle_load(client, HF_SLOT_ACTIVE, &record, why));
+    enum hf_err err = hf_bundle_of_record(&record, &bundle, why);
+    hf_bundle_record_free(&record);
+    HF_TRY(err);
+    err = hf_bundle_to_pem(&bundle, out);
+    hf_bundle_free(&bundle);
+    return err == HF_OK ? HF_OK : hf_fail(why, err, "out of memory for the bundle as PEM");
+}
