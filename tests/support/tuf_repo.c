@@ -282,8 +282,8 @@ static void metadata_path(bool has_version, int64_t version, const char *name, c
 
 void tuf_repo_role_path(const struct tuf_repo *repo, enum hf_top_role role, char out[128])
 {
-    bool has_version =
-        role == HF_ROLE_ROOT || (role != HF_ROLE_TIMESTAMP && repo->consistent_snapshot);
+    bool has_version = role == HF_ROLE_ROOT ||
+                       (role != HF_ROLE_TIMESTAMP && repo->consistent_snapshot);
     metadata_path(has_version, repo->roles[role].version, hf_top_role_name(role), out);
 }
 

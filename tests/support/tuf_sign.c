@@ -59,10 +59,10 @@ static void append_signatures(json_t *signatures, const struct hf_buf *message,
         crypto_sign_detached(signature, NULL, message->data, message->len,
                              keys->keys[i].secret_key);
         hf_hex_encode(signature, sizeof signature, hex);
-        assert_int_equal(
-            json_array_append_new(
-                signatures, json_pack("{s:s, s:s}", "keyid", keys->keys[i].key_id, "sig", hex)),
-            0);
+        assert_int_equal(json_array_append_new(signatures,
+                                               json_pack("{s:s, s:s}", "keyid",
+                                                         keys->keys[i].key_id, "sig", hex)),
+                         0);
     }
 }
 

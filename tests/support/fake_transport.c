@@ -1,0 +1,131 @@
+#include "tests/support/fake_transport.h"
+
+#include "common/base/digest.h"
+#include "tests/support/check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct fake_mirror *find_mirror(struct fake_transport *t, const char *url, const char **path)
+{
+    for (size_t i = 0; i < t->n_mirrors; i++) {
+        size_t len = strlen(t->mirrors[i].url);
+        if (strncmp(url, t->mirrors[i].url, len) == 0 && url[len] == '/') {
+            *path = url + len + 1;
+            return &t->mirrors[i];
+        }
+    }
+    fail_msg("a request for %s, which is no mirror", url);
+    return NULL;
+}
+
+static const struct fake_answer *find_answer(const struct fake_mirror *mirror, const char *path)
+{
+    for (size_t i = 0; i < mirror->n_answers; i++) {
+        const struct fake_answer *answer = &mirror->answers[i];
+        if (strcmp(answer->path, path) == 0 || strcmp(answer->path, "*") == 0)
+            return answer;
+    }
+    return NULL;
+}
+
+static enum hf_err answer_200(struct fake_transport *t, const struct hf_request *request,
+                              struct hf_bytes body, struct hf_response *out, struct hf_why *why)
+{
+    char sha256[HF_SHA256_HEX_LEN], etag[HF_SHA256_HEX_LEN + 2];
+    hf_sha256_hex(body, sha256);
+    snprintf(etag, sizeof etag, "\"%s\"", sha256);
+    if (request->etag != NULL && strcmp(request->etag, etag) == 0) {
+        t->n_not_modified++;
+        out->status = 304;
+        return HF_OK;
+    }
+    if (body.len > request->max_bytes)
+        return hf_fail(why, HF_E_LIMIT, "expected at most %zu bytes, found %zu", request->max_bytes,
+                       body.len);
+    out->status = 200;
+    snprintf(out->etag, sizeof out->etag, "%s", etag);
+    return hf_buf_append(&out->body, body.data, body.len);
+}
+
+static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_response *out,
+                         struct hf_why *why)
+{
+    struct fake_transport *t = ctx;
+    const char *path = NULL;
+    struct fake_mirror *mirror = find_mirror(t, request->url, &path);
+    const struct fake_answer *answer = find_answer(mirror, path);
+
+    assert_true(t->n_requests < FAKE_REQUESTS_MAX);
+    snprintf(t->requests[t->n_requests++], sizeof t->requests[0], "%s", request->url);
+    if (answer != NULL && answer->status == 0)
+        return hf_fail(why, HF_E_NETWORK, "connection refused");
+    if (answer != NULL && answer->status == 200)
+        return answer_200(t, request, hf_buf_bytes(&answer->body), out, why);
+    if (answer != NULL) {
+        out->status = answer->status;
+        return HF_OK;
+    }
+    struct hf_bytes file = tuf_files_find(mirror->files, path);
+    if (file.data != NULL)
+        return answer_200(t, request, file, out, why);
+    out->status = 404;
+    return HF_OK;
+}
+
+struct hf_transport_port fake_transport_port(struct fake_transport *transport)
+{
+    return (struct hf_transport_port){transport, fetch};
+}
+
+void fake_transport_free(struct fake_transport *transport)
+{
+    for (size_t i = 0; i < transport->n_mirrors; i++)
+        fake_mirror_reset(&transport->mirrors[i]);
+}
+
+struct fake_mirror *fake_transport_add(struct fake_transport *transport, const char *url,
+                                       const struct tuf_files *files)
+{
+    assert_true(transport->n_mirrors < FAKE_MIRRORS_MAX);
+    struct fake_mirror *mirror = &transport->mirrors[transport->n_mirrors++];
+    *mirror = (struct fake_mirror){.files = files};
+    snprintf(mirror->url, sizeof mirror->url, "%s", url);
+    return mirror;
+}
+
+void fake_mirror_answer_bytes(struct fake_mirror *mirror, const char *path, int status,
+                              struct hf_bytes body)
+{
+    assert_true(mirror->n_answers < sizeof mirror->answers / sizeof mirror->answers[0]);
+    struct fake_answer *answer = &mirror->answers[mirror->n_answers++];
+    *answer = (struct fake_answer){.status = status};
+    snprintf(answer->path, sizeof answer->path, "%s", path);
+    CHECK_OK(hf_buf_append(&answer->body, body.data, body.len));
+}
+
+void fake_mirror_answer(struct fake_mirror *mirror, const char *path, int status, const char *body)
+{
+    fake_mirror_answer_bytes(mirror, path, status, hf_bytes_of_text(body != NULL ? body : ""));
+}
+
+void fake_mirror_reset(struct fake_mirror *mirror)
+{
+    for (size_t i = 0; i < mirror->n_answers; i++)
+        hf_buf_free(&mirror->answers[i].body);
+    mirror->n_answers = 0;
+}
+
+void fake_transport_forget(struct fake_transport *transport)
+{
+    transport->n_requests = 0;
+    transport->n_not_modified = 0;
+}
+
+size_t fake_transport_count(const struct fake_transport *transport, const char *part)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < transport->n_requests; i++)
+        n += strstr(transport->requests[i], part) != NULL;
+    return n;
+}

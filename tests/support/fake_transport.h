@@ -1,0 +1,49 @@
+/* A transport port in memory, for tests: mirrors that serve files, lie, or are not there. */
+#ifndef HF_TESTS_SUPPORT_FAKE_TRANSPORT_H
+#define HF_TESTS_SUPPORT_FAKE_TRANSPORT_H
+
+#include <holdfast/port.h>
+
+#include "tests/support/tuf_files.h"
+
+#define FAKE_MIRRORS_MAX 4
+#define FAKE_REQUESTS_MAX 2048
+
+struct fake_answer {
+    char path[160]; /* below the mirror's URL; "*" for every path */
+    int status;     /* 0: no answer at all, HF_E_NETWORK */
+    struct hf_buf body;
+};
+
+struct fake_mirror {
+    char url[64];
+    const struct tuf_files *files; /* served with 200 and an ETag; anything else is 404 */
+    struct fake_answer answers[8]; /* these come first */
+    size_t n_answers;
+};
+
+struct fake_transport {
+    struct fake_mirror mirrors[FAKE_MIRRORS_MAX];
+    size_t n_mirrors;
+    char requests[FAKE_REQUESTS_MAX][160]; /* URLs, as they came */
+    size_t n_requests;
+    size_t n_not_modified; /* answers of 304 */
+};
+
+struct hf_transport_port fake_transport_port(struct fake_transport *transport);
+void fake_transport_free(struct fake_transport *transport);
+
+struct fake_mirror *fake_transport_add(struct fake_transport *transport, const char *url,
+                                       const struct tuf_files *files);
+/** From now on `path` is answered like this. `body` may be NULL. */
+void fake_mirror_answer(struct fake_mirror *mirror, const char *path, int status, const char *body);
+void fake_mirror_answer_bytes(struct fake_mirror *mirror, const char *path, int status,
+                              struct hf_bytes body);
+/** Forget all such answers. */
+void fake_mirror_reset(struct fake_mirror *mirror);
+
+void fake_transport_forget(struct fake_transport *transport);
+/** How many requests had `part` in their URL. */
+size_t fake_transport_count(const struct fake_transport *transport, const char *part);
+
+#endif
