@@ -3,7 +3,7 @@
  * SQLite, the system's clock, and the trust store for Mbed TLS.
  *
  * STATE/holdfast.db            configuration, trusted metadata, bundles, journal (schema/client.sql)
- * STATE/bundles/HASH.pem, .json  active and previous bundle and what is signed about them
+ * STATE/bundles/HASH.VERSION.pem, .json  active and previous bundle and what is signed about them
  * STATE/bundles/active, previous  symbolic links to them; enough to load the store without the db
  * STATE/lock                   held by whoever writes
  */
@@ -16,11 +16,11 @@
 /* What `holdfast init` writes down and every later start reads. */
 struct hf_posix_config {
     struct hf_client_config client;
-    const char *device_id;     /* NULL: derived from the machine-id when first needed */
-    const char *device_id_file; /* NULL, or a file whose first line is the id, read at each start */
-    const char *server_ca;     /* NULL, or PEM text trusted for the update server besides the store */
-    const char *export_file;   /* NULL, or where the active store is kept as PEM */
-    const char *on_swap;       /* NULL, or a command run by /bin/sh after each swap */
+    const char *device_id;      /* NULL: derived from the machine-id when first needed */
+    const char *device_id_file; /* NULL, or a file whose first line is the id */
+    const char *server_ca;   /* NULL, or PEM text trusted for the update server besides the store */
+    const char *export_file; /* NULL, or the absolute path where the active store is kept as PEM */
+    const char *on_swap;     /* NULL, or a command run by /bin/sh after each swap */
 };
 
 /**
@@ -45,11 +45,20 @@ void hf_posix_close(struct hf_posix *posix);
 struct hf_client *hf_posix_client(struct hf_posix *posix);
 struct hf_trust_store *hf_posix_trust_store(struct hf_posix *posix);
 const struct hf_posix_config *hf_posix_config(const struct hf_posix *posix);
-/** The id in force: configured, read from its file, or derived from the machine-id. */
-const char *hf_posix_device_id(const struct hf_posix *posix);
+/** The id in force: configured, read from its file, or derived from the machine-id. Found out at the
+ *  first call; `*out` lives until hf_posix_close. HF_E_NOT_FOUND, HF_E_FORMAT in words. */
+HF_MUST_USE enum hf_err hf_posix_device_id(struct hf_posix *posix, const char **out,
+                                           struct hf_why *why);
+/** HF_OK, or why nothing can be written to STATE (HF_E_SCHEMA, HF_E_STORAGE). */
+HF_MUST_USE enum hf_err hf_posix_is_writable(const struct hf_posix *posix, struct hf_why *why);
 
-/** hf_client_update, then, if anything changed (or the export is missing or differs), the export
- *  and the on-swap command. Takes STATE/lock: HF_E_BUSY when another process updates. */
+/**
+ * hf_client_update, then the other programs: where the export is missing or differs it is written,
+ * and where they do not know of the active bundle yet the on-swap command is run. Both are made up
+ * for later, also when the update fails, if they failed or power was cut before. HF_E_BUSY when
+ * another process updates (STATE/lock). An error of the export or of the command is returned with a
+ * sentence that says which bundle is active all the same.
+ */
 HF_MUST_USE enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out,
                                         struct hf_why *why);
 

@@ -13,7 +13,11 @@
 
 struct hf_sqlite_store;
 
-/** `create`: make a new database, HF_E_STATE if there is one; else HF_E_NOT_FOUND if there is none. */
+/**
+ * `create`: make a new database, HF_E_STATE if there is one; else HF_E_NOT_FOUND if there is neither
+ * one nor an active bundle among the files. HF_OK also when the database cannot be used or written:
+ * what needs it then fails with the reason, which hf_sqlite_store_is_writable gives.
+ */
 HF_MUST_USE enum hf_err hf_sqlite_store_open(const char *state_dir, bool create,
                                              struct hf_sqlite_store **out, struct hf_why *why);
 void hf_sqlite_store_close(struct hf_sqlite_store *store);
@@ -25,7 +29,8 @@ HF_MUST_USE enum hf_err hf_sqlite_store_is_writable(const struct hf_sqlite_store
 
 /** The journal's newest events first, at most `max`; for status and for tests. */
 HF_MUST_USE enum hf_err hf_sqlite_store_events(struct hf_sqlite_store *store, size_t max,
-                                               void (*each)(void *ctx, const struct hf_event *event),
+                                               void (*each)(void *ctx,
+                                                            const struct hf_event *event),
                                                void *ctx, struct hf_why *why);
 
 #endif

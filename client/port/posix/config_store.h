@@ -1,0 +1,42 @@
+/* What `holdfast init` writes down and every later start reads: the tables config and mirror. */
+#ifndef HF_CLIENT_PORT_POSIX_CONFIG_STORE_H
+#define HF_CLIENT_PORT_POSIX_CONFIG_STORE_H
+
+#include <holdfast/posix.h>
+
+#include "client/port/posix/sqlite_store.h"
+#include "common/base/limits.h"
+
+/* A configuration that owns its texts. `view` points into it, so it is not to be copied. */
+struct hf_stored_config {
+    struct hf_posix_config view;
+    char *urls[HF_MIRRORS_MAX];
+    char *set;
+    char *profile;
+    char *device_id;
+    char *device_id_file;
+    char *server_ca;
+    char *export_file;
+    char *on_swap;
+};
+
+/** In words: addresses, names, id, PEM and paths, before anything is written. HF_E_ARGUMENT. */
+HF_MUST_USE enum hf_err hf_config_check(const struct hf_posix_config *config, struct hf_why *why);
+
+/** Of a new store. HF_E_STATE when it has a configuration already. */
+HF_MUST_USE enum hf_err hf_config_save(struct hf_sqlite_store *store,
+                                       const struct hf_posix_config *config, struct hf_why *why);
+
+/**
+ * `out` is all zero before; hf_stored_config_free it. Where the database cannot be read, set and
+ * profile are those of the active bundle and nothing else is known (`view.client.n_urls` is 0).
+ */
+HF_MUST_USE enum hf_err hf_config_load(struct hf_sqlite_store *store, struct hf_stored_config *out,
+                                       struct hf_why *why);
+void hf_stored_config_free(struct hf_stored_config *config);
+
+/** Remember where the active store is kept as PEM. */
+HF_MUST_USE enum hf_err hf_config_set_export(struct hf_sqlite_store *store, const char *file,
+                                             struct hf_why *why);
+
+#endif

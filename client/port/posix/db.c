@@ -1,0 +1,215 @@
+#include "client/port/posix/db.h"
+
+#include "client/port/posix/file_util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- faults ------------------------------------------------------------------------------------ */
+
+static enum hf_err fail_input_output(sqlite3 *db, const char *action, const char *file,
+                                     struct hf_why *why)
+{
+    int error = sqlite3_system_errno(db);
+
+    if (error == ENOSPC || error == EDQUOT)
+        return hf_fail(why, HF_E_STORAGE,
+                       "cannot %s: the disk holding %s is full; free some space and try again",
+                       action, file);
+    return hf_fail(why, HF_E_STORAGE, "cannot %s: reading or writing %s failed: %s", action, file,
+                   error != 0 ? strerror(error) : sqlite3_errmsg(db));
+}
+
+enum hf_err hf_db_fail(sqlite3 *db, const char *action, struct hf_why *why)
+{
+    const char *name = sqlite3_db_filename(db, "main");
+    const char *file = name != NULL && name[0] != '\0' ? name : "the database";
+
+    switch (sqlite3_errcode(db)) {
+    case SQLITE_FULL:
+        return hf_fail(why, HF_E_STORAGE,
+                       "cannot %s: the disk holding %s is full; free some space and try again",
+                       action, file);
+    case SQLITE_READONLY:
+        return hf_fail(why, HF_E_STORAGE, "cannot %s: %s is read-only", action, file);
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return hf_fail(why, HF_E_STORAGE, "cannot %s: %s is damaged (%s)", action, file,
+                       sqlite3_errmsg(db));
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return hf_fail(why, HF_E_BUSY,
+                       "cannot %s: another process is writing %s; wait for it to end and try again",
+                       action, file);
+    case SQLITE_NOMEM:
+        return hf_fail(why, HF_E_MEMORY, "cannot %s: out of memory", action);
+    case SQLITE_IOERR:
+        return fail_input_output(db, action, file, why);
+    default:
+        return hf_fail(why, HF_E_STORAGE, "cannot %s: %s: %s", action, file, sqlite3_errmsg(db));
+    }
+}
+
+/* ---- statements -------------------------------------------------------------------------------- */
+
+enum hf_err hf_db_exec(sqlite3 *db, const char *sql, const char *action, struct hf_why *why)
+{
+    return sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK ? HF_OK
+                                                                : hf_db_fail(db, action, why);
+}
+
+enum hf_err hf_db_prepare(sqlite3 *db, const char *sql, const char *action, sqlite3_stmt **out,
+                          struct hf_why *why)
+{
+    sqlite3_stmt *stmt = NULL;
+
+    if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK)
+        return hf_db_fail(db, action, why);
+    *out = stmt;
+    return HF_OK;
+}
+
+enum hf_err hf_db_finish(sqlite3 *db, sqlite3_stmt *stmt, const char *action, struct hf_why *why)
+{
+    enum hf_err err = HF_OK;
+
+    if (sqlite3_step(stmt) != SQLITE_DONE)
+        err = hf_db_fail(db, action, why);
+    sqlite3_finalize(stmt);
+    return err;
+}
+
+enum hf_err hf_db_query_int64(sqlite3 *db, const char *sql, const char *action, int64_t *out,
+                              struct hf_why *why)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum hf_err err = HF_OK;
+
+    HF_TRY(hf_db_prepare(db, sql, action, &stmt, why));
+    if (sqlite3_step(stmt) == SQLITE_ROW)
+        *out = sqlite3_column_int64(stmt, 0);
+    else
+        err = hf_db_fail(db, action, why);
+    sqlite3_finalize(stmt);
+    return err;
+}
+
+void hf_db_bind_text(sqlite3_stmt *stmt, int index, const char *text)
+{
+    (void)sqlite3_bind_text(stmt, index, text, -1, SQLITE_STATIC);
+}
+
+void hf_db_bind_bytes(sqlite3_stmt *stmt, int index, struct hf_bytes bytes)
+{
+    /* A NULL pointer would bind NULL; an empty value is not that. */
+    (void)sqlite3_bind_blob64(stmt, index, bytes.len > 0 ? (const void *)bytes.data : "", bytes.len,
+                              SQLITE_STATIC);
+}
+
+enum hf_err hf_db_column_append(sqlite3_stmt *stmt, int column, struct hf_buf *out,
+                                struct hf_why *why)
+{
+    const void *data = sqlite3_column_blob(stmt, column);
+    size_t len = (size_t)sqlite3_column_bytes(stmt, column);
+
+    if (len > 0 && (data == NULL || hf_buf_append(out, data, len) != HF_OK))
+        return hf_fail(why, HF_E_MEMORY, "out of memory reading %zu bytes from the database", len);
+    return HF_OK;
+}
+
+/* ---- opening ----------------------------------------------------------------------------------- */
+
+static enum hf_err open_with(const char *name, int flags, sqlite3 **out, struct hf_why *why)
+{
+    sqlite3 *db = NULL;
+    enum hf_err err = HF_OK;
+
+    if (sqlite3_open_v2(name, &db, flags, NULL) != SQLITE_OK) {
+        err = db == NULL ? hf_fail(why, HF_E_MEMORY, "out of memory opening %s", name)
+                         : hf_db_fail(db, "open the database", why);
+        sqlite3_close(db);
+        return err;
+    }
+    (void)sqlite3_busy_timeout(db, HF_DB_BUSY_MS);
+    err = hf_db_exec(db, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
+                     "open the database", why);
+    if (err != HF_OK) {
+        sqlite3_close(db);
+        return err;
+    }
+    *out = db;
+    return HF_OK;
+}
+
+enum hf_err hf_db_create(const char *path, sqlite3 **out, struct hf_why *why)
+{
+    /* SQLite would make it readable for others; its -wal and -shm take over the mode. */
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == EEXIST)
+        return hf_fail(why, HF_E_STATE, "%s exists already", path);
+    if (fd < 0)
+        return hf_file_fail(why, "make", path, errno);
+    close(fd);
+
+    return open_with(path, SQLITE_OPEN_READWRITE, out, why);
+}
+
+/* A read-only view that needs no lock, no -wal and no -shm. */
+static enum hf_err open_immutable(const char *path, sqlite3 **out, struct hf_why *why)
+{
+    struct hf_buf uri = {0};
+
+    enum hf_err err = hf_buf_append_text(&uri, "file:");
+    for (const char *c = path; *c != '\0' && err == HF_OK; c++)
+        err = strchr("?#%", *c) != NULL ? hf_buf_printf(&uri, "%%%02x", (unsigned)*c)
+                                        : hf_buf_append(&uri, c, 1);
+    if (err == HF_OK)
+        err = hf_buf_append_text(&uri, "?immutable=1");
+    if (err != HF_OK)
+        err = hf_fail(why, HF_E_MEMORY, "out of memory opening %s", path);
+    else
+        err = open_with((const char *)uri.data, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, out, why);
+    hf_buf_free(&uri);
+    return err;
+}
+
+/* Damage is found here, before anything relies on the file. It is small: a read of all its pages
+ * takes about a millisecond. */
+static enum hf_err check_whole(sqlite3 *db, struct hf_why *why)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum hf_err err = HF_OK;
+
+    HF_TRY(hf_db_prepare(db, "PRAGMA quick_check(1)", "read the database", &stmt, why));
+    if (sqlite3_step(stmt) != SQLITE_ROW)
+        err = hf_db_fail(db, "read the database", why);
+    else if (strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") != 0)
+        err = hf_fail(why, HF_E_STORAGE, "cannot read the database: %s is damaged (%s)",
+                      sqlite3_db_filename(db, "main"), sqlite3_column_text(stmt, 0));
+    sqlite3_finalize(stmt);
+    return err;
+}
+
+enum hf_err hf_db_open(const char *path, sqlite3 **out, bool *is_read_only, struct hf_why *why)
+{
+    sqlite3 *db = NULL;
+    bool can_write = hf_file_is_writable(path);
+
+    if (can_write)
+        HF_TRY(open_with(path, SQLITE_OPEN_READWRITE, &db, why));
+    else
+        HF_TRY(open_immutable(path, &db, why));
+    bool opened_read_only = sqlite3_db_readonly(db, "main") == 1;
+    enum hf_err err = check_whole(db, why);
+    if (err == HF_OK && !opened_read_only)
+        err = hf_db_exec(db, "PRAGMA journal_mode = WAL", "open the database", why);
+    if (err != HF_OK) {
+        sqlite3_close(db);
+        return err;
+    }
+    *is_read_only = opened_read_only;
+    *out = db;
+    return HF_OK;
+}

@@ -1,0 +1,60 @@
+/*
+ * SQLite, with its faults as sentences.
+ *
+ * Write-ahead log with synchronous=FULL: every commit is one append and one fsync, its frames carry
+ * checksums, so a power cut in the middle of one is noticed and the commit never was. The rollback
+ * journal would be as safe with synchronous=EXTRA, at three to four fsyncs a commit, and readers
+ * would wait for the writer. Its price is the -wal and -shm file beside the database: on a disk
+ * that cannot be written, the database is opened as "immutable", without them.
+ */
+#ifndef HF_CLIENT_PORT_POSIX_DB_H
+#define HF_CLIENT_PORT_POSIX_DB_H
+
+#include <holdfast/bytes.h>
+
+#include <sqlite3.h>
+
+#define HF_DB_BUSY_MS 5000 /* a writer holds the database for milliseconds; slow flash for more */
+
+/**
+ * Make a new, empty database, mode 0600. HF_E_STATE if `path` exists. Until it is opened again it
+ * has no -wal file, so that once closed it may be renamed.
+ */
+HF_MUST_USE enum hf_err hf_db_create(const char *path, sqlite3 **out, struct hf_why *why);
+
+/**
+ * Open an existing one and read through it once. `*is_read_only` when the disk or the file's mode
+ * does not let us write. HF_E_STORAGE when it is damaged or cannot be read.
+ */
+HF_MUST_USE enum hf_err hf_db_open(const char *path, sqlite3 **out, bool *is_read_only,
+                                   struct hf_why *why);
+
+/** The sentence for what `db` has just met while it was to `action` ("save the timestamp"). */
+enum hf_err hf_db_fail(sqlite3 *db, const char *action, struct hf_why *why);
+
+/** Run statements that give no rows. */
+HF_MUST_USE enum hf_err hf_db_exec(sqlite3 *db, const char *sql, const char *action,
+                                   struct hf_why *why);
+
+/** One statement, to be bound and then handed to hf_db_finish or sqlite3_finalize. */
+HF_MUST_USE enum hf_err hf_db_prepare(sqlite3 *db, const char *sql, const char *action,
+                                      sqlite3_stmt **out, struct hf_why *why);
+
+/** Run a prepared statement that gives no rows, and finalize it. */
+HF_MUST_USE enum hf_err hf_db_finish(sqlite3 *db, sqlite3_stmt *stmt, const char *action,
+                                     struct hf_why *why);
+
+/** The whole number that a query of one row and one column gives. */
+HF_MUST_USE enum hf_err hf_db_query_int64(sqlite3 *db, const char *sql, const char *action,
+                                          int64_t *out, struct hf_why *why);
+
+/* Bind; NULL text is NULL. What is bound must live until the statement is finished. A failure
+ * (memory) shows when the statement runs, since its parameter is then NULL where none may be. */
+void hf_db_bind_text(sqlite3_stmt *stmt, int index, const char *text);
+void hf_db_bind_bytes(sqlite3_stmt *stmt, int index, struct hf_bytes bytes);
+
+/** Append a column's bytes. HF_E_MEMORY. */
+HF_MUST_USE enum hf_err hf_db_column_append(sqlite3_stmt *stmt, int column, struct hf_buf *out,
+                                            struct hf_why *why);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * Who this device is, for rollout shares and reports. Configured, or the first line of a file, or
+ * derived from the machine-id: SHA-256 of a text of our own and that id, because machine-id(5) asks
+ * that it is not shown to anybody. An image that is cloned before its first boot has no machine-id
+ * yet, so its clones get ids of their own.
+ */
+#ifndef HF_CLIENT_PORT_POSIX_DEVICE_ID_H
+#define HF_CLIENT_PORT_POSIX_DEVICE_ID_H
+
+#include <holdfast/error.h>
+
+#include <stdbool.h>
+
+#define HF_DEVICE_ID_MAX 128 /* characters; AWS IoT allows a thing's name as many */
+#define HF_MACHINE_ID_FILE "/etc/machine-id"
+
+/** 1 to HF_DEVICE_ID_MAX of A-Z a-z 0-9 . _ : - ; it stands in URLs and logs. */
+bool hf_device_id_is_valid(const char *id);
+
+/** HF_E_ARGUMENT, in words, where hf_device_id_is_valid says no. */
+HF_MUST_USE enum hf_err hf_device_id_check(const char *id, struct hf_why *why);
+
+/** The first line of `file`, without blanks at its end. HF_E_NOT_FOUND, HF_E_FORMAT, … */
+HF_MUST_USE enum hf_err hf_device_id_from_file(const char *file, char out[HF_DEVICE_ID_MAX + 1],
+                                               struct hf_why *why);
+
+/**
+ * From a machine-id file, usually HF_MACHINE_ID_FILE. HF_E_NOT_FOUND without one, HF_E_FORMAT when
+ * it does not hold 32 hexadecimal digits (systemd writes "uninitialized" before the first boot).
+ */
+HF_MUST_USE enum hf_err hf_device_id_derive(const char *machine_id_file,
+                                            char out[HF_DEVICE_ID_MAX + 1], struct hf_why *why);
+
+#endif

@@ -1,0 +1,148 @@
+/*
+ * Making a STATE. All of it is made in STATE/.init, and the rename of the finished database into
+ * STATE is the one step that makes the device an initialised one. The bundle files are made from
+ * the database at the first open.
+ */
+#include "client/port/posix/file_util.h"
+#include "client/port/posix/lock.h"
+#include "client/port/posix/posix_internal.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* What is given once and handed from step to step. */
+struct provision {
+    const struct hf_posix_config *config;
+    struct hf_bytes root_metadata;
+    struct hf_bytes factory_pem;
+    struct hf_log_port log;
+};
+
+struct paths {
+    char *state;    /* absolute */
+    char *database; /* STATE/holdfast.db */
+    char *bundles;  /* STATE/bundles */
+    char *lock;     /* STATE/lock */
+    char *making;   /* STATE/.init */
+    char *made;     /* STATE/.init/holdfast.db */
+};
+
+static enum hf_err paths_make(const char *state_dir, struct paths *p, struct hf_why *why)
+{
+    HF_TRY(hf_file_absolute(state_dir, &p->state, why));
+    HF_TRY(hf_file_join(p->state, "holdfast.db", &p->database, why));
+    HF_TRY(hf_file_join(p->state, "bundles", &p->bundles, why));
+    HF_TRY(hf_file_join(p->state, "lock", &p->lock, why));
+    HF_TRY(hf_file_join(p->state, ".init", &p->making, why));
+    return hf_file_join(p->making, "holdfast.db", &p->made, why);
+}
+
+static void paths_free(struct paths *p)
+{
+    free(p->state);
+    free(p->database);
+    free(p->bundles);
+    free(p->lock);
+    free(p->making);
+    free(p->made);
+}
+
+static enum hf_err check_new(const struct paths *p, struct hf_why *why)
+{
+    if (hf_file_exists(p->database))
+        return hf_fail(why, HF_E_STATE,
+                       "%s is initialised already; to begin anew, move it away first", p->state);
+    if (hf_file_exists(p->bundles))
+        return hf_fail(
+            why, HF_E_STATE,
+            "%s holds bundles but no database: it was in use before; to begin anew, move "
+            "it away first",
+            p->state);
+    return HF_OK;
+}
+
+static enum hf_err fill_store(struct hf_posix *posix, const struct provision *given,
+                              struct hf_why *why)
+{
+    HF_TRY(hf_config_save(posix->store, given->config, why));
+    HF_TRY(hf_trust_store_new(&posix->trust_store, why));
+    struct hf_ports ports = hf_posix_ports(posix);
+    return hf_client_provision(&ports, &given->config->client, given->root_metadata,
+                               given->factory_pem, why);
+}
+
+static enum hf_err make_database(const struct paths *p, const struct provision *given,
+                                 struct hf_why *why)
+{
+    struct hf_posix posix = {.log = given->log};
+    bool was_made = false;
+
+    /* Of an init that a power cut ended. */
+    hf_file_remove_tree(p->making);
+    HF_TRY(hf_file_make_dir(p->making, &was_made, why));
+    HF_TRY(hf_sqlite_store_open(p->making, true, &posix.store, why));
+    enum hf_err err = fill_store(&posix, given, why);
+    hf_trust_store_free(posix.trust_store);
+    hf_sqlite_store_close(posix.store);
+    return err;
+}
+
+static enum hf_err init_locked(const struct paths *p, const struct provision *given,
+                               struct hf_why *why)
+{
+    HF_TRY(check_new(p, why));
+    enum hf_err err = make_database(p, given, why);
+    if (err == HF_OK)
+        err = hf_file_rename(p->made, p->database, why);
+    hf_file_remove_tree(p->making);
+    return err;
+}
+
+/* The bundle files, for whoever looks into STATE before the first update. */
+static enum hf_err open_once(const char *state_dir, struct hf_why *why)
+{
+    struct hf_sqlite_store *store = NULL;
+
+    HF_TRY(hf_sqlite_store_open(state_dir, false, &store, why));
+    hf_sqlite_store_close(store);
+    return HF_OK;
+}
+
+static enum hf_err init_in(const struct paths *p, const struct provision *given, struct hf_why *why)
+{
+    bool was_made = false;
+    int lock = -1;
+
+    HF_TRY(hf_file_make_dir(p->state, &was_made, why));
+    bool had_lock = hf_file_exists(p->lock);
+    enum hf_err err = hf_lock_take(p->state, 0, &lock, why);
+    if (err == HF_OK)
+        err = init_locked(p, given, why);
+    hf_lock_release(lock);
+    if (err == HF_OK)
+        return open_once(p->state, why);
+    if (!had_lock)
+        (void)unlink(p->lock);
+    if (was_made)
+        (void)rmdir(p->state);
+    return err;
+}
+
+enum hf_err hf_posix_init(const char *state_dir, const struct hf_posix_config *config,
+                          struct hf_bytes root_metadata, struct hf_bytes factory_pem,
+                          struct hf_log_port log, struct hf_why *why)
+{
+    struct provision given = {config, root_metadata, factory_pem, log};
+    struct paths paths = {0};
+
+    if (sodium_init() < 0)
+        return hf_fail(why, HF_E_STATE, "the cryptographic library cannot be initialised");
+    HF_TRY(hf_config_check(config, why));
+    enum hf_err err = paths_make(state_dir, &paths, why);
+    if (err == HF_OK)
+        err = init_in(&paths, &given, why);
+    paths_free(&paths);
+    return err;
+}

@@ -1,0 +1,64 @@
+#include "client/port/posix/migrate.h"
+
+#include "client/port/posix/db.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static const char action[] = "bring the database's schema up to date";
+
+static enum hf_err read_version(sqlite3 *db, int64_t *out, struct hf_why *why)
+{
+    return hf_db_query_int64(db, "PRAGMA user_version", "read the schema's version", out, why);
+}
+
+enum hf_err hf_schema_check(sqlite3 *db, int64_t newest, int64_t *out, struct hf_why *why)
+{
+    int64_t application = 0;
+    int64_t version = 0;
+
+    HF_TRY(hf_db_query_int64(db, "PRAGMA application_id", "read the database", &application, why));
+    if (application != HF_CLIENT_APPLICATION_ID)
+        return hf_fail(why, HF_E_STORAGE, "%s is empty or not a database of holdfast",
+                       sqlite3_db_filename(db, "main"));
+    HF_TRY(read_version(db, &version, why));
+    if (version > newest)
+        return hf_fail(why, HF_E_SCHEMA,
+                       "%s was written by a newer holdfast: its schema is %" PRId64
+                       ", this one writes %" PRId64 "; install the newer holdfast again",
+                       sqlite3_db_filename(db, "main"), version, newest);
+    *out = version;
+    return HF_OK;
+}
+
+/* Inside a transaction. Looks at the version again: another process may have been quicker. */
+static enum hf_err run_step(sqlite3 *db, const struct hf_migration *step, struct hf_why *why)
+{
+    int64_t version = 0;
+    char pragmas[96];
+
+    HF_TRY(read_version(db, &version, why));
+    if (version >= step->number)
+        return HF_OK;
+    HF_TRY(hf_db_exec(db, step->sql, action, why));
+    (void)snprintf(pragmas, sizeof(pragmas),
+                   "PRAGMA user_version = %" PRId64 "; PRAGMA application_id = %" PRId64,
+                   step->number, HF_CLIENT_APPLICATION_ID);
+    return hf_db_exec(db, pragmas, action, why);
+}
+
+enum hf_err hf_schema_migrate(sqlite3 *db, const struct hf_migration *steps, size_t n_steps,
+                              struct hf_why *why)
+{
+    for (size_t i = 0; i < n_steps; i++) {
+        HF_TRY(hf_db_exec(db, "BEGIN IMMEDIATE", action, why));
+        enum hf_err err = run_step(db, &steps[i], why);
+        if (err == HF_OK)
+            err = hf_db_exec(db, "COMMIT", action, why);
+        if (err != HF_OK) {
+            (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+            return err;
+        }
+    }
+    return HF_OK;
+}

@@ -1,0 +1,230 @@
+#include "client/port/posix/posix_internal.h"
+
+#include "client/port/posix/file_util.h"
+#include "client/port/posix/lock.h"
+#include "client/port/posix/system.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A status or another short writer may hold the lock; an update in progress holds it for longer. */
+#define LOCK_WAIT_MS 2000
+
+/* ---- open and close ----------------------------------------------------------------------------- */
+
+struct hf_ports hf_posix_ports(struct hf_posix *posix)
+{
+    struct hf_ports ports = {
+        .store = hf_sqlite_store_port(posix->store),
+        .clock = hf_system_clock_port(),
+        .random = hf_system_random_port(),
+        .log = posix->log,
+        .trust = hf_trust_store_port(posix->trust_store),
+    };
+
+    if (posix->transport != NULL)
+        ports.transport = hf_http_transport_port(posix->transport);
+    return ports;
+}
+
+static enum hf_err open_client(struct hf_posix *posix, struct hf_why *why)
+{
+    /* Without its database a device knows no mirror. It can serve its store all the same, and this
+     * name of RFC 6761 leads nowhere. hf_posix_update refuses before anything asks for it. */
+    static const char *const nowhere[] = {"http://unknown.invalid"};
+    struct hf_client_config config = posix->config.view.client;
+    struct hf_ports ports = hf_posix_ports(posix);
+
+    if (config.n_urls == 0) {
+        config.urls = nowhere;
+        config.n_urls = 1;
+    }
+    return hf_client_open(&ports, &config, &posix->client, why);
+}
+
+static enum hf_err open_parts(struct hf_posix *posix, const char *state_dir, struct hf_why *why)
+{
+    HF_TRY(hf_file_absolute(state_dir, &posix->state_dir, why));
+    HF_TRY(hf_sqlite_store_open(posix->state_dir, false, &posix->store, why));
+    HF_TRY(hf_config_load(posix->store, &posix->config, why));
+    HF_TRY(hf_trust_store_new(&posix->trust_store, why));
+    HF_TRY(hf_http_transport_new(posix->trust_store, posix->config.view.server_ca,
+                                 &posix->transport, why));
+    return open_client(posix, why);
+}
+
+enum hf_err hf_posix_open(const char *state_dir, struct hf_log_port log, struct hf_posix **out,
+                          struct hf_why *why)
+{
+    if (sodium_init() < 0)
+        return hf_fail(why, HF_E_STATE, "the cryptographic library cannot be initialised");
+    struct hf_posix *posix = calloc(1, sizeof(*posix));
+    if (posix == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory opening %s", state_dir);
+    posix->log = log;
+    enum hf_err err = open_parts(posix, state_dir, why);
+    if (err != HF_OK) {
+        hf_posix_close(posix);
+        return err;
+    }
+    *out = posix;
+    return HF_OK;
+}
+
+void hf_posix_close(struct hf_posix *posix)
+{
+    if (posix == NULL)
+        return;
+    hf_client_close(posix->client);
+    hf_http_transport_free(posix->transport);
+    hf_trust_store_free(posix->trust_store);
+    hf_stored_config_free(&posix->config);
+    hf_sqlite_store_close(posix->store);
+    free(posix->state_dir);
+    free(posix);
+}
+
+/* ---- what is there ------------------------------------------------------------------------------ */
+
+struct hf_client *hf_posix_client(struct hf_posix *posix)
+{
+    return posix->client;
+}
+
+struct hf_trust_store *hf_posix_trust_store(struct hf_posix *posix)
+{
+    return posix->trust_store;
+}
+
+const struct hf_posix_config *hf_posix_config(const struct hf_posix *posix)
+{
+    return &posix->config.view;
+}
+
+enum hf_err hf_posix_is_writable(const struct hf_posix *posix, struct hf_why *why)
+{
+    return hf_sqlite_store_is_writable(posix->store, why);
+}
+
+static enum hf_err find_device_id(struct hf_posix *posix, struct hf_why *why)
+{
+    const struct hf_posix_config *config = &posix->config.view;
+
+    if (config->device_id_file != NULL)
+        return hf_device_id_from_file(config->device_id_file, posix->device_id, why);
+    return hf_device_id_derive(HF_MACHINE_ID_FILE, posix->device_id, why);
+}
+
+enum hf_err hf_posix_device_id(struct hf_posix *posix, const char **out, struct hf_why *why)
+{
+    if (posix->config.view.device_id != NULL) {
+        *out = posix->config.view.device_id;
+        return HF_OK;
+    }
+    if (posix->device_id[0] == '\0')
+        HF_TRY(find_device_id(posix, why));
+    *out = posix->device_id;
+    return HF_OK;
+}
+
+static void write_log(const struct hf_posix *posix, enum hf_level level, const char *text)
+{
+    if (posix->log.write != NULL)
+        posix->log.write(posix->log.ctx, level, text);
+}
+
+void hf_posix_journal(struct hf_posix *posix, enum hf_level level, const char *kind,
+                      const char *text)
+{
+    struct hf_clock_port clock = hf_system_clock_port();
+    struct hf_store_port store = hf_sqlite_store_port(posix->store);
+    struct hf_event event = {clock.now_s(clock.ctx), level, kind, text};
+    struct hf_why why = {0};
+
+    write_log(posix, level, text);
+    if (store.append_event(store.ctx, &event, &why) != HF_OK)
+        write_log(posix, HF_LEVEL_WARNING, why.text);
+}
+
+/* ---- update and export -------------------------------------------------------------------------- */
+
+/* The update's own error comes first; what became of the followers is then in the journal. */
+static enum hf_err update_locked(struct hf_posix *posix, struct hf_update_result *out,
+                                 struct hf_why *why)
+{
+    struct hf_update_result result = {0};
+    struct hf_why told_why = {0};
+
+    enum hf_err err = hf_client_update(posix->client, &result, why);
+    hf_http_transport_idle(posix->transport);
+    enum hf_err told = hf_followers_tell(posix, &told_why);
+    if (told != HF_OK)
+        hf_posix_journal(posix, HF_LEVEL_ERROR, "followers", told_why.text);
+    if (err != HF_OK)
+        return err;
+    if (told != HF_OK)
+        return hf_fail(why, told, "%s", told_why.text);
+    *out = result;
+    return HF_OK;
+}
+
+enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out,
+                            struct hf_why *why)
+{
+    int lock = -1;
+
+    HF_TRY(hf_posix_is_writable(posix, why));
+    HF_TRY(hf_lock_take(posix->state_dir, LOCK_WAIT_MS, &lock, why));
+    enum hf_err err = update_locked(posix, out, why);
+    hf_lock_release(lock);
+    return err;
+}
+
+static enum hf_err remember_export(struct hf_posix *posix, const char *file, struct hf_why *why)
+{
+    char *copy = strdup(file);
+    int lock = -1;
+
+    if (copy == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for the path of the export");
+    enum hf_err err = hf_lock_take(posix->state_dir, LOCK_WAIT_MS, &lock, why);
+    if (err == HF_OK)
+        err = hf_config_set_export(posix->store, copy, why);
+    hf_lock_release(lock);
+    if (err != HF_OK) {
+        free(copy);
+        return err;
+    }
+    free(posix->config.export_file);
+    posix->config.export_file = copy;
+    posix->config.view.export_file = copy;
+    return HF_OK;
+}
+
+static enum hf_err export_to(struct hf_posix *posix, const char *file, bool keep_current,
+                             struct hf_why *why)
+{
+    struct hf_buf pem = {0};
+
+    enum hf_err err = hf_client_export_pem(posix->client, &pem, why);
+    if (err == HF_OK)
+        err = hf_file_replace(file, hf_buf_bytes(&pem), HF_EXPORT_MODE, why);
+    hf_buf_free(&pem);
+    if (err == HF_OK && keep_current)
+        err = remember_export(posix, file, why);
+    return err;
+}
+
+enum hf_err hf_posix_export(struct hf_posix *posix, const char *file, bool keep_current,
+                            struct hf_why *why)
+{
+    char *path = NULL;
+
+    if (keep_current)
+        HF_TRY(hf_posix_is_writable(posix, why));
+    HF_TRY(hf_file_absolute(file, &path, why));
+    enum hf_err err = export_to(posix, path, keep_current, why);
+    free(path);
+    return err;
+}

@@ -1,0 +1,39 @@
+/* What the files of the POSIX port share: posix.c opens, updates and exports, init.c makes a STATE,
+ * followers.c tells other programs. */
+#ifndef HF_CLIENT_PORT_POSIX_POSIX_INTERNAL_H
+#define HF_CLIENT_PORT_POSIX_POSIX_INTERNAL_H
+
+#include <holdfast/posix.h>
+
+#include "client/port/posix/config_store.h"
+#include "client/port/posix/device_id.h"
+#include "client/port/posix/http_transport.h"
+#include "client/port/posix/sqlite_store.h"
+
+#define HF_EXPORT_MODE 0644 /* roots are public, and read by programs of other users */
+
+struct hf_posix {
+    char *state_dir; /* absolute */
+    struct hf_log_port log;
+    struct hf_sqlite_store *store;
+    struct hf_stored_config config;
+    struct hf_trust_store *trust_store;
+    struct hf_http_transport *transport;  /* NULL during init */
+    struct hf_client *client;             /* NULL during init */
+    char device_id[HF_DEVICE_ID_MAX + 1]; /* empty until somebody asked */
+};
+
+/** All ports; the one for transport is empty where there is none. */
+struct hf_ports hf_posix_ports(struct hf_posix *posix);
+
+/** To the journal and to the log; what cannot be written is only logged. */
+void hf_posix_journal(struct hf_posix *posix, enum hf_level level, const char *kind,
+                      const char *text);
+
+/**
+ * Bring the configured export and whoever the on-swap command tells in line with the active bundle,
+ * unless they are. HF_OK also without a bundle, an export or a command. The caller holds STATE/lock.
+ */
+HF_MUST_USE enum hf_err hf_followers_tell(struct hf_posix *posix, struct hf_why *why);
+
+#endif

@@ -1,0 +1,189 @@
+/* The store's bundles: rows that move from slot to slot, and the files that follow them. */
+#include "client/port/posix/bundle_files.h"
+#include "client/port/posix/store_internal.h"
+#include "common/base/digest.h"
+
+#include <string.h>
+
+static const char *slot_name(enum hf_slot slot)
+{
+    static const char *const names[] =
+        {[HF_SLOT_ACTIVE] = "active", [HF_SLOT_PREVIOUS] = "previous", [HF_SLOT_STAGED] = "staged"};
+
+    return names[slot];
+}
+
+/* ---- loading ----------------------------------------------------------------------------------- */
+
+static enum hf_err copy_column(sqlite3_stmt *stmt, int column, char out[65], struct hf_why *why)
+{
+    const char *text = (const char *)sqlite3_column_text(stmt, column);
+
+    if (text == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory loading a bundle");
+    if (strlen(text) > 64)
+        return hf_fail(why, HF_E_STORAGE, "the database is damaged: a bundle's name has %zu bytes",
+                       strlen(text));
+    memcpy(out, text, strlen(text) + 1);
+    return HF_OK;
+}
+
+static enum hf_err record_of_row(sqlite3_stmt *stmt, struct hf_bundle_record *out,
+                                 struct hf_why *why)
+{
+    char found[HF_SHA256_HEX_LEN];
+
+    HF_TRY(copy_column(stmt, 0, out->set, why));
+    HF_TRY(copy_column(stmt, 1, out->profile, why));
+    out->version = sqlite3_column_int64(stmt, 2);
+    HF_TRY(copy_column(stmt, 3, out->sha256, why));
+    HF_TRY(hf_db_column_append(stmt, 4, &out->pem, why));
+    HF_TRY(hf_db_column_append(stmt, 5, &out->custom, why));
+    hf_sha256_hex(hf_buf_bytes(&out->pem), found);
+    if (strcmp(found, out->sha256) != 0)
+        return hf_fail(why, HF_E_STORAGE,
+                       "the database is damaged: the SHA-256 of a bundle should be %s, it is %s",
+                       out->sha256, found);
+    return HF_OK;
+}
+
+static enum hf_err load_row(struct hf_sqlite_store *store, enum hf_slot slot,
+                            struct hf_bundle_record *out, struct hf_why *why)
+{
+    static const char action[] = "load a bundle";
+    struct hf_bundle_record record = {0};
+    sqlite3_stmt *stmt = NULL;
+    enum hf_err err = HF_OK;
+
+    HF_TRY(hf_db_prepare(store->db,
+                         "SELECT set_name, profile, version, sha256, pem, custom FROM bundle "
+                         "WHERE slot = ?1",
+                         action, &stmt, why));
+    hf_db_bind_text(stmt, 1, slot_name(slot));
+    int rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW)
+        err = record_of_row(stmt, &record, why);
+    else if (rc == SQLITE_DONE)
+        err = hf_fail(why, HF_E_NOT_FOUND, "there is no %s bundle", slot_name(slot));
+    else
+        err = hf_db_fail(store->db, action, why);
+    sqlite3_finalize(stmt);
+    if (err == HF_OK)
+        *out = record;
+    else
+        hf_bundle_record_free(&record);
+    return err;
+}
+
+enum hf_err hf_store_load_bundle(void *ctx, enum hf_slot slot, struct hf_bundle_record *out,
+                                 struct hf_why *why)
+{
+    struct hf_sqlite_store *store = ctx;
+
+    if (store->unusable.code != HF_OK)
+        return hf_bundle_files_load(store->state_dir, slot, out, why);
+    enum hf_err err = load_row(store, slot, out, why);
+    /* A row that rotted after the check at open: the file may still be whole. */
+    if (err == HF_E_STORAGE && hf_bundle_files_load(store->state_dir, slot, out, NULL) == HF_OK)
+        return HF_OK;
+    return err;
+}
+
+/* ---- staging and activating -------------------------------------------------------------------- */
+
+static enum hf_err insert_staged(struct hf_sqlite_store *store,
+                                 const struct hf_bundle_record *record, struct hf_why *why)
+{
+    static const char action[] = "stage a bundle";
+    sqlite3_stmt *stmt = NULL;
+
+    HF_TRY(hf_db_prepare(store->db,
+                         "INSERT OR REPLACE INTO bundle "
+                         "(slot, set_name, profile, version, sha256, pem, custom) "
+                         "VALUES ('staged', ?1, ?2, ?3, ?4, ?5, ?6)",
+                         action, &stmt, why));
+    hf_db_bind_text(stmt, 1, record->set);
+    hf_db_bind_text(stmt, 2, record->profile);
+    (void)sqlite3_bind_int64(stmt, 3, record->version);
+    hf_db_bind_text(stmt, 4, record->sha256);
+    hf_db_bind_bytes(stmt, 5, hf_buf_bytes(&record->pem));
+    hf_db_bind_bytes(stmt, 6, hf_buf_bytes(&record->custom));
+    return hf_db_finish(store->db, stmt, action, why);
+}
+
+enum hf_err hf_store_stage_bundle(void *ctx, const struct hf_bundle_record *record,
+                                  struct hf_why *why)
+{
+    struct hf_sqlite_store *store = ctx;
+    char found[HF_SHA256_HEX_LEN];
+
+    HF_TRY(hf_store_check_writable(store, why));
+    hf_sha256_hex(hf_buf_bytes(&record->pem), found);
+    if (strcmp(found, record->sha256) != 0)
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "the bundle to stage should have the SHA-256 %s, it has %s", record->sha256,
+                       found);
+    /* The files first: once a transaction activates this bundle, they must be there. */
+    HF_TRY(hf_bundle_files_write(store->state_dir, record, why));
+    return insert_staged(store, record, why);
+}
+
+static enum hf_err move_slots(struct hf_sqlite_store *store, struct hf_why *why)
+{
+    static const char action[] = "activate the staged bundle";
+    int64_t staged = 0;
+
+    HF_TRY(hf_db_query_int64(store->db, "SELECT count(*) FROM bundle WHERE slot = 'staged'", action,
+                             &staged, why));
+    if (staged == 0)
+        return hf_fail(why, HF_E_STATE, "no bundle is staged that could be activated");
+    return hf_db_exec(store->db,
+                      "DELETE FROM bundle WHERE slot = 'previous';"
+                      "UPDATE bundle SET slot = 'previous' WHERE slot = 'active';"
+                      "UPDATE bundle SET slot = 'active' WHERE slot = 'staged';",
+                      action, why);
+}
+
+enum hf_err hf_store_activate_staged(void *ctx, struct hf_why *why)
+{
+    struct hf_sqlite_store *store = ctx;
+
+    HF_TRY(hf_store_write_begin(store, why));
+    enum hf_err err = move_slots(store, why);
+    store->has_moved = err == HF_OK;
+    return hf_store_write_end(store, err, why);
+}
+
+/* ---- the files follow -------------------------------------------------------------------------- */
+
+static enum hf_err load_if_any(struct hf_sqlite_store *store, enum hf_slot slot,
+                               struct hf_bundle_record *record, const struct hf_bundle_record **out,
+                               struct hf_why *why)
+{
+    enum hf_err err = load_row(store, slot, record, why);
+
+    if (err == HF_OK)
+        *out = record;
+    return err == HF_E_NOT_FOUND ? HF_OK : err;
+}
+
+enum hf_err hf_store_follow(struct hf_sqlite_store *store, struct hf_why *why)
+{
+    struct hf_bundle_record active = {0};
+    struct hf_bundle_record previous = {0};
+    struct hf_bundle_record staged = {0};
+    struct hf_bundle_slots slots = {0};
+
+    /* A row that cannot be loaded ends it here: its file is the last copy and must stay. */
+    enum hf_err err = load_if_any(store, HF_SLOT_ACTIVE, &active, &slots.active, why);
+    if (err == HF_OK)
+        err = load_if_any(store, HF_SLOT_PREVIOUS, &previous, &slots.previous, why);
+    if (err == HF_OK)
+        err = load_if_any(store, HF_SLOT_STAGED, &staged, &slots.staged, why);
+    if (err == HF_OK)
+        err = hf_bundle_files_follow(store->state_dir, &slots, why);
+    hf_bundle_record_free(&active);
+    hf_bundle_record_free(&previous);
+    hf_bundle_record_free(&staged);
+    return err;
+}

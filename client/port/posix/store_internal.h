@@ -1,0 +1,51 @@
+/*
+ * What the files of the SQLite store share: sqlite_store.c opens it and holds transactions,
+ * store_bundles.c is about bundles, store_rows.c about metadata, values and the journal,
+ * config_store.c about the configuration.
+ */
+#ifndef HF_CLIENT_PORT_POSIX_STORE_INTERNAL_H
+#define HF_CLIENT_PORT_POSIX_STORE_INTERNAL_H
+
+#include "client/port/posix/db.h"
+#include "client/port/posix/sqlite_store.h"
+
+struct hf_sqlite_store {
+    char *state_dir;
+    sqlite3 *db;            /* NULL where the database cannot be used at all */
+    struct hf_why unusable; /* why it cannot be written; code HF_OK where it can */
+    bool is_in_transaction; /* between begin and commit of the port */
+    bool has_moved;         /* a slot was changed; the files follow after the commit */
+};
+
+/** HF_OK if the database can be read, or written; else the reason. */
+HF_MUST_USE enum hf_err hf_store_check_readable(const struct hf_sqlite_store *store,
+                                                struct hf_why *why);
+HF_MUST_USE enum hf_err hf_store_check_writable(const struct hf_sqlite_store *store,
+                                                struct hf_why *why);
+
+/* A write of several statements that is a transaction of its own, unless one has begun. */
+HF_MUST_USE enum hf_err hf_store_write_begin(struct hf_sqlite_store *store, struct hf_why *why);
+/** Commit what hf_store_write_begin began, or take it back when `err` is not HF_OK. */
+HF_MUST_USE enum hf_err hf_store_write_end(struct hf_sqlite_store *store, enum hf_err err,
+                                           struct hf_why *why);
+
+/* Port functions; `ctx` is the store. */
+enum hf_err hf_store_load_metadata(void *ctx, const char *role, struct hf_buf *out,
+                                   struct hf_why *why);
+enum hf_err hf_store_save_metadata(void *ctx, const char *role, int64_t version,
+                                   struct hf_bytes file, struct hf_why *why);
+enum hf_err hf_store_remove_metadata(void *ctx, const char *role, struct hf_why *why);
+enum hf_err hf_store_load_value(void *ctx, const char *name, struct hf_buf *out,
+                                struct hf_why *why);
+enum hf_err hf_store_save_value(void *ctx, const char *name, const char *value, struct hf_why *why);
+enum hf_err hf_store_append_event(void *ctx, const struct hf_event *event, struct hf_why *why);
+enum hf_err hf_store_load_bundle(void *ctx, enum hf_slot slot, struct hf_bundle_record *out,
+                                 struct hf_why *why);
+enum hf_err hf_store_stage_bundle(void *ctx, const struct hf_bundle_record *record,
+                                  struct hf_why *why);
+enum hf_err hf_store_activate_staged(void *ctx, struct hf_why *why);
+
+/** Make STATE/bundles agree with the database. The caller holds STATE/lock. */
+HF_MUST_USE enum hf_err hf_store_follow(struct hf_sqlite_store *store, struct hf_why *why);
+
+#endif
