@@ -88,6 +88,14 @@ int hf_trust_store_verify(void *store, mbedtls_x509_crt *crt, int depth, uint32_
  */
 int hf_trust_store_candidates(void *store, const mbedtls_x509_crt *child, mbedtls_x509_crt **out);
 
+/**
+ * For the sentence after a refusal: append to the text `out` (less than `cap` bytes, cut if need be)
+ * what there is to say about the anchors that have the name of `child`'s issuer, such as "the trust
+ * anchor of that name expired on 2025-10-19". Nothing where there is none.
+ */
+void hf_trust_store_explain(struct hf_trust_store *store, const mbedtls_x509_crt *child, char *out,
+                            size_t cap);
+
 /** Number of the current generation: 0 before the first swap, +1 with each. */
 uint64_t hf_trust_store_generation(const struct hf_trust_store *store);
 

@@ -226,3 +226,20 @@ int hf_generation_collect(const struct hf_generation *generation, const mbedtls_
     }
     return 0;
 }
+
+void hf_generation_each(const struct hf_generation *generation, const mbedtls_x509_name *issuer,
+                        void (*each)(void *ctx, const struct hf_trust_anchor *anchor), void *ctx)
+{
+    uint64_t hash = hf_name_hash(issuer);
+    for (size_t i = lower_bound(generation, hash); i < generation->n_entries; i++) {
+        const struct entry *entry = &generation->entries[i];
+        if (entry->subject_hash != hash)
+            break;
+        const struct hf_trust_anchor anchor = {.der = entry->der,
+                                               .not_before_s = entry->not_before_s,
+                                               .not_after_s = entry->not_after_s,
+                                               .distrust_after_s = entry->distrust_after_s,
+                                               .remove_after_s = entry->remove_after_s};
+        each(ctx, &anchor);
+    }
+}

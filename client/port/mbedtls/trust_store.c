@@ -4,6 +4,7 @@
 #include "client/port/mbedtls/leaf.h"
 #include "client/port/mbedtls/live.h"
 #include "client/port/mbedtls/sessions.h"
+#include "client/port/mbedtls/verify_words.h"
 
 #include <mbedtls/platform.h>
 #include <mbedtls/version.h>
@@ -153,6 +154,29 @@ int hf_trust_store_verify(void *store, mbedtls_x509_crt *crt, int depth, uint32_
     if (!is_confirmed && has_distrust(store))
         *flags |= MBEDTLS_X509_BADCERT_NOT_TRUSTED;
     return 0;
+}
+
+/* ---- why not -------------------------------------------------------------------------------------- */
+
+struct explanation {
+    char *out;
+    size_t cap;
+};
+
+static void explain_one(void *ctx, const struct hf_trust_anchor *anchor)
+{
+    struct explanation *e = ctx;
+    hf_verify_anchor_words(anchor, hf_mbedtls_clock_now_s(), e->out, e->cap);
+}
+
+void hf_trust_store_explain(struct hf_trust_store *store, const mbedtls_x509_crt *child, char *out,
+                            size_t cap)
+{
+    struct explanation e = {.out = out, .cap = cap};
+    unsigned pin;
+    const struct hf_generation *generation = hf_live_pin(&store->live, &pin);
+    hf_generation_each(generation, &child->issuer, explain_one, &e);
+    hf_live_unpin(&store->live, pin);
 }
 
 /* ---- bind --------------------------------------------------------------------------------------- */

@@ -3,6 +3,7 @@
 #include "client/port/mbedtls/clock.h"
 #include "common/base/timetext.h"
 #include "common/bundle/cert.h"
+#include "common/bundle/policy.h"
 
 #include <mbedtls/oid.h>
 
@@ -95,8 +96,6 @@ static const struct {
     {MBEDTLS_X509_BADCERT_BAD_MD, "signed with a hash that is too weak"},
     {MBEDTLS_X509_BADCERT_BAD_PK, "signed with a kind of key that is not accepted"},
     {MBEDTLS_X509_BADCERT_BAD_KEY, "signed with a key that is too short or of an unknown curve"},
-    {MBEDTLS_X509_BADCERT_OTHER,
-     "issued after the day from which its trust anchor is distrusted for new certificates"},
 };
 
 static void append_dates(const struct hf_cert *cert, uint32_t flags, char *out, size_t cap)
@@ -121,8 +120,6 @@ static void append_faults(const mbedtls_x509_crt *crt, const struct hf_cert *cer
     char names[HF_NAMES_TEXT_MAX];
 
     append_dates(cert, flags, out, cap);
-    if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0)
-        append(out, cap, ", no trust anchor for issuer \"%s\"", cert->issuer);
     if ((flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) != 0) {
         hf_verify_names(crt, names);
         append(out, cap, ", issued for %s, not for %s", names[0] != '\0' ? names : "no name at all",
@@ -131,6 +128,8 @@ static void append_faults(const mbedtls_x509_crt *crt, const struct hf_cert *cer
     for (size_t i = 0; i < sizeof plain_faults / sizeof plain_faults[0]; i++)
         if ((flags & plain_faults[i].flag) != 0)
             append(out, cap, ", %s", plain_faults[i].words);
+    if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0)
+        append(out, cap, ", no trust anchor for issuer \"%s\"", cert->issuer);
 }
 
 void hf_verify_words(const mbedtls_x509_crt *crt, uint32_t flags, const char *host, char *out,
@@ -149,4 +148,37 @@ void hf_verify_words(const mbedtls_x509_crt *crt, uint32_t flags, const char *ho
     if (faults[0] == '\0')
         append(faults, sizeof faults, ", not valid (flags 0x%x)", (unsigned)flags);
     append(out, cap, "%s", faults + strlen(", "));
+}
+
+void hf_verify_anchor_words(const struct hf_trust_anchor *anchor, int64_t now_s, char *out,
+                            size_t cap)
+{
+    static const char who[] = "the trust anchor of that name";
+    char day[HF_TIME_TEXT_MAX];
+
+    if (out[0] != '\0')
+        append(out, cap, "; ");
+    switch (hf_policy_state_at(anchor->not_before_s, anchor->not_after_s, anchor->remove_after_s,
+                               now_s)) {
+    case HF_ANCHOR_EXPIRED:
+        hf_time_format_day(anchor->not_after_s, day);
+        append(out, cap, "%s expired on %s", who, day);
+        return;
+    case HF_ANCHOR_NOT_YET_VALID:
+        hf_time_format_day(anchor->not_before_s, day);
+        append(out, cap, "%s is valid only from %s on", who, day);
+        return;
+    case HF_ANCHOR_REMOVED:
+        hf_time_format_day(anchor->remove_after_s, day);
+        append(out, cap, "%s was to be removed after %s", who, day);
+        return;
+    case HF_ANCHOR_USABLE:
+        break;
+    }
+    if (anchor->distrust_after_s == HF_TIME_NONE) {
+        append(out, cap, "%s has another key", who);
+        return;
+    }
+    hf_time_format_day(anchor->distrust_after_s, day);
+    append(out, cap, "%s is distrusted for server certificates issued after %s", who, day);
 }

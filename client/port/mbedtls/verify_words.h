@@ -5,7 +5,7 @@
 #ifndef HF_CLIENT_PORT_MBEDTLS_VERIFY_WORDS_H
 #define HF_CLIENT_PORT_MBEDTLS_VERIFY_WORDS_H
 
-#include <holdfast/bytes.h>
+#include <holdfast/port.h>
 
 #include <mbedtls/x509_crt.h>
 
@@ -21,9 +21,15 @@ bool hf_verify_has_address(const mbedtls_x509_crt *crt, const char *address);
 /**
  * Append to `out` (a text of less than `cap` bytes) what the MBEDTLS_X509_BADCERT_… `flags` say
  * about `crt`, each as "expired on 2025-10-19", joined by ", ". `host` is the name it was checked
- * for, or NULL. Nothing is appended for no flags. What does not fit is cut.
+ * for, or NULL. Nothing is appended for no flags. What does not fit is cut. An unknown issuer comes
+ * last, so that what the store knows about it can follow (hf_trust_store_explain).
  */
 void hf_verify_words(const mbedtls_x509_crt *crt, uint32_t flags, const char *host, char *out,
                      size_t cap);
+
+/** Append why an anchor of the right name did not help, as a clause: "the trust anchor of that name
+ *  expired on 2025-10-19". Joined to what is there by "; ". */
+void hf_verify_anchor_words(const struct hf_trust_anchor *anchor, int64_t now_s, char *out,
+                            size_t cap);
 
 #endif

@@ -36,7 +36,8 @@ static enum hf_err parse_port(struct hf_bytes text, uint16_t *port, struct hf_wh
 static enum hf_err parse_name(struct hf_bytes text, struct hf_endpoint *e, struct hf_why *why)
 {
     if (text.len == 0)
-        return hf_fail(why, HF_E_FORMAT, "the host name is empty");
+        return hf_fail(why, HF_E_FORMAT,
+                       "the host name is empty (an IPv6 address stands in brackets)");
     if (text.len > HF_HOST_MAX)
         return hf_fail(why, HF_E_FORMAT, "the host name is longer than %d bytes", HF_HOST_MAX);
     for (size_t i = 0; i < text.len; i++) {

@@ -57,6 +57,19 @@ static int find_anchors(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_c
     return 0;
 }
 
+/** What the stores know about an issuer that they did not vouch for. */
+static void note_anchors(struct hf_tls_conn *conn, const mbedtls_x509_crt *crt)
+{
+    char known[HF_WHY_MAX / 2] = "";
+    size_t len = strlen(conn->faults);
+
+    hf_trust_store_explain(conn->client->device, crt, known, sizeof known);
+    if (conn->client->server_ca != NULL)
+        hf_trust_store_explain(conn->client->server_ca, crt, known, sizeof known);
+    if (known[0] != '\0')
+        (void)snprintf(conn->faults + len, sizeof conn->faults - len, " (%s)", known);
+}
+
 static void note_faults(struct hf_tls_conn *conn, const mbedtls_x509_crt *crt, uint32_t flags)
 {
     char subject[HF_DN_TEXT_MAX] = "";
@@ -67,6 +80,8 @@ static void note_faults(struct hf_tls_conn *conn, const mbedtls_x509_crt *crt, u
     (void)snprintf(conn->faults + len, sizeof conn->faults - len,
                    "%scertificate \"%s\": ", len == 0 ? "" : "; ", subject);
     hf_verify_words(crt, flags, conn->peer.host, conn->faults, sizeof conn->faults);
+    if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0)
+        note_anchors(conn, crt);
 }
 
 /** Called for each certificate of the chain, from its top down to the server's own (depth 0). */
@@ -138,8 +153,10 @@ static enum hf_err handshake(struct hf_tls_conn *conn, const struct hf_deadline 
     err = hf_tls_io_handshake(&conn->ssl, conn->fd, deadline, why);
     if (conn->faults[0] != '\0')
         return hf_fail(why, HF_E_TLS, "the server is not trusted: %s", conn->faults);
-    if (err != HF_OK)
+    if (err != HF_OK) {
+        (void)hf_fail_context(why, "TLS handshake");
         return err;
+    }
     if (mbedtls_ssl_get_verify_result(&conn->ssl) != 0)
         return hf_fail(why, HF_E_TLS, "the server's certificate was not verified");
     /* With TLS 1.2 the ticket has come by now; those of TLS 1.3 come later. */
