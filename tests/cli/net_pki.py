@@ -1,0 +1,97 @@
+"""A throw-away certificate authority for tests that speak TLS. Keys live as long as the test."""
+
+import datetime
+import ipaddress
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+NOW = datetime.datetime(2026, 6, 1)  # the time the tests verify at, unless they say otherwise
+DAY = datetime.timedelta(days=1)
+
+
+def name(common_name):
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Holdfast Test"),
+            x509.NameAttribute(NameOID.COMMON_NAME, common_name),
+        ]
+    )
+
+
+class Authority:
+    """A CA with its key; a root unless `issuer` is given."""
+
+    def __init__(self, common_name, issuer=None, start=NOW - 900 * DAY, end=NOW + 900 * DAY, key=None):
+        self.key = key or ec.generate_private_key(ec.SECP256R1())
+        self.subject = name(common_name)
+        signer = issuer or self
+        self.cert = (
+            x509.CertificateBuilder()
+            .subject_name(self.subject)
+            .issuer_name(signer.subject)
+            .public_key(self.key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(start)
+            .not_valid_after(end)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .add_extension(
+                x509.KeyUsage(False, False, False, False, False, True, True, False, False),
+                critical=True,
+            )
+            .sign(signer.key, hashes.SHA256())
+        )
+
+    def leaf(self, *names, start=NOW - 30 * DAY, end=NOW + 30 * DAY, key_bits=None, common_name=None):
+        """A server certificate for DNS names and addresses; returns (certificate, key)."""
+        key = (
+            rsa.generate_private_key(65537, key_bits)
+            if key_bits
+            else ec.generate_private_key(ec.SECP256R1())
+        )
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(name(common_name or names[0]))
+            .issuer_name(self.subject)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(start)
+            .not_valid_after(end)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([general_name(n) for n in names]), critical=False)
+        )
+        return builder.sign(self.key, hashes.SHA256()), key
+
+
+def general_name(text):
+    try:
+        return x509.IPAddress(ipaddress.ip_address(text))
+    except ValueError:
+        return x509.DNSName(text)
+
+
+def pem(*certs):
+    return b"".join(c.public_bytes(serialization.Encoding.PEM) for c in certs)
+
+
+def fingerprint(cert):
+    return cert.fingerprint(hashes.SHA256()).hex()
+
+
+def write_pem(path, *certs):
+    path.write_bytes(pem(*certs))
+    return str(path)
+
+
+def write_key(path, key):
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return str(path)
