@@ -50,9 +50,11 @@ static bool line_contains(struct hf_bytes line, const char *text)
 }
 
 /* Generous on purpose: a boundary with a damaged byte must not pass as a comment, or its
- * certificate would be missing without a word. */
+ * certificate would be missing without a word. What begins with '#' is one, whatever it says. */
 static bool looks_like_boundary(struct hf_bytes line)
 {
+    if (line.len > 0 && line.data[0] == '#')
+        return false;
     bool starts_with_dashes = line.len >= 5 && memcmp(line.data, "-----", 5) == 0;
     return starts_with_dashes || line_contains(line, "--BEGIN ") || line_contains(line, "--END ");
 }
