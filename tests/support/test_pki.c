@@ -1,0 +1,159 @@
+#include "tests/support/test_pki.h"
+
+#include "common/base/timetext.h"
+#include "common/bundle/pem.h"
+#include "tests/support/check.h"
+
+#include <mbedtls/ecp.h>
+#include <mbedtls/rsa.h>
+#include <mbedtls/x509_crt.h>
+#include <sodium.h>
+
+#define DER_MAX 8192
+
+int pki_random(void *ctx, unsigned char *out, size_t len)
+{
+    (void)ctx;
+    randombytes_buf(out, len);
+    return 0;
+}
+
+static void make_ec(mbedtls_pk_context *pk, mbedtls_ecp_group_id curve)
+{
+    assert_int_equal(mbedtls_pk_setup(pk, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY)), 0);
+    assert_int_equal(mbedtls_ecp_gen_key(curve, mbedtls_pk_ec(*pk), pki_random, NULL), 0);
+}
+
+static void make_rsa(mbedtls_pk_context *pk, unsigned bits)
+{
+    assert_int_equal(mbedtls_pk_setup(pk, mbedtls_pk_info_from_type(MBEDTLS_PK_RSA)), 0);
+    assert_int_equal(mbedtls_rsa_gen_key(mbedtls_pk_rsa(*pk), pki_random, NULL, bits, 65537), 0);
+}
+
+void pki_key_make(struct pki_key *key, enum pki_kind kind)
+{
+    mbedtls_pk_init(&key->pk);
+    switch (kind) {
+    case PKI_P256:
+        make_ec(&key->pk, MBEDTLS_ECP_DP_SECP256R1);
+        return;
+    case PKI_P384:
+        make_ec(&key->pk, MBEDTLS_ECP_DP_SECP384R1);
+        return;
+    case PKI_P521:
+        make_ec(&key->pk, MBEDTLS_ECP_DP_SECP521R1);
+        return;
+    case PKI_SECP256K1:
+        make_ec(&key->pk, MBEDTLS_ECP_DP_SECP256K1);
+        return;
+    case PKI_RSA_2048:
+        make_rsa(&key->pk, 2048);
+        return;
+    case PKI_RSA_1024:
+        make_rsa(&key->pk, 1024);
+        return;
+    }
+    fail_msg("no such kind of key");
+}
+
+void pki_key_free(struct pki_key *key)
+{
+    mbedtls_pk_free(&key->pk);
+}
+
+void pki_key_append_pem(const struct pki_key *key, struct hf_buf *out)
+{
+    unsigned char pem[DER_MAX];
+    assert_int_equal(mbedtls_pk_write_key_pem(&key->pk, pem, sizeof pem), 0);
+    CHECK_OK(hf_buf_append_text(out, (const char *)pem));
+    sodium_memzero(pem, sizeof pem);
+}
+
+int64_t pki_day(int year, int month, int day)
+{
+    int64_t time_s = 0;
+    assert_true(hf_time_from_civil(year, month, day, 0, 0, 0, &time_s));
+    return time_s;
+}
+
+/* 2030-01-31T12:00:00Z becomes 20300131120000. */
+static void x509_time(int64_t time_s, char out[HF_TIME_TEXT_MAX])
+{
+    char text[HF_TIME_TEXT_MAX];
+    hf_time_format(time_s, text);
+    size_t len = 0;
+    for (const char *c = text; *c != '\0'; c++) {
+        if (*c >= '0' && *c <= '9')
+            out[len++] = *c;
+    }
+    out[len] = '\0';
+}
+
+static void set_names(mbedtls_x509write_cert *w, const struct pki_cert *cert)
+{
+    const char *issuer = cert->issuer == NULL ? cert->subject : cert->issuer;
+    struct pki_key *issuer_key = cert->issuer_key == NULL ? cert->key : cert->issuer_key;
+    unsigned char serial[16];
+    randombytes_buf(serial, sizeof serial);
+    serial[0] = (serial[0] & 0x7F) | 0x01; /* positive, and not shortened */
+    assert_int_equal(mbedtls_x509write_crt_set_serial_raw(w, serial, sizeof serial), 0);
+    assert_int_equal(mbedtls_x509write_crt_set_subject_name(w, cert->subject), 0);
+    assert_int_equal(mbedtls_x509write_crt_set_issuer_name(w, issuer), 0);
+    mbedtls_x509write_crt_set_subject_key(w, &cert->key->pk);
+    mbedtls_x509write_crt_set_issuer_key(w, &issuer_key->pk);
+}
+
+static void set_dates(mbedtls_x509write_cert *w, const struct pki_cert *cert)
+{
+    char from[HF_TIME_TEXT_MAX], to[HF_TIME_TEXT_MAX];
+    x509_time(cert->not_before_s == 0 ? pki_day(2020, 1, 1) : cert->not_before_s, from);
+    x509_time(cert->not_after_s == 0 ? pki_day(2040, 1, 1) : cert->not_after_s, to);
+    assert_int_equal(mbedtls_x509write_crt_set_validity(w, from, to), 0);
+}
+
+static void set_extensions(mbedtls_x509write_cert *w, const struct pki_cert *cert)
+{
+    mbedtls_x509write_crt_set_version(w, MBEDTLS_X509_CRT_VERSION_3);
+    assert_int_equal(mbedtls_x509write_crt_set_basic_constraints(w, cert->is_ca, -1), 0);
+    if (cert->is_ca)
+        assert_int_equal(mbedtls_x509write_crt_set_key_usage(w, MBEDTLS_X509_KU_KEY_CERT_SIGN |
+                                                                    MBEDTLS_X509_KU_CRL_SIGN),
+                         0);
+    if (cert->dns_name == NULL)
+        return;
+    mbedtls_x509_san_list names = {0};
+    names.node.type = MBEDTLS_X509_SAN_DNS_NAME;
+    names.node.san.unstructured_name.p = (unsigned char *)(uintptr_t)cert->dns_name;
+    names.node.san.unstructured_name.len = strlen(cert->dns_name);
+    assert_int_equal(mbedtls_x509write_crt_set_subject_alternative_name(w, &names), 0);
+}
+
+void pki_issue(const struct pki_cert *cert, struct hf_buf *out)
+{
+    mbedtls_x509write_cert w;
+    mbedtls_x509write_crt_init(&w);
+    mbedtls_x509write_crt_set_md_alg(&w, cert->digest == MBEDTLS_MD_NONE ? MBEDTLS_MD_SHA256
+                                                                         : cert->digest);
+    set_names(&w, cert);
+    set_dates(&w, cert);
+    set_extensions(&w, cert);
+
+    unsigned char der[DER_MAX];
+    int len = mbedtls_x509write_crt_der(&w, der, sizeof der, pki_random, NULL);
+    assert_true(len > 0); /* it is written at the end of the buffer */
+    CHECK_OK(hf_buf_append(out, der + sizeof der - (size_t)len, (size_t)len));
+    mbedtls_x509write_crt_free(&w);
+}
+
+void pki_issue_pem(const struct pki_cert *cert, struct hf_buf *out)
+{
+    struct hf_buf der = {0};
+    pki_issue(cert, &der);
+    CHECK_OK(hf_pem_append(out, hf_buf_bytes(&der)));
+    hf_buf_free(&der);
+}
+
+void pki_root(const char *subject, struct pki_key *key, struct hf_buf *out)
+{
+    pki_issue(&(struct pki_cert){.subject = subject, .key = key, .is_ca = true}, out);
+}

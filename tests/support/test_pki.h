@@ -1,0 +1,51 @@
+/*
+ * Certificates for tests, made at run time: roots, cross-signs, intermediates and leaves with any
+ * key, digest and dates. What goes wrong here fails the running test (cmocka).
+ */
+#ifndef HF_TESTS_SUPPORT_TEST_PKI_H
+#define HF_TESTS_SUPPORT_TEST_PKI_H
+
+#include <holdfast/bytes.h>
+
+#include <mbedtls/md.h>
+#include <mbedtls/pk.h>
+
+enum pki_kind { PKI_P256, PKI_P384, PKI_P521, PKI_SECP256K1, PKI_RSA_2048, PKI_RSA_1024 };
+
+struct pki_key {
+    mbedtls_pk_context pk;
+};
+
+/** RSA takes about a second under a sanitizer. */
+void pki_key_make(struct pki_key *key, enum pki_kind kind);
+void pki_key_free(struct pki_key *key);
+/** The private key as PEM, appended: for the server programs that a test starts. */
+void pki_key_append_pem(const struct pki_key *key, struct hf_buf *out);
+
+/* What is to be in a certificate. Zero is the default of everything but subject and key. */
+struct pki_cert {
+    const char *subject; /* "CN=Root A" */
+    struct pki_key *key;
+    const char *issuer; /* NULL: self-signed */
+    struct pki_key *issuer_key;
+    int64_t not_before_s;     /* 0: 2020-01-01 */
+    int64_t not_after_s;      /* 0: 2040-01-01 */
+    mbedtls_md_type_t digest; /* 0: SHA-256 */
+    bool is_ca;
+    const char *dns_name; /* subjectAltName */
+};
+
+/** DER, appended to `out`. */
+void pki_issue(const struct pki_cert *cert, struct hf_buf *out);
+/** The same as one PEM block. */
+void pki_issue_pem(const struct pki_cert *cert, struct hf_buf *out);
+
+/** A self-signed root with the default dates. */
+void pki_root(const char *subject, struct pki_key *key, struct hf_buf *out);
+/** Midnight UTC. */
+int64_t pki_day(int year, int month, int day);
+
+/** A random generator in the shape that Mbed TLS asks for. */
+int pki_random(void *ctx, unsigned char *out, size_t len);
+
+#endif
