@@ -1,0 +1,35 @@
+/*
+ * What has to be said, signed, about the certificates of a new bundle: which are no plain anchors,
+ * and the dates their publisher sets. No I/O but messages on standard error.
+ */
+#ifndef HF_PUBLISH_BUNDLE_NOTES_H
+#define HF_PUBLISH_BUNDLE_NOTES_H
+
+#include "common/bundle/bundle.h"
+
+struct hf_note_options {
+    bool allows_intermediate; /* --allow-intermediate */
+    const char *const
+        *distrust_after; /* FINGERPRINT=DATE or FINGERPRINT=none; NULL-terminated or NULL */
+    const char *const *remove_after;
+};
+
+/**
+ * Fill in `d->notes` for the certificates of `bundle`.
+ *
+ * A CA that is not self-issued is "cross-signed" if a self-issued certificate of the same key is in
+ * the bundle too: then it is a known root's key under another issuer. Any other is an intermediate
+ * and needs --allow-intermediate (HF_E_POLICY).
+ *
+ * A date that `before` (the description of the version before, or NULL) has for a certificate
+ * stays in force unless this command gives another one or "none": a restriction once signed must
+ * not vanish because nobody typed it again.
+ *
+ * HF_E_ARGUMENT for a date that is none, or a fingerprint that fits no certificate or several.
+ */
+HF_MUST_USE enum hf_err hf_bundle_notes_make(const struct hf_bundle *bundle,
+                                             const struct hf_description *before,
+                                             const struct hf_note_options *options,
+                                             struct hf_description *d, struct hf_why *why);
+
+#endif

@@ -1,0 +1,107 @@
+/*
+ * The command line: one table per subcommand, help that can be learned from, exit codes.
+ */
+#ifndef HF_PUBLISH_CLI_H
+#define HF_PUBLISH_CLI_H
+
+#include "server/publish/publication.h"
+
+#include <popt.h>
+
+enum hf_exit {
+    HF_EXIT_OK = 0,
+    HF_EXIT_FAILED = 1, /* refused or went wrong; one sentence on standard error says why */
+    HF_EXIT_USAGE = 2,  /* the command line makes no sense */
+};
+
+struct hf_command {
+    const char *name;      /* "bundle add" */
+    const char *summary;   /* one line */
+    const char *arguments; /* "--repo DIR --keys DIR CERT…" */
+    const char *text;      /* what it does, in paragraphs */
+    const char *examples;
+    int (*run)(const struct hf_command *self, int argc, const char **argv);
+};
+
+extern const struct hf_command hf_cmd_init;
+extern const struct hf_command hf_cmd_bundle_add;
+extern const struct hf_command hf_cmd_publish;
+extern const struct hf_command hf_cmd_refresh;
+extern const struct hf_command hf_cmd_check;
+
+/** The options that most commands share. Texts are owned. */
+struct hf_cli_place {
+    char *repo;
+    char *keys;
+    char *passphrase_file;
+    char *online_passphrase_file;
+};
+void hf_cli_place_free(struct hf_cli_place *place);
+
+/* Rows of a command's option table. */
+#define HF_CLI_REPO(place)                                                                         \
+    {                                                                                              \
+        "repo", 0, POPT_ARG_STRING, &(place)->repo, 0, "the repository", "DIR"                     \
+    }
+#define HF_CLI_KEYS(place)                                                                         \
+    {                                                                                              \
+        "keys", 0, POPT_ARG_STRING, &(place)->keys, 0, "the folder of private keys", "DIR"         \
+    }
+#define HF_CLI_PASSPHRASE(place)                                                                   \
+    {                                                                                              \
+        "passphrase-file", 0, POPT_ARG_STRING, &(place)->passphrase_file, 0,                       \
+            "its first line unlocks the keys (default: ask)", "FILE"                               \
+    }
+#define HF_CLI_ONLINE_PASSPHRASE(place)                                                            \
+    {                                                                                              \
+        "online-passphrase-file", 0, POPT_ARG_STRING, &(place)->online_passphrase_file, 0,         \
+            "the same for the keys in online/, if theirs is another", "FILE"                       \
+    }
+#define HF_CLI_HELP                                                                                \
+    {                                                                                              \
+        "help", 'h', POPT_ARG_NONE, NULL, 'h', "show this help and stop", NULL                     \
+    }
+#define HF_CLI_END                                                                                 \
+    {                                                                                              \
+        NULL, '\0', 0, NULL, 0, NULL, NULL                                                         \
+    }
+
+struct hf_cli {
+    const struct hf_command *command;
+    poptContext popt;
+};
+
+/**
+ * Parse. True to go on, with arguments in hf_cli_arguments; false to stop with `*exit_code`, after
+ * help or a usage error was printed. hf_cli_end in either case.
+ */
+bool hf_cli_begin(struct hf_cli *cli, const struct hf_command *command, int argc, const char **argv,
+                  const struct poptOption *options, int *exit_code);
+void hf_cli_end(struct hf_cli *cli);
+
+/** What stands on the line besides options, NULL-terminated; NULL without any. Borrowed. */
+const char **hf_cli_arguments(const struct hf_cli *cli);
+
+/** Print "holdfastctl NAME: SENTENCE; see --help" and return HF_EXIT_USAGE. */
+int hf_cli_usage(const struct hf_command *command, const char *fmt, ...) HF_PRINTF(2, 3);
+
+/** False, with the usage error printed, unless the option was given. */
+bool hf_cli_need(const struct hf_command *command, const char *option, const char *value);
+/** False, with the usage error printed, if there are arguments besides options. */
+bool hf_cli_no_arguments(const struct hf_cli *cli);
+
+/** HF_EXIT_OK, or the sentence on standard error and HF_EXIT_FAILED; HF_EXIT_USAGE for what the
+ *  person asked for (HF_E_ARGUMENT). */
+int hf_cli_finish(enum hf_err err, const struct hf_why *why);
+
+/** The whole of a command that takes --repo, --keys and passphrases and then does `work`. */
+int hf_cli_run_online(const struct hf_command *command, int argc, const char **argv,
+                      enum hf_err (*work)(const struct hf_publication_place *place,
+                                          struct hf_why *why));
+
+struct hf_publication_place hf_cli_publication(const struct hf_cli_place *place);
+
+/** Seconds since 1970 by this machine's clock. */
+int64_t hf_cli_now_s(void);
+
+#endif

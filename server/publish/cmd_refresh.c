@@ -1,0 +1,67 @@
+/* holdfastctl refresh: what a timer runs, with online keys only. */
+#include "server/publish/cli.h"
+
+#include "common/base/timetext.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#define WARN_BEFORE_DAYS 60 /* a ceremony takes weeks to arrange */
+
+/* What only offline keys can renew, in time for a person to do so. */
+static void warn_of_end(const struct hf_publication *p, const char *what, int64_t expires_s)
+{
+    char day[HF_TIME_TEXT_MAX];
+    if (expires_s - p->now_s > WARN_BEFORE_DAYS * HF_DAY_S)
+        return;
+    hf_time_format_day(expires_s, day);
+    fprintf(stderr, "holdfastctl: %s expires on %s; sign a new one with the offline keys\n", what,
+            day);
+}
+
+static void say_what_waits(const struct hf_publication *p)
+{
+    int64_t newest = 0;
+    if (hf_repo_newest_targets(&p->repo, &newest, NULL) == HF_OK &&
+        newest > hf_publication_targets(p)->env.version)
+        fprintf(stderr,
+                "holdfastctl: targets %" PRId64 " is signed and waits for holdfastctl publish\n",
+                newest);
+}
+
+static enum hf_err refresh(const struct hf_publication_place *place, struct hf_why *why)
+{
+    struct hf_publication p;
+    HF_TRY(hf_publication_open(place, &p, why));
+    enum hf_err err = hf_publication_stage_refresh(&p, why);
+    bool is_new_snapshot = p.repo.n_staged > 1;
+    if (err == HF_OK)
+        err = hf_publication_commit(&p, why);
+    if (err == HF_OK) {
+        warn_of_end(&p, "root metadata", p.set.root->env.expires_s);
+        warn_of_end(&p, "targets metadata", hf_publication_targets(&p)->env.expires_s);
+        say_what_waits(&p);
+        printf("refreshed: timestamp %" PRId64 ", snapshot %" PRId64 "\n",
+               p.set.timestamp->env.version + 1, p.set.snapshot->env.version + is_new_snapshot);
+    }
+    hf_publication_close(&p);
+    return err;
+}
+
+static int run(const struct hf_command *self, int argc, const char **argv)
+{
+    return hf_cli_run_online(self, argc, argv, refresh);
+}
+
+const struct hf_command hf_cmd_refresh = {
+    .name = "refresh",
+    .summary = "Sign a new timestamp, so that devices know what they see is current.",
+    .arguments = "--repo DIR --keys DIR [--passphrase-file FILE]",
+    .text =
+        "Run it daily, from a timer. It opens KEYS/online only: KEYS/offline may be elsewhere.\n"
+        "A new snapshot is signed too when the present one would end before the new timestamp.\n"
+        "It publishes nothing else, and warns 60 days before root or targets metadata end.",
+    .examples = "  holdfastctl refresh --repo /srv/roots --keys /etc/holdfast/keys \\\n"
+                "      --passphrase-file /etc/holdfast/online.pass\n",
+    .run = run,
+};

@@ -1,0 +1,28 @@
+/* Making a publisher's first keys: a folder of offline ones and a folder of online ones. */
+#ifndef HF_PUBLISH_KEY_MAKE_H
+#define HF_PUBLISH_KEY_MAKE_H
+
+#include "server/publish/compose.h"
+#include "server/publish/expiry.h"
+#include "server/publish/undo.h"
+
+struct hf_key_plan {
+    int64_t counts[HF_TOP_ROLES];
+    int64_t thresholds[HF_TOP_ROLES];
+    bool is_insecure; /* --insecure-no-passphrase */
+};
+
+/** 1 to HF_ROLE_KEYS_MAX keys a role, and a threshold that they can reach; else HF_E_ARGUMENT. */
+HF_MUST_USE enum hf_err hf_key_plan_check(const struct hf_key_plan *plan, struct hf_why *why);
+
+/**
+ * Ask for the passphrases, generate all keys and write them to the folders of `set` with the
+ * periods of `expiry`. What was made is noted in `undo`, also on failure. `out` holds the keys, to
+ * sign the first metadata with; hf_root_plan_free it.
+ */
+HF_MUST_USE enum hf_err hf_key_make(const struct hf_key_set *set, const struct hf_key_plan *plan,
+                                    const struct hf_expiry *expiry, struct hf_undo *undo,
+                                    struct hf_root_plan *out, struct hf_why *why);
+void hf_root_plan_free(struct hf_root_plan *plan);
+
+#endif

@@ -1,0 +1,79 @@
+/* holdfastctl: finds the subcommand and leaves the rest to it. */
+#include "server/publish/cli.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct hf_command *const commands[] = {
+    &hf_cmd_init, &hf_cmd_bundle_add, &hf_cmd_publish, &hf_cmd_refresh, &hf_cmd_check,
+};
+#define N_COMMANDS (sizeof commands / sizeof commands[0])
+
+static void print_help(FILE *out)
+{
+    fputs("Usage: holdfastctl COMMAND [OPTION…]\n\n"
+          "Signs bundles of root certificates and publishes them for devices to fetch (TUF "
+          "1.0.34).\n\n"
+          "Commands:\n",
+          out);
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        fprintf(out, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
+    fputs("\nholdfastctl COMMAND --help says more about each, with examples.\n\n"
+          "From nothing to a first bundle:\n"
+          "  holdfastctl init --repo /srv/roots --keys ~/holdfast-keys\n"
+          "  holdfastctl bundle add --repo /srv/roots --keys ~/holdfast-keys \\\n"
+          "      --set amazon-iot --profile full AmazonRootCA*.pem\n"
+          "  holdfastctl check --repo /srv/roots\n\n"
+          "Exit code: 0 done, 1 refused or failed, 2 wrong usage\n",
+          out);
+}
+
+/* The number of words of `name` if the command line begins with them, else 0. */
+static int words_matched(const char *name, int argc, char *const *argv)
+{
+    int words = 0;
+    while (words < argc) {
+        size_t len = strcspn(name, " ");
+        if (strlen(argv[words]) != len || strncmp(argv[words], name, len) != 0)
+            return 0;
+        words++;
+        if (name[len] == '\0')
+            return words;
+        name += len + 1;
+    }
+    return 0;
+}
+
+static int run(const struct hf_command *command, int argc, char **argv)
+{
+    if (sodium_init() < 0) {
+        fputs("holdfastctl: libsodium does not start; there is no good random source\n", stderr);
+        return HF_EXIT_FAILED;
+    }
+    return command->run(command, argc, (const char **)argv);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+        print_help(stdout);
+        return HF_EXIT_OK;
+    }
+    if (argc >= 2 && strcmp(argv[1], "--version") == 0) {
+        puts("holdfastctl " HF_VERSION);
+        return HF_EXIT_OK;
+    }
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        int words = words_matched(commands[i]->name, argc - 1, argv + 1);
+        /* What is left begins with the last word, which takes the place of argv[0]. */
+        if (words > 0)
+            return run(commands[i], argc - words, argv + words);
+    }
+    if (argc >= 2)
+        fprintf(stderr, "holdfastctl: there is no command \"%s\"; see holdfastctl --help\n",
+                argv[1]);
+    else
+        print_help(stderr);
+    return HF_EXIT_USAGE;
+}

@@ -1,0 +1,30 @@
+/*
+ * Passphrases: from a file, or typed on a terminal that does not show them. They live in
+ * sodium_malloc memory and are wiped when freed.
+ */
+#ifndef HF_PUBLISH_PASSPHRASE_H
+#define HF_PUBLISH_PASSPHRASE_H
+
+#include <holdfast/bytes.h>
+
+#define HF_PASSPHRASE_MAX 1024 /* bytes */
+
+struct hf_passphrase {
+    char *text; /* sodium_malloc; NULL: none */
+    size_t len;
+};
+
+void hf_passphrase_free(struct hf_passphrase *p);
+
+/**
+ * The passphrase of existing keys. `file` is the name of a file whose first line it is, only its
+ * owner may read it; NULL asks on the terminal for the passphrase of `what`. HF_E_KEY in words.
+ */
+HF_MUST_USE enum hf_err hf_passphrase_read(const char *file, const char *what,
+                                           struct hf_passphrase *out, struct hf_why *why);
+
+/** The passphrase of keys about to be made: as above, but a typed one is asked for twice. */
+HF_MUST_USE enum hf_err hf_passphrase_choose(const char *file, const char *what,
+                                             struct hf_passphrase *out, struct hf_why *why);
+
+#endif

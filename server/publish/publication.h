@@ -1,0 +1,72 @@
+/*
+ * What the publishing commands have in common: the repository locked, verified and open, the keys
+ * at hand, and the chain of signatures from targets up to timestamp.
+ *
+ *     hf_publication_open        lock, verify what is there, look at the clock
+ *     hf_publication_stage_…     compose and sign, in memory
+ *     hf_publication_commit      write, verified as a device would before timestamp.json goes out
+ */
+#ifndef HF_PUBLISH_PUBLICATION_H
+#define HF_PUBLISH_PUBLICATION_H
+
+#include "server/publish/compose.h"
+#include "server/publish/expiry.h"
+#include "server/publish/repo_lock.h"
+#include "server/publish/repo_verify.h"
+#include "server/publish/repo_write.h"
+
+/** Where things are and when it is, as a command was told. Borrowed. */
+struct hf_publication_place {
+    const char *repo_dir;
+    const char *keys_dir;
+    const char *passphrase_file;        /* NULL: ask */
+    const char *online_passphrase_file; /* NULL: as above */
+    int64_t now_s;
+};
+
+struct hf_publication {
+    int64_t now_s;
+    struct hf_repo_lock lock;
+    struct hf_repo repo;
+    struct hf_key_set keys;
+    struct hf_trusted_set set; /* what is published, whatever has expired */
+    struct hf_expiry expiry;   /* read half by half, as keys are used */
+};
+
+/**
+ * Take the lock and verify what is published. Expired metadata is no obstacle: to replace it is
+ * what this is for. HF_E_STATE when this machine's clock is behind the last signature, because
+ * `signed_at` must not fall.
+ */
+HF_MUST_USE enum hf_err hf_publication_open(const struct hf_publication_place *place,
+                                            struct hf_publication *out, struct hf_why *why);
+void hf_publication_close(struct hf_publication *p);
+
+/** The top-level targets as published. */
+const struct hf_targets *hf_publication_targets(const struct hf_publication *p);
+
+/** Are the keys of snapshot and timestamp at hand? As hf_key_set_find. */
+HF_MUST_USE enum hf_err hf_publication_find_online(struct hf_publication *p, struct hf_why *why);
+
+/** Sign `targets` (its signed part, composed) and stage it; the file is appended to `file`. */
+HF_MUST_USE enum hf_err hf_publication_stage_targets(struct hf_publication *p,
+                                                     const json_t *targets, struct hf_buf *file,
+                                                     struct hf_why *why);
+
+/** A new snapshot that names this targets file, and a new timestamp. */
+HF_MUST_USE enum hf_err hf_publication_stage_online(struct hf_publication *p,
+                                                    int64_t targets_version,
+                                                    struct hf_bytes targets_file,
+                                                    struct hf_why *why);
+
+/** A new timestamp, and a new snapshot if the present one would not outlive it. */
+HF_MUST_USE enum hf_err hf_publication_stage_refresh(struct hf_publication *p, struct hf_why *why);
+
+/** Write what is staged (hf_repo_write). */
+HF_MUST_USE enum hf_err hf_publication_commit(struct hf_publication *p, struct hf_why *why);
+
+/** When a signature of `role` made now ends; reads KEYS/…/expiry.json. */
+HF_MUST_USE enum hf_err hf_publication_expiry(struct hf_publication *p, enum hf_top_role role,
+                                              int64_t *out_s, struct hf_why *why);
+
+#endif

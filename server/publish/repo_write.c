@@ -1,0 +1,144 @@
+#include "server/publish/repo_write.h"
+
+#include "server/publish/repo_verify.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum hf_err hf_repo_stage_take(struct hf_repo *repo, const char *path, struct hf_buf *bytes,
+                               struct hf_why *why)
+{
+    struct hf_repo_file *more = realloc(repo->staged, (repo->n_staged + 1) * sizeof *repo->staged);
+    char *own_path = strdup(path);
+    if (more != NULL)
+        repo->staged = more;
+    if (more == NULL || own_path == NULL) {
+        free(own_path);
+        hf_buf_free(bytes);
+        return hf_fail(why, HF_E_MEMORY, "out of memory for %s", path);
+    }
+    repo->staged[repo->n_staged++] = (struct hf_repo_file){.path = own_path, .bytes = *bytes};
+    *bytes = (struct hf_buf){0};
+    return HF_OK;
+}
+
+static void free_file(struct hf_repo_file *file)
+{
+    free(file->path);
+    hf_buf_free(&file->bytes);
+}
+
+void hf_repo_unstage(struct hf_repo *repo)
+{
+    for (size_t i = 0; i < repo->n_staged; i++)
+        free_file(&repo->staged[i]);
+    free(repo->staged);
+    repo->staged = NULL;
+    repo->n_staged = 0;
+}
+
+/* ---- order ------------------------------------------------------------------------------------ */
+
+static int rank_of(const char *path)
+{
+    if (strcmp(path, HF_TIMESTAMP_FILE) == 0)
+        return 2;
+    return strncmp(path, "targets/", strlen("targets/")) == 0 ? 0 : 1;
+}
+
+static int compare_files(const void *a, const void *b)
+{
+    const struct hf_repo_file *file_a = a;
+    const struct hf_repo_file *file_b = b;
+    int by_rank = rank_of(file_a->path) - rank_of(file_b->path);
+    return by_rank != 0 ? by_rank : strcmp(file_a->path, file_b->path);
+}
+
+/* ---- writing ---------------------------------------------------------------------------------- */
+
+/* Make the folders between DIR and the file. */
+static enum hf_err make_folders(const struct hf_repo *repo, const char *path, struct hf_why *why)
+{
+    for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        struct hf_path folder;
+        HF_TRY(hf_path_set(&folder, why, "%s/%.*s", repo->dir, (int)(slash - path), path));
+        if (!hf_disk_exists(folder.text))
+            HF_TRY(hf_disk_make_folder(folder.text, 0755, why));
+    }
+    return HF_OK;
+}
+
+static enum hf_err write_file(const struct hf_repo *repo, const struct hf_repo_file *file,
+                              struct hf_why *why)
+{
+    struct hf_path path;
+    HF_TRY(hf_path_set(&path, why, "%s/%s", repo->dir, file->path));
+    HF_TRY(make_folders(repo, file->path, why));
+    return hf_disk_replace(path.text, hf_buf_bytes(&file->bytes), why);
+}
+
+/* Take away what a failed run wrote. Nothing points to it yet, so leaving one behind does no harm. */
+static void remove_files(const struct hf_repo *repo, const struct hf_repo_file *files, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct hf_path path;
+        if (hf_path_set(&path, NULL, "%s/%s", repo->dir, files[i].path) == HF_OK)
+            unlink(path.text);
+    }
+}
+
+/* The disk with only timestamp.json still to come: what the last rename will make true. */
+static enum hf_err verify_before_last(const struct hf_repo *repo, int64_t now_s, struct hf_why *why)
+{
+    struct hf_repo nearly = {.dir = repo->dir,
+                             .staged = &repo->staged[repo->n_staged - 1],
+                             .n_staged = 1};
+    enum hf_err err = hf_repo_verify(&nearly, now_s, why);
+    if (err != HF_OK)
+        return hf_fail_context(why, "nothing was published, devices would refuse it");
+    return HF_OK;
+}
+
+static bool is_timestamp(const struct hf_repo_file *file)
+{
+    return strcmp(file->path, HF_TIMESTAMP_FILE) == 0;
+}
+
+/* Everything that nothing points to yet. */
+static enum hf_err write_content(const struct hf_repo *repo, size_t n, struct hf_why *why)
+{
+    for (size_t i = 0; i < n; i++) {
+        enum hf_err err = write_file(repo, &repo->staged[i], why);
+        if (err != HF_OK) {
+            remove_files(repo, repo->staged, i);
+            return err;
+        }
+    }
+    return HF_OK;
+}
+
+static enum hf_err write_timestamp(const struct hf_repo *repo, int64_t now_s, struct hf_why *why)
+{
+    size_t last = repo->n_staged - 1;
+    enum hf_err err = verify_before_last(repo, now_s, why);
+    if (err != HF_OK) {
+        remove_files(repo, repo->staged, last);
+        return err;
+    }
+    /* When this fails the rename may have happened all the same: nothing is taken away. */
+    return write_file(repo, &repo->staged[last], why);
+}
+
+enum hf_err hf_repo_write(struct hf_repo *repo, int64_t now_s, struct hf_why *why)
+{
+    if (repo->n_staged == 0)
+        return hf_fail(why, HF_E_STATE, "nothing is staged to be written");
+    qsort(repo->staged, repo->n_staged, sizeof *repo->staged, compare_files);
+    bool has_timestamp = is_timestamp(&repo->staged[repo->n_staged - 1]);
+    HF_TRY(write_content(repo, repo->n_staged - has_timestamp, why));
+    if (has_timestamp)
+        HF_TRY(write_timestamp(repo, now_s, why));
+    hf_repo_unstage(repo);
+    return HF_OK;
+}

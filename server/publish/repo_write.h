@@ -1,0 +1,26 @@
+/*
+ * Changing a repository so that a server, a device or a power cut at any instant finds a
+ * consistent one: files are staged in memory, then written one by one (temporary file, fsync,
+ * rename, fsync of the folder) in the order in which a device would need them: target files,
+ * metadata, and timestamp.json last, which alone makes the rest visible.
+ */
+#ifndef HF_PUBLISH_REPO_WRITE_H
+#define HF_PUBLISH_REPO_WRITE_H
+
+#include "server/publish/repo_read.h"
+
+/** Put a file over the repository, in memory. Takes `bytes`, also on failure. */
+HF_MUST_USE enum hf_err hf_repo_stage_take(struct hf_repo *repo, const char *path,
+                                           struct hf_buf *bytes, struct hf_why *why);
+
+/** Forget what is staged. */
+void hf_repo_unstage(struct hf_repo *repo);
+
+/**
+ * Write what is staged. With timestamp.json among it, the repository is verified at `now_s` as a
+ * device will find it, before that last file goes out. On failure the new files are taken away
+ * again and what devices see is what it was.
+ */
+HF_MUST_USE enum hf_err hf_repo_write(struct hf_repo *repo, int64_t now_s, struct hf_why *why);
+
+#endif
