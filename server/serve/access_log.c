@@ -1,0 +1,262 @@
+#include "server/serve/access_log.h"
+
+#include "common/base/timetext.h"
+#include "server/serve/escape.h"
+#include "server/serve/limits.h"
+#include "server/serve/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
+
+struct line {
+    size_t len;
+    char bytes[HF_SERVE_LOG_LINE_MAX];
+};
+
+struct text {
+    size_t len;
+    char bytes[HF_SERVE_LOG_BYTES];
+};
+
+struct hf_access_log {
+    const char *path;
+    int fd; /* the writer's */
+    bool is_stdout;
+    bool is_failing; /* the last write failed, and was said so */
+    uv_thread_t writer;
+
+    uv_mutex_t mutex; /* over what follows */
+    uv_cond_t wake;
+    struct text *filling;
+    uint64_t dropped;
+    bool must_reopen;
+    atomic_bool is_closing; /* also looked at in the middle of a write */
+
+    struct text *writing; /* the writer's */
+};
+
+/* ---- a line ------------------------------------------------------------------------------------ */
+
+static void add_escaped(struct line *line, const char *key, const char *value, size_t len)
+{
+    size_t size = sizeof line->bytes - 64; /* the end of the line has its room kept back */
+    int n = snprintf(line->bytes + line->len, size - line->len, ",\"%s\":\"", key);
+    line->len += (size_t)n;
+    line->len += hf_escape_json(value, len, line->bytes + line->len, size - line->len);
+    line->bytes[line->len++] = '"';
+}
+
+static void peer_text(const union hf_peer *peer, char *out, size_t size)
+{
+    char address[INET6_ADDRSTRLEN] = "?";
+    bool is_v6 = peer->any.sa_family == AF_INET6;
+    if (is_v6)
+        (void)uv_ip6_name(&peer->v6, address, sizeof address);
+    else
+        (void)uv_ip4_name(&peer->v4, address, sizeof address);
+    /* The port is at the same place in both. */
+    (void)snprintf(out, size, is_v6 ? "[%s]:%u" : "%s:%u", address, ntohs(peer->v4.sin_port));
+}
+
+static void now_text(char out[HF_TIME_TEXT_MAX])
+{
+    hf_time_format(time(NULL), out);
+}
+
+/* The fields that a client fills come last. */
+static void format_line(struct line *line, const struct hf_access_entry *e)
+{
+    char now[HF_TIME_TEXT_MAX];
+    char peer[INET6_ADDRSTRLEN + 16];
+    now_text(now);
+    peer_text(e->peer, peer, sizeof peer);
+    int n = snprintf(line->bytes, sizeof line->bytes,
+                     "{\"time\":\"%s\",\"peer\":\"%s\",\"method\":\"%s\",\"status\":%u,"
+                     "\"bytes\":%zu",
+                     now, peer, e->method, e->status, e->bytes);
+    line->len = (size_t)n;
+    add_escaped(line, "target", e->target, e->target_len);
+    add_escaped(line, "agent", e->agent, e->agent_len);
+    memcpy(line->bytes + line->len, "}\n", 2);
+    line->len += 2;
+}
+
+/* ---- the writer -------------------------------------------------------------------------------- */
+
+static void open_again(struct hf_access_log *log)
+{
+    int fd = open(log->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+    if (fd < 0) {
+        hf_serve_log("the access log %s cannot be opened again: %s; going on with the old file",
+                     log->path, strerror(errno));
+        return;
+    }
+    close(log->fd);
+    log->fd = fd;
+}
+
+static bool is_file(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* Wait for a reader, but not past the end. */
+static bool wait_for_reader(struct hf_access_log *log)
+{
+    struct pollfd ready = {.fd = log->fd, .events = POLLOUT};
+    while (poll(&ready, 1, HF_SERVE_LOG_FLUSH_MS) == 0)
+        if (atomic_load(&log->is_closing))
+            return false;
+    return true;
+}
+
+static bool write_all(struct hf_access_log *log, const char *data, size_t len)
+{
+    /* As much as a pipe that is ready takes without blocking. */
+    size_t step = is_file(log->fd) ? len : PIPE_BUF;
+    while (len > 0 && wait_for_reader(log)) {
+        ssize_t n = write(log->fd, data, len < step ? len : step);
+        if (n < 0 && errno != EINTR && errno != EAGAIN)
+            return false;
+        if (n > 0) {
+            data += n;
+            len -= (size_t)n;
+        }
+    }
+    return true;
+}
+
+static void write_out(struct hf_access_log *log, uint64_t dropped)
+{
+    char line[128];
+    char now[HF_TIME_TEXT_MAX];
+    now_text(now);
+    int n = snprintf(line, sizeof line, "{\"time\":\"%s\",\"dropped\":%llu}\n", now,
+                     (unsigned long long)dropped);
+    bool is_good = write_all(log, log->writing->bytes, log->writing->len) &&
+                   (dropped == 0 || write_all(log, line, (size_t)n));
+    if (!is_good && !log->is_failing)
+        hf_serve_log("the access log %s cannot be written: %s; its lines are lost until it can",
+                     log->path, strerror(errno));
+    log->is_failing = !is_good;
+    log->writing->len = 0;
+}
+
+static void writer(void *arg)
+{
+    struct hf_access_log *log = arg;
+    bool is_last = false;
+    while (!is_last) {
+        uv_mutex_lock(&log->mutex);
+        if (!atomic_load(&log->is_closing) && log->filling->len < HF_SERVE_LOG_BYTES / 2)
+            (void)uv_cond_timedwait(&log->wake, &log->mutex,
+                                    HF_SERVE_LOG_FLUSH_MS * UINT64_C(1000000));
+        struct text *full = log->filling;
+        log->filling = log->writing;
+        log->writing = full;
+        uint64_t dropped = log->dropped;
+        log->dropped = 0;
+        bool must_reopen = log->must_reopen && !log->is_stdout;
+        log->must_reopen = false;
+        is_last = atomic_load(&log->is_closing);
+        uv_mutex_unlock(&log->mutex);
+
+        if (must_reopen)
+            open_again(log);
+        write_out(log, dropped);
+    }
+}
+
+/* ---- for the others ---------------------------------------------------------------------------- */
+
+static enum hf_err start(struct hf_access_log *log, struct hf_why *why)
+{
+    log->is_stdout = strcmp(log->path, "-") == 0;
+    log->fd = log->is_stdout
+                  ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
+                  : open(log->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+    if (log->fd < 0)
+        return hf_fail(why, HF_E_STORAGE, "the access log %s cannot be opened: %s", log->path,
+                       strerror(errno));
+    log->filling = calloc(1, sizeof *log->filling);
+    log->writing = calloc(1, sizeof *log->writing);
+    if (log->filling == NULL || log->writing == NULL || uv_mutex_init(&log->mutex) != 0 ||
+        uv_cond_init(&log->wake) != 0 || uv_thread_create(&log->writer, writer, log) != 0)
+        return hf_fail(why, HF_E_MEMORY, "no memory for the access log");
+    return HF_OK;
+}
+
+static void free_log(struct hf_access_log *log)
+{
+    if (log->fd >= 0)
+        close(log->fd);
+    free(log->filling);
+    free(log->writing);
+    free(log);
+}
+
+enum hf_err hf_access_log_open(const char *path, struct hf_access_log **out, struct hf_why *why)
+{
+    struct hf_access_log *log = calloc(1, sizeof *log);
+    if (log == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for the access log");
+    log->path = path;
+    enum hf_err err = start(log, why);
+    if (err != HF_OK) {
+        free_log(log);
+        return err;
+    }
+    *out = log;
+    return HF_OK;
+}
+
+void hf_access_log_add(struct hf_access_log *log, const struct hf_access_entry *entry)
+{
+    struct line line;
+    format_line(&line, entry);
+    uv_mutex_lock(&log->mutex);
+    struct text *to = log->filling;
+    if (line.len <= sizeof to->bytes - to->len) {
+        memcpy(to->bytes + to->len, line.bytes, line.len);
+        to->len += line.len;
+    } else {
+        log->dropped++;
+    }
+    bool is_half_full = to->len >= HF_SERVE_LOG_BYTES / 2;
+    uv_mutex_unlock(&log->mutex);
+    if (is_half_full)
+        uv_cond_signal(&log->wake);
+}
+
+void hf_access_log_reopen(struct hf_access_log *log)
+{
+    uv_mutex_lock(&log->mutex);
+    log->must_reopen = true;
+    uv_mutex_unlock(&log->mutex);
+    uv_cond_signal(&log->wake);
+}
+
+void hf_access_log_close(struct hf_access_log *log)
+{
+    if (log == NULL)
+        return;
+    uv_mutex_lock(&log->mutex);
+    atomic_store(&log->is_closing, true);
+    uv_mutex_unlock(&log->mutex);
+    uv_cond_signal(&log->wake);
+    (void)uv_thread_join(&log->writer);
+    uv_cond_destroy(&log->wake);
+    uv_mutex_destroy(&log->mutex);
+    free_log(log);
+}

@@ -1,0 +1,47 @@
+/*
+ * The access log: one JSON object a line for each answer.
+ *
+ *   {"time":"2026-11-22T05:08:00Z","peer":"192.0.2.7:40112","method":"GET","status":200,
+ *    "bytes":369,"target":"/metadata/timestamp.json","agent":"holdfast/0.1.0"}
+ *
+ * Loops append to one buffer; a thread of its own writes it out, so a disk or a reader that stalls
+ * never holds up an answer. Lines that did not fit meanwhile are counted: {"time":…,"dropped":12}.
+ */
+#ifndef HF_SERVE_ACCESS_LOG_H
+#define HF_SERVE_ACCESS_LOG_H
+
+#include <holdfast/bytes.h>
+
+#include <netinet/in.h>
+
+union hf_peer {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+struct hf_access_entry {
+    const union hf_peer *peer;
+    const char *method;
+    const char *target; /* as it came, any bytes; cut when it was too long */
+    size_t target_len;
+    unsigned status;
+    size_t bytes; /* of the body */
+    const char *agent;
+    size_t agent_len;
+};
+
+struct hf_access_log;
+
+/** `path` is a file to append to (made with mode 0640), or "-" for standard output. Borrowed. */
+HF_MUST_USE enum hf_err hf_access_log_open(const char *path, struct hf_access_log **out,
+                                           struct hf_why *why);
+/** From any thread; never waits for the disk. */
+void hf_access_log_add(struct hf_access_log *log, const struct hf_access_entry *entry);
+/** Open the file anew by its name before the next write (after a rotation). */
+void hf_access_log_reopen(struct hf_access_log *log);
+/** Write out what is there, end the thread, free. A reader that does not read is not waited for.
+ *  NULL is fine. */
+void hf_access_log_close(struct hf_access_log *log);
+
+#endif

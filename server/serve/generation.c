@@ -1,0 +1,117 @@
+#include "server/serve/generation.h"
+
+#include "server/serve/limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum hf_err hf_generation_new(struct hf_generation **out, struct hf_why *why)
+{
+    struct hf_generation *g = calloc(1, sizeof *g);
+    if (g == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for the repository's table of names");
+    atomic_init(&g->references, 1);
+    *out = g;
+    return HF_OK;
+}
+
+struct hf_generation *hf_generation_ref(struct hf_generation *g)
+{
+    atomic_fetch_add_explicit(&g->references, 1, memory_order_relaxed);
+    return g;
+}
+
+void hf_generation_unref(struct hf_generation *g)
+{
+    if (g == NULL || atomic_fetch_sub_explicit(&g->references, 1, memory_order_acq_rel) != 1)
+        return;
+    for (size_t i = 0; i < g->n_files; i++)
+        hf_served_file_unref(g->files[i]);
+    free(g->files);
+    free(g);
+}
+
+static enum hf_err check_limits(const struct hf_generation *g, const struct hf_served_file *file,
+                                struct hf_why *why)
+{
+    if (g->n_files >= HF_SERVE_REPOSITORY_FILES_MAX)
+        return hf_fail(why, HF_E_LIMIT,
+                       "the repository has more than %u files, the most that are served; remove "
+                       "old bundles or raise HF_SERVE_REPOSITORY_FILES_MAX",
+                       HF_SERVE_REPOSITORY_FILES_MAX);
+    if (file->body_len > HF_SERVE_REPOSITORY_BYTES_MAX - g->total_bytes)
+        return hf_fail(why, HF_E_LIMIT,
+                       "with %s the repository is larger than %u MiB, the most that is held in "
+                       "memory; remove old bundles or raise HF_SERVE_REPOSITORY_BYTES_MAX",
+                       file->name, HF_SERVE_REPOSITORY_BYTES_MAX >> 20);
+    return HF_OK;
+}
+
+static enum hf_err make_room(struct hf_generation *g, struct hf_why *why)
+{
+    if (g->n_files < g->cap_files)
+        return HF_OK;
+    size_t cap = g->cap_files != 0 ? 2 * g->cap_files : 64;
+    struct hf_served_file **files = realloc(g->files, cap * sizeof *files);
+    if (files == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for a table of %zu names", cap);
+    g->files = files;
+    g->cap_files = cap;
+    return HF_OK;
+}
+
+enum hf_err hf_generation_add_take(struct hf_generation *g, struct hf_served_file *file,
+                                   struct hf_why *why)
+{
+    enum hf_err err = check_limits(g, file, why);
+    if (err == HF_OK)
+        err = make_room(g, why);
+    if (err != HF_OK) {
+        hf_served_file_unref(file);
+        return err;
+    }
+    g->files[g->n_files++] = file;
+    g->total_bytes += file->body_len;
+    return HF_OK;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct hf_served_file *const *x = a;
+    const struct hf_served_file *const *y = b;
+    return strcmp((*x)->name, (*y)->name);
+}
+
+void hf_generation_seal(struct hf_generation *g)
+{
+    if (g->n_files > 1)
+        qsort(g->files, g->n_files, sizeof(struct hf_served_file *), by_name);
+}
+
+/* As strcmp, for a name that ends after `len` bytes and may hold any of them. */
+static int compare(const char *name, size_t len, const char *known)
+{
+    size_t known_len = strlen(known);
+    int order = memcmp(name, known, len < known_len ? len : known_len);
+    if (order != 0 || len == known_len)
+        return order;
+    return len < known_len ? -1 : 1;
+}
+
+struct hf_served_file *hf_generation_find(const struct hf_generation *g, const char *name,
+                                          size_t name_len)
+{
+    size_t low = 0;
+    size_t high = g->n_files;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = compare(name, name_len, g->files[middle]->name);
+        if (order == 0)
+            return g->files[middle];
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return NULL;
+}

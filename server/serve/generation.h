@@ -1,0 +1,45 @@
+/*
+ * One whole state of the repository: every name that is served and its file. Built by
+ * repository_load, checked by repository_check, immutable from then on, counted, shared by all
+ * loops. A name that is not in the table cannot be reached, whatever is on disk.
+ */
+#ifndef HF_SERVE_GENERATION_H
+#define HF_SERVE_GENERATION_H
+
+#include "server/serve/served_file.h"
+
+/** What the metadata of a generation says of itself; filled in by the check. */
+struct hf_summary {
+    int64_t root_version;
+    int64_t timestamp_version;
+    int64_t timestamp_expires_s;
+    int64_t snapshot_version;
+    int64_t targets_version;
+};
+
+struct hf_generation {
+    atomic_uint references;
+    struct hf_served_file **files; /* sorted by name once sealed */
+    size_t n_files;
+    size_t cap_files;
+    uint64_t total_bytes;
+    struct hf_summary summary;
+};
+
+/** An empty one with one reference; HF_E_MEMORY. */
+HF_MUST_USE enum hf_err hf_generation_new(struct hf_generation **out, struct hf_why *why);
+struct hf_generation *hf_generation_ref(struct hf_generation *g);
+/** The last one frees. NULL is fine. From any thread. */
+void hf_generation_unref(struct hf_generation *g);
+
+/** Add a file; its reference is taken, also on failure. HF_E_LIMIT with the limit, HF_E_MEMORY. */
+HF_MUST_USE enum hf_err hf_generation_add_take(struct hf_generation *g, struct hf_served_file *file,
+                                               struct hf_why *why);
+/** Sort, after the last file was added and before the first look-up. */
+void hf_generation_seal(struct hf_generation *g);
+
+/** Borrowed; NULL where nothing is served under exactly this name (`name_len` bytes). */
+struct hf_served_file *hf_generation_find(const struct hf_generation *g, const char *name,
+                                          size_t name_len);
+
+#endif

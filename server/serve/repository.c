@@ -1,0 +1,188 @@
+#include "server/serve/repository.h"
+
+#include "common/base/timetext.h"
+#include "server/serve/limits.h"
+#include "server/serve/log.h"
+#include "server/serve/repository_check.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+/* ---- in the thread pool ------------------------------------------------------------------------ */
+
+static enum hf_err load_and_check(struct hf_repository_job *job, const char *dir)
+{
+    struct hf_generation *g = NULL;
+    HF_TRY(hf_repository_load(dir, job->old, &g, &job->why));
+    enum hf_err err = hf_repository_check(g, &job->why);
+    if (err != HF_OK) {
+        hf_generation_unref(g);
+        return err;
+    }
+    job->new = g;
+    return HF_OK;
+}
+
+static void work(uv_work_t *req)
+{
+    struct hf_repository *r = req->data;
+    struct hf_repository_job *job = &r->job;
+    job->began_s = time(NULL);
+    job->mark = hf_repository_look(r->dir);
+    job->is_loaded = job->must_load || !hf_repository_mark_same(&job->mark, &r->mark);
+    if (job->is_loaded)
+        job->err = load_and_check(job, r->dir);
+}
+
+/* ---- on the loop ------------------------------------------------------------------------------- */
+
+static void set_status(struct hf_repository *r, const char *problem)
+{
+    uv_mutex_lock(&r->mutex);
+    r->status.is_served = r->current != NULL;
+    if (r->current != NULL)
+        r->status.summary = r->current->summary;
+    (void)snprintf(r->status.problem, sizeof r->status.problem, "%s", problem);
+    uv_mutex_unlock(&r->mutex);
+}
+
+static void accept_generation(struct hf_repository *r, struct hf_generation *taken)
+{
+    const struct hf_summary *s = &taken->summary;
+    const struct hf_summary *old = r->current != NULL ? &r->current->summary : NULL;
+    if (old == NULL || memcmp(old, s, sizeof *s) != 0 || r->retry_ms != 0) {
+        char expires[HF_TIME_TEXT_MAX];
+        hf_time_format(s->timestamp_expires_s, expires);
+        hf_serve_log("serving timestamp %" PRId64 ", snapshot %" PRId64 ", targets %" PRId64
+                     ", root %" PRId64 " (%zu files, %" PRIu64 " KiB, timestamp good until %s)",
+                     s->timestamp_version, s->snapshot_version, s->targets_version, s->root_version,
+                     taken->n_files, (taken->total_bytes + 1023) / 1024, expires);
+    }
+    hf_generation_unref(r->current);
+    r->current = taken;
+    r->retry_ms = 0;
+    set_status(r, "");
+    r->on_news(r->ctx, r->current);
+}
+
+/* Said once for each reason, tried again ever more slowly: the folder may stay so for long. */
+static void refuse_generation(struct hf_repository *r, const char *why)
+{
+    if (strcmp(r->status.problem, why) != 0)
+        hf_serve_log("the repository %s is not whole: %s; %s", r->dir, why,
+                     r->current != NULL ? "still serving the one before"
+                                        : "answering 503 until it is");
+    r->retry_ms = r->retry_ms == 0 ? HF_SERVE_POLL_MS : 2 * r->retry_ms;
+    if (r->retry_ms > HF_SERVE_RETRY_MS_MAX)
+        r->retry_ms = HF_SERVE_RETRY_MS_MAX;
+    r->retry_at_ms = uv_now(r->timer.loop) + r->retry_ms;
+    set_status(r, why);
+}
+
+/* File times move in steps of some milliseconds: what was changed in the step in which we looked
+ * could change once more without a trace. So one more load follows. */
+static bool is_settled(const struct hf_repository_job *job)
+{
+    return !job->mark.is_there || job->mark.folder.changed.tv_sec < job->began_s - 1;
+}
+
+static void finish_job(struct hf_repository *r)
+{
+    struct hf_repository_job *job = &r->job;
+    r->is_working = false;
+    hf_generation_unref(job->old);
+    job->old = NULL;
+    if (!job->is_loaded)
+        return;
+    if (!hf_repository_mark_same(&job->mark, &r->mark))
+        r->retry_ms = job->err != HF_OK ? 0 : r->retry_ms; /* something moved: be quick again */
+    r->mark = job->mark;
+    r->is_settled = is_settled(job);
+    if (job->err == HF_OK)
+        accept_generation(r, job->new);
+    else
+        refuse_generation(r, job->why.text);
+    job->new = NULL;
+}
+
+static void after_work(uv_work_t *req, int status)
+{
+    (void)status; /* never cancelled */
+    finish_job(req->data);
+}
+
+static void prepare_job(struct hf_repository *r)
+{
+    bool is_retry = r->retry_ms != 0 && uv_now(r->timer.loop) >= r->retry_at_ms;
+    r->job.work.data = r;
+    r->job.must_load = r->is_asked || is_retry || !r->is_settled;
+    r->job.old = r->current != NULL ? hf_generation_ref(r->current) : NULL;
+    r->job.new = NULL;
+    r->job.err = HF_OK;
+    r->is_asked = false;
+    r->is_working = true;
+}
+
+static void look(struct hf_repository *r)
+{
+    if (r->is_working || r->is_stopped)
+        return;
+    prepare_job(r);
+    if (uv_queue_work(r->timer.loop, &r->job.work, work, after_work) != 0) {
+        r->job.is_loaded = false;
+        finish_job(r); /* the next tick tries again */
+    }
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    look(timer->data);
+}
+
+/* ---- for the caller ---------------------------------------------------------------------------- */
+
+enum hf_err hf_repository_start(struct hf_repository *r, uv_loop_t *loop, const char *dir,
+                                hf_generation_fn on_news, void *ctx, struct hf_why *why)
+{
+    *r = (struct hf_repository){.dir = dir, .on_news = on_news, .ctx = ctx};
+    if (uv_mutex_init(&r->mutex) != 0 || uv_timer_init(loop, &r->timer) != 0)
+        return hf_fail(why, HF_E_MEMORY, "no memory to watch the repository %s", dir);
+    r->timer.data = r;
+    prepare_job(r);
+    work(&r->job.work);
+    finish_job(r);
+    int failed = uv_timer_start(&r->timer, on_tick, HF_SERVE_POLL_MS, HF_SERVE_POLL_MS);
+    if (failed != 0)
+        return hf_fail(why, HF_E_STATE, "the repository cannot be watched: %s",
+                       uv_strerror(failed));
+    return HF_OK;
+}
+
+void hf_repository_look_now(struct hf_repository *r)
+{
+    r->is_asked = true;
+    look(r);
+}
+
+void hf_repository_stop(struct hf_repository *r)
+{
+    if (r->is_stopped)
+        return;
+    r->is_stopped = true;
+    uv_close((uv_handle_t *)&r->timer, NULL);
+}
+
+void hf_repository_free(struct hf_repository *r)
+{
+    hf_generation_unref(r->current);
+    uv_mutex_destroy(&r->mutex);
+}
+
+void hf_repository_status(struct hf_repository *r, struct hf_repository_status *out)
+{
+    uv_mutex_lock(&r->mutex);
+    *out = r->status;
+    uv_mutex_unlock(&r->mutex);
+}

@@ -1,0 +1,74 @@
+/*
+ * Keeps the served generation up to date with the folder on disk: looks each second, reads and
+ * checks what changed in libuv's thread pool, and hands a generation on only when it is whole.
+ * Until then, and whatever happens to the folder, the one before stays.
+ *
+ * Belongs to one loop's thread; only hf_repository_status may be called from others.
+ */
+#ifndef HF_SERVE_REPOSITORY_H
+#define HF_SERVE_REPOSITORY_H
+
+#include "server/serve/repository_load.h"
+
+#include <uv.h>
+
+/** A new generation, borrowed for the call. */
+typedef void (*hf_generation_fn)(void *ctx, struct hf_generation *g);
+
+struct hf_repository_status {
+    bool is_served;            /* there is a generation */
+    struct hf_summary summary; /* of it */
+    char problem[HF_WHY_MAX];  /* why the folder's newest state is not it; "" when it is */
+};
+
+/* One look at the folder, in the thread pool. */
+struct hf_repository_job {
+    uv_work_t work;
+    bool must_load;
+    bool is_loaded;            /* false: nothing had changed */
+    struct hf_generation *old; /* a reference of its own; may be NULL */
+    struct hf_generation *new; /* when is_loaded and err is HF_OK */
+    struct hf_repository_mark mark;
+    int64_t began_s;
+    enum hf_err err;
+    struct hf_why why;
+};
+
+struct hf_repository {
+    const char *dir; /* borrowed */
+    hf_generation_fn on_news;
+    void *ctx;
+    uv_timer_t timer;
+    bool is_stopped;
+
+    struct hf_generation *current; /* NULL before the first whole one */
+    struct hf_repository_job job;
+    bool is_working;
+    bool is_asked; /* a look was asked for (SIGHUP) */
+
+    struct hf_repository_mark mark; /* as of the last load, good or bad */
+    bool is_settled;                /* nothing can have changed since without changing the mark */
+    uint64_t retry_ms;              /* 0: the last load was good */
+    uint64_t retry_at_ms;
+
+    uv_mutex_t mutex; /* over status */
+    struct hf_repository_status status;
+};
+
+/** Reads the folder once, blocking, so that a whole repository is served from the first request
+ *  on; then watches it on `loop`. A folder that is missing or not whole is no failure: it is said
+ *  in the log, and looked at again. */
+HF_MUST_USE enum hf_err hf_repository_start(struct hf_repository *r, uv_loop_t *loop,
+                                            const char *dir, hf_generation_fn on_news, void *ctx,
+                                            struct hf_why *why);
+/** Look now (SIGHUP), also when nothing seems to have changed. */
+void hf_repository_look_now(struct hf_repository *r);
+/** Stop watching. The loop ends when a load that is running has ended. */
+void hf_repository_stop(struct hf_repository *r);
+/** After the loop has ended. */
+void hf_repository_free(struct hf_repository *r);
+
+/** From any thread. */
+void hf_repository_status(struct hf_repository *r, struct hf_repository_status *out);
+
+#endif

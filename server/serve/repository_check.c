@@ -1,0 +1,170 @@
+#include "server/serve/repository_check.h"
+
+#include "common/base/limits.h"
+#include "common/tuf/trusted_set.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The set judges expiry at the beginning of time, when nothing has expired yet. */
+#define BEFORE_EVERY_EXPIRY 0
+
+struct check {
+    struct hf_generation *g;
+    struct hf_trusted_set set;
+    struct hf_why *why;
+};
+
+static struct hf_bytes bytes_of(const struct hf_served_file *file)
+{
+    return (struct hf_bytes){file->body, file->body_len};
+}
+
+static enum hf_err find(struct check *c, const char *name, struct hf_served_file **out)
+{
+    struct hf_served_file *file = hf_generation_find(c->g, name, strlen(name));
+    if (file == NULL)
+        return hf_fail(c->why, HF_E_NOT_FOUND, "%s is missing", name + 1);
+    *out = file;
+    return HF_OK;
+}
+
+static struct hf_served_file *find_root(const struct hf_generation *g, int64_t version)
+{
+    struct hf_buf name = {0};
+    struct hf_served_file *file = NULL;
+    if (hf_buf_printf(&name, "/metadata/%" PRId64 ".root.json", version) == HF_OK)
+        file = hf_generation_find(g, (const char *)name.data, name.len);
+    hf_buf_free(&name);
+    return file;
+}
+
+/* TUF 5.2 and 5.3, from the first root to the newest. */
+static enum hf_err check_roots(struct check *c)
+{
+    struct hf_served_file *root = NULL;
+    HF_TRY(find(c, "/metadata/1.root.json", &root));
+    HF_TRY(hf_trusted_set_init(&c->set, bytes_of(root), BEFORE_EVERY_EXPIRY, c->why));
+    for (int64_t version = 2; (root = find_root(c->g, version)) != NULL; version++)
+        HF_TRY(hf_trusted_set_update_root(&c->set, bytes_of(root), c->why));
+    return hf_trusted_set_end_roots(&c->set, c->why);
+}
+
+static enum hf_err check_timestamp(struct check *c)
+{
+    struct hf_served_file *file = NULL;
+    HF_TRY(find(c, "/metadata/timestamp.json", &file));
+    return hf_trusted_set_update_timestamp(&c->set, bytes_of(file), HF_FETCHED, c->why);
+}
+
+/* The file of a role: N.ROLE.json with consistent snapshots (TUF 6.2), else ROLE.json. `file` is
+ * the name as snapshot has it, with its ending. */
+static enum hf_err find_versioned(struct check *c, const char *file, int64_t version,
+                                  struct hf_served_file **out)
+{
+    struct hf_buf name = {0};
+    enum hf_err err = c->set.root->consistent_snapshot
+                          ? hf_buf_printf(&name, "/metadata/%" PRId64 ".%s", version, file)
+                          : hf_buf_printf(&name, "/metadata/%s", file);
+    if (err == HF_OK)
+        err = find(c, (const char *)name.data, out);
+    else
+        err = hf_fail(c->why, err, "no memory for the name of %s", file);
+    hf_buf_free(&name);
+    return err;
+}
+
+static enum hf_err check_snapshot(struct check *c)
+{
+    struct hf_served_file *file = NULL;
+    int64_t version = c->set.timestamp->snapshot.version;
+    HF_TRY(find_versioned(c, "snapshot.json", version, &file));
+    return hf_trusted_set_update_snapshot(&c->set, bytes_of(file), HF_FETCHED, c->why);
+}
+
+/* A target's file is there with the bytes that its metadata promises. */
+static enum hf_err check_target(struct check *c, const struct hf_target *target)
+{
+    struct hf_buf name = {0};
+    struct hf_served_file *file = NULL;
+    enum hf_err err = hf_buf_append_text(&name, "/targets/");
+    if (err == HF_OK)
+        err = hf_target_file_name(target, c->set.root->consistent_snapshot, &name, c->why);
+    if (err == HF_OK)
+        err = find(c, (const char *)name.data, &file);
+    hf_buf_free(&name);
+    HF_TRY(err);
+    /* The hash was taken when the file was read; files are shared by many generations. */
+    const struct hf_file_info *info = &target->info;
+    if (info->has_sha256 && info->length == (int64_t)file->body_len &&
+        memcmp(info->sha256, file->sha256, HF_SHA256_LEN) == 0)
+        return HF_OK;
+    return hf_file_info_verify(info, bytes_of(file), file->name + 1, c->why);
+}
+
+static enum hf_err check_role(struct check *c, const char *role, const char *delegator)
+{
+    if (hf_trusted_set_targets(&c->set, role, delegator) != NULL)
+        return HF_OK;
+    struct hf_buf name = {0};
+    struct hf_served_file *file = NULL;
+    const struct hf_file_info *info = NULL;
+    enum hf_err err = hf_buf_printf(&name, "%s.json", role);
+    if (err == HF_OK)
+        info = hf_snapshot_find(c->set.snapshot, (const char *)name.data);
+    if (err == HF_OK && info == NULL)
+        err = hf_fail(c->why, HF_E_NOT_FOUND, "snapshot does not list %s.json", role);
+    if (err == HF_OK)
+        err = find_versioned(c, (const char *)name.data, info->version, &file);
+    hf_buf_free(&name);
+    HF_TRY(err);
+    return hf_trusted_set_update_targets(&c->set, bytes_of(file), role, delegator, c->why);
+}
+
+/* Targets, then what it delegates to, and so on: the set grows while it is walked. */
+static enum hf_err check_targets(struct check *c)
+{
+    HF_TRY(check_role(c, "targets", "root"));
+    for (size_t i = 0; i < c->set.n_targets; i++) {
+        if (i >= HF_DELEGATIONS_MAX)
+            return hf_fail(c->why, HF_E_LIMIT, "more than %d delegated roles", HF_DELEGATIONS_MAX);
+        /* The array may move when the set grows; roles and their names do not. */
+        const char *name = c->set.targets[i].role;
+        struct hf_targets targets = c->set.targets[i].targets;
+        for (size_t t = 0; t < targets.n_targets; t++)
+            HF_TRY(check_target(c, &targets.targets[t]));
+        for (size_t d = 0; d < targets.n_delegations; d++)
+            HF_TRY(check_role(c, targets.delegations[d].role.name, name));
+    }
+    return HF_OK;
+}
+
+static struct hf_summary summarise(const struct hf_trusted_set *set)
+{
+    return (struct hf_summary){
+        .root_version = set->root->env.version,
+        .timestamp_version = set->timestamp->env.version,
+        .timestamp_expires_s = set->timestamp->env.expires_s,
+        .snapshot_version = set->snapshot->env.version,
+        .targets_version = set->targets[0].targets.env.version,
+    };
+}
+
+static enum hf_err walk(struct check *c)
+{
+    HF_TRY(check_roots(c));
+    HF_TRY(check_timestamp(c));
+    HF_TRY(check_snapshot(c));
+    return check_targets(c);
+}
+
+enum hf_err hf_repository_check(struct hf_generation *g, struct hf_why *why)
+{
+    struct check c = {.g = g, .why = why};
+    enum hf_err err = walk(&c);
+    if (err == HF_OK)
+        g->summary = summarise(&c.set);
+    hf_trusted_set_free(&c.set);
+    return err;
+}

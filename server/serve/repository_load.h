@@ -1,0 +1,38 @@
+/*
+ * From a folder on disk to a generation in memory. Blocking I/O: runs in the thread pool.
+ *
+ * timestamp.json is read before everything else: what a timestamp names was on disk before it, so
+ * whatever is published while the folders are being read, the files of the timestamp that was read
+ * are among them.
+ */
+#ifndef HF_SERVE_REPOSITORY_LOAD_H
+#define HF_SERVE_REPOSITORY_LOAD_H
+
+#include "server/serve/generation.h"
+
+/** What changes when something is published: timestamp.json itself, and the folder it lies in (a
+ *  root N+1 comes without a new timestamp). */
+struct hf_repository_mark {
+    bool is_there;
+    struct hf_file_mark timestamp;
+    struct hf_file_mark folder;
+};
+
+/** Look, without reading. Never fails: what cannot be looked at is not there. */
+struct hf_repository_mark hf_repository_look(const char *dir);
+bool hf_repository_mark_same(const struct hf_repository_mark *a,
+                             const struct hf_repository_mark *b);
+
+/**
+ * Read DIR/metadata and DIR/targets. Served are regular files with names that a TUF repository
+ * has: `.json` below metadata, anything below targets; no dot-files, no temporary files (`~`,
+ * `.tmp`, `.part`), and nothing through a symbolic link. Files that `old` (may be NULL) holds and
+ * that have not changed since are shared with it.
+ *
+ * `*out` has one reference, is sealed and not yet checked. HF_E_NOT_FOUND, HF_E_STORAGE,
+ * HF_E_LIMIT, HF_E_MEMORY.
+ */
+HF_MUST_USE enum hf_err hf_repository_load(const char *dir, const struct hf_generation *old,
+                                           struct hf_generation **out, struct hf_why *why);
+
+#endif
