@@ -73,13 +73,18 @@ bool hf_file_exists(const char *path)
     return lstat(path, &st) == 0;
 }
 
+static bool can_write(const char *path)
+{
+    return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0;
+}
+
 bool hf_file_is_writable(const char *path)
 {
     char *parent = NULL;
 
-    if (access(path, W_OK) != 0 || parent_of(path, &parent, NULL) != HF_OK)
+    if (!can_write(path) || parent_of(path, &parent, NULL) != HF_OK)
         return false;
-    bool is_writable = access(parent, W_OK) == 0;
+    bool is_writable = can_write(parent);
     free(parent);
     return is_writable;
 }

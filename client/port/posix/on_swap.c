@@ -52,19 +52,33 @@ static enum hf_err fill_ours(const struct hf_swap_notice *n, struct environment 
     return variable("HOLDFAST_EXPORT", n->export_file, &env->ours[5]);
 }
 
-/* The first of two equal names is the one that counts, so ours stand in front. */
+static bool is_one_of_ours(const struct environment *env, const char *entry)
+{
+    for (size_t i = 0; i < N_VARIABLES; i++) {
+        size_t name_len = strcspn(env->ours[i], "=");
+        if (strncmp(env->ours[i], entry, name_len + 1) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Of two equal names some shells take the first and some the last, so each stands there once. */
 static enum hf_err environment_make(const struct hf_swap_notice *notice, struct environment *env)
 {
-    size_t n = 0;
+    size_t n_inherited = 0;
+    size_t n = N_VARIABLES;
 
     HF_TRY(fill_ours(notice, env));
-    while (environ[n] != NULL)
-        n++;
-    env->all = calloc(N_VARIABLES + n + 1, sizeof(*env->all));
+    while (environ[n_inherited] != NULL)
+        n_inherited++;
+    env->all = calloc(N_VARIABLES + n_inherited + 1, sizeof(*env->all));
     if (env->all == NULL)
         return HF_E_MEMORY;
     memcpy(env->all, env->ours, sizeof(env->ours));
-    memcpy(env->all + N_VARIABLES, environ, n * sizeof(*env->all));
+    for (size_t i = 0; i < n_inherited; i++) {
+        if (!is_one_of_ours(env, environ[i]))
+            env->all[n++] = environ[i];
+    }
     return HF_OK;
 }
 

@@ -1,0 +1,256 @@
+/* client/port/posix/file_util and lock. */
+#include "tests/support/check.h"
+#include "tests/support/temp_dir.h"
+
+#include "client/port/posix/file_util.h"
+#include "client/port/posix/lock.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* ---- reading ----------------------------------------------------------------------------------- */
+
+static void a_file_is_read_whole_and_appended(void **state)
+{
+    struct hf_buf out = {0};
+    struct hf_why why = {0};
+    const char *path = temp_path(*state, "a");
+    temp_write(path, "content");
+
+    CHECK_OK(hf_buf_append_text(&out, "before "));
+    CHECK_OK(hf_file_read(path, 7, &out, &why));
+    assert_string_equal((const char *)out.data, "before content");
+    hf_buf_free(&out);
+}
+
+static void a_file_that_is_too_long_is_refused_and_nothing_is_appended(void **state)
+{
+    struct hf_buf out = {0};
+    struct hf_why why = {0};
+    temp_write(temp_path(*state, "a"), "content");
+
+    CHECK_REFUSED(hf_file_read(temp_path(*state, "a"), 6, &out, &why), HF_E_LIMIT, &why,
+                  "longer than the 6 bytes");
+    assert_int_equal(out.len, 0);
+}
+
+static void what_is_no_regular_file_is_refused(void **state)
+{
+    struct hf_buf out = {0};
+    struct hf_why why = {0};
+    const char *pipe = temp_path(*state, "pipe");
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+
+    CHECK_REFUSED(hf_file_read(pipe, 10, &out, &why), HF_E_STORAGE, &why, "not a regular file");
+    CHECK_REFUSED(hf_file_read(temp_path(*state, "none"), 10, &out, &why), HF_E_NOT_FOUND, &why,
+                  "there is no file");
+    assert_int_equal(out.len, 0);
+}
+
+/* ---- replacing --------------------------------------------------------------------------------- */
+
+static void a_file_is_replaced_with_its_mode_and_nothing_is_left_beside_it(void **state)
+{
+    const struct temp_dir *dir = *state;
+    struct hf_why why = {0};
+    const char *path = temp_path(dir, "a");
+    temp_write(path, "old");
+
+    CHECK_OK(hf_file_replace(path, hf_bytes_of_text("new"), 0640, &why));
+    assert_string_equal(temp_read(path), "new");
+    assert_int_equal(temp_mode(path), 0640);
+    assert_int_equal(temp_count(dir->path), 1);
+}
+
+static void a_link_is_replaced_itself_and_not_what_it_points_to(void **state)
+{
+    struct hf_why why = {0};
+    const char *path = temp_path(*state, "link");
+    temp_write(temp_path(*state, "victim"), "untouched");
+    assert_int_equal(symlink("victim", path), 0);
+
+    CHECK_OK(hf_file_replace(path, hf_bytes_of_text("new"), 0600, &why));
+    assert_string_equal(temp_read(temp_path(*state, "victim")), "untouched");
+    assert_string_equal(temp_read(path), "new");
+}
+
+static void a_relative_name_without_a_folder_is_replaced(void **state)
+{
+    const struct temp_dir *dir = *state;
+    struct hf_why why = {0};
+    char before[4096];
+
+    assert_non_null(getcwd(before, sizeof before));
+    assert_int_equal(chdir(dir->path), 0);
+    enum hf_err err = hf_file_replace("a", hf_bytes_of_text("new"), 0600, &why);
+    assert_int_equal(chdir(before), 0);
+    CHECK_OK(err);
+    assert_string_equal(temp_read(temp_path(dir, "a")), "new");
+}
+
+/* A limit on the size of files stands in for a full disk: both end a write in the middle. */
+static void a_write_that_fails_leaves_the_old_file_and_nothing_else(void **state)
+{
+    const struct temp_dir *dir = *state;
+    struct hf_why why = {0};
+    const char *path = temp_path(dir, "a");
+    uint8_t *big = calloc(1, 65536);
+    struct rlimit before;
+    assert_non_null(big);
+    temp_write(path, "old");
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    const struct rlimit small = {4096, before.rlim_max};
+    void (*handler)(int) = signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    enum hf_err err = hf_file_replace(path, (struct hf_bytes){big, 65536}, 0600, &why);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    (void)signal(SIGXFSZ, handler);
+    free(big);
+
+    CHECK_REFUSED(err, HF_E_STORAGE, &why, "cannot write");
+    assert_string_equal(temp_read(path), "old");
+    assert_int_equal(temp_count(dir->path), 1);
+}
+
+static void a_folder_that_does_not_exist_is_named(void **state)
+{
+    struct hf_why why = {0};
+
+    CHECK_REFUSED(hf_file_replace(temp_path(*state, "none/a"), hf_bytes_of_text("new"), 0600, &why),
+                  HF_E_STORAGE, &why, "none/a: No such file or directory");
+}
+
+static void a_full_disk_is_called_that(void **state)
+{
+    (void)state;
+    struct hf_why why = {0};
+
+    assert_int_equal(hf_file_fail(&why, "write", "/x", ENOSPC), HF_E_STORAGE);
+    assert_non_null(strstr(why.text, "the disk holding it is full; free some space"));
+}
+
+/* ---- links and folders ------------------------------------------------------------------------- */
+
+static void a_link_moves_in_one_step_past_the_rest_of_an_interrupted_move(void **state)
+{
+    const struct temp_dir *dir = *state;
+    struct hf_why why = {0};
+    char *target = NULL;
+    const char *path = temp_path(dir, "link");
+    assert_int_equal(symlink("left over", temp_path(dir, "link.new")), 0);
+
+    CHECK_OK(hf_file_replace_link(path, "one", &why));
+    CHECK_OK(hf_file_replace_link(path, "two", &why));
+    CHECK_OK(hf_file_read_link(path, &target, &why));
+    assert_string_equal(target, "two");
+    assert_int_equal(temp_count(dir->path), 1);
+    free(target);
+}
+
+static void what_is_no_link_is_not_found(void **state)
+{
+    struct hf_why why = {0};
+    char *target = NULL;
+    temp_write(temp_path(*state, "file"), "x");
+
+    CHECK_REFUSED(hf_file_read_link(temp_path(*state, "file"), &target, &why), HF_E_NOT_FOUND, &why,
+                  "there is no symbolic link");
+    CHECK_REFUSED(hf_file_read_link(temp_path(*state, "none"), &target, &why), HF_E_NOT_FOUND, &why,
+                  "there is no symbolic link");
+    assert_null(target);
+}
+
+static void a_folder_is_made_for_its_owner_only(void **state)
+{
+    struct hf_why why = {0};
+    bool was_made = false;
+    const char *path = temp_path(*state, "d");
+
+    CHECK_OK(hf_file_make_dir(path, &was_made, &why));
+    assert_true(was_made);
+    assert_int_equal(temp_mode(path), 0700);
+    CHECK_OK(hf_file_make_dir(path, &was_made, &why));
+    assert_false(was_made);
+    temp_write(temp_path(*state, "f"), "");
+    CHECK_REFUSED(hf_file_make_dir(temp_path(*state, "f"), &was_made, &why), HF_E_STORAGE, &why,
+                  "is in the way");
+}
+
+static void removing_a_tree_does_not_follow_links_out_of_it(void **state)
+{
+    struct hf_why why = {0};
+    bool was_made = false;
+    temp_write(temp_path(*state, "outside"), "stays");
+    CHECK_OK(hf_file_make_dir(temp_path(*state, "d"), &was_made, &why));
+    temp_write(temp_path(*state, "d/inside"), "goes");
+    assert_int_equal(symlink("../outside", temp_path(*state, "d/link")), 0);
+
+    hf_file_remove_tree(temp_path(*state, "d"));
+    assert_false(temp_exists(temp_path(*state, "d")));
+    assert_string_equal(temp_read(temp_path(*state, "outside")), "stays");
+}
+
+/* ---- the lock ---------------------------------------------------------------------------------- */
+
+static void the_lock_is_held_by_one_at_a_time(void **state)
+{
+    const struct temp_dir *dir = *state;
+    struct hf_why why = {0};
+    int first = -1;
+    int second = -1;
+
+    CHECK_OK(hf_lock_take(dir->path, 0, &first, &why));
+    CHECK_REFUSED(hf_lock_take(dir->path, 50, &second, &why), HF_E_BUSY, &why,
+                  "another process is updating");
+    assert_int_equal(second, -1);
+    hf_lock_release(first);
+    CHECK_OK(hf_lock_take(dir->path, 0, &second, &why));
+    hf_lock_release(second);
+    assert_int_equal(temp_mode(temp_path(dir, "lock")), 0600);
+}
+
+static void the_lock_ends_with_its_process(void **state)
+{
+    const struct temp_dir *dir = *state;
+    struct hf_why why = {0};
+    int lock = -1;
+
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(hf_lock_take(dir->path, 0, &lock, NULL) == HF_OK ? 0 : 1);
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    CHECK_OK(hf_lock_take(dir->path, 0, &lock, &why));
+    hf_lock_release(lock);
+}
+
+int main(void)
+{
+#define IN_TEMP(test) cmocka_unit_test_setup_teardown(test, temp_dir_setup, temp_dir_teardown)
+    const struct CMUnitTest tests[] = {
+        IN_TEMP(a_file_is_read_whole_and_appended),
+        IN_TEMP(a_file_that_is_too_long_is_refused_and_nothing_is_appended),
+        IN_TEMP(what_is_no_regular_file_is_refused),
+        IN_TEMP(a_file_is_replaced_with_its_mode_and_nothing_is_left_beside_it),
+        IN_TEMP(a_link_is_replaced_itself_and_not_what_it_points_to),
+        IN_TEMP(a_relative_name_without_a_folder_is_replaced),
+        IN_TEMP(a_write_that_fails_leaves_the_old_file_and_nothing_else),
+        IN_TEMP(a_folder_that_does_not_exist_is_named),
+        IN_TEMP(a_full_disk_is_called_that),
+        IN_TEMP(a_link_moves_in_one_step_past_the_rest_of_an_interrupted_move),
+        IN_TEMP(what_is_no_link_is_not_found),
+        IN_TEMP(a_folder_is_made_for_its_owner_only),
+        IN_TEMP(removing_a_tree_does_not_follow_links_out_of_it),
+        IN_TEMP(the_lock_is_held_by_one_at_a_time),
+        IN_TEMP(the_lock_ends_with_its_process),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
