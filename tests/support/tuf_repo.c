@@ -35,13 +35,17 @@ void tuf_repo_init(struct tuf_repo *repo, int64_t now_s)
     repo->roles[HF_ROLE_TIMESTAMP] = new_role(now_s, false);
 }
 
+static void target_free(struct tuf_target *target)
+{
+    free(target->path);
+    hf_buf_free(&target->content);
+    json_decref(target->custom);
+}
+
 static void targets_free(struct tuf_targets *targets)
 {
-    for (size_t i = 0; i < targets->n_items; i++) {
-        free(targets->items[i].path);
-        hf_buf_free(&targets->items[i].content);
-        json_decref(targets->items[i].custom);
-    }
+    for (size_t i = 0; i < targets->n_items; i++)
+        target_free(&targets->items[i]);
     free(targets->items);
     *targets = (struct tuf_targets){0};
 }
@@ -90,6 +94,14 @@ void tuf_repo_add_target(struct tuf_repo *repo, const char *path, struct hf_byte
                          json_t *custom)
 {
     tuf_targets_add(&repo->targets, path, content, custom);
+}
+
+void tuf_repo_remove_target(struct tuf_repo *repo, const char *path)
+{
+    struct tuf_target *target = find_target(&repo->targets, path);
+    assert_non_null(target);
+    target_free(target);
+    *target = repo->targets.items[--repo->targets.n_items];
 }
 
 struct tuf_delegated_role *tuf_repo_delegate(struct tuf_repo *repo, const char *delegator,

@@ -85,6 +85,8 @@ void tuf_repo_free(struct tuf_repo *repo);
 void tuf_repo_add_target(struct tuf_repo *repo, const char *path, struct hf_bytes content,
                          json_t *custom);
 
+void tuf_repo_remove_target(struct tuf_repo *repo, const char *path);
+
 /** A delegated role with one fresh key, and the delegation to it. Borrowed; content by
  *  tuf_targets_add. */
 struct tuf_delegated_role *tuf_repo_delegate(struct tuf_repo *repo, const char *delegator,
