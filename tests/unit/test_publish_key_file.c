@@ -1,0 +1,223 @@
+/* server/publish/key_file.c: private keys on disk. */
+#include "tests/support/check.h"
+
+#include "server/publish/disk.h"
+#include "server/publish/key_file.h"
+#include "tests/support/temp_dir.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+static struct hf_kdf quick_kdf(void)
+{
+    struct hf_kdf kdf = {HF_KDF_ARGON2ID,
+                         crypto_pwhash_OPSLIMIT_MIN,
+                         crypto_pwhash_MEMLIMIT_MIN,
+                         {1, 2, 3}};
+    return kdf;
+}
+
+static uint8_t *wrap_key_of(const char *passphrase, const struct hf_kdf *kdf)
+{
+    struct hf_passphrase p = {sodium_malloc(strlen(passphrase)), strlen(passphrase)};
+    uint8_t *wrap_key = NULL;
+    memcpy(p.text, passphrase, p.len);
+    CHECK_OK(hf_kdf_derive(kdf, &p, &wrap_key, NULL));
+    hf_passphrase_free(&p);
+    return wrap_key;
+}
+
+/* A sealed key file under "correct"; `key` is what is in it. */
+static const char *sealed_file(const struct temp_dir *dir, struct hf_signing_key *key)
+{
+    const char *path = temp_path(dir, "root-1.key.json");
+    struct hf_kdf kdf = quick_kdf();
+    uint8_t *wrap_key = wrap_key_of("correct", &kdf);
+    CHECK_OK(hf_signing_key_generate(key, NULL));
+    CHECK_OK(hf_key_file_create(path, key, &kdf, wrap_key, NULL));
+    sodium_free(wrap_key);
+    return path;
+}
+
+/* Read and unseal with a passphrase, as a command does. */
+static enum hf_err open_with(const char *path, const char *passphrase, struct hf_signing_key *out,
+                             struct hf_why *why)
+{
+    struct hf_key_file file;
+    HF_TRY(hf_key_file_read(path, &file, why));
+    uint8_t *wrap_key = wrap_key_of(passphrase, &file.kdf);
+    enum hf_err err = hf_key_file_open(&file, wrap_key, out, why);
+    sodium_free(wrap_key);
+    hf_key_file_free(&file);
+    return err;
+}
+
+static void a_sealed_key_comes_back_with_its_passphrase_only(void **state)
+{
+    struct hf_signing_key key, back = {0};
+    struct hf_why why;
+    const char *path = sealed_file(*state, &key);
+    assert_int_equal(temp_mode(path), 0600);
+    CHECK_REFUSED(open_with(path, "wrong", &back, &why), HF_E_KEY, &why, "passphrase is wrong");
+    assert_non_null(strstr(why.text, path));
+    assert_null(back.secret_key);
+    CHECK_OK(open_with(path, "correct", &back, &why));
+    assert_memory_equal(back.secret_key, key.secret_key, HF_SECRET_KEY_LEN);
+    assert_string_equal(back.key_id, key.key_id);
+    hf_signing_key_free(&back);
+    hf_signing_key_free(&key);
+}
+
+static void neither_seed_nor_passphrase_is_in_a_sealed_file(void **state)
+{
+    struct hf_signing_key key;
+    char seed[2 * HF_SEED_LEN + 1];
+    const char *path = sealed_file(*state, &key);
+    sodium_bin2hex(seed, sizeof seed, key.secret_key, HF_SEED_LEN);
+    const char *text = temp_read(path);
+    assert_null(strstr(text, seed));
+    assert_null(strstr(text, "correct"));
+    assert_null(strstr(text, "\"seed\""));
+    hf_signing_key_free(&key);
+}
+
+static void an_open_key_needs_no_passphrase(void **state)
+{
+    struct hf_signing_key key, back = {0};
+    struct hf_key_file file;
+    const struct hf_kdf none = {0};
+    const char *path = temp_path(*state, "open.key.json");
+    CHECK_OK(hf_signing_key_generate(&key, NULL));
+    CHECK_OK(hf_key_file_create(path, &key, &none, NULL, NULL));
+    assert_int_equal(temp_mode(path), 0600);
+    CHECK_OK(hf_key_file_read(path, &file, NULL));
+    CHECK_OK(hf_key_file_open(&file, NULL, &back, NULL));
+    assert_memory_equal(back.secret_key, key.secret_key, HF_SECRET_KEY_LEN);
+    hf_key_file_free(&file);
+    hf_signing_key_free(&back);
+    hf_signing_key_free(&key);
+}
+
+static void an_existing_file_is_never_overwritten(void **state)
+{
+    struct hf_signing_key key;
+    struct hf_why why;
+    const struct hf_kdf none = {0};
+    const char *path = temp_path(*state, "root-1.key.json");
+    temp_write(path, "precious");
+    CHECK_OK(hf_signing_key_generate(&key, NULL));
+    CHECK_REFUSED(hf_key_file_create(path, &key, &none, NULL, &why), HF_E_STATE, &why,
+                  "exists already; it is never overwritten");
+    assert_string_equal(temp_read(path), "precious");
+    hf_signing_key_free(&key);
+}
+
+static void a_file_that_others_may_read_is_refused(void **state)
+{
+    struct hf_signing_key key;
+    struct hf_key_file file;
+    struct hf_why why;
+    const char *path = sealed_file(*state, &key);
+    static const mode_t modes[] = {0640, 0604, 0620, 0602};
+    for (size_t i = 0; i < sizeof modes / sizeof modes[0]; i++) {
+        assert_int_equal(chmod(path, modes[i]), 0);
+        CHECK_REFUSED(hf_key_file_read(path, &file, &why), HF_E_KEY, &why, "chmod 600");
+    }
+    assert_int_equal(chmod(path, 0400), 0);
+    CHECK_OK(hf_key_file_read(path, &file, &why));
+    hf_key_file_free(&file);
+    hf_signing_key_free(&key);
+}
+
+/* Flip one digit of the value of `member` and say how opening ends. */
+static void refuses_damaged(const char *path, const char *member, const char *part)
+{
+    struct hf_signing_key out;
+    struct hf_why why;
+    char name[32];
+    (void)snprintf(name, sizeof name, "\"%s\": \"", member);
+    const char *text = temp_read(path);
+    const char *value = strstr(text, name);
+    assert_non_null(value);
+    long offset = (long)(value - text) + (long)strlen(name);
+    char was = text[offset];
+    temp_overwrite(path, offset, was == '0' ? "1" : "0", 1);
+    CHECK_REFUSED(open_with(path, "correct", &out, &why), HF_E_KEY, &why, part);
+    temp_overwrite(path, offset, &was, 1);
+}
+
+static void a_damaged_file_is_refused_whatever_was_damaged(void **state)
+{
+    struct hf_signing_key key;
+    const char *path = sealed_file(*state, &key);
+    static const char *const members[] = {"public", "salt", "nonce", "sealed"};
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
+        refuses_damaged(path, members[i], "passphrase is wrong, or the file is damaged");
+    refuses_damaged(path, "keytype", "holdfast-key of version 1");
+    refuses_damaged(path, "format", "holdfast-key of version 1");
+    hf_signing_key_free(&key);
+}
+
+static void a_public_key_of_another_private_key_is_refused(void **state)
+{
+    struct hf_key_file file;
+    struct hf_signing_key out;
+    struct hf_why why;
+    const char *path = temp_path(*state, "swapped.key.json");
+    temp_write(path, "{\"format\":\"holdfast-key\",\"version\":1,\"keytype\":\"ed25519\","
+                     "\"kdf\":{\"name\":\"none\"},\"public\":"
+                     "\"00000000000000000000000000000000000000000000000000000000000000aa\","
+                     "\"seed\":"
+                     "\"00000000000000000000000000000000000000000000000000000000000000bb\"}");
+    assert_int_equal(chmod(path, 0600), 0);
+    CHECK_OK(hf_key_file_read(path, &file, &why));
+    CHECK_REFUSED(hf_key_file_open(&file, NULL, &out, &why), HF_E_KEY, &why,
+                  "is not that of its private key");
+    hf_key_file_free(&file);
+}
+
+static void parameters_that_would_take_all_memory_are_refused(void **state)
+{
+    struct hf_key_file file;
+    struct hf_why why;
+    const char *path = temp_path(*state, "greedy.key.json");
+    temp_write(path, "{\"format\":\"holdfast-key\",\"version\":1,\"keytype\":\"ed25519\","
+                     "\"kdf\":{\"name\":\"argon2id\",\"passes\":3,\"memory\":1099511627776,"
+                     "\"salt\":\"00000000000000000000000000000000\"},\"public\":"
+                     "\"00000000000000000000000000000000000000000000000000000000000000aa\"}");
+    assert_int_equal(chmod(path, 0600), 0);
+    CHECK_REFUSED(hf_key_file_read(path, &file, &why), HF_E_KEY, &why, "bytes of memory");
+}
+
+static void what_is_no_key_file_is_refused(void **state)
+{
+    struct hf_key_file file;
+    struct hf_why why;
+    const char *path = temp_path(*state, "odd.key.json");
+    CHECK_REFUSED(hf_key_file_read(path, &file, &why), HF_E_NOT_FOUND, &why, path);
+    temp_write(path, "not json");
+    assert_int_equal(chmod(path, 0600), 0);
+    CHECK_REFUSED(hf_key_file_read(path, &file, &why), HF_E_FORMAT, &why, "not valid JSON");
+    temp_write(path, "{}");
+    CHECK_REFUSED(hf_key_file_read(path, &file, &why), HF_E_KEY, &why, "\"format\"");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, temp_dir_setup, temp_dir_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_sealed_key_comes_back_with_its_passphrase_only),
+        TEST(neither_seed_nor_passphrase_is_in_a_sealed_file),
+        TEST(an_open_key_needs_no_passphrase),
+        TEST(an_existing_file_is_never_overwritten),
+        TEST(a_file_that_others_may_read_is_refused),
+        TEST(a_damaged_file_is_refused_whatever_was_damaged),
+        TEST(a_public_key_of_another_private_key_is_refused),
+        TEST(parameters_that_would_take_all_memory_are_refused),
+        TEST(what_is_no_key_file_is_refused),
+    };
+    return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
+}
