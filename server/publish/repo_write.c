@@ -69,21 +69,23 @@ static enum hf_err make_folders(const struct hf_repo *repo, const char *path, st
     return HF_OK;
 }
 
-static enum hf_err write_file(const struct hf_repo *repo, const struct hf_repo_file *file,
+static enum hf_err write_file(const struct hf_repo *repo, struct hf_repo_file *file,
                               struct hf_why *why)
 {
     struct hf_path path;
     HF_TRY(hf_path_set(&path, why, "%s/%s", repo->dir, file->path));
+    file->is_new = !hf_disk_exists(path.text);
     HF_TRY(make_folders(repo, file->path, why));
     return hf_disk_replace(path.text, hf_buf_bytes(&file->bytes), why);
 }
 
-/* Take away what a failed run wrote. Nothing points to it yet, so leaving one behind does no harm. */
+/* Take away what a failed run added. Nothing points to it yet, so leaving one behind does no harm;
+ * what was there before stays, the published metadata may name it. */
 static void remove_files(const struct hf_repo *repo, const struct hf_repo_file *files, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         struct hf_path path;
-        if (hf_path_set(&path, NULL, "%s/%s", repo->dir, files[i].path) == HF_OK)
+        if (files[i].is_new && hf_path_set(&path, NULL, "%s/%s", repo->dir, files[i].path) == HF_OK)
             unlink(path.text);
     }
 }
