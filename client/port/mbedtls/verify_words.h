@@ -11,12 +11,19 @@
 
 #define HF_NAMES_TEXT_MAX 384 /* bytes of a certificate's names as text; longer ones are cut */
 
+/** Append to the text `out`, which is of less than `cap` bytes; what does not fit is cut. */
+void hf_words_append(char *out, size_t cap, const char *fmt, ...) HF_PRINTF(3, 4);
+
 /** The names a server certificate is for, as "a.example, *.b.example, 192.0.2.1"; its common name
  *  where it lists none, as verification falls back to that one too. */
 void hf_verify_names(const mbedtls_x509_crt *crt, char out[HF_NAMES_TEXT_MAX]);
 
 /** Is the certificate for this address ("192.0.2.1", "2001:db8::1")? */
 bool hf_verify_has_address(const mbedtls_x509_crt *crt, const char *address);
+
+/** MBEDTLS_X509_BADCERT_EXT_KEY_USAGE unless it may be a TLS server's certificate, else 0. Mbed TLS
+ *  looks at this outside the verification proper, where nobody could say it in words. */
+uint32_t hf_verify_server_usage(const mbedtls_x509_crt *crt);
 
 /**
  * Append to `out` (a text of less than `cap` bytes) what the MBEDTLS_X509_BADCERT_… `flags` say

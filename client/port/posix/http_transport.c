@@ -1,8 +1,8 @@
 #include "client/port/posix/http_transport.h"
 
+#include "client/port/mbedtls/pem_store.h"
 #include "client/port/posix/http_conn.h"
 #include "client/port/posix/http_timeouts.h"
-#include "common/bundle/bundle.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -213,38 +213,10 @@ void hf_http_transport_set_timeouts(struct hf_http_transport *transport,
 
 /* ---- making one --------------------------------------------------------------------------------- */
 
-/** A store that holds the certificates of `pem`, without dates of their own. */
-static enum hf_err fill_store(struct hf_trust_store *store, const struct hf_bundle *bundle,
-                              struct hf_why *why)
-{
-    struct hf_trust_anchor *anchors = calloc(bundle->n_anchors, sizeof *anchors);
-    enum hf_err err;
-
-    if (anchors == NULL)
-        return hf_fail(why, HF_E_MEMORY, "no memory for the server's CA");
-    for (size_t i = 0; i < bundle->n_anchors; i++)
-        anchors[i] = (struct hf_trust_anchor){
-            .der = bundle->anchors[i].der,
-            .not_before_s = bundle->anchors[i].cert.not_before_s,
-            .not_after_s = bundle->anchors[i].cert.not_after_s,
-            .distrust_after_s = INT64_MIN,
-            .remove_after_s = INT64_MIN,
-        };
-    err = hf_trust_store_swap(store, anchors, bundle->n_anchors, why);
-    free(anchors);
-    return err;
-}
-
 static enum hf_err load_server_ca(struct hf_http_transport *t, const char *pem, struct hf_why *why)
 {
-    struct hf_bundle bundle = {0};
-    enum hf_err err = hf_bundle_parse(hf_bytes_of_text(pem), NULL, &bundle, why);
+    enum hf_err err = hf_trust_store_new_from_pem(hf_bytes_of_text(pem), &t->server_ca, why);
 
-    if (err == HF_OK)
-        err = hf_trust_store_new(&t->server_ca, why);
-    if (err == HF_OK)
-        err = fill_store(t->server_ca, &bundle, why);
-    hf_bundle_free(&bundle);
     if (err != HF_OK)
         (void)hf_fail_context(why, "the update server's CA");
     return err;

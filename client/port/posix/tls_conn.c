@@ -8,7 +8,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* A server sends two or so after a handshake; one that sends nothing else would keep us busy. */
 #define TICKETS_AT_ONCE_MAX 64
@@ -61,24 +60,22 @@ static int find_anchors(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_c
 static void note_anchors(struct hf_tls_conn *conn, const mbedtls_x509_crt *crt)
 {
     char known[HF_WHY_MAX / 2] = "";
-    size_t len = strlen(conn->faults);
 
     hf_trust_store_explain(conn->client->device, crt, known, sizeof known);
     if (conn->client->server_ca != NULL)
         hf_trust_store_explain(conn->client->server_ca, crt, known, sizeof known);
     if (known[0] != '\0')
-        (void)snprintf(conn->faults + len, sizeof conn->faults - len, " (%s)", known);
+        hf_words_append(conn->faults, sizeof conn->faults, " (%s)", known);
 }
 
 static void note_faults(struct hf_tls_conn *conn, const mbedtls_x509_crt *crt, uint32_t flags)
 {
     char subject[HF_DN_TEXT_MAX] = "";
-    size_t len = strlen(conn->faults);
 
     if (mbedtls_x509_dn_gets(subject, sizeof subject, &crt->subject) < 0)
         (void)snprintf(subject, sizeof subject, "(a subject too long to show)");
-    (void)snprintf(conn->faults + len, sizeof conn->faults - len,
-                   "%scertificate \"%s\": ", len == 0 ? "" : "; ", subject);
+    hf_words_append(conn->faults, sizeof conn->faults,
+                    "%scertificate \"%s\": ", conn->faults[0] == '\0' ? "" : "; ", subject);
     hf_verify_words(crt, flags, conn->peer.host, conn->faults, sizeof conn->faults);
     if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0)
         note_anchors(conn, crt);
@@ -93,6 +90,8 @@ static int judge_certificate(void *ctx, mbedtls_x509_crt *crt, int depth, uint32
 
     if (code == 0 && client->server_ca != NULL)
         code = hf_trust_store_verify(client->server_ca, crt, depth, flags);
+    if (depth == 0)
+        *flags |= hf_verify_server_usage(crt);
     /* Mbed TLS was told no name where the host is an address, so that none goes out as SNI. */
     if (depth == 0 && hf_endpoint_is_address(&conn->peer) &&
         !hf_verify_has_address(crt, conn->peer.host))

@@ -1,0 +1,168 @@
+#include "client/port/mbedtls/chain_verdict.h"
+
+#include <stdlib.h>
+
+/* ---- the chain ---------------------------------------------------------------------------------- */
+
+enum hf_err hf_chain_add(struct hf_chain *chain, struct hf_bytes der, struct hf_why *why)
+{
+    struct hf_buf copy = {0};
+
+    if (chain->n_certs == HF_CHAIN_CERTS_MAX)
+        return hf_fail(why, HF_E_LIMIT, "the chain has more than %d certificates",
+                       HF_CHAIN_CERTS_MAX);
+    if (hf_buf_append(&copy, der.data, der.len) != HF_OK)
+        return hf_fail(why, HF_E_MEMORY, "no memory for a certificate");
+    chain->certs[chain->n_certs++] = copy;
+    return HF_OK;
+}
+
+void hf_chain_free(struct hf_chain *chain)
+{
+    for (size_t i = 0; i < chain->n_certs; i++)
+        hf_buf_free(&chain->certs[i]);
+    chain->n_certs = 0;
+}
+
+/* ---- what the verification says of each certificate --------------------------------------------- */
+
+struct hearing {
+    struct hf_trust_store *store;
+    const struct hf_chain *chain;
+    const char *host;
+    struct hf_chain_verdict *verdict;
+    bool is_below_top; /* the top of the path has been heard */
+};
+
+static struct hf_cert_verdict *find_sent(struct hearing *h, const mbedtls_x509_crt *crt)
+{
+    struct hf_bytes raw = {crt->raw.p, crt->raw.len};
+
+    for (size_t i = 0; i < h->chain->n_certs; i++)
+        if (hf_bytes_equal(hf_buf_bytes(&h->chain->certs[i]), raw))
+            return &h->verdict->certs[i];
+    return NULL;
+}
+
+static void note_faults(struct hearing *h, struct hf_cert_verdict *v, const mbedtls_x509_crt *crt,
+                        uint32_t flags)
+{
+    char known[HF_WHY_MAX / 2] = "";
+
+    hf_verify_words(crt, flags, h->host, v->faults, sizeof v->faults);
+    if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0)
+        hf_trust_store_explain(h->store, crt, known, sizeof known);
+    if (known[0] != '\0')
+        hf_words_append(v->faults, sizeof v->faults, " (%s)", known);
+}
+
+/** The path's first, topmost certificate is the anchor, unless its issuer is unknown. */
+static void note_anchor(struct hf_chain_verdict *verdict, const mbedtls_x509_crt *crt,
+                        uint32_t flags)
+{
+    struct hf_bytes raw = {crt->raw.p, crt->raw.len};
+
+    verdict->has_anchor = (flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) == 0 &&
+                          hf_cert_parse(raw, &verdict->anchor, NULL) == HF_OK;
+    /* Mbed TLS frees what these would point into. */
+    verdict->anchor.subject_der = verdict->anchor.issuer_der = (struct hf_bytes){0};
+}
+
+/** Called for each certificate of the path, from its top down to the server's own (depth 0). */
+static int hear(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
+{
+    struct hearing *h = ctx;
+    struct hf_cert_verdict *sent = find_sent(h, crt);
+    int code = hf_trust_store_verify(h->store, crt, depth, flags);
+
+    if (depth == 0)
+        *flags |= hf_verify_server_usage(crt);
+    if (!h->is_below_top)
+        note_anchor(h->verdict, crt, *flags);
+    h->is_below_top = true;
+    if (sent != NULL)
+        sent->is_in_path = true;
+    if (*flags != 0)
+        note_faults(h, sent != NULL ? sent : &h->verdict->certs[0], crt, *flags);
+    return code;
+}
+
+static enum hf_err judge(struct hearing *h, mbedtls_x509_crt *parsed, struct hf_why *why)
+{
+    uint32_t flags = UINT32_MAX;
+    int code = mbedtls_x509_crt_verify_with_ca_cb(parsed, hf_trust_store_candidates, h->store,
+                                                  &mbedtls_x509_crt_profile_default, h->host,
+                                                  &flags, hear, h);
+
+    if (code == MBEDTLS_ERR_X509_ALLOC_FAILED)
+        return hf_fail(why, HF_E_MEMORY, "no memory to verify a chain");
+    h->verdict->is_valid = code == 0 && flags == 0 && h->verdict->has_anchor;
+    if (!h->is_below_top)
+        hf_words_append(h->verdict->certs[0].faults, HF_WHY_MAX,
+                        "no path could be built from it; at most %d intermediates are followed",
+                        MBEDTLS_X509_MAX_INTERMEDIATE_CA);
+    return HF_OK;
+}
+
+/* ---- all of it ---------------------------------------------------------------------------------- */
+
+/** Parse each certificate twice: for Mbed TLS, as one list, and for people. */
+static enum hf_err parse_chain(const struct hf_chain *chain, mbedtls_x509_crt *parsed,
+                               struct hf_chain_verdict *verdict, struct hf_why *why)
+{
+    for (size_t i = 0; i < chain->n_certs; i++) {
+        struct hf_bytes der = hf_buf_bytes(&chain->certs[i]);
+        enum hf_err err = hf_cert_parse(der, &verdict->certs[i].cert, why);
+        if (err == HF_OK && mbedtls_x509_crt_parse_der(parsed, der.data, der.len) != 0)
+            err = hf_fail(why, HF_E_FORMAT, "not a certificate that Mbed TLS can read");
+        if (err != HF_OK) {
+            (void)hf_fail_context(why, "certificate %zu of the chain", i);
+            return err;
+        }
+    }
+    hf_verify_names(parsed, verdict->certs[0].names);
+    return HF_OK;
+}
+
+enum hf_err hf_chain_verify(struct hf_trust_store *store, const struct hf_chain *chain,
+                            const char *host, struct hf_chain_verdict *out, struct hf_why *why)
+{
+    struct hf_chain_verdict verdict = {.n_certs = chain->n_certs};
+    struct hearing hearing = {.store = store, .chain = chain, .host = host, .verdict = &verdict};
+    mbedtls_x509_crt parsed;
+    enum hf_err err;
+
+    if (chain->n_certs == 0)
+        return hf_fail(why, HF_E_FORMAT, "the server sent no certificate");
+    verdict.certs = calloc(chain->n_certs, sizeof *verdict.certs);
+    if (verdict.certs == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory to verify a chain");
+    mbedtls_x509_crt_init(&parsed);
+    err = parse_chain(chain, &parsed, &verdict, why);
+    if (err == HF_OK)
+        err = judge(&hearing, &parsed, why);
+    mbedtls_x509_crt_free(&parsed);
+    if (err != HF_OK) {
+        hf_chain_verdict_free(&verdict);
+        return err;
+    }
+    *out = verdict;
+    return HF_OK;
+}
+
+void hf_chain_verdict_free(struct hf_chain_verdict *verdict)
+{
+    free(verdict->certs);
+    *verdict = (struct hf_chain_verdict){0};
+}
+
+void hf_chain_verdict_faults(const struct hf_chain_verdict *verdict, char out[HF_WHY_MAX])
+{
+    out[0] = '\0';
+    for (size_t i = 0; i < verdict->n_certs; i++) {
+        const struct hf_cert_verdict *v = &verdict->certs[i];
+        if (v->faults[0] != '\0')
+            hf_words_append(out, HF_WHY_MAX, "%scertificate %zu \"%s\": %s",
+                            out[0] == '\0' ? "" : "; ", i, v->cert.subject, v->faults);
+    }
+}

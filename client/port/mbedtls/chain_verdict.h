@@ -1,0 +1,58 @@
+/*
+ * Would this store validate that chain, and through which anchor? The verdict on a chain that a
+ * server has shown, certificate by certificate and in words. It is the same verification that a
+ * handshake would do, at the same clock (hf_trust_store_set_clock), without the handshake.
+ * No I/O.
+ */
+#ifndef HF_CLIENT_PORT_MBEDTLS_CHAIN_VERDICT_H
+#define HF_CLIENT_PORT_MBEDTLS_CHAIN_VERDICT_H
+
+#include "client/port/mbedtls/verify_words.h"
+#include "common/bundle/cert.h"
+
+#include <holdfast/trust_store.h>
+
+#define HF_CHAIN_CERTS_MAX 16 /* as sent; Mbed TLS follows a path of 8 intermediates */
+
+/* What a server sent, in its order: its own certificate first. All zero is an empty one. */
+struct hf_chain {
+    struct hf_buf certs[HF_CHAIN_CERTS_MAX]; /* DER */
+    size_t n_certs;
+};
+
+/** Append a copy of `der`. HF_E_LIMIT, HF_E_MEMORY. */
+HF_MUST_USE enum hf_err hf_chain_add(struct hf_chain *chain, struct hf_bytes der,
+                                     struct hf_why *why);
+void hf_chain_free(struct hf_chain *chain);
+
+/* On one certificate of the chain. */
+struct hf_cert_verdict {
+    struct hf_cert cert;           /* its subject_der and issuer_der point into the chain */
+    char names[HF_NAMES_TEXT_MAX]; /* of the server's own certificate, empty for the others */
+    bool is_in_path;         /* it is part of the path from the server's certificate upwards */
+    char faults[HF_WHY_MAX]; /* what is wrong with it; empty: nothing */
+};
+
+struct hf_chain_verdict {
+    bool is_valid;
+    struct hf_cert_verdict *certs; /* owned; one for each of the chain, in its order */
+    size_t n_certs;
+    bool has_anchor;
+    struct hf_cert anchor; /* the path ends in it; without subject_der and issuer_der */
+};
+
+/**
+ * Verify `chain` (borrowed as long as `out` is used) against `store` for a server called `host`
+ * (a DNS name or an address; NULL: any name will do).
+ * HF_OK: there is a verdict, good or bad. HF_E_FORMAT for a certificate that cannot be parsed or an
+ * empty chain, HF_E_MEMORY. hf_chain_verdict_free `out`.
+ */
+HF_MUST_USE enum hf_err hf_chain_verify(struct hf_trust_store *store, const struct hf_chain *chain,
+                                        const char *host, struct hf_chain_verdict *out,
+                                        struct hf_why *why);
+void hf_chain_verdict_free(struct hf_chain_verdict *verdict);
+
+/** Why a chain is not valid, for one sentence: `certificate 1 "CN=…" expired on …; …`. */
+void hf_chain_verdict_faults(const struct hf_chain_verdict *verdict, char out[HF_WHY_MAX]);
+
+#endif
