@@ -115,10 +115,11 @@ static void set_extensions(mbedtls_x509write_cert *w, const struct pki_cert *cer
 {
     mbedtls_x509write_crt_set_version(w, MBEDTLS_X509_CRT_VERSION_3);
     assert_int_equal(mbedtls_x509write_crt_set_basic_constraints(w, cert->is_ca, -1), 0);
+    unsigned usage = MBEDTLS_X509_KU_KEY_CERT_SIGN | MBEDTLS_X509_KU_CRL_SIGN;
+    if (cert->dns_name != NULL) /* a server that is its own CA */
+        usage |= MBEDTLS_X509_KU_DIGITAL_SIGNATURE;
     if (cert->is_ca)
-        assert_int_equal(mbedtls_x509write_crt_set_key_usage(w, MBEDTLS_X509_KU_KEY_CERT_SIGN |
-                                                                    MBEDTLS_X509_KU_CRL_SIGN),
-                         0);
+        assert_int_equal(mbedtls_x509write_crt_set_key_usage(w, usage), 0);
     if (cert->dns_name == NULL)
         return;
     mbedtls_x509_san_list names = {0};
