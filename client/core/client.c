@@ -35,17 +35,15 @@ enum hf_err hf_client_open(const struct hf_ports *ports, const struct hf_client_
                            struct hf_client **out, struct hf_why *why)
 {
     struct hf_why own = {0};
-    if (why == NULL)
-        why = &own;
     struct hf_client *c = calloc(1, sizeof *c);
     if (c == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for the client");
-    enum hf_err err = hf_client_init(c, ports, config, why);
+    enum hf_err err = hf_client_init(c, ports, config, &own);
     if (err == HF_OK)
-        err = check_initialised(c, why);
+        err = check_initialised(c, &own);
     if (err != HF_OK) {
         hf_client_close(c);
-        return err;
+        return hf_report(why, &own, err);
     }
     load_first_mirror(c);
     hf_clock_floor_load(c);
@@ -101,18 +99,16 @@ enum hf_err hf_client_update(struct hf_client *client, struct hf_update_result *
 {
     struct hf_candidate cand = {0};
     struct hf_why own = {0};
-    if (why == NULL)
-        why = &own;
 
     hf_mirrors_rotate(client);
-    enum hf_err err = update(client, &cand, why);
+    enum hf_err err = update(client, &cand, &own);
     if (err == HF_OK) {
         *out = result_of(&cand);
         record_success(client, out);
     } else {
-        hf_check_record(client, err, why->text);
+        hf_check_record(client, err, own.text);
     }
     hf_candidate_free(&cand);
     hf_trusted_set_free(&client->trusted);
-    return err;
+    return hf_report(why, &own, err);
 }

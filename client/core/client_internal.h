@@ -2,7 +2,8 @@
  * What the files of client/core share. README.md of client/ says which file does what, in the
  * order of an update.
  *
- * Inside the core `why` is never NULL: hf_client_* put their own in its place.
+ * Inside the core `why` is never NULL, and may be written to on the way to success. The functions of
+ * client.h give their own and hand it on when they fail.
  */
 #ifndef HF_CLIENT_CORE_CLIENT_INTERNAL_H
 #define HF_CLIENT_CORE_CLIENT_INTERNAL_H
@@ -52,6 +53,9 @@ HF_MUST_USE enum hf_err hf_journal(struct hf_client *c, enum hf_level level, con
 /** Write down how a check ended, and a failure that is not the one of the check before to the
  *  journal. What cannot be written is logged; the outcome stays what it is. */
 void hf_check_record(struct hf_client *c, enum hf_err outcome, const char *text);
+
+/** Tell the caller of the library, who may not want to know (NULL), why `err`. Returns `err`. */
+enum hf_err hf_report(struct hf_why *why, const struct hf_why *own, enum hf_err err);
 
 /* ---- values.c: the small named values of the store ------------------------------------------- */
 

@@ -68,3 +68,10 @@ void hf_check_record(struct hf_client *c, enum hf_err outcome, const char *text)
     if (hf_store_transact(c, write_check, &check, &why) != HF_OK)
         hf_log(c, HF_LEVEL_WARNING, "how this check ended cannot be written down: %s", why.text);
 }
+
+enum hf_err hf_report(struct hf_why *why, const struct hf_why *own, enum hf_err err)
+{
+    if (why != NULL && err != HF_OK)
+        *why = *own;
+    return err;
+}

@@ -84,14 +84,12 @@ enum hf_err hf_client_provision(const struct hf_ports *ports, const struct hf_cl
     struct hf_bundle_record factory = {0};
     struct hf_client c;
     struct hf_why own = {0};
-    if (why == NULL)
-        why = &own;
 
     HF_TRY(hf_client_init(&c, ports, config, why));
     hf_clock_floor_load(&c);
-    enum hf_err err = provision(&c, root_metadata, factory_pem, &factory, why);
+    enum hf_err err = provision(&c, root_metadata, factory_pem, &factory, &own);
     hf_bundle_record_free(&factory);
     hf_trusted_set_free(&c.trusted);
     hf_client_clear(&c);
-    return err;
+    return hf_report(why, &own, err);
 }

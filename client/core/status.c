@@ -149,10 +149,10 @@ enum hf_err hf_client_status(struct hf_client *client, struct hf_status *out, st
     struct hf_status status = {.now_s = hf_client_now_s(client),
                                .clock_floor_s = client->clock_floor_s,
                                .last_check_s = HF_TIME_NONE};
-    enum hf_err err = describe(client, &status, why != NULL ? why : &own);
+    enum hf_err err = describe(client, &status, &own);
     if (err != HF_OK) {
         hf_status_free(&status);
-        return err;
+        return hf_report(why, &own, err);
     }
     *out = status;
     return HF_OK;
@@ -169,11 +169,8 @@ void hf_status_free(struct hf_status *status)
 
 enum hf_err hf_client_export_pem(struct hf_client *client, struct hf_buf *out, struct hf_why *why)
 {
-    struct hf_why own = {0};
     struct hf_bundle_record record = {0};
     struct hf_bundle bundle = {0};
-    if (why == NULL)
-        why = &own;
 
     HF_TRY(hf_bundle_load(client, HF_SLOT_ACTIVE, &record, why));
     enum hf_err err = hf_bundle_of_record(&record, &bundle, why);

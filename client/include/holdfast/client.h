@@ -45,7 +45,9 @@ struct hf_update_result {
 /**
  * One update as a whole. HF_OK: the newest bundle is active (is_changed says whether it was
  * before). Anything else: the device's bundles are what they were, metadata verified on the way is
- * kept, and `why` says what was refused. The outcome is in the journal either way.
+ * kept, and `why` says what was refused. (One exception, which `why` names: the bundle is committed
+ * and the live store would not take it; then the next update or open loads it.) hf_client_status
+ * tells how it ended either way; a change, or a failure other than the last one, is in the journal.
  */
 HF_MUST_USE enum hf_err hf_client_update(struct hf_client *client, struct hf_update_result *out,
                                          struct hf_why *why);
@@ -94,8 +96,9 @@ HF_MUST_USE enum hf_err hf_client_export_pem(struct hf_client *client, struct hf
                                              struct hf_why *why);
 
 /**
- * Seconds to wait before the next update, jittered so that a fleet does not arrive together and
- * backed off after failures. `failures_in_a_row` counts updates that failed since the last success.
+ * Seconds to wait before the next update: a day; after failures a minute, doubled with each one up to
+ * six hours; all jittered by a quarter either way, so that a fleet does not arrive together.
+ * `failures_in_a_row` counts updates that failed since the last success.
  */
 int64_t hf_client_next_check_s(struct hf_client *client, unsigned failures_in_a_row);
 

@@ -68,7 +68,8 @@ struct hf_store_port {
     void *ctx;
 
     /* Writes between begin and commit become visible together or not at all, through a power cut
-     * too. Not nested. A single write outside is a transaction of its own. */
+     * too. Not nested. A single write outside is a transaction of its own. abort follows a failure
+     * between the two and a failed commit; it does nothing when nothing has begun. */
     enum hf_err (*begin)(void *ctx, struct hf_why *why);
     enum hf_err (*commit)(void *ctx, struct hf_why *why);
     void (*abort)(void *ctx);
