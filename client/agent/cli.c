@@ -1,0 +1,128 @@
+#include "client/agent/cli.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- parsing ----------------------------------------------------------------------------------- */
+
+/* What popt lists, without its own usage line, which says less than ours. */
+static void print_options(poptContext popt)
+{
+    char *text = NULL;
+    size_t len = 0;
+
+    FILE *memory = open_memstream(&text, &len);
+    if (memory == NULL)
+        return;
+    poptPrintHelp(popt, memory, 0);
+    if (fclose(memory) == 0) {
+        const char *options = strchr(text, '\n');
+        printf("\nOptions:%s", options == NULL ? "\n" : options);
+    }
+    free(text);
+}
+
+static void print_help(const struct hf_cli_text *text, poptContext popt)
+{
+    printf("Usage: holdfast %s %s\n\n%s\n", text->name, text->arguments, text->about);
+    print_options(popt);
+    printf("\nExamples:\n%s\nExit code: 0 done, 1 refused or failed, 2 wrong usage\n",
+           text->examples);
+}
+
+int hf_cli_usage(const struct hf_cli_text *text, const char *fmt, ...)
+{
+    va_list args;
+
+    fprintf(stderr, "holdfast %s: ", text->name);
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fprintf(stderr, "; see holdfast %s --help\n", text->name);
+    return HF_EXIT_USAGE;
+}
+
+static bool parse(const struct hf_cli_text *text, poptContext popt, int *exit_code)
+{
+    int code;
+
+    while ((code = poptGetNextOpt(popt)) > 0) {
+        if (code == 'h') {
+            print_help(text, popt);
+            *exit_code = HF_EXIT_OK;
+            return false;
+        }
+    }
+    const char *surplus = poptPeekArg(popt);
+    if (code < -1)
+        *exit_code = hf_cli_usage(text, "%s: %s", poptBadOption(popt, POPT_BADOPTION_NOALIAS),
+                                  poptStrerror(code));
+    else if (surplus != NULL)
+        *exit_code = hf_cli_usage(text, "'%s' is one word too many", surplus);
+    return code == -1 && surplus == NULL;
+}
+
+bool hf_cli_parse(const struct hf_cli_text *text, int argc, const char **argv,
+                  const struct poptOption *options, int *exit_code)
+{
+    poptContext popt = poptGetContext("holdfast", argc, argv, options, 0);
+    bool go_on = parse(text, popt, exit_code);
+    poptFreeContext(popt);
+    return go_on;
+}
+
+/* ---- what commands share ------------------------------------------------------------------------- */
+
+void hf_cli_common_free(struct hf_cli_common *common)
+{
+    free(common->state);
+    *common = (struct hf_cli_common){0};
+}
+
+const char *hf_cli_state(const struct hf_cli_common *common, const char *before_command)
+{
+    if (common->state != NULL)
+        return common->state;
+    return before_command != NULL ? before_command : HF_CLI_STATE_DEFAULT;
+}
+
+static void write_log(void *ctx, enum hf_level level, const char *text)
+{
+    static const char *const words[] = {[HF_LEVEL_DEBUG] = "debug",
+                                        [HF_LEVEL_INFO] = "info",
+                                        [HF_LEVEL_WARNING] = "warning",
+                                        [HF_LEVEL_ERROR] = "error"};
+
+    (void)ctx;
+    fprintf(stderr, "holdfast: %s: %s\n", words[level], text);
+}
+
+struct hf_log_port hf_cli_log(const struct hf_cli_common *common)
+{
+    return (struct hf_log_port){.write = common->is_verbose ? write_log : NULL};
+}
+
+int hf_cli_finish(enum hf_err err, const struct hf_why *why)
+{
+    if (err == HF_OK)
+        return HF_EXIT_OK;
+    fprintf(stderr, "holdfast: %s\n", why->text);
+    return HF_EXIT_FAILED;
+}
+
+void hf_cli_print_result(FILE *out, const struct hf_posix_config *config,
+                         const struct hf_update_result *result)
+{
+    const struct hf_client_config *client = &config->client;
+
+    if (!result->is_changed)
+        fprintf(out, "current %s/%s %" PRId64, client->set, client->profile, result->to_version);
+    else if (result->from_version < 0)
+        fprintf(out, "updated %s/%s none -> %" PRId64, client->set, client->profile,
+                result->to_version);
+    else
+        fprintf(out, "updated %s/%s %" PRId64 " -> %" PRId64, client->set, client->profile,
+                result->from_version, result->to_version);
+}

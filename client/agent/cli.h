@@ -1,0 +1,75 @@
+/*
+ * The command line of `holdfast`: one option table per command, help that can be learned from, exit
+ * codes.
+ */
+#ifndef HF_CLIENT_AGENT_CLI_H
+#define HF_CLIENT_AGENT_CLI_H
+
+#include <holdfast/posix.h>
+
+#include "client/agent/agent.h"
+
+#include <popt.h>
+#include <stdio.h>
+
+#define HF_CLI_STATE_DEFAULT "/var/lib/holdfast"
+
+/* What a command says about itself. */
+struct hf_cli_text {
+    const char *name;      /* "update" */
+    const char *arguments; /* "[--state DIR]" */
+    const char *about;     /* what it does, in paragraphs */
+    const char *examples;
+};
+
+/* Options that commands share; texts are owned. All zero is none. */
+struct hf_cli_common {
+    char *state;
+    int is_verbose;
+};
+void hf_cli_common_free(struct hf_cli_common *common);
+
+/* Rows of a command's option table. */
+#define HF_CLI_STATE(common)                                                                       \
+    {                                                                                              \
+        "state", 's', POPT_ARG_STRING, &(common)->state, 0,                                        \
+            "where the device keeps its state (default " HF_CLI_STATE_DEFAULT ")", "DIR"           \
+    }
+#define HF_CLI_VERBOSE(common)                                                                     \
+    {                                                                                              \
+        "verbose", 'v', POPT_ARG_NONE, &(common)->is_verbose, 0,                                   \
+            "say on standard error what is done", NULL                                             \
+    }
+#define HF_CLI_HELP                                                                                \
+    {                                                                                              \
+        "help", 'h', POPT_ARG_NONE, NULL, 'h', "show this help and stop", NULL                     \
+    }
+#define HF_CLI_END                                                                                 \
+    {                                                                                              \
+        NULL, '\0', 0, NULL, 0, NULL, NULL                                                         \
+    }
+
+/**
+ * Parse a command line without further arguments. True to go on; false to stop with `*exit_code`,
+ * after help or a usage error was printed.
+ */
+bool hf_cli_parse(const struct hf_cli_text *text, int argc, const char **argv,
+                  const struct poptOption *options, int *exit_code);
+
+/** Print "holdfast NAME: SENTENCE; see holdfast NAME --help" and return HF_EXIT_USAGE. */
+int hf_cli_usage(const struct hf_cli_text *text, const char *fmt, ...) HF_PRINTF(2, 3);
+
+/** The folder named after the command, or before it, or the default. */
+const char *hf_cli_state(const struct hf_cli_common *common, const char *before_command);
+
+/** Everything to standard error with --verbose, else nothing: errors come back as sentences. */
+struct hf_log_port hf_cli_log(const struct hf_cli_common *common);
+
+/** HF_EXIT_OK, or the sentence on standard error and HF_EXIT_FAILED. */
+int hf_cli_finish(enum hf_err err, const struct hf_why *why);
+
+/** "updated SET/PROFILE 1 -> 2", "updated SET/PROFILE none -> 1" or "current SET/PROFILE 2". */
+void hf_cli_print_result(FILE *out, const struct hf_posix_config *config,
+                         const struct hf_update_result *result);
+
+#endif

@@ -1,0 +1,26 @@
+/* What `holdfast status` shows, as text and as JSON (schema/status.schema.json). */
+#ifndef HF_CLIENT_AGENT_STATUS_H
+#define HF_CLIENT_AGENT_STATUS_H
+
+#include <holdfast/posix.h>
+
+#include <stdio.h>
+
+struct hf_status_view {
+    struct hf_status status; /* owned */
+    const struct hf_posix_config *config;
+    const char *state_dir;
+    const char *device_id;      /* NULL where it cannot be found out */
+    struct hf_why no_device_id; /* why */
+    struct hf_why not_writable; /* code HF_OK where STATE can be written */
+};
+
+void hf_status_print_text(FILE *out, const struct hf_status_view *view);
+
+HF_MUST_USE enum hf_err hf_status_print_json(FILE *out, const struct hf_status_view *view,
+                                             struct hf_why *why);
+
+/** Whole days until `time_s`; negative once it has passed. */
+int64_t hf_status_days_left(const struct hf_status_view *view, int64_t time_s);
+
+#endif

@@ -1,0 +1,106 @@
+/* The status for programs. schema/status.schema.json says what each field is. */
+#include "client/agent/status.h"
+#include "common/base/timetext.h"
+
+#include <jansson.h>
+
+/* A date as text, or null. */
+static json_t *time_of(int64_t time_s)
+{
+    char text[HF_TIME_TEXT_MAX];
+
+    if (time_s == HF_TIME_NONE)
+        return json_null();
+    hf_time_format(time_s, text);
+    return json_string(text);
+}
+
+static json_t *anchor_of(const struct hf_status_view *view, const struct hf_anchor_status *root)
+{
+    return json_pack("{s:s, s:s, s:s, s:o, s:o, s:I, s:o, s:o, s:s}", "subject", root->subject,
+                     "sha256", root->sha256, "spki_sha256", root->spki_sha256, "not_before",
+                     time_of(root->not_before_s), "not_after", time_of(root->not_after_s),
+                     "days_left", (json_int_t)hf_status_days_left(view, root->not_after_s),
+                     "distrust_after", time_of(root->distrust_after_s), "remove_after",
+                     time_of(root->remove_after_s), "state", root->state);
+}
+
+/* NULL when memory is short; json_pack passes that on for what it takes ("o"). */
+static json_t *bundle_of(const struct hf_status_view *view, const struct hf_bundle_status *bundle)
+{
+    if (!bundle->is_present)
+        return json_null();
+    json_t *roots = json_array();
+    for (size_t i = 0; i < bundle->n_anchors; i++) {
+        if (json_array_append_new(roots, anchor_of(view, &bundle->anchors[i])) != 0) {
+            json_decref(roots);
+            return NULL;
+        }
+    }
+    return json_pack("{s:I, s:s, s:o}", "version", (json_int_t)bundle->version, "sha256",
+                     bundle->sha256, "roots", roots);
+}
+
+static json_t *role_of(int64_t version, int64_t expires_s)
+{
+    if (version == 0)
+        return json_null();
+    return json_pack("{s:I, s:o}", "version", (json_int_t)version, "expires", time_of(expires_s));
+}
+
+static json_t *metadata_of(const struct hf_status *s)
+{
+    return json_pack("{s:o, s:o, s:o, s:o}", "root", role_of(s->root.version, s->root.expires_s),
+                     "timestamp", role_of(s->timestamp.version, s->timestamp.expires_s), "snapshot",
+                     role_of(s->snapshot.version, s->snapshot.expires_s), "targets",
+                     role_of(s->targets.version, s->targets.expires_s));
+}
+
+static json_t *last_check_of(const struct hf_status *s)
+{
+    if (s->last_check_s == HF_TIME_NONE)
+        return json_null();
+    return json_pack("{s:o, s:s, s:s}", "time", time_of(s->last_check_s), "outcome",
+                     s->last_outcome, "text", s->last_text);
+}
+
+static json_t *mirrors_of(const struct hf_client_config *config)
+{
+    json_t *mirrors = json_array();
+
+    for (size_t i = 0; i < config->n_urls; i++) {
+        if (json_array_append_new(mirrors, json_string(config->urls[i])) != 0) {
+            json_decref(mirrors);
+            return NULL;
+        }
+    }
+    return mirrors;
+}
+
+static json_t *status_of(const struct hf_status_view *v)
+{
+    const struct hf_client_config *client = &v->config->client;
+    bool is_writable = v->not_writable.code == HF_OK;
+
+    return json_pack("{s:i, s:s, s:s, s:s, s:s?, s:o, s:s?, s:s?, s:b, s:s?, s:o, s:o, s:o, s:o, "
+                     "s:o, s:o}",
+                     "format", 1, "state", v->state_dir, "set", client->set, "profile",
+                     client->profile, "device_id", v->device_id, "mirrors", mirrors_of(client),
+                     "export", v->config->export_file, "on_swap", v->config->on_swap, "writable",
+                     is_writable, "read_only_reason", is_writable ? NULL : v->not_writable.text,
+                     "time", time_of(v->status.now_s), "clock_floor",
+                     time_of(v->status.clock_floor_s), "last_check", last_check_of(&v->status),
+                     "metadata", metadata_of(&v->status), "active", bundle_of(v, &v->status.active),
+                     "previous", bundle_of(v, &v->status.previous));
+}
+
+enum hf_err hf_status_print_json(FILE *out, const struct hf_status_view *view, struct hf_why *why)
+{
+    json_t *status = status_of(view);
+    int failed = status == NULL ? -1
+                                : json_dumpf(status, out, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+
+    json_decref(status);
+    fputc('\n', out);
+    return failed == 0 ? HF_OK : hf_fail(why, HF_E_MEMORY, "the status cannot be written as JSON");
+}

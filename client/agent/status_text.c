@@ -1,0 +1,171 @@
+/* The status for people: a head about the device, then one block a root. */
+#include "client/agent/status.h"
+#include "client/agent/term.h"
+#include "common/base/timetext.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define SOON_DAYS 90 /* a root that ends within a quarter needs somebody's attention */
+
+struct printer {
+    FILE *out;
+    bool has_colours;
+    const struct hf_status_view *view;
+};
+
+static const char *on(const struct printer *p, enum hf_colour colour)
+{
+    return hf_term_colour(p->has_colours, colour);
+}
+
+static const char *off(const struct printer *p)
+{
+    return hf_term_colour(p->has_colours, HF_COLOUR_NONE);
+}
+
+/* ---- the device ---------------------------------------------------------------------------------- */
+
+static void print_row(const struct printer *p, const char *name, const char *value)
+{
+    fprintf(p->out, "%-12s %s\n", name, value);
+}
+
+static void print_mirrors(const struct printer *p)
+{
+    const struct hf_client_config *client = &p->view->config->client;
+
+    if (client->n_urls == 0)
+        print_row(p, "mirror", "unknown");
+    for (size_t i = 0; i < client->n_urls; i++)
+        print_row(p, i == 0 ? "mirror" : "", client->urls[i]);
+}
+
+static void print_last_check(const struct printer *p)
+{
+    const struct hf_status *s = &p->view->status;
+    char when[HF_TIME_TEXT_MAX];
+
+    if (s->last_check_s == HF_TIME_NONE) {
+        print_row(p, "last check", "never");
+        return;
+    }
+    bool was_ok = strcmp(s->last_outcome, hf_err_name(HF_OK)) == 0;
+    hf_time_format(s->last_check_s, when);
+    fprintf(p->out, "%-12s %s, %s%s%s: %s\n", "last check", when,
+            on(p, was_ok ? HF_COLOUR_GREEN : HF_COLOUR_RED), was_ok ? "ok" : "failed", off(p),
+            s->last_text);
+}
+
+static void print_role(const struct printer *p, const char *name, int64_t version,
+                       int64_t expires_s)
+{
+    char until[HF_TIME_TEXT_MAX];
+
+    if (version == 0) {
+        print_row(p, name, "-");
+        return;
+    }
+    bool is_expired = expires_s <= p->view->status.now_s;
+    hf_time_format(expires_s, until);
+    fprintf(p->out, "%-12s version %" PRId64 ", %s%s %s%s\n", name, version,
+            on(p, is_expired ? HF_COLOUR_RED : HF_COLOUR_NONE), is_expired ? "expired" : "expires",
+            until, off(p));
+}
+
+static void print_time(const struct printer *p)
+{
+    const struct hf_status *s = &p->view->status;
+    char now[HF_TIME_TEXT_MAX];
+    char floor[HF_TIME_TEXT_MAX];
+
+    hf_time_format(s->now_s, now);
+    hf_time_format_day(s->clock_floor_s, floor);
+    fprintf(p->out, "%-12s %s (it is %s at least)\n", "time", now, floor);
+}
+
+static void print_device(const struct printer *p)
+{
+    const struct hf_status_view *v = p->view;
+
+    fprintf(p->out, "%-12s %s%s/%s%s\n", "bundle", on(p, HF_COLOUR_BOLD), v->config->client.set,
+            v->config->client.profile, off(p));
+    print_row(p, "device", v->device_id != NULL ? v->device_id : v->no_device_id.text);
+    print_row(p, "state", v->state_dir);
+    if (v->not_writable.code != HF_OK)
+        fprintf(p->out, "%-12s %sread-only: %s%s\n", "", on(p, HF_COLOUR_YELLOW),
+                v->not_writable.text, off(p));
+    print_mirrors(p);
+    if (v->config->export_file != NULL)
+        print_row(p, "export", v->config->export_file);
+    if (v->config->on_swap != NULL)
+        print_row(p, "on swap", v->config->on_swap);
+    print_time(p);
+    print_last_check(p);
+    print_role(p, "root", v->status.root.version, v->status.root.expires_s);
+    print_role(p, "timestamp", v->status.timestamp.version, v->status.timestamp.expires_s);
+    print_role(p, "snapshot", v->status.snapshot.version, v->status.snapshot.expires_s);
+    print_role(p, "targets", v->status.targets.version, v->status.targets.expires_s);
+}
+
+/* ---- bundles ------------------------------------------------------------------------------------- */
+
+static enum hf_colour colour_of(const struct hf_anchor_status *root, int64_t days_left)
+{
+    if (strcmp(root->state, "usable") != 0)
+        return HF_COLOUR_RED;
+    return days_left < SOON_DAYS ? HF_COLOUR_YELLOW : HF_COLOUR_NONE;
+}
+
+static void print_date(const struct printer *p, const char *name, int64_t time_s)
+{
+    char day[HF_TIME_TEXT_MAX];
+
+    if (time_s == HF_TIME_NONE)
+        return;
+    hf_time_format_day(time_s, day);
+    fprintf(p->out, "     %-15s %s (%" PRId64 " days left)\n", name, day,
+            hf_status_days_left(p->view, time_s));
+}
+
+static void print_anchor(const struct printer *p, size_t number,
+                         const struct hf_anchor_status *root)
+{
+    int64_t days_left = hf_status_days_left(p->view, root->not_after_s);
+    const char *colour = on(p, colour_of(root, days_left));
+    char day[HF_TIME_TEXT_MAX];
+
+    hf_time_format_day(root->not_after_s, day);
+    fprintf(p->out, "  %zu. %s%s%s\n", number, on(p, HF_COLOUR_BOLD), root->subject, off(p));
+    fprintf(p->out, "     %-15s %s\n", "SHA-256", root->sha256);
+    fprintf(p->out, "     %-15s %s\n", "SPKI SHA-256", root->spki_sha256);
+    fprintf(p->out, "     %-15s %s%s (%" PRId64 " days left), %s%s\n", "expires", colour, day,
+            days_left, root->state, off(p));
+    if (root->distrust_after_s == HF_TIME_NONE)
+        fprintf(p->out, "     %-15s -\n", "distrust after");
+    print_date(p, "distrust after", root->distrust_after_s);
+    print_date(p, "remove after", root->remove_after_s);
+}
+
+static void print_bundle(const struct printer *p, const char *name,
+                         const struct hf_bundle_status *bundle, const char *if_absent)
+{
+    if (!bundle->is_present) {
+        fprintf(p->out, "\n%s%s%s: none%s\n", on(p, HF_COLOUR_BOLD), name, off(p), if_absent);
+        return;
+    }
+    fprintf(p->out, "\n%s%s%s: version %" PRId64 "%s, %zu roots, SHA-256 %s\n",
+            on(p, HF_COLOUR_BOLD), name, off(p), bundle->version,
+            bundle->version == 0 ? " (from the factory)" : "", bundle->n_anchors, bundle->sha256);
+    for (size_t i = 0; i < bundle->n_anchors; i++)
+        print_anchor(p, i + 1, &bundle->anchors[i]);
+}
+
+void hf_status_print_text(FILE *out, const struct hf_status_view *view)
+{
+    const struct printer p = {out, hf_term_has_colours(out), view};
+
+    print_device(&p);
+    print_bundle(&p, "active", &view->status.active, "; run holdfast update");
+    print_bundle(&p, "previous", &view->status.previous, "");
+}
