@@ -1,0 +1,194 @@
+"""Clients that are slow, many, or gone: each costs itself, none costs the others."""
+import socket
+import struct
+import time
+
+import pytest
+
+from holdfastd_process import Server, request, wait_until
+from tuf_publisher import Repository
+
+TIMESTAMP = "/metadata/timestamp.json"
+GET = request("GET", TIMESTAMP)
+BIG = bytes(range(256)) * 65536  # 16 MiB
+
+
+@pytest.fixture(scope="module")
+def repo(tmp_path_factory):
+    repo = Repository(tmp_path_factory.mktemp("repo"))
+    repo.targets = {"big.bin": BIG}
+    repo.publish()
+    return repo
+
+
+def seconds_until_closed(client):
+    begin = time.monotonic()
+    assert client.is_closed()
+    return time.monotonic() - begin
+
+
+def test_a_head_that_drips_is_ended_with_408(repo):
+    with Server(repo.folder, "--header-timeout", 2) as s, s.connect() as c:
+        begin = time.monotonic()
+        c.socket.settimeout(0.2)
+        c.send(b"GET / HTTP/1.1\r\n")
+        while True:  # a byte now and then does not help
+            try:
+                c.more()
+                break
+            except TimeoutError:
+                c.send(b"X")
+            # Others are served meanwhile.
+            assert s.get(TIMESTAMP).status == 200
+        a = c.answer()
+        assert (a.status, a.headers["connection"]) == (408, "close")
+        assert 1.5 < time.monotonic() - begin < 10
+        c.socket.settimeout(10)
+        assert c.is_closed()
+
+
+def test_many_slow_heads_do_not_hold_up_others(repo):
+    with Server(repo.folder, "--header-timeout", 5) as s:
+        slow = [s.connect() for _ in range(300)]
+        for c in slow:
+            c.send(b"GET /metadata/timestamp.json HTT")
+        begin = time.monotonic()
+        with s.connect() as c:
+            for _ in range(200):
+                c.send(GET)
+                assert c.answer().status == 200
+        assert time.monotonic() - begin < 4
+        # One that finishes in time is answered.
+        slow[7].send(b"P/1.1\r\nHost: a\r\n\r\n")
+        assert slow[7].answer().status == 200
+        for c in slow:
+            c.socket.close()
+
+
+def test_a_client_that_says_nothing_is_closed_without_a_word(repo):
+    with Server(repo.folder, "--header-timeout", 1) as s, s.connect() as c:
+        assert seconds_until_closed(c) < 15
+
+
+def test_an_idle_connection_is_closed_after_its_time(repo):
+    with Server(repo.folder, "--idle-timeout", 2) as s, s.connect() as c:
+        c.send(GET)
+        assert c.answer().status == 200
+        time.sleep(1)
+        c.send(GET)  # the time begins anew with each request
+        assert c.answer().status == 200
+        assert 1 < seconds_until_closed(c) < 10
+
+
+def test_connections_beyond_the_limit_wait_until_one_closes(repo):
+    with Server(repo.folder, "--max-connections", 3) as s:
+        held = [s.connect() for _ in range(3)]
+        for c in held:
+            c.send(GET)
+            assert c.answer().status == 200
+        with s.connect(timeout=1.0) as waiting:
+            waiting.send(GET)
+            with pytest.raises(TimeoutError):
+                waiting.more()
+            s.wait_for_line("accepting pauses with 3 connections")
+            held[1].send(GET)  # those inside are served
+            assert held[1].answer().status == 200
+            held[0].socket.close()
+            waiting.socket.settimeout(10)
+            assert waiting.answer().status == 200
+        for c in held:
+            c.socket.close()
+        assert s.get(TIMESTAMP).status == 200
+
+
+def test_when_descriptors_run_out_accepting_pauses_and_goes_on(repo):
+    # Told to hold more than it has descriptors for, so that accept itself fails.
+    with Server(repo.folder, "--max-connections", 500, descriptors=64) as s:
+        assert s.lines_with("descriptors are limited to 64")
+        held = [s.connect() for _ in range(70)]
+        for c in held:
+            c.send(GET)
+        s.wait_for_line("accepting pauses")
+        busy = s.process.pid
+        before = cpu_seconds(busy)
+        time.sleep(1)
+        assert cpu_seconds(busy) - before < 0.5, "it spins"
+        assert held[0].answer().status == 200
+        for c in held[:40]:
+            c.socket.close()
+        for c in held[60:]:
+            assert c.answer().status == 200
+        for c in held[40:]:
+            c.socket.close()
+        assert s.get(TIMESTAMP).status == 200
+        # The repository is still watched.
+        repo.publish()
+        wait_until(lambda: f'"version": {repo.versions["timestamp"]},' in
+                   s.get(TIMESTAMP).body.decode(), "the next version")
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as f:
+        fields = f.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def test_a_reader_that_stops_costs_no_one_else(repo):
+    name = "/" + repo.target_name("big.bin", BIG)
+    with Server(repo.folder) as s:
+        stuck = [s.connect() for _ in range(20)]
+        for c in stuck:
+            c.send(request("GET", name) * 3)
+        time.sleep(0.3)
+        before = cpu_seconds(s.process.pid)
+        with s.connect() as c:
+            for _ in range(100):
+                c.send(GET)
+                assert c.answer().status == 200
+        time.sleep(1)
+        assert cpu_seconds(s.process.pid) - before < 0.8, "it spins"
+        # The bodies are shared, not copied for each of the sixty answers.
+        assert memory_kib(s.process.pid) < 400 * 1024
+        assert stuck[3].answer().body == BIG
+        for c in stuck:
+            c.socket.close()
+
+
+def memory_kib(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS:"))
+
+
+def test_idle_connections_are_cheap(repo):
+    with Server(repo.folder) as s:
+        with s.connect() as first:
+            first.send(GET)
+            first.answer()
+            before = memory_kib(s.process.pid)
+            held = [s.connect() for _ in range(1000)]
+            for c in held:
+                c.send(GET)
+                assert c.answer().status == 200
+            assert (memory_kib(s.process.pid) - before) < 4000  # 4 KiB each, sanitizers included
+            for c in held:
+                c.socket.close()
+
+
+def test_clients_that_vanish_leave_nothing_behind(repo):
+    name = "/" + repo.target_name("big.bin", BIG)
+    reset = struct.pack("ii", 1, 0)
+    with Server(repo.folder, "--max-connections", 8) as s:
+        for i in range(100):
+            c = s.connect()
+            c.send([b"", b"GET", GET, request("GET", name), GET * 50][i % 5])
+            if i % 2:
+                c.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            c.socket.close()
+        # All eight places are free again.
+        held = [s.connect() for _ in range(7)]
+        for c in held:
+            c.send(GET)
+            assert c.answer().status == 200
+        assert s.get(TIMESTAMP).status == 200
+        for c in held:
+            c.socket.close()
