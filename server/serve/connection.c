@@ -238,6 +238,8 @@ static void consume(struct hf_conn *c, const uint8_t *data, size_t len)
     }
     if (c->request == NULL)
         enter(c, HF_PHASE_IDLE);
+    else if (c->phase != HF_PHASE_HEAD) /* its time has begun, unless it waited behind a write */
+        enter(c, HF_PHASE_HEAD);
     wait_for_request(c);
 }
 

@@ -66,14 +66,26 @@ static enum hf_err check(struct raw *raw, struct hf_serve_options *out, struct h
     return HF_OK;
 }
 
+/* popt names the option, or for a number that is none only the text given for it. */
+static void fail_option(poptContext context, int rc, struct hf_why *why)
+{
+    const char *bad = poptBadOption(context, POPT_BADOPTION_NOALIAS);
+    if (rc == POPT_ERROR_BADNUMBER || rc == POPT_ERROR_OVERFLOW)
+        (void)hf_fail(why, HF_E_ARGUMENT,
+                      "'%s' is not a whole number, which --loops, --max-connections and the "
+                      "timeouts are; see --help",
+                      bad);
+    else
+        (void)hf_fail(why, HF_E_ARGUMENT, "%s: %s; see --help", bad, poptStrerror(rc));
+}
+
 static enum hf_options_end read_all(poptContext context, struct raw *raw,
                                     struct hf_serve_options *out, struct hf_why *why)
 {
     int rc = poptGetNextOpt(context);
     const char *rest = poptPeekArg(context);
     if (rc < -1) {
-        (void)hf_fail(why, HF_E_ARGUMENT, "%s: %s; see --help",
-                      poptBadOption(context, POPT_BADOPTION_NOALIAS), poptStrerror(rc));
+        fail_option(context, rc, why);
         return HF_OPTIONS_WRONG;
     }
     if (raw->wants_version != 0) {

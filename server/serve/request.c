@@ -148,7 +148,7 @@ enum hf_fed hf_request_feed(struct hf_request *request, llhttp_t *parser, const 
     request->method = parser->method;
     request->head_len += took;
     if (request->refused == 0 && err != HPE_OK && err != HPE_PAUSED)
-        request->refused = err == HPE_INVALID_VERSION ? 505 : 400;
+        request->refused = err == HPE_INVALID_VERSION || err == HPE_PAUSED_H2_UPGRADE ? 505 : 400;
     if (request->refused == 0 && request->head_len > HF_SERVE_HEAD_BYTES_MAX)
         request->refused = 431;
     if (err == HPE_OK && request->refused == 0)
