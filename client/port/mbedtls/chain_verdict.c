@@ -53,7 +53,7 @@ static void note_faults(struct hearing *h, struct hf_cert_verdict *v, const mbed
     if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0)
         hf_trust_store_explain(h->store, crt, known, sizeof known);
     if (known[0] != '\0')
-        hf_words_append(v->faults, sizeof v->faults, " (%s)", known);
+        hf_verify_append(v->faults, sizeof v->faults, " (%s)", known);
 }
 
 /** The path's first, topmost certificate is the anchor, unless its issuer is unknown. */
@@ -98,9 +98,9 @@ static enum hf_err judge(struct hearing *h, mbedtls_x509_crt *parsed, struct hf_
         return hf_fail(why, HF_E_MEMORY, "no memory to verify a chain");
     h->verdict->is_valid = code == 0 && flags == 0 && h->verdict->has_anchor;
     if (!h->is_below_top)
-        hf_words_append(h->verdict->certs[0].faults, HF_WHY_MAX,
-                        "no path could be built from it; at most %d intermediates are followed",
-                        MBEDTLS_X509_MAX_INTERMEDIATE_CA);
+        hf_verify_append(h->verdict->certs[0].faults, HF_WHY_MAX,
+                         "no path could be built from it; at most %d intermediates are followed",
+                         MBEDTLS_X509_MAX_INTERMEDIATE_CA);
     return HF_OK;
 }
 
@@ -162,7 +162,7 @@ void hf_chain_verdict_faults(const struct hf_chain_verdict *verdict, char out[HF
     for (size_t i = 0; i < verdict->n_certs; i++) {
         const struct hf_cert_verdict *v = &verdict->certs[i];
         if (v->faults[0] != '\0')
-            hf_words_append(out, HF_WHY_MAX, "%scertificate %zu \"%s\": %s",
-                            out[0] == '\0' ? "" : "; ", i, v->cert.subject, v->faults);
+            hf_verify_append(out, HF_WHY_MAX, "%scertificate %zu \"%s\": %s",
+                             out[0] == '\0' ? "" : "; ", i, v->cert.subject, v->faults);
     }
 }

@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-void hf_words_append(char *out, size_t cap, const char *fmt, ...)
+void hf_verify_append(char *out, size_t cap, const char *fmt, ...)
 {
     size_t len = strlen(out);
     va_list args;
@@ -32,9 +32,9 @@ static int general_name_kind(const mbedtls_x509_buf *name)
 /** Printable ASCII only: what a stranger put into a certificate must not steer a terminal. */
 static void append_name(char *out, size_t cap, const uint8_t *name, size_t len)
 {
-    hf_words_append(out, cap, "%s", out[0] == '\0' ? "" : ", ");
+    hf_verify_append(out, cap, "%s", out[0] == '\0' ? "" : ", ");
     for (size_t i = 0; i < len; i++)
-        hf_words_append(out, cap, "%c", name[i] > ' ' && name[i] < 0x7f ? name[i] : '?');
+        hf_verify_append(out, cap, "%c", name[i] > ' ' && name[i] < 0x7f ? name[i] : '?');
 }
 
 static void append_address(char *out, size_t cap, const mbedtls_x509_buf *name)
@@ -111,14 +111,12 @@ static void append_dates(const struct hf_cert *cert, uint32_t flags, char *out, 
     hf_time_format_day(hf_mbedtls_clock_now_s(), today);
     if ((flags & MBEDTLS_X509_BADCERT_EXPIRED) != 0) {
         hf_time_format_day(cert->not_after_s, day);
-        hf_words_append(out, cap, ", expired on %s (today is %s by this device's clock)", day,
-                        today);
+        hf_verify_append(out, cap, ", expired on %s (the clock says %s)", day, today);
     }
     if ((flags & MBEDTLS_X509_BADCERT_FUTURE) != 0) {
         hf_time_format_day(cert->not_before_s, day);
-        hf_words_append(out, cap,
-                        ", not yet valid, only from %s on (today is %s by this device's clock)",
-                        day, today);
+        hf_verify_append(out, cap, ", not yet valid, only from %s on (the clock says %s)", day,
+                         today);
     }
 }
 
@@ -130,15 +128,15 @@ static void append_faults(const mbedtls_x509_crt *crt, const struct hf_cert *cer
     append_dates(cert, flags, out, cap);
     if ((flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) != 0) {
         hf_verify_names(crt, names);
-        hf_words_append(out, cap, ", issued for %s, not for %s",
-                        names[0] != '\0' ? names : "no name at all",
-                        host != NULL ? host : "this host");
+        hf_verify_append(out, cap, ", issued for %s, not for %s",
+                         names[0] != '\0' ? names : "no name at all",
+                         host != NULL ? host : "this host");
     }
     for (size_t i = 0; i < sizeof plain_faults / sizeof plain_faults[0]; i++)
         if ((flags & plain_faults[i].flag) != 0)
-            hf_words_append(out, cap, ", %s", plain_faults[i].words);
+            hf_verify_append(out, cap, ", %s", plain_faults[i].words);
     if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0)
-        hf_words_append(out, cap, ", no trust anchor for issuer \"%s\"", cert->issuer);
+        hf_verify_append(out, cap, ", no trust anchor for issuer \"%s\"", cert->issuer);
 }
 
 void hf_verify_words(const mbedtls_x509_crt *crt, uint32_t flags, const char *host, char *out,
@@ -150,13 +148,13 @@ void hf_verify_words(const mbedtls_x509_crt *crt, uint32_t flags, const char *ho
     if (flags == 0)
         return;
     if (hf_cert_parse((struct hf_bytes){crt->raw.p, crt->raw.len}, &cert, NULL) != HF_OK) {
-        hf_words_append(out, cap, "not a certificate that can be read");
+        hf_verify_append(out, cap, "not a certificate that can be read");
         return;
     }
     append_faults(crt, &cert, flags, host, faults, sizeof faults);
     if (faults[0] == '\0')
-        hf_words_append(faults, sizeof faults, ", not valid (flags 0x%x)", (unsigned)flags);
-    hf_words_append(out, cap, "%s", faults + strlen(", "));
+        hf_verify_append(faults, sizeof faults, ", not valid (flags 0x%x)", (unsigned)flags);
+    hf_verify_append(out, cap, "%s", faults + strlen(", "));
 }
 
 void hf_verify_anchor_words(const struct hf_trust_anchor *anchor, int64_t now_s, char *out,
@@ -166,28 +164,29 @@ void hf_verify_anchor_words(const struct hf_trust_anchor *anchor, int64_t now_s,
     char day[HF_TIME_TEXT_MAX];
 
     if (out[0] != '\0')
-        hf_words_append(out, cap, "; ");
+        hf_verify_append(out, cap, "; ");
     switch (hf_policy_state_at(anchor->not_before_s, anchor->not_after_s, anchor->remove_after_s,
                                now_s)) {
     case HF_ANCHOR_EXPIRED:
         hf_time_format_day(anchor->not_after_s, day);
-        hf_words_append(out, cap, "%s expired on %s", who, day);
+        hf_verify_append(out, cap, "%s expired on %s", who, day);
         return;
     case HF_ANCHOR_NOT_YET_VALID:
         hf_time_format_day(anchor->not_before_s, day);
-        hf_words_append(out, cap, "%s is valid only from %s on", who, day);
+        hf_verify_append(out, cap, "%s is valid only from %s on", who, day);
         return;
     case HF_ANCHOR_REMOVED:
         hf_time_format_day(anchor->remove_after_s, day);
-        hf_words_append(out, cap, "%s was to be removed after %s", who, day);
+        hf_verify_append(out, cap, "%s was to be removed after %s", who, day);
         return;
     case HF_ANCHOR_USABLE:
         break;
     }
     if (anchor->distrust_after_s == HF_TIME_NONE) {
-        hf_words_append(out, cap, "%s has another key", who);
+        hf_verify_append(out, cap, "%s has another key", who);
         return;
     }
     hf_time_format_day(anchor->distrust_after_s, day);
-    hf_words_append(out, cap, "%s is distrusted for server certificates issued after %s", who, day);
+    hf_verify_append(out, cap, "%s is distrusted for server certificates issued after %s", who,
+                     day);
 }

@@ -12,7 +12,7 @@
 #define HF_NAMES_TEXT_MAX 384 /* bytes of a certificate's names as text; longer ones are cut */
 
 /** Append to the text `out`, which is of less than `cap` bytes; what does not fit is cut. */
-void hf_words_append(char *out, size_t cap, const char *fmt, ...) HF_PRINTF(3, 4);
+void hf_verify_append(char *out, size_t cap, const char *fmt, ...) HF_PRINTF(3, 4);
 
 /** The names a server certificate is for, as "a.example, *.b.example, 192.0.2.1"; its common name
  *  where it lists none, as verification falls back to that one too. */

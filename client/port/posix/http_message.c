@@ -182,6 +182,8 @@ static int on_headers_complete(llhttp_t *parser)
     if (llhttp_get_http_major(parser) != 1)
         return refuse(a, HF_E_NETWORK,
                       "the answer is of another version than HTTP/1.1 or HTTP/1.0");
+    if (a->status < 100 || a->status > 599)
+        return refuse(a, HF_E_NETWORK, "the answer has a status that HTTP does not know");
     if (a->has_length && a->has_encoding)
         return refuse(a, HF_E_NETWORK,
                       "the answer has both Content-Length and Transfer-Encoding, so where it ends "
@@ -206,7 +208,7 @@ static int on_body(llhttp_t *parser, const char *at, size_t n)
 {
     struct hf_answer *a = parser->data;
 
-    a->since_body = 0;
+    a->body_end = at + n;
     if (a->status != 200) {
         a->discarded += n;
         return a->discarded > HF_HTTP_DISCARD_BYTES_MAX ? -1 : 0;
@@ -289,8 +291,9 @@ enum hf_err hf_answer_feed(struct hf_answer *a, struct hf_bytes data, struct hf_
         if (n == 0)
             return hf_fail(why, HF_E_LIMIT, "the answer's headers are longer than %u bytes",
                            HF_HTTP_HEADER_BYTES_MAX);
-        a->since_body += n;
+        a->body_end = NULL;
         llhttp_errno_t code = llhttp_execute(&a->parser, at, n);
+        a->since_body = a->body_end != NULL ? (size_t)(at + n - a->body_end) : a->since_body + n;
         HF_TRY(judge(a, code, why));
         at = code == HPE_PAUSED ? llhttp_get_error_pos(&a->parser) : at + n;
         if (is_long_enough(a))

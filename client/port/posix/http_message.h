@@ -42,8 +42,9 @@ struct hf_answer {
     size_t max_bytes;
     llhttp_t parser;
     struct hf_why failure; /* what a callback refused; code HF_OK while nothing */
-    size_t since_body;  /* bytes since the last one of the body: bounds headers, trailers, chunks */
-    uint64_t discarded; /* body bytes of an answer whose body nobody wants */
+    size_t since_body; /* bytes since the last one of the body: bounds headers, trailers, chunks */
+    const char *body_end; /* where the body ended in the bytes that are being fed, or NULL */
+    uint64_t discarded;   /* body bytes of an answer whose body nobody wants */
     char name[HF_HEADER_NAME_MAX];
     size_t name_len; /* may be more than fits */
     char value[HF_URL_MAX + 1];

@@ -65,7 +65,7 @@ static void note_anchors(struct hf_tls_conn *conn, const mbedtls_x509_crt *crt)
     if (conn->client->server_ca != NULL)
         hf_trust_store_explain(conn->client->server_ca, crt, known, sizeof known);
     if (known[0] != '\0')
-        hf_words_append(conn->faults, sizeof conn->faults, " (%s)", known);
+        hf_verify_append(conn->faults, sizeof conn->faults, " (%s)", known);
 }
 
 static void note_faults(struct hf_tls_conn *conn, const mbedtls_x509_crt *crt, uint32_t flags)
@@ -74,8 +74,8 @@ static void note_faults(struct hf_tls_conn *conn, const mbedtls_x509_crt *crt, u
 
     if (mbedtls_x509_dn_gets(subject, sizeof subject, &crt->subject) < 0)
         (void)snprintf(subject, sizeof subject, "(a subject too long to show)");
-    hf_words_append(conn->faults, sizeof conn->faults,
-                    "%scertificate \"%s\": ", conn->faults[0] == '\0' ? "" : "; ", subject);
+    hf_verify_append(conn->faults, sizeof conn->faults,
+                     "%scertificate \"%s\": ", conn->faults[0] == '\0' ? "" : "; ", subject);
     hf_verify_words(crt, flags, conn->peer.host, conn->faults, sizeof conn->faults);
     if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0)
         note_anchors(conn, crt);
