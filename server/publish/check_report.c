@@ -24,7 +24,7 @@ const struct hf_envelope *hf_check_envelope(const struct hf_check *check, enum h
     case HF_TOP_ROLES:
         break;
     }
-    return &hf_trusted_set_targets(&check->set, "targets", "root")->env;
+    return &hf_trusted_set_top_targets(&check->set)->env;
 }
 
 int64_t hf_days_between(int64_t from_s, int64_t to_s)

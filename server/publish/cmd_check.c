@@ -44,7 +44,7 @@ static enum hf_err judge_bundles(const struct hf_check *check, struct hf_why *wh
 static enum hf_err load(const struct hf_repo *repo, struct hf_check *check, struct hf_why *why)
 {
     HF_TRY(hf_repo_verify_metadata(repo, HF_REPO_ANY_TIME, &check->set, why));
-    HF_TRY(hf_repo_verify_bundles(repo, hf_trusted_set_targets(&check->set, "targets", "root"),
+    HF_TRY(hf_repo_verify_bundles(repo, hf_trusted_set_top_targets(&check->set),
                                   check->set.root->consistent_snapshot, &check->bundles, why));
     check->is_loaded = true;
     return HF_OK;

@@ -62,7 +62,7 @@ void hf_publication_close(struct hf_publication *p)
 
 const struct hf_targets *hf_publication_targets(const struct hf_publication *p)
 {
-    return hf_trusted_set_targets(&p->set, "targets", "root");
+    return hf_trusted_set_top_targets(&p->set);
 }
 
 /* ---- signing ---------------------------------------------------------------------------------- */

@@ -14,7 +14,6 @@
 struct hf_repo_file {
     char *path; /* below DIR: "metadata/2.root.json"; owned */
     struct hf_buf bytes;
-    bool is_new; /* nothing had that name before it was written */
 };
 
 struct hf_repo {

@@ -95,7 +95,7 @@ static enum hf_err load_targets(const struct hf_repo *repo, struct hf_trusted_se
     enum hf_err err = read_role(repo, HF_ROLE_TARGETS, info->version,
                                 set->root->consistent_snapshot, HF_TARGETS_BYTES_MAX, &file, why);
     if (err == HF_OK)
-        err = hf_trusted_set_update_targets(set, hf_buf_bytes(&file), "targets", "root", why);
+        err = hf_trusted_set_update_targets(set, hf_buf_bytes(&file), "targets", NULL, why);
     hf_buf_free(&file);
     return err;
 }
@@ -240,7 +240,7 @@ enum hf_err hf_repo_verify(const struct hf_repo *repo, int64_t now_s, struct hf_
     struct hf_trusted_set set = {0};
     struct hf_repo_bundles bundles = {0};
     HF_TRY(hf_repo_verify_metadata(repo, now_s, &set, why));
-    const struct hf_targets *targets = hf_trusted_set_targets(&set, "targets", "root");
+    const struct hf_targets *targets = hf_trusted_set_top_targets(&set);
     enum hf_err err = hf_repo_verify_bundles(repo, targets, set.root->consistent_snapshot, &bundles,
                                              why);
     hf_repo_bundles_free(&bundles);
@@ -297,7 +297,7 @@ static enum hf_err read_pending(const struct hf_repo *repo, const struct hf_trus
 enum hf_err hf_repo_verify_pending(const struct hf_repo *repo, const struct hf_trusted_set *set,
                                    struct hf_targets *out, struct hf_buf *file, struct hf_why *why)
 {
-    const struct hf_targets *published = hf_trusted_set_targets(set, "targets", "root");
+    const struct hf_targets *published = hf_trusted_set_top_targets(set);
     int64_t newest = 0;
     HF_TRY(hf_repo_newest_targets(repo, &newest, why));
     if (newest <= published->env.version)

@@ -1,10 +1,10 @@
 #include "server/publish/repo_write.h"
 
 #include "server/publish/repo_verify.h"
+#include "server/publish/undo.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum hf_err hf_repo_stage_take(struct hf_repo *repo, const char *path, struct hf_buf *bytes,
                                struct hf_why *why)
@@ -57,37 +57,20 @@ static int compare_files(const void *a, const void *b)
 
 /* ---- writing ---------------------------------------------------------------------------------- */
 
-/* Make the folders between DIR and the file. */
-static enum hf_err make_folders(const struct hf_repo *repo, const char *path, struct hf_why *why)
-{
-    for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        struct hf_path folder;
-        HF_TRY(hf_path_set(&folder, why, "%s/%.*s", repo->dir, (int)(slash - path), path));
-        if (!hf_disk_exists(folder.text))
-            HF_TRY(hf_disk_make_folder(folder.text, 0755, why));
-    }
-    return HF_OK;
-}
-
-static enum hf_err write_file(const struct hf_repo *repo, struct hf_repo_file *file,
-                              struct hf_why *why)
+/* What is new is noted in `undo`. What was there before is not: published metadata may name it. */
+static enum hf_err write_file(const struct hf_repo *repo, const struct hf_repo_file *file,
+                              struct hf_undo *undo, struct hf_why *why)
 {
     struct hf_path path;
+    struct hf_path folder;
+    const char *name = strrchr(file->path, '/') + 1; /* every path has a folder */
     HF_TRY(hf_path_set(&path, why, "%s/%s", repo->dir, file->path));
-    file->is_new = !hf_disk_exists(path.text);
-    HF_TRY(make_folders(repo, file->path, why));
+    HF_TRY(
+        hf_path_set(&folder, why, "%s/%.*s", repo->dir, (int)(name - 1 - file->path), file->path));
+    HF_TRY(hf_undo_make_folder(undo, folder.text, 0755, why));
+    if (!hf_disk_exists(path.text))
+        HF_TRY(hf_undo_note(undo, path.text, why));
     return hf_disk_replace(path.text, hf_buf_bytes(&file->bytes), why);
-}
-
-/* Take away what a failed run added. Nothing points to it yet, so leaving one behind does no harm;
- * what was there before stays, the published metadata may name it. */
-static void remove_files(const struct hf_repo *repo, const struct hf_repo_file *files, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        struct hf_path path;
-        if (files[i].is_new && hf_path_set(&path, NULL, "%s/%s", repo->dir, files[i].path) == HF_OK)
-            unlink(path.text);
-    }
 }
 
 /* The disk with only timestamp.json still to come: what the last rename will make true. */
@@ -107,40 +90,32 @@ static bool is_timestamp(const struct hf_repo_file *file)
     return strcmp(file->path, HF_TIMESTAMP_FILE) == 0;
 }
 
-/* Everything that nothing points to yet. */
-static enum hf_err write_content(const struct hf_repo *repo, size_t n, struct hf_why *why)
+/* Everything that nothing points to yet, and the look at it. */
+static enum hf_err write_content(const struct hf_repo *repo, size_t n, int64_t now_s,
+                                 struct hf_undo *undo, struct hf_why *why)
 {
-    for (size_t i = 0; i < n; i++) {
-        enum hf_err err = write_file(repo, &repo->staged[i], why);
-        if (err != HF_OK) {
-            remove_files(repo, repo->staged, i);
-            return err;
-        }
-    }
-    return HF_OK;
-}
-
-static enum hf_err write_timestamp(const struct hf_repo *repo, int64_t now_s, struct hf_why *why)
-{
-    size_t last = repo->n_staged - 1;
-    enum hf_err err = verify_before_last(repo, now_s, why);
-    if (err != HF_OK) {
-        remove_files(repo, repo->staged, last);
-        return err;
-    }
-    /* When this fails the rename may have happened all the same: nothing is taken away. */
-    return write_file(repo, &repo->staged[last], why);
+    for (size_t i = 0; i < n; i++)
+        HF_TRY(write_file(repo, &repo->staged[i], undo, why));
+    return n == repo->n_staged ? HF_OK : verify_before_last(repo, now_s, why);
 }
 
 enum hf_err hf_repo_write(struct hf_repo *repo, int64_t now_s, struct hf_why *why)
 {
+    struct hf_undo undo = {0};
     if (repo->n_staged == 0)
         return hf_fail(why, HF_E_STATE, "nothing is staged to be written");
     qsort(repo->staged, repo->n_staged, sizeof *repo->staged, compare_files);
     bool has_timestamp = is_timestamp(&repo->staged[repo->n_staged - 1]);
-    HF_TRY(write_content(repo, repo->n_staged - has_timestamp, why));
+    enum hf_err err = write_content(repo, repo->n_staged - has_timestamp, now_s, &undo, why);
+    if (err != HF_OK) {
+        hf_undo_run(&undo);
+        return err;
+    }
+    /* When this fails the rename may have happened all the same: nothing is taken away. */
     if (has_timestamp)
-        HF_TRY(write_timestamp(repo, now_s, why));
-    hf_repo_unstage(repo);
-    return HF_OK;
+        err = write_file(repo, &repo->staged[repo->n_staged - 1], &undo, why);
+    hf_undo_free(&undo);
+    if (err == HF_OK)
+        hf_repo_unstage(repo);
+    return err;
 }

@@ -125,8 +125,8 @@ static void the_newest_of_each_set_is_marked(void **state)
     add("readme.txt", NULL); /* somebody else's target is left alone */
     publish_next();
     CHECK_OK(hf_repo_verify_metadata(&w.repo, NOW_S, &set, NULL));
-    CHECK_OK(hf_repo_verify_bundles(&w.repo, hf_trusted_set_targets(&set, "targets", "root"), true,
-                                    &bundles, NULL));
+    CHECK_OK(
+        hf_repo_verify_bundles(&w.repo, hf_trusted_set_top_targets(&set), true, &bundles, NULL));
     assert_int_equal(bundles.n_items, 4);
     assert_int_equal(hf_repo_bundles_newest(&bundles, "s", "p")->description.version, 10);
     assert_null(hf_repo_bundles_newest(&bundles, "s", "q"));

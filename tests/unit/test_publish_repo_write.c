@@ -119,8 +119,7 @@ static int64_t version_on_disk(void)
     struct hf_trusted_set set;
     struct hf_repo_bundles bundles;
     CHECK_OK(hf_repo_verify_metadata(&disk, NOW_S, &set, NULL));
-    CHECK_OK(hf_repo_verify_bundles(&disk, hf_trusted_set_targets(&set, "targets", "root"), true,
-                                    &bundles, NULL));
+    CHECK_OK(hf_repo_verify_bundles(&disk, hf_trusted_set_top_targets(&set), true, &bundles, NULL));
     int64_t version = hf_repo_bundles_newest(&bundles, "s", "p")->description.version;
     hf_repo_bundles_free(&bundles);
     hf_trusted_set_free(&set);
