@@ -30,15 +30,15 @@ static json_t *bundle_of(const struct hf_status_view *view, const struct hf_bund
 {
     if (!bundle->is_present)
         return json_null();
-    json_t *roots = json_array();
+    json_t *anchors = json_array();
     for (size_t i = 0; i < bundle->n_anchors; i++) {
-        if (json_array_append_new(roots, anchor_of(view, &bundle->anchors[i])) != 0) {
-            json_decref(roots);
+        if (json_array_append_new(anchors, anchor_of(view, &bundle->anchors[i])) != 0) {
+            json_decref(anchors);
             return NULL;
         }
     }
     return json_pack("{s:I, s:s, s:o}", "version", (json_int_t)bundle->version, "sha256",
-                     bundle->sha256, "roots", roots);
+                     bundle->sha256, "anchors", anchors);
 }
 
 static json_t *role_of(int64_t version, int64_t expires_s)

@@ -192,24 +192,50 @@ static enum hf_err check_whole(sqlite3 *db, struct hf_why *why)
     return err;
 }
 
-enum hf_err hf_db_open(const char *path, sqlite3 **out, bool *is_read_only, struct hf_why *why)
+static enum hf_err open_for_writing(const char *path, sqlite3 **out, struct hf_why *why)
 {
     sqlite3 *db = NULL;
-    bool can_write = hf_file_is_writable(path);
 
-    if (can_write)
-        HF_TRY(open_with(path, SQLITE_OPEN_READWRITE, &db, why));
-    else
-        HF_TRY(open_immutable(path, &db, why));
-    bool opened_read_only = sqlite3_db_readonly(db, "main") == 1;
+    if (!hf_file_is_writable(path))
+        return hf_fail(why, HF_E_STORAGE,
+                       "%s cannot be written: its disk or its folder is read-only for this user",
+                       path);
+    HF_TRY(open_with(path, SQLITE_OPEN_READWRITE, &db, why));
     enum hf_err err = check_whole(db, why);
-    if (err == HF_OK && !opened_read_only)
+    if (err == HF_OK)
         err = hf_db_exec(db, "PRAGMA journal_mode = WAL", "open the database", why);
     if (err != HF_OK) {
         sqlite3_close(db);
         return err;
     }
-    *is_read_only = opened_read_only;
     *out = db;
     return HF_OK;
+}
+
+static enum hf_err open_for_reading(const char *path, sqlite3 **out, struct hf_why *why)
+{
+    sqlite3 *db = NULL;
+
+    HF_TRY(open_immutable(path, &db, why));
+    enum hf_err err = check_whole(db, why);
+    if (err != HF_OK) {
+        sqlite3_close(db);
+        return err;
+    }
+    *out = db;
+    return HF_OK;
+}
+
+enum hf_err hf_db_open(const char *path, sqlite3 **out, struct hf_why *not_writable,
+                       struct hf_why *why)
+{
+    struct hf_why reason = {0};
+
+    enum hf_err err = open_for_writing(path, out, &reason);
+    if (err == HF_E_STORAGE) {
+        HF_TRY(open_for_reading(path, out, why));
+        (void)hf_fail(not_writable, err, "%s", reason.text);
+        return HF_OK;
+    }
+    return err == HF_OK ? HF_OK : hf_fail(why, err, "%s", reason.text);
 }

@@ -23,10 +23,11 @@
 HF_MUST_USE enum hf_err hf_db_create(const char *path, sqlite3 **out, struct hf_why *why);
 
 /**
- * Open an existing one and read through it once. `*is_read_only` when the disk or the file's mode
- * does not let us write. HF_E_STORAGE when it is damaged or cannot be read.
+ * Open an existing one and read through it once. Where it cannot be opened for writing (read-only or
+ * full disk), it is opened for reading and `not_writable` says why; else that stays as it was.
+ * HF_E_STORAGE when it is damaged or cannot be read at all, HF_E_BUSY, HF_E_MEMORY.
  */
-HF_MUST_USE enum hf_err hf_db_open(const char *path, sqlite3 **out, bool *is_read_only,
+HF_MUST_USE enum hf_err hf_db_open(const char *path, sqlite3 **out, struct hf_why *not_writable,
                                    struct hf_why *why);
 
 /** The sentence for what `db` has just met while it was to `action` ("save the timestamp"). */

@@ -138,18 +138,12 @@ static enum hf_err bring_up_to_date(struct hf_sqlite_store *store, struct hf_why
 static enum hf_err open_existing(struct hf_sqlite_store *store, const char *path,
                                  struct hf_why *why)
 {
-    bool is_read_only = false;
-
     if (!hf_file_exists(path))
         return hf_fail(why, HF_E_STORAGE,
                        "the database %s is missing; its bundles are still in use: to update again, "
                        "move them away and run holdfast init",
                        path);
-    HF_TRY(hf_db_open(path, &store->db, &is_read_only, why));
-    if (is_read_only)
-        (void)hf_fail(&store->unusable, HF_E_STORAGE,
-                      "%s cannot be written: its disk or its folder is read-only for this user",
-                      path);
+    HF_TRY(hf_db_open(path, &store->db, &store->unusable, why));
     return bring_up_to_date(store, why);
 }
 
@@ -178,7 +172,7 @@ static enum hf_err open_usable_or_not(struct hf_sqlite_store *store, const char 
         return hf_fail(why, HF_E_NOT_FOUND, "%s is not initialised: run holdfast init first",
                        store->state_dir);
     enum hf_err err = open_existing(store, path, &reason);
-    if (err == HF_E_MEMORY)
+    if (err == HF_E_MEMORY || err == HF_E_BUSY)
         return hf_fail(why, err, "%s", reason.text);
     if (err != HF_OK)
         set_unusable(store, &reason);
