@@ -4,7 +4,6 @@
 #include "common/json/json.h"
 
 #include <stdio.h>
-#include <string.h>
 
 /* ---- is it here already? ---------------------------------------------------------------------------- */
 
@@ -40,10 +39,8 @@ static bool take_staged(struct hf_client *c, struct hf_candidate *cand)
 
     if (hf_bundle_load(c, HF_SLOT_STAGED, &staged, &why) != HF_OK)
         return false;
-    bool is_same = staged.version == cand->record.version &&
-                   strcmp(staged.set, cand->record.set) == 0 &&
-                   strcmp(staged.profile, cand->record.profile) == 0 &&
-                   hf_bytes_equal(hf_buf_bytes(&staged.custom),
+    /* The description says set, profile and version; the target says the hash. */
+    bool is_same = hf_bytes_equal(hf_buf_bytes(&staged.custom),
                                   hf_buf_bytes(&cand->record.custom)) &&
                    hf_file_info_verify(&cand->target->info, hf_buf_bytes(&staged.pem),
                                        "staged bundle", &why) == HF_OK;
