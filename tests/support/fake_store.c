@@ -136,6 +136,8 @@ static enum hf_err begin_write(struct fake_store *s, const char *what, const cha
         s->is_power_off = true;
         return check_power(s, why);
     }
+    if (s->n_writes == s->fail_at_write)
+        return hf_fail(why, HF_E_STORAGE, "the disk is full");
     snprintf(text, sizeof text, "%s%s%s", what, *name != '\0' ? " " : "", name);
     put_row(&s->writes, text, (struct hf_bytes){0});
     return HF_OK;

@@ -40,6 +40,7 @@ struct fake_store {
 
     unsigned cut_at_write; /* the power goes instead of this write, 1 for the first; 0: never */
     bool is_power_off;
+    unsigned fail_at_write;    /* this one fails with HF_E_STORAGE, later ones do not; 0: none */
     enum hf_err refuse_writes; /* HF_OK, or what every write fails with */
 };
 

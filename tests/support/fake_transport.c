@@ -29,13 +29,14 @@ static const struct fake_answer *find_answer(const struct fake_mirror *mirror, c
     return NULL;
 }
 
-static enum hf_err answer_200(struct fake_transport *t, const struct hf_request *request,
-                              struct hf_bytes body, struct hf_response *out, struct hf_why *why)
+static enum hf_err answer_200(struct fake_transport *t, const struct fake_mirror *mirror,
+                              const struct hf_request *request, struct hf_bytes body,
+                              struct hf_response *out, struct hf_why *why)
 {
     char sha256[HF_SHA256_HEX_LEN], etag[HF_SHA256_HEX_LEN + 2];
     hf_sha256_hex(body, sha256);
     snprintf(etag, sizeof etag, "\"%s\"", sha256);
-    if (request->etag != NULL && strcmp(request->etag, etag) == 0) {
+    if (!mirror->ignores_etags && request->etag != NULL && strcmp(request->etag, etag) == 0) {
         t->n_not_modified++;
         out->status = 304;
         return HF_OK;
@@ -61,14 +62,14 @@ static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_
     if (answer != NULL && answer->status == 0)
         return hf_fail(why, HF_E_NETWORK, "connection refused");
     if (answer != NULL && answer->status == 200)
-        return answer_200(t, request, hf_buf_bytes(&answer->body), out, why);
+        return answer_200(t, mirror, request, hf_buf_bytes(&answer->body), out, why);
     if (answer != NULL) {
         out->status = answer->status;
         return HF_OK;
     }
     struct hf_bytes file = tuf_files_find(mirror->files, path);
     if (file.data != NULL)
-        return answer_200(t, request, file, out, why);
+        return answer_200(t, mirror, request, file, out, why);
     out->status = 404;
     return HF_OK;
 }

@@ -20,6 +20,7 @@ struct fake_mirror {
     const struct tuf_files *files; /* served with 200 and an ETag; anything else is 404 */
     struct fake_answer answers[8]; /* these come first */
     size_t n_answers;
+    bool ignores_etags; /* never answers 304 */
 };
 
 struct fake_transport {

@@ -77,6 +77,21 @@ static void test_staged_bundle_that_rotted_is_fetched_again(void **state)
                        content_of(d, 1)));
 }
 
+static void test_staged_bundle_described_anew_is_not_taken_for_it(void **state)
+{
+    struct device *d = *state;
+    CHECK_OK(device_update(d));
+    device_publish(d, 2);
+    cut_after_staging(d);
+    json_t *custom = d->repo.targets.items[1].custom;
+    json_object_set_new(json_object_get(custom, "holdfast"), "drops", json_array());
+    tuf_repo_publish_next(&d->repo);
+    CHECK_OK(device_update(d));
+    const struct hf_bundle_record *active = fake_store_bundle(&d->fake.store, HF_SLOT_ACTIVE);
+    assert_int_equal(active->version, 2);
+    assert_non_null(strstr((const char *)active->custom.data, "drops"));
+}
+
 static void test_staged_bundle_that_was_overtaken_is_replaced(void **state)
 {
     struct device *d = *state;
@@ -154,6 +169,7 @@ int main(void)
         TEST(test_update_from_one_version_to_the_next),
         TEST(test_staged_bundle_is_not_fetched_again),
         TEST(test_staged_bundle_that_rotted_is_fetched_again),
+        TEST(test_staged_bundle_described_anew_is_not_taken_for_it),
         TEST(test_staged_bundle_that_was_overtaken_is_replaced),
         TEST(test_swap_that_fails_after_the_commit_says_so),
         TEST(test_bundle_activated_by_another_process_is_loaded),

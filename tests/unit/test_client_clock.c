@@ -29,6 +29,16 @@ static void test_signed_times_move_the_floor_and_nothing_else_does(void **state)
     assert_int_equal(d->fake.trust.clock_floor_s, DEVICE_NOW_S);
 }
 
+static void test_verified_root_moves_the_floor_though_the_rest_fails(void **state)
+{
+    struct device *d = *state;
+    d->repo.roles[HF_ROLE_ROOT].signed_at_s = DEVICE_NOW_S;
+    tuf_repo_rotate(&d->repo, HF_ROLE_ROOT);
+    fake_mirror_answer(&d->fake.transport.mirrors[0], "metadata/timestamp.json", 503, NULL);
+    CHECK_REFUSED(device_update(d), HF_E_NETWORK, &d->why, "HTTP 503");
+    assert_int_equal(stored_floor(d), DEVICE_NOW_S);
+}
+
 static void test_floor_never_falls(void **state)
 {
     struct device *d = *state;
@@ -94,6 +104,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_signed_times_move_the_floor_and_nothing_else_does),
+        TEST(test_verified_root_moves_the_floor_though_the_rest_fails),
         TEST(test_floor_never_falls),
         TEST(test_device_that_boots_in_1970),
         TEST(test_clock_far_ahead_is_named),

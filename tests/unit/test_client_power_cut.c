@@ -61,6 +61,31 @@ static bool cut_an_update(struct device *d, unsigned cut)
     return is_finished;
 }
 
+/* The disk is full at one write, and the same process goes on: old or new, the live store with it. */
+static bool fail_an_update(struct device *d, unsigned write)
+{
+    CHECK_OK(device_update(d));
+    tuf_repo_rotate(&d->repo, HF_ROLE_TIMESTAMP);
+    add_version_of_two_anchors(d);
+
+    d->fake.store.n_writes = 0;
+    d->fake.store.fail_at_write = write;
+    enum hf_err err = device_update(d);
+    bool is_finished = d->fake.store.n_writes < write;
+    if (device_version(d, HF_SLOT_ACTIVE) == 1) {
+        assert_int_equal(err, HF_E_STORAGE);
+        check_whole(d, 1, 1);
+    } else {
+        CHECK_OK(err);
+        check_whole(d, 2, 2);
+    }
+    d->fake.store.fail_at_write = 0;
+    CHECK_OK(device_update(d));
+    check_whole(d, 2, 2);
+    assert_string_equal(fake_store_value(&d->fake.store, "check.outcome"), "ok");
+    return is_finished;
+}
+
 static bool cut_a_first_update(struct device *d, unsigned cut)
 {
     bool is_finished = update_until_cut(d, cut);
@@ -122,6 +147,12 @@ static void test_cut_at_any_write_of_an_update(void **state)
     assert_true(cut_everywhere(cut_an_update) > 20);
 }
 
+static void test_disk_full_at_any_write_of_an_update(void **state)
+{
+    (void)state;
+    assert_true(cut_everywhere(fail_an_update) > 12);
+}
+
 static void test_cut_at_any_write_of_the_first_update(void **state)
 {
     (void)state;
@@ -138,6 +169,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cut_at_any_write_of_an_update),
+        cmocka_unit_test(test_disk_full_at_any_write_of_an_update),
         cmocka_unit_test(test_cut_at_any_write_of_the_first_update),
         cmocka_unit_test(test_cut_at_any_write_of_provisioning),
     };

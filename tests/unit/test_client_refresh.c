@@ -67,6 +67,17 @@ static void test_equal_timestamp_without_etag_is_no_news(void **state)
     assert_true(fake_store_has_written(&d->fake.store, "value etag.timestamp"));
 }
 
+static void test_server_without_304_causes_no_writes(void **state)
+{
+    struct device *d = *state;
+    mirror(d)->ignores_etags = true;
+    CHECK_OK(device_update(d));
+    CHECK_OK(device_update(d));
+    assert_int_equal(d->fake.transport.n_not_modified, 0);
+    assert_false(fake_store_has_written(&d->fake.store, "metadata timestamp"));
+    assert_false(fake_store_has_written(&d->fake.store, "value etag.timestamp"));
+}
+
 static void test_unchanged_timestamp_finishes_an_interrupted_update(void **state)
 {
     struct device *d = *state;
@@ -313,6 +324,7 @@ int main(void)
         TEST(test_first_update_keeps_every_role),
         TEST(test_nothing_new_asks_twice_and_writes_only_the_check),
         TEST(test_equal_timestamp_without_etag_is_no_news),
+        TEST(test_server_without_304_causes_no_writes),
         TEST(test_unchanged_timestamp_finishes_an_interrupted_update),
         TEST(test_repository_without_consistent_snapshots),
         TEST(test_cached_file_changed_on_disk_is_not_believed),

@@ -190,6 +190,9 @@ static void test_same_keys_under_new_labels_keep_the_floor(void **state)
     CHECK_OK(device_update(d));
     struct tuf_keys *keys = &d->repo.roles[HF_ROLE_TARGETS].keys;
     memset(keys->keys[0].key_id, 'f', 64);
+    keys->keys[1] = keys->keys[0]; /* and once more, under a second one */
+    memset(keys->keys[1].key_id, 'e', 64);
+    keys->n_keys = 2;
     d->repo.roles[HF_ROLE_ROOT].version++;
     tuf_repo_publish_root(&d->repo);
     device_withdraw(d, 2);
