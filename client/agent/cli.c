@@ -44,7 +44,9 @@ int hf_cli_usage(const struct hf_cli_text *text, const char *fmt, ...)
     return HF_EXIT_USAGE;
 }
 
-static bool parse(const struct hf_cli_text *text, poptContext popt, int *exit_code)
+/** `word` is NULL where none is taken; it is borrowed from `popt`. */
+static bool parse(const struct hf_cli_text *text, poptContext popt, const char **word,
+                  int *exit_code)
 {
     int code;
 
@@ -55,6 +57,8 @@ static bool parse(const struct hf_cli_text *text, poptContext popt, int *exit_co
             return false;
         }
     }
+    if (word != NULL)
+        *word = poptGetArg(popt);
     const char *surplus = poptPeekArg(popt);
     if (code < -1)
         *exit_code = hf_cli_usage(text, "%s: %s", poptBadOption(popt, POPT_BADOPTION_NOALIAS),
@@ -68,7 +72,18 @@ bool hf_cli_parse(const struct hf_cli_text *text, int argc, const char **argv,
                   const struct poptOption *options, int *exit_code)
 {
     poptContext popt = poptGetContext("holdfast", argc, argv, options, 0);
-    bool go_on = parse(text, popt, exit_code);
+    bool go_on = parse(text, popt, NULL, exit_code);
+    poptFreeContext(popt);
+    return go_on;
+}
+
+bool hf_cli_parse_word(const struct hf_cli_text *text, int argc, const char **argv,
+                       const struct poptOption *options, char **word, int *exit_code)
+{
+    poptContext popt = poptGetContext("holdfast", argc, argv, options, 0);
+    const char *found = NULL;
+    bool go_on = parse(text, popt, &found, exit_code);
+    *word = go_on && found != NULL ? strdup(found) : NULL;
     poptFreeContext(popt);
     return go_on;
 }

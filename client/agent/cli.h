@@ -56,6 +56,11 @@ void hf_cli_common_free(struct hf_cli_common *common);
 bool hf_cli_parse(const struct hf_cli_text *text, int argc, const char **argv,
                   const struct poptOption *options, int *exit_code);
 
+/** The same for a command that takes one word besides its options: `*word` is to be freed, and NULL
+ *  where there is none. */
+bool hf_cli_parse_word(const struct hf_cli_text *text, int argc, const char **argv,
+                       const struct poptOption *options, char **word, int *exit_code);
+
 /** Print "holdfast NAME: SENTENCE; see holdfast NAME --help" and return HF_EXIT_USAGE. */
 int hf_cli_usage(const struct hf_cli_text *text, const char *fmt, ...) HF_PRINTF(2, 3);
 

@@ -1,48 +1,41 @@
 /* holdfast probe: which chain does a server show, and would the store validate it? */
-#include "client/agent/agent.h"
+#include "client/agent/cli.h"
 #include "client/agent/probe_report.h"
 #include "client/port/mbedtls/pem_store.h"
 #include "client/port/posix/file_util.h"
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
 
-#include <holdfast/posix.h>
-
-#include <popt.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char help_text[] =
-    "Usage: holdfast probe HOST[:PORT] (--state DIR | --ca FILE) [options]\n"
-    "\n"
-    "Connects to HOST (port 443 unless named), does a real TLS handshake, and shows the chain "
-    "that\n"
-    "the server presents: who issued what, until when, and in words whether the store validates "
-    "it\n"
-    "and through which root, or why not.\n"
-    "\n"
-    "  --state DIR        judge by the live store of the device whose state is in DIR\n"
-    "  --ca FILE          judge by the certificates in this PEM file\n"
-    "  --servername NAME  the name to ask for (SNI) and to expect, if it is not HOST\n"
-    "  --at TIME          judge as of YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ instead of now\n"
-    "  --tls12            offer TLS 1.2 only\n"
-    "  --json             print one JSON object instead of text\n"
-    "\n"
-    "Exit code: 0 the chain is valid, 1 it is not or the server cannot be reached, 2 wrong usage.\n"
-    "Proxies are not used: this is about the server itself.\n"
-    "\n"
-    "Example: would this device still reach AWS IoT in 2030, and what if it had only this root?\n"
-    "\n"
-    "  holdfast probe abc123-ats.iot.eu-central-1.amazonaws.com:8883 --state /var/lib/holdfast \\\n"
-    "      --at 2030-01-01\n"
-    "  holdfast probe abc123-ats.iot.eu-central-1.amazonaws.com --ca AmazonRootCA1.pem\n";
+static const struct hf_cli_text text = {
+    .name = "probe",
+    .arguments = "HOST[:PORT] [--state DIR | --ca FILE] [--servername NAME] [--at TIME] [--json]",
+    .about =
+        "Connects to HOST (port 443 unless named), does a real TLS handshake and shows the chain\n"
+        "that the server presents: who issued what, until when, and in words whether the store\n"
+        "validates it and through which root, or why not. The store is that of the device, or, "
+        "with\n"
+        "--ca, the certificates in FILE. Proxies are not used: this is about the server itself.\n"
+        "Exit code 0 only for a chain that is valid, of a server that holds the key to it.",
+    .examples =
+        "Does this device reach AWS IoT, would it still in 2030, and what if it had only this "
+        "root?\n"
+        "  holdfast probe abc123-ats.iot.eu-central-1.amazonaws.com:8883\n"
+        "  holdfast probe abc123-ats.iot.eu-central-1.amazonaws.com:8883 --at 2030-01-01\n"
+        "  holdfast probe abc123-ats.iot.eu-central-1.amazonaws.com --ca AmazonRootCA1.pem\n",
+};
 
+/* The command line: texts as given, and what they mean. */
 struct arguments {
-    char *state, *ca, *server_name, *at;
-    int is_json, is_tls12, is_help;
+    struct hf_cli_common common;
+    const char *state_dir; /* borrowed */
+    char *endpoint, *ca, *server_name, *at;
+    int is_json, is_tls12;
     struct hf_endpoint peer;
-    struct hf_endpoint server;
-    int64_t at_s; /* INT64_MIN: now */
+    struct hf_endpoint server; /* whom to ask for */
+    int64_t at_s;              /* INT64_MIN: now */
 };
 
 /* The store to judge by, and what it is part of. */
@@ -54,30 +47,19 @@ struct judge {
 
 /* ---- the command line --------------------------------------------------------------------------- */
 
-static enum hf_err parse_popt(poptContext popt, struct arguments *a, struct hf_why *why)
+static void free_arguments(struct arguments *a)
 {
-    int code = poptGetNextOpt(popt);
-    const char *endpoint = poptGetArg(popt);
-
-    if (code != -1)
-        return hf_fail(why, HF_E_ARGUMENT, "%s: %s", poptBadOption(popt, 0), poptStrerror(code));
-    if (a->is_help)
-        return HF_OK;
-    if (endpoint == NULL || poptPeekArg(popt) != NULL)
-        return hf_fail(why, HF_E_ARGUMENT, "exactly one HOST[:PORT] is wanted");
-    return hf_endpoint_parse(hf_bytes_of_text(endpoint), 443, &a->peer, why);
+    hf_cli_common_free(&a->common);
+    free(a->endpoint);
+    free(a->ca);
+    free(a->server_name);
+    free(a->at);
 }
 
-static enum hf_err check_options(struct arguments *a, struct hf_why *why)
+static enum hf_err check_server_name(struct arguments *a, struct hf_why *why)
 {
     enum hf_err err;
 
-    a->at_s = INT64_MIN;
-    if ((a->state == NULL) == (a->ca == NULL))
-        return hf_fail(why, HF_E_ARGUMENT, "either --state DIR or --ca FILE is wanted");
-    if (a->at != NULL && !hf_time_parse_lenient(a->at, &a->at_s))
-        return hf_fail(why, HF_E_ARGUMENT,
-                       "--at wants YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, not '%s'", a->at);
     a->server = a->peer;
     if (a->server_name == NULL)
         return HF_OK;
@@ -87,40 +69,18 @@ static enum hf_err check_options(struct arguments *a, struct hf_why *why)
     return err;
 }
 
-static enum hf_err parse_arguments(int argc, const char **argv, const char *state_dir,
-                                   struct arguments *a, struct hf_why *why)
+static enum hf_err check_arguments(struct arguments *a, struct hf_why *why)
 {
-    const struct poptOption table[] = {
-        {"state", 0, POPT_ARG_STRING, &a->state, 0, NULL, NULL},
-        {"ca", 0, POPT_ARG_STRING, &a->ca, 0, NULL, NULL},
-        {"servername", 0, POPT_ARG_STRING, &a->server_name, 0, NULL, NULL},
-        {"at", 0, POPT_ARG_STRING, &a->at, 0, NULL, NULL},
-        {"tls12", 0, POPT_ARG_NONE, &a->is_tls12, 0, NULL, NULL},
-        {"json", 0, POPT_ARG_NONE, &a->is_json, 0, NULL, NULL},
-        {"help", 'h', POPT_ARG_NONE, &a->is_help, 0, NULL, NULL},
-        POPT_TABLEEND,
-    };
-    poptContext popt = poptGetContext(NULL, argc, argv, table, 0);
-    enum hf_err err = popt == NULL ? hf_fail(why, HF_E_MEMORY, "no memory for the arguments")
-                                   : parse_popt(popt, a, why);
-
-    if (err == HF_OK && a->state == NULL && a->ca == NULL && state_dir != NULL) {
-        a->state = strdup(state_dir);
-        if (a->state == NULL)
-            err = hf_fail(why, HF_E_MEMORY, "no memory for the arguments");
-    }
-    if (err == HF_OK && !a->is_help)
-        err = check_options(a, why);
-    poptFreeContext(popt);
-    return err;
-}
-
-static void free_arguments(struct arguments *a)
-{
-    free(a->state);
-    free(a->ca);
-    free(a->server_name);
-    free(a->at);
+    if (a->endpoint == NULL)
+        return hf_fail(why, HF_E_ARGUMENT, "HOST[:PORT] is missing");
+    if (a->common.state != NULL && a->ca != NULL)
+        return hf_fail(why, HF_E_ARGUMENT, "--state and --ca exclude each other");
+    a->at_s = INT64_MIN;
+    if (a->at != NULL && !hf_time_parse_lenient(a->at, &a->at_s))
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "--at wants YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, not '%s'", a->at);
+    HF_TRY(hf_endpoint_parse(hf_bytes_of_text(a->endpoint), 443, &a->peer, why));
+    return check_server_name(a, why);
 }
 
 /* ---- the store ---------------------------------------------------------------------------------- */
@@ -144,7 +104,7 @@ static enum hf_err open_judge(const struct arguments *a, struct judge *judge, st
     if (a->ca != NULL) {
         HF_TRY(open_ca_file(a->ca, judge, why));
     } else {
-        HF_TRY(hf_posix_open(a->state, (struct hf_log_port){0}, &judge->posix, why));
+        HF_TRY(hf_posix_open(a->state_dir, hf_cli_log(&a->common), &judge->posix, why));
         judge->store = hf_posix_trust_store(judge->posix);
     }
     if (a->at_s != INT64_MIN)
@@ -168,7 +128,7 @@ static enum hf_err conclude(const struct hf_probe_report *report, bool is_json, 
 
     if (!verdict->is_valid) {
         hf_chain_verdict_faults(verdict, faults);
-        return hf_fail(why, HF_E_TLS, "%s is not trusted: %.600s", report->endpoint, faults);
+        return hf_fail(why, HF_E_TLS, "the server is not trusted: %.600s", faults);
     }
     hf_hex_encode(verdict->anchor.sha256, sizeof verdict->anchor.sha256, sha256);
     if (!is_json)
@@ -180,16 +140,14 @@ static enum hf_err judge_and_report(const struct arguments *a, const struct judg
                                     const struct hf_probe_result *probe, struct hf_why *why)
 {
     struct hf_chain_verdict verdict = {0};
-    char endpoint[HF_ENDPOINT_TEXT];
-    struct hf_probe_report report = {.endpoint = endpoint,
-                                     .server_name = a->server.host,
-                                     .probe = probe,
-                                     .verdict = &verdict};
+    const struct hf_probe_report report = {.endpoint = a->endpoint,
+                                           .server_name = a->server.host,
+                                           .probe = probe,
+                                           .verdict = &verdict};
     enum hf_err err = hf_chain_verify(judge->store, &probe->chain, a->server.host, &verdict, why);
 
     if (err != HF_OK)
         return err;
-    hf_endpoint_format(&a->peer, endpoint);
     if (a->is_json)
         err = hf_probe_report_json(&report, stdout, why);
     else
@@ -200,21 +158,30 @@ static enum hf_err judge_and_report(const struct arguments *a, const struct judg
     return err;
 }
 
-static enum hf_err probe(const struct arguments *a, struct hf_why *why)
+static enum hf_err probe(const struct arguments *a, const struct judge *judge, struct hf_why *why)
 {
-    struct judge judge = {0};
     struct hf_probe_result result = {0};
     const struct hf_probe_request request = {.peer = a->peer,
                                              .server = &a->server,
                                              .is_tls12_only = a->is_tls12 != 0,
                                              .timeouts = hf_timeouts_default()};
+    enum hf_err err = hf_probe(&request, &result, why);
+
+    if (err == HF_OK)
+        err = judge_and_report(a, judge, &result, why);
+    hf_chain_free(&result.chain);
+    if (err != HF_OK)
+        (void)hf_fail_context(why, "%s", a->endpoint);
+    return err;
+}
+
+static enum hf_err run(const struct arguments *a, struct hf_why *why)
+{
+    struct judge judge = {0};
     enum hf_err err = open_judge(a, &judge, why);
 
     if (err == HF_OK)
-        err = hf_probe(&request, &result, why);
-    if (err == HF_OK)
-        err = judge_and_report(a, &judge, &result, why);
-    hf_chain_free(&result.chain);
+        err = probe(a, &judge, why);
     close_judge(&judge);
     return err;
 }
@@ -223,18 +190,28 @@ int hf_cmd_probe(const char *state_dir, int argc, const char **argv)
 {
     struct arguments a = {0};
     struct hf_why why = {0};
-    int code = HF_EXIT_OK;
+    int exit_code = HF_EXIT_USAGE;
+    const struct poptOption options[] = {
+        {"ca", 0, POPT_ARG_STRING, &a.ca, 0, "judge by the certificates in this PEM file", "FILE"},
+        {"servername", 0, POPT_ARG_STRING, &a.server_name, 0,
+         "the name to ask for (SNI) and to expect, if it is not HOST", "NAME"},
+        {"at", 0, POPT_ARG_STRING, &a.at, 0, "judge as of that time instead of now",
+         "YYYY-MM-DD[THH:MM:SSZ]"},
+        {"tls12", 0, POPT_ARG_NONE, &a.is_tls12, 0, "offer TLS 1.2 only", NULL},
+        {"json", 0, POPT_ARG_NONE, &a.is_json, 0, "print one JSON object instead of text", NULL},
+        HF_CLI_STATE(&a.common),
+        HF_CLI_VERBOSE(&a.common),
+        HF_CLI_HELP,
+        HF_CLI_END,
+    };
 
-    if (parse_arguments(argc, argv, state_dir, &a, &why) != HF_OK) {
-        fprintf(stderr, "holdfast probe: %s; see holdfast probe --help\n", why.text);
-        code = HF_EXIT_USAGE;
-    } else if (a.is_help) {
-        fputs(help_text, stdout);
-    } else if (probe(&a, &why) != HF_OK) {
-        (void)fflush(stdout);
-        fprintf(stderr, "holdfast probe: %s\n", why.text);
-        code = HF_EXIT_FAILED;
+    if (hf_cli_parse_word(&text, argc, argv, options, &a.endpoint, &exit_code)) {
+        a.state_dir = hf_cli_state(&a.common, state_dir);
+        if (check_arguments(&a, &why) != HF_OK)
+            exit_code = hf_cli_usage(&text, "%s", why.text);
+        else
+            exit_code = hf_cli_finish(run(&a, &why), &why);
     }
     free_arguments(&a);
-    return code;
+    return exit_code;
 }

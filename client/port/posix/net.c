@@ -123,7 +123,6 @@ enum hf_err hf_net_connect(const struct hf_endpoint *peer, const struct hf_deadl
                            int *out_fd, struct hf_why *why)
 {
     struct addrinfo *addresses = NULL;
-    char text[HF_ENDPOINT_TEXT];
     int n_addresses = 0, tried = 0, failure = ETIMEDOUT;
 
     HF_TRY(look_up(peer, &addresses, why));
@@ -144,8 +143,7 @@ enum hf_err hf_net_connect(const struct hf_endpoint *peer, const struct hf_deadl
     freeaddrinfo(addresses);
     if (failure == 0)
         return HF_OK;
-    hf_endpoint_format(peer, text);
-    return hf_fail(why, HF_E_NETWORK, "no connection to %s: %s%s", text, strerror(failure),
+    return hf_fail(why, HF_E_NETWORK, "no connection: %s%s", strerror(failure),
                    tried > 1 ? " (the last of several addresses tried)" : "");
 }
 
