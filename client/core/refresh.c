@@ -140,7 +140,7 @@ static enum hf_err refresh_snapshot(struct hf_client *c, struct hf_why *why)
 
 static enum hf_err offer_targets(struct hf_client *c, struct hf_bytes file, struct hf_why *why)
 {
-    return hf_trusted_set_update_targets(&c->trusted, file, "targets", "root", why);
+    return hf_trusted_set_update_targets(&c->trusted, file, "targets", NULL, why);
 }
 
 static enum hf_err accept_targets(struct hf_client *c, void *arg, const struct hf_response *answer,
@@ -148,7 +148,7 @@ static enum hf_err accept_targets(struct hf_client *c, void *arg, const struct h
 {
     (void)arg;
     HF_TRY(offer_targets(c, hf_buf_bytes(&answer->body), why));
-    const struct hf_targets *targets = hf_trusted_set_targets(&c->trusted, "targets", "root");
+    const struct hf_targets *targets = hf_trusted_set_top_targets(&c->trusted);
     return save(c, "targets", targets->env.version, answer, why);
 }
 

@@ -17,33 +17,15 @@ static enum hf_err load_root(struct hf_client *c, struct hf_why *why)
     return err;
 }
 
-/* Whose keys sign what a fast-forward attack would push ahead. */
-struct keys_before {
-    char timestamp[HF_SHA256_HEX_LEN];
-    char snapshot[HF_SHA256_HEX_LEN];
-};
-
-static enum hf_err note_keys(const struct hf_root *root, struct keys_before *out,
-                             struct hf_why *why)
-{
-    HF_TRY(hf_role_keys_identity(root, HF_ROLE_TIMESTAMP, out->timestamp, why));
-    return hf_role_keys_identity(root, HF_ROLE_SNAPSHOT, out->snapshot, why);
-}
-
-struct new_root {
-    struct hf_bytes file;
-    bool keys_rotated;
-};
-
 static enum hf_err write_root(struct hf_client *c, const void *arg, struct hf_why *why)
 {
     const struct hf_store_port *store = &c->ports.store;
-    const struct new_root *root = arg;
+    const struct hf_response *answer = arg;
     int64_t version = c->trusted.root->env.version;
     char text[80];
 
-    HF_TRY(store->save_metadata(store->ctx, "root", version, root->file, why));
-    if (root->keys_rotated) {
+    HF_TRY(store->save_metadata(store->ctx, "root", version, hf_buf_bytes(&answer->body), why));
+    if (c->trusted.online_keys_rotated) {
         HF_TRY(store->remove_metadata(store->ctx, "timestamp", why));
         HF_TRY(store->remove_metadata(store->ctx, "snapshot", why));
     }
@@ -57,16 +39,9 @@ static enum hf_err write_root(struct hf_client *c, const void *arg, struct hf_wh
 static enum hf_err accept_root(struct hf_client *c, void *arg, const struct hf_response *answer,
                                struct hf_why *why)
 {
-    struct keys_before before, after;
-    struct new_root root = {hf_buf_bytes(&answer->body), false};
     (void)arg;
-
-    HF_TRY(note_keys(c->trusted.root, &before, why));
-    HF_TRY(hf_trusted_set_update_root(&c->trusted, root.file, why));
-    HF_TRY(note_keys(c->trusted.root, &after, why));
-    root.keys_rotated = strcmp(before.timestamp, after.timestamp) != 0 ||
-                        strcmp(before.snapshot, after.snapshot) != 0;
-    return hf_store_transact(c, write_root, &root, why);
+    HF_TRY(hf_trusted_set_update_root(&c->trusted, hf_buf_bytes(&answer->body), why));
+    return hf_store_transact(c, write_root, answer, why);
 }
 
 /* HF_E_NOT_FOUND: the repository has no newer one. */
@@ -95,5 +70,8 @@ enum hf_err hf_root_walk(struct hf_client *c, struct hf_why *why)
     HF_TRY(load_root(c, why));
     HF_TRY(walk(c, why));
     HF_TRY(hf_clock_floor_raise(c, hf_trusted_set_signed_at(&c->trusted), why));
+    /* What the new root taught about time counts at once: a mirror that withholds must not pass an
+     * old timestamp to a device whose clock stands still. */
+    c->trusted.now_s = hf_client_now_s(c);
     return hf_trusted_set_end_roots(&c->trusted, why);
 }

@@ -112,7 +112,7 @@ static void take_if_newer(struct hf_candidate *cand, const struct hf_target *tar
 static enum hf_err find_newest(struct hf_client *c, struct hf_candidate *cand, size_t *n_ours,
                                struct others *others, struct hf_why *why)
 {
-    const struct hf_targets *targets = hf_trusted_set_targets(&c->trusted, "targets", "root");
+    const struct hf_targets *targets = hf_trusted_set_top_targets(&c->trusted);
 
     for (size_t i = 0; i < targets->n_targets; i++) {
         const struct hf_target *target = &targets->targets[i];

@@ -8,7 +8,7 @@
 /* Metadata, in bytes. Root, timestamp: unsigned size before download, so bounded here (TUF W, X).
  * Snapshot, targets: bounded by the length their parent announces where it does, by this always.
  * Targets of a set that is updated monthly for ten years stay below 256 KiB. */
-#define HF_ROOT_BYTES_MAX (512u * 1024u)
+#define HF_ROOT_BYTES_MAX (256u * 1024u)
 #define HF_TIMESTAMP_BYTES_MAX (16u * 1024u)
 #define HF_SNAPSHOT_BYTES_MAX (2u * 1024u * 1024u)
 #define HF_TARGETS_BYTES_MAX (5u * 1024u * 1024u)
@@ -18,6 +18,12 @@
 
 /* Shape of JSON. Delegations of delegations nest no deeper than a dozen levels of brackets. */
 #define HF_JSON_DEPTH_MAX 32
+/* Values cost a parser far more memory than bytes: `{}` of two bytes becomes hundreds. So a file of
+ * `len` bytes holds at most BASE + len / BYTES of them. The densest real metadata (a snapshot without
+ * lengths and hashes; short hash prefixes) stays below both. */
+#define HF_JSON_VALUES_BASE 256
+#define HF_JSON_BYTES_PER_CONTAINER 16
+#define HF_JSON_BYTES_PER_COMMA 5
 /* Largest integer that every JSON reader holds exactly: 2^53 - 1. */
 #define HF_JSON_INTEGER_MAX INT64_C(9007199254740991)
 
@@ -29,6 +35,8 @@
 #define HF_ROLE_NAME_MAX 256          /* bytes */
 #define HF_DELEGATIONS_MAX 1024       /* roles delegated by one targets file */
 #define HF_DELEGATIONS_VISITED_MAX 32 /* roles visited in one search for a target */
+#define HF_TARGETS_ROLES_MAX 1025     /* targets roles held at once: a server checks them all */
+#define HF_SNAPSHOT_ENTRIES_MAX 32768 /* files that one snapshot lists */
 #define HF_PATH_PATTERNS_MAX 1024     /* path patterns or hash prefixes of one delegation */
 #define HF_TARGET_PATH_MAX 1024       /* bytes of a target path */
 #define HF_HASHES_MAX 8               /* hashes of one file; unknown algorithms included */
@@ -45,7 +53,8 @@
 #define HF_MIRRORS_MAX 16
 #define HF_REDIRECTS_MAX 3                     /* followed for one request */
 #define HF_HTTP_HEADER_BYTES_MAX (16u * 1024u) /* status line and headers of one answer */
-#define HF_HTTP_DISCARD_BYTES_MAX (64u * 1024u) /* of an error page, before its end is not awaited */
+#define HF_HTTP_DISCARD_BYTES_MAX                                                                  \
+    (64u * 1024u)          /* of an error page, before its end is not awaited */
 #define HF_HTTP_KEPT_MAX 4 /* connections kept alive between requests: mirror, CDN, and room */
 #define HF_TIMEOUT_CONNECT_MS 15000
 #define HF_TIMEOUT_IDLE_MS 20000   /* no byte in that time: given up */

@@ -60,7 +60,7 @@ static enum hf_err write_members(const json_t *object, const char **keys, struct
 
 static enum hf_err write_object(const json_t *object, struct hf_buf *out, struct hf_why *why)
 {
-    const char **keys = sorted_keys((json_t *)(uintptr_t)object);
+    const char **keys = sorted_keys(hf_json_iterable(object));
     if (keys == NULL)
         return HF_E_MEMORY;
     enum hf_err err = write_members(object, keys, out, why);

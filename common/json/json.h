@@ -2,8 +2,8 @@
  * JSON, read strictly and written canonically.
  *
  * Reading: jansson with duplicate keys refused, one value and nothing after it, valid UTF-8, no
- * NUL in strings, whole numbers only and none beyond 2^53 - 1, nesting bounded by
- * HF_JSON_DEPTH_MAX before the parser sees a byte.
+ * NUL in strings, whole numbers only. Nesting and the number of values are bounded (limits.h) before
+ * the parser sees a byte. Numbers that are read are at most 2^53 - 1; others stay as they are.
  *
  * Writing: the canonical form that TUF signs (specification 4.1, OLPC canonical JSON): keys sorted
  * by code point, no space, only `"` and `\` escaped, numbers whole.
@@ -22,6 +22,12 @@
  */
 HF_MUST_USE enum hf_err hf_json_parse_object(struct hf_bytes text, const char *what, json_t **out,
                                              struct hf_why *why);
+
+/** jansson iterates over objects by a pointer that is not const; it changes nothing. */
+static inline json_t *hf_json_iterable(const json_t *object)
+{
+    return (json_t *)(uintptr_t)object;
+}
 
 /** Append the canonical form of `value`. HF_E_FORMAT for a real number, HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_json_canonical(const json_t *value, struct hf_buf *out,

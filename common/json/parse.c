@@ -5,33 +5,82 @@
 
 #include <string.h>
 
-/* Brackets nest no deeper than HF_JSON_DEPTH_MAX. Looked at before the parser runs, because the
- * parser recurses and its own limit is far beyond a device's stack. */
-static bool depth_is_bounded(struct hf_bytes text)
+/* What the parser would have to build, counted without building it. */
+struct shape {
+    unsigned depth;
+    unsigned depth_max;
+    size_t n_containers;
+    size_t n_commas;
+};
+
+static void count_byte(uint8_t c, struct shape *shape)
 {
-    unsigned depth = 0;
+    if (c == '{' || c == '[') {
+        shape->n_containers++;
+        if (++shape->depth > shape->depth_max)
+            shape->depth_max = shape->depth;
+    } else if ((c == '}' || c == ']') && shape->depth > 0) {
+        shape->depth--;
+    } else if (c == ',') {
+        shape->n_commas++;
+    }
+}
+
+static struct shape measure(struct hf_bytes text)
+{
+    struct shape shape = {0};
     bool in_string = false;
     for (size_t i = 0; i < text.len; i++) {
         uint8_t c = text.data[i];
-        if (in_string) {
-            if (c == '\\')
-                i++; /* whatever is escaped, it does not end the string */
-            else if (c == '"')
-                in_string = false;
-        } else if (c == '"') {
-            in_string = true;
-        } else if (c == '{' || c == '[') {
-            if (++depth > HF_JSON_DEPTH_MAX)
-                return false;
-        } else if ((c == '}' || c == ']') && depth > 0) {
-            depth--;
-        }
+        if (!in_string)
+            count_byte(c, &shape);
+        if (in_string && c == '\\')
+            i++; /* whatever is escaped, it does not end the string */
+        else if (c == '"')
+            in_string = !in_string;
     }
-    return true;
+    return shape;
 }
 
-/* No fractions, and no integer that another reader would round. Depth is bounded by now. */
-static bool numbers_are_exact(const json_t *value)
+/* Looked at before the parser runs: it recurses, and it builds everything before it can be asked. */
+static enum hf_err check_shape(struct hf_bytes text, const char *what, struct hf_why *why)
+{
+    struct shape shape = measure(text);
+    if (shape.depth_max > HF_JSON_DEPTH_MAX)
+        return hf_fail(why, HF_E_LIMIT, "%s nests deeper than %d levels; it is refused unread",
+                       what, HF_JSON_DEPTH_MAX);
+    if (shape.n_containers > HF_JSON_VALUES_BASE + text.len / HF_JSON_BYTES_PER_CONTAINER ||
+        shape.n_commas > HF_JSON_VALUES_BASE + text.len / HF_JSON_BYTES_PER_COMMA)
+        return hf_fail(why, HF_E_LIMIT,
+                       "%s packs more values into %zu bytes than real metadata does; it is refused "
+                       "unread",
+                       what, text.len);
+    return HF_OK;
+}
+
+/* The commonest thing that is no metadata: a login page answering for the server. */
+static bool looks_like_a_page(struct hf_bytes text)
+{
+    size_t i = 0;
+    while (i < text.len && (text.data[i] <= ' ' || text.data[i] > 0x7Eu))
+        i++;
+    return i < text.len && text.data[i] == '<';
+}
+
+static enum hf_err check_is_text(struct hf_bytes text, const char *what, struct hf_why *why)
+{
+    if (text.len == 0)
+        return hf_fail(why, HF_E_FORMAT, "%s is empty, a JSON object was expected", what);
+    if (looks_like_a_page(text))
+        return hf_fail(why, HF_E_FORMAT,
+                       "%s should be JSON, a web page came instead; is there a login page between "
+                       "this device and the server, or is the address wrong?",
+                       what);
+    return HF_OK;
+}
+
+/* A number with a fraction has no canonical form. Depth is bounded by now. */
+static bool numbers_are_whole(const json_t *value)
 {
     size_t index;
     const char *key;
@@ -39,24 +88,21 @@ static bool numbers_are_exact(const json_t *value)
     switch (json_typeof(value)) {
     case JSON_REAL:
         return false;
-    case JSON_INTEGER:
-        return json_integer_value(value) <= HF_JSON_INTEGER_MAX &&
-               json_integer_value(value) >= -HF_JSON_INTEGER_MAX;
     case JSON_OBJECT:
-        /* jansson's iteration takes a plain pointer but changes nothing */
-        json_object_foreach((json_t *)(uintptr_t)value, key, member)
+        json_object_foreach(hf_json_iterable(value), key, member)
         {
-            if (!numbers_are_exact(member))
+            if (!numbers_are_whole(member))
                 return false;
         }
         return true;
     case JSON_ARRAY:
         json_array_foreach(value, index, member)
         {
-            if (!numbers_are_exact(member))
+            if (!numbers_are_whole(member))
                 return false;
         }
         return true;
+    case JSON_INTEGER:
     case JSON_STRING:
     case JSON_TRUE:
     case JSON_FALSE:
@@ -69,9 +115,8 @@ static bool numbers_are_exact(const json_t *value)
 enum hf_err hf_json_parse_object(struct hf_bytes text, const char *what, json_t **out,
                                  struct hf_why *why)
 {
-    if (!depth_is_bounded(text))
-        return hf_fail(why, HF_E_LIMIT, "%s nests deeper than %d levels; it is refused unread",
-                       what, HF_JSON_DEPTH_MAX);
+    HF_TRY(check_is_text(text, what, why));
+    HF_TRY(check_shape(text, what, why));
     json_error_t at;
     json_t *value = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &at);
     if (value == NULL) {
@@ -83,10 +128,9 @@ enum hf_err hf_json_parse_object(struct hf_bytes text, const char *what, json_t 
     enum hf_err err = HF_OK;
     if (!json_is_object(value))
         err = hf_fail(why, HF_E_FORMAT, "%s should be a JSON object", what);
-    else if (!numbers_are_exact(value))
+    else if (!numbers_are_whole(value))
         err = hf_fail(why, HF_E_FORMAT,
-                      "%s holds a number that is not whole or is beyond 2^53 - 1; "
-                      "not every reader would read the same value",
+                      "%s holds a number that is not whole; what is signed has whole ones only",
                       what);
     if (err != HF_OK) {
         json_decref(value);

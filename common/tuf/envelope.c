@@ -5,43 +5,59 @@
 #include "common/base/timetext.h"
 #include "common/json/json.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* "1.0.34": this is written against major version 1, later minor ones only add (TUF 4.2.2). */
+/* "1.0.34": this is written against major version 1, later minor ones only add (TUF 4.3). */
 static bool speaks_our_version(const char *spec_version)
 {
-    if (strncmp(spec_version, "1.", 2) != 0 || spec_version[2] == '\0')
+    if (strncmp(spec_version, "1.", 2) != 0)
         return false;
-    return strspn(spec_version + 2, "0123456789.") == strlen(spec_version + 2);
+    for (const char *number = spec_version + 2;; number++) {
+        size_t digits = strspn(number, "0123456789");
+        if (digits == 0)
+            return false;
+        number += digits;
+        if (*number != '.')
+            return *number == '\0';
+    }
+}
+
+/* Holdfast's own field. Another publisher may have one of that name and another meaning. */
+static int64_t read_signed_at(const json_t *signed_part)
+{
+    int64_t time_s = HF_TIME_NONE;
+    const char *text = json_string_value(json_object_get(signed_part, "signed_at"));
+    return text != NULL && hf_time_parse(text, &time_s) ? time_s : HF_TIME_NONE;
 }
 
 static enum hf_err read_common_fields(struct hf_envelope *e, const char *type, struct hf_why *why)
 {
     const char *spec_version = NULL;
-    HF_TRY(hf_json_get_text(e->signed_part, "_type", "the signed part", &e->type, why));
+    char what[40];
+    (void)snprintf(what, sizeof what, "%.20s metadata", type);
+    HF_TRY(hf_json_get_text(e->signed_part, "_type", what, &e->type, why));
     if (strcmp(e->type, type) != 0)
         return hf_fail(why, HF_E_FORMAT, "expected %s metadata, found _type \"%.40s\"", type,
                        e->type);
-    HF_TRY(hf_json_get_text(e->signed_part, "spec_version", type, &spec_version, why));
+    HF_TRY(hf_json_get_text(e->signed_part, "spec_version", what, &spec_version, why));
     if (!speaks_our_version(spec_version))
         return hf_fail(why, HF_E_FORMAT,
                        "%s metadata follows TUF \"%.20s\", this program reads version 1", type,
                        spec_version);
-    HF_TRY(hf_json_get_integer(e->signed_part, "version", type, 1, &e->version, why));
-    HF_TRY(hf_json_get_time(e->signed_part, "expires", type, &e->expires_s, why));
-    e->signed_at_s = HF_TIME_NONE;
-    if (json_object_get(e->signed_part, "signed_at") != NULL)
-        HF_TRY(hf_json_get_time(e->signed_part, "signed_at", type, &e->signed_at_s, why));
+    HF_TRY(hf_json_get_integer(e->signed_part, "version", what, 1, &e->version, why));
+    HF_TRY(hf_json_get_time(e->signed_part, "expires", what, &e->expires_s, why));
+    e->signed_at_s = read_signed_at(e->signed_part);
     return HF_OK;
 }
 
-/* A signature that is not hexadecimal, empty or too long stays without bytes and never verifies:
- * it may be of a scheme of the future, and others may suffice. */
+/* A signature that is missing, empty, too long or not hexadecimal stays without bytes and never
+ * verifies: it may be of a scheme of the future, and others may suffice. */
 static enum hf_err read_signature_bytes(const char *hex, struct hf_signature *out,
                                         struct hf_why *why)
 {
-    size_t digits = strlen(hex);
+    size_t digits = hex == NULL ? 0 : strlen(hex);
     if (digits == 0 || digits % 2 != 0 || digits / 2 > HF_SIGNATURE_BYTES_MAX)
         return HF_OK;
     uint8_t *bytes = malloc(digits / 2);
@@ -68,10 +84,11 @@ static const struct hf_signature *find_signature(const struct hf_envelope *e, co
 static enum hf_err read_signature(const json_t *object, const char *type, struct hf_envelope *e,
                                   struct hf_why *why)
 {
-    const char *hex = NULL;
+    const char *hex = json_string_value(json_object_get(object, "sig"));
     struct hf_signature signature = {0};
-    HF_TRY(hf_json_get_text(object, "keyid", "a signature", &signature.key_id, why));
-    HF_TRY(hf_json_get_text(object, "sig", "a signature", &hex, why));
+    char what[60];
+    (void)snprintf(what, sizeof what, "each signature of %.20s metadata", type);
+    HF_TRY(hf_json_get_text(object, "keyid", what, &signature.key_id, why));
     if (find_signature(e, signature.key_id) != NULL)
         return hf_fail(
             why, HF_E_FORMAT,
@@ -95,7 +112,10 @@ static enum hf_err read_signatures(struct hf_envelope *e, const char *type, stru
     e->signatures = calloc(count == 0 ? 1 : count, sizeof *e->signatures);
     if (e->signatures == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory while reading signatures");
-    json_array_foreach(list, index, element) HF_TRY(read_signature(element, type, e, why));
+    json_array_foreach(list, index, element)
+    {
+        HF_TRY(read_signature(element, type, e, why));
+    }
     return HF_OK;
 }
 
@@ -146,6 +166,31 @@ static bool was_counted(const struct hf_key *const *counted, size_t n, const str
     return false;
 }
 
+static size_t count_unusable(const struct hf_keyring *ring, const struct hf_role *role)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < role->n_key_ids; i++) {
+        const struct hf_key *key = hf_keyring_find(ring, role->key_ids[i]);
+        n += key == NULL || key->scheme == HF_SCHEME_UNKNOWN;
+    }
+    return n;
+}
+
+static enum hf_err fail_below_threshold(const struct hf_keyring *ring, const struct hf_role *role,
+                                        const char *what, size_t n_counted, struct hf_why *why)
+{
+    size_t n_unusable = count_unusable(ring, role);
+    char unusable[80] = "";
+    if (n_unusable > 0)
+        (void)snprintf(unusable, sizeof unusable, " (%zu of its %zu keys cannot be used here)",
+                       n_unusable, role->n_key_ids);
+    return hf_fail(
+        why, HF_E_SIGNATURE,
+        "%.200s is signed by %zu of the keys of role %.64s%s, its threshold is %lld; it is "
+        "not what the publisher released, or the metadata that names newer keys is missing",
+        what, n_counted, role->name, unusable, (long long)role->threshold);
+}
+
 enum hf_err hf_envelope_verify(const struct hf_envelope *e, const struct hf_keyring *ring,
                                const struct hf_role *role, const char *what, struct hf_why *why)
 {
@@ -163,9 +208,5 @@ enum hf_err hf_envelope_verify(const struct hf_envelope *e, const struct hf_keyr
         if ((int64_t)n_counted >= role->threshold)
             return HF_OK;
     }
-    return hf_fail(
-        why, HF_E_SIGNATURE,
-        "%s is signed by %zu of the keys of role %.64s, its threshold is %lld; it is not "
-        "what the publisher released, or keys were rotated and the new root is missing",
-        what, n_counted, role->name, (long long)role->threshold);
+    return fail_below_threshold(ring, role, what, n_counted, why);
 }

@@ -26,9 +26,11 @@ static enum hf_err read_hashes(const json_t *object, const char *what, struct hf
     json_t *hashes = NULL;
     HF_TRY(hf_json_get_object(object, "hashes", what, &hashes, why));
     size_t count = json_object_size(hashes);
-    if (count == 0 || count > HF_HASHES_MAX)
-        return hf_fail(why, HF_E_FORMAT, "%.200s lists %zu hashes, 1 to %d are expected", what,
-                       count, HF_HASHES_MAX);
+    if (count == 0)
+        return hf_fail(why, HF_E_FORMAT, "%.200s lists 0 hashes, at least one is expected", what);
+    if (count > HF_HASHES_MAX)
+        return hf_fail(why, HF_E_LIMIT, "%.200s lists %zu hashes, at most %d are read", what, count,
+                       HF_HASHES_MAX);
     info->has_hashes = true;
     HF_TRY(read_hash(hashes, "sha256", what, info->sha256, HF_SHA256_LEN, &info->has_sha256, why));
     return read_hash(hashes, "sha512", what, info->sha512, HF_SHA512_LEN, &info->has_sha512, why);
@@ -51,11 +53,6 @@ enum hf_err hf_file_info_parse(const json_t *object, enum hf_file_kind kind, con
     return HF_OK;
 }
 
-static bool hash_matches(const uint8_t *found, const uint8_t *expected, size_t len)
-{
-    return memcmp(found, expected, len) == 0;
-}
-
 static enum hf_err verify_hashes(const struct hf_file_info *info, struct hf_bytes data,
                                  const char *what, struct hf_why *why)
 {
@@ -63,19 +60,20 @@ static enum hf_err verify_hashes(const struct hf_file_info *info, struct hf_byte
     uint8_t digest[HF_SHA512_LEN];
     if (info->has_sha256) {
         hf_sha256(data, digest);
-        is_match = is_match && hash_matches(digest, info->sha256, HF_SHA256_LEN);
+        is_match = is_match && memcmp(digest, info->sha256, HF_SHA256_LEN) == 0;
     }
     if (info->has_sha512) {
         hf_sha512(data, digest);
-        is_match = is_match && hash_matches(digest, info->sha512, HF_SHA512_LEN);
+        is_match = is_match && memcmp(digest, info->sha512, HF_SHA512_LEN) == 0;
     }
     if (is_match)
         return HF_OK;
     char found[HF_SHA256_HEX_LEN];
     hf_sha256_hex(data, found);
     return hf_fail(why, HF_E_HASH,
-                   "%.200s has SHA-256 %s, which is not what the signed metadata announces", what,
-                   found);
+                   "%.200s does not have a hash that the signed metadata announces (its SHA-256 is "
+                   "%s)",
+                   what, found);
 }
 
 enum hf_err hf_file_info_verify(const struct hf_file_info *info, struct hf_bytes data,

@@ -1,5 +1,5 @@
 /*
- * Public keys of TUF metadata (specification 4.2.1) and one signature check with one key.
+ * Public keys of TUF metadata (specification 4.2.2) and one signature check with one key.
  *
  * Key ids are opaque labels: they need not be the hash of the key. What counts is the public key
  * itself, normalised here so that the same key as PEM, as hex point or under another scheme is
@@ -34,7 +34,7 @@ struct hf_key {
  * Parse one key object. A key that cannot be used gives HF_SCHEME_UNKNOWN and counts for nothing:
  * a type or scheme of the future, a public key that is not one, RSA below 2048 bits. Refusing the
  * file instead would let one odd key, which the threshold may not need, stop every device.
- * HF_E_FORMAT when it does not have the shape of a key object at all.
+ * HF_E_FORMAT when it names no key type or scheme at all.
  * `out` is written on HF_OK only; hf_key_free it.
  */
 HF_MUST_USE enum hf_err hf_key_parse(const char *key_id, const json_t *object, struct hf_key *out,
@@ -44,7 +44,8 @@ void hf_key_free(struct hf_key *key);
 /** Same public key, whatever the labels and schemes say. False for unknown ones. */
 bool hf_key_same(const struct hf_key *a, const struct hf_key *b);
 
-/** True only if `signature` is this key's over `message`. Never true for HF_SCHEME_UNKNOWN. */
+/** True only if `signature` is this key's over `message`. Never true for HF_SCHEME_UNKNOWN, nor when
+ *  memory runs out. */
 bool hf_key_verify(const struct hf_key *key, struct hf_bytes message, struct hf_bytes signature);
 
 /** The scheme's name as metadata writes it ("ed25519"); "unknown" otherwise. */

@@ -3,6 +3,7 @@
 #include "common/base/limits.h"
 #include "common/json/json.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,7 +21,7 @@ enum hf_err hf_keyring_parse(const json_t *keys, const char *what, struct hf_key
     enum hf_err err = HF_OK;
     const char *key_id;
     json_t *object;
-    json_object_foreach((json_t *)(uintptr_t)keys, key_id, object)
+    json_object_foreach(hf_json_iterable(keys), key_id, object)
     {
         err = hf_key_parse(key_id, object, &ring.keys[ring.n_keys], why);
         if (err != HF_OK) {
@@ -84,8 +85,10 @@ enum hf_err hf_role_parse(const char *name, const json_t *object, struct hf_role
 {
     struct hf_role role = {.name = name};
     json_t *list = NULL;
-    HF_TRY(hf_json_get_array(object, "keyids", "a role", &list, why));
-    HF_TRY(hf_json_get_integer(object, "threshold", "a role", 1, &role.threshold, why));
+    char what[80];
+    (void)snprintf(what, sizeof what, "the role %.64s", name);
+    HF_TRY(hf_json_get_array(object, "keyids", what, &list, why));
+    HF_TRY(hf_json_get_integer(object, "threshold", what, 1, &role.threshold, why));
     size_t count = json_array_size(list);
     if (count > HF_ROLE_KEYS_MAX)
         return hf_fail(why, HF_E_LIMIT, "role %.64s lists %zu key ids, at most %d are read", name,

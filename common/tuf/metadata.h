@@ -63,21 +63,22 @@ struct hf_snapshot_entry {
 
 struct hf_snapshot {
     struct hf_envelope env;
-    struct hf_snapshot_entry *entries;
+    struct hf_snapshot_entry *entries; /* sorted by file */
     size_t n_entries;
 };
 
 struct hf_target {
     const char *path; /* borrowed */
     struct hf_file_info info;
-    const json_t *custom; /* borrowed; NULL where absent */
+    const json_t *custom; /* borrowed; NULL where absent or no object */
 };
 
 struct hf_delegation {
     struct hf_role role;
     bool is_terminating;
-    const json_t *paths;              /* borrowed array of patterns, or NULL */
-    const json_t *path_hash_prefixes; /* borrowed array of hex prefixes, or NULL */
+    /* Borrowed lists of strings; at most one is there. With neither it covers nothing. */
+    const json_t *paths;
+    const json_t *path_hash_prefixes;
 };
 
 struct hf_targets {
@@ -116,7 +117,8 @@ bool hf_target_path_is_safe(const char *path);
 
 /**
  * The file name a target is fetched under (TUF 5.7.3, 6.2): `DIR/NAME`, or `DIR/HASH.NAME` with
- * consistent snapshots (SHA-256 where there is one, else SHA-512). Appends to `out`.
+ * consistent snapshots (SHA-256 where there is one, else SHA-512). Appends to `out`. Whether the
+ * path is safe is the caller's question (hf_target_path_is_safe).
  */
 HF_MUST_USE enum hf_err hf_target_file_name(const struct hf_target *t, bool consistent_snapshot,
                                             struct hf_buf *out, struct hf_why *why);

@@ -28,9 +28,9 @@ static enum hf_err read_root(struct hf_bytes file, struct hf_root *m, struct hf_
     json_t *roles = NULL;
     HF_TRY(hf_envelope_parse(file, "root", HF_ROOT_BYTES_MAX, &m->env, why));
     HF_TRY(read_consistent_snapshot(m->env.signed_part, &m->consistent_snapshot, why));
-    HF_TRY(hf_json_get_object(m->env.signed_part, "keys", "root", &keys, why));
-    HF_TRY(hf_keyring_parse(keys, "root", &m->ring, why));
-    HF_TRY(hf_json_get_object(m->env.signed_part, "roles", "root", &roles, why));
+    HF_TRY(hf_json_get_object(m->env.signed_part, "keys", "root metadata", &keys, why));
+    HF_TRY(hf_keyring_parse(keys, "root metadata", &m->ring, why));
+    HF_TRY(hf_json_get_object(m->env.signed_part, "roles", "root metadata", &roles, why));
     for (int i = 0; i < HF_TOP_ROLES; i++) {
         json_t *role = NULL;
         HF_TRY(hf_json_get_object(roles, role_names[i], "\"roles\" of root", &role, why));

@@ -10,7 +10,7 @@ static enum hf_err read_entries(const json_t *meta, struct hf_snapshot *m, struc
 {
     const char *file;
     json_t *object;
-    json_object_foreach((json_t *)(uintptr_t)meta, file, object)
+    json_object_foreach(hf_json_iterable(meta), file, object)
     {
         struct hf_snapshot_entry *entry = &m->entries[m->n_entries];
         HF_TRY(hf_file_info_parse(object, HF_FILE_METADATA, file, &entry->info, why));
@@ -20,16 +20,27 @@ static enum hf_err read_entries(const json_t *meta, struct hf_snapshot *m, struc
     return HF_OK;
 }
 
+static int compare_entries(const void *a, const void *b)
+{
+    return strcmp(((const struct hf_snapshot_entry *)a)->file,
+                  ((const struct hf_snapshot_entry *)b)->file);
+}
+
 static enum hf_err read_snapshot(struct hf_bytes file, struct hf_snapshot *m, struct hf_why *why)
 {
     json_t *meta = NULL;
     HF_TRY(hf_envelope_parse(file, "snapshot", HF_SNAPSHOT_BYTES_MAX, &m->env, why));
-    HF_TRY(hf_json_get_object(m->env.signed_part, "meta", "snapshot", &meta, why));
+    HF_TRY(hf_json_get_object(m->env.signed_part, "meta", "snapshot metadata", &meta, why));
     size_t count = json_object_size(meta);
+    if (count > HF_SNAPSHOT_ENTRIES_MAX)
+        return hf_fail(why, HF_E_LIMIT, "snapshot metadata lists %zu files, at most %d are read",
+                       count, HF_SNAPSHOT_ENTRIES_MAX);
     m->entries = calloc(count == 0 ? 1 : count, sizeof *m->entries);
     if (m->entries == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory while reading snapshot metadata");
-    return read_entries(meta, m, why);
+    HF_TRY(read_entries(meta, m, why));
+    qsort(m->entries, m->n_entries, sizeof *m->entries, compare_entries);
+    return HF_OK;
 }
 
 enum hf_err hf_snapshot_parse(struct hf_bytes file, struct hf_snapshot *out, struct hf_why *why)
@@ -55,9 +66,8 @@ void hf_snapshot_free(struct hf_snapshot *m)
 
 const struct hf_file_info *hf_snapshot_find(const struct hf_snapshot *m, const char *file)
 {
-    for (size_t i = 0; i < m->n_entries; i++) {
-        if (strcmp(m->entries[i].file, file) == 0)
-            return &m->entries[i].info;
-    }
-    return NULL;
+    const struct hf_snapshot_entry key = {.file = file};
+    const struct hf_snapshot_entry *found = bsearch(&key, m->entries, m->n_entries, sizeof key,
+                                                    compare_entries);
+    return found == NULL ? NULL : &found->info;
 }

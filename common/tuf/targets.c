@@ -14,9 +14,8 @@ static enum hf_err read_target(const char *path, const json_t *object, struct hf
                        HF_TARGET_PATH_MAX);
     struct hf_target target = {.path = path};
     HF_TRY(hf_file_info_parse(object, HF_FILE_TARGET, path, &target.info, why));
-    target.custom = json_object_get(object, "custom");
-    if (target.custom != NULL && !json_is_object(target.custom))
-        return hf_fail(why, HF_E_FORMAT, "\"custom\" of target %.200s should be an object", path);
+    const json_t *custom = json_object_get(object, "custom");
+    target.custom = json_is_object(custom) ? custom : NULL; /* what else it may be is not for us */
     *out = target;
     return HF_OK;
 }
@@ -29,7 +28,7 @@ static enum hf_err read_targets_list(const json_t *list, struct hf_targets *m, s
         return hf_fail(why, HF_E_MEMORY, "out of memory while reading targets metadata");
     const char *path;
     json_t *object;
-    json_object_foreach((json_t *)(uintptr_t)list, path, object)
+    json_object_foreach(hf_json_iterable(list), path, object)
     {
         HF_TRY(read_target(path, object, &m->targets[m->n_targets], why));
         m->n_targets++;
@@ -37,35 +36,44 @@ static enum hf_err read_targets_list(const json_t *list, struct hf_targets *m, s
     return HF_OK;
 }
 
-static bool is_list_of_texts(const json_t *list)
+static enum hf_err check_scope(const json_t *list, const char *key, const char *role,
+                               struct hf_why *why)
 {
-    if (!json_is_array(list) || json_array_size(list) > HF_PATH_PATTERNS_MAX)
-        return false;
     size_t index;
     json_t *element;
+    if (list != NULL && !json_is_array(list))
+        return hf_fail(why, HF_E_FORMAT, "%s of the delegation to %.64s should be a list", key,
+                       role);
+    if (json_array_size(list) > HF_PATH_PATTERNS_MAX)
+        return hf_fail(why, HF_E_LIMIT,
+                       "%s of the delegation to %.64s has %zu elements, at most %d "
+                       "are read",
+                       key, role, json_array_size(list), HF_PATH_PATTERNS_MAX);
     json_array_foreach(list, index, element)
     {
         if (!json_is_string(element))
-            return false;
+            return hf_fail(why, HF_E_FORMAT, "%s of the delegation to %.64s should be strings", key,
+                           role);
+        if (json_string_length(element) > HF_TARGET_PATH_MAX)
+            return hf_fail(why, HF_E_LIMIT,
+                           "%s of the delegation to %.64s has an element of more "
+                           "than %d bytes",
+                           key, role, HF_TARGET_PATH_MAX);
     }
-    return true;
+    return HF_OK;
 }
 
-/* Exactly one of paths and path_hash_prefixes (TUF 4.5). */
+/* At most one of paths and path_hash_prefixes (TUF 4.5). */
 static enum hf_err read_scope(const json_t *object, struct hf_delegation *d, struct hf_why *why)
 {
     d->paths = json_object_get(object, "paths");
     d->path_hash_prefixes = json_object_get(object, "path_hash_prefixes");
-    if ((d->paths != NULL) == (d->path_hash_prefixes != NULL))
+    if (d->paths != NULL && d->path_hash_prefixes != NULL)
         return hf_fail(why, HF_E_FORMAT,
                        "the delegation to %.64s should have either paths or path_hash_prefixes",
                        d->role.name);
-    if (!is_list_of_texts(d->paths != NULL ? d->paths : d->path_hash_prefixes))
-        return hf_fail(
-            why, HF_E_FORMAT,
-            "the paths of the delegation to %.64s should be a list of at most %d strings",
-            d->role.name, HF_PATH_PATTERNS_MAX);
-    return HF_OK;
+    HF_TRY(check_scope(d->paths, "paths", d->role.name, why));
+    return check_scope(d->path_hash_prefixes, "path_hash_prefixes", d->role.name, why);
 }
 
 static bool is_top_role_name(const char *name)
@@ -118,6 +126,8 @@ static enum hf_err read_delegations(const json_t *delegations, struct hf_targets
     json_t *object;
     HF_TRY(hf_json_get_object(delegations, "keys", "delegations", &keys, why));
     HF_TRY(hf_keyring_parse(keys, "delegations", &m->ring, why));
+    if (json_object_get(delegations, "roles") == NULL)
+        return HF_OK; /* succinct hash bins (TAP 15) alone: not followed */
     HF_TRY(hf_json_get_array(delegations, "roles", "delegations", &roles, why));
     size_t count = json_array_size(roles);
     if (count > HF_DELEGATIONS_MAX)
@@ -126,7 +136,10 @@ static enum hf_err read_delegations(const json_t *delegations, struct hf_targets
     m->delegations = calloc(count == 0 ? 1 : count, sizeof *m->delegations);
     if (m->delegations == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory while reading delegations");
-    json_array_foreach(roles, index, object) HF_TRY(read_delegation(object, m, why));
+    json_array_foreach(roles, index, object)
+    {
+        HF_TRY(read_delegation(object, m, why));
+    }
     return HF_OK;
 }
 

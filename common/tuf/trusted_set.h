@@ -13,8 +13,9 @@
  *   update_snapshot(cached|fetched) 5.5
  *   update_targets(…)             5.6   top-level, then delegated roles
  *
- * A cached file goes through the very same door as a fetched one, so a file that was tampered with
- * on disk, or whose keys were rotated since (5.3.11), is simply not accepted.
+ * A cached file goes through the very same door as a fetched one, so one that was tampered with on
+ * disk is simply not accepted. Once a root taken here has rotated the keys of timestamp or snapshot,
+ * no cached one of either is (5.3.11); the caller removes them from its store.
  */
 #ifndef HF_COMMON_TUF_TRUSTED_SET_H
 #define HF_COMMON_TUF_TRUSTED_SET_H
@@ -27,9 +28,11 @@ enum hf_origin {
     HF_CACHED,  /* from this device's own store, verified once before */
 };
 
+/* A targets role as verified under one delegator. A role reached through two delegators stands here
+ * twice: who may speak for what depends on the way it was reached. */
 struct hf_trusted_targets {
-    char *role;      /* owned; "targets" for the top-level one */
-    char *delegator; /* owned; "root" for the top-level one */
+    char *role;                                 /* owned; "targets" for the top-level one */
+    const struct hf_trusted_targets *delegator; /* in the same set; NULL: root */
     struct hf_targets targets;
 };
 
@@ -40,8 +43,8 @@ struct hf_trusted_set {
     struct hf_timestamp *timestamp;
     struct hf_snapshot *snapshot;
     bool snapshot_is_announced; /* version, length and hashes are those that timestamp names */
-    struct hf_trusted_targets
-        *targets; /* in order of loading, at most HF_DELEGATIONS_VISITED_MAX */
+    bool online_keys_rotated;   /* a root taken here changed those of timestamp or snapshot */
+    struct hf_trusted_targets **targets; /* in order of loading, at most HF_TARGETS_ROLES_MAX */
     size_t n_targets;
 };
 
@@ -77,13 +80,15 @@ HF_MUST_USE enum hf_err hf_trusted_set_update_snapshot(struct hf_trusted_set *se
                                                        struct hf_why *why);
 
 /**
- * 5.6. `role` is "targets" with delegator "root", or a role that `delegator` (loaded before)
- * delegates to. The keys are the delegator's: a role reached through two delegators is verified
- * for each.
+ * 5.6. `delegator` is NULL for the top-level role "targets", else a role of this set that delegates
+ * to `role`. The keys are the delegator's: a role reached through two delegators is verified for
+ * each. HF_E_STATE when it is loaded under that delegator already. What was loaded stays where it
+ * is until the set is freed.
  */
 HF_MUST_USE enum hf_err hf_trusted_set_update_targets(struct hf_trusted_set *set,
                                                       struct hf_bytes file, const char *role,
-                                                      const char *delegator, struct hf_why *why);
+                                                      const struct hf_trusted_targets *delegator,
+                                                      struct hf_why *why);
 
 /** A timestamp / snapshot that may be acted on: trusted, unexpired, (snapshot) as timestamp says.
  */
@@ -92,13 +97,18 @@ HF_MUST_USE enum hf_err hf_trusted_set_timestamp_is_final(const struct hf_truste
 HF_MUST_USE enum hf_err hf_trusted_set_snapshot_is_final(const struct hf_trusted_set *set,
                                                          struct hf_why *why);
 
-/** The role as verified under that delegator, or NULL. */
-const struct hf_targets *hf_trusted_set_targets(const struct hf_trusted_set *set, const char *role,
-                                                const char *delegator);
+/** The role as verified under that delegator (NULL: root), or NULL. */
+const struct hf_trusted_targets *
+hf_trusted_set_find_targets(const struct hf_trusted_set *set, const char *role,
+                            const struct hf_trusted_targets *delegator);
+
+/** The top-level targets metadata, or NULL while it is not trusted. */
+const struct hf_targets *hf_trusted_set_top_targets(const struct hf_trusted_set *set);
 
 /**
  * The newest `signed_at` of the verified root and top-level targets, HF_TIME_NONE without one:
- * the only thing in metadata that moves a device's clock floor.
+ * the only thing in metadata that moves a device's clock floor. One that is not before its own
+ * file's expiry is a slip of the publisher and does not count.
  */
 int64_t hf_trusted_set_signed_at(const struct hf_trusted_set *set);
 

@@ -1,6 +1,5 @@
 #include "server/serve/repository_check.h"
 
-#include "common/base/limits.h"
 #include "common/tuf/trusted_set.h"
 
 #include <inttypes.h>
@@ -11,7 +10,7 @@
 #define BEFORE_EVERY_EXPIRY 0
 
 struct check {
-    struct hf_generation *g;
+    struct hf_edition *g;
     struct hf_trusted_set set;
     struct hf_why *why;
 };
@@ -23,19 +22,19 @@ static struct hf_bytes bytes_of(const struct hf_served_file *file)
 
 static enum hf_err find(struct check *c, const char *name, struct hf_served_file **out)
 {
-    struct hf_served_file *file = hf_generation_find(c->g, name, strlen(name));
+    struct hf_served_file *file = hf_edition_find(c->g, name, strlen(name));
     if (file == NULL)
         return hf_fail(c->why, HF_E_NOT_FOUND, "%s is missing", name + 1);
     *out = file;
     return HF_OK;
 }
 
-static struct hf_served_file *find_root(const struct hf_generation *g, int64_t version)
+static struct hf_served_file *find_root(const struct hf_edition *g, int64_t version)
 {
     struct hf_buf name = {0};
     struct hf_served_file *file = NULL;
     if (hf_buf_printf(&name, "/metadata/%" PRId64 ".root.json", version) == HF_OK)
-        file = hf_generation_find(g, (const char *)name.data, name.len);
+        file = hf_edition_find(g, (const char *)name.data, name.len);
     hf_buf_free(&name);
     return file;
 }
@@ -95,7 +94,7 @@ static enum hf_err check_target(struct check *c, const struct hf_target *target)
         err = find(c, (const char *)name.data, &file);
     hf_buf_free(&name);
     HF_TRY(err);
-    /* The hash was taken when the file was read; files are shared by many generations. */
+    /* The hash was taken when the file was read; files are shared by many editions. */
     const struct hf_file_info *info = &target->info;
     if (info->has_sha256 && info->length == (int64_t)file->body_len &&
         memcmp(info->sha256, file->sha256, HF_SHA256_LEN) == 0)
@@ -103,10 +102,9 @@ static enum hf_err check_target(struct check *c, const struct hf_target *target)
     return hf_file_info_verify(info, bytes_of(file), file->name + 1, c->why);
 }
 
-static enum hf_err check_role(struct check *c, const char *role, const char *delegator)
+static enum hf_err load_role(struct check *c, const char *role,
+                             const struct hf_trusted_targets *delegator)
 {
-    if (hf_trusted_set_targets(&c->set, role, delegator) != NULL)
-        return HF_OK;
     struct hf_buf name = {0};
     struct hf_served_file *file = NULL;
     const struct hf_file_info *info = NULL;
@@ -122,21 +120,38 @@ static enum hf_err check_role(struct check *c, const char *role, const char *del
     return hf_trusted_set_update_targets(&c->set, bytes_of(file), role, delegator, c->why);
 }
 
+/* Loaded under the same delegator already, perhaps by another way to that one. A role that leads
+ * back to one of its delegators ends here, too. */
+static bool is_loaded(const struct check *c, const char *role, const char *delegator)
+{
+    for (size_t i = 0; i < c->set.n_targets; i++) {
+        const struct hf_trusted_targets *t = c->set.targets[i];
+        if (t->delegator != NULL && strcmp(t->role, role) == 0 &&
+            strcmp(t->delegator->role, delegator) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum hf_err check_one(struct check *c, const struct hf_trusted_targets *role)
+{
+    const struct hf_targets *targets = &role->targets;
+    for (size_t i = 0; i < targets->n_targets; i++)
+        HF_TRY(check_target(c, &targets->targets[i]));
+    for (size_t i = 0; i < targets->n_delegations; i++) {
+        const char *delegated = targets->delegations[i].role.name;
+        if (!is_loaded(c, delegated, role->role))
+            HF_TRY(load_role(c, delegated, role));
+    }
+    return HF_OK;
+}
+
 /* Targets, then what it delegates to, and so on: the set grows while it is walked. */
 static enum hf_err check_targets(struct check *c)
 {
-    HF_TRY(check_role(c, "targets", "root"));
-    for (size_t i = 0; i < c->set.n_targets; i++) {
-        if (i >= HF_DELEGATIONS_MAX)
-            return hf_fail(c->why, HF_E_LIMIT, "more than %d delegated roles", HF_DELEGATIONS_MAX);
-        /* The array may move when the set grows; roles and their names do not. */
-        const char *name = c->set.targets[i].role;
-        struct hf_targets targets = c->set.targets[i].targets;
-        for (size_t t = 0; t < targets.n_targets; t++)
-            HF_TRY(check_target(c, &targets.targets[t]));
-        for (size_t d = 0; d < targets.n_delegations; d++)
-            HF_TRY(check_role(c, targets.delegations[d].role.name, name));
-    }
+    HF_TRY(load_role(c, "targets", NULL));
+    for (size_t i = 0; i < c->set.n_targets; i++)
+        HF_TRY(check_one(c, c->set.targets[i]));
     return HF_OK;
 }
 
@@ -147,7 +162,7 @@ static struct hf_summary summarise(const struct hf_trusted_set *set)
         .timestamp_version = set->timestamp->env.version,
         .timestamp_expires_s = set->timestamp->env.expires_s,
         .snapshot_version = set->snapshot->env.version,
-        .targets_version = set->targets[0].targets.env.version,
+        .targets_version = set->targets[0]->targets.env.version,
     };
 }
 
@@ -159,7 +174,7 @@ static enum hf_err walk(struct check *c)
     return check_targets(c);
 }
 
-enum hf_err hf_repository_check(struct hf_generation *g, struct hf_why *why)
+enum hf_err hf_repository_check(struct hf_edition *g, struct hf_why *why)
 {
     struct check c = {.g = g, .why = why};
     enum hf_err err = walk(&c);

@@ -25,7 +25,10 @@ static void only_one_whole_object_is_read(void **state)
     (void)state;
     struct hf_why why = {0};
     CHECK_OK(parse("{\"a\": 1}", 8, &why));
-    CHECK_PARSE_REFUSED("", HF_E_FORMAT, "the file is not valid JSON");
+    CHECK_PARSE_REFUSED("", HF_E_FORMAT, "the file is empty");
+    CHECK_PARSE_REFUSED(" \n<!DOCTYPE html><html>", HF_E_FORMAT, "a web page came instead");
+    CHECK_PARSE_REFUSED("\xef\xbb\xbf<html>", HF_E_FORMAT, "a web page came instead");
+    CHECK_PARSE_REFUSED("Moved", HF_E_FORMAT, "the file is not valid JSON");
     CHECK_PARSE_REFUSED("[1]", HF_E_FORMAT, "should be a JSON object");
     CHECK_PARSE_REFUSED("{\"a\":1}{}", HF_E_FORMAT, "end of file expected");
     CHECK_PARSE_REFUSED("{\"a\":1", HF_E_FORMAT, "not valid JSON");
@@ -40,8 +43,6 @@ static void what_two_readers_would_read_differently_is_refused(void **state)
     CHECK_PARSE_REFUSED("{\"a\":{\"b\":1,\"\\u0062\":2}}", HF_E_FORMAT, "duplicate");
     CHECK_PARSE_REFUSED("{\"a\":1.0}", HF_E_FORMAT, "not whole");
     CHECK_PARSE_REFUSED("{\"a\":1e2}", HF_E_FORMAT, "not whole");
-    CHECK_PARSE_REFUSED("{\"a\":9007199254740992}", HF_E_FORMAT, "2^53");
-    CHECK_PARSE_REFUSED("{\"a\":[-9007199254740992]}", HF_E_FORMAT, "2^53");
     CHECK_PARSE_REFUSED("{\"a\":18446744073709551616}", HF_E_FORMAT, "not valid JSON");
     CHECK_PARSE_REFUSED("{\"a\":\"\\u0000\"}", HF_E_FORMAT, "not valid JSON");
     CHECK_PARSE_REFUSED("{\"a\":\"\xff\"}", HF_E_FORMAT, "not valid JSON");
@@ -74,6 +75,33 @@ static void nesting_is_bounded_before_the_parser_runs(void **state)
     CHECK_OK(parse_nested(HF_JSON_DEPTH_MAX, &why));
     CHECK_REFUSED(parse_nested(HF_JSON_DEPTH_MAX + 1, &why), HF_E_LIMIT, &why, "nests deeper");
     CHECK_REFUSED(parse_nested(1000000, &why), HF_E_LIMIT, &why, "nests deeper");
+}
+
+/* `unit` again and again in a list of an unknown field, about `size` bytes of it. */
+static enum hf_err parse_repeated(const char *unit, size_t size, struct hf_why *why)
+{
+    struct hf_buf text = {0};
+    CHECK_OK(hf_buf_append_text(&text, "{\"x\":["));
+    while (text.len < size)
+        CHECK_OK(hf_buf_append_text(&text, unit));
+    CHECK_OK(hf_buf_append_text(&text, "0]}"));
+    enum hf_err err = parse((const char *)text.data, text.len, why);
+    hf_buf_free(&text);
+    return err;
+}
+
+/* Half a megabyte of {} would become forty of memory before anybody has looked at a signature. */
+static void a_file_of_nothing_but_values_is_refused_unread(void **state)
+{
+    (void)state;
+    struct hf_why why = {0};
+    CHECK_REFUSED(parse_repeated("{},", 100000, &why), HF_E_LIMIT, &why, "packs more values");
+    CHECK_REFUSED(parse_repeated("[],", 100000, &why), HF_E_LIMIT, &why, "packs more values");
+    CHECK_REFUSED(parse_repeated("0,", 100000, &why), HF_E_LIMIT, &why, "packs more values");
+    CHECK_OK(parse_repeated("{},", 600, &why));
+    /* the densest that is real: hash prefixes, and files without length and hashes */
+    CHECK_OK(parse_repeated("\"0f\",", 100000, &why));
+    CHECK_OK(parse_repeated("{\"version\":1},\"a\",", 100000, &why));
 }
 
 static void brackets_in_strings_are_no_nesting(void **state)
@@ -116,8 +144,8 @@ static void the_canonical_form_is_the_one_other_implementations_sign(void **stat
     check_canonical("{\"a\":\"q\\\" b\\\\ n\\n s\\/ t\\u0009\"}",
                     "{\"a\":\"q\\\" b\\\\ n\n s/ t\t\"}");
     check_canonical("{\"\\\"\":\"\\\"\\\"\"}", "{\"\\\"\":\"\\\"\\\"\"}");
-    check_canonical("{\"n\":9007199254740991,\"m\":-9007199254740991,\"o\":-0}",
-                    "{\"m\":-9007199254740991,\"n\":9007199254740991,\"o\":0}");
+    check_canonical("{\"n\":9223372036854775807,\"m\":-9223372036854775808,\"o\":-0}",
+                    "{\"m\":-9223372036854775808,\"n\":9223372036854775807,\"o\":0}");
 }
 
 static void a_fraction_has_no_canonical_form(void **state)
@@ -172,6 +200,7 @@ int main(void)
         cmocka_unit_test(only_one_whole_object_is_read),
         cmocka_unit_test(what_two_readers_would_read_differently_is_refused),
         cmocka_unit_test(nesting_is_bounded_before_the_parser_runs),
+        cmocka_unit_test(a_file_of_nothing_but_values_is_refused_unread),
         cmocka_unit_test(brackets_in_strings_are_no_nesting),
         cmocka_unit_test(the_canonical_form_is_the_one_other_implementations_sign),
         cmocka_unit_test(a_fraction_has_no_canonical_form),

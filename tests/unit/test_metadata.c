@@ -95,6 +95,10 @@ static void every_kind_is_read(void **state)
         CHECK_OK(parse_with(kinds[i].type, kinds[i].members, NULL, NULL, &why));
         CHECK_OK(parse_with(kinds[i].type, kinds[i].members, "spec_version", "\"1.0\"", &why));
         CHECK_OK(parse_with(kinds[i].type, kinds[i].members, "x-unknown", "{\"a\":[]}", &why));
+        CHECK_OK(parse_with(kinds[i].type, kinds[i].members, "x-nanoseconds", "1760000000000000000",
+                            &why));
+        /* another publisher's field of that name */
+        CHECK_OK(parse_with(kinds[i].type, kinds[i].members, "signed_at", "1700000000", &why));
     }
 }
 
@@ -110,6 +114,8 @@ static void common_fields_are_required_and_of_their_type(void **state)
         {"spec_version", "\"2.0.0\"", "reads version 1"},
         {"spec_version", "\"1.\"", "reads version 1"},
         {"spec_version", "\"1.x\"", "reads version 1"},
+        {"spec_version", "\"1..0\"", "reads version 1"},
+        {"spec_version", "\"1.0.\"", "reads version 1"},
         {"version", NULL, "\"version\""},
         {"version", "0", "at least 1"},
         {"version", "-1", "at least 1"},
@@ -118,7 +124,6 @@ static void common_fields_are_required_and_of_their_type(void **state)
         {"expires", NULL, "\"expires\""},
         {"expires", "\"2030-01-01\"", "should be a time"},
         {"expires", "1900000000", "\"expires\""},
-        {"signed_at", "\"yesterday\"", "should be a time"},
     };
     for (size_t k = 0; k < N_KINDS; k++) {
         for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
@@ -168,10 +173,8 @@ static void what_is_missing_or_odd_in_each_kind_is_said(void **state)
         {"targets", TARGETS, "targets", "{\"a\":{\"hashes\":{\"sha256\":\"" SHA256 "\"}}}",
          "length"},
         {"targets", TARGETS, "targets", "{\"a\":{\"length\":1}}", "hashes"},
-        {"targets", TARGETS, "targets",
-         "{\"a\":{\"length\":1,\"hashes\":{\"sha256\":\"" SHA256 "\"},\"custom\":1}}", "custom"},
         {"targets", TARGETS, "delegations", "[]", "\"delegations\""},
-        {"targets", TARGETS, "delegations", "{\"keys\":{}}", "\"roles\""},
+        {"targets", TARGETS, "delegations", "{\"keys\":{},\"roles\":{}}", "\"roles\""},
         {"targets", TARGETS, "delegations", "{\"keys\":{},\"roles\":[{}]}", "\"name\""},
     };
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
@@ -195,9 +198,9 @@ static void a_delegation_has_a_name_of_its_own_and_one_scope(void **state)
         {DELEGATIONS(DELEGATION("root", "\"paths\":[]")), "as a top-level role is"},
         {DELEGATIONS(DELEGATION("", "\"paths\":[]")), "name of 1 to"},
         {DELEGATIONS(DELEGATION("a", "\"paths\":[]") "," DELEGATION("a", "\"paths\":[]")), "twice"},
-        {DELEGATIONS(DELEGATION("a", "\"x\":0")), "either paths or"},
         {DELEGATIONS(DELEGATION("a", "\"paths\":[],\"path_hash_prefixes\":[]")), "either paths or"},
-        {DELEGATIONS(DELEGATION("a", "\"paths\":[1]")), "list of at most"},
+        {DELEGATIONS(DELEGATION("a", "\"paths\":[1]")), "should be strings"},
+        {DELEGATIONS(DELEGATION("a", "\"paths\":{}")), "should be a list"},
         {DELEGATIONS("{\"name\":\"a\",\"keyids\":[],\"threshold\":1,\"paths\":[]}"), "terminating"},
     };
     struct hf_why why = {0};
@@ -230,7 +233,6 @@ static void signatures_must_have_their_shape(void **state)
     } faults[] = {
         {"{}", "\"signatures\""},
         {"[1]", "\"keyid\""},
-        {"[{\"keyid\":\"a\"}]", "\"sig\""},
         {"[{\"sig\":\"\"}]", "\"keyid\""},
         {"[{\"keyid\":\"a\",\"sig\":\"\"},{\"keyid\":\"a\",\"sig\":\"00\"}]", "one key signs once"},
     };
@@ -271,13 +273,15 @@ static void length_and_every_known_hash_must_match(void **state)
                    "\",\"md99\":\"x\"}}");
     CHECK_OK(hf_file_info_verify(&info, abc, "it", &why));
     CHECK_REFUSED(hf_file_info_verify(&info, hf_bytes_of_text("abd"), "it", &why), HF_E_HASH, &why,
-                  "it has SHA-256 ");
+                  "its SHA-256 is ");
     CHECK_REFUSED(hf_file_info_verify(&info, hf_bytes_of_text("abcd"), "it", &why), HF_E_HASH, &why,
                   "has 4 bytes, the signed metadata announces 3");
     info.has_sha512 = true; /* all zero: does not match */
-    CHECK_REFUSED(hf_file_info_verify(&info, abc, "it", &why), HF_E_HASH, &why, "not what");
+    CHECK_REFUSED(hf_file_info_verify(&info, abc, "it", &why), HF_E_HASH, &why,
+                  "does not have a hash");
     info = info_of("{\"version\":1,\"hashes\":{\"md99\":\"x\"}}");
-    CHECK_REFUSED(hf_file_info_verify(&info, abc, "it", &why), HF_E_HASH, &why, "not what");
+    CHECK_REFUSED(hf_file_info_verify(&info, abc, "it", &why), HF_E_HASH, &why,
+                  "does not have a hash");
 }
 
 /* ---- paths -------------------------------------------------------------------------------------- */

@@ -68,7 +68,7 @@ static enum hf_err snapshot(struct fixture *f, enum hf_origin origin)
 
 static enum hf_err targets(struct fixture *f)
 {
-    return hf_trusted_set_update_targets(&f->set, role_file(f, HF_ROLE_TARGETS), "targets", "root",
+    return hf_trusted_set_update_targets(&f->set, role_file(f, HF_ROLE_TARGETS), "targets", NULL,
                                          &f->why);
 }
 
@@ -89,12 +89,12 @@ static void the_whole_workflow_ends_in_trusted_targets(void **state)
     struct fixture *f = *state;
     take_snapshot(f);
     CHECK_OK(targets(f));
-    const struct hf_targets *t = hf_trusted_set_targets(&f->set, "targets", "root");
+    const struct hf_targets *t = hf_trusted_set_top_targets(&f->set);
     assert_non_null(t);
     assert_non_null(hf_targets_find(t, "set/full/1.pem"));
     assert_null(hf_targets_find(t, "set/full/2.pem"));
     assert_int_equal(hf_trusted_set_signed_at(&f->set), NOW_S);
-    assert_null(hf_trusted_set_targets(&f->set, "targets", "somebody"));
+    assert_null(hf_trusted_set_find_targets(&f->set, "somebody", NULL));
 }
 
 static void steps_out_of_order_are_refused(void **state)
@@ -111,7 +111,7 @@ static void steps_out_of_order_are_refused(void **state)
     CHECK_OK(targets(f));
     CHECK_REFUSED(snapshot(f, HF_FETCHED), HF_E_STATE, &f->why, "before targets");
     CHECK_REFUSED(hf_trusted_set_update_targets(&f->set, role_file(f, HF_ROLE_TARGETS), "other",
-                                                "root", &f->why),
+                                                NULL, &f->why),
                   HF_E_NOT_FOUND, &f->why, "does not list other.json");
 }
 
@@ -287,7 +287,7 @@ static void a_snapshot_that_timestamp_does_not_announce_is_refused(void **state)
     tuf_repo_build_snapshot(&f->repo, &other);
     CHECK_REFUSED(hf_trusted_set_update_snapshot(&f->set, hf_buf_bytes(&other), HF_FETCHED,
                                                  &f->why),
-                  HF_E_HASH, &f->why, "not what the signed metadata announces");
+                  HF_E_HASH, &f->why, "does not have a hash that the signed metadata announces");
     assert_null(f->set.snapshot);
     hf_buf_free(&other);
 }
@@ -380,22 +380,66 @@ static void an_expired_snapshot_is_discarded_when_fetched(void **state)
     CHECK_REFUSED(targets(f), HF_E_EXPIRED, &f->why, "TUF 5.5.6");
 }
 
-/* A cached file goes through the same door: new keys end what old keys signed (5.3.11). */
-static void a_cached_snapshot_of_rotated_keys_is_refused(void **state)
+/* Fast-forward and recovery, 5.3.11: whichever of the two keys was rotated, neither cached file
+ * counts, so that versions may fall again. */
+static void check_recovery(struct fixture *f, enum hf_top_role rotated)
+{
+    struct hf_buf timestamp_before = {0};
+    struct hf_buf snapshot_before = {0};
+    f->repo.roles[HF_ROLE_TIMESTAMP].version = 1000;
+    f->repo.roles[HF_ROLE_SNAPSHOT].version = 1000;
+    tuf_repo_build_timestamp(&f->repo, &timestamp_before);
+    tuf_repo_build_snapshot(&f->repo, &snapshot_before);
+    f->repo.roles[HF_ROLE_TIMESTAMP].version = 2;
+    f->repo.roles[HF_ROLE_SNAPSHOT].version = 2;
+    tuf_repo_rotate(&f->repo, rotated);
+    tuf_repo_publish(&f->repo);
+    CHECK_OK(hf_trusted_set_update_root(&f->set, role_file(f, HF_ROLE_ROOT), &f->why));
+    assert_true(f->set.online_keys_rotated);
+    CHECK_OK(hf_trusted_set_end_roots(&f->set, &f->why));
+    CHECK_REFUSED(hf_trusted_set_update_timestamp(&f->set, hf_buf_bytes(&timestamp_before),
+                                                  HF_CACHED, &f->why),
+                  HF_E_STATE, &f->why, "TUF 5.3.11");
+    assert_null(f->set.timestamp);
+    CHECK_OK(timestamp(f, HF_FETCHED));
+    CHECK_REFUSED(hf_trusted_set_update_snapshot(&f->set, hf_buf_bytes(&snapshot_before), HF_CACHED,
+                                                 &f->why),
+                  HF_E_STATE, &f->why, "TUF 5.3.11");
+    assert_null(f->set.snapshot);
+    CHECK_OK(snapshot(f, HF_FETCHED));
+    CHECK_OK(targets(f));
+    hf_buf_free(&timestamp_before);
+    hf_buf_free(&snapshot_before);
+}
+
+static void rotating_the_timestamp_key_lets_versions_fall(void **state)
+{
+    check_recovery(*state, HF_ROLE_TIMESTAMP);
+}
+
+static void rotating_the_snapshot_key_lets_versions_fall(void **state)
+{
+    check_recovery(*state, HF_ROLE_SNAPSHOT);
+}
+
+static void rotating_other_keys_keeps_the_floor(void **state)
 {
     struct fixture *f = *state;
-    struct hf_buf before = {0};
-    struct hf_bytes old = role_file(f, HF_ROLE_SNAPSHOT);
-    CHECK_OK(hf_buf_append(&before, old.data, old.len));
-    tuf_repo_rotate(&f->repo, HF_ROLE_SNAPSHOT);
-    tuf_repo_publish_next(&f->repo);
+    tuf_repo_rotate(&f->repo, HF_ROLE_TARGETS);
     CHECK_OK(hf_trusted_set_update_root(&f->set, role_file(f, HF_ROLE_ROOT), &f->why));
-    take_timestamp(f);
-    CHECK_REFUSED(hf_trusted_set_update_snapshot(&f->set, hf_buf_bytes(&before), HF_CACHED,
-                                                 &f->why),
-                  HF_E_SIGNATURE, &f->why, "role snapshot");
-    assert_null(f->set.snapshot);
-    hf_buf_free(&before);
+    tuf_repo_rotate(&f->repo, HF_ROLE_ROOT);
+    CHECK_OK(hf_trusted_set_update_root(&f->set, role_file(f, HF_ROLE_ROOT), &f->why));
+    assert_false(f->set.online_keys_rotated);
+    CHECK_OK(hf_trusted_set_end_roots(&f->set, &f->why));
+    CHECK_OK(timestamp(f, HF_CACHED));
+}
+
+static void a_cached_snapshot_comes_before_a_fetched_one(void **state)
+{
+    struct fixture *f = *state;
+    take_snapshot(f);
+    CHECK_REFUSED(snapshot(f, HF_CACHED), HF_E_STATE, &f->why, "before the fetched one");
+    CHECK_OK(targets(f));
 }
 
 /* ---- targets and delegations -------------------------------------------------------------------- */
@@ -407,10 +451,10 @@ static void targets_that_snapshot_does_not_announce_are_refused(void **state)
     take_snapshot(f);
     f->repo.roles[HF_ROLE_TARGETS].expires_s += 1;
     tuf_repo_build_targets(&f->repo, &other);
-    CHECK_REFUSED(hf_trusted_set_update_targets(&f->set, hf_buf_bytes(&other), "targets", "root",
+    CHECK_REFUSED(hf_trusted_set_update_targets(&f->set, hf_buf_bytes(&other), "targets", NULL,
                                                 &f->why),
-                  HF_E_HASH, &f->why, "not what the signed metadata announces");
-    assert_null(hf_trusted_set_targets(&f->set, "targets", "root"));
+                  HF_E_HASH, &f->why, "does not have a hash that the signed metadata announces");
+    assert_null(hf_trusted_set_top_targets(&f->set));
     hf_buf_free(&other);
 }
 
@@ -421,7 +465,7 @@ static void expired_targets_are_refused(void **state)
     tuf_repo_publish(&f->repo);
     take_snapshot(f);
     CHECK_REFUSED(targets(f), HF_E_EXPIRED, &f->why, "TUF 5.6.5");
-    assert_null(hf_trusted_set_targets(&f->set, "targets", "root"));
+    assert_null(hf_trusted_set_top_targets(&f->set));
 }
 
 static void targets_of_another_version_are_refused_where_no_hash_is_given(void **state)
@@ -434,17 +478,35 @@ static void targets_of_another_version_are_refused_where_no_hash_is_given(void *
     take_snapshot(f);
     f->repo.roles[HF_ROLE_TARGETS].version = 2;
     tuf_repo_build_targets(&f->repo, &other);
-    CHECK_REFUSED(hf_trusted_set_update_targets(&f->set, hf_buf_bytes(&other), "targets", "root",
+    CHECK_REFUSED(hf_trusted_set_update_targets(&f->set, hf_buf_bytes(&other), "targets", NULL,
                                                 &f->why),
                   HF_E_ROLLBACK, &f->why, "TUF 5.6.4");
     hf_buf_free(&other);
 }
 
-static enum hf_err delegated(struct fixture *f, const char *role, const char *delegator)
+static const struct hf_trusted_targets *find(struct fixture *f, const char *role,
+                                             const struct hf_trusted_targets *delegator)
+{
+    return hf_trusted_set_find_targets(&f->set, role, delegator);
+}
+
+static enum hf_err delegated(struct fixture *f, const char *role,
+                             const struct hf_trusted_targets *delegator)
 {
     char path[128];
     (void)snprintf(path, sizeof path, "metadata/1.%s.json", role);
     return hf_trusted_set_update_targets(&f->set, file(f, path), role, delegator, &f->why);
+}
+
+/* `delegator` delegates to `role` as well, under a key of its own. */
+static struct tuf_keys *delegate_too(struct fixture *f, const char *delegator, const char *role)
+{
+    struct tuf_delegation *d = &f->repo.delegations[f->repo.n_delegations++];
+    *d = (struct tuf_delegation){.path_pattern = "*"};
+    (void)snprintf(d->delegator, sizeof d->delegator, "%s", delegator);
+    (void)snprintf(d->role, sizeof d->role, "%s", role);
+    tuf_keys_make(&d->keys, 1, 1);
+    return &d->keys;
 }
 
 static void a_delegated_role_is_verified_under_the_role_it_was_reached_through(void **state)
@@ -453,23 +515,61 @@ static void a_delegated_role_is_verified_under_the_role_it_was_reached_through(v
     tuf_repo_delegate(&f->repo, "targets", "a", "*", false);
     tuf_repo_delegate(&f->repo, "targets", "b", "*", false);
     tuf_repo_delegate(&f->repo, "a", "c", "*", false);
-    /* b delegates to c as well, but under a key that c's file is not signed with */
-    struct tuf_delegation *under_b = &f->repo.delegations[f->repo.n_delegations++];
-    *under_b = (struct tuf_delegation){.delegator = "b", .role = "c", .path_pattern = "*"};
-    tuf_keys_make(&under_b->keys, 1, 1);
+    (void)delegate_too(f, "b", "c"); /* a key that c's file is not signed with */
     tuf_repo_publish(&f->repo);
     take_snapshot(f);
-    CHECK_REFUSED(delegated(f, "a", "targets"), HF_E_STATE, &f->why, "is loaded before");
     CHECK_OK(targets(f));
-    CHECK_OK(delegated(f, "a", "targets"));
-    CHECK_OK(delegated(f, "b", "targets"));
-    CHECK_OK(delegated(f, "c", "a"));
-    assert_non_null(hf_trusted_set_targets(&f->set, "c", "a"));
-    CHECK_REFUSED(delegated(f, "c", "b"), HF_E_SIGNATURE, &f->why, "role c");
-    assert_null(hf_trusted_set_targets(&f->set, "c", "b"));
-    CHECK_REFUSED(delegated(f, "c", "targets"), HF_E_SIGNATURE, &f->why, "does not delegate to c");
-    CHECK_REFUSED(delegated(f, "a", "root"), HF_E_STATE, &f->why, "\"targets\" only");
-    CHECK_OK(delegated(f, "a", "targets")); /* loading again replaces */
+    const struct hf_trusted_targets *top = find(f, "targets", NULL);
+    CHECK_OK(delegated(f, "a", top));
+    CHECK_OK(delegated(f, "b", top));
+    CHECK_OK(delegated(f, "c", find(f, "a", top)));
+    assert_non_null(find(f, "c", find(f, "a", top)));
+    CHECK_REFUSED(delegated(f, "c", find(f, "b", top)), HF_E_SIGNATURE, &f->why, "role c");
+    assert_null(find(f, "c", find(f, "b", top)));
+    CHECK_REFUSED(delegated(f, "c", top), HF_E_SIGNATURE, &f->why, "does not delegate to c");
+    CHECK_REFUSED(delegated(f, "a", NULL), HF_E_STATE, &f->why, "\"targets\" only");
+    CHECK_REFUSED(delegated(f, "a", top), HF_E_STATE, &f->why, "trusted already");
+}
+
+/*
+ * a and b both delegate to x under keys of their own, and the snapshot gives no hashes: a mirror can
+ * serve one x to those who come through a and another to those who come through b. Who x lets speak
+ * for y is then a matter of the way taken, never of the name.
+ */
+static void authority_does_not_cross_from_one_branch_to_another(void **state)
+{
+    struct fixture *f = *state;
+    struct hf_buf x_of_b = {0};
+    f->repo.has_hashes = false;
+    f->repo.has_lengths = false;
+    tuf_repo_delegate(&f->repo, "targets", "a", "*", false);
+    tuf_repo_delegate(&f->repo, "targets", "b", "*", false);
+    struct tuf_delegated_role *x = tuf_repo_delegate(&f->repo, "a", "x", "*", false);
+    struct tuf_delegated_role *y = tuf_repo_delegate(&f->repo, "x", "y", "*", false);
+    struct tuf_keys *x_keys_of_b = delegate_too(f, "b", "x");
+    struct tuf_keys honest_y = y->role.keys;
+    tuf_repo_publish(&f->repo);
+    take_snapshot(f);
+    CHECK_OK(targets(f));
+    const struct hf_trusted_targets *top = find(f, "targets", NULL);
+    CHECK_OK(delegated(f, "a", top));
+    CHECK_OK(delegated(f, "b", top));
+    CHECK_OK(delegated(f, "x", find(f, "a", top)));
+
+    /* through b comes another x, which names another key for y */
+    x->role.keys = *x_keys_of_b;
+    for (size_t i = 0; i < f->repo.n_delegations; i++) {
+        if (strcmp(f->repo.delegations[i].role, "y") == 0)
+            tuf_keys_make(&f->repo.delegations[i].keys, 1, 1);
+    }
+    tuf_repo_build_delegated(&f->repo, x, &x_of_b);
+    const struct hf_trusted_targets *b = find(f, "b", top);
+    CHECK_OK(hf_trusted_set_update_targets(&f->set, hf_buf_bytes(&x_of_b), "x", b, &f->why));
+
+    y->role.keys = honest_y;
+    CHECK_REFUSED(delegated(f, "y", find(f, "x", b)), HF_E_SIGNATURE, &f->why, "role y");
+    CHECK_OK(delegated(f, "y", find(f, "x", find(f, "a", top))));
+    hf_buf_free(&x_of_b);
 }
 
 /* ---- thresholds --------------------------------------------------------------------------------- */
@@ -573,11 +673,15 @@ int main(void)
         WITH_FIXTURE(a_snapshot_that_takes_targets_back_is_refused),
         WITH_FIXTURE(a_snapshot_that_forgets_a_role_is_refused),
         WITH_FIXTURE(an_expired_snapshot_is_discarded_when_fetched),
-        WITH_FIXTURE(a_cached_snapshot_of_rotated_keys_is_refused),
+        WITH_FIXTURE(rotating_the_timestamp_key_lets_versions_fall),
+        WITH_FIXTURE(rotating_the_snapshot_key_lets_versions_fall),
+        WITH_FIXTURE(rotating_other_keys_keeps_the_floor),
+        WITH_FIXTURE(a_cached_snapshot_comes_before_a_fetched_one),
         WITH_FIXTURE(targets_that_snapshot_does_not_announce_are_refused),
         WITH_FIXTURE(expired_targets_are_refused),
         WITH_FIXTURE(targets_of_another_version_are_refused_where_no_hash_is_given),
         WITH_FIXTURE(a_delegated_role_is_verified_under_the_role_it_was_reached_through),
+        WITH_FIXTURE(authority_does_not_cross_from_one_branch_to_another),
         WITH_FIXTURE(two_of_three_signatures_suffice_and_one_does_not),
         WITH_FIXTURE(one_key_under_two_ids_counts_once),
         WITH_FIXTURE(a_repeated_key_id_among_the_signatures_refuses_the_file),
