@@ -1,0 +1,60 @@
+"""Fixtures of the end-to-end tests: real programs, real processes, one folder a test."""
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "cli")]
+
+import pytest
+
+from kit import roots
+from kit.device import Device
+from kit.processes import Processes
+from kit.publisher import Publisher
+from kit.servers import Holdfastd
+
+
+@pytest.fixture
+def folder():
+    """Gone when the test ends, however it ends."""
+    with tempfile.TemporaryDirectory(prefix="holdfast-e2e-") as path:
+        yield Path(path)
+
+
+@pytest.fixture
+def processes(folder):
+    started = Processes(folder)
+    try:
+        yield started
+    finally:
+        started.stop_all()
+
+
+@pytest.fixture
+def publisher(folder):
+    """A repository that is still empty."""
+    return Publisher(folder / "publisher")
+
+
+@pytest.fixture
+def server(processes, publisher):
+    """holdfastd before the publisher's repository; it must end cleanly and in silence."""
+    holdfastd = Holdfastd(processes, publisher.repo)
+    publisher.followers.append(holdfastd.catch_up)
+    yield holdfastd
+    holdfastd.stop()
+
+
+@pytest.fixture
+def device(folder, publisher, server):
+    """A device that knows the publisher's first root and nothing else."""
+    return Device(folder / "device").init(publisher.root, server.url)
+
+
+@pytest.fixture
+def device_at_1(publisher, device):
+    """A device that holds version 1: Amazon Root CA 1 to 4."""
+    publisher.add(*roots.amazon(1, 2, 3, 4))
+    assert device.update() == "updated amazon-iot/full none -> 1"
+    return device

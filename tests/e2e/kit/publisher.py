@@ -1,0 +1,58 @@
+"""A publisher: a repository, its keys, and holdfastctl."""
+import json
+
+from kit import programs
+
+SET, PROFILE = "amazon-iot", "full"
+
+
+class Publisher:
+    """`followers` are called after each publication, for servers that notice it in their own time."""
+
+    def __init__(self, folder, *init_options):
+        self.followers = []
+        self.repo = folder / "repository"
+        self.keys = folder / "keys"
+        programs.ok("holdfastctl", "init", *self.place, "--insecure-no-passphrase", *init_options)
+
+    @property
+    def place(self):
+        return ["--repo", self.repo, "--keys", self.keys]
+
+    @property
+    def root(self):
+        return self.repo / "metadata" / "1.root.json"
+
+    def _add(self, run, certificates, set_name=SET, profile=PROFILE, options=()):
+        return run("holdfastctl", "bundle", "add", *self.place, "--set", set_name,
+                   "--profile", profile, *options, *certificates)
+
+    def add(self, *certificates, **how):
+        outcome = self._add(programs.ok, certificates, **how)
+        self._tell()
+        return outcome
+
+    def _tell(self):
+        for follow in self.followers:
+            follow()
+
+    def refuses_to_add(self, *certificates, **how):
+        return self._add(programs.refused, certificates, **how)
+
+    def check(self, *options):
+        return programs.ok("holdfastctl", "check", "--repo", self.repo, *options)
+
+    def refresh(self):
+        outcome = programs.ok("holdfastctl", "refresh", *self.place)
+        self._tell()
+        return outcome
+
+    def metadata(self, role):
+        """The newest metadata of a role, as JSON."""
+        return json.loads(self.newest_file(role).read_text())
+
+    def newest_file(self, role):
+        if role == "timestamp":
+            return self.repo / "metadata" / "timestamp.json"
+        files = (self.repo / "metadata").glob(f"*.{role}.json")
+        return max(files, key=lambda f: int(f.name.split(".")[0]))

@@ -1,0 +1,120 @@
+"""Another TUF implementation reads what we publish, and we read what it publishes."""
+import json
+import os
+
+import pytest
+
+from kit import programs, roots
+from kit.device import Device
+from kit.publisher import Publisher
+from kit.servers import Holdfastd, PlainServer
+
+HAS_PYTHON_TUF = "HOLDFAST_PYTHON_TUF" in os.environ
+if HAS_PYTHON_TUF:
+    from kit.python_tuf import TufRepository, updater
+pytestmark = pytest.mark.skipif(not HAS_PYTHON_TUF, reason="HOLDFAST_PYTHON_TUF does not name "
+                                "python-tuf; tests/e2e/README.md says how to get it")
+
+KINDS = {"root": "ed25519", "timestamp": "p256", "snapshot": "rsa-pkcs1", "targets": "rsa-pss"}
+
+
+def pem(*files):
+    return b"".join(f.read_bytes() for f in files)
+
+
+def custom(version):
+    return {"holdfast": {"set": "amazon-iot", "profile": "full", "version": version}}
+
+
+@pytest.fixture
+def tuf_repository(folder):
+    return TufRepository(folder / "tuf", KINDS)
+
+
+@pytest.fixture
+def tuf_device(folder, tuf_repository):
+    server = PlainServer(tuf_repository.folder)
+    yield Device(folder / "device").init(tuf_repository.folder / "metadata" / "1.root.json", server.url)
+    server.close()
+
+
+# ---- python-tuf reads ours -----------------------------------------------------------------------
+
+def download(client, path):
+    client.refresh()
+    info = client.get_targetinfo(path)
+    assert info is not None, f"{path} is not listed"
+    with open(client.download_target(info), "rb") as f:
+        return info, f.read()
+
+
+def test_python_tuf_downloads_our_bundle(publisher, server, folder):
+    publisher.add(*roots.amazon(1, 2, 3, 4))
+    client = updater(folder / "client", publisher.root, server.url)
+    info, content = download(client, "amazon-iot/full/1.pem")
+    assert content.count(b"-----BEGIN CERTIFICATE-----") == 4
+    assert info.unrecognized_fields["custom"]["holdfast"]["version"] == 1
+
+
+def test_python_tuf_accepts_our_thresholds(folder, processes):
+    publisher = Publisher(folder / "p", "--root-keys", "3", "--root-threshold", "2",
+                          "--targets-keys", "3", "--targets-threshold", "2")
+    publisher.add(*roots.amazon(1))
+    server = Holdfastd(processes, publisher.repo)
+    _, content = download(updater(folder / "client", publisher.root, server.url),
+                          "amazon-iot/full/1.pem")
+    assert b"BEGIN CERTIFICATE" in content
+
+
+def test_python_tuf_follows_our_refresh_and_our_next_version(publisher, server, folder):
+    publisher.add(*roots.amazon(1))
+    download(updater(folder / "first", publisher.root, server.url), "amazon-iot/full/1.pem")
+    publisher.refresh()
+    publisher.add(*roots.amazon(1, 2))
+    _, content = download(updater(folder / "second", publisher.root, server.url),
+                          "amazon-iot/full/2.pem")
+    assert content.count(b"-----BEGIN CERTIFICATE-----") == 2
+
+
+# ---- we read python-tuf's ------------------------------------------------------------------------
+
+def test_holdfast_updates_from_a_repository_of_python_tuf(tuf_repository, tuf_device):
+    tuf_repository.publish("amazon-iot/full/1.pem", pem(*roots.amazon(1, 2)), custom(1))
+    assert tuf_device.update() == "updated amazon-iot/full none -> 1"
+    tuf_repository.publish("amazon-iot/full/2.pem", pem(*roots.amazon(1, 2, 3)), custom(2))
+    assert tuf_device.update() == "updated amazon-iot/full 1 -> 2"
+    assert len(tuf_device.status()["active"]["roots"]) == 3
+
+
+@pytest.mark.parametrize("role", ["root", "timestamp", "snapshot", "targets"])
+@pytest.mark.parametrize("kind", ["ed25519", "p384", "rsa-pss"])
+def test_holdfast_follows_a_rotation_of_any_key(tuf_repository, tuf_device, role, kind):
+    tuf_repository.publish("amazon-iot/full/1.pem", pem(*roots.amazon(1)), custom(1))
+    assert tuf_device.update() == "updated amazon-iot/full none -> 1"
+    tuf_repository.rotate(role, kind)
+    tuf_repository.publish("amazon-iot/full/2.pem", pem(*roots.amazon(1, 2)), custom(2))
+    assert tuf_device.update() == "updated amazon-iot/full 1 -> 2"
+    assert tuf_device.metadata_versions()["root"] == 2
+
+
+def test_holdfast_walks_many_roots_at_once(tuf_repository, tuf_device):
+    for kind in ("ed25519", "p256", "p384", "rsa-pss", "rsa-pkcs1", "ed25519"):
+        tuf_repository.rotate("root", kind)
+    tuf_repository.publish("amazon-iot/full/1.pem", pem(*roots.amazon(1)), custom(1))
+    assert tuf_device.update() == "updated amazon-iot/full none -> 1"
+    assert tuf_device.metadata_versions()["root"] == 7
+
+
+def test_holdfast_refuses_a_root_that_the_old_one_did_not_sign(tuf_repository, tuf_device):
+    tuf_repository.publish("amazon-iot/full/1.pem", pem(*roots.amazon(1)), custom(1))
+    tuf_device.update()
+    tuf_repository.rotate("root", "ed25519")
+    file = tuf_repository.folder / "metadata" / "2.root.json"
+    root = json.loads(file.read_text())
+    newest = tuf_repository.signers["root"].public_key.keyid
+    root["signatures"] = [s for s in root["signatures"] if s["keyid"] == newest]
+    file.write_text(json.dumps(root))
+    before = tuf_device.bundles()
+    programs.says(tuf_device.refuses_update(), "root version 2", "signed by 0")
+    assert tuf_device.bundles() == before
+    assert tuf_device.metadata_versions()["root"] == 1
