@@ -184,7 +184,7 @@ static enum hf_persistence persistence_of(const struct hf_conn *c)
 static void answer(struct hf_conn *c)
 {
     struct hf_loop *loop = c->loop;
-    struct hf_answer a = hf_route(c->request, loop->generation);
+    struct hf_answer a = hf_route(c->request, loop->edition);
     enum hf_persistence persistence = persistence_of(c);
     unsigned status = 0;
     size_t body_len = hf_respond(&loop->output, &a, persistence, loop->date_line, loop->repository,

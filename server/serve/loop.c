@@ -141,24 +141,24 @@ static void on_wake(uv_async_t *wake)
 {
     struct hf_loop *loop = wake->data;
     uv_mutex_lock(&loop->mutex);
-    struct hf_generation *offered = loop->offered;
+    struct hf_edition *offered = loop->offered;
     bool must_stop = loop->is_stop_asked;
     loop->offered = NULL;
     uv_mutex_unlock(&loop->mutex);
 
     if (offered != NULL) {
-        hf_generation_unref(loop->generation);
-        loop->generation = offered;
+        hf_edition_unref(loop->edition);
+        loop->edition = offered;
     }
     if (must_stop && !loop->is_draining)
         begin_drain(loop);
 }
 
-void hf_loop_offer(struct hf_loop *loop, struct hf_generation *g)
+void hf_loop_offer(struct hf_loop *loop, struct hf_edition *g)
 {
     uv_mutex_lock(&loop->mutex);
-    hf_generation_unref(loop->offered);
-    loop->offered = hf_generation_ref(g);
+    hf_edition_unref(loop->offered);
+    loop->offered = hf_edition_ref(g);
     uv_mutex_unlock(&loop->mutex);
     (void)uv_async_send(&loop->wake);
 }
@@ -219,7 +219,7 @@ void hf_loop_join(struct hf_loop *loop)
     (void)uv_thread_join(&loop->thread);
     (void)uv_loop_close(&loop->uv);
     uv_mutex_destroy(&loop->mutex);
-    hf_generation_unref(loop->generation);
-    hf_generation_unref(loop->offered);
+    hf_edition_unref(loop->edition);
+    hf_edition_unref(loop->offered);
     free_spares(loop);
 }

@@ -1,6 +1,6 @@
 /*
  * One event loop on a thread of its own, with its listener and its connections. Loops share
- * nothing that changes; new generations and the order to stop are handed over by uv_async.
+ * nothing that changes; new editions and the order to stop are handed over by uv_async.
  */
 #ifndef HF_SERVE_LOOP_H
 #define HF_SERVE_LOOP_H
@@ -26,11 +26,11 @@ struct hf_loop {
     struct hf_access_log *access_log;
     struct hf_listener listener;
 
-    uv_mutex_t mutex;              /* over the two that others write */
-    struct hf_generation *offered; /* a reference, or NULL */
+    uv_mutex_t mutex;           /* over the two that others write */
+    struct hf_edition *offered; /* a reference, or NULL */
     bool is_stop_asked;
 
-    struct hf_generation *generation; /* what is served; a reference; NULL: nothing yet */
+    struct hf_edition *edition; /* what is served; a reference; NULL: nothing yet */
     char date_line[HF_DATE_LINE_MAX];
     bool is_draining;
     bool is_ended; /* the last handles are closing */
@@ -54,7 +54,7 @@ HF_MUST_USE enum hf_err hf_loop_init_take(struct hf_loop *loop, const struct hf_
                                           const struct hf_loop_config *config, struct hf_why *why);
 HF_MUST_USE enum hf_err hf_loop_start(struct hf_loop *loop, struct hf_why *why);
 /** Serve `g` from now on. From any thread. */
-void hf_loop_offer(struct hf_loop *loop, struct hf_generation *g);
+void hf_loop_offer(struct hf_loop *loop, struct hf_edition *g);
 /** Stop accepting, finish what is under way, end. From any thread. */
 void hf_loop_stop(struct hf_loop *loop);
 /** Wait for the end and free. */

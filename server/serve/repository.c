@@ -14,11 +14,11 @@
 
 static enum hf_err load_and_check(struct hf_repository_job *job, const char *dir)
 {
-    struct hf_generation *g = NULL;
+    struct hf_edition *g = NULL;
     HF_TRY(hf_repository_load(dir, job->old, &g, &job->why));
     enum hf_err err = hf_repository_check(g, &job->why);
     if (err != HF_OK) {
-        hf_generation_unref(g);
+        hf_edition_unref(g);
         return err;
     }
     job->new = g;
@@ -48,7 +48,7 @@ static void set_status(struct hf_repository *r, const char *problem)
     uv_mutex_unlock(&r->mutex);
 }
 
-static void accept_generation(struct hf_repository *r, struct hf_generation *taken)
+static void accept_edition(struct hf_repository *r, struct hf_edition *taken)
 {
     const struct hf_summary *s = &taken->summary;
     const struct hf_summary *old = r->current != NULL ? &r->current->summary : NULL;
@@ -60,7 +60,7 @@ static void accept_generation(struct hf_repository *r, struct hf_generation *tak
                      s->timestamp_version, s->snapshot_version, s->targets_version, s->root_version,
                      taken->n_files, (taken->total_bytes + 1023) / 1024, expires);
     }
-    hf_generation_unref(r->current);
+    hf_edition_unref(r->current);
     r->current = taken;
     r->retry_ms = 0;
     set_status(r, "");
@@ -68,7 +68,7 @@ static void accept_generation(struct hf_repository *r, struct hf_generation *tak
 }
 
 /* Said once for each reason, tried again ever more slowly: the folder may stay so for long. */
-static void refuse_generation(struct hf_repository *r, const char *why)
+static void refuse_edition(struct hf_repository *r, const char *why)
 {
     if (strcmp(r->status.problem, why) != 0)
         hf_serve_log("the repository %s is not whole: %s; %s", r->dir, why,
@@ -92,7 +92,7 @@ static void finish_job(struct hf_repository *r)
 {
     struct hf_repository_job *job = &r->job;
     r->is_working = false;
-    hf_generation_unref(job->old);
+    hf_edition_unref(job->old);
     job->old = NULL;
     if (!job->is_loaded)
         return;
@@ -101,9 +101,9 @@ static void finish_job(struct hf_repository *r)
     r->mark = job->mark;
     r->is_settled = is_settled(job);
     if (job->err == HF_OK)
-        accept_generation(r, job->new);
+        accept_edition(r, job->new);
     else
-        refuse_generation(r, job->why.text);
+        refuse_edition(r, job->why.text);
     job->new = NULL;
 }
 
@@ -118,7 +118,7 @@ static void prepare_job(struct hf_repository *r)
     bool is_retry = r->retry_ms != 0 && uv_now(r->timer.loop) >= r->retry_at_ms;
     r->job.work.data = r;
     r->job.must_load = r->is_asked || is_retry || !r->is_settled;
-    r->job.old = r->current != NULL ? hf_generation_ref(r->current) : NULL;
+    r->job.old = r->current != NULL ? hf_edition_ref(r->current) : NULL;
     r->job.new = NULL;
     r->job.err = HF_OK;
     r->is_asked = false;
@@ -144,7 +144,7 @@ static void on_tick(uv_timer_t *timer)
 /* ---- for the caller ---------------------------------------------------------------------------- */
 
 enum hf_err hf_repository_start(struct hf_repository *r, uv_loop_t *loop, const char *dir,
-                                hf_generation_fn on_news, void *ctx, struct hf_why *why)
+                                hf_edition_fn on_news, void *ctx, struct hf_why *why)
 {
     *r = (struct hf_repository){.dir = dir, .on_news = on_news, .ctx = ctx};
     if (uv_mutex_init(&r->mutex) != 0 || uv_timer_init(loop, &r->timer) != 0)
@@ -176,7 +176,7 @@ void hf_repository_stop(struct hf_repository *r)
 
 void hf_repository_free(struct hf_repository *r)
 {
-    hf_generation_unref(r->current);
+    hf_edition_unref(r->current);
     uv_mutex_destroy(&r->mutex);
 }
 

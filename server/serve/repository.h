@@ -1,6 +1,6 @@
 /*
- * Keeps the served generation up to date with the folder on disk: looks each second, reads and
- * checks what changed in libuv's thread pool, and hands a generation on only when it is whole.
+ * Keeps the served edition up to date with the folder on disk: looks each second, reads and
+ * checks what changed in libuv's thread pool, and hands an edition on only when it is whole.
  * Until then, and whatever happens to the folder, the one before stays.
  *
  * Belongs to one loop's thread; only hf_repository_status may be called from others.
@@ -12,11 +12,11 @@
 
 #include <uv.h>
 
-/** A new generation, borrowed for the call. */
-typedef void (*hf_generation_fn)(void *ctx, struct hf_generation *g);
+/** A new edition, borrowed for the call. */
+typedef void (*hf_edition_fn)(void *ctx, struct hf_edition *g);
 
 struct hf_repository_status {
-    bool is_served;            /* there is a generation */
+    bool is_served;            /* there is an edition */
     struct hf_summary summary; /* of it */
     char problem[HF_WHY_MAX];  /* why the folder's newest state is not it; "" when it is */
 };
@@ -25,9 +25,9 @@ struct hf_repository_status {
 struct hf_repository_job {
     uv_work_t work;
     bool must_load;
-    bool is_loaded;            /* false: nothing had changed */
-    struct hf_generation *old; /* a reference of its own; may be NULL */
-    struct hf_generation *new; /* when is_loaded and err is HF_OK */
+    bool is_loaded;         /* false: nothing had changed */
+    struct hf_edition *old; /* a reference of its own; may be NULL */
+    struct hf_edition *new; /* when is_loaded and err is HF_OK */
     struct hf_repository_mark mark;
     int64_t began_s;
     enum hf_err err;
@@ -36,12 +36,12 @@ struct hf_repository_job {
 
 struct hf_repository {
     const char *dir; /* borrowed */
-    hf_generation_fn on_news;
+    hf_edition_fn on_news;
     void *ctx;
     uv_timer_t timer;
     bool is_stopped;
 
-    struct hf_generation *current; /* NULL before the first whole one */
+    struct hf_edition *current; /* NULL before the first whole one */
     struct hf_repository_job job;
     bool is_working;
     bool is_asked; /* a look was asked for (SIGHUP) */
@@ -59,7 +59,7 @@ struct hf_repository {
  *  on; then watches it on `loop`. A folder that is missing or not whole is no failure: it is said
  *  in the log, and looked at again. */
 HF_MUST_USE enum hf_err hf_repository_start(struct hf_repository *r, uv_loop_t *loop,
-                                            const char *dir, hf_generation_fn on_news, void *ctx,
+                                            const char *dir, hf_edition_fn on_news, void *ctx,
                                             struct hf_why *why);
 /** Look now (SIGHUP), also when nothing seems to have changed. */
 void hf_repository_look_now(struct hf_repository *r);

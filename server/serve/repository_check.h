@@ -1,5 +1,5 @@
 /*
- * Is a generation whole? It is when a device that knows its first root could walk it to the end:
+ * Is an edition whole? It is when a device that knows its first root could walk it to the end:
  * every signature threshold met, and every file that the metadata names there with its length and
  * hash. Dates are left to the devices: an expired repository is served, so that they can say so.
  *
@@ -8,9 +8,9 @@
 #ifndef HF_SERVE_REPOSITORY_CHECK_H
 #define HF_SERVE_REPOSITORY_CHECK_H
 
-#include "server/serve/generation.h"
+#include "server/serve/edition.h"
 
 /** Fills in `g->summary` on HF_OK; otherwise the sentence names what is missing or wrong. */
-HF_MUST_USE enum hf_err hf_repository_check(struct hf_generation *g, struct hf_why *why);
+HF_MUST_USE enum hf_err hf_repository_check(struct hf_edition *g, struct hf_why *why);
 
 #endif

@@ -14,8 +14,8 @@
 static const char timestamp_name[] = "/metadata/timestamp.json";
 
 struct load {
-    const struct hf_generation *old; /* may be NULL */
-    struct hf_generation *new;
+    const struct hf_edition *old; /* may be NULL */
+    struct hf_edition *new;
     char name[HF_TARGET_PATH_MAX + 128]; /* of the file being looked at: "/targets/a/b" */
     size_t name_len;
     unsigned depth;
@@ -122,16 +122,16 @@ static enum hf_err read_file(struct load *l, int fd, const struct stat *st)
     struct hf_served_file *file = NULL;
     struct hf_file_mark mark = hf_file_mark_of(st);
     HF_TRY(hf_served_file_new_take(l->name, &mark, body, (size_t)st->st_size, &file, l->why));
-    return hf_generation_add_take(l->new, file, l->why);
+    return hf_edition_add_take(l->new, file, l->why);
 }
 
 static enum hf_err add_open_file(struct load *l, int fd, const struct stat *st)
 {
     struct hf_file_mark mark = hf_file_mark_of(st);
-    struct hf_served_file *known = l->old != NULL ? hf_generation_find(l->old, l->name, l->name_len)
+    struct hf_served_file *known = l->old != NULL ? hf_edition_find(l->old, l->name, l->name_len)
                                                   : NULL;
     if (known != NULL && hf_file_mark_same(&known->mark, &mark))
-        return hf_generation_add_take(l->new, hf_served_file_ref(known), l->why);
+        return hf_edition_add_take(l->new, hf_served_file_ref(known), l->why);
     return read_file(l, fd, st);
 }
 
@@ -244,17 +244,17 @@ static enum hf_err load_all(struct load *l, const char *dir)
     return err;
 }
 
-enum hf_err hf_repository_load(const char *dir, const struct hf_generation *old,
-                               struct hf_generation **out, struct hf_why *why)
+enum hf_err hf_repository_load(const char *dir, const struct hf_edition *old,
+                               struct hf_edition **out, struct hf_why *why)
 {
     struct load l = {.old = old, .why = why};
-    HF_TRY(hf_generation_new(&l.new, why));
+    HF_TRY(hf_edition_new(&l.new, why));
     enum hf_err err = load_all(&l, dir);
     if (err != HF_OK) {
-        hf_generation_unref(l.new);
+        hf_edition_unref(l.new);
         return err;
     }
-    hf_generation_seal(l.new);
+    hf_edition_seal(l.new);
     *out = l.new;
     return HF_OK;
 }

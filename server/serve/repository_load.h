@@ -1,5 +1,5 @@
 /*
- * From a folder on disk to a generation in memory. Blocking I/O: runs in the thread pool.
+ * From a folder on disk to an edition in memory. Blocking I/O: runs in the thread pool.
  *
  * timestamp.json is read before everything else: what a timestamp names was on disk before it, so
  * whatever is published while the folders are being read, the files of the timestamp that was read
@@ -8,7 +8,7 @@
 #ifndef HF_SERVE_REPOSITORY_LOAD_H
 #define HF_SERVE_REPOSITORY_LOAD_H
 
-#include "server/serve/generation.h"
+#include "server/serve/edition.h"
 
 /** What changes when something is published: timestamp.json itself, and the folder it lies in (a
  *  root N+1 comes without a new timestamp). */
@@ -32,7 +32,7 @@ bool hf_repository_mark_same(const struct hf_repository_mark *a,
  * `*out` has one reference, is sealed and not yet checked. HF_E_NOT_FOUND, HF_E_STORAGE,
  * HF_E_LIMIT, HF_E_MEMORY.
  */
-HF_MUST_USE enum hf_err hf_repository_load(const char *dir, const struct hf_generation *old,
-                                           struct hf_generation **out, struct hf_why *why);
+HF_MUST_USE enum hf_err hf_repository_load(const char *dir, const struct hf_edition *old,
+                                           struct hf_edition **out, struct hf_why *why);
 
 #endif

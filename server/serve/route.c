@@ -68,7 +68,7 @@ static bool has_it_already(const struct hf_request *request, const struct hf_ser
                                 file->etag);
 }
 
-struct hf_answer hf_route(const struct hf_request *request, const struct hf_generation *g)
+struct hf_answer hf_route(const struct hf_request *request, const struct hf_edition *g)
 {
     struct hf_answer answer = {.is_head = request->method == HTTP_HEAD};
     char path[HF_SERVE_TARGET_BYTES_MAX];
@@ -90,7 +90,7 @@ struct hf_answer hf_route(const struct hf_request *request, const struct hf_gene
     if (g == NULL)
         return answer;
     answer.status = 404;
-    answer.file = hf_generation_find(g, path, path_len);
+    answer.file = hf_edition_find(g, path, path_len);
     if (answer.file != NULL)
         answer.status = has_it_already(request, answer.file) ? 304 : 200;
     return answer;

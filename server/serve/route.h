@@ -1,22 +1,22 @@
 /*
- * From a request to what is answered, by looking only at the request and the served generation.
+ * From a request to what is answered, by looking only at the request and the served edition.
  * No I/O.
  */
 #ifndef HF_SERVE_ROUTE_H
 #define HF_SERVE_ROUTE_H
 
-#include "server/serve/generation.h"
+#include "server/serve/edition.h"
 #include "server/serve/request.h"
 
 struct hf_answer {
     unsigned status;
-    struct hf_served_file *file; /* with 200 and 304; borrowed from the generation */
+    struct hf_served_file *file; /* with 200 and 304; borrowed from the edition */
     bool is_health;              /* /healthz: respond asks for the state, `status` is not set */
     bool is_head;                /* no body */
 };
 
 /** `g` is NULL as long as there is no whole repository. */
-struct hf_answer hf_route(const struct hf_request *request, const struct hf_generation *g);
+struct hf_answer hf_route(const struct hf_request *request, const struct hf_edition *g);
 
 /**
  * The path of a request target (RFC 9112, 3.2): origin-form or absolute-form, without the query,

@@ -1,6 +1,6 @@
 /*
  * One file of the repository as it is served: its bytes and the answers' heads, made once when it
- * is read. Immutable after that and counted, so that generations share what did not change and a
+ * is read. Immutable after that and counted, so that editions share what did not change and a
  * slow client keeps only the file it is reading.
  */
 #ifndef HF_SERVE_SERVED_FILE_H

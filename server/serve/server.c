@@ -10,7 +10,7 @@
 
 /* ---- signals and news -------------------------------------------------------------------------- */
 
-static void on_generation(void *ctx, struct hf_generation *g)
+static void on_edition(void *ctx, struct hf_edition *g)
 {
     struct hf_server *s = ctx;
     for (unsigned i = 0; i < s->n_loops; i++)
@@ -153,8 +153,7 @@ static void free_server(struct hf_server *s)
 static enum hf_err run_control(struct hf_server *s, unsigned connections, struct hf_why *why)
 {
     HF_TRY(listen_for_signals(s, why));
-    HF_TRY(
-        hf_repository_start(&s->repository, &s->control, s->options->repo, on_generation, s, why));
+    HF_TRY(hf_repository_start(&s->repository, &s->control, s->options->repo, on_edition, s, why));
     enum hf_err err = start_loops(s, connections, why);
     if (err == HF_OK)
         say_where(s);

@@ -169,7 +169,7 @@ def test_a_reader_never_meets_half_a_snapshot_while_publishing_goes_on(repo):
         done.set()
         for r in readers:
             r.join(20)
-    # A file may be announced by a walk that began in one generation and ended in the next; files
+    # A file may be announced by a walk that began in one edition and ended in the next; files
     # stay, so even that walk is whole.
     assert not failures
     assert all(len(s) > 5 for s in seen)
@@ -242,7 +242,7 @@ def test_a_linked_metadata_folder_is_refused(repo, tmp_path):
 
 
 def test_a_file_that_grew_by_renaming_is_read_anew(repo):
-    """Unchanged files are shared between generations; one of the same name and length is not."""
+    """Unchanged files are shared between editions; one of the same name and length is not."""
     with Server(repo.folder) as s:
         repo.put("targets/free.txt", b"aaaa\n")
         s.process.send_signal(signal.SIGHUP)

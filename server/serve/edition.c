@@ -1,13 +1,13 @@
-#include "server/serve/generation.h"
+#include "server/serve/edition.h"
 
 #include "server/serve/limits.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum hf_err hf_generation_new(struct hf_generation **out, struct hf_why *why)
+enum hf_err hf_edition_new(struct hf_edition **out, struct hf_why *why)
 {
-    struct hf_generation *g = calloc(1, sizeof *g);
+    struct hf_edition *g = calloc(1, sizeof *g);
     if (g == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory for the repository's table of names");
     atomic_init(&g->references, 1);
@@ -15,13 +15,13 @@ enum hf_err hf_generation_new(struct hf_generation **out, struct hf_why *why)
     return HF_OK;
 }
 
-struct hf_generation *hf_generation_ref(struct hf_generation *g)
+struct hf_edition *hf_edition_ref(struct hf_edition *g)
 {
     atomic_fetch_add_explicit(&g->references, 1, memory_order_relaxed);
     return g;
 }
 
-void hf_generation_unref(struct hf_generation *g)
+void hf_edition_unref(struct hf_edition *g)
 {
     if (g == NULL || atomic_fetch_sub_explicit(&g->references, 1, memory_order_acq_rel) != 1)
         return;
@@ -31,7 +31,7 @@ void hf_generation_unref(struct hf_generation *g)
     free(g);
 }
 
-static enum hf_err check_limits(const struct hf_generation *g, const struct hf_served_file *file,
+static enum hf_err check_limits(const struct hf_edition *g, const struct hf_served_file *file,
                                 struct hf_why *why)
 {
     if (g->n_files >= HF_SERVE_REPOSITORY_FILES_MAX)
@@ -47,7 +47,7 @@ static enum hf_err check_limits(const struct hf_generation *g, const struct hf_s
     return HF_OK;
 }
 
-static enum hf_err make_room(struct hf_generation *g, struct hf_why *why)
+static enum hf_err make_room(struct hf_edition *g, struct hf_why *why)
 {
     if (g->n_files < g->cap_files)
         return HF_OK;
@@ -60,8 +60,8 @@ static enum hf_err make_room(struct hf_generation *g, struct hf_why *why)
     return HF_OK;
 }
 
-enum hf_err hf_generation_add_take(struct hf_generation *g, struct hf_served_file *file,
-                                   struct hf_why *why)
+enum hf_err hf_edition_add_take(struct hf_edition *g, struct hf_served_file *file,
+                                struct hf_why *why)
 {
     enum hf_err err = check_limits(g, file, why);
     if (err == HF_OK)
@@ -82,7 +82,7 @@ static int by_name(const void *a, const void *b)
     return strcmp((*x)->name, (*y)->name);
 }
 
-void hf_generation_seal(struct hf_generation *g)
+void hf_edition_seal(struct hf_edition *g)
 {
     if (g->n_files > 1)
         qsort(g->files, g->n_files, sizeof(struct hf_served_file *), by_name);
@@ -98,8 +98,8 @@ static int compare(const char *name, size_t len, const char *known)
     return len < known_len ? -1 : 1;
 }
 
-struct hf_served_file *hf_generation_find(const struct hf_generation *g, const char *name,
-                                          size_t name_len)
+struct hf_served_file *hf_edition_find(const struct hf_edition *g, const char *name,
+                                       size_t name_len)
 {
     size_t low = 0;
     size_t high = g->n_files;

@@ -3,12 +3,12 @@
  * repository_load, checked by repository_check, immutable from then on, counted, shared by all
  * loops. A name that is not in the table cannot be reached, whatever is on disk.
  */
-#ifndef HF_SERVE_GENERATION_H
-#define HF_SERVE_GENERATION_H
+#ifndef HF_SERVE_EDITION_H
+#define HF_SERVE_EDITION_H
 
 #include "server/serve/served_file.h"
 
-/** What the metadata of a generation says of itself; filled in by the check. */
+/** What the metadata of an edition says of itself; filled in by the check. */
 struct hf_summary {
     int64_t root_version;
     int64_t timestamp_version;
@@ -17,7 +17,7 @@ struct hf_summary {
     int64_t targets_version;
 };
 
-struct hf_generation {
+struct hf_edition {
     atomic_uint references;
     struct hf_served_file **files; /* sorted by name once sealed */
     size_t n_files;
@@ -27,19 +27,19 @@ struct hf_generation {
 };
 
 /** An empty one with one reference; HF_E_MEMORY. */
-HF_MUST_USE enum hf_err hf_generation_new(struct hf_generation **out, struct hf_why *why);
-struct hf_generation *hf_generation_ref(struct hf_generation *g);
+HF_MUST_USE enum hf_err hf_edition_new(struct hf_edition **out, struct hf_why *why);
+struct hf_edition *hf_edition_ref(struct hf_edition *g);
 /** The last one frees. NULL is fine. From any thread. */
-void hf_generation_unref(struct hf_generation *g);
+void hf_edition_unref(struct hf_edition *g);
 
 /** Add a file; its reference is taken, also on failure. HF_E_LIMIT with the limit, HF_E_MEMORY. */
-HF_MUST_USE enum hf_err hf_generation_add_take(struct hf_generation *g, struct hf_served_file *file,
-                                               struct hf_why *why);
+HF_MUST_USE enum hf_err hf_edition_add_take(struct hf_edition *g, struct hf_served_file *file,
+                                            struct hf_why *why);
 /** Sort, after the last file was added and before the first look-up. */
-void hf_generation_seal(struct hf_generation *g);
+void hf_edition_seal(struct hf_edition *g);
 
 /** Borrowed; NULL where nothing is served under exactly this name (`name_len` bytes). */
-struct hf_served_file *hf_generation_find(const struct hf_generation *g, const char *name,
-                                          size_t name_len);
+struct hf_served_file *hf_edition_find(const struct hf_edition *g, const char *name,
+                                       size_t name_len);
 
 #endif
