@@ -1,0 +1,246 @@
+/* server/serve/repository_check: an edition is whole, or the sentence says what is missing. */
+#include "tests/support/check.h"
+
+#include "common/base/limits.h"
+#include "common/base/timetext.h"
+#include "server/serve/repository_check.h"
+#include "tests/support/tuf_repo.h"
+
+#include <stdlib.h>
+
+#define NOW_S INT64_C(1900000000)
+
+struct fixture {
+    struct tuf_repo repo;
+    struct hf_why why;
+};
+
+static int make(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    assert_non_null(f);
+    tuf_repo_init(&f->repo, NOW_S);
+    f->repo.has_hashes = true;
+    tuf_repo_add_target(&f->repo, "iot/full/1.pem", hf_bytes_of_text("one"), NULL);
+    tuf_repo_publish_root(&f->repo);
+    tuf_repo_publish(&f->repo);
+    *state = f;
+    return 0;
+}
+
+static int drop(void **state)
+{
+    struct fixture *f = *state;
+    tuf_repo_free(&f->repo);
+    free(f);
+    return 0;
+}
+
+static void add(struct hf_edition *g, const struct tuf_file *file)
+{
+    struct hf_file_mark mark = {0};
+    struct hf_served_file *served = NULL;
+    struct hf_why why;
+    struct hf_buf name = {0};
+    uint8_t *body = malloc(file->bytes.len + 1);
+    assert_non_null(body);
+    if (file->bytes.len > 0)
+        memcpy(body, file->bytes.data, file->bytes.len);
+    CHECK_OK(hf_buf_printf(&name, "/%s", file->path));
+    CHECK_OK(hf_served_file_new_take((const char *)name.data, &mark, body, file->bytes.len, &served,
+                                     &why));
+    CHECK_OK(hf_edition_add_take(g, served, &why));
+    hf_buf_free(&name);
+}
+
+/* What the repository in memory holds, as an edition. */
+static struct hf_edition *load(const struct fixture *f)
+{
+    struct hf_edition *g = NULL;
+    struct hf_why why;
+    CHECK_OK(hf_edition_new(&g, &why));
+    for (size_t i = 0; i < f->repo.files.n_files; i++)
+        add(g, &f->repo.files.files[i]);
+    hf_edition_seal(g);
+    return g;
+}
+
+static struct hf_summary assert_whole(const struct fixture *f)
+{
+    struct hf_edition *g = load(f);
+    struct hf_why why = {.text = ""};
+    if (hf_repository_check(g, &why) != HF_OK)
+        fail_msg("not whole: %s", why.text);
+    struct hf_summary summary = g->summary;
+    hf_edition_unref(g);
+    return summary;
+}
+
+static void assert_refused(struct fixture *f, enum hf_err code, const char *part)
+{
+    struct hf_edition *g = load(f);
+    struct hf_summary nothing = {0};
+    CHECK_REFUSED(hf_repository_check(g, &f->why), code, &f->why, part);
+    assert_memory_equal(&g->summary, &nothing, sizeof nothing);
+    hf_edition_unref(g);
+}
+
+static void assert_refused_without(struct fixture *f, const char *path)
+{
+    struct hf_buf kept = {0};
+    struct hf_buf part = {0};
+    struct hf_bytes bytes = tuf_files_find(&f->repo.files, path);
+    assert_non_null(bytes.data);
+    CHECK_OK(hf_buf_append(&kept, bytes.data, bytes.len));
+    tuf_files_remove(&f->repo.files, path);
+    CHECK_OK(hf_buf_printf(&part, "%s is missing", path));
+    assert_refused(f, HF_E_NOT_FOUND, (const char *)part.data);
+    tuf_files_put(&f->repo.files, path, hf_buf_bytes(&kept));
+    hf_buf_free(&kept);
+    hf_buf_free(&part);
+}
+
+static void a_whole_repository_is_summarised(void **state)
+{
+    struct fixture *f = *state;
+    tuf_repo_publish_next(&f->repo);
+    struct hf_summary s = assert_whole(f);
+    assert_int_equal(s.root_version, 1);
+    assert_int_equal(s.timestamp_version, 2);
+    assert_int_equal(s.snapshot_version, 2);
+    assert_int_equal(s.targets_version, 2);
+    assert_int_equal(s.timestamp_expires_s, f->repo.roles[HF_ROLE_TIMESTAMP].expires_s);
+}
+
+static void each_missing_file_is_named(void **state)
+{
+    struct fixture *f = *state;
+    char content[HF_TARGET_PATH_MAX + 160];
+    tuf_repo_content_path(&f->repo, &f->repo.targets.items[0], content, sizeof content);
+    assert_refused_without(f, "metadata/1.root.json");
+    assert_refused_without(f, "metadata/timestamp.json");
+    assert_refused_without(f, "metadata/1.snapshot.json");
+    assert_refused_without(f, "metadata/1.targets.json");
+    assert_refused_without(f, content);
+    (void)assert_whole(f);
+}
+
+static void a_target_with_other_bytes_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    char content[HF_TARGET_PATH_MAX + 160];
+    tuf_repo_content_path(&f->repo, &f->repo.targets.items[0], content, sizeof content);
+    static const char *const others[] = {"onf", "on", "onee", ""};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        tuf_files_put(&f->repo.files, content, hf_bytes_of_text(others[i]));
+        assert_refused(f, HF_E_HASH, content);
+    }
+}
+
+static void an_unsigned_change_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const paths[] = {"metadata/1.root.json", "metadata/timestamp.json"};
+    for (size_t i = 0; i < 2; i++) {
+        struct hf_buf changed = {0};
+        struct hf_bytes bytes = tuf_files_find(&f->repo.files, paths[i]);
+        CHECK_OK(hf_buf_append(&changed, bytes.data, bytes.len));
+        char *expires = strstr((char *)changed.data, "\"expires\": \"2");
+        assert_non_null(expires);
+        expires[12] = '3';
+        tuf_files_put(&f->repo.files, paths[i], hf_buf_bytes(&changed));
+        hf_buf_free(&changed);
+        assert_refused(f, HF_E_SIGNATURE, i == 0 ? "root" : "timestamp");
+        drop(state);
+        make(state);
+        f = *state;
+    }
+}
+
+static void files_of_two_publications_do_not_make_one(void **state)
+{
+    struct fixture *f = *state;
+    struct tuf_files old = {0};
+    tuf_files_copy(&old, &f->repo.files);
+    tuf_repo_add_target(&f->repo, "iot/full/2.pem", hf_bytes_of_text("two"), NULL);
+    tuf_repo_publish_next(&f->repo);
+    /* The new timestamp over the old rest. */
+    tuf_files_put(&old, "metadata/timestamp.json",
+                  tuf_files_find(&f->repo.files, "metadata/timestamp.json"));
+    tuf_files_copy(&f->repo.files, &old);
+    tuf_files_free(&old);
+    assert_refused(f, HF_E_NOT_FOUND, "metadata/2.snapshot.json is missing");
+}
+
+static void an_expired_repository_is_whole(void **state)
+{
+    struct fixture *f = *state;
+    for (int role = 0; role < HF_TOP_ROLES; role++)
+        f->repo.roles[role].expires_s = HF_DAY_S; /* 1970 */
+    tuf_repo_publish_root(&f->repo);
+    tuf_repo_publish(&f->repo);
+    assert_int_equal(assert_whole(f).timestamp_expires_s, HF_DAY_S);
+}
+
+static void every_root_up_to_the_newest_is_walked(void **state)
+{
+    struct fixture *f = *state;
+    tuf_repo_rotate(&f->repo, HF_ROLE_TIMESTAMP);
+    tuf_repo_rotate(&f->repo, HF_ROLE_ROOT);
+    /* The old timestamp under the new root: a publisher that is not done yet. */
+    assert_refused(f, HF_E_SIGNATURE, "timestamp");
+    tuf_repo_publish_next(&f->repo);
+    assert_int_equal(assert_whole(f).root_version, 3);
+    /* Without the second, the third is not reached, and timestamp is signed by an unknown key. */
+    tuf_files_remove(&f->repo.files, "metadata/2.root.json");
+    assert_refused(f, HF_E_SIGNATURE, "timestamp");
+}
+
+static void delegated_roles_and_their_targets_belong_to_it(void **state)
+{
+    struct fixture *f = *state;
+    struct tuf_delegated_role *a = tuf_repo_delegate(&f->repo, "targets", "a", "a/*", false);
+    struct tuf_delegated_role *b = tuf_repo_delegate(&f->repo, "a", "b", "a/*", false);
+    (void)tuf_repo_delegate(&f->repo, "b", "c", "a/*", false);
+    tuf_targets_add(&a->targets, "a/1", hf_bytes_of_text("in a"), NULL);
+    tuf_targets_add(&b->targets, "a/2", hf_bytes_of_text("in b"), NULL);
+    tuf_repo_publish_next(&f->repo);
+    (void)assert_whole(f);
+
+    char content[HF_TARGET_PATH_MAX + 160];
+    tuf_repo_content_path(&f->repo, &b->targets.items[0], content, sizeof content);
+    assert_refused_without(f, content);
+    assert_refused_without(f, "metadata/1.a.json");
+    assert_refused_without(f, "metadata/1.c.json");
+}
+
+static void without_consistent_snapshots_names_are_plain(void **state)
+{
+    struct fixture *f = *state;
+    f->repo.consistent_snapshot = false;
+    tuf_files_free(&f->repo.files);
+    f->repo.files = (struct tuf_files){0};
+    tuf_repo_publish_root(&f->repo);
+    tuf_repo_publish(&f->repo);
+    (void)assert_whole(f);
+    assert_refused_without(f, "metadata/snapshot.json");
+    assert_refused_without(f, "targets/iot/full/1.pem");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_whole_repository_is_summarised),
+        TEST(each_missing_file_is_named),
+        TEST(a_target_with_other_bytes_is_refused),
+        TEST(an_unsigned_change_is_refused),
+        TEST(files_of_two_publications_do_not_make_one),
+        TEST(an_expired_repository_is_whole),
+        TEST(every_root_up_to_the_newest_is_walked),
+        TEST(delegated_roles_and_their_targets_belong_to_it),
+        TEST(without_consistent_snapshots_names_are_plain),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,231 @@
+/* server/serve/request: heads in whatever pieces they come, what is refused, If-None-Match. */
+#include "tests/support/check.h"
+
+#include "server/serve/request.h"
+
+#include <stdio.h>
+
+#define GET "GET /metadata/timestamp.json HTTP/1.1\r\nHost: a\r\n"
+
+struct reader {
+    llhttp_t parser;
+    struct hf_request request;
+};
+
+static void begin(struct reader *r)
+{
+    hf_request_parser_init(&r->parser);
+    memset(&r->request, 0xa5, sizeof r->request); /* begin owes nothing to zeroes */
+    hf_request_begin(&r->request, &r->parser);
+}
+
+static enum hf_fed feed(struct reader *r, const char *text, size_t len, size_t *used)
+{
+    return hf_request_feed(&r->request, &r->parser, (const uint8_t *)text, len, used);
+}
+
+/* The status that a whole request is refused with; 0 for none. */
+static unsigned refusal_of(const char *text)
+{
+    struct reader r;
+    size_t used = 0;
+    begin(&r);
+    assert_int_equal(feed(&r, text, strlen(text), &used), HF_FED_WHOLE);
+    return r.request.refused;
+}
+
+static void assert_target(const struct reader *r, const char *want)
+{
+    assert_int_equal(r->request.target.len, strlen(want));
+    assert_memory_equal(r->request.target.text, want, strlen(want));
+}
+
+static void a_head_may_be_cut_anywhere(void **state)
+{
+    (void)state;
+    const char text[] = GET "If-None-Match: \"abc\"\r\nUser-Agent: test\r\n\r\n";
+    const size_t len = sizeof text - 1;
+    for (size_t cut = 1; cut < len; cut++) {
+        struct reader r;
+        size_t used = 0;
+        begin(&r);
+        assert_int_equal(feed(&r, text, cut, &used), HF_FED_MORE);
+        assert_int_equal(feed(&r, text + cut, len - cut, &used), HF_FED_WHOLE);
+        assert_int_equal(used, len - cut);
+        assert_int_equal(r.request.refused, 0);
+        assert_true(r.request.is_keep_alive);
+        assert_target(&r, "/metadata/timestamp.json");
+        assert_int_equal(r.request.if_none_match.len, 5);
+        assert_memory_equal(r.request.if_none_match.text, "\"abc\"", 5);
+        assert_memory_equal(r.request.agent.text, "test", 4);
+    }
+}
+
+static void pipelined_requests_are_taken_one_at_a_time(void **state)
+{
+    (void)state;
+    const char text[] = "GET /a HTTP/1.1\r\nHost: a\r\n\r\nHEAD /bc HTTP/1.1\r\nHost: a\r\n\r\n"
+                        "GET /d HTTP/1.0\r\n\r\n";
+    const char *targets[] = {"/a", "/bc", "/d"};
+    struct reader r;
+    size_t at = 0;
+    begin(&r);
+    for (size_t i = 0; i < 3; i++) {
+        size_t used = 0;
+        hf_request_begin(&r.request, &r.parser);
+        assert_int_equal(feed(&r, text + at, strlen(text + at), &used), HF_FED_WHOLE);
+        assert_target(&r, targets[i]);
+        assert_int_equal(r.request.method, i == 1 ? HTTP_HEAD : HTTP_GET);
+        assert_int_equal(r.request.is_keep_alive, i < 2);
+        assert_int_equal(r.request.is_http_1_0, i == 2);
+        at += used;
+    }
+    assert_int_equal(at, strlen(text));
+}
+
+static void what_is_not_http_is_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        unsigned status;
+    } cases[] = {
+        {GET "\r\n", 0},
+        {GET "Content-Length: 0\r\n\r\n", 0},
+        {GET "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n", 0},
+        {"GET / HTTP/1.0\r\n\r\n", 0},
+        {"nonsense\r\n", 400},
+        {"GET / HTTP/1.1\r\n\r\n", 400},
+        {GET "Host: b\r\n\r\n", 400},
+        {GET "Content-Length: 3\r\nContent-Length: 3\r\n\r\n", 400},
+        {GET "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
+        {GET "Transfer-Encoding: chunked, gzip\r\n\r\n", 400},
+        {GET "Name : value\r\n\r\n", 400},
+        {GET "Content-Length: 3\r\n\r\n", 413},
+        {GET "Transfer-Encoding: chunked\r\n\r\n", 413},
+        {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n", 405},
+        {"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", 405},
+        {"GET / HTTP/1.2\r\nHost: a\r\n\r\n", 505},
+        {"GET / HTTP/3.0\r\nHost: a\r\n\r\n", 505},
+        {"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        if (refusal_of(cases[i].text) != cases[i].status)
+            fail_msg("%u, not %u: %s", refusal_of(cases[i].text), cases[i].status, cases[i].text);
+}
+
+/* A head of exactly `len` bytes. */
+static void make_head(char *out, size_t len)
+{
+    int n = snprintf(out, len + 1, GET "X: ");
+    memset(out + n, 'x', len - (size_t)n);
+    memcpy(out + len - 4, "\r\n\r\n", 5);
+}
+
+static void a_head_has_a_longest_length(void **state)
+{
+    (void)state;
+    static char head[HF_SERVE_HEAD_BYTES_MAX + 2];
+    make_head(head, HF_SERVE_HEAD_BYTES_MAX);
+    assert_int_equal(refusal_of(head), 0);
+    make_head(head, HF_SERVE_HEAD_BYTES_MAX + 1);
+    assert_int_equal(refusal_of(head), 431);
+}
+
+static void an_endless_head_is_refused_before_its_end(void **state)
+{
+    (void)state;
+    struct reader r;
+    size_t used = 0;
+    begin(&r);
+    assert_int_equal(feed(&r, GET, strlen(GET), &used), HF_FED_MORE);
+    unsigned lines = 0;
+    while (feed(&r, "A: b\r\n", 6, &used) == HF_FED_MORE)
+        assert_true(++lines < HF_SERVE_HEAD_BYTES_MAX);
+    assert_int_equal(r.request.refused, 431);
+    assert_in_range(lines * 6 + strlen(GET), HF_SERVE_HEAD_BYTES_MAX - 6, HF_SERVE_HEAD_BYTES_MAX);
+}
+
+static void a_target_has_a_longest_length(void **state)
+{
+    (void)state;
+    static char text[HF_SERVE_TARGET_BYTES_MAX + 64];
+    for (size_t len = HF_SERVE_TARGET_BYTES_MAX; len <= HF_SERVE_TARGET_BYTES_MAX + 1; len++) {
+        memcpy(text, "GET /", 5);
+        memset(text + 5, 'a', len - 1);
+        memcpy(text + 4 + len, " HTTP/1.1\r\nHost: a\r\n\r\n", 23);
+        assert_int_equal(refusal_of(text), len > HF_SERVE_TARGET_BYTES_MAX ? 414 : 0);
+    }
+}
+
+static void several_lists_are_one_and_a_long_one_is_cut(void **state)
+{
+    (void)state;
+    struct reader r;
+    size_t used = 0;
+    const char two[] = GET "If-None-Match: \"a\"\r\nIF-NONE-MATCH: \"b\"\r\n\r\n";
+    begin(&r);
+    assert_int_equal(feed(&r, two, strlen(two), &used), HF_FED_WHOLE);
+    assert_int_equal(r.request.if_none_match.len, 7);
+    assert_memory_equal(r.request.if_none_match.text, "\"a\",\"b\"", 7);
+    assert_false(r.request.if_none_match.is_cut);
+
+    static char text[2 * HF_SERVE_ETAGS_BYTES_MAX];
+    int n = snprintf(text, sizeof text, GET "If-None-Match: ");
+    memset(text + n, '"', HF_SERVE_ETAGS_BYTES_MAX + 1);
+    memcpy(text + n + HF_SERVE_ETAGS_BYTES_MAX + 1, "\r\n\r\n", 5);
+    begin(&r);
+    assert_int_equal(feed(&r, text, strlen(text), &used), HF_FED_WHOLE);
+    assert_true(r.request.if_none_match.is_cut);
+    assert_int_equal(r.request.if_none_match.len, HF_SERVE_ETAGS_BYTES_MAX);
+}
+
+static void entity_tags_are_compared_weakly(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *list;
+        bool matches;
+    } cases[] = {
+        {"\"abc\"", true},
+        {" \t\"abc\" ", true},
+        {"W/\"abc\"", true},
+        {"*", true},
+        {" * ", true},
+        {"\"x\", \"abc\"", true},
+        {"\"x\",W/\"y\" ,\"abc\",\"z\"", true},
+        {",,\"abc\"", true},
+        {"\"a,b\", \"abc\"", true},
+        {"", false},
+        {"abc", false},
+        {"\"abc", false},
+        {"\"ab\"", false},
+        {"\"abcd\"", false},
+        {"\"ABC\"", false},
+        {"w/\"abc\"", false},
+        {"W/", false},
+        {"\"", false},
+        {"*, \"abc\"", false},
+        {"\"x\" \"abc\"", false},
+        {"\"x\"; \"abc\"", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        if (hf_etag_list_matches(cases[i].list, strlen(cases[i].list), "\"abc\"") !=
+            cases[i].matches)
+            fail_msg("wrong for: %s", cases[i].list);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_head_may_be_cut_anywhere),
+        cmocka_unit_test(pipelined_requests_are_taken_one_at_a_time),
+        cmocka_unit_test(what_is_not_http_is_refused),
+        cmocka_unit_test(a_head_has_a_longest_length),
+        cmocka_unit_test(an_endless_head_is_refused_before_its_end),
+        cmocka_unit_test(a_target_has_a_longest_length),
+        cmocka_unit_test(several_lists_are_one_and_a_long_one_is_cut),
+        cmocka_unit_test(entity_tags_are_compared_weakly),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
