@@ -73,6 +73,8 @@ enum hf_err hf_fail(struct hf_why *why, enum hf_err code, const char *fmt, ...)
 
 enum hf_err hf_fail_context(struct hf_why *why, const char *fmt, ...)
 {
+    if (why == NULL)
+        return HF_E_STATE;
     char front[HF_WHY_MAX];
     va_list args;
     va_start(args, fmt);

@@ -51,8 +51,8 @@ struct hf_why {
  */
 enum hf_err hf_fail(struct hf_why *why, enum hf_err code, const char *fmt, ...) HF_PRINTF(3, 4);
 
-/** Put a part in front of the sentence already there ("mirror http://…: …"). Returns why->code.
- *  `why` is not NULL. */
+/** Put a part in front of the sentence already there ("mirror http://…: …"). Returns why->code;
+ *  with a NULL `why`, where nobody knows the code any more, HF_E_STATE. */
 enum hf_err hf_fail_context(struct hf_why *why, const char *fmt, ...) HF_PRINTF(2, 3);
 
 /** A short stable name for scripts and journals, such as "signature". Never NULL. */
