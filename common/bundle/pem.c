@@ -135,7 +135,7 @@ static enum hf_err walk_block(struct walker *w, hf_pem_block_fn fn, void *ctx, s
     HF_TRY(find_end(w, &body, why));
     HF_TRY(decode(w, body, begin_line_no + 1, why));
     enum hf_err err = fn(ctx, w->n_blocks - 1, hf_buf_bytes(&w->der), why);
-    if (err != HF_OK && why != NULL)
+    if (err != HF_OK)
         (void)hf_fail_context(why, "certificate %zu (line %zu)", w->n_blocks, begin_line_no);
     return err;
 }
