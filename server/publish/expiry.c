@@ -70,6 +70,7 @@ static enum hf_err parse(const json_t *object, const char *name, enum hf_key_hal
                          struct hf_expiry *expiry, struct hf_why *why)
 {
     struct hf_expiry read = *expiry;
+    struct hf_why reason;
     for (size_t i = 0; i < HF_TOP_ROLES; i++) {
         json_t *member = NULL;
         if (hf_key_half_of(all_roles[i]) != half)
@@ -77,8 +78,8 @@ static enum hf_err parse(const json_t *object, const char *name, enum hf_key_hal
         HF_TRY(hf_json_get_object(object, hf_top_role_name(all_roles[i]), name, &member, why));
         HF_TRY(hf_json_get_integer(member, "days", name, 1, &read.days[all_roles[i]], why));
     }
-    if (hf_expiry_check(&read, why) != HF_OK)
-        return hf_fail_context(why, "%s", name);
+    if (hf_expiry_check(&read, &reason) != HF_OK)
+        return hf_fail(why, HF_E_FORMAT, "%s: %s", name, reason.text);
     *expiry = read;
     return HF_OK;
 }
