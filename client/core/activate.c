@@ -10,8 +10,8 @@ static void describe(const struct hf_candidate *cand, char *out, size_t out_size
                        new->profile, (long long)cand->active.version, (long long)new->version,
                        cand->bundle.n_anchors);
     else
-        (void)snprintf(out, out_size, "installed %s/%s %lld, %zu anchors", new->set, new->profile,
-                       (long long)new->version, cand->bundle.n_anchors);
+        (void)snprintf(out, out_size, "updated %s/%s none -> %lld, %zu anchors", new->set,
+                       new->profile, (long long)new->version, cand->bundle.n_anchors);
 }
 
 /* Old or new, never between: the bundle, the version it forbids from now on, and the line about it. */

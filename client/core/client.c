@@ -86,7 +86,7 @@ static void record_success(struct hf_client *c, const struct hf_update_result *r
         (void)snprintf(text, sizeof text, "current %s/%s %lld", c->set, c->profile,
                        (long long)result->to_version);
     else if (result->from_version < 0)
-        (void)snprintf(text, sizeof text, "installed %s/%s %lld", c->set, c->profile,
+        (void)snprintf(text, sizeof text, "updated %s/%s none -> %lld", c->set, c->profile,
                        (long long)result->to_version);
     else
         (void)snprintf(text, sizeof text, "updated %s/%s %lld -> %lld", c->set, c->profile,

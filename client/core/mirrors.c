@@ -1,5 +1,7 @@
 #include "client/core/client_internal.h"
 
+#include <string.h>
+
 /* How much an error says about what is wrong. Below zero: the fault is here, not at a mirror, and
  * asking another one would not help. */
 static int telling(enum hf_err err)
@@ -60,7 +62,7 @@ static enum hf_err ask(struct hf_client *c, const struct hf_fetch *fetch, const 
     err = transport->fetch(transport->ctx, &request, &answer, why);
     if (err == HF_OK)
         err = judge_status(c, fetch, &answer, why);
-    if (telling(err) > 0)
+    if (telling(err) > 0 && strstr(why->text, request.url) == NULL) /* a transport may name it */
         (void)hf_fail_context(why, "%s", request.url);
     hf_buf_free(&answer.body);
     hf_buf_free(&url);
