@@ -20,7 +20,7 @@ static void test_update_from_one_version_to_the_next(void **state)
     assert_true(d->result.is_changed);
     assert_int_equal(d->result.from_version, -1);
     assert_string_equal(fake_store_value(&d->fake.store, "check.text"),
-                        "installed amazon-iot/full 1");
+                        "updated amazon-iot/full none -> 1");
     device_publish(d, 2);
     CHECK_OK(device_update(d));
     assert_true(d->result.is_changed);

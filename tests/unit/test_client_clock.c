@@ -39,6 +39,20 @@ static void test_verified_root_moves_the_floor_though_the_rest_fails(void **stat
     assert_int_equal(stored_floor(d), DEVICE_NOW_S);
 }
 
+/* A mirror that withholds must not pass an old timestamp to a device whose clock stands still. */
+static void test_time_of_a_new_root_counts_in_the_same_update(void **state)
+{
+    struct device *d = *state;
+    d->fake.now_s = 0;
+    d->repo.roles[HF_ROLE_TIMESTAMP].expires_s = DEVICE_NOW_S - 100;
+    tuf_repo_publish_next(&d->repo);
+    d->repo.roles[HF_ROLE_ROOT].signed_at_s = DEVICE_NOW_S;
+    tuf_repo_rotate(&d->repo, HF_ROLE_ROOT);
+    device_remember(d);
+    CHECK_REFUSED(device_update(d), HF_E_EXPIRED, &d->why, "timestamp version 3 expired");
+    device_check_unchanged_from(d, "timestamp");
+}
+
 static void test_floor_never_falls(void **state)
 {
     struct device *d = *state;
@@ -105,6 +119,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_signed_times_move_the_floor_and_nothing_else_does),
         TEST(test_verified_root_moves_the_floor_though_the_rest_fails),
+        TEST(test_time_of_a_new_root_counts_in_the_same_update),
         TEST(test_floor_never_falls),
         TEST(test_device_that_boots_in_1970),
         TEST(test_clock_far_ahead_is_named),
