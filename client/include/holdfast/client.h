@@ -77,11 +77,11 @@ struct hf_status {
     int64_t clock_floor_s;
     struct hf_bundle_status active;
     struct hf_bundle_status previous;
-    int64_t last_check_s; /* INT64_MIN: never */
+    int64_t last_check_s;  /* INT64_MIN: never */
     char last_outcome[32]; /* "ok" or the name of an error */
     char last_text[640];
     struct {
-        int64_t version;   /* 0 where not held */
+        int64_t version; /* 0 where not held */
         int64_t expires_s;
     } root, timestamp, snapshot, targets;
 };
