@@ -1,0 +1,86 @@
+"""What `holdfast` says about itself, and about a command line that makes no sense."""
+import os
+import pty
+import subprocess
+
+import agent
+import pytest
+
+COMMANDS = ["init", "update", "run", "status", "export", "probe"]
+
+
+def test_help_names_every_command_and_the_exit_codes():
+    text = agent.ok("--help")
+    assert text == agent.ok("-h")
+    for command in COMMANDS:
+        assert f"\n  {command} " in text
+    assert "Exit code: 0 done, 1 refused or failed" in text
+    assert "holdfast --state ./device init --root 1.root.json" in text
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_teaches_itself(command):
+    text = agent.ok(command, "--help")
+    assert text.startswith(f"Usage: holdfast {command}")
+    for part in ("Options:", "\nExamples:\n", f"  holdfast {command}", "--state", "--help"):
+        assert part in text
+    assert text == agent.ok("--state", "/nonexistent", command, "--help")
+
+
+def test_version_is_one_line():
+    name, version = agent.ok("--version").split()
+    assert name == "holdfast" and version[0].isdigit()
+
+
+@pytest.mark.parametrize("words, sentence", [
+    (["explode"], "there is no command 'explode'"),
+    (["--wrong"], "--wrong: unknown option"),
+    (["update", "--wrong"], "--wrong: unknown option"),
+    (["update", "now"], "'now' is one word too many"),
+    (["status", "--state"], "--state: missing argument"),
+    (["run", "--interval", "soon"], "soon: invalid numeric value"),
+    (["run", "--interval", "-5"], "--interval is a number of seconds"),
+    (["export"], "--out FILE is missing"),
+    (["export", "--out", "-", "--keep"], "--keep needs a file"),
+    (["init"], "--root ROOT.json is missing"),
+])
+def test_a_wrong_command_line_is_told_so(words, sentence):
+    said = agent.refused(*words, code=2)
+    assert sentence in said and said.endswith(" --help")
+
+
+def test_no_command_at_all_shows_the_help_as_an_error():
+    outcome = agent.run()
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == agent.ok("--help")
+
+
+def test_output_that_cannot_be_written_is_no_success():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([agent.BIN / "holdfast", "--help"], stdout=full,
+                              stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert "standard output could not be written" in done.stderr
+
+
+def on_a_terminal(*words, **changes):
+    master, slave = pty.openpty()
+    subprocess.run([agent.BIN / "holdfast", *words], stdin=subprocess.DEVNULL, stdout=slave,
+                   env=dict(agent.environment(), TERM="xterm", **changes), check=True)
+    os.close(slave)
+    seen = b""
+    try:
+        while part := os.read(master, 65536):
+            seen += part
+    except OSError:  # the other end is closed
+        pass
+    os.close(master)
+    return seen
+
+
+def test_colours_are_for_terminals_that_want_them(tmp_path):
+    device = agent.Device(tmp_path).init_with_roots(agent.Root("A").pem)
+    words = ("--state", str(device.state), "status")
+    assert b"\x1b[1m" in on_a_terminal(*words)
+    assert b"\x1b" not in on_a_terminal(*words, NO_COLOR="1")
+    assert "\x1b" not in agent.ok(*words)

@@ -1,0 +1,181 @@
+"""holdfast init: first trust, or nothing at all."""
+import os
+import sqlite3
+import stat
+
+import agent
+import net_pki
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+
+@pytest.fixture
+def device(tmp_path):
+    return agent.Device(tmp_path)
+
+
+def mode(path):
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def test_a_state_is_made_for_its_owner_only(device):
+    assert agent.ok(*device.init_args()) == f"initialised {device.state} for roots/full\n"
+    assert mode(device.state) == 0o700
+    for path in device.state.rglob("*"):
+        assert mode(path) == (0o700 if path.is_dir() else 0o600), path
+    assert sorted(p.name for p in device.state.iterdir()) == ["bundles", "holdfast.db", "lock"]
+
+
+def test_an_existing_empty_folder_is_used(device):
+    device.state.mkdir()
+    device.init()
+    assert device.status()["metadata"]["root"]["version"] == 1
+
+
+def test_what_was_told_is_what_status_tells(device):
+    device.init("--url", "https://[2001:db8::1]:8443/r/", "--device-id", "thing:7", "--on-swap",
+                "echo 'a b'", "--export", device.folder / "e.pem")
+    status = device.status()
+    assert status["mirrors"] == [agent.NOWHERE, "https://[2001:db8::1]:8443/r/"]
+    assert (status["set"], status["profile"]) == ("roots", "full")
+    assert status["device_id"] == "thing:7"
+    assert status["on_swap"] == "echo 'a b'"
+    assert status["export"] == str(device.folder / "e.pem")
+    assert status["active"] is None and status["previous"] is None
+    assert status["last_check"] is None
+
+
+def test_paths_are_kept_absolute(device):
+    (device.folder / "id").write_text("from-file\n")
+    words = device.init_args("--device-id-file", "id", "--export", "e.pem")
+    agent.ok(*words, cwd=device.folder)
+    assert device.status()["device_id"] == "from-file"
+    assert device.status()["export"] == str(device.folder / "e.pem")
+    (device.folder / "id").write_text("renamed\n")
+    assert device.status()["device_id"] == "renamed"
+
+
+def test_without_an_id_one_is_derived_and_the_machine_id_is_not_shown(device):
+    if not os.path.exists("/etc/machine-id"):
+        pytest.skip("this machine has no machine-id")
+    device.init()
+    derived = device.status()["device_id"]
+    assert derived.startswith("hf-") and len(derived) == 3 + 32
+    with open("/etc/machine-id", encoding="ascii") as f:
+        assert f.read().strip()[:8] not in derived
+
+
+def test_the_factory_bundle_is_active_at_once(device):
+    root = agent.Root("Factory Root")
+    device.init_with_roots(root.pem)
+    active = device.status()["active"]
+    assert active["version"] == 0
+    assert [a["sha256"] for a in active["anchors"]] == [root.sha256]
+    assert (device.state / "bundles" / "active").read_text() == root.pem
+
+
+def test_a_second_init_is_refused_and_changes_nothing(device):
+    device.init()
+    assert "is initialised already" in device.refuses_init()
+
+
+def test_a_state_that_lost_its_database_is_not_overwritten(device):
+    device.init_with_roots(agent.Root("A").pem)
+    device.database.unlink()
+    assert "holds bundles but no database" in device.refuses_init()
+
+
+def test_what_a_cut_init_left_behind_is_no_obstacle(device):
+    (device.state / ".init" / "bundles").mkdir(parents=True)
+    (device.state / ".init" / "holdfast.db").write_bytes(b"half of a database")
+    device.init()
+    assert not (device.state / ".init").exists()
+
+
+@pytest.mark.parametrize("how, words", [
+    ({"url": "ftp://x"}, ["does not begin with http:// or https://"]),
+    ({"url": "http://user:secret@x"}, ["repository's address"]),
+    ({"set_name": "Amazon IoT"}, ["'Amazon IoT' cannot be a set", "a-z, 0-9"]),
+    ({"set_name": "../x"}, ["'../x' cannot be a set"]),
+    ({"profile": ""}, ["'' cannot be a profile"]),
+    ({"profile": "x" * 65}, ["cannot be a profile", "1 to 64"]),
+    ({"root": "/nonexistent/root.json"}, ["--root", "there is no file /nonexistent/root.json"]),
+    ({"root": "/dev/zero"}, ["--root", "not a regular file"]),
+])
+def test_an_argument_that_cannot_be_is_refused_in_words(device, how, words):
+    sentence = device.refuses_init(**how)
+    for word in words:
+        assert word in sentence
+    assert "secret" not in sentence
+
+
+@pytest.mark.parametrize("device_id", ["", "a b", "../../etc", "x" * 129, "é"])
+def test_a_device_id_that_cannot_be_is_refused(device, device_id):
+    assert "cannot be a device id" in device.refuses_init("--device-id", device_id)
+
+
+def test_two_sources_of_a_device_id_are_one_too_many(device):
+    sentence = device.refuses_init("--device-id", "a", "--device-id-file", "/b", code=2)
+    assert "exclude each other" in sentence
+
+
+def test_more_than_sixteen_mirrors_are_too_many(device):
+    more = [word for _ in range(16) for word in ("--url", agent.NOWHERE)]
+    assert "1 to 16" in device.refuses_init(*more)
+
+
+def test_root_metadata_that_is_none_is_refused(device):
+    broken = device.folder / "broken.json"
+    for content in (b"", b"{}", b"<html>", b"\0" * 1000, b"{" * 600_000):
+        broken.write_bytes(content)
+        device.refuses_init(root=broken)
+
+
+def test_root_metadata_of_a_stranger_is_refused(device):
+    genuine = open(device.root, encoding="utf-8").read()
+    forged = device.folder / "forged.json"
+    forged.write_text(genuine.replace('"version": 1', '"version": 2'))
+    assert "root" in device.refuses_init(root=forged)
+
+
+def damaged(pem):
+    at = len(pem) // 2
+    return pem[:at] + "!!!" + pem[at + 3:]
+
+
+def test_a_damaged_factory_bundle_is_refused(device):
+    file = device.folder / "factory.pem"
+    file.write_text(damaged(agent.Root("A").pem))
+    assert "factory bundle" in device.refuses_init("--bundle", file)
+
+
+def test_a_leaf_in_the_factory_bundle_is_refused(device):
+    leaf = net_pki.Authority("A").leaf("x.example")[0]
+    file = device.folder / "factory.pem"
+    file.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
+    assert "x.example" in device.refuses_init("--bundle", file)
+
+
+def test_a_server_ca_that_is_none_is_refused(device):
+    file = device.folder / "ca.pem"
+    for content in (b"", b"no PEM", b"-----BEGIN CERTIFICATE-----\nAAAA\n", b"\0\0"):
+        file.write_bytes(content)
+        assert "CA" in device.refuses_init("--server-ca", file).upper()
+
+
+def test_a_parent_that_is_not_there_is_named(device):
+    device.state = device.folder / "none" / "device"
+    assert "none/device: No such file or directory" in device.refuses_init()
+
+
+def test_a_file_in_the_way_is_named(device):
+    device.state.write_text("in the way")
+    assert "is in the way" in device.refuses_init()
+
+
+def test_the_journal_begins_with_the_init(device):
+    device.init()
+    connection = sqlite3.connect(f"file:{device.database}?mode=ro", uri=True)
+    assert connection.execute("SELECT kind, text FROM event").fetchall() == [
+        ("init", "initialised with root metadata 1")]
+    connection.close()

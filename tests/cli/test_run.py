@@ -1,0 +1,105 @@
+"""holdfast run: stays, checks, and goes when told. Its server is not there: that is not its end."""
+import fcntl
+import re
+import signal
+import subprocess
+import threading
+
+import agent
+import pytest
+
+LINE = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ failed: (.*); next check in (.*)$")
+
+
+class Running:
+    """The program, and its lines of standard error as they come."""
+
+    def __init__(self, *words):
+        self.process = subprocess.Popen([agent.BIN / "holdfast", *map(str, words)],
+                                        env=agent.environment(), stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.guard = threading.Timer(agent.TIMEOUT_S, self.process.kill)
+        self.guard.start()
+
+    def line(self):
+        return self.process.stderr.readline().rstrip("\n")
+
+    def end(self, number):
+        self.process.send_signal(number)
+        out, err = self.process.communicate()
+        return self.process.returncode, out, err
+
+    def close(self):
+        self.guard.cancel()
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def device(tmp_path):
+    return agent.Device(tmp_path).init("--device-id", "test")
+
+
+@pytest.fixture
+def start(device):
+    started = []
+
+    def start_one(*options):
+        started.append(Running("--state", device.state, "run", *options))
+        return started[-1]
+
+    yield start_one
+    for one in started:
+        one.close()
+
+
+def test_it_checks_at_once_and_again_after_the_interval(start):
+    agent_running = start("--interval", "1")
+    for _ in range(3):
+        sentence, wait = LINE.match(agent_running.line()).groups()
+        assert "127.0.0.1:1" in sentence
+        assert wait == "1 s"
+    assert agent_running.end(signal.SIGTERM) == (0, "", "")
+
+
+def test_failures_are_tried_again_sooner_and_then_less_often(start):
+    agent_running = start()
+    waits = []
+    for _ in range(3):
+        waits.append(LINE.match(agent_running.line()).group(2))
+        agent_running.process.send_signal(signal.SIGUSR1)
+    assert seconds(waits[0]) in range(45, 76)
+    assert seconds(waits[1]) in range(90, 151)
+    assert seconds(waits[2]) in range(180, 301)
+
+
+def seconds(text):
+    units = {"h": 3600, "min": 60, "s": 1}
+    return sum(int(n) * units[u] for n, u in re.findall(r"(\d+) (h|min|s)", text))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_its_wait(start, number):
+    agent_running = start()
+    agent_running.line()
+    assert agent_running.end(number) == (0, "", "")
+
+
+def test_the_last_check_is_in_the_status(start, device):
+    agent_running = start()
+    sentence = LINE.match(agent_running.line()).group(1)
+    assert device.status()["last_check"]["text"] == sentence
+
+
+def test_a_lock_that_another_holds_is_a_failure_like_others(start, device):
+    with open(device.state / "lock", "a", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        agent_running = start("--interval", "1")
+        assert "another process is updating" in agent_running.line()
+    while "another process" in (line := agent_running.line()):
+        pass
+    assert "127.0.0.1:1" in line
+
+
+def test_a_folder_that_was_never_initialised_ends_it(tmp_path):
+    assert "is not initialised" in agent.refused("--state", tmp_path / "none", "run")
