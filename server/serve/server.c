@@ -134,10 +134,15 @@ static void say_where(const struct hf_server *s)
 
 /* ---- ending ------------------------------------------------------------------------------------ */
 
-static void free_server(struct hf_server *s)
+static void join_loops(struct hf_server *s)
 {
     for (unsigned i = 0; i < s->n_loops; i++)
         hf_loop_join(&s->loops[i]);
+    s->n_loops = 0;
+}
+
+static void free_server(struct hf_server *s)
+{
     for (unsigned i = 0; s->listeners != NULL && i < s->options->loops; i++)
         if (s->listeners[i].is_open)
             close(s->listeners[i].fd);
@@ -160,6 +165,7 @@ static enum hf_err run_control(struct hf_server *s, unsigned connections, struct
     else
         stop(s);
     (void)uv_run(&s->control, UV_RUN_DEFAULT);
+    join_loops(s); /* they ask the repository for its status until their end */
     hf_repository_free(&s->repository);
     return err;
 }
