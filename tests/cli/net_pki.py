@@ -44,7 +44,14 @@ class Authority:
             .sign(signer.key, hashes.SHA256())
         )
 
-    def leaf(self, *names, start=NOW - 30 * DAY, end=NOW + 30 * DAY, key_bits=None, common_name=None):
+    def leaf(
+        self,
+        *names,
+        start=NOW - 30 * DAY,
+        end=NOW + 30 * DAY,
+        key_bits=None,
+        usage=ExtendedKeyUsageOID.SERVER_AUTH,
+    ):
         """A server certificate for DNS names and addresses; returns (certificate, key)."""
         key = (
             rsa.generate_private_key(65537, key_bits)
@@ -53,14 +60,14 @@ class Authority:
         )
         builder = (
             x509.CertificateBuilder()
-            .subject_name(name(common_name or names[0]))
+            .subject_name(name(names[0]))
             .issuer_name(self.subject)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(start)
             .not_valid_after(end)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(x509.SubjectAlternativeName([general_name(n) for n in names]), critical=False)
         )
         return builder.sign(self.key, hashes.SHA256()), key

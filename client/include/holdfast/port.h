@@ -29,7 +29,8 @@ struct hf_transport_port {
     void *ctx;
     /**
      * GET. HF_OK whenever a whole answer came, whatever its status. HF_E_NETWORK, HF_E_TLS,
-     * HF_E_LIMIT otherwise. The caller frees `out->body`.
+     * HF_E_LIMIT otherwise, HF_E_FORMAT for a URL or a proxy that cannot be used. The caller frees
+     * `out->body`.
      */
     enum hf_err (*fetch)(void *ctx, const struct hf_request *request, struct hf_response *out,
                          struct hf_why *why);

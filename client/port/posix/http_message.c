@@ -13,7 +13,8 @@ static enum hf_err append_proxy_authorization(const struct hf_proxy *proxy, stru
     return hf_buf_printf(out, "Proxy-Authorization: %s\r\n", proxy->authorization);
 }
 
-/** An entity tag is quoted back as it came, so it must not be able to end its line. */
+/** An entity tag is sent back as it came, so it must not be able to end its line. One that could is
+ *  left out: asking without it costs a body, no more. */
 static bool is_etag(const char *text)
 {
     for (; *text != '\0'; text++)
@@ -41,7 +42,7 @@ static enum hf_err append_get(const struct hf_url *url, const struct hf_proxy *p
                          host));
     if (is_absolute)
         HF_TRY(append_proxy_authorization(proxy, out));
-    if (etag != NULL && etag[0] != '\0')
+    if (etag != NULL && etag[0] != '\0' && is_etag(etag))
         HF_TRY(hf_buf_printf(out, "If-None-Match: %s\r\n", etag));
     return hf_buf_append_text(out, "\r\n");
 }
@@ -49,8 +50,6 @@ static enum hf_err append_get(const struct hf_url *url, const struct hf_proxy *p
 enum hf_err hf_http_request_get(const struct hf_url *url, const struct hf_proxy *proxy,
                                 const char *etag, struct hf_buf *out, struct hf_why *why)
 {
-    if (etag != NULL && !is_etag(etag))
-        return hf_fail(why, HF_E_ARGUMENT, "the entity tag to ask with holds blanks or controls");
     if (append_get(url, proxy, etag, out) != HF_OK)
         return hf_fail(why, HF_E_MEMORY, "no memory for a request");
     return HF_OK;
