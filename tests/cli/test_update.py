@@ -1,0 +1,152 @@
+"""holdfast update: what it says, and that other programs are told at least once."""
+import functools
+import http.server
+import sqlite3
+import threading
+
+import agent
+import ctl
+import pytest
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def publisher(tmp_path):
+    (tmp_path / "publisher").mkdir()
+    made = ctl.Publisher(tmp_path / "publisher")
+    file = made.folder / "root.pem"
+    file.write_text(agent.Root("A").pem)
+    made.add(file)
+    return made
+
+
+@pytest.fixture
+def url(publisher):
+    handler = functools.partial(Quiet, directory=str(publisher.repo))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+class Told:
+    """An on-swap command that writes down what it is told and ends as the test wants it."""
+
+    def __init__(self, folder):
+        self.log = folder / "told"
+        self.script = folder / "on-swap.sh"
+        self.export = folder / "export.pem"
+        self.log.write_text("")
+        self.ends_with(0)
+
+    def ends_with(self, code):
+        self.script.write_text(f'echo "$HOLDFAST_OLD_VERSION $HOLDFAST_NEW_VERSION" >> {self.log}\n'
+                               f'cmp -s "$HOLDFAST_EXPORT" {self.export} || exit 99\nexit {code}\n')
+
+    @property
+    def options(self):
+        return ["--on-swap", f"sh {self.script}", "--export", self.export]
+
+    @property
+    def lines(self):
+        return self.log.read_text().splitlines()
+
+
+@pytest.fixture
+def told(tmp_path):
+    return Told(tmp_path)
+
+
+@pytest.fixture
+def device(tmp_path, publisher, url, told):
+    made = agent.Device(tmp_path)
+    made.root = publisher.repo / "metadata" / "1.root.json"
+    return made.init(*told.options, "--device-id", "test", url=url)
+
+
+def update(device):
+    return agent.ok("--state", device.state, "update")
+
+
+def refused(device):
+    return agent.refused("--state", device.state, "update")
+
+
+def test_the_line_says_what_has_become_of_it(device, told):
+    assert update(device) == "updated roots/full none -> 1\n"
+    assert update(device) == "current roots/full 1\n"
+    assert told.lines == ["none 1"]
+
+
+def test_a_command_that_fails_is_said_and_run_again_until_it_succeeds(device, told):
+    told.ends_with(3)
+    sentence = refused(device)
+    assert sentence.startswith("holdfast: bundle roots/full 1 is active, but other programs may not use it")
+    assert "the on-swap command ended with exit status 3" in sentence
+    assert device.status()["active"]["version"] == 1
+    assert "exit status 3" in refused(device)
+    told.ends_with(0)
+    assert update(device) == "current roots/full 1\n"
+    assert update(device) == "current roots/full 1\n"
+    assert told.lines == ["none 1"] * 3
+
+
+def test_an_update_that_fails_still_makes_up_for_a_command_that_failed(device, told, publisher):
+    told.ends_with(3)
+    refused(device)
+    told.ends_with(0)
+    (publisher.repo / "metadata" / "timestamp.json").rename(publisher.repo / "gone")
+    assert "timestamp.json" in refused(device)
+    assert "timestamp.json" in refused(device)
+    assert told.lines == ["none 1"] * 2
+
+
+def test_a_lost_export_is_written_and_told_of(device, told):
+    update(device)
+    content = told.export.read_text()
+    told.export.write_text("lost")
+    assert update(device) == "current roots/full 1\n"
+    assert told.export.read_text() == content
+    assert told.lines == ["none 1", "1 1"]
+
+
+def test_an_export_that_cannot_be_written_is_said_and_nobody_is_told(device, told):
+    told.export.mkdir()
+    sentence = refused(device)
+    assert "bundle roots/full 1 is active" in sentence and str(told.export) in sentence
+    assert told.lines == []
+    told.export.rmdir()
+    assert update(device) == "current roots/full 1\n"
+    assert told.lines == ["none 1"]
+
+
+def test_the_journal_holds_how_the_command_ended(device, told):
+    told.ends_with(3)
+    refused(device)
+    told.ends_with(0)
+    update(device)
+    connection = sqlite3.connect(f"file:{device.database}?mode=ro", uri=True)
+    texts = [t for t, in connection.execute("SELECT text FROM event WHERE kind = 'on-swap' ORDER BY id")]
+    connection.close()
+    assert texts == ["the on-swap command ended with exit status 3",
+                     "the on-swap command ended with exit status 0"]
+
+
+def test_verbose_says_what_is_done_on_standard_error(device):
+    outcome = agent.run("--state", device.state, "update", "--verbose")
+    assert (outcome.code, outcome.out) == (0, "updated roots/full none -> 1\n")
+    assert all(line.startswith("holdfast: ") for line in outcome.err.splitlines())
+
+
+def test_a_link_to_the_active_bundle_is_fit_for_other_programs(device):
+    update(device)
+    active = device.state / "bundles" / "active"
+    assert "BEGIN CERTIFICATE" in active.read_text()
+    assert active.readlink().name.endswith(".1.pem")
