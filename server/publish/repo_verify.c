@@ -160,8 +160,6 @@ static enum hf_err check_content(const struct hf_repo *repo, bool consistent_sna
         err = hf_file_info_verify(&b->target->info, hf_buf_bytes(&pem), path.text, why);
     if (err == HF_OK)
         err = hf_bundle_parse(hf_buf_bytes(&pem), &b->description, &b->bundle, why);
-    if (err == HF_OK)
-        err = hf_policy_check_bundle(&b->bundle, why);
     hf_buf_free(&pem);
     return err;
 }
@@ -205,13 +203,18 @@ const struct hf_repo_bundle *hf_repo_bundles_newest(const struct hf_repo_bundles
     return newest;
 }
 
-static void mark_newest(struct hf_repo_bundles *bundles)
+/* Policy is asked of the newest only: no device takes another, and to verify the signatures of all
+ * the roots of all versions would take seconds. */
+static enum hf_err check_newest(struct hf_repo_bundles *bundles, struct hf_why *why)
 {
     for (size_t i = 0; i < bundles->n_items; i++) {
         struct hf_repo_bundle *b = &bundles->items[i];
         b->is_newest = hf_repo_bundles_newest(bundles, b->description.set,
                                               b->description.profile) == b;
+        if (b->is_newest && hf_policy_check_bundle(&b->bundle, why) != HF_OK)
+            return hf_fail_context(why, "bundle %s", b->target->path);
     }
+    return HF_OK;
 }
 
 enum hf_err hf_repo_verify_bundles(const struct hf_repo *repo, const struct hf_targets *targets,
@@ -222,15 +225,15 @@ enum hf_err hf_repo_verify_bundles(const struct hf_repo *repo, const struct hf_t
     bundles.items = calloc(targets->n_targets + 1, sizeof *bundles.items);
     if (bundles.items == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for bundles");
-    for (size_t i = 0; i < targets->n_targets; i++) {
-        enum hf_err err = add_bundle(repo, consistent_snapshot, &targets->targets[i], &bundles,
-                                     why);
-        if (err != HF_OK) {
-            hf_repo_bundles_free(&bundles);
-            return err;
-        }
+    enum hf_err err = HF_OK;
+    for (size_t i = 0; i < targets->n_targets && err == HF_OK; i++)
+        err = add_bundle(repo, consistent_snapshot, &targets->targets[i], &bundles, why);
+    if (err == HF_OK)
+        err = check_newest(&bundles, why);
+    if (err != HF_OK) {
+        hf_repo_bundles_free(&bundles);
+        return err;
     }
-    mark_newest(&bundles);
     *out = bundles;
     return HF_OK;
 }

@@ -12,7 +12,7 @@
 /* Before anything ever expired: signatures, versions and hashes are verified, dates are not. */
 #define HF_REPO_ANY_TIME INT64_C(0)
 
-/** One listed bundle, its content verified, parsed and checked. */
+/** One listed bundle, its content verified and parsed; the newest of its line also meets policy. */
 struct hf_repo_bundle {
     const struct hf_target *target; /* borrowed from the targets metadata */
     struct hf_description description;
@@ -29,7 +29,8 @@ struct hf_repo_bundles {
 HF_MUST_USE enum hf_err hf_repo_verify_metadata(const struct hf_repo *repo, int64_t now_s,
                                                 struct hf_trusted_set *out, struct hf_why *why);
 
-/** Read and check every bundle listed in `targets`; target files of other kinds are left alone. */
+/** Read every bundle listed in `targets`, check the newest of each set and profile (HF_E_POLICY);
+ *  target files of other kinds are left alone. */
 HF_MUST_USE enum hf_err hf_repo_verify_bundles(const struct hf_repo *repo,
                                                const struct hf_targets *targets,
                                                bool consistent_snapshot,

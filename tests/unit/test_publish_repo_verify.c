@@ -205,6 +205,24 @@ static void a_description_of_another_path_is_refused(void **state)
     check_refused(NOW_S, HF_E_FORMAT, "its description belongs to s/p/3.pem");
 }
 
+static void a_leaf_as_the_newest_bundle_is_refused(void **state)
+{
+    (void)state;
+    struct pki_key key;
+    struct hf_buf leaf = {0};
+    pki_key_make(&key, PKI_P256);
+    struct pki_cert cert = {.subject = "CN=Leaf", .key = &key};
+    pki_issue_pem(&cert, &leaf);
+    pki_key_free(&key);
+    tuf_repo_add_target(&w.publisher, "s/p/2.pem", hf_buf_bytes(&leaf), description("s", 2));
+    hf_buf_free(&leaf);
+    publish_next();
+    check_refused(NOW_S, HF_E_POLICY, "bundle s/p/2.pem: ");
+    add("s/p/3.pem", description("s", 3)); /* no device would take 2 any more */
+    publish_next();
+    CHECK_OK(hf_repo_verify(&w.repo, NOW_S, NULL));
+}
+
 static void metadata_of_another_repository_is_refused(void **state)
 {
     (void)state;
@@ -305,6 +323,7 @@ int main(void)
         TEST(missing_files_are_refused_by_name),
         TEST(a_bundle_that_changed_on_disk_is_refused),
         TEST(a_description_of_another_path_is_refused),
+        TEST(a_leaf_as_the_newest_bundle_is_refused),
         TEST(metadata_of_another_repository_is_refused),
         TEST(nothing_waits_at_first),
         TEST(signed_targets_wait),
