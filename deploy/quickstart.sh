@@ -4,7 +4,7 @@ set -euo pipefail
 
 usage() {
     cat <<'HELP'
-Usage: deploy/quickstart.sh [--dir DIR]
+Usage: deploy/quickstart.sh [--dir DIR] [--bin DIR]
 
 Installs what is missing, builds, and plays the whole story once: a publisher signs the Amazon
 roots, a server hands them out, a device takes them into its trust store, and then a newer version.
@@ -12,6 +12,7 @@ Each step says what it does and shows the commands it runs.
 
   --dir DIR  where it plays (default build/quickstart). It is made anew on each run, and left
              there to look at. A folder that this script did not make is not touched.
+  --bin DIR  take the programs from there; installs and builds nothing
   --help     this text
 
 Wants Debian 12 or 13, and root or sudo where packages are missing. Nothing is listening any more
@@ -21,11 +22,13 @@ HELP
 
 repo_root=$(cd "$(dirname "$0")/.." && pwd)
 dir=$repo_root/build/quickstart
+bin=''
 while [ $# -gt 0 ]; do
     case $1 in
-    --dir)
-        [ $# -ge 2 ] || { echo "quickstart.sh: --dir wants a folder, see --help" >&2; exit 2; }
-        dir=$2; shift 2 ;;
+    --dir | --bin)
+        [ $# -ge 2 ] || { echo "quickstart.sh: $1 wants a folder, see --help" >&2; exit 2; } ;;&
+    --dir) dir=$2; shift 2 ;;
+    --bin) bin=$(realpath -m -- "$2"); shift 2 ;;
     --help | -h) usage; exit 0 ;;
     *) echo "quickstart.sh: unknown option '$1', see --help" >&2; exit 2 ;;
     esac
@@ -33,6 +36,7 @@ done
 
 # Paths are shown as they can be typed from the project's folder.
 dir=$(realpath -m --relative-base="$repo_root" -- "$dir")
+[ -z "$bin" ] || bin=$(realpath -m --relative-base="$repo_root" -- "$bin")
 cd "$repo_root"
 
 roots_table=deploy/roots/amazon.txt
@@ -121,13 +125,16 @@ make_folder() {
 }
 
 install_and_build() {
+    if [ -n "$bin" ]; then
+        step "Take the programs from $bin" "Nothing is installed or built."
+        return
+    fi
+    bin=build/bin
     step "Install what is missing, and build" \
         "Debian packages, and a private Mbed TLS in a cache. The first time takes a minute or two."
     run deploy/install-deps.sh
     quietly cmake --preset release
     quietly cmake --build --preset release --target holdfast holdfastctl holdfastd
-    # From here on everything talks to this machine only.
-    export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1
 }
 
 make_keys() {
@@ -257,10 +264,11 @@ trap finish EXIT
 trap 'interrupted 130' INT
 trap 'interrupted 143' TERM HUP
 
-bin=build/bin
 repository=$dir/repository keys=$dir/keys device=$dir/device passphrase=$dir/passphrase
 server_log=$dir/holdfastd.log
 install_and_build
+# From here on everything talks to this machine only.
+export no_proxy=127.0.0.1 NO_PROXY=127.0.0.1
 make_keys
 publish_version_1
 start_server
