@@ -1,4 +1,5 @@
 """Every kind of bad input, end to end: refused in one sentence, and nothing has changed."""
+import fcntl
 import os
 import shutil
 import sqlite3
@@ -289,7 +290,6 @@ def test_a_damaged_database_leaves_the_bundle_files(scene, publisher, folder):
 
 
 def test_a_second_update_at_the_same_time_is_refused(scene):
-    import fcntl
     with open(scene.device.state / "lock", "a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         started = time.monotonic()

@@ -156,7 +156,7 @@ def test_probe_shows_the_chain_certificate_by_certificate(world, processes, fold
 
 def test_probe_judges_by_the_store_of_a_device(world, publisher, device, processes, folder):
     server = start_nginx(processes, folder, world.leaves["good"], [world.server_ca])
-    publisher.add(world.ca_file(world.stranger), options=[])
+    publisher.add(world.ca_file(world.stranger))
     device.update()
     where = ["probe", f"127.0.0.1:{server.port}", "--servername", pki.HOST, "--state", device.state]
     before = programs.call("holdfast", *where)

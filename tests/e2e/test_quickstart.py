@@ -1,0 +1,74 @@
+"""deploy/quickstart.sh itself, with the programs that are being tested."""
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from kit import roots
+from kit.processes import accepts, wait_until
+from kit.programs import BIN, CHECKOUT, environment
+
+SCRIPT = CHECKOUT / "deploy" / "quickstart.sh"
+
+
+def quickstart(folder, bin_folder=BIN):
+    return subprocess.run([SCRIPT, "--dir", folder, "--bin", bin_folder], env=environment(),
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+
+
+def port_of(output):
+    return int(re.search(r"listening on http://127\.0\.0\.1:([0-9]+)", output).group(1))
+
+
+def test_it_tells_the_whole_story_and_leaves_no_process(folder):
+    played = folder / "played"
+    for _ in ("first run", "second run"):
+        done = quickstart(played)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stderr == ""
+        assert not accepts(port_of(done.stdout))
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    told = [line for line in lines if line.startswith(("updated ", "current "))]
+    assert told == ["updated amazon-iot/full none -> 1", "updated amazon-iot/full 1 -> 2",
+                    "current amazon-iot/full 2"]
+    for root in roots.ALL:
+        assert root.sha256 in done.stdout
+        assert root.not_after in done.stdout
+    assert "What to try next" in lines
+    assert "\x1b" not in done.stdout, "colours are for terminals"
+    log = (played / "quickstart.log").read_text()
+    for command in ("holdfastctl init", "holdfastctl bundle add", "holdfastctl check", "holdfastd --repo"):
+        assert f"/{command}" in log
+
+
+def test_it_leaves_a_folder_alone_that_is_not_its_own(folder):
+    mine = folder / "mine"
+    mine.mkdir()
+    (mine / "letter").write_text("dear")
+    done = quickstart(mine)
+    assert done.returncode == 2
+    assert str(mine) in done.stderr
+    assert [f.name for f in mine.iterdir()] == ["letter"]
+
+
+def test_it_says_which_step_failed_and_where_the_log_is(folder):
+    programs = folder / "bin"
+    programs.mkdir()
+    for name in ("holdfast", "holdfastctl"):
+        (programs / name).symlink_to(BIN / name)
+    shutil.copy("/bin/false", programs / "holdfastd")
+    done = quickstart(folder / "played", programs)
+    assert done.returncode == 1
+    assert "step 4 (Start the server) failed" in done.stderr
+    assert str(folder / "played" / "quickstart.log") in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_it_takes_the_server_with_it(folder, processes, number):
+    script = processes.start([SCRIPT, "--dir", folder / "played", "--bin", BIN], "quickstart")
+    script.wait_for(lambda: "listening on" in script.out, "the server is up")
+    script.signal(number)
+    assert script.wait() == 143
+    wait_until(lambda: not accepts(port_of(script.out)), "the server is gone")
