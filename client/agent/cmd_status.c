@@ -13,7 +13,7 @@ static const struct hf_cli_text text = {
         "ended. Asks nobody; works also where the state can only be read, and says so then.",
     .examples =
         "  holdfast status\n"
-        "  holdfast status --json | jq -r '.active.anchors[] | [.days_left, .subject] | @tsv'\n",
+        "  holdfast status --json | jq -r '.active.roots[] | [.days_left, .subject] | @tsv'\n",
 };
 
 int64_t hf_status_days_left(const struct hf_status_view *view, int64_t time_s)

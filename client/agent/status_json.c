@@ -38,7 +38,7 @@ static json_t *bundle_of(const struct hf_status_view *view, const struct hf_bund
         }
     }
     return json_pack("{s:I, s:s, s:o}", "version", (json_int_t)bundle->version, "sha256",
-                     bundle->sha256, "anchors", anchors);
+                     bundle->sha256, "roots", anchors);
 }
 
 static json_t *role_of(int64_t version, int64_t expires_s)

@@ -70,7 +70,7 @@ def test_the_factory_bundle_is_active_at_once(device):
     device.init_with_roots(root.pem)
     active = device.status()["active"]
     assert active["version"] == 0
-    assert [a["sha256"] for a in active["anchors"]] == [root.sha256]
+    assert [a["sha256"] for a in active["roots"]] == [root.sha256]
     assert (device.state / "bundles" / "active").read_text() == root.pem
 
 

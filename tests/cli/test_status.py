@@ -40,7 +40,7 @@ def test_json_is_what_its_schema_says(device, tmp_path):
 
 
 def test_each_root_is_told_with_its_hashes_and_dates(device, good, dead):
-    first, second = device.status()["active"]["anchors"]
+    first, second = device.status()["active"]["roots"]
     assert (first["sha256"], first["spki_sha256"]) == (good.sha256, good.spki_sha256)
     assert "Good Root" in first["subject"]
     assert first["not_after"] == (NOW + 1000 * DAY).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -88,7 +88,7 @@ def assert_lives_on_files(device, good, reason):
     json_schema.check(status, "status.schema.json")
     assert status["writable"] is False
     assert reason in status["read_only_reason"]
-    assert status["active"]["anchors"][0]["sha256"] == good.sha256
+    assert status["active"]["roots"][0]["sha256"] == good.sha256
     assert (status["set"], status["profile"]) == ("roots", "full")
     assert f"read-only: {status['read_only_reason']}" in text_of(device)
     before = agent.tree(device.state)
@@ -146,7 +146,7 @@ def test_a_read_only_folder_is_said_and_read(open_folder, good, another_user):
     status = json.loads(agent.ok("--state", device.state, "status", "--json", **another_user))
     assert "cannot be written" in status["read_only_reason"]
     assert status["mirrors"] == [agent.NOWHERE]
-    assert status["active"]["anchors"][0]["sha256"] == good.sha256
+    assert status["active"]["roots"][0]["sha256"] == good.sha256
     assert "cannot be written" in agent.refused("--state", device.state, "update", **another_user)
     device.state.chmod(0o700)
 
@@ -154,7 +154,7 @@ def test_a_read_only_folder_is_said_and_read(open_folder, good, another_user):
 def test_a_torn_bundle_file_is_put_right(device, good, dead):
     active = device.state / "bundles" / "active"
     active.write_text("torn")
-    assert device.status()["active"]["anchors"][0]["sha256"] == good.sha256
+    assert device.status()["active"]["roots"][0]["sha256"] == good.sha256
     assert active.read_text() == good.pem + dead.pem
 
 
