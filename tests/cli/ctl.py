@@ -1,5 +1,6 @@
 """Run holdfastctl for real, and compare what lies on disk before and after."""
 import ctypes
+import datetime
 import glob
 import hashlib
 import json
@@ -12,10 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+
+import net_pki
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ.get("HOLDFAST_BIN", CHECKOUT / "build" / "bin"))
 TIMEOUT_S = 60
+DAY = datetime.timedelta(days=1)
+NOW = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None, microsecond=0)
 
 
 @dataclass
@@ -136,6 +142,30 @@ class Publisher:
 
 def fingerprint(cert_der):
     return hashlib.sha256(cert_der).hexdigest()
+
+
+class Root(net_pki.Authority):
+    """A CA of today, in a file."""
+
+    def __init__(self, folder, common_name, issuer=None, start=NOW - 10 * DAY, end=NOW + 3650 * DAY,
+                 key=None):
+        super().__init__(common_name, issuer, start, end, key)
+        self.file = folder / f"{common_name}-{self.sha256[:8]}.pem"
+        net_pki.write_pem(self.file, self.cert)
+
+    @property
+    def der(self):
+        return self.cert.public_bytes(serialization.Encoding.DER)
+
+    @property
+    def sha256(self):
+        return net_pki.fingerprint(self.cert)
+
+    @property
+    def spki_sha256(self):
+        spki = self.key.public_key().public_bytes(serialization.Encoding.DER,
+                                                  serialization.PublicFormat.SubjectPublicKeyInfo)
+        return fingerprint(spki)
 
 
 class Terminal:

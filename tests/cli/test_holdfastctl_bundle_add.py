@@ -7,43 +7,16 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 import ctl
 import net_pki
-
-DAY = datetime.timedelta(days=1)
-NOW = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None, microsecond=0)
+from ctl import DAY, NOW, Root
 
 
 @pytest.fixture
 def p(tmp_path):
     return ctl.Publisher(tmp_path)
-
-
-class Root(net_pki.Authority):
-    """A CA of today, in a file."""
-
-    def __init__(self, folder, common_name, issuer=None, start=NOW - 10 * DAY, end=NOW + 3650 * DAY,
-                 key=None):
-        super().__init__(common_name, issuer, start, end, key)
-        self.file = folder / f"{common_name}-{self.sha256[:8]}.pem"
-        net_pki.write_pem(self.file, self.cert)
-
-    @property
-    def der(self):
-        return self.cert.public_bytes(serialization.Encoding.DER)
-
-    @property
-    def sha256(self):
-        return net_pki.fingerprint(self.cert)
-
-    @property
-    def spki_sha256(self):
-        spki = self.key.public_key().public_bytes(serialization.Encoding.DER,
-                                                  serialization.PublicFormat.SubjectPublicKeyInfo)
-        return ctl.fingerprint(spki)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 import ctl
-from test_holdfastctl_bundle_add import DAY, NOW, Root
+from ctl import DAY, NOW, Root
 
 
 @pytest.fixture
