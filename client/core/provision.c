@@ -34,6 +34,8 @@ static enum hf_err check_factory(const struct hf_client *c, struct hf_bytes pem,
         return HF_OK;
     HF_TRY(hf_bundle_parse(pem, NULL, &bundle, why));
     enum hf_err err = hf_policy_check_bundle(&bundle, why);
+    if (err == HF_OK)
+        err = hf_policy_verify_self_signatures(&bundle, why);
     hf_bundle_free(&bundle);
     HF_TRY(err);
     (void)snprintf(out->set, sizeof out->set, "%s", c->set);

@@ -51,7 +51,7 @@ static enum hf_err check_use(const struct hf_anchor *anchor, struct hf_why *why)
                            "\"%s\" is no root: it is issued by \"%s\"; use that root, or publish "
                            "this one as cross-signed or intermediate on purpose",
                            cert->subject, cert->issuer);
-        return hf_cert_verify_self_signature(anchor->der, why);
+        return HF_OK;
     case HF_USE_CROSS_SIGNED:
         return HF_OK; /* self-issued too, when a CA signs its new key with its old one */
     case HF_USE_INTERMEDIATE:
@@ -86,6 +86,15 @@ enum hf_err hf_policy_check_bundle(const struct hf_bundle *bundle, struct hf_why
                        "the bundle holds no trust anchor; at least one is expected");
     for (size_t i = 0; i < bundle->n_anchors; i++)
         HF_TRY(hf_policy_check_anchor(&bundle->anchors[i], why));
+    return HF_OK;
+}
+
+enum hf_err hf_policy_verify_self_signatures(const struct hf_bundle *bundle, struct hf_why *why)
+{
+    for (size_t i = 0; i < bundle->n_anchors; i++) {
+        if (bundle->anchors[i].use == HF_USE_ANCHOR)
+            HF_TRY(hf_cert_verify_self_signature(bundle->anchors[i].der, why));
+    }
     return HF_OK;
 }
 

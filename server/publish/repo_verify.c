@@ -211,7 +211,8 @@ static enum hf_err check_newest(struct hf_repo_bundles *bundles, struct hf_why *
         struct hf_repo_bundle *b = &bundles->items[i];
         b->is_newest = hf_repo_bundles_newest(bundles, b->description.set,
                                               b->description.profile) == b;
-        if (b->is_newest && hf_policy_check_bundle(&b->bundle, why) != HF_OK)
+        if (b->is_newest && (hf_policy_check_bundle(&b->bundle, why) != HF_OK ||
+                             hf_policy_verify_self_signatures(&b->bundle, why) != HF_OK))
             return hf_fail_context(why, "bundle %s", b->target->path);
     }
     return HF_OK;

@@ -29,13 +29,17 @@ static int free_keys(void **state)
     return 0;
 }
 
+/* The rules, then the self-signature, as a publisher asks for both. */
 static enum hf_err check(const struct pki_cert *cert, enum hf_use use, struct hf_why *why)
 {
     struct hf_buf der = {0};
     pki_issue(cert, &der);
     struct hf_anchor anchor = {.der = hf_buf_bytes(&der), .use = use};
+    struct hf_bundle bundle = {.anchors = &anchor, .n_anchors = 1};
     CHECK_OK(hf_cert_parse(anchor.der, &anchor.cert, why));
-    enum hf_err err = hf_policy_check_anchor(&anchor, why);
+    enum hf_err err = hf_policy_check_bundle(&bundle, why);
+    if (err == HF_OK)
+        err = hf_policy_verify_self_signatures(&bundle, why);
     hf_buf_free(&der);
     return err;
 }
