@@ -1,0 +1,54 @@
+#!/bin/bash
+# Measure Holdfast against its peers: ratios, both sides in one run.
+set -euo pipefail
+
+usage() {
+    cat <<'HELP'
+Usage: tests/bench/run.sh [options]
+
+Installs what is missing, builds the release preset, and measures, each pair in alternating rounds
+with the median of the rounds' ratios:
+
+  server   holdfastd (1 loop) against nginx (1 worker) serving the same timestamp.json (wrk)
+  update   `holdfast update` on a new device against python-tuf's client
+  store    the live trust store's look-up and memory against Mbed TLS's parsed chain
+
+  --json FILE    what was measured, as JSON (default build/bench.json)
+  --seconds S    length of one wrk run (default 3)
+  --rounds N     rounds of each pair (default 5)
+  --only PART    server, update or store; may be repeated
+  --bin DIR      programs built elsewhere, nothing is installed or built
+  --help         this text
+
+Environment:
+  HOLDFAST_PYTHON_TUF   folders (joined by ':') to find python-tuf in, if Python does not find it
+                        by itself; without it that part is left out, visibly
+
+Exit code 0 when everything could be measured that is here; goals that are missed are shown, not
+failed: a busy machine must not look like a slow program.
+HELP
+}
+
+root=$(cd "$(dirname "$0")/../.." && pwd)
+json=$root/build/bench.json bin= pass=()
+while [ $# -gt 0 ]; do
+    case $1 in
+    --json | --seconds | --rounds | --only | --bin)
+        [ $# -ge 2 ] || { echo "run.sh: $1 wants a value, see --help" >&2; exit 2; } ;;&
+    --json) json=$(realpath -m -- "$2"); shift 2 ;;
+    --bin) bin=$(realpath -e -- "$2"); shift 2 ;;
+    --seconds | --rounds | --only) pass+=("$1" "$2"); shift 2 ;;
+    --help | -h) usage; exit 0 ;;
+    *) echo "run.sh: unknown option '$1', see --help" >&2; exit 2 ;;
+    esac
+done
+
+cd "$root"
+if [ -z "$bin" ]; then
+    deploy/install-deps.sh --for bench
+    cmake --preset release >/dev/null
+    cmake --build --preset release --target holdfast holdfastctl holdfastd bench
+    bin=$root/build/release/bin
+fi
+export PYTHONDONTWRITEBYTECODE=1
+exec /usr/bin/python3 tests/bench/bench.py --bin "$bin" --json "$json" "${pass[@]}"
