@@ -119,6 +119,20 @@ enum hf_err hf_db_column_append(sqlite3_stmt *stmt, int column, struct hf_buf *o
     return HF_OK;
 }
 
+/* SQLite has no call for it: a checkpoint would do, but not while somebody reads. */
+enum hf_err hf_db_sync(sqlite3 *db, struct hf_why *why)
+{
+    sqlite3_file *wal = NULL;
+
+    int rc = sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+    if (rc == SQLITE_OK && wal != NULL && wal->pMethods != NULL)
+        rc = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
+    if (rc == SQLITE_OK)
+        return HF_OK;
+    return hf_fail(why, HF_E_STORAGE, "what was written to the database could not be synced: %s",
+                   sqlite3_errstr(rc));
+}
+
 /* ---- opening ----------------------------------------------------------------------------------- */
 
 static enum hf_err open_with(const char *name, int flags, sqlite3 **out, struct hf_why *why)
@@ -203,7 +217,8 @@ static enum hf_err open_for_writing(const char *path, sqlite3 **out, struct hf_w
     HF_TRY(open_with(path, SQLITE_OPEN_READWRITE, &db, why));
     enum hf_err err = check_whole(db, why);
     if (err == HF_OK)
-        err = hf_db_exec(db, "PRAGMA journal_mode = WAL", "open the database", why);
+        err = hf_db_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;",
+                         "open the database", why);
     if (err != HF_OK) {
         sqlite3_close(db);
         return err;

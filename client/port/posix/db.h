@@ -1,11 +1,13 @@
 /*
  * SQLite, with its faults as sentences.
  *
- * Write-ahead log with synchronous=FULL: every commit is one append and one fsync, its frames carry
- * checksums, so a power cut in the middle of one is noticed and the commit never was. The rollback
- * journal would be as safe with synchronous=EXTRA, at three to four fsyncs a commit, and readers
- * would wait for the writer. Its price is the -wal and -shm file beside the database: on a disk
- * that cannot be written, the database is opened as "immutable", without them.
+ * Write-ahead log with synchronous=NORMAL: a commit is one append, its frames carry checksums. A
+ * power cut takes back the newest commits, in order, and never half of one; hf_db_sync says from
+ * where on it takes back none. That is asked for where it matters (an activation, the end of an
+ * update), not for each of the eight commits of an update. A rollback journal would cost three to
+ * four fsyncs a commit, and readers would wait for the writer. The price is the -wal and -shm file
+ * beside the database: on a disk that cannot be written, the database is opened as "immutable",
+ * without them.
  */
 #ifndef HF_CLIENT_PORT_POSIX_DB_H
 #define HF_CLIENT_PORT_POSIX_DB_H
@@ -32,6 +34,9 @@ HF_MUST_USE enum hf_err hf_db_open(const char *path, sqlite3 **out, struct hf_wh
 
 /** The sentence for what `db` has just met while it was to `action` ("save the timestamp"). */
 enum hf_err hf_db_fail(sqlite3 *db, const char *action, struct hf_why *why);
+
+/** What was committed until now survives a power cut. One fsync, of the write-ahead log. */
+HF_MUST_USE enum hf_err hf_db_sync(sqlite3 *db, struct hf_why *why);
 
 /** Run statements that give no rows. */
 HF_MUST_USE enum hf_err hf_db_exec(sqlite3 *db, const char *sql, const char *action,

@@ -155,12 +155,16 @@ static enum hf_err update_locked(struct hf_posix *posix, struct hf_update_result
 {
     struct hf_update_result result = {0};
     struct hf_why told_why = {0};
+    struct hf_why synced_why = {0};
 
     enum hf_err err = hf_client_update(posix->client, &result, why);
     hf_http_transport_idle(posix->transport);
     enum hf_err told = hf_followers_tell(posix, &told_why);
     if (told != HF_OK)
         hf_posix_journal(posix, HF_LEVEL_ERROR, "followers", told_why.text);
+    /* Versions that were verified must not be forgotten: they are what later ones are held against. */
+    if (hf_sqlite_store_sync(posix->store, &synced_why) != HF_OK)
+        write_log(posix, HF_LEVEL_WARNING, synced_why.text);
     if (err != HF_OK)
         return err;
     if (told != HF_OK)

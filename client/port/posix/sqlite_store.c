@@ -43,8 +43,12 @@ static void follow_after_commit(struct hf_sqlite_store *store)
 static enum hf_err commit_now(struct hf_sqlite_store *store, struct hf_why *why)
 {
     HF_TRY(hf_db_exec(store->db, "COMMIT", "commit", why));
+    if (!store->has_moved)
+        return HF_OK;
+    /* On disk before anybody acts on it: the links, and the live trust store. */
+    enum hf_err err = hf_db_sync(store->db, why);
     follow_after_commit(store);
-    return HF_OK;
+    return err;
 }
 
 static void roll_back(struct hf_sqlite_store *store)
@@ -221,6 +225,12 @@ void hf_sqlite_store_close(struct hf_sqlite_store *store)
 enum hf_err hf_sqlite_store_is_writable(const struct hf_sqlite_store *store, struct hf_why *why)
 {
     return hf_store_check_writable(store, why);
+}
+
+enum hf_err hf_sqlite_store_sync(struct hf_sqlite_store *store, struct hf_why *why)
+{
+    HF_TRY(hf_store_check_writable(store, why));
+    return hf_db_sync(store->db, why);
 }
 
 struct hf_store_port hf_sqlite_store_port(struct hf_sqlite_store *store)
