@@ -8,11 +8,40 @@
 #include <string.h>
 #include <unistd.h>
 
+static const char help[] =
+    "Usage: holdfastd --repo DIR --listen ADDRESS:PORT [OPTION...]\n"
+    "\n"
+    "Serves a TUF repository over HTTP: DIR/metadata and DIR/targets under the same names, and\n"
+    "/healthz. What is published is served within a second, and only when it is whole.\n"
+    "\n"
+    "Options:\n"
+    "      --repo=DIR               the repository, as holdfastctl makes it\n"
+    "      --listen=ADDRESS:PORT    in numbers; port 0 takes a free one and says which\n"
+    "      --state=DIR              folder of the server's own, made if missing; locked, so that\n"
+    "                               no two servers share it\n"
+    "      --loops=N                event loops, one thread each (default: one a core)\n"
+    "      --access-log=FILE|-|off  JSON lines to FILE or standard output (default: off)\n"
+    "      --max-connections=N      at once, shared out over the loops (default: 65536)\n"
+    "      --header-timeout=SECONDS longest time for a request's head to arrive (default: 10)\n"
+    "      --idle-timeout=SECONDS   longest silence between two requests (default: 60)\n"
+    "      --version                the version of this program\n"
+    "  -h, --help                   show this help and stop\n"
+    "\n"
+    "Signals: TERM and INT finish the answers under way, then end; HUP looks at the repository\n"
+    "at once and opens the access log anew.\n"
+    "\n"
+    "Examples:\n"
+    "  holdfastd --repo /srv/roots --listen 127.0.0.1:8080\n"
+    "  holdfastd --repo /srv/roots --listen [::]:80 --access-log /var/log/holdfastd.jsonl\n"
+    "\n"
+    "Exit code: 0 ended by a signal, 1 failed (one sentence on standard error says why),\n"
+    "2 wrong usage\n";
+
 /* As popt reads them; popt allocates the texts. */
 struct raw {
     char *repo, *listen, *state, *access_log;
     int loops, max_connections, header_timeout, idle_timeout;
-    int wants_version;
+    int wants_version, wants_help;
 };
 
 static void free_raw(struct raw *raw)
@@ -88,8 +117,8 @@ static enum hf_options_end read_all(poptContext context, struct raw *raw,
         fail_option(context, rc, why);
         return HF_OPTIONS_WRONG;
     }
-    if (raw->wants_version != 0) {
-        printf("holdfastd %s\n", HF_VERSION);
+    if (raw->wants_help != 0 || raw->wants_version != 0) {
+        (void)fputs(raw->wants_help != 0 ? help : "holdfastd " HF_VERSION "\n", stdout);
         return HF_OPTIONS_DONE;
     }
     if (rest != NULL) {
@@ -99,37 +128,35 @@ static enum hf_options_end read_all(poptContext context, struct raw *raw,
     return check(raw, out, why) == HF_OK ? HF_OPTIONS_RUN : HF_OPTIONS_WRONG;
 }
 
+static int default_loops(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (cores < 1)
+        return 1;
+    return cores > (long)HF_SERVE_LOOPS_MAX ? (int)HF_SERVE_LOOPS_MAX : (int)cores;
+}
+
 enum hf_options_end hf_serve_options_parse(int argc, const char **argv,
                                            struct hf_serve_options *out, struct hf_why *why)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
     struct raw raw = {
-        .loops = cores < 1                          ? 1
-                 : cores > (long)HF_SERVE_LOOPS_MAX ? (int)HF_SERVE_LOOPS_MAX
-                                                    : (int)cores,
+        .loops = default_loops(),
         .max_connections = (int)HF_SERVE_CONNECTIONS_DEFAULT,
         .header_timeout = (int)(HF_SERVE_HEADER_TIMEOUT_MS / 1000),
         .idle_timeout = (int)(HF_SERVE_IDLE_TIMEOUT_MS / 1000),
     };
     const struct poptOption table[] =
-        {{"repo", '\0', POPT_ARG_STRING, &raw.repo, 0,
-          "the TUF repository to serve: the folder that holds metadata/ and targets/", "DIR"},
-         {"listen", '\0', POPT_ARG_STRING, &raw.listen, 0,
-          "where to listen, in numbers; port 0 takes a free one and says which", "ADDRESS:PORT"},
-         {"state", '\0', POPT_ARG_STRING, &raw.state, 0,
-          "folder of the server's own, made if missing; locked, so that no two share it", "DIR"},
-         {"loops", '\0', POPT_ARG_INT, &raw.loops, 0, "event loops, one thread each (one a core)",
-          "N"},
-         {"access-log", '\0', POPT_ARG_STRING, &raw.access_log, 0,
-          "JSON lines to FILE, or to standard output with '-' (off)", "FILE|-|off"},
-         {"max-connections", '\0', POPT_ARG_INT, &raw.max_connections, 0,
-          "connections at once, shared out over the loops (65536)", "N"},
-         {"header-timeout", '\0', POPT_ARG_INT, &raw.header_timeout, 0,
-          "longest time for a request's head to arrive (10)", "SECONDS"},
-         {"idle-timeout", '\0', POPT_ARG_INT, &raw.idle_timeout, 0,
-          "longest silence between two requests (60)", "SECONDS"},
-         {"version", '\0', POPT_ARG_NONE, &raw.wants_version, 0, "print the version", NULL},
-         POPT_AUTOHELP POPT_TABLEEND};
+        {{"repo", '\0', POPT_ARG_STRING, &raw.repo, 0, NULL, NULL},
+         {"listen", '\0', POPT_ARG_STRING, &raw.listen, 0, NULL, NULL},
+         {"state", '\0', POPT_ARG_STRING, &raw.state, 0, NULL, NULL},
+         {"loops", '\0', POPT_ARG_INT, &raw.loops, 0, NULL, NULL},
+         {"access-log", '\0', POPT_ARG_STRING, &raw.access_log, 0, NULL, NULL},
+         {"max-connections", '\0', POPT_ARG_INT, &raw.max_connections, 0, NULL, NULL},
+         {"header-timeout", '\0', POPT_ARG_INT, &raw.header_timeout, 0, NULL, NULL},
+         {"idle-timeout", '\0', POPT_ARG_INT, &raw.idle_timeout, 0, NULL, NULL},
+         {"version", '\0', POPT_ARG_NONE, &raw.wants_version, 0, NULL, NULL},
+         {"help", 'h', POPT_ARG_NONE, &raw.wants_help, 0, NULL, NULL},
+         POPT_TABLEEND};
     *out = (struct hf_serve_options){0};
     poptContext context = poptGetContext("holdfastd", argc, argv, table, 0);
     enum hf_options_end end = read_all(context, &raw, out, why);
