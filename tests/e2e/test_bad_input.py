@@ -134,11 +134,10 @@ def test_what_is_no_metadata_is_refused(scene, publisher):
 
 # ---- bundles -------------------------------------------------------------------------------------
 
-def damaged(content):
-    """Three bytes in the middle, still base64."""
-    middle = len(content) // 2
-    return content[:middle] + bytes(65 + (b + 1) % 26 for b in content[middle:middle + 3]) \
-        + content[middle + 3:]
+def damaged(pem, at=None):
+    """Three bytes changed, in the middle unless told where; it is still base64."""
+    at = at or len(pem) // 2
+    return pem[:at] + bytes(65 + (b + 1) % 26 for b in pem[at:at + 3]) + pem[at + 3:]
 
 
 def test_a_bundle_with_another_hash_is_refused(scene, publisher):
@@ -177,8 +176,9 @@ def test_three_broken_bytes_are_refused_by_the_publisher(publisher, folder):
 
 def test_three_broken_bytes_are_refused_by_the_device_although_signed(scene, publisher):
     good = b"".join(f.read_bytes() for f in roots.amazon(2, 3))
-    Forge(publisher).add_bundle(2, good + damaged(roots.AMAZON[0].file.read_bytes()))
-    scene.refuses("certificate")
+    broken = roots.AMAZON[0].file.read_bytes()
+    Forge(publisher).add_bundle(2, good + damaged(broken, broken.index(b"MII") + 8))
+    scene.refuses("certificate 3", "damaged")
 
 
 def leaf_pem():
