@@ -206,6 +206,18 @@ static enum hf_err check_whole(sqlite3 *db, struct hf_why *why)
     return err;
 }
 
+/* The log stays when the last program closes the database: to fold it in would cost two fsyncs and
+ * a rewrite at every update, and the next one would begin a new log with two more. */
+static enum hf_err use_log(sqlite3 *db, struct hf_why *why)
+{
+    HF_TRY(hf_db_exec(db,
+                      "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+                      "PRAGMA wal_autocheckpoint = " HF_DB_LOG_PAGES,
+                      "open the database", why));
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    return HF_OK;
+}
+
 static enum hf_err open_for_writing(const char *path, sqlite3 **out, struct hf_why *why)
 {
     sqlite3 *db = NULL;
@@ -217,8 +229,7 @@ static enum hf_err open_for_writing(const char *path, sqlite3 **out, struct hf_w
     HF_TRY(open_with(path, SQLITE_OPEN_READWRITE, &db, why));
     enum hf_err err = check_whole(db, why);
     if (err == HF_OK)
-        err = hf_db_exec(db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;",
-                         "open the database", why);
+        err = use_log(db, why);
     if (err != HF_OK) {
         sqlite3_close(db);
         return err;
@@ -227,18 +238,27 @@ static enum hf_err open_for_writing(const char *path, sqlite3 **out, struct hf_w
     return HF_OK;
 }
 
+static enum hf_err keep_if_whole_take(sqlite3 *db, sqlite3 **out, struct hf_why *why)
+{
+    enum hf_err err = check_whole(db, why);
+    if (err == HF_OK)
+        *out = db;
+    else
+        sqlite3_close(db);
+    return err;
+}
+
+/* With its log, if the -wal and -shm are there and can be read; else without, as of the last time
+ * that the log was folded in. */
 static enum hf_err open_for_reading(const char *path, sqlite3 **out, struct hf_why *why)
 {
     sqlite3 *db = NULL;
 
+    if (open_with(path, SQLITE_OPEN_READONLY, &db, NULL) == HF_OK &&
+        keep_if_whole_take(db, out, NULL) == HF_OK)
+        return HF_OK;
     HF_TRY(open_immutable(path, &db, why));
-    enum hf_err err = check_whole(db, why);
-    if (err != HF_OK) {
-        sqlite3_close(db);
-        return err;
-    }
-    *out = db;
-    return HF_OK;
+    return keep_if_whole_take(db, out, why);
 }
 
 enum hf_err hf_db_open(const char *path, sqlite3 **out, struct hf_why *not_writable,

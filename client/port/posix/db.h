@@ -6,8 +6,8 @@
  * where on it takes back none. That is asked for where it matters (an activation, the end of an
  * update), not for each of the eight commits of an update. A rollback journal would cost three to
  * four fsyncs a commit, and readers would wait for the writer. The price is the -wal and -shm file
- * beside the database: on a disk that cannot be written, the database is opened as "immutable",
- * without them.
+ * beside the database, which stay when it is closed. On a disk that cannot be written it is opened
+ * for reading with them or, where they cannot be used, as "immutable", without them.
  */
 #ifndef HF_CLIENT_PORT_POSIX_DB_H
 #define HF_CLIENT_PORT_POSIX_DB_H
@@ -16,6 +16,7 @@
 
 #include <sqlite3.h>
 
+#define HF_DB_LOG_PAGES "256" /* of 4 KiB: the log is folded in when it is longer */
 #define HF_DB_BUSY_MS 5000 /* a writer holds the database for milliseconds; slow flash for more */
 
 /**

@@ -40,13 +40,20 @@ static void follow_after_commit(struct hf_sqlite_store *store)
     (void)hf_store_append_event(store, &event, NULL);
 }
 
+static enum hf_err sync_now(struct hf_sqlite_store *store, struct hf_why *why)
+{
+    HF_TRY(hf_db_sync(store->db, why));
+    store->is_unsynced = false;
+    return HF_OK;
+}
+
 static enum hf_err commit_now(struct hf_sqlite_store *store, struct hf_why *why)
 {
     HF_TRY(hf_db_exec(store->db, "COMMIT", "commit", why));
     if (!store->has_moved)
         return HF_OK;
     /* On disk before anybody acts on it: the links, and the live trust store. */
-    enum hf_err err = hf_db_sync(store->db, why);
+    enum hf_err err = sync_now(store, why);
     follow_after_commit(store);
     return err;
 }
@@ -229,8 +236,9 @@ enum hf_err hf_sqlite_store_is_writable(const struct hf_sqlite_store *store, str
 
 enum hf_err hf_sqlite_store_sync(struct hf_sqlite_store *store, struct hf_why *why)
 {
-    HF_TRY(hf_store_check_writable(store, why));
-    return hf_db_sync(store->db, why);
+    if (!store->is_unsynced)
+        return HF_OK;
+    return sync_now(store, why);
 }
 
 struct hf_store_port hf_sqlite_store_port(struct hf_sqlite_store *store)

@@ -27,7 +27,7 @@ struct hf_store_port hf_sqlite_store_port(struct hf_sqlite_store *store);
 HF_MUST_USE enum hf_err hf_sqlite_store_is_writable(const struct hf_sqlite_store *store,
                                                     struct hf_why *why);
 
-/** Everything written until now survives a power cut; an activation does so by itself. */
+/** All metadata saved until now survives a power cut; an activation sees to that by itself. */
 HF_MUST_USE enum hf_err hf_sqlite_store_sync(struct hf_sqlite_store *store, struct hf_why *why);
 
 /** The journal's newest events first, at most `max`; for status and for tests. */

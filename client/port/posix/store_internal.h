@@ -15,6 +15,7 @@ struct hf_sqlite_store {
     struct hf_why unusable; /* why it cannot be written; code HF_OK where it can */
     bool is_in_transaction; /* between begin and commit of the port */
     bool has_moved;         /* a slot was changed; the files follow after the commit */
+    bool is_unsynced;       /* metadata was committed that a power cut may still take back */
 };
 
 /** HF_OK if the database can be read, or written; else the reason. */

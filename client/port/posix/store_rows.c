@@ -68,6 +68,7 @@ enum hf_err hf_store_save_metadata(void *ctx, const char *role, int64_t version,
     hf_db_bind_text(stmt, 1, role);
     (void)sqlite3_bind_int64(stmt, 2, version);
     hf_db_bind_bytes(stmt, 3, file);
+    store->is_unsynced = true;
     return hf_db_finish(store->db, stmt, action.text, why);
 }
 
@@ -81,6 +82,7 @@ enum hf_err hf_store_remove_metadata(void *ctx, const char *role, struct hf_why 
     HF_TRY(
         hf_db_prepare(store->db, "DELETE FROM metadata WHERE role = ?1", action.text, &stmt, why));
     hf_db_bind_text(stmt, 1, role);
+    store->is_unsynced = true;
     return hf_db_finish(store->db, stmt, action.text, why);
 }
 

@@ -13,9 +13,18 @@ static int64_t now_s(void *ctx)
     return (int64_t)now.tv_sec;
 }
 
+static int64_t uptime_ms(void *ctx)
+{
+    struct timespec up = {0};
+
+    (void)ctx;
+    (void)clock_gettime(CLOCK_MONOTONIC, &up); /* cannot fail either */
+    return (int64_t)up.tv_sec * 1000 + up.tv_nsec / 1000000;
+}
+
 struct hf_clock_port hf_system_clock_port(void)
 {
-    return (struct hf_clock_port){.now_s = now_s};
+    return (struct hf_clock_port){.now_s = now_s, .uptime_ms = uptime_ms};
 }
 
 static void fill(void *ctx, void *out, size_t len)
