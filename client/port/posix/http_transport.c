@@ -138,16 +138,14 @@ static bool is_redirect(const struct hf_answer *answer)
 static enum hf_err follow(struct get *get, struct hf_why *why)
 {
     struct hf_url next;
-    enum hf_err err;
+    struct hf_why wrong;
 
     if (get->answer.location[0] == '\0')
         return hf_fail(why, HF_E_NETWORK, "status %d redirects, but does not say where to",
                        get->answer.status);
-    err = hf_url_resolve(&get->url, get->answer.location, &next, why);
-    if (err != HF_OK) {
-        (void)hf_fail_context(why, "it redirects to where Holdfast does not follow");
-        return HF_E_NETWORK;
-    }
+    if (hf_url_resolve(&get->url, get->answer.location, &next, &wrong) != HF_OK)
+        return hf_fail(why, HF_E_NETWORK, "it redirects to where Holdfast does not follow: %s",
+                       wrong.text);
     if (get->url.is_https && !next.is_https)
         return hf_fail(why, HF_E_NETWORK,
                        "it redirects from https down to http, which is not followed");
