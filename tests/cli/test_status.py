@@ -21,7 +21,7 @@ def good():
 
 @pytest.fixture
 def dead():
-    return agent.Root("Dead Root", start=NOW - 100 * DAY, end=NOW - 10 * DAY)
+    return agent.Root("Dead Root", start=NOW - 100 * DAY, end=NOW - 10.5 * DAY)
 
 
 @pytest.fixture
