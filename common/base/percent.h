@@ -1,0 +1,14 @@
+/* Percent-encoding (RFC 3986, section 2), for names that go into a URL or a file name. No I/O. */
+#ifndef HF_COMMON_PERCENT_H
+#define HF_COMMON_PERCENT_H
+
+#include <holdfast/bytes.h>
+
+/**
+ * Append `text` to `out`, each byte that is neither unreserved (letters, digits, '-', '.', '_', '~')
+ * nor in `kept` as %XX. What comes out without '/' in `kept` is one path segment, whatever the text.
+ * HF_E_MEMORY, with a part of it appended.
+ */
+HF_MUST_USE enum hf_err hf_percent_encode(const char *text, const char *kept, struct hf_buf *out);
+
+#endif
