@@ -32,6 +32,20 @@ static int64_t read_signed_at(const json_t *signed_part)
     return text != NULL && hf_time_parse(text, &time_s) ? time_s : HF_TIME_NONE;
 }
 
+/* Only the newest root's expiry is judged (TUF 5.3.10): one on the way there must not stop a device
+ * because its date is written oddly. It counts as long past, so as the newest it is refused. */
+static enum hf_err read_expiry(struct hf_envelope *e, const char *type, const char *what,
+                               struct hf_why *why)
+{
+    const char *text = NULL;
+    HF_TRY(hf_json_get_text(e->signed_part, "expires", what, &text, why));
+    if (strcmp(type, "root") != 0)
+        return hf_json_get_time(e->signed_part, "expires", what, &e->expires_s, why);
+    if (!hf_time_parse(text, &e->expires_s))
+        e->expires_s = 0;
+    return HF_OK;
+}
+
 static enum hf_err read_common_fields(struct hf_envelope *e, const char *type, struct hf_why *why)
 {
     const char *spec_version = NULL;
@@ -47,7 +61,7 @@ static enum hf_err read_common_fields(struct hf_envelope *e, const char *type, s
                        "%s metadata follows TUF \"%.20s\", this program reads version 1", type,
                        spec_version);
     HF_TRY(hf_json_get_integer(e->signed_part, "version", what, 1, &e->version, why));
-    HF_TRY(hf_json_get_time(e->signed_part, "expires", what, &e->expires_s, why));
+    HF_TRY(read_expiry(e, type, what, why));
     e->signed_at_s = read_signed_at(e->signed_part);
     return HF_OK;
 }

@@ -23,9 +23,9 @@ struct hf_envelope {
     size_t n_signatures;
 
     /* From the signed part. */
-    const char *type; /* borrowed */
-    int64_t version;  /* >= 1 */
-    int64_t expires_s;
+    const char *type;    /* borrowed */
+    int64_t version;     /* >= 1 */
+    int64_t expires_s;   /* of root: 0 where it cannot be read */
     int64_t signed_at_s; /* Holdfast's own field; HF_TIME_NONE where absent */
 };
 
