@@ -21,7 +21,7 @@ static enum hf_err check_initialised(struct hf_client *c, struct hf_why *why)
     return HF_OK;
 }
 
-static void load_first_mirror(struct hf_client *c)
+static void load_mirrors(struct hf_client *c)
 {
     struct hf_why why = {0};
     int64_t first = 0;
@@ -29,6 +29,7 @@ static void load_first_mirror(struct hf_client *c)
         first = 0;
     c->first_mirror = (size_t)((uint64_t)first % c->n_urls);
     c->mirror = c->first_mirror;
+    hf_mirror_faults_load(c);
 }
 
 enum hf_err hf_client_open(const struct hf_ports *ports, const struct hf_client_config *config,
@@ -45,7 +46,7 @@ enum hf_err hf_client_open(const struct hf_ports *ports, const struct hf_client_
         hf_client_close(c);
         return hf_report(why, &own, err);
     }
-    load_first_mirror(c);
+    load_mirrors(c);
     hf_clock_floor_load(c);
     hf_live_load(c);
     *out = c;
@@ -100,7 +101,7 @@ enum hf_err hf_client_update(struct hf_client *client, struct hf_update_result *
     struct hf_candidate cand = {0};
     struct hf_why own = {0};
 
-    hf_mirrors_rotate(client);
+    hf_mirrors_begin_check(client);
     enum hf_err err = update(client, &cand, &own);
     if (err == HF_OK) {
         *out = result_of(&cand);

@@ -58,6 +58,7 @@ static enum hf_err write_check(struct hf_client *c, const void *arg, struct hf_w
     HF_TRY(hf_value_save(c, "check.text", check->text, why));
     if (c->n_urls == 1)
         return HF_OK;
+    HF_TRY(hf_mirror_faults_write(c, why));
     return hf_value_save_integer(c, "mirror.next", (int64_t)c->first_mirror, why);
 }
 

@@ -35,6 +35,11 @@ static int telling(enum hf_err err)
     return -1;
 }
 
+bool hf_mirror_is_to_blame(enum hf_err err)
+{
+    return telling(err) > 0;
+}
+
 static enum hf_err judge_status(struct hf_client *c, const struct hf_fetch *fetch,
                                 const struct hf_response *answer, struct hf_why *why)
 {
@@ -48,7 +53,14 @@ static enum hf_err judge_status(struct hf_client *c, const struct hf_fetch *fetc
     return hf_fail(why, HF_E_NETWORK, "expected HTTP 200, found HTTP %d", status);
 }
 
-static enum hf_err ask(struct hf_client *c, const struct hf_fetch *fetch, const char *base,
+static bool is_fault(const struct hf_fetch *fetch, enum hf_err err)
+{
+    if (err == HF_E_NOT_FOUND)
+        return fetch->missing == HF_MISSING_IS_A_FAULT;
+    return hf_mirror_is_to_blame(err);
+}
+
+static enum hf_err ask(struct hf_client *c, const struct hf_fetch *fetch, size_t mirror,
                        struct hf_why *why)
 {
     const struct hf_transport_port *transport = &c->ports.transport;
@@ -56,7 +68,7 @@ static enum hf_err ask(struct hf_client *c, const struct hf_fetch *fetch, const 
     struct hf_buf url = {0};
     enum hf_err err;
 
-    if (hf_buf_printf(&url, "%s/%s", base, fetch->path) != HF_OK)
+    if (hf_buf_printf(&url, "%s/%s", c->urls[mirror], fetch->path) != HF_OK)
         return hf_fail(why, HF_E_MEMORY, "out of memory for an address");
     struct hf_request request = {(const char *)url.data, fetch->etag, fetch->max_bytes};
     err = transport->fetch(transport->ctx, &request, &answer, why);
@@ -64,35 +76,68 @@ static enum hf_err ask(struct hf_client *c, const struct hf_fetch *fetch, const 
         err = judge_status(c, fetch, &answer, why);
     if (telling(err) > 0 && strstr(why->text, request.url) == NULL) /* a transport may name it */
         (void)hf_fail_context(why, "%s", request.url);
+    c->faults[mirror].was_asked = true;
+    if (is_fault(fetch, err))
+        hf_mirror_faults_note(c, mirror, why);
     hf_buf_free(&answer.body);
     hf_buf_free(&url);
     return err;
 }
 
-enum hf_err hf_mirrors_fetch(struct hf_client *c, const struct hf_fetch *fetch, struct hf_why *why)
-{
-    struct hf_why most_telling = {0};
+/* ---- the check as a whole ------------------------------------------------------------------------- */
 
-    for (size_t i = 0; i < c->n_urls; i++) {
-        size_t mirror = (c->mirror + i) % c->n_urls;
-        enum hf_err err = ask(c, fetch, c->urls[mirror], why);
-        if (err == HF_OK || (err == HF_E_NOT_FOUND && fetch->missing_ends)) {
-            c->mirror = mirror;
-            return err;
-        }
-        if (telling(err) < 0)
-            return err;
-        if (c->n_urls > 1)
-            hf_log(c, HF_LEVEL_WARNING, "%s", why->text);
-        if (telling(err) >= telling(most_telling.code))
-            most_telling = *why;
-    }
-    *why = most_telling;
-    return why->code;
+static int64_t uptime_ms(const struct hf_client *c)
+{
+    const struct hf_clock_port *clock = &c->ports.clock;
+    return clock->uptime_ms != NULL ? clock->uptime_ms(clock->ctx) : 0;
 }
 
-void hf_mirrors_rotate(struct hf_client *c)
+void hf_mirrors_begin_check(struct hf_client *c)
 {
     c->mirror = c->first_mirror;
     c->first_mirror = (c->first_mirror + 1) % c->n_urls;
+    c->check_began_ms = uptime_ms(c);
+    hf_mirror_faults_begin_check(c);
+}
+
+static enum hf_err check_time_left(const struct hf_client *c, struct hf_why *why)
+{
+    if (uptime_ms(c) - c->check_began_ms < HF_TIMEOUT_CHECK_MS)
+        return HF_OK;
+    return hf_fail(why, HF_E_NETWORK,
+                   "expected the whole check to take at most %d minutes, it has taken longer; what "
+                   "was verified is kept, and the next check goes on from there",
+                   HF_TIMEOUT_CHECK_MS / 60000);
+}
+
+/* ---- one fetch ------------------------------------------------------------------------------------ */
+
+enum hf_err hf_mirrors_fetch(struct hf_client *c, const struct hf_fetch *fetch, struct hf_why *why)
+{
+    struct hf_why most_telling = {.code = HF_OK};
+    struct hf_fetch request = *fetch;
+    size_t first = c->mirror;
+    bool has_stale = false;
+
+    for (size_t i = 0; i < c->n_urls; i++) {
+        size_t mirror = (first + i) % c->n_urls;
+        enum hf_err err = check_time_left(c, why);
+        if (err == HF_OK)
+            err = ask(c, &request, mirror, why);
+        if (err == HF_OK || (err == HF_E_NOT_FOUND && fetch->missing == HF_MISSING_ENDS)) {
+            c->mirror = mirror;
+            has_stale = err == HF_OK && fetch->is_stale != NULL && fetch->is_stale(c);
+            if (!has_stale)
+                return err;
+            request.etag = NULL; /* entity tags are each mirror's own */
+        } else if (telling(err) < 0) {
+            return err;
+        } else if (telling(err) >= telling(most_telling.code)) {
+            most_telling = *why;
+        }
+    }
+    if (has_stale) /* and nobody has a newer one */
+        return HF_OK;
+    *why = most_telling;
+    return why->code;
 }

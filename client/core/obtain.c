@@ -53,45 +53,6 @@ static bool take_staged(struct hf_client *c, struct hf_candidate *cand)
     return is_same;
 }
 
-/* ---- fetch -------------------------------------------------------------------------------------------- */
-
-/* 5.7.3: only what the signed targets metadata names. */
-static enum hf_err accept_bundle(struct hf_client *c, void *arg, const struct hf_response *answer,
-                                 struct hf_why *why)
-{
-    struct hf_candidate *cand = arg;
-    struct hf_bytes pem = hf_buf_bytes(&answer->body);
-    (void)c;
-
-    HF_TRY(hf_file_info_verify(&cand->target->info, pem, cand->target->path, why));
-    if (hf_buf_append(&cand->record.pem, pem.data, pem.len) != HF_OK)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for a bundle of %zu bytes", pem.len);
-    return HF_OK;
-}
-
-static enum hf_err fetch_bundle(struct hf_client *c, struct hf_candidate *cand, struct hf_why *why)
-{
-    const struct hf_target *target = cand->target;
-    struct hf_buf path = {0};
-
-    if (target->info.length > (int64_t)HF_BUNDLE_BYTES_MAX)
-        return hf_fail(why, HF_E_LIMIT, "expected %s to have at most %u bytes, found %lld",
-                       target->path, HF_BUNDLE_BYTES_MAX, (long long)target->info.length);
-    enum hf_err err = hf_buf_append_text(&path, "targets/") == HF_OK
-                          ? hf_target_file_name(target, c->trusted.root->consistent_snapshot, &path,
-                                                why)
-                          : hf_fail(why, HF_E_MEMORY, "out of memory for an address");
-    if (err == HF_OK) {
-        struct hf_fetch fetch = {.path = (const char *)path.data,
-                                 .max_bytes = (size_t)target->info.length,
-                                 .accept = accept_bundle,
-                                 .arg = cand};
-        err = hf_mirrors_fetch(c, &fetch, why);
-    }
-    hf_buf_free(&path);
-    return err;
-}
-
 /* ---- the record ------------------------------------------------------------------------------------------ */
 
 static enum hf_err begin_record(const struct hf_client *c, struct hf_candidate *cand,
@@ -144,7 +105,7 @@ enum hf_err hf_obtain(struct hf_client *c, struct hf_candidate *cand, struct hf_
         return HF_OK;
     HF_TRY(begin_record(c, cand, why));
     if (!take_staged(c, cand))
-        HF_TRY(fetch_bundle(c, cand, why));
+        HF_TRY(hf_fetch_target(c, cand->target, HF_BUNDLE_BYTES_MAX, &cand->record.pem, why));
     hf_sha256_hex(hf_buf_bytes(&cand->record.pem), cand->record.sha256);
     enum hf_err err = check(c, cand, why);
     if (err != HF_OK)

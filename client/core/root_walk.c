@@ -45,30 +45,34 @@ static enum hf_err accept_root(struct hf_client *c, void *arg, const struct hf_r
 }
 
 /* HF_E_NOT_FOUND: the repository has no newer one. */
-static enum hf_err fetch_next_root(struct hf_client *c, struct hf_why *why)
+static enum hf_err fetch_next_root(struct hf_client *c, enum hf_walk_end end, struct hf_why *why)
 {
     char path[64];
     struct hf_fetch fetch = {.path = path,
                              .max_bytes = HF_ROOT_BYTES_MAX,
-                             .missing_ends = true,
+                             .missing = end == HF_WALK_TAKES_ONE_WORD ? HF_MISSING_ENDS
+                                                                      : HF_MISSING_IS_FINE,
                              .accept = accept_root};
     (void)snprintf(path, sizeof path, "metadata/%lld.root.json",
                    (long long)c->trusted.root->env.version + 1);
     return hf_mirrors_fetch(c, &fetch, why);
 }
 
-static enum hf_err walk(struct hf_client *c, struct hf_why *why)
+static enum hf_err walk(struct hf_client *c, enum hf_walk_end end, struct hf_why *why)
 {
     enum hf_err err = HF_OK;
     for (int i = 0; i < HF_ROOT_ROTATIONS_MAX && err == HF_OK; i++)
-        err = fetch_next_root(c, why);
+        err = fetch_next_root(c, end, why);
+    /* When all were asked, one that answers badly does not outweigh one that says there is none. */
+    if (end == HF_WALK_ASKS_ALL && hf_mirror_is_to_blame(err))
+        err = HF_OK;
     return err == HF_E_NOT_FOUND ? HF_OK : err;
 }
 
-enum hf_err hf_root_walk(struct hf_client *c, struct hf_why *why)
+enum hf_err hf_root_walk(struct hf_client *c, enum hf_walk_end end, struct hf_why *why)
 {
     HF_TRY(load_root(c, why));
-    HF_TRY(walk(c, why));
+    HF_TRY(walk(c, end, why));
     HF_TRY(hf_clock_floor_raise(c, hf_trusted_set_signed_at(&c->trusted), why));
     /* What the new root taught about time counts at once: a mirror that withholds must not pass an
      * old timestamp to a device whose clock stands still. */

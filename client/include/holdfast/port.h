@@ -106,6 +106,9 @@ struct hf_store_port {
 struct hf_clock_port {
     void *ctx;
     int64_t (*now_s)(void *ctx); /* seconds since 1970-01-01 UTC, right or wrong */
+    /* Milliseconds since any fixed moment; setting the clock does not move it. NULL where there is
+     * none: then nothing but the transport's own limits ends a slow check. */
+    int64_t (*uptime_ms)(void *ctx);
 };
 
 struct hf_random_port {
