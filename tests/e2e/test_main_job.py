@@ -115,6 +115,20 @@ def test_what_is_dropped_must_be_said(publisher, device_at_1):
     assert holdfast["holdfast"]["drops"] == [roots.AMAZON[3].spki]
 
 
+def test_what_is_signed_offline_reaches_devices_when_the_online_keys_publish_it(publisher, device_at_1,
+                                                                              folder):
+    online, offline = publisher.keys / "online", publisher.keys / "offline"
+    online.rename(folder / "online")
+    publisher.add(*roots.amazon(1, 2, 3, 4), roots.STARFIELD.file)
+    assert device_at_1.update() == "current amazon-iot/full 1"
+    (folder / "online").rename(online)
+    offline.rename(folder / "offline")
+    publisher.publish()
+    assert device_at_1.update() == "updated amazon-iot/full 1 -> 2"
+    publisher.refresh()
+    assert device_at_1.update() == "current amazon-iot/full 2"
+
+
 def test_profiles_are_told_apart(publisher, server, folder):
     publisher.add(*roots.amazon(1, 2), profile="rsa")
     publisher.add(*roots.amazon(3, 4), profile="ecc")

@@ -43,9 +43,12 @@ class Publisher:
         return programs.ok("holdfastctl", "check", "--repo", self.repo, *options)
 
     def refresh(self):
-        outcome = programs.ok("holdfastctl", "refresh", *self.place)
+        programs.ok("holdfastctl", "refresh", *self.place)
         self._tell()
-        return outcome
+
+    def publish(self):
+        programs.ok("holdfastctl", "publish", *self.place)
+        self._tell()
 
     def metadata(self, role):
         """The newest metadata of a role, as JSON."""
