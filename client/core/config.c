@@ -72,4 +72,5 @@ void hf_client_clear(struct hf_client *c)
     for (size_t i = 0; i < c->n_urls; i++)
         free(c->urls[i]);
     c->n_urls = 0;
+    hf_trusted_set_free(&c->trusted);
 }

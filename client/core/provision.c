@@ -91,7 +91,6 @@ enum hf_err hf_client_provision(const struct hf_ports *ports, const struct hf_cl
     hf_clock_floor_load(&c);
     enum hf_err err = provision(&c, root_metadata, factory_pem, &factory, &own);
     hf_bundle_record_free(&factory);
-    hf_trusted_set_free(&c.trusted);
     hf_client_clear(&c);
     return hf_report(why, &own, err);
 }

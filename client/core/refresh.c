@@ -135,7 +135,6 @@ static enum hf_err refresh_asking_all(struct hf_client *c, struct hf_why *why)
     int64_t version = c->trusted.root->env.version;
     struct hf_why refusal = *why;
 
-    hf_trusted_set_free(&c->trusted);
     enum hf_err err = hf_root_walk(c, HF_WALK_ASKS_ALL, why);
     bool is_newer = c->trusted.root != NULL && c->trusted.root->env.version > version;
     if (!is_newer) {
