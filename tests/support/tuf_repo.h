@@ -53,7 +53,7 @@ struct tuf_delegation {
     bool is_terminating;
 };
 
-#define TUF_DELEGATED_MAX 16
+#define TUF_DELEGATED_MAX 40
 
 struct tuf_repo {
     struct tuf_role roles[HF_TOP_ROLES];

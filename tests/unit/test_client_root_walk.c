@@ -56,6 +56,40 @@ static void test_root_that_expired_on_the_way_is_walked_over(void **state)
     check_held(d, HF_ROLE_ROOT);
 }
 
+static void write_expiry_oddly(void *ctx, const char *role, json_t *signed_part)
+{
+    (void)ctx;
+    if (strcmp(role, "root") == 0)
+        json_object_set_new(signed_part, "expires", json_string("31.12.2029"));
+}
+
+static void test_root_with_an_odd_expiry_is_walked_over(void **state)
+{
+    struct device *d = *state;
+    d->repo.before_signing = write_expiry_oddly;
+    tuf_repo_rotate(&d->repo, HF_ROLE_ROOT);
+    device_remember(d);
+    CHECK_REFUSED(device_update(d), HF_E_EXPIRED, &d->why, "root version 2 expired at 1970-01-01");
+    device_check_kept(d, "root");
+    device_check_unchanged_from(d, "timestamp");
+
+    d->repo.before_signing = NULL;
+    tuf_repo_rotate(&d->repo, HF_ROLE_ROOT);
+    CHECK_OK(device_update(d));
+    check_held(d, HF_ROLE_ROOT);
+}
+
+static void test_fifteen_rotations_in_one_run(void **state)
+{
+    struct device *d = *state;
+    for (int i = 0; i < 15; i++)
+        tuf_repo_rotate(&d->repo, (enum hf_top_role)(i % HF_TOP_ROLES));
+    tuf_repo_publish_next(&d->repo);
+    CHECK_OK(device_update(d));
+    check_held(d, HF_ROLE_ROOT);
+    assert_int_equal(d->result.to_version, 1);
+}
+
 static void test_newest_root_expired(void **state)
 {
     struct device *d = *state;
@@ -217,6 +251,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_every_root_is_walked_and_kept),
         TEST(test_root_that_expired_on_the_way_is_walked_over),
+        TEST(test_root_with_an_odd_expiry_is_walked_over),
+        TEST(test_fifteen_rotations_in_one_run),
         TEST(test_newest_root_expired),
         TEST(test_walk_ends_on_403_404_and_410_only),
         TEST(test_captive_portal),
