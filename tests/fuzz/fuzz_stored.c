@@ -1,0 +1,199 @@
+/*
+ * What a device reads back from its own store, after somebody or something changed it there. A
+ * script of letters; S is a digit, the slot of a bundle (0 active, 1 previous, 2 staged), R one of
+ * metadata (0 root, 1 timestamp, 2 snapshot, 3 targets):
+ *
+ *     vN…      the Nth value of `values` becomes …, up to a byte 0xFF
+ *     mR…      the metadata of R becomes …
+ *     fRNNN    a byte of it does
+ *     pSNNN    a byte of a bundle's PEM does
+ *     hSNNN    the same, and its hash is put right
+ *     cS…      a bundle's description becomes …
+ *     xS       a slot is emptied
+ *
+ * Then the device starts, says its status and updates. Whatever became active is signed. And where
+ * neither the root of trust nor a floor was touched, the update succeeds.
+ */
+#include "tests/fuzz/publisher.h"
+#include "tests/support/device.h"
+
+#include "common/base/digest.h"
+
+#define STEPS_MAX 24
+
+static const char *const values[] = {"check.time",      "check.outcome", "check.text",
+                                     "etag.timestamp",  "mirror.next",   "bundle.floor",
+                                     "bundle.rejected", "bundle.keys",   "clock.floor"};
+#define FIRST_FLOOR 5
+
+struct world {
+    struct device device;
+    bool is_root_touched, is_floor_touched;
+};
+
+static struct hf_buf pems[4]; /* by version */
+
+static void make_bundles(void)
+{
+    for (size_t i = 1; i < 4 && pems[i].data == NULL; i++)
+        device_make_anchor(i == 1 ? "Root 1" : i == 2 ? "Root 2" : "Root 3", &pems[i]);
+}
+
+/* ---- the script --------------------------------------------------------------------------------- */
+
+static enum hf_slot slot_of(struct fuzz_input *in)
+{
+    return (enum hf_slot)(fuzz_byte(in) % 3);
+}
+
+static void change_byte(struct hf_bytes bytes, struct fuzz_input *in)
+{
+    size_t at = fuzz_below(in, 65536);
+    uint8_t value = fuzz_byte(in);
+    if (bytes.len > 0)
+        ((uint8_t *)(uintptr_t)bytes.data)[at % bytes.len] = value;
+}
+
+static void set_value(struct world *w, struct fuzz_input *in)
+{
+    size_t which = fuzz_byte(in) % (sizeof values / sizeof values[0]);
+    char *text = fuzz_text(fuzz_section(in));
+    fake_store_put_value(&w->device.fake.store, values[which], text);
+    w->is_floor_touched |= which >= FIRST_FLOOR;
+    free(text);
+}
+
+static void set_metadata(struct world *w, struct fuzz_input *in, bool is_whole)
+{
+    enum hf_top_role role = fuzz_role(in);
+    struct fake_store *store = &w->device.fake.store;
+    const char *name = hf_top_role_name(role);
+    w->is_root_touched |= role == HF_ROLE_ROOT;
+    if (is_whole)
+        fake_store_put_metadata(store, name, fuzz_section(in));
+    else
+        change_byte(fake_store_metadata(store, name), in);
+}
+
+static void change_pem(struct world *w, struct fuzz_input *in, bool is_hash_right)
+{
+    struct hf_bundle_record *record = fake_store_bundle(&w->device.fake.store, slot_of(in));
+    if (record == NULL)
+        return;
+    change_byte(hf_buf_bytes(&record->pem), in);
+    if (is_hash_right)
+        hf_sha256_hex(hf_buf_bytes(&record->pem), record->sha256);
+}
+
+static void set_custom(struct world *w, struct fuzz_input *in)
+{
+    struct hf_bundle_record *record = fake_store_bundle(&w->device.fake.store, slot_of(in));
+    struct hf_bytes custom = fuzz_section(in);
+    if (record == NULL)
+        return;
+    hf_buf_free(&record->custom);
+    FUZZ_OK(hf_buf_append(&record->custom, custom.data, custom.len), &w->device.why);
+}
+
+static void empty_slot(struct world *w, struct fuzz_input *in)
+{
+    enum hf_slot slot = slot_of(in);
+    struct fake_state *state = &w->device.fake.store.state;
+    hf_bundle_record_free(&state->bundles[slot]);
+    state->has_bundle[slot] = false;
+}
+
+static void step(struct world *w, struct fuzz_input *in)
+{
+    uint8_t letter = fuzz_byte(in);
+    if (letter == 'v')
+        set_value(w, in);
+    else if (letter == 'm' || letter == 'f')
+        set_metadata(w, in, letter == 'm');
+    else if (letter == 'p' || letter == 'h')
+        change_pem(w, in, letter == 'h');
+    else if (letter == 'c')
+        set_custom(w, in);
+    else if (letter == 'x')
+        empty_slot(w, in);
+}
+
+/* ---- the device --------------------------------------------------------------------------------- */
+
+static void publish(struct device *d, int64_t version)
+{
+    device_add_bundle(d, version, &pems[version]);
+    tuf_repo_publish_next(&d->repo);
+}
+
+/* Two updates behind it: something is active, something is previous. And something is staged. */
+static void begin(struct world *w)
+{
+    struct device *d = &w->device;
+    *w = (struct world){0};
+    tuf_repo_init(&d->repo, DEVICE_NOW_S - 86400);
+    tuf_repo_publish_root(&d->repo);
+    fake_ports_init(&d->fake, DEVICE_NOW_S);
+    device_add_mirror(d, "http://a.test/repo", NULL);
+    struct hf_ports ports = fake_ports_of(&d->fake);
+    struct hf_client_config config = device_config(d);
+    struct hf_bytes root = tuf_files_find(&d->repo.files, "metadata/1.root.json");
+    FUZZ_OK(hf_client_provision(&ports, &config, root, (struct hf_bytes){0}, &d->why), &d->why);
+    device_on(d);
+    for (int64_t version = 1; version <= 2; version++) {
+        publish(d, version);
+        FUZZ_OK(device_update(d), &d->why);
+    }
+    struct fake_state *state = &d->fake.store.state;
+    FUZZ_OK(ports.store.stage_bundle(ports.store.ctx, &state->bundles[HF_SLOT_ACTIVE], &d->why),
+            &d->why);
+    device_off(d);
+}
+
+/* The newest that the publisher signed, in the store and in the live store. */
+static void check_active(struct world *w)
+{
+    const struct hf_bundle_record *active = fake_store_bundle(&w->device.fake.store,
+                                                              HF_SLOT_ACTIVE);
+    FUZZ_CHECK(active != NULL && active->version == 3);
+    FUZZ_CHECK(hf_bytes_equal(hf_buf_bytes(&active->pem), hf_buf_bytes(&pems[3])));
+    FUZZ_CHECK(w->device.fake.trust.n_anchors == 1);
+}
+
+static void run(struct world *w)
+{
+    struct device *d = &w->device;
+    struct hf_ports ports = fake_ports_of(&d->fake);
+    struct hf_client_config config = device_config(d);
+    struct hf_status status = {0};
+
+    FUZZ_OK(hf_client_open(&ports, &config, &d->client, &d->why), &d->why);
+    if (hf_client_status(d->client, &status, &d->why) == HF_OK)
+        hf_status_free(&status);
+    publish(d, 3);
+    enum hf_err err = device_update(d);
+    if (err == HF_OK)
+        check_active(w);
+    else
+        fuzz_check_refusal(err, &d->why);
+    if (!w->is_root_touched && !w->is_floor_touched)
+        FUZZ_OK(err, &d->why);
+    device_off(d);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct world w;
+    struct fuzz_input in = {data, size};
+    fuzz_reset_random();
+    make_bundles();
+    fuzz_reset_random();
+    begin(&w);
+    for (int i = 0; i < STEPS_MAX && in.len > 0; i++)
+        step(&w, &in);
+    fake_state_copy(&w.device.fake.store.at_rest, &w.device.fake.store.state);
+    run(&w);
+    fake_ports_free(&w.device.fake);
+    tuf_repo_free(&w.device.repo);
+    return 0;
+}
