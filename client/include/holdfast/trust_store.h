@@ -22,7 +22,8 @@
 
 #if !defined(MBEDTLS_X509_TRUSTED_CERTIFICATE_CALLBACK) || !defined(MBEDTLS_PLATFORM_TIME_ALT) ||  \
     !defined(MBEDTLS_THREADING_C)
-#error "Holdfast needs the Mbed TLS it was built with: compile with -DMBEDTLS_USER_CONFIG_FILE='<holdfast/mbedtls_config.h>' and its headers (pkg-config holdfast says where they are)"
+#error                                                                                             \
+    "Holdfast needs the Mbed TLS it was built with: compile with -DMBEDTLS_USER_CONFIG_FILE='<holdfast/mbedtls_config.h>' and its headers (pkg-config holdfast says where they are)"
 #endif
 
 struct hf_trust_store;
