@@ -120,7 +120,7 @@ static void steps_out_of_order_are_refused(void **state)
 static void an_initial_root_must_be_signed_by_its_own_threshold(void **state)
 {
     struct fixture *f = *state;
-    struct hf_trusted_set set;
+    struct hf_trusted_set set = {0};
     struct hf_buf root = {0};
     f->repo.roles[HF_ROLE_ROOT].keys.n_signers = 0;
     tuf_repo_build_root(&f->repo, &root);
