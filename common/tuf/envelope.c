@@ -208,7 +208,7 @@ static enum hf_err fail_below_threshold(const struct hf_keyring *ring, const str
 enum hf_err hf_envelope_verify(const struct hf_envelope *e, const struct hf_keyring *ring,
                                const struct hf_role *role, const char *what, struct hf_why *why)
 {
-    const struct hf_key *counted[HF_ROLE_KEYS_MAX];
+    const struct hf_key *counted[HF_ROLE_KEYS_MAX] = {NULL};
     size_t n_counted = 0;
     for (size_t i = 0; i < role->n_key_ids && i < HF_ROLE_KEYS_MAX; i++) {
         const struct hf_key *key = hf_keyring_find(ring, role->key_ids[i]);
