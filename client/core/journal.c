@@ -7,6 +7,7 @@
 void hf_log(const struct hf_client *c, enum hf_level level, const char *fmt, ...)
 {
     char text[HF_WHY_MAX];
+    struct hf_why line;
     va_list args;
 
     if (c->ports.log.write == NULL)
@@ -14,7 +15,8 @@ void hf_log(const struct hf_client *c, enum hf_level level, const char *fmt, ...
     va_start(args, fmt);
     (void)vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    c->ports.log.write(c->ports.log.ctx, level, text);
+    (void)hf_fail(&line, HF_OK, "%s", text); /* one line, whatever the names in it hold */
+    c->ports.log.write(c->ports.log.ctx, level, line.text);
 }
 
 enum hf_err hf_journal(struct hf_client *c, enum hf_level level, const char *kind, const char *text,

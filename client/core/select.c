@@ -120,10 +120,8 @@ static enum hf_err find_newest(struct hf_client *c, struct hf_candidate *cand, s
         enum hf_err err = read_target(c, target, others, &d, why);
         if (err == HF_E_MEMORY)
             return err;
-        if (err != HF_OK && err != HF_E_NOT_FOUND) {
-            (void)hf_fail_context(why, "the target %s is skipped", target->path);
-            hf_log(c, HF_LEVEL_WARNING, "%s", why->text); /* its name may hold anything */
-        }
+        if (err != HF_OK && err != HF_E_NOT_FOUND)
+            hf_log(c, HF_LEVEL_WARNING, "the target %s is skipped: %s", target->path, why->text);
         if (err != HF_OK)
             continue;
         ++*n_ours;
