@@ -30,6 +30,26 @@ static void fast_forward_of_timestamp_and_snapshot(void **state)
     attack_check_over(d, 2);
 }
 
+/* The rotation is taken, and then the way to the server is cut: what was pushed ahead must not be
+ * there any more when it comes back, although the key that signed it is still a good one. */
+static void fast_forward_recovery_that_is_interrupted(void **state)
+{
+    struct device *d = *state;
+    set_online_versions(d, 1000);
+    tuf_repo_publish(&d->repo);
+    CHECK_OK(device_update(d));
+    set_online_versions(d, 2);
+    tuf_repo_rotate(&d->repo, HF_ROLE_SNAPSHOT);
+    device_publish(d, 2);
+    fake_mirror_answer(&d->fake.transport.mirrors[0], "metadata/timestamp.json", 0, NULL);
+    device_remember(d);
+    CHECK_REFUSED(device_update(d), HF_E_NETWORK, &d->why, ATTACK_URL "metadata/timestamp.json");
+    device_check_kept(d, "root");
+    assert_true(fake_state_same_bundles(&d->before, &d->fake.store.state));
+    device_reboot(d);
+    attack_check_over(d, 2);
+}
+
 /* With the snapshot key and the timestamp key: a version of targets that will never come. */
 static void fast_forward_of_the_targets_that_snapshot_names(void **state)
 {
@@ -90,6 +110,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ATTACK_TEST(fast_forward_of_timestamp_and_snapshot),
+        ATTACK_TEST(fast_forward_recovery_that_is_interrupted),
         ATTACK_TEST(fast_forward_of_the_targets_that_snapshot_names),
         ATTACK_TEST(fast_forward_of_targets_and_bundle),
         ATTACK_TEST(fast_forward_is_not_undone_by_rotating_other_keys),

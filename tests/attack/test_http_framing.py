@@ -53,7 +53,6 @@ SMUGGLED = {
     "chunked, and then something else": lambda b: head(b"Transfer-Encoding: chunked, gzip") + chunks(b),
     "an encoding with a vertical tab": lambda b: head(b"Transfer-Encoding: \x0bchunked") + chunks(b),
     "a second answer behind the first": lambda b: head(length(len(b))) + b + head(length(4)) + b"evil",
-    "another protocol": lambda b: b"HTTP/1.1 101 Up\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n" + b,
     "another version": lambda b: b"HTTP/2.0 200 OK\r\n" + length(len(b)) + b"\r\n\r\n" + b,
     "a version without end": lambda b: b"HTTP/1.11 200 OK\r\n" + length(len(b)) + b"\r\n\r\n" + b,
     "a status without end": lambda b: b"HTTP/1.1 2000 OK\r\n" + length(len(b)) + b"\r\n\r\n" + b,
@@ -73,6 +72,15 @@ def test_header_smuggling_behind_an_answer_without_body(scene):
     forged = head(length(4)) + b"evil"
     scene.answers("root", raw(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n" + forged, keep=True))
     scene.refuses("root", "network", f"{len(forged)} bytes follow the end of the answer")
+    scene.is_over()
+
+
+def test_header_smuggling_into_another_protocol(scene):
+    """What follows is no HTTP any more, or is it?"""
+    change = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+    body = scene.genuine("timestamp")
+    scene.answers("timestamp", raw(change + head(length(len(body))) + body))
+    scene.refuses("timestamp", "network", "changes the protocol")
     scene.is_over()
 
 
