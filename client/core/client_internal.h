@@ -29,9 +29,12 @@ struct hf_client {
     char set[HF_SET_NAME_MAX + 1];
     char profile[HF_SET_NAME_MAX + 1];
 
-    int64_t clock_floor_s;
-    size_t first_mirror; /* asked first by the next check */
-    size_t mirror;       /* asked first by the next request of this check */
+    int64_t clock_floor_s; /* the highest of the build time and the two below */
+    int64_t root_floor_s;
+    int64_t targets_floor_s;                    /* 0 for none */
+    char targets_floor_keys[HF_SHA256_HEX_LEN]; /* whose it is */
+    size_t first_mirror;                        /* asked first by the next check */
+    size_t mirror;                              /* asked first by the next request of this check */
     struct hf_mirror_faults faults[HF_MIRRORS_MAX];
     int64_t check_began_ms; /* by the uptime of the clock port */
 
@@ -91,7 +94,7 @@ HF_MUST_USE enum hf_err hf_value_load_integer(struct hf_client *c, const char *n
 HF_MUST_USE enum hf_err hf_value_save_integer(struct hf_client *c, const char *name, int64_t value,
                                               struct hf_why *why);
 
-/* ---- floors.c: what never goes back ---------------------------------------------------------- */
+/* ---- clock_floor.c: the lowest time this device believes ---------------------------------------------------------- */
 
 /** The time to act by: the clock's, but never below the floor. */
 int64_t hf_client_now_s(const struct hf_client *c);
@@ -99,12 +102,18 @@ int64_t hf_client_now_s(const struct hf_client *c);
 /** Load the clock floor and tell the trust port. What cannot be read counts as the build time. */
 void hf_clock_floor_load(struct hf_client *c);
 
-/** Raise the floor to `signed_at_s` (HF_TIME_NONE: nothing), save it, tell the trust port. */
-HF_MUST_USE enum hf_err hf_clock_floor_raise(struct hf_client *c, int64_t signed_at_s,
-                                             struct hf_why *why);
+/**
+ * What the newest root, then the targets metadata, say about time. Each is believed up to this
+ * device's own clock where that is not below the floor. Targets count as long as root names the keys
+ * they were signed with. Saves what rose, tells the trust port.
+ */
+HF_MUST_USE enum hf_err hf_clock_floor_learn_root(struct hf_client *c, struct hf_why *why);
+HF_MUST_USE enum hf_err hf_clock_floor_learn_targets(struct hf_client *c, struct hf_why *why);
 
 /** After HF_E_EXPIRED: say so in front of the sentence if the clock is what looks wrong. */
 void hf_clock_doubt(const struct hf_client *c, struct hf_why *why);
+
+/* ---- floors.c: which bundle versions may still come ------------------------------------------- */
 
 /** Whose keys: SHA-256, in hex, over the sorted distinct public keys of a role of root. */
 HF_MUST_USE enum hf_err hf_role_keys_identity(const struct hf_root *root, enum hf_top_role role,

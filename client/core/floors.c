@@ -4,61 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifndef HF_BUILD_TIME_S
-#define HF_BUILD_TIME_S 0
-#endif
-
-/* Root and targets are signed at least once a year: a clock that is further ahead than this of
- * everything signed that was seen, right after asking the repository, is more likely to be wrong
- * than the repository is to be abandoned. */
-#define CLOCK_FAR_AHEAD_S (400 * HF_DAY_S)
-
-/* ---- the clock's ------------------------------------------------------------------------------- */
-
-int64_t hf_client_now_s(const struct hf_client *c)
-{
-    int64_t now_s = c->ports.clock.now_s(c->ports.clock.ctx);
-    return now_s > c->clock_floor_s ? now_s : c->clock_floor_s;
-}
-
-void hf_clock_floor_load(struct hf_client *c)
-{
-    struct hf_why why = {0};
-    int64_t stored_s = 0;
-
-    c->clock_floor_s = HF_BUILD_TIME_S;
-    if (hf_value_load_integer(c, "clock.floor", 0, &stored_s, &why) != HF_OK)
-        hf_log(c, HF_LEVEL_WARNING, "the clock floor cannot be read: %s", why.text);
-    else if (stored_s > c->clock_floor_s)
-        c->clock_floor_s = stored_s;
-    c->ports.trust.set_clock_floor(c->ports.trust.ctx, c->clock_floor_s);
-}
-
-enum hf_err hf_clock_floor_raise(struct hf_client *c, int64_t signed_at_s, struct hf_why *why)
-{
-    if (signed_at_s <= c->clock_floor_s) /* HF_TIME_NONE too: it is below every time */
-        return HF_OK;
-    HF_TRY(hf_value_save_integer(c, "clock.floor", signed_at_s, why));
-    c->clock_floor_s = signed_at_s;
-    c->ports.trust.set_clock_floor(c->ports.trust.ctx, c->clock_floor_s);
-    return HF_OK;
-}
-
-void hf_clock_doubt(const struct hf_client *c, struct hf_why *why)
-{
-    int64_t now_s = hf_client_now_s(c);
-    char now[HF_TIME_TEXT_MAX], newest[HF_TIME_TEXT_MAX];
-
-    if (now_s - c->clock_floor_s <= CLOCK_FAR_AHEAD_S)
-        return;
-    hf_time_format_day(now_s, now);
-    hf_time_format_day(c->clock_floor_s, newest);
-    (void)hf_fail_context(why,
-                          "this device's clock says %s, far ahead of the newest signed time it has "
-                          "seen (%s), so the clock may be wrong",
-                          now, newest);
-}
-
 /* ---- whose keys -------------------------------------------------------------------------------- */
 
 static int compare_keys(const void *a, const void *b)

@@ -7,8 +7,9 @@
 
 /* ---- is it here already? ---------------------------------------------------------------------------- */
 
-/* HF_OK with `*out` false: there is something to obtain. A version names one content: another one
- * under the version that is active, by the same keys, is refused. */
+/* HF_OK with `*out` false: there is something to obtain. A version names one content and one
+ * description of it: others under the version that is active, by the same keys, are refused. By new
+ * keys they replace it: what a thief wrote about the same certificates must not outlive his key. */
 static enum hf_err compare_with_active(const struct hf_candidate *cand, bool *out,
                                        struct hf_why *why)
 {
@@ -18,8 +19,12 @@ static enum hf_err compare_with_active(const struct hf_candidate *cand, bool *ou
     *out = false;
     if (!cand->has_active || cand->active.version != version)
         return HF_OK;
-    if (hf_file_info_verify(&cand->target->info, hf_buf_bytes(&cand->active.pem), "active bundle",
-                            &difference) == HF_OK) {
+    enum hf_err same = hf_file_info_verify(&cand->target->info, hf_buf_bytes(&cand->active.pem),
+                                           "active bundle", &difference);
+    if (same == HF_OK &&
+        !hf_bytes_equal(hf_buf_bytes(&cand->active.custom), hf_buf_bytes(&cand->record.custom)))
+        same = hf_fail(&difference, HF_E_HASH, "its description differs");
+    if (same == HF_OK) {
         *out = true;
         return HF_OK;
     }
@@ -100,10 +105,10 @@ enum hf_err hf_obtain(struct hf_client *c, struct hf_candidate *cand, struct hf_
 {
     if (cand->is_active)
         return HF_OK;
+    HF_TRY(begin_record(c, cand, why));
     HF_TRY(compare_with_active(cand, &cand->is_active, why));
     if (cand->is_active)
         return HF_OK;
-    HF_TRY(begin_record(c, cand, why));
     if (!take_staged(c, cand))
         HF_TRY(hf_fetch_target(c, cand->target, HF_BUNDLE_BYTES_MAX, &cand->record.pem, why));
     hf_sha256_hex(hf_buf_bytes(&cand->record.pem), cand->record.sha256);

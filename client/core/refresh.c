@@ -113,7 +113,7 @@ static enum hf_err refresh_below_root(struct hf_client *c, struct hf_why *why)
     HF_TRY(refresh_timestamp(c, why));
     HF_TRY(refresh_snapshot(c, why));
     HF_TRY(hf_targets_obtain(c, "targets", NULL, why));
-    return hf_clock_floor_raise(c, hf_trusted_set_signed_at(&c->trusted), why);
+    return hf_clock_floor_learn_targets(c, why);
 }
 
 static enum hf_err refresh_taking_one_word(struct hf_client *c, struct hf_why *why)

@@ -74,7 +74,7 @@ enum hf_err hf_root_walk(struct hf_client *c, enum hf_walk_end end, struct hf_wh
 {
     HF_TRY(load_root(c, why));
     HF_TRY(walk(c, end, why));
-    HF_TRY(hf_clock_floor_raise(c, hf_trusted_set_signed_at(&c->trusted), why));
+    HF_TRY(hf_clock_floor_learn_root(c, why));
     /* What the new root taught about time counts at once: a mirror that withholds must not pass an
      * old timestamp to a device whose clock stands still. */
     c->trusted.now_s = hf_client_now_s(c);

@@ -159,6 +159,11 @@ enum hf_err hf_envelope_parse(struct hf_bytes file, const char *type, size_t max
     return HF_OK;
 }
 
+int64_t hf_envelope_signed_at(const struct hf_envelope *e)
+{
+    return e->signed_at_s < e->expires_s ? e->signed_at_s : HF_TIME_NONE;
+}
+
 void hf_envelope_free(struct hf_envelope *e)
 {
     if (e == NULL)

@@ -51,6 +51,10 @@ HF_MUST_USE enum hf_err hf_envelope_parse(struct hf_bytes file, const char *type
                                           struct hf_envelope *out, struct hf_why *why);
 void hf_envelope_free(struct hf_envelope *e);
 
+/** `signed_at_s`, or HF_TIME_NONE where there is none or it is not before the file's own expiry: a
+ *  slip of the publisher, which does not count. */
+int64_t hf_envelope_signed_at(const struct hf_envelope *e);
+
 /**
  * Count the distinct public keys of `role` whose signature over the envelope verifies
  * (TUF 5.3.4, 5.4.2, 5.5.3, 5.6.3). HF_OK when they reach the threshold, else HF_E_SIGNATURE.

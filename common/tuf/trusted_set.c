@@ -286,17 +286,12 @@ enum hf_err hf_trusted_set_snapshot_is_final(const struct hf_trusted_set *set, s
 
 /* ---- the whole set ---------------------------------------------------------------------------- */
 
-static int64_t signed_at(const struct hf_envelope *env)
-{
-    return env->signed_at_s < env->expires_s ? env->signed_at_s : HF_TIME_NONE;
-}
-
 int64_t hf_trusted_set_signed_at(const struct hf_trusted_set *set)
 {
-    int64_t newest = set->root == NULL ? HF_TIME_NONE : signed_at(&set->root->env);
+    int64_t newest = set->root == NULL ? HF_TIME_NONE : hf_envelope_signed_at(&set->root->env);
     const struct hf_targets *targets = hf_trusted_set_top_targets(set);
-    if (targets != NULL && signed_at(&targets->env) > newest)
-        newest = signed_at(&targets->env);
+    if (targets != NULL && hf_envelope_signed_at(&targets->env) > newest)
+        newest = hf_envelope_signed_at(&targets->env);
     return newest;
 }
 

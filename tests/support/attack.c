@@ -85,7 +85,7 @@ void attack_sign(struct device *d, struct attack_change *change)
 
 /* What says which bundles may be taken, and what time it is at least. */
 static const char *const floors[] = {"bundle.keys", "bundle.floor", "bundle.rejected",
-                                     "clock.floor"};
+                                     "clock.floor", "clock.targets"};
 #define N_FLOORS (sizeof floors / sizeof floors[0])
 
 struct live {

@@ -1,4 +1,4 @@
-/* client/core/floors: the clock floor, and clocks that are wrong. */
+/* client/core/clock_floor: the clock floor, and clocks that are wrong. */
 #include "tests/support/check.h"
 
 #include "common/base/limits.h"
@@ -15,6 +15,12 @@ static int64_t stored_floor(struct device *d)
     return strtoll(fake_store_value(&d->fake.store, "clock.floor"), NULL, 10);
 }
 
+static int64_t stored_targets_floor(struct device *d)
+{
+    const char *text = fake_store_value(&d->fake.store, "clock.targets");
+    return text == NULL ? 0 : strtoll(text, NULL, 10);
+}
+
 static void test_signed_times_move_the_floor_and_nothing_else_does(void **state)
 {
     struct device *d = *state;
@@ -25,7 +31,40 @@ static void test_signed_times_move_the_floor_and_nothing_else_does(void **state)
     d->repo.roles[HF_ROLE_TARGETS].signed_at_s = DEVICE_NOW_S;
     device_publish(d, 2);
     CHECK_OK(device_update(d));
-    assert_int_equal(stored_floor(d), DEVICE_NOW_S);
+    assert_int_equal(stored_floor(d), DEVICE_NOW_S - HF_DAY_S);
+    assert_int_equal(stored_targets_floor(d), DEVICE_NOW_S);
+    assert_int_equal(d->fake.trust.clock_floor_s, DEVICE_NOW_S);
+}
+
+/* A publisher's clock that runs ahead does not take a device with it whose own clock is right. */
+static void test_signed_time_ahead_is_believed_up_to_the_own_clock(void **state)
+{
+    struct device *d = *state;
+    d->fake.now_s = DEVICE_NOW_S;
+    d->repo.roles[HF_ROLE_TARGETS].signed_at_s = DEVICE_NOW_S + 300 * HF_DAY_S;
+    device_publish(d, 2);
+    CHECK_OK(device_update(d));
+    assert_int_equal(d->fake.trust.clock_floor_s, DEVICE_NOW_S);
+}
+
+/* A stolen targets key says it is 2050 to a device without a clock. A root that names other keys
+ * takes that back, like everything else the key said. */
+static void test_what_stolen_targets_keys_said_of_time_goes_with_them(void **state)
+{
+    struct device *d = *state;
+    d->fake.now_s = 0;
+    d->repo.roles[HF_ROLE_TARGETS].signed_at_s = DEVICE_NOW_S + 20 * YEAR_S;
+    d->repo.roles[HF_ROLE_TARGETS].expires_s = DEVICE_NOW_S + 40 * YEAR_S;
+    device_publish(d, 2);
+    CHECK_OK(device_update(d));
+    assert_int_equal(d->fake.trust.clock_floor_s, DEVICE_NOW_S + 20 * YEAR_S);
+
+    d->repo.roles[HF_ROLE_TARGETS].signed_at_s = DEVICE_NOW_S;
+    tuf_repo_rotate(&d->repo, HF_ROLE_TARGETS);
+    device_publish(d, 3);
+    device_reboot(d);
+    CHECK_OK(device_update(d));
+    assert_int_equal(d->result.to_version, 3);
     assert_int_equal(d->fake.trust.clock_floor_s, DEVICE_NOW_S);
 }
 
@@ -118,6 +157,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_signed_times_move_the_floor_and_nothing_else_does),
+        TEST(test_signed_time_ahead_is_believed_up_to_the_own_clock),
+        TEST(test_what_stolen_targets_keys_said_of_time_goes_with_them),
         TEST(test_verified_root_moves_the_floor_though_the_rest_fails),
         TEST(test_time_of_a_new_root_counts_in_the_same_update),
         TEST(test_floor_never_falls),

@@ -176,11 +176,59 @@ static void test_device_that_is_cut_off_already_takes_it(void **state)
     assert_int_equal(d->result.to_version, 3);
 }
 
+/* The same certificates, described anew: `drops` is what a thief or a mistake may have written. */
+static void describe_again(struct device *d, bool has_drops)
+{
+    const struct tuf_target *last = &d->repo.targets.items[d->repo.targets.n_items - 1];
+    struct hf_buf pem = {0};
+    json_t *custom = device_custom(DEVICE_SET, DEVICE_PROFILE, 2);
+    CHECK_OK(hf_buf_append(&pem, last->content.data, last->content.len));
+    if (has_drops)
+        json_object_set_new(json_object_get(custom, "holdfast"), "drops",
+                            json_pack("[s]", "00000000000000000000000000000000"
+                                             "00000000000000000000000000000000"));
+    tuf_repo_add_target(&d->repo, DEVICE_SET "/" DEVICE_PROFILE "/2.pem", hf_buf_bytes(&pem),
+                        custom);
+    hf_buf_free(&pem);
+}
+
+static void test_other_description_of_the_active_version_is_refused(void **state)
+{
+    struct device *d = *state;
+    device_publish(d, 2);
+    CHECK_OK(device_update(d));
+    describe_again(d, true);
+    tuf_repo_publish_next(&d->repo);
+    device_remember(d);
+    CHECK_REFUSED(device_update(d), HF_E_ROLLBACK, &d->why, "its description differs");
+    assert_int_equal(device_version(d, HF_SLOT_ACTIVE), 2);
+}
+
+/* What was said with keys that root does not name any more is not kept, be the bytes the same. */
+static void test_new_keys_replace_the_description_of_the_active_version(void **state)
+{
+    struct device *d = *state;
+    device_publish(d, 2);
+    describe_again(d, true);
+    tuf_repo_publish_next(&d->repo);
+    CHECK_OK(device_update(d));
+    describe_again(d, false);
+    tuf_repo_rotate(&d->repo, HF_ROLE_TARGETS);
+    tuf_repo_publish_next(&d->repo);
+    CHECK_OK(device_update(d));
+    assert_true(d->result.is_changed);
+    assert_int_equal(d->result.to_version, 2);
+    CHECK_OK(device_update(d));
+    assert_false(d->result.is_changed);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, device_setup, device_teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(test_other_description_of_the_active_version_is_refused),
+        TEST(test_new_keys_replace_the_description_of_the_active_version),
         TEST(test_description_goes_with_the_bundle_to_the_trust_store),
         TEST(test_pem_with_three_bytes_broken),
         TEST(test_leaf_offered_as_a_root),

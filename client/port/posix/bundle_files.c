@@ -226,7 +226,9 @@ static void remove_unused(const char *dir, const struct hf_bundle_slots *slots)
 static enum hf_err follow_in(const char *dir, const struct hf_bundle_slots *slots,
                              struct hf_why *why)
 {
-    const struct hf_bundle_record *records[] = {slots->active, slots->previous, slots->staged};
+    /* Two slots may share files, when new keys describe the same content anew: the active one's
+     * description is written last. */
+    const struct hf_bundle_record *records[] = {slots->staged, slots->previous, slots->active};
     bool was_moved = false;
 
     for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
