@@ -86,7 +86,8 @@ static void linger(struct hf_conn *c)
         }
         if (n > 0)
             c->moved += (size_t)n;
-        if ((n <= 0 && errno != EINTR) || c->moved > HF_SERVE_LINGER_BYTES_MAX) {
+        bool is_over = n == 0 || (n < 0 && errno != EINTR); /* errno says nothing of an end */
+        if (is_over || c->moved > HF_SERVE_LINGER_BYTES_MAX) {
             hf_conn_close(c);
             return;
         }

@@ -1,4 +1,6 @@
 """Clients that are slow, many, or gone: each costs itself, none costs the others."""
+import os
+import signal
 import socket
 import struct
 import time
@@ -133,6 +135,14 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / 100
 
 
+def thread_states(pid):
+    states = set()
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/stat") as f:
+            states.add(f.read().rsplit(")", 1)[1].split()[0])
+    return states
+
+
 def test_a_reader_that_stops_costs_no_one_else(repo):
     name = "/" + repo.target_name("big.bin", BIG)
     with Server(repo.folder) as s:
@@ -192,3 +202,26 @@ def test_clients_that_vanish_leave_nothing_behind(repo):
         assert s.get(TIMESTAMP).status == 200
         for c in held:
             c.socket.close()
+
+
+def test_a_refused_client_that_has_closed_is_let_go_after_an_interruption(repo):
+    """A stopped and continued process finds EINTR in errno; the end of what a refused client sends
+    is an end all the same. A loop that spins there serves nobody any more."""
+    with Server(repo.folder) as s:
+        with s.connect() as c:
+            c.send(GET)
+            assert c.answer().status == 200
+            s.process.send_signal(signal.SIGSTOP)
+            wait_until(lambda: thread_states(s.process.pid) == {"T"}, "it to stop")
+            c.send(b"BAD REQ\r\n\r\n")
+            c.socket.shutdown(socket.SHUT_WR)
+            s.process.send_signal(signal.SIGCONT)
+            assert c.answer().status == 400
+            assert c.is_closed()
+        try:
+            with s.connect(timeout=5) as other:
+                other.send(GET)
+                assert other.answer().status == 200
+        except TimeoutError:
+            s.process.kill()  # it would not end on SIGTERM
+            pytest.fail("it spins")
