@@ -26,7 +26,7 @@ void hf_edition_unref(struct hf_edition *g)
     if (g == NULL || atomic_fetch_sub_explicit(&g->references, 1, memory_order_acq_rel) != 1)
         return;
     for (size_t i = 0; i < g->n_files; i++)
-        hf_served_file_unref(g->files[i]);
+        hf_served_file_unref(g->files[i].file);
     free(g->files);
     free(g);
 }
@@ -52,7 +52,7 @@ static enum hf_err make_room(struct hf_edition *g, struct hf_why *why)
     if (g->n_files < g->cap_files)
         return HF_OK;
     size_t cap = g->cap_files != 0 ? 2 * g->cap_files : 64;
-    struct hf_served_file **files = realloc(g->files, cap * sizeof *files);
+    struct hf_entry *files = realloc(g->files, cap * sizeof *files);
     if (files == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory for a table of %zu names", cap);
     g->files = files;
@@ -70,22 +70,22 @@ enum hf_err hf_edition_add_take(struct hf_edition *g, struct hf_served_file *fil
         hf_served_file_unref(file);
         return err;
     }
-    g->files[g->n_files++] = file;
+    g->files[g->n_files++] = (struct hf_entry){.file = file};
     g->total_bytes += file->body_len;
     return HF_OK;
 }
 
 static int by_name(const void *a, const void *b)
 {
-    const struct hf_served_file *const *x = a;
-    const struct hf_served_file *const *y = b;
-    return strcmp((*x)->name, (*y)->name);
+    const struct hf_entry *x = a;
+    const struct hf_entry *y = b;
+    return strcmp(x->file->name, y->file->name);
 }
 
 void hf_edition_seal(struct hf_edition *g)
 {
     if (g->n_files > 1)
-        qsort(g->files, g->n_files, sizeof(struct hf_served_file *), by_name);
+        qsort(g->files, g->n_files, sizeof *g->files, by_name);
 }
 
 /* As strcmp, for a name that ends after `len` bytes and may hold any of them. */
@@ -98,20 +98,58 @@ static int compare(const char *name, size_t len, const char *known)
     return len < known_len ? -1 : 1;
 }
 
-struct hf_served_file *hf_edition_find(const struct hf_edition *g, const char *name,
-                                       size_t name_len)
+static struct hf_entry *find_entry(const struct hf_edition *g, const char *name, size_t name_len)
 {
     size_t low = 0;
     size_t high = g->n_files;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = compare(name, name_len, g->files[middle]->name);
+        int order = compare(name, name_len, g->files[middle].file->name);
         if (order == 0)
-            return g->files[middle];
+            return &g->files[middle];
         if (order < 0)
             high = middle;
         else
             low = middle + 1;
     }
     return NULL;
+}
+
+struct hf_served_file *hf_edition_find(const struct hf_edition *g, const char *name,
+                                       size_t name_len)
+{
+    const struct hf_entry *entry = find_entry(g, name, name_len);
+    return entry != NULL ? entry->file : NULL;
+}
+
+struct hf_served_file *hf_edition_reach(struct hf_edition *g, const char *name, size_t name_len)
+{
+    struct hf_entry *entry = find_entry(g, name, name_len);
+    if (entry == NULL)
+        return NULL;
+    entry->is_reached = true;
+    return entry->file;
+}
+
+static bool was_served(const struct hf_edition *before, const struct hf_served_file *file)
+{
+    if (before == NULL)
+        return false;
+    const struct hf_served_file *then = hf_edition_find(before, file->name, strlen(file->name));
+    return then != NULL && memcmp(then->sha256, file->sha256, HF_SHA256_LEN) == 0;
+}
+
+void hf_edition_prune(struct hf_edition *g, const struct hf_edition *before)
+{
+    size_t n_kept = 0;
+    for (size_t i = 0; i < g->n_files; i++) {
+        struct hf_entry entry = g->files[i];
+        if (entry.is_reached || was_served(before, entry.file)) {
+            g->files[n_kept++] = entry;
+            continue;
+        }
+        g->total_bytes -= entry.file->body_len;
+        hf_served_file_unref(entry.file);
+    }
+    g->n_files = n_kept;
 }

@@ -1,7 +1,7 @@
 /*
  * One whole state of the repository: every name that is served and its file. Built by
- * repository_load, checked by repository_check, immutable from then on, counted, shared by all
- * loops. A name that is not in the table cannot be reached, whatever is on disk.
+ * repository_load, checked by repository_check, rid of what nothing names, immutable from then on,
+ * counted, shared by all loops. A name that is not in the table cannot be reached, whatever is on disk.
  */
 #ifndef HF_SERVE_EDITION_H
 #define HF_SERVE_EDITION_H
@@ -17,9 +17,14 @@ struct hf_summary {
     int64_t targets_version;
 };
 
+struct hf_entry {
+    struct hf_served_file *file;
+    bool is_reached; /* the check's walk came to it */
+};
+
 struct hf_edition {
     atomic_uint references;
-    struct hf_served_file **files; /* sorted by name once sealed */
+    struct hf_entry *files; /* sorted by name once sealed */
     size_t n_files;
     size_t cap_files;
     uint64_t total_bytes;
@@ -41,5 +46,15 @@ void hf_edition_seal(struct hf_edition *g);
 /** Borrowed; NULL where nothing is served under exactly this name (`name_len` bytes). */
 struct hf_served_file *hf_edition_find(const struct hf_edition *g, const char *name,
                                        size_t name_len);
+
+/** As find, and what is found stays when the edition is pruned. Before it is shared only. */
+struct hf_served_file *hf_edition_reach(struct hf_edition *g, const char *name, size_t name_len);
+
+/**
+ * Drop what was neither reached nor, with the same bytes, served by `before` (may be NULL; pruned
+ * itself). So no name is served that no published timestamp led to: a cache that is told to keep
+ * it could otherwise keep bytes that are never published. Before the edition is shared only.
+ */
+void hf_edition_prune(struct hf_edition *g, const struct hf_edition *before);
 
 #endif

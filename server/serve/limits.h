@@ -1,5 +1,6 @@
 /*
- * Every maximum of the server, with its unit and its reason. Nothing that a client sends or holds
+ * The server's part of the limits, each with its unit and its reason; those of what is signed are
+ * in common/base/limits.h, and the client has its own. Nothing that a client sends or holds
  * open is more than what stands here; what an operator may want otherwise is an option.
  */
 #ifndef HF_SERVE_LIMITS_H

@@ -21,6 +21,7 @@ static enum hf_err load_and_check(struct hf_repository_job *job, const char *dir
         hf_edition_unref(g);
         return err;
     }
+    hf_edition_prune(g, job->old);
     job->new = g;
     return HF_OK;
 }

@@ -22,19 +22,19 @@ static struct hf_bytes bytes_of(const struct hf_served_file *file)
 
 static enum hf_err find(struct check *c, const char *name, struct hf_served_file **out)
 {
-    struct hf_served_file *file = hf_edition_find(c->g, name, strlen(name));
+    struct hf_served_file *file = hf_edition_reach(c->g, name, strlen(name));
     if (file == NULL)
         return hf_fail(c->why, HF_E_NOT_FOUND, "%s is missing", name + 1);
     *out = file;
     return HF_OK;
 }
 
-static struct hf_served_file *find_root(const struct hf_edition *g, int64_t version)
+static struct hf_served_file *find_root(struct hf_edition *g, int64_t version)
 {
     struct hf_buf name = {0};
     struct hf_served_file *file = NULL;
     if (hf_buf_printf(&name, "/metadata/%" PRId64 ".root.json", version) == HF_OK)
-        file = hf_edition_find(g, (const char *)name.data, name.len);
+        file = hf_edition_reach(g, (const char *)name.data, name.len);
     hf_buf_free(&name);
     return file;
 }

@@ -10,7 +10,8 @@
 
 #include "server/serve/edition.h"
 
-/** Fills in `g->summary` on HF_OK; otherwise the sentence names what is missing or wrong. */
+/** Marks what a device would fetch as reached (hf_edition_prune keeps it), and fills in
+ *  `g->summary`, on HF_OK; otherwise the sentence names what is missing or wrong. */
 HF_MUST_USE enum hf_err hf_repository_check(struct hf_edition *g, struct hf_why *why);
 
 #endif

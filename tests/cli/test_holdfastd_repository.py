@@ -255,15 +255,45 @@ def test_a_linked_metadata_folder_is_refused(repo, tmp_path):
         assert s.get(TIMESTAMP).status == 503
 
 
-def test_a_file_that_grew_by_renaming_is_read_anew(repo):
-    """Unchanged files are shared between editions; one of the same name and length is not."""
+def test_what_is_not_published_yet_is_not_served(repo):
+    """Metadata names are told to be immutable: a cache that got them before the timestamp would
+    keep them when a second try signs other bytes under the same names."""
     with Server(repo.folder) as s:
-        repo.put("targets/free.txt", b"aaaa\n")
-        s.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: s.get("/targets/free.txt").body == b"aaaa\n", "the first")
-        repo.put("targets/free.txt", b"bbbb\n")
-        s.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: s.get("/targets/free.txt").body == b"bbbb\n", "the second")
+        repo.targets["iot/full/2.pem"] = b"never published\n"
+        given_up = repo.build_all()
+        for name, data in given_up[:-1]:  # all but the timestamp
+            repo.put(name, data)
+        repo.put("targets/free.txt", b"named by nothing\n")
+        repo.publish_root()  # so that this state of the folder is certainly the one served
+        wait_until(lambda: health(s)[1]["root"] == 2, "root 2 in health")
+        pending = [name for name, _ in given_up[1:-1]] + ["targets/free.txt"]
+        assert len(pending) == 4
+        for name in pending:
+            a = s.get("/" + name)
+            assert (a.status, a.headers["cache-control"]) == (404, "no-store"), name
+        assert version(s) == 1
+        # The second try: same versions, other bytes.
+        for role in ("timestamp", "snapshot", "targets"):
+            repo.versions[role] -= 1
+        repo.targets["iot/full/2.pem"] = b"two\n"
+        repo.publish()
+        wait_until(lambda: version(s) == 2, "version 2")
+        assert s.get("/metadata/2.targets.json").body != dict(given_up)["metadata/2.targets.json"]
+        with s.connect() as c:
+            assert walk(c) == 2
+        assert s.get("/" + given_up[1][0]).status == 404
+
+
+def test_after_a_restart_only_what_the_timestamp_leads_to_is_served(repo):
+    with Server(repo.folder) as s:
+        repo.publish()
+        wait_until(lambda: version(s) == 2, "version 2")
+        assert s.get("/metadata/1.snapshot.json").status == 200
+    with Server(repo.folder) as s:
+        assert s.get("/metadata/1.snapshot.json").status == 404
+        assert s.get("/metadata/1.root.json").status == 200
+        with s.connect() as c:
+            assert walk(c) == 2
 
 
 def test_more_than_fits_in_memory_is_refused_in_words(repo):
