@@ -36,19 +36,19 @@ static int drop(void **state)
     return 0;
 }
 
-static void add(struct hf_edition *g, const struct tuf_file *file)
+static void add(struct hf_edition *g, const char *path, struct hf_bytes bytes)
 {
     struct hf_file_mark mark = {0};
     struct hf_served_file *served = NULL;
     struct hf_why why;
     struct hf_buf name = {0};
-    uint8_t *body = malloc(file->bytes.len + 1);
+    uint8_t *body = malloc(bytes.len + 1);
     assert_non_null(body);
-    if (file->bytes.len > 0)
-        memcpy(body, file->bytes.data, file->bytes.len);
-    CHECK_OK(hf_buf_printf(&name, "/%s", file->path));
-    CHECK_OK(hf_served_file_new_take((const char *)name.data, &mark, body, file->bytes.len, &served,
-                                     &why));
+    if (bytes.len > 0)
+        memcpy(body, bytes.data, bytes.len);
+    CHECK_OK(hf_buf_printf(&name, "/%s", path));
+    CHECK_OK(
+        hf_served_file_new_take((const char *)name.data, &mark, body, bytes.len, &served, &why));
     CHECK_OK(hf_edition_add_take(g, served, &why));
     hf_buf_free(&name);
 }
@@ -60,8 +60,22 @@ static struct hf_edition *load(const struct fixture *f)
     struct hf_why why;
     CHECK_OK(hf_edition_new(&g, &why));
     for (size_t i = 0; i < f->repo.files.n_files; i++)
-        add(g, &f->repo.files.files[i]);
+        add(g, f->repo.files.files[i].path, hf_buf_bytes(&f->repo.files.files[i].bytes));
     hf_edition_seal(g);
+    return g;
+}
+
+static bool is_served(const struct hf_edition *g, const char *name)
+{
+    return hf_edition_find(g, name, strlen(name)) != NULL;
+}
+
+static struct hf_edition *checked_and_pruned(struct hf_edition *g, const struct hf_edition *before)
+{
+    struct hf_why why = {.text = ""};
+    if (hf_repository_check(g, &why) != HF_OK)
+        fail_msg("not whole: %s", why.text);
+    hf_edition_prune(g, before);
     return g;
 }
 
@@ -227,6 +241,66 @@ static void without_consistent_snapshots_names_are_plain(void **state)
     assert_refused_without(f, "targets/iot/full/1.pem");
 }
 
+static void everything_a_device_would_fetch_stays(void **state)
+{
+    struct fixture *f = *state;
+    struct tuf_delegated_role *a = tuf_repo_delegate(&f->repo, "targets", "a", "a/*", false);
+    tuf_targets_add(&a->targets, "a/1", hf_bytes_of_text("in a"), NULL);
+    tuf_repo_rotate(&f->repo, HF_ROLE_TIMESTAMP);
+    tuf_files_remove(&f->repo.files, "metadata/1.snapshot.json");
+    tuf_files_remove(&f->repo.files, "metadata/1.targets.json");
+    tuf_repo_publish_next(&f->repo);
+    struct hf_edition *g = load(f);
+    size_t n_files = g->n_files;
+    uint64_t total_bytes = g->total_bytes;
+    (void)checked_and_pruned(g, NULL);
+    assert_int_equal(g->n_files, n_files);
+    assert_int_equal(g->total_bytes, total_bytes);
+    (void)checked_and_pruned(g, NULL); /* still whole */
+    hf_edition_unref(g);
+}
+
+static void what_no_timestamp_named_is_dropped(void **state)
+{
+    static const char *const strays[] = {
+        "metadata/2.snapshot.json",  "metadata/2.targets.json", "metadata/1.unknown.json",
+        "metadata/3.root.json",      "metadata/root.json",      "metadata/01.root.json",
+        "targets/iot/full/next.pem",
+    };
+    struct hf_edition *g = load(*state);
+    size_t n_files = g->n_files;
+    uint64_t total_bytes = g->total_bytes;
+    for (size_t i = 0; i < sizeof strays / sizeof strays[0]; i++)
+        add(g, strays[i], hf_bytes_of_text("not published"));
+    hf_edition_seal(g);
+    (void)checked_and_pruned(g, NULL);
+    assert_int_equal(g->n_files, n_files);
+    assert_int_equal(g->total_bytes, total_bytes);
+    assert_false(is_served(g, "/metadata/2.snapshot.json"));
+    assert_false(is_served(g, "/targets/iot/full/next.pem"));
+    hf_edition_unref(g);
+}
+
+static void what_was_served_before_stays_with_the_same_bytes_only(void **state)
+{
+    struct fixture *f = *state;
+    struct hf_edition *first = checked_and_pruned(load(f), NULL);
+    tuf_repo_publish_next(&f->repo);
+    struct hf_edition *second = checked_and_pruned(load(f), first);
+    assert_true(is_served(second, "/metadata/1.snapshot.json"));
+    tuf_repo_publish_next(&f->repo);
+    tuf_files_put(&f->repo.files, "metadata/1.snapshot.json", hf_bytes_of_text("other"));
+    tuf_files_remove(&f->repo.files, "metadata/2.targets.json");
+    struct hf_edition *third = checked_and_pruned(load(f), second);
+    assert_true(is_served(third, "/metadata/1.targets.json"));   /* by way of the second */
+    assert_false(is_served(third, "/metadata/1.snapshot.json")); /* not what was published */
+    assert_false(is_served(third, "/metadata/2.targets.json"));  /* no longer on disk */
+    assert_true(is_served(third, "/metadata/3.targets.json"));
+    hf_edition_unref(first);
+    hf_edition_unref(second);
+    hf_edition_unref(third);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, drop)
 
 int main(void)
@@ -241,6 +315,9 @@ int main(void)
         TEST(every_root_up_to_the_newest_is_walked),
         TEST(delegated_roles_and_their_targets_belong_to_it),
         TEST(without_consistent_snapshots_names_are_plain),
+        TEST(everything_a_device_would_fetch_stays),
+        TEST(what_no_timestamp_named_is_dropped),
+        TEST(what_was_served_before_stays_with_the_same_bytes_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
