@@ -53,6 +53,8 @@
 #define HF_MIRRORS_MAX 16
 #define HF_REDIRECTS_MAX 3                     /* followed for one request */
 #define HF_HTTP_HEADER_BYTES_MAX (16u * 1024u) /* status line and headers of one answer */
+#define HF_HTTP_FRAMING_BYTES_MAX                                                                  \
+    (1024u * 1024u) /* all of one answer that is not its body: chunks of 512 bytes use 2 in 100 */
 #define HF_HTTP_DISCARD_BYTES_MAX                                                                  \
     (64u * 1024u)          /* of an error page, before its end is not awaited */
 #define HF_HTTP_KEPT_MAX 4 /* connections kept alive between requests: mirror, CDN, and room */

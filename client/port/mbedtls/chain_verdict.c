@@ -68,6 +68,19 @@ static void note_anchor(struct hf_chain_verdict *verdict, const mbedtls_x509_crt
     verdict->anchor.subject_der = verdict->anchor.issuer_der = (struct hf_bytes){0};
 }
 
+/** What a handshake checks of the server's own certificate besides its place in the path. */
+static uint32_t judge_leaf(const struct hearing *h, const mbedtls_x509_crt *crt)
+{
+    unsigned key_usage = h->chain->key_usage != 0 ? h->chain->key_usage
+                                                  : MBEDTLS_X509_KU_DIGITAL_SIGNATURE;
+    uint32_t flags = hf_verify_server_usage(crt, key_usage);
+
+    /* Mbed TLS would take a common name for an address; the transport does not. */
+    if (h->host != NULL && hf_verify_is_address(h->host) && !hf_verify_has_address(crt, h->host))
+        flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
+    return flags;
+}
+
 /** Called for each certificate of the path, from its top down to the server's own (depth 0). */
 static int hear(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
@@ -76,7 +89,7 @@ static int hear(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
     int code = hf_trust_store_verify(h->store, crt, depth, flags);
 
     if (depth == 0)
-        *flags |= hf_verify_server_usage(crt);
+        *flags |= judge_leaf(h, crt);
     if (!h->is_below_top)
         note_anchor(h->verdict, crt, *flags);
     h->is_below_top = true;

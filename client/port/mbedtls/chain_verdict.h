@@ -1,8 +1,8 @@
 /*
  * Would this store validate that chain, and through which anchor? The verdict on a chain that a
- * server has shown, certificate by certificate and in words. It is the same verification that a
- * handshake would do, at the same clock (hf_trust_store_set_clock), without the handshake.
- * No I/O.
+ * server has shown, certificate by certificate and in words. It is what a handshake would check of
+ * the chain: path, names, dates, strength, and what the certificate may be used for, at the same
+ * clock (hf_trust_store_set_clock). No I/O.
  */
 #ifndef HF_CLIENT_PORT_MBEDTLS_CHAIN_VERDICT_H
 #define HF_CLIENT_PORT_MBEDTLS_CHAIN_VERDICT_H
@@ -18,6 +18,9 @@
 struct hf_chain {
     struct hf_buf certs[HF_CHAIN_CERTS_MAX]; /* DER */
     size_t n_certs;
+    /* MBEDTLS_X509_KU_…: what the key exchange of the handshake asks of the server's key; 0 is
+     * digital signature, as in TLS 1.3 and with nearly all suites of TLS 1.2. */
+    unsigned key_usage;
 };
 
 /** Append a copy of `der`. HF_E_LIMIT, HF_E_MEMORY. */

@@ -65,6 +65,13 @@ void hf_verify_names(const mbedtls_x509_crt *crt, char out[HF_NAMES_TEXT_MAX])
             append_name(out, HF_NAMES_TEXT_MAX, n->val.p, n->val.len);
 }
 
+bool hf_verify_is_address(const char *host)
+{
+    uint32_t address[4];
+
+    return mbedtls_x509_crt_parse_cn_inet_pton(host, address) != 0;
+}
+
 bool hf_verify_has_address(const mbedtls_x509_crt *crt, const char *address)
 {
     uint32_t wanted[4];
@@ -79,12 +86,16 @@ bool hf_verify_has_address(const mbedtls_x509_crt *crt, const char *address)
     return false;
 }
 
-uint32_t hf_verify_server_usage(const mbedtls_x509_crt *crt)
+uint32_t hf_verify_server_usage(const mbedtls_x509_crt *crt, unsigned key_usage)
 {
-    int code = mbedtls_x509_crt_check_extended_key_usage(crt, MBEDTLS_OID_SERVER_AUTH,
-                                                         MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH));
+    uint32_t flags = 0;
 
-    return code == 0 ? 0 : MBEDTLS_X509_BADCERT_EXT_KEY_USAGE;
+    if (mbedtls_x509_crt_check_key_usage(crt, key_usage) != 0)
+        flags |= MBEDTLS_X509_BADCERT_KEY_USAGE;
+    if (mbedtls_x509_crt_check_extended_key_usage(crt, MBEDTLS_OID_SERVER_AUTH,
+                                                  MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH)) != 0)
+        flags |= MBEDTLS_X509_BADCERT_EXT_KEY_USAGE;
+    return flags;
 }
 
 /* ---- faults ------------------------------------------------------------------------------------- */

@@ -18,12 +18,15 @@ void hf_verify_append(char *out, size_t cap, const char *fmt, ...) HF_PRINTF(3, 
  *  where it lists none, as verification falls back to that one too. */
 void hf_verify_names(const mbedtls_x509_crt *crt, char out[HF_NAMES_TEXT_MAX]);
 
+bool hf_verify_is_address(const char *host);
+
 /** Is the certificate for this address ("192.0.2.1", "2001:db8::1")? */
 bool hf_verify_has_address(const mbedtls_x509_crt *crt, const char *address);
 
-/** MBEDTLS_X509_BADCERT_EXT_KEY_USAGE unless it may be a TLS server's certificate, else 0. Mbed TLS
- *  looks at this outside the verification proper, where nobody could say it in words. */
-uint32_t hf_verify_server_usage(const mbedtls_x509_crt *crt);
+/** MBEDTLS_X509_BADCERT_KEY_USAGE unless its key may be used for `key_usage` (MBEDTLS_X509_KU_…, what
+ *  the key exchange asks for), MBEDTLS_X509_BADCERT_EXT_KEY_USAGE unless it may be a TLS server's.
+ *  Mbed TLS looks at these outside the verification proper, where nobody could say it in words. */
+uint32_t hf_verify_server_usage(const mbedtls_x509_crt *crt, unsigned key_usage);
 
 /**
  * Append to `out` (a text of less than `cap` bytes) what the MBEDTLS_X509_BADCERT_… `flags` say

@@ -208,6 +208,7 @@ static int on_body(llhttp_t *parser, const char *at, size_t n)
     struct hf_answer *a = parser->data;
 
     a->body_end = at + n;
+    a->n_body += n;
     if (a->status != 200) {
         a->discarded += n;
         return a->discarded > HF_HTTP_DISCARD_BYTES_MAX ? -1 : 0;
@@ -279,6 +280,16 @@ static enum hf_err judge(struct hf_answer *a, llhttp_errno_t code, struct hf_why
                    llhttp_get_error_reason(&a->parser));
 }
 
+/** llhttp has taken the bytes from `at` up to `next`; before them there were `n_body` of the body. */
+static void count_framing(struct hf_answer *a, const char *at, const char *next, uint64_t n_body)
+{
+    uint64_t of_body = a->n_body - n_body;
+
+    a->since_body = a->body_end != NULL ? (size_t)(next - a->body_end)
+                                        : a->since_body + (size_t)(next - at);
+    a->framing += (uint64_t)(next - at) - of_body;
+}
+
 enum hf_err hf_answer_feed(struct hf_answer *a, struct hf_bytes data, struct hf_why *why)
 {
     const char *at = (const char *)data.data, *end = at + data.len;
@@ -290,11 +301,16 @@ enum hf_err hf_answer_feed(struct hf_answer *a, struct hf_bytes data, struct hf_
         if (n == 0)
             return hf_fail(why, HF_E_LIMIT, "the answer's headers are longer than %u bytes",
                            HF_HTTP_HEADER_BYTES_MAX);
+        uint64_t n_body = a->n_body;
         a->body_end = NULL;
         llhttp_errno_t code = llhttp_execute(&a->parser, at, n);
-        a->since_body = a->body_end != NULL ? (size_t)(at + n - a->body_end) : a->since_body + n;
+        const char *next = code == HPE_PAUSED ? llhttp_get_error_pos(&a->parser) : at + n;
+        count_framing(a, at, next, n_body);
+        if (a->framing > HF_HTTP_FRAMING_BYTES_MAX)
+            return hf_fail(why, HF_E_LIMIT, "more than %u bytes of the answer are not its body",
+                           HF_HTTP_FRAMING_BYTES_MAX);
         HF_TRY(judge(a, code, why));
-        at = code == HPE_PAUSED ? llhttp_get_error_pos(&a->parser) : at + n;
+        at = next;
         if (is_long_enough(a))
             return HF_OK;
     }

@@ -43,6 +43,8 @@ struct hf_answer {
     llhttp_t parser;
     struct hf_why failure; /* what a callback refused; code HF_OK while nothing */
     size_t since_body; /* bytes since the last one of the body: bounds headers, trailers, chunks */
+    uint64_t n_body;   /* bytes of bodies, kept or not */
+    uint64_t framing; /* all other bytes: the first bound begins anew with each piece of the body */
     const char *body_end; /* where the body ended in the bytes that are being fed, or NULL */
     uint64_t discarded;   /* body bytes of an answer whose body nobody wants */
     char name[HF_HEADER_NAME_MAX];

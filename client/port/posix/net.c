@@ -47,6 +47,17 @@ static double seconds(int ms)
     return (double)ms / 1000.0;
 }
 
+static enum hf_err too_long(const struct hf_deadline *deadline, struct hf_why *why)
+{
+    return hf_fail(why, HF_E_NETWORK, "it took longer than %g seconds; given up",
+                   seconds(deadline->limit_ms));
+}
+
+enum hf_err hf_deadline_check(const struct hf_deadline *deadline, struct hf_why *why)
+{
+    return hf_net_now_ms() < deadline->end_ms ? HF_OK : too_long(deadline, why);
+}
+
 enum hf_err hf_net_wait(int fd, short events, const struct hf_deadline *deadline,
                         struct hf_why *why)
 {
@@ -69,8 +80,7 @@ enum hf_err hf_net_wait(int fd, short events, const struct hf_deadline *deadline
     if (is_idle_limit)
         return hf_fail(why, HF_E_NETWORK, "nothing came for %g seconds; given up",
                        seconds(deadline->idle_ms));
-    return hf_fail(why, HF_E_NETWORK, "it took longer than %g seconds; given up",
-                   seconds(deadline->limit_ms));
+    return too_long(deadline, why);
 }
 
 /* ---- connecting --------------------------------------------------------------------------------- */

@@ -29,6 +29,9 @@ struct hf_deadline hf_deadline_start(int limit_ms, int idle_ms);
 /** At most `limit_ms` from now, and never later than `outer`. */
 struct hf_deadline hf_deadline_within(const struct hf_deadline *outer, int limit_ms);
 
+/** HF_E_NETWORK, saying how long it took, once the time is up. Does not wait. */
+HF_MUST_USE enum hf_err hf_deadline_check(const struct hf_deadline *deadline, struct hf_why *why);
+
 /** Wait for POLLIN or POLLOUT. HF_E_NETWORK, saying how long it took, when the time is up. */
 HF_MUST_USE enum hf_err hf_net_wait(int fd, short events, const struct hf_deadline *deadline,
                                     struct hf_why *why);

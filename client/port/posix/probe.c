@@ -2,8 +2,6 @@
 
 #include "client/port/posix/tls_io.h"
 
-#include <mbedtls/ssl_ciphersuites.h>
-
 #include <string.h>
 #include <unistd.h>
 
@@ -11,7 +9,7 @@
 struct session {
     mbedtls_ssl_config config;
     mbedtls_ssl_context ssl;
-    int fd;
+    struct hf_tls_wire wire;
     struct hf_chain chain;
     struct hf_why failure; /* of taking the chain down */
 };
@@ -37,29 +35,13 @@ static int take_down(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flag
     return 0;
 }
 
-static const mbedtls_ssl_session *negotiated(mbedtls_ssl_context *ssl)
-{
-    /* Moved at the end of a handshake. Mbed TLS has no getter for one that did not get there. */
-    return mbedtls_ssl_is_handshake_over(ssl) ? ssl->MBEDTLS_PRIVATE(session)
-                                              : ssl->MBEDTLS_PRIVATE(session_negotiate);
-}
-
-static const char *cipher_suite(mbedtls_ssl_context *ssl)
-{
-    const mbedtls_ssl_session *session = negotiated(ssl);
-
-    return session == NULL
-               ? "unknown"
-               : mbedtls_ssl_get_ciphersuite_name(session->MBEDTLS_PRIVATE(ciphersuite));
-}
-
 /**
  * A handshake that ended proves the key. In TLS 1.2 with an ephemeral exchange so does the signed
  * ServerKeyExchange, and what comes after it is about the client's certificate.
  */
 static bool has_proved_key(mbedtls_ssl_context *ssl)
 {
-    const char *suite = cipher_suite(ssl);
+    const char *suite = hf_tls_io_cipher_suite(ssl);
 
     if (mbedtls_ssl_is_handshake_over(ssl))
         return true;
@@ -76,25 +58,25 @@ static enum hf_err set_up(struct session *s, const struct hf_probe_request *requ
     mbedtls_ssl_conf_ca_cb(&s->config, no_anchors, NULL);
     if (request->is_tls12_only)
         mbedtls_ssl_conf_max_tls_version(&s->config, MBEDTLS_SSL_VERSION_TLS1_2);
-    HF_TRY(hf_tls_io_setup(&s->ssl, &s->config, &s->fd,
+    HF_TRY(hf_tls_io_setup(&s->ssl, &s->config, &s->wire,
                            request->server != NULL ? request->server : &request->peer, why));
     mbedtls_ssl_set_verify(&s->ssl, take_down, s);
     return HF_OK;
 }
 
-static enum hf_err shake_hands(struct session *s, const struct hf_deadline *deadline,
-                               struct hf_probe_result *out, struct hf_why *why)
+static enum hf_err shake_hands(struct session *s, struct hf_probe_result *out, struct hf_why *why)
 {
     struct hf_why end = {0};
-    enum hf_err err = hf_tls_io_handshake(&s->ssl, s->fd, deadline, &end);
+    enum hf_err err = hf_tls_io_handshake(&s->ssl, &s->wire, &end);
 
     if (s->failure.code != HF_OK)
         return hf_fail(why, s->failure.code, "%s", s->failure.text);
     if (!has_proved_key(&s->ssl))
         return hf_fail(why, err, "TLS handshake: %s", end.text);
+    s->chain.key_usage = hf_tls_io_key_usage(&s->ssl);
     *out = (struct hf_probe_result){.chain = s->chain,
                                     .tls_version = mbedtls_ssl_get_version(&s->ssl),
-                                    .cipher_suite = cipher_suite(&s->ssl)};
+                                    .cipher_suite = hf_tls_io_cipher_suite(&s->ssl)};
     memcpy(out->ending, end.text, sizeof out->ending);
     s->chain = (struct hf_chain){0};
     return HF_OK;
@@ -103,22 +85,22 @@ static enum hf_err shake_hands(struct session *s, const struct hf_deadline *dead
 enum hf_err hf_probe(const struct hf_probe_request *request, struct hf_probe_result *out,
                      struct hf_why *why)
 {
-    struct session s = {.fd = -1};
+    struct session s = {.wire.fd = -1};
     struct hf_deadline total = hf_deadline_start(request->timeouts.total_ms,
                                                  request->timeouts.idle_ms);
-    struct hf_deadline connect = hf_deadline_within(&total, request->timeouts.connect_ms);
     enum hf_err err;
 
+    s.wire.deadline = hf_deadline_within(&total, request->timeouts.connect_ms);
     mbedtls_ssl_init(&s.ssl);
     mbedtls_ssl_config_init(&s.config);
-    err = hf_net_connect(&request->peer, &connect, &s.fd, why);
+    err = hf_net_connect(&request->peer, &s.wire.deadline, &s.wire.fd, why);
     if (err == HF_OK)
         err = set_up(&s, request, why);
     if (err == HF_OK)
-        err = shake_hands(&s, &connect, out, why);
-    if (s.fd >= 0) {
+        err = shake_hands(&s, out, why);
+    if (s.wire.fd >= 0) {
         (void)mbedtls_ssl_close_notify(&s.ssl);
-        (void)close(s.fd);
+        (void)close(s.wire.fd);
     }
     mbedtls_ssl_free(&s.ssl);
     mbedtls_ssl_config_free(&s.config);

@@ -12,6 +12,9 @@
 /* A server sends two or so after a handshake; one that sends nothing else would keep us busy. */
 #define TICKETS_AT_ONCE_MAX 64
 
+/* For what is done in passing and never waits: a look for tickets, a good-bye. */
+#define ASIDE_MS 100
+
 struct hf_tls_client {
     mbedtls_ssl_config config;
     struct hf_trust_store *device;
@@ -21,7 +24,7 @@ struct hf_tls_client {
 struct hf_tls_conn {
     struct hf_tls_client *client;
     mbedtls_ssl_context ssl;
-    int fd; /* borrowed */
+    struct hf_tls_wire wire;
     struct hf_endpoint peer;
     char session_name[HF_ENDPOINT_TEXT];
     uint64_t generation;          /* of the device's store, before the handshake */
@@ -91,7 +94,7 @@ static int judge_certificate(void *ctx, mbedtls_x509_crt *crt, int depth, uint32
     if (code == 0 && client->server_ca != NULL)
         code = hf_trust_store_verify(client->server_ca, crt, depth, flags);
     if (depth == 0)
-        *flags |= hf_verify_server_usage(crt);
+        *flags |= hf_verify_server_usage(crt, hf_tls_io_key_usage(&conn->ssl));
     /* Mbed TLS was told no name where the host is an address, so that none goes out as SNI. */
     if (depth == 0 && hf_endpoint_is_address(&conn->peer) &&
         !hf_verify_has_address(crt, conn->peer.host))
@@ -140,16 +143,15 @@ static void save_session(struct hf_tls_conn *conn)
     hf_trust_store_save(conn->client->device, conn->session_name, conn->generation, &conn->ssl);
 }
 
-static enum hf_err handshake(struct hf_tls_conn *conn, const struct hf_deadline *deadline,
-                             struct hf_why *why)
+static enum hf_err handshake(struct hf_tls_conn *conn, struct hf_why *why)
 {
     enum hf_err err;
 
-    HF_TRY(hf_tls_io_setup(&conn->ssl, &conn->client->config, &conn->fd, &conn->peer, why));
+    HF_TRY(hf_tls_io_setup(&conn->ssl, &conn->client->config, &conn->wire, &conn->peer, why));
     mbedtls_ssl_set_verify(&conn->ssl, judge_certificate, conn);
     conn->generation = hf_trust_store_generation(conn->client->device);
     hf_trust_store_resume(conn->client->device, conn->session_name, &conn->ssl);
-    err = hf_tls_io_handshake(&conn->ssl, conn->fd, deadline, why);
+    err = hf_tls_io_handshake(&conn->ssl, &conn->wire, why);
     if (conn->faults[0] != '\0')
         return hf_fail(why, HF_E_TLS, "the server is not trusted: %s", conn->faults);
     if (err != HF_OK) {
@@ -174,11 +176,11 @@ enum hf_err hf_tls_conn_open(struct hf_tls_client *client, int fd, const struct 
     if (conn == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory for a connection");
     conn->client = client;
-    conn->fd = fd;
+    conn->wire = (struct hf_tls_wire){.fd = fd, .deadline = *deadline};
     conn->peer = *peer;
     hf_endpoint_format(peer, conn->session_name);
     mbedtls_ssl_init(&conn->ssl);
-    err = handshake(conn, deadline, why);
+    err = handshake(conn, why);
     if (err != HF_OK) {
         mbedtls_ssl_free(&conn->ssl);
         free(conn);
@@ -192,6 +194,7 @@ void hf_tls_conn_close(struct hf_tls_conn *conn)
 {
     if (conn == NULL)
         return;
+    conn->wire.deadline = hf_deadline_start(ASIDE_MS, ASIDE_MS);
     (void)mbedtls_ssl_close_notify(&conn->ssl); /* a courtesy: nobody waits for it */
     mbedtls_ssl_free(&conn->ssl);
     free(conn);
@@ -200,16 +203,15 @@ void hf_tls_conn_close(struct hf_tls_conn *conn)
 enum hf_err hf_tls_conn_send(struct hf_tls_conn *conn, struct hf_bytes data,
                              const struct hf_deadline *deadline, struct hf_why *why)
 {
+    conn->wire.deadline = *deadline;
     while (data.len > 0) {
         int n = mbedtls_ssl_write(&conn->ssl, data.data, data.len);
-        if (n >= 0) {
-            data.data += n;
-            data.len -= (size_t)n;
-        } else if (hf_tls_io_would_block(n)) {
-            HF_TRY(hf_tls_io_wait(n, conn->fd, deadline, why));
-        } else {
-            return hf_tls_io_fail(n, why);
+        if (n < 0) {
+            HF_TRY(hf_tls_io_wait(n, &conn->wire, why));
+            continue;
         }
+        data.data += n;
+        data.len -= (size_t)n;
     }
     return HF_OK;
 }
@@ -218,6 +220,9 @@ enum hf_err hf_tls_conn_send(struct hf_tls_conn *conn, struct hf_bytes data,
 static int read_some(struct hf_tls_conn *conn, void *data, size_t cap)
 {
     for (int round = 0; round < TICKETS_AT_ONCE_MAX; round++) {
+        /* What is buffered already comes without a look at the wire. */
+        if (hf_deadline_check(&conn->wire.deadline, NULL) != HF_OK)
+            return MBEDTLS_ERR_SSL_TIMEOUT;
         int n = mbedtls_ssl_read(&conn->ssl, data, cap);
         if (n == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
             save_session(conn);
@@ -233,17 +238,15 @@ enum hf_err hf_tls_conn_receive(struct hf_tls_conn *conn, void *data, size_t cap
                                 const struct hf_deadline *deadline, size_t *out_len,
                                 struct hf_why *why)
 {
+    conn->wire.deadline = *deadline;
     for (;;) {
         int n = read_some(conn, data, cap);
         if (n > 0 || n == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
             *out_len = n > 0 ? (size_t)n : 0;
             return HF_OK;
         }
-        if (n == 0) /* the socket's end without TLS's own */
-            n = MBEDTLS_ERR_SSL_CONN_EOF;
-        if (!hf_tls_io_would_block(n))
-            return hf_tls_io_fail(n, why);
-        HF_TRY(hf_tls_io_wait(n, conn->fd, deadline, why));
+        /* 0 is the socket's end without TLS's own. */
+        HF_TRY(hf_tls_io_wait(n == 0 ? MBEDTLS_ERR_SSL_CONN_EOF : n, &conn->wire, why));
     }
 }
 
@@ -251,5 +254,6 @@ bool hf_tls_conn_is_quiet(struct hf_tls_conn *conn)
 {
     unsigned char byte;
 
+    conn->wire.deadline = hf_deadline_start(ASIDE_MS, ASIDE_MS);
     return read_some(conn, &byte, sizeof byte) == MBEDTLS_ERR_SSL_WANT_READ;
 }

@@ -3,10 +3,12 @@
 #include <mbedtls/error.h>
 #include <mbedtls/net_sockets.h>
 #include <mbedtls/psa_util.h>
+#include <mbedtls/ssl_ciphersuites.h>
 #include <psa/crypto.h>
 
 #include <errno.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 
 /* ---- words -------------------------------------------------------------------------------------- */
@@ -56,8 +58,11 @@ static bool is_not_ready(void)
 
 static int send_some(void *ctx, const unsigned char *data, size_t len)
 {
-    ssize_t n = send(*(const int *)ctx, data, len, MSG_NOSIGNAL);
+    const struct hf_tls_wire *wire = ctx;
 
+    if (hf_deadline_check(&wire->deadline, NULL) != HF_OK)
+        return MBEDTLS_ERR_SSL_TIMEOUT;
+    ssize_t n = send(wire->fd, data, len, MSG_NOSIGNAL);
     if (n >= 0)
         return (int)n;
     return is_not_ready() ? MBEDTLS_ERR_SSL_WANT_WRITE : io_failure(MBEDTLS_ERR_NET_SEND_FAILED);
@@ -65,8 +70,11 @@ static int send_some(void *ctx, const unsigned char *data, size_t len)
 
 static int receive_some(void *ctx, unsigned char *data, size_t len)
 {
-    ssize_t n = recv(*(const int *)ctx, data, len, 0);
+    const struct hf_tls_wire *wire = ctx;
 
+    if (hf_deadline_check(&wire->deadline, NULL) != HF_OK)
+        return MBEDTLS_ERR_SSL_TIMEOUT;
+    ssize_t n = recv(wire->fd, data, len, 0);
     if (n >= 0)
         return (int)n;
     return is_not_ready() ? MBEDTLS_ERR_SSL_WANT_READ : io_failure(MBEDTLS_ERR_NET_RECV_FAILED);
@@ -94,8 +102,9 @@ enum hf_err hf_tls_io_client_config(mbedtls_ssl_config *config, bool is_http, st
     return HF_OK;
 }
 
-enum hf_err hf_tls_io_setup(mbedtls_ssl_context *ssl, const mbedtls_ssl_config *config, int *fd,
-                            const struct hf_endpoint *peer, struct hf_why *why)
+enum hf_err hf_tls_io_setup(mbedtls_ssl_context *ssl, const mbedtls_ssl_config *config,
+                            struct hf_tls_wire *wire, const struct hf_endpoint *peer,
+                            struct hf_why *why)
 {
     int code = mbedtls_ssl_setup(ssl, config);
 
@@ -103,31 +112,59 @@ enum hf_err hf_tls_io_setup(mbedtls_ssl_context *ssl, const mbedtls_ssl_config *
         code = mbedtls_ssl_set_hostname(ssl, hf_endpoint_is_address(peer) ? NULL : peer->host);
     if (code != 0)
         return hf_tls_io_fail(code, why);
-    mbedtls_ssl_set_bio(ssl, fd, send_some, receive_some, NULL);
+    mbedtls_ssl_set_bio(ssl, wire, send_some, receive_some, NULL);
     return HF_OK;
 }
 
 /* ---- waiting ------------------------------------------------------------------------------------ */
 
-bool hf_tls_io_would_block(int code)
+enum hf_err hf_tls_io_wait(int code, const struct hf_tls_wire *wire, struct hf_why *why)
 {
-    return code == MBEDTLS_ERR_SSL_WANT_READ || code == MBEDTLS_ERR_SSL_WANT_WRITE;
+    switch (code) {
+    case MBEDTLS_ERR_SSL_WANT_READ:
+        return hf_net_wait(wire->fd, POLLIN, &wire->deadline, why);
+    case MBEDTLS_ERR_SSL_WANT_WRITE:
+        return hf_net_wait(wire->fd, POLLOUT, &wire->deadline, why);
+    case MBEDTLS_ERR_SSL_TIMEOUT: /* send_some and receive_some; time does not go back */
+        return hf_deadline_check(&wire->deadline, why);
+    default:
+        return hf_tls_io_fail(code, why);
+    }
 }
 
-enum hf_err hf_tls_io_wait(int code, int fd, const struct hf_deadline *deadline, struct hf_why *why)
-{
-    return hf_net_wait(fd, code == MBEDTLS_ERR_SSL_WANT_WRITE ? POLLOUT : POLLIN, deadline, why);
-}
-
-enum hf_err hf_tls_io_handshake(mbedtls_ssl_context *ssl, int fd,
-                                const struct hf_deadline *deadline, struct hf_why *why)
+enum hf_err hf_tls_io_handshake(mbedtls_ssl_context *ssl, const struct hf_tls_wire *wire,
+                                struct hf_why *why)
 {
     for (;;) {
+        HF_TRY(hf_deadline_check(&wire->deadline, why));
         int code = mbedtls_ssl_handshake(ssl);
         if (code == 0)
             return HF_OK;
-        if (!hf_tls_io_would_block(code))
-            return hf_tls_io_fail(code, why);
-        HF_TRY(hf_tls_io_wait(code, fd, deadline, why));
+        HF_TRY(hf_tls_io_wait(code, wire, why));
     }
+}
+
+/* ---- what was agreed on ------------------------------------------------------------------------- */
+
+const char *hf_tls_io_cipher_suite(const mbedtls_ssl_context *ssl)
+{
+    /* Moved at the end of a handshake. Mbed TLS has no getter for one that did not get there. */
+    const mbedtls_ssl_session *session = ssl->MBEDTLS_PRIVATE(session_negotiate) != NULL
+                                             ? ssl->MBEDTLS_PRIVATE(session_negotiate)
+                                             : ssl->MBEDTLS_PRIVATE(session);
+
+    return session == NULL
+               ? "unknown"
+               : mbedtls_ssl_get_ciphersuite_name(session->MBEDTLS_PRIVATE(ciphersuite));
+}
+
+unsigned hf_tls_io_key_usage(const mbedtls_ssl_context *ssl)
+{
+    const char *suite = hf_tls_io_cipher_suite(ssl);
+
+    if (strncmp(suite, "TLS-RSA-", strlen("TLS-RSA-")) == 0)
+        return MBEDTLS_X509_KU_KEY_ENCIPHERMENT;
+    if (strncmp(suite, "TLS-ECDH-", strlen("TLS-ECDH-")) == 0)
+        return MBEDTLS_X509_KU_KEY_AGREEMENT;
+    return MBEDTLS_X509_KU_DIGITAL_SIGNATURE; /* all others sign, in TLS 1.3 too */
 }

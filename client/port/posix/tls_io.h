@@ -14,21 +14,32 @@
 HF_MUST_USE enum hf_err hf_tls_io_client_config(mbedtls_ssl_config *config, bool is_http,
                                                 struct hf_why *why);
 
-/** Set `ssl` up to talk to `peer` over `*fd`, which must outlive it. SNI unless it is an address. */
+/* What carries the records. Every read and write of it looks at the deadline: one call of Mbed TLS
+ * may take any number of records, as long as a peer sends them without pause. */
+struct hf_tls_wire {
+    int fd;                      /* non-blocking; borrowed */
+    struct hf_deadline deadline; /* of what is going on; to be set before each call */
+};
+
+/** Set `ssl` up to talk to `peer` over `wire`, which must outlive it. SNI unless it is an address. */
 HF_MUST_USE enum hf_err hf_tls_io_setup(mbedtls_ssl_context *ssl, const mbedtls_ssl_config *config,
-                                        int *fd, const struct hf_endpoint *peer,
+                                        struct hf_tls_wire *wire, const struct hf_endpoint *peer,
                                         struct hf_why *why);
 
-/** Did the call ask to be repeated when the socket is ready? */
-bool hf_tls_io_would_block(int code);
-
-/** Wait for what `code` (WANT_READ, WANT_WRITE) asks for. */
-HF_MUST_USE enum hf_err hf_tls_io_wait(int code, int fd, const struct hf_deadline *deadline,
+/** After a call of Mbed TLS that failed with `code`. HF_OK: the wire is ready, call it again;
+ *  HF_E_NETWORK when the time is up; else as hf_tls_io_fail. */
+HF_MUST_USE enum hf_err hf_tls_io_wait(int code, const struct hf_tls_wire *wire,
                                        struct hf_why *why);
 
 /** The whole handshake. HF_E_NETWORK when the time is up or the connection breaks, else HF_E_TLS. */
-HF_MUST_USE enum hf_err hf_tls_io_handshake(mbedtls_ssl_context *ssl, int fd,
-                                            const struct hf_deadline *deadline, struct hf_why *why);
+HF_MUST_USE enum hf_err hf_tls_io_handshake(mbedtls_ssl_context *ssl,
+                                            const struct hf_tls_wire *wire, struct hf_why *why);
+
+/** The name of the cipher suite that was agreed on, from the server's first answer on; static. */
+const char *hf_tls_io_cipher_suite(const mbedtls_ssl_context *ssl);
+
+/** What the key exchange that was agreed on asks of the server's certificate: MBEDTLS_X509_KU_…. */
+unsigned hf_tls_io_key_usage(const mbedtls_ssl_context *ssl);
 
 /** The sentence for a failed call; returns HF_E_NETWORK for a broken connection, else HF_E_TLS. */
 enum hf_err hf_tls_io_fail(int code, struct hf_why *why);
