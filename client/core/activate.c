@@ -1,5 +1,7 @@
 #include "client/core/client_internal.h"
 
+#include "common/base/hex.h"
+
 #include <stdio.h>
 
 static void describe(const struct hf_candidate *cand, char *out, size_t out_size)
@@ -14,6 +16,26 @@ static void describe(const struct hf_candidate *cand, char *out, size_t out_size
                        new->profile, (long long)new->version, cand->bundle.n_anchors);
 }
 
+/* What was dropped on purpose must stay dropped when the bundle of before is all that can be read. The
+ * newest ones, as many as a value holds. */
+static enum hf_err save_drops(struct hf_client *c, const struct hf_description *d,
+                              struct hf_why *why)
+{
+    struct hf_buf text = {0};
+    char hex[HF_SHA256_HEX_LEN];
+    size_t first = d->n_drops > HF_DROPS_KEPT_MAX ? d->n_drops - HF_DROPS_KEPT_MAX : 0;
+
+    enum hf_err err = hf_buf_append_text(&text, "");
+    for (size_t i = first; i < d->n_drops && err == HF_OK; i++) {
+        hf_hex_encode(d->drops[i], HF_SHA256_LEN, hex);
+        err = hf_buf_printf(&text, "%s ", hex);
+    }
+    err = err == HF_OK ? hf_value_save(c, "bundle.drops", (const char *)text.data, why)
+                       : hf_fail(why, err, "out of memory for the anchors that are dropped");
+    hf_buf_free(&text);
+    return err;
+}
+
 /* Old or new, never between: the bundle, the version it forbids from now on, and the line about it. */
 static enum hf_err write_activation(struct hf_client *c, const void *arg, struct hf_why *why)
 {
@@ -22,6 +44,7 @@ static enum hf_err write_activation(struct hf_client *c, const void *arg, struct
 
     HF_TRY(c->ports.store.activate_staged(c->ports.store.ctx, why));
     HF_TRY(hf_bundle_floor_raise(c, &cand->floor, cand->record.version, why));
+    HF_TRY(save_drops(c, &cand->description, why));
     describe(cand, text, sizeof text);
     return hf_journal(c, HF_LEVEL_INFO, "swap", text, why);
 }

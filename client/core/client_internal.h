@@ -288,6 +288,9 @@ void hf_live_load(struct hf_client *c);
 
 /* ---- select.c, obtain.c, activate.c ------------------------------------------------------------- */
 
+/* Dropped anchors remembered beside the bundle (value `bundle.drops`, 65 bytes each of 4 KiB). */
+#define HF_DROPS_KEPT_MAX 62
+
 /* What an update is about, filled from step to step. */
 struct hf_candidate {
     bool has_active;

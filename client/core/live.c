@@ -1,5 +1,7 @@
 #include "client/core/client_internal.h"
 
+#include "common/base/hex.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,11 +53,51 @@ enum hf_err hf_live_swap_if_other(struct hf_client *c, const struct hf_bundle_re
     return swap_record(c, record, why);
 }
 
-static enum hf_err load_slot(struct hf_client *c, enum hf_slot slot, struct hf_why *why)
+static enum hf_err load_active(struct hf_client *c, struct hf_why *why)
 {
     struct hf_bundle_record record = {0};
-    HF_TRY(hf_bundle_load(c, slot, &record, why));
+    HF_TRY(hf_bundle_load(c, HF_SLOT_ACTIVE, &record, why));
     enum hf_err err = swap_record(c, &record, why);
+    hf_bundle_record_free(&record);
+    return err;
+}
+
+/* Leave out what the active bundle dropped on purpose: going back never restores it. */
+static void leave_out(struct hf_bundle *bundle, const char *drops)
+{
+    char hex[HF_SHA256_HEX_LEN];
+    size_t kept = 0;
+    for (size_t i = 0; i < bundle->n_anchors; i++) {
+        hf_hex_encode(bundle->anchors[i].cert.spki_sha256, HF_SHA256_LEN, hex);
+        if (strstr(drops, hex) == NULL)
+            bundle->anchors[kept++] = bundle->anchors[i];
+    }
+    bundle->n_anchors = kept;
+}
+
+static enum hf_err swap_without_drops(struct hf_client *c, const struct hf_bundle_record *record,
+                                      struct hf_why *why)
+{
+    struct hf_bundle bundle = {0};
+    struct hf_buf drops = {0};
+    struct hf_why unread = {0};
+
+    HF_TRY(hf_bundle_of_record(record, &bundle, why));
+    if (hf_value_load(c, "bundle.drops", &drops, &unread) == HF_OK)
+        leave_out(&bundle, (const char *)drops.data);
+    else
+        hf_log(c, HF_LEVEL_WARNING, "which anchors were dropped cannot be read: %s", unread.text);
+    hf_buf_free(&drops);
+    enum hf_err err = hf_live_swap(c, record, &bundle, why);
+    hf_bundle_free(&bundle);
+    return err;
+}
+
+static enum hf_err load_previous(struct hf_client *c, struct hf_why *why)
+{
+    struct hf_bundle_record record = {0};
+    HF_TRY(hf_bundle_load(c, HF_SLOT_PREVIOUS, &record, why));
+    enum hf_err err = swap_without_drops(c, &record, why);
     hf_bundle_record_free(&record);
     return err;
 }
@@ -72,11 +114,11 @@ static void note(struct hf_client *c, enum hf_level level, const char *what, str
 void hf_live_load(struct hf_client *c)
 {
     struct hf_why why = {0};
-    enum hf_err err = load_slot(c, HF_SLOT_ACTIVE, &why);
+    enum hf_err err = load_active(c, &why);
     if (err == HF_OK || err == HF_E_NOT_FOUND) /* none yet: the first update brings one */
         return;
     note(c, HF_LEVEL_ERROR, "the active bundle is not usable, the previous one is taken", &why);
-    if (load_slot(c, HF_SLOT_PREVIOUS, &why) != HF_OK)
+    if (load_previous(c, &why) != HF_OK)
         note(c, HF_LEVEL_ERROR, "the previous bundle is not usable, the trust store is empty",
              &why);
 }

@@ -1,8 +1,10 @@
 /* client/core/provision and opening: first trust, and what is loaded at the start. */
 #include "tests/support/check.h"
 
+#include "common/base/hex.h"
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
+#include "common/bundle/bundle.h"
 #include "tests/support/device.h"
 #include "tests/support/test_pki.h"
 
@@ -201,6 +203,36 @@ static void test_damaged_active_bundle_gives_way_to_the_previous(void **state)
     assert_int_equal(d->fake.trust.n_anchors, 2);
 }
 
+/* Going back, by accident as on purpose, never restores what the publisher took out. */
+static void test_previous_bundle_comes_back_without_what_was_dropped(void **state)
+{
+    struct device *d = *state;
+    struct hf_bundle before = {0};
+    struct hf_buf pem = {0};
+    char dropped[HF_SHA256_HEX_LEN];
+    device_make_anchor("Stays", &pem);
+    device_make_anchor("Goes", &pem);
+    publish_pem(d, 2, &pem);
+    CHECK_OK(device_update(d));
+    struct hf_bytes active = hf_buf_bytes(&fake_store_bundle(&d->fake.store, HF_SLOT_ACTIVE)->pem);
+    CHECK_OK(hf_bundle_parse(active, NULL, &before, &d->why));
+    hf_hex_encode(before.anchors[1].cert.spki_sha256, HF_SHA256_LEN, dropped);
+    hf_bundle_free(&before);
+
+    json_t *custom = device_custom(DEVICE_SET, DEVICE_PROFILE, 3);
+    json_object_set_new(json_object_get(custom, "holdfast"), "drops", json_pack("[s]", dropped));
+    device_make_anchor("New", &pem);
+    tuf_repo_add_target(&d->repo, DEVICE_SET "/" DEVICE_PROFILE "/3.pem", hf_buf_bytes(&pem),
+                        custom);
+    hf_buf_free(&pem);
+    tuf_repo_publish_next(&d->repo);
+    CHECK_OK(device_update(d));
+    fake_store_bundle(&d->fake.store, HF_SLOT_ACTIVE)->pem.data[70] ^= 1;
+    fake_state_copy(&d->fake.store.at_rest, &d->fake.store.state);
+    device_reboot(d);
+    assert_int_equal(d->fake.trust.n_anchors, 1); /* "Stays" alone */
+}
+
 static void test_device_without_a_readable_bundle_still_opens_and_updates(void **state)
 {
     struct device *d = *state;
@@ -229,6 +261,7 @@ int main(void)
         TEST(test_device_that_was_not_initialised),
         TEST(test_open_loads_the_active_bundle),
         TEST(test_damaged_active_bundle_gives_way_to_the_previous),
+        TEST(test_previous_bundle_comes_back_without_what_was_dropped),
         TEST(test_device_without_a_readable_bundle_still_opens_and_updates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

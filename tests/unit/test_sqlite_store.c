@@ -496,7 +496,10 @@ static void links_and_files_are_put_right_at_the_next_open(void **state)
     assert_int_equal(unlink(temp_path(dir, "bundles/previous")), 0);
     temp_write(file_of(state, 2, content_b, ".pem"), "torn");
     assert_int_equal(unlink(file_of(state, 1, content_a, ".json")), 0);
-    temp_write(temp_path(dir, "bundles/.x.pem.abcdef"), "left over");
+    temp_write(temp_path(dir, "bundles/.00000000000000000000000000000000"
+                              "00000000000000000000000000000000.1.pem.abcdef"),
+               "left over");
+    temp_write(temp_path(dir, "bundles/notes.txt"), "somebody else's");
     assert_int_equal(symlink("x", temp_path(dir, "bundles/active.new")), 0);
 
     store = open_at(dir->path, false);
@@ -504,7 +507,30 @@ static void links_and_files_are_put_right_at_the_next_open(void **state)
     assert_link(state, "previous", 1, content_a);
     assert_string_equal(temp_read(temp_path(dir, "bundles/active")), content_b);
     assert_true(temp_exists(file_of(state, 1, content_a, ".json")));
-    assert_int_equal(temp_count(temp_path(dir, "bundles")), 6);
+    assert_string_equal(temp_read(temp_path(dir, "bundles/notes.txt")), "somebody else's");
+    assert_int_equal(temp_count(temp_path(dir, "bundles")), 7);
+    hf_sqlite_store_close(store);
+}
+
+/* Whoever may write STATE, but is not whom the agent runs as, must not lead it elsewhere. */
+static void a_link_in_place_of_the_bundle_folder_is_not_followed(void **state)
+{
+    const struct temp_dir *dir = *state;
+    struct hf_sqlite_store *store = create_in(state);
+    activate(store, 1, content_a);
+    hf_sqlite_store_close(store);
+    assert_int_equal(rename(temp_path(dir, "bundles"), temp_path(dir, "elsewhere")), 0);
+    assert_int_equal(symlink("elsewhere", temp_path(dir, "bundles")), 0);
+    long before = (long)temp_count(temp_path(dir, "elsewhere"));
+
+    store = open_at(dir->path, false);
+    struct hf_store_port port = hf_sqlite_store_port(store);
+    struct hf_bundle_record record = record_of(2, content_b);
+    struct hf_why why = {0};
+    CHECK_REFUSED(port.stage_bundle(port.ctx, &record, &why), HF_E_STORAGE, &why,
+                  "it is a symbolic link");
+    assert_int_equal(temp_count(temp_path(dir, "elsewhere")), before);
+    hf_bundle_record_free(&record);
     hf_sqlite_store_close(store);
 }
 
@@ -720,6 +746,7 @@ int main(void)
         IN_TEMP(a_cut_after_any_step_leaves_old_or_new),
         IN_TEMP(a_commit_torn_in_the_log_never_was),
         IN_TEMP(links_and_files_are_put_right_at_the_next_open),
+        IN_TEMP(a_link_in_place_of_the_bundle_folder_is_not_followed),
         IN_TEMP(whoever_holds_the_lock_puts_right_and_others_leave_it),
         IN_TEMP(a_database_that_is_garbage_leaves_the_bundles_in_use),
         IN_TEMP(a_database_with_damaged_pages_leaves_the_bundles_in_use),

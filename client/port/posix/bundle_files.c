@@ -142,6 +142,10 @@ static enum hf_err make_folder(const char *state_dir, const char *dir, struct hf
     bool was_made = false;
 
     HF_TRY(hf_file_make_dir(dir, &was_made, why));
+    /* Whoever may write STATE must not lead a privileged agent to write and remove elsewhere. */
+    if (hf_file_is_link(dir))
+        return hf_fail(why, HF_E_STORAGE,
+                       "%s should be a folder, it is a symbolic link; remove the link", dir);
     return was_made ? hf_file_sync_dir(state_dir, why) : HF_OK;
 }
 
@@ -210,6 +214,17 @@ static bool is_in_use(const struct hf_bundle_slots *slots, const char *name)
            is_file_of(slots->staged, name);
 }
 
+/* Only what has a name of our own form is ours to remove: 64 hexadecimal digits and a dot, with one
+ * more dot in front while it is being written; and links on their way. */
+static bool is_ours(const char *name)
+{
+    if (strcmp(name, "active.new") == 0 || strcmp(name, "previous.new") == 0)
+        return true;
+    const char *hash = name[0] == '.' ? name + 1 : name;
+    return strspn(hash, "0123456789abcdef") == HF_SHA256_HEX_LEN - 1 &&
+           hash[HF_SHA256_HEX_LEN - 1] == '.';
+}
+
 /* A file that stays is removed the next time; it does no harm meanwhile. */
 static void remove_unused(const char *dir, const struct hf_bundle_slots *slots)
 {
@@ -217,7 +232,7 @@ static void remove_unused(const char *dir, const struct hf_bundle_slots *slots)
     if (folder == NULL)
         return;
     for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
-        if (!is_in_use(slots, entry->d_name))
+        if (is_ours(entry->d_name) && !is_in_use(slots, entry->d_name))
             (void)unlinkat(dirfd(folder), entry->d_name, 0);
     }
     closedir(folder);

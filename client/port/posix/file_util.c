@@ -294,6 +294,12 @@ enum hf_err hf_file_make_dir(const char *path, bool *was_made, struct hf_why *wh
     return HF_OK;
 }
 
+bool hf_file_is_link(const char *path)
+{
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
 {
     (void)st;

@@ -54,6 +54,9 @@ HF_MUST_USE enum hf_err hf_file_sync_dir(const char *dir, struct hf_why *why);
 /** Make one folder with mode 0700; its parent must exist. `*was_made` is false if it was there. */
 HF_MUST_USE enum hf_err hf_file_make_dir(const char *path, bool *was_made, struct hf_why *why);
 
+/** A symbolic link itself, whatever it leads to. */
+bool hf_file_is_link(const char *path);
+
 /** Remove `path` and what is below it, as far as that goes; links are not followed. */
 void hf_file_remove_tree(const char *path);
 
