@@ -24,7 +24,7 @@ bool hf_repository_mark_same(const struct hf_repository_mark *a,
                              const struct hf_repository_mark *b);
 
 /**
- * Read DIR/metadata and DIR/targets. Served are regular files with names that a TUF repository
+ * Read DIR/metadata and DIR/targets. Read are regular files with names that a TUF repository
  * has: `.json` below metadata, anything below targets; no dot-files, no temporary files (`~`,
  * `.tmp`, `.part`), and nothing through a symbolic link. Files that `old` (may be NULL) holds and
  * that have not changed since are shared with it.
