@@ -104,9 +104,11 @@ void hf_cli_place_free(struct hf_cli_place *place)
     *place = (struct hf_cli_place){0};
 }
 
-struct hf_publication_place hf_cli_publication(const struct hf_cli_place *place)
+struct hf_publication_place hf_cli_publication(const struct hf_cli_place *place,
+                                               enum hf_key_half half)
 {
-    return (struct hf_publication_place){.repo_dir = place->repo,
+    return (struct hf_publication_place){.half = half,
+                                         .repo_dir = place->repo,
                                          .keys_dir = place->keys,
                                          .passphrase_file = place->passphrase_file,
                                          .online_passphrase_file = place->online_passphrase_file,
@@ -135,7 +137,7 @@ int hf_cli_run_online(const struct hf_command *command, int argc, const char **a
     if (hf_cli_begin(&cli, command, argc, argv, options, &exit_code) &&
         hf_cli_need(command, "--repo", place.repo) && hf_cli_need(command, "--keys", place.keys) &&
         hf_cli_no_arguments(&cli)) {
-        struct hf_publication_place at = hf_cli_publication(&place);
+        struct hf_publication_place at = hf_cli_publication(&place, HF_KEYS_ONLINE);
         exit_code = hf_cli_finish(work(&at, &why), &why);
     }
     hf_cli_end(&cli);

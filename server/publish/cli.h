@@ -99,7 +99,8 @@ int hf_cli_run_online(const struct hf_command *command, int argc, const char **a
                       enum hf_err (*work)(const struct hf_publication_place *place,
                                           struct hf_why *why));
 
-struct hf_publication_place hf_cli_publication(const struct hf_cli_place *place);
+struct hf_publication_place hf_cli_publication(const struct hf_cli_place *place,
+                                               enum hf_key_half half);
 
 /** Seconds since 1970 by this machine's clock. */
 int64_t hf_cli_now_s(void);

@@ -223,7 +223,7 @@ static enum hf_err add_to(struct hf_publication *p, const struct request *r,
 static enum hf_err add(const struct request *r, const char *const *files, struct hf_why *why)
 {
     struct hf_publication p;
-    const struct hf_publication_place at = hf_cli_publication(&r->place);
+    const struct hf_publication_place at = hf_cli_publication(&r->place, HF_KEYS_OFFLINE);
     HF_TRY(hf_publication_open(&at, &p, why));
     enum hf_err err = add_to(&p, r, files, why);
     hf_publication_close(&p);

@@ -2,6 +2,7 @@
 #include "server/publish/check_report.h"
 #include "server/publish/cli.h"
 
+#include "common/base/limits.h"
 #include "common/base/timetext.h"
 #include "common/bundle/policy.h"
 
@@ -11,6 +12,7 @@
 struct request {
     struct hf_cli_place place;
     char *at;
+    char *root;
     int is_json;
 };
 
@@ -57,12 +59,26 @@ static enum hf_err judge(const struct hf_repo *repo, struct hf_check *check, str
     return judge_bundles(check, why);
 }
 
+static enum hf_err read_root(const char *file, struct hf_repo *repo, struct hf_buf *bytes,
+                             struct hf_why *why)
+{
+    if (file == NULL)
+        return HF_OK;
+    HF_TRY(hf_disk_read(file, HF_ROOT_BYTES_MAX, bytes, why));
+    if (bytes->len == 0)
+        return hf_fail(why, HF_E_FORMAT, "%s is empty; it should be root metadata", file);
+    repo->pinned_root = hf_buf_bytes(bytes);
+    return HF_OK;
+}
+
 static int check(const struct request *r, int64_t at_s)
 {
-    const struct hf_repo repo = {.dir = r->place.repo};
+    struct hf_repo repo = {.dir = r->place.repo};
+    struct hf_buf root = {0};
     struct hf_check c = {.repo_dir = r->place.repo, .at_s = at_s};
     struct hf_why why = {0};
-    c.is_updatable = judge(&repo, &c, &c.reason) == HF_OK;
+    c.is_updatable = read_root(r->root, &repo, &root, &c.reason) == HF_OK &&
+                     judge(&repo, &c, &c.reason) == HF_OK;
     enum hf_err err = r->is_json ? hf_check_print_json(&c, stdout, &why)
                                  : hf_check_print(&c, stdout, &why);
     int exit_code = hf_cli_finish(err, &why);
@@ -72,6 +88,7 @@ static int check(const struct request *r, int64_t at_s)
     }
     hf_repo_bundles_free(&c.bundles);
     hf_trusted_set_free(&c.set);
+    hf_buf_free(&root);
     return exit_code;
 }
 
@@ -79,6 +96,10 @@ static int run(const struct hf_command *self, int argc, const char **argv)
 {
     struct request r = {0};
     const struct poptOption options[] = {HF_CLI_REPO(&r.place),
+                                         {"root", 0, POPT_ARG_STRING, &r.root, 0,
+                                          "begin at this root metadata, as a device that ships "
+                                          "with it (default: the repository's own first)",
+                                          "FILE"},
                                          {"at", 0, POPT_ARG_STRING, &r.at, 0,
                                           "judge at that time instead of now",
                                           "YYYY-MM-DD[THH:MM:SSZ]"},
@@ -101,16 +122,20 @@ static int run(const struct hf_command *self, int argc, const char **argv)
     hf_cli_end(&cli);
     hf_cli_place_free(&r.place);
     free(r.at);
+    free(r.root);
     return exit_code;
 }
 
 const struct hf_command hf_cmd_check = {
     .name = "check",
     .summary = "Verify a repository as a device would, and show what it holds.",
-    .arguments = "--repo DIR [--at TIME] [--json]",
-    .text = "Goes the way of a device, from the first root through every signature, version, hash\n"
-            "and date to each bundle, and prints roles, thresholds, expiries and roots. Needs no\n"
-            "key. Exit code 0 only if a device could update from the repository at that time.",
+    .arguments = "--repo DIR [--root FILE] [--at TIME] [--json]",
+    .text =
+        "Goes the way of a device, from the first root through every signature, version, hash\n"
+        "and date to each bundle, and prints roles, thresholds, expiries and roots. Needs no\n"
+        "key. Exit code 0 only if a device could update from the repository at that time.\n"
+        "A repository's own first root proves that it is whole, not that it is yours: for that\n"
+        "give --root, such as KEYS/online/root.json or what your devices ship with.",
     .examples = "  holdfastctl check --repo /srv/roots\n"
                 "  holdfastctl check --repo /srv/roots --at 2030-01-31\n"
                 "  holdfastctl check --repo /srv/roots --json | jq .roles.timestamp.days_left\n",

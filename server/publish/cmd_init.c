@@ -1,6 +1,7 @@
 /* holdfastctl init: keys for every role and an empty repository that they sign. */
 #include "server/publish/cli.h"
 #include "server/publish/key_make.h"
+#include "server/publish/pin.h"
 #include "server/publish/signer.h"
 
 #include "common/base/timetext.h"
@@ -113,8 +114,18 @@ static enum hf_err note_file(const struct hf_repo *repo, const struct hf_repo_fi
     return hf_undo_note(undo, path.text, why);
 }
 
-static enum hf_err write_metadata(const struct request *r, const struct hf_root_plan *plan,
-                                  int64_t now_s, struct hf_undo *undo, struct hf_why *why)
+/* What the keys know of their repository lies beside them, in both halves. */
+static enum hf_err write_records(const struct hf_repo *repo, const struct hf_key_set *set,
+                                 struct hf_undo *undo, struct hf_why *why)
+{
+    for (int half = 0; half < HF_KEY_HALVES; half++)
+        HF_TRY(hf_pin_create(&set->folders[half], repo, undo, why));
+    return HF_OK;
+}
+
+static enum hf_err write_metadata(const struct request *r, const struct hf_key_set *set,
+                                  const struct hf_root_plan *plan, int64_t now_s,
+                                  struct hf_undo *undo, struct hf_why *why)
 {
     struct hf_repo repo = {.dir = r->place.repo};
     struct hf_path folder;
@@ -123,6 +134,8 @@ static enum hf_err write_metadata(const struct request *r, const struct hf_root_
     HF_TRY(hf_path_set(&folder, why, "%s/metadata", repo.dir));
     HF_TRY(hf_undo_make_folder(undo, folder.text, 0755, why));
     enum hf_err err = stage_metadata(&repo, plan, &r->expiry, now_s, why);
+    if (err == HF_OK)
+        err = write_records(&repo, set, undo, why);
     for (size_t i = 0; i < repo.n_staged && err == HF_OK; i++)
         err = note_file(&repo, &repo.staged[i], undo, why);
     if (err == HF_OK)
@@ -156,13 +169,13 @@ static enum hf_err make_all(const struct request *r, struct hf_undo *undo, struc
 {
     struct hf_key_set set;
     struct hf_root_plan plan = {0};
-    const struct hf_publication_place at = hf_cli_publication(&r->place);
+    const struct hf_publication_place at = hf_cli_publication(&r->place, HF_KEYS_OFFLINE);
     const char *online = at.online_passphrase_file;
     HF_TRY(hf_key_set_init(&set, at.keys_dir, at.passphrase_file,
                            online == NULL ? at.passphrase_file : online, why));
     HF_TRY(make_places(r, undo, why));
     HF_TRY(hf_key_make(&set, &r->plan, &r->expiry, undo, &plan, why));
-    enum hf_err err = write_metadata(r, &plan, at.now_s, undo, why);
+    enum hf_err err = write_metadata(r, &set, &plan, at.now_s, undo, why);
     hf_root_plan_free(&plan);
     return err;
 }

@@ -62,13 +62,21 @@ static enum hf_err read_all(int fd, const char *path, size_t max_bytes, struct h
     }
 }
 
-enum hf_err hf_disk_read(const char *path, size_t max_bytes, struct hf_buf *out, struct hf_why *why)
+static enum hf_err open_to_read(const char *path, int flags, int *out, struct hf_why *why)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return hf_fail(why, HF_E_NOT_FOUND, "there is no %s", path);
     if (fd < 0)
         return cannot(why, "open", path);
+    *out = fd;
+    return HF_OK;
+}
+
+/* Takes the descriptor. */
+static enum hf_err read_take(int fd, const char *path, size_t max_bytes, struct hf_buf *out,
+                             struct hf_why *why)
+{
     struct hf_buf read_bytes = {0};
     enum hf_err err = read_all(fd, path, max_bytes, &read_bytes, why);
     if (err == HF_OK && hf_buf_append(out, read_bytes.data, read_bytes.len) != HF_OK)
@@ -76,6 +84,35 @@ enum hf_err hf_disk_read(const char *path, size_t max_bytes, struct hf_buf *out,
     hf_buf_free(&read_bytes);
     close(fd);
     return err;
+}
+
+enum hf_err hf_disk_read(const char *path, size_t max_bytes, struct hf_buf *out, struct hf_why *why)
+{
+    int fd = -1;
+    HF_TRY(open_to_read(path, 0, &fd, why));
+    return read_take(fd, path, max_bytes, out, why);
+}
+
+static enum hf_err not_a_file(struct hf_why *why, const char *path)
+{
+    return hf_fail(why, HF_E_STORAGE,
+                   "%s is no regular file; a repository holds nothing else, take it away", path);
+}
+
+enum hf_err hf_disk_read_regular(const char *path, size_t max_bytes, struct hf_buf *out,
+                                 struct hf_why *why)
+{
+    struct stat st;
+    int fd = -1;
+    if (lstat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        return not_a_file(why, path);
+    /* Looked at again once it is open: the folder may be somebody else's to change. */
+    HF_TRY(open_to_read(path, O_NONBLOCK | O_NOFOLLOW | O_NOCTTY, &fd, why));
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
+        close(fd);
+        return not_a_file(why, path);
+    }
+    return read_take(fd, path, max_bytes, out, why);
 }
 
 enum hf_err hf_disk_check_private(const char *path, struct hf_why *why)
@@ -160,7 +197,10 @@ enum hf_err hf_disk_replace(const char *path, struct hf_bytes bytes, struct hf_w
 {
     struct hf_path temporary;
     HF_TRY(temporary_beside(path, &temporary, why));
-    int fd = open(temporary.text, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+    /* Whatever has the name, a crashed writer's rest or a trap, is not written into. */
+    if (unlink(temporary.text) != 0 && errno != ENOENT)
+        return cannot(why, "take away", temporary.text);
+    int fd = open(temporary.text, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
                   S_IRUSR | S_IWUSR);
     if (fd < 0)
         return cannot(why, "create", temporary.text);

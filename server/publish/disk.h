@@ -21,9 +21,15 @@ HF_MUST_USE enum hf_err hf_path_set(struct hf_path *path, struct hf_why *why, co
 /** True for anything of that name, dangling links included. */
 bool hf_disk_exists(const char *path);
 
-/** Append the whole file. HF_E_NOT_FOUND, HF_E_LIMIT above `max_bytes`, HF_E_STORAGE. */
+/** Append the whole file, of any kind: a person named it. HF_E_NOT_FOUND, HF_E_LIMIT above
+ *  `max_bytes`, HF_E_STORAGE. */
 HF_MUST_USE enum hf_err hf_disk_read(const char *path, size_t max_bytes, struct hf_buf *out,
                                      struct hf_why *why);
+
+/** The same for a folder that others may have changed: never waits, and HF_E_STORAGE for whatever
+ *  is no regular file (pipes, devices, links). */
+HF_MUST_USE enum hf_err hf_disk_read_regular(const char *path, size_t max_bytes, struct hf_buf *out,
+                                             struct hf_why *why);
 
 /** HF_E_KEY when anyone but the owner may read or write the regular file. */
 HF_MUST_USE enum hf_err hf_disk_check_private(const char *path, struct hf_why *why);
@@ -35,7 +41,7 @@ HF_MUST_USE enum hf_err hf_disk_create(const char *path, mode_t mode, struct hf_
 
 /**
  * Put a world-readable file in the place of whatever has that name, by rename after fsync. One
- * writer per folder at a time: the temporary file, FOLDER/.new, is taken over from a crashed one.
+ * writer per folder at a time: the temporary file, FOLDER/.new, is made anew, never written into.
  */
 HF_MUST_USE enum hf_err hf_disk_replace(const char *path, struct hf_bytes bytes,
                                         struct hf_why *why);

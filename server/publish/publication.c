@@ -2,6 +2,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
+#include "server/publish/pin.h"
 #include "server/publish/signer.h"
 
 #include <inttypes.h>
@@ -24,6 +25,41 @@ static enum hf_err check_clock(const struct hf_publication *p, struct hf_why *wh
                    now, last);
 }
 
+/* Trust begins in the keys folder: a repository cannot say of itself whose it is. */
+static enum hf_err verify_from_pin(struct hf_publication *p, enum hf_key_half half,
+                                   struct hf_trusted_set *out, struct hf_why *why)
+{
+    struct hf_buf pin = {0};
+    HF_TRY(hf_pin_read(&p->keys.folders[half], &pin, why));
+    const struct hf_repo repo = {.dir = p->repo.dir, .pinned_root = hf_buf_bytes(&pin)};
+    enum hf_err err = hf_repo_verify_metadata(&repo, HF_REPO_ANY_TIME, out, why);
+    hf_buf_free(&pin);
+    return err;
+}
+
+/* The online half signs too where it is at hand, so its pin must agree as well. */
+static enum hf_err add_online_half(struct hf_publication *p, struct hf_why *why)
+{
+    struct hf_trusted_set set = {0};
+    enum hf_err err = hf_publication_find_online(p, why);
+    if (err == HF_E_NOT_FOUND)
+        return HF_OK;
+    if (err == HF_OK)
+        err = verify_from_pin(p, HF_KEYS_ONLINE, &set, why);
+    hf_trusted_set_free(&set);
+    if (err == HF_OK)
+        p->is_used[HF_KEYS_ONLINE] = true;
+    return err;
+}
+
+static enum hf_err begin_with_half(struct hf_publication *p, enum hf_key_half half,
+                                   struct hf_why *why)
+{
+    HF_TRY(verify_from_pin(p, half, &p->set, why));
+    p->is_used[half] = true;
+    return half == HF_KEYS_OFFLINE ? add_online_half(p, why) : HF_OK;
+}
+
 static enum hf_err open_parts(const struct hf_publication_place *place, struct hf_publication *p,
                               struct hf_why *why)
 {
@@ -31,7 +67,7 @@ static enum hf_err open_parts(const struct hf_publication_place *place, struct h
     HF_TRY(hf_repo_lock_take(place->repo_dir, &p->lock, why));
     HF_TRY(hf_key_set_init(&p->keys, place->keys_dir, place->passphrase_file,
                            online == NULL ? place->passphrase_file : online, why));
-    HF_TRY(hf_repo_verify_metadata(&p->repo, HF_REPO_ANY_TIME, &p->set, why));
+    HF_TRY(begin_with_half(p, place->half, why));
     return check_clock(p, why);
 }
 
@@ -186,5 +222,9 @@ enum hf_err hf_publication_stage_refresh(struct hf_publication *p, struct hf_why
 
 enum hf_err hf_publication_commit(struct hf_publication *p, struct hf_why *why)
 {
+    for (int half = 0; half < HF_KEY_HALVES; half++) {
+        if (p->is_used[half])
+            HF_TRY(hf_pin_renew(&p->keys.folders[half], &p->repo, p->now_s, why));
+    }
     return hf_repo_write(&p->repo, p->now_s, why);
 }

@@ -22,6 +22,7 @@ struct hf_publication_place {
     const char *passphrase_file;        /* NULL: ask */
     const char *online_passphrase_file; /* NULL: as above */
     int64_t now_s;
+    enum hf_key_half half; /* whose keys the command cannot do without */
 };
 
 struct hf_publication {
@@ -29,12 +30,14 @@ struct hf_publication {
     struct hf_repo_lock lock;
     struct hf_repo repo;
     struct hf_key_set keys;
-    struct hf_trusted_set set; /* what is published, whatever has expired */
-    struct hf_expiry expiry;   /* read half by half, as keys are used */
+    bool is_used[HF_KEY_HALVES]; /* its keys sign, so the repository was held against its records */
+    struct hf_trusted_set set;   /* what is published, whatever has expired */
+    struct hf_expiry expiry;     /* read half by half, as keys are used */
 };
 
 /**
- * Take the lock and verify what is published. Expired metadata is no obstacle: to replace it is
+ * Take the lock and verify what is published, from the root pinned beside the keys (pin.h); the
+ * online half is held against it too where its keys are at hand. Expired metadata is no obstacle: to replace it is
  * what this is for. HF_E_STATE when this machine's clock is behind the last signature, because
  * `signed_at` must not fall.
  */

@@ -18,6 +18,7 @@ struct hf_repo_file {
 
 struct hf_repo {
     const char *dir;             /* borrowed */
+    struct hf_bytes pinned_root; /* borrowed; where trust begins. None: at 1.root.json */
     struct hf_repo_file *staged; /* not on disk yet; owned (repo_write.h) */
     size_t n_staged;
 };

@@ -19,8 +19,8 @@ static enum hf_err read_role(const struct hf_repo *repo, enum hf_top_role role, 
     return hf_repo_read(repo, path.text, max_bytes, out, why);
 }
 
-static enum hf_err begin(const struct hf_repo *repo, int64_t now_s, struct hf_trusted_set *set,
-                         struct hf_why *why)
+static enum hf_err begin_at_first(const struct hf_repo *repo, int64_t now_s,
+                                  struct hf_trusted_set *set, struct hf_why *why)
 {
     struct hf_buf file = {0};
     enum hf_err err = read_role(repo, HF_ROLE_ROOT, 1, true, HF_ROOT_BYTES_MAX, &file, why);
@@ -33,6 +33,48 @@ static enum hf_err begin(const struct hf_repo *repo, int64_t now_s, struct hf_tr
         err = hf_trusted_set_init(set, hf_buf_bytes(&file), now_s, why);
     hf_buf_free(&file);
     return err;
+}
+
+/* The repository must hold the very file. Its newer roots are then judged by the keys in it. */
+static enum hf_err check_has_root(const struct hf_repo *repo, int64_t version,
+                                  struct hf_bytes pinned, struct hf_why *why)
+{
+    struct hf_buf file = {0};
+    char wanted[HF_SHA256_HEX_LEN], found[HF_SHA256_HEX_LEN] = "none";
+    enum hf_err err = read_role(repo, HF_ROLE_ROOT, version, true, HF_ROOT_BYTES_MAX, &file, why);
+    hf_sha256_hex(pinned, wanted);
+    if (err == HF_OK)
+        hf_sha256_hex(hf_buf_bytes(&file), found);
+    hf_buf_free(&file);
+    if (err != HF_OK && err != HF_E_NOT_FOUND)
+        return err;
+    if (strcmp(wanted, found) == 0)
+        return HF_OK;
+    return hf_fail(why, HF_E_SIGNATURE,
+                   "expected root %" PRId64 " with SHA-256 %s, found %s in %s: it is another "
+                   "repository, an old copy, or somebody changed it; use a copy that you trust",
+                   version, wanted, found, repo->dir);
+}
+
+static enum hf_err begin_at_pinned(const struct hf_repo *repo, int64_t now_s,
+                                   struct hf_trusted_set *set, struct hf_why *why)
+{
+    struct hf_trusted_set begun = {0};
+    HF_TRY(hf_trusted_set_init(&begun, repo->pinned_root, now_s, why));
+    enum hf_err err = check_has_root(repo, begun.root->env.version, repo->pinned_root, why);
+    if (err != HF_OK) {
+        hf_trusted_set_free(&begun);
+        return err;
+    }
+    *set = begun;
+    return HF_OK;
+}
+
+static enum hf_err begin(const struct hf_repo *repo, int64_t now_s, struct hf_trusted_set *set,
+                         struct hf_why *why)
+{
+    return repo->pinned_root.len > 0 ? begin_at_pinned(repo, now_s, set, why)
+                                     : begin_at_first(repo, now_s, set, why);
 }
 
 static enum hf_err next_root(const struct hf_repo *repo, struct hf_trusted_set *set,
