@@ -347,10 +347,10 @@ def test_keys_of_another_publisher_are_refused(p, a, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     stranger = ctl.Publisher(other)
+    (stranger.offline / "targets-1.key.json").replace(p.offline / "targets-1.key.json")
     before = ctl.tree(tmp_path)
-    sentence = ctl.refused("bundle", "add", "--repo", p.repo, "--keys", stranger.keys, "--set",
-                           "roots", "--profile", "full", a.file)
-    assert sentence == (f"{stranger.offline} holds 0 of the 1 targets keys that root 1 asks for; "
+    sentence = p.refuses_to_add(a.file)
+    assert sentence == (f"{p.offline} holds 0 of the 1 targets keys that root 1 asks for; "
                         "bring the missing ones")
     assert ctl.tree(tmp_path) == before
 

@@ -23,9 +23,10 @@ def test_makes_keys_for_every_role_that_only_their_owner_may_use(tmp_path):
     p = ctl.Publisher(tmp_path)
     assert modes(p.keys) == {"offline": 0o700, "online": 0o700}
     assert modes(p.offline) == {n: 0o600 for n in
-                                ("root-1.key.json", "targets-1.key.json", "expiry.json")}
+                                ("root-1.key.json", "targets-1.key.json", "expiry.json", "root.json")}
     assert modes(p.online) == {n: 0o600 for n in
-                               ("snapshot-1.key.json", "timestamp-1.key.json", "expiry.json")}
+                               ("snapshot-1.key.json", "timestamp-1.key.json", "expiry.json",
+                                "root.json")}
 
 
 def test_makes_an_empty_consistent_snapshot_repository(tmp_path):
@@ -138,7 +139,7 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path, place):
 
     sentence = ctl.refused("init", *place, "--insecure-no-passphrase", restore_signals=False,
                            preexec_fn=small_files_only)
-    assert sentence == f"cannot write {tmp_path}/repo/metadata/1.root.json: File too large"
+    assert sentence == f"cannot write {tmp_path}/keys/offline/root.json: File too large"
     assert ctl.tree(tmp_path) == {}
 
 
