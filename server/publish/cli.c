@@ -108,6 +108,7 @@ struct hf_publication_place hf_cli_publication(const struct hf_cli_place *place,
                                                enum hf_key_half half)
 {
     return (struct hf_publication_place){.half = half,
+                                         .is_clock_right = place->is_clock_right != 0,
                                          .repo_dir = place->repo,
                                          .keys_dir = place->keys,
                                          .passphrase_file = place->passphrase_file,
@@ -128,6 +129,7 @@ int hf_cli_run_online(const struct hf_command *command, int argc, const char **a
     const struct poptOption options[] = {HF_CLI_REPO(&place),
                                          HF_CLI_KEYS(&place),
                                          HF_CLI_PASSPHRASE(&place),
+                                         HF_CLI_CLOCK(&place),
                                          HF_CLI_ONLINE_PASSPHRASE(&place),
                                          HF_CLI_HELP,
                                          HF_CLI_END};

@@ -35,6 +35,7 @@ struct hf_cli_place {
     char *keys;
     char *passphrase_file;
     char *online_passphrase_file;
+    int is_clock_right;
 };
 void hf_cli_place_free(struct hf_cli_place *place);
 
@@ -56,6 +57,11 @@ void hf_cli_place_free(struct hf_cli_place *place);
     {                                                                                              \
         "online-passphrase-file", 0, POPT_ARG_STRING, &(place)->online_passphrase_file, 0,         \
             "the same for the keys in online/, if theirs is another", "FILE"                       \
+    }
+#define HF_CLI_CLOCK(place)                                                                        \
+    {                                                                                              \
+        "clock-is-right", 0, POPT_ARG_NONE, &(place)->is_clock_right, 0,                           \
+            "sign although the clock is far from when these keys signed last", NULL                \
     }
 #define HF_CLI_HELP                                                                                \
     {                                                                                              \

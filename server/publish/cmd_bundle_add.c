@@ -96,11 +96,11 @@ out:
 
 /* `file` gets the signed targets metadata. */
 static enum hf_err stage_targets(struct hf_publication *p, const struct base *base,
-                                 struct hf_bundle_built *built, int keep, struct hf_buf *file,
-                                 struct hf_why *why)
+                                 struct hf_bundle_built *built, int keep, int64_t version,
+                                 struct hf_buf *file, struct hf_why *why)
 {
     json_t *targets = NULL;
-    struct hf_signing signing = {base->targets->env.version + 1, 0, p->now_s};
+    struct hf_signing signing = {version, 0, p->now_s};
     HF_TRY(hf_publication_expiry(p, HF_ROLE_TARGETS, &signing.expires_s, why));
     HF_TRY(hf_compose_targets(base->targets->env.signed_part, &signing, &targets, why));
     prune(targets, base, &built->description, keep);
@@ -148,12 +148,9 @@ static enum hf_err stage_online_if_possible(struct hf_publication *p, int64_t ve
                                             struct hf_bytes targets_file, bool *is_published,
                                             struct hf_why *why)
 {
-    enum hf_err err = hf_publication_find_online(p, why);
-    *is_published = err == HF_OK;
-    if (err == HF_E_NOT_FOUND)
+    *is_published = p->is_used[HF_KEYS_ONLINE];
+    if (!*is_published)
         return HF_OK;
-    if (err != HF_OK)
-        return err;
     return hf_publication_stage_online(p, version, targets_file, why);
 }
 
@@ -179,8 +176,8 @@ static enum hf_err add_built(struct hf_publication *p, const struct request *r,
 {
     struct hf_buf file = {0};
     bool is_published = false;
-    int64_t version = base->targets->env.version + 1;
-    enum hf_err err = stage_targets(p, base, built, r->keep, &file, why);
+    int64_t version = hf_publication_next_version(p, HF_ROLE_TARGETS, base->targets->env.version);
+    enum hf_err err = stage_targets(p, base, built, r->keep, version, &file, why);
     if (err == HF_OK)
         err = stage_online_if_possible(p, version, hf_buf_bytes(&file), &is_published, why);
     if (err == HF_OK && !is_published)
@@ -283,6 +280,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
          "how many versions of this set and profile stay listed", "N"},
         HF_CLI_PASSPHRASE(&r.place),
         HF_CLI_ONLINE_PASSPHRASE(&r.place),
+        HF_CLI_CLOCK(&r.place),
         HF_CLI_HELP,
         HF_CLI_END};
     struct hf_cli cli;

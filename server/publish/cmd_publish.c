@@ -31,7 +31,8 @@ static enum hf_err publish(const struct hf_publication_place *place, struct hf_w
         err = hf_publication_commit(&p, why);
     if (err == HF_OK)
         printf("published: targets %" PRId64 ", snapshot %" PRId64 ", timestamp %" PRId64 "\n",
-               version, p.set.snapshot->env.version + 1, p.set.timestamp->env.version + 1);
+               version, p.signed_now.of[HF_ROLE_SNAPSHOT].version,
+               p.signed_now.of[HF_ROLE_TIMESTAMP].version);
     hf_publication_close(&p);
     return err;
 }

@@ -34,7 +34,7 @@ static enum hf_err refresh(const struct hf_publication_place *place, struct hf_w
     struct hf_publication p;
     HF_TRY(hf_publication_open(place, &p, why));
     enum hf_err err = hf_publication_stage_refresh(&p, why);
-    bool is_new_snapshot = p.repo.n_staged > 1;
+    int64_t new_snapshot = p.signed_now.of[HF_ROLE_SNAPSHOT].version;
     if (err == HF_OK)
         err = hf_publication_commit(&p, why);
     if (err == HF_OK) {
@@ -42,7 +42,8 @@ static enum hf_err refresh(const struct hf_publication_place *place, struct hf_w
         warn_of_end(&p, "targets metadata", hf_publication_targets(&p)->env.expires_s);
         say_what_waits(&p);
         printf("refreshed: timestamp %" PRId64 ", snapshot %" PRId64 "\n",
-               p.set.timestamp->env.version + 1, p.set.snapshot->env.version + is_new_snapshot);
+               p.signed_now.of[HF_ROLE_TIMESTAMP].version,
+               new_snapshot > 0 ? new_snapshot : p.set.snapshot->env.version);
     }
     hf_publication_close(&p);
     return err;

@@ -7,11 +7,13 @@
 
 #include <inttypes.h>
 
+#define CLOCK_AHEAD_MAX_S (365 * HF_DAY_S) /* beyond the end of the newest timestamp */
+
 /* ---- open and close --------------------------------------------------------------------------- */
 
 /* Devices take the newest signed_at as the least the time can be, and old signatures must not look
  * newer than new ones. */
-static enum hf_err check_clock(const struct hf_publication *p, struct hf_why *why)
+static enum hf_err check_not_behind_signatures(const struct hf_publication *p, struct hf_why *why)
 {
     char now[HF_TIME_TEXT_MAX], last[HF_TIME_TEXT_MAX];
     int64_t signed_at_s = hf_trusted_set_signed_at(&p->set);
@@ -23,6 +25,48 @@ static enum hf_err check_clock(const struct hf_publication *p, struct hf_why *wh
                    "this machine's clock says %s, but the repository was signed at %s; "
                    "set the clock",
                    now, last);
+}
+
+/* A timestamp carries no time of signing, so for refresh it is the keys' own memory that tells. */
+static enum hf_err check_not_behind_memory(const struct hf_publication *p, struct hf_why *why)
+{
+    char now[HF_TIME_TEXT_MAX], last[HF_TIME_TEXT_MAX];
+    for (int half = 0; half < HF_KEY_HALVES; half++) {
+        if (!p->is_used[half] || p->last[half].signed_at_s <= p->now_s)
+            continue;
+        hf_time_format(p->now_s, now);
+        hf_time_format(p->last[half].signed_at_s, last);
+        return hf_fail(why, HF_E_STATE,
+                       "this machine's clock says %s, but these keys signed at %s; set the clock, "
+                       "or give --clock-is-right",
+                       now, last);
+    }
+    return HF_OK;
+}
+
+/* What is signed far ahead of time moves every device's clock floor there, for good. */
+static enum hf_err check_not_far_ahead(const struct hf_publication *p, struct hf_why *why)
+{
+    char now[HF_TIME_TEXT_MAX], end[HF_TIME_TEXT_MAX];
+    int64_t end_s = p->set.timestamp->env.expires_s;
+    if (p->now_s - CLOCK_AHEAD_MAX_S <= end_s)
+        return HF_OK;
+    hf_time_format(p->now_s, now);
+    hf_time_format(end_s, end);
+    return hf_fail(why, HF_E_STATE,
+                   "this machine's clock says %s, more than a year after the timestamp ended (%s); "
+                   "set the clock, or give --clock-is-right",
+                   now, end);
+}
+
+static enum hf_err check_clock(const struct hf_publication *p, bool is_clock_right,
+                               struct hf_why *why)
+{
+    HF_TRY(check_not_behind_signatures(p, why));
+    if (is_clock_right)
+        return HF_OK;
+    HF_TRY(check_not_behind_memory(p, why));
+    return check_not_far_ahead(p, why);
 }
 
 /* Trust begins in the keys folder: a repository cannot say of itself whose it is. */
@@ -37,6 +81,15 @@ static enum hf_err verify_from_pin(struct hf_publication *p, enum hf_key_half ha
     return err;
 }
 
+/* The half's own memory of what it signed. */
+static enum hf_err use_half(struct hf_publication *p, enum hf_key_half half, struct hf_why *why)
+{
+    HF_TRY(hf_last_read(&p->keys.folders[half], &p->last[half], why));
+    HF_TRY(hf_last_check(&p->last[half], &p->repo, &p->published, why));
+    p->is_used[half] = true;
+    return HF_OK;
+}
+
 /* The online half signs too where it is at hand, so its pin must agree as well. */
 static enum hf_err add_online_half(struct hf_publication *p, struct hf_why *why)
 {
@@ -47,16 +100,15 @@ static enum hf_err add_online_half(struct hf_publication *p, struct hf_why *why)
     if (err == HF_OK)
         err = verify_from_pin(p, HF_KEYS_ONLINE, &set, why);
     hf_trusted_set_free(&set);
-    if (err == HF_OK)
-        p->is_used[HF_KEYS_ONLINE] = true;
-    return err;
+    return err == HF_OK ? use_half(p, HF_KEYS_ONLINE, why) : err;
 }
 
 static enum hf_err begin_with_half(struct hf_publication *p, enum hf_key_half half,
                                    struct hf_why *why)
 {
     HF_TRY(verify_from_pin(p, half, &p->set, why));
-    p->is_used[half] = true;
+    HF_TRY(hf_last_observe(&p->repo, &p->set, &p->published, why));
+    HF_TRY(use_half(p, half, why));
     return half == HF_KEYS_OFFLINE ? add_online_half(p, why) : HF_OK;
 }
 
@@ -68,7 +120,7 @@ static enum hf_err open_parts(const struct hf_publication_place *place, struct h
     HF_TRY(hf_key_set_init(&p->keys, place->keys_dir, place->passphrase_file,
                            online == NULL ? place->passphrase_file : online, why));
     HF_TRY(begin_with_half(p, place->half, why));
-    return check_clock(p, why);
+    return check_clock(p, place->is_clock_right, why);
 }
 
 enum hf_err hf_publication_open(const struct hf_publication_place *place,
@@ -118,6 +170,25 @@ enum hf_err hf_publication_expiry(struct hf_publication *p, enum hf_top_role rol
     return HF_OK;
 }
 
+/* The next number that no file ever had: what was begun and lost may have been seen, and what lies
+ * there under a number may have been cached. */
+int64_t hf_publication_next_version(const struct hf_publication *p, enum hf_top_role role,
+                                    int64_t newest)
+{
+    struct hf_path path;
+    for (int half = 0; half < HF_KEY_HALVES; half++) {
+        int64_t last = p->is_used[half] ? hf_last_version(&p->last[half], role) : 0;
+        newest = last > newest ? last : newest;
+    }
+    do
+        newest++;
+    while (role != HF_ROLE_TIMESTAMP &&
+           hf_path_set(&path, NULL, "%s/metadata/%" PRId64 ".%s.json", p->repo.dir, newest,
+                       hf_top_role_name(role)) == HF_OK &&
+           hf_disk_exists(path.text));
+    return newest;
+}
+
 /* Sign with the keys of `role`, stage under its name, and append the file to `file`. */
 static enum hf_err sign_and_stage(struct hf_publication *p, enum hf_top_role role, int64_t version,
                                   const json_t *signed_part, struct hf_buf *file,
@@ -132,8 +203,10 @@ static enum hf_err sign_and_stage(struct hf_publication *p, enum hf_top_role rol
     hf_signers_free(&signers);
     if (err == HF_OK && hf_buf_append(file, staged.data, staged.len) != HF_OK)
         err = hf_fail(why, HF_E_MEMORY, "out of memory for %s", path.text);
-    if (err == HF_OK)
+    if (err == HF_OK) {
+        p->signed_now.of[role] = hf_last_file_make(version, hf_buf_bytes(&staged));
         return hf_repo_stage_take(&p->repo, path.text, &staged, why);
+    }
     hf_buf_free(&staged);
     return err;
 }
@@ -150,7 +223,9 @@ static enum hf_err stage_timestamp(struct hf_publication *p, int64_t snapshot_ve
 {
     json_t *timestamp = NULL;
     struct hf_buf file = {0};
-    struct hf_signing signing = {p->set.timestamp->env.version + 1, 0, HF_TIME_NONE};
+    struct hf_signing signing = {0, 0, HF_TIME_NONE};
+    signing.version = hf_publication_next_version(p, HF_ROLE_TIMESTAMP,
+                                                  p->set.timestamp->env.version);
     HF_TRY(hf_publication_expiry(p, HF_ROLE_TIMESTAMP, &signing.expires_s, why));
     HF_TRY(hf_compose_timestamp(&signing, snapshot_version, snapshot_file, &timestamp, why));
     enum hf_err err = sign_and_stage(p, HF_ROLE_TIMESTAMP, signing.version, timestamp, &file, why);
@@ -175,7 +250,8 @@ static enum hf_err stage_snapshot_take(struct hf_publication *p, json_t *snapsho
 static enum hf_err next_snapshot(struct hf_publication *p, struct hf_signing *out,
                                  struct hf_why *why)
 {
-    *out = (struct hf_signing){p->set.snapshot->env.version + 1, 0, HF_TIME_NONE};
+    *out = (struct hf_signing){0, 0, HF_TIME_NONE};
+    out->version = hf_publication_next_version(p, HF_ROLE_SNAPSHOT, p->set.snapshot->env.version);
     return hf_publication_expiry(p, HF_ROLE_SNAPSHOT, &out->expires_s, why);
 }
 
@@ -184,6 +260,7 @@ enum hf_err hf_publication_stage_online(struct hf_publication *p, int64_t target
 {
     json_t *snapshot = NULL;
     struct hf_signing signing;
+    p->signed_now.of[HF_ROLE_TARGETS] = hf_last_file_make(targets_version, targets_file);
     HF_TRY(next_snapshot(p, &signing, why));
     HF_TRY(hf_compose_snapshot(p->set.snapshot->env.signed_part, &signing, targets_version,
                                targets_file, &snapshot, why));
@@ -220,11 +297,51 @@ enum hf_err hf_publication_stage_refresh(struct hf_publication *p, struct hf_why
     return stage_snapshot_take(p, snapshot, signing.version, why);
 }
 
-enum hf_err hf_publication_commit(struct hf_publication *p, struct hf_why *why)
+/* ---- commit ------------------------------------------------------------------------------------ */
+
+/* What was signed now; else what stands, where it is not older than what the half knew. */
+static struct hf_last_files files_after(const struct hf_publication *p, const struct hf_last *last)
 {
+    struct hf_last_files after = last->done;
+    for (int role = 0; role < HF_TOP_ROLES; role++) {
+        if (p->signed_now.of[role].version > 0)
+            after.of[role] = p->signed_now.of[role];
+        else if (p->published.of[role].version > after.of[role].version)
+            after.of[role] = p->published.of[role];
+    }
+    return after;
+}
+
+static enum hf_err write_last(struct hf_publication *p, bool is_done, struct hf_why *why)
+{
+    for (int half = 0; half < HF_KEY_HALVES; half++) {
+        struct hf_last *last = &p->last[half];
+        if (!p->is_used[half])
+            continue;
+        last->begun = files_after(p, last);
+        last->signed_at_s = p->now_s;
+        if (is_done)
+            last->done = last->begun;
+        HF_TRY(hf_last_write(&p->keys.folders[half], last, why));
+    }
+    return HF_OK;
+}
+
+static enum hf_err before_timestamp(void *context, struct hf_why *why)
+{
+    struct hf_publication *p = context;
     for (int half = 0; half < HF_KEY_HALVES; half++) {
         if (p->is_used[half])
             HF_TRY(hf_pin_renew(&p->keys.folders[half], &p->repo, p->now_s, why));
     }
-    return hf_repo_write(&p->repo, p->now_s, why);
+    return write_last(p, false, why);
+}
+
+enum hf_err hf_publication_commit(struct hf_publication *p, struct hf_why *why)
+{
+    const struct hf_repo_step step = {before_timestamp, p};
+    HF_TRY(hf_repo_write_with(&p->repo, p->now_s, &step, why));
+    if (write_last(p, true, why) != HF_OK)
+        return hf_fail_context(why, "the repository is written, but not the memory of it");
+    return HF_OK;
 }

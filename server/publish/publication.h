@@ -11,6 +11,7 @@
 
 #include "server/publish/compose.h"
 #include "server/publish/expiry.h"
+#include "server/publish/last.h"
 #include "server/publish/repo_lock.h"
 #include "server/publish/repo_verify.h"
 #include "server/publish/repo_write.h"
@@ -23,6 +24,7 @@ struct hf_publication_place {
     const char *online_passphrase_file; /* NULL: as above */
     int64_t now_s;
     enum hf_key_half half; /* whose keys the command cannot do without */
+    bool is_clock_right;   /* a person says so: no comparison but with signed_at */
 };
 
 struct hf_publication {
@@ -32,14 +34,18 @@ struct hf_publication {
     struct hf_key_set keys;
     bool is_used[HF_KEY_HALVES]; /* its keys sign, so the repository was held against its records */
     struct hf_trusted_set set;   /* what is published, whatever has expired */
-    struct hf_expiry expiry;     /* read half by half, as keys are used */
+    struct hf_last last[HF_KEY_HALVES]; /* of the halves used */
+    struct hf_last_files published;     /* what `set` stands on */
+    struct hf_last_files signed_now;    /* version 0: none of that role */
+    struct hf_expiry expiry;            /* read half by half, as keys are used */
 };
 
 /**
  * Take the lock and verify what is published, from the root pinned beside the keys (pin.h); the
  * online half is held against it too where its keys are at hand. Expired metadata is no obstacle: to replace it is
- * what this is for. HF_E_STATE when this machine's clock is behind the last signature, because
- * `signed_at` must not fall.
+ * what this is for. HF_E_ROLLBACK when it is older than what the keys signed last (last.h).
+ * HF_E_STATE when this machine's clock is behind the last signature, because `signed_at` must not
+ * fall, or more than a year beyond the end of the timestamp.
  */
 HF_MUST_USE enum hf_err hf_publication_open(const struct hf_publication_place *place,
                                             struct hf_publication *out, struct hf_why *why);
@@ -50,6 +56,10 @@ const struct hf_targets *hf_publication_targets(const struct hf_publication *p);
 
 /** Are the keys of snapshot and timestamp at hand? As hf_key_set_find. */
 HF_MUST_USE enum hf_err hf_publication_find_online(struct hf_publication *p, struct hf_why *why);
+
+/** The number of the next file of `role` above `newest`: one never recorded and not on disk. */
+int64_t hf_publication_next_version(const struct hf_publication *p, enum hf_top_role role,
+                                    int64_t newest);
 
 /** Sign `targets` (its signed part, composed) and stage it; the file is appended to `file`. */
 HF_MUST_USE enum hf_err hf_publication_stage_targets(struct hf_publication *p,
@@ -65,7 +75,8 @@ HF_MUST_USE enum hf_err hf_publication_stage_online(struct hf_publication *p,
 /** A new timestamp, and a new snapshot if the present one would not outlive it. */
 HF_MUST_USE enum hf_err hf_publication_stage_refresh(struct hf_publication *p, struct hf_why *why);
 
-/** Write what is staged (hf_repo_write). */
+/** Write what is staged (hf_repo_write_with), and remember it in the halves used: begun before
+ *  timestamp.json goes out, done after. */
 HF_MUST_USE enum hf_err hf_publication_commit(struct hf_publication *p, struct hf_why *why);
 
 /** When a signature of `role` made now ends; reads KEYS/…/expiry.json. */

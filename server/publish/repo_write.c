@@ -99,7 +99,21 @@ static enum hf_err write_content(const struct hf_repo *repo, size_t n, int64_t n
     return n == repo->n_staged ? HF_OK : verify_before_last(repo, now_s, why);
 }
 
+static enum hf_err no_step(void *context, struct hf_why *why)
+{
+    (void)context;
+    (void)why;
+    return HF_OK;
+}
+
 enum hf_err hf_repo_write(struct hf_repo *repo, int64_t now_s, struct hf_why *why)
+{
+    const struct hf_repo_step none = {no_step, NULL};
+    return hf_repo_write_with(repo, now_s, &none, why);
+}
+
+enum hf_err hf_repo_write_with(struct hf_repo *repo, int64_t now_s, const struct hf_repo_step *step,
+                               struct hf_why *why)
 {
     struct hf_undo undo = {0};
     if (repo->n_staged == 0)
@@ -107,6 +121,8 @@ enum hf_err hf_repo_write(struct hf_repo *repo, int64_t now_s, struct hf_why *wh
     qsort(repo->staged, repo->n_staged, sizeof *repo->staged, compare_files);
     bool has_timestamp = is_timestamp(&repo->staged[repo->n_staged - 1]);
     enum hf_err err = write_content(repo, repo->n_staged - has_timestamp, now_s, &undo, why);
+    if (err == HF_OK)
+        err = step->run(step->context, why);
     if (err != HF_OK) {
         hf_undo_run(&undo);
         return err;

@@ -16,6 +16,16 @@ HF_MUST_USE enum hf_err hf_repo_stage_take(struct hf_repo *repo, const char *pat
 /** Forget what is staged. */
 void hf_repo_unstage(struct hf_repo *repo);
 
+/** Run when all but timestamp.json is written and verified; its failure takes that back too. */
+struct hf_repo_step {
+    enum hf_err (*run)(void *context, struct hf_why *why);
+    void *context;
+};
+
+/** hf_repo_write, with that step in it. */
+HF_MUST_USE enum hf_err hf_repo_write_with(struct hf_repo *repo, int64_t now_s,
+                                           const struct hf_repo_step *step, struct hf_why *why);
+
 /**
  * Write what is staged. With timestamp.json among it, the repository is verified at `now_s` as a
  * device will find it, before that last file goes out. On failure the new files are taken away
