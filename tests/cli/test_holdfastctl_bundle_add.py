@@ -400,7 +400,7 @@ def test_expired_online_metadata_is_no_obstacle(p, a):
 
 def test_under_an_expired_root_nothing_is_published(p, root):
     a = root("Root A", end=NOW + 9000 * DAY)
-    sentence = p.refuses_to_add(a.file, at="+600d")
+    sentence = p.refuses_to_add(a.file, "--clock-is-right", at="+600d")
     assert sentence.startswith("nothing was published, devices would refuse it: ")
     assert "root" in sentence and "expired" in sentence
 

@@ -84,7 +84,7 @@ def test_the_next_days_are_fine(p):
 
 
 def test_a_bundle_without_a_usable_root_is_nothing_to_update_to(p):
-    ctl.ok("refresh", *p.place, at="+410d")
+    ctl.ok("refresh", *p.place, "--clock-is-right", at="+410d")
     sentence, _ = not_updatable(p, at="+410d")
     assert sentence == ("no root of bundle roots/full/1.pem is in its validity at that time; "
                         "devices keep what they have")

@@ -152,3 +152,112 @@ def test_a_temporary_file_laid_out_beforehand_is_not_written_into(p):
     ctl.ok("refresh", *p.place)
     assert victim.read_text() == "mine"
     assert not (p.repo / "metadata/.new").exists()
+
+
+# ---- what the keys remember -----------------------------------------------------------------------
+
+def last(half):
+    return json.loads((half / "last.json").read_text())
+
+
+def put_back(p, old):
+    shutil.rmtree(p.repo)
+    shutil.copytree(old, p.repo)
+
+
+def named(version, path):
+    return {"version": version, "sha256": sha256(path)}
+
+
+def test_both_halves_remember_what_they_signed(p):
+    folder = p.repo / "metadata"
+    files = {"targets": named(2, folder / "2.targets.json"),
+             "snapshot": named(2, folder / "2.snapshot.json"),
+             "timestamp": named(2, folder / "timestamp.json")}
+    for half in (p.offline, p.online):
+        assert last(half)["done"] == last(half)["begun"] == files
+
+
+@pytest.mark.parametrize("command", ["bundle add", "refresh"])
+def test_an_old_copy_of_the_repository_is_not_built_upon(p, a, tmp_path, command):
+    shutil.copytree(p.repo, tmp_path / "old")
+    p.add(a.file)
+    put_back(p, tmp_path / "old")
+    assert p.refuses(*command_line(p, a, command)) == (
+        f"{p.repo} is an old copy: these keys signed targets 3 last, it has 2; "
+        "restore the newest copy of the repository")
+
+
+def test_an_old_timestamp_alone_is_noticed(p, a):
+    timestamp = p.repo / "metadata/timestamp.json"
+    old = timestamp.read_bytes()
+    ctl.ok("refresh", *p.place)
+    timestamp.write_bytes(old)
+    assert "these keys signed timestamp 3 last, it has 2" in p.refuses("refresh", *p.place)
+
+
+def test_signed_targets_that_waited_must_not_vanish(p, a):
+    shutil.move(p.online, p.folder / "away")
+    p.add(a.file)
+    (p.repo / "metadata/3.targets.json").unlink()
+    assert "these keys signed targets 3 last, it has 2" in p.refuses_to_add(a.file)
+
+
+def test_other_bytes_under_the_same_version_are_noticed(p, a, tmp_path):
+    shutil.copytree(p.repo, tmp_path / "old")
+    memory = (p.online / "last.json").read_bytes()
+    ctl.ok("refresh", *p.place, at="+1d")
+    newest = (p.online / "last.json").read_bytes()
+    put_back(p, tmp_path / "old")
+    (p.online / "last.json").write_bytes(memory)
+    ctl.ok("refresh", *p.place, at="+2d")
+    (p.online / "last.json").write_bytes(newest)
+    sentence = p.refuses("refresh", *p.place, at="+3d")
+    assert sentence.startswith("timestamp 3 in ") and "is not the one that these keys signed" in sentence
+
+
+def test_a_number_begun_before_a_crash_is_not_given_out_again(p):
+    """The memory was written, the rename never came."""
+    memory = last(p.online)
+    memory["begun"]["timestamp"] = {"version": 7, "sha256": "0" * 64}
+    memory["begun"]["snapshot"] = {"version": 5, "sha256": "0" * 64}
+    (p.online / "last.json").write_text(json.dumps(memory))
+    assert ctl.ok("refresh", *p.place, at="+24d") == "refreshed: timestamp 8, snapshot 6\n"
+
+
+def test_a_crash_after_the_rename_is_nothing(p):
+    memory = last(p.online)
+    ctl.ok("refresh", *p.place)
+    memory["begun"] = last(p.online)["begun"]
+    (p.online / "last.json").write_text(json.dumps(memory))
+    assert ctl.ok("refresh", *p.place) == "refreshed: timestamp 4, snapshot 2\n"
+
+
+def test_a_number_that_lies_on_disk_is_never_signed_again(p, a):
+    """Written before a crash and named by nothing: a cache may hold it all the same."""
+    rest = p.repo / "metadata/3.snapshot.json"
+    shutil.copy(p.repo / "metadata/2.snapshot.json", rest)
+    before = rest.read_bytes()
+    p.add(a.file)
+    assert rest.read_bytes() == before
+    assert p.versions()["snapshot"] == 4 and p.check()["updatable"] is True
+
+
+# ---- the clock ------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("command", ["bundle add", "refresh"])
+def test_a_clock_far_ahead_signs_nothing(p, a, command):
+    sentence = p.refuses(*command_line(p, a, command), at="+373d")
+    assert "more than a year after the timestamp ended" in sentence
+    ctl.ok(*command_line(p, a, command), "--clock-is-right", at="+373d")
+
+
+def test_a_clock_less_than_a_year_ahead_is_believed(p):
+    ctl.ok("refresh", *p.place, at="+371d")
+
+
+def test_refresh_compares_the_clock_with_the_last_refresh(p):
+    ctl.ok("refresh", *p.place, at="+5d")
+    sentence = p.refuses("refresh", *p.place, at="+4d")
+    assert "but these keys signed at" in sentence
+    ctl.ok("refresh", *p.place, "--clock-is-right", at="+4d")

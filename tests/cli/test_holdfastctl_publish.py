@@ -151,7 +151,7 @@ def test_refresh_does_not_publish_what_waits_but_says_so(p, a):
 
 
 def test_refresh_warns_in_time_of_what_only_offline_keys_renew(p):
-    ctl.ok("refresh", *p.place, at="+470d")
+    ctl.ok("refresh", *p.place, "--clock-is-right", at="+470d")
     outcome = ctl.run("refresh", *p.place, at="+490d")
     assert outcome.code == 0
     lines = outcome.err.splitlines()
@@ -166,7 +166,7 @@ def test_refresh_of_an_empty_repository(tmp_path):
 
 
 def test_refresh_under_an_expired_root_is_refused(p):
-    sentence = p.refuses("refresh", *p.place, at="+600d")
+    sentence = p.refuses("refresh", *p.place, "--clock-is-right", at="+600d")
     assert sentence.startswith("nothing was published, devices would refuse it: ")
 
 
