@@ -327,6 +327,8 @@ static void a_clock_below_the_floor_is_the_floor(void **state)
     assert_int_equal(world_verdict(&w, &chain), 0);
     hf_trust_store_set_clock_floor(now_s + 301 * HF_DAY_S);
     assert_int_equal(world_verdict(&w, &chain), NOT_TRUSTED | MBEDTLS_X509_BADCERT_EXPIRED);
+    port.set_clock_floor(port.ctx, now_s + 200 * HF_DAY_S); /* of a second state: too late */
+    assert_int_equal(world_verdict(&w, &chain), NOT_TRUSTED | MBEDTLS_X509_BADCERT_EXPIRED);
     world_chain_clear(&chain);
     world_free(&w);
 }

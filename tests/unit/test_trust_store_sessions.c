@@ -41,22 +41,17 @@ static void free_scene(struct scene *s)
 }
 
 /* A connection that resumes if it can and saves what it got: was it verified? */
-static bool connect_as(struct scene *s, const char *peer, uint64_t generation)
+static bool connect_now(struct scene *s, const char *peer)
 {
     struct tls_pair pair;
     unsigned before = s->n_asked;
     tls_prepare(&pair, &s->w.config, &s->server);
-    hf_trust_store_resume(s->w.store, peer, &pair.client);
+    struct hf_trust_resumption resumption = hf_trust_store_resume(s->w.store, peer, &pair.client);
     assert_int_equal(tls_handshake(&pair), 0);
     assert_true(tls_echo(&pair));
-    hf_trust_store_save(s->w.store, peer, generation, &pair.client);
+    hf_trust_store_save(s->w.store, peer, resumption, &pair.client);
     tls_close(&pair);
     return s->n_asked > before;
-}
-
-static bool connect_now(struct scene *s, const char *peer)
-{
-    return connect_as(s, peer, hf_trust_store_generation(s->w.store));
 }
 
 static void in_both_versions(void (*check)(struct scene *s))
@@ -93,7 +88,7 @@ static void check_dropped(struct scene *s)
     world_trust_root(&s->w, "CN=Other", &s->w.other); /* the server is no longer trusted */
     struct tls_pair pair;
     tls_prepare(&pair, &s->w.config, &s->server);
-    hf_trust_store_resume(s->w.store, PEER, &pair.client);
+    (void)hf_trust_store_resume(s->w.store, PEER, &pair.client);
     assert_int_equal(tls_handshake(&pair), MBEDTLS_ERR_X509_CERT_VERIFY_FAILED);
     tls_close(&pair);
 }
@@ -108,15 +103,15 @@ static void a_swap_drops_saved_sessions(void **state)
 static void check_late_save(struct scene *s)
 {
     struct tls_pair pair;
-    uint64_t before = hf_trust_store_generation(s->w.store);
-    assert_int_equal(tls_connect(&pair, &s->w.config, &s->server), 0);
+    tls_prepare(&pair, &s->w.config, &s->server);
+    struct hf_trust_resumption before = hf_trust_store_resume(s->w.store, PEER, &pair.client);
+    assert_int_equal(tls_handshake(&pair), 0);
     assert_true(tls_echo(&pair));
     world_trust_root(&s->w, "CN=Root", &s->w.root);
     hf_trust_store_save(s->w.store, PEER, before, &pair.client);
     tls_close(&pair);
     assert_true(connect_now(s, PEER));
     assert_false(connect_now(s, PEER));
-    assert_false(connect_as(s, PEER, before)); /* does not replace the good one either */
 }
 
 static void a_session_of_an_older_generation_is_not_kept(void **state)
@@ -130,13 +125,15 @@ static void check_unverified(struct scene *s)
     struct tls_pair pair;
     world_trust_root(&s->w, "CN=Other", &s->w.other);
     mbedtls_ssl_conf_authmode(&s->w.config, MBEDTLS_SSL_VERIFY_OPTIONAL);
-    assert_int_equal(tls_connect(&pair, &s->w.config, &s->server), 0);
+    tls_prepare(&pair, &s->w.config, &s->server);
+    struct hf_trust_resumption resumption = hf_trust_store_resume(s->w.store, PEER, &pair.client);
+    assert_int_equal(tls_handshake(&pair), 0);
     assert_true(tls_echo(&pair));
-    hf_trust_store_save(s->w.store, PEER, hf_trust_store_generation(s->w.store), &pair.client);
+    hf_trust_store_save(s->w.store, PEER, resumption, &pair.client);
     tls_close(&pair);
     mbedtls_ssl_conf_authmode(&s->w.config, MBEDTLS_SSL_VERIFY_REQUIRED);
     tls_prepare(&pair, &s->w.config, &s->server);
-    hf_trust_store_resume(s->w.store, PEER, &pair.client);
+    (void)hf_trust_store_resume(s->w.store, PEER, &pair.client);
     assert_int_equal(tls_handshake(&pair), MBEDTLS_ERR_X509_CERT_VERIFY_FAILED);
     tls_close(&pair);
 }
@@ -151,8 +148,9 @@ static void check_unfinished(struct scene *s)
 {
     struct tls_pair pair;
     tls_prepare(&pair, &s->w.config, &s->server);
+    struct hf_trust_resumption resumption = hf_trust_store_resume(s->w.store, PEER, &pair.client);
     assert_int_equal(mbedtls_ssl_handshake(&pair.client), MBEDTLS_ERR_SSL_WANT_READ);
-    hf_trust_store_save(s->w.store, PEER, hf_trust_store_generation(s->w.store), &pair.client);
+    hf_trust_store_save(s->w.store, PEER, resumption, &pair.client);
     tls_close(&pair);
     assert_true(connect_now(s, PEER));
 }
@@ -161,6 +159,49 @@ static void an_unfinished_handshake_has_nothing_to_save(void **state)
 {
     (void)state;
     in_both_versions(check_unfinished);
+}
+
+/* A server that knows the ticket does not show whether it still has a valid chain. */
+static void check_age(struct scene *s)
+{
+    assert_true(connect_now(s, PEER));
+    hf_trust_store_set_clock(WORLD_NOW + HF_SESSION_LIFE_S - 1);
+    assert_false(connect_now(s, PEER));
+    hf_trust_store_set_clock(WORLD_NOW + HF_SESSION_LIFE_S);
+    assert_true(connect_now(s, PEER)); /* resumed a second ago, but verified a day ago */
+    assert_false(connect_now(s, PEER));
+    hf_trust_store_set_clock(WORLD_NOW); /* turned back: nobody knows how old it is */
+    assert_true(connect_now(s, PEER));
+}
+
+static void a_session_lasts_a_day_however_often_it_is_resumed(void **state)
+{
+    (void)state;
+    in_both_versions(check_age);
+}
+
+static void check_anchor_end(struct scene *s)
+{
+    struct world_anchors anchors = {0};
+    struct pki_cert root = {.subject = "CN=Root", .key = &s->w.root, .is_ca = true};
+    world_add(&anchors, &root)->remove_after_s = WORLD_NOW + 60;
+    world_trust(&s->w, &anchors);
+    assert_true(connect_now(s, PEER));
+    hf_trust_store_set_clock(WORLD_NOW + 60);
+    assert_false(connect_now(s, PEER));
+    hf_trust_store_set_clock(WORLD_NOW + 61);
+
+    struct tls_pair pair;
+    tls_prepare(&pair, &s->w.config, &s->server);
+    (void)hf_trust_store_resume(s->w.store, PEER, &pair.client);
+    assert_int_equal(tls_handshake(&pair), MBEDTLS_ERR_X509_CERT_VERIFY_FAILED);
+    tls_close(&pair);
+}
+
+static void a_session_ends_with_its_anchor(void **state)
+{
+    (void)state;
+    in_both_versions(check_anchor_end);
 }
 
 static void the_least_recently_used_session_goes_first(void **state)
@@ -206,6 +247,8 @@ int main(void)
         cmocka_unit_test(a_session_of_an_older_generation_is_not_kept),
         cmocka_unit_test(a_session_that_was_not_verified_is_not_kept),
         cmocka_unit_test(an_unfinished_handshake_has_nothing_to_save),
+        cmocka_unit_test(a_session_lasts_a_day_however_often_it_is_resumed),
+        cmocka_unit_test(a_session_ends_with_its_anchor),
         cmocka_unit_test(the_least_recently_used_session_goes_first),
         cmocka_unit_test(a_name_that_is_no_host_s_is_not_kept),
     };

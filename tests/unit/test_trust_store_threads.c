@@ -34,13 +34,12 @@ static void handshake_once(struct shared *s, const struct tls_server *server, bo
         s->n_failures++;
         return;
     }
-    uint64_t generation = hf_trust_store_generation(s->w.store);
+    struct hf_trust_resumption resumption;
     tls_prepare(pair, &s->w.config, server);
-    if (may_resume)
-        hf_trust_store_resume(s->w.store, peer, &pair->client);
+    resumption = hf_trust_store_resume(s->w.store, may_resume ? peer : "nobody", &pair->client);
     if (tls_handshake(pair) != 0 || !tls_echo(pair))
         s->n_failures++;
-    hf_trust_store_save(s->w.store, peer, generation, &pair->client);
+    hf_trust_store_save(s->w.store, peer, resumption, &pair->client);
     tls_close(pair);
     free(pair);
     s->n_handshakes++;

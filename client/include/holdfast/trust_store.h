@@ -43,7 +43,8 @@ HF_MUST_USE enum hf_err hf_trust_store_swap(struct hf_trust_store *store,
                                             const struct hf_trust_anchor *anchors, size_t n_anchors,
                                             struct hf_why *why);
 
-/** Certificates are judged at max(system time, floor): for devices that boot in 1970. Process-wide. */
+/** Certificates are judged at max(system time, floor): for devices that boot in 1970. Process-wide;
+ *  the highest floor that was ever set counts, a lower one changes nothing. */
 void hf_trust_store_set_clock_floor(int64_t floor_s);
 
 /** Judge certificates at exactly this time, for tools and tests; INT64_MIN: the system's again.
@@ -102,18 +103,36 @@ uint64_t hf_trust_store_generation(const struct hf_trust_store *store);
 
 /*
  * TLS session resumption. A resumed session is not verified again, so sessions belong to the
- * generation they were verified under: keep them here and they go with it.
+ * generation they were verified under, and they last a day from the verification at most, however
+ * often they are resumed, and never past the end of an anchor: keep them here and they go in time.
+ *
+ *     struct hf_trust_resumption r = hf_trust_store_resume(store, "host:8883", &ssl);
+ *     ... mbedtls_ssl_handshake(&ssl) ...
+ *     hf_trust_store_save(store, "host:8883", r, &ssl);
+ *
+ * With TLS 1.3 a ticket comes after the handshake, as MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET
+ * out of mbedtls_ssl_read: save then, and read again. Mbed TLS drops these tickets unless
+ * mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets was called for the configuration.
  */
 
-/** Offer a saved session for `peer` ("host:port"), before the handshake. No session is no fault. */
-void hf_trust_store_resume(struct hf_trust_store *store, const char *peer,
-                           mbedtls_ssl_context *ssl);
+/* What the trust in a connection rests on, known before its handshake. */
+struct hf_trust_resumption {
+    uint64_t generation; /* that was in force */
+    int64_t verified_s;  /* when the session offered was verified; now, where none was offered */
+};
 
 /**
- * Keep the session of an established connection for `peer`. `generation` is what
- * hf_trust_store_generation gave before its handshake; a session of an older one is not kept.
+ * To be called before the handshake: offers a saved session for `peer` ("host:port"). No session is
+ * no fault. What it returns is for hf_trust_store_save of the same connection.
  */
-void hf_trust_store_save(struct hf_trust_store *store, const char *peer, uint64_t generation,
-                         mbedtls_ssl_context *ssl);
+struct hf_trust_resumption hf_trust_store_resume(struct hf_trust_store *store, const char *peer,
+                                                 mbedtls_ssl_context *ssl);
+
+/**
+ * Keep the session of an established connection for `peer`. Nothing is kept that was not verified,
+ * or that was before the newest swap.
+ */
+void hf_trust_store_save(struct hf_trust_store *store, const char *peer,
+                         struct hf_trust_resumption resumption, mbedtls_ssl_context *ssl);
 
 #endif

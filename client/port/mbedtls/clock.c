@@ -46,8 +46,12 @@ void hf_mbedtls_clock_install(void)
 
 void hf_trust_store_set_clock_floor(int64_t lowest_s)
 {
+    int64_t known_s = atomic_load(&floor_s);
+
     hf_mbedtls_clock_install();
-    atomic_store(&floor_s, lowest_s);
+    /* A second state that knows less must not take away what the first one has learned. */
+    while (known_s < lowest_s && !atomic_compare_exchange_weak(&floor_s, &known_s, lowest_s))
+        ;
 }
 
 void hf_trust_store_set_clock(int64_t now_s)

@@ -174,6 +174,19 @@ bool hf_generation_has_distrust(const struct hf_generation *generation)
     return generation->has_distrust;
 }
 
+int64_t hf_generation_last_end(const struct hf_generation *g, int64_t now_s)
+{
+    int64_t last_s = INT64_MIN;
+
+    for (size_t i = 0; i < g->n_entries; i++) {
+        const int64_t ends[] = {g->entries[i].not_after_s, g->entries[i].remove_after_s};
+        for (size_t j = 0; j < sizeof ends / sizeof ends[0]; j++)
+            if (ends[j] < now_s && ends[j] > last_s)
+                last_s = ends[j];
+    }
+    return last_s;
+}
+
 /* Index of the first entry whose hash is not below `hash`. */
 static size_t lower_bound(const struct hf_generation *g, uint64_t hash)
 {

@@ -19,6 +19,9 @@ HF_MUST_USE enum hf_err hf_generation_new(const struct hf_trust_anchor *anchors,
                                           struct hf_generation **out, struct hf_why *why);
 void hf_generation_free(struct hf_generation *generation);
 
+/** The last not_after or remove_after of an anchor that is over at `now_s`; INT64_MIN: none. */
+int64_t hf_generation_last_end(const struct hf_generation *generation, int64_t now_s);
+
 /** Does any anchor have a distrust_after? */
 bool hf_generation_has_distrust(const struct hf_generation *generation);
 

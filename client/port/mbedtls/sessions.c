@@ -1,5 +1,7 @@
 #include "client/port/mbedtls/sessions.h"
 
+#include "client/port/mbedtls/clock.h"
+
 #include <sodium.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -33,9 +35,9 @@ void hf_sessions_free(struct hf_sessions *s)
 void hf_sessions_begin(struct hf_sessions *s, uint64_t generation)
 {
     (void)pthread_mutex_lock(&s->mutex);
-    s->generation = generation;
-    for (size_t i = 0; i < HF_SESSIONS_MAX; i++)
+    for (size_t i = 0; s->generation != generation && i < HF_SESSIONS_MAX; i++)
         forget(&s->at[i]);
+    s->generation = generation;
     (void)pthread_mutex_unlock(&s->mutex);
 }
 
@@ -48,17 +50,31 @@ static struct hf_session *find(struct hf_sessions *s, const char *peer)
     return NULL;
 }
 
-void hf_sessions_offer(struct hf_sessions *s, const char *peer, mbedtls_ssl_context *ssl)
+/** A clock that was turned back says nothing about a session's age. */
+static bool is_fresh(const struct hf_session *session, int64_t now_s, int64_t last_end_s)
 {
+    return session->verified_s > last_end_s && session->verified_s <= now_s &&
+           now_s - session->verified_s < HF_SESSION_LIFE_S;
+}
+
+struct hf_trust_resumption hf_sessions_offer(struct hf_sessions *s, const char *peer,
+                                             int64_t last_end_s, mbedtls_ssl_context *ssl)
+{
+    struct hf_trust_resumption resumption = {.verified_s = hf_mbedtls_clock_now_s()};
     mbedtls_ssl_session session;
     mbedtls_ssl_session_init(&session);
     bool is_found = false;
 
     (void)pthread_mutex_lock(&s->mutex);
+    resumption.generation = s->generation;
     struct hf_session *kept = find(s, peer);
-    if (kept != NULL) {
+    if (kept != NULL && !is_fresh(kept, resumption.verified_s, last_end_s)) {
+        forget(kept);
+    } else if (kept != NULL) {
         kept->last_used = ++s->uses;
         is_found = mbedtls_ssl_session_load(&session, kept->bytes, kept->len) == 0;
+        if (is_found)
+            resumption.verified_s = kept->verified_s;
     }
     (void)pthread_mutex_unlock(&s->mutex);
 
@@ -66,6 +82,7 @@ void hf_sessions_offer(struct hf_sessions *s, const char *peer, mbedtls_ssl_cont
     if (is_found)
         (void)mbedtls_ssl_set_session(ssl, &session);
     mbedtls_ssl_session_free(&session);
+    return resumption;
 }
 
 static bool serialise(const mbedtls_ssl_session *session, struct hf_session *out)
@@ -112,8 +129,8 @@ static struct hf_session *place_for(struct hf_sessions *s, const char *peer)
     return place;
 }
 
-void hf_sessions_keep(struct hf_sessions *s, const char *peer, uint64_t generation,
-                      mbedtls_ssl_context *ssl)
+void hf_sessions_keep(struct hf_sessions *s, const char *peer,
+                      struct hf_trust_resumption resumption, mbedtls_ssl_context *ssl)
 {
     struct hf_session fresh = {0};
     if (!take_out(ssl, peer, &fresh)) {
@@ -122,10 +139,11 @@ void hf_sessions_keep(struct hf_sessions *s, const char *peer, uint64_t generati
     }
     (void)pthread_mutex_lock(&s->mutex);
     /* Asked under the lock: a swap drops sessions under it, so none slips in behind. */
-    if (generation == s->generation) {
+    if (resumption.generation == s->generation) {
         struct hf_session *place = place_for(s, peer);
         forget(place);
         *place = fresh;
+        place->verified_s = resumption.verified_s;
         place->last_used = ++s->uses;
         fresh = (struct hf_session){0};
     }

@@ -4,6 +4,7 @@
 #include "client/port/mbedtls/leaf.h"
 #include "client/port/mbedtls/live.h"
 #include "client/port/mbedtls/sessions.h"
+#include "client/port/mbedtls/store_ends.h"
 #include "client/port/mbedtls/verify_words.h"
 
 #include <mbedtls/platform.h>
@@ -214,13 +215,24 @@ enum hf_err hf_trust_store_bind_checked(struct hf_trust_store *store, mbedtls_ss
 
 /* ---- sessions ------------------------------------------------------------------------------------- */
 
-void hf_trust_store_resume(struct hf_trust_store *store, const char *peer, mbedtls_ssl_context *ssl)
+int64_t hf_trust_store_last_end(struct hf_trust_store *store)
 {
-    hf_sessions_offer(&store->sessions, peer, ssl);
+    unsigned pin;
+    int64_t end_s = hf_generation_last_end(hf_live_pin(&store->live, &pin),
+                                           hf_mbedtls_clock_now_s());
+
+    hf_live_unpin(&store->live, pin);
+    return end_s;
 }
 
-void hf_trust_store_save(struct hf_trust_store *store, const char *peer, uint64_t generation,
-                         mbedtls_ssl_context *ssl)
+struct hf_trust_resumption hf_trust_store_resume(struct hf_trust_store *store, const char *peer,
+                                                 mbedtls_ssl_context *ssl)
 {
-    hf_sessions_keep(&store->sessions, peer, generation, ssl);
+    return hf_sessions_offer(&store->sessions, peer, hf_trust_store_last_end(store), ssl);
+}
+
+void hf_trust_store_save(struct hf_trust_store *store, const char *peer,
+                         struct hf_trust_resumption resumption, mbedtls_ssl_context *ssl)
+{
+    hf_sessions_keep(&store->sessions, peer, resumption, ssl);
 }

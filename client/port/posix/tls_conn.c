@@ -1,5 +1,7 @@
 #include "client/port/posix/tls_conn.h"
 
+#include "client/port/mbedtls/sessions.h"
+#include "client/port/mbedtls/store_ends.h"
 #include "client/port/mbedtls/verify_words.h"
 #include "client/port/posix/tls_io.h"
 #include "common/base/limits.h"
@@ -19,6 +21,9 @@ struct hf_tls_client {
     mbedtls_ssl_config config;
     struct hf_trust_store *device;
     struct hf_trust_store *server_ca; /* NULL for none */
+    /* Not those of the device's store: that one does not vouch for what only `server_ca` does, and an
+     * application that resumes out of it relies on that. */
+    struct hf_sessions sessions;
 };
 
 struct hf_tls_conn {
@@ -27,8 +32,8 @@ struct hf_tls_conn {
     struct hf_tls_wire wire;
     struct hf_endpoint peer;
     char session_name[HF_ENDPOINT_TEXT];
-    uint64_t generation;          /* of the device's store, before the handshake */
-    char faults[HF_WHY_MAX - 64]; /* what verification found, in words */
+    struct hf_trust_resumption resumption; /* by the device's store, before the handshake */
+    char faults[HF_WHY_MAX - 64];          /* what verification found, in words */
 };
 
 /* ---- whom it trusts ----------------------------------------------------------------------------- */
@@ -114,6 +119,11 @@ enum hf_err hf_tls_client_new(struct hf_trust_store *device, struct hf_trust_sto
         return hf_fail(why, HF_E_MEMORY, "no memory for TLS");
     client->device = device;
     client->server_ca = server_ca;
+    err = hf_sessions_init(&client->sessions, why);
+    if (err != HF_OK) {
+        free(client);
+        return err;
+    }
     err = hf_tls_io_client_config(&client->config, true, why);
     if (err != HF_OK) {
         hf_tls_client_free(client);
@@ -132,15 +142,29 @@ void hf_tls_client_free(struct hf_tls_client *client)
 {
     if (client == NULL)
         return;
+    hf_sessions_free(&client->sessions);
     mbedtls_ssl_config_free(&client->config);
     free(client);
 }
 
 /* ---- one connection ----------------------------------------------------------------------------- */
 
+/** Offer a session of an earlier connection, unless anything has changed about whom to trust. */
+static void resume_session(struct hf_tls_conn *conn)
+{
+    struct hf_tls_client *client = conn->client;
+    int64_t last_end_s = hf_trust_store_last_end(client->device);
+
+    if (client->server_ca != NULL && hf_trust_store_last_end(client->server_ca) > last_end_s)
+        last_end_s = hf_trust_store_last_end(client->server_ca);
+    hf_sessions_begin(&client->sessions, hf_trust_store_generation(client->device));
+    conn->resumption = hf_sessions_offer(&client->sessions, conn->session_name, last_end_s,
+                                         &conn->ssl);
+}
+
 static void save_session(struct hf_tls_conn *conn)
 {
-    hf_trust_store_save(conn->client->device, conn->session_name, conn->generation, &conn->ssl);
+    hf_sessions_keep(&conn->client->sessions, conn->session_name, conn->resumption, &conn->ssl);
 }
 
 static enum hf_err handshake(struct hf_tls_conn *conn, struct hf_why *why)
@@ -149,8 +173,7 @@ static enum hf_err handshake(struct hf_tls_conn *conn, struct hf_why *why)
 
     HF_TRY(hf_tls_io_setup(&conn->ssl, &conn->client->config, &conn->wire, &conn->peer, why));
     mbedtls_ssl_set_verify(&conn->ssl, judge_certificate, conn);
-    conn->generation = hf_trust_store_generation(conn->client->device);
-    hf_trust_store_resume(conn->client->device, conn->session_name, &conn->ssl);
+    resume_session(conn);
     err = hf_tls_io_handshake(&conn->ssl, &conn->wire, why);
     if (conn->faults[0] != '\0')
         return hf_fail(why, HF_E_TLS, "the server is not trusted: %s", conn->faults);

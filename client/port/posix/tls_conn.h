@@ -9,7 +9,7 @@
 
 #include <holdfast/trust_store.h>
 
-/* What all connections of one transport share. */
+/* What all connections of one transport share, saved sessions too. For one thread. */
 struct hf_tls_client;
 
 /** Both stores are borrowed and must outlive it; `server_ca` may be NULL. HF_E_TLS, HF_E_MEMORY. */

@@ -1,0 +1,11 @@
+/* When anchors of a store have ended: whoever keeps sessions must know. No I/O. */
+#ifndef HF_CLIENT_PORT_MBEDTLS_STORE_ENDS_H
+#define HF_CLIENT_PORT_MBEDTLS_STORE_ENDS_H
+
+#include <holdfast/trust_store.h>
+
+/** When the last of its anchors expired or was removed, by the clock; INT64_MIN: none has. A
+ *  verification at that time or before may rest on an anchor that is no longer usable. */
+int64_t hf_trust_store_last_end(struct hf_trust_store *store);
+
+#endif
