@@ -6,18 +6,20 @@ import time
 import pytest
 
 import agent
-from net_servers import RawServer, answer
+import net_pki
+from net_servers import RawServer, answer, tls_context
 
 FETCH = agent.BIN.resolve().parent / "tests" / "hf-fetch"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-def refused(url, *words, connect_ms=400, idle_ms=300, total_ms=900):
+def refused(url, *words, connect_ms=400, idle_ms=300, total_ms=900, options=()):
     """Given up within the time allowed, with nothing to show for it; returns how long it took."""
     start = time.monotonic()
     done = subprocess.run(
-        [FETCH, f"--connect-ms={connect_ms}", f"--idle-ms={idle_ms}", f"--total-ms={total_ms}", url],
+        [FETCH, f"--connect-ms={connect_ms}", f"--idle-ms={idle_ms}", f"--total-ms={total_ms}",
+         *options, url],
         capture_output=True, text=True, timeout=30, env=agent.environment(), check=False)
     took = time.monotonic() - start
     assert (done.returncode, done.stdout) == (1, "network\n"), done
@@ -100,4 +102,46 @@ def test_slow_retrieval_by_way_of_redirects():
 
 def test_slow_handshake():
     with RawServer(silent=True) as s:
+        refused(s.url("/timestamp.json").replace("http:", "https:"), "0.4 seconds", idle_ms=5000)
+
+
+# ---- a server that never lets the device wait ----------------------------------------------------
+
+def flood(first, again):
+    def respond(conn, _request, _number):
+        conn.sendall(first)
+        while True:
+            conn.sendall(again)
+
+    return respond
+
+
+def test_flood_over_tls_ends_in_time(tmp_path):
+    """There is always a record at hand, so nothing is waited for; the time counts all the same."""
+    now = net_pki.datetime.datetime.now()
+    day = net_pki.DAY
+    root = net_pki.Authority("Root", start=now - day, end=now + day)
+    cert, key = root.leaf("127.0.0.1", start=now - day, end=now + day)
+    context = tls_context(net_pki.write_pem(tmp_path / "leaf.pem", cert),
+                          net_pki.write_key(tmp_path / "leaf.tmpkey", key))
+    store = net_pki.write_pem(tmp_path / "root.pem", root.cert)
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 4000000000\r\n\r\n"
+    with RawServer(flood(head, b"x" * (1 << 20)), tls=context) as s:
+        refused(s.url("/timestamp.json"), "longer than 0.5 seconds", total_ms=500, connect_ms=500,
+                options=[f"--store={store}", "--max-bytes=4000000000"])
+
+
+def test_flood_in_the_handshake_ends_in_time():
+    """Warnings are passed over one after the other within a single call of Mbed TLS."""
+    warning = b"\x15\x03\x03\x00\x02\x01\x5a"
+
+    class Flooding(RawServer):
+        def _serve(self, conn):
+            conn.recv(65536)
+            try:
+                flood(b"", warning * 10000)(conn, None, None)
+            except OSError:
+                conn.close()
+
+    with Flooding() as s:
         refused(s.url("/timestamp.json").replace("http:", "https:"), "0.4 seconds", idle_ms=5000)

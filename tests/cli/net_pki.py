@@ -21,6 +21,9 @@ def name(common_name):
     )
 
 
+AGREEMENT_ONLY = x509.KeyUsage(False, False, False, False, True, False, False, False, False)
+
+
 class Authority:
     """A CA with its key; a root unless `issuer` is given."""
 
@@ -51,6 +54,7 @@ class Authority:
         end=NOW + 30 * DAY,
         key_bits=None,
         usage=ExtendedKeyUsageOID.SERVER_AUTH,
+        key_usage=None,
     ):
         """A server certificate for DNS names and addresses; returns (certificate, key)."""
         key = (
@@ -70,6 +74,8 @@ class Authority:
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
             .add_extension(x509.SubjectAlternativeName([general_name(n) for n in names]), critical=False)
         )
+        if key_usage:
+            builder = builder.add_extension(key_usage, critical=True)
         return builder.sign(self.key, hashes.SHA256()), key
 
 

@@ -586,6 +586,15 @@ def test_certificate_of_a_client_is_none_of_a_server(trusted):
         assert s.requests == []
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_key_that_may_not_sign_is_none_of_a_server(trusted, version):
+    context = trusted.context("localhost", version=version, key_usage=net_pki.AGREEMENT_ONLY)
+    with RawServer(answer(), tls=context) as s:
+        says = "its keyUsage does not allow what it was used for"
+        refused("tls", s.url(host="localhost"), says=says, store=trusted.store)
+        assert s.requests == []
+
+
 def test_plain_http_on_a_tls_port(trusted):
     with RawServer(greeting=b"HTTP/1.1 400 Bad Request\r\n\r\n") as s:
         url = s.url().replace("http:", "https:")

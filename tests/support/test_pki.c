@@ -118,7 +118,9 @@ static void set_extensions(mbedtls_x509write_cert *w, const struct pki_cert *cer
     unsigned usage = MBEDTLS_X509_KU_KEY_CERT_SIGN | MBEDTLS_X509_KU_CRL_SIGN;
     if (cert->dns_name != NULL) /* a server that is its own CA */
         usage |= MBEDTLS_X509_KU_DIGITAL_SIGNATURE;
-    if (cert->is_ca)
+    if (cert->key_usage != 0)
+        usage = cert->key_usage;
+    if (cert->is_ca || cert->key_usage != 0)
         assert_int_equal(mbedtls_x509write_crt_set_key_usage(w, usage), 0);
     if (cert->dns_name == NULL)
         return;

@@ -369,6 +369,73 @@ static void root_that_is_sent_along_does_no_harm(void **state)
                  "certificate 2 \"CN=Root\": no trust anchor for issuer \"CN=Root\"");
 }
 
+/** A chain whose leaf may be used for that only, shown in a handshake that asked for `asked`. */
+static struct hf_chain chain_for_usage(struct fixture *f, unsigned allowed, unsigned asked)
+{
+    struct hf_chain chain = {.key_usage = asked};
+    struct hf_buf leaf = {0};
+
+    pki_issue(&(struct pki_cert){.subject = "CN=leaf",
+                                 .key = &f->leaf_key,
+                                 .issuer = "CN=Middle",
+                                 .issuer_key = &f->middle_key,
+                                 .key_usage = allowed,
+                                 .dns_name = "a.example"},
+              &leaf);
+    CHECK_OK(hf_chain_add(&chain, hf_buf_bytes(&leaf), NULL));
+    CHECK_OK(hf_chain_add(&chain, hf_buf_bytes(&f->middle), NULL));
+    hf_buf_free(&leaf);
+    return chain;
+}
+
+static void key_usage_is_that_of_the_handshake(void **state)
+{
+    static const struct {
+        unsigned allowed, asked;
+        bool is_valid;
+    } cases[] = {
+        {MBEDTLS_X509_KU_DIGITAL_SIGNATURE, 0, true},
+        {MBEDTLS_X509_KU_KEY_AGREEMENT, 0, false},
+        {MBEDTLS_X509_KU_KEY_ENCIPHERMENT, 0, false},
+        {MBEDTLS_X509_KU_KEY_ENCIPHERMENT, MBEDTLS_X509_KU_KEY_ENCIPHERMENT, true},
+        {MBEDTLS_X509_KU_DIGITAL_SIGNATURE, MBEDTLS_X509_KU_KEY_ENCIPHERMENT, false},
+    };
+    struct fixture *f = *state;
+    struct hf_chain kept = f->chain;
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        f->chain = chain_for_usage(f, cases[i].allowed, cases[i].asked);
+        if (cases[i].is_valid)
+            check_valid(f, "a.example");
+        else
+            check_faults(f, "a.example",
+                         "certificate 0 \"CN=leaf\": its keyUsage does not allow what it was used "
+                         "for");
+        hf_chain_free(&f->chain);
+    }
+    f->chain = kept;
+}
+
+static void common_name_is_no_address(void **state)
+{
+    struct fixture *f = *state;
+    struct hf_chain kept = f->chain;
+    struct hf_buf leaf = {0};
+
+    f->chain = (struct hf_chain){0};
+    pki_issue(&(struct pki_cert){.subject = "CN=192.0.2.1",
+                                 .key = &f->leaf_key,
+                                 .issuer = "CN=Root",
+                                 .issuer_key = &f->root_key},
+              &leaf);
+    CHECK_OK(hf_chain_add(&f->chain, hf_buf_bytes(&leaf), NULL));
+    check_faults(f, "192.0.2.1",
+                 "certificate 0 \"CN=192.0.2.1\": issued for 192.0.2.1, not for 192.0.2.1");
+    hf_chain_free(&f->chain);
+    hf_buf_free(&leaf);
+    f->chain = kept;
+}
+
 static void no_certificate_and_garbage_are_refused(void **state)
 {
     struct fixture *f = *state;
@@ -409,6 +476,8 @@ int main(void)
         WITH_PKI(damaged_signature_is_refused),
         WITH_PKI(clock_before_the_leaf_is_told),
         WITH_PKI(root_that_is_sent_along_does_no_harm),
+        WITH_PKI(key_usage_is_that_of_the_handshake),
+        WITH_PKI(common_name_is_no_address),
         WITH_PKI(no_certificate_and_garbage_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -216,6 +216,28 @@ static void endless_headers_are_refused(void **state)
     check_header_limit(OK "Transfer-Encoding: chunked\r\n\r\n0\r\n", "X: y\r\n");
 }
 
+/* Each piece of the body would begin the bound on headers anew. */
+static void framing_between_pieces_of_the_body_is_bounded_in_all(void **state)
+{
+    static char piece[15000] = "1;";
+    struct hf_answer a;
+    struct hf_why why = {0};
+    size_t fed = 0;
+    enum hf_err err;
+
+    (void)state;
+    memset(piece + 2, 'a', sizeof piece - 2);
+    memcpy(piece + sizeof piece - 5, "\r\nX\r\n", 5);
+    hf_answer_init(&a, HF_ANSWER_TO_GET, 1000);
+    err = hf_answer_feed(&a, hf_bytes_of_text(OK "Transfer-Encoding: chunked\r\n\r\n"), &why);
+    for (; err == HF_OK && fed < 2 * HF_HTTP_FRAMING_BYTES_MAX; fed += sizeof piece)
+        err = hf_answer_feed(&a, (struct hf_bytes){(uint8_t *)piece, sizeof piece}, &why);
+    CHECK_REFUSED(err, HF_E_LIMIT, &why, "more than 1048576 bytes of the answer are not its body");
+    assert_true(fed < HF_HTTP_FRAMING_BYTES_MAX + 2 * sizeof piece);
+    assert_false(a.is_complete);
+    hf_answer_free(&a);
+}
+
 static void unwanted_body_is_cut_off(void **state)
 {
     static char body[HF_HTTP_DISCARD_BYTES_MAX + 1];
@@ -335,6 +357,7 @@ int main(void)
         cmocka_unit_test(body_is_bounded_by_its_bytes_too),
         cmocka_unit_test(bytes_after_the_end_are_refused),
         cmocka_unit_test(endless_headers_are_refused),
+        cmocka_unit_test(framing_between_pieces_of_the_body_is_bounded_in_all),
         cmocka_unit_test(unwanted_body_is_cut_off),
         cmocka_unit_test(long_values_are_not_taken_for_shorter_ones),
         cmocka_unit_test(connect_has_no_body),
