@@ -1,5 +1,5 @@
 /* Arbitrary software, wrong software and extraneous dependencies: only what the publisher signed for
- * this very device is ever fetched, and only as it was signed (TUF 5.6.3, 5.7.2, 5.7.3). */
+ * this very device is ever fetched, and only as it was signed (TUF 5.6.3, 5.7.3). */
 #include "tests/support/attack.h"
 
 #include "common/base/limits.h"

