@@ -586,9 +586,11 @@ def test_certificate_of_a_client_is_none_of_a_server(trusted):
         assert s.requests == []
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_key_that_may_not_sign_is_none_of_a_server(trusted, version):
-    context = trusted.context("localhost", version=version, key_usage=net_pki.AGREEMENT_ONLY)
+def test_key_that_may_not_sign_is_none_of_a_server(trusted):
+    # With TLS 1.2 OpenSSL would not even show it.
+    context = trusted.context(
+        "localhost", version=ssl.TLSVersion.TLSv1_3, key_usage=net_pki.AGREEMENT_ONLY
+    )
     with RawServer(answer(), tls=context) as s:
         says = "its keyUsage does not allow what it was used for"
         refused("tls", s.url(host="localhost"), says=says, store=trusted.store)
