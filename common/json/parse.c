@@ -120,7 +120,7 @@ enum hf_err hf_json_parse_object(struct hf_bytes text, const char *what, json_t 
     json_error_t at;
     json_t *value = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &at);
     if (value == NULL) {
-        if (json_error_code(&at) == json_error_out_of_memory)
+        if (at.text[0] == '\0' || json_error_code(&at) == json_error_out_of_memory)
             return hf_fail(why, HF_E_MEMORY, "out of memory while reading %s", what);
         return hf_fail(why, HF_E_FORMAT, "%s is not valid JSON: %s (line %d, column %d)", what,
                        at.text, at.line, at.column);
