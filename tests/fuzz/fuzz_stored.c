@@ -126,28 +126,42 @@ static void publish(struct device *d, int64_t version)
     tuf_repo_publish_next(&d->repo);
 }
 
-/* Two updates behind it: something is active, something is previous. And something is staged. */
+/* Two updates behind it: something is active, something is previous. And something is staged. Made
+ * once, then copied. */
+static const struct device *prototype(void)
+{
+    static struct device d;
+    if (d.n_urls > 0)
+        return &d;
+    tuf_repo_init(&d.repo, DEVICE_NOW_S - 86400);
+    tuf_repo_publish_root(&d.repo);
+    fake_ports_init(&d.fake, DEVICE_NOW_S);
+    device_add_mirror(&d, "http://a.test/repo", NULL);
+    struct hf_ports ports = fake_ports_of(&d.fake);
+    struct hf_client_config config = device_config(&d);
+    struct hf_bytes root = tuf_files_find(&d.repo.files, "metadata/1.root.json");
+    FUZZ_OK(hf_client_provision(&ports, &config, root, (struct hf_bytes){0}, &d.why), &d.why);
+    device_on(&d);
+    for (int64_t version = 1; version <= 2; version++) {
+        publish(&d, version);
+        FUZZ_OK(device_update(&d), &d.why);
+    }
+    struct fake_state *state = &d.fake.store.state;
+    FUZZ_OK(ports.store.stage_bundle(ports.store.ctx, &state->bundles[HF_SLOT_ACTIVE], &d.why),
+            &d.why);
+    device_off(&d);
+    publish(&d, 3);
+    return &d;
+}
+
 static void begin(struct world *w)
 {
+    const struct device *first = prototype();
     struct device *d = &w->device;
     *w = (struct world){0};
-    tuf_repo_init(&d->repo, DEVICE_NOW_S - 86400);
-    tuf_repo_publish_root(&d->repo);
     fake_ports_init(&d->fake, DEVICE_NOW_S);
-    device_add_mirror(d, "http://a.test/repo", NULL);
-    struct hf_ports ports = fake_ports_of(&d->fake);
-    struct hf_client_config config = device_config(d);
-    struct hf_bytes root = tuf_files_find(&d->repo.files, "metadata/1.root.json");
-    FUZZ_OK(hf_client_provision(&ports, &config, root, (struct hf_bytes){0}, &d->why), &d->why);
-    device_on(d);
-    for (int64_t version = 1; version <= 2; version++) {
-        publish(d, version);
-        FUZZ_OK(device_update(d), &d->why);
-    }
-    struct fake_state *state = &d->fake.store.state;
-    FUZZ_OK(ports.store.stage_bundle(ports.store.ctx, &state->bundles[HF_SLOT_ACTIVE], &d->why),
-            &d->why);
-    device_off(d);
+    fake_state_copy(&d->fake.store.state, &first->fake.store.state);
+    device_add_mirror(d, first->urls[0], &first->repo.files);
 }
 
 /* The newest that the publisher signed, in the store and in the live store. */
@@ -173,7 +187,6 @@ static void run(struct world *w)
     FUZZ_OK(hf_client_open(&ports, &config, &d->client, &d->why), &d->why);
     if (hf_client_status(d->client, &status, &d->why) == HF_OK)
         hf_status_free(&status);
-    publish(d, 3);
     enum hf_err err = device_update(d);
     if (err == HF_OK)
         check_active(w);
@@ -188,15 +201,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct world w;
     struct fuzz_input in = {data, size};
-    fuzz_reset_random();
     make_bundles();
-    fuzz_reset_random();
     begin(&w);
+    fuzz_reset_random();
     for (int i = 0; i < STEPS_MAX && in.len > 0; i++)
         step(&w, &in);
     fake_state_copy(&w.device.fake.store.at_rest, &w.device.fake.store.state);
     run(&w);
     fake_ports_free(&w.device.fake);
-    tuf_repo_free(&w.device.repo);
     return 0;
 }

@@ -275,11 +275,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct world w;
     struct fuzz_input in = {data, size};
-    fuzz_reset_random();
+    struct hf_buf root = {0};
     w.why = (struct hf_why){0};
     fuzz_publisher_init(&w.publisher);
-    struct hf_bytes root = tuf_files_find(&w.publisher.repo.files, "metadata/1.root.json");
-    FUZZ_OK(hf_trusted_set_init(&w.set, root, FUZZ_NOW_S, &w.why), &w.why);
+    fuzz_reset_random();
+    fuzz_publisher_build(&w.publisher, HF_ROLE_ROOT, &root);
+    FUZZ_OK(hf_trusted_set_init(&w.set, hf_buf_bytes(&root), FUZZ_NOW_S, &w.why), &w.why);
+    hf_buf_free(&root);
     for (int i = 0; i < STEPS_MAX && in.len > 0; i++)
         step(&w, &in);
     FUZZ_CHECK(hf_trusted_set_signed_at(&w.set) < INT64_C(253402300799));

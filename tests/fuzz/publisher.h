@@ -33,8 +33,11 @@ struct fuzz_publisher {
     struct hf_bytes after[HF_TOP_ROLES];
 };
 
-/** Everything published at version 1: two of three root keys, two of two targets keys. Its address
- *  must not change. */
+/** `to` becomes a repository of its own with the same keys, targets and files. */
+void fuzz_repo_copy(struct tuf_repo *to, const struct tuf_repo *from);
+
+/** Version 1 of everything, nothing published: two of three root keys, two of two targets keys. The
+ *  same keys each time. Its address must not change. */
 void fuzz_publisher_init(struct fuzz_publisher *p);
 void fuzz_publisher_free(struct fuzz_publisher *p);
 
