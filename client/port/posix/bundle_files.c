@@ -118,22 +118,22 @@ static enum hf_err place_unless_whole(const char *dir, struct file_name name, st
     return err;
 }
 
+/* The bytes are on disk when this returns, their names with the next sync of the folder. Until a link
+ * leads to them nobody looks for the names, and the folder is synced once the links are moved; were
+ * they lost in between, the next open writes the files again from the database. */
 static enum hf_err write_pair(const char *dir, const struct hf_bundle_record *record,
-                              struct hf_why *why)
+                              bool *was_placed, struct hf_why *why)
 {
     struct hf_buf description = {0};
-    bool was_placed = false;
 
     enum hf_err err = describe(record, &description, why);
     if (err == HF_OK)
         err = place_unless_whole(dir, name_of(record, ".json"), hf_buf_bytes(&description),
-                                 &was_placed, why);
+                                 was_placed, why);
     if (err == HF_OK)
         err = place_unless_whole(dir, name_of(record, ".pem"), hf_buf_bytes(&record->pem),
-                                 &was_placed, why);
+                                 was_placed, why);
     hf_buf_free(&description);
-    if (err == HF_OK && was_placed)
-        err = hf_file_sync_dir(dir, why);
     return err;
 }
 
@@ -153,11 +153,12 @@ enum hf_err hf_bundle_files_write(const char *state_dir, const struct hf_bundle_
                                   struct hf_why *why)
 {
     char *dir = NULL;
+    bool was_placed = false;
 
     HF_TRY(folder_of(state_dir, &dir, why));
     enum hf_err err = make_folder(state_dir, dir, why);
     if (err == HF_OK)
-        err = write_pair(dir, record, why);
+        err = write_pair(dir, record, &was_placed, why);
     free(dir);
     return err;
 }
@@ -244,15 +245,15 @@ static enum hf_err follow_in(const char *dir, const struct hf_bundle_slots *slot
     /* Two slots may share files, when new keys describe the same content anew: the active one's
      * description is written last. */
     const struct hf_bundle_record *records[] = {slots->staged, slots->previous, slots->active};
-    bool was_moved = false;
+    bool has_changed = false;
 
     for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
         if (records[i] != NULL)
-            HF_TRY(write_pair(dir, records[i], why));
+            HF_TRY(write_pair(dir, records[i], &has_changed, why));
     }
-    HF_TRY(point_link(dir, HF_SLOT_ACTIVE, slots->active, &was_moved, why));
-    HF_TRY(point_link(dir, HF_SLOT_PREVIOUS, slots->previous, &was_moved, why));
-    if (was_moved)
+    HF_TRY(point_link(dir, HF_SLOT_ACTIVE, slots->active, &has_changed, why));
+    HF_TRY(point_link(dir, HF_SLOT_PREVIOUS, slots->previous, &has_changed, why));
+    if (has_changed)
         HF_TRY(hf_file_sync_dir(dir, why));
     remove_unused(dir, slots);
     return HF_OK;
