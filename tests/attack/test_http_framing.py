@@ -154,7 +154,8 @@ def test_chunked_body(scene, case, stage):
 
 def test_chunked_body_whose_trailer_redefines_it(scene):
     """What stands behind a body says nothing about it any more; the file itself is genuine."""
-    last = b"0\r\nContent-Length: 1\r\nETag: \"evil\"\r\nLocation: file:///etc/passwd\r\n\r\n"
+    # no Content-Length here: later versions of llhttp refuse that one by themselves
+    last = b"0\r\nETag: \"evil\"\r\nLocation: file:///etc/passwd\r\n\r\n"
     scene.answers("timestamp", raw(head(CHUNKED) + chunks(scene.genuine("timestamp"), last), keep=True))
     scene.answers("snapshot", answer(b"", "503 Busy"))
     scene.refuses("snapshot", "network", "503")
