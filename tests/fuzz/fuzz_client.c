@@ -6,6 +6,7 @@
  *
  *     P       the honest one publishes the next version of the bundle
  *     Q       he rotates his targets keys (0) or root keys (1), and publishes
+ *     W       he takes the newest version out again
  *     M       the hostile one takes all that the honest one has published
  *     F0…F3   he puts the file of a role as he stands, edited or not
  *     O0…O3   he puts an older file of the honest one in the place of the newest
@@ -201,6 +202,15 @@ static void publish(struct world *w)
     tuf_repo_publish_next(&w->device.repo);
 }
 
+static void withdraw(struct world *w)
+{
+    struct tuf_repo *repo = &w->device.repo;
+    if (repo->targets.n_items == 0)
+        return;
+    tuf_repo_remove_target(repo, repo->targets.items[repo->targets.n_items - 1].path);
+    tuf_repo_publish_next(repo);
+}
+
 /* What he knows of the honest one's keys; he signs with others for root and targets. */
 static void steal_keys(struct world *w)
 {
@@ -287,6 +297,9 @@ static void step(struct world *w, struct fuzz_input *in)
         return;
     case 'Q':
         rotate(w, fuzz_below(in, 2) == 0 ? HF_ROLE_TARGETS : HF_ROLE_ROOT);
+        return;
+    case 'W':
+        withdraw(w);
         return;
     case 'M':
         mirror(w);

@@ -106,6 +106,17 @@ static void delegate(struct tuf_repo *repo)
     tuf_targets_add(&role->targets, "set/full/2.pem", hf_bytes_of_text("two"), NULL);
 }
 
+/* One key that would like to count as two. */
+static void add_twin(struct tuf_keys *keys)
+{
+    if (keys->n_keys == TUF_KEYS_MAX)
+        return;
+    struct tuf_key *twin = &keys->keys[keys->n_keys++];
+    *twin = keys->keys[0];
+    snprintf(twin->key_id, sizeof twin->key_id, "twin%zu", keys->n_keys);
+    keys->n_signers = keys->n_keys;
+}
+
 /* Not tuf_repo_rotate, which makes its copies of the keys count on no edits. */
 void fuzz_publisher_rotate(struct fuzz_publisher *p, enum hf_top_role role)
 {
@@ -124,7 +135,7 @@ bool fuzz_publisher_do(struct fuzz_publisher *p, uint8_t letter, struct fuzz_inp
 {
     struct tuf_role *roles = p->repo.roles;
     enum hf_top_role role = HF_ROLE_ROOT;
-    if (strchr("backxvesr", letter) != NULL && letter != '\0')
+    if (strchr("backxqhvesr", letter) != NULL && letter != '\0')
         role = fuzz_role(in);
     switch (letter) {
     case 'b':
@@ -141,6 +152,15 @@ bool fuzz_publisher_do(struct fuzz_publisher *p, uint8_t letter, struct fuzz_inp
         return true;
     case 'x':
         roles[role].keys = roles[fuzz_role(in)].keys;
+        return true;
+    case 'q':
+        add_twin(&roles[role].keys);
+        return true;
+    case 'h':
+        roles[role].keys.threshold = (int64_t)fuzz_below(in, 4);
+        return true;
+    case 'o':
+        p->repo.root_keys_before = (struct tuf_keys){0};
         return true;
     case 'v':
         roles[role].version = some_version(roles[role].version, in);

@@ -11,6 +11,9 @@
  *     cR    no edits of R any more
  *     kRN   N of the keys of R sign
  *     xRR   the keys of the second sign for the first
+ *     qR    the first key of R once more, under another id
+ *     hRN   the threshold of R is N
+ *     o     the keys of the root before this one do not sign any more
  *     vRN   the version of R: N of a table
  *     eRN   the expiry of R: N of a table
  *     sRN   signed_at of R: N of a table
