@@ -185,6 +185,7 @@ start_server() {
     step "Start the server" \
         "It serves the repository, holds no key, and sees by itself when something is published."
     show "$bin/holdfastd" --repo "$repository" --listen 127.0.0.1:0
+    : >"$server_log" # the shell may be late to make it for a program in the background
     "$bin/holdfastd" --repo "$repository" --listen 127.0.0.1:0 2>"$server_log" &
     server_pid=$!
     wait_for_server "listening on"
