@@ -19,7 +19,7 @@
  *     I       the device is switched off and on
  *
  * At every moment the active bundle is one that the honest publisher signed, of no lower version
- * than before, and it is what handshakes are verified against. In the end the honest one replaces
+ * than before (unless he has new keys), and it is what handshakes are verified against. In the end the honest one replaces
  * the stolen keys, a good server comes back, and the next update succeeds.
  */
 #include "tests/fuzz/publisher.h"
@@ -42,7 +42,8 @@ struct world {
     struct fuzz_publisher hostile;
     struct hf_bytes answers; /* how the requests to come are answered */
     int64_t version;         /* the newest that is published */
-    int64_t active;          /* the newest that was ever active */
+    int64_t active;          /* the one that is active; 0 for none */
+    int64_t floor;           /* no lower one may become active */
 };
 
 static struct bundle bundles[BUNDLES_MAX + 2]; /* by version; 0 is the hostile one's own */
@@ -148,8 +149,8 @@ static void check_active(struct world *w)
     FUZZ_CHECK(active->version >= 1 && active->version <= w->version);
     const struct bundle *signed_one = &bundles[active->version];
     FUZZ_CHECK(hf_bytes_equal(hf_buf_bytes(&active->pem), hf_buf_bytes(&signed_one->pem)));
-    FUZZ_CHECK(active->version >= w->active);
-    w->active = active->version;
+    FUZZ_CHECK(active->version >= w->floor);
+    w->active = w->floor = active->version;
 }
 
 static void check_live(const struct world *w)
@@ -277,6 +278,8 @@ static void rotate(struct world *w, enum hf_top_role role)
 {
     tuf_repo_rotate(&w->device.repo, role);
     tuf_repo_publish_next(&w->device.repo);
+    if (role == HF_ROLE_TARGETS) /* stolen keys must not be able to end the line */
+        w->floor = 0;
 }
 
 /* ---- the script --------------------------------------------------------------------------------- */
