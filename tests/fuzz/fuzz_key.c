@@ -66,9 +66,11 @@ static void check_key(const struct hf_key *key, struct hf_bytes signature)
         return;
     }
     check_one_form(key);
-    /* A signature is over its message and no other. */
-    if (is_valid)
-        FUZZ_CHECK(!hf_key_verify(key, hf_bytes_of_text(MESSAGE "!"), signature));
+    if (!is_valid)
+        return;
+    /* A signature is over its message and no other, and nothing follows it. */
+    FUZZ_CHECK(!hf_key_verify(key, hf_bytes_of_text(MESSAGE "!"), signature));
+    FUZZ_CHECK(key->scheme != HF_SCHEME_ED25519 || signature.len == crypto_sign_BYTES);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -18,6 +18,7 @@
 #include "tests/support/device.h"
 
 #include "common/base/digest.h"
+#include "common/bundle/bundle.h"
 
 #define STEPS_MAX 24
 
@@ -28,7 +29,7 @@ static const char *const values[] = {"check.time",      "check.outcome", "check.
 
 struct world {
     struct device device;
-    bool is_root_touched, is_floor_touched;
+    bool is_root_touched, is_floor_touched, is_hash_touched;
 };
 
 static struct hf_buf pems[4]; /* by version */
@@ -83,6 +84,7 @@ static void change_pem(struct world *w, struct fuzz_input *in, bool is_hash_righ
     change_byte(hf_buf_bytes(&record->pem), in);
     if (is_hash_right)
         hf_sha256_hex(hf_buf_bytes(&record->pem), record->sha256);
+    w->is_hash_touched |= is_hash_right;
 }
 
 static void set_custom(struct world *w, struct fuzz_input *in)
@@ -164,6 +166,23 @@ static void begin(struct world *w)
     device_add_mirror(d, first->urls[0], &first->repo.files);
 }
 
+/* At the start handshakes see the anchor of one of the two bundles, whole, or none. */
+static void check_live(const struct world *w)
+{
+    const struct fake_trust *trust = &w->device.fake.trust;
+    struct hf_why why = {0};
+    bool is_known = trust->n_anchors == 0 || w->is_hash_touched;
+    for (size_t i = 1; i <= 2 && !is_known; i++) {
+        struct hf_bundle bundle = {0};
+        char sha256[HF_SHA256_HEX_LEN];
+        FUZZ_OK(hf_bundle_parse(hf_buf_bytes(&pems[i]), NULL, &bundle, &why), &why);
+        hf_sha256_hex(bundle.anchors[0].der, sha256);
+        is_known = trust->n_anchors == 1 && fake_trust_has(trust, sha256);
+        hf_bundle_free(&bundle);
+    }
+    FUZZ_CHECK(is_known);
+}
+
 /* The newest that the publisher signed, in the store and in the live store. */
 static void check_active(struct world *w)
 {
@@ -185,6 +204,7 @@ static void run(struct world *w)
     struct hf_status status = {0};
 
     FUZZ_OK(hf_client_open(&ports, &config, &d->client, &d->why), &d->why);
+    check_live(w);
     if (hf_client_status(d->client, &status, &d->why) == HF_OK)
         hf_status_free(&status);
     enum hf_err err = device_update(d);

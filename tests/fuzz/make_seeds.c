@@ -176,13 +176,15 @@ static void cert_seed(const char *name, const struct pki_cert *cert, struct hf_b
 
 static void bundle_seeds(void)
 {
-    struct pki_key p256, p384, p521, rsa;
+    struct pki_key p256, p384, p521, rsa, weak;
     struct hf_buf all = {0}, one = {0};
     char sha256[HF_SHA256_HEX_LEN];
     pki_key_make(&p256, PKI_P256);
     pki_key_make(&p384, PKI_P384);
     pki_key_make(&p521, PKI_P521);
     pki_key_make(&rsa, PKI_RSA_2048);
+    pki_key_make(&weak, PKI_RSA_1024);
+    cert_seed("weak", &(struct pki_cert){.subject = "CN=G", .key = &weak, .is_ca = true}, &all);
     cert_seed("p256",
               &(struct pki_cert){.subject = "C=US,O=Test,CN=A", .key = &p256, .is_ca = true}, &all);
     cert_seed("p384", &(struct pki_cert){.subject = "CN=B", .key = &p384, .is_ca = true}, &all);
@@ -205,6 +207,7 @@ static void bundle_seeds(void)
     pki_key_free(&p384);
     pki_key_free(&p521);
     pki_key_free(&rsa);
+    pki_key_free(&weak);
 }
 
 /* ---- files -------------------------------------------------------------------------------------- */

@@ -64,7 +64,7 @@ dictionary() {
     case $1 in
     url | proxy | http_* | route | config) echo "-dict=$here/http.dict" ;;
     json | root | timestamp | snapshot | targets | key | description | bundle | key_file | expiry | \
-        bundle_file | trusted_set | client | stored) echo "-dict=$here/json.dict" ;;
+        bundle_file | trusted_set | client | stored | find_target) echo "-dict=$here/json.dict" ;;
     esac
 }
 
