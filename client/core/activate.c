@@ -42,7 +42,7 @@ static enum hf_err write_activation(struct hf_client *c, const void *arg, struct
     const struct hf_candidate *cand = arg;
     char text[HF_WHY_MAX];
 
-    HF_TRY(c->ports.store.activate_staged(c->ports.store.ctx, why));
+    HF_TRY(c->ports.store.activate_staged(c->ports.store.ctx, false, why));
     HF_TRY(hf_bundle_floor_raise(c, &cand->floor, cand->record.version, why));
     HF_TRY(save_drops(c, &cand->description, why));
     describe(cand, text, sizeof text);

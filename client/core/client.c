@@ -77,7 +77,8 @@ static struct hf_update_result result_of(const struct hf_candidate *cand)
     int64_t from = cand->has_active ? cand->active.version : -1;
     if (cand->is_active)
         return (struct hf_update_result){.from_version = from, .to_version = from};
-    return (struct hf_update_result){true, from, cand->record.version};
+    return (struct hf_update_result){
+        .is_changed = true, .from_version = from, .to_version = cand->record.version};
 }
 
 static void record_success(struct hf_client *c, const struct hf_update_result *result)

@@ -37,6 +37,8 @@ struct hf_client {
     size_t mirror;                              /* asked first by the next request of this check */
     struct hf_mirror_faults faults[HF_MIRRORS_MAX];
     int64_t check_began_ms; /* by the uptime of the clock port */
+    bool awaits_confirm;
+    bool waives_validation; /* in this check (recovery.c) */
 
     struct hf_trusted_set trusted; /* during an update only */
     int64_t timestamp_seen_s;      /* when the trusted one came; valid once there is one */
@@ -88,6 +90,11 @@ HF_MUST_USE enum hf_err hf_value_load(struct hf_client *c, const char *name, str
                                       struct hf_why *why);
 HF_MUST_USE enum hf_err hf_value_save(struct hf_client *c, const char *name, const char *value,
                                       struct hf_why *why);
+/** Is this what is stored ("" for nothing)? False also where that cannot be read. */
+bool hf_value_is(struct hf_client *c, const char *name, const char *expected);
+/** Save it where it is not what is stored already: flash wears out. */
+HF_MUST_USE enum hf_err hf_value_change(struct hf_client *c, const char *name, const char *value,
+                                        struct hf_why *why);
 /** `*out` is `absent` where there is none; HF_E_STORAGE for anything but a whole number. */
 HF_MUST_USE enum hf_err hf_value_load_integer(struct hf_client *c, const char *name, int64_t absent,
                                               int64_t *out, struct hf_why *why);
@@ -221,6 +228,14 @@ HF_MUST_USE enum hf_err hf_targets_obtain(struct hf_client *c, const char *role,
                                           const struct hf_trusted_targets *delegator,
                                           struct hf_why *why);
 
+/* ---- verified.c: which metadata files need not be verified again ------------------------------ */
+
+/** The receipts kept by this very version of the program. What cannot be read counts as none. */
+void hf_verified_load(struct hf_client *c, struct hf_receipts *out);
+/** Keep those of `c->trusted`, after a refresh that succeeded; else nothing is written, as where
+ *  nothing changed. */
+HF_MUST_USE enum hf_err hf_verified_write(struct hf_client *c, struct hf_why *why);
+
 /* ---- refresh.c, root_walk.c ------------------------------------------------------------------- */
 
 /* Who may say that there is no newer root. */
@@ -286,10 +301,111 @@ HF_MUST_USE enum hf_err hf_live_swap_if_other(struct hf_client *c,
  *  is in the journal; a device without anchors must be able to update more than ever. */
 void hf_live_load(struct hf_client *c);
 
-/* ---- select.c, obtain.c, activate.c ------------------------------------------------------------- */
+/* ---- drops.c: what was dropped on purpose stays dropped ------------------------------------------ */
 
 /* Dropped anchors remembered beside the bundle (value `bundle.drops`, 65 bytes each of 4 KiB). */
 #define HF_DROPS_KEPT_MAX 62
+
+/** In place of those of the bundle before. The newest ones, as many as a value holds. */
+HF_MUST_USE enum hf_err hf_drops_save(struct hf_client *c, const struct hf_description *d,
+                                      struct hf_why *why);
+
+/** Leave out of `bundle` what `d` drops. */
+void hf_drops_leave_out(struct hf_bundle *bundle, const struct hf_description *d);
+
+/**
+ * The record as the device uses it: its anchors without those that are dropped. Where the stored
+ * drops cannot be read, that is logged and none are left out.
+ */
+HF_MUST_USE enum hf_err hf_bundle_in_use(struct hf_client *c, const struct hf_bundle_record *record,
+                                         struct hf_bundle *out, struct hf_why *why);
+
+/* ---- endpoints.c: what the device's own servers say about a change of anchors --------------------- */
+
+enum hf_key_type { HF_KEY_TYPE_RSA, HF_KEY_TYPE_ECC };
+#define HF_KEY_TYPES 2
+
+/* What is known of an endpoint, as long as it shows a chain for that type of key. Any one of the
+ * anchors will do. Kept from handshake to handshake in the store (value `endpoint.N.TYPE`). */
+struct hf_endpoint_memory {
+    int64_t seen_s; /* HF_TIME_NONE: not yet */
+    int64_t leaf_not_before_s;
+    int64_t leaf_not_after_s;
+    uint8_t anchors[HF_SIGHTING_ANCHORS_MAX][HF_SHA256_LEN]; /* SPKI */
+    size_t n_anchors;
+};
+
+/** What cannot be read, or is about an endpoint of another name, counts as not seen yet. */
+void hf_endpoint_memory_load(struct hf_client *c, size_t endpoint, enum hf_key_type type,
+                             struct hf_endpoint_memory *out);
+
+/* All endpoints together. An endpoint is `for` the change when a chain of it validates after it and
+ * none is lost by it, and silent where it gave no evidence either way. */
+struct hf_judgement {
+    size_t n_for;
+    size_t n_silent;
+    bool is_against;       /* a chain was proved that validates before and not after */
+    struct hf_why against; /* endpoint, presented issuer, the anchor that was missing */
+    struct hf_why silent;  /* of the last silent one: why */
+};
+
+/**
+ * Look at every endpoint with every offer that the anchors have keys for, and remember what was
+ * seen. `before` NULL: there was none, so nobody can lose anything. HF_OK also where nobody answered;
+ * anything else is this device's own fault.
+ */
+HF_MUST_USE enum hf_err hf_endpoints_judge(struct hf_client *c, const struct hf_bundle *before,
+                                           const struct hf_bundle *after, struct hf_judgement *out,
+                                           struct hf_why *why);
+
+/** Look again where the last look is a month old, or a day while an endpoint was never seen. */
+void hf_endpoints_learn(struct hf_client *c);
+
+/**
+ * Is `anchor` past its remove_after (or will it be) and then the last of `bundle` that an endpoint
+ * was seen to validate under? Then it stays.
+ */
+bool hf_endpoints_need(struct hf_client *c, const struct hf_bundle *bundle,
+                       const struct hf_anchor *anchor);
+
+/* ---- probation.c: on trial until confirmed or rolled back ------------------------------------------ */
+
+/* Of the device's own uptime, during which the endpoints are asked at every check. */
+#define HF_TRIAL_S INT64_C(3600)
+
+struct hf_trial {
+    bool is_on;
+    int64_t version; /* the active bundle's */
+    int64_t up_s;    /* so far */
+    int64_t last_uptime_ms;
+};
+/** What cannot be read, or is about another version than the active one, is no trial. */
+void hf_trial_load(struct hf_client *c, struct hf_trial *out);
+
+/** Part of the transaction that activates `version`. */
+HF_MUST_USE enum hf_err hf_trial_begin(struct hf_client *c, int64_t version, struct hf_why *why);
+
+/** At the start of a check: count the time, ask the endpoints, confirm or roll back. `*rolled_back`
+ *  says whether it did. Without a trial it does nothing. */
+HF_MUST_USE enum hf_err hf_probation(struct hf_client *c, bool *rolled_back, struct hf_why *why);
+
+/** After a successful refresh: with neither endpoint nor application, that confirms. */
+HF_MUST_USE enum hf_err hf_probation_refreshed(struct hf_client *c, struct hf_why *why);
+
+/* ---- recovery.c: when no server's chain validates any more ------------------------------------------ */
+
+/**
+ * A refresh ended in `err`. True: make it once more with c->waives_validation, which this has set and
+ * written to the journal. That is when a server's chain did not validate in this check and
+ *   - no anchor of the live store is usable, or
+ *   - it was so in HF_RECOVERY_FAILURES checks in a row, over HF_RECOVERY_AFTER_S of own uptime.
+ * Counts such checks (value `recovery.failures`); one that succeeds ends the count.
+ */
+bool hf_recovery_begins(struct hf_client *c, enum hf_err err);
+#define HF_RECOVERY_FAILURES 5
+#define HF_RECOVERY_AFTER_S HF_DAY_S
+
+/* ---- select.c, obtain.c, preflight.c, activate.c ------------------------------------------------- */
 
 /* What an update is about, filled from step to step. */
 struct hf_candidate {
@@ -314,6 +430,19 @@ HF_MUST_USE enum hf_err hf_select(struct hf_client *c, struct hf_candidate *cand
 /** Its content, verified, parsed and checked (TUF 5.7.3). Nothing is stored. */
 HF_MUST_USE enum hf_err hf_obtain(struct hf_client *c, struct hf_candidate *cand,
                                   struct hf_why *why);
+
+/* A candidate that no endpoint has said anything about waits for this long, and for this many checks,
+ * whatever comes first. */
+#define HF_PREFLIGHT_WAIT_S HF_DAY_S
+#define HF_PREFLIGHT_TRIES 8
+
+/**
+ * Would the device still reach its endpoints? HF_E_POLICY when one proved a chain that validates now,
+ * without what is dropped on purpose, and would not afterwards. HF_E_POSTPONED while nobody has
+ * answered. HF_OK without endpoints.
+ */
+HF_MUST_USE enum hf_err hf_preflight(struct hf_client *c, const struct hf_candidate *cand,
+                                     struct hf_why *why);
 
 /** Stage, commit, swap. */
 HF_MUST_USE enum hf_err hf_activate(struct hf_client *c, struct hf_candidate *cand,

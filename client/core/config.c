@@ -58,7 +58,9 @@ static enum hf_err copy_name(const char *what, const char *name, char out[HF_SET
 enum hf_err hf_client_init(struct hf_client *c, const struct hf_ports *ports,
                            const struct hf_client_config *config, struct hf_why *why)
 {
-    *c = (struct hf_client){.ports = *ports, .live_version = -1};
+    *c = (struct hf_client){.ports = *ports,
+                            .live_version = -1,
+                            .awaits_confirm = config->awaits_confirm};
     HF_TRY(copy_name("set", config->set, c->set, why));
     HF_TRY(copy_name("profile", config->profile, c->profile, why));
     enum hf_err err = copy_urls(c, config, why);

@@ -2,7 +2,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 void hf_log(const struct hf_client *c, enum hf_level level, const char *fmt, ...)
 {
@@ -32,21 +31,12 @@ struct check {
     const char *text;
 };
 
-static bool value_is(struct hf_client *c, const char *name, const char *expected)
-{
-    struct hf_why why = {0};
-    struct hf_buf value = {0};
-    bool same = hf_value_load(c, name, &value, &why) == HF_OK &&
-                strcmp((const char *)value.data, expected) == 0;
-    hf_buf_free(&value);
-    return same;
-}
-
 /* The same failure again, check after check, would push everything else out of the journal. */
 static bool is_news(struct hf_client *c, const struct check *check)
 {
-    return check->outcome != HF_OK && !(value_is(c, "check.outcome", hf_err_name(check->outcome)) &&
-                                        value_is(c, "check.text", check->text));
+    return check->outcome != HF_OK &&
+           !(hf_value_is(c, "check.outcome", hf_err_name(check->outcome)) &&
+             hf_value_is(c, "check.text", check->text));
 }
 
 static enum hf_err write_check(struct hf_client *c, const void *arg, struct hf_why *why)
@@ -56,8 +46,9 @@ static enum hf_err write_check(struct hf_client *c, const void *arg, struct hf_w
     if (is_news(c, check))
         HF_TRY(hf_journal(c, HF_LEVEL_ERROR, "failed", check->text, why));
     HF_TRY(hf_value_save_integer(c, "check.time", hf_client_now_s(c), why));
-    HF_TRY(hf_value_save(c, "check.outcome", hf_err_name(check->outcome), why));
-    HF_TRY(hf_value_save(c, "check.text", check->text, why));
+    HF_TRY(hf_value_change(c, "check.outcome", hf_err_name(check->outcome), why));
+    HF_TRY(hf_value_change(c, "check.text", check->text, why));
+    HF_TRY(hf_verified_write(c, why));
     if (c->n_urls == 1)
         return HF_OK;
     HF_TRY(hf_mirror_faults_write(c, why));

@@ -11,6 +11,7 @@ static int telling(enum hf_err err)
     case HF_E_NETWORK:
     case HF_E_TLS:
         return 1;
+    case HF_E_UNTRUSTED:
     case HF_E_FORMAT: /* captive portals are chatty */
     case HF_E_LIMIT:
         return 2;
@@ -30,6 +31,7 @@ static int telling(enum hf_err err)
     case HF_E_BUSY:
     case HF_E_KEY:
     case HF_E_STATE:
+    case HF_E_POSTPONED:
         return -1;
     }
     return -1;
@@ -70,7 +72,8 @@ static enum hf_err ask(struct hf_client *c, const struct hf_fetch *fetch, size_t
 
     if (hf_buf_printf(&url, "%s/%s", c->urls[mirror], fetch->path) != HF_OK)
         return hf_fail(why, HF_E_MEMORY, "out of memory for an address");
-    struct hf_request request = {(const char *)url.data, fetch->etag, fetch->max_bytes};
+    struct hf_request request = {(const char *)url.data, fetch->etag, fetch->max_bytes,
+                                 c->waives_validation};
     err = transport->fetch(transport->ctx, &request, &answer, why);
     if (err == HF_OK)
         err = judge_status(c, fetch, &answer, why);

@@ -56,7 +56,7 @@ static enum hf_err write_first_trust(struct hf_client *c, const void *arg, struc
     HF_TRY(hf_clock_floor_learn_root(c, why));
     if (first->factory != NULL) {
         HF_TRY(store->stage_bundle(store->ctx, first->factory, why));
-        HF_TRY(store->activate_staged(store->ctx, why));
+        HF_TRY(store->activate_staged(store->ctx, false, why));
     }
     (void)snprintf(text, sizeof text, "initialised with root metadata %lld%s",
                    (long long)first->root_version,

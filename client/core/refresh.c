@@ -1,17 +1,6 @@
 #include "client/core/client_internal.h"
 
-#include <string.h>
-
 /* ---- timestamp, 5.4 ------------------------------------------------------------------------------ */
-
-static enum hf_err write_etag(struct hf_client *c, const char *etag, struct hf_why *why)
-{
-    struct hf_buf stored = {0};
-    HF_TRY(hf_value_load(c, "etag.timestamp", &stored, why));
-    bool is_same = strcmp((const char *)stored.data, etag) == 0;
-    hf_buf_free(&stored);
-    return is_same ? HF_OK : hf_value_save(c, "etag.timestamp", etag, why);
-}
 
 static enum hf_err write_timestamp(struct hf_client *c, const void *arg, struct hf_why *why)
 {
@@ -20,7 +9,15 @@ static enum hf_err write_timestamp(struct hf_client *c, const void *arg, struct 
     HF_TRY(store->save_metadata(store->ctx, "timestamp", c->trusted.timestamp->env.version,
                                 hf_buf_bytes(&answer->body), why));
     HF_TRY(hf_value_save_integer(c, "timestamp.seen", c->trusted.now_s, why));
-    return write_etag(c, answer->etag, why);
+    return hf_value_change(c, "etag.timestamp", answer->etag, why);
+}
+
+/* Mirrors have tags of their own for the same bytes. The one stored came with the cached timestamp and
+ * stays as long as that does: mirrors in turn must not cause a write at every check. */
+static enum hf_err write_first_etag(struct hf_client *c, const char *etag, struct hf_why *why)
+{
+    return hf_value_is(c, "etag.timestamp", "") ? hf_value_change(c, "etag.timestamp", etag, why)
+                                                : HF_OK;
 }
 
 static enum hf_err accept_timestamp(struct hf_client *c, void *arg,
@@ -40,7 +37,7 @@ static enum hf_err accept_timestamp(struct hf_client *c, void *arg,
         return err;
     /* No news. What is trusted already must still be good for today. */
     HF_TRY(hf_trusted_set_timestamp_is_final(&c->trusted, why));
-    return write_etag(c, answer->etag, why);
+    return write_first_etag(c, answer->etag, why);
 }
 
 /* Metadata does not say how often it is signed anew. One that has been here for more than half of

@@ -6,12 +6,15 @@
 static enum hf_err load_root(struct hf_client *c, struct hf_why *why)
 {
     const struct hf_store_port *store = &c->ports.store;
+    struct hf_receipts known;
     struct hf_buf root = {0};
 
     hf_trusted_set_free(&c->trusted);
+    hf_verified_load(c, &known);
     enum hf_err err = store->load_metadata(store->ctx, "root", &root, why);
     if (err == HF_OK)
-        err = hf_trusted_set_init(&c->trusted, hf_buf_bytes(&root), hf_client_now_s(c), why);
+        err = hf_trusted_set_resume(&c->trusted, hf_buf_bytes(&root), hf_client_now_s(c), &known,
+                                    why);
     if (err != HF_OK)
         (void)hf_fail_context(why, "the root metadata held by this device");
     hf_buf_free(&root);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum hf_err hf_store_transact(struct hf_client *c, hf_writes_fn writes, const void *arg,
                               struct hf_why *why)
@@ -40,6 +41,22 @@ enum hf_err hf_value_save(struct hf_client *c, const char *name, const char *val
                           struct hf_why *why)
 {
     return c->ports.store.save_value(c->ports.store.ctx, name, value, why);
+}
+
+bool hf_value_is(struct hf_client *c, const char *name, const char *expected)
+{
+    struct hf_why why = {0};
+    struct hf_buf value = {0};
+    bool is_same = hf_value_load(c, name, &value, &why) == HF_OK &&
+                   strcmp((const char *)value.data, expected) == 0;
+    hf_buf_free(&value);
+    return is_same;
+}
+
+enum hf_err hf_value_change(struct hf_client *c, const char *name, const char *value,
+                            struct hf_why *why)
+{
+    return hf_value_is(c, name, value) ? HF_OK : hf_value_save(c, name, value, why);
 }
 
 static bool parse_integer(const char *text, int64_t *out)

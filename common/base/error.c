@@ -126,6 +126,10 @@ const char *hf_err_name(enum hf_err code)
         return "key";
     case HF_E_STATE:
         return "state";
+    case HF_E_UNTRUSTED:
+        return "untrusted";
+    case HF_E_POSTPONED:
+        return "postponed";
     }
     return "unknown";
 }

@@ -107,10 +107,17 @@ static enum hf_err stage_bundle(void *ctx, const struct hf_bundle_record *record
                    (long long)record->version);
 }
 
-static enum hf_err activate_staged(void *ctx, struct hf_why *why)
+static enum hf_err activate_staged(void *ctx, bool keeps_previous, struct hf_why *why)
 {
     (void)ctx;
+    (void)keeps_previous;
     return hf_fail(why, HF_E_STATE, "nothing is staged");
+}
+
+static enum hf_err restore_previous(void *ctx, struct hf_why *why)
+{
+    (void)ctx;
+    return hf_fail(why, HF_E_STATE, "there is no previous bundle");
 }
 
 /* The log has every line of the journal too. */
@@ -135,6 +142,7 @@ struct hf_store_port file_store_port(struct file_store *store)
         .load_bundle = load_bundle,
         .stage_bundle = stage_bundle,
         .activate_staged = activate_staged,
+        .restore_previous = restore_previous,
         .load_value = load_value,
         .save_value = save_value,
         .append_event = append_event,

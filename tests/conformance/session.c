@@ -59,7 +59,10 @@ static struct hf_ports ports_of(struct session *s)
 static struct hf_client_config config_of(void)
 {
     static const char *const urls[] = {REPOSITORY_URL};
-    return (struct hf_client_config){urls, 1, "conformance", "full"};
+    return (struct hf_client_config){.urls = urls,
+                                     .n_urls = 1,
+                                     .set = "conformance",
+                                     .profile = "full"};
 }
 
 /* ---- open and close --------------------------------------------------------------------------------- */

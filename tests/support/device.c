@@ -17,7 +17,10 @@ static const char *const roles[] = {"root", "timestamp", "snapshot", "targets"};
 
 struct hf_client_config device_config(const struct device *d)
 {
-    return (struct hf_client_config){d->urls, d->n_urls, DEVICE_SET, DEVICE_PROFILE};
+    return (struct hf_client_config){.urls = d->urls,
+                                     .n_urls = d->n_urls,
+                                     .set = DEVICE_SET,
+                                     .profile = DEVICE_PROFILE};
 }
 
 struct fake_mirror *device_add_mirror(struct device *d, const char *url,

@@ -249,14 +249,26 @@ static void move_bundle(struct fake_state *state, enum hf_slot from, enum hf_slo
     state->has_bundle[from] = false;
 }
 
-static enum hf_err store_activate_staged(void *ctx, struct hf_why *why)
+static enum hf_err store_activate_staged(void *ctx, bool keeps_previous, struct hf_why *why)
 {
     struct fake_store *s = ctx;
     if (!s->state.has_bundle[HF_SLOT_STAGED])
         return hf_fail(why, HF_E_STATE, "nothing is staged");
     HF_TRY(begin_write(s, "activate", "", why));
-    move_bundle(&s->state, HF_SLOT_ACTIVE, HF_SLOT_PREVIOUS);
+    if (!keeps_previous || !s->state.has_bundle[HF_SLOT_PREVIOUS])
+        move_bundle(&s->state, HF_SLOT_ACTIVE, HF_SLOT_PREVIOUS);
     move_bundle(&s->state, HF_SLOT_STAGED, HF_SLOT_ACTIVE);
+    end_write(s);
+    return HF_OK;
+}
+
+static enum hf_err store_restore_previous(void *ctx, struct hf_why *why)
+{
+    struct fake_store *s = ctx;
+    if (!s->state.has_bundle[HF_SLOT_PREVIOUS])
+        return hf_fail(why, HF_E_STATE, "there is no previous bundle");
+    HF_TRY(begin_write(s, "restore", "", why));
+    move_bundle(&s->state, HF_SLOT_PREVIOUS, HF_SLOT_ACTIVE);
     end_write(s);
     return HF_OK;
 }
@@ -311,6 +323,7 @@ struct hf_store_port fake_store_port(struct fake_store *store)
         .load_bundle = store_load_bundle,
         .stage_bundle = store_stage_bundle,
         .activate_staged = store_activate_staged,
+        .restore_previous = store_restore_previous,
         .load_value = store_load_value,
         .save_value = store_save_value,
         .append_event = store_append_event,

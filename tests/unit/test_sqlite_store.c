@@ -65,7 +65,7 @@ static void activate(struct hf_sqlite_store *store, int64_t version, const char 
 {
     struct hf_store_port port = hf_sqlite_store_port(store);
     stage(store, version, pem);
-    CHECK_OK(port.activate_staged(port.ctx, NULL));
+    CHECK_OK(port.activate_staged(port.ctx, false, NULL));
 }
 
 /* -1 where the slot is empty. Checks all of the record. */
@@ -107,7 +107,8 @@ static void assert_writes_refused(struct hf_sqlite_store *store, enum hf_err wan
     CHECK_REFUSED(p.remove_metadata(p.ctx, "root", &why), wanted, &why, part);
     CHECK_REFUSED(p.save_value(p.ctx, "a", "b", &why), wanted, &why, part);
     CHECK_REFUSED(p.stage_bundle(p.ctx, &r, &why), wanted, &why, part);
-    CHECK_REFUSED(p.activate_staged(p.ctx, &why), wanted, &why, part);
+    CHECK_REFUSED(p.activate_staged(p.ctx, false, &why), wanted, &why, part);
+    CHECK_REFUSED(p.restore_previous(p.ctx, &why), wanted, &why, part);
     CHECK_REFUSED(p.append_event(p.ctx, &event, &why), wanted, &why, part);
     hf_bundle_record_free(&r);
 }
@@ -375,7 +376,7 @@ static void nothing_staged_is_nothing_to_activate(void **state)
     struct hf_why why = {0};
     activate(store, 1, content_a);
 
-    CHECK_REFUSED(port.activate_staged(port.ctx, &why), HF_E_STATE, &why, "no bundle is staged");
+    CHECK_REFUSED(port.activate_staged(port.ctx, false, &why), HF_E_STATE, &why, "no bundle is staged");
     assert_int_equal(version_in(store, HF_SLOT_ACTIVE, content_a), 1);
     assert_link(state, "active", 1, content_a);
     hf_sqlite_store_close(store);
@@ -450,7 +451,7 @@ static void a_cut_after_any_step_leaves_old_or_new(void **state)
     assert_int_equal(active_after_cut(state), 1);
     CHECK_OK(port.begin(port.ctx, NULL));
     assert_int_equal(active_after_cut(state), 1);
-    CHECK_OK(port.activate_staged(port.ctx, NULL));
+    CHECK_OK(port.activate_staged(port.ctx, false, NULL));
     assert_int_equal(active_after_cut(state), 1);
     CHECK_OK(port.save_value(port.ctx, "floor", "2", NULL));
     assert_int_equal(active_after_cut(state), 1);

@@ -4,7 +4,9 @@
  *     refresh    TUF metadata up to date                         TUF 5.1 to 5.6
  *     select     which bundle is ours
  *     obtain     fetched, hash and length match, parsed, checked  TUF 5.7
+ *     preflight  would the device still reach its own endpoints?
  *     activate   stage, commit, swap
+ *     probation  on trial until confirmed, or rolled back
  *
  * One client is used by one thread at a time. The trust store it swaps may be read by any number
  * of threads meanwhile.
@@ -21,6 +23,7 @@ struct hf_client_config {
     size_t n_urls;           /* 1 to 16 */
     const char *set;         /* "amazon-iot" */
     const char *profile;     /* "full", "rsa", "ecc", … */
+    bool awaits_confirm;     /* a bundle stays on trial until hf_client_confirm or _reject */
 };
 
 /**
@@ -40,16 +43,34 @@ struct hf_update_result {
     bool is_changed;
     int64_t from_version; /* -1: there was none */
     int64_t to_version;
+    bool is_rolled_back; /* on the way, a bundle on trial was rejected: from_version was */
+    bool is_recovered;   /* the servers' chains were not validated in this check (recovery) */
 };
 
 /**
- * One update as a whole. HF_OK: the newest bundle is active (is_changed says whether it was
- * before). Anything else: the device's bundles are what they were, metadata verified on the way is
- * kept, and `why` says what was refused. (One exception, which `why` names: the bundle is committed
+ * One update as a whole. HF_OK: the newest bundle that may be taken is active (is_changed says
+ * whether it was before). HF_E_POSTPONED: there is a newer one, and none of the endpoints could be
+ * asked about it yet; it is taken within a day, whoever stays silent. Anything else: the device's
+ * bundles are what they were, metadata verified on the way is kept, and `why` says what was refused. (One exception, which `why` names: the bundle is committed
  * and the live store would not take it; then the next update or open loads it.) hf_client_status
  * tells how it ended either way; a change, or a failure other than the last one, is in the journal.
  */
 HF_MUST_USE enum hf_err hf_client_update(struct hf_client *client, struct hf_update_result *out,
+                                         struct hf_why *why);
+
+/**
+ * The application's word on the bundle that is on trial: it works. No network. HF_OK also when
+ * nothing is on trial.
+ */
+HF_MUST_USE enum hf_err hf_client_confirm(struct hf_client *client, struct hf_why *why);
+
+/**
+ * The application's word on the bundle that is on trial: with it, the device does not reach what it
+ * must (`reason`, for the journal). Goes back to the bundle before, and never takes that version
+ * again. Anchors that were dropped on purpose do not come back. No network. HF_E_STATE when nothing is
+ * on trial or nothing usable to go back to.
+ */
+HF_MUST_USE enum hf_err hf_client_reject(struct hf_client *client, const char *reason,
                                          struct hf_why *why);
 
 /** One certificate of a bundle, for people. */

@@ -14,9 +14,12 @@
 /* ---- transport: one HTTP request -------------------------------------------------------------- */
 
 struct hf_request {
-    const char *url;  /* http:// or https://, absolute */
-    const char *etag; /* sent as If-None-Match; NULL for none */
-    size_t max_bytes; /* of the body; a longer one is HF_E_LIMIT as soon as that is known */
+    const char *url;        /* http:// or https://, absolute */
+    const char *etag;       /* sent as If-None-Match; NULL for none */
+    size_t max_bytes;       /* of the body; a longer one is HF_E_LIMIT as soon as that is known */
+    bool waives_validation; /* recovery: the server's chain is not validated. Nothing that tells who
+                             * this device is, no client certificate and no saved session goes over
+                             * such a connection, and it serves no other kind of request */
 };
 
 struct hf_response {
@@ -28,9 +31,9 @@ struct hf_response {
 struct hf_transport_port {
     void *ctx;
     /**
-     * GET. HF_OK whenever a whole answer came, whatever its status. HF_E_NETWORK, HF_E_TLS,
-     * HF_E_LIMIT otherwise, HF_E_FORMAT for a URL or a proxy that cannot be used. The caller frees
-     * `out->body`.
+     * GET. HF_OK whenever a whole answer came, whatever its status. Otherwise HF_E_NETWORK, HF_E_TLS,
+     * HF_E_UNTRUSTED where the server's chain did not validate, HF_E_LIMIT, HF_E_FORMAT for a URL or a
+     * proxy that cannot be used. The caller frees `out->body`.
      */
     enum hf_err (*fetch)(void *ctx, const struct hf_request *request, struct hf_response *out,
                          struct hf_why *why);
@@ -89,9 +92,13 @@ struct hf_store_port {
     /* Durable but inert: fills HF_SLOT_STAGED, replacing what was there. */
     enum hf_err (*stage_bundle)(void *ctx, const struct hf_bundle_record *record,
                                 struct hf_why *why);
-    /* STAGED becomes ACTIVE, ACTIVE becomes PREVIOUS, STAGED is empty. One transaction (or part of
-     * the one begun). HF_E_STATE when nothing is staged. */
-    enum hf_err (*activate_staged)(void *ctx, struct hf_why *why);
+    /* STAGED becomes ACTIVE, STAGED is empty. ACTIVE becomes PREVIOUS or, with `keeps_previous` and
+     * where there is a PREVIOUS, goes. One transaction (or part of the one begun). HF_E_STATE when
+     * nothing is staged. */
+    enum hf_err (*activate_staged)(void *ctx, bool keeps_previous, struct hf_why *why);
+    /* PREVIOUS becomes ACTIVE, ACTIVE goes, PREVIOUS is empty. One transaction (or part of the one
+     * begun). HF_E_STATE when there is no PREVIOUS. */
+    enum hf_err (*restore_previous)(void *ctx, struct hf_why *why);
 
     /* Small named values (texts of at most 4 KiB). load: HF_E_NOT_FOUND; `out` is appended to. */
     enum hf_err (*load_value)(void *ctx, const char *name, struct hf_buf *out, struct hf_why *why);
@@ -142,6 +149,60 @@ struct hf_trust_port {
     void (*set_clock_floor)(void *ctx, int64_t floor_s);
 };
 
+/* ---- the device's own endpoints ------------------------------------------------------------------- */
+
+/* What a handshake offers. A server may show another chain for each, as those of AWS IoT do. */
+enum hf_offer {
+    HF_OFFER_TLS13_RSA, /* only signatures by RSA keys */
+    HF_OFFER_TLS13_ECC, /* only signatures by keys on elliptic curves */
+    HF_OFFER_TLS12_RSA,
+    HF_OFFER_TLS12_ECC,
+};
+#define HF_OFFERS 4
+
+struct hf_anchor_set {
+    const struct hf_trust_anchor *anchors; /* borrowed */
+    size_t n_anchors;
+};
+
+/* A root, its cross-signed twins and those above them. */
+#define HF_SIGHTING_ANCHORS_MAX 16
+
+/* What one handshake told. */
+struct hf_sighting {
+    bool has_proof;            /* the server proved that it holds the key of its certificate */
+    char issuer[256];          /* of the topmost certificate it sent, for people; may be empty */
+    int64_t leaf_not_before_s; /* of its own certificate; valid with proof */
+    int64_t leaf_not_after_s;
+    /* SPKI SHA-256 of those anchors, of all sets, that the chain validates under, each by itself. */
+    uint8_t anchors[HF_SIGHTING_ANCHORS_MAX][32];
+    size_t n_anchors;
+    char text[HF_WHY_MAX]; /* without proof: why, such as "connection refused"; with proof: why its
+                            * chain validates under none of the sets, or empty */
+};
+
+/* Zero for a device without endpoints. */
+struct hf_endpoint_port {
+    void *ctx;
+    size_t n_endpoints; /* at most HF_ENDPOINTS_MAX */
+
+    /* "mqtts://HOST:8883", as configured; live as long as the port. */
+    const char *(*name)(void *ctx, size_t endpoint);
+
+    /**
+     * One TLS handshake, and nothing of the application's protocol. The chain shown is verified
+     * against each of the `n_sets` by itself, for the endpoint's name and at the time that the trust
+     * port judges by; `is_valid[i]` says with what result, and is false without proof.
+     *
+     * HF_OK whatever the server did or failed to do. Anything else is this device's own fault:
+     * HF_E_MEMORY, HF_E_POLICY where its verification turned out to be switched off, …
+     */
+    enum hf_err (*look)(void *ctx, size_t endpoint, enum hf_offer offer,
+                        const struct hf_anchor_set *sets, size_t n_sets, bool *is_valid,
+                        struct hf_sighting *out, struct hf_why *why);
+};
+#define HF_ENDPOINTS_MAX 8
+
 struct hf_ports {
     struct hf_transport_port transport;
     struct hf_store_port store;
@@ -149,6 +210,7 @@ struct hf_ports {
     struct hf_random_port random;
     struct hf_log_port log;
     struct hf_trust_port trust;
+    struct hf_endpoint_port endpoints;
 };
 
 #endif

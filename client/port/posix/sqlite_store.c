@@ -254,6 +254,7 @@ struct hf_store_port hf_sqlite_store_port(struct hf_sqlite_store *store)
         .load_bundle = hf_store_load_bundle,
         .stage_bundle = hf_store_stage_bundle,
         .activate_staged = hf_store_activate_staged,
+        .restore_previous = hf_store_restore_previous,
         .load_value = hf_store_load_value,
         .save_value = hf_store_save_value,
         .append_event = hf_store_append_event,

@@ -128,28 +128,73 @@ enum hf_err hf_store_stage_bundle(void *ctx, const struct hf_bundle_record *reco
     return insert_staged(store, record, why);
 }
 
-static enum hf_err move_slots(struct hf_sqlite_store *store, struct hf_why *why)
+static enum hf_err is_filled(struct hf_sqlite_store *store, enum hf_slot slot, bool *out,
+                             struct hf_why *why)
 {
-    static const char action[] = "activate the staged bundle";
-    int64_t staged = 0;
+    static const char action[] = "look for a bundle";
+    sqlite3_stmt *stmt = NULL;
 
-    HF_TRY(hf_db_query_int64(store->db, "SELECT count(*) FROM bundle WHERE slot = 'staged'", action,
-                             &staged, why));
-    if (staged == 0)
-        return hf_fail(why, HF_E_STATE, "no bundle is staged that could be activated");
-    return hf_db_exec(store->db,
-                      "DELETE FROM bundle WHERE slot = 'previous';"
-                      "UPDATE bundle SET slot = 'previous' WHERE slot = 'active';"
-                      "UPDATE bundle SET slot = 'active' WHERE slot = 'staged';",
-                      action, why);
+    HF_TRY(hf_db_prepare(store->db, "SELECT 1 FROM bundle WHERE slot = ?1", action, &stmt, why));
+    hf_db_bind_text(stmt, 1, slot_name(slot));
+    int rc = sqlite3_step(stmt);
+    enum hf_err err = rc == SQLITE_ROW || rc == SQLITE_DONE ? HF_OK
+                                                            : hf_db_fail(store->db, action, why);
+    sqlite3_finalize(stmt);
+    if (err == HF_OK)
+        *out = rc == SQLITE_ROW;
+    return err;
 }
 
-enum hf_err hf_store_activate_staged(void *ctx, struct hf_why *why)
+static enum hf_err activate_row(struct hf_sqlite_store *store, bool keeps_previous,
+                                struct hf_why *why)
+{
+    static const char action[] = "activate the staged bundle";
+    bool is_staged = false;
+    bool has_previous = false;
+
+    HF_TRY(is_filled(store, HF_SLOT_STAGED, &is_staged, why));
+    HF_TRY(is_filled(store, HF_SLOT_PREVIOUS, &has_previous, why));
+    if (!is_staged)
+        return hf_fail(why, HF_E_STATE, "no bundle is staged that could be activated");
+    HF_TRY(hf_db_exec(store->db,
+                      keeps_previous && has_previous
+                          ? "DELETE FROM bundle WHERE slot = 'active';"
+                          : "DELETE FROM bundle WHERE slot = 'previous';"
+                            "UPDATE bundle SET slot = 'previous' WHERE slot = 'active';",
+                      action, why));
+    return hf_db_exec(store->db, "UPDATE bundle SET slot = 'active' WHERE slot = 'staged';", action,
+                      why);
+}
+
+enum hf_err hf_store_activate_staged(void *ctx, bool keeps_previous, struct hf_why *why)
 {
     struct hf_sqlite_store *store = ctx;
 
     HF_TRY(hf_store_write_begin(store, why));
-    enum hf_err err = move_slots(store, why);
+    enum hf_err err = activate_row(store, keeps_previous, why);
+    store->has_moved = err == HF_OK;
+    return hf_store_write_end(store, err, why);
+}
+
+static enum hf_err restore_row(struct hf_sqlite_store *store, struct hf_why *why)
+{
+    bool has_previous = false;
+
+    HF_TRY(is_filled(store, HF_SLOT_PREVIOUS, &has_previous, why));
+    if (!has_previous)
+        return hf_fail(why, HF_E_STATE, "there is no previous bundle to go back to");
+    return hf_db_exec(store->db,
+                      "DELETE FROM bundle WHERE slot = 'active';"
+                      "UPDATE bundle SET slot = 'active' WHERE slot = 'previous';",
+                      "go back to the previous bundle", why);
+}
+
+enum hf_err hf_store_restore_previous(void *ctx, struct hf_why *why)
+{
+    struct hf_sqlite_store *store = ctx;
+
+    HF_TRY(hf_store_write_begin(store, why));
+    enum hf_err err = restore_row(store, why);
     store->has_moved = err == HF_OK;
     return hf_store_write_end(store, err, why);
 }

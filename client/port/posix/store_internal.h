@@ -44,7 +44,8 @@ enum hf_err hf_store_load_bundle(void *ctx, enum hf_slot slot, struct hf_bundle_
                                  struct hf_why *why);
 enum hf_err hf_store_stage_bundle(void *ctx, const struct hf_bundle_record *record,
                                   struct hf_why *why);
-enum hf_err hf_store_activate_staged(void *ctx, struct hf_why *why);
+enum hf_err hf_store_activate_staged(void *ctx, bool keeps_previous, struct hf_why *why);
+enum hf_err hf_store_restore_previous(void *ctx, struct hf_why *why);
 
 /** Make STATE/bundles agree with the database. The caller holds STATE/lock. */
 HF_MUST_USE enum hf_err hf_store_follow(struct hf_sqlite_store *store, struct hf_why *why);

@@ -16,6 +16,7 @@
 #define HF_PRINTF(fmt, args)
 #endif
 
+/* Devices store sets of these as bits: new ones come at the end. */
 enum hf_err {
     HF_OK = 0,
     HF_E_ARGUMENT,     /* the caller asked for something that makes no sense */
@@ -30,12 +31,14 @@ enum hf_err {
     HF_E_POLICY,       /* well-formed, but not something that may be trusted */
     HF_E_NOT_FOUND,    /* does not exist, where existing is not required */
     HF_E_NETWORK,      /* no answer, or one that is not HTTP as expected */
-    HF_E_TLS,          /* the TLS handshake failed or the chain was not valid */
+    HF_E_TLS,          /* the TLS handshake failed */
     HF_E_STORAGE,      /* disk: full, read-only, damaged, unreadable */
     HF_E_SCHEMA,       /* written by a newer Holdfast; readable, not writable */
     HF_E_BUSY,         /* another process holds the lock */
     HF_E_KEY,          /* a private key is missing, damaged or its passphrase is wrong */
     HF_E_STATE,        /* called in the wrong order */
+    HF_E_UNTRUSTED,    /* a TLS server's chain does not validate under the trust store */
+    HF_E_POSTPONED,    /* not now, and nothing is wrong: it goes on by itself at a later check */
 };
 
 #define HF_WHY_MAX 640 /* bytes of a sentence, its NUL included; longer ones are cut */
