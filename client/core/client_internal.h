@@ -322,11 +322,12 @@ HF_MUST_USE enum hf_err hf_bundle_in_use(struct hf_client *c, const struct hf_bu
 
 /* ---- endpoints.c: what the device's own servers say about a change of anchors --------------------- */
 
-enum hf_key_type { HF_KEY_TYPE_RSA, HF_KEY_TYPE_ECC };
-#define HF_KEY_TYPES 2
+/* Of the server's key. ANY where all anchors have keys of one type: then nothing else is asked for. */
+enum hf_key_type { HF_KEY_TYPE_RSA, HF_KEY_TYPE_ECC, HF_KEY_TYPE_ANY };
+#define HF_KEY_TYPES 3
 
-/* What is known of an endpoint, as long as it shows a chain for that type of key. Any one of the
- * anchors will do. Kept from handshake to handshake in the store (value `endpoint.N.TYPE`). */
+/* What is known of an endpoint when it is asked for a key of that type. Any one of the anchors will
+ * do. Kept from handshake to handshake in the store (value `endpoint.N.TYPE`). */
 struct hf_endpoint_memory {
     int64_t seen_s; /* HF_TIME_NONE: not yet */
     int64_t leaf_not_before_s;

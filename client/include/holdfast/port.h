@@ -151,14 +151,16 @@ struct hf_trust_port {
 
 /* ---- the device's own endpoints ------------------------------------------------------------------- */
 
-/* What a handshake offers. A server may show another chain for each, as those of AWS IoT do. */
+/* What a handshake offers: one version of TLS, and server keys of one type or of any. A server may
+ * show another chain for each, as those of AWS IoT do. */
 enum hf_offer {
     HF_OFFER_TLS13_RSA, /* only signatures by RSA keys */
     HF_OFFER_TLS13_ECC, /* only signatures by keys on elliptic curves */
+    HF_OFFER_TLS13_ANY,
     HF_OFFER_TLS12_RSA,
     HF_OFFER_TLS12_ECC,
+    HF_OFFER_TLS12_ANY,
 };
-#define HF_OFFERS 4
 
 struct hf_anchor_set {
     const struct hf_trust_anchor *anchors; /* borrowed */
