@@ -1,14 +1,15 @@
 #include <holdfast/trust_store.h>
 
+#include "client/port/mbedtls/abi.h"
 #include "client/port/mbedtls/clock.h"
 #include "client/port/mbedtls/leaf.h"
 #include "client/port/mbedtls/live.h"
+#include "client/port/mbedtls/rehearsal.h"
 #include "client/port/mbedtls/sessions.h"
 #include "client/port/mbedtls/store_ends.h"
 #include "client/port/mbedtls/verify_words.h"
 
 #include <mbedtls/platform.h>
-#include <mbedtls/version.h>
 #include <psa/crypto.h>
 
 #include <inttypes.h>
@@ -116,6 +117,20 @@ struct hf_trust_port hf_trust_store_port(struct hf_trust_store *store)
 
 /* ---- what Mbed TLS calls --------------------------------------------------------------------------- */
 
+/** The anchor that a proof on this thread adds, if there is one under way. */
+static int collect_rehearsed(struct hf_trust_store *store, const mbedtls_x509_crt *child,
+                             int64_t leaf_not_before_s, mbedtls_x509_crt **list)
+{
+    struct hf_rehearsal *rehearsal = hf_rehearsal_of(store);
+    if (rehearsal == NULL)
+        return 0;
+    rehearsal->was_asked = true;
+    if (rehearsal->extra == NULL)
+        return 0;
+    return hf_generation_collect(rehearsal->extra, &child->issuer, hf_mbedtls_clock_now_s(),
+                                 leaf_not_before_s, list);
+}
+
 int hf_trust_store_candidates(void *store, const mbedtls_x509_crt *child, mbedtls_x509_crt **out)
 {
     struct hf_trust_store *self = store;
@@ -127,6 +142,8 @@ int hf_trust_store_candidates(void *store, const mbedtls_x509_crt *child, mbedtl
     int ret = hf_generation_collect(generation, &child->issuer, hf_mbedtls_clock_now_s(),
                                     leaf_not_before_s, &list);
     hf_live_unpin(&self->live, pin);
+    if (ret == 0)
+        ret = collect_rehearsed(self, child, leaf_not_before_s, &list);
     if (ret != 0) {
         hf_leaf_abandon();
         mbedtls_x509_crt_free(list);
@@ -149,6 +166,9 @@ int hf_trust_store_verify(void *store, mbedtls_x509_crt *crt, int depth, uint32_
 {
     if (depth != 0)
         return 0;
+    struct hf_rehearsal *rehearsal = hf_rehearsal_of(store);
+    if (rehearsal != NULL)
+        rehearsal->was_consulted = true;
     /* Anchors that do not accept the leaf's date were not offered (hf_trust_store_candidates), so
      * that a path to another one could be found. What is left is whether it was this leaf's. */
     bool is_confirmed = hf_leaf_confirm(crt);
@@ -182,31 +202,10 @@ void hf_trust_store_explain(struct hf_trust_store *store, const mbedtls_x509_crt
 
 /* ---- bind --------------------------------------------------------------------------------------- */
 
-static enum hf_err check_abi(struct hf_trust_store_abi theirs, struct hf_why *why)
-{
-    struct hf_trust_store_abi ours = HF_TRUST_STORE_ABI;
-    ours.version_number = mbedtls_version_get_number(); /* of the library that is linked */
-    if (theirs.version_number == ours.version_number &&
-        theirs.ssl_config_size == ours.ssl_config_size &&
-        theirs.ssl_context_size == ours.ssl_context_size &&
-        theirs.x509_crt_size == ours.x509_crt_size)
-        return HF_OK;
-    return hf_fail(
-        why, HF_E_ARGUMENT,
-        "the application was compiled with another Mbed TLS than Holdfast: expected "
-        "version 0x%08x with structs of %zu, %zu and %zu bytes (ssl_config, ssl_context, "
-        "x509_crt), found 0x%08x with %zu, %zu and %zu; compile it with the Mbed TLS "
-        "headers that Holdfast installs and "
-        "-DMBEDTLS_USER_CONFIG_FILE='<holdfast/mbedtls_config.h>'",
-        ours.version_number, ours.ssl_config_size, ours.ssl_context_size, ours.x509_crt_size,
-        theirs.version_number, theirs.ssl_config_size, theirs.ssl_context_size,
-        theirs.x509_crt_size);
-}
-
 enum hf_err hf_trust_store_bind_checked(struct hf_trust_store *store, mbedtls_ssl_config *config,
                                         struct hf_trust_store_abi abi, struct hf_why *why)
 {
-    HF_TRY(check_abi(abi, why));
+    HF_TRY(hf_abi_check(abi, why));
     mbedtls_ssl_conf_authmode(config, MBEDTLS_SSL_VERIFY_REQUIRED);
     mbedtls_ssl_conf_ca_cb(config, hf_trust_store_candidates, store);
     mbedtls_ssl_conf_verify(config, hf_trust_store_verify, store);
