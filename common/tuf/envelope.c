@@ -155,6 +155,7 @@ enum hf_err hf_envelope_parse(struct hf_bytes file, const char *type, size_t max
         hf_envelope_free(&e);
         return err;
     }
+    hf_sha256(file, e.file_sha256);
     *out = e;
     return HF_OK;
 }

@@ -5,6 +5,7 @@
 #ifndef HF_COMMON_TUF_ENVELOPE_H
 #define HF_COMMON_TUF_ENVELOPE_H
 
+#include "common/base/digest.h"
 #include "common/tuf/key.h"
 
 #include <jansson.h>
@@ -21,6 +22,7 @@ struct hf_envelope {
     struct hf_buf signed_bytes; /* canonical form of signed_part: what the signatures are over */
     struct hf_signature *signatures;
     size_t n_signatures;
+    uint8_t file_sha256[HF_SHA256_LEN]; /* of the file, byte for byte as it came */
 
     /* From the signed part. */
     const char *type;    /* borrowed */

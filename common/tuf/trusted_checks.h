@@ -11,9 +11,11 @@ HF_MUST_USE enum hf_err hf_check_expiry(const struct hf_trusted_set *set,
                                         const struct hf_envelope *env, const char *name,
                                         const char *clause, struct hf_why *why);
 
-/** Signed by the threshold that `root` names for a top-level role: else HF_E_SIGNATURE. */
+/** Signed by the threshold that `root` names for a top-level role: else HF_E_SIGNATURE. What is
+ *  among the receipts `known` was found to be so before; NULL: it is verified in any case. */
 HF_MUST_USE enum hf_err hf_verify_top_role(const struct hf_root *root, enum hf_top_role role,
-                                           const struct hf_envelope *env, struct hf_why *why);
+                                           const struct hf_envelope *env,
+                                           const struct hf_receipts *known, struct hf_why *why);
 
 /** The same usable public keys, whatever their ids, for `role` in both? */
 bool hf_role_keys_same(const struct hf_root *a, const struct hf_root *b, enum hf_top_role role);

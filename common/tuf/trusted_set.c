@@ -24,28 +24,35 @@ static void free_root(struct hf_root *root)
     free(root);
 }
 
-enum hf_err hf_trusted_set_init(struct hf_trusted_set *set, struct hf_bytes root, int64_t now_s,
-                                struct hf_why *why)
+enum hf_err hf_trusted_set_resume(struct hf_trusted_set *set, struct hf_bytes root, int64_t now_s,
+                                  const struct hf_receipts *known, struct hf_why *why)
 {
     enum hf_err err = HF_E_SIGNATURE;
     struct hf_root *first = parse_root(root, &err, why);
     if (first == NULL)
         return err;
-    err = hf_verify_top_role(first, HF_ROLE_ROOT, &first->env, why);
+    err = hf_verify_top_role(first, HF_ROLE_ROOT, &first->env, known, why);
     if (err != HF_OK) {
         free_root(first);
         return err;
     }
-    *set = (struct hf_trusted_set){.now_s = now_s, .root = first};
+    *set = (struct hf_trusted_set){.now_s = now_s, .root = first, .known = *known};
     return HF_OK;
+}
+
+enum hf_err hf_trusted_set_init(struct hf_trusted_set *set, struct hf_bytes root, int64_t now_s,
+                                struct hf_why *why)
+{
+    static const struct hf_receipts none;
+    return hf_trusted_set_resume(set, root, now_s, &none, why);
 }
 
 static enum hf_err accept_root(const struct hf_trusted_set *set, const struct hf_root *next,
                                struct hf_why *why)
 {
     /* 5.3.4: by the keys trusted so far, and by its own */
-    HF_TRY(hf_verify_top_role(set->root, HF_ROLE_ROOT, &next->env, why));
-    HF_TRY(hf_verify_top_role(next, HF_ROLE_ROOT, &next->env, why));
+    HF_TRY(hf_verify_top_role(set->root, HF_ROLE_ROOT, &next->env, NULL, why));
+    HF_TRY(hf_verify_top_role(next, HF_ROLE_ROOT, &next->env, NULL, why));
     /* 5.3.5 */
     if (next->env.version != set->root->env.version + 1)
         return hf_fail(why, HF_E_ROLLBACK,
@@ -124,7 +131,7 @@ static enum hf_err check_cache_counts(const struct hf_trusted_set *set, enum hf_
 static enum hf_err accept_timestamp(const struct hf_trusted_set *set,
                                     const struct hf_timestamp *next, struct hf_why *why)
 {
-    HF_TRY(hf_verify_top_role(set->root, HF_ROLE_TIMESTAMP, &next->env, why));
+    HF_TRY(hf_verify_top_role(set->root, HF_ROLE_TIMESTAMP, &next->env, &set->known, why));
     return set->timestamp == NULL ? HF_OK : check_timestamp_rollback(set->timestamp, next, why);
 }
 
@@ -213,7 +220,7 @@ static enum hf_err check_snapshot_rollback(const struct hf_snapshot *trusted,
 static enum hf_err accept_snapshot(const struct hf_trusted_set *set, const struct hf_snapshot *next,
                                    struct hf_why *why)
 {
-    HF_TRY(hf_verify_top_role(set->root, HF_ROLE_SNAPSHOT, &next->env, why));
+    HF_TRY(hf_verify_top_role(set->root, HF_ROLE_SNAPSHOT, &next->env, &set->known, why));
     return set->snapshot == NULL ? HF_OK : check_snapshot_rollback(set->snapshot, next, why);
 }
 
@@ -285,6 +292,22 @@ enum hf_err hf_trusted_set_snapshot_is_final(const struct hf_trusted_set *set, s
 }
 
 /* ---- the whole set ---------------------------------------------------------------------------- */
+
+bool hf_trusted_set_receipts(const struct hf_trusted_set *set, struct hf_receipts *out)
+{
+    const struct hf_targets *targets = hf_trusted_set_top_targets(set);
+    if (targets == NULL) /* which come last */
+        return false;
+    const struct hf_envelope *const files[HF_TOP_ROLES] = {
+        [HF_ROLE_ROOT] = &set->root->env,
+        [HF_ROLE_TIMESTAMP] = &set->timestamp->env,
+        [HF_ROLE_SNAPSHOT] = &set->snapshot->env,
+        [HF_ROLE_TARGETS] = &targets->env,
+    };
+    for (int i = 0; i < HF_TOP_ROLES; i++)
+        hf_receipt_make(set->root, (enum hf_top_role)i, files[i], out->of[i]);
+    return true;
+}
 
 int64_t hf_trusted_set_signed_at(const struct hf_trusted_set *set)
 {

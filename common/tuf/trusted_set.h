@@ -20,7 +20,7 @@
 #ifndef HF_COMMON_TUF_TRUSTED_SET_H
 #define HF_COMMON_TUF_TRUSTED_SET_H
 
-#include "common/tuf/metadata.h"
+#include "common/tuf/receipts.h"
 
 /** Where bytes come from. It decides what a failed last check means, never what is verified. */
 enum hf_origin {
@@ -44,6 +44,7 @@ struct hf_trusted_set {
     struct hf_snapshot *snapshot;
     bool snapshot_is_announced; /* version, length and hashes are those that timestamp names */
     bool online_keys_rotated;   /* a root taken here changed those of timestamp or snapshot */
+    struct hf_receipts known;   /* brought by hf_trusted_set_resume */
     struct hf_trusted_targets **targets; /* in order of loading, at most HF_TARGETS_ROLES_MAX */
     size_t n_targets;
 };
@@ -52,6 +53,14 @@ struct hf_trusted_set {
  */
 HF_MUST_USE enum hf_err hf_trusted_set_init(struct hf_trusted_set *set, struct hf_bytes root,
                                             int64_t now_s, struct hf_why *why);
+/**
+ * The same, with the receipts of an earlier set. The signatures of a file that has one are not
+ * verified again; everything else about it is checked as ever. A new root is always verified, and
+ * with it in force none of the receipts holds any more.
+ */
+HF_MUST_USE enum hf_err hf_trusted_set_resume(struct hf_trusted_set *set, struct hf_bytes root,
+                                              int64_t now_s, const struct hf_receipts *known,
+                                              struct hf_why *why);
 void hf_trusted_set_free(struct hf_trusted_set *set);
 
 /** 5.3.3 to 5.3.7: exactly version N+1, signed by the thresholds of N and of N+1. */
@@ -104,6 +113,9 @@ hf_trusted_set_find_targets(const struct hf_trusted_set *set, const char *role,
 
 /** The top-level targets metadata, or NULL while it is not trusted. */
 const struct hf_targets *hf_trusted_set_top_targets(const struct hf_trusted_set *set);
+
+/** The receipts of the four files trusted now; false, with `out` as it was, until all four are. */
+bool hf_trusted_set_receipts(const struct hf_trusted_set *set, struct hf_receipts *out);
 
 /**
  * The newest `signed_at` of the verified root and top-level targets, HF_TIME_NONE without one:

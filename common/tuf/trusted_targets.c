@@ -50,7 +50,7 @@ static enum hf_err verify_targets(const struct hf_trusted_set *set, const char *
     if (strcmp(role, hf_top_role_name(HF_ROLE_TARGETS)) != 0)
         return hf_fail(why, HF_E_STATE, "root delegates to the role \"targets\" only, not to %.64s",
                        role);
-    return hf_verify_top_role(set->root, HF_ROLE_TARGETS, env, why);
+    return hf_verify_top_role(set->root, HF_ROLE_TARGETS, env, &set->known, why);
 }
 
 static enum hf_err find_announced(const struct hf_trusted_set *set, const char *role,
