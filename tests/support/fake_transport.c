@@ -35,7 +35,7 @@ static enum hf_err answer_200(struct fake_transport *t, const struct fake_mirror
 {
     char sha256[HF_SHA256_HEX_LEN], etag[HF_SHA256_HEX_LEN + 2];
     hf_sha256_hex(body, sha256);
-    snprintf(etag, sizeof etag, "\"%s\"", sha256);
+    snprintf(etag, sizeof etag, "\"%s\"", mirror->etag != NULL ? mirror->etag : sha256);
     if (!mirror->ignores_etags && request->etag != NULL && strcmp(request->etag, etag) == 0) {
         t->n_not_modified++;
         out->status = 304;

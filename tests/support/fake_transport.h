@@ -21,6 +21,7 @@ struct fake_mirror {
     struct fake_answer answers[8]; /* these come first */
     size_t n_answers;
     bool ignores_etags; /* never answers 304 */
+    const char *etag;   /* its tag for whatever it has; NULL: the hash of each file */
 };
 
 struct fake_transport {

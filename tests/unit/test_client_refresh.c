@@ -45,15 +45,35 @@ static void test_nothing_new_asks_twice_and_writes_only_the_check(void **state)
 {
     struct device *d = *state;
     CHECK_OK(device_update(d));
+    CHECK_OK(device_update(d)); /* after which "current" has taken the place of "updated" */
     CHECK_OK(device_update(d));
     assert_false(d->result.is_changed);
-    assert_int_equal(d->fake.transport.n_requests, 2); /* the next root, and timestamp */
+    assert_int_equal(d->fake.transport.n_requests, 2);
+    assert_string_equal(d->fake.transport.requests[0], A "metadata/2.root.json");
+    assert_string_equal(d->fake.transport.requests[1], A "metadata/timestamp.json");
     assert_int_equal(d->fake.transport.n_not_modified, 1);
-    assert_int_equal(d->fake.store.writes.n, 4);
+    assert_int_equal(d->fake.store.writes.n, 2);
     assert_true(fake_store_has_written(&d->fake.store, "value check.time"));
-    assert_true(fake_store_has_written(&d->fake.store, "value check.outcome"));
-    assert_true(fake_store_has_written(&d->fake.store, "value check.text"));
     assert_true(fake_store_has_written(&d->fake.store, "commit"));
+}
+
+/* Each has its own entity tag for the same timestamp, so the one of the first is not the other's. */
+static void test_nothing_new_from_mirrors_in_turn_writes_only_the_check(void **state)
+{
+    struct device *d = *state;
+    device_add_mirror(d, "http://b.test/repo", NULL)->etag = "of b";
+    mirror(d)->etag = "of a";
+    device_reboot(d);
+    CHECK_OK(device_update(d));
+    CHECK_OK(device_update(d));
+    for (int i = 0; i < 4; i++) {
+        CHECK_OK(device_update(d));
+        assert_int_equal(d->fake.transport.n_requests, 2);
+        assert_int_equal(d->fake.store.writes.n, 3);
+        assert_true(fake_store_has_written(&d->fake.store, "value check.time"));
+        assert_true(fake_store_has_written(&d->fake.store, "value mirror.next"));
+        assert_true(fake_store_has_written(&d->fake.store, "commit"));
+    }
 }
 
 static void test_equal_timestamp_without_etag_is_no_news(void **state)
@@ -323,6 +343,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_first_update_keeps_every_role),
         TEST(test_nothing_new_asks_twice_and_writes_only_the_check),
+        TEST(test_nothing_new_from_mirrors_in_turn_writes_only_the_check),
         TEST(test_equal_timestamp_without_etag_is_no_news),
         TEST(test_server_without_304_causes_no_writes),
         TEST(test_unchanged_timestamp_finishes_an_interrupted_update),
