@@ -106,6 +106,9 @@ HF_MUST_USE enum hf_err hf_value_save_integer(struct hf_client *c, const char *n
 /** The time to act by: the clock's, but never below the floor. */
 int64_t hf_client_now_s(const struct hf_client *c);
 
+/** That of the clock port; 0 where it has none. */
+int64_t hf_client_uptime_ms(const struct hf_client *c);
+
 /** Load the clock floor and tell the trust port. What cannot be read counts as the build time. */
 void hf_clock_floor_load(struct hf_client *c);
 
@@ -396,15 +399,24 @@ HF_MUST_USE enum hf_err hf_probation_refreshed(struct hf_client *c, struct hf_wh
 /* ---- recovery.c: when no server's chain validates any more ------------------------------------------ */
 
 /**
- * A refresh ended in `err`. True: make it once more with c->waives_validation, which this has set and
- * written to the journal. That is when a server's chain did not validate in this check and
+ * A refresh ended in `err`, as `why` says. True: make it once more with c->waives_validation, which
+ * this has set and written to the journal. That is when a server's chain did not validate in this
+ * check and
  *   - no anchor of the live store is usable, or
  *   - it was so in HF_RECOVERY_FAILURES checks in a row, over HF_RECOVERY_AFTER_S of own uptime.
  * Counts such checks (value `recovery.failures`); one that succeeds ends the count.
  */
-bool hf_recovery_begins(struct hf_client *c, enum hf_err err);
+bool hf_recovery_begins(struct hf_client *c, enum hf_err err, const struct hf_why *why);
 #define HF_RECOVERY_FAILURES 5
 #define HF_RECOVERY_AFTER_S HF_DAY_S
+
+/** That refresh ended in `err`: to the journal and to `recovery.last`, and to `why` in front of the
+ *  refusal. Returns `err`. */
+enum hf_err hf_recovery_end(struct hf_client *c, enum hf_err err, struct hf_why *why);
+
+/** What is known of it, for the status. */
+HF_MUST_USE enum hf_err hf_recovery_describe(struct hf_client *c, struct hf_status *out,
+                                             struct hf_why *why);
 
 /* ---- select.c, obtain.c, preflight.c, activate.c ------------------------------------------------- */
 

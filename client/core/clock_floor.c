@@ -34,6 +34,12 @@ int64_t hf_client_now_s(const struct hf_client *c)
     return now_s > c->clock_floor_s ? now_s : c->clock_floor_s;
 }
 
+int64_t hf_client_uptime_ms(const struct hf_client *c)
+{
+    const struct hf_clock_port *clock = &c->ports.clock;
+    return clock->uptime_ms != NULL ? clock->uptime_ms(clock->ctx) : 0;
+}
+
 static void settle(struct hf_client *c)
 {
     int64_t floor_s = HF_BUILD_TIME_S;

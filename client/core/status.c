@@ -138,7 +138,9 @@ static enum hf_err describe(struct hf_client *c, struct hf_status *out, struct h
 
     HF_TRY(describe_slot(c, HF_SLOT_ACTIVE, out->now_s, &out->active, why));
     HF_TRY(describe_slot(c, HF_SLOT_PREVIOUS, out->now_s, &out->previous, why));
-    if (describe_check(c, out, &unread) != HF_OK || describe_metadata(c, out, &unread) != HF_OK)
+    if (describe_check(c, out, &unread) != HF_OK ||
+        hf_recovery_describe(c, out, &unread) != HF_OK ||
+        describe_metadata(c, out, &unread) != HF_OK)
         hf_log(c, HF_LEVEL_WARNING, "the status is incomplete: %s", unread.text);
     return HF_OK;
 }
@@ -148,7 +150,8 @@ enum hf_err hf_client_status(struct hf_client *client, struct hf_status *out, st
     struct hf_why own = {0};
     struct hf_status status = {.now_s = hf_client_now_s(client),
                                .clock_floor_s = client->clock_floor_s,
-                               .last_check_s = HF_TIME_NONE};
+                               .last_check_s = HF_TIME_NONE,
+                               .last_recovery_s = HF_TIME_NONE};
     enum hf_err err = describe(client, &status, &own);
     if (err != HF_OK) {
         hf_status_free(&status);

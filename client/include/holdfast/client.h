@@ -101,6 +101,9 @@ struct hf_status {
     int64_t last_check_s;  /* INT64_MIN: never */
     char last_outcome[32]; /* "ok" or the name of an error */
     char last_text[640];
+    int64_t failed_validations; /* checks in a row in which a server's chain did not validate */
+    int64_t last_recovery_s;    /* the last check that went without validating; INT64_MIN: never */
+    bool has_recovered;         /* it came to valid metadata */
     struct {
         int64_t version; /* 0 where not held */
         int64_t expires_s;
