@@ -63,22 +63,48 @@ void hf_client_close(struct hf_client *client)
 
 /* ---- update ------------------------------------------------------------------------------------ */
 
-/* The device's work. Each line is a file. */
-static enum hf_err update(struct hf_client *c, struct hf_candidate *cand, struct hf_why *why)
+/* What a check did, step by step. */
+struct course {
+    struct hf_candidate cand;
+    int64_t rejected_version; /* by probation, on the way; -1 for none */
+};
+
+/* Where no server's chain validates any more, once more without. */
+static enum hf_err refresh(struct hf_client *c, struct hf_why *why)
 {
-    HF_TRY(hf_refresh(c, why));       /* TUF metadata up to date */
-    HF_TRY(hf_select(c, cand, why));  /* which bundle is ours    */
-    HF_TRY(hf_obtain(c, cand, why));  /* fetched, hashed, parsed */
-    return hf_activate(c, cand, why); /* stage, commit, swap    */
+    enum hf_err err = hf_refresh(c, why);
+    if (!hf_recovery_begins(c, err, why))
+        return err;
+    return hf_recovery_end(c, hf_refresh(c, why), why);
 }
 
-static struct hf_update_result result_of(const struct hf_candidate *cand)
+/* The device's work. Each line is a file. */
+static enum hf_err update(struct hf_client *c, struct course *course, struct hf_why *why)
 {
-    int64_t from = cand->has_active ? cand->active.version : -1;
-    if (cand->is_active)
-        return (struct hf_update_result){.from_version = from, .to_version = from};
+    struct hf_candidate *cand = &course->cand;
+
+    HF_TRY(hf_probation(c, &course->rejected_version, why)); /* is the last one still good? */
+    HF_TRY(refresh(c, why));                                 /* TUF metadata up to date     */
+    HF_TRY(hf_probation_refreshed(c, why));
+    HF_TRY(hf_endpoints_learn(c, why));
+    HF_TRY(hf_select(c, cand, why));    /* which bundle is ours        */
+    HF_TRY(hf_obtain(c, cand, why));    /* fetched, hashed, parsed     */
+    HF_TRY(hf_preflight(c, cand, why)); /* would it still reach home?  */
+    return hf_activate(c, cand, why);   /* stage, commit, swap, trial  */
+}
+
+static struct hf_update_result result_of(const struct course *course)
+{
+    const struct hf_candidate *cand = &course->cand;
+    int64_t active = cand->has_active ? cand->active.version : -1;
+    bool is_rolled_back = course->rejected_version >= 0;
+
     return (struct hf_update_result){
-        .is_changed = true, .from_version = from, .to_version = cand->record.version};
+        .is_changed = is_rolled_back || !cand->is_active,
+        .from_version = is_rolled_back ? course->rejected_version : active,
+        .to_version = cand->is_active ? active : cand->record.version,
+        .is_rolled_back = is_rolled_back,
+    };
 }
 
 static void record_success(struct hf_client *c, const struct hf_update_result *result)
@@ -99,18 +125,18 @@ static void record_success(struct hf_client *c, const struct hf_update_result *r
 enum hf_err hf_client_update(struct hf_client *client, struct hf_update_result *out,
                              struct hf_why *why)
 {
-    struct hf_candidate cand = {0};
+    struct course course = {.rejected_version = -1};
     struct hf_why own = {0};
 
     hf_mirrors_begin_check(client);
-    enum hf_err err = update(client, &cand, &own);
+    enum hf_err err = update(client, &course, &own);
     if (err == HF_OK) {
-        *out = result_of(&cand);
+        *out = result_of(&course);
         record_success(client, out);
     } else {
         hf_check_record(client, err, own.text);
     }
-    hf_candidate_free(&cand);
+    hf_candidate_free(&course.cand);
     hf_trusted_set_free(&client->trusted);
     return hf_report(why, &own, err);
 }

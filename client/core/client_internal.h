@@ -101,6 +101,10 @@ HF_MUST_USE enum hf_err hf_value_load_integer(struct hf_client *c, const char *n
 HF_MUST_USE enum hf_err hf_value_save_integer(struct hf_client *c, const char *name, int64_t value,
                                               struct hf_why *why);
 
+/** `n` whole numbers, each at least 0, with single spaces between. What comes after them (after one
+ *  more space), or NULL where they are not there. */
+const char *hf_integers_parse(const char *text, int64_t *out, size_t n);
+
 /* ---- clock_floor.c: the lowest time this device believes ---------------------------------------------------------- */
 
 /** The time to act by: the clock's, but never below the floor. */
@@ -144,6 +148,8 @@ struct hf_bundle_floor {
 HF_MUST_USE enum hf_err hf_bundle_floor_load(struct hf_client *c, struct hf_bundle_floor *out,
                                              struct hf_why *why);
 bool hf_bundle_floor_rejects(const struct hf_bundle_floor *floor, int64_t version);
+/** Never take `version` again, for as long as root names the same targets keys. */
+HF_MUST_USE enum hf_err hf_bundle_reject(struct hf_client *c, int64_t version, struct hf_why *why);
 /** `version` is active now: write the floor, where it differs from what is stored. */
 HF_MUST_USE enum hf_err hf_bundle_floor_raise(struct hf_client *c,
                                               const struct hf_bundle_floor *floor, int64_t version,
@@ -295,7 +301,12 @@ size_t hf_bundle_count_usable(const struct hf_bundle *bundle, int64_t now_s);
 HF_MUST_USE enum hf_err hf_live_swap(struct hf_client *c, const struct hf_bundle_record *record,
                                      const struct hf_bundle *bundle, struct hf_why *why);
 
-/** As above, unless it is what they see already. */
+/** The anchors of `bundle` as ports take them, without the remove_after of those that an endpoint
+ *  needs. They borrow from `bundle`; the caller frees `*out`. */
+HF_MUST_USE enum hf_err hf_live_anchors(struct hf_client *c, const struct hf_bundle *bundle,
+                                        struct hf_trust_anchor **out, struct hf_why *why);
+
+/** As hf_live_swap, unless it is what they see already. */
 HF_MUST_USE enum hf_err hf_live_swap_if_other(struct hf_client *c,
                                               const struct hf_bundle_record *record,
                                               struct hf_why *why);
@@ -313,6 +324,9 @@ void hf_live_load(struct hf_client *c);
 HF_MUST_USE enum hf_err hf_drops_save(struct hf_client *c, const struct hf_description *d,
                                       struct hf_why *why);
 
+/** Does `d` drop the key of `anchor`? */
+bool hf_drops_has(const struct hf_description *d, const struct hf_anchor *anchor);
+
 /** Leave out of `bundle` what `d` drops. */
 void hf_drops_leave_out(struct hf_bundle *bundle, const struct hf_description *d);
 
@@ -323,7 +337,7 @@ void hf_drops_leave_out(struct hf_bundle *bundle, const struct hf_description *d
 HF_MUST_USE enum hf_err hf_bundle_in_use(struct hf_client *c, const struct hf_bundle_record *record,
                                          struct hf_bundle *out, struct hf_why *why);
 
-/* ---- endpoints.c: what the device's own servers say about a change of anchors --------------------- */
+/* ---- endpoint_memory.c: what is known of the device's endpoints between two looks ------------------- */
 
 /* Of the server's key. ANY where all anchors have keys of one type: then nothing else is asked for. */
 enum hf_key_type { HF_KEY_TYPE_RSA, HF_KEY_TYPE_ECC, HF_KEY_TYPE_ANY };
@@ -342,15 +356,27 @@ struct hf_endpoint_memory {
 /** What cannot be read, or is about an endpoint of another name, counts as not seen yet. */
 void hf_endpoint_memory_load(struct hf_client *c, size_t endpoint, enum hf_key_type type,
                              struct hf_endpoint_memory *out);
+/** What cannot be written is logged: it is learnt again. */
+void hf_endpoint_memory_save(struct hf_client *c, size_t endpoint, enum hf_key_type type,
+                             const struct hf_endpoint_memory *memory);
+
+/**
+ * Has `anchor`, one of `bundle`, a remove_after, and is it then the last one that an endpoint was
+ * seen to validate under? Then it stays.
+ */
+bool hf_endpoints_need(struct hf_client *c, const struct hf_bundle *bundle,
+                       const struct hf_anchor *anchor);
+
+/* ---- endpoints.c: what the device's own servers say about a change of anchors --------------------- */
 
 /* All endpoints together. An endpoint is `for` the change when a chain of it validates after it and
  * none is lost by it, and silent where it gave no evidence either way. */
 struct hf_judgement {
     size_t n_for;
     size_t n_silent;
-    bool is_against;       /* a chain was proved that validates before and not after */
-    struct hf_why against; /* endpoint, presented issuer, the anchor that was missing */
-    struct hf_why silent;  /* of the last silent one: why */
+    bool is_against;          /* a chain was proved that validates before and not after */
+    char against[HF_WHY_MAX]; /* endpoint, presented issuer, the anchor that was missing */
+    char silent[HF_WHY_MAX];  /* of the first silent one: who and why */
 };
 
 /**
@@ -362,15 +388,9 @@ HF_MUST_USE enum hf_err hf_endpoints_judge(struct hf_client *c, const struct hf_
                                            const struct hf_bundle *after, struct hf_judgement *out,
                                            struct hf_why *why);
 
-/** Look again where the last look is a month old, or a day while an endpoint was never seen. */
-void hf_endpoints_learn(struct hf_client *c);
-
-/**
- * Is `anchor` past its remove_after (or will it be) and then the last of `bundle` that an endpoint
- * was seen to validate under? Then it stays.
- */
-bool hf_endpoints_need(struct hf_client *c, const struct hf_bundle *bundle,
-                       const struct hf_anchor *anchor);
+/** Look at the endpoints where the last look is a month old, or a day while one was never seen, for
+ *  what status, simulate and hf_endpoints_need say of them. */
+HF_MUST_USE enum hf_err hf_endpoints_learn(struct hf_client *c, struct hf_why *why);
 
 /* ---- probation.c: on trial until confirmed or rolled back ------------------------------------------ */
 
@@ -383,15 +403,15 @@ struct hf_trial {
     int64_t up_s;    /* so far */
     int64_t last_uptime_ms;
 };
-/** What cannot be read, or is about another version than the active one, is no trial. */
+/** What cannot be read is no trial. */
 void hf_trial_load(struct hf_client *c, struct hf_trial *out);
 
 /** Part of the transaction that activates `version`. */
 HF_MUST_USE enum hf_err hf_trial_begin(struct hf_client *c, int64_t version, struct hf_why *why);
 
-/** At the start of a check: count the time, ask the endpoints, confirm or roll back. `*rolled_back`
- *  says whether it did. Without a trial it does nothing. */
-HF_MUST_USE enum hf_err hf_probation(struct hf_client *c, bool *rolled_back, struct hf_why *why);
+/** At the start of a check: count the time, ask the endpoints, confirm or roll back. `*rejected` is the
+ *  version it rejected, and otherwise stays. Without a trial it does nothing. */
+HF_MUST_USE enum hf_err hf_probation(struct hf_client *c, int64_t *rejected, struct hf_why *why);
 
 /** After a successful refresh: with neither endpoint nor application, that confirms. */
 HF_MUST_USE enum hf_err hf_probation_refreshed(struct hf_client *c, struct hf_why *why);
@@ -432,7 +452,8 @@ struct hf_candidate {
 
     struct hf_bundle_record record; /* the target's content */
     struct hf_bundle bundle;
-    bool is_staged; /* by an earlier, interrupted update */
+    bool is_staged;          /* by an earlier, interrupted update */
+    bool is_active_on_trial; /* then the one before it stays what there is to go back to */
 };
 void hf_candidate_free(struct hf_candidate *cand);
 

@@ -118,6 +118,32 @@ bool hf_bundle_floor_rejects(const struct hf_bundle_floor *floor, int64_t versio
     return version < floor->version;
 }
 
+/* The oldest one makes room: the floor has long risen above it. */
+static const char *room_for_one_more(const char *rejected)
+{
+    size_t n = rejected[0] != '\0';
+    for (const char *at = rejected; *at != '\0'; at++)
+        n += *at == ' ';
+    const char *second = strchr(rejected, ' ');
+    return n >= HF_REJECTED_MAX && second != NULL ? second + 1 : rejected;
+}
+
+enum hf_err hf_bundle_reject(struct hf_client *c, int64_t version, struct hf_why *why)
+{
+    struct hf_buf text = {0};
+    struct hf_buf more = {0};
+
+    HF_TRY(hf_value_load(c, "bundle.rejected", &text, why));
+    const char *before = room_for_one_more((const char *)text.data);
+    enum hf_err err = hf_buf_printf(&more, "%s%s%" PRId64, before, before[0] != '\0' ? " " : "",
+                                    version);
+    err = err == HF_OK ? hf_value_save(c, "bundle.rejected", (const char *)more.data, why)
+                       : hf_fail(why, err, "out of memory for the rejected versions");
+    hf_buf_free(&more);
+    hf_buf_free(&text);
+    return err;
+}
+
 enum hf_err hf_bundle_floor_raise(struct hf_client *c, const struct hf_bundle_floor *floor,
                                   int64_t version, struct hf_why *why)
 {

@@ -1,31 +1,41 @@
 #include "client/core/client_internal.h"
 
-#include "common/base/hex.h"
-
 #include <stdlib.h>
 #include <string.h>
 
-static struct hf_trust_anchor trust_anchor(const struct hf_anchor *a)
+static struct hf_trust_anchor trust_anchor(const struct hf_anchor *a, bool is_needed)
 {
     return (struct hf_trust_anchor){
         .der = a->der,
         .not_before_s = a->cert.not_before_s,
         .not_after_s = a->cert.not_after_s,
         .distrust_after_s = a->distrust_after_s,
-        .remove_after_s = a->remove_after_s,
+        .remove_after_s = is_needed ? HF_TIME_NONE : a->remove_after_s,
     };
+}
+
+enum hf_err hf_live_anchors(struct hf_client *c, const struct hf_bundle *bundle,
+                            struct hf_trust_anchor **out, struct hf_why *why)
+{
+    struct hf_trust_anchor *anchors = calloc(bundle->n_anchors + 1, sizeof *anchors);
+
+    if (anchors == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for %zu trust anchors", bundle->n_anchors);
+    for (size_t i = 0; i < bundle->n_anchors; i++) {
+        const struct hf_anchor *anchor = &bundle->anchors[i];
+        anchors[i] = trust_anchor(anchor, hf_endpoints_need(c, bundle, anchor));
+    }
+    *out = anchors;
+    return HF_OK;
 }
 
 enum hf_err hf_live_swap(struct hf_client *c, const struct hf_bundle_record *record,
                          const struct hf_bundle *bundle, struct hf_why *why)
 {
     const struct hf_trust_port *trust = &c->ports.trust;
-    struct hf_trust_anchor *anchors = calloc(bundle->n_anchors + 1, sizeof *anchors);
+    struct hf_trust_anchor *anchors = NULL;
 
-    if (anchors == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for %zu trust anchors", bundle->n_anchors);
-    for (size_t i = 0; i < bundle->n_anchors; i++)
-        anchors[i] = trust_anchor(&bundle->anchors[i]);
+    HF_TRY(hf_live_anchors(c, bundle, &anchors, why));
     enum hf_err err = trust->swap(trust->ctx, anchors, bundle->n_anchors, why);
     free(anchors);
     if (err != HF_OK)
@@ -39,7 +49,7 @@ static enum hf_err swap_record(struct hf_client *c, const struct hf_bundle_recor
                                struct hf_why *why)
 {
     struct hf_bundle bundle = {0};
-    HF_TRY(hf_bundle_of_record(record, &bundle, why));
+    HF_TRY(hf_bundle_in_use(c, record, &bundle, why));
     enum hf_err err = hf_live_swap(c, record, &bundle, why);
     hf_bundle_free(&bundle);
     return err;
@@ -53,51 +63,11 @@ enum hf_err hf_live_swap_if_other(struct hf_client *c, const struct hf_bundle_re
     return swap_record(c, record, why);
 }
 
-static enum hf_err load_active(struct hf_client *c, struct hf_why *why)
+static enum hf_err load(struct hf_client *c, enum hf_slot slot, struct hf_why *why)
 {
     struct hf_bundle_record record = {0};
-    HF_TRY(hf_bundle_load(c, HF_SLOT_ACTIVE, &record, why));
+    HF_TRY(hf_bundle_load(c, slot, &record, why));
     enum hf_err err = swap_record(c, &record, why);
-    hf_bundle_record_free(&record);
-    return err;
-}
-
-/* Leave out what the active bundle dropped on purpose: going back never restores it. */
-static void leave_out(struct hf_bundle *bundle, const char *drops)
-{
-    char hex[HF_SHA256_HEX_LEN];
-    size_t kept = 0;
-    for (size_t i = 0; i < bundle->n_anchors; i++) {
-        hf_hex_encode(bundle->anchors[i].cert.spki_sha256, HF_SHA256_LEN, hex);
-        if (strstr(drops, hex) == NULL)
-            bundle->anchors[kept++] = bundle->anchors[i];
-    }
-    bundle->n_anchors = kept;
-}
-
-static enum hf_err swap_without_drops(struct hf_client *c, const struct hf_bundle_record *record,
-                                      struct hf_why *why)
-{
-    struct hf_bundle bundle = {0};
-    struct hf_buf drops = {0};
-    struct hf_why unread = {0};
-
-    HF_TRY(hf_bundle_of_record(record, &bundle, why));
-    if (hf_value_load(c, "bundle.drops", &drops, &unread) == HF_OK)
-        leave_out(&bundle, (const char *)drops.data);
-    else
-        hf_log(c, HF_LEVEL_WARNING, "which anchors were dropped cannot be read: %s", unread.text);
-    hf_buf_free(&drops);
-    enum hf_err err = hf_live_swap(c, record, &bundle, why);
-    hf_bundle_free(&bundle);
-    return err;
-}
-
-static enum hf_err load_previous(struct hf_client *c, struct hf_why *why)
-{
-    struct hf_bundle_record record = {0};
-    HF_TRY(hf_bundle_load(c, HF_SLOT_PREVIOUS, &record, why));
-    enum hf_err err = swap_without_drops(c, &record, why);
     hf_bundle_record_free(&record);
     return err;
 }
@@ -114,11 +84,11 @@ static void note(struct hf_client *c, enum hf_level level, const char *what, str
 void hf_live_load(struct hf_client *c)
 {
     struct hf_why why = {0};
-    enum hf_err err = load_active(c, &why);
+    enum hf_err err = load(c, HF_SLOT_ACTIVE, &why);
     if (err == HF_OK || err == HF_E_NOT_FOUND) /* none yet: the first update brings one */
         return;
     note(c, HF_LEVEL_ERROR, "the active bundle is not usable, the previous one is taken", &why);
-    if (load_previous(c, &why) != HF_OK)
+    if (load(c, HF_SLOT_PREVIOUS, &why) != HF_OK)
         note(c, HF_LEVEL_ERROR, "the previous bundle is not usable, the trust store is empty",
              &why);
 }

@@ -72,19 +72,34 @@ static enum hf_err begin_record(const struct hf_client *c, struct hf_candidate *
 
 /* ---- check ----------------------------------------------------------------------------------------------- */
 
-static size_t count_active_usable(const struct hf_candidate *cand, int64_t now_s)
+static size_t count_active_usable(struct hf_client *c, const struct hf_candidate *cand,
+                                  int64_t now_s)
 {
     struct hf_bundle active = {0};
     struct hf_why why = {0};
 
-    if (!cand->has_active || hf_bundle_of_record(&cand->active, &active, &why) != HF_OK)
+    if (!cand->has_active || hf_bundle_in_use(c, &cand->active, &active, &why) != HF_OK)
         return 0;
     size_t n = hf_bundle_count_usable(&active, now_s);
     hf_bundle_free(&active);
     return n;
 }
 
-static enum hf_err check(const struct hf_client *c, struct hf_candidate *cand, struct hf_why *why)
+static enum hf_err check_not_dropped(const struct hf_candidate *cand, struct hf_why *why)
+{
+    for (size_t i = 0; i < cand->bundle.n_anchors; i++) {
+        const struct hf_anchor *anchor = &cand->bundle.anchors[i];
+        if (hf_drops_has(&cand->description, anchor))
+            return hf_fail(
+                why, HF_E_POLICY,
+                "it holds \"%s\" and says that this anchor is dropped; publish a version "
+                "that does one of both",
+                anchor->cert.subject);
+    }
+    return HF_OK;
+}
+
+static enum hf_err check(struct hf_client *c, struct hf_candidate *cand, struct hf_why *why)
 {
     int64_t now_s = hf_client_now_s(c);
     char today[HF_TIME_TEXT_MAX];
@@ -92,7 +107,9 @@ static enum hf_err check(const struct hf_client *c, struct hf_candidate *cand, s
     HF_TRY(
         hf_bundle_parse(hf_buf_bytes(&cand->record.pem), &cand->description, &cand->bundle, why));
     HF_TRY(hf_policy_check_bundle(&cand->bundle, why));
-    if (hf_bundle_count_usable(&cand->bundle, now_s) > 0 || count_active_usable(cand, now_s) == 0)
+    HF_TRY(check_not_dropped(cand, why));
+    if (hf_bundle_count_usable(&cand->bundle, now_s) > 0 ||
+        count_active_usable(c, cand, now_s) == 0)
         return HF_OK;
     hf_time_format_day(now_s, today);
     return hf_fail(why, HF_E_POLICY,

@@ -176,7 +176,7 @@ enum hf_err hf_client_export_pem(struct hf_client *client, struct hf_buf *out, s
     struct hf_bundle bundle = {0};
 
     HF_TRY(hf_bundle_load(client, HF_SLOT_ACTIVE, &record, why));
-    enum hf_err err = hf_bundle_of_record(&record, &bundle, why);
+    enum hf_err err = hf_bundle_in_use(client, &record, &bundle, why);
     hf_bundle_record_free(&record);
     HF_TRY(err);
     err = hf_bundle_to_pem(&bundle, out);

@@ -70,6 +70,20 @@ static bool parse_integer(const char *text, int64_t *out)
     return true;
 }
 
+const char *hf_integers_parse(const char *text, int64_t *out, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        char *end = NULL;
+        errno = 0;
+        long long value = strtoll(text, &end, 10);
+        if (errno != 0 || end == text || value < 0 || (*end != ' ' && *end != '\0'))
+            return NULL;
+        out[i] = value;
+        text = *end == ' ' ? end + 1 : end;
+    }
+    return text;
+}
+
 enum hf_err hf_value_load_integer(struct hf_client *c, const char *name, int64_t absent,
                                   int64_t *out, struct hf_why *why)
 {
