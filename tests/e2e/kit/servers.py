@@ -93,15 +93,28 @@ class NginxTls:
 
 
 class MosquittoTls:
-    def __init__(self, processes, folder, chain, key):
+    """On `port`, or a free one. With `client_ca`, only for clients that show a certificate of it."""
+
+    def __init__(self, processes, folder, chain, key, port=None, client_ca=None):
         folder.mkdir()
-        self.port = free_port()
+        self.port = port or free_port()
+        lines = [f"listener {self.port} 127.0.0.1", "allow_anonymous true", "log_type all",
+                 f"certfile {chain}", f"keyfile {key}"]
+        if client_ca:
+            lines += [f"cafile {client_ca}", "require_certificate true"]
+        if os.getuid() == 0:
+            lines.append("user root")
         conf = folder / "mosquitto.conf"
-        conf.write_text(f"listener {self.port} 127.0.0.1\nallow_anonymous true\n"
-                        f"certfile {chain}\nkeyfile {key}\n"
-                        + ("user root\n" if os.getuid() == 0 else ""))
+        conf.write_text("\n".join(lines) + "\n")
         self.process = processes.start([MOSQUITTO, "-c", conf], "mosquitto")
         self.process.wait_for(lambda: accepts(self.port), "it listens")
+
+    def log_of(self, client):
+        """The lines of its log that name this client."""
+        return [line for line in self.process.err.splitlines() if client in line]
+
+    def stop(self):
+        self.process.stop()
 
 
 class OpensslServer:
