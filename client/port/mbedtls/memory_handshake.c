@@ -87,12 +87,18 @@ static bool wants_more(int code)
     return code == MBEDTLS_ERR_SSL_WANT_READ || code == MBEDTLS_ERR_SSL_WANT_WRITE;
 }
 
-/** Until the client knows: what the server makes of it afterwards is of no interest here. */
+/** A client that fails has said so; one that is up waits for what its server makes of it. */
+static bool is_over(const struct hf_memory_handshake *h)
+{
+    return !wants_more(h->code) && (h->code != 0 || !wants_more(h->server_code));
+}
+
 static void run(struct pair *pair, struct hf_memory_handshake *out)
 {
     out->code = out->server_code = MBEDTLS_ERR_SSL_WANT_READ;
-    for (int turn = 0; turn < TURNS_MAX && wants_more(out->code); turn++) {
-        out->code = mbedtls_ssl_handshake(&pair->client);
+    for (int turn = 0; turn < TURNS_MAX && !is_over(out); turn++) {
+        if (wants_more(out->code))
+            out->code = mbedtls_ssl_handshake(&pair->client);
         if (wants_more(out->server_code))
             out->server_code = mbedtls_ssl_handshake(&pair->server);
     }

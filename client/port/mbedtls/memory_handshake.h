@@ -7,11 +7,11 @@
 /* What Mbed TLS gives for flags when no certificate was looked at, or its verification was broken off. */
 #define HF_FLAGS_UNKNOWN UINT32_MAX
 
-/* How it ended for the client. */
+/* How it ended. */
 struct hf_memory_handshake {
-    int code;        /* 0: up; else its Mbed TLS error */
-    int server_code; /* the server's, for what to say where the client's is no more than an alert */
-    uint32_t flags;  /* MBEDTLS_X509_BADCERT_…, or HF_FLAGS_UNKNOWN */
+    int code;        /* the client's: 0, or its Mbed TLS error */
+    int server_code; /* the server's; where the client failed first, what it had come to by then */
+    uint32_t flags;  /* the client's: MBEDTLS_X509_BADCERT_…, or HF_FLAGS_UNKNOWN */
 };
 
 /**
