@@ -10,7 +10,7 @@
 
 struct hf_http_conn;
 
-/** Connect for requests to `url`'s server by way of `proxy`. HF_E_NETWORK, HF_E_TLS, HF_E_MEMORY. */
+/** Connect for requests to `url`'s server by way of `proxy`. HF_E_NETWORK, and as hf_tls_conn_open. */
 HF_MUST_USE enum hf_err hf_http_conn_open(struct hf_tls_client *tls, const struct hf_url *url,
                                           const struct hf_proxy *proxy,
                                           const struct hf_deadline *deadline,

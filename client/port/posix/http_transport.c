@@ -9,7 +9,8 @@
 
 struct hf_http_transport {
     struct hf_tls_client *tls;
-    struct hf_trust_store *server_ca; /* owned; NULL for none */
+    struct hf_tls_client *unvalidated; /* for requests that waive validation; shares nothing */
+    struct hf_trust_store *server_ca;  /* owned; NULL for none */
     struct hf_timeouts timeouts;
     /* Connections that can carry another request, oldest first. */
     struct hf_http_conn *kept[HF_HTTP_KEPT_MAX];
@@ -82,7 +83,7 @@ static enum hf_err exchange_over(struct hf_http_transport *t, struct hf_http_con
     hf_answer_free(&get->answer);
     hf_answer_init(&get->answer, HF_ANSWER_TO_GET, get->request->max_bytes);
     err = hf_http_conn_exchange(conn, request, &get->deadline, &get->answer, why);
-    if (err == HF_OK && get->answer.may_reuse)
+    if (err == HF_OK && get->answer.may_reuse && !get->request->waives_validation)
         keep(t, conn);
     else
         hf_http_conn_close(conn);
@@ -92,7 +93,8 @@ static enum hf_err exchange_over(struct hf_http_transport *t, struct hf_http_con
 static enum hf_err exchange(struct hf_http_transport *t, struct get *get, struct hf_bytes request,
                             struct hf_why *why)
 {
-    struct hf_http_conn *conn = take_kept(t, &get->url, &get->proxy);
+    bool is_waived = get->request->waives_validation;
+    struct hf_http_conn *conn = is_waived ? NULL : take_kept(t, &get->url, &get->proxy);
 
     if (conn != NULL) {
         enum hf_err err = exchange_over(t, conn, get, request, why);
@@ -102,7 +104,8 @@ static enum hf_err exchange(struct hf_http_transport *t, struct get *get, struct
             return err;
     }
     struct hf_deadline connect = hf_deadline_within(&get->deadline, t->timeouts.connect_ms);
-    HF_TRY(hf_http_conn_open(t->tls, &get->url, &get->proxy, &connect, &conn, why));
+    HF_TRY(hf_http_conn_open(is_waived ? t->unvalidated : t->tls, &get->url, &get->proxy, &connect,
+                             &conn, why));
     return exchange_over(t, conn, get, request, why);
 }
 
@@ -233,6 +236,8 @@ enum hf_err hf_http_transport_new(struct hf_trust_store *store, const char *serv
         err = load_server_ca(t, server_ca_pem, why);
     if (err == HF_OK)
         err = hf_tls_client_new(store, t->server_ca, &t->tls, why);
+    if (err == HF_OK)
+        err = hf_tls_client_new_unvalidated(&t->unvalidated, why);
     if (err != HF_OK) {
         hf_http_transport_free(t);
         return err;
@@ -247,6 +252,7 @@ void hf_http_transport_free(struct hf_http_transport *transport)
         return;
     hf_http_transport_idle(transport);
     hf_tls_client_free(transport->tls);
+    hf_tls_client_free(transport->unvalidated);
     hf_trust_store_free(transport->server_ca);
     free(transport);
 }

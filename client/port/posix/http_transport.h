@@ -4,7 +4,8 @@
  * parsed by llhttp, every wait has a deadline (limits.h), redirects are followed within http(s)
  * and never from https down to http.
  *
- * HTTPS is validated against the device's own store and, besides, the update server's own CA.
+ * HTTPS is validated against the device's own store and, besides, the update server's own CA. A
+ * request that waives this goes over a connection of its own, as do the redirects it meets.
  */
 #ifndef HF_CLIENT_PORT_POSIX_HTTP_TRANSPORT_H
 #define HF_CLIENT_PORT_POSIX_HTTP_TRANSPORT_H

@@ -19,7 +19,7 @@
 
 struct hf_tls_client {
     mbedtls_ssl_config config;
-    struct hf_trust_store *device;
+    struct hf_trust_store *device;    /* NULL: it does not judge chains, and keeps no session */
     struct hf_trust_store *server_ca; /* NULL for none */
     /* Not those of the device's store: that one does not vouch for what only `server_ca` does, and an
      * application that resumes out of it relies on that. */
@@ -109,16 +109,13 @@ static int judge_certificate(void *ctx, mbedtls_x509_crt *crt, int depth, uint32
     return code;
 }
 
-enum hf_err hf_tls_client_new(struct hf_trust_store *device, struct hf_trust_store *server_ca,
-                              struct hf_tls_client **out, struct hf_why *why)
+static enum hf_err new_client(struct hf_tls_client **out, struct hf_why *why)
 {
     struct hf_tls_client *client = calloc(1, sizeof *client);
     enum hf_err err;
 
     if (client == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory for TLS");
-    client->device = device;
-    client->server_ca = server_ca;
     err = hf_sessions_init(&client->sessions, why);
     if (err != HF_OK) {
         free(client);
@@ -129,11 +126,34 @@ enum hf_err hf_tls_client_new(struct hf_trust_store *device, struct hf_trust_sto
         hf_tls_client_free(client);
         return err;
     }
+    *out = client;
+    return HF_OK;
+}
+
+enum hf_err hf_tls_client_new(struct hf_trust_store *device, struct hf_trust_store *server_ca,
+                              struct hf_tls_client **out, struct hf_why *why)
+{
+    struct hf_tls_client *client = NULL;
+
+    HF_TRY(new_client(&client, why));
+    client->device = device;
+    client->server_ca = server_ca;
     mbedtls_ssl_conf_authmode(&client->config, MBEDTLS_SSL_VERIFY_REQUIRED);
     mbedtls_ssl_conf_ca_cb(&client->config, find_anchors, client);
     /* Without it Mbed TLS drops the tickets of TLS 1.3. */
     mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
         &client->config, MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
+    *out = client;
+    return HF_OK;
+}
+
+enum hf_err hf_tls_client_new_unvalidated(struct hf_tls_client **out, struct hf_why *why)
+{
+    struct hf_tls_client *client = NULL;
+
+    HF_TRY(new_client(&client, why));
+    mbedtls_ssl_conf_authmode(&client->config, MBEDTLS_SSL_VERIFY_NONE);
+    mbedtls_ssl_conf_session_tickets(&client->config, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
     *out = client;
     return HF_OK;
 }
@@ -169,22 +189,24 @@ static void save_session(struct hf_tls_conn *conn)
 
 static enum hf_err handshake(struct hf_tls_conn *conn, struct hf_why *why)
 {
+    bool is_judge = conn->client->device != NULL;
     enum hf_err err;
 
     HF_TRY(hf_tls_io_setup(&conn->ssl, &conn->client->config, &conn->wire, &conn->peer, why));
     mbedtls_ssl_set_verify(&conn->ssl, judge_certificate, conn);
-    resume_session(conn);
+    if (is_judge)
+        resume_session(conn);
     err = hf_tls_io_handshake(&conn->ssl, &conn->wire, why);
     if (conn->faults[0] != '\0')
-        return hf_fail(why, HF_E_TLS, "the server is not trusted: %s", conn->faults);
+        return hf_fail(why, HF_E_UNTRUSTED, "the server is not trusted: %s", conn->faults);
     if (err != HF_OK) {
         (void)hf_fail_context(why, "TLS handshake");
         return err;
     }
-    if (mbedtls_ssl_get_verify_result(&conn->ssl) != 0)
-        return hf_fail(why, HF_E_TLS, "the server's certificate was not verified");
+    if (is_judge && mbedtls_ssl_get_verify_result(&conn->ssl) != 0)
+        return hf_fail(why, HF_E_UNTRUSTED, "the server's certificate was not verified");
     /* With TLS 1.2 the ticket has come by now; those of TLS 1.3 come later. */
-    if (mbedtls_ssl_get_version_number(&conn->ssl) == MBEDTLS_SSL_VERSION_TLS1_2)
+    if (is_judge && mbedtls_ssl_get_version_number(&conn->ssl) == MBEDTLS_SSL_VERSION_TLS1_2)
         save_session(conn);
     return HF_OK;
 }

@@ -16,6 +16,10 @@ struct hf_tls_client;
 HF_MUST_USE enum hf_err hf_tls_client_new(struct hf_trust_store *device,
                                           struct hf_trust_store *server_ca,
                                           struct hf_tls_client **out, struct hf_why *why);
+/** One that does not judge the server's chain, for recovery: a server has but to hold the key of the
+ *  certificate it shows. It offers and keeps no session, and shows no certificate. */
+HF_MUST_USE enum hf_err hf_tls_client_new_unvalidated(struct hf_tls_client **out,
+                                                      struct hf_why *why);
 /** No connection of it may be open any more. */
 void hf_tls_client_free(struct hf_tls_client *client);
 
@@ -23,7 +27,7 @@ struct hf_tls_conn;
 
 /**
  * Handshake with `peer` over `fd`, which stays the caller's, resuming a saved session where there
- * is one. HF_E_TLS: the chain was not valid or TLS failed; HF_E_NETWORK.
+ * is one. HF_E_UNTRUSTED: its chain is not valid; HF_E_TLS, HF_E_NETWORK, HF_E_MEMORY.
  */
 HF_MUST_USE enum hf_err hf_tls_conn_open(struct hf_tls_client *client, int fd,
                                          const struct hf_endpoint *peer,

@@ -34,6 +34,11 @@ enum hf_err hf_tls_io_fail(int code, struct hf_why *why)
                        "another TLS version or a client certificate");
     case MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION:
         return hf_fail(why, HF_E_TLS, "the server speaks neither TLS 1.2 nor TLS 1.3");
+    case MBEDTLS_ERR_X509_FATAL_ERROR:
+        return hf_fail(why, HF_E_UNTRUSTED,
+                       "the server's chain cannot be followed to its end; is it longer than %d "
+                       "intermediate certificates?",
+                       MBEDTLS_X509_MAX_INTERMEDIATE_CA);
     case MBEDTLS_ERR_SSL_ALLOC_FAILED:
         return hf_fail(why, HF_E_MEMORY, "no memory for TLS");
     default:

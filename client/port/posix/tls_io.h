@@ -31,7 +31,8 @@ HF_MUST_USE enum hf_err hf_tls_io_setup(mbedtls_ssl_context *ssl, const mbedtls_
 HF_MUST_USE enum hf_err hf_tls_io_wait(int code, const struct hf_tls_wire *wire,
                                        struct hf_why *why);
 
-/** The whole handshake. HF_E_NETWORK when the time is up or the connection breaks, else HF_E_TLS. */
+/** The whole handshake. HF_E_NETWORK when the time is up or the connection breaks, else as
+ *  hf_tls_io_fail. */
 HF_MUST_USE enum hf_err hf_tls_io_handshake(mbedtls_ssl_context *ssl,
                                             const struct hf_tls_wire *wire, struct hf_why *why);
 
@@ -41,7 +42,8 @@ const char *hf_tls_io_cipher_suite(const mbedtls_ssl_context *ssl);
 /** What the key exchange that was agreed on asks of the server's certificate: MBEDTLS_X509_KU_…. */
 unsigned hf_tls_io_key_usage(const mbedtls_ssl_context *ssl);
 
-/** The sentence for a failed call; returns HF_E_NETWORK for a broken connection, else HF_E_TLS. */
+/** The sentence for a failed call; HF_E_NETWORK for a broken connection, HF_E_UNTRUSTED for a chain
+ *  that verification gave up on, HF_E_MEMORY, else HF_E_TLS. */
 enum hf_err hf_tls_io_fail(int code, struct hf_why *why);
 
 #endif
