@@ -2,16 +2,18 @@
 
 #include <stdio.h>
 
-static void describe(const struct hf_candidate *cand, char *out, size_t out_size)
+static void describe(const struct hf_client *c, const struct hf_candidate *cand, char *out,
+                     size_t out_size)
 {
     const struct hf_bundle_record *new = &cand->record;
+    const char *how = c->waives_validation ? ", recovered" : "";
     if (cand->has_active)
-        (void)snprintf(out, out_size, "updated %s/%s %lld -> %lld, %zu anchors", new->set,
+        (void)snprintf(out, out_size, "updated %s/%s %lld -> %lld, %zu anchors%s", new->set,
                        new->profile, (long long)cand->active.version, (long long)new->version,
-                       cand->bundle.n_anchors);
+                       cand->bundle.n_anchors, how);
     else
-        (void)snprintf(out, out_size, "updated %s/%s none -> %lld, %zu anchors", new->set,
-                       new->profile, (long long)new->version, cand->bundle.n_anchors);
+        (void)snprintf(out, out_size, "updated %s/%s none -> %lld, %zu anchors%s", new->set,
+                       new->profile, (long long)new->version, cand->bundle.n_anchors, how);
 }
 
 /* Old or new, never between: the bundle, the version it forbids from now on, and the line about it. */
@@ -25,7 +27,7 @@ static enum hf_err write_activation(struct hf_client *c, const void *arg, struct
     HF_TRY(hf_drops_save(c, &cand->description, why));
     if (cand->has_active) /* else there is nothing to go back to */
         HF_TRY(hf_trial_begin(c, cand->record.version, why));
-    describe(cand, text, sizeof text);
+    describe(c, cand, text, sizeof text);
     return hf_journal(c, HF_LEVEL_INFO, "swap", text, why);
 }
 

@@ -93,7 +93,7 @@ static enum hf_err update(struct hf_client *c, struct course *course, struct hf_
     return hf_activate(c, cand, why);   /* stage, commit, swap, trial  */
 }
 
-static struct hf_update_result result_of(const struct course *course)
+static struct hf_update_result result_of(const struct hf_client *c, const struct course *course)
 {
     const struct hf_candidate *cand = &course->cand;
     int64_t active = cand->has_active ? cand->active.version : -1;
@@ -104,21 +104,23 @@ static struct hf_update_result result_of(const struct course *course)
         .from_version = is_rolled_back ? course->rejected_version : active,
         .to_version = cand->is_active ? active : cand->record.version,
         .is_rolled_back = is_rolled_back,
+        .is_recovered = c->waives_validation,
     };
 }
 
 static void record_success(struct hf_client *c, const struct hf_update_result *result)
 {
+    const char *how = result->is_recovered ? ", recovered" : "";
     char text[HF_WHY_MAX];
     if (!result->is_changed)
-        (void)snprintf(text, sizeof text, "current %s/%s %lld", c->set, c->profile,
-                       (long long)result->to_version);
+        (void)snprintf(text, sizeof text, "current %s/%s %lld%s", c->set, c->profile,
+                       (long long)result->to_version, how);
     else if (result->from_version < 0)
-        (void)snprintf(text, sizeof text, "updated %s/%s none -> %lld", c->set, c->profile,
-                       (long long)result->to_version);
+        (void)snprintf(text, sizeof text, "updated %s/%s none -> %lld%s", c->set, c->profile,
+                       (long long)result->to_version, how);
     else
-        (void)snprintf(text, sizeof text, "updated %s/%s %lld -> %lld", c->set, c->profile,
-                       (long long)result->from_version, (long long)result->to_version);
+        (void)snprintf(text, sizeof text, "updated %s/%s %lld -> %lld%s", c->set, c->profile,
+                       (long long)result->from_version, (long long)result->to_version, how);
     hf_check_record(c, HF_OK, text);
 }
 
@@ -131,7 +133,7 @@ enum hf_err hf_client_update(struct hf_client *client, struct hf_update_result *
     hf_mirrors_begin_check(client);
     enum hf_err err = update(client, &course, &own);
     if (err == HF_OK) {
-        *out = result_of(&course);
+        *out = result_of(client, &course);
         record_success(client, out);
     } else {
         hf_check_record(client, err, own.text);

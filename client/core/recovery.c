@@ -106,12 +106,12 @@ static const char *untrusted_server(const struct hf_client *c)
     return NULL;
 }
 
-static size_t count_usable(const struct hf_client *c, const struct hf_bundle_record *record)
+static size_t count_usable(struct hf_client *c, const struct hf_bundle_record *record)
 {
     struct hf_bundle bundle = {0};
     struct hf_why why = {0};
 
-    if (hf_bundle_of_record(record, &bundle, &why) != HF_OK)
+    if (hf_bundle_in_use(c, record, &bundle, &why) != HF_OK)
         return 0;
     size_t n = hf_bundle_count_usable(&bundle, hf_client_now_s(c));
     hf_bundle_free(&bundle);
