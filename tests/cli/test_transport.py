@@ -469,7 +469,7 @@ def test_address_is_checked_and_is_not_sent_as_sni(trusted):
     assert context.names == [None, None]
     with RawServer(answer(), tls=trusted.context("localhost", "127.0.0.2")) as s:
         refused(
-            "tls",
+            "untrusted",
             s.url(),
             says="issued for localhost, 127.0.0.2, not for 127.0.0.1",
             store=trusted.store,
@@ -485,12 +485,12 @@ def test_server_ca_is_trusted_beside_the_store(trusted, other):
             assert fetched(*urls, store=trusted.store, server_ca=other.store) == expected
             assert fetched(*urls, store=other.store, server_ca=trusted.store) == expected
             says = 'no trust anchor for issuer "O=Holdfast Test, CN=Trusted Root"'
-            refused("tls", urls[0], says=says, server_ca=other.store)
+            refused("untrusted", urls[0], says=says, server_ca=other.store)
 
 
 def test_unknown_issuer_is_named(trusted, other):
     with RawServer(answer(), tls=other.context("localhost", chain=[])) as s:
-        err = refused("tls", s.url(host="localhost"), says="not trusted", store=trusted.store)
+        err = refused("untrusted", s.url(host="localhost"), says="not trusted", store=trusted.store)
         assert 'certificate "O=Holdfast Test, CN=localhost"' in err
         assert 'no trust anchor for issuer "O=Holdfast Test, CN=Middle"' in err
         assert "0x" not in err
@@ -499,7 +499,7 @@ def test_unknown_issuer_is_named(trusted, other):
 
 def test_empty_store_trusts_nobody(trusted):
     with RawServer(answer(), tls=trusted.context("localhost")) as s:
-        refused("tls", s.url(host="localhost"), says="no trust anchor for issuer")
+        refused("untrusted", s.url(host="localhost"), says="no trust anchor for issuer")
 
 
 def test_same_name_with_another_key_is_not_trusted(trusted):
@@ -507,7 +507,7 @@ def test_same_name_with_another_key_is_not_trusted(trusted):
     context = trusted.context("localhost", issuer=impostor, chain=[])
     with RawServer(answer(), tls=context) as s:
         says = "(the trust anchor of that name has another key)"
-        refused("tls", s.url(host="localhost"), says=says, store=trusted.store)
+        refused("untrusted", s.url(host="localhost"), says=says, store=trusted.store)
         assert s.requests == []
 
 
@@ -515,7 +515,7 @@ def test_expired(trusted):
     context = trusted.context("localhost", start=NOW - 60 * DAY, end=NOW - 10 * DAY)
     with RawServer(answer(), tls=context) as s:
         url = s.url(host="localhost")
-        err = refused("tls", url, says="expired on 2026-05-22", store=trusted.store)
+        err = refused("untrusted", url, says="expired on 2026-05-22", store=trusted.store)
         assert "the clock says 2026-06-01" in err
         assert "CN=localhost" in err
         assert fetched(url, store=trusted.store, at=NOW - 20 * DAY) == [of(b"hello")]
@@ -525,7 +525,7 @@ def test_expired_intermediate_is_the_one_that_is_named(trusted):
     stale = Authority("Stale", issuer=trusted.root, end=NOW - DAY)
     context = trusted.context("localhost", issuer=stale, chain=[stale.cert])
     with RawServer(answer(), tls=context) as s:
-        err = refused("tls", s.url(host="localhost"), says="CN=Stale", store=trusted.store)
+        err = refused("untrusted", s.url(host="localhost"), says="CN=Stale", store=trusted.store)
         assert "expired on 2026-05-31" in err
         assert "CN=localhost" not in err
 
@@ -533,7 +533,7 @@ def test_expired_intermediate_is_the_one_that_is_named(trusted):
 def test_clock_before_the_certificate(trusted):
     with RawServer(answer(), tls=trusted.context("localhost")) as s:
         refused(
-            "tls",
+            "untrusted",
             s.url(host="localhost"),
             says="not yet valid, only from 2026-05-02 on (the clock says 2025-01-01)",
             store=trusted.store,
@@ -544,7 +544,7 @@ def test_clock_before_the_certificate(trusted):
 def test_wrong_host(trusted):
     with RawServer(answer(), tls=trusted.context("a.example", "*.b.example")) as s:
         refused(
-            "tls",
+            "untrusted",
             s.url(host="localhost"),
             says="issued for a.example, *.b.example, not for localhost",
             store=trusted.store,
@@ -556,7 +556,7 @@ def test_distrusted_for_new_leaves(trusted):
         url = s.url(host="localhost")
         assert fetched(url, store=trusted.store, distrust_after="2026-05-03") == [of(b"hello")]
         refused(
-            "tls",
+            "untrusted",
             url,
             says="distrusted for server certificates issued after 2026-05-01",
             store=trusted.store,
@@ -568,13 +568,13 @@ def test_expired_anchor_of_the_right_name(trusted):
     with RawServer(answer(), tls=trusted.context("localhost", end=NOW + 3000 * DAY)) as s:
         says = "(the trust anchor of that name expired on 2028-11-17)"
         late = NOW + 1000 * DAY
-        refused("tls", s.url(host="localhost"), says=says, store=trusted.store, at=late)
+        refused("untrusted", s.url(host="localhost"), says=says, store=trusted.store, at=late)
 
 
 def test_weak_key(trusted):
     context = trusted.context("localhost", key_bits=1024)
     with RawServer(answer(), tls=context) as s:
-        refused("tls", s.url(host="localhost"), says="a key that is too", store=trusted.store)
+        refused("untrusted", s.url(host="localhost"), says="a key that is too", store=trusted.store)
         assert s.requests == []
 
 
@@ -582,7 +582,7 @@ def test_certificate_of_a_client_is_none_of_a_server(trusted):
     context = trusted.context("localhost", usage=ExtendedKeyUsageOID.CLIENT_AUTH)
     with RawServer(answer(), tls=context) as s:
         says = "its extendedKeyUsage does not allow a TLS server"
-        refused("tls", s.url(host="localhost"), says=says, store=trusted.store)
+        refused("untrusted", s.url(host="localhost"), says=says, store=trusted.store)
         assert s.requests == []
 
 
@@ -593,7 +593,7 @@ def test_key_that_may_not_sign_is_none_of_a_server(trusted):
     )
     with RawServer(answer(), tls=context) as s:
         says = "its keyUsage does not allow what it was used for"
-        refused("tls", s.url(host="localhost"), says=says, store=trusted.store)
+        refused("untrusted", s.url(host="localhost"), says=says, store=trusted.store)
         assert s.requests == []
 
 
@@ -693,7 +693,7 @@ def test_proxy_does_not_make_a_server_trusted(trusted, other):
         with Proxy({target: ("127.0.0.1", s.port)}) as p:
             env = {"https_proxy": f"127.0.0.1:{p.port}"}
             says = "no trust anchor"
-            refused("tls", f"https://{target}/", says=says, env=env, store=trusted.store)
+            refused("untrusted", f"https://{target}/", says=says, env=env, store=trusted.store)
 
 
 def test_no_proxy_and_the_variable_that_is_ignored():

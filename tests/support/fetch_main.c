@@ -23,6 +23,7 @@ static struct {
     int connect_ms, idle_ms, total_ms;
     int pause_ms; /* between two URLs */
     int forget;   /* close kept connections between two URLs */
+    int waive;    /* set of bits: requests that waive validation, 1 for the first */
 } options = {.max_bytes = 1 << 20, .connect_ms = 5000, .idle_ms = 5000, .total_ms = 10000};
 
 static const struct poptOption table[] =
@@ -37,6 +38,7 @@ static const struct poptOption table[] =
      {"total-ms", 0, POPT_ARG_INT, &options.total_ms, 0, NULL, NULL},
      {"pause-ms", 0, POPT_ARG_INT, &options.pause_ms, 0, NULL, NULL},
      {"forget", 0, POPT_ARG_NONE, &options.forget, 0, NULL, NULL},
+     {"waive", 0, POPT_ARG_INT, &options.waive, 0, NULL, NULL},
      POPT_AUTOHELP POPT_TABLEEND};
 
 static void die(const char *what, const struct hf_why *why)
@@ -92,12 +94,13 @@ static int64_t time_option(const char *text)
     return time_s;
 }
 
-static bool fetch_one(struct hf_http_transport *transport, const char *url)
+static bool fetch_one(struct hf_http_transport *transport, const char *url, bool waives)
 {
     struct hf_transport_port port = hf_http_transport_port(transport);
     struct hf_request request = {.url = url,
                                  .etag = options.etag,
-                                 .max_bytes = (size_t)options.max_bytes};
+                                 .max_bytes = (size_t)options.max_bytes,
+                                 .waives_validation = waives};
     struct hf_response response = {0};
     struct hf_why why = {0};
     char sha256[HF_SHA256_HEX_LEN];
@@ -123,7 +126,7 @@ static bool fetch_all(struct hf_http_transport *transport, const char **urls)
             hf_http_transport_idle(transport);
         if (i > 0)
             (void)usleep((useconds_t)options.pause_ms * 1000);
-        is_ok = fetch_one(transport, urls[i]) && is_ok;
+        is_ok = fetch_one(transport, urls[i], (options.waive >> i & 1) != 0) && is_ok;
         (void)fflush(stdout);
     }
     return is_ok;
