@@ -139,6 +139,24 @@ static void swap_of_the_device_s_store_drops_the_transport_s_sessions(void **sta
         CHECK_OK(hf_tls_client_new(s.w.store, NULL, &client, NULL));
         CHECK_OK(transport_connects(&s, client));
         world_trust_root(&s.w, "CN=Other", &s.w.other);
+        assert_int_equal(transport_connects(&s, client), HF_E_UNTRUSTED);
+        hf_tls_client_free(client);
+        free_scene(&s);
+    }
+}
+
+/* Recovery asks nothing of a chain, but nobody answers in the name of a key that he does not hold. */
+static void unvalidated_server_still_proves_its_key(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct scene s;
+        struct hf_tls_client *client;
+        make_scene(&s, world_versions[i]);
+        CHECK_OK(hf_tls_client_new_unvalidated(&client, NULL));
+        CHECK_OK(transport_connects(&s, client));
+        tls_server_free(&s.server);
+        world_serve(&s.w, &s.server, &s.chain, &s.w.other);
         assert_int_equal(transport_connects(&s, client), HF_E_TLS);
         hf_tls_client_free(client);
         free_scene(&s);
@@ -150,6 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(application_does_not_resume_what_only_the_server_ca_vouched_for),
         cmocka_unit_test(swap_of_the_device_s_store_drops_the_transport_s_sessions),
+        cmocka_unit_test(unvalidated_server_still_proves_its_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
