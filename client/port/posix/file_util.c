@@ -169,7 +169,7 @@ enum hf_err hf_file_sync_dir(const char *dir, struct hf_why *why)
     return error == 0 ? HF_OK : hf_file_fail(why, "sync the folder", dir, error);
 }
 
-static enum hf_err sync_parent(const char *path, struct hf_why *why)
+enum hf_err hf_file_sync_parent(const char *path, struct hf_why *why)
 {
     char *parent = NULL;
 
@@ -183,7 +183,7 @@ enum hf_err hf_file_rename(const char *from, const char *to, struct hf_why *why)
 {
     if (rename(from, to) != 0)
         return hf_file_fail(why, "replace", to, errno);
-    return sync_parent(to, why);
+    return hf_file_sync_parent(to, why);
 }
 
 static int write_all(int fd, struct hf_bytes bytes)
@@ -252,7 +252,7 @@ enum hf_err hf_file_replace(const char *path, struct hf_bytes bytes, mode_t mode
                             struct hf_why *why)
 {
     HF_TRY(hf_file_place(path, bytes, mode, why));
-    return sync_parent(path, why);
+    return hf_file_sync_parent(path, why);
 }
 
 enum hf_err hf_file_replace_link(const char *path, const char *target, struct hf_why *why)

@@ -50,6 +50,8 @@ HF_MUST_USE enum hf_err hf_file_rename(const char *from, const char *to, struct 
 
 /** What was created, renamed or removed in `dir` is on disk after this. */
 HF_MUST_USE enum hf_err hf_file_sync_dir(const char *dir, struct hf_why *why);
+/** The same of the folder that `path` is in: `path` itself, or its absence, is on disk. */
+HF_MUST_USE enum hf_err hf_file_sync_parent(const char *path, struct hf_why *why);
 
 /** Make one folder with mode 0700; its parent must exist. `*was_made` is false if it was there. */
 HF_MUST_USE enum hf_err hf_file_make_dir(const char *path, bool *was_made, struct hf_why *why);

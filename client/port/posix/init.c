@@ -117,7 +117,9 @@ static enum hf_err init_in(const struct paths *p, const struct provision *given,
 
     HF_TRY(hf_file_make_dir(p->state, &was_made, why));
     bool had_lock = hf_file_exists(p->lock);
-    enum hf_err err = hf_lock_take(p->state, 0, &lock, why);
+    enum hf_err err = was_made ? hf_file_sync_parent(p->state, why) : HF_OK;
+    if (err == HF_OK)
+        err = hf_lock_take(p->state, 0, &lock, why);
     if (err == HF_OK)
         err = init_locked(p, given, why);
     hf_lock_release(lock);
