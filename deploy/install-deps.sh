@@ -36,9 +36,10 @@ mbedtls_tarball_name=mbedtls_$mbedtls_version.orig.tar.bz2
 mbedtls_suites="sid testing stable stable-proposed-updates"
 
 # `a|b` is satisfied by any of them; the first is installed.
-# libc6-dev is only recommended by gcc; bzip2 unpacks the Mbed TLS tarball.
+# libc6-dev is only recommended by gcc; bzip2 unpacks the Mbed TLS tarball; SQLite's archive, for a
+# program that is static throughout, asks for zlib.
 build_packages=(gcc libc6-dev cmake ninja-build "pkgconf|pkg-config" bzip2 ca-certificates
-    libsodium-dev libuv1-dev libsqlite3-dev libjansson-dev libpopt-dev)
+    libsodium-dev libuv1-dev libsqlite3-dev zlib1g-dev libjansson-dev libpopt-dev)
 test_packages=(libcmocka-dev python3-pytest python3-cryptography python3-securesystemslib openssl
     "nginx-light|nginx|nginx-core|nginx-full|nginx-extras" mosquitto mosquitto-clients curl procps
     faketime strace clang libclang-rt-dev clang-format cppcheck)
