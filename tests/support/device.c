@@ -20,7 +20,8 @@ struct hf_client_config device_config(const struct device *d)
     return (struct hf_client_config){.urls = d->urls,
                                      .n_urls = d->n_urls,
                                      .set = DEVICE_SET,
-                                     .profile = DEVICE_PROFILE};
+                                     .profile = DEVICE_PROFILE,
+                                     .awaits_confirm = d->awaits_confirm};
 }
 
 struct fake_mirror *device_add_mirror(struct device *d, const char *url,

@@ -20,6 +20,7 @@ struct device {
     struct hf_client *client; /* NULL while it is off */
     const char *urls[FAKE_MIRRORS_MAX];
     size_t n_urls;
+    bool awaits_confirm; /* in force from the next boot on */
 
     /* Of the last call. */
     struct hf_update_result result;

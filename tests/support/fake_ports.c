@@ -11,6 +11,12 @@ static int64_t clock_now_s(void *ctx)
     return fake->now_s;
 }
 
+static int64_t clock_uptime_ms(void *ctx)
+{
+    const struct fake_ports *fake = ctx;
+    return fake->uptime_ms;
+}
+
 static void random_fill(void *ctx, void *out, size_t len)
 {
     const struct fake_ports *fake = ctx;
@@ -69,10 +75,11 @@ struct hf_ports fake_ports_of(struct fake_ports *fake)
     return (struct hf_ports){
         .transport = fake_transport_port(&fake->transport),
         .store = fake_store_port(&fake->store),
-        .clock = {fake, clock_now_s},
+        .clock = {fake, clock_now_s, clock_uptime_ms},
         .random = {fake, random_fill},
         .log = {fake, log_write},
         .trust = {fake, trust_swap, trust_set_clock_floor},
+        .endpoints = fake_endpoints_port(&fake->endpoints, &fake->now_s),
     };
 }
 

@@ -2,6 +2,7 @@
 #ifndef HF_TESTS_SUPPORT_FAKE_PORTS_H
 #define HF_TESTS_SUPPORT_FAKE_PORTS_H
 
+#include "tests/support/fake_endpoints.h"
 #include "tests/support/fake_store.h"
 #include "tests/support/fake_transport.h"
 
@@ -24,7 +25,9 @@ struct fake_ports {
     struct fake_transport transport;
     struct fake_trust trust;
     struct fake_log log;
+    struct fake_endpoints endpoints; /* none, unless added before the ports are taken */
     int64_t now_s;
+    int64_t uptime_ms;
     uint32_t random; /* every draw gives this */
 };
 
