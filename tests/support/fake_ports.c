@@ -48,6 +48,7 @@ static enum hf_err trust_swap(void *ctx, const struct hf_trust_anchor *anchors, 
     for (size_t i = 0; i < n_anchors && i < max; i++) {
         hf_sha256_hex(anchors[i].der, trust->sha256[i]);
         trust->distrust_after_s[i] = anchors[i].distrust_after_s;
+        trust->remove_after_s[i] = anchors[i].remove_after_s;
     }
     return HF_OK;
 }

@@ -12,6 +12,7 @@ struct fake_trust {
     size_t n_anchors;
     char sha256[8][65]; /* of the first anchors' DER */
     int64_t distrust_after_s[8];
+    int64_t remove_after_s[8];
     int64_t clock_floor_s;
     enum hf_err refuse_swap; /* HF_OK, or what every swap fails with */
 };

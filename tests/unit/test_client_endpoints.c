@@ -1,0 +1,240 @@
+/* client/core/endpoint_memory, endpoints: what is known of the device's servers, and what it holds back. */
+#include "tests/support/check.h"
+
+#include "common/base/hex.h"
+#include "common/base/timetext.h"
+#include "common/bundle/bundle.h"
+#include "client/core/client_internal.h"
+#include "tests/support/device.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define REMOVE_AFTER "2030-06-01T00:00:00Z"
+#define REMOVE_AFTER_S INT64_C(1906502400)
+
+/* Version 2 holds two roots, and each is to be removed on REMOVE_AFTER unless a test says otherwise. */
+struct world {
+    struct device *d;
+    struct fake_endpoint *home;
+    struct hf_buf a, b, both;
+};
+
+static int setup(void **state)
+{
+    struct world *w = calloc(1, sizeof *w);
+    void *device = NULL;
+
+    assert_non_null(w);
+    assert_int_equal(device_setup(&device), 0);
+    w->d = device;
+    w->home = fake_endpoint_add(&w->d->fake.endpoints, "mqtts://home.test:8883");
+    device_reboot(w->d);
+    device_make_anchor("Root A", &w->a);
+    device_make_anchor("Root B", &w->b);
+    CHECK_OK(hf_buf_append(&w->both, w->a.data, w->a.len));
+    CHECK_OK(hf_buf_append(&w->both, w->b.data, w->b.len));
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+    void *device = w->d;
+
+    hf_buf_free(&w->a);
+    hf_buf_free(&w->b);
+    hf_buf_free(&w->both);
+    free(w);
+    return device_teardown(&device);
+}
+
+static void sha256_of(const struct hf_buf *pem, char out[65])
+{
+    struct hf_bundle bundle = {0};
+    CHECK_OK(hf_bundle_parse(hf_buf_bytes(pem), NULL, &bundle, NULL));
+    hf_hex_encode(bundle.anchors[0].cert.sha256, HF_SHA256_LEN, out);
+    hf_bundle_free(&bundle);
+}
+
+static void publish_with_end(struct world *w, const struct hf_buf *pem,
+                             const struct hf_buf *const *ending, size_t n_ending)
+{
+    json_t *custom = device_custom(DEVICE_SET, DEVICE_PROFILE, 2);
+    json_t *notes = json_array();
+    char sha256[65];
+
+    for (size_t i = 0; i < n_ending; i++) {
+        sha256_of(ending[i], sha256);
+        json_array_append_new(notes, json_pack("{s:s, s:s}", "sha256", sha256, "remove_after",
+                                               REMOVE_AFTER));
+    }
+    json_object_set_new(json_object_get(custom, "holdfast"), "anchors", notes);
+    tuf_repo_add_target(&w->d->repo, DEVICE_SET "/" DEVICE_PROFILE "/2.pem", hf_buf_bytes(pem),
+                        custom);
+    tuf_repo_publish_next(&w->d->repo);
+}
+
+/* As the TLS library would: by the dates that it was given at the last swap. */
+static bool is_removed_at(struct world *w, const struct hf_buf *pem, int64_t now_s)
+{
+    char sha256[65];
+    int64_t remove_after_s = INT64_MAX;
+
+    sha256_of(pem, sha256);
+    for (size_t i = 0; i < w->d->fake.trust.n_anchors; i++) {
+        if (strcmp(w->d->fake.trust.sha256[i], sha256) == 0)
+            remove_after_s = w->d->fake.trust.remove_after_s[i];
+    }
+    assert_int_not_equal(remove_after_s, INT64_MAX);
+    return remove_after_s != HF_TIME_NONE && now_s > remove_after_s;
+}
+
+/* ---- remove_after ---------------------------------------------------------------------------------- */
+
+static void test_anchor_goes_when_its_time_comes(void **state)
+{
+    struct world *w = *state;
+    publish_with_end(w, &w->both, (const struct hf_buf *const[]){&w->a}, 1);
+    CHECK_OK(device_update(w->d));
+    assert_false(is_removed_at(w, &w->a, REMOVE_AFTER_S));
+    assert_true(is_removed_at(w, &w->a, REMOVE_AFTER_S + 1));
+    assert_false(is_removed_at(w, &w->b, REMOVE_AFTER_S + 1));
+}
+
+static void test_last_anchor_of_an_endpoint_stays(void **state)
+{
+    struct world *w = *state;
+    publish_with_end(w, &w->both, (const struct hf_buf *const[]){&w->a}, 1);
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&w->a));
+    CHECK_OK(device_update(w->d)); /* the first: nobody was asked before */
+    w->d->fake.now_s += HF_DAY_S;
+    CHECK_OK(device_update(w->d)); /* now it is known what the endpoint shows */
+    assert_false(is_removed_at(w, &w->a, REMOVE_AFTER_S + 1));
+    device_reboot(w->d);
+    assert_false(is_removed_at(w, &w->a, REMOVE_AFTER_S + 1));
+}
+
+static void test_it_goes_once_the_endpoint_has_another(void **state)
+{
+    struct world *w = *state;
+    publish_with_end(w, &w->both, (const struct hf_buf *const[]){&w->a}, 1);
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&w->a));
+    CHECK_OK(device_update(w->d));
+    w->d->fake.now_s += HF_DAY_S;
+    CHECK_OK(device_update(w->d));
+    assert_false(is_removed_at(w, &w->a, REMOVE_AFTER_S + 1));
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&w->both));
+    w->d->fake.now_s += 31 * HF_DAY_S; /* looked at again after a month */
+    CHECK_OK(device_update(w->d));
+    assert_true(is_removed_at(w, &w->a, REMOVE_AFTER_S + 1));
+}
+
+static void test_two_that_go_on_one_day_are_not_each_others_excuse(void **state)
+{
+    struct world *w = *state;
+    publish_with_end(w, &w->both, (const struct hf_buf *const[]){&w->a, &w->b}, 2);
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&w->both));
+    CHECK_OK(device_update(w->d));
+    w->d->fake.now_s += HF_DAY_S;
+    CHECK_OK(device_update(w->d));
+    assert_false(is_removed_at(w, &w->a, REMOVE_AFTER_S + 1));
+    assert_false(is_removed_at(w, &w->b, REMOVE_AFTER_S + 1));
+}
+
+/* ---- the memory -------------------------------------------------------------------------------------- */
+
+static void learn(struct world *w)
+{
+    device_add_bundle(w->d, 2, &w->both);
+    tuf_repo_publish_next(&w->d->repo);
+    CHECK_OK(device_update(w->d));
+    w->d->fake.now_s += HF_DAY_S;
+    CHECK_OK(device_update(w->d));
+}
+
+static void test_memory_is_what_was_seen(void **state)
+{
+    struct world *w = *state;
+    struct hf_endpoint_memory memory;
+
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&w->a));
+    learn(w);
+    hf_endpoint_memory_load(w->d->client, 0, HF_KEY_TYPE_ANY, &memory);
+    assert_int_equal(memory.seen_s, w->d->fake.now_s);
+    assert_int_equal(memory.n_anchors, 1);
+    hf_endpoint_memory_load(w->d->client, 0, HF_KEY_TYPE_RSA, &memory);
+    assert_int_equal(memory.seen_s, HF_TIME_NONE);
+}
+
+static void test_endpoint_of_another_name_is_not_known(void **state)
+{
+    struct world *w = *state;
+    struct hf_endpoint_memory memory;
+
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&w->a));
+    learn(w);
+    snprintf(w->home->name, sizeof w->home->name, "mqtts://home.test:88"); /* a prefix of it */
+    device_reboot(w->d);
+    hf_endpoint_memory_load(w->d->client, 0, HF_KEY_TYPE_ANY, &memory);
+    assert_int_equal(memory.seen_s, HF_TIME_NONE);
+}
+
+static void test_damaged_memory_is_none(void **state)
+{
+    static const char *const damaged[] = {
+        "",
+        "mqtts://home.test:8883",
+        "mqtts://home.test:8883 ",
+        "mqtts://home.test:8883 1",
+        "mqtts://home.test:8883 1 2 x",
+        "mqtts://home.test:8883 -1 2 3",
+        "mqtts://home.test:8883 99999999999999999999 2 3",
+        "mqtts://home.test:8883 1 2 3 abcd",
+        "mqtts://home.test:8883 1 2 3 "
+        "zz00000000000000000000000000000000000000000000000000000000000000",
+    };
+    struct world *w = *state;
+    struct hf_endpoint_memory memory;
+
+    for (size_t i = 0; i < sizeof damaged / sizeof damaged[0]; i++) {
+        fake_store_put_value(&w->d->fake.store, "endpoint.0.any", damaged[i]);
+        hf_endpoint_memory_load(w->d->client, 0, HF_KEY_TYPE_ANY, &memory);
+        assert_int_equal(memory.seen_s, HF_TIME_NONE);
+        assert_int_equal(memory.n_anchors, 0);
+    }
+}
+
+static void test_endpoint_that_is_down_is_asked_once_a_day(void **state)
+{
+    struct world *w = *state;
+    learn(w);
+    unsigned n = w->home->n_looks;
+    assert_true(n > 0);
+    for (int hour = 0; hour < 11; hour++) {
+        w->d->fake.now_s += 3600;
+        CHECK_OK(device_update(w->d));
+    }
+    assert_int_equal(w->home->n_looks, n);
+    w->d->fake.now_s += 3600;
+    CHECK_OK(device_update(w->d));
+    assert_true(w->home->n_looks > n);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(test_anchor_goes_when_its_time_comes),
+        T(test_last_anchor_of_an_endpoint_stays),
+        T(test_it_goes_once_the_endpoint_has_another),
+        T(test_two_that_go_on_one_day_are_not_each_others_excuse),
+        T(test_memory_is_what_was_seen),
+        T(test_endpoint_of_another_name_is_not_known),
+        T(test_damaged_memory_is_none),
+        T(test_endpoint_that_is_down_is_asked_once_a_day),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
