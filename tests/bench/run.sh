@@ -10,13 +10,14 @@ Installs what is missing, builds the release preset, and measures, each pair in 
 with the median of the rounds' ratios:
 
   server   holdfastd (1 loop) against nginx (1 worker) serving the same timestamp.json (wrk)
-  update   `holdfast update` on a new device against python-tuf's client
+  update   `holdfast update` on a new device against python-tuf's client: wall and CPU time, memory
+  core     requests, heap and signature verifications of a cold update and of an unchanged check
   store    the live trust store's look-up and memory against Mbed TLS's parsed chain
 
   --json FILE    what was measured, as JSON (default build/bench.json)
   --seconds S    length of one wrk run (default 3)
   --rounds N     rounds of each pair (default 5)
-  --only PART    server, update or store; may be repeated
+  --only PART    server, update, core or store; may be repeated
   --bin DIR      programs built elsewhere, nothing is installed or built
   --help         this text
 
