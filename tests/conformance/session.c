@@ -159,12 +159,19 @@ enum hf_err session_init(const struct session_options *options, const char *root
     return err;
 }
 
+/* With the receipts that a device keeps at the end of its check. */
+static enum hf_err refresh(struct session *s, struct hf_why *why)
+{
+    HF_TRY(hf_refresh(s->client, why));
+    return hf_verified_write(s->client, why);
+}
+
 enum hf_err session_refresh(const struct session_options *options, struct hf_why *why)
 {
     struct session s = session_of(options);
     enum hf_err err = open_client(&s, why);
     if (err == HF_OK)
-        err = hf_refresh(s.client, why);
+        err = refresh(&s, why);
     close_client(&s);
     return err;
 }
@@ -174,7 +181,7 @@ enum hf_err session_download(const struct session_options *options, struct hf_wh
     struct session s = session_of(options);
     enum hf_err err = open_client(&s, why);
     if (err == HF_OK)
-        err = hf_refresh(s.client, why);
+        err = refresh(&s, why);
     for (const char *const *name = options->target_names; err == HF_OK && *name != NULL; name++)
         err = download(&s, options->target_dir, *name, why);
     close_client(&s);
