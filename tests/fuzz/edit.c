@@ -147,12 +147,12 @@ static json_t *empty_thing(struct fuzz_input *in)
 
 static json_t *one_letter_changed(const json_t *value, struct fuzz_input *in)
 {
-    size_t len = json_string_length(value);
+    /* Up to a NUL, which a string of JSON may hold. */
+    size_t len = strlen(json_string_value(value));
     if (len == 0)
         return NULL;
     char *text = fuzz_text((struct hf_bytes){(const uint8_t *)json_string_value(value), len});
-    size_t at = fuzz_below(in, 65536) % len;
-    text[at] = (char)fuzz_byte(in);
+    text[fuzz_below(in, 65536) % len] = (char)fuzz_byte(in);
     json_t *changed = json_string(text);
     free(text);
     return changed;
