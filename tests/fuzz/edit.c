@@ -148,7 +148,7 @@ static json_t *empty_thing(struct fuzz_input *in)
 static json_t *one_letter_changed(const json_t *value, struct fuzz_input *in)
 {
     /* Up to a NUL, which a string of JSON may hold. */
-    size_t len = strlen(json_string_value(value));
+    size_t len = json_is_string(value) ? strlen(json_string_value(value)) : 0;
     if (len == 0)
         return NULL;
     char *text = fuzz_text((struct hf_bytes){(const uint8_t *)json_string_value(value), len});
