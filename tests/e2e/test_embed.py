@@ -201,7 +201,6 @@ ANOTHER(mbedtls_ssl_config_init)
 ANOTHER(mbedtls_ssl_handshake)
 ANOTHER(mbedtls_x509_crt_parse_der)
 ANOTHER(mbedtls_sha256)
-ANOTHER(llhttp_execute)
 """
 
 

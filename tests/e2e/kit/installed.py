@@ -50,8 +50,8 @@ class Installed:
 
     def build_example(self, folder, *options):
         """The example's own CMake project."""
-        run("cmake", "-S", self.examples, "-B", folder, f"-DCMAKE_PREFIX_PATH={self.prefix}",
-            f"-DCMAKE_C_COMPILER={self.compiler}", *options)
+        run("cmake", "-G", "Ninja", "-S", self.examples, "-B", folder,
+            f"-DCMAKE_PREFIX_PATH={self.prefix}", f"-DCMAKE_C_COMPILER={self.compiler}", *options)
         run("cmake", "--build", folder)
         return folder / "mqtt_device"
 
