@@ -73,6 +73,19 @@ static enum hf_err walk(struct hf_client *c, enum hf_walk_end end, struct hf_why
     return err == HF_E_NOT_FOUND ? HF_OK : err;
 }
 
+/* Nobody but the holders of the root keys can help then, and they may not know what to do. */
+static enum hf_err end_roots(struct hf_client *c, struct hf_why *why)
+{
+    long long version = (long long)c->trusted.root->env.version;
+    enum hf_err err = hf_trusted_set_end_roots(&c->trusted, why);
+    if (err == HF_E_EXPIRED)
+        (void)hf_fail_context(why,
+                              "publishing the next root metadata, %lld.root.json, signed with the "
+                              "root keys of version %lld, cures this",
+                              version + 1, version);
+    return err;
+}
+
 enum hf_err hf_root_walk(struct hf_client *c, enum hf_walk_end end, struct hf_why *why)
 {
     HF_TRY(load_root(c, why));
@@ -81,5 +94,5 @@ enum hf_err hf_root_walk(struct hf_client *c, enum hf_walk_end end, struct hf_wh
     /* What the new root taught about time counts at once: a mirror that withholds must not pass an
      * old timestamp to a device whose clock stands still. */
     c->trusted.now_s = hf_client_now_s(c);
-    return hf_trusted_set_end_roots(&c->trusted, why);
+    return end_roots(c, why);
 }
