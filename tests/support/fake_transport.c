@@ -59,8 +59,14 @@ static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_
 
     assert_true(t->n_requests < FAKE_REQUESTS_MAX);
     snprintf(t->requests[t->n_requests++], sizeof t->requests[0], "%s", request->url);
+    if (request->waives_validation) {
+        t->n_waived++;
+        assert_null(request->etag); /* it could tell this device from others */
+    }
     if (answer != NULL && answer->status == 0)
         return hf_fail(why, HF_E_NETWORK, "connection refused");
+    if (mirror->is_untrusted && !request->waives_validation)
+        return hf_fail(why, HF_E_UNTRUSTED, "the server is not trusted");
     if (answer != NULL && answer->status == 200)
         return answer_200(t, mirror, request, hf_buf_bytes(&answer->body), out, why);
     if (answer != NULL) {
@@ -121,6 +127,7 @@ void fake_transport_forget(struct fake_transport *transport)
 {
     transport->n_requests = 0;
     transport->n_not_modified = 0;
+    transport->n_waived = 0;
 }
 
 size_t fake_transport_count(const struct fake_transport *transport, const char *part)

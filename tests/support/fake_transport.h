@@ -21,6 +21,7 @@ struct fake_mirror {
     struct fake_answer answers[8]; /* these come first */
     size_t n_answers;
     bool ignores_etags; /* never answers 304 */
+    bool is_untrusted;  /* its chain does not validate: HF_E_UNTRUSTED unless that is waived */
     const char *etag;   /* its tag for whatever it has; NULL: the hash of each file */
 };
 
@@ -30,6 +31,7 @@ struct fake_transport {
     char requests[FAKE_REQUESTS_MAX][160]; /* URLs, as they came */
     size_t n_requests;
     size_t n_not_modified; /* answers of 304 */
+    size_t n_waived;       /* requests that waived validation */
 };
 
 struct hf_transport_port fake_transport_port(struct fake_transport *transport);
