@@ -58,7 +58,9 @@ static enum hf_err describe(const struct hf_bundle_order *order, struct hf_bytes
     struct hf_bundle plain = {0};
     HF_TRY(name_it(order, before, d, why));
     HF_TRY(hf_bundle_parse(pem, NULL, &plain, why));
-    enum hf_err err = hf_bundle_notes_make(&plain, before == NULL ? NULL : &before->description,
+    /* What another profile says of its certificates comes with them. */
+    const struct hf_repo_bundle *noted = order->from != NULL ? order->from : before;
+    enum hf_err err = hf_bundle_notes_make(&plain, noted == NULL ? NULL : &noted->description,
                                            &order->notes, d, why);
     if (err == HF_OK && before != NULL)
         err = hf_bundle_drops_make(&plain, &before->bundle, &before->description, order->drops, d,
@@ -79,13 +81,21 @@ static enum hf_err build(const struct hf_bundle_order *order, struct hf_bytes pe
     return hf_bundle_to_pem(&b->bundle, &b->pem);
 }
 
+static enum hf_err read_certificates(const struct hf_bundle_order *order, struct hf_buf *pem,
+                                     struct hf_why *why)
+{
+    if (order->from != NULL && hf_bundle_to_pem(&order->from->bundle, pem) != HF_OK)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for the bundle to copy");
+    return order->files == NULL ? HF_OK : hf_cert_files_read(order->files, pem, why);
+}
+
 enum hf_err hf_bundle_build(const struct hf_bundle_order *order,
                             const struct hf_repo_bundle *before, int64_t now_s,
                             struct hf_bundle_built *out, struct hf_why *why)
 {
     struct hf_bundle_built b = {0};
     struct hf_buf pem = {0};
-    enum hf_err err = hf_cert_files_read(order->files, &pem, why);
+    enum hf_err err = read_certificates(order, &pem, why);
     if (err == HF_OK)
         err = build(order, hf_buf_bytes(&pem), before, now_s, &b, why);
     hf_buf_free(&pem);

@@ -8,7 +8,9 @@
 struct hf_bundle_order {
     const char *set;
     const char *profile;
-    const char *const *files; /* NULL-terminated */
+    /* --from: its certificates come first, with what is signed about them; NULL for none */
+    const struct hf_repo_bundle *from;
+    const char *const *files; /* NULL-terminated, or NULL for none */
     const char *const *drops; /* --drop; NULL-terminated or NULL */
     struct hf_note_options notes;
 };

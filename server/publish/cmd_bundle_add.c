@@ -17,6 +17,7 @@ struct request {
     struct hf_cli_place place;
     char *set;
     char *profile;
+    char *from;
     char **distrust_after;
     char **remove_after;
     char **drops;
@@ -190,10 +191,26 @@ static enum hf_err add_built(struct hf_publication *p, const struct request *r,
     return err;
 }
 
-static enum hf_err add_to(struct hf_publication *p, const struct request *r,
-                          const char *const *files, struct hf_why *why)
+/* The bundle that --from names; NULL where it names none. */
+static enum hf_err find_from(const struct request *r, const struct base *base,
+                             const struct hf_repo_bundle **out, struct hf_why *why)
 {
-    const struct hf_bundle_order order = {
+    *out = NULL;
+    if (r->from == NULL)
+        return HF_OK;
+    *out = hf_repo_bundles_newest(&base->bundles, r->set, r->from);
+    if (*out == NULL)
+        return hf_fail(why, HF_E_NOT_FOUND,
+                       "--from %s: the repository holds no bundle of set '%s' and that profile",
+                       r->from, r->set);
+    return HF_OK;
+}
+
+static enum hf_err build_on(const struct hf_publication *p, const struct request *r,
+                            const struct base *base, const char *const *files,
+                            struct hf_bundle_built *out, struct hf_why *why)
+{
+    struct hf_bundle_order order = {
         .set = r->set,
         .profile = r->profile,
         .files = files,
@@ -202,14 +219,21 @@ static enum hf_err add_to(struct hf_publication *p, const struct request *r,
                   .distrust_after = (const char *const *)r->distrust_after,
                   .remove_after = (const char *const *)r->remove_after},
     };
+    HF_TRY(find_from(r, base, &order.from, why));
+    return hf_bundle_build(&order, hf_repo_bundles_newest(&base->bundles, r->set, r->profile),
+                           p->now_s, out, why);
+}
+
+static enum hf_err add_to(struct hf_publication *p, const struct request *r,
+                          const char *const *files, struct hf_why *why)
+{
     struct base base = {0};
     struct hf_bundle_built built = {0};
     /* Before any question or passphrase: are the keys here at all? */
     HF_TRY(hf_key_set_find(&p->keys, p->set.root, HF_ROLE_TARGETS, why));
     enum hf_err err = find_base(p, &base, why);
     if (err == HF_OK)
-        err = hf_bundle_build(&order, hf_repo_bundles_newest(&base.bundles, r->set, r->profile),
-                              p->now_s, &built, why);
+        err = build_on(p, r, &base, files, &built, why);
     if (err == HF_OK)
         err = add_built(p, r, &base, &built, why);
     hf_bundle_built_free(&built);
@@ -233,7 +257,10 @@ static bool is_complete(const struct hf_command *self, const struct request *r,
     if (!hf_cli_need(self, "--repo", r->place.repo) ||
         !hf_cli_need(self, "--keys", r->place.keys) || !hf_cli_need(self, "--set", r->set) ||
         !hf_cli_need(self, "--profile", r->profile) ||
-        !hf_cli_need(self, "at least one certificate file", files == NULL ? NULL : files[0]))
+        !hf_cli_need(self, "at least one certificate file, or --from,",
+                     r->from != NULL ? r->from
+                     : files == NULL ? NULL
+                                     : files[0]))
         return false;
     if (r->keep >= 1 && r->keep <= KEEP_MAX)
         return true;
@@ -253,6 +280,7 @@ static void free_request(struct request *r)
     hf_cli_place_free(&r->place);
     free(r->set);
     free(r->profile);
+    free(r->from);
     free_texts(r->distrust_after);
     free_texts(r->remove_after);
     free_texts(r->drops);
@@ -268,6 +296,8 @@ static int run(const struct hf_command *self, int argc, const char **argv)
          "NAME"},
         {"profile", 0, POPT_ARG_STRING, &r.profile, 0, "for which devices: full, rsa, ecc, legacy",
          "NAME"},
+        {"from", 0, POPT_ARG_STRING, &r.from, 0,
+         "begin with the certificates of the newest bundle of this profile of the set", "PROFILE"},
         {"distrust-after", 0, POPT_ARG_ARGV, &r.distrust_after, 0,
          "server certificates issued after DATE are not accepted through this root", "SHA256=DATE"},
         {"remove-after", 0, POPT_ARG_ARGV, &r.remove_after, 0,
@@ -314,6 +344,8 @@ const struct hf_command hf_cmd_bundle_add = {
         "force in later versions until you give another date, or `none`. A certificate is named "
         "by\n"
         "its SHA-256, with or without colons, or the first 16 digits or more.\n\n"
+        "--from takes the content of another profile, with the dates signed for it. A fleet that\n"
+        "still reads an old profile is moved that way: its next version is the new content.\n\n"
         "Without the keys in KEYS/online the new version is signed but not published; carry the\n"
         "repository to where they are and run holdfastctl publish.",
     .examples =
@@ -321,6 +353,8 @@ const struct hf_command hf_cmd_bundle_add = {
         "      --set amazon-iot --profile full AmazonRootCA*.pem\n"
         "  holdfastctl bundle add --repo /srv/roots --keys ~/holdfast-keys \\\n"
         "      --set amazon-iot --profile full --distrust-after 568d6905a2c88708=2027-04-15 \\\n"
-        "      AmazonRootCA*.pem SFSRootCAG2.pem\n",
+        "      AmazonRootCA*.pem SFSRootCAG2.pem\n"
+        "  holdfastctl bundle add --repo /srv/roots --keys ~/holdfast-keys \\\n"
+        "      --set amazon-iot --profile legacy --from full --drop all\n",
     .run = run,
 };
