@@ -32,6 +32,10 @@ class Publisher:
         self._tell()
         return outcome
 
+    def copy(self, from_profile, to_profile, *more, options=()):
+        """The content of one profile as the next version of another."""
+        return self.add(*more, profile=to_profile, options=["--from", from_profile, *options])
+
     def _tell(self):
         for follow in self.followers:
             follow()
