@@ -8,18 +8,21 @@
 -- application_id and user_version are set by the agent in the transaction of the migration.
 
 PRAGMA application_id = 0x48464354;    -- "HFCT"
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 
 -- What `holdfast init` was told. One row.
 CREATE TABLE config (
-    id             INTEGER PRIMARY KEY CHECK (id = 1),
-    set_name       TEXT NOT NULL CHECK (length(set_name) BETWEEN 1 AND 64),
-    profile        TEXT NOT NULL CHECK (length(profile) BETWEEN 1 AND 64),
-    device_id      TEXT,    -- NULL: from device_id_file, or derived from the machine-id
-    device_id_file TEXT,
-    server_ca      TEXT,    -- PEM
-    export_file    TEXT,    -- absolute path
-    on_swap        TEXT,    -- a command for /bin/sh
+    id               INTEGER PRIMARY KEY CHECK (id = 1),
+    set_name         TEXT NOT NULL CHECK (length(set_name) BETWEEN 1 AND 64),
+    profile          TEXT NOT NULL CHECK (length(profile) BETWEEN 1 AND 64),
+    device_id        TEXT,    -- NULL: from device_id_file, or derived from the machine-id
+    device_id_file   TEXT,
+    server_ca        TEXT,    -- PEM
+    export_file      TEXT,    -- absolute path
+    on_swap          TEXT,    -- a command for /bin/sh
+    client_cert_file TEXT,    -- absolute paths; shown to endpoints whose chain validates
+    client_key_file  TEXT CHECK ((client_key_file IS NULL) = (client_cert_file IS NULL)),
+    awaits_confirm   INTEGER NOT NULL DEFAULT 0 CHECK (awaits_confirm IN (0, 1)),
     CHECK (device_id IS NULL OR device_id_file IS NULL)
 ) STRICT;
 
@@ -28,6 +31,15 @@ CREATE TABLE mirror (
     config_id INTEGER NOT NULL DEFAULT 1 REFERENCES config (id) ON DELETE CASCADE,
     position  INTEGER NOT NULL CHECK (position BETWEEN 0 AND 15),
     url       TEXT NOT NULL CHECK (length(url) BETWEEN 1 AND 2048),
+    PRIMARY KEY (config_id, position)
+) STRICT;
+
+-- The device's own servers, asked before and after a change of anchors, in the order given.
+CREATE TABLE endpoint (
+    config_id INTEGER NOT NULL DEFAULT 1 REFERENCES config (id) ON DELETE CASCADE,
+    position  INTEGER NOT NULL CHECK (position BETWEEN 0 AND 7),
+    url       TEXT NOT NULL CHECK (length(url) BETWEEN 1 AND 2048),
+    alpn      TEXT CHECK (length(alpn) BETWEEN 1 AND 255),    -- NULL: the usual
     PRIMARY KEY (config_id, position)
 ) STRICT;
 
