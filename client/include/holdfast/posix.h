@@ -13,9 +13,21 @@
 #include <holdfast/client.h>
 #include <holdfast/trust_store.h>
 
+/* One of the device's own servers, asked before and after a change of anchors (preflight). */
+struct hf_posix_endpoint {
+    const char *url;  /* mqtts://HOST[:8883], https://HOST[:443], tls://HOST:PORT */
+    const char *alpn; /* NULL: the usual; x-amzn-mqtt-ca for mqtts:// at port 443 of AWS IoT */
+};
+
 /* What `holdfast init` writes down and every later start reads. */
 struct hf_posix_config {
     struct hf_client_config client;
+    const struct hf_posix_endpoint *endpoints;
+    size_t n_endpoints; /* at most HF_ENDPOINTS_MAX, each a server of its own */
+    /* NULL, or absolute paths of the certificate and key shown to endpoints whose chain validates.
+     * Neither is needed to judge an endpoint, also where it asks for them. */
+    const char *client_cert_file;
+    const char *client_key_file;
     const char *device_id;      /* NULL: derived from the machine-id when first needed */
     const char *device_id_file; /* NULL, or a file whose first line is the id */
     const char *server_ca;   /* NULL, or PEM text trusted for the update server besides the store */
@@ -61,6 +73,23 @@ HF_MUST_USE enum hf_err hf_posix_is_writable(const struct hf_posix *posix, struc
  */
 HF_MUST_USE enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out,
                                         struct hf_why *why);
+
+/** hf_client_confirm. HF_E_BUSY when another process updates. */
+HF_MUST_USE enum hf_err hf_posix_confirm(struct hf_posix *posix, struct hf_why *why);
+
+/** hf_client_reject, then the other programs as after an update. HF_E_BUSY when another process
+ *  updates. An error of the export or of the command is returned with a sentence that says which
+ *  bundle is active. */
+HF_MUST_USE enum hf_err hf_posix_reject(struct hf_posix *posix, const char *reason,
+                                        struct hf_why *why);
+
+/**
+ * Replace what `config` says of endpoints, client certificate and `awaits_confirm`; the rest of it is
+ * not looked at. It is in force from the next hf_posix_open on. HF_E_ARGUMENT, HF_E_BUSY, …
+ */
+HF_MUST_USE enum hf_err hf_posix_set_endpoints(struct hf_posix *posix,
+                                               const struct hf_posix_config *config,
+                                               struct hf_why *why);
 
 /** The active store as PEM in `file`, replaced by rename after fsync. `keep_current` remembers the
  *  file so that every update renews it. */

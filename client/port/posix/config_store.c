@@ -1,6 +1,7 @@
 #include "client/port/posix/config_store.h"
 
 #include "client/port/posix/bundle_files.h"
+#include "client/port/posix/config_endpoints.h"
 #include "client/port/posix/device_id.h"
 #include "client/port/posix/store_internal.h"
 #include "client/port/posix/url.h"
@@ -80,6 +81,7 @@ enum hf_err hf_config_check(const struct hf_posix_config *config, struct hf_why 
     HF_TRY(check_server_ca(config->server_ca, why));
     HF_TRY(check_device_id(config, why));
     HF_TRY(check_path("the device id's file", config->device_id_file, why));
+    HF_TRY(hf_config_check_endpoints(config, why));
     return check_path("the export file", config->export_file, why);
 }
 
@@ -128,7 +130,8 @@ static enum hf_err insert_all(struct hf_sqlite_store *store, const struct hf_pos
     if (n != 0)
         return hf_fail(why, HF_E_STATE, "%s has a configuration already", store->state_dir);
     HF_TRY(insert_config(store, config, why));
-    return insert_mirrors(store, &config->client, why);
+    HF_TRY(insert_mirrors(store, &config->client, why));
+    return hf_config_replace_endpoints(store, config, why);
 }
 
 enum hf_err hf_config_save(struct hf_sqlite_store *store, const struct hf_posix_config *config,
@@ -166,13 +169,20 @@ static enum hf_err copy_text(const char *text, char **out, struct hf_why *why)
 
 static enum hf_err copy_row(sqlite3_stmt *stmt, struct hf_stored_config *out, struct hf_why *why)
 {
-    char **const texts[] = {&out->set,       &out->profile,
-                            &out->device_id, &out->device_id_file,
-                            &out->server_ca, &out->export_file,
-                            &out->on_swap};
+    char **const texts[] = {&out->set,
+                            &out->profile,
+                            &out->device_id,
+                            &out->device_id_file,
+                            &out->server_ca,
+                            &out->export_file,
+                            &out->on_swap,
+                            &out->client_cert_file,
+                            &out->client_key_file};
+    const int n_texts = (int)(sizeof(texts) / sizeof(texts[0]));
 
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-        HF_TRY(copy_text((const char *)sqlite3_column_text(stmt, (int)i), texts[i], why));
+    for (int i = 0; i < n_texts; i++)
+        HF_TRY(copy_text((const char *)sqlite3_column_text(stmt, i), texts[i], why));
+    out->view.client.awaits_confirm = sqlite3_column_int(stmt, n_texts) != 0;
     return HF_OK;
 }
 
@@ -184,7 +194,8 @@ static enum hf_err load_row(struct hf_sqlite_store *store, struct hf_stored_conf
 
     HF_TRY(hf_db_prepare(store->db,
                          "SELECT set_name, profile, device_id, device_id_file, server_ca, "
-                         "export_file, on_swap FROM config",
+                         "export_file, on_swap, client_cert_file, client_key_file, awaits_confirm "
+                         "FROM config",
                          loading, &stmt, why));
     int rc = sqlite3_step(stmt);
     if (rc == SQLITE_ROW)
@@ -238,7 +249,8 @@ static enum hf_err load_texts(struct hf_sqlite_store *store, struct hf_stored_co
     if (store->db == NULL)
         return load_from_files(store, out, why);
     HF_TRY(load_row(store, out, why));
-    return load_mirrors(store, out, why);
+    HF_TRY(load_mirrors(store, out, why));
+    return hf_config_load_endpoints(store, out, why);
 }
 
 enum hf_err hf_config_load(struct hf_sqlite_store *store, struct hf_stored_config *out,
@@ -253,7 +265,12 @@ enum hf_err hf_config_load(struct hf_sqlite_store *store, struct hf_stored_confi
         .client = {.urls = (const char *const *)out->urls,
                    .n_urls = out->view.client.n_urls,
                    .set = out->set,
-                   .profile = out->profile},
+                   .profile = out->profile,
+                   .awaits_confirm = out->view.client.awaits_confirm},
+        .endpoints = out->endpoints,
+        .n_endpoints = out->view.n_endpoints,
+        .client_cert_file = out->client_cert_file,
+        .client_key_file = out->client_key_file,
         .device_id = out->device_id,
         .device_id_file = out->device_id_file,
         .server_ca = out->server_ca,
@@ -274,5 +291,6 @@ void hf_stored_config_free(struct hf_stored_config *config)
     free(config->server_ca);
     free(config->export_file);
     free(config->on_swap);
+    hf_config_free_endpoints(config);
     *config = (struct hf_stored_config){0};
 }

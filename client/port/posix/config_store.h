@@ -18,9 +18,13 @@ struct hf_stored_config {
     char *server_ca;
     char *export_file;
     char *on_swap;
+    struct hf_posix_endpoint endpoints[HF_ENDPOINTS_MAX]; /* their texts are owned */
+    char *client_cert_file;
+    char *client_key_file;
 };
 
-/** In words: addresses, names, id, PEM and paths, before anything is written. HF_E_ARGUMENT. */
+/** In words: addresses, names, id, PEM and paths, before anything is written. Reads the client
+ *  certificate and its key. HF_E_ARGUMENT. */
 HF_MUST_USE enum hf_err hf_config_check(const struct hf_posix_config *config, struct hf_why *why);
 
 /** Of a new store. HF_E_STATE when it has a configuration already. */
@@ -38,5 +42,10 @@ void hf_stored_config_free(struct hf_stored_config *config);
 /** Remember where the active store is kept as PEM. */
 HF_MUST_USE enum hf_err hf_config_set_export(struct hf_sqlite_store *store, const char *file,
                                              struct hf_why *why);
+
+/** Replace endpoints, client certificate and awaits_confirm, after checking them as above. */
+HF_MUST_USE enum hf_err hf_config_set_endpoints(struct hf_sqlite_store *store,
+                                                const struct hf_posix_config *config,
+                                                struct hf_why *why);
 
 #endif

@@ -8,9 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A status or another short writer may hold the lock; an update in progress holds it for longer. */
-#define LOCK_WAIT_MS 2000
-
 /* ---- open and close ----------------------------------------------------------------------------- */
 
 struct hf_ports hf_posix_ports(struct hf_posix *posix)
@@ -25,6 +22,8 @@ struct hf_ports hf_posix_ports(struct hf_posix *posix)
 
     if (posix->transport != NULL)
         ports.transport = hf_http_transport_port(posix->transport);
+    if (posix->lookout != NULL)
+        ports.endpoints = hf_lookout_port(posix->lookout);
     return ports;
 }
 
@@ -51,6 +50,7 @@ static enum hf_err open_parts(struct hf_posix *posix, const char *state_dir, str
     HF_TRY(hf_trust_store_new(&posix->trust_store, why));
     HF_TRY(hf_http_transport_new(posix->trust_store, posix->config.view.server_ca,
                                  &posix->transport, why));
+    HF_TRY(hf_lookout_new(&posix->config.view, posix->log, &posix->lookout, why));
     return open_client(posix, why);
 }
 
@@ -77,6 +77,7 @@ void hf_posix_close(struct hf_posix *posix)
     if (posix == NULL)
         return;
     hf_client_close(posix->client);
+    hf_lookout_free(posix->lookout);
     hf_http_transport_free(posix->transport);
     hf_trust_store_free(posix->trust_store);
     hf_stored_config_free(&posix->config);
@@ -179,8 +180,20 @@ enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out
     int lock = -1;
 
     HF_TRY(hf_posix_is_writable(posix, why));
-    HF_TRY(hf_lock_take(posix->state_dir, LOCK_WAIT_MS, &lock, why));
+    HF_TRY(hf_lock_take(posix->state_dir, HF_POSIX_LOCK_WAIT_MS, &lock, why));
     enum hf_err err = update_locked(posix, out, why);
+    hf_lock_release(lock);
+    return err;
+}
+
+enum hf_err hf_posix_set_endpoints(struct hf_posix *posix, const struct hf_posix_config *config,
+                                   struct hf_why *why)
+{
+    int lock = -1;
+
+    HF_TRY(hf_posix_is_writable(posix, why));
+    HF_TRY(hf_lock_take(posix->state_dir, HF_POSIX_LOCK_WAIT_MS, &lock, why));
+    enum hf_err err = hf_config_set_endpoints(posix->store, config, why);
     hf_lock_release(lock);
     return err;
 }
@@ -192,7 +205,7 @@ static enum hf_err remember_export(struct hf_posix *posix, const char *file, str
 
     if (copy == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for the path of the export");
-    enum hf_err err = hf_lock_take(posix->state_dir, LOCK_WAIT_MS, &lock, why);
+    enum hf_err err = hf_lock_take(posix->state_dir, HF_POSIX_LOCK_WAIT_MS, &lock, why);
     if (err == HF_OK)
         err = hf_config_set_export(posix->store, copy, why);
     hf_lock_release(lock);

@@ -1,5 +1,5 @@
 /* What the files of the POSIX port share: posix.c opens, updates and exports, init.c makes a STATE,
- * followers.c tells other programs. */
+ * trial.c passes on what the application says, followers.c tells other programs. */
 #ifndef HF_CLIENT_PORT_POSIX_POSIX_INTERNAL_H
 #define HF_CLIENT_PORT_POSIX_POSIX_INTERNAL_H
 
@@ -8,7 +8,11 @@
 #include "client/port/posix/config_store.h"
 #include "client/port/posix/device_id.h"
 #include "client/port/posix/http_transport.h"
+#include "client/port/posix/lookout.h"
 #include "client/port/posix/sqlite_store.h"
+
+/* A status or another short writer may hold the lock; an update in progress holds it for longer. */
+#define HF_POSIX_LOCK_WAIT_MS 2000
 
 #define HF_EXPORT_MODE 0644 /* roots are public, and read by programs of other users */
 
@@ -19,11 +23,12 @@ struct hf_posix {
     struct hf_stored_config config;
     struct hf_trust_store *trust_store;
     struct hf_http_transport *transport;  /* NULL during init */
+    struct hf_lookout *lookout;           /* NULL during init */
     struct hf_client *client;             /* NULL during init */
     char device_id[HF_DEVICE_ID_MAX + 1]; /* empty until somebody asked */
 };
 
-/** All ports; the one for transport is empty where there is none. */
+/** All ports; those for transport and endpoints are empty where there is none. */
 struct hf_ports hf_posix_ports(struct hf_posix *posix);
 
 /** To the journal and to the log; what cannot be written is only logged. */

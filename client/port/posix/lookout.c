@@ -1,0 +1,287 @@
+#include "client/port/posix/lookout.h"
+
+#include "client/port/posix/endpoint_url.h"
+#include "client/port/posix/probe.h"
+#include "client/port/mbedtls/sighting.h"
+#include "common/base/limits.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct server {
+    struct hf_endpoint peer;
+    char name[HF_ENDPOINT_URL_TEXT];
+    char alpn[HF_ALPN_MAX + 1]; /* empty for none */
+};
+
+struct hf_lookout {
+    struct server servers[HF_ENDPOINTS_MAX];
+    size_t n_servers;
+    char *cert_file; /* NULL for none */
+    char *key_file;
+    struct hf_log_port log;
+    struct hf_trust_store *store; /* of whatever is to be asked under */
+    bool is_proved;               /* verification is on */
+    bool has_warned;              /* of a client certificate that cannot be used */
+};
+
+static void warn(const struct hf_lookout *lookout, const struct hf_why *why)
+{
+    if (lookout->log.write != NULL)
+        lookout->log.write(lookout->log.ctx, HF_LEVEL_WARNING, why->text);
+}
+
+/* ---- the client certificate ----------------------------------------------------------------------- */
+
+/* Without it the evidence is the same: a look must not fail for it. */
+static bool load_auth(struct hf_lookout *lookout, struct hf_client_auth *out)
+{
+    struct hf_why why = {0};
+
+    if (lookout->cert_file == NULL)
+        return false;
+    enum hf_err err = hf_client_auth_load(lookout->cert_file, lookout->key_file, out, &why);
+    if (err != HF_OK && !lookout->has_warned) {
+        (void)hf_fail_context(&why, "the endpoints are shown no client certificate");
+        warn(lookout, &why);
+    }
+    lookout->has_warned = err != HF_OK;
+    return err == HF_OK;
+}
+
+/* Once, with the very configuration that would show a certificate. */
+static enum hf_err prove_verification(struct hf_lookout *lookout, struct hf_client_auth *auth,
+                                      struct hf_why *why)
+{
+    const struct hf_probe_client client = {lookout->store, auth};
+
+    if (lookout->is_proved)
+        return HF_OK;
+    HF_TRY(hf_probe_check_client(&client, why));
+    lookout->is_proved = true;
+    return HF_OK;
+}
+
+static bool has_anchor(const struct hf_anchor_set *set, const struct hf_trust_anchor *anchor)
+{
+    for (size_t i = 0; i < set->n_anchors; i++) {
+        if (hf_bytes_equal(set->anchors[i].der, anchor->der))
+            return true;
+    }
+    return false;
+}
+
+static bool is_common(const struct hf_anchor_set *sets, size_t n_sets,
+                      const struct hf_trust_anchor *anchor)
+{
+    for (size_t i = 0; i < n_sets; i++) {
+        if (sets[i].n_anchors > 0 && !has_anchor(&sets[i], anchor))
+            return false;
+    }
+    return true;
+}
+
+/* The store becomes the anchors that all sets have in common; an empty set, of a device that had no
+ * bundle yet, has no say. Dates are those of the last set: what is to come. */
+static enum hf_err fill_with_common(struct hf_lookout *lookout, const struct hf_anchor_set *sets,
+                                    size_t n_sets, struct hf_why *why)
+{
+    const struct hf_anchor_set *last = &sets[n_sets - 1];
+    struct hf_trust_anchor *common = calloc(last->n_anchors + 1, sizeof *common);
+    size_t n = 0;
+
+    if (common == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for the trust anchors of a look");
+    for (size_t i = 0; i < last->n_anchors; i++) {
+        if (is_common(sets, n_sets, &last->anchors[i]))
+            common[n++] = last->anchors[i];
+    }
+    enum hf_err err = hf_trust_store_swap(lookout->store, common, n, why);
+    free(common);
+    return err;
+}
+
+/* ---- the handshake --------------------------------------------------------------------------------- */
+
+static struct hf_tls_offer tls_offer_of(enum hf_offer offer)
+{
+    switch (offer) {
+    case HF_OFFER_TLS13_RSA:
+        return (struct hf_tls_offer){HF_TLS_13, HF_TLS_KEYS_RSA};
+    case HF_OFFER_TLS13_ECC:
+        return (struct hf_tls_offer){HF_TLS_13, HF_TLS_KEYS_ECC};
+    case HF_OFFER_TLS13_ANY:
+        return (struct hf_tls_offer){HF_TLS_13, HF_TLS_KEYS_ANY};
+    case HF_OFFER_TLS12_RSA:
+        return (struct hf_tls_offer){HF_TLS_12, HF_TLS_KEYS_RSA};
+    case HF_OFFER_TLS12_ECC:
+        return (struct hf_tls_offer){HF_TLS_12, HF_TLS_KEYS_ECC};
+    case HF_OFFER_TLS12_ANY:
+        break;
+    }
+    return (struct hf_tls_offer){HF_TLS_12, HF_TLS_KEYS_ANY};
+}
+
+/* With a certificate the handshake may end at the server's chain, or over the certificate itself, before
+ * the server has proved anything; then once more without. Both together have the time of one. */
+static enum hf_err shake_hands(const struct server *server, struct hf_tls_offer offer,
+                               const struct hf_probe_client *client, struct hf_probe_result *out,
+                               struct hf_why *why)
+{
+    const int64_t end_ms = hf_net_now_ms() + HF_TIMEOUT_LOOK_MS;
+    struct hf_probe_request request = {
+        .peer = server->peer,
+        .offer = offer,
+        .alpn = server->alpn[0] != '\0' ? server->alpn : NULL,
+        .client = client,
+        .timeouts = {HF_TIMEOUT_LOOK_MS, HF_TIMEOUT_LOOK_MS, HF_TIMEOUT_LOOK_MS},
+    };
+
+    if (client != NULL) {
+        enum hf_err err = hf_probe(&request, out, why);
+        int left_ms = (int)(end_ms - hf_net_now_ms());
+        if ((err != HF_E_UNTRUSTED && err != HF_E_TLS) || left_ms <= 0)
+            return err;
+        request.client = NULL;
+        request.timeouts = (struct hf_timeouts){left_ms, left_ms, left_ms};
+    }
+    return hf_probe(&request, out, why);
+}
+
+static enum hf_err probe(struct hf_lookout *lookout, const struct server *server,
+                         struct hf_tls_offer offer, const struct hf_anchor_set *sets, size_t n_sets,
+                         struct hf_probe_result *out, struct hf_why *silence, struct hf_why *why)
+{
+    struct hf_client_auth auth;
+    const struct hf_probe_client client = {lookout->store, &auth};
+
+    bool has_auth = load_auth(lookout, &auth);
+    enum hf_err err = prove_verification(lookout, has_auth ? &auth : NULL, why);
+    if (err == HF_OK && has_auth && n_sets > 0)
+        err = fill_with_common(lookout, sets, n_sets, why);
+    if (err == HF_OK &&
+        shake_hands(server, offer, has_auth && n_sets > 0 ? &client : NULL, out, silence) == HF_OK)
+        silence->code = HF_OK;
+    if (has_auth)
+        hf_client_auth_free(&auth);
+    return err;
+}
+
+/* ---- the port ---------------------------------------------------------------------------------------- */
+
+static const char *name(void *ctx, size_t endpoint)
+{
+    const struct hf_lookout *lookout = ctx;
+
+    return lookout->servers[endpoint].name;
+}
+
+static enum hf_err look(void *ctx, size_t endpoint, enum hf_offer offer,
+                        const struct hf_anchor_set *sets, size_t n_sets, bool *is_valid,
+                        struct hf_sighting *out, struct hf_why *why)
+{
+    struct hf_lookout *lookout = ctx;
+    const struct server *server = &lookout->servers[endpoint];
+    struct hf_sighting sighting = {0};
+    struct hf_probe_result seen = {0};
+    struct hf_why silence = {0};
+
+    HF_TRY(probe(lookout, server, tls_offer_of(offer), sets, n_sets, &seen, &silence, why));
+    for (size_t i = 0; i < n_sets; i++)
+        is_valid[i] = false;
+    if (silence.code == HF_OK)
+        HF_TRY(hf_sighting_judge(lookout->store, &seen.chain, server->peer.host, sets, n_sets,
+                                 is_valid, &sighting, why));
+    else
+        memcpy(sighting.text, silence.text, sizeof sighting.text);
+    *out = sighting;
+    return HF_OK;
+}
+
+struct hf_endpoint_port hf_lookout_port(struct hf_lookout *lookout)
+{
+    if (lookout->n_servers == 0)
+        return (struct hf_endpoint_port){0};
+    return (struct hf_endpoint_port){lookout, lookout->n_servers, name, look};
+}
+
+/* ---- making ------------------------------------------------------------------------------------------- */
+
+static enum hf_err fill_server(struct server *server, const struct hf_posix_endpoint *endpoint,
+                               struct hf_why *why)
+{
+    struct hf_endpoint_url url;
+
+    HF_TRY(hf_endpoint_url_parse(endpoint->url, &url, why));
+    const char *alpn = endpoint->alpn != NULL ? endpoint->alpn : hf_endpoint_url_default_alpn(&url);
+    if (alpn != NULL) {
+        HF_TRY(hf_alpn_check(alpn, why));
+        memcpy(server->alpn, alpn, strlen(alpn) + 1);
+    }
+    hf_endpoint_url_format(&url, server->name);
+    server->peer = url.peer;
+    return HF_OK;
+}
+
+/* They were checked before they were stored. A device whose disk has rotted goes on with the rest. */
+static void add_server(struct hf_lookout *lookout, const struct hf_posix_endpoint *endpoint)
+{
+    struct server *server = &lookout->servers[lookout->n_servers];
+    struct hf_why why = {0};
+
+    if (fill_server(server, endpoint, &why) == HF_OK) {
+        lookout->n_servers++;
+        return;
+    }
+    *server = (struct server){0};
+    (void)hf_fail_context(&why, "an endpoint is left out");
+    warn(lookout, &why);
+}
+
+static enum hf_err copy_path(const char *path, char **out, struct hf_why *why)
+{
+    if (path == NULL)
+        return HF_OK;
+    *out = strdup(path);
+    return *out != NULL ? HF_OK : hf_fail(why, HF_E_MEMORY, "out of memory for a path");
+}
+
+static enum hf_err fill(struct hf_lookout *lookout, const struct hf_posix_config *config,
+                        struct hf_why *why)
+{
+    if (config->n_endpoints > HF_ENDPOINTS_MAX)
+        return hf_fail(why, HF_E_ARGUMENT, "at most %d endpoints are expected, found %zu",
+                       HF_ENDPOINTS_MAX, config->n_endpoints);
+    for (size_t i = 0; i < config->n_endpoints; i++)
+        add_server(lookout, &config->endpoints[i]);
+    HF_TRY(copy_path(config->client_cert_file, &lookout->cert_file, why));
+    HF_TRY(copy_path(config->client_key_file, &lookout->key_file, why));
+    return hf_trust_store_new(&lookout->store, why);
+}
+
+enum hf_err hf_lookout_new(const struct hf_posix_config *config, struct hf_log_port log,
+                           struct hf_lookout **out, struct hf_why *why)
+{
+    struct hf_lookout *lookout = calloc(1, sizeof *lookout);
+
+    if (lookout == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for the endpoints");
+    lookout->log = log;
+    enum hf_err err = fill(lookout, config, why);
+    if (err != HF_OK) {
+        hf_lookout_free(lookout);
+        return err;
+    }
+    *out = lookout;
+    return HF_OK;
+}
+
+void hf_lookout_free(struct hf_lookout *lookout)
+{
+    if (lookout == NULL)
+        return;
+    hf_trust_store_free(lookout->store);
+    free(lookout->cert_file);
+    free(lookout->key_file);
+    free(lookout);
+}
