@@ -28,8 +28,8 @@ static void print_help(const struct hf_cli_text *text, poptContext popt)
 {
     printf("Usage: holdfast %s %s\n\n%s\n", text->name, text->arguments, text->about);
     print_options(popt);
-    printf("\nExamples:\n%s\nExit code: 0 done, 1 refused or failed, 2 wrong usage\n",
-           text->examples);
+    printf("\nExamples:\n%s\nExit code: 0 done, 1 refused or failed, 2 wrong usage%s\n",
+           text->examples, text->more_exit_codes != NULL ? text->more_exit_codes : "");
 }
 
 int hf_cli_usage(const struct hf_cli_text *text, const char *fmt, ...)
@@ -123,11 +123,15 @@ int hf_cli_finish(enum hf_err err, const struct hf_why *why)
 {
     if (err == HF_OK)
         return HF_EXIT_OK;
+    if (err == HF_E_POSTPONED) {
+        printf("postponed: %s\n", why->text);
+        return HF_EXIT_POSTPONED;
+    }
     fprintf(stderr, "holdfast: %s\n", why->text);
     return HF_EXIT_FAILED;
 }
 
-void hf_cli_print_result(FILE *out, const struct hf_posix_config *config,
+static void print_change(FILE *out, const struct hf_posix_config *config,
                          const struct hf_update_result *result)
 {
     const struct hf_client_config *client = &config->client;
@@ -138,6 +142,15 @@ void hf_cli_print_result(FILE *out, const struct hf_posix_config *config,
         fprintf(out, "updated %s/%s none -> %" PRId64, client->set, client->profile,
                 result->to_version);
     else
-        fprintf(out, "updated %s/%s %" PRId64 " -> %" PRId64, client->set, client->profile,
+        fprintf(out, "%s %s/%s %" PRId64 " -> %" PRId64,
+                result->is_rolled_back ? "rolled back" : "updated", client->set, client->profile,
                 result->from_version, result->to_version);
+}
+
+void hf_cli_print_result(FILE *out, const struct hf_posix_config *config,
+                         const struct hf_update_result *result)
+{
+    print_change(out, config, result);
+    if (result->is_recovered)
+        fputs(" (recovery: no server's chain was asked to be valid)", out);
 }

@@ -20,6 +20,7 @@ struct hf_cli_text {
     const char *arguments; /* "[--state DIR]" */
     const char *about;     /* what it does, in paragraphs */
     const char *examples;
+    const char *more_exit_codes; /* ", 3 …" behind those that all have; NULL for none */
 };
 
 /* Options that commands share; texts are owned. All zero is none. */
@@ -70,10 +71,12 @@ const char *hf_cli_state(const struct hf_cli_common *common, const char *before_
 /** Everything to standard error with --verbose, else nothing: errors come back as sentences. */
 struct hf_log_port hf_cli_log(const struct hf_cli_common *common);
 
-/** HF_EXIT_OK, or the sentence on standard error and HF_EXIT_FAILED. */
+/** HF_EXIT_OK, or the sentence on standard error and HF_EXIT_FAILED. HF_E_POSTPONED is no failure:
+ *  "postponed: SENTENCE" on standard output and HF_EXIT_POSTPONED. */
 int hf_cli_finish(enum hf_err err, const struct hf_why *why);
 
-/** "updated SET/PROFILE 1 -> 2", "updated SET/PROFILE none -> 1" or "current SET/PROFILE 2". */
+/** "updated SET/PROFILE 1 -> 2", "updated SET/PROFILE none -> 1", "rolled back SET/PROFILE 2 -> 1" or
+ *  "current SET/PROFILE 2", and whether that took a recovery. */
 void hf_cli_print_result(FILE *out, const struct hf_posix_config *config,
                          const struct hf_update_result *result);
 

@@ -1,4 +1,5 @@
 #include "client/agent/cli.h"
+#include "client/agent/endpoint_options.h"
 #include "client/port/posix/file_util.h"
 #include "common/base/limits.h"
 
@@ -20,7 +21,11 @@ static const struct hf_cli_text text = {
         "      --set amazon-iot --profile full\n"
         "  holdfast --state ./device init --root 1.root.json --url http://127.0.0.1:8080 \\\n"
         "      --set amazon-iot --profile ecc --bundle factory.pem \\\n"
-        "      --export /etc/mosquitto/certs/roots.pem --on-swap 'systemctl reload mosquitto'\n",
+        "      --export /etc/mosquitto/certs/roots.pem --on-swap 'systemctl reload mosquitto'\n"
+        "  holdfast init --root 1.root.json --url https://roots.example.com \\\n"
+        "      --set amazon-iot --profile full \\\n"
+        "      --endpoint mqtts://abc123-ats.iot.eu-central-1.amazonaws.com \\\n"
+        "      --endpoint tls://gateway.example.com:4433 --alpn x-example\n",
 };
 
 struct init_options {
@@ -35,6 +40,8 @@ struct init_options {
     char *bundle;
     char *export_file;
     char *on_swap;
+    int awaits_confirm;
+    struct hf_cli_endpoints endpoints;
 };
 
 /* What the options name, read and made absolute. */
@@ -61,6 +68,7 @@ static void options_free(struct init_options *o)
     free(o->bundle);
     free(o->export_file);
     free(o->on_swap);
+    hf_cli_endpoints_free(&o->endpoints);
     hf_cli_common_free(&o->common);
 }
 
@@ -104,13 +112,17 @@ static enum hf_err read_input(const struct init_options *o, struct init_input *i
     HF_TRY(make_absolute(o->device_id_file, &in->device_id_file, why));
     HF_TRY(make_absolute(o->export_file, &in->export_file, why));
     in->config = (struct hf_posix_config){
-        .client = {.urls = o->urls, .set = o->set, .profile = o->profile},
+        .client = {.urls = o->urls,
+                   .set = o->set,
+                   .profile = o->profile,
+                   .awaits_confirm = o->awaits_confirm != 0},
         .device_id = o->device_id,
         .device_id_file = in->device_id_file,
         .server_ca = (const char *)in->server_ca.data,
         .export_file = in->export_file,
         .on_swap = o->on_swap,
     };
+    hf_cli_endpoints_apply(&o->endpoints, &in->config);
     while (o->urls[in->config.client.n_urls] != NULL)
         in->config.client.n_urls++;
     return HF_OK;
@@ -144,21 +156,28 @@ static const char *missing_option(const struct init_options *o)
     return o->profile == NULL ? "--profile NAME" : NULL;
 }
 
-static int check_and_init(const struct init_options *o, const char *before_command)
+static int check_and_init(struct init_options *o, const char *before_command)
 {
     struct hf_why why = {0};
+    enum hf_err err = hf_cli_endpoints_finish(&o->endpoints, &why);
 
     if (missing_option(o) != NULL)
         return hf_cli_usage(&text, "%s is missing", missing_option(o));
     if (o->device_id != NULL && o->device_id_file != NULL)
         return hf_cli_usage(&text, "--device-id and --device-id-file exclude each other");
-    return hf_cli_finish(init(o, hf_cli_state(&o->common, before_command), &why), &why);
+    if (err != HF_OK && o->endpoints.is_misused)
+        return hf_cli_usage(&text, "%s", why.text);
+    if (err == HF_OK)
+        err = init(o, hf_cli_state(&o->common, before_command), &why);
+    return hf_cli_finish(err, &why);
 }
 
 int hf_cmd_init(const char *state_dir, int argc, const char **argv)
 {
     struct init_options o = {0};
     int exit_code = HF_EXIT_USAGE;
+
+    hf_cli_endpoints_init(&o.endpoints);
     const struct poptOption options[] = {
         {"root", 'r', POPT_ARG_STRING, &o.root, 0, "root metadata to trust first", "ROOT.json"},
         {"url", 'u', POPT_ARG_ARGV, &o.urls, 0,
@@ -180,6 +199,9 @@ int hf_cmd_init(const char *state_dir, int argc, const char **argv)
          "run by /bin/sh after each swap, with HOLDFAST_STATE, _SET, _PROFILE, _OLD_VERSION, "
          "_NEW_VERSION and _EXPORT in its environment",
          "COMMAND"},
+        {"await-confirm", '\0', POPT_ARG_NONE, &o.awaits_confirm, 0,
+         "a new bundle stays on trial until holdfast confirm or holdfast reject", NULL},
+        HF_CLI_ENDPOINTS(&o.endpoints),
         HF_CLI_STATE(&o.common),
         HF_CLI_VERBOSE(&o.common),
         HF_CLI_HELP,

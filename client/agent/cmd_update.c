@@ -5,15 +5,20 @@ static const struct hf_cli_text text = {
     .arguments = "[--state DIR]",
     .about =
         "Asks the repository for the newest bundle of this device's set and profile, verifies it\n"
-        "and makes it the trust store. What is refused changes nothing. Then renews the export "
-        "and\n"
-        "runs the on-swap command, where they are configured.\n\n"
+        "and makes it the trust store, unless one of the device's endpoints would be lost with "
+        "it.\n"
+        "What is refused changes nothing. Then renews the export and runs the on-swap command,\n"
+        "where they are configured.\n\n"
         "The last line of standard output says what has become of it:\n"
         "  updated SET/PROFILE 1 -> 2      a new bundle is active (none -> 1 the first time)\n"
         "  current SET/PROFILE 2           the newest bundle was active already\n"
+        "  rolled back SET/PROFILE 2 -> 1  the bundle on trial was rejected: an endpoint was lost\n"
+        "  postponed: SENTENCE             a newer one waits until the endpoints were asked about\n"
+        "                                  it; after eight checks or a day it is taken without\n"
         "On failure there is one sentence on standard error instead.",
     .examples = "  holdfast update\n"
                 "  holdfast --state ./device update --verbose\n",
+    .more_exit_codes = ", 3 postponed",
 };
 
 static enum hf_err update(const char *state_dir, const struct hf_cli_common *common,

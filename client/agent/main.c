@@ -14,6 +14,9 @@ static const struct command {
     {"run", hf_cmd_run, "stay, and update on a jittered schedule"},
     {"status", hf_cmd_status, "the roots in use, their dates, and how the last check ended"},
     {"export", hf_cmd_export, "the trust store as a PEM file for other programs"},
+    {"endpoints", hf_cmd_endpoints, "the servers that it must always reach"},
+    {"confirm", hf_cmd_confirm, "the bundle on trial works"},
+    {"reject", hf_cmd_reject, "it does not: back to the one before"},
     {"probe", hf_cmd_probe, "the chain a server shows, and whether the store validates it"},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
@@ -26,7 +29,7 @@ static void print_help(FILE *out)
           "Commands:\n",
           out);
     for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].summary);
+        fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
     fputs("\nOptions:\n"
           "  -s, --state DIR   where the device keeps its state (default " HF_CLI_STATE_DEFAULT
           ");\n"
@@ -40,7 +43,7 @@ static void print_help(FILE *out)
           "  holdfast --state ./device update\n"
           "  holdfast --state ./device status\n\n"
           "Exit code: 0 done, 1 refused or failed (one sentence on standard error says why),\n"
-          "2 wrong usage\n",
+          "2 wrong usage, 3 postponed (update), until the endpoints were asked about a new bundle\n",
           out);
 }
 

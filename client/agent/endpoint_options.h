@@ -1,0 +1,36 @@
+/* --endpoint, --alpn, --client-cert and --client-key, as `init` and `endpoints` take them. */
+#ifndef HF_CLIENT_AGENT_ENDPOINT_OPTIONS_H
+#define HF_CLIENT_AGENT_ENDPOINT_OPTIONS_H
+
+#include <holdfast/posix.h>
+
+#include <popt.h>
+
+struct hf_cli_endpoints {
+    struct poptOption table[6];
+    struct hf_posix_endpoint list[HF_ENDPOINTS_MAX]; /* their texts are owned */
+    size_t n;
+    char *client_cert; /* absolute once hf_cli_endpoints_finish was called; NULL: not given */
+    char *client_key;
+    bool is_misused;       /* what is wrong is wrong usage */
+    struct hf_why failure; /* the first thing that is; code HF_OK: nothing */
+};
+
+/** Before the command line is parsed; `e` must stay where it is until then. */
+void hf_cli_endpoints_init(struct hf_cli_endpoints *e);
+void hf_cli_endpoints_free(struct hf_cli_endpoints *e);
+
+/* A row of a command's option table. */
+#define HF_CLI_ENDPOINTS(e)                                                                        \
+    {                                                                                              \
+        NULL, '\0', POPT_ARG_INCLUDE_TABLE, (e)->table, 0,                                         \
+            "The servers it must always reach:", NULL                                              \
+    }
+
+/** After it: what was wrong, in words. */
+HF_MUST_USE enum hf_err hf_cli_endpoints_finish(struct hf_cli_endpoints *e, struct hf_why *why);
+
+/** Put what was given in its place in `config`, which borrows it; the rest stays as it is. */
+void hf_cli_endpoints_apply(const struct hf_cli_endpoints *e, struct hf_posix_config *config);
+
+#endif
