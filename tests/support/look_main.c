@@ -1,0 +1,170 @@
+/*
+ * hf-look: the endpoint port alone, for tests/cli/test_look.py. Looks at one endpoint and prints one
+ * JSON object: what the port said of it.
+ */
+#include "client/port/posix/lookout.h"
+#include "common/base/hex.h"
+#include "common/base/timetext.h"
+#include "common/bundle/bundle.h"
+
+#include <jansson.h>
+#include <popt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SETS_MAX 4
+
+static struct {
+    char *endpoint, *alpn, *offer, *at, *distrust_after;
+    char *cert, *key;
+    const char **sets; /* PEM files; "-" is an empty set */
+} options;
+
+static const struct poptOption table[] =
+    {{"endpoint", 0, POPT_ARG_STRING, &options.endpoint, 0, NULL, NULL},
+     {"alpn", 0, POPT_ARG_STRING, &options.alpn, 0, NULL, NULL},
+     {"offer", 0, POPT_ARG_STRING, &options.offer, 0, NULL, NULL},
+     {"set", 0, POPT_ARG_ARGV, &options.sets, 0, NULL, NULL},
+     {"distrust-after", 0, POPT_ARG_STRING, &options.distrust_after, 0, NULL, NULL},
+     {"client-cert", 0, POPT_ARG_STRING, &options.cert, 0, NULL, NULL},
+     {"client-key", 0, POPT_ARG_STRING, &options.key, 0, NULL, NULL},
+     {"at", 0, POPT_ARG_STRING, &options.at, 0, NULL, NULL},
+     POPT_AUTOHELP POPT_TABLEEND};
+
+static const char *const offers[] = {
+    [HF_OFFER_TLS13_RSA] = "tls13-rsa", [HF_OFFER_TLS13_ECC] = "tls13-ecc",
+    [HF_OFFER_TLS13_ANY] = "tls13-any", [HF_OFFER_TLS12_RSA] = "tls12-rsa",
+    [HF_OFFER_TLS12_ECC] = "tls12-ecc", [HF_OFFER_TLS12_ANY] = "tls12-any",
+};
+
+static void die(const char *what, const struct hf_why *why)
+{
+    fprintf(stderr, "hf-look: %s: %s\n", what, why != NULL ? why->text : "cannot");
+    exit(2);
+}
+
+static void write_log(void *ctx, enum hf_level level, const char *text)
+{
+    (void)ctx;
+    (void)level;
+    fprintf(stderr, "log: %s\n", text);
+}
+
+static int64_t time_option(const char *text)
+{
+    int64_t time_s = INT64_MIN;
+
+    if (text != NULL && !hf_time_parse_lenient(text, &time_s))
+        die(text, NULL);
+    return time_s;
+}
+
+static enum hf_offer find_offer(void)
+{
+    for (size_t i = 0; options.offer != NULL && i < sizeof offers / sizeof offers[0]; i++) {
+        if (strcmp(options.offer, offers[i]) == 0)
+            return (enum hf_offer)i;
+    }
+    die("--offer", NULL);
+    return HF_OFFER_TLS13_ANY;
+}
+
+/* The bundle and its anchors live as long as the program. */
+static struct hf_anchor_set load_set(const char *path)
+{
+    static char content[1 << 20];
+    struct hf_bundle bundle;
+    struct hf_why why;
+
+    if (strcmp(path, "-") == 0)
+        return (struct hf_anchor_set){0};
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        die(path, NULL);
+    size_t len = fread(content, 1, sizeof content, file);
+    (void)fclose(file);
+    if (hf_bundle_parse((struct hf_bytes){(const uint8_t *)content, len}, NULL, &bundle, &why) !=
+        HF_OK)
+        die(path, &why);
+    struct hf_trust_anchor *anchors = calloc(bundle.n_anchors, sizeof *anchors);
+    for (size_t i = 0; anchors != NULL && i < bundle.n_anchors; i++)
+        anchors[i] = (struct hf_trust_anchor){.der = bundle.anchors[i].der,
+                                              .not_before_s = bundle.anchors[i].cert.not_before_s,
+                                              .not_after_s = bundle.anchors[i].cert.not_after_s,
+                                              .distrust_after_s = time_option(
+                                                  options.distrust_after),
+                                              .remove_after_s = INT64_MIN};
+    return (struct hf_anchor_set){anchors, bundle.n_anchors};
+}
+
+static json_t *anchors_json(const struct hf_sighting *sighting)
+{
+    json_t *list = json_array();
+    char text[HF_SHA256_HEX_LEN];
+
+    for (size_t i = 0; i < sighting->n_anchors; i++) {
+        hf_hex_encode(sighting->anchors[i], HF_SHA256_LEN, text);
+        (void)json_array_append_new(list, json_string(text));
+    }
+    return list;
+}
+
+static void print(const char *name, const struct hf_sighting *sighting, const bool *is_valid,
+                  size_t n_sets)
+{
+    json_t *valid = json_array();
+
+    for (size_t i = 0; i < n_sets; i++)
+        (void)json_array_append_new(valid, json_boolean(is_valid[i]));
+    json_t *all = json_pack("{s:s, s:b, s:o, s:s, s:I, s:I, s:o, s:s}", "name", name, "has_proof",
+                            sighting->has_proof, "is_valid", valid, "issuer", sighting->issuer,
+                            "leaf_not_before", (json_int_t)sighting->leaf_not_before_s,
+                            "leaf_not_after", (json_int_t)sighting->leaf_not_after_s, "anchors",
+                            anchors_json(sighting), "text", sighting->text);
+    (void)json_dumpf(all, stdout, 0);
+    json_decref(all);
+}
+
+static int look(struct hf_lookout *lookout)
+{
+    struct hf_endpoint_port port = hf_lookout_port(lookout);
+    struct hf_anchor_set sets[SETS_MAX] = {0};
+    bool is_valid[SETS_MAX] = {true, true, true, true};
+    struct hf_sighting sighting = {0};
+    struct hf_why why = {0};
+    size_t n_sets = 0;
+
+    for (; options.sets != NULL && options.sets[n_sets] != NULL && n_sets < SETS_MAX; n_sets++)
+        sets[n_sets] = load_set(options.sets[n_sets]);
+    enum hf_err err = port.look(port.ctx, 0, find_offer(), sets, n_sets, is_valid, &sighting, &why);
+    if (err != HF_OK) {
+        printf("%s\n", hf_err_name(err));
+        fprintf(stderr, "%s\n", why.text);
+        return 1;
+    }
+    print(port.name(port.ctx, 0), &sighting, is_valid, n_sets);
+    return 0;
+}
+
+int main(int argc, const char **argv)
+{
+    poptContext popt = poptGetContext("hf-look", argc, argv, table, 0);
+    struct hf_lookout *lookout = NULL;
+    struct hf_why why = {0};
+
+    if (poptGetNextOpt(popt) != -1 || options.endpoint == NULL)
+        die("bad option", NULL);
+    const struct hf_posix_endpoint endpoint = {options.endpoint, options.alpn};
+    const struct hf_posix_config config = {.endpoints = &endpoint,
+                                           .n_endpoints = 1,
+                                           .client_cert_file = options.cert,
+                                           .client_key_file = options.key};
+    hf_trust_store_set_clock(time_option(options.at));
+    if (hf_lookout_new(&config, (struct hf_log_port){.write = write_log}, &lookout, &why) != HF_OK)
+        die("lookout", &why);
+    int code = look(lookout);
+    hf_lookout_free(lookout);
+    poptFreeContext(popt);
+    return code;
+}
