@@ -131,6 +131,20 @@ int hf_cli_finish(enum hf_err err, const struct hf_why *why)
     return HF_EXIT_FAILED;
 }
 
+void hf_cli_format_duration(int64_t s, char out[HF_CLI_DURATION_MAX])
+{
+    if (s >= 2 * 86400)
+        (void)snprintf(out, HF_CLI_DURATION_MAX, "%" PRId64 " d %" PRId64 " h", s / 86400,
+                       s % 86400 / 3600);
+    else if (s >= 3600)
+        (void)snprintf(out, HF_CLI_DURATION_MAX, "%" PRId64 " h %" PRId64 " min", s / 3600,
+                       s % 3600 / 60);
+    else if (s >= 60)
+        (void)snprintf(out, HF_CLI_DURATION_MAX, "%" PRId64 " min %" PRId64 " s", s / 60, s % 60);
+    else
+        (void)snprintf(out, HF_CLI_DURATION_MAX, "%" PRId64 " s", s);
+}
+
 static void print_change(FILE *out, const struct hf_posix_config *config,
                          const struct hf_update_result *result)
 {

@@ -75,6 +75,10 @@ struct hf_log_port hf_cli_log(const struct hf_cli_common *common);
  *  "postponed: SENTENCE" on standard output and HF_EXIT_POSTPONED. */
 int hf_cli_finish(enum hf_err err, const struct hf_why *why);
 
+#define HF_CLI_DURATION_MAX 48
+/** "3 d 5 h", "6 h 12 min", "1 min 5 s". */
+void hf_cli_format_duration(int64_t s, char out[HF_CLI_DURATION_MAX]);
+
 /** "updated SET/PROFILE 1 -> 2", "updated SET/PROFILE none -> 1", "rolled back SET/PROFILE 2 -> 1" or
  *  "current SET/PROFILE 2", and whether that took a recovery. */
 void hf_cli_print_result(FILE *out, const struct hf_posix_config *config,

@@ -1,6 +1,8 @@
 #include "client/agent/cli.h"
 #include "common/base/timetext.h"
 
+#include <holdfast/runner.h>
+
 #include <inttypes.h>
 #include <signal.h>
 #include <time.h>
@@ -8,152 +10,151 @@
 
 static const struct hf_cli_text text = {
     .name = "run",
-    .arguments = "[--interval SECONDS] [--state DIR]",
+    .arguments = "[--interval SECONDS | --on-demand] [--state DIR]",
     .about =
-        "Stays, checks at once and then about once a day, at a different time on every device;\n"
-        "after a failure sooner, and less and less often while it lasts. One line on standard "
-        "error\n"
-        "for every check. SIGUSR1 checks now, SIGTERM and SIGINT end it: also in the middle of an\n"
-        "update, which the next start then finishes.",
+        "Stays and checks when it is time to: about once a day, at a different moment on every\n"
+        "device; after a failure sooner, and less and less often while it lasts; more often the\n"
+        "nearer the first root that is needed is to its end. When that is stands in the status,\n"
+        "and a restart does not change it. One line on standard error for every check.\n\n"
+        "SIGUSR1 checks now; with --on-demand nothing else does. SIGTERM and SIGINT end it: also "
+        "in\n"
+        "the middle of an update, which the next start then finishes.",
     .examples = "  holdfast run\n"
+                "  holdfast run --on-demand &\n"
                 "  kill -USR1 $(pidof holdfast)\n",
 };
 
-/* A device that slept must not add its sleep to the wait; nobody wakes us at its end, so we look. */
-#define LOOK_EVERY_S 60
+struct loop {
+    struct hf_posix *posix;
+    bool has_line; /* what became of a check is printed, and its line is not ended */
+};
 
 /* ---- signals ------------------------------------------------------------------------------------- */
 
-/* Ends an update where it is: what a power cut may do to it, a signal may too, and a request to
- * stop is not kept waiting for a slow server. */
-static void end_at_once(int signal_number)
+/* For the handlers: there is one loop in this program, in its only thread. */
+static struct hf_runner *running;
+static volatile sig_atomic_t is_checking;
+
+/* A check ends where it is: what a power cut may do to it, a signal may too, and a request to stop is
+ * not kept waiting for a slow server. */
+static void stop(int signal_number)
 {
     (void)signal_number;
-    _exit(HF_EXIT_OK);
+    if (is_checking)
+        _exit(HF_EXIT_OK);
+    hf_runner_stop(running);
 }
 
-static sigset_t signals_of(bool with_check_now)
+static void poke(int signal_number)
 {
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    if (with_check_now)
-        sigaddset(&set, SIGUSR1);
-    return set;
+    (void)signal_number;
+    hf_runner_poke(running);
 }
 
 static void install_signals(void)
 {
-    struct sigaction action = {.sa_handler = end_at_once};
-    sigset_t all = signals_of(true);
+    struct sigaction on_stop = {.sa_handler = stop};
+    struct sigaction on_poke = {.sa_handler = poke};
 
-    (void)sigprocmask(SIG_BLOCK, &all, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
-    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &on_stop, NULL);
+    (void)sigaction(SIGINT, &on_stop, NULL);
+    (void)sigaction(SIGUSR1, &on_poke, NULL);
 }
 
-static void let_signals_end_us(bool is_on)
+/* During a check it waits: it is no reason to interrupt what the check is waiting for. */
+static void hold_poke(bool is_on)
 {
-    sigset_t ending = signals_of(false);
+    sigset_t set;
 
-    (void)sigprocmask(is_on ? SIG_UNBLOCK : SIG_BLOCK, &ending, NULL);
+    sigemptyset(&set);
+    sigaddset(&set, SIGUSR1);
+    (void)sigprocmask(is_on ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
 }
 
-static int64_t since_boot_s(void)
-{
-    struct timespec now = {0};
+/* ---- what is printed -------------------------------------------------------------------------------- */
 
-    (void)clock_gettime(CLOCK_BOOTTIME, &now);
-    return (int64_t)now.tv_sec;
-}
-
-/* The signal that ended the wait early, 0 if none did. */
-static int wait_for(int64_t wait_s)
-{
-    const int64_t until_s = since_boot_s() + wait_s;
-    sigset_t all = signals_of(true);
-
-    for (;;) {
-        int64_t left_s = until_s - since_boot_s();
-        if (left_s <= 0)
-            return 0;
-        struct timespec look = {.tv_sec = (time_t)(left_s < LOOK_EVERY_S ? left_s : LOOK_EVERY_S)};
-        int caught = sigtimedwait(&all, NULL, &look);
-        if (caught > 0)
-            return caught;
-    }
-}
-
-/* ---- checks -------------------------------------------------------------------------------------- */
-
-/* "6 h 12 min", "1 min 5 s". */
-static void print_duration(FILE *out, int64_t s)
-{
-    if (s >= 3600)
-        fprintf(out, "%" PRId64 " h %" PRId64 " min", s / 3600, s % 3600 / 60);
-    else if (s >= 60)
-        fprintf(out, "%" PRId64 " min %" PRId64 " s", s / 60, s % 60);
-    else
-        fprintf(out, "%" PRId64 " s", s);
-}
-
-static enum hf_err check(struct hf_posix *posix, struct hf_update_result *result,
-                         struct hf_why *why)
-{
-    let_signals_end_us(true);
-    enum hf_err err = hf_posix_update(posix, result, why);
-    let_signals_end_us(false);
-    return err;
-}
-
-static void print_check(struct hf_posix *posix, enum hf_err err,
-                        const struct hf_update_result *result, const struct hf_why *why,
-                        int64_t next_s)
+static void print_now(void)
 {
     char now[HF_TIME_TEXT_MAX];
 
     hf_time_format((int64_t)time(NULL), now);
     fprintf(stderr, "%s ", now);
-    if (err == HF_OK)
-        hf_cli_print_result(stderr, hf_posix_config(posix), result);
-    else
-        fprintf(stderr, "failed: %s", why->text);
-    fputs("; next check in ", stderr);
-    print_duration(stderr, next_s);
-    fputc('\n', stderr);
 }
 
-static void check_until_ended(struct hf_posix *posix, int64_t interval_s)
+static void on_waits(void *ctx, const struct hf_next_check *next)
 {
-    unsigned failures_in_a_row = 0;
+    struct loop *loop = ctx;
+    char in[HF_CLI_DURATION_MAX];
 
-    for (;;) {
-        struct hf_update_result result = {0};
-        struct hf_why why = {0};
-        enum hf_err err = check(posix, &result, &why);
-        failures_in_a_row = err == HF_OK ? 0 : failures_in_a_row + 1;
-        int64_t next_s = interval_s > 0
-                             ? interval_s
-                             : hf_client_next_check_s(hf_posix_client(posix), failures_in_a_row);
-        print_check(posix, err, &result, &why, next_s);
-        int caught = wait_for(next_s);
-        if (caught == SIGTERM || caught == SIGINT)
-            return;
+    if (!loop->has_line) {
+        print_now();
+        fputs("started", stderr);
     }
+    loop->has_line = false;
+    if (next == NULL) {
+        fputs("; next check on demand\n", stderr);
+        return;
+    }
+    hf_cli_format_duration(next->wait_s, in);
+    fprintf(stderr, "; next check in %s\n", in);
+}
+
+static void on_begins(void *ctx)
+{
+    (void)ctx;
+    hold_poke(true);
+    is_checking = 1;
+}
+
+static void on_ended(void *ctx, enum hf_err err, const struct hf_update_result *result,
+                     const struct hf_why *why)
+{
+    struct loop *loop = ctx;
+
+    is_checking = 0;
+    hold_poke(false);
+    print_now();
+    if (err == HF_OK)
+        hf_cli_print_result(stderr, hf_posix_config(loop->posix), result);
+    else
+        fprintf(stderr, "%s: %s", err == HF_E_POSTPONED ? "postponed" : "failed", why->text);
+    loop->has_line = true;
+}
+
+/* ---- the command ------------------------------------------------------------------------------------- */
+
+static enum hf_err run_until_stopped(struct hf_posix *posix, int64_t interval_s, bool is_on_demand,
+                                     struct hf_why *why)
+{
+    struct loop loop = {.posix = posix};
+    const struct hf_runner_options options = {
+        .interval_s = interval_s,
+        .is_on_demand = is_on_demand,
+        .ctx = &loop,
+        .waits = on_waits,
+        .begins = on_begins,
+        .ended = on_ended,
+    };
+
+    HF_TRY(hf_runner_new(posix, &options, &running, why));
+    install_signals();
+    hf_runner_run(running);
+    /* Nothing is left for a signal to wake. */
+    (void)signal(SIGUSR1, SIG_IGN);
+    is_checking = 1;
+    hf_runner_free(running);
+    return HF_OK;
 }
 
 static enum hf_err run(const char *state_dir, const struct hf_cli_common *common,
-                       int64_t interval_s, struct hf_why *why)
+                       int64_t interval_s, bool is_on_demand, struct hf_why *why)
 {
     struct hf_posix *posix = NULL;
 
     HF_TRY(hf_posix_open(state_dir, hf_cli_log(common), &posix, why));
-    install_signals();
-    check_until_ended(posix, interval_s);
+    enum hf_err err = run_until_stopped(posix, interval_s, is_on_demand, why);
     hf_posix_close(posix);
-    return HF_OK;
+    return err;
 }
 
 int hf_cmd_run(const char *state_dir, int argc, const char **argv)
@@ -161,10 +162,13 @@ int hf_cmd_run(const char *state_dir, int argc, const char **argv)
     struct hf_cli_common common = {0};
     struct hf_why why = {0};
     int interval_s = 0;
+    int is_on_demand = 0;
     int exit_code = HF_EXIT_USAGE;
     const struct poptOption options[] = {
         {"interval", 'i', POPT_ARG_INT, &interval_s, 0,
-         "wait this long between checks, whatever they bring (default: the schedule)", "SECONDS"},
+         "check at once, and wait this long between checks, whatever they bring", "SECONDS"},
+        {"on-demand", '\0', POPT_ARG_NONE, &is_on_demand, 0, "check only when told to (SIGUSR1)",
+         NULL},
         HF_CLI_STATE(&common),
         HF_CLI_VERBOSE(&common),
         HF_CLI_HELP,
@@ -175,8 +179,11 @@ int hf_cmd_run(const char *state_dir, int argc, const char **argv)
         goto out;
     if (interval_s < 0)
         exit_code = hf_cli_usage(&text, "--interval is a number of seconds, 1 or more");
+    else if (interval_s > 0 && is_on_demand != 0)
+        exit_code = hf_cli_usage(&text, "--interval and --on-demand exclude each other");
     else
-        exit_code = hf_cli_finish(run(hf_cli_state(&common, state_dir), &common, interval_s, &why),
+        exit_code = hf_cli_finish(run(hf_cli_state(&common, state_dir), &common, interval_s,
+                                      is_on_demand != 0, &why),
                                   &why);
 out:
     hf_cli_common_free(&common);

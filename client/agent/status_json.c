@@ -64,6 +64,91 @@ static json_t *last_check_of(const struct hf_status *s)
                      s->last_outcome, "text", s->last_text);
 }
 
+/* ---- looking ahead --------------------------------------------------------------------------------- */
+
+static json_t *next_check_of(const struct hf_next_check *next)
+{
+    return json_pack("{s:o, s:I, s:s}", "time", time_of(next->at_s), "wait_s",
+                     (json_int_t)next->wait_s, "reason", next->reason);
+}
+
+static json_t *trial_of(const struct hf_trial_status *trial)
+{
+    if (!trial->is_on)
+        return json_null();
+    return json_pack("{s:I, s:I, s:s}", "version", (json_int_t)trial->version, "uptime_s",
+                     (json_int_t)trial->up_s, "waits_for", trial->waits_for);
+}
+
+static json_t *last_recovery_of(const struct hf_status *s)
+{
+    if (s->last_recovery_s == HF_TIME_NONE)
+        return json_null();
+    return json_pack("{s:o, s:b}", "time", time_of(s->last_recovery_s), "succeeded",
+                     s->has_recovered);
+}
+
+/* An array of what `make` makes of each element; NULL when memory is short. */
+static json_t *array_of(const void *elements, size_t n, size_t size,
+                        json_t *(*make)(const void *element))
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < n; i++) {
+        if (json_array_append_new(array, make((const char *)elements + i * size)) != 0) {
+            json_decref(array);
+            return NULL;
+        }
+    }
+    return array;
+}
+
+static json_t *spki_of(const void *element)
+{
+    return json_string(element);
+}
+
+static json_t *chain_of(const void *element)
+{
+    const struct hf_chain_status *chain = element;
+
+    if (chain->seen_s == HF_TIME_NONE)
+        return json_pack("{s:s, s:n, s:n, s:n, s:[]}", "key_type", chain->key_type, "seen",
+                         "not_before", "not_after", "anchors");
+    return json_pack("{s:s, s:o, s:o, s:o, s:o}", "key_type", chain->key_type, "seen",
+                     time_of(chain->seen_s), "not_before", time_of(chain->leaf_not_before_s),
+                     "not_after", time_of(chain->leaf_not_after_s), "anchors",
+                     array_of(chain->anchors, chain->n_anchors, sizeof chain->anchors[0], spki_of));
+}
+
+static json_t *endpoint_of(const void *element)
+{
+    const struct hf_endpoint_status *endpoint = element;
+    const size_t n = sizeof endpoint->chains / sizeof endpoint->chains[0];
+
+    return json_pack("{s:s, s:o}", "name", endpoint->name, "chains",
+                     array_of(endpoint->chains, n, sizeof endpoint->chains[0], chain_of));
+}
+
+/* null for an empty text. */
+static const char *or_null(const char *words)
+{
+    return words[0] != '\0' ? words : NULL;
+}
+
+static json_t *warning_of(const void *element)
+{
+    const struct hf_warning *w = element;
+
+    return json_pack("{s:s, s:s, s:i, s:o, s:I, s:s?, s:s?, s:s?, s:s}", "level",
+                     w->is_note ? "note" : "warning", "kind", w->kind, "threshold_days",
+                     w->threshold_days, "time", time_of(w->at_s), "days_left",
+                     (json_int_t)w->days_left, "root", or_null(w->subject), "sha256",
+                     or_null(w->sha256), "endpoint", or_null(w->endpoint), "text", w->text);
+}
+
+/* ---- the whole -------------------------------------------------------------------------------------- */
+
 static json_t *mirrors_of(const struct hf_client_config *config)
 {
     json_t *mirrors = json_array();
@@ -80,10 +165,11 @@ static json_t *mirrors_of(const struct hf_client_config *config)
 static json_t *status_of(const struct hf_status_view *v)
 {
     const struct hf_client_config *client = &v->config->client;
+    const struct hf_status *s = &v->status;
     bool is_writable = v->not_writable.code == HF_OK;
 
     return json_pack("{s:i, s:s, s:s, s:s, s:s?, s:o, s:s?, s:s?, s:b, s:s?, s:o, s:o, s:o, s:o, "
-                     "s:o, s:o}",
+                     "s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:o}",
                      "format", 1, "state", v->state_dir, "set", client->set, "profile",
                      client->profile, "device_id", v->device_id, "mirrors", mirrors_of(client),
                      "export", v->config->export_file, "on_swap", v->config->on_swap, "writable",
@@ -91,7 +177,13 @@ static json_t *status_of(const struct hf_status_view *v)
                      "time", time_of(v->status.now_s), "clock_floor",
                      time_of(v->status.clock_floor_s), "last_check", last_check_of(&v->status),
                      "metadata", metadata_of(&v->status), "active", bundle_of(v, &v->status.active),
-                     "previous", bundle_of(v, &v->status.previous));
+                     "previous", bundle_of(v, &v->status.previous), "next_check",
+                     next_check_of(&s->next_check), "trial", trial_of(&s->trial), "last_recovery",
+                     last_recovery_of(s), "failed_validations", (json_int_t)s->failed_validations,
+                     "endpoints",
+                     array_of(s->endpoints, s->n_endpoints, sizeof s->endpoints[0], endpoint_of),
+                     "warnings",
+                     array_of(s->warnings, s->n_warnings, sizeof s->warnings[0], warning_of));
 }
 
 enum hf_err hf_status_print_json(FILE *out, const struct hf_status_view *view, struct hf_why *why)

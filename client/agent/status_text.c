@@ -1,4 +1,5 @@
 /* The status for people: a head about the device, then one block a root. */
+#include "client/agent/cli.h"
 #include "client/agent/status.h"
 #include "client/agent/term.h"
 #include "common/base/timetext.h"
@@ -23,8 +24,6 @@ static const char *off(const struct printer *p)
 {
     return hf_term_colour(p->has_colours, HF_COLOUR_NONE);
 }
-
-/* ---- the device ---------------------------------------------------------------------------------- */
 
 static void print_row(const struct printer *p, const char *name, const char *value)
 {
@@ -51,11 +50,118 @@ static void print_last_check(const struct printer *p)
         return;
     }
     bool was_ok = strcmp(s->last_outcome, hf_err_name(HF_OK)) == 0;
+    const char *word = was_ok ? "ok" : "failed";
+    if (strcmp(s->last_outcome, hf_err_name(HF_E_POSTPONED)) == 0)
+        word = "postponed";
     hf_time_format(s->last_check_s, when);
     fprintf(p->out, "%-12s %s, %s%s%s: %s\n", "last check", when,
-            on(p, was_ok ? HF_COLOUR_GREEN : HF_COLOUR_RED), was_ok ? "ok" : "failed", off(p),
-            s->last_text);
+            on(p, was_ok ? HF_COLOUR_GREEN : HF_COLOUR_RED), word, off(p), s->last_text);
 }
+
+/* ---- looking ahead --------------------------------------------------------------------------------- */
+
+static void print_next_check(const struct printer *p)
+{
+    const struct hf_next_check *next = &p->view->status.next_check;
+    char when[HF_TIME_TEXT_MAX], in[HF_CLI_DURATION_MAX];
+
+    hf_time_format(next->at_s, when);
+    hf_cli_format_duration(next->wait_s, in);
+    fprintf(p->out, "%-12s %s, in %s: %s\n", "next check", when, in, next->reason);
+}
+
+static void print_trial(const struct printer *p)
+{
+    const struct hf_trial_status *trial = &p->view->status.trial;
+    char up[HF_CLI_DURATION_MAX];
+
+    if (!trial->is_on)
+        return;
+    hf_cli_format_duration(trial->up_s, up);
+    fprintf(p->out, "%-12s %sversion %" PRId64 "%s, for %s of uptime; it waits for %s\n",
+            "on trial", on(p, HF_COLOUR_YELLOW), trial->version, off(p), up, trial->waits_for);
+}
+
+static void print_recovery(const struct printer *p)
+{
+    const struct hf_status *s = &p->view->status;
+    char when[HF_TIME_TEXT_MAX];
+
+    if (s->failed_validations > 0)
+        fprintf(p->out, "%-12s no server's chain has validated in the last %" PRId64 " checks\n",
+                "servers", s->failed_validations);
+    if (s->last_recovery_s == HF_TIME_NONE)
+        return;
+    hf_time_format(s->last_recovery_s, when);
+    fprintf(p->out, "%-12s %s, %s: that check did not validate the servers' chains\n", "recovery",
+            when, s->has_recovered ? "successful" : "without success");
+}
+
+/* By its subject, where it is one of the active bundle. */
+static void print_chain_root(const struct printer *p, const char *spki_sha256)
+{
+    const struct hf_bundle_status *active = &p->view->status.active;
+
+    for (size_t i = 0; i < active->n_anchors; i++) {
+        if (strcmp(active->anchors[i].spki_sha256, spki_sha256) == 0) {
+            fprintf(p->out, "%-12s   %s\n", "", active->anchors[i].subject);
+            return;
+        }
+    }
+    fprintf(p->out, "%-12s   SPKI %s, which is not in the active bundle\n", "", spki_sha256);
+}
+
+static void print_chain(const struct printer *p, const struct hf_chain_status *chain)
+{
+    char when[HF_TIME_TEXT_MAX], until[HF_TIME_TEXT_MAX];
+
+    hf_time_format(chain->seen_s, when);
+    hf_time_format_day(chain->leaf_not_after_s, until);
+    fprintf(p->out, "%-12s %s key seen %s, its certificate lasts until %s; %s\n", "",
+            chain->key_type, when, until,
+            chain->n_anchors > 0 ? "any one of these roots serves:" : "no root serves");
+    for (size_t i = 0; i < chain->n_anchors; i++)
+        print_chain_root(p, chain->anchors[i]);
+}
+
+static void print_endpoint(const struct printer *p, const struct hf_endpoint_status *endpoint)
+{
+    const size_t n = sizeof endpoint->chains / sizeof endpoint->chains[0];
+    bool was_seen = false;
+
+    for (size_t i = 0; i < n; i++)
+        was_seen = was_seen || endpoint->chains[i].seen_s != HF_TIME_NONE;
+    fprintf(p->out, "%-12s %s%s\n", "endpoint", endpoint->name,
+            was_seen ? "" : ", not seen yet: it was not reached, or no check has looked");
+    for (size_t i = 0; i < n; i++) {
+        if (endpoint->chains[i].seen_s != HF_TIME_NONE)
+            print_chain(p, &endpoint->chains[i]);
+    }
+}
+
+static void print_warning(const struct printer *p, const struct hf_warning *w)
+{
+    fprintf(p->out, "%s%-12s%s ", on(p, w->is_note ? HF_COLOUR_NONE : HF_COLOUR_YELLOW),
+            w->is_note ? "note" : "warning", off(p));
+    if (w->threshold_days > 0)
+        fprintf(p->out, "(%d days) ", w->threshold_days);
+    fprintf(p->out, "%s\n", w->text);
+}
+
+static void print_outlook(const struct printer *p)
+{
+    const struct hf_status *s = &p->view->status;
+
+    print_next_check(p);
+    print_trial(p);
+    print_recovery(p);
+    for (size_t i = 0; i < s->n_endpoints; i++)
+        print_endpoint(p, &s->endpoints[i]);
+    for (size_t i = 0; i < s->n_warnings; i++)
+        print_warning(p, &s->warnings[i]);
+}
+
+/* ---- the device ---------------------------------------------------------------------------------- */
 
 static void print_role(const struct printer *p, const char *name, int64_t version,
                        int64_t expires_s)
@@ -102,6 +208,7 @@ static void print_device(const struct printer *p)
         print_row(p, "on swap", v->config->on_swap);
     print_time(p);
     print_last_check(p);
+    print_outlook(p);
     print_role(p, "root", v->status.root.version, v->status.root.expires_s);
     print_role(p, "timestamp", v->status.timestamp.version, v->status.timestamp.expires_s);
     print_role(p, "snapshot", v->status.snapshot.version, v->status.snapshot.expires_s);

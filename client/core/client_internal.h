@@ -22,6 +22,15 @@ struct hf_mirror_faults {
     bool was_asked;     /* in this check */
 };
 
+/* How the last check went. */
+struct hf_check_memory {
+    bool is_of_process; /* it was made by this very client, and `uptime_ms` says when */
+    int64_t uptime_ms;
+    int64_t time_s;     /* HF_TIME_NONE: never */
+    int64_t n_failures; /* in a row, postponed ones among them */
+    bool is_postponed;
+};
+
 struct hf_client {
     struct hf_ports ports;
     char *urls[HF_MIRRORS_MAX]; /* owned, without a slash at the end */
@@ -38,7 +47,8 @@ struct hf_client {
     struct hf_mirror_faults faults[HF_MIRRORS_MAX];
     int64_t check_began_ms; /* by the uptime of the clock port */
     bool awaits_confirm;
-    bool waives_validation; /* in this check (recovery.c) */
+    bool waives_validation;            /* in this check (recovery.c) */
+    struct hf_check_memory last_check; /* of this process (schedule.c) */
 
     struct hf_trusted_set trusted; /* during an update only */
     int64_t timestamp_seen_s;      /* when the trusted one came; valid once there is one */
@@ -52,6 +62,18 @@ struct hf_client {
 
 #define HF_CHECK_INTERVAL_S HF_DAY_S
 #define HF_CHECK_INTERVAL_MAX_S (HF_CHECK_INTERVAL_S / 4 * 5) /* jittered */
+
+/** What makes this device's checks fall on other moments than those of others: once, random. */
+HF_MUST_USE enum hf_err hf_schedule_provision(struct hf_client *c, struct hf_why *why);
+
+/** A check has ended with `outcome`: remembered by this process, whether or not it can be written. */
+void hf_schedule_count(struct hf_client *c, enum hf_err outcome);
+/** Part of the transaction that writes it down. Nothing where nothing has changed. */
+HF_MUST_USE enum hf_err hf_schedule_write(struct hf_client *c, struct hf_why *why);
+
+/** How long between two checks, on average, when the first anchor that somebody relies on goes in
+ *  `left_s`; a negative one has gone and does not count. */
+int64_t hf_schedule_interval_s(int64_t left_s);
 
 /* ---- config.c -------------------------------------------------------------------------------- */
 

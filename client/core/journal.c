@@ -44,10 +44,13 @@ static enum hf_err write_check(struct hf_client *c, const void *arg, struct hf_w
     const struct check *check = arg;
 
     if (is_news(c, check))
-        HF_TRY(hf_journal(c, HF_LEVEL_ERROR, "failed", check->text, why));
+        HF_TRY(check->outcome == HF_E_POSTPONED
+                   ? hf_journal(c, HF_LEVEL_INFO, "postponed", check->text, why)
+                   : hf_journal(c, HF_LEVEL_ERROR, "failed", check->text, why));
     HF_TRY(hf_value_save_integer(c, "check.time", hf_client_now_s(c), why));
     HF_TRY(hf_value_change(c, "check.outcome", hf_err_name(check->outcome), why));
     HF_TRY(hf_value_change(c, "check.text", check->text, why));
+    HF_TRY(hf_schedule_write(c, why));
     HF_TRY(hf_verified_write(c, why));
     if (c->n_urls == 1)
         return HF_OK;
@@ -59,6 +62,8 @@ void hf_check_record(struct hf_client *c, enum hf_err outcome, const char *text)
 {
     struct check check = {outcome, text};
     struct hf_why why = {0};
+
+    hf_schedule_count(c, outcome);
     if (hf_store_transact(c, write_check, &check, &why) != HF_OK)
         hf_log(c, HF_LEVEL_WARNING, "how this check ended cannot be written down: %s", why.text);
 }

@@ -25,8 +25,8 @@ static const struct hf_anchor *find_anchor(const struct hf_reliance *r,
 void hf_reliance_text(const struct hf_reliance *r, const struct hf_bundle *bundle, char *out,
                       size_t cap)
 {
-    static const char *const types[] = {
-        [HF_KEY_TYPE_RSA] = " (RSA)", [HF_KEY_TYPE_ECC] = " (ECC)", [HF_KEY_TYPE_ANY] = ""};
+    static const char *const types[] =
+        {[HF_KEY_TYPE_RSA] = " (RSA)", [HF_KEY_TYPE_ECC] = " (ECC)", [HF_KEY_TYPE_ANY] = ""};
     const struct hf_anchor *anchor = find_anchor(r, bundle);
 
     if (r->endpoint != NULL)
@@ -42,18 +42,26 @@ void hf_reliance_text(const struct hf_reliance *r, const struct hf_bundle *bundl
 struct span {
     int64_t from_s;
     int64_t sure_s;
-    int64_t perhaps_s; /* INT64_MAX: nobody knows */
-    enum hf_end end;   /* what ends the sure part */
+    int64_t perhaps_s;
+    enum hf_end end; /* what ends the sure part */
 };
 
 /* The last second in which a leaf may be in use that was issued by `distrust_after_s`. */
 static int64_t last_leaf_s(const struct hf_reliance *r, int64_t distrust_after_s, int64_t now_s)
 {
-    if (r->leaf_not_before_s == HF_TIME_NONE)
-        return INT64_MAX;
     if (now_s <= distrust_after_s) /* it may be renewed on the last day */
         return distrust_after_s + (r->leaf_not_after_s - r->leaf_not_before_s);
     return r->leaf_not_before_s <= distrust_after_s ? r->leaf_not_after_s : distrust_after_s;
+}
+
+static void end_by_distrust(const struct hf_reliance *r, int64_t distrust_s, int64_t now_s,
+                            struct span *span)
+{
+    int64_t last_s = last_leaf_s(r, distrust_s, now_s);
+    span->sure_s = distrust_s;
+    span->end = HF_END_DISTRUST;
+    if (last_s < span->perhaps_s)
+        span->perhaps_s = last_s;
 }
 
 static struct span span_of(const struct hf_reliance *r, const struct hf_anchor *anchor,
@@ -62,21 +70,15 @@ static struct span span_of(const struct hf_reliance *r, const struct hf_anchor *
     struct span span = {anchor->cert.not_before_s, anchor->cert.not_after_s,
                         anchor->cert.not_after_s, HF_END_EXPIRY};
     int64_t remove_s = r->keeps_last ? HF_TIME_NONE : anchor->remove_after_s;
-    int64_t distrust_s = anchor->distrust_after_s;
+    int64_t distrust_s = r->leaf_not_before_s != HF_TIME_NONE ? anchor->distrust_after_s
+                                                              : HF_TIME_NONE;
 
     if (remove_s != HF_TIME_NONE && remove_s < span.sure_s) {
         span.sure_s = span.perhaps_s = remove_s;
         span.end = HF_END_REMOVAL;
     }
-    if (distrust_s != HF_TIME_NONE && distrust_s < span.sure_s) {
-        int64_t last_s = last_leaf_s(r, distrust_s, now_s);
-        span.sure_s = distrust_s;
-        span.end = HF_END_DISTRUST;
-        if (last_s < span.perhaps_s)
-            span.perhaps_s = last_s;
-        if (last_s == INT64_MAX)
-            span.perhaps_s = INT64_MAX;
-    }
+    if (distrust_s != HF_TIME_NONE && distrust_s < span.sure_s)
+        end_by_distrust(r, distrust_s, now_s, &span);
     return span;
 }
 
@@ -137,15 +139,14 @@ static int64_t last_second_from(const struct hf_reliance *r, const struct hf_bun
             int64_t end_s = is_perhaps_enough ? span.perhaps_s : span.sure_s;
             if (span.from_s <= last_s + 1 && end_s > last_s) {
                 last_s = end_s;
-                is_longer = last_s != INT64_MAX;
+                is_longer = true;
             }
         }
     }
     return last_s;
 }
 
-/* Of the anchors that are over before `at_s`, the one that was there longest; of those that have not
- * begun, if there are no others, any. */
+/* Of the anchors that are over before `at_s`, the one that was there longest. */
 static const struct hf_anchor *last_before(const struct hf_reliance *r,
                                            const struct hf_bundle *bundle, int64_t now_s,
                                            int64_t at_s, enum hf_end *end)
@@ -173,8 +174,7 @@ void hf_reliance_foresee(const struct hf_reliance *r, const struct hf_bundle *bu
     int64_t sure_s = last_second_from(r, bundle, now_s, from_s, false);
     int64_t perhaps_s = last_second_from(r, bundle, now_s, from_s, true);
 
-    *out = (struct hf_breakage){.from_s = sure_s + 1};
-    out->at_latest_s = perhaps_s == INT64_MAX ? HF_TIME_NONE : perhaps_s + 1;
+    *out = (struct hf_breakage){.from_s = sure_s + 1, .at_latest_s = perhaps_s + 1};
     out->anchor = last_before(r, bundle, now_s, out->from_s, &out->end);
 }
 

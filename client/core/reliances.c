@@ -69,8 +69,8 @@ static bool add_endpoint(struct hf_client *c, size_t endpoint, struct hf_relianc
         hf_endpoint_memory_load(c, endpoint, (enum hf_key_type)type, memory);
         if (memory->seen_s == HF_TIME_NONE || memory->n_anchors == 0)
             continue;
-        out->items[out->n++] =
-            reliance_of(port->name(port->ctx, endpoint), (enum hf_key_type)type, memory);
+        out->items[out->n++] = reliance_of(port->name(port->ctx, endpoint), (enum hf_key_type)type,
+                                           memory);
         was_seen = true;
     }
     return was_seen;

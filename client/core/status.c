@@ -1,4 +1,4 @@
-#include "client/core/client_internal.h"
+#include "client/core/reliance.h"
 
 #include "common/base/hex.h"
 #include "common/bundle/policy.h"
@@ -142,7 +142,7 @@ static enum hf_err describe(struct hf_client *c, struct hf_status *out, struct h
         hf_recovery_describe(c, out, &unread) != HF_OK ||
         describe_metadata(c, out, &unread) != HF_OK)
         hf_log(c, HF_LEVEL_WARNING, "the status is incomplete: %s", unread.text);
-    return HF_OK;
+    return hf_status_describe_outlook(c, out, why);
 }
 
 enum hf_err hf_client_status(struct hf_client *client, struct hf_status *out, struct hf_why *why)
@@ -167,6 +167,8 @@ void hf_status_free(struct hf_status *status)
         return;
     free(status->active.anchors);
     free(status->previous.anchors);
+    free(status->endpoints);
+    free(status->warnings);
     *status = (struct hf_status){0};
 }
 

@@ -93,6 +93,48 @@ struct hf_bundle_status {
     size_t n_anchors;
 };
 
+struct hf_next_check {
+    int64_t at_s;   /* by the device's time */
+    int64_t wait_s; /* from now until then; 0 and more */
+    char reason[160];
+};
+
+/* A bundle that is not confirmed yet. */
+struct hf_trial_status {
+    bool is_on;
+    int64_t version;
+    int64_t up_s; /* the device's own uptime that counts so far */
+    char waits_for[200];
+};
+
+/* What one of the device's endpoints showed when it was asked for a key of that type. */
+struct hf_chain_status {
+    const char *key_type;      /* "RSA", "ECC", "any" */
+    int64_t seen_s;            /* INT64_MIN: not yet */
+    int64_t leaf_not_before_s; /* of the server's own certificate; valid once seen */
+    int64_t leaf_not_after_s;
+    char anchors[HF_SIGHTING_ANCHORS_MAX][65]; /* SPKI SHA-256; any one of them will do */
+    size_t n_anchors;
+};
+
+struct hf_endpoint_status {
+    char name[320];
+    struct hf_chain_status chains[3];
+};
+
+/* What will go wrong with a root if nobody acts. */
+struct hf_warning {
+    bool is_note;       /* nothing is lost by it: another root serves */
+    const char *kind;   /* "expiry", "removal", "distrust"; "lost": an endpoint whose roots went */
+    int threshold_days; /* 730, 365, 180, 90 or 30: the lowest that was reached; 0: it has passed */
+    int64_t at_s;       /* the last second before it */
+    int64_t days_left;
+    char subject[256]; /* of the root; empty for "lost" */
+    char sha256[65];
+    char endpoint[340]; /* that has no other root; empty where none was seen */
+    char text[832];     /* the whole, for people */
+};
+
 struct hf_status {
     int64_t now_s; /* the device's time, never below its floor */
     int64_t clock_floor_s;
@@ -104,6 +146,12 @@ struct hf_status {
     int64_t failed_validations; /* checks in a row in which a server's chain did not validate */
     int64_t last_recovery_s;    /* the last check that went without validating; INT64_MIN: never */
     bool has_recovered;         /* it came to valid metadata */
+    struct hf_next_check next_check;
+    struct hf_trial_status trial;
+    struct hf_endpoint_status *endpoints;
+    size_t n_endpoints;
+    struct hf_warning *warnings; /* warnings before notes, the soonest first */
+    size_t n_warnings;
     struct {
         int64_t version; /* 0 where not held */
         int64_t expires_s;
@@ -120,11 +168,13 @@ HF_MUST_USE enum hf_err hf_client_export_pem(struct hf_client *client, struct hf
                                              struct hf_why *why);
 
 /**
- * Seconds to wait before the next update: a day; after failures a minute, doubled with each one up to
- * six hours; all jittered by a quarter either way, so that a fleet does not arrive together.
- * `failures_in_a_row` counts updates that failed since the last success.
+ * When the next update is due, told from what is stored and not by a timer: a day after success; after
+ * failures a minute, doubled with each one up to six hours; sooner while a bundle is on trial or
+ * postponed, and the nearer the first anchor is to its end. All jittered by a quarter either way, so
+ * that a fleet does not arrive together. Wherever the clock jumps, the wait is never longer than that.
+ * What cannot be read counts as absent. client/README.md has the numbers. No network; writes nothing.
  */
-int64_t hf_client_next_check_s(struct hf_client *client, unsigned failures_in_a_row);
+void hf_client_next_check(struct hf_client *client, struct hf_next_check *out);
 
 /**
  * Give a new store its first trust: the root metadata it ships with (verified against itself) and,

@@ -1,0 +1,52 @@
+/*
+ * The loop that keeps a device up to date: waits until the next check is due (hf_client_next_check),
+ * checks, and so on. `holdfast run` is this loop; firmware gives it a thread of its own.
+ *
+ *     hf_runner_new(posix, &options, &runner, &why);
+ *     … in a thread:   hf_runner_run(runner);
+ *     … from anywhere: hf_runner_poke(runner);    check now
+ *     … at the end:    hf_runner_stop(runner);    join the thread, then hf_runner_free(runner)
+ *
+ * While it runs, `posix` and its client belong to that thread: others use the runner, and the trust
+ * store (which any number of threads may), and nothing else of it. The callbacks run in that thread and
+ * may use all of it, for hf_posix_confirm for instance.
+ */
+#ifndef HOLDFAST_RUNNER_H
+#define HOLDFAST_RUNNER_H
+
+#include <holdfast/posix.h>
+
+struct hf_runner;
+
+struct hf_runner_options {
+    int64_t interval_s; /* 0: by the schedule; else check at once and then every so many seconds */
+    bool is_on_demand;  /* no schedule: a check only when poked */
+
+    /* Each may be NULL. */
+    void *ctx;
+    /** It waits from now on, until `next`; NULL: until poked. */
+    void (*waits)(void *ctx, const struct hf_next_check *next);
+    void (*begins)(void *ctx); /* a check */
+    void (*ended)(void *ctx, enum hf_err err, const struct hf_update_result *result,
+                  const struct hf_why *why);
+};
+
+/** `options` is copied. HF_E_STORAGE when no descriptor is to be had, HF_E_MEMORY, HF_E_ARGUMENT. */
+HF_MUST_USE enum hf_err hf_runner_new(struct hf_posix *posix,
+                                      const struct hf_runner_options *options,
+                                      struct hf_runner **out, struct hf_why *why);
+/** Not while it runs. NULL is none. */
+void hf_runner_free(struct hf_runner *runner);
+
+/**
+ * Returns when it was told to stop; a check that goes on is brought to its end first. Waits by the time
+ * since boot: neither a clock that is set nor a device that sleeps makes it longer.
+ */
+void hf_runner_run(struct hf_runner *runner);
+
+/* From any thread and from a signal handler. Not lost when the loop is busy or not there yet; several
+ * pokes before a check begins are one. */
+void hf_runner_poke(struct hf_runner *runner);
+void hf_runner_stop(struct hf_runner *runner);
+
+#endif

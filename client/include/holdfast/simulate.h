@@ -1,0 +1,68 @@
+/*
+ * What breaks on date X: which of a device's endpoints its trust anchors would no longer validate on
+ * some day, because of which anchor, and on which day that begins.
+ *
+ * A server's leaf and intermediates are assumed to be renewed under the same roots as today. Of a
+ * bundle that the endpoints were not seen with, only anchors count whose keys were part of a look.
+ */
+#ifndef HOLDFAST_SIMULATE_H
+#define HOLDFAST_SIMULATE_H
+
+#include <holdfast/client.h>
+
+struct hf_simulation_query {
+    int64_t now_s;          /* INT64_MIN: the device's time. Nothing before it is walked through */
+    int64_t at_s;           /* the moment asked about */
+    const char *endpoint;   /* NULL, or only the one of this name */
+    struct hf_bytes pem;    /* empty: the device's active bundle */
+    struct hf_bytes custom; /* what is signed about `pem`; empty: plain anchors without dates */
+};
+
+enum hf_simulated {
+    HF_SIMULATED_BREAKS = 0,
+    HF_SIMULATED_AT_RISK, /* breaks for a server whose certificate was issued after a distrust_after */
+    HF_SIMULATED_HOLDS,
+};
+
+/* One chain of one endpoint, or, where no endpoint was seen, whatever ends in one of the roots. */
+struct hf_forecast {
+    char who[340]; /* "mqtts://HOST:8883 (RSA)", "any server under \"CN=…\"" */
+    bool is_endpoint;
+    enum hf_simulated at;      /* at the moment asked about */
+    char through[256];         /* then: the subject of the root that serves longest; or empty */
+    bool is_kept_past_removal; /* that root is past its remove_after, and the last one */
+    const char *cause; /* of the first trouble: "expiry", "distrust", "removal", "missing" */
+    char root[256];    /* the subject of the root that was the last to go; empty if missing */
+    int64_t trouble_s; /* the first second in which it may break */
+    int64_t broken_s;  /* … and in which it is broken at the latest */
+};
+
+/* A date on an anchor that ends nothing by itself, as far as is known. */
+struct hf_date_note {
+    char subject[256];
+    const char *kind; /* "distrust" */
+    int64_t at_s;     /* the last second before */
+};
+
+struct hf_simulation {
+    int64_t now_s;
+    int64_t at_s;
+    struct hf_forecast *forecasts; /* the first to break comes first */
+    size_t n_forecasts;
+    struct hf_date_note *notes;
+    size_t n_notes;
+    bool knows_endpoints; /* the forecasts are of endpoints */
+    size_t n_unseen;      /* endpoints that nothing is known of, and nothing is said about */
+    bool breaks; /* something does not hold at `at_s`, or there is nothing that holds today */
+};
+
+/**
+ * `client` NULL: a bundle by itself; then `pem` and `now_s` are needed. HF_E_NOT_FOUND without a bundle
+ * or for an endpoint that was never seen. No network, writes nothing. hf_simulation_free `out`.
+ */
+HF_MUST_USE enum hf_err hf_client_simulate(struct hf_client *client,
+                                           const struct hf_simulation_query *query,
+                                           struct hf_simulation *out, struct hf_why *why);
+void hf_simulation_free(struct hf_simulation *simulation);
+
+#endif

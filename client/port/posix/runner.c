@@ -1,0 +1,198 @@
+#include <holdfast/runner.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* A device that slept must not add its sleep to the wait; nobody wakes us at its end, so we look. */
+#define LOOK_EVERY_S 60
+
+/* A check that could not even be written down (read-only disk, somebody else's lock) leaves the schedule
+ * as it was. It must not be made again and again for that. */
+#define AFTER_CHECK_MIN_S INT64_C(45)
+#define UNRECORDED_FIRST_S INT64_C(60)
+#define UNRECORDED_MAX_S INT64_C(21600)
+
+struct hf_runner {
+    struct hf_posix *posix;
+    struct hf_runner_options options;
+    int wake[2]; /* a pipe: a byte in it ends a wait */
+    atomic_bool is_poked;
+    atomic_bool is_stopped;
+    bool has_checked;
+    unsigned n_unrecorded; /* checks in a row */
+};
+
+/* ---- new and free ---------------------------------------------------------------------------------- */
+
+static enum hf_err open_pipe(struct hf_runner *runner, struct hf_why *why)
+{
+    if (pipe2(runner->wake, O_CLOEXEC | O_NONBLOCK) == 0)
+        return HF_OK;
+    return hf_fail(why, HF_E_STORAGE, "no pipe can be opened to wake the loop by: %s",
+                   strerror(errno));
+}
+
+enum hf_err hf_runner_new(struct hf_posix *posix, const struct hf_runner_options *options,
+                          struct hf_runner **out, struct hf_why *why)
+{
+    if (options->interval_s < 0 || (options->is_on_demand && options->interval_s > 0))
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "expected an interval of 0 or more seconds, and none for checks on demand");
+    struct hf_runner *runner = calloc(1, sizeof *runner);
+    if (runner == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for the loop of checks");
+    runner->posix = posix;
+    runner->options = *options;
+    enum hf_err err = open_pipe(runner, why);
+    if (err != HF_OK) {
+        free(runner);
+        return err;
+    }
+    *out = runner;
+    return HF_OK;
+}
+
+void hf_runner_free(struct hf_runner *runner)
+{
+    if (runner == NULL)
+        return;
+    (void)close(runner->wake[0]);
+    (void)close(runner->wake[1]);
+    free(runner);
+}
+
+/* ---- waking ---------------------------------------------------------------------------------------- */
+
+/* In a signal handler too: an atomic, then write(2). A full pipe wakes as well as one byte more. */
+static void raise_flag(struct hf_runner *runner, atomic_bool *flag)
+{
+    int saved_errno = errno;
+
+    atomic_store(flag, true);
+    if (write(runner->wake[1], "", 1) < 0)
+        errno = saved_errno;
+}
+
+void hf_runner_poke(struct hf_runner *runner)
+{
+    raise_flag(runner, &runner->is_poked);
+}
+
+void hf_runner_stop(struct hf_runner *runner)
+{
+    raise_flag(runner, &runner->is_stopped);
+}
+
+static void drain(struct hf_runner *runner)
+{
+    char bytes[64];
+
+    while (read(runner->wake[0], bytes, sizeof bytes) > 0)
+        continue;
+}
+
+static int64_t since_boot_s(void)
+{
+    struct timespec now = {0};
+
+    (void)clock_gettime(CLOCK_BOOTTIME, &now);
+    return (int64_t)now.tv_sec;
+}
+
+static bool is_woken(struct hf_runner *runner)
+{
+    return atomic_load(&runner->is_stopped) || atomic_load(&runner->is_poked);
+}
+
+/* Negative: until woken. */
+static void wait_for(struct hf_runner *runner, int64_t wait_s)
+{
+    const int64_t until_s = since_boot_s() + wait_s;
+    struct pollfd wake = {.fd = runner->wake[0], .events = POLLIN};
+
+    while (!is_woken(runner)) {
+        int64_t left_s = wait_s < 0 ? LOOK_EVERY_S : until_s - since_boot_s();
+        if (left_s <= 0)
+            return;
+        (void)poll(&wake, 1, (int)(left_s < LOOK_EVERY_S ? left_s : LOOK_EVERY_S) * 1000);
+        drain(runner);
+    }
+}
+
+/* ---- when -------------------------------------------------------------------------------------------- */
+
+static int64_t unrecorded_wait_s(unsigned n_unrecorded)
+{
+    int64_t wait_s = UNRECORDED_FIRST_S;
+
+    for (unsigned i = 1; i < n_unrecorded && wait_s < UNRECORDED_MAX_S; i++)
+        wait_s *= 2;
+    return wait_s < UNRECORDED_MAX_S ? wait_s : UNRECORDED_MAX_S;
+}
+
+static void wait_longer(struct hf_next_check *next, int64_t wait_s)
+{
+    next->at_s += wait_s - next->wait_s;
+    next->wait_s = wait_s;
+}
+
+static struct hf_next_check next_check(struct hf_runner *runner)
+{
+    struct hf_next_check next;
+
+    hf_client_next_check(hf_posix_client(runner->posix), &next);
+    if (runner->options.interval_s > 0)
+        wait_longer(&next, runner->has_checked ? runner->options.interval_s : 0);
+    else if (!runner->has_checked || next.wait_s >= AFTER_CHECK_MIN_S)
+        runner->n_unrecorded = 0;
+    else
+        wait_longer(&next, unrecorded_wait_s(++runner->n_unrecorded));
+    return next;
+}
+
+static void wait_until_due(struct hf_runner *runner)
+{
+    const struct hf_runner_options *options = &runner->options;
+    struct hf_next_check next = {.wait_s = -1};
+
+    if (!options->is_on_demand)
+        next = next_check(runner);
+    if (options->waits != NULL)
+        options->waits(options->ctx, options->is_on_demand ? NULL : &next);
+    wait_for(runner, next.wait_s);
+}
+
+/* ---- the loop ---------------------------------------------------------------------------------------- */
+
+static void check(struct hf_runner *runner)
+{
+    const struct hf_runner_options *options = &runner->options;
+    struct hf_update_result result = {0};
+    struct hf_why why = {0};
+
+    if (options->begins != NULL)
+        options->begins(options->ctx);
+    /* Whoever tells it to stop after this knows from `begins` that a check goes on. */
+    if (atomic_load(&runner->is_stopped))
+        return;
+    atomic_store(&runner->is_poked, false);
+    enum hf_err err = hf_posix_update(runner->posix, &result, &why);
+    runner->has_checked = true;
+    if (options->ended != NULL)
+        options->ended(options->ctx, err, &result, &why);
+}
+
+void hf_runner_run(struct hf_runner *runner)
+{
+    while (!atomic_load(&runner->is_stopped)) {
+        wait_until_due(runner);
+        if (!atomic_load(&runner->is_stopped))
+            check(runner);
+    }
+}
