@@ -10,6 +10,9 @@
  *     hSNNN    the same, and its hash is put right
  *     cS…      a bundle's description becomes …
  *     xS       a slot is emptied
+ *     r…       the value with the receipts becomes …
+ *     tRR      the receipt of the second role takes the place of the first one's
+ *     oR       the receipt of what lies there as R by now, under the root of a stranger, does
  *
  * Then the device starts, says its status and updates. Whatever became active is signed. And where
  * neither the root of trust nor a floor was touched, the update succeeds.
@@ -19,6 +22,7 @@
 
 #include "common/base/digest.h"
 #include "common/bundle/bundle.h"
+#include "common/tuf/receipts.h"
 
 #define STEPS_MAX 24
 
@@ -26,13 +30,15 @@ static const char *const values[] = {"check.time",      "check.outcome", "check.
                                      "etag.timestamp",  "mirror.next",   "bundle.floor",
                                      "bundle.rejected", "bundle.keys",   "clock.floor"};
 #define FIRST_FLOOR 5
+#define RECEIPTS "metadata.verified"
 
 struct world {
     struct device device;
     bool is_root_touched, is_floor_touched, is_hash_touched;
 };
 
-static struct hf_buf pems[4]; /* by version */
+static struct hf_buf pems[4];    /* by version */
+static struct hf_root strangers; /* root metadata that no device here holds */
 
 static void make_bundles(void)
 {
@@ -105,6 +111,50 @@ static void empty_slot(struct world *w, struct fuzz_input *in)
     state->has_bundle[slot] = false;
 }
 
+/* The value as the device wrote it, or as the script left it: the version of the program in front. */
+static void edit_receipts(struct world *w, struct fuzz_input *in,
+                          void (*edit)(struct world *w, struct hf_receipts *r,
+                                       enum hf_top_role role, struct fuzz_input *in))
+{
+    struct fake_store *store = &w->device.fake.store;
+    struct hf_receipts receipts;
+    char text[64 + HF_RECEIPTS_TEXT_SIZE];
+    enum hf_top_role role = fuzz_role(in);
+
+    snprintf(text, sizeof text, "%.256s", fake_store_value(store, RECEIPTS));
+    char *digits = strchr(text, ' ');
+    if (digits == NULL || digits - text > 60)
+        return;
+    hf_receipts_parse(digits + 1, &receipts);
+    edit(w, &receipts, role, in);
+    hf_receipts_format(&receipts, digits + 1);
+    fake_store_put_value(store, RECEIPTS, text);
+}
+
+static void transpose(struct world *w, struct hf_receipts *r, enum hf_top_role role,
+                      struct fuzz_input *in)
+{
+    (void)w;
+    memmove(r->of[role], r->of[fuzz_role(in)], HF_SHA256_LEN);
+}
+
+static void take_strangers(struct world *w, struct hf_receipts *r, enum hf_top_role role,
+                           struct fuzz_input *in)
+{
+    struct hf_envelope lying = {0};
+    (void)in;
+    hf_sha256(fake_store_metadata(&w->device.fake.store, hf_top_role_name(role)),
+              lying.file_sha256);
+    hf_receipt_make(&strangers, role, &lying, r->of[role]);
+}
+
+static void set_receipts(struct world *w, struct fuzz_input *in)
+{
+    char *text = fuzz_text(fuzz_section(in));
+    fake_store_put_value(&w->device.fake.store, RECEIPTS, text);
+    free(text);
+}
+
 static void step(struct world *w, struct fuzz_input *in)
 {
     uint8_t letter = fuzz_byte(in);
@@ -118,6 +168,12 @@ static void step(struct world *w, struct fuzz_input *in)
         set_custom(w, in);
     else if (letter == 'x')
         empty_slot(w, in);
+    else if (letter == 'r')
+        set_receipts(w, in);
+    else if (letter == 't')
+        edit_receipts(w, in, transpose);
+    else if (letter == 'o')
+        edit_receipts(w, in, take_strangers);
 }
 
 /* ---- the device --------------------------------------------------------------------------------- */
@@ -126,6 +182,18 @@ static void publish(struct device *d, int64_t version)
 {
     device_add_bundle(d, version, &pems[version]);
     tuf_repo_publish_next(&d->repo);
+}
+
+static void make_strangers(void)
+{
+    struct tuf_repo repo;
+    struct hf_buf file = {0};
+    struct hf_why why = {0};
+    tuf_repo_init(&repo, DEVICE_NOW_S);
+    tuf_repo_build_root(&repo, &file);
+    FUZZ_OK(hf_root_parse(hf_buf_bytes(&file), &strangers, &why), &why);
+    hf_buf_free(&file);
+    tuf_repo_free(&repo);
 }
 
 /* Two updates behind it: something is active, something is previous. And something is staged. Made
@@ -153,6 +221,7 @@ static const struct device *prototype(void)
             &d.why);
     device_off(&d);
     publish(&d, 3);
+    make_strangers();
     return &d;
 }
 

@@ -7,6 +7,9 @@
  *     4NN         a delegated role, by a delegator
  *     wR…         the bytes … as the file of R
  *     E           the roots end
+ *     K           the device starts anew from the root it holds, with the receipts of the last set
+ *                 that was whole
+ *     tRR         the receipt of the second role takes the place of the first one's
  *
  * What is accepted was signed, which is counted here once more and without the code under test; it
  * follows on what was trusted; and what is refused leaves the set as it was.
@@ -24,6 +27,8 @@
 struct world {
     struct fuzz_publisher publisher;
     struct hf_trusted_set set;
+    struct hf_buf root; /* the file of set.root */
+    struct hf_receipts receipts;
     struct hf_why why;
 };
 
@@ -143,6 +148,8 @@ static void feed_root(struct world *w, struct hf_bytes file)
     FUZZ_CHECK(w->set.root->env.version == version + 1 && !before.roots_ended);
     FUZZ_CHECK(is_by_old && is_signed_for(w->set.root, HF_ROLE_ROOT, file));
     FUZZ_CHECK(w->set.online_keys_rotated || !before.online_keys_rotated);
+    hf_buf_free(&w->root);
+    FUZZ_OK(hf_buf_append(&w->root, file.data, file.len), &w->why);
 }
 
 static void feed_timestamp(struct world *w, struct hf_bytes file, enum hf_origin origin)
@@ -250,6 +257,21 @@ static void feed_built(struct world *w, enum hf_top_role role, struct fuzz_input
     hf_buf_free(&file);
 }
 
+static void start_anew(struct world *w)
+{
+    (void)hf_trusted_set_receipts(&w->set, &w->receipts);
+    hf_trusted_set_free(&w->set);
+    FUZZ_OK(hf_trusted_set_resume(&w->set, hf_buf_bytes(&w->root), FUZZ_NOW_S, &w->receipts,
+                                  &w->why),
+            &w->why);
+}
+
+static void transpose(struct world *w, struct fuzz_input *in)
+{
+    enum hf_top_role to = fuzz_role(in);
+    memmove(w->receipts.of[to], w->receipts.of[fuzz_role(in)], HF_SHA256_LEN);
+}
+
 static void step(struct world *w, struct fuzz_input *in)
 {
     uint8_t letter = fuzz_byte(in);
@@ -265,6 +287,10 @@ static void step(struct world *w, struct fuzz_input *in)
     } else if (letter == 'w') {
         enum hf_top_role role = fuzz_role(in);
         feed(w, role, fuzz_section(in), in);
+    } else if (letter == 'K') {
+        start_anew(w);
+    } else if (letter == 't') {
+        transpose(w, in);
     } else if (letter == 'E') {
         enum hf_err err = hf_trusted_set_end_roots(&w->set, &w->why);
         FUZZ_CHECK((err == HF_OK) == (w->set.root->env.expires_s > w->set.now_s));
@@ -275,17 +301,17 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct world w;
     struct fuzz_input in = {data, size};
-    struct hf_buf root = {0};
     w.why = (struct hf_why){0};
+    w.receipts = (struct hf_receipts){0};
     fuzz_publisher_init(&w.publisher);
     fuzz_reset_random();
-    fuzz_publisher_build(&w.publisher, HF_ROLE_ROOT, &root);
-    FUZZ_OK(hf_trusted_set_init(&w.set, hf_buf_bytes(&root), FUZZ_NOW_S, &w.why), &w.why);
-    hf_buf_free(&root);
+    fuzz_publisher_build(&w.publisher, HF_ROLE_ROOT, &w.root);
+    FUZZ_OK(hf_trusted_set_init(&w.set, hf_buf_bytes(&w.root), FUZZ_NOW_S, &w.why), &w.why);
     for (int i = 0; i < STEPS_MAX && in.len > 0; i++)
         step(&w, &in);
     FUZZ_CHECK(hf_trusted_set_signed_at(&w.set) < INT64_C(253402300799));
     hf_trusted_set_free(&w.set);
+    hf_buf_free(&w.root);
     fuzz_publisher_free(&w.publisher);
     return 0;
 }
