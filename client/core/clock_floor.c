@@ -23,9 +23,14 @@
  * than the repository is to be abandoned. */
 #define CLOCK_FAR_AHEAD_S (400 * HF_DAY_S)
 
+/* 9999-12-31T23:59:59Z, the last that a text can say: whatever a clock claims, sums with it stay far
+ * from the end of the numbers. */
+#define CLOCK_MAX_S INT64_C(253402300799)
+
 static int64_t own_clock_s(const struct hf_client *c)
 {
-    return c->ports.clock.now_s(c->ports.clock.ctx);
+    int64_t now_s = c->ports.clock.now_s(c->ports.clock.ctx);
+    return now_s < CLOCK_MAX_S ? now_s : CLOCK_MAX_S;
 }
 
 int64_t hf_client_now_s(const struct hf_client *c)
