@@ -22,6 +22,7 @@ int hf_cmd_run(const char *state_dir, int argc, const char **argv);
 int hf_cmd_endpoints(const char *state_dir, int argc, const char **argv);
 int hf_cmd_confirm(const char *state_dir, int argc, const char **argv);
 int hf_cmd_reject(const char *state_dir, int argc, const char **argv);
+int hf_cmd_reset(const char *state_dir, int argc, const char **argv);
 int hf_cmd_probe(const char *state_dir, int argc, const char **argv);
 
 #endif

@@ -5,16 +5,19 @@
 
 static const struct hf_cli_text text = {
     .name = "export",
-    .arguments = "--out FILE [--keep] [--state DIR]",
+    .arguments = "[--out FILE [--keep]] [--root FILE] [--state DIR]",
     .about =
         "Writes the active trust store to FILE as PEM, for programs that do not use libholdfast\n"
         "(curl, OpenSSL, Mosquitto). FILE is replaced as a whole: a reader sees the old roots or\n"
         "the new ones, never half a file. With --keep every later update renews FILE; there is "
         "one\n"
-        "such file, and init --export names it from the start. FILE '-' is standard output.",
+        "such file, and init --export names it from the start. FILE '-' is standard output.\n\n"
+        "With --root, the newest root metadata too, or alone: kept where a factory reset of the\n"
+        "whole system does not reach, it is what to init with afterwards.",
     .examples = "  holdfast export --out /etc/mosquitto/certs/roots.pem --keep\n"
                 "  holdfast export --out - | openssl crl2pkcs7 -nocrl -certfile /dev/stdin \\\n"
-                "      | openssl pkcs7 -print_certs -noout\n",
+                "      | openssl pkcs7 -print_certs -noout\n"
+                "  holdfast export --root /persist/holdfast.root.json\n",
 };
 
 static enum hf_err write_to_stdout(struct hf_posix *posix, struct hf_why *why)
@@ -28,28 +31,63 @@ static enum hf_err write_to_stdout(struct hf_posix *posix, struct hf_why *why)
     return err;
 }
 
-static enum hf_err export_to(const char *state_dir, const struct hf_cli_common *common,
-                             const char *file, bool keep, struct hf_why *why)
+/* Each file NULL where it is not wanted. */
+struct wanted {
+    char *file;
+    char *root;
+    int keep;
+};
+
+static enum hf_err export_store(struct hf_posix *posix, const struct wanted *wanted,
+                                struct hf_why *why)
+{
+    if (wanted->file == NULL)
+        return HF_OK;
+    if (strcmp(wanted->file, "-") == 0)
+        return write_to_stdout(posix, why);
+    return hf_posix_export(posix, wanted->file, wanted->keep != 0, why);
+}
+
+static enum hf_err export_all(const char *state_dir, const struct hf_cli_common *common,
+                              const struct wanted *wanted, struct hf_why *why)
 {
     struct hf_posix *posix = NULL;
 
     HF_TRY(hf_posix_open(state_dir, hf_cli_log(common), &posix, why));
-    enum hf_err err = strcmp(file, "-") == 0 ? write_to_stdout(posix, why)
-                                             : hf_posix_export(posix, file, keep, why);
+    enum hf_err err = export_store(posix, wanted, why);
+    if (err == HF_OK && wanted->root != NULL)
+        err = hf_posix_export_root(posix, wanted->root, why);
     hf_posix_close(posix);
     return err;
+}
+
+/* NULL, or what is wrong about what was asked for. */
+static const char *usage_fault(const struct wanted *wanted)
+{
+    if (wanted->file == NULL && wanted->root == NULL)
+        return "--out FILE is missing";
+    if ((wanted->file != NULL && wanted->file[0] == '\0') ||
+        (wanted->root != NULL && wanted->root[0] == '\0'))
+        return "the name of the file to write is empty";
+    if (wanted->keep && wanted->file == NULL)
+        return "--keep is about --out FILE, which is missing";
+    if (wanted->keep && strcmp(wanted->file, "-") == 0)
+        return "--keep needs a file, standard output cannot be renewed";
+    return NULL;
 }
 
 int hf_cmd_export(const char *state_dir, int argc, const char **argv)
 {
     struct hf_cli_common common = {0};
     struct hf_why why = {0};
-    char *file = NULL;
-    int keep = 0;
+    struct wanted wanted = {0};
     int exit_code = HF_EXIT_USAGE;
     const struct poptOption options[] = {
-        {"out", 'o', POPT_ARG_STRING, &file, 0, "the file to write; - for standard output", "FILE"},
-        {"keep", 'k', POPT_ARG_NONE, &keep, 0, "renew it with every later update", NULL},
+        {"out", 'o', POPT_ARG_STRING, &wanted.file, 0, "the file to write; - for standard output",
+         "FILE"},
+        {"keep", 'k', POPT_ARG_NONE, &wanted.keep, 0, "renew it with every later update", NULL},
+        {"root", 'r', POPT_ARG_STRING, &wanted.root, 0, "write the newest root metadata here",
+         "FILE"},
         HF_CLI_STATE(&common),
         HF_CLI_VERBOSE(&common),
         HF_CLI_HELP,
@@ -58,16 +96,15 @@ int hf_cmd_export(const char *state_dir, int argc, const char **argv)
 
     if (!hf_cli_parse(&text, argc, argv, options, &exit_code))
         goto out;
-    if (file == NULL || file[0] == '\0')
-        exit_code = hf_cli_usage(&text, "--out FILE is missing");
-    else if (keep && strcmp(file, "-") == 0)
-        exit_code = hf_cli_usage(&text, "--keep needs a file, standard output cannot be renewed");
+    if (usage_fault(&wanted) != NULL)
+        exit_code = hf_cli_usage(&text, "%s", usage_fault(&wanted));
     else
-        exit_code = hf_cli_finish(export_to(hf_cli_state(&common, state_dir), &common, file,
-                                            keep != 0, &why),
+        exit_code = hf_cli_finish(export_all(hf_cli_state(&common, state_dir), &common, &wanted,
+                                             &why),
                                   &why);
 out:
-    free(file);
+    free(wanted.file);
+    free(wanted.root);
     hf_cli_common_free(&common);
     return exit_code;
 }

@@ -19,6 +19,7 @@ static const struct command {
     {"endpoints", hf_cmd_endpoints, "the servers that it must always reach"},
     {"confirm", hf_cmd_confirm, "the bundle on trial works"},
     {"reject", hf_cmd_reject, "it does not: back to the one before"},
+    {"reset", hf_cmd_reset, "factory reset, without losing what protects this device"},
     {"probe", hf_cmd_probe, "the chain a server shows, and whether the store validates it"},
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -438,6 +438,13 @@ HF_MUST_USE enum hf_err hf_probation(struct hf_client *c, int64_t *rejected, str
 /** After a successful refresh: with neither endpoint nor application, that confirms. */
 HF_MUST_USE enum hf_err hf_probation_refreshed(struct hf_client *c, struct hf_why *why);
 
+/* ---- provision.c ------------------------------------------------------------------------------- */
+
+/** The factory's bundle as a record of version 0, checked; an empty one for an empty `pem`. The caller
+ *  frees `out` with hf_bundle_record_free, also after an error. */
+HF_MUST_USE enum hf_err hf_factory_record(const struct hf_client *c, struct hf_bytes pem,
+                                          struct hf_bundle_record *out, struct hf_why *why);
+
 /* ---- recovery.c: when no server's chain validates any more ------------------------------------------ */
 
 /**

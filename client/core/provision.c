@@ -24,9 +24,8 @@ static enum hf_err check_new(struct hf_client *c, struct hf_why *why)
                    "this device holds root metadata already; it changes by update only");
 }
 
-/* The record of version 0, or an empty one where the device leaves the factory without. */
-static enum hf_err check_factory(const struct hf_client *c, struct hf_bytes pem,
-                                 struct hf_bundle_record *out, struct hf_why *why)
+static enum hf_err make_factory(const struct hf_client *c, struct hf_bytes pem,
+                                struct hf_bundle_record *out, struct hf_why *why)
 {
     struct hf_bundle bundle = {0};
 
@@ -44,6 +43,15 @@ static enum hf_err check_factory(const struct hf_client *c, struct hf_bytes pem,
     if (hf_buf_append(&out->pem, pem.data, pem.len) != HF_OK)
         return hf_fail(why, HF_E_MEMORY, "out of memory for the factory bundle");
     return HF_OK;
+}
+
+enum hf_err hf_factory_record(const struct hf_client *c, struct hf_bytes pem,
+                              struct hf_bundle_record *out, struct hf_why *why)
+{
+    enum hf_err err = make_factory(c, pem, out, why);
+    if (err != HF_OK)
+        (void)hf_fail_context(why, "the factory bundle");
+    return err;
 }
 
 static enum hf_err write_first_trust(struct hf_client *c, const void *arg, struct hf_why *why)
@@ -72,9 +80,7 @@ static enum hf_err provision(struct hf_client *c, struct hf_bytes root, struct h
     enum hf_err err = hf_trusted_set_init(&c->trusted, root, hf_client_now_s(c), why);
     if (err != HF_OK)
         return hf_fail_context(why, "the root metadata");
-    err = check_factory(c, factory_pem, factory, why);
-    if (err != HF_OK)
-        return hf_fail_context(why, "the factory bundle");
+    HF_TRY(hf_factory_record(c, factory_pem, factory, why));
     struct first_trust first = {root, c->trusted.root->env.version,
                                 factory->pem.len > 0 ? factory : NULL};
     return hf_store_transact(c, write_first_trust, &first, why);

@@ -172,6 +172,13 @@ void hf_status_free(struct hf_status *status)
     *status = (struct hf_status){0};
 }
 
+enum hf_err hf_client_export_root(struct hf_client *client, struct hf_buf *out, struct hf_why *why)
+{
+    struct hf_why own = {0};
+    const struct hf_store_port *store = &client->ports.store;
+    return hf_report(why, &own, store->load_metadata(store->ctx, "root", out, &own));
+}
+
 enum hf_err hf_client_export_pem(struct hf_client *client, struct hf_buf *out, struct hf_why *why)
 {
     struct hf_bundle_record record = {0};

@@ -167,6 +167,11 @@ void hf_status_free(struct hf_status *status);
 HF_MUST_USE enum hf_err hf_client_export_pem(struct hf_client *client, struct hf_buf *out,
                                              struct hf_why *why);
 
+/** The newest root metadata, as it was signed, appended to `out`: what a device is provisioned with
+ *  whose store was lost or wiped. */
+HF_MUST_USE enum hf_err hf_client_export_root(struct hf_client *client, struct hf_buf *out,
+                                              struct hf_why *why);
+
 /**
  * When the next update is due, told from what is stored and not by a timer: a day after success; after
  * failures a minute, doubled with each one up to six hours; sooner while a bundle is on trial or
@@ -185,5 +190,15 @@ HF_MUST_USE enum hf_err hf_client_provision(const struct hf_ports *ports,
                                             const struct hf_client_config *config,
                                             struct hf_bytes root_metadata,
                                             struct hf_bytes factory_pem, struct hf_why *why);
+
+/**
+ * Factory reset, in one transaction, without a network. Kept: the newest root metadata, the clock's
+ * floor, the bundles' floor with what was rejected and dropped. Forgotten: all other metadata and what
+ * was learnt of mirrors, endpoints and checks; a trial ends as if it had been confirmed. With
+ * `factory_pem` (checked as when provisioning) that bundle becomes active as version 0, without what
+ * was dropped since; with an empty one the active bundle stays.
+ */
+HF_MUST_USE enum hf_err hf_client_reset(struct hf_client *client, struct hf_bytes factory_pem,
+                                        struct hf_why *why);
 
 #endif

@@ -96,4 +96,14 @@ HF_MUST_USE enum hf_err hf_posix_set_endpoints(struct hf_posix *posix,
 HF_MUST_USE enum hf_err hf_posix_export(struct hf_posix *posix, const char *file, bool keep_current,
                                         struct hf_why *why);
 
+/** The newest root metadata in `file`, replaced by rename after fsync: for firmware that wipes STATE
+ *  and calls hf_posix_init again. */
+HF_MUST_USE enum hf_err hf_posix_export_root(struct hf_posix *posix, const char *file,
+                                             struct hf_why *why);
+
+/** hf_client_reset, then the other programs as after an update. The configuration stays. HF_E_BUSY
+ *  when another process updates. */
+HF_MUST_USE enum hf_err hf_posix_reset(struct hf_posix *posix, struct hf_bytes factory_pem,
+                                       struct hf_why *why);
+
 #endif
