@@ -6,7 +6,7 @@ import subprocess
 import agent
 import pytest
 
-COMMANDS = ["init", "update", "run", "status", "export", "probe"]
+COMMANDS = ["init", "update", "run", "status", "export", "reset", "probe"]
 
 
 def test_help_names_every_command_and_the_exit_codes():
@@ -42,6 +42,8 @@ def test_version_is_one_line():
     (["run", "--interval", "-5"], "--interval is a number of seconds"),
     (["export"], "--out FILE is missing"),
     (["export", "--out", "-", "--keep"], "--keep needs a file"),
+    (["export", "--root", "r.json", "--keep"], "--keep is about --out"),
+    (["export", "--root", ""], "the name of the file to write is empty"),
     (["init"], "--root ROOT.json is missing"),
 ])
 def test_a_wrong_command_line_is_told_so(words, sentence):
