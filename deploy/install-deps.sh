@@ -94,12 +94,21 @@ cache=${HOLDFAST_DEPS:-${XDG_CACHE_HOME:-$HOME/.cache}/holdfast}
 
 compiler_of() { if [ "$1" = fuzz ]; then echo clang; else echo "${CC:-gcc}"; fi; }
 
+# Where pointers have 32 bits, time_t has 64 on request only; one of 32 ends on 2038-01-19.
+time_flags_of() {
+    if "$(compiler_of "$1")" -E -dM -x c /dev/null | grep '__SIZEOF_POINTER__ 4$' >/dev/null; then
+        echo " -D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64"
+    fi
+}
+
 cflags_of() {
+    local time
+    time=$(time_flags_of "$1")
     case $1 in
-    release) echo "-O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIC" ;;
-    asan) echo "-O1 -g -fno-omit-frame-pointer -fPIC -fsanitize=address,undefined" ;;
-    tsan) echo "-O1 -g -fno-omit-frame-pointer -fPIC -fsanitize=thread" ;;
-    fuzz) echo "-O1 -g -fno-omit-frame-pointer -fPIC -fsanitize=address,undefined,fuzzer-no-link" ;;
+    release) echo "-O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIC$time" ;;
+    asan) echo "-O1 -g -fno-omit-frame-pointer -fPIC -fsanitize=address,undefined$time" ;;
+    tsan) echo "-O1 -g -fno-omit-frame-pointer -fPIC -fsanitize=thread$time" ;;
+    fuzz) echo "-O1 -g -fno-omit-frame-pointer -fPIC -fsanitize=address,undefined,fuzzer-no-link$time" ;;
     esac
 }
 

@@ -18,6 +18,7 @@
 #include <holdfast/port.h>
 
 #include <mbedtls/build_info.h>
+#include <mbedtls/platform_time.h>
 #include <mbedtls/ssl.h>
 
 #if !defined(MBEDTLS_X509_TRUSTED_CERTIFICATE_CALLBACK) || !defined(MBEDTLS_PLATFORM_TIME_ALT) ||  \
@@ -25,6 +26,11 @@
 #error                                                                                             \
     "Holdfast needs the Mbed TLS it was built with: compile with -DMBEDTLS_USER_CONFIG_FILE='<holdfast/mbedtls_config.h>' and its headers (pkg-config holdfast says where they are)"
 #endif
+
+/* One of 32 bits ends on 2038-01-19, and would be another one than the library's. */
+_Static_assert(sizeof(mbedtls_time_t) == sizeof(int64_t),
+               "Holdfast needs a time_t of 64 bits: compile with -D_TIME_BITS=64 "
+               "-D_FILE_OFFSET_BITS=64, as it was itself");
 
 struct hf_trust_store;
 

@@ -23,13 +23,10 @@ int64_t hf_mbedtls_clock_now_s(void)
 
 static mbedtls_time_t time_for_mbedtls(mbedtls_time_t *out)
 {
-    int64_t now = hf_mbedtls_clock_now_s();
-    /* A 32-bit time_t ends in 2038; standing still there is safer than starting again in 1901. */
-    mbedtls_time_t told = sizeof told < sizeof now && now > INT32_MAX ? (mbedtls_time_t)INT32_MAX
-                                                                      : (mbedtls_time_t)now;
+    mbedtls_time_t now = hf_mbedtls_clock_now_s(); /* 64 bits: trust_store.h sees to it */
     if (out != NULL)
-        *out = told;
-    return told;
+        *out = now;
+    return now;
 }
 
 static void install(void)
