@@ -92,8 +92,9 @@ void hf_log(const struct hf_client *c, enum hf_level level, const char *fmt, ...
 HF_MUST_USE enum hf_err hf_journal(struct hf_client *c, enum hf_level level, const char *kind,
                                    const char *text, struct hf_why *why);
 
-/** Write down how a check ended, and a failure that is not the one of the check before to the
- *  journal. What cannot be written is logged; the outcome stays what it is. */
+/** Write down how a check ended, what need not be verified again (verified.c), and a failure that is
+ *  not the one of the check before to the journal: all that is not stored already, and the time.
+ *  What cannot be written is logged; the outcome stays what it is. */
 void hf_check_record(struct hf_client *c, enum hf_err outcome, const char *text);
 
 /** Tell the caller of the library, who may not want to know (NULL), why `err`. Returns `err`. */
