@@ -20,14 +20,17 @@ static const char *word_of(enum hf_simulated simulated)
     return "breaks";
 }
 
-/* "2038-01-17: its last root, "CN=…", expires". */
+/* "2038-01-17: its last root, "CN=…", expires"; "2038-01-17: it expires" of a root itself. */
 static void print_trouble(const struct hf_forecast *f, FILE *out)
 {
     char from[HF_TIME_TEXT_MAX], latest[HF_TIME_TEXT_MAX];
 
     hf_time_format_day(f->trouble_s, from);
     hf_time_format_day(f->broken_s, latest);
-    if (strcmp(f->cause, "missing") == 0)
+    if (!f->is_endpoint)
+        fprintf(out, "%s: it %s", from,
+                strcmp(f->cause, "removal") == 0 ? "is removed" : "expires");
+    else if (strcmp(f->cause, "missing") == 0)
         fprintf(out, "%s: the bundle holds none of its roots", from);
     else if (strcmp(f->cause, "distrust") == 0)
         fprintf(out,

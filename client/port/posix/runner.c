@@ -176,12 +176,12 @@ static void check(struct hf_runner *runner)
     struct hf_update_result result = {0};
     struct hf_why why = {0};
 
+    atomic_store(&runner->is_poked, false);
     if (options->begins != NULL)
         options->begins(options->ctx);
     /* Whoever tells it to stop after this knows from `begins` that a check goes on. */
     if (atomic_load(&runner->is_stopped))
         return;
-    atomic_store(&runner->is_poked, false);
     enum hf_err err = hf_posix_update(runner->posix, &result, &why);
     runner->has_checked = true;
     if (options->ended != NULL)
