@@ -6,7 +6,7 @@ import subprocess
 import agent
 import pytest
 
-COMMANDS = ["init", "update", "run", "status", "export", "reset", "probe"]
+COMMANDS = ["init", "update", "run", "status", "journal", "simulate", "export", "reset", "probe"]
 
 
 def test_help_names_every_command_and_the_exit_codes():
@@ -40,6 +40,8 @@ def test_version_is_one_line():
     (["status", "--state"], "--state: missing argument"),
     (["run", "--interval", "soon"], "soon: invalid numeric value"),
     (["run", "--interval", "-5"], "--interval is a number of seconds"),
+    (["run", "--interval", "5", "--on-demand"], "--interval and --on-demand exclude each other"),
+    (["journal", "--lines", "0"], "--lines is a number of lines"),
     (["export"], "--out FILE is missing"),
     (["export", "--out", "-", "--keep"], "--keep needs a file"),
     (["export", "--root", "r.json", "--keep"], "--keep is about --out"),

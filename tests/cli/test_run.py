@@ -1,4 +1,4 @@
-"""holdfast run: stays, checks, and goes when told. Its server is not there: that is not its end."""
+"""holdfast run: stays, checks when it is time, and goes when told. Its server is not there: that is not its end."""
 import fcntl
 import re
 import signal
@@ -8,7 +8,7 @@ import threading
 import agent
 import pytest
 
-LINE = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ failed: (.*); next check in (.*)$")
+LINE = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (?:failed: )?(.*); next check (?:in )?(.*)$")
 
 
 class Running:
@@ -23,6 +23,15 @@ class Running:
 
     def line(self):
         return self.process.stderr.readline().rstrip("\n")
+
+    def started(self):
+        """Its first line: it waits, and can be poked. Returns for how long."""
+        word, wait = LINE.match(self.line()).groups()
+        assert word == "started"
+        return wait
+
+    def poke(self):
+        self.process.send_signal(signal.SIGUSR1)
 
     def end(self, number):
         self.process.send_signal(number)
@@ -55,6 +64,7 @@ def start(device):
 
 def test_it_checks_at_once_and_again_after_the_interval(start):
     agent_running = start("--interval", "1")
+    assert agent_running.started() == "0 s"
     for _ in range(3):
         sentence, wait = LINE.match(agent_running.line()).groups()
         assert "127.0.0.1:1" in sentence
@@ -64,13 +74,49 @@ def test_it_checks_at_once_and_again_after_the_interval(start):
 
 def test_failures_are_tried_again_sooner_and_then_less_often(start):
     agent_running = start()
+    assert seconds(agent_running.started()) in range(0, 31)
     waits = []
     for _ in range(3):
+        agent_running.poke()
         waits.append(LINE.match(agent_running.line()).group(2))
-        agent_running.process.send_signal(signal.SIGUSR1)
     assert seconds(waits[0]) in range(45, 76)
     assert seconds(waits[1]) in range(90, 151)
     assert seconds(waits[2]) in range(180, 301)
+
+
+def test_a_restart_keeps_to_the_schedule(start, device):
+    agent_running = start()
+    agent_running.started()
+    agent_running.poke()
+    wait = seconds(LINE.match(agent_running.line()).group(2))
+    agent_running.end(signal.SIGTERM)
+    planned = device.status()["next_check"]
+    assert planned["reason"] == "the last check failed"
+    assert wait - 10 <= planned["wait_s"] <= wait
+    assert wait - 10 <= seconds(start().started()) <= wait
+
+
+def test_on_demand_it_checks_when_it_is_told_to_and_not_otherwise(start, device):
+    agent_running = start("--on-demand")
+    assert agent_running.started() == "on demand"
+    for _ in range(3):
+        agent_running.poke()
+        sentence, wait = LINE.match(agent_running.line()).groups()
+        assert "127.0.0.1:1" in sentence
+        assert wait == "on demand"
+    assert agent_running.end(signal.SIGTERM) == (0, "", "")
+    assert device.status()["next_check"]["reason"] == "the last 3 checks failed"
+
+
+def test_a_check_that_cannot_be_written_down_is_not_made_again_and_again(start, device):
+    with open(device.state / "lock", "a", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        agent_running = start()
+        agent_running.started()
+        agent_running.poke()
+        assert LINE.match(agent_running.line()).group(2) == "1 min 0 s"
+        agent_running.poke()
+        assert LINE.match(agent_running.line()).group(2) == "2 min 0 s"
 
 
 def seconds(text):
@@ -81,12 +127,14 @@ def seconds(text):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_its_wait(start, number):
     agent_running = start()
-    agent_running.line()
+    agent_running.started()
     assert agent_running.end(number) == (0, "", "")
 
 
 def test_the_last_check_is_in_the_status(start, device):
     agent_running = start()
+    agent_running.started()
+    agent_running.poke()
     sentence = LINE.match(agent_running.line()).group(1)
     assert device.status()["last_check"]["text"] == sentence
 
@@ -95,6 +143,7 @@ def test_a_lock_that_another_holds_is_a_failure_like_others(start, device):
     with open(device.state / "lock", "a", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         agent_running = start("--interval", "1")
+        agent_running.started()
         assert "another process is updating" in agent_running.line()
     while "another process" in (line := agent_running.line()):
         pass

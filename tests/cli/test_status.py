@@ -2,6 +2,7 @@
 import datetime
 import json
 import os
+import re
 import sqlite3
 import tempfile
 from pathlib import Path
@@ -81,6 +82,75 @@ def test_a_folder_that_was_never_initialised_is_said(tmp_path):
     sentence = agent.refused("--state", tmp_path / "none", "status")
     assert "is not initialised: run holdfast init first" in sentence
     assert not (tmp_path / "none").exists()
+
+
+# ---- looking ahead -----------------------------------------------------------------------------------
+
+
+def test_the_next_check_is_told(device):
+    planned = device.status()["next_check"]
+    assert planned["wait_s"] in range(0, 31)
+    assert planned["reason"] == "this device has never checked"
+    assert re.search(r"next check   \S+Z, in \d+ s: this device has never checked\n", text_of(device))
+    agent.refused("--state", device.state, "update")
+    planned = device.status()["next_check"]
+    assert planned["wait_s"] in range(35, 76)
+    assert planned["reason"] == "the last check failed"
+
+
+@pytest.mark.parametrize("days, threshold", [
+    (731, None), (729.9, 730), (365.5, 730), (364.9, 365), (180.5, 365), (179.9, 180), (90.5, 180),
+    (89.9, 90), (30.5, 90), (29.9, 30), (0.5, 30),
+])
+def test_a_root_is_warned_of_before_it_goes(tmp_path, days, threshold):
+    root = agent.Root("Soon", start=NOW - 100 * DAY, end=NOW + days * DAY)
+    device = agent.Device(tmp_path).init_with_roots(root.pem)
+    warnings = device.status()["warnings"]
+    if threshold is None:
+        assert warnings == [] and "warning " not in text_of(device)
+        return
+    (warning,) = warnings
+    assert (warning["level"], warning["kind"]) == ("warning", "expiry")
+    assert (warning["threshold_days"], warning["sha256"]) == (threshold, root.sha256)
+    assert warning["endpoint"] is None and warning["days_left"] == int(days)
+    assert f"warning      ({threshold} days) {warning['text']}\n" in text_of(device)
+    json_schema.check(device.status(), "status.schema.json")
+
+
+def test_endpoints_and_whom_a_warning_is_about(tmp_path):
+    endpoint = "mqtts://a.test:8883"
+    soon = agent.Root("Soon", start=NOW - 100 * DAY, end=NOW + 20 * DAY)
+    long = agent.Root("Long", start=NOW - 100 * DAY, end=NOW + 2000 * DAY)
+    device = agent.Device(tmp_path).init_with_roots(soon.pem, long.pem,
+                                                    options=("--endpoint", endpoint))
+    assert f"endpoint     {endpoint}, not seen yet" in text_of(device)
+    for seen, level in ((soon.spki_sha256, "warning"), (f"{soon.spki_sha256} {long.spki_sha256}", "note")):
+        with sqlite3.connect(device.database) as connection:
+            connection.execute("INSERT OR REPLACE INTO value VALUES ('endpoint.0.ecc', ?)",
+                               (f"{endpoint} 1790000000 1780000000 1800000000 {seen}",))
+        connection.close()
+        status = device.status()
+        json_schema.check(status, "status.schema.json")
+        (warning,) = status["warnings"]
+        assert warning["level"] == level
+        (found,) = status["endpoints"]
+        assert (found["name"], found["chains"][1]["anchors"]) == (endpoint, seen.split())
+        assert found["chains"][0]["seen"] is None
+    assert "ECC key seen 2026-09-21T" in text_of(device)
+    assert "note         (30 days)" in text_of(device)
+
+
+def test_a_bundle_on_trial_is_told(device):
+    with sqlite3.connect(device.database) as connection:
+        connection.execute("INSERT INTO value VALUES ('trial', '0 754 1000')")
+    connection.close()
+    status = device.status()
+    json_schema.check(status, "status.schema.json")
+    assert (status["trial"]["version"], status["trial"]["uptime_s"]) == (0, 754)
+    assert "on trial     version 0, for 12 min 34 s of uptime; it waits for" in text_of(device)
+
+
+# ---- where little can be read ------------------------------------------------------------------------
 
 
 def assert_lives_on_files(device, good, reason):

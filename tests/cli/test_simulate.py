@@ -1,0 +1,178 @@
+"""holdfast simulate: what breaks on some day, of what a device has seen or of a bundle by itself."""
+import datetime
+import json
+import sqlite3
+from pathlib import Path
+
+import agent
+import json_schema
+import pytest
+
+NOW = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+DAY = datetime.timedelta(days=1)
+ENDPOINT = "mqtts://a.test:8883"
+MOZILLA = Path("/usr/share/ca-certificates/mozilla")
+AMAZON = ["Amazon_Root_CA_1", "Amazon_Root_CA_2", "Amazon_Root_CA_3", "Amazon_Root_CA_4",
+          "Starfield_Services_Root_Certificate_Authority_-_G2"]
+G2 = "568d6905a2c88708a4b3025190edcfedb1974a606a13c6e5290fcb2ae63edab5"
+
+
+def day(when):
+    return when.strftime("%Y-%m-%d")
+
+
+def simulate(*words, code=0):
+    outcome = agent.run("simulate", *words)
+    assert (outcome.code, outcome.err) == (code, ""), outcome
+    return outcome.out
+
+
+def simulate_json(*words, code=0):
+    found = json.loads(simulate(*words, "--json", code=code))
+    json_schema.check(found, "simulate.schema.json")
+    assert found["breaks"] == (code == 4)
+    return found
+
+
+# ---- the real roots, by themselves -----------------------------------------------------------------
+
+
+@pytest.fixture
+def amazon(tmp_path):
+    files = [MOZILLA / f"{name}.crt" for name in AMAZON]
+    if not all(file.exists() for file in files):
+        pytest.skip("Debian's ca-certificates are not installed")
+    pem = tmp_path / "amazon.pem"
+    pem.write_text("".join(file.read_text() for file in files))
+    return pem
+
+
+def test_the_first_trouble_of_amazons_roots(amazon):
+    found = simulate_json("--bundle", amazon, "--at", "2038-01-16", code=4)
+    assert found["first_trouble"] == "2038-01-01T00:00:00Z"
+    assert [(f["then"], f["cause"], f["trouble_from"]) for f in found["forecasts"]] == [
+        ("breaks", "expiry", "2038-01-01T00:00:00Z"),
+        ("holds", "expiry", "2038-01-17T00:00:01Z"),
+    ] + 3 * [("holds", "expiry", "2040-05-26T00:00:01Z")]
+    assert found["knows_endpoints"] is False
+
+
+@pytest.mark.parametrize("at, code, n_broken", [
+    ("2037-12-31", 0, 0), ("2037-12-31T23:59:59Z", 0, 0), ("2038-01-01T00:00:00Z", 4, 1),
+    ("2038-01-16", 4, 1), ("2038-01-17T00:00:00Z", 4, 1), ("2038-01-17", 4, 2),
+    ("2038-01-19T03:14:08Z", 4, 2), ("2040-05-25", 4, 2), ("2040-05-26", 4, 5), ("2106-02-08", 4, 5),
+])
+def test_the_roots_go_on_their_days(amazon, at, code, n_broken):
+    text = simulate("--bundle", amazon, "--at", at, code=code)
+    assert sum(line.startswith("breaks ") for line in text.splitlines()) == n_broken
+    assert "first day of trouble: 2038-01-01, any server under" in text
+    assert "assumed  servers renew their certificates and intermediates under the same roots" in text
+
+
+def test_planned_distrust_is_a_note_where_no_endpoint_was_seen(amazon, tmp_path):
+    notes = [{"sha256": G2, "distrust_after": "2027-04-15T00:00:00Z"}]
+    description = {"holdfast": {"set": "amazon-iot", "profile": "full", "version": 1,
+                                "anchors": notes}}
+    file = tmp_path / "description.json"
+    for content in (description, {"set": "amazon-iot", "custom": description}):
+        file.write_text(json.dumps(content))
+        found = simulate_json("--bundle", amazon, "--description", file, "--at", "2030-01-01")
+        (note,) = found["notes"]
+        assert (note["kind"], note["time"]) == ("distrust", "2027-04-15T00:00:00Z")
+        assert "Starfield" in note["root"]
+    text = simulate("--bundle", amazon, "--description", file, "--at", "2030-01-01")
+    assert "note     certificates issued after 2027-04-15 are not accepted through" in text
+
+
+# ---- a device ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def roots():
+    return (agent.Root("Long", start=NOW - DAY, end=NOW + 4000 * DAY),
+            agent.Root("Short", start=NOW - DAY, end=NOW + 1000 * DAY))
+
+
+@pytest.fixture
+def device(tmp_path, roots):
+    return agent.Device(tmp_path).init_with_roots(*(root.pem for root in roots),
+                                                  options=("--endpoint", ENDPOINT))
+
+
+def has_seen(device, *roots):
+    """As a check writes it down (client/core/endpoint_memory.c)."""
+    now = int(NOW.replace(tzinfo=datetime.timezone.utc).timestamp())
+    words = [ENDPOINT, now, now - 30 * 86400, now + 60 * 86400, *(root.spki_sha256 for root in roots)]
+    with sqlite3.connect(device.database) as connection:
+        connection.execute("INSERT OR REPLACE INTO value VALUES ('endpoint.0.rsa', ?)",
+                           (" ".join(map(str, words)),))
+    connection.close()
+
+
+def test_an_endpoint_that_was_seen_holds_as_long_as_any_of_its_roots(device, roots):
+    has_seen(device, *roots)
+    found = simulate_json("-s", device.state, "--at", day(NOW + 2000 * DAY))
+    (forecast,) = found["forecasts"]
+    assert (forecast["who"], forecast["then"]) == (f"{ENDPOINT} (RSA)", "holds")
+    assert "CN=Long" in forecast["through"] and "CN=Long" in forecast["root"]
+    assert found["first_trouble"][:10] == day(NOW + 4000 * DAY)
+    has_seen(device, roots[1])
+    text = simulate("-s", device.state, "--at", day(NOW + 2000 * DAY), code=4)
+    assert f"breaks   {ENDPOINT} (RSA); {day(NOW + 1000 * DAY)}: its last root" in text
+    assert f"first day of trouble: {day(NOW + 1000 * DAY)}, {ENDPOINT} (RSA)\n" in text
+
+
+def test_a_bundle_in_a_file_is_judged_by_what_the_device_has_seen(device, roots, tmp_path):
+    has_seen(device, *roots)
+    new = tmp_path / "new.pem"
+    new.write_text(roots[1].pem)
+    words = ("-s", device.state, "--endpoint", ENDPOINT, "--bundle", new)
+    assert simulate_json(*words, "--at", day(NOW + 500 * DAY))["forecasts"][0]["then"] == "holds"
+    simulate_json(*words, "--at", day(NOW + 2000 * DAY), code=4)
+    new.write_text(agent.Root("Other").pem)
+    (forecast,) = simulate_json(*words, "--at", day(NOW), code=4)["forecasts"]
+    assert (forecast["cause"], forecast["root"]) == ("missing", None)
+
+
+def test_an_endpoint_that_was_never_seen_is_said(device):
+    found = simulate_json("-s", device.state, "--at", day(NOW + 500 * DAY))
+    assert (found["knows_endpoints"], found["n_unseen"]) == (False, 1)
+    text = simulate("-s", device.state, "--at", day(NOW + 500 * DAY))
+    assert "no endpoint was seen, so every root is taken as one that somebody needs" in text
+    sentence = agent.refused("simulate", "-s", device.state, "--at", day(NOW), "--endpoint", ENDPOINT)
+    assert f"has not seen an endpoint '{ENDPOINT}' yet" in sentence
+
+
+def test_it_changes_nothing(device, roots):
+    has_seen(device, *roots)
+    device.status()
+    before = agent.tree(device.state)
+    simulate("-s", device.state, "--at", day(NOW + 500 * DAY))
+    assert agent.tree(device.state) == before
+
+
+# ---- what is refused ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("words, sentence", [
+    ([], "--at DATE is missing"),
+    (["--at", "tomorrow"], "--at wants YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, not 'tomorrow'"),
+    (["--at", "2038-02-30"], "--at wants"),
+    (["--at", "2038-01-01", "--description", "x.json"], "--description is about a --bundle"),
+])
+def test_a_wrong_command_line_is_told_so(words, sentence):
+    assert sentence in agent.refused("simulate", *words, code=2)
+
+
+def test_a_file_that_is_no_bundle_and_a_device_that_is_none(tmp_path):
+    empty = tmp_path / "empty.pem"
+    empty.write_text("")
+    assert "is empty" in agent.refused("simulate", "--bundle", empty, "--at", "2030-01-01")
+    none = tmp_path / "none"
+    words = ("simulate", "-s", none, "--at", "2030-01-01")
+    assert "is not initialised" in agent.refused(*words)
+    good = tmp_path / "good.pem"
+    good.write_text(agent.Root("A", end=NOW + 9000 * DAY).pem)
+    assert "is not initialised" in agent.refused(*words, "--bundle", good)
+    bare = agent.Device(tmp_path).init()
+    assert "has no bundle yet" in agent.refused("simulate", "-s", bare.state, "--at", "2030-01-01")
