@@ -219,8 +219,8 @@ def test_server_that_wants_a_client_certificate_is_judged_all_the_same(pki, vers
     with s_server(cert_file, key_file, "-Verify", "1", "-CAfile", pki.ca, version) as endpoint:
         out = valid(endpoint, "--ca", pki.ca)
         not_valid(endpoint, "--ca", pki.other_ca, says="no trust anchor")
-    proved = "The server proved its key, but the handshake did not end" in out
-    assert proved == (version == "-tls1_2")
+    if version == "-tls1_2":  # in TLS 1.3 the server says so when the client is through already
+        assert "The server proved its key, but the handshake did not end" in out
 
 
 def test_nginx_agrees(pki, tmp_path):

@@ -56,19 +56,40 @@ static int judge(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
     return code == 0 && depth == 0 ? take_down(s, crt) : code;
 }
 
-/**
- * A handshake that ended proves the key. In TLS 1.2 with an ephemeral exchange so does the signed
- * ServerKeyExchange, and what comes after it is about the client's certificate.
- */
-static bool has_proved_key(mbedtls_ssl_context *ssl)
+/** In TLS 1.2 with an ephemeral exchange the ServerKeyExchange is signed. */
+static bool has_proved_key_12(const mbedtls_ssl_context *ssl)
 {
     const char *suite = hf_tls_io_cipher_suite(ssl);
 
+    return (strncmp(suite, "TLS-ECDHE-", 10) == 0 || strncmp(suite, "TLS-DHE-", 8) == 0) &&
+           ssl->MBEDTLS_PRIVATE(state) > MBEDTLS_SSL_SERVER_KEY_EXCHANGE;
+}
+
+/** In TLS 1.3 the server's Finished comes behind its signature, and before anything of the client's. */
+static bool has_proved_key_13(const mbedtls_ssl_context *ssl)
+{
+    switch (ssl->MBEDTLS_PRIVATE(state)) {
+    case MBEDTLS_SSL_CLIENT_CCS_AFTER_SERVER_FINISHED:
+    case MBEDTLS_SSL_CLIENT_CERTIFICATE:
+    case MBEDTLS_SSL_CLIENT_CERTIFICATE_VERIFY:
+    case MBEDTLS_SSL_CLIENT_FINISHED:
+    case MBEDTLS_SSL_FLUSH_BUFFERS:
+    case MBEDTLS_SSL_HANDSHAKE_WRAPUP:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/** A handshake that ended proves the server's key, and so does one that ended only over the client's
+ *  certificate, or the lack of it. */
+static bool has_proved_key(mbedtls_ssl_context *ssl)
+{
     if (mbedtls_ssl_is_handshake_over(ssl))
         return true;
-    return mbedtls_ssl_get_version_number(ssl) == MBEDTLS_SSL_VERSION_TLS1_2 &&
-           (strncmp(suite, "TLS-ECDHE-", 10) == 0 || strncmp(suite, "TLS-DHE-", 8) == 0) &&
-           ssl->MBEDTLS_PRIVATE(state) > MBEDTLS_SSL_SERVER_KEY_EXCHANGE;
+    return mbedtls_ssl_get_version_number(ssl) == MBEDTLS_SSL_VERSION_TLS1_2
+               ? has_proved_key_12(ssl)
+               : has_proved_key_13(ssl);
 }
 
 /** Whom to believe, and what to show him. */
