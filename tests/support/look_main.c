@@ -70,11 +70,13 @@ static enum hf_offer find_offer(void)
     return HF_OFFER_TLS13_ANY;
 }
 
-/* The bundle and its anchors live as long as the program. */
-static struct hf_anchor_set load_set(const char *path)
+/* They live as long as the program. */
+static struct hf_bundle bundles[SETS_MAX];
+static struct hf_anchor_set sets[SETS_MAX];
+
+static struct hf_anchor_set load_set(const char *path, struct hf_bundle *bundle)
 {
     static char content[1 << 20];
-    struct hf_bundle bundle;
     struct hf_why why;
 
     if (strcmp(path, "-") == 0)
@@ -84,18 +86,18 @@ static struct hf_anchor_set load_set(const char *path)
         die(path, NULL);
     size_t len = fread(content, 1, sizeof content, file);
     (void)fclose(file);
-    if (hf_bundle_parse((struct hf_bytes){(const uint8_t *)content, len}, NULL, &bundle, &why) !=
+    if (hf_bundle_parse((struct hf_bytes){(const uint8_t *)content, len}, NULL, bundle, &why) !=
         HF_OK)
         die(path, &why);
-    struct hf_trust_anchor *anchors = calloc(bundle.n_anchors, sizeof *anchors);
-    for (size_t i = 0; anchors != NULL && i < bundle.n_anchors; i++)
-        anchors[i] = (struct hf_trust_anchor){.der = bundle.anchors[i].der,
-                                              .not_before_s = bundle.anchors[i].cert.not_before_s,
-                                              .not_after_s = bundle.anchors[i].cert.not_after_s,
+    struct hf_trust_anchor *anchors = calloc(bundle->n_anchors, sizeof *anchors);
+    for (size_t i = 0; anchors != NULL && i < bundle->n_anchors; i++)
+        anchors[i] = (struct hf_trust_anchor){.der = bundle->anchors[i].der,
+                                              .not_before_s = bundle->anchors[i].cert.not_before_s,
+                                              .not_after_s = bundle->anchors[i].cert.not_after_s,
                                               .distrust_after_s = time_option(
                                                   options.distrust_after),
                                               .remove_after_s = INT64_MIN};
-    return (struct hf_anchor_set){anchors, bundle.n_anchors};
+    return (struct hf_anchor_set){anchors, bundle->n_anchors};
 }
 
 static json_t *anchors_json(const struct hf_sighting *sighting)
@@ -129,14 +131,13 @@ static void print(const char *name, const struct hf_sighting *sighting, const bo
 static int look(struct hf_lookout *lookout)
 {
     struct hf_endpoint_port port = hf_lookout_port(lookout);
-    struct hf_anchor_set sets[SETS_MAX] = {0};
     bool is_valid[SETS_MAX] = {true, true, true, true};
     struct hf_sighting sighting = {0};
     struct hf_why why = {0};
     size_t n_sets = 0;
 
     for (; options.sets != NULL && options.sets[n_sets] != NULL && n_sets < SETS_MAX; n_sets++)
-        sets[n_sets] = load_set(options.sets[n_sets]);
+        sets[n_sets] = load_set(options.sets[n_sets], &bundles[n_sets]);
     enum hf_err err = port.look(port.ctx, 0, find_offer(), sets, n_sets, is_valid, &sighting, &why);
     if (err != HF_OK) {
         printf("%s\n", hf_err_name(err));

@@ -182,20 +182,21 @@ static enum hf_err look(void *ctx, size_t endpoint, enum hf_offer offer,
 {
     struct hf_lookout *lookout = ctx;
     const struct server *server = &lookout->servers[endpoint];
-    struct hf_sighting sighting = {0};
     struct hf_probe_result seen = {0};
     struct hf_why silence = {0};
 
     HF_TRY(probe(lookout, server, tls_offer_of(offer), sets, n_sets, &seen, &silence, why));
     for (size_t i = 0; i < n_sets; i++)
         is_valid[i] = false;
-    if (silence.code == HF_OK)
-        HF_TRY(hf_sighting_judge(lookout->store, &seen.chain, server->peer.host, sets, n_sets,
-                                 is_valid, &sighting, why));
-    else
-        memcpy(sighting.text, silence.text, sizeof sighting.text);
-    *out = sighting;
-    return HF_OK;
+    if (silence.code != HF_OK) {
+        *out = (struct hf_sighting){0};
+        memcpy(out->text, silence.text, sizeof out->text);
+        return HF_OK;
+    }
+    enum hf_err err = hf_sighting_judge(lookout->store, &seen.chain, server->peer.host, sets,
+                                        n_sets, is_valid, out, why);
+    hf_chain_free(&seen.chain);
+    return err;
 }
 
 struct hf_endpoint_port hf_lookout_port(struct hf_lookout *lookout)
