@@ -8,7 +8,7 @@
  */
 #include "mqtt.h"
 
-#include <holdfast/posix.h>
+#include <holdfast/runner.h>
 
 #include <mbedtls/error.h>
 #include <mbedtls/net_sockets.h>
@@ -19,7 +19,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define TICK_MS 1000       /* of silence; then there is time for other things */
@@ -34,41 +33,49 @@ struct device {
     mbedtls_pk_context key;
 };
 
+/* ---- what signals reach ------------------------------------------------------------------------------ */
+
+static struct hf_runner *updates;
 static _Atomic bool is_over;
 
 static void end(int signal_number)
 {
     (void)signal_number;
     is_over = true;
+    hf_runner_stop(updates);
+}
+
+static void update_now(int signal_number)
+{
+    (void)signal_number;
+    hf_runner_poke(updates);
+}
+
+static void listen_to_signals(void)
+{
+    (void)sigaction(SIGTERM, &(struct sigaction){.sa_handler = end}, NULL);
+    (void)sigaction(SIGUSR1, &(struct sigaction){.sa_handler = update_now}, NULL);
 }
 
 /* ---- updates: a thread of their own, so that a slow mirror never delays a packet --------------------- */
 
-static void *keep_roots_fresh(void *ctx)
+/* (3) Checks when it is time to. New handshakes see new roots at once, connections that are up stay. */
+static void *keep_roots_fresh(void *runner)
 {
-    struct hf_posix *holdfast = ctx;
-    unsigned failures = 0;
-    sigset_t poke;
-
-    sigemptyset(&poke);
-    sigaddset(&poke, SIGUSR1);
-    while (!is_over) {
-        struct hf_update_result result;
-        struct hf_why why;
-        /* (3) New handshakes see the new roots from here on; connections that are up stay up. */
-        bool is_ok = hf_posix_update(holdfast, &result, &why) == HF_OK;
-        if (is_ok)
-            printf("roots: %s version %" PRId64 "\n", result.is_changed ? "updated to" : "still",
-                   result.to_version);
-        else
-            printf("roots: no update: %s\n", why.text);
-        failures = is_ok ? 0 : failures + 1;
-        /* (4) A day, or less after failures; jittered, so that a fleet does not come all at once. */
-        struct timespec pause = {
-            .tv_sec = (time_t)hf_client_next_check_s(hf_posix_client(holdfast), failures)};
-        (void)sigtimedwait(&poke, NULL, &pause);
-    }
+    hf_runner_run(runner);
     return NULL;
+}
+
+/* (4) What became of a check, in that thread. */
+static void tell_update(void *ctx, enum hf_err err, const struct hf_update_result *result,
+                        const struct hf_why *why)
+{
+    (void)ctx;
+    if (err == HF_OK)
+        printf("roots: %s version %" PRId64 "\n", result->is_changed ? "updated to" : "still",
+               result->to_version);
+    else
+        printf("roots: no update: %s\n", why->text);
 }
 
 /* ---- a session -------------------------------------------------------------------------------------- */
@@ -169,8 +176,8 @@ static bool run_session(struct device *device)
 
 /* ---- the program ------------------------------------------------------------------------------------ */
 
-static enum hf_err set_up_tls(struct device *device, const char *cert_file, const char *key_file,
-                              struct hf_why *why)
+static enum hf_err set_up_tls(struct device *device, struct hf_trust_store *roots,
+                              const char *cert_file, const char *key_file, struct hf_why *why)
 {
     int code = mbedtls_ssl_config_defaults(&device->tls, MBEDTLS_SSL_IS_CLIENT,
                                            MBEDTLS_SSL_TRANSPORT_STREAM,
@@ -187,7 +194,8 @@ static enum hf_err set_up_tls(struct device *device, const char *cert_file, cons
         return hf_fail(why, HF_E_KEY, "%s and %s are no certificate and its key (Mbed TLS -0x%04x)",
                        cert_file, key_file, (unsigned)-code);
     /* (2) Once, before the first connection: from now on they decide whom to trust. */
-    return hf_trust_store_bind(device->roots, &device->tls, why);
+    device->roots = roots;
+    return hf_trust_store_bind(roots, &device->tls, why);
 }
 
 static void stay_connected(struct device *device)
@@ -204,29 +212,16 @@ static void stay_connected(struct device *device)
     }
 }
 
-static enum hf_err run(struct device *device, struct hf_posix *holdfast, char **files,
-                       struct hf_why *why)
+static enum hf_err run(struct device *device, struct hf_why *why)
 {
-    pthread_t updates;
+    pthread_t thread;
 
-    device->roots = hf_posix_trust_store(holdfast);
-    HF_TRY(set_up_tls(device, files[0], files[1], why));
-    if (pthread_create(&updates, NULL, keep_roots_fresh, holdfast) != 0)
+    if (pthread_create(&thread, NULL, keep_roots_fresh, updates) != 0)
         return hf_fail(why, HF_E_MEMORY, "the system gives no thread for the updates");
+    listen_to_signals();
     stay_connected(device);
-    (void)pthread_kill(updates, SIGUSR1);
-    (void)pthread_join(updates, NULL);
+    (void)pthread_join(thread, NULL);
     return HF_OK;
-}
-
-static void listen_to_signals(void)
-{
-    sigset_t poke;
-
-    (void)sigaction(SIGTERM, &(struct sigaction){.sa_handler = end}, NULL);
-    sigemptyset(&poke);
-    sigaddset(&poke, SIGUSR1); /* is waited for, by keep_roots_fresh */
-    (void)pthread_sigmask(SIG_BLOCK, &poke, NULL);
 }
 
 int main(int argc, char **argv)
@@ -239,7 +234,6 @@ int main(int argc, char **argv)
         return 2;
     }
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
-    listen_to_signals();
 
     struct device device = {.host = argv[2], .port = argv[3], .name = argv[6]};
     mbedtls_ssl_config_init(&device.tls);
@@ -249,10 +243,16 @@ int main(int argc, char **argv)
     /* (1) The roots that this device holds, from its state folder. */
     enum hf_err err = hf_posix_open(argv[1], (struct hf_log_port){0}, &holdfast, &why);
     if (err == HF_OK)
-        err = run(&device, holdfast, argv + 4, &why);
+        err = set_up_tls(&device, hf_posix_trust_store(holdfast), argv[4], argv[5], &why);
+    if (err == HF_OK)
+        err = hf_runner_new(holdfast, &(struct hf_runner_options){.ended = tell_update}, &updates,
+                            &why);
+    if (err == HF_OK)
+        err = run(&device, &why);
     if (err != HF_OK)
         fprintf(stderr, "mqtt_device: %s\n", why.text);
 
+    hf_runner_free(updates);
     mbedtls_ssl_config_free(&device.tls); /* before the store that it is bound to */
     mbedtls_x509_crt_free(&device.cert);
     mbedtls_pk_free(&device.key);
