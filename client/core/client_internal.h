@@ -452,7 +452,7 @@ HF_MUST_USE enum hf_err hf_factory_record(const struct hf_client *c, struct hf_b
  * A refresh ended in `err`, as `why` says. True: make it once more with c->waives_validation, which
  * this has set and written to the journal. That is when a server's chain did not validate in this
  * check and
- *   - no anchor of the live store is usable, or
+ *   - no anchor is usable, neither of the live store nor of the transport, or
  *   - it was so in HF_RECOVERY_FAILURES checks in a row, over HF_RECOVERY_AFTER_S of own uptime.
  * Counts such checks (value `recovery.failures`); one that succeeds ends the count.
  */

@@ -121,10 +121,13 @@ static size_t count_usable(struct hf_client *c, const struct hf_bundle_record *r
 /* The live store is made of the active bundle or, where that cannot be read, of the previous one. */
 static bool has_usable_anchor(struct hf_client *c)
 {
+    const struct hf_transport_port *transport = &c->ports.transport;
     struct hf_bundle_record record = {0};
     struct hf_why why = {0};
-    enum hf_err err = hf_bundle_load(c, HF_SLOT_ACTIVE, &record, &why);
 
+    if (transport->has_anchor != NULL && transport->has_anchor(transport->ctx))
+        return true;
+    enum hf_err err = hf_bundle_load(c, HF_SLOT_ACTIVE, &record, &why);
     if (err != HF_OK && err != HF_E_NOT_FOUND)
         err = hf_bundle_load(c, HF_SLOT_PREVIOUS, &record, &why);
     bool has_one = err == HF_OK && count_usable(c, &record) > 0;

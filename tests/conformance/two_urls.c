@@ -43,5 +43,5 @@ static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_
 
 struct hf_transport_port two_urls_port(struct two_urls *urls)
 {
-    return (struct hf_transport_port){urls, fetch};
+    return (struct hf_transport_port){.ctx = urls, .fetch = fetch};
 }

@@ -125,7 +125,7 @@ static void switch_on(struct world *w)
 {
     struct hf_ports ports = fake_ports_of(&w->device.fake);
     struct hf_client_config config = device_config(&w->device);
-    ports.transport = (struct hf_transport_port){w, fetch};
+    ports.transport = (struct hf_transport_port){.ctx = w, .fetch = fetch};
     FUZZ_OK(hf_client_open(&ports, &config, &w->device.client, &w->device.why), &w->device.why);
 }
 

@@ -80,9 +80,14 @@ static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_
     return HF_OK;
 }
 
+static bool has_anchor(void *ctx)
+{
+    return ((const struct fake_transport *)ctx)->has_anchor;
+}
+
 struct hf_transport_port fake_transport_port(struct fake_transport *transport)
 {
-    return (struct hf_transport_port){transport, fetch};
+    return (struct hf_transport_port){.ctx = transport, .fetch = fetch, .has_anchor = has_anchor};
 }
 
 void fake_transport_free(struct fake_transport *transport)

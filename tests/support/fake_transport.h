@@ -32,6 +32,7 @@ struct fake_transport {
     size_t n_requests;
     size_t n_not_modified; /* answers of 304 */
     size_t n_waived;       /* requests that waived validation */
+    bool has_anchor;       /* one of its own */
 };
 
 struct hf_transport_port fake_transport_port(struct fake_transport *transport);

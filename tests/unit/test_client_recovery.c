@@ -242,7 +242,18 @@ static void test_before_the_first_bundle_it_begins_at_once(void **state)
     check_recovered(d, device_update(d), 1);
 }
 
-/* The update server's own CA, which the core knows nothing of, may do. */
+/* Somebody gave the device a CA of the update server's own, and it is still valid: a chain that does not
+ * lead to it must last for as long as any other. */
+static void test_anchor_of_the_transport_is_one_too(void **state)
+{
+    struct device *d = *state;
+    activate_dying_bundle(d);
+    pass(d, DEAD_S);
+    d->fake.transport.has_anchor = true;
+    strand(d);
+    check_recovered(d, update_after(d, 7 * HOUR_S), 4);
+}
+
 static void test_validation_is_always_tried_first(void **state)
 {
     struct device *d = *state;
@@ -653,6 +664,7 @@ int main(void)
         TEST(test_without_a_usable_anchor_it_begins_at_once),
         cmocka_unit_test_setup_teardown(test_before_the_first_bundle_it_begins_at_once,
                                         device_setup, device_teardown),
+        TEST(test_anchor_of_the_transport_is_one_too),
         TEST(test_validation_is_always_tried_first),
         TEST(test_handshake_that_fails_otherwise_is_no_reason),
         TEST(test_dropped_anchor_is_not_a_usable_one),

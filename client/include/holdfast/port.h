@@ -37,6 +37,9 @@ struct hf_transport_port {
      */
     enum hf_err (*fetch)(void *ctx, const struct hf_request *request, struct hf_response *out,
                          struct hf_why *why);
+    /** NULL for never, or: does it trust an anchor of its own besides the live store, such as that of
+     *  the update server's CA, that is valid today? */
+    bool (*has_anchor)(void *ctx);
 };
 
 /* ---- store: what must survive a power cut ------------------------------------------------------ */

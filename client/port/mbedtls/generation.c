@@ -202,10 +202,24 @@ static size_t lower_bound(const struct hf_generation *g, uint64_t hash)
     return low;
 }
 
-static bool is_offered(const struct entry *entry, int64_t now_s, int64_t leaf_not_before_s)
+static bool is_usable(const struct entry *entry, int64_t now_s)
 {
     return hf_policy_state_at(entry->not_before_s, entry->not_after_s, entry->remove_after_s,
-                              now_s) == HF_ANCHOR_USABLE &&
+                              now_s) == HF_ANCHOR_USABLE;
+}
+
+bool hf_generation_has_usable(const struct hf_generation *generation, int64_t now_s)
+{
+    for (size_t i = 0; i < generation->n_entries; i++) {
+        if (is_usable(&generation->entries[i], now_s))
+            return true;
+    }
+    return false;
+}
+
+static bool is_offered(const struct entry *entry, int64_t now_s, int64_t leaf_not_before_s)
+{
+    return is_usable(entry, now_s) &&
            hf_policy_leaf_date_is_accepted(entry->distrust_after_s, leaf_not_before_s);
 }
 

@@ -22,6 +22,9 @@ void hf_generation_free(struct hf_generation *generation);
 /** The last not_after or remove_after of an anchor that is over at `now_s`; INT64_MIN: none. */
 int64_t hf_generation_last_end(const struct hf_generation *generation, int64_t now_s);
 
+/** Is any of its anchors usable at `now_s`? */
+bool hf_generation_has_usable(const struct hf_generation *generation, int64_t now_s);
+
 /** Does any anchor have a distrust_after? */
 bool hf_generation_has_distrust(const struct hf_generation *generation);
 

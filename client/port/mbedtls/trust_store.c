@@ -224,6 +224,16 @@ int64_t hf_trust_store_last_end(struct hf_trust_store *store)
     return end_s;
 }
 
+bool hf_trust_store_has_usable(struct hf_trust_store *store)
+{
+    unsigned pin;
+    bool has_one = hf_generation_has_usable(hf_live_pin(&store->live, &pin),
+                                            hf_mbedtls_clock_now_s());
+
+    hf_live_unpin(&store->live, pin);
+    return has_one;
+}
+
 struct hf_trust_resumption hf_trust_store_resume(struct hf_trust_store *store, const char *peer,
                                                  mbedtls_ssl_context *ssl)
 {

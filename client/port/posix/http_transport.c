@@ -1,6 +1,7 @@
 #include "client/port/posix/http_transport.h"
 
 #include "client/port/mbedtls/pem_store.h"
+#include "client/port/mbedtls/store_ends.h"
 #include "client/port/posix/http_conn.h"
 #include "client/port/posix/http_timeouts.h"
 
@@ -201,9 +202,16 @@ static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_
     return err;
 }
 
+static bool has_anchor(void *ctx)
+{
+    const struct hf_http_transport *t = ctx;
+
+    return t->server_ca != NULL && hf_trust_store_has_usable(t->server_ca);
+}
+
 struct hf_transport_port hf_http_transport_port(struct hf_http_transport *transport)
 {
-    return (struct hf_transport_port){.ctx = transport, .fetch = fetch};
+    return (struct hf_transport_port){.ctx = transport, .fetch = fetch, .has_anchor = has_anchor};
 }
 
 void hf_http_transport_set_timeouts(struct hf_http_transport *transport,
