@@ -53,8 +53,9 @@ static struct hf_check_memory last_check(struct hf_client *c)
 {
     if (c->last_check.is_of_process)
         return c->last_check;
+    int64_t time_s = stored_integer(c, "check.time", HF_TIME_NONE);
     return (struct hf_check_memory){
-        .time_s = stored_integer(c, "check.time", HF_TIME_NONE),
+        .time_s = time_s >= 0 ? time_s : HF_TIME_NONE, /* no check was before 1970 */
         .n_failures = stored_integer(c, FAILURES, 0),
         .is_postponed = hf_value_is(c, "check.outcome", hf_err_name(HF_E_POSTPONED)),
     };
@@ -264,6 +265,12 @@ static void wait_by_plan(struct hf_client *c, const struct hf_check_memory *last
         (void)snprintf(out->reason, sizeof out->reason, "%s", plan.reason);
 }
 
+/* A clock may stand anywhere. */
+static int64_t after_s(int64_t now_s, int64_t wait_s)
+{
+    return now_s > INT64_MAX - wait_s ? INT64_MAX : now_s + wait_s;
+}
+
 void hf_client_next_check(struct hf_client *client, struct hf_next_check *out)
 {
     struct hf_check_memory last = last_check(client);
@@ -276,6 +283,6 @@ void hf_client_next_check(struct hf_client *client, struct hf_next_check *out)
         wait_at_once(&next, drawn, "the clock cannot tell how long ago the last check was");
     else
         wait_by_plan(client, &last, drawn, &next);
-    next.at_s = hf_client_now_s(client) + next.wait_s;
+    next.at_s = after_s(hf_client_now_s(client), next.wait_s);
     *out = next;
 }
