@@ -9,7 +9,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from kit import installed, pki
 from kit.device import Device
-from kit.processes import wait_until
+from kit.processes import free_port
 from kit.servers import MosquittoTls
 
 NAME = "pump-7"
@@ -86,16 +86,16 @@ class World:
         self.client_ca = clients.write(folder / "client-ca.pem")
         leaf = clients.leaf(NAME, usage=ExtendedKeyUsageOID.CLIENT_AUTH)
         self.client_chain, self.client_key = pki.write_chain(folder, "client", leaf)
+        self.port = free_port()
         self.broker = None
 
     def start_broker(self, root):
         """In the place of the one before, if there was one."""
-        port = self.broker.port if self.broker else None
         if self.broker:
             self.broker.stop()
         name = f"broker-{len(self.processes.started)}"
         chain, key = pki.write_chain(self.folder, name, root.leaf("localhost"))
-        self.broker = MosquittoTls(self.processes, self.folder / name, chain, key, port,
+        self.broker = MosquittoTls(self.processes, self.folder / name, chain, key, self.port,
                                    self.client_ca)
 
     def roots(self, *authorities):
@@ -109,9 +109,11 @@ def world(processes, folder):
 
 @pytest.fixture
 def state(folder, publisher, server, world):
-    """What the device left the factory with: the old root."""
+    """What the device left the factory with: the old root, and the broker that it must always reach."""
     factory, = world.roots(world.old)
-    return Device(folder / "device").init(publisher.root, server.url, options=["--bundle", factory])
+    return Device(folder / "device").init(publisher.root, server.url, options=[
+        "--bundle", factory, "--endpoint", f"mqtts://localhost:{world.port}",
+        "--client-cert", world.client_chain, "--client-key", world.client_key])
 
 
 class MqttDevice:
