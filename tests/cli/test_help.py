@@ -6,7 +6,8 @@ import subprocess
 import agent
 import pytest
 
-COMMANDS = ["init", "update", "run", "status", "journal", "simulate", "export", "reset", "probe"]
+COMMANDS = ["init", "update", "run", "status", "journal", "simulate", "export", "endpoints",
+            "confirm", "reject", "reset", "probe"]
 
 
 def test_help_names_every_command_and_the_exit_codes():

@@ -54,6 +54,9 @@ REFUSED = [
     "INSERT INTO config (id, set_name, profile, device_id, device_id_file) "
     "VALUES (1, 's', 'p', 'a', '/b')",
     "INSERT INTO mirror (position, url) VALUES (0, 'http://x')",  # without a configuration
+    "INSERT INTO config (id, set_name, profile, client_key_file) VALUES (1, 's', 'p', '/k')",
+    "INSERT INTO config (id, set_name, profile, awaits_confirm) VALUES (1, 's', 'p', 2)",
+    "INSERT INTO endpoint (position, url) VALUES (0, 'mqtts://x')",  # without a configuration
     "INSERT INTO metadata VALUES ('root', 0, x'00')",
     "INSERT INTO metadata VALUES ('root', 'one', x'00')",  # STRICT
     "INSERT INTO metadata VALUES ('root', 1, 'text')",  # STRICT

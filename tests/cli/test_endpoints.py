@@ -1,0 +1,240 @@
+"""The servers that a device must always reach: told to init, shown and replaced by `endpoints`."""
+import json
+import sqlite3
+
+import agent
+import net_pki
+import pytest
+from cryptography.hazmat.primitives import serialization
+
+ATS = "abc123-ats.iot.eu-central-1.amazonaws.com"
+LEGACY = "abc123.iot.eu-central-1.amazonaws.com"
+
+
+@pytest.fixture
+def device(tmp_path):
+    return agent.Device(tmp_path)
+
+
+def endpoints(device, *words):
+    return agent.ok("--state", device.state, "endpoints", *words).splitlines()
+
+
+def refuses_endpoints(device, *words, code=1):
+    """And everything stays as it was."""
+    before = endpoints(device), config_row(device)
+    sentence = agent.refused("--state", device.state, "endpoints", *words, code=code)
+    assert (endpoints(device), config_row(device)) == before
+    return sentence
+
+
+def config_row(device):
+    connection = sqlite3.connect(f"file:{device.database}?mode=ro", uri=True)
+    row = connection.execute(
+        "SELECT client_cert_file, client_key_file, awaits_confirm FROM config").fetchone()
+    connection.close()
+    return row
+
+
+def client_files(device, name="device"):
+    cert, key = net_pki.Authority("Clients").leaf(name)
+    return (net_pki.write_pem(device.folder / f"{name}.pem", cert),
+            net_pki.write_key(device.folder / f"{name}.tmpkey", key))
+
+
+# ---- init ------------------------------------------------------------------------------------------
+
+
+def test_none_is_what_a_device_has_that_was_told_nothing(device):
+    device.init()
+    assert endpoints(device) == ["none"]
+    assert config_row(device) == (None, None, 0)
+
+
+def test_what_init_was_told_is_kept_in_its_order(device):
+    device.init("--endpoint", "mqtts://B.Example", "--endpoint", "https://a.example/",
+                "--endpoint", "tls://[2001:DB8::1]:4433", "--alpn", "x-own", "--await-confirm")
+    assert endpoints(device) == ["mqtts://b.example:8883", "https://a.example:443",
+                                 "tls://[2001:db8::1]:4433 alpn x-own"]
+    assert config_row(device) == (None, None, 1)
+
+
+def test_alpn_belongs_to_the_endpoint_before_it(device):
+    device.init("--endpoint", "mqtts://a.example", "--alpn", "one", "--endpoint", "tls://b.example:1",
+                "--endpoint", "mqtts://c.example", "--alpn", "three")
+    assert endpoints(device) == ["mqtts://a.example:8883 alpn one", "tls://b.example:1",
+                                 "mqtts://c.example:8883 alpn three"]
+
+
+@pytest.mark.parametrize("words, says", [
+    (["--alpn", "x", "--endpoint", "mqtts://a.example"], "--alpn: it belongs to the --endpoint before"),
+    (["--endpoint", "mqtts://a.example", "--alpn", "x", "--alpn", "y"], "one for each"),
+    (["--client-cert", "a.pem"], "--client-cert and --client-key belong together"),
+    (["--client-key", "a.key"], "--client-cert and --client-key belong together"),
+    (["--endpoint"], "--endpoint: missing argument"),
+])
+def test_usage(device, words, says):
+    assert says in device.refuses_init(*words, code=2)
+
+
+@pytest.mark.parametrize("words, says", [
+    (["--endpoint", "http://a.example"], "--endpoint: it does not begin with mqtts://"),
+    (["--endpoint", ATS], "as in mqtts://example.org:8883"),
+    (["--endpoint", "tls://a.example"], "the port is missing"),
+    (["--endpoint", "mqtts://me:secret@a.example"], "user name or password"),
+    (["--endpoint", "https://a.example/path"], "names a path"),
+    (["--endpoint", "mqtts://a.example", "--endpoint", "MQTTS://A.example:8883/"],
+     "mqtts://a.example:8883 is given twice"),
+    (["--endpoint", "mqtts://a.example", "--alpn", "a b"], "--alpn: an ALPN name"),
+    (["--endpoint", "{}"], "endpointAddress"),
+    (["--endpoint", "@/nonexistent.json"], "there is no file /nonexistent.json"),
+    (["--client-cert", "/nonexistent.pem", "--client-key", "/nonexistent.key"],
+     "there is no file /nonexistent.pem"),
+    ([w for n in range(9) for w in ("--endpoint", f"mqtts://{n}.example")], "at most 8"),
+])
+def test_what_cannot_be_an_endpoint_is_refused_in_words(device, words, says):
+    sentence = device.refuses_init(*words)
+    assert says in sentence and "secret" not in sentence
+
+
+def test_eight_are_as_many_as_there_may_be(device):
+    device.init(*[w for n in range(8) for w in ("--endpoint", f"mqtts://{n}.example")])
+    assert endpoints(device) == [f"mqtts://{n}.example:8883" for n in range(8)]
+
+
+@pytest.mark.parametrize("how", ["value", "file"])
+def test_what_aws_prints_serves_as_it_is(device, how):
+    answer = json.dumps({"endpointAddress": ATS}, indent=4) + "\n"
+    file = device.folder / "describe-endpoint.json"
+    file.write_text(answer)
+    device.init("--endpoint", answer if how == "value" else f"@{file}")
+    assert endpoints(device) == [f"mqtts://{ATS}:8883"]
+
+
+def test_a_file_that_is_no_answer_of_aws_is_named(device):
+    file = device.folder / "text.json"
+    for content in ("", ATS, '{"endpointAddress": ""}', "x" * 20000):
+        file.write_text(content)
+        before = agent.tree(device.folder)
+        assert str(file) in agent.refused(*device.init_args("--endpoint", f"@{file}"))
+        assert agent.tree(device.folder) == before
+
+
+@pytest.mark.parametrize("value", [f"mqtts://{LEGACY}", json.dumps({"endpointAddress": LEGACY})])
+def test_a_legacy_address_gets_a_warning_that_says_what_to_ask_for(device, value):
+    outcome = agent.run(*device.init_args("--endpoint", value))
+    assert outcome.code == 0
+    for word in ("warning", LEGACY, "VeriSign", "aws iot describe-endpoint --endpoint-type iot:Data-ATS"):
+        assert word in outcome.err
+    assert outcome.err.count("\n") == 1
+    assert endpoints(device) == [f"mqtts://{LEGACY}:8883"]
+
+
+def test_the_client_certificate_is_kept_by_its_absolute_path(device):
+    cert, key = client_files(device)
+    agent.ok(*device.init_args("--endpoint", "mqtts://a.example", "--client-cert", "device.pem",
+                               "--client-key", "device.tmpkey"), cwd=device.folder)
+    assert config_row(device) == (cert, key, 0)
+
+
+def test_a_key_that_is_not_the_certificates_is_refused(device):
+    cert, _ = client_files(device)
+    _, other = client_files(device, "other")
+    sentence = device.refuses_init("--client-cert", cert, "--client-key", other)
+    assert "is not that of the first certificate" in sentence
+
+
+def test_a_key_with_a_passphrase_is_refused(device):
+    key = net_pki.Authority("Locked").key
+    (device.folder / "locked.tmpkey").write_bytes(key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+        serialization.BestAvailableEncryption(b"secret")))
+    cert, _ = client_files(device)
+    sentence = device.refuses_init("--client-cert", cert, "--client-key",
+                                   device.folder / "locked.tmpkey")
+    assert "encrypted" in sentence and "store it without one" in sentence
+
+
+# ---- endpoints -----------------------------------------------------------------------------------------
+
+
+def test_endpoints_puts_others_in_their_place(device):
+    device.init("--endpoint", "mqtts://a.example", "--endpoint", "mqtts://b.example",
+                "--await-confirm")
+    new = ["https://c.example:443", "mqtts://a.example:8883 alpn x"]
+    assert endpoints(device, "--endpoint", "https://c.example", "--endpoint", "mqtts://a.example",
+                     "--alpn", "x") == new
+    assert endpoints(device) == new
+    assert config_row(device)[2] == 1
+
+
+def test_endpoints_and_certificate_are_replaced_apart(device):
+    cert, key = client_files(device)
+    device.init("--endpoint", "mqtts://a.example")
+    endpoints(device, "--client-cert", cert, "--client-key", key)
+    assert endpoints(device) == ["mqtts://a.example:8883"]
+    assert config_row(device) == (cert, key, 0)
+    endpoints(device, "--endpoint", "mqtts://b.example")
+    assert config_row(device) == (cert, key, 0)
+    assert endpoints(device, "--none") == ["none"]
+    assert endpoints(device) == ["none"]
+    assert config_row(device) == (None, None, 0)
+
+
+def test_what_cannot_be_an_endpoint_leaves_the_old_ones(device):
+    device.init("--endpoint", "mqtts://a.example")
+    _, other = client_files(device, "other")
+    cert, _ = client_files(device)
+    assert "twice" in refuses_endpoints(device, *["--endpoint", "mqtts://b.example"] * 2)
+    assert "mqtts://" in refuses_endpoints(device, "--endpoint", "b.example")
+    assert "not that of" in refuses_endpoints(device, "--client-cert", cert, "--client-key", other)
+    assert "exclude" in refuses_endpoints(device, "--none", "--endpoint", "mqtts://b.example", code=2)
+
+
+def test_a_device_that_is_none_has_no_endpoints(device):
+    assert "not initialised" in agent.refused("--state", device.state, "endpoints")
+
+
+def test_a_device_of_before_gets_them_too(device):
+    """The database as an older agent made it (schema 1) is migrated at the first open."""
+    device.init_with_roots(agent.Root("A").pem)
+    connection = sqlite3.connect(device.database)
+    for statement in ("DROP TABLE endpoint", "ALTER TABLE config DROP COLUMN awaits_confirm",
+                      "ALTER TABLE config DROP COLUMN client_key_file",
+                      "ALTER TABLE config DROP COLUMN client_cert_file", "PRAGMA user_version = 1"):
+        connection.execute(statement)
+    connection.close()
+    assert endpoints(device) == ["none"]
+    assert endpoints(device, "--endpoint", "mqtts://a.example") == ["mqtts://a.example:8883"]
+    assert endpoints(device) == ["mqtts://a.example:8883"]
+    assert device.status()["active"]["version"] == 0
+
+
+def test_an_endpoint_that_rotted_on_disk_is_left_out(device):
+    device.init_with_roots(agent.Root("A").pem, options=["--endpoint", "mqtts://a.example",
+                                                         "--endpoint", "mqtts://b.example"])
+    connection = sqlite3.connect(device.database)
+    connection.execute("UPDATE endpoint SET url = 'mqtts//a.example' WHERE position = 0")
+    connection.commit()
+    connection.close()
+    outcome = agent.run("--state", device.state, "export", "--out", "-", "--verbose")
+    assert outcome.code == 0 and "BEGIN CERTIFICATE" in outcome.out
+    assert "an endpoint is left out: it does not begin with" in outcome.err
+
+
+# ---- confirm, reject -----------------------------------------------------------------------------------
+
+
+def test_with_nothing_on_trial_confirm_is_content_and_reject_refuses(device):
+    device.init_with_roots(agent.Root("A").pem)
+    assert agent.ok("--state", device.state, "confirm") == "confirmed\n"
+    sentence = agent.refused("--state", device.state, "reject", "--reason", "no reason")
+    assert "no bundle is on trial" in sentence
+    assert device.status()["active"]["version"] == 0
+
+
+def test_reject_wants_a_reason(device):
+    device.init_with_roots(agent.Root("A").pem)
+    for words in ([], ["--reason", ""]):
+        sentence = agent.refused("--state", device.state, "reject", *words, code=2)
+        assert "--reason TEXT is missing" in sentence
