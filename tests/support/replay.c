@@ -227,7 +227,7 @@ struct hf_ports replay_ports(struct replay *r)
     struct hf_ports ports = fake_ports_of(&r->d->fake);
 
     r->http = ports.transport;
-    ports.transport = (struct hf_transport_port){r, fetch};
+    ports.transport = (struct hf_transport_port){.ctx = r, .fetch = fetch};
     ports.trust = hf_trust_store_port(r->store);
     if (r->n_homes > 0)
         ports.endpoints = (struct hf_endpoint_port){r, r->n_homes, home_name, look};
