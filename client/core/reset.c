@@ -14,7 +14,7 @@
 static const char *const forgotten[] = {
     "etag.timestamp", "timestamp.seen",    "metadata.verified", "mirror.next",    "mirror.faults",
     "check.time",     "check.outcome",     "check.text",        "check.failures", "preflight.wait",
-    "trial",          "recovery.failures", "recovery.last",
+    "trial",          "recovery.failures", "endpoints.tried",   "recovery.last",
 };
 
 static enum hf_err forget_endpoints(struct hf_client *c, struct hf_why *why)
@@ -90,6 +90,7 @@ static enum hf_err reset(struct hf_client *c, struct hf_bytes factory_pem, struc
     if (err == HF_OK) {
         memset(c->faults, 0, sizeof c->faults);
         c->first_mirror = 0;
+        c->last_check = (struct hf_check_memory){0};
         if (has_factory)
             err = use_factory(c, &factory, why);
     }
