@@ -1,7 +1,9 @@
 /* holdfast simulate: what breaks on date X? */
 #include "client/agent/cli.h"
 #include "client/agent/simulate_report.h"
+#include "client/port/posix/endpoint_url.h"
 #include "client/port/posix/file_util.h"
+#include "client/port/posix/lookout.h"
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
 
@@ -13,20 +15,22 @@
 
 static const struct hf_cli_text text = {
     .name = "simulate",
-    .arguments = "--at DATE [--endpoint NAME] [--bundle FILE.pem [--description FILE.json]] "
+    .arguments = "--at DATE [--endpoint URL] [--bundle FILE.pem [--description FILE.json]] "
                  "[--json] [--state DIR]",
     .about =
         "Says which of this device's endpoints would fail on that day, because of which root, by\n"
         "expiry, distrust or removal, and on which day the first trouble begins. What it knows of\n"
         "the endpoints is what the checks of this device have seen; where none was seen, every\n"
-        "root counts as one that somebody needs. DATE is YYYY-MM-DD, the end of that day, or\n"
+        "root counts as one that somebody needs. An --endpoint that was never seen is looked at\n"
+        "now: that is TLS handshakes and nothing more. DATE is YYYY-MM-DD, the end of that day, "
+        "or\n"
         "YYYY-MM-DDTHH:MM:SSZ.\n\n"
         "With --bundle it judges by the roots in a file, as a publisher does before signing it, "
         "in\n"
         "place of the active ones; --description is what is said about them: the bundle's "
         "`custom`\n"
         "object or a device's bundles/HASH.VERSION.json.\n\n"
-        "Nobody is asked, nothing is changed. Servers are assumed to renew their certificates and\n"
+        "Nothing is changed. Servers are assumed to renew their certificates and\n"
         "intermediates under the same roots; after the day on which a root is distrusted, a "
         "server\n"
         "fails when its certificate is renewed, at the latest when the last one from before "
@@ -95,14 +99,15 @@ static enum hf_err report(const struct arguments *a, const struct hf_simulation 
     return HF_OK;
 }
 
-static enum hf_err simulate(const struct arguments *a, struct hf_posix *posix, bool *breaks,
-                            struct hf_why *why)
+static enum hf_err simulate(const struct arguments *a, struct hf_posix *posix,
+                            const struct hf_endpoint_port *looks, bool *breaks, struct hf_why *why)
 {
     struct hf_simulation simulation = {0};
     const struct hf_simulation_query query = {
         .now_s = posix != NULL ? HF_TIME_NONE : (int64_t)time(NULL),
         .at_s = a->at_s,
-        .endpoint = a->endpoint,
+        .endpoint = looks != NULL ? looks->name(looks->ctx, 0) : NULL, /* in its one form */
+        .looks = looks,
         .pem = hf_buf_bytes(&a->pem),
         .custom = hf_buf_bytes(&a->custom),
     };
@@ -112,6 +117,24 @@ static enum hf_err simulate(const struct arguments *a, struct hf_posix *posix, b
     *breaks = simulation.breaks;
     enum hf_err err = report(a, &simulation, why);
     hf_simulation_free(&simulation);
+    return err;
+}
+
+/* The client certificate is for servers that the device knows. */
+static enum hf_err simulate_endpoint(const struct arguments *a, struct hf_posix *posix,
+                                     bool *breaks, struct hf_why *why)
+{
+    const struct hf_posix_endpoint endpoint = {.url = a->endpoint};
+    const struct hf_posix_config config = {.endpoints = &endpoint, .n_endpoints = 1};
+    struct hf_endpoint_url url;
+    struct hf_lookout *lookout = NULL;
+
+    if (hf_endpoint_url_parse(a->endpoint, &url, why) != HF_OK)
+        return hf_fail_context(why, "--endpoint");
+    HF_TRY(hf_lookout_new(&config, hf_cli_log(&a->common), &lookout, why));
+    struct hf_endpoint_port looks = hf_lookout_port(lookout);
+    enum hf_err err = simulate(a, posix, &looks, breaks, why);
+    hf_lookout_free(lookout);
     return err;
 }
 
@@ -127,7 +150,8 @@ static int run(struct arguments *a, bool is_named)
     if (err == HF_OK)
         err = open_device(a, is_named, &posix, &why);
     if (err == HF_OK)
-        err = simulate(a, posix, &breaks, &why);
+        err = a->endpoint != NULL ? simulate_endpoint(a, posix, &breaks, &why)
+                                  : simulate(a, posix, NULL, &breaks, &why);
     hf_posix_close(posix);
     if (err != HF_OK)
         return hf_cli_finish(err, &why);
@@ -156,7 +180,7 @@ int hf_cmd_simulate(const char *state_dir, int argc, const char **argv)
     const struct poptOption options[] = {
         {"at", '\0', POPT_ARG_STRING, &a.at, 0, "the day to ask about", "DATE"},
         {"endpoint", '\0', POPT_ARG_STRING, &a.endpoint, 0,
-         "only this one, named as the status names it", "NAME"},
+         "only this one: mqtts://HOST[:8883], https://HOST[:443] or tls://HOST:PORT", "URL"},
         {"bundle", 'b', POPT_ARG_STRING, &a.bundle, 0, "judge by the roots in this PEM file",
          "FILE.pem"},
         {"description", '\0', POPT_ARG_STRING, &a.description, 0,

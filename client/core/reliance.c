@@ -36,6 +36,9 @@ void hf_reliance_text(const struct hf_reliance *r, const struct hf_bundle *bundl
                        anchor != NULL ? anchor->cert.subject : "?");
 }
 
+/* Some leaves end "never", in 9999. */
+#define LEAF_LASTS_MAX_S (INT64_C(10000) * 366 * HF_DAY_S)
+
 /* ---- how long one anchor serves ------------------------------------------------------------------- */
 
 /* Last seconds. */
@@ -49,8 +52,10 @@ struct span {
 /* The last second in which a leaf may be in use that was issued by `distrust_after_s`. */
 static int64_t last_leaf_s(const struct hf_reliance *r, int64_t distrust_after_s, int64_t now_s)
 {
+    int64_t lasts_s = r->leaf_not_after_s - r->leaf_not_before_s;
+
     if (now_s <= distrust_after_s) /* it may be renewed on the last day */
-        return distrust_after_s + (r->leaf_not_after_s - r->leaf_not_before_s);
+        return distrust_after_s + (lasts_s < LEAF_LASTS_MAX_S ? lasts_s : LEAF_LASTS_MAX_S);
     return r->leaf_not_before_s <= distrust_after_s ? r->leaf_not_after_s : distrust_after_s;
 }
 

@@ -1,6 +1,7 @@
-/* Who relies on which anchors, as far as the device has seen: from the memory of its endpoints. */
+/* Who relies on which anchors: as far as the device has seen, or from a look. */
 #include "client/core/reliance.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,4 +99,89 @@ enum hf_err hf_reliances_of_roots(const struct hf_bundle *bundle, struct hf_reli
     HF_TRY(make_room(0, bundle->n_anchors, out, why));
     add_roots(bundle, out);
     return HF_OK;
+}
+
+/* ---- a look ------------------------------------------------------------------------------------------ */
+
+/* The first one of a type that is answered says it. */
+static const struct {
+    enum hf_offer offer;
+    enum hf_key_type type;
+} offers[] = {
+    {HF_OFFER_TLS13_RSA, HF_KEY_TYPE_RSA},
+    {HF_OFFER_TLS12_RSA, HF_KEY_TYPE_RSA},
+    {HF_OFFER_TLS13_ECC, HF_KEY_TYPE_ECC},
+    {HF_OFFER_TLS12_ECC, HF_KEY_TYPE_ECC},
+};
+#define N_OFFERS (sizeof offers / sizeof offers[0])
+
+/* Without distrust_after and remove_after: what these do is told from what was found. */
+static size_t add_anchors(const struct hf_bundle *bundle, struct hf_trust_anchor *out)
+{
+    for (size_t i = 0; bundle != NULL && i < bundle->n_anchors; i++)
+        out[i] = (struct hf_trust_anchor){
+            .der = bundle->anchors[i].der,
+            .not_before_s = bundle->anchors[i].cert.not_before_s,
+            .not_after_s = bundle->anchors[i].cert.not_after_s,
+            .distrust_after_s = HF_TIME_NONE,
+            .remove_after_s = HF_TIME_NONE,
+        };
+    return bundle != NULL ? bundle->n_anchors : 0;
+}
+
+static void remember(const struct hf_sighting *sighting, struct hf_endpoint_memory *out)
+{
+    *out = (struct hf_endpoint_memory){
+        .leaf_not_before_s = sighting->leaf_not_before_s,
+        .leaf_not_after_s = sighting->leaf_not_after_s,
+        .n_anchors = sighting->n_anchors,
+    };
+    memcpy(out->anchors, sighting->anchors, sizeof out->anchors);
+}
+
+static enum hf_err look(const struct hf_endpoint_port *port, size_t endpoint,
+                        const struct hf_anchor_set *sets, struct hf_reliances *out,
+                        struct hf_why *why)
+{
+    const char *name = port->name(port->ctx, endpoint);
+    char silence[HF_WHY_MAX] = "no answer";
+
+    for (size_t i = 0; i < N_OFFERS; i++) {
+        struct hf_sighting sighting = {0};
+        bool is_valid[2] = {false, false};
+        if (out->n > 0 && out->items[out->n - 1].key_type == offers[i].type)
+            continue;
+        HF_TRY(port->look(port->ctx, endpoint, offers[i].offer, sets, 2, is_valid, &sighting, why));
+        if (sighting.has_proof) {
+            remember(&sighting, &out->memories[out->n]);
+            out->items[out->n] = reliance_of(name, offers[i].type, &out->memories[out->n]);
+            out->items[out->n++].keeps_last = false; /* this device does not know it */
+        } else if (sighting.text[0] != '\0') {
+            (void)snprintf(silence, sizeof silence, "%s", sighting.text);
+        }
+    }
+    return out->n > 0 ? HF_OK : hf_fail(why, HF_E_NETWORK, "%s: %.400s", name, silence);
+}
+
+enum hf_err hf_reliances_look(const struct hf_endpoint_port *port, size_t endpoint,
+                              const struct hf_bundle *bundle, const struct hf_bundle *active,
+                              struct hf_reliances *out, struct hf_why *why)
+{
+    size_t n = bundle->n_anchors + (active != NULL ? active->n_anchors : 0);
+    struct hf_trust_anchor *anchors = calloc(n + 1, sizeof *anchors);
+
+    if (anchors == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for %zu trust anchors", n);
+    size_t n_bundle = add_anchors(bundle, anchors);
+    size_t n_active = add_anchors(active, anchors + n_bundle);
+    const struct hf_anchor_set sets[2] = {{anchors, n_bundle}, {anchors + n_bundle, n_active}};
+
+    enum hf_err err = make_room(HF_KEY_TYPES, HF_KEY_TYPES, out, why);
+    if (err == HF_OK) {
+        err = look(port, endpoint, sets, out, why);
+        if (err != HF_OK)
+            hf_reliances_free(out);
+    }
+    free(anchors);
+    return err;
 }

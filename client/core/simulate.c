@@ -52,11 +52,10 @@ static enum hf_err load_active(struct hf_client *c, struct hf_bundle *out, struc
 static enum hf_err obtain_bundle(struct hf_client *c, const struct hf_simulation_query *query,
                                  struct hf_bundle *out, struct hf_why *why)
 {
-    if (query->pem.len > 0)
-        return parse_given(query, out, why);
-    if (c == NULL)
-        return hf_fail(why, HF_E_ARGUMENT, "neither a device nor a bundle is given");
-    return load_active(c, out, why);
+    if (c == NULL && (query->pem.len == 0 || query->now_s == HF_TIME_NONE))
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "neither a device is given, nor a bundle and the time of today");
+    return query->pem.len > 0 ? parse_given(query, out, why) : load_active(c, out, why);
 }
 
 /* ---- who relies on it ------------------------------------------------------------------------------ */
@@ -198,9 +197,9 @@ static enum hf_err walk(const struct hf_bundle *bundle, const struct hf_reliance
 
 /* ---- the whole --------------------------------------------------------------------------------------- */
 
-static enum hf_err simulate(struct hf_client *c, const struct hf_simulation_query *query,
-                            const struct hf_bundle *bundle, struct hf_simulation *out,
-                            struct hf_why *why)
+static enum hf_err walk_known(struct hf_client *c, const struct hf_simulation_query *query,
+                              const struct hf_bundle *bundle, struct hf_simulation *out,
+                              struct hf_why *why)
 {
     struct hf_reliances reliances = {0};
 
@@ -212,6 +211,39 @@ static enum hf_err simulate(struct hf_client *c, const struct hf_simulation_quer
         err = walk(bundle, &reliances, out, why);
     hf_reliances_free(&reliances);
     return err;
+}
+
+/* Roots that only the active bundle holds are looked for too: they are what a new one may lack. */
+static enum hf_err walk_looked_at(struct hf_client *c, const struct hf_simulation_query *query,
+                                  const struct hf_bundle *bundle, struct hf_simulation *out,
+                                  struct hf_why *why)
+{
+    struct hf_reliances reliances = {0};
+    struct hf_bundle active = {0};
+    struct hf_why none = {0};
+
+    bool has_active = c != NULL && load_active(c, &active, &none) == HF_OK;
+    enum hf_err err = hf_reliances_look(query->looks, 0, bundle, has_active ? &active : NULL,
+                                        &reliances, why);
+    if (err == HF_OK) {
+        out->knows_endpoints = true;
+        out->n_unseen = 0;
+        out->breaks = false;
+        err = walk(bundle, &reliances, out, why);
+    }
+    hf_reliances_free(&reliances);
+    hf_bundle_free(&active);
+    return err;
+}
+
+static enum hf_err simulate(struct hf_client *c, const struct hf_simulation_query *query,
+                            const struct hf_bundle *bundle, struct hf_simulation *out,
+                            struct hf_why *why)
+{
+    enum hf_err err = walk_known(c, query, bundle, out, why);
+    if (err != HF_E_NOT_FOUND || query->looks == NULL)
+        return err;
+    return walk_looked_at(c, query, bundle, out, why);
 }
 
 enum hf_err hf_client_simulate(struct hf_client *client, const struct hf_simulation_query *query,

@@ -49,7 +49,7 @@ static const char *kind_of(enum hf_end end)
 static int64_t days_until(int64_t now_s, int64_t at_s)
 {
     int64_t left_s = at_s - now_s;
-    return left_s >= 0 ? left_s / HF_DAY_S : -((-left_s + HF_DAY_S - 1) / HF_DAY_S);
+    return left_s / HF_DAY_S - (left_s % HF_DAY_S < 0);
 }
 
 /* The lowest threshold that has been reached; -1 for none. */

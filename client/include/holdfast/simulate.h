@@ -11,9 +11,11 @@
 #include <holdfast/client.h>
 
 struct hf_simulation_query {
-    int64_t now_s;          /* INT64_MIN: the device's time. Nothing before it is walked through */
-    int64_t at_s;           /* the moment asked about */
-    const char *endpoint;   /* NULL, or only the one of this name */
+    int64_t now_s;        /* INT64_MIN: the device's time. Nothing before it is walked through */
+    int64_t at_s;         /* the moment asked about */
+    const char *endpoint; /* NULL, or only the one of this name */
+    /* NULL, or where that one is looked at (its first endpoint) if this device has never seen it */
+    const struct hf_endpoint_port *looks;
     struct hf_bytes pem;    /* empty: the device's active bundle */
     struct hf_bytes custom; /* what is signed about `pem`; empty: plain anchors without dates */
 };
@@ -58,7 +60,8 @@ struct hf_simulation {
 
 /**
  * `client` NULL: a bundle by itself; then `pem` and `now_s` are needed. HF_E_NOT_FOUND without a bundle
- * or for an endpoint that was never seen. No network, writes nothing. hf_simulation_free `out`.
+ * or for an endpoint that was never seen; HF_E_NETWORK when the one looked at shows nothing. No network
+ * but for that look; writes nothing. hf_simulation_free `out`.
  */
 HF_MUST_USE enum hf_err hf_client_simulate(struct hf_client *client,
                                            const struct hf_simulation_query *query,
