@@ -6,6 +6,8 @@ from pathlib import Path
 
 import agent
 import json_schema
+import net_pki
+import net_servers
 import pytest
 
 NOW = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
@@ -134,13 +136,35 @@ def test_a_bundle_in_a_file_is_judged_by_what_the_device_has_seen(device, roots,
     assert (forecast["cause"], forecast["root"]) == ("missing", None)
 
 
+def test_an_endpoint_that_the_device_does_not_know_is_looked_at(device, tmp_path):
+    authority = net_pki.Authority("Server Root", start=NOW - DAY, end=NOW + 900 * DAY)
+    cert, key = authority.leaf("localhost", start=NOW - DAY, end=NOW + 90 * DAY)
+    roots = net_pki.write_pem(tmp_path / "server-root.pem", authority.cert)
+    tls = net_servers.tls_context(net_pki.write_pem(tmp_path / "leaf.pem", cert),
+                                  net_pki.write_key(tmp_path / "leaf.tmpkey", key))
+    with net_servers.RawServer(tls=tls) as server:
+        endpoint = f"tls://localhost:{server.port}"
+        words = ("--endpoint", endpoint, "--bundle", roots)
+        (forecast,) = simulate_json(*words, "--at", day(NOW + 500 * DAY))["forecasts"]
+        assert (forecast["who"], forecast["then"]) == (f"{endpoint} (ECC)", "holds")
+        assert forecast["trouble_from"][:10] == day(NOW + 900 * DAY)
+        simulate_json(*words, "--at", day(NOW + 1000 * DAY), code=4)
+        (forecast,) = simulate_json("-s", device.state, "--endpoint", endpoint, "--at", day(NOW),
+                                    code=4)["forecasts"]
+        assert forecast["cause"] == "missing"
+    gone = agent.refused("simulate", *words, "--at", day(NOW))
+    assert endpoint in gone and "refused" in gone
+    assert "holdfast: --endpoint: " in agent.refused("simulate", "--bundle", roots, "--at", day(NOW),
+                                                  "--endpoint", "localhost")
+
+
 def test_an_endpoint_that_was_never_seen_is_said(device):
     found = simulate_json("-s", device.state, "--at", day(NOW + 500 * DAY))
     assert (found["knows_endpoints"], found["n_unseen"]) == (False, 1)
     text = simulate("-s", device.state, "--at", day(NOW + 500 * DAY))
     assert "no endpoint was seen, so every root is taken as one that somebody needs" in text
     sentence = agent.refused("simulate", "-s", device.state, "--at", day(NOW), "--endpoint", ENDPOINT)
-    assert f"has not seen an endpoint '{ENDPOINT}' yet" in sentence
+    assert sentence.startswith(f"holdfast: {ENDPOINT}: ")  # a.test is nowhere (RFC 6761)
 
 
 def test_it_changes_nothing(device, roots):

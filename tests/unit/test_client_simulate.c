@@ -257,6 +257,77 @@ static void test_a_bundle_without_the_root_breaks_today(void **state)
     hf_buf_free(&pem);
 }
 
+/* ---- an endpoint that the device does not know -------------------------------------------------------------- */
+
+#define STRANGER "tls://b.test:443"
+
+static void test_a_stranger_is_looked_at(void **state)
+{
+    struct device *d = *state;
+    struct fake_endpoints world = {0};
+    struct fake_endpoint *stranger = fake_endpoint_add(&world, STRANGER);
+    const struct hf_endpoint_port looks = fake_endpoints_port(&world, &d->fake.now_s);
+    struct hf_simulation s = {0};
+    struct hf_buf pem = {0};
+    struct hf_simulation_query query = {.now_s = HF_TIME_NONE,
+                                        .at_s = at("2034-01-01"),
+                                        .endpoint = STRANGER,
+                                        .looks = &looks};
+
+    device_make_dated_anchor("Soon", DEVICE_NOW_S - HF_DAY_S, at("2033-01-01"), &pem);
+    query.pem = hf_buf_bytes(&pem);
+    CHECK_REFUSED(hf_client_simulate(d->client, &query, &s, &d->why), HF_E_NETWORK, &d->why,
+                  STRANGER ": ");
+    assert_null(s.forecasts);
+
+    fake_endpoint_show(stranger, HF_OFFER_TLS12_ECC, query.pem);
+    CHECK_OK(hf_client_simulate(d->client, &query, &s, &d->why));
+    assert_int_equal(s.n_forecasts, 1);
+    assert_string_equal(s.forecasts[0].who, STRANGER " (ECC)");
+    assert_string_equal(s.forecasts[0].cause, "expiry");
+    check_time(s.forecasts[0].trouble_s, "2033-01-01T00:00:01Z");
+    assert_true(s.breaks);
+    hf_simulation_free(&s);
+
+    query.at_s = at("2032-01-01");
+    CHECK_REFUSED(hf_client_simulate(NULL, &query, &s, &d->why), HF_E_ARGUMENT, &d->why,
+                  "the time of today");
+    query.now_s = DEVICE_NOW_S;
+    CHECK_OK(hf_client_simulate(NULL, &query, &s, &d->why));
+    assert_false(s.breaks);
+    hf_simulation_free(&s);
+    hf_buf_free(&pem);
+}
+
+/* It validates under the active bundle and not under the one in question: that is found, not missed. */
+static void test_what_a_new_bundle_would_lose_of_a_stranger(void **state)
+{
+    struct device *d = *state;
+    struct fake_endpoints world = {0};
+    struct fake_endpoint *stranger = fake_endpoint_add(&world, STRANGER);
+    const struct hf_endpoint_port looks = fake_endpoints_port(&world, &d->fake.now_s);
+    struct hf_simulation s = {0};
+    struct hf_buf other = {0}, active = {0};
+
+    CHECK_OK(device_update(d));
+    CHECK_OK(hf_client_export_pem(d->client, &active, &d->why));
+    fake_endpoint_show_all(stranger, hf_buf_bytes(&active));
+    device_make_anchor("Other", &other);
+    const struct hf_simulation_query query = {.now_s = HF_TIME_NONE,
+                                              .at_s = DEVICE_NOW_S + HF_DAY_S,
+                                              .endpoint = STRANGER,
+                                              .looks = &looks,
+                                              .pem = hf_buf_bytes(&other)};
+    CHECK_OK(hf_client_simulate(d->client, &query, &s, &d->why));
+    assert_int_equal(s.n_forecasts, 2);
+    assert_string_equal(s.forecasts[0].cause, "missing");
+    assert_int_equal(stranger->n_looks, 2); /* once for each type of key */
+    assert_true(s.breaks);
+    hf_simulation_free(&s);
+    hf_buf_free(&active);
+    hf_buf_free(&other);
+}
+
 /* ---- what is refused ---------------------------------------------------------------------------------------- */
 
 static void test_refusals(void **state)
@@ -268,7 +339,7 @@ static void test_refusals(void **state)
     CHECK_REFUSED(hf_client_simulate(d->client, &query, &s, &d->why), HF_E_NOT_FOUND, &d->why,
                   "this device has no bundle yet");
     CHECK_REFUSED(hf_client_simulate(NULL, &query, &s, &d->why), HF_E_ARGUMENT, &d->why,
-                  "neither a device nor a bundle");
+                  "neither a device is given, nor a bundle");
     CHECK_OK(device_update(d));
     query.endpoint = "mqtts://other.test:8883";
     CHECK_REFUSED(hf_client_simulate(d->client, &query, &s, &d->why), HF_E_NOT_FOUND, &d->why,
@@ -309,6 +380,8 @@ int main(void)
         TEST(test_another_root_takes_over_from_a_distrusted_one),
         TEST(test_removal_never_breaks_an_endpoint_but_a_root_by_itself),
         TEST(test_a_bundle_without_the_root_breaks_today),
+        TEST(test_a_stranger_is_looked_at),
+        TEST(test_what_a_new_bundle_would_lose_of_a_stranger),
         TEST(test_refusals),
         cmocka_unit_test(test_nothing_holds_where_no_root_may_be_used),
     };
