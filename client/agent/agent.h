@@ -8,7 +8,7 @@ enum hf_exit {
     HF_EXIT_FAILED = 1,
     HF_EXIT_USAGE = 2,
     HF_EXIT_POSTPONED = 3, /* update: a newer bundle waits for a word from the endpoints */
-    HF_EXIT_BREAKS = 4, /* simulate: something breaks on that day */
+    HF_EXIT_BREAKS = 4,    /* simulate: something breaks on that day */
 };
 
 /* argv[0] is the command's own name; `state_dir` is what --state before the command named, or NULL. */

@@ -33,21 +33,22 @@ static void print_help(FILE *out)
           out);
     for (size_t i = 0; i < N_COMMANDS; i++)
         fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
-    fputs("\nOptions:\n"
-          "  -s, --state DIR   where the device keeps its state (default " HF_CLI_STATE_DEFAULT
-          ");\n"
-          "                    also accepted after the command\n"
-          "  --version         the version of this program\n"
-          "  -h, --help        this text; holdfast COMMAND --help says more about each\n"
-          "\n"
-          "From nothing to an up-to-date trust store:\n"
-          "  holdfast --state ./device init --root 1.root.json --url https://roots.example.com \\\n"
-          "      --set amazon-iot --profile full\n"
-          "  holdfast --state ./device update\n"
-          "  holdfast --state ./device status\n\n"
-          "Exit code: 0 done, 1 refused or failed (one sentence on standard error says why),\n"
-          "2 wrong usage, 3 postponed (update), until the endpoints were asked about a new bundle\n",
-          out);
+    fputs(
+        "\nOptions:\n"
+        "  -s, --state DIR   where the device keeps its state (default " HF_CLI_STATE_DEFAULT ");\n"
+        "                    also accepted after the command\n"
+        "  --version         the version of this program\n"
+        "  -h, --help        this text; holdfast COMMAND --help says more about each\n"
+        "\n"
+        "From nothing to an up-to-date trust store:\n"
+        "  holdfast --state ./device init --root 1.root.json --url https://roots.example.com \\\n"
+        "      --set amazon-iot --profile full\n"
+        "  holdfast --state ./device update\n"
+        "  holdfast --state ./device status\n\n"
+        "Exit code: 0 done, 1 refused or failed (one sentence on standard error says why),\n"
+        "2 wrong usage, 3 postponed (update), until the endpoints were asked about a new bundle,\n"
+        "4 something breaks on that day (simulate)\n",
+        out);
 }
 
 static int wrong(const char *before, const char *what, const char *after)
