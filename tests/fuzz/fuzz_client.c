@@ -14,6 +14,7 @@
  *     BN      he puts a bundle of his own in the place of the newest bundle
  *     S…      how the next requests are answered, a byte each: see `answer`
  *     T…      the device's clock: a byte, of a table
+ *     V N     N hours pass, by the device's uptime
  *     K N     the power goes at the Nth write from now
  *     U       the device updates
  *     I       the device is switched off and on
@@ -40,10 +41,11 @@ struct bundle {
 struct world {
     struct device device; /* its repository is the honest publisher's */
     struct fuzz_publisher hostile;
-    struct hf_bytes answers; /* how the requests to come are answered */
-    int64_t version;         /* the newest that is published */
-    int64_t active;          /* the one that is active; 0 for none */
-    int64_t floor;           /* no lower one may become active */
+    struct hf_bytes answers;     /* how the requests to come are answered */
+    int64_t version;             /* the newest that is published */
+    int64_t active;              /* the one that is active; 0 for none */
+    int64_t floor;               /* no lower one may become active */
+    bool has_failed_to_validate; /* a chain of the server, in this check */
 };
 
 static struct bundle bundles[BUNDLES_MAX + 2]; /* by version; 0 is the hostile one's own */
@@ -96,15 +98,17 @@ static enum hf_err answer(struct world *w, uint8_t how, struct hf_bytes file,
     }
     if (how == 9)
         return hf_fail(why, HF_E_NETWORK, "no answer");
-    if (how == 10)
-        return hf_fail(why, HF_E_TLS, "no handshake");
+    if (how == 10 && !request->waives_validation)
+        return hf_fail(why, HF_E_UNTRUSTED, "no anchor");
     if (how == 11)
+        return hf_fail(why, HF_E_TLS, "no handshake");
+    if (how == 12)
         return answer_with(hf_bytes_of_text(page), sizeof page - 1, request, out, why);
     if (file.data == NULL) {
         out->status = 404;
         return HF_OK;
     }
-    size_t len = how > 11 ? file.len * how / 256 : file.len; /* cut short */
+    size_t len = how > 12 ? file.len * how / 256 : file.len; /* cut short */
     return answer_with(file, len, request, out, why);
 }
 
@@ -115,8 +119,11 @@ static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_
     static const char base[] = "http://a.test/repo/";
     FUZZ_CHECK(strncmp(request->url, base, sizeof base - 1) == 0);
     FUZZ_CHECK(strpbrk(request->url, " \r\n") == NULL);
+    FUZZ_CHECK(!request->waives_validation || (request->etag == NULL && w->has_failed_to_validate));
     struct hf_bytes file = tuf_files_find(&w->hostile.repo.files, request->url + sizeof base - 1);
-    return answer(w, next_answer(w), file, request, out, why);
+    enum hf_err err = answer(w, next_answer(w), file, request, out, why);
+    w->has_failed_to_validate = w->has_failed_to_validate || err == HF_E_UNTRUSTED;
+    return err;
 }
 
 /* ---- the device --------------------------------------------------------------------------------- */
@@ -181,6 +188,7 @@ static void update(struct world *w)
 {
     struct device *d = &w->device;
     d->why = (struct hf_why){0};
+    w->has_failed_to_validate = false;
     enum hf_err err = hf_client_update(d->client, &d->result, &d->why);
     if (err != HF_OK)
         fuzz_check_refusal(err, &d->why);
@@ -326,6 +334,9 @@ static void step(struct world *w, struct fuzz_input *in)
         return;
     case 'T':
         set_clock(w, in);
+        return;
+    case 'V':
+        w->device.fake.uptime_ms += fuzz_byte(in) * INT64_C(3600000);
         return;
     case 'K':
         w->device.fake.store.n_writes = 0;
