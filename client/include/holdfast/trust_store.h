@@ -92,7 +92,7 @@ HF_MUST_USE enum hf_err hf_trust_store_bind_checked(struct hf_trust_store *store
  * are called with these certificates ("throwaway.invalid"). What is set for one connection only
  * (mbedtls_ssl_set_verify, no mbedtls_ssl_set_hostname) is not seen.
  *
- * It takes some ten milliseconds and about 80 KiB of heap. A configuration that offers no
+ * It takes some ten milliseconds and about 105 KiB of heap. A configuration that offers no
  * ECDSA has an RSA key made for it, which can take seconds.
  *
  * HF_OK             certificates are verified, against `store`, and so are host names.

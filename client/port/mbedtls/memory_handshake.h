@@ -15,7 +15,7 @@ struct hf_memory_handshake {
 };
 
 /**
- * The client asks for `host`. It takes about 80 KiB of heap meanwhile, and leaves nothing behind in
+ * The client asks for `host`. It takes about 100 KiB of heap meanwhile, and leaves nothing behind in
  * either configuration. HF_OK when it ran, however it ended; HF_E_MEMORY; HF_E_ARGUMENT when a
  * connection cannot be set up from `client`.
  */
