@@ -31,6 +31,22 @@ class Device:
         """The sentence of a refused one."""
         return self._holdfast(programs.refused, "update", **how)
 
+    def postpones_update(self, **how):
+        """The sentence of one that waits for a word from the endpoints."""
+        outcome = self._holdfast(programs.call, "update", **how)
+        assert (outcome.code, outcome.err) == (3, ""), outcome
+        assert outcome.out.startswith("postponed: ") and outcome.out.count("\n") == 1, outcome.out
+        return outcome.out.removeprefix("postponed: ").rstrip("\n")
+
+    def confirm(self):
+        return self._holdfast(programs.ok, "confirm").last_line
+
+    def reject(self, reason):
+        return self._holdfast(programs.ok, "reject", "--reason", reason).last_line
+
+    def refuses_to_reject(self, reason):
+        return self._holdfast(programs.refused, "reject", "--reason", reason)
+
     def status(self):
         return json.loads(self._holdfast(programs.ok, "status", "--json").out)
 

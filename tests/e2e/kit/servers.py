@@ -68,8 +68,7 @@ http {{
     scgi_temp_path {folder}/scgi;
     server {{
         listen 127.0.0.1:{port} ssl;
-        ssl_certificate {chain};
-        ssl_certificate_key {key};
+        {certificates}
         location / {{ {content} }}
     }}
 }}
@@ -77,17 +76,20 @@ http {{
 
 
 class NginxTls:
-    """nginx with a certificate chain, before a folder or before another server."""
+    """nginx with a certificate chain, before a folder or before another server. `more` are further
+    (chain, key) of other types of key: a client is shown the one that it can verify."""
 
-    def __init__(self, processes, folder, chain, key, root=None, backend=None):
+    def __init__(self, processes, folder, chain, key, root=None, backend=None, more=()):
         folder.mkdir()
         self.port = free_port()
         self.url = f"https://127.0.0.1:{self.port}"
         content = f"root {root};" if root else f"proxy_pass {backend};" if backend else "return 204;"
         conf = folder / "nginx.conf"
         conf.write_text(NGINX_CONF.format(user="user root;" if os.getuid() == 0 else "",
-                                          folder=folder, port=self.port, chain=chain, key=key,
-                                          content=content))
+                                          folder=folder, port=self.port, content=content,
+                                          certificates="".join(
+                                              f"ssl_certificate {c}; ssl_certificate_key {k};\n"
+                                              for c, k in [(chain, key), *more])))
         self.process = processes.start([NGINX, "-p", folder, "-c", conf, "-e", "stderr"], "nginx")
         self.process.wait_for(lambda: accepts(self.port), "it listens")
 
