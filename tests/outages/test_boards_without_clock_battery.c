@@ -61,11 +61,28 @@ static void each_boot_begins_no_earlier_than_the_last_signature(void **state)
     assert_int_equal(replay_connect(r, cast.home), MBEDTLS_X509_BADCERT_NOT_TRUSTED);
 }
 
+/* By a clock in 1970 no anchor is valid yet: a device that believed it would have nothing to lose. */
+static void a_bundle_that_would_cut_it_off_is_refused_in_1970_too(void **state)
+{
+    struct replay *r = *state;
+    struct cast cast = set_the_stage(r);
+    struct replay_ca *other = replay_ca(r, "CN=Other", DEVICE_NOW_S + 8 * REPLAY_YEAR_S);
+
+    replay_publish_roots(r, 1, REPLAY_CAS(other));
+    r->d->fake.now_s = 0;
+    replay_ship_roots(r, REPLAY_CAS(cast.root));
+    device_remember(r->d);
+    CHECK_REFUSED(replay_update(r), HF_E_POLICY, &r->d->why, "the anchor \"CN=Root\" is missing");
+    assert_true(fake_state_same_bundles(&r->d->before, &r->d->fake.store.state));
+    assert_int_equal(replay_connect(r, cast.home), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         REPLAY_TEST(it_connects_and_updates_from_the_first_boot_on),
         REPLAY_TEST(each_boot_begins_no_earlier_than_the_last_signature),
+        REPLAY_TEST(a_bundle_that_would_cut_it_off_is_refused_in_1970_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

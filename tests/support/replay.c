@@ -238,6 +238,7 @@ void replay_on(struct replay *r)
 {
     struct hf_ports ports = replay_ports(r);
     struct hf_client_config config = device_config(r->d);
+    CHECK_OK(hf_trust_store_swap(r->store, NULL, 0, &r->d->why)); /* a new process */
     CHECK_OK(hf_client_open(&ports, &config, &r->d->client, &r->d->why));
 }
 

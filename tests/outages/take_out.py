@@ -1,0 +1,187 @@
+#!/usr/bin/env python3
+"""Take each defence of README.md out of a copy of the tree, and see its replay fail.
+
+    git worktree add --detach /tmp/copy
+    cmake -S /tmp/copy -B /tmp/copy/build/asan -G Ninja -DHOLDFAST_VARIANT=asan
+    tests/outages/take_out.py /tmp/copy /tmp/copy/build/asan [OUTAGE …]
+
+Not part of the test run: it compiles once for every line of the table. Exits with 1 where a replay
+passed all the same, where a file no longer holds what is to be taken out, or where a replay failed
+although nothing was.
+"""
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+PREFLIGHT = ("client/core/preflight.c", "    if (judgement->is_against)\n",
+             "    if (judgement->is_against && false)\n")
+RECOVERY_AT_ONCE = ("client/core/recovery.c", "bool begins = !has_anchor || is_long_enough(&row);",
+                    "bool begins = is_long_enough(&row);")
+RECOVERY_AFTER_A_DAY = ("client/core/recovery.c",
+                        "bool begins = !has_anchor || is_long_enough(&row);",
+                        "bool begins = !has_anchor || (is_long_enough(&row) && false);")
+LIVE_SWAP = ("client/core/activate.c", "hf_live_swap(c, &cand->record, &cand->bundle, why);", "HF_OK;")
+LEAF_DATE = ("common/bundle/policy.c",
+             "return distrust_after_s == HF_TIME_NONE || leaf_not_before_s <= distrust_after_s;",
+             "return distrust_after_s == HF_TIME_NONE || leaf_not_before_s <= INT64_MAX;")
+CHECK_CONFIG = ("client/port/mbedtls/check_config.c",
+                "    HF_TRY(hf_abi_check(abi, why));\n",
+                "    if (abi.version_number != 0)\n        return HF_OK;\n")
+WORDS = ("client/port/mbedtls/verify_words.c", "    if (flags == 0)\n        return;\n",
+         "    hf_verify_append(out, cap, \"-0x2700\");\n    if (flags != UINT32_MAX)\n        return;\n")
+
+# Outage, file, what stands there, what shall stand there instead.
+DEFENCES = [
+    ("addtrust_2020", *LIVE_SWAP),
+    ("addtrust_2020", *RECOVERY_AT_ONCE),
+    ("dst_root_x3_2021", *LIVE_SWAP),
+    ("dst_root_x3_2021", *RECOVERY_AFTER_A_DAY),
+    ("symantec_distrust_2018", *LEAF_DATE),
+    # The day taken for the end of the anchor itself.
+    ("symantec_distrust_2018", "client/port/mbedtls/generation.c",
+     "entry->not_after_s, entry->remove_after_s,\n",
+     "entry->not_after_s,\n                              entry->distrust_after_s,\n"),
+    ("symantec_distrust_2018", *PREFLIGHT),
+    ("baltimore_to_digicert_g2", *RECOVERY_AFTER_A_DAY),
+    ("baltimore_to_digicert_g2", *PREFLIGHT),
+    # A build without SHA-384.
+    ("sha384_chain", "client/port/mbedtls/trust_store.c",
+     "    mbedtls_ssl_conf_authmode(config, MBEDTLS_SSL_VERIFY_REQUIRED);\n",
+     "    static const mbedtls_x509_crt_profile sha256 = {\n"
+     "        MBEDTLS_X509_ID_FLAG(MBEDTLS_MD_SHA256), 0xFFFFFFF, 0xFFFFFFF, 2048};\n"
+     "    mbedtls_ssl_conf_cert_profile(config, &sha256);\n"
+     "    mbedtls_ssl_conf_authmode(config, MBEDTLS_SSL_VERIFY_REQUIRED);\n"),
+    ("sha384_chain", "client/port/mbedtls/sighting.c", "i == 0 ? out->text : NULL", "NULL"),
+    ("server_ca_1b_2025", "common/bundle/policy.c",
+     "        if (!cert->is_self_issued)\n            return hf_fail(why, HF_E_POLICY,\n"
+     "                           \"\\\"%s\\\" is no root",
+     "        if (!cert->is_self_issued && false)\n            return hf_fail(why, HF_E_POLICY,\n"
+     "                           \"\\\"%s\\\" is no root"),
+    # A reset that forgets the time, and one that forgets which root metadata is the newest.
+    ("chromecast_2025_factory_reset", "client/core/reset.c", "    \"etag.timestamp\", ",
+     "    \"clock.floor\", \"clock.targets\", \"etag.timestamp\", "),
+    ("chromecast_2025_factory_reset", "client/core/reset.c",
+     "    HF_TRY(store->remove_metadata(store->ctx, \"timestamp\", why));\n",
+     "    HF_TRY(store->remove_metadata(store->ctx, \"root\", why));\n"
+     "    HF_TRY(store->remove_metadata(store->ctx, \"timestamp\", why));\n"),
+    ("event_badge_2024", *PREFLIGHT),
+    # A simulation that does not ask which keys an endpoint's chain needs.
+    ("event_badge_2024", "client/core/reliance.c",
+     "bool hf_reliance_has(const struct hf_reliance *r, const struct hf_anchor *anchor)\n{\n",
+     "bool hf_reliance_has(const struct hf_reliance *r, const struct hf_anchor *anchor)\n{\n"
+     "    if (r->n_keys > 0)\n        return true;\n"),
+    ("pool_controller_damaged_pem", "client/core/fetch_target.c",
+     "    HF_TRY(hf_file_info_verify(&wanted->target->info, content, wanted->target->path, why));\n",
+     "    (void)why;\n"),
+    ("pool_controller_damaged_pem", "client/core/obtain.c", "    enum hf_err err = check(c, cand, why);\n",
+     "    enum hf_err err = check(c, cand, why) == HF_OK ? HF_OK : HF_OK;\n"),
+    ("pool_controller_damaged_pem", *PREFLIGHT),
+    ("pool_controller_damaged_pem", "client/core/provision.c",
+     "        err = hf_policy_verify_self_signatures(&bundle, why);\n", "        err = HF_OK;\n"),
+    ("pool_controller_damaged_pem", "client/core/live.c",
+     "    if (load(c, HF_SLOT_PREVIOUS, &why) != HF_OK)\n",
+     "    if (load(c, HF_SLOT_STAGED, &why) != HF_OK)\n"),
+    ("boards_without_clock_battery", "client/port/mbedtls/clock.c",
+     "return now < lowest ? lowest : now;", "return now < lowest ? now : now;"),
+    ("boards_without_clock_battery", "client/core/clock_floor.c",
+     "return now_s > c->clock_floor_s ? now_s : c->clock_floor_s;", "return now_s;"),
+    ("clocks_years_ahead", "client/core/clock_floor.c",
+     "    if (now_s - c->clock_floor_s <= CLOCK_FAR_AHEAD_S)\n", "    if (now_s > 0)\n"),
+    # A floor that follows the local clock.
+    ("clocks_years_ahead", "client/core/clock_floor.c",
+     "return own_s >= c->clock_floor_s && own_s < signed_at_s ? own_s : signed_at_s;",
+     "return own_s > signed_at_s ? own_s : signed_at_s;"),
+    # What is stored is checked first, and ends it.
+    ("aktualizr_two_months_off", "client/core/role_file.c",
+     "    return err == HF_E_NOT_FOUND ? HF_OK : err;\n",
+     "    if (*out == HF_E_EXPIRED) {\n        *why = refusal;\n        return *out;\n    }\n"
+     "    return err == HF_E_NOT_FOUND ? HF_OK : err;\n"),
+    # Each root metadata on the way must hold today.
+    ("earthquake_sensors_three_years_off", "common/tuf/trusted_set.c",
+     "    set->root = next;\n    return HF_OK;\n",
+     "    set->root = next;\n    return hf_check_expiry(set, &next->env, \"root\", \"5.3\", why);\n"),
+    ("earthquake_sensors_three_years_off", *RECOVERY_AT_ONCE),
+    ("earthquake_sensors_three_years_off", *RECOVERY_AFTER_A_DAY),
+    ("mqtt_demo_2026_accepts_everything", *CHECK_CONFIG),
+    # The root metadata that is held must be valid before the next is asked for.
+    ("rauc_signing_certificate_expired", "client/core/root_walk.c",
+     "    HF_TRY(walk(c, end, why));\n",
+     "    if (c->trusted.root->env.expires_s <= hf_client_now_s(c))\n"
+     "        return end_roots(c, why);\n    HF_TRY(walk(c, end, why));\n"),
+    ("expired_anchor_in_the_store", "client/port/mbedtls/generation.c",
+     "return is_usable(entry, now_s) &&\n", "return (is_usable(entry, now_s) || entry != NULL) &&\n"),
+    ("garage_of_esp32s_verification_off", *CHECK_CONFIG),
+    ("garage_of_esp32s_verification_off", *RECOVERY_AT_ONCE),
+]
+
+# Real programs. Outage, file, what stands there, what shall stand there instead.
+DEFENCES_OF_PROGRAMS = [
+    # Only a session that came up is believed, so that who is refused learns nothing.
+    ("chromecast_2025_own_chain", "client/port/posix/probe.c",
+     "    if (mbedtls_ssl_is_handshake_over(ssl))\n        return true;\n",
+     "    if (ssl != NULL)\n        return mbedtls_ssl_is_handshake_over(ssl);\n"),
+    ("esp8266_bare_code", *WORDS),
+]
+
+
+def run_c(build, outage):
+    """(built, exit code, names of the tests that failed)"""
+    target = f"outages_test_{outage}"
+    made = subprocess.run(["ninja", "-C", build, target], capture_output=True, text=True)
+    if made.returncode != 0:
+        return False, 0, re.findall(r"error: (.*)", made.stdout)[:3]
+    done = subprocess.run([build / "tests" / target], capture_output=True, text=True)
+    failed = re.findall(r"^\[  FAILED  \] (\w+)$", done.stdout + done.stderr, re.MULTILINE)
+    return True, done.returncode, sorted(set(failed)) or [f"exit code {done.returncode}"]
+
+
+def run_programs(build, outage):
+    made = subprocess.run(["ninja", "-C", build, "holdfast", "holdfastctl", "holdfastd"],
+                          capture_output=True, text=True)
+    if made.returncode != 0:
+        return False, 0, re.findall(r"error: (.*)", made.stdout)[:3]
+    file = Path(__file__).resolve().parent / f"test_{outage}.py"
+    done = subprocess.run(["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", file],
+                          capture_output=True, text=True,
+                          env=dict(os.environ, HOLDFAST_BIN=str(build / "bin")))
+    return True, done.returncode, re.findall(r"^FAILED .*::(\w+)", done.stdout, re.MULTILINE)
+
+
+def take_out(tree, build, run, outage, name, old, new):
+    """True where the replay fails without the defence."""
+    file = tree / name
+    text = file.read_text()
+    if text.count(old) != 1:
+        print(f"{outage}: {name} does not hold it once: {old.strip()}")
+        return False
+    file.write_text(text.replace(old, new))
+    try:
+        built, code, failed = run(build, outage)
+    finally:
+        file.write_text(text)
+    verdict = "does not compile" if not built else "fails" if code != 0 else "PASSES ALL THE SAME"
+    print(f"{outage}: without \"{' '.join(old.split())[:60]}\" in {name} it {verdict}: {', '.join(failed)}",
+          flush=True)
+    return built and code != 0
+
+
+def main(tree, build, *wanted):
+    good = True
+    for run, defences in ((run_c, DEFENCES), (run_programs, DEFENCES_OF_PROGRAMS)):
+        chosen = [d for d in defences if not wanted or d[0] in wanted]
+        for defence in chosen:
+            good = take_out(Path(tree), Path(build), run, *defence) and good
+        for outage in dict.fromkeys(d[0] for d in chosen):
+            built, code, failed = run(Path(build), outage)
+            if not built or code != 0:
+                print(f"{outage}: fails with every defence in place: {', '.join(failed)}")
+                good = False
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit(__doc__)
+    sys.exit(main(*sys.argv[1:]))
