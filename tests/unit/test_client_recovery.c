@@ -219,6 +219,7 @@ static void test_count_that_cannot_be_read_begins_anew(void **state)
                                           "-1 999999999999 1 0", "9 99999999999999999999 1 0"};
     for (size_t i = 0; i < sizeof damaged / sizeof damaged[0]; i++) {
         fake_store_put_value(&d->fake.store, "recovery.failures", damaged[i]);
+        hf_buf_free(&d->fake.log.text);
         check_stranded(d, device_update(d));
         assert_true(fake_log_has(&d->fake, "expected four numbers"));
     }
@@ -291,6 +292,17 @@ static void test_dropped_anchor_is_not_a_usable_one(void **state)
     mirror(d, 0)->is_untrusted = true;
     device_publish(d, 3);
     check_recovered(d, device_update(d), 3);
+}
+
+static void test_usable_anchor_of_the_bundle_before_is_one(void **state)
+{
+    struct device *d = *state;
+    mirror(d, 0)->is_untrusted = false;
+    CHECK_OK(device_update(d));
+    fake_store_bundle(&d->fake.store, HF_SLOT_ACTIVE)->pem.data[30] ^= 1;
+    mirror(d, 0)->is_untrusted = true;
+    device_remember(d);
+    check_stranded(d, device_update(d));
 }
 
 /* ---- several mirrors ------------------------------------------------------------------------------ */
@@ -668,6 +680,7 @@ int main(void)
         TEST(test_validation_is_always_tried_first),
         TEST(test_handshake_that_fails_otherwise_is_no_reason),
         TEST(test_dropped_anchor_is_not_a_usable_one),
+        TEST(test_usable_anchor_of_the_bundle_before_is_one),
         TEST(test_mirror_that_answers_with_junk_cannot_hide_it),
         TEST(test_mirror_that_serves_is_no_reason_to_begin),
         TEST(test_it_is_one_pass_and_only_in_its_check),

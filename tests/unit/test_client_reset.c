@@ -133,8 +133,10 @@ static void test_factory_bundle_becomes_active_and_is_updated(void **state)
 {
     struct device *d = *state;
     struct hf_buf pem = {0};
+    unsigned n_swaps = d->fake.trust.n_swaps;
     device_make_anchor("Factory root", &pem);
     CHECK_OK(reset(d, hf_buf_bytes(&pem)));
+    assert_int_equal(d->fake.trust.n_swaps, n_swaps + 1);
     check_walls_stand(d);
     check_forgotten(d);
     assert_int_equal(device_version(d, HF_SLOT_ACTIVE), 0);
