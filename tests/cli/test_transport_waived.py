@@ -90,10 +90,17 @@ def test_nothing_on_the_wire_tells_who_asks(trusted, other, version):
 @pytest.mark.parametrize("version", VERSIONS)
 def test_connections_are_not_shared(trusted, version):
     """A kept connection that was validated is neither used nor taken away."""
-    with RawServer(answer(), tls=trusted.context("localhost", version=version)) as s:
+    used = []
+
+    def respond(conn, request, number):
+        used.append(conn)
+        return answer()(conn, request, number)
+
+    with RawServer(respond, tls=trusted.context("localhost", version=version)) as s:
         url = s.url(host="localhost")
         assert fetched(url, url, url, store=trusted.store, waive=SECOND) == [of(b"hello")] * 3
-        assert s.connections == 2
+    validated, waived, again = used
+    assert validated is again and waived is not validated
 
 
 @pytest.mark.parametrize("version", VERSIONS)
