@@ -120,7 +120,7 @@ static void close_judge(struct judge *judge)
 
 /* ---- the verdict -------------------------------------------------------------------------------- */
 
-/** The last line of the text: what it comes to. HF_E_TLS for a chain that is not valid. */
+/** The last line of the text: what it comes to. HF_E_UNTRUSTED for a chain that is not valid. */
 static enum hf_err conclude(const struct hf_probe_report *report, bool is_json, struct hf_why *why)
 {
     const struct hf_chain_verdict *verdict = report->verdict;
@@ -128,7 +128,7 @@ static enum hf_err conclude(const struct hf_probe_report *report, bool is_json, 
 
     if (!verdict->is_valid) {
         hf_chain_verdict_faults(verdict, faults);
-        return hf_fail(why, HF_E_TLS, "the server is not trusted: %.600s", faults);
+        return hf_fail(why, HF_E_UNTRUSTED, "the server is not trusted: %.600s", faults);
     }
     hf_hex_encode(verdict->anchor.sha256, sizeof verdict->anchor.sha256, sha256);
     if (!is_json)
