@@ -124,8 +124,8 @@ HF_MUST_USE enum hf_err hf_value_load_integer(struct hf_client *c, const char *n
 HF_MUST_USE enum hf_err hf_value_save_integer(struct hf_client *c, const char *name, int64_t value,
                                               struct hf_why *why);
 
-/** `n` whole numbers, each at least 0, with single spaces between. What comes after them (after one
- *  more space), or NULL where they are not there. */
+/** `n` whole numbers, each at least 0, with single spaces between. What comes after them, which is
+ *  nothing or begins with a space; NULL where they are not there. */
 const char *hf_integers_parse(const char *text, int64_t *out, size_t n);
 
 /* ---- clock_floor.c: the lowest time this device believes ---------------------------------------------------------- */

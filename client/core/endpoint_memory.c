@@ -26,12 +26,13 @@ static void value_name(size_t endpoint, enum hf_key_type type, char out[32])
 
 /* ---- reading ------------------------------------------------------------------------------------ */
 
+/* Each with a space in front. */
 static bool parse_anchors(const char *text, struct hf_endpoint_memory *out)
 {
     char hex[HF_SHA256_HEX_LEN];
 
-    for (; *text != '\0'; text += *text == ' ') {
-        size_t len = strcspn(text, " ");
+    while (*text == ' ') {
+        size_t len = strcspn(++text, " ");
         if (len != sizeof hex - 1 || out->n_anchors == HF_SIGHTING_ANCHORS_MAX)
             return false;
         memcpy(hex, text, len);

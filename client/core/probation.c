@@ -11,7 +11,7 @@
 
 /* ---- the trial, as stored: "VERSION UP_S LAST_UPTIME_MS", or empty --------------------------------------- */
 
-static int64_t uptime_ms(const struct hf_client *c)
+static int64_t trial_clock_ms(const struct hf_client *c)
 {
     const struct hf_clock_port *clock = &c->ports.clock;
     /* Without one the clock has to do: the time between two checks, and not more, is counted. */
@@ -54,7 +54,9 @@ static enum hf_err trial_save(struct hf_client *c, const struct hf_trial *trial,
 
 enum hf_err hf_trial_begin(struct hf_client *c, int64_t version, struct hf_why *why)
 {
-    struct hf_trial trial = {.is_on = true, .version = version, .last_uptime_ms = uptime_ms(c)};
+    struct hf_trial trial = {.is_on = true,
+                             .version = version,
+                             .last_uptime_ms = trial_clock_ms(c)};
     return trial_save(c, &trial, why);
 }
 
@@ -63,7 +65,7 @@ enum hf_err hf_trial_begin(struct hf_client *c, int64_t version, struct hf_why *
 static void count_time(const struct hf_client *c, struct hf_trial *trial)
 {
     bool has_uptime = c->ports.clock.uptime_ms != NULL;
-    int64_t now_ms = uptime_ms(c);
+    int64_t now_ms = trial_clock_ms(c);
     int64_t up_ms = now_ms - trial->last_uptime_ms;
     int64_t most_ms = HF_CHECK_INTERVAL_MAX_S * 1000;
 

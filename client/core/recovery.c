@@ -26,24 +26,22 @@ struct row {
     int64_t last_uptime_ms; /* at the last */
     int64_t n_waived;       /* of them, how many went on without validating */
 };
-#define ROW_NUMBERS 4
 #define NUMBER_MAX (INT64_C(1) << 53) /* more than a device lives, in milliseconds */
 
 /* ---- the row, as stored ------------------------------------------------------------------------- */
 
 static bool parse(const char *text, struct row *out)
 {
-    int64_t numbers[ROW_NUMBERS];
+    int64_t n[4];
+    const char *rest = hf_integers_parse(text, n, 4);
 
-    for (size_t i = 0; i < ROW_NUMBERS; i++) {
-        char *end = NULL;
-        numbers[i] = strtoll(text, &end, 10);
-        if (end == text || *end != (i + 1 < ROW_NUMBERS ? ' ' : '\0') || numbers[i] < 0 ||
-            numbers[i] > NUMBER_MAX)
+    if (rest == NULL || *rest != '\0')
+        return false;
+    for (size_t i = 0; i < 4; i++) {
+        if (n[i] > NUMBER_MAX)
             return false;
-        text = end + 1;
     }
-    *out = (struct row){numbers[0], numbers[1], numbers[2], numbers[3]};
+    *out = (struct row){n[0], n[1], n[2], n[3]};
     return true;
 }
 

@@ -61,12 +61,6 @@ static struct hf_check_memory last_check(struct hf_client *c)
     };
 }
 
-static int64_t uptime_ms(const struct hf_client *c)
-{
-    const struct hf_clock_port *clock = &c->ports.clock;
-    return clock->uptime_ms != NULL ? clock->uptime_ms(clock->ctx) : 0;
-}
-
 void hf_schedule_count(struct hf_client *c, enum hf_err outcome)
 {
     int64_t n_before = last_check(c).n_failures;
@@ -74,7 +68,7 @@ void hf_schedule_count(struct hf_client *c, enum hf_err outcome)
     c->last_check = (struct hf_check_memory){
         .is_of_process = true,
         .time_s = hf_client_now_s(c),
-        .uptime_ms = uptime_ms(c),
+        .uptime_ms = hf_client_uptime_ms(c),
         .n_failures = n_before < FAILURES_COUNTED_MAX ? n_before + 1 : FAILURES_COUNTED_MAX,
         .is_postponed = outcome == HF_E_POSTPONED,
     };
@@ -109,7 +103,7 @@ static int64_t elapsed_by_clock_s(const struct hf_client *c, const struct hf_che
 static int64_t elapsed_s(const struct hf_client *c, const struct hf_check_memory *last)
 {
     int64_t by_clock_s = elapsed_by_clock_s(c, last);
-    int64_t by_uptime_s = (uptime_ms(c) - last->uptime_ms) / 1000;
+    int64_t by_uptime_s = (hf_client_uptime_ms(c) - last->uptime_ms) / 1000;
 
     if (!last->is_of_process || c->ports.clock.uptime_ms == NULL)
         return by_clock_s;

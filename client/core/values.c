@@ -79,7 +79,7 @@ const char *hf_integers_parse(const char *text, int64_t *out, size_t n)
         if (errno != 0 || end == text || value < 0 || (*end != ' ' && *end != '\0'))
             return NULL;
         out[i] = value;
-        text = *end == ' ' ? end + 1 : end;
+        text = i + 1 < n && *end == ' ' ? end + 1 : end;
     }
     return text;
 }
