@@ -163,7 +163,8 @@ static enum hf_err probe(const struct arguments *a, const struct judge *judge, s
     struct hf_probe_result result = {0};
     const struct hf_probe_request request = {.peer = a->peer,
                                              .server = &a->server,
-                                             .offer = {.version = a->is_tls12 ? HF_TLS_12 : HF_TLS_12_OR_13},
+                                             .offer = {.version = a->is_tls12 ? HF_TLS_12
+                                                                              : HF_TLS_12_OR_13},
                                              .timeouts = hf_timeouts_default()};
     enum hf_err err = hf_probe(&request, &result, why);
 
