@@ -38,12 +38,10 @@ HF_MUST_USE enum hf_err hf_reliances_load(struct hf_client *c, const struct hf_b
 HF_MUST_USE enum hf_err hf_reliances_of_roots(const struct hf_bundle *bundle,
                                               struct hf_reliances *out, struct hf_why *why);
 
-/** What the server with this name shows now, to offers of either type of key. `bundle`, and `active`
- *  unless that is NULL, are where its roots are looked for, whatever is said about them. HF_E_NETWORK
- *  where it shows nothing, with the reason; or a fault of this device's own. Borrows from `port`. */
+/** What that server shows now, to offers of either type of key. HF_E_NETWORK where it shows nothing,
+ *  with the reason; or a fault of this device's own. Borrows from `port`. */
 HF_MUST_USE enum hf_err hf_reliances_look(const struct hf_endpoint_port *port, size_t endpoint,
-                                          const struct hf_bundle *bundle,
-                                          const struct hf_bundle *active, struct hf_reliances *out,
+                                          const struct hf_bundle *bundle, struct hf_reliances *out,
                                           struct hf_why *why);
 void hf_reliances_free(struct hf_reliances *reliances);
 

@@ -116,17 +116,21 @@ static const struct {
 #define N_OFFERS (sizeof offers / sizeof offers[0])
 
 /* Without distrust_after and remove_after: what these do is told from what was found. */
-static size_t add_anchors(const struct hf_bundle *bundle, struct hf_trust_anchor *out)
+static enum hf_err make_anchors(const struct hf_bundle *bundle, struct hf_trust_anchor **out,
+                                struct hf_why *why)
 {
-    for (size_t i = 0; bundle != NULL && i < bundle->n_anchors; i++)
-        out[i] = (struct hf_trust_anchor){
+    *out = calloc(bundle->n_anchors + 1, sizeof **out);
+    if (*out == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for %zu trust anchors", bundle->n_anchors);
+    for (size_t i = 0; i < bundle->n_anchors; i++)
+        (*out)[i] = (struct hf_trust_anchor){
             .der = bundle->anchors[i].der,
             .not_before_s = bundle->anchors[i].cert.not_before_s,
             .not_after_s = bundle->anchors[i].cert.not_after_s,
             .distrust_after_s = HF_TIME_NONE,
             .remove_after_s = HF_TIME_NONE,
         };
-    return bundle != NULL ? bundle->n_anchors : 0;
+    return HF_OK;
 }
 
 static void remember(const struct hf_sighting *sighting, struct hf_endpoint_memory *out)
@@ -140,7 +144,7 @@ static void remember(const struct hf_sighting *sighting, struct hf_endpoint_memo
 }
 
 static enum hf_err look(const struct hf_endpoint_port *port, size_t endpoint,
-                        const struct hf_anchor_set *sets, struct hf_reliances *out,
+                        const struct hf_anchor_set *set, struct hf_reliances *out,
                         struct hf_why *why)
 {
     const char *name = port->name(port->ctx, endpoint);
@@ -148,10 +152,10 @@ static enum hf_err look(const struct hf_endpoint_port *port, size_t endpoint,
 
     for (size_t i = 0; i < N_OFFERS; i++) {
         struct hf_sighting sighting = {0};
-        bool is_valid[2] = {false, false};
+        bool is_valid = false;
         if (out->n > 0 && out->items[out->n - 1].key_type == offers[i].type)
             continue;
-        HF_TRY(port->look(port->ctx, endpoint, offers[i].offer, sets, 2, is_valid, &sighting, why));
+        HF_TRY(port->look(port->ctx, endpoint, offers[i].offer, set, 1, &is_valid, &sighting, why));
         if (sighting.has_proof) {
             remember(&sighting, &out->memories[out->n]);
             out->items[out->n] = reliance_of(name, offers[i].type, &out->memories[out->n]);
@@ -164,24 +168,18 @@ static enum hf_err look(const struct hf_endpoint_port *port, size_t endpoint,
 }
 
 enum hf_err hf_reliances_look(const struct hf_endpoint_port *port, size_t endpoint,
-                              const struct hf_bundle *bundle, const struct hf_bundle *active,
-                              struct hf_reliances *out, struct hf_why *why)
+                              const struct hf_bundle *bundle, struct hf_reliances *out,
+                              struct hf_why *why)
 {
-    size_t n = bundle->n_anchors + (active != NULL ? active->n_anchors : 0);
-    struct hf_trust_anchor *anchors = calloc(n + 1, sizeof *anchors);
+    struct hf_trust_anchor *anchors = NULL;
 
-    if (anchors == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for %zu trust anchors", n);
-    size_t n_bundle = add_anchors(bundle, anchors);
-    size_t n_active = add_anchors(active, anchors + n_bundle);
-    const struct hf_anchor_set sets[2] = {{anchors, n_bundle}, {anchors + n_bundle, n_active}};
-
+    HF_TRY(make_anchors(bundle, &anchors, why));
+    const struct hf_anchor_set set = {anchors, bundle->n_anchors};
     enum hf_err err = make_room(HF_KEY_TYPES, HF_KEY_TYPES, out, why);
-    if (err == HF_OK) {
-        err = look(port, endpoint, sets, out, why);
-        if (err != HF_OK)
-            hf_reliances_free(out);
-    }
+    if (err == HF_OK)
+        err = look(port, endpoint, &set, out, why);
+    if (err != HF_OK)
+        hf_reliances_free(out);
     free(anchors);
     return err;
 }

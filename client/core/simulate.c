@@ -213,26 +213,18 @@ static enum hf_err walk_known(struct hf_client *c, const struct hf_simulation_qu
     return err;
 }
 
-/* Roots that only the active bundle holds are looked for too: they are what a new one may lack. */
-static enum hf_err walk_looked_at(struct hf_client *c, const struct hf_simulation_query *query,
+static enum hf_err walk_looked_at(const struct hf_simulation_query *query,
                                   const struct hf_bundle *bundle, struct hf_simulation *out,
                                   struct hf_why *why)
 {
     struct hf_reliances reliances = {0};
-    struct hf_bundle active = {0};
-    struct hf_why none = {0};
 
-    bool has_active = c != NULL && load_active(c, &active, &none) == HF_OK;
-    enum hf_err err = hf_reliances_look(query->looks, 0, bundle, has_active ? &active : NULL,
-                                        &reliances, why);
-    if (err == HF_OK) {
-        out->knows_endpoints = true;
-        out->n_unseen = 0;
-        out->breaks = false;
-        err = walk(bundle, &reliances, out, why);
-    }
+    HF_TRY(hf_reliances_look(query->looks, 0, bundle, &reliances, why));
+    out->knows_endpoints = true;
+    out->n_unseen = 0;
+    out->breaks = false;
+    enum hf_err err = walk(bundle, &reliances, out, why);
     hf_reliances_free(&reliances);
-    hf_bundle_free(&active);
     return err;
 }
 
@@ -243,7 +235,7 @@ static enum hf_err simulate(struct hf_client *c, const struct hf_simulation_quer
     enum hf_err err = walk_known(c, query, bundle, out, why);
     if (err != HF_E_NOT_FOUND || query->looks == NULL)
         return err;
-    return walk_looked_at(c, query, bundle, out, why);
+    return walk_looked_at(query, bundle, out, why);
 }
 
 enum hf_err hf_client_simulate(struct hf_client *client, const struct hf_simulation_query *query,
