@@ -313,6 +313,8 @@ static void test_a_clock_in_1970_checks_at_each_boot_and_then_by_uptime(void **s
     assert_int_equal(next(d).wait_s, wait_s - HOUR_S);
     d->fake.uptime_ms += 2 * HF_DAY_S * 1000;
     check_at_once(d, "once a day");
+    device_reboot(d); /* no time has passed since, by such a clock */
+    check_at_once(d, "the clock cannot tell");
 }
 
 /* ---- the seed -------------------------------------------------------------------------------------------- */

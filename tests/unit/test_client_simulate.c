@@ -201,6 +201,19 @@ static void test_after_the_day_of_distrust_the_leaf_that_was_seen_is_the_last(vo
     hf_simulation_free(&s);
 }
 
+static void test_a_leaf_from_after_the_day_of_distrust_is_not_accepted(void **state)
+{
+    struct device *d = *state;
+    struct hf_simulation s = {0};
+    take_roots(d, "\"distrust_after\": \"2030-02-01T00:00:00Z\"");
+    put_memory(d, true, false); /* issued on 2030-02-15 */
+    simulate(d, "2030-03-18", &s);
+    assert_int_equal(s.forecasts[0].at, HF_SIMULATED_BREAKS);
+    assert_string_equal(s.forecasts[0].cause, "distrust");
+    assert_int_equal(s.forecasts[0].broken_s, DEVICE_NOW_S);
+    hf_simulation_free(&s);
+}
+
 static void test_another_root_takes_over_from_a_distrusted_one(void **state)
 {
     struct device *d = *state;
@@ -299,8 +312,7 @@ static void test_a_stranger_is_looked_at(void **state)
     hf_buf_free(&pem);
 }
 
-/* It validates under the active bundle and not under the one in question: that is found, not missed. */
-static void test_what_a_new_bundle_would_lose_of_a_stranger(void **state)
+static void test_a_stranger_that_the_bundle_has_no_root_of(void **state)
 {
     struct device *d = *state;
     struct fake_endpoints world = {0};
@@ -351,6 +363,34 @@ static void test_refusals(void **state)
     assert_null(s.forecasts);
 }
 
+static void test_twins_of_one_key_are_one(void **state)
+{
+    struct hf_simulation s = {0};
+    struct hf_why why = {0};
+    struct hf_buf pem = {0};
+    struct pki_key key;
+    (void)state;
+
+    pki_key_make(&key, PKI_P256);
+    for (int year = 2033; year <= 2035; year += 2) {
+        const struct pki_cert cert = {.subject = "CN=Twin",
+                                      .key = &key,
+                                      .not_after_s = pki_day(year, 1, 1),
+                                      .is_ca = true};
+        pki_issue_pem(&cert, &pem);
+    }
+    const struct hf_simulation_query query = {.now_s = at("2030-01-01"),
+                                              .at_s = at("2034-01-01"),
+                                              .pem = hf_buf_bytes(&pem)};
+    CHECK_OK(hf_client_simulate(NULL, &query, &s, &why));
+    assert_int_equal(s.n_forecasts, 1);
+    check_time(s.forecasts[0].trouble_s, "2035-01-01T00:00:01Z");
+    assert_false(s.breaks);
+    hf_simulation_free(&s);
+    hf_buf_free(&pem);
+    pki_key_free(&key);
+}
+
 static void test_nothing_holds_where_no_root_may_be_used(void **state)
 {
     struct hf_simulation s = {0};
@@ -377,12 +417,14 @@ int main(void)
         TEST(test_an_endpoint_holds_as_long_as_any_of_its_roots),
         TEST(test_distrust_bites_when_the_certificate_is_renewed),
         TEST(test_after_the_day_of_distrust_the_leaf_that_was_seen_is_the_last),
+        TEST(test_a_leaf_from_after_the_day_of_distrust_is_not_accepted),
         TEST(test_another_root_takes_over_from_a_distrusted_one),
         TEST(test_removal_never_breaks_an_endpoint_but_a_root_by_itself),
         TEST(test_a_bundle_without_the_root_breaks_today),
         TEST(test_a_stranger_is_looked_at),
-        TEST(test_what_a_new_bundle_would_lose_of_a_stranger),
+        TEST(test_a_stranger_that_the_bundle_has_no_root_of),
         TEST(test_refusals),
+        cmocka_unit_test(test_twins_of_one_key_are_one),
         cmocka_unit_test(test_nothing_holds_where_no_root_may_be_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

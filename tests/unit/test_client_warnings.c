@@ -208,6 +208,38 @@ static void test_an_endpoint_without_any_root_is_lost(void **state)
     check_one(f, false, "lost", 0, "mqtts://a.test:8883 (RSA) cannot be validated any more");
 }
 
+/* ---- what the schedule looks at --------------------------------------------------------------------------- */
+
+static void check_last_end(const struct fixture *f, int64_t expected_s, const char *subject)
+{
+    const struct hf_anchor *last = NULL;
+    assert_int_equal(hf_reliance_last_end(&f->items[0], &f->bundle, NOW_S, &last), expected_s);
+    if (subject == NULL)
+        assert_null(last);
+    else
+        assert_string_equal(last->cert.subject, subject);
+}
+
+static void test_the_last_end_of_a_chain(void **state)
+{
+    struct fixture *f = *state;
+    struct hf_anchor *a = add(f, "CN=A", 1, 20 * HF_DAY_S);
+    rely(f, 1, 2);
+    check_last_end(f, NOW_S + 20 * HF_DAY_S, "CN=A");
+    add(f, "CN=B", 2, 30 * HF_DAY_S)->cert.not_before_s = NOW_S + 1; /* not valid yet */
+    check_last_end(f, NOW_S + 20 * HF_DAY_S, "CN=A");
+    f->anchors[1].cert.not_before_s = NOW_S;
+    check_last_end(f, NOW_S + 30 * HF_DAY_S, "CN=B");
+    f->anchors[1].remove_after_s = NOW_S + 10 * HF_DAY_S;
+    check_last_end(f, NOW_S + 20 * HF_DAY_S, "CN=A");
+    a->cert.not_after_s = NOW_S - 1;
+    check_last_end(f, NOW_S + 10 * HF_DAY_S, "CN=B");
+    f->anchors[1].remove_after_s = NOW_S - 1; /* kept, as the last one */
+    check_last_end(f, NOW_S + 30 * HF_DAY_S, "CN=B");
+    f->items[0].keeps_last = false;
+    check_last_end(f, HF_TIME_NONE, NULL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -220,6 +252,7 @@ int main(void)
         TEST(test_an_other_root_that_ends_earlier_is_no_help),
         TEST(test_the_last_one_of_an_endpoint_is_not_removed_and_that_is_said),
         TEST(test_an_endpoint_without_any_root_is_lost),
+        TEST(test_the_last_end_of_a_chain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -144,19 +144,29 @@ static void no_poke_is_lost_and_a_stop_ends_it(void **state)
     end(&w);
 }
 
-static void on_demand_means_not_by_itself(void **state)
+static int64_t cpu_time_ms(void)
 {
-    const struct timespec pause = {.tv_nsec = 200000000};
+    struct timespec used = {0};
+    assert_int_equal(clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used), 0);
+    return (int64_t)used.tv_sec * 1000 + used.tv_nsec / 1000000;
+}
+
+static void on_demand_means_not_by_itself_and_not_busy(void **state)
+{
+    const struct timespec pause = {.tv_nsec = 300000000};
     struct world w;
     pthread_t loop;
 
     begin(state, &w, (struct hf_runner_options){.is_on_demand = true});
     assert_int_equal(pthread_create(&loop, NULL, run, &w), 0);
-    wait_until(&w.n_waits, 1);
+    hf_runner_poke(w.runner);
+    wait_until(&w.n_waits, 2);
+    int64_t before_ms = cpu_time_ms();
     (void)nanosleep(&pause, NULL);
+    assert_true(cpu_time_ms() - before_ms < 100);
     hf_runner_stop(w.runner);
     assert_int_equal(pthread_join(loop, NULL), 0);
-    assert_int_equal(w.n_begun, 0);
+    assert_int_equal(w.n_begun, 1);
     end(&w);
 }
 
@@ -246,7 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(no_poke_is_lost_and_a_stop_ends_it),
-        TEST(on_demand_means_not_by_itself),
+        TEST(on_demand_means_not_by_itself_and_not_busy),
         TEST(what_was_said_before_it_ran_counts),
         TEST(a_stop_that_came_first_leaves_nothing_to_run),
         TEST(a_stop_while_a_check_begins_is_before_it),
