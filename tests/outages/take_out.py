@@ -146,7 +146,7 @@ def run_programs(build, outage):
     done = subprocess.run(["/usr/bin/python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", file],
                           capture_output=True, text=True,
                           env=dict(os.environ, HOLDFAST_BIN=str(build / "bin")))
-    return True, done.returncode, re.findall(r"^FAILED .*::(\w+)", done.stdout, re.MULTILINE)
+    return True, done.returncode, re.findall(r"^FAILED .*::(\S+)", done.stdout, re.MULTILINE)
 
 
 def take_out(tree, build, run, outage, name, old, new):

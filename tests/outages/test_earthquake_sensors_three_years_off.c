@@ -13,8 +13,8 @@ struct cast {
     struct replay_server *home;
 };
 
-/* Twice a year the publisher replaces root keys, and once in between those of another role. Each root
- * metadata lasts for a year. */
+/* Twice a year the publisher replaces the keys of root and those of another role, each of which has its
+ * turn twice. A root metadata lasts for a year. */
 static void rotate_for_three_years(struct replay *r)
 {
     struct tuf_role *roles = r->d->repo.roles;
@@ -24,7 +24,7 @@ static void rotate_for_three_years(struct replay *r)
         roles[HF_ROLE_ROOT].signed_at_s = roles[HF_ROLE_TARGETS].signed_at_s = now_s - HF_DAY_S;
         roles[HF_ROLE_ROOT].expires_s = now_s + REPLAY_YEAR_S;
         tuf_repo_rotate(&r->d->repo, HF_ROLE_ROOT);
-        tuf_repo_rotate(&r->d->repo, (enum hf_top_role)(1 + month % 4));
+        tuf_repo_rotate(&r->d->repo, (enum hf_top_role)(1 + month / 6 % 3));
     }
 }
 

@@ -15,7 +15,7 @@
 
 #define LONG_AGO_S (DEVICE_NOW_S - 10 * REPLAY_YEAR_S)
 
-/* ---- the system's clock, as the TLS library sees it ------------------------------------------------ */
+/* ---- the system's clock, as the TLS library sees it ------------------------------------------ */
 
 static const int64_t *device_clock; /* NULL: nobody's */
 
@@ -32,7 +32,7 @@ time_t __wrap_time(time_t *out)
     return now;
 }
 
-/* ---- CAs and servers --------------------------------------------------------------------------------- */
+/* ---- CAs and servers ------------------------------------------------------------------------- */
 
 struct replay_ca *replay_ca_of(struct replay *r, const char *subject, enum pki_kind kind,
                                int64_t not_after_s)
@@ -102,7 +102,7 @@ void replay_serve_also(struct replay_server *server, const struct pki_cert *cert
     world_present(&server->chain, cert);
 }
 
-/* ---- TLS ------------------------------------------------------------------------------------------------ */
+/* ---- TLS ------------------------------------------------------------------------------------- */
 
 /* 0, or Mbed TLS's error; `flags` says what verification found. */
 static int shake_hands(const mbedtls_ssl_config *client, const struct replay_server *server,
@@ -149,7 +149,7 @@ static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_
     return r->http.fetch(r->http.ctx, request, out, why);
 }
 
-/* ---- looks at the device's own servers ------------------------------------------------------------------- */
+/* ---- looks at the device's own servers ------------------------------------------------------- */
 
 static int no_anchors(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_crt **out)
 {
@@ -220,7 +220,7 @@ static const char *home_name(void *ctx, size_t endpoint)
     return r->homes[endpoint].name;
 }
 
-/* ---- the device --------------------------------------------------------------------------------------------- */
+/* ---- the device ------------------------------------------------------------------------------ */
 
 struct hf_ports replay_ports(struct replay *r)
 {
@@ -290,7 +290,7 @@ void replay_fail_for_a_day(struct replay *r, enum hf_err wanted)
     }
 }
 
-/* ---- the publisher ------------------------------------------------------------------------------------------- */
+/* ---- the publisher --------------------------------------------------------------------------- */
 
 void replay_publish_described(struct replay *r, int64_t version, const struct hf_buf *pem,
                               json_t *custom)
@@ -332,7 +332,7 @@ void replay_describe_first(json_t *custom, const struct hf_buf *pem, const char 
                         json_pack("[{s:s, s:s}]", "sha256", sha256, member, value));
 }
 
-/* ---- begin and end ---------------------------------------------------------------------------------------------- */
+/* ---- begin and end --------------------------------------------------------------------------- */
 
 static void make_device(struct replay *r)
 {

@@ -50,7 +50,7 @@ int replay_setup(void **state);
 int replay_teardown(void **state);
 #define REPLAY_TEST(name) cmocka_unit_test_setup_teardown(name, replay_setup, replay_teardown)
 
-/* ---- CAs and servers --------------------------------------------------------------------------- */
+/* ---- CAs and servers ------------------------------------------------------------------------- */
 
 /** A CA with a fresh key, from ten years before the start to `not_after_s`; freed with the replay. */
 struct replay_ca *replay_ca(struct replay *r, const char *subject, int64_t not_after_s);
@@ -71,7 +71,7 @@ void replay_serve(struct replay *r, struct replay_server *server, struct replay_
 /** … and this one above it. */
 void replay_serve_also(struct replay_server *server, const struct pki_cert *cert);
 
-/* ---- the device ----------------------------------------------------------------------------------- */
+/* ---- the device ------------------------------------------------------------------------------ */
 
 /** All its ports, for tests that open or reset it themselves. */
 struct hf_ports replay_ports(struct replay *r);
@@ -90,7 +90,7 @@ void replay_pass(struct replay *r, int64_t seconds);
 /** As many checks as a recovery waits for, over a day; each must fail with `wanted`. */
 void replay_fail_for_a_day(struct replay *r, enum hf_err wanted);
 
-/* ---- the publisher -------------------------------------------------------------------------------- */
+/* ---- the publisher --------------------------------------------------------------------------- */
 
 /** This bundle as that version, its roles signed anew as of today, for a year. */
 void replay_publish(struct replay *r, int64_t version, const struct hf_buf *pem);
