@@ -6,6 +6,7 @@
 
 #include "client/port/posix/config_store.h"
 #include "client/port/posix/device_id.h"
+#include "client/port/posix/endpoint_url.h"
 #include "client/port/posix/url.h"
 #include "common/bundle/description.h"
 
@@ -13,6 +14,19 @@ static char *next_text(struct fuzz_input *in)
 {
     struct hf_bytes section = fuzz_section(in);
     return section.len > 0 ? fuzz_text(section) : NULL;
+}
+
+static void check_endpoints(const struct hf_posix_config *config)
+{
+    struct hf_endpoint_url urls[2];
+    struct hf_why why = {0};
+    for (size_t i = 0; i < config->n_endpoints; i++) {
+        FUZZ_OK(hf_endpoint_url_parse(config->endpoints[i].url, &urls[i], &why), &why);
+        if (config->endpoints[i].alpn != NULL)
+            FUZZ_OK(hf_alpn_check(config->endpoints[i].alpn, &why), &why);
+    }
+    FUZZ_CHECK(urls[0].scheme != urls[1].scheme ||
+               !hf_endpoint_equal(&urls[0].peer, &urls[1].peer));
 }
 
 static void check_config(const struct hf_posix_config *config)
@@ -31,6 +45,7 @@ static void check_config(const struct hf_posix_config *config)
     FUZZ_CHECK(strchr(config->client.set, '/') == NULL);
     FUZZ_CHECK(config->device_id == NULL || hf_device_id_is_valid(config->device_id));
     FUZZ_CHECK(config->export_file == NULL || config->export_file[0] == '/');
+    check_endpoints(config);
 }
 
 static void check_id_file(struct hf_bytes content, bool is_machine_id)
@@ -53,12 +68,20 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char *url = next_text(&in), *set = next_text(&in), *profile = next_text(&in);
     char *id = next_text(&in), *id_file = next_text(&in), *export_file = next_text(&in);
     char *server_ca = next_text(&in);
+    char *first = next_text(&in), *second = next_text(&in), *alpn = next_text(&in);
+    const struct hf_posix_endpoint endpoints[] = {
+        {first != NULL ? first : "tls://first.test:1", NULL},
+        {second != NULL ? second : "tls://second.test:2", alpn},
+    };
     const char *urls[] = {url != NULL ? url : ""};
-    struct hf_posix_config config = {.client = {urls, 1, set, profile},
-                                     .device_id = id,
-                                     .device_id_file = id_file,
-                                     .export_file = export_file,
-                                     .server_ca = server_ca};
+    struct hf_posix_config config =
+        {.client = {.urls = urls, .n_urls = 1, .set = set, .profile = profile},
+         .device_id = id,
+         .device_id_file = id_file,
+         .export_file = export_file,
+         .server_ca = server_ca,
+         .endpoints = endpoints,
+         .n_endpoints = 2};
     check_config(&config);
     check_id_file((struct hf_bytes){in.data, in.len}, false);
     check_id_file((struct hf_bytes){in.data, in.len}, true);
@@ -69,5 +92,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     free(id_file);
     free(export_file);
     free(server_ca);
+    free(first);
+    free(second);
+    free(alpn);
     return 0;
 }
