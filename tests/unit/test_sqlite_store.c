@@ -376,7 +376,8 @@ static void nothing_staged_is_nothing_to_activate(void **state)
     struct hf_why why = {0};
     activate(store, 1, content_a);
 
-    CHECK_REFUSED(port.activate_staged(port.ctx, false, &why), HF_E_STATE, &why, "no bundle is staged");
+    CHECK_REFUSED(port.activate_staged(port.ctx, false, &why), HF_E_STATE, &why,
+                  "no bundle is staged");
     assert_int_equal(version_in(store, HF_SLOT_ACTIVE, content_a), 1);
     assert_link(state, "active", 1, content_a);
     hf_sqlite_store_close(store);
