@@ -379,7 +379,7 @@ struct hf_endpoint_memory {
 /** What cannot be read, or is about an endpoint of another name, counts as not seen yet. */
 void hf_endpoint_memory_load(struct hf_client *c, size_t endpoint, enum hf_key_type type,
                              struct hf_endpoint_memory *out);
-/** What cannot be written is logged: it is learnt again. */
+/** Without anchors: it is forgotten. What cannot be written is logged: it is learnt again. */
 void hf_endpoint_memory_save(struct hf_client *c, size_t endpoint, enum hf_key_type type,
                              const struct hf_endpoint_memory *memory);
 

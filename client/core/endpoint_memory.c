@@ -112,7 +112,8 @@ void hf_endpoint_memory_save(struct hf_client *c, size_t endpoint, enum hf_key_t
     if (!has_same_anchors(&before, memory))
         c->live_version = -1; /* which anchors are needed may differ: the live store is made anew */
     value_name(endpoint, type, name);
-    enum hf_err err = print(endpoint_name(c, endpoint), memory, &text);
+    enum hf_err err = memory->n_anchors > 0 ? print(endpoint_name(c, endpoint), memory, &text)
+                                            : hf_buf_append_text(&text, "");
     if (err == HF_OK)
         err = hf_value_save(c, name, (const char *)text.data, &why);
     if (err != HF_OK)

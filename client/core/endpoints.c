@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define LEARN_AGAIN_S (30 * HF_DAY_S)
+#define FORGOTTEN_AFTER_S (2 * LEARN_AGAIN_S)
 
 /* The change that is asked about, as the port takes it. */
 struct change {
@@ -160,11 +161,29 @@ static enum hf_err look(struct hearing *h, enum hf_offer offer, enum hf_key_type
 
 /* ---- one endpoint, all endpoints ----------------------------------------------------------------------- */
 
+/* A chain that the server has stopped showing must not hold an anchor for ever. */
+static void forget_if_old(const struct hearing *h, enum hf_key_type type)
+{
+    struct hf_endpoint_memory memory;
+
+    hf_endpoint_memory_load(h->c, h->endpoint, type, &memory);
+    if (memory.seen_s == HF_TIME_NONE || hf_client_now_s(h->c) - memory.seen_s < FORGOTTEN_AFTER_S)
+        return;
+    memory.n_anchors = 0;
+    hf_endpoint_memory_save(h->c, h->endpoint, type, &memory);
+}
+
+/* Of a server that showed nothing, what it showed last stays known. */
 static void save_memories(const struct hearing *h)
 {
-    for (int type = 0; type < HF_KEY_TYPES; type++) {
+    bool was_seen = h->is_for || h->is_against;
+
+    for (int i = 0; i < HF_KEY_TYPES; i++) {
+        enum hf_key_type type = (enum hf_key_type)i;
         if (h->memory[type].n_anchors > 0)
-            hf_endpoint_memory_save(h->c, h->endpoint, (enum hf_key_type)type, &h->memory[type]);
+            hf_endpoint_memory_save(h->c, h->endpoint, type, &h->memory[type]);
+        else if (was_seen)
+            forget_if_old(h, type);
     }
 }
 

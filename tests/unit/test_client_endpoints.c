@@ -168,6 +168,46 @@ static void test_memory_is_what_was_seen(void **state)
     assert_int_equal(memory.seen_s, HF_TIME_NONE);
 }
 
+/* What is said of an endpoint asked for one type of key, as it stood `days` ago. */
+static void remember_rsa_chain(struct world *w, const char *spki, int64_t days)
+{
+    char value[200];
+    snprintf(value, sizeof value, "mqtts://home.test:8883 %lld 0 0 %s",
+             (long long)(w->d->fake.now_s - days * HF_DAY_S), spki);
+    fake_store_put_value(&w->d->fake.store, "endpoint.0.rsa", value);
+}
+
+static void test_chain_that_is_not_shown_any_more_is_forgotten(void **state)
+{
+    struct world *w = *state;
+    struct hf_endpoint_memory memory;
+    char sha256[65];
+
+    sha256_of(&w->a, sha256);
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&w->both));
+    remember_rsa_chain(w, sha256, 58);
+    learn(w); /* a day later */
+    hf_endpoint_memory_load(w->d->client, 0, HF_KEY_TYPE_RSA, &memory);
+    assert_int_equal(memory.n_anchors, 1);
+    w->d->fake.now_s += 31 * HF_DAY_S;
+    CHECK_OK(device_update(w->d));
+    hf_endpoint_memory_load(w->d->client, 0, HF_KEY_TYPE_RSA, &memory);
+    assert_int_equal(memory.seen_s, HF_TIME_NONE);
+}
+
+static void test_chain_of_a_silent_endpoint_is_not_forgotten(void **state)
+{
+    struct world *w = *state;
+    struct hf_endpoint_memory memory;
+    char sha256[65];
+
+    sha256_of(&w->a, sha256);
+    remember_rsa_chain(w, sha256, 500);
+    learn(w);
+    hf_endpoint_memory_load(w->d->client, 0, HF_KEY_TYPE_RSA, &memory);
+    assert_int_equal(memory.n_anchors, 1);
+}
+
 static void test_endpoint_of_another_name_is_not_known(void **state)
 {
     struct world *w = *state;
@@ -232,6 +272,8 @@ int main(void)
         T(test_it_goes_once_the_endpoint_has_another),
         T(test_two_that_go_on_one_day_are_not_each_others_excuse),
         T(test_memory_is_what_was_seen),
+        T(test_chain_that_is_not_shown_any_more_is_forgotten),
+        T(test_chain_of_a_silent_endpoint_is_not_forgotten),
         T(test_endpoint_of_another_name_is_not_known),
         T(test_damaged_memory_is_none),
         T(test_endpoint_that_is_down_is_asked_once_a_day),
