@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FAR_S (DEVICE_NOW_S + 8 * REPLAY_YEAR_S) /* 2038-03-15 */
+
 struct cast {
     struct replay_ca *root;
     struct replay_server *home;
@@ -19,10 +21,10 @@ struct cast {
     struct hf_buf pem;
 };
 
-static struct cast set_the_stage(struct replay *r, enum pki_kind kind)
+static struct cast set_the_stage(struct replay *r)
 {
     struct cast cast = {
-        .root = replay_ca_of(r, "CN=Pool Root", kind, DEVICE_NOW_S + 8 * REPLAY_YEAR_S),
+        .root = replay_ca(r, "CN=Pool Root", FAR_S),
         .home = replay_add_home(r, "mqtts://device.example:8883"),
     };
     struct pki_cert root = replay_root(cast.root);
@@ -60,7 +62,7 @@ static struct fake_mirror *mirror(struct replay *r)
 static void damaged_on_the_way_it_is_refused_and_fetched_again(void **state)
 {
     struct replay *r = *state;
-    struct cast cast = set_the_stage(r, PKI_P256);
+    struct cast cast = set_the_stage(r);
     struct hf_buf damaged = damaged_pem(&cast, cast.der.len - 20);
     char path[HF_TARGET_PATH_MAX + 160];
 
@@ -82,7 +84,7 @@ static void damaged_on_the_way_it_is_refused_and_fetched_again(void **state)
 static void damaged_before_it_was_signed_it_is_refused_for_its_form(void **state)
 {
     struct replay *r = *state;
-    struct cast cast = set_the_stage(r, PKI_P256);
+    struct cast cast = set_the_stage(r);
     struct hf_buf damaged = damaged_pem(&cast, 4); /* lengths and tags */
 
     replay_ship(r, &cast.pem);
@@ -95,23 +97,27 @@ static void damaged_before_it_was_signed_it_is_refused_for_its_form(void **state
     free_stage(&cast);
 }
 
-/* Where the key's modulus stands: SubjectPublicKeyInfo, but none of its tags and lengths. */
-static size_t find_modulus(const struct cast *cast)
+/* The root as it would be with three other digits in its last day: in 2021 instead of 2038. */
+static struct hf_buf pem_with_another_end(const struct cast *cast)
 {
-    static const uint8_t rsa_encryption[] = {0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01};
-    const uint8_t *oid = memmem(cast->der.data, cast->der.len, rsa_encryption,
-                                sizeof rsa_encryption);
-    assert_non_null(oid);
-    return (size_t)(oid - cast->der.data) + 64;
+    struct hf_buf der = {0}, pem = {0};
+
+    CHECK_OK(hf_buf_append(&der, cast->der.data, cast->der.len));
+    uint8_t *end = memmem(der.data, der.len, "380315", 6);
+    assert_non_null(end);
+    memcpy(end, "210415", 6);
+    CHECK_OK(hf_pem_append(&pem, hf_buf_bytes(&der)));
+    hf_buf_free(&der);
+    return pem;
 }
 
-/* It parses then. What is signed about it fits as well, so that on the way of an update only the endpoint
- * knows; whoever fills the factory image is told by the root's own signature. */
-static void damaged_in_its_key_it_is_refused_all_the_same(void **state)
+/* It parses then. What is signed about the bundle fits as well, so that on the way of an update only the
+ * endpoint knows; whoever fills the factory image is told by the root's own signature. */
+static void damaged_where_it_still_parses_it_is_refused_all_the_same(void **state)
 {
     struct replay *r = *state;
-    struct cast cast = set_the_stage(r, PKI_RSA_2048);
-    struct hf_buf damaged = damaged_pem(&cast, find_modulus(&cast));
+    struct cast cast = set_the_stage(r);
+    struct hf_buf damaged = pem_with_another_end(&cast);
     struct hf_ports ports = replay_ports(r);
     struct hf_client_config config = device_config(r->d);
     struct hf_bytes root = tuf_files_find(&r->d->repo.files, "metadata/1.root.json");
@@ -121,10 +127,11 @@ static void damaged_in_its_key_it_is_refused_all_the_same(void **state)
     assert_int_equal(device_version(r->d, HF_SLOT_ACTIVE), -1);
 
     replay_ship(r, &cast.pem);
+    replay_append_roots(&damaged, REPLAY_CAS(replay_ca(r, "CN=Sound Root", FAR_S)));
     replay_publish(r, 1, &damaged);
     device_remember(r->d);
     CHECK_REFUSED(replay_update(r), HF_E_POLICY, &r->d->why,
-                  "the anchor \"CN=Pool Root\" is missing");
+                  "\"CN=Pool Root\" does not accept it by its dates");
     assert_true(fake_state_same_bundles(&r->d->before, &r->d->fake.store.state));
     assert_int_equal(replay_connect(r, cast.home), 0);
     hf_buf_free(&damaged);
@@ -134,7 +141,7 @@ static void damaged_in_its_key_it_is_refused_all_the_same(void **state)
 static void damaged_on_flash_the_bundle_before_is_used(void **state)
 {
     struct replay *r = *state;
-    struct cast cast = set_the_stage(r, PKI_P256);
+    struct cast cast = set_the_stage(r);
 
     replay_ship(r, &cast.pem);
     replay_publish(r, 1, &cast.pem);
@@ -154,7 +161,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         REPLAY_TEST(damaged_on_the_way_it_is_refused_and_fetched_again),
         REPLAY_TEST(damaged_before_it_was_signed_it_is_refused_for_its_form),
-        REPLAY_TEST(damaged_in_its_key_it_is_refused_all_the_same),
+        REPLAY_TEST(damaged_where_it_still_parses_it_is_refused_all_the_same),
         REPLAY_TEST(damaged_on_flash_the_bundle_before_is_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
