@@ -131,7 +131,6 @@ enum hf_err hf_mirrors_fetch(struct hf_client *c, const struct hf_fetch *fetch, 
             has_stale = err == HF_OK && fetch->is_stale != NULL && fetch->is_stale(c);
             if (!has_stale)
                 return err;
-            request.etag = NULL; /* entity tags are each mirror's own */
         } else if (telling(err) < 0) {
             return err;
         } else if (telling(err) >= telling(most_telling.code)) {

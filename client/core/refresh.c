@@ -2,6 +2,14 @@
 
 /* ---- timestamp, 5.4 ------------------------------------------------------------------------------ */
 
+/* An entity tag means something to the server that gave it. Sent to another one, it could be the tag of
+ * what that has new, given out in advance to make it answer "not modified". So with several mirrors
+ * there is none; the timestamp is small. */
+static enum hf_err write_etag(struct hf_client *c, const char *etag, struct hf_why *why)
+{
+    return hf_value_change(c, "etag.timestamp", c->n_urls == 1 ? etag : "", why);
+}
+
 static enum hf_err write_timestamp(struct hf_client *c, const void *arg, struct hf_why *why)
 {
     const struct hf_store_port *store = &c->ports.store;
@@ -9,15 +17,7 @@ static enum hf_err write_timestamp(struct hf_client *c, const void *arg, struct 
     HF_TRY(store->save_metadata(store->ctx, "timestamp", c->trusted.timestamp->env.version,
                                 hf_buf_bytes(&answer->body), why));
     HF_TRY(hf_value_save_integer(c, "timestamp.seen", c->trusted.now_s, why));
-    return hf_value_change(c, "etag.timestamp", answer->etag, why);
-}
-
-/* Mirrors have tags of their own for the same bytes. The one stored came with the cached timestamp and
- * stays as long as that does: mirrors in turn must not cause a write at every check. */
-static enum hf_err write_first_etag(struct hf_client *c, const char *etag, struct hf_why *why)
-{
-    return hf_value_is(c, "etag.timestamp", "") ? hf_value_change(c, "etag.timestamp", etag, why)
-                                                : HF_OK;
+    return write_etag(c, answer->etag, why);
 }
 
 static enum hf_err accept_timestamp(struct hf_client *c, void *arg,
@@ -37,7 +37,7 @@ static enum hf_err accept_timestamp(struct hf_client *c, void *arg,
         return err;
     /* No news. What is trusted already must still be good for today. */
     HF_TRY(hf_trusted_set_timestamp_is_final(&c->trusted, why));
-    return write_first_etag(c, answer->etag, why);
+    return write_etag(c, answer->etag, why);
 }
 
 /* Metadata does not say how often it is signed anew. One that has been here for more than half of
@@ -67,7 +67,7 @@ static enum hf_err fetch_timestamp(struct hf_client *c, bool has_cached, struct 
     struct hf_buf etag = {0};
 
     HF_TRY(hf_value_load(c, "etag.timestamp", &etag, why));
-    if (has_cached && etag.len > 0)
+    if (has_cached && etag.len > 0 && c->n_urls == 1)
         fetch.etag = (const char *)etag.data;
     enum hf_err err = hf_mirrors_fetch(c, &fetch, why);
     hf_buf_free(&etag);

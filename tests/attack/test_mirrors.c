@@ -52,6 +52,22 @@ static void check_answer_is_found_out(struct device *d, int status, const char *
     check_second_mirror_serves(d, found_out);
 }
 
+/* ---- one that prepares the answer of another ------------------------------------------------------ */
+
+/* It gives the old timestamp the entity tag that the other mirror will give the new one. */
+static void mirror_that_gives_out_the_tag_of_what_is_to_come(void **state)
+{
+    struct device *d = *state;
+    fake_store_put_value(&d->fake.store, "etag.timestamp", "");
+    hostile(d)->etag = "of the next one";
+    CHECK_OK(device_update(d));
+    device_publish(d, 2);
+    d->fake.transport.mirrors[1].etag = "of the next one";
+    fake_mirror_answer(hostile(d), "*", 0, NULL);
+    CHECK_OK(device_update(d));
+    assert_int_equal(d->result.to_version, 2);
+}
+
 /* ---- one that serves nothing of use -------------------------------------------------------------- */
 
 static void mirror_that_is_silent(void **state)
@@ -265,6 +281,7 @@ static void mirror_that_goes_away_in_the_middle(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(mirror_that_gives_out_the_tag_of_what_is_to_come),
         TEST(mirror_that_is_silent),
         TEST(mirror_that_is_a_captive_portal),
         TEST(mirror_that_redirects_to_a_captive_portal),
