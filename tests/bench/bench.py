@@ -11,12 +11,13 @@ from pathlib import Path
 
 import part_core
 import part_server
+import part_size
 import part_store
 import part_swap
 import part_update
 
 PARTS = {"server": part_server, "update": part_update, "core": part_core, "store": part_store,
-         "swap": part_swap}
+         "swap": part_swap, "size": part_size}
 ROOTS = Path("/usr/share/ca-certificates/mozilla")
 FIVE_ROOTS = [ROOTS / f"{name}.crt" for name in (
     "Amazon_Root_CA_1", "Amazon_Root_CA_2", "Amazon_Root_CA_3", "Amazon_Root_CA_4",

@@ -14,11 +14,12 @@ with the median of the rounds' ratios:
   core     requests, heap and signature verifications of a cold update and of an unchanged check
   store    the live trust store's look-up and memory against Mbed TLS's parsed chain
   swap     10,000 handshakes on 4 threads over 1,000 swaps: failures, and a reader's wait
+  size     code of the agent and of libholdfast (`size`), memory of the agent
 
   --json FILE    what was measured, as JSON (default build/bench.json)
   --seconds S    length of one wrk run (default 3)
   --rounds N     rounds of each pair (default 5)
-  --only PART    server, update, core, store or swap; may be repeated
+  --only PART    server, update, core, store, swap or size; may be repeated
   --bin DIR      programs built elsewhere, nothing is installed or built
   --help         this text
 
@@ -49,7 +50,7 @@ cd "$root"
 if [ -z "$bin" ]; then
     deploy/install-deps.sh --for bench
     cmake --preset release >/dev/null
-    cmake --build --preset release --target holdfast holdfastctl holdfastd bench
+    cmake --build --preset release --target holdfast holdfast_shared holdfastctl holdfastd bench
     bin=$root/build/release/bin
 fi
 export PYTHONDONTWRITEBYTECODE=1
