@@ -1,7 +1,7 @@
 /*
  * What the device's own servers say about a change of anchors. A look is evidence against it only when
- * the server proved that it holds the key of a chain that validates before and not after; whatever else
- * happens on the wire is silence.
+ * the server proved that it holds the key of a chain that validates before and not after, and that the
+ * whole chain is its own; whatever else happens on the wire is silence.
  */
 #include "client/core/client_internal.h"
 
@@ -138,6 +138,18 @@ static void note_silence(struct hearing *h, const struct hf_sighting *sighting)
                        sighting->text[0] != '\0' ? sighting->text : "no answer");
 }
 
+/* Between two roots there are often two intermediates of one name and key. Whoever is on the wire could
+ * have put in the one that is about to go. */
+static void doubt(struct hf_sighting *sighting)
+{
+    (void)
+        snprintf(sighting->text, sizeof sighting->text,
+                 "it ended a handshake of TLS 1.2 before it had proved the chain issued by "
+                 "\"%.120s\", which would be lost; until then anybody on the way can exchange it, "
+                 "so that is no evidence, and with TLS 1.3 it would be",
+                 sighting->issuer);
+}
+
 static enum hf_err look(struct hearing *h, enum hf_offer offer, enum hf_key_type type,
                         struct hf_why *why)
 {
@@ -146,9 +158,12 @@ static enum hf_err look(struct hearing *h, enum hf_offer offer, enum hf_key_type
     bool is_valid[2] = {false, false};
 
     HF_TRY(port->look(port->ctx, h->endpoint, offer, h->change->sets, 2, is_valid, &sighting, why));
-    bool is_lost = sighting.has_proof && is_valid[BEFORE] && !is_valid[AFTER];
+    bool would_lose = sighting.has_proof && is_valid[BEFORE] && !is_valid[AFTER];
+    bool is_lost = would_lose && sighting.has_chain_proof;
     bool is_kept = sighting.has_proof && is_valid[AFTER];
-    if (is_lost || is_kept)
+    if (would_lose && !is_lost)
+        doubt(&sighting);
+    if (is_lost || (is_kept && (sighting.has_chain_proof || h->memory[type].n_anchors == 0)))
         remember(h, type, &sighting);
     if (is_lost && !h->is_against)
         note_against(h, &sighting);

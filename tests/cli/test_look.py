@@ -231,6 +231,36 @@ def test_a_chain_without_its_key_is_no_evidence(world):
     assert honest["is_valid"] == [True]
 
 
+def test_a_chain_exchanged_on_the_way_is_not_proved(world):
+    """The genuine server, and on the wire somebody with another intermediate of the same key, issued
+    under a root that is about to go. The server's signature in TLS 1.2 does not cover it."""
+    twin = Authority("Middle", issuer=world.other, key=world.middle.key)
+    exchange = tls_watch.put_between(twin.cert.public_bytes(serialization.Encoding.DER))
+    sets = [world.set(world.other, world.ecc_root), world.only_ecc]
+    with s_server(*world.ecc) as endpoint:
+        port = endpoint.split(":")[1]
+        with tls_watch.Forger(int(port), exchange) as forger:
+            seen = look(forger.port, "tls12-ecc", sets)
+            assert forger.forged == 1
+        honest = [look(port, f"{version}-ecc", sets) for version in VERSIONS]
+    assert (seen["has_proof"], seen["has_chain_proof"]) == (True, False)
+    assert seen["is_valid"] == [True, False]  # what would be evidence against the second set
+    for told in honest:
+        assert (told["has_chain_proof"], told["is_valid"]) == (True, [True, True])
+
+
+@pytest.mark.parametrize(("version", "options", "proves"), [
+    ("tls13", False, True), ("tls12", False, False), ("tls12", True, True)])
+def test_a_server_that_insists_on_a_certificate_proves_its_chain_in_tls12_to_who_has_one(
+        world, version, options, proves):
+    context = tls_watch.context(*world.ecc, client_ca=world.client_ca, required=True)
+    with tls_watch.Watch(context) as watch:
+        seen = look(watch.port, f"{version}-ecc", [world.both],
+                    options=world.showing if options else [])
+    assert (seen["has_proof"], seen["has_chain_proof"]) == (True, proves)
+    assert seen["is_valid"] == [True]
+
+
 def test_nobody_there_is_no_evidence(world):
     assert is_silence(look(free_port(), sets=[world.both]), "Connection refused")
 

@@ -59,6 +59,7 @@ static enum hf_err look(void *ctx, size_t endpoint, enum hf_offer offer,
     const struct fake_chain *chain = &e->chains[offer];
     struct hf_sighting sighting = {.has_proof = chain->is_shown && !chain->lacks_proof};
 
+    sighting.has_chain_proof = sighting.has_proof && !chain->is_open;
     assert_true(endpoint < fake->n);
     e->n_looks++;
     if (fake->own_fault != HF_OK)

@@ -13,6 +13,7 @@
 struct fake_chain {
     bool is_shown;
     bool lacks_proof; /* the server does not hold its key */
+    bool is_open;     /* the handshake of TLS 1.2 ended before the chain was proved */
     char issuer[64];
     int64_t
         leaf_not_before_s; /* of the server's certificate: anchors with an earlier distrust_after

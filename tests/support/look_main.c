@@ -119,10 +119,12 @@ static void print(const char *name, const struct hf_sighting *sighting, const bo
 
     for (size_t i = 0; i < n_sets; i++)
         (void)json_array_append_new(valid, json_boolean(is_valid[i]));
-    json_t *all = json_pack("{s:s, s:b, s:o, s:s, s:I, s:I, s:o, s:s}", "name", name, "has_proof",
-                            sighting->has_proof, "is_valid", valid, "issuer", sighting->issuer,
-                            "leaf_not_before", (json_int_t)sighting->leaf_not_before_s,
-                            "leaf_not_after", (json_int_t)sighting->leaf_not_after_s, "anchors",
+    json_t *all = json_pack("{s:s, s:b, s:b, s:o, s:s, s:I, s:I, s:o, s:s}", "name", name,
+                            "has_proof", sighting->has_proof, "has_chain_proof",
+                            sighting->has_chain_proof, "is_valid", valid, "issuer",
+                            sighting->issuer, "leaf_not_before",
+                            (json_int_t)sighting->leaf_not_before_s, "leaf_not_after",
+                            (json_int_t)sighting->leaf_not_after_s, "anchors",
                             anchors_json(sighting), "text", sighting->text);
     (void)json_dumpf(all, stdout, 0);
     json_decref(all);

@@ -208,6 +208,24 @@ static void test_chain_of_a_silent_endpoint_is_not_forgotten(void **state)
     assert_int_equal(memory.n_anchors, 1);
 }
 
+/* Of two proofs of one type, the one that nobody on the way can have touched is kept. */
+static void test_chain_that_could_be_exchanged_is_remembered_only_without_a_better_one(void **state)
+{
+    struct world *w = *state;
+    struct hf_endpoint_memory memory;
+    struct hf_bundle a = {0};
+
+    CHECK_OK(hf_bundle_parse(hf_buf_bytes(&w->a), NULL, &a, NULL));
+    fake_endpoint_show(w->home, HF_OFFER_TLS13_ANY, hf_buf_bytes(&w->a));
+    fake_endpoint_show(w->home, HF_OFFER_TLS12_ANY, hf_buf_bytes(&w->b));
+    w->home->chains[HF_OFFER_TLS12_ANY].is_open = true;
+    learn(w);
+    hf_endpoint_memory_load(w->d->client, 0, HF_KEY_TYPE_ANY, &memory);
+    assert_int_equal(memory.n_anchors, 1);
+    assert_memory_equal(memory.anchors[0], a.anchors[0].cert.spki_sha256, HF_SHA256_LEN);
+    hf_bundle_free(&a);
+}
+
 static void test_endpoint_of_another_name_is_not_known(void **state)
 {
     struct world *w = *state;
@@ -274,6 +292,7 @@ int main(void)
         T(test_memory_is_what_was_seen),
         T(test_chain_that_is_not_shown_any_more_is_forgotten),
         T(test_chain_of_a_silent_endpoint_is_not_forgotten),
+        T(test_chain_that_could_be_exchanged_is_remembered_only_without_a_better_one),
         T(test_endpoint_of_another_name_is_not_known),
         T(test_damaged_memory_is_none),
         T(test_endpoint_that_is_down_is_asked_once_a_day),

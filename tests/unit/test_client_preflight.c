@@ -281,6 +281,18 @@ static void test_chain_without_proof_of_its_key_is_no_evidence(void **state)
     check_delays_and_ends(w);
 }
 
+/* In TLS 1.2 whoever is on the wire can put other certificates between a server's own one and the roots,
+ * as long as the handshake has not ended. */
+static void test_chain_that_could_be_exchanged_on_the_way_has_no_veto(void **state)
+{
+    struct world *w = *state;
+    fake_endpoint_hide(w->home);
+    fake_endpoint_show(w->home, HF_OFFER_TLS12_ANY, hf_buf_bytes(&w->old_root));
+    w->home->chains[HF_OFFER_TLS12_ANY].is_open = true;
+    check_delays_and_ends(w);
+    assert_true(fake_log_has(&w->d->fake, "before it had proved the chain"));
+}
+
 static void test_chain_that_validates_under_neither_is_no_evidence(void **state)
 {
     struct world *w = *state;
@@ -399,6 +411,7 @@ int main(void)
         T(test_distrust_that_would_cut_off_is_evidence),
         T(test_endpoint_that_is_down_delays_by_a_bounded_number_of_tries),
         T(test_chain_without_proof_of_its_key_is_no_evidence),
+        T(test_chain_that_could_be_exchanged_on_the_way_has_no_veto),
         T(test_chain_that_validates_under_neither_is_no_evidence),
         T(test_one_silent_endpoint_of_two_delays),
         T(test_delay_ends_after_a_day),

@@ -391,6 +391,18 @@ static void test_endpoints_do_not_speak_for_the_application(void **state)
     assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 2);
 }
 
+static void test_chain_that_could_be_exchanged_on_the_way_rolls_nothing_back(void **state)
+{
+    struct world *w = *state;
+    take_new_root_only(w, 3);
+    fake_endpoint_hide(w->home);
+    fake_endpoint_show(w->home, HF_OFFER_TLS12_ANY, hf_buf_bytes(&w->old_root));
+    w->home->chains[HF_OFFER_TLS12_ANY].is_open = true;
+    CHECK_OK(device_update(w->d));
+    assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 3);
+    assert_true(is_on_trial(w));
+}
+
 static void test_evidence_for_a_dropped_root_does_not_bring_it_back(void **state)
 {
     struct world *w = *state;
@@ -432,6 +444,7 @@ int main(void)
         T(test_uptime_counts_through_reboots, setup_with_endpoint),
         T(test_endpoints_do_not_speak_for_the_application, setup_with_endpoint),
         T(test_evidence_for_a_dropped_root_does_not_bring_it_back, setup_with_endpoint),
+        T(test_chain_that_could_be_exchanged_on_the_way_rolls_nothing_back, setup_with_endpoint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

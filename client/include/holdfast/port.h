@@ -176,6 +176,9 @@ struct hf_anchor_set {
 /* What one handshake told. */
 struct hf_sighting {
     bool has_proof;            /* the server proved that it holds the key of its certificate */
+    bool has_chain_proof;      /* and that it sent the certificates above it: nobody on the way can
+                                * have exchanged them. In TLS 1.3 that is the same proof, in TLS 1.2
+                                * it comes with the end of the handshake */
     char issuer[256];          /* of the topmost certificate it sent, for people; may be empty */
     int64_t leaf_not_before_s; /* of its own certificate; valid with proof */
     int64_t leaf_not_after_s;

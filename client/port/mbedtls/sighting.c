@@ -133,12 +133,12 @@ enum hf_err hf_sighting_judge(struct hf_trust_store *store, const struct hf_chai
                               bool *is_valid, struct hf_sighting *out, struct hf_why *why)
 {
     struct court court = {.store = store, .chain = chain, .host = host};
-    struct hf_sighting sighting = {.has_proof = true};
+    struct hf_sighting sighting = {.has_proof = true, .has_chain_proof = true};
 
     for (size_t i = 0; i < n_sets; i++)
         is_valid[i] = false;
     if (chain->n_certs == 0 || !describe(&court, &sighting)) {
-        sighting.has_proof = false;
+        sighting.has_proof = sighting.has_chain_proof = false;
         *out = sighting;
         return HF_OK;
     }

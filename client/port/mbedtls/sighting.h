@@ -9,7 +9,7 @@
 
 /**
  * Fill `out`, and `is_valid` for each of the `n_sets`, from `chain`, whose first certificate's key
- * the server called `host` was shown to hold. `store` is the caller's own, and holds anything after.
+ * the server called `host` was shown to hold; the rest is taken to be proved as well. `store` is the caller's own, and holds anything after.
  *
  * HF_OK also where the chain cannot be read: then it is no proof. HF_E_MEMORY; as
  * hf_trust_store_swap.

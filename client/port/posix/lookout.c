@@ -196,6 +196,8 @@ static enum hf_err look(void *ctx, size_t endpoint, enum hf_offer offer,
     enum hf_err err = hf_sighting_judge(lookout->store, &seen.chain, server->peer.host, sets,
                                         n_sets, is_valid, out, why);
     hf_chain_free(&seen.chain);
+    if (err == HF_OK)
+        out->has_chain_proof = out->has_proof && seen.has_chain_proof;
     return err;
 }
 

@@ -92,6 +92,13 @@ static bool has_proved_key(mbedtls_ssl_context *ssl)
                : has_proved_key_13(ssl);
 }
 
+/** What TLS 1.2 signs on the way says nothing of the certificates; only its Finished does. */
+static bool has_proved_chain(mbedtls_ssl_context *ssl)
+{
+    return mbedtls_ssl_is_handshake_over(ssl) ||
+           mbedtls_ssl_get_version_number(ssl) == MBEDTLS_SSL_VERSION_TLS1_3;
+}
+
 /** Whom to believe, and what to show him. */
 static enum hf_err configure(mbedtls_ssl_config *config, const struct hf_probe_client *client,
                              struct hf_why *why)
@@ -142,7 +149,8 @@ static enum hf_err shake_hands(struct session *s, struct hf_probe_result *out, s
     s->chain.key_usage = hf_tls_io_key_usage(&s->ssl);
     *out = (struct hf_probe_result){.chain = s->chain,
                                     .tls_version = mbedtls_ssl_get_version(&s->ssl),
-                                    .cipher_suite = hf_tls_io_cipher_suite(&s->ssl)};
+                                    .cipher_suite = hf_tls_io_cipher_suite(&s->ssl),
+                                    .has_chain_proof = has_proved_chain(&s->ssl)};
     memcpy(out->ending, end.text, sizeof out->ending);
     s->chain = (struct hf_chain){0};
     return HF_OK;

@@ -30,6 +30,7 @@ struct hf_probe_result {
     struct hf_chain chain;
     const char *tls_version;  /* "TLSv1.3"; static */
     const char *cipher_suite; /* static */
+    bool has_chain_proof;     /* hf_sighting.has_chain_proof */
     /* Why the handshake did not come to its end although the server has proved its key, as when it
      * wants a certificate from the client; empty when it did. */
     char ending[HF_WHY_MAX];
