@@ -206,7 +206,13 @@ static enum hf_err hear_endpoints(struct hf_client *c, const struct hf_trial *tr
 {
     struct hf_judgement judgement;
 
-    HF_TRY(ask_endpoints(c, &judgement, why));
+    enum hf_err err = ask_endpoints(c, &judgement, why);
+    /* It is damaged. The update replaces it, and must not be kept back. */
+    if (err == HF_E_STORAGE) {
+        hf_log(c, HF_LEVEL_WARNING, "the bundle on trial cannot be tried: %s", why->text);
+        return HF_OK;
+    }
+    HF_TRY(err);
     if (judgement.is_against)
         return go_back(c, trial, judgement.against, rejected, why);
     if (judgement.n_silent == 0 && trial->up_s >= HF_TRIAL_S && !c->awaits_confirm)

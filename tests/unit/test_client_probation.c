@@ -403,6 +403,27 @@ static void test_chain_that_could_be_exchanged_on_the_way_rolls_nothing_back(voi
     assert_true(is_on_trial(w));
 }
 
+/* ---- a store that rots ------------------------------------------------------------------------------------- */
+
+static void damage_active(struct world *w)
+{
+    struct hf_bundle_record *active = fake_store_bundle(&w->d->fake.store, HF_SLOT_ACTIVE);
+    active->pem.data[active->pem.len / 2] ^= 1;
+    active = &w->d->fake.store.at_rest.bundles[HF_SLOT_ACTIVE];
+    active->pem.data[active->pem.len / 2] ^= 1;
+}
+
+static void test_damaged_bundle_on_trial_is_replaced(void **state)
+{
+    struct world *w = *state;
+    take_new_root_only(w, 3);
+    damage_active(w);
+    CHECK_OK(device_update(w->d));
+    assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 3);
+    assert_true(is_live(w, &w->new_root));
+    assert_true(is_on_trial(w));
+}
+
 static void test_evidence_for_a_dropped_root_does_not_bring_it_back(void **state)
 {
     struct world *w = *state;
@@ -445,6 +466,7 @@ int main(void)
         T(test_endpoints_do_not_speak_for_the_application, setup_with_endpoint),
         T(test_evidence_for_a_dropped_root_does_not_bring_it_back, setup_with_endpoint),
         T(test_chain_that_could_be_exchanged_on_the_way_rolls_nothing_back, setup_with_endpoint),
+        T(test_damaged_bundle_on_trial_is_replaced, setup_with_endpoint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
