@@ -424,6 +424,25 @@ static void test_damaged_bundle_on_trial_is_replaced(void **state)
     assert_true(is_on_trial(w));
 }
 
+static void test_version_that_replaces_a_damaged_one_is_the_one_on_trial(void **state)
+{
+    struct world *w = *state;
+    struct hf_trial trial;
+
+    take_new_root_only(w, 3);
+    damage_active(w);
+    publish(w, 4, &w->new_root);
+    CHECK_OK(device_update(w->d));
+    hf_trial_load(w->d->client, &trial);
+    assert_true(trial.is_on);
+    assert_int_equal(trial.version, 4);
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&w->old_root));
+    CHECK_OK(device_update(w->d));
+    assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 2);
+    CHECK_OK(device_update(w->d));
+    assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 2); /* and 4 is what was rejected */
+}
+
 static void test_evidence_for_a_dropped_root_does_not_bring_it_back(void **state)
 {
     struct world *w = *state;
@@ -467,6 +486,7 @@ int main(void)
         T(test_evidence_for_a_dropped_root_does_not_bring_it_back, setup_with_endpoint),
         T(test_chain_that_could_be_exchanged_on_the_way_rolls_nothing_back, setup_with_endpoint),
         T(test_damaged_bundle_on_trial_is_replaced, setup_with_endpoint),
+        T(test_version_that_replaces_a_damaged_one_is_the_one_on_trial, setup_with_endpoint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
