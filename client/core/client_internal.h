@@ -307,7 +307,8 @@ HF_MUST_USE enum hf_err hf_fetch_target(struct hf_client *c, const struct hf_tar
 
 /* ---- record.c: bundles as the store keeps them ------------------------------------------------ */
 
-/** Load a slot and check its hash. HF_E_NOT_FOUND for an empty one, HF_E_STORAGE for a damaged one.
+/** Load a slot and check its hash and that its description can be read. HF_E_NOT_FOUND for an empty
+ *  one, HF_E_STORAGE for a damaged one.
  *  The caller frees `out` with hf_bundle_record_free. */
 HF_MUST_USE enum hf_err hf_bundle_load(struct hf_client *c, enum hf_slot slot,
                                        struct hf_bundle_record *out, struct hf_why *why);

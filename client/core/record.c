@@ -14,27 +14,6 @@ void hf_bundle_record_free(struct hf_bundle_record *record)
     *record = (struct hf_bundle_record){0};
 }
 
-enum hf_err hf_bundle_load(struct hf_client *c, enum hf_slot slot, struct hf_bundle_record *out,
-                           struct hf_why *why)
-{
-    struct hf_bundle_record record = {0};
-    char found[HF_SHA256_HEX_LEN];
-
-    HF_TRY(c->ports.store.load_bundle(c->ports.store.ctx, slot, &record, why));
-    hf_sha256_hex(hf_buf_bytes(&record.pem), found);
-    if (strcmp(found, record.sha256) != 0) {
-        enum hf_err err = hf_fail(why, HF_E_STORAGE,
-                                  "the stored bundle %s/%s %lld is damaged: expected SHA-256 %s, "
-                                  "found %s",
-                                  record.set, record.profile, (long long)record.version,
-                                  record.sha256, found);
-        hf_bundle_record_free(&record);
-        return err;
-    }
-    *out = record;
-    return HF_OK;
-}
-
 static enum hf_err parse_custom(const struct hf_bundle_record *record, struct hf_description *out,
                                 struct hf_why *why)
 {
@@ -44,6 +23,50 @@ static enum hf_err parse_custom(const struct hf_bundle_record *record, struct hf
     enum hf_err err = hf_description_parse(custom, out, why);
     json_decref(custom);
     return err;
+}
+
+/* The hash is of the certificates only. */
+static enum hf_err check_custom(const struct hf_bundle_record *record, struct hf_why *why)
+{
+    struct hf_description description = {0};
+    struct hf_why reason = {0};
+
+    if (record->custom.len == 0)
+        return HF_OK;
+    enum hf_err err = parse_custom(record, &description, &reason);
+    hf_description_free(&description);
+    if (err == HF_OK || err == HF_E_MEMORY)
+        return err == HF_OK ? HF_OK : hf_fail(why, err, "%s", reason.text);
+    return hf_fail(why, HF_E_STORAGE, "%s", reason.text);
+}
+
+static enum hf_err check_pem(const struct hf_bundle_record *record, struct hf_why *why)
+{
+    char found[HF_SHA256_HEX_LEN];
+
+    hf_sha256_hex(hf_buf_bytes(&record->pem), found);
+    if (strcmp(found, record->sha256) == 0)
+        return HF_OK;
+    return hf_fail(why, HF_E_STORAGE, "expected SHA-256 %s, found %s", record->sha256, found);
+}
+
+enum hf_err hf_bundle_load(struct hf_client *c, enum hf_slot slot, struct hf_bundle_record *out,
+                           struct hf_why *why)
+{
+    struct hf_bundle_record record = {0};
+
+    HF_TRY(c->ports.store.load_bundle(c->ports.store.ctx, slot, &record, why));
+    enum hf_err err = check_pem(&record, why);
+    if (err == HF_OK)
+        err = check_custom(&record, why);
+    if (err != HF_OK) {
+        (void)hf_fail_context(why, "the stored bundle %s/%s %lld is damaged", record.set,
+                              record.profile, (long long)record.version);
+        hf_bundle_record_free(&record);
+        return err;
+    }
+    *out = record;
+    return HF_OK;
 }
 
 enum hf_err hf_bundle_of_record(const struct hf_bundle_record *record, struct hf_bundle *out,

@@ -376,6 +376,26 @@ static void test_devices_own_fault_is_neither_evidence_nor_silence(void **state)
     assert_true(fake_state_same_bundles(&w->d->before, &w->d->fake.store.state));
 }
 
+static void damage_description(struct hf_bundle_record *active)
+{
+    active->custom.data[0] = '!';
+}
+
+/* Its hash is of the certificates only. Nothing can be compared with what cannot be read. */
+static void test_bundle_with_a_damaged_description_is_replaced(void **state)
+{
+    struct world *w = *state;
+    damage_description(&w->d->fake.store.state.bundles[HF_SLOT_ACTIVE]);
+    damage_description(&w->d->fake.store.at_rest.bundles[HF_SLOT_ACTIVE]);
+    publish_both(w, 3);
+    CHECK_OK(device_update(w->d));
+    assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 3);
+    damage_description(&w->d->fake.store.state.bundles[HF_SLOT_ACTIVE]);
+    damage_description(&w->d->fake.store.at_rest.bundles[HF_SLOT_ACTIVE]);
+    CHECK_OK(device_update(w->d)); /* also by the same version */
+    assert_int_equal(fake_store_bundle(&w->d->fake.store, HF_SLOT_ACTIVE)->custom.data[0], '{');
+}
+
 static void test_unchanged_check_asks_no_endpoint(void **state)
 {
     struct world *w = *state;
@@ -419,6 +439,7 @@ int main(void)
         T(test_another_version_waits_anew),
         T(test_device_with_nothing_left_does_not_wait),
         T(test_devices_own_fault_is_neither_evidence_nor_silence),
+        T(test_bundle_with_a_damaged_description_is_replaced),
         T(test_unchanged_check_asks_no_endpoint),
         T(test_bundle_that_drops_what_it_holds_is_refused),
     };
