@@ -83,6 +83,7 @@ static enum hf_err update(struct hf_client *c, struct course *course, struct hf_
 {
     struct hf_candidate *cand = &course->cand;
 
+    hf_live_follow(c);                                       /* is it in use?               */
     HF_TRY(hf_probation(c, &course->rejected_version, why)); /* is the last one still good? */
     HF_TRY(refresh(c, why));                                 /* TUF metadata up to date     */
     HF_TRY(hf_probation_refreshed(c, why));

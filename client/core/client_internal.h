@@ -335,6 +335,11 @@ HF_MUST_USE enum hf_err hf_live_swap_if_other(struct hf_client *c,
                                               const struct hf_bundle_record *record,
                                               struct hf_why *why);
 
+/** At the start of a check: another process may have gone back since, the swap of a rollback may have
+ *  failed, or it is known only now which anchors an endpoint needs. That must not wait for a refresh,
+ *  which may fail for want of it. What goes wrong is logged. */
+void hf_live_follow(struct hf_client *c);
+
 /** At the start: the active bundle or, where that cannot be read, the previous one. What goes wrong
  *  is in the journal; a device without anchors must be able to update more than ever. */
 void hf_live_load(struct hf_client *c);

@@ -63,6 +63,19 @@ enum hf_err hf_live_swap_if_other(struct hf_client *c, const struct hf_bundle_re
     return swap_record(c, record, why);
 }
 
+void hf_live_follow(struct hf_client *c)
+{
+    struct hf_bundle_record record = {0};
+    struct hf_why why = {0};
+
+    enum hf_err err = hf_bundle_load(c, HF_SLOT_ACTIVE, &record, &why);
+    if (err == HF_OK)
+        err = hf_live_swap_if_other(c, &record, &why);
+    if (err != HF_OK && err != HF_E_NOT_FOUND)
+        hf_log(c, HF_LEVEL_WARNING, "the live trust store stays as it is: %s", why.text);
+    hf_bundle_record_free(&record);
+}
+
 static enum hf_err load(struct hf_client *c, enum hf_slot slot, struct hf_why *why)
 {
     struct hf_bundle_record record = {0};

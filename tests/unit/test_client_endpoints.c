@@ -143,6 +143,22 @@ static void test_two_that_go_on_one_day_are_not_each_others_excuse(void **state)
     assert_false(is_removed_at(w, &w->b, REMOVE_AFTER_S + 1));
 }
 
+/* The store that is live in this process was filled before anything was known of the endpoint. */
+static void test_last_anchor_stays_though_a_newer_version_is_refused(void **state)
+{
+    struct world *w = *state;
+    publish_with_end(w, &w->both, (const struct hf_buf *const[]){&w->a}, 1);
+    CHECK_OK(device_update(w->d));
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&w->a));
+    device_add_bundle(w->d, 3, &w->b);
+    tuf_repo_publish_next(&w->d->repo);
+    for (int i = 0; i < 2; i++) {
+        w->d->fake.now_s += HF_DAY_S;
+        CHECK_REFUSED(device_update(w->d), HF_E_POLICY, &w->d->why, "is missing");
+    }
+    assert_false(is_removed_at(w, &w->a, REMOVE_AFTER_S + 1));
+}
+
 /* ---- the memory -------------------------------------------------------------------------------------- */
 
 static void learn(struct world *w)
@@ -289,6 +305,7 @@ int main(void)
         T(test_last_anchor_of_an_endpoint_stays),
         T(test_it_goes_once_the_endpoint_has_another),
         T(test_two_that_go_on_one_day_are_not_each_others_excuse),
+        T(test_last_anchor_stays_though_a_newer_version_is_refused),
         T(test_memory_is_what_was_seen),
         T(test_chain_that_is_not_shown_any_more_is_forgotten),
         T(test_chain_of_a_silent_endpoint_is_not_forgotten),

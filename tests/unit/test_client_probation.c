@@ -443,6 +443,30 @@ static void test_version_that_replaces_a_damaged_one_is_the_one_on_trial(void **
     assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 2); /* and 4 is what was rejected */
 }
 
+/* ---- another process --------------------------------------------------------------------------------------- */
+
+/* `holdfast reject` beside a loop whose mirror is out of reach just because of the bundle rejected. */
+static void test_rollback_by_another_process_reaches_this_ones_live_store(void **state)
+{
+    struct world *w = *state;
+    struct hf_ports ports = fake_ports_of(&w->d->fake);
+    struct hf_client_config config = device_config(w->d);
+    struct hf_client *other = NULL;
+    struct fake_trust before;
+
+    take_new_root_only(w, 3);
+    fake_endpoint_hide(w->home);
+    before = w->d->fake.trust;
+    CHECK_OK(hf_client_open(&ports, &config, &other, &w->d->why));
+    CHECK_OK(hf_client_reject(other, "no way home", &w->d->why));
+    hf_client_close(other);
+    w->d->fake.trust = before; /* each process has its own */
+    fake_mirror_answer(&w->d->fake.transport.mirrors[0], "*", 0, NULL);
+    assert_int_not_equal(device_update(w->d), HF_OK);
+    assert_true(is_live(w, &w->old_root));
+    assert_false(is_live(w, &w->new_root));
+}
+
 static void test_evidence_for_a_dropped_root_does_not_bring_it_back(void **state)
 {
     struct world *w = *state;
@@ -487,6 +511,7 @@ int main(void)
         T(test_chain_that_could_be_exchanged_on_the_way_rolls_nothing_back, setup_with_endpoint),
         T(test_damaged_bundle_on_trial_is_replaced, setup_with_endpoint),
         T(test_version_that_replaces_a_damaged_one_is_the_one_on_trial, setup_with_endpoint),
+        T(test_rollback_by_another_process_reaches_this_ones_live_store, setup_with_endpoint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
