@@ -71,7 +71,7 @@ static void count_time(const struct hf_client *c, struct hf_trial *trial)
 
     if (up_ms < 0)
         up_ms = has_uptime ? now_ms : 0;
-    if (trial->up_s < HF_TRIAL_S)
+    if (trial->up_s < HF_DAY_S) /* all that the schedule wants to know */
         trial->up_s += (up_ms < most_ms ? up_ms : most_ms) / 1000;
     trial->last_uptime_ms = now_ms;
 }

@@ -403,6 +403,24 @@ static void test_chain_that_could_be_exchanged_on_the_way_rolls_nothing_back(voi
     assert_true(is_on_trial(w));
 }
 
+/* A trial that the endpoints say nothing about is looked at less often after a day of uptime. */
+static void test_silent_trial_counts_a_day_of_uptime(void **state)
+{
+    struct world *w = *state;
+    struct hf_trial trial;
+
+    take_new_root_only(w, 3);
+    fake_endpoint_hide(w->home);
+    for (int i = 0; i < 150; i++) {
+        pass_time(w, 720);
+        CHECK_OK(device_update(w->d));
+    }
+    hf_trial_load(w->d->client, &trial);
+    assert_true(trial.is_on);
+    assert_true(trial.up_s >= HF_DAY_S);
+    assert_true(trial.up_s < HF_DAY_S + 720);
+}
+
 /* ---- a store that rots ------------------------------------------------------------------------------------- */
 
 static void damage_active(struct world *w)
@@ -509,6 +527,7 @@ int main(void)
         T(test_endpoints_do_not_speak_for_the_application, setup_with_endpoint),
         T(test_evidence_for_a_dropped_root_does_not_bring_it_back, setup_with_endpoint),
         T(test_chain_that_could_be_exchanged_on_the_way_rolls_nothing_back, setup_with_endpoint),
+        T(test_silent_trial_counts_a_day_of_uptime, setup_with_endpoint),
         T(test_damaged_bundle_on_trial_is_replaced, setup_with_endpoint),
         T(test_version_that_replaces_a_damaged_one_is_the_one_on_trial, setup_with_endpoint),
         T(test_rollback_by_another_process_reaches_this_ones_live_store, setup_with_endpoint),
