@@ -62,6 +62,8 @@ static enum hf_err look(void *ctx, size_t endpoint, enum hf_offer offer,
     sighting.has_chain_proof = sighting.has_proof && !chain->is_open;
     assert_true(endpoint < fake->n);
     e->n_looks++;
+    if (fake->uptime_ms != NULL)
+        *fake->uptime_ms += fake->look_ms;
     if (fake->own_fault != HF_OK)
         return hf_fail(why, fake->own_fault, "the port's own fault");
     if (!sighting.has_proof)

@@ -33,6 +33,8 @@ struct fake_endpoints {
     size_t n;
     const int64_t *now_s;
     enum hf_err own_fault; /* HF_OK, or how every look fails */
+    int64_t *uptime_ms;    /* NULL, or what every look moves on by `look_ms`; borrowed */
+    int64_t look_ms;
 };
 
 /** `now_s` is borrowed: the time that chains are judged by. */

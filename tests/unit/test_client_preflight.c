@@ -293,6 +293,22 @@ static void test_chain_that_could_be_exchanged_on_the_way_has_no_veto(void **sta
     assert_true(fake_log_has(&w->d->fake, "before it had proved the chain"));
 }
 
+/* A check has a quarter of an hour for its mirrors. Endpoints that let every look run out of time must not
+ * use it up. */
+static void test_time_spent_on_endpoints_is_not_that_of_the_mirrors(void **state)
+{
+    struct world *w = *state;
+    w->d->fake.endpoints.uptime_ms = &w->d->fake.uptime_ms;
+    w->d->fake.endpoints.look_ms = HF_TIMEOUT_CHECK_MS;
+    publish_both(w, 3);
+    CHECK_OK(device_update(w->d));
+    assert_int_equal(w->d->result.to_version, 3);
+    publish(w, 4, &w->old_root);
+    CHECK_OK(
+        device_update(w->d)); /* version 3 is on trial: they are asked before the mirrors are */
+    assert_int_equal(w->d->result.to_version, 4);
+}
+
 static void test_chain_that_validates_under_neither_is_no_evidence(void **state)
 {
     struct world *w = *state;
@@ -432,6 +448,7 @@ int main(void)
         T(test_endpoint_that_is_down_delays_by_a_bounded_number_of_tries),
         T(test_chain_without_proof_of_its_key_is_no_evidence),
         T(test_chain_that_could_be_exchanged_on_the_way_has_no_veto),
+        T(test_time_spent_on_endpoints_is_not_that_of_the_mirrors),
         T(test_chain_that_validates_under_neither_is_no_evidence),
         T(test_one_silent_endpoint_of_two_delays),
         T(test_delay_ends_after_a_day),
