@@ -81,12 +81,18 @@ void hf_endpoint_memory_load(struct hf_client *c, size_t endpoint, enum hf_key_t
 
 /* ---- writing ------------------------------------------------------------------------------------ */
 
+/* Stored times are not negative, and no distrust_after asks what was before. */
+static int64_t from_1970(int64_t time_s)
+{
+    return time_s > 0 ? time_s : 0;
+}
+
 static enum hf_err print(const char *name, const struct hf_endpoint_memory *m, struct hf_buf *out)
 {
     char hex[HF_SHA256_HEX_LEN];
 
     HF_TRY(hf_buf_printf(out, "%s %" PRId64 " %" PRId64 " %" PRId64, name, m->seen_s,
-                         m->leaf_not_before_s, m->leaf_not_after_s));
+                         from_1970(m->leaf_not_before_s), from_1970(m->leaf_not_after_s)));
     for (size_t i = 0; i < m->n_anchors; i++) {
         hf_hex_encode(m->anchors[i], HF_SHA256_LEN, hex);
         HF_TRY(hf_buf_printf(out, " %s", hex));

@@ -224,6 +224,20 @@ static void test_chain_of_a_silent_endpoint_is_not_forgotten(void **state)
     assert_int_equal(memory.n_anchors, 1);
 }
 
+static void test_certificate_from_before_1970_is_remembered(void **state)
+{
+    struct world *w = *state;
+    struct hf_endpoint_memory memory;
+
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&w->a));
+    for (int offer = 0; offer < FAKE_OFFERS; offer++)
+        w->home->chains[offer].leaf_not_before_s = -1;
+    learn(w);
+    hf_endpoint_memory_load(w->d->client, 0, HF_KEY_TYPE_ANY, &memory);
+    assert_int_equal(memory.seen_s, w->d->fake.now_s);
+    assert_int_equal(memory.n_anchors, 1);
+}
+
 /* Of two proofs of one type, the one that nobody on the way can have touched is kept. */
 static void test_chain_that_could_be_exchanged_is_remembered_only_without_a_better_one(void **state)
 {
@@ -309,6 +323,7 @@ int main(void)
         T(test_memory_is_what_was_seen),
         T(test_chain_that_is_not_shown_any_more_is_forgotten),
         T(test_chain_of_a_silent_endpoint_is_not_forgotten),
+        T(test_certificate_from_before_1970_is_remembered),
         T(test_chain_that_could_be_exchanged_is_remembered_only_without_a_better_one),
         T(test_endpoint_of_another_name_is_not_known),
         T(test_damaged_memory_is_none),
