@@ -110,3 +110,8 @@ class Device:
     @property
     def database(self):
         return self.state / "holdfast.db"
+
+    @property
+    def copy(self):
+        """What takes its place when it is damaged."""
+        return self.state / "holdfast.db.backup"

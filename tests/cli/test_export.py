@@ -71,4 +71,5 @@ def test_nothing_to_export_is_said_and_makes_no_file(tmp_path):
 
 def test_a_damaged_database_does_not_keep_the_store_from_being_exported(device, root):
     device.database.write_text("garbage")
+    device.copy.write_text("garbage")
     assert certificate_of(export(device, "--out", "-")) == root.pem

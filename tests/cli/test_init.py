@@ -24,7 +24,7 @@ def test_a_state_is_made_for_its_owner_only(device):
     for path in device.state.rglob("*"):
         assert mode(path) == (0o700 if path.is_dir() else 0o600), path
     made = {p.name for p in device.state.iterdir()} - {"holdfast.db-wal", "holdfast.db-shm"}
-    assert made == {"bundles", "holdfast.db", "lock"}
+    assert made == {"bundles", "holdfast.db", "holdfast.db.backup", "lock"}
 
 
 def test_an_existing_empty_folder_is_used(device):
@@ -83,6 +83,8 @@ def test_a_second_init_is_refused_and_changes_nothing(device):
 def test_a_state_that_lost_its_database_is_not_overwritten(device):
     device.init_with_roots(agent.Root("A").pem)
     device.database.unlink()
+    assert "holds a copy of the database" in device.refuses_init()
+    device.copy.unlink()
     assert "holds bundles but no database" in device.refuses_init()
 
 

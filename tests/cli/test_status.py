@@ -169,14 +169,16 @@ def assert_lives_on_files(device, good, reason):
     assert agent.tree(device.state) == before
 
 
-def test_a_damaged_database_is_said_and_survived(device, good):
+def test_a_damaged_database_without_its_copy_is_said_and_survived(device, good):
+    device.copy.unlink()
     content = bytearray(device.database.read_bytes())
     content[:64] = bytes(64)
     device.database.write_bytes(content)
     assert_lives_on_files(device, good, "holdfast.db is damaged")
 
 
-def test_a_lost_database_is_said_and_survived(device, good):
+def test_a_lost_database_without_its_copy_is_said_and_survived(device, good):
+    device.copy.unlink()
     device.database.unlink()
     assert_lives_on_files(device, good, "holdfast.db is missing")
 

@@ -170,8 +170,7 @@ enum hf_err hf_db_create(const char *path, sqlite3 **out, struct hf_why *why)
     return open_with(path, SQLITE_OPEN_READWRITE, out, why);
 }
 
-/* A read-only view that needs no lock, no -wal and no -shm. */
-static enum hf_err open_immutable(const char *path, sqlite3 **out, struct hf_why *why)
+enum hf_err hf_db_open_immutable(const char *path, sqlite3 **out, struct hf_why *why)
 {
     struct hf_buf uri = {0};
 
@@ -189,9 +188,8 @@ static enum hf_err open_immutable(const char *path, sqlite3 **out, struct hf_why
     return err;
 }
 
-/* Damage is found here, before anything relies on the file. It is small: a read of all its pages
- * takes about a millisecond. */
-static enum hf_err check_whole(sqlite3 *db, struct hf_why *why)
+/* The database is small: a read of all its pages takes about a millisecond. */
+enum hf_err hf_db_check_whole(sqlite3 *db, struct hf_why *why)
 {
     sqlite3_stmt *stmt = NULL;
     enum hf_err err = HF_OK;
@@ -227,7 +225,7 @@ static enum hf_err open_for_writing(const char *path, sqlite3 **out, struct hf_w
                        "%s cannot be written: its disk or its folder is read-only for this user",
                        path);
     HF_TRY(open_with(path, SQLITE_OPEN_READWRITE, &db, why));
-    enum hf_err err = check_whole(db, why);
+    enum hf_err err = hf_db_check_whole(db, why);
     if (err == HF_OK)
         err = use_log(db, why);
     if (err != HF_OK) {
@@ -240,7 +238,7 @@ static enum hf_err open_for_writing(const char *path, sqlite3 **out, struct hf_w
 
 static enum hf_err keep_if_whole_take(sqlite3 *db, sqlite3 **out, struct hf_why *why)
 {
-    enum hf_err err = check_whole(db, why);
+    enum hf_err err = hf_db_check_whole(db, why);
     if (err == HF_OK)
         *out = db;
     else
@@ -257,7 +255,7 @@ static enum hf_err open_for_reading(const char *path, sqlite3 **out, struct hf_w
     if (open_with(path, SQLITE_OPEN_READONLY, &db, NULL) == HF_OK &&
         keep_if_whole_take(db, out, NULL) == HF_OK)
         return HF_OK;
-    HF_TRY(open_immutable(path, &db, why));
+    HF_TRY(hf_db_open_immutable(path, &db, why));
     return keep_if_whole_take(db, out, why);
 }
 

@@ -33,6 +33,12 @@ HF_MUST_USE enum hf_err hf_db_create(const char *path, sqlite3 **out, struct hf_
 HF_MUST_USE enum hf_err hf_db_open(const char *path, sqlite3 **out, struct hf_why *not_writable,
                                    struct hf_why *why);
 
+/** A read-only view that needs no lock, no -wal and no -shm, and does not see what is in them. */
+HF_MUST_USE enum hf_err hf_db_open_immutable(const char *path, sqlite3 **out, struct hf_why *why);
+
+/** Read all of it: damage is found here, before anything relies on it. HF_E_STORAGE, … */
+HF_MUST_USE enum hf_err hf_db_check_whole(sqlite3 *db, struct hf_why *why);
+
 /** The sentence for what `db` has just met while it was to `action` ("save the timestamp"). */
 enum hf_err hf_db_fail(sqlite3 *db, const char *action, struct hf_why *why);
 

@@ -23,6 +23,7 @@ struct provision {
 struct paths {
     char *state;    /* absolute */
     char *database; /* STATE/holdfast.db */
+    char *copy;     /* STATE/holdfast.db.backup */
     char *bundles;  /* STATE/bundles */
     char *lock;     /* STATE/lock */
     char *making;   /* STATE/.init */
@@ -33,6 +34,7 @@ static enum hf_err paths_make(const char *state_dir, struct paths *p, struct hf_
 {
     HF_TRY(hf_file_absolute(state_dir, &p->state, why));
     HF_TRY(hf_file_join(p->state, "holdfast.db", &p->database, why));
+    HF_TRY(hf_file_join(p->state, "holdfast.db.backup", &p->copy, why));
     HF_TRY(hf_file_join(p->state, "bundles", &p->bundles, why));
     HF_TRY(hf_file_join(p->state, "lock", &p->lock, why));
     HF_TRY(hf_file_join(p->state, ".init", &p->making, why));
@@ -43,6 +45,7 @@ static void paths_free(struct paths *p)
 {
     free(p->state);
     free(p->database);
+    free(p->copy);
     free(p->bundles);
     free(p->lock);
     free(p->making);
@@ -54,6 +57,12 @@ static enum hf_err check_new(const struct paths *p, struct hf_why *why)
     if (hf_file_exists(p->database))
         return hf_fail(why, HF_E_STATE,
                        "%s is initialised already; to begin anew, move it away first", p->state);
+    if (hf_file_exists(p->copy))
+        return hf_fail(
+            why, HF_E_STATE,
+            "%s holds a copy of the database, which holdfast update puts in its place; to "
+            "begin anew, move %s away first",
+            p->state, p->state);
     if (hf_file_exists(p->bundles))
         return hf_fail(
             why, HF_E_STATE,
@@ -100,12 +109,28 @@ static enum hf_err init_locked(const struct paths *p, const struct provision *gi
     return err;
 }
 
-/* The bundle files, for whoever looks into STATE before the first update. */
-static enum hf_err open_once(const char *state_dir, struct hf_why *why)
+/* So that a damaged database can be replaced from the start. Where it fails, an update does it. */
+static void copy_database(struct hf_sqlite_store *store, const char *state_dir,
+                          struct hf_log_port log)
+{
+    struct hf_why why = {0};
+    int lock = -1;
+
+    enum hf_err err = hf_lock_take(state_dir, 0, &lock, &why);
+    if (err == HF_OK)
+        err = hf_sqlite_store_sync(store, &why);
+    hf_lock_release(lock);
+    if (err != HF_OK && log.write != NULL)
+        log.write(log.ctx, HF_LEVEL_WARNING, why.text);
+}
+
+/* The bundle files and the copy, for whoever looks into STATE before the first update. */
+static enum hf_err open_once(const char *state_dir, struct hf_log_port log, struct hf_why *why)
 {
     struct hf_sqlite_store *store = NULL;
 
     HF_TRY(hf_sqlite_store_open(state_dir, false, &store, why));
+    copy_database(store, state_dir, log);
     hf_sqlite_store_close(store);
     return HF_OK;
 }
@@ -124,7 +149,7 @@ static enum hf_err init_in(const struct paths *p, const struct provision *given,
         err = init_locked(p, given, why);
     hf_lock_release(lock);
     if (err == HF_OK)
-        return open_once(p->state, why);
+        return open_once(p->state, given->log, why);
     if (!had_lock)
         (void)unlink(p->lock);
     if (was_made)

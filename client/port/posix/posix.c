@@ -150,22 +150,28 @@ void hf_posix_journal(struct hf_posix *posix, enum hf_level level, const char *k
 
 /* ---- update and export -------------------------------------------------------------------------- */
 
+/* Versions that were verified must not be forgotten: they are what later ones are held against. */
+static void secure(struct hf_posix *posix)
+{
+    struct hf_why why = {0};
+
+    if (hf_sqlite_store_sync(posix->store, &why) != HF_OK)
+        write_log(posix, HF_LEVEL_WARNING, why.text);
+}
+
 /* The update's own error comes first; what became of the followers is then in the journal. */
 static enum hf_err update_locked(struct hf_posix *posix, struct hf_update_result *out,
                                  struct hf_why *why)
 {
     struct hf_update_result result = {0};
     struct hf_why told_why = {0};
-    struct hf_why synced_why = {0};
 
     enum hf_err err = hf_client_update(posix->client, &result, why);
     hf_http_transport_idle(posix->transport);
     enum hf_err told = hf_followers_tell(posix, &told_why);
     if (told != HF_OK)
         hf_posix_journal(posix, HF_LEVEL_ERROR, "followers", told_why.text);
-    /* Versions that were verified must not be forgotten: they are what later ones are held against. */
-    if (hf_sqlite_store_sync(posix->store, &synced_why) != HF_OK)
-        write_log(posix, HF_LEVEL_WARNING, synced_why.text);
+    secure(posix);
     if (err != HF_OK)
         return err;
     if (told != HF_OK)
@@ -179,7 +185,11 @@ enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out
 {
     int lock = -1;
 
+    HF_TRY(hf_sqlite_store_refresh(posix->store, why));
     HF_TRY(hf_posix_is_writable(posix, why));
+    if (posix->config.view.client.n_urls == 0)
+        return hf_fail(why, HF_E_STATE, "the database of %s is back; start this program again",
+                       posix->state_dir);
     HF_TRY(hf_lock_take(posix->state_dir, HF_POSIX_LOCK_WAIT_MS, &lock, why));
     enum hf_err err = update_locked(posix, out, why);
     hf_lock_release(lock);
@@ -194,6 +204,7 @@ enum hf_err hf_posix_set_endpoints(struct hf_posix *posix, const struct hf_posix
     HF_TRY(hf_posix_is_writable(posix, why));
     HF_TRY(hf_lock_take(posix->state_dir, HF_POSIX_LOCK_WAIT_MS, &lock, why));
     enum hf_err err = hf_config_set_endpoints(posix->store, config, why);
+    secure(posix);
     hf_lock_release(lock);
     return err;
 }
@@ -208,6 +219,8 @@ static enum hf_err remember_export(struct hf_posix *posix, const char *file, str
     enum hf_err err = hf_lock_take(posix->state_dir, HF_POSIX_LOCK_WAIT_MS, &lock, why);
     if (err == HF_OK)
         err = hf_config_set_export(posix->store, copy, why);
+    if (err == HF_OK)
+        secure(posix);
     hf_lock_release(lock);
     if (err != HF_OK) {
         free(copy);

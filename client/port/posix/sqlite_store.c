@@ -1,14 +1,17 @@
 #include "client/port/posix/sqlite_store.h"
 
-#include "client/port/posix/bundle_files.h"
-#include "client/port/posix/file_util.h"
-#include "client/port/posix/lock.h"
-#include "client/port/posix/migrate.h"
+#include "client/port/posix/db_copy.h"
 #include "client/port/posix/store_internal.h"
 
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
+
+void hf_store_note(struct hf_sqlite_store *store, enum hf_level level, const char *kind,
+                   const char *text)
+{
+    struct hf_event event = {(int64_t)time(NULL), level, kind, text};
+
+    (void)hf_store_append_event(store, &event, NULL);
+}
 
 /* ---- transactions ------------------------------------------------------------------------------ */
 
@@ -36,8 +39,7 @@ static void follow_after_commit(struct hf_sqlite_store *store)
     store->has_moved = false;
     if (hf_store_follow(store, &why) == HF_OK)
         return;
-    struct hf_event event = {(int64_t)time(NULL), HF_LEVEL_WARNING, "bundle-files", why.text};
-    (void)hf_store_append_event(store, &event, NULL);
+    hf_store_note(store, HF_LEVEL_WARNING, "bundle-files", why.text);
 }
 
 static enum hf_err sync_now(struct hf_sqlite_store *store, struct hf_why *why)
@@ -118,127 +120,27 @@ enum hf_err hf_store_write_end(struct hf_sqlite_store *store, enum hf_err err, s
     return err;
 }
 
-/* ---- opening ----------------------------------------------------------------------------------- */
+/* ---- what must survive ------------------------------------------------------------------------- */
 
-/* What keeps us from the database is remembered and told to whoever needs it. */
-static void set_unusable(struct hf_sqlite_store *store, const struct hf_why *why)
+/* The copy may never know more than the database does after a power cut. */
+static enum hf_err keep_copy(struct hf_sqlite_store *store, struct hf_why *why)
 {
-    sqlite3_close(store->db);
-    store->db = NULL;
-    (void)hf_fail(&store->unusable, why->code, "%s", why->text);
-}
+    int64_t changes = 0;
 
-static enum hf_err migrate(sqlite3 *db, struct hf_why *why)
-{
-    return hf_schema_migrate(db, hf_client_migrations, hf_client_migrations_len, why);
-}
-
-static enum hf_err bring_up_to_date(struct hf_sqlite_store *store, struct hf_why *why)
-{
-    const int64_t newest = (int64_t)hf_client_migrations_len;
-    int64_t version = 0;
-
-    HF_TRY(hf_schema_check(store->db, newest, &version, why));
-    if (version == newest)
+    HF_TRY(hf_db_changes(store->db, &changes, why));
+    if (changes == store->copied_changes)
         return HF_OK;
-    if (store->unusable.code != HF_OK)
-        return hf_fail(why, HF_E_STORAGE, "%s, and it is of an older schema", store->unusable.text);
-    return migrate(store->db, why);
-}
-
-static enum hf_err open_existing(struct hf_sqlite_store *store, const char *path,
-                                 struct hf_why *why)
-{
-    if (!hf_file_exists(path))
-        return hf_fail(why, HF_E_STORAGE,
-                       "the database %s is missing; its bundles are still in use: to update again, "
-                       "move them away and run holdfast init",
-                       path);
-    HF_TRY(hf_db_open(path, &store->db, &store->unusable, why));
-    return bring_up_to_date(store, why);
-}
-
-/* Files and links that a power cut, or somebody, has left behind. Whoever holds the lock is about
- * to do the same, and a store that only reads changes nothing. */
-static void put_right(struct hf_sqlite_store *store)
-{
-    struct hf_why why = {0};
-    int lock = -1;
-
-    if (store->unusable.code != HF_OK || hf_lock_take(store->state_dir, 0, &lock, NULL) != HF_OK)
-        return;
-    if (hf_store_follow(store, &why) != HF_OK) {
-        struct hf_event event = {(int64_t)time(NULL), HF_LEVEL_WARNING, "bundle-files", why.text};
-        (void)hf_store_append_event(store, &event, NULL);
-    }
-    hf_lock_release(lock);
-}
-
-static enum hf_err open_usable_or_not(struct hf_sqlite_store *store, const char *path,
-                                      struct hf_why *why)
-{
-    struct hf_why reason = {0};
-
-    if (!hf_file_exists(path) && !hf_bundle_files_exist(store->state_dir))
-        return hf_fail(why, HF_E_NOT_FOUND, "%s is not initialised: run holdfast init first",
-                       store->state_dir);
-    enum hf_err err = open_existing(store, path, &reason);
-    if (err == HF_E_MEMORY || err == HF_E_BUSY)
-        return hf_fail(why, err, "%s", reason.text);
-    if (err != HF_OK)
-        set_unusable(store, &reason);
-    else
-        put_right(store);
+    HF_TRY(sync_now(store, why));
+    HF_TRY(hf_db_copy_write(store->state_dir, store->db, why));
+    store->copied_changes = changes;
     return HF_OK;
-}
-
-static enum hf_err make_new(struct hf_sqlite_store *store, const char *path, struct hf_why *why)
-{
-    HF_TRY(hf_db_create(path, &store->db, why));
-    HF_TRY(migrate(store->db, why));
-    return hf_file_sync_dir(store->state_dir, why);
-}
-
-enum hf_err hf_sqlite_store_open(const char *state_dir, bool create, struct hf_sqlite_store **out,
-                                 struct hf_why *why)
-{
-    char *path = NULL;
-    enum hf_err err = HF_OK;
-
-    struct hf_sqlite_store *store = calloc(1, sizeof(*store));
-    if (store == NULL || (store->state_dir = strdup(state_dir)) == NULL)
-        err = hf_fail(why, HF_E_MEMORY, "out of memory opening %s", state_dir);
-    if (err == HF_OK)
-        err = hf_file_join(state_dir, "holdfast.db", &path, why);
-    if (err == HF_OK)
-        err = create ? make_new(store, path, why) : open_usable_or_not(store, path, why);
-    if (err == HF_OK)
-        *out = store;
-    else
-        hf_sqlite_store_close(store);
-    free(path);
-    return err;
-}
-
-void hf_sqlite_store_close(struct hf_sqlite_store *store)
-{
-    if (store == NULL)
-        return;
-    sqlite3_close(store->db);
-    free(store->state_dir);
-    free(store);
-}
-
-enum hf_err hf_sqlite_store_is_writable(const struct hf_sqlite_store *store, struct hf_why *why)
-{
-    return hf_store_check_writable(store, why);
 }
 
 enum hf_err hf_sqlite_store_sync(struct hf_sqlite_store *store, struct hf_why *why)
 {
-    if (!store->is_unsynced)
-        return HF_OK;
-    return sync_now(store, why);
+    if (store->is_unsynced)
+        HF_TRY(sync_now(store, why));
+    return store->unusable.code == HF_OK ? keep_copy(store, why) : HF_OK;
 }
 
 struct hf_store_port hf_sqlite_store_port(struct hf_sqlite_store *store)

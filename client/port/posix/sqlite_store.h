@@ -4,7 +4,8 @@
  * The database decides; the files follow. A bundle's files are written and synced before the
  * transaction that activates it, the symbolic links are moved after it and are put right at every
  * open. Where the database cannot be used (damaged, of a newer schema, read-only disk), bundles are
- * loaded from the files and every write is refused with the reason.
+ * loaded from the files and every write is refused with the reason. A damaged or lost one is
+ * replaced by its copy first, where there is one (db_copy.h).
  */
 #ifndef HF_CLIENT_PORT_POSIX_SQLITE_STORE_H
 #define HF_CLIENT_PORT_POSIX_SQLITE_STORE_H
@@ -27,7 +28,15 @@ struct hf_store_port hf_sqlite_store_port(struct hf_sqlite_store *store);
 HF_MUST_USE enum hf_err hf_sqlite_store_is_writable(const struct hf_sqlite_store *store,
                                                     struct hf_why *why);
 
-/** All metadata saved until now survives a power cut; an activation sees to that by itself. */
+/**
+ * Before an update of a store that has been open for long: open the database anew, as another process
+ * may have restored it, or the disk be writable again. The caller does not hold STATE/lock and no
+ * transaction has begun. HF_E_MEMORY, HF_E_BUSY; HF_OK also where it cannot be used, as above.
+ */
+HF_MUST_USE enum hf_err hf_sqlite_store_refresh(struct hf_sqlite_store *store, struct hf_why *why);
+
+/** All metadata saved until now survives a power cut; an activation sees to that by itself. And all
+ *  that must not be lost with the database is in its copy. The caller holds STATE/lock. */
 HF_MUST_USE enum hf_err hf_sqlite_store_sync(struct hf_sqlite_store *store, struct hf_why *why);
 
 /** The journal's newest events first, at most `max`; for status and for tests. */

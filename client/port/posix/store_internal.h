@@ -1,5 +1,5 @@
 /*
- * What the files of the SQLite store share: sqlite_store.c opens it and holds transactions,
+ * What the files of the SQLite store share: store_open.c opens it, sqlite_store.c holds transactions,
  * store_bundles.c is about bundles, store_rows.c about metadata, values and the journal,
  * config_store.c about the configuration.
  */
@@ -13,8 +13,10 @@ struct hf_sqlite_store {
     char *state_dir;
     sqlite3 *db;            /* NULL where the database cannot be used at all */
     struct hf_why unusable; /* why it cannot be written; code HF_OK where it can */
+    bool is_fresh;          /* opened, and no update has been made yet */
     bool is_in_transaction; /* between begin and commit of the port */
     bool has_moved;         /* a slot was changed; the files follow after the commit */
+    int64_t copied_changes; /* what the copy beside the database has seen; -1 without one */
     bool is_unsynced;       /* metadata was committed that a power cut may still take back */
 };
 
@@ -23,6 +25,10 @@ HF_MUST_USE enum hf_err hf_store_check_readable(const struct hf_sqlite_store *st
                                                 struct hf_why *why);
 HF_MUST_USE enum hf_err hf_store_check_writable(const struct hf_sqlite_store *store,
                                                 struct hf_why *why);
+
+/** A line in the journal. What cannot be written is let go. */
+void hf_store_note(struct hf_sqlite_store *store, enum hf_level level, const char *kind,
+                   const char *text);
 
 /* A write of several statements that is a transaction of its own, unless one has begun. */
 HF_MUST_USE enum hf_err hf_store_write_begin(struct hf_sqlite_store *store, struct hf_why *why);

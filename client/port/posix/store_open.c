@@ -1,0 +1,222 @@
+/* Opening a store: the database or, where that is damaged, its copy; and the files put right. */
+#include "client/port/posix/bundle_files.h"
+#include "client/port/posix/db_copy.h"
+#include "client/port/posix/file_util.h"
+#include "client/port/posix/lock.h"
+#include "client/port/posix/migrate.h"
+#include "client/port/posix/store_internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Another process holds the lock for this long at most while it restores. */
+#define LOCK_WAIT_MS 2000
+
+static void close_database(struct hf_sqlite_store *store)
+{
+    sqlite3_close(store->db);
+    store->db = NULL;
+    store->unusable = (struct hf_why){0};
+}
+
+/* What keeps us from the database is remembered and told to whoever needs it. */
+static void set_unusable(struct hf_sqlite_store *store, enum hf_err code, const char *text)
+{
+    close_database(store);
+    (void)hf_fail(&store->unusable, code, "%s", text);
+}
+
+static enum hf_err migrate(sqlite3 *db, struct hf_why *why)
+{
+    return hf_schema_migrate(db, hf_client_migrations, hf_client_migrations_len, why);
+}
+
+static enum hf_err bring_up_to_date(struct hf_sqlite_store *store, struct hf_why *why)
+{
+    const int64_t newest = (int64_t)hf_client_migrations_len;
+    int64_t version = 0;
+
+    HF_TRY(hf_schema_check(store->db, newest, &version, why));
+    if (version == newest)
+        return HF_OK;
+    if (store->unusable.code != HF_OK)
+        return hf_fail(why, HF_E_STORAGE, "%s, and it is of an older schema", store->unusable.text);
+    return migrate(store->db, why);
+}
+
+/* Without its log, as on some read-only disks, it may well know less. HF_E_ROLLBACK. */
+static enum hf_err check_not_behind_copy(struct hf_sqlite_store *store, const char *path,
+                                         struct hf_why *why)
+{
+    int64_t changes = 0;
+
+    if (store->unusable.code != HF_OK)
+        return HF_OK;
+    HF_TRY(hf_db_changes(store->db, &changes, why));
+    if (changes >= store->copied_changes)
+        return HF_OK;
+    return hf_fail(why, HF_E_ROLLBACK,
+                   "%s is damaged: it has lost the newest %" PRId64 " changes, which its copy has",
+                   path, store->copied_changes - changes);
+}
+
+static enum hf_err open_existing(struct hf_sqlite_store *store, const char *path,
+                                 struct hf_why *why)
+{
+    if (!hf_file_exists(path))
+        return hf_fail(why, HF_E_STORAGE,
+                       "the database %s is missing; its bundles are still in use: to update again, "
+                       "move them away and run holdfast init",
+                       path);
+    HF_TRY(hf_db_open(path, &store->db, &store->unusable, why));
+    HF_TRY(bring_up_to_date(store, why));
+    return check_not_behind_copy(store, path, why);
+}
+
+/* Is this what the copy is there for, and is there one? */
+static bool is_for_the_copy(const struct hf_sqlite_store *store, enum hf_err err)
+{
+    return store->copied_changes >= 0 &&
+           (err == HF_E_ROLLBACK || (err == HF_E_STORAGE && hf_db_is_damaged(store->state_dir)));
+}
+
+/* Files and links that a power cut, or somebody, has left behind. Whoever holds the lock is about
+ * to do the same, and a store that only reads changes nothing. */
+static void put_right(struct hf_sqlite_store *store)
+{
+    struct hf_why why = {0};
+    int lock = -1;
+
+    if (store->unusable.code != HF_OK || hf_lock_take(store->state_dir, 0, &lock, NULL) != HF_OK)
+        return;
+    if (hf_store_follow(store, &why) != HF_OK)
+        hf_store_note(store, HF_LEVEL_WARNING, "bundle-files", why.text);
+    hf_lock_release(lock);
+}
+
+/* The database or its copy, whichever can be used. The caller holds the lock. */
+static enum hf_err restore_locked(struct hf_sqlite_store *store, const char *path,
+                                  struct hf_why *why)
+{
+    struct hf_why damage = {0};
+
+    /* Whoever held the lock before us may have done it. */
+    store->copied_changes = hf_db_copy_changes(store->state_dir);
+    enum hf_err err = open_existing(store, path, &damage);
+    if (!is_for_the_copy(store, err))
+        return err == HF_OK ? HF_OK : hf_fail(why, err, "%s", damage.text);
+    close_database(store);
+    HF_TRY(hf_db_copy_restore(store->state_dir, why));
+    store->copied_changes = -1;
+    HF_TRY(open_existing(store, path, why));
+    (void)hf_fail(&damage, err,
+                  "%.400s; its copy has taken its place, what was there is kept as %s", damage.text,
+                  "holdfast.db.damaged");
+    hf_store_note(store, HF_LEVEL_ERROR, "restored", damage.text);
+    return HF_OK;
+}
+
+/* `why` is what is wrong with the database; it stays, with a word on the copy, where nothing helps. */
+static enum hf_err restore(struct hf_sqlite_store *store, const char *path, struct hf_why *why)
+{
+    struct hf_why reason = {0};
+    int lock = -1;
+
+    close_database(store);
+    enum hf_err err = hf_lock_take(store->state_dir, LOCK_WAIT_MS, &lock, &reason);
+    if (err == HF_OK)
+        err = restore_locked(store, path, &reason);
+    hf_lock_release(lock);
+    if (err == HF_OK)
+        return HF_OK;
+    char damage[HF_WHY_MAX];
+    memcpy(damage, why->text, sizeof(damage));
+    return hf_fail(why, HF_E_STORAGE, "%s; its copy cannot take its place: %s", damage,
+                   reason.text);
+}
+
+static enum hf_err open_or_restore(struct hf_sqlite_store *store, const char *path,
+                                   struct hf_why *why)
+{
+    enum hf_err err = open_existing(store, path, why);
+
+    return is_for_the_copy(store, err) ? restore(store, path, why) : err;
+}
+
+static enum hf_err open_usable_or_not(struct hf_sqlite_store *store, const char *path,
+                                      struct hf_why *why)
+{
+    struct hf_why reason = {0};
+
+    store->is_fresh = true;
+    store->copied_changes = hf_db_copy_changes(store->state_dir);
+    if (!hf_file_exists(path) && !hf_bundle_files_exist(store->state_dir) &&
+        store->copied_changes < 0)
+        return hf_fail(why, HF_E_NOT_FOUND, "%s is not initialised: run holdfast init first",
+                       store->state_dir);
+    enum hf_err err = open_or_restore(store, path, &reason);
+    if (err != HF_OK)
+        set_unusable(store, err, reason.text);
+    else
+        put_right(store);
+    return err == HF_E_MEMORY || err == HF_E_BUSY ? hf_fail(why, err, "%s", reason.text) : HF_OK;
+}
+
+static enum hf_err make_new(struct hf_sqlite_store *store, const char *path, struct hf_why *why)
+{
+    store->copied_changes = -1;
+    HF_TRY(hf_db_create(path, &store->db, why));
+    HF_TRY(migrate(store->db, why));
+    return hf_file_sync_dir(store->state_dir, why);
+}
+
+enum hf_err hf_sqlite_store_open(const char *state_dir, bool create, struct hf_sqlite_store **out,
+                                 struct hf_why *why)
+{
+    char *path = NULL;
+    enum hf_err err = HF_OK;
+
+    struct hf_sqlite_store *store = calloc(1, sizeof(*store));
+    if (store == NULL || (store->state_dir = strdup(state_dir)) == NULL)
+        err = hf_fail(why, HF_E_MEMORY, "out of memory opening %s", state_dir);
+    if (err == HF_OK)
+        err = hf_file_join(state_dir, "holdfast.db", &path, why);
+    if (err == HF_OK)
+        err = create ? make_new(store, path, why) : open_usable_or_not(store, path, why);
+    if (err == HF_OK)
+        *out = store;
+    else
+        hf_sqlite_store_close(store);
+    free(path);
+    return err;
+}
+
+enum hf_err hf_sqlite_store_refresh(struct hf_sqlite_store *store, struct hf_why *why)
+{
+    char *path = NULL;
+
+    if (store->is_fresh) {
+        store->is_fresh = false;
+        return HF_OK;
+    }
+    HF_TRY(hf_file_join(store->state_dir, "holdfast.db", &path, why));
+    close_database(store);
+    enum hf_err err = open_usable_or_not(store, path, why);
+    free(path);
+    return err;
+}
+
+void hf_sqlite_store_close(struct hf_sqlite_store *store)
+{
+    if (store == NULL)
+        return;
+    sqlite3_close(store->db);
+    free(store->state_dir);
+    free(store);
+}
+
+enum hf_err hf_sqlite_store_is_writable(const struct hf_sqlite_store *store, struct hf_why *why)
+{
+    return hf_store_check_writable(store, why);
+}

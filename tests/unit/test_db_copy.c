@@ -1,0 +1,360 @@
+/* client/port/posix/db_copy: a database that is damaged or lost is replaced by its copy. */
+#include "tests/support/check.h"
+#include "tests/support/temp_dir.h"
+
+#include "client/port/posix/db_copy.h"
+#include "client/port/posix/lock.h"
+#include "client/port/posix/store_internal.h"
+#include "common/base/digest.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* The store does not look into bundles, so this need not be a certificate. */
+static const char content[] = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+
+/* ---- helpers ----------------------------------------------------------------------------------- */
+
+static struct hf_sqlite_store *open_at(const char *path, bool create)
+{
+    struct hf_sqlite_store *store = NULL;
+    struct hf_why why = {0};
+    if (hf_sqlite_store_open(path, create, &store, &why) != HF_OK)
+        fail_msg("%s", why.text);
+    return store;
+}
+
+static struct hf_sqlite_store *open_in(void **state)
+{
+    return open_at(((const struct temp_dir *)*state)->path, false);
+}
+
+static void save(struct hf_sqlite_store *store, const char *role, int64_t version)
+{
+    struct hf_store_port port = hf_sqlite_store_port(store);
+    CHECK_OK(port.save_metadata(port.ctx, role, version, hf_bytes_of_text(role), NULL));
+}
+
+static void activate(struct hf_sqlite_store *store, int64_t version)
+{
+    struct hf_store_port port = hf_sqlite_store_port(store);
+    struct hf_bundle_record r = {.set = "amazon-iot", .profile = "full", .version = version};
+    hf_sha256_hex(hf_bytes_of_text(content), r.sha256);
+    CHECK_OK(hf_buf_append_text(&r.pem, content));
+    CHECK_OK(hf_buf_append_text(&r.custom, "{}"));
+    CHECK_OK(port.stage_bundle(port.ctx, &r, NULL));
+    CHECK_OK(port.activate_staged(port.ctx, false, NULL));
+    hf_bundle_record_free(&r);
+}
+
+static int64_t count(struct hf_sqlite_store *store, const char *sql)
+{
+    int64_t n = -1;
+    CHECK_OK(hf_db_query_int64(store->db, sql, "count", &n, NULL));
+    return n;
+}
+
+/* A state in which an update has brought root 2 and bundle 7, and has ended. */
+static void make_state(void **state)
+{
+    const struct temp_dir *dir = *state;
+    hf_sqlite_store_close(open_at(dir->path, true));
+    struct hf_sqlite_store *store = open_in(state);
+    save(store, "root", 2);
+    activate(store, 7);
+    CHECK_OK(hf_sqlite_store_sync(store, NULL));
+    hf_sqlite_store_close(store);
+}
+
+static const char *database(void **state)
+{
+    return temp_path(*state, "holdfast.db");
+}
+
+static void damage(void **state)
+{
+    temp_write(database(state), "this was a database once, before the flash died");
+}
+
+static bool is_damaged_kept(void **state)
+{
+    return temp_exists(temp_path(*state, "holdfast.db.damaged"));
+}
+
+/* All that make_state made is there and can be added to, and the journal tells why. */
+static void assert_restored(void **state, const char *part)
+{
+    struct hf_sqlite_store *store = open_in(state);
+    char sql[256];
+
+    CHECK_OK(hf_sqlite_store_is_writable(store, NULL));
+    assert_int_equal(count(store, "SELECT version FROM metadata WHERE role = 'root'"), 2);
+    assert_int_equal(count(store, "SELECT version FROM bundle WHERE slot = 'active'"), 7);
+    (void)snprintf(sql, sizeof sql,
+                   "SELECT count(*) FROM event WHERE kind = 'restored' AND text LIKE '%%%s%%'",
+                   part);
+    assert_int_equal(count(store, sql), 1);
+    assert_true(temp_exists(temp_path(*state, "bundles/active")));
+    save(store, "root", 3);
+    CHECK_OK(hf_sqlite_store_sync(store, NULL));
+    hf_sqlite_store_close(store);
+}
+
+static void assert_not_restored(void **state, const char *part)
+{
+    struct hf_sqlite_store *store = open_in(state);
+    struct hf_why why = {0};
+
+    CHECK_REFUSED(hf_sqlite_store_is_writable(store, &why), HF_E_STORAGE, &why, part);
+    assert_false(is_damaged_kept(state));
+    hf_sqlite_store_close(store);
+}
+
+/* ---- when it is made ---------------------------------------------------------------------------- */
+
+static ino_t copy_of(void **state)
+{
+    struct stat st;
+    assert_int_equal(stat(temp_path(*state, "holdfast.db.backup"), &st), 0);
+    return st.st_ino;
+}
+
+static void the_copy_follows_what_must_not_be_lost_and_nothing_else(void **state)
+{
+    make_state(state);
+    struct hf_sqlite_store *store = open_in(state);
+    struct hf_store_port port = hf_sqlite_store_port(store);
+    struct hf_event event = {1, HF_LEVEL_INFO, "test", "text"};
+    ino_t before = copy_of(state);
+
+    assert_int_equal(temp_mode(temp_path(*state, "holdfast.db.backup")), 0600);
+    save(store, "timestamp", 5);
+    save(store, "snapshot", 5);
+    CHECK_OK(port.append_event(port.ctx, &event, NULL));
+    CHECK_OK(port.save_value(port.ctx, "check.time", "1", NULL));
+    CHECK_OK(hf_sqlite_store_sync(store, NULL));
+    assert_true(copy_of(state) == before);
+
+    const char *const roles[] = {"root", "targets", "rollout"};
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+        save(store, roles[i], 3);
+        CHECK_OK(hf_sqlite_store_sync(store, NULL));
+        assert_false(copy_of(state) == before);
+        before = copy_of(state);
+    }
+    CHECK_OK(port.save_value(port.ctx, "bundle.rejected", "8", NULL));
+    CHECK_OK(hf_sqlite_store_sync(store, NULL));
+    assert_false(copy_of(state) == before);
+    hf_sqlite_store_close(store);
+}
+
+static void a_copy_that_a_power_cut_prevented_is_made_up_for(void **state)
+{
+    make_state(state);
+    struct hf_sqlite_store *store = open_in(state);
+    save(store, "root", 3);
+    hf_sqlite_store_close(store);
+
+    store = open_in(state);
+    CHECK_OK(hf_sqlite_store_sync(store, NULL));
+    assert_int_equal(hf_db_copy_changes(((const struct temp_dir *)*state)->path),
+                     count(store, "SELECT count FROM change"));
+    hf_sqlite_store_close(store);
+}
+
+static void a_copy_that_is_damaged_is_made_anew(void **state)
+{
+    make_state(state);
+    temp_write(temp_path(*state, "holdfast.db.backup"), "garbage");
+    struct hf_sqlite_store *store = open_in(state);
+    CHECK_OK(hf_sqlite_store_is_writable(store, NULL));
+    CHECK_OK(hf_sqlite_store_sync(store, NULL));
+    hf_sqlite_store_close(store);
+    damage(state);
+    assert_restored(state, "is damaged");
+}
+
+static void a_database_that_rots_while_it_is_open_does_not_spoil_the_copy(void **state)
+{
+    char page[4096];
+    make_state(state);
+    struct hf_sqlite_store *store = open_in(state);
+    struct hf_why why = {0};
+    save(store, "root", 3);
+    CHECK_OK(hf_db_exec(store->db, "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA shrink_memory", "test",
+                        &why));
+    memset(page, 0xee, sizeof page);
+    temp_overwrite(database(state), 4096, page, sizeof page);
+    ino_t before = copy_of(state);
+
+    CHECK_REFUSED(hf_sqlite_store_sync(store, &why), HF_E_STORAGE, &why, "is damaged");
+    assert_true(copy_of(state) == before);
+    hf_sqlite_store_close(store);
+    assert_restored(state, "is damaged");
+}
+
+/* ---- when it is used ---------------------------------------------------------------------------- */
+
+static void a_database_that_is_garbage_is_replaced_and_kept(void **state)
+{
+    make_state(state);
+    damage(state);
+    assert_restored(state, "file is not a database");
+    assert_string_equal(temp_read(temp_path(*state, "holdfast.db.damaged")),
+                        "this was a database once, before the flash died");
+}
+
+static void a_database_with_a_damaged_page_is_replaced(void **state)
+{
+    char page[4096];
+    make_state(state);
+    memset(page, 0xee, sizeof page);
+    temp_overwrite(database(state), 4096, page, sizeof page);
+    /* Its log is whole and holds that page too; a flash that dies takes both. */
+    assert_int_equal(unlink(temp_path(*state, "holdfast.db-wal")), 0);
+    assert_restored(state, "is damaged");
+}
+
+static void an_empty_database_is_replaced(void **state)
+{
+    make_state(state);
+    temp_write(database(state), "");
+    assert_restored(state, "is empty or not a database of holdfast");
+}
+
+static void a_truncated_database_is_replaced(void **state)
+{
+    make_state(state);
+    assert_int_equal(unlink(temp_path(*state, "holdfast.db-wal")), 0);
+    assert_int_equal(truncate(database(state), 3 * 4096 + 100), 0);
+    assert_restored(state, "is damaged");
+}
+
+static void a_lost_database_is_replaced(void **state)
+{
+    make_state(state);
+    assert_int_equal(unlink(database(state)), 0);
+    assert_restored(state, "is missing");
+    assert_false(is_damaged_kept(state));
+}
+
+/* SQLite takes what is left for the whole: without the copy nobody would notice. */
+static void a_database_without_its_log_is_replaced(void **state)
+{
+    make_state(state);
+    assert_int_equal(unlink(temp_path(*state, "holdfast.db-wal")), 0);
+    assert_restored(state, "has lost the newest");
+}
+
+static void a_database_whose_log_is_damaged_is_replaced(void **state)
+{
+    make_state(state);
+    temp_overwrite(temp_path(*state, "holdfast.db-wal"), 32 + 24 + 100, "damage", 6);
+    assert_restored(state, "has lost the newest");
+    assert_true(temp_exists(temp_path(*state, "holdfast.db.damaged-wal")));
+}
+
+static void nothing_but_a_copy_is_enough(void **state)
+{
+    const struct temp_dir *dir = *state;
+    char command[256];
+    make_state(state);
+    (void)snprintf(command, sizeof command, "rm -r %s/holdfast.db %s/holdfast.db-* %s/bundles",
+                   dir->path, dir->path, dir->path);
+    assert_int_equal(system(command), 0);
+    assert_restored(state, "is missing");
+}
+
+/* ---- when it is not ------------------------------------------------------------------------------ */
+
+static void when_both_are_damaged_nothing_is_moved(void **state)
+{
+    make_state(state);
+    damage(state);
+    char page[4096] = {0};
+    temp_overwrite(temp_path(*state, "holdfast.db.backup"), 3 * 4096, page, sizeof page);
+    assert_not_restored(state, "cannot be used either");
+    assert_string_equal(temp_read(database(state)),
+                        "this was a database once, before the flash died");
+}
+
+static void whoever_holds_the_lock_may_be_restoring(void **state)
+{
+    const struct temp_dir *dir = *state;
+    int lock = -1;
+    make_state(state);
+    damage(state);
+    CHECK_OK(hf_lock_take(dir->path, 0, &lock, NULL));
+    assert_not_restored(state, "another process");
+    hf_lock_release(lock);
+    assert_restored(state, "is damaged");
+}
+
+static void a_folder_that_cannot_be_written_is_left_alone(void **state)
+{
+    const struct temp_dir *dir = *state;
+    make_state(state);
+    damage(state);
+    assert_int_equal(chmod(temp_path(dir, "lock"), 0400), 0);
+    assert_int_equal(chmod(dir->path, 0500), 0);
+    temp_become_nobody(dir->path);
+    assert_not_restored(state, "its copy cannot take its place");
+    temp_become_root_again();
+    assert_int_equal(chmod(dir->path, 0700), 0);
+    assert_int_equal(chmod(temp_path(dir, "lock"), 0600), 0);
+    assert_restored(state, "is damaged");
+}
+
+static void a_newer_schema_is_no_damage(void **state)
+{
+    make_state(state);
+    struct hf_sqlite_store *store = open_in(state);
+    struct hf_why why = {0};
+    CHECK_OK(hf_db_exec(store->db, "PRAGMA user_version = 99", "test", NULL));
+    hf_sqlite_store_close(store);
+
+    store = open_in(state);
+    CHECK_REFUSED(hf_sqlite_store_is_writable(store, &why), HF_E_SCHEMA, &why, "newer holdfast");
+    assert_false(is_damaged_kept(state));
+    hf_sqlite_store_close(store);
+}
+
+static void a_store_that_is_open_for_long_sees_what_another_has_restored(void **state)
+{
+    make_state(state);
+    struct hf_sqlite_store *old = open_in(state);
+    CHECK_OK(hf_sqlite_store_refresh(old, NULL));
+    damage(state);
+    assert_restored(state, "is damaged");
+
+    CHECK_OK(hf_sqlite_store_refresh(old, NULL));
+    assert_int_equal(count(old, "SELECT version FROM metadata WHERE role = 'root'"), 3);
+    hf_sqlite_store_close(old);
+}
+
+int main(void)
+{
+#define IN_TEMP(test) cmocka_unit_test_setup_teardown(test, temp_dir_setup, temp_dir_teardown)
+    const struct CMUnitTest tests[] = {
+        IN_TEMP(the_copy_follows_what_must_not_be_lost_and_nothing_else),
+        IN_TEMP(a_copy_that_a_power_cut_prevented_is_made_up_for),
+        IN_TEMP(a_copy_that_is_damaged_is_made_anew),
+        IN_TEMP(a_database_that_rots_while_it_is_open_does_not_spoil_the_copy),
+        IN_TEMP(a_database_that_is_garbage_is_replaced_and_kept),
+        IN_TEMP(a_database_with_a_damaged_page_is_replaced),
+        IN_TEMP(an_empty_database_is_replaced),
+        IN_TEMP(a_truncated_database_is_replaced),
+        IN_TEMP(a_lost_database_is_replaced),
+        IN_TEMP(a_database_without_its_log_is_replaced),
+        IN_TEMP(a_database_whose_log_is_damaged_is_replaced),
+        IN_TEMP(nothing_but_a_copy_is_enough),
+        IN_TEMP(when_both_are_damaged_nothing_is_moved),
+        IN_TEMP(whoever_holds_the_lock_may_be_restoring),
+        IN_TEMP(a_folder_that_cannot_be_written_is_left_alone),
+        IN_TEMP(a_newer_schema_is_no_damage),
+        IN_TEMP(a_store_that_is_open_for_long_sees_what_another_has_restored),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
