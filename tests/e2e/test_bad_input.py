@@ -1,9 +1,7 @@
 """Every kind of bad input, end to end: refused in one sentence, and nothing has changed."""
 import fcntl
-import os
 import shutil
 import sqlite3
-import subprocess
 import time
 from datetime import datetime, timedelta, timezone
 
@@ -227,43 +225,6 @@ def test_a_first_start_without_a_server_leaves_a_device_that_can_try_again(publi
     device = Device(folder / "device").init(publisher.root, f"http://127.0.0.1:{port}")
     programs.says(device.refuses_update(), str(port))
     assert device.status()["active"] is None
-
-
-@pytest.fixture
-def small_disk(folder):
-    """A file system that is soon full."""
-    place = folder / "small"
-    place.mkdir()
-    mounted = os.getuid() == 0 and subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True).returncode == 0
-    if not mounted:
-        pytest.skip("a full disk wants root and the right to mount")
-    yield place
-    subprocess.run(["umount", place], check=True)
-
-
-def fill(place):
-    filler = place / "filler"
-    with open(filler, "wb", buffering=0) as f:
-        try:
-            while f.write(b"\0" * 4096):
-                pass
-        except OSError:
-            pass
-    return filler
-
-
-def test_a_full_disk_is_said_and_survived(scene, publisher, small_disk):
-    shutil.copytree(scene.device.state, small_disk / "device", symlinks=True)
-    scene.device = Device(small_disk / "device")
-    add_version_2(publisher)
-    filler = fill(small_disk)
-    before = scene.device.bundles()
-    programs.says(scene.device.refuses_update(), "disk")
-    assert scene.device.bundles() == before
-    assert scene.device.status()["active"]["version"] == 1
-    filler.unlink()
-    scene.recovers()
 
 
 def test_a_database_of_a_newer_schema_is_read_only(scene, publisher, folder):
