@@ -49,8 +49,10 @@ static struct world {
     struct wanted versions[4]; /* by version; 0 is not used */
     int64_t old_version;
     int64_t new_version;
-    bool has_rotted;      /* the database is damaged where it begins */
-    int64_t told_version; /* what the on-swap command was told last */
+    enum hf_err (*work)(struct hf_why *why); /* what is cut */
+    bool awaits_confirm;                     /* the application has its say */
+    bool has_rotted;                         /* the database is damaged where it begins */
+    int64_t told_version;                    /* what the on-swap command was told last */
     unsigned n_cuts;
     unsigned n_old;
     unsigned n_new;
@@ -122,7 +124,11 @@ static enum hf_err init(struct hf_why *why)
 {
     static const char *const urls[] = {URL};
     struct hf_posix_config config = {
-        .client = {urls, 1, SET, PROFILE},
+        .client = {.urls = urls,
+                   .n_urls = 1,
+                   .set = SET,
+                   .profile = PROFILE,
+                   .awaits_confirm = world.awaits_confirm},
         .device_id = "crash-test",
         .export_file = export_file(),
         .on_swap = "tell the broker",
@@ -140,6 +146,17 @@ static enum hf_err update(struct hf_why *why)
     fake_transport_forget(&world.transport);
     HF_TRY(hf_posix_open(state_dir(), (struct hf_log_port){0}, &posix, why));
     enum hf_err err = hf_posix_update(posix, &result, why);
+    hf_posix_close(posix);
+    return err;
+}
+
+/* The application says that it cannot work with the bundle on trial. */
+static enum hf_err reject(struct hf_why *why)
+{
+    struct hf_posix *posix = NULL;
+
+    HF_TRY(hf_posix_open(state_dir(), (struct hf_log_port){0}, &posix, why));
+    enum hf_err err = hf_posix_reject(posix, "no connection to the broker", why);
     hf_posix_close(posix);
     return err;
 }
@@ -285,11 +302,15 @@ static void check_after_finish(void)
 
 static void check_next_update(void)
 {
+    struct hf_why why = {0};
+
+    if (world.work == reject && look().active == world.old_version)
+        CHECK_OK(reject(&why));
     struct device found = update_and_look();
     assert_int_equal(found.active, world.new_version);
     assert_int_equal(exported_version(), world.new_version);
     assert_int_equal(world.told_version, world.new_version);
-    /* Two bundles with a .json each, two links; with the first version one of each. */
+    /* Two bundles with a .json each, two links; where version 1 is all there is, one of each. */
     assert_int_equal(temp_count(temp_path(world.dir, "device/bundles")),
                      world.new_version == 1 ? 3 : 6);
     /* No power cut is taken for damage, and none loses what was damaged. */
@@ -305,7 +326,7 @@ static bool cut_update_at(const struct disk_image *start, unsigned cut, uint64_t
     disk_image_write(world.dir->path, start);
     world.told_version = world.old_version;
     cut_disk_begin(world.dir->path, cut, seed);
-    enum hf_err err = update(&why);
+    enum hf_err err = world.work(&why);
     bool is_finished = !cut_disk_is_off();
     if (is_finished) {
         CHECK_OK(err);
@@ -484,6 +505,22 @@ static void an_update_that_folds_in_the_log(void **state)
     disk_image_free(&start);
 }
 
+/* Back to the bundle before, which stays: the rejected one is not taken again. */
+static void a_rejection(void **state)
+{
+    struct disk_image start = {0};
+
+    (void)state;
+    world.awaits_confirm = true;
+    init_device();
+    update_to(1);
+    update_to(2);
+    start_from(&start, 2, 1);
+    world.work = reject;
+    cut_with_all_seeds("rejection of a bundle on trial", &start, 20);
+    disk_image_free(&start);
+}
+
 /* The copy comes in its place, and the update goes on from there. */
 static void an_update_of_a_device_whose_database_has_rotted(void **state)
 {
@@ -563,7 +600,7 @@ static void an_init(void **state)
 
 static int setup(void **state)
 {
-    world = (struct world){0};
+    world = (struct world){.work = update};
     temp_dir_setup(state);
     world.dir = *state;
     cut_vfs_register();
@@ -593,6 +630,7 @@ int main(void)
         IN_WORLD(an_update_without_a_new_bundle),
         IN_WORLD(an_update_after_an_interrupted_stage),
         IN_WORLD(an_update_that_folds_in_the_log),
+        IN_WORLD(a_rejection),
         IN_WORLD(an_update_of_a_device_whose_database_has_rotted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
