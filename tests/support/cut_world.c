@@ -1,0 +1,275 @@
+#include "tests/support/cut_world.h"
+
+#include "tests/support/check.h"
+#include "tests/support/cut_vfs.h"
+#include "tests/support/test_pki.h"
+
+#include "client/port/posix/bundle_files.h"
+#include "client/port/posix/on_swap.h"
+#include "client/port/posix/posix_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define URL "http://a.test/repo"
+#define SET "amazon-iot"
+#define PROFILE "full"
+
+struct cut_world cut_world;
+
+/* Names that the linker makes of --wrap. */
+struct hf_transport_port __wrap_hf_http_transport_port(struct hf_http_transport *transport);
+struct hf_transport_port __wrap_hf_http_transport_port(struct hf_http_transport *transport)
+{
+    (void)transport;
+    return fake_transport_port(&cut_world.transport);
+}
+
+enum hf_err __wrap_hf_on_swap_run(const char *command, const struct hf_swap_notice *notice,
+                                  unsigned timeout_ms, struct hf_why *why);
+enum hf_err __wrap_hf_on_swap_run(const char *command, const struct hf_swap_notice *notice,
+                                  unsigned timeout_ms, struct hf_why *why)
+{
+    (void)timeout_ms;
+    (void)why;
+    assert_string_equal(command, "tell the broker");
+    cut_world.told_version = strtoll(notice->new_version, NULL, 10);
+    return HF_OK;
+}
+
+const char *cut_state_dir(void)
+{
+    return temp_path(cut_world.dir, "device");
+}
+
+static const char *export_file(void)
+{
+    return temp_path(cut_world.dir, "roots/roots.pem");
+}
+
+/* ---- the publisher ------------------------------------------------------------------------------------- */
+
+/* Big enough to go over several pages of the database. */
+static void make_roots(int64_t version, int n_roots, struct hf_buf *pem)
+{
+    char subject[80];
+    struct pki_key key;
+
+    pki_key_make(&key, PKI_P256);
+    for (int i = 0; i < n_roots; i++) {
+        (void)snprintf(subject, sizeof subject, "CN=Root %d of version %lld", i,
+                       (long long)version);
+        struct pki_cert cert = {.subject = subject, .key = &key, .is_ca = true};
+        pki_issue_pem(&cert, pem);
+    }
+    pki_key_free(&key);
+}
+
+void cut_publish(int64_t version)
+{
+    char path[80];
+    struct cut_version *wanted = &cut_world.versions[version];
+
+    make_roots(version, 4 + (int)version, &wanted->pem);
+    json_t *custom = json_pack("{s:{s:s, s:s, s:I}}", "holdfast", "set", SET, "profile", PROFILE,
+                               "version", (json_int_t)version);
+    (void)snprintf(path, sizeof path, SET "/" PROFILE "/%lld.pem", (long long)version);
+    tuf_repo_add_target(&cut_world.repo, path, hf_buf_bytes(&wanted->pem), custom);
+    tuf_repo_publish_next(&cut_world.repo);
+}
+
+/* ---- the device ------------------------------------------------------------------------------------------ */
+
+enum hf_err cut_init(struct hf_why *why)
+{
+    static const char *const urls[] = {URL};
+    struct hf_posix_config config = {
+        .client = {.urls = urls,
+                   .n_urls = 1,
+                   .set = SET,
+                   .profile = PROFILE,
+                   .awaits_confirm = cut_world.awaits_confirm},
+        .device_id = "crash-test",
+        .export_file = export_file(),
+        .on_swap = "tell the broker",
+    };
+    struct hf_bytes root = tuf_files_find(&cut_world.repo.files, "metadata/1.root.json");
+    return hf_posix_init(cut_state_dir(), &config, root, (struct hf_bytes){0},
+                         (struct hf_log_port){0}, why);
+}
+
+enum hf_err cut_update(struct hf_why *why)
+{
+    struct hf_posix *posix = NULL;
+    struct hf_update_result result = {0};
+
+    fake_transport_forget(&cut_world.transport);
+    HF_TRY(hf_posix_open(cut_state_dir(), (struct hf_log_port){0}, &posix, why));
+    enum hf_err err = hf_posix_update(posix, &result, why);
+    hf_posix_close(posix);
+    return err;
+}
+
+/* The application says that it cannot work with the bundle on trial. */
+enum hf_err cut_reject(struct hf_why *why)
+{
+    struct hf_posix *posix = NULL;
+
+    HF_TRY(hf_posix_open(cut_state_dir(), (struct hf_log_port){0}, &posix, why));
+    enum hf_err err = hf_posix_reject(posix, "no connection to the broker", why);
+    hf_posix_close(posix);
+    return err;
+}
+
+/* ---- what is there ----------------------------------------------------------------------------------------- */
+
+/* What `slot` holds, and its files say the same. */
+static int64_t version_in(struct hf_posix *posix, enum hf_slot slot)
+{
+    struct hf_store_port store = hf_sqlite_store_port(posix->store);
+    struct hf_bundle_record row = {0};
+    struct hf_bundle_record file = {0};
+    struct hf_why why = {0};
+
+    enum hf_err err = store.load_bundle(store.ctx, slot, &row, &why);
+    if (err == HF_E_NOT_FOUND) {
+        assert_int_equal(hf_bundle_files_load(cut_state_dir(), slot, &file, NULL), HF_E_NOT_FOUND);
+        return CUT_NO_VERSION;
+    }
+    CHECK_OK(err);
+    assert_true(row.version >= 1 && row.version <= CUT_VERSIONS);
+    assert_true(
+        hf_bytes_equal(hf_buf_bytes(&row.pem), hf_buf_bytes(&cut_world.versions[row.version].pem)));
+    if (hf_bundle_files_load(cut_state_dir(), slot, &file, &why) != HF_OK)
+        fail_msg("the files of slot %d: %s", (int)slot, why.text);
+    assert_int_equal(file.version, row.version);
+    assert_true(hf_bytes_equal(hf_buf_bytes(&file.pem), hf_buf_bytes(&row.pem)));
+    int64_t version = row.version;
+    hf_bundle_record_free(&row);
+    hf_bundle_record_free(&file);
+    return version;
+}
+
+static bool is_staged(struct hf_posix *posix)
+{
+    struct hf_store_port store = hf_sqlite_store_port(posix->store);
+    struct hf_bundle_record row = {0};
+
+    bool is_there = store.load_bundle(store.ctx, HF_SLOT_STAGED, &row, NULL) == HF_OK;
+    hf_bundle_record_free(&row);
+    return is_there;
+}
+
+/* Which version other programs read; every byte of it. */
+int64_t cut_exported_version(void)
+{
+    if (!temp_exists(export_file()))
+        return CUT_NO_VERSION;
+    const char *found = temp_read(export_file());
+    for (int64_t version = 1; version <= CUT_VERSIONS; version++) {
+        if (strcmp(found, cut_world.versions[version].exported) == 0)
+            return version;
+    }
+    fail_msg("the export is no version, it has %zu bytes", strlen(found));
+    return CUT_NO_VERSION;
+}
+
+static struct cut_found look_at(struct hf_posix *posix)
+{
+    struct hf_status status = {0};
+    struct hf_why why = {0};
+
+    CHECK_OK(hf_client_status(hf_posix_client(posix), &status, &why));
+    struct cut_found found = {
+        .active = version_in(posix, HF_SLOT_ACTIVE),
+        .has_staged = is_staged(posix),
+        .root = status.root.version,
+        .timestamp = status.timestamp.version,
+        .targets = status.targets.version,
+    };
+    assert_int_equal(status.active.is_present ? status.active.version : CUT_NO_VERSION,
+                     found.active);
+    hf_status_free(&status);
+    return found;
+}
+
+/* After a power cut the device must come up able to write, whatever was lost. */
+static struct hf_posix *come_up(void)
+{
+    struct hf_posix *posix = NULL;
+    struct hf_why why = {0};
+
+    if (hf_posix_open(cut_state_dir(), (struct hf_log_port){0}, &posix, &why) != HF_OK ||
+        hf_posix_is_writable(posix, &why) != HF_OK)
+        fail_msg("after the cut: %s", why.text);
+    return posix;
+}
+
+struct cut_found cut_look(void)
+{
+    struct hf_posix *posix = come_up();
+    struct cut_found found = look_at(posix);
+    hf_posix_close(posix);
+    return found;
+}
+
+struct cut_found cut_update_and_look(void)
+{
+    struct hf_posix *posix = come_up();
+    struct hf_update_result result = {0};
+    struct hf_why why = {0};
+
+    fake_transport_forget(&cut_world.transport);
+    if (hf_posix_update(posix, &result, &why) != HF_OK)
+        fail_msg("the next update failed: %s", why.text);
+    struct cut_found found = look_at(posix);
+    hf_posix_close(posix);
+    return found;
+}
+
+static void remember_export(int64_t version)
+{
+    struct cut_version *wanted = &cut_world.versions[version];
+    (void)snprintf(wanted->exported, sizeof wanted->exported, "%s", temp_read(export_file()));
+}
+
+void cut_init_device(void)
+{
+    struct hf_why why = {0};
+    if (cut_init(&why) != HF_OK)
+        fail_msg("%s", why.text);
+}
+
+/* What every version looks like to other programs, told by a device that nothing happens to. */
+void cut_update_to(int64_t version)
+{
+    cut_publish(version);
+    assert_int_equal(cut_update_and_look().active, version);
+    remember_export(version);
+}
+
+/* ---- setup and teardown ------------------------------------------------------------------------------ */
+
+int cut_world_setup(void **state)
+{
+    cut_world = (struct cut_world){0};
+    temp_dir_setup(state);
+    cut_world.dir = *state;
+    cut_vfs_register();
+    assert_int_equal(mkdir(temp_path(cut_world.dir, "roots"), 0700), 0);
+    tuf_repo_init(&cut_world.repo, (int64_t)time(NULL) - 86400);
+    tuf_repo_publish_root(&cut_world.repo);
+    fake_transport_add(&cut_world.transport, URL, &cut_world.repo.files);
+    return 0;
+}
+
+int cut_world_teardown(void **state)
+{
+    for (size_t i = 0; i < sizeof cut_world.versions / sizeof cut_world.versions[0]; i++)
+        hf_buf_free(&cut_world.versions[i].pem);
+    fake_transport_free(&cut_world.transport);
+    tuf_repo_free(&cut_world.repo);
+    return temp_dir_teardown(state);
+}
