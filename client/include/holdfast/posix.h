@@ -3,6 +3,7 @@
  * SQLite, the system's clock, and the trust store for Mbed TLS.
  *
  * STATE/holdfast.db            configuration, trusted metadata, bundles, journal (schema/client.sql)
+ * STATE/holdfast.db.backup     its copy, which takes its place when it is damaged or lost
  * STATE/bundles/HASH.VERSION.pem, .json  active and previous bundle and what is signed about them
  * STATE/bundles/active, previous  symbolic links to them; enough to load the store without the db
  * STATE/lock                   held by whoever writes
@@ -46,8 +47,9 @@ HF_MUST_USE enum hf_err hf_posix_init(const char *state_dir, const struct hf_pos
 struct hf_posix;
 
 /**
- * Open an initialised STATE. Reading always works while the bundle files are whole, also with a
- * damaged or newer database; what would write then fails with HF_E_STORAGE or HF_E_SCHEMA.
+ * Open an initialised STATE. A damaged or lost database is replaced by its copy; the journal says so.
+ * Reading always works while the bundle files are whole, also with a database that nothing can replace
+ * or that is newer; what would write then fails with HF_E_STORAGE or HF_E_SCHEMA.
  */
 HF_MUST_USE enum hf_err hf_posix_open(const char *state_dir, struct hf_log_port log,
                                       struct hf_posix **out, struct hf_why *why);
