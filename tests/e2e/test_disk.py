@@ -265,6 +265,17 @@ def test_a_restored_device_still_refuses_what_is_older(publisher, folder):
     server.close()
 
 
+def test_what_the_application_has_rejected_stays_rejected(waiting, folder):
+    """Nothing but the rejection happened since, and no update."""
+    assert waiting.update() == UPDATED
+    assert waiting.reject("the broker is gone") == "rolled back"
+    rot_header(waiting)
+    holds(waiting, 1, folder)
+    assert len(journal(waiting, "restored")) == 1
+    programs.says(waiting.refuses_to_reject("again"), "no bundle is on trial")
+    assert waiting.update() == "current amazon-iot/full 1"
+
+
 def test_without_a_copy_the_bundle_files_are_what_is_left(waiting, folder):
     before = waiting.status()["active"]
     rot_header(waiting)

@@ -151,7 +151,7 @@ void hf_posix_journal(struct hf_posix *posix, enum hf_level level, const char *k
 /* ---- update and export -------------------------------------------------------------------------- */
 
 /* Versions that were verified must not be forgotten: they are what later ones are held against. */
-static void secure(struct hf_posix *posix)
+void hf_posix_secure(struct hf_posix *posix)
 {
     struct hf_why why = {0};
 
@@ -171,7 +171,7 @@ static enum hf_err update_locked(struct hf_posix *posix, struct hf_update_result
     enum hf_err told = hf_followers_tell(posix, &told_why);
     if (told != HF_OK)
         hf_posix_journal(posix, HF_LEVEL_ERROR, "followers", told_why.text);
-    secure(posix);
+    hf_posix_secure(posix);
     if (err != HF_OK)
         return err;
     if (told != HF_OK)
@@ -204,7 +204,7 @@ enum hf_err hf_posix_set_endpoints(struct hf_posix *posix, const struct hf_posix
     HF_TRY(hf_posix_is_writable(posix, why));
     HF_TRY(hf_lock_take(posix->state_dir, HF_POSIX_LOCK_WAIT_MS, &lock, why));
     enum hf_err err = hf_config_set_endpoints(posix->store, config, why);
-    secure(posix);
+    hf_posix_secure(posix);
     hf_lock_release(lock);
     return err;
 }
@@ -220,7 +220,7 @@ static enum hf_err remember_export(struct hf_posix *posix, const char *file, str
     if (err == HF_OK)
         err = hf_config_set_export(posix->store, copy, why);
     if (err == HF_OK)
-        secure(posix);
+        hf_posix_secure(posix);
     hf_lock_release(lock);
     if (err != HF_OK) {
         free(copy);

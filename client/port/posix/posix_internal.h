@@ -35,6 +35,10 @@ struct hf_ports hf_posix_ports(struct hf_posix *posix);
 void hf_posix_journal(struct hf_posix *posix, enum hf_level level, const char *kind,
                       const char *text);
 
+/** What was written survives a power cut, and the copy of the database knows of it. What cannot be done
+ *  is logged. The caller holds STATE/lock. */
+void hf_posix_secure(struct hf_posix *posix);
+
 /**
  * Bring the configured export and whoever the on-swap command tells in line with the active bundle,
  * unless they are. HF_OK also without a bundle, an export or a command. The caller holds STATE/lock.

@@ -9,6 +9,7 @@ enum hf_err hf_posix_confirm(struct hf_posix *posix, struct hf_why *why)
     HF_TRY(hf_posix_is_writable(posix, why));
     HF_TRY(hf_lock_take(posix->state_dir, HF_POSIX_LOCK_WAIT_MS, &lock, why));
     enum hf_err err = hf_client_confirm(posix->client, why);
+    hf_posix_secure(posix);
     hf_lock_release(lock);
     return err;
 }
@@ -33,6 +34,7 @@ enum hf_err hf_posix_reject(struct hf_posix *posix, const char *reason, struct h
     HF_TRY(hf_posix_is_writable(posix, why));
     HF_TRY(hf_lock_take(posix->state_dir, HF_POSIX_LOCK_WAIT_MS, &lock, why));
     enum hf_err err = reject_locked(posix, reason, why);
+    hf_posix_secure(posix);
     hf_lock_release(lock);
     return err;
 }
