@@ -176,6 +176,34 @@ static void a_copy_that_is_damaged_is_made_anew(void **state)
     assert_restored(state, "is damaged");
 }
 
+/* Where nobody looks for years: the page with the number of changes is still whole. */
+static void a_copy_that_rots_in_the_middle_is_made_anew(void **state)
+{
+    char page[4096] = {0};
+    make_state(state);
+    temp_overwrite(temp_path(*state, "holdfast.db.backup"), 3 * 4096, page, sizeof page);
+    struct hf_sqlite_store *store = open_in(state);
+    CHECK_OK(hf_sqlite_store_sync(store, NULL));
+    hf_sqlite_store_close(store);
+    damage(state);
+    assert_restored(state, "is damaged");
+}
+
+static void what_power_cuts_left_of_copies_is_removed(void **state)
+{
+    make_state(state);
+    temp_write(temp_path(*state, ".holdfast.db.backup.aB3dE6"), "half of a copy");
+    temp_write(temp_path(*state, ".holdfast.db.backup.000000"), "");
+    temp_write(temp_path(*state, ".holdfast.db.backup-of-mine"), "somebody's");
+    struct hf_sqlite_store *store = open_in(state);
+    save(store, "root", 3);
+    CHECK_OK(hf_sqlite_store_sync(store, NULL));
+    hf_sqlite_store_close(store);
+    assert_false(temp_exists(temp_path(*state, ".holdfast.db.backup.aB3dE6")));
+    assert_false(temp_exists(temp_path(*state, ".holdfast.db.backup.000000")));
+    assert_true(temp_exists(temp_path(*state, ".holdfast.db.backup-of-mine")));
+}
+
 static void a_database_that_rots_while_it_is_open_does_not_spoil_the_copy(void **state)
 {
     char page[4096];
@@ -341,6 +369,8 @@ int main(void)
         IN_TEMP(the_copy_follows_what_must_not_be_lost_and_nothing_else),
         IN_TEMP(a_copy_that_a_power_cut_prevented_is_made_up_for),
         IN_TEMP(a_copy_that_is_damaged_is_made_anew),
+        IN_TEMP(a_copy_that_rots_in_the_middle_is_made_anew),
+        IN_TEMP(what_power_cuts_left_of_copies_is_removed),
         IN_TEMP(a_database_that_rots_while_it_is_open_does_not_spoil_the_copy),
         IN_TEMP(a_database_that_is_garbage_is_replaced_and_kept),
         IN_TEMP(a_database_with_a_damaged_page_is_replaced),

@@ -4,9 +4,11 @@
 #include "client/port/posix/file_util.h"
 #include "client/port/posix/migrate.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define COPY_MODE 0600
@@ -72,6 +74,43 @@ int64_t hf_db_copy_changes(const char *state_dir)
     return changes;
 }
 
+bool hf_db_copy_is_whole(const char *state_dir)
+{
+    sqlite3 *db = NULL;
+    char *path = NULL;
+
+    if (hf_file_join(state_dir, "holdfast.db.backup", &path, NULL) != HF_OK)
+        return false;
+    bool is_whole = hf_file_exists(path) && hf_db_open_immutable(path, &db, NULL) == HF_OK &&
+                    hf_db_check_whole(db, NULL) == HF_OK;
+    sqlite3_close(db);
+    free(path);
+    return is_whole;
+}
+
+/* What a power cut left of a copy in the making, as hf_file_replace names it: ".NAME.XXXXXX". */
+static bool is_leftover(const char *name)
+{
+    static const char prefix[] = ".holdfast.db.backup.";
+    const size_t len = sizeof prefix - 1;
+
+    return strncmp(name, prefix, len) == 0 && strlen(name) == len + 6;
+}
+
+/* Nobody else makes one: the caller holds the lock. */
+static void remove_leftovers(const char *state_dir)
+{
+    DIR *folder = opendir(state_dir);
+
+    if (folder == NULL)
+        return;
+    for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+        if (is_leftover(entry->d_name))
+            (void)unlinkat(dirfd(folder), entry->d_name, 0);
+    }
+    closedir(folder);
+}
+
 /* One file, as if the log had been folded in. */
 static enum hf_err write_to(const char *path, sqlite3 *db, struct hf_why *why)
 {
@@ -91,6 +130,7 @@ enum hf_err hf_db_copy_write(const char *state_dir, sqlite3 *db, struct hf_why *
     char *path = NULL;
 
     HF_TRY(hf_file_join(state_dir, "holdfast.db.backup", &path, why));
+    remove_leftovers(state_dir);
     enum hf_err err = write_to(path, db, why);
     free(path);
     return err == HF_OK ? HF_OK : hf_fail_context(why, "the database's copy is not up to date");

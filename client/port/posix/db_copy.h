@@ -18,6 +18,9 @@ HF_MUST_USE enum hf_err hf_db_changes(sqlite3 *db, int64_t *out, struct hf_why *
 /** How many its copy has; -1 without one that can be read. */
 int64_t hf_db_copy_changes(const char *state_dir);
 
+/** Is there one, and is none of its pages damaged? Reads all of it. */
+bool hf_db_copy_is_whole(const char *state_dir);
+
 /** Make what was committed until now the copy. Reads all of `db` and refuses to copy a damaged one.
  *  HF_E_STORAGE, HF_E_MEMORY; the copy of before stays then. The caller holds STATE/lock. */
 HF_MUST_USE enum hf_err hf_db_copy_write(const char *state_dir, sqlite3 *db, struct hf_why *why);

@@ -122,13 +122,14 @@ enum hf_err hf_store_write_end(struct hf_sqlite_store *store, enum hf_err err, s
 
 /* ---- what must survive ------------------------------------------------------------------------- */
 
-/* The copy may never know more than the database does after a power cut. */
+/* The copy may never know more than the database does after a power cut. One that has rotted since is
+ * noticed here, as long as there is something to copy. */
 static enum hf_err keep_copy(struct hf_sqlite_store *store, struct hf_why *why)
 {
     int64_t changes = 0;
 
     HF_TRY(hf_db_changes(store->db, &changes, why));
-    if (changes == store->copied_changes)
+    if (changes == store->copied_changes && hf_db_copy_is_whole(store->state_dir))
         return HF_OK;
     HF_TRY(sync_now(store, why));
     HF_TRY(hf_db_copy_write(store->state_dir, store->db, why));
