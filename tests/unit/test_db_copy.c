@@ -362,6 +362,19 @@ static void a_store_that_is_open_for_long_sees_what_another_has_restored(void **
     hf_sqlite_store_close(old);
 }
 
+/* A program that was started and waits for its first check, which may be a day. */
+static void a_store_that_waits_for_its_first_update_sees_it_too(void **state)
+{
+    make_state(state);
+    struct hf_sqlite_store *old = open_in(state);
+    damage(state);
+    assert_restored(state, "is damaged");
+
+    CHECK_OK(hf_sqlite_store_refresh(old, NULL));
+    assert_int_equal(count(old, "SELECT version FROM metadata WHERE role = 'root'"), 3);
+    hf_sqlite_store_close(old);
+}
+
 int main(void)
 {
 #define IN_TEMP(test) cmocka_unit_test_setup_teardown(test, temp_dir_setup, temp_dir_teardown)
@@ -385,6 +398,7 @@ int main(void)
         IN_TEMP(a_folder_that_cannot_be_written_is_left_alone),
         IN_TEMP(a_newer_schema_is_no_damage),
         IN_TEMP(a_store_that_is_open_for_long_sees_what_another_has_restored),
+        IN_TEMP(a_store_that_waits_for_its_first_update_sees_it_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

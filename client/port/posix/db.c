@@ -189,6 +189,14 @@ enum hf_err hf_db_open_immutable(const char *path, sqlite3 **out, struct hf_why 
 }
 
 /* The database is small: a read of all its pages takes about a millisecond. */
+bool hf_db_is_replaced(sqlite3 *db)
+{
+    int has_moved = 0;
+
+    return sqlite3_file_control(db, "main", SQLITE_FCNTL_HAS_MOVED, &has_moved) == SQLITE_OK &&
+           has_moved != 0;
+}
+
 enum hf_err hf_db_check_whole(sqlite3 *db, struct hf_why *why)
 {
     sqlite3_stmt *stmt = NULL;

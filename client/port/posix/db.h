@@ -36,6 +36,9 @@ HF_MUST_USE enum hf_err hf_db_open(const char *path, sqlite3 **out, struct hf_wh
 /** A read-only view that needs no lock, no -wal and no -shm, and does not see what is in them. */
 HF_MUST_USE enum hf_err hf_db_open_immutable(const char *path, sqlite3 **out, struct hf_why *why);
 
+/** Is the file that was opened no longer where it was, because another one has taken its place? */
+bool hf_db_is_replaced(sqlite3 *db);
+
 /** Read all of it: damage is found here, before anything relies on it. HF_E_STORAGE, … */
 HF_MUST_USE enum hf_err hf_db_check_whole(sqlite3 *db, struct hf_why *why);
 

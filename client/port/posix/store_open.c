@@ -196,7 +196,7 @@ enum hf_err hf_sqlite_store_refresh(struct hf_sqlite_store *store, struct hf_why
 {
     char *path = NULL;
 
-    if (store->is_fresh) {
+    if (store->is_fresh && (store->db == NULL || !hf_db_is_replaced(store->db))) {
         store->is_fresh = false;
         return HF_OK;
     }
