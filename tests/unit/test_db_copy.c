@@ -34,7 +34,7 @@ static struct hf_sqlite_store *open_in(void **state)
 static void save(struct hf_sqlite_store *store, const char *role, int64_t version)
 {
     struct hf_store_port port = hf_sqlite_store_port(store);
-    CHECK_OK(port.save_metadata(port.ctx, role, version, hf_bytes_of_text(role), NULL));
+    CHECK_OK(port.save_metadata(port.ctx, role, version, hf_bytes_of_text("{}"), NULL));
 }
 
 static void activate(struct hf_sqlite_store *store, int64_t version)
@@ -245,6 +245,28 @@ static void a_database_with_a_damaged_page_is_replaced(void **state)
     assert_restored(state, "is damaged");
 }
 
+/* A row that is longer than a page goes on elsewhere, and to SQLite any end of it is a good one. */
+static void a_database_whose_root_has_no_end_any_more_is_replaced(void **state)
+{
+    char page[4096] = {0};
+    char root[6000];
+    struct stat st;
+    make_state(state);
+    struct hf_sqlite_store *store = open_in(state);
+    struct hf_store_port port = hf_sqlite_store_port(store);
+    memset(root, 'x', sizeof root);
+    memcpy(root, "{\"a\":\"", 6);
+    memcpy(root + sizeof root - 2, "\"}", 2);
+    CHECK_OK(port.save_metadata(port.ctx, "root", 2,
+                                (struct hf_bytes){(const uint8_t *)root, sizeof root}, NULL));
+    CHECK_OK(hf_sqlite_store_sync(store, NULL));
+    CHECK_OK(hf_db_exec(store->db, "PRAGMA wal_checkpoint(TRUNCATE)", "test", NULL));
+    hf_sqlite_store_close(store);
+    assert_int_equal(stat(database(state), &st), 0);
+    temp_overwrite(database(state), (long)st.st_size - 4096, page, sizeof page);
+    assert_restored(state, "root metadata");
+}
+
 static void an_empty_database_is_replaced(void **state)
 {
     make_state(state);
@@ -387,6 +409,7 @@ int main(void)
         IN_TEMP(a_database_that_rots_while_it_is_open_does_not_spoil_the_copy),
         IN_TEMP(a_database_that_is_garbage_is_replaced_and_kept),
         IN_TEMP(a_database_with_a_damaged_page_is_replaced),
+        IN_TEMP(a_database_whose_root_has_no_end_any_more_is_replaced),
         IN_TEMP(an_empty_database_is_replaced),
         IN_TEMP(a_truncated_database_is_replaced),
         IN_TEMP(a_lost_database_is_replaced),
