@@ -36,8 +36,9 @@ def test_it_writes_nothing(device):
     assert agent.tree(device.state) == before
 
 
-def test_a_damaged_database_is_said(tmp_path):
+def test_a_damaged_database_without_its_copy_is_said(tmp_path):
     device = agent.Device(tmp_path).init_with_roots(agent.Root("A").pem)
+    device.copy.unlink()
     content = bytearray(device.database.read_bytes())
     content[:64] = bytes(64)
     device.database.write_bytes(content)
