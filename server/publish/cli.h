@@ -28,6 +28,17 @@ extern const struct hf_command hf_cmd_bundle_add;
 extern const struct hf_command hf_cmd_publish;
 extern const struct hf_command hf_cmd_refresh;
 extern const struct hf_command hf_cmd_check;
+extern const struct hf_command hf_cmd_root_draft;
+extern const struct hf_command hf_cmd_root_add_key;
+extern const struct hf_command hf_cmd_root_remove_key;
+extern const struct hf_command hf_cmd_root_set_threshold;
+extern const struct hf_command hf_cmd_root_status;
+extern const struct hf_command hf_cmd_root_sign;
+extern const struct hf_command hf_cmd_root_finish;
+extern const struct hf_command hf_cmd_key_generate;
+extern const struct hf_command hf_cmd_key_import;
+extern const struct hf_command hf_cmd_key_inspect;
+extern const struct hf_command hf_cmd_key_change_passphrase;
 
 /** The options that most commands share. Texts are owned. */
 struct hf_cli_place {

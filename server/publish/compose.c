@@ -77,6 +77,13 @@ enum hf_err hf_compose_root(const struct hf_root_plan *plan, const struct hf_sig
     return finish(root, failures, out, why);
 }
 
+enum hf_err hf_compose_next_root(const json_t *before, const struct hf_signing *signing,
+                                 json_t **out, struct hf_why *why)
+{
+    json_t *root = successor_of(before);
+    return finish(root, set_common(root, "root", signing), out, why);
+}
+
 /* ---- targets ---------------------------------------------------------------------------------- */
 
 enum hf_err hf_compose_targets(const json_t *before, const struct hf_signing *signing, json_t **out,

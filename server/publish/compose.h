@@ -29,6 +29,10 @@ HF_MUST_USE enum hf_err hf_compose_root(const struct hf_root_plan *plan,
                                         const struct hf_signing *signing, json_t **out,
                                         struct hf_why *why);
 
+/** The root after `before`, with its keys and thresholds. */
+HF_MUST_USE enum hf_err hf_compose_next_root(const json_t *before, const struct hf_signing *signing,
+                                             json_t **out, struct hf_why *why);
+
 /** `before` NULL: the first one, without targets. */
 HF_MUST_USE enum hf_err hf_compose_targets(const json_t *before, const struct hf_signing *signing,
                                            json_t **out, struct hf_why *why);

@@ -32,6 +32,19 @@ enum hf_err hf_key_set_init(struct hf_key_set *set, const char *keys_dir,
     return HF_OK;
 }
 
+enum hf_err hf_key_set_init_holder(struct hf_key_set *set, const char *dir,
+                                   const char *passphrase_file, struct hf_why *why)
+{
+    struct hf_key_set made = {0};
+    struct hf_path *path = &made.folders[HF_KEYS_OFFLINE].path;
+    made.folders[HF_KEYS_OFFLINE].passphrase_file = passphrase_file;
+    HF_TRY(hf_path_set(path, why, "%s/offline", dir));
+    if (!hf_disk_exists(path->text))
+        HF_TRY(hf_path_set(path, why, "%s", dir));
+    *set = made;
+    return HF_OK;
+}
+
 static void free_folder(struct hf_key_folder *folder)
 {
     for (size_t i = 0; i < folder->n_files; i++)
@@ -196,6 +209,34 @@ enum hf_err hf_key_set_open(struct hf_key_set *set, const struct hf_root *root,
     HF_TRY(hf_key_set_find(set, root, role, why)); /* also bounds the threshold by what is there */
     enum hf_err err = open_threshold(&set->folders[hf_key_half_of(role)], root, role, &signers,
                                      why);
+    if (err != HF_OK) {
+        hf_signers_free(&signers);
+        return err;
+    }
+    *out = signers;
+    return HF_OK;
+}
+
+static enum hf_err open_chosen(struct hf_key_folder *folder, const struct hf_key_choice *choice,
+                               struct hf_signers *signers, struct hf_why *why)
+{
+    signers->keys = calloc(folder->n_files + 1, sizeof *signers->keys);
+    if (signers->keys == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for keys");
+    for (size_t i = 0; i < folder->n_files; i++) {
+        if (!is_repeated(folder, i) && choice->is_wanted(choice->context, &folder->files[i]))
+            HF_TRY(open_one(folder, &folder->files[i], signers, why));
+    }
+    return HF_OK;
+}
+
+enum hf_err hf_key_set_open_chosen(struct hf_key_set *set, enum hf_key_half half,
+                                   const struct hf_key_choice *choice, struct hf_signers *out,
+                                   struct hf_why *why)
+{
+    struct hf_signers signers = {0};
+    HF_TRY(list_folder(&set->folders[half], why));
+    enum hf_err err = open_chosen(&set->folders[half], choice, &signers, why);
     if (err != HF_OK) {
         hf_signers_free(&signers);
         return err;

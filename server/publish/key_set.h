@@ -42,6 +42,10 @@ struct hf_signers {
 HF_MUST_USE enum hf_err hf_key_set_init(struct hf_key_set *set, const char *keys_dir,
                                         const char *offline_passphrase_file,
                                         const char *online_passphrase_file, struct hf_why *why);
+/** What one key holder has: the keys in DIR/offline, or in DIR itself where there is no such folder.
+ *  They are the offline half of the set; the other one is nowhere. */
+HF_MUST_USE enum hf_err hf_key_set_init_holder(struct hf_key_set *set, const char *dir,
+                                               const char *passphrase_file, struct hf_why *why);
 void hf_key_set_free(struct hf_key_set *set);
 
 /**
@@ -57,5 +61,16 @@ HF_MUST_USE enum hf_err hf_key_set_open(struct hf_key_set *set, const struct hf_
                                         enum hf_top_role role, struct hf_signers *out,
                                         struct hf_why *why);
 void hf_signers_free(struct hf_signers *signers);
+
+/** Chooses among key files; the public part is known. */
+struct hf_key_choice {
+    bool (*is_wanted)(void *context, const struct hf_key_file *file);
+    void *context;
+};
+
+/** Open all keys of that half that are chosen, each once; there may be none. As above. */
+HF_MUST_USE enum hf_err hf_key_set_open_chosen(struct hf_key_set *set, enum hf_key_half half,
+                                               const struct hf_key_choice *choice,
+                                               struct hf_signers *out, struct hf_why *why);
 
 #endif

@@ -6,7 +6,22 @@
 #include <string.h>
 
 static const struct hf_command *const commands[] = {
-    &hf_cmd_init, &hf_cmd_bundle_add, &hf_cmd_publish, &hf_cmd_refresh, &hf_cmd_check,
+    &hf_cmd_init,
+    &hf_cmd_bundle_add,
+    &hf_cmd_publish,
+    &hf_cmd_refresh,
+    &hf_cmd_check,
+    &hf_cmd_root_draft,
+    &hf_cmd_root_add_key,
+    &hf_cmd_root_remove_key,
+    &hf_cmd_root_set_threshold,
+    &hf_cmd_root_status,
+    &hf_cmd_root_sign,
+    &hf_cmd_root_finish,
+    &hf_cmd_key_generate,
+    &hf_cmd_key_import,
+    &hf_cmd_key_inspect,
+    &hf_cmd_key_change_passphrase,
 };
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 
@@ -18,7 +33,7 @@ static void print_help(FILE *out)
           "Commands:\n",
           out);
     for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(out, "  %-12s %s\n", commands[i]->name, commands[i]->summary);
+        fprintf(out, "  %-21s %s\n", commands[i]->name, commands[i]->summary);
     fputs("\nholdfastctl COMMAND --help says more about each, with examples.\n\n"
           "From nothing to a first bundle:\n"
           "  holdfastctl init --repo /srv/roots --keys ~/holdfast-keys\n"

@@ -88,3 +88,18 @@ enum hf_err hf_pin_renew(const struct hf_key_folder *folder, const struct hf_rep
     hf_buf_free(&pin);
     return err;
 }
+
+enum hf_err hf_pin_put(const struct hf_key_folder *folder, const struct hf_repo *repo,
+                       int64_t version, int64_t now_s, struct hf_why *why)
+{
+    struct hf_path path;
+    struct hf_buf root = {0};
+    HF_TRY(file_name(folder, &path, why));
+    if (hf_disk_exists(path.text))
+        return hf_pin_renew(folder, repo, now_s, why);
+    enum hf_err err = read_repo_root(repo, version, &root, why);
+    if (err == HF_OK)
+        err = hf_disk_create(path.text, 0600, hf_buf_bytes(&root), why);
+    hf_buf_free(&root);
+    return err;
+}

@@ -20,6 +20,10 @@ HF_MUST_USE enum hf_err hf_pin_create(const struct hf_key_folder *folder,
 HF_MUST_USE enum hf_err hf_pin_read(const struct hf_key_folder *folder, struct hf_buf *out,
                                     struct hf_why *why);
 
+/** Pin root `version` of the repository, its newest, beside keys without a pin; renew that of others. */
+HF_MUST_USE enum hf_err hf_pin_put(const struct hf_key_folder *folder, const struct hf_repo *repo,
+                                   int64_t version, int64_t now_s, struct hf_why *why);
+
 /** Pin the newest root that the repository has and the present pin leads to, if it is newer. */
 HF_MUST_USE enum hf_err hf_pin_renew(const struct hf_key_folder *folder, const struct hf_repo *repo,
                                      int64_t now_s, struct hf_why *why);

@@ -6,6 +6,8 @@
 #include "server/publish/signer.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define CLOCK_AHEAD_MAX_S (365 * HF_DAY_S) /* beyond the end of the newest timestamp */
 
@@ -75,7 +77,9 @@ static enum hf_err verify_from_pin(struct hf_publication *p, enum hf_key_half ha
 {
     struct hf_buf pin = {0};
     HF_TRY(hf_pin_read(&p->keys.folders[half], &pin, why));
-    const struct hf_repo repo = {.dir = p->repo.dir, .pinned_root = hf_buf_bytes(&pin)};
+    const struct hf_repo repo = {.dir = p->repo.dir,
+                                 .pinned_root = hf_buf_bytes(&pin),
+                                 .root_max = p->repo.root_max};
     enum hf_err err = hf_repo_verify_metadata(&repo, HF_REPO_ANY_TIME, out, why);
     hf_buf_free(&pin);
     return err;
@@ -90,11 +94,21 @@ static enum hf_err use_half(struct hf_publication *p, enum hf_key_half half, str
     return HF_OK;
 }
 
+/* In a ceremony its keys may be those of the root to come; that it knows this repository counts. */
+static enum hf_err find_online_half(struct hf_publication *p, struct hf_why *why)
+{
+    struct hf_path pin;
+    if (p->repo.root_max == 0)
+        return hf_publication_find_online(p, why);
+    HF_TRY(hf_path_set(&pin, why, "%s/root.json", p->keys.folders[HF_KEYS_ONLINE].path.text));
+    return hf_disk_exists(pin.text) ? HF_OK : HF_E_NOT_FOUND;
+}
+
 /* The online half signs too where it is at hand, so its pin must agree as well. */
 static enum hf_err add_online_half(struct hf_publication *p, struct hf_why *why)
 {
     struct hf_trusted_set set = {0};
-    enum hf_err err = hf_publication_find_online(p, why);
+    enum hf_err err = find_online_half(p, why);
     if (err == HF_E_NOT_FOUND)
         return HF_OK;
     if (err == HF_OK)
@@ -128,7 +142,7 @@ enum hf_err hf_publication_open(const struct hf_publication_place *place,
 {
     struct hf_publication p = {.now_s = place->now_s,
                                .lock = HF_REPO_LOCK_NONE,
-                               .repo = {.dir = place->repo_dir},
+                               .repo = {.dir = place->repo_dir, .root_max = place->root_max},
                                .expiry = hf_expiry_default()};
     enum hf_err err = open_parts(place, &p, why);
     if (err != HF_OK) {
@@ -189,6 +203,72 @@ int64_t hf_publication_next_version(const struct hf_publication *p, enum hf_top_
     return newest;
 }
 
+void hf_publication_sign_under(struct hf_publication *p, const struct hf_root *next)
+{
+    p->next = next;
+}
+
+/* Who signs besides: keys of the role in the published root, unless they sign already. */
+struct besides {
+    const struct hf_role *role;
+    const struct hf_signers *signers;
+};
+
+static bool signs_besides(void *context, const struct hf_key_file *file)
+{
+    const struct besides *b = context;
+    bool is_of_role = false;
+    for (size_t i = 0; i < b->role->n_key_ids; i++)
+        is_of_role = is_of_role || strcmp(b->role->key_ids[i], file->key_id) == 0;
+    for (size_t i = 0; i < b->signers->n_keys; i++) {
+        if (strcmp(b->signers->keys[i].key_id, file->key_id) == 0)
+            return false;
+    }
+    return is_of_role;
+}
+
+/* Takes the keys of `more`, also on failure. */
+static enum hf_err join_take(struct hf_signers *signers, struct hf_signers *more,
+                             struct hf_why *why)
+{
+    size_t n = signers->n_keys + more->n_keys;
+    struct hf_signing_key *keys = realloc(signers->keys, (n + 1) * sizeof *keys);
+    if (keys == NULL) {
+        hf_signers_free(more);
+        return hf_fail(why, HF_E_MEMORY, "out of memory for keys");
+    }
+    for (size_t i = 0; i < more->n_keys; i++)
+        keys[signers->n_keys + i] = more->keys[i];
+    *signers = (struct hf_signers){.keys = keys, .n_keys = n};
+    free(more->keys);
+    return HF_OK;
+}
+
+static enum hf_err add_old_signers(struct hf_publication *p, enum hf_top_role role,
+                                   struct hf_signers *signers, struct hf_why *why)
+{
+    struct hf_signers old = {0};
+    struct besides besides = {&p->set.root->roles[role], signers};
+    const struct hf_key_choice choice = {signs_besides, &besides};
+    HF_TRY(hf_key_set_open_chosen(&p->keys, hf_key_half_of(role), &choice, &old, why));
+    return join_take(signers, &old, why);
+}
+
+static enum hf_err open_signers(struct hf_publication *p, enum hf_top_role role,
+                                struct hf_signers *out, struct hf_why *why)
+{
+    struct hf_signers signers = {0};
+    const struct hf_root *root = p->next != NULL ? p->next : p->set.root;
+    HF_TRY(hf_key_set_open(&p->keys, root, role, &signers, why));
+    enum hf_err err = p->next == NULL ? HF_OK : add_old_signers(p, role, &signers, why);
+    if (err != HF_OK) {
+        hf_signers_free(&signers);
+        return err;
+    }
+    *out = signers;
+    return HF_OK;
+}
+
 /* Sign with the keys of `role`, stage under its name, and append the file to `file`. */
 static enum hf_err sign_and_stage(struct hf_publication *p, enum hf_top_role role, int64_t version,
                                   const json_t *signed_part, struct hf_buf *file,
@@ -198,7 +278,7 @@ static enum hf_err sign_and_stage(struct hf_publication *p, enum hf_top_role rol
     struct hf_buf staged = {0};
     struct hf_path path;
     HF_TRY(hf_repo_role_path(role, version, p->set.root->consistent_snapshot, &path, why));
-    HF_TRY(hf_key_set_open(&p->keys, p->set.root, role, &signers, why));
+    HF_TRY(open_signers(p, role, &signers, why));
     enum hf_err err = hf_signer_sign(signed_part, signers.keys, signers.n_keys, &staged, why);
     hf_signers_free(&signers);
     if (err == HF_OK && hf_buf_append(file, staged.data, staged.len) != HF_OK)
@@ -312,7 +392,7 @@ static struct hf_last_files files_after(const struct hf_publication *p, const st
     return after;
 }
 
-static enum hf_err write_last(struct hf_publication *p, bool is_done, struct hf_why *why)
+enum hf_err hf_publication_remember(struct hf_publication *p, bool is_done, struct hf_why *why)
 {
     for (int half = 0; half < HF_KEY_HALVES; half++) {
         struct hf_last *last = &p->last[half];
@@ -334,14 +414,14 @@ static enum hf_err before_timestamp(void *context, struct hf_why *why)
         if (p->is_used[half])
             HF_TRY(hf_pin_renew(&p->keys.folders[half], &p->repo, p->now_s, why));
     }
-    return write_last(p, false, why);
+    return hf_publication_remember(p, false, why);
 }
 
 enum hf_err hf_publication_commit(struct hf_publication *p, struct hf_why *why)
 {
     const struct hf_repo_step step = {before_timestamp, p};
     HF_TRY(hf_repo_write_with(&p->repo, p->now_s, &step, why));
-    if (write_last(p, true, why) != HF_OK)
+    if (hf_publication_remember(p, true, why) != HF_OK)
         return hf_fail_context(why, "the repository is written, but not the memory of it");
     return HF_OK;
 }

@@ -25,6 +25,7 @@ struct hf_publication_place {
     int64_t now_s;
     enum hf_key_half half; /* whose keys the command cannot do without */
     bool is_clock_right;   /* a person says so: no comparison but with signed_at */
+    int64_t root_max;      /* a ceremony begins at this root, whatever was written since; 0: none */
 };
 
 struct hf_publication {
@@ -34,6 +35,7 @@ struct hf_publication {
     struct hf_key_set keys;
     bool is_used[HF_KEY_HALVES]; /* its keys sign, so the repository was held against its records */
     struct hf_trusted_set set;   /* what is published, whatever has expired */
+    const struct hf_root *next;  /* borrowed; the root about to be published, NULL: none */
     struct hf_last last[HF_KEY_HALVES]; /* of the halves used */
     struct hf_last_files published;     /* what `set` stands on */
     struct hf_last_files signed_now;    /* version 0: none of that role */
@@ -57,6 +59,13 @@ const struct hf_targets *hf_publication_targets(const struct hf_publication *p);
 /** Are the keys of snapshot and timestamp at hand? As hf_key_set_find. */
 HF_MUST_USE enum hf_err hf_publication_find_online(struct hf_publication *p, struct hf_why *why);
 
+/**
+ * Sign under this root from now on, which follows the published one: with the keys that it asks for
+ * and, so that devices accept the result before they take it, with those of the published root that
+ * are at hand too. Borrowed.
+ */
+void hf_publication_sign_under(struct hf_publication *p, const struct hf_root *next);
+
 /** The number of the next file of `role` above `newest`: one never recorded and not on disk. */
 int64_t hf_publication_next_version(const struct hf_publication *p, enum hf_top_role role,
                                     int64_t newest);
@@ -78,6 +87,10 @@ HF_MUST_USE enum hf_err hf_publication_stage_refresh(struct hf_publication *p, s
 /** Write what is staged (hf_repo_write_with), and remember it in the halves used: begun before
  *  timestamp.json goes out, done after. */
 HF_MUST_USE enum hf_err hf_publication_commit(struct hf_publication *p, struct hf_why *why);
+
+/** Note in last.json of the halves used what was signed: as begun, or as done. */
+HF_MUST_USE enum hf_err hf_publication_remember(struct hf_publication *p, bool is_done,
+                                                struct hf_why *why);
 
 /** When a signature of `role` made now ends; reads KEYS/…/expiry.json. */
 HF_MUST_USE enum hf_err hf_publication_expiry(struct hf_publication *p, enum hf_top_role role,

@@ -81,8 +81,10 @@ static enum hf_err next_root(const struct hf_repo *repo, struct hf_trusted_set *
                              struct hf_why *why)
 {
     struct hf_buf file = {0};
-    enum hf_err err = read_role(repo, HF_ROLE_ROOT, set->root->env.version + 1, true,
-                                HF_ROOT_BYTES_MAX, &file, why);
+    int64_t version = set->root->env.version + 1;
+    if (repo->root_max > 0 && version > repo->root_max)
+        return HF_E_NOT_FOUND;
+    enum hf_err err = read_role(repo, HF_ROLE_ROOT, version, true, HF_ROOT_BYTES_MAX, &file, why);
     if (err == HF_OK)
         err = hf_trusted_set_update_root(set, hf_buf_bytes(&file), why);
     hf_buf_free(&file);
@@ -97,9 +99,21 @@ static enum hf_err walk_roots(const struct hf_repo *repo, struct hf_trusted_set 
     do
         err = next_root(repo, set, why);
     while (err == HF_OK);
-    if (err != HF_E_NOT_FOUND)
+    return err == HF_E_NOT_FOUND ? HF_OK : err;
+}
+
+enum hf_err hf_repo_verify_roots(const struct hf_repo *repo, int64_t now_s,
+                                 struct hf_trusted_set *out, struct hf_why *why)
+{
+    struct hf_trusted_set set = {0};
+    HF_TRY(begin(repo, now_s, &set, why));
+    enum hf_err err = walk_roots(repo, &set, why);
+    if (err != HF_OK) {
+        hf_trusted_set_free(&set);
         return err;
-    return hf_trusted_set_end_roots(set, why);
+    }
+    *out = set;
+    return HF_OK;
 }
 
 static enum hf_err load_timestamp(const struct hf_repo *repo, struct hf_trusted_set *set,
@@ -146,8 +160,8 @@ enum hf_err hf_repo_verify_metadata(const struct hf_repo *repo, int64_t now_s,
                                     struct hf_trusted_set *out, struct hf_why *why)
 {
     struct hf_trusted_set set = {0};
-    HF_TRY(begin(repo, now_s, &set, why));
-    enum hf_err err = walk_roots(repo, &set, why);
+    HF_TRY(hf_repo_verify_roots(repo, now_s, &set, why));
+    enum hf_err err = hf_trusted_set_end_roots(&set, why);
     if (err == HF_OK)
         err = load_timestamp(repo, &set, why);
     if (err == HF_OK)

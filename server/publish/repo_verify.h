@@ -31,6 +31,11 @@ struct hf_repo_bundles {
 HF_MUST_USE enum hf_err hf_repo_verify_metadata(const struct hf_repo *repo, int64_t now_s,
                                                 struct hf_trusted_set *out, struct hf_why *why);
 
+/** Only the roots, from where trust begins to the newest, which may have expired. What else lies
+ *  there may be anything. hf_trusted_set_free `out`. */
+HF_MUST_USE enum hf_err hf_repo_verify_roots(const struct hf_repo *repo, int64_t now_s,
+                                             struct hf_trusted_set *out, struct hf_why *why);
+
 /** Read every bundle listed in `targets`, check the newest of each set and profile (HF_E_POLICY);
  *  target files of other kinds are left alone. */
 HF_MUST_USE enum hf_err hf_repo_verify_bundles(const struct hf_repo *repo,

@@ -40,11 +40,25 @@ void hf_repo_unstage(struct hf_repo *repo)
 
 /* ---- order ------------------------------------------------------------------------------------ */
 
+#define ROOT_SUFFIX ".root.json"
+#define RANK_VISIBLE 2 /* and above: devices look for a file of that name */
+
 static int rank_of(const char *path)
 {
+    size_t len = strlen(path), suffix_len = strlen(ROOT_SUFFIX);
     if (strcmp(path, HF_TIMESTAMP_FILE) == 0)
-        return 2;
+        return RANK_VISIBLE + 1;
+    if (len > suffix_len && strcmp(path + len - suffix_len, ROOT_SUFFIX) == 0)
+        return RANK_VISIBLE;
     return strncmp(path, "targets/", strlen("targets/")) == 0 ? 0 : 1;
+}
+
+static size_t count_hidden(const struct hf_repo *repo)
+{
+    size_t n = 0;
+    while (n < repo->n_staged && rank_of(repo->staged[n].path) < RANK_VISIBLE)
+        n++;
+    return n;
 }
 
 static int compare_files(const void *a, const void *b)
@@ -73,30 +87,34 @@ static enum hf_err write_file(const struct hf_repo *repo, const struct hf_repo_f
     return hf_disk_replace(path.text, hf_buf_bytes(&file->bytes), why);
 }
 
-/* The disk with only timestamp.json still to come: what the last rename will make true. */
-static enum hf_err verify_before_last(const struct hf_repo *repo, int64_t now_s, struct hf_why *why)
+/* The disk with only what is visible still to come: what the last rename will make true. */
+static enum hf_err verify_before_visible(const struct hf_repo *repo, size_t n_hidden, int64_t now_s,
+                                         struct hf_why *why)
 {
     struct hf_repo nearly = {.dir = repo->dir,
-                             .staged = &repo->staged[repo->n_staged - 1],
-                             .n_staged = 1};
+                             .staged = &repo->staged[n_hidden],
+                             .n_staged = repo->n_staged - n_hidden};
     enum hf_err err = hf_repo_verify(&nearly, now_s, why);
     if (err != HF_OK)
         return hf_fail_context(why, "nothing was published, devices would refuse it");
     return HF_OK;
 }
 
-static bool is_timestamp(const struct hf_repo_file *file)
-{
-    return strcmp(file->path, HF_TIMESTAMP_FILE) == 0;
-}
-
 /* Everything that nothing points to yet, and the look at it. */
-static enum hf_err write_content(const struct hf_repo *repo, size_t n, int64_t now_s,
-                                 struct hf_undo *undo, struct hf_why *why)
+static enum hf_err write_hidden(const struct hf_repo *repo, size_t n, int64_t now_s,
+                                struct hf_undo *undo, struct hf_why *why)
 {
     for (size_t i = 0; i < n; i++)
         HF_TRY(write_file(repo, &repo->staged[i], undo, why));
-    return n == repo->n_staged ? HF_OK : verify_before_last(repo, now_s, why);
+    return n == repo->n_staged ? HF_OK : verify_before_visible(repo, n, now_s, why);
+}
+
+static enum hf_err write_visible(const struct hf_repo *repo, size_t n_hidden, struct hf_undo *undo,
+                                 struct hf_why *why)
+{
+    for (size_t i = n_hidden; i < repo->n_staged; i++)
+        HF_TRY(write_file(repo, &repo->staged[i], undo, why));
+    return HF_OK;
 }
 
 static enum hf_err no_step(void *context, struct hf_why *why)
@@ -119,17 +137,16 @@ enum hf_err hf_repo_write_with(struct hf_repo *repo, int64_t now_s, const struct
     if (repo->n_staged == 0)
         return hf_fail(why, HF_E_STATE, "nothing is staged to be written");
     qsort(repo->staged, repo->n_staged, sizeof *repo->staged, compare_files);
-    bool has_timestamp = is_timestamp(&repo->staged[repo->n_staged - 1]);
-    enum hf_err err = write_content(repo, repo->n_staged - has_timestamp, now_s, &undo, why);
+    size_t n_hidden = count_hidden(repo);
+    enum hf_err err = write_hidden(repo, n_hidden, now_s, &undo, why);
     if (err == HF_OK)
         err = step->run(step->context, why);
     if (err != HF_OK) {
         hf_undo_run(&undo);
         return err;
     }
-    /* When this fails the rename may have happened all the same: nothing is taken away. */
-    if (has_timestamp)
-        err = write_file(repo, &repo->staged[repo->n_staged - 1], &undo, why);
+    /* When this fails a rename may have happened all the same: nothing is taken away. */
+    err = write_visible(repo, n_hidden, &undo, why);
     hf_undo_free(&undo);
     if (err == HF_OK)
         hf_repo_unstage(repo);

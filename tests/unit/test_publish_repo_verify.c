@@ -33,16 +33,24 @@ static void add(const char *path, json_t *custom)
     tuf_repo_add_target(&w.publisher, path, hf_buf_bytes(&w.pem), custom);
 }
 
-/* The publisher's files as they stand, on disk. hf_disk_replace, because some tests write what
+/* What makes a repository visible is written by hf_disk_replace, because some tests write what
  * hf_repo_write would refuse. */
+static bool is_visible(const char *path)
+{
+    return strcmp(path, HF_TIMESTAMP_FILE) == 0 || strstr(path, ".root.json") != NULL;
+}
+
+/* The publisher's files as they stand, on disk. */
 static void write_out(void)
 {
+    if (!hf_disk_exists(temp_path(w.dir, "metadata")))
+        CHECK_OK(hf_disk_make_folder(temp_path(w.dir, "metadata"), 0755, NULL));
     for (size_t i = 0; i < w.publisher.files.n_files; i++) {
         const struct tuf_file *file = &w.publisher.files.files[i];
         struct hf_repo one = {.dir = w.dir->path};
         struct hf_buf copy = {0};
         CHECK_OK(hf_buf_append(&copy, file->bytes.data, file->bytes.len));
-        if (strcmp(file->path, HF_TIMESTAMP_FILE) == 0) {
+        if (is_visible(file->path)) {
             CHECK_OK(hf_disk_replace(temp_path(w.dir, file->path), hf_buf_bytes(&copy), NULL));
             hf_buf_free(&copy);
             continue;

@@ -1,0 +1,96 @@
+/*
+ * A draft: metadata that waits for signatures, as one file that is carried from key holder to key
+ * holder. It brings along all that a holder needs to see what is signed, on a machine that has
+ * nothing but this file and a key:
+ *
+ *     {"format": "holdfast-draft", "version": 1, "role": "root" or "targets",
+ *      "root":       the newest root metadata, byte for byte as text: whose keys must sign
+ *      "before":     targets only: the targets metadata before, likewise
+ *      "files":      targets only: content of the target files that are new, by path
+ *      "signed":     what is signed
+ *      "signatures": those gathered so far
+ *      "names":      names of key files by key id, for people}
+ *
+ * A draft of root must be signed by the thresholds of the root in it and of its own (TUF 5.3.4), one
+ * of targets by that of the root in it. Nothing in it is trusted before somebody has looked.
+ */
+#ifndef HF_PUBLISH_DRAFT_H
+#define HF_PUBLISH_DRAFT_H
+
+#include "common/tuf/metadata.h"
+
+#include <stdio.h>
+
+#define HF_DRAFT_BYTES_MAX (16u * 1024u * 1024u) /* targets before and after, and some bundles */
+#define HF_DRAFT_LABEL_MAX 128                   /* characters of a key id or a name */
+
+struct hf_draft {
+    json_t *json;                      /* owned: the whole file */
+    enum hf_top_role role;             /* HF_ROLE_ROOT or HF_ROLE_TARGETS */
+    struct hf_root root;               /* the newest root that is in force */
+    struct hf_root next;               /* of a draft of root */
+    struct hf_targets before, targets; /* of a draft of targets */
+    bool is_before_verified;           /* the targets before are signed as `root` asks */
+};
+
+/**
+ * Read a draft, and check that it could ever be published: it follows the root in it, thresholds can
+ * be met, no key id means two keys, no text would confuse a terminal, and the files are those that
+ * are listed. Signatures are not looked at (draft_tally.h). HF_E_FORMAT, HF_E_LIMIT, HF_E_SIGNATURE
+ * for a root that its own keys did not sign. `out` is written on HF_OK only; hf_draft_free it.
+ */
+HF_MUST_USE enum hf_err hf_draft_parse(struct hf_bytes text, struct hf_draft *out,
+                                       struct hf_why *why);
+void hf_draft_free(struct hf_draft *draft);
+
+/** What a new draft is made of. Borrowed. */
+struct hf_draft_parts {
+    enum hf_top_role role;
+    struct hf_bytes root;
+    struct hf_bytes before; /* of targets */
+    const json_t *files;    /* of targets; NULL: none */
+    const json_t *signed_part;
+};
+HF_MUST_USE enum hf_err hf_draft_make(const struct hf_draft_parts *parts, struct hf_draft *out,
+                                      struct hf_why *why);
+
+/**
+ * Put another value in place of "signed", "signatures" or "names" (taken, also on failure), and look
+ * at the whole again. The draft is as it was when this fails.
+ */
+HF_MUST_USE enum hf_err hf_draft_set_take(struct hf_draft *draft, const char *member, json_t *value,
+                                          struct hf_why *why);
+
+/** The file as text; appended. */
+HF_MUST_USE enum hf_err hf_draft_format(const struct hf_draft *draft, struct hf_buf *out,
+                                        struct hf_why *why);
+
+/** The metadata file that it will be; appended. */
+HF_MUST_USE enum hf_err hf_draft_metadata(const struct hf_draft *draft, struct hf_buf *out,
+                                          struct hf_why *why);
+
+/** The common part of what waits to be signed. Borrowed. */
+const struct hf_envelope *hf_draft_envelope(const struct hf_draft *draft);
+
+/** SHA-256 of the very bytes that are signed: stays as signatures come. */
+void hf_draft_digest(const struct hf_draft *draft, uint8_t out[HF_SHA256_LEN]);
+
+/** The name that goes with a key id, "" without one. Borrowed. */
+const char *hf_draft_key_name(const struct hf_draft *draft, const char *key_id);
+
+/** Text of the root metadata (and targets before) as it is in the repository. Borrowed. */
+struct hf_bytes hf_draft_root_file(const struct hf_draft *draft);
+struct hf_bytes hf_draft_before_file(const struct hf_draft *draft);
+/** Content of a target file that comes with the draft; data is NULL where it does not. */
+struct hf_bytes hf_draft_content(const struct hf_draft *draft, const char *path);
+
+/* As files. Reading prefixes every sentence with the name. */
+HF_MUST_USE enum hf_err hf_draft_read(const char *path, struct hf_draft *out, struct hf_why *why);
+/** HF_E_STATE when the name is taken. */
+HF_MUST_USE enum hf_err hf_draft_create(const char *path, const struct hf_draft *draft,
+                                        struct hf_why *why);
+/** In the place of what is there, whole or not at all. */
+HF_MUST_USE enum hf_err hf_draft_write(const char *path, const struct hf_draft *draft,
+                                       struct hf_why *why);
+
+#endif

@@ -1,0 +1,193 @@
+#include "server/publish/draft_check.h"
+
+#include "common/json/json.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+bool hf_draft_label_is_plain(const char *text)
+{
+    size_t len = strlen(text);
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] < ' ' || text[i] > '~')
+            return false;
+    }
+    return len >= 1 && len <= HF_DRAFT_LABEL_MAX;
+}
+
+/* ---- keys ------------------------------------------------------------------------------------- */
+
+static enum hf_err check_label(const char *text, const char *what, struct hf_why *why)
+{
+    if (hf_draft_label_is_plain(text))
+        return HF_OK;
+    return hf_fail(why, HF_E_FORMAT,
+                   "the draft holds a %s that is empty, longer than %d characters, or not plain "
+                   "ASCII; whoever made it should say why",
+                   what, HF_DRAFT_LABEL_MAX);
+}
+
+static enum hf_err check_names(const struct hf_draft *draft, struct hf_why *why)
+{
+    const char *key_id;
+    json_t *name;
+    json_object_foreach(hf_json_iterable(json_object_get(draft->json, "names")), key_id, name)
+    {
+        if (!json_is_string(name))
+            return hf_fail(why, HF_E_FORMAT, "the names of keys in the draft should be strings");
+        HF_TRY(check_label(key_id, "key id", why));
+        HF_TRY(check_label(json_string_value(name), "key name", why));
+    }
+    return HF_OK;
+}
+
+static enum hf_err check_signatures(const struct hf_envelope *env, struct hf_why *why)
+{
+    for (size_t i = 0; i < env->n_signatures; i++)
+        HF_TRY(check_label(env->signatures[i].key_id, "key id", why));
+    return HF_OK;
+}
+
+static enum hf_err check_key_ids(const struct hf_root *root, struct hf_why *why)
+{
+    for (size_t i = 0; i < root->ring.n_keys; i++)
+        HF_TRY(check_label(root->ring.keys[i].key_id, "key id", why));
+    for (int role = 0; role < HF_TOP_ROLES; role++) {
+        for (size_t i = 0; i < root->roles[role].n_key_ids; i++)
+            HF_TRY(check_label(root->roles[role].key_ids[i], "key id", why));
+    }
+    return HF_OK;
+}
+
+/* One label must not mean one key before and another after: people compare labels. */
+static enum hf_err check_same_meaning(const struct hf_root *before, const struct hf_root *next,
+                                      struct hf_why *why)
+{
+    const json_t *old_keys = json_object_get(before->env.signed_part, "keys");
+    const char *key_id;
+    json_t *key;
+    json_object_foreach(json_object_get(next->env.signed_part, "keys"), key_id, key)
+    {
+        const json_t *old = json_object_get(old_keys, key_id);
+        if (old != NULL && !json_equal(old, key))
+            return hf_fail(why, HF_E_FORMAT,
+                           "the draft gives the key id %s to another key than root %" PRId64
+                           " does; start a new draft",
+                           key_id, before->env.version);
+    }
+    return HF_OK;
+}
+
+static enum hf_err check_role_key(const struct hf_root *next, const struct hf_role *role,
+                                  size_t index, struct hf_why *why)
+{
+    const struct hf_key *key = hf_keyring_find(&next->ring, role->key_ids[index]);
+    if (key == NULL || key->scheme == HF_SCHEME_UNKNOWN)
+        return hf_fail(why, HF_E_FORMAT, "the %s key %s of the draft is missing or cannot be used",
+                       role->name, role->key_ids[index]);
+    for (size_t i = 0; i < index; i++) {
+        if (hf_key_same(key, hf_keyring_find(&next->ring, role->key_ids[i])))
+            return hf_fail(why, HF_E_FORMAT,
+                           "role %s of the draft lists one key as %s and %s; it counts once",
+                           role->name, role->key_ids[i], role->key_ids[index]);
+    }
+    return HF_OK;
+}
+
+static enum hf_err check_role(const struct hf_root *next, enum hf_top_role which,
+                              struct hf_why *why)
+{
+    const struct hf_role *role = &next->roles[which];
+    for (size_t i = 0; i < role->n_key_ids; i++)
+        HF_TRY(check_role_key(next, role, i, why));
+    if (role->threshold > (int64_t)role->n_key_ids)
+        return hf_fail(why, HF_E_FORMAT,
+                       "%" PRId64 " of %zu %s keys can never sign; add keys first, or lower the "
+                       "threshold (set-threshold)",
+                       role->threshold, role->n_key_ids, hf_top_role_name(which));
+    return HF_OK;
+}
+
+/* ---- root ------------------------------------------------------------------------------------- */
+
+static enum hf_err check_root(const struct hf_draft *draft, struct hf_why *why)
+{
+    const struct hf_root *next = &draft->next;
+    if (next->env.version != draft->root.env.version + 1)
+        return hf_fail(why, HF_E_FORMAT,
+                       "after root %" PRId64 " comes root %" PRId64
+                       ", the draft is of root %" PRId64 " (TUF 5.3.5)",
+                       draft->root.env.version, draft->root.env.version + 1, next->env.version);
+    if (next->env.expires_s <= 0)
+        return hf_fail(why, HF_E_FORMAT, "the draft of root %" PRId64 " does not say when it ends",
+                       next->env.version);
+    HF_TRY(check_key_ids(next, why));
+    HF_TRY(check_same_meaning(&draft->root, next, why));
+    for (int role = 0; role < HF_TOP_ROLES; role++)
+        HF_TRY(check_role(next, (enum hf_top_role)role, why));
+    return HF_OK;
+}
+
+/* ---- targets ---------------------------------------------------------------------------------- */
+
+static enum hf_err check_file(const struct hf_draft *draft, const char *path, const json_t *content,
+                              struct hf_why *why)
+{
+    const struct hf_target *target = hf_targets_find(&draft->targets, path);
+    if (target == NULL || !json_is_string(content))
+        return hf_fail(why, HF_E_FORMAT, "a file in the draft is not listed in what is signed");
+    return hf_file_info_verify(&target->info, hf_draft_content(draft, path), target->path, why);
+}
+
+/* What is listed anew must be there to be looked at. */
+static enum hf_err check_has_content(const struct hf_draft *draft, const struct hf_target *target,
+                                     struct hf_why *why)
+{
+    const json_t *before = json_object_get(draft->before.env.signed_part, "targets");
+    const json_t *after = json_object_get(draft->targets.env.signed_part, "targets");
+    if (json_equal(json_object_get(before, target->path), json_object_get(after, target->path)) ||
+        hf_draft_content(draft, target->path).data != NULL)
+        return HF_OK;
+    return hf_fail(why, HF_E_FORMAT, "the draft lists %s anew without its content", target->path);
+}
+
+static enum hf_err check_listed(const struct hf_draft *draft, struct hf_why *why)
+{
+    for (size_t i = 0; i < draft->targets.n_targets; i++) {
+        const struct hf_target *target = &draft->targets.targets[i];
+        if (!hf_target_path_is_safe(target->path) || !hf_draft_label_is_plain(target->path))
+            return hf_fail(why, HF_E_FORMAT,
+                           "the draft lists a target whose path is no plain file name");
+        HF_TRY(check_has_content(draft, target, why));
+    }
+    return HF_OK;
+}
+
+static enum hf_err check_targets(struct hf_draft *draft, struct hf_why *why)
+{
+    const char *path;
+    json_t *content;
+    if (draft->targets.env.version <= draft->before.env.version)
+        return hf_fail(why, HF_E_FORMAT,
+                       "the draft of targets %" PRId64 " is not newer than targets %" PRId64,
+                       draft->targets.env.version, draft->before.env.version);
+    json_object_foreach(json_object_get(draft->json, "files"), path, content)
+    {
+        HF_TRY(check_file(draft, path, content, why));
+    }
+    HF_TRY(check_listed(draft, why));
+    draft->is_before_verified = hf_envelope_verify(&draft->before.env, &draft->root.ring,
+                                                   &draft->root.roles[HF_ROLE_TARGETS],
+                                                   "the targets before", NULL) == HF_OK;
+    return HF_OK;
+}
+
+enum hf_err hf_draft_check(struct hf_draft *draft, struct hf_why *why)
+{
+    HF_TRY(check_names(draft, why));
+    HF_TRY(check_key_ids(&draft->root, why));
+    HF_TRY(check_signatures(hf_draft_envelope(draft), why));
+    HF_TRY(hf_envelope_verify(&draft->root.env, &draft->root.ring, &draft->root.roles[HF_ROLE_ROOT],
+                              "the root in the draft", why));
+    return draft->role == HF_ROLE_ROOT ? check_root(draft, why) : check_targets(draft, why);
+}

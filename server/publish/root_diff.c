@@ -1,0 +1,91 @@
+/* What a draft of root changes: keys, thresholds, dates. */
+#include "server/publish/draft_show.h"
+
+#include "common/json/json.h"
+#include "server/publish/draft_check.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static bool has_key_id(const struct hf_role *role, const char *key_id)
+{
+    for (size_t i = 0; i < role->n_key_ids; i++) {
+        if (strcmp(role->key_ids[i], key_id) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool is_unchanged(const struct hf_role *before, const struct hf_role *after)
+{
+    for (size_t i = 0; i < after->n_key_ids; i++) {
+        if (!has_key_id(before, after->key_ids[i]))
+            return false;
+    }
+    return before->n_key_ids == after->n_key_ids && before->threshold == after->threshold;
+}
+
+static void show_key(const struct hf_draft *draft, const struct hf_root *root, const char *mark,
+                     const char *key_id, FILE *out)
+{
+    const struct hf_key *key = hf_keyring_find(&root->ring, key_id);
+    const char *name = hf_draft_key_name(draft, key_id);
+    fprintf(out, "    %-8s %s %s%s%s\n", mark,
+            key == NULL ? "missing" : hf_scheme_name(key->scheme), key_id, name[0] ? "  " : "",
+            name);
+}
+
+static void show_keys(const struct hf_draft *draft, const struct hf_role *before,
+                      const struct hf_role *after, FILE *out)
+{
+    for (size_t i = 0; i < before->n_key_ids; i++) {
+        bool stays = has_key_id(after, before->key_ids[i]);
+        show_key(draft, &draft->root, stays ? "  stays" : "- goes", before->key_ids[i], out);
+    }
+    for (size_t i = 0; i < after->n_key_ids; i++) {
+        if (!has_key_id(before, after->key_ids[i]))
+            show_key(draft, &draft->next, "+ new", after->key_ids[i], out);
+    }
+}
+
+static void show_role(const struct hf_draft *draft, enum hf_top_role which, FILE *out)
+{
+    const struct hf_role *before = &draft->root.roles[which];
+    const struct hf_role *after = &draft->next.roles[which];
+    fprintf(out, "  %-10s %" PRId64 " of %zu keys", hf_top_role_name(which), after->threshold,
+            after->n_key_ids);
+    if (is_unchanged(before, after))
+        fputs(", unchanged\n", out);
+    else
+        fprintf(out, " (before: %" PRId64 " of %zu)\n", before->threshold, before->n_key_ids);
+    show_keys(draft, before, after, out);
+}
+
+/* Roles beside the four, and members of roles that only others know. */
+static void show_other_roles(const struct hf_draft *draft, FILE *out)
+{
+    const json_t *before = json_object_get(draft->root.env.signed_part, "roles");
+    const json_t *after = json_object_get(draft->next.env.signed_part, "roles");
+    if (json_object_size(after) != HF_TOP_ROLES || json_object_size(before) != HF_TOP_ROLES)
+        fprintf(out, "  roles beside those four: %zu (before: %zu)\n",
+                json_object_size(after) - HF_TOP_ROLES, json_object_size(before) - HF_TOP_ROLES);
+}
+
+static const char *yes_or_no(bool is_so)
+{
+    return is_so ? "yes" : "no";
+}
+
+void hf_draft_show_root(const struct hf_draft *draft, FILE *out)
+{
+    static const char *const known[] = {"_type",   "spec_version",        "version",
+                                        "expires", "signed_at",           "keys",
+                                        "roles",   "consistent_snapshot", NULL};
+    hf_draft_show_head(draft, &draft->root.env, out);
+    fprintf(out, "  consistent snapshots: %s (before: %s)\n",
+            yes_or_no(draft->next.consistent_snapshot), yes_or_no(draft->root.consistent_snapshot));
+    for (int role = 0; role < HF_TOP_ROLES; role++)
+        show_role(draft, (enum hf_top_role)role, out);
+    show_other_roles(draft, out);
+    hf_draft_show_others(draft, &draft->root.env, known, out);
+}
