@@ -4,9 +4,12 @@
 #include <holdfast/runner.h>
 
 #include <inttypes.h>
+#include <limits.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
+
+#define BY_SCHEDULE INT_MIN /* no --interval */
 
 static const struct hf_cli_text text = {
     .name = "run",
@@ -161,7 +164,7 @@ int hf_cmd_run(const char *state_dir, int argc, const char **argv)
 {
     struct hf_cli_common common = {0};
     struct hf_why why = {0};
-    int interval_s = 0;
+    int interval_s = BY_SCHEDULE;
     int is_on_demand = 0;
     int exit_code = HF_EXIT_USAGE;
     const struct poptOption options[] = {
@@ -177,13 +180,14 @@ int hf_cmd_run(const char *state_dir, int argc, const char **argv)
 
     if (!hf_cli_parse(&text, argc, argv, options, &exit_code))
         goto out;
-    if (interval_s < 0)
+    if (interval_s != BY_SCHEDULE && interval_s < 1)
         exit_code = hf_cli_usage(&text, "--interval is a number of seconds, 1 or more");
-    else if (interval_s > 0 && is_on_demand != 0)
+    else if (interval_s != BY_SCHEDULE && is_on_demand != 0)
         exit_code = hf_cli_usage(&text, "--interval and --on-demand exclude each other");
     else
-        exit_code = hf_cli_finish(run(hf_cli_state(&common, state_dir), &common, interval_s,
-                                      is_on_demand != 0, &why),
+        exit_code = hf_cli_finish(run(hf_cli_state(&common, state_dir), &common,
+                                      interval_s == BY_SCHEDULE ? 0 : interval_s, is_on_demand != 0,
+                                      &why),
                                   &why);
 out:
     hf_cli_common_free(&common);

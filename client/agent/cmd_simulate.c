@@ -34,12 +34,12 @@ static const struct hf_cli_text text = {
         "intermediates under the same roots; after the day on which a root is distrusted, a "
         "server\n"
         "fails when its certificate is renewed, at the latest when the last one from before "
-        "ends.\n\n"
-        "Exit code 0: all of it holds on that day; 4: something breaks, or may break",
+        "ends.",
     .examples =
         "  holdfast simulate --at 2038-01-20\n"
         "  holdfast simulate --at 2030-06-01 --endpoint mqtts://abc-ats.example.com:8883\n"
         "  holdfast simulate --at 2038-01-20 --bundle roots.pem --json | jq .first_trouble\n",
+    .more_exit_codes = ", 4 something breaks, or may break, on that day",
 };
 
 struct arguments {

@@ -9,8 +9,10 @@ static const struct hf_cli_text text = {
         "Shows the trust store in use and the one before it, root by root: subject, SHA-256 of "
         "the\n"
         "certificate and of its key (SPKI), expiry and days left, the date after which issued\n"
-        "certificates are no longer accepted through it. And when the last check was and how it\n"
-        "ended. Asks nobody; works also where the state can only be read, and says so then.",
+        "certificates are no longer accepted through it. And when the last check was, how it\n"
+        "ended, and when the next one is; the bundle on trial and what it waits for; the roots\n"
+        "that each endpoint was seen to need, with a warning 730, 365, 180, 90 and 30 days before\n"
+        "they go. Asks nobody; works also where the state can only be read, and says so then.",
     .examples =
         "  holdfast status\n"
         "  holdfast status --json | jq -r '.active.roots[] | [.days_left, .subject] | @tsv'\n",

@@ -32,7 +32,7 @@ static void print_help(FILE *out)
           "Commands:\n",
           out);
     for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].summary);
+        fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].summary);
     fputs(
         "\nOptions:\n"
         "  -s, --state DIR   where the device keeps its state (default " HF_CLI_STATE_DEFAULT ");\n"

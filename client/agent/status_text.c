@@ -261,9 +261,9 @@ static void print_bundle(const struct printer *p, const char *name,
         fprintf(p->out, "\n%s%s%s: none%s\n", on(p, HF_COLOUR_BOLD), name, off(p), if_absent);
         return;
     }
-    fprintf(p->out, "\n%s%s%s: version %" PRId64 "%s, %zu roots, SHA-256 %s\n",
-            on(p, HF_COLOUR_BOLD), name, off(p), bundle->version,
-            bundle->version == 0 ? " (from the factory)" : "", bundle->n_anchors, bundle->sha256);
+    fprintf(p->out, "\n%s%s%s: version %" PRId64 "%s, %zu %s, SHA-256 %s\n", on(p, HF_COLOUR_BOLD),
+            name, off(p), bundle->version, bundle->version == 0 ? " (from the factory)" : "",
+            bundle->n_anchors, bundle->n_anchors == 1 ? "root" : "roots", bundle->sha256);
     for (size_t i = 0; i < bundle->n_anchors; i++)
         print_anchor(p, i + 1, &bundle->anchors[i]);
 }

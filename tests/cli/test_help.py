@@ -33,6 +33,16 @@ def test_version_is_one_line():
     assert name == "holdfast" and version[0].isdigit()
 
 
+@pytest.mark.parametrize("command, more", [
+    ("status", ""), ("update", ", 3 postponed"),
+    ("simulate", ", 4 something breaks, or may break, on that day"),
+])
+def test_each_command_names_all_of_its_exit_codes_once(command, more):
+    text = agent.ok(command, "--help")
+    assert text.endswith(f"\nExit code: 0 done, 1 refused or failed, 2 wrong usage{more}\n")
+    assert text.count("Exit code") == 1
+
+
 @pytest.mark.parametrize("words, sentence", [
     (["explode"], "there is no command 'explode'"),
     (["--wrong"], "--wrong: unknown option"),
@@ -40,6 +50,7 @@ def test_version_is_one_line():
     (["update", "now"], "'now' is one word too many"),
     (["status", "--state"], "--state: missing argument"),
     (["run", "--interval", "soon"], "soon: invalid numeric value"),
+    (["run", "--interval", "0"], "--interval is a number of seconds"),
     (["run", "--interval", "-5"], "--interval is a number of seconds"),
     (["run", "--interval", "5", "--on-demand"], "--interval and --on-demand exclude each other"),
     (["journal", "--lines", "0"], "--lines is a number of lines"),

@@ -60,6 +60,11 @@ def test_people_are_told_the_same(device, good, dead):
         assert part in text, part
 
 
+def test_one_root_is_no_plural(good, tmp_path):
+    alone = agent.Device(tmp_path).init_with_roots(good.pem)
+    assert "active: version 0 (from the factory), 1 root, SHA-256 " in text_of(alone)
+
+
 def test_a_device_without_a_bundle_is_told_what_to_do(tmp_path):
     assert "active: none; run holdfast update" in text_of(agent.Device(tmp_path).init())
 
