@@ -397,6 +397,22 @@ static void a_store_that_waits_for_its_first_update_sees_it_too(void **state)
     hf_sqlite_store_close(old);
 }
 
+static void what_could_not_be_opened_at_first_is_tried_again_by_the_first_update(void **state)
+{
+    const struct temp_dir *dir = *state;
+    int lock = -1;
+    make_state(state);
+    damage(state);
+    CHECK_OK(hf_lock_take(dir->path, 0, &lock, NULL));
+    struct hf_sqlite_store *store = open_in(state);
+    hf_lock_release(lock);
+
+    CHECK_OK(hf_sqlite_store_refresh(store, NULL));
+    CHECK_OK(hf_sqlite_store_is_writable(store, NULL));
+    hf_sqlite_store_close(store);
+    assert_restored(state, "is damaged");
+}
+
 int main(void)
 {
 #define IN_TEMP(test) cmocka_unit_test_setup_teardown(test, temp_dir_setup, temp_dir_teardown)
@@ -422,6 +438,7 @@ int main(void)
         IN_TEMP(a_newer_schema_is_no_damage),
         IN_TEMP(a_store_that_is_open_for_long_sees_what_another_has_restored),
         IN_TEMP(a_store_that_waits_for_its_first_update_sees_it_too),
+        IN_TEMP(what_could_not_be_opened_at_first_is_tried_again_by_the_first_update),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -192,11 +192,17 @@ enum hf_err hf_sqlite_store_open(const char *state_dir, bool create, struct hf_s
     return err;
 }
 
+/* Opened just now, it need not be opened again, unless that failed or the file is another one since. */
+static bool is_good_as_opened(const struct hf_sqlite_store *store)
+{
+    return store->is_fresh && store->unusable.code == HF_OK && !hf_db_is_replaced(store->db);
+}
+
 enum hf_err hf_sqlite_store_refresh(struct hf_sqlite_store *store, struct hf_why *why)
 {
     char *path = NULL;
 
-    if (store->is_fresh && (store->db == NULL || !hf_db_is_replaced(store->db))) {
+    if (is_good_as_opened(store)) {
         store->is_fresh = false;
         return HF_OK;
     }
