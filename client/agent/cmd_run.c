@@ -30,6 +30,7 @@ static const struct hf_cli_text text = {
 struct loop {
     struct hf_posix *posix;
     bool has_line; /* what became of a check is printed, and its line is not ended */
+    bool is_stale; /* opened without its database, which has come back since */
 };
 
 /* ---- signals ------------------------------------------------------------------------------------- */
@@ -64,7 +65,8 @@ static void install_signals(void)
     (void)sigaction(SIGUSR1, &on_poke, NULL);
 }
 
-/* During a check it waits: it is no reason to interrupt what the check is waiting for. */
+/* During a check it waits: it is no reason to interrupt what the check is waiting for. So it does as
+ * long as there is no loop to wake. */
 static void hold_poke(bool is_on)
 {
     sigset_t set;
@@ -114,6 +116,11 @@ static void on_ended(void *ctx, enum hf_err err, const struct hf_update_result *
 {
     struct loop *loop = ctx;
 
+    loop->is_stale = err == HF_E_STATE && hf_posix_config(loop->posix)->client.n_urls == 0;
+    if (loop->is_stale) {
+        hf_runner_stop(running); /* this loop only; signals stay as during a check */
+        return;
+    }
     is_checking = 0;
     hold_poke(false);
     print_now();
@@ -126,24 +133,20 @@ static void on_ended(void *ctx, enum hf_err err, const struct hf_update_result *
 
 /* ---- the command ------------------------------------------------------------------------------------- */
 
-static enum hf_err run_until_stopped(struct hf_posix *posix, int64_t interval_s, bool is_on_demand,
+static enum hf_err run_until_stopped(struct loop *loop, const struct hf_runner_options *options,
                                      struct hf_why *why)
 {
-    struct loop loop = {.posix = posix};
-    const struct hf_runner_options options = {
-        .interval_s = interval_s,
-        .is_on_demand = is_on_demand,
-        .ctx = &loop,
-        .waits = on_waits,
-        .begins = on_begins,
-        .ended = on_ended,
-    };
-
-    HF_TRY(hf_runner_new(posix, &options, &running, why));
+    HF_TRY(hf_runner_new(loop->posix, options, &running, why));
+    /* The check that found the database back is still to be made. */
+    if (loop->is_stale)
+        hf_runner_poke(running);
+    loop->is_stale = false;
+    is_checking = 0;
     install_signals();
+    hold_poke(false);
     hf_runner_run(running);
     /* Nothing is left for a signal to wake. */
-    (void)signal(SIGUSR1, SIG_IGN);
+    hold_poke(true);
     is_checking = 1;
     hf_runner_free(running);
     return HF_OK;
@@ -152,11 +155,23 @@ static enum hf_err run_until_stopped(struct hf_posix *posix, int64_t interval_s,
 static enum hf_err run(const char *state_dir, const struct hf_cli_common *common,
                        int64_t interval_s, bool is_on_demand, struct hf_why *why)
 {
-    struct hf_posix *posix = NULL;
+    struct loop loop = {0};
+    const struct hf_runner_options options = {
+        .interval_s = interval_s,
+        .is_on_demand = is_on_demand,
+        .ctx = &loop,
+        .waits = on_waits,
+        .begins = on_begins,
+        .ended = on_ended,
+    };
+    enum hf_err err = HF_OK;
 
-    HF_TRY(hf_posix_open(state_dir, hf_cli_log(common), &posix, why));
-    enum hf_err err = run_until_stopped(posix, interval_s, is_on_demand, why);
-    hf_posix_close(posix);
+    hold_poke(true);
+    do {
+        HF_TRY(hf_posix_open(state_dir, hf_cli_log(common), &loop.posix, why));
+        err = run_until_stopped(&loop, &options, why);
+        hf_posix_close(loop.posix);
+    } while (err == HF_OK && loop.is_stale);
     return err;
 }
 

@@ -1,9 +1,12 @@
 """holdfast run: stays, checks when it is time, and goes when told. Its server is not there: that is not its end."""
+import contextlib
 import fcntl
+import functools
 import re
 import signal
 import subprocess
 import threading
+import time
 
 import agent
 import pytest
@@ -50,16 +53,21 @@ def device(tmp_path):
 
 
 @pytest.fixture
-def start(device):
+def start_in():
     started = []
 
-    def start_one(*options):
+    def start_one(device, *options):
         started.append(Running("--state", device.state, "run", *options))
         return started[-1]
 
     yield start_one
     for one in started:
         one.close()
+
+
+@pytest.fixture
+def start(device, start_in):
+    return functools.partial(start_in, device)
 
 
 def test_it_checks_at_once_and_again_after_the_interval(start):
@@ -137,6 +145,40 @@ def test_the_last_check_is_in_the_status(start, device):
     agent_running.poke()
     sentence = LINE.match(agent_running.line()).group(1)
     assert device.status()["last_check"]["text"] == sentence
+
+
+@pytest.fixture
+def with_bundle(tmp_path):
+    return agent.Device(tmp_path).init_with_roots(agent.Root("Root").pem)
+
+
+@contextlib.contextmanager
+def locked_and_damaged(device):
+    """Whoever starts now waits a while for the lock, to restore the database, and then does without."""
+    device.database.write_bytes(b"rotten")
+    with open(device.state / "lock", "a", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def test_a_poke_while_it_starts_is_not_its_end(with_bundle, start_in):
+    with locked_and_damaged(with_bundle):
+        agent_running = start_in(with_bundle, "--on-demand")
+        time.sleep(1)
+        agent_running.poke()
+    agent_running.started()
+    assert "127.0.0.1:1" in LINE.match(agent_running.line()).group(1)
+
+
+@pytest.mark.parametrize("options", [["--interval", "1"], ["--on-demand"]], ids=lambda o: o[0])
+def test_it_goes_on_with_a_database_that_was_restored_after_its_start(with_bundle, start_in, options):
+    with locked_and_damaged(with_bundle):
+        agent_running = start_in(with_bundle, *options)
+        agent_running.started()
+    agent_running.poke()
+    while "127.0.0.1:1" not in (line := agent_running.line()):
+        assert "start this program again" not in line and line != "", line
+    assert agent_running.end(signal.SIGTERM) == (0, "", "")
 
 
 def test_a_lock_that_another_holds_is_a_failure_like_others(start, device):
