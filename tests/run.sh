@@ -10,8 +10,8 @@ Installs what is missing, builds, and runs every test and the lint.
 
   --preset P   release, asan (default; AddressSanitizer and UBSan) or tsan
   --fast       unit and attack tests only, and no cppcheck: for the minute between two edits
-  --label L    only the tests with this label (unit, attack, cli, e2e, conformance, tsan), and
-               no lint
+  --label L    only the tests with this label (unit, attack, cli, e2e, outages, crash, tsan,
+               conformance, wycheproof), and no lint
   --help       this text
 
 The last line says how many passed and failed (the lint counts as one). Exit code 0 only when
