@@ -57,6 +57,20 @@ def test_export_follows(tmp_path, old):
     assert new.pem in export.read_text()
 
 
+def test_export_follows_also_where_the_database_cannot_be_copied(tmp_path, old):
+    export = tmp_path / "roots.pem"
+    device = agent.Device(tmp_path).init_with_roots(old.pem, options=["--export", export])
+    new = agent.Root("New")
+    factory = tmp_path / "new.pem"
+    factory.write_text(new.pem)
+    device.copy.unlink()
+    device.copy.mkdir()
+    sentence = agent.refused("--state", device.state, "reset", "--bundle", factory, "--yes")
+    assert "this device is reset, but the database's copy is not up to date" in sentence
+    assert roots(device) == [new.sha256]
+    assert new.pem in export.read_text()
+
+
 @pytest.mark.parametrize("content, says", [
     (b"", "is empty"), (b"no PEM", "the factory bundle"), (None, "--bundle: ")])
 def test_bad_bundle_changes_nothing(device, tmp_path, content, says):

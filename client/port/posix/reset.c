@@ -5,19 +5,30 @@
 
 #include <stdlib.h>
 
-/* The device is reset from here on, whatever becomes of the followers. */
+static enum hf_err tell_followers(struct hf_posix *posix, struct hf_why *why)
+{
+    enum hf_err err = hf_followers_tell(posix, why);
+
+    if (err != HF_OK)
+        hf_posix_journal(posix, HF_LEVEL_ERROR, "followers", why->text);
+    return err;
+}
+
+/* The device is reset from here on, whatever becomes of the followers, or of the copy of the database. */
 static enum hf_err reset_locked(struct hf_posix *posix, struct hf_bytes factory_pem,
                                 struct hf_why *why)
 {
     struct hf_why told_why = {0};
+    struct hf_why kept_why = {0};
 
     HF_TRY(hf_client_reset(posix->client, factory_pem, why));
-    HF_TRY(hf_sqlite_store_sync(posix->store, why));
-    enum hf_err told = hf_followers_tell(posix, &told_why);
-    if (told == HF_OK)
-        return HF_OK;
-    hf_posix_journal(posix, HF_LEVEL_ERROR, "followers", told_why.text);
-    return hf_fail(why, told, "this device is reset, but %s", told_why.text);
+    enum hf_err told = tell_followers(posix, &told_why);
+    enum hf_err kept = hf_sqlite_store_sync(posix->store, &kept_why);
+    if (told != HF_OK)
+        return hf_fail(why, told, "this device is reset, but %s", told_why.text);
+    if (kept != HF_OK)
+        return hf_fail(why, kept, "this device is reset, but %s", kept_why.text);
+    return HF_OK;
 }
 
 enum hf_err hf_posix_reset(struct hf_posix *posix, struct hf_bytes factory_pem, struct hf_why *why)
