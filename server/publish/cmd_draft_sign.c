@@ -120,3 +120,17 @@ const struct hf_command hf_cmd_root_sign = {
                 "  holdfastctl root sign --draft root.draft --keys keys --yes 9f86d081884c7d65\n",
     .run = run_root,
 };
+
+static int run_targets(const struct hf_command *self, int argc, const char **argv)
+{
+    return run_role(self, argc, argv, HF_ROLE_TARGETS);
+}
+
+const struct hf_command hf_cmd_targets_sign = {
+    .name = "targets sign",
+    .summary = "Look at a draft of targets and sign it.",
+    .arguments = "--draft FILE --keys DIR [--yes SHA256] [--passphrase-file FILE]",
+    .text = HOW_SIGNED,
+    .examples = "  holdfastctl targets sign --draft /media/stick/targets.draft --keys ~/my-key\n",
+    .run = run_targets,
+};

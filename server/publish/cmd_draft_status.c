@@ -84,3 +84,17 @@ const struct hf_command hf_cmd_root_status = {
                 "  holdfastctl root status alice.draft bob.draft --merge root.draft\n",
     .run = run_root,
 };
+
+static int run_targets(const struct hf_command *self, int argc, const char **argv)
+{
+    return run_role(self, argc, argv, HF_ROLE_TARGETS);
+}
+
+const struct hf_command hf_cmd_targets_status = {
+    .name = "targets status",
+    .summary = "Show what a draft of targets changes and who is still to sign.",
+    .arguments = "FILE… [--merge FILE]",
+    .text = WHAT_IT_SHOWS,
+    .examples = "  holdfastctl targets status targets.draft\n",
+    .run = run_targets,
+};

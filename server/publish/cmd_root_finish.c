@@ -3,6 +3,7 @@
 #include "server/publish/draft_sign.h"
 #include "server/publish/draft_tally.h"
 #include "server/publish/root_publish.h"
+#include "server/publish/targets_publish.h"
 
 #include <inttypes.h>
 
@@ -28,24 +29,14 @@ static void report(const struct hf_draft *draft, const struct hf_root_published 
     hf_tally_free(&tally);
 }
 
-/* Whoever has the offline keys has the older record; the machine that publishes may have only the
- * online ones. */
-static enum hf_key_half half_at_hand(const char *keys)
-{
-    struct hf_path offline;
-    if (hf_path_set(&offline, NULL, "%s/offline/root.json", keys) == HF_OK &&
-        hf_disk_exists(offline.text))
-        return HF_KEYS_OFFLINE;
-    return HF_KEYS_ONLINE;
-}
-
 static enum hf_err finish(const struct hf_cli_place *place, const char *const *files,
                           struct hf_why *why)
 {
     struct hf_draft draft = {0};
     struct hf_root_published published = {0};
     HF_TRY(hf_draft_read_all(files, &draft, why));
-    const struct hf_publication_place at = hf_cli_publication(place, half_at_hand(place->keys));
+    const struct hf_publication_place at = hf_cli_publication(place,
+                                                              hf_targets_half_at_hand(place->keys));
     enum hf_err err = draft.role == HF_ROLE_ROOT
                           ? hf_root_publish(&at, &draft, &published, why)
                           : hf_fail(why, HF_E_STATE,

@@ -1,0 +1,165 @@
+/* holdfastctl targets draft, targets finish: targets keys that lie on several machines. */
+#include "server/publish/cli.h"
+#include "server/publish/draft_show.h"
+#include "server/publish/draft_sign.h"
+#include "server/publish/targets_publish.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* ---- draft: the same content, a new number and a new expiry ---------------------------------------- */
+
+/* What is signed and waits counts as newest. */
+static enum hf_err draft_after(struct hf_publication *p, const struct hf_targets *before,
+                               const char *path, struct hf_why *why)
+{
+    struct hf_signing signing = {0, 0, p->now_s};
+    json_t *targets = NULL;
+    signing.version = hf_publication_next_version(p, HF_ROLE_TARGETS, before->env.version);
+    HF_TRY(hf_publication_expiry(p, HF_ROLE_TARGETS, &signing.expires_s, why));
+    HF_TRY(hf_compose_targets(before->env.signed_part, &signing, &targets, why));
+    enum hf_err err = hf_targets_draft(p, before, targets, path, why);
+    json_decref(targets);
+    return err;
+}
+
+static enum hf_err draft_in(struct hf_publication *p, const char *path, struct hf_why *why)
+{
+    struct hf_targets pending = {0};
+    struct hf_buf file = {0};
+    enum hf_err err = hf_repo_verify_pending(&p->repo, &p->set, &pending, &file, why);
+    hf_buf_free(&file);
+    if (err == HF_E_NOT_FOUND)
+        return draft_after(p, hf_publication_targets(p), path, why);
+    if (err == HF_OK)
+        err = draft_after(p, &pending, path, why);
+    hf_targets_free(&pending);
+    return err;
+}
+
+static void show(const char *path)
+{
+    struct hf_draft draft = {0};
+    if (hf_draft_read(path, &draft, NULL) == HF_OK)
+        hf_draft_show(&draft, stdout);
+    hf_draft_free(&draft);
+    printf("\nNext: let each key holder run: holdfastctl targets sign --draft %s --keys DIR\n",
+           path);
+}
+
+static enum hf_err draft_targets(const struct hf_cli_place *place, const char *path,
+                                 struct hf_why *why)
+{
+    struct hf_publication p;
+    const struct hf_publication_place at = hf_cli_publication(place,
+                                                              hf_targets_half_at_hand(place->keys));
+    HF_TRY(hf_publication_open(&at, &p, why));
+    enum hf_err err = draft_in(&p, path, why);
+    hf_publication_close(&p);
+    if (err == HF_OK)
+        show(path);
+    return err;
+}
+
+static int run_draft(const struct hf_command *self, int argc, const char **argv)
+{
+    struct hf_cli_place place = {0};
+    char *draft = NULL;
+    const struct poptOption options[] = {HF_CLI_REPO(&place),
+                                         HF_CLI_KEYS(&place),
+                                         {"draft", 0, POPT_ARG_STRING, &draft, 0,
+                                          "the file to make", "FILE"},
+                                         HF_CLI_CLOCK(&place),
+                                         HF_CLI_HELP,
+                                         HF_CLI_END};
+    struct hf_cli cli;
+    struct hf_why why = {0};
+    int exit_code = HF_EXIT_USAGE;
+    if (hf_cli_begin(&cli, self, argc, argv, options, &exit_code) &&
+        hf_cli_need(self, "--repo", place.repo) && hf_cli_need(self, "--keys", place.keys) &&
+        hf_cli_need(self, "--draft", draft) && hf_cli_no_arguments(&cli))
+        exit_code = hf_cli_finish(draft_targets(&place, draft, &why), &why);
+    hf_cli_end(&cli);
+    hf_cli_place_free(&place);
+    free(draft);
+    return exit_code;
+}
+
+const struct hf_command hf_cmd_targets_draft = {
+    .name = "targets draft",
+    .summary = "Prepare targets metadata as one file, with the same content.",
+    .arguments = "--repo DIR --keys DIR --draft FILE",
+    .text =
+        "For targets keys that lie on several machines. The draft lists what is listed today,\n"
+        "with the next number and a new expiry; it is signed with `targets sign` and published\n"
+        "with `targets finish`. KEYS needs no private key, only the record beside keys\n"
+        "(offline/root.json, or online/root.json), from which trust begins.",
+    .examples = "  holdfastctl targets draft --repo /srv/roots --keys ~/holdfast-keys \\\n"
+                "      --draft targets.draft\n",
+    .run = run_draft,
+};
+
+/* ---- finish ----------------------------------------------------------------------------------- */
+
+static enum hf_err finish_draft(const struct hf_cli_place *place, const struct hf_draft *draft,
+                                struct hf_why *why)
+{
+    bool is_published = false;
+    const struct hf_publication_place at = hf_cli_publication(place,
+                                                              hf_targets_half_at_hand(place->keys));
+    if (draft->role != HF_ROLE_TARGETS)
+        return hf_fail(why, HF_E_STATE, "this is a draft of root; use holdfastctl root finish");
+    HF_TRY(hf_targets_publish(&at, draft, &is_published, why));
+    printf(is_published ? "published: targets %" PRId64 "\n"
+                        : "signed, not published: targets %" PRId64
+                          "; run holdfastctl publish where the online keys are\n",
+           draft->targets.env.version);
+    return HF_OK;
+}
+
+static enum hf_err finish(const struct hf_cli_place *place, const char *const *files,
+                          struct hf_why *why)
+{
+    struct hf_draft draft = {0};
+    HF_TRY(hf_draft_read_all(files, &draft, why));
+    enum hf_err err = finish_draft(place, &draft, why);
+    hf_draft_free(&draft);
+    return err;
+}
+
+static int run_finish(const struct hf_command *self, int argc, const char **argv)
+{
+    struct hf_cli_place place = {0};
+    const struct poptOption options[] = {HF_CLI_REPO(&place),
+                                         HF_CLI_KEYS(&place),
+                                         HF_CLI_PASSPHRASE(&place),
+                                         HF_CLI_ONLINE_PASSPHRASE(&place),
+                                         HF_CLI_CLOCK(&place),
+                                         HF_CLI_HELP,
+                                         HF_CLI_END};
+    struct hf_cli cli;
+    struct hf_why why = {0};
+    int exit_code = HF_EXIT_USAGE;
+    if (hf_cli_begin(&cli, self, argc, argv, options, &exit_code)) {
+        const char *const *files = (const char *const *)hf_cli_arguments(&cli);
+        if (hf_cli_need(self, "--repo", place.repo) && hf_cli_need(self, "--keys", place.keys) &&
+            hf_cli_need(self, "the signed draft", files == NULL ? NULL : files[0]))
+            exit_code = hf_cli_finish(finish(&place, files, &why), &why);
+    }
+    hf_cli_end(&cli);
+    hf_cli_place_free(&place);
+    return exit_code;
+}
+
+const struct hf_command hf_cmd_targets_finish = {
+    .name = "targets finish",
+    .summary = "Publish a signed draft of targets.",
+    .arguments = "--repo DIR --keys DIR FILE… [OPTION…]",
+    .text =
+        "FILE is the signed draft, or several copies of it signed by different holders. It must\n"
+        "follow the newest root and the newest targets. With the keys in KEYS/online it is\n"
+        "published at once; without them it waits for `publish`.",
+    .examples = "  holdfastctl targets finish --repo /srv/roots --keys ~/holdfast-keys \\\n"
+                "      alice.draft bob.draft\n",
+    .run = run_finish,
+};
