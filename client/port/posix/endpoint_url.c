@@ -48,6 +48,22 @@ static enum hf_err cut_authority(const char *text, struct hf_bytes *out, struct 
     return HF_OK;
 }
 
+/* No certificate names a host with an empty label, so its chain could never be evidence. */
+static enum hf_err parse_peer(struct hf_bytes text, uint16_t default_port, struct hf_endpoint *out,
+                              struct hf_why *why)
+{
+    struct hf_endpoint peer;
+
+    HF_TRY(hf_endpoint_parse(text, default_port, &peer, why));
+    size_t len = strlen(peer.host);
+    if (peer.host[0] == '.' || peer.host[len - 1] == '.' || strstr(peer.host, "..") != NULL)
+        return hf_fail(why, HF_E_FORMAT,
+                       "the host name has a dot at its end, at its beginning or beside another, as "
+                       "in no certificate; leave it out");
+    *out = peer;
+    return HF_OK;
+}
+
 enum hf_err hf_endpoint_url_parse(const char *text, struct hf_endpoint_url *out, struct hf_why *why)
 {
     const struct scheme *scheme = NULL;
@@ -62,7 +78,7 @@ enum hf_err hf_endpoint_url_parse(const char *text, struct hf_endpoint_url *out,
                        "it does not begin with mqtts://, https:// or tls://, as in "
                        "mqtts://example.org:8883");
     HF_TRY(cut_authority(rest, &authority, why));
-    HF_TRY(hf_endpoint_parse(authority, scheme->port, &url.peer, why));
+    HF_TRY(parse_peer(authority, scheme->port, &url.peer, why));
     if (url.peer.port == 0)
         return hf_fail(why, HF_E_FORMAT, "the port is missing: tls:// has none of its own");
     url.scheme = scheme->name;
@@ -84,7 +100,7 @@ enum hf_err hf_endpoint_url_parse_json(struct hf_bytes json, struct hf_endpoint_
     HF_TRY(hf_json_parse_object(json, what, &object, why));
     enum hf_err err = hf_json_get_text(object, "endpointAddress", what, &address, why);
     if (err == HF_OK)
-        err = hf_endpoint_parse(hf_bytes_of_text(address), MQTTS_PORT, &url.peer, why);
+        err = parse_peer(hf_bytes_of_text(address), MQTTS_PORT, &url.peer, why);
     json_decref(object);
     if (err == HF_OK)
         *out = url;
