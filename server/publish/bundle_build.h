@@ -3,15 +3,31 @@
 #define HF_PUBLISH_BUNDLE_BUILD_H
 
 #include "server/publish/bundle_notes.h"
+#include "server/publish/cert_files.h"
+#include "server/publish/findings.h"
 #include "server/publish/repo_verify.h"
 
+/* Which part of another bundle a profile takes over. */
+enum hf_key_kind {
+    HF_KEYS_OF_ANY_KIND = 0,
+    HF_KEYS_OF_RSA, /* for devices that validate no ECDSA */
+    HF_KEYS_OF_ECC, /* for devices that validate no RSA */
+};
+
+/* Lists are NULL-terminated, or NULL for none. */
 struct hf_bundle_order {
     const char *set;
     const char *profile;
     /* --from: its certificates come first, with what is signed about them; NULL for none */
     const struct hf_repo_bundle *from;
-    const char *const *files; /* NULL-terminated, or NULL for none */
-    const char *const *drops; /* --drop; NULL-terminated or NULL */
+    enum hf_key_kind from_kind; /* of `from` only these */
+    const char *const *without; /* and none that one of these means (select.h) */
+    bool adds_to_from;          /* what `from` has already is passed over, not given twice */
+    const char *const *files;   /* or folders */
+    const char *const *selects; /* of `files` only what one of these means */
+    const struct hf_known_roots *known;
+    const char *const *pins;
+    const char *const *drops; /* --drop */
     struct hf_note_options notes;
 };
 
@@ -20,11 +36,12 @@ struct hf_bundle_built {
     struct hf_description description;
     struct hf_bundle bundle;
     struct hf_buf pem;
+    struct hf_findings findings; /* what lint says of it (bundle_lint.h) */
 };
 
 /**
- * Read, check (parse, CA, key policy, in date at `now_s`, no duplicates, self-signatures) and
- * describe the certificates of `order`. `before` is the newest listed bundle of that set and
+ * Read, check (parse, CA, key policy, in date at `now_s`, no duplicates, self-signatures, known or
+ * pinned) and describe the certificates of `order`. `before` is the newest listed bundle of that set and
  * profile, NULL for none. May ask on the terminal about roots that go. I/O: reads files.
  */
 HF_MUST_USE enum hf_err hf_bundle_build(const struct hf_bundle_order *order,

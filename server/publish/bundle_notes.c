@@ -112,7 +112,8 @@ static enum hf_err apply_remove(const struct hf_bundle *bundle, const char *cons
 
 /* One note per certificate, in the bundle's order, with the dates of the version before. */
 static enum hf_err begin(const struct hf_bundle *bundle, const struct hf_description *before,
-                         bool allows_intermediate, struct hf_anchor_note *notes, struct hf_why *why)
+                         const struct hf_note_options *options, struct hf_anchor_note *notes,
+                         struct hf_why *why)
 {
     for (size_t i = 0; i < bundle->n_anchors; i++) {
         const struct hf_cert *cert = &bundle->anchors[i].cert;
@@ -122,7 +123,10 @@ static enum hf_err begin(const struct hf_bundle *bundle, const struct hf_descrip
         memcpy(notes[i].sha256, cert->sha256, HF_SHA256_LEN);
         notes[i].distrust_after_s = old == NULL ? HF_TIME_NONE : old->distrust_after_s;
         notes[i].remove_after_s = old == NULL ? HF_TIME_NONE : old->remove_after_s;
-        HF_TRY(choose_use(bundle, cert, allows_intermediate, &notes[i].use, why));
+        bool was_allowed = options->carries_intermediates && old != NULL &&
+                           old->use == HF_USE_INTERMEDIATE;
+        HF_TRY(choose_use(bundle, cert, options->allows_intermediate || was_allowed, &notes[i].use,
+                          why));
     }
     return HF_OK;
 }
@@ -147,7 +151,7 @@ enum hf_err hf_bundle_notes_make(const struct hf_bundle *bundle,
     struct hf_anchor_note *notes = calloc(bundle->n_anchors + 1, sizeof *notes);
     if (notes == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for a bundle");
-    enum hf_err err = begin(bundle, before, options->allows_intermediate, notes, why);
+    enum hf_err err = begin(bundle, before, options, notes, why);
     if (err == HF_OK)
         err = apply_distrust(bundle, options->distrust_after, notes, why);
     if (err == HF_OK)

@@ -8,7 +8,8 @@
 #include "common/bundle/bundle.h"
 
 struct hf_note_options {
-    bool allows_intermediate; /* --allow-intermediate */
+    bool allows_intermediate;   /* --allow-intermediate */
+    bool carries_intermediates; /* one that the version before had as such needs no word again */
     const char *const
         *distrust_after; /* FINGERPRINT=DATE or FINGERPRINT=none; NULL-terminated or NULL */
     const char *const *remove_after;

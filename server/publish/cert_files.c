@@ -1,9 +1,8 @@
 #include "server/publish/cert_files.h"
 
-#include "common/base/limits.h"
-#include "common/bundle/cert.h"
 #include "common/bundle/pem.h"
 #include "server/publish/disk.h"
+#include "server/publish/select.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,10 +13,12 @@ struct seen {
 };
 
 struct reading {
+    const struct hf_cert_source *source;
     struct hf_buf *pem;
     const char *file; /* the one being read */
     struct seen *seen;
     size_t n_seen;
+    size_t *n_selected; /* by each of source->selects */
 };
 
 static enum hf_err refuse_repeated(const struct reading *r, const struct hf_cert *cert,
@@ -32,21 +33,47 @@ static enum hf_err refuse_repeated(const struct reading *r, const struct hf_cert
     return HF_OK;
 }
 
+static bool is_selected(const struct reading *r, const struct hf_cert *cert)
+{
+    const char *const *selects = r->source->selects;
+    bool is_one = selects == NULL || selects[0] == NULL;
+    for (size_t i = 0; selects != NULL && selects[i] != NULL; i++) {
+        if (!hf_select_matches(selects[i], r->source->known, cert))
+            continue;
+        r->n_selected[i]++;
+        is_one = true;
+    }
+    return is_one;
+}
+
+static bool is_present(const struct reading *r, const struct hf_cert *cert)
+{
+    return r->source->present != NULL && hf_bundle_find(r->source->present, cert->sha256) != NULL;
+}
+
+static enum hf_err keep(struct reading *r, const struct hf_cert *cert, struct hf_bytes der,
+                        struct hf_why *why)
+{
+    HF_TRY(refuse_repeated(r, cert, why));
+    if (r->n_seen == HF_BUNDLE_ANCHORS_MAX)
+        return hf_fail(why, HF_E_LIMIT, "more than the %d certificates that devices accept",
+                       HF_BUNDLE_ANCHORS_MAX);
+    memcpy(r->seen[r->n_seen].sha256, cert->sha256, HF_SHA256_LEN);
+    r->seen[r->n_seen++].file = r->file;
+    if (hf_pem_append(r->pem, der) != HF_OK)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for certificates");
+    return HF_OK;
+}
+
 static enum hf_err take_cert(void *ctx, size_t index, struct hf_bytes der, struct hf_why *why)
 {
     struct reading *r = ctx;
     struct hf_cert cert;
     if (hf_cert_parse(der, &cert, why) != HF_OK)
         return hf_fail_context(why, "certificate %zu", index + 1);
-    HF_TRY(refuse_repeated(r, &cert, why));
-    if (r->n_seen == HF_BUNDLE_ANCHORS_MAX)
-        return hf_fail(why, HF_E_LIMIT, "more than the %d certificates that devices accept",
-                       HF_BUNDLE_ANCHORS_MAX);
-    memcpy(r->seen[r->n_seen].sha256, cert.sha256, HF_SHA256_LEN);
-    r->seen[r->n_seen++].file = r->file;
-    if (hf_pem_append(r->pem, der) != HF_OK)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for certificates");
-    return HF_OK;
+    if (!is_selected(r, &cert) || is_present(r, &cert))
+        return HF_OK;
+    return keep(r, &cert, der, why);
 }
 
 /* DER begins with the tag of a SEQUENCE, which no PEM file begins with. */
@@ -71,16 +98,50 @@ static enum hf_err read_one(struct reading *r, struct hf_why *why)
     return HF_OK;
 }
 
-enum hf_err hf_cert_files_read(const char *const *files, struct hf_buf *pem, struct hf_why *why)
+static enum hf_err check_selects(const struct reading *r, struct hf_why *why)
 {
-    struct reading r = {.pem = pem, .seen = calloc(HF_BUNDLE_ANCHORS_MAX, sizeof *r.seen)};
-    if (r.seen == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for certificates");
-    enum hf_err err = HF_OK;
-    for (size_t i = 0; files[i] != NULL && err == HF_OK; i++) {
-        r.file = files[i];
-        err = read_one(&r, why);
+    const char *const *selects = r->source->selects;
+    for (size_t i = 0; selects != NULL && selects[i] != NULL; i++) {
+        if (r->n_selected[i] == 0)
+            return hf_fail(why, HF_E_ARGUMENT,
+                           "\"%.80s\" is no SHA-256, table of known roots or part of a subject of "
+                           "any certificate there",
+                           selects[i]);
     }
+    return HF_OK;
+}
+
+static size_t count(const char *const *texts)
+{
+    size_t n = 0;
+    while (texts != NULL && texts[n] != NULL)
+        n++;
+    return n;
+}
+
+static enum hf_err read_all(struct reading *r, char *const *files, struct hf_why *why)
+{
+    for (size_t i = 0; files != NULL && files[i] != NULL; i++) {
+        r->file = files[i];
+        HF_TRY(read_one(r, why));
+    }
+    return check_selects(r, why);
+}
+
+enum hf_err hf_cert_files_read(const struct hf_cert_source *source, struct hf_buf *pem,
+                               struct hf_why *why)
+{
+    char **files = NULL;
+    HF_TRY(hf_cert_paths_find(source->paths, &files, why));
+    struct reading r = {.source = source,
+                        .pem = pem,
+                        .seen = calloc(HF_BUNDLE_ANCHORS_MAX, sizeof *r.seen),
+                        .n_selected = calloc(count(source->selects) + 1, sizeof *r.n_selected)};
+    enum hf_err err = r.seen == NULL || r.n_selected == NULL
+                          ? hf_fail(why, HF_E_MEMORY, "out of memory for certificates")
+                          : read_all(&r, files, why);
     free(r.seen);
+    free(r.n_selected);
+    hf_cert_paths_free(files);
     return err;
 }

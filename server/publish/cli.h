@@ -25,6 +25,12 @@ struct hf_command {
 
 extern const struct hf_command hf_cmd_init;
 extern const struct hf_command hf_cmd_bundle_add;
+extern const struct hf_command hf_cmd_bundle_import;
+extern const struct hf_command hf_cmd_bundle_remove;
+extern const struct hf_command hf_cmd_bundle_list;
+extern const struct hf_command hf_cmd_bundle_diff;
+extern const struct hf_command hf_cmd_lint;
+extern const struct hf_command hf_cmd_plan;
 extern const struct hf_command hf_cmd_publish;
 extern const struct hf_command hf_cmd_refresh;
 extern const struct hf_command hf_cmd_check;

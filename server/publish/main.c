@@ -8,6 +8,12 @@
 static const struct hf_command *const commands[] = {
     &hf_cmd_init,
     &hf_cmd_bundle_add,
+    &hf_cmd_bundle_import,
+    &hf_cmd_bundle_remove,
+    &hf_cmd_bundle_list,
+    &hf_cmd_bundle_diff,
+    &hf_cmd_lint,
+    &hf_cmd_plan,
     &hf_cmd_publish,
     &hf_cmd_refresh,
     &hf_cmd_check,

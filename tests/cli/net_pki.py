@@ -1,7 +1,11 @@
 """A throw-away certificate authority for tests that speak TLS. Keys live as long as the test."""
 
+import base64
 import datetime
+import hashlib
 import ipaddress
+import re
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -92,6 +96,22 @@ def pem(*certs):
 
 def fingerprint(cert):
     return cert.fingerprint(hashes.SHA256()).hex()
+
+
+def pins(*files):
+    """--pin for every certificate in those of `files` that are files; what does not parse has none."""
+    found = []
+    for file in files:
+        content = Path(file).read_bytes() if Path(file).is_file() else b""
+        ders = [content] if content[:1] == b"\x30" else []
+        for block in re.findall(rb"-----BEGIN CERTIFICATE-----(.*?)-----END", content, re.DOTALL):
+            try:
+                ders.append(base64.b64decode(block, validate=False))
+            except ValueError:
+                pass
+        for der in ders:
+            found += ["--pin", hashlib.sha256(der).hexdigest()]
+    return found
 
 
 def write_pem(path, *certs):

@@ -1,6 +1,7 @@
 """A publisher: a repository, its keys, and holdfastctl."""
 import json
 
+import net_pki  # of tests/cli; conftest.py puts it on the path
 from kit import programs
 
 SET, PROFILE = "amazon-iot", "full"
@@ -24,8 +25,10 @@ class Publisher:
         return self.repo / "metadata" / "1.root.json"
 
     def _add(self, run, certificates, set_name=SET, profile=PROFILE, options=()):
+        """Roots of a test are pinned, and their short lives and abrupt changes accepted."""
         return run("holdfastctl", "bundle", "add", *self.place, "--set", set_name,
-                   "--profile", profile, *options, *certificates)
+                   "--profile", profile, *net_pki.pins(*certificates), "--lead", "0", "--accept",
+                   "no-overlap", *options, *certificates)
 
     def add(self, *certificates, **how):
         outcome = self._add(programs.ok, certificates, **how)

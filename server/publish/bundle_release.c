@@ -1,0 +1,258 @@
+#include "server/publish/bundle_release.h"
+
+#include "server/publish/bundle_derive.h"
+#include "server/publish/bundle_report.h"
+#include "server/publish/bundle_lint.h"
+#include "server/publish/shelf.h"
+#include "server/publish/targets_publish.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* One release: the bundle that was asked for, and the profiles derived from it. */
+struct release {
+    const struct hf_release_order *order;
+    struct hf_publication *p;
+    struct hf_known_roots known;
+    struct hf_shelf shelf;
+    struct hf_bundle_built built[1 + HF_DERIVED_MAX];
+    size_t n_built;
+};
+
+/* ---- the new targets metadata ----------------------------------------------------------------- */
+
+/* No longer list what is older than the `keep` newest of the line that gets a new version. */
+static void prune(json_t *targets, const struct hf_shelf *shelf, const struct hf_description *d,
+                  int keep)
+{
+    for (size_t i = 0; i < shelf->bundles.n_items; i++) {
+        const struct hf_repo_bundle *b = &shelf->bundles.items[i];
+        if (hf_shelf_is_of(b, d->set, d->profile) && b->description.version <= d->version - keep)
+            hf_compose_remove_target(targets, b->target->path);
+    }
+}
+
+/* List the bundle in `targets`, and stage its content under the name that listing gives it. */
+static enum hf_err list_and_stage(struct release *r, json_t *targets, struct hf_bundle_built *built,
+                                  struct hf_why *why)
+{
+    json_t *custom = NULL;
+    struct hf_buf name = {0};
+    struct hf_path path;
+    struct hf_target target = {.info = {.has_sha256 = true}};
+    enum hf_err err = hf_bundle_custom(built, &custom, why);
+    if (err == HF_OK)
+        err = hf_description_target_path(&built->description, &name, why);
+    if (err != HF_OK)
+        goto out;
+    target.path = (const char *)name.data;
+    hf_sha256(hf_buf_bytes(&built->pem), target.info.sha256);
+    err = hf_compose_add_target(targets, target.path, hf_buf_bytes(&built->pem), custom, why);
+    if (err == HF_OK)
+        err = hf_repo_target_path(&target, r->p->set.root->consistent_snapshot, &path, why);
+    if (err == HF_OK)
+        err = hf_repo_stage_take(&r->p->repo, path.text, &built->pem, why);
+out:
+    hf_buf_free(&name);
+    json_decref(custom);
+    return err;
+}
+
+/* Staged: all but the targets metadata itself, which is `out`, a new reference. */
+static enum hf_err compose_targets(struct release *r, int64_t version, json_t **out,
+                                   struct hf_why *why)
+{
+    json_t *targets = NULL;
+    struct hf_signing signing = {version, 0, r->p->now_s};
+    HF_TRY(hf_publication_expiry(r->p, HF_ROLE_TARGETS, &signing.expires_s, why));
+    HF_TRY(hf_compose_targets(r->shelf.targets->env.signed_part, &signing, &targets, why));
+    enum hf_err err = HF_OK;
+    for (size_t i = 0; i < r->n_built && err == HF_OK; i++) {
+        prune(targets, &r->shelf, &r->built[i].description, r->order->keep);
+        err = list_and_stage(r, targets, &r->built[i], why);
+    }
+    if (err != HF_OK) {
+        json_decref(targets);
+        return err;
+    }
+    *out = targets;
+    return HF_OK;
+}
+
+/* `file` gets the signed targets metadata. */
+static enum hf_err stage_targets(struct release *r, int64_t version, struct hf_buf *file,
+                                 struct hf_why *why)
+{
+    json_t *targets = NULL;
+    HF_TRY(compose_targets(r, version, &targets, why));
+    enum hf_err err = hf_publication_stage_targets(r->p, targets, file, why);
+    json_decref(targets);
+    return err;
+}
+
+/* The keys of targets lie elsewhere. */
+static enum hf_err write_draft(struct release *r, struct hf_why *why)
+{
+    json_t *targets = NULL;
+    int64_t version = hf_publication_next_version(r->p, HF_ROLE_TARGETS,
+                                                  r->shelf.targets->env.version);
+    HF_TRY(compose_targets(r, version, &targets, why));
+    enum hf_err err = hf_targets_draft(r->p, r->shelf.targets, targets, r->order->draft_file, why);
+    json_decref(targets);
+    if (err == HF_OK)
+        printf("not signed: targets %" PRId64 " is a draft; let each key holder run\n"
+               "holdfastctl targets sign --draft %s --keys DIR\n",
+               version, r->order->draft_file);
+    return err;
+}
+
+/* ---- out it goes ------------------------------------------------------------------------------ */
+
+/* Snapshot and timestamp, where their keys are at hand; otherwise the targets wait for publish. */
+static enum hf_err stage_online_if_possible(struct hf_publication *p, int64_t version,
+                                            struct hf_bytes targets_file, bool *is_published,
+                                            struct hf_why *why)
+{
+    *is_published = p->is_used[HF_KEYS_ONLINE];
+    if (!*is_published)
+        return HF_OK;
+    return hf_publication_stage_online(p, version, targets_file, why);
+}
+
+/* What is left for `publish` must be fit for it: nobody looks at it again before then. */
+static enum hf_err verify_waiting(const struct hf_publication *p, struct hf_bytes targets_file,
+                                  struct hf_why *why)
+{
+    struct hf_targets targets = {0};
+    struct hf_repo_bundles bundles = {0};
+    HF_TRY(hf_targets_parse(targets_file, &targets, why));
+    enum hf_err err = hf_repo_verify_targets(&p->set, &targets, why);
+    if (err == HF_OK)
+        err = hf_repo_verify_bundles(&p->repo, &targets, p->set.root->consistent_snapshot, &bundles,
+                                     why);
+    hf_repo_bundles_free(&bundles);
+    hf_targets_free(&targets);
+    return err;
+}
+
+static enum hf_err sign_and_commit(struct release *r, struct hf_why *why)
+{
+    struct hf_buf file = {0};
+    bool is_published = false;
+    int64_t version = hf_publication_next_version(r->p, HF_ROLE_TARGETS,
+                                                  r->shelf.targets->env.version);
+    enum hf_err err = stage_targets(r, version, &file, why);
+    if (err == HF_OK)
+        err = stage_online_if_possible(r->p, version, hf_buf_bytes(&file), &is_published, why);
+    if (err == HF_OK && !is_published)
+        err = verify_waiting(r->p, hf_buf_bytes(&file), why);
+    if (err == HF_OK)
+        err = hf_publication_commit(r->p, why);
+    hf_buf_free(&file);
+    for (size_t i = 0; i < r->n_built && err == HF_OK; i++)
+        hf_bundle_report(&r->built[i], version, is_published, &r->order->place);
+    return err;
+}
+
+/* ---- what goes out ---------------------------------------------------------------------------- */
+
+/* The bundle that `from_profile` names; NULL where it names none. */
+static enum hf_err find_from(const struct release *r, const struct hf_repo_bundle **out,
+                             struct hf_why *why)
+{
+    const char *set = r->order->bundle.set, *profile = r->order->from_profile;
+    *out = NULL;
+    if (profile == NULL)
+        return HF_OK;
+    *out = hf_repo_bundles_newest(&r->shelf.bundles, set, profile);
+    if (*out != NULL)
+        return HF_OK;
+    if (strcmp(profile, r->order->bundle.profile) != 0)
+        return hf_fail(why, HF_E_NOT_FOUND,
+                       "--from %s: the repository holds no bundle of set '%s' and that profile",
+                       profile, set);
+    return hf_fail(why, HF_E_NOT_FOUND,
+                   "the repository holds no bundle of set '%s' and profile '%s' to begin with", set,
+                   profile);
+}
+
+static enum hf_err build_one(struct release *r, const struct hf_bundle_order *order,
+                             struct hf_why *why)
+{
+    HF_TRY(hf_bundle_build(order,
+                           hf_repo_bundles_newest(&r->shelf.bundles, order->set, order->profile),
+                           r->p->now_s, &r->built[r->n_built], why));
+    r->n_built++;
+    return HF_OK;
+}
+
+static enum hf_err derive(struct release *r, struct hf_why *why)
+{
+    struct hf_derivation derivations[HF_DERIVED_MAX];
+    size_t n = 0;
+    HF_TRY(hf_derivations_parse(r->order->derives, r->order->bundle.profile, derivations, &n, why));
+    for (size_t i = 0; i < n; i++) {
+        HF_TRY(hf_bundle_derive(&r->built[0], &derivations[i], &r->known,
+                                hf_repo_bundles_newest(&r->shelf.bundles, r->order->bundle.set,
+                                                       derivations[i].profile),
+                                r->p->now_s, &r->built[r->n_built], why));
+        r->n_built++;
+    }
+    return HF_OK;
+}
+
+static enum hf_err build_all(struct release *r, struct hf_why *why)
+{
+    struct hf_bundle_order order = r->order->bundle;
+    order.known = &r->known;
+    HF_TRY(find_from(r, &order.from, why));
+    HF_TRY(build_one(r, &order, why));
+    return derive(r, why);
+}
+
+static enum hf_err lint_all(struct release *r, struct hf_why *why)
+{
+    const struct hf_bundle_lint_order order = {
+        .known = &r->known,
+        .at_s = r->p->now_s,
+        .lead_s = r->order->lead_s,
+        .endpoints_file = r->order->endpoints_file,
+        .device_file = r->order->device_file,
+        .accepts = r->order->accepts,
+    };
+    return hf_bundle_lint(&order, &r->shelf, r->built, r->n_built, why);
+}
+
+static enum hf_err run(struct release *r, struct hf_why *why)
+{
+    HF_TRY(hf_known_roots_load(r->order->roots, &r->known, why));
+    HF_TRY(hf_shelf_load(&r->p->repo, &r->p->set, &r->shelf, why));
+    HF_TRY(build_all(r, why));
+    HF_TRY(lint_all(r, why));
+    return r->order->draft_file == NULL ? sign_and_commit(r, why) : write_draft(r, why);
+}
+
+static enum hf_err release_to(struct hf_publication *p, const struct hf_release_order *order,
+                              struct hf_why *why)
+{
+    struct release r = {.order = order, .p = p};
+    /* Before any question or passphrase: are the keys here at all? */
+    if (order->draft_file == NULL)
+        HF_TRY(hf_key_set_find(&p->keys, p->set.root, HF_ROLE_TARGETS, why));
+    enum hf_err err = run(&r, why);
+    for (size_t i = 0; i < r.n_built; i++)
+        hf_bundle_built_free(&r.built[i]);
+    hf_shelf_free(&r.shelf);
+    hf_known_roots_free(&r.known);
+    return err;
+}
+
+enum hf_err hf_release(const struct hf_release_order *order, struct hf_why *why)
+{
+    struct hf_publication p;
+    HF_TRY(hf_publication_open(&order->place, &p, why));
+    enum hf_err err = release_to(&p, order, why);
+    hf_publication_close(&p);
+    return err;
+}

@@ -1,0 +1,18 @@
+/* Values that several reports write into JSON; NULL when memory ran out, as json_… are. */
+#ifndef HF_PUBLISH_JSON_TEXT_H
+#define HF_PUBLISH_JSON_TEXT_H
+
+#include "common/base/digest.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+/** "YYYY-MM-DDTHH:MM:SSZ", or null for HF_TIME_NONE. */
+json_t *hf_json_time(int64_t time_s);
+/** 64 hexadecimal digits. */
+json_t *hf_json_sha256(const uint8_t sha256[HF_SHA256_LEN]);
+
+/** Print and let go of `object`, which may be NULL: HF_E_MEMORY. */
+HF_MUST_USE enum hf_err hf_json_print_take(json_t *object, FILE *out, struct hf_why *why);
+
+#endif
