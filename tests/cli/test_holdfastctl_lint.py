@@ -1,0 +1,397 @@
+"""holdfastctl lint: each mistake by its code, and each outage that a publisher could have prevented.
+
+The tests named test_outage_… are the rows of server/publish/LINT.md.
+"""
+import json
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+import ctl
+import net_pki
+from ctl import DAY, NOW, Root
+
+
+@pytest.fixture
+def p(tmp_path):
+    return ctl.Publisher(tmp_path)
+
+
+@pytest.fixture
+def root(tmp_path):
+    return lambda name, **how: Root(tmp_path, name, **how)
+
+
+@pytest.fixture
+def a(root):
+    return root("Root A")
+
+
+@pytest.fixture
+def b(root):
+    return root("Root B")
+
+
+def lint(*options, set_name="roots"):
+    """What it found; the exit code follows from that."""
+    outcome = ctl.run("lint", "--set", set_name, "--json", *options)
+    assert outcome.err == "", outcome
+    found = json.loads(outcome.out)
+    errors = [x for x in found["findings"] if x["severity"] == "error"]
+    warnings = [x for x in found["findings"] if x["severity"] == "warning"]
+    assert (found["errors"], found["warnings"]) == (len(errors), len(warnings))
+    assert outcome.code == (1 if errors else 0)
+    return found["findings"]
+
+
+def codes(*options, severity=None, **names):
+    return [x["code"] for x in lint(*options, **names) if severity in (None, x["severity"])]
+
+
+def errors(*options, **names):
+    return codes(*options, severity="error", **names)
+
+
+def in_repo(p):
+    return ["--repo", p.repo]
+
+
+def on(moment):
+    return ["--at", moment.strftime("%Y-%m-%d")]
+
+
+def endpoints(folder, *lines):
+    """A list of (kind, name, *chains), each chain certificates from the leaf upwards."""
+    text = ""
+    for number, (kind, name, *chains) in enumerate(lines):
+        files = [f"chain-{number}-{i}.pem" for i in range(len(chains))]
+        for file, chain in zip(files, chains):
+            net_pki.write_pem(folder / file, *chain)
+        text += " ".join([kind, name, *files]) + "\n"
+    (folder / "endpoints.txt").write_text("# what devices meet\n\n" + text)
+    return ["--endpoints", folder / "endpoints.txt"]
+
+
+def leaf(authority, bits=None):
+    return authority.leaf("iot.test", start=NOW - 20 * DAY, end=NOW + 60 * DAY, key_bits=bits)[0]
+
+
+def leaf_sha384(authority):
+    """As `leaf`, with another digest under its signature."""
+    plain = leaf(authority)
+    builder = (x509.CertificateBuilder().subject_name(plain.subject).issuer_name(plain.issuer)
+               .public_key(plain.public_key()).serial_number(plain.serial_number)
+               .not_valid_before(plain.not_valid_before).not_valid_after(plain.not_valid_after))
+    return builder.sign(authority.key, hashes.SHA384())
+
+
+def table(folder, name, *rows):
+    """A table of known roots, of (root, planned day of distrust)."""
+    file = folder / f"{name}.txt"
+    file.write_text("".join(f"{r.sha256} {r.spki_sha256} 2040-01-01 {when} f {r.file.stem}\n"
+                            for r, when in rows))
+    return ["--roots", file]
+
+
+# ---- nothing to say -------------------------------------------------------------------------------
+
+def test_a_sound_set_has_no_findings(p, a, b):
+    p.add(a.file, b.file)
+    assert lint(*in_repo(p)) == []
+    assert ctl.ok("lint", "--set", "roots", *in_repo(p)) == "0 error(s), 0 warning(s)\n"
+
+
+def test_sentences_stand_with_their_codes(p, a):
+    p.add(a.file)
+    out = ctl.ok("lint", "--set", "roots", *in_repo(p))
+    assert out.startswith('warning single-anchor (roots/full 1): "')
+    assert out.endswith("0 error(s), 1 warning(s)\n")
+
+
+# ---- certificates ---------------------------------------------------------------------------------
+
+def test_outage_9_three_damaged_bytes(a, b, tmp_path):
+    lines = a.file.read_text().splitlines(keepends=True)
+    lines[3] = "!!!" + lines[3][3:]
+    a.file.write_text("".join(lines))
+    finding, = [x for x in lint(a.file, b.file) if x["severity"] == "error"]
+    assert (finding["code"], finding["where"]) == ("broken-certificate", str(a.file))
+
+
+def test_a_damaged_signature_is_a_broken_certificate(a, b, tmp_path):
+    der = bytearray(a.der)
+    der[-3] ^= 1
+    (tmp_path / "damaged.der").write_bytes(der)
+    assert errors(b.file, tmp_path / "damaged.der") == ["broken-certificate"]
+
+
+def test_every_fault_of_every_file_is_found_at_once(a, root, tmp_path):
+    inter = root("Server CA", issuer=a)
+    net_pki.write_pem(tmp_path / "leaf.pem", leaf(a))
+    (tmp_path / "again.der").write_bytes(a.der)
+    (tmp_path / "empty.pem").write_text("")
+    weak = root("Weak", key=rsa.generate_private_key(65537, 1024))
+    found = errors(a.file, inter.file, tmp_path / "leaf.pem", tmp_path / "again.der",
+                   tmp_path / "empty.pem", weak.file)
+    assert found == ["broken-certificate", "intermediate", "not-a-ca", "duplicate-certificate",
+                     "weak-certificate"]
+
+
+def test_outage_6_an_intermediate_as_root(p, a, root):
+    inter = root("Server CA 1B", issuer=a, end=NOW + 100 * DAY)
+    assert "intermediate" in errors(inter.file)
+    p.add("--allow-intermediate", a.file, inter.file)
+    assert codes(*in_repo(p)) == ["intermediate-kept", "expires-soon"]
+
+
+# ---- dates ----------------------------------------------------------------------------------------
+
+def test_what_ends_within_the_lead_time_is_warned_of(p, a, root, tmp_path):
+    soon = root("Soon", end=NOW + 200 * DAY)
+    p.add("--remove-after", f"{a.sha256}={(NOW + 100 * DAY).date()}", a.file, soon.file,
+          root("Good").file)
+    assert sorted(codes(*in_repo(p))) == ["expires-soon", "removed-soon"]
+    assert codes(*in_repo(p), "--lead", "90") == []
+    planned = table(tmp_path, "ours", (a, (NOW + 50 * DAY).date()))
+    assert "distrust-soon" in codes(*in_repo(p), *planned)
+
+
+def test_what_expired_in_the_newest_version_is_an_error(p, a, root):
+    short = root("Short", end=NOW + 10 * DAY)
+    p.add(a.file, short.file)
+    assert errors(*in_repo(p), *on(NOW + 12 * DAY), "--lead", "0") == ["not-in-date",
+                                                                      "metadata-expired"]
+
+
+def test_outage_1_a_root_expires_and_nothing_follows_it(p, root, tmp_path):
+    """AddTrust: seen a year before, with the chain that servers send, and on the day itself."""
+    old = root("External Root", end=NOW + 200 * DAY)
+    new = root("Modern Root")
+    cross = root("Modern Root", issuer=old, key=new.key, end=NOW + 199 * DAY)
+    chains = endpoints(tmp_path, ("endpoint", "channels.test", [leaf(new), cross.cert]))
+    p.add(old.file)
+    assert errors(*in_repo(p), *chains) == ["no-successor", "endpoint-anchor-ends"]
+    p.add(old.file, new.file)
+    assert errors(*in_repo(p), *chains) == []
+    later = [*on(NOW + 201 * DAY), "--next-ceremony", str((NOW + 202 * DAY).date())]
+    assert [x for x in errors(*in_repo(p), *chains, *later) if not x.startswith("metadata")] == [
+        "not-in-date"]  # to be taken out: other programs that read the bundle go astray
+
+
+def test_outage_2_the_chain_moved_and_the_bundle_did_not(p, root, tmp_path):
+    """DST Root X3: the endpoint's root is not the one that devices hold."""
+    dst, x1 = root("DST Root", end=NOW + 20 * DAY), root("X1")
+    r3 = root("R3", issuer=x1)
+    cross = root("X1", issuer=dst, key=x1.key, end=NOW + 300 * DAY)
+    chains = endpoints(tmp_path, ("endpoint", "acme.test", [leaf(r3), r3.cert, cross.cert]))
+    p.add(dst.file)
+    assert "endpoint-anchor-ends" in errors(*in_repo(p), *chains)
+    assert "endpoint-anchor-missing" in errors(*in_repo(p), *chains, *on(NOW + 30 * DAY))
+    p.add(dst.file, x1.file)
+    assert errors(*in_repo(p), *chains) == []
+
+
+def test_outage_3_policy_ends_trust_before_the_date(p, root, tmp_path):
+    """Symantec: a root with years to go that root programs have announced to distrust."""
+    symantec = root("Class 3", end=NOW + 3600 * DAY)
+    planned = table(tmp_path, "programs", (symantec, (NOW + 300 * DAY).date()))
+    p.add(symantec.file)
+    assert codes(*in_repo(p)) == ["single-anchor"]
+    found = codes(*in_repo(p), *planned)
+    assert "distrust-soon" in found and "no-successor" in found
+
+
+# ---- changes --------------------------------------------------------------------------------------
+
+def add_directly(p, *args):
+    """Without what other tests accept."""
+    return ["bundle", "add", *p.place, "--set", "roots", "--profile", "full",
+            *net_pki.pins(*args), *args]
+
+
+def test_outage_4_one_pinned_root_and_no_overlap(p, a, b):
+    """Baltimore to DigiCert G2: devices on the shelf missed the time in which both were good."""
+    assert "warning single-anchor (roots/full 1)" in ctl.ok(*add_directly(p, a.file))
+    before = ctl.tree(p.repo, p.keys)
+    sentence = ctl.refused(*add_directly(p, "--drop", "all", b.file))
+    assert sentence.startswith("nothing was published: no-overlap (roots/full 2): ")
+    assert sentence.endswith("If that is meant to be, --accept no-overlap")
+    assert ctl.tree(p.repo, p.keys) == before
+    ctl.ok(*add_directly(p, a.file, b.file))
+    ctl.ok(*add_directly(p, "--drop", "all", b.file))
+
+
+def test_what_is_accepted_is_signed_and_not_held_against_it(p, a, b):
+    ctl.ok(*add_directly(p, a.file))
+    out = ctl.ok(*add_directly(p, "--drop", "all", "--accept", "no-overlap", b.file))
+    assert "  accepted no-overlap (roots/full 2): " in out
+    assert p.description()["accepted"] == ["no-overlap"]
+    assert errors(*in_repo(p)) == []
+    assert ("no-overlap", "accepted") in [(x["code"], x["severity"]) for x in lint(*in_repo(p))]
+    assert p.check()["updatable"] is True
+    ctl.ok(*add_directly(p, "--accept", "no-overlap", b.file))
+    assert "accepted" not in p.description()  # nothing to accept
+
+
+def test_only_errors_can_be_accepted(p, a):
+    for code in ("single-anchor", "everything"):
+        assert p.refuses(*add_directly(p, "--accept", code, a.file), code=2) == (
+            f"--accept {code}: no error of lint has that code")
+
+
+def test_several_errors_are_all_shown(p, a, root):
+    ctl.ok(*add_directly(p, a.file))
+    short = root("Short", end=NOW + 100 * DAY)
+    outcome = ctl.run(*add_directly(p, "--drop", "all", short.file))
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "error no-overlap (" in outcome.err and "error no-successor (" in outcome.err
+
+
+def test_files_that_would_shrink_the_set(p, a, b, root):
+    p.add(a.file, b.file)
+    assert errors(*in_repo(p), a.file, root("Root C").file) == ["shrinks"]
+    p.add("--drop", "all", a.file)
+    assert errors(*in_repo(p)) == []
+
+
+# ---- endpoints ------------------------------------------------------------------------------------
+
+def test_outage_8_a_hand_picked_subset(p, a, b, tmp_path):
+    """An event badge: the endpoint moved to a root of the same owner that was left out."""
+    p.add(a.file, set_name="fair-badge")
+    known = table(tmp_path, "fair", (a, "-"), (b, "-"))
+    found = lint(*in_repo(p), *known, set_name="fair-badge")
+    missing, = [x for x in found if x["code"] == "known-root-missing"]
+    assert "Root B" in missing["sentence"]
+    chains = endpoints(tmp_path, ("endpoint", "badge.test", [leaf(a)], [leaf(b)]))
+    finding, = [x for x in lint(*in_repo(p), *chains, set_name="fair-badge")
+                if x["severity"] == "error"]
+    assert finding["code"] == "endpoint-anchor-missing" and "Root B" in finding["sentence"]
+
+
+def test_a_profile_that_cannot_validate_its_endpoints(p, a, root, tmp_path):
+    r = root("Root RSA", key=rsa.generate_private_key(65537, 2048))
+    other = root("Other RSA", key=rsa.generate_private_key(65537, 2048))
+    chains = endpoints(tmp_path, ("endpoint", "iot.test", [leaf(a)], [leaf(r, 2048)]))
+    p.add("--derive", "rsa,ecc", a.file, r.file)
+    assert errors(*in_repo(p), *chains) == []
+    p.add("--drop", "all", other.file, profile="rsa")
+    found = [(x["code"], x["where"]) for x in lint(*in_repo(p), *chains)]
+    assert ("endpoint-anchor-missing", "roots/rsa 2") in found
+    assert ("profile-behind", "roots/rsa 2") in found
+    only_rsa = endpoints(tmp_path, ("endpoint", "iot.test", [leaf(r, 2048)]))
+    assert [x["where"] for x in lint(*in_repo(p), *only_rsa)
+            if x["code"] == "endpoint-unchecked"] == ["roots/ecc 1"]
+
+
+def test_a_signed_distrust_counts_against_the_leafs_date(p, a, b, tmp_path):
+    chains = endpoints(tmp_path, ("endpoint", "iot.test", [leaf(a)]))
+    p.add("--distrust-after", f"{a.sha256}={(NOW - 30 * DAY).date()}", a.file, b.file)
+    assert errors(*in_repo(p), *chains) == ["endpoint-anchor-missing"]
+    p.add("--distrust-after", f"{a.sha256}={(NOW - 10 * DAY).date()}", a.file, b.file)
+    assert errors(*in_repo(p), *chains) == ["endpoint-anchor-ends"]
+
+
+def test_endpoints_stop_publishing_too(p, a, b, tmp_path):
+    chains = endpoints(tmp_path, ("endpoint", "iot.test", [leaf(b)]))
+    assert "endpoint-anchor-missing" in p.refuses(*add_directly(p, *chains, a.file))
+
+
+def test_outage_7_an_intermediate_of_the_devices_own_chain(p, a, b, root, tmp_path):
+    """Chromecast: what a device shows does not renew itself."""
+    model = root("Model CA", issuer=root("Maker"), end=NOW + 200 * DAY)
+    p.add(a.file, b.file)
+    own = endpoints(tmp_path, ("device", "cast", [leaf(model), model.cert]))
+    assert errors(*in_repo(p), *own) == ["device-chain-ends"]
+    assert errors(*in_repo(p), *own, "--lead", "100") == []
+    served = endpoints(tmp_path, ("endpoint", "cast", [leaf(model), model.cert]))
+    assert "chain-ends" in codes(*in_repo(p), *served, severity="warning")
+
+
+@pytest.mark.parametrize("text,words", [
+    ("endpoint iot.test\n", "line 1: expected endpoint NAME CHAIN.pem"),
+    ("\nserver iot.test x.pem\n", "line 2: expected endpoint NAME CHAIN.pem"),
+    ("endpoint iot.test none.pem\n", "none.pem"),
+    ("# nothing\n", "names no endpoint"),
+])
+def test_a_list_of_endpoints_that_is_none(p, a, tmp_path, text, words):
+    p.add(a.file)
+    (tmp_path / "list").write_text(text)
+    assert words in ctl.refused("lint", "--set", "roots", *in_repo(p), "--endpoints",
+                                tmp_path / "list")
+
+
+# ---- algorithms -----------------------------------------------------------------------------------
+
+def device(folder, text):
+    (folder / "device.txt").write_text(text)
+    return ["--device", folder / "device.txt"]
+
+
+def test_outage_5_a_chain_signed_with_what_devices_lack(p, a, b, tmp_path):
+    """Azure: the new chain was signed with SHA-384."""
+    p.add(a.file, b.file)
+    chains = endpoints(tmp_path, ("endpoint", "hub.test", [leaf_sha384(a)]))
+    small = device(tmp_path, "# built without\ndigests sha256\n")
+    finding, = [x for x in lint(*in_repo(p), *chains, *small) if x["severity"] == "error"]
+    assert finding["code"] == "algorithm-missing" and "needs sha384" in finding["sentence"]
+    assert errors(*in_repo(p), *chains, *device(tmp_path, "digests sha256 sha384\n")) == []
+
+
+@pytest.mark.parametrize("text,lacking", [("keys p384", "p256"), ("keys p256", "rsa"),
+                                          ("keys rsa p256\nrsa-bits 1024", "RSA keys")])
+def test_roots_that_a_device_cannot_use(p, a, root, tmp_path, text, lacking):
+    r = root("Root RSA", key=rsa.generate_private_key(65537, 2048))
+    p.add(a.file, r.file)
+    found = [x for x in lint(*in_repo(p), *device(tmp_path, text + "\n"))
+             if x["code"] == "anchor-unusable"]
+    assert any(f"needs {lacking}" in x["sentence"] for x in found)
+
+
+def test_a_signature_scheme_that_a_device_lacks(p, a, root, tmp_path):
+    r = root("Root RSA", key=rsa.generate_private_key(65537, 2048))
+    p.add(a.file, r.file)
+    chains = endpoints(tmp_path, ("endpoint", "iot.test", [leaf(r, 2048)]))
+    assert errors(*in_repo(p), *chains, *device(tmp_path, "signatures ecdsa rsa-pss\n")) == [
+        "algorithm-missing"]
+
+
+@pytest.mark.parametrize("text,words", [("digests md5", '"md5" is no algorithm of that list'),
+                                        ("rsa-bits many", "rsa-bits is a number"),
+                                        ("curves p256", "a line begins with digests")])
+def test_a_device_description_that_is_none(p, a, tmp_path, text, words):
+    p.add(a.file)
+    sentence = ctl.refused("lint", "--set", "roots", *in_repo(p), *device(tmp_path, f"\n{text}\n"))
+    assert ", line 2: " in sentence and words in sentence
+
+
+# ---- metadata -------------------------------------------------------------------------------------
+
+def test_outage_16_what_signs_updates_expires_first(tmp_path, a, b):
+    """RAUC: the signature's own date blocked every update."""
+    p = ctl.Publisher(tmp_path, "--insecure-no-passphrase", "--expires-targets", "200")
+    p.add(a.file, b.file)
+    finding, = [x for x in lint(*in_repo(p)) if x["severity"] == "error"]
+    assert finding["code"] == "metadata-ends" and finding["sentence"].startswith("targets 2 ")
+    soon = ["--next-ceremony", str((NOW + 100 * DAY).date())]
+    assert errors(*in_repo(p), *soon) == []
+    late = ["--next-ceremony", str((NOW + 600 * DAY).date())]
+    assert errors(*in_repo(p), *late) == ["metadata-ends", "metadata-ends"]  # root too
+
+
+def test_metadata_that_has_expired(p, a, b):
+    p.add(a.file, b.file)
+    assert errors(*in_repo(p), *on(NOW + 10 * DAY)) == ["metadata-expired"]  # the timestamp
+
+
+# ---- usage ----------------------------------------------------------------------------------------
+
+def test_wrong_usage(p, a):
+    assert "--set is missing" in ctl.refused("lint", *in_repo(p), code=2)
+    assert "--repo, or certificate files, is missing" in ctl.refused("lint", "--set", "x", code=2)
+    assert "--at wants YYYY-MM-DD" in ctl.refused("lint", "--set", "x", *in_repo(p), "--at", "soon",
+                                                  code=2)
+    p.add(a.file)
+    assert "no bundle of set 'x'" in ctl.refused("lint", "--set", "x", *in_repo(p))
