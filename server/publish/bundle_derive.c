@@ -95,7 +95,7 @@ enum hf_err hf_bundle_derive(const struct hf_bundle_built *full,
                              const struct hf_repo_bundle *before, int64_t now_s,
                              struct hf_bundle_built *out, struct hf_why *why)
 {
-    struct agreed agreed;
+    struct agreed agreed = {0};
     HF_TRY(agree(&full->description, before, &agreed, why));
     const struct hf_repo_bundle from = {.description = full->description, .bundle = full->bundle};
     const struct hf_bundle_order order = {
