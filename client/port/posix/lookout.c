@@ -62,42 +62,26 @@ static enum hf_err prove_verification(struct hf_lookout *lookout, struct hf_clie
     return HF_OK;
 }
 
-static bool has_anchor(const struct hf_anchor_set *set, const struct hf_trust_anchor *anchor)
+/* The store becomes the anchors of all sets together: the chain that would be lost must be proved as well as
+ * the one that is kept. What the publisher drops is in none of them. */
+static enum hf_err fill_with_all(struct hf_lookout *lookout, const struct hf_anchor_set *sets,
+                                 size_t n_sets, struct hf_why *why)
 {
-    for (size_t i = 0; i < set->n_anchors; i++) {
-        if (hf_bytes_equal(set->anchors[i].der, anchor->der))
-            return true;
-    }
-    return false;
-}
-
-static bool is_common(const struct hf_anchor_set *sets, size_t n_sets,
-                      const struct hf_trust_anchor *anchor)
-{
-    for (size_t i = 0; i < n_sets; i++) {
-        if (sets[i].n_anchors > 0 && !has_anchor(&sets[i], anchor))
-            return false;
-    }
-    return true;
-}
-
-/* The store becomes the anchors that all sets have in common; an empty set, of a device that had no
- * bundle yet, has no say. Dates are those of the last set: what is to come. */
-static enum hf_err fill_with_common(struct hf_lookout *lookout, const struct hf_anchor_set *sets,
-                                    size_t n_sets, struct hf_why *why)
-{
-    const struct hf_anchor_set *last = &sets[n_sets - 1];
-    struct hf_trust_anchor *common = calloc(last->n_anchors + 1, sizeof *common);
+    struct hf_trust_anchor *all;
     size_t n = 0;
 
-    if (common == NULL)
+    for (size_t i = 0; i < n_sets; i++)
+        n += sets[i].n_anchors;
+    all = calloc(n + 1, sizeof *all);
+    if (all == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for the trust anchors of a look");
-    for (size_t i = 0; i < last->n_anchors; i++) {
-        if (is_common(sets, n_sets, &last->anchors[i]))
-            common[n++] = last->anchors[i];
+    n = 0;
+    for (size_t i = 0; i < n_sets; i++) {
+        for (size_t k = 0; k < sets[i].n_anchors; k++)
+            all[n++] = sets[i].anchors[k];
     }
-    enum hf_err err = hf_trust_store_swap(lookout->store, common, n, why);
-    free(common);
+    enum hf_err err = hf_trust_store_swap(lookout->store, all, n, why);
+    free(all);
     return err;
 }
 
@@ -158,7 +142,7 @@ static enum hf_err probe(struct hf_lookout *lookout, const struct server *server
     bool has_auth = load_auth(lookout, &auth);
     enum hf_err err = prove_verification(lookout, has_auth ? &auth : NULL, why);
     if (err == HF_OK && has_auth && n_sets > 0)
-        err = fill_with_common(lookout, sets, n_sets, why);
+        err = fill_with_all(lookout, sets, n_sets, why);
     if (err == HF_OK &&
         shake_hands(server, offer, has_auth && n_sets > 0 ? &client : NULL, out, silence) == HF_OK)
         silence->code = HF_OK;

@@ -3,8 +3,8 @@
  * handshakes and nothing more. Proxies are not used: this is about the servers themselves.
  *
  * Where the device has a client certificate, it is shown to a server only if its chain validates
- * under anchors that all sets have in common; whoever holds a CA that is being dropped never sees it.
- * Every other handshake shows nothing and takes the chain down as it is.
+ * under the anchors of all sets together; whoever holds a CA that is being dropped never sees it, since
+ * the sets are without that. Every other handshake shows nothing and takes the chain down as it is.
  */
 #ifndef HF_CLIENT_PORT_POSIX_LOOKOUT_H
 #define HF_CLIENT_PORT_POSIX_LOOKOUT_H
