@@ -50,6 +50,20 @@ static void list_side(const struct hf_draft *draft, size_t side, struct hf_tally
     }
 }
 
+/* A root of other makers may list one key under two ids; it counts once. */
+static bool is_counted(const struct hf_draft *draft, const struct hf_tally *tally, size_t side,
+                       const struct hf_key *public)
+{
+    for (size_t i = 0; i < tally->n_keys; i++) {
+        const struct hf_key *other = hf_keyring_find(&root_of(draft, side)->ring,
+                                                     tally->keys[i].key_id);
+        if (tally->keys[i].is_of[side] && tally->keys[i].has_signed && other != NULL &&
+            hf_key_same(other, public))
+            return true;
+    }
+    return false;
+}
+
 static enum hf_err count_signature(const struct hf_draft *draft, const struct hf_signature *s,
                                    struct hf_tally *tally, struct hf_why *why)
 {
@@ -67,9 +81,9 @@ static enum hf_err count_signature(const struct hf_draft *draft, const struct hf
                        "the signature of key %s is not over this draft: it was changed since, or "
                        "another one was signed; that key must sign again",
                        s->key_id);
-    key->has_signed = true;
     for (size_t side = 0; side < tally->n_sides; side++)
-        tally->sides[side].n_signed += key->is_of[side];
+        tally->sides[side].n_signed += key->is_of[side] && !is_counted(draft, tally, side, public);
+    key->has_signed = true;
     return HF_OK;
 }
 
