@@ -6,6 +6,7 @@
 
 #include "client/port/posix/bundle_files.h"
 #include "common/base/hex.h"
+#include "server/publish/draft.h"
 #include "server/publish/key_file.h"
 #include "tests/support/device.h"
 #include "tests/support/test_pki.h"
@@ -237,6 +238,77 @@ static void key_file_seed(const char *name, enum hf_kdf_kind kind)
     hf_signing_key_free(&key);
 }
 
+/* ---- drafts ------------------------------------------------------------------------------------- */
+
+static void draft_seed(const char *name, const struct hf_draft_parts *parts,
+                       const json_t *signatures)
+{
+    struct hf_draft draft = {0};
+    struct hf_buf text = {0};
+    struct hf_why why = {0};
+    FUZZ_OK(hf_draft_make(parts, &draft, &why), &why);
+    if (signatures != NULL)
+        FUZZ_OK(hf_draft_set_take(&draft, "signatures", json_deep_copy(signatures), &why), &why);
+    FUZZ_OK(hf_draft_format(&draft, &text, &why), &why);
+    write_buf("draft", name, &text);
+    hf_draft_free(&draft);
+}
+
+/* Root 2, as drafted and as signed by all. */
+static void root_draft_seeds(struct tuf_repo *repo, struct hf_bytes root)
+{
+    struct hf_buf file = {0};
+    struct hf_envelope env = {0};
+    struct hf_why why = {0};
+    repo->roles[HF_ROLE_ROOT].version = 2;
+    tuf_repo_build_root(repo, &file);
+    FUZZ_OK(hf_envelope_parse(hf_buf_bytes(&file), "root", file.len, &env, &why), &why);
+    const struct hf_draft_parts parts = {.role = HF_ROLE_ROOT,
+                                         .root = root,
+                                         .signed_part = env.signed_part};
+    draft_seed("root", &parts, NULL);
+    draft_seed("root-signed", &parts, json_object_get(env.json, "signatures"));
+    hf_envelope_free(&env);
+    hf_buf_free(&file);
+}
+
+static void targets_draft_seed(struct tuf_repo *repo, struct hf_bytes root)
+{
+    struct hf_buf before = {0}, file = {0};
+    struct hf_envelope env = {0};
+    struct hf_why why = {0};
+    tuf_repo_build_targets(repo, &before);
+    repo->roles[HF_ROLE_TARGETS].version = 2;
+    tuf_repo_add_target(repo, "readme.txt", hf_bytes_of_text("two"), NULL);
+    tuf_repo_build_targets(repo, &file);
+    FUZZ_OK(hf_envelope_parse(hf_buf_bytes(&file), "targets", file.len, &env, &why), &why);
+    json_t *files = json_pack("{s:s}", "readme.txt", "two");
+    const struct hf_draft_parts parts = {.role = HF_ROLE_TARGETS,
+                                         .root = root,
+                                         .before = hf_buf_bytes(&before),
+                                         .files = files,
+                                         .signed_part = env.signed_part};
+    draft_seed("targets", &parts, json_object_get(env.json, "signatures"));
+    json_decref(files);
+    hf_envelope_free(&env);
+    hf_buf_free(&file);
+    hf_buf_free(&before);
+}
+
+static void draft_seeds(void)
+{
+    static struct tuf_repo repo;
+    struct hf_buf root = {0};
+    tuf_repo_init(&repo, NOW_S);
+    repo.has_hashes = true;
+    tuf_keys_make(&repo.roles[HF_ROLE_ROOT].keys, 3, 2);
+    tuf_repo_build_root(&repo, &root);
+    targets_draft_seed(&repo, hf_buf_bytes(&root));
+    root_draft_seeds(&repo, hf_buf_bytes(&root));
+    hf_buf_free(&root);
+    tuf_repo_free(&repo);
+}
+
 static void bundle_file_seed(void)
 {
     char path[192];
@@ -264,6 +336,7 @@ int main(int argc, char **argv)
     bundle_seeds();
     key_file_seed("sealed", HF_KDF_ARGON2ID);
     key_file_seed("open", HF_KDF_NONE);
+    draft_seeds();
     bundle_file_seed();
     return 0;
 }

@@ -65,7 +65,7 @@ dictionary() {
     url | proxy | http_* | route | config) echo "-dict=$here/http.dict" ;;
     endpoint) echo "-dict=$here/endpoint.dict" ;;
     json | root | timestamp | snapshot | targets | key | description | bundle | key_file | expiry | \
-        bundle_file | trusted_set | client | stored | find_target) echo "-dict=$here/json.dict" ;;
+        bundle_file | draft | trusted_set | client | stored | find_target) echo "-dict=$here/json.dict" ;;
     esac
 }
 
