@@ -93,8 +93,8 @@ static json_t *bundle_json(const struct hf_repo_bundle *b)
 static enum hf_err print_all(const struct hf_shelf *shelf, const struct request *r,
                              struct hf_why *why)
 {
-    json_t *list = r->is_json ? json_array() : NULL;
     HF_TRY(hf_shelf_check_has(shelf, r->set, r->profile, why));
+    json_t *list = r->is_json ? json_array() : NULL;
     if (shelf->is_waiting && !r->is_json)
         puts("Signed, and waiting for holdfastctl publish:");
     for (size_t i = 0; i < shelf->bundles.n_items; i++) {

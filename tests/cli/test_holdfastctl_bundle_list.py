@@ -62,7 +62,8 @@ def test_shows_what_waits_to_be_published(p, tmp_path):
 
 
 def test_an_empty_or_damaged_repository_is_told_so(p, tmp_path):
-    assert "lists no bundle yet" in ctl.refused("bundle", "list", "--repo", p.repo)
+    for more in ([], ["--json"]):
+        assert "lists no bundle yet" in ctl.refused("bundle", "list", "--repo", p.repo, *more)
     p.add(Root(tmp_path, "Root A").file)
     bundle = next((p.repo / "targets/roots/full").iterdir())
     bundle.write_bytes(bundle.read_bytes().replace(b"A", b"B", 1))

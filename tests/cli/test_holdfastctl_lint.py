@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 import ctl
+import json_schema
 import net_pki
 from ctl import DAY, NOW, Root
 
@@ -228,6 +229,8 @@ def test_what_is_accepted_is_signed_and_not_held_against_it(p, a, b):
     out = ctl.ok(*add_directly(p, "--drop", "all", "--accept", "no-overlap", b.file))
     assert "  accepted no-overlap (roots/full 2): " in out
     assert p.description()["accepted"] == ["no-overlap"]
+    schema = json.loads((ctl.CHECKOUT / "schema/custom.holdfast.schema.json").read_text())
+    assert json_schema.fault({"holdfast": p.description()}, schema, schema) is None
     assert errors(*in_repo(p)) == []
     assert ("no-overlap", "accepted") in [(x["code"], x["severity"]) for x in lint(*in_repo(p))]
     assert p.check()["updatable"] is True
