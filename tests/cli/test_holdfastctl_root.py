@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 import ctl
+import json_schema
 from ctl import Root
 
 
@@ -181,6 +182,15 @@ def test_a_terminal_is_shown_the_difference_and_asked(p, holders, draft):
     terminal.type("y\n")
     assert terminal.end()[0] == 0
     assert len(json.loads(draft.read_text())["signatures"]) == 1
+
+
+def test_the_file_is_what_its_schema_says(holders, draft):
+    schema = json_schema.load("draft.schema.json")
+    assert json_schema.fault(json.loads(draft.read_text()), schema, schema) is None
+    holders[0].sign(draft)
+    content = json.loads(draft.read_text())
+    assert json_schema.fault(content, schema, schema) is None
+    assert content["names"] == {holders[0].key_id: holders[0].file.name}
 
 
 # ---- signatures that are missing, too many, or of the wrong thing ----------------------------------
