@@ -99,6 +99,12 @@ def new_key(p, half, name):
     return file
 
 
+def root_goes_last(p):
+    """A file keeps the time of its writing when it is renamed, one after the other."""
+    root, timestamp = (p.repo / "metadata" / name for name in ("2.root.json", "timestamp.json"))
+    return root.stat().st_mtime_ns > timestamp.stat().st_mtime_ns
+
+
 def pins(p):
     return [(p.keys / half / "root.json").read_bytes() for half in ("offline", "online")]
 
@@ -361,6 +367,7 @@ def test_online_keys_rotate_and_both_sign_the_step(p, tmp_path):
     said = rotate(p, tmp_path / "d", ("add-key", "timestamp", "--key", new),
                   ("remove-key", "timestamp", "--key", p.online / "timestamp-1.key.json"))
     assert said.endswith("published: root 2, snapshot 3, timestamp 3\n")
+    assert root_goes_last(p)
     signers = {s["keyid"] for s in p.metadata("timestamp")["signatures"]}
     assert signers == {key_id(new), key_id(p.online / "timestamp-1.key.json")}
     (p.online / "timestamp-1.key.json").unlink()
@@ -377,6 +384,7 @@ def test_a_stolen_online_key_does_not_sign_the_step(p, tmp_path):
     said = rotate(p, tmp_path / "d", ("add-key", "timestamp", "--key", new),
                   ("remove-key", "timestamp", "--key", gone))
     assert "a device that\nlooked in the instant of the change tries again" in said
+    assert not root_goes_last(p)
     assert {s["keyid"] for s in p.metadata("timestamp")["signatures"]} == {key_id(new)}
     assert p.check()["updatable"] is True
 
