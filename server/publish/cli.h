@@ -34,6 +34,7 @@ extern const struct hf_command hf_cmd_plan;
 extern const struct hf_command hf_cmd_publish;
 extern const struct hf_command hf_cmd_refresh;
 extern const struct hf_command hf_cmd_check;
+extern const struct hf_command hf_cmd_mirror;
 extern const struct hf_command hf_cmd_root_draft;
 extern const struct hf_command hf_cmd_root_add_key;
 extern const struct hf_command hf_cmd_root_remove_key;

@@ -17,6 +17,7 @@ static const struct hf_command *const commands[] = {
     &hf_cmd_publish,
     &hf_cmd_refresh,
     &hf_cmd_check,
+    &hf_cmd_mirror,
     &hf_cmd_root_draft,
     &hf_cmd_root_add_key,
     &hf_cmd_root_remove_key,

@@ -51,8 +51,7 @@ enum hf_err hf_repo_target_path(const struct hf_target *target, bool consistent_
     return err;
 }
 
-/* The N of "N.targets.json" as this program writes it; 0 for any other name. */
-static int64_t targets_version_of(const char *name)
+int64_t hf_repo_version_in_name(const char *name, enum hf_top_role role)
 {
     int64_t version = 0;
     const char *p = name;
@@ -61,7 +60,11 @@ static int64_t targets_version_of(const char *name)
             return 0;
         version = version * 10 + (*p - '0');
     }
-    return name[0] != '0' && strcmp(p, ".targets.json") == 0 ? version : 0;
+    const char *of = hf_top_role_name(role);
+    size_t of_len = strlen(of);
+    if (name[0] == '0' || *p != '.' || strncmp(p + 1, of, of_len) != 0)
+        return 0;
+    return strcmp(p + 1 + of_len, ".json") == 0 ? version : 0;
 }
 
 enum hf_err hf_repo_newest_targets(const struct hf_repo *repo, int64_t *out, struct hf_why *why)
@@ -74,7 +77,7 @@ enum hf_err hf_repo_newest_targets(const struct hf_repo *repo, int64_t *out, str
                        strerror(errno));
     int64_t newest = 0;
     for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-        int64_t version = targets_version_of(entry->d_name);
+        int64_t version = hf_repo_version_in_name(entry->d_name, HF_ROLE_TARGETS);
         if (version > newest)
             newest = version;
     }

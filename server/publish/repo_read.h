@@ -33,6 +33,9 @@ HF_MUST_USE enum hf_err hf_repo_read(const struct hf_repo *repo, const char *pat
 HF_MUST_USE enum hf_err hf_repo_role_path(enum hf_top_role role, int64_t version, bool is_numbered,
                                           struct hf_path *out, struct hf_why *why);
 
+/** The N of "N.ROLE.json" as this program writes it; 0 for any other name. */
+int64_t hf_repo_version_in_name(const char *name, enum hf_top_role role);
+
 /** Where a target's content lies: "targets/SET/PROFILE/HASH.VERSION.pem". */
 HF_MUST_USE enum hf_err hf_repo_target_path(const struct hf_target *target,
                                             bool consistent_snapshot, struct hf_path *out,

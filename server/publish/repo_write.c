@@ -66,7 +66,7 @@ static int compare_files(const void *a, const void *b)
     const struct hf_repo_file *file_a = a;
     const struct hf_repo_file *file_b = b;
     int by_rank = rank_of(file_a->path) - rank_of(file_b->path);
-    return by_rank != 0 ? by_rank : strcmp(file_a->path, file_b->path);
+    return by_rank != 0 ? by_rank : strverscmp(file_a->path, file_b->path);
 }
 
 /* ---- writing ---------------------------------------------------------------------------------- */
