@@ -5,6 +5,8 @@ import datetime
 import json
 import re
 import shutil
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +19,6 @@ from kit.servers import Holdfastd, PlainServer
 
 HIGHEST = 2**53 - 1
 CURRENT = "current amazon-iot/full 1"
-ROTATIONS_BEFORE = ("snapshot", "timestamp", "targets", "root")
 
 
 def certificates(pem):
@@ -25,13 +26,34 @@ def certificates(pem):
     return sorted("".join(block.split()) for block in blocks)
 
 
+def moved(publisher, folder):
+    """The same publisher, whose files lie in another folder."""
+    other = copy.copy(publisher)
+    other.repo, other.keys, other.followers = folder / "repository", folder / "keys", []
+    return other
+
+
+class History:
+    """A publisher's files `before` and `after` four rotations: made once, copied for every test."""
+
+    def __init__(self, folder):
+        self.before, self.after = folder / "before", folder / "after"
+        self.publisher = Publisher(self.after, "--root-keys", "3", "--root-threshold", "2")
+        self.publisher.add(*roots.amazon(1, 2, 3, 4))
+        shutil.copytree(self.after, self.before)
+        desk = Desk(self.publisher, folder / "desk")
+        for role in ("snapshot", "timestamp", "targets", "root"):
+            desk.rotate(role)
+
+
 class Fleet:
     """Three devices at version 1, four rotations later; `asleep` has seen none of them."""
 
-    def __init__(self, folder, processes):
+    def __init__(self, folder, processes, history):
         self.folder = folder
-        self.publisher = Publisher(folder / "publisher", "--root-keys", "3", "--root-threshold", "2")
-        self.publisher.add(*roots.amazon(1, 2, 3, 4))
+        shutil.copytree(history.before, folder / "publisher")
+        self.publisher = moved(history.publisher, folder / "publisher")
+        self.desk = Desk(self.publisher, folder / "desk")
         self.server = Holdfastd(processes, self.publisher.repo)
         self.publisher.followers.append(self.server.catch_up)
         self.way = folder / "way"  # where the wire of `fooled` leads
@@ -41,7 +63,10 @@ class Fleet:
         self.fooled = self._device("fooled", self.wire.url)
         for device in self.devices:
             assert device.update() == "updated amazon-iot/full none -> 1"
-        self._rotate()
+        shutil.copytree(history.after, folder / "publisher", dirs_exist_ok=True)
+        self.server.catch_up()
+        for device in (self.online, self.fooled):
+            assert device.update() == CURRENT
 
     @property
     def devices(self):
@@ -50,19 +75,10 @@ class Fleet:
     def _device(self, name, url):
         return Device(self.folder / name).init(self.publisher.root, url)
 
-    def _rotate(self):
-        self.desk = Desk(self.publisher, self.folder / "desk")
-        for role in ROTATIONS_BEFORE:
-            self.desk.rotate(role)
-        for device in (self.online, self.fooled):
-            assert device.update() == CURRENT
-        assert self.asleep.metadata_versions()["root"] == 1
-
     def attack(self):
-        """The attacker's copy of the repository, to which the wire of `fooled` leads from now on."""
-        his = copy.copy(self.publisher)
-        his.repo, his.followers = self.folder / "attacker", []
-        shutil.copytree(self.publisher.repo, his.repo)
+        """The attacker's copy of everything, to which the wire of `fooled` leads from now on."""
+        shutil.copytree(self.folder / "publisher", self.folder / "attacker")
+        his = moved(self.publisher, self.folder / "attacker")
         self._lead_to(his.repo)
         return Forge(his)
 
@@ -82,14 +98,21 @@ class Fleet:
         listed = Forge(self.publisher).bundle_file(2).read_text()
         for number, device in enumerate(self.devices):
             assert device.update() == "updated amazon-iot/full 1 -> 2"
+            assert device.update() == "current amazon-iot/full 2"
             assert device.metadata_versions()["root"] == 5 + n_rotations
             exported = device.export(self.folder / f"{number}.pem")
             assert certificates(exported) == certificates(listed)
 
 
+@pytest.fixture(scope="module")
+def history():
+    with tempfile.TemporaryDirectory(prefix="holdfast-e2e-") as path:
+        yield History(Path(path))
+
+
 @pytest.fixture
-def fleet(folder, processes):
-    made = Fleet(folder, processes)
+def fleet(folder, processes, history):
+    made = Fleet(folder, processes, history)
     yield made
     made.wire.close()
     made.server.stop()
@@ -99,6 +122,14 @@ def fleet(folder, processes):
 def rogue(folder):
     """A root of the attacker's, as a bundle."""
     return pki.Authority("Mallory Root").write(folder / "mallory.pem").read_bytes()
+
+
+def has_nothing_of(rogue, device):
+    """Not even to go back to, once a version after the right one is confirmed (step 7)."""
+    files, _ = device.bundles()
+    pems = [content.decode() for content in files.values() if isinstance(content, bytes)]
+    assert pems, "the device keeps its bundles as files"
+    return not any(set(certificates(rogue.decode())) & set(certificates(pem)) for pem in pems)
 
 
 def freeze_and_end_the_numbers(forge):
@@ -175,19 +206,21 @@ def test_stolen_targets_key(fleet, rogue):
     assert fleet.fooled.update() == took
     fleet.desk.follow("stolen-targets-key.md")
     fleet.ends_right((CURRENT, CURRENT, f"updated amazon-iot/full {HIGHEST} -> 1"))
+    assert has_nothing_of(rogue, fleet.fooled)
 
 
 def test_stolen_targets_key_that_wrote_into_the_repository(fleet, rogue):
-    """Whoever was online took his bundle from the publisher's own server."""
+    """The publisher's own timer signs it on, and whoever is online takes his bundle."""
     backup = fleet.folder / "backup"
     shutil.copytree(fleet.publisher.repo, backup)
     Forge(fleet.publisher).add_bundle(HIGHEST, rogue)
-    fleet.server.catch_up()
+    fleet.publisher.refresh()
     for device in (fleet.online, fleet.fooled):
         assert device.update() == f"updated amazon-iot/full 1 -> {HIGHEST}"
     fleet.desk.follow("stolen-targets-key.md", "restore", BACKUP=backup)
     back = f"updated amazon-iot/full {HIGHEST} -> 1"
     fleet.ends_right((back, CURRENT, back))
+    assert has_nothing_of(rogue, fleet.online) and has_nothing_of(rogue, fleet.fooled)
 
 
 def test_stolen_root_keys(fleet):
