@@ -371,6 +371,19 @@ def test_an_old_copy_does_not_go_over_a_newer_mirror(publisher, root, out, tmp_p
     assert tree(out) == before
 
 
+def test_an_old_copy_does_not_go_under_a_newer_root(publisher, root, out, tmp_path):
+    publisher.add(root.file)
+    old = tmp_path / "old"
+    shutil.copytree(publisher.repo, old)
+    rotate(publisher)
+    mirror(publisher, out)
+    (out / "metadata" / "timestamp.json").unlink()
+    before = tree(out)
+    said = refused("mirror", "--repo", old, "--out", out)
+    assert "has root 2" in said and "only 1" in said
+    assert tree(out) == before
+
+
 def test_another_repository_does_not_go_over_a_mirror(publisher, root, out, tmp_path):
     publisher.add(root.file)
     mirror(publisher, out)
