@@ -178,12 +178,17 @@ def test_renewal(fleet):
 
 def test_rotate_online_keys(fleet):
     before = fleet.publisher.metadata("root")["signed"]["roles"]
-    fleet.attack()
+    with_old_keys = fleet.attack().publisher.keys  # as on the timer's machine, if nobody cares
     fleet.desk.follow("rotate-online-keys.md")
     now = fleet.publisher.metadata("root")["signed"]["roles"]
     for role in ("snapshot", "timestamp"):
         assert not set(now[role]["keyids"]) & set(before[role]["keyids"])
     assert fleet.fooled.update() == CURRENT
+    timestamp = fleet.publisher.newest_file("timestamp").read_bytes()
+    sentence = programs.refused("holdfastctl", "refresh", "--repo", fleet.publisher.repo,
+                                "--keys", with_old_keys)
+    programs.says(sentence, "holds 0 of the 1 timestamp keys that root 6 asks for")
+    assert fleet.publisher.newest_file("timestamp").read_bytes() == timestamp
     fleet.ends_right()
 
 
