@@ -44,7 +44,7 @@ static void print_help(FILE *out)
           "Commands:\n",
           out);
     for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(out, "  %-21s %s\n", commands[i]->name, commands[i]->summary);
+        fprintf(out, "  %-21s  %s\n", commands[i]->name, commands[i]->summary);
     fputs("\nholdfastctl COMMAND --help says more about each, with examples.\n\n"
           "From nothing to a first bundle:\n"
           "  holdfastctl init --repo /srv/roots --keys ~/holdfast-keys\n"
