@@ -25,8 +25,10 @@ static enum hf_err write_activation(struct hf_client *c, const void *arg, struct
     HF_TRY(c->ports.store.activate_staged(c->ports.store.ctx, cand->is_active_on_trial, why));
     HF_TRY(hf_bundle_floor_raise(c, &cand->floor, cand->record.version, why));
     HF_TRY(hf_drops_save(c, &cand->description, why));
-    if (cand->has_active || cand->is_active_on_trial) /* else there is nothing to go back to */
-        HF_TRY(hf_trial_begin(c, cand->record.version, why));
+    bool has_way_back = cand->has_active || cand->is_active_on_trial;
+    HF_TRY(has_way_back && !hf_candidate_has_new_keys(cand)
+               ? hf_trial_begin(c, cand->record.version, why)
+               : hf_trial_end(c, why));
     describe(c, cand, text, sizeof text);
     return hf_journal(c, HF_LEVEL_INFO, "swap", text, why);
 }

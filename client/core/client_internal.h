@@ -437,6 +437,8 @@ void hf_trial_load(struct hf_client *c, struct hf_trial *out);
 
 /** Part of the transaction that activates `version`. */
 HF_MUST_USE enum hf_err hf_trial_begin(struct hf_client *c, int64_t version, struct hf_why *why);
+/** The same for one that there is no going back from. */
+HF_MUST_USE enum hf_err hf_trial_end(struct hf_client *c, struct hf_why *why);
 
 /** At the start of a check: count the time, ask the endpoints, confirm or roll back. `*rejected` is the
  *  version it rejected, and otherwise stays. Without a trial it does nothing. */
@@ -492,6 +494,10 @@ struct hf_candidate {
     bool is_active_on_trial; /* then the one before it stays what there is to go back to */
 };
 void hf_candidate_free(struct hf_candidate *cand);
+
+/** Was the active bundle signed with targets keys that root does not name any more? They may have been
+ *  stolen: such a bundle has no say about its successor, and there is no going back to it. */
+bool hf_candidate_has_new_keys(const struct hf_candidate *cand);
 
 /** The newest bundle of our set and profile that may be taken. HF_E_NOT_FOUND without one. */
 HF_MUST_USE enum hf_err hf_select(struct hf_client *c, struct hf_candidate *cand,

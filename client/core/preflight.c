@@ -1,7 +1,9 @@
 /*
  * Would the device still reach its own endpoints? Asked before anything changes. Only a proved chain
  * that would be lost stops a candidate; silence delays it, and for a bounded time only, so that nobody on
- * the wire has a veto. What the publisher drops on purpose counts as lost already.
+ * the wire has a veto. What the publisher drops on purpose counts as lost already. And what the active
+ * bundle validates is no more than a delay once root names other targets keys than those that signed it:
+ * with the old ones a thief may have put his own root there, and stand before an endpoint with it.
  */
 #include "client/core/client_internal.h"
 
@@ -62,7 +64,7 @@ static enum hf_err refuse(struct hf_client *c, const struct hf_candidate *cand,
 }
 
 static enum hf_err postpone(struct hf_client *c, const struct hf_candidate *cand,
-                            const struct hf_judgement *judgement, struct hf_why *why)
+                            const char *reason, struct hf_why *why)
 {
     struct wait wait;
 
@@ -70,7 +72,7 @@ static enum hf_err postpone(struct hf_client *c, const struct hf_candidate *cand
     if (is_over(c, &wait)) {
         hf_log(c, HF_LEVEL_WARNING,
                "version %lld is taken without a word from every endpoint, after %lld tries: %s",
-               (long long)wait.version, (long long)wait.tries, judgement->silent);
+               (long long)wait.version, (long long)wait.tries, reason);
         return HF_OK;
     }
     wait.tries++;
@@ -78,15 +80,17 @@ static enum hf_err postpone(struct hf_client *c, const struct hf_candidate *cand
     return hf_fail(why, HF_E_POSTPONED,
                    "version %lld waits until every endpoint was tried with it: %s; after %d tries "
                    "or a day it is taken without",
-                   (long long)wait.version, judgement->silent, HF_PREFLIGHT_TRIES);
+                   (long long)wait.version, reason, HF_PREFLIGHT_TRIES);
 }
 
 static enum hf_err decide(struct hf_client *c, const struct hf_candidate *cand,
                           const struct hf_judgement *judgement, struct hf_why *why)
 {
-    if (judgement->is_against)
+    if (judgement->is_against && !hf_candidate_has_new_keys(cand))
         return refuse(c, cand, judgement, why);
-    return judgement->n_silent > 0 ? postpone(c, cand, judgement, why) : HF_OK;
+    if (judgement->is_against)
+        return postpone(c, cand, judgement->against, why);
+    return judgement->n_silent > 0 ? postpone(c, cand, judgement->silent, why) : HF_OK;
 }
 
 /* ---- the whole ---------------------------------------------------------------------------------------- */

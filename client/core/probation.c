@@ -60,6 +60,12 @@ enum hf_err hf_trial_begin(struct hf_client *c, int64_t version, struct hf_why *
     return trial_save(c, &trial, why);
 }
 
+enum hf_err hf_trial_end(struct hf_client *c, struct hf_why *why)
+{
+    const struct hf_trial none = {0};
+    return trial_save(c, &none, why);
+}
+
 /* After a restart of the device its uptime begins anew: what it had before it went down is lost, so that a
  * trial never ends too early. Between two checks no more is counted than lies between two checks. */
 static void count_time(const struct hf_client *c, struct hf_trial *trial)
@@ -86,10 +92,9 @@ struct verdict {
 static enum hf_err write_confirmation(struct hf_client *c, const void *arg, struct hf_why *why)
 {
     const struct verdict *verdict = arg;
-    const struct hf_trial none = {0};
     char text[HF_WHY_MAX];
 
-    HF_TRY(trial_save(c, &none, why));
+    HF_TRY(hf_trial_end(c, why));
     (void)snprintf(text, sizeof text, "confirmed %s/%s %lld: %s", c->set, c->profile,
                    (long long)verdict->trial->version, verdict->text);
     return hf_journal(c, HF_LEVEL_INFO, "confirmed", text, why);
@@ -105,12 +110,11 @@ static enum hf_err confirm(struct hf_client *c, const struct hf_trial *trial, co
 static enum hf_err write_rollback(struct hf_client *c, const void *arg, struct hf_why *why)
 {
     const struct verdict *verdict = arg;
-    const struct hf_trial none = {0};
     char text[HF_WHY_MAX];
 
     HF_TRY(c->ports.store.restore_previous(c->ports.store.ctx, why));
     HF_TRY(hf_bundle_reject(c, verdict->trial->version, why));
-    HF_TRY(trial_save(c, &none, why));
+    HF_TRY(hf_trial_end(c, why));
     (void)snprintf(text, sizeof text, "rolled back %s/%s %lld, never to be taken again: %.400s",
                    c->set, c->profile, (long long)verdict->trial->version, verdict->text);
     return hf_journal(c, HF_LEVEL_ERROR, "rollback", text, why);

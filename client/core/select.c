@@ -164,6 +164,12 @@ enum hf_err hf_select(struct hf_client *c, struct hf_candidate *cand, struct hf_
     return HF_OK;
 }
 
+bool hf_candidate_has_new_keys(const struct hf_candidate *cand)
+{
+    /* Version 0 came with the device and is nobody's. */
+    return cand->has_active && cand->active.version > 0 && cand->floor.is_new;
+}
+
 void hf_candidate_free(struct hf_candidate *cand)
 {
     hf_bundle_record_free(&cand->active);

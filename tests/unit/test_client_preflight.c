@@ -249,6 +249,30 @@ static void test_distrust_that_would_cut_off_is_evidence(void **state)
                   "\"CN=Old Root\" does not accept it by its dates");
 }
 
+/* A thief of the targets keys gave the device his own root, and stands before the endpoint with it. */
+static void test_bundle_of_former_keys_has_no_veto(void **state)
+{
+    struct world *w = *state;
+    struct hf_buf his = {0};
+
+    device_make_anchor("Thief's Root", &his);
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&his));
+    publish(w, 1000, &his);
+    CHECK_OK(device_update(w->d));
+    tuf_repo_rotate(&w->d->repo, HF_ROLE_TARGETS);
+    device_withdraw(w->d, 1000);
+    publish(w, 3, &w->new_root);
+    for (int i = 0; i < HF_PREFLIGHT_TRIES; i++)
+        CHECK_REFUSED(device_update(w->d), HF_E_POSTPONED, &w->d->why, "Thief's Root");
+    CHECK_OK(device_update(w->d));
+    assert_int_equal(w->d->result.to_version, 3);
+    CHECK_REFUSED(hf_client_reject(w->d->client, "no", &w->d->why), HF_E_STATE, &w->d->why,
+                  "no bundle is on trial");
+    CHECK_OK(device_update(w->d)); /* nor does the endpoint's chain bring it back */
+    assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 3);
+    hf_buf_free(&his);
+}
+
 /* ---- no evidence ----------------------------------------------------------------------------------- */
 
 static void check_delays_and_ends(struct world *w)
@@ -445,6 +469,7 @@ int main(void)
         T(test_chain_of_one_key_type_that_is_lost_refuses),
         T(test_key_type_that_is_not_offered_is_no_failure),
         T(test_distrust_that_would_cut_off_is_evidence),
+        T(test_bundle_of_former_keys_has_no_veto),
         T(test_endpoint_that_is_down_delays_by_a_bounded_number_of_tries),
         T(test_chain_without_proof_of_its_key_is_no_evidence),
         T(test_chain_that_could_be_exchanged_on_the_way_has_no_veto),
