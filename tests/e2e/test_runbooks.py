@@ -125,7 +125,7 @@ def rogue(folder):
 
 
 def has_nothing_of(rogue, device):
-    """Not even to go back to, once a version after the right one is confirmed (step 7)."""
+    """Not even as the bundle before, once there is a version after the right one."""
     files, _ = device.bundles()
     pems = [content.decode() for content in files.values() if isinstance(content, bytes)]
     assert pems, "the device keeps its bundles as files"
