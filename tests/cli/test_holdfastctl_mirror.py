@@ -45,8 +45,8 @@ def files(folder):
             if f.is_file() and f.name != ".lock"}
 
 
-def rotate(publisher, role="timestamp", name=None):
-    """A new root, with a new key for `role` in the place of the first."""
+def rotate(publisher, role="timestamp", lost=None):
+    """A new root, with one more key for `role`; the key file `lost` goes, and signs nothing more."""
     half = "offline" if role in ("root", "targets") else "online"
     draft = publisher.folder / "root.draft"
     draft.unlink(missing_ok=True)
@@ -54,6 +54,9 @@ def rotate(publisher, role="timestamp", name=None):
     ok("key", "generate", "--out", new, "--insecure-no-passphrase")
     ok("root", "draft", "--from", publisher.repo, "--draft", draft)
     ok("root", "add-key", "--draft", draft, "--role", role, "--key", new)
+    if lost:
+        ok("root", "remove-key", "--draft", draft, "--role", role, "--key", lost)
+        lost.unlink()
     digest = ok("root", "status", draft).split("SHA-256")[1].split()[0]
     ok("root", "sign", "--draft", draft, "--keys", publisher.keys, "--yes", digest)
     ok("root", "finish", *publisher.place, draft)
@@ -140,17 +143,26 @@ def test_people_are_told_in_one_line(publisher, root, out):
 
 # ---- order --------------------------------------------------------------------------------------
 
-def renames(publisher, out):
-    """The names in OUT in the order in which they appear, and what is removed."""
+CHANGES = "renameat,renameat2,rename,unlink,unlinkat"
+
+
+def traced(publisher, out, *options):
+    """`mirror` under strace, which keeps nothing of what was replaced."""
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")
-    done = subprocess.run(["strace", "-f", "-e", "trace=renameat,renameat2,rename,unlink,unlinkat",
-                           "-s", "400", ctl.BIN / "holdfastctl", "mirror", "--repo", publisher.repo,
+    done = subprocess.run(["strace", "-f", "-e", f"trace={CHANGES}", "-s", "400", *options,
+                           ctl.BIN / "holdfastctl", "mirror", "--repo", publisher.repo,
                            "--out", out, "--keep", "0", "--keep-days", "0"],
                           capture_output=True, text=True, timeout=ctl.TIMEOUT_S,
                           env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
-    if "ptrace" in done.stderr and done.returncode != 0:
+    if "PTRACE_TRACEME" in done.stderr:
         pytest.skip("strace may not trace here")
+    return done
+
+
+def renames(publisher, out):
+    """The names in OUT in the order in which they appear, and what is removed."""
+    done = traced(publisher, out)
     assert done.returncode == 0, done.stderr
     seen = []
     for line in done.stderr.splitlines():
@@ -188,7 +200,17 @@ def test_a_root_waits_for_a_timestamp_that_is_good_under_both(publisher, root, o
     mirror(publisher, out)
     rotate(publisher, "root")
     ok("refresh", *publisher.place)
-    assert renames(publisher, out)[-2:] == ["+metadata/timestamp.json", "+metadata/2.root.json"]
+    seen = [n for n in renames(publisher, out) if n.startswith("+")]
+    assert seen[-2:] == ["+metadata/timestamp.json", "+metadata/2.root.json"]
+
+
+def test_a_root_that_ends_a_lost_key_goes_first(publisher, root, out):
+    publisher.add(root.file)
+    mirror(publisher, out)
+    rotate(publisher, lost=publisher.online / "timestamp-1.key.json")
+    seen = [n for n in renames(publisher, out) if n.startswith("+")]
+    assert seen[-2:] == ["+metadata/2.root.json", "+metadata/timestamp.json"]
+    ok("check", "--repo", out)
 
 
 # ---- what may leave -----------------------------------------------------------------------------
@@ -312,6 +334,28 @@ def test_what_an_interrupted_export_left_is_completed(publisher, root, out, tmp_
     assert mirror(publisher, out)["written"] == ["metadata/timestamp.json"]
     assert files(out).items() >= files(whole).items()
     assert not (out / "metadata" / ".new").exists()
+
+
+def test_killed_at_any_change_it_leaves_what_devices_take(publisher, root, out, tmp_path):
+    publisher.add(root.file, "--keep", "1")
+    mirror(publisher, out)
+    rotate(publisher, "root")
+    publisher.add(root.file, "--keep", "1")
+    age(out, 60)
+    whole, old = tmp_path / "whole", publisher.versions()["timestamp"]
+    mirror(publisher, whole)
+    seen = set()
+    for cut in range(1, 40):
+        scratch = tmp_path / f"cut-{cut}"
+        shutil.copytree(out, scratch)
+        done = traced(publisher, scratch, "-e", f"inject={CHANGES}:signal=KILL:when={cut}")
+        check = json.loads(ok("check", "--repo", scratch, "--json"))
+        seen.add(check["roles"]["timestamp"]["version"])
+        mirror(publisher, scratch, "--keep", "0", "--keep-days", "0")
+        assert files(scratch) == files(whole), cut
+        if done.returncode == 0:
+            break
+    assert done.returncode == 0 and cut > 6 and old in seen and len(seen) == 2
 
 
 def test_an_export_that_cannot_be_written_changes_nothing_a_device_sees(publisher, root, out,
