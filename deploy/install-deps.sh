@@ -39,10 +39,11 @@ mbedtls_suites="sid testing stable stable-proposed-updates"
 # libc6-dev is only recommended by gcc; bzip2 unpacks the Mbed TLS tarball; SQLite's archive, for a
 # program that is static throughout, asks for zlib.
 build_packages=(gcc libc6-dev cmake ninja-build "pkgconf|pkg-config" bzip2 ca-certificates
-    libsodium-dev libuv1-dev libsqlite3-dev zlib1g-dev libjansson-dev libpopt-dev)
+    libsodium-dev libuv1-dev libsqlite3-dev zlib1g-dev libjansson-dev libpopt-dev
+    libp11-kit-dev)
 test_packages=(libcmocka-dev python3-pytest python3-cryptography python3-securesystemslib openssl
     "nginx-light|nginx|nginx-core|nginx-full|nginx-extras" mosquitto mosquitto-clients curl procps
-    faketime strace clang libclang-rt-dev clang-format cppcheck)
+    softhsm2 faketime strace clang libclang-rt-dev clang-format cppcheck)
 bench_packages=(wrk)
 # Their packages would start them, now and at every boot.
 services=(nginx mosquitto)
