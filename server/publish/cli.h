@@ -85,6 +85,10 @@ void hf_cli_place_free(struct hf_cli_place *place);
         "clock-is-right", 0, POPT_ARG_NONE, &(place)->is_clock_right, 0,                           \
             "sign although the clock is far from when these keys signed last", NULL                \
     }
+#define HF_CLI_JSON(is_json)                                                                       \
+    {                                                                                              \
+        "json", 0, POPT_ARG_NONE, is_json, 0, "print JSON", NULL                                   \
+    }
 #define HF_CLI_HELP                                                                                \
     {                                                                                              \
         "help", 'h', POPT_ARG_NONE, NULL, 'h', "show this help and stop", NULL                     \

@@ -1,5 +1,6 @@
 /* holdfastctl root sign, targets sign: a key holder's part, on a machine without the repository. */
 #include "server/publish/cli.h"
+#include "server/publish/draft_json.h"
 #include "server/publish/draft_show.h"
 #include "server/publish/draft_sign.h"
 
@@ -10,6 +11,7 @@ struct request {
     char *keys;
     char *passphrase_file;
     char *yes;
+    int is_json;
     enum hf_top_role role;
 };
 
@@ -56,7 +58,9 @@ static enum hf_err sign_draft(struct hf_draft *draft, const struct request *r, s
         err = hf_draft_sign(draft, &holder, &n_signed, why);
     if (err == HF_OK)
         err = hf_draft_write(r->draft, draft, why);
-    if (err == HF_OK)
+    if (err == HF_OK && r->is_json)
+        err = hf_draft_print_json(draft, stdout, why);
+    else if (err == HF_OK)
         report(draft, n_signed);
     hf_key_set_free(&holder);
     return err;
@@ -81,6 +85,7 @@ static int run_role(const struct hf_command *self, int argc, const char **argv,
          {"yes", 0, POPT_ARG_STRING, &r.yes, 0,
           "sign without a question the draft of this SHA-256 (16 digits or more)", "SHA256"},
          HF_CLI_PASSPHRASE(&r),
+         HF_CLI_JSON(&r.is_json),
          HF_CLI_HELP,
          HF_CLI_END};
     struct hf_cli cli;
@@ -114,7 +119,7 @@ static int run_root(const struct hf_command *self, int argc, const char **argv)
 const struct hf_command hf_cmd_root_sign = {
     .name = "root sign",
     .summary = "Look at a draft of root and sign it.",
-    .arguments = "--draft FILE --keys DIR [--yes SHA256] [--passphrase-file FILE]",
+    .arguments = "--draft FILE --keys DIR [OPTION…]",
     .text = HOW_SIGNED,
     .examples = "  holdfastctl root sign --draft /media/stick/root.draft --keys ~/holdfast-keys\n"
                 "  holdfastctl root sign --draft root.draft --keys keys --yes 9f86d081884c7d65\n",
@@ -129,7 +134,7 @@ static int run_targets(const struct hf_command *self, int argc, const char **arg
 const struct hf_command hf_cmd_targets_sign = {
     .name = "targets sign",
     .summary = "Look at a draft of targets and sign it.",
-    .arguments = "--draft FILE --keys DIR [--yes SHA256] [--passphrase-file FILE]",
+    .arguments = "--draft FILE --keys DIR [OPTION…]",
     .text = HOW_SIGNED,
     .examples = "  holdfastctl targets sign --draft /media/stick/targets.draft --keys ~/my-key\n",
     .run = run_targets,

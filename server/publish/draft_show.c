@@ -41,7 +41,7 @@ void hf_draft_show_head(const struct hf_draft *draft, const struct hf_envelope *
     show_time("expires", env->expires_s, before->expires_s, out);
 }
 
-static bool is_known(const char *member, const char *const *known)
+bool hf_draft_member_is_known(const char *member, const char *const *known)
 {
     for (size_t i = 0; known[i] != NULL; i++) {
         if (strcmp(member, known[i]) == 0)
@@ -65,7 +65,7 @@ void hf_draft_show_others(const struct hf_draft *draft, const struct hf_envelope
     json_object_foreach(hf_json_iterable(after_part), member, value)
     {
         const json_t *old = json_object_get(before->signed_part, member);
-        if (!is_known(member, known) && (old == NULL || !json_equal(old, value)))
+        if (!hf_draft_member_is_known(member, known) && (old == NULL || !json_equal(old, value)))
             show_member(member, old == NULL ? "is new" : "changes", out);
     }
     json_object_foreach(before->signed_part, member, value)

@@ -1,5 +1,7 @@
 #include "server/publish/draft_tally.h"
 
+#include "server/publish/json_text.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -214,4 +216,42 @@ enum hf_err hf_tally_require(const struct hf_tally *tally, struct hf_why *why)
     hf_buf_free(&words);
     hf_buf_free(&missing);
     return err;
+}
+
+/* ---- for scripts ------------------------------------------------------------------------------ */
+
+static json_t *sides_json(const struct hf_tally *tally)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < tally->n_sides; i++) {
+        const struct hf_tally_side *side = &tally->sides[i];
+        list = hf_json_append_take(list, json_pack("{s:I, s:I, s:I, s:I}", "root",
+                                                   (json_int_t)side->root_version, "keys",
+                                                   (json_int_t)side->n_keys, "threshold",
+                                                   (json_int_t)side->threshold, "signed",
+                                                   (json_int_t)side->n_signed));
+    }
+    return list;
+}
+
+static json_t *key_json(const struct hf_tally *tally, const struct hf_tally_key *key)
+{
+    json_t *roots = json_array();
+    for (size_t side = 0; side < tally->n_sides; side++) {
+        if (key->is_of[side])
+            roots = hf_json_append_take(roots,
+                                        json_integer((json_int_t)tally->sides[side].root_version));
+    }
+    return json_pack("{s:s, s:s?, s:o, s:b, s:b}", "key_id", key->key_id, "name",
+                     key->name[0] == '\0' ? NULL : key->name, "roots", roots, "signed",
+                     key->has_signed, "to_sign", is_missing(tally, key));
+}
+
+json_t *hf_tally_to_json(const struct hf_tally *tally)
+{
+    json_t *keys = json_array();
+    for (size_t i = 0; i < tally->n_keys; i++)
+        keys = hf_json_append_take(keys, key_json(tally, &tally->keys[i]));
+    return json_pack("{s:b, s:o, s:o}", "complete", hf_tally_is_complete(tally), "sides",
+                     sides_json(tally), "keys", keys);
 }

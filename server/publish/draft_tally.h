@@ -56,6 +56,9 @@ HF_MUST_USE enum hf_err hf_tally_missing(const struct hf_tally *tally, struct hf
 
 void hf_tally_print(const struct hf_tally *tally, FILE *out);
 
+/** The same for scripts: complete, the sides, the keys; a new reference, NULL without memory. */
+json_t *hf_tally_to_json(const struct hf_tally *tally);
+
 /** HF_E_SIGNATURE, with who is still to sign, unless it is complete. */
 HF_MUST_USE enum hf_err hf_tally_require(const struct hf_tally *tally, struct hf_why *why);
 

@@ -1,11 +1,18 @@
 /* What a draft of root changes: keys, thresholds, dates. */
+#include "server/publish/draft_json.h"
 #include "server/publish/draft_show.h"
 
 #include "common/json/json.h"
 #include "server/publish/draft_check.h"
+#include "server/publish/json_text.h"
 
 #include <inttypes.h>
 #include <string.h>
+
+/* Members of root that are shown by name. */
+static const char *const known[] = {"_type",   "spec_version",        "version",
+                                    "expires", "signed_at",           "keys",
+                                    "roles",   "consistent_snapshot", NULL};
 
 static bool has_key_id(const struct hf_role *role, const char *key_id)
 {
@@ -78,9 +85,6 @@ static const char *yes_or_no(bool is_so)
 
 void hf_draft_show_root(const struct hf_draft *draft, FILE *out)
 {
-    static const char *const known[] = {"_type",   "spec_version",        "version",
-                                        "expires", "signed_at",           "keys",
-                                        "roles",   "consistent_snapshot", NULL};
     hf_draft_show_head(draft, &draft->root.env, out);
     fprintf(out, "  consistent snapshots: %s (before: %s)\n",
             yes_or_no(draft->next.consistent_snapshot), yes_or_no(draft->root.consistent_snapshot));
@@ -88,4 +92,66 @@ void hf_draft_show_root(const struct hf_draft *draft, FILE *out)
         show_role(draft, (enum hf_top_role)role, out);
     show_other_roles(draft, out);
     hf_draft_show_others(draft, &draft->root.env, known, out);
+}
+
+/* ---- for scripts ------------------------------------------------------------------------------ */
+
+static json_t *key_json(const struct hf_draft *draft, const struct hf_root *root,
+                        const char *change, const char *key_id)
+{
+    const struct hf_key *key = hf_keyring_find(&root->ring, key_id);
+    const char *name = hf_draft_key_name(draft, key_id);
+    return json_pack("{s:s, s:s?, s:s?, s:s}", "key_id", key_id, "name",
+                     name[0] == '\0' ? NULL : name, "scheme",
+                     key == NULL ? NULL : hf_scheme_name(key->scheme), "change", change);
+}
+
+static json_t *keys_json(const struct hf_draft *draft, const struct hf_role *before,
+                         const struct hf_role *after)
+{
+    json_t *keys = json_array();
+    for (size_t i = 0; i < before->n_key_ids; i++) {
+        const char *id = before->key_ids[i];
+        const char *change = has_key_id(after, id) ? "stays" : "goes";
+        keys = hf_json_append_take(keys, key_json(draft, &draft->root, change, id));
+    }
+    for (size_t i = 0; i < after->n_key_ids; i++) {
+        const char *id = after->key_ids[i];
+        if (!has_key_id(before, id))
+            keys = hf_json_append_take(keys, key_json(draft, &draft->next, "new", id));
+    }
+    return keys;
+}
+
+static json_t *role_json(const struct hf_draft *draft, enum hf_top_role which)
+{
+    const struct hf_role *before = &draft->root.roles[which];
+    const struct hf_role *after = &draft->next.roles[which];
+    return json_pack("{s:b, s:{s:I, s:I}, s:o}", "unchanged", is_unchanged(before, after),
+                     "threshold", "before", (json_int_t)before->threshold, "after",
+                     (json_int_t)after->threshold, "keys", keys_json(draft, before, after));
+}
+
+static json_int_t n_other_roles(const struct hf_root *root)
+{
+    size_t n_roles = json_object_size(json_object_get(root->env.signed_part, "roles"));
+    return (json_int_t)n_roles - HF_TOP_ROLES;
+}
+
+json_t *hf_draft_root_to_json(const struct hf_draft *draft)
+{
+    json_t *roles = json_object();
+    int failures = roles == NULL;
+    for (int role = 0; role < HF_TOP_ROLES; role++)
+        failures += json_object_set_new(roles, hf_top_role_name((enum hf_top_role)role),
+                                        role_json(draft, (enum hf_top_role)role));
+    if (failures != 0) {
+        json_decref(roles);
+        return NULL;
+    }
+    return json_pack("{s:o, s:{s:I, s:I}, s:{s:b, s:b}, s:o}", "roles", roles, "other_roles",
+                     "before", n_other_roles(&draft->root), "after", n_other_roles(&draft->next),
+                     "consistent_snapshot", "before", draft->root.consistent_snapshot, "after",
+                     draft->next.consistent_snapshot, "other_members",
+                     hf_draft_others_to_json(draft, &draft->root.env, known));
 }

@@ -1,13 +1,19 @@
 /* What a draft of targets changes: bundles that come and go, certificate by certificate. */
+#include "server/publish/draft_json.h"
 #include "server/publish/draft_show.h"
 
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
 #include "common/bundle/bundle.h"
 #include "server/publish/draft_check.h"
+#include "server/publish/json_text.h"
 
 #include <inttypes.h>
 #include <string.h>
+
+/* Members of targets that are shown by name. */
+static const char *const known[] = {"_type",     "spec_version", "version", "expires",
+                                    "signed_at", "targets",      NULL};
 
 /* Subjects are printable as the parser leaves them (fuzz harness `cert`). */
 static void show_anchor(const struct hf_anchor *anchor, FILE *out)
@@ -36,35 +42,50 @@ static void show_bundle(const struct hf_bundle *bundle, const struct hf_descript
     }
 }
 
+/* What a device would read; both are to be freed, also on failure. */
+static enum hf_err read_bundle(const struct hf_draft *draft, const struct hf_target *target,
+                               struct hf_description *d, struct hf_bundle *bundle)
+{
+    struct hf_why why = {0};
+    if (target->custom == NULL)
+        return HF_E_NOT_FOUND;
+    HF_TRY(hf_description_parse(target->custom, d, &why));
+    return hf_bundle_parse(hf_draft_content(draft, target->path), d, bundle, &why);
+}
+
 static void show_content(const struct hf_draft *draft, const struct hf_target *target, FILE *out)
 {
     struct hf_description d = {0};
     struct hf_bundle bundle = {0};
-    struct hf_why why = {0};
-    struct hf_bytes content = hf_draft_content(draft, target->path);
-    enum hf_err err = HF_E_NOT_FOUND;
-    if (target->custom != NULL)
-        err = hf_description_parse(target->custom, &d, &why);
-    if (err == HF_OK)
-        err = hf_bundle_parse(content, &d, &bundle, &why);
-    if (err == HF_OK)
+    if (read_bundle(draft, target, &d, &bundle) == HF_OK)
         show_bundle(&bundle, &d, out);
     else
-        fprintf(out, "      %zu bytes that are no bundle which a device can read\n", content.len);
+        fprintf(out, "      %zu bytes that are no bundle which a device can read\n",
+                hf_draft_content(draft, target->path).len);
     hf_bundle_free(&bundle);
     hf_description_free(&d);
 }
 
-static void show_added(const struct hf_draft *draft, FILE *out)
+enum change { UNCHANGED, ADDED, CHANGED };
+
+static enum change change_of(const struct hf_draft *draft, const struct hf_target *target)
 {
     const json_t *before = json_object_get(draft->before.env.signed_part, "targets");
     const json_t *after = json_object_get(draft->targets.env.signed_part, "targets");
+    const json_t *old = json_object_get(before, target->path);
+    if (old == NULL)
+        return ADDED;
+    return json_equal(old, json_object_get(after, target->path)) ? UNCHANGED : CHANGED;
+}
+
+static void show_added(const struct hf_draft *draft, FILE *out)
+{
     for (size_t i = 0; i < draft->targets.n_targets; i++) {
         const struct hf_target *target = &draft->targets.targets[i];
-        const json_t *old = json_object_get(before, target->path);
-        if (old != NULL && json_equal(old, json_object_get(after, target->path)))
+        enum change change = change_of(draft, target);
+        if (change == UNCHANGED)
             continue;
-        fprintf(out, "    %s %s\n", old == NULL ? "+" : "! changed:", target->path);
+        fprintf(out, "    %s %s\n", change == ADDED ? "+" : "! changed:", target->path);
         show_content(draft, target, out);
     }
 }
@@ -80,8 +101,6 @@ static void show_removed(const struct hf_draft *draft, FILE *out)
 
 void hf_draft_show_targets(const struct hf_draft *draft, FILE *out)
 {
-    static const char *const known[] = {"_type",     "spec_version", "version", "expires",
-                                        "signed_at", "targets",      NULL};
     hf_draft_show_head(draft, &draft->before.env, out);
     if (!draft->is_before_verified)
         fprintf(out,
@@ -93,4 +112,66 @@ void hf_draft_show_targets(const struct hf_draft *draft, FILE *out)
     show_added(draft, out);
     show_removed(draft, out);
     hf_draft_show_others(draft, &draft->before.env, known, out);
+}
+
+/* ---- for scripts ------------------------------------------------------------------------------ */
+
+static json_t *bundle_json(const struct hf_bundle *bundle, const struct hf_description *d)
+{
+    json_t *anchors = json_array(), *drops = json_array();
+    for (size_t i = 0; i < bundle->n_anchors; i++)
+        anchors = hf_json_append_take(anchors, hf_json_anchor(&bundle->anchors[i]));
+    for (size_t i = 0; i < d->n_drops; i++)
+        drops = hf_json_append_take(drops, hf_json_sha256(d->drops[i]));
+    return json_pack("{s:o, s:o}", "anchors", anchors, "drops", drops);
+}
+
+/* null for what a device cannot read as a bundle. */
+static json_t *content_json(const struct hf_draft *draft, const struct hf_target *target)
+{
+    struct hf_description d = {0};
+    struct hf_bundle bundle = {0};
+    json_t *object = read_bundle(draft, target, &d, &bundle) == HF_OK ? bundle_json(&bundle, &d)
+                                                                      : json_null();
+    hf_bundle_free(&bundle);
+    hf_description_free(&d);
+    return object;
+}
+
+static json_t *added_json(const struct hf_draft *draft)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < draft->targets.n_targets; i++) {
+        const struct hf_target *target = &draft->targets.targets[i];
+        enum change change = change_of(draft, target);
+        if (change == UNCHANGED)
+            continue;
+        json_t *object = json_pack("{s:s, s:s, s:I, s:o}", "path", target->path, "change",
+                                   change == ADDED ? "added" : "changed", "length",
+                                   (json_int_t)hf_draft_content(draft, target->path).len, "bundle",
+                                   content_json(draft, target));
+        list = hf_json_append_take(list, object);
+    }
+    return list;
+}
+
+static json_t *removed_json(const struct hf_draft *draft)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < draft->before.n_targets; i++) {
+        const char *path = draft->before.targets[i].path;
+        if (hf_targets_find(&draft->targets, path) == NULL)
+            list = hf_json_append_take(list, json_string(path));
+    }
+    return list;
+}
+
+json_t *hf_draft_targets_to_json(const struct hf_draft *draft)
+{
+    return json_pack("{s:b, s:{s:I, s:I}, s:o, s:o, s:o}", "before_verified",
+                     draft->is_before_verified, "listed", "before",
+                     (json_int_t)draft->before.n_targets, "after",
+                     (json_int_t)draft->targets.n_targets, "added", added_json(draft), "removed",
+                     removed_json(draft), "other_members",
+                     hf_draft_others_to_json(draft, &draft->before.env, known));
 }
