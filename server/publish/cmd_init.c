@@ -1,5 +1,6 @@
 /* holdfastctl init: keys for every role and an empty repository that they sign. */
 #include "server/publish/cli.h"
+#include "server/publish/init_report.h"
 #include "server/publish/key_make.h"
 #include "server/publish/pin.h"
 #include "server/publish/signer.h"
@@ -15,6 +16,7 @@ struct request {
     struct hf_cli_place place;
     struct hf_key_plan plan;
     struct hf_expiry expiry;
+    int is_json;
 };
 
 /* ---- looking before making -------------------------------------------------------------------- */
@@ -146,25 +148,6 @@ static enum hf_err write_metadata(const struct request *r, const struct hf_key_s
 
 /* ---- the command ------------------------------------------------------------------------------ */
 
-static void report(const struct request *r)
-{
-    const int64_t *n = r->plan.counts;
-    const int64_t *m = r->plan.thresholds;
-    printf("made an empty repository in %s and its keys in %s\n\n", r->place.repo, r->place.keys);
-    printf("  offline/  root %" PRId64 " of %" PRId64 ", targets %" PRId64 " of %" PRId64
-           ": move it to where no network reaches,\n"
-           "            keep a copy elsewhere, bring it back to sign bundles\n",
-           m[HF_ROLE_ROOT], n[HF_ROLE_ROOT], m[HF_ROLE_TARGETS], n[HF_ROLE_TARGETS]);
-    printf(
-        "  online/   snapshot, timestamp: for the machine that runs holdfastctl refresh daily\n");
-    if (r->plan.is_insecure)
-        printf(
-            "\nThe keys lie open: they were made with --insecure-no-passphrase, for tests only\n");
-    printf("\n%s/metadata/1.root.json is what devices start from.\n"
-           "Next: holdfastctl bundle add --repo %s --keys %s --set NAME --profile full CERT…\n",
-           r->place.repo, r->place.repo, r->place.keys);
-}
-
 static enum hf_err make_all(const struct request *r, struct hf_undo *undo, struct hf_why *why)
 {
     struct hf_key_set set;
@@ -191,8 +174,8 @@ static enum hf_err init(const struct request *r, struct hf_why *why)
         return err;
     }
     hf_undo_free(&undo);
-    report(r);
-    return HF_OK;
+    const struct hf_init_made made = {r->place.repo, r->place.keys, r->plan.is_insecure};
+    return hf_init_report(&made, r->is_json != 0, stdout, why);
 }
 
 /* popt writes long long; a plan holds int64_t. */
@@ -268,6 +251,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
          HF_CLI_ONLINE_PASSPHRASE(&r.place),
          {"insecure-no-passphrase", 0, POPT_ARG_NONE, &is_insecure, 0,
           "leave the keys open on disk: for tests only", NULL},
+         HF_CLI_JSON(&r.is_json),
          HF_CLI_HELP,
          HF_CLI_END};
     struct hf_cli cli;
@@ -296,6 +280,7 @@ const struct hf_command hf_cmd_init = {
         "Nothing is overwritten; when anything fails, nothing is left behind.",
     .examples = "  holdfastctl init --repo /srv/roots --keys ~/holdfast-keys\n"
                 "  holdfastctl init --repo /srv/roots --keys /media/stick \\\n"
-                "      --root-keys 3 --root-threshold 2 --targets-keys 2 --targets-threshold 2\n",
+                "      --root-keys 3 --root-threshold 2 --targets-keys 2 --targets-threshold 2\n"
+                "  holdfastctl init --repo /srv/roots --keys ~/holdfast-keys --json | jq .root\n",
     .run = run,
 };

@@ -1,5 +1,6 @@
 /* holdfastctl root draft: the next root metadata, as a file to change and to sign. */
 #include "server/publish/cli.h"
+#include "server/publish/draft_json.h"
 #include "server/publish/draft_show.h"
 #include "server/publish/draft_tally.h"
 #include "server/publish/pin.h"
@@ -15,6 +16,7 @@ struct request {
     char *keys; /* NULL: trust begins at the repository's first root */
     char *draft;
     long long days;
+    int is_json;
 };
 
 /* The newest root as the repository has it; appended to `file`. */
@@ -105,7 +107,9 @@ static enum hf_err draft_root(const struct request *r, struct hf_why *why)
                        HF_EXPIRY_DAYS_MAX, r->days);
     HF_TRY(compose_from(r, &draft, why));
     enum hf_err err = hf_draft_create(r->draft, &draft, why);
-    if (err == HF_OK)
+    if (err == HF_OK && r->is_json)
+        err = hf_draft_print_json(&draft, stdout, why);
+    else if (err == HF_OK)
         report(r, &draft);
     hf_draft_free(&draft);
     return err;
@@ -121,6 +125,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
          {"draft", 0, POPT_ARG_STRING, &r.draft, 0, "the file to make", "FILE"},
          {"expires", 0, POPT_ARG_LONGLONG | POPT_ARGFLAG_SHOW_DEFAULT, &r.days, 0,
           "how long the new root lasts", "DAYS"},
+         HF_CLI_JSON(&r.is_json),
          HF_CLI_HELP,
          HF_CLI_END};
     struct hf_cli cli;

@@ -1,5 +1,6 @@
 /* holdfastctl root add-key, remove-key, set-threshold: changes to a draft before it is signed. */
 #include "server/publish/cli.h"
+#include "server/publish/draft_json.h"
 #include "server/publish/draft_show.h"
 #include "server/publish/draft_tally.h"
 #include "server/publish/root_edit.h"
@@ -14,6 +15,7 @@ struct request {
     char **keys;
     long long threshold; /* 0: not given */
     int discards_signatures;
+    int is_json;
     enum hf_top_role top_role;
 };
 
@@ -108,7 +110,9 @@ static enum hf_err change_file(struct request *r, change_fn *work, struct hf_why
     enum hf_err err = change(&draft, r, work, why);
     if (err == HF_OK)
         err = hf_draft_write(r->draft, &draft, why);
-    if (err == HF_OK)
+    if (err == HF_OK && r->is_json)
+        err = hf_draft_print_json(&draft, stdout, why);
+    else if (err == HF_OK)
         hf_draft_show(&draft, stdout);
     hf_draft_free(&draft);
     return err;
@@ -142,6 +146,7 @@ static int run_change(const struct hf_command *self, int argc, const char **argv
         {"threshold", 0, POPT_ARG_LONGLONG, &r.threshold, 0, "how many keys of it must sign", "M"},
         {"discard-signatures", 0, POPT_ARG_NONE, &r.discards_signatures, 0,
          "change it although keys have signed; they must sign again", NULL},
+        HF_CLI_JSON(&r.is_json),
         HF_CLI_HELP,
         {"key", 0, POPT_ARG_ARGV, &r.keys, 0,
          "a key file or its public part; to remove one, also its key id or 16 digits of it", "KEY"},
@@ -151,7 +156,7 @@ static int run_change(const struct hf_command *self, int argc, const char **argv
     struct hf_why why = {0};
     int exit_code = HF_EXIT_USAGE;
     memcpy(without_keys, options, sizeof options);
-    without_keys[5] = options[6];
+    without_keys[6] = options[7];
     if (hf_cli_begin(&cli, self, argc, argv, wants_keys ? options : without_keys, &exit_code) &&
         is_complete(&cli, &r, wants_keys))
         exit_code = hf_cli_finish(change_file(&r, work, &why), &why);
@@ -183,7 +188,7 @@ static int run_threshold(const struct hf_command *self, int argc, const char **a
 const struct hf_command hf_cmd_root_add_key = {
     .name = "root add-key",
     .summary = "Give a role another key, in a draft of root.",
-    .arguments = "--draft FILE --role ROLE --key KEY… [--threshold M]",
+    .arguments = "--draft FILE --role ROLE --key KEY… [OPTION…]",
     .text = "KEY is the public part of a key as `key generate --public` writes it, or a key file\n"
             "(no passphrase is asked for). The key itself stays where it is.\n\n" ONLY_UNSIGNED,
     .examples = "  holdfastctl root add-key --draft root.draft --role root --key carol.pub\n"
@@ -195,7 +200,7 @@ const struct hf_command hf_cmd_root_add_key = {
 const struct hf_command hf_cmd_root_remove_key = {
     .name = "root remove-key",
     .summary = "Take a key from a role, in a draft of root.",
-    .arguments = "--draft FILE --role ROLE --key KEY… [--threshold M]",
+    .arguments = "--draft FILE --role ROLE --key KEY… [OPTION…]",
     .text = "KEY is a file as for add-key, or the key id as `root status` shows it; the first 16\n"
             "digits will do. As many keys must stay as the threshold asks for: add the new one\n"
             "first, or lower the threshold with it.\n\n" ONLY_UNSIGNED,
@@ -207,7 +212,7 @@ const struct hf_command hf_cmd_root_remove_key = {
 const struct hf_command hf_cmd_root_set_threshold = {
     .name = "root set-threshold",
     .summary = "Say how many keys of a role must sign, in a draft of root.",
-    .arguments = "--draft FILE --role ROLE --threshold M",
+    .arguments = "--draft FILE --role ROLE --threshold M [OPTION…]",
     .text = ONLY_UNSIGNED,
     .examples = "  holdfastctl root set-threshold --draft root.draft --role root --threshold 2\n",
     .run = run_threshold,

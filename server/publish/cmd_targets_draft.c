@@ -1,5 +1,6 @@
 /* holdfastctl targets draft, targets finish: targets keys that lie on several machines. */
 #include "server/publish/cli.h"
+#include "server/publish/draft_json.h"
 #include "server/publish/draft_show.h"
 #include "server/publish/draft_sign.h"
 #include "server/publish/targets_publish.h"
@@ -37,17 +38,23 @@ static enum hf_err draft_in(struct hf_publication *p, const char *path, struct h
     return err;
 }
 
-static void show(const char *path)
+static enum hf_err show(const char *path, bool is_json, struct hf_why *why)
 {
     struct hf_draft draft = {0};
-    if (hf_draft_read(path, &draft, NULL) == HF_OK)
+    HF_TRY(hf_draft_read(path, &draft, why));
+    enum hf_err err = HF_OK;
+    if (is_json) {
+        err = hf_draft_print_json(&draft, stdout, why);
+    } else {
         hf_draft_show(&draft, stdout);
+        printf("\nNext: let each key holder run: holdfastctl targets sign --draft %s --keys DIR\n",
+               path);
+    }
     hf_draft_free(&draft);
-    printf("\nNext: let each key holder run: holdfastctl targets sign --draft %s --keys DIR\n",
-           path);
+    return err;
 }
 
-static enum hf_err draft_targets(const struct hf_cli_place *place, const char *path,
+static enum hf_err draft_targets(const struct hf_cli_place *place, const char *path, bool is_json,
                                  struct hf_why *why)
 {
     struct hf_publication p;
@@ -56,20 +63,20 @@ static enum hf_err draft_targets(const struct hf_cli_place *place, const char *p
     HF_TRY(hf_publication_open(&at, &p, why));
     enum hf_err err = draft_in(&p, path, why);
     hf_publication_close(&p);
-    if (err == HF_OK)
-        show(path);
-    return err;
+    return err == HF_OK ? show(path, is_json, why) : err;
 }
 
 static int run_draft(const struct hf_command *self, int argc, const char **argv)
 {
     struct hf_cli_place place = {0};
     char *draft = NULL;
+    int is_json = 0;
     const struct poptOption options[] = {HF_CLI_REPO(&place),
                                          HF_CLI_KEYS(&place),
                                          {"draft", 0, POPT_ARG_STRING, &draft, 0,
                                           "the file to make", "FILE"},
                                          HF_CLI_CLOCK(&place),
+                                         HF_CLI_JSON(&is_json),
                                          HF_CLI_HELP,
                                          HF_CLI_END};
     struct hf_cli cli;
@@ -78,7 +85,7 @@ static int run_draft(const struct hf_command *self, int argc, const char **argv)
     if (hf_cli_begin(&cli, self, argc, argv, options, &exit_code) &&
         hf_cli_need(self, "--repo", place.repo) && hf_cli_need(self, "--keys", place.keys) &&
         hf_cli_need(self, "--draft", draft) && hf_cli_no_arguments(&cli))
-        exit_code = hf_cli_finish(draft_targets(&place, draft, &why), &why);
+        exit_code = hf_cli_finish(draft_targets(&place, draft, is_json != 0, &why), &why);
     hf_cli_end(&cli);
     hf_cli_place_free(&place);
     free(draft);
@@ -88,7 +95,7 @@ static int run_draft(const struct hf_command *self, int argc, const char **argv)
 const struct hf_command hf_cmd_targets_draft = {
     .name = "targets draft",
     .summary = "Prepare targets metadata as one file, with the same content.",
-    .arguments = "--repo DIR --keys DIR --draft FILE",
+    .arguments = "--repo DIR --keys DIR --draft FILE [OPTION…]",
     .text =
         "For targets keys that lie on several machines. The draft lists what is listed today,\n"
         "with the next number and a new expiry; it is signed with `targets sign` and published\n"

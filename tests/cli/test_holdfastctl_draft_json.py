@@ -112,3 +112,25 @@ def test_merge_writes_what_json_shows(p, draft, tmp_path):
     found = report("root", "status", *copies, "--merge", tmp_path / "whole.draft")
     assert found["signatures"]["complete"]
     assert found == report("root", "status", tmp_path / "whole.draft")
+
+
+def test_what_makes_and_changes_a_draft_reports_it_too(p, tmp_path):
+    file = tmp_path / "root.draft"
+    made = report("root", "draft", "--from", p.repo, "--draft", file)
+    assert made == report("root", "status", file)
+    on_root = ["--draft", file, "--role", "targets"]
+    key = ["--key", p.offline / "targets-1.key.json"]
+    less = report("root", "remove-key", *on_root, *key, "--threshold", "1")
+    assert [k["change"] for k in less["changes"]["roles"]["targets"]["keys"]].count("goes") == 1
+    back = report("root", "add-key", *on_root, *key)
+    assert {k["change"] for k in back["changes"]["roles"]["targets"]["keys"]} == {"stays"}
+    whole = report("root", "set-threshold", *on_root, "--threshold", "2")
+    assert whole["changes"]["roles"]["targets"]["unchanged"]
+
+
+def test_targets_draft_reports_a_new_expiry_and_the_same_content(p, tmp_path):
+    file = tmp_path / "targets.draft"
+    made = report("targets", "draft", *p.place, "--draft", file)
+    assert made == report("targets", "status", file)
+    assert made["changes"]["listed"] == {"before": 1, "after": 1}
+    assert made["changes"]["added"] == made["changes"]["removed"] == []

@@ -8,6 +8,7 @@ import stat
 import pytest
 
 import ctl
+import json_schema
 
 
 @pytest.fixture
@@ -292,3 +293,17 @@ def test_init_does_not_depend_on_the_umask(tmp_path, place):
     ctl.ok("init", *place, "--insecure-no-passphrase", preexec_fn=lambda: os.umask(0o077))
     assert stat.S_IMODE((tmp_path / "repo/metadata").stat().st_mode) == 0o755
     assert stat.S_IMODE((tmp_path / "repo/metadata/timestamp.json").stat().st_mode) == 0o644
+
+
+def test_json_names_what_devices_start_from_and_every_key(tmp_path):
+    repo, keys = tmp_path / "repo", tmp_path / "keys"
+    found = json.loads(ctl.ok("init", "--repo", repo, "--keys", keys, "--insecure-no-passphrase",
+                              "--targets-keys", "3", "--targets-threshold", "2", "--json"))
+    json_schema.check(found, "init-report.schema.json")
+    root = (repo / found["root"]["path"]).read_bytes()
+    assert found["root"]["sha256"] == ctl.fingerprint(root)
+    assert (found["repo"], found["keys"], found["insecure"]) == (str(repo), str(keys), True)
+    roles = json.loads(root)["signed"]["roles"]
+    assert found["roles"] == {name: {"threshold": role["threshold"], "key_ids": role["keyids"]}
+                              for name, role in roles.items()}
+    assert len(found["roles"]["targets"]["key_ids"]) == 3
