@@ -137,7 +137,7 @@ static enum hf_err conclude(const struct hf_probe_report *report, bool is_json, 
 }
 
 static enum hf_err judge_and_report(const struct arguments *a, const struct judge *judge,
-                                    const struct hf_probe_result *probe, struct hf_why *why)
+                                    const struct hf_tls_look_result *probe, struct hf_why *why)
 {
     struct hf_chain_verdict verdict = {0};
     const struct hf_probe_report report = {.endpoint = a->endpoint,
@@ -160,7 +160,7 @@ static enum hf_err judge_and_report(const struct arguments *a, const struct judg
 
 static enum hf_err probe(const struct arguments *a, const struct judge *judge, struct hf_why *why)
 {
-    struct hf_probe_result result = {0};
+    struct hf_tls_look_result result = {0};
     const struct hf_probe_request request = {.peer = a->peer,
                                              .server = &a->server,
                                              .offer = {.version = a->is_tls12 ? HF_TLS_12

@@ -1,7 +1,7 @@
 /* holdfast simulate: what breaks on date X? */
 #include "client/agent/cli.h"
 #include "client/agent/simulate_report.h"
-#include "client/port/posix/endpoint_url.h"
+#include "common/tls/endpoint_url.h"
 #include "client/port/posix/file_util.h"
 #include "client/port/posix/lookout.h"
 #include "common/base/limits.h"

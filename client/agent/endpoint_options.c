@@ -1,6 +1,6 @@
 #include "client/agent/endpoint_options.h"
 
-#include "client/port/posix/endpoint_url.h"
+#include "common/tls/endpoint_url.h"
 #include "client/port/posix/file_util.h"
 
 #include <stdio.h>

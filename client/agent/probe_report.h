@@ -9,7 +9,7 @@
 struct hf_probe_report {
     const char *endpoint; /* "HOST:PORT" */
     const char *server_name;
-    const struct hf_probe_result *probe;
+    const struct hf_tls_look_result *probe;
     const struct hf_chain_verdict *verdict;
 };
 

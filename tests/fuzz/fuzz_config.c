@@ -6,7 +6,7 @@
 
 #include "client/port/posix/config_store.h"
 #include "client/port/posix/device_id.h"
-#include "client/port/posix/endpoint_url.h"
+#include "common/tls/endpoint_url.h"
 #include "client/port/posix/url.h"
 #include "common/bundle/description.h"
 

@@ -1,10 +1,10 @@
 /*
- * client/port/posix/endpoint_url: an address, then what AWS printed, then an ALPN name. Whatever comes
+ * common/tls/endpoint_url: an address, then what AWS printed, then an ALPN name. Whatever comes
  * out is one server: written and read again it is the same, and its host could stand in SNI.
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "client/port/posix/endpoint_url.h"
+#include "common/tls/endpoint_url.h"
 
 static void check_one_line(const char *text)
 {

@@ -119,7 +119,7 @@ DEFENCES = [
 # Real programs. Outage, file, what stands there, what shall stand there instead.
 DEFENCES_OF_PROGRAMS = [
     # Only a session that came up is believed, so that who is refused learns nothing.
-    ("chromecast_2025_own_chain", "client/port/posix/probe.c",
+    ("chromecast_2025_own_chain", "common/tls/handshake.c",
      "    if (mbedtls_ssl_is_handshake_over(ssl))\n        return true;\n",
      "    if (ssl != NULL)\n        return mbedtls_ssl_is_handshake_over(ssl);\n"),
     ("esp8266_bare_code", *WORDS),

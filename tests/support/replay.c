@@ -5,7 +5,7 @@
 #include "common/bundle/bundle.h"
 #include "client/core/client_internal.h"
 #include "client/port/mbedtls/sighting.h"
-#include "client/port/posix/tls_offer.h"
+#include "common/tls/tls_offer.h"
 #include "tests/support/check.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
-/* client/port/posix/endpoint_url.c */
+/* common/tls/endpoint_url.c */
 #include "tests/support/check.h"
 
-#include "client/port/posix/endpoint_url.h"
+#include "common/tls/endpoint_url.h"
 #include "common/base/limits.h"
 
 #include <stdio.h>

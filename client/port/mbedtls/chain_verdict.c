@@ -2,28 +2,6 @@
 
 #include <stdlib.h>
 
-/* ---- the chain ---------------------------------------------------------------------------------- */
-
-enum hf_err hf_chain_add(struct hf_chain *chain, struct hf_bytes der, struct hf_why *why)
-{
-    struct hf_buf copy = {0};
-
-    if (chain->n_certs == HF_CHAIN_CERTS_MAX)
-        return hf_fail(why, HF_E_LIMIT, "the chain has more than %d certificates",
-                       HF_CHAIN_CERTS_MAX);
-    if (hf_buf_append(&copy, der.data, der.len) != HF_OK)
-        return hf_fail(why, HF_E_MEMORY, "no memory for a certificate");
-    chain->certs[chain->n_certs++] = copy;
-    return HF_OK;
-}
-
-void hf_chain_free(struct hf_chain *chain)
-{
-    for (size_t i = 0; i < chain->n_certs; i++)
-        hf_buf_free(&chain->certs[i]);
-    chain->n_certs = 0;
-}
-
 /* ---- what the verification says of each certificate --------------------------------------------- */
 
 struct hearing {

@@ -1,7 +1,7 @@
 #include "client/port/posix/config_endpoints.h"
 
 #include "client/port/posix/client_auth.h"
-#include "client/port/posix/endpoint_url.h"
+#include "common/tls/endpoint_url.h"
 #include "client/port/posix/store_internal.h"
 
 #include <stdlib.h>

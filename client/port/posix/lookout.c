@@ -1,6 +1,6 @@
 #include "client/port/posix/lookout.h"
 
-#include "client/port/posix/endpoint_url.h"
+#include "common/tls/endpoint_url.h"
 #include "client/port/posix/probe.h"
 #include "client/port/mbedtls/sighting.h"
 #include "common/base/limits.h"
@@ -109,7 +109,7 @@ static struct hf_tls_offer tls_offer_of(enum hf_offer offer)
 /* With a certificate the handshake may end at the server's chain, or over the certificate itself, before
  * the server has proved anything; then once more without. Both together have the time of one. */
 static enum hf_err shake_hands(const struct server *server, struct hf_tls_offer offer,
-                               const struct hf_probe_client *client, struct hf_probe_result *out,
+                               const struct hf_probe_client *client, struct hf_tls_look_result *out,
                                struct hf_why *why)
 {
     const int64_t end_ms = hf_net_now_ms() + HF_TIMEOUT_LOOK_MS;
@@ -134,7 +134,7 @@ static enum hf_err shake_hands(const struct server *server, struct hf_tls_offer 
 
 static enum hf_err probe(struct hf_lookout *lookout, const struct server *server,
                          struct hf_tls_offer offer, const struct hf_anchor_set *sets, size_t n_sets,
-                         struct hf_probe_result *out, struct hf_why *silence, struct hf_why *why)
+                         struct hf_tls_look_result *out, struct hf_why *silence, struct hf_why *why)
 {
     struct hf_client_auth auth;
     const struct hf_probe_client client = {lookout->store, &auth};
@@ -166,7 +166,7 @@ static enum hf_err look(void *ctx, size_t endpoint, enum hf_offer offer,
 {
     struct hf_lookout *lookout = ctx;
     const struct server *server = &lookout->servers[endpoint];
-    struct hf_probe_result seen = {0};
+    struct hf_tls_look_result seen = {0};
     struct hf_why silence = {0};
 
     HF_TRY(probe(lookout, server, tls_offer_of(offer), sets, n_sets, &seen, &silence, why));

@@ -5,7 +5,7 @@
 #ifndef HF_CLIENT_PORT_POSIX_NET_H
 #define HF_CLIENT_PORT_POSIX_NET_H
 
-#include "client/port/posix/endpoint.h"
+#include "common/tls/endpoint.h"
 
 /* How long one request may take; the defaults are in limits.h. */
 struct hf_timeouts {

@@ -5,6 +5,7 @@
 #include "client/port/mbedtls/verify_words.h"
 #include "client/port/posix/tls_io.h"
 #include "common/base/limits.h"
+#include "common/tls/handshake.h"
 
 #include <mbedtls/platform.h>
 
@@ -99,7 +100,7 @@ static int judge_certificate(void *ctx, mbedtls_x509_crt *crt, int depth, uint32
     if (code == 0 && client->server_ca != NULL)
         code = hf_trust_store_verify(client->server_ca, crt, depth, flags);
     if (depth == 0)
-        *flags |= hf_verify_server_usage(crt, hf_tls_io_key_usage(&conn->ssl));
+        *flags |= hf_verify_server_usage(crt, hf_handshake_key_usage(&conn->ssl));
     /* Mbed TLS was told no name where the host is an address, so that none goes out as SNI. */
     if (depth == 0 && hf_endpoint_is_address(&conn->peer) &&
         !hf_verify_has_address(crt, conn->peer.host))
@@ -107,6 +108,15 @@ static int judge_certificate(void *ctx, mbedtls_x509_crt *crt, int depth, uint32
     if (*flags != 0)
         note_faults(conn, crt, *flags);
     return code;
+}
+
+static enum hf_err configure(mbedtls_ssl_config *config, struct hf_why *why)
+{
+    static const char *http_only[] = {"http/1.1", NULL};
+
+    HF_TRY(hf_handshake_config(config, why));
+    int code = mbedtls_ssl_conf_alpn_protocols(config, http_only);
+    return code == 0 ? HF_OK : hf_handshake_fail(code, why);
 }
 
 static enum hf_err new_client(struct hf_tls_client **out, struct hf_why *why)
@@ -121,7 +131,7 @@ static enum hf_err new_client(struct hf_tls_client **out, struct hf_why *why)
         free(client);
         return err;
     }
-    err = hf_tls_io_client_config(&client->config, true, why);
+    err = configure(&client->config, why);
     if (err != HF_OK) {
         hf_tls_client_free(client);
         return err;

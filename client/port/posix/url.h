@@ -2,7 +2,7 @@
 #ifndef HF_CLIENT_PORT_POSIX_URL_H
 #define HF_CLIENT_PORT_POSIX_URL_H
 
-#include "client/port/posix/endpoint.h"
+#include "common/tls/endpoint.h"
 #include "common/base/limits.h"
 
 struct hf_url {

@@ -2,10 +2,10 @@
  * The device's own servers, as people name them: mqtts://HOST[:8883], https://HOST[:443],
  * tls://HOST:PORT, or what `aws iot describe-endpoint` prints. No I/O.
  */
-#ifndef HF_CLIENT_PORT_POSIX_ENDPOINT_URL_H
-#define HF_CLIENT_PORT_POSIX_ENDPOINT_URL_H
+#ifndef HF_COMMON_TLS_ENDPOINT_URL_H
+#define HF_COMMON_TLS_ENDPOINT_URL_H
 
-#include "client/port/posix/endpoint.h"
+#include "common/tls/endpoint.h"
 
 #define HF_ENDPOINT_URL_TEXT (sizeof "mqtts://" + HF_ENDPOINT_TEXT) /* with its NUL */
 #define HF_ALPN_MAX 255                                             /* bytes (RFC 7301, 3.1) */

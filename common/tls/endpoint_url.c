@@ -1,11 +1,10 @@
-#include "client/port/posix/endpoint_url.h"
+#include "common/tls/endpoint_url.h"
 
 #include "common/base/limits.h"
 #include "common/json/json.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #define MQTTS_PORT 8883
 #define AWS_MQTT_ALPN "x-amzn-mqtt-ca"
@@ -18,14 +17,22 @@ static const struct scheme {
 } schemes[] = {{"mqtts", MQTTS_PORT}, {"https", 443}, {"tls", 0}};
 #define N_SCHEMES (sizeof schemes / sizeof schemes[0])
 
+static bool begins_with_scheme(const char *text, const char *name)
+{
+    for (; *name != '\0'; name++, text++) {
+        if (*text != *name && (*text < 'A' || *text > 'Z' || *text - 'A' + 'a' != *name))
+            return false;
+    }
+    return strncmp(text, "://", 3) == 0;
+}
+
 /** The part behind "scheme://"; NULL where it is none of ours. */
 static const char *find_scheme(const char *text, const struct scheme **out)
 {
     for (size_t i = 0; i < N_SCHEMES; i++) {
-        size_t len = strlen(schemes[i].name);
-        if (strncasecmp(text, schemes[i].name, len) == 0 && strncmp(text + len, "://", 3) == 0) {
+        if (begins_with_scheme(text, schemes[i].name)) {
             *out = &schemes[i];
-            return text + len + 3;
+            return text + strlen(schemes[i].name) + strlen("://");
         }
     }
     return NULL;

@@ -1,6 +1,6 @@
 /* A host and a port, as people and URLs write them (RFC 3986, 3.2.2). No I/O. */
-#ifndef HF_CLIENT_PORT_POSIX_ENDPOINT_H
-#define HF_CLIENT_PORT_POSIX_ENDPOINT_H
+#ifndef HF_COMMON_TLS_ENDPOINT_H
+#define HF_COMMON_TLS_ENDPOINT_H
 
 #include <holdfast/bytes.h>
 

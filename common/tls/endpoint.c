@@ -1,8 +1,19 @@
-#include "client/port/posix/endpoint.h"
+#include "common/tls/endpoint.h"
 
-#include <arpa/inet.h>
+#include <mbedtls/x509_crt.h>
+
 #include <stdio.h>
 #include <string.h>
+
+#define IPV6_TEXT_MAX 45 /* the longest there is, with an IPv4 address at its end */
+
+/* Bytes of the address that `host` is, in binary: 4, 16, or 0 for a name. */
+static size_t address_len(const char *host)
+{
+    uint32_t ignored[4];
+
+    return mbedtls_x509_crt_parse_cn_inet_pton(host, ignored);
+}
 
 /* ASCII only, whatever the locale says. */
 static bool is_name_char(uint8_t c)
@@ -54,14 +65,11 @@ static enum hf_err parse_name(struct hf_bytes text, struct hf_endpoint *e, struc
 
 static enum hf_err parse_ipv6(struct hf_bytes text, struct hf_endpoint *e, struct hf_why *why)
 {
-    struct in6_addr ignored;
-
-    if (text.len < INET6_ADDRSTRLEN) {
+    if (text.len <= IPV6_TEXT_MAX) {
         for (size_t i = 0; i < text.len; i++)
             e->host[i] = to_lower(text.data[i]);
         e->host[text.len] = '\0';
-        e->is_ipv6 = memchr(e->host, '\0', text.len) == NULL &&
-                     inet_pton(AF_INET6, e->host, &ignored) == 1;
+        e->is_ipv6 = memchr(e->host, '\0', text.len) == NULL && address_len(e->host) == 16;
     }
     if (!e->is_ipv6)
         return hf_fail(why, HF_E_FORMAT, "what stands in brackets is not an IPv6 address");
@@ -109,9 +117,7 @@ void hf_endpoint_format(const struct hf_endpoint *endpoint, char out[HF_ENDPOINT
 
 bool hf_endpoint_is_address(const struct hf_endpoint *endpoint)
 {
-    struct in_addr ignored;
-
-    return endpoint->is_ipv6 || inet_pton(AF_INET, endpoint->host, &ignored) == 1;
+    return endpoint->is_ipv6 || address_len(endpoint->host) != 0;
 }
 
 bool hf_endpoint_equal(const struct hf_endpoint *a, const struct hf_endpoint *b)

@@ -1,6 +1,6 @@
 /* What a ClientHello offers, so that a server shows the chain that it has for just that. No I/O. */
-#ifndef HF_CLIENT_PORT_POSIX_TLS_OFFER_H
-#define HF_CLIENT_PORT_POSIX_TLS_OFFER_H
+#ifndef HF_COMMON_TLS_TLS_OFFER_H
+#define HF_COMMON_TLS_TLS_OFFER_H
 
 #include <mbedtls/ssl.h>
 

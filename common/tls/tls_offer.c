@@ -1,4 +1,4 @@
-#include "client/port/posix/tls_offer.h"
+#include "common/tls/tls_offer.h"
 
 #include <mbedtls/ssl_ciphersuites.h>
 

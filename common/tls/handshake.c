@@ -1,0 +1,141 @@
+#include "common/tls/handshake.h"
+
+#include <mbedtls/error.h>
+#include <mbedtls/net_sockets.h>
+#include <mbedtls/psa_util.h>
+#include <mbedtls/ssl_ciphersuites.h>
+#include <psa/crypto.h>
+
+#include <string.h>
+
+/* ---- words -------------------------------------------------------------------------------------- */
+
+enum hf_err hf_handshake_fail(int code, struct hf_why *why)
+{
+    char reason[128];
+
+    switch (code) {
+    case MBEDTLS_ERR_SSL_CONN_EOF:
+    case MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY:
+        return hf_fail(why, HF_E_NETWORK, "the server closed the connection");
+    case MBEDTLS_ERR_NET_CONN_RESET:
+    case MBEDTLS_ERR_NET_SEND_FAILED:
+    case MBEDTLS_ERR_NET_RECV_FAILED:
+        return hf_fail(why, HF_E_NETWORK, "the connection broke");
+    case MBEDTLS_ERR_SSL_INVALID_RECORD:
+        return hf_fail(why, HF_E_TLS,
+                       "what the server sent is not TLS; is TLS spoken on that port?");
+    case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
+        return hf_fail(why, HF_E_TLS,
+                       "the server refused with a TLS alert; it may want another server name, "
+                       "another TLS version or a client certificate");
+    case MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION:
+        return hf_fail(why, HF_E_TLS, "the server speaks neither TLS 1.2 nor TLS 1.3");
+    case MBEDTLS_ERR_X509_FATAL_ERROR:
+        return hf_fail(why, HF_E_UNTRUSTED,
+                       "the server's chain cannot be followed to its end; is it longer than %d "
+                       "intermediate certificates?",
+                       MBEDTLS_X509_MAX_INTERMEDIATE_CA);
+    case MBEDTLS_ERR_SSL_ALLOC_FAILED:
+        return hf_fail(why, HF_E_MEMORY, "no memory for TLS");
+    default:
+        mbedtls_strerror(code, reason, sizeof reason);
+        return hf_fail(why, HF_E_TLS, "TLS failed: %s", reason);
+    }
+}
+
+/* ---- setting up --------------------------------------------------------------------------------- */
+
+enum hf_err hf_handshake_config(mbedtls_ssl_config *config, struct hf_why *why)
+{
+    int code;
+
+    mbedtls_ssl_config_init(config);
+    if (psa_crypto_init() != PSA_SUCCESS)
+        return hf_fail(why, HF_E_TLS, "the system's random source does not work");
+    code = mbedtls_ssl_config_defaults(config, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM,
+                                       MBEDTLS_SSL_PRESET_DEFAULT);
+    if (code != 0)
+        return hf_handshake_fail(code, why);
+    mbedtls_ssl_conf_rng(config, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
+    mbedtls_ssl_conf_min_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_2);
+    mbedtls_ssl_conf_max_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_3);
+    return HF_OK;
+}
+
+enum hf_err hf_handshake_setup(mbedtls_ssl_context *ssl, const mbedtls_ssl_config *config,
+                               const struct hf_endpoint *peer, struct hf_why *why)
+{
+    int code = mbedtls_ssl_setup(ssl, config);
+
+    if (code == 0)
+        code = mbedtls_ssl_set_hostname(ssl, hf_endpoint_is_address(peer) ? NULL : peer->host);
+    return code == 0 ? HF_OK : hf_handshake_fail(code, why);
+}
+
+/* ---- what was agreed on ------------------------------------------------------------------------- */
+
+const char *hf_handshake_cipher_suite(const mbedtls_ssl_context *ssl)
+{
+    /* Moved at the end of a handshake. Mbed TLS has no getter for one that did not get there. */
+    const mbedtls_ssl_session *session = ssl->MBEDTLS_PRIVATE(session_negotiate) != NULL
+                                             ? ssl->MBEDTLS_PRIVATE(session_negotiate)
+                                             : ssl->MBEDTLS_PRIVATE(session);
+
+    return session == NULL
+               ? "unknown"
+               : mbedtls_ssl_get_ciphersuite_name(session->MBEDTLS_PRIVATE(ciphersuite));
+}
+
+unsigned hf_handshake_key_usage(const mbedtls_ssl_context *ssl)
+{
+    const char *suite = hf_handshake_cipher_suite(ssl);
+
+    if (strncmp(suite, "TLS-RSA-", strlen("TLS-RSA-")) == 0)
+        return MBEDTLS_X509_KU_KEY_ENCIPHERMENT;
+    if (strncmp(suite, "TLS-ECDH-", strlen("TLS-ECDH-")) == 0)
+        return MBEDTLS_X509_KU_KEY_AGREEMENT;
+    return MBEDTLS_X509_KU_DIGITAL_SIGNATURE; /* all others sign, in TLS 1.3 too */
+}
+
+/* ---- what was proved ---------------------------------------------------------------------------- */
+
+/** In TLS 1.2 with an ephemeral exchange the ServerKeyExchange is signed. */
+static bool has_proved_key_12(const mbedtls_ssl_context *ssl)
+{
+    const char *suite = hf_handshake_cipher_suite(ssl);
+
+    return (strncmp(suite, "TLS-ECDHE-", 10) == 0 || strncmp(suite, "TLS-DHE-", 8) == 0) &&
+           ssl->MBEDTLS_PRIVATE(state) > MBEDTLS_SSL_SERVER_KEY_EXCHANGE;
+}
+
+/** In TLS 1.3 the server's Finished comes behind its signature, and before anything of the client's. */
+static bool has_proved_key_13(const mbedtls_ssl_context *ssl)
+{
+    switch (ssl->MBEDTLS_PRIVATE(state)) {
+    case MBEDTLS_SSL_CLIENT_CCS_AFTER_SERVER_FINISHED:
+    case MBEDTLS_SSL_CLIENT_CERTIFICATE:
+    case MBEDTLS_SSL_CLIENT_CERTIFICATE_VERIFY:
+    case MBEDTLS_SSL_CLIENT_FINISHED:
+    case MBEDTLS_SSL_FLUSH_BUFFERS:
+    case MBEDTLS_SSL_HANDSHAKE_WRAPUP:
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool hf_handshake_has_proved_key(mbedtls_ssl_context *ssl)
+{
+    if (mbedtls_ssl_is_handshake_over(ssl))
+        return true;
+    return mbedtls_ssl_get_version_number(ssl) == MBEDTLS_SSL_VERSION_TLS1_2
+               ? has_proved_key_12(ssl)
+               : has_proved_key_13(ssl);
+}
+
+bool hf_handshake_has_proved_chain(mbedtls_ssl_context *ssl)
+{
+    return mbedtls_ssl_is_handshake_over(ssl) ||
+           mbedtls_ssl_get_version_number(ssl) == MBEDTLS_SSL_VERSION_TLS1_3;
+}

@@ -1,0 +1,137 @@
+#include "common/tls/tls_look.h"
+
+#include "common/tls/handshake.h"
+
+#include <string.h>
+
+/* One handshake in progress. */
+struct session {
+    const struct hf_tls_look_request *request;
+    const struct hf_tls_carrier *carrier;
+    const char *alpn[2]; /* as Mbed TLS wants it, and keeps */
+    mbedtls_ssl_config config;
+    mbedtls_ssl_context ssl;
+    struct hf_chain chain;
+    struct hf_why failure; /* of taking the chain down */
+    bool is_refused;       /* by the client */
+};
+
+/* ---- the chain ---------------------------------------------------------------------------------- */
+
+static int no_anchors(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_crt **out)
+{
+    (void)ctx;
+    (void)child;
+    *out = NULL;
+    return 0;
+}
+
+static int take_down(struct session *s, const mbedtls_x509_crt *sent)
+{
+    for (; sent != NULL; sent = sent->next)
+        if (hf_chain_add(&s->chain, (struct hf_bytes){sent->raw.p, sent->raw.len}, &s->failure) !=
+            HF_OK)
+            return MBEDTLS_ERR_X509_FATAL_ERROR;
+    return 0;
+}
+
+/* Verify callbacks; at depth 0 `crt` is the list of all that the server sent. */
+
+static int judge_nothing(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
+{
+    (void)flags;
+    return depth == 0 ? take_down(ctx, crt) : 0;
+}
+
+static int judge(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
+{
+    struct session *s = ctx;
+    const struct hf_tls_look_client *client = s->request->client;
+    int code = client->verify(client->ctx, crt, depth, flags);
+
+    s->is_refused = s->is_refused || code != 0 || *flags != 0;
+    return code == 0 && depth == 0 ? take_down(s, crt) : code;
+}
+
+/* ---- the handshake ------------------------------------------------------------------------------ */
+
+/** Whom to believe, and what to show him. */
+static enum hf_err configure(struct session *s, struct hf_why *why)
+{
+    const struct hf_tls_look_client *client = s->request->client;
+
+    HF_TRY(hf_handshake_config(&s->config, why));
+    if (client != NULL)
+        return client->configure(client->ctx, &s->config, why);
+    mbedtls_ssl_conf_authmode(&s->config, MBEDTLS_SSL_VERIFY_OPTIONAL);
+    mbedtls_ssl_conf_ca_cb(&s->config, no_anchors, NULL);
+    return HF_OK;
+}
+
+static enum hf_err set_up(struct session *s, struct hf_why *why)
+{
+    const struct hf_tls_look_request *request = s->request;
+    int code = 0;
+
+    HF_TRY(configure(s, why));
+    hf_tls_offer_set(&s->config, request->offer);
+    s->alpn[0] = request->alpn;
+    if (request->alpn != NULL)
+        code = mbedtls_ssl_conf_alpn_protocols(&s->config, s->alpn);
+    if (code != 0)
+        return hf_handshake_fail(code, why);
+    HF_TRY(hf_handshake_setup(&s->ssl, &s->config, request->server, why));
+    mbedtls_ssl_set_bio(&s->ssl, s->carrier->ctx, s->carrier->send, s->carrier->receive, NULL);
+    mbedtls_ssl_set_verify(&s->ssl, request->client != NULL ? judge : judge_nothing, s);
+    return HF_OK;
+}
+
+static enum hf_err shake_hands(struct session *s, struct hf_why *why)
+{
+    int code;
+
+    while ((code = mbedtls_ssl_handshake(&s->ssl)) != 0)
+        HF_TRY(s->carrier->wait(s->carrier->ctx, code, why));
+    return HF_OK;
+}
+
+static enum hf_err look(struct session *s, struct hf_tls_look_result *out, struct hf_why *why)
+{
+    struct hf_why end = {0};
+    enum hf_err err = shake_hands(s, &end);
+
+    if (s->failure.code != HF_OK)
+        return hf_fail(why, s->failure.code, "%s", s->failure.text);
+    if (s->is_refused)
+        return hf_fail(why, HF_E_UNTRUSTED,
+                       "the server's chain is not valid, so it is shown no certificate");
+    if (!hf_handshake_has_proved_key(&s->ssl))
+        return hf_fail(why, err, "TLS handshake: %s", end.text);
+    s->chain.key_usage = hf_handshake_key_usage(&s->ssl);
+    *out = (struct hf_tls_look_result){.chain = s->chain,
+                                       .tls_version = mbedtls_ssl_get_version(&s->ssl),
+                                       .cipher_suite = hf_handshake_cipher_suite(&s->ssl),
+                                       .has_chain_proof = hf_handshake_has_proved_chain(&s->ssl)};
+    memcpy(out->ending, end.text, sizeof out->ending);
+    s->chain = (struct hf_chain){0};
+    return HF_OK;
+}
+
+enum hf_err hf_tls_look(const struct hf_tls_look_request *request,
+                        const struct hf_tls_carrier *carrier, struct hf_tls_look_result *out,
+                        struct hf_why *why)
+{
+    struct session s = {.request = request, .carrier = carrier};
+    enum hf_err err;
+
+    mbedtls_ssl_init(&s.ssl);
+    mbedtls_ssl_config_init(&s.config);
+    err = set_up(&s, why);
+    if (err == HF_OK)
+        err = look(&s, out, why);
+    (void)mbedtls_ssl_close_notify(&s.ssl); /* where there is a session */
+    mbedtls_ssl_free(&s.ssl);
+    mbedtls_ssl_config_free(&s.config);
+    hf_chain_free(&s.chain);
+    return err;
+}
