@@ -93,7 +93,7 @@ static enum hf_err build(const struct hf_bundle_order *order, struct hf_bytes pe
     HF_TRY(describe(order, pem, before, &b->description, why));
     HF_TRY(hf_bundle_parse(pem, &b->description, &b->bundle, why));
     HF_TRY(hf_policy_check_bundle(&b->bundle, why));
-    HF_TRY(hf_policy_verify_self_signatures(&b->bundle, why));
+    HF_TRY(hf_self_signed_verify(order->self_signed, &b->bundle, why));
     HF_TRY(check_dates(&b->bundle, now_s, why));
     HF_TRY(check_known(order, before, &b->bundle, why));
     return hf_bundle_to_pem(&b->bundle, &b->pem);

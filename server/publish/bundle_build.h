@@ -26,6 +26,7 @@ struct hf_bundle_order {
     const char *const *files;   /* or folders */
     const char *const *selects; /* of `files` only what one of these means */
     const struct hf_known_roots *known;
+    struct hf_self_signed *self_signed; /* as in hf_repo */
     const char *const *pins;
     const char *const *drops; /* --drop */
     struct hf_note_options notes;

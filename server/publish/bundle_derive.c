@@ -91,7 +91,7 @@ static enum hf_err agree(const struct hf_description *full, const struct hf_repo
 
 enum hf_err hf_bundle_derive(const struct hf_bundle_built *full,
                              const struct hf_derivation *derivation,
-                             const struct hf_known_roots *known,
+                             const struct hf_bundle_order *full_order,
                              const struct hf_repo_bundle *before, int64_t now_s,
                              struct hf_bundle_built *out, struct hf_why *why)
 {
@@ -103,7 +103,8 @@ enum hf_err hf_bundle_derive(const struct hf_bundle_built *full,
         .profile = derivation->profile,
         .from = &from,
         .from_kind = derivation->kind,
-        .known = known,
+        .known = full_order->known,
+        .self_signed = full_order->self_signed,
         .drops = agreed.texts[0] == NULL ? NULL : agreed.texts,
     };
     enum hf_err err = hf_bundle_build(&order, before, now_s, out, why);

@@ -18,13 +18,13 @@ HF_MUST_USE enum hf_err hf_derivations_parse(const char *const *texts, const cha
                                              struct hf_why *why);
 
 /**
- * The next version of a derived profile, from the new `full`, with its dates. What `full` drops may
- * go from it unasked; whatever else it had and would lose is asked about. `before`: its newest
- * version, NULL for none.
+ * The next version of a derived profile, from the new `full`, which `full_order` asked for, with its
+ * dates. What `full` drops may go from it unasked; whatever else it had and would lose is asked about.
+ * `before`: its newest version, NULL for none.
  */
 HF_MUST_USE enum hf_err hf_bundle_derive(const struct hf_bundle_built *full,
                                          const struct hf_derivation *derivation,
-                                         const struct hf_known_roots *known,
+                                         const struct hf_bundle_order *full_order,
                                          const struct hf_repo_bundle *before, int64_t now_s,
                                          struct hf_bundle_built *out, struct hf_why *why);
 

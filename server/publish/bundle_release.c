@@ -187,13 +187,14 @@ static enum hf_err build_one(struct release *r, const struct hf_bundle_order *or
     return HF_OK;
 }
 
-static enum hf_err derive(struct release *r, struct hf_why *why)
+static enum hf_err derive(struct release *r, const struct hf_bundle_order *order,
+                          struct hf_why *why)
 {
     struct hf_derivation derivations[HF_DERIVED_MAX];
     size_t n = 0;
     HF_TRY(hf_derivations_parse(r->order->derives, r->order->bundle.profile, derivations, &n, why));
     for (size_t i = 0; i < n; i++) {
-        HF_TRY(hf_bundle_derive(&r->built[0], &derivations[i], &r->known,
+        HF_TRY(hf_bundle_derive(&r->built[0], &derivations[i], order,
                                 hf_repo_bundles_newest(&r->shelf.bundles, r->order->bundle.set,
                                                        derivations[i].profile),
                                 r->p->now_s, &r->built[r->n_built], why));
@@ -206,9 +207,10 @@ static enum hf_err build_all(struct release *r, struct hf_why *why)
 {
     struct hf_bundle_order order = r->order->bundle;
     order.known = &r->known;
+    order.self_signed = r->p->repo.self_signed;
     HF_TRY(find_from(r, &order.from, why));
     HF_TRY(build_one(r, &order, why));
-    return derive(r, why);
+    return derive(r, &order, why);
 }
 
 static enum hf_err lint_all(struct release *r, struct hf_why *why)

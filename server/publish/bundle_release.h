@@ -16,7 +16,7 @@
 /** What a command was told. Lists are NULL-terminated or NULL; all is borrowed. */
 struct hf_release_order {
     struct hf_publication_place place;
-    struct hf_bundle_order bundle; /* its `from` and `known` are filled in here */
+    struct hf_bundle_order bundle; /* `from`, `known`, `self_signed` are filled in here */
     const char *from_profile;      /* the newest bundle of this profile is its `from`; NULL: none */
     const char *const *derives;    /* --derive: "rsa", "ecc", also "rsa,ecc" */
     const char *const *accepts;    /* --accept */

@@ -73,7 +73,8 @@ static enum hf_err read_root(const char *file, struct hf_repo *repo, struct hf_b
 
 static int check(const struct request *r, int64_t at_s)
 {
-    struct hf_repo repo = {.dir = r->place.repo};
+    struct hf_self_signed self_signed = {0};
+    struct hf_repo repo = {.dir = r->place.repo, .self_signed = &self_signed};
     struct hf_buf root = {0};
     struct hf_check c = {.repo_dir = r->place.repo, .at_s = at_s};
     struct hf_why why = {0};
@@ -88,6 +89,7 @@ static int check(const struct request *r, int64_t at_s)
     }
     hf_repo_bundles_free(&c.bundles);
     hf_trusted_set_free(&c.set);
+    hf_self_signed_free(&self_signed);
     hf_buf_free(&root);
     return exit_code;
 }

@@ -21,6 +21,7 @@ struct transfer {
     struct hf_trusted_set set;
     struct hf_repo to; /* staged: what OUT lacks, new roots at the end */
     size_t n_rest;     /* of what is staged, without the roots */
+    struct hf_self_signed self_signed;
 };
 
 static void free_transfer(struct transfer *t)
@@ -28,6 +29,7 @@ static void free_transfer(struct transfer *t)
     hf_repo_unstage(&t->from);
     hf_repo_unstage(&t->to);
     hf_trusted_set_free(&t->set);
+    hf_self_signed_free(&t->self_signed);
 }
 
 /* ---- what is there ---------------------------------------------------------------------------- */
@@ -246,13 +248,16 @@ static enum hf_err take_roots(struct transfer *t, struct hf_repo *roots, struct 
  * root that comes after it is never seen beside a timestamp that it does not accept. */
 static bool can_roots_wait(const struct transfer *t, int64_t now_s)
 {
-    const struct hf_repo rest = {.dir = t->to.dir, .staged = t->to.staged, .n_staged = t->n_rest};
+    const struct hf_repo rest = {.dir = t->to.dir,
+                                 .staged = t->to.staged,
+                                 .n_staged = t->n_rest,
+                                 .self_signed = t->to.self_signed};
     return t->n_rest < t->to.n_staged && hf_repo_verify(&rest, now_s, NULL) == HF_OK;
 }
 
 static enum hf_err write_in_order(struct transfer *t, int64_t now_s, struct hf_why *why)
 {
-    struct hf_repo roots = {.dir = t->to.dir};
+    struct hf_repo roots = {.dir = t->to.dir, .self_signed = t->to.self_signed};
     enum hf_err err = HF_OK;
     if (can_roots_wait(t, now_s))
         err = take_roots(t, &roots, why);
@@ -308,6 +313,7 @@ enum hf_err hf_mirror_run(struct hf_mirror *m, struct hf_why *why)
 {
     struct transfer t = {.from = {.dir = m->repo_dir}, .to = {.dir = m->out_dir}};
     struct hf_repo_lock lock = HF_REPO_LOCK_NONE;
+    t.from.self_signed = t.to.self_signed = &t.self_signed;
     enum hf_err err = open_source(&t, m->now_s, why);
     if (err == HF_OK)
         err = prepare_out(m, why);

@@ -150,6 +150,7 @@ enum hf_err hf_publication_open(const struct hf_publication_place *place,
         return err;
     }
     *out = p;
+    out->repo.self_signed = &out->self_signed;
     return HF_OK;
 }
 
@@ -158,6 +159,7 @@ void hf_publication_close(struct hf_publication *p)
     hf_repo_unstage(&p->repo);
     hf_trusted_set_free(&p->set);
     hf_key_set_free(&p->keys);
+    hf_self_signed_free(&p->self_signed);
     hf_repo_lock_release(&p->lock);
     *p = (struct hf_publication){.lock = HF_REPO_LOCK_NONE};
 }

@@ -32,6 +32,7 @@ struct hf_publication {
     int64_t now_s;
     struct hf_repo_lock lock;
     struct hf_repo repo;
+    struct hf_self_signed self_signed; /* `repo` points to it */
     struct hf_key_set keys;
     bool is_used[HF_KEY_HALVES]; /* its keys sign, so the repository was held against its records */
     struct hf_trusted_set set;   /* what is published, whatever has expired */
@@ -43,7 +44,7 @@ struct hf_publication {
 };
 
 /**
- * Take the lock and verify what is published, from the root pinned beside the keys (pin.h); the
+ * Open `out`, which stays where it is until it is closed. Take the lock and verify what is published, from the root pinned beside the keys (pin.h); the
  * online half is held against it too where its keys are at hand. Expired metadata is no obstacle: to replace it is
  * what this is for. HF_E_ROLLBACK when it is older than what the keys signed last (last.h).
  * HF_E_STATE when this machine's clock is behind the last signature, because `signed_at` must not

@@ -261,14 +261,15 @@ const struct hf_repo_bundle *hf_repo_bundles_newest(const struct hf_repo_bundles
 
 /* Policy is asked of the newest only: no device takes another, and to verify the signatures of all
  * the roots of all versions would take seconds. */
-static enum hf_err check_newest(struct hf_repo_bundles *bundles, struct hf_why *why)
+static enum hf_err check_newest(const struct hf_repo *repo, struct hf_repo_bundles *bundles,
+                                struct hf_why *why)
 {
     for (size_t i = 0; i < bundles->n_items; i++) {
         struct hf_repo_bundle *b = &bundles->items[i];
         b->is_newest = hf_repo_bundles_newest(bundles, b->description.set,
                                               b->description.profile) == b;
         if (b->is_newest && (hf_policy_check_bundle(&b->bundle, why) != HF_OK ||
-                             hf_policy_verify_self_signatures(&b->bundle, why) != HF_OK))
+                             hf_self_signed_verify(repo->self_signed, &b->bundle, why) != HF_OK))
             return hf_fail_context(why, "bundle %s", b->target->path);
     }
     return HF_OK;
@@ -286,7 +287,7 @@ enum hf_err hf_repo_verify_bundles(const struct hf_repo *repo, const struct hf_t
     for (size_t i = 0; i < targets->n_targets && err == HF_OK; i++)
         err = add_bundle(repo, consistent_snapshot, &targets->targets[i], &bundles, why);
     if (err == HF_OK)
-        err = check_newest(&bundles, why);
+        err = check_newest(repo, &bundles, why);
     if (err != HF_OK) {
         hf_repo_bundles_free(&bundles);
         return err;

@@ -93,7 +93,8 @@ static enum hf_err verify_before_visible(const struct hf_repo *repo, size_t n_hi
 {
     struct hf_repo nearly = {.dir = repo->dir,
                              .staged = &repo->staged[n_hidden],
-                             .n_staged = repo->n_staged - n_hidden};
+                             .n_staged = repo->n_staged - n_hidden,
+                             .self_signed = repo->self_signed};
     enum hf_err err = hf_repo_verify(&nearly, now_s, why);
     if (err != HF_OK)
         return hf_fail_context(why, "nothing was published, devices would refuse it");

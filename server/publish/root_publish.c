@@ -181,7 +181,8 @@ static enum hf_err verify_staged(const struct ceremony *c, int64_t root_max, str
     const struct hf_repo view = {.dir = c->p.repo.dir,
                                  .root_max = root_max,
                                  .staged = c->p.repo.staged,
-                                 .n_staged = c->p.repo.n_staged};
+                                 .n_staged = c->p.repo.n_staged,
+                                 .self_signed = c->p.repo.self_signed};
     return hf_repo_verify(&view, c->p.now_s, why);
 }
 
@@ -217,7 +218,7 @@ static enum hf_err write_all(struct ceremony *c, bool *is_bridged, struct hf_why
 /* The whole as it will be, before anything is written. */
 static enum hf_err verify_whole(struct ceremony *c, struct hf_why *why)
 {
-    struct hf_repo with_root = {.dir = c->p.repo.dir};
+    struct hf_repo with_root = {.dir = c->p.repo.dir, .self_signed = c->p.repo.self_signed};
     struct hf_repo_file *files = calloc(c->p.repo.n_staged + 1, sizeof *files);
     if (files == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for a repository");
