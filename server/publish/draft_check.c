@@ -1,6 +1,7 @@
 #include "server/publish/draft_check.h"
 
 #include "common/json/json.h"
+#include "server/publish/public_key.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -60,8 +61,44 @@ static enum hf_err check_key_ids(const struct hf_root *root, struct hf_why *why)
 }
 
 /* One label must not mean one key before and another after: people compare labels. */
-static enum hf_err check_same_meaning(const struct hf_root *before, const struct hf_root *next,
-                                      struct hf_why *why)
+static enum hf_err check_old_key(const struct hf_root *before, const char *key_id,
+                                 const json_t *old, const json_t *key, struct hf_why *why)
+{
+    if (json_equal(old, key))
+        return HF_OK;
+    return hf_fail(why, HF_E_FORMAT,
+                   "the draft gives the key id %s to another key than root %" PRId64
+                   " does; start a new draft",
+                   key_id, before->env.version);
+}
+
+/* To devices an id is a label. People ask a holder for the id of his new key, and what they are then
+ * told must not fit a key that somebody else made: it is computed from the key, and from no more. */
+static enum hf_err check_new_key(const char *key_id, const json_t *object, struct hf_why *why)
+{
+    struct hf_public_key key = {0};
+    if (hf_public_key_from_json(object, &key, why) != HF_OK)
+        return hf_fail_context(why, "the new key %.64s of the draft", key_id);
+    bool is_its_id = strcmp(key.key_id, key_id) == 0;
+    bool is_plain = json_equal(key.json, object);
+    char wanted[HF_SHA256_HEX_LEN];
+    memcpy(wanted, key.key_id, sizeof wanted);
+    hf_public_key_free(&key);
+    if (!is_its_id)
+        return hf_fail(why, HF_E_SIGNATURE,
+                       "the draft lists a new key as %.64s, but the id of that key is %s: somebody "
+                       "wants it taken for another one, do not sign",
+                       key_id, wanted);
+    if (!is_plain)
+        return hf_fail(why, HF_E_FORMAT,
+                       "the new key %.64s of the draft has more members than a key; give it with "
+                       "root add-key in a new draft",
+                       key_id);
+    return HF_OK;
+}
+
+static enum hf_err check_meaning(const struct hf_root *before, const struct hf_root *next,
+                                 struct hf_why *why)
 {
     const json_t *old_keys = json_object_get(before->env.signed_part, "keys");
     const char *key_id;
@@ -69,11 +106,8 @@ static enum hf_err check_same_meaning(const struct hf_root *before, const struct
     json_object_foreach(json_object_get(next->env.signed_part, "keys"), key_id, key)
     {
         const json_t *old = json_object_get(old_keys, key_id);
-        if (old != NULL && !json_equal(old, key))
-            return hf_fail(why, HF_E_FORMAT,
-                           "the draft gives the key id %s to another key than root %" PRId64
-                           " does; start a new draft",
-                           key_id, before->env.version);
+        HF_TRY(old == NULL ? check_new_key(key_id, key, why)
+                           : check_old_key(before, key_id, old, key, why));
     }
     return HF_OK;
 }
@@ -122,10 +156,9 @@ static enum hf_err check_root(const struct hf_draft *draft, struct hf_why *why)
         return hf_fail(why, HF_E_FORMAT, "the draft of root %" PRId64 " does not say when it ends",
                        next->env.version);
     HF_TRY(check_key_ids(next, why));
-    HF_TRY(check_same_meaning(&draft->root, next, why));
     for (int role = 0; role < HF_TOP_ROLES; role++)
         HF_TRY(check_role(next, (enum hf_top_role)role, why));
-    return HF_OK;
+    return check_meaning(&draft->root, next, why);
 }
 
 /* ---- targets ---------------------------------------------------------------------------------- */
