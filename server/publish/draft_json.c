@@ -1,7 +1,5 @@
 #include "server/publish/draft_json.h"
 
-#include "common/json/json.h"
-#include "server/publish/draft_show.h"
 #include "server/publish/draft_tally.h"
 #include "server/publish/fingerprint.h"
 #include "server/publish/json_text.h"
@@ -35,32 +33,4 @@ enum hf_err hf_draft_print_json(const struct hf_draft *draft, FILE *out, struct 
     enum hf_err err = hf_json_print_take(to_json(draft, &tally), out, why);
     hf_tally_free(&tally);
     return err;
-}
-
-/* ---- members that only others know ------------------------------------------------------------ */
-
-static json_t *member_json(const char *member, const char *change)
-{
-    return json_pack("{s:s, s:s}", "member", member, "change", change);
-}
-
-json_t *hf_draft_others_to_json(const struct hf_draft *draft, const struct hf_envelope *before,
-                                const char *const *known)
-{
-    const json_t *after_part = hf_draft_envelope(draft)->signed_part;
-    const char *member;
-    json_t *value;
-    json_t *list = json_array();
-    json_object_foreach(hf_json_iterable(after_part), member, value)
-    {
-        const json_t *old = json_object_get(before->signed_part, member);
-        if (!hf_draft_member_is_known(member, known) && (old == NULL || !json_equal(old, value)))
-            list = hf_json_append_take(list, member_json(member, old == NULL ? "new" : "changes"));
-    }
-    json_object_foreach(before->signed_part, member, value)
-    {
-        if (json_object_get(after_part, member) == NULL)
-            list = hf_json_append_take(list, member_json(member, "goes"));
-    }
-    return list;
 }

@@ -15,8 +15,5 @@ HF_MUST_USE enum hf_err hf_draft_print_json(const struct hf_draft *draft, FILE *
 /** root_diff.c, targets_diff.c: the difference. */
 json_t *hf_draft_root_to_json(const struct hf_draft *draft);
 json_t *hf_draft_targets_to_json(const struct hf_draft *draft);
-/** As hf_draft_show_others: members of the signed part besides `known` that differ. */
-json_t *hf_draft_others_to_json(const struct hf_draft *draft, const struct hf_envelope *before,
-                                const char *const *known);
 
 #endif

@@ -1,8 +1,6 @@
 #include "server/publish/draft_show.h"
 
 #include "common/base/timetext.h"
-#include "common/json/json.h"
-#include "server/publish/draft_check.h"
 #include "server/publish/fingerprint.h"
 
 #include <inttypes.h>
@@ -39,40 +37,6 @@ void hf_draft_show_head(const struct hf_draft *draft, const struct hf_envelope *
     fprintf(out, "  root %-5" PRId64 " %s\n", draft->root.env.version, root);
     show_time("drafted", env->signed_at_s, before->signed_at_s, out);
     show_time("expires", env->expires_s, before->expires_s, out);
-}
-
-bool hf_draft_member_is_known(const char *member, const char *const *known)
-{
-    for (size_t i = 0; known[i] != NULL; i++) {
-        if (strcmp(member, known[i]) == 0)
-            return true;
-    }
-    return false;
-}
-
-static void show_member(const char *member, const char *what, FILE *out)
-{
-    fprintf(out, "  \"%s\" %s: this program does not know what it means\n",
-            hf_draft_label_is_plain(member) ? member : "a member without a plain name", what);
-}
-
-void hf_draft_show_others(const struct hf_draft *draft, const struct hf_envelope *before,
-                          const char *const *known, FILE *out)
-{
-    const json_t *after_part = hf_draft_envelope(draft)->signed_part;
-    const char *member;
-    json_t *value;
-    json_object_foreach(hf_json_iterable(after_part), member, value)
-    {
-        const json_t *old = json_object_get(before->signed_part, member);
-        if (!hf_draft_member_is_known(member, known) && (old == NULL || !json_equal(old, value)))
-            show_member(member, old == NULL ? "is new" : "changes", out);
-    }
-    json_object_foreach(before->signed_part, member, value)
-    {
-        if (json_object_get(after_part, member) == NULL)
-            show_member(member, "goes away", out);
-    }
 }
 
 /* ---- agreement -------------------------------------------------------------------------------- */

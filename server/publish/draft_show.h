@@ -15,10 +15,6 @@ void hf_draft_show_root(const struct hf_draft *draft, FILE *out);
 void hf_draft_show_targets(const struct hf_draft *draft, FILE *out);
 /** Version, what it follows, SHA-256, times. */
 void hf_draft_show_head(const struct hf_draft *draft, const struct hf_envelope *before, FILE *out);
-/** Members of the signed part besides `known` (NULL at its end) that differ. */
-void hf_draft_show_others(const struct hf_draft *draft, const struct hf_envelope *before,
-                          const char *const *known, FILE *out);
-bool hf_draft_member_is_known(const char *member, const char *const *known);
 
 /**
  * Agreement to sign exactly this: `yes` is what was given with --yes, the first 16 digits or more of

@@ -1,18 +1,11 @@
 /* What a draft of root changes: keys, thresholds, dates. */
 #include "server/publish/draft_json.h"
+#include "server/publish/draft_rest.h"
 #include "server/publish/draft_show.h"
-
-#include "common/json/json.h"
-#include "server/publish/draft_check.h"
 #include "server/publish/json_text.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-/* Members of root that are shown by name. */
-static const char *const known[] = {"_type",   "spec_version",        "version",
-                                    "expires", "signed_at",           "keys",
-                                    "roles",   "consistent_snapshot", NULL};
 
 static bool has_key_id(const struct hf_role *role, const char *key_id)
 {
@@ -68,15 +61,41 @@ static void show_role(const struct hf_draft *draft, enum hf_top_role which, FILE
     show_keys(draft, before, after, out);
 }
 
-/* Roles beside the four, and members of roles that only others know. */
-static void show_other_roles(const struct hf_draft *draft, FILE *out)
+/* ---- what the lines above do not say ------------------------------------------------------------ */
+
+static void forget_role(json_t *signed_part, enum hf_top_role role)
 {
-    const json_t *before = json_object_get(draft->root.env.signed_part, "roles");
-    const json_t *after = json_object_get(draft->next.env.signed_part, "roles");
-    if (json_object_size(after) != HF_TOP_ROLES || json_object_size(before) != HF_TOP_ROLES)
-        fprintf(out, "  roles beside those four: %zu (before: %zu)\n",
-                json_object_size(after) - HF_TOP_ROLES, json_object_size(before) - HF_TOP_ROLES);
+    size_t index;
+    json_t *key_id;
+    json_t *object = json_object_get(json_object_get(signed_part, "roles"), hf_top_role_name(role));
+    json_array_foreach(json_object_get(object, "keyids"), index, key_id)
+    {
+        json_object_del(json_object_get(signed_part, "keys"), json_string_value(key_id));
+    }
+    json_object_del(object, "keyids");
+    json_object_del(object, "threshold");
 }
+
+/* A key that has a role is known by its id (draft_check.c). */
+static json_t *copy_of_rest(const struct hf_root *root)
+{
+    json_t *copy = hf_draft_rest_begin(&root->env);
+    json_object_del(copy, "consistent_snapshot");
+    for (int role = 0; role < HF_TOP_ROLES; role++)
+        forget_role(copy, (enum hf_top_role)role);
+    return copy;
+}
+
+static json_t *find_rest(const struct hf_draft *draft)
+{
+    json_t *before = copy_of_rest(&draft->root), *after = copy_of_rest(&draft->next);
+    json_t *rest = before == NULL || after == NULL ? NULL : hf_draft_rest(before, after);
+    json_decref(before);
+    json_decref(after);
+    return rest;
+}
+
+/* ---- the whole ---------------------------------------------------------------------------------- */
 
 static const char *yes_or_no(bool is_so)
 {
@@ -90,8 +109,7 @@ void hf_draft_show_root(const struct hf_draft *draft, FILE *out)
             yes_or_no(draft->next.consistent_snapshot), yes_or_no(draft->root.consistent_snapshot));
     for (int role = 0; role < HF_TOP_ROLES; role++)
         show_role(draft, (enum hf_top_role)role, out);
-    show_other_roles(draft, out);
-    hf_draft_show_others(draft, &draft->root.env, known, out);
+    hf_draft_rest_print_take(find_rest(draft), 2, out);
 }
 
 /* ---- for scripts ------------------------------------------------------------------------------ */
@@ -152,6 +170,5 @@ json_t *hf_draft_root_to_json(const struct hf_draft *draft)
     return json_pack("{s:o, s:{s:I, s:I}, s:{s:b, s:b}, s:o}", "roles", roles, "other_roles",
                      "before", n_other_roles(&draft->root), "after", n_other_roles(&draft->next),
                      "consistent_snapshot", "before", draft->root.consistent_snapshot, "after",
-                     draft->next.consistent_snapshot, "other_members",
-                     hf_draft_others_to_json(draft, &draft->root.env, known));
+                     draft->next.consistent_snapshot, "other_members", find_rest(draft));
 }

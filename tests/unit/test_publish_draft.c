@@ -361,8 +361,8 @@ static void what_nobody_knows_is_shown_too(void **state)
     json_object_set_new(part, "caf\xc3\xa9", json_integer(1));
     json_object_set_new(part, "consistent_snapshot", json_false());
     CHECK_OK(hf_draft_set_take(&w.draft, "signed", part, NULL));
-    check_shows("\"x-more\" is new: this program does not know what it means");
-    check_shows("\"a member without a plain name\" is new");
+    check_shows("  ! not explained: \"x-more\" is new: 1\n");
+    check_shows("  ! not explained: \"caf\\u00E9\" is new: 1\n");
     check_shows("consistent snapshots: no (before: yes)");
 }
 

@@ -1,0 +1,28 @@
+/*
+ * What differs and no sentence explains: members that this program does not know, however deep. They
+ * are signed like the rest, so they are shown, with their values.
+ */
+#ifndef HF_PUBLISH_DRAFT_REST_H
+#define HF_PUBLISH_DRAFT_REST_H
+
+#include "common/tuf/metadata.h"
+
+#include <jansson.h>
+#include <stdio.h>
+
+/**
+ * Where two values (either may be NULL: there is none) differ, member by member: a new list of
+ * {"member": "roles.mirrors", "change": "new", "changes" or "goes", "before": …, "after": …}, the
+ * last two where there is one. NULL without memory. Callers take out of copies what they explain.
+ */
+json_t *hf_draft_rest(const json_t *before, const json_t *after);
+
+/** What is to be explained of metadata: a new copy of its signed part without version and times,
+ *  which every difference begins with. NULL without memory. */
+json_t *hf_draft_rest_begin(const struct hf_envelope *env);
+
+/** A line for each, with `indent` spaces before it, in ASCII that steers no terminal. A value too
+ *  long to be read is named by its SHA-256. `rest` is taken; NULL prints that something is missing. */
+void hf_draft_rest_print_take(json_t *rest, int indent, FILE *out);
+
+#endif

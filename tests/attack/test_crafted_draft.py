@@ -1,0 +1,218 @@
+"""A thief hands a crafted draft to a key holder: whatever would be signed is shown, or refused."""
+import json
+import shutil
+
+import pytest
+
+import ctl
+import json_schema
+from ctl import Root
+
+
+class Holder:
+    """Somebody with one key, and whatever record of the root lies beside it."""
+
+    def __init__(self, folder, key, pin=None):
+        self.folder = folder
+        self.folder.mkdir(mode=0o700)
+        shutil.copy(key, self.folder)
+        if pin is not None:
+            (self.folder / "root.json").write_bytes(pin)
+
+    def sign(self, draft, role="root"):
+        return ctl.ok(role, "sign", "--draft", draft, "--keys", self.folder, "--yes",
+                      digest(draft, role))
+
+    def refuses(self, draft, role="root"):
+        before = draft.read_bytes()
+        sentence = ctl.refused(role, "sign", "--draft", draft, "--keys", self.folder, "--yes",
+                               "0" * 16)
+        assert draft.read_bytes() == before
+        return sentence
+
+
+class Key:
+    """A new key, public part first."""
+
+    def __init__(self, folder, name):
+        self.file = folder / f"{name}.key.json"
+        public = folder / f"{name}.pub"
+        ctl.ok("key", "generate", "--out", self.file, "--public", public,
+               "--insecure-no-passphrase")
+        self.public = json.loads(public.read_text())
+        self.key_id = ctl.ok("key", "inspect", self.file).split("key id")[1].split()[0]
+
+
+def shown(draft, role="root"):
+    return ctl.ok(role, "status", draft)
+
+
+def report(draft, role="root"):
+    found = json.loads(ctl.ok(role, "status", draft, "--json"))
+    json_schema.check(found, "draft-report.schema.json")
+    return found
+
+
+def digest(draft, role="root"):
+    return report(draft, role)["sha256"]
+
+
+def craft(draft, change):
+    """What whoever carries the file may do to it."""
+    content = json.loads(draft.read_text())
+    change(content)
+    draft.write_text(json.dumps(content))
+    return draft
+
+
+@pytest.fixture
+def p(tmp_path):
+    publisher = ctl.Publisher(tmp_path, "--insecure-no-passphrase", "--root-keys", "3",
+                              "--root-threshold", "2")
+    publisher.add(Root(tmp_path, "Root A").file)
+    return publisher
+
+
+@pytest.fixture
+def alice(p, tmp_path):
+    return Holder(tmp_path / "alice", p.offline / "root-1.key.json")
+
+
+@pytest.fixture
+def draft(p, tmp_path):
+    file = tmp_path / "root.draft"
+    ctl.ok("root", "draft", "--from", p.repo, "--draft", file)
+    return file
+
+
+@pytest.fixture
+def targets_draft(p, tmp_path):
+    file = tmp_path / "targets.draft"
+    p.add(Root(tmp_path, "Root A").file, Root(tmp_path, "Root B").file, "--draft", file, "--drop",
+          "all")
+    return file
+
+
+# ---- whose key is it? ------------------------------------------------------------------------------
+
+def test_another_key_under_the_id_of_a_holders_key(alice, draft, tmp_path):
+    """Carol says her key's id by telephone; the draft has that id, and Mallory's key."""
+    carol, mallory = Key(tmp_path, "carol"), Key(tmp_path, "mallory")
+
+    def swap(content):
+        content["signed"]["keys"][carol.key_id] = mallory.public
+        content["signed"]["roles"]["root"]["keyids"].append(carol.key_id)
+        content["names"] = {carol.key_id: "carol.pub"}
+
+    craft(draft, swap)
+    for sentence in (alice.refuses(draft), ctl.refused("root", "status", draft)):
+        assert f"lists a new key as {carol.key_id}, but the id of that key is {mallory.key_id}" in \
+            sentence
+
+
+def test_a_new_key_with_a_tail(alice, draft, tmp_path):
+    carol = Key(tmp_path, "carol")
+
+    def add(content):
+        content["signed"]["keys"][carol.key_id] = carol.public | {"owner": "Carol"}
+        content["signed"]["roles"]["root"]["keyids"].append(carol.key_id)
+
+    assert "has more members than a key" in alice.refuses(craft(draft, add))
+
+
+# ---- everything that is signed is shown -----------------------------------------------------------
+
+def test_members_of_root_that_only_others_know(draft, tmp_path):
+    mallory = Key(tmp_path, "mallory")
+
+    def hide(content):
+        signed = content["signed"]
+        signed["spec_version"] = "1.0.99"
+        signed["roles"]["root"]["x-quorum"] = 1
+        signed["roles"]["mirrors"] = {"keyids": [mallory.key_id], "threshold": 1}
+        signed["keys"][mallory.key_id] = mallory.public
+        signed["note\u202e\u009b2J"] = "\u202e\u007f\u2066"
+
+    craft(draft, hide)
+    other = {m["member"]: m for m in report(draft)["changes"]["other_members"]}
+    assert {m: o["change"] for m, o in other.items()} == {
+        "spec_version": "changes", "roles.root.x-quorum": "new", "roles.mirrors": "new",
+        f"keys.{mallory.key_id}": "new", "note\u202e\u009b2J": "new"}
+    assert other["spec_version"]["after"] == "1.0.99"
+    text = shown(draft)
+    assert '! not explained: "spec_version" becomes "1.0.99", it was "1.0.' in text
+    assert '! not explained: "roles.root.x-quorum" is new: 1\n' in text
+    assert mallory.public["keyval"]["public"] in text
+    assert text.isascii() and all(c == "\n" or c.isprintable() for c in text)
+
+
+def test_a_draft_that_hides_nothing_says_so_by_silence(draft, targets_draft):
+    assert "not explained" not in shown(draft) + shown(targets_draft, "targets")
+    assert report(draft)["changes"]["other_members"] == []
+    assert report(targets_draft, "targets")["changes"]["other_members"] == []
+    [added] = report(targets_draft, "targets")["changes"]["added"]
+    assert added["other_members"] == []
+
+
+def test_a_value_too_long_to_be_read(draft):
+    craft(draft, lambda content: content["signed"].update(x="y" * 5000))
+    assert "... (5002 characters, SHA-256 " in shown(draft)
+
+
+def test_what_is_said_about_a_bundle(targets_draft):
+    def hide(content):
+        [path] = [p for p in content["files"]]
+        target = content["signed"]["targets"][path]
+        target["custom"]["holdfast"] |= {"min_version": 9, "mandatory_from": "2020-01-01T00:00:00Z"}
+        target["custom"]["x-other"] = {"deep": [1, 2]}
+        target["x-more"] = True
+        content["signed"]["delegations"] = {"keys": {}, "roles": []}
+
+    craft(targets_draft, hide)
+    text = shown(targets_draft, "targets")
+    for words in ('"custom.holdfast.min_version" is new: 9', '"custom.x-other" is new: {"deep":[1,2]}',
+                  '"custom.holdfast.mandatory_from" is new: "2020-01-01T00:00:00Z"',
+                  '"x-more" is new: true', '"delegations" is new: {"keys":{},"roles":[]}'):
+        assert "! not explained: " + words in text
+    found = report(targets_draft, "targets")["changes"]
+    assert [m["member"] for m in found["other_members"]] == ["delegations"]
+    assert len(found["added"][0]["other_members"]) == 4
+
+
+def test_an_intermediate_and_what_lint_said_of_it(p, tmp_path):
+    a = Root(tmp_path, "Root C")
+    sub = Root(tmp_path, "Sub CA", issuer=a)
+    file = tmp_path / "sub.draft"
+    p.add(a.file, sub.file, "--allow-intermediate", "--draft", file, "--drop", "all")
+    text = shown(file, "targets")
+    assert "Sub CA, until " in text and ", an INTERMEDIATE, trusted as a root\n" in text
+    assert "      accepts lint's error no-overlap\n" in text
+    [added] = report(file, "targets")["changes"]["added"]
+    assert [x["use"] for x in added["bundle"]["anchors"]] == ["anchor", "intermediate"]
+    assert added["bundle"]["accepted"] == ["no-overlap"]
+
+
+def test_a_description_of_another_bundle(targets_draft):
+    """Under the path of roots/full devices would pass over what says that it is something else."""
+    def lie(content):
+        [path] = [p for p in content["files"]]
+        content["signed"]["targets"][path]["custom"]["holdfast"]["profile"] = "rsa"
+
+    text = shown(craft(targets_draft, lie), "targets")
+    assert "bytes that are no bundle which a device can read" in text
+    assert '"profile":"rsa"' in text
+
+
+def test_targets_before_that_nobody_signed_hide_nothing(p, targets_draft, tmp_path):
+    """The bundle is listed before already, says the thief, so it is no difference."""
+    def forge(content):
+        before = json.loads(content["before"])
+        before["signed"]["targets"] = content["signed"]["targets"]
+        content["before"] = json.dumps(before)
+
+    craft(targets_draft, forge)
+    text = shown(targets_draft, "targets")
+    assert "they prove nothing, so all that is listed is shown" in text
+    assert "+ roots/full/2.pem\n" in text and "CN=Root B" in text
+    assert "+ roots/full/1.pem\n      its content is not in the draft\n" in text
+    assert len(report(targets_draft, "targets")["changes"]["added"]) == 2
