@@ -15,11 +15,13 @@ with the median of the rounds' ratios:
   store    the live trust store's look-up and memory against Mbed TLS's parsed chain
   swap     10,000 handshakes on 4 threads over 1,000 swaps: failures, and a reader's wait
   size     code of the agent and of libholdfast (`size`), memory of the agent
+  publish  Mozilla's whole set as one more version: holdfastctl against openssl, which verifies the
+           same roots and does no more; and the whole of it with sealed keys
 
   --json FILE    what was measured, as JSON (default build/bench.json)
   --seconds S    length of one wrk run (default 3)
   --rounds N     rounds of each pair (default 5)
-  --only PART    server, update, core, store, swap or size; may be repeated
+  --only PART    server, update, core, store, swap, size or publish; may be repeated
   --bin DIR      programs built elsewhere, nothing is installed or built
   --help         this text
 
