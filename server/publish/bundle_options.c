@@ -66,5 +66,6 @@ struct hf_release_order hf_bundle_options_order(const struct hf_bundle_options *
         .draft_file = o->draft,
         .lead_s = o->lead_days * HF_DAY_S,
         .keep = o->keep,
+        .is_json = o->is_json != 0,
     };
 }

@@ -20,6 +20,7 @@ struct hf_bundle_options {
     char **roots;
     int keep;
     int lead_days;
+    int is_json;
 };
 
 #define HF_BUNDLE_OPTIONS_DEFAULT                                                                  \

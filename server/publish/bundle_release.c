@@ -6,8 +6,6 @@
 #include "server/publish/shelf.h"
 #include "server/publish/targets_publish.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <string.h>
 
 /* One release: the bundle that was asked for, and the profiles derived from it. */
@@ -91,6 +89,14 @@ static enum hf_err stage_targets(struct release *r, int64_t version, struct hf_b
     return err;
 }
 
+static enum hf_err report(const struct release *r, int64_t version, bool is_published,
+                          struct hf_why *why)
+{
+    const struct hf_released released = {r->order,   r->p,    &r->shelf,   r->built,
+                                         r->n_built, version, is_published};
+    return hf_released_report(&released, why);
+}
+
 /* The keys of targets lie elsewhere. */
 static enum hf_err write_draft(struct release *r, struct hf_why *why)
 {
@@ -100,11 +106,7 @@ static enum hf_err write_draft(struct release *r, struct hf_why *why)
     HF_TRY(compose_targets(r, version, &targets, why));
     enum hf_err err = hf_targets_draft(r->p, r->shelf.targets, targets, r->order->draft_file, why);
     json_decref(targets);
-    if (err == HF_OK)
-        printf("not signed: targets %" PRId64 " is a draft; let each key holder run\n"
-               "holdfastctl targets sign --draft %s --keys DIR\n",
-               version, r->order->draft_file);
-    return err;
+    return err == HF_OK ? report(r, version, false, why) : err;
 }
 
 /* ---- out it goes ------------------------------------------------------------------------------ */
@@ -150,9 +152,7 @@ static enum hf_err sign_and_commit(struct release *r, struct hf_why *why)
     if (err == HF_OK)
         err = hf_publication_commit(r->p, why);
     hf_buf_free(&file);
-    for (size_t i = 0; i < r->n_built && err == HF_OK; i++)
-        hf_bundle_report(&r->built[i], version, is_published, &r->order->place);
-    return err;
+    return err == HF_OK ? report(r, version, is_published, why) : err;
 }
 
 /* ---- what goes out ---------------------------------------------------------------------------- */

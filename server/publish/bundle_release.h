@@ -26,6 +26,7 @@ struct hf_release_order {
     const char *draft_file;        /* write a draft there and sign nothing; NULL: sign */
     int64_t lead_s;
     int keep;
+    bool is_json; /* the report */
 };
 
 /** Prints what was published and what lint says. HF_E_POLICY for an error that is not accepted,

@@ -1,6 +1,8 @@
 #include "server/publish/bundle_report.h"
 
 #include "common/base/timetext.h"
+#include "server/publish/json_text.h"
+#include "server/publish/publish_json.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -19,22 +21,74 @@ static void print_anchor(const struct hf_anchor *anchor)
     putchar('\n');
 }
 
-void hf_bundle_report(const struct hf_bundle_built *built, int64_t targets_version,
-                      bool is_published, const struct hf_publication_place *place)
+static void print_bundle(const struct hf_released *released, const struct hf_bundle_built *built)
 {
     const struct hf_description *d = &built->description;
+    const struct hf_publication_place *place = &released->order->place;
     for (size_t i = 0; i < built->bundle.n_anchors; i++)
         print_anchor(&built->bundle.anchors[i]);
     hf_findings_print(&built->findings, 2, stdout);
     if (d->n_drops > 0)
         printf("  drops %zu key(s) on purpose\n", d->n_drops);
-    if (is_published)
+    if (released->is_published)
         printf("published: %s/%s %" PRId64 ", targets %" PRId64 "\n", d->set, d->profile,
-               d->version, targets_version);
+               d->version, released->targets_version);
     else
         printf("signed, not published: %s/%s %" PRId64 ", targets %" PRId64
                "; where the online keys are, run holdfastctl publish --repo %s --keys %s\n",
-               d->set, d->profile, d->version, targets_version, place->repo_dir, place->keys_dir);
+               d->set, d->profile, d->version, released->targets_version, place->repo_dir,
+               place->keys_dir);
+}
+
+static void print_text(const struct hf_released *released)
+{
+    const char *draft = released->order->draft_file;
+    if (draft != NULL) {
+        printf("not signed: targets %" PRId64 " is a draft; let each key holder run\n"
+               "holdfastctl targets sign --draft %s --keys DIR\n",
+               released->targets_version, draft);
+        return;
+    }
+    for (size_t i = 0; i < released->n_built; i++)
+        print_bundle(released, &released->built[i]);
+}
+
+static json_t *bundles_json(const struct hf_released *released)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < released->n_built; i++) {
+        const struct hf_bundle_built *built = &released->built[i];
+        const struct hf_repo_bundle *before = hf_repo_bundles_newest(&released->shelf->bundles,
+                                                                     built->description.set,
+                                                                     built->description.profile);
+        list = hf_json_append_take(list, hf_bundle_built_to_json(built, before));
+    }
+    return list;
+}
+
+static enum hf_err print_json(const struct hf_released *released, struct hf_why *why)
+{
+    const char *draft = released->order->draft_file;
+    struct hf_publish_report report = {
+        .outcome = draft != NULL            ? "drafted"
+                   : released->is_published ? "published"
+                                            : "waiting",
+        .draft_file = draft,
+        .bundles = bundles_json(released),
+    };
+    hf_publish_report_note(&report, released->p);
+    report.versions[HF_ROLE_TARGETS] = released->targets_version;
+    if (report.bundles == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for the report");
+    return hf_publish_report_print_take(&report, stdout, why);
+}
+
+enum hf_err hf_released_report(const struct hf_released *released, struct hf_why *why)
+{
+    if (released->order->is_json)
+        return print_json(released, why);
+    print_text(released);
+    return HF_OK;
 }
 
 /* ---- what is signed --------------------------------------------------------------------------- */

@@ -122,15 +122,17 @@ int64_t hf_cli_now_s(void)
 }
 
 int hf_cli_run_online(const struct hf_command *command, int argc, const char **argv,
-                      enum hf_err (*work)(const struct hf_publication_place *place,
+                      enum hf_err (*work)(const struct hf_publication_place *place, bool is_json,
                                           struct hf_why *why))
 {
     struct hf_cli_place place = {0};
+    int is_json = 0;
     const struct poptOption options[] = {HF_CLI_REPO(&place),
                                          HF_CLI_KEYS(&place),
                                          HF_CLI_PASSPHRASE(&place),
                                          HF_CLI_CLOCK(&place),
                                          HF_CLI_ONLINE_PASSPHRASE(&place),
+                                         HF_CLI_JSON(&is_json),
                                          HF_CLI_HELP,
                                          HF_CLI_END};
     struct hf_cli cli;
@@ -140,7 +142,7 @@ int hf_cli_run_online(const struct hf_command *command, int argc, const char **a
         hf_cli_need(command, "--repo", place.repo) && hf_cli_need(command, "--keys", place.keys) &&
         hf_cli_no_arguments(&cli)) {
         struct hf_publication_place at = hf_cli_publication(&place, HF_KEYS_ONLINE);
-        exit_code = hf_cli_finish(work(&at, &why), &why);
+        exit_code = hf_cli_finish(work(&at, is_json != 0, &why), &why);
     }
     hf_cli_end(&cli);
     hf_cli_place_free(&place);

@@ -128,7 +128,7 @@ int hf_cli_finish(enum hf_err err, const struct hf_why *why);
 
 /** The whole of a command that takes --repo, --keys and passphrases and then does `work`. */
 int hf_cli_run_online(const struct hf_command *command, int argc, const char **argv,
-                      enum hf_err (*work)(const struct hf_publication_place *place,
+                      enum hf_err (*work)(const struct hf_publication_place *place, bool is_json,
                                           struct hf_why *why));
 
 struct hf_publication_place hf_cli_publication(const struct hf_cli_place *place,

@@ -2,6 +2,7 @@
 #include "server/publish/cli.h"
 #include "server/publish/draft_sign.h"
 #include "server/publish/draft_tally.h"
+#include "server/publish/publish_json.h"
 #include "server/publish/root_publish.h"
 #include "server/publish/targets_publish.h"
 
@@ -29,7 +30,18 @@ static void report(const struct hf_draft *draft, const struct hf_root_published 
     hf_tally_free(&tally);
 }
 
-static enum hf_err finish(const struct hf_cli_place *place, const char *const *files,
+static enum hf_err report_json(const struct hf_draft *draft,
+                               const struct hf_root_published *published, struct hf_why *why)
+{
+    struct hf_publish_report report = {.outcome = "published",
+                                       .is_unbridged = !published->is_bridged};
+    for (int role = 0; role < HF_TOP_ROLES; role++)
+        report.versions[role] = published->versions[role];
+    report.versions[HF_ROLE_ROOT] = draft->next.env.version;
+    return hf_publish_report_print_take(&report, stdout, why);
+}
+
+static enum hf_err finish(const struct hf_cli_place *place, const char *const *files, bool is_json,
                           struct hf_why *why)
 {
     struct hf_draft draft = {0};
@@ -41,7 +53,9 @@ static enum hf_err finish(const struct hf_cli_place *place, const char *const *f
                           ? hf_root_publish(&at, &draft, &published, why)
                           : hf_fail(why, HF_E_STATE,
                                     "this is a draft of targets; use holdfastctl targets finish");
-    if (err == HF_OK)
+    if (err == HF_OK && is_json)
+        err = report_json(&draft, &published, why);
+    else if (err == HF_OK)
         report(&draft, &published);
     hf_draft_free(&draft);
     return err;
@@ -50,11 +64,13 @@ static enum hf_err finish(const struct hf_cli_place *place, const char *const *f
 static int run(const struct hf_command *self, int argc, const char **argv)
 {
     struct hf_cli_place place = {0};
+    int is_json = 0;
     const struct poptOption options[] = {HF_CLI_REPO(&place),
                                          HF_CLI_KEYS(&place),
                                          HF_CLI_PASSPHRASE(&place),
                                          HF_CLI_ONLINE_PASSPHRASE(&place),
                                          HF_CLI_CLOCK(&place),
+                                         HF_CLI_JSON(&is_json),
                                          HF_CLI_HELP,
                                          HF_CLI_END};
     struct hf_cli cli;
@@ -64,7 +80,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
         const char *const *files = (const char *const *)hf_cli_arguments(&cli);
         if (hf_cli_need(self, "--repo", place.repo) && hf_cli_need(self, "--keys", place.keys) &&
             hf_cli_need(self, "the signed draft", files == NULL ? NULL : files[0]))
-            exit_code = hf_cli_finish(finish(&place, files, &why), &why);
+            exit_code = hf_cli_finish(finish(&place, files, is_json != 0, &why), &why);
     }
     hf_cli_end(&cli);
     hf_cli_place_free(&place);

@@ -3,6 +3,7 @@
 #include "server/publish/draft_json.h"
 #include "server/publish/draft_show.h"
 #include "server/publish/draft_sign.h"
+#include "server/publish/publish_json.h"
 #include "server/publish/targets_publish.h"
 
 #include <inttypes.h>
@@ -109,27 +110,31 @@ const struct hf_command hf_cmd_targets_draft = {
 /* ---- finish ----------------------------------------------------------------------------------- */
 
 static enum hf_err finish_draft(const struct hf_cli_place *place, const struct hf_draft *draft,
-                                struct hf_why *why)
+                                bool is_json, struct hf_why *why)
 {
-    bool is_published = false;
+    struct hf_publish_report report = {0};
     const struct hf_publication_place at = hf_cli_publication(place,
                                                               hf_targets_half_at_hand(place->keys));
     if (draft->role != HF_ROLE_TARGETS)
         return hf_fail(why, HF_E_STATE, "this is a draft of root; use holdfastctl root finish");
-    HF_TRY(hf_targets_publish(&at, draft, &is_published, why));
+    HF_TRY(hf_targets_publish(&at, draft, report.versions, why));
+    bool is_published = report.versions[HF_ROLE_TIMESTAMP] > 0;
+    report.outcome = is_published ? "published" : "waiting";
+    if (is_json)
+        return hf_publish_report_print_take(&report, stdout, why);
     printf(is_published ? "published: targets %" PRId64 "\n"
                         : "signed, not published: targets %" PRId64
                           "; run holdfastctl publish where the online keys are\n",
-           draft->targets.env.version);
+           report.versions[HF_ROLE_TARGETS]);
     return HF_OK;
 }
 
-static enum hf_err finish(const struct hf_cli_place *place, const char *const *files,
+static enum hf_err finish(const struct hf_cli_place *place, const char *const *files, bool is_json,
                           struct hf_why *why)
 {
     struct hf_draft draft = {0};
     HF_TRY(hf_draft_read_all(files, &draft, why));
-    enum hf_err err = finish_draft(place, &draft, why);
+    enum hf_err err = finish_draft(place, &draft, is_json, why);
     hf_draft_free(&draft);
     return err;
 }
@@ -137,11 +142,13 @@ static enum hf_err finish(const struct hf_cli_place *place, const char *const *f
 static int run_finish(const struct hf_command *self, int argc, const char **argv)
 {
     struct hf_cli_place place = {0};
+    int is_json = 0;
     const struct poptOption options[] = {HF_CLI_REPO(&place),
                                          HF_CLI_KEYS(&place),
                                          HF_CLI_PASSPHRASE(&place),
                                          HF_CLI_ONLINE_PASSPHRASE(&place),
                                          HF_CLI_CLOCK(&place),
+                                         HF_CLI_JSON(&is_json),
                                          HF_CLI_HELP,
                                          HF_CLI_END};
     struct hf_cli cli;
@@ -151,7 +158,7 @@ static int run_finish(const struct hf_command *self, int argc, const char **argv
         const char *const *files = (const char *const *)hf_cli_arguments(&cli);
         if (hf_cli_need(self, "--repo", place.repo) && hf_cli_need(self, "--keys", place.keys) &&
             hf_cli_need(self, "the signed draft", files == NULL ? NULL : files[0]))
-            exit_code = hf_cli_finish(finish(&place, files, &why), &why);
+            exit_code = hf_cli_finish(finish(&place, files, is_json != 0, &why), &why);
     }
     hf_cli_end(&cli);
     hf_cli_place_free(&place);

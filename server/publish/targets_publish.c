@@ -226,7 +226,7 @@ static enum hf_err verify_waiting(const struct hf_publication *p, const struct h
 }
 
 static enum hf_err publish(struct hf_publication *p, const struct hf_draft *draft,
-                           bool *is_published, struct hf_why *why)
+                           int64_t versions[HF_TOP_ROLES], struct hf_why *why)
 {
     struct hf_buf file = {0};
     bool has_online = hf_publication_find_online(p, NULL) == HF_OK && p->is_used[HF_KEYS_ONLINE];
@@ -243,17 +243,17 @@ static enum hf_err publish(struct hf_publication *p, const struct hf_draft *draf
     if (err == HF_OK)
         err = hf_publication_commit(p, why);
     hf_buf_free(&file);
-    if (err == HF_OK)
-        *is_published = has_online;
+    for (int role = 0; role < HF_TOP_ROLES && err == HF_OK; role++)
+        versions[role] = p->signed_now.of[role].version;
     return err;
 }
 
 enum hf_err hf_targets_publish(const struct hf_publication_place *at, const struct hf_draft *draft,
-                               bool *is_published, struct hf_why *why)
+                               int64_t versions[HF_TOP_ROLES], struct hf_why *why)
 {
     struct hf_publication p;
     HF_TRY(hf_publication_open(at, &p, why));
-    enum hf_err err = publish(&p, draft, is_published, why);
+    enum hf_err err = publish(&p, draft, versions, why);
     hf_publication_close(&p);
     return err;
 }

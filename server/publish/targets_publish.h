@@ -21,12 +21,12 @@ HF_MUST_USE enum hf_err hf_targets_draft(const struct hf_publication *p,
                                          const char *path, struct hf_why *why);
 
 /**
- * Publish a signed draft: with the online keys at hand at once, else it waits for `publish`
- * (`is_published` says which). HF_E_SIGNATURE with who is still to sign; HF_E_ROLLBACK for a draft
+ * Publish a signed draft: with the online keys at hand at once, else it waits for `publish`.
+ * `versions` are of what was signed or published with it; without a timestamp it waits. HF_E_SIGNATURE with who is still to sign; HF_E_ROLLBACK for a draft
  * that does not follow the newest root and targets.
  */
 HF_MUST_USE enum hf_err hf_targets_publish(const struct hf_publication_place *at,
-                                           const struct hf_draft *draft, bool *is_published,
-                                           struct hf_why *why);
+                                           const struct hf_draft *draft,
+                                           int64_t versions[HF_TOP_ROLES], struct hf_why *why);
 
 #endif
