@@ -1,10 +1,13 @@
 /* holdfastctl root sign, targets sign: a key holder's part, on a machine without the repository. */
 #include "server/publish/cli.h"
 #include "server/publish/draft_json.h"
+#include "server/publish/draft_roots.h"
 #include "server/publish/draft_show.h"
 #include "server/publish/draft_sign.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct request {
     char *draft;
@@ -28,9 +31,16 @@ static enum hf_err check_role(const struct hf_draft *draft, const struct request
 static enum hf_err look(const struct hf_draft *draft, const struct request *r,
                         struct hf_key_set *holder, struct hf_why *why)
 {
+    const struct hf_key_folder *folder = &holder->folders[HF_KEYS_OFFLINE];
+    bool is_known = false;
     HF_TRY(check_role(draft, r, why));
-    HF_TRY(hf_draft_check_pin(draft, &holder->folders[HF_KEYS_OFFLINE], why));
+    HF_TRY(hf_draft_check_pin(draft, folder, &is_known, why));
     HF_TRY(hf_draft_find_keys(draft, holder, why));
+    if (!is_known && r->yes == NULL && isatty(STDIN_FILENO))
+        fprintf(stderr,
+                "%s has no root.json, so nothing here tells whether the draft follows your root:\n"
+                "compare the SHA-256 of root %" PRId64 " below with what others know of it.\n",
+                folder->path.text, draft->root.env.version);
     return hf_draft_confirm(draft, r->yes, why);
 }
 

@@ -1,6 +1,7 @@
 /* holdfastctl root draft: the next root metadata, as a file to change and to sign. */
 #include "server/publish/cli.h"
 #include "server/publish/draft_json.h"
+#include "server/publish/draft_roots.h"
 #include "server/publish/draft_show.h"
 #include "server/publish/draft_tally.h"
 #include "server/publish/pin.h"
@@ -51,18 +52,22 @@ static enum hf_err compose(const struct request *r, const struct hf_repo *repo,
 {
     struct hf_trusted_set set = {0};
     struct hf_buf file = {0};
-    json_t *signed_part = NULL;
+    json_t *signed_part = NULL, *roots = NULL;
     struct hf_signing signing;
     enum hf_err err = read_newest(repo, &set, &file, why);
     if (err == HF_OK)
         err = next_signing(set.root, r->days, &signing, why);
     if (err == HF_OK)
         err = hf_compose_next_root(set.root->env.signed_part, &signing, &signed_part, why);
+    if (err == HF_OK)
+        err = hf_draft_roots_read(repo, set.root->env.version, &roots, why);
     const struct hf_draft_parts parts = {.role = HF_ROLE_ROOT,
                                          .root = hf_buf_bytes(&file),
+                                         .roots = roots,
                                          .signed_part = signed_part};
     if (err == HF_OK)
         err = hf_draft_make(&parts, out, why);
+    json_decref(roots);
     json_decref(signed_part);
     hf_buf_free(&file);
     hf_trusted_set_free(&set);

@@ -111,6 +111,22 @@ static enum hf_err parse_before(struct hf_draft *draft, struct hf_why *why)
     return HF_OK;
 }
 
+/* May be absent; what they prove is seen when somebody's keys know one of them. */
+static enum hf_err parse_roots(struct hf_draft *draft, struct hf_why *why)
+{
+    size_t index;
+    json_t *text, *list = NULL;
+    if (json_object_get(draft->json, "roots") == NULL)
+        return HF_OK;
+    HF_TRY(hf_json_get_array(draft->json, "roots", WHAT, &list, why));
+    json_array_foreach(list, index, text)
+    {
+        if (!json_is_string(text))
+            return hf_fail(why, HF_E_FORMAT, "the roots before, in the draft, should be strings");
+    }
+    return HF_OK;
+}
+
 static enum hf_err parse(struct hf_draft *draft, struct hf_why *why)
 {
     const char *root = NULL;
@@ -122,6 +138,7 @@ static enum hf_err parse(struct hf_draft *draft, struct hf_why *why)
     HF_TRY(hf_json_get_object(draft->json, "names", WHAT, &object, why));
     if (hf_root_parse(hf_bytes_of_text(root), &draft->root, why) != HF_OK)
         return hf_fail_context(why, "the root metadata in the draft");
+    HF_TRY(parse_roots(draft, why));
     HF_TRY(parse_before(draft, why));
     HF_TRY(parse_next(draft, why));
     return hf_draft_check(draft, why);
@@ -174,6 +191,8 @@ enum hf_err hf_draft_make(const struct hf_draft_parts *parts, struct hf_draft *o
                              FORMAT_VERSION, "role", hf_top_role_name(parts->role), "root",
                              text_json(parts->root), "signatures", "names");
     failures += json_object_set_new(json, "signed", json_deep_copy(parts->signed_part));
+    if (parts->roots != NULL)
+        failures += json_object_set_new(json, "roots", json_deep_copy(parts->roots));
     if (parts->role == HF_ROLE_TARGETS) {
         json_t *files = parts->files == NULL ? json_object() : json_deep_copy(parts->files);
         failures += json_object_set_new(json, "before", text_json(parts->before));

@@ -5,6 +5,7 @@
  *
  *     {"format": "holdfast-draft", "version": 1, "role": "root" or "targets",
  *      "root":       the newest root metadata, byte for byte as text: whose keys must sign
+ *      "roots":      those before it, oldest first, for holders who know an older one
  *      "before":     targets only: the targets metadata before, likewise
  *      "files":      targets only: content of the target files that are new, by path
  *      "signed":     what is signed
@@ -47,6 +48,7 @@ void hf_draft_free(struct hf_draft *draft);
 struct hf_draft_parts {
     enum hf_top_role role;
     struct hf_bytes root;
+    const json_t *roots;    /* hf_draft_roots_read; NULL: none */
     struct hf_bytes before; /* of targets */
     const json_t *files;    /* of targets; NULL: none */
     const json_t *signed_part;

@@ -1,48 +1,9 @@
 #include "server/publish/draft_sign.h"
 
-#include "common/base/limits.h"
 #include "server/publish/signer.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-/* ---- the root that the keys know ---------------------------------------------------------------- */
-
-static enum hf_err compare_pin(const struct hf_draft *draft, struct hf_bytes pin,
-                               const struct hf_key_folder *folder, struct hf_why *why)
-{
-    struct hf_root known = {0};
-    int64_t follows = draft->root.env.version;
-    HF_TRY(hf_root_parse(pin, &known, why));
-    int64_t version = known.env.version;
-    hf_root_free(&known);
-    if (version > follows)
-        return hf_fail(why, HF_E_ROLLBACK,
-                       "the draft follows root %" PRId64 ", but the keys in %s know root %" PRId64
-                       "; start a new draft from the newest repository",
-                       follows, folder->path.text, version);
-    if (version == follows && !hf_bytes_equal(pin, hf_draft_root_file(draft)))
-        return hf_fail(why, HF_E_SIGNATURE,
-                       "the draft follows a root %" PRId64 " that is not the one in %s/root.json; "
-                       "it belongs to another repository, or somebody changed it: do not sign",
-                       follows, folder->path.text);
-    return HF_OK;
-}
-
-enum hf_err hf_draft_check_pin(const struct hf_draft *draft, const struct hf_key_folder *folder,
-                               struct hf_why *why)
-{
-    struct hf_path path;
-    struct hf_buf pin = {0};
-    HF_TRY(hf_path_set(&path, why, "%s/root.json", folder->path.text));
-    enum hf_err err = hf_disk_read_regular(path.text, HF_ROOT_BYTES_MAX, &pin, why);
-    if (err == HF_OK)
-        err = compare_pin(draft, hf_buf_bytes(&pin), folder, why);
-    else if (err == HF_E_NOT_FOUND)
-        err = HF_OK;
-    hf_buf_free(&pin);
-    return err;
-}
 
 /* ---- which keys ------------------------------------------------------------------------------- */
 

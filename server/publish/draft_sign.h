@@ -6,14 +6,6 @@
 #include "server/publish/key_set.h"
 
 /**
- * Do the keys in that folder know a root that the draft does not follow? The record beside them
- * (pin.h) may be missing or older: then there is nothing to compare. HF_E_ROLLBACK when they have
- * signed under a newer root than the draft's, HF_E_SIGNATURE when theirs of that version is another.
- */
-HF_MUST_USE enum hf_err hf_draft_check_pin(const struct hf_draft *draft,
-                                           const struct hf_key_folder *folder, struct hf_why *why);
-
-/**
  * Are there keys in the holder's half that may sign and have not? HF_E_KEY with words on what is
  * there and who is still to sign. Asks for no passphrase.
  */

@@ -138,6 +138,7 @@ enum hf_err hf_root_edit_end(struct hf_root_edit *edit, struct hf_why *why)
     struct hf_draft *draft = edit->draft;
     const struct hf_draft_parts parts = {.role = HF_ROLE_ROOT,
                                          .root = hf_draft_root_file(draft),
+                                         .roots = json_object_get(draft->json, "roots"),
                                          .signed_part = edit->signed_part};
     struct hf_draft changed = {0};
     HF_TRY(hf_draft_make(&parts, &changed, why));

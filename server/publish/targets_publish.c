@@ -3,6 +3,7 @@
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
 #include "common/json/json.h"
+#include "server/publish/draft_roots.h"
 #include "server/publish/draft_tally.h"
 
 #include <inttypes.h>
@@ -91,7 +92,7 @@ enum hf_err hf_targets_draft(const struct hf_publication *p, const struct hf_tar
                              const json_t *targets, const char *path, struct hf_why *why)
 {
     struct hf_buf root_file = {0}, before_file = {0};
-    json_t *files = json_object();
+    json_t *files = json_object(), *roots = NULL;
     enum hf_err err = collect_files(p, targets, files, why);
     if (err == HF_OK)
         err = read_role(p, HF_ROLE_ROOT, p->set.root->env.version, HF_ROOT_BYTES_MAX, &root_file,
@@ -99,14 +100,19 @@ enum hf_err hf_targets_draft(const struct hf_publication *p, const struct hf_tar
     if (err == HF_OK)
         err = read_role(p, HF_ROLE_TARGETS, before->env.version, HF_TARGETS_BYTES_MAX, &before_file,
                         why);
+    if (err == HF_OK)
+        err = hf_draft_roots_read(&(struct hf_repo){.dir = p->repo.dir}, p->set.root->env.version,
+                                  &roots, why);
     const struct hf_draft_parts parts = {.role = HF_ROLE_TARGETS,
                                          .root = hf_buf_bytes(&root_file),
+                                         .roots = roots,
                                          .before = hf_buf_bytes(&before_file),
                                          .files = files,
                                          .signed_part = targets};
     if (err == HF_OK)
         err = make_and_write(&parts, path, why);
     json_decref(files);
+    json_decref(roots);
     hf_buf_free(&root_file);
     hf_buf_free(&before_file);
     return err;

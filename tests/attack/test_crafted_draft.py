@@ -3,6 +3,8 @@ import json
 import shutil
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import ctl
 import json_schema
@@ -216,3 +218,115 @@ def test_targets_before_that_nobody_signed_hide_nothing(p, targets_draft, tmp_pa
     assert "+ roots/full/2.pem\n" in text and "CN=Root B" in text
     assert "+ roots/full/1.pem\n      its content is not in the draft\n" in text
     assert len(report(targets_draft, "targets")["changes"]["added"]) == 2
+
+
+# ---- what is it compared with? ---------------------------------------------------------------------
+
+def canonical(value):
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+class Thief:
+    """Signs what he likes, with a key of his own."""
+
+    def __init__(self):
+        self.key = Ed25519PrivateKey.generate()
+        point = self.key.public_key().public_bytes(serialization.Encoding.Raw,
+                                                   serialization.PublicFormat.Raw)
+        self.public = {"keytype": "ed25519", "scheme": "ed25519", "keyval": {"public": point.hex()}}
+        self.key_id = ctl.fingerprint(canonical(self.public))
+
+    def made_up(self, root, **changes):
+        """A root that his key alone may follow, and his signature on it."""
+        signed = json.loads(json.dumps(root["signed"])) | changes
+        signed["keys"][self.key_id] = self.public
+        signed["roles"]["root"]["keyids"].append(self.key_id)
+        signed["roles"]["root"]["threshold"] = 1
+        sig = self.key.sign(canonical(signed)).hex()
+        return {"signed": signed, "signatures": [{"keyid": self.key_id, "sig": sig}]}
+
+
+def renew(p, tmp_path, name):
+    file = tmp_path / name
+    ctl.ok("root", "draft", "--from", p.repo, "--draft", file)
+    ctl.ok("root", "sign", "--draft", file, "--keys", p.keys, "--yes", digest(file))
+    ctl.ok("root", "finish", *p.place, file)
+
+
+def pin(p, version):
+    return (p.repo / f"metadata/{version}.root.json").read_bytes()
+
+
+def test_a_difference_from_a_root_that_was_made_up(p, tmp_path):
+    """Alice's record is of root 1. Root 2 has come; the thief shows her another, in which he has
+    long had a say and one signature is enough: nothing changes, says the draft of root 3."""
+    alice = Holder(tmp_path / "alice", p.offline / "root-1.key.json", pin(p, 1))
+    renew(p, tmp_path, "renewal")
+    draft = tmp_path / "root.draft"
+    ctl.ok("root", "draft", "--from", p.repo, "--draft", draft)
+    forged = Thief().made_up(json.loads(pin(p, 2)))
+
+    def lie(content):
+        content["root"] = json.dumps(forged)
+        content["signed"] = forged["signed"] | {"version": 3}
+
+    craft(draft, lie)
+    assert "root       1 of 4 keys, unchanged" in shown(draft)
+    assert "follows a root 2 that does not follow from root 1 in" in alice.refuses(draft)
+
+
+def test_a_root_further_on_that_was_made_up(p, tmp_path):
+    alice = Holder(tmp_path / "alice", p.offline / "root-1.key.json", pin(p, 1))
+    for name in ("one", "two"):
+        renew(p, tmp_path, name)
+    draft = tmp_path / "root.draft"
+    ctl.ok("root", "draft", "--from", p.repo, "--draft", draft)
+    thief = Thief()
+    forged = [thief.made_up(json.loads(pin(p, n)), version=n) for n in (2, 3)]
+
+    def lie(content):
+        content["root"] = json.dumps(forged[1])
+        content["roots"][-1] = json.dumps(forged[0])
+        content["signed"] = forged[1]["signed"] | {"version": 4}
+
+    craft(draft, lie)
+    assert "follows a root 3 that does not follow from root 1 in" in alice.refuses(draft)
+    craft(draft, lambda content: content.pop("roots"))
+    assert "the draft lacks root 2, which would show that one led to the other" in \
+        alice.refuses(draft)
+    assert "do not sign" not in alice.refuses(draft)
+
+
+def test_a_made_up_root_below_a_draft_of_targets(p, targets_draft, tmp_path):
+    """So that targets before that the thief signed look signed."""
+    alice = Holder(tmp_path / "alice", p.offline / "targets-1.key.json", pin(p, 1))
+    forged = Thief().made_up(json.loads(pin(p, 1)), version=2)
+    craft(targets_draft, lambda content: content.update(root=json.dumps(forged)))
+    assert "follows a root 2 that does not follow from root 1" in \
+        alice.refuses(targets_draft, "targets")
+
+
+def test_who_slept_through_rotations_signs_what_follows(p, tmp_path):
+    alice = Holder(tmp_path / "alice", p.offline / "root-1.key.json", pin(p, 1))
+    for name in ("one", "two", "three"):
+        renew(p, tmp_path, name)
+    draft = tmp_path / "root.draft"
+    ctl.ok("root", "draft", "--from", p.repo, "--draft", draft)
+    schema = json_schema.load("draft.schema.json")
+    assert json_schema.fault(json.loads(draft.read_text()), schema, schema) is None
+    assert len(json.loads(draft.read_text())["roots"]) == 3
+    ctl.ok("root", "set-threshold", "--draft", draft, "--role", "root", "--threshold", "3")
+    assert "signed with 1 key(s)" in alice.sign(draft)
+    file = tmp_path / "targets.draft"
+    ctl.ok("targets", "draft", *p.place, "--draft", file)
+    bob = Holder(tmp_path / "bob", p.offline / "targets-1.key.json", pin(p, 2))
+    assert "That is enough" in bob.sign(file, "targets")
+
+
+def test_a_holder_without_a_record_is_told(alice, draft):
+    terminal = ctl.Terminal("root", "sign", "--draft", draft, "--keys", alice.folder)
+    terminal.expect("[y/N] ")
+    assert "has no root.json, so nothing here tells whether the draft follows your root" in \
+        terminal.seen
+    terminal.type("n\n")
+    assert terminal.end()[0] == 1
