@@ -23,6 +23,10 @@ void hf_passphrase_free(struct hf_passphrase *p);
 HF_MUST_USE enum hf_err hf_passphrase_read(const char *file, const char *what,
                                            struct hf_passphrase *out, struct hf_why *why);
 
+/** The PIN of a token, in the same way; `what` is its name ("token alice"). */
+HF_MUST_USE enum hf_err hf_passphrase_read_pin(const char *file, const char *what,
+                                               struct hf_passphrase *out, struct hf_why *why);
+
 /** The passphrase of keys about to be made: as above, but a typed one is asked for twice. */
 HF_MUST_USE enum hf_err hf_passphrase_choose(const char *file, const char *what,
                                              struct hf_passphrase *out, struct hf_why *why);

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 PLACES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib/*/softhsm/libsofthsm2.so")
+LEAKS = Path(__file__).resolve().parents[1] / "support" / "softhsm.supp"
 SO_PIN = "87654321"
 
 
@@ -32,6 +33,7 @@ class SoftHsm:
         conf.write_text(f"directories.tokendir = {self.folder}/tokens\n"
                         "objectstore.backend = file\nlog.level = ERROR\n")
         monkeypatch.setenv("SOFTHSM2_CONF", str(conf))
+        monkeypatch.setenv("LSAN_OPTIONS", f"suppressions={LEAKS}:print_suppressions=0")
         self.pin_file = self.write_pin("pin", pin)
         for label in labels:
             self.add_token(label)
