@@ -71,6 +71,20 @@ static enum hf_chain_kind kind_of(const struct hf_lint_chain *chain)
     return has_rsa_key ? HF_CHAIN_RSA : HF_CHAIN_ECC;
 }
 
+/* To Mbed TLS a root that comes first is an anchor that ends in itself, and what follows it is never
+ * looked at. A lone one may be what a small server shows; lint_reach.c has a word on that. */
+static enum hf_err check_order(const struct hf_lint_chain *chain, struct hf_why *why)
+{
+    const struct hf_cert *first = &chain->certs[0];
+    if (!first->is_ca || chain->is_lone_root)
+        return HF_OK;
+    return hf_fail(
+        why, HF_E_FORMAT,
+        "it begins with a CA, \"%s\"; the certificate of the endpoint itself comes first, "
+        "then those that issued it",
+        first->subject);
+}
+
 static enum hf_err read_chain(struct hf_lint_chain *chain, struct hf_why *why)
 {
     struct hf_buf text = {0};
@@ -79,6 +93,10 @@ static enum hf_err read_chain(struct hf_lint_chain *chain, struct hf_why *why)
     hf_buf_free(&text);
     if (err == HF_OK)
         err = read_certs(chain, why);
+    chain->is_lone_root = chain->n_certs == 1 && chain->certs[0].is_ca &&
+                          chain->certs[0].is_self_issued;
+    if (err == HF_OK)
+        err = check_order(chain, why);
     if (err != HF_OK)
         return hf_fail_context(why, "%s", chain->file);
     chain->kind = kind_of(chain);

@@ -29,6 +29,8 @@ struct hf_lint_chain {
     char *name; /* of the endpoint; owned */
     char *file; /* owned */
     bool is_devices;
+    bool
+        is_lone_root; /* one self-issued CA: a small server's own certificate, or a root by itself */
     enum hf_chain_kind kind;
     mbedtls_x509_crt crt;                          /* the leaf, and what is sent with it */
     struct hf_cert certs[HF_LINT_CHAIN_CERTS_MAX]; /* the same; point into `crt` */

@@ -152,6 +152,12 @@ static enum hf_err judge_chain(const struct hf_lint *lint, const struct hf_lint_
                                profile, chain->name));
     if (!is_for(chain, profile))
         return HF_OK;
+    if (chain->is_lone_root)
+        HF_TRY(
+            hf_findings_add(out, HF_LINT_ENDPOINT_UNCHECKED, line->where, why,
+                            "%s holds the root \"%s\" alone; if that is not the very certificate "
+                            "which %s shows, give the chain that it shows",
+                            chain->file, chain->certs[0].subject, chain->name));
     if (!chain->is_devices) /* who validates a device's own chain is the server */
         HF_TRY(judge_anchors(lint, line, chain, out, why));
     return judge_intermediates(lint, line, chain, out, why);
