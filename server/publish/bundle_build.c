@@ -64,7 +64,7 @@ static enum hf_err describe(const struct hf_bundle_order *order, struct hf_bytes
     const struct hf_repo_bundle *noted = order->from != NULL ? order->from : before;
     struct hf_note_options options = order->notes;
     options.carries_intermediates = order->from != NULL;
-    enum hf_err err = hf_bundle_notes_make(&plain, noted == NULL ? NULL : &noted->description,
+    enum hf_err err = hf_bundle_notes_make(&plain, noted == NULL ? NULL : &noted->bundle,
                                            &options, d, why);
     if (err == HF_OK && before != NULL)
         err = hf_bundle_drops_make(&plain, &before->bundle, &before->description, order->drops, d,

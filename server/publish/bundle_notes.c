@@ -110,19 +110,40 @@ static enum hf_err apply_remove(const struct hf_bundle *bundle, const char *cons
 
 /* ---- together --------------------------------------------------------------------------------- */
 
+static void take_earlier(int64_t *date_s, int64_t other_s)
+{
+    if (other_s != HF_TIME_NONE && (*date_s == HF_TIME_NONE || other_s < *date_s))
+        *date_s = other_s;
+}
+
+/* A certificate that was not there before, of a key that was. To a chain it makes no difference by
+ * which of them it ends in that key. */
+static void inherit_dates(const struct hf_bundle *bundle, const struct hf_bundle *before,
+                          const struct hf_cert *cert, struct hf_anchor_note *note)
+{
+    for (size_t i = 0; i < before->n_anchors; i++) {
+        const struct hf_anchor *old = &before->anchors[i];
+        if (memcmp(old->cert.spki_sha256, cert->spki_sha256, HF_SHA256_LEN) != 0)
+            continue;
+        take_earlier(&note->distrust_after_s, old->distrust_after_s);
+        if (hf_bundle_find(bundle, old->cert.sha256) == NULL)
+            take_earlier(&note->remove_after_s, old->remove_after_s);
+    }
+}
+
 /* One note per certificate, in the bundle's order, with the dates of the version before. */
-static enum hf_err begin(const struct hf_bundle *bundle, const struct hf_description *before,
+static enum hf_err begin(const struct hf_bundle *bundle, const struct hf_bundle *before,
                          const struct hf_note_options *options, struct hf_anchor_note *notes,
                          struct hf_why *why)
 {
     for (size_t i = 0; i < bundle->n_anchors; i++) {
         const struct hf_cert *cert = &bundle->anchors[i].cert;
-        const struct hf_anchor_note *old = before == NULL
-                                               ? NULL
-                                               : hf_description_note(before, cert->sha256);
+        const struct hf_anchor *old = before == NULL ? NULL : hf_bundle_find(before, cert->sha256);
         memcpy(notes[i].sha256, cert->sha256, HF_SHA256_LEN);
         notes[i].distrust_after_s = old == NULL ? HF_TIME_NONE : old->distrust_after_s;
         notes[i].remove_after_s = old == NULL ? HF_TIME_NONE : old->remove_after_s;
+        if (old == NULL && before != NULL)
+            inherit_dates(bundle, before, cert, &notes[i]);
         bool was_allowed = options->carries_intermediates && old != NULL &&
                            old->use == HF_USE_INTERMEDIATE;
         HF_TRY(choose_use(bundle, cert, options->allows_intermediate || was_allowed, &notes[i].use,
@@ -143,8 +164,7 @@ static size_t compact(struct hf_anchor_note *notes, size_t n)
     return kept;
 }
 
-enum hf_err hf_bundle_notes_make(const struct hf_bundle *bundle,
-                                 const struct hf_description *before,
+enum hf_err hf_bundle_notes_make(const struct hf_bundle *bundle, const struct hf_bundle *before,
                                  const struct hf_note_options *options, struct hf_description *d,
                                  struct hf_why *why)
 {

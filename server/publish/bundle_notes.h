@@ -22,14 +22,15 @@ struct hf_note_options {
  * the bundle too: then it is a known root's key under another issuer. Any other is an intermediate
  * and needs --allow-intermediate (HF_E_POLICY).
  *
- * A date that `before` (the description of the version before, or NULL) has for a certificate
- * stays in force unless this command gives another one or "none": a restriction once signed must
- * not vanish because nobody typed it again.
+ * A date that `before` (the version before, or NULL) has for a certificate stays in force unless
+ * this command gives another one or "none": a restriction once signed must not vanish because nobody
+ * typed it again. Nor because another certificate of the same key comes in, a twin or a successor:
+ * it is distrusted from the same day; and removed with the one it comes in place of.
  *
  * HF_E_ARGUMENT for a date that is none, or a fingerprint that fits no certificate or several.
  */
 HF_MUST_USE enum hf_err hf_bundle_notes_make(const struct hf_bundle *bundle,
-                                             const struct hf_description *before,
+                                             const struct hf_bundle *before,
                                              const struct hf_note_options *options,
                                              struct hf_description *d, struct hf_why *why);
 

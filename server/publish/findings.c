@@ -18,6 +18,7 @@ static const struct {
     [HF_LINT_EXPIRES_SOON] = {"expires-soon", false},
     [HF_LINT_REMOVED_SOON] = {"removed-soon", false},
     [HF_LINT_DISTRUST_SOON] = {"distrust-soon", false},
+    [HF_LINT_TWIN_WITHOUT_DATE] = {"twin-without-date", false},
     [HF_LINT_NO_SUCCESSOR] = {"no-successor", true},
     [HF_LINT_SINGLE_ANCHOR] = {"single-anchor", false},
     [HF_LINT_SHRINKS] = {"shrinks", true},

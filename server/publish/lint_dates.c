@@ -1,7 +1,10 @@
 #include "server/publish/lint.h"
 
+#include "common/base/hex.h"
 #include "common/base/timetext.h"
 #include "common/bundle/policy.h"
+
+#include <string.h>
 
 static enum hf_err judge_state(const struct hf_lint *lint, const struct hf_lint_line *line,
                                const struct hf_anchor *anchor, struct hf_findings *out,
@@ -60,6 +63,32 @@ static enum hf_err judge_ends(const struct hf_lint *lint, const struct hf_lint_l
     return HF_OK;
 }
 
+static bool is_later(int64_t date_s, int64_t than_s)
+{
+    return than_s != HF_TIME_NONE && (date_s == HF_TIME_NONE || date_s > than_s);
+}
+
+/* A chain that may not end in one certificate any more ends in another one of the same key. */
+static enum hf_err judge_twins(const struct hf_lint_line *line, const struct hf_anchor *anchor,
+                               struct hf_findings *out, struct hf_why *why)
+{
+    for (size_t i = 0; i < line->bundle->n_anchors; i++) {
+        const struct hf_anchor *twin = &line->bundle->anchors[i];
+        char hex[HF_SHA256_HEX_LEN];
+        if (memcmp(twin->cert.spki_sha256, anchor->cert.spki_sha256, HF_SHA256_LEN) != 0 ||
+            (!is_later(anchor->distrust_after_s, twin->distrust_after_s) &&
+             !is_later(anchor->remove_after_s, twin->remove_after_s)))
+            continue;
+        hf_hex_encode(anchor->cert.sha256, HF_SHA256_LEN, hex);
+        return hf_findings_add(
+            out, HF_LINT_TWIN_WITHOUT_DATE, line->where, why,
+            "\"%s\" has the key of a root whose distrust or removal is signed, "
+            "but not its date, and devices go on with it; give %s the same dates",
+            anchor->cert.subject, hex);
+    }
+    return HF_OK;
+}
+
 static bool outlives_lead(const struct hf_lint *lint, const struct hf_anchor *anchor)
 {
     return hf_policy_anchor_state(anchor, lint->at_s) == HF_ANCHOR_USABLE &&
@@ -74,6 +103,7 @@ enum hf_err hf_lint_dates(const struct hf_lint *lint, const struct hf_lint_line 
     for (size_t i = 0; i < line->bundle->n_anchors; i++) {
         const struct hf_anchor *anchor = &line->bundle->anchors[i];
         HF_TRY(judge_state(lint, line, anchor, out, why));
+        HF_TRY(judge_twins(line, anchor, out, why));
         if (hf_policy_anchor_state(anchor, lint->at_s) == HF_ANCHOR_USABLE)
             HF_TRY(judge_ends(lint, line, anchor, out, why));
         n_lasting += outlives_lead(lint, anchor);

@@ -297,6 +297,52 @@ def test_a_signed_distrust_counts_against_the_leafs_date(p, a, b, tmp_path):
     assert errors(*in_repo(p), *chains) == ["endpoint-anchor-ends"]
 
 
+def test_a_twin_of_a_distrusted_root_is_distrusted_too(p, a, b, root):
+    """One key, three certificates: what is signed of one must not be got round by another."""
+    date = "2035-01-01T00:00:00Z"
+    p.add(a.file, b.file, "--distrust-after", f"{a.sha256}={date}", "--remove-after",
+          f"{a.sha256}=2036-01-01")
+    twin = root("Root A", issuer=b, key=a.key)
+    ctl.ok("bundle", "import", *p.place, "--set", "roots", "--profile", "full", twin.file)
+    dated = {x["sha256"]: x for x in p.description()["anchors"]}
+    assert dated[twin.sha256] == {"sha256": twin.sha256, "use": "cross-signed",
+                                  "distrust_after": date}
+    again = root("Root A", key=a.key)
+    p.add(b.file, again.file)
+    assert p.description()["anchors"] == [{"sha256": again.sha256, "distrust_after": date,
+                                           "remove_after": "2036-01-01T00:00:00Z"}]
+
+
+def test_a_twin_without_the_date_of_the_other(p, a, b, root):
+    twin = root("Root A", issuer=b, key=a.key)
+    p.add(a.file, b.file, twin.file, "--distrust-after", f"{a.sha256}=2035-01-01")
+    [found] = [x for x in lint(*in_repo(p)) if x["code"] == "twin-without-date"]
+    assert f"give {twin.sha256} the same dates" in found["sentence"]
+    p.add(a.file, b.file, twin.file, "--distrust-after", f"{twin.sha256}=2035-01-01")
+    assert "twin-without-date" not in codes(*in_repo(p))
+
+
+@pytest.mark.parametrize("order", ["root first", "turned round", "an intermediate first"])
+def test_a_chain_in_another_order_is_no_chain(p, a, b, root, tmp_path, order):
+    """Behind a root that the bundle has, anything would seem to be reached."""
+    elsewhere = root("Root C")
+    inter = root("Server CA", issuer=elsewhere)
+    chain = {"root first": [a.cert, leaf(inter), inter.cert],
+             "turned round": [a.cert, root("Sub A", issuer=a).cert, leaf(inter)],
+             "an intermediate first": [root("Sub A", issuer=a).cert, leaf(inter)]}[order]
+    p.add(a.file, b.file)
+    asked = endpoints(tmp_path, ("endpoint", "iot.test", chain))
+    sentence = ctl.refused("lint", "--set", "roots", *in_repo(p), *asked)
+    assert "it begins with a CA, " in sentence and "itself comes first" in sentence
+    p.refuses(*p.add_args(a.file, b.file, *asked))
+
+
+def test_a_root_alone_proves_little(p, a, b, tmp_path):
+    p.add(a.file, b.file)
+    [found] = lint(*in_repo(p), *endpoints(tmp_path, ("endpoint", "iot.test", [a.cert])))
+    assert found["code"] == "endpoint-unchecked" and "alone" in found["sentence"]
+
+
 def test_endpoints_stop_publishing_too(p, a, b, tmp_path):
     chains = endpoints(tmp_path, ("endpoint", "iot.test", [leaf(b)]))
     assert "endpoint-anchor-missing" in p.refuses(*add_directly(p, *chains, a.file))
