@@ -276,14 +276,14 @@ static bool are_all_known(struct hf_client *c)
 }
 
 /* A clock that jumped must not make the device ask at every check. */
-static enum hf_err was_tried_today(struct hf_client *c, bool *out, struct hf_why *why)
+static bool was_tried_today(struct hf_client *c, struct hf_why *why)
 {
     int64_t now_s = hf_client_now_s(c);
     int64_t tried_s = 0;
 
-    HF_TRY(hf_value_load_integer(c, "endpoints.tried", 0, &tried_s, why));
-    *out = tried_s <= now_s && now_s - tried_s < HF_DAY_S / 2;
-    return HF_OK;
+    if (hf_value_load_integer(c, "endpoints.tried", 0, &tried_s, why) != HF_OK)
+        hf_log(c, HF_LEVEL_WARNING, "the endpoints are asked: %s", why->text);
+    return tried_s <= now_s && now_s - tried_s < HF_DAY_S / 2;
 }
 
 static enum hf_err learn_from_active(struct hf_client *c, struct hf_why *why)
@@ -306,12 +306,7 @@ static enum hf_err learn_from_active(struct hf_client *c, struct hf_why *why)
 
 enum hf_err hf_endpoints_learn(struct hf_client *c, struct hf_why *why)
 {
-    bool was_tried = false;
-
-    if (c->ports.endpoints.n_endpoints == 0 || are_all_known(c))
-        return HF_OK;
-    HF_TRY(was_tried_today(c, &was_tried, why));
-    if (was_tried)
+    if (c->ports.endpoints.n_endpoints == 0 || are_all_known(c) || was_tried_today(c, why))
         return HF_OK;
     HF_TRY(hf_value_save_integer(c, "endpoints.tried", hf_client_now_s(c), why));
     return learn_from_active(c, why);

@@ -80,7 +80,10 @@ static enum hf_err refresh_timestamp(struct hf_client *c, struct hf_why *why)
     enum hf_err cached = HF_E_NOT_FOUND;
 
     HF_TRY(hf_role_file_offer_cached(c, &timestamp, &cached, why));
-    HF_TRY(hf_value_load_integer(c, "timestamp.seen", c->trusted.now_s, &c->timestamp_seen_s, why));
+    c->timestamp_seen_s = c->trusted.now_s; /* also where that value cannot be read */
+    if (hf_value_load_integer(c, "timestamp.seen", c->trusted.now_s, &c->timestamp_seen_s, why) !=
+        HF_OK)
+        hf_log(c, HF_LEVEL_WARNING, "the timestamp's age is not known: %s", why->text);
     /* Only a cached one that would do may be the answer to "is there something new?" */
     return fetch_timestamp(c, cached == HF_OK, why);
 }

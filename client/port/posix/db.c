@@ -1,7 +1,6 @@
 #include "client/port/posix/db.h"
 
 #include "client/port/posix/file_util.h"
-#include "client/port/posix/migrate.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -198,7 +197,7 @@ bool hf_db_is_replaced(sqlite3 *db)
 }
 
 /* The database is small: a read of all its pages takes about a millisecond. */
-static enum hf_err check_pages(sqlite3 *db, struct hf_why *why)
+enum hf_err hf_db_check_pages(sqlite3 *db, struct hf_why *why)
 {
     sqlite3_stmt *stmt = NULL;
     enum hf_err err = HF_OK;
@@ -211,32 +210,6 @@ static enum hf_err check_pages(sqlite3 *db, struct hf_why *why)
                       sqlite3_db_filename(db, "main"), sqlite3_column_text(stmt, 0));
     sqlite3_finalize(stmt);
     return err;
-}
-
-/* To SQLite the last page of a long row may hold anything. Of what is kept, the root metadata is what
- * nobody can fetch again. Nothing is said of what another schema makes of it, nor by a SQLite without
- * JSON. */
-static enum hf_err check_root(sqlite3 *db, struct hf_why *why)
-{
-    int64_t version = 0;
-    int64_t n_damaged = 0;
-
-    if (hf_schema_check(db, (int64_t)hf_client_migrations_len, &version, NULL) != HF_OK ||
-        hf_db_query_int64(db,
-                          "SELECT count(*) FROM metadata WHERE role = 'root' "
-                          "AND NOT json_valid(CAST(bytes AS TEXT))",
-                          "read the root metadata", &n_damaged, NULL) != HF_OK ||
-        n_damaged == 0)
-        return HF_OK;
-    return hf_fail(why, HF_E_STORAGE,
-                   "cannot read the database: %s is damaged (the root metadata is no JSON)",
-                   sqlite3_db_filename(db, "main"));
-}
-
-enum hf_err hf_db_check_whole(sqlite3 *db, struct hf_why *why)
-{
-    HF_TRY(check_pages(db, why));
-    return check_root(db, why);
 }
 
 /* The log stays when the last program closes the database: to fold it in would cost two fsyncs and
@@ -260,7 +233,7 @@ static enum hf_err open_for_writing(const char *path, sqlite3 **out, struct hf_w
                        "%s cannot be written: its disk or its folder is read-only for this user",
                        path);
     HF_TRY(open_with(path, SQLITE_OPEN_READWRITE, &db, why));
-    enum hf_err err = hf_db_check_whole(db, why);
+    enum hf_err err = hf_db_check_pages(db, why);
     if (err == HF_OK)
         err = use_log(db, why);
     if (err != HF_OK) {
@@ -273,7 +246,7 @@ static enum hf_err open_for_writing(const char *path, sqlite3 **out, struct hf_w
 
 static enum hf_err keep_if_whole_take(sqlite3 *db, sqlite3 **out, struct hf_why *why)
 {
-    enum hf_err err = hf_db_check_whole(db, why);
+    enum hf_err err = hf_db_check_pages(db, why);
     if (err == HF_OK)
         *out = db;
     else

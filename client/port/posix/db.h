@@ -39,8 +39,9 @@ HF_MUST_USE enum hf_err hf_db_open_immutable(const char *path, sqlite3 **out, st
 /** Is the file that was opened no longer where it was, because another one has taken its place? */
 bool hf_db_is_replaced(sqlite3 *db);
 
-/** Read all of it: damage is found here, before anything relies on it. HF_E_STORAGE, … */
-HF_MUST_USE enum hf_err hf_db_check_whole(sqlite3 *db, struct hf_why *why);
+/** Read all of it: damage is found here, before anything relies on it. Not what is damaged within a
+ *  row: SQLite has no checksums. HF_E_STORAGE, … */
+HF_MUST_USE enum hf_err hf_db_check_pages(sqlite3 *db, struct hf_why *why);
 
 /** The sentence for what `db` has just met while it was to `action` ("save the timestamp"). */
 enum hf_err hf_db_fail(sqlite3 *db, const char *action, struct hf_why *why);

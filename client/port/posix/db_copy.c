@@ -1,6 +1,7 @@
 #include "client/port/posix/db_copy.h"
 
 #include "client/port/posix/db.h"
+#include "client/port/posix/db_root.h"
 #include "client/port/posix/file_util.h"
 #include "client/port/posix/migrate.h"
 
@@ -50,6 +51,17 @@ enum hf_err hf_db_changes(sqlite3 *db, int64_t *out, struct hf_why *why)
     return hf_db_query_int64(db, "SELECT count FROM change", "count the changes", out, why);
 }
 
+/* Nothing is said of the root metadata in another schema. */
+static enum hf_err check_whole(sqlite3 *db, struct hf_why *why)
+{
+    int64_t version = 0;
+
+    HF_TRY(hf_db_check_pages(db, why));
+    if (hf_schema_check(db, (int64_t)hf_client_migrations_len, &version, NULL) != HF_OK)
+        return HF_OK;
+    return hf_db_root_check(db, why);
+}
+
 static int64_t changes_in(const char *path)
 {
     sqlite3 *db = NULL;
@@ -82,7 +94,7 @@ bool hf_db_copy_is_whole(const char *state_dir)
     if (hf_file_join(state_dir, "holdfast.db.backup", &path, NULL) != HF_OK)
         return false;
     bool is_whole = hf_file_exists(path) && hf_db_open_immutable(path, &db, NULL) == HF_OK &&
-                    hf_db_check_whole(db, NULL) == HF_OK;
+                    check_whole(db, NULL) == HF_OK;
     sqlite3_close(db);
     free(path);
     return is_whole;
@@ -116,7 +128,7 @@ static enum hf_err write_to(const char *path, sqlite3 *db, struct hf_why *why)
 {
     sqlite3_int64 len = 0;
 
-    HF_TRY(hf_db_check_whole(db, why));
+    HF_TRY(check_whole(db, why));
     unsigned char *bytes = sqlite3_serialize(db, "main", &len, 0);
     if (bytes == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for a copy of the database");
@@ -136,6 +148,25 @@ enum hf_err hf_db_copy_write(const char *state_dir, sqlite3 *db, struct hf_why *
     return err == HF_OK ? HF_OK : hf_fail_context(why, "the database's copy is not up to date");
 }
 
+enum hf_err hf_db_copy_load_root(const char *state_dir, struct hf_buf *out, int64_t *version,
+                                 struct hf_why *why)
+{
+    sqlite3 *db = NULL;
+    char *path = NULL;
+
+    HF_TRY(hf_file_join(state_dir, "holdfast.db.backup", &path, why));
+    enum hf_err err = hf_file_exists(path)
+                          ? hf_db_open_immutable(path, &db, why)
+                          : hf_fail(why, HF_E_NOT_FOUND, "there is no copy %s", path);
+    if (err == HF_OK)
+        err = hf_db_check_pages(db, why);
+    if (err == HF_OK)
+        err = hf_db_root_load(db, out, version, why);
+    sqlite3_close(db);
+    free(path);
+    return err;
+}
+
 /* ---- damage -------------------------------------------------------------------------------------- */
 
 /* Also a block that the disk cannot give back any more. */
@@ -153,7 +184,7 @@ static bool is_unreadable(sqlite3 *db)
     int64_t application = 0;
 
     (void)sqlite3_extended_result_codes(db, 1);
-    if (hf_db_check_whole(db, &why) != HF_OK)
+    if (hf_db_check_pages(db, &why) != HF_OK)
         return sqlite3_errcode(db) == SQLITE_OK || is_damage(sqlite3_errcode(db));
     return hf_db_query_int64(db, "PRAGMA application_id", "read the database", &application,
                              &why) == HF_OK &&
@@ -166,7 +197,11 @@ static bool is_damaged(const char *path)
 
     if (access(path, F_OK) != 0)
         return errno == ENOENT;
-    int code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL);
+    /* For reading only, SQLite passes over a schema that it cannot make sense of. */
+    int code = sqlite3_open_v2(path, &db,
+                               hf_file_is_writable(path) ? SQLITE_OPEN_READWRITE
+                                                         : SQLITE_OPEN_READONLY,
+                               NULL);
     bool is = code == SQLITE_OK ? is_unreadable(db) : is_damage(code);
     sqlite3_close(db);
     return is;
@@ -194,7 +229,7 @@ static enum hf_err check_copy(const char *path, struct hf_why *why)
         return hf_fail(why, HF_E_NOT_FOUND, "there is no copy %s", path);
     enum hf_err err = hf_db_open_immutable(path, &db, why);
     if (err == HF_OK)
-        err = hf_db_check_whole(db, why);
+        err = check_whole(db, why);
     if (err == HF_OK)
         err = hf_schema_check(db, (int64_t)hf_client_migrations_len, &version, why);
     sqlite3_close(db);

@@ -18,12 +18,19 @@ HF_MUST_USE enum hf_err hf_db_changes(sqlite3 *db, int64_t *out, struct hf_why *
 /** How many its copy has; -1 without one that can be read. */
 int64_t hf_db_copy_changes(const char *state_dir);
 
-/** Is there one, and is none of its pages damaged? Reads all of it. */
+/** Is there one, and is neither a page nor the root metadata damaged? Reads all of it. */
 bool hf_db_copy_is_whole(const char *state_dir);
 
 /** Make what was committed until now the copy. Reads all of `db` and refuses to copy a damaged one.
  *  HF_E_STORAGE, HF_E_MEMORY; the copy of before stays then. The caller holds STATE/lock. */
 HF_MUST_USE enum hf_err hf_db_copy_write(const char *state_dir, sqlite3 *db, struct hf_why *why);
+
+/**
+ * The root metadata in the copy, for a database in which that alone has rotted: appended to `out`.
+ * HF_E_NOT_FOUND without a copy, HF_E_STORAGE where it is damaged as well, HF_E_MEMORY.
+ */
+HF_MUST_USE enum hf_err hf_db_copy_load_root(const char *state_dir, struct hf_buf *out,
+                                             int64_t *version, struct hf_why *why);
 
 /** Is there no database, or are its bytes at fault, and not rights, memory or another process? */
 bool hf_db_is_damaged(const char *state_dir);

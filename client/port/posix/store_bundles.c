@@ -199,6 +199,50 @@ enum hf_err hf_store_restore_previous(void *ctx, struct hf_why *why)
     return hf_store_write_end(store, err, why);
 }
 
+/* ---- rows that rot ----------------------------------------------------------------------------- */
+
+/* The link may be behind the row, after a power cut: a file of another version is not its file. */
+static enum hf_err mend_row(struct hf_sqlite_store *store, enum hf_slot slot,
+                            const struct hf_bundle_record *file, struct hf_why *why)
+{
+    static const char action[] = "mend a bundle";
+    sqlite3_stmt *stmt = NULL;
+
+    HF_TRY(hf_db_prepare(store->db,
+                         "UPDATE bundle SET set_name = ?3, profile = ?4, sha256 = ?5, pem = ?6, "
+                         "custom = ?7 WHERE slot = ?1 AND version = ?2",
+                         action, &stmt, why));
+    hf_db_bind_text(stmt, 1, slot_name(slot));
+    (void)sqlite3_bind_int64(stmt, 2, file->version);
+    hf_db_bind_text(stmt, 3, file->set);
+    hf_db_bind_text(stmt, 4, file->profile);
+    hf_db_bind_text(stmt, 5, file->sha256);
+    hf_db_bind_bytes(stmt, 6, hf_buf_bytes(&file->pem));
+    hf_db_bind_bytes(stmt, 7, hf_buf_bytes(&file->custom));
+    return hf_db_finish(store->db, stmt, action, why);
+}
+
+static void heal_slot(struct hf_sqlite_store *store, enum hf_slot slot)
+{
+    struct hf_bundle_record record = {0};
+    struct hf_why damage = {0};
+
+    enum hf_err err = load_row(store, slot, &record, &damage);
+    if (err == HF_E_STORAGE &&
+        hf_bundle_files_load(store->state_dir, slot, &record, NULL) == HF_OK &&
+        mend_row(store, slot, &record, NULL) == HF_OK && sqlite3_changes(store->db) > 0) {
+        (void)hf_fail(&damage, err, "%.400s; its file has taken its place", damage.text);
+        hf_store_note(store, HF_LEVEL_ERROR, "restored", damage.text);
+    }
+    hf_bundle_record_free(&record);
+}
+
+void hf_store_heal_bundles(struct hf_sqlite_store *store)
+{
+    heal_slot(store, HF_SLOT_ACTIVE);
+    heal_slot(store, HF_SLOT_PREVIOUS);
+}
+
 /* ---- the files follow -------------------------------------------------------------------------- */
 
 static enum hf_err load_if_any(struct hf_sqlite_store *store, enum hf_slot slot,

@@ -1,5 +1,6 @@
 /*
- * What the files of the SQLite store share: store_open.c opens it, sqlite_store.c holds transactions,
+ * What the files of the SQLite store share: store_open.c opens it, store_root.c mends its root
+ * metadata, sqlite_store.c holds transactions,
  * store_bundles.c is about bundles, store_rows.c about metadata, values and the journal,
  * config_store.c about the configuration.
  */
@@ -9,15 +10,19 @@
 #include "client/port/posix/db.h"
 #include "client/port/posix/sqlite_store.h"
 
+/* Another process holds the lock for this long at most while it restores. */
+#define HF_STORE_LOCK_WAIT_MS 2000
+
 struct hf_sqlite_store {
     char *state_dir;
-    sqlite3 *db;            /* NULL where the database cannot be used at all */
-    struct hf_why unusable; /* why it cannot be written; code HF_OK where it can */
-    bool is_fresh;          /* opened, and no update has been made yet */
-    bool is_in_transaction; /* between begin and commit of the port */
-    bool has_moved;         /* a slot was changed; the files follow after the commit */
-    int64_t copied_changes; /* what the copy beside the database has seen; -1 without one */
-    bool is_unsynced;       /* metadata was committed that a power cut may still take back */
+    sqlite3 *db;               /* NULL where the database cannot be used at all */
+    struct hf_why unusable;    /* why it cannot be written; code HF_OK where it can */
+    struct hf_why root_damage; /* why its root metadata cannot be used; code HF_OK where it can */
+    bool is_fresh;             /* opened, and no update has been made yet */
+    bool is_in_transaction;    /* between begin and commit of the port */
+    bool has_moved;            /* a slot was changed; the files follow after the commit */
+    int64_t copied_changes;    /* what the copy beside the database has seen; -1 without one */
+    bool is_unsynced;          /* metadata was committed that a power cut may still take back */
 };
 
 /** HF_OK if the database can be read, or written; else the reason. */
@@ -52,6 +57,14 @@ enum hf_err hf_store_stage_bundle(void *ctx, const struct hf_bundle_record *reco
                                   struct hf_why *why);
 enum hf_err hf_store_activate_staged(void *ctx, bool keeps_previous, struct hf_why *why);
 enum hf_err hf_store_restore_previous(void *ctx, struct hf_why *why);
+
+/** Of a database that was opened for writing: is its root metadata as it was? Else that of the copy
+ *  takes its place, with a line in the journal; where it cannot, `root_damage` says so. */
+void hf_store_heal_root(struct hf_sqlite_store *store);
+
+/** A bundle whose row is not what its SHA-256 says comes back from its file, with a line in the
+ *  journal. The caller holds STATE/lock. */
+void hf_store_heal_bundles(struct hf_sqlite_store *store);
 
 /** Make STATE/bundles agree with the database. The caller holds STATE/lock. */
 HF_MUST_USE enum hf_err hf_store_follow(struct hf_sqlite_store *store, struct hf_why *why);

@@ -10,14 +10,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Another process holds the lock for this long at most while it restores. */
-#define LOCK_WAIT_MS 2000
-
 static void close_database(struct hf_sqlite_store *store)
 {
     sqlite3_close(store->db);
     store->db = NULL;
     store->unusable = (struct hf_why){0};
+    store->root_damage = (struct hf_why){0};
 }
 
 /* What keeps us from the database is remembered and told to whoever needs it. */
@@ -74,22 +72,26 @@ static enum hf_err open_existing(struct hf_sqlite_store *store, const char *path
     return check_not_behind_copy(store, path, why);
 }
 
-/* Is this what the copy is there for, and is there one? */
+/* Is this what the copy is there for, and is there one? What cannot be written may be damaged too. */
 static bool is_for_the_copy(const struct hf_sqlite_store *store, enum hf_err err)
 {
+    bool is_suspect = err == HF_E_STORAGE || (err == HF_OK && store->unusable.code == HF_E_STORAGE);
+
     return store->copied_changes >= 0 &&
-           (err == HF_E_ROLLBACK || (err == HF_E_STORAGE && hf_db_is_damaged(store->state_dir)));
+           (err == HF_E_ROLLBACK || (is_suspect && hf_db_is_damaged(store->state_dir)));
 }
 
-/* Files and links that a power cut, or somebody, has left behind. Whoever holds the lock is about
- * to do the same, and a store that only reads changes nothing. */
+/* Rows that rotted; files and links that a power cut, or somebody, has left behind. Whoever
+ * holds the lock is about to do the same to these. A store that only reads changes nothing. */
 static void put_right(struct hf_sqlite_store *store)
 {
     struct hf_why why = {0};
     int lock = -1;
 
-    if (store->unusable.code != HF_OK || hf_lock_take(store->state_dir, 0, &lock, NULL) != HF_OK)
+    hf_store_heal_root(store);
+    if (hf_lock_take(store->state_dir, 0, &lock, NULL) != HF_OK)
         return;
+    hf_store_heal_bundles(store);
     if (hf_store_follow(store, &why) != HF_OK)
         hf_store_note(store, HF_LEVEL_WARNING, "bundle-files", why.text);
     hf_lock_release(lock);
@@ -106,11 +108,13 @@ static enum hf_err restore_locked(struct hf_sqlite_store *store, const char *pat
     enum hf_err err = open_existing(store, path, &damage);
     if (!is_for_the_copy(store, err))
         return err == HF_OK ? HF_OK : hf_fail(why, err, "%s", damage.text);
+    if (err == HF_OK)
+        damage = store->unusable;
     close_database(store);
     HF_TRY(hf_db_copy_restore(store->state_dir, why));
     store->copied_changes = -1;
     HF_TRY(open_existing(store, path, why));
-    (void)hf_fail(&damage, err,
+    (void)hf_fail(&damage, HF_E_STORAGE,
                   "%.400s; its copy has taken its place, what was there is kept as %s", damage.text,
                   "holdfast.db.damaged");
     hf_store_note(store, HF_LEVEL_ERROR, "restored", damage.text);
@@ -124,7 +128,7 @@ static enum hf_err restore(struct hf_sqlite_store *store, const char *path, stru
     int lock = -1;
 
     close_database(store);
-    enum hf_err err = hf_lock_take(store->state_dir, LOCK_WAIT_MS, &lock, &reason);
+    enum hf_err err = hf_lock_take(store->state_dir, HF_STORE_LOCK_WAIT_MS, &lock, &reason);
     if (err == HF_OK)
         err = restore_locked(store, path, &reason);
     hf_lock_release(lock);
@@ -141,7 +145,11 @@ static enum hf_err open_or_restore(struct hf_sqlite_store *store, const char *pa
 {
     enum hf_err err = open_existing(store, path, why);
 
-    return is_for_the_copy(store, err) ? restore(store, path, why) : err;
+    if (!is_for_the_copy(store, err))
+        return err;
+    if (err == HF_OK)
+        *why = store->unusable;
+    return restore(store, path, why);
 }
 
 static enum hf_err open_usable_or_not(struct hf_sqlite_store *store, const char *path,
@@ -158,7 +166,7 @@ static enum hf_err open_usable_or_not(struct hf_sqlite_store *store, const char 
     enum hf_err err = open_or_restore(store, path, &reason);
     if (err != HF_OK)
         set_unusable(store, err, reason.text);
-    else
+    else if (store->unusable.code == HF_OK)
         put_right(store);
     return err == HF_E_MEMORY || err == HF_E_BUSY ? hf_fail(why, err, "%s", reason.text) : HF_OK;
 }
@@ -195,7 +203,8 @@ enum hf_err hf_sqlite_store_open(const char *state_dir, bool create, struct hf_s
 /* Opened just now, it need not be opened again, unless that failed or the file is another one since. */
 static bool is_good_as_opened(const struct hf_sqlite_store *store)
 {
-    return store->is_fresh && store->unusable.code == HF_OK && !hf_db_is_replaced(store->db);
+    return store->is_fresh && store->unusable.code == HF_OK && store->root_damage.code == HF_OK &&
+           !hf_db_is_replaced(store->db);
 }
 
 enum hf_err hf_sqlite_store_refresh(struct hf_sqlite_store *store, struct hf_why *why)

@@ -49,6 +49,10 @@ static enum hf_err load_named(struct hf_sqlite_store *store, const char *sql, co
 enum hf_err hf_store_load_metadata(void *ctx, const char *role, struct hf_buf *out,
                                    struct hf_why *why)
 {
+    const struct hf_sqlite_store *store = ctx;
+
+    if (store->root_damage.code != HF_OK && strcmp(role, "root") == 0)
+        return hf_fail(why, store->root_damage.code, "%s", store->root_damage.text);
     return load_named(ctx, "SELECT bytes FROM metadata WHERE role = ?1", "metadata", role, out,
                       why);
 }
