@@ -11,6 +11,7 @@
 
 #include <holdfast/posix.h>
 
+#include "client/port/posix/db.h"
 #include "client/port/posix/sqlite_store.h"
 
 #include <stdio.h>
@@ -286,6 +287,30 @@ static void an_update_of_a_device_whose_database_has_rotted(void **state)
     disk_image_free(&sound);
 }
 
+/* That row alone comes from the copy. */
+static void an_update_of_a_device_whose_root_metadata_has_rotted(void **state)
+{
+    struct disk_image start = {0};
+    struct hf_why why = {0};
+    sqlite3 *db = NULL;
+
+    (void)state;
+    cut_init_device();
+    cut_update_to(1);
+    struct disk_image sound = {0};
+    disk_image_read(cut_world.dir->path, &sound);
+    cut_update_to(2);
+    disk_image_write(cut_world.dir->path, &sound);
+    assert_int_equal(sqlite3_open(temp_path(cut_world.dir, "device/holdfast.db"), &db), SQLITE_OK);
+    CHECK_OK(
+        hf_db_exec(db, "UPDATE metadata SET bytes = x'7b7d' WHERE role = 'root'", "rot", &why));
+    sqlite3_close(db);
+    start_from(&start, 1, 2);
+    cut_with_all_seeds("update of a device whose root metadata has rotted", &start, 70);
+    disk_image_free(&start);
+    disk_image_free(&sound);
+}
+
 /* ---- init ------------------------------------------------------------------------------------------------------ */
 
 /* Initialised or not, nothing between; and if not, it can be done again. */
@@ -357,6 +382,7 @@ int main(void)
         IN_WORLD(an_update_that_folds_in_the_log),
         IN_WORLD(a_rejection),
         IN_WORLD(an_update_of_a_device_whose_database_has_rotted),
+        IN_WORLD(an_update_of_a_device_whose_root_metadata_has_rotted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
