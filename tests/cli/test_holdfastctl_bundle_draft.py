@@ -1,10 +1,16 @@
-"""holdfastctl bundle add --draft: a new version whose targets keys lie on several machines."""
+"""holdfastctl bundle add, import, remove --draft: a new version whose targets keys lie on several
+machines."""
+import functools
+import http.server
 import json
 import shutil
+import threading
 
 import pytest
 
+import agent
 import ctl
+import net_pki
 import json_schema
 from ctl import Root
 
@@ -38,11 +44,21 @@ def file(tmp_path):
     return tmp_path / "targets.draft"
 
 
-def add(p, file, *roots):
+def prepare(p, *args):
+    """The command writes a draft, and nothing else."""
     before = ctl.tree(p.repo, p.keys)
-    said = ctl.ok(*p.add_args(*[r.file for r in roots], f"--draft={file}"))
+    said = ctl.ok(*args)
     assert ctl.tree(p.repo, p.keys) == before
     return said
+
+
+def add(p, file, *roots):
+    return prepare(p, *p.add_args(*[r.file for r in roots], f"--draft={file}"))
+
+
+def change(p, command, file, *more):
+    return prepare(p, "bundle", command, *p.place, "--set", "roots", "--profile", "full",
+                   "--draft", file, *more)
 
 
 def sign(file, *folders):
@@ -102,3 +118,78 @@ def test_a_draft_is_never_overwritten(p, file, a):
     before = file.read_bytes()
     assert "exists" in p.refuses_to_add(a.file, f"--draft={file}")
     assert file.read_bytes() == before
+
+
+# ---- import and remove, to the device -------------------------------------------------------------
+
+class QuietFiles(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def device(p, a, tmp_path):
+    """`holdfast` with version 1, which is Root A."""
+    first = tmp_path / "first.draft"
+    add(p, first, a)
+    publish(p, first)
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(QuietFiles, directory=p.repo))
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    state = tmp_path / "device"
+    agent.ok("--state", state, "init", "--root", p.repo / "metadata" / "1.root.json", "--url",
+             f"http://127.0.0.1:{server.server_port}", "--set", "roots", "--profile", "full")
+    yield functools.partial(agent.ok, "--state", state)
+    server.shutdown()
+    server.server_close()
+
+
+def publish(p, file):
+    """Carried to both holders and back."""
+    sign(file, *p.holders)
+    return finish(p, file)
+
+
+def held(device):
+    """What the device stands on after an update."""
+    device("update")
+    active = json.loads(device("status", "--json"))["active"]
+    return active["version"], [r["sha256"] for r in active["roots"]]
+
+
+def test_an_import_is_drafted_and_reaches_a_device(p, device, file, a, b):
+    assert held(device) == (1, [a.sha256])
+    change(p, "import", file, *net_pki.pins(b.file), b.file)
+    shown = ctl.ok("targets", "status", file)
+    assert "    + roots/full/2.pem" in shown and "Root B" in shown and b.sha256 in shown
+    sign(file, p.holders[0])
+    assert "(2 must)" in p.refuses("targets", "finish", *p.place, file)
+    assert held(device) == (1, [a.sha256])
+    sign(file, p.holders[1])
+    assert finish(p, file) == "published: targets 3\n"
+    assert held(device) == (2, [a.sha256, b.sha256])
+
+
+def test_a_removal_is_drafted_and_reaches_a_device(p, device, file, a, b, tmp_path):
+    both = tmp_path / "both.draft"
+    add(p, both, a, b)
+    publish(p, both)
+    assert held(device) == (2, [a.sha256, b.sha256])
+    change(p, "remove", file, "--drop", "all", a.sha256)
+    shown = ctl.ok("targets", "status", file)
+    assert "    + roots/full/3.pem" in shown and a.spki_sha256 in shown
+    assert held(device) == (2, [a.sha256, b.sha256])
+    assert publish(p, file) == "published: targets 4\n"
+    assert held(device) == (3, [b.sha256])
+    assert p.description()["drops"] == [a.spki_sha256]
+
+
+def test_a_removal_that_nobody_agreed_to_is_not_drafted(p, device, file, a, b):
+    add(p, file, a, b)
+    publish(p, file)
+    before, second = ctl.tree(p.repo, p.keys), file.with_name("second.draft")
+    outcome = ctl.run("bundle", "remove", *p.place, "--set", "roots", "--profile", "full",
+                      "--draft", second, a.sha256)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert "1 root(s) of the version before are missing" in outcome.err
+    assert ctl.tree(p.repo, p.keys) == before and not second.exists()
