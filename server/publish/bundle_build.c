@@ -163,29 +163,34 @@ static enum hf_err take_from(const struct hf_bundle_order *order, struct hf_buf 
     return HF_OK;
 }
 
-static enum hf_err read_files(const struct hf_bundle_order *order, struct hf_buf *pem,
-                              struct hf_why *why)
+static enum hf_err read_files(const struct hf_bundle_order *order, int64_t now_s,
+                              struct hf_buf *pem, struct hf_findings *findings, struct hf_why *why)
 {
     const struct hf_cert_source source = {
         .paths = order->files,
         .selects = order->selects,
         .known = order->known,
         .present = order->adds_to_from ? &order->from->bundle : NULL,
+        .left_out = findings,
+        .at_s = now_s,
     };
     size_t len_before = pem->len;
     HF_TRY(hf_cert_files_read(&source, pem, why));
-    if (order->adds_to_from && pem->len == len_before)
+    if (pem->len > len_before)
+        return HF_OK;
+    if (order->adds_to_from)
         return hf_fail(why, HF_E_ARGUMENT, "%s has all of these already; there is nothing to add",
                        order->from->target->path);
-    return HF_OK;
+    return hf_fail(why, HF_E_POLICY, "all that was chosen has expired; choose roots in date");
 }
 
-static enum hf_err read_certificates(const struct hf_bundle_order *order, struct hf_buf *pem,
+static enum hf_err read_certificates(const struct hf_bundle_order *order, int64_t now_s,
+                                     struct hf_buf *pem, struct hf_findings *findings,
                                      struct hf_why *why)
 {
     if (order->from != NULL)
         HF_TRY(take_from(order, pem, why));
-    return order->files == NULL ? HF_OK : read_files(order, pem, why);
+    return order->files == NULL ? HF_OK : read_files(order, now_s, pem, findings, why);
 }
 
 /* ---- together --------------------------------------------------------------------------------- */
@@ -196,7 +201,7 @@ enum hf_err hf_bundle_build(const struct hf_bundle_order *order,
 {
     struct hf_bundle_built b = {0};
     struct hf_buf pem = {0};
-    enum hf_err err = read_certificates(order, &pem, why);
+    enum hf_err err = read_certificates(order, now_s, &pem, &b.findings, why);
     if (err == HF_OK)
         err = build(order, hf_buf_bytes(&pem), before, now_s, &b, why);
     hf_buf_free(&pem);

@@ -37,7 +37,7 @@ struct hf_bundle_built {
     struct hf_description description;
     struct hf_bundle bundle;
     struct hf_buf pem;
-    struct hf_findings findings; /* what lint says of it (bundle_lint.h) */
+    struct hf_findings findings; /* what was left out, and what lint says of it (bundle_lint.h) */
 };
 
 /**

@@ -1,5 +1,6 @@
 #include "server/publish/cert_files.h"
 
+#include "common/base/timetext.h"
 #include "common/bundle/pem.h"
 #include "server/publish/disk.h"
 #include "server/publish/select.h"
@@ -33,17 +34,38 @@ static enum hf_err refuse_repeated(const struct reading *r, const struct hf_cert
     return HF_OK;
 }
 
-static bool is_selected(const struct reading *r, const struct hf_cert *cert)
+enum choice { NOT_CHOSEN, CHOSEN_BY_TABLE, CHOSEN_BY_ITSELF };
+
+static enum choice choice_of(const struct reading *r, const struct hf_cert *cert)
 {
     const char *const *selects = r->source->selects;
-    bool is_one = selects == NULL || selects[0] == NULL;
+    enum choice choice = selects == NULL || selects[0] == NULL ? CHOSEN_BY_ITSELF : NOT_CHOSEN;
     for (size_t i = 0; selects != NULL && selects[i] != NULL; i++) {
         if (!hf_select_matches(selects[i], r->source->known, cert))
             continue;
         r->n_selected[i]++;
-        is_one = true;
+        if (!hf_select_is_table(selects[i], r->source->known))
+            choice = CHOSEN_BY_ITSELF;
+        else if (choice == NOT_CHOSEN)
+            choice = CHOSEN_BY_TABLE;
     }
-    return is_one;
+    return choice;
+}
+
+static bool is_expired(const struct reading *r, const struct hf_cert *cert)
+{
+    return r->source->left_out != NULL && cert->not_after_s < r->source->at_s;
+}
+
+static enum hf_err note_left_out(const struct reading *r, const struct hf_cert *cert,
+                                 struct hf_why *why)
+{
+    char day[HF_TIME_TEXT_MAX];
+    hf_time_format_day(cert->not_after_s, day);
+    return hf_findings_add(r->source->left_out, HF_LINT_EXPIRED_LEFT_OUT, r->file, why,
+                           "\"%s\" is in the table that was chosen, but expired on %s; it is left "
+                           "out",
+                           cert->subject, day);
 }
 
 static bool is_present(const struct reading *r, const struct hf_cert *cert)
@@ -71,8 +93,11 @@ static enum hf_err take_cert(void *ctx, size_t index, struct hf_bytes der, struc
     struct hf_cert cert;
     if (hf_cert_parse(der, &cert, why) != HF_OK)
         return hf_fail_context(why, "certificate %zu", index + 1);
-    if (!is_selected(r, &cert) || is_present(r, &cert))
+    enum choice choice = choice_of(r, &cert);
+    if (choice == NOT_CHOSEN || is_present(r, &cert))
         return HF_OK;
+    if (choice == CHOSEN_BY_TABLE && is_expired(r, &cert))
+        return note_left_out(r, &cert, why);
     return keep(r, &cert, der, why);
 }
 

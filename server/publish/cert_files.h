@@ -3,6 +3,7 @@
 #define HF_PUBLISH_CERT_FILES_H
 
 #include "common/bundle/bundle.h"
+#include "server/publish/findings.h"
 #include "server/publish/known_roots.h"
 
 /* Where Debian's package ca-certificates has Mozilla's roots, one file each. */
@@ -14,6 +15,10 @@ struct hf_cert_source {
     const char *const *selects; /* only what one of these means (select.h); NULL: everything */
     const struct hf_known_roots *known; /* for `selects`; may be NULL without them */
     const struct hf_bundle *present;    /* what is here already is passed over; NULL */
+    /* What only a whole table chooses is left out when it has expired at `at_s`: nobody asked for
+     * it. Noted in `left_out`; NULL: dates are looked at later, by whoever takes the result. */
+    struct hf_findings *left_out;
+    int64_t at_s;
 };
 
 /**

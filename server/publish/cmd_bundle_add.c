@@ -103,12 +103,10 @@ const struct hf_command hf_cmd_bundle_add = {
     .arguments = "--repo DIR --keys DIR --set NAME --profile NAME [OPTION…] CERT…",
     .text =
         "CERT is a PEM file with any number of certificates, a DER file with one, or a folder of\n"
-        "such; with --select and no CERT, Debian's ca-certificates. Together they are the whole "
-        "new\n"
-        "version, not an addition to the last one (that is bundle import). Each must parse and be "
-        "a\n"
-        "CA in date, with a key of RSA 2048 bits or more, P-256, P-384 or P-521. A root that is "
-        "in\n"
+        "such; with --select and no CERT, Debian's ca-certificates. Together they are the whole\n"
+        "new version, not an addition to the last one (that is bundle import). Each must parse\n"
+        "and be a CA in date, with a key of RSA 2048 bits or more, P-256, P-384 or P-521; of a\n"
+        "table that is chosen as a whole, roots that have expired are left out. A root that is in\n"
         "no table of known roots (--roots) and in no bundle signed before needs --pin.\n\n"
         "A CA certificate that another CA issued is accepted as cross-signed when the self-signed\n"
         "root of the same key is given too; any other is an intermediate, which its CA may "

@@ -15,6 +15,7 @@ static const struct {
     [HF_LINT_INTERMEDIATE_KEPT] = {"intermediate-kept", false},
     [HF_LINT_WEAK] = {"weak-certificate", true},
     [HF_LINT_NOT_IN_DATE] = {"not-in-date", true},
+    [HF_LINT_EXPIRED_LEFT_OUT] = {"expired-left-out", false},
     [HF_LINT_EXPIRES_SOON] = {"expires-soon", false},
     [HF_LINT_REMOVED_SOON] = {"removed-soon", false},
     [HF_LINT_DISTRUST_SOON] = {"distrust-soon", false},

@@ -4,12 +4,23 @@
 
 #include <string.h>
 
+static bool is_fingerprint(const char *text, struct hf_fingerprint *out)
+{
+    struct hf_why unused;
+    return hf_fingerprint_parse(text, strlen(text), out, &unused) == HF_OK;
+}
+
+bool hf_select_is_table(const char *text, const struct hf_known_roots *known)
+{
+    struct hf_fingerprint unused;
+    return !is_fingerprint(text, &unused) && hf_known_roots_has_set(known, text);
+}
+
 bool hf_select_matches(const char *text, const struct hf_known_roots *known,
                        const struct hf_cert *cert)
 {
     struct hf_fingerprint f;
-    struct hf_why unused;
-    if (hf_fingerprint_parse(text, strlen(text), &f, &unused) == HF_OK)
+    if (is_fingerprint(text, &f))
         return hf_fingerprint_matches(&f, cert->sha256) ||
                hf_fingerprint_matches(&f, cert->spki_sha256);
     if (hf_known_roots_has_set(known, text))

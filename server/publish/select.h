@@ -12,4 +12,7 @@
 bool hf_select_matches(const char *text, const struct hf_known_roots *known,
                        const struct hf_cert *cert);
 
+/** Does it mean a whole table, and no certificate in particular? */
+bool hf_select_is_table(const char *text, const struct hf_known_roots *known);
+
 #endif

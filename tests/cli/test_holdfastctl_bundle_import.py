@@ -5,6 +5,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 import ctl
+import net_pki
 from ctl import Root
 
 MOZILLA = Path("/usr/share/ca-certificates/mozilla")
@@ -101,20 +102,92 @@ def test_debians_roots_by_table_subject_and_fingerprint(p):
 @debian
 @pytest.mark.parametrize("table,count", [("azure", 4), ("google", 6), ("letsencrypt", 2)])
 def test_other_owners_sets_work_the_same(p, table, count):
-    without = ["--select", "DigiCert Global Root G", "--select", "Microsoft"]
-    chosen = without if table == "azure" else ["--select", table]  # Baltimore has expired
-    ctl.ok(*args(p, "add", *chosen, set_name=table))
+    ctl.ok(*args(p, "add", "--select", table, set_name=table))  # of azure, Baltimore has expired
     assert len(anchors(p, set_name=table)) == count
 
 
-def test_a_folder_of_pem_and_der(p, a, b, tmp_path):
+@debian
+def test_the_whole_of_mozilla_by_one_word(p):
+    found = ctl.ok(*args(p, "add", "--select", "mozilla"))
+    n_left_out = found.count("warning expired-left-out")
+    assert len(anchors(p)) == len(list(MOZILLA.glob("*.crt"))) - n_left_out > 100
+
+
+@debian
+@pytest.mark.parametrize("choice,count", [(STARFIELD[:16], 1), ("isrg root x1", 1), ("google", 6)])
+def test_import_takes_debians_roots_by_fingerprint_subject_and_table(p, a, choice, count):
+    p.add(a.file)
+    ctl.ok(*args(p, "import", "--select", choice))
+    assert anchors(p)[0] == a.sha256 and len(anchors(p)) == 1 + count
+
+
+def folder_of(tmp_path, a, b):
     folder = tmp_path / "folder"
     folder.mkdir()
     (folder / "1.CRT").write_bytes(b.file.read_bytes())
     (folder / "2.der").write_bytes(a.der)
     (folder / "README").write_text("no certificate")
-    ctl.ok(*args(p, "add", "--pin", a.sha256, "--pin", b.sha256, folder))
-    assert anchors(p) == [b.sha256, a.sha256]
+    return folder
+
+
+def pem_of(tmp_path, a, b):
+    file = tmp_path / "both.pem"
+    file.write_bytes(b.file.read_bytes() + a.file.read_bytes())
+    return file
+
+
+@pytest.mark.parametrize("source", [folder_of, pem_of])
+@pytest.mark.parametrize("command", ["add", "import"])
+def test_a_folder_of_pem_and_der_and_a_file_of_several(p, a, b, tmp_path, command, source):
+    before = [Root(tmp_path, "Root 1")] if command == "import" else []
+    for first in before:
+        p.add(first.file)
+    ctl.ok(*args(p, command, *net_pki.pins(a.file, b.file), source(tmp_path, a, b)))
+    assert anchors(p) == [x.sha256 for x in (*before, b, a)]
+
+
+@pytest.mark.parametrize("command", ["add", "import"])
+def test_a_der_file(p, a, b, tmp_path, command):
+    p.add(a.file)
+    der = tmp_path / "b.der"
+    der.write_bytes(b.der)
+    files = [a.file, der] if command == "add" else [der]
+    ctl.ok(*args(p, command, "--pin", b.sha256, *files))
+    assert anchors(p) == [a.sha256, b.sha256]
+
+
+@pytest.fixture
+def old(tmp_path):
+    return Root(tmp_path, "Old Root", start=ctl.NOW - 900 * ctl.DAY, end=ctl.NOW - ctl.DAY)
+
+
+@pytest.fixture
+def table(tmp_path, a, old):
+    file = tmp_path / "factory.txt"
+    file.write_text("".join(f"{x.sha256} {x.spki_sha256} 2036-01-01 - f {x.file.stem}\n"
+                            for x in (a, old)))
+    return ["--roots", file]
+
+
+def test_what_has_expired_is_left_out_of_a_table(p, a, old, table):
+    said = ctl.ok(*args(p, "add", *table, "--select", "factory", a.file, old.file))
+    day = (ctl.NOW - ctl.DAY).date()
+    assert (f'warning expired-left-out ({old.file}): "O=Holdfast Test, CN=Old Root" is in the table '
+            f"that was chosen, but expired on {day}; it is left out") in said
+    assert anchors(p) == [a.sha256]
+
+
+@pytest.mark.parametrize("choice", [lambda o: ["--select", o.sha256], lambda o: ["--select", "Old"],
+                                    lambda o: ["--select", "factory", "--select", "Old"],
+                                    lambda o: []])
+def test_what_has_expired_and_was_asked_for_is_refused(p, a, old, table, choice):
+    assert 'Old Root" expired on ' in p.refuses(*args(p, "add", *table, *choice(old), a.file,
+                                                      old.file))
+
+
+def test_a_table_of_which_all_has_expired_is_refused(p, old, table):
+    assert p.refuses(*args(p, "add", *table, "--select", "factory", old.file)) == (
+        "all that was chosen has expired; choose roots in date")
 
 
 def test_a_choice_that_means_nothing_is_refused(p, a):
