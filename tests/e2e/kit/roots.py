@@ -23,7 +23,12 @@ def _parse(line):
     return Root(sha256, spki, not_after, distrust, FOLDER / file, name)
 
 
-ALL = [_parse(line) for line in TABLE.read_text().splitlines() if line and line[0] != "#"]
+def of_table(name):
+    lines = TABLE.with_name(f"{name}.txt").read_text().splitlines()
+    return [_parse(line) for line in lines if line and line[0] != "#"]
+
+
+ALL = of_table("amazon")
 AMAZON = [r for r in ALL if r.name.startswith("Amazon Root CA ")]
 STARFIELD = next(r for r in ALL if r.name.startswith("Starfield Services "))
 
