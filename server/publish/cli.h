@@ -14,6 +14,11 @@ enum hf_exit {
     HF_EXIT_USAGE = 2,  /* the command line makes no sense */
 };
 
+/* The same in words, for help. */
+#define HF_CLI_EXITS                                                                               \
+    "Exit code: 0 done, 1 refused or failed, 2 wrong usage. Why is one sentence on standard\n"     \
+    "error; lint exits with 1, too, when it found an error, and lists what it found.\n"
+
 struct hf_command {
     const char *name;      /* "bundle add" */
     const char *summary;   /* one line */

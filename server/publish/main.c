@@ -1,11 +1,12 @@
 /* holdfastctl: finds the subcommand and leaves the rest to it. */
 #include "server/publish/cli.h"
+#include "server/publish/groups.h"
 
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
-static const struct hf_command *const commands[] = {
+static const struct hf_command *const all[] = {
     &hf_cmd_init,
     &hf_cmd_bundle_add,
     &hf_cmd_bundle_import,
@@ -34,7 +35,7 @@ static const struct hf_command *const commands[] = {
     &hf_cmd_key_inspect,
     &hf_cmd_key_change_passphrase,
 };
-#define N_COMMANDS (sizeof commands / sizeof commands[0])
+static const struct hf_commands commands = {all, sizeof all / sizeof all[0]};
 
 static void print_help(FILE *out)
 {
@@ -43,15 +44,13 @@ static void print_help(FILE *out)
           "1.0.34).\n\n"
           "Commands:\n",
           out);
-    for (size_t i = 0; i < N_COMMANDS; i++)
-        fprintf(out, "  %-21s  %s\n", commands[i]->name, commands[i]->summary);
+    hf_commands_print(&commands, NULL, out);
     fputs("\nholdfastctl COMMAND --help says more about each, with examples.\n\n"
           "From nothing to a first bundle:\n"
           "  holdfastctl init --repo /srv/roots --keys ~/holdfast-keys\n"
           "  holdfastctl bundle add --repo /srv/roots --keys ~/holdfast-keys \\\n"
           "      --set amazon-iot --profile full AmazonRootCA*.pem\n"
-          "  holdfastctl check --repo /srv/roots\n\n"
-          "Exit code: 0 done, 1 refused or failed, 2 wrong usage\n",
+          "  holdfastctl check --repo /srv/roots\n\n" HF_CLI_EXITS,
           out);
 }
 
@@ -80,26 +79,35 @@ static int run(const struct hf_command *command, int argc, char **argv)
     return command->run(command, argc, (const char **)argv);
 }
 
-int main(int argc, char **argv)
+static int choose(int argc, char **argv)
 {
-    if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
+    if (argc < 2) {
+        print_help(stderr);
+        return HF_EXIT_USAGE;
+    }
+    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0) {
         print_help(stdout);
         return HF_EXIT_OK;
     }
-    if (argc >= 2 && strcmp(argv[1], "--version") == 0) {
+    if (strcmp(argv[1], "--version") == 0) {
         puts("holdfastctl " HF_VERSION);
         return HF_EXIT_OK;
     }
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        int words = words_matched(commands[i]->name, argc - 1, argv + 1);
+    for (size_t i = 0; i < commands.n_items; i++) {
+        int words = words_matched(commands.items[i]->name, argc - 1, argv + 1);
         /* What is left begins with the last word, which takes the place of argv[0]. */
         if (words > 0)
-            return run(commands[i], argc - words, argv + words);
+            return run(commands.items[i], argc - words, argv + words);
     }
-    if (argc >= 2)
-        fprintf(stderr, "holdfastctl: there is no command \"%s\"; see holdfastctl --help\n",
-                argv[1]);
-    else
-        print_help(stderr);
-    return HF_EXIT_USAGE;
+    return hf_commands_miss(&commands, argc - 1, argv + 1);
+}
+
+int main(int argc, char **argv)
+{
+    int exit_code = choose(argc, argv);
+    /* A script must not take half a report for a whole one. */
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return exit_code;
+    fprintf(stderr, "holdfastctl: standard output could not be written\n");
+    return exit_code == HF_EXIT_OK ? HF_EXIT_FAILED : exit_code;
 }

@@ -259,8 +259,6 @@ def test_ctrl_c_at_the_prompt_makes_nothing(tmp_path, place):
     (["init", "--repo", "r", "--keys", "k", "--insecure-no-passphrase", "--passphrase-file", "p"],
      "give a passphrase file or --insecure-no-passphrase, not both; see holdfastctl init --help"),
     (["frobnicate"], 'there is no command "frobnicate"; see holdfastctl --help'),
-    (["bundle"], 'there is no command "bundle"; see holdfastctl --help'),
-    (["bundle", "frob"], 'there is no command "bundle"; see holdfastctl --help'),
 ])
 def test_wrong_usage(tmp_path, args, words):
     assert ctl.refused(*args, code=2, cwd=tmp_path) == words
