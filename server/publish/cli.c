@@ -1,5 +1,7 @@
 #include "server/publish/cli.h"
 
+#include "common/base/limits.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -114,6 +116,16 @@ struct hf_publication_place hf_cli_publication(const struct hf_cli_place *place,
                                          .passphrase_file = place->passphrase_file,
                                          .online_passphrase_file = place->online_passphrase_file,
                                          .now_s = hf_cli_now_s()};
+}
+
+enum hf_err hf_cli_read_root(const char *file, struct hf_buf *out, struct hf_why *why)
+{
+    if (file == NULL)
+        return HF_OK;
+    HF_TRY(hf_disk_read(file, HF_ROOT_BYTES_MAX, out, why));
+    if (out->len == 0)
+        return hf_fail(why, HF_E_FORMAT, "%s is empty; it should be root metadata", file);
+    return HF_OK;
 }
 
 int64_t hf_cli_now_s(void)

@@ -90,6 +90,13 @@ void hf_cli_place_free(struct hf_cli_place *place);
         "clock-is-right", 0, POPT_ARG_NONE, &(place)->is_clock_right, 0,                           \
             "sign although the clock is far from when these keys signed last", NULL                \
     }
+#define HF_CLI_ROOT(file)                                                                          \
+    {                                                                                              \
+        "root", 0, POPT_ARG_STRING, file, 0,                                                       \
+            "begin at this root metadata, as a device that ships with it (default: the "           \
+            "repository's own first)",                                                             \
+            "FILE"                                                                                 \
+    }
 #define HF_CLI_JSON(is_json)                                                                       \
     {                                                                                              \
         "json", 0, POPT_ARG_NONE, is_json, 0, "print JSON", NULL                                   \
@@ -138,6 +145,10 @@ int hf_cli_run_online(const struct hf_command *command, int argc, const char **a
 
 struct hf_publication_place hf_cli_publication(const struct hf_cli_place *place,
                                                enum hf_key_half half);
+
+/** The root metadata that --root names, appended; nothing where it was not given (NULL). Where trust
+ *  begins: hf_repo.pinned_root. HF_E_FORMAT for an empty file, and as hf_disk_read. */
+HF_MUST_USE enum hf_err hf_cli_read_root(const char *file, struct hf_buf *out, struct hf_why *why);
 
 /** Seconds since 1970 by this machine's clock. */
 int64_t hf_cli_now_s(void);

@@ -2,7 +2,6 @@
 #include "server/publish/check_report.h"
 #include "server/publish/cli.h"
 
-#include "common/base/limits.h"
 #include "common/base/timetext.h"
 #include "common/bundle/policy.h"
 
@@ -59,18 +58,6 @@ static enum hf_err judge(const struct hf_repo *repo, struct hf_check *check, str
     return judge_bundles(check, why);
 }
 
-static enum hf_err read_root(const char *file, struct hf_repo *repo, struct hf_buf *bytes,
-                             struct hf_why *why)
-{
-    if (file == NULL)
-        return HF_OK;
-    HF_TRY(hf_disk_read(file, HF_ROOT_BYTES_MAX, bytes, why));
-    if (bytes->len == 0)
-        return hf_fail(why, HF_E_FORMAT, "%s is empty; it should be root metadata", file);
-    repo->pinned_root = hf_buf_bytes(bytes);
-    return HF_OK;
-}
-
 static int check(const struct request *r, int64_t at_s)
 {
     struct hf_self_signed self_signed = {0};
@@ -78,8 +65,9 @@ static int check(const struct request *r, int64_t at_s)
     struct hf_buf root = {0};
     struct hf_check c = {.repo_dir = r->place.repo, .at_s = at_s};
     struct hf_why why = {0};
-    c.is_updatable = read_root(r->root, &repo, &root, &c.reason) == HF_OK &&
-                     judge(&repo, &c, &c.reason) == HF_OK;
+    bool is_read = hf_cli_read_root(r->root, &root, &c.reason) == HF_OK;
+    repo.pinned_root = hf_buf_bytes(&root);
+    c.is_updatable = is_read && judge(&repo, &c, &c.reason) == HF_OK;
     enum hf_err err = r->is_json ? hf_check_print_json(&c, stdout, &why)
                                  : hf_check_print(&c, stdout, &why);
     int exit_code = hf_cli_finish(err, &why);
@@ -98,10 +86,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
 {
     struct request r = {0};
     const struct poptOption options[] = {HF_CLI_REPO(&r.place),
-                                         {"root", 0, POPT_ARG_STRING, &r.root, 0,
-                                          "begin at this root metadata, as a device that ships "
-                                          "with it (default: the repository's own first)",
-                                          "FILE"},
+                                         HF_CLI_ROOT(&r.root),
                                          {"at", 0, POPT_ARG_STRING, &r.at, 0,
                                           "judge at that time instead of now",
                                           "YYYY-MM-DD[THH:MM:SSZ]"},

@@ -14,6 +14,7 @@
 struct request {
     struct hf_cli_place place;
     char *out;
+    char *root;
     int keep;
     int keep_days;
     int is_json;
@@ -21,8 +22,8 @@ struct request {
 
 static enum hf_err print_json(const struct hf_mirror *m, struct hf_why *why)
 {
-    return hf_json_print_take(json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:O, s:O}", "repo",
-                                        m->repo_dir, "out", m->out_dir, "root",
+    return hf_json_print_take(json_pack("{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:O, s:O}", "format",
+                                        1, "repo", m->repo_dir, "out", m->out_dir, "root",
                                         (json_int_t)m->versions[HF_ROLE_ROOT], "targets",
                                         (json_int_t)m->versions[HF_ROLE_TARGETS], "snapshot",
                                         (json_int_t)m->versions[HF_ROLE_SNAPSHOT], "timestamp",
@@ -42,18 +43,23 @@ static void print_text(const struct hf_mirror *m)
 
 static int mirror(const struct request *r)
 {
+    struct hf_buf root = {0};
     struct hf_mirror m = {.repo_dir = r->place.repo,
                           .out_dir = r->out,
                           .now_s = hf_cli_now_s(),
                           .keep_versions = r->keep,
                           .keep_days = r->keep_days};
     struct hf_why why = {0};
-    enum hf_err err = hf_mirror_run(&m, &why);
+    enum hf_err err = hf_cli_read_root(r->root, &root, &why);
+    m.root = hf_buf_bytes(&root);
+    if (err == HF_OK)
+        err = hf_mirror_run(&m, &why);
     if (err == HF_OK && r->is_json)
         err = print_json(&m, &why);
     else if (err == HF_OK)
         print_text(&m);
     hf_mirror_free(&m);
+    hf_buf_free(&root);
     return hf_cli_finish(err, &why);
 }
 
@@ -76,7 +82,8 @@ static int run(const struct hf_command *self, int argc, const char **argv)
           "N"},
          {"keep-days", 0, POPT_ARG_INT, &r.keep_days, 0,
           "keep, too, what was replaced in the last DAYS days (default: 30)", "DAYS"},
-         {"json", 0, POPT_ARG_NONE, &r.is_json, 0, "print JSON", NULL},
+         HF_CLI_ROOT(&r.root),
+         HF_CLI_JSON(&r.is_json),
          HF_CLI_HELP,
          HF_CLI_END};
     struct hf_cli cli;
@@ -89,13 +96,14 @@ static int run(const struct hf_command *self, int argc, const char **argv)
     hf_cli_end(&cli);
     hf_cli_place_free(&r.place);
     free(r.out);
+    free(r.root);
     return exit_code;
 }
 
 const struct hf_command hf_cmd_mirror = {
     .name = "mirror",
     .summary = "Export what is published, for any web server or bucket.",
-    .arguments = "--repo DIR --out DIR [--keep N] [--keep-days DAYS] [--json]",
+    .arguments = "--repo DIR --out DIR [OPTION…]",
     .text =
         "Verifies the repository as a device would, and writes to OUT what the published\n"
         "timestamp leads to and every root version; what waits to be published is left out.\n"
@@ -104,9 +112,13 @@ const struct hf_command hf_cmd_mirror = {
         "is there. Then replaced metadata that neither --keep nor --keep-days keeps is removed,\n"
         "and bundles that no metadata left in OUT lists. Roots are never removed, nor is any\n"
         "file that is not of this repository. An OUT that is newer is refused.\n"
-        "Copying OUT to a bucket, keep the order: timestamp.json last, deletions after it.",
+        "Copying OUT to a bucket, keep the order: timestamp.json last, deletions after it.\n\n"
+        "A repository's own first root proves that it is whole, not that it is yours: where\n"
+        "others may write to it, give --root, such as what your devices ship with.",
     .examples = "  holdfastctl mirror --repo /srv/roots --out /srv/www/holdfast\n"
                 "  holdfastctl mirror --repo /srv/roots --out /srv/www/holdfast --keep 3 \\\n"
-                "      --keep-days 14 --json\n",
+                "      --keep-days 14 --json\n"
+                "  holdfastctl mirror --repo /srv/roots --out /srv/www/holdfast \\\n"
+                "      --root /etc/holdfast/keys/online/root.json\n",
     .run = run,
 };

@@ -311,7 +311,8 @@ static enum hf_err prepare_out(const struct hf_mirror *m, struct hf_why *why)
 
 enum hf_err hf_mirror_run(struct hf_mirror *m, struct hf_why *why)
 {
-    struct transfer t = {.from = {.dir = m->repo_dir}, .to = {.dir = m->out_dir}};
+    struct transfer t = {.from = {.dir = m->repo_dir, .pinned_root = m->root},
+                         .to = {.dir = m->out_dir}};
     struct hf_repo_lock lock = HF_REPO_LOCK_NONE;
     t.from.self_signed = t.to.self_signed = &t.self_signed;
     enum hf_err err = open_source(&t, m->now_s, why);

@@ -9,6 +9,7 @@ import time
 import pytest
 
 import ctl
+import json_schema
 from ctl import Publisher, Root, ok, refused, tree
 
 
@@ -28,8 +29,10 @@ def out(tmp_path):
 
 
 def mirror(publisher, out, *options, at=None):
-    return json.loads(ok("mirror", "--repo", publisher.repo, "--out", out, "--json", *options,
-                         at=at))
+    found = json.loads(ok("mirror", "--repo", publisher.repo, "--out", out, "--json", *options,
+                          at=at))
+    json_schema.check(found, "mirror-report.schema.json")
+    return found
 
 
 def mirror_refuses(publisher, out, *options, code=1, at=None):
@@ -435,6 +438,49 @@ def test_another_repository_does_not_go_over_a_mirror(publisher, root, out, tmp_
     (tmp_path / "b").mkdir()
     other = Publisher(tmp_path / "b")
     assert "another repository" in mirror_refuses(other, out)
+
+
+@pytest.fixture
+def shipped(publisher, tmp_path):
+    """What devices ship with: the first root, kept elsewhere."""
+    return shutil.copy(publisher.repo / "metadata/1.root.json", tmp_path / "shipped.json")
+
+
+def test_with_root_only_what_follows_from_it_is_mirrored(publisher, root, out, tmp_path, shipped):
+    publisher.add(root.file)
+    assert mirror(publisher, out, "--root", shipped)["targets"] == 2
+    (tmp_path / "other").mkdir()
+    other = Publisher(tmp_path / "other")
+    other.add(root.file)
+    sentence = mirror_refuses(other, tmp_path / "new", "--root", shipped)
+    assert sentence.startswith("nothing was mirrored: expected root 1 with SHA-256 "
+                               f"{hashlib.sha256(shipped.read_bytes()).hexdigest()}, found ")
+    assert not (tmp_path / "new").exists()
+    ok("mirror", "--repo", other.repo, "--out", tmp_path / "new")  # whole, but whose?
+
+
+def test_root_may_be_a_later_one_and_all_come_along(publisher, root, out, tmp_path, shipped):
+    publisher.add(root.file)
+    old = shutil.copytree(publisher.repo, tmp_path / "old")
+    rotate(publisher)
+    assert mirror(publisher, out, "--root", publisher.online / "root.json")["root"] == 2
+    assert {"metadata/1.root.json", "metadata/2.root.json"} <= set(files(out))
+    assert mirror(publisher, out, "--root", shipped)["root"] == 2
+    sentence = refused("mirror", "--repo", old, "--out", tmp_path / "new", "--root",
+                       publisher.online / "root.json")
+    assert "expected root 2" in sentence and "found none" in sentence
+
+
+def test_a_root_that_is_none_stops_it(publisher, root, out, tmp_path):
+    publisher.add(root.file)
+    empty = tmp_path / "empty"
+    empty.touch()
+    assert mirror_refuses(publisher, out, "--root", empty) == (
+        f"{empty} is empty; it should be root metadata")
+    assert "timestamp" in mirror_refuses(publisher, out, "--root",
+                                         publisher.repo / "metadata/timestamp.json")
+    assert str(tmp_path / "none") in mirror_refuses(publisher, out, "--root", tmp_path / "none")
+    assert not out.exists()
 
 
 def test_a_forged_next_root_in_the_mirror_is_found(publisher, root, out):
