@@ -1,5 +1,6 @@
 /* holdfastctl root sign, targets sign: a key holder's part, on a machine without the repository. */
 #include "server/publish/cli.h"
+#include "server/publish/draft_check.h"
 #include "server/publish/draft_json.h"
 #include "server/publish/draft_roots.h"
 #include "server/publish/draft_show.h"
@@ -36,6 +37,7 @@ static enum hf_err look(const struct hf_draft *draft, const struct request *r,
     HF_TRY(check_role(draft, r, why));
     HF_TRY(hf_draft_check_pin(draft, folder, &is_known, why));
     HF_TRY(hf_draft_find_keys(draft, holder, why));
+    HF_TRY(hf_draft_check_clock(draft, hf_cli_now_s(), why));
     if (!is_known && r->yes == NULL && isatty(STDIN_FILENO))
         fprintf(stderr,
                 "%s has no root.json, so nothing here tells whether the draft follows your root:\n"

@@ -1,5 +1,7 @@
 #include "server/publish/draft_check.h"
 
+#include "common/base/timetext.h"
+#include "common/bundle/description.h"
 #include "common/json/json.h"
 #include "server/publish/public_key.h"
 
@@ -155,6 +157,10 @@ static enum hf_err check_root(const struct hf_draft *draft, struct hf_why *why)
     if (next->env.expires_s <= 0)
         return hf_fail(why, HF_E_FORMAT, "the draft of root %" PRId64 " does not say when it ends",
                        next->env.version);
+    if (draft->root.consistent_snapshot && !next->consistent_snapshot)
+        return hf_fail(why, HF_E_FORMAT,
+                       "the draft gives up consistent snapshots: devices would meet files of two "
+                       "versions under one name; start a new draft");
     HF_TRY(check_key_ids(next, why));
     for (int role = 0; role < HF_TOP_ROLES; role++)
         HF_TRY(check_role(next, (enum hf_top_role)role, why));
@@ -184,6 +190,54 @@ static enum hf_err check_has_content(const struct hf_draft *draft, const struct 
     return hf_fail(why, HF_E_FORMAT, "the draft lists %s anew without its content", target->path);
 }
 
+/* ---- numbers: versions only rise, so one that leaps up is the last ------------------------------- */
+
+#define VERSION_STEP_MAX 1000 /* numbers that were begun and lost are few */
+
+static enum hf_err check_step(const char *what, int64_t before, int64_t version, struct hf_why *why)
+{
+    if (version - before <= VERSION_STEP_MAX)
+        return HF_OK;
+    return hf_fail(
+        why, HF_E_FORMAT,
+        "the draft takes %s from version %" PRId64 " to %" PRId64
+        "; a step is %d at most, because no lower version could ever follow: do not sign",
+        what, before, version, VERSION_STEP_MAX);
+}
+
+/* True for a target that is a bundle. */
+static bool read_description(const struct hf_target *target, struct hf_description *out)
+{
+    return target->custom != NULL && hf_description_parse(target->custom, out, NULL) == HF_OK;
+}
+
+/* Of the same set and profile, as it was before; 0: there was none. */
+static int64_t newest_before(const struct hf_draft *draft, const struct hf_description *d)
+{
+    int64_t newest = 0;
+    for (size_t i = 0; i < draft->before.n_targets; i++) {
+        struct hf_description old = {0};
+        if (!read_description(&draft->before.targets[i], &old))
+            continue;
+        if (strcmp(old.set, d->set) == 0 && strcmp(old.profile, d->profile) == 0 &&
+            old.version > newest)
+            newest = old.version;
+        hf_description_free(&old);
+    }
+    return newest;
+}
+
+static enum hf_err check_bundle_step(const struct hf_draft *draft, const struct hf_target *target,
+                                     struct hf_why *why)
+{
+    struct hf_description d = {0};
+    if (!read_description(target, &d))
+        return HF_OK;
+    enum hf_err err = check_step(target->path, newest_before(draft, &d), d.version, why);
+    hf_description_free(&d);
+    return err;
+}
+
 static enum hf_err check_listed(const struct hf_draft *draft, struct hf_why *why)
 {
     for (size_t i = 0; i < draft->targets.n_targets; i++) {
@@ -192,6 +246,7 @@ static enum hf_err check_listed(const struct hf_draft *draft, struct hf_why *why
             return hf_fail(why, HF_E_FORMAT,
                            "the draft lists a target whose path is no plain file name");
         HF_TRY(check_has_content(draft, target, why));
+        HF_TRY(check_bundle_step(draft, target, why));
     }
     return HF_OK;
 }
@@ -204,6 +259,7 @@ static enum hf_err check_targets(struct hf_draft *draft, struct hf_why *why)
         return hf_fail(why, HF_E_FORMAT,
                        "the draft of targets %" PRId64 " is not newer than targets %" PRId64,
                        draft->targets.env.version, draft->before.env.version);
+    HF_TRY(check_step("targets", draft->before.env.version, draft->targets.env.version, why));
     json_object_foreach(json_object_get(draft->json, "files"), path, content)
     {
         HF_TRY(check_file(draft, path, content, why));
@@ -214,6 +270,24 @@ static enum hf_err check_targets(struct hf_draft *draft, struct hf_why *why)
                                                    "the targets before", NULL) == HF_OK;
     return HF_OK;
 }
+
+/* ---- the holder's clock -------------------------------------------------------------------------- */
+
+enum hf_err hf_draft_check_clock(const struct hf_draft *draft, int64_t now_s, struct hf_why *why)
+{
+    char now[HF_TIME_TEXT_MAX], drafted[HF_TIME_TEXT_MAX];
+    int64_t drafted_s = hf_draft_envelope(draft)->signed_at_s;
+    if (drafted_s == HF_TIME_NONE || drafted_s <= now_s + HF_DAY_S)
+        return HF_OK;
+    hf_time_format(now_s, now);
+    hf_time_format(drafted_s, drafted);
+    return hf_fail(why, HF_E_STATE,
+                   "the draft says that it was made at %s, this machine's clock says %s; no device "
+                   "would believe an earlier time again: set the clock, or do not sign",
+                   drafted, now);
+}
+
+/* ---- the whole ----------------------------------------------------------------------------------- */
 
 enum hf_err hf_draft_check(struct hf_draft *draft, struct hf_why *why)
 {

@@ -161,11 +161,15 @@ static enum hf_err check_before(const struct hf_publication *p, const struct hf_
 static enum hf_err check_clock(const struct hf_publication *p, const struct hf_draft *draft,
                                struct hf_why *why)
 {
-    char now[HF_TIME_TEXT_MAX], drafted[HF_TIME_TEXT_MAX];
-    int64_t drafted_s = draft->targets.env.signed_at_s;
+    char now[HF_TIME_TEXT_MAX], drafted[HF_TIME_TEXT_MAX], ends[HF_TIME_TEXT_MAX];
+    int64_t drafted_s = draft->targets.env.signed_at_s, expires_s = draft->targets.env.expires_s;
+    hf_time_format(p->now_s, now);
+    hf_time_format(expires_s, ends);
+    if (expires_s <= p->now_s)
+        return hf_fail(why, HF_E_EXPIRED, "the draft expired at %s, it is %s; start a new draft",
+                       ends, now);
     if (drafted_s == HF_TIME_NONE || drafted_s <= p->now_s)
         return HF_OK;
-    hf_time_format(p->now_s, now);
     hf_time_format(drafted_s, drafted);
     return hf_fail(why, HF_E_STATE,
                    "this machine's clock says %s, but the draft was made at %s; one of the two "

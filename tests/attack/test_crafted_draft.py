@@ -330,3 +330,56 @@ def test_a_holder_without_a_record_is_told(alice, draft):
         terminal.seen
     terminal.type("n\n")
     assert terminal.end()[0] == 1
+
+
+# ---- what can never be taken back ------------------------------------------------------------------
+
+LAST = 2**53 - 1
+
+
+def leap(content):
+    content["signed"]["version"] = LAST
+
+
+def leap_of_a_bundle(content):
+    [path] = content["files"]
+    last = f"roots/full/{LAST}.pem"
+    target = content["signed"]["targets"].pop(path)
+    target["custom"]["holdfast"]["version"] = LAST
+    content["signed"]["targets"][last] = target
+    content["files"] = {last: content["files"][path]}
+
+
+@pytest.mark.parametrize("change, what", [(leap, "targets from version 2"),
+                                          (leap_of_a_bundle, f"roots/full/{LAST}.pem from version 1")])
+def test_a_version_that_ends_the_line(p, targets_draft, change, what):
+    craft(targets_draft, change)
+    for sentence in (Holder(p.folder / "alice", p.offline / "targets-1.key.json").refuses(
+            targets_draft, "targets"), p.refuses("targets", "finish", *p.place, targets_draft)):
+        assert f"the draft takes {what} to {LAST}; a step is 1000 at most" in sentence
+
+
+@pytest.mark.parametrize("role", ["root", "targets"])
+def test_a_time_of_signing_that_ends_all_others(p, alice, draft, targets_draft, role):
+    """It would be the least that devices take the time to be."""
+    file = {"root": draft, "targets": targets_draft}[role]
+    craft(file, lambda content: content["signed"].update(signed_at="2028-01-01T00:00:00Z"))
+    holder = alice if role == "root" else Holder(p.folder / "bob", p.offline / "targets-1.key.json")
+    before = file.read_bytes()
+    assert "no device would believe an earlier time again" in ctl.refused(
+        role, "sign", "--draft", file, "--keys", holder.folder, "--yes", digest(file, role))
+    assert file.read_bytes() == before
+
+
+def test_consistent_snapshots_given_up(alice, draft):
+    craft(draft, lambda content: content["signed"].update(consistent_snapshot=False))
+    assert "gives up consistent snapshots" in alice.refuses(draft)
+
+
+def test_targets_that_have_expired_do_not_wait(p, targets_draft):
+    """Without the online keys nobody else would look before publish."""
+    ctl.ok("targets", "sign", "--draft", targets_draft, "--keys", p.keys, "--yes",
+           digest(targets_draft, "targets"))
+    p.online.rename(p.folder / "elsewhere")
+    assert "the draft expired at" in p.refuses("targets", "finish", *p.place, "--clock-is-right",
+                                               targets_draft, at="+600d")

@@ -453,7 +453,7 @@ def test_another_root_of_that_number_is_never_replaced(p, holders, draft, tmp_pa
 def test_an_expired_root_is_followed_by_the_next(p, tmp_path):
     ctl.ok("root", "draft", "--from", p.repo, "--draft", tmp_path / "d", at="+600d")
     ctl.ok("root", "sign", "--draft", tmp_path / "d", "--keys", p.keys, "--yes",
-           digest(tmp_path / "d"))
+           digest(tmp_path / "d"), at="+600d")
     said = ctl.ok("root", "finish", *p.place, "--clock-is-right", tmp_path / "d", at="+601d")
     assert "published: root 2, targets 3, snapshot 3, timestamp 3" in said
     assert p.check(at="+602d")["updatable"] is True

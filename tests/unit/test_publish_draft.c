@@ -359,11 +359,20 @@ static void what_nobody_knows_is_shown_too(void **state)
     json_t *part = signed_copy();
     json_object_set_new(part, "x-more", json_integer(1));
     json_object_set_new(part, "caf\xc3\xa9", json_integer(1));
-    json_object_set_new(part, "consistent_snapshot", json_false());
     CHECK_OK(hf_draft_set_take(&w.draft, "signed", part, NULL));
     check_shows("  ! not explained: \"x-more\" is new: 1\n");
     check_shows("  ! not explained: \"caf\\u00E9\" is new: 1\n");
-    check_shows("consistent snapshots: no (before: yes)");
+    check_shows("consistent snapshots: yes (before: yes)");
+}
+
+static void consistent_snapshots_are_not_given_up(void **state)
+{
+    (void)state;
+    struct hf_why why = {0};
+    json_t *part = signed_copy();
+    json_object_set_new(part, "consistent_snapshot", json_false());
+    CHECK_REFUSED(parse_with("signed", part, &why), HF_E_FORMAT, &why,
+                  "gives up consistent snapshots");
 }
 
 static void dates_are_shown_with_those_before(void **state)
@@ -397,6 +406,7 @@ int main(void)
         T(keys_come_and_go_in_one_step),
         T(a_signed_draft_is_not_edited),
         T(what_nobody_knows_is_shown_too),
+        T(consistent_snapshots_are_not_given_up),
         T(dates_are_shown_with_those_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
