@@ -147,9 +147,11 @@ enum hf_err hf_draft_sign(struct hf_draft *draft, struct hf_key_set *holder, siz
 
 /* ---- merging ---------------------------------------------------------------------------------- */
 
+/* Also what it is compared with: else two holders may have been shown two differences. */
 static bool is_same_draft(const struct hf_draft *a, const struct hf_draft *b)
 {
     return a->role == b->role && hf_bytes_equal(hf_draft_root_file(a), hf_draft_root_file(b)) &&
+           hf_bytes_equal(hf_draft_before_file(a), hf_draft_before_file(b)) &&
            hf_bytes_equal(hf_buf_bytes(&hf_draft_envelope(a)->signed_bytes),
                           hf_buf_bytes(&hf_draft_envelope(b)->signed_bytes));
 }
@@ -191,7 +193,8 @@ enum hf_err hf_draft_merge(struct hf_draft *draft, const struct hf_draft *other,
         hf_sha256_hex(hf_buf_bytes(&hf_draft_envelope(draft)->signed_bytes), wanted);
         hf_sha256_hex(hf_buf_bytes(&hf_draft_envelope(other)->signed_bytes), found);
         return hf_fail(why, HF_E_STATE,
-                       "it is another draft: expected SHA-256 %s after the same root, found %s",
+                       "it is another draft: expected SHA-256 %s after the same root and the same "
+                       "targets, found %s",
                        wanted, found);
     }
     HF_TRY(merge_signatures(draft, other, why));

@@ -306,6 +306,16 @@ def test_a_made_up_root_below_a_draft_of_targets(p, targets_draft, tmp_path):
         alice.refuses(targets_draft, "targets")
 
 
+def test_two_holders_are_not_shown_two_differences(p, targets_draft, tmp_path):
+    """What is signed is the same in both copies; what it is compared with is not."""
+    other = tmp_path / "other.draft"
+    shutil.copy(targets_draft, other)
+    first = (p.repo / "metadata/1.targets.json").read_text()
+    craft(other, lambda content: content.update(before=first))
+    assert digest(other, "targets") == digest(targets_draft, "targets")
+    assert "it is another draft" in ctl.refused("targets", "status", targets_draft, other)
+
+
 def test_who_slept_through_rotations_signs_what_follows(p, tmp_path):
     alice = Holder(tmp_path / "alice", p.offline / "root-1.key.json", pin(p, 1))
     for name in ("one", "two", "three"):
