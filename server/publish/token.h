@@ -38,7 +38,7 @@ HF_MUST_USE enum hf_err hf_token_check_uri(const char *uri, struct hf_why *why);
 
 /** What a token shows of a key. Owned; hf_token_public_free. */
 struct hf_token_public {
-    char *uri;    /* names this key, without pin-source */
+    char *uri;    /* names this key: token, serial number, label and id; without pin-source */
     char *label;  /* "alice/root-1": token and object, plain ASCII, for people */
     json_t *json; /* the key object of TUF metadata (4.2.1): ed25519, or ecdsa with a PEM */
 };
@@ -52,8 +52,9 @@ void hf_token_public_free(struct hf_token_public *p);
 HF_MUST_USE enum hf_err hf_token_read_public(struct hf_tokens **tokens, const char *uri,
                                              struct hf_token_public *out, struct hf_why *why);
 
-/** Every signing key that `uri` leaves open ("pkcs11:" alone: all there are); may be none. `*out` is
- *  an array of `*n`, each to be freed, and then itself. */
+/** Every signing key that `uri` leaves open ("pkcs11:" alone: all there are); may be none. A PIN is
+ *  used where the URI has one in a file, and never asked for. HF_E_NOT_FOUND for a token that the URI
+ *  names and that is not there. `*out` is an array of `*n`, each to be freed, and then itself. */
 HF_MUST_USE enum hf_err hf_token_list(struct hf_tokens **tokens, const char *uri,
                                       struct hf_token_public **out, size_t *n, struct hf_why *why);
 
@@ -75,7 +76,9 @@ enum hf_token_key_type { HF_TOKEN_ED25519, HF_TOKEN_ECDSA_P256 };
 
 /**
  * Make a key pair inside the token: it signs, never leaves, needs the PIN. `uri` names the token and
- * gives the new object its label. HF_E_STATE when there is such an object.
+ * gives the new object its label, and its id where it has one; without, it is a random one. The key
+ * has signed, and its signature was verified, when this returns; else it is destroyed again.
+ * HF_E_STATE when there is such an object.
  */
 HF_MUST_USE enum hf_err hf_token_generate(struct hf_tokens **tokens, const char *uri,
                                           enum hf_token_key_type type, struct hf_token_public *out,

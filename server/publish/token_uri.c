@@ -123,7 +123,7 @@ static enum hf_err read_pin_source(const char *source, char **out, struct hf_why
     const char *path = source;
     if (strncmp(path, "file:", 5) == 0)
         path += strncmp(path, "file:///", 8) == 0 ? 7 : 5;
-    if (!is_whole_path(path))
+    if (!is_whole_path(path) || path[1] == '/') /* file://host/… is elsewhere */
         return hf_fail(why, HF_E_ARGUMENT,
                        "pin-source names a file by its whole path, as "
                        "pin-source=file:/etc/holdfast/pin; other sources are not read");
@@ -223,11 +223,17 @@ struct hf_bytes hf_token_uri_attribute(const struct hf_token_uri *uri, CK_ATTRIB
     return (struct hf_bytes){attribute->pValue, attribute->ulValueLen};
 }
 
-/* p11-kit has zeroes in what a URI leaves open. */
+/* p11-kit leaves zeroes where the URI says nothing, and pads with blanks what it says. */
+static bool is_said(const unsigned char *field, size_t size)
+{
+    return field[0] != '\0' && p11_kit_space_strlen(field, size) > 0;
+}
+
 bool hf_token_uri_names_token(const struct hf_token_uri *uri)
 {
     const CK_TOKEN_INFO *token = p11_kit_uri_get_token_info(uri->p11);
-    return token->label[0] != '\0' || token->serialNumber[0] != '\0' ||
+    return is_said(token->label, sizeof token->label) ||
+           is_said(token->serialNumber, sizeof token->serialNumber) ||
            p11_kit_uri_get_slot_id(uri->p11) != (CK_SLOT_ID)-1;
 }
 
