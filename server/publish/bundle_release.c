@@ -1,5 +1,6 @@
 #include "server/publish/bundle_release.h"
 
+#include "server/publish/bundle_begin.h"
 #include "server/publish/bundle_derive.h"
 #include "server/publish/bundle_report.h"
 #include "server/publish/bundle_lint.h"
@@ -203,10 +204,24 @@ static enum hf_err derive(struct release *r, const struct hf_bundle_order *order
     return HF_OK;
 }
 
+/* A name that cannot be one is refused where the bundle is named, a line that is to begin with
+ * itself where that is looked up. */
+static enum hf_err check_name(const struct release *r, struct hf_why *why)
+{
+    const struct hf_bundle_order *order = &r->order->bundle;
+    const char *from = r->order->from_profile;
+    if (!hf_set_name_is_valid(order->set) || !hf_set_name_is_valid(order->profile) ||
+        (from != NULL && strcmp(from, order->profile) == 0))
+        return HF_OK;
+    return hf_bundle_check_begin(&r->shelf.bundles, order->set, order->profile, r->order->is_new,
+                                 why);
+}
+
 static enum hf_err build_all(struct release *r, struct hf_why *why)
 {
     struct hf_bundle_order order = r->order->bundle;
     order.known = &r->known;
+    HF_TRY(check_name(r, why));
     order.self_signed = r->p->repo.self_signed;
     HF_TRY(find_from(r, &order.from, why));
     HF_TRY(build_one(r, &order, why));

@@ -11,6 +11,7 @@ struct request {
     char **selects;
     char **pins;
     int allows_intermediate;
+    int is_new;
 };
 
 static const char *const debian[] = {HF_DEBIAN_ROOTS, NULL};
@@ -19,6 +20,7 @@ static enum hf_err add(const struct request *r, const char *const *files, struct
 {
     struct hf_release_order order = hf_bundle_options_order(&r->o);
     order.from_profile = r->from;
+    order.is_new = r->is_new != 0;
     order.bundle.files = files == NULL && r->selects != NULL ? debian : files;
     order.bundle.selects = hf_cli_list(r->selects);
     order.bundle.pins = hf_cli_list(r->pins);
@@ -56,6 +58,8 @@ static int run(const struct hf_command *self, int argc, const char **argv)
         HF_CLI_KEYS(&r.o.place),
         HF_CLI_SET(&r.o),
         HF_CLI_PROFILE(&r.o),
+        {"new", 0, POPT_ARG_NONE, &r.is_new, 0,
+         "begin a set, or a profile beside full, rsa, ecc and legacy", NULL},
         {"select", 0, POPT_ARG_ARGV, &r.selects, 0,
          "of the files only these: a fingerprint, part of a subject, or a table of known roots",
          "WHAT"},
@@ -112,6 +116,9 @@ const struct hf_command hf_cmd_bundle_add = {
         "root of the same key is given too; any other is an intermediate, which its CA may "
         "replace\n"
         "any day: --allow-intermediate if you must.\n\n"
+        "The first set of a repository and the usual profiles begin by themselves; any other name\n"
+        "that was never published is taken for a slip, unless --new says that it is meant: no\n"
+        "device would ask for it.\n\n"
         "Roots that the version before had and this one lacks are dropped only if you agree: on\n"
         "the terminal, or with --drop. Dates set with --distrust-after and --remove-after stay in\n"
         "force in later versions until you give another date, or `none`. A certificate is named "

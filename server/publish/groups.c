@@ -1,10 +1,11 @@
 #include "server/publish/groups.h"
 
+#include "server/publish/nearest.h"
+
 #include <stdio.h>
 #include <string.h>
 
-#define NAME_MAX_LEN 63 /* a longer word is no slip of the fingers */
-#define SLIPS_MAX 2     /* letters: left out, too many, another, or two in the wrong order */
+#define TYPED_MAX 126 /* bytes of two words that are repeated to whoever typed them */
 
 /* The word of a group, or "" of a command of one word. */
 static size_t group_len(const char *name)
@@ -52,54 +53,14 @@ static bool is_help(const char *word)
     return strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
 }
 
-/* ---- the nearest ------------------------------------------------------------------------------ */
+/* ---- a slip ----------------------------------------------------------------------------------- */
 
-static size_t min3(size_t a, size_t b, size_t c)
-{
-    size_t least = a < b ? a : b;
-    return least < c ? least : c;
-}
-
-/* How many slips are between them, of the kinds that SLIPS_MAX counts; row by row. */
-static size_t slips(const char *typed, const char *name)
-{
-    size_t rows[3][NAME_MAX_LEN + 1];
-    size_t *above = rows[0], *last = rows[1], *now = rows[2];
-    size_t n_typed = strlen(typed), n_name = strlen(name);
-    if (n_typed > NAME_MAX_LEN || n_name > NAME_MAX_LEN)
-        return SIZE_MAX;
-    for (size_t j = 0; j <= n_name; j++)
-        above[j] = last[j] = j;
-    for (size_t i = 1; i <= n_typed; i++) {
-        now[0] = i;
-        for (size_t j = 1; j <= n_name; j++) {
-            now[j] = min3(last[j] + 1, now[j - 1] + 1, last[j - 1] + (typed[i - 1] != name[j - 1]));
-            if (i > 1 && j > 1 && typed[i - 1] == name[j - 2] && typed[i - 2] == name[j - 1] &&
-                above[j - 2] + 1 < now[j])
-                now[j] = above[j - 2] + 1;
-        }
-        size_t *oldest = above;
-        above = last;
-        last = now;
-        now = oldest;
-    }
-    return last[n_name];
-}
-
-/* NULL when none is near: a guess that has nothing to do with it helps nobody. */
 static const char *nearest(const struct hf_commands *commands, const char *typed)
 {
-    const char *best = NULL;
-    size_t fewest = SLIPS_MAX + 1;
-    for (size_t i = 0; i < commands->n_items; i++) {
-        const char *name = commands->items[i]->name;
-        size_t n = slips(typed, name);
-        if (n < fewest && n * 2 < strlen(typed)) {
-            fewest = n;
-            best = name;
-        }
-    }
-    return best;
+    struct hf_nearest nearest = HF_NEAREST(typed);
+    for (size_t i = 0; i < commands->n_items; i++)
+        hf_nearest_offer(&nearest, commands->items[i]->name);
+    return nearest.name;
 }
 
 /* "sign" is meant as "root sign" or "targets sign". */
@@ -132,7 +93,7 @@ static void print_miss(const struct hf_commands *commands, const char *typed, co
 int hf_commands_miss(const struct hf_commands *commands, int n_words, char *const *words)
 {
     const char *group = has_group(commands, words[0]) ? words[0] : NULL;
-    char typed[2 * NAME_MAX_LEN];
+    char typed[TYPED_MAX];
     if (group != NULL && (n_words == 1 || is_help(words[1]))) {
         print_group(commands, group, n_words == 1 ? stderr : stdout);
         return n_words == 1 ? HF_EXIT_USAGE : HF_EXIT_OK;

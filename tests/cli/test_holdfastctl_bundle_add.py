@@ -68,7 +68,7 @@ def test_versions_of_each_set_and_profile_rise_on_their_own(p, a):
     assert "roots/full 1, targets 2\n" in p.add(a.file)
     assert "roots/full 2, targets 3\n" in p.add(a.file)
     assert "roots/ecc 1, targets 4\n" in p.add(a.file, profile="ecc")
-    assert "other/full 1, targets 5\n" in p.add(a.file, set_name="other")
+    assert "other/full 1, targets 5\n" in p.add(a.file, "--new", set_name="other")
     assert "roots/full 3, targets 6\n" in p.add(a.file)
 
 
@@ -439,3 +439,48 @@ def test_all_roots_of_mozilla_in_one_bundle(p):
         pytest.skip("Debian's ca-certificates is not installed")
     p.add(*files, set_name="mozilla")
     assert len(p.newest(set_name="mozilla")["anchors"]) == len(files)
+
+
+# ---- a name that is new ----------------------------------------------------------------------------
+
+NEW = "--new begins one of that name"
+
+
+@pytest.mark.parametrize("names, sentence", [
+    (dict(profile="ful"), f'set "roots" has no profile "ful", did you mean "full"? {NEW}'),
+    (dict(profile="legcay"), f'set "roots" has no profile "legcay", did you mean "legacy"? {NEW}'),
+    (dict(profile="mine"), 'set "roots" has no profile "mine", and devices ask for full, rsa, ecc or '
+                           f"legacy unless they are told to; {NEW}"),
+    (dict(set_name="rotos"), f'there is no set "rotos", did you mean "roots"? {NEW}'),
+    (dict(set_name="azure"), 'there is no set "azure" yet, holdfastctl bundle list shows those there '
+                             f"are; {NEW}"),
+])
+def test_a_name_that_was_never_published_is_taken_for_a_slip(p, a, names, sentence):
+    p.add(a.file)
+    assert p.refuses_to_add(a.file, **names) == sentence
+    p.add(a.file, "--new", **names)
+    p.add(a.file, **names)  # it is there now
+    assert p.newest(**names)["version"] == 2
+
+
+def test_a_first_set_begins_by_itself_but_not_with_an_odd_profile(p, a):
+    assert 'did you mean "full"' in p.refuses_to_add(a.file, profile="fulll")
+    p.add(a.file, profile="legacy")
+    p.add(a.file, profile="rsa", set_name="roots")
+    assert p.newest(profile="rsa")["version"] == 1
+
+
+def test_new_is_not_said_of_what_is_there(p, a):
+    p.add(a.file)
+    assert p.refuses_to_add(a.file, "--new", code=2) == (
+        '--new: set "roots" has a profile "full" already; without --new this will be its next version')
+
+
+def test_a_slip_that_waits_or_is_drafted_is_found_too(p, a, tmp_path):
+    p.add(a.file)
+    draft = tmp_path / "targets.draft"
+    assert "did you mean" in p.refuses_to_add(a.file, "--draft", draft, set_name="root")
+    assert not draft.exists()
+    p.online.rename(tmp_path / "online")
+    p.add(a.file, "--new", set_name="second")
+    p.add(a.file, set_name="second")  # it waits to be published, and counts

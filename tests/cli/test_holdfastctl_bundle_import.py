@@ -95,7 +95,8 @@ def test_debians_roots_by_table_subject_and_fingerprint(p):
     ctl.ok(*args(p, "add", "--select", "amazon", set_name="amazon-iot"))
     found = anchors(p, set_name="amazon-iot")
     assert len(found) == 5 and AMAZON_1 in found and STARFIELD in found
-    ctl.ok(*args(p, "add", "--select", "isrg root x1", "--select", AMAZON_1[:16], set_name="two"))
+    ctl.ok(*args(p, "add", "--select", "isrg root x1", "--select", AMAZON_1[:16], "--new",
+                 set_name="two"))
     assert len(anchors(p, set_name="two")) == 2
 
 

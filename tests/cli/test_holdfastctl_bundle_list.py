@@ -21,7 +21,7 @@ def test_shows_sets_profiles_versions_and_anchors(p, tmp_path):
     a, b = Root(tmp_path, "Root A"), Root(tmp_path, "Root B")
     p.add(a.file, b.file)
     p.add("--distrust-after", f"{a.sha256}=2035-01-01", "--drop", "all", a.file)
-    p.add(b.file, set_name="other", profile="ecc")
+    p.add(b.file, "--new", set_name="other", profile="ecc")
     found = listed(p)
     assert found["waiting"] is False
     assert [(x["path"], x["newest"]) for x in found["bundles"]] == [

@@ -56,7 +56,7 @@ def test_what_root_programs_plan_counts(p, tmp_path):
 def test_text_and_one_set_only(p, tmp_path):
     late = Root(tmp_path, "Late", end=NOW + 300 * DAY)
     p.add(late.file)
-    p.add(Root(tmp_path, "Good").file, set_name="other")
+    p.add(Root(tmp_path, "Good").file, "--new", set_name="other")
     out = ctl.ok("plan", "--repo", p.repo)
     assert " LATE " in out and "roots/full 1" in out and "other/full 1" in out
     assert "1 of 2 late" in out

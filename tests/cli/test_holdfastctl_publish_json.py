@@ -55,7 +55,8 @@ def test_add_says_what_was_published_to_the_byte(p):
 
 
 def test_a_first_version_follows_none_and_every_profile_is_told(p):
-    found = report(*p.add_args(p.a.file, "--derive", "ecc", set_name="first"))
+    found = report(*p.add_args(p.a.file, "--derive", "ecc", "--new",
+                               set_name="first"))
     assert [(b["profile"], b["version"], b["before"]) for b in found["bundles"]] == [
         ("full", 1, None), ("ecc", 1, None)]
     for bundle in found["bundles"]:
