@@ -1,13 +1,15 @@
 #!/usr/bin/python3
 """Write the tables of known roots from Debian's own files.
 
-    make-tables.py [--certdata FILE]… [--out FOLDER]
+    make-tables.py [--certdata FILE]… [--newest FOLDER=YYYY-MM-DD] [--out FOLDER]
 
 Certificates come from /usr/share/ca-certificates/mozilla and from each certdata.txt given (Mozilla's
 list, as in mozilla/ of the source package ca-certificates); of several the first given counts. The
 day from which root programs accept no newly issued certificates is CKA_NSS_SERVER_DISTRUST_AFTER of
-certdata.txt; where that says nothing the column holds "-". amazon.txt is written by hand: AWS's page
-and the schedule for its keys are its sources; --check compares its fingerprints with Debian's files.
+certdata.txt; where that says nothing the column holds "-". A root that was taken out has no entry
+that could say so: --newest names the certificates of a newer package and its day, and what is missing
+there and had not expired is distrusted from that day at the latest. amazon.txt is written by hand: AWS's
+page and the schedule for its keys are its sources; its fingerprints are compared with Debian's files.
 """
 import argparse
 import datetime
@@ -104,6 +106,15 @@ def from_folder(folder):
         yield Root(der, name_of(file.name), file.name)
 
 
+def take_out(known, newest):
+    """The distrust of keys that root programs do not have any more; a reissued root is still there."""
+    folder, day = newest.rsplit("=", 1)
+    present = {root.spki for root in from_folder(Path(folder))}
+    for root in known.values():
+        if root.spki not in present and root.not_after > day and root.distrust == "-":
+            root.distrust = day
+
+
 def write(out, set_name, title, roots):
     text = HEAD.format(title=title) + "".join(root.line() for root in roots)
     (out / f"{set_name}.txt").write_text(text)
@@ -121,12 +132,15 @@ def check_amazon(known):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--certdata", type=Path, action="append", default=[])
+    parser.add_argument("--newest", metavar="FOLDER=YYYY-MM-DD")
     parser.add_argument("--out", type=Path, default=HERE)
     chosen = parser.parse_args()
     known = {}
     for source in [*map(from_certdata, chosen.certdata), from_folder(DEBIAN)]:
         for root in source:
             known.setdefault(root.sha256, root)
+    if chosen.newest:
+        take_out(known, chosen.newest)
     check_amazon(known)
     roots = sorted(known.values(), key=lambda root: (root.name.casefold(), root.sha256))
     for set_name, (title, names) in SETS.items():

@@ -196,6 +196,15 @@ def test_a_choice_that_means_nothing_is_refused(p, a):
     assert sentence.startswith('"Root Z" is no SHA-256, table of known roots or part of a subject')
 
 
+def test_a_root_that_was_taken_out_of_root_programs_is_no_root_like_others(p, a):
+    """Older packages of Debian have it still; the table knows what came of it."""
+    p.add(a.file)
+    if not (MOZILLA / "TrustCor_RootCert_CA-1.crt").exists():
+        pytest.skip("this ca-certificates does not have TrustCor's roots any more")
+    said = ctl.ok(*args(p, "import", "--select", "TrustCor RootCert CA-1"))
+    assert "warning distrust-soon" in said and "CN=TrustCor RootCert CA-1" in said
+
+
 # ---- import ---------------------------------------------------------------------------------------
 
 def test_import_adds_and_keeps_dates(p, a, b):
