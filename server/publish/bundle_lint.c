@@ -1,6 +1,7 @@
 #include "server/publish/bundle_lint.h"
 
 #include "server/publish/lint.h"
+#include "server/publish/lint_answers.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -73,17 +74,15 @@ enum hf_err hf_bundle_lint(const struct hf_bundle_lint_order *order, const struc
                            struct hf_bundle_built *built, size_t n_built, struct hf_why *why)
 {
     struct hf_lint_device device;
-    struct hf_lint_endpoints endpoints = {0};
-    struct hf_lint lint = {.at_s = order->at_s, .lead_s = order->lead_s, .known = order->known};
+    struct hf_lint lint = {.at_s = order->at_s,
+                           .lead_s = order->lead_s,
+                           .known = order->known,
+                           .endpoints = order->endpoints};
     if (order->device_file != NULL) {
         HF_TRY(hf_lint_device_load(order->device_file, &device, why));
         lint.device = &device;
     }
-    if (order->endpoints_file != NULL) {
-        HF_TRY(hf_lint_endpoints_load(order->endpoints_file, &endpoints, why));
-        lint.endpoints = &endpoints;
-    }
-    enum hf_err err = look_at_all(order, &lint, shelf, built, n_built, why);
-    hf_lint_endpoints_free(&endpoints);
-    return err;
+    /* Once for all profiles. */
+    HF_TRY(hf_lint_answers(order->endpoints, &built[0].findings, why));
+    return look_at_all(order, &lint, shelf, built, n_built, why);
 }

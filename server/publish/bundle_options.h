@@ -12,6 +12,8 @@ struct hf_bundle_options {
     char *set;
     char *profile;
     char *endpoints;
+    char **addresses;
+    int timeout_s;
     char *device;
     char *draft;
     char **drops;
@@ -25,7 +27,8 @@ struct hf_bundle_options {
 
 #define HF_BUNDLE_OPTIONS_DEFAULT                                                                  \
     {                                                                                              \
-        .keep = HF_KEEP_DEFAULT, .lead_days = HF_LEAD_DAYS_DEFAULT                                 \
+        .keep = HF_KEEP_DEFAULT, .lead_days = HF_LEAD_DAYS_DEFAULT,                                \
+        .timeout_s = HF_LINT_TIMEOUT_S_DEFAULT                                                     \
     }
 
 #define HF_CLI_SET(o)                                                                              \
@@ -59,9 +62,21 @@ struct hf_bundle_options {
             "a table of roots that are known too, as deploy/roots/amazon.txt", "FILE"              \
     }
 #define HF_CLI_ENDPOINTS(o)                                                                        \
+    {"endpoints",     0, POPT_ARG_STRING,                                                          \
+     &(o)->endpoints, 0, "a list of endpoints and the chains they show (lint --help)",             \
+     "FILE"},                                                                                      \
+        {"endpoint",                                                                               \
+         0,                                                                                        \
+         POPT_ARG_ARGV,                                                                            \
+         &(o)->addresses,                                                                          \
+         0,                                                                                        \
+         "a server to be asked for its chains now: mqtts://HOST[:8883], https://HOST[:443] or "    \
+         "tls://HOST:PORT; again for each. What aws iot describe-endpoint prints does as well, "   \
+         "as it is or as @FILE",                                                                   \
+         "URL"},                                                                                   \
     {                                                                                              \
-        "endpoints", 0, POPT_ARG_STRING, &(o)->endpoints, 0,                                       \
-            "a list of endpoints and the chains they show (lint --help)", "FILE"                   \
+        "endpoint-timeout", 0, POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT, &(o)->timeout_s, 0,       \
+            "how long one such server may take with all its answers", "SECONDS"                    \
     }
 #define HF_CLI_DEVICE(o)                                                                           \
     {                                                                                              \
@@ -90,6 +105,11 @@ void hf_bundle_options_free(struct hf_bundle_options *o);
 bool hf_bundle_options_check(const struct hf_command *self, const struct hf_bundle_options *o);
 /** False, with the usage error printed, for a lead time that makes no sense. */
 bool hf_cli_check_lead(const struct hf_command *self, int lead_days);
+/** The same for the time that endpoints have. */
+bool hf_cli_check_timeout(const struct hf_command *self, int timeout_s);
+
+/** What lint asks and reads; borrows from `o`. */
+struct hf_lint_sources hf_bundle_options_sources(const struct hf_bundle_options *o);
 
 /** What is the same in the three; borrows from `o`. */
 struct hf_release_order hf_bundle_options_order(const struct hf_bundle_options *o);

@@ -13,6 +13,7 @@
 struct release {
     const struct hf_release_order *order;
     struct hf_publication *p;
+    const struct hf_lint_endpoints *endpoints;
     struct hf_known_roots known;
     struct hf_shelf shelf;
     struct hf_bundle_built built[1 + HF_DERIVED_MAX];
@@ -234,7 +235,7 @@ static enum hf_err lint_all(struct release *r, struct hf_why *why)
         .known = &r->known,
         .at_s = r->p->now_s,
         .lead_s = r->order->lead_s,
-        .endpoints_file = r->order->endpoints_file,
+        .endpoints = r->endpoints,
         .device_file = r->order->device_file,
         .accepts = r->order->accepts,
     };
@@ -251,9 +252,9 @@ static enum hf_err run(struct release *r, struct hf_why *why)
 }
 
 static enum hf_err release_to(struct hf_publication *p, const struct hf_release_order *order,
-                              struct hf_why *why)
+                              const struct hf_lint_endpoints *endpoints, struct hf_why *why)
 {
-    struct release r = {.order = order, .p = p};
+    struct release r = {.order = order, .p = p, .endpoints = endpoints};
     /* Before any question or passphrase: are the keys here at all? */
     if (order->draft_file == NULL)
         HF_TRY(hf_key_set_find(&p->keys, p->set.root, HF_ROLE_TARGETS, why));
@@ -265,11 +266,22 @@ static enum hf_err release_to(struct hf_publication *p, const struct hf_release_
     return err;
 }
 
-enum hf_err hf_release(const struct hf_release_order *order, struct hf_why *why)
+static enum hf_err release(const struct hf_release_order *order,
+                           const struct hf_lint_endpoints *endpoints, struct hf_why *why)
 {
     struct hf_publication p;
     HF_TRY(hf_publication_open(&order->place, &p, why));
-    enum hf_err err = release_to(&p, order, why);
+    enum hf_err err = release_to(&p, order, endpoints, why);
     hf_publication_close(&p);
+    return err;
+}
+
+/* Servers take their time: they are asked before the repository is locked and any key is opened. */
+enum hf_err hf_release(const struct hf_release_order *order, struct hf_why *why)
+{
+    struct hf_lint_endpoints endpoints = {0};
+    HF_TRY(hf_lint_endpoints_load(&order->endpoints, &endpoints, why));
+    enum hf_err err = release(order, &endpoints, why);
+    hf_lint_endpoints_free(&endpoints);
     return err;
 }

@@ -7,6 +7,7 @@
 #define HF_PUBLISH_BUNDLE_RELEASE_H
 
 #include "server/publish/bundle_build.h"
+#include "server/publish/lint_endpoints.h"
 #include "server/publish/publication.h"
 
 /* Older versions stay listed so that a device that decided on one just now can still fetch it. */
@@ -22,9 +23,9 @@ struct hf_release_order {
     const char *const *derives;    /* --derive: "rsa", "ecc", also "rsa,ecc" */
     const char *const *accepts;    /* --accept */
     const char *const *roots;      /* --roots: tables beside those compiled in */
-    const char *endpoints_file;    /* NULL: none */
-    const char *device_file;       /* NULL: none */
-    const char *draft_file;        /* write a draft there and sign nothing; NULL: sign */
+    struct hf_lint_sources endpoints;
+    const char *device_file; /* NULL: none */
+    const char *draft_file;  /* write a draft there and sign nothing; NULL: sign */
     int64_t lead_s;
     int keep;
     bool is_json; /* the report */

@@ -1,7 +1,9 @@
 /* holdfastctl lint: what a publisher should know before devices do. Needs no key and no lock. */
 #include "server/publish/bundle_options.h"
+#include "server/publish/disk.h"
 #include "server/publish/json_text.h"
 #include "server/publish/lint.h"
+#include "server/publish/lint_answers.h"
 #include "server/publish/shelf.h"
 
 #include "common/base/timetext.h"
@@ -14,6 +16,7 @@ struct request {
     struct hf_bundle_options o;
     char *at;
     char *next_ceremony;
+    char *save_dir; /* NULL: nothing is saved */
     int64_t at_s;
     int64_t next_ceremony_s; /* HF_TIME_NONE */
     int is_json;
@@ -24,7 +27,7 @@ struct session {
     const struct request *r;
     struct hf_known_roots known;
     struct hf_lint_device device;
-    struct hf_lint_endpoints endpoints;
+    struct hf_lint_endpoints endpoints; /* empty: none are known */
     struct hf_lint lint;
     struct hf_shelf_view view; /* zero without --repo */
     struct hf_findings findings;
@@ -132,12 +135,14 @@ static enum hf_err print(const struct session *s, size_t n_errors, struct hf_why
 {
     size_t n_warnings = count_warnings(&s->findings);
     if (s->r->is_json)
-        return hf_json_print_take(json_pack("{s:o, s:i, s:I, s:I, s:o}", "at",
+        return hf_json_print_take(json_pack("{s:o, s:i, s:I, s:I, s:o, s:o}", "at",
                                             hf_json_time(s->r->at_s), "lead_days",
                                             s->r->o.lead_days, "errors", (json_int_t)n_errors,
-                                            "warnings", (json_int_t)n_warnings, "findings",
+                                            "warnings", (json_int_t)n_warnings, "endpoints",
+                                            hf_lint_answers_to_json(&s->endpoints), "findings",
                                             hf_findings_to_json(&s->findings)),
                                   stdout, why);
+    hf_lint_answers_print(&s->endpoints, stdout);
     hf_findings_print(&s->findings, 0, stdout);
     printf("%zu error(s), %zu warning(s)\n", n_errors, n_warnings);
     return HF_OK;
@@ -151,22 +156,36 @@ static enum hf_err begin(struct session *s, struct hf_why *why)
     HF_TRY(hf_known_roots_load(hf_cli_list(o->roots), &s->known, why));
     s->lint = (struct hf_lint){.at_s = s->r->at_s,
                                .lead_s = o->lead_days * HF_DAY_S,
-                               .known = &s->known};
+                               .known = &s->known,
+                               .endpoints = &s->endpoints};
     if (o->device != NULL) {
         HF_TRY(hf_lint_device_load(o->device, &s->device, why));
         s->lint.device = &s->device;
     }
-    if (o->endpoints != NULL) {
-        HF_TRY(hf_lint_endpoints_load(o->endpoints, &s->endpoints, why));
-        s->lint.endpoints = &s->endpoints;
-    }
     return o->place.repo == NULL ? HF_OK : hf_shelf_view_open(o->place.repo, &s->view, why);
+}
+
+/* Nobody should wait for servers and then learn that the name is taken. */
+static enum hf_err ask_endpoints(struct session *s, struct hf_why *why)
+{
+    const struct hf_lint_sources sources = hf_bundle_options_sources(&s->r->o);
+    const char *dir = s->r->save_dir;
+    if (dir != NULL && hf_disk_exists(dir))
+        return hf_fail(why, HF_E_STATE, "%s exists already; --save-chains makes a new folder", dir);
+    HF_TRY(hf_lint_endpoints_load(&sources, &s->endpoints, why));
+    if (dir != NULL)
+        HF_TRY(hf_lint_endpoints_save(&s->endpoints, dir, hf_cli_now_s(), why));
+    return hf_lint_answers(&s->endpoints, &s->findings, why);
 }
 
 static enum hf_err look(struct session *s, const char *const *files, struct hf_why *why)
 {
     HF_TRY(begin(s, why));
-    HF_TRY(files != NULL ? lint_files(s, files, why) : lint_newest(s, why));
+    HF_TRY(ask_endpoints(s, why));
+    if (files != NULL)
+        HF_TRY(lint_files(s, files, why));
+    else if (s->r->o.place.repo != NULL)
+        HF_TRY(lint_newest(s, why));
     if (s->r->o.place.repo != NULL)
         HF_TRY(hf_lint_metadata(&s->lint, &s->view.set, s->view.shelf.targets,
                                 s->r->next_ceremony_s, &s->findings, why));
@@ -206,13 +225,24 @@ static bool take_times(const struct hf_command *self, struct request *r)
     return false;
 }
 
+/* Chains can be saved where there is no bundle yet to hold against them. */
+static bool has_subject(const struct hf_command *self, const struct request *r,
+                        const char *const *files)
+{
+    bool is_there = r->o.place.repo != NULL || files != NULL;
+    if (!is_there && r->save_dir != NULL)
+        return true;
+    return hf_cli_need(self, "--set", r->o.set) &&
+           hf_cli_need(self, "--repo, or certificate files,", is_there ? "yes" : NULL);
+}
+
 static bool is_complete(const struct hf_command *self, const struct request *r,
                         const char *const *files)
 {
-    return hf_cli_need(self, "--set", r->o.set) &&
-           hf_cli_need(self, "--repo, or certificate files,",
-                       r->o.place.repo != NULL || files != NULL ? "yes" : NULL) &&
-           hf_cli_check_lead(self, r->o.lead_days);
+    const char *endpoints = r->o.addresses != NULL ? r->o.addresses[0] : r->o.endpoints;
+    return has_subject(self, r, files) && hf_cli_check_lead(self, r->o.lead_days) &&
+           hf_cli_check_timeout(self, r->o.timeout_s) &&
+           (r->save_dir == NULL || hf_cli_need(self, "--endpoint or --endpoints", endpoints));
 }
 
 static int run(const struct hf_command *self, int argc, const char **argv)
@@ -225,6 +255,8 @@ static int run(const struct hf_command *self, int argc, const char **argv)
         HF_CLI_SET(&r.o),
         HF_CLI_PROFILE(&r.o),
         HF_CLI_ENDPOINTS(&r.o),
+        {"save-chains", 0, POPT_ARG_STRING, &r.save_dir, 0,
+         "write what endpoints show into this new folder, with a list for --endpoints", "DIR"},
         HF_CLI_DEVICE(&r.o),
         HF_CLI_LEAD(&r.o),
         HF_CLI_ROOTS(&r.o),
@@ -246,6 +278,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
     hf_bundle_options_free(&r.o);
     free(r.at);
     free(r.next_ceremony);
+    free(r.save_dir);
     return exit_code;
 }
 
@@ -259,9 +292,16 @@ const struct hf_command hf_cmd_lint = {
         "stop bundle add, and warnings, each with a code that stays the same.\n\n"
         "--endpoints names the chains that devices meet, a line each, files beside the list:\n"
         "  endpoint NAME CHAIN.pem [CHAIN.pem…]   all that it shows, RSA and ECC\n"
+        "  endpoint NAME mqtts://HOST             the server is asked for them, now\n"
+        "  endpoint NAME @FILE                    so is the one that AWS named in FILE\n"
         "  device   NAME CHAIN.pem                a chain that devices show themselves\n"
         "CHAIN.pem begins with the endpoint's own certificate; openssl s_client -showcerts\n"
-        "prints it.\n\n"
+        "prints it. --endpoint does the same for one server, without a list.\n\n"
+        "A server is asked with TLS 1.3 and 1.2, for an RSA and an ECC key, and sent nothing but\n"
+        "handshakes; no proxy is used. What it proves is judged as chains from files are. One\n"
+        "that is silent, or proves nothing, is a warning: that says nothing about a bundle.\n"
+        "--save-chains takes the chains to a desk without a network; it needs no bundle. There,\n"
+        "--endpoints DIR/endpoints.txt finds the same.\n\n"
         "--device says what devices' TLS library has; a line that is missing means everything:\n"
         "  digests    sha256 sha384 sha512 sha1\n"
         "  signatures rsa-pkcs1 rsa-pss ecdsa\n"
@@ -269,6 +309,9 @@ const struct hf_command hf_cmd_lint = {
         "  rsa-bits   4096\n\n"
         "The exit code is 1 where an error is neither accepted now nor was when it was signed.",
     .examples = "  holdfastctl lint --repo /srv/roots --set amazon-iot --endpoints endpoints.txt\n"
+                "  aws iot describe-endpoint --endpoint-type iot:Data-ATS > iot.json\n"
+                "  holdfastctl lint --endpoint @iot.json --save-chains chains-2027\n"
+                "  holdfastctl lint --set amazon-iot --endpoints chains-2027/endpoints.txt roots/\n"
                 "  holdfastctl lint --repo /srv/roots --set amazon-iot --at 2029-06-01 --lead 730\n"
                 "  holdfastctl lint --set factory --json new-roots/ | jq -r '.findings[].code'\n",
     .run = run,

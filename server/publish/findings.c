@@ -29,6 +29,8 @@ static const struct {
     [HF_LINT_ENDPOINT_ANCHOR_MISSING] = {"endpoint-anchor-missing", true},
     [HF_LINT_ENDPOINT_ANCHOR_ENDS] = {"endpoint-anchor-ends", true},
     [HF_LINT_ENDPOINT_UNCHECKED] = {"endpoint-unchecked", false},
+    [HF_LINT_ENDPOINT_SILENT] = {"endpoint-silent", false},
+    [HF_LINT_ENDPOINT_UNPROVED] = {"endpoint-unproved", false},
     [HF_LINT_CHAIN_ENDS] = {"chain-ends", false},
     [HF_LINT_DEVICE_CHAIN_ENDS] = {"device-chain-ends", true},
     [HF_LINT_ALGORITHM_MISSING] = {"algorithm-missing", true},

@@ -20,7 +20,7 @@ struct hf_lint {
     int64_t lead_s; /* until the last device has what is published now */
     const struct hf_known_roots *known;
     const struct hf_lint_device *device;       /* NULL: one that can do everything */
-    const struct hf_lint_endpoints *endpoints; /* NULL: none are known */
+    const struct hf_lint_endpoints *endpoints; /* NULL or empty: none are known */
 };
 
 /** One version of one set and profile. Borrowed. */

@@ -75,7 +75,7 @@ static enum hf_err judge_anchors(const struct hf_lint *lint, const struct hf_lin
         return hf_findings_add(out, HF_LINT_ENDPOINT_ANCHOR_MISSING, line->where, why,
                                "%s shows a chain (%s) that ends in no usable root of this bundle; "
                                "the last issuer in it is \"%s\"",
-                               chain->name, chain->file, chain->certs[chain->n_certs - 1].issuer);
+                               chain->name, chain->source, chain->certs[chain->n_certs - 1].issuer);
     HF_TRY(reaches(lint, line, chain, true, &is_reached_later, why));
     if (is_reached_later)
         return HF_OK;
@@ -84,7 +84,7 @@ static enum hf_err judge_anchors(const struct hf_lint *lint, const struct hf_lin
     return hf_findings_add(out, HF_LINT_ENDPOINT_ANCHOR_ENDS, line->where, why,
                            "%s is validated through roots only that will have ended on %s, when "
                            "the last device has this bundle (%s); add what follows them",
-                           chain->name, day, chain->file);
+                           chain->name, day, chain->source);
 }
 
 /* Intermediates; the leaf is renewed every few weeks, and roots need no date here. */
@@ -102,7 +102,7 @@ static enum hf_err judge_intermediates(const struct hf_lint *lint, const struct 
         HF_TRY(hf_findings_add(out,
                                chain->is_devices ? HF_LINT_DEVICE_CHAIN_ENDS : HF_LINT_CHAIN_ENDS,
                                line->where, why, "\"%s\" in the chain of %s (%s) ends on %s; %s",
-                               cert->subject, chain->name, chain->file, day,
+                               cert->subject, chain->name, chain->source, day,
                                chain->is_devices
                                    ? "devices show it themselves and need a new one before"
                                    : "see which one its operator will use"));
@@ -112,8 +112,11 @@ static enum hf_err judge_intermediates(const struct hf_lint *lint, const struct 
 
 /* ---- which chains a profile must validate ----------------------------------------------------- */
 
+/* What is no evidence is for none. */
 static bool is_for(const struct hf_lint_chain *chain, const char *profile)
 {
+    if (chain->doubt != NULL)
+        return false;
     if (strcmp(profile, "rsa") == 0)
         return chain->kind == HF_CHAIN_RSA;
     if (strcmp(profile, "ecc") == 0)
@@ -124,7 +127,7 @@ static bool is_for(const struct hf_lint_chain *chain, const char *profile)
 static bool is_first_of_name(const struct hf_lint_endpoints *e, size_t index)
 {
     for (size_t i = 0; i < index; i++) {
-        if (strcmp(e->chains[i]->name, e->chains[index]->name) == 0)
+        if (e->chains[i]->doubt == NULL && strcmp(e->chains[i]->name, e->chains[index]->name) == 0)
             return false;
     }
     return true;
@@ -144,20 +147,21 @@ static enum hf_err judge_chain(const struct hf_lint *lint, const struct hf_lint_
 {
     const struct hf_lint_chain *chain = lint->endpoints->chains[index];
     const char *profile = line->description->profile;
+    if (chain->doubt != NULL)
+        return HF_OK;
     if (is_first_of_name(lint->endpoints, index) && !chain->is_devices &&
         !has_chain_for(lint->endpoints, chain->name, profile))
         HF_TRY(hf_findings_add(out, HF_LINT_ENDPOINT_UNCHECKED, line->where, why,
-                               "no %s chain of %s is given, so nobody knows whether devices of "
+                               "no %s chain of %s is known, so nobody knows whether devices of "
                                "this profile reach it",
                                profile, chain->name));
     if (!is_for(chain, profile))
         return HF_OK;
     if (chain->is_lone_root)
-        HF_TRY(
-            hf_findings_add(out, HF_LINT_ENDPOINT_UNCHECKED, line->where, why,
-                            "%s holds the root \"%s\" alone; if that is not the very certificate "
-                            "which %s shows, give the chain that it shows",
-                            chain->file, chain->certs[0].subject, chain->name));
+        HF_TRY(hf_findings_add(out, HF_LINT_ENDPOINT_UNCHECKED, line->where, why,
+                               "the chain of %s (%s) is the root \"%s\" alone; if that is not the "
+                               "very certificate that it shows, give the chain that it shows",
+                               chain->name, chain->source, chain->certs[0].subject));
     if (!chain->is_devices) /* who validates a device's own chain is the server */
         HF_TRY(judge_anchors(lint, line, chain, out, why));
     return judge_intermediates(lint, line, chain, out, why);
@@ -191,7 +195,7 @@ static enum hf_err judge_chain_algorithms(const struct hf_lint *lint,
             HF_TRY(hf_findings_add(out, HF_LINT_ALGORITHM_MISSING, line->where, why,
                                    "\"%s\" in the chain of %s (%s) needs %s, which the device "
                                    "lacks; roots alone will not help",
-                                   cert->subject, chain->name, chain->file, lacking));
+                                   cert->subject, chain->name, chain->source, lacking));
     }
     return HF_OK;
 }
