@@ -5,7 +5,7 @@
 #include "server/publish/bundle_report.h"
 #include "server/publish/bundle_lint.h"
 #include "server/publish/shelf.h"
-#include "server/publish/targets_publish.h"
+#include "server/publish/targets_release.h"
 
 #include <string.h>
 
@@ -18,19 +18,22 @@ struct release {
     struct hf_shelf shelf;
     struct hf_bundle_built built[1 + HF_DERIVED_MAX];
     size_t n_built;
+    json_t *unlisted; /* versions that are too old now */
 };
 
 /* ---- the new targets metadata ----------------------------------------------------------------- */
 
-/* No longer list what is older than the `keep` newest of the line that gets a new version. */
-static void prune(json_t *targets, const struct hf_shelf *shelf, const struct hf_description *d,
-                  int keep)
+/* No longer list what is older than the newest ones to keep of the line that gets a new version. */
+static enum hf_err prune(struct release *r, json_t *targets, const struct hf_description *d,
+                         struct hf_why *why)
 {
-    for (size_t i = 0; i < shelf->bundles.n_items; i++) {
-        const struct hf_repo_bundle *b = &shelf->bundles.items[i];
-        if (hf_shelf_is_of(b, d->set, d->profile) && b->description.version <= d->version - keep)
-            hf_compose_remove_target(targets, b->target->path);
+    for (size_t i = 0; i < r->shelf.bundles.n_items; i++) {
+        const struct hf_repo_bundle *b = &r->shelf.bundles.items[i];
+        if (hf_shelf_is_of(b, d->set, d->profile) &&
+            b->description.version <= d->version - r->order->keep)
+            HF_TRY(hf_targets_unlist(targets, b, r->unlisted, why));
     }
+    return HF_OK;
 }
 
 /* List the bundle in `targets`, and stage its content under the name that listing gives it. */
@@ -59,102 +62,45 @@ out:
     return err;
 }
 
-/* Staged: all but the targets metadata itself, which is `out`, a new reference. */
-static enum hf_err compose_targets(struct release *r, int64_t version, json_t **out,
-                                   struct hf_why *why)
+/* Every new version listed in `targets`, and staged. */
+static enum hf_err list_all(struct release *r, json_t *targets, struct hf_why *why)
 {
-    json_t *targets = NULL;
-    struct hf_signing signing = {version, 0, r->p->now_s};
-    HF_TRY(hf_publication_expiry(r->p, HF_ROLE_TARGETS, &signing.expires_s, why));
-    HF_TRY(hf_compose_targets(r->shelf.targets->env.signed_part, &signing, &targets, why));
-    enum hf_err err = HF_OK;
-    for (size_t i = 0; i < r->n_built && err == HF_OK; i++) {
-        prune(targets, &r->shelf, &r->built[i].description, r->order->keep);
-        err = list_and_stage(r, targets, &r->built[i], why);
+    for (size_t i = 0; i < r->n_built; i++) {
+        HF_TRY(prune(r, targets, &r->built[i].description, why));
+        HF_TRY(list_and_stage(r, targets, &r->built[i], why));
     }
-    if (err != HF_OK) {
-        json_decref(targets);
-        return err;
-    }
-    *out = targets;
     return HF_OK;
 }
 
-/* `file` gets the signed targets metadata. */
-static enum hf_err stage_targets(struct release *r, int64_t version, struct hf_buf *file,
-                                 struct hf_why *why)
-{
-    json_t *targets = NULL;
-    HF_TRY(compose_targets(r, version, &targets, why));
-    enum hf_err err = hf_publication_stage_targets(r->p, targets, file, why);
-    json_decref(targets);
-    return err;
-}
-
-static enum hf_err report(const struct release *r, int64_t version, bool is_published,
+static enum hf_err report(const struct release *r, const json_t *targets, bool is_published,
                           struct hf_why *why)
 {
-    const struct hf_released released = {r->order,   r->p,    &r->shelf,   r->built,
-                                         r->n_built, version, is_published};
+    const struct hf_released released = {
+        .order = r->order,
+        .p = r->p,
+        .shelf = &r->shelf,
+        .built = r->built,
+        .n_built = r->n_built,
+        .unlisted = r->unlisted,
+        .targets_version = json_integer_value(json_object_get(targets, "version")),
+        .is_published = is_published,
+    };
     return hf_released_report(&released, why);
 }
 
-/* The keys of targets lie elsewhere. */
-static enum hf_err write_draft(struct release *r, struct hf_why *why)
+static enum hf_err send_out(struct release *r, struct hf_why *why)
 {
     json_t *targets = NULL;
-    int64_t version = hf_publication_next_version(r->p, HF_ROLE_TARGETS,
-                                                  r->shelf.targets->env.version);
-    HF_TRY(compose_targets(r, version, &targets, why));
-    enum hf_err err = hf_targets_draft(r->p, r->shelf.targets, targets, r->order->draft_file, why);
-    json_decref(targets);
-    return err == HF_OK ? report(r, version, false, why) : err;
-}
-
-/* ---- out it goes ------------------------------------------------------------------------------ */
-
-/* Snapshot and timestamp, where their keys are at hand; otherwise the targets wait for publish. */
-static enum hf_err stage_online_if_possible(struct hf_publication *p, int64_t version,
-                                            struct hf_bytes targets_file, bool *is_published,
-                                            struct hf_why *why)
-{
-    *is_published = p->is_used[HF_KEYS_ONLINE];
-    if (!*is_published)
-        return HF_OK;
-    return hf_publication_stage_online(p, version, targets_file, why);
-}
-
-/* What is left for `publish` must be fit for it: nobody looks at it again before then. */
-static enum hf_err verify_waiting(const struct hf_publication *p, struct hf_bytes targets_file,
-                                  struct hf_why *why)
-{
-    struct hf_targets targets = {0};
-    struct hf_repo_bundles bundles = {0};
-    HF_TRY(hf_targets_parse(targets_file, &targets, why));
-    enum hf_err err = hf_repo_verify_targets(&p->set, &targets, why);
-    if (err == HF_OK)
-        err = hf_repo_verify_bundles(&p->repo, &targets, p->set.root->consistent_snapshot, &bundles,
-                                     why);
-    hf_repo_bundles_free(&bundles);
-    hf_targets_free(&targets);
-    return err;
-}
-
-static enum hf_err sign_and_commit(struct release *r, struct hf_why *why)
-{
-    struct hf_buf file = {0};
     bool is_published = false;
-    int64_t version = hf_publication_next_version(r->p, HF_ROLE_TARGETS,
-                                                  r->shelf.targets->env.version);
-    enum hf_err err = stage_targets(r, version, &file, why);
+    HF_TRY(hf_targets_next(r->p, r->shelf.targets, &targets, why));
+    enum hf_err err = list_all(r, targets, why);
     if (err == HF_OK)
-        err = stage_online_if_possible(r->p, version, hf_buf_bytes(&file), &is_published, why);
-    if (err == HF_OK && !is_published)
-        err = verify_waiting(r->p, hf_buf_bytes(&file), why);
+        err = hf_targets_release(r->p, r->shelf.targets, targets, r->order->draft_file,
+                                 &is_published, why);
     if (err == HF_OK)
-        err = hf_publication_commit(r->p, why);
-    hf_buf_free(&file);
-    return err == HF_OK ? report(r, version, is_published, why) : err;
+        err = report(r, targets, is_published, why);
+    json_decref(targets);
+    return err;
 }
 
 /* ---- what goes out ---------------------------------------------------------------------------- */
@@ -248,21 +194,24 @@ static enum hf_err run(struct release *r, struct hf_why *why)
     HF_TRY(hf_shelf_load(&r->p->repo, &r->p->set, &r->shelf, why));
     HF_TRY(build_all(r, why));
     HF_TRY(lint_all(r, why));
-    return r->order->draft_file == NULL ? sign_and_commit(r, why) : write_draft(r, why);
+    return send_out(r, why);
 }
 
 static enum hf_err release_to(struct hf_publication *p, const struct hf_release_order *order,
                               const struct hf_lint_endpoints *endpoints, struct hf_why *why)
 {
-    struct release r = {.order = order, .p = p, .endpoints = endpoints};
+    struct release r = {.order = order, .p = p, .endpoints = endpoints, .unlisted = json_array()};
     /* Before any question or passphrase: are the keys here at all? */
-    if (order->draft_file == NULL)
-        HF_TRY(hf_key_set_find(&p->keys, p->set.root, HF_ROLE_TARGETS, why));
-    enum hf_err err = run(&r, why);
+    enum hf_err err = order->draft_file != NULL
+                          ? HF_OK
+                          : hf_key_set_find(&p->keys, p->set.root, HF_ROLE_TARGETS, why);
+    if (err == HF_OK)
+        err = run(&r, why);
     for (size_t i = 0; i < r.n_built; i++)
         hf_bundle_built_free(&r.built[i]);
     hf_shelf_free(&r.shelf);
     hf_known_roots_free(&r.known);
+    json_decref(r.unlisted);
     return err;
 }
 

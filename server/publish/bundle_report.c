@@ -3,6 +3,7 @@
 #include "common/base/timetext.h"
 #include "server/publish/json_text.h"
 #include "server/publish/publish_json.h"
+#include "server/publish/targets_release.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -44,9 +45,7 @@ static void print_text(const struct hf_released *released)
 {
     const char *draft = released->order->draft_file;
     if (draft != NULL) {
-        printf("not signed: targets %" PRId64 " is a draft; let each key holder run\n"
-               "holdfastctl targets sign --draft %s --keys DIR\n",
-               released->targets_version, draft);
+        hf_targets_print_drafted(released->targets_version, draft);
         return;
     }
     for (size_t i = 0; i < released->n_built; i++)
@@ -75,6 +74,7 @@ static enum hf_err print_json(const struct hf_released *released, struct hf_why 
                                             : "waiting",
         .draft_file = draft,
         .bundles = bundles_json(released),
+        .unlisted = json_incref(released->unlisted),
     };
     hf_publish_report_note(&report, released->p);
     report.versions[HF_ROLE_TARGETS] = released->targets_version;

@@ -12,6 +12,7 @@ struct hf_released {
     const struct hf_shelf *shelf; /* as it was before */
     const struct hf_bundle_built *built;
     size_t n_built;
+    json_t *unlisted; /* array */
     int64_t targets_version;
     bool is_published; /* neither published nor, with order->draft_file, signed */
 };

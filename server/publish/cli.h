@@ -32,6 +32,7 @@ extern const struct hf_command hf_cmd_init;
 extern const struct hf_command hf_cmd_bundle_add;
 extern const struct hf_command hf_cmd_bundle_import;
 extern const struct hf_command hf_cmd_bundle_remove;
+extern const struct hf_command hf_cmd_bundle_unlist;
 extern const struct hf_command hf_cmd_bundle_list;
 extern const struct hf_command hf_cmd_bundle_diff;
 extern const struct hf_command hf_cmd_lint;

@@ -5,6 +5,7 @@
 #include "server/publish/draft_sign.h"
 #include "server/publish/publish_json.h"
 #include "server/publish/targets_publish.h"
+#include "server/publish/targets_release.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -15,11 +16,8 @@
 static enum hf_err draft_after(struct hf_publication *p, const struct hf_targets *before,
                                const char *path, struct hf_why *why)
 {
-    struct hf_signing signing = {0, 0, p->now_s};
     json_t *targets = NULL;
-    signing.version = hf_publication_next_version(p, HF_ROLE_TARGETS, before->env.version);
-    HF_TRY(hf_publication_expiry(p, HF_ROLE_TARGETS, &signing.expires_s, why));
-    HF_TRY(hf_compose_targets(before->env.signed_part, &signing, &targets, why));
+    HF_TRY(hf_targets_next(p, before, &targets, why));
     enum hf_err err = hf_targets_draft(p, before, targets, path, why);
     json_decref(targets);
     return err;

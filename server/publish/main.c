@@ -11,6 +11,7 @@ static const struct hf_command *const all[] = {
     &hf_cmd_bundle_add,
     &hf_cmd_bundle_import,
     &hf_cmd_bundle_remove,
+    &hf_cmd_bundle_unlist,
     &hf_cmd_bundle_list,
     &hf_cmd_bundle_diff,
     &hf_cmd_lint,

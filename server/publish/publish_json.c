@@ -113,12 +113,14 @@ enum hf_err hf_publish_report_print_take(struct hf_publish_report *report, FILE 
 {
     json_t *bundles = report->bundles == NULL ? json_array() : report->bundles;
     json_t *warnings = report->warnings == NULL ? json_array() : report->warnings;
+    json_t *unlisted = report->unlisted == NULL ? json_array() : report->unlisted;
     report->bundles = NULL;
+    report->unlisted = NULL;
     report->warnings = NULL;
-    return hf_json_print_take(json_pack("{s:i, s:s, s:o, s:s?, s:b, s:o, s:o}", "format", 1,
+    return hf_json_print_take(json_pack("{s:i, s:s, s:o, s:s?, s:b, s:o, s:o, s:o}", "format", 1,
                                         "outcome", report->outcome, "versions",
                                         versions_json(report), "draft", report->draft_file,
                                         "bridged", !report->is_unbridged, "bundles", bundles,
-                                        "warnings", warnings),
+                                        "unlisted", unlisted, "warnings", warnings),
                               out, why);
 }

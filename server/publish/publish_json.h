@@ -14,6 +14,7 @@ struct hf_publish_report {
     const char *draft_file;         /* borrowed; NULL: none */
     bool is_unbridged;              /* root_publish.h */
     json_t *bundles;                /* owned; NULL: none */
+    json_t *unlisted;               /* owned; NULL: none */
     json_t *warnings;               /* owned; NULL: none */
 };
 

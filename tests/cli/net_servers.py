@@ -1,6 +1,8 @@
 """Servers that do exactly what a test wants, byte by byte, and remember what they were asked."""
 
 import contextlib
+import functools
+import http.server
 import select
 import socket
 import ssl
@@ -161,3 +163,23 @@ class Proxy(RawServer):
                     if not data:
                         return
                     (b if source is a else a).sendall(data)
+
+
+class _QuietFiles(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def files(folder):
+    """The URL of a web server that hands out this folder."""
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(_QuietFiles, directory=folder))
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

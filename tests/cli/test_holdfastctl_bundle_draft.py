@@ -1,17 +1,16 @@
 """holdfastctl bundle add, import, remove --draft: a new version whose targets keys lie on several
 machines."""
 import functools
-import http.server
 import json
 import shutil
-import threading
 
 import pytest
 
 import agent
 import ctl
-import net_pki
 import json_schema
+import net_pki
+import net_servers
 from ctl import Root
 
 
@@ -122,26 +121,17 @@ def test_a_draft_is_never_overwritten(p, file, a):
 
 # ---- import and remove, to the device -------------------------------------------------------------
 
-class QuietFiles(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def device(p, a, tmp_path):
     """`holdfast` with version 1, which is Root A."""
     first = tmp_path / "first.draft"
     add(p, first, a)
     publish(p, first)
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), functools.partial(QuietFiles, directory=p.repo))
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     state = tmp_path / "device"
-    agent.ok("--state", state, "init", "--root", p.repo / "metadata" / "1.root.json", "--url",
-             f"http://127.0.0.1:{server.server_port}", "--set", "roots", "--profile", "full")
-    yield functools.partial(agent.ok, "--state", state)
-    server.shutdown()
-    server.server_close()
+    with net_servers.files(p.repo) as url:
+        agent.ok("--state", state, "init", "--root", p.repo / "metadata" / "1.root.json", "--url",
+                 url, "--set", "roots", "--profile", "full")
+        yield functools.partial(agent.ok, "--state", state)
 
 
 def publish(p, file):

@@ -272,8 +272,8 @@ def test_no_command_prints_help_to_standard_error():
 
 
 @pytest.mark.parametrize("command", ["", "init", "bundle add", "bundle import", "bundle remove",
-                                     "bundle list", "bundle diff", "lint", "plan", "publish",
-                                     "refresh", "check"])
+                                     "bundle unlist", "bundle list", "bundle diff", "lint", "plan",
+                                     "publish", "refresh", "check"])
 def test_help_teaches_with_examples_and_exit_codes(command):
     out = ctl.ok(*command.split(), "--help")
     assert out.startswith("Usage: holdfastctl")
