@@ -60,6 +60,21 @@ static void report(const struct hf_draft *draft, size_t n_signed)
     hf_tally_free(&tally);
 }
 
+/* A question may stand for long on the terminal, and the file is everybody's. */
+static enum hf_err take_what_came_meanwhile(struct hf_draft *draft, const char *path,
+                                            struct hf_why *why)
+{
+    struct hf_draft now = {0};
+    HF_TRY(hf_draft_read(path, &now, why));
+    enum hf_err err = hf_draft_merge(draft, &now, why);
+    hf_draft_free(&now);
+    return err == HF_OK ? HF_OK
+                        : hf_fail_context(why,
+                                          "%s was changed since it was shown, so it stays as it "
+                                          "is, without your signature",
+                                          path);
+}
+
 static enum hf_err sign_draft(struct hf_draft *draft, const struct request *r, struct hf_why *why)
 {
     struct hf_key_set holder;
@@ -68,6 +83,8 @@ static enum hf_err sign_draft(struct hf_draft *draft, const struct request *r, s
     enum hf_err err = look(draft, r, &holder, why);
     if (err == HF_OK)
         err = hf_draft_sign(draft, &holder, &n_signed, why);
+    if (err == HF_OK)
+        err = take_what_came_meanwhile(draft, r->draft, why);
     if (err == HF_OK)
         err = hf_draft_write(r->draft, draft, why);
     if (err == HF_OK && r->is_json)

@@ -190,6 +190,30 @@ def test_a_terminal_is_shown_the_difference_and_asked(p, holders, draft):
     assert len(json.loads(draft.read_text())["signatures"]) == 1
 
 
+def test_two_holders_sign_one_file_at_the_same_time(p, holders, draft):
+    """Both are asked; who answers last does not write over the other's signature."""
+    terminals = [ctl.Terminal("root", "sign", "--draft", draft, "--keys", h.folder)
+                 for h in holders[:2]]
+    for terminal in terminals:
+        terminal.expect("[y/N] ")
+    for terminal in terminals:
+        terminal.type("y\n")
+        assert terminal.end()[0] == 0
+    assert {s["keyid"] for s in json.loads(draft.read_text())["signatures"]} == {
+        h.key_id for h in holders[:2]}
+
+
+def test_a_draft_that_is_changed_while_the_question_stands(p, holders, draft):
+    terminal = ctl.Terminal("root", "sign", "--draft", draft, "--keys", holders[0].folder)
+    terminal.expect("[y/N] ")
+    edit("set-threshold", draft, "root", "--threshold", "3")
+    changed = draft.read_bytes()
+    terminal.type("y\n")
+    assert terminal.end()[0] == 1
+    assert "was changed since it was shown, so it stays as it is" in terminal.seen
+    assert draft.read_bytes() == changed
+
+
 def test_the_file_is_what_its_schema_says(holders, draft):
     schema = json_schema.load("draft.schema.json")
     assert json_schema.fault(json.loads(draft.read_text()), schema, schema) is None
