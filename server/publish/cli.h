@@ -16,8 +16,8 @@ enum hf_exit {
 
 /* The same in words, for help. */
 #define HF_CLI_EXITS                                                                               \
-    "Exit code: 0 done, 1 refused or failed, 2 wrong usage. Why is one sentence on standard\n"     \
-    "error; lint exits with 1, too, when it found an error, and lists what it found.\n"
+    "Exit code: 0 done, 1 refused or failed, 2 wrong usage. One sentence on standard error\n"      \
+    "says why; lint, which exits with 1 when it found an error, lists what it found.\n"
 
 struct hf_command {
     const char *name;      /* "bundle add" */

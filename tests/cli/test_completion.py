@@ -37,7 +37,7 @@ def commands(program):
 
 def options(text):
     listed = text.split("\nOptions:\n")[1].split("\nExamples:\n")[0]
-    return set(re.findall(r"^ +(?:-\w, )?(--[a-z-]+)", listed, re.MULTILINE))
+    return set(re.findall(r"^  (?:    )?(?:-\w, )?(--[a-z-]+)", listed, re.MULTILINE))
 
 
 @pytest.mark.parametrize("program", ["holdfast", "holdfastctl"])
@@ -54,6 +54,12 @@ def test_every_option_is_completed(program):
         known = options(help_of(program, *command.split()))
         assert "--help" in known
         assert complete(program, *command.split(), "--") == known, command
+
+
+def test_a_word_of_an_explanation_is_no_option():
+    assert "--endpoint-type" in help_of("holdfast", "init")  # where a line happens to be wrapped
+    assert "--endpoint-type" not in complete("holdfast", "init", "--")
+    assert {"--endpoint", "--alpn", "--client-key"} <= complete("holdfast", "init", "--")
 
 
 def test_options_before_the_command_are_no_part_of_it(tmp_path):
