@@ -1,4 +1,5 @@
-/* holdfastctl root finish: signed copies of a draft come together and are published. */
+/* holdfastctl root finish: signed copies of a draft come together and are published, and with them a
+ * draft of targets that is signed under the new root. */
 #include "server/publish/cli.h"
 #include "server/publish/draft_sign.h"
 #include "server/publish/draft_tally.h"
@@ -7,6 +8,13 @@
 #include "server/publish/targets_publish.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
+
+struct request {
+    struct hf_cli_place place;
+    char **targets; /* copies of a draft of targets; NULL: none */
+    int is_json;
+};
 
 static void report(const struct hf_draft *draft, const struct hf_root_published *published)
 {
@@ -22,6 +30,8 @@ static void report(const struct hf_draft *draft, const struct hf_root_published 
             printf(", %s %" PRId64, hf_top_role_name(others[i]), published->versions[others[i]]);
     }
     putchar('\n');
+    if (published->was_out)
+        puts("It was there already; now the keys know it too.");
     if (!published->is_bridged)
         puts("Nothing was good under both roots (the keys before did not sign along): a device "
              "that\n"
@@ -41,49 +51,74 @@ static enum hf_err report_json(const struct hf_draft *draft,
     return hf_publish_report_print_take(&report, stdout, why);
 }
 
-static enum hf_err finish(const struct hf_cli_place *place, const char *const *files, bool is_json,
-                          struct hf_why *why)
+static enum hf_err read_drafts(const struct request *r, const char *const *files,
+                               struct hf_draft *root, struct hf_draft *targets, struct hf_why *why)
 {
-    struct hf_draft draft = {0};
+    HF_TRY(hf_draft_read_all(files, root, why));
+    if (root->role != HF_ROLE_ROOT)
+        return hf_fail(why, HF_E_STATE,
+                       "this is a draft of targets; use holdfastctl targets finish");
+    if (r->targets == NULL)
+        return HF_OK;
+    HF_TRY(hf_draft_read_all((const char *const *)r->targets, targets, why));
+    if (targets->role == HF_ROLE_TARGETS)
+        return HF_OK;
+    return hf_fail(why, HF_E_STATE, "--targets %s is a draft of root, not of targets",
+                   r->targets[0]);
+}
+
+static enum hf_err finish(const struct request *r, const char *const *files, struct hf_why *why)
+{
+    struct hf_draft root = {0}, targets = {0};
     struct hf_root_published published = {0};
-    HF_TRY(hf_draft_read_all(files, &draft, why));
-    const struct hf_publication_place at = hf_cli_publication(place,
-                                                              hf_targets_half_at_hand(place->keys));
-    enum hf_err err = draft.role == HF_ROLE_ROOT
-                          ? hf_root_publish(&at, &draft, &published, why)
-                          : hf_fail(why, HF_E_STATE,
-                                    "this is a draft of targets; use holdfastctl targets finish");
-    if (err == HF_OK && is_json)
-        err = report_json(&draft, &published, why);
+    const struct hf_publication_place at = hf_cli_publication(&r->place, hf_targets_half_at_hand(
+                                                                             r->place.keys));
+    enum hf_err err = read_drafts(r, files, &root, &targets, why);
+    if (err == HF_OK)
+        err = hf_root_publish(&at, &root, r->targets == NULL ? NULL : &targets, &published, why);
+    if (err == HF_OK && r->is_json)
+        err = report_json(&root, &published, why);
     else if (err == HF_OK)
-        report(&draft, &published);
-    hf_draft_free(&draft);
+        report(&root, &published);
+    hf_draft_free(&root);
+    hf_draft_free(&targets);
     return err;
+}
+
+static void free_request(struct request *r)
+{
+    hf_cli_place_free(&r->place);
+    for (size_t i = 0; r->targets != NULL && r->targets[i] != NULL; i++)
+        free(r->targets[i]);
+    free(r->targets);
 }
 
 static int run(const struct hf_command *self, int argc, const char **argv)
 {
-    struct hf_cli_place place = {0};
-    int is_json = 0;
-    const struct poptOption options[] = {HF_CLI_REPO(&place),
-                                         HF_CLI_KEYS(&place),
-                                         HF_CLI_PASSPHRASE(&place),
-                                         HF_CLI_ONLINE_PASSPHRASE(&place),
-                                         HF_CLI_CLOCK(&place),
-                                         HF_CLI_JSON(&is_json),
-                                         HF_CLI_HELP,
-                                         HF_CLI_END};
+    struct request r = {0};
+    const struct poptOption options[] =
+        {HF_CLI_REPO(&r.place),
+         HF_CLI_KEYS(&r.place),
+         {"targets", 0, POPT_ARG_ARGV, &r.targets, 0,
+          "publish this signed draft of targets with it; once for each copy", "FILE"},
+         HF_CLI_PASSPHRASE(&r.place),
+         HF_CLI_ONLINE_PASSPHRASE(&r.place),
+         HF_CLI_CLOCK(&r.place),
+         HF_CLI_JSON(&r.is_json),
+         HF_CLI_HELP,
+         HF_CLI_END};
     struct hf_cli cli;
     struct hf_why why = {0};
     int exit_code = HF_EXIT_USAGE;
     if (hf_cli_begin(&cli, self, argc, argv, options, &exit_code)) {
         const char *const *files = (const char *const *)hf_cli_arguments(&cli);
-        if (hf_cli_need(self, "--repo", place.repo) && hf_cli_need(self, "--keys", place.keys) &&
+        if (hf_cli_need(self, "--repo", r.place.repo) &&
+            hf_cli_need(self, "--keys", r.place.keys) &&
             hf_cli_need(self, "the signed draft", files == NULL ? NULL : files[0]))
-            exit_code = hf_cli_finish(finish(&place, files, is_json != 0, &why), &why);
+            exit_code = hf_cli_finish(finish(&r, files, &why), &why);
     }
     hf_cli_end(&cli);
-    hf_cli_place_free(&place);
+    free_request(&r);
     return exit_code;
 }
 
@@ -100,9 +135,14 @@ const struct hf_command hf_cmd_root_finish = {
         "and\n"
         "no device sees anything it would refuse. Remove them afterwards. Do not keep a stolen "
         "key\n"
-        "for that. A finish that was cut off is begun again with the same files.",
+        "for that. New targets keys that lie elsewhere sign before: with `targets draft --under` "
+        "and\n"
+        "`targets sign`; give what they signed with --targets, and both go out together.\n\n"
+        "A finish that was cut off is begun again with the same files.",
     .examples = "  holdfastctl root finish --repo /srv/roots --keys ~/holdfast-keys root.draft\n"
                 "  holdfastctl root finish --repo /srv/roots --keys /etc/holdfast/keys \\\n"
-                "      alice.draft bob.draft\n",
+                "      alice.draft bob.draft\n"
+                "  holdfastctl root finish --repo /srv/roots --keys ~/holdfast-keys root.draft \\\n"
+                "      --targets carol.draft --targets dave.draft\n",
     .run = run,
 };

@@ -23,6 +23,16 @@ const struct hf_envelope *hf_draft_envelope(const struct hf_draft *draft)
     return draft->role == HF_ROLE_ROOT ? &draft->next.env : &draft->targets.env;
 }
 
+bool hf_draft_is_under_coming_root(const struct hf_draft *draft)
+{
+    return draft->root_before.env.version > 0;
+}
+
+const struct hf_root *hf_draft_root_in_force(const struct hf_draft *draft)
+{
+    return hf_draft_is_under_coming_root(draft) ? &draft->root_before : &draft->root;
+}
+
 void hf_draft_digest(const struct hf_draft *draft, uint8_t out[HF_SHA256_LEN])
 {
     hf_sha256(hf_buf_bytes(&hf_draft_envelope(draft)->signed_bytes), out);
@@ -111,20 +121,37 @@ static enum hf_err parse_before(struct hf_draft *draft, struct hf_why *why)
     return HF_OK;
 }
 
+/* The last of the roots, where the one after it is not published yet. */
+static enum hf_err parse_root_in_force(struct hf_draft *draft, const json_t *roots,
+                                       struct hf_why *why)
+{
+    const json_t *to_come = json_object_get(draft->json, "root_to_come");
+    size_t n = json_array_size(roots);
+    if (to_come == NULL)
+        return HF_OK;
+    if (!json_is_true(to_come) || draft->role != HF_ROLE_TARGETS || n == 0)
+        return hf_fail(why, HF_E_FORMAT,
+                       "\"root_to_come\" is expected to be true, in a draft of targets that brings "
+                       "the root before");
+    if (hf_root_parse(text_of(json_array_get(roots, n - 1)), &draft->root_before, why) != HF_OK)
+        return hf_fail_context(why, "the root metadata before, in the draft");
+    return HF_OK;
+}
+
 /* May be absent; what they prove is seen when somebody's keys know one of them. */
 static enum hf_err parse_roots(struct hf_draft *draft, struct hf_why *why)
 {
     size_t index;
     json_t *text, *list = NULL;
     if (json_object_get(draft->json, "roots") == NULL)
-        return HF_OK;
+        return parse_root_in_force(draft, NULL, why);
     HF_TRY(hf_json_get_array(draft->json, "roots", WHAT, &list, why));
     json_array_foreach(list, index, text)
     {
         if (!json_is_string(text))
             return hf_fail(why, HF_E_FORMAT, "the roots before, in the draft, should be strings");
     }
-    return HF_OK;
+    return parse_root_in_force(draft, list, why);
 }
 
 static enum hf_err parse(struct hf_draft *draft, struct hf_why *why)
@@ -170,6 +197,7 @@ void hf_draft_free(struct hf_draft *draft)
 {
     hf_root_free(&draft->root);
     hf_root_free(&draft->next);
+    hf_root_free(&draft->root_before);
     hf_targets_free(&draft->before);
     hf_targets_free(&draft->targets);
     json_decref(draft->json);
@@ -190,6 +218,8 @@ enum hf_err hf_draft_make(const struct hf_draft_parts *parts, struct hf_draft *o
     json_t *json = json_pack("{s:s, s:i, s:s, s:o, s:[], s:{}}", "format", FORMAT, "version",
                              FORMAT_VERSION, "role", hf_top_role_name(parts->role), "root",
                              text_json(parts->root), "signatures", "names");
+    if (parts->names != NULL)
+        failures += json_object_set_new(json, "names", json_deep_copy(parts->names));
     failures += json_object_set_new(json, "signed", json_deep_copy(parts->signed_part));
     if (parts->roots != NULL)
         failures += json_object_set_new(json, "roots", json_deep_copy(parts->roots));
@@ -197,6 +227,8 @@ enum hf_err hf_draft_make(const struct hf_draft_parts *parts, struct hf_draft *o
         json_t *files = parts->files == NULL ? json_object() : json_deep_copy(parts->files);
         failures += json_object_set_new(json, "before", text_json(parts->before));
         failures += json_object_set_new(json, "files", files);
+        if (parts->is_root_to_come)
+            failures += json_object_set_new(json, "root_to_come", json_true());
     }
     if (json == NULL || failures != 0) {
         json_decref(json);

@@ -6,6 +6,8 @@
  *     {"format": "holdfast-draft", "version": 1, "role": "root" or "targets",
  *      "root":       the newest root metadata, byte for byte as text: whose keys must sign
  *      "roots":      those before it, oldest first, for holders who know an older one
+ *      "root_to_come": true where that root is not published yet and comes out together with this
+ *                    targets metadata; the last of the roots is in force until then
  *      "before":     targets only: the targets metadata before, likewise
  *      "files":      targets only: content of the target files that are new, by path
  *      "signed":     what is signed
@@ -13,7 +15,8 @@
  *      "names":      names of key files by key id, for people}
  *
  * A draft of root must be signed by the thresholds of the root in it and of its own (TUF 5.3.4), one
- * of targets by that of the root in it. Nothing in it is trusted before somebody has looked.
+ * of targets by that of the root in it. Under a root to come the targets keys of the root before may
+ * sign along. Nothing in it is trusted before somebody has looked.
  */
 #ifndef HF_PUBLISH_DRAFT_H
 #define HF_PUBLISH_DRAFT_H
@@ -26,19 +29,21 @@
 #define HF_DRAFT_LABEL_MAX 128                   /* characters of a key id or a name */
 
 struct hf_draft {
-    json_t *json;                      /* owned: the whole file */
-    enum hf_top_role role;             /* HF_ROLE_ROOT or HF_ROLE_TARGETS */
-    struct hf_root root;               /* the newest root that is in force */
-    struct hf_root next;               /* of a draft of root */
+    json_t *json;               /* owned: the whole file */
+    enum hf_top_role role;      /* HF_ROLE_ROOT or HF_ROLE_TARGETS */
+    struct hf_root root;        /* whose keys must sign */
+    struct hf_root next;        /* of a draft of root */
+    struct hf_root root_before; /* of a draft of targets under a root to come; else version 0 */
     struct hf_targets before, targets; /* of a draft of targets */
-    bool is_before_verified;           /* the targets before are signed as `root` asks */
+    bool is_before_verified;           /* the targets before are signed as the root in force asks */
 };
 
 /**
  * Read a draft, and check that it could ever be published: it follows the root in it, thresholds can
  * be met, no key id means two keys, no text would confuse a terminal, and the files are those that
  * are listed. Signatures are not looked at (draft_tally.h). HF_E_FORMAT, HF_E_LIMIT, HF_E_SIGNATURE
- * for a root that its own keys did not sign. `out` is written on HF_OK only; hf_draft_free it.
+ * for a root that its own keys, or a root to come that those before it, did not sign. `out` is
+ * written on HF_OK only; hf_draft_free it.
  */
 HF_MUST_USE enum hf_err hf_draft_parse(struct hf_bytes text, struct hf_draft *out,
                                        struct hf_why *why);
@@ -49,8 +54,10 @@ struct hf_draft_parts {
     enum hf_top_role role;
     struct hf_bytes root;
     const json_t *roots;    /* hf_draft_roots_read; NULL: none */
+    bool is_root_to_come;   /* of targets: `root` is not published yet, the last of `roots` is */
     struct hf_bytes before; /* of targets */
     const json_t *files;    /* of targets; NULL: none */
+    const json_t *names;    /* of keys, by key id; NULL: none */
     const json_t *signed_part;
 };
 HF_MUST_USE enum hf_err hf_draft_make(const struct hf_draft_parts *parts, struct hf_draft *out,
@@ -70,6 +77,12 @@ HF_MUST_USE enum hf_err hf_draft_format(const struct hf_draft *draft, struct hf_
 /** The metadata file that it will be; appended. */
 HF_MUST_USE enum hf_err hf_draft_metadata(const struct hf_draft *draft, struct hf_buf *out,
                                           struct hf_why *why);
+
+/** It is signed under a root that is not published yet. */
+bool hf_draft_is_under_coming_root(const struct hf_draft *draft);
+
+/** The root that is in force as long as the draft is not published. Borrowed. */
+const struct hf_root *hf_draft_root_in_force(const struct hf_draft *draft);
 
 /** The common part of what waits to be signed. Borrowed. */
 const struct hf_envelope *hf_draft_envelope(const struct hf_draft *draft);

@@ -146,25 +146,25 @@ static enum hf_err check_role(const struct hf_root *next, enum hf_top_role which
 
 /* ---- root ------------------------------------------------------------------------------------- */
 
-static enum hf_err check_root(const struct hf_draft *draft, struct hf_why *why)
+static enum hf_err check_next_root(const struct hf_root *before, const struct hf_root *next,
+                                   struct hf_why *why)
 {
-    const struct hf_root *next = &draft->next;
-    if (next->env.version != draft->root.env.version + 1)
+    if (next->env.version != before->env.version + 1)
         return hf_fail(why, HF_E_FORMAT,
                        "after root %" PRId64 " comes root %" PRId64
                        ", the draft is of root %" PRId64 " (TUF 5.3.5)",
-                       draft->root.env.version, draft->root.env.version + 1, next->env.version);
+                       before->env.version, before->env.version + 1, next->env.version);
     if (next->env.expires_s <= 0)
         return hf_fail(why, HF_E_FORMAT, "the draft of root %" PRId64 " does not say when it ends",
                        next->env.version);
-    if (draft->root.consistent_snapshot && !next->consistent_snapshot)
+    if (before->consistent_snapshot && !next->consistent_snapshot)
         return hf_fail(why, HF_E_FORMAT,
                        "the draft gives up consistent snapshots: devices would meet files of two "
                        "versions under one name; start a new draft");
     HF_TRY(check_key_ids(next, why));
     for (int role = 0; role < HF_TOP_ROLES; role++)
         HF_TRY(check_role(next, (enum hf_top_role)role, why));
-    return check_meaning(&draft->root, next, why);
+    return check_meaning(before, next, why);
 }
 
 /* ---- targets ---------------------------------------------------------------------------------- */
@@ -251,10 +251,24 @@ static enum hf_err check_listed(const struct hf_draft *draft, struct hf_why *why
     return HF_OK;
 }
 
+/* A root to come is one that could be published on this day: both thresholds signed it (5.3.4). */
+static enum hf_err check_root_to_come(const struct hf_draft *draft, struct hf_why *why)
+{
+    const struct hf_root *before = &draft->root_before;
+    if (!hf_draft_is_under_coming_root(draft))
+        return HF_OK;
+    HF_TRY(check_key_ids(before, why));
+    HF_TRY(check_next_root(before, &draft->root, why));
+    return hf_envelope_verify(&draft->root.env, &before->ring, &before->roles[HF_ROLE_ROOT],
+                              "the root to come in the draft", why);
+}
+
 static enum hf_err check_targets(struct hf_draft *draft, struct hf_why *why)
 {
+    const struct hf_root *in_force = hf_draft_root_in_force(draft);
     const char *path;
     json_t *content;
+    HF_TRY(check_root_to_come(draft, why));
     if (draft->targets.env.version <= draft->before.env.version)
         return hf_fail(why, HF_E_FORMAT,
                        "the draft of targets %" PRId64 " is not newer than targets %" PRId64,
@@ -265,8 +279,8 @@ static enum hf_err check_targets(struct hf_draft *draft, struct hf_why *why)
         HF_TRY(check_file(draft, path, content, why));
     }
     HF_TRY(check_listed(draft, why));
-    draft->is_before_verified = hf_envelope_verify(&draft->before.env, &draft->root.ring,
-                                                   &draft->root.roles[HF_ROLE_TARGETS],
+    draft->is_before_verified = hf_envelope_verify(&draft->before.env, &in_force->ring,
+                                                   &in_force->roles[HF_ROLE_TARGETS],
                                                    "the targets before", NULL) == HF_OK;
     return HF_OK;
 }
@@ -296,5 +310,6 @@ enum hf_err hf_draft_check(struct hf_draft *draft, struct hf_why *why)
     HF_TRY(check_signatures(hf_draft_envelope(draft), why));
     HF_TRY(hf_envelope_verify(&draft->root.env, &draft->root.ring, &draft->root.roles[HF_ROLE_ROOT],
                               "the root in the draft", why));
-    return draft->role == HF_ROLE_ROOT ? check_root(draft, why) : check_targets(draft, why);
+    return draft->role == HF_ROLE_ROOT ? check_next_root(&draft->root, &draft->next, why)
+                                       : check_targets(draft, why);
 }

@@ -17,9 +17,10 @@ static json_t *to_json(const struct hf_draft *draft, const struct hf_tally *tall
     const bool is_root = draft->role == HF_ROLE_ROOT;
     hf_sha256_hex(hf_buf_bytes(&env->signed_bytes), digest);
     hf_sha256_hex(hf_draft_root_file(draft), root);
-    return json_pack("{s:i, s:s, s:s, s:{s:I, s:s}, s:o, s:o, s:o, s:o}", "format", 1, "role",
+    return json_pack("{s:i, s:s, s:s, s:{s:I, s:s, s:b}, s:o, s:o, s:o, s:o}", "format", 1, "role",
                      hf_top_role_name(draft->role), "sha256", digest, "root", "version",
-                     (json_int_t)draft->root.env.version, "sha256", root, "before",
+                     (json_int_t)draft->root.env.version, "sha256", root, "published",
+                     !hf_draft_is_under_coming_root(draft), "before",
                      envelope_json(is_root ? &draft->root.env : &draft->before.env), "after",
                      envelope_json(env), "changes",
                      is_root ? hf_draft_root_to_json(draft) : hf_draft_targets_to_json(draft),

@@ -35,6 +35,11 @@ void hf_draft_show_head(const struct hf_draft *draft, const struct hf_envelope *
             env->version, hf_top_role_name(draft->role), before->version);
     fprintf(out, "  SHA-256    %s\n", digest);
     fprintf(out, "  root %-5" PRId64 " %s\n", draft->root.env.version, root);
+    if (hf_draft_is_under_coming_root(draft))
+        fprintf(out,
+                "             not published yet: it comes after root %" PRId64
+                ", together with this draft\n",
+                draft->root_before.env.version);
     show_time("drafted", env->signed_at_s, before->signed_at_s, out);
     show_time("expires", env->expires_s, before->expires_s, out);
 }

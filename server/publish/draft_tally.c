@@ -11,7 +11,14 @@
 /* The root whose role of that name a side is. */
 static const struct hf_root *root_of(const struct hf_draft *draft, size_t side)
 {
-    return side == 0 ? &draft->root : &draft->next;
+    if (side == 0)
+        return &draft->root;
+    return draft->role == HF_ROLE_ROOT ? &draft->next : &draft->root_before;
+}
+
+static size_t count_sides(const struct hf_draft *draft)
+{
+    return draft->role == HF_ROLE_ROOT || hf_draft_is_under_coming_root(draft) ? 2 : 1;
 }
 
 static const struct hf_role *role_of(const struct hf_draft *draft, size_t side)
@@ -40,7 +47,9 @@ static void list_side(const struct hf_draft *draft, size_t side, struct hf_tally
     const struct hf_role *role = role_of(draft, side);
     tally->sides[side] = (struct hf_tally_side){.root_version = root_of(draft, side)->env.version,
                                                 .n_keys = role->n_key_ids,
-                                                .threshold = role->threshold};
+                                                .threshold = role->threshold,
+                                                .is_optional = side == 1 &&
+                                                               draft->role == HF_ROLE_TARGETS};
     for (size_t i = 0; i < role->n_key_ids; i++) {
         struct hf_tally_key *key = find(tally, role->key_ids[i]);
         if (key == NULL) {
@@ -100,7 +109,7 @@ static enum hf_err count_all(const struct hf_draft *draft, struct hf_tally *tall
 
 enum hf_err hf_tally_make(const struct hf_draft *draft, struct hf_tally *out, struct hf_why *why)
 {
-    struct hf_tally tally = {.role = draft->role, .n_sides = draft->role == HF_ROLE_ROOT ? 2 : 1};
+    struct hf_tally tally = {.role = draft->role, .n_sides = count_sides(draft)};
     size_t n_keys_max = 1;
     for (size_t side = 0; side < tally.n_sides; side++)
         n_keys_max += role_of(draft, side)->n_key_ids;
@@ -126,7 +135,7 @@ void hf_tally_free(struct hf_tally *tally)
 
 static bool is_short(const struct hf_tally_side *side)
 {
-    return side->n_signed < side->threshold;
+    return !side->is_optional && side->n_signed < side->threshold;
 }
 
 bool hf_tally_is_complete(const struct hf_tally *tally)
@@ -144,9 +153,10 @@ enum hf_err hf_tally_words(const struct hf_tally *tally, struct hf_buf *out, str
 {
     for (size_t i = 0; i < tally->n_sides; i++) {
         const struct hf_tally_side *side = &tally->sides[i];
-        if (hf_buf_printf(out, "%s%" PRId64 " of %zu%s of version %" PRId64 " (%" PRId64 " must)",
+        if (hf_buf_printf(out, "%s%" PRId64 " of %zu%s of version %" PRId64 " (%" PRId64 " %s)",
                           i == 0 ? "" : ", ", side->n_signed, side->n_keys, i == 0 ? " keys" : "",
-                          side->root_version, side->threshold) != HF_OK)
+                          side->root_version, side->threshold,
+                          side->is_optional ? "may sign along" : "must") != HF_OK)
             return hf_fail(why, HF_E_MEMORY, "out of memory for a sentence");
     }
     return HF_OK;
@@ -176,13 +186,28 @@ enum hf_err hf_tally_missing(const struct hf_tally *tally, struct hf_buf *out, s
     return HF_OK;
 }
 
+static bool may_sign_along(const struct hf_tally *tally, const struct hf_tally_key *key)
+{
+    for (size_t side = 0; side < tally->n_sides; side++) {
+        const struct hf_tally_side *s = &tally->sides[side];
+        if (key->is_of[side] && s->is_optional && s->n_signed < s->threshold)
+            return true;
+    }
+    return false;
+}
+
+static const char *state_of(const struct hf_tally *tally, const struct hf_tally_key *key)
+{
+    if (key->has_signed)
+        return "signed";
+    if (is_missing(tally, key))
+        return "to sign";
+    return may_sign_along(tally, key) ? "may sign" : "-";
+}
+
 static void print_key(const struct hf_tally *tally, const struct hf_tally_key *key, FILE *out)
 {
-    fprintf(out, "  %-8s %s",
-            key->has_signed          ? "signed"
-            : is_missing(tally, key) ? "to sign"
-                                     : "-",
-            key->key_id);
+    fprintf(out, "  %-8s %s", state_of(tally, key), key->key_id);
     for (size_t side = 0; side < tally->n_sides; side++) {
         if (key->is_of[side])
             fprintf(out, "%s%" PRId64, side == 1 && key->is_of[0] ? " and " : "  of root ",
@@ -225,11 +250,12 @@ static json_t *sides_json(const struct hf_tally *tally)
     json_t *list = json_array();
     for (size_t i = 0; i < tally->n_sides; i++) {
         const struct hf_tally_side *side = &tally->sides[i];
-        list = hf_json_append_take(list, json_pack("{s:I, s:I, s:I, s:I}", "root",
+        list = hf_json_append_take(list, json_pack("{s:I, s:I, s:I, s:I, s:b}", "root",
                                                    (json_int_t)side->root_version, "keys",
                                                    (json_int_t)side->n_keys, "threshold",
                                                    (json_int_t)side->threshold, "signed",
-                                                   (json_int_t)side->n_signed));
+                                                   (json_int_t)side->n_signed, "optional",
+                                                   side->is_optional));
     }
     return list;
 }

@@ -1,7 +1,8 @@
 /*
  * Who has signed a draft, and who is still to sign. A draft of root has two sides: the keys of the
- * root before and its own (TUF 5.3.4); one of targets has one. This is for people: what is published
- * is verified again the way a device does it. No I/O but printing.
+ * root before and its own (TUF 5.3.4); one of targets has one, and under a root to come a second
+ * that may sign along: the targets keys of the root in force. This is for people: what is published is
+ * verified again the way a device does it. No I/O but printing.
  */
 #ifndef HF_PUBLISH_DRAFT_TALLY_H
 #define HF_PUBLISH_DRAFT_TALLY_H
@@ -22,6 +23,7 @@ struct hf_tally_side {
     size_t n_keys;
     int64_t threshold;
     int64_t n_signed;
+    bool is_optional; /* nothing depends on it but what devices see in passing */
 };
 
 struct hf_tally {

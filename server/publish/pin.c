@@ -41,11 +41,13 @@ enum hf_err hf_pin_read(const struct hf_key_folder *folder, struct hf_buf *out, 
                        "there is no folder %s; the keys in it are needed for this",
                        folder->path.text);
     enum hf_err err = hf_disk_read_regular(path.text, HF_ROOT_BYTES_MAX, out, why);
-    if (err == HF_E_NOT_FOUND || (err == HF_OK && out->len == 0))
+    if (err == HF_E_NOT_FOUND || (err == HF_OK && out->len == 0)) {
+        hf_buf_free(out);
         return hf_fail(why, HF_E_NOT_FOUND,
                        "%s is not there or empty; it names the repository that these keys sign, "
                        "put the root metadata there that your devices ship with",
                        path.text);
+    }
     return err;
 }
 
@@ -99,7 +101,7 @@ enum hf_err hf_pin_put(const struct hf_key_folder *folder, const struct hf_repo 
         return hf_pin_renew(folder, repo, now_s, why);
     enum hf_err err = read_repo_root(repo, version, &root, why);
     if (err == HF_OK)
-        err = hf_disk_create(path.text, 0600, hf_buf_bytes(&root), why);
+        err = hf_disk_replace(path.text, hf_buf_bytes(&root), why);
     hf_buf_free(&root);
     return err;
 }

@@ -146,7 +146,7 @@ void hf_draft_show_targets(const struct hf_draft *draft, FILE *out)
         fprintf(out,
                 "  the targets before are not signed as root %" PRId64 " asks: they prove nothing, "
                 "so all that is listed is shown\n",
-                draft->root.env.version);
+                hf_draft_root_in_force(draft)->env.version);
     fprintf(out, "  listed     %zu files (before: %zu)\n", draft->targets.n_targets,
             draft->before.n_targets);
     show_added(draft, out);

@@ -3,7 +3,6 @@
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
 #include "common/json/json.h"
-#include "server/publish/draft_roots.h"
 #include "server/publish/draft_tally.h"
 
 #include <inttypes.h>
@@ -18,123 +17,96 @@ enum hf_key_half hf_targets_half_at_hand(const char *keys_dir)
     return HF_KEYS_ONLINE;
 }
 
-/* ---- writing a draft ---------------------------------------------------------------------------- */
+/* ---- is it signed under the right root? ---------------------------------------------------------- */
 
-static enum hf_err read_role(const struct hf_publication *p, enum hf_top_role role, int64_t version,
-                             size_t max_bytes, struct hf_buf *out, struct hf_why *why)
+static bool is_same_signed(const struct hf_envelope *a, const struct hf_envelope *b)
 {
-    struct hf_path path;
-    bool is_numbered = role == HF_ROLE_ROOT || p->set.root->consistent_snapshot;
-    const struct hf_repo on_disk = {.dir = p->repo.dir};
-    HF_TRY(hf_repo_role_path(role, version, is_numbered, &path, why));
-    return hf_repo_read(&on_disk, path.text, max_bytes, out, why);
+    return hf_bytes_equal(hf_buf_bytes(&a->signed_bytes), hf_buf_bytes(&b->signed_bytes));
 }
 
-static const struct hf_repo_file *find_staged(const struct hf_repo *repo, const char *path)
+static enum hf_err not_of_coming_root(const struct hf_publication *p, const struct hf_draft *draft,
+                                      struct hf_why *why)
 {
-    for (size_t i = 0; i < repo->n_staged; i++) {
-        if (strcmp(repo->staged[i].path, path) == 0)
-            return &repo->staged[i];
-    }
-    return NULL;
+    if (draft->root.env.version == p->next->env.version)
+        return hf_fail(why, HF_E_ROLLBACK,
+                       "the draft of targets is signed under another root %" PRId64
+                       " than this draft of root; start a new draft of targets (--under)",
+                       p->next->env.version);
+    return hf_fail(why, HF_E_ROLLBACK,
+                   "the draft of targets is signed under root %" PRId64 ", not under root %" PRId64
+                   " that is to come; start a new draft of targets (--under)",
+                   draft->root.env.version, p->next->env.version);
 }
-
-/* `signed_file` is metadata without a signature: enough to know what lies where. */
-static enum hf_err collect(const struct hf_publication *p, struct hf_bytes signed_file,
-                           json_t *files, struct hf_why *why)
-{
-    struct hf_targets targets = {0};
-    enum hf_err err = hf_targets_parse(signed_file, &targets, why);
-    for (size_t i = 0; i < targets.n_targets && err == HF_OK; i++) {
-        const struct hf_target *target = &targets.targets[i];
-        struct hf_path path;
-        err = hf_repo_target_path(target, p->set.root->consistent_snapshot, &path, why);
-        if (err != HF_OK)
-            break;
-        const struct hf_repo_file *file = find_staged(&p->repo, path.text);
-        if (file != NULL &&
-            json_object_set_new(files, target->path,
-                                json_stringn((const char *)file->bytes.data, file->bytes.len)) != 0)
-            err = hf_fail(why, HF_E_FORMAT, "%s is no text; a draft holds text only", target->path);
-    }
-    hf_targets_free(&targets);
-    return err;
-}
-
-static enum hf_err collect_files(const struct hf_publication *p, const json_t *targets,
-                                 json_t *files, struct hf_why *why)
-{
-    json_t *unsigned_file = json_pack("{s:O, s:[]}", "signed", targets, "signatures");
-    struct hf_buf text = {0};
-    if (unsigned_file == NULL || files == NULL) {
-        json_decref(unsigned_file);
-        return hf_fail(why, HF_E_MEMORY, "out of memory for a draft");
-    }
-    enum hf_err err = hf_json_canonical(unsigned_file, &text, why);
-    if (err == HF_OK)
-        err = collect(p, hf_buf_bytes(&text), files, why);
-    json_decref(unsigned_file);
-    hf_buf_free(&text);
-    return err;
-}
-
-static enum hf_err make_and_write(const struct hf_draft_parts *parts, const char *path,
-                                  struct hf_why *why)
-{
-    struct hf_draft draft = {0};
-    HF_TRY(hf_draft_make(parts, &draft, why));
-    enum hf_err err = hf_draft_create(path, &draft, why);
-    hf_draft_free(&draft);
-    return err;
-}
-
-enum hf_err hf_targets_draft(const struct hf_publication *p, const struct hf_targets *before,
-                             const json_t *targets, const char *path, struct hf_why *why)
-{
-    struct hf_buf root_file = {0}, before_file = {0};
-    json_t *files = json_object(), *roots = NULL;
-    enum hf_err err = collect_files(p, targets, files, why);
-    if (err == HF_OK)
-        err = read_role(p, HF_ROLE_ROOT, p->set.root->env.version, HF_ROOT_BYTES_MAX, &root_file,
-                        why);
-    if (err == HF_OK)
-        err = read_role(p, HF_ROLE_TARGETS, before->env.version, HF_TARGETS_BYTES_MAX, &before_file,
-                        why);
-    if (err == HF_OK)
-        err = hf_draft_roots_read(&(struct hf_repo){.dir = p->repo.dir}, p->set.root->env.version,
-                                  &roots, why);
-    const struct hf_draft_parts parts = {.role = HF_ROLE_TARGETS,
-                                         .root = hf_buf_bytes(&root_file),
-                                         .roots = roots,
-                                         .before = hf_buf_bytes(&before_file),
-                                         .files = files,
-                                         .signed_part = targets};
-    if (err == HF_OK)
-        err = make_and_write(&parts, path, why);
-    json_decref(files);
-    json_decref(roots);
-    hf_buf_free(&root_file);
-    hf_buf_free(&before_file);
-    return err;
-}
-
-/* ---- does a draft that came back fit? ------------------------------------------------------------ */
 
 static enum hf_err check_root(const struct hf_publication *p, const struct hf_draft *draft,
                               struct hf_why *why)
 {
-    if (memcmp(p->set.root->env.file_sha256, draft->root.env.file_sha256, HF_SHA256_LEN) == 0)
+    const struct hf_root *root = p->next != NULL ? p->next : p->set.root;
+    int64_t version = draft->root.env.version;
+    if (is_same_signed(&root->env, &draft->root.env))
         return HF_OK;
+    if (p->next != NULL)
+        return not_of_coming_root(p, draft, why);
+    if (version == root->env.version + 1 && hf_draft_is_under_coming_root(draft))
+        return hf_fail(why, HF_E_ROLLBACK,
+                       "the draft is signed under root %" PRId64
+                       ", which is not published; publish both at once with holdfastctl root "
+                       "finish --targets, or start a new draft",
+                       version);
     return hf_fail(why, HF_E_ROLLBACK,
                    "the draft is signed under root %" PRId64 ", but %s is at root %" PRId64
                    " or of another publisher; start a new draft",
-                   draft->root.env.version, p->repo.dir, p->set.root->env.version);
+                   version, p->repo.dir, root->env.version);
+}
+
+static enum hf_err verify_signed(const struct hf_publication *p, const struct hf_targets *targets,
+                                 struct hf_why *why)
+{
+    const struct hf_root *root = p->next != NULL ? p->next : p->set.root;
+    char what[48];
+    snprintf(what, sizeof what, "targets %" PRId64, targets->env.version);
+    return hf_envelope_verify(&targets->env, &root->ring, &root->roles[HF_ROLE_TARGETS], what, why);
+}
+
+static enum hf_err check_signed(const struct hf_publication *p, const struct hf_draft *draft,
+                                struct hf_why *why)
+{
+    struct hf_tally tally = {0};
+    HF_TRY(hf_tally_make(draft, &tally, why));
+    enum hf_err err = hf_tally_require(&tally, why);
+    hf_tally_free(&tally);
+    return err == HF_OK ? verify_signed(p, &draft->targets, why) : err;
+}
+
+/* ---- does it follow the newest targets? ----------------------------------------------------------- */
+
+static enum hf_err overtaken(const struct hf_draft *draft, int64_t newest, struct hf_why *why)
+{
+    return hf_fail(why, HF_E_ROLLBACK,
+                   "the draft of targets %" PRId64 " follows targets %" PRId64
+                   ", but targets %" PRId64
+                   " is signed already or its number was used; start a new "
+                   "draft, or run holdfastctl publish if it is this one that waits",
+                   draft->targets.env.version, draft->before.env.version, newest);
+}
+
+/* Did a publication of these very bytes begin, and not get as far as to leave them there? */
+static bool was_begun(const struct hf_publication *p, int64_t version, struct hf_bytes file)
+{
+    const struct hf_last_file same = hf_last_file_make(version, file);
+    for (int half = 0; half < HF_KEY_HALVES; half++) {
+        const struct hf_last_file *begun = &p->last[half].begun.of[HF_ROLE_TARGETS];
+        if (p->is_used[half] && begun->version == version &&
+            strcmp(begun->sha256, same.sha256) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* It must come after the newest signed targets, published or waiting: else it would lose what they
  * brought. */
 static enum hf_err check_before(const struct hf_publication *p, const struct hf_draft *draft,
-                                struct hf_why *why)
+                                struct hf_bytes draft_file, struct hf_why *why)
 {
     struct hf_targets pending = {0};
     struct hf_buf file = {0};
@@ -144,18 +116,32 @@ static enum hf_err check_before(const struct hf_publication *p, const struct hf_
         return err;
     const struct hf_envelope *newest = err == HF_OK ? &pending.env
                                                     : &hf_publication_targets(p)->env;
-    int64_t version = newest->version;
+    int64_t newest_version = newest->version, version = draft->targets.env.version;
     bool is_same = memcmp(newest->file_sha256, draft->before.env.file_sha256, HF_SHA256_LEN) == 0;
     hf_targets_free(&pending);
-    if (is_same &&
-        draft->targets.env.version >= hf_publication_next_version(p, HF_ROLE_TARGETS, version))
+    if (is_same && (version >= hf_publication_next_version(p, HF_ROLE_TARGETS, newest_version) ||
+                    was_begun(p, version, draft_file)))
         return HF_OK;
-    return hf_fail(why, HF_E_ROLLBACK,
-                   "the draft of targets %" PRId64 " follows targets %" PRId64
-                   ", but targets %" PRId64
-                   " is signed already or its number was used; start a new "
-                   "draft, or run holdfastctl publish if it is this one that waits",
-                   draft->targets.env.version, draft->before.env.version, version);
+    return overtaken(draft, newest_version, why);
+}
+
+/* Its own file lies there. Nothing may have come after it, nor in place of what it follows. */
+static enum hf_err check_resumed(const struct hf_publication *p, const struct hf_draft *draft,
+                                 struct hf_why *why)
+{
+    struct hf_buf before = {0};
+    struct hf_path path;
+    int64_t newest = 0, published = hf_publication_targets(p)->env.version;
+    HF_TRY(hf_repo_newest_targets(&p->repo, &newest, why));
+    if (newest != draft->targets.env.version || published > draft->before.env.version)
+        return overtaken(draft, newest, why);
+    HF_TRY(hf_repo_role_path(HF_ROLE_TARGETS, draft->before.env.version,
+                             p->set.root->consistent_snapshot, &path, why));
+    enum hf_err err = hf_repo_read(&p->repo, path.text, HF_TARGETS_BYTES_MAX, &before, why);
+    if (err == HF_OK && !hf_bytes_equal(hf_buf_bytes(&before), hf_draft_before_file(draft)))
+        err = overtaken(draft, newest, why);
+    hf_buf_free(&before);
+    return err;
 }
 
 static enum hf_err check_clock(const struct hf_publication *p, const struct hf_draft *draft,
@@ -175,16 +161,6 @@ static enum hf_err check_clock(const struct hf_publication *p, const struct hf_d
                    "this machine's clock says %s, but the draft was made at %s; one of the two "
                    "clocks is wrong: set it, and start a new draft if it was the other",
                    now, drafted);
-}
-
-static enum hf_err check_signed(const struct hf_publication *p, const struct hf_draft *draft,
-                                struct hf_why *why)
-{
-    struct hf_tally tally = {0};
-    HF_TRY(hf_tally_make(draft, &tally, why));
-    enum hf_err err = hf_tally_require(&tally, why);
-    hf_tally_free(&tally);
-    return err == HF_OK ? hf_repo_verify_targets(&p->set, &draft->targets, why) : err;
 }
 
 /* ---- going out ---------------------------------------------------------------------------------- */
@@ -213,16 +189,65 @@ static enum hf_err stage_files(struct hf_publication *p, const struct hf_draft *
     return HF_OK;
 }
 
+/* The file of a publication that was cut off, if that is what lies under its number. */
+static enum hf_err find_own_file(const struct hf_publication *p, const struct hf_draft *draft,
+                                 const struct hf_path *path, struct hf_buf *out, struct hf_why *why)
+{
+    struct hf_targets there = {0};
+    struct hf_buf file = {0};
+    enum hf_err err = hf_repo_read(&p->repo, path->text, HF_TARGETS_BYTES_MAX, &file, why);
+    if (err == HF_OK && (hf_targets_parse(hf_buf_bytes(&file), &there, NULL) != HF_OK ||
+                         !is_same_signed(&there.env, &draft->targets.env) ||
+                         verify_signed(p, &there, NULL) != HF_OK))
+        err = HF_E_NOT_FOUND;
+    hf_targets_free(&there);
+    if (err == HF_OK)
+        *out = file;
+    else
+        hf_buf_free(&file);
+    return err;
+}
+
+/* Its metadata file, new or as it lies there, if it comes after what is there. */
+static enum hf_err take_file(const struct hf_publication *p, const struct hf_draft *draft,
+                             const struct hf_path *path, struct hf_buf *out, struct hf_why *why)
+{
+    enum hf_err err = find_own_file(p, draft, path, out, why);
+    if (err == HF_OK)
+        return check_resumed(p, draft, why);
+    if (err != HF_E_NOT_FOUND)
+        return err;
+    HF_TRY(hf_draft_metadata(draft, out, why));
+    return check_before(p, draft, hf_buf_bytes(out), why);
+}
+
 static enum hf_err stage_metadata(struct hf_publication *p, const struct hf_draft *draft,
                                   struct hf_buf *file, struct hf_why *why)
 {
     struct hf_path path;
+    struct hf_buf own = {0};
     int64_t version = draft->targets.env.version;
     HF_TRY(
         hf_repo_role_path(HF_ROLE_TARGETS, version, p->set.root->consistent_snapshot, &path, why));
-    HF_TRY(hf_draft_metadata(draft, file, why));
-    p->signed_now.of[HF_ROLE_TARGETS] = hf_last_file_make(version, hf_buf_bytes(file));
-    return stage_copy(p, path.text, hf_buf_bytes(file), why);
+    enum hf_err err = take_file(p, draft, &path, &own, why);
+    if (err == HF_OK && hf_buf_append(file, own.data, own.len) != HF_OK)
+        err = hf_fail(why, HF_E_MEMORY, "out of memory for %s", path.text);
+    if (err == HF_OK) {
+        p->signed_now.of[HF_ROLE_TARGETS] = hf_last_file_make(version, hf_buf_bytes(&own));
+        return hf_repo_stage_take(&p->repo, path.text, &own, why);
+    }
+    hf_buf_free(&own);
+    return err;
+}
+
+enum hf_err hf_targets_stage(struct hf_publication *p, const struct hf_draft *draft,
+                             struct hf_buf *file, struct hf_why *why)
+{
+    HF_TRY(check_root(p, draft, why));
+    HF_TRY(check_clock(p, draft, why));
+    HF_TRY(check_signed(p, draft, why));
+    HF_TRY(stage_metadata(p, draft, file, why));
+    return stage_files(p, draft, why);
 }
 
 static enum hf_err verify_waiting(const struct hf_publication *p, const struct hf_draft *draft,
@@ -240,12 +265,7 @@ static enum hf_err publish(struct hf_publication *p, const struct hf_draft *draf
 {
     struct hf_buf file = {0};
     bool has_online = hf_publication_find_online(p, NULL) == HF_OK && p->is_used[HF_KEYS_ONLINE];
-    HF_TRY(check_root(p, draft, why));
-    HF_TRY(check_before(p, draft, why));
-    HF_TRY(check_clock(p, draft, why));
-    HF_TRY(check_signed(p, draft, why));
-    HF_TRY(stage_files(p, draft, why));
-    enum hf_err err = stage_metadata(p, draft, &file, why);
+    enum hf_err err = hf_targets_stage(p, draft, &file, why);
     if (err == HF_OK)
         err = has_online ? hf_publication_stage_online(p, draft->targets.env.version,
                                                        hf_buf_bytes(&file), why)

@@ -1,6 +1,6 @@
 #include "server/publish/targets_release.h"
 
-#include "server/publish/targets_publish.h"
+#include "server/publish/targets_draft.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -66,7 +66,7 @@ enum hf_err hf_targets_release(struct hf_publication *p, const struct hf_targets
 {
     *is_published = false;
     if (draft_file != NULL)
-        return hf_targets_draft(p, before, targets, draft_file, why);
+        return hf_targets_draft(p, before, targets, NULL, draft_file, why);
     HF_TRY(sign_and_commit(p, targets, why));
     *is_published = p->is_used[HF_KEYS_ONLINE];
     return HF_OK;
