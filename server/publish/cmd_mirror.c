@@ -74,18 +74,20 @@ static bool is_count(const struct hf_command *self, const char *option, int valu
 static int run(const struct hf_command *self, int argc, const char **argv)
 {
     struct request r = {.keep = KEEP_DEFAULT, .keep_days = KEEP_DAYS_DEFAULT};
-    const struct poptOption options[] =
-        {HF_CLI_REPO(&r.place),
-         {"out", 0, POPT_ARG_STRING, &r.out, 0, "the folder that a web server hands out", "DIR"},
-         {"keep", 0, POPT_ARG_INT, &r.keep, 0,
-          "keep so many replaced versions of metadata, and the bundles they list (default: 10)",
-          "N"},
-         {"keep-days", 0, POPT_ARG_INT, &r.keep_days, 0,
-          "keep, too, what was replaced in the last DAYS days (default: 30)", "DAYS"},
-         HF_CLI_ROOT(&r.root),
-         HF_CLI_JSON(&r.is_json),
-         HF_CLI_HELP,
-         HF_CLI_END};
+    const struct poptOption options[] = {
+        HF_CLI_REPO(&r.place),
+        {"out", 0, POPT_ARG_STRING, &r.out, 0, "the folder that a web server hands out", "DIR"},
+        {"keep", 0, POPT_ARG_INT, &r.keep, 0,
+         "keep so many replaced versions of metadata, and the bundles they list (default: 10)",
+         "N"},
+        {"keep-days", 0, POPT_ARG_INT, &r.keep_days, 0,
+         "keep, too, what was replaced in the last DAYS days (default: 30), or while the timestamp "
+         "lasts; 0 keeps none",
+         "DAYS"},
+        HF_CLI_ROOT(&r.root),
+        HF_CLI_JSON(&r.is_json),
+        HF_CLI_HELP,
+        HF_CLI_END};
     struct hf_cli cli;
     int exit_code = HF_EXIT_USAGE;
     if (hf_cli_begin(&cli, self, argc, argv, options, &exit_code) &&

@@ -18,6 +18,7 @@ struct hf_mirror {
     int64_t now_s;
     int64_t keep_versions;          /* of replaced snapshot and targets metadata, and their files */
     int64_t keep_days;              /* the same, by the day they were replaced in OUT */
+    int64_t keep_s;                 /* set here: that, or as long as timestamps last */
     int64_t versions[HF_TOP_ROLES]; /* set: what OUT holds now */
     json_t *written;                /* set: paths below OUT; owned */
     json_t *removed;                /* set: as above */

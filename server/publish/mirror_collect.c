@@ -70,13 +70,13 @@ static bool was_replaced_lately(const struct hf_mirror *m, enum hf_top_role role
 {
     struct hf_path name, path;
     struct stat st;
-    if (m->keep_days == 0) /* the clock may have gone on since this run began */
+    if (m->keep_s == 0) /* the clock may have gone on since this run began */
         return false;
     if (hf_repo_role_path(role, next, true, &name, NULL) != HF_OK ||
         hf_path_set(&path, NULL, "%s/%s", m->out_dir, name.text) != HF_OK ||
         lstat(path.text, &st) != 0)
         return true;
-    return (int64_t)st.st_mtime > m->now_s - m->keep_days * HF_DAY_S;
+    return (int64_t)st.st_mtime > m->now_s - m->keep_s;
 }
 
 /* The newest is what is published; before it, `keep_versions`, and what was replaced lately. */
@@ -257,12 +257,21 @@ static enum hf_err collect_targets(struct hf_mirror *m, const struct hf_repo *ou
     return err;
 }
 
+/* A timestamp that was replaced today may be held, and believed, for as long as the new one lasts. */
+static int64_t keep_s(const struct hf_mirror *mirror, const struct hf_trusted_set *now)
+{
+    int64_t asked_s = mirror->keep_days * HF_DAY_S;
+    int64_t lasts_s = now->timestamp->env.expires_s - mirror->now_s;
+    return asked_s > 0 && lasts_s > asked_s ? lasts_s : asked_s;
+}
+
 /* A kept snapshot finds its targets: these are replaced no oftener than snapshots, and not before
  * the snapshot that names them. */
 enum hf_err hf_mirror_collect(struct hf_mirror *mirror, const struct hf_trusted_set *now,
                               struct hf_why *why)
 {
     const struct hf_repo out = {.dir = mirror->out_dir};
+    mirror->keep_s = keep_s(mirror, now);
     HF_TRY(collect_snapshots(mirror, &out, why));
     return collect_targets(mirror, &out, now, why);
 }

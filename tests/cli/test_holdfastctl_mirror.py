@@ -260,6 +260,16 @@ def test_what_was_replaced_lately_stays(publisher, root, out):
     assert bundles(out) == [3, 4]
 
 
+def test_what_a_timestamp_in_the_field_may_still_name_stays(root, out, tmp_path):
+    """Where timestamps last for 90 days, one of 60 days ago is good; what it leads to is there."""
+    publisher = Publisher(tmp_path, "--insecure-no-passphrase", "--expires-timestamp", "90",
+                          "--expires-snapshot", "120")
+    publish_many(publisher, root, out, 3)
+    assert mirror(publisher, out, "--keep", "0", "--keep-days", "30")["removed"] == []
+    age(out, 91)
+    assert mirror(publisher, out, "--keep", "0", "--keep-days", "30")["removed"] != []
+
+
 def test_a_bundle_that_is_listed_stays_however_old(publisher, root, out):
     for _ in range(3):
         publisher.add(root.file)
