@@ -39,12 +39,20 @@ static void warn_of_end(const struct hf_publication *p, const char *what, int64_
     warn(warnings, "%s expires on %s; sign a new one with the offline keys", what, day);
 }
 
+/* Somebody may have laid a file there that nobody signed. */
 static void say_what_waits(const struct hf_publication *p, json_t *warnings)
 {
-    int64_t newest = 0;
-    if (hf_repo_newest_targets(&p->repo, &newest, NULL) == HF_OK &&
-        newest > hf_publication_targets(p)->env.version)
-        warn(warnings, "targets %" PRId64 " is signed and waits for holdfastctl publish", newest);
+    struct hf_targets pending = {0};
+    struct hf_buf file = {0};
+    struct hf_why why = {0};
+    enum hf_err err = hf_repo_verify_pending(&p->repo, &p->set, &pending, &file, &why);
+    if (err == HF_OK)
+        warn(warnings, "targets %" PRId64 " is signed and waits for holdfastctl publish",
+             pending.env.version);
+    else if (err != HF_E_NOT_FOUND)
+        warn(warnings, "%s", why.text);
+    hf_targets_free(&pending);
+    hf_buf_free(&file);
 }
 
 static enum hf_err report(const struct hf_publication *p, bool is_json, struct hf_why *why)
