@@ -231,6 +231,22 @@ enum hf_err hf_disk_make_folder(const char *path, mode_t mode, struct hf_why *wh
     return err;
 }
 
+enum hf_err hf_disk_check_way(const char *top, const char *path, struct hf_why *why)
+{
+    for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        struct hf_path folder;
+        struct stat st;
+        HF_TRY(hf_path_set(&folder, why, "%s/%.*s", top, (int)(slash - path), path));
+        if (lstat(folder.text, &st) == 0 && !S_ISDIR(st.st_mode))
+            return hf_fail(
+                why, HF_E_STORAGE,
+                "%s is no folder; a repository or mirror holds files and folders, take it "
+                "away",
+                folder.text);
+    }
+    return HF_OK;
+}
+
 enum hf_err hf_disk_sync_folder(const char *folder, struct hf_why *why)
 {
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

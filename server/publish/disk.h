@@ -52,4 +52,8 @@ HF_MUST_USE enum hf_err hf_disk_make_folder(const char *path, mode_t mode, struc
 /** Make names created in, or removed from, `folder` survive a power cut. */
 HF_MUST_USE enum hf_err hf_disk_sync_folder(const char *folder, struct hf_why *why);
 
+/** Before a file below `top` is written or removed: HF_E_STORAGE when a folder on the way to it is
+ *  there and is none, but a link that leads elsewhere. `path` begins at `top`. */
+HF_MUST_USE enum hf_err hf_disk_check_way(const char *top, const char *path, struct hf_why *why);
+
 #endif

@@ -77,26 +77,12 @@ static enum hf_err open_source(struct transfer *t, int64_t now_s, struct hf_why 
 
 /* ---- what is missing in OUT ------------------------------------------------------------------- */
 
-enum hf_err hf_mirror_check_way(const char *top, const char *path, struct hf_why *why)
-{
-    for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        struct hf_path folder;
-        struct stat st;
-        HF_TRY(hf_path_set(&folder, why, "%s/%.*s", top, (int)(slash - path), path));
-        if (lstat(folder.text, &st) == 0 && !S_ISDIR(st.st_mode))
-            return hf_fail(why, HF_E_STORAGE,
-                           "%s is no folder; a mirror holds files and folders, take it away",
-                           folder.text);
-    }
-    return HF_OK;
-}
-
 /* Sets `has_any` and `has_same`. A file too large to be right is there, and is another. */
 static enum hf_err compare(const struct hf_repo *to, const char *path, struct hf_bytes wanted,
                            bool *has_any, bool *has_same, struct hf_why *why)
 {
     struct hf_buf present = {0};
-    HF_TRY(hf_mirror_check_way(to->dir, path, why));
+    HF_TRY(hf_disk_check_way(to->dir, path, why));
     enum hf_err err = hf_repo_read(to, path, wanted.len, &present, why);
     *has_any = err != HF_E_NOT_FOUND;
     *has_same = err == HF_OK && hf_bytes_equal(hf_buf_bytes(&present), wanted);
@@ -198,7 +184,7 @@ static enum hf_err check_timestamp(const struct transfer *t, struct hf_why *why)
     const struct hf_repo as_it_is = {.dir = t->to.dir};
     struct hf_buf file = {0};
     struct hf_timestamp present;
-    HF_TRY(hf_mirror_check_way(t->to.dir, HF_TIMESTAMP_FILE, why));
+    HF_TRY(hf_disk_check_way(t->to.dir, HF_TIMESTAMP_FILE, why));
     enum hf_err err = hf_repo_read(&as_it_is, HF_TIMESTAMP_FILE, HF_TIMESTAMP_BYTES_MAX, &file,
                                    why);
     if (err == HF_E_NOT_FOUND || err == HF_E_LIMIT) {

@@ -34,7 +34,4 @@ struct hf_mirror {
 HF_MUST_USE enum hf_err hf_mirror_run(struct hf_mirror *mirror, struct hf_why *why);
 void hf_mirror_free(struct hf_mirror *mirror);
 
-/** HF_E_STORAGE when a folder on the way from `top` to the file `path` is there and is none. */
-HF_MUST_USE enum hf_err hf_mirror_check_way(const char *top, const char *path, struct hf_why *why);
-
 #endif

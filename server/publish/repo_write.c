@@ -78,6 +78,7 @@ static enum hf_err write_file(const struct hf_repo *repo, const struct hf_repo_f
     struct hf_path path;
     struct hf_path folder;
     const char *name = strrchr(file->path, '/') + 1; /* every path has a folder */
+    HF_TRY(hf_disk_check_way(repo->dir, file->path, why));
     HF_TRY(hf_path_set(&path, why, "%s/%s", repo->dir, file->path));
     HF_TRY(
         hf_path_set(&folder, why, "%s/%.*s", repo->dir, (int)(name - 1 - file->path), file->path));

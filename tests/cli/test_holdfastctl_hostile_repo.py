@@ -145,6 +145,30 @@ def test_what_is_no_regular_file_is_refused_and_not_waited_for(p, name, make):
     assert sentence == f"{path} is no regular file; a repository holds nothing else, take it away"
 
 
+@pytest.mark.parametrize("folder", ["targets", "metadata", "targets/roots"])
+def test_a_folder_that_leads_elsewhere_is_not_written_into(p, a, tmp_path, folder):
+    """Whoever may change the public folder does not choose what else its publisher may change."""
+    p.add(a.file)
+    elsewhere = tmp_path / "elsewhere"
+    shutil.move(p.repo / folder, elsewhere)
+    (elsewhere / ".new").write_text("somebody's own")
+    (p.repo / folder).symlink_to(elsewhere)
+    before = ctl.tree(elsewhere)
+    assert f"{p.repo / folder} is no folder; a repository or mirror holds files and folders" in \
+        p.refuses_to_add(a.file, Root(tmp_path, "Root B").file)
+    assert ctl.tree(elsewhere) == before
+
+
+def test_a_file_that_pretends_to_wait_is_called_what_it_is(p, a):
+    """And refresh goes on: the timestamp must not end because of it."""
+    p.add(a.file)
+    (p.repo / "metadata/7.targets.json").write_text("{}")
+    outcome = ctl.run("refresh", *p.place)
+    assert outcome.code == 0 and outcome.out.startswith("refreshed: ")
+    assert outcome.err.startswith("holdfastctl: metadata/7.targets.json waits to be published but "
+                                  "must not be (delete it to go on without it): ")
+
+
 def test_a_temporary_file_laid_out_beforehand_is_not_written_into(p):
     victim = p.folder / "victim"
     victim.write_text("mine")
