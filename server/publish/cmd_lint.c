@@ -49,7 +49,8 @@ static void accept_signed(const struct hf_repo_bundle *b, struct hf_findings *f,
     for (size_t i = n_before; i < f->n_items; i++) {
         for (size_t j = 0; j < json_array_size(list); j++) {
             const char *name = json_string_value(json_array_get(list, j));
-            if (name != NULL && strcmp(name, hf_lint_code_name(f->items[i].code)) == 0)
+            if (name != NULL && strcmp(name, hf_lint_code_name(f->items[i].code)) == 0 &&
+                !hf_lint_code_is_of_the_field(f->items[i].code))
                 f->items[i].is_accepted = true;
         }
     }
@@ -307,7 +308,8 @@ const struct hf_command hf_cmd_lint = {
         "  signatures rsa-pkcs1 rsa-pss ecdsa\n"
         "  keys       rsa p256 p384 p521\n"
         "  rsa-bits   4096\n\n"
-        "The exit code is 1 where an error is neither accepted now nor was when it was signed.",
+        "The exit code is 1 where an error is neither accepted now nor was when it was signed; what\n"
+        "was accepted of endpoints then says nothing of those given now.",
     .examples = "  holdfastctl lint --repo /srv/roots --set amazon-iot --endpoints endpoints.txt\n"
                 "  aws iot describe-endpoint --endpoint-type iot:Data-ATS > iot.json\n"
                 "  holdfastctl lint --endpoint @iot.json --save-chains chains-2027\n"

@@ -238,6 +238,19 @@ def test_what_is_accepted_is_signed_and_not_held_against_it(p, a, b):
     assert "accepted" not in p.description()  # nothing to accept
 
 
+def test_what_was_accepted_of_one_endpoint_hides_no_other(p, a, b, root, tmp_path):
+    """A lab's endpoint was let go when the bundle was signed; now production moves."""
+    p.add(a.file, b.file)
+    lab = endpoints(tmp_path, ("endpoint", "lab.test", [leaf(root("Root C"))]))
+    ctl.ok(*add_directly(p, *lab, "--accept", "endpoint-anchor-missing", a.file, b.file))
+    assert p.description()["accepted"] == ["endpoint-anchor-missing"]
+    moved = endpoints(tmp_path, ("endpoint", "production.test", [leaf(root("Root D"))]))
+    assert errors(*in_repo(p), *moved) == ["endpoint-anchor-missing"]
+    assert errors(*in_repo(p), *moved, "--accept", "endpoint-anchor-missing") == []
+    # And the next version inherits nothing.
+    assert "endpoint-anchor-missing" in p.refuses(*add_directly(p, *lab, a.file, b.file))
+
+
 def test_only_errors_can_be_accepted(p, a):
     for code in ("single-anchor", "everything"):
         assert p.refuses(*add_directly(p, "--accept", code, a.file), code=2) == (
