@@ -109,7 +109,7 @@ def test_merge_writes_what_json_shows(p, draft, tmp_path):
         copies[-1].write_bytes(draft.read_bytes())
         report("root", "sign", "--draft", copies[-1], "--keys", holder(p, tmp_path, key), "--yes",
                sha256)
-    found = report("root", "status", *copies, "--merge", tmp_path / "whole.draft")
+    found = report("root", "merge", "--draft", tmp_path / "whole.draft", *copies)
     assert found["signatures"]["complete"]
     assert found == report("root", "status", tmp_path / "whole.draft")
 

@@ -127,7 +127,7 @@ def test_a_root_draft_is_no_targets_draft(p, draft, tmp_path):
         "root", "set-threshold", "--draft", draft, "--role", "root", "--threshold", "1")
 
 
-@pytest.mark.parametrize("command", ["draft", "sign", "status", "finish"])
+@pytest.mark.parametrize("command", ["draft", "sign", "status", "merge", "finish"])
 def test_each_command_teaches_itself_and_refuses_nonsense(command):
     text = ctl.ok("targets", command, "--help")
     assert text.startswith(f"Usage: holdfastctl targets {command} ")
