@@ -1,5 +1,6 @@
 """Devices live through every rotation of the signing keys that holdfastctl makes: those that are
 online, those that slept for five of them, and python-tuf's client."""
+import json
 import os
 
 import pytest
@@ -146,14 +147,31 @@ def test_with_the_old_keys_at_hand_no_device_ever_sees_a_fault(publisher, device
 @pytest.mark.skipif("HOLDFAST_PYTHON_TUF" not in os.environ, reason="HOLDFAST_PYTHON_TUF does not "
                     "name python-tuf; tests/e2e/README.md says how to get it")
 def test_python_tuf_follows_from_the_first_root(publisher, server, ceremony, folder):
+    """One client that was there all along and one that is new, after every kind of rotation."""
     from kit.python_tuf import updater
-    publisher.add(*roots.amazon(1))
-    publisher.add(*roots.amazon(1, 2))
-    for number, role in enumerate((*ROLES, "root"), start=1):
-        files = sorted(ceremony.key_file(role, "x").parent.glob(f"{role}-*"))
-        ceremony.replace(role, files[0])
-        client = updater(folder / f"client-{number}", publisher.root, server.url)
+
+    def follows(client):
         client.refresh()
         info = client.get_targetinfo("amazon-iot/full/2.pem")
         with open(client.download_target(info), "rb") as content:
             assert content.read().count(b"BEGIN CERTIFICATE") == 2
+
+    publisher.add(*roots.amazon(1))
+    publisher.add(*roots.amazon(1, 2))
+    follows(updater(folder / "old", publisher.root, server.url))
+    changes = [lambda role=role: ceremony.replace(role, oldest(ceremony, role))
+               for role in (*ROLES, "root")]
+    changes += [lambda: ceremony.hold(("add-key", "root", "--key", ceremony.new_key("root"),
+                                       "--threshold", "2")),
+                lambda: ceremony.hold(("set-threshold", "root", "--threshold", "1")),
+                lambda: ceremony.hold()]
+    for number, change in enumerate(changes, start=1):
+        change()
+        follows(updater(folder / f"new-{number}", publisher.root, server.url))
+        follows(updater(folder / "old", publisher.root, server.url))
+    kept = json.loads((folder / "old" / "metadata" / "root.json").read_text())
+    assert kept["signed"]["version"] == 1 + len(changes)
+
+
+def oldest(ceremony, role):
+    return sorted(ceremony.key_file(role, "x").parent.glob(f"{role}-*"))[0]

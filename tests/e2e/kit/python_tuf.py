@@ -18,16 +18,18 @@ ROLES = ("root", "timestamp", "snapshot", "targets")
 
 
 def updater(folder, root_file, url):
-    """python-tuf's client as a device that knows the first root."""
+    """python-tuf's client as a device that knows the first root, and what it kept in `folder`."""
     metadata, targets = folder / "metadata", folder / "targets"
-    metadata.mkdir(parents=True)
-    targets.mkdir()
+    is_new = not metadata.exists()
+    for part in (metadata, targets):
+        part.mkdir(parents=True, exist_ok=True)
     root = root_file.read_bytes()
     places = (str(metadata), f"{url}/metadata/", str(targets), f"{url}/targets/")
     try:
         return Updater(*places, bootstrap=root)
     except TypeError:  # before version 6 the first root is a file
-        (metadata / "root.json").write_bytes(root)
+        if is_new:
+            (metadata / "root.json").write_bytes(root)
         return Updater(*places)
 
 
