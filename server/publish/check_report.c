@@ -3,6 +3,7 @@
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
 #include "common/bundle/policy.h"
+#include "server/publish/json_text.h"
 #include "server/publish/table.h"
 
 #include <inttypes.h>
@@ -140,22 +141,6 @@ enum hf_err hf_check_print(const struct hf_check *check, FILE *out, struct hf_wh
 
 /* ---- for scripts ------------------------------------------------------------------------------ */
 
-static json_t *time_json(int64_t time_s)
-{
-    char text[HF_TIME_TEXT_MAX];
-    if (time_s == HF_TIME_NONE)
-        return json_null();
-    hf_time_format(time_s, text);
-    return json_string(text);
-}
-
-static json_t *hash_json(const uint8_t sha256[HF_SHA256_LEN])
-{
-    char hex[HF_SHA256_HEX_LEN];
-    hf_hex_encode(sha256, HF_SHA256_LEN, hex);
-    return json_string(hex);
-}
-
 static json_t *roles_json(const struct hf_check *check)
 {
     json_t *roles = json_object();
@@ -167,7 +152,7 @@ static json_t *roles_json(const struct hf_check *check)
                                       (json_int_t)env->version, "threshold",
                                       (json_int_t)role->threshold, "keys",
                                       (json_int_t)role->n_key_ids, "expires",
-                                      time_json(env->expires_s), "days_left",
+                                      hf_json_time(env->expires_s), "days_left",
                                       (json_int_t)hf_days_between(check->at_s, env->expires_s)));
     }
     return roles;
@@ -176,10 +161,11 @@ static json_t *roles_json(const struct hf_check *check)
 static json_t *anchor_json(const struct hf_anchor *a, int64_t at_s)
 {
     return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:I, s:s}", "subject", a->cert.subject,
-                     "sha256", hash_json(a->cert.sha256), "spki_sha256",
-                     hash_json(a->cert.spki_sha256), "expires", time_json(a->cert.not_after_s),
-                     "distrust_after", time_json(a->distrust_after_s), "remove_after",
-                     time_json(a->remove_after_s), "days_left",
+                     "sha256", hf_json_sha256(a->cert.sha256), "spki_sha256",
+                     hf_json_sha256(a->cert.spki_sha256), "expires",
+                     hf_json_time(a->cert.not_after_s), "distrust_after",
+                     hf_json_time(a->distrust_after_s), "remove_after",
+                     hf_json_time(a->remove_after_s), "days_left",
                      (json_int_t)hf_days_between(at_s, a->cert.not_after_s), "state",
                      hf_anchor_state_text(a, at_s));
 }
@@ -189,9 +175,9 @@ static json_t *bundle_json(const struct hf_repo_bundle *b, int64_t at_s)
     json_t *anchors = json_array();
     json_t *drops = json_array();
     for (size_t i = 0; i < b->bundle.n_anchors; i++)
-        json_array_append_new(anchors, anchor_json(&b->bundle.anchors[i], at_s));
+        anchors = hf_json_append_take(anchors, anchor_json(&b->bundle.anchors[i], at_s));
     for (size_t i = 0; i < b->description.n_drops; i++)
-        json_array_append_new(drops, hash_json(b->description.drops[i]));
+        drops = hf_json_append_take(drops, hf_json_sha256(b->description.drops[i]));
     return json_pack("{s:s, s:s, s:I, s:b, s:s, s:o, s:o}", "set", b->description.set, "profile",
                      b->description.profile, "version", (json_int_t)b->description.version,
                      "newest", b->is_newest, "path", b->target->path, "drops", drops, "anchors",
@@ -202,20 +188,14 @@ static json_t *to_json(const struct hf_check *check)
 {
     json_t *bundles = json_array();
     for (size_t i = 0; i < check->bundles.n_items; i++)
-        json_array_append_new(bundles, bundle_json(&check->bundles.items[i], check->at_s));
-    return json_pack("{s:o, s:b, s:o, s:o, s:o}", "at", time_json(check->at_s), "updatable",
-                     check->is_updatable, "reason",
-                     check->is_updatable ? json_null() : json_string(check->reason.text), "roles",
+        bundles = hf_json_append_take(bundles, bundle_json(&check->bundles.items[i], check->at_s));
+    return json_pack("{s:i, s:o, s:b, s:s?, s:o, s:o}", "format", 1, "at",
+                     hf_json_time(check->at_s), "updatable", check->is_updatable, "reason",
+                     check->is_updatable ? NULL : check->reason.text, "roles",
                      check->is_loaded ? roles_json(check) : json_null(), "bundles", bundles);
 }
 
 enum hf_err hf_check_print_json(const struct hf_check *check, FILE *out, struct hf_why *why)
 {
-    json_t *object = to_json(check);
-    int failed = object == NULL || json_dumpf(object, out, JSON_INDENT(2)) != 0;
-    json_decref(object);
-    if (failed)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for the report");
-    fputc('\n', out);
-    return HF_OK;
+    return hf_json_print_take(to_json(check), out, why);
 }

@@ -144,7 +144,7 @@ int hf_cli_run_online(const struct hf_command *command, int argc, const char **a
                                          HF_CLI_PASSPHRASE(&place),
                                          HF_CLI_CLOCK(&place),
                                          HF_CLI_ONLINE_PASSPHRASE(&place),
-                                         HF_CLI_JSON(&is_json),
+                                         HF_CLI_JSON(&is_json, "publish-report"),
                                          HF_CLI_HELP,
                                          HF_CLI_END};
     struct hf_cli cli;

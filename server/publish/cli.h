@@ -100,9 +100,11 @@ void hf_cli_place_free(struct hf_cli_place *place);
             "repository's own first)",                                                             \
             "FILE"                                                                                 \
     }
-#define HF_CLI_JSON(is_json)                                                                       \
+/* `schema` is a literal: schema/SCHEMA.schema.json says what is printed. */
+#define HF_CLI_JSON(is_json, schema)                                                               \
     {                                                                                              \
-        "json", 0, POPT_ARG_NONE, is_json, 0, "print JSON", NULL                                   \
+        "json", 0, POPT_ARG_NONE, is_json, 0,                                                      \
+            "print JSON for scripts: schema/" schema ".schema.json", NULL                          \
     }
 #define HF_CLI_HELP                                                                                \
     {                                                                                              \

@@ -139,8 +139,8 @@ static enum hf_err print_json(const struct sides *s, struct hf_why *why)
 {
     struct lists l = {json_array(), json_array(), json_array()};
     enum hf_err err = walk(s, collect, &l, why);
-    json_t *object = json_pack("{s:I, s:o, s:o, s:o, s:o}", "old", (json_int_t)s->old_version,
-                               "new",
+    json_t *object = json_pack("{s:i, s:I, s:o, s:o, s:o, s:o}", "format", 1, "old",
+                               (json_int_t)s->old_version, "new",
                                s->new_version == 0 ? json_null()
                                                    : json_integer((json_int_t)s->new_version),
                                "added", l.added, "removed", l.removed, "changed", l.changed);
@@ -251,7 +251,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
         {"old", 0, POPT_ARG_LONGLONG, &r.old_version, 0,
          "compare with this version (default: the one before; with files, the newest)", "N"},
         {"new", 0, POPT_ARG_LONGLONG, &r.new_version, 0, "this version (default: the newest)", "N"},
-        {"json", 0, POPT_ARG_NONE, &r.is_json, 0, "print JSON", NULL},
+        HF_CLI_JSON(&r.is_json, "diff-report"),
         HF_CLI_HELP,
         HF_CLI_END};
     struct hf_cli cli;

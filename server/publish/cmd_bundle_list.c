@@ -78,9 +78,9 @@ static json_t *bundle_json(const struct hf_repo_bundle *b)
     json_t *anchors = json_array(), *drops = json_array();
     const json_t *accepted = accepted_of(b);
     for (size_t i = 0; i < b->bundle.n_anchors; i++)
-        json_array_append_new(anchors, anchor_json(&b->bundle.anchors[i]));
+        anchors = hf_json_append_take(anchors, anchor_json(&b->bundle.anchors[i]));
     for (size_t i = 0; i < b->description.n_drops; i++)
-        json_array_append_new(drops, hf_json_sha256(b->description.drops[i]));
+        drops = hf_json_append_take(drops, hf_json_sha256(b->description.drops[i]));
     return json_pack("{s:s, s:s, s:I, s:b, s:s, s:o, s:o, s:o}", "set", b->description.set,
                      "profile", b->description.profile, "version",
                      (json_int_t)b->description.version, "newest", b->is_newest, "path",
@@ -102,14 +102,14 @@ static enum hf_err print_all(const struct hf_shelf *shelf, const struct request 
         if (!hf_shelf_is_of(b, r->set, r->profile))
             continue;
         if (r->is_json)
-            json_array_append_new(list, bundle_json(b));
+            list = hf_json_append_take(list, bundle_json(b));
         else
             HF_TRY(print_bundle(b, why));
     }
     if (!r->is_json)
         return HF_OK;
-    return hf_json_print_take(json_pack("{s:b, s:o}", "waiting", shelf->is_waiting, "bundles",
-                                        list),
+    return hf_json_print_take(json_pack("{s:i, s:b, s:o}", "format", 1, "waiting",
+                                        shelf->is_waiting, "bundles", list),
                               stdout, why);
 }
 
@@ -126,13 +126,14 @@ static enum hf_err list(const struct request *r, struct hf_why *why)
 static int run(const struct hf_command *self, int argc, const char **argv)
 {
     struct request r = {0};
-    const struct poptOption options[] =
-        {HF_CLI_REPO(&r.place),
-         {"set", 0, POPT_ARG_STRING, &r.set, 0, "only this one", "NAME"},
-         {"profile", 0, POPT_ARG_STRING, &r.profile, 0, "only this one", "NAME"},
-         {"json", 0, POPT_ARG_NONE, &r.is_json, 0, "print JSON", NULL},
-         HF_CLI_HELP,
-         HF_CLI_END};
+    const struct poptOption options[] = {HF_CLI_REPO(&r.place),
+                                         {"set", 0, POPT_ARG_STRING, &r.set, 0, "only this one",
+                                          "NAME"},
+                                         {"profile", 0, POPT_ARG_STRING, &r.profile, 0,
+                                          "only this one", "NAME"},
+                                         HF_CLI_JSON(&r.is_json, "list-report"),
+                                         HF_CLI_HELP,
+                                         HF_CLI_END};
     struct hf_cli cli;
     struct hf_why why = {0};
     int exit_code = HF_EXIT_USAGE;

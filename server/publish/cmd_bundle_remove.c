@@ -29,7 +29,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
                                          HF_CLI_PASSPHRASE(&o.place),
                                          HF_CLI_ONLINE_PASSPHRASE(&o.place),
                                          HF_CLI_CLOCK(&o.place),
-                                         HF_CLI_JSON(&o.is_json),
+                                         HF_CLI_JSON(&o.is_json, "publish-report"),
                                          HF_CLI_HELP,
                                          HF_CLI_END};
     struct hf_cli cli;

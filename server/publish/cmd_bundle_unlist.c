@@ -225,7 +225,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
                                          HF_CLI_PASSPHRASE(&r.place),
                                          HF_CLI_ONLINE_PASSPHRASE(&r.place),
                                          HF_CLI_CLOCK(&r.place),
-                                         HF_CLI_JSON(&r.is_json),
+                                         HF_CLI_JSON(&r.is_json, "publish-report"),
                                          HF_CLI_HELP,
                                          HF_CLI_END};
     struct hf_cli cli;

@@ -90,8 +90,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
                                          {"at", 0, POPT_ARG_STRING, &r.at, 0,
                                           "judge at that time instead of now",
                                           "YYYY-MM-DD[THH:MM:SSZ]"},
-                                         {"json", 0, POPT_ARG_NONE, &r.is_json, 0, "print JSON",
-                                          NULL},
+                                         HF_CLI_JSON(&r.is_json, "check-report"),
                                          HF_CLI_HELP,
                                          HF_CLI_END};
     struct hf_cli cli;

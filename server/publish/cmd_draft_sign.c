@@ -114,7 +114,7 @@ static int run_role(const struct hf_command *self, int argc, const char **argv,
          {"yes", 0, POPT_ARG_STRING, &r.yes, 0,
           "sign without a question the draft of this SHA-256 (16 digits or more)", "SHA256"},
          HF_CLI_PASSPHRASE(&r),
-         HF_CLI_JSON(&r.is_json),
+         HF_CLI_JSON(&r.is_json, "draft-report"),
          HF_CLI_HELP,
          HF_CLI_END};
     struct hf_cli cli;

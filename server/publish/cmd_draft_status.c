@@ -47,7 +47,8 @@ static int run_status(const struct hf_command *self, int argc, const char **argv
                       enum hf_top_role role)
 {
     int is_json = 0;
-    const struct poptOption options[] = {HF_CLI_JSON(&is_json), HF_CLI_HELP, HF_CLI_END};
+    const struct poptOption options[] = {HF_CLI_JSON(&is_json, "draft-report"), HF_CLI_HELP,
+                                         HF_CLI_END};
     struct hf_cli cli;
     struct hf_why why = {0};
     int exit_code = HF_EXIT_USAGE;
@@ -118,7 +119,7 @@ static int run_merge(const struct hf_command *self, int argc, const char **argv,
     struct merge m = {.role = role};
     const struct poptOption options[] = {{"draft", 0, POPT_ARG_STRING, &m.draft, 0,
                                           "the file to make, or to add signatures to", "FILE"},
-                                         HF_CLI_JSON(&m.is_json),
+                                         HF_CLI_JSON(&m.is_json, "draft-report"),
                                          HF_CLI_HELP,
                                          HF_CLI_END};
     struct hf_cli cli;

@@ -251,7 +251,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
          HF_CLI_ONLINE_PASSPHRASE(&r.place),
          {"insecure-no-passphrase", 0, POPT_ARG_NONE, &is_insecure, 0,
           "leave the keys open on disk: for tests only", NULL},
-         HF_CLI_JSON(&r.is_json),
+         HF_CLI_JSON(&r.is_json, "init-report"),
          HF_CLI_HELP,
          HF_CLI_END};
     struct hf_cli cli;

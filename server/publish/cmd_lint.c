@@ -136,8 +136,8 @@ static enum hf_err print(const struct session *s, size_t n_errors, struct hf_why
 {
     size_t n_warnings = count_warnings(&s->findings);
     if (s->r->is_json)
-        return hf_json_print_take(json_pack("{s:o, s:i, s:I, s:I, s:o, s:o}", "at",
-                                            hf_json_time(s->r->at_s), "lead_days",
+        return hf_json_print_take(json_pack("{s:i, s:o, s:i, s:I, s:I, s:o, s:o}", "format", 1,
+                                            "at", hf_json_time(s->r->at_s), "lead_days",
                                             s->r->o.lead_days, "errors", (json_int_t)n_errors,
                                             "warnings", (json_int_t)n_warnings, "endpoints",
                                             hf_lint_answers_to_json(&s->endpoints), "findings",
@@ -265,7 +265,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
         {"next-ceremony", 0, POPT_ARG_STRING, &r.next_ceremony, 0,
          "when root and targets are signed again (default: a year after they were)", "YYYY-MM-DD"},
         {"at", 0, POPT_ARG_STRING, &r.at, 0, "judge as of that day instead of today", "YYYY-MM-DD"},
-        {"json", 0, POPT_ARG_NONE, &r.is_json, 0, "print JSON", NULL},
+        HF_CLI_JSON(&r.is_json, "lint-report"),
         HF_CLI_HELP,
         HF_CLI_END};
     struct hf_cli cli;

@@ -85,7 +85,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
          "lasts; 0 keeps none",
          "DAYS"},
         HF_CLI_ROOT(&r.root),
-        HF_CLI_JSON(&r.is_json),
+        HF_CLI_JSON(&r.is_json, "mirror-report"),
         HF_CLI_HELP,
         HF_CLI_END};
     struct hf_cli cli;

@@ -142,9 +142,9 @@ static enum hf_err print_json(const struct plan *plan, int lead_days, struct hf_
 {
     json_t *steps = json_array();
     for (size_t i = 0; i < plan->n_steps; i++)
-        json_array_append_new(steps, step_json(plan, &plan->steps[i]));
-    return hf_json_print_take(json_pack("{s:o, s:i, s:I, s:o}", "at", hf_json_time(plan->at_s),
-                                        "lead_days", lead_days, "late",
+        steps = hf_json_append_take(steps, step_json(plan, &plan->steps[i]));
+    return hf_json_print_take(json_pack("{s:i, s:o, s:i, s:I, s:o}", "format", 1, "at",
+                                        hf_json_time(plan->at_s), "lead_days", lead_days, "late",
                                         (json_int_t)count_late(plan), "anchors", steps),
                               stdout, why);
 }
@@ -186,8 +186,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
                                          HF_CLI_ROOTS(&r.o),
                                          {"at", 0, POPT_ARG_STRING, &r.at, 0,
                                           "plan as of that day instead of today", "YYYY-MM-DD"},
-                                         {"json", 0, POPT_ARG_NONE, &r.is_json, 0, "print JSON",
-                                          NULL},
+                                         HF_CLI_JSON(&r.is_json, "plan-report"),
                                          HF_CLI_HELP,
                                          HF_CLI_END};
     struct hf_cli cli;

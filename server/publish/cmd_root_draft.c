@@ -130,7 +130,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
          {"draft", 0, POPT_ARG_STRING, &r.draft, 0, "the file to make", "FILE"},
          {"expires", 0, POPT_ARG_LONGLONG | POPT_ARGFLAG_SHOW_DEFAULT, &r.days, 0,
           "how long the new root lasts", "DAYS"},
-         HF_CLI_JSON(&r.is_json),
+         HF_CLI_JSON(&r.is_json, "draft-report"),
          HF_CLI_HELP,
          HF_CLI_END};
     struct hf_cli cli;

@@ -146,7 +146,7 @@ static int run_change(const struct hf_command *self, int argc, const char **argv
         {"threshold", 0, POPT_ARG_LONGLONG, &r.threshold, 0, "how many keys of it must sign", "M"},
         {"discard-signatures", 0, POPT_ARG_NONE, &r.discards_signatures, 0,
          "change it although keys have signed; they must sign again", NULL},
-        HF_CLI_JSON(&r.is_json),
+        HF_CLI_JSON(&r.is_json, "draft-report"),
         HF_CLI_HELP,
         {"key", 0, POPT_ARG_ARGV, &r.keys, 0,
          "a key file or its public part; to remove one, also its key id or 16 digits of it", "KEY"},

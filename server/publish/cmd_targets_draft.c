@@ -111,7 +111,7 @@ static int run_draft(const struct hf_command *self, int argc, const char **argv)
          {"under", 0, POPT_ARG_ARGV, &r.under, 0,
           "sign as the root to come asks: its signed draft; once for each copy", "ROOT-DRAFT"},
          HF_CLI_CLOCK(&r.place),
-         HF_CLI_JSON(&r.is_json),
+         HF_CLI_JSON(&r.is_json, "draft-report"),
          HF_CLI_HELP,
          HF_CLI_END};
     struct hf_cli cli;
@@ -186,7 +186,7 @@ static int run_finish(const struct hf_command *self, int argc, const char **argv
                                          HF_CLI_PASSPHRASE(&place),
                                          HF_CLI_ONLINE_PASSPHRASE(&place),
                                          HF_CLI_CLOCK(&place),
-                                         HF_CLI_JSON(&is_json),
+                                         HF_CLI_JSON(&is_json, "publish-report"),
                                          HF_CLI_HELP,
                                          HF_CLI_END};
     struct hf_cli cli;

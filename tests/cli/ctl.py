@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+import json_schema
 import net_pki
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -57,6 +58,13 @@ def ok(*args, **how):
     outcome = run(*args, **how)
     assert (outcome.code, outcome.err) == (0, ""), outcome
     return outcome.out
+
+
+def report(schema, *args, **how):
+    """What it prints with --json, held against schema/SCHEMA.schema.json."""
+    found = json.loads(ok(*args, "--json", **how))
+    json_schema.check(found, f"{schema}.schema.json")
+    return found
 
 
 def refused(*args, code=1, **how):
@@ -114,7 +122,7 @@ class Publisher:
         return self.refuses(*self.add_args(*args, **names), code=code, at=at)
 
     def check(self, *options, at=None):
-        return json.loads(ok("check", "--repo", self.repo, "--json", *options, at=at))
+        return report("check-report", "check", "--repo", self.repo, *options, at=at)
 
     def newest(self, set_name="roots", profile="full"):
         """The newest bundle as `check` sees it."""

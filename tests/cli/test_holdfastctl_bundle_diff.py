@@ -1,6 +1,4 @@
 """holdfastctl bundle diff: what changed, or would."""
-import json
-
 import pytest
 
 import ctl
@@ -27,7 +25,7 @@ def names(found, what):
 
 
 def test_newest_against_the_one_before(p):
-    found = json.loads(ctl.ok(*args(p, "--json")))
+    found = ctl.report("diff-report", *args(p))
     assert (found["old"], found["new"]) == (1, 2)
     assert (names(found, "added"), names(found, "removed")) == ([p.c.sha256], [p.a.sha256])
     changed, = found["changed"]
@@ -43,13 +41,13 @@ def test_text(p):
 
 
 def test_any_two_versions(p):
-    found = json.loads(ctl.ok(*args(p, "--old", "2", "--new", "1", "--json")))
+    found = ctl.report("diff-report", *args(p, "--old", "2", "--new", "1"))
     assert (names(found, "added"), names(found, "removed")) == ([p.a.sha256], [p.c.sha256])
     assert ctl.ok(*args(p, "--old", "1", "--new", "1")) == "no difference\n"
 
 
 def test_against_files_and_a_folder(p, tmp_path):
-    found = json.loads(ctl.ok(*args(p, "--json", p.a.file, p.b.file)))
+    found = ctl.report("diff-report", *args(p, p.a.file, p.b.file))
     assert (found["old"], found["new"]) == (2, None)
     assert (names(found, "added"), names(found, "removed")) == ([p.a.sha256], [p.c.sha256])
     assert found["changed"] == []

@@ -1,5 +1,4 @@
 """holdfastctl bundle list: what a repository offers, published or waiting."""
-import json
 import shutil
 
 import pytest
@@ -14,7 +13,7 @@ def p(tmp_path):
 
 
 def listed(p, *options):
-    return json.loads(ctl.ok("bundle", "list", "--repo", p.repo, "--json", *options))
+    return ctl.report("list-report", "bundle", "list", "--repo", p.repo, *options)
 
 
 def test_shows_sets_profiles_versions_and_anchors(p, tmp_path):

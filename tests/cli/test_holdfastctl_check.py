@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 import ctl
+import json_schema
 from ctl import DAY, NOW, Root
 
 
@@ -75,6 +76,7 @@ def test_at_a_later_day_the_expired_role_is_named_and_the_table_still_shown(p):
     assert f"repository {p.repo} at {day}T00:00:00Z" in out and "Root A" in out
     sentence, out = not_updatable(p, "--json", "--at", day + "T00:00:00Z")
     found = json.loads(out)
+    json_schema.check(found, "check-report.schema.json")
     assert (found["updatable"], found["reason"]) == (False, sentence)
     assert found["roles"]["timestamp"]["days_left"] == -1 or found["roles"]["timestamp"]["days_left"] == -2
 

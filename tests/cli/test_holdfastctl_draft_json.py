@@ -1,17 +1,12 @@
 """--json of what prepares, shows and signs a draft: as documented, and the same as the words say."""
-import json
-
 import pytest
 
 import ctl
-import json_schema
 from ctl import Root
 
 
 def report(*args):
-    found = json.loads(ctl.ok(*args, "--json"))
-    json_schema.check(found, "draft-report.schema.json")
-    return found
+    return ctl.report("draft-report", *args)
 
 
 @pytest.fixture

@@ -40,6 +40,7 @@ def lint(*options, set_name="roots"):
     outcome = ctl.run("lint", "--set", set_name, "--json", *options)
     assert outcome.err == "", outcome
     found = json.loads(outcome.out)
+    json_schema.check(found, "lint-report.schema.json")
     errors = [x for x in found["findings"] if x["severity"] == "error"]
     warnings = [x for x in found["findings"] if x["severity"] == "warning"]
     assert (found["errors"], found["warnings"]) == (len(errors), len(warnings))

@@ -9,7 +9,6 @@ import time
 import pytest
 
 import ctl
-import json_schema
 from ctl import Publisher, Root, ok, refused, tree
 
 
@@ -29,10 +28,8 @@ def out(tmp_path):
 
 
 def mirror(publisher, out, *options, at=None):
-    found = json.loads(ok("mirror", "--repo", publisher.repo, "--out", out, "--json", *options,
-                          at=at))
-    json_schema.check(found, "mirror-report.schema.json")
-    return found
+    return ctl.report("mirror-report", "mirror", "--repo", publisher.repo, "--out", out, *options,
+                      at=at)
 
 
 def mirror_refuses(publisher, out, *options, code=1, at=None):

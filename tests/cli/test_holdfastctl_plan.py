@@ -1,6 +1,4 @@
 """holdfastctl plan: by which day each anchor needs a successor in the field."""
-import json
-
 import pytest
 
 import ctl
@@ -13,7 +11,7 @@ def p(tmp_path):
 
 
 def plan(p, *options):
-    return json.loads(ctl.ok("plan", "--repo", p.repo, "--json", *options))
+    return ctl.report("plan-report", "plan", "--repo", p.repo, *options)
 
 
 def test_expiry_minus_lead_time_the_most_urgent_first(p, tmp_path):
