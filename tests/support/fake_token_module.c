@@ -16,7 +16,8 @@
 
 #define SLOT 7
 #define SESSION 1
-#define N_PAIRS 3 /* "key"; its double with the fault `twins`; what is generated */
+#define TWIN 2 /* the id of another key of that label, with the fault `twin` */
+#define N_PAIRS 3
 #define GENERATED 2
 #define MORE_THAN_ANY 0x7fffffffUL
 
@@ -74,11 +75,12 @@ static CK_RV initialize(void *args)
         return CKR_DEVICE_ERROR;
     is_logged_in = is_logged_in_again = false;
     memset(pairs, 0, sizeof pairs);
-    make_pair(&pairs[0], 1, has("hostile-label") ? "\x1b[31mkey\n" : "key");
-    if (has("twins"))
-        make_pair(&pairs[1], 2, "key");
-    if (has("twins") && has("same-id"))
-        pairs[1].id[0] = pairs[0].id[0];
+    struct pair *key = &pairs[has("twin-first")], *twin = &pairs[!has("twin-first")];
+    make_pair(key, 1, has("hostile-label") ? "\x1b[31mkey\n" : "key");
+    if (has("twin"))
+        make_pair(twin, TWIN, "key");
+    if (has("twin") && has("same-id"))
+        twin->id[0] = key->id[0];
     return CKR_OK;
 }
 
@@ -186,8 +188,11 @@ static bool is_private(CK_OBJECT_HANDLE object)
 
 static bool is_shown(CK_OBJECT_HANDLE object)
 {
-    return pairs[(object - 1) / 2].is_there &&
-           (is_private(object) ? is_logged_in : !has("no-public"));
+    const struct pair *pair = &pairs[(object - 1) / 2];
+    if (!pair->is_there || is_private(object))
+        return pair->is_there && is_logged_in;
+    return !has("no-public") && !(has("lone-twin") && pair->id[0] == TWIN) &&
+           (is_logged_in || !has("public-behind-pin"));
 }
 
 static CK_RV give(CK_ATTRIBUTE *out, const void *value, size_t len)
@@ -231,6 +236,10 @@ static CK_RV give_one(CK_OBJECT_HANDLE object, CK_ATTRIBUTE *out)
     case CKA_KEY_TYPE:
         return give(out, &type, sizeof type);
     case CKA_LABEL:
+        if (has("endless-label")) {
+            out->ulValueLen = MORE_THAN_ANY;
+            return CKR_OK;
+        }
         return give(out, pair->label, pair->label_len);
     case CKA_ID:
         return give(out, pair->id, pair->id_len);

@@ -1,6 +1,7 @@
 /* server/publish/token.h with a token that does what no honest one does. */
 #include "tests/support/check.h"
 
+#include "common/tuf/key.h"
 #include "server/publish/token.h"
 #include "tests/support/fake_token.h"
 
@@ -37,6 +38,14 @@ static json_t *honest_key(const struct temp_dir *dir)
     return json;
 }
 
+static void verifies(const json_t *json, struct hf_bytes message, const struct hf_buf *signature)
+{
+    struct hf_key key = {0};
+    CHECK_OK(hf_key_parse("a", json, &key, NULL));
+    assert_true(hf_key_verify(&key, message, hf_buf_bytes(signature)));
+    hf_key_free(&key);
+}
+
 /* Open the key of `uri` and sign `len` bytes, with these faults. */
 static enum hf_err sign_bytes(const struct temp_dir *dir, const char *faults, const char *uri,
                               size_t len, struct hf_why *why)
@@ -51,6 +60,8 @@ static enum hf_err sign_bytes(const struct temp_dir *dir, const char *faults, co
     if (err == HF_OK)
         err = hf_token_key_sign(key, (struct hf_bytes){bytes, len}, &signature, why);
     assert_int_equal(signature.len, err == HF_OK ? 64 : 0);
+    if (err == HF_OK)
+        verifies(json, (struct hf_bytes){bytes, len}, &signature);
     hf_buf_free(&signature);
     hf_token_key_free(key);
     hf_tokens_free(tokens);
@@ -213,6 +224,11 @@ static void endless_answers_end(void **state)
     CHECK_REFUSED(read_key(*state, &shown, &why), HF_E_KEY, &why, "more than 256 keys");
     fake_token_use(*state, "many-slots");
     CHECK_REFUSED(read_key(*state, &shown, &why), HF_E_NOT_FOUND, &why, "does not list its tokens");
+    fake_token_use(*state, "endless-label");
+    CHECK_REFUSED(read_key(*state, &shown, &why), HF_E_NOT_FOUND, &why, "has no key");
+    CHECK_OK(read_uri(fake_token_uri(*state, "token=fake;id=%01"), &shown, &why));
+    assert_string_equal(shown.label, "fake/id-01");
+    hf_token_public_free(&shown);
     CHECK_REFUSED(sign(*state, "long-signature", &why), HF_E_KEY, &why, "64 were expected");
 }
 
@@ -231,21 +247,39 @@ static void two_keys_of_one_label_are_told_apart(void **state)
 {
     struct hf_token_public shown = {0};
     struct hf_why why = {0};
-    fake_token_use(*state, "twins");
+    fake_token_use(*state, "twin");
     CHECK_REFUSED(read_key(*state, &shown, &why), HF_E_KEY, &why, "2 keys fit");
     assert_non_null(strstr(why.text, "id=%01;object=key"));
     assert_non_null(strstr(why.text, "id=%02;object=key"));
-    CHECK_OK(sign(*state, "twins", &why)); /* the public part says which */
-    CHECK_REFUSED(sign(*state, "twins same-id", &why), HF_E_KEY, &why, "2 keys fit");
+    CHECK_OK(sign(*state, "twin", &why)); /* the public part says which */
+    CHECK_REFUSED(sign(*state, "twin same-id", &why), HF_E_KEY, &why, "2 keys fit");
 }
 
 static void another_key_of_that_name_is_given_no_pin(void **state)
 {
     struct hf_why why = {0};
     const char *uri = fake_token_uri(*state, KEY ";id=%02");
-    CHECK_REFUSED(sign_bytes(*state, "twins", uri, 1, &why), HF_E_KEY, &why,
+    CHECK_REFUSED(sign_bytes(*state, "twin", uri, 1, &why), HF_E_KEY, &why,
                   "has another public part");
     assert_string_equal(fake_token_log(*state), "");
+}
+
+/* Where the token shows no public half before the PIN, it is compared after it. */
+static void another_key_of_that_name_does_not_sign(void **state)
+{
+    struct hf_why why = {0};
+    const char *uri = fake_token_uri(*state, KEY ";id=%02");
+    CHECK_REFUSED(sign_bytes(*state, "twin public-behind-pin", uri, 1, &why), HF_E_KEY, &why,
+                  "has another public part");
+    assert_string_equal(fake_token_log(*state), "login\n");
+}
+
+/* One private half is known to be the wanted key, of another nobody can tell. */
+static void a_key_that_is_known_goes_before_one_that_may_be(void **state)
+{
+    struct hf_why why = {0};
+    CHECK_OK(sign(*state, "twin lone-twin", &why));
+    CHECK_OK(sign(*state, "twin lone-twin twin-first", &why));
 }
 
 /* ---- signatures --------------------------------------------------------------------------------- */
@@ -348,6 +382,8 @@ int main(void)
         TEST(a_module_that_ignores_what_it_is_asked_is_not_believed),
         TEST(two_keys_of_one_label_are_told_apart),
         TEST(another_key_of_that_name_is_given_no_pin),
+        TEST(another_key_of_that_name_does_not_sign),
+        TEST(a_key_that_is_known_goes_before_one_that_may_be),
         TEST(a_message_too_long_leads_to_ecdsa),
         TEST(a_token_that_was_taken_out_is_said),
         TEST(a_curve_is_named_in_the_way_that_the_token_knows),
