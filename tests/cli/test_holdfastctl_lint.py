@@ -3,6 +3,7 @@
 The tests named test_outage_… are the rows of server/publish/LINT.md.
 """
 import json
+import re
 
 import pytest
 from cryptography import x509
@@ -458,3 +459,30 @@ def test_wrong_usage(p, a):
                                                   code=2)
     p.add(a.file)
     assert "no bundle of set 'x'" in ctl.refused("lint", "--set", "x", *in_repo(p))
+
+
+# ---- LINT.md --------------------------------------------------------------------------------------
+
+def lint_md():
+    return (ctl.CHECKOUT / "server/publish/LINT.md").read_text()
+
+
+def test_every_code_is_in_the_table_with_its_weight():
+    source = (ctl.CHECKOUT / "server/publish/findings.c").read_text()
+    codes_known = dict(re.findall(r'= \{"([a-z-]+)", (true|false)\}', source))
+    assert len(codes_known) > 25
+    rows = [row.split(" | ")[0] for row in lint_md().split("\n## ")[0].splitlines()
+            if row.startswith("| *")]
+    listed = {}
+    for row in rows:
+        for stars, code in re.findall(r"(\*+)([a-z-]+)\*", row):
+            listed[code] = "true" if stars == "**" else "false"
+    assert listed == codes_known
+
+
+def test_every_outage_in_the_table_has_its_test():
+    numbers = re.findall(r"^\| (\d+) \|.*`test_outage_(\d+)_…` \|$", lint_md(), re.MULTILINE)
+    tested = {re.match(r"test_outage_(\d+)_", name)[1] for name in globals()
+              if name.startswith("test_outage_")}
+    assert [row for row, test in numbers] == [test for row, test in numbers]
+    assert {row for row, _ in numbers} == tested and len(tested) == 10
