@@ -17,7 +17,7 @@ import ctl
 import net_pki
 from ctl import DAY, NOW, Root
 from net_servers import RawServer, raw, tls_context
-from test_look import nginx
+from test_look import mosquitto, nginx
 from test_probe import free_port, s_server
 
 NEW = {"start": NOW - 20 * DAY, "end": NOW + 60 * DAY}
@@ -306,6 +306,15 @@ def test_a_server_that_wants_a_client_certificate(p, a, tmp_path, option):
         return
     assert codes(found) == ["endpoint-unproved"] and found["errors"] == 0
     assert "TLS 1.2 proves a chain at its very end only" in found["endpoints"]["chains"][0]["doubt"]
+
+
+def test_a_broker_that_wants_a_client_certificate(p, a, tmp_path):
+    """Mosquitto speaks TLS 1.3 too, so its chain counts; what TLS 1.2 leaves open is no matter."""
+    p.add(Root(tmp_path, "Other").file)
+    with mosquitto(tmp_path, server_files(tmp_path, "s", a), a.file) as port:
+        found = ask(p, f"mqtts://localhost:{port}")
+    assert codes(found) == ["endpoint-anchor-missing"]
+    assert kinds(found) == [("ecc", "TLS 1.3, TLS 1.2")]
 
 
 def test_a_certificate_for_another_name(p, a, tmp_path):

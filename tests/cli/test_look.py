@@ -127,6 +127,27 @@ def nginx(folder, *certificates):
         server.wait()
 
 
+@contextlib.contextmanager
+def mosquitto(folder, files, client_ca):
+    """Mosquitto that wants a certificate from every client; yields the port."""
+    program = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin")
+    if program is None:
+        pytest.skip("mosquitto is not installed")
+    port = free_port()
+    (folder / "mosquitto.conf").write_text(
+        f"listener {port} 127.0.0.1\nallow_anonymous true\nrequire_certificate true\n"
+        f"cafile {client_ca}\ncertfile {files[0]}\nkeyfile {files[1]}\n"
+        + ("user root\n" if os.getuid() == 0 else ""))
+    broker = subprocess.Popen([program, "-c", folder / "mosquitto.conf"],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_for(port)
+        yield port
+    finally:
+        broker.terminate()
+        broker.wait()
+
+
 # ---- which chain ---------------------------------------------------------------------------------------
 
 
@@ -327,25 +348,11 @@ def test_a_server_that_wants_a_certificate_is_judged_without_one(world, version)
 
 
 def test_mosquitto_that_wants_a_certificate_is_judged_without_one(world, tmp_path):
-    program = shutil.which("mosquitto", path=os.environ["PATH"] + ":/usr/sbin")
-    if program is None:
-        pytest.skip("mosquitto is not installed")
-    port = free_port()
-    (tmp_path / "mosquitto.conf").write_text(
-        f"listener {port} 127.0.0.1\nallow_anonymous true\nrequire_certificate true\n"
-        f"cafile {world.client_ca}\ncertfile {world.ecc[0]}\nkeyfile {world.ecc[1]}\n"
-        + ("user root\n" if os.getuid() == 0 else ""))
-    broker = subprocess.Popen([program, "-c", tmp_path / "mosquitto.conf"],
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_for(port)
+    with mosquitto(tmp_path, world.ecc, world.client_ca) as port:
         for version in VERSIONS:
             for options in ([], world.showing):
                 seen = look(port, f"{version}-ecc", [world.both], options=options)
                 assert (seen["has_proof"], seen["is_valid"]) == (True, [True])
-    finally:
-        broker.terminate()
-        broker.wait()
 
 
 @pytest.mark.parametrize("version", VERSIONS)
