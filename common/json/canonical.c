@@ -113,3 +113,17 @@ enum hf_err hf_json_canonical(const json_t *value, struct hf_buf *out, struct hf
         return hf_fail(why, HF_E_MEMORY, "out of memory while writing canonical JSON");
     return err;
 }
+
+/* ---- as a file -------------------------------------------------------------------------------- */
+
+static int append(const char *text, size_t len, void *out)
+{
+    return hf_buf_append(out, text, len) == HF_OK ? 0 : -1;
+}
+
+enum hf_err hf_json_write(const json_t *value, struct hf_buf *out, struct hf_why *why)
+{
+    if (json_dump_callback(value, append, out, JSON_COMPACT | JSON_SORT_KEYS) != 0)
+        return hf_fail(why, HF_E_MEMORY, "out of memory while writing JSON");
+    return HF_OK;
+}

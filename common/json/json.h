@@ -33,6 +33,12 @@ static inline json_t *hf_json_iterable(const json_t *object)
 HF_MUST_USE enum hf_err hf_json_canonical(const json_t *value, struct hf_buf *out,
                                           struct hf_why *why);
 
+/**
+ * Append `value` as a file: the same but for control characters, such as the ends of lines in a PEM,
+ * which are escaped. Canonical form leaves them as they are, and with them it is no JSON. HF_E_MEMORY.
+ */
+HF_MUST_USE enum hf_err hf_json_write(const json_t *value, struct hf_buf *out, struct hf_why *why);
+
 /*
  * Members by type; `what` names the object they are looked up in. Borrowed results live as long
  * as `object`. HF_E_FORMAT when missing or of another type.

@@ -71,7 +71,7 @@ enum hf_err hf_draft_metadata(const struct hf_draft *draft, struct hf_buf *out, 
                              "signatures", json_object_get(draft->json, "signatures"));
     if (file == NULL)
         return out_of_memory(why);
-    enum hf_err err = hf_json_canonical(file, out, why);
+    enum hf_err err = hf_json_write(file, out, why);
     json_decref(file);
     return err;
 }

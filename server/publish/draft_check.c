@@ -18,6 +18,48 @@ bool hf_draft_label_is_plain(const char *text)
     return len >= 1 && len <= HF_DRAFT_LABEL_MAX;
 }
 
+/* ---- control characters ------------------------------------------------------------------------- */
+
+static size_t count_line_ends(struct hf_bytes text)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < text.len; i++)
+        n += text.data[i] == '\n';
+    return n;
+}
+
+/* Those in public keys that are written as PEM. */
+static size_t count_pem_line_ends(const json_t *keys)
+{
+    const char *key_id;
+    json_t *key;
+    size_t n = 0;
+    json_object_foreach(hf_json_iterable(keys), key_id, key)
+    {
+        const char *pem = json_string_value(
+            json_object_get(json_object_get(key, "keyval"), "public"));
+        n += pem == NULL ? 0 : count_line_ends(hf_bytes_of_text(pem));
+    }
+    return n;
+}
+
+/* In what is signed nothing but a PEM has a reason to hold any. */
+static enum hf_err check_controls(const struct hf_envelope *env, struct hf_why *why)
+{
+    struct hf_bytes text = hf_buf_bytes(&env->signed_bytes);
+    const json_t *delegations = json_object_get(env->signed_part, "delegations");
+    size_t n_in_pems = count_pem_line_ends(json_object_get(env->signed_part, "keys")) +
+                       count_pem_line_ends(json_object_get(delegations, "keys"));
+    bool is_plain = count_line_ends(text) == n_in_pems;
+    for (size_t i = 0; i < text.len; i++)
+        is_plain = is_plain && (text.data[i] >= ' ' || text.data[i] == '\n');
+    if (is_plain)
+        return HF_OK;
+    return hf_fail(why, HF_E_FORMAT,
+                   "what is to be signed holds a control character; whoever made the draft should "
+                   "say why");
+}
+
 /* ---- keys ------------------------------------------------------------------------------------- */
 
 static enum hf_err check_label(const char *text, const char *what, struct hf_why *why)
@@ -305,6 +347,7 @@ enum hf_err hf_draft_check_clock(const struct hf_draft *draft, int64_t now_s, st
 
 enum hf_err hf_draft_check(struct hf_draft *draft, struct hf_why *why)
 {
+    HF_TRY(check_controls(hf_draft_envelope(draft), why));
     HF_TRY(check_names(draft, why));
     HF_TRY(check_key_ids(&draft->root, why));
     HF_TRY(check_signatures(hf_draft_envelope(draft), why));

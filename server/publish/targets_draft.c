@@ -50,7 +50,7 @@ static enum hf_err collect_files(const struct hf_publication *p, const json_t *t
         json_decref(unsigned_file);
         return hf_fail(why, HF_E_MEMORY, "out of memory for a draft");
     }
-    enum hf_err err = hf_json_canonical(unsigned_file, &text, why);
+    enum hf_err err = hf_json_write(unsigned_file, &text, why);
     if (err == HF_OK)
         err = collect(p, hf_buf_bytes(&text), files, why);
     json_decref(unsigned_file);

@@ -129,6 +129,30 @@ static void check_canonical(const char *text, const char *expected)
     json_decref(value);
 }
 
+static void check_written(const char *text, const char *expected)
+{
+    json_t *value = NULL, *again = NULL;
+    struct hf_buf out = {0};
+    CHECK_OK(hf_json_parse_object(hf_bytes_of_text(text), "test", &value, NULL));
+    CHECK_OK(hf_json_write(value, &out, NULL));
+    assert_int_equal(out.len, strlen(expected));
+    assert_memory_equal(out.data, expected, out.len);
+    CHECK_OK(hf_json_parse_object(hf_buf_bytes(&out), "test", &again, NULL));
+    assert_true(json_equal(value, again));
+    hf_buf_free(&out);
+    json_decref(value);
+    json_decref(again);
+}
+
+static void a_file_is_canonical_but_still_json(void **state)
+{
+    (void)state;
+    check_written("{ \"b\" : [ 1 , true , null ] , \"a\" : -5 }", "{\"a\":-5,\"b\":[1,true,null]}");
+    check_written("{\"pem\":\"-----BEGIN\\nAA\\/\\n\",\"x\\u0001\":\"\xc3\xa9\\\\\"}",
+                  "{\"pem\":\"-----BEGIN\\nAA/\\n\",\"x\\u0001\":\"\xc3\xa9\\\\\"}");
+    check_written("{\"n\":9223372036854775807}", "{\"n\":9223372036854775807}");
+}
+
 static void the_canonical_form_is_the_one_other_implementations_sign(void **state)
 {
     (void)state;
@@ -203,6 +227,7 @@ int main(void)
         cmocka_unit_test(a_file_of_nothing_but_values_is_refused_unread),
         cmocka_unit_test(brackets_in_strings_are_no_nesting),
         cmocka_unit_test(the_canonical_form_is_the_one_other_implementations_sign),
+        cmocka_unit_test(a_file_is_canonical_but_still_json),
         cmocka_unit_test(a_fraction_has_no_canonical_form),
         cmocka_unit_test(members_are_looked_up_by_type),
     };

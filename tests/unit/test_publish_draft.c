@@ -5,6 +5,7 @@
 
 #include "common/base/timetext.h"
 #include "server/publish/compose.h"
+#include "server/publish/signing_key.h"
 #include "server/publish/draft_show.h"
 #include "server/publish/draft_tally.h"
 #include "server/publish/root_edit.h"
@@ -233,8 +234,29 @@ static void control_characters_get_nowhere(void **state)
     json_t *part = signed_copy();
     json_object_set_new(part, "\x1b[2K", json_integer(1));
     CHECK_REFUSED(parse_with("signed", part, &why), HF_E_FORMAT, &why, "control character");
+    part = signed_copy();
+    json_object_set_new(part, "x", json_string("a\nb"));
+    CHECK_REFUSED(parse_with("signed", part, &why), HF_E_FORMAT, &why, "control character");
     CHECK_REFUSED(parse_with("names", json_pack("{s:s}", "id", "\x1b[2K"), &why), HF_E_FORMAT, &why,
                   "plain ASCII");
+}
+
+/* The lines of a PEM end; as a file that is escaped, and what is signed has it as it is. */
+static void a_key_may_be_a_pem(void **state)
+{
+    (void)state;
+    static const char pem[] = "-----BEGIN PUBLIC KEY-----\n"
+                              "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAEH1ZNQFwNI/bV0+il6EfxiLdd88Xy\n"
+                              "kQLeu6Yq6iLmkTF3vxDM5q1ALoBsI5rWLj+442wbESdKu3POyT2f/6Wsfg==\n"
+                              "-----END PUBLIC KEY-----\n";
+    json_t *part = signed_copy();
+    json_t *key = json_pack("{s:s, s:s, s:{s:s}}", "keytype", "ecdsa", "scheme",
+                            "ecdsa-sha2-nistp256", "keyval", "public", pem);
+    struct hf_why why = {0};
+    char key_id[HF_SHA256_HEX_LEN];
+    CHECK_OK(hf_public_key_id(key, key_id, NULL));
+    json_object_set_new(json_object_get(part, "keys"), key_id, key);
+    CHECK_OK(parse_with("signed", part, &why));
 }
 
 static void a_repeated_signature_is_refused(void **state)
@@ -398,6 +420,7 @@ int main(void)
         T(a_key_that_is_not_listed_is_refused),
         T(nothing_that_confuses_a_terminal_gets_in),
         T(control_characters_get_nowhere),
+        T(a_key_may_be_a_pem),
         T(a_repeated_signature_is_refused),
         T(what_is_refused_leaves_the_draft_as_it_was),
         T(signatures_are_counted_for_either_root),
