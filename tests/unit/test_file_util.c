@@ -52,6 +52,36 @@ static void what_is_no_regular_file_is_refused(void **state)
     assert_int_equal(out.len, 0);
 }
 
+static void the_content_of_a_file_is_compared_to_the_last_byte(void **state)
+{
+    static char large[40000]; /* more than one read of it */
+    struct hf_buf told = {0};
+    const char *path = temp_path(*state, "a");
+    memset(large, 'x', sizeof large - 1);
+    temp_write(path, large);
+    CHECK_OK(hf_buf_append_text(&told, large));
+
+    assert_true(hf_file_has_content(path, hf_buf_bytes(&told)));
+    told.data[told.len - 1] = 'y';
+    assert_false(hf_file_has_content(path, hf_buf_bytes(&told)));
+    told.data[told.len - 1] = 'x';
+    assert_false(hf_file_has_content(path, (struct hf_bytes){told.data, told.len - 1}));
+    CHECK_OK(hf_buf_append_text(&told, "x"));
+    assert_false(hf_file_has_content(path, hf_buf_bytes(&told)));
+    hf_buf_free(&told);
+}
+
+static void a_file_that_is_none_has_no_content(void **state)
+{
+    const struct hf_bytes nothing = {0};
+    const char *path = temp_path(*state, "empty");
+    temp_write(path, "");
+
+    assert_true(hf_file_has_content(path, nothing));
+    assert_false(hf_file_has_content(temp_path(*state, "none"), nothing));
+    assert_false(hf_file_has_content(temp_path(*state, "."), nothing));
+}
+
 /* ---- replacing --------------------------------------------------------------------------------- */
 
 static void a_file_is_replaced_with_its_mode_and_nothing_is_left_beside_it(void **state)
@@ -239,6 +269,8 @@ int main(void)
         IN_TEMP(a_file_is_read_whole_and_appended),
         IN_TEMP(a_file_that_is_too_long_is_refused_and_nothing_is_appended),
         IN_TEMP(what_is_no_regular_file_is_refused),
+        IN_TEMP(the_content_of_a_file_is_compared_to_the_last_byte),
+        IN_TEMP(a_file_that_is_none_has_no_content),
         IN_TEMP(a_file_is_replaced_with_its_mode_and_nothing_is_left_beside_it),
         IN_TEMP(a_link_is_replaced_itself_and_not_what_it_points_to),
         IN_TEMP(a_relative_name_without_a_folder_is_replaced),

@@ -93,16 +93,6 @@ static enum hf_err read_description(const json_t *object, struct hf_bundle_recor
 
 /* ---- writing ------------------------------------------------------------------------------------ */
 
-static bool has_content(const char *path, struct hf_bytes expected)
-{
-    struct hf_buf found = {0};
-
-    bool is_same = hf_file_read(path, expected.len, &found, NULL) == HF_OK &&
-                   hf_bytes_equal(hf_buf_bytes(&found), expected);
-    hf_buf_free(&found);
-    return is_same;
-}
-
 static enum hf_err place_unless_whole(const char *dir, struct file_name name, struct hf_bytes bytes,
                                       bool *was_placed, struct hf_why *why)
 {
@@ -110,7 +100,7 @@ static enum hf_err place_unless_whole(const char *dir, struct file_name name, st
 
     HF_TRY(hf_file_join(dir, name.text, &path, why));
     enum hf_err err = HF_OK;
-    if (!has_content(path, bytes)) {
+    if (!hf_file_has_content(path, bytes)) {
         err = hf_file_place(path, bytes, BUNDLE_FILE_MODE, why);
         *was_placed = true;
     }

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define READ_CHUNK 16384 /* bytes, on the stack */
+
 enum hf_err hf_file_fail(struct hf_why *why, const char *action, const char *path, int error)
 {
     if (error == ENOSPC || error == EDQUOT)
@@ -91,16 +93,47 @@ bool hf_file_is_writable(const char *path)
 
 /* ---- reading ---------------------------------------------------------------------------------- */
 
+/* Non-blocking, so that a pipe of that name is refused rather than waited for. */
+static enum hf_err open_regular(const char *path, int *out_fd, size_t *out_size, struct hf_why *why)
+{
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return hf_fail(why, HF_E_NOT_FOUND, "there is no file %s", path);
+    if (fd < 0)
+        return hf_file_fail(why, "open", path, errno);
+
+    enum hf_err err = HF_OK;
+    if (fstat(fd, &st) != 0)
+        err = hf_file_fail(why, "read", path, errno);
+    else if (!S_ISREG(st.st_mode))
+        err = hf_fail(why, HF_E_STORAGE, "%s is not a regular file", path);
+    if (err != HF_OK) {
+        close(fd);
+        return err;
+    }
+    *out_fd = fd;
+    *out_size = (size_t)st.st_size;
+    return HF_OK;
+}
+
+static ssize_t read_some(int fd, uint8_t chunk[READ_CHUNK])
+{
+    ssize_t n;
+    do
+        n = read(fd, chunk, READ_CHUNK);
+    while (n < 0 && errno == EINTR);
+    return n;
+}
+
 static enum hf_err read_all(int fd, const char *path, size_t max_bytes, struct hf_buf *out,
                             struct hf_why *why)
 {
-    uint8_t chunk[16384];
+    uint8_t chunk[READ_CHUNK];
     size_t total = 0;
 
     for (;;) {
-        ssize_t n = read(fd, chunk, sizeof(chunk));
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = read_some(fd, chunk);
         if (n < 0)
             return hf_file_fail(why, "read", path, errno);
         if (n == 0)
@@ -114,29 +147,65 @@ static enum hf_err read_all(int fd, const char *path, size_t max_bytes, struct h
     }
 }
 
+/* `content` is taken. Most often there is nothing before it, and a bundle is large: no second copy. */
+static enum hf_err append_take(struct hf_buf *out, struct hf_buf *content, const char *path,
+                               struct hf_why *why)
+{
+    enum hf_err err = HF_OK;
+    if (out->data == NULL && content->len > 0) {
+        *out = *content;
+        return HF_OK;
+    }
+    if (content->len > 0 && hf_buf_append(out, content->data, content->len) != HF_OK)
+        err = hf_fail(why, HF_E_MEMORY, "out of memory reading %s", path);
+    hf_buf_free(content);
+    return err;
+}
+
 enum hf_err hf_file_read(const char *path, size_t max_bytes, struct hf_buf *out, struct hf_why *why)
 {
-    /* Non-blocking, so that a pipe of that name is refused rather than waited for. */
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-        return hf_fail(why, HF_E_NOT_FOUND, "there is no file %s", path);
-    if (fd < 0)
-        return hf_file_fail(why, "open", path, errno);
-
     struct hf_buf content = {0};
-    struct stat st;
+    size_t size = 0;
+    int fd = -1;
+
+    HF_TRY(open_regular(path, &fd, &size, why));
     enum hf_err err = HF_OK;
-    if (fstat(fd, &st) != 0)
-        err = hf_file_fail(why, "read", path, errno);
-    else if (!S_ISREG(st.st_mode))
-        err = hf_fail(why, HF_E_STORAGE, "%s is not a regular file", path);
-    else
-        err = read_all(fd, path, max_bytes, &content, why);
-    if (err == HF_OK && content.len > 0 && hf_buf_append(out, content.data, content.len) != HF_OK)
+    if (size <= max_bytes && hf_buf_reserve(&content, size) != HF_OK)
         err = hf_fail(why, HF_E_MEMORY, "out of memory reading %s", path);
-    hf_buf_free(&content);
+    if (err == HF_OK)
+        err = read_all(fd, path, max_bytes, &content, why);
     close(fd);
+    if (err == HF_OK)
+        return append_take(out, &content, path, why);
+    hf_buf_free(&content);
     return err;
+}
+
+static bool holds(int fd, struct hf_bytes expected)
+{
+    uint8_t chunk[READ_CHUNK];
+    size_t at = 0;
+
+    for (;;) {
+        ssize_t n = read_some(fd, chunk);
+        if (n <= 0)
+            return n == 0 && at == expected.len;
+        if ((size_t)n > expected.len - at || memcmp(chunk, expected.data + at, (size_t)n) != 0)
+            return false;
+        at += (size_t)n;
+    }
+}
+
+bool hf_file_has_content(const char *path, struct hf_bytes expected)
+{
+    size_t size = 0;
+    int fd = -1;
+
+    if (open_regular(path, &fd, &size, NULL) != HF_OK)
+        return false;
+    bool is_same = size == expected.len && holds(fd, expected);
+    close(fd);
+    return is_same;
 }
 
 enum hf_err hf_file_read_link(const char *path, char **out, struct hf_why *why)

@@ -25,6 +25,9 @@ HF_MUST_USE enum hf_err hf_file_absolute(const char *path, char **out, struct hf
 HF_MUST_USE enum hf_err hf_file_read(const char *path, size_t max_bytes, struct hf_buf *out,
                                      struct hf_why *why);
 
+/** Is `path` a regular file with exactly these bytes? It is not held in memory for that. */
+bool hf_file_has_content(const char *path, struct hf_bytes expected);
+
 /**
  * Make `bytes` the content of `path`, with `mode`, durably, or leave everything as it was. A
  * symbolic link of that name is replaced itself, not what it points to. HF_E_STORAGE.

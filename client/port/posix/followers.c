@@ -51,16 +51,6 @@ static enum hf_err load_told(struct hf_posix *posix, struct told *out, struct hf
     return err;
 }
 
-static bool is_content_of(const char *file, struct hf_bytes expected)
-{
-    struct hf_buf found = {0};
-
-    bool is_same = hf_file_read(file, expected.len, &found, NULL) == HF_OK &&
-                   hf_bytes_equal(hf_buf_bytes(&found), expected);
-    hf_buf_free(&found);
-    return is_same;
-}
-
 /* `*was_written` is set when the file was not what it should be. */
 static enum hf_err keep_export(struct hf_posix *posix, bool *was_written, struct hf_why *why)
 {
@@ -70,7 +60,7 @@ static enum hf_err keep_export(struct hf_posix *posix, bool *was_written, struct
     if (file == NULL)
         return HF_OK;
     enum hf_err err = hf_client_export_pem(posix->client, &pem, why);
-    if (err == HF_OK && !is_content_of(file, hf_buf_bytes(&pem))) {
+    if (err == HF_OK && !hf_file_has_content(file, hf_buf_bytes(&pem))) {
         err = hf_file_replace(file, hf_buf_bytes(&pem), HF_EXPORT_MODE, why);
         *was_written = err == HF_OK;
     }
