@@ -77,12 +77,22 @@ static enum hf_err apply_note(struct hf_bundle *b, const struct hf_anchor_note *
                    hex);
 }
 
+/* Back to what it holds: doubled for 144 anchors, it has room for 256. */
+static void shrink(struct hf_bundle *b)
+{
+    struct hf_anchor *anchors = realloc(b->anchors, b->n_anchors * sizeof *anchors);
+    if (anchors != NULL)
+        b->anchors = anchors;
+}
+
 static enum hf_err parse(struct hf_bytes pem, const struct hf_description *description,
                          struct hf_bundle *b, struct hf_why *why)
 {
-    if (hf_buf_reserve(&b->der, pem.len) != HF_OK)
+    /* Four characters of base64, all of them padded, are three bytes at most. */
+    if (hf_buf_reserve(&b->der, pem.len / 4 * 3 + 3) != HF_OK)
         return hf_fail(why, HF_E_MEMORY, "out of memory while reading a bundle");
     HF_TRY(hf_pem_walk(pem, add_block, b, why));
+    shrink(b);
     for (size_t i = 0; description != NULL && i < description->n_notes; i++)
         HF_TRY(apply_note(b, &description->notes[i], why));
     return HF_OK;
