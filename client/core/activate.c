@@ -57,6 +57,7 @@ enum hf_err hf_activate(struct hf_client *c, struct hf_candidate *cand, struct h
 
     if (cand->is_active)
         return keep_active(c, cand, why);
+    hf_buf_free(&cand->active.pem); /* read for the last time, and as large as the new one */
     if (!cand->is_staged)
         HF_TRY(store->stage_bundle(store->ctx, &cand->record, why));
     hf_trial_load(c, &active_trial);
