@@ -58,9 +58,9 @@ class Context:
         self.processes.append(process)
         return process
 
-    def start_holdfastd(self):
+    def start_holdfastd(self, repo=None):
         """One loop; (process, port)."""
-        process = self.start(self.bin / "holdfastd", "--repo", self.repo, "--listen",
+        process = self.start(self.bin / "holdfastd", "--repo", repo or self.repo, "--listen",
                              "127.0.0.1:0", "--loops", "1", stderr=subprocess.PIPE, text=True)
         for line in process.stderr:
             if "listening on http://" in line:

@@ -95,6 +95,16 @@ def measure_in(context, folder, sides, url, env):
     return rounds
 
 
+def large_rows(context, raw, notes):
+    try:
+        import large_swap  # which imports this file, and what not every machine has
+    except (ImportError, context.Skip) as none:
+        notes.append(f"Large swaps are left out: {none}")
+        return []
+    rows, raw["large"] = large_swap.measure(context)
+    return rows
+
+
 def measure(context):
     _, port = context.start_holdfastd()
     url, env = f"http://127.0.0.1:{port}", clean_environment()
@@ -108,4 +118,5 @@ def measure(context):
             raw["in memory"] = measure_in(context, Path(folder), sides, url, env)
     rows = [row for where, rounds in raw.items() for row in rows_of(where, rounds, bool(version))]
     rows.append(memory_row(raw["on disk"], bool(version)))
+    rows += large_rows(context, raw, notes)
     return {"rows": rows, "rounds": raw, "python_tuf": version, "notes": notes}

@@ -10,7 +10,8 @@ Installs what is missing, builds the release preset, and measures, each pair in 
 with the median of the rounds' ratios:
 
   server   holdfastd (1 loop) against nginx (1 worker) serving the same timestamp.json (wrk)
-  update   `holdfast update` on a new device against python-tuf's client: wall and CPU time, memory
+  update   `holdfast update` on a new device against python-tuf's client: wall and CPU time, memory;
+           and the memory of swaps from and to all of Debian's roots
   core     requests, heap and signature verifications of a cold update and of an unchanged check
   store    the live trust store's look-up and memory against Mbed TLS's parsed chain
   swap     10,000 handshakes on 4 threads over 1,000 swaps: failures, and a reader's wait
