@@ -48,7 +48,7 @@ struct hf_publication {
  * online half is held against it too where its keys are at hand. Expired metadata is no obstacle: to replace it is
  * what this is for. HF_E_ROLLBACK when it is older than what the keys signed last (last.h).
  * HF_E_STATE when this machine's clock is behind the last signature, because `signed_at` must not
- * fall, or more than a year beyond the end of the timestamp.
+ * fall, or more than 30 days beyond the end of the timestamp.
  */
 HF_MUST_USE enum hf_err hf_publication_open(const struct hf_publication_place *place,
                                             struct hf_publication *out, struct hf_why *why);

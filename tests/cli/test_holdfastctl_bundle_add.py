@@ -394,7 +394,7 @@ def test_a_clock_behind_the_last_signature_is_refused(p, a):
 
 
 def test_expired_online_metadata_is_no_obstacle(p, a):
-    p.add(a.file, at="+45d")
+    p.add(a.file, "--clock-is-right", at="+45d")
     assert p.check(at="+45d")["updatable"] is True
 
 

@@ -271,13 +271,13 @@ def test_a_number_that_lies_on_disk_is_never_signed_again(p, a):
 
 @pytest.mark.parametrize("command", ["bundle add", "refresh"])
 def test_a_clock_far_ahead_signs_nothing(p, a, command):
-    sentence = p.refuses(*command_line(p, a, command), at="+373d")
-    assert "more than a year after the timestamp ended" in sentence
-    ctl.ok(*command_line(p, a, command), "--clock-is-right", at="+373d")
+    sentence = p.refuses(*command_line(p, a, command), at="+38d")
+    assert "more than 30 days after the timestamp ended" in sentence
+    ctl.ok(*command_line(p, a, command), "--clock-is-right", at="+38d")
 
 
-def test_a_clock_less_than_a_year_ahead_is_believed(p):
-    ctl.ok("refresh", *p.place, at="+371d")
+def test_a_rest_of_a_month_is_no_wrong_clock(p):
+    ctl.ok("refresh", *p.place, at="+36d")
 
 
 def test_refresh_compares_the_clock_with_the_last_refresh(p):
