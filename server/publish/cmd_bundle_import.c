@@ -86,8 +86,8 @@ const struct hf_command hf_cmd_bundle_import = {
         "CERT is a PEM file, a DER file, or a folder of such; without any, roots come from\n"
         "Debian's package ca-certificates. --select chooses: by SHA-256 of a certificate or\n"
         "key (16 digits or more), by a part of the subject, or by the name of a table of known\n"
-        "roots: amazon, azure, google, letsencrypt, mozilla, or one given with --roots. Of a\n"
-        "table, roots that have expired are left out.\n\n"
+        "roots: amazon, amazon-eu, azure, google, letsencrypt, mozilla, or one given with\n"
+        "--roots. Of a table, roots that have expired are left out.\n\n"
         "A root that is in no table and in no bundle signed before needs --pin. Lint has its\n"
         "say as in bundle add.",
     .examples = "  holdfastctl bundle import --repo /srv/roots --keys ~/holdfast-keys \\\n"

@@ -205,6 +205,16 @@ def test_a_root_that_was_taken_out_of_root_programs_is_no_root_like_others(p, a)
     assert "warning distrust-soon" in said and "CN=TrustCor RootCert CA-1" in said
 
 
+@pytest.mark.parametrize("table, count", [("amazon", 5), ("amazon-eu", 3)])
+def test_amazons_own_files_are_what_the_tables_say(p, table, count):
+    """Roots that no package has yet need no pin either, once the table knows them."""
+    folder = ctl.CHECKOUT.parent / "shared" / "data" / "roots"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there")
+    ctl.ok(*args(p, "add", "--select", table, folder, set_name="amazon-iot"))
+    assert len(anchors(p, set_name="amazon-iot")) == count
+
+
 # ---- import ---------------------------------------------------------------------------------------
 
 def test_import_adds_and_keeps_dates(p, a, b):
