@@ -54,21 +54,24 @@ static enum hf_err check_dates(const struct hf_bundle *bundle, int64_t now_s, st
 }
 
 static enum hf_err describe(const struct hf_bundle_order *order, struct hf_bytes pem,
-                            const struct hf_repo_bundle *before, struct hf_description *d,
+                            const struct hf_repo_bundle *before, struct hf_bundle_built *b,
                             struct hf_why *why)
 {
     struct hf_bundle plain = {0};
+    struct hf_description *d = &b->description;
     HF_TRY(name_it(order, before, d, why));
     HF_TRY(hf_bundle_parse(pem, NULL, &plain, why));
     /* What another profile says of its certificates comes with them. */
     const struct hf_repo_bundle *noted = order->from != NULL ? order->from : before;
     struct hf_note_options options = order->notes;
     options.carries_intermediates = order->from != NULL;
-    enum hf_err err = hf_bundle_notes_make(&plain, noted == NULL ? NULL : &noted->bundle,
-                                           &options, d, why);
-    if (err == HF_OK && before != NULL)
-        err = hf_bundle_drops_make(&plain, &before->bundle, &before->description, order->drops, d,
-                                   why);
+    enum hf_err err = hf_bundle_notes_make(&plain, noted == NULL ? NULL : &noted->bundle, &options,
+                                           d, why);
+    if (err == HF_OK && before != NULL) {
+        const struct hf_bundle_change change = {&plain, &before->bundle, &before->description,
+                                                order->drops};
+        err = hf_bundle_drops_make(&change, d, &b->n_strangers, &b->findings, why);
+    }
     hf_bundle_free(&plain);
     return err;
 }
@@ -90,7 +93,7 @@ static enum hf_err build(const struct hf_bundle_order *order, struct hf_bytes pe
                          const struct hf_repo_bundle *before, int64_t now_s,
                          struct hf_bundle_built *b, struct hf_why *why)
 {
-    HF_TRY(describe(order, pem, before, &b->description, why));
+    HF_TRY(describe(order, pem, before, b, why));
     HF_TRY(hf_bundle_parse(pem, &b->description, &b->bundle, why));
     HF_TRY(hf_policy_check_bundle(&b->bundle, why));
     HF_TRY(hf_self_signed_verify(order->self_signed, &b->bundle, why));

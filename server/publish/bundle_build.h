@@ -37,6 +37,7 @@ struct hf_bundle_built {
     struct hf_description description;
     struct hf_bundle bundle;
     struct hf_buf pem;
+    size_t n_strangers;          /* of the drops, the last ones: keys that no version before had */
     struct hf_findings findings; /* what was left out, and what lint says of it (bundle_lint.h) */
 };
 

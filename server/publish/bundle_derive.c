@@ -56,7 +56,7 @@ enum hf_err hf_derivations_parse(const char *const *texts, const char *profile,
 
 /* ---- making it -------------------------------------------------------------------------------- */
 
-/* The drops of `full` that `before` still has, as --drop would name them. */
+/* The drops of `full` that `before` still has, or that are strange to both, as --drop would name them. */
 struct agreed {
     char (*hex)[HF_SHA256_HEX_LEN];
     const char **texts; /* NULL-terminated */
@@ -68,9 +68,10 @@ static void agreed_free(struct agreed *a)
     free(a->texts);
 }
 
-static enum hf_err agree(const struct hf_description *full, const struct hf_repo_bundle *before,
+static enum hf_err agree(const struct hf_bundle_built *built, const struct hf_repo_bundle *before,
                          struct agreed *out, struct hf_why *why)
 {
+    const struct hf_description *full = &built->description;
     struct agreed a = {calloc(full->n_drops + 1, sizeof *a.hex),
                        calloc(full->n_drops + 1, sizeof *a.texts)};
     size_t n = 0;
@@ -79,7 +80,8 @@ static enum hf_err agree(const struct hf_description *full, const struct hf_repo
         return hf_fail(why, HF_E_MEMORY, "out of memory for a derived bundle");
     }
     for (size_t i = 0; before != NULL && i < full->n_drops; i++) {
-        if (hf_bundle_find_key(&before->bundle, full->drops[i]) == NULL)
+        bool is_strange = i >= full->n_drops - built->n_strangers;
+        if (!is_strange && hf_bundle_find_key(&before->bundle, full->drops[i]) == NULL)
             continue;
         hf_hex_encode(full->drops[i], HF_SHA256_LEN, a.hex[n]);
         a.texts[n] = a.hex[n];
@@ -96,7 +98,7 @@ enum hf_err hf_bundle_derive(const struct hf_bundle_built *full,
                              struct hf_bundle_built *out, struct hf_why *why)
 {
     struct agreed agreed = {0};
-    HF_TRY(agree(&full->description, before, &agreed, why));
+    HF_TRY(agree(full, before, &agreed, why));
     const struct hf_repo_bundle from = {.description = full->description, .bundle = full->bundle};
     const struct hf_bundle_order order = {
         .set = full->description.set,

@@ -23,6 +23,7 @@ static const struct {
     [HF_LINT_NO_SUCCESSOR] = {"no-successor", true},
     [HF_LINT_SINGLE_ANCHOR] = {"single-anchor", false},
     [HF_LINT_SHRINKS] = {"shrinks", true},
+    [HF_LINT_DROPS_STRANGER] = {"drops-stranger", false},
     [HF_LINT_NO_OVERLAP] = {"no-overlap", true},
     [HF_LINT_KNOWN_ROOT_MISSING] = {"known-root-missing", false},
     [HF_LINT_PROFILE_BEHIND] = {"profile-behind", false},
