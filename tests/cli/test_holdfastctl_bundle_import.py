@@ -111,7 +111,8 @@ def test_other_owners_sets_work_the_same(p, table, count):
 def test_the_whole_of_mozilla_by_one_word(p):
     found = ctl.ok(*args(p, "add", "--select", "mozilla"))
     n_left_out = found.count("warning expired-left-out")
-    assert len(anchors(p)) == len(list(MOZILLA.glob("*.crt"))) - n_left_out > 100
+    # A package that is newer than the table has roots that are not in it.
+    assert 100 < len(anchors(p)) <= len(list(MOZILLA.glob("*.crt"))) - n_left_out
 
 
 @debian
