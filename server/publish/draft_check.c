@@ -220,14 +220,18 @@ static enum hf_err check_file(const struct hf_draft *draft, const char *path, co
     return hf_file_info_verify(&target->info, hf_draft_content(draft, path), target->path, why);
 }
 
+static bool is_listed_anew(const struct hf_draft *draft, const struct hf_target *target)
+{
+    const json_t *before = json_object_get(draft->before.env.signed_part, "targets");
+    const json_t *after = json_object_get(draft->targets.env.signed_part, "targets");
+    return !json_equal(json_object_get(before, target->path), json_object_get(after, target->path));
+}
+
 /* What is listed anew must be there to be looked at. */
 static enum hf_err check_has_content(const struct hf_draft *draft, const struct hf_target *target,
                                      struct hf_why *why)
 {
-    const json_t *before = json_object_get(draft->before.env.signed_part, "targets");
-    const json_t *after = json_object_get(draft->targets.env.signed_part, "targets");
-    if (json_equal(json_object_get(before, target->path), json_object_get(after, target->path)) ||
-        hf_draft_content(draft, target->path).data != NULL)
+    if (hf_draft_content(draft, target->path).data != NULL)
         return HF_OK;
     return hf_fail(why, HF_E_FORMAT, "the draft lists %s anew without its content", target->path);
 }
@@ -287,6 +291,8 @@ static enum hf_err check_listed(const struct hf_draft *draft, struct hf_why *why
         if (!hf_target_path_is_safe(target->path) || !hf_draft_label_is_plain(target->path))
             return hf_fail(why, HF_E_FORMAT,
                            "the draft lists a target whose path is no plain file name");
+        if (!is_listed_anew(draft, target))
+            continue;
         HF_TRY(check_has_content(draft, target, why));
         HF_TRY(check_bundle_step(draft, target, why));
     }
