@@ -5,18 +5,6 @@
 
 #include <stdlib.h>
 
-const char *const *hf_cli_list(char *const *texts)
-{
-    return (const char *const *)texts;
-}
-
-void hf_cli_list_free(char **texts)
-{
-    for (size_t i = 0; texts != NULL && texts[i] != NULL; i++)
-        free(texts[i]);
-    free(texts);
-}
-
 void hf_bundle_options_free(struct hf_bundle_options *o)
 {
     hf_cli_place_free(&o->place);
@@ -61,6 +49,10 @@ bool hf_bundle_options_check(const struct hf_command *self, const struct hf_bund
         !hf_cli_need(self, "--profile", o->profile) || !hf_cli_check_lead(self, o->lead_days) ||
         !hf_cli_check_timeout(self, o->timeout_s))
         return false;
+    if (o->draft != NULL && o->place.given_keys != NULL) {
+        (void)hf_cli_usage(self, "--draft signs nothing; give --key to targets sign");
+        return false;
+    }
     if (o->keep >= 1 && o->keep <= HF_KEEP_MAX)
         return true;
     (void)hf_cli_usage(self, "--keep is 1 to %d, not %d", HF_KEEP_MAX, o->keep);

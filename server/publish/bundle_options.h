@@ -114,8 +114,4 @@ struct hf_lint_sources hf_bundle_options_sources(const struct hf_bundle_options 
 /** What is the same in the three; borrows from `o`. */
 struct hf_release_order hf_bundle_options_order(const struct hf_bundle_options *o);
 
-/** A popt list as it is used; and its end. */
-const char *const *hf_cli_list(char *const *texts);
-void hf_cli_list_free(char **texts);
-
 #endif

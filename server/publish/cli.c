@@ -97,10 +97,23 @@ int hf_cli_finish(enum hf_err err, const struct hf_why *why)
     return err == HF_E_ARGUMENT ? HF_EXIT_USAGE : HF_EXIT_FAILED;
 }
 
+const char *const *hf_cli_list(char *const *texts)
+{
+    return (const char *const *)texts;
+}
+
+void hf_cli_list_free(char **texts)
+{
+    for (size_t i = 0; texts != NULL && texts[i] != NULL; i++)
+        free(texts[i]);
+    free(texts);
+}
+
 void hf_cli_place_free(struct hf_cli_place *place)
 {
     free(place->repo);
     free(place->keys);
+    hf_cli_list_free(place->given_keys);
     free(place->passphrase_file);
     free(place->online_passphrase_file);
     *place = (struct hf_cli_place){0};
@@ -113,6 +126,7 @@ struct hf_publication_place hf_cli_publication(const struct hf_cli_place *place,
                                          .is_clock_right = place->is_clock_right != 0,
                                          .repo_dir = place->repo,
                                          .keys_dir = place->keys,
+                                         .given_keys = hf_cli_list(place->given_keys),
                                          .passphrase_file = place->passphrase_file,
                                          .online_passphrase_file = place->online_passphrase_file,
                                          .now_s = hf_cli_now_s()};
@@ -141,6 +155,7 @@ int hf_cli_run_online(const struct hf_command *command, int argc, const char **a
     int is_json = 0;
     const struct poptOption options[] = {HF_CLI_REPO(&place),
                                          HF_CLI_KEYS(&place),
+                                         HF_CLI_KEY(&place),
                                          HF_CLI_PASSPHRASE(&place),
                                          HF_CLI_CLOCK(&place),
                                          HF_CLI_ONLINE_PASSPHRASE(&place),

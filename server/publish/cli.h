@@ -63,6 +63,7 @@ extern const struct hf_command hf_cmd_key_change_passphrase;
 struct hf_cli_place {
     char *repo;
     char *keys;
+    char **given_keys;
     char *passphrase_file;
     char *online_passphrase_file;
     int is_clock_right;
@@ -77,6 +78,11 @@ void hf_cli_place_free(struct hf_cli_place *place);
 #define HF_CLI_KEYS(place)                                                                         \
     {                                                                                              \
         "keys", 0, POPT_ARG_STRING, &(place)->keys, 0, "the folder of private keys", "DIR"         \
+    }
+#define HF_CLI_KEY(place)                                                                          \
+    {                                                                                              \
+        "key", 0, POPT_ARG_ARGV, &(place)->given_keys, 0,                                          \
+            "sign with this key too: its file, or a PKCS#11 URI; once for each", "KEY"             \
     }
 #define HF_CLI_PASSPHRASE(place)                                                                   \
     {                                                                                              \
@@ -114,6 +120,15 @@ void hf_cli_place_free(struct hf_cli_place *place);
     {                                                                                              \
         NULL, '\0', 0, NULL, 0, NULL, NULL                                                         \
     }
+
+/* Of the help of every command that signs. */
+#define HF_CLI_KEY_TEXT                                                                            \
+    "A key may also lie in a token (smart card, HSM). KEYS then holds a file that refers to it\n"  \
+    "(key import), or --key names it by its PKCS#11 URI, in quotes because of the semicolon:\n\n"  \
+    "  pkcs11:token=alice;object=root-1\n"                                                         \
+    "  pkcs11:token=online;object=timestamp?pin-source=file:/etc/holdfast/pin\n\n"                 \
+    "The PIN is asked for, or read from pin-source. --key also names a key file that lies\n"       \
+    "elsewhere. One that has no say in what is signed is refused."
 
 struct hf_cli {
     const struct hf_command *command;
@@ -154,6 +169,10 @@ struct hf_publication_place hf_cli_publication(const struct hf_cli_place *place,
 /** The root metadata that --root names, appended; nothing where it was not given (NULL). Where trust
  *  begins: hf_repo.pinned_root. HF_E_FORMAT for an empty file, and as hf_disk_read. */
 HF_MUST_USE enum hf_err hf_cli_read_root(const char *file, struct hf_buf *out, struct hf_why *why);
+
+/** A popt list as it is used; and its end. */
+const char *const *hf_cli_list(char *const *texts);
+void hf_cli_list_free(char **texts);
 
 /** Seconds since 1970 by this machine's clock. */
 int64_t hf_cli_now_s(void);

@@ -56,6 +56,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
     const struct poptOption options[] = {
         HF_CLI_REPO(&r.o.place),
         HF_CLI_KEYS(&r.o.place),
+        HF_CLI_KEY(&r.o.place),
         HF_CLI_SET(&r.o),
         HF_CLI_PROFILE(&r.o),
         {"new", 0, POPT_ARG_NONE, &r.is_new, 0,
@@ -133,7 +134,7 @@ const struct hf_command hf_cmd_bundle_add = {
         "--accept\n"
         "names its code.\n\n"
         "Without the keys in KEYS/online the new version is signed but not published; carry the\n"
-        "repository to where they are and run holdfastctl publish.",
+        "repository to where they are and run holdfastctl publish.\n\n" HF_CLI_KEY_TEXT,
     .examples =
         "  holdfastctl bundle add --repo /srv/roots --keys ~/holdfast-keys \\\n"
         "      --set amazon-iot --profile full --derive rsa,ecc --select amazon\n"

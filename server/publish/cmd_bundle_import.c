@@ -39,6 +39,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
     const struct poptOption options[] =
         {HF_CLI_REPO(&r.o.place),
          HF_CLI_KEYS(&r.o.place),
+         HF_CLI_KEY(&r.o.place),
          HF_CLI_SET(&r.o),
          HF_CLI_PROFILE(&r.o),
          {"select", 0, POPT_ARG_ARGV, &r.selects, 0,
@@ -89,7 +90,7 @@ const struct hf_command hf_cmd_bundle_import = {
         "roots: amazon, amazon-eu, azure, google, letsencrypt, mozilla, or one given with\n"
         "--roots. Of a table, roots that have expired are left out.\n\n"
         "A root that is in no table and in no bundle signed before needs --pin. Lint has its\n"
-        "say as in bundle add.",
+        "say as in bundle add.\n\n" HF_CLI_KEY_TEXT,
     .examples = "  holdfastctl bundle import --repo /srv/roots --keys ~/holdfast-keys \\\n"
                 "      --set amazon-iot --profile full --select 'Starfield Services'\n"
                 "  holdfastctl bundle import --repo /srv/roots --keys ~/holdfast-keys \\\n"

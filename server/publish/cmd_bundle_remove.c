@@ -15,6 +15,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
     struct hf_bundle_options o = HF_BUNDLE_OPTIONS_DEFAULT;
     const struct poptOption options[] = {HF_CLI_REPO(&o.place),
                                          HF_CLI_KEYS(&o.place),
+                                         HF_CLI_KEY(&o.place),
                                          HF_CLI_SET(&o),
                                          HF_CLI_PROFILE(&o),
                                          HF_CLI_DROP(&o),
@@ -55,7 +56,7 @@ const struct hf_command hf_cmd_bundle_remove = {
         "or the name of a table of known roots; all that it means goes. Devices keep a root\n"
         "that they rely on unless its going is signed, so each must be agreed to: on the\n"
         "terminal, or with --drop. Other roots keep their dates. Lint has its say as in\n"
-        "bundle add.",
+        "bundle add.\n\n" HF_CLI_KEY_TEXT,
     .examples = "  holdfastctl bundle remove --repo /srv/roots --keys ~/holdfast-keys \\\n"
                 "      --set amazon-iot --profile full 568d6905a2c88708\n"
                 "  holdfastctl bundle remove --repo /srv/roots --keys ~/holdfast-keys \\\n"

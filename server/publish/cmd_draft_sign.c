@@ -13,6 +13,7 @@
 struct request {
     char *draft;
     char *keys;
+    char **given_keys;
     char *passphrase_file;
     char *yes;
     int is_json;
@@ -32,17 +33,18 @@ static enum hf_err check_role(const struct hf_draft *draft, const struct request
 static enum hf_err look(const struct hf_draft *draft, const struct request *r,
                         struct hf_key_set *holder, struct hf_why *why)
 {
-    const struct hf_key_folder *folder = &holder->folders[HF_KEYS_OFFLINE];
     bool is_known = false;
     HF_TRY(check_role(draft, r, why));
-    HF_TRY(hf_draft_check_pin(draft, folder, &is_known, why));
+    HF_TRY(hf_draft_check_pins(draft, holder, &is_known, why));
     HF_TRY(hf_draft_find_keys(draft, holder, why));
     HF_TRY(hf_draft_check_clock(draft, hf_cli_now_s(), why));
     if (!is_known && r->yes == NULL && isatty(STDIN_FILENO))
-        fprintf(stderr,
-                "%s has no root.json, so nothing here tells whether the draft follows your root:\n"
-                "compare the SHA-256 of root %" PRId64 " below with what others know of it.\n",
-                folder->path.text, draft->root.env.version);
+        fprintf(
+            stderr,
+            "No root.json lies beside the keys, so nothing here tells whether the draft follows "
+            "your\n"
+            "root: compare the SHA-256 of root %" PRId64 " below with what others know of it.\n",
+            draft->root.env.version);
     return hf_draft_confirm(draft, r->yes, why);
 }
 
@@ -80,7 +82,9 @@ static enum hf_err sign_draft(struct hf_draft *draft, const struct request *r, s
     struct hf_key_set holder;
     size_t n_signed = 0;
     HF_TRY(hf_key_set_init_holder(&holder, r->keys, r->passphrase_file, why));
-    enum hf_err err = look(draft, r, &holder, why);
+    enum hf_err err = hf_key_set_give(&holder, hf_cli_list(r->given_keys), r->passphrase_file, why);
+    if (err == HF_OK)
+        err = look(draft, r, &holder, why);
     if (err == HF_OK)
         err = hf_draft_sign(draft, &holder, &n_signed, why);
     if (err == HF_OK)
@@ -111,6 +115,7 @@ static int run_role(const struct hf_command *self, int argc, const char **argv,
     const struct poptOption options[] =
         {{"draft", 0, POPT_ARG_STRING, &r.draft, 0, "the draft; it gets the signature", "FILE"},
          HF_CLI_KEYS(&r),
+         HF_CLI_KEY(&r),
          {"yes", 0, POPT_ARG_STRING, &r.yes, 0,
           "sign without a question the draft of this SHA-256 (16 digits or more)", "SHA256"},
          HF_CLI_PASSPHRASE(&r),
@@ -121,12 +126,14 @@ static int run_role(const struct hf_command *self, int argc, const char **argv,
     struct hf_why why = {0};
     int exit_code = HF_EXIT_USAGE;
     if (hf_cli_begin(&cli, self, argc, argv, options, &exit_code) &&
-        hf_cli_need(self, "--draft", r.draft) && hf_cli_need(self, "--keys", r.keys) &&
+        hf_cli_need(self, "--draft", r.draft) &&
+        hf_cli_need(self, "--keys or --key", r.given_keys != NULL ? r.given_keys[0] : r.keys) &&
         hf_cli_no_arguments(&cli))
         exit_code = hf_cli_finish(sign_file(&r, &why), &why);
     hf_cli_end(&cli);
     free(r.draft);
     free(r.keys);
+    hf_cli_list_free(r.given_keys);
     free(r.passphrase_file);
     free(r.yes);
     return exit_code;
@@ -138,17 +145,19 @@ static int run_root(const struct hf_command *self, int argc, const char **argv)
 }
 
 #define HOW_SIGNED                                                                                 \
-    "Needs nothing but the draft and a folder of keys: DIR/offline, or DIR itself. Every key in "  \
-    "it\n"                                                                                         \
-    "that may sign and has not yet does. What is signed is shown first, and signed only if you\n"  \
-    "agree on the terminal, or with --yes and the SHA-256 that was shown. If root.json lies\n"     \
-    "beside the keys, the draft must follow that root or a later one.\n\n"                         \
-    "Several holders may sign copies of one draft at the same time; finish puts them together."
+    "Needs nothing but the draft and keys: every key of a folder (DIR/offline, or DIR itself)\n"   \
+    "that may sign and has not yet does, and those that --key names. What is signed is shown\n"    \
+    "first, and signed only if you agree on the terminal, or with --yes and the SHA-256 that "     \
+    "was\n"                                                                                        \
+    "shown. If root.json lies beside the keys, the draft must follow that root or a later "        \
+    "one.\n\n"                                                                                     \
+    "Several holders may sign copies of one draft at the same time; finish puts them "             \
+    "together.\n\n" HF_CLI_KEY_TEXT
 
 const struct hf_command hf_cmd_root_sign = {
     .name = "root sign",
     .summary = "Look at a draft of root and sign it.",
-    .arguments = "--draft FILE --keys DIR [OPTION…]",
+    .arguments = "--draft FILE {--keys DIR | --key KEY} [OPTION…]",
     .text = HOW_SIGNED,
     .examples = "  holdfastctl root sign --draft /media/stick/root.draft --keys ~/holdfast-keys\n"
                 "  holdfastctl root sign --draft root.draft --keys keys --yes 9f86d081884c7d65\n",
@@ -163,7 +172,7 @@ static int run_targets(const struct hf_command *self, int argc, const char **arg
 const struct hf_command hf_cmd_targets_sign = {
     .name = "targets sign",
     .summary = "Look at a draft of targets and sign it.",
-    .arguments = "--draft FILE --keys DIR [OPTION…]",
+    .arguments = "--draft FILE {--keys DIR | --key KEY} [OPTION…]",
     .text = HOW_SIGNED,
     .examples = "  holdfastctl targets sign --draft /media/stick/targets.draft --keys ~/my-key\n",
     .run = run_targets,

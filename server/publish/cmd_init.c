@@ -16,6 +16,7 @@ struct request {
     struct hf_cli_place place;
     struct hf_key_plan plan;
     struct hf_expiry expiry;
+    const char **given[HF_TOP_ROLES]; /* owned lists of borrowed names; NULL: none */
     int is_json;
 };
 
@@ -148,18 +149,26 @@ static enum hf_err write_metadata(const struct request *r, const struct hf_key_s
 
 /* ---- the command ------------------------------------------------------------------------------ */
 
+static enum hf_err make_in(const struct request *r, struct hf_key_set *set, int64_t now_s,
+                           struct hf_undo *undo, struct hf_why *why)
+{
+    struct hf_root_plan plan = {0};
+    HF_TRY(make_places(r, undo, why));
+    HF_TRY(hf_key_make(set, &r->plan, &r->expiry, undo, &plan, why));
+    enum hf_err err = write_metadata(r, set, &plan, now_s, undo, why);
+    hf_root_plan_free(&plan);
+    return err;
+}
+
 static enum hf_err make_all(const struct request *r, struct hf_undo *undo, struct hf_why *why)
 {
     struct hf_key_set set;
-    struct hf_root_plan plan = {0};
     const struct hf_publication_place at = hf_cli_publication(&r->place, HF_KEYS_OFFLINE);
     const char *online = at.online_passphrase_file;
     HF_TRY(hf_key_set_init(&set, at.keys_dir, at.passphrase_file,
                            online == NULL ? at.passphrase_file : online, why));
-    HF_TRY(make_places(r, undo, why));
-    HF_TRY(hf_key_make(&set, &r->plan, &r->expiry, undo, &plan, why));
-    enum hf_err err = write_metadata(r, &set, &plan, at.now_s, undo, why);
-    hf_root_plan_free(&plan);
+    enum hf_err err = make_in(r, &set, at.now_s, undo, why);
+    hf_key_set_free(&set);
     return err;
 }
 
@@ -176,6 +185,78 @@ static enum hf_err init(const struct request *r, struct hf_why *why)
     hf_undo_free(&undo);
     const struct hf_init_made made = {r->place.repo, r->place.keys, r->plan.is_insecure};
     return hf_init_report(&made, r->is_json != 0, stdout, why);
+}
+
+/* ---- options ---------------------------------------------------------------------------------- */
+
+/* ROLE=KEY; NULL for what begins with no role. */
+static const char *split_role(const char *text, enum hf_top_role *role)
+{
+    for (int i = 0; i < HF_TOP_ROLES; i++) {
+        const char *name = hf_top_role_name((enum hf_top_role)i);
+        size_t len = strlen(name);
+        *role = (enum hf_top_role)i;
+        if (strncmp(text, name, len) == 0 && text[len] == '=' && text[len + 1] != '\0')
+            return text + len + 1;
+    }
+    return NULL;
+}
+
+static enum hf_err sort_given(struct request *r, struct hf_why *why)
+{
+    size_t n[HF_TOP_ROLES] = {0}, n_all = 0;
+    char **texts = r->place.given_keys;
+    while (texts != NULL && texts[n_all] != NULL)
+        n_all++;
+    for (size_t i = 0; i < n_all; i++) {
+        enum hf_top_role role;
+        const char *key = split_role(texts[i], &role);
+        if (key == NULL)
+            return hf_fail(why, HF_E_ARGUMENT,
+                           "--key is ROLE=KEY with the role root, targets, snapshot or timestamp, "
+                           "not %s",
+                           texts[i]);
+        if (r->given[role] == NULL)
+            r->given[role] = calloc(n_all + 1, sizeof *r->given[role]);
+        if (r->given[role] == NULL)
+            return hf_fail(why, HF_E_MEMORY, "out of memory for keys");
+        r->given[role][n[role]++] = key;
+    }
+    return HF_OK;
+}
+
+/* Given keys are counted; another count (1 is none said) would be a misunderstanding. */
+static enum hf_err count_given(struct request *r, struct hf_why *why)
+{
+    for (int role = 0; role < HF_TOP_ROLES; role++) {
+        int64_t n = 0, asked = r->plan.counts[role];
+        while (r->given[role] != NULL && r->given[role][n] != NULL)
+            n++;
+        if (n == 0)
+            continue;
+        if (asked != 1 && asked != n)
+            return hf_fail(why, HF_E_ARGUMENT,
+                           "%" PRId64 " %s key(s) are given and %" PRId64
+                           " are asked for; where some are given, none is made",
+                           n, hf_top_role_name((enum hf_top_role)role), asked);
+        r->plan.counts[role] = n;
+        r->plan.given[role] = r->given[role];
+    }
+    return HF_OK;
+}
+
+static enum hf_err init_with_given(struct request *r, struct hf_why *why)
+{
+    HF_TRY(sort_given(r, why));
+    HF_TRY(count_given(r, why));
+    return init(r, why);
+}
+
+static void free_request(struct request *r)
+{
+    for (int role = 0; role < HF_TOP_ROLES; role++)
+        free(r->given[role]);
+    hf_cli_place_free(&r->place);
 }
 
 /* popt writes long long; a plan holds int64_t. */
@@ -247,6 +328,9 @@ static int run(const struct hf_command *self, int argc, const char **argv)
          NUMBER("expires-targets", days_targets, "how long targets metadata lasts", "DAYS"),
          NUMBER("expires-snapshot", days_snapshot, "how long a snapshot lasts", "DAYS"),
          NUMBER("expires-timestamp", days_timestamp, "how long a timestamp lasts", "DAYS"),
+         {"key", 0, POPT_ARG_ARGV, &r.place.given_keys, 0,
+          "the role has this key, a file or a PKCS#11 URI, and none is made for it; once for each",
+          "ROLE=KEY"},
          HF_CLI_PASSPHRASE(&r.place),
          HF_CLI_ONLINE_PASSPHRASE(&r.place),
          {"insecure-no-passphrase", 0, POPT_ARG_NONE, &is_insecure, 0,
@@ -261,10 +345,10 @@ static int run(const struct hf_command *self, int argc, const char **argv)
         hf_cli_need(self, "--repo", r.place.repo) && hf_cli_need(self, "--keys", r.place.keys) &&
         hf_cli_no_arguments(&cli) && has_one_protection(self, &r, is_insecure)) {
         apply(&n, is_insecure, &r);
-        exit_code = hf_cli_finish(init(&r, &why), &why);
+        exit_code = hf_cli_finish(init_with_given(&r, &why), &why);
     }
     hf_cli_end(&cli);
-    hf_cli_place_free(&r.place);
+    free_request(&r);
     return exit_code;
 }
 
@@ -277,10 +361,19 @@ const struct hf_command hf_cmd_init = {
         "bundles); take it off the network. KEYS/online gets those of snapshot and timestamp,\n"
         "which a timer uses daily. Each half has its own passphrase (or the one of\n"
         "--passphrase-file for both). The periods are remembered in expiry.json beside the keys.\n"
-        "Nothing is overwritten; when anything fails, nothing is left behind.",
+        "Nothing is overwritten; when anything fails, nothing is left behind.\n\n"
+        "--key gives a role a key that is there: devices ship with the first root, so hardware\n"
+        "that is to hold root keys is best there from the first day. Of a key in a token (smart\n"
+        "card, HSM) KEYS gets a file that says where it is, and the PIN is asked for, or read "
+        "from\n"
+        "the URI's pin-source. A key in a file is taken over: opened with --passphrase-file or a\n"
+        "passphrase that is asked for, and sealed as those beside it. Every key signs once.",
     .examples = "  holdfastctl init --repo /srv/roots --keys ~/holdfast-keys\n"
                 "  holdfastctl init --repo /srv/roots --keys /media/stick \\\n"
                 "      --root-keys 3 --root-threshold 2 --targets-keys 2 --targets-threshold 2\n"
+                "  holdfastctl init --repo /srv/roots --keys ~/holdfast-keys \\\n"
+                "      --key 'root=pkcs11:token=alice;object=root' \\\n"
+                "      --key 'root=pkcs11:token=bob;object=root' --root-threshold 2\n"
                 "  holdfastctl init --repo /srv/roots --keys ~/holdfast-keys --json | jq .root\n",
     .run = run,
 };

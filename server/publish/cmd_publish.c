@@ -58,7 +58,8 @@ const struct hf_command hf_cmd_publish = {
     .arguments = "--repo DIR --keys DIR [OPTION…]",
     .text = "After `bundle add` on a machine without the online keys, bring the repository here.\n"
             "The signed targets metadata is verified under the root of the repository first.\n"
-            "Opens KEYS/online only. Exit code 1 when nothing waits to be published.",
+            "Opens KEYS/online only. Exit code 1 when nothing waits to be "
+            "published.\n\n" HF_CLI_KEY_TEXT,
     .examples = "  holdfastctl publish --repo /srv/roots --keys /etc/holdfast/keys\n",
     .run = run,
 };

@@ -98,7 +98,8 @@ const struct hf_command hf_cmd_refresh = {
     .text =
         "Run it daily, from a timer. It opens KEYS/online only: KEYS/offline may be elsewhere.\n"
         "A new snapshot is signed too when the present one would end before the new timestamp.\n"
-        "It publishes nothing else, and warns 60 days before root or targets metadata end.",
+        "It publishes nothing else, and warns 60 days before root or targets metadata "
+        "end.\n\n" HF_CLI_KEY_TEXT,
     .examples = "  holdfastctl refresh --repo /srv/roots --keys /etc/holdfast/keys \\\n"
                 "      --passphrase-file /etc/holdfast/online.pass\n",
     .run = run,

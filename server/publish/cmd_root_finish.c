@@ -99,6 +99,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
     const struct poptOption options[] =
         {HF_CLI_REPO(&r.place),
          HF_CLI_KEYS(&r.place),
+         HF_CLI_KEY(&r.place),
          {"targets", 0, POPT_ARG_ARGV, &r.targets, 0,
           "publish this signed draft of targets with it; once for each copy", "FILE"},
          HF_CLI_PASSPHRASE(&r.place),
@@ -138,7 +139,7 @@ const struct hf_command hf_cmd_root_finish = {
         "for that. New targets keys that lie elsewhere sign before: with `targets draft --under` "
         "and\n"
         "`targets sign`; give what they signed with --targets, and both go out together.\n\n"
-        "A finish that was cut off is begun again with the same files.",
+        "A finish that was cut off is begun again with the same files.\n\n" HF_CLI_KEY_TEXT,
     .examples = "  holdfastctl root finish --repo /srv/roots --keys ~/holdfast-keys root.draft\n"
                 "  holdfastctl root finish --repo /srv/roots --keys /etc/holdfast/keys \\\n"
                 "      alice.draft bob.draft\n"

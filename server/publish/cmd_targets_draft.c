@@ -183,6 +183,7 @@ static int run_finish(const struct hf_command *self, int argc, const char **argv
     int is_json = 0;
     const struct poptOption options[] = {HF_CLI_REPO(&place),
                                          HF_CLI_KEYS(&place),
+                                         HF_CLI_KEY(&place),
                                          HF_CLI_PASSPHRASE(&place),
                                          HF_CLI_ONLINE_PASSPHRASE(&place),
                                          HF_CLI_CLOCK(&place),
@@ -210,7 +211,7 @@ const struct hf_command hf_cmd_targets_finish = {
     .text =
         "FILE is the signed draft, or several copies of it signed by different holders. It must\n"
         "follow the newest root and the newest targets. With the keys in KEYS/online it is\n"
-        "published at once; without them it waits for `publish`.",
+        "published at once; without them it waits for `publish`.\n\n" HF_CLI_KEY_TEXT,
     .examples = "  holdfastctl targets finish --repo /srv/roots --keys ~/holdfast-keys \\\n"
                 "      alice.draft bob.draft\n",
     .run = run_finish,

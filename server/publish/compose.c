@@ -50,10 +50,7 @@ static int add_role(json_t *keys, json_t *roles, const char *name, const struct 
     int failures = 0;
     json_t *key_ids = json_array();
     for (size_t i = 0; i < signers->n_keys; i++) {
-        json_t *key = NULL;
-        if (hf_public_key_to_json(signers->keys[i].public_key, &key, NULL) != HF_OK)
-            failures++;
-        failures += json_object_set_new(keys, signers->keys[i].key_id, key);
+        failures += json_object_set(keys, signers->keys[i].key_id, signers->keys[i].public_key);
         failures += json_array_append_new(key_ids, json_string(signers->keys[i].key_id));
     }
     json_t *role = json_pack("{s:o, s:I}", "keyids", key_ids, "threshold", (json_int_t)threshold);

@@ -2,6 +2,7 @@
 
 #include "common/base/limits.h"
 #include "common/tuf/trusted_set.h"
+#include "server/publish/key_seal.h"
 
 #include <inttypes.h>
 
@@ -110,16 +111,40 @@ static enum hf_err compare_pin(const struct hf_draft *draft, struct hf_bytes pin
     return err;
 }
 
-enum hf_err hf_draft_check_pin(const struct hf_draft *draft, const struct hf_key_folder *folder,
-                               bool *is_known, struct hf_why *why)
+static enum hf_err check_pin(const struct hf_draft *draft, const char *folder, bool *is_known,
+                             struct hf_why *why)
 {
     struct hf_path path;
     struct hf_buf pin = {0};
-    HF_TRY(hf_path_set(&path, why, "%s/root.json", folder->path.text));
+    HF_TRY(hf_path_set(&path, why, "%s/root.json", folder));
     enum hf_err err = hf_disk_read_regular(path.text, HF_ROOT_BYTES_MAX, &pin, why);
-    *is_known = err != HF_E_NOT_FOUND;
+    bool is_there = err != HF_E_NOT_FOUND;
+    *is_known = *is_known || is_there;
     if (err == HF_OK)
-        err = compare_pin(draft, hf_buf_bytes(&pin), folder->path.text, why);
+        err = compare_pin(draft, hf_buf_bytes(&pin), folder, why);
     hf_buf_free(&pin);
-    return err == HF_E_NOT_FOUND && !*is_known ? HF_OK : err;
+    return is_there ? err : HF_OK;
+}
+
+static enum hf_err folder_of_given(const struct hf_key_folder *given, struct hf_path *out,
+                                   struct hf_why *why)
+{
+    *out = (struct hf_path){""};
+    return hf_token_is_uri(given->path.text) ? HF_OK : hf_path_folder(given->path.text, out, why);
+}
+
+enum hf_err hf_draft_check_pins(const struct hf_draft *draft, const struct hf_key_set *holder,
+                                bool *is_known, struct hf_why *why)
+{
+    const char *folder = holder->folders[HF_KEYS_OFFLINE].path.text;
+    *is_known = false;
+    if (folder[0] != '\0')
+        HF_TRY(check_pin(draft, folder, is_known, why));
+    for (size_t i = 0; i < holder->n_given; i++) {
+        struct hf_path of_given;
+        HF_TRY(folder_of_given(&holder->given[i], &of_given, why));
+        if (of_given.text[0] != '\0')
+            HF_TRY(check_pin(draft, of_given.text, is_known, why));
+    }
+    return HF_OK;
 }

@@ -16,13 +16,14 @@ HF_MUST_USE enum hf_err hf_draft_roots_read(const struct hf_repo *repo, int64_t 
                                             json_t **out, struct hf_why *why);
 
 /**
- * Does the draft's root follow from the one that the keys in that folder know (root.json, pin.h)?
- * Without that file there is nothing to compare, and `is_known` is false. HF_E_ROLLBACK when they
+ * Does the draft's root follow from the one that the holder's keys know (pin.h)? That is root.json in
+ * his folder, and in those of key files that were given. Without such a file there is nothing to
+ * compare, and `is_known` is false. HF_E_ROLLBACK when they
  * know a newer root than the draft's; HF_E_SIGNATURE when theirs leads to another, or the draft does
  * not show how it leads to its own.
  */
-HF_MUST_USE enum hf_err hf_draft_check_pin(const struct hf_draft *draft,
-                                           const struct hf_key_folder *folder, bool *is_known,
-                                           struct hf_why *why);
+HF_MUST_USE enum hf_err hf_draft_check_pins(const struct hf_draft *draft,
+                                            const struct hf_key_set *holder, bool *is_known,
+                                            struct hf_why *why);
 
 #endif

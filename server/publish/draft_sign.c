@@ -15,12 +15,6 @@ struct search {
     int failures;
 };
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash == NULL ? path : slash + 1;
-}
-
 static bool is_wanted(void *context, const struct hf_key_file *file)
 {
     struct search *search = context;
@@ -33,7 +27,7 @@ static bool is_wanted(void *context, const struct hf_key_file *file)
     search->n_chosen++;
     if (search->names != NULL)
         search->failures += json_object_set_new(search->names, file->key_id,
-                                                json_string(base_name(file->path)));
+                                                json_string(file->name));
     return true;
 }
 
@@ -44,25 +38,53 @@ static bool is_counted_only(void *context, const struct hf_key_file *file)
     return false;
 }
 
+/* Appends who is still to sign to the sentence already there. */
+static enum hf_err add_who_is_missing(const struct hf_tally *tally, struct hf_why *why)
+{
+    struct hf_buf missing = {0};
+    struct hf_why sentence = {0};
+    if (why == NULL)
+        return HF_E_KEY;
+    sentence = *why;
+    HF_TRY(hf_tally_missing(tally, &missing, why));
+    (void)hf_fail(why, HF_E_KEY, "%.*s; still to sign: %s", HF_WHY_MAX / 2, sentence.text,
+                  missing.len == 0 ? "nobody" : (const char *)missing.data);
+    hf_buf_free(&missing);
+    return HF_E_KEY;
+}
+
 static enum hf_err nothing_to_sign_with(const struct hf_draft *draft, const struct search *search,
                                         const char *folder, struct hf_why *why)
 {
-    struct hf_buf missing = {0};
-    HF_TRY(hf_tally_missing(search->tally, &missing, why));
-    const char *who = missing.len == 0 ? "nobody" : (const char *)missing.data;
     if (search->n_signed_before > 0)
         (void)hf_fail(why, HF_E_KEY,
-                      "every key in %s has signed this draft already, and a key counts once; still "
-                      "to sign: %s",
-                      folder, who);
+                      "every key in %s has signed this draft already, and a key counts once",
+                      folder);
     else
-        (void)hf_fail(why, HF_E_KEY,
-                      "%s holds no key that may sign this draft of %s %" PRId64
-                      "; still to sign: %s",
-                      folder, hf_top_role_name(draft->role), hf_draft_envelope(draft)->version,
-                      who);
-    hf_buf_free(&missing);
-    return HF_E_KEY;
+        (void)hf_fail(why, HF_E_KEY, "%s holds no key that may sign this draft of %s %" PRId64,
+                      folder, hf_top_role_name(draft->role), hf_draft_envelope(draft)->version);
+    return add_who_is_missing(search->tally, why);
+}
+
+/* What somebody named must be of use; in a folder may lie what it likes. */
+static enum hf_err check_given(const struct hf_draft *draft, const struct hf_tally *tally,
+                               const struct hf_key_set *holder, struct hf_why *why)
+{
+    for (size_t i = 0; i < holder->n_given; i++) {
+        const struct hf_key_file *file = &holder->given[i].files[0];
+        const struct hf_tally_key *key = hf_tally_find(tally, file->key_id);
+        if (key != NULL && !key->has_signed)
+            continue;
+        if (key != NULL)
+            (void)hf_fail(why, HF_E_KEY, "%s has signed this draft already, and a key counts once",
+                          file->path);
+        else
+            (void)hf_fail(why, HF_E_KEY, "%s (key %.16s…) has no say in this draft of %s %" PRId64,
+                          file->path, file->key_id, hf_top_role_name(draft->role),
+                          hf_draft_envelope(draft)->version);
+        return add_who_is_missing(tally, why);
+    }
+    return HF_OK;
 }
 
 enum hf_err hf_draft_find_keys(const struct hf_draft *draft, struct hf_key_set *holder,
@@ -73,7 +95,9 @@ enum hf_err hf_draft_find_keys(const struct hf_draft *draft, struct hf_key_set *
     struct search search = {.tally = &tally};
     const struct hf_key_choice choice = {is_counted_only, &search};
     HF_TRY(hf_tally_make(draft, &tally, why));
-    enum hf_err err = hf_key_set_open_chosen(holder, HF_KEYS_OFFLINE, &choice, &none, why);
+    enum hf_err err = check_given(draft, &tally, holder, why);
+    if (err == HF_OK)
+        err = hf_key_set_open_chosen(holder, HF_KEYS_OFFLINE, &choice, &none, why);
     if (err == HF_OK && search.n_chosen == 0)
         err = nothing_to_sign_with(draft, &search, holder->folders[HF_KEYS_OFFLINE].path.text, why);
     hf_signers_free(&none);

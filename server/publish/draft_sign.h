@@ -6,8 +6,8 @@
 #include "server/publish/key_set.h"
 
 /**
- * Are there keys in the holder's half that may sign and have not? HF_E_KEY with words on what is
- * there and who is still to sign. Asks for no passphrase.
+ * Are there keys in the holder's half that may sign and have not, and are all given keys such? HF_E_KEY
+ * with words on what is there and who is still to sign. Asks for no passphrase.
  */
 HF_MUST_USE enum hf_err hf_draft_find_keys(const struct hf_draft *draft, struct hf_key_set *holder,
                                            struct hf_why *why);

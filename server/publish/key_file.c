@@ -10,6 +10,8 @@
 
 #define FORMAT "holdfast-key"
 #define FORMAT_VERSION 1
+#define KEYTYPE_SEED "ed25519"
+#define KEYTYPE_TOKEN "token"
 #define FILE_BYTES_MAX 4096
 #define NONCE_LEN crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define SEALED_LEN (HF_SEED_LEN + crypto_aead_xchacha20poly1305_ietf_ABYTES)
@@ -19,6 +21,12 @@ _Static_assert(HF_WRAP_KEY_LEN == crypto_aead_xchacha20poly1305_ietf_KEYBYTES, "
 static enum hf_err out_of_memory(struct hf_why *why)
 {
     return hf_fail(why, HF_E_MEMORY, "out of memory for a key file");
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash == NULL ? path : slash + 1;
 }
 
 /* What is authenticated along with the seed: the file without the sealed part, canonically. */
@@ -66,6 +74,35 @@ static enum hf_err parse_kdf(const json_t *file, struct hf_kdf *out, struct hf_w
     return HF_OK;
 }
 
+static enum hf_err parse_seed_file(struct hf_key_file *file, struct hf_why *why)
+{
+    uint8_t public_key[HF_PUBLIC_KEY_LEN];
+    HF_TRY(get_hex(file->json, "public", public_key, sizeof public_key, why));
+    HF_TRY(parse_kdf(file->json, &file->kdf, why));
+    HF_TRY(hf_public_key_to_json(public_key, &file->public_key, why));
+    file->name = strdup(base_name(file->path));
+    if (file->name == NULL)
+        return out_of_memory(why);
+    return hf_public_key_id(file->public_key, file->key_id, why);
+}
+
+static void take_reference(struct hf_key_file *file, struct hf_key_reference *r)
+{
+    file->public_key = r->public.json;
+    memcpy(file->key_id, r->public.key_id, sizeof file->key_id);
+    file->uri = r->uri;
+    file->name = r->name;
+    *r = (struct hf_key_reference){0};
+}
+
+static enum hf_err parse_reference(struct hf_key_file *file, struct hf_why *why)
+{
+    struct hf_key_reference reference = {0};
+    HF_TRY(hf_key_reference_parse(file->json, &reference, why));
+    take_reference(file, &reference);
+    return HF_OK;
+}
+
 static enum hf_err parse(struct hf_key_file *file, struct hf_why *why)
 {
     const char *format = NULL, *keytype = NULL;
@@ -73,14 +110,14 @@ static enum hf_err parse(struct hf_key_file *file, struct hf_why *why)
     HF_TRY(hf_json_get_text(file->json, "format", "the key file", &format, why));
     HF_TRY(hf_json_get_integer(file->json, "version", "the key file", 1, &version, why));
     HF_TRY(hf_json_get_text(file->json, "keytype", "the key file", &keytype, why));
-    if (strcmp(format, FORMAT) != 0 || version != FORMAT_VERSION || strcmp(keytype, "ed25519") != 0)
+    bool is_token = strcmp(keytype, KEYTYPE_TOKEN) == 0;
+    if (strcmp(format, FORMAT) != 0 || version != FORMAT_VERSION ||
+        (!is_token && strcmp(keytype, KEYTYPE_SEED) != 0))
         return hf_fail(why, HF_E_FORMAT,
-                       "a %s of version %d with an ed25519 key is expected, this is a \"%.40s\" of "
-                       "version %lld with a \"%.40s\" key",
+                       "a %s of version %d with an ed25519 key, or a key in a token, is expected, "
+                       "this is a \"%.40s\" of version %lld with a \"%.40s\" key",
                        FORMAT, FORMAT_VERSION, format, (long long)version, keytype);
-    HF_TRY(get_hex(file->json, "public", file->public_key, sizeof file->public_key, why));
-    HF_TRY(parse_kdf(file->json, &file->kdf, why));
-    return hf_public_key_id(file->public_key, file->key_id, why);
+    return is_token ? parse_reference(file, why) : parse_seed_file(file, why);
 }
 
 /* Any fault of a key file is HF_E_KEY to the caller, with the file's name in front. */
@@ -124,9 +161,35 @@ enum hf_err hf_key_file_read(const char *path, struct hf_key_file *out, struct h
     return HF_OK;
 }
 
+enum hf_err hf_key_file_of_token(const char *uri, struct hf_tokens **tokens,
+                                 struct hf_key_file *out, struct hf_why *why)
+{
+    struct hf_key_file file = {0};
+    struct hf_key_reference reference = {0};
+    HF_TRY(hf_key_reference_look_up(tokens, uri, &reference, why));
+    take_reference(&file, &reference);
+    file.path = strdup(uri);
+    if (file.path == NULL) {
+        hf_key_file_free(&file);
+        return out_of_memory(why);
+    }
+    *out = file;
+    return HF_OK;
+}
+
+enum hf_err hf_key_file_find(const char *key, struct hf_tokens **tokens, struct hf_key_file *out,
+                             struct hf_why *why)
+{
+    return hf_token_is_uri(key) ? hf_key_file_of_token(key, tokens, out, why)
+                                : hf_key_file_read(key, out, why);
+}
+
 void hf_key_file_free(struct hf_key_file *file)
 {
     free(file->path);
+    free(file->name);
+    free(file->uri);
+    json_decref(file->public_key);
     json_decref(file->json);
     *file = (struct hf_key_file){0};
 }
@@ -169,7 +232,7 @@ enum hf_err hf_key_file_open(const struct hf_key_file *file, const uint8_t *wrap
     if (err == HF_OK)
         err = hf_signing_key_from_seed(seed, &key, why);
     sodium_free(seed);
-    if (err == HF_OK && memcmp(key.public_key, file->public_key, HF_PUBLIC_KEY_LEN) != 0)
+    if (err == HF_OK && strcmp(key.key_id, file->key_id) != 0)
         err = hf_fail(why, HF_E_KEY, "the public key in the file is not that of its private key");
     if (err != HF_OK) {
         hf_signing_key_free(&key);
@@ -177,6 +240,17 @@ enum hf_err hf_key_file_open(const struct hf_key_file *file, const uint8_t *wrap
     }
     *out = key;
     return HF_OK;
+}
+
+/* The sentences of a token name it; which file led there is said in front of them. */
+enum hf_err hf_key_file_open_token(const struct hf_key_file *file, struct hf_tokens **tokens,
+                                   struct hf_signing_key *out, struct hf_why *why)
+{
+    enum hf_err err = hf_signing_key_from_token(tokens, file->uri, file->public_key, out, why);
+    if (err == HF_OK || file->json == NULL)
+        return err;
+    (void)hf_fail_context(why, "%s", file->path);
+    return err;
 }
 
 /* ---- writing ---------------------------------------------------------------------------------- */
@@ -201,13 +275,19 @@ static json_t *kdf_to_json(const struct hf_kdf *kdf)
     return object;
 }
 
+static json_t *head(const char *keytype)
+{
+    return json_pack("{s:s, s:i, s:s}", "format", FORMAT, "version", FORMAT_VERSION, "keytype",
+                     keytype);
+}
+
+/* libsodium's secret key is the seed and then the public key. */
 static json_t *public_part(const struct hf_signing_key *key, const struct hf_kdf *kdf)
 {
-    json_t *object = json_pack("{s:s, s:i, s:s}", "format", FORMAT, "version", FORMAT_VERSION,
-                               "keytype", "ed25519");
+    json_t *object = head(KEYTYPE_SEED);
     if (object == NULL)
         return NULL;
-    set_hex(object, "public", key->public_key, sizeof key->public_key);
+    set_hex(object, "public", key->secret_key + HF_SEED_LEN, HF_PUBLIC_KEY_LEN);
     json_object_set_new(object, "kdf", kdf_to_json(kdf));
     return object;
 }
@@ -254,19 +334,17 @@ static enum hf_err verify_own(const char *path, json_t *object, const uint8_t *w
     struct hf_key_file file = {.json = json_incref(object), .path = strdup(path)};
     struct hf_signing_key key = {0};
     enum hf_err err = file.path == NULL ? out_of_memory(why) : parse(&file, why);
-    if (err == HF_OK)
+    if (err == HF_OK && file.uri == NULL)
         err = hf_key_file_open(&file, wrap_key, &key, why);
     hf_signing_key_free(&key);
     hf_key_file_free(&file);
     return err;
 }
 
-enum hf_err hf_key_file_create(const char *path, const struct hf_signing_key *key,
-                               const struct hf_kdf *kdf, const uint8_t *wrap_key,
+/* Takes the object. */
+static enum hf_err create_take(const char *path, json_t *object, const uint8_t *wrap_key,
                                struct hf_why *why)
 {
-    json_t *object = NULL;
-    HF_TRY(build(key, kdf, wrap_key, &object, why));
     enum hf_err err = verify_own(path, object, wrap_key, why);
     char *text = err == HF_OK ? json_dumps(object, JSON_INDENT(2) | JSON_SORT_KEYS) : NULL;
     json_decref(object);
@@ -276,4 +354,38 @@ enum hf_err hf_key_file_create(const char *path, const struct hf_signing_key *ke
     sodium_memzero(text, strlen(text));
     free(text);
     return err;
+}
+
+enum hf_err hf_key_file_create(const char *path, const struct hf_signing_key *key,
+                               const struct hf_kdf *kdf, const uint8_t *wrap_key,
+                               struct hf_why *why)
+{
+    json_t *object = NULL;
+    HF_TRY(build(key, kdf, wrap_key, &object, why));
+    return create_take(path, object, wrap_key, why);
+}
+
+enum hf_err hf_key_file_create_reference(const char *path, const struct hf_token_public *token_key,
+                                         const char *uri, struct hf_why *why)
+{
+    json_t *object = NULL;
+    json_t *file = head(KEYTYPE_TOKEN);
+    enum hf_err err = hf_key_reference_to_json(token_key, uri, &object, why);
+    if (err == HF_OK && json_object_update(file, object) != 0)
+        err = out_of_memory(why);
+    json_decref(object);
+    if (err != HF_OK) {
+        json_decref(file);
+        return err;
+    }
+    return create_take(path, file, NULL, why);
+}
+
+enum hf_err hf_key_file_check_name(const char *path, struct hf_why *why)
+{
+    size_t len = strlen(path), suffix_len = strlen(HF_KEY_FILE_SUFFIX);
+    if (len <= suffix_len || strcmp(path + len - suffix_len, HF_KEY_FILE_SUFFIX) != 0)
+        return hf_fail(why, HF_E_ARGUMENT, "the name of a key file ends in %s, %s does not",
+                       HF_KEY_FILE_SUFFIX, path);
+    return HF_OK;
 }

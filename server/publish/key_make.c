@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum hf_err hf_key_plan_check(const struct hf_key_plan *plan, struct hf_why *why)
 {
@@ -28,7 +29,30 @@ void hf_root_plan_free(struct hf_root_plan *plan)
     *plan = (struct hf_root_plan){0};
 }
 
-/* ---- generating ------------------------------------------------------------------------------- */
+struct making {
+    struct hf_key_set *set;
+    const struct hf_key_plan *plan;
+    const struct hf_expiry *expiry;
+    struct hf_undo *undo;
+    struct hf_root_plan made;
+    /* Where a given key lies, of those in tokens; owned. */
+    char *uris[HF_TOP_ROLES][HF_ROLE_KEYS_MAX];
+    /* How the keys of each half are sealed. */
+    struct hf_kdf kdfs[HF_KEY_HALVES];
+    uint8_t *wrap_keys[HF_KEY_HALVES]; /* owned; NULL without a passphrase */
+};
+
+static void free_making(struct making *m)
+{
+    for (int half = 0; half < HF_KEY_HALVES; half++)
+        sodium_free(m->wrap_keys[half]);
+    for (int role = 0; role < HF_TOP_ROLES; role++) {
+        for (size_t i = 0; i < HF_ROLE_KEYS_MAX; i++)
+            free(m->uris[role][i]);
+    }
+}
+
+/* ---- generated, or given ---------------------------------------------------------------------- */
 
 static enum hf_err generate_role(int64_t count, struct hf_signers *out, struct hf_why *why)
 {
@@ -42,105 +66,151 @@ static enum hf_err generate_role(int64_t count, struct hf_signers *out, struct h
     return HF_OK;
 }
 
-static enum hf_err generate(const struct hf_key_plan *plan, struct hf_root_plan *out,
-                            struct hf_why *why)
+/* Which of the given keys are opened, in their order: all. */
+static bool note_and_want(void *context, const struct hf_key_file *file)
+{
+    char ***next = context;
+    if (file->uri != NULL)
+        **next = strdup(file->uri);
+    (*next)++;
+    return true;
+}
+
+static enum hf_err open_given(struct making *m, enum hf_top_role role, struct hf_key_set *holder,
+                              struct hf_why *why)
+{
+    char **next = m->uris[role];
+    const struct hf_key_choice all = {note_and_want, &next};
+    const char *passphrase_file = m->set->folders[hf_key_half_of(role)].passphrase_file;
+    HF_TRY(hf_key_set_give(holder, m->plan->given[role], passphrase_file, why));
+    return hf_key_set_open_chosen(holder, HF_KEYS_OFFLINE, &all, &m->made.keys[role], why);
+}
+
+/* One PIN a token, whatever roles its keys get: the tokens are those of the set. */
+static enum hf_err take_given(struct making *m, enum hf_top_role role, struct hf_why *why)
+{
+    struct hf_key_set holder;
+    HF_TRY(hf_key_set_init_holder(&holder, NULL, NULL, why));
+    holder.tokens = m->set->tokens;
+    enum hf_err err = open_given(m, role, &holder, why);
+    m->set->tokens = holder.tokens;
+    holder.tokens = NULL;
+    hf_key_set_free(&holder);
+    return err;
+}
+
+static enum hf_err collect_keys(struct making *m, struct hf_why *why)
 {
     for (int i = 0; i < HF_TOP_ROLES; i++) {
-        out->thresholds[i] = plan->thresholds[i];
-        HF_TRY(generate_role(plan->counts[i], &out->keys[i], why));
+        m->made.thresholds[i] = m->plan->thresholds[i];
+        if (m->plan->given[i] != NULL)
+            HF_TRY(take_given(m, (enum hf_top_role)i, why));
+        else
+            HF_TRY(generate_role(m->plan->counts[i], &m->made.keys[i], why));
     }
     return HF_OK;
 }
 
 /* ---- sealing ---------------------------------------------------------------------------------- */
 
-/* How the keys of one half are sealed. */
-struct seal {
-    struct hf_kdf kdf;
-    uint8_t *wrap_key; /* NULL without a passphrase */
-};
-
-static enum hf_err prepare_seal(const struct hf_key_folder *folder, struct hf_kdf kdf,
-                                struct seal *out, struct hf_why *why)
+/* Where every key lies in a token, there is nothing to choose a passphrase for. */
+static bool has_keys_to_seal(const struct making *m, enum hf_key_half half)
 {
-    struct hf_passphrase passphrase = {0};
-    HF_TRY(hf_passphrase_choose(folder->passphrase_file, folder->path.text, &passphrase, why));
-    enum hf_err err = hf_kdf_derive(&kdf, &passphrase, &out->wrap_key, why);
-    hf_passphrase_free(&passphrase);
-    out->kdf = kdf;
-    return err;
+    for (int role = 0; role < HF_TOP_ROLES; role++) {
+        const struct hf_signers *keys = &m->made.keys[role];
+        for (size_t i = 0; i < keys->n_keys; i++) {
+            if (hf_key_half_of((enum hf_top_role)role) == half && keys->keys[i].token == NULL)
+                return true;
+        }
+    }
+    return false;
 }
 
-static enum hf_err prepare_seals(const struct hf_key_set *set, struct seal seals[HF_KEY_HALVES],
-                                 struct hf_why *why)
+static enum hf_err prepare_seal(struct making *m, enum hf_key_half half, struct hf_kdf kdf,
+                                struct hf_why *why)
 {
-    HF_TRY(prepare_seal(&set->folders[HF_KEYS_OFFLINE], hf_kdf_for_offline(),
-                        &seals[HF_KEYS_OFFLINE], why));
-    return prepare_seal(&set->folders[HF_KEYS_ONLINE], hf_kdf_for_online(), &seals[HF_KEYS_ONLINE],
-                        why);
+    const struct hf_key_folder *folder = &m->set->folders[half];
+    struct hf_passphrase passphrase = {0};
+    if (m->plan->is_insecure || !has_keys_to_seal(m, half))
+        return HF_OK;
+    HF_TRY(hf_passphrase_choose(folder->passphrase_file, folder->path.text, &passphrase, why));
+    enum hf_err err = hf_kdf_derive(&kdf, &passphrase, &m->wrap_keys[half], why);
+    hf_passphrase_free(&passphrase);
+    m->kdfs[half] = kdf;
+    return err;
 }
 
 /* ---- writing ---------------------------------------------------------------------------------- */
 
-static enum hf_err write_role(const struct hf_key_folder *folder, enum hf_top_role role,
-                              const struct hf_signers *keys, const struct seal *seal,
-                              struct hf_undo *undo, struct hf_why *why)
+static enum hf_err write_reference(struct making *m, const char *path, const char *uri,
+                                   struct hf_why *why)
 {
-    for (size_t i = 0; i < keys->n_keys; i++) {
+    struct hf_token_public found = {0};
+    HF_TRY(hf_token_read_public(&m->set->tokens, uri, &found, why));
+    enum hf_err err = hf_key_file_create_reference(path, &found, uri, why);
+    hf_token_public_free(&found);
+    return err;
+}
+
+static enum hf_err write_key(struct making *m, enum hf_top_role role, size_t index,
+                             const char *path, struct hf_why *why)
+{
+    enum hf_key_half half = hf_key_half_of(role);
+    const struct hf_signing_key *key = &m->made.keys[role].keys[index];
+    if (key->token == NULL)
+        return hf_key_file_create(path, key, &m->kdfs[half], m->wrap_keys[half], why);
+    if (m->uris[role][index] == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for a key in a token");
+    return write_reference(m, path, m->uris[role][index], why);
+}
+
+static enum hf_err write_role(struct making *m, enum hf_top_role role, struct hf_why *why)
+{
+    const struct hf_key_folder *folder = &m->set->folders[hf_key_half_of(role)];
+    for (size_t i = 0; i < m->made.keys[role].n_keys; i++) {
         struct hf_path path;
         HF_TRY(hf_path_set(&path, why, "%s/%s-%zu" HF_KEY_FILE_SUFFIX, folder->path.text,
                            hf_top_role_name(role), i + 1));
-        HF_TRY(hf_key_file_create(path.text, &keys->keys[i], &seal->kdf, seal->wrap_key, why));
-        HF_TRY(hf_undo_note(undo, path.text, why));
+        HF_TRY(write_key(m, role, i, path.text, why));
+        HF_TRY(hf_undo_note(m->undo, path.text, why));
     }
     return HF_OK;
 }
 
-static enum hf_err write_half(const struct hf_key_set *set, enum hf_key_half half,
-                              const struct hf_root_plan *plan, const struct hf_expiry *expiry,
-                              const struct seal *seal, struct hf_undo *undo, struct hf_why *why)
+static enum hf_err write_half(struct making *m, enum hf_key_half half, struct hf_why *why)
 {
-    const struct hf_key_folder *folder = &set->folders[half];
+    const struct hf_key_folder *folder = &m->set->folders[half];
     struct hf_path periods;
-    HF_TRY(hf_undo_make_folder(undo, folder->path.text, 0700, why));
+    HF_TRY(hf_undo_make_folder(m->undo, folder->path.text, 0700, why));
     for (int i = 0; i < HF_TOP_ROLES; i++) {
-        enum hf_top_role role = (enum hf_top_role)i;
-        if (hf_key_half_of(role) == half)
-            HF_TRY(write_role(folder, role, &plan->keys[role], seal, undo, why));
+        if (hf_key_half_of((enum hf_top_role)i) == half)
+            HF_TRY(write_role(m, (enum hf_top_role)i, why));
     }
-    HF_TRY(hf_expiry_create(folder, half, expiry, why));
+    HF_TRY(hf_expiry_create(folder, half, m->expiry, why));
     HF_TRY(hf_path_set(&periods, why, "%s/expiry.json", folder->path.text));
-    return hf_undo_note(undo, periods.text, why);
+    return hf_undo_note(m->undo, periods.text, why);
 }
 
-static enum hf_err write_keys(const struct hf_key_set *set, const struct hf_root_plan *plan,
-                              const struct hf_expiry *expiry,
-                              const struct seal seals[HF_KEY_HALVES], struct hf_undo *undo,
-                              struct hf_why *why)
+static enum hf_err make_all(struct making *m, struct hf_why *why)
 {
-    HF_TRY(write_half(set, HF_KEYS_OFFLINE, plan, expiry, &seals[HF_KEYS_OFFLINE], undo, why));
-    return write_half(set, HF_KEYS_ONLINE, plan, expiry, &seals[HF_KEYS_ONLINE], undo, why);
+    HF_TRY(collect_keys(m, why));
+    HF_TRY(prepare_seal(m, HF_KEYS_OFFLINE, hf_kdf_for_offline(), why));
+    HF_TRY(prepare_seal(m, HF_KEYS_ONLINE, hf_kdf_for_online(), why));
+    HF_TRY(write_half(m, HF_KEYS_OFFLINE, why));
+    return write_half(m, HF_KEYS_ONLINE, why);
 }
 
-enum hf_err hf_key_make(const struct hf_key_set *set, const struct hf_key_plan *plan,
+enum hf_err hf_key_make(struct hf_key_set *set, const struct hf_key_plan *plan,
                         const struct hf_expiry *expiry, struct hf_undo *undo,
                         struct hf_root_plan *out, struct hf_why *why)
 {
-    struct hf_root_plan made = {0};
-    struct seal seals[HF_KEY_HALVES] = {0};
-    enum hf_err err = HF_OK;
-    if (!plan->is_insecure)
-        err = prepare_seals(set, seals, why);
-    if (err == HF_OK)
-        err = generate(plan, &made, why);
-    if (err == HF_OK)
-        err = write_keys(set, &made, expiry, seals, undo, why);
-    sodium_free(seals[HF_KEYS_OFFLINE].wrap_key);
-    sodium_free(seals[HF_KEYS_ONLINE].wrap_key);
+    struct making m = {.set = set, .plan = plan, .expiry = expiry, .undo = undo};
+    enum hf_err err = make_all(&m, why);
+    free_making(&m);
     if (err != HF_OK) {
-        hf_root_plan_free(&made);
+        hf_root_plan_free(&m.made);
         return err;
     }
-    *out = made;
+    *out = m.made;
     return HF_OK;
 }

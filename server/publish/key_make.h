@@ -7,8 +7,11 @@
 #include "server/publish/undo.h"
 
 struct hf_key_plan {
-    int64_t counts[HF_TOP_ROLES];
+    int64_t counts[HF_TOP_ROLES]; /* given ones included */
     int64_t thresholds[HF_TOP_ROLES];
+    /* Files and PKCS#11 URIs, NULL-terminated, borrowed: these are the role's keys and none is made.
+     * NULL: all are made. */
+    const char *const *given[HF_TOP_ROLES];
     bool is_insecure; /* --insecure-no-passphrase */
 };
 
@@ -17,10 +20,11 @@ HF_MUST_USE enum hf_err hf_key_plan_check(const struct hf_key_plan *plan, struct
 
 /**
  * Ask for the passphrases, generate all keys and write them to the folders of `set` with the
- * periods of `expiry`. What was made is noted in `undo`, also on failure. `out` holds the keys, to
- * sign the first metadata with; hf_root_plan_free it.
+ * periods of `expiry`. A given key is opened; one in a file is sealed anew as those beside it, of one
+ * in a token the folder gets a reference. What was made is noted in `undo`, also on failure. `out`
+ * holds the keys, to sign the first metadata with; hf_root_plan_free it before `set`.
  */
-HF_MUST_USE enum hf_err hf_key_make(const struct hf_key_set *set, const struct hf_key_plan *plan,
+HF_MUST_USE enum hf_err hf_key_make(struct hf_key_set *set, const struct hf_key_plan *plan,
                                     const struct hf_expiry *expiry, struct hf_undo *undo,
                                     struct hf_root_plan *out, struct hf_why *why);
 void hf_root_plan_free(struct hf_root_plan *plan);

@@ -15,6 +15,7 @@ struct rekey {
     struct hf_kdf before;
     bool has_before;
     const struct hf_key_file *left_out;
+    const struct hf_key_file *in_token; /* one that is given and has no passphrase */
 };
 
 /* ---- which keys ------------------------------------------------------------------------------- */
@@ -41,6 +42,14 @@ static bool note_before(void *context, const struct hf_key_file *file)
         r->before = file->kdf;
         r->has_before = true;
     }
+    return false;
+}
+
+static bool note_in_token(void *context, const struct hf_key_file *file)
+{
+    struct rekey *r = context;
+    if (is_given(r, file) && file->uri != NULL)
+        r->in_token = file;
     return false;
 }
 
@@ -75,6 +84,12 @@ static enum hf_err check_folder(struct rekey *r, struct hf_why *why)
                            r->paths[0], r->paths[i]);
     }
     r->set.folders[HF_KEYS_OFFLINE].path = r->folder;
+    HF_TRY(look(r, note_in_token, why));
+    if (r->in_token != NULL)
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "%s refers to a key in a token (%s), which has a PIN: change that with the "
+                       "token's own tools, and leave this file out",
+                       r->in_token->path, r->in_token->name);
     HF_TRY(look(r, note_before, why));
     HF_TRY(look(r, note_left_out, why));
     if (r->left_out != NULL)

@@ -45,13 +45,8 @@ static enum hf_err check_usable(const json_t *object, struct hf_why *why)
 
 static enum hf_err complete(struct hf_public_key *key, struct hf_why *why)
 {
-    struct hf_buf canonical = {0};
     HF_TRY(check_usable(key->json, why));
-    enum hf_err err = hf_json_canonical(key->json, &canonical, why);
-    if (err == HF_OK)
-        hf_sha256_hex(hf_buf_bytes(&canonical), key->key_id);
-    hf_buf_free(&canonical);
-    return err;
+    return hf_public_key_id(key->json, key->key_id, why);
 }
 
 enum hf_err hf_public_key_from_json(const json_t *object, struct hf_public_key *out,
@@ -71,12 +66,8 @@ enum hf_err hf_public_key_from_json(const json_t *object, struct hf_public_key *
 static enum hf_err from_key_file(const char *path, struct hf_public_key *out, struct hf_why *why)
 {
     struct hf_key_file file = {0};
-    json_t *object = NULL;
     HF_TRY(hf_key_file_read(path, &file, why));
-    enum hf_err err = hf_public_key_to_json(file.public_key, &object, why);
-    if (err == HF_OK)
-        err = hf_public_key_from_json(object, out, why);
-    json_decref(object);
+    enum hf_err err = hf_public_key_from_json(file.public_key, out, why);
     hf_key_file_free(&file);
     return err;
 }

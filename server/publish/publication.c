@@ -129,6 +129,15 @@ static enum hf_err begin_with_half(struct hf_publication *p, enum hf_key_half ha
     return half == HF_KEYS_OFFLINE ? add_online_half(p, why) : HF_OK;
 }
 
+/* Root is never signed here, and targets not with online keys alone. */
+static enum hf_err check_given(const struct hf_publication *p, bool signs_targets,
+                               struct hf_why *why)
+{
+    static const enum hf_top_role roles[] = {HF_ROLE_TIMESTAMP, HF_ROLE_SNAPSHOT, HF_ROLE_TARGETS};
+    return hf_key_set_check_given(&p->keys, p->set.root, p->next, roles, signs_targets ? 3 : 2,
+                                  why);
+}
+
 static enum hf_err open_parts(const struct hf_publication_place *place, struct hf_publication *p,
                               struct hf_why *why)
 {
@@ -136,7 +145,10 @@ static enum hf_err open_parts(const struct hf_publication_place *place, struct h
     HF_TRY(hf_repo_lock_take(place->repo_dir, &p->lock, why));
     HF_TRY(hf_key_set_init(&p->keys, place->keys_dir, place->passphrase_file,
                            online == NULL ? place->passphrase_file : online, why));
+    HF_TRY(hf_key_set_give(&p->keys, place->given_keys, place->passphrase_file, why));
     HF_TRY(begin_with_half(p, place->half, why));
+    if (place->root_max == 0)
+        HF_TRY(check_given(p, place->half == HF_KEYS_OFFLINE, why));
     return check_clock(p, place->is_clock_right, why);
 }
 
@@ -208,9 +220,11 @@ int64_t hf_publication_next_version(const struct hf_publication *p, enum hf_top_
     return newest;
 }
 
-void hf_publication_sign_under(struct hf_publication *p, const struct hf_root *next)
+enum hf_err hf_publication_sign_under(struct hf_publication *p, const struct hf_root *next,
+                                      struct hf_why *why)
 {
     p->next = next;
+    return check_given(p, true, why);
 }
 
 /* Who signs besides: keys of the role in the published root, unless they sign already. */

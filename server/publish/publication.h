@@ -20,6 +20,7 @@
 struct hf_publication_place {
     const char *repo_dir;
     const char *keys_dir;
+    const char *const *given_keys;      /* --key: NULL-terminated; NULL: none */
     const char *passphrase_file;        /* NULL: ask */
     const char *online_passphrase_file; /* NULL: as above */
     int64_t now_s;
@@ -48,7 +49,8 @@ struct hf_publication {
  * online half is held against it too where its keys are at hand. Expired metadata is no obstacle: to replace it is
  * what this is for. HF_E_ROLLBACK when it is older than what the keys signed last (last.h).
  * HF_E_STATE when this machine's clock is behind the last signature, because `signed_at` must not
- * fall, or more than 30 days beyond the end of the timestamp.
+ * fall, or more than 30 days beyond the end of the timestamp. HF_E_ARGUMENT for a given key that has
+ * no say in what the command signs: in a ceremony, hf_publication_sign_under finds that.
  */
 HF_MUST_USE enum hf_err hf_publication_open(const struct hf_publication_place *place,
                                             struct hf_publication *out, struct hf_why *why);
@@ -63,9 +65,10 @@ HF_MUST_USE enum hf_err hf_publication_find_online(struct hf_publication *p, str
 /**
  * Sign under this root from now on, which follows the published one: with the keys that it asks for
  * and, so that devices accept the result before they take it, with those of the published root that
- * are at hand too. Borrowed.
+ * are at hand too. Borrowed. HF_E_ARGUMENT for a given key that has a say under neither.
  */
-void hf_publication_sign_under(struct hf_publication *p, const struct hf_root *next);
+HF_MUST_USE enum hf_err hf_publication_sign_under(struct hf_publication *p,
+                                                  const struct hf_root *next, struct hf_why *why);
 
 /** The number of the next file of `role` above `newest`: one never recorded and not on disk. */
 int64_t hf_publication_next_version(const struct hf_publication *p, enum hf_top_role role,

@@ -202,7 +202,7 @@ static enum hf_err publish(struct hf_root_ceremony *c, struct hf_root_published 
 {
     struct hf_root_published published = {0};
     HF_TRY(hf_root_check(c, why));
-    hf_publication_sign_under(&c->p, &c->draft->next);
+    HF_TRY(hf_publication_sign_under(&c->p, &c->draft->next, why));
     HF_TRY(stage_metadata(c, why));
     HF_TRY(verify_whole(c, why));
     HF_TRY(write_all(c, &published.is_bridged, why));

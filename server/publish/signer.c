@@ -2,25 +2,63 @@
 
 #include "common/base/hex.h"
 #include "common/json/json.h"
+#include "common/tuf/key.h"
 
-#include <sodium.h>
+#include <stdlib.h>
+
+/* By what devices verify with, so that whatever they would refuse is never written. */
+static enum hf_err verify_own(struct hf_bytes message, const struct hf_signing_key *key,
+                              struct hf_bytes signature, struct hf_why *why)
+{
+    struct hf_key parsed = {0};
+    HF_TRY(hf_key_parse(key->key_id, key->public_key, &parsed, why));
+    bool is_good = hf_key_verify(&parsed, message, signature);
+    hf_key_free(&parsed);
+    if (is_good)
+        return HF_OK;
+    if (key->token != NULL)
+        return hf_fail(
+            why, HF_E_SIGNATURE,
+            "the token's signature is not one of key %s: it holds another key under that "
+            "name, or signs wrongly; nothing was signed with it",
+            key->key_id);
+    return hf_fail(why, HF_E_SIGNATURE,
+                   "a signature just made with key %s does not verify; nothing was published, "
+                   "check this machine's memory and the key file",
+                   key->key_id);
+}
+
+static enum hf_err sign_bytes(struct hf_bytes message, const struct hf_signing_key *key,
+                              struct hf_buf *signature, struct hf_why *why)
+{
+    HF_TRY(hf_signing_key_sign(key, message, signature, why));
+    return verify_own(message, key, hf_buf_bytes(signature), why);
+}
+
+static enum hf_err append(const struct hf_buf *signature, const char *key_id, json_t *signatures,
+                          struct hf_why *why)
+{
+    char *hex = malloc(2 * signature->len + 1);
+    json_t *object = NULL;
+    if (hex != NULL) {
+        hf_hex_encode(signature->data, signature->len, hex);
+        object = json_pack("{s:s, s:s}", "keyid", key_id, "sig", hex);
+    }
+    free(hex);
+    if (json_array_append_new(signatures, object) != 0)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for a signature");
+    return HF_OK;
+}
 
 static enum hf_err sign_one(struct hf_bytes message, const struct hf_signing_key *key,
                             json_t *signatures, struct hf_why *why)
 {
-    uint8_t signature[crypto_sign_BYTES];
-    char hex[2 * sizeof signature + 1];
-    crypto_sign_detached(signature, NULL, message.data, message.len, key->secret_key);
-    if (crypto_sign_verify_detached(signature, message.data, message.len, key->public_key) != 0)
-        return hf_fail(why, HF_E_SIGNATURE,
-                       "a signature just made with key %s does not verify; nothing was published, "
-                       "check this machine's memory and the key file",
-                       key->key_id);
-    hf_hex_encode(signature, sizeof signature, hex);
-    json_t *object = json_pack("{s:s, s:s}", "keyid", key->key_id, "sig", hex);
-    if (object == NULL || json_array_append_new(signatures, object) != 0)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for a signature");
-    return HF_OK;
+    struct hf_buf signature = {0};
+    enum hf_err err = sign_bytes(message, key, &signature, why);
+    if (err == HF_OK)
+        err = append(&signature, key->key_id, signatures, why);
+    hf_buf_free(&signature);
+    return err;
 }
 
 enum hf_err hf_signer_sign(const json_t *signed_part, const struct hf_signing_key *keys,
@@ -43,10 +81,19 @@ enum hf_err hf_signer_sign(const json_t *signed_part, const struct hf_signing_ke
         err = hf_fail(why, HF_E_MEMORY, "out of memory for a metadata file");
         goto out;
     }
-    err = hf_json_canonical(envelope, file, why);
+    err = hf_json_write(envelope, file, why);
 out:
     json_decref(envelope);
     json_decref(signatures);
     hf_buf_free(&message);
+    return err;
+}
+
+enum hf_err hf_signer_try(const struct hf_signing_key *key, struct hf_why *why)
+{
+    struct hf_buf signature = {0};
+    enum hf_err err = sign_bytes(hf_bytes_of_text("holdfast: can this key sign?"), key, &signature,
+                                 why);
+    hf_buf_free(&signature);
     return err;
 }

@@ -1,32 +1,45 @@
-/* An Ed25519 key pair that can sign (RFC 8032, by libsodium). No I/O. */
+/* A key that can sign: an Ed25519 pair in memory (RFC 8032, by libsodium), or one in a token. */
 #ifndef HF_PUBLISH_SIGNING_KEY_H
 #define HF_PUBLISH_SIGNING_KEY_H
 
 #include "common/base/digest.h"
-
-#include <jansson.h>
+#include "server/publish/token.h"
 
 #define HF_SEED_LEN 32 /* the private key proper; the rest follows from it */
 #define HF_PUBLIC_KEY_LEN 32
 #define HF_SECRET_KEY_LEN 64 /* seed and public key, as libsodium wants them */
 
 struct hf_signing_key {
-    uint8_t *secret_key; /* owned, sodium_malloc, HF_SECRET_KEY_LEN bytes; NULL: none */
-    uint8_t public_key[HF_PUBLIC_KEY_LEN];
+    json_t *public_key; /* owned: the key object of TUF metadata (4.2.1) */
     char key_id[HF_SHA256_HEX_LEN];
+    uint8_t *secret_key; /* owned, sodium_malloc, HF_SECRET_KEY_LEN bytes; NULL: in a token */
+    struct hf_token_key *token; /* owned; NULL: in memory */
 };
 
+/* No I/O in these two. hf_signing_key_free `out`. */
 HF_MUST_USE enum hf_err hf_signing_key_generate(struct hf_signing_key *out, struct hf_why *why);
 HF_MUST_USE enum hf_err hf_signing_key_from_seed(const uint8_t seed[HF_SEED_LEN],
                                                  struct hf_signing_key *out, struct hf_why *why);
+
+/** Log in to the token and find the private key of `public_key` (hf_token_key_open). To be freed
+ *  before `*tokens`. */
+HF_MUST_USE enum hf_err hf_signing_key_from_token(struct hf_tokens **tokens, const char *uri,
+                                                  const json_t *public_key,
+                                                  struct hf_signing_key *out, struct hf_why *why);
 void hf_signing_key_free(struct hf_signing_key *key);
 
-/** The key object of TUF metadata (4.2.1). `*out` is a new reference. */
+/** Append the signature over `message` as metadata has it. Whether it is the public key's is not
+ *  looked at: hf_signer_sign does. HF_E_KEY for what a token says. */
+HF_MUST_USE enum hf_err hf_signing_key_sign(const struct hf_signing_key *key,
+                                            struct hf_bytes message, struct hf_buf *signature,
+                                            struct hf_why *why);
+
+/** The key object of an Ed25519 key. `*out` is a new reference. */
 HF_MUST_USE enum hf_err hf_public_key_to_json(const uint8_t public_key[HF_PUBLIC_KEY_LEN],
                                               json_t **out, struct hf_why *why);
 
 /** The usual label: the SHA-256 of the key object's canonical form, in hex. */
-HF_MUST_USE enum hf_err hf_public_key_id(const uint8_t public_key[HF_PUBLIC_KEY_LEN],
-                                         char out[HF_SHA256_HEX_LEN], struct hf_why *why);
+HF_MUST_USE enum hf_err hf_public_key_id(const json_t *public_key, char out[HF_SHA256_HEX_LEN],
+                                         struct hf_why *why);
 
 #endif

@@ -39,7 +39,7 @@ class Key:
     def __init__(self, folder, name):
         self.file = folder / f"{name}.key.json"
         public = folder / f"{name}.pub"
-        ctl.ok("key", "generate", "--out", self.file, "--public", public,
+        ctl.ok("key", "generate", "--key", self.file, "--public", public,
                "--insecure-no-passphrase")
         self.public = json.loads(public.read_text())
         self.key_id = ctl.ok("key", "inspect", self.file).split("key id")[1].split()[0]
@@ -335,7 +335,7 @@ def test_who_slept_through_rotations_signs_what_follows(p, tmp_path):
 def test_a_holder_without_a_record_is_told(alice, draft):
     terminal = ctl.Terminal("root", "sign", "--draft", draft, "--keys", alice.folder)
     terminal.expect("[y/N] ")
-    assert "has no root.json, so nothing here tells whether the draft follows your root" in \
+    assert "No root.json lies beside the keys, so nothing here tells whether the draft follows" in \
         terminal.seen
     terminal.type("n\n")
     assert terminal.end()[0] == 1

@@ -13,7 +13,7 @@ class Holder:
         self.file = self.folder / f"{name}.key.json"
         self.public = folder / f"{name}.pub"
         if key is None:
-            ctl.ok("key", "generate", "--out", self.file, "--public", self.public,
+            ctl.ok("key", "generate", "--key", self.file, "--public", self.public,
                    "--insecure-no-passphrase")
         else:
             shutil.copy(key, self.file)
@@ -71,7 +71,7 @@ def rotate(p, file, *changes):
 
 def new_key(p, half, name):
     file = p.keys / half / f"{name}.key.json"
-    ctl.ok("key", "generate", "--out", file, "--insecure-no-passphrase")
+    ctl.ok("key", "generate", "--key", file, "--insecure-no-passphrase")
     return file
 
 

@@ -41,7 +41,7 @@ def signatures(found):
 
 def test_status_says_what_a_draft_of_root_changes(p, draft, tmp_path):
     public = tmp_path / "new.pub"
-    ctl.ok("key", "generate", "--out", tmp_path / "new.key.json", "--public", public,
+    ctl.ok("key", "generate", "--key", tmp_path / "new.key.json", "--public", public,
            "--insecure-no-passphrase")
     ctl.ok("root", "add-key", "--draft", draft, "--role", "timestamp", "--key", public,
            "--threshold", "2")

@@ -34,7 +34,7 @@ def folder(tmp_path):
 
 
 def generate(file, passphrase, *options):
-    return ctl.ok("key", "generate", "--out", file, "--passphrase-file", passphrase, *options)
+    return ctl.ok("key", "generate", "--key", file, "--passphrase-file", passphrase, *options)
 
 
 def kdf(file):
@@ -71,7 +71,7 @@ def test_another_passphrase_than_that_of_the_folder_is_refused(folder, passphras
     other = private(tmp_path / "other", "battery staple\n")
     before = ctl.tree(folder)
     assert "the passphrase is wrong" in ctl.refused(
-        "key", "generate", "--out", folder / "b.key.json", "--passphrase-file", other)
+        "key", "generate", "--key", folder / "b.key.json", "--passphrase-file", other)
     assert ctl.tree(folder) == before
 
 
@@ -79,21 +79,21 @@ def test_nothing_is_overwritten(folder, passphrase, tmp_path):
     generate(folder / "a.key.json", passphrase)
     before = ctl.tree(tmp_path)
     assert "keys are never overwritten" in ctl.refused(
-        "key", "generate", "--out", folder / "a.key.json", "--passphrase-file", passphrase)
+        "key", "generate", "--key", folder / "a.key.json", "--passphrase-file", passphrase)
     assert "exists already" in ctl.refused(
-        "key", "generate", "--out", folder / "b.key.json", "--public", passphrase,
+        "key", "generate", "--key", folder / "b.key.json", "--public", passphrase,
         "--passphrase-file", passphrase)
     assert ctl.tree(tmp_path) == before
 
 
 def test_names_that_would_not_be_found_again_are_refused(folder, passphrase):
     assert "the name of a key file ends in .key.json" in ctl.refused(
-        "key", "generate", "--out", folder / "a.json", "--passphrase-file", passphrase, code=2)
+        "key", "generate", "--key", folder / "a.json", "--passphrase-file", passphrase, code=2)
 
 
 def test_inspect_says_what_it_cannot_read(folder, tmp_path):
     open_file = folder / "open.key.json"
-    ctl.ok("key", "generate", "--out", open_file, "--insecure-no-passphrase")
+    ctl.ok("key", "generate", "--key", open_file, "--insecure-no-passphrase")
     assert "sealed    no: the private key lies open" in ctl.ok("key", "inspect", open_file)
     broken = private(tmp_path / "broken.key.json", "{}")
     assert str(broken) in ctl.refused("key", "inspect", broken)
@@ -107,7 +107,7 @@ def test_inspect_says_what_it_cannot_read(folder, tmp_path):
                          ids=["seed", "der", "pem"])
 def test_keys_of_other_programs_are_taken_over(folder, passphrase, tmp_path, content):
     source, public = private(tmp_path / "source", content), tmp_path / "a.pub"
-    ctl.ok("key", "import", "--from", source, "--out", folder / "a.key.json", "--public", public,
+    ctl.ok("key", "import", "--from", source, "--key", folder / "a.key.json", "--public", public,
            "--passphrase-file", passphrase)
     assert json.loads(public.read_text())["keyval"]["public"] == RFC_PUBLIC
     assert RFC_SEED.hex() not in (folder / "a.key.json").read_text()
@@ -116,7 +116,7 @@ def test_keys_of_other_programs_are_taken_over(folder, passphrase, tmp_path, con
 def test_what_openssl_makes_is_read(folder, tmp_path):
     source = private(tmp_path / "seed.pem", "")
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", source], check=True)
-    ctl.ok("key", "import", "--from", source, "--out", folder / "a.key.json",
+    ctl.ok("key", "import", "--from", source, "--key", folder / "a.key.json",
            "--insecure-no-passphrase")
     text = subprocess.run(["openssl", "pkey", "-in", source, "-noout", "-text_pub"], check=True,
                           capture_output=True, text=True).stdout
@@ -133,7 +133,7 @@ def test_what_openssl_makes_is_read(folder, tmp_path):
          "no-base64"])
 def test_everything_else_is_refused(folder, tmp_path, content):
     source = private(tmp_path / "source", content)
-    sentence = ctl.refused("key", "import", "--from", source, "--out", folder / "a.key.json",
+    sentence = ctl.refused("key", "import", "--from", source, "--key", folder / "a.key.json",
                            "--insecure-no-passphrase")
     assert "is no Ed25519 private key" in sentence
     assert list(folder.iterdir()) == []
@@ -144,14 +144,14 @@ def test_an_rsa_key_is_refused(folder, tmp_path):
     subprocess.run(["openssl", "genpkey", "-algorithm", "rsa", "-out", source], check=True,
                    stderr=subprocess.DEVNULL)
     assert "is no Ed25519 private key" in ctl.refused(
-        "key", "import", "--from", source, "--out", folder / "a.key.json",
+        "key", "import", "--from", source, "--key", folder / "a.key.json",
         "--insecure-no-passphrase")
 
 
 def test_a_key_that_others_may_read_is_not_taken_over(folder, tmp_path):
     source = private(tmp_path / "source", SEED)
     source.chmod(0o644)
-    assert "chmod 600" in ctl.refused("key", "import", "--from", source, "--out",
+    assert "chmod 600" in ctl.refused("key", "import", "--from", source, "--key",
                                       folder / "a.key.json", "--insecure-no-passphrase")
 
 
@@ -172,7 +172,7 @@ def change(keys, old, new):
 def opens(file, passphrase, tmp_path):
     """Only a passphrase that opens the keys of a folder makes another one in it."""
     probe = file.parent / "probe.key.json"
-    outcome = ctl.run("key", "generate", "--out", probe, "--passphrase-file", passphrase)
+    outcome = ctl.run("key", "generate", "--key", probe, "--passphrase-file", passphrase)
     probe.unlink(missing_ok=True)
     return outcome.code == 0
 
@@ -218,7 +218,7 @@ def test_what_was_cut_off_is_begun_again(keys, passphrase, tmp_path):
 def test_files_of_two_folders_are_refused(keys, passphrase, tmp_path):
     (tmp_path / "offline").mkdir(mode=0o700)
     other = tmp_path / "offline" / "c.key.json"
-    ctl.ok("key", "generate", "--out", other, "--insecure-no-passphrase")
+    ctl.ok("key", "generate", "--key", other, "--insecure-no-passphrase")
     assert "lie in two folders" in ctl.refused(
         *change([*keys, other], passphrase, passphrase), code=2)
 

@@ -51,7 +51,7 @@ def rotate(publisher, role="timestamp", lost=None):
     draft = publisher.folder / "root.draft"
     draft.unlink(missing_ok=True)
     new = publisher.keys / half / f"{role}-{time.monotonic_ns()}.key.json"
-    ok("key", "generate", "--out", new, "--insecure-no-passphrase")
+    ok("key", "generate", "--key", new, "--insecure-no-passphrase")
     ok("root", "draft", "--from", publisher.repo, "--draft", draft)
     ok("root", "add-key", "--draft", draft, "--role", role, "--key", new)
     if lost:

@@ -123,7 +123,7 @@ def test_root_finish_says_what_was_signed_with_it(p, tmp_path):
     assert found["versions"] == {"root": 2, "targets": None, "snapshot": None, "timestamp": None}
     file.unlink()
     ctl.ok("root", "draft", "--from", p.repo, "--draft", file)
-    ctl.ok("key", "generate", "--out", key, "--insecure-no-passphrase")
+    ctl.ok("key", "generate", "--key", key, "--insecure-no-passphrase")
     role = ["--draft", file, "--role", "timestamp"]
     ctl.ok("root", "add-key", *role, "--key", key)
     ctl.ok("root", "remove-key", *role, "--key", p.online / "timestamp-1.key.json")

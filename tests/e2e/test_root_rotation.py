@@ -32,7 +32,7 @@ class Ceremony:
     def new_key(self, role):
         self.made += 1
         file = self.key_file(role, f"{role}-new-{self.made}")
-        programs.ok("holdfastctl", "key", "generate", "--out", file, "--insecure-no-passphrase")
+        programs.ok("holdfastctl", "key", "generate", "--key", file, "--insecure-no-passphrase")
         return file
 
     def hold(self, *changes):

@@ -1,23 +1,37 @@
 /*
- * server/publish/key_file: a private key on disk. What opens is a key that signs for the public
- * part that stands in the clear. The key derivation (slow on purpose) is left out: the file is
- * unsealed with the key that the seeds were sealed with.
+ * server/publish/key_file: a private key on disk, or a file that says in which token one is. What
+ * opens is a key that signs for the public part that stands in the clear; what refers to a token has
+ * a public part that devices could use, and texts that a terminal shows as they are. The key
+ * derivation (slow on purpose) is left out: the file is unsealed with the key that the seeds were
+ * sealed with.
  */
 #include "tests/fuzz/scratch.h"
 
+#include "common/tuf/key.h"
+#include "server/publish/draft_check.h"
 #include "server/publish/key_file.h"
+#include "server/publish/signer.h"
 
 #include <sodium.h>
 
 static void check_signs(const struct hf_signing_key *key, const struct hf_key_file *file)
 {
-    uint8_t signature[crypto_sign_BYTES];
-    static const uint8_t message[] = "message";
-    FUZZ_CHECK(memcmp(key->public_key, file->public_key, HF_PUBLIC_KEY_LEN) == 0);
+    struct hf_why why = {0};
+    FUZZ_CHECK(json_equal(key->public_key, file->public_key));
     FUZZ_CHECK(strcmp(key->key_id, file->key_id) == 0);
-    crypto_sign_detached(signature, NULL, message, sizeof message, key->secret_key);
-    FUZZ_CHECK(crypto_sign_verify_detached(signature, message, sizeof message, file->public_key) ==
-               0);
+    FUZZ_OK(hf_signer_try(key, &why), &why);
+}
+
+static void check_reference(const struct hf_key_file *file)
+{
+    struct hf_key key = {0};
+    FUZZ_CHECK(hf_key_parse(file->key_id, file->public_key, &key, NULL) == HF_OK);
+    FUZZ_CHECK(key.scheme != HF_SCHEME_UNKNOWN);
+    hf_key_free(&key);
+    FUZZ_CHECK(hf_draft_label_is_plain(file->name));
+    FUZZ_CHECK(hf_token_check_uri(file->uri, NULL) == HF_OK);
+    for (const char *c = file->uri; *c != '\0'; c++)
+        FUZZ_CHECK(*c > ' ' && *c <= '~');
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -35,8 +49,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fuzz_check_refusal(err, &why);
         return 0;
     }
+    if (file.uri != NULL)
+        check_reference(&file);
     err = hf_key_file_open(&file, wrap_key, &key, &why);
     if (err == HF_OK) {
+        FUZZ_CHECK(file.uri == NULL);
         check_signs(&key, &file);
     } else {
         FUZZ_CHECK(err == HF_E_KEY && key.secret_key == NULL);

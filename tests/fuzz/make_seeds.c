@@ -238,6 +238,20 @@ static void key_file_seed(const char *name, enum hf_kdf_kind kind)
     hf_signing_key_free(&key);
 }
 
+static void reference_seed(void)
+{
+    char uri[] = "pkcs11:token=alice;object=root-1", label[] = "alice/root-1";
+    struct hf_signing_key key = {0};
+    struct hf_why why = {0};
+    const char *path = scratch_path("seed.key.json");
+    FUZZ_OK(hf_signing_key_generate(&key, &why), &why);
+    const struct hf_token_public found = {uri, label, key.public_key};
+    FUZZ_OK(hf_key_file_create_reference(path, &found, "pkcs11:?pin-source=file:/pin", &why), &why);
+    copy_seed("key_file", "token", path);
+    FUZZ_CHECK(unlink(path) == 0);
+    hf_signing_key_free(&key);
+}
+
 /* ---- drafts ------------------------------------------------------------------------------------- */
 
 static void draft_seed(const char *name, const struct hf_draft_parts *parts,

@@ -204,6 +204,115 @@ static void what_is_no_key_file_is_refused(void **state)
     CHECK_REFUSED(hf_key_file_read(path, &file, &why), HF_E_KEY, &why, "\"format\"");
 }
 
+/* ---- references to tokens ----------------------------------------------------------------------- */
+
+#define ED25519                                                                                    \
+    "{\"keytype\":\"ed25519\",\"scheme\":\"ed25519\",\"keyval\":{\"public\":"                      \
+    "\"d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a\"}}"
+#define URI "pkcs11:token=alice;object=root-1"
+
+static void write_reference(const char *path, const char *key, const char *uri, const char *name)
+{
+    char text[4096];
+    (void)snprintf(text, sizeof text,
+                   "{\"format\":\"holdfast-key\",\"version\":1,\"keytype\":\"token\",\"key\":%s,"
+                   "\"uri\":\"%s\",\"name\":\"%s\"}",
+                   key, uri, name);
+    temp_write(path, text);
+    assert_int_equal(chmod(path, 0600), 0);
+}
+
+static void a_reference_says_which_key_and_where(void **state)
+{
+    const char *path = temp_path(*state, "root-1.key.json");
+    struct hf_key_file file;
+    json_t *wanted = json_loads(ED25519, 0, NULL);
+    char key_id[HF_SHA256_HEX_LEN];
+    write_reference(path, ED25519, URI "?pin-source=file:/pin", "alice/root-1");
+    CHECK_OK(hf_key_file_read(path, &file, NULL));
+    assert_string_equal(file.uri, URI "?pin-source=file:/pin");
+    assert_string_equal(file.name, "alice/root-1");
+    assert_true(json_equal(file.public_key, wanted));
+    CHECK_OK(hf_public_key_id(wanted, key_id, NULL));
+    assert_string_equal(file.key_id, key_id);
+    json_decref(wanted);
+    hf_key_file_free(&file);
+}
+
+static void what_was_written_is_read(void **state)
+{
+    const char *path = temp_path(*state, "root-1.key.json");
+    char uri[] = URI ";serial=17?module-path=/other.so", label[] = "alice/root-1";
+    struct hf_key_file file;
+    struct hf_token_public found = {uri, label, json_loads(ED25519, 0, NULL)};
+    CHECK_OK(hf_key_file_create_reference(path, &found, "pkcs11:object=root-1?pin-source=file:/pin",
+                                          NULL));
+    assert_int_equal(temp_mode(path), 0600);
+    CHECK_OK(hf_key_file_read(path, &file, NULL));
+    assert_string_equal(file.uri, URI ";serial=17?pin-source=file:/pin");
+    assert_string_equal(file.name, "alice/root-1");
+    json_decref(found.json);
+    hf_key_file_free(&file);
+}
+
+static void a_reference_holds_no_seed_to_open(void **state)
+{
+    const char *path = temp_path(*state, "root-1.key.json");
+    struct hf_key_file file;
+    struct hf_signing_key out;
+    struct hf_why why;
+    write_reference(path, ED25519, URI, "alice/root-1");
+    CHECK_OK(hf_key_file_read(path, &file, NULL));
+    CHECK_REFUSED(hf_key_file_open(&file, NULL, &out, &why), HF_E_KEY, &why, "\"seed\"");
+    hf_key_file_free(&file);
+}
+
+static void refuses_reference(const char *path, const char *key, const char *uri, const char *name,
+                              const char *part)
+{
+    struct hf_key_file file;
+    struct hf_why why;
+    write_reference(path, key, uri, name);
+    CHECK_REFUSED(hf_key_file_read(path, &file, &why), HF_E_KEY, &why, part);
+    assert_non_null(strstr(why.text, path));
+}
+
+static void an_odd_reference_is_refused(void **state)
+{
+    const char *path = temp_path(*state, "root-1.key.json");
+    refuses_reference(path, "{}", URI, "a", "\"keytype\"");
+    refuses_reference(path, "17", URI, "a", "\"key\"");
+    refuses_reference(
+        path, "{\"keytype\":\"future\",\"scheme\":\"future\",\"keyval\":{\"public\":\"a\"}}", URI,
+        "a", "devices cannot use this key");
+    refuses_reference(path, ED25519, URI "?pin-value=123456", "a", "pin-value");
+    refuses_reference(path, ED25519, "pkcs11:token=alice", "a", "object");
+    refuses_reference(path, ED25519, "file:/root-1", "a", "");
+    refuses_reference(path, ED25519, URI "\\u001b[2J", "a", "printable ASCII");
+    refuses_reference(path, ED25519, URI, "", "printable ASCII");
+    refuses_reference(path, ED25519, URI, "a\\nb", "printable ASCII");
+}
+
+static void a_pin_is_in_no_sentence(void **state)
+{
+    const char *path = temp_path(*state, "root-1.key.json");
+    struct hf_key_file file;
+    struct hf_why why;
+    write_reference(path, ED25519, URI "?pin-value=314159", "a");
+    CHECK_REFUSED(hf_key_file_read(path, &file, &why), HF_E_KEY, &why, "pin-value");
+    assert_null(strstr(why.text, "314159"));
+}
+
+static void a_reference_that_others_may_read_is_refused(void **state)
+{
+    const char *path = temp_path(*state, "root-1.key.json");
+    struct hf_key_file file;
+    struct hf_why why;
+    write_reference(path, ED25519, URI, "a");
+    assert_int_equal(chmod(path, 0644), 0);
+    CHECK_REFUSED(hf_key_file_read(path, &file, &why), HF_E_KEY, &why, "chmod 600");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, temp_dir_setup, temp_dir_teardown)
 
 int main(void)
@@ -218,6 +327,12 @@ int main(void)
         TEST(a_public_key_of_another_private_key_is_refused),
         TEST(parameters_that_would_take_all_memory_are_refused),
         TEST(what_is_no_key_file_is_refused),
+        TEST(a_reference_says_which_key_and_where),
+        TEST(what_was_written_is_read),
+        TEST(a_reference_holds_no_seed_to_open),
+        TEST(an_odd_reference_is_refused),
+        TEST(a_pin_is_in_no_sentence),
+        TEST(a_reference_that_others_may_read_is_refused),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,7 +23,7 @@ holdfastctl() {
 """
 
 ROTATION = """
-holdfastctl key generate --out "$KEYS/$HALF/new.key.json"
+holdfastctl key generate --key "$KEYS/$HALF/new.key.json"
 holdfastctl root draft --from "$REPO" --keys "$KEYS" --draft root.draft
 holdfastctl root add-key --draft root.draft --role "$ROLE" --key "$KEYS/$HALF/new.key.json"
 holdfastctl root remove-key --draft root.draft --role "$ROLE" --key "$KEYS/$HALF/$ROLE-1.key.json"
