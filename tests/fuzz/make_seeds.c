@@ -350,6 +350,7 @@ int main(int argc, char **argv)
     bundle_seeds();
     key_file_seed("sealed", HF_KDF_ARGON2ID);
     key_file_seed("open", HF_KDF_NONE);
+    reference_seed();
     draft_seeds();
     bundle_file_seed();
     return 0;
