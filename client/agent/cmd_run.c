@@ -35,7 +35,7 @@ struct loop {
 
 /* ---- signals ------------------------------------------------------------------------------------- */
 
-/* For the handlers: there is one loop in this program, in its only thread. */
+/* For the handlers: there is one loop in this program, in the only thread that takes signals. */
 static struct hf_runner *running;
 static volatile sig_atomic_t is_checking;
 

@@ -91,23 +91,40 @@ static enum hf_err exchange_over(struct hf_http_transport *t, struct hf_http_con
     return err;
 }
 
+static enum hf_err exchange_over_new(struct hf_http_transport *t, struct get *get,
+                                     struct hf_bytes request, struct hf_why *why)
+{
+    bool is_waived = get->request->waives_validation;
+    struct hf_deadline connect = hf_deadline_within(&get->deadline, t->timeouts.connect_ms);
+    struct hf_http_conn *conn = NULL;
+
+    HF_TRY(hf_http_conn_open(is_waived ? t->unvalidated : t->tls, &get->url, &get->proxy, &connect,
+                             &conn, why));
+    return exchange_over(t, conn, get, request, why);
+}
+
 static enum hf_err exchange(struct hf_http_transport *t, struct get *get, struct hf_bytes request,
                             struct hf_why *why)
 {
     bool is_waived = get->request->waives_validation;
     struct hf_http_conn *conn = is_waived ? NULL : take_kept(t, &get->url, &get->proxy);
+    struct hf_why kept = {0};
 
-    if (conn != NULL) {
-        enum hf_err err = exchange_over(t, conn, get, request, why);
-        /* The server may have closed it while the request was on its way. A GET can be repeated;
-         * over a new connection, so there is no second time. */
-        if (err == HF_OK || get->answer.has_begun)
-            return err;
-    }
-    struct hf_deadline connect = hf_deadline_within(&get->deadline, t->timeouts.connect_ms);
-    HF_TRY(hf_http_conn_open(is_waived ? t->unvalidated : t->tls, &get->url, &get->proxy, &connect,
-                             &conn, why));
-    return exchange_over(t, conn, get, request, why);
+    if (conn == NULL)
+        return exchange_over_new(t, get, request, why);
+    enum hf_err err = exchange_over(t, conn, get, request, &kept);
+    bool is_time_up = hf_deadline_check(&get->deadline, NULL) != HF_OK;
+    if (err != HF_OK && (get->answer.has_begun || is_time_up))
+        return hf_fail(why, err, "%s", kept.text);
+    if (err == HF_OK)
+        return HF_OK;
+    /* The server may have closed it while the request was on its way. A GET can be repeated; over a
+     * new connection, so there is no second time. */
+    err = exchange_over_new(t, get, request, why);
+    if (err != HF_OK)
+        (void)hf_fail_context(why, "over a connection that was open: %.200s; over a new one",
+                              kept.text);
+    return err;
 }
 
 static enum hf_err get_once(struct hf_http_transport *t, struct get *get, struct hf_why *why)

@@ -1,5 +1,6 @@
 #include "client/port/posix/net.h"
 
+#include "client/port/posix/look_up.h"
 #include "common/base/limits.h"
 
 #include <errno.h>
@@ -7,7 +8,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -114,28 +114,13 @@ static int connect_one(const struct addrinfo *address, const struct hf_deadline 
     return 0;
 }
 
-static enum hf_err look_up(const struct hf_endpoint *peer, struct addrinfo **out,
-                           struct hf_why *why)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
-    char port[8];
-    int code;
-
-    (void)snprintf(port, sizeof port, "%u", peer->port);
-    code = getaddrinfo(peer->host, port, &hints, out);
-    if (code != 0)
-        return hf_fail(why, HF_E_NETWORK, "the address of '%s' could not be found: %s", peer->host,
-                       code == EAI_SYSTEM ? strerror(errno) : gai_strerror(code));
-    return HF_OK;
-}
-
 enum hf_err hf_net_connect(const struct hf_endpoint *peer, const struct hf_deadline *deadline,
                            int *out_fd, struct hf_why *why)
 {
     struct addrinfo *addresses = NULL;
     int n_addresses = 0, tried = 0, failure = ETIMEDOUT;
 
-    HF_TRY(look_up(peer, &addresses, why));
+    HF_TRY(hf_look_up(peer, deadline, &addresses, why));
     for (const struct addrinfo *a = addresses; a != NULL; a = a->ai_next)
         n_addresses++;
 

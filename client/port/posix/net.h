@@ -38,8 +38,7 @@ HF_MUST_USE enum hf_err hf_net_wait(int fd, short events, const struct hf_deadli
 
 /**
  * Look the name up and connect to the first of its addresses that answers; each gets its share of
- * the time that is left. `*out_fd` is the caller's to close. HF_E_NETWORK.
- * The look-up is the system's own and ends by the system's resolver timeouts, not by `deadline`.
+ * the time that is left. `*out_fd` is the caller's to close. HF_E_NETWORK, HF_E_MEMORY.
  */
 HF_MUST_USE enum hf_err hf_net_connect(const struct hf_endpoint *peer,
                                        const struct hf_deadline *deadline, int *out_fd,
