@@ -311,6 +311,34 @@ def test_no_third_try():
         assert len(s.requests) == 3
 
 
+def test_what_both_tries_met_is_said():
+    """A way that died while the connection was open: asked once more over a new one."""
+    def respond(conn, request, number):
+        if number == 0:
+            return answer()(conn, request, number)
+        time.sleep(1)
+        return False
+
+    with RawServer(respond) as s:
+        refused("network", s.url("/a"), s.url("/b"), idle_ms=200,
+                says="over a connection that was open: nothing came for 0.2 seconds; given up; "
+                     "over a new one: nothing came for 0.2 seconds; given up")
+        assert len(s.requests) == 3
+
+
+def test_time_that_is_up_is_up_and_is_what_the_sentence_says():
+    def respond(conn, request, number):
+        if number == 0:
+            return answer()(conn, request, number)
+        time.sleep(1)
+        return False
+
+    with RawServer(respond) as s:
+        refused("network", s.url("/a"), s.url("/b"), total_ms=300, idle_ms=5000,
+                says="/b: it took longer than 0.3 seconds; given up")
+        assert len(s.requests) == 2 and s.connections == 1
+
+
 def test_answer_that_has_begun_is_not_retried():
     def respond(conn, request, number):
         return answer()(conn, request, number) if number == 0 else raw(HEAD)(conn, request, number)
