@@ -1,5 +1,7 @@
 #include "client/agent/cli.h"
 
+#include <inttypes.h>
+
 static const struct hf_cli_text text = {
     .name = "confirm",
     .arguments = "[--state DIR]",
@@ -11,16 +13,31 @@ static const struct hf_cli_text text = {
     .examples = "  holdfast confirm\n",
 };
 
+static enum hf_err confirm_open(struct hf_posix *posix, struct hf_why *why)
+{
+    struct hf_status status = {0};
+    struct hf_why unread = {0};
+
+    /* Whatever else the status has to tell: the application's word counts. */
+    bool is_known = hf_client_status(hf_posix_client(posix), &status, &unread) == HF_OK;
+    const struct hf_trial_status trial = status.trial;
+    hf_status_free(&status);
+    HF_TRY(hf_posix_confirm(posix, why));
+    if (trial.is_on)
+        printf("confirmed version %" PRId64 "\n", trial.version);
+    else
+        puts(is_known ? "no bundle is on trial; nothing has changed" : "confirmed");
+    return HF_OK;
+}
+
 static enum hf_err confirm(const char *state_dir, const struct hf_cli_common *common,
                            struct hf_why *why)
 {
     struct hf_posix *posix = NULL;
 
     HF_TRY(hf_posix_open(state_dir, hf_cli_log(common), &posix, why));
-    enum hf_err err = hf_posix_confirm(posix, why);
+    enum hf_err err = confirm_open(posix, why);
     hf_posix_close(posix);
-    if (err == HF_OK)
-        puts("confirmed");
     return err;
 }
 

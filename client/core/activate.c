@@ -7,13 +7,13 @@ static void describe(const struct hf_client *c, const struct hf_candidate *cand,
 {
     const struct hf_bundle_record *new = &cand->record;
     const char *how = c->waives_validation ? ", recovered" : "";
+    size_t n = cand->bundle.n_anchors;
+    char from[24] = "none";
+
     if (cand->has_active)
-        (void)snprintf(out, out_size, "updated %s/%s %lld -> %lld, %zu anchors%s", new->set,
-                       new->profile, (long long)cand->active.version, (long long)new->version,
-                       cand->bundle.n_anchors, how);
-    else
-        (void)snprintf(out, out_size, "updated %s/%s none -> %lld, %zu anchors%s", new->set,
-                       new->profile, (long long)new->version, cand->bundle.n_anchors, how);
+        (void)snprintf(from, sizeof from, "%lld", (long long)cand->active.version);
+    (void)snprintf(out, out_size, "updated %s/%s %s -> %lld, %zu anchor%s%s", new->set,
+                   new->profile, from, (long long)new->version, n, n == 1 ? "" : "s", how);
 }
 
 /* Old or new, never between: the bundle, the version it forbids from now on, and the line about it. */

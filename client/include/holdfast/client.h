@@ -16,6 +16,10 @@
 
 #include <holdfast/port.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct hf_client;
 
 struct hf_client_config {
@@ -200,5 +204,9 @@ HF_MUST_USE enum hf_err hf_client_provision(const struct hf_ports *ports,
  */
 HF_MUST_USE enum hf_err hf_client_reset(struct hf_client *client, struct hf_bytes factory_pem,
                                         struct hf_why *why);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -11,6 +11,10 @@
 
 #include <holdfast/bytes.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* ---- transport: one HTTP request -------------------------------------------------------------- */
 
 struct hf_request {
@@ -220,5 +224,9 @@ struct hf_ports {
     struct hf_trust_port trust;
     struct hf_endpoint_port endpoints;
 };
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

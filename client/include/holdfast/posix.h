@@ -14,6 +14,10 @@
 #include <holdfast/client.h>
 #include <holdfast/trust_store.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* One of the device's own servers, asked before and after a change of anchors (preflight). */
 struct hf_posix_endpoint {
     const char *url;  /* mqtts://HOST[:8883], https://HOST[:443], tls://HOST:PORT */
@@ -107,5 +111,9 @@ HF_MUST_USE enum hf_err hf_posix_export_root(struct hf_posix *posix, const char 
  *  when another process updates. */
 HF_MUST_USE enum hf_err hf_posix_reset(struct hf_posix *posix, struct hf_bytes factory_pem,
                                        struct hf_why *why);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

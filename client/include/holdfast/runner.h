@@ -16,6 +16,10 @@
 
 #include <holdfast/posix.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct hf_runner;
 
 struct hf_runner_options {
@@ -48,5 +52,9 @@ void hf_runner_run(struct hf_runner *runner);
  * pokes before a check begins are one. */
 void hf_runner_poke(struct hf_runner *runner);
 void hf_runner_stop(struct hf_runner *runner);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -10,6 +10,10 @@
 
 #include <holdfast/client.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct hf_simulation_query {
     int64_t now_s;        /* INT64_MIN: the device's time. Nothing before it is walked through */
     int64_t at_s;         /* the moment asked about */
@@ -67,5 +71,9 @@ HF_MUST_USE enum hf_err hf_client_simulate(struct hf_client *client,
                                            const struct hf_simulation_query *query,
                                            struct hf_simulation *out, struct hf_why *why);
 void hf_simulation_free(struct hf_simulation *simulation);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -21,16 +21,22 @@
 #include <mbedtls/platform_time.h>
 #include <mbedtls/ssl.h>
 
+#include <assert.h>
+
 #if !defined(MBEDTLS_X509_TRUSTED_CERTIFICATE_CALLBACK) || !defined(MBEDTLS_PLATFORM_TIME_ALT) ||  \
     !defined(MBEDTLS_THREADING_C)
 #error                                                                                             \
-    "Holdfast needs the Mbed TLS it was built with: compile with -DMBEDTLS_USER_CONFIG_FILE='<holdfast/mbedtls_config.h>' and its headers (pkg-config holdfast says where they are)"
+    "These are the headers of another Mbed TLS: those that are installed with Holdfast must come first on the include path, as pkg-config --cflags holdfast puts them"
 #endif
 
 /* One of 32 bits ends on 2038-01-19, and would be another one than the library's. */
-_Static_assert(sizeof(mbedtls_time_t) == sizeof(int64_t),
-               "Holdfast needs a time_t of 64 bits: compile with -D_TIME_BITS=64 "
-               "-D_FILE_OFFSET_BITS=64, as it was itself");
+static_assert(sizeof(mbedtls_time_t) == sizeof(int64_t),
+              "Holdfast needs a time_t of 64 bits: compile with -D_TIME_BITS=64 "
+              "-D_FILE_OFFSET_BITS=64, as it was itself");
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 struct hf_trust_store;
 
@@ -75,9 +81,16 @@ struct hf_trust_store_abi {
     size_t ssl_context_size;
     size_t x509_crt_size;
 };
-#define HF_TRUST_STORE_ABI                                                                         \
-    ((struct hf_trust_store_abi){MBEDTLS_VERSION_NUMBER, sizeof(mbedtls_ssl_config),               \
-                                 sizeof(mbedtls_ssl_context), sizeof(mbedtls_x509_crt)})
+#define HF_TRUST_STORE_ABI_VALUES                                                                  \
+    {                                                                                              \
+        MBEDTLS_VERSION_NUMBER, sizeof(mbedtls_ssl_config), sizeof(mbedtls_ssl_context),           \
+            sizeof(mbedtls_x509_crt)                                                               \
+    }
+#ifdef __cplusplus
+#define HF_TRUST_STORE_ABI (hf_trust_store_abi HF_TRUST_STORE_ABI_VALUES)
+#else
+#define HF_TRUST_STORE_ABI ((struct hf_trust_store_abi)HF_TRUST_STORE_ABI_VALUES)
+#endif
 HF_MUST_USE enum hf_err hf_trust_store_bind_checked(struct hf_trust_store *store,
                                                     mbedtls_ssl_config *config,
                                                     struct hf_trust_store_abi abi,
@@ -165,5 +178,9 @@ struct hf_trust_resumption hf_trust_store_resume(struct hf_trust_store *store, c
  */
 void hf_trust_store_save(struct hf_trust_store *store, const char *peer,
                          struct hf_trust_resumption resumption, mbedtls_ssl_context *ssl);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -10,6 +10,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /** Borrowed; valid as long as whatever it points into. */
 struct hf_bytes {
     const uint8_t *data;
@@ -37,5 +41,9 @@ void hf_buf_free(struct hf_buf *b);
 struct hf_bytes hf_buf_bytes(const struct hf_buf *b);
 struct hf_bytes hf_bytes_of_text(const char *text);
 bool hf_bytes_equal(struct hf_bytes a, struct hf_bytes b);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

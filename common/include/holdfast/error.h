@@ -16,6 +16,10 @@
 #define HF_PRINTF(fmt, args)
 #endif
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /* Devices store sets of these as bits: new ones come at the end. */
 enum hf_err {
     HF_OK = 0,
@@ -68,5 +72,9 @@ const char *hf_err_name(enum hf_err code);
         if (hf_try_err_ != HF_OK)                                                                  \
             return hf_try_err_;                                                                    \
     } while (0)
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif
