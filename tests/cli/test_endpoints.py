@@ -233,7 +233,8 @@ def test_an_endpoint_that_rotted_on_disk_is_left_out(device):
 
 def test_with_nothing_on_trial_confirm_is_content_and_reject_refuses(device):
     device.init_with_roots(agent.Root("A").pem)
-    assert agent.ok("--state", device.state, "confirm") == "confirmed\n"
+    assert agent.ok("--state", device.state, "confirm") == (
+        "no bundle is on trial; nothing has changed\n")
     sentence = agent.refused("--state", device.state, "reject", "--reason", "no reason")
     assert "no bundle is on trial" in sentence
     assert device.status()["active"]["version"] == 0

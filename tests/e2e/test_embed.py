@@ -1,5 +1,6 @@
 """The rotation that the product is for, in somebody else's program: an MQTT device built against what
 `cmake --install` gives, a real Mosquitto broker, and a broker's chain that moves to a new root."""
+import re
 import signal
 import tempfile
 from pathlib import Path
@@ -67,6 +68,31 @@ def test_an_image_with_archives_alone_links_with_pkg_config_static(package, fold
 def test_the_static_target_of_the_cmake_package(package, folder):
     program = package.build_example(folder / "build", "-DHOLDFAST_STATIC=ON")
     assert b"libholdfast.so" not in program.read_bytes()
+
+
+@pytest.mark.parametrize("library", ["holdfast", "holdfast-static"])
+def test_firmware_in_cxx(package, folder, library):
+    source = Path(__file__).parent / "kit" / "embedded.cpp"
+    included = set(re.findall(r"<holdfast/(.*)>", source.read_text()))
+    assert included == {h.name for h in (package.include / "holdfast").glob("*.h")} - {
+        "mbedtls_config.h"}
+    program = package.compile_cxx(folder / "embedded", source,
+                                  *package.pkg_config("--cflags", "--libs", library))
+    said = installed.run(program, folder / "nowhere", LD_LIBRARY_PATH=str(package.lib))
+    assert said == (f"not-found: {folder}/nowhere is not initialised: run holdfast init first\n"
+                    "bound\n")
+
+
+def test_headers_of_another_mbedtls_are_told_apart(package, folder):
+    """As if the system's came first: whatever it is, it is not configured as ours."""
+    (folder / "mbedtls").mkdir()
+    (folder / "mbedtls" / "mbedtls_config.h").write_text("#define MBEDTLS_SSL_TLS_C\n")
+    source = folder / "application.c"
+    source.write_text("#include <holdfast/trust_store.h>\n")
+    with pytest.raises(AssertionError, match="those that are installed with Holdfast must come "
+                                             "first on the include path"):
+        package.compile(folder / "application", [source], f"-I{folder}", "-c",
+                        *package.pkg_config("--cflags", "holdfast"))
 
 
 def test_the_programs_are_there(package):

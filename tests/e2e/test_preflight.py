@@ -271,7 +271,8 @@ def test_what_was_confirmed_is_no_longer_rejected(publisher, world, make):
     device = make(["ecc"], options=["--await-confirm"])
     publish(publisher, world, "other")
     device.update()
-    assert device.confirm() == "confirmed"
+    assert device.confirm() == "confirmed version 1"
+    assert device.confirm() == "no bundle is on trial; nothing has changed"
     before = device.bundles()
     sentence = device.refuses_to_reject("too late")
     programs.says(sentence, "no bundle is on trial")

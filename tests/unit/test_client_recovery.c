@@ -233,7 +233,7 @@ static void test_without_a_usable_anchor_it_begins_at_once(void **state)
     activate_dying_bundle(d);
     check_stranded(d, update_after(d, DYING_S));
     check_recovered(d, update_after(d, DEAD_S - DYING_S), 4);
-    check_text(last_event(d, "swap"), "3 -> 4, 1 anchors, recovered");
+    check_text(last_event(d, "swap"), "3 -> 4, 1 anchor, recovered");
 }
 
 static void test_before_the_first_bundle_it_begins_at_once(void **state)
@@ -385,7 +385,7 @@ static void test_next_check_validates_and_ends_it(void **state)
     assert_int_equal(d->result.to_version, 3);
     assert_int_equal(d->fake.transport.n_waived, 0);
     assert_string_equal(fake_store_value(&d->fake.store, "recovery.failures"), "");
-    check_text(last_event(d, "swap"), "1 anchors");
+    check_text(last_event(d, "swap"), "1 anchor");
     assert_null(strstr(last_event(d, "swap"), "recovered"));
 }
 
@@ -582,7 +582,7 @@ static void test_journal_and_log(void **state)
     check_recovered(d, update_after(d, 7 * HOUR_S), 2);
     assert_int_equal(fake_store_count_events(&d->fake.store, "recovery"), 2);
     check_text(last_event(d, "recovery"), "recovery helped");
-    check_text(last_event(d, "swap"), "1 -> 2, 1 anchors, recovered");
+    check_text(last_event(d, "swap"), "1 -> 2, 1 anchor, recovered");
     check_text((const char *)d->fake.log.text.data,
                "recovery: this check goes on without validating the chain of http://a.test/repo, "
                "since 5 checks in a row, over 28 hours, did not validate it");

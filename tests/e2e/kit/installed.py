@@ -10,6 +10,8 @@ from kit.programs import BIN, environment
 
 BUILD = BIN.resolve().parent
 WARNINGS = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]
+# Without -Wshadow: hf_posix_config is a struct and a function, as C has it.
+WARNINGS_CXX = ["-std=c++11", "-Wall", "-Wextra", "-Wconversion", "-Werror"]
 TIMEOUT_S = 120
 
 
@@ -46,6 +48,15 @@ class Installed:
 
     def compile(self, program, sources, *flags):
         run(self.compiler, *WARNINGS, "-D_GNU_SOURCE", "-o", program, *sources, *flags)
+        return program
+
+    def compile_cxx(self, program, source, *flags):
+        """As C++, by the sister of the compiler that built the library: sanitizers want that."""
+        compiler = shutil.which(re.sub(r"gcc|cc$", "g++", self.compiler)
+                                if "clang" not in self.compiler else self.compiler + "++")
+        if compiler is None:
+            pytest.skip(f"there is no C++ compiler beside {self.compiler}")
+        run(compiler, *WARNINGS_CXX, "-D_GNU_SOURCE", "-o", program, source, *flags)
         return program
 
     def build_example(self, folder, *options):
