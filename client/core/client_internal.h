@@ -461,12 +461,14 @@ HF_MUST_USE enum hf_err hf_factory_record(const struct hf_client *c, struct hf_b
  * this has set and written to the journal. That is when a server's chain did not validate in this
  * check and
  *   - no anchor is usable, neither of the live store nor of the transport, or
- *   - it was so in HF_RECOVERY_FAILURES checks in a row, over HF_RECOVERY_AFTER_S of own uptime.
+ *   - it was so in HF_RECOVERY_FAILURES checks in a row, over HF_RECOVERY_AFTER_S of own uptime or
+ *     HF_RECOVERY_STARTS starts of the device.
  * Counts such checks (value `recovery.failures`); one that succeeds ends the count.
  */
 bool hf_recovery_begins(struct hf_client *c, enum hf_err err, const struct hf_why *why);
 #define HF_RECOVERY_FAILURES 5
 #define HF_RECOVERY_AFTER_S HF_DAY_S
+#define HF_RECOVERY_STARTS 10 /* for devices that are up for a check only, once a day or an hour */
 
 /** That refresh ended in `err`: to the journal and to `recovery.last`, and to `why` in front of the
  *  refusal. Returns `err`. */

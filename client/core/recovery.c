@@ -6,7 +6,7 @@
  * An update server that nobody can authenticate any more is told by time: a captive portal or somebody
  * on the wire may fail one handshake, or many in an hour. What counts is the time that this device was
  * up, so that no clock that jumps makes it shorter; a device without such a clock (hf_clock_port) counts
- * none.
+ * none. One that wakes, checks and goes off again is hardly ever up; there it is starts that count.
  */
 #include "client/core/client_internal.h"
 
@@ -19,12 +19,13 @@
 #define LAST "recovery.last"
 
 /* The checks in a row in which a server's chain did not validate, stored as "CHECKS UP_MS UPTIME_MS
- * WAIVED", or empty. */
+ * WAIVED STARTS", or empty. Before there was the last it had four. */
 struct row {
     int64_t n_checks;
     int64_t up_ms;          /* of own uptime, from the first of them to the last */
     int64_t last_uptime_ms; /* at the last */
     int64_t n_waived;       /* of them, how many went on without validating */
+    int64_t n_starts;       /* of the device, seen in between */
 };
 #define NUMBER_MAX (INT64_C(1) << 53) /* more than a device lives, in milliseconds */
 
@@ -32,16 +33,18 @@ struct row {
 
 static bool parse(const char *text, struct row *out)
 {
-    int64_t n[4];
+    int64_t n[5] = {0};
     const char *rest = hf_integers_parse(text, n, 4);
 
+    if (rest != NULL && *rest == ' ')
+        rest = hf_integers_parse(rest + 1, &n[4], 1);
     if (rest == NULL || *rest != '\0')
         return false;
-    for (size_t i = 0; i < 4; i++) {
+    for (size_t i = 0; i < 5; i++) {
         if (n[i] > NUMBER_MAX)
             return false;
     }
-    *out = (struct row){n[0], n[1], n[2], n[3]};
+    *out = (struct row){n[0], n[1], n[2], n[3], n[4]};
     return true;
 }
 
@@ -55,7 +58,7 @@ static struct row load(struct hf_client *c)
     if (hf_value_load(c, FAILURES, &text, &why) != HF_OK)
         hf_log(c, HF_LEVEL_WARNING, "how often validation failed cannot be read: %s", why.text);
     else if (text.len > 0 && !parse((const char *)text.data, &row))
-        hf_log(c, HF_LEVEL_WARNING, "expected four numbers in '%s', found '%s'", FAILURES,
+        hf_log(c, HF_LEVEL_WARNING, "expected five numbers in '%s', found '%s'", FAILURES,
                (const char *)text.data);
     hf_buf_free(&text);
     return row;
@@ -70,20 +73,24 @@ static void write_value(struct hf_client *c, const char *name, const char *value
 
 static void save(struct hf_client *c, const struct row *row)
 {
-    char text[96];
-    (void)snprintf(text, sizeof text, "%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64, row->n_checks,
-                   row->up_ms, row->last_uptime_ms, row->n_waived);
+    char text[120];
+    (void)snprintf(text, sizeof text, "%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64,
+                   row->n_checks, row->up_ms, row->last_uptime_ms, row->n_waived, row->n_starts);
     write_value(c, FAILURES, text);
 }
 
 /* ---- does it begin? ----------------------------------------------------------------------------- */
 
-/* After a restart the uptime begins anew: what lay between the last check and that is lost. */
+/* After a restart the uptime begins anew: what lay between the last check and that is lost. A start is
+ * seen when there is less uptime than at the last check. That misses some, which only makes it longer. */
 static void count(const struct hf_client *c, struct row *row)
 {
     int64_t now_ms = hf_client_uptime_ms(c);
+    bool is_started = row->n_checks > 0 && now_ms < row->last_uptime_ms;
+
     if (row->n_checks > 0)
-        row->up_ms += now_ms >= row->last_uptime_ms ? now_ms - row->last_uptime_ms : now_ms;
+        row->up_ms += is_started ? now_ms : now_ms - row->last_uptime_ms;
+    row->n_starts += is_started;
     row->last_uptime_ms = now_ms;
     row->n_checks++;
 }
@@ -135,7 +142,8 @@ static bool has_usable_anchor(struct hf_client *c)
 
 static bool is_long_enough(const struct row *row)
 {
-    return row->n_checks >= HF_RECOVERY_FAILURES && row->up_ms >= HF_RECOVERY_AFTER_S * 1000;
+    return row->n_checks >= HF_RECOVERY_FAILURES &&
+           (row->up_ms >= HF_RECOVERY_AFTER_S * 1000 || row->n_starts >= HF_RECOVERY_STARTS);
 }
 
 /* ---- what is said of it -------------------------------------------------------------------------- */
@@ -154,13 +162,15 @@ static void tell(struct hf_client *c, bool is_news, enum hf_level level, const c
 static void announce(struct hf_client *c, const struct row *row, bool has_anchor,
                      const struct hf_why *refusal)
 {
+    bool is_by_starts = row->n_starts >= HF_RECOVERY_STARTS;
     char cause[96] = "no trust anchor of this device is usable any more";
     struct hf_why line;
 
     if (has_anchor)
         (void)snprintf(cause, sizeof cause,
-                       "%" PRId64 " checks in a row, over %" PRId64 " hours, did not validate it",
-                       row->n_checks, row->up_ms / 3600000);
+                       "%" PRId64 " checks in a row, over %" PRId64 " %s, did not validate it",
+                       row->n_checks, is_by_starts ? row->n_starts : row->up_ms / 3600000,
+                       is_by_starts ? "starts" : "hours");
     (void)hf_fail(&line, HF_OK,
                   "recovery: this check goes on without validating the chain of %.100s, since %s; "
                   "signatures, versions, expiry and hashes of what it sends are checked as ever "
