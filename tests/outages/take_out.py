@@ -22,6 +22,8 @@ RECOVERY_AT_ONCE = ("client/core/recovery.c", "bool begins = !has_anchor || is_l
 RECOVERY_AFTER_A_DAY = ("client/core/recovery.c",
                         "bool begins = !has_anchor || is_long_enough(&row);",
                         "bool begins = !has_anchor || (is_long_enough(&row) && false);")
+RECOVERY_BY_STARTS = ("client/core/recovery.c", "    row->n_starts += is_started;\n",
+                      "    row->n_starts += is_started && false;\n")
 LIVE_SWAP = ("client/core/activate.c", "hf_live_swap(c, &cand->record, &cand->bundle, why);", "HF_OK;")
 LEAF_DATE = ("common/bundle/policy.c",
              "return distrust_after_s == HF_TIME_NONE || leaf_not_before_s <= distrust_after_s;",
@@ -38,6 +40,7 @@ DEFENCES = [
     ("addtrust_2020", *RECOVERY_AT_ONCE),
     ("dst_root_x3_2021", *LIVE_SWAP),
     ("dst_root_x3_2021", *RECOVERY_AFTER_A_DAY),
+    ("dst_root_x3_2021", *RECOVERY_BY_STARTS),
     ("symantec_distrust_2018", *LEAF_DATE),
     # The day taken for the end of the anchor itself.
     ("symantec_distrust_2018", "client/port/mbedtls/generation.c",

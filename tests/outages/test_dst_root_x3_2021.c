@@ -4,7 +4,7 @@
  */
 #include "tests/support/check.h"
 
-#include "common/base/timetext.h"
+#include "client/core/client_internal.h"
 #include "tests/support/replay.h"
 
 #define END_S (DEVICE_NOW_S + 30 * HF_DAY_S)
@@ -77,11 +77,39 @@ static void a_dark_device_with_another_root_left_gets_home_after_a_day(void **st
     assert_int_equal(r->n_waived, 0);
 }
 
+/* It wakes once a day for one check, a little sooner or later after its start, and is off again. */
+static void a_dark_device_on_a_battery_gets_home_by_its_starts(void **state)
+{
+    struct replay *r = *state;
+    struct cast cast = set_the_stage(r);
+
+    replay_pass(r, END_S + 1 - r->d->fake.now_s);
+    replay_publish_roots(r, 1, REPLAY_CAS(cast.isrg_x1, cast.bystander));
+    device_remember(r->d);
+    for (int i = 0; i < HF_RECOVERY_STARTS; i++) {
+        replay_reboot(r);
+        replay_pass(r, 40 - i);
+        assert_string_equal(hf_err_name(replay_update(r)), hf_err_name(HF_E_UNTRUSTED));
+        assert_int_equal(r->n_waived, 0);
+        r->d->fake.now_s += HF_DAY_S;
+    }
+    device_check_unchanged_from(r->d, "root");
+
+    replay_reboot(r);
+    replay_pass(r, 20);
+    CHECK_OK(replay_update(r));
+    assert_true(r->d->result.is_recovered);
+    assert_int_equal(replay_connect(r, cast.home), 0);
+    CHECK_OK(replay_update(r));
+    assert_int_equal(r->n_waived, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         REPLAY_TEST(the_chain_holds_on_the_day_for_who_got_x1_before),
         REPLAY_TEST(a_dark_device_with_another_root_left_gets_home_after_a_day),
+        REPLAY_TEST(a_dark_device_on_a_battery_gets_home_by_its_starts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -175,7 +175,7 @@ static void test_uptime_counts_through_restarts(void **state)
         d->fake.uptime_ms = 0;
     }
     assert_string_equal(fake_store_value(&d->fake.store, "recovery.failures"),
-                        "4 75600000 21600000 0");
+                        "4 75600000 21600000 0 3");
     check_recovered(d, update_after(d, 5 * HOUR_S), 2);
 }
 
@@ -188,6 +188,47 @@ static void test_time_when_it_was_off_does_not_count(void **state)
         device_reboot(d);
         check_stranded(d, device_update(d));
     }
+}
+
+/* A device on a battery: up for half a minute once a day, never for as long as the time before. */
+static void test_ten_starts_are_enough(void **state)
+{
+    struct device *d = *state;
+    for (int i = 0; i < 10; i++) {
+        d->fake.now_s += HF_DAY_S;
+        d->fake.uptime_ms = 30000 - i;
+        device_reboot(d);
+        check_stranded(d, device_update(d));
+    }
+    d->fake.uptime_ms = 20000;
+    device_reboot(d);
+    check_recovered(d, device_update(d), 2);
+    assert_true(
+        fake_log_has(&d->fake, "since 11 checks in a row, over 10 starts, did not validate"));
+}
+
+/* More uptime than at the last check may be the same start. */
+static void test_a_start_that_cannot_be_told_does_not_count(void **state)
+{
+    struct device *d = *state;
+    int n = 0;
+    for (; n < 40 && d->fake.transport.n_waived == 0; n++) {
+        d->fake.now_s += HF_DAY_S;
+        d->fake.uptime_ms = 30000 + (n % 2 == 0 ? 400 : -400);
+        device_reboot(d);
+        (void)device_update(d);
+    }
+    assert_int_equal(n, 20); /* every second */
+}
+
+/* As written before there were starts in it. */
+static void test_a_count_of_four_numbers_goes_on(void **state)
+{
+    struct device *d = *state;
+    fake_store_put_value(&d->fake.store, "recovery.failures", "8 1000 30000 0");
+    d->fake.uptime_ms = 20000;
+    check_stranded(d, device_update(d));
+    assert_string_equal(fake_store_value(&d->fake.store, "recovery.failures"), "9 21000 20000 0 1");
 }
 
 static void test_clock_that_jumps_does_not_count(void **state)
@@ -215,13 +256,17 @@ static void test_device_without_uptime_waits_for_the_last_anchor(void **state)
 static void test_count_that_cannot_be_read_begins_anew(void **state)
 {
     struct device *d = *state;
-    static const char *const damaged[] = {"x", "9 9 9", "9 999999999999 1 0 ",
-                                          "-1 999999999999 1 0", "9 99999999999999999999 1 0"};
+    static const char *const damaged[] = {"x",
+                                          "9 9 9",
+                                          "9 999999999999 1 0 ",
+                                          "9 999999999999 1 0 9 9",
+                                          "-1 999999999999 1 0",
+                                          "9 99999999999999999999 1 0"};
     for (size_t i = 0; i < sizeof damaged / sizeof damaged[0]; i++) {
         fake_store_put_value(&d->fake.store, "recovery.failures", damaged[i]);
         hf_buf_free(&d->fake.log.text);
         check_stranded(d, device_update(d));
-        assert_true(fake_log_has(&d->fake, "expected four numbers"));
+        assert_true(fake_log_has(&d->fake, "expected five numbers"));
     }
 }
 
@@ -670,6 +715,9 @@ int main(void)
         TEST(test_checks_without_a_server_neither_count_nor_end_it),
         TEST(test_uptime_counts_through_restarts),
         TEST(test_time_when_it_was_off_does_not_count),
+        TEST(test_ten_starts_are_enough),
+        TEST(test_a_start_that_cannot_be_told_does_not_count),
+        TEST(test_a_count_of_four_numbers_goes_on),
         TEST(test_clock_that_jumps_does_not_count),
         TEST(test_device_without_uptime_waits_for_the_last_anchor),
         TEST(test_count_that_cannot_be_read_begins_anew),
