@@ -224,6 +224,29 @@ static enum hf_err use_log(sqlite3 *db, struct hf_why *why)
     return HF_OK;
 }
 
+/* Of these SQLite says no more than "unable to open database file". */
+static enum hf_err check_beside(const char *path, const char *suffix, struct hf_why *why)
+{
+    struct hf_buf file = {0};
+    enum hf_err err = HF_OK;
+
+    if (hf_buf_printf(&file, "%s%s", path, suffix) != HF_OK)
+        return hf_fail(why, HF_E_MEMORY, "out of memory opening %s", path);
+    const char *name = (const char *)file.data;
+    if (hf_file_is_something_else(name))
+        err =
+            hf_fail(why, HF_E_STORAGE,
+                    "%s should be a file of the database, it is a folder or leads nowhere; move it "
+                    "away",
+                    name);
+    else if (hf_file_exists(name) && faccessat(AT_FDCWD, name, R_OK | W_OK, AT_EACCESS) != 0)
+        err = hf_fail(why, HF_E_STORAGE,
+                      "%s cannot be opened: %s; give it the owner and the mode of %s", name,
+                      strerror(errno), path);
+    hf_buf_free(&file);
+    return err;
+}
+
 static enum hf_err open_for_writing(const char *path, sqlite3 **out, struct hf_why *why)
 {
     sqlite3 *db = NULL;
@@ -232,6 +255,8 @@ static enum hf_err open_for_writing(const char *path, sqlite3 **out, struct hf_w
         return hf_fail(why, HF_E_STORAGE,
                        "%s cannot be written: its disk or its folder is read-only for this user",
                        path);
+    HF_TRY(check_beside(path, "-wal", why));
+    HF_TRY(check_beside(path, "-shm", why));
     HF_TRY(open_with(path, SQLITE_OPEN_READWRITE, &db, why));
     enum hf_err err = hf_db_check_pages(db, why);
     if (err == HF_OK)

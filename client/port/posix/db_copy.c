@@ -17,10 +17,11 @@
 struct paths {
     char *database;
     char *log;
-    char *log_index;
+    char *log_index; /* SQLite's shared memory: nothing in it outlives those who use it */
     char *copy;
     char *damaged;
     char *damaged_log;
+    char *damaged_index;
 };
 
 static enum hf_err paths_make(const char *state_dir, struct paths *p, struct hf_why *why)
@@ -31,7 +32,8 @@ static enum hf_err paths_make(const char *state_dir, struct paths *p, struct hf_
     HF_TRY(hf_file_join(state_dir, "holdfast.db.backup", &p->copy, why));
     HF_TRY(hf_file_join(state_dir, "holdfast.db.damaged", &p->damaged, why));
     /* Where SQLite's own shell looks for it. */
-    return hf_file_join(state_dir, "holdfast.db.damaged-wal", &p->damaged_log, why);
+    HF_TRY(hf_file_join(state_dir, "holdfast.db.damaged-wal", &p->damaged_log, why));
+    return hf_file_join(state_dir, "holdfast.db.damaged-shm", &p->damaged_index, why);
 }
 
 static void paths_free(struct paths *p)
@@ -42,6 +44,7 @@ static void paths_free(struct paths *p)
     free(p->copy);
     free(p->damaged);
     free(p->damaged_log);
+    free(p->damaged_index);
 }
 
 /* ---- the copy ------------------------------------------------------------------------------------ */
@@ -197,6 +200,8 @@ static bool is_damaged(const char *path)
 
     if (access(path, F_OK) != 0)
         return errno == ENOENT;
+    if (hf_file_is_something_else(path))
+        return true;
     /* For reading only, SQLite passes over a schema that it cannot make sense of. */
     int code = sqlite3_open_v2(path, &db,
                                hf_file_is_writable(path) ? SQLITE_OPEN_READWRITE
@@ -209,12 +214,12 @@ static bool is_damaged(const char *path)
 
 bool hf_db_is_damaged(const char *state_dir)
 {
-    char *path = NULL;
+    struct paths paths = {0};
+    bool is = false;
 
-    if (hf_file_join(state_dir, "holdfast.db", &path, NULL) != HF_OK)
-        return false;
-    bool is = is_damaged(path);
-    free(path);
+    if (paths_make(state_dir, &paths, NULL) == HF_OK)
+        is = hf_file_is_something_else(paths.log) || is_damaged(paths.database);
+    paths_free(&paths);
     return is;
 }
 
@@ -239,9 +244,10 @@ static enum hf_err check_copy(const char *path, struct hf_why *why)
 
 static enum hf_err move_if_there(const char *from, const char *to, struct hf_why *why)
 {
-    if (rename(from, to) != 0 && errno != ENOENT)
-        return hf_file_fail(why, "move away", from, errno);
-    return HF_OK;
+    if (!hf_file_exists(from))
+        return HF_OK;
+    hf_file_remove_tree(to); /* of an earlier time; maybe a folder, where one was in the way */
+    return rename(from, to) == 0 ? HF_OK : hf_file_fail(why, "move away", from, errno);
 }
 
 /* The log belongs to what is damaged: it must be gone for certain before the copy comes, or SQLite
@@ -249,12 +255,20 @@ static enum hf_err move_if_there(const char *from, const char *to, struct hf_why
 static enum hf_err put_in_place(const char *state_dir, const struct paths *p, struct hf_why *why)
 {
     HF_TRY(check_copy(p->copy, why));
-    (void)unlink(p->damaged_log);
     HF_TRY(move_if_there(p->log, p->damaged_log, why));
     (void)unlink(p->log_index);
     HF_TRY(move_if_there(p->database, p->damaged, why));
     HF_TRY(hf_file_sync_dir(state_dir, why));
     return hf_file_rename(p->copy, p->database, why);
+}
+
+void hf_db_clear_index(const char *state_dir)
+{
+    struct paths paths = {0};
+
+    if (paths_make(state_dir, &paths, NULL) == HF_OK && hf_file_is_something_else(paths.log_index))
+        (void)move_if_there(paths.log_index, paths.damaged_index, NULL);
+    paths_free(&paths);
 }
 
 enum hf_err hf_db_copy_restore(const char *state_dir, struct hf_why *why)

@@ -32,7 +32,12 @@ HF_MUST_USE enum hf_err hf_db_copy_write(const char *state_dir, sqlite3 *db, str
 HF_MUST_USE enum hf_err hf_db_copy_load_root(const char *state_dir, struct hf_buf *out,
                                              int64_t *version, struct hf_why *why);
 
-/** Is there no database, or are its bytes at fault, and not rights, memory or another process? */
+/** What stands where SQLite's shared memory should be, and is no file, is moved away: nobody uses that,
+ *  and nothing is lost. Where it stays, opening the database says so. */
+void hf_db_clear_index(const char *state_dir);
+
+/** Is there no database, are its bytes at fault, or is it or its log no file? Not so with rights, memory or
+ *  another process. */
 bool hf_db_is_damaged(const char *state_dir);
 
 /**

@@ -80,6 +80,15 @@ static bool can_write(const char *path)
     return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0;
 }
 
+bool hf_file_is_something_else(const char *path)
+{
+    struct stat itself, target;
+
+    if (lstat(path, &itself) != 0)
+        return false;
+    return stat(path, &target) != 0 || !S_ISREG(target.st_mode);
+}
+
 bool hf_file_is_writable(const char *path)
 {
     char *parent = NULL;

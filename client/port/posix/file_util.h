@@ -59,6 +59,9 @@ HF_MUST_USE enum hf_err hf_file_sync_parent(const char *path, struct hf_why *why
 /** Make one folder with mode 0700; its parent must exist. `*was_made` is false if it was there. */
 HF_MUST_USE enum hf_err hf_file_make_dir(const char *path, bool *was_made, struct hf_why *why);
 
+/** There is something of that name, and it is no file nor leads to one. */
+bool hf_file_is_something_else(const char *path);
+
 /** A symbolic link itself, whatever it leads to. */
 bool hf_file_is_link(const char *path);
 

@@ -67,6 +67,7 @@ static enum hf_err open_existing(struct hf_sqlite_store *store, const char *path
                        "the database %s is missing; its bundles are still in use: to update again, "
                        "move them away and run holdfast init",
                        path);
+    hf_db_clear_index(store->state_dir);
     HF_TRY(hf_db_open(path, &store->db, &store->unusable, why));
     HF_TRY(bring_up_to_date(store, why));
     return check_not_behind_copy(store, path, why);
