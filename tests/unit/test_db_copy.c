@@ -315,6 +315,55 @@ static void a_database_whose_log_is_damaged_is_replaced(void **state)
     assert_true(temp_exists(temp_path(*state, "holdfast.db.damaged-wal")));
 }
 
+/* A mistake with tar, or a link of somebody who wanted it on another disk. */
+static void put_in_the_way(void **state, const char *name, bool is_link)
+{
+    const char *path = temp_path(*state, name);
+    (void)unlink(path);
+    if (is_link) {
+        assert_int_equal(symlink("/nonexistent/file", path), 0);
+        return;
+    }
+    char inside[96];
+    (void)snprintf(inside, sizeof inside, "%s/file", name);
+    assert_int_equal(mkdir(path, 0700), 0);
+    temp_write(temp_path(*state, inside), "somebody's");
+}
+
+static void what_is_in_the_way_is_moved_away(void **state)
+{
+    static const char *const names[] = {"holdfast.db-wal", "holdfast.db-shm", "holdfast.db"};
+    make_state(state);
+    for (size_t i = 0; i < 4 * sizeof names / sizeof names[0]; i++) {
+        put_in_the_way(state, names[i / 4], i % 2 == 1);
+        struct hf_sqlite_store *store = open_in(state);
+        struct hf_why why = {0};
+        if (hf_sqlite_store_is_writable(store, &why) != HF_OK)
+            fail_msg("%s: %s", names[i / 4], why.text);
+        assert_int_equal(count(store, "SELECT version FROM metadata WHERE role = 'root'"), 2);
+        assert_int_equal(count(store, "SELECT version FROM bundle WHERE slot = 'active'"), 7);
+        CHECK_OK(hf_sqlite_store_sync(store, NULL));
+        hf_sqlite_store_close(store);
+    }
+}
+
+/* Whose it should be is for a person to say: it may hold what nobody has copied yet. */
+static void a_log_of_somebody_else_is_named_and_left_alone(void **state)
+{
+    const struct temp_dir *dir = *state;
+    make_state(state);
+    temp_become_nobody(dir->path);
+    assert_int_equal(chmod(temp_path(dir, "holdfast.db-wal"), 0), 0);
+    assert_not_restored(state, "holdfast.db-wal cannot be opened: Permission denied; give it the "
+                               "owner and the mode of");
+    assert_int_equal(chmod(temp_path(dir, "holdfast.db-wal"), 0600), 0);
+    struct hf_sqlite_store *store = open_in(state);
+    CHECK_OK(hf_sqlite_store_is_writable(store, NULL));
+    assert_int_equal(count(store, "SELECT version FROM bundle WHERE slot = 'active'"), 7);
+    hf_sqlite_store_close(store);
+    temp_become_root_again();
+}
+
 static void nothing_but_a_copy_is_enough(void **state)
 {
     const struct temp_dir *dir = *state;
@@ -439,10 +488,12 @@ int main(void)
         IN_TEMP(a_lost_database_is_replaced),
         IN_TEMP(a_database_without_its_log_is_replaced),
         IN_TEMP(a_database_whose_log_is_damaged_is_replaced),
+        IN_TEMP(what_is_in_the_way_is_moved_away),
         IN_TEMP(nothing_but_a_copy_is_enough),
         IN_TEMP(when_both_are_damaged_nothing_is_moved),
         IN_TEMP(whoever_holds_the_lock_may_be_restoring),
         IN_TEMP(a_folder_that_cannot_be_written_is_left_alone),
+        IN_TEMP(a_log_of_somebody_else_is_named_and_left_alone),
         IN_TEMP(a_newer_schema_is_no_damage),
         IN_TEMP(a_store_that_is_open_for_long_sees_what_another_has_restored),
         IN_TEMP(a_store_that_waits_for_its_first_update_sees_it_too),
