@@ -62,12 +62,13 @@ def openssl_verify(context, roots):
                                   bundle, *roots], clean_environment())
 
 
-def wall_row(what, rounds, side):
+def sealed_row(what, rounds, side):
     wall_ms, cpu_ms = (median(r[side][k] for r in rounds) for k in ("wall_ms", "cpu_ms"))
     argon2_ms = median(r["sealed"]["cpu_ms"] - r["open"]["cpu_ms"] for r in rounds)
-    return {"what": f"{what}, sealed keys: seconds", "ratio": wall_ms / 1000, "goal": "< 1",
-            "met": wall_ms < 1000,
-            "detail": f"{cpu_ms:.0f} ms of CPU time, of which {argon2_ms:.0f} ms open the keys (Argon2id)"}
+    return {"what": f"{what}, sealed keys: seconds of CPU time", "ratio": cpu_ms / 1000,
+            "goal": "< 1", "met": cpu_ms < 1000,
+            "detail": f"of which {argon2_ms:.0f} ms open the keys (Argon2id); {wall_ms:.0f} ms by the "
+                      "clock, beside whatever else the machine did"}
 
 
 def measure(context):
@@ -82,6 +83,6 @@ def measure(context):
              "ratio": median(r["open"]["cpu_ms"] / r["openssl"]["cpu_ms"] for r in rounds),
              "detail": f"user and system: holdfastctl {ours:.0f} ms for the whole, open keys, {LISTED} "
                        f"versions listed; openssl {theirs:.0f} ms to parse and verify the roots alone"},
-            wall_row(what, rounds, "sealed"),
-            wall_row("full, rsa and ecc at once", rounds, "derived")]
+            sealed_row(what, rounds, "sealed"),
+            sealed_row("full, rsa and ecc at once", rounds, "derived")]
     return {"rows": rows, "rounds": rounds, "roots": len(roots)}
