@@ -308,7 +308,8 @@ const struct hf_command hf_cmd_lint = {
         "  signatures rsa-pkcs1 rsa-pss ecdsa\n"
         "  keys       rsa p256 p384 p521\n"
         "  rsa-bits   4096\n\n"
-        "The exit code is 1 where an error is neither accepted now nor was when it was signed; what\n"
+        "The exit code is 1 where an error is neither accepted now nor was when it was signed; "
+        "what\n"
         "was accepted of endpoints then says nothing of those given now.",
     .examples = "  holdfastctl lint --repo /srv/roots --set amazon-iot --endpoints endpoints.txt\n"
                 "  aws iot describe-endpoint --endpoint-type iot:Data-ATS > iot.json\n"

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 import ctl
+import json_schema
 import net_pki
 from ctl import DAY, NOW, Root
 from net_servers import RawServer, raw, tls_context
@@ -61,6 +62,7 @@ def report(*options, set_name="roots"):
     outcome = ctl.run("lint", "--set", set_name, "--json", *options)
     assert outcome.err == "", outcome
     found = json.loads(outcome.out)
+    json_schema.check(found, "lint-report.schema.json")
     assert outcome.code == (1 if found["errors"] else 0)
     return found
 
