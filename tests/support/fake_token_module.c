@@ -109,9 +109,10 @@ static CK_RV get_slot_list(CK_BBOOL is_present, CK_SLOT_ID *slots, CK_ULONG *n)
     (void)is_present;
     if (has("no-slots"))
         return CKR_GENERAL_ERROR;
-    if (slots != NULL && *n > 0)
-        slots[0] = SLOT;
-    *n = has("many-slots") ? MORE_THAN_ANY : 1;
+    CK_ULONG n_slots = has("two-slots") ? 2 : 1;
+    for (CK_ULONG i = 0; slots != NULL && i < *n && i < n_slots; i++)
+        slots[i] = SLOT + i;
+    *n = has("many-slots") ? MORE_THAN_ANY : n_slots;
     return CKR_OK;
 }
 

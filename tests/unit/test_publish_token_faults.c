@@ -255,6 +255,18 @@ static void two_keys_of_one_label_are_told_apart(void **state)
     CHECK_REFUSED(sign(*state, "twin same-id", &why), HF_E_KEY, &why, "2 keys fit");
 }
 
+/* As by two modules for one kind of card. */
+static void a_token_that_is_seen_twice_is_one(void **state)
+{
+    struct hf_token_public shown = {0};
+    struct hf_why why = {0};
+    fake_token_use(*state, "two-slots");
+    CHECK_OK(read_key(*state, &shown, &why));
+    hf_token_public_free(&shown);
+    CHECK_OK(sign(*state, "two-slots", &why));
+    assert_string_equal(fake_token_log(*state), "login\nsign\n");
+}
+
 static void another_key_of_that_name_is_given_no_pin(void **state)
 {
     struct hf_why why = {0};
@@ -381,6 +393,7 @@ int main(void)
         TEST(endless_answers_end),
         TEST(a_module_that_ignores_what_it_is_asked_is_not_believed),
         TEST(two_keys_of_one_label_are_told_apart),
+        TEST(a_token_that_is_seen_twice_is_one),
         TEST(another_key_of_that_name_is_given_no_pin),
         TEST(another_key_of_that_name_does_not_sign),
         TEST(a_key_that_is_known_goes_before_one_that_may_be),
