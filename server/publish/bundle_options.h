@@ -54,7 +54,7 @@ struct hf_bundle_options {
 #define HF_CLI_ACCEPT(o)                                                                           \
     {                                                                                              \
         "accept", 0, POPT_ARG_ARGV, &(o)->accepts, 0,                                              \
-            "publish in spite of this error of lint; it is recorded, signed", "CODE"               \
+            "let this error of lint pass; what is published says so, signed", "CODE"               \
     }
 #define HF_CLI_ROOTS(o)                                                                            \
     {                                                                                              \

@@ -140,7 +140,9 @@ static int run_change(const struct hf_command *self, int argc, const char **argv
                       bool wants_keys)
 {
     struct request r = {0};
-    const struct poptOption options[] = {
+    const struct poptOption with_keys[] = {
+        {"key", 0, POPT_ARG_ARGV, &r.keys, 0,
+         "a key file or its public part; to remove one, also its key id or 16 digits of it", "KEY"},
         {"draft", 0, POPT_ARG_STRING, &r.draft, 0, "the draft to change", "FILE"},
         {"role", 0, POPT_ARG_STRING, &r.role, 0, "root, targets, snapshot or timestamp", "ROLE"},
         {"threshold", 0, POPT_ARG_LONGLONG, &r.threshold, 0, "how many keys of it must sign", "M"},
@@ -148,16 +150,12 @@ static int run_change(const struct hf_command *self, int argc, const char **argv
          "change it although keys have signed; they must sign again", NULL},
         HF_CLI_JSON(&r.is_json, "draft-report"),
         HF_CLI_HELP,
-        {"key", 0, POPT_ARG_ARGV, &r.keys, 0,
-         "a key file or its public part; to remove one, also its key id or 16 digits of it", "KEY"},
         HF_CLI_END};
-    struct poptOption without_keys[sizeof options / sizeof options[0]];
+    const struct poptOption *options = wants_keys ? with_keys : with_keys + 1;
     struct hf_cli cli;
     struct hf_why why = {0};
     int exit_code = HF_EXIT_USAGE;
-    memcpy(without_keys, options, sizeof options);
-    without_keys[6] = options[7];
-    if (hf_cli_begin(&cli, self, argc, argv, wants_keys ? options : without_keys, &exit_code) &&
+    if (hf_cli_begin(&cli, self, argc, argv, options, &exit_code) &&
         is_complete(&cli, &r, wants_keys))
         exit_code = hf_cli_finish(change_file(&r, work, &why), &why);
     hf_cli_end(&cli);
@@ -181,9 +179,8 @@ static int run_threshold(const struct hf_command *self, int argc, const char **a
 }
 
 #define ONLY_UNSIGNED                                                                              \
-    "A draft that somebody has signed is not changed: the signatures would be lost. What the "     \
-    "draft\n"                                                                                      \
-    "changes is shown afterwards."
+    "A draft that somebody has signed is not changed: the signatures would be lost. What\n"        \
+    "the draft changes is shown afterwards."
 
 const struct hf_command hf_cmd_root_add_key = {
     .name = "root add-key",

@@ -70,6 +70,16 @@ def test_options_before_the_command_are_no_part_of_it(tmp_path):
     assert "--keep-days" in complete("holdfastctl", "mirror", "--repo", "x", "--keep")
 
 
+def test_a_program_without_commands_has_options(tmp_path):
+    known = options(help_of("holdfastd"))
+    assert {"--repo", "--listen", "--version"} <= known
+    assert complete("holdfastd", "--") == known
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    assert complete("holdfastd", "--repo", "f", cwd=tmp_path) == {"folder"}
+    assert complete("holdfastd", "--access-log", "f", cwd=tmp_path) == {"file", "folder"}
+
+
 def test_values_are_what_the_help_says_they_are(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
@@ -81,10 +91,16 @@ def test_values_are_what_the_help_says_they_are(tmp_path):
     assert complete("holdfastctl", "root", "add-key", "--role", "") == roles
     assert complete("holdfastctl", "check", "--at", "2") == set()
     assert complete("holdfastctl", "bundle", "add", "f", cwd=tmp_path) == {"file", "folder"}
+    assert complete("holdfastctl", "root", "draft", "--from", "f", cwd=tmp_path) == {"folder"}
+    assert complete("holdfastctl", "key", "generate", "--out", "f", cwd=tmp_path) == {"file", "folder"}
+    assert complete("holdfast", "init", "--bundle", "f", cwd=tmp_path) == {"file", "folder"}
+    for words in (["holdfastctl", "bundle", "add"], ["holdfast", "init"]):
+        assert complete(*words, "--profile", "") == {"full", "rsa", "ecc", "legacy"}
 
 
-def test_it_is_for_both_programs():
+def test_it_is_for_all_programs():
     done = subprocess.run(["bash", "--norc", "-c", '. "$1"; complete -p', "bash", FILE],
                           capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["complete -F _holdfast holdfast",
-                                        "complete -F _holdfast holdfastctl"]
+    assert sorted(done.stdout.splitlines()) == ["complete -F _holdfast holdfast",
+                                                "complete -F _holdfast holdfastctl",
+                                                "complete -F _holdfast holdfastd"]
