@@ -60,6 +60,6 @@ const struct hf_command hf_cmd_bundle_remove = {
     .examples = "  holdfastctl bundle remove --repo /srv/roots --keys ~/holdfast-keys \\\n"
                 "      --set amazon-iot --profile full 568d6905a2c88708\n"
                 "  holdfastctl bundle remove --repo /srv/roots --keys ~/holdfast-keys \\\n"
-                "      --set azure --profile full --drop all 'Baltimore CyberTrust'\n",
+                "      --set azure --profile full --drop all 'DigiCert Global Root CA'\n",
     .run = run,
 };
