@@ -57,6 +57,20 @@ static void test_nothing_new_asks_twice_and_writes_only_the_check(void **state)
     assert_true(fake_store_has_written(&d->fake.store, "commit"));
 }
 
+/* It rotted. What the device does not know of a timestamp's age is no reason to go without news. */
+static void test_an_age_that_cannot_be_read_stops_nothing(void **state)
+{
+    struct device *d = *state;
+    CHECK_OK(device_update(d));
+    device_publish(d, 2);
+    fake_store_put_value(&d->fake.store, "timestamp.seen", "1795s47023");
+    CHECK_OK(device_update(d));
+    assert_int_equal(d->result.to_version, 2);
+    assert_true(
+        fake_log_has(&d->fake, "the timestamp's age is not known: expected the stored value"));
+    check_held(d, HF_ROLE_TIMESTAMP);
+}
+
 /* Each has its own entity tag for the same timestamp, so the one of the first is not the other's. */
 static void test_nothing_new_from_mirrors_in_turn_writes_only_the_check(void **state)
 {
@@ -343,6 +357,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_first_update_keeps_every_role),
         TEST(test_nothing_new_asks_twice_and_writes_only_the_check),
+        TEST(test_an_age_that_cannot_be_read_stops_nothing),
         TEST(test_nothing_new_from_mirrors_in_turn_writes_only_the_check),
         TEST(test_equal_timestamp_without_etag_is_no_news),
         TEST(test_server_without_304_causes_no_writes),

@@ -679,6 +679,46 @@ static void a_row_that_rots_is_replaced_by_its_file(void **state)
     hf_sqlite_store_close(store);
 }
 
+/* Before the links follow the rows, which they could not as long as one cannot be read. */
+static void rows_that_rot_are_mended_from_their_files(void **state)
+{
+    struct hf_sqlite_store *store = create_in(state);
+    int64_t n = 0;
+    activate(store, 1, content_a);
+    activate(store, 2, content_b);
+    sql(state, "UPDATE bundle SET pem = CAST('rotten' AS BLOB)");
+
+    store = reopen(state, store);
+    store = reopen(state, store);
+    CHECK_OK(hf_db_query_int64(store->db,
+                               "SELECT count(*) FROM bundle WHERE CAST(pem AS TEXT) LIKE '-----%'",
+                               "count", &n, NULL));
+    assert_int_equal(n, 2);
+    CHECK_OK(hf_db_query_int64(store->db,
+                               "SELECT count(*) FROM event WHERE kind = 'restored' AND text LIKE "
+                               "'%; its file has taken its place'",
+                               "count", &n, NULL));
+    assert_int_equal(n, 2);
+    activate(store, 3, content_a);
+    assert_link(state, "active", 3, content_a);
+    hf_sqlite_store_close(store);
+}
+
+/* Links that are behind, after a power cut: what they lead to is another version. */
+static void a_row_is_not_mended_from_the_file_of_another_version(void **state)
+{
+    struct hf_sqlite_store *store = create_in(state);
+    int64_t n = 0;
+    activate(store, 1, content_a);
+    sql(state, "UPDATE bundle SET pem = CAST('rotten' AS BLOB), version = 2");
+    store = reopen(state, store);
+    CHECK_OK(hf_db_query_int64(store->db,
+                               "SELECT count(*) FROM bundle WHERE CAST(pem AS TEXT) = 'rotten'",
+                               "count", &n, NULL));
+    assert_int_equal(n, 1);
+    hf_sqlite_store_close(store);
+}
+
 /* ---- disks --------------------------------------------------------------------------------------- */
 
 static void a_read_only_folder_is_read_and_not_written(void **state)
@@ -758,6 +798,8 @@ int main(void)
         IN_TEMP(a_damaged_file_is_not_taken_for_a_bundle),
         IN_TEMP(a_link_out_of_the_folder_is_not_followed),
         IN_TEMP(a_row_that_rots_is_replaced_by_its_file),
+        IN_TEMP(rows_that_rot_are_mended_from_their_files),
+        IN_TEMP(a_row_is_not_mended_from_the_file_of_another_version),
         IN_TEMP(a_read_only_folder_is_read_and_not_written),
         IN_TEMP(a_full_disk_is_called_that_and_takes_back_everything),
     };
