@@ -132,6 +132,11 @@ static enum hf_err check_resumed(const struct hf_publication *p, const struct hf
     struct hf_buf before = {0};
     struct hf_path path;
     int64_t newest = 0, published = hf_publication_targets(p)->env.version;
+    if (is_same_signed(&hf_publication_targets(p)->env, &draft->targets.env))
+        return hf_fail(why, HF_E_STATE,
+                       "this draft of targets %" PRId64
+                       " is published already; nothing is left to do",
+                       published);
     HF_TRY(hf_repo_newest_targets(&p->repo, &newest, why));
     if (newest != draft->targets.env.version || published > draft->before.env.version)
         return overtaken(draft, newest, why);

@@ -296,5 +296,5 @@ def test_the_same_files_again_are_refused(p, new, root, targets):
     finish(p, root, "--targets", targets)
     assert refuses_to_finish(p, root, "--targets", targets).startswith(
         "the draft follows root 1, but root 2 is published already; nothing is left to do")
-    assert "follows targets 2, but targets 3 is signed already" in p.refuses(
+    assert "this draft of targets 3 is published already; nothing is left to do" == p.refuses(
         "targets", "finish", *p.place, targets)

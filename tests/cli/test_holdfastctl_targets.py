@@ -87,13 +87,21 @@ def test_a_key_of_another_role_does_not_sign(p, draft):
 
 def test_a_draft_that_is_overtaken_is_refused(p, draft, tmp_path):
     late = tmp_path / "late.draft"
-    ctl.ok("targets", "draft", *p.place, "--draft", late)
+    p.add(Root(tmp_path, "Root B").file, "--drop", "all", "--draft", late)
     for file in (draft, late):
         for folder in p.holders[:2]:
             sign(file, folder)
     finish(p, draft)
-    for file in (draft, late):
-        assert "follows targets 2, but targets 3 is signed already" in refuses_to_finish(p, file)
+    assert "follows targets 2, but targets 3 is signed already" in refuses_to_finish(p, late)
+
+
+def test_a_draft_that_is_out_is_finished(p, draft):
+    """Finished twice, or cut off at the very end."""
+    for holder in p.holders[:2]:
+        sign(draft, holder)
+    finish(p, draft)
+    assert refuses_to_finish(p, draft) == (
+        "this draft of targets 3 is published already; nothing is left to do")
 
 
 def test_without_online_keys_it_waits_for_publish(p, draft, tmp_path):
