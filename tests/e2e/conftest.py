@@ -10,6 +10,7 @@ import pytest
 
 from kit import roots
 from kit.device import Device
+from kit.fleet import Fleet, History
 from kit.processes import Processes
 from kit.publisher import Publisher
 from kit.servers import Holdfastd
@@ -58,3 +59,18 @@ def device_at_1(publisher, device):
     publisher.add(*roots.amazon(1, 2, 3, 4))
     assert device.update() == "updated amazon-iot/full none -> 1"
     return device
+
+
+@pytest.fixture(scope="session")
+def history():
+    with tempfile.TemporaryDirectory(prefix="holdfast-e2e-") as path:
+        yield History(Path(path))
+
+
+@pytest.fixture
+def fleet(folder, processes, history):
+    """Devices to live through a runbook."""
+    made = Fleet(folder, processes, history)
+    yield made
+    made.wire.close()
+    made.server.stop()
