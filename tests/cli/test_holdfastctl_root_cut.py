@@ -170,11 +170,11 @@ def goes_on(scene):
     assert {n: after[n] for n in before} == before, "a number was given to another file"
     assert pins(p) == [scene.new_root.read_bytes()] * 2
     assert finds_all_in_order(p, "--root", p.online / "root.json")
-    last = json.loads((p.offline / "last.json").read_text())
-    assert last["done"] == last["begun"]
-    published = {role: last["done"][role]["version"] for role in last["done"]}
-    if scene.targets is not None or published["timestamp"] > scene.old["timestamp"]:
-        assert published.items() <= p.versions().items()
+    for half in (p.offline, p.online):
+        last = json.loads((half / "last.json").read_text())
+        assert last["done"] == last["begun"]
+        for role, file in last["done"].items():
+            assert file["version"] == p.metadata(role)["signed"]["version"]
     assert not list(p.repo.rglob(".new"))
     assert "nothing is left to do" in p.refuses(*scene.command)
     ctl.ok("refresh", *p.place)
@@ -216,6 +216,21 @@ def test_a_disk_that_fails_anywhere(scene):
         looks.append(devices_look(scene))
         goes_on(scene)
     assert set(looks) >= {"old", "new"}
+
+
+@pytest.mark.parametrize("scene", [SCENES[1]], ids=[NAMES[1]], indirect=True)
+def test_cut_before_the_keys_knew_and_gone_on_with_weeks_later(scene):
+    """All is out, and has expired since: what is left is for the keys to learn of their root."""
+    p = scene.p
+    assert "published: root 2, targets 3" in ctl.ok(*scene.command)
+    shutil.rmtree(p.keys)
+    shutil.copytree(scene.start / "keys", p.keys)
+    before = ctl.tree(p.repo)
+    said = ctl.ok(*scene.command, at="+20d")
+    assert said.endswith("published: root 2\nIt was there already; now the keys know it too.\n")
+    assert ctl.tree(p.repo) == before and pins(p) == [scene.new_root.read_bytes()] * 2
+    ctl.ok("refresh", *p.place, at="+20d")
+    assert p.check(at="+20d")["updatable"] is True
 
 
 def test_each_file_is_whole_before_its_name_and_its_name_before_the_next(tmp_path):
