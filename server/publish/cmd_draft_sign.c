@@ -77,6 +77,17 @@ static enum hf_err take_what_came_meanwhile(struct hf_draft *draft, const char *
                                           path);
 }
 
+/* The draft is signed and written: keys that lie where nothing can be written are no reason to fail. */
+static void renew_pins(const struct hf_draft *draft, const struct hf_key_set *holder)
+{
+    struct hf_why why = {0};
+    if (hf_draft_renew_pins(draft, holder, &why) != HF_OK)
+        fprintf(stderr,
+                "holdfastctl: the draft is signed, but the record beside the keys is not at root "
+                "%" PRId64 " now: %s\n",
+                draft->root.env.version, why.text);
+}
+
 static enum hf_err sign_draft(struct hf_draft *draft, const struct request *r, struct hf_why *why)
 {
     struct hf_key_set holder;
@@ -91,6 +102,8 @@ static enum hf_err sign_draft(struct hf_draft *draft, const struct request *r, s
         err = take_what_came_meanwhile(draft, r->draft, why);
     if (err == HF_OK)
         err = hf_draft_write(r->draft, draft, why);
+    if (err == HF_OK)
+        renew_pins(draft, &holder);
     if (err == HF_OK && r->is_json)
         err = hf_draft_print_json(draft, stdout, why);
     else if (err == HF_OK)
@@ -149,8 +162,8 @@ static int run_root(const struct hf_command *self, int argc, const char **argv)
     "that may sign and has not yet does, and those that --key names. What is signed is shown\n"    \
     "first, and signed only if you agree on the terminal, or with --yes and the SHA-256 that "     \
     "was\n"                                                                                        \
-    "shown. If root.json lies beside the keys, the draft must follow that root or a later "        \
-    "one.\n\n"                                                                                     \
+    "shown. If root.json lies beside the keys, the draft must follow that root or a later one,\n"  \
+    "and then that one is kept there.\n\n"                                                         \
     "Several holders may sign copies of one draft at the same time; finish puts them "             \
     "together.\n\n" HF_CLI_KEY_TEXT
 

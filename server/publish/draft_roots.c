@@ -126,25 +126,55 @@ static enum hf_err check_pin(const struct hf_draft *draft, const char *folder, b
     return is_there ? err : HF_OK;
 }
 
-static enum hf_err folder_of_given(const struct hf_key_folder *given, struct hf_path *out,
-                                   struct hf_why *why)
+/* ---- where it lies beside a holder's keys --------------------------------------------------------- */
+
+typedef enum hf_err pin_fn(const struct hf_draft *draft, const char *folder, bool *is_known,
+                           struct hf_why *why);
+
+static enum hf_err at_given(const struct hf_draft *draft, const struct hf_key_folder *given,
+                            pin_fn *work, bool *is_known, struct hf_why *why)
 {
-    *out = (struct hf_path){""};
-    return hf_token_is_uri(given->path.text) ? HF_OK : hf_path_folder(given->path.text, out, why);
+    struct hf_path folder;
+    if (hf_token_is_uri(given->path.text))
+        return HF_OK;
+    HF_TRY(hf_path_folder(given->path.text, &folder, why));
+    return work(draft, folder.text, is_known, why);
+}
+
+static enum hf_err at_every_pin(const struct hf_draft *draft, const struct hf_key_set *holder,
+                                pin_fn *work, bool *is_known, struct hf_why *why)
+{
+    const char *folder = holder->folders[HF_KEYS_OFFLINE].path.text;
+    *is_known = false;
+    if (folder[0] != '\0')
+        HF_TRY(work(draft, folder, is_known, why));
+    for (size_t i = 0; i < holder->n_given; i++)
+        HF_TRY(at_given(draft, &holder->given[i], work, is_known, why));
+    return HF_OK;
 }
 
 enum hf_err hf_draft_check_pins(const struct hf_draft *draft, const struct hf_key_set *holder,
                                 bool *is_known, struct hf_why *why)
 {
-    const char *folder = holder->folders[HF_KEYS_OFFLINE].path.text;
-    *is_known = false;
-    if (folder[0] != '\0')
-        HF_TRY(check_pin(draft, folder, is_known, why));
-    for (size_t i = 0; i < holder->n_given; i++) {
-        struct hf_path of_given;
-        HF_TRY(folder_of_given(&holder->given[i], &of_given, why));
-        if (of_given.text[0] != '\0')
-            HF_TRY(check_pin(draft, of_given.text, is_known, why));
-    }
-    return HF_OK;
+    return at_every_pin(draft, holder, check_pin, is_known, why);
+}
+
+static enum hf_err renew_pin(const struct hf_draft *draft, const char *folder, bool *is_known,
+                             struct hf_why *why)
+{
+    struct hf_path path;
+    bool is_there = false;
+    HF_TRY(check_pin(draft, folder, &is_there, why));
+    HF_TRY(hf_path_set(&path, why, "%s/root.json", folder));
+    *is_known = *is_known || is_there;
+    return is_there ? hf_disk_replace(path.text, hf_draft_root_file(draft), why) : HF_OK;
+}
+
+enum hf_err hf_draft_renew_pins(const struct hf_draft *draft, const struct hf_key_set *holder,
+                                struct hf_why *why)
+{
+    bool is_known = false;
+    if (hf_draft_is_under_coming_root(draft))
+        return HF_OK;
+    return at_every_pin(draft, holder, renew_pin, &is_known, why);
 }

@@ -248,6 +248,63 @@ def test_a_draft_that_follows_an_older_root_is_refused_everywhere(p, holders, dr
         "root", "sign", "--draft", late, "--keys", p.keys, "--yes", digest(late))
 
 
+# ---- the record beside a holder's keys --------------------------------------------------------------
+
+def root_file(p, version):
+    return (p.repo / "metadata" / f"{version}.root.json").read_bytes()
+
+
+def give_record(holder, content):
+    (holder.folder / "root.json").write_bytes(content)
+    return holder
+
+
+def test_the_record_comes_along_with_what_its_holder_signs(p, holders, tmp_path):
+    """She slept for two roots: the draft shows how the third follows, and is what she knows then."""
+    alice = give_record(holders[0], root_file(p, 1))
+    old = new_draft(p, tmp_path / "old.draft")
+    for name in ("two", "three"):
+        rotate(p, tmp_path / name)
+    draft = new_draft(p, tmp_path / "four")
+    assert "signed with 1 key(s)" in alice.sign(draft)
+    assert (alice.folder / "root.json").read_bytes() == root_file(p, 3)
+    assert "know root 3; start a new draft" in alice.refused(old)
+    assert (alice.folder / "root.json").read_bytes() == root_file(p, 3)
+
+
+def test_the_record_beside_a_key_that_is_given_comes_along_too(p, holders, tmp_path):
+    alice = give_record(holders[0], root_file(p, 1))
+    rotate(p, tmp_path / "two")
+    draft = new_draft(p, tmp_path / "three")
+    ctl.ok("root", "sign", "--draft", draft, "--key", alice.file, "--yes", digest(draft))
+    assert (alice.folder / "root.json").read_bytes() == root_file(p, 2)
+
+
+def test_without_a_signature_the_record_stays(p, holders, tmp_path):
+    alice = give_record(holders[0], root_file(p, 1))
+    rotate(p, tmp_path / "two")
+    assert "nothing was signed" in alice.refused(new_draft(p, tmp_path / "three"), "--yes", "0" * 16)
+    assert (alice.folder / "root.json").read_bytes() == root_file(p, 1)
+
+
+def test_a_record_is_not_made_for_who_has_none(holders, draft):
+    holders[0].sign(draft)
+    assert not (holders[0].folder / "root.json").exists()
+
+
+def test_a_record_that_cannot_be_written_is_said_and_the_draft_is_signed(p, holders, tmp_path):
+    """Where FOLDER/.new, the file that would be renamed, cannot be made."""
+    alice = give_record(holders[0], root_file(p, 1))
+    rotate(p, tmp_path / "two")
+    draft = new_draft(p, tmp_path / "three")
+    (alice.folder / ".new" / "in-the-way").mkdir(parents=True)
+    outcome = ctl.run("root", "sign", "--draft", draft, "--keys", alice.folder, "--yes", digest(draft))
+    assert outcome.code == 0 and "signed with 1 key(s)" in outcome.out
+    assert outcome.err.startswith("holdfastctl: the draft is signed, but the record beside the keys is "
+                                  "not at root 2 now: ")
+    assert (alice.folder / "root.json").read_bytes() == root_file(p, 1)
+
+
 def test_a_draft_of_another_repository_is_refused(p, draft, tmp_path):
     other_folder = tmp_path / "other"
     other_folder.mkdir()

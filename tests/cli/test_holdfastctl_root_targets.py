@@ -102,6 +102,14 @@ def test_the_new_keys_sign_where_they_are(p, new, root, targets):
     ctl.ok("refresh", *p.place)
 
 
+def test_a_root_that_is_to_come_is_no_record_yet(p, new, targets):
+    record = new[0].folder / "root.json"
+    record.write_bytes((p.repo / "metadata/1.root.json").read_bytes())
+    before = record.read_bytes()
+    new[0].sign(targets, "targets")
+    assert record.read_bytes() == before
+
+
 def test_the_keys_before_sign_along_and_no_device_sees_a_fault(p, new, root, targets):
     all_sign(targets, [*new, p.alice])
     said = finish(p, root, "--targets", targets)
