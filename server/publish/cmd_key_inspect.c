@@ -1,7 +1,8 @@
 /* holdfastctl key inspect: the public side of keys, in files and in tokens. */
 #include "server/publish/cli.h"
 #include "server/publish/json_text.h"
-#include "server/publish/key_token.h"
+#include "server/publish/key_file.h"
+#include "server/publish/key_type.h"
 #include "server/publish/public_key.h"
 
 #include <inttypes.h>

@@ -2,7 +2,7 @@
 #include "server/publish/cli.h"
 #include "server/publish/key_import.h"
 #include "server/publish/key_seal.h"
-#include "server/publish/key_token.h"
+#include "server/publish/key_type.h"
 #include "server/publish/public_key.h"
 
 #include <stdlib.h>
@@ -117,14 +117,18 @@ static enum hf_err write_about(const struct request *r, const char *uri, const c
 
 static enum hf_err make_in_token(const struct request *r, struct hf_why *why)
 {
+    struct hf_tokens *tokens = NULL;
     struct hf_token_public made = {0};
     enum hf_token_key_type type;
     HF_TRY(hf_key_type_parse(r->type, &type, why));
     HF_TRY(refuse_seal(r, why));
     if (r->refer_out != NULL)
         HF_TRY(check_key_file(r->refer_out, why));
-    HF_TRY(hf_key_token_generate(r->key, type, &made, why));
-    enum hf_err err = write_about(r, r->key, r->refer_out, &made, why);
+    enum hf_err err = hf_token_generate(&tokens, r->key, type, &made, why);
+    hf_tokens_free(tokens);
+    if (err != HF_OK)
+        return err;
+    err = write_about(r, r->key, r->refer_out, &made, why);
     if (err != HF_OK)
         (void)hf_fail_context(why, "the key %s is made, but", made.uri);
     hf_token_public_free(&made);

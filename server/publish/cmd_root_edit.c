@@ -3,6 +3,7 @@
 #include "server/publish/draft_json.h"
 #include "server/publish/draft_show.h"
 #include "server/publish/draft_tally.h"
+#include "server/publish/key_reference.h"
 #include "server/publish/root_edit.h"
 
 #include <inttypes.h>
@@ -50,13 +51,33 @@ static const char *base_name(const char *path)
     return slash == NULL ? path : slash + 1;
 }
 
-static enum hf_err add_one(struct hf_root_edit *edit, const struct request *r, const char *path,
+/* The public part and its name, from a file or what a token shows. */
+static enum hf_err find_key(const char *key, struct hf_key_reference *out, struct hf_why *why)
+{
+    struct hf_tokens *tokens = NULL;
+    struct hf_key_reference found = {0};
+    enum hf_err err = hf_token_is_uri(key) ? hf_key_reference_look_up(&tokens, key, &found, why)
+                                           : hf_public_key_read(key, &found.public, why);
+    hf_tokens_free(tokens);
+    if (err == HF_OK && found.name == NULL)
+        found.name = strdup(base_name(key));
+    if (err == HF_OK && found.name == NULL)
+        err = hf_fail(why, HF_E_MEMORY, "out of memory for a public key");
+    if (err != HF_OK) {
+        hf_key_reference_free(&found);
+        return err;
+    }
+    *out = found;
+    return HF_OK;
+}
+
+static enum hf_err add_one(struct hf_root_edit *edit, const struct request *r, const char *which,
                            struct hf_why *why)
 {
-    struct hf_public_key key = {0};
-    HF_TRY(hf_public_key_read(path, &key, why));
-    enum hf_err err = hf_root_edit_add_key(edit, r->top_role, &key, base_name(path), why);
-    hf_public_key_free(&key);
+    struct hf_key_reference key = {0};
+    HF_TRY(find_key(which, &key, why));
+    enum hf_err err = hf_root_edit_add_key(edit, r->top_role, &key.public, key.name, why);
+    hf_key_reference_free(&key);
     return err;
 }
 
@@ -67,16 +88,16 @@ static enum hf_err add_keys(struct hf_root_edit *edit, const struct request *r, 
     return set_threshold(edit, r, why);
 }
 
-/* A file, or the key id in digits: the file of a lost key is lost too. */
+/* A key, or its id in digits: the file of a lost key is lost too. */
 static enum hf_err remove_one(struct hf_root_edit *edit, const struct request *r, const char *which,
                               struct hf_why *why)
 {
-    struct hf_public_key key = {0};
-    if (!hf_disk_exists(which))
+    struct hf_key_reference key = {0};
+    if (!hf_token_is_uri(which) && !hf_disk_exists(which))
         return hf_root_edit_remove_key(edit, r->top_role, which, why);
-    HF_TRY(hf_public_key_read(which, &key, why));
-    enum hf_err err = hf_root_edit_remove_key(edit, r->top_role, key.key_id, why);
-    hf_public_key_free(&key);
+    HF_TRY(find_key(which, &key, why));
+    enum hf_err err = hf_root_edit_remove_key(edit, r->top_role, key.public.key_id, why);
+    hf_key_reference_free(&key);
     return err;
 }
 
@@ -140,17 +161,19 @@ static int run_change(const struct hf_command *self, int argc, const char **argv
                       bool wants_keys)
 {
     struct request r = {0};
-    const struct poptOption with_keys[] = {
-        {"key", 0, POPT_ARG_ARGV, &r.keys, 0,
-         "a key file or its public part; to remove one, also its key id or 16 digits of it", "KEY"},
-        {"draft", 0, POPT_ARG_STRING, &r.draft, 0, "the draft to change", "FILE"},
-        {"role", 0, POPT_ARG_STRING, &r.role, 0, "root, targets, snapshot or timestamp", "ROLE"},
-        {"threshold", 0, POPT_ARG_LONGLONG, &r.threshold, 0, "how many keys of it must sign", "M"},
-        {"discard-signatures", 0, POPT_ARG_NONE, &r.discards_signatures, 0,
-         "change it although keys have signed; they must sign again", NULL},
-        HF_CLI_JSON(&r.is_json, "draft-report"),
-        HF_CLI_HELP,
-        HF_CLI_END};
+    const struct poptOption with_keys[] =
+        {{"key", 0, POPT_ARG_ARGV, &r.keys, 0,
+          "its file, its public part, or a PKCS#11 URI; to remove one, also its key id (16 digits "
+          "do)",
+          "KEY"},
+         {"draft", 0, POPT_ARG_STRING, &r.draft, 0, "the draft to change", "FILE"},
+         {"role", 0, POPT_ARG_STRING, &r.role, 0, "root, targets, snapshot or timestamp", "ROLE"},
+         {"threshold", 0, POPT_ARG_LONGLONG, &r.threshold, 0, "how many keys of it must sign", "M"},
+         {"discard-signatures", 0, POPT_ARG_NONE, &r.discards_signatures, 0,
+          "change it although keys have signed; they must sign again", NULL},
+         HF_CLI_JSON(&r.is_json, "draft-report"),
+         HF_CLI_HELP,
+         HF_CLI_END};
     const struct poptOption *options = wants_keys ? with_keys : with_keys + 1;
     struct hf_cli cli;
     struct hf_why why = {0};
@@ -186,8 +209,10 @@ const struct hf_command hf_cmd_root_add_key = {
     .name = "root add-key",
     .summary = "Give a role another key, in a draft of root.",
     .arguments = "--draft FILE --role ROLE --key KEY… [OPTION…]",
-    .text = "KEY is the public part of a key as `key generate --public` writes it, or a key file\n"
-            "(no passphrase is asked for). The key itself stays where it is.\n\n" ONLY_UNSIGNED,
+    .text =
+        "KEY is the public part of a key as `key generate --public` writes it, a key file, or the\n"
+        "PKCS#11 URI of a key in a token (no passphrase or PIN is asked for). The key itself\n"
+        "stays where it is.\n\n" ONLY_UNSIGNED,
     .examples = "  holdfastctl root add-key --draft root.draft --role root --key carol.pub\n"
                 "  holdfastctl root add-key --draft root.draft --role timestamp \\\n"
                 "      --key /etc/holdfast/keys/online/timestamp-2.key.json\n",
@@ -198,7 +223,7 @@ const struct hf_command hf_cmd_root_remove_key = {
     .name = "root remove-key",
     .summary = "Take a key from a role, in a draft of root.",
     .arguments = "--draft FILE --role ROLE --key KEY… [OPTION…]",
-    .text = "KEY is a file as for add-key, or the key id as `root status` shows it; the first 16\n"
+    .text = "KEY is a key as for add-key, or the key id as `root status` shows it; the first 16\n"
             "digits will do. As many keys must stay as the threshold asks for: add the new one\n"
             "first, or lower the threshold with it.\n\n" ONLY_UNSIGNED,
     .examples =

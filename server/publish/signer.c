@@ -28,13 +28,6 @@ static enum hf_err verify_own(struct hf_bytes message, const struct hf_signing_k
                    key->key_id);
 }
 
-static enum hf_err sign_bytes(struct hf_bytes message, const struct hf_signing_key *key,
-                              struct hf_buf *signature, struct hf_why *why)
-{
-    HF_TRY(hf_signing_key_sign(key, message, signature, why));
-    return verify_own(message, key, hf_buf_bytes(signature), why);
-}
-
 static enum hf_err append(const struct hf_buf *signature, const char *key_id, json_t *signatures,
                           struct hf_why *why)
 {
@@ -54,7 +47,9 @@ static enum hf_err sign_one(struct hf_bytes message, const struct hf_signing_key
                             json_t *signatures, struct hf_why *why)
 {
     struct hf_buf signature = {0};
-    enum hf_err err = sign_bytes(message, key, &signature, why);
+    enum hf_err err = hf_signing_key_sign(key, message, &signature, why);
+    if (err == HF_OK)
+        err = verify_own(message, key, hf_buf_bytes(&signature), why);
     if (err == HF_OK)
         err = append(&signature, key->key_id, signatures, why);
     hf_buf_free(&signature);
@@ -86,14 +81,5 @@ out:
     json_decref(envelope);
     json_decref(signatures);
     hf_buf_free(&message);
-    return err;
-}
-
-enum hf_err hf_signer_try(const struct hf_signing_key *key, struct hf_why *why)
-{
-    struct hf_buf signature = {0};
-    enum hf_err err = sign_bytes(hf_bytes_of_text("holdfast: can this key sign?"), key, &signature,
-                                 why);
-    hf_buf_free(&signature);
     return err;
 }

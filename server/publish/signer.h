@@ -13,7 +13,4 @@
 HF_MUST_USE enum hf_err hf_signer_sign(const json_t *signed_part, const struct hf_signing_key *keys,
                                        size_t n_keys, struct hf_buf *file, struct hf_why *why);
 
-/** Sign a few bytes that are no metadata: can it? As above. */
-HF_MUST_USE enum hf_err hf_signer_try(const struct hf_signing_key *key, struct hf_why *why);
-
 #endif

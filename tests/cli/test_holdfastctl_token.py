@@ -399,6 +399,15 @@ def test_from_files_to_tokens_and_back(hsm, tmp_path, root_cert):
     p.check("--root", p.repo / "metadata" / "1.root.json")
 
 
+def test_a_key_in_a_token_gets_a_role_by_its_uri_and_loses_it(p, hsm, draft):
+    key_id = generate(hsm, "root-4", token="bob")[2]
+    key = hsm.uri("root-4", token="bob", pin_file=False)
+    edit = ["--draft", draft, "--role", "root", "--key", key]
+    shown = ctl.ok("root", "add-key", *edit)
+    assert re.search(rf"\+ .*{key_id}  bob/root-4$", shown, re.MULTILINE), shown
+    assert key_id not in ctl.ok("root", "remove-key", *edit)
+
+
 # ---- refused, and nothing changed -------------------------------------------------------------------
 
 def reference(p, hsm, token="online", role="timestamp", half="online"):

@@ -8,6 +8,7 @@ from kit import programs, roots
 from kit.device import Device
 from kit.publisher import Publisher
 from kit.servers import Holdfastd, PlainServer
+from softhsm import SoftHsm  # of tests/cli
 
 HAS_PYTHON_TUF = "HOLDFAST_PYTHON_TUF" in os.environ
 if HAS_PYTHON_TUF:
@@ -74,6 +75,37 @@ def test_python_tuf_follows_our_refresh_and_our_next_version(publisher, server, 
     _, content = download(updater(folder / "second", publisher.root, server.url),
                           "amazon-iot/full/2.pem")
     assert content.count(b"-----BEGIN CERTIFICATE-----") == 2
+
+
+def test_python_tuf_reads_what_tokens_signed(folder, processes, monkeypatch):
+    """From the first root, which two tokens must sign, of ECDSA and of Ed25519, and after a rotation."""
+    hsm = SoftHsm(folder, monkeypatch, labels=("alice", "bob"))
+    kinds = {"root-a": "ecdsa-p256", "root-b": "ed25519", "targets": "ecdsa-p256", "online": "ed25519"}
+    for name, kind in kinds.items():
+        programs.ok("holdfastctl", "key", "generate", "--key", hsm.uri(name), "--type", kind)
+    given = {"root": ["root-a", "root-b"], "targets": ["targets"], "timestamp": ["online"]}
+    publisher = Publisher(folder / "p", "--root-threshold", "2", *(
+        word for role, names in given.items() for name in names
+        for word in ("--key", f"{role}={hsm.uri(name)}")))
+    publisher.add(*roots.amazon(1))
+    server = Holdfastd(processes, publisher.repo)
+    publisher.followers.append(server.catch_up)
+    client = updater(folder / "first", publisher.root, server.url)
+    assert b"BEGIN CERTIFICATE" in download(client, "amazon-iot/full/1.pem")[1]
+    draft, public = folder / "root.draft", folder / "root-c.pub"
+    programs.ok("holdfastctl", "key", "generate", "--key", hsm.uri("root-c", "bob"), "--type", "ecdsa-p256",
+                "--public", public)
+    programs.ok("holdfastctl", "root", "draft", "--from", publisher.repo, "--draft", draft)
+    programs.ok("holdfastctl", "root", "add-key", "--draft", draft, "--role", "root", "--key", public)
+    shown = programs.ok("holdfastctl", "root", "status", draft).out.split("SHA-256")[1].split()[0]
+    programs.ok("holdfastctl", "root", "sign", "--draft", draft, "--keys", publisher.keys, "--key",
+                hsm.uri("root-c", "bob"), "--yes", shown)
+    programs.ok("holdfastctl", "root", "finish", *publisher.place, draft)
+    publisher.add(*roots.amazon(1, 2))
+    client = updater(folder / "second", publisher.root, server.url)
+    assert b"BEGIN CERTIFICATE" in download(client, "amazon-iot/full/2.pem")[1]
+    newest = publisher.metadata("root")["signed"]
+    assert json.loads(public.read_text()) in newest["keys"].values()
 
 
 # ---- we read python-tuf's ------------------------------------------------------------------------

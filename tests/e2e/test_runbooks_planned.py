@@ -8,6 +8,7 @@ import pytest
 from kit import pki, programs
 from kit.fleet import CURRENT
 from kit.runbook import commands
+from softhsm import SoftHsm  # of tests/cli, as net_pki
 
 
 def role_keys(fleet):
@@ -127,6 +128,18 @@ def test_change_threshold(fleet, role, half, more, less):
     assert fleet.publisher.metadata("root")["signed"]["roles"][role]["threshold"] == less
     assert fleet.fooled.update() == CURRENT
     fleet.ends_right(n_rotations=2)
+
+
+def test_keys_in_tokens(fleet, monkeypatch):
+    hsm = SoftHsm(fleet.folder, monkeypatch, labels=("alice", "bob", "desk", "timer"))
+    fleet.attack()
+    fleet.desk.follow("keys-in-tokens.md", ALICE=hsm.uri("root-a"), BOB=hsm.uri("root-b", "bob"),
+                      DESK=hsm.uri("targets-a", "desk"), TIMER=hsm.uri("timestamp-a", "timer"))
+    assert fleet.fooled.update() == CURRENT
+    root = fleet.publisher.metadata("root")["signed"]
+    assert [root["keys"][k]["scheme"] for k in root["roles"]["root"]["keyids"]] == [
+        "ed25519", "ed25519", "ecdsa-sha2-nistp256"]
+    fleet.ends_right()
 
 
 def test_lost_key(fleet):

@@ -15,7 +15,10 @@ holdfastctl() {
         shown=$("$BIN/holdfastctl" "$1" status "$4" | sed -n 's/.*SHA-256 *//p' | head -n 1)
         "$BIN/holdfastctl" "$@" --yes "$shown" ;;
     "key generate")
-        "$BIN/holdfastctl" "$@" --insecure-no-passphrase ;;
+        case "$4" in # a key in a token has a PIN instead
+        pkcs11:*) "$BIN/holdfastctl" "$@" ;;
+        *) "$BIN/holdfastctl" "$@" --insecure-no-passphrase ;;
+        esac ;;
     *)
         "$BIN/holdfastctl" "$@" ;;
     esac
