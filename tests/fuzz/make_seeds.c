@@ -286,6 +286,23 @@ static void root_draft_seeds(struct tuf_repo *repo, struct hf_bytes root)
     hf_buf_free(&file);
 }
 
+/* The same under root 2, which is not published yet. */
+static void targets_to_come_seed(struct tuf_repo *repo, const struct hf_draft_parts *published,
+                                 const json_t *signatures)
+{
+    struct hf_buf next = {0};
+    struct hf_draft_parts parts = *published;
+    repo->roles[HF_ROLE_ROOT].version = 2;
+    tuf_repo_build_root(repo, &next);
+    json_t *roots = json_pack("[s%]", (const char *)published->root.data, published->root.len);
+    parts.root = hf_buf_bytes(&next);
+    parts.roots = roots;
+    parts.is_root_to_come = true;
+    draft_seed("targets-to-come", &parts, signatures);
+    json_decref(roots);
+    hf_buf_free(&next);
+}
+
 static void targets_draft_seed(struct tuf_repo *repo, struct hf_bytes root)
 {
     struct hf_buf before = {0}, file = {0};
@@ -303,6 +320,7 @@ static void targets_draft_seed(struct tuf_repo *repo, struct hf_bytes root)
                                          .files = files,
                                          .signed_part = env.signed_part};
     draft_seed("targets", &parts, json_object_get(env.json, "signatures"));
+    targets_to_come_seed(repo, &parts, json_object_get(env.json, "signatures"));
     json_decref(files);
     hf_envelope_free(&env);
     hf_buf_free(&file);
