@@ -144,6 +144,16 @@ def test_what_cannot_be_referred_to_leaves_nothing(hsm, tmp_path):
         assert not file.exists()
 
 
+def test_a_public_part_that_cannot_be_written_leaves_no_reference(hsm, tmp_path):
+    file, nowhere = tmp_path / "a.key.json", tmp_path / "missing" / "a.pub"
+    uri = generate(hsm, "a")[0]
+    said = ctl.refused("key", "import", "--from", hsm.uri("a"), "--key", file, "--public", nowhere)
+    assert str(nowhere) in said and not file.exists()
+    said = ctl.refused("key", "generate", "--key", hsm.uri("b"), "--refer", file, "--public", nowhere)
+    assert re.match(r"the key pkcs11:\S*object=b\S* is made, but: ", said) and not file.exists()
+    assert len(all_keys(hsm)) == 2 and uri in all_keys(hsm)
+
+
 def test_a_key_of_a_file_is_not_put_into_a_token(hsm, tmp_path):
     seed = tmp_path / "seed"
     seed.write_bytes(bytes(32))
@@ -284,6 +294,16 @@ def test_a_given_key_without_a_say_is_refused(p, hsm, root_cert):
 def test_a_given_key_is_given_once(p, hsm):
     key = ["--key", hsm.uri("timestamp-1", token="online")]
     assert "are the same key" in p.refuses("refresh", *p.place, *key, *key, code=2)
+
+
+def test_given_keys_sign_first_and_all_of_them(tmp_path, root_cert):
+    """One of two must sign: the one in the folder's first file, or those that are named."""
+    p = ctl.Publisher(tmp_path, OPEN, "--targets-keys", "2")
+    files = [p.offline / f"targets-{n}.key.json" for n in (1, 2)]
+    ids = [ctl.ok("key", "inspect", f).split("key id")[1].split()[0] for f in files]
+    for given, signed in ((), ids[:1]), (files[1:], ids[1:]), (files, ids):
+        p.add(*[w for f in given for w in ("--key", f)], root_cert.file)
+        assert [s["keyid"] for s in p.metadata("targets")["signatures"]] == signed
 
 
 def test_a_draft_signs_nothing_and_takes_no_key(p, hsm, root_cert, tmp_path):
