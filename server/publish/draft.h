@@ -26,7 +26,6 @@
 #include <stdio.h>
 
 #define HF_DRAFT_BYTES_MAX (16u * 1024u * 1024u) /* targets before and after, and some bundles */
-#define HF_DRAFT_LABEL_MAX 128                   /* characters of a key id or a name */
 
 struct hf_draft {
     json_t *json;               /* owned: the whole file */

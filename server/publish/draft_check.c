@@ -3,20 +3,11 @@
 #include "common/base/timetext.h"
 #include "common/bundle/description.h"
 #include "common/json/json.h"
+#include "server/publish/label.h"
 #include "server/publish/public_key.h"
 
 #include <inttypes.h>
 #include <string.h>
-
-bool hf_draft_label_is_plain(const char *text)
-{
-    size_t len = strlen(text);
-    for (size_t i = 0; i < len; i++) {
-        if (text[i] < ' ' || text[i] > '~')
-            return false;
-    }
-    return len >= 1 && len <= HF_DRAFT_LABEL_MAX;
-}
 
 /* ---- control characters ------------------------------------------------------------------------- */
 
@@ -64,12 +55,12 @@ static enum hf_err check_controls(const struct hf_envelope *env, struct hf_why *
 
 static enum hf_err check_label(const char *text, const char *what, struct hf_why *why)
 {
-    if (hf_draft_label_is_plain(text))
+    if (hf_label_is_plain(text))
         return HF_OK;
     return hf_fail(why, HF_E_FORMAT,
                    "the draft holds a %s that is empty, longer than %d characters, or not plain "
                    "ASCII; whoever made it should say why",
-                   what, HF_DRAFT_LABEL_MAX);
+                   what, HF_LABEL_MAX);
 }
 
 static enum hf_err check_names(const struct hf_draft *draft, struct hf_why *why)
@@ -288,7 +279,7 @@ static enum hf_err check_listed(const struct hf_draft *draft, struct hf_why *why
 {
     for (size_t i = 0; i < draft->targets.n_targets; i++) {
         const struct hf_target *target = &draft->targets.targets[i];
-        if (!hf_target_path_is_safe(target->path) || !hf_draft_label_is_plain(target->path))
+        if (!hf_target_path_is_safe(target->path) || !hf_label_is_plain(target->path))
             return hf_fail(why, HF_E_FORMAT,
                            "the draft lists a target whose path is no plain file name");
         if (!is_listed_anew(draft, target))

@@ -4,9 +4,6 @@
 
 #include "server/publish/draft.h"
 
-/** Printable ASCII of 1 to HF_DRAFT_LABEL_MAX characters: what a terminal shows as it is. */
-bool hf_draft_label_is_plain(const char *text);
-
 /** Everything hf_draft_parse promises besides the form; HF_E_FORMAT. Sets is_before_verified. */
 HF_MUST_USE enum hf_err hf_draft_check(struct hf_draft *draft, struct hf_why *why);
 

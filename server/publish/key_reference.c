@@ -1,7 +1,7 @@
 #include "server/publish/key_reference.h"
 
 #include "common/json/json.h"
-#include "server/publish/draft_check.h"
+#include "server/publish/label.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,11 +34,11 @@ static bool is_printable(const char *uri)
 
 static enum hf_err check(const char *uri, const char *name, struct hf_why *why)
 {
-    if (!is_printable(uri) || !hf_draft_label_is_plain(name))
+    if (!is_printable(uri) || !hf_label_is_plain(name))
         return hf_fail(why, HF_E_FORMAT,
                        "\"uri\" and \"name\" should be printable ASCII, and the name of 1 to %d "
                        "characters",
-                       HF_DRAFT_LABEL_MAX);
+                       HF_LABEL_MAX);
     return hf_token_check_uri(uri, why);
 }
 
@@ -80,7 +80,7 @@ enum hf_err hf_key_reference_parse(const json_t *file, struct hf_key_reference *
 
 /* A token may give its objects longer names than anybody wants to read. */
 struct short_name {
-    char text[HF_DRAFT_LABEL_MAX + 1];
+    char text[HF_LABEL_MAX + 1];
 };
 
 static struct short_name shorten(const char *label)

@@ -2,11 +2,10 @@
 #ifndef HF_PUBLISH_SIGNING_KEY_H
 #define HF_PUBLISH_SIGNING_KEY_H
 
-#include "common/base/digest.h"
+#include "server/publish/key_object.h"
 #include "server/publish/token.h"
 
 #define HF_SEED_LEN 32 /* the private key proper; the rest follows from it */
-#define HF_PUBLIC_KEY_LEN 32
 #define HF_SECRET_KEY_LEN 64 /* seed and public key, as libsodium wants them */
 
 struct hf_signing_key {
@@ -33,13 +32,5 @@ void hf_signing_key_free(struct hf_signing_key *key);
 HF_MUST_USE enum hf_err hf_signing_key_sign(const struct hf_signing_key *key,
                                             struct hf_bytes message, struct hf_buf *signature,
                                             struct hf_why *why);
-
-/** The key object of an Ed25519 key. `*out` is a new reference. */
-HF_MUST_USE enum hf_err hf_public_key_to_json(const uint8_t public_key[HF_PUBLIC_KEY_LEN],
-                                              json_t **out, struct hf_why *why);
-
-/** The usual label: the SHA-256 of the key object's canonical form, in hex. */
-HF_MUST_USE enum hf_err hf_public_key_id(const json_t *public_key, char out[HF_SHA256_HEX_LEN],
-                                         struct hf_why *why);
 
 #endif

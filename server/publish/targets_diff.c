@@ -6,8 +6,8 @@
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
 #include "common/bundle/bundle.h"
-#include "server/publish/draft_check.h"
 #include "server/publish/json_text.h"
+#include "server/publish/label.h"
 #include "server/publish/targets_rest.h"
 
 #include <inttypes.h>
@@ -45,7 +45,7 @@ static void show_accepted(const struct hf_target *target, FILE *out)
     json_array_foreach(accepted_of(target), index, code)
     {
         const char *name = json_string_value(code);
-        if (name != NULL && hf_draft_label_is_plain(name))
+        if (name != NULL && hf_label_is_plain(name))
             fprintf(out, "      accepts lint's error %s\n", name);
     }
 }
@@ -135,7 +135,7 @@ static void show_removed(const struct hf_draft *draft, FILE *out)
     for (size_t i = 0; i < draft->before.n_targets; i++) {
         const char *path = draft->before.targets[i].path;
         if (hf_targets_find(&draft->targets, path) == NULL)
-            fprintf(out, "    - %s\n", hf_draft_label_is_plain(path) ? path : "(odd name)");
+            fprintf(out, "    - %s\n", hf_label_is_plain(path) ? path : "(odd name)");
     }
 }
 

@@ -1,7 +1,7 @@
 #include "server/publish/targets_rest.h"
 
-#include "server/publish/draft_check.h"
 #include "server/publish/draft_rest.h"
+#include "server/publish/label.h"
 
 static void forget_members(json_t *object, const char *const *members)
 {
@@ -44,7 +44,7 @@ static void forget_accepted(json_t *description)
     json_array_foreach(list, index, code)
     {
         const char *name = json_string_value(code);
-        n_odd += name == NULL || !hf_draft_label_is_plain(name);
+        n_odd += name == NULL || !hf_label_is_plain(name);
     }
     if (json_is_array(list) && n_odd == 0)
         json_object_del(description, "accepted");

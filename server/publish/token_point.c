@@ -1,7 +1,7 @@
 #include "server/publish/token_point.h"
 
 #include "common/tuf/key.h"
-#include "server/publish/signing_key.h"
+#include "server/publish/key_object.h"
 
 #include <mbedtls/pk.h>
 #include <sodium.h>

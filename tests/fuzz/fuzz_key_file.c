@@ -30,7 +30,7 @@ static void check_reference(const struct hf_key_file *file)
     FUZZ_CHECK(hf_key_parse(file->key_id, file->public_key, &key, NULL) == HF_OK);
     FUZZ_CHECK(key.scheme != HF_SCHEME_UNKNOWN);
     hf_key_free(&key);
-    FUZZ_CHECK(hf_draft_label_is_plain(file->name));
+    FUZZ_CHECK(hf_label_is_plain(file->name));
     FUZZ_CHECK(hf_token_check_uri(file->uri, NULL) == HF_OK);
     for (const char *c = file->uri; *c != '\0'; c++)
         FUZZ_CHECK(*c > ' ' && *c <= '~');
