@@ -1,6 +1,6 @@
 /* holdfastctl: finds the subcommand and leaves the rest to it. */
-#include "server/publish/cli.h"
-#include "server/publish/groups.h"
+#include "server/publish/commands/cli.h"
+#include "server/publish/commands/groups.h"
 
 #include <sodium.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 """holdfastctl lint: each mistake by its code, and each outage that a publisher could have prevented.
 
-The tests named test_outage_… are the rows of server/publish/LINT.md.
+The tests named test_outage_… are the rows of server/publish/lint/LINT.md.
 """
 import json
 import re
@@ -464,11 +464,11 @@ def test_wrong_usage(p, a):
 # ---- LINT.md --------------------------------------------------------------------------------------
 
 def lint_md():
-    return (ctl.CHECKOUT / "server/publish/LINT.md").read_text()
+    return (ctl.CHECKOUT / "server/publish/lint/LINT.md").read_text()
 
 
 def test_every_code_is_in_the_table_with_its_weight():
-    source = (ctl.CHECKOUT / "server/publish/findings.c").read_text()
+    source = (ctl.CHECKOUT / "server/publish/base/findings.c").read_text()
     codes_known = dict(re.findall(r'= \{"([a-z-]+)", (true|false)\}', source))
     assert len(codes_known) > 25
     rows = [row.split(" | ")[0] for row in lint_md().split("\n## ")[0].splitlines()

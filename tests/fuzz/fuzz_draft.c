@@ -6,8 +6,8 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "common/tuf/trusted_set.h"
-#include "server/publish/draft_show.h"
-#include "server/publish/draft_tally.h"
+#include "server/publish/ceremony/draft_show.h"
+#include "server/publish/ceremony/draft_tally.h"
 
 #define NOW_S INT64_C(1900000000)
 

@@ -8,9 +8,9 @@
 #include "tests/fuzz/scratch.h"
 
 #include "common/tuf/key.h"
-#include "server/publish/draft_check.h"
-#include "server/publish/key_file.h"
-#include "server/publish/signer.h"
+#include "server/publish/ceremony/draft_check.h"
+#include "server/publish/keys/key_file.h"
+#include "server/publish/keys/signer.h"
 
 #include <sodium.h>
 

@@ -6,8 +6,8 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "common/tuf/key.h"
-#include "server/publish/token_point.h"
-#include "server/publish/token_uri.h"
+#include "server/publish/tokens/token_point.h"
+#include "server/publish/tokens/token_uri.h"
 
 static void check_line(const char *text)
 {

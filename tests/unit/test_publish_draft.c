@@ -1,14 +1,14 @@
-/* server/publish/draft.c, draft_check.c, draft_tally.c, root_edit.c, root_diff.c: drafts, as a key
+/* server/publish/ceremony/draft.c, draft_check.c, draft_tally.c, root_edit.c, root_diff.c: drafts, as a key
  * holder's machine reads them, from whoever carried them there. */
 #include "tests/support/check.h"
 #include "tests/support/tuf_repo.h"
 
 #include "common/base/timetext.h"
-#include "server/publish/compose.h"
-#include "server/publish/signing_key.h"
-#include "server/publish/draft_show.h"
-#include "server/publish/draft_tally.h"
-#include "server/publish/root_edit.h"
+#include "server/publish/repository/compose.h"
+#include "server/publish/keys/signing_key.h"
+#include "server/publish/ceremony/draft_show.h"
+#include "server/publish/ceremony/draft_tally.h"
+#include "server/publish/ceremony/root_edit.h"
 
 #include <stdlib.h>
 

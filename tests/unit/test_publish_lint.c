@@ -2,7 +2,7 @@
 #include "tests/support/check.h"
 
 #include "common/base/timetext.h"
-#include "server/publish/lint.h"
+#include "server/publish/lint/lint.h"
 #include "tests/support/test_pki.h"
 
 #define LEAD_S (30 * HF_DAY_S)

@@ -1,0 +1,148 @@
+#include "server/publish/base/passphrase.h"
+
+#include "server/publish/base/disk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define CTRL_C 3
+
+/* What is asked for, and what to do where nobody can be asked. */
+struct words {
+    const char *prompt;
+    const char *noun;
+    const char *instead;
+};
+
+static const struct words existing = {"Passphrase", "passphrase", "give --passphrase-file"};
+static const struct words chosen = {"New passphrase", "passphrase", "give --passphrase-file"};
+static const struct words repeated = {"The same again", "passphrase", "give --passphrase-file"};
+static const struct words token_pin = {"PIN", "PIN",
+                                       "name a file with it in the URI: ?pin-source=file:/PATH"};
+
+void hf_passphrase_free(struct hf_passphrase *p)
+{
+    sodium_free(p->text);
+    *p = (struct hf_passphrase){0};
+}
+
+/* Read one line straight into `text`, so that no buffer of stdio or of ours keeps a copy. */
+static enum hf_err read_line(int fd, const struct words *words, const char *from,
+                             struct hf_passphrase *p, struct hf_why *why)
+{
+    for (;;) {
+        char c;
+        ssize_t n = read(fd, &c, 1);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return hf_fail(why, HF_E_KEY, "cannot read the %s from %s: %s", words->noun, from,
+                           strerror(errno));
+        if (n == 0 || c == '\n')
+            break;
+        if (c == CTRL_C)
+            return hf_fail(why, HF_E_KEY, "cancelled; nothing was changed");
+        if (p->len == HF_PASSPHRASE_MAX)
+            return hf_fail(why, HF_E_KEY, "the %s from %s is longer than %d bytes", words->noun,
+                           from, HF_PASSPHRASE_MAX);
+        p->text[p->len++] = c;
+    }
+    if (p->len > 0 && p->text[p->len - 1] == '\r')
+        p->len--;
+    if (p->len == 0)
+        return hf_fail(why, HF_E_KEY, "the %s from %s is empty, which protects nothing",
+                       words->noun, from);
+    return HF_OK;
+}
+
+static enum hf_err read_line_new(int fd, const struct words *words, const char *from,
+                                 struct hf_passphrase *out, struct hf_why *why)
+{
+    struct hf_passphrase p = {.text = sodium_malloc(HF_PASSPHRASE_MAX)};
+    if (p.text == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no locked memory for a %s: %s", words->noun,
+                       strerror(errno));
+    enum hf_err err = read_line(fd, words, from, &p, why);
+    if (err != HF_OK) {
+        hf_passphrase_free(&p);
+        return err;
+    }
+    *out = p;
+    return HF_OK;
+}
+
+static enum hf_err read_file(const struct words *words, const char *file, struct hf_passphrase *out,
+                             struct hf_why *why)
+{
+    HF_TRY(hf_disk_check_private(file, why));
+    int fd = open(file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return hf_fail(why, HF_E_KEY, "cannot open %s: %s", file, strerror(errno));
+    enum hf_err err = read_line_new(fd, words, file, out, why);
+    close(fd);
+    return err;
+}
+
+static enum hf_err ask(const struct words *words, const char *what, struct hf_passphrase *out,
+                       struct hf_why *why)
+{
+    struct termios before;
+    if (tcgetattr(STDIN_FILENO, &before) != 0)
+        return hf_fail(why, HF_E_KEY,
+                       "a %s for %s is needed and there is no terminal to ask on; %s", words->noun,
+                       what, words->instead);
+    struct termios silent = before;
+    /* Signals off and Ctrl-C as an end of line: it is read as a character, so that no way out of
+     * here leaves the terminal silent. */
+    silent.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
+    silent.c_cc[VEOL] = CTRL_C;
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+    fprintf(stderr, "%s for %s: ", words->prompt, what);
+    enum hf_err err = read_line_new(STDIN_FILENO, words, "the terminal", out, why);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+    fputc('\n', stderr);
+    return err;
+}
+
+static enum hf_err read_or_ask(const struct words *words, const char *file, const char *what,
+                               struct hf_passphrase *out, struct hf_why *why)
+{
+    return file != NULL ? read_file(words, file, out, why) : ask(words, what, out, why);
+}
+
+enum hf_err hf_passphrase_read(const char *file, const char *what, struct hf_passphrase *out,
+                               struct hf_why *why)
+{
+    return read_or_ask(&existing, file, what, out, why);
+}
+
+enum hf_err hf_passphrase_read_pin(const char *file, const char *what, struct hf_passphrase *out,
+                                   struct hf_why *why)
+{
+    return read_or_ask(&token_pin, file, what, out, why);
+}
+
+enum hf_err hf_passphrase_choose(const char *file, const char *what, struct hf_passphrase *out,
+                                 struct hf_why *why)
+{
+    if (file != NULL)
+        return read_file(&chosen, file, out, why);
+    struct hf_passphrase first = {0}, second = {0};
+    HF_TRY(ask(&chosen, what, &first, why));
+    enum hf_err err = ask(&repeated, what, &second, why);
+    if (err == HF_OK &&
+        (first.len != second.len || sodium_memcmp(first.text, second.text, first.len) != 0))
+        err = hf_fail(why, HF_E_KEY, "the two passphrases differ; nothing was made");
+    hf_passphrase_free(&second);
+    if (err != HF_OK) {
+        hf_passphrase_free(&first);
+        return err;
+    }
+    *out = first;
+    return HF_OK;
+}

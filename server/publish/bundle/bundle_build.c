@@ -1,0 +1,225 @@
+#include "server/publish/bundle/bundle_build.h"
+
+#include "common/base/timetext.h"
+#include "common/bundle/pem.h"
+#include "common/bundle/policy.h"
+#include "server/publish/bundle/bundle_drops.h"
+#include "server/publish/bundle/bundle_known.h"
+#include "server/publish/certs/select.h"
+
+#include <string.h>
+
+static enum hf_err name_it(const struct hf_bundle_order *order, const struct hf_repo_bundle *before,
+                           struct hf_description *d, struct hf_why *why)
+{
+    if (!hf_set_name_is_valid(order->set) || !hf_set_name_is_valid(order->profile))
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "a set or profile is named with a-z, 0-9, '.', '_' and '-', at most %d of "
+                       "them, a letter or digit first; \"%.80s\" of \"%.80s\" is not",
+                       HF_SET_NAME_MAX, order->profile, order->set);
+    memcpy(d->set, order->set, strlen(order->set) + 1);
+    memcpy(d->profile, order->profile, strlen(order->profile) + 1);
+    d->version = before == NULL ? 1 : before->description.version + 1;
+    return HF_OK;
+}
+
+/* A device would take them and leave them out of its live store; published now, they are a
+ * mistake. */
+static enum hf_err check_dates(const struct hf_bundle *bundle, int64_t now_s, struct hf_why *why)
+{
+    for (size_t i = 0; i < bundle->n_anchors; i++) {
+        const struct hf_anchor *anchor = &bundle->anchors[i];
+        const struct hf_cert *cert = &anchor->cert;
+        char day[HF_TIME_TEXT_MAX];
+        switch (hf_policy_anchor_state(anchor, now_s)) {
+        case HF_ANCHOR_USABLE:
+            break;
+        case HF_ANCHOR_NOT_YET_VALID:
+            hf_time_format_day(cert->not_before_s, day);
+            return hf_fail(why, HF_E_POLICY,
+                           "\"%s\" is not valid before %s; leave it out until then", cert->subject,
+                           day);
+        case HF_ANCHOR_EXPIRED:
+            hf_time_format_day(cert->not_after_s, day);
+            return hf_fail(why, HF_E_POLICY, "\"%s\" expired on %s; leave it out", cert->subject,
+                           day);
+        case HF_ANCHOR_REMOVED:
+            hf_time_format_day(anchor->remove_after_s, day);
+            return hf_fail(why, HF_E_POLICY,
+                           "\"%s\" is to be removed after %s, which has passed; leave it out",
+                           cert->subject, day);
+        }
+    }
+    return HF_OK;
+}
+
+static enum hf_err describe(const struct hf_bundle_order *order, struct hf_bytes pem,
+                            const struct hf_repo_bundle *before, struct hf_bundle_built *b,
+                            struct hf_why *why)
+{
+    struct hf_bundle plain = {0};
+    struct hf_description *d = &b->description;
+    HF_TRY(name_it(order, before, d, why));
+    HF_TRY(hf_bundle_parse(pem, NULL, &plain, why));
+    /* What another profile says of its certificates comes with them. */
+    const struct hf_repo_bundle *noted = order->from != NULL ? order->from : before;
+    struct hf_note_options options = order->notes;
+    options.carries_intermediates = order->from != NULL;
+    enum hf_err err = hf_bundle_notes_make(&plain, noted == NULL ? NULL : &noted->bundle, &options,
+                                           d, why);
+    if (err == HF_OK && before != NULL) {
+        const struct hf_bundle_change change = {&plain, &before->bundle, &before->description,
+                                                order->drops};
+        err = hf_bundle_drops_make(&change, d, &b->n_strangers, &b->findings, why);
+    }
+    hf_bundle_free(&plain);
+    return err;
+}
+
+static enum hf_err check_known(const struct hf_bundle_order *order,
+                               const struct hf_repo_bundle *before, const struct hf_bundle *bundle,
+                               struct hf_why *why)
+{
+    const struct hf_bundle_vouching by = {
+        .known = order->known,
+        .before = before == NULL ? NULL : &before->bundle,
+        .from = order->from == NULL ? NULL : &order->from->bundle,
+        .pins = order->pins,
+    };
+    return hf_bundle_check_known(bundle, &by, why);
+}
+
+static enum hf_err build(const struct hf_bundle_order *order, struct hf_bytes pem,
+                         const struct hf_repo_bundle *before, int64_t now_s,
+                         struct hf_bundle_built *b, struct hf_why *why)
+{
+    HF_TRY(describe(order, pem, before, b, why));
+    HF_TRY(hf_bundle_parse(pem, &b->description, &b->bundle, why));
+    HF_TRY(hf_policy_check_bundle(&b->bundle, why));
+    HF_TRY(hf_self_signed_verify(order->self_signed, &b->bundle, why));
+    HF_TRY(check_dates(&b->bundle, now_s, why));
+    HF_TRY(check_known(order, before, &b->bundle, why));
+    return hf_bundle_to_pem(&b->bundle, &b->pem);
+}
+
+/* ---- what goes in ----------------------------------------------------------------------------- */
+
+static bool is_of_kind(const struct hf_cert *cert, enum hf_key_kind kind)
+{
+    switch (kind) {
+    case HF_KEYS_OF_ANY_KIND:
+        return true;
+    case HF_KEYS_OF_RSA:
+        return cert->key == HF_CERT_KEY_RSA;
+    case HF_KEYS_OF_ECC:
+        return cert->key == HF_CERT_KEY_P256 || cert->key == HF_CERT_KEY_P384 ||
+               cert->key == HF_CERT_KEY_P521;
+    }
+    return false;
+}
+
+static bool is_left_out(const struct hf_bundle_order *order, const struct hf_cert *cert)
+{
+    for (size_t i = 0; order->without != NULL && order->without[i] != NULL; i++) {
+        if (hf_select_matches(order->without[i], order->known, cert))
+            return true;
+    }
+    return false;
+}
+
+/* A name that fits nothing is a mistake, most likely about what is still there. */
+static enum hf_err check_without(const struct hf_bundle_order *order, struct hf_why *why)
+{
+    const struct hf_bundle *from = &order->from->bundle;
+    for (size_t i = 0; order->without != NULL && order->without[i] != NULL; i++) {
+        size_t n_meant = 0;
+        for (size_t j = 0; j < from->n_anchors; j++)
+            n_meant += hf_select_matches(order->without[i], order->known, &from->anchors[j].cert);
+        if (n_meant == 0)
+            return hf_fail(why, HF_E_ARGUMENT,
+                           "\"%.80s\" is no SHA-256, table of known roots or part of a subject of "
+                           "any certificate in %s",
+                           order->without[i], order->from->target->path);
+    }
+    return HF_OK;
+}
+
+static enum hf_err take_from(const struct hf_bundle_order *order, struct hf_buf *pem,
+                             struct hf_why *why)
+{
+    const struct hf_bundle *from = &order->from->bundle;
+    size_t n_taken = 0;
+    HF_TRY(check_without(order, why));
+    for (size_t i = 0; i < from->n_anchors; i++) {
+        const struct hf_anchor *anchor = &from->anchors[i];
+        if (!is_of_kind(&anchor->cert, order->from_kind) || is_left_out(order, &anchor->cert))
+            continue;
+        if (hf_pem_append(pem, anchor->der) != HF_OK)
+            return hf_fail(why, HF_E_MEMORY, "out of memory for the bundle to copy");
+        n_taken++;
+    }
+    if (n_taken == 0)
+        return hf_fail(why, HF_E_POLICY,
+                       "no certificate would be left in %s/%s; devices keep what they have when a "
+                       "bundle is empty, so none is published",
+                       order->set, order->profile);
+    return HF_OK;
+}
+
+static enum hf_err read_files(const struct hf_bundle_order *order, int64_t now_s,
+                              struct hf_buf *pem, struct hf_findings *findings, struct hf_why *why)
+{
+    const struct hf_cert_source source = {
+        .paths = order->files,
+        .selects = order->selects,
+        .known = order->known,
+        .present = order->adds_to_from ? &order->from->bundle : NULL,
+        .left_out = findings,
+        .at_s = now_s,
+    };
+    size_t len_before = pem->len;
+    HF_TRY(hf_cert_files_read(&source, pem, why));
+    if (pem->len > len_before)
+        return HF_OK;
+    if (order->adds_to_from)
+        return hf_fail(why, HF_E_ARGUMENT, "%s has all of these already; there is nothing to add",
+                       order->from->target->path);
+    return hf_fail(why, HF_E_POLICY, "all that was chosen has expired; choose roots in date");
+}
+
+static enum hf_err read_certificates(const struct hf_bundle_order *order, int64_t now_s,
+                                     struct hf_buf *pem, struct hf_findings *findings,
+                                     struct hf_why *why)
+{
+    if (order->from != NULL)
+        HF_TRY(take_from(order, pem, why));
+    return order->files == NULL ? HF_OK : read_files(order, now_s, pem, findings, why);
+}
+
+/* ---- together --------------------------------------------------------------------------------- */
+
+enum hf_err hf_bundle_build(const struct hf_bundle_order *order,
+                            const struct hf_repo_bundle *before, int64_t now_s,
+                            struct hf_bundle_built *out, struct hf_why *why)
+{
+    struct hf_bundle_built b = {0};
+    struct hf_buf pem = {0};
+    enum hf_err err = read_certificates(order, now_s, &pem, &b.findings, why);
+    if (err == HF_OK)
+        err = build(order, hf_buf_bytes(&pem), before, now_s, &b, why);
+    hf_buf_free(&pem);
+    if (err != HF_OK) {
+        hf_bundle_built_free(&b);
+        return err;
+    }
+    *out = b;
+    return HF_OK;
+}
+
+void hf_bundle_built_free(struct hf_bundle_built *built)
+{
+    hf_description_free(&built->description);
+    hf_bundle_free(&built->bundle);
+    hf_buf_free(&built->pem);
+    hf_findings_free(&built->findings);
+}

@@ -1,0 +1,236 @@
+#include "server/publish/bundle/bundle_release.h"
+
+#include "server/publish/bundle/bundle_begin.h"
+#include "server/publish/bundle/bundle_derive.h"
+#include "server/publish/bundle/bundle_report.h"
+#include "server/publish/bundle/bundle_lint.h"
+#include "server/publish/bundle/shelf.h"
+#include "server/publish/ceremony/targets_release.h"
+
+#include <string.h>
+
+/* One release: the bundle that was asked for, and the profiles derived from it. */
+struct release {
+    const struct hf_release_order *order;
+    struct hf_publication *p;
+    const struct hf_lint_endpoints *endpoints;
+    struct hf_known_roots known;
+    struct hf_shelf shelf;
+    struct hf_bundle_built built[1 + HF_DERIVED_MAX];
+    size_t n_built;
+    json_t *unlisted; /* versions that are too old now */
+};
+
+/* ---- the new targets metadata ----------------------------------------------------------------- */
+
+/* No longer list what is older than the newest ones to keep of the line that gets a new version. */
+static enum hf_err prune(struct release *r, json_t *targets, const struct hf_description *d,
+                         struct hf_why *why)
+{
+    for (size_t i = 0; i < r->shelf.bundles.n_items; i++) {
+        const struct hf_repo_bundle *b = &r->shelf.bundles.items[i];
+        if (hf_shelf_is_of(b, d->set, d->profile) &&
+            b->description.version <= d->version - r->order->keep)
+            HF_TRY(hf_targets_unlist(targets, b, r->unlisted, why));
+    }
+    return HF_OK;
+}
+
+/* List the bundle in `targets`, and stage its content under the name that listing gives it. */
+static enum hf_err list_and_stage(struct release *r, json_t *targets, struct hf_bundle_built *built,
+                                  struct hf_why *why)
+{
+    json_t *custom = NULL;
+    struct hf_buf name = {0};
+    struct hf_path path;
+    struct hf_target target = {.info = {.has_sha256 = true}};
+    enum hf_err err = hf_bundle_custom(built, &custom, why);
+    if (err == HF_OK)
+        err = hf_description_target_path(&built->description, &name, why);
+    if (err != HF_OK)
+        goto out;
+    target.path = (const char *)name.data;
+    hf_sha256(hf_buf_bytes(&built->pem), target.info.sha256);
+    err = hf_compose_add_target(targets, target.path, hf_buf_bytes(&built->pem), custom, why);
+    if (err == HF_OK)
+        err = hf_repo_target_path(&target, r->p->set.root->consistent_snapshot, &path, why);
+    if (err == HF_OK)
+        err = hf_repo_stage_take(&r->p->repo, path.text, &built->pem, why);
+out:
+    hf_buf_free(&name);
+    json_decref(custom);
+    return err;
+}
+
+/* Every new version listed in `targets`, and staged. */
+static enum hf_err list_all(struct release *r, json_t *targets, struct hf_why *why)
+{
+    for (size_t i = 0; i < r->n_built; i++) {
+        HF_TRY(prune(r, targets, &r->built[i].description, why));
+        HF_TRY(list_and_stage(r, targets, &r->built[i], why));
+    }
+    return HF_OK;
+}
+
+static enum hf_err report(const struct release *r, const json_t *targets, bool is_published,
+                          struct hf_why *why)
+{
+    const struct hf_released released = {
+        .order = r->order,
+        .p = r->p,
+        .shelf = &r->shelf,
+        .built = r->built,
+        .n_built = r->n_built,
+        .unlisted = r->unlisted,
+        .targets_version = json_integer_value(json_object_get(targets, "version")),
+        .is_published = is_published,
+    };
+    return hf_released_report(&released, why);
+}
+
+static enum hf_err send_out(struct release *r, struct hf_why *why)
+{
+    json_t *targets = NULL;
+    bool is_published = false;
+    HF_TRY(hf_targets_next(r->p, r->shelf.targets, &targets, why));
+    enum hf_err err = list_all(r, targets, why);
+    if (err == HF_OK)
+        err = hf_targets_release(r->p, r->shelf.targets, targets, r->order->draft_file,
+                                 &is_published, why);
+    if (err == HF_OK)
+        err = report(r, targets, is_published, why);
+    json_decref(targets);
+    return err;
+}
+
+/* ---- what goes out ---------------------------------------------------------------------------- */
+
+/* The bundle that `from_profile` names; NULL where it names none. */
+static enum hf_err find_from(const struct release *r, const struct hf_repo_bundle **out,
+                             struct hf_why *why)
+{
+    const char *set = r->order->bundle.set, *profile = r->order->from_profile;
+    *out = NULL;
+    if (profile == NULL)
+        return HF_OK;
+    *out = hf_repo_bundles_newest(&r->shelf.bundles, set, profile);
+    if (*out != NULL)
+        return HF_OK;
+    if (strcmp(profile, r->order->bundle.profile) != 0)
+        return hf_fail(why, HF_E_NOT_FOUND,
+                       "--from %s: the repository holds no bundle of set '%s' and that profile",
+                       profile, set);
+    return hf_fail(why, HF_E_NOT_FOUND,
+                   "the repository holds no bundle of set '%s' and profile '%s' to begin with", set,
+                   profile);
+}
+
+static enum hf_err build_one(struct release *r, const struct hf_bundle_order *order,
+                             struct hf_why *why)
+{
+    HF_TRY(hf_bundle_build(order,
+                           hf_repo_bundles_newest(&r->shelf.bundles, order->set, order->profile),
+                           r->p->now_s, &r->built[r->n_built], why));
+    r->n_built++;
+    return HF_OK;
+}
+
+static enum hf_err derive(struct release *r, const struct hf_bundle_order *order,
+                          struct hf_why *why)
+{
+    struct hf_derivation derivations[HF_DERIVED_MAX];
+    size_t n = 0;
+    HF_TRY(hf_derivations_parse(r->order->derives, r->order->bundle.profile, derivations, &n, why));
+    for (size_t i = 0; i < n; i++) {
+        HF_TRY(hf_bundle_derive(&r->built[0], &derivations[i], order,
+                                hf_repo_bundles_newest(&r->shelf.bundles, r->order->bundle.set,
+                                                       derivations[i].profile),
+                                r->p->now_s, &r->built[r->n_built], why));
+        r->n_built++;
+    }
+    return HF_OK;
+}
+
+/* A name that cannot be one is refused where the bundle is named, a line that is to begin with
+ * itself where that is looked up. */
+static enum hf_err check_name(const struct release *r, struct hf_why *why)
+{
+    const struct hf_bundle_order *order = &r->order->bundle;
+    const char *from = r->order->from_profile;
+    if (!hf_set_name_is_valid(order->set) || !hf_set_name_is_valid(order->profile) ||
+        (from != NULL && strcmp(from, order->profile) == 0))
+        return HF_OK;
+    return hf_bundle_check_begin(&r->shelf.bundles, order->set, order->profile, r->order->is_new,
+                                 why);
+}
+
+static enum hf_err build_all(struct release *r, struct hf_why *why)
+{
+    struct hf_bundle_order order = r->order->bundle;
+    order.known = &r->known;
+    HF_TRY(check_name(r, why));
+    order.self_signed = r->p->repo.self_signed;
+    HF_TRY(find_from(r, &order.from, why));
+    HF_TRY(build_one(r, &order, why));
+    return derive(r, &order, why);
+}
+
+static enum hf_err lint_all(struct release *r, struct hf_why *why)
+{
+    const struct hf_bundle_lint_order order = {
+        .known = &r->known,
+        .at_s = r->p->now_s,
+        .lead_s = r->order->lead_s,
+        .endpoints = r->endpoints,
+        .device_file = r->order->device_file,
+        .accepts = r->order->accepts,
+    };
+    return hf_bundle_lint(&order, &r->shelf, r->built, r->n_built, why);
+}
+
+static enum hf_err run(struct release *r, struct hf_why *why)
+{
+    HF_TRY(hf_known_roots_load(r->order->roots, &r->known, why));
+    HF_TRY(hf_shelf_load(&r->p->repo, &r->p->set, &r->shelf, why));
+    HF_TRY(build_all(r, why));
+    HF_TRY(lint_all(r, why));
+    return send_out(r, why);
+}
+
+static enum hf_err release_to(struct hf_publication *p, const struct hf_release_order *order,
+                              const struct hf_lint_endpoints *endpoints, struct hf_why *why)
+{
+    struct release r = {.order = order, .p = p, .endpoints = endpoints, .unlisted = json_array()};
+    /* Before any question or passphrase: are the keys here at all? */
+    enum hf_err err = order->draft_file != NULL
+                          ? HF_OK
+                          : hf_key_set_find(&p->keys, p->set.root, HF_ROLE_TARGETS, why);
+    if (err == HF_OK)
+        err = run(&r, why);
+    for (size_t i = 0; i < r.n_built; i++)
+        hf_bundle_built_free(&r.built[i]);
+    hf_shelf_free(&r.shelf);
+    hf_known_roots_free(&r.known);
+    json_decref(r.unlisted);
+    return err;
+}
+
+static enum hf_err release(const struct hf_release_order *order,
+                           const struct hf_lint_endpoints *endpoints, struct hf_why *why)
+{
+    struct hf_publication p;
+    HF_TRY(hf_publication_open(&order->place, &p, why));
+    enum hf_err err = release_to(&p, order, endpoints, why);
+    hf_publication_close(&p);
+    return err;
+}
+
+/* Servers take their time: they are asked before the repository is locked and any key is opened. */
+enum hf_err hf_release(const struct hf_release_order *order, struct hf_why *why)
+{
+    struct hf_lint_endpoints endpoints = {0};
+    HF_TRY(hf_lint_endpoints_load(&order->endpoints, &endpoints, why));
+    enum hf_err err = release(order, &endpoints, why);
+    hf_lint_endpoints_free(&endpoints);
+    return err;
+}

@@ -1,0 +1,38 @@
+/*
+ * The way that a new version of a bundle goes, whichever command makes it: built on the newest one,
+ * looked at by lint, its profiles derived, all of them signed in one targets metadata, and published
+ * where the online keys are at hand.
+ */
+#ifndef HF_PUBLISH_BUNDLE_RELEASE_H
+#define HF_PUBLISH_BUNDLE_RELEASE_H
+
+#include "server/publish/bundle/bundle_build.h"
+#include "server/publish/lint/lint_endpoints.h"
+#include "server/publish/repository/publication.h"
+
+/* Older versions stay listed so that a device that decided on one just now can still fetch it. */
+#define HF_KEEP_DEFAULT 5
+#define HF_KEEP_MAX 1000
+
+/** What a command was told. Lists are NULL-terminated or NULL; all is borrowed. */
+struct hf_release_order {
+    struct hf_publication_place place;
+    struct hf_bundle_order bundle; /* `from`, `known`, `self_signed` are filled in here */
+    bool is_new;                   /* --new (bundle_begin.h) */
+    const char *from_profile;      /* the newest bundle of this profile is its `from`; NULL: none */
+    const char *const *derives;    /* --derive: "rsa", "ecc", also "rsa,ecc" */
+    const char *const *accepts;    /* --accept */
+    const char *const *roots;      /* --roots: tables beside those compiled in */
+    struct hf_lint_sources endpoints;
+    const char *device_file; /* NULL: none */
+    const char *draft_file;  /* write a draft there and sign nothing; NULL: sign */
+    int64_t lead_s;
+    int keep;
+    bool is_json; /* the report */
+};
+
+/** Prints what was published and what lint says. HF_E_POLICY for an error that is not accepted,
+ *  and as hf_bundle_build and hf_publication_open. */
+HF_MUST_USE enum hf_err hf_release(const struct hf_release_order *order, struct hf_why *why);
+
+#endif

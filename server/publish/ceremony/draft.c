@@ -1,0 +1,295 @@
+#include "server/publish/ceremony/draft.h"
+
+#include "common/json/json.h"
+#include "server/publish/base/disk.h"
+#include "server/publish/ceremony/draft_check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FORMAT "holdfast-draft"
+#define FORMAT_VERSION 1
+#define WHAT "the draft"
+
+static enum hf_err out_of_memory(struct hf_why *why)
+{
+    return hf_fail(why, HF_E_MEMORY, "out of memory for a draft");
+}
+
+/* ---- parts ------------------------------------------------------------------------------------ */
+
+const struct hf_envelope *hf_draft_envelope(const struct hf_draft *draft)
+{
+    return draft->role == HF_ROLE_ROOT ? &draft->next.env : &draft->targets.env;
+}
+
+bool hf_draft_is_under_coming_root(const struct hf_draft *draft)
+{
+    return draft->root_before.env.version > 0;
+}
+
+const struct hf_root *hf_draft_root_in_force(const struct hf_draft *draft)
+{
+    return hf_draft_is_under_coming_root(draft) ? &draft->root_before : &draft->root;
+}
+
+void hf_draft_digest(const struct hf_draft *draft, uint8_t out[HF_SHA256_LEN])
+{
+    hf_sha256(hf_buf_bytes(&hf_draft_envelope(draft)->signed_bytes), out);
+}
+
+const char *hf_draft_key_name(const struct hf_draft *draft, const char *key_id)
+{
+    const json_t *names = json_object_get(draft->json, "names");
+    const char *name = json_string_value(json_object_get(names, key_id));
+    return name == NULL ? "" : name;
+}
+
+static struct hf_bytes text_of(const json_t *text)
+{
+    return (struct hf_bytes){(const uint8_t *)json_string_value(text), json_string_length(text)};
+}
+
+struct hf_bytes hf_draft_root_file(const struct hf_draft *draft)
+{
+    return text_of(json_object_get(draft->json, "root"));
+}
+
+struct hf_bytes hf_draft_before_file(const struct hf_draft *draft)
+{
+    return text_of(json_object_get(draft->json, "before"));
+}
+
+struct hf_bytes hf_draft_content(const struct hf_draft *draft, const char *path)
+{
+    return text_of(json_object_get(json_object_get(draft->json, "files"), path));
+}
+
+enum hf_err hf_draft_metadata(const struct hf_draft *draft, struct hf_buf *out, struct hf_why *why)
+{
+    json_t *file = json_pack("{s:O, s:O}", "signed", json_object_get(draft->json, "signed"),
+                             "signatures", json_object_get(draft->json, "signatures"));
+    if (file == NULL)
+        return out_of_memory(why);
+    enum hf_err err = hf_json_write(file, out, why);
+    json_decref(file);
+    return err;
+}
+
+/* ---- reading ---------------------------------------------------------------------------------- */
+
+static enum hf_err parse_role(const json_t *json, enum hf_top_role *out, struct hf_why *why)
+{
+    const char *format = NULL, *role = NULL;
+    int64_t version = 0;
+    HF_TRY(hf_json_get_text(json, "format", WHAT, &format, why));
+    HF_TRY(hf_json_get_integer(json, "version", WHAT, 1, &version, why));
+    if (strcmp(format, FORMAT) != 0 || version != FORMAT_VERSION)
+        return hf_fail(why, HF_E_FORMAT,
+                       "a %s of version %d is expected, this is a \"%.40s\" of version %lld",
+                       FORMAT, FORMAT_VERSION, format, (long long)version);
+    HF_TRY(hf_json_get_text(json, "role", WHAT, &role, why));
+    if (strcmp(role, "root") != 0 && strcmp(role, "targets") != 0)
+        return hf_fail(why, HF_E_FORMAT, "a draft is of root or of targets, not of \"%.40s\"",
+                       role);
+    *out = strcmp(role, "root") == 0 ? HF_ROLE_ROOT : HF_ROLE_TARGETS;
+    return HF_OK;
+}
+
+static enum hf_err parse_next(struct hf_draft *draft, struct hf_why *why)
+{
+    struct hf_buf file = {0};
+    enum hf_err err = hf_draft_metadata(draft, &file, why);
+    if (err == HF_OK && draft->role == HF_ROLE_ROOT)
+        err = hf_root_parse(hf_buf_bytes(&file), &draft->next, why);
+    else if (err == HF_OK)
+        err = hf_targets_parse(hf_buf_bytes(&file), &draft->targets, why);
+    hf_buf_free(&file);
+    return err;
+}
+
+static enum hf_err parse_before(struct hf_draft *draft, struct hf_why *why)
+{
+    const char *text = NULL;
+    json_t *files = NULL;
+    if (draft->role == HF_ROLE_ROOT)
+        return HF_OK;
+    HF_TRY(hf_json_get_text(draft->json, "before", WHAT, &text, why));
+    HF_TRY(hf_json_get_object(draft->json, "files", WHAT, &files, why));
+    if (hf_targets_parse(hf_bytes_of_text(text), &draft->before, why) != HF_OK)
+        return hf_fail_context(why, "the targets metadata before, in the draft");
+    return HF_OK;
+}
+
+/* The last of the roots, where the one after it is not published yet. */
+static enum hf_err parse_root_in_force(struct hf_draft *draft, const json_t *roots,
+                                       struct hf_why *why)
+{
+    const json_t *to_come = json_object_get(draft->json, "root_to_come");
+    size_t n = json_array_size(roots);
+    if (to_come == NULL)
+        return HF_OK;
+    if (!json_is_true(to_come) || draft->role != HF_ROLE_TARGETS || n == 0)
+        return hf_fail(why, HF_E_FORMAT,
+                       "\"root_to_come\" is expected to be true, in a draft of targets that brings "
+                       "the root before");
+    if (hf_root_parse(text_of(json_array_get(roots, n - 1)), &draft->root_before, why) != HF_OK)
+        return hf_fail_context(why, "the root metadata before, in the draft");
+    return HF_OK;
+}
+
+/* May be absent; what they prove is seen when somebody's keys know one of them. */
+static enum hf_err parse_roots(struct hf_draft *draft, struct hf_why *why)
+{
+    size_t index;
+    json_t *text, *list = NULL;
+    if (json_object_get(draft->json, "roots") == NULL)
+        return parse_root_in_force(draft, NULL, why);
+    HF_TRY(hf_json_get_array(draft->json, "roots", WHAT, &list, why));
+    json_array_foreach(list, index, text)
+    {
+        if (!json_is_string(text))
+            return hf_fail(why, HF_E_FORMAT, "the roots before, in the draft, should be strings");
+    }
+    return parse_root_in_force(draft, list, why);
+}
+
+static enum hf_err parse(struct hf_draft *draft, struct hf_why *why)
+{
+    const char *root = NULL;
+    json_t *object = NULL;
+    HF_TRY(parse_role(draft->json, &draft->role, why));
+    HF_TRY(hf_json_get_text(draft->json, "root", WHAT, &root, why));
+    HF_TRY(hf_json_get_object(draft->json, "signed", WHAT, &object, why));
+    HF_TRY(hf_json_get_array(draft->json, "signatures", WHAT, &object, why));
+    HF_TRY(hf_json_get_object(draft->json, "names", WHAT, &object, why));
+    if (hf_root_parse(hf_bytes_of_text(root), &draft->root, why) != HF_OK)
+        return hf_fail_context(why, "the root metadata in the draft");
+    HF_TRY(parse_roots(draft, why));
+    HF_TRY(parse_before(draft, why));
+    HF_TRY(parse_next(draft, why));
+    return hf_draft_check(draft, why);
+}
+
+static enum hf_err parse_json_take(json_t *json, struct hf_draft *out, struct hf_why *why)
+{
+    struct hf_draft draft = {.json = json};
+    enum hf_err err = parse(&draft, why);
+    if (err != HF_OK) {
+        hf_draft_free(&draft);
+        return err;
+    }
+    *out = draft;
+    return HF_OK;
+}
+
+enum hf_err hf_draft_parse(struct hf_bytes text, struct hf_draft *out, struct hf_why *why)
+{
+    json_t *json = NULL;
+    if (text.len > HF_DRAFT_BYTES_MAX)
+        return hf_fail(why, HF_E_LIMIT, "a draft of %zu bytes; at most %u are read", text.len,
+                       HF_DRAFT_BYTES_MAX);
+    HF_TRY(hf_json_parse_object(text, WHAT, &json, why));
+    return parse_json_take(json, out, why);
+}
+
+void hf_draft_free(struct hf_draft *draft)
+{
+    hf_root_free(&draft->root);
+    hf_root_free(&draft->next);
+    hf_root_free(&draft->root_before);
+    hf_targets_free(&draft->before);
+    hf_targets_free(&draft->targets);
+    json_decref(draft->json);
+    *draft = (struct hf_draft){0};
+}
+
+/* ---- making and changing ---------------------------------------------------------------------- */
+
+static json_t *text_json(struct hf_bytes text)
+{
+    return json_stringn((const char *)text.data, text.len);
+}
+
+enum hf_err hf_draft_make(const struct hf_draft_parts *parts, struct hf_draft *out,
+                          struct hf_why *why)
+{
+    int failures = 0;
+    json_t *json = json_pack("{s:s, s:i, s:s, s:o, s:[], s:{}}", "format", FORMAT, "version",
+                             FORMAT_VERSION, "role", hf_top_role_name(parts->role), "root",
+                             text_json(parts->root), "signatures", "names");
+    if (parts->names != NULL)
+        failures += json_object_set_new(json, "names", json_deep_copy(parts->names));
+    failures += json_object_set_new(json, "signed", json_deep_copy(parts->signed_part));
+    if (parts->roots != NULL)
+        failures += json_object_set_new(json, "roots", json_deep_copy(parts->roots));
+    if (parts->role == HF_ROLE_TARGETS) {
+        json_t *files = parts->files == NULL ? json_object() : json_deep_copy(parts->files);
+        failures += json_object_set_new(json, "before", text_json(parts->before));
+        failures += json_object_set_new(json, "files", files);
+        if (parts->is_root_to_come)
+            failures += json_object_set_new(json, "root_to_come", json_true());
+    }
+    if (json == NULL || failures != 0) {
+        json_decref(json);
+        return out_of_memory(why);
+    }
+    return parse_json_take(json, out, why);
+}
+
+enum hf_err hf_draft_set_take(struct hf_draft *draft, const char *member, json_t *value,
+                              struct hf_why *why)
+{
+    struct hf_draft changed = {0};
+    json_t *json = json_copy(draft->json);
+    if (json_object_set_new(json, member, value) != 0) {
+        json_decref(json);
+        return out_of_memory(why);
+    }
+    HF_TRY(parse_json_take(json, &changed, why));
+    hf_draft_free(draft);
+    *draft = changed;
+    return HF_OK;
+}
+
+enum hf_err hf_draft_format(const struct hf_draft *draft, struct hf_buf *out, struct hf_why *why)
+{
+    char *text = json_dumps(draft->json, JSON_INDENT(2) | JSON_SORT_KEYS);
+    if (text == NULL)
+        return out_of_memory(why);
+    enum hf_err err = hf_buf_append_text(out, text);
+    free(text);
+    return err == HF_OK ? HF_OK : out_of_memory(why);
+}
+
+/* ---- files ------------------------------------------------------------------------------------ */
+
+enum hf_err hf_draft_read(const char *path, struct hf_draft *out, struct hf_why *why)
+{
+    struct hf_buf text = {0};
+    enum hf_err err = hf_disk_read(path, HF_DRAFT_BYTES_MAX, &text, why);
+    if (err == HF_OK && hf_draft_parse(hf_buf_bytes(&text), out, why) != HF_OK)
+        err = hf_fail_context(why, "%s", path);
+    hf_buf_free(&text);
+    return err;
+}
+
+enum hf_err hf_draft_create(const char *path, const struct hf_draft *draft, struct hf_why *why)
+{
+    struct hf_buf text = {0};
+    enum hf_err err = hf_draft_format(draft, &text, why);
+    if (err == HF_OK)
+        err = hf_disk_create(path, 0644, hf_buf_bytes(&text), why);
+    hf_buf_free(&text);
+    return err;
+}
+
+enum hf_err hf_draft_write(const char *path, const struct hf_draft *draft, struct hf_why *why)
+{
+    struct hf_buf text = {0};
+    enum hf_err err = hf_draft_format(draft, &text, why);
+    if (err == HF_OK)
+        err = hf_disk_replace(path, hf_buf_bytes(&text), why);
+    hf_buf_free(&text);
+    return err;
+}

@@ -1,0 +1,180 @@
+#include "server/publish/ceremony/draft_roots.h"
+
+#include "common/base/limits.h"
+#include "common/tuf/trusted_set.h"
+#include "server/publish/keys/key_seal.h"
+
+#include <inttypes.h>
+
+#define ROOTS_BYTES_MAX (HF_DRAFT_BYTES_MAX / 4) /* the rest is for what is signed */
+
+/* ---- into a draft ------------------------------------------------------------------------------- */
+
+/* In front of the others. */
+static enum hf_err add_root(const struct hf_repo *repo, int64_t version, json_t *list,
+                            size_t *n_bytes, struct hf_why *why)
+{
+    struct hf_path path;
+    struct hf_buf file = {0};
+    HF_TRY(hf_repo_role_path(HF_ROLE_ROOT, version, true, &path, why));
+    enum hf_err err = hf_repo_read(repo, path.text, HF_ROOT_BYTES_MAX, &file, why);
+    *n_bytes += file.len;
+    if (err == HF_OK && *n_bytes > ROOTS_BYTES_MAX)
+        err = HF_E_NOT_FOUND;
+    if (err == HF_OK &&
+        json_array_insert_new(list, 0, json_stringn((const char *)file.data, file.len)) != 0)
+        err = hf_fail(why, HF_E_MEMORY, "out of memory for a draft");
+    hf_buf_free(&file);
+    return err;
+}
+
+enum hf_err hf_draft_roots_read(const struct hf_repo *repo, int64_t newest, json_t **out,
+                                struct hf_why *why)
+{
+    json_t *list = json_array();
+    size_t n_bytes = 0;
+    enum hf_err err = HF_OK;
+    for (int64_t version = newest - 1; version >= 1 && err == HF_OK; version--)
+        err = add_root(repo, version, list, &n_bytes, why);
+    if (err != HF_OK && err != HF_E_NOT_FOUND) {
+        json_decref(list);
+        return err;
+    }
+    *out = list;
+    return HF_OK;
+}
+
+/* ---- against what the keys know ------------------------------------------------------------------ */
+
+/* `version` is below that of the draft's root, whose predecessor is the last of the list. */
+static struct hf_bytes root_before(const struct hf_draft *draft, int64_t version)
+{
+    const json_t *list = json_object_get(draft->json, "roots");
+    int64_t index = (int64_t)json_array_size(list) - (draft->root.env.version - version);
+    const json_t *text = index < 0 ? NULL : json_array_get(list, (size_t)index);
+    return (struct hf_bytes){(const uint8_t *)json_string_value(text), json_string_length(text)};
+}
+
+static enum hf_err walk_to(const struct hf_draft *draft, struct hf_trusted_set *set,
+                           const char *folder, struct hf_why *why)
+{
+    const int64_t known = set->root->env.version, last = draft->root.env.version;
+    for (int64_t version = known + 1; version <= last; version++) {
+        struct hf_bytes file = version == last ? hf_draft_root_file(draft)
+                                               : root_before(draft, version);
+        if (file.data == NULL)
+            return hf_fail(why, HF_E_SIGNATURE,
+                           "the draft follows root %" PRId64 ", the keys in %s know root %" PRId64
+                           ", and the draft lacks root %" PRId64
+                           ", which would show that one led to the other: put the newest root that "
+                           "you trust into %s/root.json, or have it drafted anew",
+                           last, folder, known, version, folder);
+        if (hf_trusted_set_update_root(set, file, why) != HF_OK) {
+            (void)hf_fail_context(why,
+                                  "the draft follows a root %" PRId64 " that does not follow from "
+                                  "root %" PRId64 " in %s; somebody made it up: do not sign",
+                                  last, known, folder);
+            return HF_E_SIGNATURE;
+        }
+    }
+    return HF_OK;
+}
+
+static enum hf_err check_same(const struct hf_draft *draft, struct hf_bytes pin, const char *folder,
+                              struct hf_why *why)
+{
+    if (hf_bytes_equal(pin, hf_draft_root_file(draft)))
+        return HF_OK;
+    return hf_fail(why, HF_E_SIGNATURE,
+                   "the draft follows a root %" PRId64 " that is not the one in %s/root.json; it "
+                   "belongs to another repository, or somebody changed it: do not sign",
+                   draft->root.env.version, folder);
+}
+
+static enum hf_err compare_pin(const struct hf_draft *draft, struct hf_bytes pin,
+                               const char *folder, struct hf_why *why)
+{
+    struct hf_trusted_set set = {0};
+    int64_t follows = draft->root.env.version;
+    HF_TRY(hf_trusted_set_init(&set, pin, 0, why)); /* no root is asked for its expiry */
+    int64_t known = set.root->env.version;
+    enum hf_err err = HF_OK;
+    if (known > follows)
+        err = hf_fail(why, HF_E_ROLLBACK,
+                      "the draft follows root %" PRId64 ", but the keys in %s know root %" PRId64
+                      "; start a new draft from the newest repository",
+                      follows, folder, known);
+    else
+        err = known == follows ? check_same(draft, pin, folder, why)
+                               : walk_to(draft, &set, folder, why);
+    hf_trusted_set_free(&set);
+    return err;
+}
+
+static enum hf_err check_pin(const struct hf_draft *draft, const char *folder, bool *is_known,
+                             struct hf_why *why)
+{
+    struct hf_path path;
+    struct hf_buf pin = {0};
+    HF_TRY(hf_path_set(&path, why, "%s/root.json", folder));
+    enum hf_err err = hf_disk_read_regular(path.text, HF_ROOT_BYTES_MAX, &pin, why);
+    bool is_there = err != HF_E_NOT_FOUND;
+    *is_known = *is_known || is_there;
+    if (err == HF_OK)
+        err = compare_pin(draft, hf_buf_bytes(&pin), folder, why);
+    hf_buf_free(&pin);
+    return is_there ? err : HF_OK;
+}
+
+/* ---- where it lies beside a holder's keys --------------------------------------------------------- */
+
+typedef enum hf_err pin_fn(const struct hf_draft *draft, const char *folder, bool *is_known,
+                           struct hf_why *why);
+
+static enum hf_err at_given(const struct hf_draft *draft, const struct hf_key_folder *given,
+                            pin_fn *work, bool *is_known, struct hf_why *why)
+{
+    struct hf_path folder;
+    if (hf_token_is_uri(given->path.text))
+        return HF_OK;
+    HF_TRY(hf_path_folder(given->path.text, &folder, why));
+    return work(draft, folder.text, is_known, why);
+}
+
+static enum hf_err at_every_pin(const struct hf_draft *draft, const struct hf_key_set *holder,
+                                pin_fn *work, bool *is_known, struct hf_why *why)
+{
+    const char *folder = holder->folders[HF_KEYS_OFFLINE].path.text;
+    *is_known = false;
+    if (folder[0] != '\0')
+        HF_TRY(work(draft, folder, is_known, why));
+    for (size_t i = 0; i < holder->n_given; i++)
+        HF_TRY(at_given(draft, &holder->given[i], work, is_known, why));
+    return HF_OK;
+}
+
+enum hf_err hf_draft_check_pins(const struct hf_draft *draft, const struct hf_key_set *holder,
+                                bool *is_known, struct hf_why *why)
+{
+    return at_every_pin(draft, holder, check_pin, is_known, why);
+}
+
+static enum hf_err renew_pin(const struct hf_draft *draft, const char *folder, bool *is_known,
+                             struct hf_why *why)
+{
+    struct hf_path path;
+    bool is_there = false;
+    HF_TRY(check_pin(draft, folder, &is_there, why));
+    HF_TRY(hf_path_set(&path, why, "%s/root.json", folder));
+    *is_known = *is_known || is_there;
+    return is_there ? hf_disk_replace(path.text, hf_draft_root_file(draft), why) : HF_OK;
+}
+
+enum hf_err hf_draft_renew_pins(const struct hf_draft *draft, const struct hf_key_set *holder,
+                                struct hf_why *why)
+{
+    bool is_known = false;
+    if (hf_draft_is_under_coming_root(draft))
+        return HF_OK;
+    return at_every_pin(draft, holder, renew_pin, &is_known, why);
+}

@@ -1,0 +1,33 @@
+/*
+ * The roots that led to the one a draft follows. Whoever carries a draft could make up that root, and
+ * then what it changes would be shown against a lie: so a draft brings the roots before, and they are
+ * walked from the one that a holder's keys know, as a device walks them (TUF 5.3).
+ */
+#ifndef HF_PUBLISH_DRAFT_ROOTS_H
+#define HF_PUBLISH_DRAFT_ROOTS_H
+
+#include "server/publish/ceremony/draft.h"
+#include "server/publish/keys/key_set.h"
+#include "server/publish/repository/repo_read.h"
+
+/** The texts of the roots before `newest` in a repository, oldest first, for a new draft; no older
+ *  ones than fit. I/O. `out` is a new list. */
+HF_MUST_USE enum hf_err hf_draft_roots_read(const struct hf_repo *repo, int64_t newest,
+                                            json_t **out, struct hf_why *why);
+
+/**
+ * Does the draft's root follow from the one that the holder's keys know (pin.h)? That is root.json in
+ * his folder, and in those of key files that were given. Without such a file there is nothing to
+ * compare, and `is_known` is false. HF_E_ROLLBACK when they know a newer root than the draft's;
+ * HF_E_SIGNATURE when theirs leads to another, or the draft does not show how it leads to its own.
+ */
+HF_MUST_USE enum hf_err hf_draft_check_pins(const struct hf_draft *draft,
+                                            const struct hf_key_set *holder, bool *is_known,
+                                            struct hf_why *why);
+
+/** Let those files be the draft's root, to which they lead (checked again). One that was not there is
+ *  not made, and a root that is still to be published is not taken. As above, and HF_E_STORAGE. */
+HF_MUST_USE enum hf_err hf_draft_renew_pins(const struct hf_draft *draft,
+                                            const struct hf_key_set *holder, struct hf_why *why);
+
+#endif

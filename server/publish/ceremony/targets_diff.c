@@ -1,0 +1,231 @@
+/* What a draft of targets changes: bundles that come and go, certificate by certificate. */
+#include "server/publish/ceremony/draft_json.h"
+#include "server/publish/ceremony/draft_rest.h"
+#include "server/publish/ceremony/draft_show.h"
+
+#include "common/base/hex.h"
+#include "common/base/timetext.h"
+#include "common/bundle/bundle.h"
+#include "server/publish/base/json_text.h"
+#include "server/publish/base/label.h"
+#include "server/publish/ceremony/targets_rest.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+/* Subjects are printable as the parser leaves them (fuzz harness `cert`). */
+static void show_anchor(const struct hf_anchor *anchor, FILE *out)
+{
+    char sha256[HF_SHA256_HEX_LEN], day[HF_TIME_TEXT_MAX];
+    hf_hex_encode(anchor->cert.sha256, HF_SHA256_LEN, sha256);
+    hf_time_format_day(anchor->cert.not_after_s, day);
+    fprintf(out, "      %s, until %s", anchor->cert.subject, day);
+    hf_time_format_day(anchor->distrust_after_s, day);
+    if (anchor->distrust_after_s != HF_TIME_NONE)
+        fprintf(out, ", distrust after %s", day);
+    hf_time_format_day(anchor->remove_after_s, day);
+    if (anchor->remove_after_s != HF_TIME_NONE)
+        fprintf(out, ", remove after %s", day);
+    if (anchor->use != HF_USE_ANCHOR)
+        fprintf(out, ", %s",
+                anchor->use == HF_USE_INTERMEDIATE ? "an INTERMEDIATE, trusted as a root"
+                                                   : "cross-signed");
+    fprintf(out, "\n        %s\n", sha256);
+}
+
+static const json_t *accepted_of(const struct hf_target *target)
+{
+    return json_object_get(json_object_get(target->custom, "holdfast"), "accepted");
+}
+
+static void show_accepted(const struct hf_target *target, FILE *out)
+{
+    size_t index;
+    json_t *code;
+    json_array_foreach(accepted_of(target), index, code)
+    {
+        const char *name = json_string_value(code);
+        if (name != NULL && hf_label_is_plain(name))
+            fprintf(out, "      accepts lint's error %s\n", name);
+    }
+}
+
+static void show_bundle(const struct hf_bundle *bundle, const struct hf_description *d, FILE *out)
+{
+    char spki[HF_SHA256_HEX_LEN];
+    for (size_t i = 0; i < bundle->n_anchors; i++)
+        show_anchor(&bundle->anchors[i], out);
+    for (size_t i = 0; i < d->n_drops; i++) {
+        hf_hex_encode(d->drops[i], HF_SHA256_LEN, spki);
+        fprintf(out, "      drops the key %s\n", spki);
+    }
+}
+
+/* Its set, profile and version are those of the path; a device passes over any other. */
+static bool is_of_path(const struct hf_description *d, const char *path)
+{
+    struct hf_buf wanted = {0};
+    bool is_same = hf_description_target_path(d, &wanted, NULL) == HF_OK &&
+                   hf_bytes_equal(hf_buf_bytes(&wanted), hf_bytes_of_text(path));
+    hf_buf_free(&wanted);
+    return is_same;
+}
+
+/* What a device would read; both are to be freed, also on failure. */
+static enum hf_err read_bundle(const struct hf_draft *draft, const struct hf_target *target,
+                               struct hf_description *d, struct hf_bundle *bundle)
+{
+    struct hf_why why = {0};
+    if (target->custom == NULL)
+        return HF_E_NOT_FOUND;
+    HF_TRY(hf_description_parse(target->custom, d, &why));
+    if (!is_of_path(d, target->path))
+        return HF_E_FORMAT;
+    return hf_bundle_parse(hf_draft_content(draft, target->path), d, bundle, &why);
+}
+
+/* ---- for people --------------------------------------------------------------------------------- */
+
+static void show_content(const struct hf_draft *draft, const struct hf_target *target, FILE *out)
+{
+    struct hf_description d = {0};
+    struct hf_bundle bundle = {0};
+    struct hf_bytes content = hf_draft_content(draft, target->path);
+    bool is_bundle = read_bundle(draft, target, &d, &bundle) == HF_OK;
+    if (is_bundle)
+        show_bundle(&bundle, &d, out);
+    else if (content.data != NULL)
+        fprintf(out, "      %zu bytes that are no bundle which a device can read\n", content.len);
+    else
+        fputs("      its content is not in the draft\n", out);
+    if (is_bundle)
+        show_accepted(target, out);
+    hf_draft_rest_print_take(hf_targets_rest_of_one(draft, target, is_bundle), 6, out);
+    hf_bundle_free(&bundle);
+    hf_description_free(&d);
+}
+
+enum change { UNCHANGED, ADDED, CHANGED };
+
+/* Against something that was not signed nothing is unchanged. */
+static enum change change_of(const struct hf_draft *draft, const struct hf_target *target)
+{
+    const json_t *before = json_object_get(draft->before.env.signed_part, "targets");
+    const json_t *after = json_object_get(draft->targets.env.signed_part, "targets");
+    const json_t *old = json_object_get(before, target->path);
+    if (old == NULL || !draft->is_before_verified)
+        return ADDED;
+    return json_equal(old, json_object_get(after, target->path)) ? UNCHANGED : CHANGED;
+}
+
+static void show_added(const struct hf_draft *draft, FILE *out)
+{
+    for (size_t i = 0; i < draft->targets.n_targets; i++) {
+        const struct hf_target *target = &draft->targets.targets[i];
+        enum change change = change_of(draft, target);
+        if (change == UNCHANGED)
+            continue;
+        fprintf(out, "    %s %s\n", change == ADDED ? "+" : "! changed:", target->path);
+        show_content(draft, target, out);
+    }
+}
+
+static void show_removed(const struct hf_draft *draft, FILE *out)
+{
+    for (size_t i = 0; i < draft->before.n_targets; i++) {
+        const char *path = draft->before.targets[i].path;
+        if (hf_targets_find(&draft->targets, path) == NULL)
+            fprintf(out, "    - %s\n", hf_label_is_plain(path) ? path : "(odd name)");
+    }
+}
+
+void hf_draft_show_targets(const struct hf_draft *draft, FILE *out)
+{
+    hf_draft_show_head(draft, &draft->before.env, out);
+    if (!draft->is_before_verified)
+        fprintf(out,
+                "  the targets before are not signed as root %" PRId64 " asks: they prove nothing, "
+                "so all that is listed is shown\n",
+                hf_draft_root_in_force(draft)->env.version);
+    fprintf(out, "  listed     %zu files (before: %zu)\n", draft->targets.n_targets,
+            draft->before.n_targets);
+    show_added(draft, out);
+    show_removed(draft, out);
+    hf_draft_rest_print_take(hf_targets_rest(draft), 2, out);
+}
+
+/* ---- for scripts ------------------------------------------------------------------------------ */
+
+static json_t *anchor_json(const struct hf_anchor *anchor)
+{
+    static const char *const uses[] = {[HF_USE_ANCHOR] = "anchor",
+                                       [HF_USE_CROSS_SIGNED] = "cross-signed",
+                                       [HF_USE_INTERMEDIATE] = "intermediate"};
+    json_t *object = hf_json_anchor(anchor);
+    if (json_object_set_new(object, "use", json_string(uses[anchor->use])) == 0)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+static json_t *bundle_json(const struct hf_bundle *bundle, const struct hf_description *d,
+                           const json_t *accepted)
+{
+    json_t *anchors = json_array(), *drops = json_array();
+    for (size_t i = 0; i < bundle->n_anchors; i++)
+        anchors = hf_json_append_take(anchors, anchor_json(&bundle->anchors[i]));
+    for (size_t i = 0; i < d->n_drops; i++)
+        drops = hf_json_append_take(drops, hf_json_sha256(d->drops[i]));
+    return json_pack("{s:o, s:o, s:o}", "anchors", anchors, "drops", drops, "accepted",
+                     json_is_array(accepted) ? json_deep_copy(accepted) : json_array());
+}
+
+/* The bundle is null for what a device cannot read as one. */
+static json_t *target_json(const struct hf_draft *draft, const struct hf_target *target,
+                           enum change change)
+{
+    struct hf_description d = {0};
+    struct hf_bundle bundle = {0};
+    bool is_bundle = read_bundle(draft, target, &d, &bundle) == HF_OK;
+    json_t *object = json_pack("{s:s, s:s, s:I, s:o, s:o}", "path", target->path, "change",
+                               change == ADDED ? "added" : "changed", "length",
+                               (json_int_t)hf_draft_content(draft, target->path).len, "bundle",
+                               is_bundle ? bundle_json(&bundle, &d, accepted_of(target))
+                                         : json_null(),
+                               "other_members", hf_targets_rest_of_one(draft, target, is_bundle));
+    hf_bundle_free(&bundle);
+    hf_description_free(&d);
+    return object;
+}
+
+static json_t *added_json(const struct hf_draft *draft)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < draft->targets.n_targets; i++) {
+        const struct hf_target *target = &draft->targets.targets[i];
+        enum change change = change_of(draft, target);
+        if (change != UNCHANGED)
+            list = hf_json_append_take(list, target_json(draft, target, change));
+    }
+    return list;
+}
+
+static json_t *removed_json(const struct hf_draft *draft)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < draft->before.n_targets; i++) {
+        const char *path = draft->before.targets[i].path;
+        if (hf_targets_find(&draft->targets, path) == NULL)
+            list = hf_json_append_take(list, json_string(path));
+    }
+    return list;
+}
+
+json_t *hf_draft_targets_to_json(const struct hf_draft *draft)
+{
+    return json_pack("{s:b, s:{s:I, s:I}, s:o, s:o, s:o}", "before_verified",
+                     draft->is_before_verified, "listed", "before",
+                     (json_int_t)draft->before.n_targets, "after",
+                     (json_int_t)draft->targets.n_targets, "added", added_json(draft), "removed",
+                     removed_json(draft), "other_members", hf_targets_rest(draft));
+}

@@ -1,0 +1,35 @@
+/*
+ * New targets metadata, composed from what was signed last, goes out in one of three ways: signed and
+ * published; signed, to wait for `publish` where the online keys are elsewhere; or as a draft, where
+ * the targets keys are.
+ */
+#ifndef HF_PUBLISH_TARGETS_RELEASE_H
+#define HF_PUBLISH_TARGETS_RELEASE_H
+
+#include "server/publish/repository/publication.h"
+
+/** Signed now at the publication's time, with the next free number and the same content as `before`,
+ *  to be changed. `*out` is a new reference. */
+HF_MUST_USE enum hf_err hf_targets_next(struct hf_publication *p, const struct hf_targets *before,
+                                        json_t **out, struct hf_why *why);
+
+/** No longer list `bundle` in `targets`, and note it in the array `unlisted`, as a report shows it. */
+HF_MUST_USE enum hf_err hf_targets_unlist(json_t *targets, const struct hf_repo_bundle *bundle,
+                                          json_t *unlisted, struct hf_why *why);
+
+/**
+ * Send out `targets` (its signed part) with the target files that are staged. `draft_file` NULL: sign
+ * and commit, and `*is_published` says whether devices see it; else write the draft to that new file
+ * and change nothing. `before` is what it was composed from, published or waiting. What waits is
+ * verified as publish will find it. As hf_publication_stage_targets, hf_publication_commit and
+ * hf_targets_draft.
+ */
+HF_MUST_USE enum hf_err hf_targets_release(struct hf_publication *p,
+                                           const struct hf_targets *before, const json_t *targets,
+                                           const char *draft_file, bool *is_published,
+                                           struct hf_why *why);
+
+/** For people: what is to be done with the draft of these targets. */
+void hf_targets_print_drafted(int64_t version, const char *draft_file);
+
+#endif

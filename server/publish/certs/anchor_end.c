@@ -1,0 +1,40 @@
+#include "server/publish/certs/anchor_end.h"
+
+#include "common/base/timetext.h"
+
+static void take_earlier(struct hf_anchor_end *end, int64_t end_s, enum hf_end_reason reason)
+{
+    if (end_s != HF_TIME_NONE && end_s < end->end_s)
+        *end = (struct hf_anchor_end){end_s, reason};
+}
+
+int64_t hf_anchor_distrust_s(const struct hf_anchor *anchor, const struct hf_known_roots *known)
+{
+    int64_t planned_s = hf_known_roots_distrust_s(known, &anchor->cert);
+    int64_t signed_s = anchor->distrust_after_s;
+    if (planned_s == HF_TIME_NONE || (signed_s != HF_TIME_NONE && signed_s < planned_s))
+        return signed_s;
+    return planned_s;
+}
+
+struct hf_anchor_end hf_anchor_end(const struct hf_anchor *anchor,
+                                   const struct hf_known_roots *known)
+{
+    struct hf_anchor_end end = {anchor->cert.not_after_s, HF_END_EXPIRES};
+    take_earlier(&end, anchor->remove_after_s, HF_END_REMOVED);
+    take_earlier(&end, hf_anchor_distrust_s(anchor, known), HF_END_DISTRUSTED);
+    return end;
+}
+
+const char *hf_end_reason_text(enum hf_end_reason reason)
+{
+    switch (reason) {
+    case HF_END_EXPIRES:
+        return "expires";
+    case HF_END_REMOVED:
+        return "is removed";
+    case HF_END_DISTRUSTED:
+        break;
+    }
+    return "is distrusted";
+}

@@ -1,0 +1,172 @@
+#include "server/publish/certs/cert_files.h"
+
+#include "common/base/timetext.h"
+#include "common/bundle/pem.h"
+#include "server/publish/base/disk.h"
+#include "server/publish/certs/select.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct seen {
+    uint8_t sha256[HF_SHA256_LEN];
+    const char *file;
+};
+
+struct reading {
+    const struct hf_cert_source *source;
+    struct hf_buf *pem;
+    const char *file; /* the one being read */
+    struct seen *seen;
+    size_t n_seen;
+    size_t *n_selected; /* by each of source->selects */
+};
+
+static enum hf_err refuse_repeated(const struct reading *r, const struct hf_cert *cert,
+                                   struct hf_why *why)
+{
+    for (size_t i = 0; i < r->n_seen; i++) {
+        if (memcmp(r->seen[i].sha256, cert->sha256, HF_SHA256_LEN) == 0)
+            return hf_fail(why, HF_E_FORMAT,
+                           "\"%s\" is given twice, the first time in %s; leave one out",
+                           cert->subject, r->seen[i].file);
+    }
+    return HF_OK;
+}
+
+enum choice { NOT_CHOSEN, CHOSEN_BY_TABLE, CHOSEN_BY_ITSELF };
+
+static enum choice choice_of(const struct reading *r, const struct hf_cert *cert)
+{
+    const char *const *selects = r->source->selects;
+    enum choice choice = selects == NULL || selects[0] == NULL ? CHOSEN_BY_ITSELF : NOT_CHOSEN;
+    for (size_t i = 0; selects != NULL && selects[i] != NULL; i++) {
+        if (!hf_select_matches(selects[i], r->source->known, cert))
+            continue;
+        r->n_selected[i]++;
+        if (!hf_select_is_table(selects[i], r->source->known))
+            choice = CHOSEN_BY_ITSELF;
+        else if (choice == NOT_CHOSEN)
+            choice = CHOSEN_BY_TABLE;
+    }
+    return choice;
+}
+
+static bool is_expired(const struct reading *r, const struct hf_cert *cert)
+{
+    return r->source->left_out != NULL && cert->not_after_s < r->source->at_s;
+}
+
+static enum hf_err note_left_out(const struct reading *r, const struct hf_cert *cert,
+                                 struct hf_why *why)
+{
+    char day[HF_TIME_TEXT_MAX];
+    hf_time_format_day(cert->not_after_s, day);
+    return hf_findings_add(r->source->left_out, HF_LINT_EXPIRED_LEFT_OUT, r->file, why,
+                           "\"%s\" is in the table that was chosen, but expired on %s; it is left "
+                           "out",
+                           cert->subject, day);
+}
+
+static bool is_present(const struct reading *r, const struct hf_cert *cert)
+{
+    return r->source->present != NULL && hf_bundle_find(r->source->present, cert->sha256) != NULL;
+}
+
+static enum hf_err keep(struct reading *r, const struct hf_cert *cert, struct hf_bytes der,
+                        struct hf_why *why)
+{
+    HF_TRY(refuse_repeated(r, cert, why));
+    if (r->n_seen == HF_BUNDLE_ANCHORS_MAX)
+        return hf_fail(why, HF_E_LIMIT, "more than the %d certificates that devices accept",
+                       HF_BUNDLE_ANCHORS_MAX);
+    memcpy(r->seen[r->n_seen].sha256, cert->sha256, HF_SHA256_LEN);
+    r->seen[r->n_seen++].file = r->file;
+    if (hf_pem_append(r->pem, der) != HF_OK)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for certificates");
+    return HF_OK;
+}
+
+static enum hf_err take_cert(void *ctx, size_t index, struct hf_bytes der, struct hf_why *why)
+{
+    struct reading *r = ctx;
+    struct hf_cert cert;
+    if (hf_cert_parse(der, &cert, why) != HF_OK)
+        return hf_fail_context(why, "certificate %zu", index + 1);
+    enum choice choice = choice_of(r, &cert);
+    if (choice == NOT_CHOSEN || is_present(r, &cert))
+        return HF_OK;
+    if (choice == CHOSEN_BY_TABLE && is_expired(r, &cert))
+        return note_left_out(r, &cert, why);
+    return keep(r, &cert, der, why);
+}
+
+/* DER begins with the tag of a SEQUENCE, which no PEM file begins with. */
+static bool is_der(struct hf_bytes content)
+{
+    return content.len > 0 && content.data[0] == 0x30;
+}
+
+static enum hf_err read_one(struct reading *r, struct hf_why *why)
+{
+    struct hf_buf content = {0};
+    enum hf_err err = hf_disk_read(r->file, HF_BUNDLE_BYTES_MAX, &content, why);
+    if (err != HF_OK)
+        return err; /* names the file already */
+    if (is_der(hf_buf_bytes(&content)))
+        err = take_cert(r, 0, hf_buf_bytes(&content), why);
+    else
+        err = hf_pem_walk(hf_buf_bytes(&content), take_cert, r, why);
+    hf_buf_free(&content);
+    if (err != HF_OK)
+        return hf_fail_context(why, "%s", r->file);
+    return HF_OK;
+}
+
+static enum hf_err check_selects(const struct reading *r, struct hf_why *why)
+{
+    const char *const *selects = r->source->selects;
+    for (size_t i = 0; selects != NULL && selects[i] != NULL; i++) {
+        if (r->n_selected[i] == 0)
+            return hf_fail(why, HF_E_ARGUMENT,
+                           "\"%.80s\" is no SHA-256, table of known roots or part of a subject of "
+                           "any certificate there",
+                           selects[i]);
+    }
+    return HF_OK;
+}
+
+static size_t count(const char *const *texts)
+{
+    size_t n = 0;
+    while (texts != NULL && texts[n] != NULL)
+        n++;
+    return n;
+}
+
+static enum hf_err read_all(struct reading *r, char *const *files, struct hf_why *why)
+{
+    for (size_t i = 0; files != NULL && files[i] != NULL; i++) {
+        r->file = files[i];
+        HF_TRY(read_one(r, why));
+    }
+    return check_selects(r, why);
+}
+
+enum hf_err hf_cert_files_read(const struct hf_cert_source *source, struct hf_buf *pem,
+                               struct hf_why *why)
+{
+    char **files = NULL;
+    HF_TRY(hf_cert_paths_find(source->paths, &files, why));
+    struct reading r = {.source = source,
+                        .pem = pem,
+                        .seen = calloc(HF_BUNDLE_ANCHORS_MAX, sizeof *r.seen),
+                        .n_selected = calloc(count(source->selects) + 1, sizeof *r.n_selected)};
+    enum hf_err err = r.seen == NULL || r.n_selected == NULL
+                          ? hf_fail(why, HF_E_MEMORY, "out of memory for certificates")
+                          : read_all(&r, files, why);
+    free(r.seen);
+    free(r.n_selected);
+    hf_cert_paths_free(files);
+    return err;
+}

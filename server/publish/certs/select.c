@@ -1,0 +1,29 @@
+#include "server/publish/certs/select.h"
+
+#include "server/publish/certs/fingerprint.h"
+
+#include <string.h>
+
+static bool is_fingerprint(const char *text, struct hf_fingerprint *out)
+{
+    struct hf_why unused;
+    return hf_fingerprint_parse(text, strlen(text), out, &unused) == HF_OK;
+}
+
+bool hf_select_is_table(const char *text, const struct hf_known_roots *known)
+{
+    struct hf_fingerprint unused;
+    return !is_fingerprint(text, &unused) && hf_known_roots_has_set(known, text);
+}
+
+bool hf_select_matches(const char *text, const struct hf_known_roots *known,
+                       const struct hf_cert *cert)
+{
+    struct hf_fingerprint f;
+    if (is_fingerprint(text, &f))
+        return hf_fingerprint_matches(&f, cert->sha256) ||
+               hf_fingerprint_matches(&f, cert->spki_sha256);
+    if (hf_known_roots_has_set(known, text))
+        return hf_known_roots_set_holds(known, text, cert);
+    return text[0] != '\0' && strcasestr(cert->subject, text) != NULL;
+}

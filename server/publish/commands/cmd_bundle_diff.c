@@ -1,0 +1,287 @@
+/* holdfastctl bundle diff: two versions, or a version and certificate files. Needs no key. */
+#include "server/publish/commands/bundle_options.h"
+#include "server/publish/certs/cert_files.h"
+#include "server/publish/base/json_text.h"
+#include "server/publish/bundle/shelf.h"
+
+#include "common/base/hex.h"
+#include "common/base/timetext.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct request {
+    struct hf_cli_place place;
+    char *set;
+    char *profile;
+    long long old_version; /* 0: not given */
+    long long new_version;
+    int is_json;
+};
+
+/* The two sides; `from_files` is what `new_one` points to where it is made of files. */
+struct sides {
+    const struct hf_bundle *old_one;
+    const struct hf_bundle *new_one;
+    int64_t old_version;
+    int64_t new_version; /* 0: files */
+    struct hf_bundle from_files;
+};
+
+/* ---- what differs ----------------------------------------------------------------------------- */
+
+struct difference {
+    const struct hf_anchor *before; /* NULL: added */
+    const struct hf_anchor *after;  /* NULL: removed */
+};
+
+/* Files carry no dates, so none are compared with them. */
+static bool has_other_dates(const struct sides *s, const struct hf_anchor *before,
+                            const struct hf_anchor *after)
+{
+    return s->new_version != 0 && (before->distrust_after_s != after->distrust_after_s ||
+                                   before->remove_after_s != after->remove_after_s);
+}
+
+typedef enum hf_err (*difference_fn)(void *ctx, const struct difference *d, struct hf_why *why);
+
+static enum hf_err walk(const struct sides *s, difference_fn fn, void *ctx, struct hf_why *why)
+{
+    for (size_t i = 0; i < s->old_one->n_anchors; i++) {
+        const struct hf_anchor *before = &s->old_one->anchors[i];
+        const struct difference d = {before, hf_bundle_find(s->new_one, before->cert.sha256)};
+        if (d.after == NULL || has_other_dates(s, before, d.after))
+            HF_TRY(fn(ctx, &d, why));
+    }
+    for (size_t i = 0; i < s->new_one->n_anchors; i++) {
+        const struct difference d = {NULL, &s->new_one->anchors[i]};
+        if (hf_bundle_find(s->old_one, d.after->cert.sha256) == NULL)
+            HF_TRY(fn(ctx, &d, why));
+    }
+    return HF_OK;
+}
+
+/* ---- for people ------------------------------------------------------------------------------- */
+
+static void print_date(const char *what, int64_t before_s, int64_t after_s)
+{
+    char before[HF_TIME_TEXT_MAX], after[HF_TIME_TEXT_MAX];
+    hf_time_format_day(before_s, before);
+    hf_time_format_day(after_s, after);
+    if (before_s != after_s)
+        printf("    %s: %s, was %s\n", what, after, before);
+}
+
+static enum hf_err print_one(void *ctx, const struct difference *d, struct hf_why *why)
+{
+    size_t *n = ctx;
+    (void)why;
+    const struct hf_anchor *a = d->after != NULL ? d->after : d->before;
+    char sha256[HF_SHA256_HEX_LEN], day[HF_TIME_TEXT_MAX];
+    hf_hex_encode(a->cert.sha256, HF_SHA256_LEN, sha256);
+    hf_time_format_day(a->cert.not_after_s, day);
+    printf("%c %s  %s, until %s\n",
+           d->before == NULL  ? '+'
+           : d->after == NULL ? '-'
+                              : '~',
+           sha256, a->cert.subject, day);
+    if (d->before != NULL && d->after != NULL) {
+        print_date("distrust after", d->before->distrust_after_s, d->after->distrust_after_s);
+        print_date("remove after", d->before->remove_after_s, d->after->remove_after_s);
+    }
+    (*n)++;
+    return HF_OK;
+}
+
+static enum hf_err print_text(const struct sides *s, struct hf_why *why)
+{
+    size_t n = 0;
+    HF_TRY(walk(s, print_one, &n, why));
+    if (n == 0)
+        puts("no difference");
+    return HF_OK;
+}
+
+/* ---- for scripts ------------------------------------------------------------------------------ */
+
+struct lists {
+    json_t *added;
+    json_t *removed;
+    json_t *changed;
+};
+
+static json_t *dates_json(const struct hf_anchor *a)
+{
+    return json_pack("{s:o, s:o}", "distrust_after", hf_json_time(a->distrust_after_s),
+                     "remove_after", hf_json_time(a->remove_after_s));
+}
+
+static enum hf_err collect(void *ctx, const struct difference *d, struct hf_why *why)
+{
+    struct lists *l = ctx;
+    const struct hf_anchor *a = d->after != NULL ? d->after : d->before;
+    json_t *object = json_pack("{s:s, s:o, s:o, s:o}", "subject", a->cert.subject, "sha256",
+                               hf_json_sha256(a->cert.sha256), "spki_sha256",
+                               hf_json_sha256(a->cert.spki_sha256), "expires",
+                               hf_json_time(a->cert.not_after_s));
+    json_t *list = d->before == NULL ? l->added : d->after == NULL ? l->removed : l->changed;
+    if (d->before != NULL && d->after != NULL) {
+        json_object_set_new(object, "before", dates_json(d->before));
+        json_object_set_new(object, "after", dates_json(d->after));
+    }
+    if (json_array_append_new(list, object) != 0)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for the report");
+    return HF_OK;
+}
+
+static enum hf_err print_json(const struct sides *s, struct hf_why *why)
+{
+    struct lists l = {json_array(), json_array(), json_array()};
+    enum hf_err err = walk(s, collect, &l, why);
+    json_t *object = json_pack("{s:i, s:I, s:o, s:o, s:o, s:o}", "format", 1, "old",
+                               (json_int_t)s->old_version, "new",
+                               s->new_version == 0 ? json_null()
+                                                   : json_integer((json_int_t)s->new_version),
+                               "added", l.added, "removed", l.removed, "changed", l.changed);
+    if (err != HF_OK) {
+        json_decref(object);
+        return err;
+    }
+    return hf_json_print_take(object, stdout, why);
+}
+
+/* ---- the two sides ---------------------------------------------------------------------------- */
+
+static enum hf_err find_version(const struct hf_shelf *shelf, const struct request *r,
+                                int64_t version, const struct hf_repo_bundle **out,
+                                struct hf_why *why)
+{
+    for (size_t i = 0; i < shelf->bundles.n_items; i++) {
+        const struct hf_repo_bundle *b = &shelf->bundles.items[i];
+        if (hf_shelf_is_of(b, r->set, r->profile) &&
+            (version == 0 ? b->is_newest : b->description.version == version)) {
+            *out = b;
+            return HF_OK;
+        }
+    }
+    return hf_fail(why, HF_E_NOT_FOUND,
+                   "version %" PRId64
+                   " of %s/%s is not listed; holdfastctl bundle list shows which "
+                   "are",
+                   version, r->set, r->profile);
+}
+
+static enum hf_err read_files(const char *const *files, struct hf_bundle *out, struct hf_why *why)
+{
+    const struct hf_cert_source source = {.paths = files};
+    struct hf_buf pem = {0};
+    enum hf_err err = hf_cert_files_read(&source, &pem, why);
+    if (err == HF_OK)
+        err = hf_bundle_parse(hf_buf_bytes(&pem), NULL, out, why);
+    hf_buf_free(&pem);
+    return err;
+}
+
+/* Files are the new side of a version; else the newest is that of the one before it. */
+static enum hf_err find_sides(const struct hf_shelf *shelf, const struct request *r,
+                              const char *const *files, struct sides *out, struct hf_why *why)
+{
+    const struct hf_repo_bundle *old_one = NULL, *new_one = NULL;
+    HF_TRY(hf_shelf_check_has(shelf, r->set, r->profile, why));
+    if (files != NULL) {
+        HF_TRY(find_version(shelf, r, r->old_version, &old_one, why));
+        HF_TRY(read_files(files, &out->from_files, why));
+        out->new_one = &out->from_files;
+    } else {
+        HF_TRY(find_version(shelf, r, r->new_version, &new_one, why));
+        if (r->old_version == 0)
+            old_one = hf_shelf_before(shelf, &new_one->description);
+        else
+            HF_TRY(find_version(shelf, r, r->old_version, &old_one, why));
+        if (old_one == NULL)
+            return hf_fail(why, HF_E_NOT_FOUND,
+                           "%s is the oldest version listed; there is none before it to compare "
+                           "with",
+                           new_one->target->path);
+        out->new_one = &new_one->bundle;
+        out->new_version = new_one->description.version;
+    }
+    out->old_one = &old_one->bundle;
+    out->old_version = old_one->description.version;
+    return HF_OK;
+}
+
+static enum hf_err diff(const struct request *r, const char *const *files, struct hf_why *why)
+{
+    struct hf_shelf_view view;
+    struct sides sides = {0};
+    enum hf_err err = hf_shelf_view_open(r->place.repo, &view, why);
+    if (err == HF_OK)
+        err = find_sides(&view.shelf, r, files, &sides, why);
+    if (err == HF_OK)
+        err = r->is_json ? print_json(&sides, why) : print_text(&sides, why);
+    hf_bundle_free(&sides.from_files);
+    hf_shelf_view_close(&view);
+    return err;
+}
+
+/* ---- the command ------------------------------------------------------------------------------ */
+
+static bool is_complete(const struct hf_command *self, const struct request *r,
+                        const char *const *files)
+{
+    if (!hf_cli_need(self, "--repo", r->place.repo) || !hf_cli_need(self, "--set", r->set) ||
+        !hf_cli_need(self, "--profile", r->profile))
+        return false;
+    if (r->old_version < 0 || r->new_version < 0 || (files != NULL && r->new_version != 0)) {
+        (void)hf_cli_usage(self, "a version is a number above 0, and --new excludes files");
+        return false;
+    }
+    return true;
+}
+
+static int run(const struct hf_command *self, int argc, const char **argv)
+{
+    struct request r = {0};
+    const struct poptOption options[] = {
+        HF_CLI_REPO(&r.place),
+        HF_CLI_SET(&r),
+        HF_CLI_PROFILE(&r),
+        {"old", 0, POPT_ARG_LONGLONG, &r.old_version, 0,
+         "compare with this version (default: the one before; with files, the newest)", "N"},
+        {"new", 0, POPT_ARG_LONGLONG, &r.new_version, 0, "this version (default: the newest)", "N"},
+        HF_CLI_JSON(&r.is_json, "diff-report"),
+        HF_CLI_HELP,
+        HF_CLI_END};
+    struct hf_cli cli;
+    struct hf_why why = {0};
+    int exit_code = HF_EXIT_USAGE;
+    if (hf_cli_begin(&cli, self, argc, argv, options, &exit_code)) {
+        const char *const *files = (const char *const *)hf_cli_arguments(&cli);
+        if (is_complete(self, &r, files))
+            exit_code = hf_cli_finish(diff(&r, files, &why), &why);
+    }
+    hf_cli_end(&cli);
+    hf_cli_place_free(&r.place);
+    free(r.set);
+    free(r.profile);
+    return exit_code;
+}
+
+const struct hf_command hf_cmd_bundle_diff = {
+    .name = "bundle diff",
+    .summary = "Show what changed between two versions, or would with certificate files.",
+    .arguments = "--repo DIR --set NAME --profile NAME [--old N] [--new N] [--json] [CERT…]",
+    .text =
+        "+ is added, - is gone, ~ has other dates signed. With CERT (PEM, DER, or a folder) the\n"
+        "newest version is compared with those files, as if bundle add published them; dates\n"
+        "are not compared then, because files carry none. The exit code is 0 whether or not\n"
+        "there is a difference.",
+    .examples = "  holdfastctl bundle diff --repo /srv/roots --set amazon-iot --profile full\n"
+                "  holdfastctl bundle diff --repo /srv/roots --set amazon-iot --profile full \\\n"
+                "      --old 3 --new 7 --json | jq '.removed[].subject'\n"
+                "  holdfastctl bundle diff --repo /srv/roots --set amazon-iot --profile full \\\n"
+                "      AmazonRootCA*.pem\n",
+    .run = run,
+};

@@ -1,0 +1,292 @@
+/* holdfastctl key generate, key import: one more key, as a file or in a token. */
+#include "server/publish/commands/cli.h"
+#include "server/publish/keys/key_import.h"
+#include "server/publish/keys/key_seal.h"
+#include "server/publish/keys/key_type.h"
+#include "server/publish/keys/public_key.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+struct request {
+    char *from; /* of import; NULL: generate */
+    char *key;  /* where it is to be */
+    char *type;
+    char *public_out;
+    char *refer_out;
+    char *passphrase_file;
+    int is_insecure;
+};
+
+/* ---- what all of them look at before anything is made ------------------------------------------- */
+
+static enum hf_err check_free(const char *path, const char *otherwise, struct hf_why *why)
+{
+    if (path != NULL && hf_disk_exists(path))
+        return hf_fail(why, HF_E_STATE, "%s exists already; %s", path, otherwise);
+    return HF_OK;
+}
+
+static enum hf_err check_key_file(const char *path, struct hf_why *why)
+{
+    HF_TRY(hf_key_file_check_name(path, why));
+    return check_free(path, "keys are never overwritten", why);
+}
+
+static enum hf_err write_public(const struct request *r, const json_t *public_key,
+                                struct hf_why *why)
+{
+    return r->public_out == NULL ? HF_OK : hf_public_key_create(r->public_out, public_key, why);
+}
+
+/* ---- in a file -------------------------------------------------------------------------------- */
+
+static enum hf_err prepare_seal(const struct request *r, struct hf_key_seal *out,
+                                struct hf_why *why)
+{
+    struct hf_path folder;
+    if (r->is_insecure)
+        return HF_OK;
+    HF_TRY(hf_path_folder(r->key, &folder, why));
+    return hf_key_seal_prepare(folder.text, r->passphrase_file, out, why);
+}
+
+static enum hf_err write_key(const struct request *r, const struct hf_signing_key *key,
+                             struct hf_why *why)
+{
+    struct hf_key_seal seal = {0};
+    HF_TRY(prepare_seal(r, &seal, why));
+    enum hf_err err = hf_key_file_create(r->key, key, &seal.kdf, seal.wrap_key, why);
+    hf_key_seal_free(&seal);
+    if (err != HF_OK)
+        return err;
+    err = write_public(r, key->public_key, why);
+    if (err != HF_OK)
+        (void)unlink(r->key);
+    return err;
+}
+
+static enum hf_err make_file(const struct request *r, struct hf_why *why)
+{
+    struct hf_signing_key key = {0};
+    enum hf_token_key_type type;
+    HF_TRY(hf_key_type_parse(r->type, &type, why));
+    if (type != HF_TOKEN_ED25519)
+        return hf_fail(why, HF_E_ARGUMENT, "keys in files are ed25519; %s is for keys in tokens",
+                       r->type);
+    if (r->refer_out != NULL)
+        return hf_fail(why, HF_E_ARGUMENT, "--refer is for keys in tokens; %s holds the key itself",
+                       r->key);
+    HF_TRY(check_key_file(r->key, why));
+    HF_TRY(r->from == NULL ? hf_signing_key_generate(&key, why)
+                           : hf_key_import(r->from, &key, why));
+    enum hf_err err = write_key(r, &key, why);
+    if (err == HF_OK)
+        printf("%s %s %s\n", r->key, hf_key_type_word(key.public_key), key.key_id);
+    hf_signing_key_free(&key);
+    return err;
+}
+
+/* ---- in a token ------------------------------------------------------------------------------- */
+
+/* A reference holds nothing that could be sealed; what asks for the key is the PIN. */
+static enum hf_err refuse_seal(const struct request *r, struct hf_why *why)
+{
+    if (r->passphrase_file == NULL && !r->is_insecure)
+        return HF_OK;
+    return hf_fail(why, HF_E_ARGUMENT,
+                   "a key in a token has a PIN and no passphrase; leave out --passphrase-file and "
+                   "--insecure-no-passphrase");
+}
+
+/* The file that refers to the key, the public part, and a line about it. */
+static enum hf_err write_about(const struct request *r, const char *uri, const char *refer_out,
+                               const struct hf_token_public *found, struct hf_why *why)
+{
+    char key_id[HF_SHA256_HEX_LEN];
+    HF_TRY(hf_public_key_id(found->json, key_id, why));
+    if (refer_out != NULL)
+        HF_TRY(hf_key_file_create_reference(refer_out, found, uri, why));
+    enum hf_err err = write_public(r, found->json, why);
+    if (err == HF_OK)
+        printf("%s %s %s\n", found->uri, hf_key_type_word(found->json), key_id);
+    else if (refer_out != NULL)
+        (void)unlink(refer_out);
+    return err;
+}
+
+static enum hf_err make_in_token(const struct request *r, struct hf_why *why)
+{
+    struct hf_tokens *tokens = NULL;
+    struct hf_token_public made = {0};
+    enum hf_token_key_type type;
+    HF_TRY(hf_key_type_parse(r->type, &type, why));
+    HF_TRY(refuse_seal(r, why));
+    if (r->refer_out != NULL)
+        HF_TRY(check_key_file(r->refer_out, why));
+    enum hf_err err = hf_token_generate(&tokens, r->key, type, &made, why);
+    hf_tokens_free(tokens);
+    if (err != HF_OK)
+        return err;
+    err = write_about(r, r->key, r->refer_out, &made, why);
+    if (err != HF_OK)
+        (void)hf_fail_context(why, "the key %s is made, but", made.uri);
+    hf_token_public_free(&made);
+    return err;
+}
+
+static enum hf_err refer(const struct request *r, struct hf_why *why)
+{
+    struct hf_tokens *tokens = NULL;
+    struct hf_token_public found = {0};
+    HF_TRY(refuse_seal(r, why));
+    HF_TRY(check_key_file(r->key, why));
+    HF_TRY(hf_token_check_uri(r->from, why));
+    enum hf_err err = hf_token_read_public(&tokens, r->from, &found, why);
+    if (err == HF_OK)
+        err = write_about(r, r->from, r->key, &found, why);
+    hf_token_public_free(&found);
+    hf_tokens_free(tokens);
+    return err;
+}
+
+/* ---- the commands ----------------------------------------------------------------------------- */
+
+static enum hf_err make(const struct request *r, struct hf_why *why)
+{
+    bool is_in_token = hf_token_is_uri(r->key);
+    HF_TRY(check_free(r->public_out, "choose another name", why));
+    if (r->from == NULL)
+        return is_in_token ? make_in_token(r, why) : make_file(r, why);
+    if (is_in_token)
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "a key that was in a file is not put into a token; make one there with "
+                       "holdfastctl key generate --key %s",
+                       r->key);
+    return hf_token_is_uri(r->from) ? refer(r, why) : make_file(r, why);
+}
+
+static bool is_complete(const struct hf_cli *cli, const struct request *r, bool is_import)
+{
+    if ((is_import && !hf_cli_need(cli->command, "--from", r->from)) ||
+        !hf_cli_need(cli->command, "--key", r->key) || !hf_cli_no_arguments(cli))
+        return false;
+    if (!r->is_insecure || r->passphrase_file == NULL)
+        return true;
+    (void)hf_cli_usage(cli->command,
+                       "give a passphrase file or --insecure-no-passphrase, not both");
+    return false;
+}
+
+static void free_request(struct request *r)
+{
+    free(r->from);
+    free(r->key);
+    free(r->type);
+    free(r->public_out);
+    free(r->refer_out);
+    free(r->passphrase_file);
+}
+
+#define PUBLIC_OPTION(r)                                                                           \
+    {                                                                                              \
+        "public", 0, POPT_ARG_STRING, &(r)->public_out, 0, "also write the public part", "FILE"    \
+    }
+#define INSECURE_OPTION(r)                                                                         \
+    {                                                                                              \
+        "insecure-no-passphrase", 0, POPT_ARG_NONE, &(r)->is_insecure, 0,                          \
+            "leave the key open on disk: for tests only", NULL                                     \
+    }
+
+static int finish_run(struct hf_cli *cli, struct request *r, bool is_ready, int exit_code)
+{
+    struct hf_why why = {0};
+    if (is_ready)
+        exit_code = hf_cli_finish(make(r, &why), &why);
+    hf_cli_end(cli);
+    free_request(r);
+    return exit_code;
+}
+
+static int run_generate(const struct hf_command *self, int argc, const char **argv)
+{
+    struct request r = {0};
+    const struct poptOption options[] = {
+        {"key", 0, POPT_ARG_STRING, &r.key, 0, "where to make it: a file, or a PKCS#11 URI", "KEY"},
+        {"type", 0, POPT_ARG_STRING, &r.type, 0,
+         "ed25519 (default); in a token also ecdsa-p256, for tokens without the former", "TYPE"},
+        PUBLIC_OPTION(&r),
+        {"refer", 0, POPT_ARG_STRING, &r.refer_out, 0,
+         "of a key in a token: also write a key file that refers to it", "FILE.key.json"},
+        HF_CLI_PASSPHRASE(&r),
+        INSECURE_OPTION(&r),
+        HF_CLI_HELP,
+        HF_CLI_END};
+    struct hf_cli cli;
+    int exit_code = HF_EXIT_USAGE;
+    bool is_ready = hf_cli_begin(&cli, self, argc, argv, options, &exit_code) &&
+                    is_complete(&cli, &r, false);
+    return finish_run(&cli, &r, is_ready, exit_code);
+}
+
+static int run_import(const struct hf_command *self, int argc, const char **argv)
+{
+    struct request r = {0};
+    const struct poptOption options[] = {{"from", 0, POPT_ARG_STRING, &r.from, 0,
+                                          "the key: its file, or a PKCS#11 URI", "KEY"},
+                                         {"key", 0, POPT_ARG_STRING, &r.key, 0,
+                                          "the key file to make", "FILE.key.json"},
+                                         PUBLIC_OPTION(&r),
+                                         HF_CLI_PASSPHRASE(&r),
+                                         INSECURE_OPTION(&r),
+                                         HF_CLI_HELP,
+                                         HF_CLI_END};
+    struct hf_cli cli;
+    int exit_code = HF_EXIT_USAGE;
+    bool is_ready = hf_cli_begin(&cli, self, argc, argv, options, &exit_code) &&
+                    is_complete(&cli, &r, true);
+    return finish_run(&cli, &r, is_ready, exit_code);
+}
+
+#define ONE_FOLDER                                                                                 \
+    "Where keys lie in that folder already, it is sealed with their passphrase: one folder has "   \
+    "one.\n"                                                                                       \
+    "Otherwise a passphrase is chosen. Nothing is overwritten. Which role a key has is decided "   \
+    "by\n"                                                                                         \
+    "root metadata (`root add-key`), for which the public part is enough."
+
+const struct hf_command hf_cmd_key_generate = {
+    .name = "key generate",
+    .summary = "Make one more key.",
+    .arguments = "--key KEY [--type TYPE] [--public FILE] [OPTION…]",
+    .text =
+        "KEY is FILE.key.json, an Ed25519 key in a file that a passphrase seals, or\n"
+        "pkcs11:token=TOKEN;object=NAME, a key in a token (smart card, HSM) that never leaves "
+        "it:\n"
+        "its PIN is asked for, or read with ?pin-source=file:/PATH. A file that --refer makes\n"
+        "holds no secret; it is what a folder of keys has in the key's place. No token gives a\n"
+        "key back: have more keys than must sign, in several tokens.\n\n" ONE_FOLDER,
+    .examples = "  holdfastctl key generate --key ~/my-key/carol.key.json --public carol.pub\n"
+                "  holdfastctl key generate --key /etc/holdfast/keys/online/timestamp-2.key.json\n"
+                "  holdfastctl key generate --key 'pkcs11:token=alice;object=root-1' \\\n"
+                "      --refer keys/offline/root-1.key.json --public alice.pub\n",
+    .run = run_generate,
+};
+
+const struct hf_command hf_cmd_key_import = {
+    .name = "key import",
+    .summary = "Take over an Ed25519 key that another program made, or refer to one in a token.",
+    .arguments = "--from KEY --key FILE.key.json [--public FILE] [OPTION…]",
+    .text =
+        "KEY is a file with the 32 bytes of a seed, or with an Ed25519 key as PKCS#8 without\n"
+        "passphrase, PEM or DER, and nobody but its owner may read it. Keys of other kinds are\n"
+        "refused. The file stays: destroy it when the new one has signed.\n\n" ONE_FOLDER "\n\n"
+        "Or KEY is the PKCS#11 URI of a key in a token, Ed25519 or ECDSA P-256. It stays there;\n"
+        "FILE.key.json says where it is, and with it a folder of keys is used as any other. A\n"
+        "pin-source or module-path in the URI is kept. Needs the token, and no PIN.",
+    .examples = "  openssl genpkey -algorithm ed25519 -out seed.pem; chmod 600 seed.pem\n"
+                "  holdfastctl key import --from seed.pem --key keys/dave.key.json\n"
+                "  holdfastctl key import --from 'pkcs11:token=alice;object=root-1' \\\n"
+                "      --key keys/offline/root-1.key.json\n",
+    .run = run_import,
+};

@@ -1,0 +1,321 @@
+/* holdfastctl lint: what a publisher should know before devices do. Needs no key and no lock. */
+#include "server/publish/commands/bundle_options.h"
+#include "server/publish/base/disk.h"
+#include "server/publish/base/json_text.h"
+#include "server/publish/lint/lint.h"
+#include "server/publish/lint/lint_answers.h"
+#include "server/publish/bundle/shelf.h"
+
+#include "common/base/timetext.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct request {
+    struct hf_bundle_options o;
+    char *at;
+    char *next_ceremony;
+    char *save_dir; /* NULL: nothing is saved */
+    int64_t at_s;
+    int64_t next_ceremony_s; /* HF_TIME_NONE */
+    int is_json;
+};
+
+/* Everything that is read once; freed in one place. */
+struct session {
+    const struct request *r;
+    struct hf_known_roots known;
+    struct hf_lint_device device;
+    struct hf_lint_endpoints endpoints; /* empty: none are known */
+    struct hf_lint lint;
+    struct hf_shelf_view view; /* zero without --repo */
+    struct hf_findings findings;
+};
+
+/* ---- what is in the repository ---------------------------------------------------------------- */
+
+static const struct hf_bundle *find_full(const struct hf_shelf *shelf, const char *set)
+{
+    const struct hf_repo_bundle *full = hf_repo_bundles_newest(&shelf->bundles, set, "full");
+    return full == NULL ? NULL : &full->bundle;
+}
+
+/* What its publisher accepted, signed, is not held against it again. */
+static void accept_signed(const struct hf_repo_bundle *b, struct hf_findings *f, size_t n_before)
+{
+    const json_t *list = json_object_get(json_object_get(b->target->custom, "holdfast"),
+                                         "accepted");
+    for (size_t i = n_before; i < f->n_items; i++) {
+        for (size_t j = 0; j < json_array_size(list); j++) {
+            const char *name = json_string_value(json_array_get(list, j));
+            if (name != NULL && strcmp(name, hf_lint_code_name(f->items[i].code)) == 0 &&
+                !hf_lint_code_is_of_the_field(f->items[i].code))
+                f->items[i].is_accepted = true;
+        }
+    }
+}
+
+static enum hf_err lint_published(struct session *s, const struct hf_repo_bundle *b,
+                                  struct hf_why *why)
+{
+    char where[2 * HF_SET_NAME_MAX + 32];
+    const struct hf_description *d = &b->description;
+    const struct hf_repo_bundle *before = hf_shelf_before(&s->view.shelf, d);
+    size_t n_before = s->findings.n_items;
+    (void)snprintf(where, sizeof where, "%s/%s %" PRId64, d->set, d->profile, d->version);
+    const struct hf_lint_line line = {.where = where,
+                                      .bundle = &b->bundle,
+                                      .description = d,
+                                      .before = before == NULL ? NULL : &before->bundle,
+                                      .full = find_full(&s->view.shelf, d->set)};
+    HF_TRY(hf_lint_line(&s->lint, &line, &s->findings, why));
+    accept_signed(b, &s->findings, n_before);
+    return HF_OK;
+}
+
+static enum hf_err lint_newest(struct session *s, struct hf_why *why)
+{
+    const struct hf_shelf *shelf = &s->view.shelf;
+    HF_TRY(hf_shelf_check_has(shelf, s->r->o.set, s->r->o.profile, why));
+    for (size_t i = 0; i < shelf->bundles.n_items; i++) {
+        const struct hf_repo_bundle *b = &shelf->bundles.items[i];
+        if (b->is_newest && hf_shelf_is_of(b, s->r->o.set, s->r->o.profile))
+            HF_TRY(lint_published(s, b, why));
+    }
+    return HF_OK;
+}
+
+/* ---- what may become the next version --------------------------------------------------------- */
+
+/* The version before counts; what it drops is not known yet, so bundle add will ask about that. */
+static enum hf_err lint_candidate(struct session *s, struct hf_bytes pem, struct hf_why *why)
+{
+    struct hf_bundle bundle = {0};
+    struct hf_description d = {0};
+    const char *profile = s->r->o.profile == NULL ? "full" : s->r->o.profile;
+    if (!hf_set_name_is_valid(s->r->o.set) || !hf_set_name_is_valid(profile))
+        return hf_fail(why, HF_E_ARGUMENT, "\"%.80s\" of \"%.80s\" cannot be a profile of a set",
+                       profile, s->r->o.set);
+    memcpy(d.set, s->r->o.set, strlen(s->r->o.set) + 1);
+    memcpy(d.profile, profile, strlen(profile) + 1);
+    HF_TRY(hf_bundle_parse(pem, NULL, &bundle, why));
+    const struct hf_repo_bundle *before = hf_repo_bundles_newest(&s->view.shelf.bundles, d.set,
+                                                                 d.profile);
+    const struct hf_lint_line line = {.where = "these files",
+                                      .bundle = &bundle,
+                                      .description = &d,
+                                      .before = before == NULL ? NULL : &before->bundle,
+                                      .full = find_full(&s->view.shelf, d.set)};
+    enum hf_err err = hf_lint_line(&s->lint, &line, &s->findings, why);
+    hf_bundle_free(&bundle);
+    return err;
+}
+
+static enum hf_err lint_files(struct session *s, const char *const *files, struct hf_why *why)
+{
+    struct hf_buf pem = {0};
+    enum hf_err err = hf_lint_files(files, &s->findings, &pem, why);
+    if (err == HF_OK && pem.len > 0)
+        err = lint_candidate(s, hf_buf_bytes(&pem), why);
+    hf_buf_free(&pem);
+    return err;
+}
+
+/* ---- the report ------------------------------------------------------------------------------- */
+
+static size_t count_warnings(const struct hf_findings *f)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < f->n_items; i++)
+        n += !hf_lint_code_is_error(f->items[i].code);
+    return n;
+}
+
+static enum hf_err print(const struct session *s, size_t n_errors, struct hf_why *why)
+{
+    size_t n_warnings = count_warnings(&s->findings);
+    if (s->r->is_json)
+        return hf_json_print_take(json_pack("{s:i, s:o, s:i, s:I, s:I, s:o, s:o}", "format", 1,
+                                            "at", hf_json_time(s->r->at_s), "lead_days",
+                                            s->r->o.lead_days, "errors", (json_int_t)n_errors,
+                                            "warnings", (json_int_t)n_warnings, "endpoints",
+                                            hf_lint_answers_to_json(&s->endpoints), "findings",
+                                            hf_findings_to_json(&s->findings)),
+                                  stdout, why);
+    hf_lint_answers_print(&s->endpoints, stdout);
+    hf_findings_print(&s->findings, 0, stdout);
+    printf("%zu error(s), %zu warning(s)\n", n_errors, n_warnings);
+    return HF_OK;
+}
+
+/* ---- the command ------------------------------------------------------------------------------ */
+
+static enum hf_err begin(struct session *s, struct hf_why *why)
+{
+    const struct hf_bundle_options *o = &s->r->o;
+    HF_TRY(hf_known_roots_load(hf_cli_list(o->roots), &s->known, why));
+    s->lint = (struct hf_lint){.at_s = s->r->at_s,
+                               .lead_s = o->lead_days * HF_DAY_S,
+                               .known = &s->known,
+                               .endpoints = &s->endpoints};
+    if (o->device != NULL) {
+        HF_TRY(hf_lint_device_load(o->device, &s->device, why));
+        s->lint.device = &s->device;
+    }
+    return o->place.repo == NULL ? HF_OK : hf_shelf_view_open(o->place.repo, &s->view, why);
+}
+
+/* Nobody should wait for servers and then learn that the name is taken. */
+static enum hf_err ask_endpoints(struct session *s, struct hf_why *why)
+{
+    const struct hf_lint_sources sources = hf_bundle_options_sources(&s->r->o);
+    const char *dir = s->r->save_dir;
+    if (dir != NULL && hf_disk_exists(dir))
+        return hf_fail(why, HF_E_STATE, "%s exists already; --save-chains makes a new folder", dir);
+    HF_TRY(hf_lint_endpoints_load(&sources, &s->endpoints, why));
+    if (dir != NULL)
+        HF_TRY(hf_lint_endpoints_save(&s->endpoints, dir, hf_cli_now_s(), why));
+    return hf_lint_answers(&s->endpoints, &s->findings, why);
+}
+
+static enum hf_err look(struct session *s, const char *const *files, struct hf_why *why)
+{
+    HF_TRY(begin(s, why));
+    HF_TRY(ask_endpoints(s, why));
+    if (files != NULL)
+        HF_TRY(lint_files(s, files, why));
+    else if (s->r->o.place.repo != NULL)
+        HF_TRY(lint_newest(s, why));
+    if (s->r->o.place.repo != NULL)
+        HF_TRY(hf_lint_metadata(&s->lint, &s->view.set, s->view.shelf.targets,
+                                s->r->next_ceremony_s, &s->findings, why));
+    return hf_findings_accept(&s->findings, hf_cli_list(s->r->o.accepts), why);
+}
+
+static int lint(const struct request *r, const char *const *files)
+{
+    struct session s = {.r = r};
+    struct hf_why why = {0};
+    const struct hf_finding *first = NULL;
+    size_t n_errors = 0;
+    enum hf_err err = look(&s, files, &why);
+    if (err == HF_OK) {
+        n_errors = hf_findings_errors(&s.findings, &first);
+        err = print(&s, n_errors, &why);
+    }
+    hf_findings_free(&s.findings);
+    hf_shelf_view_close(&s.view);
+    hf_lint_endpoints_free(&s.endpoints);
+    hf_known_roots_free(&s.known);
+    int exit_code = hf_cli_finish(err, &why);
+    return exit_code == HF_EXIT_OK && n_errors > 0 ? HF_EXIT_FAILED : exit_code;
+}
+
+static bool take_times(const struct hf_command *self, struct request *r)
+{
+    const char *wrong = NULL;
+    if (r->at != NULL && !hf_time_parse_lenient(r->at, &r->at_s))
+        wrong = "--at";
+    else if (r->next_ceremony != NULL &&
+             !hf_time_parse_lenient(r->next_ceremony, &r->next_ceremony_s))
+        wrong = "--next-ceremony";
+    if (wrong == NULL)
+        return true;
+    (void)hf_cli_usage(self, "%s wants YYYY-MM-DD", wrong);
+    return false;
+}
+
+/* Chains can be saved where there is no bundle yet to hold against them. */
+static bool has_subject(const struct hf_command *self, const struct request *r,
+                        const char *const *files)
+{
+    bool is_there = r->o.place.repo != NULL || files != NULL;
+    if (!is_there && r->save_dir != NULL)
+        return true;
+    return hf_cli_need(self, "--set", r->o.set) &&
+           hf_cli_need(self, "--repo, or certificate files,", is_there ? "yes" : NULL);
+}
+
+static bool is_complete(const struct hf_command *self, const struct request *r,
+                        const char *const *files)
+{
+    const char *endpoints = r->o.addresses != NULL ? r->o.addresses[0] : r->o.endpoints;
+    return has_subject(self, r, files) && hf_cli_check_lead(self, r->o.lead_days) &&
+           hf_cli_check_timeout(self, r->o.timeout_s) &&
+           (r->save_dir == NULL || hf_cli_need(self, "--endpoint or --endpoints", endpoints));
+}
+
+static int run(const struct hf_command *self, int argc, const char **argv)
+{
+    struct request r = {.o = HF_BUNDLE_OPTIONS_DEFAULT,
+                        .at_s = hf_cli_now_s(),
+                        .next_ceremony_s = HF_TIME_NONE};
+    const struct poptOption options[] = {
+        HF_CLI_REPO(&r.o.place),
+        HF_CLI_SET(&r.o),
+        HF_CLI_PROFILE(&r.o),
+        HF_CLI_ENDPOINTS(&r.o),
+        {"save-chains", 0, POPT_ARG_STRING, &r.save_dir, 0,
+         "write what endpoints show into this new folder, with a list for --endpoints", "DIR"},
+        HF_CLI_DEVICE(&r.o),
+        HF_CLI_LEAD(&r.o),
+        HF_CLI_ROOTS(&r.o),
+        HF_CLI_ACCEPT(&r.o),
+        {"next-ceremony", 0, POPT_ARG_STRING, &r.next_ceremony, 0,
+         "when root and targets are signed again (default: a year after they were)", "YYYY-MM-DD"},
+        {"at", 0, POPT_ARG_STRING, &r.at, 0, "judge as of that day instead of today", "YYYY-MM-DD"},
+        HF_CLI_JSON(&r.is_json, "lint-report"),
+        HF_CLI_HELP,
+        HF_CLI_END};
+    struct hf_cli cli;
+    int exit_code = HF_EXIT_USAGE;
+    if (hf_cli_begin(&cli, self, argc, argv, options, &exit_code)) {
+        const char *const *files = (const char *const *)hf_cli_arguments(&cli);
+        if (is_complete(self, &r, files) && take_times(self, &r))
+            exit_code = lint(&r, files);
+    }
+    hf_cli_end(&cli);
+    hf_bundle_options_free(&r.o);
+    free(r.at);
+    free(r.next_ceremony);
+    free(r.save_dir);
+    return exit_code;
+}
+
+const struct hf_command hf_cmd_lint = {
+    .name = "lint",
+    .summary = "Find what would cut devices off, before it is published.",
+    .arguments = "--set NAME [--repo DIR] [--profile NAME] [OPTION…] [CERT…]",
+    .text =
+        "Looks at the newest bundles of a set, also at those that wait to be published; or, with\n"
+        "CERT (PEM, DER, or a folder), at what may become the next version. Prints errors, which\n"
+        "stop bundle add, and warnings, each with a code that stays the same.\n\n"
+        "--endpoints names the chains that devices meet, a line each, files beside the list:\n"
+        "  endpoint NAME CHAIN.pem [CHAIN.pem…]   all that it shows, RSA and ECC\n"
+        "  endpoint NAME mqtts://HOST             the server is asked for them, now\n"
+        "  endpoint NAME @FILE                    so is the one that AWS named in FILE\n"
+        "  device   NAME CHAIN.pem                a chain that devices show themselves\n"
+        "CHAIN.pem begins with the endpoint's own certificate; openssl s_client -showcerts\n"
+        "prints it. --endpoint does the same for one server, without a list.\n\n"
+        "A server is asked with TLS 1.3 and 1.2, for an RSA and an ECC key, and sent nothing but\n"
+        "handshakes; no proxy is used. What it proves is judged as chains from files are. One\n"
+        "that is silent, or proves nothing, is a warning: that says nothing about a bundle.\n"
+        "--save-chains takes the chains to a desk without a network; it needs no bundle. There,\n"
+        "--endpoints DIR/endpoints.txt finds the same.\n\n"
+        "--device says what devices' TLS library has; a line that is missing means everything:\n"
+        "  digests    sha256 sha384 sha512 sha1\n"
+        "  signatures rsa-pkcs1 rsa-pss ecdsa\n"
+        "  keys       rsa p256 p384 p521\n"
+        "  rsa-bits   4096\n\n"
+        "The exit code is 1 where an error is neither accepted now nor was when it was signed; "
+        "what\n"
+        "was accepted of endpoints then says nothing of those given now.",
+    .examples = "  holdfastctl lint --repo /srv/roots --set amazon-iot --endpoints endpoints.txt\n"
+                "  aws iot describe-endpoint --endpoint-type iot:Data-ATS > iot.json\n"
+                "  holdfastctl lint --endpoint @iot.json --save-chains chains-2027\n"
+                "  holdfastctl lint --set amazon-iot --endpoints chains-2027/endpoints.txt roots/\n"
+                "  holdfastctl lint --repo /srv/roots --set amazon-iot --at 2029-06-01 --lead 730\n"
+                "  holdfastctl lint --set factory --json new-roots/ | jq -r '.findings[].code'\n",
+    .run = run,
+};

@@ -1,0 +1,149 @@
+/* holdfastctl root finish: signed copies of a draft come together and are published, and with them a
+ * draft of targets that is signed under the new root. */
+#include "server/publish/commands/cli.h"
+#include "server/publish/ceremony/draft_sign.h"
+#include "server/publish/ceremony/draft_tally.h"
+#include "server/publish/bundle/publish_json.h"
+#include "server/publish/ceremony/root_publish.h"
+#include "server/publish/ceremony/targets_publish.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+struct request {
+    struct hf_cli_place place;
+    char **targets; /* copies of a draft of targets; NULL: none */
+    int is_json;
+};
+
+static void report(const struct hf_draft *draft, const struct hf_root_published *published)
+{
+    static const enum hf_top_role others[] = {HF_ROLE_TARGETS, HF_ROLE_SNAPSHOT, HF_ROLE_TIMESTAMP};
+    struct hf_tally tally = {0};
+    struct hf_buf words = {0};
+    if (hf_tally_make(draft, &tally, NULL) == HF_OK &&
+        hf_tally_words(&tally, &words, NULL) == HF_OK)
+        printf("signed by %s\n", (const char *)words.data);
+    printf("published: root %" PRId64, draft->next.env.version);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (published->versions[others[i]] > 0)
+            printf(", %s %" PRId64, hf_top_role_name(others[i]), published->versions[others[i]]);
+    }
+    putchar('\n');
+    if (published->was_out)
+        puts("It was there already; now the keys know it too.");
+    if (!published->is_bridged)
+        puts("Nothing was good under both roots (the keys before did not sign along): a device "
+             "that\n"
+             "looked in the instant of the change tries again at its next check.");
+    hf_buf_free(&words);
+    hf_tally_free(&tally);
+}
+
+static enum hf_err report_json(const struct hf_draft *draft,
+                               const struct hf_root_published *published, struct hf_why *why)
+{
+    struct hf_publish_report report = {.outcome = "published",
+                                       .is_unbridged = !published->is_bridged};
+    for (int role = 0; role < HF_TOP_ROLES; role++)
+        report.versions[role] = published->versions[role];
+    report.versions[HF_ROLE_ROOT] = draft->next.env.version;
+    return hf_publish_report_print_take(&report, stdout, why);
+}
+
+static enum hf_err read_drafts(const struct request *r, const char *const *files,
+                               struct hf_draft *root, struct hf_draft *targets, struct hf_why *why)
+{
+    HF_TRY(hf_draft_read_all(files, root, why));
+    if (root->role != HF_ROLE_ROOT)
+        return hf_fail(why, HF_E_STATE,
+                       "this is a draft of targets; use holdfastctl targets finish");
+    if (r->targets == NULL)
+        return HF_OK;
+    HF_TRY(hf_draft_read_all((const char *const *)r->targets, targets, why));
+    if (targets->role == HF_ROLE_TARGETS)
+        return HF_OK;
+    return hf_fail(why, HF_E_STATE, "--targets %s is a draft of root, not of targets",
+                   r->targets[0]);
+}
+
+static enum hf_err finish(const struct request *r, const char *const *files, struct hf_why *why)
+{
+    struct hf_draft root = {0}, targets = {0};
+    struct hf_root_published published = {0};
+    const struct hf_publication_place at = hf_cli_publication(&r->place, hf_targets_half_at_hand(
+                                                                             r->place.keys));
+    enum hf_err err = read_drafts(r, files, &root, &targets, why);
+    if (err == HF_OK)
+        err = hf_root_publish(&at, &root, r->targets == NULL ? NULL : &targets, &published, why);
+    if (err == HF_OK && r->is_json)
+        err = report_json(&root, &published, why);
+    else if (err == HF_OK)
+        report(&root, &published);
+    hf_draft_free(&root);
+    hf_draft_free(&targets);
+    return err;
+}
+
+static void free_request(struct request *r)
+{
+    hf_cli_place_free(&r->place);
+    for (size_t i = 0; r->targets != NULL && r->targets[i] != NULL; i++)
+        free(r->targets[i]);
+    free(r->targets);
+}
+
+static int run(const struct hf_command *self, int argc, const char **argv)
+{
+    struct request r = {0};
+    const struct poptOption options[] =
+        {HF_CLI_REPO(&r.place),
+         HF_CLI_KEYS(&r.place),
+         HF_CLI_KEY(&r.place),
+         {"targets", 0, POPT_ARG_ARGV, &r.targets, 0,
+          "publish this signed draft of targets with it; once for each copy", "FILE"},
+         HF_CLI_PASSPHRASE(&r.place),
+         HF_CLI_ONLINE_PASSPHRASE(&r.place),
+         HF_CLI_CLOCK(&r.place),
+         HF_CLI_JSON(&r.is_json, "publish-report"),
+         HF_CLI_HELP,
+         HF_CLI_END};
+    struct hf_cli cli;
+    struct hf_why why = {0};
+    int exit_code = HF_EXIT_USAGE;
+    if (hf_cli_begin(&cli, self, argc, argv, options, &exit_code)) {
+        const char *const *files = (const char *const *)hf_cli_arguments(&cli);
+        if (hf_cli_need(self, "--repo", r.place.repo) &&
+            hf_cli_need(self, "--keys", r.place.keys) &&
+            hf_cli_need(self, "the signed draft", files == NULL ? NULL : files[0]))
+            exit_code = hf_cli_finish(finish(&r, files, &why), &why);
+    }
+    hf_cli_end(&cli);
+    free_request(&r);
+    return exit_code;
+}
+
+const struct hf_command hf_cmd_root_finish = {
+    .name = "root finish",
+    .summary = "Publish a signed draft as the newest root.",
+    .arguments = "--repo DIR --keys DIR FILE… [OPTION…]",
+    .text =
+        "FILE is the signed draft, or several copies of it signed by different holders. It is\n"
+        "published when as many keys of the root before and of its own have signed as each asks\n"
+        "for, and the repository as a whole is good under it.\n\n"
+        "Where it changes the keys of targets, snapshot or timestamp, these are signed anew with\n"
+        "the new keys, which must lie in KEYS; those before sign along if they still lie there, "
+        "and\n"
+        "no device sees anything it would refuse. Remove them afterwards. Do not keep a stolen "
+        "key\n"
+        "for that. New targets keys that lie elsewhere sign before: with `targets draft --under` "
+        "and\n"
+        "`targets sign`; give what they signed with --targets, and both go out together.\n\n"
+        "A finish that was cut off is begun again with the same files.\n\n" HF_CLI_KEY_TEXT,
+    .examples = "  holdfastctl root finish --repo /srv/roots --keys ~/holdfast-keys root.draft\n"
+                "  holdfastctl root finish --repo /srv/roots --keys /etc/holdfast/keys \\\n"
+                "      alice.draft bob.draft\n"
+                "  holdfastctl root finish --repo /srv/roots --keys ~/holdfast-keys root.draft \\\n"
+                "      --targets carol.draft --targets dave.draft\n",
+    .run = run,
+};

@@ -1,0 +1,15 @@
+/* Ed25519 private keys that other programs made. */
+#ifndef HF_PUBLISH_KEY_IMPORT_H
+#define HF_PUBLISH_KEY_IMPORT_H
+
+#include "server/publish/keys/signing_key.h"
+
+/**
+ * Read a file that holds the 32 bytes of a seed (RFC 8032) and nothing else, or an Ed25519 private
+ * key as PKCS#8 (RFC 8410), PEM or DER, without passphrase. HF_E_KEY for a file that others may
+ * read, and for every other kind of key. hf_signing_key_free `out`.
+ */
+HF_MUST_USE enum hf_err hf_key_import(const char *path, struct hf_signing_key *out,
+                                      struct hf_why *why);
+
+#endif

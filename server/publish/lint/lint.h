@@ -1,0 +1,67 @@
+/*
+ * What a publisher should know before devices do: one file per kind of mistake. `bundle add` asks
+ * the same questions of what it is about to sign. LINT.md lists the codes.
+ *
+ * No I/O but where a function says so; a check adds to `out` and fails only for want of memory.
+ */
+#ifndef HF_PUBLISH_LINT_H
+#define HF_PUBLISH_LINT_H
+
+#include "common/tuf/trusted_set.h"
+#include "server/publish/certs/anchor_end.h"
+#include "server/publish/base/findings.h"
+#include "server/publish/lint/lint_device.h"
+#include "server/publish/lint/lint_endpoints.h"
+#include "server/publish/repository/repo_verify.h"
+
+/** What is held against every bundle. Borrowed. */
+struct hf_lint {
+    int64_t at_s;
+    int64_t lead_s; /* until the last device has what is published now */
+    const struct hf_known_roots *known;
+    const struct hf_lint_device *device;       /* NULL: one that can do everything */
+    const struct hf_lint_endpoints *endpoints; /* NULL or empty: none are known */
+};
+
+/** One version of one set and profile. Borrowed. */
+struct hf_lint_line {
+    const char *where; /* "amazon-iot/full 3", for people */
+    const struct hf_bundle *bundle;
+    const struct hf_description *description;
+    const struct hf_bundle *before; /* the version before; NULL for a first one */
+    const struct hf_bundle *full;   /* of the same set, for its rsa and ecc; NULL without */
+};
+
+/** Everything below but the metadata and the files. */
+HF_MUST_USE enum hf_err hf_lint_line(const struct hf_lint *lint, const struct hf_lint_line *line,
+                                     struct hf_findings *out, struct hf_why *why);
+
+/** Each anchor by itself, and whether any is left after the lead time. */
+HF_MUST_USE enum hf_err hf_lint_dates(const struct hf_lint *lint, const struct hf_lint_line *line,
+                                      struct hf_findings *out, struct hf_why *why);
+/** Against the version before. */
+HF_MUST_USE enum hf_err hf_lint_change(const struct hf_lint *lint, const struct hf_lint_line *line,
+                                       struct hf_findings *out, struct hf_why *why);
+/** What is in it at all: one root only, intermediates, known ones left out, behind its full. */
+HF_MUST_USE enum hf_err hf_lint_content(const struct hf_lint *lint, const struct hf_lint_line *line,
+                                        struct hf_findings *out, struct hf_why *why);
+/** The chains of known endpoints against the anchors. */
+HF_MUST_USE enum hf_err hf_lint_reach(const struct hf_lint *lint, const struct hf_lint_line *line,
+                                      struct hf_findings *out, struct hf_why *why);
+/** What the device's TLS library lacks for them. */
+HF_MUST_USE enum hf_err hf_lint_algorithms(const struct hf_lint *lint,
+                                           const struct hf_lint_line *line, struct hf_findings *out,
+                                           struct hf_why *why);
+
+/** Metadata that ends before `next_ceremony_s`; HF_TIME_NONE: a year after the last one. */
+HF_MUST_USE enum hf_err hf_lint_metadata(const struct hf_lint *lint,
+                                         const struct hf_trusted_set *set,
+                                         const struct hf_targets *targets, int64_t next_ceremony_s,
+                                         struct hf_findings *out, struct hf_why *why);
+
+/** Certificates in files (or folders) that may become a bundle: every fault of every one. What has
+ *  none is appended to `pem`. I/O: reads them. HF_E_NOT_FOUND, HF_E_STORAGE. */
+HF_MUST_USE enum hf_err hf_lint_files(const char *const *paths, struct hf_findings *out,
+                                      struct hf_buf *pem, struct hf_why *why);
+
+#endif

@@ -1,0 +1,117 @@
+#include "server/publish/lint/lint.h"
+
+#include "common/base/timetext.h"
+
+#include <string.h>
+
+static size_t count_keys(const struct hf_bundle *bundle)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < bundle->n_anchors; i++)
+        n += hf_bundle_find_key(bundle, bundle->anchors[i].cert.spki_sha256) == &bundle->anchors[i];
+    return n;
+}
+
+static enum hf_err find_single(const struct hf_lint_line *line, struct hf_findings *out,
+                               struct hf_why *why)
+{
+    if (count_keys(line->bundle) > 1)
+        return HF_OK;
+    return hf_findings_add(out, HF_LINT_SINGLE_ANCHOR, line->where, why,
+                           "\"%s\" is its only root; when its owner moves to another, devices that "
+                           "are off on that day stay off",
+                           line->bundle->anchors[0].cert.subject);
+}
+
+static enum hf_err find_intermediates(const struct hf_lint_line *line, struct hf_findings *out,
+                                      struct hf_why *why)
+{
+    for (size_t i = 0; i < line->bundle->n_anchors; i++) {
+        const struct hf_anchor *anchor = &line->bundle->anchors[i];
+        if (anchor->use == HF_USE_INTERMEDIATE)
+            HF_TRY(
+                hf_findings_add(out, HF_LINT_INTERMEDIATE_KEPT, line->where, why,
+                                "\"%s\" is an intermediate, trusted as a root on purpose; its CA "
+                                "\"%s\" may replace it any day",
+                                anchor->cert.subject, anchor->cert.issuer));
+    }
+    return HF_OK;
+}
+
+/* "amazon-iot" uses the roots of the table "amazon", and so does "amazon". */
+static bool is_table_of(const char *table, const char *set)
+{
+    size_t len = strlen(table);
+    return strncmp(set, table, len) == 0 && (set[len] == '\0' || set[len] == '-');
+}
+
+static bool holds_key(const struct hf_bundle *bundle, const struct hf_known_root *root)
+{
+    return hf_bundle_find_key(bundle, root->spki_sha256) != NULL;
+}
+
+/* A root that its program distrusts already is not missed. */
+static bool is_missed(const struct hf_lint *lint, const struct hf_known_root *root)
+{
+    return (root->distrust_s == HF_TIME_NONE || root->distrust_s > lint->at_s) &&
+           root->not_after_s > lint->at_s;
+}
+
+static enum hf_err find_missing(const struct hf_lint *lint, const struct hf_lint_line *line,
+                                struct hf_findings *out, struct hf_why *why)
+{
+    if (strcmp(line->description->profile, "full") != 0)
+        return HF_OK;
+    for (size_t i = 0; i < lint->known->n_items; i++) {
+        const struct hf_known_root *root = &lint->known->items[i];
+        if (!is_table_of(root->set, line->description->set) || !is_missed(lint, root) ||
+            holds_key(line->bundle, root))
+            continue;
+        HF_TRY(
+            hf_findings_add(out, HF_LINT_KNOWN_ROOT_MISSING, line->where, why,
+                            "\"%s\" of the table of known roots \"%s\" is not in it; an endpoint "
+                            "may move to it any day",
+                            root->name, root->set));
+    }
+    return HF_OK;
+}
+
+static bool is_of_profile(const struct hf_cert *cert, const char *profile)
+{
+    return (strcmp(profile, "rsa") == 0 && cert->key == HF_CERT_KEY_RSA) ||
+           (strcmp(profile, "ecc") == 0 && cert->key != HF_CERT_KEY_RSA);
+}
+
+static enum hf_err find_behind(const struct hf_lint_line *line, struct hf_findings *out,
+                               struct hf_why *why)
+{
+    for (size_t i = 0; line->full != NULL && i < line->full->n_anchors; i++) {
+        const struct hf_cert *cert = &line->full->anchors[i].cert;
+        if (!is_of_profile(cert, line->description->profile) ||
+            hf_bundle_find_key(line->bundle, cert->spki_sha256) != NULL)
+            continue;
+        HF_TRY(hf_findings_add(out, HF_LINT_PROFILE_BEHIND, line->where, why,
+                               "\"%s\" is in the profile full and not in this one; derive it again",
+                               cert->subject));
+    }
+    return HF_OK;
+}
+
+enum hf_err hf_lint_content(const struct hf_lint *lint, const struct hf_lint_line *line,
+                            struct hf_findings *out, struct hf_why *why)
+{
+    HF_TRY(find_single(line, out, why));
+    HF_TRY(find_intermediates(line, out, why));
+    HF_TRY(find_missing(lint, line, out, why));
+    return find_behind(line, out, why);
+}
+
+enum hf_err hf_lint_line(const struct hf_lint *lint, const struct hf_lint_line *line,
+                         struct hf_findings *out, struct hf_why *why)
+{
+    HF_TRY(hf_lint_content(lint, line, out, why));
+    HF_TRY(hf_lint_dates(lint, line, out, why));
+    HF_TRY(hf_lint_change(lint, line, out, why));
+    HF_TRY(hf_lint_reach(lint, line, out, why));
+    return hf_lint_algorithms(lint, line, out, why);
+}

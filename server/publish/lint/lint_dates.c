@@ -1,0 +1,118 @@
+#include "server/publish/lint/lint.h"
+
+#include "common/base/hex.h"
+#include "common/base/timetext.h"
+#include "common/bundle/policy.h"
+
+#include <string.h>
+
+static enum hf_err judge_state(const struct hf_lint *lint, const struct hf_lint_line *line,
+                               const struct hf_anchor *anchor, struct hf_findings *out,
+                               struct hf_why *why)
+{
+    const struct hf_cert *cert = &anchor->cert;
+    char day[HF_TIME_TEXT_MAX];
+    switch (hf_policy_anchor_state(anchor, lint->at_s)) {
+    case HF_ANCHOR_USABLE:
+        return HF_OK;
+    case HF_ANCHOR_NOT_YET_VALID:
+        hf_time_format_day(cert->not_before_s, day);
+        return hf_findings_add(out, HF_LINT_NOT_IN_DATE, line->where, why,
+                               "\"%s\" is not valid before %s; leave it out until then",
+                               cert->subject, day);
+    case HF_ANCHOR_EXPIRED:
+        hf_time_format_day(cert->not_after_s, day);
+        return hf_findings_add(out, HF_LINT_NOT_IN_DATE, line->where, why,
+                               "\"%s\" expired on %s; servers that still send a cross-sign up to "
+                               "it lead other programs astray; take it out",
+                               cert->subject, day);
+    case HF_ANCHOR_REMOVED:
+        break;
+    }
+    hf_time_format_day(anchor->remove_after_s, day);
+    return hf_findings_add(out, HF_LINT_NOT_IN_DATE, line->where, why,
+                           "\"%s\" was to be removed after %s; take it out", cert->subject, day);
+}
+
+/* One sentence for each way in which it ends within the lead time. */
+static enum hf_err judge_ends(const struct hf_lint *lint, const struct hf_lint_line *line,
+                              const struct hf_anchor *anchor, struct hf_findings *out,
+                              struct hf_why *why)
+{
+    const struct {
+        enum hf_lint_code code;
+        int64_t end_s;
+        const char *words;
+    } ends[] = {
+        {HF_LINT_EXPIRES_SOON, anchor->cert.not_after_s, "expires on"},
+        {HF_LINT_REMOVED_SOON, anchor->remove_after_s, "is removed by devices after"},
+        {HF_LINT_DISTRUST_SOON, hf_anchor_distrust_s(anchor, lint->known),
+         "is distrusted, or planned to be, for what is issued after"},
+    };
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        char day[HF_TIME_TEXT_MAX];
+        if (ends[i].end_s == HF_TIME_NONE || ends[i].end_s > lint->at_s + lint->lead_s)
+            continue;
+        hf_time_format_day(ends[i].end_s, day);
+        HF_TRY(hf_findings_add(out, ends[i].code, line->where, why,
+                               "\"%s\" %s %s, and the last device may take %lld days to get a "
+                               "successor",
+                               anchor->cert.subject, ends[i].words, day,
+                               (long long)(lint->lead_s / HF_DAY_S)));
+    }
+    return HF_OK;
+}
+
+static bool is_later(int64_t date_s, int64_t than_s)
+{
+    return than_s != HF_TIME_NONE && (date_s == HF_TIME_NONE || date_s > than_s);
+}
+
+/* A chain that may not end in one certificate any more ends in another one of the same key. */
+static enum hf_err judge_twins(const struct hf_lint_line *line, const struct hf_anchor *anchor,
+                               struct hf_findings *out, struct hf_why *why)
+{
+    for (size_t i = 0; i < line->bundle->n_anchors; i++) {
+        const struct hf_anchor *twin = &line->bundle->anchors[i];
+        char hex[HF_SHA256_HEX_LEN];
+        if (memcmp(twin->cert.spki_sha256, anchor->cert.spki_sha256, HF_SHA256_LEN) != 0 ||
+            (!is_later(anchor->distrust_after_s, twin->distrust_after_s) &&
+             !is_later(anchor->remove_after_s, twin->remove_after_s)))
+            continue;
+        hf_hex_encode(anchor->cert.sha256, HF_SHA256_LEN, hex);
+        return hf_findings_add(
+            out, HF_LINT_TWIN_WITHOUT_DATE, line->where, why,
+            "\"%s\" has the key of a root whose distrust or removal is signed, "
+            "but not its date, and devices go on with it; give %s the same dates",
+            anchor->cert.subject, hex);
+    }
+    return HF_OK;
+}
+
+static bool outlives_lead(const struct hf_lint *lint, const struct hf_anchor *anchor)
+{
+    return hf_policy_anchor_state(anchor, lint->at_s) == HF_ANCHOR_USABLE &&
+           hf_anchor_end(anchor, lint->known).end_s > lint->at_s + lint->lead_s;
+}
+
+enum hf_err hf_lint_dates(const struct hf_lint *lint, const struct hf_lint_line *line,
+                          struct hf_findings *out, struct hf_why *why)
+{
+    size_t n_lasting = 0;
+    char day[HF_TIME_TEXT_MAX];
+    for (size_t i = 0; i < line->bundle->n_anchors; i++) {
+        const struct hf_anchor *anchor = &line->bundle->anchors[i];
+        HF_TRY(judge_state(lint, line, anchor, out, why));
+        HF_TRY(judge_twins(line, anchor, out, why));
+        if (hf_policy_anchor_state(anchor, lint->at_s) == HF_ANCHOR_USABLE)
+            HF_TRY(judge_ends(lint, line, anchor, out, why));
+        n_lasting += outlives_lead(lint, anchor);
+    }
+    if (n_lasting > 0)
+        return HF_OK;
+    hf_time_format_day(lint->at_s + lint->lead_s, day);
+    return hf_findings_add(out, HF_LINT_NO_SUCCESSOR, line->where, why,
+                           "no root in it will be good on %s, when the last device has it; add the "
+                           "roots that come after",
+                           day);
+}

@@ -1,0 +1,314 @@
+#include "server/publish/lint/lint_endpoints.h"
+
+#include "server/publish/base/disk.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ENDPOINTS_BYTES_MAX (256u * 1024u)
+
+struct reading {
+    struct hf_lint_endpoints *endpoints;
+    const char *file;
+    size_t line;
+};
+
+/* ---- all of them ------------------------------------------------------------------------------ */
+
+void hf_lint_endpoints_free(struct hf_lint_endpoints *endpoints)
+{
+    for (size_t i = 0; i < endpoints->n_chains; i++)
+        hf_lint_chain_free(endpoints->chains[i]);
+    for (size_t i = 0; i < endpoints->n_silences; i++) {
+        free(endpoints->silences[i].name);
+        free(endpoints->silences[i].why);
+    }
+    for (size_t i = 0; i < endpoints->n_live; i++)
+        free(endpoints->live[i].name);
+    free(endpoints->chains);
+    free(endpoints->silences);
+    free(endpoints->live);
+    *endpoints = (struct hf_lint_endpoints){0};
+}
+
+static enum hf_err no_memory(struct hf_why *why)
+{
+    return hf_fail(why, HF_E_MEMORY, "out of memory for endpoints");
+}
+
+enum hf_err hf_lint_endpoints_add_take(struct hf_lint_endpoints *e, struct hf_lint_chain *chain,
+                                       struct hf_why *why)
+{
+    if (e->n_chains == HF_LINT_CHAINS_MAX) {
+        hf_lint_chain_free(chain);
+        return hf_fail(why, HF_E_LIMIT, "more than %d chains", HF_LINT_CHAINS_MAX);
+    }
+    struct hf_lint_chain **more = realloc(e->chains, (e->n_chains + 1) * sizeof(*more));
+    if (more == NULL) {
+        hf_lint_chain_free(chain);
+        return no_memory(why);
+    }
+    e->chains = more;
+    e->chains[e->n_chains++] = chain;
+    return HF_OK;
+}
+
+enum hf_err hf_lint_endpoints_add_silence(struct hf_lint_endpoints *e, const char *name,
+                                          const char *reason, struct hf_why *why)
+{
+    struct hf_lint_silence *more = realloc(e->silences, (e->n_silences + 1) * sizeof *more);
+    if (more == NULL)
+        return no_memory(why);
+    e->silences = more;
+    struct hf_lint_silence *silence = &more[e->n_silences];
+    *silence = (struct hf_lint_silence){strdup(name), strdup(reason)};
+    e->n_silences++;
+    return silence->name == NULL || silence->why == NULL ? no_memory(why) : HF_OK;
+}
+
+/* ---- servers to be asked ---------------------------------------------------------------------- */
+
+static bool is_listed(const struct hf_lint_endpoints *e, const char *name,
+                      const struct hf_endpoint_url *url)
+{
+    for (size_t i = 0; i < e->n_live; i++) {
+        if (strcmp(e->live[i].name, name) == 0 &&
+            hf_endpoint_equal(&e->live[i].url.peer, &url->peer))
+            return true;
+    }
+    return false;
+}
+
+static enum hf_err add_live(struct hf_lint_endpoints *e, const char *name,
+                            const struct hf_endpoint_url *url, struct hf_why *why)
+{
+    if (is_listed(e, name, url))
+        return HF_OK;
+    if (e->n_live == HF_LINT_LIVE_MAX)
+        return hf_fail(why, HF_E_LIMIT, "more than %d servers to be asked", HF_LINT_LIVE_MAX);
+    struct hf_lint_live *more = realloc(e->live, (e->n_live + 1) * sizeof *more);
+    if (more == NULL)
+        return no_memory(why);
+    e->live = more;
+    more[e->n_live] = (struct hf_lint_live){strdup(name), *url};
+    e->n_live++;
+    return more[e->n_live - 1].name == NULL ? no_memory(why) : HF_OK;
+}
+
+static enum hf_err read_answer_of_aws(const char *file, struct hf_endpoint_url *out,
+                                      struct hf_why *why)
+{
+    struct hf_buf json = {0};
+    HF_TRY(hf_disk_read(file, HF_ENDPOINT_JSON_BYTES_MAX, &json, why));
+    enum hf_err err = hf_endpoint_url_parse_json(hf_buf_bytes(&json), out, why);
+    hf_buf_free(&json);
+    return err == HF_OK ? HF_OK : hf_fail_context(why, "%s", file);
+}
+
+/* --endpoint: an address, the JSON that AWS prints, or @FILE with that. */
+static enum hf_err take_address(struct hf_lint_endpoints *e, const char *value, struct hf_why *why)
+{
+    char name[HF_ENDPOINT_URL_TEXT];
+    struct hf_endpoint_url url;
+    if (value[0] == '@')
+        HF_TRY(read_answer_of_aws(value + 1, &url, why));
+    else if (value[0] == '{')
+        HF_TRY(hf_endpoint_url_parse_json(hf_bytes_of_text(value), &url, why));
+    else
+        HF_TRY(hf_endpoint_url_parse(value, &url, why));
+    hf_endpoint_url_format(&url, name);
+    return add_live(e, name, &url, why);
+}
+
+/* ---- one source of the list ------------------------------------------------------------------- */
+
+/* Beside the list, unless its path begins at the root. */
+static enum hf_err find_file(const struct reading *r, const char *name, struct hf_path *out,
+                             struct hf_why *why)
+{
+    const char *slash = strrchr(r->file, '/');
+    if (name[0] == '/' || slash == NULL)
+        return hf_path_set(out, why, "%s", name);
+    return hf_path_set(out, why, "%.*s/%s", (int)(slash - r->file), r->file, name);
+}
+
+static enum hf_err read_chain(const char *name, const char *file, struct hf_lint_chain **out,
+                              struct hf_why *why)
+{
+    struct hf_buf text = {0};
+    struct hf_chain sent = {0};
+    HF_TRY(hf_disk_read(file, HF_BUNDLE_BYTES_MAX, &text, why));
+    enum hf_err err = hf_lint_chain_parse(hf_buf_bytes(&text), &sent, why);
+    hf_buf_free(&text);
+    if (err == HF_OK)
+        err = hf_lint_chain_new(name, file, &sent, out, why);
+    hf_chain_free(&sent);
+    return err == HF_OK ? HF_OK : hf_fail_context(why, "%s", file);
+}
+
+/* `doubt` NULL: it is evidence. */
+static enum hf_err take_file(const struct reading *r, const char *name, const char *file,
+                             bool is_devices, const char *doubt, struct hf_why *why)
+{
+    struct hf_lint_chain *chain = NULL;
+    struct hf_path path;
+    HF_TRY(find_file(r, file, &path, why));
+    HF_TRY(read_chain(name, path.text, &chain, why));
+    chain->is_devices = is_devices;
+    if (doubt != NULL && (chain->doubt = strdup(doubt)) == NULL) {
+        hf_lint_chain_free(chain);
+        return no_memory(why);
+    }
+    return hf_lint_endpoints_add_take(r->endpoints, chain, why);
+}
+
+static enum hf_err take_live(const struct reading *r, const char *name, const char *source,
+                             struct hf_why *why)
+{
+    struct hf_endpoint_url url;
+    struct hf_path path;
+    enum hf_err err;
+    if (source[0] == '@') {
+        HF_TRY(find_file(r, source + 1, &path, why));
+        HF_TRY(read_answer_of_aws(path.text, &url, why));
+        return add_live(r->endpoints, name, &url, why);
+    }
+    err = hf_endpoint_url_parse(source, &url, why);
+    if (err != HF_OK)
+        return hf_fail_context(why, "%s, line %zu", r->file, r->line);
+    return add_live(r->endpoints, name, &url, why);
+}
+
+static enum hf_err take_source(const struct reading *r, const char *name, const char *source,
+                               struct hf_why *why)
+{
+    if (source[0] == '@' || strstr(source, "://") != NULL)
+        return take_live(r, name, source, why);
+    return take_file(r, name, source, false, NULL, why);
+}
+
+/* ---- the list --------------------------------------------------------------------------------- */
+
+/* The next word; NULL at the line's end. */
+static char *next_word(char **rest)
+{
+    char *word;
+    while ((word = strsep(rest, " \t\r")) != NULL && word[0] == '\0')
+        continue;
+    return word;
+}
+
+/* What is left of the line, for people. */
+static const char *rest_of(const char *rest)
+{
+    return rest != NULL && rest[0] != '\0' ? rest : "nobody has written down why";
+}
+
+static enum hf_err not_a_line(const struct reading *r, struct hf_why *why)
+{
+    return hf_fail(why, HF_E_FORMAT,
+                   "%s, line %zu: expected endpoint NAME CHAIN.pem, endpoint NAME mqtts://HOST or "
+                   "device NAME CHAIN.pem",
+                   r->file, r->line);
+}
+
+static enum hf_err take_line(const struct reading *r, char *line, struct hf_why *why)
+{
+    const char *kind = next_word(&line);
+    if (kind == NULL || kind[0] == '#')
+        return HF_OK;
+    const char *name = next_word(&line);
+    if (name != NULL && strcmp(kind, "silent") == 0)
+        return hf_lint_endpoints_add_silence(r->endpoints, name, rest_of(line), why);
+    const char *source = next_word(&line);
+    if (source == NULL)
+        return not_a_line(r, why);
+    if (strcmp(kind, "unproved") == 0)
+        return take_file(r, name, source, false, rest_of(line), why);
+    bool is_devices = strcmp(kind, "device") == 0;
+    if (!is_devices && strcmp(kind, "endpoint") != 0)
+        return not_a_line(r, why);
+    for (; source != NULL; source = next_word(&line))
+        HF_TRY(is_devices ? take_file(r, name, source, true, NULL, why)
+                          : take_source(r, name, source, why));
+    return HF_OK;
+}
+
+/* Names and reasons are repeated on terminals. */
+static enum hf_err check_bytes(const struct reading *r, const char *line, struct hf_why *why)
+{
+    for (; *line != '\0'; line++) {
+        unsigned char c = (unsigned char)*line;
+        if ((c < ' ' && c != '\t' && c != '\r') || c == 0x7f)
+            return hf_fail(why, HF_E_FORMAT, "%s, line %zu: it holds byte 0x%02x; text is expected",
+                           r->file, r->line, c);
+    }
+    return HF_OK;
+}
+
+static enum hf_err take_text(struct reading *r, char *text, struct hf_why *why)
+{
+    const struct hf_lint_endpoints *e = r->endpoints;
+    char *line;
+    while ((line = strsep(&text, "\n")) != NULL) {
+        r->line++;
+        HF_TRY(check_bytes(r, line, why));
+        HF_TRY(take_line(r, line, why));
+    }
+    if (e->n_chains + e->n_live + e->n_silences == 0)
+        return hf_fail(why, HF_E_FORMAT, "%s names no endpoint", r->file);
+    return HF_OK;
+}
+
+static enum hf_err take_list(struct hf_lint_endpoints *e, const char *file, struct hf_why *why)
+{
+    struct reading r = {.endpoints = e, .file = file};
+    struct hf_buf text = {0};
+    char none[] = "";
+    HF_TRY(hf_disk_read(file, ENDPOINTS_BYTES_MAX, &text, why));
+    enum hf_err err = take_text(&r, text.len == 0 ? none : (char *)text.data, why);
+    hf_buf_free(&text);
+    return err;
+}
+
+/* ---- everything ------------------------------------------------------------------------------- */
+
+static enum hf_err ask_all(struct hf_lint_endpoints *e, int timeout_s, struct hf_why *why)
+{
+    bool is_watched = isatty(STDERR_FILENO) == 1;
+    for (size_t i = 0; i < e->n_live; i++) {
+        if (is_watched)
+            fprintf(stderr, "asking %s for its chains (%zu of %zu)\n", e->live[i].name, i + 1,
+                    e->n_live);
+        HF_TRY(hf_lint_endpoints_ask(e, &e->live[i], timeout_s, why));
+    }
+    return HF_OK;
+}
+
+static enum hf_err take_all(const struct hf_lint_sources *sources, struct hf_lint_endpoints *e,
+                            struct hf_why *why)
+{
+    if (sources->file != NULL)
+        HF_TRY(take_list(e, sources->file, why));
+    for (size_t i = 0; sources->addresses != NULL && sources->addresses[i] != NULL; i++) {
+        enum hf_err err = take_address(e, sources->addresses[i], why);
+        if (err != HF_OK)
+            return hf_fail_context(why, "--endpoint");
+    }
+    return ask_all(e, sources->timeout_s, why);
+}
+
+enum hf_err hf_lint_endpoints_load(const struct hf_lint_sources *sources,
+                                   struct hf_lint_endpoints *out, struct hf_why *why)
+{
+    struct hf_lint_endpoints endpoints = {0};
+    enum hf_err err = take_all(sources, &endpoints, why);
+    if (err != HF_OK) {
+        hf_lint_endpoints_free(&endpoints);
+        return err;
+    }
+    *out = endpoints;
+    return HF_OK;
+}

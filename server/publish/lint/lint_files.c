@@ -1,0 +1,151 @@
+#include "server/publish/lint/lint.h"
+
+#include "common/base/timetext.h"
+#include "common/bundle/pem.h"
+#include "common/bundle/policy.h"
+#include "server/publish/certs/cert_files.h"
+#include "server/publish/base/disk.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct candidate {
+    struct hf_anchor anchor;
+    struct hf_buf der;
+    const char *file;
+};
+
+struct reading {
+    struct candidate *items;
+    size_t n_items;
+    const char *file;
+    struct hf_findings *out;
+};
+
+static enum hf_err take_cert(void *ctx, size_t index, struct hf_bytes der, struct hf_why *why)
+{
+    struct reading *r = ctx;
+    struct candidate c = {.file = r->file};
+    struct hf_why reason = {0};
+    if (r->n_items == HF_BUNDLE_ANCHORS_MAX)
+        return hf_fail(why, HF_E_LIMIT, "more than the %d certificates that devices accept",
+                       HF_BUNDLE_ANCHORS_MAX);
+    if (hf_buf_append(&c.der, der.data, der.len) != HF_OK)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for certificates");
+    c.anchor.der = hf_buf_bytes(&c.der);
+    c.anchor.distrust_after_s = c.anchor.remove_after_s = HF_TIME_NONE;
+    if (hf_cert_parse(c.anchor.der, &c.anchor.cert, &reason) != HF_OK) {
+        hf_buf_free(&c.der);
+        return hf_findings_add(r->out, HF_LINT_BROKEN, r->file, why, "certificate %zu: %s",
+                               index + 1, reason.text);
+    }
+    r->items[r->n_items++] = c;
+    return HF_OK;
+}
+
+static enum hf_err read_file(struct reading *r, struct hf_why *why)
+{
+    struct hf_buf content = {0};
+    struct hf_why reason = {0};
+    HF_TRY(hf_disk_read(r->file, HF_BUNDLE_BYTES_MAX, &content, why));
+    enum hf_err err = content.len > 0 && content.data[0] == 0x30
+                          ? take_cert(r, 0, hf_buf_bytes(&content), &reason)
+                          : hf_pem_walk(hf_buf_bytes(&content), take_cert, r, &reason);
+    hf_buf_free(&content);
+    if (err == HF_E_FORMAT || err == HF_E_NOT_FOUND)
+        return hf_findings_add(r->out, HF_LINT_BROKEN, r->file, why, "%s", reason.text);
+    if (err != HF_OK)
+        return hf_fail(why, err, "%s: %s", r->file, reason.text);
+    return HF_OK;
+}
+
+/* ---- each among the others -------------------------------------------------------------------- */
+
+static const struct candidate *find_same(const struct reading *r, size_t index)
+{
+    for (size_t i = 0; i < index; i++) {
+        if (memcmp(r->items[i].anchor.cert.sha256, r->items[index].anchor.cert.sha256,
+                   HF_SHA256_LEN) == 0)
+            return &r->items[i];
+    }
+    return NULL;
+}
+
+static bool has_root_of_same_key(const struct reading *r, const struct hf_cert *cert)
+{
+    for (size_t i = 0; i < r->n_items; i++) {
+        const struct hf_cert *other = &r->items[i].anchor.cert;
+        if (other->is_self_issued &&
+            memcmp(other->spki_sha256, cert->spki_sha256, HF_SHA256_LEN) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* `*is_fit` says whether it may go into a bundle. */
+static enum hf_err judge(const struct reading *r, size_t index, bool *is_fit, struct hf_why *why)
+{
+    struct candidate *c = &r->items[index];
+    struct hf_cert *cert = &c->anchor.cert;
+    const struct candidate *same = find_same(r, index);
+    struct hf_why reason = {0};
+    *is_fit = false;
+    if (same != NULL)
+        return hf_findings_add(r->out, HF_LINT_DUPLICATE, c->file, why,
+                               "\"%s\" is given twice, the first time in %s", cert->subject,
+                               same->file);
+    if (!cert->is_ca)
+        return hf_findings_add(r->out, HF_LINT_NOT_A_CA, c->file, why,
+                               "\"%s\" is not a CA certificate; find the root of its issuer \"%s\"",
+                               cert->subject, cert->issuer);
+    if (!cert->is_self_issued && !has_root_of_same_key(r, cert))
+        return hf_findings_add(r->out, HF_LINT_INTERMEDIATE, c->file, why,
+                               "\"%s\" is an intermediate, issued by \"%s\", which may replace it "
+                               "any day; take that root instead",
+                               cert->subject, cert->issuer);
+    c->anchor.use = cert->is_self_issued ? HF_USE_ANCHOR : HF_USE_CROSS_SIGNED;
+    if (hf_policy_check_anchor(&c->anchor, &reason) != HF_OK)
+        return hf_findings_add(r->out, HF_LINT_WEAK, c->file, why, "%s", reason.text);
+    if (cert->is_self_issued && hf_cert_verify_self_signature(c->anchor.der, &reason) != HF_OK)
+        return hf_findings_add(r->out, HF_LINT_BROKEN, c->file, why, "%s", reason.text);
+    *is_fit = true;
+    return HF_OK;
+}
+
+static enum hf_err judge_all(struct reading *r, struct hf_buf *pem, struct hf_why *why)
+{
+    for (size_t i = 0; i < r->n_items; i++) {
+        bool is_fit = false;
+        HF_TRY(judge(r, i, &is_fit, why));
+        if (is_fit && hf_pem_append(pem, r->items[i].anchor.der) != HF_OK)
+            return hf_fail(why, HF_E_MEMORY, "out of memory for certificates");
+    }
+    return HF_OK;
+}
+
+static enum hf_err read_and_judge(struct reading *r, char *const *files, struct hf_buf *pem,
+                                  struct hf_why *why)
+{
+    for (size_t i = 0; files != NULL && files[i] != NULL; i++) {
+        r->file = files[i];
+        HF_TRY(read_file(r, why));
+    }
+    return judge_all(r, pem, why);
+}
+
+enum hf_err hf_lint_files(const char *const *paths, struct hf_findings *out, struct hf_buf *pem,
+                          struct hf_why *why)
+{
+    struct reading r = {.items = calloc(HF_BUNDLE_ANCHORS_MAX, sizeof *r.items), .out = out};
+    char **files = NULL;
+    if (r.items == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for certificates");
+    enum hf_err err = hf_cert_paths_find(paths, &files, why);
+    if (err == HF_OK)
+        err = read_and_judge(&r, files, pem, why);
+    for (size_t i = 0; i < r.n_items; i++)
+        hf_buf_free(&r.items[i].der);
+    free(r.items);
+    hf_cert_paths_free(files);
+    return err;
+}

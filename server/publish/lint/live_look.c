@@ -1,0 +1,98 @@
+#include "server/publish/lint/live_look.h"
+
+#include "server/publish/lint/live_socket.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* As a device's look-out asks. What is offered for any key would show one of these chains again. */
+static const struct hf_tls_offer offers[HF_LIVE_OFFERS] = {
+    {HF_TLS_13, HF_TLS_KEYS_RSA},
+    {HF_TLS_13, HF_TLS_KEYS_ECC},
+    {HF_TLS_12, HF_TLS_KEYS_RSA},
+    {HF_TLS_12, HF_TLS_KEYS_ECC},
+};
+
+const char *hf_live_version_text(const struct hf_tls_offer *offer)
+{
+    return offer->version == HF_TLS_13 ? "TLS 1.3" : "TLS 1.2";
+}
+
+const char *hf_live_keys_text(const struct hf_tls_offer *offer)
+{
+    return offer->keys == HF_TLS_KEYS_RSA ? "RSA" : "ECC";
+}
+
+static void fall_silent(struct hf_live_answer *answer, const struct hf_why *reason)
+{
+    answer->err = reason->code;
+    memcpy(answer->silence, reason->text, sizeof answer->silence);
+}
+
+/* HF_E_MEMORY is the only failure. */
+static enum hf_err ask(const struct hf_endpoint_url *url, struct hf_live_wire *wire,
+                       struct hf_live_answer *answer, struct hf_why *why)
+{
+    const struct hf_tls_carrier carrier = hf_live_carrier(wire);
+    const struct hf_tls_look_request request = {.server = &url->peer,
+                                                .offer = answer->offer,
+                                                .alpn = hf_endpoint_url_default_alpn(url)};
+    struct hf_why reason = {0};
+    enum hf_err err = hf_tls_look(&request, &carrier, &answer->seen, &reason);
+    if (err == HF_E_MEMORY)
+        return hf_fail(why, err, "%s", reason.text);
+    answer->err = err;
+    if (err != HF_OK)
+        fall_silent(answer, &reason);
+    return HF_OK;
+}
+
+/* A server that swallows one offer without a word may well answer the next, so each has its share of
+ * the time; one that takes no connection takes none for the others. */
+static enum hf_err ask_all(const struct hf_endpoint_url *url, struct hf_live_route *route,
+                           int timeout_ms, struct hf_live_answer answers[HF_LIVE_OFFERS],
+                           struct hf_why *why)
+{
+    const int64_t end_ms = hf_live_now_ms() + timeout_ms;
+    struct hf_why reason = {0};
+    for (int i = 0; i < HF_LIVE_OFFERS; i++) {
+        struct hf_live_wire wire;
+        int64_t left_ms = end_ms - hf_live_now_ms();
+        int share_ms = left_ms > 0 ? (int)left_ms / (HF_LIVE_OFFERS - i) : 0;
+        bool is_connected = reason.code == HF_OK &&
+                            hf_live_connect(route, share_ms, &wire, &reason) == HF_OK;
+        if (!is_connected) {
+            fall_silent(&answers[i], &reason);
+            continue;
+        }
+        enum hf_err err = ask(url, &wire, &answers[i], why);
+        hf_live_close(&wire);
+        HF_TRY(err);
+    }
+    return HF_OK;
+}
+
+enum hf_err hf_live_look(const struct hf_endpoint_url *url, int timeout_ms,
+                         struct hf_live_answer answers[HF_LIVE_OFFERS], struct hf_why *why)
+{
+    struct hf_live_route route = {0};
+    struct hf_why reason = {0};
+    for (size_t i = 0; i < HF_LIVE_OFFERS; i++)
+        answers[i] = (struct hf_live_answer){.offer = offers[i], .err = HF_E_NETWORK};
+    if (hf_live_route_find(&url->peer, &route, &reason) != HF_OK) {
+        for (size_t i = 0; i < HF_LIVE_OFFERS; i++)
+            fall_silent(&answers[i], &reason);
+        return HF_OK;
+    }
+    enum hf_err err = ask_all(url, &route, timeout_ms, answers, why);
+    hf_live_route_free(&route);
+    if (err != HF_OK)
+        hf_live_answers_free(answers);
+    return err;
+}
+
+void hf_live_answers_free(struct hf_live_answer answers[HF_LIVE_OFFERS])
+{
+    for (size_t i = 0; i < HF_LIVE_OFFERS; i++)
+        hf_chain_free(&answers[i].seen.chain);
+}

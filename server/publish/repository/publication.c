@@ -1,0 +1,446 @@
+#include "server/publish/repository/publication.h"
+
+#include "common/base/limits.h"
+#include "common/base/timetext.h"
+#include "server/publish/repository/pin.h"
+#include "server/publish/keys/signer.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Beyond the end of the newest timestamp. Servers renew certificates of 90 days 30 days before they
+ * end: a floor that is moved by no more leaves devices what they validate. */
+#define CLOCK_AHEAD_MAX_S (30 * HF_DAY_S)
+
+/* ---- open and close --------------------------------------------------------------------------- */
+
+/* Devices take the newest signed_at as the least the time can be, and old signatures must not look
+ * newer than new ones. */
+static enum hf_err check_not_behind_signatures(const struct hf_publication *p, struct hf_why *why)
+{
+    char now[HF_TIME_TEXT_MAX], last[HF_TIME_TEXT_MAX];
+    int64_t signed_at_s = hf_trusted_set_signed_at(&p->set);
+    if (signed_at_s == HF_TIME_NONE || signed_at_s <= p->now_s)
+        return HF_OK;
+    hf_time_format(p->now_s, now);
+    hf_time_format(signed_at_s, last);
+    return hf_fail(why, HF_E_STATE,
+                   "this machine's clock says %s, but the repository was signed at %s; "
+                   "set the clock",
+                   now, last);
+}
+
+/* A timestamp carries no time of signing, so for refresh it is the keys' own memory that tells. */
+static enum hf_err check_not_behind_memory(const struct hf_publication *p, struct hf_why *why)
+{
+    char now[HF_TIME_TEXT_MAX], last[HF_TIME_TEXT_MAX];
+    for (int half = 0; half < HF_KEY_HALVES; half++) {
+        if (!p->is_used[half] || p->last[half].signed_at_s <= p->now_s)
+            continue;
+        hf_time_format(p->now_s, now);
+        hf_time_format(p->last[half].signed_at_s, last);
+        return hf_fail(why, HF_E_STATE,
+                       "this machine's clock says %s, but these keys signed at %s; set the clock, "
+                       "or give --clock-is-right",
+                       now, last);
+    }
+    return HF_OK;
+}
+
+/* What is signed far ahead of time moves every device's clock floor there, for good. */
+static enum hf_err check_not_far_ahead(const struct hf_publication *p, struct hf_why *why)
+{
+    char now[HF_TIME_TEXT_MAX], end[HF_TIME_TEXT_MAX];
+    int64_t end_s = p->set.timestamp->env.expires_s;
+    if (p->now_s - CLOCK_AHEAD_MAX_S <= end_s)
+        return HF_OK;
+    hf_time_format(p->now_s, now);
+    hf_time_format(end_s, end);
+    return hf_fail(
+        why, HF_E_STATE,
+        "this machine's clock says %s, more than 30 days after the timestamp ended (%s); "
+        "set the clock, or give --clock-is-right",
+        now, end);
+}
+
+static enum hf_err check_clock(const struct hf_publication *p, bool is_clock_right,
+                               struct hf_why *why)
+{
+    HF_TRY(check_not_behind_signatures(p, why));
+    if (is_clock_right)
+        return HF_OK;
+    HF_TRY(check_not_behind_memory(p, why));
+    return check_not_far_ahead(p, why);
+}
+
+/* Trust begins in the keys folder: a repository cannot say of itself whose it is. */
+static enum hf_err verify_from_pin(struct hf_publication *p, enum hf_key_half half,
+                                   struct hf_trusted_set *out, struct hf_why *why)
+{
+    struct hf_buf pin = {0};
+    HF_TRY(hf_pin_read(&p->keys.folders[half], &pin, why));
+    const struct hf_repo repo = {.dir = p->repo.dir,
+                                 .pinned_root = hf_buf_bytes(&pin),
+                                 .root_max = p->repo.root_max};
+    enum hf_err err = hf_repo_verify_metadata(&repo, HF_REPO_ANY_TIME, out, why);
+    hf_buf_free(&pin);
+    return err;
+}
+
+/* The half's own memory of what it signed. */
+static enum hf_err use_half(struct hf_publication *p, enum hf_key_half half, struct hf_why *why)
+{
+    HF_TRY(hf_last_read(&p->keys.folders[half], &p->last[half], why));
+    HF_TRY(hf_last_check(&p->last[half], &p->repo, &p->published, why));
+    p->is_used[half] = true;
+    return HF_OK;
+}
+
+/* In a ceremony its keys may be those of the root to come; that it knows this repository counts. */
+static enum hf_err find_online_half(struct hf_publication *p, struct hf_why *why)
+{
+    struct hf_path pin;
+    if (p->repo.root_max == 0)
+        return hf_publication_find_online(p, why);
+    HF_TRY(hf_path_set(&pin, why, "%s/root.json", p->keys.folders[HF_KEYS_ONLINE].path.text));
+    return hf_disk_exists(pin.text) ? HF_OK : HF_E_NOT_FOUND;
+}
+
+/* The online half signs too where it is at hand, so its pin must agree as well. */
+static enum hf_err add_online_half(struct hf_publication *p, struct hf_why *why)
+{
+    struct hf_trusted_set set = {0};
+    enum hf_err err = find_online_half(p, why);
+    if (err == HF_E_NOT_FOUND)
+        return HF_OK;
+    if (err == HF_OK)
+        err = verify_from_pin(p, HF_KEYS_ONLINE, &set, why);
+    hf_trusted_set_free(&set);
+    return err == HF_OK ? use_half(p, HF_KEYS_ONLINE, why) : err;
+}
+
+static enum hf_err begin_with_half(struct hf_publication *p, enum hf_key_half half,
+                                   struct hf_why *why)
+{
+    HF_TRY(verify_from_pin(p, half, &p->set, why));
+    HF_TRY(hf_last_observe(&p->repo, &p->set, &p->published, why));
+    HF_TRY(use_half(p, half, why));
+    return half == HF_KEYS_OFFLINE ? add_online_half(p, why) : HF_OK;
+}
+
+/* Root is never signed here, and targets not with online keys alone. */
+static enum hf_err check_given(const struct hf_publication *p, bool signs_targets,
+                               struct hf_why *why)
+{
+    static const enum hf_top_role roles[] = {HF_ROLE_TIMESTAMP, HF_ROLE_SNAPSHOT, HF_ROLE_TARGETS};
+    return hf_key_set_check_given(&p->keys, p->set.root, p->next, roles, signs_targets ? 3 : 2,
+                                  why);
+}
+
+static enum hf_err open_parts(const struct hf_publication_place *place, struct hf_publication *p,
+                              struct hf_why *why)
+{
+    const char *online = place->online_passphrase_file;
+    HF_TRY(hf_repo_lock_take(place->repo_dir, &p->lock, why));
+    HF_TRY(hf_key_set_init(&p->keys, place->keys_dir, place->passphrase_file,
+                           online == NULL ? place->passphrase_file : online, why));
+    HF_TRY(hf_key_set_give(&p->keys, place->given_keys, place->passphrase_file, why));
+    HF_TRY(begin_with_half(p, place->half, why));
+    if (place->root_max == 0)
+        HF_TRY(check_given(p, place->half == HF_KEYS_OFFLINE, why));
+    return check_clock(p, place->is_clock_right, why);
+}
+
+enum hf_err hf_publication_open(const struct hf_publication_place *place,
+                                struct hf_publication *out, struct hf_why *why)
+{
+    struct hf_publication p = {.now_s = place->now_s,
+                               .lock = HF_REPO_LOCK_NONE,
+                               .repo = {.dir = place->repo_dir, .root_max = place->root_max},
+                               .expiry = hf_expiry_default()};
+    enum hf_err err = open_parts(place, &p, why);
+    if (err != HF_OK) {
+        hf_publication_close(&p);
+        return err;
+    }
+    *out = p;
+    out->repo.self_signed = &out->self_signed;
+    return HF_OK;
+}
+
+void hf_publication_close(struct hf_publication *p)
+{
+    hf_repo_unstage(&p->repo);
+    hf_trusted_set_free(&p->set);
+    hf_key_set_free(&p->keys);
+    hf_self_signed_free(&p->self_signed);
+    hf_repo_lock_release(&p->lock);
+    *p = (struct hf_publication){.lock = HF_REPO_LOCK_NONE};
+}
+
+const struct hf_targets *hf_publication_targets(const struct hf_publication *p)
+{
+    return hf_trusted_set_top_targets(&p->set);
+}
+
+/* ---- signing ---------------------------------------------------------------------------------- */
+
+enum hf_err hf_publication_find_online(struct hf_publication *p, struct hf_why *why)
+{
+    HF_TRY(hf_key_set_find(&p->keys, p->set.root, HF_ROLE_SNAPSHOT, why));
+    return hf_key_set_find(&p->keys, p->set.root, HF_ROLE_TIMESTAMP, why);
+}
+
+enum hf_err hf_publication_expiry(struct hf_publication *p, enum hf_top_role role, int64_t *out_s,
+                                  struct hf_why *why)
+{
+    enum hf_key_half half = hf_key_half_of(role);
+    HF_TRY(hf_expiry_read(&p->keys.folders[half], half, &p->expiry, why));
+    *out_s = hf_expiry_of(&p->expiry, role, p->now_s);
+    return HF_OK;
+}
+
+/* The next number that no file ever had: what was begun and lost may have been seen, and what lies
+ * there under a number may have been cached. */
+int64_t hf_publication_next_version(const struct hf_publication *p, enum hf_top_role role,
+                                    int64_t newest)
+{
+    struct hf_path path;
+    for (int half = 0; half < HF_KEY_HALVES; half++) {
+        int64_t last = p->is_used[half] ? hf_last_version(&p->last[half], role) : 0;
+        newest = last > newest ? last : newest;
+    }
+    do
+        newest++;
+    while (role != HF_ROLE_TIMESTAMP &&
+           hf_path_set(&path, NULL, "%s/metadata/%" PRId64 ".%s.json", p->repo.dir, newest,
+                       hf_top_role_name(role)) == HF_OK &&
+           hf_disk_exists(path.text));
+    return newest;
+}
+
+enum hf_err hf_publication_sign_under(struct hf_publication *p, const struct hf_root *next,
+                                      struct hf_why *why)
+{
+    p->next = next;
+    return check_given(p, true, why);
+}
+
+/* Who signs besides: keys of the role in the published root, unless they sign already. */
+struct besides {
+    const struct hf_role *role;
+    const struct hf_signers *signers;
+};
+
+static bool signs_besides(void *context, const struct hf_key_file *file)
+{
+    const struct besides *b = context;
+    bool is_of_role = false;
+    for (size_t i = 0; i < b->role->n_key_ids; i++)
+        is_of_role = is_of_role || strcmp(b->role->key_ids[i], file->key_id) == 0;
+    for (size_t i = 0; i < b->signers->n_keys; i++) {
+        if (strcmp(b->signers->keys[i].key_id, file->key_id) == 0)
+            return false;
+    }
+    return is_of_role;
+}
+
+/* Takes the keys of `more`, also on failure. */
+static enum hf_err join_take(struct hf_signers *signers, struct hf_signers *more,
+                             struct hf_why *why)
+{
+    size_t n = signers->n_keys + more->n_keys;
+    struct hf_signing_key *keys = realloc(signers->keys, (n + 1) * sizeof *keys);
+    if (keys == NULL) {
+        hf_signers_free(more);
+        return hf_fail(why, HF_E_MEMORY, "out of memory for keys");
+    }
+    for (size_t i = 0; i < more->n_keys; i++)
+        keys[signers->n_keys + i] = more->keys[i];
+    *signers = (struct hf_signers){.keys = keys, .n_keys = n};
+    free(more->keys);
+    return HF_OK;
+}
+
+static enum hf_err add_old_signers(struct hf_publication *p, enum hf_top_role role,
+                                   struct hf_signers *signers, struct hf_why *why)
+{
+    struct hf_signers old = {0};
+    struct besides besides = {&p->set.root->roles[role], signers};
+    const struct hf_key_choice choice = {signs_besides, &besides};
+    HF_TRY(hf_key_set_open_chosen(&p->keys, hf_key_half_of(role), &choice, &old, why));
+    return join_take(signers, &old, why);
+}
+
+static enum hf_err open_signers(struct hf_publication *p, enum hf_top_role role,
+                                struct hf_signers *out, struct hf_why *why)
+{
+    struct hf_signers signers = {0};
+    const struct hf_root *root = p->next != NULL ? p->next : p->set.root;
+    HF_TRY(hf_key_set_open(&p->keys, root, role, &signers, why));
+    enum hf_err err = p->next == NULL ? HF_OK : add_old_signers(p, role, &signers, why);
+    if (err != HF_OK) {
+        hf_signers_free(&signers);
+        return err;
+    }
+    *out = signers;
+    return HF_OK;
+}
+
+/* Sign with the keys of `role`, stage under its name, and append the file to `file`. */
+static enum hf_err sign_and_stage(struct hf_publication *p, enum hf_top_role role, int64_t version,
+                                  const json_t *signed_part, struct hf_buf *file,
+                                  struct hf_why *why)
+{
+    struct hf_signers signers = {0};
+    struct hf_buf staged = {0};
+    struct hf_path path;
+    HF_TRY(hf_repo_role_path(role, version, p->set.root->consistent_snapshot, &path, why));
+    HF_TRY(open_signers(p, role, &signers, why));
+    enum hf_err err = hf_signer_sign(signed_part, signers.keys, signers.n_keys, &staged, why);
+    hf_signers_free(&signers);
+    if (err == HF_OK && hf_buf_append(file, staged.data, staged.len) != HF_OK)
+        err = hf_fail(why, HF_E_MEMORY, "out of memory for %s", path.text);
+    if (err == HF_OK) {
+        p->signed_now.of[role] = hf_last_file_make(version, hf_buf_bytes(&staged));
+        return hf_repo_stage_take(&p->repo, path.text, &staged, why);
+    }
+    hf_buf_free(&staged);
+    return err;
+}
+
+enum hf_err hf_publication_stage_targets(struct hf_publication *p, const json_t *targets,
+                                         struct hf_buf *file, struct hf_why *why)
+{
+    int64_t version = json_integer_value(json_object_get(targets, "version"));
+    return sign_and_stage(p, HF_ROLE_TARGETS, version, targets, file, why);
+}
+
+static enum hf_err stage_timestamp(struct hf_publication *p, int64_t snapshot_version,
+                                   struct hf_bytes snapshot_file, struct hf_why *why)
+{
+    json_t *timestamp = NULL;
+    struct hf_buf file = {0};
+    struct hf_signing signing = {0, 0, HF_TIME_NONE};
+    signing.version = hf_publication_next_version(p, HF_ROLE_TIMESTAMP,
+                                                  p->set.timestamp->env.version);
+    HF_TRY(hf_publication_expiry(p, HF_ROLE_TIMESTAMP, &signing.expires_s, why));
+    HF_TRY(hf_compose_timestamp(&signing, snapshot_version, snapshot_file, &timestamp, why));
+    enum hf_err err = sign_and_stage(p, HF_ROLE_TIMESTAMP, signing.version, timestamp, &file, why);
+    hf_buf_free(&file);
+    json_decref(timestamp);
+    return err;
+}
+
+/* Takes the composed snapshot. */
+static enum hf_err stage_snapshot_take(struct hf_publication *p, json_t *snapshot, int64_t version,
+                                       struct hf_why *why)
+{
+    struct hf_buf file = {0};
+    enum hf_err err = sign_and_stage(p, HF_ROLE_SNAPSHOT, version, snapshot, &file, why);
+    if (err == HF_OK)
+        err = stage_timestamp(p, version, hf_buf_bytes(&file), why);
+    hf_buf_free(&file);
+    json_decref(snapshot);
+    return err;
+}
+
+static enum hf_err next_snapshot(struct hf_publication *p, struct hf_signing *out,
+                                 struct hf_why *why)
+{
+    *out = (struct hf_signing){0, 0, HF_TIME_NONE};
+    out->version = hf_publication_next_version(p, HF_ROLE_SNAPSHOT, p->set.snapshot->env.version);
+    return hf_publication_expiry(p, HF_ROLE_SNAPSHOT, &out->expires_s, why);
+}
+
+enum hf_err hf_publication_stage_online(struct hf_publication *p, int64_t targets_version,
+                                        struct hf_bytes targets_file, struct hf_why *why)
+{
+    json_t *snapshot = NULL;
+    struct hf_signing signing;
+    p->signed_now.of[HF_ROLE_TARGETS] = hf_last_file_make(targets_version, targets_file);
+    HF_TRY(next_snapshot(p, &signing, why));
+    HF_TRY(hf_compose_snapshot(p->set.snapshot->env.signed_part, &signing, targets_version,
+                               targets_file, &snapshot, why));
+    return stage_snapshot_take(p, snapshot, signing.version, why);
+}
+
+/* ---- refresh ---------------------------------------------------------------------------------- */
+
+/* The snapshot that is published stays; only the timestamp over it is new. */
+static enum hf_err stage_timestamp_only(struct hf_publication *p, struct hf_why *why)
+{
+    struct hf_buf file = {0};
+    struct hf_path path;
+    int64_t version = p->set.snapshot->env.version;
+    HF_TRY(
+        hf_repo_role_path(HF_ROLE_SNAPSHOT, version, p->set.root->consistent_snapshot, &path, why));
+    enum hf_err err = hf_repo_read(&p->repo, path.text, HF_SNAPSHOT_BYTES_MAX, &file, why);
+    if (err == HF_OK)
+        err = stage_timestamp(p, version, hf_buf_bytes(&file), why);
+    hf_buf_free(&file);
+    return err;
+}
+
+enum hf_err hf_publication_stage_refresh(struct hf_publication *p, struct hf_why *why)
+{
+    json_t *snapshot = NULL;
+    struct hf_signing signing;
+    int64_t timestamp_ends_s = 0;
+    HF_TRY(hf_publication_expiry(p, HF_ROLE_TIMESTAMP, &timestamp_ends_s, why));
+    if (p->set.snapshot->env.expires_s >= timestamp_ends_s)
+        return stage_timestamp_only(p, why);
+    HF_TRY(next_snapshot(p, &signing, why));
+    HF_TRY(hf_compose_same_snapshot(p->set.snapshot->env.signed_part, &signing, &snapshot, why));
+    return stage_snapshot_take(p, snapshot, signing.version, why);
+}
+
+/* ---- commit ------------------------------------------------------------------------------------ */
+
+/* What was signed now; else what stands, where it is not older than what the half knew. */
+static struct hf_last_files files_after(const struct hf_publication *p, const struct hf_last *last)
+{
+    struct hf_last_files after = last->done;
+    for (int role = 0; role < HF_TOP_ROLES; role++) {
+        if (p->signed_now.of[role].version > 0)
+            after.of[role] = p->signed_now.of[role];
+        else if (p->published.of[role].version > after.of[role].version)
+            after.of[role] = p->published.of[role];
+    }
+    return after;
+}
+
+enum hf_err hf_publication_remember(struct hf_publication *p, bool is_done, struct hf_why *why)
+{
+    for (int half = 0; half < HF_KEY_HALVES; half++) {
+        struct hf_last *last = &p->last[half];
+        if (!p->is_used[half])
+            continue;
+        last->begun = files_after(p, last);
+        last->signed_at_s = p->now_s;
+        if (is_done)
+            last->done = last->begun;
+        HF_TRY(hf_last_write(&p->keys.folders[half], last, why));
+    }
+    return HF_OK;
+}
+
+static enum hf_err before_timestamp(void *context, struct hf_why *why)
+{
+    struct hf_publication *p = context;
+    for (int half = 0; half < HF_KEY_HALVES; half++) {
+        if (p->is_used[half])
+            HF_TRY(hf_pin_renew(&p->keys.folders[half], &p->repo, p->now_s, why));
+    }
+    return hf_publication_remember(p, false, why);
+}
+
+enum hf_err hf_publication_commit(struct hf_publication *p, struct hf_why *why)
+{
+    const struct hf_repo_step step = {before_timestamp, p};
+    HF_TRY(hf_repo_write_with(&p->repo, p->now_s, &step, why));
+    if (hf_publication_remember(p, true, why) != HF_OK)
+        return hf_fail_context(why, "the repository is written, but not the memory of it");
+    return HF_OK;
+}
