@@ -75,6 +75,19 @@ check_notes() {
         "${texts[@]}"
 }
 
+# Each of these folders uses those named before it, none after.
+check_layers() { # folder names...
+    local folder=$1 later name
+    shift
+    later="$*"
+    for name; do
+        later=${later#"$name"}
+        later=${later# }
+        [ -z "$later" ] ||
+            forbid_include "$folder/$name" "what stands above it ($later)" "$folder/(${later// /|})/"
+    done
+}
+
 # design: client/agent -> client/port -> client/core -> common; server/* -> common.
 check_includes() {
     local io='(sys/[a-z_]*|netdb|netinet/[a-z]*|arpa/inet|unistd|fcntl|dirent|poll|pthread)\.h'
@@ -87,6 +100,7 @@ check_includes() {
     forbid_include client/port "agent" 'client/agent/'
     forbid_include server "client" 'client/|holdfast/(client|port|posix|trust_store)\.h'
     forbid_include server/publish "serve or signer: they meet at the repository on disk" 'server/(serve|signer)/'
+    check_layers server/publish base certs tokens keys repository lint ceremony bundle commands
     forbid_include server/serve "publish or signer: the network process holds no key" 'server/(publish|signer)/'
 }
 
