@@ -151,8 +151,32 @@ static void a_bit_in_the_active_bundle(void **state)
     flip_through("bundle", hf_buf_bytes(&cut_world.versions[OLD].pem), 97);
 }
 
-/* What nothing is held against, an address or a name in the schema, cannot be told from what was
- * meant. Then there is a sentence, and the journal has it where it can be written. */
+/* SQLite takes a column for what it is called now. */
+static void a_bit_in_the_schema(void **state)
+{
+    sqlite3 *db = NULL;
+    sqlite3_stmt *stmt = NULL;
+    struct hf_why why = {0};
+
+    (void)state;
+    assert_int_equal(sqlite3_open(database_file(), &db), SQLITE_OK);
+    CHECK_OK(hf_db_prepare(db, "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL", "test", &stmt,
+                           &why));
+    struct hf_buf texts[32] = {0};
+    size_t n = 0;
+    while (sqlite3_step(stmt) == SQLITE_ROW) {
+        assert_true(n < 32);
+        CHECK_OK(hf_db_column_append(stmt, 0, &texts[n++], &why));
+    }
+    sqlite3_finalize(stmt);
+    sqlite3_close(db);
+    for (size_t i = 0; i < n; i++) {
+        flip_through("schema", hf_buf_bytes(&texts[i]), 61);
+        hf_buf_free(&texts[i]);
+    }
+}
+
+/* What nothing is held against, an address for instance, cannot be told from what was meant. Then there is a sentence, and the journal has it where it can be written. */
 static void a_bit_anywhere(void **state)
 {
     unsigned n_updated = 0, n_refused = 0;
@@ -179,6 +203,7 @@ int main(void)
         IN_WORLD(a_bit_in_the_root_metadata),
         IN_WORLD(a_bit_in_the_other_metadata),
         IN_WORLD(a_bit_in_the_active_bundle),
+        IN_WORLD(a_bit_in_the_schema),
         IN_WORLD(a_bit_anywhere),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -276,6 +276,38 @@ static void a_database_with_a_damaged_page_is_replaced(void **state)
     assert_restored(state, "is damaged");
 }
 
+/* As bits that flip in its text leave it. */
+static void spoil(void **state, const char *sql)
+{
+    sqlite3 *db = NULL;
+    struct hf_why why = {0};
+
+    assert_int_equal(sqlite3_open(database(state), &db), SQLITE_OK);
+    CHECK_OK(hf_db_exec(db, sql, "test", &why));
+    sqlite3_close(db);
+}
+
+static void a_database_whose_schema_rotted_is_replaced(void **state)
+{
+    make_state(state);
+    spoil(state, "ALTER TABLE config RENAME COLUMN on_swap TO on_swbp");
+    assert_restored(state, "its schema is not that of version");
+}
+
+static void a_database_whose_schema_has_an_older_number_is_replaced(void **state)
+{
+    make_state(state);
+    spoil(state, "PRAGMA user_version = 2");
+    assert_restored(state, "its schema is not that of version 2");
+}
+
+static void a_database_whose_schema_has_no_number_is_replaced(void **state)
+{
+    make_state(state);
+    spoil(state, "PRAGMA user_version = -2147483648");
+    assert_restored(state, "its schema is not that of version -2147483648");
+}
+
 static void an_empty_database_is_replaced(void **state)
 {
     make_state(state);
@@ -388,6 +420,20 @@ static void when_both_are_damaged_nothing_is_moved(void **state)
                         "this was a database once, before the flash died");
 }
 
+/* Every row of it may be good; only what asks for that column is in trouble. */
+static void a_schema_that_rotted_is_lived_with_where_there_is_no_copy(void **state)
+{
+    make_state(state);
+    spoil(state, "ALTER TABLE config RENAME COLUMN on_swap TO on_swbp");
+    temp_write(temp_path(*state, "holdfast.db.backup"), "this was a copy once");
+    struct hf_sqlite_store *store = open_in(state);
+
+    CHECK_OK(hf_sqlite_store_is_writable(store, NULL));
+    assert_int_equal(count(store, "SELECT version FROM metadata WHERE role = 'root'"), 2);
+    assert_false(is_damaged_kept(state));
+    hf_sqlite_store_close(store);
+}
+
 static void whoever_holds_the_lock_may_be_restoring(void **state)
 {
     const struct temp_dir *dir = *state;
@@ -483,6 +529,9 @@ int main(void)
         IN_TEMP(a_database_that_rots_while_it_is_open_does_not_spoil_the_copy),
         IN_TEMP(a_database_that_is_garbage_is_replaced_and_kept),
         IN_TEMP(a_database_with_a_damaged_page_is_replaced),
+        IN_TEMP(a_database_whose_schema_rotted_is_replaced),
+        IN_TEMP(a_database_whose_schema_has_an_older_number_is_replaced),
+        IN_TEMP(a_database_whose_schema_has_no_number_is_replaced),
         IN_TEMP(an_empty_database_is_replaced),
         IN_TEMP(a_truncated_database_is_replaced),
         IN_TEMP(a_lost_database_is_replaced),
@@ -491,6 +540,7 @@ int main(void)
         IN_TEMP(what_is_in_the_way_is_moved_away),
         IN_TEMP(nothing_but_a_copy_is_enough),
         IN_TEMP(when_both_are_damaged_nothing_is_moved),
+        IN_TEMP(a_schema_that_rotted_is_lived_with_where_there_is_no_copy),
         IN_TEMP(whoever_holds_the_lock_may_be_restoring),
         IN_TEMP(a_folder_that_cannot_be_written_is_left_alone),
         IN_TEMP(a_log_of_somebody_else_is_named_and_left_alone),

@@ -101,6 +101,23 @@ static void the_steps_that_are_compiled_in_are_numbered_without_gaps(void **stat
     }
 }
 
+static void a_schema_is_told_from_one_that_rotted(void **state)
+{
+    const int64_t newest = (int64_t)hf_client_migrations_len;
+    struct hf_why why = {0};
+
+    CHECK_OK(hf_schema_migrate(*state, hf_client_migrations, hf_client_migrations_len, &why));
+    CHECK_OK(hf_schema_compare(*state, hf_client_migrations, newest, &why));
+    CHECK_REFUSED(hf_schema_compare(*state, hf_client_migrations, newest - 1, &why), HF_E_FORMAT,
+                  &why, "its schema is not that of version");
+    CHECK_REFUSED(hf_schema_compare(*state, hf_client_migrations, -1, &why), HF_E_FORMAT, &why,
+                  "its schema is not that of version -1");
+    CHECK_OK(
+        hf_db_exec(*state, "ALTER TABLE config RENAME COLUMN on_swap TO on_swbp", "test", &why));
+    CHECK_REFUSED(hf_schema_compare(*state, hf_client_migrations, newest, &why), HF_E_FORMAT, &why,
+                  "its schema is not that of version");
+}
+
 int main(void)
 {
 #define IN_MEMORY(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -109,6 +126,7 @@ int main(void)
         IN_MEMORY(a_step_that_fails_is_taken_back_and_those_before_it_stay),
         IN_MEMORY(a_newer_schema_is_refused),
         IN_MEMORY(a_database_of_something_else_is_refused),
+        IN_MEMORY(a_schema_is_told_from_one_that_rotted),
         cmocka_unit_test(the_steps_that_are_compiled_in_are_numbered_without_gaps),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

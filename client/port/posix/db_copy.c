@@ -54,7 +54,7 @@ enum hf_err hf_db_changes(sqlite3 *db, int64_t *out, struct hf_why *why)
     return hf_db_query_int64(db, "SELECT count FROM change", "count the changes", out, why);
 }
 
-/* Nothing is said of the root metadata in another schema. */
+/* Nothing is said of another's schema, and of the root metadata in it. */
 static enum hf_err check_whole(sqlite3 *db, struct hf_why *why)
 {
     int64_t version = 0;
@@ -62,6 +62,7 @@ static enum hf_err check_whole(sqlite3 *db, struct hf_why *why)
     HF_TRY(hf_db_check_pages(db, why));
     if (hf_schema_check(db, (int64_t)hf_client_migrations_len, &version, NULL) != HF_OK)
         return HF_OK;
+    HF_TRY(hf_schema_compare(db, hf_client_migrations, version, why));
     return hf_db_root_check(db, why);
 }
 

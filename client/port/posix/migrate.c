@@ -62,3 +62,62 @@ enum hf_err hf_schema_migrate(sqlite3 *db, const struct hf_migration *steps, siz
     }
     return HF_OK;
 }
+
+/* ---- what came of it ---------------------------------------------------------------------------- */
+
+/* Everything that CREATE has made, as it was written. */
+static enum hf_err describe(sqlite3 *db, struct hf_buf *out, struct hf_why *why)
+{
+    static const char reading[] = "read the database's schema";
+    sqlite3_stmt *stmt = NULL;
+    enum hf_err err = HF_OK;
+    int rc = SQLITE_DONE;
+
+    HF_TRY(hf_db_prepare(db,
+                         "SELECT type || ' ' || name || ' ' || tbl_name || ' ' || ifnull(sql, '') "
+                         "FROM sqlite_schema ORDER BY name",
+                         reading, &stmt, why));
+    while (err == HF_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        err = hf_db_column_append(stmt, 0, out, why);
+        if (err == HF_OK && hf_buf_append_text(out, ";") != HF_OK)
+            err = hf_fail(why, HF_E_MEMORY, "out of memory reading the database's schema");
+    }
+    if (err == HF_OK && rc != SQLITE_DONE)
+        err = hf_db_fail(db, reading, why);
+    sqlite3_finalize(stmt);
+    return err;
+}
+
+static enum hf_err describe_new(const struct hf_migration *steps, size_t n_steps,
+                                struct hf_buf *out, struct hf_why *why)
+{
+    sqlite3 *db = NULL;
+    enum hf_err err = HF_OK;
+
+    if (sqlite3_open(":memory:", &db) != SQLITE_OK)
+        err = hf_fail(why, HF_E_MEMORY, "out of memory for the schema of a new database");
+    if (err == HF_OK)
+        err = hf_schema_migrate(db, steps, n_steps, why);
+    if (err == HF_OK)
+        err = describe(db, out, why);
+    sqlite3_close(db);
+    return err;
+}
+
+enum hf_err hf_schema_compare(sqlite3 *db, const struct hf_migration *steps, int64_t version,
+                              struct hf_why *why)
+{
+    size_t n_steps = version > 0 ? (size_t)version : 0; /* below that it has rotted too */
+    struct hf_buf is = {0};
+    struct hf_buf should_be = {0};
+
+    enum hf_err err = describe_new(steps, n_steps, &should_be, why);
+    if (err == HF_OK)
+        err = describe(db, &is, why);
+    if (err == HF_OK && !hf_bytes_equal(hf_buf_bytes(&is), hf_buf_bytes(&should_be)))
+        err = hf_fail(why, HF_E_FORMAT, "%s is damaged: its schema is not that of version %" PRId64,
+                      sqlite3_db_filename(db, "main"), version);
+    hf_buf_free(&is);
+    hf_buf_free(&should_be);
+    return err;
+}

@@ -32,6 +32,14 @@ HF_MUST_USE enum hf_err hf_schema_check(sqlite3 *db, int64_t newest, int64_t *ou
                                         struct hf_why *why);
 
 /**
+ * Is the schema, every name and rule of it, what `steps` make of a new database up to `version`,
+ * which hf_schema_check has found? What has rotted in its text is no damage to SQLite, which then
+ * knows a column by another name. HF_E_FORMAT.
+ */
+HF_MUST_USE enum hf_err hf_schema_compare(sqlite3 *db, const struct hf_migration *steps,
+                                          int64_t version, struct hf_why *why);
+
+/**
  * Run the steps that `db` has not seen. Each is one transaction, so a power cut leaves the schema
  * at a step's end and the next start goes on; two processes may try at once.
  */

@@ -30,12 +30,25 @@ static enum hf_err migrate(sqlite3 *db, struct hf_why *why)
     return hf_schema_migrate(db, hf_client_migrations, hf_client_migrations_len, why);
 }
 
+/* A schema that has rotted is the copy's to mend. Where that cannot, most of such a database works all
+ * the same, and what does not says so. HF_E_FORMAT. */
+static enum hf_err check_schema(struct hf_sqlite_store *store, int64_t version, struct hf_why *why)
+{
+    struct hf_why reason = {0};
+
+    enum hf_err err = hf_schema_compare(store->db, hf_client_migrations, version, &reason);
+    if (err == HF_OK || (err == HF_E_FORMAT && !hf_db_copy_is_whole(store->state_dir)))
+        return HF_OK;
+    return hf_fail(why, err, "%s", reason.text);
+}
+
 static enum hf_err bring_up_to_date(struct hf_sqlite_store *store, struct hf_why *why)
 {
     const int64_t newest = (int64_t)hf_client_migrations_len;
     int64_t version = 0;
 
     HF_TRY(hf_schema_check(store->db, newest, &version, why));
+    HF_TRY(check_schema(store, version, why));
     if (version == newest)
         return HF_OK;
     if (store->unusable.code != HF_OK)
@@ -78,8 +91,8 @@ static bool is_for_the_copy(const struct hf_sqlite_store *store, enum hf_err err
 {
     bool is_suspect = err == HF_E_STORAGE || (err == HF_OK && store->unusable.code == HF_E_STORAGE);
 
-    return store->copied_changes >= 0 &&
-           (err == HF_E_ROLLBACK || (is_suspect && hf_db_is_damaged(store->state_dir)));
+    return store->copied_changes >= 0 && (err == HF_E_ROLLBACK || err == HF_E_FORMAT ||
+                                          (is_suspect && hf_db_is_damaged(store->state_dir)));
 }
 
 /* Rows that rotted; files and links that a power cut, or somebody, has left behind. Whoever
