@@ -512,3 +512,57 @@ def test_a_public_part_of_another_holder_signs_nothing(p, hsm, draft):
     before = draft.read_bytes()
     said = ctl.refused("root", "sign", "--draft", draft, "--keys", p.keys, "--yes", digest(draft))
     assert "the key in the token is not the one it was" in said and draft.read_bytes() == before
+
+
+# ---- key ids of other programs -----------------------------------------------------------------------
+
+def spell_otherwise(public):
+    """The same PEM in lines of 40 characters: another text, and so another key id."""
+    key = json.loads(public.read_text())
+    begin, *lines, end = key["keyval"]["public"].split("\n")[:-1]
+    text = "".join(lines)
+    key["keyval"]["public"] = "\n".join([begin, *(text[i:i + 40] for i in range(0, len(text), 40)), end])
+    public.write_text(json.dumps(key))
+
+
+def test_a_key_is_the_tokens_whatever_id_another_program_gave_it(hsm, tmp_path, root_cert):
+    p = ctl.Publisher(tmp_path)
+    draft = tmp_path / "root.draft"
+    ctl.ok("root", "draft", "--from", p.repo, "--draft", draft)
+    ids = {}
+    for role, half in (("root", "offline"), ("targets", "offline"), ("timestamp", "online")):
+        public, file = tmp_path / f"{role}.pub", p.keys / half / f"{role}-2.key.json"
+        own = generate(hsm, role, "--type", "ecdsa-p256", "--public", public, "--refer", file)[2]
+        spell_otherwise(public)
+        ids[role] = json.loads(ctl.ok("key", "inspect", public, "--json"))["keys"][0]["key_id"]
+        assert ids[role] != own
+        ctl.ok("root", "add-key", "--draft", draft, "--role", role, "--key", public)
+        old = p.keys / half / f"{role}-1.key.json"
+        ctl.ok("root", "remove-key", "--draft", draft, "--role", role, "--key", old)
+    assert "signed with 2 key(s)" in sign(draft, "--keys", p.keys)
+    ctl.ok("root", "finish", *p.place, draft)
+    for role in ids:
+        assert ids[role] in [s["keyid"] for s in p.metadata(role)["signatures"]], role
+
+    for half, role in (("offline", "root"), ("offline", "targets"), ("online", "timestamp")):
+        (p.keys / half / f"{role}-1.key.json").unlink()
+    ctl.ok("refresh", *p.place)
+    p.add(root_cert.file)
+    assert [s["keyid"] for s in p.metadata("targets")["signatures"]] == [ids["targets"]]
+    ctl.ok("root", "draft", "--from", p.repo, "--draft", tmp_path / "next.draft")
+    sign(tmp_path / "next.draft", "--key", hsm.uri("root"))
+    said = ctl.refused("root", "sign", "--draft", tmp_path / "next.draft", "--key", hsm.uri("root"))
+    assert "has signed this draft already" in said
+    ctl.ok("root", "finish", *p.place, tmp_path / "next.draft")
+    assert p.versions()["root"] == 3
+    assert "are the same key" in ctl.refused(
+        "refresh", *p.place, "--key", p.keys / "online" / "timestamp-2.key.json",
+        "--key", hsm.uri("timestamp"), code=2)
+
+    file = p.offline / "root-2.key.json"   # a reference of that other program
+    change(file, key=p.metadata("root")["signed"]["keys"][ids["root"]])
+    last = tmp_path / "last.draft"
+    ctl.ok("root", "draft", "--from", p.repo, "--draft", last)
+    ctl.ok("root", "add-key", "--draft", last, "--role", "root", "--key", p.offline / "targets-2.key.json")
+    ctl.ok("root", "remove-key", "--draft", last, "--role", "root", "--key", hsm.uri("root"))
+    assert "signed with 2 key(s)" in sign(last, "--keys", p.keys)

@@ -16,4 +16,8 @@ HF_MUST_USE enum hf_err hf_public_key_to_json(const uint8_t public_key[HF_PUBLIC
 HF_MUST_USE enum hf_err hf_public_key_id(const json_t *public_key, char out[HF_SHA256_HEX_LEN],
                                          struct hf_why *why);
 
+/** The same public key, however it is written? A PEM can be wrapped and spelled in many ways, and so its
+ *  usual label differs from tool to tool. False for NULL, and for what is no key. */
+bool hf_public_key_same(const json_t *a, const json_t *b);
+
 #endif

@@ -9,6 +9,7 @@
 
 /* What was found while looking through a folder. */
 struct search {
+    const struct hf_draft *draft;
     const struct hf_tally *tally;
     json_t *names; /* gets the name of every key chosen; NULL: look only */
     size_t n_chosen, n_signed_before;
@@ -18,16 +19,13 @@ struct search {
 static bool is_wanted(void *context, const struct hf_key_file *file)
 {
     struct search *search = context;
-    const struct hf_tally_key *key = hf_tally_find(search->tally, file->key_id);
-    if (key == NULL)
-        return false;
-    search->n_signed_before += key->has_signed;
-    if (key->has_signed)
+    struct hf_tally_say say = hf_tally_say_of(search->draft, search->tally, file->public_key);
+    search->n_signed_before += say.id == NULL && say.has_signed;
+    if (say.id == NULL)
         return false;
     search->n_chosen++;
     if (search->names != NULL)
-        search->failures += json_object_set_new(search->names, file->key_id,
-                                                json_string(file->name));
+        search->failures += json_object_set_new(search->names, say.id, json_string(file->name));
     return true;
 }
 
@@ -72,10 +70,10 @@ static enum hf_err check_given(const struct hf_draft *draft, const struct hf_tal
 {
     for (size_t i = 0; i < holder->n_given; i++) {
         const struct hf_key_file *file = &holder->given[i].files[0];
-        const struct hf_tally_key *key = hf_tally_find(tally, file->key_id);
-        if (key != NULL && !key->has_signed)
+        struct hf_tally_say say = hf_tally_say_of(draft, tally, file->public_key);
+        if (say.id != NULL)
             continue;
-        if (key != NULL)
+        if (say.has_signed)
             (void)hf_fail(why, HF_E_KEY, "%s has signed this draft already, and a key counts once",
                           file->path);
         else
@@ -92,7 +90,7 @@ enum hf_err hf_draft_find_keys(const struct hf_draft *draft, struct hf_key_set *
 {
     struct hf_tally tally = {0};
     struct hf_signers none = {0};
-    struct search search = {.tally = &tally};
+    struct search search = {.draft = draft, .tally = &tally};
     const struct hf_key_choice choice = {is_counted_only, &search};
     HF_TRY(hf_tally_make(draft, &tally, why));
     enum hf_err err = check_given(draft, &tally, holder, why);
@@ -144,6 +142,9 @@ static enum hf_err open_and_sign(struct hf_draft *draft, struct hf_key_set *hold
     enum hf_err err = hf_key_set_open_chosen(holder, HF_KEYS_OFFLINE, &choice, &signers, why);
     if (err == HF_OK && search->failures != 0)
         err = hf_fail(why, HF_E_MEMORY, "out of memory for the names of keys");
+    for (size_t i = 0; i < signers.n_keys; i++)
+        signers.keys[i].known_as = hf_tally_say_of(draft, search->tally, signers.keys[i].public_key)
+                                       .id;
     if (err == HF_OK)
         err = sign_with(draft, &signers, why);
     hf_signers_free(&signers);
@@ -154,9 +155,9 @@ enum hf_err hf_draft_sign(struct hf_draft *draft, struct hf_key_set *holder, siz
                           struct hf_why *why)
 {
     struct hf_tally tally = {0};
-    struct search search = {.names = json_deep_copy(json_object_get(draft->json, "names")),
-                            .tally = &tally};
+    struct search search = {.draft = draft, .tally = &tally};
     HF_TRY(hf_draft_find_keys(draft, holder, why));
+    search.names = json_deep_copy(json_object_get(draft->json, "names"));
     enum hf_err err = hf_tally_make(draft, &tally, why);
     if (err == HF_OK)
         err = open_and_sign(draft, holder, &search, why);

@@ -37,11 +37,6 @@ static struct hf_tally_key *find(const struct hf_tally *tally, const char *key_i
     return NULL;
 }
 
-const struct hf_tally_key *hf_tally_find(const struct hf_tally *tally, const char *key_id)
-{
-    return find(tally, key_id);
-}
-
 static void list_side(const struct hf_draft *draft, size_t side, struct hf_tally *tally)
 {
     const struct hf_role *role = role_of(draft, side);
@@ -75,6 +70,48 @@ static bool is_counted(const struct hf_draft *draft, const struct hf_tally *tall
     return false;
 }
 
+static const struct hf_key *public_of(const struct hf_draft *draft, const struct hf_tally_key *key)
+{
+    return hf_keyring_find(&root_of(draft, key->is_of[0] ? 0 : 1)->ring, key->key_id);
+}
+
+static bool would_count(const struct hf_draft *draft, const struct hf_tally *tally,
+                        const struct hf_tally_key *key, const struct hf_key *public)
+{
+    for (size_t side = 0; side < tally->n_sides; side++) {
+        if (key->is_of[side] && !is_counted(draft, tally, side, public))
+            return true;
+    }
+    return false;
+}
+
+static struct hf_tally_say say_of(const struct hf_draft *draft, const struct hf_tally *tally,
+                                  const struct hf_key *public)
+{
+    struct hf_tally_say say = {0};
+    for (size_t i = 0; i < tally->n_keys && say.id == NULL; i++) {
+        const struct hf_key *other = public_of(draft, &tally->keys[i]);
+        if (other == NULL || !hf_key_same(other, public))
+            continue;
+        if (would_count(draft, tally, &tally->keys[i], public))
+            say.id = tally->keys[i].key_id;
+        else
+            say.has_signed = true;
+    }
+    return say;
+}
+
+struct hf_tally_say hf_tally_say_of(const struct hf_draft *draft, const struct hf_tally *tally,
+                                    const json_t *public_key)
+{
+    struct hf_key public = {0};
+    if (hf_key_parse("at hand", public_key, &public, NULL) != HF_OK)
+        return (struct hf_tally_say){0};
+    struct hf_tally_say say = say_of(draft, tally, &public);
+    hf_key_free(&public);
+    return say;
+}
+
 static enum hf_err count_signature(const struct hf_draft *draft, const struct hf_signature *s,
                                    struct hf_tally *tally, struct hf_why *why)
 {
@@ -84,9 +121,8 @@ static enum hf_err count_signature(const struct hf_draft *draft, const struct hf
                        "the draft is signed by the key %s, which is a %s key of neither root; take "
                        "a copy without it",
                        s->key_id, hf_top_role_name(draft->role));
-    const struct hf_root *root = root_of(draft, key->is_of[0] ? 0 : 1);
     const struct hf_bytes message = hf_buf_bytes(&hf_draft_envelope(draft)->signed_bytes);
-    const struct hf_key *public = hf_keyring_find(&root->ring, s->key_id);
+    const struct hf_key *public = public_of(draft, key);
     if (public == NULL || !hf_key_verify(public, message, (struct hf_bytes){s->bytes, s->len}))
         return hf_fail(why, HF_E_SIGNATURE,
                        "the signature of key %s is not over this draft: it was changed since, or "

@@ -44,8 +44,17 @@ void hf_tally_free(struct hf_tally *tally);
 
 bool hf_tally_is_complete(const struct hf_tally *tally);
 
-/** NULL for a key that has no say. */
-const struct hf_tally_key *hf_tally_find(const struct hf_tally *tally, const char *key_id);
+/**
+ * What a key may do for the draft. `id` is under which id it should sign, borrowed from the draft: NULL
+ * where it has no say, or where it has signed and counts once, which `has_signed` tells apart. Its public
+ * part is compared, not its id, which other programs make in other ways.
+ */
+struct hf_tally_say {
+    const char *id;
+    bool has_signed;
+};
+struct hf_tally_say hf_tally_say_of(const struct hf_draft *draft, const struct hf_tally *tally,
+                                    const json_t *public_key);
 
 /** "2 of 3 keys of version 4 (2 must), 1 of 3 of version 5 (2 must)", of root; appended. */
 HF_MUST_USE enum hf_err hf_tally_words(const struct hf_tally *tally, struct hf_buf *out,

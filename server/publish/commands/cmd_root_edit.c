@@ -5,6 +5,7 @@
 #include "server/publish/ceremony/draft_tally.h"
 #include "server/publish/keys/key_reference.h"
 #include "server/publish/ceremony/root_edit.h"
+#include "server/publish/keys/key_role.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -96,7 +97,9 @@ static enum hf_err remove_one(struct hf_root_edit *edit, const struct request *r
     if (!hf_token_is_uri(which) && !hf_disk_exists(which))
         return hf_root_edit_remove_key(edit, r->top_role, which, why);
     HF_TRY(find_key(which, &key, why));
-    enum hf_err err = hf_root_edit_remove_key(edit, r->top_role, key.public.key_id, why);
+    const char *id = hf_key_role_id(&edit->draft->next, r->top_role, key.public.json);
+    enum hf_err err = hf_root_edit_remove_key(edit, r->top_role,
+                                              id != NULL ? id : key.public.key_id, why);
     hf_key_reference_free(&key);
     return err;
 }

@@ -1,5 +1,7 @@
 #include "server/publish/keys/key_set.h"
 
+#include "server/publish/keys/key_role.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -132,7 +134,7 @@ static enum hf_err give_one(struct hf_key_set *set, const char *key, const char 
     HF_TRY(hf_key_file_find(key, &set->tokens, folder->files, why));
     folder->n_files = 1;
     for (size_t i = 0; i + 1 < set->n_given; i++) {
-        if (strcmp(set->given[i].files[0].key_id, folder->files[0].key_id) == 0)
+        if (hf_public_key_same(set->given[i].files[0].public_key, folder->files[0].public_key))
             return hf_fail(why, HF_E_ARGUMENT, "%s and %s are the same key",
                            set->given[i].path.text, key);
     }
@@ -155,22 +157,11 @@ enum hf_err hf_key_set_give(struct hf_key_set *set, const char *const *keys,
 
 /* ---- which keys are a role's ------------------------------------------------------------------ */
 
-/* By key id: ours are hashes of the public key, so the same id is the same key. */
-static bool is_listed_in_root(const struct hf_root *root, enum hf_top_role role, const char *key_id)
-{
-    const struct hf_role *of_role = &root->roles[role];
-    for (size_t i = 0; i < of_role->n_key_ids; i++) {
-        if (strcmp(of_role->key_ids[i], key_id) == 0)
-            return true;
-    }
-    return false;
-}
-
 static bool has_a_role(const struct hf_key_file *file, const struct hf_root *root,
                        const enum hf_top_role *roles, size_t n_roles)
 {
-    for (size_t i = 0; root != NULL && i < n_roles; i++) {
-        if (is_listed_in_root(root, roles[i], file->key_id))
+    for (size_t i = 0; i < n_roles; i++) {
+        if (hf_key_role_id(root, roles[i], file->public_key) != NULL)
             return true;
     }
     return false;
@@ -210,7 +201,8 @@ static void add_to_reach(struct reach *reach, struct hf_key_folder *folder, bool
     for (size_t i = 0; i < folder->n_files; i++) {
         bool is_repeated = false;
         for (size_t k = 0; k < reach->n_keys && !is_repeated; k++)
-            is_repeated = strcmp(reach->keys[k].file->key_id, folder->files[i].key_id) == 0;
+            is_repeated = hf_public_key_same(reach->keys[k].file->public_key,
+                                             folder->files[i].public_key);
         if (!is_repeated)
             reach->keys[reach->n_keys++] = (struct reachable){folder, &folder->files[i], is_given};
     }
@@ -238,7 +230,7 @@ static enum hf_err check_enough(const struct hf_key_set *set, const struct reach
 {
     int64_t n_found = 0;
     for (size_t i = 0; i < reach->n_keys; i++)
-        n_found += is_listed_in_root(root, role, reach->keys[i].file->key_id);
+        n_found += hf_key_role_id(root, role, reach->keys[i].file->public_key) != NULL;
     if (n_found >= root->roles[role].threshold)
         return HF_OK;
     return hf_fail(why, HF_E_NOT_FOUND,
@@ -324,9 +316,11 @@ static enum hf_err open_threshold(struct hf_key_set *set, const struct reach *re
     HF_TRY(prepare(signers, reach->n_keys, why));
     for (size_t i = 0; i < reach->n_keys; i++) {
         const struct reachable *key = &reach->keys[i];
-        if ((key->is_given || signers->n_keys < wanted) &&
-            is_listed_in_root(root, role, key->file->key_id))
-            HF_TRY(open_one(set, key, signers, why));
+        const char *id = hf_key_role_id(root, role, key->file->public_key);
+        if (id == NULL || (!key->is_given && signers->n_keys >= wanted))
+            continue;
+        HF_TRY(open_one(set, key, signers, why));
+        signers->keys[signers->n_keys - 1].known_as = id;
     }
     return HF_OK;
 }

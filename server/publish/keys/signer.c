@@ -51,7 +51,7 @@ static enum hf_err sign_one(struct hf_bytes message, const struct hf_signing_key
     if (err == HF_OK)
         err = verify_own(message, key, hf_buf_bytes(&signature), why);
     if (err == HF_OK)
-        err = append(&signature, key->key_id, signatures, why);
+        err = append(&signature, hf_signing_key_name(key), signatures, why);
     hf_buf_free(&signature);
     return err;
 }

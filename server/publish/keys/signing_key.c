@@ -66,6 +66,11 @@ enum hf_err hf_signing_key_from_token(struct hf_tokens **tokens, const char *uri
 
 /* ---- both ------------------------------------------------------------------------------------- */
 
+const char *hf_signing_key_name(const struct hf_signing_key *key)
+{
+    return key->known_as != NULL ? key->known_as : key->key_id;
+}
+
 void hf_signing_key_free(struct hf_signing_key *key)
 {
     sodium_free(key->secret_key);

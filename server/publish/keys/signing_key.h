@@ -11,6 +11,9 @@
 struct hf_signing_key {
     json_t *public_key; /* owned: the key object of TUF metadata (4.2.1) */
     char key_id[HF_SHA256_HEX_LEN];
+    const char
+        *known_as; /* borrowed: its id in the root that it signs for (key_role.h), which may be
+                             another program's; NULL: key_id */
     uint8_t *secret_key; /* owned, sodium_malloc, HF_SECRET_KEY_LEN bytes; NULL: in a token */
     struct hf_token_key *token; /* owned; NULL: in memory */
 };
@@ -25,6 +28,8 @@ HF_MUST_USE enum hf_err hf_signing_key_from_seed(const uint8_t seed[HF_SEED_LEN]
 HF_MUST_USE enum hf_err hf_signing_key_from_token(struct hf_tokens **tokens, const char *uri,
                                                   const json_t *public_key,
                                                   struct hf_signing_key *out, struct hf_why *why);
+/** The id that stands beside its signatures. Borrowed. */
+const char *hf_signing_key_name(const struct hf_signing_key *key);
 void hf_signing_key_free(struct hf_signing_key *key);
 
 /** Append the signature over `message` as metadata has it. Whether it is the public key's is not

@@ -3,6 +3,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
+#include "server/publish/keys/key_role.h"
 #include "server/publish/keys/signer.h"
 
 #include <inttypes.h>
@@ -39,23 +40,23 @@ int64_t hf_publication_next_version(const struct hf_publication *p, enum hf_top_
 
 /* ---- who signs -------------------------------------------------------------------------------- */
 
-/* Who signs besides: keys of the role in the published root, unless they sign already. */
+/* Who signs besides: keys of the role in the published root, unless they sign already, under the id
+ * that it knows. */
 struct besides {
-    const struct hf_role *role;
+    const struct hf_root *root;
+    enum hf_top_role role;
     const struct hf_signers *signers;
 };
 
 static bool signs_besides(void *context, const struct hf_key_file *file)
 {
     const struct besides *b = context;
-    bool is_of_role = false;
-    for (size_t i = 0; i < b->role->n_key_ids; i++)
-        is_of_role = is_of_role || strcmp(b->role->key_ids[i], file->key_id) == 0;
-    for (size_t i = 0; i < b->signers->n_keys; i++) {
-        if (strcmp(b->signers->keys[i].key_id, file->key_id) == 0)
+    const char *id = hf_key_role_id(b->root, b->role, file->public_key);
+    for (size_t i = 0; i < b->signers->n_keys && id != NULL; i++) {
+        if (strcmp(hf_signing_key_name(&b->signers->keys[i]), id) == 0)
             return false;
     }
-    return is_of_role;
+    return id != NULL;
 }
 
 /* Takes the keys of `more`, also on failure. */
@@ -79,9 +80,11 @@ static enum hf_err add_old_signers(struct hf_publication *p, enum hf_top_role ro
                                    struct hf_signers *signers, struct hf_why *why)
 {
     struct hf_signers old = {0};
-    struct besides besides = {&p->set.root->roles[role], signers};
+    struct besides besides = {p->set.root, role, signers};
     const struct hf_key_choice choice = {signs_besides, &besides};
     HF_TRY(hf_key_set_open_chosen(&p->keys, hf_key_half_of(role), &choice, &old, why));
+    for (size_t i = 0; i < old.n_keys; i++)
+        old.keys[i].known_as = hf_key_role_id(p->set.root, role, old.keys[i].public_key);
     return join_take(signers, &old, why);
 }
 

@@ -1,5 +1,7 @@
 #include "server/publish/tokens/token_find.h"
 
+#include "server/publish/base/key_object.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -119,7 +121,7 @@ static bool is_repeated(const struct hf_token_objects *found, size_t i)
 {
     for (size_t k = 0; k < i; k++) {
         if (is_same_place(&found->items[k], &found->items[i]) &&
-            hf_token_same_key(found->items[k].json, found->items[i].json))
+            hf_public_key_same(found->items[k].json, found->items[i].json))
             return true;
     }
     return false;

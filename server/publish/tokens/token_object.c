@@ -1,7 +1,6 @@
 #include "server/publish/tokens/token_object.h"
 
 #include "common/base/hex.h"
-#include "common/tuf/key.h"
 #include "server/publish/tokens/token_point.h"
 
 #include <stdlib.h>
@@ -114,16 +113,6 @@ void hf_token_objects_free(struct hf_token_objects *objects)
         hf_token_object_free(&objects->items[i]);
     free(objects->items);
     *objects = (struct hf_token_objects){0};
-}
-
-bool hf_token_same_key(const json_t *a, const json_t *b)
-{
-    struct hf_key key_a = {0}, key_b = {0};
-    bool is_same = a != NULL && b != NULL && hf_key_parse("a", a, &key_a, NULL) == HF_OK &&
-                   hf_key_parse("b", b, &key_b, NULL) == HF_OK && hf_key_same(&key_a, &key_b);
-    hf_key_free(&key_a);
-    hf_key_free(&key_b);
-    return is_same;
 }
 
 /* ---- find --------------------------------------------------------------------------------------- */

@@ -47,9 +47,6 @@ HF_MUST_USE enum hf_err hf_token_object_read(struct hf_token *token, CK_OBJECT_H
                                              struct hf_token_object *out, struct hf_why *why);
 void hf_token_object_free(struct hf_token_object *object);
 
-/** The same public key, whatever the text it was written as? */
-bool hf_token_same_key(const json_t *a, const json_t *b);
-
 /** A CK_BBOOL; `otherwise` where the token does not say. */
 bool hf_token_object_flag(const struct hf_token_object *object, CK_ATTRIBUTE_TYPE type,
                           bool otherwise);

@@ -1,4 +1,5 @@
 /* The private half of a key pair whose public half is known. */
+#include "server/publish/base/key_object.h"
 #include "server/publish/tokens/token_find.h"
 #include "server/publish/tokens/token_sign.h"
 
@@ -20,7 +21,7 @@ static enum match match_public(const struct hf_token_objects *public_halves, con
 {
     enum match match = IS_POSSIBLE;
     for (size_t i = 0; i < public_halves->n; i++) {
-        if (hf_token_same_key(public_halves->items[i].json, wanted))
+        if (hf_public_key_same(public_halves->items[i].json, wanted))
             return IS_WANTED;
         if (public_halves->items[i].json != NULL)
             match = IS_OTHER;
@@ -34,7 +35,7 @@ static enum hf_err match_one(const struct hf_token_object *private_half, const j
 {
     struct hf_token_objects twins = {0};
     if (!private_half->is_usable || private_half->json != NULL) {
-        *out = hf_token_same_key(private_half->json, wanted) ? IS_WANTED : IS_OTHER;
+        *out = hf_public_key_same(private_half->json, wanted) ? IS_WANTED : IS_OTHER;
         return HF_OK;
     }
     enum hf_err err = hf_token_objects_find_twin(private_half, CKO_PUBLIC_KEY, &twins, why);
