@@ -150,9 +150,7 @@ static enum hf_err walk(struct walker *w, hf_pem_block_fn fn, void *ctx, struct 
             return refuse_boundary(w, line, why);
     }
     if (w->n_blocks == 0)
-        return hf_fail(why, HF_E_NOT_FOUND,
-                       "expected PEM certificates, found no line \"%s\"; DER files must be "
-                       "converted to PEM first",
+        return hf_fail(why, HF_E_NOT_FOUND, "expected PEM certificates, found no line \"%s\"",
                        BEGIN_LINE);
     return HF_OK;
 }
