@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 import ctl
+import json_schema
 
 SEED = bytes(range(32))
 # RFC 8032, 7.1, test 1: the public key of a known seed.
@@ -46,7 +47,29 @@ def pem(der, kind="PRIVATE KEY"):
             f"-----END {kind}-----\n")
 
 
+def told(*args):
+    """The keys of a report for scripts."""
+    found = json.loads(ctl.ok("key", *args, "--json"))
+    json_schema.check(found, "key-report.schema.json")
+    return found["keys"]
+
+
 # ---- generate and inspect -------------------------------------------------------------------------
+
+def test_scripts_are_told_of_every_key_that_is_made_or_changed(folder, passphrase, tmp_path):
+    a, b, seed = folder / "a.key.json", folder / "b.key.json", private(tmp_path / "seed", RFC_SEED)
+    [made] = told("generate", "--key", a, "--passphrase-file", passphrase)
+    [taken] = told("import", "--from", seed, "--key", b, "--passphrase-file", passphrase)
+    assert (made["key"], made["kind"], taken["public"]) == (str(a), "sealed", RFC_PUBLIC)
+    assert told("inspect", a, b) == [made, taken]
+    new = private(tmp_path / "new", "battery staple\n")
+    assert told("change-passphrase", b, a, "--passphrase-file", passphrase,
+                "--new-passphrase-file", new) == [taken, made]
+    [bare] = told("generate", "--key", tmp_path / "c.key.json", "--insecure-no-passphrase")
+    assert bare["kind"] == "open"
+    assert ctl.refused("key", "generate", "--key", a, "--passphrase-file", new, "--json").endswith(
+        "keys are never overwritten")
+
 
 def test_a_key_and_its_public_part(folder, passphrase, tmp_path):
     file, public = folder / "a.key.json", tmp_path / "a.pub"

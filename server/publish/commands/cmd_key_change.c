@@ -1,14 +1,17 @@
 /* holdfastctl key change-passphrase: keys in files, sealed anew. */
 #include "server/publish/commands/cli.h"
+#include "server/publish/commands/key_report.h"
 #include "server/publish/keys/key_rekey.h"
 
 #include <stdlib.h>
 
 static enum hf_err change(const char *const *files, const char *passphrase_file,
-                          const char *new_passphrase_file, struct hf_why *why)
+                          const char *new_passphrase_file, bool is_json, struct hf_why *why)
 {
     size_t n = 0;
     HF_TRY(hf_key_rekey(files, passphrase_file, new_passphrase_file, why));
+    if (is_json)
+        return hf_key_report_files(files, why);
     while (files[n] != NULL)
         n++;
     printf(
@@ -21,11 +24,13 @@ static int run_change(const struct hf_command *self, int argc, const char **argv
 {
     char *passphrase_file = NULL;
     char *new_passphrase_file = NULL;
+    int is_json = 0;
     const struct poptOption options[] =
         {{"passphrase-file", 0, POPT_ARG_STRING, &passphrase_file, 0,
           "its first line is the passphrase of today (default: ask)", "FILE"},
          {"new-passphrase-file", 0, POPT_ARG_STRING, &new_passphrase_file, 0,
           "its first line is the new one (default: ask twice)", "FILE"},
+         HF_CLI_JSON(&is_json, "key-report"),
          HF_CLI_HELP,
          HF_CLI_END};
     struct hf_cli cli;
@@ -34,7 +39,8 @@ static int run_change(const struct hf_command *self, int argc, const char **argv
     if (hf_cli_begin(&cli, self, argc, argv, options, &exit_code)) {
         const char *const *files = (const char *const *)hf_cli_arguments(&cli);
         if (hf_cli_need(self, "a key file", files == NULL ? NULL : files[0]))
-            exit_code = hf_cli_finish(change(files, passphrase_file, new_passphrase_file, &why),
+            exit_code = hf_cli_finish(change(files, passphrase_file, new_passphrase_file,
+                                             is_json != 0, &why),
                                       &why);
     }
     hf_cli_end(&cli);

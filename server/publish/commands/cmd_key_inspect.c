@@ -1,23 +1,9 @@
 /* holdfastctl key inspect: the public side of keys, in files and in tokens. */
 #include "server/publish/commands/cli.h"
-#include "server/publish/base/json_text.h"
-#include "server/publish/keys/key_file.h"
-#include "server/publish/keys/key_type.h"
+#include "server/publish/commands/key_report.h"
 #include "server/publish/keys/public_key.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
-
-/* What is told of one key. Borrowed. */
-struct description {
-    const char *key; /* the file, or the URI */
-    const char *kind;
-    const char *key_id;
-    const json_t *public_key;
-    const char *uri;          /* NULL: in no token */
-    const struct hf_kdf *kdf; /* NULL: not sealed */
-};
 
 /* Told one after the other, or gathered. */
 struct report {
@@ -25,79 +11,22 @@ struct report {
     struct hf_tokens *tokens;
 };
 
-/* ---- one key ---------------------------------------------------------------------------------- */
-
-static const char *public_text(const struct description *d)
+static enum hf_err tell(struct report *report, const struct hf_key_about *about, struct hf_why *why)
 {
-    return json_string_value(json_object_get(json_object_get(d->public_key, "keyval"), "public"));
-}
-
-/* A PEM is no line; whoever wants it takes --public, or --json. */
-static void print_public(const struct description *d)
-{
-    const char *type = hf_key_type_word(d->public_key);
-    if (strchr(public_text(d), '\n') != NULL)
-        printf("  type      %s\n", type);
-    else
-        printf("  %-9s %s\n", type, public_text(d));
-}
-
-static void print(const struct description *d)
-{
-    printf("%s\n  key id    %s\n", d->key, d->key_id);
-    print_public(d);
-    if (d->uri != NULL && strcmp(d->uri, d->key) != 0)
-        printf("  in token  %s\n", d->uri);
-    if (d->kdf != NULL)
-        printf("  sealed    Argon2id, %" PRId64 " passes over %" PRId64 " MiB\n", d->kdf->passes,
-               d->kdf->memory_bytes >> 20);
-    if (strcmp(d->kind, "open") == 0)
-        puts("  sealed    no: the private key lies open in this file");
-    if (strcmp(d->kind, "public") == 0)
-        puts("  the public part only");
-}
-
-static json_t *to_json(const struct description *d)
-{
-    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s?}", "key", d->key, "kind", d->kind, "key_id",
-                     d->key_id, "type", hf_key_type_word(d->public_key), "public", public_text(d),
-                     "uri", d->uri);
-}
-
-static enum hf_err tell(struct report *report, const struct description *d, struct hf_why *why)
-{
-    if (report->keys == NULL)
-        print(d);
-    else if (json_array_append_new(report->keys, to_json(d)) != 0)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for a report");
+    if (report->keys != NULL)
+        return hf_key_about_append(about, report->keys, why);
+    hf_key_about_print(about, stdout);
     return HF_OK;
 }
 
 /* ---- where they are --------------------------------------------------------------------------- */
 
-static enum hf_err inspect_key_file(struct report *report, const struct hf_key_file *file,
-                                    struct hf_why *why)
-{
-    bool is_sealed = file->kdf.kind != HF_KDF_NONE;
-    const struct description d = {
-        .key = file->path,
-        .kind = file->uri != NULL ? "reference"
-                : is_sealed       ? "sealed"
-                                  : "open",
-        .key_id = file->key_id,
-        .public_key = file->public_key,
-        .uri = file->uri,
-        .kdf = is_sealed ? &file->kdf : NULL,
-    };
-    return tell(report, &d, why);
-}
-
 static enum hf_err inspect_public(struct report *report, const char *path, struct hf_why *why)
 {
     struct hf_public_key key = {0};
     HF_TRY(hf_public_key_read(path, &key, why));
-    const struct description d = {path, "public", key.key_id, key.json, NULL, NULL};
-    enum hf_err err = tell(report, &d, why);
+    const struct hf_key_about about = {path, "public", key.key_id, key.json, NULL, NULL};
+    enum hf_err err = tell(report, &about, why);
     hf_public_key_free(&key);
     return err;
 }
@@ -108,7 +37,8 @@ static enum hf_err inspect_file(struct report *report, const char *path, struct 
     struct hf_key_file file = {0};
     if (hf_key_file_read(path, &file, why) != HF_OK)
         return inspect_public(report, path, NULL) == HF_OK ? HF_OK : why->code;
-    enum hf_err err = inspect_key_file(report, &file, why);
+    const struct hf_key_about about = hf_key_about_file(&file);
+    enum hf_err err = tell(report, &about, why);
     hf_key_file_free(&file);
     return err;
 }
@@ -118,8 +48,8 @@ static enum hf_err inspect_token_key(struct report *report, const struct hf_toke
 {
     char key_id[HF_SHA256_HEX_LEN];
     HF_TRY(hf_public_key_id(found->json, key_id, why));
-    const struct description d = {found->uri, "token", key_id, found->json, found->uri, NULL};
-    return tell(report, &d, why);
+    const struct hf_key_about about = {found->uri, "token", key_id, found->json, found->uri, NULL};
+    return tell(report, &about, why);
 }
 
 /* An open URI means all that it leaves open; that there are none is no answer to give in silence. */
@@ -129,7 +59,10 @@ static enum hf_err inspect_tokens(struct report *report, const char *uri, struct
     size_t n = 0;
     enum hf_err err = hf_token_list(&report->tokens, uri, &found, &n, why);
     if (err == HF_OK && n == 0)
-        err = hf_fail(why, HF_E_NOT_FOUND, "no token at hand shows a signing key that is %s", uri);
+        err = hf_fail(why, HF_E_NOT_FOUND,
+                      "no token at hand shows a signing key that fits %s; is it plugged in, and is "
+                      "its module in p11-kit's configuration, or named with module-path?",
+                      uri);
     for (size_t i = 0; i < n && err == HF_OK; i++)
         err = inspect_token_key(report, &found[i], why);
     for (size_t i = 0; i < n; i++)
@@ -155,8 +88,7 @@ static enum hf_err inspect(const char *const *keys, bool is_json, struct hf_why 
                           ? hf_fail(why, HF_E_MEMORY, "out of memory for a report")
                           : inspect_all(&report, keys, why);
     if (err == HF_OK && is_json)
-        err = hf_json_print_take(json_pack("{s:i, s:O}", "format", 1, "keys", report.keys), stdout,
-                                 why);
+        err = hf_key_report_print_take(json_incref(report.keys), why);
     json_decref(report.keys);
     hf_tokens_free(report.tokens);
     return err;

@@ -1,5 +1,6 @@
 /* holdfastctl key generate, key import: one more key, as a file or in a token. */
 #include "server/publish/commands/cli.h"
+#include "server/publish/commands/key_report.h"
 #include "server/publish/keys/key_import.h"
 #include "server/publish/keys/key_seal.h"
 #include "server/publish/keys/key_type.h"
@@ -16,6 +17,7 @@ struct request {
     char *refer_out;
     char *passphrase_file;
     int is_insecure;
+    int is_json;
 };
 
 /* ---- what all of them look at before anything is made ------------------------------------------- */
@@ -37,6 +39,23 @@ static enum hf_err write_public(const struct request *r, const json_t *public_ke
                                 struct hf_why *why)
 {
     return r->public_out == NULL ? HF_OK : hf_public_key_create(r->public_out, public_key, why);
+}
+
+/* ---- what is said of it ----------------------------------------------------------------------- */
+
+static enum hf_err tell(const struct request *r, const struct hf_key_about *about,
+                        struct hf_why *why)
+{
+    if (!r->is_json) {
+        printf("%s %s %s\n", about->key, hf_key_type_word(about->public_key), about->key_id);
+        return HF_OK;
+    }
+    json_t *keys = json_array();
+    enum hf_err err = hf_key_about_append(about, keys, why);
+    if (err == HF_OK)
+        return hf_key_report_print_take(keys, why);
+    json_decref(keys);
+    return err;
 }
 
 /* ---- in a file -------------------------------------------------------------------------------- */
@@ -81,8 +100,12 @@ static enum hf_err make_file(const struct request *r, struct hf_why *why)
     HF_TRY(r->from == NULL ? hf_signing_key_generate(&key, why)
                            : hf_key_import(r->from, &key, why));
     enum hf_err err = write_key(r, &key, why);
+    const struct hf_key_about about = {.key = r->key,
+                                       .kind = r->is_insecure ? "open" : "sealed",
+                                       .key_id = key.key_id,
+                                       .public_key = key.public_key};
     if (err == HF_OK)
-        printf("%s %s %s\n", r->key, hf_key_type_word(key.public_key), key.key_id);
+        err = tell(r, &about, why);
     hf_signing_key_free(&key);
     return err;
 }
@@ -108,11 +131,16 @@ static enum hf_err write_about(const struct request *r, const char *uri, const c
     if (refer_out != NULL)
         HF_TRY(hf_key_file_create_reference(refer_out, found, uri, why));
     enum hf_err err = write_public(r, found->json, why);
-    if (err == HF_OK)
-        printf("%s %s %s\n", found->uri, hf_key_type_word(found->json), key_id);
-    else if (refer_out != NULL)
+    if (err != HF_OK && refer_out != NULL)
         (void)unlink(refer_out);
-    return err;
+    if (err != HF_OK)
+        return err;
+    const struct hf_key_about about = {.key = found->uri,
+                                       .kind = "token",
+                                       .key_id = key_id,
+                                       .public_key = found->json,
+                                       .uri = found->uri};
+    return tell(r, &about, why);
 }
 
 static enum hf_err make_in_token(const struct request *r, struct hf_why *why)
@@ -220,6 +248,7 @@ static int run_generate(const struct hf_command *self, int argc, const char **ar
          "of a key in a token: also write a key file that refers to it", "FILE.key.json"},
         HF_CLI_PASSPHRASE(&r),
         INSECURE_OPTION(&r),
+        HF_CLI_JSON(&r.is_json, "key-report"),
         HF_CLI_HELP,
         HF_CLI_END};
     struct hf_cli cli;
@@ -239,6 +268,7 @@ static int run_import(const struct hf_command *self, int argc, const char **argv
                                          PUBLIC_OPTION(&r),
                                          HF_CLI_PASSPHRASE(&r),
                                          INSECURE_OPTION(&r),
+                                         HF_CLI_JSON(&r.is_json, "key-report"),
                                          HF_CLI_HELP,
                                          HF_CLI_END};
     struct hf_cli cli;
