@@ -1,5 +1,6 @@
 """A thief hands a crafted draft to a key holder: whatever would be signed is shown, or refused."""
 import json
+import re
 import shutil
 
 import pytest
@@ -188,10 +189,32 @@ def test_an_intermediate_and_what_lint_said_of_it(p, tmp_path):
     p.add(a.file, sub.file, "--allow-intermediate", "--draft", file, "--drop", "all")
     text = shown(file, "targets")
     assert "Sub CA, until " in text and ", an INTERMEDIATE, trusted as a root\n" in text
-    assert "      accepts lint's error no-overlap\n" in text
+    assert re.search(r"^      accepts lint's error no-overlap as of \d{4}-\d\d-\d\d$", text, re.M)
+    assert "not explained" not in text
     [added] = report(file, "targets")["changes"]["added"]
     assert [x["use"] for x in added["bundle"]["anchors"]] == ["anchor", "intermediate"]
     assert added["bundle"]["accepted"] == ["no-overlap"]
+    assert added["bundle"]["accepted_at"] is not None
+
+
+def shown_with(targets_draft, said):
+    def slip_in(content):
+        [path] = [p for p in content["files"]]
+        content["signed"]["targets"][path]["custom"]["holdfast"] |= said
+    return shown(craft(targets_draft, slip_in), "targets")
+
+
+def test_a_day_of_acceptance_that_is_yet_to_come(targets_draft):
+    text = shown_with(targets_draft, {"accepted": ["no-successor"],
+                                      "accepted_at": "2099-01-01T00:00:00Z"})
+    assert "      accepts lint's error no-successor as of 2099-01-01\n" in text
+
+
+@pytest.mark.parametrize("said", [{"accepted": [], "accepted_at": "2099-01-01T00:00:00Z"},
+                                  {"accepted": ["no-overlap"], "accepted_at": "some day"}])
+def test_a_day_of_acceptance_that_no_word_shows(targets_draft, said):
+    text = shown_with(targets_draft, said)
+    assert '! not explained: "custom.holdfast.accepted_at" is new: "' + said["accepted_at"] in text
 
 
 def test_a_description_of_another_bundle(targets_draft):

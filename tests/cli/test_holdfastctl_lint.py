@@ -231,6 +231,8 @@ def test_what_is_accepted_is_signed_and_not_held_against_it(p, a, b):
     out = ctl.ok(*add_directly(p, "--drop", "all", "--accept", "no-overlap", b.file))
     assert "  accepted no-overlap (roots/full 2): " in out
     assert p.description()["accepted"] == ["no-overlap"]
+    day = p.description()["accepted_at"][:10]
+    assert f"  accepted on {day}: no-overlap\n" in ctl.ok("bundle", "list", *in_repo(p))
     schema = json.loads((ctl.CHECKOUT / "schema/custom.holdfast.schema.json").read_text())
     assert json_schema.fault({"holdfast": p.description()}, schema, schema) is None
     assert errors(*in_repo(p)) == []
@@ -251,6 +253,16 @@ def test_what_was_accepted_of_one_endpoint_hides_no_other(p, a, b, root, tmp_pat
     assert errors(*in_repo(p), *moved, "--accept", "endpoint-anchor-missing") == []
     # And the next version inherits nothing.
     assert "endpoint-anchor-missing" in p.refuses(*add_directly(p, *lab, a.file, b.file))
+
+
+def test_what_was_accepted_with_a_long_lead_time_is_news_with_a_short_one(p, root):
+    """Years before the end it was no matter; in the last year it is."""
+    a = root("Root A", end=NOW + 1000 * DAY)
+    ctl.ok(*add_directly(p, "--lead", "5000", "--accept", "no-successor", a.file))
+    assert "no-successor" not in codes(*in_repo(p))
+    assert ("no-successor", "accepted") in [(x["code"], x["severity"])
+                                            for x in lint(*in_repo(p), "--lead", "5000")]
+    assert "no-successor" in errors(*in_repo(p), *on(NOW + 700 * DAY))
 
 
 def test_only_errors_can_be_accepted(p, a):

@@ -50,12 +50,6 @@ bool hf_lint_code_is_error(enum hf_lint_code code)
     return codes[code].is_error;
 }
 
-bool hf_lint_code_is_of_the_field(enum hf_lint_code code)
-{
-    return code == HF_LINT_ENDPOINT_ANCHOR_MISSING || code == HF_LINT_ENDPOINT_ANCHOR_ENDS ||
-           code == HF_LINT_DEVICE_CHAIN_ENDS || code == HF_LINT_ALGORITHM_MISSING;
-}
-
 enum hf_err hf_lint_code_parse_error(const char *name, enum hf_lint_code *out, struct hf_why *why)
 {
     for (size_t i = 0; i < HF_LINT_CODES; i++) {

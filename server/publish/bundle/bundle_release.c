@@ -44,7 +44,7 @@ static enum hf_err list_and_stage(struct release *r, json_t *targets, struct hf_
     struct hf_buf name = {0};
     struct hf_path path;
     struct hf_target target = {.info = {.has_sha256 = true}};
-    enum hf_err err = hf_bundle_custom(built, &custom, why);
+    enum hf_err err = hf_bundle_custom(built, r->p->now_s, &custom, why);
     if (err == HF_OK)
         err = hf_description_target_path(&built->description, &name, why);
     if (err != HF_OK)

@@ -4,6 +4,7 @@
 #include "server/publish/base/json_text.h"
 #include "server/publish/bundle/publish_json.h"
 #include "server/publish/ceremony/targets_release.h"
+#include "server/publish/lint/lint_accepted.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -93,36 +94,12 @@ enum hf_err hf_released_report(const struct hf_released *released, struct hf_why
 
 /* ---- what is signed --------------------------------------------------------------------------- */
 
-static bool has_accepted(const struct hf_findings *f, enum hf_lint_code code)
-{
-    for (size_t i = 0; i < f->n_items; i++) {
-        if (f->items[i].is_accepted && f->items[i].code == code)
-            return true;
-    }
-    return false;
-}
-
-/* Each code once, in the order of their list. */
-static bool add_accepted(json_t *custom, const struct hf_findings *f)
-{
-    json_t *list = json_array();
-    bool is_whole = list != NULL;
-    for (int code = 0; code < HF_LINT_CODES && is_whole; code++) {
-        if (has_accepted(f, (enum hf_lint_code)code))
-            is_whole = json_array_append_new(list, json_string(hf_lint_code_name(
-                                                       (enum hf_lint_code)code))) == 0;
-    }
-    if (is_whole && json_array_size(list) > 0)
-        is_whole = json_object_set(json_object_get(custom, "holdfast"), "accepted", list) == 0;
-    json_decref(list);
-    return is_whole;
-}
-
-enum hf_err hf_bundle_custom(const struct hf_bundle_built *built, json_t **out, struct hf_why *why)
+enum hf_err hf_bundle_custom(const struct hf_bundle_built *built, int64_t now_s, json_t **out,
+                             struct hf_why *why)
 {
     json_t *custom = NULL;
     HF_TRY(hf_description_to_json(&built->description, &custom, why));
-    if (!add_accepted(custom, &built->findings)) {
+    if (!hf_accepted_sign(custom, &built->findings, now_s)) {
         json_decref(custom);
         return hf_fail(why, HF_E_MEMORY, "out of memory for what is signed about a bundle");
     }

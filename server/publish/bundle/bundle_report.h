@@ -20,9 +20,9 @@ struct hf_released {
 /** Prints it as order->is_json asks. HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_released_report(const struct hf_released *released, struct hf_why *why);
 
-/** The `custom` value to sign: the description, and the errors of lint that were accepted, which
- *  devices ignore. `*out` is a new reference. */
-HF_MUST_USE enum hf_err hf_bundle_custom(const struct hf_bundle_built *built, json_t **out,
-                                         struct hf_why *why);
+/** The `custom` value to sign at `now_s`: the description, and the errors of lint that were accepted,
+ *  which devices ignore. `*out` is a new reference. */
+HF_MUST_USE enum hf_err hf_bundle_custom(const struct hf_bundle_built *built, int64_t now_s,
+                                         json_t **out, struct hf_why *why);
 
 #endif

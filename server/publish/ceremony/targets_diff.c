@@ -9,6 +9,7 @@
 #include "server/publish/base/json_text.h"
 #include "server/publish/base/label.h"
 #include "server/publish/ceremony/targets_rest.h"
+#include "server/publish/lint/lint_accepted.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -33,20 +34,19 @@ static void show_anchor(const struct hf_anchor *anchor, FILE *out)
     fprintf(out, "\n        %s\n", sha256);
 }
 
-static const json_t *accepted_of(const struct hf_target *target)
-{
-    return json_object_get(json_object_get(target->custom, "holdfast"), "accepted");
-}
-
+/* How far an acceptance goes depends on its day: one that is yet to come would cover what is to come. */
 static void show_accepted(const struct hf_target *target, FILE *out)
 {
+    const struct hf_accepted accepted = hf_accepted_of(target);
     size_t index;
     json_t *code;
-    json_array_foreach(accepted_of(target), index, code)
+    char day[HF_TIME_TEXT_MAX];
+    hf_time_format_day(accepted.at_s, day);
+    json_array_foreach(accepted.codes, index, code)
     {
         const char *name = json_string_value(code);
         if (name != NULL && hf_label_is_plain(name))
-            fprintf(out, "      accepts lint's error %s\n", name);
+            fprintf(out, "      accepts lint's error %s as of %s\n", name, day);
     }
 }
 
@@ -169,15 +169,17 @@ static json_t *anchor_json(const struct hf_anchor *anchor)
 }
 
 static json_t *bundle_json(const struct hf_bundle *bundle, const struct hf_description *d,
-                           const json_t *accepted)
+                           const struct hf_target *target)
 {
+    const struct hf_accepted accepted = hf_accepted_of(target);
     json_t *anchors = json_array(), *drops = json_array();
     for (size_t i = 0; i < bundle->n_anchors; i++)
         anchors = hf_json_append_take(anchors, anchor_json(&bundle->anchors[i]));
     for (size_t i = 0; i < d->n_drops; i++)
         drops = hf_json_append_take(drops, hf_json_sha256(d->drops[i]));
-    return json_pack("{s:o, s:o, s:o}", "anchors", anchors, "drops", drops, "accepted",
-                     json_is_array(accepted) ? json_deep_copy(accepted) : json_array());
+    return json_pack("{s:o, s:o, s:o, s:o}", "anchors", anchors, "drops", drops, "accepted",
+                     json_is_array(accepted.codes) ? json_deep_copy(accepted.codes) : json_array(),
+                     "accepted_at", hf_json_time(accepted.at_s));
 }
 
 /* The bundle is null for what a device cannot read as one. */
@@ -190,8 +192,7 @@ static json_t *target_json(const struct hf_draft *draft, const struct hf_target 
     json_t *object = json_pack("{s:s, s:s, s:I, s:o, s:o}", "path", target->path, "change",
                                change == ADDED ? "added" : "changed", "length",
                                (json_int_t)hf_draft_content(draft, target->path).len, "bundle",
-                               is_bundle ? bundle_json(&bundle, &d, accepted_of(target))
-                                         : json_null(),
+                               is_bundle ? bundle_json(&bundle, &d, target) : json_null(),
                                "other_members", hf_targets_rest_of_one(draft, target, is_bundle));
     hf_bundle_free(&bundle);
     hf_description_free(&d);

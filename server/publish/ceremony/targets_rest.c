@@ -1,7 +1,9 @@
 #include "server/publish/ceremony/targets_rest.h"
 
+#include "common/base/timetext.h"
 #include "server/publish/ceremony/draft_rest.h"
 #include "server/publish/base/label.h"
+#include "server/publish/lint/lint_accepted.h"
 
 static void forget_members(json_t *object, const char *const *members)
 {
@@ -36,17 +38,22 @@ static void forget_notes(json_t *description)
         json_object_del(description, "anchors");
 }
 
-static void forget_accepted(json_t *description)
+static void forget_accepted(json_t *description, const struct hf_target *target)
 {
+    const struct hf_accepted accepted = hf_accepted_of(target);
     size_t index, n_odd = 0;
     json_t *code;
-    const json_t *list = json_object_get(description, "accepted");
-    json_array_foreach(list, index, code)
+    json_array_foreach(accepted.codes, index, code)
     {
         const char *name = json_string_value(code);
         n_odd += name == NULL || !hf_label_is_plain(name);
     }
-    if (json_is_array(list) && n_odd == 0)
+    if (n_odd > 0)
+        return;
+    /* The day is shown with each code; where there is none it would be shown nowhere. */
+    if (json_array_size(accepted.codes) > 0 && accepted.at_s != HF_TIME_NONE)
+        json_object_del(description, "accepted_at");
+    if (json_is_array(accepted.codes))
         json_object_del(description, "accepted");
 }
 
@@ -64,7 +71,7 @@ json_t *hf_targets_rest_of_one(const struct hf_draft *draft, const struct hf_tar
     if (is_bundle) {
         forget_members(description, of_description);
         forget_notes(description);
-        forget_accepted(description);
+        forget_accepted(description, target);
     }
     json_t *list = none == NULL || rest == NULL ? NULL : hf_draft_rest(none, rest);
     json_decref(none);

@@ -1,7 +1,9 @@
 /* holdfastctl bundle list: what a repository offers. Needs no key and no lock. */
 #include "server/publish/commands/bundle_options.h"
 #include "server/publish/base/json_text.h"
+#include "server/publish/base/label.h"
 #include "server/publish/bundle/shelf.h"
+#include "server/publish/lint/lint_accepted.h"
 #include "server/publish/base/table.h"
 
 #include "common/base/hex.h"
@@ -16,12 +18,6 @@ struct request {
     char *profile;
     int is_json;
 };
-
-/* The errors of lint that were accepted with it; NULL where there are none. */
-static const json_t *accepted_of(const struct hf_repo_bundle *b)
-{
-    return json_object_get(json_object_get(b->target->custom, "holdfast"), "accepted");
-}
 
 /* ---- for people ------------------------------------------------------------------------------- */
 
@@ -42,14 +38,26 @@ static enum hf_err fill_anchors(const struct hf_bundle *bundle, struct hf_table 
     return HF_OK;
 }
 
+/* The errors of lint that were accepted with it. */
+static void print_accepted(const struct hf_repo_bundle *b)
+{
+    const struct hf_accepted accepted = hf_accepted_of(b->target);
+    char day[HF_TIME_TEXT_MAX];
+    hf_time_format_day(accepted.at_s, day);
+    for (size_t i = 0; i < json_array_size(accepted.codes); i++) {
+        const char *code = json_string_value(json_array_get(accepted.codes, i));
+        if (code != NULL && hf_label_is_plain(code))
+            printf("  accepted on %s: %s\n", day, code);
+    }
+}
+
 static enum hf_err print_bundle(const struct hf_repo_bundle *b, struct hf_why *why)
 {
     const struct hf_description *d = &b->description;
     struct hf_table t = {.n_columns = 4};
     printf("%s/%s %" PRId64 ": %zu certificate(s), %zu dropped on purpose%s\n", d->set, d->profile,
            d->version, b->bundle.n_anchors, d->n_drops, b->is_newest ? "" : ", older");
-    for (size_t i = 0; i < json_array_size(accepted_of(b)); i++)
-        printf("  accepted: %s\n", json_string_value(json_array_get(accepted_of(b), i)));
+    print_accepted(b);
     if (!b->is_newest)
         return HF_OK;
     enum hf_err err = fill_anchors(&b->bundle, &t, why);
@@ -76,16 +84,17 @@ static json_t *anchor_json(const struct hf_anchor *a)
 static json_t *bundle_json(const struct hf_repo_bundle *b)
 {
     json_t *anchors = json_array(), *drops = json_array();
-    const json_t *accepted = accepted_of(b);
+    const struct hf_accepted accepted = hf_accepted_of(b->target);
     for (size_t i = 0; i < b->bundle.n_anchors; i++)
         anchors = hf_json_append_take(anchors, anchor_json(&b->bundle.anchors[i]));
     for (size_t i = 0; i < b->description.n_drops; i++)
         drops = hf_json_append_take(drops, hf_json_sha256(b->description.drops[i]));
-    return json_pack("{s:s, s:s, s:I, s:b, s:s, s:o, s:o, s:o}", "set", b->description.set,
+    return json_pack("{s:s, s:s, s:I, s:b, s:s, s:o, s:o, s:o, s:o}", "set", b->description.set,
                      "profile", b->description.profile, "version",
                      (json_int_t)b->description.version, "newest", b->is_newest, "path",
                      b->target->path, "anchors", anchors, "drops", drops, "accepted",
-                     accepted == NULL ? json_array() : json_deep_copy(accepted));
+                     accepted.codes == NULL ? json_array() : json_deep_copy(accepted.codes),
+                     "accepted_at", hf_json_time(accepted.at_s));
 }
 
 /* ---- the command ------------------------------------------------------------------------------ */

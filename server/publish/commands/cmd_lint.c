@@ -2,7 +2,7 @@
 #include "server/publish/commands/bundle_options.h"
 #include "server/publish/base/disk.h"
 #include "server/publish/base/json_text.h"
-#include "server/publish/lint/lint.h"
+#include "server/publish/lint/lint_accepted.h"
 #include "server/publish/lint/lint_answers.h"
 #include "server/publish/bundle/shelf.h"
 
@@ -41,21 +41,6 @@ static const struct hf_bundle *find_full(const struct hf_shelf *shelf, const cha
     return full == NULL ? NULL : &full->bundle;
 }
 
-/* What its publisher accepted, signed, is not held against it again. */
-static void accept_signed(const struct hf_repo_bundle *b, struct hf_findings *f, size_t n_before)
-{
-    const json_t *list = json_object_get(json_object_get(b->target->custom, "holdfast"),
-                                         "accepted");
-    for (size_t i = n_before; i < f->n_items; i++) {
-        for (size_t j = 0; j < json_array_size(list); j++) {
-            const char *name = json_string_value(json_array_get(list, j));
-            if (name != NULL && strcmp(name, hf_lint_code_name(f->items[i].code)) == 0 &&
-                !hf_lint_code_is_of_the_field(f->items[i].code))
-                f->items[i].is_accepted = true;
-        }
-    }
-}
-
 static enum hf_err lint_published(struct session *s, const struct hf_repo_bundle *b,
                                   struct hf_why *why)
 {
@@ -70,8 +55,8 @@ static enum hf_err lint_published(struct session *s, const struct hf_repo_bundle
                                       .before = before == NULL ? NULL : &before->bundle,
                                       .full = find_full(&s->view.shelf, d->set)};
     HF_TRY(hf_lint_line(&s->lint, &line, &s->findings, why));
-    accept_signed(b, &s->findings, n_before);
-    return HF_OK;
+    const struct hf_accepted accepted = hf_accepted_of(b->target);
+    return hf_accepted_hold(&accepted, &s->lint, &line, &s->findings, n_before, why);
 }
 
 static enum hf_err lint_newest(struct session *s, struct hf_why *why)
@@ -308,9 +293,9 @@ const struct hf_command hf_cmd_lint = {
         "  signatures rsa-pkcs1 rsa-pss ecdsa\n"
         "  keys       rsa p256 p384 p521\n"
         "  rsa-bits   4096\n\n"
-        "The exit code is 1 where an error is neither accepted now nor was when it was signed; "
-        "what\n"
-        "was accepted of endpoints then says nothing of those given now.",
+        "The exit code is 1 where an error is accepted neither now (--accept) nor was on the day "
+        "of\n"
+        "signing: that covers what was found then, and nothing that came later or is of endpoints.",
     .examples = "  holdfastctl lint --repo /srv/roots --set amazon-iot --endpoints endpoints.txt\n"
                 "  aws iot describe-endpoint --endpoint-type iot:Data-ATS > iot.json\n"
                 "  holdfastctl lint --endpoint @iot.json --save-chains chains-2027\n"
