@@ -104,6 +104,7 @@ def test_refresh_signs_what_must_be_and_warns(p):
     found = report("refresh", *p.place)
     assert found["versions"] == {"root": None, "targets": None, "snapshot": None,
                                  "timestamp": p.versions()["timestamp"]}
+    assert found["signatures"] is None
     found = report("refresh", *p.place, "--clock-is-right", warned=True, at="+500d")
     assert found["versions"]["snapshot"] == p.versions()["snapshot"]
     assert [w.split(" expires")[0] for w in found["warnings"]] == ["root metadata",
@@ -121,6 +122,8 @@ def test_root_finish_says_what_was_signed_with_it(p, tmp_path):
     sign("root", p, file)
     found = report("root", "finish", *p.place, file)
     assert found["versions"] == {"root": 2, "targets": None, "snapshot": None, "timestamp": None}
+    assert found["signatures"]["complete"] is True
+    assert [(s["root"], s["signed"]) for s in found["signatures"]["sides"]] == [(1, 1), (2, 1)]
     file.unlink()
     ctl.ok("root", "draft", "--from", p.repo, "--draft", file)
     ctl.ok("key", "generate", "--key", key, "--insecure-no-passphrase")
@@ -144,6 +147,7 @@ def test_targets_finish_says_whether_devices_see_it(p, tmp_path, is_online):
         offline(p, tmp_path)
     found = report("targets", "finish", *p.place, file)
     assert found["outcome"] == ("published" if is_online else "waiting")
+    assert [s["signed"] for s in found["signatures"]["sides"]] == [1]
     if is_online:
         assert found["versions"] == dict(p.versions(), root=None)
     else:

@@ -117,10 +117,13 @@ enum hf_err hf_publish_report_print_take(struct hf_publish_report *report, FILE 
     report->bundles = NULL;
     report->unlisted = NULL;
     report->warnings = NULL;
-    return hf_json_print_take(json_pack("{s:i, s:s, s:o, s:s?, s:b, s:o, s:o, s:o}", "format", 1,
-                                        "outcome", report->outcome, "versions",
+    json_t *signatures = report->signatures == NULL ? json_null() : report->signatures;
+    report->signatures = NULL;
+    return hf_json_print_take(json_pack("{s:i, s:s, s:o, s:s?, s:b, s:o, s:o, s:o, s:o}", "format",
+                                        1, "outcome", report->outcome, "versions",
                                         versions_json(report), "draft", report->draft_file,
                                         "bridged", !report->is_unbridged, "bundles", bundles,
-                                        "unlisted", unlisted, "warnings", warnings),
+                                        "unlisted", unlisted, "warnings", warnings, "signatures",
+                                        signatures),
                               out, why);
 }

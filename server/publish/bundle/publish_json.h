@@ -16,6 +16,7 @@ struct hf_publish_report {
     json_t *bundles;                /* owned; NULL: none */
     json_t *unlisted;               /* owned; NULL: none */
     json_t *warnings;               /* owned; NULL: none */
+    json_t *signatures; /* owned; of the draft that was finished (draft_tally.h); NULL: none */
 };
 
 /** Versions of all that this publication has signed. */

@@ -45,6 +45,12 @@ static enum hf_err report_json(const struct hf_draft *draft,
 {
     struct hf_publish_report report = {.outcome = "published",
                                        .is_unbridged = !published->is_bridged};
+    struct hf_tally tally = {0};
+    HF_TRY(hf_tally_make(draft, &tally, why));
+    report.signatures = hf_tally_to_json(&tally);
+    hf_tally_free(&tally);
+    if (report.signatures == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for the report");
     for (int role = 0; role < HF_TOP_ROLES; role++)
         report.versions[role] = published->versions[role];
     report.versions[HF_ROLE_ROOT] = draft->next.env.version;

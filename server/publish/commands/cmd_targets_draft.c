@@ -3,6 +3,7 @@
 #include "server/publish/ceremony/draft_json.h"
 #include "server/publish/ceremony/draft_show.h"
 #include "server/publish/ceremony/draft_sign.h"
+#include "server/publish/ceremony/draft_tally.h"
 #include "server/publish/bundle/publish_json.h"
 #include "server/publish/ceremony/targets_draft.h"
 #include "server/publish/ceremony/targets_publish.h"
@@ -147,6 +148,18 @@ const struct hf_command hf_cmd_targets_draft = {
 
 /* ---- finish ----------------------------------------------------------------------------------- */
 
+static enum hf_err report_json_take(struct hf_publish_report *report, const struct hf_draft *draft,
+                                    struct hf_why *why)
+{
+    struct hf_tally tally = {0};
+    HF_TRY(hf_tally_make(draft, &tally, why));
+    report->signatures = hf_tally_to_json(&tally);
+    hf_tally_free(&tally);
+    if (report->signatures == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for the report");
+    return hf_publish_report_print_take(report, stdout, why);
+}
+
 static enum hf_err finish_draft(const struct hf_cli_place *place, const struct hf_draft *draft,
                                 bool is_json, struct hf_why *why)
 {
@@ -159,7 +172,7 @@ static enum hf_err finish_draft(const struct hf_cli_place *place, const struct h
     bool is_published = report.versions[HF_ROLE_TIMESTAMP] > 0;
     report.outcome = is_published ? "published" : "waiting";
     if (is_json)
-        return hf_publish_report_print_take(&report, stdout, why);
+        return report_json_take(&report, draft, why);
     printf(is_published ? "published: targets %" PRId64 "\n"
                         : "signed, not published: targets %" PRId64
                           "; run holdfastctl publish where the online keys are\n",
