@@ -244,7 +244,7 @@ def test_a_draft_that_follows_an_older_root_is_refused_everywhere(p, holders, dr
     again = refuses_to_finish(p, draft)
     assert again.startswith("the draft follows root 1, but root 2 is published already")
     assert refuses_to_finish(p, late) == again
-    assert "know root 2; start a new draft" in ctl.refused(
+    assert "root.json is root 2; start a new draft" in ctl.refused(
         "root", "sign", "--draft", late, "--keys", p.keys, "--yes", digest(late))
 
 
@@ -268,7 +268,7 @@ def test_the_record_comes_along_with_what_its_holder_signs(p, holders, tmp_path)
     draft = new_draft(p, tmp_path / "four")
     assert "signed with 1 key(s)" in alice.sign(draft)
     assert (alice.folder / "root.json").read_bytes() == root_file(p, 3)
-    assert "know root 3; start a new draft" in alice.refused(old)
+    assert "root.json is root 3; start a new draft" in alice.refused(old)
     assert (alice.folder / "root.json").read_bytes() == root_file(p, 3)
 
 

@@ -361,6 +361,36 @@ def test_a_draft_is_signed_on_another_machine_with_a_token(p, hsm, draft, tmp_pa
     assert p.versions()["root"] == 2
 
 
+def test_who_has_only_a_token_gives_a_root_that_he_trusts(p, hsm, draft, tmp_path):
+    """No folder lies beside a token, and so no root.json: --root is what the draft must follow."""
+    other_folder = tmp_path / "other"
+    other_folder.mkdir()
+    made_up = ctl.Publisher(other_folder).repo / "metadata" / "1.root.json"
+    mine = tmp_path / "my-root.json"
+    before = draft.read_bytes()
+    key = ("root", "sign", "--draft", draft, "--key", hsm.uri("root-1"), "--root", mine, "--yes", digest(draft))
+    assert f"there is no {mine}" in ctl.refused(*key)
+    mine.write_bytes(made_up.read_bytes())
+    assert f"a root 1 that is not the one in {mine}" in ctl.refused(*key)
+    mine.write_text("{}")
+    assert str(mine) in ctl.refused(*key)
+    assert draft.read_bytes() == before
+    mine.write_bytes((p.repo / "metadata" / "1.root.json").read_bytes())
+    ctl.ok(*key)
+    sign(draft, "--keys", p.keys, "--root", mine)
+    ctl.ok("root", "finish", *p.place, draft)
+
+    later = tmp_path / "later.draft"
+    ctl.ok("root", "draft", "--from", p.repo, "--draft", later)
+    first = mine.read_bytes()
+    sign(later, "--key", hsm.uri("root-1"), "--root", mine)   # root 2 follows from his
+    assert mine.read_bytes() == first
+    mine.write_bytes(made_up.read_bytes())
+    said = ctl.refused("root", "sign", "--draft", later, "--key", hsm.uri("root-2", token="bob"), "--root", mine,
+                       "--yes", digest(later))
+    assert "does not follow from root 1 in" in said and "do not sign" in said
+
+
 def test_a_folder_with_references_signs_as_any_other(p, draft):
     assert "signed with 3 key(s)" in sign(draft, "--keys", p.keys)
     ctl.ok("root", "finish", *p.place, draft)

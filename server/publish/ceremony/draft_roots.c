@@ -56,7 +56,7 @@ static struct hf_bytes root_before(const struct hf_draft *draft, int64_t version
 }
 
 static enum hf_err walk_to(const struct hf_draft *draft, struct hf_trusted_set *set,
-                           const char *folder, struct hf_why *why)
+                           const char *path, struct hf_why *why)
 {
     const int64_t known = set->root->env.version, last = draft->root.env.version;
     for (int64_t version = known + 1; version <= last; version++) {
@@ -64,50 +64,62 @@ static enum hf_err walk_to(const struct hf_draft *draft, struct hf_trusted_set *
                                                : root_before(draft, version);
         if (file.data == NULL)
             return hf_fail(why, HF_E_SIGNATURE,
-                           "the draft follows root %" PRId64 ", the keys in %s know root %" PRId64
+                           "the draft follows root %" PRId64 ", %s is root %" PRId64
                            ", and the draft lacks root %" PRId64
                            ", which would show that one led to the other: put the newest root that "
-                           "you trust into %s/root.json, or have it drafted anew",
-                           last, folder, known, version, folder);
+                           "you trust there, or have it drafted anew",
+                           last, path, known, version);
         if (hf_trusted_set_update_root(set, file, why) != HF_OK) {
             (void)hf_fail_context(why,
                                   "the draft follows a root %" PRId64 " that does not follow from "
                                   "root %" PRId64 " in %s; somebody made it up: do not sign",
-                                  last, known, folder);
+                                  last, known, path);
             return HF_E_SIGNATURE;
         }
     }
     return HF_OK;
 }
 
-static enum hf_err check_same(const struct hf_draft *draft, struct hf_bytes pin, const char *folder,
+static enum hf_err check_same(const struct hf_draft *draft, struct hf_bytes known, const char *path,
                               struct hf_why *why)
 {
-    if (hf_bytes_equal(pin, hf_draft_root_file(draft)))
+    if (hf_bytes_equal(known, hf_draft_root_file(draft)))
         return HF_OK;
     return hf_fail(why, HF_E_SIGNATURE,
-                   "the draft follows a root %" PRId64 " that is not the one in %s/root.json; it "
-                   "belongs to another repository, or somebody changed it: do not sign",
-                   draft->root.env.version, folder);
+                   "the draft follows a root %" PRId64 " that is not the one in %s; it belongs to "
+                   "another repository, or somebody changed it: do not sign",
+                   draft->root.env.version, path);
 }
 
-static enum hf_err compare_pin(const struct hf_draft *draft, struct hf_bytes pin,
-                               const char *folder, struct hf_why *why)
+static enum hf_err compare(const struct hf_draft *draft, struct hf_bytes known, const char *path,
+                           struct hf_why *why)
 {
     struct hf_trusted_set set = {0};
     int64_t follows = draft->root.env.version;
-    HF_TRY(hf_trusted_set_init(&set, pin, 0, why)); /* no root is asked for its expiry */
-    int64_t known = set.root->env.version;
+    if (hf_trusted_set_init(&set, known, 0, why) != HF_OK) /* no root is asked for its expiry */
+        return hf_fail_context(why, "%s", path);
+    int64_t version = set.root->env.version;
     enum hf_err err = HF_OK;
-    if (known > follows)
+    if (version > follows)
         err = hf_fail(why, HF_E_ROLLBACK,
-                      "the draft follows root %" PRId64 ", but the keys in %s know root %" PRId64
+                      "the draft follows root %" PRId64 ", but %s is root %" PRId64
                       "; start a new draft from the newest repository",
-                      follows, folder, known);
+                      follows, path, version);
     else
-        err = known == follows ? check_same(draft, pin, folder, why)
-                               : walk_to(draft, &set, folder, why);
+        err = version == follows ? check_same(draft, known, path, why)
+                                 : walk_to(draft, &set, path, why);
     hf_trusted_set_free(&set);
+    return err;
+}
+
+enum hf_err hf_draft_check_follows(const struct hf_draft *draft, const char *path,
+                                   struct hf_why *why)
+{
+    struct hf_buf known = {0};
+    enum hf_err err = hf_disk_read(path, HF_ROOT_BYTES_MAX, &known, why);
+    if (err == HF_OK)
+        err = compare(draft, hf_buf_bytes(&known), path, why);
+    hf_buf_free(&known);
     return err;
 }
 
@@ -121,7 +133,7 @@ static enum hf_err check_pin(const struct hf_draft *draft, const char *folder, b
     bool is_there = err != HF_E_NOT_FOUND;
     *is_known = *is_known || is_there;
     if (err == HF_OK)
-        err = compare_pin(draft, hf_buf_bytes(&pin), folder, why);
+        err = compare(draft, hf_buf_bytes(&pin), path.text, why);
     hf_buf_free(&pin);
     return is_there ? err : HF_OK;
 }

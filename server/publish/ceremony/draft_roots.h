@@ -15,6 +15,11 @@
 HF_MUST_USE enum hf_err hf_draft_roots_read(const struct hf_repo *repo, int64_t newest,
                                             json_t **out, struct hf_why *why);
 
+/** Does the draft's root follow from the one in this file, which a holder trusts? As below, and
+ *  HF_E_NOT_FOUND. */
+HF_MUST_USE enum hf_err hf_draft_check_follows(const struct hf_draft *draft, const char *path,
+                                               struct hf_why *why);
+
 /**
  * Does the draft's root follow from the one that the holder's keys know (pin.h)? That is root.json in
  * his folder, and in those of key files that were given. Without such a file there is nothing to

@@ -15,6 +15,7 @@ struct request {
     char *keys;
     char **given_keys;
     char *passphrase_file;
+    char *root;
     char *yes;
     int is_json;
     enum hf_top_role role;
@@ -35,16 +36,19 @@ static enum hf_err look(const struct hf_draft *draft, const struct request *r,
 {
     bool is_known = false;
     HF_TRY(check_role(draft, r, why));
+    if (r->root != NULL)
+        HF_TRY(hf_draft_check_follows(draft, r->root, why));
     HF_TRY(hf_draft_check_pins(draft, holder, &is_known, why));
     HF_TRY(hf_draft_find_keys(draft, holder, why));
     HF_TRY(hf_draft_check_clock(draft, hf_cli_now_s(), why));
-    if (!is_known && r->yes == NULL && isatty(STDIN_FILENO))
-        fprintf(
-            stderr,
-            "No root.json lies beside the keys, so nothing here tells whether the draft follows "
-            "your\n"
-            "root: compare the SHA-256 of root %" PRId64 " below with what others know of it.\n",
-            draft->root.env.version);
+    if (!is_known && r->root == NULL && r->yes == NULL && isatty(STDIN_FILENO))
+        fprintf(stderr,
+                "No root.json lies beside the keys, and --root names none, so nothing here tells "
+                "whether\n"
+                "the draft follows your root: compare the SHA-256 of root %" PRId64
+                " below with what\n"
+                "others know of it.\n",
+                draft->root.env.version);
     return hf_draft_confirm(draft, r->yes, why);
 }
 
@@ -129,6 +133,9 @@ static int run_role(const struct hf_command *self, int argc, const char **argv,
         {{"draft", 0, POPT_ARG_STRING, &r.draft, 0, "the draft; it gets the signature", "FILE"},
          HF_CLI_KEYS(&r),
          HF_CLI_KEY(&r),
+         {"root", 0, POPT_ARG_STRING, &r.root, 0,
+          "a root that you trust, besides the one beside the keys; the draft must follow it",
+          "FILE"},
          {"yes", 0, POPT_ARG_STRING, &r.yes, 0,
           "sign without a question the draft of this SHA-256 (16 digits or more)", "SHA256"},
          HF_CLI_PASSPHRASE(&r),
@@ -148,6 +155,7 @@ static int run_role(const struct hf_command *self, int argc, const char **argv,
     free(r.keys);
     hf_cli_list_free(r.given_keys);
     free(r.passphrase_file);
+    free(r.root);
     free(r.yes);
     return exit_code;
 }
@@ -163,7 +171,8 @@ static int run_root(const struct hf_command *self, int argc, const char **argv)
     "first, and signed only if you agree on the terminal, or with --yes and the SHA-256 that "     \
     "was\n"                                                                                        \
     "shown. If root.json lies beside the keys, the draft must follow that root or a later one,\n"  \
-    "and then that one is kept there.\n\n"                                                         \
+    "and then that one is kept there. Who has a token and no folder keeps a copy of the newest\n"  \
+    "root and gives it with --root.\n\n"                                                           \
     "Several holders may sign copies of one draft at the same time; finish puts them "             \
     "together.\n\n" HF_CLI_KEY_TEXT
 
@@ -173,6 +182,8 @@ const struct hf_command hf_cmd_root_sign = {
     .arguments = "--draft FILE {--keys DIR | --key KEY} [OPTION…]",
     .text = HOW_SIGNED,
     .examples = "  holdfastctl root sign --draft /media/stick/root.draft --keys ~/holdfast-keys\n"
+                "  holdfastctl root sign --draft root.draft --root my-root.json \\\n"
+                "      --key 'pkcs11:token=alice;object=root'\n"
                 "  holdfastctl root sign --draft root.draft --keys keys --yes 9f86d081884c7d65\n",
     .run = run_root,
 };
