@@ -436,6 +436,10 @@ def test_a_folder_that_cannot_be_made(tmp_path, a):
     ("silent\n", "line 1: expected endpoint NAME CHAIN.pem"),
     ("unproved x\n", "line 1: expected endpoint NAME CHAIN.pem"),
     ("silent x because \x1b[2J\n", "line 1: it holds byte 0x1b"),
+    ("silent x is fine\rendpoint y none.pem\n", "line 1: it holds byte 0x0d"),
+    ("silent x weil \xfcberlastet\n".encode("latin-1"), "line 1: it holds byte 0xfc"),
+    ("silent x \u202e\n", "line 1: it holds byte 0xe2"),
+    ("silent x is fine\n\0endpoint y none.pem\n", "is no text: it holds a byte 0x00"),
     ("\nendpoint x http://iot.test\n", "line 2: it does not begin with mqtts://"),
     ("endpoint x tls://iot.test\n", "line 1: the port is missing"),
     ("endpoint x https://me:secret@iot.test\n", "line 1: it holds a user name or password"),
@@ -444,10 +448,35 @@ def test_a_folder_that_cannot_be_made(tmp_path, a):
 ])
 def test_a_list_that_is_none_asks_nobody(p, a, tmp_path, text, words):
     p.add(a.file)
-    (tmp_path / "list").write_text(text)
+    (tmp_path / "list").write_bytes(text if isinstance(text, bytes) else text.encode())
     sentence = ctl.refused("lint", "--set", "roots", "--repo", p.repo, "--endpoints",
                            tmp_path / "list")
     assert words in sentence and "secret" not in sentence
+
+
+def test_lines_may_end_as_they_do_elsewhere(p, a, tmp_path):
+    p.add(a.file)
+    (tmp_path / "list").write_bytes("silent x überlastet\r\nsilent y\r\n".encode())
+    found = report("--repo", p.repo, "--endpoints", tmp_path / "list")
+    assert found["endpoints"]["silent"] == [
+        {"name": "x", "why": "überlastet"},
+        {"name": "y", "why": "nobody has written down why"}]
+
+
+def test_a_file_whose_name_is_no_text(p, a, tmp_path):
+    p.add(a.file)
+    folder = os.fsencode(tmp_path) + b"/\xfc\x1b[2J"
+    os.mkdir(folder)
+    net_pki.write_pem(tmp_path / "own.pem", a.leaf("device", **NEW)[0])
+    os.rename(tmp_path / "own.pem", folder + b"/own.pem")
+    with open(folder + b"/list", "w") as file:
+        file.write("unproved x own.pem\n")
+    found = report("--repo", p.repo, "--endpoints", os.fsdecode(folder) + "/list")
+    (chain,) = found["endpoints"]["chains"]
+    assert chain["source"] == f"{tmp_path}/??[2J/own.pem"
+    out = ctl.ok("lint", "--set", "roots", "--repo", p.repo, "--endpoints",
+                 os.fsdecode(folder) + "/list")
+    assert "??[2J/own.pem" in out and "\x1b" not in out
 
 
 # ---- usage ----------------------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 #include "server/publish/base/findings.h"
 
+#include "common/base/plaintext.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,6 +82,9 @@ enum hf_err hf_findings_add(struct hf_findings *f, enum hf_lint_code code, const
         free(finding.sentence);
         return hf_fail(why, HF_E_MEMORY, "out of memory for what lint found");
     }
+    /* Names of files and of servers are in it, for terminals and for JSON. */
+    hf_text_disarm(finding.where);
+    hf_text_disarm(finding.sentence);
     f->items[f->n_items++] = finding;
     return HF_OK;
 }

@@ -1,7 +1,11 @@
 #include "server/publish/base/json_text.h"
 
 #include "common/base/hex.h"
+#include "common/base/plaintext.h"
 #include "common/base/timetext.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 json_t *hf_json_time(int64_t time_s)
 {
@@ -17,6 +21,17 @@ json_t *hf_json_sha256(const uint8_t sha256[HF_SHA256_LEN])
     char hex[HF_SHA256_HEX_LEN];
     hf_hex_encode(sha256, HF_SHA256_LEN, hex);
     return json_string(hex);
+}
+
+json_t *hf_json_plain(const char *text)
+{
+    char *plain = strdup(text);
+    if (plain == NULL)
+        return NULL;
+    hf_text_disarm(plain);
+    json_t *value = json_string(plain);
+    free(plain);
+    return value;
 }
 
 json_t *hf_json_anchor(const struct hf_anchor *anchor)

@@ -13,6 +13,9 @@ json_t *hf_json_time(int64_t time_s);
 /** 64 hexadecimal digits. */
 json_t *hf_json_sha256(const uint8_t sha256[HF_SHA256_LEN]);
 
+/** Text of others, such as a path, which JSON takes only as UTF-8: what is none becomes '?'. */
+json_t *hf_json_plain(const char *text);
+
 /** subject, sha256, spki_sha256, expires, distrust_after, remove_after. */
 json_t *hf_json_anchor(const struct hf_anchor *anchor);
 

@@ -60,9 +60,10 @@ static json_t *chain_to_json(const struct hf_lint_chain *chain)
         json_decref(certs);
         return NULL;
     }
-    return json_pack("{s:s, s:s, s:s, s:b, s:b, s:s?, s:o}", "name", chain->name, "source",
-                     chain->source, "kind", kinds[chain->kind], "live", chain->is_live, "device",
-                     chain->is_devices, "doubt", chain->doubt, "certificates", certs);
+    return json_pack("{s:s, s:o, s:s, s:b, s:b, s:s?, s:o}", "name", chain->name, "source",
+                     hf_json_plain(chain->source), "kind", kinds[chain->kind], "live",
+                     chain->is_live, "device", chain->is_devices, "doubt", chain->doubt,
+                     "certificates", certs);
 }
 
 static json_t *silence_to_json(const struct hf_lint_silence *silence)

@@ -1,5 +1,6 @@
 #include "server/publish/lint/lint_endpoints.h"
 
+#include "common/base/plaintext.h"
 #include "server/publish/base/disk.h"
 
 #include <stdio.h>
@@ -195,7 +196,7 @@ static enum hf_err take_source(const struct reading *r, const char *name, const 
 static char *next_word(char **rest)
 {
     char *word;
-    while ((word = strsep(rest, " \t\r")) != NULL && word[0] == '\0')
+    while ((word = strsep(rest, " \t")) != NULL && word[0] == '\0')
         continue;
     return word;
 }
@@ -236,16 +237,27 @@ static enum hf_err take_line(const struct reading *r, char *line, struct hf_why 
     return HF_OK;
 }
 
-/* Names and reasons are repeated on terminals. */
-static enum hf_err check_bytes(const struct reading *r, const char *line, struct hf_why *why)
+/* Names and reasons are repeated on terminals and in reports. */
+static enum hf_err check_line(const struct reading *r, const char *line, struct hf_why *why)
 {
-    for (; *line != '\0'; line++) {
-        unsigned char c = (unsigned char)*line;
-        if ((c < ' ' && c != '\t' && c != '\r') || c == 0x7f)
-            return hf_fail(why, HF_E_FORMAT, "%s, line %zu: it holds byte 0x%02x; text is expected",
-                           r->file, r->line, c);
+    while (*line != '\0') {
+        size_t len = *line == '\t' ? 1 : hf_plain_char_len(line);
+        if (len == 0)
+            return hf_fail(why, HF_E_FORMAT,
+                           "%s, line %zu: it holds byte 0x%02x, which is no plain text; printable "
+                           "characters in UTF-8 are expected",
+                           r->file, r->line, (unsigned char)*line);
+        line += len;
     }
     return HF_OK;
+}
+
+/* As editors elsewhere end a line. */
+static void drop_return(char *line)
+{
+    size_t len = strlen(line);
+    if (len > 0 && line[len - 1] == '\r')
+        line[len - 1] = '\0';
 }
 
 static enum hf_err take_text(struct reading *r, char *text, struct hf_why *why)
@@ -254,7 +266,8 @@ static enum hf_err take_text(struct reading *r, char *text, struct hf_why *why)
     char *line;
     while ((line = strsep(&text, "\n")) != NULL) {
         r->line++;
-        HF_TRY(check_bytes(r, line, why));
+        drop_return(line);
+        HF_TRY(check_line(r, line, why));
         HF_TRY(take_line(r, line, why));
     }
     if (e->n_chains + e->n_live + e->n_silences == 0)
@@ -268,7 +281,9 @@ static enum hf_err take_list(struct hf_lint_endpoints *e, const char *file, stru
     struct hf_buf text = {0};
     char none[] = "";
     HF_TRY(hf_disk_read(file, ENDPOINTS_BYTES_MAX, &text, why));
-    enum hf_err err = take_text(&r, text.len == 0 ? none : (char *)text.data, why);
+    enum hf_err err = text.len > 0 && memchr(text.data, '\0', text.len) != NULL
+                          ? hf_fail(why, HF_E_FORMAT, "%s is no text: it holds a byte 0x00", file)
+                          : take_text(&r, text.len == 0 ? none : (char *)text.data, why);
     hf_buf_free(&text);
     return err;
 }
@@ -297,14 +312,28 @@ static enum hf_err take_all(const struct hf_lint_sources *sources, struct hf_lin
         if (err != HF_OK)
             return hf_fail_context(why, "--endpoint");
     }
-    return ask_all(e, sources->timeout_s, why);
+    return HF_OK;
+}
+
+enum hf_err hf_lint_endpoints_read(const struct hf_lint_sources *sources,
+                                   struct hf_lint_endpoints *out, struct hf_why *why)
+{
+    struct hf_lint_endpoints endpoints = {0};
+    enum hf_err err = take_all(sources, &endpoints, why);
+    if (err != HF_OK) {
+        hf_lint_endpoints_free(&endpoints);
+        return err;
+    }
+    *out = endpoints;
+    return HF_OK;
 }
 
 enum hf_err hf_lint_endpoints_load(const struct hf_lint_sources *sources,
                                    struct hf_lint_endpoints *out, struct hf_why *why)
 {
     struct hf_lint_endpoints endpoints = {0};
-    enum hf_err err = take_all(sources, &endpoints, why);
+    HF_TRY(hf_lint_endpoints_read(sources, &endpoints, why));
+    enum hf_err err = ask_all(&endpoints, sources->timeout_s, why);
     if (err != HF_OK) {
         hf_lint_endpoints_free(&endpoints);
         return err;

@@ -52,9 +52,15 @@ struct hf_lint_sources {
 };
 
 /**
- * Read the file and what it names, then ask the servers, with a line for each on standard error where
- * that is a terminal. A server that shows nothing is no failure. HF_E_FORMAT, HF_E_LIMIT,
- * HF_E_NOT_FOUND. I/O, network.
+ * Read the file, what it names, and the addresses; nobody is asked. Names and reasons are plain text,
+ * a terminal may show them. HF_E_FORMAT, HF_E_LIMIT, HF_E_NOT_FOUND. I/O.
+ */
+HF_MUST_USE enum hf_err hf_lint_endpoints_read(const struct hf_lint_sources *sources,
+                                               struct hf_lint_endpoints *out, struct hf_why *why);
+
+/**
+ * The same, then ask the servers, with a line for each on standard error where that is a terminal. A
+ * server that shows nothing is no failure. HF_E_FORMAT, HF_E_LIMIT, HF_E_NOT_FOUND. I/O, network.
  */
 HF_MUST_USE enum hf_err hf_lint_endpoints_load(const struct hf_lint_sources *sources,
                                                struct hf_lint_endpoints *out, struct hf_why *why);

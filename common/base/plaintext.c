@@ -1,0 +1,52 @@
+#include "common/base/plaintext.h"
+
+#include <stdbool.h>
+
+/* Bytes of the UTF-8 sequence at `text`, or 0 where there is none (also one that was cut). */
+static size_t sequence_len(const unsigned char *text)
+{
+    size_t len = text[0] < 0x80u                       ? 1
+                 : text[0] >= 0xC2u && text[0] < 0xE0u ? 2
+                 : text[0] >= 0xE0u && text[0] < 0xF0u ? 3
+                 : text[0] >= 0xF0u && text[0] < 0xF5u ? 4
+                                                       : 0;
+    for (size_t i = 1; i < len; i++) {
+        if ((text[i] & 0xC0u) != 0x80u) /* the NUL at the end is none either */
+            return 0;
+    }
+    bool is_overlong = (text[0] == 0xE0u && text[1] < 0xA0u) ||
+                       (text[0] == 0xF0u && text[1] < 0x90u);
+    bool is_surrogate = text[0] == 0xEDu && text[1] >= 0xA0u;
+    bool is_beyond = text[0] == 0xF4u && text[1] >= 0x90u;
+    return len > 1 && (is_overlong || is_surrogate || is_beyond) ? 0 : len;
+}
+
+/* C0 and C1 controls, line and paragraph separators, and what turns the direction of writing. */
+static bool steers_a_terminal(const unsigned char *text, size_t len)
+{
+    if (len == 1)
+        return text[0] < 0x20u || text[0] == 0x7Fu;
+    if (len == 2)
+        return (text[0] == 0xC2u && text[1] < 0xA0u) || (text[0] == 0xD8u && text[1] == 0x9Cu);
+    if (len == 3 && text[0] == 0xE2u && text[1] == 0x80u)
+        return (text[2] >= 0x8Eu && text[2] <= 0x8Fu) || (text[2] >= 0xA8u && text[2] <= 0xAEu);
+    return len == 3 && text[0] == 0xE2u && text[1] == 0x81u && text[2] >= 0xA6u && text[2] <= 0xA9u;
+}
+
+size_t hf_plain_char_len(const char *text)
+{
+    const unsigned char *bytes = (const unsigned char *)text;
+    size_t len = sequence_len(bytes);
+
+    return len > 0 && !steers_a_terminal(bytes, len) ? len : 0;
+}
+
+void hf_text_disarm(char *text)
+{
+    while (*text != '\0') {
+        size_t len = hf_plain_char_len(text);
+        if (len == 0)
+            *text = '?'; /* what follows it of the same character is none by itself */
+        text += len > 0 ? len : 1;
+    }
+}

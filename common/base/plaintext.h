@@ -1,0 +1,15 @@
+/* Text of others, which people are to read off a terminal. */
+#ifndef HF_COMMON_BASE_PLAINTEXT_H
+#define HF_COMMON_BASE_PLAINTEXT_H
+
+#include <stddef.h>
+
+/** Bytes of the UTF-8 character at `text`, which ends in NUL; 0 where there is none (also one that was
+ *  cut), and for one that steers a terminal: a control character, a separator of lines, or what turns
+ *  the direction of writing. */
+size_t hf_plain_char_len(const char *text);
+
+/** Put '?' for every byte that belongs to no such character. */
+void hf_text_disarm(char *text);
+
+#endif
