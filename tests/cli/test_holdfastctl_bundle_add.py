@@ -294,6 +294,18 @@ def test_a_thief_s_root_is_dropped_from_derived_profiles_too(p, a, root):
         assert dropped == [thief.spki_sha256]
 
 
+def test_the_first_version_drops_a_thief_s_root_too(p, a, root):
+    thief, c = root("Mallory Root"), root("Root C", key=rsa.generate_private_key(65537, 2048))
+    assert p.refuses_to_add("--drop", a.sha256, a.file, code=2) == (
+        f"--drop {a.sha256}: no certificate or key of that SHA-256 is about to be dropped")
+    said = p.add("--derive", "rsa", f"--drop={thief.spki_sha256}", a.file, c.file)
+    assert f"warning drops-stranger (roots/full 1): the key {thief.spki_sha256} is dropped" in said
+    listed = p.metadata("targets")["signed"]["targets"]
+    for profile in ("full", "rsa"):
+        dropped = listed[f"roots/{profile}/1.pem"]["custom"]["holdfast"]["drops"]
+        assert dropped == [thief.spki_sha256]
+
+
 def test_what_cannot_be_dropped_as_a_stranger(p, a, b, root):
     """Half a hash may mean anything, and what this version has is none."""
     thief = root("Mallory Root")

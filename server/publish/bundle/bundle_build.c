@@ -53,6 +53,18 @@ static enum hf_err check_dates(const struct hf_bundle *bundle, int64_t now_s, st
     return HF_OK;
 }
 
+/* The first version of a set follows nothing, and may still drop what devices have of somebody else. */
+static enum hf_err make_drops(const struct hf_bundle_order *order, const struct hf_bundle *bundle,
+                              const struct hf_repo_bundle *before, struct hf_bundle_built *b,
+                              struct hf_why *why)
+{
+    static const struct hf_repo_bundle nothing;
+    const struct hf_repo_bundle *follows = before != NULL ? before : &nothing;
+    const struct hf_bundle_change change = {bundle, &follows->bundle, &follows->description,
+                                            order->drops};
+    return hf_bundle_drops_make(&change, &b->description, &b->n_strangers, &b->findings, why);
+}
+
 static enum hf_err describe(const struct hf_bundle_order *order, struct hf_bytes pem,
                             const struct hf_repo_bundle *before, struct hf_bundle_built *b,
                             struct hf_why *why)
@@ -67,11 +79,8 @@ static enum hf_err describe(const struct hf_bundle_order *order, struct hf_bytes
     options.carries_intermediates = order->from != NULL;
     enum hf_err err = hf_bundle_notes_make(&plain, noted == NULL ? NULL : &noted->bundle, &options,
                                            d, why);
-    if (err == HF_OK && before != NULL) {
-        const struct hf_bundle_change change = {&plain, &before->bundle, &before->description,
-                                                order->drops};
-        err = hf_bundle_drops_make(&change, d, &b->n_strangers, &b->findings, why);
-    }
+    if (err == HF_OK)
+        err = make_drops(order, &plain, before, b, why);
     hf_bundle_free(&plain);
     return err;
 }

@@ -79,9 +79,11 @@ static enum hf_err agree(const struct hf_bundle_built *built, const struct hf_re
         agreed_free(&a);
         return hf_fail(why, HF_E_MEMORY, "out of memory for a derived bundle");
     }
-    for (size_t i = 0; before != NULL && i < full->n_drops; i++) {
+    for (size_t i = 0; i < full->n_drops; i++) {
         bool is_strange = i >= full->n_drops - built->n_strangers;
-        if (!is_strange && hf_bundle_find_key(&before->bundle, full->drops[i]) == NULL)
+        bool was_there = before != NULL &&
+                         hf_bundle_find_key(&before->bundle, full->drops[i]) != NULL;
+        if (!is_strange && !was_there)
             continue;
         hf_hex_encode(full->drops[i], HF_SHA256_LEN, a.hex[n]);
         a.texts[n] = a.hex[n];

@@ -17,7 +17,7 @@ struct hf_bundle_change {
 };
 
 /**
- * Fill in `d->drops` for a bundle that follows another.
+ * Fill in `d->drops` for a bundle that follows another; one that follows none is empty.
  *
  * Dropped are the keys of the version before that this one lacks, and whatever that one dropped
  * and this one does not bring back: a device that slept through a version must still learn what
