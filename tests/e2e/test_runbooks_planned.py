@@ -44,6 +44,17 @@ def test_renewal(fleet):
     fleet.ends_right(n_rotations=2)
 
 
+def test_keys_to_holders(fleet):
+    """Nothing signs root any more where the repository is, and every holder has."""
+    fleet.attack()
+    fleet.desk.follow("keys-to-holders.md")
+    assert not list(fleet.publisher.keys.glob("*/root-*.key.json"))
+    root = fleet.publisher.metadata("root")
+    assert len(root["signatures"]) == 3 and root["signed"]["version"] == 6
+    assert fleet.fooled.update() == CURRENT
+    fleet.ends_right()
+
+
 def test_rotate_online_keys(fleet):
     before = fleet.publisher.metadata("root")["signed"]["roles"]
     with_old_keys = fleet.attack().publisher.keys  # as on the timer's machine, if nobody cares
