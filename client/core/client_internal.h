@@ -425,12 +425,14 @@ HF_MUST_USE enum hf_err hf_endpoints_learn(struct hf_client *c, struct hf_why *w
 
 /* Of the device's own uptime, during which the endpoints are asked at every check. */
 #define HF_TRIAL_S INT64_C(3600)
+#define HF_TRIAL_STARTS 10 /* or so many starts, for devices that are up for a check only */
 
 struct hf_trial {
     bool is_on;
     int64_t version; /* the active bundle's */
     int64_t up_s;    /* so far */
     int64_t last_uptime_ms;
+    int64_t n_starts; /* of the device, seen so far */
 };
 /** What cannot be read is no trial. */
 void hf_trial_load(struct hf_client *c, struct hf_trial *out);

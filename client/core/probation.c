@@ -1,7 +1,8 @@
 /*
  * A bundle that was just activated is on trial. The endpoints' evidence, or a word of the application,
  * ends it either way; silence makes it longer. What counts is the time that this device is up, so that
- * neither a clock that jumps nor one that stands still ends a trial.
+ * neither a clock that jumps nor one that stands still ends a trial. One that wakes, checks and goes off
+ * again is hardly ever up; there it is starts that count, as for the recovery.
  */
 #include "client/core/client_internal.h"
 
@@ -9,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- the trial, as stored: "VERSION UP_S LAST_UPTIME_MS", or empty --------------------------------------- */
+/* ---- the trial, as stored: "VERSION UP_S LAST_UPTIME_MS STARTS", or empty --------------------------------------- */
 
 static int64_t trial_clock_ms(const struct hf_client *c)
 {
@@ -18,14 +19,17 @@ static int64_t trial_clock_ms(const struct hf_client *c)
     return clock->uptime_ms != NULL ? clock->uptime_ms(clock->ctx) : hf_client_now_s(c) * 1000;
 }
 
+/* There was a time when it had no starts. */
 static bool parse(const char *text, struct hf_trial *out)
 {
-    int64_t n[3];
+    int64_t n[4] = {0};
     const char *rest = hf_integers_parse(text, n, 3);
 
+    if (rest != NULL && *rest == ' ')
+        rest = hf_integers_parse(rest + 1, &n[3], 1);
     if (rest == NULL || *rest != '\0')
         return false;
-    *out = (struct hf_trial){true, n[0], n[1], n[2]};
+    *out = (struct hf_trial){true, n[0], n[1], n[2], n[3]};
     return true;
 }
 
@@ -45,10 +49,10 @@ void hf_trial_load(struct hf_client *c, struct hf_trial *out)
 
 static enum hf_err trial_save(struct hf_client *c, const struct hf_trial *trial, struct hf_why *why)
 {
-    char text[72] = "";
+    char text[96] = "";
     if (trial->is_on)
-        (void)snprintf(text, sizeof text, "%" PRId64 " %" PRId64 " %" PRId64, trial->version,
-                       trial->up_s, trial->last_uptime_ms);
+        (void)snprintf(text, sizeof text, "%" PRId64 " %" PRId64 " %" PRId64 " %" PRId64,
+                       trial->version, trial->up_s, trial->last_uptime_ms, trial->n_starts);
     return hf_value_save(c, "trial", text, why);
 }
 
@@ -67,7 +71,7 @@ enum hf_err hf_trial_end(struct hf_client *c, struct hf_why *why)
 }
 
 /* After a restart of the device its uptime begins anew: what it had before it went down is lost, so that a
- * trial never ends too early. Between two checks no more is counted than lies between two checks. */
+ * trial never ends too early. A start is seen by that; those that are missed only make it longer. Between two checks no more is counted than lies between two checks. */
 static void count_time(const struct hf_client *c, struct hf_trial *trial)
 {
     bool has_uptime = c->ports.clock.uptime_ms != NULL;
@@ -75,11 +79,18 @@ static void count_time(const struct hf_client *c, struct hf_trial *trial)
     int64_t up_ms = now_ms - trial->last_uptime_ms;
     int64_t most_ms = HF_CHECK_INTERVAL_MAX_S * 1000;
 
+    if (up_ms < 0 && has_uptime && trial->n_starts < HF_TRIAL_STARTS)
+        trial->n_starts++;
     if (up_ms < 0)
         up_ms = has_uptime ? now_ms : 0;
     if (trial->up_s < HF_DAY_S) /* all that the schedule wants to know */
         trial->up_s += (up_ms < most_ms ? up_ms : most_ms) / 1000;
     trial->last_uptime_ms = now_ms;
+}
+
+static bool is_long_enough(const struct hf_trial *trial)
+{
+    return trial->up_s >= HF_TRIAL_S || trial->n_starts >= HF_TRIAL_STARTS;
 }
 
 /* ---- its two ends ---------------------------------------------------------------------------------------- */
@@ -219,7 +230,7 @@ static enum hf_err hear_endpoints(struct hf_client *c, const struct hf_trial *tr
     HF_TRY(err);
     if (judgement.is_against)
         return go_back(c, trial, judgement.against, rejected, why);
-    if (judgement.n_silent == 0 && trial->up_s >= HF_TRIAL_S && !c->awaits_confirm)
+    if (judgement.n_silent == 0 && is_long_enough(trial) && !c->awaits_confirm)
         return confirm(c, trial, "every endpoint was reached with it", why);
     return HF_OK;
 }

@@ -377,6 +377,55 @@ static void test_uptime_counts_through_reboots(void **state)
     assert_false(is_on_trial(w));
 }
 
+/* Up for eight seconds, once a day. */
+static void wake(struct world *w)
+{
+    device_reboot(w->d);
+    w->d->fake.now_s += HF_DAY_S;
+    w->d->fake.uptime_ms = 8000;
+    CHECK_OK(device_update(w->d));
+    w->d->fake.uptime_ms = 20000; /* and it is asked once more before it goes off */
+    CHECK_OK(device_update(w->d));
+}
+
+static void test_starts_count_where_a_device_is_hardly_ever_up(void **state)
+{
+    struct world *w = *state;
+    w->d->fake.uptime_ms = 20000;
+    take_new_root_only(w, 3);
+    for (int i = 1; i < HF_TRIAL_STARTS; i++) {
+        wake(w);
+        assert_true(is_on_trial(w));
+    }
+    wake(w);
+    assert_false(is_on_trial(w));
+    assert_int_equal(n_events(w, "confirmed"), 1);
+}
+
+static void test_starts_confirm_nothing_that_no_endpoint_was_reached_with(void **state)
+{
+    struct world *w = *state;
+    w->d->fake.uptime_ms = 20000;
+    take_new_root_only(w, 3);
+    fake_endpoint_hide(w->home);
+    for (int i = 0; i < 2 * HF_TRIAL_STARTS; i++)
+        wake(w);
+    assert_true(is_on_trial(w));
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&w->old_root));
+    CHECK_OK(device_update(w->d));
+    assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 2);
+}
+
+static void test_a_trial_of_a_holdfast_that_counted_no_starts_goes_on(void **state)
+{
+    struct world *w = *state;
+    take_new_root_only(w, 3);
+    CHECK_OK(hf_value_save(w->d->client, "trial", "3 3599 1000", &w->d->why));
+    assert_true(is_on_trial(w));
+    CHECK_OK(hf_value_save(w->d->client, "trial", "3 3599 1000 2 9", &w->d->why));
+    assert_false(is_on_trial(w));
+}
+
 static void test_endpoints_do_not_speak_for_the_application(void **state)
 {
     struct world *w = *state;
@@ -524,6 +573,9 @@ int main(void)
         T(test_silence_makes_the_trial_longer, setup_with_endpoint),
         T(test_clock_that_jumps_ends_no_trial, setup_with_endpoint),
         T(test_uptime_counts_through_reboots, setup_with_endpoint),
+        T(test_starts_count_where_a_device_is_hardly_ever_up, setup_with_endpoint),
+        T(test_starts_confirm_nothing_that_no_endpoint_was_reached_with, setup_with_endpoint),
+        T(test_a_trial_of_a_holdfast_that_counted_no_starts_goes_on, setup_with_endpoint),
         T(test_endpoints_do_not_speak_for_the_application, setup_with_endpoint),
         T(test_evidence_for_a_dropped_root_does_not_bring_it_back, setup_with_endpoint),
         T(test_chain_that_could_be_exchanged_on_the_way_rolls_nothing_back, setup_with_endpoint),
