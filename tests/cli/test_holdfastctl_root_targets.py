@@ -299,6 +299,43 @@ def test_what_waits_is_not_lost_with_its_keys(p, new, tmp_path):
     assert p.newest()["version"] == 2
 
 
+def test_what_waits_is_not_lost_where_the_published_targets_stay(tmp_path):
+    """One of two targets keys goes. The other signed what is published, and this one what waits."""
+    p = ctl.Publisher(tmp_path, "--insecure-no-passphrase", "--targets-keys", "2")
+    p.add(Root(tmp_path, "Root A").file)
+    stays, goes = (p.offline / f"targets-{n}.key.json" for n in (1, 2))
+    away = tmp_path / "away"
+    away.mkdir()
+    for file in (stays, p.online):
+        shutil.move(file, away / file.name)
+    p.add(Root(tmp_path, "Root B").file, "--drop", "all")
+    for file in (stays, p.online):
+        shutil.move(away / file.name, file)
+    root = new_draft(p, tmp_path / "root.draft")
+    edit("remove-key", root, "targets", "--key", goes)
+    sign_root(p, root)
+    assert refuses_to_finish(p, root).startswith(
+        "targets 3 is signed and waits, and its keys are about to go; run holdfastctl publish first")
+    ctl.ok("publish", *p.place)
+    assert "published: root 2, targets 4" in finish(p, root)
+    assert p.newest()["version"] == 2
+
+
+def test_what_waits_and_stays_good_may_go_on_waiting(tmp_path):
+    p = ctl.Publisher(tmp_path, "--insecure-no-passphrase", "--targets-keys", "2")
+    p.add(Root(tmp_path, "Root A").file)
+    away = tmp_path / "online"
+    shutil.move(p.online, away)
+    p.add(Root(tmp_path, "Root B").file, "--drop", "all")
+    shutil.move(away, p.online)
+    root = new_draft(p, tmp_path / "root.draft")
+    edit("remove-key", root, "targets", "--key", p.offline / "targets-2.key.json")
+    finish(p, sign_root(p, root))
+    assert p.newest()["version"] == 1
+    ctl.ok("publish", *p.place)
+    assert p.newest()["version"] == 2
+
+
 def test_the_same_files_again_are_refused(p, new, root, targets):
     all_sign(targets, new)
     finish(p, root, "--targets", targets)

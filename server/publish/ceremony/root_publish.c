@@ -42,15 +42,19 @@ static enum hf_err read_targets(struct hf_publication *p, int64_t *version, stru
     return hf_repo_read(&p->repo, path.text, HF_TARGETS_BYTES_MAX, file, why);
 }
 
-/* What waits to be published would be out of reach for good: its keys have no say any more. */
-static enum hf_err check_nothing_waits(const struct hf_publication *p, struct hf_why *why)
+/* What waits to be published would be out of reach for good: its keys have no say any more, or others
+ * sign under its number. */
+static enum hf_err check_nothing_is_lost(const struct hf_root_ceremony *c, bool have_targets,
+                                         struct hf_why *why)
 {
+    const struct hf_publication *p = &c->p;
     struct hf_targets waiting = {0};
     struct hf_buf file = {0};
     const json_t *published = hf_publication_targets(p)->env.signed_part;
     bool is_lost = hf_repo_verify_pending(&p->repo, &p->set, &waiting, &file, NULL) == HF_OK &&
                    !json_equal(json_object_get(waiting.env.signed_part, "targets"),
-                               json_object_get(published, "targets"));
+                               json_object_get(published, "targets")) &&
+                   !(have_targets && holds_under(c, &waiting.env, HF_ROLE_TARGETS));
     int64_t version = waiting.env.version;
     hf_targets_free(&waiting);
     hf_buf_free(&file);
@@ -67,7 +71,7 @@ static enum hf_err check_nothing_waits(const struct hf_publication *p, struct hf
 static enum hf_err sign_targets(struct hf_root_ceremony *c, int64_t *version, struct hf_buf *file,
                                 struct hf_why *why)
 {
-    HF_TRY(check_nothing_waits(&c->p, why));
+    HF_TRY(check_nothing_is_lost(c, false, why));
     if (stage_same_targets(&c->p, version, file, why) == HF_OK)
         return HF_OK;
     return hf_fail_context(why, "under the new root, targets must be signed anew, with keys that "
@@ -110,6 +114,8 @@ static enum hf_err stage_metadata(struct hf_root_ceremony *c, struct hf_why *why
     struct hf_buf file = {0};
     int64_t version = 0;
     bool has_targets = have_targets(c);
+    if (has_targets)
+        HF_TRY(check_nothing_is_lost(c, true, why));
     if (has_targets && holds_under(c, &p->set.snapshot->env, HF_ROLE_SNAPSHOT) &&
         holds_under(c, &p->set.timestamp->env, HF_ROLE_TIMESTAMP))
         return HF_OK;
