@@ -117,6 +117,18 @@ def test_a_lost_export_is_written_and_told_of(device, told):
     assert told.lines == ["none 1", "1 1"]
 
 
+def test_a_lost_export_is_told_of_until_the_command_succeeds(device, told):
+    update(device)
+    told.export.write_text("lost")
+    told.ends_with(3)
+    assert "it is run again by the next update" in refused(device)
+    assert "exit status 3" in refused(device)
+    told.ends_with(0)
+    assert update(device) == "current roots/full 1\n"
+    assert update(device) == "current roots/full 1\n"
+    assert told.lines == ["none 1", "1 1", "1 1", "1 1"]
+
+
 def test_an_export_that_cannot_be_written_is_said_and_nobody_is_told(device, told):
     told.export.mkdir()
     sentence = refused(device)

@@ -176,7 +176,8 @@ static void a_bit_in_the_schema(void **state)
     }
 }
 
-/* What nothing is held against, an address for instance, cannot be told from what was meant. Then there is a sentence, and the journal has it where it can be written. */
+/* What nothing is held against, an address for instance, cannot be told from what was meant. Then
+ * there is a sentence, and the journal has it where it can be written. */
 static void a_bit_anywhere(void **state)
 {
     unsigned n_updated = 0, n_refused = 0;

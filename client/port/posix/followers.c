@@ -16,7 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TOLD_VALUE "followers.told" /* "VERSION SHA256" */
+#define TOLD_VALUE                                                                                 \
+    "followers.told" /* "VERSION SHA256", or VERSION when they may have read another */
 
 struct told {
     char version[24];
@@ -51,17 +52,40 @@ static enum hf_err load_told(struct hf_posix *posix, struct told *out, struct hf
     return err;
 }
 
-/* `*was_written` is set when the file was not what it should be. */
-static enum hf_err keep_export(struct hf_posix *posix, bool *was_written, struct hf_why *why)
+/* The export as it should be, and whether the file is that. */
+static enum hf_err look_at_export(struct hf_posix *posix, struct hf_buf *pem, bool *is_good,
+                                  struct hf_why *why)
 {
     const char *file = posix->config.view.export_file;
-    struct hf_buf pem = {0};
 
+    *is_good = true;
     if (file == NULL)
         return HF_OK;
-    enum hf_err err = hf_client_export_pem(posix->client, &pem, why);
-    if (err == HF_OK && !hf_file_has_content(file, hf_buf_bytes(&pem))) {
-        err = hf_file_replace(file, hf_buf_bytes(&pem), HF_EXPORT_MODE, why);
+    HF_TRY(hf_client_export_pem(posix->client, pem, why));
+    *is_good = hf_file_has_content(file, hf_buf_bytes(pem));
+    return HF_OK;
+}
+
+/* Whoever read the file as it was has to be told, however often the command fails. Where that cannot
+ * be remembered, the file can be put right all the same. */
+static void forget_told(struct hf_posix *posix, const struct told *told)
+{
+    struct hf_store_port store = hf_sqlite_store_port(posix->store);
+
+    (void)store.save_value(store.ctx, TOLD_VALUE, told->version, NULL);
+}
+
+static enum hf_err keep_export(struct hf_posix *posix, const struct told *told, bool *was_written,
+                               struct hf_why *why)
+{
+    struct hf_buf pem = {0};
+    bool is_good = false;
+
+    enum hf_err err = look_at_export(posix, &pem, &is_good, why);
+    if (err == HF_OK && !is_good) {
+        forget_told(posix, told);
+        err = hf_file_replace(posix->config.view.export_file, hf_buf_bytes(&pem), HF_EXPORT_MODE,
+                              why);
         *was_written = err == HF_OK;
     }
     hf_buf_free(&pem);
@@ -99,13 +123,12 @@ static enum hf_err tell_of(struct hf_posix *posix, const struct told *now, struc
     bool was_written = false;
 
     HF_TRY(load_told(posix, &before, why));
-    HF_TRY(keep_export(posix, &was_written, why));
-    bool is_known = strcmp(before.whole, now->whole) == 0;
-    if (is_known && !was_written)
+    HF_TRY(keep_export(posix, &before, &was_written, why));
+    if (strcmp(before.whole, now->whole) == 0 && !was_written)
         return HF_OK;
     if (posix->config.view.on_swap != NULL)
         HF_TRY(run_on_swap(posix, before.version, now->version, why));
-    return is_known ? HF_OK : store.save_value(store.ctx, TOLD_VALUE, now->whole, why);
+    return store.save_value(store.ctx, TOLD_VALUE, now->whole, why);
 }
 
 enum hf_err hf_followers_tell(struct hf_posix *posix, struct hf_why *why)
