@@ -481,6 +481,24 @@ def test_a_wrong_pin_signs_nothing(p, hsm):
     assert said.startswith(f"{file}: ") and "is wrong" in said and "000000" not in said
 
 
+def test_a_timer_with_a_wrong_pin_does_not_lock_the_token(p, hsm):
+    """One try is spent, not one a day; then a person logs in, and the timer goes on."""
+    pin = hsm.pin_file.read_text()
+    hsm.pin_file.write_text("000000\n")
+    assert "is wrong" in p.refuses("refresh", *p.place)
+    for _ in range(2):
+        said = p.refuses("refresh", *p.place)
+        assert "was given a wrong PIN and none that was right since" in said and "was not spent" in said
+    hsm.pin_file.write_text(pin)
+    assert "log in by hand once" in p.refuses("refresh", *p.place)
+    by_hand = hsm.uri("timestamp-1", token="online", pin_file=False)
+    terminal = ctl.Terminal("refresh", *p.place, "--key", by_hand)
+    terminal.expect("PIN for token online: ")
+    terminal.type(hsm.pin + "\n")
+    assert terminal.end()[0] == 0
+    ctl.ok("refresh", *p.place)
+
+
 def test_a_pin_file_that_others_may_read_is_refused(p, hsm):
     hsm.pin_file.chmod(0o644)
     assert "chmod 600" in p.refuses("refresh", *p.place)

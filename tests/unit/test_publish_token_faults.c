@@ -92,13 +92,15 @@ static void a_wrong_pin_is_tried_once(void **state)
     assert_non_null(strstr(why.text, temp_path(*state, "pin")));
     assert_null(strstr(why.text, "654321"));
     assert_string_equal(fake_token_log(*state), "login\n");
-    CHECK_REFUSED(sign_bytes(*state, "pin-low", uri, 1, &why), HF_E_KEY, &why,
-                  "few tries are left");
+    CHECK_REFUSED(sign_bytes(*state, "pin-low", uri, 1, &why), HF_E_KEY, &why, "was not spent");
+    assert_string_equal(fake_token_log(*state), "login\n");
 }
 
-static void the_last_try_is_not_spent_on_a_file(void **state)
+static void no_try_is_spent_on_a_file_after_a_wrong_pin(void **state)
 {
     struct hf_why why = {0};
+    CHECK_REFUSED(sign(*state, "pin-low", &why), HF_E_KEY, &why,
+                  "was given a wrong PIN and none that was right since");
     CHECK_REFUSED(sign(*state, "pin-final", &why), HF_E_KEY, &why, "was not spent");
     CHECK_REFUSED(sign(*state, "pin-locked", &why), HF_E_KEY, &why, "locked after too many");
     assert_string_equal(fake_token_log(*state), "");
@@ -381,7 +383,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(without_faults_it_signs),
         TEST(a_wrong_pin_is_tried_once),
-        TEST(the_last_try_is_not_spent_on_a_file),
+        TEST(no_try_is_spent_on_a_file_after_a_wrong_pin),
         TEST(a_pin_file_that_others_may_read_is_not_used),
         TEST(nobody_to_ask_is_said),
         TEST(a_device_with_keys_of_its_own_gets_no_pin),

@@ -60,8 +60,8 @@ HF_MUST_USE enum hf_err hf_token_list(struct hf_tokens **tokens, const char *uri
 
 /**
  * Log in and find the private key. `public_key` is what it must belong to; that it does shows in its
- * first signature (signer.h). HF_E_NOT_FOUND, or HF_E_KEY: a wrong PIN, one that is locked, or the
- * last try of a PIN from a file, which is not spent.
+ * first signature (signer.h). HF_E_NOT_FOUND, or HF_E_KEY: a wrong PIN, one that is locked, or a PIN
+ * from a file after a wrong one, which is not spent.
  */
 HF_MUST_USE enum hf_err hf_token_key_open(struct hf_tokens **tokens, const char *uri,
                                           const json_t *public_key, struct hf_token_key **out,

@@ -51,15 +51,20 @@ static enum hf_err log_in_at_device(struct hf_token *token, CK_USER_TYPE user, s
 
 /* ---- a PIN of ours ------------------------------------------------------------------------------ */
 
-/* From a file nobody looks at what is typed: the last try stays with a person. */
+/* A timer would try a wrong file every day until the token locks: after one wrong PIN, whosever it was, the
+ * next is for a person to type. */
 static enum hf_err check_tries(const struct hf_token *token, CK_FLAGS flags, const char *pin_file,
                                struct hf_why *why)
 {
-    if ((flags & CKF_USER_PIN_FINAL_TRY) != 0 && pin_file != NULL)
+    const char *left = (flags & CKF_USER_PIN_FINAL_TRY) != 0
+                           ? "has one try left before it locks"
+                           : "was given a wrong PIN and none that was right since";
+    if ((flags & (CKF_USER_PIN_FINAL_TRY | CKF_USER_PIN_COUNT_LOW)) != 0 && pin_file != NULL)
         return hf_fail(why, HF_E_KEY,
-                       "token %s has one try left before it locks; the PIN from %.300s was not "
-                       "spent on it: log in by hand once",
-                       token->name, pin_file);
+                       "token %s %s; the PIN from %.300s was not spent on it: correct that file if "
+                       "it is wrong, and log in by hand once (the same with --key and its URI "
+                       "without pin-source, which asks)",
+                       token->name, left, pin_file);
     if ((flags & CKF_USER_PIN_FINAL_TRY) != 0)
         fprintf(stderr, "Token %s has one try left: one more wrong PIN locks it\n", token->name);
     else if ((flags & CKF_USER_PIN_COUNT_LOW) != 0)

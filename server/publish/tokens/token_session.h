@@ -49,7 +49,8 @@ HF_MUST_USE enum hf_err hf_tokens_find(struct hf_tokens **tokens, const struct h
 
 /**
  * Log in as the user, once a run: with the PIN of the file that `uri` names, one that is typed, or one
- * that the device itself asks for. HF_E_KEY in words; the last try of a PIN from a file is not spent.
+ * that the device itself asks for. HF_E_KEY in words; a PIN from a file is not spent on a token that
+ * had a wrong one since its last right one (CKF_USER_PIN_COUNT_LOW).
  */
 HF_MUST_USE enum hf_err hf_token_login(struct hf_token *token, const struct hf_token_uri *uri,
                                        struct hf_why *why);
