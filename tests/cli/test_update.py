@@ -2,6 +2,7 @@
 import functools
 import http.server
 import sqlite3
+import subprocess
 import threading
 
 import agent
@@ -162,3 +163,27 @@ def test_a_link_to_the_active_bundle_is_fit_for_other_programs(device):
     active = device.state / "bundles" / "active"
     assert "BEGIN CERTIFICATE" in active.read_text()
     assert active.readlink().name.endswith(".1.pem")
+
+
+def spoil(device):
+    """As bits that flip in the number of the schema leave it."""
+    connection = sqlite3.connect(device.database)
+    connection.executescript("PRAGMA user_version = 1; PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+
+
+def test_one_of_many_restores_the_database_and_all_go_on(device, told):
+    update(device)
+    for rounds in range(1, 5):
+        spoil(device)
+        words = [agent.BIN / "holdfast", "--state", device.state]
+        running = [subprocess.Popen([*words, command], stdout=subprocess.PIPE,
+                                    stderr=subprocess.PIPE, text=True)
+                   for command in ["status", "update"] * 3]
+        ends = [(*process.communicate(timeout=60), process.returncode) for process in running]
+        assert [code for _, _, code in ends] == [0] * len(ends), ends
+        assert "current roots/full 1\n" in [out for out, _, _ in ends]
+        connection = sqlite3.connect(device.database)
+        (n,), = connection.execute("SELECT count(*) FROM event WHERE kind = 'restored'")
+        connection.close()
+        assert n == rounds

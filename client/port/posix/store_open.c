@@ -30,16 +30,16 @@ static enum hf_err migrate(sqlite3 *db, struct hf_why *why)
     return hf_schema_migrate(db, hf_client_migrations, hf_client_migrations_len, why);
 }
 
-/* A schema that has rotted is the copy's to mend. Where that cannot, most of such a database works all
- * the same, and what does not says so. HF_E_FORMAT. */
+/* A schema that has rotted is the copy's to mend. Where there is none, most of such a database works all
+ * the same, and what does not says so; unless another process has just used the copy. HF_E_FORMAT. */
 static enum hf_err check_schema(struct hf_sqlite_store *store, int64_t version, struct hf_why *why)
 {
     struct hf_why reason = {0};
 
     enum hf_err err = hf_schema_compare(store->db, hf_client_migrations, version, &reason);
-    if (err == HF_OK || (err == HF_E_FORMAT && !hf_db_copy_is_whole(store->state_dir)))
-        return HF_OK;
-    return hf_fail(why, err, "%s", reason.text);
+    bool is_lived_with = err == HF_E_FORMAT && !hf_db_copy_is_whole(store->state_dir) &&
+                         !hf_db_is_replaced(store->db);
+    return err == HF_OK || is_lived_with ? HF_OK : hf_fail(why, err, "%s", reason.text);
 }
 
 static enum hf_err bring_up_to_date(struct hf_sqlite_store *store, struct hf_why *why)
@@ -159,11 +159,17 @@ static enum hf_err open_or_restore(struct hf_sqlite_store *store, const char *pa
 {
     enum hf_err err = open_existing(store, path, why);
 
-    if (!is_for_the_copy(store, err))
+    if (is_for_the_copy(store, err)) {
+        if (err == HF_OK)
+            *why = store->unusable;
+        return restore(store, path, why);
+    }
+    if (err != HF_E_STORAGE || store->copied_changes < 0)
         return err;
-    if (err == HF_OK)
-        *why = store->unusable;
-    return restore(store, path, why);
+    /* Another process may have put it right while we looked at it. */
+    close_database(store);
+    store->copied_changes = hf_db_copy_changes(store->state_dir);
+    return open_existing(store, path, why);
 }
 
 static enum hf_err open_usable_or_not(struct hf_sqlite_store *store, const char *path,
