@@ -234,6 +234,28 @@ def test_a_file_that_is_given_is_sealed_as_those_beside_it(tmp_path):
     assert taken["kdf"] == beside["kdf"] != json.loads(given.read_text())["kdf"]
 
 
+def test_a_file_that_is_given_may_have_a_passphrase_of_its_own(tmp_path):
+    files = {}
+    for name in ("old", "new", "online"):
+        files[name] = tmp_path / name
+        files[name].write_text(f"{name} passphrase\n")
+        files[name].chmod(0o600)
+    given = [tmp_path / "given" / f"{name}.key.json" for name in ("root", "timestamp")]
+    given[0].parent.mkdir(mode=0o700)
+    for file in given:
+        ctl.ok("key", "generate", "--key", file, "--passphrase-file", files["old"])
+    args = ("--passphrase-file", files["new"], "--online-passphrase-file", files["online"],
+            "--key", f"root={given[0]}", "--key", f"timestamp={given[1]}")
+    assert "the passphrase is wrong" in ctl.refused("init", "--repo", tmp_path / "repo", "--keys", tmp_path / "keys",
+                                                    *args)
+    assert not (tmp_path / "repo").exists() and not (tmp_path / "keys").exists()
+    p = ctl.Publisher(tmp_path, *args, "--key-passphrase-file", files["old"])
+    ctl.ok("refresh", *p.place, "--online-passphrase-file", files["online"])
+    draft = tmp_path / "root.draft"
+    ctl.ok("root", "draft", "--from", p.repo, "--draft", draft)
+    sign(draft, "--keys", p.keys, "--passphrase-file", files["new"])
+
+
 def test_where_all_keys_lie_in_tokens_no_passphrase_is_chosen(hsm, tmp_path):
     for name in ("root", "targets", "online"):
         generate(hsm, name)

@@ -81,7 +81,9 @@ static enum hf_err open_given(struct making *m, enum hf_top_role role, struct hf
 {
     char **next = m->uris[role];
     const struct hf_key_choice all = {note_and_want, &next};
-    const char *passphrase_file = m->set->folders[hf_key_half_of(role)].passphrase_file;
+    const char *passphrase_file = m->plan->given_passphrase_file;
+    if (passphrase_file == NULL)
+        passphrase_file = m->set->folders[hf_key_half_of(role)].passphrase_file;
     HF_TRY(hf_key_set_give(holder, m->plan->given[role], passphrase_file, why));
     return hf_key_set_open_chosen(holder, HF_KEYS_OFFLINE, &all, &m->made.keys[role], why);
 }

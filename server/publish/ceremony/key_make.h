@@ -12,6 +12,8 @@ struct hf_key_plan {
     /* Files and PKCS#11 URIs, NULL-terminated, borrowed: these are the role's keys and none is made.
      * NULL: all are made. */
     const char *const *given[HF_TOP_ROLES];
+    /* Of the files among them; borrowed. NULL: that of the folder that the key goes to. */
+    const char *given_passphrase_file;
     bool is_insecure; /* --insecure-no-passphrase */
 };
 

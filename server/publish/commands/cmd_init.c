@@ -17,6 +17,7 @@ struct request {
     struct hf_key_plan plan;
     struct hf_expiry expiry;
     const char **given[HF_TOP_ROLES]; /* owned lists of borrowed names; NULL: none */
+    char *given_passphrase_file;
     int is_json;
 };
 
@@ -249,6 +250,7 @@ static enum hf_err init_with_given(struct request *r, struct hf_why *why)
 {
     HF_TRY(sort_given(r, why));
     HF_TRY(count_given(r, why));
+    r->plan.given_passphrase_file = r->given_passphrase_file;
     return init(r, why);
 }
 
@@ -256,6 +258,7 @@ static void free_request(struct request *r)
 {
     for (int role = 0; role < HF_TOP_ROLES; role++)
         free(r->given[role]);
+    free(r->given_passphrase_file);
     hf_cli_place_free(&r->place);
 }
 
@@ -331,6 +334,8 @@ static int run(const struct hf_command *self, int argc, const char **argv)
          {"key", 0, POPT_ARG_ARGV, &r.place.given_keys, 0,
           "the role has this key, a file or a PKCS#11 URI, and none is made for it; once for each",
           "ROLE=KEY"},
+         {"key-passphrase-file", 0, POPT_ARG_STRING, &r.given_passphrase_file, 0,
+          "its first line unlocks the files of --key, if theirs is another", "FILE"},
          HF_CLI_PASSPHRASE(&r.place),
          HF_CLI_ONLINE_PASSPHRASE(&r.place),
          {"insecure-no-passphrase", 0, POPT_ARG_NONE, &is_insecure, 0,
@@ -366,8 +371,9 @@ const struct hf_command hf_cmd_init = {
         "that is to hold root keys is best there from the first day. Of a key in a token (smart\n"
         "card, HSM) KEYS gets a file that says where it is, and the PIN is asked for, or read "
         "from\n"
-        "the URI's pin-source. A key in a file is taken over: opened with --passphrase-file or a\n"
-        "passphrase that is asked for, and sealed as those beside it. Every key signs once.",
+        "the URI's pin-source. A key in a file is taken over: opened with --key-passphrase-file,\n"
+        "or --passphrase-file, or a passphrase that is asked for, and sealed as those beside it.\n"
+        "Every key signs once.",
     .examples = "  holdfastctl init --repo /srv/roots --keys ~/holdfast-keys\n"
                 "  holdfastctl init --repo /srv/roots --keys /media/stick \\\n"
                 "      --root-keys 3 --root-threshold 2 --targets-keys 2 --targets-threshold 2\n"
