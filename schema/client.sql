@@ -3,6 +3,8 @@
 --
 -- To change it: add client-migrations/NNNN-subject.sql with the next number, change this file to
 -- what comes out, and raise user_version below. A migration that was released is never edited.
+-- No RENAME: the text that it leaves differs from one SQLite to the next, and a database whose text is
+-- not that of a new one counts as damaged.
 -- Only forward: an older agent refuses to write a newer database and lives on the bundle files.
 --
 -- application_id and user_version are set by the agent in the transaction of the migration.
