@@ -1,5 +1,6 @@
 """holdfastctl with keys in PKCS#11 tokens (SoftHSM2): made, referred to, given one by one, and refused."""
 import json
+import os
 import re
 import shutil
 import stat
@@ -524,6 +525,17 @@ def test_a_timer_with_a_wrong_pin_does_not_lock_the_token(p, hsm):
 def test_a_pin_file_that_others_may_read_is_refused(p, hsm):
     hsm.pin_file.chmod(0o644)
     assert "chmod 600" in p.refuses("refresh", *p.place)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can read, and give away, what is another's")
+def test_a_module_that_another_user_chose_is_not_loaded_by_root(p, hsm):
+    """KEYS/online is the timer's user's, who is on the network; root also works in KEYS."""
+    file = reference(p, hsm)
+    os.chown(file, 65534, 65534)
+    said = p.refuses("refresh", *p.place)
+    assert said.startswith(f"{file}: ") and "belongs to another user (65534)" in said
+    change(file, uri=json.loads(file.read_text())["uri"].split("?")[0])   # any configured module may be asked
+    assert "belongs to another user" not in ctl.run("refresh", *p.place).err
 
 
 def test_a_pin_in_the_uri_is_refused_wherever_it_stands(p, hsm):

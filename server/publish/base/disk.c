@@ -93,6 +93,20 @@ enum hf_err hf_disk_read(const char *path, size_t max_bytes, struct hf_buf *out,
     return read_take(fd, path, max_bytes, out, why);
 }
 
+enum hf_err hf_disk_read_owned(const char *path, size_t max_bytes, struct hf_buf *out, uid_t *owner,
+                               struct hf_why *why)
+{
+    struct stat st;
+    int fd = -1;
+    HF_TRY(open_to_read(path, 0, &fd, why));
+    if (fstat(fd, &st) != 0) {
+        close(fd);
+        return cannot(why, "look at", path);
+    }
+    *owner = st.st_uid;
+    return read_take(fd, path, max_bytes, out, why);
+}
+
 static enum hf_err not_a_file(struct hf_why *why, const char *path)
 {
     return hf_fail(why, HF_E_STORAGE,

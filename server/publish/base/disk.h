@@ -26,6 +26,10 @@ bool hf_disk_exists(const char *path);
 HF_MUST_USE enum hf_err hf_disk_read(const char *path, size_t max_bytes, struct hf_buf *out,
                                      struct hf_why *why);
 
+/** The same; `owner` is that of the very file that was read. */
+HF_MUST_USE enum hf_err hf_disk_read_owned(const char *path, size_t max_bytes, struct hf_buf *out,
+                                           uid_t *owner, struct hf_why *why);
+
 /** The same for a folder that others may have changed: never waits, and HF_E_STORAGE for whatever
  *  is no regular file (pipes, devices, links). */
 HF_MUST_USE enum hf_err hf_disk_read_regular(const char *path, size_t max_bytes, struct hf_buf *out,

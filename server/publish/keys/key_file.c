@@ -7,6 +7,7 @@
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FORMAT "holdfast-key"
 #define FORMAT_VERSION 1
@@ -131,11 +132,11 @@ static enum hf_err refused(const struct hf_key_file *file, enum hf_err err, stru
     return HF_E_KEY;
 }
 
-static enum hf_err read_json(const char *path, json_t **out, struct hf_why *why)
+static enum hf_err read_json(const char *path, json_t **out, uid_t *owner, struct hf_why *why)
 {
     struct hf_buf text = {0};
     HF_TRY(hf_disk_check_private(path, why));
-    enum hf_err err = hf_disk_read(path, FILE_BYTES_MAX, &text, why);
+    enum hf_err err = hf_disk_read_owned(path, FILE_BYTES_MAX, &text, owner, why);
     if (err == HF_OK)
         err = hf_json_parse_object(hf_buf_bytes(&text), path, out, why);
     sodium_memzero(text.data, text.len); /* a key without passphrase lies open in it */
@@ -143,16 +144,32 @@ static enum hf_err read_json(const char *path, json_t **out, struct hf_why *why)
     return err;
 }
 
+/* A module is code. Who may write a folder of keys, as a timer's user may KEYS/online, must not choose
+ * what root runs. */
+static enum hf_err check_module(const struct hf_key_file *file, uid_t owner, struct hf_why *why)
+{
+    if (owner == 0 || owner == geteuid() || file->uri == NULL || !hf_token_names_module(file->uri))
+        return HF_OK;
+    return hf_fail(why, HF_E_KEY,
+                   "it names a PKCS#11 module to be loaded (module-path) and belongs to another "
+                   "user (%lu): work as that one, or, if you know that module, chown the file",
+                   (unsigned long)owner);
+}
+
 enum hf_err hf_key_file_read(const char *path, struct hf_key_file *out, struct hf_why *why)
 {
     struct hf_key_file file = {0};
-    HF_TRY(read_json(path, &file.json, why));
+    uid_t owner = 0;
+    HF_TRY(read_json(path, &file.json, &owner, why));
     file.path = strdup(path);
     if (file.path == NULL) {
         hf_key_file_free(&file);
         return out_of_memory(why);
     }
-    enum hf_err err = refused(&file, parse(&file, why), why);
+    enum hf_err err = parse(&file, why);
+    if (err == HF_OK)
+        err = check_module(&file, owner, why);
+    err = refused(&file, err, why);
     if (err != HF_OK) {
         hf_key_file_free(&file);
         return err;

@@ -36,6 +36,9 @@ bool hf_token_is_uri(const char *text);
  *  object (`object` or `id`), holds no PIN, and nothing that p11-kit does not know. */
 HF_MUST_USE enum hf_err hf_token_check_uri(const char *uri, struct hf_why *why);
 
+/** Does it choose a module to be loaded (`module-path`)? It is code: who writes such a URI matters. */
+bool hf_token_names_module(const char *uri);
+
 /** What a token shows of a key. Owned; hf_token_public_free. */
 struct hf_token_public {
     char *uri;    /* names this key: token, serial number, label and id; without pin-source */

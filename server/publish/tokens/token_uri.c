@@ -213,6 +213,12 @@ bool hf_token_is_uri(const char *text)
     return strncasecmp(text, SCHEME, strlen(SCHEME)) == 0;
 }
 
+/* Names stand in a URI as they are; one that holds these words elsewhere is taken for such, too. */
+bool hf_token_names_module(const char *uri)
+{
+    return strstr(uri, "module-path") != NULL;
+}
+
 /* ---- what it names ------------------------------------------------------------------------------ */
 
 struct hf_bytes hf_token_uri_attribute(const struct hf_token_uri *uri, CK_ATTRIBUTE_TYPE type)
