@@ -389,7 +389,8 @@ def test_as_many_keys_sign_as_the_threshold_asks(tmp_path, a):
     shutil.copy(p.offline / "targets-2.key.json", p.offline / "targets-9.key.json")
     (p.offline / "targets-3.key.json").rename(tmp_path / "lost too")
     assert p.refuses_to_add(a.file) == (
-        f"{p.offline} holds 1 of the 2 targets keys that root 1 asks for; bring the missing ones")
+        f"{p.offline} holds 1 of the 2 targets keys that root 1 asks for; bring the missing ones, "
+        "or let their holders sign a draft")
 
 
 def test_keys_of_another_publisher_are_refused(p, a, tmp_path):
@@ -400,7 +401,7 @@ def test_keys_of_another_publisher_are_refused(p, a, tmp_path):
     before = ctl.tree(tmp_path)
     sentence = p.refuses_to_add(a.file)
     assert sentence == (f"{p.offline} holds 0 of the 1 targets keys that root 1 asks for; "
-                        "bring the missing ones")
+                        "bring the missing ones, or let their holders sign a draft")
     assert ctl.tree(tmp_path) == before
 
 

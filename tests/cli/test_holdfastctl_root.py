@@ -104,7 +104,8 @@ def test_a_terminal_is_shown_the_difference_and_asked(p, holders, draft):
     terminal = ctl.Terminal("root", "sign", "--draft", draft, "--keys", holders[0].folder)
     terminal.expect("[y/N] ")
     terminal.type("y\n")
-    assert terminal.end()[0] == 0
+    code, said = terminal.end()
+    assert code == 0 and said.startswith("signed with 1 key(s)\n")  # and not shown a second time
     assert len(json.loads(draft.read_text())["signatures"]) == 1
 
 

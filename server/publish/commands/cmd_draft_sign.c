@@ -52,10 +52,12 @@ static enum hf_err look(const struct hf_draft *draft, const struct request *r,
     return hf_draft_confirm(draft, r->yes, why);
 }
 
-static void report(const struct hf_draft *draft, size_t n_signed)
+/* Who was asked has seen it already. */
+static void report(const struct hf_draft *draft, bool was_shown, size_t n_signed)
 {
     struct hf_tally tally = {0};
-    hf_draft_show(draft, stdout);
+    if (!was_shown)
+        hf_draft_show(draft, stdout);
     printf("signed with %zu key(s)\n", n_signed);
     if (hf_tally_make(draft, &tally, NULL) != HF_OK)
         return;
@@ -111,7 +113,7 @@ static enum hf_err sign_draft(struct hf_draft *draft, const struct request *r, s
     if (err == HF_OK && r->is_json)
         err = hf_draft_print_json(draft, stdout, why);
     else if (err == HF_OK)
-        report(draft, n_signed);
+        report(draft, r->yes == NULL, n_signed);
     hf_key_set_free(&holder);
     return err;
 }

@@ -235,10 +235,11 @@ static enum hf_err check_enough(const struct hf_key_set *set, const struct reach
         return HF_OK;
     return hf_fail(why, HF_E_NOT_FOUND,
                    "%s holds %" PRId64 " of the %" PRId64 " %s keys that root %" PRId64
-                   " asks for%s; bring the missing ones",
+                   " asks for%s; bring the missing ones%s",
                    set->folders[hf_key_half_of(role)].path.text, n_found,
                    root->roles[role].threshold, hf_top_role_name(role), root->env.version,
-                   set->n_given == 0 ? "" : ", those of --key included");
+                   set->n_given == 0 ? "" : ", those of --key included",
+                   role == HF_ROLE_TARGETS ? ", or let their holders sign a draft" : "");
 }
 
 enum hf_err hf_key_set_find(struct hf_key_set *set, const struct hf_root *root,
