@@ -308,6 +308,39 @@ static void a_database_whose_schema_has_no_number_is_replaced(void **state)
     assert_restored(state, "its schema is not that of version -2147483648");
 }
 
+static void a_database_whose_floors_rotted_is_replaced(void **state)
+{
+    static const char *const rotten[] = {"('bundle.floor', '4x')", "('bundle.floor', '-4')",
+                                         "('bundle.floor', '99999999999999999999')",
+                                         "('bundle.rejected', '4 x')", "('bundle.rejected', '4 ')"};
+    char sql[128];
+
+    for (size_t i = 0; i < sizeof rotten / sizeof rotten[0]; i++) {
+        const struct temp_dir *dir = *state;
+        (void)snprintf(sql, sizeof sql, "rm -rf %s/*", dir->path);
+        assert_int_equal(system(sql), 0);
+        make_state(state);
+        (void)snprintf(sql, sizeof sql, "INSERT INTO value (name, value) VALUES %s", rotten[i]);
+        spoil(state, sql);
+        assert_restored(state, "the versions that it refuses are no numbers");
+    }
+}
+
+static void floors_are_no_damage(void **state)
+{
+    make_state(state);
+    spoil(state, "INSERT INTO value (name, value) VALUES ('bundle.floor', '12'), "
+                 "('bundle.rejected', '4 10 11')");
+    struct hf_sqlite_store *store = open_in(state);
+    assert_false(is_damaged_kept(state));
+    CHECK_OK(hf_sqlite_store_sync(store, NULL)); /* the copy holds them too */
+    hf_sqlite_store_close(store);
+    damage(state);
+    store = open_in(state);
+    assert_int_equal(count(store, "SELECT value FROM value WHERE name = 'bundle.floor'"), 12);
+    hf_sqlite_store_close(store);
+}
+
 static void an_empty_database_is_replaced(void **state)
 {
     make_state(state);
@@ -532,6 +565,8 @@ int main(void)
         IN_TEMP(a_database_whose_schema_rotted_is_replaced),
         IN_TEMP(a_database_whose_schema_has_an_older_number_is_replaced),
         IN_TEMP(a_database_whose_schema_has_no_number_is_replaced),
+        IN_TEMP(a_database_whose_floors_rotted_is_replaced),
+        IN_TEMP(floors_are_no_damage),
         IN_TEMP(an_empty_database_is_replaced),
         IN_TEMP(a_truncated_database_is_replaced),
         IN_TEMP(a_lost_database_is_replaced),

@@ -1,6 +1,7 @@
 #include "client/port/posix/db_copy.h"
 
 #include "client/port/posix/db.h"
+#include "client/port/posix/db_floors.h"
 #include "client/port/posix/db_root.h"
 #include "client/port/posix/file_util.h"
 #include "client/port/posix/migrate.h"
@@ -63,6 +64,7 @@ static enum hf_err check_whole(sqlite3 *db, struct hf_why *why)
     if (hf_schema_check(db, (int64_t)hf_client_migrations_len, &version, NULL) != HF_OK)
         return HF_OK;
     HF_TRY(hf_schema_compare(db, hf_client_migrations, version, why));
+    HF_TRY(hf_db_check_floors(db, why));
     return hf_db_root_check(db, why);
 }
 

@@ -1,6 +1,7 @@
 /* Opening a store: the database or, where that is damaged, its copy; and the files put right. */
 #include "client/port/posix/bundle_files.h"
 #include "client/port/posix/db_copy.h"
+#include "client/port/posix/db_floors.h"
 #include "client/port/posix/file_util.h"
 #include "client/port/posix/lock.h"
 #include "client/port/posix/migrate.h"
@@ -30,13 +31,16 @@ static enum hf_err migrate(sqlite3 *db, struct hf_why *why)
     return hf_schema_migrate(db, hf_client_migrations, hf_client_migrations_len, why);
 }
 
-/* A schema that has rotted is the copy's to mend. Where there is none, most of such a database works all
- * the same, and what does not says so; unless another process has just used the copy. HF_E_FORMAT. */
-static enum hf_err check_schema(struct hf_sqlite_store *store, int64_t version, struct hf_why *why)
+/* What has rotted without harm to SQLite, its schema and what it refuses, is the copy's to mend. Where
+ * there is none, most of such a database works all the same, and what does not says so; unless another
+ * process has just used the copy. HF_E_FORMAT. */
+static enum hf_err check_content(struct hf_sqlite_store *store, int64_t version, struct hf_why *why)
 {
     struct hf_why reason = {0};
 
     enum hf_err err = hf_schema_compare(store->db, hf_client_migrations, version, &reason);
+    if (err == HF_OK)
+        err = hf_db_check_floors(store->db, &reason);
     bool is_lived_with = err == HF_E_FORMAT && !hf_db_copy_is_whole(store->state_dir) &&
                          !hf_db_is_replaced(store->db);
     return err == HF_OK || is_lived_with ? HF_OK : hf_fail(why, err, "%s", reason.text);
@@ -48,7 +52,7 @@ static enum hf_err bring_up_to_date(struct hf_sqlite_store *store, struct hf_why
     int64_t version = 0;
 
     HF_TRY(hf_schema_check(store->db, newest, &version, why));
-    HF_TRY(check_schema(store, version, why));
+    HF_TRY(check_content(store, version, why));
     if (version == newest)
         return HF_OK;
     if (store->unusable.code != HF_OK)
