@@ -225,6 +225,17 @@ def test_a_person_is_asked_twice_for_each_half_and_not_shown(tmp_path, place):
     assert t.end()[0] == 0
 
 
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_leaves_no_terminal_silent_and_no_half_repository(tmp_path, place, ending):
+    t = ctl.Terminal("init", *place)
+    t.expect("New passphrase")
+    assert not t.is_echoing()
+    t.process.send_signal(ending)
+    assert t.end() == (1, "")   # looks whether it echoes
+    assert "cancelled; nothing was changed" in t.seen
+    assert ctl.tree(tmp_path) == {}
+
+
 def test_two_different_answers_make_nothing(tmp_path, place):
     t = ctl.Terminal("init", *place)
     t.expect("New passphrase")

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -31,6 +32,22 @@ void hf_passphrase_free(struct hf_passphrase *p)
     *p = (struct hf_passphrase){0};
 }
 
+/* ---- a line ------------------------------------------------------------------------------------- */
+
+/* A signal that ends the program, and came while the terminal was silent: as Ctrl-C, so that it ends in
+ * order, and with the terminal as it was. */
+static volatile sig_atomic_t ended_by;
+
+static void note_signal(int signal_number)
+{
+    ended_by = signal_number;
+}
+
+static enum hf_err fail_cancelled(struct hf_why *why)
+{
+    return hf_fail(why, HF_E_KEY, "cancelled; nothing was changed");
+}
+
 /* Read one line straight into `text`, so that no buffer of stdio or of ours keeps a copy. */
 static enum hf_err read_line(int fd, const struct words *words, const char *from,
                              struct hf_passphrase *p, struct hf_why *why)
@@ -38,6 +55,8 @@ static enum hf_err read_line(int fd, const struct words *words, const char *from
     for (;;) {
         char c;
         ssize_t n = read(fd, &c, 1);
+        if (ended_by != 0)
+            return fail_cancelled(why);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -46,7 +65,7 @@ static enum hf_err read_line(int fd, const struct words *words, const char *from
         if (n == 0 || c == '\n')
             break;
         if (c == CTRL_C)
-            return hf_fail(why, HF_E_KEY, "cancelled; nothing was changed");
+            return fail_cancelled(why);
         if (p->len == HF_PASSPHRASE_MAX)
             return hf_fail(why, HF_E_KEY, "the %s from %s is longer than %d bytes", words->noun,
                            from, HF_PASSPHRASE_MAX);
@@ -88,6 +107,24 @@ static enum hf_err read_file(const struct words *words, const char *file, struct
     return err;
 }
 
+/* ---- a terminal --------------------------------------------------------------------------------- */
+
+static const int ending[] = {SIGTERM, SIGHUP};
+#define N_ENDING (sizeof ending / sizeof ending[0])
+
+static void catch_ending(struct sigaction before[N_ENDING])
+{
+    const struct sigaction noted = {.sa_handler = note_signal}; /* read is not begun again */
+    for (size_t i = 0; i < N_ENDING; i++)
+        (void)sigaction(ending[i], &noted, &before[i]);
+}
+
+static void release_ending(const struct sigaction before[N_ENDING])
+{
+    for (size_t i = 0; i < N_ENDING; i++)
+        (void)sigaction(ending[i], &before[i], NULL);
+}
+
 static enum hf_err ask(const struct words *words, const char *what, struct hf_passphrase *out,
                        struct hf_why *why)
 {
@@ -97,8 +134,10 @@ static enum hf_err ask(const struct words *words, const char *what, struct hf_pa
                        "a %s for %s is needed and there is no terminal to ask on; %s", words->noun,
                        what, words->instead);
     struct termios silent = before;
-    /* Signals off and Ctrl-C as an end of line: it is read as a character, so that no way out of
-     * here leaves the terminal silent. */
+    struct sigaction signals[N_ENDING];
+    catch_ending(signals);
+    /* Signals of keys off and Ctrl-C as an end of line: it is read as a character, so that no way out
+     * of here leaves the terminal silent. */
     silent.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
     silent.c_cc[VEOL] = CTRL_C;
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
@@ -106,6 +145,11 @@ static enum hf_err ask(const struct words *words, const char *what, struct hf_pa
     enum hf_err err = read_line_new(STDIN_FILENO, words, "the terminal", out, why);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     fputc('\n', stderr);
+    release_ending(signals);
+    if (err == HF_OK && ended_by != 0) { /* after the last character */
+        hf_passphrase_free(out);
+        err = fail_cancelled(why);
+    }
     return err;
 }
 
