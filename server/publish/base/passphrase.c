@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -48,13 +49,28 @@ static enum hf_err fail_cancelled(struct hf_why *why)
     return hf_fail(why, HF_E_KEY, "cancelled; nothing was changed");
 }
 
+static const int ending[] = {SIGTERM, SIGHUP};
+#define N_ENDING (sizeof ending / sizeof ending[0])
+
+/* They may come in here only (catch_ending): between a look at `ended_by` and a read that waits, one
+ * would be overlooked. */
+static ssize_t read_char(int fd, char *c)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    sigset_t allowed;
+    (void)sigprocmask(SIG_BLOCK, NULL, &allowed);
+    for (size_t i = 0; i < N_ENDING; i++)
+        (void)sigdelset(&allowed, ending[i]);
+    return ppoll(&ready, 1, NULL, &allowed) < 0 ? -1 : read(fd, c, 1);
+}
+
 /* Read one line straight into `text`, so that no buffer of stdio or of ours keeps a copy. */
 static enum hf_err read_line(int fd, const struct words *words, const char *from,
                              struct hf_passphrase *p, struct hf_why *why)
 {
     for (;;) {
         char c;
-        ssize_t n = read(fd, &c, 1);
+        ssize_t n = read_char(fd, &c);
         if (ended_by != 0)
             return fail_cancelled(why);
         if (n < 0 && errno == EINTR)
@@ -109,20 +125,29 @@ static enum hf_err read_file(const struct words *words, const char *file, struct
 
 /* ---- a terminal --------------------------------------------------------------------------------- */
 
-static const int ending[] = {SIGTERM, SIGHUP};
-#define N_ENDING (sizeof ending / sizeof ending[0])
+/* As it was before. */
+struct signals {
+    struct sigaction actions[N_ENDING];
+    sigset_t mask;
+};
 
-static void catch_ending(struct sigaction before[N_ENDING])
+static void catch_ending(struct signals *before)
 {
-    const struct sigaction noted = {.sa_handler = note_signal}; /* read is not begun again */
-    for (size_t i = 0; i < N_ENDING; i++)
-        (void)sigaction(ending[i], &noted, &before[i]);
+    const struct sigaction noted = {.sa_handler = note_signal}; /* ppoll is not begun again */
+    sigset_t closed;
+    (void)sigemptyset(&closed);
+    for (size_t i = 0; i < N_ENDING; i++) {
+        (void)sigaddset(&closed, ending[i]);
+        (void)sigaction(ending[i], &noted, &before->actions[i]);
+    }
+    (void)sigprocmask(SIG_BLOCK, &closed, &before->mask);
 }
 
-static void release_ending(const struct sigaction before[N_ENDING])
+static void release_ending(const struct signals *before)
 {
+    (void)sigprocmask(SIG_SETMASK, &before->mask, NULL);
     for (size_t i = 0; i < N_ENDING; i++)
-        (void)sigaction(ending[i], &before[i], NULL);
+        (void)sigaction(ending[i], &before->actions[i], NULL);
 }
 
 static enum hf_err ask(const struct words *words, const char *what, struct hf_passphrase *out,
@@ -134,8 +159,8 @@ static enum hf_err ask(const struct words *words, const char *what, struct hf_pa
                        "a %s for %s is needed and there is no terminal to ask on; %s", words->noun,
                        what, words->instead);
     struct termios silent = before;
-    struct sigaction signals[N_ENDING];
-    catch_ending(signals);
+    struct signals signals;
+    catch_ending(&signals);
     /* Signals of keys off and Ctrl-C as an end of line: it is read as a character, so that no way out
      * of here leaves the terminal silent. */
     silent.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
@@ -145,7 +170,7 @@ static enum hf_err ask(const struct words *words, const char *what, struct hf_pa
     enum hf_err err = read_line_new(STDIN_FILENO, words, "the terminal", out, why);
     tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
     fputc('\n', stderr);
-    release_ending(signals);
+    release_ending(&signals);
     if (err == HF_OK && ended_by != 0) { /* after the last character */
         hf_passphrase_free(out);
         err = fail_cancelled(why);
