@@ -43,7 +43,7 @@ build_packages=(gcc libc6-dev cmake ninja-build "pkgconf|pkg-config" bzip2 ca-ce
     libp11-kit-dev)
 test_packages=(libcmocka-dev python3-pytest python3-cryptography python3-securesystemslib openssl
     "nginx-light|nginx|nginx-core|nginx-full|nginx-extras" mosquitto mosquitto-clients curl procps
-    softhsm2 faketime strace clang libclang-rt-dev clang-format cppcheck)
+    softhsm2 groff-base faketime strace clang libclang-rt-dev clang-format cppcheck)
 bench_packages=(wrk)
 # Their packages would start them, now and at every boot.
 services=(nginx mosquitto)
