@@ -93,7 +93,15 @@ check_includes() {
     local io='(sys/[a-z_]*|netdb|netinet/[a-z]*|arpa/inet|unistd|fcntl|dirent|poll|pthread)\.h'
     forbid "include from the top of the tree, not relative to a file" '^ *# *include *"\.' "${files[@]}"
     forbid_include common "client or server" '(client|server)/|holdfast/(client|port|posix|trust_store)\.h'
-    forbid_include common "what does I/O" "$io|uv\.h|sqlite3\.h|llhttp\.h"
+    local pure
+    for pure in common/*/; do
+        case ${pure%/} in
+        common/os | common/cli) continue ;; # written once for all programs; they may do I/O
+        esac
+        forbid_include "${pure%/}" "what does I/O" "$io|uv\.h|sqlite3\.h|llhttp\.h|common/(os|cli)/"
+    done
+    forbid_include common/os "the command line" 'common/cli/'
+    forbid_include client/core "what does I/O" 'common/(os|cli)/'
     forbid_include client "server" 'server/|uv\.h'
     forbid_include client/core "port or agent" 'client/(port|agent)/|holdfast/posix\.h'
     forbid_include client/core "an operating system" "$io|sqlite3\.h"

@@ -1,6 +1,6 @@
 #include "server/publish/bundle/bundle_begin.h"
 
-#include "server/publish/base/nearest.h"
+#include "common/cli/nearest.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
 #include "server/publish/commands/groups.h"
 
-#include "server/publish/base/nearest.h"
+#include "common/cli/nearest.h"
 
 #include <stdio.h>
 #include <string.h>

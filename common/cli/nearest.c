@@ -1,4 +1,4 @@
-#include "server/publish/base/nearest.h"
+#include "common/cli/nearest.h"
 
 #include <stdbool.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* What was meant by a word that is nothing's name. */
-#ifndef HF_PUBLISH_NEAREST_H
-#define HF_PUBLISH_NEAREST_H
+#ifndef HF_CLI_NEAREST_H
+#define HF_CLI_NEAREST_H
 
 #include <stddef.h>
 
