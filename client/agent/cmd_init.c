@@ -1,6 +1,6 @@
 #include "client/agent/cli.h"
 #include "client/agent/endpoint_options.h"
-#include "client/port/posix/file_util.h"
+#include "common/os/file_util.h"
 #include "common/base/limits.h"
 
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #include "client/agent/cli.h"
 #include "client/agent/probe_report.h"
 #include "client/port/mbedtls/pem_store.h"
-#include "client/port/posix/file_util.h"
+#include "common/os/file_util.h"
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
 

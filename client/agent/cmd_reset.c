@@ -1,5 +1,5 @@
 #include "client/agent/cli.h"
-#include "client/port/posix/file_util.h"
+#include "common/os/file_util.h"
 #include "common/base/limits.h"
 
 #include <stdlib.h>

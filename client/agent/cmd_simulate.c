@@ -2,7 +2,7 @@
 #include "client/agent/cli.h"
 #include "client/agent/simulate_report.h"
 #include "common/tls/endpoint_url.h"
-#include "client/port/posix/file_util.h"
+#include "common/os/file_util.h"
 #include "client/port/posix/lookout.h"
 #include "common/base/limits.h"
 #include "common/base/timetext.h"

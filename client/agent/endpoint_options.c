@@ -1,7 +1,7 @@
 #include "client/agent/endpoint_options.h"
 
 #include "common/tls/endpoint_url.h"
-#include "client/port/posix/file_util.h"
+#include "common/os/file_util.h"
 
 #include <stdio.h>
 #include <stdlib.h>

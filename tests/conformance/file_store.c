@@ -1,6 +1,6 @@
 #include "tests/conformance/file_store.h"
 
-#include "client/port/posix/file_util.h"
+#include "common/os/file_util.h"
 #include "common/base/limits.h"
 #include "common/base/percent.h"
 

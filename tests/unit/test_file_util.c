@@ -1,8 +1,8 @@
-/* client/port/posix/file_util and lock. */
+/* common/os/file_util and lock. */
 #include "tests/support/check.h"
 #include "tests/support/temp_dir.h"
 
-#include "client/port/posix/file_util.h"
+#include "common/os/file_util.h"
 #include "client/port/posix/lock.h"
 
 #include <errno.h>

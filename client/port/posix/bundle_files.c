@@ -1,6 +1,6 @@
 #include "client/port/posix/bundle_files.h"
 
-#include "client/port/posix/file_util.h"
+#include "common/os/file_util.h"
 #include "common/base/digest.h"
 #include "common/base/limits.h"
 #include "common/json/json.h"

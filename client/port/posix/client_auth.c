@@ -1,6 +1,6 @@
 #include "client/port/posix/client_auth.h"
 
-#include "client/port/posix/file_util.h"
+#include "common/os/file_util.h"
 
 #include <mbedtls/psa_util.h>
 #include <psa/crypto.h>

@@ -3,7 +3,7 @@
 #include "client/port/posix/db.h"
 #include "client/port/posix/db_floors.h"
 #include "client/port/posix/db_root.h"
-#include "client/port/posix/file_util.h"
+#include "common/os/file_util.h"
 #include "client/port/posix/migrate.h"
 
 #include <dirent.h>

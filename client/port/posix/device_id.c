@@ -1,6 +1,6 @@
 #include "client/port/posix/device_id.h"
 
-#include "client/port/posix/file_util.h"
+#include "common/os/file_util.h"
 #include "common/base/digest.h"
 
 #include <stdio.h>

@@ -6,7 +6,7 @@
  * So the store remembers which bundle they were told of last, and that is written when the command
  * has succeeded, not when it is started: at least once, not at most once.
  */
-#include "client/port/posix/file_util.h"
+#include "common/os/file_util.h"
 #include "client/port/posix/on_swap.h"
 #include "client/port/posix/posix_internal.h"
 #include "common/base/limits.h"

@@ -3,7 +3,7 @@
  * STATE is the one step that makes the device an initialised one. The bundle files are made from
  * the database at the first open.
  */
-#include "client/port/posix/file_util.h"
+#include "common/os/file_util.h"
 #include "client/port/posix/lock.h"
 #include "client/port/posix/posix_internal.h"
 

@@ -1,6 +1,6 @@
 #include "client/port/posix/posix_internal.h"
 
-#include "client/port/posix/file_util.h"
+#include "common/os/file_util.h"
 #include "client/port/posix/lock.h"
 #include "client/port/posix/system.h"
 

@@ -1,5 +1,5 @@
 /* Factory reset of a STATE, and the root metadata as a file for firmware that has a reset of its own. */
-#include "client/port/posix/file_util.h"
+#include "common/os/file_util.h"
 #include "client/port/posix/lock.h"
 #include "client/port/posix/posix_internal.h"
 

@@ -2,7 +2,7 @@
 #include "client/port/posix/bundle_files.h"
 #include "client/port/posix/db_copy.h"
 #include "client/port/posix/db_floors.h"
-#include "client/port/posix/file_util.h"
+#include "common/os/file_util.h"
 #include "client/port/posix/lock.h"
 #include "client/port/posix/migrate.h"
 #include "client/port/posix/store_internal.h"

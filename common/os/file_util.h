@@ -3,8 +3,8 @@
  * renaming it over the name and syncing the folder: a reader, and the next boot, see the old bytes
  * or the new ones.
  */
-#ifndef HF_CLIENT_PORT_POSIX_FILE_UTIL_H
-#define HF_CLIENT_PORT_POSIX_FILE_UTIL_H
+#ifndef HF_OS_FILE_UTIL_H
+#define HF_OS_FILE_UTIL_H
 
 #include <holdfast/bytes.h>
 

@@ -1,4 +1,4 @@
-#include "client/port/posix/file_util.h"
+#include "common/os/file_util.h"
 
 #include <errno.h>
 #include <fcntl.h>
