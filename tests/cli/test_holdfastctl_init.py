@@ -182,7 +182,7 @@ def test_each_half_may_have_its_own_passphrase(tmp_path):
 
 
 @pytest.mark.parametrize("text,mode,words", [
-    ("correct", 0o644, "holds a secret but others than its owner may use it (mode 644)"),
+    ("correct", 0o644, "every user may read this secret (mode 0644)"),
     ("", 0o600, "is empty, which protects nothing"),
     ("\n", 0o600, "is empty, which protects nothing"),
     ("x" * 1025, 0o600, "is longer than 1024 bytes"),

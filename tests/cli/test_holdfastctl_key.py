@@ -136,6 +136,53 @@ def test_keys_of_other_programs_are_taken_over(folder, passphrase, tmp_path, con
     assert RFC_SEED.hex() not in (folder / "a.key.json").read_text()
 
 
+# RFC 8410, 10.3: a key of version 2, with an attribute and its public key.
+RFC_8410_PEM = """-----BEGIN PRIVATE KEY-----
+MHICAQEwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
+oB8wHQYKKoZIhvcNAQkJFDEPDA1DdXJkbGUgQ2hhaXJzgSEAGb9ECWmEzf6FQbrB
+Z9w7lshQhqowtrbLDFw4rXAxZuE=
+-----END PRIVATE KEY-----
+"""
+RFC_8410_PUBLIC = "19bf44096984cdfe8541bac167dc3b96c85086aa30b6b6cb0c5c38ad703166e1"
+RFC_8410_DER = base64.b64decode("".join(RFC_8410_PEM.splitlines()[1:-1]))
+
+
+def version_2(seed, public, head=b"\x81\x21\x00", version=1, attributes=b""):
+    body = (bytes([2, 1, version]) + PKCS8_HEAD[5:] + seed + attributes + head +
+            bytes.fromhex(public))
+    return b"\x30" + bytes([len(body)]) + body
+
+
+@pytest.mark.parametrize("content,public", [
+    (RFC_8410_PEM, RFC_8410_PUBLIC), (RFC_8410_DER, RFC_8410_PUBLIC),
+    (version_2(RFC_SEED, RFC_PUBLIC), RFC_PUBLIC),
+    (version_2(RFC_SEED, RFC_PUBLIC, head=bytes.fromhex("a123032100")), RFC_PUBLIC),
+    (version_2(RFC_SEED, "", head=b"", version=0, attributes=b"\xa0\x00"), RFC_PUBLIC)],
+    ids=["rfc-8410-pem", "rfc-8410-der", "public-key", "explicit-tag", "attributes-only"])
+def test_pkcs8_with_a_public_key_is_read(folder, tmp_path, content, public):
+    source = private(tmp_path / "source", content)
+    ctl.ok("key", "import", "--from", source, "--key", folder / "a.key.json",
+           "--insecure-no-passphrase")
+    assert json.loads((folder / "a.key.json").read_text())["public"] == public
+
+
+def test_the_public_key_must_be_that_of_the_private_key(folder, tmp_path):
+    source = private(tmp_path / "source", version_2(SEED, RFC_PUBLIC))
+    assert "the public key in it is not that of its private key" in ctl.refused(
+        "key", "import", "--from", source, "--key", folder / "a.key.json",
+        "--insecure-no-passphrase")
+    assert list(folder.iterdir()) == []
+
+
+def test_an_encrypted_key_is_named_with_the_remedy(folder, tmp_path):
+    source = private(tmp_path / "source", "")
+    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-aes256", "-pass", "pass:x",
+                    "-out", source], check=True)
+    assert f"it is encrypted. Decrypt it first, with `openssl pkey -in {source}" in ctl.refused(
+        "key", "import", "--from", source, "--key", folder / "a.key.json",
+        "--insecure-no-passphrase")
+
+
 def test_what_openssl_makes_is_read(folder, tmp_path):
     source = private(tmp_path / "seed.pem", "")
     subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", source], check=True)
@@ -150,10 +197,16 @@ def test_what_openssl_makes_is_read(folder, tmp_path):
 @pytest.mark.parametrize("content", [
     b"", SEED[:31], SEED + b"\n", PKCS8_HEAD + SEED[:31], PKCS8_HEAD + SEED + b"\0",
     PKCS8_HEAD.replace(b"\x2b\x65\x70", b"\x2b\x65\x6e") + SEED, b"x" * 5000,
+    version_2(RFC_SEED, RFC_PUBLIC, version=2), version_2(RFC_SEED, RFC_PUBLIC, head=b"\x81\x21\x01"),
+    version_2(RFC_SEED, RFC_PUBLIC[2:], head=b"\x81\x20\x00"),
+    version_2(RFC_SEED, RFC_PUBLIC, attributes=b"\xa0\x7f"),
+    version_2(RFC_SEED, RFC_PUBLIC + "00"), version_2(RFC_SEED, "", head=b"\x81\x00"),
+    version_2(RFC_SEED, "", head=bytes.fromhex("a102032100")),
     pem(PKCS8_HEAD + SEED, "ENCRYPTED PRIVATE KEY"), pem(PKCS8_HEAD + SEED)[:-20],
     pem(PKCS8_HEAD + SEED).replace("MC4C", "MC!C")],
-    ids=["empty", "short", "long", "short-der", "trailing", "x25519", "huge", "encrypted", "cut",
-         "no-base64"])
+    ids=["empty", "short", "long", "short-der", "trailing", "x25519", "huge", "version-3",
+         "unused-bits", "short-public", "long-attributes", "trailing-public", "no-public",
+         "cut-public", "encrypted", "cut", "no-base64"])
 def test_everything_else_is_refused(folder, tmp_path, content):
     source = private(tmp_path / "source", content)
     sentence = ctl.refused("key", "import", "--from", source, "--key", folder / "a.key.json",

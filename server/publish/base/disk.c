@@ -1,5 +1,7 @@
 #include "server/publish/base/disk.h"
 
+#include "common/os/secret_file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -93,12 +95,12 @@ enum hf_err hf_disk_read(const char *path, size_t max_bytes, struct hf_buf *out,
     return read_take(fd, path, max_bytes, out, why);
 }
 
-enum hf_err hf_disk_read_owned(const char *path, size_t max_bytes, struct hf_buf *out, uid_t *owner,
-                               struct hf_why *why)
+enum hf_err hf_disk_read_secret(const char *path, size_t max_bytes, struct hf_buf *out,
+                                uid_t *owner, struct hf_why *why)
 {
     struct stat st;
     int fd = -1;
-    HF_TRY(open_to_read(path, 0, &fd, why));
+    HF_TRY(hf_secret_file_open(path, &fd, why));
     if (fstat(fd, &st) != 0) {
         close(fd);
         return cannot(why, "look at", path);
@@ -127,21 +129,6 @@ enum hf_err hf_disk_read_regular(const char *path, size_t max_bytes, struct hf_b
         return not_a_file(why, path);
     }
     return read_take(fd, path, max_bytes, out, why);
-}
-
-enum hf_err hf_disk_check_private(const char *path, struct hf_why *why)
-{
-    struct stat st;
-    if (stat(path, &st) != 0 && errno == ENOENT)
-        return hf_fail(why, HF_E_NOT_FOUND, "there is no %s", path);
-    if (stat(path, &st) != 0)
-        return cannot(why, "look at", path);
-    if (S_ISREG(st.st_mode) && (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
-        return hf_fail(why, HF_E_KEY,
-                       "%s holds a secret but others than its owner may use it (mode %03o); "
-                       "if nobody has, run: chmod 600 %s",
-                       path, (unsigned)(st.st_mode & 0777), path);
-    return HF_OK;
 }
 
 static enum hf_err write_all(int fd, const char *path, struct hf_bytes bytes, struct hf_why *why)

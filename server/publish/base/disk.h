@@ -26,17 +26,15 @@ bool hf_disk_exists(const char *path);
 HF_MUST_USE enum hf_err hf_disk_read(const char *path, size_t max_bytes, struct hf_buf *out,
                                      struct hf_why *why);
 
-/** The same; `owner` is that of the very file that was read. */
-HF_MUST_USE enum hf_err hf_disk_read_owned(const char *path, size_t max_bytes, struct hf_buf *out,
-                                           uid_t *owner, struct hf_why *why);
+/** The same for a file with a secret, which other users must not be able to read (secret_file.h);
+ *  `owner` is that of the very file that was read. */
+HF_MUST_USE enum hf_err hf_disk_read_secret(const char *path, size_t max_bytes, struct hf_buf *out,
+                                            uid_t *owner, struct hf_why *why);
 
 /** The same for a folder that others may have changed: never waits, and HF_E_STORAGE for whatever
  *  is no regular file (pipes, devices, links). */
 HF_MUST_USE enum hf_err hf_disk_read_regular(const char *path, size_t max_bytes, struct hf_buf *out,
                                              struct hf_why *why);
-
-/** HF_E_KEY when anyone but the owner may read or write the regular file. */
-HF_MUST_USE enum hf_err hf_disk_check_private(const char *path, struct hf_why *why);
 
 /** A new file of that mode, on disk when this returns. HF_E_STATE when the name is taken; after a
  *  failure nothing of that name is left. */

@@ -1,6 +1,6 @@
 #include "server/publish/base/passphrase.h"
 
-#include "server/publish/base/disk.h"
+#include "common/os/secret_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -114,10 +114,8 @@ static enum hf_err read_line_new(int fd, const struct words *words, const char *
 static enum hf_err read_file(const struct words *words, const char *file, struct hf_passphrase *out,
                              struct hf_why *why)
 {
-    HF_TRY(hf_disk_check_private(file, why));
-    int fd = open(file, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return hf_fail(why, HF_E_KEY, "cannot open %s: %s", file, strerror(errno));
+    int fd = -1;
+    HF_TRY(hf_secret_file_open(file, &fd, why));
     enum hf_err err = read_line_new(fd, words, file, out, why);
     close(fd);
     return err;

@@ -135,8 +135,7 @@ static enum hf_err refused(const struct hf_key_file *file, enum hf_err err, stru
 static enum hf_err read_json(const char *path, json_t **out, uid_t *owner, struct hf_why *why)
 {
     struct hf_buf text = {0};
-    HF_TRY(hf_disk_check_private(path, why));
-    enum hf_err err = hf_disk_read_owned(path, FILE_BYTES_MAX, &text, owner, why);
+    enum hf_err err = hf_disk_read_secret(path, FILE_BYTES_MAX, &text, owner, why);
     if (err == HF_OK)
         err = hf_json_parse_object(hf_buf_bytes(&text), path, out, why);
     sodium_memzero(text.data, text.len); /* a key without passphrase lies open in it */

@@ -1,9 +1,9 @@
 #include "server/publish/keys/key_import.h"
 
-#include "server/publish/base/disk.h"
+#include "common/os/secret_file.h"
 
 #include <errno.h>
-#include <fcntl.h>
+#include <mbedtls/asn1.h>
 #include <sodium.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,12 +11,9 @@
 #define FILE_BYTES_MAX 4096
 #define PEM_BEGIN "-----BEGIN PRIVATE KEY-----"
 #define PEM_END "-----END PRIVATE KEY-----"
+#define PEM_ENCRYPTED "-----BEGIN ENCRYPTED PRIVATE KEY-----"
 
-/* RFC 8410, 7: version 0, id-Ed25519 without parameters, the seed as an octet string in an octet
- * string. There is one way to write that, so it is compared and not parsed. */
-static const uint8_t pkcs8_head[] = {0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06,
-                                     0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20};
-#define PKCS8_LEN (sizeof pkcs8_head + HF_SEED_LEN)
+#define PUBLIC_LEN crypto_sign_PUBLICKEYBYTES
 
 /* Straight into locked memory: `text` holds FILE_BYTES_MAX bytes. */
 static enum hf_err read_all(int fd, const char *path, char *text, size_t *len, struct hf_why *why)
@@ -37,10 +34,8 @@ static enum hf_err read_all(int fd, const char *path, char *text, size_t *len, s
 
 static enum hf_err read_file(const char *path, char *text, size_t *len, struct hf_why *why)
 {
-    HF_TRY(hf_disk_check_private(path, why));
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return hf_fail(why, HF_E_KEY, "cannot open %s: %s", path, strerror(errno));
+    int fd = -1;
+    HF_TRY(hf_secret_file_open(path, &fd, why));
     enum hf_err err = read_all(fd, path, text, len, why);
     close(fd);
     return err;
@@ -65,33 +60,118 @@ static bool decode_pem(char *text, size_t *len)
     return true;
 }
 
-/* Where the seed lies in it; NULL for another kind of key. */
-static const uint8_t *find_seed(char *text, size_t len)
+/* What was found; both point into the file's text. */
+struct found {
+    const uint8_t *seed;       /* NULL: it is another kind of key */
+    const uint8_t *public_key; /* NULL: the file does not name it */
+};
+
+/* [1] IMPLICIT BIT STRING; some programs tag it explicitly and put a whole BIT STRING inside. */
+static bool read_public_key(unsigned char **p, const unsigned char *end, const uint8_t **out)
 {
-    if (len == HF_SEED_LEN)
-        return (const uint8_t *)text;
+    static const uint8_t bit_string[] = {MBEDTLS_ASN1_BIT_STRING, 1 + PUBLIC_LEN};
+    const int implicit = MBEDTLS_ASN1_CONTEXT_SPECIFIC | 1;
+    size_t len = 0;
+    bool is_explicit = *p < end && **p == (implicit | MBEDTLS_ASN1_CONSTRUCTED);
+    if (mbedtls_asn1_get_tag(p, end, &len,
+                             is_explicit ? implicit | MBEDTLS_ASN1_CONSTRUCTED : implicit) != 0)
+        return false;
+    const uint8_t *bits = *p;
+    *p += len;
+    if (is_explicit) {
+        if (len < sizeof bit_string || memcmp(bits, bit_string, sizeof bit_string) != 0)
+            return false;
+        bits += sizeof bit_string;
+        len -= sizeof bit_string;
+    }
+    *out = bits + 1;
+    return len == 1 + PUBLIC_LEN && bits[0] == 0; /* no unused bits */
+}
+
+/* OneAsymmetricKey (RFC 5958, 2; RFC 8410, 7): the version, id-Ed25519 without parameters, the seed as
+ * an octet string in an octet string; then attributes, which are of no use here, and the public key. */
+static bool read_pkcs8(unsigned char *p, size_t len, struct found *out)
+{
+    static const uint8_t ed25519[] = {0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70};
+    static const uint8_t seed_head[] = {0x04, 2 + HF_SEED_LEN, 0x04, HF_SEED_LEN};
+    const int attributes = MBEDTLS_ASN1_CONTEXT_SPECIFIC | MBEDTLS_ASN1_CONSTRUCTED | 0;
+    const unsigned char *end = p + len;
+    struct found found = {0};
+    int version = 0;
+    if (mbedtls_asn1_get_tag(&p, end, &len, MBEDTLS_ASN1_SEQUENCE | MBEDTLS_ASN1_CONSTRUCTED) !=
+            0 ||
+        p + len != end || mbedtls_asn1_get_int(&p, end, &version) != 0 || version < 0 ||
+        version > 1)
+        return false;
+    if ((size_t)(end - p) < sizeof ed25519 + sizeof seed_head + HF_SEED_LEN ||
+        memcmp(p, ed25519, sizeof ed25519) != 0 ||
+        memcmp(p + sizeof ed25519, seed_head, sizeof seed_head) != 0)
+        return false;
+    found.seed = p + sizeof ed25519 + sizeof seed_head;
+    p += sizeof ed25519 + sizeof seed_head + HF_SEED_LEN;
+    if (p < end && *p == attributes) {
+        if (mbedtls_asn1_get_tag(&p, end, &len, attributes) != 0)
+            return false;
+        p += len;
+    }
+    if (p < end && !read_public_key(&p, end, &found.public_key))
+        return false;
+    if (p != end)
+        return false;
+    *out = found;
+    return true;
+}
+
+static bool find_key(char *text, size_t len, struct found *out)
+{
+    if (len == HF_SEED_LEN) {
+        out->seed = (const uint8_t *)text;
+        return true;
+    }
     if (len > 0 && text[0] == '-' && !decode_pem(text, &len))
-        return NULL;
-    if (len == PKCS8_LEN && memcmp(text, pkcs8_head, sizeof pkcs8_head) == 0)
-        return (const uint8_t *)text + sizeof pkcs8_head;
-    return NULL;
+        return false;
+    return read_pkcs8((unsigned char *)text, len, out);
+}
+
+static enum hf_err refuse(const char *path, bool is_encrypted, struct hf_why *why)
+{
+    if (is_encrypted)
+        return hf_fail(
+            why, HF_E_KEY,
+            "%s is no Ed25519 private key that can be read here: it is encrypted. Decrypt "
+            "it first, with `openssl pkey -in %s -out FILE`",
+            path, path);
+    return hf_fail(why, HF_E_KEY,
+                   "%s is no Ed25519 private key: 32 bytes of seed or PKCS#8 without passphrase "
+                   "(PEM or DER, RFC 8410) are expected",
+                   path);
 }
 
 enum hf_err hf_key_import(const char *path, struct hf_signing_key *out, struct hf_why *why)
 {
     size_t len = 0;
+    struct found found = {0};
+    struct hf_signing_key key = {0};
     char *text = sodium_malloc(FILE_BYTES_MAX);
     if (text == NULL)
         return hf_fail(why, HF_E_MEMORY, "no locked memory for a private key");
     enum hf_err err = read_file(path, text, &len, why);
-    const uint8_t *seed = err == HF_OK ? find_seed(text, len) : NULL;
-    if (err == HF_OK && seed == NULL)
-        err = hf_fail(why, HF_E_KEY,
-                      "%s is no Ed25519 private key: 32 bytes of seed or PKCS#8 without passphrase "
-                      "(PEM or DER, RFC 8410) are expected",
-                      path);
+    bool is_encrypted = len > strlen(PEM_ENCRYPTED) &&
+                        memcmp(text, PEM_ENCRYPTED, strlen(PEM_ENCRYPTED)) == 0;
+    if (err == HF_OK && !find_key(text, len, &found))
+        err = refuse(path, is_encrypted, why);
     if (err == HF_OK)
-        err = hf_signing_key_from_seed(seed, out, why);
+        err = hf_signing_key_from_seed(found.seed, &key, why);
+    if (err == HF_OK && found.public_key != NULL &&
+        memcmp(key.secret_key + HF_SEED_LEN, found.public_key, PUBLIC_LEN) != 0)
+        err = hf_fail(
+            why, HF_E_KEY,
+            "%s: the public key in it is not that of its private key. The file is damaged", path);
     sodium_free(text);
-    return err;
+    if (err != HF_OK) {
+        hf_signing_key_free(&key);
+        return err;
+    }
+    *out = key;
+    return HF_OK;
 }

@@ -1,0 +1,205 @@
+#include "common/os/secret_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+/* Bits of one class of a mode, and of an entry of an ACL. */
+#define MAY_READ 4u
+#define MAY_WRITE 2u
+#define MAY_SEARCH 1u
+
+/* An ACL as the kernel hands it over (linux/posix_acl_xattr.h): a version, then entries of a tag, the
+ * rights and an id, all little-endian. */
+#define ACL_NAME "system.posix_acl_access"
+#define ACL_VERSION 2u
+#define ACL_HEAD_LEN 4u
+#define ACL_ENTRY_LEN 8u
+#define ACL_ENTRIES_MAX 512 /* systemd writes 5 */
+#define ACL_USER 0x02u
+#define ACL_GROUP_OBJ 0x04u
+#define ACL_GROUP 0x08u
+
+#define WHO_MAX 48 /* "the members of group 4294967295" */
+
+struct acl_entry {
+    unsigned tag, rights, id;
+};
+
+static unsigned little_endian(const uint8_t *bytes, size_t len)
+{
+    unsigned value = 0;
+    for (size_t i = len; i > 0; i--)
+        value = value << 8 | bytes[i - 1];
+    return value;
+}
+
+/* How many entries the file's ACL has. 0: it has none, or none that can be understood; then the mode
+ * stands for all that the ACL grants, because its group bits are the ACL's mask. */
+static size_t read_acl(int fd, struct acl_entry out[ACL_ENTRIES_MAX])
+{
+    uint8_t raw[ACL_HEAD_LEN + ACL_ENTRIES_MAX * ACL_ENTRY_LEN];
+    ssize_t got = fgetxattr(fd, ACL_NAME, raw, sizeof raw);
+    size_t len = got < 0 ? 0 : (size_t)got;
+    if (len < ACL_HEAD_LEN || (len - ACL_HEAD_LEN) % ACL_ENTRY_LEN != 0 ||
+        little_endian(raw, ACL_HEAD_LEN) != ACL_VERSION)
+        return 0;
+    size_t n = (len - ACL_HEAD_LEN) / ACL_ENTRY_LEN;
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *entry = raw + ACL_HEAD_LEN + i * ACL_ENTRY_LEN;
+        out[i] = (struct acl_entry){little_endian(entry, 2), little_endian(entry + 2, 2),
+                                    little_endian(entry + 4, 4)};
+    }
+    return n;
+}
+
+/* Is it this user, root, or somebody whom root may rely on? */
+static bool is_ours(uid_t user, const struct stat *st)
+{
+    return user == 0 || user == geteuid() || (geteuid() == 0 && user == st->st_uid);
+}
+
+static bool acl_grants(const struct acl_entry *entry, const struct stat *st, char who[WHO_MAX])
+{
+    switch (entry->tag) {
+    case ACL_USER:
+        (void)snprintf(who, WHO_MAX, "user %u", entry->id);
+        return !is_ours(entry->id, st);
+    case ACL_GROUP_OBJ:
+        (void)snprintf(who, WHO_MAX, "the members of group %u", (unsigned)st->st_gid);
+        return true;
+    case ACL_GROUP:
+        (void)snprintf(who, WHO_MAX, "the members of group %u", entry->id);
+        return true;
+    default:
+        return false; /* the owner, everybody and the mask, which the mode shows */
+    }
+}
+
+/* Does a user or group that the mode's group bits stand for have one of `rights`? */
+static bool group_class_has(int fd, const struct stat *st, unsigned rights, char who[WHO_MAX])
+{
+    struct acl_entry entries[ACL_ENTRIES_MAX];
+    rights &= st->st_mode >> 3; /* the group's, or the mask of an ACL */
+    if (rights == 0)
+        return false;
+    size_t n = read_acl(fd, entries);
+    if (n == 0) {
+        entries[0] = (struct acl_entry){ACL_GROUP_OBJ, rights, 0};
+        n = 1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if ((entries[i].rights & rights) != 0 && acl_grants(&entries[i], st, who))
+            return true;
+    }
+    return false;
+}
+
+enum place { ANY_PLACE, CREDENTIAL, CONTAINER_SECRET };
+
+static enum place find_place(const char *path, const struct stat *st)
+{
+    static const char container[] = "/run/secrets/";
+    const char *named = getenv("CREDENTIALS_DIRECTORY");
+    char real[PATH_MAX];
+    struct stat same, folder, credentials;
+    if (realpath(path, real) == NULL || stat(real, &same) != 0 || same.st_dev != st->st_dev ||
+        same.st_ino != st->st_ino)
+        return ANY_PLACE;
+    if (strncmp(real, container, sizeof container - 1) == 0)
+        return CONTAINER_SECRET;
+    *strrchr(real, '/') = '\0';
+    bool is_there = named != NULL && stat(real, &folder) == 0 && stat(named, &credentials) == 0;
+    return is_there && folder.st_dev == credentials.st_dev && folder.st_ino == credentials.st_ino
+               ? CREDENTIAL
+               : ANY_PLACE;
+}
+
+static bool everybody_may_search(const char *folder)
+{
+    struct stat st;
+    return stat(folder, &st) != 0 || (st.st_mode & MAY_SEARCH) != 0;
+}
+
+/* Who else may read it (NULL: nobody), as far as the place does not excuse that. */
+static const char *find_reader(const char *path, int fd, const struct stat *st, char who[WHO_MAX])
+{
+    enum place place = find_place(path, st);
+    if (place == CONTAINER_SECRET)
+        return NULL;
+    if (!is_ours(st->st_uid, st)) {
+        (void)snprintf(who, WHO_MAX, "its owner, user %u,", (unsigned)st->st_uid);
+        return who;
+    }
+    if ((st->st_mode & MAY_READ) != 0 &&
+        (place != CREDENTIAL || everybody_may_search(getenv("CREDENTIALS_DIRECTORY"))))
+        return "every user";
+    return place != CREDENTIAL && group_class_has(fd, st, MAY_READ, who) ? who : NULL;
+}
+
+static const char *find_writer(int fd, const struct stat *st, char who[WHO_MAX])
+{
+    if ((st->st_mode & MAY_WRITE) != 0)
+        return "every user";
+    return group_class_has(fd, st, MAY_WRITE, who) ? who : NULL;
+}
+
+/* What to do about it: a mode on a read-only or foreign file system is nobody's to change. */
+static enum hf_err refuse(const char *path, int fd, const struct stat *st, const char *who,
+                          const char *verb, struct hf_why *why)
+{
+    struct statvfs fs;
+    unsigned mode = st->st_mode & 07777;
+    if (fstatvfs(fd, &fs) == 0 && (fs.f_flag & ST_RDONLY) != 0)
+        return hf_fail(why, HF_E_KEY,
+                       "%s: %s may %s this secret (mode %04o), and its file system is read-only. "
+                       "Copy it to a file that only its owner may read, or mount it with other "
+                       "rights (in a container, below /run/secrets)",
+                       path, who, verb, mode);
+    if (!is_ours(st->st_uid, st))
+        return hf_fail(why, HF_E_KEY,
+                       "%s: %s may %s this secret. Run this command as that user, or give the file "
+                       "to the user that runs it",
+                       path, who, verb);
+    return hf_fail(why, HF_E_KEY,
+                   "%s: %s may %s this secret (mode %04o). If it is still secret, run "
+                   "`chmod 600 %s`",
+                   path, who, verb, mode, path);
+}
+
+enum hf_err hf_secret_file_open(const char *path, int *fd, struct hf_why *why)
+{
+    char buffer[WHO_MAX];
+    const char *who = NULL;
+    struct stat st;
+    int opened = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (opened < 0 && (errno == ENOENT || errno == ENOTDIR))
+        return hf_fail(why, HF_E_NOT_FOUND, "there is no %s", path);
+    if (opened < 0)
+        return hf_fail(why, HF_E_STORAGE, "cannot open %s: %s", path, strerror(errno));
+
+    enum hf_err err = HF_OK;
+    if (fstat(opened, &st) != 0)
+        err = hf_fail(why, HF_E_STORAGE, "cannot look at %s: %s", path, strerror(errno));
+    else if (!S_ISREG(st.st_mode))
+        err = HF_OK;
+    else if ((who = find_reader(path, opened, &st, buffer)) != NULL)
+        err = refuse(path, opened, &st, who, "read", why);
+    else if ((who = find_writer(opened, &st, buffer)) != NULL)
+        err = refuse(path, opened, &st, who, "change", why);
+    if (err != HF_OK) {
+        close(opened);
+        return err;
+    }
+    *fd = opened;
+    return HF_OK;
+}

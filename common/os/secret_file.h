@@ -1,0 +1,29 @@
+/*
+ * Files that hold a secret: passphrases, PINs, private keys. A program that reads one refuses it if
+ * another user could read it too, or could put another secret in its place.
+ */
+#ifndef HF_OS_SECRET_FILE_H
+#define HF_OS_SECRET_FILE_H
+
+#include <holdfast/error.h>
+
+/**
+ * Open `path` for reading and judge the open file. The caller closes `*fd`, which is written on
+ * HF_OK only. Pipes and devices are not judged: only their two ends see what goes through them.
+ *
+ * A regular file is refused if a user other than this one and root may read or change it, by its
+ * owner, its mode and its POSIX ACL as far as the ACL's mask lets it through. Root may use the files
+ * of every user. Two places are provided for one service and are judged less strictly, because
+ * the modes in them are not the administrator's to choose:
+ *
+ *  - the folder that $CREDENTIALS_DIRECTORY names (systemd.exec(5), "Credentials"): a group may read
+ *    the file, and everybody may if the folder is not open to everybody;
+ *  - /run/secrets, where container runtimes put secrets, often with mode 0444: everybody may read
+ *    the file, since whoever is in the container was let in by the same runtime.
+ *
+ * HF_E_NOT_FOUND; HF_E_STORAGE if it cannot be opened; HF_E_KEY with who else has access and what to
+ * do. I/O: reads the file's attributes, and those of its folder.
+ */
+HF_MUST_USE enum hf_err hf_secret_file_open(const char *path, int *fd, struct hf_why *why);
+
+#endif
