@@ -7,6 +7,8 @@ usage() {
 Usage: deploy/install-deps.sh [options]
 
 Installs the Debian packages that are missing, and builds a private static Mbed TLS into a cache.
+With --for test the cache also gets what the tests compare with: python-tuf, where the system has
+none, and Wycheproof's signature vectors. They come from Debian's archive and are not installed.
 Works on Debian 12 and 13, as root or with sudo; needs neither when everything is there already.
 
   --for build|test|bench  what the packages are for (default build; each includes the one before)
@@ -14,7 +16,8 @@ Works on Debian 12 and 13, as root or with sudo; needs neither when everything i
   --tarball FILE          take the Mbed TLS source from FILE instead of Debian's source archive;
                           it must be the same file, its SHA-256 is checked
   --print-prefix          print where the libraries of --variant are, as KEY=VALUE, and do nothing;
-                          exit 1 with a sentence when they are not built
+                          exit 1 with a sentence when they are not built. PYTHON_TUF and WYCHEPROOF
+                          are empty where --for test has not fetched them
   --help                  this text
 
 Environment:
@@ -41,10 +44,12 @@ mbedtls_suites="sid testing stable stable-proposed-updates"
 build_packages=(gcc libc6-dev cmake ninja-build "pkgconf|pkg-config" bzip2 ca-certificates
     libsodium-dev libuv1-dev libsqlite3-dev zlib1g-dev libjansson-dev libpopt-dev
     libp11-kit-dev)
-test_packages=(libcmocka-dev python3-pytest python3-cryptography python3-securesystemslib openssl
+test_packages=(libcmocka-dev g++ python3-pytest python3-cryptography openssl jq
     "nginx-light|nginx|nginx-core|nginx-full|nginx-extras" mosquitto mosquitto-clients curl procps
     softhsm2 groff-base faketime strace clang libclang-rt-dev clang-format cppcheck)
 bench_packages=(wrk)
+# What the tests compare with and Debian 12 lacks comes from this suite, which stays as it is.
+newer_suite=trixie
 # Their packages would start them, now and at every boot.
 services=(nginx mosquitto)
 
@@ -76,6 +81,9 @@ for v in "${variants[@]}"; do
     *) die "--variant is release, asan, tsan or fuzz, not '$v'" ;;
     esac
 done
+debian=$(. /etc/os-release && echo "${ID:-}${VERSION_ID:-}")
+# Debian 13 has a python-tuf of its own; what the unpacked one needs on Debian 12 is python3-requests.
+if [ "$debian" = debian12 ]; then test_packages+=(python3-requests); else test_packages+=(python3-tuf); fi
 case $purpose in
 build) packages=("${build_packages[@]}") ;;
 test) packages=("${build_packages[@]}" "${test_packages[@]}") ;;
@@ -126,11 +134,12 @@ mbedtls_prefix_of() {
 
 # Debian 13 and later have libllhttp-dev. Debian 12 has the same C sources inside a Node package;
 # unpacked, not installed, because installing it would bring Node along.
-debian=$(. /etc/os-release && echo "${ID:-}${VERSION_ID:-}")
 llhttp_prefix=$cache/llhttp-$debian
 is_llhttp_packaged() { [ -e /usr/include/llhttp.h ]; }
 is_llhttp_there() { is_llhttp_packaged || [ -e "$llhttp_prefix/include/llhttp.h" ]; }
 [ "$debian" = debian12 ] || packages+=(libllhttp-dev)
+
+python_tuf=$cache/python-tuf-$newer_suite wycheproof=$cache/wycheproof-$newer_suite
 
 if [ $print_prefix = yes ]; then
     for v in "${variants[@]}"; do
@@ -140,6 +149,8 @@ if [ $print_prefix = yes ]; then
     done
     # Empty means: the system's own.
     if is_llhttp_packaged; then say LLHTTP_PREFIX=; else say "LLHTTP_PREFIX=$llhttp_prefix"; fi
+    if [ -d "$python_tuf" ]; then say "PYTHON_TUF=$python_tuf"; else say PYTHON_TUF=; fi
+    if [ -d "$wycheproof" ]; then say "WYCHEPROOF=$wycheproof"; else say WYCHEPROOF=; fi
     exit 0
 fi
 
@@ -258,19 +269,43 @@ find_debian_archives() {
     [ -n "$archives" ]
 }
 
+# Make `apt` the options of an apt that knows one suite of one archive, whose signature it has checked.
+use_suite() { # deb|deb-src archive suite
+    local keyring=/usr/share/keyrings/debian-archive-keyring.gpg signed_by=
+    [ ! -e $keyring ] || signed_by="[signed-by=$keyring] "
+    echo "$1 $signed_by$2 $3 main" >"$tmp/sources.list"
+    apt=("${private_apt[@]}" -o Dir::Etc::sourcelist="$tmp/sources.list"
+        -o Dir::Etc::sourceparts=/dev/null)
+    rm -rf "$tmp/lists"
+    make_private_apt
+    quietly apt-get -qq "${apt[@]}" update
+}
+
+# Unpack packages of the newer suite into one folder under $tmp/unpacked.
+unpack_newer() { # packages...
+    local archive deb
+    find_debian_archives || die "apt knows no Debian archive on this machine to fetch $* from"
+    for archive in $archives; do
+        rm -rf "$tmp/download" "$tmp/unpacked"
+        use_suite deb "$archive" $newer_suite 2>>"$tmp/errors" &&
+            (cd "$tmp/download" && quietly apt-get -qq "${apt[@]}" download "$@") 2>>"$tmp/errors" ||
+            continue
+        for deb in "$tmp"/download/*.deb; do
+            dpkg-deb -x "$deb" "$tmp/unpacked"
+        done
+        return 0
+    done
+    cat "$tmp/errors" >&2
+    die "no Debian archive offered $* of $newer_suite"
+}
+
 # ---- Mbed TLS -----------------------------------------------------------------------------------
 
 is_pinned() { [ "$(sha256sum <"$1" | cut -d' ' -f1)" = $mbedtls_sha256 ]; }
 
 fetch_from() { # archive suite
-    local keyring=/usr/share/keyrings/debian-archive-keyring.gpg signed_by= version
-    [ ! -e $keyring ] || signed_by="[signed-by=$keyring] "
-    echo "deb-src $signed_by$1 $2 main" >"$tmp/sources.list"
-    local apt=("${private_apt[@]}" -o Dir::Etc::sourcelist="$tmp/sources.list"
-        -o Dir::Etc::sourceparts=/dev/null)
-    rm -rf "$tmp/lists"
-    make_private_apt
-    quietly apt-get -qq "${apt[@]}" update || return 1
+    local version
+    use_suite deb-src "$1" "$2" || return 1
     version=$(apt-cache "${apt[@]}" showsrc mbedtls 2>/dev/null |
         sed -n "s/^Version: \($mbedtls_version-.*\)/\1/p" | head -n 1)
     [ -n "$version" ] || return 1
@@ -347,11 +382,42 @@ unpack_node_llhttp() {
 
 want_llhttp() { is_llhttp_there || unpack_node_llhttp; }
 
+# ---- what the tests compare with ------------------------------------------------------------------
+
+# Into the cache in one step: a killed run leaves nothing that looks complete.
+put_into_cache() { # folder destination
+    rm -rf "$cache"/.unpacking.*
+    mv "$1" "$cache/.unpacking.$$"
+    mv "$cache/.unpacking.$$" "$2"
+}
+
+want_python_tuf() {
+    [ "$debian" = debian12 ] && [ ! -d "$python_tuf" ] || return 0
+    say "Fetching python-tuf from Debian $newer_suite"
+    # securesystemslib needs a python3-cryptography newer than Debian 12's. This one is built for any
+    # Python 3 and runs with Debian 12's libraries.
+    unpack_newer python3-tuf python3-securesystemslib python3-cryptography
+    put_into_cache "$tmp/unpacked/usr/lib/python3/dist-packages" "$python_tuf"
+}
+
+want_wycheproof() {
+    [ ! -d "$wycheproof" ] || return 0
+    say "Fetching Wycheproof's signature vectors from Debian $newer_suite"
+    unpack_newer librust-wycheproof-dev
+    mkdir "$tmp/wycheproof"
+    mv "$tmp"/unpacked/usr/share/cargo/registry/wycheproof-*/src/data "$tmp/wycheproof/testvectors_v1"
+    put_into_cache "$tmp/wycheproof" "$wycheproof"
+}
+
 # ---- the work -----------------------------------------------------------------------------------
 
 allow_service_starts 2>/dev/null || true # what a killed run may have left
 want_packages
 want_llhttp
+if [ $purpose != build ]; then
+    want_python_tuf
+    want_wycheproof
+fi
 for v in "${variants[@]}"; do
     want_mbedtls "$v"
 done

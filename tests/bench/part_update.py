@@ -21,9 +21,6 @@ def run_measured(context, command, env):
 
 def clean_environment():
     env = {k: v for k, v in os.environ.items() if not k.lower().endswith("_proxy")}
-    folders = [f for f in (os.environ.get("HOLDFAST_PYTHON_TUF"), env.get("PYTHONPATH")) if f]
-    if folders:
-        env["PYTHONPATH"] = os.pathsep.join(folders)
     return env
 
 
@@ -61,7 +58,7 @@ def rows_of(where, rounds, has_peer):
     ours = medians(rounds, "holdfast")
     if not has_peer:
         return [{"what": f"cold `holdfast update` {where}, ms", "ratio": ours["wall_ms"],
-                 "detail": f"{ours['cpu_ms']:.1f} ms of CPU time; python-tuf is not here to compare with: set HOLDFAST_PYTHON_TUF"}]
+                 "detail": f"{ours['cpu_ms']:.1f} ms of CPU time; python-tuf is missing: run deploy/install-deps.sh --for bench"}]
     theirs = medians(rounds, "python_tuf")
     wall, cpu = (median(r["python_tuf"][k] / r["holdfast"][k] for r in rounds)
                  for k in ("wall_ms", "cpu_ms"))

@@ -26,10 +26,6 @@ with the median of the rounds' ratios:
   --bin DIR      programs built elsewhere, nothing is installed or built
   --help         this text
 
-Environment:
-  HOLDFAST_PYTHON_TUF   folders (joined by ':') to find python-tuf in, if Python does not find it
-                        by itself; without it that part is left out, visibly
-
 Exit code 0 when everything could be measured that is here; goals that are missed are shown, not
 failed: a busy machine must not look like a slow program.
 HELP
@@ -56,5 +52,7 @@ if [ -z "$bin" ]; then
     cmake --build --preset release --target holdfast holdfast_shared holdfastctl holdfastd bench
     bin=$root/build/release/bin
 fi
-export PYTHONDONTWRITEBYTECODE=1
+# python-tuf, where Python does not find one by itself.
+fetched=$(deploy/install-deps.sh --print-prefix | sed -n 's/^PYTHON_TUF=//p') || true
+export PYTHONPATH=${PYTHONPATH:-}${fetched:+:$fetched} PYTHONDONTWRITEBYTECODE=1
 exec /usr/bin/python3 tests/bench/bench.py --bin "$bin" --json "$json" "${pass[@]}"

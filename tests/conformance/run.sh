@@ -11,8 +11,8 @@ run and for comparison, against python-tuf's client, which the suite brings alon
 
   --suite DIR     a checkout of the suite (default: what HOLDFAST_TUF_CONFORMANCE names)
   --client FILE   the program to test (default build/bin/holdfast-conformance)
-  --python FILE   a Python with what the suite needs (default /usr/bin/python3); folders that
-                  HOLDFAST_PYTHON_TUF names, parted by ':', are searched first
+  --python FILE   a Python with what the suite needs (default /usr/bin/python3); PYTHONPATH counts,
+                  and what deploy/install-deps.sh --for test has fetched
   --peer FILE     another client in python-tuf's place; FILE.xfails lists what it may fail
   --alone         our client only
   --tests WORDS   only the tests that pytest -k WORDS chooses
@@ -50,7 +50,8 @@ skip() {
 [ -x "$client" ] || { echo "run.sh: $client is not built" >&2; exit 1; }
 command -v faketime >/dev/null || skip "faketime is missing"
 
-export PYTHONPATH=${HOLDFAST_PYTHON_TUF:-}${PYTHONPATH:+:$PYTHONPATH} PYTHONDONTWRITEBYTECODE=1
+fetched=$("$root/deploy/install-deps.sh" --print-prefix | sed -n 's/^PYTHON_TUF=//p') || true
+export PYTHONPATH=${PYTHONPATH:-}${fetched:+:$fetched} PYTHONDONTWRITEBYTECODE=1
 tuf_version=$("$python" -c 'import pytest, tuf, tuf.api.metadata; print(tuf.__version__)' 2>/dev/null) ||
     skip "$python finds no pytest or no tuf module that loads"
 

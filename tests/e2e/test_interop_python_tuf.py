@@ -1,6 +1,5 @@
 """Another TUF implementation reads what we publish, and we read what it publishes."""
 import json
-import os
 
 import pytest
 
@@ -10,11 +9,9 @@ from kit.publisher import Publisher
 from kit.servers import Holdfastd, PlainServer
 from softhsm import SoftHsm  # of tests/cli
 
-HAS_PYTHON_TUF = "HOLDFAST_PYTHON_TUF" in os.environ
-if HAS_PYTHON_TUF:
+pytestmark = programs.needs_python_tuf
+if programs.HAS_PYTHON_TUF:
     from kit.python_tuf import TufRepository, updater
-pytestmark = pytest.mark.skipif(not HAS_PYTHON_TUF, reason="HOLDFAST_PYTHON_TUF does not name "
-                                "python-tuf; tests/e2e/README.md says how to get it")
 
 KINDS = {"root": "ed25519", "timestamp": "p256", "snapshot": "rsa-pkcs1", "targets": "rsa-pss"}
 

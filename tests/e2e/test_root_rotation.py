@@ -1,7 +1,6 @@
 """Devices live through every rotation of the signing keys that holdfastctl makes: those that are
 online, those that slept for five of them, and python-tuf's client."""
 import json
-import os
 
 import pytest
 
@@ -144,8 +143,7 @@ def test_with_the_old_keys_at_hand_no_device_ever_sees_a_fault(publisher, device
     assert device_at_1.metadata_versions()["root"] == 2
 
 
-@pytest.mark.skipif("HOLDFAST_PYTHON_TUF" not in os.environ, reason="HOLDFAST_PYTHON_TUF does not "
-                    "name python-tuf; tests/e2e/README.md says how to get it")
+@needs_python_tuf
 def test_python_tuf_follows_from_the_first_root(publisher, server, ceremony, folder):
     """One client that was there all along and one that is new, after every kind of rotation."""
     from kit.python_tuf import updater

@@ -1,7 +1,7 @@
 /*
- * Signature verification against other people's vectors: Project Wycheproof's, from the checkout
- * that HOLDFAST_WYCHEPROOF names, and the edge cases of ed25519-speccheck, from HOLDFAST_SPECCHECK.
- * Skipped where those are not set; README.md says what they show.
+ * Verify signatures of other people's vectors: Project Wycheproof's, from the folder that
+ * HOLDFAST_WYCHEPROOF names, and the edge cases of ed25519-speccheck, from HOLDFAST_SPECCHECK. A test
+ * is skipped if its variable is not set. README.md explains the results.
  */
 #include "tests/support/check.h"
 

@@ -1,13 +1,13 @@
 """Devices that live through a runbook: one that is online, one that sleeps through five rotations, and
 one whose wire an attacker has."""
 import copy
-import os
 import re
 import shutil
 
 from kit import roots
 from kit.device import Device
 from kit.forge import Forge
+from kit.programs import HAS_PYTHON_TUF
 from kit.publisher import Publisher
 from kit.runbook import Desk
 from kit.servers import Holdfastd, PlainServer
@@ -96,7 +96,7 @@ class Fleet:
             assert device.update() == f"current amazon-iot/full {version + 1}"
             assert device.metadata_versions()["root"] == 5 + n_rotations
         self._hold_the_anchors_of(version + 1)
-        if "HOLDFAST_PYTHON_TUF" in os.environ:
+        if HAS_PYTHON_TUF:
             self._python_tuf_follows(version + 1)
 
     def _hold_the_anchors_of(self, version):

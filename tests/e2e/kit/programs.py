@@ -1,12 +1,19 @@
 """Run the real programs, and be strict about what they say."""
+import importlib.util
 import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 CHECKOUT = Path(__file__).resolve().parents[3]
 BIN = Path(os.environ.get("HOLDFAST_BIN", CHECKOUT / "build" / "bin"))
 TIMEOUT_S = 60
+
+HAS_PYTHON_TUF = importlib.util.find_spec("tuf") is not None
+needs_python_tuf = pytest.mark.skipif(not HAS_PYTHON_TUF, reason="python-tuf is missing: run "
+                                      "deploy/install-deps.sh --for test")
 
 
 @dataclass

@@ -1,11 +1,8 @@
-"""python-tuf, from where HOLDFAST_PYTHON_TUF says it is (README.md): its client, and a repository
-that is made with its metadata API and keys of every kind."""
+"""python-tuf (README.md says where it comes from): its client, and a repository that is made with its
+metadata API and keys of every kind."""
 import os
-import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-
-sys.path[:0] = os.environ["HOLDFAST_PYTHON_TUF"].split(os.pathsep)
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
