@@ -12,14 +12,18 @@ Installs what is missing, builds, and runs every test and the lint.
   --fast       unit and attack tests only, and no cppcheck: for the minute between two edits
   --label L    only the tests with this label (unit, attack, cli, e2e, outages, crash, tsan,
                conformance, wycheproof), and no lint
+  --long       run the long tests whole: every power cut and damaged byte, 1000 kills, both builds of
+               everything, and a minute of fuzzing for each harness; this takes hours
+  --strict     fail if a test is skipped that tests/skips.txt does not list
   --help       this text
 
-The last line says how many passed and failed (the lint counts as one). Exit code 0 only when
-nothing failed.
+Skipped tests are listed with their reasons. The last line counts what passed, failed and was
+skipped. The lint counts as one test; a skipped part of a test that passed counts as one skip.
+Exit code 0 only when nothing failed.
 HELP
 }
 
-preset=asan fast=no label=
+preset=asan fast=no label= long=OFF strict=no
 while [ $# -gt 0 ]; do
     case $1 in
     --preset | --label)
@@ -27,6 +31,8 @@ while [ $# -gt 0 ]; do
     --preset) preset=$2; shift 2 ;;
     --label) label=$2; shift 2 ;;
     --fast) fast=yes; shift ;;
+    --long) long=ON; shift ;;
+    --strict) strict=yes; shift ;;
     --help | -h) usage; exit 0 ;;
     *) echo "run.sh: unknown option '$1', see --help" >&2; exit 2 ;;
     esac
@@ -37,7 +43,7 @@ deploy/install-deps.sh --for test --variant "$preset"
 
 # CMake's own chatter is of interest only when it fails.
 mkdir -p build
-cmake --preset "$preset" >"build/configure-$preset.log" 2>&1 || { cat "build/configure-$preset.log"; exit 1; }
+cmake --preset "$preset" -DHOLDFAST_LONG=$long >"build/configure-$preset.log" 2>&1 || { cat "build/configure-$preset.log"; exit 1; }
 cmake --build --preset "$preset"
 
 choose=()
@@ -59,20 +65,68 @@ out=build/ctest-$preset.log
 "${run[@]}" ctest --test-dir "build/$preset" --output-on-failure -j2 --no-label-summary \
     "${choose[@]}" 2>&1 | tee "$out" || true
 
-# Skipped parts of passing tests, which ctest keeps to itself. Said aloud: a skip is not a pass.
-log=build/$preset/Testing/Temporary/LastTest.log
-[ ! -e "$log" ] || grep -aE '^(SKIPPED \[|\[  SKIPPED \] [a-zA-Z])' "$log" | sort -u || true
-
 read -r failed total < <(sed -n 's/.*tests passed, \([0-9]*\) tests failed out of \([0-9]*\).*/\1 \2/p' "$out") ||
     { grep -q 'No tests were found' "$out" && total=0 failed=0; } ||
     { echo "run.sh: ctest did not finish" >&2; exit 1; }
-passed=$((total - failed))
+passed=$((total - failed - $(grep -c '\*\*\*Skipped' "$out" || true)))
+
+# Print "COUNT TEST: REASON" for each skip. ctest keeps to itself what its tests skip: pytest's summary
+# has "SKIPPED [COUNT] FILE:LINE: REASON"; cmocka names a skipped test twice, below its reason.
+list_skips() {
+    local log=build/$preset/Testing/Temporary/LastTest.log
+    [ ! -e "$log" ] || awk '
+        /^[0-9]+\/[0-9]+ Testing: / { test = $3 }
+        /^SKIPPED \[[0-9]+\] / {
+            count = substr($2, 2) + 0
+            sub(/^SKIPPED \[[0-9]+\] [^ ]*: /, "")
+            print count, test ": " $0
+        }
+        /^\[  SKIPPED \] [A-Za-z_]/ && !seen[test, $4]++ {
+            print 1, test ": " $4 (last ~ /^\[/ ? "" : ": " last)
+        }
+        { last = $0 }' "$log"
+}
+
+# A line of tests/skips.txt is a pattern for the beginning of "TEST: REASON".
+is_allowed() { # test and reason
+    local line
+    while IFS= read -r line; do
+        case $line in '' | '#'*) continue ;; esac
+        [[ $1 != $line* ]] || return 0
+    done <tests/skips.txt
+    return 1
+}
+
+skipped=0 unlisted=0
+count_skip() { # count, test and reason
+    skipped=$((skipped + $1))
+    if is_allowed "$2"; then
+        echo "skipped $1: $2"
+    else
+        echo "skipped $1, not listed in tests/skips.txt: $2"
+        unlisted=$((unlisted + 1))
+    fi
+}
+while read -r count what; do count_skip "$count" "$what"; done < <(list_skips | sort -k2)
 
 if [ -z "$label" ]; then
     lint=()
     [ $fast = no ] || lint=(--fast)
-    if tests/lint/run.sh "${lint[@]}"; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+    if tests/lint/run.sh "${lint[@]}" >build/lint.log 2>&1; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+    while IFS= read -r line; do
+        case $line in
+        "lint: skipped: "*) count_skip 1 "lint: ${line#lint: skipped: }" ;;
+        *) printf '%s\n' "$line" ;;
+        esac
+    done <build/lint.log
+    if [ $long = ON ]; then
+        if tests/fuzz/run.sh --seconds 60; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+    fi
 fi
 
-echo "$passed passed, $failed failed"
+[ $strict = no ] || [ $unlisted -eq 0 ] || {
+    echo "run.sh: $unlisted skips are not listed in tests/skips.txt" >&2
+    failed=$((failed + 1))
+}
+echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

@@ -6,8 +6,8 @@ usage() {
     cat <<'HELP'
 Usage: tests/lint/run.sh [--fast]
 
-Checks format (clang-format 14), banned calls, include directions, leftover notes, and runs
-cppcheck. --fast leaves cppcheck out. Exit code 0 only when all is well.
+Checks format (clang-format 14), banned calls, include directions, leftover notes, the hashes of CI
+actions, and runs cppcheck. --fast leaves cppcheck out. Exit code 0 only when all is well.
 HELP
 }
 
@@ -51,7 +51,7 @@ check_format() {
     version=$(clang-format --version 2>/dev/null | sed 's/.*version \([0-9]*\).*/\1/' || true)
     if [ "$version" != 14 ]; then
         # Versions disagree about details; one has to decide.
-        echo "lint: format skipped: clang-format 14 is not here (found: ${version:-none})"
+        echo "lint: skipped: format: clang-format 14 is missing (found: ${version:-none})"
         return
     fi
     # The places are enough; what is wrong there, clang-format -i puts right.
@@ -73,6 +73,14 @@ check_notes() {
         \( -name '*.[ch]' -o -name '*.py' -o -name '*.sh' -o -name '*.sql' -o -name '*.txt' \) -print)
     forbid "a leftover note: do it, or open an issue" '(^|[^A-Za-z_])(TODO|FIXME)([^A-Za-z_]|$)' \
         "${texts[@]}"
+}
+
+# Whoever can move a tag of an action would otherwise run code in our CI.
+check_workflows() {
+    local found
+    found=$(grep -nHE '^ *(- )?uses:' .github/workflows/*.yml | grep -vE '@[0-9a-f]{40}( |$)') || return 0
+    complain "name the action by the hash of a commit"
+    printf '%s\n' "$found" | sed 's/^/    /'
 }
 
 # Each of these folders uses those named before it, none after.
@@ -113,7 +121,7 @@ check_includes() {
 }
 
 check_cppcheck() {
-    command -v cppcheck >/dev/null || { echo "lint: cppcheck skipped: it is not here"; return; }
+    command -v cppcheck >/dev/null || { echo "lint: skipped: cppcheck: it is not installed"; return; }
     # Headers of libraries are not needed for what it finds; hence the suppressions. Without them it
     # comes to the #error of trust_store.h.
     cppcheck --quiet --std=c11 --language=c -j2 --enable=warning,portability --inline-suppr \
@@ -127,6 +135,7 @@ check_format
 check_calls
 check_notes
 check_includes
+check_workflows
 [ $fast = yes ] || check_cppcheck
 [ $bad -ne 0 ] || echo "lint: ${#files[@]} files are clean"
 exit $bad
