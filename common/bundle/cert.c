@@ -2,10 +2,12 @@
 
 #include "common/base/timetext.h"
 #include "common/bundle/x509_time.h"
+#include "common/bundle/x509_usage.h"
 
 #include <mbedtls/ecp.h>
 #include <mbedtls/error.h>
 #include <mbedtls/md.h>
+#include <mbedtls/oid.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/x509_crt.h>
 
@@ -19,6 +21,13 @@ bool hf_x509_time(const mbedtls_x509_time *time, int64_t *out_s)
 {
     return hf_time_from_civil(time->year, time->mon, time->day, time->hour, time->min, time->sec,
                               out_s);
+}
+
+bool hf_x509_allows_server_auth(const mbedtls_x509_crt *crt)
+{
+    return mbedtls_x509_crt_check_extended_key_usage(crt, MBEDTLS_OID_SERVER_AUTH,
+                                                     MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH)) ==
+           0;
 }
 
 /* Mbed TLS escapes everything but printable ASCII, so cutting cannot break a character. */
@@ -116,6 +125,7 @@ static void fill(const mbedtls_x509_crt *crt, struct hf_cert *out)
     out->digest = digest_of(crt->MBEDTLS_PRIVATE(sig_md));
     out->is_ca = mbedtls_x509_crt_get_ca_istrue(crt) == 1 &&
                  mbedtls_x509_crt_check_key_usage(crt, MBEDTLS_X509_KU_KEY_CERT_SIGN) == 0;
+    out->allows_server_auth = hf_x509_allows_server_auth(crt);
     out->is_self_issued = hf_bytes_equal(out->subject_der, out->issuer_der);
 }
 

@@ -37,6 +37,7 @@ struct hf_cert {
     unsigned key_bits;
     enum hf_cert_digest digest; /* of the signature */
     bool is_ca;                 /* basicConstraints cA, and keyCertSign where keyUsage is present */
+    bool allows_server_auth;    /* no extendedKeyUsage, or one with serverAuth (x509_usage.h) */
     bool is_self_issued;        /* subject equals issuer */
 };
 

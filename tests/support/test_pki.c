@@ -122,6 +122,13 @@ static void set_extensions(mbedtls_x509write_cert *w, const struct pki_cert *cer
         usage = cert->key_usage;
     if (cert->is_ca || cert->key_usage != 0)
         assert_int_equal(mbedtls_x509write_crt_set_key_usage(w, usage), 0);
+    if (cert->extended_usage.len > 0) {
+        mbedtls_asn1_sequence only = {
+            .buf = {.tag = MBEDTLS_ASN1_OID,
+                    .len = cert->extended_usage.len,
+                    .p = (unsigned char *)(uintptr_t)cert->extended_usage.data}};
+        assert_int_equal(mbedtls_x509write_crt_set_ext_key_usage(w, &only), 0);
+    }
     if (cert->dns_name == NULL)
         return;
     mbedtls_x509_san_list names = {0};

@@ -32,8 +32,9 @@ struct pki_cert {
     int64_t not_after_s;      /* 0: 2040-01-01 */
     mbedtls_md_type_t digest; /* 0: SHA-256 */
     bool is_ca;
-    unsigned key_usage;   /* MBEDTLS_X509_KU_…; 0: a CA's own, none for others */
-    const char *dns_name; /* subjectAltName */
+    unsigned key_usage;             /* MBEDTLS_X509_KU_…; 0: a CA's own, none for others */
+    const char *dns_name;           /* subjectAltName */
+    struct hf_bytes extended_usage; /* the OID in extendedKeyUsage; empty: no extendedKeyUsage */
 };
 
 /** DER, appended to `out`. */

@@ -10,7 +10,8 @@
  * Anchors are kept as DER with an index by subject and parsed when a chain asks for them
  * (mbedtls_ssl_conf_ca_cb); all anchors of the subject asked for are offered, so cross-signed twins
  * work. Anchors outside their validity or past remove_after are not offered. A chain that ends in
- * an anchor with a distrust_after is accepted only if its leaf was issued by then.
+ * an anchor with a distrust_after is accepted only if its leaf was issued by then. A chain with an
+ * intermediate whose extendedKeyUsage does not allow TLS servers is not accepted.
  */
 #ifndef HOLDFAST_TRUST_STORE_H
 #define HOLDFAST_TRUST_STORE_H
@@ -123,7 +124,7 @@ HF_MUST_USE enum hf_err hf_trust_store_check_config_checked(struct hf_trust_stor
 
 /**
  * The verify callback that bind installs, for an application that has its own: call it from there
- * with the store as context and keep the flags it adds.
+ * for every certificate, with the store as context, and keep the flags it adds.
  */
 int hf_trust_store_verify(void *store, mbedtls_x509_crt *crt, int depth, uint32_t *flags);
 

@@ -1,6 +1,7 @@
 #include "client/port/mbedtls/leaf.h"
 
 #include "client/port/mbedtls/generation.h"
+#include "common/base/digest.h"
 #include "common/bundle/x509_time.h"
 
 #include <string.h>
@@ -13,6 +14,10 @@ struct verification {
     int64_t leaf_not_before_s;
     const mbedtls_x509_crt *child; /* whose issuer was asked for last; compared only */
     uint64_t issuer_hash;          /* of child: the subject that the next one must have */
+    /* The last certificate that the server sent: its address, and what is in it. */
+    const mbedtls_x509_crt *last; /* compared only */
+    uint8_t last_sha256[HF_SHA256_LEN];
+    const mbedtls_x509_crt *last_offered; /* of the anchors offered for child; NULL: none were */
     bool is_confirmed;
 };
 
@@ -28,6 +33,18 @@ static int64_t issued_at(const mbedtls_x509_crt *crt)
     return hf_x509_time(&crt->valid_from, &time_s) ? time_s : INT64_MAX;
 }
 
+static const mbedtls_x509_crt *last_of(const mbedtls_x509_crt *list)
+{
+    while (list->next != NULL)
+        list = list->next;
+    return list;
+}
+
+static void hash_of(const mbedtls_x509_crt *crt, uint8_t out[HF_SHA256_LEN])
+{
+    hf_sha256((struct hf_bytes){crt->raw.p, crt->raw.len}, out);
+}
+
 /* The innermost verification that is not over. */
 static struct verification *innermost(void)
 {
@@ -38,14 +55,29 @@ static struct verification *innermost(void)
     return NULL;
 }
 
-/* Is `child` further up the chain of `v`? Then it is a CA, and either the one that was asked about
- * last (by a second store) or one with the name that was looked for. */
+/* Is `child` in the list of certificates that the server of `v` sent? A list ends in the same
+ * certificate at the same address wherever it is entered. The address alone would not do: memory
+ * that an abandoned verification left is used again. */
+static bool is_of_same_server(const struct verification *v, const mbedtls_x509_crt *child)
+{
+    const mbedtls_x509_crt *last = last_of(child);
+    uint8_t sha256[HF_SHA256_LEN];
+
+    if (last != v->last)
+        return false;
+    hash_of(last, sha256);
+    return memcmp(sha256, v->last_sha256, sizeof sha256) == 0;
+}
+
+/* Is `child` further up the chain of `v`? Then it is a CA that the same server sent, and either the
+ * one that was asked about last (by a second store) or one with the name that was looked for. */
 static bool continues(const struct verification *v, const mbedtls_x509_crt *child)
 {
     if (mbedtls_x509_crt_get_ca_istrue(child) != 1)
         return false;
     bool is_repeated = child == v->child && hf_name_hash(&child->issuer) == v->issuer_hash;
-    return is_repeated || hf_name_hash(&child->subject) == v->issuer_hash;
+    return (is_repeated || hf_name_hash(&child->subject) == v->issuer_hash) &&
+           is_of_same_server(v, child);
 }
 
 static struct verification *begin(void)
@@ -69,12 +101,30 @@ int64_t hf_leaf_not_before(const mbedtls_x509_crt *child)
         v->leaf = child;
         is_leaf = true;
     }
-    /* The date is read anew even for a known address: memory is used again. */
-    if (is_leaf)
+    /* What is known of the leaf is read anew even for a known address: memory is used again. */
+    if (is_leaf) {
         v->leaf_not_before_s = issued_at(child);
+        v->last = last_of(child);
+        hash_of(v->last, v->last_sha256);
+    }
+    if (child != v->child)
+        v->last_offered = NULL;
     v->child = child;
     v->issuer_hash = hf_name_hash(&child->issuer);
     return v->leaf_not_before_s;
+}
+
+void hf_leaf_offer(const mbedtls_x509_crt *anchors)
+{
+    struct verification *v = innermost();
+    if (v != NULL && anchors != NULL)
+        v->last_offered = last_of(anchors);
+}
+
+bool hf_leaf_is_offered(const mbedtls_x509_crt *crt)
+{
+    const struct verification *v = innermost();
+    return v != NULL && v->last_offered != NULL && last_of(crt) == v->last_offered;
 }
 
 void hf_leaf_abandon(void)

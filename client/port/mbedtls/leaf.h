@@ -1,5 +1,5 @@
 /*
- * Whose chain is being built on this thread?
+ * Whose chain is being built on this thread, and which certificate of it is the anchor?
  *
  * distrust_after is about the date on which the leaf was issued, but when Mbed TLS asks for the
  * issuer of an intermediate it does not say whose chain the intermediate is in. It asks for leaf,
@@ -7,9 +7,13 @@
  * top of the chain down to the leaf. So the first question is remembered, and what was assumed is
  * checked when the leaf itself comes by at the end.
  *
- * Guessing wrong is possible after a verification that stopped half-way (out of memory, a chain
- * that is too long, a callback of the application that failed), which nobody is told about. It
- * costs at most one refused handshake: the check at the end says no, and forgets everything.
+ * A verification that stopped half-way (out of memory, a chain that is too long, a callback of the
+ * application that failed) tells nobody. The next one is told apart from it by the certificates
+ * that its server sent. If the guess is wrong all the same, the check at the end refuses one
+ * handshake and forgets everything.
+ *
+ * The verify callback is not told either which certificate is the trust anchor. It is the one that
+ * was offered for the certificate below it.
  */
 #ifndef HF_CLIENT_PORT_MBEDTLS_LEAF_H
 #define HF_CLIENT_PORT_MBEDTLS_LEAF_H
@@ -18,6 +22,13 @@
 
 /** Mbed TLS asks for the issuer of `child`. When was the leaf of its chain issued? */
 int64_t hf_leaf_not_before(const mbedtls_x509_crt *child);
+
+/** These anchors are the answer for the certificate that hf_leaf_not_before was called with last,
+ *  or are added at the end of those before. NULL: none. */
+void hf_leaf_offer(const mbedtls_x509_crt *anchors);
+
+/** Is `crt` one of the anchors that were offered last? False where that is not known. */
+HF_MUST_USE bool hf_leaf_is_offered(const mbedtls_x509_crt *crt);
 
 /** The question failed, and with it the verification. */
 void hf_leaf_abandon(void);

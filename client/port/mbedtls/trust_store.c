@@ -8,6 +8,7 @@
 #include "client/port/mbedtls/sessions.h"
 #include "client/port/mbedtls/store_ends.h"
 #include "client/port/mbedtls/verify_words.h"
+#include "common/bundle/x509_usage.h"
 
 #include <mbedtls/platform.h>
 #include <psa/crypto.h>
@@ -150,6 +151,7 @@ int hf_trust_store_candidates(void *store, const mbedtls_x509_crt *child, mbedtl
         mbedtls_free(list);
         return ret;
     }
+    hf_leaf_offer(list);
     *out = list;
     return 0;
 }
@@ -164,8 +166,13 @@ static bool has_distrust(struct hf_trust_store *store)
 
 int hf_trust_store_verify(void *store, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
-    if (depth != 0)
+    /* Mbed TLS looks at the server's own extendedKeyUsage only. An anchor is trusted for what its
+     * publisher says, whatever stands in its certificate (RFC 5280, 6.1). */
+    if (depth != 0) {
+        if (!hf_x509_allows_server_auth(crt) && !hf_leaf_is_offered(crt))
+            *flags |= MBEDTLS_X509_BADCERT_EXT_KEY_USAGE;
         return 0;
+    }
     struct hf_rehearsal *rehearsal = hf_rehearsal_of(store);
     if (rehearsal != NULL)
         rehearsal->was_consulted = true;

@@ -4,6 +4,7 @@
 #include "common/base/timetext.h"
 #include "common/bundle/cert.h"
 #include "common/bundle/policy.h"
+#include "common/bundle/x509_usage.h"
 
 #include <mbedtls/oid.h>
 
@@ -92,8 +93,7 @@ uint32_t hf_verify_server_usage(const mbedtls_x509_crt *crt, unsigned key_usage)
 
     if (mbedtls_x509_crt_check_key_usage(crt, key_usage) != 0)
         flags |= MBEDTLS_X509_BADCERT_KEY_USAGE;
-    if (mbedtls_x509_crt_check_extended_key_usage(crt, MBEDTLS_OID_SERVER_AUTH,
-                                                  MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH)) != 0)
+    if (!hf_x509_allows_server_auth(crt))
         flags |= MBEDTLS_X509_BADCERT_EXT_KEY_USAGE;
     return flags;
 }

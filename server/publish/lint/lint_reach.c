@@ -2,18 +2,22 @@
 
 #include "common/base/timetext.h"
 #include "common/bundle/policy.h"
+#include "common/bundle/x509_usage.h"
 
 #include <string.h>
 
 /* ---- does a chain end in an anchor? ----------------------------------------------------------- */
 
-/* Dates of what a server sends are its operator's to renew; anchors are chosen by date before. */
-static int forgive_dates(void *unused, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
+/* Called from the top of the path, the anchor, down to the leaf (depth 0). Dates of what a server
+ * sends are its operator's to renew; anchors are chosen by date before. */
+static int judge_as_devices(void *is_below_anchor, mbedtls_x509_crt *crt, int depth,
+                            uint32_t *flags)
 {
-    (void)unused;
-    (void)crt;
-    (void)depth;
+    bool *is_below = is_below_anchor;
     *flags &= ~(uint32_t)(MBEDTLS_X509_BADCERT_EXPIRED | MBEDTLS_X509_BADCERT_FUTURE);
+    if (*is_below && depth > 0 && !hf_x509_allows_server_auth(crt))
+        *flags |= MBEDTLS_X509_BADCERT_EXT_KEY_USAGE;
+    *is_below = true;
     return 0;
 }
 
@@ -23,10 +27,11 @@ static const mbedtls_x509_crt_profile anything = {0xFFFFFFFF, 0xFFFFFFFF, 0xFFFF
 static bool verifies(const struct hf_lint_chain *chain, mbedtls_x509_crt *anchors)
 {
     uint32_t flags = 0;
+    bool is_below_anchor = false;
     /* Mbed TLS wants it writable and does not write to it. */
     mbedtls_x509_crt *crt = (mbedtls_x509_crt *)&chain->crt;
     return mbedtls_x509_crt_verify_with_profile(crt, anchors, NULL, &anything, NULL, &flags,
-                                                forgive_dates, NULL) == 0;
+                                                judge_as_devices, &is_below_anchor) == 0;
 }
 
 /* As of `lint->at_s`, or of the end of the lead time, when servers have new certificates. */
