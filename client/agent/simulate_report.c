@@ -57,7 +57,7 @@ static void print_note(const struct hf_date_note *note, FILE *out)
 {
     char day[HF_TIME_TEXT_MAX];
 
-    hf_time_format_day(note->at_s, day);
+    hf_time_format_last(note->at_s, day);
     fprintf(out, "note     certificates issued after %s are not accepted through \"%s\"\n", day,
             note->subject);
 }

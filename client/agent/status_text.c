@@ -230,7 +230,7 @@ static void print_date(const struct printer *p, const char *name, int64_t time_s
 
     if (time_s == HF_TIME_NONE)
         return;
-    hf_time_format_day(time_s, day);
+    hf_time_format_last(time_s, day);
     fprintf(p->out, "     %-15s %s (%" PRId64 " days left)\n", name, day,
             hf_status_days_left(p->view, time_s));
 }

@@ -95,7 +95,10 @@ static void tell_event(const struct outlook *o, const struct event *e, char *out
     int64_t days = days_until(o->now_s, e->at_s);
     char day[HF_TIME_TEXT_MAX], in[32];
 
-    hf_time_format_day(e->at_s, day);
+    if (e->end == HF_END_EXPIRY)
+        hf_time_format_day(e->at_s, day);
+    else
+        hf_time_format_last(e->at_s, day);
     if (days < 0)
         (void)snprintf(in, sizeof in, "which has passed");
     else

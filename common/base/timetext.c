@@ -104,6 +104,15 @@ bool hf_time_parse_lenient(const char *text, int64_t *out_s)
     return hf_time_from_civil(year, number_at(text + 5, 2), number_at(text + 8, 2), 0, 0, 0, out_s);
 }
 
+bool hf_time_parse_last(const char *text, int64_t *out_s)
+{
+    if (!hf_time_parse_lenient(text, out_s))
+        return false;
+    if (matches(text, "dddd-dd-dd"))
+        *out_s += HF_DAY_S - 1;
+    return true;
+}
+
 /* 0001-01-01 and the like stand in some certificates; text begins at 1970 as metadata does. */
 static int64_t clamp(int64_t time_s)
 {
@@ -132,4 +141,12 @@ void hf_time_format_day(int64_t time_s, char out[HF_TIME_TEXT_MAX])
     }
     hf_time_format(time_s, out);
     out[10] = '\0';
+}
+
+void hf_time_format_last(int64_t time_s, char out[HF_TIME_TEXT_MAX])
+{
+    if (time_s == HF_TIME_NONE || time_s % HF_DAY_S == HF_DAY_S - 1)
+        hf_time_format_day(time_s, out);
+    else
+        hf_time_format(time_s, out);
 }

@@ -15,8 +15,14 @@
  */
 HF_MUST_USE bool hf_time_parse(const char *text, int64_t *out_s);
 
-/** What a person types: the form above, or `YYYY-MM-DD` (midnight UTC). */
+/** A moment as a person types it: the form above, or `YYYY-MM-DD` (midnight UTC). */
 HF_MUST_USE bool hf_time_parse_lenient(const char *text, int64_t *out_s);
+
+/**
+ * A date after which something ends, as a person types it: the form above, or `YYYY-MM-DD`, which means
+ * the last second of that day (23:59:59Z), as root programs mean it.
+ */
+HF_MUST_USE bool hf_time_parse_last(const char *text, int64_t *out_s);
 
 /** Days and time of day to seconds; month 1-12, day 1-31; false when there is no such day. */
 HF_MUST_USE bool hf_time_from_civil(int64_t year, int month, int day, int hour, int minute,
@@ -26,5 +32,7 @@ HF_MUST_USE bool hf_time_from_civil(int64_t year, int month, int day, int hour, 
 void hf_time_format(int64_t time_s, char out[HF_TIME_TEXT_MAX]);
 /** Only the day, `YYYY-MM-DD`; HF_TIME_NONE gives "-". */
 void hf_time_format_day(int64_t time_s, char out[HF_TIME_TEXT_MAX]);
+/** What hf_time_parse_last reads: the day alone only where its last second is meant. */
+void hf_time_format_last(int64_t time_s, char out[HF_TIME_TEXT_MAX]);
 
 #endif

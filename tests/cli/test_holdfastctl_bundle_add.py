@@ -196,7 +196,7 @@ def test_wrong_usage(p, args, words):
 def test_dates_are_signed_and_stay_until_lifted(p, a, b):
     p.add("--distrust-after", f"{a.sha256[:16]}=2035-04-15", "--remove-after",
           f"{b.sha256}=2036-01-01T12:00:00Z", a.file, b.file)
-    dated = [{"sha256": a.sha256, "distrust_after": "2035-04-15T00:00:00Z"},
+    dated = [{"sha256": a.sha256, "distrust_after": "2035-04-15T23:59:59Z"},
              {"sha256": b.sha256, "remove_after": "2036-01-01T12:00:00Z"}]
     assert p.description()["anchors"] == dated
     p.add(a.file, b.file)
@@ -205,7 +205,7 @@ def test_dates_are_signed_and_stay_until_lifted(p, a, b):
     p.add("--distrust-after", f"{colons}=none", "--remove-after", f"{b.sha256[:20]}=2037-01-01",
           a.file, b.file)
     assert p.description()["anchors"] == [{"sha256": b.sha256,
-                                           "remove_after": "2037-01-01T00:00:00Z"}]
+                                           "remove_after": "2037-01-01T23:59:59Z"}]
 
 
 @pytest.mark.parametrize("option", ["--distrust-after", "--remove-after"])

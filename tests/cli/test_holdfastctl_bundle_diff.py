@@ -31,7 +31,7 @@ def test_newest_against_the_one_before(p):
     changed, = found["changed"]
     assert changed["sha256"] == p.b.sha256
     assert changed["before"] == {"distrust_after": None, "remove_after": None}
-    assert changed["after"] == {"distrust_after": None, "remove_after": "2035-01-01T00:00:00Z"}
+    assert changed["after"] == {"distrust_after": None, "remove_after": "2035-01-01T23:59:59Z"}
 
 
 def test_text(p):

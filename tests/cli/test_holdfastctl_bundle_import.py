@@ -224,7 +224,7 @@ def test_import_adds_and_keeps_dates(p, a, b):
     assert "published: roots/full 2" in out
     assert anchors(p) == [a.sha256, b.sha256]
     assert p.description()["anchors"] == [{"sha256": a.sha256,
-                                           "remove_after": "2035-01-01T00:00:00Z"}]
+                                           "remove_after": "2035-01-01T23:59:59Z"}]
 
 
 def test_import_of_what_is_there_is_refused(p, a):
@@ -257,7 +257,7 @@ def test_rsa_and_ecc_are_derived_in_one_ceremony(p, a, r):
     for line in ("full", "rsa", "ecc"):
         assert f"published: roots/{line} 1, targets 2\n" in out
     assert anchors(p, profile="rsa") == [r.sha256] and anchors(p, profile="ecc") == [a.sha256]
-    assert p.newest(profile="rsa")["anchors"][0]["remove_after"] == "2035-01-01T00:00:00Z"
+    assert p.newest(profile="rsa")["anchors"][0]["remove_after"] == "2035-01-01T23:59:59Z"
 
 
 def test_a_drop_that_full_signs_goes_from_its_parts(p, a, b, r):

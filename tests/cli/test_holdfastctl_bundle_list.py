@@ -29,7 +29,7 @@ def test_shows_sets_profiles_versions_and_anchors(p, tmp_path):
     assert newest["drops"] == [b.spki_sha256] and newest["accepted"] == []
     anchor, = newest["anchors"]
     assert (anchor["sha256"], anchor["spki_sha256"]) == (a.sha256, a.spki_sha256)
-    assert (anchor["key"], anchor["distrust_after"]) == ("P-256", "2035-01-01T00:00:00Z")
+    assert (anchor["key"], anchor["distrust_after"]) == ("P-256", "2035-01-01T23:59:59Z")
 
 
 def test_text_names_the_newest_certificates(p, tmp_path):

@@ -25,7 +25,7 @@ def test_by_fingerprint_key_or_subject(p, what):
     assert [x["sha256"] for x in p.newest()["anchors"]] == [p.b.sha256, p.c.sha256]
     assert p.description()["drops"] == [p.a.spki_sha256]
     assert p.description()["anchors"] == [{"sha256": p.b.sha256,
-                                           "remove_after": "2035-01-01T00:00:00Z"}]
+                                           "remove_after": "2035-01-01T23:59:59Z"}]
 
 
 def test_by_table(p, tmp_path):

@@ -337,7 +337,7 @@ def test_a_twin_of_a_distrusted_root_is_distrusted_too(p, a, b, root):
     again = root("Root A", key=a.key)
     p.add(b.file, again.file)
     assert p.description()["anchors"] == [{"sha256": again.sha256, "distrust_after": date,
-                                           "remove_after": "2036-01-01T00:00:00Z"}]
+                                           "remove_after": "2036-01-01T23:59:59Z"}]
 
 
 def test_a_twin_without_the_date_of_the_other(p, a, b, root):

@@ -35,7 +35,7 @@ def test_signed_dates_come_before_expiry(p, tmp_path):
     p.add("--distrust-after", f"{a.sha256}=2030-01-01", "--remove-after", f"{b.sha256}=2031-01-01",
           a.file, b.file)
     assert [(x["because"], x["ends"]) for x in plan(p)["anchors"]] == [
-        ("is distrusted", "2030-01-01T00:00:00Z"), ("is removed", "2031-01-01T00:00:00Z")]
+        ("is distrusted", "2030-01-01T23:59:59Z"), ("is removed", "2031-01-01T23:59:59Z")]
 
 
 def test_what_root_programs_plan_counts(p, tmp_path):
@@ -45,8 +45,8 @@ def test_what_root_programs_plan_counts(p, tmp_path):
     table.write_text(f"{a.sha256} {a.spki_sha256} 2040-01-01 2029-05-01 f A\n")
     assert plan(p)["anchors"][0]["because"] == "expires"
     step, = plan(p, "--roots", table)["anchors"]
-    assert (step["because"], step["ends"]) == ("is distrusted", "2029-05-01T00:00:00Z")
-    assert step["successor_by"] == "2028-05-01T00:00:00Z"
+    assert (step["because"], step["ends"]) == ("is distrusted", "2029-05-01T23:59:59Z")
+    assert step["successor_by"] == "2028-05-01T23:59:59Z"
     assert plan(p, "--roots", table, "--at", "2028-05-02")["late"] == 1
     assert plan(p, "--roots", table, "--at", "2028-05-01")["late"] == 0
 
@@ -74,7 +74,7 @@ def test_amazons_roots_are_due_years_before_they_expire(p):
         pytest.skip("Debian's ca-certificates is not installed")
     found = {x["subject"].rsplit("CN=", 1)[-1]: x for x in plan(p)["anchors"]}
     assert found["Amazon Root CA 1"]["because"] == "is distrusted"
-    assert found["Amazon Root CA 1"]["successor_by"] == "2029-05-26T00:00:00Z"
+    assert found["Amazon Root CA 1"]["successor_by"] == "2029-05-26T23:59:59Z"
 
 
 def test_wrong_usage(p):

@@ -46,10 +46,10 @@ def test_what_is_signed_about_a_root_comes_with_it(publisher, server, folder):
     publisher.copy("full", "legacy", options=["--drop", "all"])
     moved = newest_description(publisher, "legacy")
     assert moved["drops"] == [roots.AMAZON[3].spki]
-    assert [a["distrust_after"] for a in moved["anchors"]] == ["2030-05-26T00:00:00Z"]
+    assert [a["distrust_after"] for a in moved["anchors"]] == ["2030-05-26T23:59:59Z"]
     assert device.update() == "updated amazon-iot/legacy 1 -> 2"
     anchors = {a["sha256"]: a for a in device.status()["active"]["roots"]}
-    assert anchors[first.sha256]["distrust_after"] == "2030-05-26T00:00:00Z"
+    assert anchors[first.sha256]["distrust_after"] == "2030-05-26T23:59:59Z"
 
 
 def test_more_certificates_may_come_besides(publisher, server, folder):

@@ -6,7 +6,13 @@
 static void check_text(const char *text)
 {
     char back[HF_TIME_TEXT_MAX];
-    int64_t strict_s = 0, lenient_s = 0;
+    int64_t strict_s = 0, lenient_s = 0, last_s = 0;
+    FUZZ_CHECK(hf_time_parse_last(text, &last_s) == hf_time_parse_lenient(text, &lenient_s));
+    if (hf_time_parse_last(text, &last_s)) {
+        FUZZ_CHECK(last_s - lenient_s == (strlen(text) == 10 ? HF_DAY_S - 1 : 0));
+        hf_time_format_last(last_s, back);
+        FUZZ_CHECK(strncmp(back, text, 10) == 0);
+    }
     bool is_lenient = hf_time_parse_lenient(text, &lenient_s);
     if (!hf_time_parse(text, &strict_s)) {
         if (is_lenient) {

@@ -85,11 +85,11 @@ static void fill_store(struct hf_trust_store *store, const char *path, int64_t d
     hf_buf_free(&pem);
 }
 
-static int64_t time_option(const char *text)
+static int64_t time_option(const char *text, bool (*parse)(const char *, int64_t *))
 {
     int64_t time_s = INT64_MIN;
 
-    if (text != NULL && !hf_time_parse_lenient(text, &time_s))
+    if (text != NULL && !parse(text, &time_s))
         die(text, NULL);
     return time_s;
 }
@@ -144,9 +144,9 @@ int main(int argc, const char **argv)
         die("bad option", NULL);
     if (hf_trust_store_new(&store, &why) != HF_OK)
         die("store", &why);
-    hf_trust_store_set_clock(time_option(options.at));
+    hf_trust_store_set_clock(time_option(options.at, hf_time_parse_lenient));
     if (options.store != NULL)
-        fill_store(store, options.store, time_option(options.distrust_after));
+        fill_store(store, options.store, time_option(options.distrust_after, hf_time_parse_last));
     if (options.server_ca != NULL)
         server_ca = read_file(options.server_ca);
     if (hf_http_transport_new(store, (const char *)server_ca.data, &transport, &why) != HF_OK)

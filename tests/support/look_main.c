@@ -51,11 +51,11 @@ static void write_log(void *ctx, enum hf_level level, const char *text)
     fprintf(stderr, "log: %s\n", text);
 }
 
-static int64_t time_option(const char *text)
+static int64_t time_option(const char *text, bool (*parse)(const char *, int64_t *))
 {
     int64_t time_s = INT64_MIN;
 
-    if (text != NULL && !hf_time_parse_lenient(text, &time_s))
+    if (text != NULL && !parse(text, &time_s))
         die(text, NULL);
     return time_s;
 }
@@ -91,12 +91,12 @@ static struct hf_anchor_set load_set(const char *path, struct hf_bundle *bundle)
         die(path, &why);
     struct hf_trust_anchor *anchors = calloc(bundle->n_anchors, sizeof *anchors);
     for (size_t i = 0; anchors != NULL && i < bundle->n_anchors; i++)
-        anchors[i] = (struct hf_trust_anchor){.der = bundle->anchors[i].der,
-                                              .not_before_s = bundle->anchors[i].cert.not_before_s,
-                                              .not_after_s = bundle->anchors[i].cert.not_after_s,
-                                              .distrust_after_s = time_option(
-                                                  options.distrust_after),
-                                              .remove_after_s = INT64_MIN};
+        anchors[i] = (struct hf_trust_anchor){
+            .der = bundle->anchors[i].der,
+            .not_before_s = bundle->anchors[i].cert.not_before_s,
+            .not_after_s = bundle->anchors[i].cert.not_after_s,
+            .distrust_after_s = time_option(options.distrust_after, hf_time_parse_last),
+            .remove_after_s = INT64_MIN};
     return (struct hf_anchor_set){anchors, bundle->n_anchors};
 }
 
@@ -163,7 +163,7 @@ int main(int argc, const char **argv)
                                            .n_endpoints = 1,
                                            .client_cert_file = options.cert,
                                            .client_key_file = options.key};
-    hf_trust_store_set_clock(time_option(options.at));
+    hf_trust_store_set_clock(time_option(options.at, hf_time_parse_lenient));
     if (hf_lookout_new(&config, (struct hf_log_port){.write = write_log}, &lookout, &why) != HF_OK)
         die("lookout", &why);
     int code = look(lookout);

@@ -173,6 +173,32 @@ static void a_person_may_leave_out_the_time_of_day(void **state)
     assert_string_equal(day, "-");
 }
 
+static void a_last_day_lasts_until_its_last_second(void **state)
+{
+    (void)state;
+    int64_t last_s = 0, moment_s = 0;
+    char text[HF_TIME_TEXT_MAX];
+    assert_true(hf_time_parse_last("2028-02-29", &last_s));
+    assert_true(hf_time_parse("2028-02-29T23:59:59Z", &moment_s));
+    assert_int_equal(last_s, moment_s);
+    hf_time_format_last(last_s, text);
+    assert_string_equal(text, "2028-02-29");
+    static const char *const with_time[] = {"2028-02-29T00:00:00Z", "2028-02-29T23:59:58Z"};
+    for (size_t i = 0; i < sizeof with_time / sizeof with_time[0]; i++) {
+        assert_true(hf_time_parse_last(with_time[i], &last_s));
+        hf_time_format_last(last_s, text);
+        assert_string_equal(text, with_time[i]);
+    }
+    assert_true(hf_time_parse_last("9999-12-31", &last_s));
+    hf_time_format_last(last_s, text);
+    assert_string_equal(text, "9999-12-31");
+    static const char *const wrong[] = {"2027-02-29", "1969-12-31", "2028-02-29T24:00:00Z", ""};
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_false(hf_time_parse_last(wrong[i], &last_s));
+    hf_time_format_last(HF_TIME_NONE, text);
+    assert_string_equal(text, "-");
+}
+
 static void times_out_of_range_are_clamped_in_text(void **state)
 {
     (void)state;
@@ -209,6 +235,7 @@ int main(void)
         cmocka_unit_test(every_day_of_400_years_goes_there_and_back),
         cmocka_unit_test(what_is_no_time_is_refused),
         cmocka_unit_test(a_person_may_leave_out_the_time_of_day),
+        cmocka_unit_test(a_last_day_lasts_until_its_last_second),
         cmocka_unit_test(times_out_of_range_are_clamped_in_text),
         cmocka_unit_test(digests_are_those_of_the_standard),
     };

@@ -26,7 +26,7 @@ static struct hf_cert cert_of(const char *sha256, const char *key, const char *s
 static int64_t day(const char *text)
 {
     int64_t day_s = 0;
-    assert_true(hf_time_parse_lenient(text, &day_s));
+    assert_true(hf_time_parse_last(text, &day_s));
     return day_s;
 }
 

@@ -187,7 +187,7 @@ void hf_verify_anchor_words(const struct hf_trust_anchor *anchor, int64_t now_s,
         hf_verify_append(out, cap, "%s is valid only from %s on", who, day);
         return;
     case HF_ANCHOR_REMOVED:
-        hf_time_format_day(anchor->remove_after_s, day);
+        hf_time_format_last(anchor->remove_after_s, day);
         hf_verify_append(out, cap, "%s was to be removed after %s", who, day);
         return;
     case HF_ANCHOR_USABLE:
@@ -197,7 +197,7 @@ void hf_verify_anchor_words(const struct hf_trust_anchor *anchor, int64_t now_s,
         hf_verify_append(out, cap, "%s has another key", who);
         return;
     }
-    hf_time_format_day(anchor->distrust_after_s, day);
+    hf_time_format_last(anchor->distrust_after_s, day);
     hf_verify_append(out, cap, "%s is distrusted for server certificates issued after %s", who,
                      day);
 }

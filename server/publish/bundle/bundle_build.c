@@ -44,7 +44,7 @@ static enum hf_err check_dates(const struct hf_bundle *bundle, int64_t now_s, st
             return hf_fail(why, HF_E_POLICY, "\"%s\" expired on %s; leave it out", cert->subject,
                            day);
         case HF_ANCHOR_REMOVED:
-            hf_time_format_day(anchor->remove_after_s, day);
+            hf_time_format_last(anchor->remove_after_s, day);
             return hf_fail(why, HF_E_POLICY,
                            "\"%s\" is to be removed after %s, which has passed; leave it out",
                            cert->subject, day);

@@ -77,7 +77,7 @@ static enum hf_err parse_date(const struct hf_bundle *bundle, const char *option
     HF_TRY(find_one(bundle, &f, option, index, why));
     if (strcmp(equals + 1, "none") == 0)
         *date_s = HF_TIME_NONE;
-    else if (!hf_time_parse_lenient(equals + 1, date_s))
+    else if (!hf_time_parse_last(equals + 1, date_s))
         return hf_fail(why, HF_E_ARGUMENT,
                        "%s: a date is YYYY-MM-DD, YYYY-MM-DDTHH:MM:SSZ or none, not \"%.40s\"",
                        option, equals + 1);

@@ -13,8 +13,8 @@ static void print_anchor(const struct hf_anchor *anchor)
 {
     char ends[HF_TIME_TEXT_MAX], distrusted[HF_TIME_TEXT_MAX], removed[HF_TIME_TEXT_MAX];
     hf_time_format_day(anchor->cert.not_after_s, ends);
-    hf_time_format_day(anchor->distrust_after_s, distrusted);
-    hf_time_format_day(anchor->remove_after_s, removed);
+    hf_time_format_last(anchor->distrust_after_s, distrusted);
+    hf_time_format_last(anchor->remove_after_s, removed);
     printf("  %s, until %s", anchor->cert.subject, ends);
     if (anchor->distrust_after_s != HF_TIME_NONE)
         printf(", distrust after %s", distrusted);

@@ -53,10 +53,10 @@ static enum hf_err parse_root(const struct reading *r, char *line, struct hf_kno
     HF_TRY(take_hash(r, next_field(&line), root.sha256, why));
     HF_TRY(take_hash(r, next_field(&line), root.spki_sha256, why));
     const char *not_after = next_field(&line);
-    if (!hf_time_parse_lenient(not_after, &root.not_after_s))
+    if (!hf_time_parse_last(not_after, &root.not_after_s))
         return refuse(r, "the day it expires, YYYY-MM-DD", not_after, why);
     const char *distrust = next_field(&line);
-    if (strcmp(distrust, "-") != 0 && !hf_time_parse_lenient(distrust, &root.distrust_s))
+    if (strcmp(distrust, "-") != 0 && !hf_time_parse_last(distrust, &root.distrust_s))
         return refuse(r, "a planned day of distrust, YYYY-MM-DD, or -", distrust, why);
     const char *file = next_field(&line);
     const char *name = line + strspn(line, " \t");

@@ -83,9 +83,9 @@ static enum hf_err fill_anchors(const struct hf_bundle *bundle, int64_t at_s, st
         hf_time_format_day(a->cert.not_after_s, day);
         HF_TRY(hf_table_add(t, why, "%s", day));
         HF_TRY(hf_table_add(t, why, "%" PRId64, hf_days_between(at_s, a->cert.not_after_s)));
-        hf_time_format_day(a->distrust_after_s, day);
+        hf_time_format_last(a->distrust_after_s, day);
         HF_TRY(hf_table_add(t, why, "%s", day));
-        hf_time_format_day(a->remove_after_s, day);
+        hf_time_format_last(a->remove_after_s, day);
         HF_TRY(hf_table_add(t, why, "%s", day));
         HF_TRY(hf_table_add(t, why, "%s", hf_anchor_state_text(a, at_s)));
         hf_hex_encode(a->cert.sha256, HF_SHA256_LEN, sha256);

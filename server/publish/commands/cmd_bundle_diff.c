@@ -67,8 +67,8 @@ static enum hf_err walk(const struct sides *s, difference_fn fn, void *ctx, stru
 static void print_date(const char *what, int64_t before_s, int64_t after_s)
 {
     char before[HF_TIME_TEXT_MAX], after[HF_TIME_TEXT_MAX];
-    hf_time_format_day(before_s, before);
-    hf_time_format_day(after_s, after);
+    hf_time_format_last(before_s, before);
+    hf_time_format_last(after_s, after);
     if (before_s != after_s)
         printf("    %s: %s, was %s\n", what, after, before);
 }

@@ -98,7 +98,10 @@ static enum hf_err fill(const struct plan *plan, struct hf_table *t, struct hf_w
         const struct hf_description *d = &s->bundle->description;
         char by[HF_TIME_TEXT_MAX], ends[HF_TIME_TEXT_MAX], sha256[HF_SHA256_HEX_LEN];
         hf_time_format_day(s->publish_by_s, by);
-        hf_time_format_day(s->end.end_s, ends);
+        if (s->end.reason == HF_END_EXPIRES)
+            hf_time_format_day(s->end.end_s, ends);
+        else
+            hf_time_format_last(s->end.end_s, ends);
         hf_hex_encode(s->anchor->cert.sha256, 8, sha256);
         HF_TRY(hf_table_add(t, why, "%s%s", by, is_late(plan, s) ? " LATE" : ""));
         HF_TRY(hf_table_add(t, why, "%" PRId64, hf_days_between(plan->at_s, s->publish_by_s)));

@@ -29,7 +29,7 @@ static enum hf_err judge_state(const struct hf_lint *lint, const struct hf_lint_
     case HF_ANCHOR_REMOVED:
         break;
     }
-    hf_time_format_day(anchor->remove_after_s, day);
+    hf_time_format_last(anchor->remove_after_s, day);
     return hf_findings_add(out, HF_LINT_NOT_IN_DATE, line->where, why,
                            "\"%s\" was to be removed after %s; take it out", cert->subject, day);
 }
@@ -53,7 +53,10 @@ static enum hf_err judge_ends(const struct hf_lint *lint, const struct hf_lint_l
         char day[HF_TIME_TEXT_MAX];
         if (ends[i].end_s == HF_TIME_NONE || ends[i].end_s > lint->at_s + lint->lead_s)
             continue;
-        hf_time_format_day(ends[i].end_s, day);
+        if (ends[i].code == HF_LINT_EXPIRES_SOON)
+            hf_time_format_day(ends[i].end_s, day);
+        else
+            hf_time_format_last(ends[i].end_s, day);
         HF_TRY(hf_findings_add(out, ends[i].code, line->where, why,
                                "\"%s\" %s %s, and the last device may take %lld days to get a "
                                "successor",
