@@ -157,9 +157,106 @@ def test_a_draft_that_hides_nothing_says_so_by_silence(draft, targets_draft):
     assert added["other_members"] == []
 
 
-def test_a_value_too_long_to_be_read(draft):
-    craft(draft, lambda content: content["signed"].update(x="y" * 5000))
-    assert "... (5002 characters, SHA-256 " in shown(draft)
+def delegate(targets, note):
+    """Everything goes to another key; the note is what stands before it."""
+    targets["x-notes"] = {"a": note, "z": "hidden note"}
+    targets["delegations"] = {
+        "keys": {f"{n:064x}": {"keytype": "ed25519", "scheme": "ed25519",
+                               "keyval": {"public": f"{7 * n + 1:064x}"}} for n in range(6)},
+        "roles": [{"name": "docs", "keyids": [f"{0:064x}"], "threshold": 1, "paths": ["docs/*"],
+                   "terminating": False},
+                  {"name": "hidden-role", "keyids": [f"{5:064x}"], "threshold": 1,
+                   "paths": ["*/*/*"], "terminating": True}]}
+
+
+def test_a_delegation_behind_a_long_harmless_text(targets_draft):
+    note = "a note about the yearly renewal; " * 400
+    craft(targets_draft, lambda content: delegate(content["signed"], note))
+    text = shown(targets_draft, "targets")
+    assert '! not explained: "delegations" is new:' in text
+    assert re.search(r'^    \| +"name": "hidden-role",$', text, re.M) and f"{36:064x}" in text
+    assert '"z": "hidden note"\n' in text
+    assert text.count("renewal;") == 400
+    members = report(targets_draft, "targets")["changes"]["other_members"]
+    assert {m["member"]: m["after"] for m in members}["x-notes"]["a"] == note
+
+
+def test_a_long_text_that_looks_like_ours_on_the_next_row(draft):
+    """A terminal of 80 columns would begin a row with what stands behind the blanks."""
+    lie = "  root       3 of 3 keys, unchanged"
+    note = "harmless".ljust(40) + (lie.ljust(80) + "-") * 20
+    craft(draft, lambda content: content["signed"].update({"x-note": note}))
+    text = shown(draft)
+    rows = [line for line in text.splitlines() if lie.strip() in line]
+    assert len(rows) >= 10 and all(row.startswith("    | ") for row in rows)
+    assert max(map(len, text.splitlines())) < 120
+
+
+def test_a_delegation_that_the_targets_before_had_already_says_the_thief(targets_draft):
+    def forge(content):
+        before = json.loads(content["before"])
+        for signed in (before["signed"], content["signed"]):
+            delegate(signed, "a note")
+        content["before"] = json.dumps(before)
+
+    text = shown(craft(targets_draft, forge), "targets")
+    assert "they prove nothing" in text and '"name": "hidden-role"' in text
+    members = report(targets_draft, "targets")["changes"]["other_members"]
+    assert {"delegations", "x-notes"} <= {m["member"] for m in members}
+
+
+def test_a_note_among_the_hashes(targets_draft):
+    def hide(content):
+        [path] = content["files"]
+        content["signed"]["targets"][path]["hashes"]["x-note"] = "hidden note"
+
+    craft(targets_draft, hide)
+    assert '! not explained: "hashes" is new: {"x-note":"hidden note"}\n' in shown(targets_draft,
+                                                                                  "targets")
+    [added] = report(targets_draft, "targets")["changes"]["added"]
+    assert added["other_members"] == [{"member": "hashes", "change": "new",
+                                       "after": {"x-note": "hidden note"}}]
+
+
+def test_a_file_that_is_no_bundle_is_named_by_its_hash(targets_draft):
+    """Other programs may read it: two holders must be able to tell whether they see the same."""
+    def slip_in(content):
+        data = "#!/bin/sh\n"
+        content["signed"]["targets"]["tool.sh"] = {
+            "length": len(data), "hashes": {"sha256": ctl.fingerprint(data.encode())}}
+        content["files"]["tool.sh"] = data
+
+    craft(targets_draft, slip_in)
+    digest_of_tool = ctl.fingerprint(b"#!/bin/sh\n")
+    assert f"10 bytes that are no bundle which a device can read\n        {digest_of_tool}\n" in \
+        shown(targets_draft, "targets")
+    added = {x["path"]: x for x in report(targets_draft, "targets")["changes"]["added"]}
+    assert added["tool.sh"]["sha256"] == digest_of_tool
+
+
+@pytest.mark.parametrize("more", [{f"x-{n}": n for n in range(101)}, {"x-note": "y" * 60000}])
+@pytest.mark.parametrize("role", ["root", "targets"])
+def test_more_than_anybody_reads_is_not_signed(p, alice, draft, targets_draft, role, more):
+    file = {"root": draft, "targets": targets_draft}[role]
+    craft(file, lambda content: content["signed"].update(more))
+    holder = alice if role == "root" else Holder(p.folder / "bob", p.offline / "targets-1.key.json")
+    before = file.read_bytes()
+    sentence = ctl.refused(role, "sign", "--draft", file, "--keys", holder.folder, "--yes",
+                           digest(file, role))
+    assert re.match(r"the draft holds \d+ changes of \d+ characters that holdfastctl cannot explain",
+                    sentence)
+    assert file.read_bytes() == before
+
+
+def test_what_is_not_explained_is_named_again_beside_the_question(alice, draft):
+    """In full it may have left the screen."""
+    craft(draft, lambda content: content["signed"].update({"x-hidden": "y " * 9000}))
+    terminal = ctl.Terminal("root", "sign", "--draft", draft, "--keys", alice.folder)
+    terminal.expect("[y/N] ")
+    assert terminal.seen.replace("\r", "").endswith(
+        '1 change(s) above are NOT explained:\n  ! "x-hidden"\nSign root 2 as shown? [y/N] ')
+    terminal.type("n\n")
+    assert terminal.end()[0] == 1
 
 
 def test_what_is_said_about_a_bundle(targets_draft):
@@ -189,7 +286,8 @@ def test_an_intermediate_and_what_lint_said_of_it(p, tmp_path):
     p.add(a.file, sub.file, "--allow-intermediate", "--draft", file, "--drop", "all")
     text = shown(file, "targets")
     assert "Sub CA, until " in text and ", an INTERMEDIATE, trusted as a root\n" in text
-    assert re.search(r"^      accepts lint's error no-overlap as of \d{4}-\d\d-\d\d$", text, re.M)
+    assert re.search(r"^      accepts lint's error no-overlap as of \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$", text,
+                     re.M)
     assert "not explained" not in text
     [added] = report(file, "targets")["changes"]["added"]
     assert [x["use"] for x in added["bundle"]["anchors"]] == ["anchor", "intermediate"]
@@ -207,7 +305,7 @@ def shown_with(targets_draft, said):
 def test_a_day_of_acceptance_that_is_yet_to_come(targets_draft):
     text = shown_with(targets_draft, {"accepted": ["no-successor"],
                                       "accepted_at": "2099-01-01T00:00:00Z"})
-    assert "      accepts lint's error no-successor as of 2099-01-01\n" in text
+    assert "      accepts lint's error no-successor as of 2099-01-01T00:00:00Z\n" in text
 
 
 @pytest.mark.parametrize("said", [{"accepted": [], "accepted_at": "2099-01-01T00:00:00Z"},
@@ -225,7 +323,7 @@ def test_a_description_of_another_bundle(targets_draft):
 
     text = shown(craft(targets_draft, lie), "targets")
     assert "bytes that are no bundle which a device can read" in text
-    assert '"profile":"rsa"' in text
+    assert '"profile": "rsa"' in text
 
 
 def test_targets_before_that_nobody_signed_hide_nothing(p, targets_draft, tmp_path):

@@ -1,13 +1,14 @@
 #include "server/publish/ceremony/draft_rest.h"
 
-#include "common/base/digest.h"
 #include "common/base/timetext.h"
 #include "common/json/json.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define VALUE_SHOWN_MAX 1000 /* characters */
+#define LINE_LEN 96        /* characters; a value that is longer is laid out in lines */
+#define PARTS_MAX 100      /* differences that no sentence explains: more are not read by anybody */
+#define TEXT_LEN_MAX 50000 /* characters of all of them, as JSON: some 20 pages */
 
 /* ---- as data ---------------------------------------------------------------------------------- */
 
@@ -81,33 +82,63 @@ json_t *hf_draft_rest_begin(const struct hf_envelope *env)
 
 /* ---- for people ------------------------------------------------------------------------------- */
 
-/* jansson escapes what is not ASCII, and controls but for DEL. NULL without memory. */
-static char *plain_text(const json_t *value)
+#define ENCODING (JSON_ENSURE_ASCII | JSON_SORT_KEYS | JSON_ENCODE_ANY)
+
+/* jansson escapes what is not ASCII, and control characters except DEL. */
+static void print_plain(const char *text, size_t len, FILE *out)
 {
-    char *text = json_dumps(value,
-                            JSON_ENSURE_ASCII | JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
-    for (char *p = text; p != NULL && *p != '\0'; p++) {
-        if (*p == 0x7F)
-            *p = '?';
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == 0x7F)
+            fputs("\\u007f", out);
+        else
+            fputc(text[i], out);
     }
-    return text;
 }
 
-static void print_value(const char *words, const json_t *value, FILE *out)
+/* How much of a line fits into LINE_LEN characters, broken at a blank where there is one. */
+static size_t fitting_len(const char *line, size_t len)
 {
-    char sha256[HF_SHA256_HEX_LEN];
-    char *text = plain_text(value);
-    if (text == NULL) {
-        fprintf(out, "%s what cannot be shown, for want of memory", words);
-        return;
+    if (len <= LINE_LEN)
+        return len;
+    for (size_t n = LINE_LEN; n > LINE_LEN / 2; n--) {
+        if (line[n - 1] == ' ')
+            return n;
     }
-    hf_sha256_hex(hf_bytes_of_text(text), sha256);
-    if (strlen(text) <= VALUE_SHOWN_MAX)
-        fprintf(out, "%s %s", words, text);
-    else
-        fprintf(out, "%s %.*s... (%zu characters, SHA-256 %s)", words, VALUE_SHOWN_MAX, text,
-                strlen(text), sha256);
+    return LINE_LEN;
+}
+
+/*
+ * All of a long value. Every line begins with a mark: a string of many blanks could otherwise be made
+ * so long that what a terminal continues on its next row looks like one of our own lines.
+ */
+static void print_lines(const char *text, int indent, FILE *out)
+{
+    while (*text != '\0') {
+        size_t len = strcspn(text, "\n");
+        size_t n = fitting_len(text, len);
+        fprintf(out, "\n%*s| ", indent + 2, "");
+        print_plain(text, n, out);
+        text += n;
+        if (n == len && *text == '\n')
+            text++;
+    }
+}
+
+static void print_value(const char *words, const json_t *value, int indent, FILE *out)
+{
+    char *text = json_dumps(value, ENCODING | JSON_COMPACT);
+    char *laid_out = json_dumps(value, ENCODING | JSON_INDENT(2));
+    fputs(words, out);
+    if (text == NULL || laid_out == NULL) {
+        fputs(" what cannot be shown: out of memory", out);
+    } else if (strlen(text) <= LINE_LEN) {
+        fputc(' ', out);
+        print_plain(text, strlen(text), out);
+    } else {
+        print_lines(laid_out, indent, out);
+    }
     free(text);
+    free(laid_out);
 }
 
 static void print_one(const json_t *difference, int indent, FILE *out)
@@ -115,11 +146,11 @@ static void print_one(const json_t *difference, int indent, FILE *out)
     const json_t *before = json_object_get(difference, "before");
     const json_t *after = json_object_get(difference, "after");
     fprintf(out, "%*s", indent, "");
-    print_value("! not explained:", json_object_get(difference, "member"), out);
+    print_value("! not explained:", json_object_get(difference, "member"), indent, out);
     if (after != NULL)
-        print_value(before == NULL ? " is new:" : " becomes", after, out);
+        print_value(before == NULL ? " is new:" : " becomes", after, indent, out);
     if (before != NULL)
-        print_value(after == NULL ? " goes, it was" : ", it was", before, out);
+        print_value(after == NULL ? " goes, it was" : ", it was", before, indent, out);
     fputc('\n', out);
 }
 
@@ -129,5 +160,40 @@ void hf_draft_rest_print_take(json_t *rest, int indent, FILE *out)
         fprintf(out, "%*sout of memory: what else differs is NOT shown\n", indent, "");
     for (size_t i = 0; i < json_array_size(rest); i++)
         print_one(json_array_get(rest, i), indent, out);
+    json_decref(rest);
+}
+
+/* ---- before a signature ----------------------------------------------------------------------- */
+
+enum hf_err hf_draft_rest_check_take(json_t *rest, struct hf_why *why)
+{
+    size_t n_parts = json_array_size(rest);
+    size_t len = rest == NULL ? 0 : json_dumpb(rest, NULL, 0, ENCODING);
+    enum hf_err err = HF_OK;
+    if (len == 0)
+        err = hf_fail(why, HF_E_MEMORY, "out of memory for what the draft changes");
+    else if (n_parts > PARTS_MAX || len > TEXT_LEN_MAX)
+        err =
+            hf_fail(why, HF_E_LIMIT,
+                    "the draft holds %zu changes of %zu characters that holdfastctl cannot explain "
+                    "(at most %d of %d): nobody can read that much with care, so it is not signed; "
+                    "start a new draft",
+                    n_parts, len, PARTS_MAX, TEXT_LEN_MAX);
+    json_decref(rest);
+    return err;
+}
+
+void hf_draft_rest_print_names_take(json_t *rest, FILE *out)
+{
+    size_t index;
+    json_t *difference;
+    if (json_array_size(rest) > 0)
+        fprintf(out, "%zu change(s) above are NOT explained:\n", json_array_size(rest));
+    json_array_foreach(rest, index, difference)
+    {
+        fputs("  ", out);
+        print_value("!", json_object_get(difference, "member"), 2, out);
+        fputc('\n', out);
+    }
     json_decref(rest);
 }

@@ -21,8 +21,15 @@ json_t *hf_draft_rest(const json_t *before, const json_t *after);
  *  which every difference begins with. NULL without memory. */
 json_t *hf_draft_rest_begin(const struct hf_envelope *env);
 
-/** A line for each, with `indent` spaces before it, in ASCII that steers no terminal. A value too
- *  long to be read is named by its SHA-256. `rest` is taken; NULL prints that something is missing. */
+/** Each of them in full, with `indent` spaces before it, in ASCII that steers no terminal: on one line,
+ *  or on lines that begin with "| ". `rest` is taken; NULL prints that something is missing. */
 void hf_draft_rest_print_take(json_t *rest, int indent, FILE *out);
+
+/** Their names only, to be read last: what is shown in full may have left the screen. Nothing for
+ *  none. `rest` is taken. */
+void hf_draft_rest_print_names_take(json_t *rest, FILE *out);
+
+/** May it be signed? HF_E_LIMIT for more than a person reads with care. `rest` is taken. */
+HF_MUST_USE enum hf_err hf_draft_rest_check_take(json_t *rest, struct hf_why *why);
 
 #endif

@@ -1,6 +1,7 @@
 #include "server/publish/ceremony/draft_show.h"
 
 #include "common/base/timetext.h"
+#include "server/publish/ceremony/draft_rest.h"
 #include "server/publish/certs/fingerprint.h"
 
 #include <inttypes.h>
@@ -46,10 +47,17 @@ void hf_draft_show_head(const struct hf_draft *draft, const struct hf_envelope *
 
 /* ---- agreement -------------------------------------------------------------------------------- */
 
+static json_t *unexplained(const struct hf_draft *draft)
+{
+    return draft->role == HF_ROLE_ROOT ? hf_draft_root_unexplained(draft)
+                                       : hf_draft_targets_unexplained(draft);
+}
+
 static bool ask_person(const struct hf_draft *draft)
 {
     char answer[16] = "";
     hf_draft_show(draft, stderr);
+    hf_draft_rest_print_names_take(unexplained(draft), stderr);
     fprintf(stderr, "Sign %s %" PRId64 " as shown? [y/N] ", hf_top_role_name(draft->role),
             hf_draft_envelope(draft)->version);
     if (fgets(answer, sizeof answer, stdin) == NULL)
@@ -76,6 +84,7 @@ static enum hf_err compare(const struct hf_draft *draft, const char *yes, struct
 enum hf_err hf_draft_confirm(const struct hf_draft *draft, const char *yes, struct hf_why *why)
 {
     char digest[HF_SHA256_HEX_LEN];
+    HF_TRY(hf_draft_rest_check_take(unexplained(draft), why));
     if (yes != NULL)
         return compare(draft, yes, why);
     if (isatty(STDIN_FILENO))

@@ -86,7 +86,7 @@ static json_t *copy_of_rest(const struct hf_root *root)
     return copy;
 }
 
-static json_t *find_rest(const struct hf_draft *draft)
+json_t *hf_draft_root_unexplained(const struct hf_draft *draft)
 {
     json_t *before = copy_of_rest(&draft->root), *after = copy_of_rest(&draft->next);
     json_t *rest = before == NULL || after == NULL ? NULL : hf_draft_rest(before, after);
@@ -109,7 +109,7 @@ void hf_draft_show_root(const struct hf_draft *draft, FILE *out)
             yes_or_no(draft->next.consistent_snapshot), yes_or_no(draft->root.consistent_snapshot));
     for (int role = 0; role < HF_TOP_ROLES; role++)
         show_role(draft, (enum hf_top_role)role, out);
-    hf_draft_rest_print_take(find_rest(draft), 2, out);
+    hf_draft_rest_print_take(hf_draft_root_unexplained(draft), 2, out);
 }
 
 /* ---- for scripts ------------------------------------------------------------------------------ */
@@ -170,5 +170,6 @@ json_t *hf_draft_root_to_json(const struct hf_draft *draft)
     return json_pack("{s:o, s:{s:I, s:I}, s:{s:b, s:b}, s:o}", "roles", roles, "other_roles",
                      "before", n_other_roles(&draft->root), "after", n_other_roles(&draft->next),
                      "consistent_snapshot", "before", draft->root.consistent_snapshot, "after",
-                     draft->next.consistent_snapshot, "other_members", find_rest(draft));
+                     draft->next.consistent_snapshot, "other_members",
+                     hf_draft_root_unexplained(draft));
 }

@@ -20,11 +20,13 @@ static void show_anchor(const struct hf_anchor *anchor, FILE *out)
     char sha256[HF_SHA256_HEX_LEN], day[HF_TIME_TEXT_MAX];
     hf_hex_encode(anchor->cert.sha256, HF_SHA256_LEN, sha256);
     hf_time_format_day(anchor->cert.not_after_s, day);
-    fprintf(out, "      %s, until %s", anchor->cert.subject, day);
-    hf_time_format_day(anchor->distrust_after_s, day);
+    fprintf(out, "      %s%s, until %s", anchor->cert.subject,
+            strlen(anchor->cert.subject) == HF_DN_TEXT_MAX - 1 ? "... (the name is longer)" : "",
+            day);
+    hf_time_format_last(anchor->distrust_after_s, day);
     if (anchor->distrust_after_s != HF_TIME_NONE)
         fprintf(out, ", distrust after %s", day);
-    hf_time_format_day(anchor->remove_after_s, day);
+    hf_time_format_last(anchor->remove_after_s, day);
     if (anchor->remove_after_s != HF_TIME_NONE)
         fprintf(out, ", remove after %s", day);
     if (anchor->use != HF_USE_ANCHOR)
@@ -40,13 +42,16 @@ static void show_accepted(const struct hf_target *target, FILE *out)
     const struct hf_accepted accepted = hf_accepted_of(target);
     size_t index;
     json_t *code;
-    char day[HF_TIME_TEXT_MAX];
-    hf_time_format_day(accepted.at_s, day);
+    char at[HF_TIME_TEXT_MAX];
+    if (accepted.at_s == HF_TIME_NONE)
+        hf_time_format_last(HF_TIME_NONE, at);
+    else
+        hf_time_format(accepted.at_s, at);
     json_array_foreach(accepted.codes, index, code)
     {
         const char *name = json_string_value(code);
         if (name != NULL && hf_label_is_plain(name))
-            fprintf(out, "      accepts lint's error %s as of %s\n", name, day);
+            fprintf(out, "      accepts lint's error %s as of %s\n", name, at);
     }
 }
 
@@ -86,6 +91,14 @@ static enum hf_err read_bundle(const struct hf_draft *draft, const struct hf_tar
 
 /* ---- for people --------------------------------------------------------------------------------- */
 
+static void show_bytes(struct hf_bytes content, FILE *out)
+{
+    char sha256[HF_SHA256_HEX_LEN];
+    hf_sha256_hex(content, sha256);
+    fprintf(out, "      %zu bytes that are no bundle which a device can read\n        %s\n",
+            content.len, sha256);
+}
+
 static void show_content(const struct hf_draft *draft, const struct hf_target *target, FILE *out)
 {
     struct hf_description d = {0};
@@ -95,7 +108,7 @@ static void show_content(const struct hf_draft *draft, const struct hf_target *t
     if (is_bundle)
         show_bundle(&bundle, &d, out);
     else if (content.data != NULL)
-        fprintf(out, "      %zu bytes that are no bundle which a device can read\n", content.len);
+        show_bytes(content, out);
     else
         fputs("      its content is not in the draft\n", out);
     if (is_bundle)
@@ -135,8 +148,31 @@ static void show_removed(const struct hf_draft *draft, FILE *out)
     for (size_t i = 0; i < draft->before.n_targets; i++) {
         const char *path = draft->before.targets[i].path;
         if (hf_targets_find(&draft->targets, path) == NULL)
-            fprintf(out, "    - %s\n", hf_label_is_plain(path) ? path : "(odd name)");
+            fprintf(out, "    - %s\n",
+                    hf_label_is_plain(path) ? path : "(a name that is not plain ASCII)");
     }
+}
+
+json_t *hf_draft_targets_unexplained(const struct hf_draft *draft)
+{
+    json_t *all = hf_targets_rest(draft);
+    for (size_t i = 0; i < draft->targets.n_targets && all != NULL; i++) {
+        const struct hf_target *target = &draft->targets.targets[i];
+        struct hf_description d = {0};
+        struct hf_bundle bundle = {0};
+        if (change_of(draft, target) == UNCHANGED)
+            continue;
+        bool is_bundle = read_bundle(draft, target, &d, &bundle) == HF_OK;
+        json_t *of_one = hf_targets_rest_of_one(draft, target, is_bundle);
+        if (of_one == NULL || json_array_extend(all, of_one) != 0) {
+            json_decref(all);
+            all = NULL;
+        }
+        json_decref(of_one);
+        hf_bundle_free(&bundle);
+        hf_description_free(&d);
+    }
+    return all;
 }
 
 void hf_draft_show_targets(const struct hf_draft *draft, FILE *out)
@@ -189,9 +225,13 @@ static json_t *target_json(const struct hf_draft *draft, const struct hf_target 
     struct hf_description d = {0};
     struct hf_bundle bundle = {0};
     bool is_bundle = read_bundle(draft, target, &d, &bundle) == HF_OK;
-    json_t *object = json_pack("{s:s, s:s, s:I, s:o, s:o}", "path", target->path, "change",
+    struct hf_bytes content = hf_draft_content(draft, target->path);
+    char sha256[HF_SHA256_HEX_LEN];
+    hf_sha256_hex(content, sha256);
+    json_t *object = json_pack("{s:s, s:s, s:I, s:s?, s:o, s:o}", "path", target->path, "change",
                                change == ADDED ? "added" : "changed", "length",
-                               (json_int_t)hf_draft_content(draft, target->path).len, "bundle",
+                               (json_int_t)content.len, "sha256",
+                               content.data == NULL ? NULL : sha256, "bundle",
                                is_bundle ? bundle_json(&bundle, &d, target) : json_null(),
                                "other_members", hf_targets_rest_of_one(draft, target, is_bundle));
     hf_bundle_free(&bundle);

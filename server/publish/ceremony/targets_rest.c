@@ -57,17 +57,26 @@ static void forget_accepted(json_t *description, const struct hf_target *target)
         json_object_del(description, "accepted");
 }
 
-/* Length and hashes are those of the content, as was checked. */
+/* The length, and hashes of kinds that are checked, are those of the content. */
+static void forget_checked(json_t *listed)
+{
+    static const char *const of_hashes[] = {"sha256", "sha512", NULL};
+    json_t *hashes = json_object_get(listed, "hashes");
+    json_object_del(listed, "length");
+    forget_members(hashes, of_hashes);
+    if (json_object_size(hashes) == 0)
+        json_object_del(listed, "hashes");
+}
+
 json_t *hf_targets_rest_of_one(const struct hf_draft *draft, const struct hf_target *target,
                                bool is_bundle)
 {
     static const char *const of_description[] = {"set", "profile", "version", "drops", NULL};
-    static const char *const of_target[] = {"length", "hashes", NULL};
     const json_t *listed = json_object_get(draft->targets.env.signed_part, "targets");
     json_t *none = is_bundle ? json_pack("{s:{s:{}}}", "custom", "holdfast") : json_object();
     json_t *rest = json_deep_copy(json_object_get(listed, target->path));
     json_t *description = json_object_get(json_object_get(rest, "custom"), "holdfast");
-    forget_members(rest, of_target);
+    forget_checked(rest);
     if (is_bundle) {
         forget_members(description, of_description);
         forget_notes(description);
@@ -86,9 +95,11 @@ static json_t *copy_of_rest(const struct hf_targets *targets)
     return copy;
 }
 
+/* Targets before that nobody signed may say whatever would hide a difference. */
 json_t *hf_targets_rest(const struct hf_draft *draft)
 {
-    json_t *before = copy_of_rest(&draft->before), *after = copy_of_rest(&draft->targets);
+    json_t *before = draft->is_before_verified ? copy_of_rest(&draft->before) : json_object();
+    json_t *after = copy_of_rest(&draft->targets);
     json_t *rest = before == NULL || after == NULL ? NULL : hf_draft_rest(before, after);
     json_decref(before);
     json_decref(after);
