@@ -8,12 +8,15 @@ static const struct hf_cli_text text = {
     .arguments = "[--out FILE [--keep]] [--root FILE] [--state DIR]",
     .about =
         "Writes the active trust store to FILE as PEM, for programs that do not use libholdfast\n"
-        "(curl, OpenSSL, Mosquitto). FILE is replaced as a whole: a reader sees the old roots or\n"
-        "the new ones, never half a file. With --keep every later update renews FILE; there is "
-        "one\n"
-        "such file, and init --export names it from the start. FILE '-' is standard output.\n\n"
-        "With --root, the newest root metadata too, or alone: kept where a factory reset of the\n"
-        "whole system does not reach, it is what to init with afterwards.",
+        "(curl, OpenSSL, Mosquitto): the roots that this device accepts now. Roots that have\n"
+        "expired, are not yet valid or are past remove_after are left out. PEM cannot express\n"
+        "distrust_after; a comment above the root does.\n\n"
+        "FILE is replaced as a whole: a reader sees the old roots or the new ones, never half a\n"
+        "file. With --keep, every update renews FILE, and holdfast run also when a date passes.\n"
+        "There is one such file; init --export sets it from the start. FILE '-' is standard\n"
+        "output.\n\n"
+        "--root writes the newest root metadata. Keep it where a factory reset of the whole\n"
+        "system does not reach, and pass it to init afterwards.",
     .examples = "  holdfast export --out /etc/mosquitto/certs/roots.pem --keep\n"
                 "  holdfast export --out - | openssl crl2pkcs7 -nocrl -certfile /dev/stdin \\\n"
                 "      | openssl pkcs7 -print_certs -noout\n"

@@ -130,9 +130,6 @@ const char *hf_integers_parse(const char *text, int64_t *out, size_t n);
 
 /* ---- clock_floor.c: the lowest time this device believes ---------------------------------------------------------- */
 
-/** The time to act by: the clock's, but never below the floor. */
-int64_t hf_client_now_s(const struct hf_client *c);
-
 /** That of the clock port; 0 where it has none. */
 int64_t hf_client_uptime_ms(const struct hf_client *c);
 
@@ -339,6 +336,13 @@ HF_MUST_USE enum hf_err hf_live_swap_if_other(struct hf_client *c,
  *  failed, or it is known only now which anchors an endpoint needs. That must not wait for a refresh,
  *  which may fail for want of it. What goes wrong is logged. */
 void hf_live_follow(struct hf_client *c);
+
+/**
+ * The bundle that the live store holds, after bringing it up to the one that is stored as active, without
+ * what is dropped. HF_E_NOT_FOUND where it holds none. The caller frees `out`.
+ */
+HF_MUST_USE enum hf_err hf_live_bundle(struct hf_client *c, struct hf_bundle *out,
+                                       struct hf_why *why);
 
 /** At the start: the active bundle or, where that cannot be read, the previous one. What goes wrong
  *  is in the journal; a device without anchors must be able to update more than ever. */

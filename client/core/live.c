@@ -76,6 +76,36 @@ void hf_live_follow(struct hf_client *c)
     hf_bundle_record_free(&record);
 }
 
+/* HF_E_STATE: the slot holds another bundle than the live store. */
+static enum hf_err take_if_live(struct hf_client *c, enum hf_slot slot, struct hf_bundle *out,
+                                struct hf_why *why)
+{
+    struct hf_bundle_record record = {0};
+    HF_TRY(hf_bundle_load(c, slot, &record, why));
+    enum hf_err err;
+    if (c->live_version == record.version && strcmp(c->live_sha256, record.sha256) == 0)
+        err = hf_bundle_in_use(c, &record, out, why);
+    else
+        err = hf_fail(why, HF_E_STATE,
+                      "version %lld is active, but the live trust store could not be brought up to "
+                      "it; the next update tries again",
+                      (long long)record.version);
+    hf_bundle_record_free(&record);
+    return err;
+}
+
+enum hf_err hf_live_bundle(struct hf_client *c, struct hf_bundle *out, struct hf_why *why)
+{
+    struct hf_why no_previous = {0};
+
+    hf_live_follow(c);
+    enum hf_err err = take_if_live(c, HF_SLOT_ACTIVE, out, why);
+    if (err == HF_OK || err == HF_E_NOT_FOUND)
+        return err;
+    /* The active bundle cannot be read, or not be used: then the live store has the one before. */
+    return take_if_live(c, HF_SLOT_PREVIOUS, out, &no_previous) == HF_OK ? HF_OK : err;
+}
+
 static enum hf_err load(struct hf_client *c, enum hf_slot slot, struct hf_why *why)
 {
     struct hf_bundle_record record = {0};

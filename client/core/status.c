@@ -178,17 +178,3 @@ enum hf_err hf_client_export_root(struct hf_client *client, struct hf_buf *out, 
     const struct hf_store_port *store = &client->ports.store;
     return hf_report(why, &own, store->load_metadata(store->ctx, "root", out, &own));
 }
-
-enum hf_err hf_client_export_pem(struct hf_client *client, struct hf_buf *out, struct hf_why *why)
-{
-    struct hf_bundle_record record = {0};
-    struct hf_bundle bundle = {0};
-
-    HF_TRY(hf_bundle_load(client, HF_SLOT_ACTIVE, &record, why));
-    enum hf_err err = hf_bundle_in_use(client, &record, &bundle, why);
-    hf_bundle_record_free(&record);
-    HF_TRY(err);
-    err = hf_bundle_to_pem(&bundle, out);
-    hf_bundle_free(&bundle);
-    return err == HF_OK ? HF_OK : hf_fail(why, err, "out of memory for the bundle as PEM");
-}

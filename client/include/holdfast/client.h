@@ -167,9 +167,21 @@ HF_MUST_USE enum hf_err hf_client_status(struct hf_client *client, struct hf_sta
                                          struct hf_why *why);
 void hf_status_free(struct hf_status *status);
 
-/** The active bundle as PEM, appended to `out`. HF_E_NOT_FOUND without one. */
+/** The device's time: its clock's, but never below its floor. */
+int64_t hf_client_now_s(const struct hf_client *client);
+
+/**
+ * The trust store as PEM, appended to `out`: the anchors that a handshake of this moment may end in.
+ * Anchors that have expired, are not valid yet, are past `remove_after` or were dropped are left out. PEM
+ * cannot express `distrust_after`; it stands in a comment above the certificate. Where no anchor is
+ * left, `out` gets a comment that says so. HF_E_NOT_FOUND without a bundle.
+ */
 HF_MUST_USE enum hf_err hf_client_export_pem(struct hf_client *client, struct hf_buf *out,
                                              struct hf_why *why);
+
+/** hf_client_export_pem gives the same for all times of the device from `*from_s` up to, but not
+ *  including, `*until_s`, while the bundle is the same. INT64_MIN and INT64_MAX for no such limit. */
+void hf_client_export_span(struct hf_client *client, int64_t *from_s, int64_t *until_s);
 
 /** The newest root metadata, as it was signed, appended to `out`: what a device is provisioned with
  *  whose store was lost or wiped. */

@@ -80,6 +80,16 @@ HF_MUST_USE enum hf_err hf_posix_is_writable(const struct hf_posix *posix, struc
 HF_MUST_USE enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out,
                                         struct hf_why *why);
 
+/**
+ * Bring the other programs up to date, as hf_posix_update does, if a date has passed that changes the
+ * trust store without a new bundle (a root has expired, say) or the clock was set. No network; costs
+ * nothing while no such date has passed. `*wait_s`: seconds from now until the next date. hf_runner_run
+ * calls this. An error of the export or of the command is in the journal, and the next update tries
+ * again. HF_E_BUSY when another process holds STATE/lock.
+ */
+HF_MUST_USE enum hf_err hf_posix_renew_export(struct hf_posix *posix, int64_t *wait_s,
+                                              struct hf_why *why);
+
 /** hf_client_confirm. HF_E_BUSY when another process updates. */
 HF_MUST_USE enum hf_err hf_posix_confirm(struct hf_posix *posix, struct hf_why *why);
 

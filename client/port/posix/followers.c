@@ -7,9 +7,10 @@
  * has succeeded, not when it is started: at least once, not at most once.
  */
 #include "common/os/file_util.h"
+#include "client/port/posix/lock.h"
 #include "client/port/posix/on_swap.h"
 #include "client/port/posix/posix_internal.h"
-#include "common/base/limits.h"
+#include "common/base/digest.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,7 +18,8 @@
 #include <string.h>
 
 #define TOLD_VALUE                                                                                 \
-    "followers.told" /* "VERSION SHA256", or VERSION when they may have read another */
+    "followers.told" /* "VERSION SHA256", or VERSION when they may have read another; the SHA-256 is
+                      * that of the PEM text, since dates change it without a new version */
 
 struct told {
     char version[24];
@@ -52,20 +54,6 @@ static enum hf_err load_told(struct hf_posix *posix, struct told *out, struct hf
     return err;
 }
 
-/* The export as it should be, and whether the file is that. */
-static enum hf_err look_at_export(struct hf_posix *posix, struct hf_buf *pem, bool *is_good,
-                                  struct hf_why *why)
-{
-    const char *file = posix->config.view.export_file;
-
-    *is_good = true;
-    if (file == NULL)
-        return HF_OK;
-    HF_TRY(hf_client_export_pem(posix->client, pem, why));
-    *is_good = hf_file_has_content(file, hf_buf_bytes(pem));
-    return HF_OK;
-}
-
 /* Whoever read the file as it was has to be told, however often the command fails. Where that cannot
  * be remembered, the file can be put right all the same. */
 static void forget_told(struct hf_posix *posix, const struct told *told)
@@ -75,21 +63,18 @@ static void forget_told(struct hf_posix *posix, const struct told *told)
     (void)store.save_value(store.ctx, TOLD_VALUE, told->version, NULL);
 }
 
-static enum hf_err keep_export(struct hf_posix *posix, const struct told *told, bool *was_written,
-                               struct hf_why *why)
+static enum hf_err keep_export(struct hf_posix *posix, struct hf_bytes pem, const struct told *told,
+                               bool *was_written, struct hf_why *why)
 {
-    struct hf_buf pem = {0};
-    bool is_good = false;
+    const char *file = posix->config.view.export_file;
 
-    enum hf_err err = look_at_export(posix, &pem, &is_good, why);
-    if (err == HF_OK && !is_good) {
-        forget_told(posix, told);
-        err = hf_file_replace(posix->config.view.export_file, hf_buf_bytes(&pem), HF_EXPORT_MODE,
-                              why);
-        *was_written = err == HF_OK;
-    }
-    hf_buf_free(&pem);
-    return err == HF_OK ? HF_OK : hf_fail_context(why, "the export is not up to date");
+    if (file == NULL || hf_file_has_content(file, pem))
+        return HF_OK;
+    forget_told(posix, told);
+    if (hf_file_replace(file, pem, HF_EXPORT_MODE, why) != HF_OK)
+        return hf_fail_context(why, "the export is not up to date");
+    *was_written = true;
+    return HF_OK;
 }
 
 static enum hf_err run_on_swap(struct hf_posix *posix, const char *old_version,
@@ -116,14 +101,15 @@ static enum hf_err run_on_swap(struct hf_posix *posix, const char *old_version,
     return hf_fail(why, err, "%s; it is run again by the next update", reason.text);
 }
 
-static enum hf_err tell_of(struct hf_posix *posix, const struct told *now, struct hf_why *why)
+static enum hf_err tell_of(struct hf_posix *posix, const struct told *now, struct hf_bytes pem,
+                           struct hf_why *why)
 {
     struct hf_store_port store = hf_sqlite_store_port(posix->store);
     struct told before = {0};
     bool was_written = false;
 
     HF_TRY(load_told(posix, &before, why));
-    HF_TRY(keep_export(posix, &before, &was_written, why));
+    HF_TRY(keep_export(posix, pem, &before, &was_written, why));
     if (strcmp(before.whole, now->whole) == 0 && !was_written)
         return HF_OK;
     if (posix->config.view.on_swap != NULL)
@@ -131,23 +117,62 @@ static enum hf_err tell_of(struct hf_posix *posix, const struct told *now, struc
     return store.save_value(store.ctx, TOLD_VALUE, now->whole, why);
 }
 
+/* What they should know of. HF_E_NOT_FOUND without a bundle. */
+static enum hf_err look_at_store(struct hf_posix *posix, struct told *now, struct hf_buf *pem,
+                                 struct hf_why *why)
+{
+    struct hf_store_port store = hf_sqlite_store_port(posix->store);
+    struct hf_bundle_record active = {0};
+    char sha256[HF_SHA256_HEX_LEN];
+
+    HF_TRY(store.load_bundle(store.ctx, HF_SLOT_ACTIVE, &active, why));
+    enum hf_err err = hf_client_export_pem(posix->client, pem, why);
+    if (err == HF_OK) {
+        hf_sha256_hex(hf_buf_bytes(pem), sha256);
+        *now = told_of(active.version, sha256);
+    }
+    hf_bundle_record_free(&active);
+    return err;
+}
+
 enum hf_err hf_followers_tell(struct hf_posix *posix, struct hf_why *why)
 {
     const struct hf_posix_config *config = &posix->config.view;
-    struct hf_store_port store = hf_sqlite_store_port(posix->store);
-    struct hf_bundle_record active = {0};
+    struct hf_buf pem = {0};
+    struct told now;
 
     if (config->export_file == NULL && config->on_swap == NULL)
         return HF_OK;
-    enum hf_err err = store.load_bundle(store.ctx, HF_SLOT_ACTIVE, &active, why);
+    hf_client_export_span(posix->client, &posix->told_from_s, &posix->told_until_s);
+    enum hf_err err = look_at_store(posix, &now, &pem, why);
     if (err == HF_E_NOT_FOUND)
+        err = HF_OK;
+    else if (err == HF_OK && tell_of(posix, &now, hf_buf_bytes(&pem), why) != HF_OK)
+        err = hf_fail_context(why, "bundle %s/%s %s is active, but other programs may not use it",
+                              config->client.set, config->client.profile, now.version);
+    hf_buf_free(&pem);
+    return err;
+}
+
+enum hf_err hf_posix_renew_export(struct hf_posix *posix, int64_t *wait_s, struct hf_why *why)
+{
+    const struct hf_posix_config *config = &posix->config.view;
+    int64_t now_s = hf_client_now_s(posix->client);
+    enum hf_err err = HF_OK;
+    int lock = -1;
+
+    if (config->export_file == NULL && config->on_swap == NULL) {
+        *wait_s = INT64_MAX;
         return HF_OK;
-    HF_TRY(err);
-    struct told now = told_of(active.version, active.sha256);
-    hf_bundle_record_free(&active);
-    err = tell_of(posix, &now, why);
-    if (err != HF_OK)
-        return hf_fail_context(why, "bundle %s/%s %s is active, but other programs may not use it",
-                               config->client.set, config->client.profile, now.version);
-    return HF_OK;
+    }
+    if (now_s < posix->told_from_s || now_s >= posix->told_until_s) {
+        HF_TRY(hf_lock_take(posix->state_dir, 0, &lock, why));
+        err = hf_followers_tell(posix, why);
+        if (err != HF_OK)
+            hf_posix_journal(posix, HF_LEVEL_ERROR, "followers", why->text);
+        hf_posix_secure(posix);
+        hf_lock_release(lock);
+    }
+    *wait_s = posix->told_until_s > now_s ? posix->told_until_s - now_s : 0;
+    return err;
 }

@@ -25,6 +25,8 @@ struct hf_posix {
     struct hf_http_transport *transport;  /* NULL during init */
     struct hf_lookout *lookout;           /* NULL during init */
     struct hf_client *client;             /* NULL during init */
+    int64_t told_from_s;                  /* other programs know what holds from then */
+    int64_t told_until_s;                 /* until before then; 0 and 0: not looked at yet */
     char device_id[HF_DEVICE_ID_MAX + 1]; /* empty until somebody asked */
 };
 

@@ -110,6 +110,23 @@ static bool is_woken(struct hf_runner *runner)
     return atomic_load(&runner->is_stopped) || atomic_load(&runner->is_poked);
 }
 
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Dates may pass while no check is due. Seconds until the next one, at least 1. */
+static int64_t renew_export(struct hf_runner *runner)
+{
+    struct hf_why why = {0};
+    int64_t wait_s = LOOK_EVERY_S;
+
+    /* What failed is in the journal. Another process that holds the lock is asked for again later. */
+    if (hf_posix_renew_export(runner->posix, &wait_s, &why) != HF_OK)
+        return LOOK_EVERY_S;
+    return wait_s > 1 ? wait_s : 1;
+}
+
 /* Negative: until woken. */
 static void wait_for(struct hf_runner *runner, int64_t wait_s)
 {
@@ -120,7 +137,8 @@ static void wait_for(struct hf_runner *runner, int64_t wait_s)
         int64_t left_s = wait_s < 0 ? LOOK_EVERY_S : until_s - since_boot_s();
         if (left_s <= 0)
             return;
-        (void)poll(&wake, 1, (int)(left_s < LOOK_EVERY_S ? left_s : LOOK_EVERY_S) * 1000);
+        left_s = least(least(left_s, LOOK_EVERY_S), renew_export(runner));
+        (void)poll(&wake, 1, (int)left_s * 1000);
         drain(runner);
     }
 }
