@@ -171,8 +171,8 @@ static enum hf_err refuse(const char *path, int fd, const struct stat *st, const
                        "to the user that runs it",
                        path, who, verb);
     return hf_fail(why, HF_E_KEY,
-                   "%s: %s may %s this secret (mode %04o). If it is still secret, run "
-                   "`chmod 600 %s`",
+                   "%s: %s may %s this secret (mode %04o). If it is still secret, run: "
+                   "chmod 600 %s",
                    path, who, verb, mode, path);
 }
 

@@ -41,7 +41,7 @@ class Shelf:
         roots = self.roots if self.n % 2 == 0 else self.roots[1:]
         return run_measured(self.context, [self.context.bin / "holdfastctl", "bundle", "add",
                                            *self.where(), *self.options, "--set", "mozilla",
-                                           "--profile", "full", "--drop", "all", *roots],
+                                           "--profile", "full", "--drop", "all", "--again", *roots],
                             clean_environment())
 
 

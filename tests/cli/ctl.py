@@ -103,10 +103,12 @@ class Publisher:
     def place(self):
         return ["--repo", self.repo, "--keys", self.keys]
 
-    def add_args(self, *args, set_name="roots", profile="full"):
-        """Roots of a test are pinned, and their short lives and abrupt changes accepted."""
+    def add_args(self, *args, set_name="roots", profile="full", again=True):
+        """Roots of a test are pinned, and their short lives and abrupt changes accepted. Tests want a
+        new version each time, also of the same roots."""
         return ["bundle", "add", *self.place, "--set", set_name, "--profile", profile,
-                *net_pki.pins(*args), "--lead", "0", "--accept", "no-overlap", *args]
+                *net_pki.pins(*args), "--lead", "0", "--accept", "no-overlap",
+                *(["--again"] if again else []), *args]
 
     def add(self, *args, at=None, **names):
         return ok(*self.add_args(*args, **names), at=at)

@@ -156,11 +156,100 @@ def test_a_weak_key_is_refused(p, root):
     assert "Root Weak" in sentence and "RSA 1024" in sentence and "2048" in sentence
 
 
-def test_the_same_certificate_twice_is_refused_with_both_files(p, a, b, tmp_path):
+def test_the_same_certificate_from_two_files_is_one(p, a, b, tmp_path):
     (tmp_path / "again.der").write_bytes(a.der)
-    sentence = p.refuses_to_add(a.file, b.file, tmp_path / "again.der")
-    assert sentence.startswith(f"{tmp_path}/again.der: ") and "Root A" in sentence
-    assert sentence.endswith(f"is given twice, the first time in {a.file}; leave one out")
+    (tmp_path / "both.pem").write_bytes(b.file.read_bytes() + a.file.read_bytes())
+    p.add(a.file, b.file, tmp_path / "again.der", tmp_path / "both.pem")
+    assert p.newest()["version"] == 1 and len(p.newest()["anchors"]) == 2
+
+
+# ---- nothing new ----------------------------------------------------------------------------------
+
+def versions(p, profile="full"):
+    return len(list((p.repo / "targets/roots" / profile).iterdir()))
+
+
+def unchanged(p, *args, at=None):
+    """The same content again: it says so, and not a byte is written. Returns what it printed."""
+    before = ctl.tree(p.repo, p.keys)
+    out = p.add(*args, again=False, at=at)
+    assert ctl.tree(p.repo, p.keys) == before
+    return out
+
+
+def test_the_same_content_makes_no_new_version(p, a, b, tmp_path):
+    p.add(a.file, b.file, again=False)
+    said = "nothing to publish: roots/full 1 has this content already\n"
+    assert unchanged(p, a.file, b.file).endswith(said)
+    assert unchanged(p, b.file, a.file).endswith(said)              # in another order
+    (tmp_path / "a.der").write_bytes(a.der)
+    assert unchanged(p, tmp_path / "a.der", b.file).endswith(said)  # in another form
+    report = ctl.report("publish-report", *p.add_args(a.file, b.file, again=False))
+    assert (report["outcome"], report["bundles"]) == ("unchanged", [])
+    assert set(report["versions"].values()) == {None}
+    assert versions(p) == 1
+
+
+def test_again_makes_a_new_version(p, a, b):
+    p.add(a.file, b.file, again=False)
+    assert "published: roots/full 2" in p.add(a.file, b.file, again=True)
+    assert versions(p) == 2
+
+
+@pytest.mark.parametrize("option", ["--distrust-after", "--remove-after"])
+def test_a_date_is_a_change_and_the_same_date_is_none(p, a, b, option):
+    p.add(a.file, b.file, again=False)
+    dated = [option, f"{a.sha256}={ctl.NOW + 800 * ctl.DAY:%Y-%m-%d}"]
+    assert "published: roots/full 2" in p.add(*dated, a.file, b.file, again=False)
+    assert "roots/full 2 has this content already" in unchanged(p, *dated, a.file, b.file)
+    assert "roots/full 2 has this content already" in unchanged(p, a.file, b.file)
+    assert "published: roots/full 3" in p.add(option, f"{a.sha256}=none", a.file, b.file, again=False)
+
+
+def test_a_drop_is_a_change_and_the_same_drop_is_none(p, a, b):
+    p.add(a.file, b.file, again=False)
+    assert "published: roots/full 2" in p.add("--drop", "all", a.file, again=False)
+    assert "roots/full 2 has this content already" in unchanged(p, "--drop", "all", a.file)
+    assert "roots/full 2 has this content already" in unchanged(p, "--drop", b.spki_sha256, a.file)
+    assert "published: roots/full 3" in p.add(a.file, b.file, again=False)       # it comes back
+
+
+def test_only_the_profiles_that_changed_get_a_new_version(p, root):
+    ecc, rsa_one = root("Root E"), root("Root R", key=rsa.generate_private_key(65537, 2048))
+    other = root("Root S", key=rsa.generate_private_key(65537, 2048))
+    p.add("--derive", "rsa,ecc", ecc.file, rsa_one.file, again=False)
+    out = p.add("--derive", "rsa,ecc", ecc.file, rsa_one.file, other.file, again=False)
+    assert "published: roots/full 2" in out and "published: roots/rsa 2" in out
+    assert "nothing to publish: roots/ecc 1 has this content already" in out
+    assert (versions(p), versions(p, "rsa"), versions(p, "ecc")) == (2, 2, 1)
+
+
+def test_what_ends_soon_is_signed_again_without_a_new_version(p, a, b):
+    p.add(a.file, b.file, again=False)
+    out = p.add(a.file, b.file, at="+4d", again=False)
+    assert "nothing to publish: roots/full 1" in out and "refreshed: timestamp 3" in out
+    assert "refreshed" not in p.add(a.file, b.file, at="+4d", again=False)
+    out = p.add("--clock-is-right", a.file, b.file, at="+485d", again=False)
+    assert "nothing to publish: roots/full 1" in out
+    assert "published: targets 3, with the same bundles" in out
+    assert versions(p) == 1
+
+
+def test_a_draft_of_the_same_content_is_not_written(p, a, b, tmp_path):
+    p.add(a.file, b.file, again=False)
+    assert "nothing to publish" in unchanged(p, "--draft", tmp_path / "draft", a.file, b.file)
+    assert not (tmp_path / "draft").exists()
+
+
+def test_the_same_content_that_waits_is_published_when_the_online_keys_are_back(p, a, b):
+    (p.keys / "online").rename(p.folder / "away")
+    p.add(a.file, b.file, again=False)
+    assert "roots/full 1 has this content already and waits for holdfastctl publish" in (
+        unchanged(p, a.file, b.file))
+    assert ctl.report("publish-report", *p.add_args(a.file, b.file, again=False))["outcome"] == "waiting"
+    (p.folder / "away").rename(p.keys / "online")
+    assert "published: targets 3, with the same bundles" in p.add(a.file, b.file, again=False)
+    assert p.newest()["version"] == 1
 
 
 def test_a_private_key_is_refused(p, a, tmp_path):

@@ -227,9 +227,13 @@ def test_import_adds_and_keeps_dates(p, a, b):
                                            "remove_after": "2035-01-01T23:59:59Z"}]
 
 
-def test_import_of_what_is_there_is_refused(p, a):
+def test_import_of_what_is_there_changes_nothing(p, a):
     p.add(a.file)
-    assert "has all of these already" in p.refuses(*args(p, "import", a.file), code=2)
+    before = ctl.tree(p.repo, p.keys)
+    assert "nothing to publish: roots/full 1 has this content already\n" in (
+        ctl.ok(*args(p, "import", a.file)))
+    assert ctl.tree(p.repo, p.keys) == before
+    assert "published: roots/full 2" in ctl.ok(*args(p, "import", "--again", a.file))
 
 
 def test_import_needs_a_version_and_a_choice(p, a):

@@ -47,11 +47,22 @@ def test_publish_makes_what_waits_visible(p, a):
     assert p.newest()["version"] == 2
 
 
-def test_publish_twice_is_refused(p, a):
+def test_a_second_publish_changes_nothing(p, a):
     leave_waiting(p, a)
     ctl.ok("publish", *p.place)
-    assert p.refuses("publish", *p.place) == (
-        "nothing waits to be published; targets 3 is the newest")
+    before = ctl.tree(p.repo, p.keys)
+    assert ctl.ok("publish", *p.place) == "nothing to publish: targets 3 is the newest\n"
+    assert ctl.report("publish-report", "publish", *p.place)["outcome"] == "unchanged"
+    assert ctl.tree(p.repo, p.keys) == before
+
+
+def test_a_second_publish_renews_a_timestamp_that_ends_soon(p, a):
+    leave_waiting(p, a)
+    ctl.ok("publish", *p.place)
+    assert ctl.ok("publish", *p.place, at="+4d") == (
+        "nothing to publish: targets 3 is the newest\n"
+        "refreshed: timestamp 4, the one before would have expired soon\n")
+    assert "timestamp" not in ctl.ok("publish", *p.place, at="+4d")
 
 
 def test_publish_does_not_open_the_offline_keys(p, a):

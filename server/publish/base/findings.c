@@ -11,7 +11,6 @@ static const struct {
     bool is_error;
 } codes[HF_LINT_CODES] = {
     [HF_LINT_BROKEN] = {"broken-certificate", true},
-    [HF_LINT_DUPLICATE] = {"duplicate-certificate", true},
     [HF_LINT_NOT_A_CA] = {"not-a-ca", true},
     [HF_LINT_INTERMEDIATE] = {"intermediate", true},
     [HF_LINT_INTERMEDIATE_KEPT] = {"intermediate-kept", false},

@@ -188,11 +188,8 @@ static enum hf_err read_files(const struct hf_bundle_order *order, int64_t now_s
     };
     size_t len_before = pem->len;
     HF_TRY(hf_cert_files_read(&source, pem, why));
-    if (pem->len > len_before)
+    if (pem->len > len_before || order->adds_to_from)
         return HF_OK;
-    if (order->adds_to_from)
-        return hf_fail(why, HF_E_ARGUMENT, "%s has all of these already; there is nothing to add",
-                       order->from->target->path);
     return hf_fail(why, HF_E_POLICY, "all that was chosen has expired; choose roots in date");
 }
 
@@ -203,6 +200,41 @@ static enum hf_err read_certificates(const struct hf_bundle_order *order, int64_
     if (order->from != NULL)
         HF_TRY(take_from(order, pem, why));
     return order->files == NULL ? HF_OK : read_files(order, now_s, pem, findings, why);
+}
+
+/* ---- is it new? ------------------------------------------------------------------------------- */
+
+static bool has_anchor(const struct hf_bundle *bundle, const struct hf_anchor *wanted)
+{
+    const struct hf_anchor *a = hf_bundle_find(bundle, wanted->cert.sha256);
+    return a != NULL && a->use == wanted->use && a->distrust_after_s == wanted->distrust_after_s &&
+           a->remove_after_s == wanted->remove_after_s;
+}
+
+static bool drops(const struct hf_description *d, const uint8_t spki_sha256[HF_SHA256_LEN])
+{
+    for (size_t i = 0; i < d->n_drops; i++) {
+        if (memcmp(d->drops[i], spki_sha256, HF_SHA256_LEN) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Order is of no account: neither in the file nor in the list of drops does a device look at it. */
+static bool is_same(const struct hf_bundle_built *b, const struct hf_repo_bundle *before)
+{
+    if (b->bundle.n_anchors != before->bundle.n_anchors ||
+        b->description.n_drops != before->description.n_drops)
+        return false;
+    for (size_t i = 0; i < b->bundle.n_anchors; i++) {
+        if (!has_anchor(&before->bundle, &b->bundle.anchors[i]))
+            return false;
+    }
+    for (size_t i = 0; i < b->description.n_drops; i++) {
+        if (!drops(&before->description, b->description.drops[i]))
+            return false;
+    }
+    return true;
 }
 
 /* ---- together --------------------------------------------------------------------------------- */
@@ -217,6 +249,9 @@ enum hf_err hf_bundle_build(const struct hf_bundle_order *order,
     if (err == HF_OK)
         err = build(order, hf_buf_bytes(&pem), before, now_s, &b, why);
     hf_buf_free(&pem);
+    b.is_unchanged = err == HF_OK && !order->is_again && before != NULL && is_same(&b, before);
+    if (b.is_unchanged)
+        b.description.version = before->description.version;
     if (err != HF_OK) {
         hf_bundle_built_free(&b);
         return err;

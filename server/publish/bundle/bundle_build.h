@@ -23,7 +23,8 @@ struct hf_bundle_order {
     enum hf_key_kind from_kind; /* of `from` only these */
     const char *const *without; /* and none that one of these means (select.h) */
     bool adds_to_from;          /* what `from` has already is passed over, not given twice */
-    const char *const *files;   /* or folders */
+    bool is_again;            /* --again: a new version, even with the content of the one before */
+    const char *const *files; /* or folders */
     const char *const *selects; /* of `files` only what one of these means */
     const struct hf_known_roots *known;
     struct hf_self_signed *self_signed; /* as in hf_repo */
@@ -37,6 +38,7 @@ struct hf_bundle_built {
     struct hf_description description;
     struct hf_bundle bundle;
     struct hf_buf pem;
+    bool is_unchanged;           /* the version before has all of this; `version` is its number */
     size_t n_strangers;          /* of the drops, the last ones: keys that no version before had */
     struct hf_findings findings; /* what was left out, and what lint says of it (bundle_lint.h) */
 };

@@ -109,6 +109,7 @@ enum hf_err hf_bundle_derive(const struct hf_bundle_built *full,
         .from_kind = derivation->kind,
         .known = full_order->known,
         .self_signed = full_order->self_signed,
+        .is_again = full_order->is_again,
         .drops = agreed.texts[0] == NULL ? NULL : agreed.texts,
     };
     enum hf_err err = hf_bundle_build(&order, before, now_s, out, why);

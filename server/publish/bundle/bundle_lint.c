@@ -44,6 +44,8 @@ static enum hf_err judge(const struct hf_bundle_built *built, size_t n_built, st
     size_t n_errors = 0;
     for (size_t i = 0; i < n_built; i++) {
         const struct hf_finding *found = NULL;
+        if (built[i].is_unchanged)
+            continue; /* it is published already */
         n_errors += hf_findings_errors(&built[i].findings, &found);
         if (first == NULL)
             first = found;

@@ -16,7 +16,8 @@ struct hf_bundle_lint_order {
     const char *const *accepts;
 };
 
-/** Fills in the findings of each. HF_E_POLICY with the first error, all of them on standard error;
+/** Fills in the findings of each. HF_E_POLICY with the first error of what is new, all of them on
+ *  standard error;
  *  HF_E_ARGUMENT for a code to accept that is none. I/O: reads the
  *  description of the device. */
 HF_MUST_USE enum hf_err hf_bundle_lint(const struct hf_bundle_lint_order *order,

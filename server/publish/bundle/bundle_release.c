@@ -66,12 +66,15 @@ out:
 static enum hf_err list_all(struct release *r, json_t *targets, struct hf_why *why)
 {
     for (size_t i = 0; i < r->n_built; i++) {
+        if (r->built[i].is_unchanged)
+            continue;
         HF_TRY(prune(r, targets, &r->built[i].description, why));
         HF_TRY(list_and_stage(r, targets, &r->built[i], why));
     }
     return HF_OK;
 }
 
+/* `targets` NULL: nothing was published. */
 static enum hf_err report(const struct release *r, const json_t *targets, bool is_published,
                           struct hf_why *why)
 {
@@ -88,10 +91,27 @@ static enum hf_err report(const struct release *r, const json_t *targets, bool i
     return hf_released_report(&released, why);
 }
 
+/* Is there a new version, or a reason to sign the same targets again: what waits can be published now,
+ * or the end is near? */
+static enum hf_err has_work(struct release *r, bool *out, struct hf_why *why)
+{
+    *out = r->shelf.is_waiting && r->p->is_used[HF_KEYS_ONLINE] && r->order->draft_file == NULL;
+    for (size_t i = 0; i < r->n_built; i++)
+        *out = *out || !r->built[i].is_unchanged;
+    return *out ? HF_OK
+                : hf_publication_is_due(r->p, HF_ROLE_TARGETS, &r->shelf.targets->env, out, why);
+}
+
 static enum hf_err send_out(struct release *r, struct hf_why *why)
 {
     json_t *targets = NULL;
-    bool is_published = false;
+    bool has_new = false, is_published = false;
+    HF_TRY(has_work(r, &has_new, why));
+    if (!has_new) {
+        if (r->order->draft_file == NULL)
+            HF_TRY(hf_publication_refresh_if_due(r->p, why));
+        return report(r, NULL, false, why);
+    }
     HF_TRY(hf_targets_next(r->p, r->shelf.targets, &targets, why));
     enum hf_err err = list_all(r, targets, why);
     if (err == HF_OK)

@@ -23,6 +23,12 @@ static void print_anchor(const struct hf_anchor *anchor)
     putchar('\n');
 }
 
+/* Signed by an earlier command, and not published by this one. */
+static bool waits(const struct hf_released *released)
+{
+    return released->targets_version == 0 && released->shelf->is_waiting;
+}
+
 static void print_bundle(const struct hf_released *released, const struct hf_bundle_built *built)
 {
     const struct hf_description *d = &built->description;
@@ -30,6 +36,11 @@ static void print_bundle(const struct hf_released *released, const struct hf_bun
     for (size_t i = 0; i < built->bundle.n_anchors; i++)
         print_anchor(&built->bundle.anchors[i]);
     hf_findings_print(&built->findings, 2, stdout);
+    if (built->is_unchanged) {
+        printf("nothing to publish: %s/%s %" PRId64 " has this content already%s\n", d->set,
+               d->profile, d->version, waits(released) ? " and waits for holdfastctl publish" : "");
+        return;
+    }
     if (d->n_drops > 0)
         printf("  drops %zu key(s) on purpose\n", d->n_drops);
     if (released->is_published)
@@ -45,12 +56,23 @@ static void print_bundle(const struct hf_released *released, const struct hf_bun
 static void print_text(const struct hf_released *released)
 {
     const char *draft = released->order->draft_file;
-    if (draft != NULL) {
+    int64_t timestamp = released->p->signed_now.of[HF_ROLE_TIMESTAMP].version;
+    bool has_new = false;
+    if (draft != NULL && released->targets_version > 0) {
         hf_targets_print_drafted(released->targets_version, draft);
         return;
     }
-    for (size_t i = 0; i < released->n_built; i++)
+    for (size_t i = 0; i < released->n_built; i++) {
         print_bundle(released, &released->built[i]);
+        has_new = has_new || !released->built[i].is_unchanged;
+    }
+    if (!has_new && released->targets_version > 0)
+        printf("%s: targets %" PRId64 ", with the same bundles\n",
+               released->is_published ? "published" : "signed, not published",
+               released->targets_version);
+    else if (!has_new && timestamp > 0)
+        printf("refreshed: timestamp %" PRId64 ", the one before would have expired soon\n",
+               timestamp);
 }
 
 static json_t *bundles_json(const struct hf_released *released)
@@ -58,6 +80,8 @@ static json_t *bundles_json(const struct hf_released *released)
     json_t *list = json_array();
     for (size_t i = 0; i < released->n_built; i++) {
         const struct hf_bundle_built *built = &released->built[i];
+        if (built->is_unchanged)
+            continue;
         const struct hf_repo_bundle *before = hf_repo_bundles_newest(&released->shelf->bundles,
                                                                      built->description.set,
                                                                      built->description.profile);
@@ -70,15 +94,16 @@ static enum hf_err print_json(const struct hf_released *released, struct hf_why 
 {
     const char *draft = released->order->draft_file;
     struct hf_publish_report report = {
-        .outcome = draft != NULL            ? "drafted"
-                   : released->is_published ? "published"
-                                            : "waiting",
-        .draft_file = draft,
+        .outcome = released->targets_version == 0 ? (waits(released) ? "waiting" : "unchanged")
+                   : draft != NULL                ? "drafted"
+                   : released->is_published       ? "published"
+                                                  : "waiting",
+        .draft_file = released->targets_version == 0 ? NULL : draft,
         .bundles = bundles_json(released),
         .unlisted = json_incref(released->unlisted),
     };
     hf_publish_report_note(&report, released->p);
-    report.versions[HF_ROLE_TARGETS] = released->targets_version;
+    report.versions[HF_ROLE_TARGETS] = released->targets_version; /* of a draft too */
     if (report.bundles == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for the report");
     return hf_publish_report_print_take(&report, stdout, why);

@@ -12,9 +12,9 @@ struct hf_released {
     const struct hf_shelf *shelf; /* as it was before */
     const struct hf_bundle_built *built;
     size_t n_built;
-    json_t *unlisted; /* array */
-    int64_t targets_version;
-    bool is_published; /* neither published nor, with order->draft_file, signed */
+    json_t *unlisted;        /* array */
+    int64_t targets_version; /* 0: there was nothing to publish, and the targets stay */
+    bool is_published;       /* neither published nor, with order->draft_file, signed */
 };
 
 /** Prints it as order->is_json asks. HF_E_MEMORY. */

@@ -9,7 +9,7 @@
 #include "server/publish/repository/publication.h"
 
 struct hf_publish_report {
-    const char *outcome;            /* "published", "waiting", "drafted" */
+    const char *outcome;            /* "published", "waiting", "drafted", "unchanged" */
     int64_t versions[HF_TOP_ROLES]; /* of what was signed, or drafted; 0: stays as it was */
     const char *draft_file;         /* borrowed; NULL: none */
     bool is_unbridged;              /* root_publish.h */

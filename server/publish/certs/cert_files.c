@@ -8,30 +8,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct seen {
-    uint8_t sha256[HF_SHA256_LEN];
-    const char *file;
-};
-
 struct reading {
     const struct hf_cert_source *source;
     struct hf_buf *pem;
-    const char *file; /* the one being read */
-    struct seen *seen;
+    const char *file;               /* the one being read */
+    uint8_t (*seen)[HF_SHA256_LEN]; /* certificates that are in `pem` */
     size_t n_seen;
     size_t *n_selected; /* by each of source->selects */
 };
 
-static enum hf_err refuse_repeated(const struct reading *r, const struct hf_cert *cert,
-                                   struct hf_why *why)
+/* The same certificate from two files is one. */
+static bool is_repeated(const struct reading *r, const struct hf_cert *cert)
 {
     for (size_t i = 0; i < r->n_seen; i++) {
-        if (memcmp(r->seen[i].sha256, cert->sha256, HF_SHA256_LEN) == 0)
-            return hf_fail(why, HF_E_FORMAT,
-                           "\"%s\" is given twice, the first time in %s; leave one out",
-                           cert->subject, r->seen[i].file);
+        if (memcmp(r->seen[i], cert->sha256, HF_SHA256_LEN) == 0)
+            return true;
     }
-    return HF_OK;
+    return false;
 }
 
 enum choice { NOT_CHOSEN, CHOSEN_BY_TABLE, CHOSEN_BY_ITSELF };
@@ -76,12 +69,12 @@ static bool is_present(const struct reading *r, const struct hf_cert *cert)
 static enum hf_err keep(struct reading *r, const struct hf_cert *cert, struct hf_bytes der,
                         struct hf_why *why)
 {
-    HF_TRY(refuse_repeated(r, cert, why));
+    if (is_repeated(r, cert))
+        return HF_OK;
     if (r->n_seen == HF_BUNDLE_ANCHORS_MAX)
         return hf_fail(why, HF_E_LIMIT, "more than the %d certificates that devices accept",
                        HF_BUNDLE_ANCHORS_MAX);
-    memcpy(r->seen[r->n_seen].sha256, cert->sha256, HF_SHA256_LEN);
-    r->seen[r->n_seen++].file = r->file;
+    memcpy(r->seen[r->n_seen++], cert->sha256, HF_SHA256_LEN);
     if (hf_pem_append(r->pem, der) != HF_OK)
         return hf_fail(why, HF_E_MEMORY, "out of memory for certificates");
     return HF_OK;

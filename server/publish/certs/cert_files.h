@@ -22,8 +22,8 @@ struct hf_cert_source {
 };
 
 /**
- * Append the certificates of `source`, in order, to `pem`. Each must parse; the same one twice is
- * HF_E_FORMAT with the names of both files. HF_E_ARGUMENT for a select that means none of them.
+ * Append the certificates of `source`, in order, to `pem`: each once, however often it is given. Each
+ * must parse. HF_E_ARGUMENT for a select that means none of them.
  * HF_E_NOT_FOUND, HF_E_LIMIT.
  */
 HF_MUST_USE enum hf_err hf_cert_files_read(const struct hf_cert_source *source, struct hf_buf *pem,

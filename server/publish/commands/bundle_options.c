@@ -65,7 +65,10 @@ struct hf_release_order hf_bundle_options_order(const struct hf_bundle_options *
         .place = hf_cli_publication(&o->place, o->draft == NULL
                                                    ? HF_KEYS_OFFLINE
                                                    : hf_targets_half_at_hand(o->place.keys)),
-        .bundle = {.set = o->set, .profile = o->profile, .drops = hf_cli_list(o->drops)},
+        .bundle = {.set = o->set,
+                   .profile = o->profile,
+                   .drops = hf_cli_list(o->drops),
+                   .is_again = o->is_again != 0},
         .derives = hf_cli_list(o->derives),
         .accepts = hf_cli_list(o->accepts),
         .roots = hf_cli_list(o->roots),

@@ -22,6 +22,7 @@ struct hf_bundle_options {
     char **roots;
     int keep;
     int lead_days;
+    int is_again;
     int is_json;
 };
 
@@ -87,6 +88,12 @@ struct hf_bundle_options {
     {                                                                                              \
         "draft", 0, POPT_ARG_STRING, &(o)->draft, 0,                                               \
             "sign nothing: write a draft for targets sign and targets finish", "FILE"              \
+    }
+#define HF_CLI_AGAIN(o)                                                                            \
+    {                                                                                              \
+        "again", 0, POPT_ARG_NONE, &(o)->is_again, 0,                                              \
+            "make a new version even if nothing changed, for devices that rejected the last one",  \
+            NULL                                                                                   \
     }
 #define HF_CLI_LEAD(o)                                                                             \
     {                                                                                              \

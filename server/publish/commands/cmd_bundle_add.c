@@ -83,6 +83,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
         HF_CLI_ACCEPT(&r.o),
         HF_CLI_KEEP(&r.o),
         HF_CLI_DRAFT(&r.o),
+        HF_CLI_AGAIN(&r.o),
         HF_CLI_PASSPHRASE(&r.o.place),
         HF_CLI_ONLINE_PASSPHRASE(&r.o.place),
         HF_CLI_CLOCK(&r.o.place),
@@ -132,6 +133,9 @@ const struct hf_command hf_cmd_bundle_add = {
         "still reads an old profile is moved that way: its next version is the new content.\n"
         "--derive makes rsa and ecc of the new version, for devices that validate one kind "
         "only.\n\n"
+        "If the newest version has the same certificates, dates and drops, nothing is published\n"
+        "and the exit code is 0; only metadata whose end is near is signed again. --again makes a\n"
+        "new version all the same.\n\n"
         "The new version is looked at as holdfastctl lint does. An error stops it, unless "
         "--accept\n"
         "names its code.\n\n"

@@ -56,6 +56,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
          HF_CLI_ACCEPT(&r.o),
          HF_CLI_KEEP(&r.o),
          HF_CLI_DRAFT(&r.o),
+         HF_CLI_AGAIN(&r.o),
          HF_CLI_PASSPHRASE(&r.o.place),
          HF_CLI_ONLINE_PASSPHRASE(&r.o.place),
          HF_CLI_CLOCK(&r.o.place),
@@ -84,6 +85,7 @@ const struct hf_command hf_cmd_bundle_import = {
     .text =
         "What the newest version has stays, with its dates; what it has already is passed "
         "over.\n"
+        "If nothing is left to add, nothing is published and the exit code is 0.\n"
         "CERT is a PEM file, a DER file, or a folder of such; without any, roots come from\n"
         "Debian's package ca-certificates. --select chooses: by SHA-256 of a certificate or\n"
         "key (16 digits or more), by a part of the subject, or by the name of a table of known\n"

@@ -61,14 +61,15 @@ static enum hf_err read_file(struct reading *r, struct hf_why *why)
 
 /* ---- each among the others -------------------------------------------------------------------- */
 
-static const struct candidate *find_same(const struct reading *r, size_t index)
+/* The same certificate from two files is one. */
+static bool is_repeated(const struct reading *r, size_t index)
 {
     for (size_t i = 0; i < index; i++) {
         if (memcmp(r->items[i].anchor.cert.sha256, r->items[index].anchor.cert.sha256,
                    HF_SHA256_LEN) == 0)
-            return &r->items[i];
+            return true;
     }
-    return NULL;
+    return false;
 }
 
 static bool has_root_of_same_key(const struct reading *r, const struct hf_cert *cert)
@@ -87,13 +88,10 @@ static enum hf_err judge(const struct reading *r, size_t index, bool *is_fit, st
 {
     struct candidate *c = &r->items[index];
     struct hf_cert *cert = &c->anchor.cert;
-    const struct candidate *same = find_same(r, index);
     struct hf_why reason = {0};
     *is_fit = false;
-    if (same != NULL)
-        return hf_findings_add(r->out, HF_LINT_DUPLICATE, c->file, why,
-                               "\"%s\" is given twice, the first time in %s", cert->subject,
-                               same->file);
+    if (is_repeated(r, index))
+        return HF_OK;
     if (!cert->is_ca)
         return hf_findings_add(r->out, HF_LINT_NOT_A_CA, c->file, why,
                                "\"%s\" is not a CA certificate; find the root of its issuer \"%s\"",

@@ -88,6 +88,19 @@ HF_MUST_USE enum hf_err hf_publication_stage_online(struct hf_publication *p,
 /** A new timestamp, and a new snapshot if the present one would not outlive it. */
 HF_MUST_USE enum hf_err hf_publication_stage_refresh(struct hf_publication *p, struct hf_why *why);
 
+/**
+ * Is the end of this role's metadata near: is less than half of its usual period left, and at most 60
+ * days? What has nothing else to sign renews it then. `newest` is what is published or, of targets,
+ * waits to be.
+ */
+HF_MUST_USE enum hf_err hf_publication_is_due(struct hf_publication *p, enum hf_top_role role,
+                                              const struct hf_envelope *newest, bool *out,
+                                              struct hf_why *why);
+
+/** hf_publication_stage_refresh and hf_publication_commit if the timestamp is due and the online keys
+ *  are at hand. */
+HF_MUST_USE enum hf_err hf_publication_refresh_if_due(struct hf_publication *p, struct hf_why *why);
+
 /** Write what is staged (hf_repo_write_with), and remember it in the halves used: begun before
  *  timestamp.json goes out, done after. */
 HF_MUST_USE enum hf_err hf_publication_commit(struct hf_publication *p, struct hf_why *why);

@@ -212,3 +212,27 @@ enum hf_err hf_publication_stage_refresh(struct hf_publication *p, struct hf_why
     HF_TRY(hf_compose_same_snapshot(p->set.snapshot->env.signed_part, &signing, &snapshot, why));
     return stage_snapshot_take(p, snapshot, signing.version, why);
 }
+
+#define DUE_MAX_S (60 * HF_DAY_S) /* a ceremony takes weeks to arrange */
+
+enum hf_err hf_publication_is_due(struct hf_publication *p, enum hf_top_role role,
+                                  const struct hf_envelope *newest, bool *out, struct hf_why *why)
+{
+    int64_t ends_s = 0;
+    HF_TRY(hf_publication_expiry(p, role, &ends_s, why));
+    int64_t half_s = (ends_s - p->now_s) / 2;
+    *out = newest->expires_s - p->now_s < (half_s < DUE_MAX_S ? half_s : DUE_MAX_S);
+    return HF_OK;
+}
+
+enum hf_err hf_publication_refresh_if_due(struct hf_publication *p, struct hf_why *why)
+{
+    bool is_due = false;
+    if (!p->is_used[HF_KEYS_ONLINE])
+        return HF_OK;
+    HF_TRY(hf_publication_is_due(p, HF_ROLE_TIMESTAMP, &p->set.timestamp->env, &is_due, why));
+    if (!is_due)
+        return HF_OK;
+    HF_TRY(hf_publication_stage_refresh(p, why));
+    return hf_publication_commit(p, why);
+}

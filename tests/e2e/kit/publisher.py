@@ -28,7 +28,7 @@ class Publisher:
         """Roots of a test are pinned, and their short lives and abrupt changes accepted."""
         return run("holdfastctl", "bundle", "add", *self.place, "--set", set_name,
                    "--profile", profile, *net_pki.pins(*certificates), "--lead", "0", "--accept",
-                   "no-overlap", *options, *certificates)
+                   "no-overlap", "--again", *options, *certificates)
 
     def add(self, *certificates, **how):
         outcome = self._add(programs.ok, certificates, **how)
