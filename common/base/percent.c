@@ -1,5 +1,7 @@
 #include "common/base/percent.h"
 
+#include "common/base/hex.h"
+
 #include <string.h>
 
 /* Not isalnum(), which would ask the locale. */
@@ -14,4 +16,13 @@ enum hf_err hf_percent_encode(const char *text, const char *kept, struct hf_buf 
                         : hf_buf_printf(out, "%%%02X", (unsigned)(unsigned char)*c));
     }
     return HF_OK;
+}
+
+int hf_percent_byte(const char *text, size_t len)
+{
+    uint8_t byte = 0;
+    if (len < 3 || text[0] != '%')
+        return -1;
+    const char digits[] = {text[1], text[2], '\0'};
+    return hf_hex_decode(digits, &byte, 1) ? byte : -1;
 }

@@ -11,4 +11,8 @@
  */
 HF_MUST_USE enum hf_err hf_percent_encode(const char *text, const char *kept, struct hf_buf *out);
 
+/** The byte that "%XX" at the beginning of `text`, `len` bytes, stands for; -1 if nothing such is
+ *  there. */
+int hf_percent_byte(const char *text, size_t len);
+
 #endif

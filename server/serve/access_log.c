@@ -29,18 +29,20 @@ struct text {
 };
 
 struct hf_access_log {
-    const char *path;
+    char *path;
     int fd; /* the writer's */
     bool is_stdout;
     bool is_failing; /* the last write failed, and was said so */
+    bool is_cut;     /* the last byte written was not a line's end */
     uv_thread_t writer;
 
     uv_mutex_t mutex; /* over what follows */
     uv_cond_t wake;
     struct text *filling;
     uint64_t dropped;
-    bool must_reopen;
-    atomic_bool is_closing; /* also looked at in the middle of a write */
+    bool is_ended;           /* the writer has written its last line */
+    atomic_bool must_reopen; /* this and the next are also looked at in the middle of a write */
+    atomic_bool is_closing;
 
     struct text *writing; /* the writer's */
 };
@@ -93,11 +95,24 @@ static void format_line(struct line *line, const struct hf_access_entry *e)
 
 /* ---- the writer -------------------------------------------------------------------------------- */
 
+/* Opening never waits, also for the reader of a named pipe. Opened for reading, too, a pipe needs no
+ * other reader and survives one that restarts (fifo(7)). -1 with errno. */
+static int open_path(const char *path)
+{
+    struct stat st;
+    bool is_pipe = stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
+    return open(path,
+                (is_pipe ? O_RDWR : O_WRONLY) | O_NONBLOCK | O_APPEND | O_CREAT | O_CLOEXEC |
+                    O_NOCTTY,
+                0640);
+}
+
 static void open_again(struct hf_access_log *log)
 {
-    int fd = open(log->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+    int fd = open_path(log->path);
     if (fd < 0) {
-        hf_serve_log("the access log %s cannot be opened again: %s; going on with the old file",
+        hf_serve_log(HF_LOG_WARNING,
+                     "the access log %s cannot be opened again: %s; the old file is kept open",
                      log->path, strerror(errno));
         return;
     }
@@ -111,30 +126,32 @@ static bool is_file(int fd)
     return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* Wait for a reader, but not past the end. */
+/* Wait for a reader; false when another file is to be opened, or at the end of the process. */
 static bool wait_for_reader(struct hf_access_log *log)
 {
     struct pollfd ready = {.fd = log->fd, .events = POLLOUT};
     while (poll(&ready, 1, HF_SERVE_LOG_FLUSH_MS) == 0)
-        if (atomic_load(&log->is_closing))
+        if (atomic_load(&log->is_closing) || atomic_load(&log->must_reopen))
             return false;
     return true;
 }
 
-static bool write_all(struct hf_access_log *log, const char *data, size_t len)
+/* 0, or the error that cost the rest. */
+static int write_all(struct hf_access_log *log, const char *data, size_t len)
 {
     /* As much as a pipe that is ready takes without blocking. */
     size_t step = is_file(log->fd) ? len : PIPE_BUF;
     while (len > 0 && wait_for_reader(log)) {
         ssize_t n = write(log->fd, data, len < step ? len : step);
         if (n < 0 && errno != EINTR && errno != EAGAIN)
-            return false;
+            return errno;
         if (n > 0) {
             data += n;
             len -= (size_t)n;
+            log->is_cut = data[-1] != '\n';
         }
     }
-    return true;
+    return 0;
 }
 
 static void write_out(struct hf_access_log *log, uint64_t dropped)
@@ -144,12 +161,16 @@ static void write_out(struct hf_access_log *log, uint64_t dropped)
     now_text(now);
     int n = snprintf(line, sizeof line, "{\"time\":\"%s\",\"dropped\":%llu}\n", now,
                      (unsigned long long)dropped);
-    bool is_good = write_all(log, log->writing->bytes, log->writing->len) &&
-                   (dropped == 0 || write_all(log, line, (size_t)n));
-    if (!is_good && !log->is_failing)
-        hf_serve_log("the access log %s cannot be written: %s; its lines are lost until it can",
-                     log->path, strerror(errno));
-    log->is_failing = !is_good;
+    int failed = log->is_cut && log->writing->len > 0 ? write_all(log, "\n", 1) : 0;
+    if (failed == 0)
+        failed = write_all(log, log->writing->bytes, log->writing->len);
+    if (failed == 0 && dropped > 0)
+        failed = write_all(log, line, (size_t)n);
+    if (failed != 0 && !log->is_failing)
+        hf_serve_log(HF_LOG_WARNING,
+                     "the access log %s cannot be written: %s; its lines are lost until it can",
+                     log->path, strerror(failed));
+    log->is_failing = failed != 0;
     log->writing->len = 0;
 }
 
@@ -159,7 +180,8 @@ static void writer(void *arg)
     bool is_last = false;
     while (!is_last) {
         uv_mutex_lock(&log->mutex);
-        if (!atomic_load(&log->is_closing) && log->filling->len < HF_SERVE_LOG_BYTES / 2)
+        if (!atomic_load(&log->is_closing) && !atomic_load(&log->must_reopen) &&
+            log->filling->len < HF_SERVE_LOG_BYTES / 2)
             (void)uv_cond_timedwait(&log->wake, &log->mutex,
                                     HF_SERVE_LOG_FLUSH_MS * UINT64_C(1000000));
         struct text *full = log->filling;
@@ -167,15 +189,17 @@ static void writer(void *arg)
         log->writing = full;
         uint64_t dropped = log->dropped;
         log->dropped = 0;
-        bool must_reopen = log->must_reopen && !log->is_stdout;
-        log->must_reopen = false;
         is_last = atomic_load(&log->is_closing);
         uv_mutex_unlock(&log->mutex);
 
-        if (must_reopen)
+        if (atomic_exchange(&log->must_reopen, false) && !log->is_stdout)
             open_again(log);
         write_out(log, dropped);
     }
+    uv_mutex_lock(&log->mutex);
+    log->is_ended = true;
+    uv_cond_broadcast(&log->wake);
+    uv_mutex_unlock(&log->mutex);
 }
 
 /* ---- for the others ---------------------------------------------------------------------------- */
@@ -183,9 +207,7 @@ static void writer(void *arg)
 static enum hf_err start(struct hf_access_log *log, struct hf_why *why)
 {
     log->is_stdout = strcmp(log->path, "-") == 0;
-    log->fd = log->is_stdout
-                  ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0)
-                  : open(log->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+    log->fd = log->is_stdout ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0) : open_path(log->path);
     if (log->fd < 0)
         return hf_fail(why, HF_E_STORAGE, "the access log %s cannot be opened: %s", log->path,
                        strerror(errno));
@@ -201,6 +223,7 @@ static void free_log(struct hf_access_log *log)
 {
     if (log->fd >= 0)
         close(log->fd);
+    free(log->path);
     free(log->filling);
     free(log->writing);
     free(log);
@@ -211,8 +234,10 @@ enum hf_err hf_access_log_open(const char *path, struct hf_access_log **out, str
     struct hf_access_log *log = calloc(1, sizeof *log);
     if (log == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory for the access log");
-    log->path = path;
-    enum hf_err err = start(log, why);
+    log->fd = -1;
+    log->path = strdup(path);
+    enum hf_err err = log->path == NULL ? hf_fail(why, HF_E_MEMORY, "no memory for the access log")
+                                        : start(log, why);
     if (err != HF_OK) {
         free_log(log);
         return err;
@@ -241,9 +266,7 @@ void hf_access_log_add(struct hf_access_log *log, const struct hf_access_entry *
 
 void hf_access_log_reopen(struct hf_access_log *log)
 {
-    uv_mutex_lock(&log->mutex);
-    log->must_reopen = true;
-    uv_mutex_unlock(&log->mutex);
+    atomic_store(&log->must_reopen, true);
     uv_cond_signal(&log->wake);
 }
 
@@ -251,10 +274,20 @@ void hf_access_log_close(struct hf_access_log *log)
 {
     if (log == NULL)
         return;
+    const uint64_t until_ns = uv_hrtime() + HF_SERVE_LOG_CLOSE_MS * UINT64_C(1000000);
     uv_mutex_lock(&log->mutex);
     atomic_store(&log->is_closing, true);
+    uv_cond_broadcast(&log->wake);
+    uint64_t now_ns;
+    while (!log->is_ended && (now_ns = uv_hrtime()) < until_ns)
+        (void)uv_cond_timedwait(&log->wake, &log->mutex, until_ns - now_ns);
+    bool is_ended = log->is_ended;
     uv_mutex_unlock(&log->mutex);
-    uv_cond_signal(&log->wake);
+    if (!is_ended) {
+        hf_serve_log(HF_LOG_WARNING, "the access log %s takes no more: its last lines are lost",
+                     log->path);
+        return;
+    }
     (void)uv_thread_join(&log->writer);
     uv_cond_destroy(&log->wake);
     uv_mutex_destroy(&log->mutex);

@@ -5,7 +5,8 @@
  *    "bytes":369,"target":"/metadata/timestamp.json","agent":"holdfast/0.1.0"}
  *
  * Loops append to one buffer; a thread of its own writes it out, so a disk or a reader that stalls
- * never holds up an answer. Lines that did not fit meanwhile are counted: {"time":…,"dropped":12}.
+ * holds up neither an answer nor the end of the process. Lines that did not fit meanwhile are
+ * counted: {"time":…,"dropped":12}. A named pipe needs no reader: what it holds waits for one.
  */
 #ifndef HF_SERVE_ACCESS_LOG_H
 #define HF_SERVE_ACCESS_LOG_H
@@ -33,15 +34,17 @@ struct hf_access_entry {
 
 struct hf_access_log;
 
-/** `path` is a file to append to (made with mode 0640), or "-" for standard output. Borrowed. */
+/** `path` is a file to append to (made with mode 0640), a named pipe or a device, or "-" for
+ *  standard output. */
 HF_MUST_USE enum hf_err hf_access_log_open(const char *path, struct hf_access_log **out,
                                            struct hf_why *why);
 /** From any thread; never waits for the disk. */
 void hf_access_log_add(struct hf_access_log *log, const struct hf_access_entry *entry);
 /** Open the file anew by its name before the next write (after a rotation). */
 void hf_access_log_reopen(struct hf_access_log *log);
-/** Write out what is there, end the thread, free. A reader that does not read is not waited for.
- *  NULL is fine. */
+/** Write out what is there, end the thread, free. A disk or reader that takes nothing is given up
+ *  after HF_SERVE_LOG_CLOSE_MS; what it holds up is then left to the end of the process. NULL is
+ *  fine. */
 void hf_access_log_close(struct hf_access_log *log);
 
 #endif

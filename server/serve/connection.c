@@ -3,7 +3,9 @@
 #include "server/serve/loop.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 static void on_ready(uv_poll_t *poll, int status, int events);
@@ -60,6 +62,7 @@ void hf_conn_close(struct hf_conn *c)
     TAILQ_REMOVE(&loop->phases[c->phase], c, link);
     hf_loop_release_request(loop, c->request);
     hf_pending_free(c->pending);
+    hf_address_count_drop(loop->addresses, &c->peer);
     if (c->is_polled)
         uv_close((uv_handle_t *)&c->poll, on_closed); /* libuv forgets the descriptor here */
     close(c->fd);
@@ -106,6 +109,26 @@ static void finish(struct hf_conn *c)
 
 /* ---- writing ----------------------------------------------------------------------------------- */
 
+/* Bytes that were sent and that the client has not acknowledged. */
+static size_t unacknowledged(const struct hf_conn *c)
+{
+    int n = 0;
+    return ioctl(c->fd, SIOCOUTQ, &n) == 0 && n > 0 ? (size_t)n : 0;
+}
+
+/* What the client acknowledges is its progress: the socket's buffer takes bytes in large steps, and
+ * on a slow link long after each other. */
+static void begin_write(struct hf_conn *c)
+{
+    enter(c, HF_PHASE_WRITE);
+    c->unacked = unacknowledged(c);
+}
+
+static bool has_progressed(const struct hf_conn *c)
+{
+    return c->unacked + c->moved >= unacknowledged(c) + HF_SERVE_PROGRESS_BYTES;
+}
+
 /* The socket is full: keep what is left, and the requests behind it, and read no more. */
 static void park(struct hf_conn *c, size_t sent, const uint8_t *rest, size_t rest_len)
 {
@@ -114,7 +137,7 @@ static void park(struct hf_conn *c, size_t sent, const uint8_t *rest, size_t res
         hf_conn_close(c);
         return;
     }
-    enter(c, HF_PHASE_WRITE);
+    begin_write(c);
     wait_for(c, UV_WRITABLE);
 }
 
@@ -145,8 +168,6 @@ static void on_writable(struct hf_conn *c)
     }
     if (result == HF_SENT_PART) {
         c->moved += sent;
-        if (c->moved >= HF_SERVE_PROGRESS_BYTES)
-            enter(c, HF_PHASE_WRITE);
         return;
     }
     struct hf_pending *done = c->pending;
@@ -173,10 +194,10 @@ static void log_answer(const struct hf_conn *c, unsigned status, size_t body_len
     hf_access_log_add(c->loop->access_log, &entry);
 }
 
-static enum hf_persistence persistence_of(const struct hf_conn *c)
+static enum hf_persistence persistence_of(const struct hf_conn *c, const struct hf_answer *a)
 {
     const struct hf_request *r = c->request;
-    if (!r->is_keep_alive || r->refused != 0 || c->loop->is_draining)
+    if (!r->is_keep_alive || r->refused != 0 || a->status == 400 || c->loop->is_draining)
         return HF_PERSIST_NOT;
     return r->is_http_1_0 ? HF_PERSIST_SAY_SO : HF_PERSIST;
 }
@@ -186,12 +207,12 @@ static void answer(struct hf_conn *c)
 {
     struct hf_loop *loop = c->loop;
     struct hf_answer a = hf_route(c->request, loop->edition);
-    enum hf_persistence persistence = persistence_of(c);
+    enum hf_persistence persistence = persistence_of(c, &a);
     unsigned status = 0;
     size_t body_len = hf_respond(&loop->output, &a, persistence, loop->date_line, loop->repository,
                                  &status);
     c->is_last = persistence == HF_PERSIST_NOT;
-    c->must_linger = c->request->refused != 0;
+    c->must_linger = c->request->refused != 0 || a.status == 400;
     if (loop->access_log != NULL)
         log_answer(c, status, body_len);
     hf_loop_release_request(loop, c->request);
@@ -286,6 +307,10 @@ void hf_conn_begin_take(struct hf_conn *c, struct hf_loop *loop, int fd, const u
 
 void hf_conn_time_out(struct hf_conn *c)
 {
+    if (c->phase == HF_PHASE_WRITE && has_progressed(c)) {
+        begin_write(c);
+        return;
+    }
     if (c->phase == HF_PHASE_WRITE) {
         reset(c);
         return;

@@ -37,7 +37,7 @@ struct hf_conn {
     struct hf_loop *loop;
     int fd;
     enum hf_phase phase;
-    uint64_t since_ms; /* when the phase began, or its last progress was made */
+    uint64_t since_ms; /* when the phase began, or progress was last found (WRITE) */
     TAILQ_ENTRY(hf_conn) link;
 
     uv_poll_t poll;
@@ -47,6 +47,7 @@ struct hf_conn {
     bool is_last;     /* no further request is looked at; the connection ends when all is sent */
     bool must_linger; /* … but not before the client had a chance to read the refusal */
     size_t moved;     /* bytes sent since since_ms (WRITE), or thrown away (LINGER) */
+    size_t unacked;   /* bytes sent before since_ms and not acknowledged then (WRITE) */
 
     llhttp_t parser;
     struct hf_request *request; /* NULL between requests */
@@ -59,7 +60,7 @@ TAILQ_HEAD(hf_conn_queue, hf_conn);
 void hf_conn_begin_take(struct hf_conn *conn, struct hf_loop *loop, int fd,
                         const union hf_peer *peer);
 
-/** Its phase has lasted too long. */
+/** Its phase has lasted too long; one that makes progress (WRITE) gets its time anew. */
 void hf_conn_time_out(struct hf_conn *conn);
 
 /** The server is stopping: a request that is there is answered, then, or at once, it closes. */

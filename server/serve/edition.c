@@ -27,6 +27,7 @@ void hf_edition_unref(struct hf_edition *g)
         return;
     for (size_t i = 0; i < g->n_files; i++)
         hf_served_file_unref(g->files[i].file);
+    hf_buf_free(&g->skipped);
     free(g->files);
     free(g);
 }
@@ -73,6 +74,34 @@ enum hf_err hf_edition_add_take(struct hf_edition *g, struct hf_served_file *fil
     g->files[g->n_files++] = (struct hf_entry){.file = file};
     g->total_bytes += file->body_len;
     return HF_OK;
+}
+
+void hf_edition_skip(struct hf_edition *g, const char *name, const char *kind)
+{
+    size_t len = strlen(name) + 1 + strlen(kind) + 1;
+    if (g->skipped.len + len > HF_SERVE_SKIPPED_BYTES_MAX ||
+        hf_buf_reserve(&g->skipped, len) != HF_OK)
+        return;
+    enum hf_err err = hf_buf_append(&g->skipped, name, strlen(name) + 1);
+    if (err == HF_OK)
+        err = hf_buf_append(&g->skipped, kind, strlen(kind) + 1);
+    (void)err; /* there is room */
+}
+
+enum hf_err hf_edition_fail_missing(const struct hf_edition *g, const char *name,
+                                    struct hf_why *why)
+{
+    for (size_t at = 0; at < g->skipped.len;) {
+        const char *skipped = (const char *)g->skipped.data + at;
+        size_t len = strlen(skipped);
+        const char *kind = skipped + len + 1;
+        if (strncmp(name, skipped, len) == 0 && (name[len] == '\0' || name[len] == '/'))
+            return hf_fail(why, HF_E_NOT_FOUND,
+                           "%s is %s, which is not served; put the file or folder itself there",
+                           skipped + 1, kind);
+        at += len + 1 + strlen(kind) + 1;
+    }
+    return hf_fail(why, HF_E_NOT_FOUND, "%s is missing", name + 1);
 }
 
 static int by_name(const void *a, const void *b)

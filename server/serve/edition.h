@@ -6,15 +6,21 @@
 #ifndef HF_SERVE_EDITION_H
 #define HF_SERVE_EDITION_H
 
+#include "common/base/limits.h"
 #include "server/serve/served_file.h"
+
+#include <holdfast/bytes.h>
 
 /** What the metadata of an edition says of itself; filled in by the check. */
 struct hf_summary {
     int64_t root_version;
     int64_t timestamp_version;
-    int64_t timestamp_expires_s;
     int64_t snapshot_version;
     int64_t targets_version;
+    /* The role that expires first, of all four and the delegated ones: from then on a device that
+     * needs it refuses the repository. */
+    int64_t expires_s;
+    char expires_role[HF_ROLE_NAME_MAX + 1];
 };
 
 struct hf_entry {
@@ -28,7 +34,10 @@ struct hf_edition {
     size_t n_files;
     size_t cap_files;
     uint64_t total_bytes;
+    struct hf_buf skipped; /* names that are no regular file, for the check's sentence */
+    /* What the check found. The files are among those above: root is the newest one. */
     struct hf_summary summary;
+    const struct hf_served_file *root, *timestamp, *snapshot;
 };
 
 /** An empty one with one reference; HF_E_MEMORY. */
@@ -40,6 +49,12 @@ void hf_edition_unref(struct hf_edition *g);
 /** Add a file; its reference is taken, also on failure. HF_E_LIMIT with the limit, HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_edition_add_take(struct hf_edition *g, struct hf_served_file *file,
                                             struct hf_why *why);
+/** Remember that `name` is there and not served, being `kind` ("a symbolic link"). As far as memory
+ *  goes: it is for a better sentence only. */
+void hf_edition_skip(struct hf_edition *g, const char *name, const char *kind);
+/** HF_E_NOT_FOUND: `name` is missing, or it or one of its folders was skipped, and as what. */
+HF_MUST_USE enum hf_err hf_edition_fail_missing(const struct hf_edition *g, const char *name,
+                                                struct hf_why *why);
 /** Sort, after the last file was added and before the first look-up. */
 void hf_edition_seal(struct hf_edition *g);
 

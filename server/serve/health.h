@@ -4,12 +4,16 @@
 
 #include "server/serve/repository.h"
 
-#define HF_HEALTH_TEXT_MAX 4608u /* a problem of HF_WHY_MAX bytes, all escaped, and the rest */
+#define HF_HEALTH_TEXT_MAX                                                                         \
+    6144u /* a problem of HF_WHY_MAX bytes and a role's name, all escaped, and the rest */
 
 /**
  * JSON, one line. `out` holds HF_HEALTH_TEXT_MAX bytes; `*len` is written.
- * Returns 200 when a whole repository is served, an expired one too (the status says "expired":
- * taking every server out of rotation would hide from devices what is wrong), otherwise 503.
+ *
+ * Returns 503 when there is nothing to serve, otherwise 200: a load balancer goes on sending
+ * requests. It does so too when the metadata has expired, since taking every server out of rotation
+ * would hide from devices what is wrong, and would not help one of them. Monitoring reads "status",
+ * which is "ok" only while devices can update, and "problem".
  */
 unsigned hf_health_text(const struct hf_repository_status *status, int64_t now_s, char *out,
                         size_t *len);

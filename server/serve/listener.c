@@ -46,8 +46,8 @@ enum hf_err hf_address_parse(const char *text, union hf_peer *out, struct hf_why
     if (parse_address(text, out))
         return HF_OK;
     return hf_fail(why, HF_E_ARGUMENT,
-                   "the address to listen on is ADDRESS:PORT in numbers, such as 127.0.0.1:8080, "
-                   "0.0.0.0:80 or [::]:80, not '%s'",
+                   "--listen: expected ADDRESS:PORT in numbers, such as 127.0.0.1:8080, "
+                   "0.0.0.0:80 or [::]:80, found \"%s\"",
                    text);
 }
 
@@ -104,10 +104,13 @@ static bool is_free(const union hf_peer *address)
 static bool start_listening(int fd, union hf_peer *address)
 {
     socklen_t len = sizeof *address;
-    /* Accepted sockets inherit both. Answers are written whole, so waiting for more to send
-     * (Nagle) only costs time. Without the second, everything works as well, a little slower. */
+    /* Accepted sockets inherit all of these. Answers are written whole, so waiting for more to send
+     * (Nagle) only costs time. Without the second, everything works as well, a little slower. The
+     * others bound what the kernel holds for a client that does not read. */
     (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     (void)set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, HF_SERVE_DEFER_ACCEPT_S);
+    (void)set_option(fd, SOL_SOCKET, SO_SNDBUF, (int)HF_SERVE_SEND_BUFFER_BYTES);
+    (void)set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)HF_SERVE_UNSENT_BYTES);
     return listen(fd, HF_SERVE_BACKLOG) == 0 && getsockname(fd, &address->any, &len) == 0;
 }
 
@@ -150,6 +153,12 @@ static bool accept_one(struct hf_listener *l)
     }
     int fd = accept4(l->fd, &peer.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     int failed = errno;
+    if (fd >= 0 && !hf_address_count_add(l->loop->addresses, &peer)) {
+        hf_loop_say_full(l->loop, &peer);
+        close(fd);
+        hf_loop_release_conn(l->loop, conn);
+        return true;
+    }
     if (fd >= 0) {
         hf_conn_begin_take(conn, l->loop, fd, &peer);
         return true;
@@ -193,7 +202,7 @@ void hf_listener_resume(struct hf_listener *l)
 {
     struct hf_why why;
     if (l->is_open && l->is_paused && wait_for_clients(l, &why) != HF_OK)
-        hf_serve_log("%s", why.text);
+        hf_serve_log(HF_LOG_ERROR, "%s", why.text);
 }
 
 void hf_listener_close(struct hf_listener *l)

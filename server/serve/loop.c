@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PAUSE_SAID_EVERY_MS 60000u
+#define SAID_EVERY_MS 60000u /* the same warning */
 
 /* ---- what connections live on ------------------------------------------------------------------ */
 
@@ -124,15 +124,35 @@ static void on_sweep(uv_timer_t *timer)
         close_all(loop);
 }
 
-void hf_loop_say_paused(struct hf_loop *loop, const char *reason)
+/* True, and remembered in `*said_ms`, at most once a minute. */
+static bool may_say(const struct hf_loop *loop, uint64_t *said_ms)
 {
     uint64_t now_ms = uv_now(&loop->uv);
-    if (loop->paused_said_ms != 0 && now_ms - loop->paused_said_ms < PAUSE_SAID_EVERY_MS)
+    if (*said_ms != 0 && now_ms - *said_ms < SAID_EVERY_MS)
+        return false;
+    *said_ms = now_ms;
+    return true;
+}
+
+void hf_loop_say_paused(struct hf_loop *loop, const char *reason)
+{
+    if (may_say(loop, &loop->paused_said_ms))
+        hf_serve_log(HF_LOG_WARNING,
+                     "accepting pauses with %u connections open on this loop: %s; it goes on when "
+                     "one closes",
+                     loop->n_conns, reason);
+}
+
+void hf_loop_say_full(struct hf_loop *loop, const union hf_peer *peer)
+{
+    char address[HF_ADDRESS_TEXT_MAX];
+    if (!may_say(loop, &loop->full_said_ms))
         return;
-    loop->paused_said_ms = now_ms;
-    hf_serve_log("accepting pauses with %u connections open on this loop: %s; it goes on when one "
-                 "closes",
-                 loop->n_conns, reason);
+    hf_address_format(peer, address);
+    hf_serve_log(HF_LOG_WARNING,
+                 "the client %s has %u connections open, the most that --max-per-address allows: "
+                 "further ones are closed",
+                 address, loop->addresses->max);
 }
 
 /* ---- from other threads ------------------------------------------------------------------------ */
@@ -144,6 +164,7 @@ static void on_wake(uv_async_t *wake)
     struct hf_edition *offered = loop->offered;
     bool must_stop = loop->is_stop_asked;
     loop->offered = NULL;
+    loop->has_answered = true;
     uv_mutex_unlock(&loop->mutex);
 
     if (offered != NULL) {
@@ -161,6 +182,16 @@ void hf_loop_offer(struct hf_loop *loop, struct hf_edition *g)
     loop->offered = hf_edition_ref(g);
     uv_mutex_unlock(&loop->mutex);
     (void)uv_async_send(&loop->wake);
+}
+
+bool hf_loop_is_alive(struct hf_loop *loop)
+{
+    uv_mutex_lock(&loop->mutex);
+    bool has_answered = loop->has_answered;
+    loop->has_answered = false;
+    uv_mutex_unlock(&loop->mutex);
+    (void)uv_async_send(&loop->wake);
+    return has_answered;
 }
 
 void hf_loop_stop(struct hf_loop *loop)
@@ -181,6 +212,8 @@ enum hf_err hf_loop_init_take(struct hf_loop *loop, const struct hf_listener *li
     loop->config = *config;
     loop->repository = config->repository;
     loop->access_log = config->access_log;
+    loop->addresses = config->addresses;
+    loop->has_answered = true; /* nothing was asked yet */
     for (int phase = 0; phase < HF_PHASES; phase++)
         TAILQ_INIT(&loop->phases[phase]);
     TAILQ_INIT(&loop->spare_conns);

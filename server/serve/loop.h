@@ -5,6 +5,7 @@
 #ifndef HF_SERVE_LOOP_H
 #define HF_SERVE_LOOP_H
 
+#include "server/serve/address_count.h"
 #include "server/serve/listener.h"
 #include "server/serve/repository.h"
 #include "server/serve/respond.h"
@@ -14,6 +15,7 @@ struct hf_loop_config {
     uint64_t timeout_ms[HF_PHASES];
     struct hf_repository *repository; /* borrowed, as the next */
     struct hf_access_log *access_log; /* NULL: off */
+    struct hf_address_count *addresses;
 };
 
 struct hf_loop {
@@ -24,11 +26,13 @@ struct hf_loop {
     struct hf_loop_config config;
     struct hf_repository *repository;
     struct hf_access_log *access_log;
+    struct hf_address_count *addresses;
     struct hf_listener listener;
 
-    uv_mutex_t mutex;           /* over the two that others write */
+    uv_mutex_t mutex;           /* over the three that others write */
     struct hf_edition *offered; /* a reference, or NULL */
     bool is_stop_asked;
+    bool has_answered; /* hf_loop_is_alive */
 
     struct hf_edition *edition; /* what is served; a reference; NULL: nothing yet */
     char date_line[HF_DATE_LINE_MAX];
@@ -36,6 +40,7 @@ struct hf_loop {
     bool is_ended; /* the last handles are closing */
     uint64_t drain_until_ms;
     uint64_t paused_said_ms; /* 0: accepting was never paused */
+    uint64_t full_said_ms;   /* 0: no address ever had too many connections */
 
     struct hf_conn_queue phases[HF_PHASES];
     unsigned n_conns;
@@ -55,6 +60,8 @@ HF_MUST_USE enum hf_err hf_loop_init_take(struct hf_loop *loop, const struct hf_
 HF_MUST_USE enum hf_err hf_loop_start(struct hf_loop *loop, struct hf_why *why);
 /** Serve `g` from now on. From any thread. */
 void hf_loop_offer(struct hf_loop *loop, struct hf_edition *g);
+/** Has the loop run since the last call? Asks it anew. From any thread. */
+bool hf_loop_is_alive(struct hf_loop *loop);
 /** Stop accepting, finish what is under way, end. From any thread. */
 void hf_loop_stop(struct hf_loop *loop);
 /** Wait for the end and free. */
@@ -71,5 +78,7 @@ struct hf_request *hf_loop_take_request(struct hf_loop *loop);
 void hf_loop_release_request(struct hf_loop *loop, struct hf_request *request);
 /** Tell the operator that accepting pauses, at most once a minute. */
 void hf_loop_say_paused(struct hf_loop *loop, const char *reason);
+/** … that a connection of `peer` was closed since it has too many, at most once a minute. */
+void hf_loop_say_full(struct hf_loop *loop, const union hf_peer *peer);
 
 #endif

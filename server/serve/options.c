@@ -1,5 +1,6 @@
 #include "server/serve/options.h"
 
+#include "common/cli/nearest.h"
 #include "server/serve/limits.h"
 
 #include <popt.h>
@@ -16,32 +17,45 @@ static const char help[] =
     "\n"
     "Options:\n"
     "      --repo=DIR               the repository, as holdfastctl makes it\n"
-    "      --listen=ADDRESS:PORT    in numbers; port 0 takes a free one and says which\n"
-    "      --state=DIR              folder of the server's own, made if missing; locked, so that\n"
-    "                               no two servers share it\n"
+    "      --wait                   start also when there is no repository in DIR yet: answer 503\n"
+    "                               until there is one\n"
+    "      --listen=ADDRESS:PORT    in numbers; with port 0 the system chooses a free port, and\n"
+    "                               the log names it\n"
+    "      --state=DIR              the server's own folder, made if missing. It remembers the\n"
+    "                               newest metadata that was served, so that a restart serves\n"
+    "                               nothing older. Locked: two servers cannot share it\n"
     "      --loops=N                event loops, one thread each (default: one a core)\n"
-    "      --access-log=FILE|-|off  JSON lines to FILE or standard output (default: off)\n"
+    "      --access-log=FILE|-|off  JSON lines to FILE (may be a named pipe) or standard output\n"
+    "                               (default: off)\n"
     "      --max-connections=N      at once, shared out over the loops (default: 65536)\n"
+    "      --max-per-address=N      connections at once from one IPv4 address or one IPv6 /64\n"
+    "                               network; further ones are closed (default: 1024). Raise it\n"
+    "                               behind a proxy, which is the only address then\n"
     "      --header-timeout=SECONDS longest time for a request's head to arrive (default: 10)\n"
     "      --idle-timeout=SECONDS   longest silence between two requests (default: 60)\n"
-    "      --version                the version of this program\n"
-    "  -h, --help                   show this help and stop\n"
+    "  -V, --version                print the version and stop\n"
+    "  -h, --help                   print this help and stop; so does `holdfastd help`\n"
     "\n"
     "Signals: TERM and INT finish the answers under way, then end; HUP looks at the repository\n"
     "at once and opens the access log anew.\n"
+    "\n"
+    "Environment: nothing needs to be set. Under systemd, NOTIFY_SOCKET and WATCHDOG_USEC are "
+    "used\n"
+    "as in sd_notify(3), and JOURNAL_STREAM makes log lines begin with their priority, such as\n"
+    "<6>. Elsewhere they begin with time and level.\n"
     "\n"
     "Examples:\n"
     "  holdfastd --repo /srv/roots --listen 127.0.0.1:8080\n"
     "  holdfastd --repo /srv/roots --listen [::]:80 --access-log /var/log/holdfastd.jsonl\n"
     "\n"
     "Exit code: 0 ended by a signal, 1 failed (one sentence on standard error says why),\n"
-    "2 wrong usage\n";
+    "2 usage error\n";
 
 /* As popt reads them; popt allocates the texts. */
 struct raw {
     char *repo, *listen, *state, *access_log;
-    int loops, max_connections, header_timeout, idle_timeout;
-    int wants_version, wants_help;
+    int loops, max_connections, max_per_address, header_timeout, idle_timeout;
+    int must_wait, wants_version, wants_help;
 };
 
 static void free_raw(struct raw *raw)
@@ -56,8 +70,8 @@ static enum hf_err check_number(const char *name, int value, unsigned max, unsig
                                 struct hf_why *why)
 {
     if (value < 1 || (unsigned)value > max)
-        return hf_fail(why, HF_E_ARGUMENT, "--%s is a number from 1 to %u, not %d", name, max,
-                       value);
+        return hf_fail(why, HF_E_ARGUMENT, "--%s: expected a number from 1 to %u, found %d", name,
+                       max, value);
     *out = (unsigned)value;
     return HF_OK;
 }
@@ -69,6 +83,8 @@ static enum hf_err check_numbers(const struct raw *raw, struct hf_serve_options 
     HF_TRY(check_number("loops", raw->loops, HF_SERVE_LOOPS_MAX, &out->loops, why));
     HF_TRY(check_number("max-connections", raw->max_connections, HF_SERVE_CONNECTIONS_MAX,
                         &out->connections_max, why));
+    HF_TRY(check_number("max-per-address", raw->max_per_address, HF_SERVE_CONNECTIONS_MAX,
+                        &out->per_address_max, why));
     HF_TRY(check_number("header-timeout", raw->header_timeout, day_s, &out->header_timeout_s, why));
     return check_number("idle-timeout", raw->idle_timeout, day_s, &out->idle_timeout_s, why);
 }
@@ -88,6 +104,7 @@ static enum hf_err check(struct raw *raw, struct hf_serve_options *out, struct h
         return hf_fail(why, HF_E_ARGUMENT, "--listen ADDRESS:PORT is missing");
     HF_TRY(hf_address_parse(raw->listen, &out->listen, why));
     HF_TRY(check_numbers(raw, out, why));
+    out->must_wait = raw->must_wait != 0;
     out->repo = move(&raw->repo);
     out->state = move(&raw->state);
     if (raw->access_log != NULL && strcmp(raw->access_log, "off") != 0)
@@ -95,34 +112,55 @@ static enum hf_err check(struct raw *raw, struct hf_serve_options *out, struct h
     return HF_OK;
 }
 
-/* popt names the option, or for a number that is none only the text given for it. */
-static void fail_option(poptContext context, int rc, struct hf_why *why)
+/* What stands there instead of an option that does not exist, and what was probably meant. */
+static void fail_unknown(const struct poptOption *table, const char *typed, struct hf_why *why)
 {
-    const char *bad = poptBadOption(context, POPT_BADOPTION_NOALIAS);
-    if (rc == POPT_ERROR_BADNUMBER || rc == POPT_ERROR_OVERFLOW)
-        (void)hf_fail(why, HF_E_ARGUMENT,
-                      "'%s' is not a whole number, which --loops, --max-connections and the "
-                      "timeouts are; see --help",
-                      bad);
+    char name[64];
+    (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(typed, "="), typed);
+    struct hf_nearest nearest = HF_NEAREST(name + strspn(name, "-"));
+    for (const struct poptOption *o = table; o->longName != NULL; o++)
+        hf_nearest_offer(&nearest, o->longName);
+    if (nearest.name != NULL)
+        (void)hf_fail(why, HF_E_ARGUMENT, "%s: unknown option. Did you mean --%s?", name,
+                      nearest.name);
     else
-        (void)hf_fail(why, HF_E_ARGUMENT, "%s: %s; see --help", bad, poptStrerror(rc));
+        (void)hf_fail(why, HF_E_ARGUMENT, "%s: unknown option. See `holdfastd --help`", name);
 }
 
-static enum hf_options_end read_all(poptContext context, struct raw *raw,
-                                    struct hf_serve_options *out, struct hf_why *why)
+/* popt names the option, or for a number that is none only the text given for it. */
+static void fail_option(poptContext context, const struct poptOption *table, int rc,
+                        struct hf_why *why)
+{
+    const char *bad = poptBadOption(context, POPT_BADOPTION_NOALIAS);
+    if (rc == POPT_ERROR_BADOPT)
+        fail_unknown(table, bad, why);
+    else if (rc == POPT_ERROR_BADNUMBER || rc == POPT_ERROR_OVERFLOW)
+        (void)hf_fail(why, HF_E_ARGUMENT,
+                      "\"%s\": expected a whole number, as --loops, --max-connections, "
+                      "--max-per-address and the timeouts are. See `holdfastd --help`",
+                      bad);
+    else
+        (void)hf_fail(why, HF_E_ARGUMENT, "%s: %s. See `holdfastd --help`", bad, poptStrerror(rc));
+}
+
+static enum hf_options_end read_all(poptContext context, const struct poptOption *table,
+                                    struct raw *raw, struct hf_serve_options *out,
+                                    struct hf_why *why)
 {
     int rc = poptGetNextOpt(context);
-    const char *rest = poptPeekArg(context);
     if (rc < -1) {
-        fail_option(context, rc, why);
+        fail_option(context, table, rc, why);
         return HF_OPTIONS_WRONG;
     }
-    if (raw->wants_help != 0 || raw->wants_version != 0) {
-        (void)fputs(raw->wants_help != 0 ? help : "holdfastd " HF_VERSION "\n", stdout);
+    const char *rest = poptGetArg(context);
+    bool is_help = rest != NULL && strcmp(rest, "help") == 0 && poptPeekArg(context) == NULL;
+    if (raw->wants_help != 0 || raw->wants_version != 0 || is_help) {
+        (void)fputs(raw->wants_version != 0 ? "holdfastd " HF_VERSION "\n" : help, stdout);
         return HF_OPTIONS_DONE;
     }
     if (rest != NULL) {
-        (void)hf_fail(why, HF_E_ARGUMENT, "'%s' is not an option; see --help", rest);
+        (void)hf_fail(why, HF_E_ARGUMENT, "unexpected argument \"%s\". See `holdfastd --help`",
+                      rest);
         return HF_OPTIONS_WRONG;
     }
     return check(raw, out, why) == HF_OK ? HF_OPTIONS_RUN : HF_OPTIONS_WRONG;
@@ -142,24 +180,27 @@ enum hf_options_end hf_serve_options_parse(int argc, const char **argv,
     struct raw raw = {
         .loops = default_loops(),
         .max_connections = (int)HF_SERVE_CONNECTIONS_DEFAULT,
+        .max_per_address = (int)HF_SERVE_PER_ADDRESS_DEFAULT,
         .header_timeout = (int)(HF_SERVE_HEADER_TIMEOUT_MS / 1000),
         .idle_timeout = (int)(HF_SERVE_IDLE_TIMEOUT_MS / 1000),
     };
     const struct poptOption table[] =
         {{"repo", '\0', POPT_ARG_STRING, &raw.repo, 0, NULL, NULL},
+         {"wait", '\0', POPT_ARG_NONE, &raw.must_wait, 0, NULL, NULL},
          {"listen", '\0', POPT_ARG_STRING, &raw.listen, 0, NULL, NULL},
          {"state", '\0', POPT_ARG_STRING, &raw.state, 0, NULL, NULL},
          {"loops", '\0', POPT_ARG_INT, &raw.loops, 0, NULL, NULL},
          {"access-log", '\0', POPT_ARG_STRING, &raw.access_log, 0, NULL, NULL},
          {"max-connections", '\0', POPT_ARG_INT, &raw.max_connections, 0, NULL, NULL},
+         {"max-per-address", '\0', POPT_ARG_INT, &raw.max_per_address, 0, NULL, NULL},
          {"header-timeout", '\0', POPT_ARG_INT, &raw.header_timeout, 0, NULL, NULL},
          {"idle-timeout", '\0', POPT_ARG_INT, &raw.idle_timeout, 0, NULL, NULL},
-         {"version", '\0', POPT_ARG_NONE, &raw.wants_version, 0, NULL, NULL},
+         {"version", 'V', POPT_ARG_NONE, &raw.wants_version, 0, NULL, NULL},
          {"help", 'h', POPT_ARG_NONE, &raw.wants_help, 0, NULL, NULL},
          POPT_TABLEEND};
     *out = (struct hf_serve_options){0};
     poptContext context = poptGetContext("holdfastd", argc, argv, table, 0);
-    enum hf_options_end end = read_all(context, &raw, out, why);
+    enum hf_options_end end = read_all(context, table, &raw, out, why);
     poptFreeContext(context);
     free_raw(&raw);
     return end;

@@ -8,9 +8,11 @@ struct hf_serve_options {
     char *repo;       /* owned, as the other texts */
     char *state;      /* NULL: none */
     char *access_log; /* NULL: off; "-": standard output */
+    bool must_wait;   /* the repository may come later */
     union hf_peer listen;
     unsigned loops;
     unsigned connections_max;
+    unsigned per_address_max;
     unsigned header_timeout_s;
     unsigned idle_timeout_s;
 };

@@ -12,16 +12,39 @@
 
 /* ---- in the thread pool ------------------------------------------------------------------------ */
 
-static enum hf_err load_and_check(struct hf_repository_job *job, const char *dir)
+/* What devices would refuse after what they have seen is no repository to serve. */
+static enum hf_err check_newer(struct hf_repository *r, const struct hf_edition *g)
 {
+    struct hf_why *why = &r->job.why;
+    enum hf_err err = hf_newest_check(&r->newest, g, why);
+    if (err != HF_OK && r->state == NULL)
+        return hf_fail(why, err,
+                       "a device that has the metadata served before refuses it: %s. Put the newer "
+                       "files back or publish newer versions; a restart serves it all the same",
+                       why->text);
+    if (err != HF_OK)
+        return hf_fail(why, err,
+                       "a device that has the metadata served before refuses it: %s. Put the newer "
+                       "files back or publish newer versions; a restart without %s/root.json "
+                       "serves it all the same",
+                       why->text, r->state);
+    return HF_OK;
+}
+
+static enum hf_err load_and_check(struct hf_repository *r)
+{
+    struct hf_repository_job *job = &r->job;
     struct hf_edition *g = NULL;
-    HF_TRY(hf_repository_load(dir, job->old, &g, &job->why));
+    HF_TRY(hf_repository_load(r->dir, job->old, &g, &job->why));
     enum hf_err err = hf_repository_check(g, &job->why);
+    if (err == HF_OK)
+        err = check_newer(r, g);
     if (err != HF_OK) {
         hf_edition_unref(g);
         return err;
     }
     hf_edition_prune(g, job->old);
+    job->remembered = hf_newest_remember(&r->newest, g, r->state, &job->why_not_remembered);
     job->new = g;
     return HF_OK;
 }
@@ -34,7 +57,7 @@ static void work(uv_work_t *req)
     job->mark = hf_repository_look(r->dir);
     job->is_loaded = job->must_load || !hf_repository_mark_same(&job->mark, &r->mark);
     if (job->is_loaded)
-        job->err = load_and_check(job, r->dir);
+        job->err = load_and_check(r);
 }
 
 /* ---- on the loop ------------------------------------------------------------------------------- */
@@ -55,26 +78,28 @@ static void accept_edition(struct hf_repository *r, struct hf_edition *taken)
     const struct hf_summary *old = r->current != NULL ? &r->current->summary : NULL;
     if (old == NULL || memcmp(old, s, sizeof *s) != 0 || r->retry_ms != 0) {
         char expires[HF_TIME_TEXT_MAX];
-        hf_time_format(s->timestamp_expires_s, expires);
-        hf_serve_log("serving timestamp %" PRId64 ", snapshot %" PRId64 ", targets %" PRId64
-                     ", root %" PRId64 " (%zu files, %" PRIu64 " KiB, timestamp good until %s)",
+        hf_time_format(s->expires_s, expires);
+        hf_serve_log(HF_LOG_INFO,
+                     "serving timestamp %" PRId64 ", snapshot %" PRId64 ", targets %" PRId64
+                     ", root %" PRId64 " (%zu files, %" PRIu64 " KiB, %s expires first, at %s)",
                      s->timestamp_version, s->snapshot_version, s->targets_version, s->root_version,
-                     taken->n_files, (taken->total_bytes + 1023) / 1024, expires);
+                     taken->n_files, (taken->total_bytes + 1023) / 1024, s->expires_role, expires);
     }
     hf_edition_unref(r->current);
     r->current = taken;
     r->retry_ms = 0;
     set_status(r, "");
-    r->on_news(r->ctx, r->current);
+    r->events.on_edition(r->events.ctx, r->current);
 }
 
 /* Said once for each reason, tried again ever more slowly: the folder may stay so for long. */
 static void refuse_edition(struct hf_repository *r, const char *why)
 {
     if (strcmp(r->status.problem, why) != 0)
-        hf_serve_log("the repository %s is not whole: %s; %s", r->dir, why,
+        hf_serve_log(HF_LOG_WARNING, "the repository %s cannot be served as it is: %s; %s", r->dir,
+                     why,
                      r->current != NULL ? "still serving the one before"
-                                        : "answering 503 until it is");
+                                        : "answering 503 until it can");
     r->retry_ms = r->retry_ms == 0 ? HF_SERVE_POLL_MS : 2 * r->retry_ms;
     if (r->retry_ms > HF_SERVE_RETRY_MS_MAX)
         r->retry_ms = HF_SERVE_RETRY_MS_MAX;
@@ -101,11 +126,15 @@ static void finish_job(struct hf_repository *r)
         r->retry_ms = job->err != HF_OK ? 0 : r->retry_ms; /* something moved: be quick again */
     r->mark = job->mark;
     r->is_settled = is_settled(job);
+    if (job->err == HF_OK && job->remembered != HF_OK)
+        hf_serve_log(HF_LOG_WARNING, "after a restart an older repository may be served: %s",
+                     job->why_not_remembered.text);
     if (job->err == HF_OK)
         accept_edition(r, job->new);
     else
         refuse_edition(r, job->why.text);
     job->new = NULL;
+    r->events.on_read(r->events.ctx, job->was_asked);
 }
 
 static void after_work(uv_work_t *req, int status)
@@ -118,6 +147,7 @@ static void prepare_job(struct hf_repository *r)
 {
     bool is_retry = r->retry_ms != 0 && uv_now(r->timer.loop) >= r->retry_at_ms;
     r->job.work.data = r;
+    r->job.was_asked = r->is_asked;
     r->job.must_load = r->is_asked || is_retry || !r->is_settled;
     r->job.old = r->current != NULL ? hf_edition_ref(r->current) : NULL;
     r->job.new = NULL;
@@ -133,6 +163,7 @@ static void look(struct hf_repository *r)
     prepare_job(r);
     if (uv_queue_work(r->timer.loop, &r->job.work, work, after_work) != 0) {
         r->job.is_loaded = false;
+        r->is_asked = r->job.was_asked;
         finish_job(r); /* the next tick tries again */
     }
 }
@@ -145,11 +176,14 @@ static void on_tick(uv_timer_t *timer)
 /* ---- for the caller ---------------------------------------------------------------------------- */
 
 enum hf_err hf_repository_start(struct hf_repository *r, uv_loop_t *loop, const char *dir,
-                                hf_edition_fn on_news, void *ctx, struct hf_why *why)
+                                const char *state, const struct hf_repository_events *events,
+                                struct hf_why *why)
 {
-    *r = (struct hf_repository){.dir = dir, .on_news = on_news, .ctx = ctx};
+    *r = (struct hf_repository){.dir = dir, .state = state, .events = *events};
     if (uv_mutex_init(&r->mutex) != 0 || uv_timer_init(loop, &r->timer) != 0)
         return hf_fail(why, HF_E_MEMORY, "no memory to watch the repository %s", dir);
+    if (state != NULL && hf_newest_load(state, &r->newest, why) != HF_OK)
+        hf_serve_log(HF_LOG_WARNING, "what was served before this start is unknown: %s", why->text);
     r->timer.data = r;
     prepare_job(r);
     work(&r->job.work);
@@ -178,6 +212,7 @@ void hf_repository_stop(struct hf_repository *r)
 void hf_repository_free(struct hf_repository *r)
 {
     hf_edition_unref(r->current);
+    hf_newest_free(&r->newest);
     uv_mutex_destroy(&r->mutex);
 }
 

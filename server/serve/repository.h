@@ -8,12 +8,19 @@
 #ifndef HF_SERVE_REPOSITORY_H
 #define HF_SERVE_REPOSITORY_H
 
+#include "server/serve/newest.h"
 #include "server/serve/repository_load.h"
 
 #include <uv.h>
 
-/** A new edition, borrowed for the call. */
-typedef void (*hf_edition_fn)(void *ctx, struct hf_edition *g);
+struct hf_repository_events {
+    /* A new edition, borrowed for the call. */
+    void (*on_edition)(void *ctx, struct hf_edition *g);
+    /* The folder was read, and hf_repository_status says the result. `was_asked`: because of
+     * hf_repository_look_now. */
+    void (*on_read)(void *ctx, bool was_asked);
+    void *ctx;
+};
 
 struct hf_repository_status {
     bool is_served;            /* there is an edition */
@@ -25,6 +32,7 @@ struct hf_repository_status {
 struct hf_repository_job {
     uv_work_t work;
     bool must_load;
+    bool was_asked;
     bool is_loaded;         /* false: nothing had changed */
     struct hf_edition *old; /* a reference of its own; may be NULL */
     struct hf_edition *new; /* when is_loaded and err is HF_OK */
@@ -32,16 +40,19 @@ struct hf_repository_job {
     int64_t began_s;
     enum hf_err err;
     struct hf_why why;
+    enum hf_err remembered; /* what became of hf_newest_remember */
+    struct hf_why why_not_remembered;
 };
 
 struct hf_repository {
-    const char *dir; /* borrowed */
-    hf_edition_fn on_news;
-    void *ctx;
+    const char *dir;   /* borrowed, as the next */
+    const char *state; /* NULL: none */
+    struct hf_repository_events events;
     uv_timer_t timer;
     bool is_stopped;
 
     struct hf_edition *current; /* NULL before the first whole one */
+    struct hf_newest newest;    /* belongs to the job while one works */
     struct hf_repository_job job;
     bool is_working;
     bool is_asked; /* a look was asked for (SIGHUP) */
@@ -57,9 +68,10 @@ struct hf_repository {
 
 /** Reads the folder once, blocking, so that a whole repository is served from the first request
  *  on; then watches it on `loop`. A folder that is missing or not whole is no failure: it is said
- *  in the log, and looked at again. */
+ *  in the log, and looked at again. `state` is the server's own folder, or NULL. */
 HF_MUST_USE enum hf_err hf_repository_start(struct hf_repository *r, uv_loop_t *loop,
-                                            const char *dir, hf_edition_fn on_news, void *ctx,
+                                            const char *dir, const char *state,
+                                            const struct hf_repository_events *events,
                                             struct hf_why *why);
 /** Look now (SIGHUP), also when nothing seems to have changed. */
 void hf_repository_look_now(struct hf_repository *r);

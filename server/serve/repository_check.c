@@ -3,6 +3,7 @@
 #include "common/tuf/trusted_set.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +25,7 @@ static enum hf_err find(struct check *c, const char *name, struct hf_served_file
 {
     struct hf_served_file *file = hf_edition_reach(c->g, name, strlen(name));
     if (file == NULL)
-        return hf_fail(c->why, HF_E_NOT_FOUND, "%s is missing", name + 1);
+        return hf_edition_fail_missing(c->g, name, c->why);
     *out = file;
     return HF_OK;
 }
@@ -45,8 +46,11 @@ static enum hf_err check_roots(struct check *c)
     struct hf_served_file *root = NULL;
     HF_TRY(find(c, "/metadata/1.root.json", &root));
     HF_TRY(hf_trusted_set_init(&c->set, bytes_of(root), BEFORE_EVERY_EXPIRY, c->why));
-    for (int64_t version = 2; (root = find_root(c->g, version)) != NULL; version++)
+    c->g->root = root;
+    for (int64_t version = 2; (root = find_root(c->g, version)) != NULL; version++) {
         HF_TRY(hf_trusted_set_update_root(&c->set, bytes_of(root), c->why));
+        c->g->root = root;
+    }
     return hf_trusted_set_end_roots(&c->set, c->why);
 }
 
@@ -54,6 +58,7 @@ static enum hf_err check_timestamp(struct check *c)
 {
     struct hf_served_file *file = NULL;
     HF_TRY(find(c, "/metadata/timestamp.json", &file));
+    c->g->timestamp = file;
     return hf_trusted_set_update_timestamp(&c->set, bytes_of(file), HF_FETCHED, c->why);
 }
 
@@ -79,6 +84,7 @@ static enum hf_err check_snapshot(struct check *c)
     struct hf_served_file *file = NULL;
     int64_t version = c->set.timestamp->snapshot.version;
     HF_TRY(find_versioned(c, "snapshot.json", version, &file));
+    c->g->snapshot = file;
     return hf_trusted_set_update_snapshot(&c->set, bytes_of(file), HF_FETCHED, c->why);
 }
 
@@ -155,15 +161,26 @@ static enum hf_err check_targets(struct check *c)
     return HF_OK;
 }
 
-static struct hf_summary summarise(const struct hf_trusted_set *set)
+static void count_expiry(struct hf_summary *s, const char *role, int64_t expires_s)
 {
-    return (struct hf_summary){
-        .root_version = set->root->env.version,
-        .timestamp_version = set->timestamp->env.version,
-        .timestamp_expires_s = set->timestamp->env.expires_s,
-        .snapshot_version = set->snapshot->env.version,
-        .targets_version = set->targets[0]->targets.env.version,
-    };
+    if (s->expires_role[0] != '\0' && expires_s >= s->expires_s)
+        return;
+    s->expires_s = expires_s;
+    (void)snprintf(s->expires_role, sizeof s->expires_role, "%s", role);
+}
+
+/* `out` is all zero. */
+static void summarise(const struct hf_trusted_set *set, struct hf_summary *out)
+{
+    out->root_version = set->root->env.version;
+    out->timestamp_version = set->timestamp->env.version;
+    out->snapshot_version = set->snapshot->env.version;
+    out->targets_version = set->targets[0]->targets.env.version;
+    count_expiry(out, "root", set->root->env.expires_s);
+    for (size_t i = 0; i < set->n_targets; i++)
+        count_expiry(out, set->targets[i]->role, set->targets[i]->targets.env.expires_s);
+    count_expiry(out, "snapshot", set->snapshot->env.expires_s);
+    count_expiry(out, "timestamp", set->timestamp->env.expires_s);
 }
 
 static enum hf_err walk(struct check *c)
@@ -179,7 +196,7 @@ enum hf_err hf_repository_check(struct hf_edition *g, struct hf_why *why)
     struct check c = {.g = g, .why = why};
     enum hf_err err = walk(&c);
     if (err == HF_OK)
-        g->summary = summarise(&c.set);
+        summarise(&c.set, &g->summary);
     hf_trusted_set_free(&c.set);
     return err;
 }

@@ -13,6 +13,10 @@
 
 static const char timestamp_name[] = "/metadata/timestamp.json";
 
+/* What is not served, as hf_edition_skip remembers it. */
+static const char link_kind[] = "a symbolic link";
+static const char other_kind[] = "not a regular file";
+
 struct load {
     const struct hf_edition *old; /* may be NULL */
     struct hf_edition *new;
@@ -21,6 +25,23 @@ struct load {
     unsigned depth;
     struct hf_why *why;
 };
+
+enum hf_err hf_repository_require(const char *dir, struct hf_why *why)
+{
+    static const char what_to_do[] =
+        "Check --repo, or pass --wait to start before the repository is there";
+    struct stat st;
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return hf_fail(why, HF_E_NOT_FOUND, "the repository %s cannot be opened: %s. %s", dir,
+                       strerror(errno), what_to_do);
+    int failed = fstatat(fd, timestamp_name + 1, &st, AT_SYMLINK_NOFOLLOW) != 0 ? errno : 0;
+    close(fd);
+    if (failed == 0)
+        return HF_OK;
+    return hf_fail(why, HF_E_NOT_FOUND, "%s is not a repository: %s: %s. %s", dir,
+                   timestamp_name + 1, strerror(failed), what_to_do);
+}
 
 struct hf_repository_mark hf_repository_look(const char *dir)
 {
@@ -143,10 +164,12 @@ static enum hf_err load_entry(struct load *l, int folder, const char *entry)
     /* O_NONBLOCK, so that a FIFO does not make us wait for its writer. */
     int fd = openat(folder, entry, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0) {
-        /* ELOOP: a symbolic link. ENOENT: removed since it was listed; if it matters, the check
-         * says so. ENXIO: a socket. */
-        if (errno == ELOOP || errno == ENOENT || errno == ENXIO)
+        if (errno == ENOENT) /* removed since it was listed; if it matters, the check says so */
             return HF_OK;
+        if (errno == ELOOP || errno == ENXIO) { /* ENXIO: a socket */
+            hf_edition_skip(l->new, l->name, errno == ELOOP ? link_kind : other_kind);
+            return HF_OK;
+        }
         return hf_fail(l->why, HF_E_STORAGE, "%s cannot be opened: %s", l->name, strerror(errno));
     }
     struct stat st;
@@ -155,7 +178,9 @@ static enum hf_err load_entry(struct load *l, int folder, const char *entry)
         err = hf_fail(l->why, HF_E_STORAGE, "%s cannot be looked at: %s", l->name, strerror(errno));
     else if (S_ISDIR(st.st_mode))
         return load_folder(l, fd);
-    else if (S_ISREG(st.st_mode) && is_served(l->name))
+    else if (!S_ISREG(st.st_mode))
+        hf_edition_skip(l->new, l->name, other_kind);
+    else if (is_served(l->name))
         err = add_open_file(l, fd, &st);
     close(fd);
     return err;
@@ -200,6 +225,18 @@ static enum hf_err load_folder(struct load *l, int fd_taken)
     return err;
 }
 
+/* Why a folder of the repository, whose name has been pushed, could not be opened. */
+static enum hf_err fail_folder(struct load *l, int dir, int failed)
+{
+    struct stat st;
+    if (fstatat(dir, l->name + 1, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
+        hf_edition_skip(l->new, l->name, link_kind);
+    else if (failed != ENOENT)
+        return hf_fail(l->why, HF_E_STORAGE, "the folder %s cannot be opened: %s", l->name + 1,
+                       strerror(failed));
+    return hf_edition_fail_missing(l->new, l->name, l->why);
+}
+
 /* DIR/metadata or DIR/targets; a repository without any target may have no folder for them. */
 static enum hf_err load_top(struct load *l, int dir, const char *entry, bool is_optional)
 {
@@ -209,23 +246,21 @@ static enum hf_err load_top(struct load *l, int dir, const char *entry, bool is_
     int fd = openat(dir, entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT && is_optional)
         return HF_OK;
-    if (fd < 0)
-        return hf_fail(l->why, HF_E_STORAGE, "the folder %s cannot be opened: %s", entry,
-                       strerror(errno));
-    return load_folder(l, fd);
+    return fd < 0 ? fail_folder(l, dir, errno) : load_folder(l, fd);
 }
 
 static enum hf_err load_timestamp(struct load *l, int dir)
 {
+    l->name_len = (size_t)snprintf(l->name, sizeof l->name, "/metadata");
     int folder = openat(dir, "metadata", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (folder < 0)
-        return hf_fail(l->why, HF_E_NOT_FOUND, "it has no folder 'metadata': %s", strerror(errno));
+        return fail_folder(l, dir, errno);
     l->name_len = strlen(timestamp_name);
     memcpy(l->name, timestamp_name, sizeof timestamp_name);
     enum hf_err err = load_entry(l, folder, "timestamp.json");
     close(folder);
     if (err == HF_OK && l->new->n_files == 0)
-        err = hf_fail(l->why, HF_E_NOT_FOUND, "metadata/timestamp.json is not there");
+        err = hf_edition_fail_missing(l->new, timestamp_name, l->why);
     return err;
 }
 

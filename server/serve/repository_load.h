@@ -18,6 +18,10 @@ struct hf_repository_mark {
     struct hf_file_mark folder;
 };
 
+/** HF_E_NOT_FOUND when `dir` has no metadata/timestamp.json, or it cannot be looked at: a typing
+ *  error, a disk that is not mounted, or a repository that is still to come. */
+HF_MUST_USE enum hf_err hf_repository_require(const char *dir, struct hf_why *why);
+
 /** Look, without reading. Never fails: what cannot be looked at is not there. */
 struct hf_repository_mark hf_repository_look(const char *dir);
 bool hf_repository_mark_same(const struct hf_repository_mark *a,

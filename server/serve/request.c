@@ -1,5 +1,7 @@
 #include "server/serve/request.h"
 
+#include "server/serve/authority.h"
+
 #include <string.h>
 #include <strings.h>
 
@@ -47,6 +49,8 @@ static bool is_named(const struct hf_request *r, const char *name)
 static int on_field_complete(llhttp_t *parser)
 {
     struct hf_request *r = parser->data;
+    if (r->header_name.len == 0) /* RFC 9110, 5.1: a name has a character at least */
+        return refuse(r, 400);
     r->header = HF_HEADER_OTHER;
     if (is_named(r, "host")) {
         r->header = HF_HEADER_HOST;
@@ -70,6 +74,8 @@ static int on_value(llhttp_t *parser, const char *data, size_t len)
         COLLECT(&r->if_none_match, data, len);
     else if (r->header == HF_HEADER_USER_AGENT)
         COLLECT(&r->agent, data, len);
+    else if (r->header == HF_HEADER_HOST)
+        COLLECT(&r->host, data, len);
     return 0;
 }
 
@@ -78,14 +84,24 @@ static bool has_body(const llhttp_t *parser)
     return parser->content_length > 0 || (parser->flags & F_TRANSFER_ENCODING) != 0;
 }
 
+/* RFC 9112, 3.2: exactly one Host, which 1.0 did not know, and that a valid one. */
+static bool has_valid_host(const struct hf_request *r)
+{
+    if (r->n_hosts != 1)
+        return r->n_hosts == 0 && r->is_http_1_0;
+    size_t len = r->host.len;
+    while (len > 0 && (r->host.text[len - 1] == ' ' || r->host.text[len - 1] == '\t'))
+        len--;
+    return !r->host.is_cut && hf_authority_is_valid(r->host.text, len);
+}
+
 static int on_headers_complete(llhttp_t *parser)
 {
     struct hf_request *r = parser->data;
     if (parser->http_major != 1 || parser->http_minor > 1)
         return refuse(r, 505);
     r->is_http_1_0 = parser->http_minor == 0;
-    /* RFC 9112, 3.2: exactly one Host, which 1.0 did not know. */
-    if (r->n_hosts > 1 || (r->n_hosts == 0 && !r->is_http_1_0))
+    if (!has_valid_host(r))
         return refuse(r, 400);
     bool is_known = parser->method == HTTP_GET || parser->method == HTTP_HEAD;
     if (has_body(parser))
@@ -126,29 +142,50 @@ void hf_request_begin(struct hf_request *request, llhttp_t *parser)
     request->is_http_1_0 = false;
     request->is_keep_alive = false;
     request->refused = 0;
-    request->target.len = request->if_none_match.len = request->agent.len = 0;
+    request->target.len = request->if_none_match.len = request->agent.len = request->host.len = 0;
     request->target.is_cut = request->if_none_match.is_cut = request->agent.is_cut = false;
+    request->host.is_cut = false;
     request->head_len = 0;
     request->n_hosts = 0;
+    request->is_line_new = false;
     request->header = HF_HEADER_OTHER;
     request->header_name.len = 0;
     request->header_name.is_cut = false;
     parser->data = request;
 }
 
+/* Does a line begin with a blank? It would continue the one before (obs-fold), which proxies read in
+ * different ways; a server refuses it (RFC 9112, 2.2 and 5.2). */
+static bool has_folded_line(struct hf_request *r, const char *data, size_t len)
+{
+    const char *const end = data + len;
+    for (const char *line = data; line < end; r->is_line_new = true) {
+        if (r->is_line_new && (*line == ' ' || *line == '\t'))
+            return true;
+        line = memchr(line, '\n', (size_t)(end - line));
+        r->is_line_new = false;
+        if (line == NULL)
+            return false;
+        line++;
+    }
+    return false;
+}
+
 enum hf_fed hf_request_feed(struct hf_request *request, llhttp_t *parser, const uint8_t *data,
                             size_t len, size_t *used)
 {
-    llhttp_errno_t err = llhttp_execute(parser, (const char *)data, len);
-    size_t took = len;
-    if (err == HPE_PAUSED) {
-        took = (size_t)(llhttp_get_error_pos(parser) - (const char *)data);
+    const char *text = (const char *)data;
+    llhttp_errno_t err = llhttp_execute(parser, text, len);
+    size_t read = err == HPE_OK ? len : (size_t)(llhttp_get_error_pos(parser) - text);
+    size_t took = err == HPE_PAUSED ? read : len;
+    if (err == HPE_PAUSED)
         llhttp_resume(parser);
-    }
     request->method = parser->method;
     request->head_len += took;
     if (request->refused == 0 && err != HPE_OK && err != HPE_PAUSED)
         request->refused = err == HPE_INVALID_VERSION || err == HPE_PAUSED_H2_UPGRADE ? 505 : 400;
+    if (has_folded_line(request, text, read))
+        request->refused = 400;
     if (request->refused == 0 && request->head_len > HF_SERVE_HEAD_BYTES_MAX)
         request->refused = 431;
     if (err == HPE_OK && request->refused == 0)

@@ -40,10 +40,12 @@ struct hf_request {
     HF_SERVE_FIELD(HF_SERVE_TARGET_BYTES_MAX) target;
     HF_SERVE_FIELD(HF_SERVE_ETAGS_BYTES_MAX) if_none_match; /* several are joined by commas */
     HF_SERVE_FIELD(HF_SERVE_AGENT_BYTES_MAX) agent;
+    HF_SERVE_FIELD(HF_SERVE_HOST_BYTES_MAX) host;
 
     /* While it is being read. */
     size_t head_len; /* bytes so far */
     unsigned n_hosts;
+    bool is_line_new; /* the last byte ended a line */
     enum hf_header header;
     HF_SERVE_FIELD(16) header_name;
 };

@@ -1,53 +1,49 @@
 #include "server/serve/route.h"
 
+#include "common/base/percent.h"
+#include "server/serve/authority.h"
+
 #include <string.h>
 #include <strings.h>
-
-static int digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
 
 static bool decode(const char *text, size_t len, char *out, size_t *out_len)
 {
     size_t n = 0;
     for (size_t i = 0; i < len; i++) {
-        if (text[i] != '%') {
-            out[n++] = text[i];
-            continue;
+        int byte = text[i];
+        if (byte == '%') {
+            byte = hf_percent_byte(text + i, len - i);
+            if (byte < 0)
+                return false;
+            i += 2;
         }
-        if (len - i < 3 || digit(text[i + 1]) < 0 || digit(text[i + 2]) < 0)
-            return false;
-        out[n++] = (char)(digit(text[i + 1]) * 16 + digit(text[i + 2]));
-        i += 2;
+        out[n++] = (char)byte;
     }
     *out_len = n;
     return true;
 }
 
-/* What is before the path in an absolute-form target; 0 for origin-form. */
-static size_t authority_len(const char *target, size_t len)
+/* The length of what is before the path: 0 for origin-form. Returns false for an absolute-form with
+ * an authority that is none. */
+static bool skip_authority(const char *target, size_t len, size_t *out)
 {
     size_t scheme = 0;
     if (len >= 7 && strncasecmp(target, "http://", 7) == 0)
         scheme = 7;
     else if (len >= 8 && strncasecmp(target, "https://", 8) == 0)
         scheme = 8; /* TLS ended before us */
-    if (scheme == 0)
-        return 0;
-    const char *slash = memchr(target + scheme, '/', len - scheme);
-    return slash != NULL ? (size_t)(slash - target) : len;
+    size_t end = scheme;
+    while (scheme > 0 && end < len && target[end] != '/' && target[end] != '?')
+        end++;
+    *out = end;
+    return scheme == 0 || hf_authority_is_valid(target + scheme, end - scheme);
 }
 
 bool hf_route_path(const char *target, size_t len, char *out, size_t *out_len)
 {
-    size_t before = authority_len(target, len);
+    size_t before = 0;
+    if (memchr(target, '#', len) != NULL || !skip_authority(target, len, &before))
+        return false;
     target += before;
     len -= before;
     if (len == 0 || target[0] != '/')

@@ -22,7 +22,8 @@ struct hf_answer hf_route(const struct hf_request *request, const struct hf_edit
  * The path of a request target (RFC 9112, 3.2): origin-form or absolute-form, without the query,
  * percent-encoding decoded once. Dots and slashes are left as they are: what comes out is looked
  * up as it is. `out` holds `len` bytes; may not overlap.
- * Returns false for what is not a path (`*`, a host alone, a bad escape).
+ * Returns false for what is not a path (`*`, a host alone, a bad escape, a fragment) or has an
+ * authority that is not valid. Which authority it is does not matter: one repository is served.
  */
 bool hf_route_path(const char *target, size_t len, char *out, size_t *out_len);
 

@@ -1,12 +1,69 @@
 #include "server/serve/server.h"
 
+#include "common/os/notify.h"
 #include "server/serve/log.h"
 #include "server/serve/state_lock.h"
 
+#include <inttypes.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
+
+/* ---- what systemd hears ------------------------------------------------------------------------ */
+
+static void notify_status(struct hf_server *s)
+{
+    struct hf_repository_status status;
+    char text[HF_WHY_MAX + 128];
+    hf_repository_status(&s->repository, &status);
+    if (status.problem[0] != '\0')
+        (void)snprintf(text, sizeof text, "STATUS=%s: %s",
+                       status.is_served ? "serving the state before" : "serving nothing",
+                       status.problem);
+    else
+        (void)snprintf(text, sizeof text, "STATUS=serving timestamp %" PRId64,
+                       status.summary.timestamp_version);
+    hf_notify(text);
+}
+
+/* sd_notify(3) wants to know since when. */
+static void notify_reloading(void)
+{
+    struct timespec now;
+    char text[64];
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    (void)snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
+                   (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    hf_notify(text);
+}
+
+/* A loop that did not run since the last call answers nobody: systemd hears nothing and restarts. */
+static void on_watchdog(uv_timer_t *timer)
+{
+    struct hf_server *s = timer->data;
+    bool are_alive = true;
+    for (unsigned i = 0; i < s->n_loops; i++)
+        are_alive &= hf_loop_is_alive(&s->loops[i]);
+    if (are_alive)
+        hf_notify("WATCHDOG=1");
+}
+
+static enum hf_err start_watchdog(struct hf_server *s, struct hf_why *why)
+{
+    uint64_t interval_ms = (uint64_t)hf_notify_watchdog_ms();
+    /* Four times an interval: a loop may be busy for a part of it. */
+    uint64_t every_ms = interval_ms >= 4 ? interval_ms / 4 : 1;
+    s->watchdog.data = s;
+    int failed = uv_timer_init(&s->control, &s->watchdog);
+    if (failed == 0 && interval_ms > 0)
+        failed = uv_timer_start(&s->watchdog, on_watchdog, every_ms, every_ms);
+    if (failed != 0)
+        return hf_fail(why, HF_E_STATE, "the watchdog cannot be served: %s", uv_strerror(failed));
+    return HF_OK;
+}
 
 /* ---- signals and news -------------------------------------------------------------------------- */
 
@@ -17,11 +74,20 @@ static void on_edition(void *ctx, struct hf_edition *g)
         hf_loop_offer(&s->loops[i], g);
 }
 
+static void on_read(void *ctx, bool was_asked)
+{
+    struct hf_server *s = ctx;
+    notify_status(s);
+    if (was_asked && !s->repository.is_stopped)
+        hf_notify("READY=1");
+}
+
 /* The control loop ends with the last of its handles; a second signal then ends the process. */
 static void stop(struct hf_server *s)
 {
     for (size_t i = 0; i < sizeof s->signals / sizeof s->signals[0]; i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
+    uv_close((uv_handle_t *)&s->watchdog, NULL);
     hf_repository_stop(&s->repository);
     for (unsigned i = 0; i < s->n_loops; i++)
         hf_loop_stop(&s->loops[i]);
@@ -31,12 +97,14 @@ static void on_signal(uv_signal_t *handle, int number)
 {
     struct hf_server *s = handle->data;
     if (number == SIGHUP) {
+        notify_reloading();
         hf_repository_look_now(&s->repository);
         if (s->access_log != NULL)
             hf_access_log_reopen(s->access_log);
         return;
     }
-    hf_serve_log("stopping: answers under way are finished, for %u seconds at most",
+    hf_notify("STOPPING=1");
+    hf_serve_log(HF_LOG_INFO, "stopping: answers under way are finished, for %u seconds at most",
                  HF_SERVE_GRACE_MS / 1000);
     stop(s);
 }
@@ -44,8 +112,6 @@ static void on_signal(uv_signal_t *handle, int number)
 static enum hf_err listen_for_signals(struct hf_server *s, struct hf_why *why)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
-    /* A log reader that goes away is an error of write(2). */
-    (void)signal(SIGPIPE, SIG_IGN);
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
         s->signals[i].data = s;
         int failed = uv_signal_init(&s->control, &s->signals[i]);
@@ -73,7 +139,8 @@ static unsigned raise_descriptors(unsigned connections)
     rlim_t fit = limit.rlim_cur > 2 * HF_SERVE_DESCRIPTORS_RESERVED
                      ? limit.rlim_cur - HF_SERVE_DESCRIPTORS_RESERVED
                      : limit.rlim_cur;
-    hf_serve_log("descriptors are limited to %llu: %llu connections at once instead of %u; raise "
+    hf_serve_log(HF_LOG_WARNING,
+                 "descriptors are limited to %llu: %llu connections at once instead of %u; raise "
                  "LimitNOFILE or ulimit -n",
                  (unsigned long long)limit.rlim_cur, (unsigned long long)fit, connections);
     return (unsigned)fit;
@@ -101,6 +168,7 @@ static struct hf_loop_config loop_config(struct hf_server *s, unsigned connectio
                        [HF_PHASE_LINGER] = HF_SERVE_LINGER_MS},
         .repository = &s->repository,
         .access_log = s->access_log,
+        .addresses = s->addresses,
     };
 }
 
@@ -129,7 +197,7 @@ static void say_where(const struct hf_server *s)
     char text[HF_ADDRESS_TEXT_MAX];
     (void)getsockname(s->listeners[0].fd, &address.any, &len);
     hf_address_format(&address, text);
-    hf_serve_log("listening on http://%s (%u loops)", text, s->options->loops);
+    hf_serve_log(HF_LOG_INFO, "listening on http://%s (%u loops)", text, s->options->loops);
 }
 
 /* ---- ending ------------------------------------------------------------------------------------ */
@@ -148,6 +216,7 @@ static void free_server(struct hf_server *s)
             close(s->listeners[i].fd);
     free(s->loops);
     free(s->listeners);
+    free(s->addresses);
     hf_access_log_close(s->access_log);
     if (s->state_lock >= 0)
         close(s->state_lock);
@@ -157,13 +226,18 @@ static void free_server(struct hf_server *s)
 
 static enum hf_err run_control(struct hf_server *s, unsigned connections, struct hf_why *why)
 {
+    const struct hf_serve_options *o = s->options;
+    const struct hf_repository_events events = {on_edition, on_read, s};
     HF_TRY(listen_for_signals(s, why));
-    HF_TRY(hf_repository_start(&s->repository, &s->control, s->options->repo, on_edition, s, why));
+    HF_TRY(start_watchdog(s, why));
+    HF_TRY(hf_repository_start(&s->repository, &s->control, o->repo, o->state, &events, why));
     enum hf_err err = start_loops(s, connections, why);
-    if (err == HF_OK)
+    if (err == HF_OK) {
         say_where(s);
-    else
+        hf_notify("READY=1");
+    } else {
         stop(s);
+    }
     (void)uv_run(&s->control, UV_RUN_DEFAULT);
     join_loops(s); /* they ask the repository for its status until their end */
     hf_repository_free(&s->repository);
@@ -173,6 +247,14 @@ static enum hf_err run_control(struct hf_server *s, unsigned connections, struct
 static enum hf_err prepare(struct hf_server *s, struct hf_why *why)
 {
     const struct hf_serve_options *o = s->options;
+    /* A log reader that goes away, and a log that is too long, are errors of write(2). */
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    if (!o->must_wait)
+        HF_TRY(hf_repository_require(o->repo, why));
+    s->addresses = hf_address_count_new(o->per_address_max);
+    if (s->addresses == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory to count the connections of an address");
     if (o->state != NULL)
         HF_TRY(hf_state_lock(o->state, &s->state_lock, why));
     HF_TRY(open_listeners(s, why));

@@ -12,12 +12,14 @@ struct hf_server {
     const struct hf_serve_options *options; /* borrowed */
     int state_lock;                         /* -1: none */
     struct hf_access_log *access_log;       /* NULL: off */
-    struct hf_listener *listeners;          /* one for each loop, until the loop takes it */
+    struct hf_address_count *addresses;
+    struct hf_listener *listeners; /* one for each loop, until the loop takes it */
     struct hf_loop *loops;
     unsigned n_loops; /* running */
 
     uv_loop_t control;
     uv_signal_t signals[3];
+    uv_timer_t watchdog; /* active only when systemd expects a sign of life */
     struct hf_repository repository;
 };
 

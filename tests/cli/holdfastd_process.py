@@ -11,7 +11,8 @@ import time
 BIN = os.environ.get("HOLDFAST_BIN") or os.path.join(
     os.path.dirname(os.path.abspath(__file__)), "..", "..", "build", "bin")
 HOLDFASTD = os.path.join(BIN, "holdfastd")
-WAIT_S = 20  # longer than anything takes, also under a sanitizer on a busy machine
+LINE = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ holdfastd (info|warning|error): "
+WAIT_S = 60  # longer than anything takes, also under a sanitizer on a busy machine
 
 
 def wait_until(true, what, seconds=WAIT_S):
@@ -24,16 +25,16 @@ def wait_until(true, what, seconds=WAIT_S):
 
 class Server:
     """holdfastd on a free port of 127.0.0.1. Leaving the `with` stops it and checks that it ended
-    well and said nothing but its own lines."""
+    well and said nothing but its own lines. `environment` is added to this process's."""
 
-    def __init__(self, repo, *options, descriptors=None, listen="127.0.0.1:0"):
+    def __init__(self, repo, *options, descriptors=None, listen="127.0.0.1:0", environment=None):
         def limit():
             if descriptors:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
         self.process = subprocess.Popen(
             [HOLDFASTD, "--repo", str(repo), "--listen", listen, "--loops", "1", *map(str, options)],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-            preexec_fn=limit)
+            preexec_fn=limit, env=dict(os.environ, **(environment or {})))
         self.lines = []
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -71,7 +72,7 @@ class Server:
         code = self.stop()
         print(f"holdfastd ended with {code}", *self.lines, sep="\n")  # shown when a test fails
         if kind is None:
-            strange = [line for line in self.lines if not line.startswith("holdfastd: ")]
+            strange = [line for line in self.lines if not re.match(LINE, line)]
             assert (code, strange) == (0, [])
 
     def connect(self, timeout=WAIT_S):
@@ -134,9 +135,14 @@ class Client:
         head, _, self.buffer = self.buffer.partition(b"\r\n\r\n")
         answer = Answer(head, b"")
         length = 0 if is_head or answer.status == 304 else int(answer.headers["content-length"])
-        while len(self.buffer) < length:
-            assert self.more(), f"closed {length - len(self.buffer)} bytes early"
-        answer.body, self.buffer = self.buffer[:length], self.buffer[length:]
+        parts, left = [self.buffer], length - len(self.buffer)
+        while left > 0:
+            self.buffer = b""
+            assert self.more(), f"closed {left} bytes early"
+            parts.append(self.buffer)
+            left -= len(self.buffer)
+        whole = b"".join(parts)
+        answer.body, self.buffer = whole[:length], whole[length:]
         return answer
 
     def is_closed(self):

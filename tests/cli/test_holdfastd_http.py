@@ -142,6 +142,18 @@ def test_other_methods_are_refused_and_the_connection_goes_on(server, method):
     (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),  # TLS
     (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400),
     (b"GET / HTTP/1.1\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost:\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: a:b\r\n\r\n", 400),
+    (b"GET http:///metadata/timestamp.json HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    (b"GET http://u@a/metadata/timestamp.json HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    (b"GET http://a?b/metadata/timestamp.json HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    (b"GET http://a/metadata/timestamp.json HTTP/1.1\r\nHost: a b\r\n\r\n", 400),
+    (b"GET /metadata/timestamp.json#x HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: a\r\n: x\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nX : x\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n", 400),
     (b"GET / HTTP/1.1\r\nHost: a\r\nbad header\r\n\r\n", 400),
     (b"GET / HTTP/1.1\r\nHost: a\r\nX: a\x00b\r\n\r\n", 400),
     (b"GET /a b HTTP/1.1\r\nHost: a\r\n\r\n", 400),
@@ -293,4 +305,5 @@ def test_health_says_what_is_served_and_until_when(server):
     state = json.loads(a.body)
     assert 86000 < state.pop("seconds_left") <= 86400
     assert state.pop("expires").endswith("Z")
-    assert state == {"status": "ok", "root": 1, "timestamp": 1, "snapshot": 1, "targets": 1}
+    assert state == {"status": "ok", "root": 1, "timestamp": 1, "snapshot": 1, "targets": 1,
+                     "expires_role": "timestamp"}

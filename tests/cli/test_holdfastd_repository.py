@@ -2,6 +2,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -9,7 +10,7 @@ import time
 import pytest
 
 from holdfastd_process import Server, request, wait_until
-from tuf_publisher import Repository, write_whole
+from tuf_publisher import Key, Repository, write_whole
 
 TIMESTAMP = "/metadata/timestamp.json"
 
@@ -76,7 +77,7 @@ def test_hangup_looks_at_once(repo):
     with Server(repo.folder) as s:
         repo.publish()
         s.process.send_signal(signal.SIGHUP)
-        wait_until(lambda: version(s) == 2, "version 2", seconds=5)
+        wait_until(lambda: version(s) == 2, "version 2")
 
 
 def test_a_new_root_is_served_though_no_timestamp_comes_with_it(repo):
@@ -113,7 +114,7 @@ def test_half_a_snapshot_is_not_served_until_it_is_whole(repo, spoil, reason):
                 repo.put(path, files[name])
         s.process.send_signal(signal.SIGHUP)
         reason = reason.replace("HASH", hashlib.sha256(b"two\n").hexdigest())
-        said = s.wait_for_line("is not whole: ")
+        said = s.wait_for_line("cannot be served as it is: ")
         assert reason in said and said.endswith("; still serving the one before")
         assert s.get(TIMESTAMP).body == before
         assert s.get("/metadata/2.snapshot.json").status == 404
@@ -139,7 +140,7 @@ def test_what_is_missing_is_said_once_and_looked_for_again(repo):
                 repo.put(name, data)
         s.wait_for_line(f"{target} is missing")
         time.sleep(2.5)
-        assert len(s.lines_with("is not whole")) == 1
+        assert len(s.lines_with("cannot be served as it is")) == 1
         repo.put(target, content)  # changes neither timestamp.json nor its folder
         wait_until(lambda: version(s) == 2, "the whole one")
 
@@ -191,15 +192,15 @@ def test_a_reader_never_meets_half_a_snapshot_while_publishing_goes_on(repo):
 
 def test_a_server_may_start_before_the_repository_is_there(tmp_path):
     folder = tmp_path / "later"
-    with Server(folder) as s:
-        assert s.wait_for_line("is not whole").endswith("; answering 503 until it is")
+    with Server(folder, "--wait") as s:
+        assert s.wait_for_line("cannot be served as it is").endswith("; answering 503 until it can")
         a = s.get(TIMESTAMP)
         assert (a.status, a.headers["retry-after"], a.headers["cache-control"]) == (503, "10", "no-store")
         status, state = health(s)
         assert (status, state["status"]) == (503, "unavailable")
         assert "cannot be opened" in state["problem"]
         repo = Repository(folder)  # its first root, and nothing else
-        wait_until(lambda: "timestamp.json is not there" in health(s)[1]["problem"], "another reason")
+        wait_until(lambda: "timestamp.json is missing" in health(s)[1]["problem"], "another reason")
         repo.targets = {"iot/full/1.pem": b"one\n"}
         repo.publish()
         wait_until(lambda: s.get(TIMESTAMP).status == 200, "the repository")
@@ -209,21 +210,104 @@ def test_a_server_may_start_before_the_repository_is_there(tmp_path):
 def test_a_repository_that_goes_away_is_still_served(repo, tmp_path):
     with Server(repo.folder) as s:
         os.rename(repo.folder, tmp_path / "elsewhere")
-        s.wait_for_line("is not whole")
+        s.wait_for_line("cannot be served as it is")
         with s.connect() as c:
             assert walk(c) == 1
         os.rename(tmp_path / "elsewhere", repo.folder)
         wait_until(lambda: "problem" not in health(s)[1], "it to be whole again")
 
 
-def test_an_expired_repository_is_served_and_said_to_be(tmp_path):
-    repo = Repository(tmp_path / "repo", timestamp_days=-2)
+@pytest.mark.parametrize("role", ["root", "targets", "snapshot", "timestamp"])
+def test_an_expired_repository_is_served_and_said_to_be(tmp_path, role):
+    """200 for the load balancer; monitoring reads the status."""
+    repo = Repository(tmp_path / "repo", days={role: -2})
     repo.publish()
     with Server(repo.folder) as s:
         assert version(s) == 1
         status, state = health(s)
-        assert (status, state["status"]) == (200, "expired")
+        assert (status, state["status"], state["expires_role"]) == (200, "expired", role)
         assert state["seconds_left"] < -86400
+
+
+# ---- a folder that goes back -----------------------------------------------------------------------
+
+
+def snapshot_of(repo):
+    shutil.copytree(repo.folder, repo.folder + ".old")
+    return repo.folder + ".old"
+
+
+def put_back(repo, old):
+    shutil.rmtree(repo.folder)
+    os.rename(old, repo.folder)
+
+
+def test_an_older_timestamp_is_a_problem_and_not_served(repo):
+    old = snapshot_of(repo)
+    repo.publish()
+    with Server(repo.folder) as s:
+        assert version(s) == 2
+        put_back(repo, old)
+        s.process.send_signal(signal.SIGHUP)
+        said = s.wait_for_line("timestamp version 1 is older than version 2")
+        assert said.endswith("; still serving the one before")
+        status, state = health(s)
+        assert (status, state["status"], state["timestamp"]) == (200, "ok", 2)
+        assert "a device that has the metadata served before refuses it" in state["problem"]
+        assert "a restart serves it all the same" in state["problem"]
+        with s.connect() as c:
+            assert walk(c) == 2
+        repo.versions["timestamp"] = 2
+        repo.publish()
+        wait_until(lambda: version(s) == 3, "version 3")
+        assert "problem" not in health(s)[1]
+    with Server(repo.folder) as s:  # and a restart without a state folder knows nothing of it
+        assert version(s) == 3
+
+
+def test_a_restart_with_a_state_folder_serves_nothing_older(repo, tmp_path):
+    state = tmp_path / "state"
+    old = snapshot_of(repo)
+    repo.publish()
+    with Server(repo.folder, "--state", state) as s:
+        assert version(s) == 2
+    put_back(repo, old)
+    with Server(repo.folder, "--state", state) as s:
+        assert s.wait_for_line("timestamp version 1 is older than version 2")
+        assert s.get(TIMESTAMP).status == 503
+        status, told = health(s)
+        assert (status, told["status"]) == (503, "unavailable")
+        assert f"a restart without {state}/root.json serves it all the same" in told["problem"]
+    os.remove(state / "root.json")
+    with Server(repo.folder, "--state", state) as s:
+        assert version(s) == 1
+
+
+def test_a_root_with_other_online_keys_begins_anew(repo, tmp_path):
+    with Server(repo.folder, "--state", tmp_path / "state") as s:
+        repo.publish()
+        wait_until(lambda: version(s) == 2, "version 2")
+        repo.keys["timestamp"] = Key()
+        repo.publish_root()
+        repo.versions["timestamp"] = repo.versions["snapshot"] = 0
+        repo.publish()
+        wait_until(lambda: version(s) == 1, "version 1 of the new keys")
+        assert "problem" not in health(s)[1]
+
+
+def test_a_state_folder_that_is_damaged_or_full_is_said(repo, tmp_path):
+    state = tmp_path / "state"
+    with Server(repo.folder, "--state", state):
+        pass
+    (state / "root.json").write_text("{")
+    with Server(repo.folder, "--state", state) as s:
+        assert s.wait_for_line("what was served before this start is unknown")
+        assert version(s) == 1
+    shutil.rmtree(state)
+    (state / "root.json").mkdir(parents=True)
+    with Server(repo.folder, "--state", state) as s:
+        assert s.wait_for_line("after a restart an older repository may be served")
+        assert version(s) == 1
 
 
 def test_links_dot_files_and_temporary_files_are_not_served(repo, tmp_path):
@@ -253,6 +337,15 @@ def test_a_linked_metadata_folder_is_refused(repo, tmp_path):
     os.symlink(tmp_path / "metadata", repo.path("metadata"))
     with Server(repo.folder) as s:
         assert s.get(TIMESTAMP).status == 503
+        assert health(s)[1]["problem"].startswith("metadata is a symbolic link")
+
+
+def test_a_link_is_named_as_such(repo, tmp_path):
+    os.rename(repo.path("metadata/1.snapshot.json"), tmp_path / "snapshot")
+    os.symlink(tmp_path / "snapshot", repo.path("metadata/1.snapshot.json"))
+    with Server(repo.folder) as s:
+        assert "metadata/1.snapshot.json is a symbolic link, which is not served; put the file" in \
+            health(s)[1]["problem"]
 
 
 def test_what_is_not_published_yet_is_not_served(repo):
@@ -301,5 +394,5 @@ def test_more_than_fits_in_memory_is_refused_in_words(repo):
         with open(repo.path("targets/huge.bin"), "wb") as f:
             f.truncate(257 << 20)
         repo.publish()
-        assert "the most that is served" in s.wait_for_line("is not whole")
+        assert "the most that is served" in s.wait_for_line("cannot be served as it is")
         assert version(s) == 1

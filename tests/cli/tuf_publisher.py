@@ -38,13 +38,14 @@ def write_whole(path, data):
 
 
 class Repository:
-    """`publish()` signs what `targets` holds ({path: content}) as the next version."""
+    """`publish()` signs what `targets` holds ({path: content}) as the next version. `days`, by role,
+    is how long metadata is good."""
 
-    def __init__(self, folder, timestamp_days=1):
+    def __init__(self, folder, days=()):
         self.folder = str(folder)
         self.keys = {role: Key() for role in ("root", "timestamp", "snapshot", "targets")}
         self.versions = {role: 0 for role in self.keys}
-        self.timestamp_days = timestamp_days
+        self.days = {"root": 365, "targets": 90, "snapshot": 30, "timestamp": 1, **dict(days)}
         self.targets = {}
         self.publish_root()
 
@@ -58,10 +59,10 @@ class Repository:
     def put(self, name, data):
         write_whole(self.path(name), data)
 
-    def build(self, role, fields, days):
+    def build(self, role, fields):
         self.versions[role] += 1
         signed = {"_type": role, "spec_version": "1.0.34", "version": self.versions[role],
-                  "expires": when(days), **fields}
+                  "expires": when(self.days[role]), **fields}
         return json.dumps({"signed": signed, "signatures": [self.keys[role].sign(signed)]},
                           indent=1).encode()
 
@@ -69,7 +70,7 @@ class Repository:
         fields = {"consistent_snapshot": True,
                   "keys": {k.id: k.public for k in self.keys.values()},
                   "roles": {r: {"keyids": [k.id], "threshold": 1} for r, k in self.keys.items()}}
-        data = self.build("root", fields, 365)
+        data = self.build("root", fields)
         self.put(f"metadata/{self.versions['root']}.root.json", data)
 
     def target_name(self, path, content):
@@ -82,12 +83,12 @@ class Repository:
         described = {path: {"length": len(c), "hashes": {"sha256": hashlib.sha256(c).hexdigest()}}
                      for path, c in self.targets.items()}
         files = [(self.target_name(p, c), c) for p, c in self.targets.items()]
-        targets = self.build("targets", {"targets": described}, 90)
+        targets = self.build("targets", {"targets": described})
         snapshot = self.build("snapshot", {"meta": {"targets.json": {
-            "version": self.versions["targets"], "length": len(targets)}}}, 30)
+            "version": self.versions["targets"], "length": len(targets)}}})
         timestamp = self.build("timestamp", {"meta": {"snapshot.json": {
             "version": self.versions["snapshot"], "length": len(snapshot),
-            "hashes": {"sha256": hashlib.sha256(snapshot).hexdigest()}}}}, self.timestamp_days)
+            "hashes": {"sha256": hashlib.sha256(snapshot).hexdigest()}}}})
         return files + [(f"metadata/{self.versions['targets']}.targets.json", targets),
                         (f"metadata/{self.versions['snapshot']}.snapshot.json", snapshot),
                         ("metadata/timestamp.json", timestamp)]

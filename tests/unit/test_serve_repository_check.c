@@ -4,7 +4,7 @@
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
 #include "server/serve/repository_check.h"
-#include "tests/support/tuf_repo.h"
+#include "tests/support/serve_edition.h"
 
 #include <stdlib.h>
 
@@ -36,33 +36,9 @@ static int drop(void **state)
     return 0;
 }
 
-static void add(struct hf_edition *g, const char *path, struct hf_bytes bytes)
-{
-    struct hf_file_mark mark = {0};
-    struct hf_served_file *served = NULL;
-    struct hf_why why;
-    struct hf_buf name = {0};
-    uint8_t *body = malloc(bytes.len + 1);
-    assert_non_null(body);
-    if (bytes.len > 0)
-        memcpy(body, bytes.data, bytes.len);
-    CHECK_OK(hf_buf_printf(&name, "/%s", path));
-    CHECK_OK(
-        hf_served_file_new_take((const char *)name.data, &mark, body, bytes.len, &served, &why));
-    CHECK_OK(hf_edition_add_take(g, served, &why));
-    hf_buf_free(&name);
-}
-
-/* What the repository in memory holds, as an edition. */
 static struct hf_edition *load(const struct fixture *f)
 {
-    struct hf_edition *g = NULL;
-    struct hf_why why;
-    CHECK_OK(hf_edition_new(&g, &why));
-    for (size_t i = 0; i < f->repo.files.n_files; i++)
-        add(g, f->repo.files.files[i].path, hf_buf_bytes(&f->repo.files.files[i].bytes));
-    hf_edition_seal(g);
-    return g;
+    return serve_edition_of(&f->repo);
 }
 
 static bool is_served(const struct hf_edition *g, const char *name)
@@ -123,7 +99,28 @@ static void a_whole_repository_is_summarised(void **state)
     assert_int_equal(s.timestamp_version, 2);
     assert_int_equal(s.snapshot_version, 2);
     assert_int_equal(s.targets_version, 2);
-    assert_int_equal(s.timestamp_expires_s, f->repo.roles[HF_ROLE_TIMESTAMP].expires_s);
+    assert_int_equal(s.expires_s, f->repo.roles[HF_ROLE_ROOT].expires_s); /* all on one day */
+    assert_string_equal(s.expires_role, "root");
+}
+
+static void the_role_that_expires_first_is_named(void **state)
+{
+    struct fixture *f = *state;
+    struct tuf_delegated_role *role = tuf_repo_delegate(&f->repo, "targets", "mine", "m/*", false);
+    int64_t *const expiries[] = {&f->repo.roles[HF_ROLE_ROOT].expires_s,
+                                 &f->repo.roles[HF_ROLE_TIMESTAMP].expires_s,
+                                 &f->repo.roles[HF_ROLE_SNAPSHOT].expires_s,
+                                 &f->repo.roles[HF_ROLE_TARGETS].expires_s, &role->role.expires_s};
+    static const char *const names[] = {"root", "timestamp", "snapshot", "targets", "mine"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        *expiries[i] -= HF_DAY_S;
+        tuf_repo_publish_root(&f->repo);
+        tuf_repo_publish(&f->repo);
+        struct hf_summary s = assert_whole(f);
+        assert_int_equal(s.expires_s, *expiries[i]);
+        assert_string_equal(s.expires_role, names[i]);
+        *expiries[i] += HF_DAY_S;
+    }
 }
 
 static void each_missing_file_is_named(void **state)
@@ -193,7 +190,7 @@ static void an_expired_repository_is_whole(void **state)
         f->repo.roles[role].expires_s = HF_DAY_S; /* 1970 */
     tuf_repo_publish_root(&f->repo);
     tuf_repo_publish(&f->repo);
-    assert_int_equal(assert_whole(f).timestamp_expires_s, HF_DAY_S);
+    assert_int_equal(assert_whole(f).expires_s, HF_DAY_S);
 }
 
 static void every_root_up_to_the_newest_is_walked(void **state)
@@ -271,7 +268,7 @@ static void what_no_timestamp_named_is_dropped(void **state)
     size_t n_files = g->n_files;
     uint64_t total_bytes = g->total_bytes;
     for (size_t i = 0; i < sizeof strays / sizeof strays[0]; i++)
-        add(g, strays[i], hf_bytes_of_text("not published"));
+        serve_edition_add(g, strays[i], hf_bytes_of_text("not published"));
     hf_edition_seal(g);
     (void)checked_and_pruned(g, NULL);
     assert_int_equal(g->n_files, n_files);
@@ -307,6 +304,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_whole_repository_is_summarised),
+        TEST(the_role_that_expires_first_is_named),
         TEST(each_missing_file_is_named),
         TEST(a_target_with_other_bytes_is_refused),
         TEST(an_unsigned_change_is_refused),

@@ -123,11 +123,64 @@ static void what_is_not_a_repository_is_refused(void **state)
     char path[512];
     (void)snprintf(path, sizeof path, "%s/targets", f->dir);
     CHECK_REFUSED(hf_repository_load(path, NULL, &e, &f->why), HF_E_NOT_FOUND, &f->why,
-                  "no folder 'metadata'");
+                  "metadata is missing");
     (void)snprintf(path, sizeof path, "%s/metadata/timestamp.json", f->dir);
     assert_int_equal(unlink(path), 0);
     CHECK_REFUSED(hf_repository_load(f->dir, NULL, &e, &f->why), HF_E_NOT_FOUND, &f->why,
-                  "metadata/timestamp.json is not there");
+                  "metadata/timestamp.json is missing");
+    assert_null(e);
+}
+
+static void a_repository_is_required_in_words(void **state)
+{
+    struct fixture *f = *state;
+    char path[512];
+    CHECK_OK(hf_repository_require(f->dir, &f->why));
+    CHECK_REFUSED(hf_repository_require("/nonexistent", &f->why), HF_E_NOT_FOUND, &f->why,
+                  "the repository /nonexistent cannot be opened: No such file or directory. Check "
+                  "--repo, or pass --wait");
+    (void)snprintf(path, sizeof path, "%s/targets", f->dir);
+    CHECK_REFUSED(
+        hf_repository_require(path, &f->why), HF_E_NOT_FOUND, &f->why,
+        "targets is not a repository: metadata/timestamp.json: No such file or directory");
+}
+
+static void assert_missing(const struct hf_edition *e, const char *name, const char *sentence)
+{
+    struct hf_why why;
+    CHECK_REFUSED(hf_edition_fail_missing(e, name, &why), HF_E_NOT_FOUND, &why, sentence);
+}
+
+static void links_and_other_things_are_named(void **state)
+{
+    struct fixture *f = *state;
+    char path[512], folder[512];
+    (void)snprintf(path, sizeof path, "%s/metadata/link.json", f->dir);
+    assert_int_equal(symlink("1.root.json", path), 0);
+    (void)snprintf(path, sizeof path, "%s/metadata/pipe.json", f->dir);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    (void)snprintf(path, sizeof path, "%s/targets/linked", f->dir);
+    assert_int_equal(symlink("a", path), 0);
+    struct hf_edition *e = load(f, NULL);
+    assert_missing(e, "/metadata/link.json", "metadata/link.json is a symbolic link, which is not");
+    assert_missing(e, "/metadata/pipe.json", "metadata/pipe.json is not a regular file, which is");
+    assert_missing(e, "/targets/linked/1.pem", "targets/linked is a symbolic link");
+    assert_missing(e, "/targets/linked2", "targets/linked2 is missing");
+    assert_missing(e, "/metadata/link.jso", "metadata/link.jso is missing");
+    hf_edition_unref(e);
+    e = NULL;
+
+    (void)snprintf(path, sizeof path, "%s/metadata/timestamp.json", f->dir);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink("1.root.json", path), 0);
+    CHECK_REFUSED(hf_repository_load(f->dir, NULL, &e, &f->why), HF_E_NOT_FOUND, &f->why,
+                  "metadata/timestamp.json is a symbolic link");
+    (void)snprintf(path, sizeof path, "%s/metadata", f->dir);
+    (void)snprintf(folder, sizeof folder, "%s/elsewhere", f->dir);
+    assert_int_equal(rename(path, folder), 0);
+    assert_int_equal(symlink("elsewhere", path), 0);
+    CHECK_REFUSED(hf_repository_load(f->dir, NULL, &e, &f->why), HF_E_NOT_FOUND, &f->why,
+                  "metadata is a symbolic link");
     assert_null(e);
 }
 
@@ -186,6 +239,8 @@ int main(void)
         TEST(files_that_stay_are_shared_with_the_edition_before),
         TEST(a_look_tells_whether_anything_was_published),
         TEST(what_is_not_a_repository_is_refused),
+        TEST(a_repository_is_required_in_words),
+        TEST(links_and_other_things_are_named),
         TEST(folders_nest_only_so_deep),
         TEST(a_huge_file_is_refused_before_it_is_read),
         TEST(a_file_that_cannot_be_read_is_named),

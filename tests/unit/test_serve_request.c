@@ -114,6 +114,103 @@ static void what_is_not_http_is_refused(void **state)
             fail_msg("%u, not %u: %s", refusal_of(cases[i].text), cases[i].status, cases[i].text);
 }
 
+static void assert_host(const char *host, unsigned status)
+{
+    char text[512];
+    (void)snprintf(text, sizeof text, "GET / HTTP/1.1\r\nHost:%s\r\n\r\n", host);
+    if (refusal_of(text) != status)
+        fail_msg("%u, not %u: Host:%s", refusal_of(text), status, host);
+}
+
+static void a_host_that_is_none_is_refused(void **state)
+{
+    (void)state;
+    static const char *const good[] = {
+        "a",
+        " a",
+        " \ta:80 \t",
+        " a.example",
+        " 192.0.2.1:1",
+        " [::1]",
+        " [2001:db8::1]:8080",
+        " a%2db",
+        " a:",
+        " a_b~!",
+        " a:65535",
+        " a:00080",
+    };
+    static const char *const bad[] = {
+        "",         " ",    " :80",         " a b",  " u@a",   " u:p@a",   " a/b",
+        " a?b",     " a#b", " a\\b",        " a:8o", " a:-1",  " a:65536", " a:99999999999",
+        " a:80:80", " ::1", " []",          " [::1", " ::1]",  " [::1]x",  " [a]",
+        " %",       " a%2", " [127.0.0.1]", " a%zz", " \"a\"", " a, b",    " [::1%25lo]",
+        " <a>",     " {a}", " \xc3\xa9",
+    };
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        assert_host(good[i], 0);
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_host(bad[i], 400);
+    static char long_host[HF_SERVE_HOST_BYTES_MAX + 2];
+    memset(long_host, 'a', sizeof long_host - 1);
+    assert_host(long_host, 400);
+    long_host[HF_SERVE_HOST_BYTES_MAX] = '\0';
+    assert_host(long_host, 0);
+    /* HTTP/1.0 may leave it out, and not get it wrong. */
+    assert_int_equal(refusal_of("GET / HTTP/1.0\r\nHost: a b\r\n\r\n"), 400);
+    assert_int_equal(refusal_of("GET / HTTP/1.0\r\nHost:\r\n\r\n"), 400);
+    assert_int_equal(refusal_of("GET / HTTP/1.1\r\nHost: a\r\nX: \r\nhost: a\r\n\r\n"), 400);
+}
+
+/* tchar of RFC 9110, 5.6.2. */
+static bool is_token_char(unsigned c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           (c != 0 && c < 0x80 && strchr("!#$%&'*+-.^_`|~", (int)c) != NULL);
+}
+
+static void a_header_name_is_a_token(void **state)
+{
+    (void)state;
+    assert_int_equal(refusal_of(GET ": x\r\n\r\n"), 400);
+    assert_int_equal(refusal_of(GET ":\r\n\r\n"), 400);
+    for (unsigned c = 1; c < 256; c++) {
+        char text[128];
+        if (c == ':') /* ends the name */
+            continue;
+        (void)snprintf(text, sizeof text, GET "A%cb: c\r\n\r\n", (int)c);
+        unsigned status = refusal_of(text);
+        if (status != (is_token_char(c) ? 0 : 400))
+            fail_msg("%u for a name with the byte %#x", status, c);
+    }
+}
+
+static void a_folded_or_broken_line_is_refused(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {
+        GET "X: a\r\n b\r\n\r\n",
+        GET "X: a\r\n\tb\r\n\r\n",
+        GET "X:\r\n \r\n\r\n",
+        GET " \r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n",
+        "GET / HTTP/1.1\r\n Host: a\r\nHost: a\r\n\r\n",
+        GET "X: a\rb\r\n\r\n",
+        GET "X: a\r\rY: b\r\n\r\n",
+        "GET / HTTP/1.1\rHost: a\r\n\r\n",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (refusal_of(bad[i]) != 400)
+            fail_msg("%u: %s", refusal_of(bad[i]), bad[i]);
+    /* Also where the network cuts the line; a blank that only begins a piece is another matter. */
+    struct reader r;
+    size_t used = 0;
+    begin(&r);
+    assert_int_equal(feed(&r, GET "X:", strlen(GET) + 2, &used), HF_FED_MORE);
+    assert_int_equal(feed(&r, " a\r\n", 4, &used), HF_FED_MORE);
+    assert_int_equal(feed(&r, " b", 2, &used), HF_FED_WHOLE);
+    assert_int_equal(r.request.refused, 400);
+}
+
 /* A head of exactly `len` bytes. */
 static void make_head(char *out, size_t len)
 {
@@ -221,6 +318,9 @@ int main(void)
         cmocka_unit_test(a_head_may_be_cut_anywhere),
         cmocka_unit_test(pipelined_requests_are_taken_one_at_a_time),
         cmocka_unit_test(what_is_not_http_is_refused),
+        cmocka_unit_test(a_host_that_is_none_is_refused),
+        cmocka_unit_test(a_header_name_is_a_token),
+        cmocka_unit_test(a_folded_or_broken_line_is_refused),
         cmocka_unit_test(a_head_has_a_longest_length),
         cmocka_unit_test(an_endless_head_is_refused_before_its_end),
         cmocka_unit_test(a_target_has_a_longest_length),

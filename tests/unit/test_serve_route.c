@@ -71,9 +71,15 @@ static void the_path_of_a_target_is_decoded_once(void **state)
     assert_path("/a/../b//.", "/a/../b//.");
     assert_path("http://host/a?b", "/a");
     assert_path("HTTPS://host:1/a", "/a");
-    assert_path("http:///a", "/a");
+    assert_path("http://[::1]:80/a", "/a");
+    assert_path("http:///a", NULL);
+    assert_path("http://:80/a", NULL);
+    assert_path("http://user@host/a", NULL);
+    assert_path("http://ho st/a", NULL);
+    assert_path("http://host:x/a", NULL);
+    assert_path("/a#b", NULL);
     assert_path("http://host", NULL);
-    assert_path("http://host?/a", "/a");
+    assert_path("http://host?/a", NULL);
     assert_path("ftp://host/a", NULL);
     assert_path("*", NULL);
     assert_path("a", NULL);

@@ -48,7 +48,7 @@ class Holdfastd:
     def stop(self):
         assert self.process.stop() == 0, self.process.err
         for line in self.process.err.splitlines():
-            assert line.startswith("holdfastd: "), line
+            assert re.match(r"\S+Z holdfastd (info|warning|error): ", line), line
 
 
 # Under root its workers would become another user, who may not read the test's folder.

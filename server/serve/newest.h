@@ -1,0 +1,40 @@
+/*
+ * The newest metadata that was served. Devices that saw it refuse anything older (TUF 5.3.5, 5.4.3,
+ * 5.5.5), so the server refuses it too: a folder that went back, from an old backup or an old copy,
+ * is a problem to report and not a repository to serve.
+ *
+ * With a state folder it survives a restart, as DIR/root.json, timestamp.json and snapshot.json.
+ */
+#ifndef HF_SERVE_NEWEST_H
+#define HF_SERVE_NEWEST_H
+
+#include "server/serve/edition.h"
+
+struct hf_newest {
+    struct hf_buf root; /* files, byte for byte; all are empty before the first edition */
+    struct hf_buf timestamp;
+    struct hf_buf snapshot;
+};
+
+/**
+ * Would a device that holds `newest` take `g`, which is whole? By the client's own rules, so that a
+ * root which has replaced the keys of timestamp or snapshot since begins anew (TUF 5.3.11). Dates
+ * do not matter. HF_OK, or the error that the device would meet, in words. No I/O.
+ */
+HF_MUST_USE enum hf_err hf_newest_check(const struct hf_newest *newest, const struct hf_edition *g,
+                                        struct hf_why *why);
+
+/**
+ * `g` is about to be served: remember it, and in the folder `state` (may be NULL) too. On failure
+ * `newest` may hold it while the folder does not. HF_E_MEMORY, HF_E_STORAGE. Blocking I/O.
+ */
+HF_MUST_USE enum hf_err hf_newest_remember(struct hf_newest *newest, const struct hf_edition *g,
+                                           const char *state, struct hf_why *why);
+
+/** What an earlier process remembered in `state`; nothing, and HF_OK, where there was none. On
+ *  failure `out` is empty: the files are damaged or cannot be read. Blocking I/O. */
+HF_MUST_USE enum hf_err hf_newest_load(const char *state, struct hf_newest *out,
+                                       struct hf_why *why);
+void hf_newest_free(struct hf_newest *newest);
+
+#endif
