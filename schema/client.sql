@@ -10,7 +10,7 @@
 -- application_id and user_version are set by the agent in the transaction of the migration.
 
 PRAGMA application_id = 0x48464354;    -- "HFCT"
-PRAGMA user_version = 3;
+PRAGMA user_version = 4;
 
 -- What `holdfast init` was told. One row.
 CREATE TABLE config (
@@ -25,6 +25,7 @@ CREATE TABLE config (
     client_cert_file TEXT,    -- absolute paths; shown to endpoints whose chain validates
     client_key_file  TEXT CHECK ((client_key_file IS NULL) = (client_cert_file IS NULL)),
     awaits_confirm   INTEGER NOT NULL DEFAULT 0 CHECK (awaits_confirm IN (0, 1)),
+    has_legacy_ciphers INTEGER NOT NULL DEFAULT 0 CHECK (has_legacy_ciphers IN (0, 1)),
     CHECK (device_id IS NULL OR device_id_file IS NULL)
 ) STRICT;
 

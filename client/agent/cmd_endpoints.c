@@ -50,7 +50,8 @@ static enum hf_err endpoints(const char *state_dir, const struct hf_cli_common *
 
     HF_TRY(hf_posix_open(state_dir, hf_cli_log(common), &posix, why));
     struct hf_posix_config config = *hf_posix_config(posix);
-    if (is_none || given->n > 0 || given->client_cert != NULL)
+    if (is_none || given->n > 0 || given->client_cert != NULL ||
+        given->ciphers != HF_CLI_CIPHERS_UNCHANGED)
         err = replace(posix, given, is_none, &config, why);
     if (err == HF_OK)
         print_endpoints(&config);

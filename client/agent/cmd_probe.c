@@ -32,7 +32,7 @@ struct arguments {
     struct hf_cli_common common;
     const char *state_dir; /* borrowed */
     char *endpoint, *ca, *server_name, *at;
-    int is_json, is_tls12;
+    int is_json, is_tls12, has_legacy_ciphers;
     struct hf_endpoint peer;
     struct hf_endpoint server; /* whom to ask for */
     int64_t at_s;              /* INT64_MIN: now */
@@ -161,11 +161,12 @@ static enum hf_err judge_and_report(const struct arguments *a, const struct judg
 static enum hf_err probe(const struct arguments *a, const struct judge *judge, struct hf_why *why)
 {
     struct hf_tls_look_result result = {0};
-    const struct hf_probe_request request = {.peer = a->peer,
-                                             .server = &a->server,
-                                             .offer = {.version = a->is_tls12 ? HF_TLS_12
-                                                                              : HF_TLS_12_OR_13},
-                                             .timeouts = hf_timeouts_default()};
+    const struct hf_probe_request request =
+        {.peer = a->peer,
+         .server = &a->server,
+         .offer = {.version = a->is_tls12 ? HF_TLS_12 : HF_TLS_12_OR_13,
+                   .has_legacy_ciphers = a->has_legacy_ciphers != 0},
+         .timeouts = hf_timeouts_default()};
     enum hf_err err = hf_probe(&request, &result, why);
 
     if (err == HF_OK)
@@ -199,6 +200,8 @@ int hf_cmd_probe(const char *state_dir, int argc, const char **argv)
         {"at", 0, POPT_ARG_STRING, &a.at, 0, "judge as of that time instead of now",
          "YYYY-MM-DD[THH:MM:SSZ]"},
         {"tls12", 0, POPT_ARG_NONE, &a.is_tls12, 0, "offer TLS 1.2 only", NULL},
+        {"legacy-ciphers", 0, POPT_ARG_NONE, &a.has_legacy_ciphers, 0,
+         "offer cipher suites with static RSA and CBC, too", NULL},
         {"json", 0, POPT_ARG_NONE, &a.is_json, 0, "print one JSON object instead of text", NULL},
         HF_CLI_STATE(&a.common),
         HF_CLI_VERBOSE(&a.common),

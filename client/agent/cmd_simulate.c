@@ -46,7 +46,7 @@ struct arguments {
     struct hf_cli_common common;
     const char *state_dir; /* borrowed */
     char *at, *endpoint, *bundle, *description;
-    int is_json;
+    int is_json, has_legacy_ciphers;
     int64_t at_s;
     struct hf_buf pem, custom; /* what the files hold */
 };
@@ -125,7 +125,12 @@ static enum hf_err simulate_endpoint(const struct arguments *a, struct hf_posix 
                                      bool *breaks, struct hf_why *why)
 {
     const struct hf_posix_endpoint endpoint = {.url = a->endpoint};
-    const struct hf_posix_config config = {.endpoints = &endpoint, .n_endpoints = 1};
+    const struct hf_posix_config config = {
+        .endpoints = &endpoint,
+        .n_endpoints = 1,
+        .has_legacy_ciphers = a->has_legacy_ciphers != 0 ||
+                              (posix != NULL && hf_posix_config(posix)->has_legacy_ciphers),
+    };
     struct hf_endpoint_url url;
     struct hf_lookout *lookout = NULL;
 
@@ -181,6 +186,8 @@ int hf_cmd_simulate(const char *state_dir, int argc, const char **argv)
         {"at", '\0', POPT_ARG_STRING, &a.at, 0, "the day to ask about", "DATE"},
         {"endpoint", '\0', POPT_ARG_STRING, &a.endpoint, 0,
          "only this one: mqtts://HOST[:8883], https://HOST[:443] or tls://HOST:PORT", "URL"},
+        {"legacy-ciphers", '\0', POPT_ARG_NONE, &a.has_legacy_ciphers, 0,
+         "offer that server cipher suites with static RSA and CBC, too", NULL},
         {"bundle", 'b', POPT_ARG_STRING, &a.bundle, 0, "judge by the roots in this PEM file",
          "FILE.pem"},
         {"description", '\0', POPT_ARG_STRING, &a.description, 0,

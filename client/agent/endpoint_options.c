@@ -109,6 +109,10 @@ void hf_cli_endpoints_init(struct hf_cli_endpoints *e)
          "FILE"},
         {"client-key", '\0', POPT_ARG_STRING, &e->client_key, 0, "its key, without a passphrase",
          "FILE"},
+        {"legacy-ciphers", '\0', POPT_ARG_VAL, &e->ciphers, HF_CLI_CIPHERS_LEGACY,
+         "offer servers and mirrors cipher suites with static RSA and CBC, too", NULL},
+        {"modern-ciphers", '\0', POPT_ARG_VAL, &e->ciphers, HF_CLI_CIPHERS_MODERN,
+         "do not offer them (default)", NULL},
         {NULL, '\0', 0, NULL, 0, NULL, NULL},
     };
 
@@ -150,6 +154,8 @@ void hf_cli_endpoints_apply(const struct hf_cli_endpoints *e, struct hf_posix_co
         config->client_cert_file = e->client_cert;
         config->client_key_file = e->client_key;
     }
+    if (e->ciphers != HF_CLI_CIPHERS_UNCHANGED)
+        config->has_legacy_ciphers = e->ciphers == HF_CLI_CIPHERS_LEGACY;
 }
 
 void hf_cli_endpoints_free(struct hf_cli_endpoints *e)

@@ -1,4 +1,5 @@
-/* --endpoint, --alpn, --client-cert and --client-key, as `init` and `endpoints` take them. */
+/* --endpoint, --alpn, --client-cert, --client-key, --legacy-ciphers and --modern-ciphers, as `init` and
+ * `endpoints` take them. */
 #ifndef HF_CLIENT_AGENT_ENDPOINT_OPTIONS_H
 #define HF_CLIENT_AGENT_ENDPOINT_OPTIONS_H
 
@@ -6,12 +7,15 @@
 
 #include <popt.h>
 
+enum { HF_CLI_CIPHERS_UNCHANGED, HF_CLI_CIPHERS_MODERN, HF_CLI_CIPHERS_LEGACY };
+
 struct hf_cli_endpoints {
-    struct poptOption table[6];
+    struct poptOption table[8];
     struct hf_posix_endpoint list[HF_ENDPOINTS_MAX]; /* their texts are owned */
     size_t n;
     char *client_cert; /* absolute once hf_cli_endpoints_finish was called; NULL: not given */
     char *client_key;
+    int ciphers;           /* HF_CLI_CIPHERS_… */
     bool is_misused;       /* what is wrong is wrong usage */
     struct hf_why failure; /* the first thing that is; code HF_OK: nothing */
 };

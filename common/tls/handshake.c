@@ -1,5 +1,7 @@
 #include "common/tls/handshake.h"
 
+#include "common/tls/tls_offer.h"
+
 #include <mbedtls/error.h>
 #include <mbedtls/net_sockets.h>
 #include <mbedtls/psa_util.h>
@@ -28,7 +30,8 @@ enum hf_err hf_handshake_fail(int code, struct hf_why *why)
     case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
         return hf_fail(why, HF_E_TLS,
                        "the server refused with a TLS alert; it may want another server name, "
-                       "another TLS version or a client certificate");
+                       "another TLS version, a client certificate, or cipher suites with static "
+                       "RSA or CBC (offered with --legacy-ciphers)");
     case MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION:
         return hf_fail(why, HF_E_TLS, "the server speaks neither TLS 1.2 nor TLS 1.3");
     case MBEDTLS_ERR_X509_FATAL_ERROR:
@@ -60,6 +63,7 @@ enum hf_err hf_handshake_config(mbedtls_ssl_config *config, struct hf_why *why)
     mbedtls_ssl_conf_rng(config, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
     mbedtls_ssl_conf_min_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_2);
     mbedtls_ssl_conf_max_tls_version(config, MBEDTLS_SSL_VERSION_TLS1_3);
+    hf_tls_offer_set(config, (struct hf_tls_offer){0});
     return HF_OK;
 }
 

@@ -9,7 +9,7 @@
 
 #include <mbedtls/ssl.h>
 
-/** Defaults of a TLS 1.2 and 1.3 client. HF_E_TLS, HF_E_MEMORY. `config` is to be
+/** Defaults of a TLS 1.2 and 1.3 client, which offers what an all-zero hf_tls_offer does. HF_E_TLS, HF_E_MEMORY. `config` is to be
  *  mbedtls_ssl_config_free'd whatever happens. */
 HF_MUST_USE enum hf_err hf_handshake_config(mbedtls_ssl_config *config, struct hf_why *why);
 

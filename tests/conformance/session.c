@@ -73,7 +73,7 @@ static enum hf_err open_client(struct session *s, struct hf_why *why)
     struct hf_client_config config = config_of();
 
     HF_TRY(hf_trust_store_new(&s->trust_store, why));
-    HF_TRY(hf_http_transport_new(s->trust_store, NULL, &s->http, why));
+    HF_TRY(hf_http_transport_new(s->trust_store, NULL, false, &s->http, why));
     s->urls.http = hf_http_transport_port(s->http);
     HF_TRY(hf_client_open(&ports, &config, &s->client, why));
     hf_mirrors_begin_check(s->client);

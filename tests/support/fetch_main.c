@@ -149,7 +149,8 @@ int main(int argc, const char **argv)
         fill_store(store, options.store, time_option(options.distrust_after, hf_time_parse_last));
     if (options.server_ca != NULL)
         server_ca = read_file(options.server_ca);
-    if (hf_http_transport_new(store, (const char *)server_ca.data, &transport, &why) != HF_OK)
+    if (hf_http_transport_new(store, (const char *)server_ca.data, false, &transport, &why) !=
+        HF_OK)
         die("transport", &why);
     hf_http_transport_set_timeouts(transport, (struct hf_timeouts){.connect_ms = options.connect_ms,
                                                                    .idle_ms = options.idle_ms,

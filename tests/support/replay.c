@@ -162,12 +162,12 @@ static int no_anchors(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_crt
 static struct hf_tls_offer tls_offer_of(enum hf_offer offer)
 {
     static const struct hf_tls_offer offers[] = {
-        [HF_OFFER_TLS13_RSA] = {HF_TLS_13, HF_TLS_KEYS_RSA},
-        [HF_OFFER_TLS13_ECC] = {HF_TLS_13, HF_TLS_KEYS_ECC},
-        [HF_OFFER_TLS13_ANY] = {HF_TLS_13, HF_TLS_KEYS_ANY},
-        [HF_OFFER_TLS12_RSA] = {HF_TLS_12, HF_TLS_KEYS_RSA},
-        [HF_OFFER_TLS12_ECC] = {HF_TLS_12, HF_TLS_KEYS_ECC},
-        [HF_OFFER_TLS12_ANY] = {HF_TLS_12, HF_TLS_KEYS_ANY},
+        [HF_OFFER_TLS13_RSA] = {HF_TLS_13, HF_TLS_KEYS_RSA, false},
+        [HF_OFFER_TLS13_ECC] = {HF_TLS_13, HF_TLS_KEYS_ECC, false},
+        [HF_OFFER_TLS13_ANY] = {HF_TLS_13, HF_TLS_KEYS_ANY, false},
+        [HF_OFFER_TLS12_RSA] = {HF_TLS_12, HF_TLS_KEYS_RSA, false},
+        [HF_OFFER_TLS12_ECC] = {HF_TLS_12, HF_TLS_KEYS_ECC, false},
+        [HF_OFFER_TLS12_ANY] = {HF_TLS_12, HF_TLS_KEYS_ANY, false},
     };
     return offers[offer];
 }

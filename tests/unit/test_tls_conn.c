@@ -116,7 +116,7 @@ static void application_does_not_resume_what_only_the_server_ca_vouched_for(void
         struct hf_tls_client *client;
         struct tls_pair pair;
         make_scene(&s, world_versions[i]);
-        CHECK_OK(hf_tls_client_new(s.w.store, s.server_ca, &client, NULL));
+        CHECK_OK(hf_tls_client_new(s.w.store, s.server_ca, false, &client, NULL));
         CHECK_OK(transport_connects(&s, client));
 
         tls_prepare(&pair, &s.w.config, &s.server);
@@ -136,7 +136,7 @@ static void swap_of_the_device_s_store_drops_the_transport_s_sessions(void **sta
         struct hf_tls_client *client;
         make_scene(&s, world_versions[i]);
         world_trust_root(&s.w, "CN=Root", &s.w.root);
-        CHECK_OK(hf_tls_client_new(s.w.store, NULL, &client, NULL));
+        CHECK_OK(hf_tls_client_new(s.w.store, NULL, false, &client, NULL));
         CHECK_OK(transport_connects(&s, client));
         world_trust_root(&s.w, "CN=Other", &s.w.other);
         assert_int_equal(transport_connects(&s, client), HF_E_UNTRUSTED);
@@ -153,7 +153,7 @@ static void unvalidated_server_still_proves_its_key(void **state)
         struct scene s;
         struct hf_tls_client *client;
         make_scene(&s, world_versions[i]);
-        CHECK_OK(hf_tls_client_new_unvalidated(&client, NULL));
+        CHECK_OK(hf_tls_client_new_unvalidated(false, &client, NULL));
         CHECK_OK(transport_connects(&s, client));
         tls_server_free(&s.server);
         world_serve(&s.w, &s.server, &s.chain, &s.w.other);

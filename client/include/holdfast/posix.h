@@ -33,6 +33,8 @@ struct hf_posix_config {
      * Neither is needed to judge an endpoint, also where it asks for them. */
     const char *client_cert_file;
     const char *client_key_file;
+    /* Offer mirrors and endpoints cipher suites with static RSA and CBC, too. */
+    bool has_legacy_ciphers;
     const char *device_id;      /* NULL: derived from the machine-id when first needed */
     const char *device_id_file; /* NULL, or a file whose first line is the id */
     const char *server_ca;   /* NULL, or PEM text trusted for the update server besides the store */

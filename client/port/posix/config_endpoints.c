@@ -94,11 +94,12 @@ static enum hf_err update_config(struct hf_sqlite_store *store,
 
     HF_TRY(hf_db_prepare(store->db,
                          "UPDATE config SET client_cert_file = ?1, client_key_file = ?2, "
-                         "awaits_confirm = ?3",
+                         "awaits_confirm = ?3, has_legacy_ciphers = ?4",
                          saving, &stmt, why));
     hf_db_bind_text(stmt, 1, config->client_cert_file);
     hf_db_bind_text(stmt, 2, config->client_key_file);
     (void)sqlite3_bind_int(stmt, 3, config->client.awaits_confirm);
+    (void)sqlite3_bind_int(stmt, 4, config->has_legacy_ciphers);
     return hf_db_finish(store->db, stmt, saving, why);
 }
 

@@ -1,5 +1,5 @@
 /* The part of the configuration that is about the device's own servers: the table endpoint, and of
- * config the client certificate and awaits_confirm. */
+ * config the client certificate, awaits_confirm and has_legacy_ciphers. */
 #ifndef HF_CLIENT_PORT_POSIX_CONFIG_ENDPOINTS_H
 #define HF_CLIENT_PORT_POSIX_CONFIG_ENDPOINTS_H
 

@@ -183,6 +183,7 @@ static enum hf_err copy_row(sqlite3_stmt *stmt, struct hf_stored_config *out, st
     for (int i = 0; i < n_texts; i++)
         HF_TRY(copy_text((const char *)sqlite3_column_text(stmt, i), texts[i], why));
     out->view.client.awaits_confirm = sqlite3_column_int(stmt, n_texts) != 0;
+    out->view.has_legacy_ciphers = sqlite3_column_int(stmt, n_texts + 1) != 0;
     return HF_OK;
 }
 
@@ -194,8 +195,8 @@ static enum hf_err load_row(struct hf_sqlite_store *store, struct hf_stored_conf
 
     HF_TRY(hf_db_prepare(store->db,
                          "SELECT set_name, profile, device_id, device_id_file, server_ca, "
-                         "export_file, on_swap, client_cert_file, client_key_file, awaits_confirm "
-                         "FROM config",
+                         "export_file, on_swap, client_cert_file, client_key_file, awaits_confirm, "
+                         "has_legacy_ciphers FROM config",
                          loading, &stmt, why));
     int rc = sqlite3_step(stmt);
     if (rc == SQLITE_ROW)
@@ -269,6 +270,7 @@ enum hf_err hf_config_load(struct hf_sqlite_store *store, struct hf_stored_confi
                    .awaits_confirm = out->view.client.awaits_confirm},
         .endpoints = out->endpoints,
         .n_endpoints = out->view.n_endpoints,
+        .has_legacy_ciphers = out->view.has_legacy_ciphers,
         .client_cert_file = out->client_cert_file,
         .client_key_file = out->client_key_file,
         .device_id = out->device_id,

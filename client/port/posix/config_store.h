@@ -43,7 +43,7 @@ void hf_stored_config_free(struct hf_stored_config *config);
 HF_MUST_USE enum hf_err hf_config_set_export(struct hf_sqlite_store *store, const char *file,
                                              struct hf_why *why);
 
-/** Replace endpoints, client certificate and awaits_confirm, after checking them as above. */
+/** Replace endpoints, client certificate, awaits_confirm and has_legacy_ciphers, after checking them as above. */
 HF_MUST_USE enum hf_err hf_config_set_endpoints(struct hf_sqlite_store *store,
                                                 const struct hf_posix_config *config,
                                                 struct hf_why *why);

@@ -249,7 +249,8 @@ static enum hf_err load_server_ca(struct hf_http_transport *t, const char *pem, 
 }
 
 enum hf_err hf_http_transport_new(struct hf_trust_store *store, const char *server_ca_pem,
-                                  struct hf_http_transport **out, struct hf_why *why)
+                                  bool has_legacy_ciphers, struct hf_http_transport **out,
+                                  struct hf_why *why)
 {
     struct hf_http_transport *t = calloc(1, sizeof *t);
     enum hf_err err = HF_OK;
@@ -260,9 +261,9 @@ enum hf_err hf_http_transport_new(struct hf_trust_store *store, const char *serv
     if (server_ca_pem != NULL)
         err = load_server_ca(t, server_ca_pem, why);
     if (err == HF_OK)
-        err = hf_tls_client_new(store, t->server_ca, &t->tls, why);
+        err = hf_tls_client_new(store, t->server_ca, has_legacy_ciphers, &t->tls, why);
     if (err == HF_OK)
-        err = hf_tls_client_new_unvalidated(&t->unvalidated, why);
+        err = hf_tls_client_new_unvalidated(has_legacy_ciphers, &t->unvalidated, why);
     if (err != HF_OK) {
         hf_http_transport_free(t);
         return err;

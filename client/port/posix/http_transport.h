@@ -15,9 +15,10 @@
 
 struct hf_http_transport;
 
-/** `store` is borrowed and must outlive it. `server_ca_pem` may be NULL. */
+/** `store` is borrowed and must outlive it. `server_ca_pem` may be NULL. `has_legacy_ciphers` as in
+ *  struct hf_posix_config. */
 HF_MUST_USE enum hf_err hf_http_transport_new(struct hf_trust_store *store,
-                                              const char *server_ca_pem,
+                                              const char *server_ca_pem, bool has_legacy_ciphers,
                                               struct hf_http_transport **out, struct hf_why *why);
 void hf_http_transport_free(struct hf_http_transport *transport);
 struct hf_transport_port hf_http_transport_port(struct hf_http_transport *transport);

@@ -22,6 +22,7 @@ struct hf_lookout {
     struct hf_log_port log;
     struct hf_trust_store *store; /* of whatever is to be asked under */
     bool is_proved;               /* verification is on */
+    bool has_legacy_ciphers;      /* offered, too */
     bool has_warned;              /* of a client certificate that cannot be used */
 };
 
@@ -87,23 +88,25 @@ static enum hf_err fill_with_all(struct hf_lookout *lookout, const struct hf_anc
 
 /* ---- the handshake --------------------------------------------------------------------------------- */
 
-static struct hf_tls_offer tls_offer_of(enum hf_offer offer)
+static struct hf_tls_offer tls_offer_of(const struct hf_lookout *lookout, enum hf_offer offer)
 {
+    const bool legacy = lookout->has_legacy_ciphers;
+
     switch (offer) {
     case HF_OFFER_TLS13_RSA:
-        return (struct hf_tls_offer){HF_TLS_13, HF_TLS_KEYS_RSA};
+        return (struct hf_tls_offer){HF_TLS_13, HF_TLS_KEYS_RSA, legacy};
     case HF_OFFER_TLS13_ECC:
-        return (struct hf_tls_offer){HF_TLS_13, HF_TLS_KEYS_ECC};
+        return (struct hf_tls_offer){HF_TLS_13, HF_TLS_KEYS_ECC, legacy};
     case HF_OFFER_TLS13_ANY:
-        return (struct hf_tls_offer){HF_TLS_13, HF_TLS_KEYS_ANY};
+        return (struct hf_tls_offer){HF_TLS_13, HF_TLS_KEYS_ANY, legacy};
     case HF_OFFER_TLS12_RSA:
-        return (struct hf_tls_offer){HF_TLS_12, HF_TLS_KEYS_RSA};
+        return (struct hf_tls_offer){HF_TLS_12, HF_TLS_KEYS_RSA, legacy};
     case HF_OFFER_TLS12_ECC:
-        return (struct hf_tls_offer){HF_TLS_12, HF_TLS_KEYS_ECC};
+        return (struct hf_tls_offer){HF_TLS_12, HF_TLS_KEYS_ECC, legacy};
     case HF_OFFER_TLS12_ANY:
         break;
     }
-    return (struct hf_tls_offer){HF_TLS_12, HF_TLS_KEYS_ANY};
+    return (struct hf_tls_offer){HF_TLS_12, HF_TLS_KEYS_ANY, legacy};
 }
 
 /* With a certificate the handshake may end at the server's chain, or over the certificate itself, before
@@ -169,7 +172,8 @@ static enum hf_err look(void *ctx, size_t endpoint, enum hf_offer offer,
     struct hf_tls_look_result seen = {0};
     struct hf_why silence = {0};
 
-    HF_TRY(probe(lookout, server, tls_offer_of(offer), sets, n_sets, &seen, &silence, why));
+    HF_TRY(
+        probe(lookout, server, tls_offer_of(lookout, offer), sets, n_sets, &seen, &silence, why));
     for (size_t i = 0; i < n_sets; i++)
         is_valid[i] = false;
     if (silence.code != HF_OK) {
@@ -254,6 +258,7 @@ enum hf_err hf_lookout_new(const struct hf_posix_config *config, struct hf_log_p
     if (lookout == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for the endpoints");
     lookout->log = log;
+    lookout->has_legacy_ciphers = config->has_legacy_ciphers;
     enum hf_err err = fill(lookout, config, why);
     if (err != HF_OK) {
         hf_lookout_free(lookout);

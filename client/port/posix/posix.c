@@ -49,7 +49,7 @@ static enum hf_err open_parts(struct hf_posix *posix, const char *state_dir, str
     HF_TRY(hf_config_load(posix->store, &posix->config, why));
     HF_TRY(hf_trust_store_new(&posix->trust_store, why));
     HF_TRY(hf_http_transport_new(posix->trust_store, posix->config.view.server_ca,
-                                 &posix->transport, why));
+                                 posix->config.view.has_legacy_ciphers, &posix->transport, why));
     HF_TRY(hf_lookout_new(&posix->config.view, posix->log, &posix->lookout, why));
     return open_client(posix, why);
 }

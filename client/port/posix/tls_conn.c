@@ -6,6 +6,7 @@
 #include "client/port/posix/tls_io.h"
 #include "common/base/limits.h"
 #include "common/tls/handshake.h"
+#include "common/tls/tls_offer.h"
 
 #include <mbedtls/platform.h>
 
@@ -110,16 +111,19 @@ static int judge_certificate(void *ctx, mbedtls_x509_crt *crt, int depth, uint32
     return code;
 }
 
-static enum hf_err configure(mbedtls_ssl_config *config, struct hf_why *why)
+static enum hf_err configure(mbedtls_ssl_config *config, bool has_legacy_ciphers,
+                             struct hf_why *why)
 {
     static const char *http_only[] = {"http/1.1", NULL};
 
     HF_TRY(hf_handshake_config(config, why));
+    hf_tls_offer_set(config, (struct hf_tls_offer){.has_legacy_ciphers = has_legacy_ciphers});
     int code = mbedtls_ssl_conf_alpn_protocols(config, http_only);
     return code == 0 ? HF_OK : hf_handshake_fail(code, why);
 }
 
-static enum hf_err new_client(struct hf_tls_client **out, struct hf_why *why)
+static enum hf_err new_client(bool has_legacy_ciphers, struct hf_tls_client **out,
+                              struct hf_why *why)
 {
     struct hf_tls_client *client = calloc(1, sizeof *client);
     enum hf_err err;
@@ -131,7 +135,7 @@ static enum hf_err new_client(struct hf_tls_client **out, struct hf_why *why)
         free(client);
         return err;
     }
-    err = configure(&client->config, why);
+    err = configure(&client->config, has_legacy_ciphers, why);
     if (err != HF_OK) {
         hf_tls_client_free(client);
         return err;
@@ -141,11 +145,12 @@ static enum hf_err new_client(struct hf_tls_client **out, struct hf_why *why)
 }
 
 enum hf_err hf_tls_client_new(struct hf_trust_store *device, struct hf_trust_store *server_ca,
-                              struct hf_tls_client **out, struct hf_why *why)
+                              bool has_legacy_ciphers, struct hf_tls_client **out,
+                              struct hf_why *why)
 {
     struct hf_tls_client *client = NULL;
 
-    HF_TRY(new_client(&client, why));
+    HF_TRY(new_client(has_legacy_ciphers, &client, why));
     client->device = device;
     client->server_ca = server_ca;
     mbedtls_ssl_conf_authmode(&client->config, MBEDTLS_SSL_VERIFY_REQUIRED);
@@ -157,11 +162,12 @@ enum hf_err hf_tls_client_new(struct hf_trust_store *device, struct hf_trust_sto
     return HF_OK;
 }
 
-enum hf_err hf_tls_client_new_unvalidated(struct hf_tls_client **out, struct hf_why *why)
+enum hf_err hf_tls_client_new_unvalidated(bool has_legacy_ciphers, struct hf_tls_client **out,
+                                          struct hf_why *why)
 {
     struct hf_tls_client *client = NULL;
 
-    HF_TRY(new_client(&client, why));
+    HF_TRY(new_client(has_legacy_ciphers, &client, why));
     mbedtls_ssl_conf_authmode(&client->config, MBEDTLS_SSL_VERIFY_NONE);
     mbedtls_ssl_conf_session_tickets(&client->config, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
     *out = client;

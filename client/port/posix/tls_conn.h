@@ -12,13 +12,15 @@
 /* What all connections of one transport share, saved sessions too. For one thread. */
 struct hf_tls_client;
 
-/** Both stores are borrowed and must outlive it; `server_ca` may be NULL. HF_E_TLS, HF_E_MEMORY. */
+/** Both stores are borrowed and must outlive it; `server_ca` may be NULL. `has_legacy_ciphers` as in
+ *  struct hf_tls_offer. HF_E_TLS, HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_tls_client_new(struct hf_trust_store *device,
-                                          struct hf_trust_store *server_ca,
+                                          struct hf_trust_store *server_ca, bool has_legacy_ciphers,
                                           struct hf_tls_client **out, struct hf_why *why);
 /** One that does not judge the server's chain, for recovery: a server has but to hold the key of the
  *  certificate it shows. It offers and keeps no session, and shows no certificate. */
-HF_MUST_USE enum hf_err hf_tls_client_new_unvalidated(struct hf_tls_client **out,
+HF_MUST_USE enum hf_err hf_tls_client_new_unvalidated(bool has_legacy_ciphers,
+                                                      struct hf_tls_client **out,
                                                       struct hf_why *why);
 /** No connection of it may be open any more. */
 void hf_tls_client_free(struct hf_tls_client *client);

@@ -39,7 +39,8 @@ bool hf_cli_check_timeout(const struct hf_command *self, int timeout_s)
 
 struct hf_lint_sources hf_bundle_options_sources(const struct hf_bundle_options *o)
 {
-    return (struct hf_lint_sources){o->endpoints, hf_cli_list(o->addresses), o->timeout_s};
+    return (struct hf_lint_sources){o->endpoints, hf_cli_list(o->addresses), o->timeout_s,
+                                    o->has_legacy_ciphers != 0};
 }
 
 bool hf_bundle_options_check(const struct hf_command *self, const struct hf_bundle_options *o)

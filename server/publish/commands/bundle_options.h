@@ -14,6 +14,7 @@ struct hf_bundle_options {
     char *endpoints;
     char **addresses;
     int timeout_s;
+    int has_legacy_ciphers;
     char *device;
     char *draft;
     char **drops;
@@ -75,6 +76,13 @@ struct hf_bundle_options {
          "tls://HOST:PORT; again for each. What aws iot describe-endpoint prints does as well, "   \
          "as it is or as @FILE",                                                                   \
          "URL"},                                                                                   \
+        {"legacy-ciphers",                                                                         \
+         0,                                                                                        \
+         POPT_ARG_NONE,                                                                            \
+         &(o)->has_legacy_ciphers,                                                                 \
+         0,                                                                                        \
+         "offer such servers cipher suites with static RSA and CBC, too",                          \
+         NULL},                                                                                    \
     {                                                                                              \
         "endpoint-timeout", 0, POPT_ARG_INT | POPT_ARGFLAG_SHOW_DEFAULT, &(o)->timeout_s, 0,       \
             "how long one such server may take with all its answers", "SECONDS"                    \

@@ -290,14 +290,15 @@ static enum hf_err take_list(struct hf_lint_endpoints *e, const char *file, stru
 
 /* ---- everything ------------------------------------------------------------------------------- */
 
-static enum hf_err ask_all(struct hf_lint_endpoints *e, int timeout_s, struct hf_why *why)
+static enum hf_err ask_all(const struct hf_lint_sources *sources, struct hf_lint_endpoints *e,
+                           struct hf_why *why)
 {
     bool is_watched = isatty(STDERR_FILENO) == 1;
     for (size_t i = 0; i < e->n_live; i++) {
         if (is_watched)
             fprintf(stderr, "asking %s for its chains (%zu of %zu)\n", e->live[i].name, i + 1,
                     e->n_live);
-        HF_TRY(hf_lint_endpoints_ask(e, &e->live[i], timeout_s, why));
+        HF_TRY(hf_lint_endpoints_ask(e, &e->live[i], sources, why));
     }
     return HF_OK;
 }
@@ -333,7 +334,7 @@ enum hf_err hf_lint_endpoints_load(const struct hf_lint_sources *sources,
 {
     struct hf_lint_endpoints endpoints = {0};
     HF_TRY(hf_lint_endpoints_read(sources, &endpoints, why));
-    enum hf_err err = ask_all(&endpoints, sources->timeout_s, why);
+    enum hf_err err = ask_all(sources, &endpoints, why);
     if (err != HF_OK) {
         hf_lint_endpoints_free(&endpoints);
         return err;

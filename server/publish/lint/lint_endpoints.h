@@ -49,6 +49,7 @@ struct hf_lint_sources {
     const char *file;             /* --endpoints; NULL: none */
     const char *const *addresses; /* --endpoint, also JSON or @FILE; NULL-terminated or NULL */
     int timeout_s;                /* for one server to answer everything it is asked */
+    bool has_legacy_ciphers;      /* --legacy-ciphers: as in struct hf_tls_offer */
 };
 
 /**
@@ -73,9 +74,10 @@ HF_MUST_USE enum hf_err hf_lint_endpoints_add_silence(struct hf_lint_endpoints *
                                                       const char *name, const char *reason,
                                                       struct hf_why *why);
 
-/** Ask the server, and add what it shows, or that it is silent. HF_E_MEMORY, HF_E_LIMIT. Network. */
+/** Ask the server as `sources` says, and add what it shows, or that it is silent. HF_E_MEMORY, HF_E_LIMIT. Network. */
 HF_MUST_USE enum hf_err hf_lint_endpoints_ask(struct hf_lint_endpoints *endpoints,
-                                              const struct hf_lint_live *live, int timeout_s,
+                                              const struct hf_lint_live *live,
+                                              const struct hf_lint_sources *sources,
                                               struct hf_why *why);
 
 /**

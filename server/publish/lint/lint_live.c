@@ -169,11 +169,12 @@ static enum hf_err note_silence(struct hearing *h, struct hf_why *why)
 /* ---- all of it -------------------------------------------------------------------------------- */
 
 enum hf_err hf_lint_endpoints_ask(struct hf_lint_endpoints *endpoints,
-                                  const struct hf_lint_live *live, int timeout_s,
-                                  struct hf_why *why)
+                                  const struct hf_lint_live *live,
+                                  const struct hf_lint_sources *sources, struct hf_why *why)
 {
     struct hearing h = {.endpoints = endpoints, .live = live};
-    HF_TRY(hf_live_look(&live->url, timeout_s * 1000, h.answers, why));
+    HF_TRY(hf_live_look(&live->url, sources->timeout_s * 1000, sources->has_legacy_ciphers,
+                        h.answers, why));
     enum hf_err err = add_chains(&h, why);
     if (err == HF_OK)
         err = note_silence(&h, why);

@@ -7,10 +7,10 @@
 
 /* As a device's look-out asks. What is offered for any key would show one of these chains again. */
 static const struct hf_tls_offer offers[HF_LIVE_OFFERS] = {
-    {HF_TLS_13, HF_TLS_KEYS_RSA},
-    {HF_TLS_13, HF_TLS_KEYS_ECC},
-    {HF_TLS_12, HF_TLS_KEYS_RSA},
-    {HF_TLS_12, HF_TLS_KEYS_ECC},
+    {HF_TLS_13, HF_TLS_KEYS_RSA, false},
+    {HF_TLS_13, HF_TLS_KEYS_ECC, false},
+    {HF_TLS_12, HF_TLS_KEYS_RSA, false},
+    {HF_TLS_12, HF_TLS_KEYS_ECC, false},
 };
 
 const char *hf_live_version_text(const struct hf_tls_offer *offer)
@@ -72,13 +72,15 @@ static enum hf_err ask_all(const struct hf_endpoint_url *url, struct hf_live_rou
     return HF_OK;
 }
 
-enum hf_err hf_live_look(const struct hf_endpoint_url *url, int timeout_ms,
+enum hf_err hf_live_look(const struct hf_endpoint_url *url, int timeout_ms, bool has_legacy_ciphers,
                          struct hf_live_answer answers[HF_LIVE_OFFERS], struct hf_why *why)
 {
     struct hf_live_route route = {0};
     struct hf_why reason = {0};
-    for (size_t i = 0; i < HF_LIVE_OFFERS; i++)
+    for (size_t i = 0; i < HF_LIVE_OFFERS; i++) {
         answers[i] = (struct hf_live_answer){.offer = offers[i], .err = HF_E_NETWORK};
+        answers[i].offer.has_legacy_ciphers = has_legacy_ciphers;
+    }
     if (hf_live_route_find(&url->peer, &route, &reason) != HF_OK) {
         for (size_t i = 0; i < HF_LIVE_OFFERS; i++)
             fall_silent(&answers[i], &reason);

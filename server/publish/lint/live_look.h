@@ -25,6 +25,7 @@ struct hf_live_answer {
  * says so. hf_live_answers_free. HF_E_MEMORY. I/O.
  */
 HF_MUST_USE enum hf_err hf_live_look(const struct hf_endpoint_url *url, int timeout_ms,
+                                     bool has_legacy_ciphers,
                                      struct hf_live_answer answers[HF_LIVE_OFFERS],
                                      struct hf_why *why);
 void hf_live_answers_free(struct hf_live_answer answers[HF_LIVE_OFFERS]);
