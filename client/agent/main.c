@@ -1,5 +1,6 @@
 /* holdfast, the device's agent: finds the command and leaves the rest to it. */
 #include "client/agent/cli.h"
+#include "common/os/core_dump.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +111,7 @@ int main(int argc, const char **argv)
         HF_CLI_END,
     };
 
+    hf_core_dump_forbid(); /* the device's client key may be read */
     poptContext popt = poptGetContext("holdfast", argc, argv, options, POPT_CONTEXT_POSIXMEHARDER);
     int exit_code = check_output(run(popt, &state_dir));
     poptFreeContext(popt);

@@ -1,6 +1,7 @@
 /* holdfastctl: finds the subcommand and leaves the rest to it. */
 #include "server/publish/commands/cli.h"
 #include "server/publish/commands/groups.h"
+#include "common/os/core_dump.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -107,6 +108,7 @@ static int choose(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    hf_core_dump_forbid();
     int exit_code = choose(argc, argv);
     /* A script must not take half a report for a whole one. */
     if (fflush(stdout) == 0 && !ferror(stdout))
