@@ -16,8 +16,9 @@ Works on Debian 12 and 13, as root or with sudo; needs neither when everything i
   --tarball FILE          take the Mbed TLS source from FILE instead of Debian's source archive;
                           it must be the same file, its SHA-256 is checked
   --print-prefix          print where the libraries of --variant are, as KEY=VALUE, and do nothing;
-                          exit 1 with a sentence when they are not built. PYTHON_TUF and WYCHEPROOF
-                          are empty where --for test has not fetched them
+                          exit 1 with a sentence when they are not built. HARDENING has the compiler
+                          flags of release builds. PYTHON_TUF and WYCHEPROOF are empty where --for
+                          test has not fetched them
   --help                  this text
 
 Environment:
@@ -110,11 +111,25 @@ time_flags_of() {
     fi
 }
 
+# What release builds are hardened with, as far as the compiler has it. CMake uses this, too.
+hardening() {
+    local cc flags="-fstack-protector-strong" flag level=2
+    cc=$(compiler_of release)
+    # -fcf-protection exists on x86 only.
+    for flag in -fstack-clash-protection -fcf-protection; do
+        ! "$cc" -Werror "$flag" -c -x c /dev/null -o /dev/null 2>/dev/null || flags+=" $flag"
+    done
+    # The C library does not warn about a level that the compiler lacks: it takes a lower one.
+    ! echo '#include <features.h>' | "$cc" -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3 -E -dM -x c - \
+        2>/dev/null | grep '__USE_FORTIFY_LEVEL 3$' >/dev/null || level=3
+    echo "$flags -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=$level"
+}
+
 cflags_of() {
     local time
     time=$(time_flags_of "$1")
     case $1 in
-    release) echo "-O2 -g -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIC$time" ;;
+    release) echo "-O2 -g $(hardening) -fPIC$time" ;;
     asan) echo "-O1 -g -fno-omit-frame-pointer -fPIC -fsanitize=address,undefined$time" ;;
     tsan) echo "-O1 -g -fno-omit-frame-pointer -fPIC -fsanitize=thread$time" ;;
     fuzz) echo "-O1 -g -fno-omit-frame-pointer -fPIC -fsanitize=address,undefined,fuzzer-no-link$time" ;;
@@ -147,6 +162,8 @@ if [ $print_prefix = yes ]; then
             die "the libraries for the '$v' build are missing; run: deploy/install-deps.sh --variant $v"
         say "MBEDTLS_PREFIX=$prefix"
     done
+    say "MBEDTLS_SHA256=$mbedtls_sha256"
+    say "HARDENING=$(hardening)"
     # Empty means: the system's own.
     if is_llhttp_packaged; then say LLHTTP_PREFIX=; else say "LLHTTP_PREFIX=$llhttp_prefix"; fi
     if [ -d "$python_tuf" ]; then say "PYTHON_TUF=$python_tuf"; else say PYTHON_TUF=; fi
@@ -341,7 +358,9 @@ want_tarball() {
 }
 
 want_mbedtls() { # variant
-    local prefix build=$cache/.building.$$
+    local prefix maps build=$cache/.building.$$
+    # The same bytes wherever cache and checkout are. Of two that fit, the last one counts.
+    maps="-ffile-prefix-map=$root=holdfast -ffile-prefix-map=$build=."
     prefix=$(mbedtls_prefix_of "$1") || die "the compiler '$(compiler_of "$1")' does not run"
     [ ! -d "$prefix" ] || return 0
     want_tarball
@@ -352,7 +371,7 @@ want_mbedtls() { # variant
     # Its own tests and programs are not wanted, and its generated files come in the tarball.
     quietly cmake -G Ninja -S "$build/mbedtls-$mbedtls_version" -B "$build/build" \
         -DCMAKE_C_COMPILER="$(compiler_of "$1")" -DCMAKE_BUILD_TYPE=None \
-        -DCMAKE_C_FLAGS="$(cflags_of "$1")" -DMBEDTLS_USER_CONFIG_FILE="$overlay" \
+        -DCMAKE_C_FLAGS="$(cflags_of "$1") $maps" -DMBEDTLS_USER_CONFIG_FILE="$overlay" \
         -DENABLE_TESTING=OFF -DENABLE_PROGRAMS=OFF -DGEN_FILES=OFF -DMBEDTLS_FATAL_WARNINGS=OFF \
         -DCMAKE_INSTALL_PREFIX="$build/prefix" -DCMAKE_INSTALL_LIBDIR=lib &&
         quietly cmake --build "$build/build" && quietly cmake --install "$build/build" ||
