@@ -40,8 +40,8 @@ def held(device):
 
 
 @debian
-@pytest.mark.parametrize("table, least", [("azure", 4), ("google", 6), ("letsencrypt", 2),
-                                          ("mozilla", 100)])
+@pytest.mark.parametrize("table, least", [("azure", 4), ("google", 4), ("letsencrypt", 2),
+                                          ("mozilla", 80)])
 def test_a_table_of_debians_roots(publisher, server, folder, table, least):
     device = follow(folder, publisher, server, table)
     publish(publisher, "add", table, "--select", table)

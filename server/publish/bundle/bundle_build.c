@@ -6,6 +6,7 @@
 #include "server/publish/bundle/bundle_drops.h"
 #include "server/publish/bundle/bundle_known.h"
 #include "server/publish/certs/select.h"
+#include "server/publish/lint/lint.h"
 
 #include <string.h>
 
@@ -66,8 +67,8 @@ static enum hf_err make_drops(const struct hf_bundle_order *order, const struct 
 }
 
 static enum hf_err describe(const struct hf_bundle_order *order, struct hf_bytes pem,
-                            const struct hf_repo_bundle *before, struct hf_bundle_built *b,
-                            struct hf_why *why)
+                            const struct hf_repo_bundle *before, int64_t now_s,
+                            struct hf_bundle_built *b, struct hf_why *why)
 {
     struct hf_bundle plain = {0};
     struct hf_description *d = &b->description;
@@ -77,8 +78,9 @@ static enum hf_err describe(const struct hf_bundle_order *order, struct hf_bytes
     const struct hf_repo_bundle *noted = order->from != NULL ? order->from : before;
     struct hf_note_options options = order->notes;
     options.carries_intermediates = order->from != NULL;
+    const struct hf_note_tables tables = {order->known, order->selects, now_s};
     enum hf_err err = hf_bundle_notes_make(&plain, noted == NULL ? NULL : &noted->bundle, &options,
-                                           d, why);
+                                           &tables, d, why);
     if (err == HF_OK)
         err = make_drops(order, &plain, before, b, why);
     hf_bundle_free(&plain);
@@ -102,7 +104,7 @@ static enum hf_err build(const struct hf_bundle_order *order, struct hf_bytes pe
                          const struct hf_repo_bundle *before, int64_t now_s,
                          struct hf_bundle_built *b, struct hf_why *why)
 {
-    HF_TRY(describe(order, pem, before, b, why));
+    HF_TRY(describe(order, pem, before, now_s, b, why));
     HF_TRY(hf_bundle_parse(pem, &b->description, &b->bundle, why));
     HF_TRY(hf_policy_check_bundle(&b->bundle, why));
     HF_TRY(hf_self_signed_verify(order->self_signed, &b->bundle, why));
@@ -175,6 +177,16 @@ static enum hf_err take_from(const struct hf_bundle_order *order, struct hf_buf 
     return HF_OK;
 }
 
+/* Where tables choose, or give dates. */
+static enum hf_err note_old_tables(const struct hf_bundle_order *order, int64_t now_s,
+                                   struct hf_findings *findings, struct hf_why *why)
+{
+    bool is_used = order->notes.signs_planned;
+    for (size_t i = 0; order->selects != NULL && order->selects[i] != NULL; i++)
+        is_used = is_used || hf_select_is_table(order->selects[i], order->known);
+    return is_used ? hf_lint_tables(order->known, now_s, findings, why) : HF_OK;
+}
+
 static enum hf_err read_files(const struct hf_bundle_order *order, int64_t now_s,
                               struct hf_buf *pem, struct hf_findings *findings, struct hf_why *why)
 {
@@ -185,8 +197,12 @@ static enum hf_err read_files(const struct hf_bundle_order *order, int64_t now_s
         .present = order->adds_to_from ? &order->from->bundle : NULL,
         .left_out = findings,
         .at_s = now_s,
+        .are_named = order->files_are_named,
+        /* Lint looks for such roots in the profile `full`. */
+        .set = strcmp(order->profile, "full") == 0 ? order->set : "",
     };
     size_t len_before = pem->len;
+    HF_TRY(note_old_tables(order, now_s, findings, why));
     HF_TRY(hf_cert_files_read(&source, pem, why));
     if (pem->len > len_before || order->adds_to_from)
         return HF_OK;

@@ -25,6 +25,7 @@ struct hf_bundle_order {
     bool adds_to_from;          /* what `from` has already is passed over, not given twice */
     bool is_again;            /* --again: a new version, even with the content of the one before */
     const char *const *files; /* or folders */
+    bool files_are_named;     /* a person named them: what is not selected of them is noted */
     const char *const *selects; /* of `files` only what one of these means */
     const struct hf_known_roots *known;
     struct hf_self_signed *self_signed; /* as in hf_repo */

@@ -2,6 +2,7 @@
 
 #include "common/base/timetext.h"
 #include "server/publish/certs/fingerprint.h"
+#include "server/publish/certs/select.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -131,10 +132,23 @@ static void inherit_dates(const struct hf_bundle *bundle, const struct hf_bundle
     }
 }
 
+/* The date of distrust that a table has for it, where that is to be signed. */
+static int64_t date_of_tables(const struct hf_note_tables *tables, bool signs_planned,
+                              bool was_there, const struct hf_cert *cert)
+{
+    if (tables->known == NULL)
+        return HF_TIME_NONE;
+    int64_t date_s = hf_known_roots_distrust_s(tables->known, cert);
+    bool is_limit_of_list = date_s < tables->now_s && !was_there &&
+                            hf_select_choose(tables->selects, tables->known, cert) ==
+                                HF_CHOSEN_BY_TABLE;
+    return signs_planned || is_limit_of_list ? date_s : HF_TIME_NONE;
+}
+
 /* One note per certificate, in the bundle's order, with the dates of the version before. */
 static enum hf_err begin(const struct hf_bundle *bundle, const struct hf_bundle *before,
-                         const struct hf_note_options *options, struct hf_anchor_note *notes,
-                         struct hf_why *why)
+                         const struct hf_note_options *options, const struct hf_note_tables *tables,
+                         struct hf_anchor_note *notes, struct hf_why *why)
 {
     for (size_t i = 0; i < bundle->n_anchors; i++) {
         const struct hf_cert *cert = &bundle->anchors[i].cert;
@@ -144,6 +158,10 @@ static enum hf_err begin(const struct hf_bundle *bundle, const struct hf_bundle 
         notes[i].remove_after_s = old == NULL ? HF_TIME_NONE : old->remove_after_s;
         if (old == NULL && before != NULL)
             inherit_dates(bundle, before, cert, &notes[i]);
+        /* What is taken over from another bundle comes with the dates it has there. */
+        bool was_there = options->carries_intermediates && old != NULL;
+        take_earlier(&notes[i].distrust_after_s,
+                     date_of_tables(tables, options->signs_planned, was_there, cert));
         bool was_allowed = options->carries_intermediates && old != NULL &&
                            old->use == HF_USE_INTERMEDIATE;
         HF_TRY(choose_use(bundle, cert, options->allows_intermediate || was_allowed, &notes[i].use,
@@ -165,13 +183,14 @@ static size_t compact(struct hf_anchor_note *notes, size_t n)
 }
 
 enum hf_err hf_bundle_notes_make(const struct hf_bundle *bundle, const struct hf_bundle *before,
-                                 const struct hf_note_options *options, struct hf_description *d,
+                                 const struct hf_note_options *options,
+                                 const struct hf_note_tables *tables, struct hf_description *d,
                                  struct hf_why *why)
 {
     struct hf_anchor_note *notes = calloc(bundle->n_anchors + 1, sizeof *notes);
     if (notes == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for a bundle");
-    enum hf_err err = begin(bundle, before, options, notes, why);
+    enum hf_err err = begin(bundle, before, options, tables, notes, why);
     if (err == HF_OK)
         err = apply_distrust(bundle, options->distrust_after, notes, why);
     if (err == HF_OK)

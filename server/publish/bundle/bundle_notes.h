@@ -6,6 +6,7 @@
 #define HF_PUBLISH_BUNDLE_NOTES_H
 
 #include "common/bundle/bundle.h"
+#include "server/publish/certs/known_roots.h"
 
 struct hf_note_options {
     bool allows_intermediate;   /* --allow-intermediate */
@@ -13,6 +14,15 @@ struct hf_note_options {
     const char *const
         *distrust_after; /* FINGERPRINT=DATE or FINGERPRINT=none; NULL-terminated or NULL */
     const char *const *remove_after;
+    bool
+        signs_planned; /* --planned-dates: every date of distrust that a table of known roots has */
+};
+
+/** By what dates of distrust are found that nobody typed. Borrowed. */
+struct hf_note_tables {
+    const struct hf_known_roots *known; /* NULL: none */
+    const char *const *selects;         /* how the certificates were chosen (select.h) */
+    int64_t now_s;
 };
 
 /**
@@ -27,11 +37,15 @@ struct hf_note_options {
  * typed it again. Nor because another certificate of the same key comes in, a twin or a successor:
  * it is distrusted from the same day; and removed with the one it comes in place of.
  *
+ * A date of distrust that a table has is signed where the options ask for it; and where a whole table
+ * chose the root and the date has passed: whoever takes over a list of roots takes over its limits.
+ *
  * HF_E_ARGUMENT for a date that is none, or a fingerprint that fits no certificate or several.
  */
 HF_MUST_USE enum hf_err hf_bundle_notes_make(const struct hf_bundle *bundle,
                                              const struct hf_bundle *before,
                                              const struct hf_note_options *options,
+                                             const struct hf_note_tables *tables,
                                              struct hf_description *d, struct hf_why *why);
 
 #endif

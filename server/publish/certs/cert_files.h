@@ -19,6 +19,10 @@ struct hf_cert_source {
      * it. Noted in `left_out`; NULL: dates are looked at later, by whoever takes the result. */
     struct hf_findings *left_out;
     int64_t at_s;
+    bool are_named; /* a person named `paths`: what `selects` leave out of them is noted too */
+    const char
+        *set; /* what the tables of `selects` have and `paths` do not is noted, unless lint says
+                      * it of this set; NULL: is not noted */
 };
 
 /**

@@ -62,18 +62,36 @@ static enum hf_err parse_root(const struct reading *r, char *line, struct hf_kno
     const char *name = line + strspn(line, " \t");
     if (file[0] == '\0' || name[0] == '\0' || strlen(name) >= sizeof root.name)
         return refuse(r, "a file and a name at its end", name, why);
+    root.is_removed = strcmp(file, "-") == 0;
     memcpy(root.name, name, strlen(name) + 1);
     memcpy(root.set, r->set, sizeof root.set);
     *out = root;
     return HF_OK;
 }
 
+/* as-of YYYY-MM-DD */
+static enum hf_err take_age(const struct reading *r, const char *day, struct hf_why *why)
+{
+    struct hf_known_roots *known = r->known;
+    int64_t as_of_s = 0;
+    if (!hf_time_parse_lenient(day, &as_of_s))
+        return refuse(r, "the day on which the table was right, as-of YYYY-MM-DD", day, why);
+    if (known->as_of_s != HF_TIME_NONE && known->as_of_s <= as_of_s)
+        return HF_OK;
+    known->as_of_s = as_of_s;
+    memcpy(known->oldest, r->set, sizeof known->oldest);
+    return HF_OK;
+}
+
 static enum hf_err take_line(struct reading *r, char *line, struct hf_why *why)
 {
+    static const char age[] = "as-of ";
     struct hf_known_roots *known = r->known;
     r->line++;
     if (line[strspn(line, " \t")] == '\0' || line[0] == '#')
         return HF_OK;
+    if (strncmp(line, age, strlen(age)) == 0)
+        return take_age(r, line + strlen(age), why);
     if (known->n_items == ROOTS_MAX)
         return hf_fail(why, HF_E_LIMIT, "%s: more than %d known roots", r->where, ROOTS_MAX);
     struct hf_known_root root;
@@ -146,7 +164,7 @@ static enum hf_err take_file(struct hf_known_roots *known, const char *file, str
 enum hf_err hf_known_roots_load(const char *const *files, struct hf_known_roots *out,
                                 struct hf_why *why)
 {
-    struct hf_known_roots known = {0};
+    struct hf_known_roots known = {.as_of_s = HF_TIME_NONE};
     enum hf_err err = HF_OK;
     for (size_t i = 0; i < hf_known_tables_len && err == HF_OK; i++)
         err = take_compiled_in(&known, &hf_known_tables[i], why);
@@ -177,7 +195,7 @@ const struct hf_known_root *hf_known_roots_find(const struct hf_known_roots *kno
                                                 const struct hf_cert *cert)
 {
     for (size_t i = 0; i < known->n_items; i++) {
-        if (is_key_of(&known->items[i], cert))
+        if (!known->items[i].is_removed && is_key_of(&known->items[i], cert))
             return &known->items[i];
     }
     return NULL;
@@ -195,6 +213,18 @@ int64_t hf_known_roots_distrust_s(const struct hf_known_roots *known, const stru
     return earliest_s;
 }
 
+bool hf_known_roots_is_old(const struct hf_known_roots *known, int64_t now_s)
+{
+    return known->as_of_s != HF_TIME_NONE &&
+           now_s > known->as_of_s + HF_KNOWN_ROOTS_OLD_DAYS * HF_DAY_S;
+}
+
+bool hf_known_roots_is_table_of(const char *table, const char *set)
+{
+    size_t len = strlen(table);
+    return strncmp(set, table, len) == 0 && (set[len] == '\0' || set[len] == '-');
+}
+
 bool hf_known_roots_has_set(const struct hf_known_roots *known, const char *set)
 {
     for (size_t i = 0; i < known->n_items; i++) {
@@ -208,7 +238,8 @@ bool hf_known_roots_set_holds(const struct hf_known_roots *known, const char *se
                               const struct hf_cert *cert)
 {
     for (size_t i = 0; i < known->n_items; i++) {
-        if (strcmp(known->items[i].set, set) == 0 && is_key_of(&known->items[i], cert))
+        const struct hf_known_root *root = &known->items[i];
+        if (!root->is_removed && strcmp(root->set, set) == 0 && is_key_of(root, cert))
             return true;
     }
     return false;

@@ -11,6 +11,7 @@ struct request {
     char **selects;
     char **pins;
     int allows_intermediate;
+    int signs_planned;
     int is_new;
 };
 
@@ -22,12 +23,14 @@ static enum hf_err add(const struct request *r, const char *const *files, struct
     order.from_profile = r->from;
     order.is_new = r->is_new != 0;
     order.bundle.files = files == NULL && r->selects != NULL ? debian : files;
+    order.bundle.files_are_named = files != NULL;
     order.bundle.selects = hf_cli_list(r->selects);
     order.bundle.pins = hf_cli_list(r->pins);
     order.bundle.notes = (struct hf_note_options){
         .allows_intermediate = r->allows_intermediate != 0,
         .distrust_after = hf_cli_list(r->distrust_after),
         .remove_after = hf_cli_list(r->remove_after),
+        .signs_planned = r->signs_planned != 0,
     };
     return hf_release(&order, why);
 }
@@ -73,6 +76,8 @@ static int run(const struct hf_command *self, int argc, const char **argv)
          "server certificates issued after DATE are not accepted through this root", "SHA256=DATE"},
         {"remove-after", 0, POPT_ARG_ARGV, &r.remove_after, 0,
          "devices stop using this root after DATE", "SHA256=DATE"},
+        {"planned-dates", 0, POPT_ARG_NONE, &r.signs_planned, 0,
+         "sign the date of distrust that a table of known roots has for a root", NULL},
         HF_CLI_DROP(&r.o),
         {"allow-intermediate", 0, POPT_ARG_NONE, &r.allows_intermediate, 0,
          "accept CAs that are no roots", NULL},
@@ -112,7 +117,8 @@ const struct hf_command hf_cmd_bundle_add = {
         "such; with --select and no CERT, Debian's ca-certificates. Together they are the whole\n"
         "new version, not an addition to the last one (that is bundle import). Each must parse\n"
         "and be a CA in date, with a key of RSA 2048 bits or more, P-256, P-384 or P-521; of a\n"
-        "table that is chosen as a whole, roots that have expired are left out. A root that is in\n"
+        "table that is chosen as a whole, roots that have expired are left out. What --select\n"
+        "leaves out of the files that you name is named. A root that is in\n"
         "no table of known roots (--roots) and in no bundle signed before needs --pin.\n\n"
         "A CA certificate that another CA issued is accepted as cross-signed when the self-signed\n"
         "root of the same key is given too; any other is an intermediate, which its CA may "
@@ -129,6 +135,10 @@ const struct hf_command hf_cmd_bundle_add = {
         "in later versions until you give another date, or `none`. A certificate is named by its "
         "SHA-256, with or without\n"
         "colons, or the first 16 digits or more.\n\n"
+        "--planned-dates signs the dates of distrust that the tables of known roots have, which\n"
+        "lint and plan show; an earlier date that is signed already stays. Without it, only dates\n"
+        "that have passed are signed, of roots that a whole table chose: --select mozilla takes\n"
+        "over Mozilla's limits with its roots. --distrust-after comes before both.\n\n"
         "--from takes the content of another profile, with the dates signed for it. A fleet that\n"
         "still reads an old profile is moved that way: its next version is the new content.\n"
         "--derive makes rsa and ecc of the new version, for devices that validate one kind "
@@ -144,6 +154,8 @@ const struct hf_command hf_cmd_bundle_add = {
     .examples =
         "  holdfastctl bundle add --repo /srv/roots --keys ~/holdfast-keys \\\n"
         "      --set amazon-iot --profile full --derive rsa,ecc --select amazon\n"
+        "  holdfastctl bundle add --repo /srv/roots --keys ~/holdfast-keys \\\n"
+        "      --set amazon-iot --profile full --select amazon --planned-dates\n"
         "  holdfastctl bundle add --repo /srv/roots --keys ~/holdfast-keys \\\n"
         "      --set amazon-iot --profile full --distrust-after 568d6905a2c88708=2027-04-15 \\\n"
         "      AmazonRootCA*.pem SFSRootCAG2.pem\n"

@@ -18,6 +18,7 @@ static enum hf_err import(const struct request *r, const char *const *files, str
     order.from_profile = r->o.profile;
     order.bundle.adds_to_from = true;
     order.bundle.files = files == NULL ? debian : files;
+    order.bundle.files_are_named = files != NULL;
     order.bundle.selects = hf_cli_list(r->selects);
     order.bundle.pins = hf_cli_list(r->pins);
     order.bundle.notes.allows_intermediate = r->allows_intermediate != 0;

@@ -168,6 +168,7 @@ static enum hf_err look(struct session *s, const char *const *files, struct hf_w
 {
     HF_TRY(begin(s, why));
     HF_TRY(ask_endpoints(s, why));
+    HF_TRY(hf_lint_tables(&s->known, hf_cli_now_s(), &s->findings, why));
     if (files != NULL)
         HF_TRY(lint_files(s, files, why));
     else if (s->r->o.place.repo != NULL)

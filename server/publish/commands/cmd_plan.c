@@ -4,6 +4,7 @@
 #include "server/publish/commands/check_report.h"
 #include "server/publish/base/json_text.h"
 #include "server/publish/bundle/shelf.h"
+#include "server/publish/lint/lint.h"
 #include "server/publish/base/table.h"
 
 #include "common/base/hex.h"
@@ -31,6 +32,7 @@ struct plan {
     struct step *steps; /* the most urgent first */
     size_t n_steps;
     int64_t at_s;
+    struct hf_findings findings; /* about what the plan is made from */
 };
 
 static bool is_late(const struct plan *plan, const struct step *step)
@@ -76,6 +78,7 @@ static enum hf_err make(const struct request *r, const struct hf_shelf *shelf,
 {
     HF_TRY(hf_shelf_check_has(shelf, r->o.set, r->o.profile, why));
     out->at_s = r->at_s;
+    HF_TRY(hf_lint_tables(known, hf_cli_now_s(), &out->findings, why));
     for (size_t i = 0; i < shelf->bundles.n_items; i++) {
         const struct hf_repo_bundle *b = &shelf->bundles.items[i];
         if (b->is_newest && hf_shelf_is_of(b, r->o.set, r->o.profile))
@@ -123,6 +126,7 @@ static enum hf_err print_text(const struct plan *plan, int lead_days, struct hf_
         printf("\n%zu of %zu late; a successor counts as in the field %d days after it is "
                "published\n",
                count_late(plan), plan->n_steps, lead_days);
+        hf_findings_print(&plan->findings, 0, stdout);
     }
     hf_table_free(&t);
     return err;
@@ -146,9 +150,10 @@ static enum hf_err print_json(const struct plan *plan, int lead_days, struct hf_
     json_t *steps = json_array();
     for (size_t i = 0; i < plan->n_steps; i++)
         steps = hf_json_append_take(steps, step_json(plan, &plan->steps[i]));
-    return hf_json_print_take(json_pack("{s:i, s:o, s:i, s:I, s:o}", "format", 1, "at",
+    return hf_json_print_take(json_pack("{s:i, s:o, s:i, s:I, s:o, s:o}", "format", 1, "at",
                                         hf_json_time(plan->at_s), "lead_days", lead_days, "late",
-                                        (json_int_t)count_late(plan), "anchors", steps),
+                                        (json_int_t)count_late(plan), "anchors", steps, "findings",
+                                        hf_findings_to_json(&plan->findings)),
                               stdout, why);
 }
 
@@ -165,6 +170,7 @@ static enum hf_err plan_and_print(const struct request *r, const struct hf_shelf
         err = r->is_json ? print_json(&plan, r->o.lead_days, why)
                          : print_text(&plan, r->o.lead_days, why);
     free(plan.steps);
+    hf_findings_free(&plan.findings);
     hf_known_roots_free(&known);
     return err;
 }

@@ -53,6 +53,10 @@ HF_MUST_USE enum hf_err hf_lint_algorithms(const struct hf_lint *lint,
                                            const struct hf_lint_line *line, struct hf_findings *out,
                                            struct hf_why *why);
 
+/** Tables of known roots that are older than half a year at `now_s`, the publisher's clock. */
+HF_MUST_USE enum hf_err hf_lint_tables(const struct hf_known_roots *known, int64_t now_s,
+                                       struct hf_findings *out, struct hf_why *why);
+
 /** Metadata that ends before `next_ceremony_s`; HF_TIME_NONE: a year after the last one. */
 HF_MUST_USE enum hf_err hf_lint_metadata(const struct hf_lint *lint,
                                          const struct hf_trusted_set *set,

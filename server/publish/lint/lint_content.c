@@ -1,6 +1,7 @@
 #include "server/publish/lint/lint.h"
 
 #include "common/base/timetext.h"
+#include "server/publish/certs/cert_limits.h"
 
 #include <string.h>
 
@@ -38,11 +39,29 @@ static enum hf_err find_intermediates(const struct hf_lint_line *line, struct hf
     return HF_OK;
 }
 
-/* "amazon-iot" uses the roots of the table "amazon", and so does "amazon". */
-static bool is_table_of(const char *table, const char *set)
+/* Limits that a CA has set itself, and that a device does not apply to an anchor. */
+static enum hf_err find_limits(const struct hf_lint_line *line, struct hf_findings *out,
+                               struct hf_why *why)
 {
-    size_t len = strlen(table);
-    return strncmp(set, table, len) == 0 && (set[len] == '\0' || set[len] == '-');
+    for (size_t i = 0; i < line->bundle->n_anchors; i++) {
+        const struct hf_anchor *anchor = &line->bundle->anchors[i];
+        struct hf_cert_limits limits = {0};
+        HF_TRY(hf_cert_limits_parse(anchor->der, &limits, why));
+        if (limits.has_name_constraints)
+            HF_TRY(
+                hf_findings_add(out, HF_LINT_NAME_CONSTRAINTS, line->where, why,
+                                "\"%s\" has name constraints, which devices do not enforce: "
+                                "they trust it for every name; leave it out, or drop it where it "
+                                "is no longer needed",
+                                anchor->cert.subject));
+        if (!limits.is_for_servers)
+            HF_TRY(hf_findings_add(out, HF_LINT_NOT_FOR_SERVERS, line->where, why,
+                                   "\"%s\" is not meant for servers: its extendedKeyUsage lacks "
+                                   "serverAuth. Other programs refuse its chains, and it must not "
+                                   "be a trust anchor for servers; leave it out",
+                                   anchor->cert.subject));
+    }
+    return HF_OK;
 }
 
 static bool holds_key(const struct hf_bundle *bundle, const struct hf_known_root *root)
@@ -53,7 +72,8 @@ static bool holds_key(const struct hf_bundle *bundle, const struct hf_known_root
 /* A root that its program distrusts already is not missed. */
 static bool is_missed(const struct hf_lint *lint, const struct hf_known_root *root)
 {
-    return (root->distrust_s == HF_TIME_NONE || root->distrust_s > lint->at_s) &&
+    return !root->is_removed &&
+           (root->distrust_s == HF_TIME_NONE || root->distrust_s > lint->at_s) &&
            root->not_after_s > lint->at_s;
 }
 
@@ -64,8 +84,8 @@ static enum hf_err find_missing(const struct hf_lint *lint, const struct hf_lint
         return HF_OK;
     for (size_t i = 0; i < lint->known->n_items; i++) {
         const struct hf_known_root *root = &lint->known->items[i];
-        if (!is_table_of(root->set, line->description->set) || !is_missed(lint, root) ||
-            holds_key(line->bundle, root))
+        if (!hf_known_roots_is_table_of(root->set, line->description->set) ||
+            !is_missed(lint, root) || holds_key(line->bundle, root))
             continue;
         HF_TRY(
             hf_findings_add(out, HF_LINT_KNOWN_ROOT_MISSING, line->where, why,
@@ -97,11 +117,27 @@ static enum hf_err find_behind(const struct hf_lint_line *line, struct hf_findin
     return HF_OK;
 }
 
+enum hf_err hf_lint_tables(const struct hf_known_roots *known, int64_t now_s,
+                           struct hf_findings *out, struct hf_why *why)
+{
+    char day[HF_TIME_TEXT_MAX];
+    if (!hf_known_roots_is_old(known, now_s))
+        return HF_OK;
+    hf_time_format_day(known->as_of_s, day);
+    return hf_findings_add(
+        out, HF_LINT_TABLES_OLD, known->oldest, why,
+        "this table of known roots is of %s, older than half a year: newer roots "
+        "and dates of distrust are not in it. Install a newer holdfastctl, or "
+        "renew the tables (deploy/roots/make-tables.py)",
+        day);
+}
+
 enum hf_err hf_lint_content(const struct hf_lint *lint, const struct hf_lint_line *line,
                             struct hf_findings *out, struct hf_why *why)
 {
     HF_TRY(find_single(line, out, why));
     HF_TRY(find_intermediates(line, out, why));
+    HF_TRY(find_limits(line, out, why));
     HF_TRY(find_missing(lint, line, out, why));
     return find_behind(line, out, why);
 }

@@ -24,8 +24,11 @@ def _parse(line):
 
 
 def of_table(name):
+    """What `--select NAME` may choose: a root whose file is "-" is in no root program any more."""
     lines = TABLE.with_name(f"{name}.txt").read_text().splitlines()
-    return [_parse(line) for line in lines if line and line[0] != "#"]
+    roots = [_parse(line) for line in lines
+             if line and line[0] != "#" and not line.startswith("as-of ")]
+    return [root for root in roots if root.file.name != "-"]
 
 
 ALL = of_table("amazon")
