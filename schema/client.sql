@@ -64,6 +64,14 @@ CREATE TABLE bundle (
     custom   BLOB NOT NULL    -- JSON as signed; empty for version 0
 ) STRICT;
 
+-- The keys that the newest signed bundle revoked (its `drops`): SHA-256 of the SubjectPublicKeyInfo as 64
+-- hexadecimal digits, a line each. One row, none before the first list. client/port/posix/store_revoked.c
+CREATE TABLE revoked (
+    id     INTEGER PRIMARY KEY CHECK (id = 1),
+    keys   TEXT NOT NULL CHECK (length(keys) % 65 = 0 AND length(keys) <= 33280),
+    sha256 TEXT CHECK (length(sha256) = 64)    -- of `keys`, to notice rot; NULL: written before version 4
+) STRICT;
+
 -- Small named values of the update cycle: clock floor, last check, entity tags
 CREATE TABLE value (
     name  TEXT NOT NULL PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 64),
@@ -128,6 +136,12 @@ BEGIN
     UPDATE change SET count = count + 1;
 END;
 CREATE TRIGGER bundle_value_made AFTER INSERT ON value WHEN NEW.name GLOB 'bundle.*'
+BEGIN
+    UPDATE change SET count = count + 1;
+END;
+
+-- What may never be trusted again.
+CREATE TRIGGER revoked_made AFTER INSERT ON revoked
 BEGIN
     UPDATE change SET count = count + 1;
 END;

@@ -124,10 +124,13 @@ static void on_ended(void *ctx, enum hf_err err, const struct hf_update_result *
     is_checking = 0;
     hold_poke(false);
     print_now();
-    if (err == HF_OK)
+    if (err == HF_OK) {
         hf_cli_print_result(stderr, hf_posix_config(loop->posix), result);
-    else
+        if (result->lost[0] != '\0')
+            fprintf(stderr, " (warning: %s)", result->lost);
+    } else {
         fprintf(stderr, "%s: %s", err == HF_E_POSTPONED ? "postponed" : "failed", why->text);
+    }
     loop->has_line = true;
 }
 

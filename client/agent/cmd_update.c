@@ -5,17 +5,19 @@ static const struct hf_cli_text text = {
     .arguments = "[--state DIR]",
     .about =
         "Asks the repository for the newest bundle of this device's set and profile, verifies it\n"
-        "and makes it the trust store, unless one of the device's endpoints would be lost with "
-        "it.\n"
+        "and makes it the trust store, unless one of the device's endpoints would be lost with\n"
+        "it by mistake: through a root that the publisher neither revokes nor distrusts.\n"
         "What is refused changes nothing. Then renews the export and runs the on-swap command,\n"
         "where they are configured.\n\n"
         "The last line of standard output says what has become of it:\n"
         "  updated SET/PROFILE 1 -> 2      a new bundle is active (none -> 1 the first time)\n"
         "  current SET/PROFILE 2           the newest bundle was active already\n"
         "  rolled back SET/PROFILE 2 -> 1  the bundle on trial was rejected: an endpoint was lost\n"
-        "  postponed: SENTENCE             a newer one waits until the endpoints were asked about\n"
-        "                                  it; after eight checks or a day it is taken without\n"
-        "On failure there is one sentence on standard error instead.",
+        "  postponed: SENTENCE             a newer one waits, since an endpoint did not answer or\n"
+        "                                  would be lost with a root that the publisher revokes;\n"
+        "                                  after eight checks or a day it is installed anyway\n"
+        "Endpoints that this device does not validate any more since this update are named on\n"
+        "standard error, with the root. On failure there is one sentence there, and no last line.",
     .examples = "  holdfast update\n"
                 "  holdfast --state ./device update --verbose\n",
     .more_exit_codes = ", 3 postponed",
@@ -32,6 +34,8 @@ static enum hf_err update(const char *state_dir, const struct hf_cli_common *com
     if (err == HF_OK) {
         hf_cli_print_result(stdout, hf_posix_config(posix), &result);
         putchar('\n');
+        if (result.lost[0] != '\0')
+            fprintf(stderr, "holdfast: warning: %s\n", result.lost);
     }
     hf_posix_close(posix);
     return err;

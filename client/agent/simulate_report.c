@@ -46,8 +46,7 @@ static void print_forecast(const struct hf_forecast *f, FILE *out)
 {
     fprintf(out, "%-8s %s", word_of(f->at), f->who);
     if (f->through[0] != '\0' && f->is_endpoint)
-        fprintf(out, " through \"%s\"%s", f->through,
-                f->is_kept_past_removal ? ", kept past its removal as the last one" : "");
+        fprintf(out, " through \"%s\"", f->through);
     fputs("; ", out);
     print_trouble(f, out);
     fputc('\n', out);
@@ -117,12 +116,11 @@ static json_t *forecasts_of(const struct hf_simulation *s)
 
     for (size_t i = 0; i < s->n_forecasts; i++) {
         const struct hf_forecast *f = &s->forecasts[i];
-        json_t *one = json_pack("{s:s, s:b, s:s, s:s?, s:b, s:s, s:s?, s:o, s:o}", "who", f->who,
+        json_t *one = json_pack("{s:s, s:b, s:s, s:s?, s:s, s:s?, s:o, s:o}", "who", f->who,
                                 "is_endpoint", f->is_endpoint, "then", word_of(f->at), "through",
-                                or_null(f->through), "is_kept_past_removal",
-                                f->is_kept_past_removal, "cause", f->cause, "root",
-                                or_null(f->root), "trouble_from", time_of(f->trouble_s),
-                                "broken_from", time_of(f->broken_s));
+                                or_null(f->through), "cause", f->cause, "root", or_null(f->root),
+                                "trouble_from", time_of(f->trouble_s), "broken_from",
+                                time_of(f->broken_s));
         if (json_array_append_new(array, one) != 0) {
             json_decref(array);
             return NULL;

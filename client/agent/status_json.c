@@ -108,17 +108,25 @@ static json_t *spki_of(const void *element)
     return json_string(element);
 }
 
+static json_t *lost_of(const struct hf_chain_status *chain)
+{
+    if (chain->lost_since_s == HF_TIME_NONE)
+        return json_null();
+    return json_pack("{s:o, s:s}", "since", time_of(chain->lost_since_s), "root", chain->lost_root);
+}
+
 static json_t *chain_of(const void *element)
 {
     const struct hf_chain_status *chain = element;
 
     if (chain->seen_s == HF_TIME_NONE)
-        return json_pack("{s:s, s:n, s:n, s:n, s:[]}", "key_type", chain->key_type, "seen",
-                         "not_before", "not_after", "anchors");
-    return json_pack("{s:s, s:o, s:o, s:o, s:o}", "key_type", chain->key_type, "seen",
+        return json_pack("{s:s, s:n, s:n, s:n, s:[], s:n}", "key_type", chain->key_type, "seen",
+                         "not_before", "not_after", "anchors", "lost");
+    return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "key_type", chain->key_type, "seen",
                      time_of(chain->seen_s), "not_before", time_of(chain->leaf_not_before_s),
                      "not_after", time_of(chain->leaf_not_after_s), "anchors",
-                     array_of(chain->anchors, chain->n_anchors, sizeof chain->anchors[0], spki_of));
+                     array_of(chain->anchors, chain->n_anchors, sizeof chain->anchors[0], spki_of),
+                     "lost", lost_of(chain));
 }
 
 static json_t *endpoint_of(const void *element)

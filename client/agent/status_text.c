@@ -119,7 +119,17 @@ static void print_chain(const struct printer *p, const struct hf_chain_status *c
     hf_time_format_day(chain->leaf_not_after_s, until);
     fprintf(p->out, "%-12s %s key seen %s, its certificate lasts until %s; %s\n", "",
             chain->key_type, when, until,
-            chain->n_anchors > 0 ? "any one of these roots serves:" : "no root serves");
+            chain->lost_since_s != HF_TIME_NONE ? "it is lost"
+            : chain->n_anchors > 0              ? "any one of these roots serves:"
+                                                : "no root serves");
+    if (chain->lost_since_s != HF_TIME_NONE) {
+        hf_time_format(chain->lost_since_s, when);
+        fprintf(p->out,
+                "%-12s %slost since %s%s: no root of its chain is trusted any more, the "
+                "last one was \"%s\"\n",
+                "", on(p, HF_COLOUR_RED), when, off(p), chain->lost_root);
+        return;
+    }
     for (size_t i = 0; i < chain->n_anchors; i++)
         print_chain_root(p, chain->anchors[i]);
 }

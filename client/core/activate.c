@@ -24,7 +24,7 @@ static enum hf_err write_activation(struct hf_client *c, const void *arg, struct
 
     HF_TRY(c->ports.store.activate_staged(c->ports.store.ctx, cand->is_active_on_trial, why));
     HF_TRY(hf_bundle_floor_raise(c, &cand->floor, cand->record.version, why));
-    HF_TRY(hf_drops_save(c, &cand->description, why));
+    HF_TRY(hf_revoked_save(c, &cand->description, why));
     bool has_way_back = cand->has_active || cand->is_active_on_trial;
     HF_TRY(has_way_back && !hf_candidate_has_new_keys(cand)
                ? hf_trial_begin(c, cand->record.version, why)
@@ -33,21 +33,27 @@ static enum hf_err write_activation(struct hf_client *c, const void *arg, struct
     return hf_journal(c, HF_LEVEL_INFO, "swap", text, why);
 }
 
-/* Nothing new. New targets keys still adopt what is active as their floor, once. */
+/* Nothing new. New targets keys still adopt what is active as their floor, once, and what it revokes: a
+ * thief of the former ones may have had a list of his own. */
 static enum hf_err write_floor(struct hf_client *c, const void *arg, struct hf_why *why)
 {
     const struct hf_candidate *cand = arg;
-    return hf_bundle_floor_raise(c, &cand->floor, cand->active.version, why);
+    HF_TRY(hf_bundle_floor_raise(c, &cand->floor, cand->active.version, why));
+    return cand->target != NULL ? hf_revoked_save(c, &cand->description, why) : HF_OK;
 }
 
 static enum hf_err keep_active(struct hf_client *c, const struct hf_candidate *cand,
                                struct hf_why *why)
 {
+    /* Without a target the newest bundle was rejected, and what that one revoked holds. */
+    bool has_other_list = cand->target != NULL && !hf_revoked_is(c, &cand->description);
+
+    if (has_other_list || cand->floor.is_new)
+        HF_TRY(hf_store_transact(c, write_floor, cand, why));
+    if (has_other_list)
+        c->live_version = -1; /* to be made anew */
     /* Another process, or an update whose swap failed, may have changed it since. */
-    HF_TRY(hf_live_swap_if_other(c, &cand->active, why));
-    if (!cand->floor.is_new)
-        return HF_OK;
-    return hf_store_transact(c, write_floor, cand, why);
+    return hf_live_swap_if_other(c, &cand->active, why);
 }
 
 enum hf_err hf_activate(struct hf_client *c, struct hf_candidate *cand, struct hf_why *why)

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* ---- open and close ---------------------------------------------------------------------------- */
 
@@ -94,6 +95,16 @@ static enum hf_err update(struct hf_client *c, struct course *course, struct hf_
     return hf_activate(c, cand, why);   /* stage, commit, swap, trial  */
 }
 
+/* A device without a bundle had nothing to look at its endpoints with. What goes wrong with it now does
+ * not undo the update; it ends the next check. */
+static void learn_from_first(struct hf_client *c, const struct hf_candidate *cand)
+{
+    struct hf_why why = {0};
+
+    if (!cand->has_active && hf_endpoints_learn(c, &why) != HF_OK)
+        hf_log(c, HF_LEVEL_WARNING, "the endpoints cannot be looked at: %s", why.text);
+}
+
 static struct hf_update_result result_of(const struct hf_client *c, const struct course *course)
 {
     const struct hf_candidate *cand = &course->cand;
@@ -112,16 +123,18 @@ static struct hf_update_result result_of(const struct hf_client *c, const struct
 static void record_success(struct hf_client *c, const struct hf_update_result *result)
 {
     const char *how = result->is_recovered ? ", recovered" : "";
+    const char *but = result->lost[0] != '\0' ? ", but " : "";
     char text[HF_WHY_MAX];
     if (!result->is_changed)
-        (void)snprintf(text, sizeof text, "current %s/%s %lld%s", c->set, c->profile,
-                       (long long)result->to_version, how);
+        (void)snprintf(text, sizeof text, "current %s/%s %lld%s%s%.400s", c->set, c->profile,
+                       (long long)result->to_version, how, but, result->lost);
     else if (result->from_version < 0)
-        (void)snprintf(text, sizeof text, "updated %s/%s none -> %lld%s", c->set, c->profile,
-                       (long long)result->to_version, how);
+        (void)snprintf(text, sizeof text, "updated %s/%s none -> %lld%s%s%.400s", c->set,
+                       c->profile, (long long)result->to_version, how, but, result->lost);
     else
-        (void)snprintf(text, sizeof text, "updated %s/%s %lld -> %lld%s", c->set, c->profile,
-                       (long long)result->from_version, (long long)result->to_version, how);
+        (void)snprintf(text, sizeof text, "updated %s/%s %lld -> %lld%s%s%.400s", c->set,
+                       c->profile, (long long)result->from_version, (long long)result->to_version,
+                       how, but, result->lost);
     hf_check_record(c, HF_OK, text);
 }
 
@@ -129,12 +142,17 @@ enum hf_err hf_client_update(struct hf_client *client, struct hf_update_result *
                              struct hf_why *why)
 {
     struct course course = {.rejected_version = -1};
+    char lost[HF_WHY_MAX];
     struct hf_why own = {0};
 
     hf_mirrors_begin_check(client);
     enum hf_err err = update(client, &course, &own);
+    if (err == HF_OK)
+        learn_from_first(client, &course.cand);
+    hf_losses_note(client, lost);
     if (err == HF_OK) {
         *out = result_of(client, &course);
+        memcpy(out->lost, lost, sizeof out->lost);
         record_success(client, out);
     } else {
         hf_check_record(client, err, own.text);

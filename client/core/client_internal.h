@@ -310,6 +310,10 @@ HF_MUST_USE enum hf_err hf_fetch_target(struct hf_client *c, const struct hf_tar
 HF_MUST_USE enum hf_err hf_bundle_load(struct hf_client *c, enum hf_slot slot,
                                        struct hf_bundle_record *out, struct hf_why *why);
 
+/** What was signed about it; nothing for the factory's. The caller frees `out`. */
+HF_MUST_USE enum hf_err hf_bundle_record_describe(const struct hf_bundle_record *record,
+                                                  struct hf_description *out, struct hf_why *why);
+
 /** The record as the anchors it stands for. */
 HF_MUST_USE enum hf_err hf_bundle_of_record(const struct hf_bundle_record *record,
                                             struct hf_bundle *out, struct hf_why *why);
@@ -322,9 +326,8 @@ size_t hf_bundle_count_usable(const struct hf_bundle *bundle, int64_t now_s);
 HF_MUST_USE enum hf_err hf_live_swap(struct hf_client *c, const struct hf_bundle_record *record,
                                      const struct hf_bundle *bundle, struct hf_why *why);
 
-/** The anchors of `bundle` as ports take them, without the remove_after of those that an endpoint
- *  needs. They borrow from `bundle`; the caller frees `*out`. */
-HF_MUST_USE enum hf_err hf_live_anchors(struct hf_client *c, const struct hf_bundle *bundle,
+/** The anchors of `bundle` as ports take them. They borrow from `bundle`; the caller frees `*out`. */
+HF_MUST_USE enum hf_err hf_live_anchors(const struct hf_bundle *bundle,
                                         struct hf_trust_anchor **out, struct hf_why *why);
 
 /** As hf_live_swap, unless it is what they see already. */
@@ -332,9 +335,8 @@ HF_MUST_USE enum hf_err hf_live_swap_if_other(struct hf_client *c,
                                               const struct hf_bundle_record *record,
                                               struct hf_why *why);
 
-/** At the start of a check: another process may have gone back since, the swap of a rollback may have
- *  failed, or it is known only now which anchors an endpoint needs. That must not wait for a refresh,
- *  which may fail for want of it. What goes wrong is logged. */
+/** At the start of a check: another process may have gone back since, or the swap of a rollback may have
+ *  failed. That must not wait for a refresh, which may fail for want of it. What goes wrong is logged. */
 void hf_live_follow(struct hf_client *c);
 
 /**
@@ -348,25 +350,25 @@ HF_MUST_USE enum hf_err hf_live_bundle(struct hf_client *c, struct hf_bundle *ou
  *  is in the journal; a device without anchors must be able to update more than ever. */
 void hf_live_load(struct hf_client *c);
 
-/* ---- drops.c: what was dropped on purpose stays dropped ------------------------------------------ */
+/* ---- revoked.c: what the publisher revoked stays revoked ----------------------------------------- */
 
-/* Dropped anchors remembered beside the bundle (value `bundle.drops`, 65 bytes each of 4 KiB). */
-#define HF_DROPS_KEPT_MAX 62
+/** The drops of `d` as 32 bytes each, borrowed. */
+struct hf_bytes hf_description_revoked(const struct hf_description *d);
+/** Is this key in such a list? */
+bool hf_revoked_has(struct hf_bytes revoked, const uint8_t spki_sha256[HF_SHA256_LEN]);
 
-/** In place of those of the bundle before. The newest ones, as many as a value holds. */
-HF_MUST_USE enum hf_err hf_drops_save(struct hf_client *c, const struct hf_description *d,
-                                      struct hf_why *why);
+/** The keys that are revoked. Where the stored list cannot be read that is logged, and it is the list of
+ *  the newest stored bundle. The caller frees `out`. HF_E_MEMORY. */
+HF_MUST_USE enum hf_err hf_revoked_load(struct hf_client *c, struct hf_buf *out,
+                                        struct hf_why *why);
 
-/** Does `d` drop the key of `anchor`? */
-bool hf_drops_has(const struct hf_description *d, const struct hf_anchor *anchor);
+/** The drops of `d`, in place of those of the bundle before. */
+HF_MUST_USE enum hf_err hf_revoked_save(struct hf_client *c, const struct hf_description *d,
+                                        struct hf_why *why);
+/** Are these the ones that are stored? False also where that cannot be read. */
+bool hf_revoked_is(struct hf_client *c, const struct hf_description *d);
 
-/** Leave out of `bundle` what `d` drops. */
-void hf_drops_leave_out(struct hf_bundle *bundle, const struct hf_description *d);
-
-/**
- * The record as the device uses it: its anchors without those that are dropped. Where the stored
- * drops cannot be read, that is logged and none are left out.
- */
+/** The record as the device uses it: its anchors without those that are revoked. */
 HF_MUST_USE enum hf_err hf_bundle_in_use(struct hf_client *c, const struct hf_bundle_record *record,
                                          struct hf_bundle *out, struct hf_why *why);
 
@@ -386,6 +388,11 @@ struct hf_endpoint_memory {
     size_t n_anchors;
 };
 
+/* The name of an endpoint's value in the store, for a type of key: "endpoint.N.TYPE" and a suffix. */
+#define HF_ENDPOINT_VALUE_MAX 40
+void hf_endpoint_value(size_t endpoint, enum hf_key_type type, const char *suffix,
+                       char out[HF_ENDPOINT_VALUE_MAX]);
+
 /** What cannot be read, or is about an endpoint of another name, counts as not seen yet. */
 void hf_endpoint_memory_load(struct hf_client *c, size_t endpoint, enum hf_key_type type,
                              struct hf_endpoint_memory *out);
@@ -393,36 +400,70 @@ void hf_endpoint_memory_load(struct hf_client *c, size_t endpoint, enum hf_key_t
 void hf_endpoint_memory_save(struct hf_client *c, size_t endpoint, enum hf_key_type type,
                              const struct hf_endpoint_memory *memory);
 
+/* ---- losses.c: endpoints that the active bundle does not validate any more ------------------------ */
+
+enum hf_loss_cause {
+    HF_LOSS_MISSING = 0, /* the root is not in the bundle */
+    HF_LOSS_REVOKED,
+    HF_LOSS_DISTRUSTED,
+    HF_LOSS_REMOVED, /* its remove_after has passed */
+    HF_LOSS_EXPIRED,
+};
+
+/* A chain that an endpoint showed and that no root validates now (value `endpoint.N.TYPE.lost`). */
+struct hf_loss {
+    int64_t since_s; /* when it was noticed; HF_TIME_NONE: not lost, or not noticed yet */
+    enum hf_loss_cause cause;
+    char root[HF_DN_TEXT_MAX]; /* the subject of the root that the chain leads to */
+};
+
+/** `its chain leads to "CN=Root", which the publisher revoked` */
+void hf_loss_text(const struct hf_loss *loss, char *out, size_t cap);
+
+/** What cannot be read, or is about an endpoint of another name, is no loss. */
+void hf_loss_load(struct hf_client *c, size_t endpoint, enum hf_key_type type, struct hf_loss *out);
+
 /**
- * Has `anchor`, one of `bundle`, a remove_after, and is it then the last one that an endpoint was
- * seen to validate under? Then it stays.
+ * At the end of a check: which endpoints has the active bundle lost since the last one, by what it
+ * revokes or by a date, and which are back? Each goes to the journal once. `out` says in words what is
+ * lost since; empty for nothing. What goes wrong is logged.
  */
-bool hf_endpoints_need(struct hf_client *c, const struct hf_bundle *bundle,
-                       const struct hf_anchor *anchor);
+void hf_losses_note(struct hf_client *c, char out[HF_WHY_MAX]);
 
 /* ---- endpoints.c: what the device's own servers say about a change of anchors --------------------- */
 
-/* All endpoints together. An endpoint is `for` the change when a chain of it validates after it and
- * none is lost by it, and silent where it gave no evidence either way. */
+/* A change of anchors that the endpoints are asked about. */
+struct hf_change {
+    const struct hf_bundle
+        *before;             /* what the device uses; NULL: nothing, so that nothing can be lost */
+    struct hf_bytes revoked; /* keys that it is to lose, 32 bytes each */
+    const struct hf_bundle *after;
+};
+
+/*
+ * All endpoints together. An endpoint is `for` the change when a chain of it validates after it and none
+ * is lost by it. One that is lost by the publisher's own will, because its root is revoked, distrusted
+ * for that certificate, or removed by date, is no evidence against: else the CA that is distrusted would
+ * have a veto.
+ */
 struct hf_judgement {
     size_t n_for;
-    size_t n_silent;
+    size_t n_silent;          /* gave no evidence either way, those that are given up among them */
+    size_t n_given_up;        /* of these, lost by the publisher's will */
     bool is_against;          /* a chain was proved that validates before and not after */
     char against[HF_WHY_MAX]; /* endpoint, presented issuer, the anchor that was missing */
-    char silent[HF_WHY_MAX];  /* of the first silent one: who and why */
+    char silent[HF_WHY_MAX];  /* of the first silent one: who and why; given up before no answer */
 };
 
 /**
  * Look at every endpoint with every offer that the anchors have keys for, and remember what was
- * seen. `before` NULL: there was none, so nobody can lose anything. HF_OK also where nobody answered;
- * anything else is this device's own fault.
+ * seen. HF_OK also where nobody answered; anything else is this device's own fault.
  */
-HF_MUST_USE enum hf_err hf_endpoints_judge(struct hf_client *c, const struct hf_bundle *before,
-                                           const struct hf_bundle *after, struct hf_judgement *out,
-                                           struct hf_why *why);
+HF_MUST_USE enum hf_err hf_endpoints_judge(struct hf_client *c, const struct hf_change *change,
+                                           struct hf_judgement *out, struct hf_why *why);
 
-/** Look at the endpoints where the last look is a month old, or a day while one was never seen, for
- *  what status, simulate and hf_endpoints_need say of them. */
+/** Look at the endpoints where the last look is a month old, or a day while one was never seen or is
+ *  lost, for what status and simulate say of them. Without a bundle there is nothing to look with. */
 HF_MUST_USE enum hf_err hf_endpoints_learn(struct hf_client *c, struct hf_why *why);
 
 /* ---- probation.c: on trial until confirmed or rolled back ------------------------------------------ */
@@ -519,11 +560,13 @@ HF_MUST_USE enum hf_err hf_obtain(struct hf_client *c, struct hf_candidate *cand
  * whatever comes first. */
 #define HF_PREFLIGHT_WAIT_S HF_DAY_S
 #define HF_PREFLIGHT_TRIES 8
+/* In the sentence about a candidate that waits: what comes after it changes from check to check. */
+#define HF_POSTPONED_UNTIL "; each endpoint was tried; it is installed anyway "
 
 /**
- * Would the device still reach its endpoints? HF_E_POLICY when one proved a chain that validates now,
- * without what is dropped on purpose, and would not afterwards. HF_E_POSTPONED while nobody has
- * answered. HF_OK without endpoints.
+ * Would the device still reach its endpoints? HF_E_POLICY when one proved a chain that validates now and
+ * would not afterwards, though the candidate neither revokes nor distrusts nor removes its root.
+ * HF_E_POSTPONED while that is not known of all. HF_OK without endpoints.
  */
 HF_MUST_USE enum hf_err hf_preflight(struct hf_client *c, const struct hf_candidate *cand,
                                      struct hf_why *why);

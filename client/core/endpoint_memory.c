@@ -6,7 +6,6 @@
 #include "client/core/client_internal.h"
 
 #include "common/base/hex.h"
-#include "common/bundle/policy.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,11 +16,12 @@ static const char *endpoint_name(const struct hf_client *c, size_t endpoint)
     return c->ports.endpoints.name(c->ports.endpoints.ctx, endpoint);
 }
 
-static void value_name(size_t endpoint, enum hf_key_type type, char out[32])
+void hf_endpoint_value(size_t endpoint, enum hf_key_type type, const char *suffix,
+                       char out[HF_ENDPOINT_VALUE_MAX])
 {
     static const char *const types[] =
         {[HF_KEY_TYPE_RSA] = "rsa", [HF_KEY_TYPE_ECC] = "ecc", [HF_KEY_TYPE_ANY] = "any"};
-    (void)snprintf(out, 32, "endpoint.%zu.%s", endpoint, types[type]);
+    (void)snprintf(out, HF_ENDPOINT_VALUE_MAX, "endpoint.%zu.%s%s", endpoint, types[type], suffix);
 }
 
 /* ---- reading ------------------------------------------------------------------------------------ */
@@ -66,10 +66,10 @@ void hf_endpoint_memory_load(struct hf_client *c, size_t endpoint, enum hf_key_t
     struct hf_endpoint_memory memory = {0};
     struct hf_buf text = {0};
     struct hf_why why = {0};
-    char name[32];
+    char name[HF_ENDPOINT_VALUE_MAX];
 
     *out = (struct hf_endpoint_memory){.seen_s = HF_TIME_NONE};
-    value_name(endpoint, type, name);
+    hf_endpoint_value(endpoint, type, "", name);
     if (hf_value_load(c, name, &text, &why) != HF_OK) {
         hf_log(c, HF_LEVEL_WARNING, "what is known of an endpoint cannot be read: %s", why.text);
         return;
@@ -100,24 +100,14 @@ static enum hf_err print(const char *name, const struct hf_endpoint_memory *m, s
     return HF_OK;
 }
 
-static bool has_same_anchors(const struct hf_endpoint_memory *a, const struct hf_endpoint_memory *b)
-{
-    return a->n_anchors == b->n_anchors &&
-           memcmp(a->anchors, b->anchors, a->n_anchors * sizeof a->anchors[0]) == 0;
-}
-
 void hf_endpoint_memory_save(struct hf_client *c, size_t endpoint, enum hf_key_type type,
                              const struct hf_endpoint_memory *memory)
 {
-    struct hf_endpoint_memory before;
     struct hf_buf text = {0};
     struct hf_why why = {0};
-    char name[32];
+    char name[HF_ENDPOINT_VALUE_MAX];
 
-    hf_endpoint_memory_load(c, endpoint, type, &before);
-    if (!has_same_anchors(&before, memory))
-        c->live_version = -1; /* which anchors are needed may differ: the live store is made anew */
-    value_name(endpoint, type, name);
+    hf_endpoint_value(endpoint, type, "", name);
     enum hf_err err = memory->n_anchors > 0 ? print(endpoint_name(c, endpoint), memory, &text)
                                             : hf_buf_append_text(&text, "");
     if (err == HF_OK)
@@ -125,47 +115,4 @@ void hf_endpoint_memory_save(struct hf_client *c, size_t endpoint, enum hf_key_t
     if (err != HF_OK)
         hf_log(c, HF_LEVEL_WARNING, "what was seen of an endpoint cannot be kept: %s", why.text);
     hf_buf_free(&text);
-}
-
-/* ---- which anchors must stay ------------------------------------------------------------------------ */
-
-static bool knows(const struct hf_endpoint_memory *memory, const struct hf_anchor *anchor)
-{
-    for (size_t i = 0; i < memory->n_anchors; i++) {
-        if (memcmp(memory->anchors[i], anchor->cert.spki_sha256, HF_SHA256_LEN) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* Is there another one that serves this endpoint once `anchor` is gone? */
-static bool has_other(const struct hf_bundle *bundle, const struct hf_endpoint_memory *memory,
-                      const struct hf_anchor *anchor, int64_t gone_s)
-{
-    for (size_t i = 0; i < bundle->n_anchors; i++) {
-        const struct hf_anchor *other = &bundle->anchors[i];
-        if (other != anchor && knows(memory, other) &&
-            hf_policy_anchor_state(other, gone_s) == HF_ANCHOR_USABLE)
-            return true;
-    }
-    return false;
-}
-
-bool hf_endpoints_need(struct hf_client *c, const struct hf_bundle *bundle,
-                       const struct hf_anchor *anchor)
-{
-    int64_t now_s = hf_client_now_s(c);
-    int64_t gone_s = anchor->remove_after_s < now_s ? now_s : anchor->remove_after_s + 1;
-    struct hf_endpoint_memory memory;
-
-    if (anchor->remove_after_s == HF_TIME_NONE)
-        return false;
-    for (size_t i = 0; i < c->ports.endpoints.n_endpoints; i++) {
-        for (int type = 0; type < HF_KEY_TYPES; type++) {
-            hf_endpoint_memory_load(c, i, (enum hf_key_type)type, &memory);
-            if (knows(&memory, anchor) && !has_other(bundle, &memory, anchor, gone_s))
-                return true;
-        }
-    }
-    return false;
 }

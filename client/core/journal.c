@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 void hf_log(const struct hf_client *c, enum hf_level level, const char *fmt, ...)
 {
@@ -31,12 +32,27 @@ struct check {
     const char *text;
 };
 
+/* How long a candidate still waits is no news. */
+static bool has_same_reason(const char *text, const char *before)
+{
+    const char *end = strstr(text, HF_POSTPONED_UNTIL);
+    return end != NULL ? strncmp(text, before, (size_t)(end - text)) == 0
+                       : strcmp(text, before) == 0;
+}
+
 /* The same failure again, check after check, would push everything else out of the journal. */
 static bool is_news(struct hf_client *c, const struct check *check)
 {
-    return check->outcome != HF_OK &&
-           !(hf_value_is(c, "check.outcome", hf_err_name(check->outcome)) &&
-             hf_value_is(c, "check.text", check->text));
+    struct hf_buf before = {0};
+    struct hf_why why = {0};
+
+    if (check->outcome == HF_OK)
+        return false;
+    bool is_same = hf_value_is(c, "check.outcome", hf_err_name(check->outcome)) &&
+                   hf_value_load(c, "check.text", &before, &why) == HF_OK &&
+                   has_same_reason(check->text, (const char *)before.data);
+    hf_buf_free(&before);
+    return !is_same;
 }
 
 static enum hf_err write_check(struct hf_client *c, const void *arg, struct hf_why *why)

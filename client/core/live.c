@@ -3,27 +3,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct hf_trust_anchor trust_anchor(const struct hf_anchor *a, bool is_needed)
-{
-    return (struct hf_trust_anchor){
-        .der = a->der,
-        .not_before_s = a->cert.not_before_s,
-        .not_after_s = a->cert.not_after_s,
-        .distrust_after_s = a->distrust_after_s,
-        .remove_after_s = is_needed ? HF_TIME_NONE : a->remove_after_s,
-    };
-}
-
-enum hf_err hf_live_anchors(struct hf_client *c, const struct hf_bundle *bundle,
-                            struct hf_trust_anchor **out, struct hf_why *why)
+enum hf_err hf_live_anchors(const struct hf_bundle *bundle, struct hf_trust_anchor **out,
+                            struct hf_why *why)
 {
     struct hf_trust_anchor *anchors = calloc(bundle->n_anchors + 1, sizeof *anchors);
 
     if (anchors == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for %zu trust anchors", bundle->n_anchors);
     for (size_t i = 0; i < bundle->n_anchors; i++) {
-        const struct hf_anchor *anchor = &bundle->anchors[i];
-        anchors[i] = trust_anchor(anchor, hf_endpoints_need(c, bundle, anchor));
+        const struct hf_anchor *a = &bundle->anchors[i];
+        anchors[i] = (struct hf_trust_anchor){
+            .der = a->der,
+            .not_before_s = a->cert.not_before_s,
+            .not_after_s = a->cert.not_after_s,
+            .distrust_after_s = a->distrust_after_s,
+            .remove_after_s = a->remove_after_s,
+        };
     }
     *out = anchors;
     return HF_OK;
@@ -35,7 +30,7 @@ enum hf_err hf_live_swap(struct hf_client *c, const struct hf_bundle_record *rec
     const struct hf_trust_port *trust = &c->ports.trust;
     struct hf_trust_anchor *anchors = NULL;
 
-    HF_TRY(hf_live_anchors(c, bundle, &anchors, why));
+    HF_TRY(hf_live_anchors(bundle, &anchors, why));
     enum hf_err err = trust->swap(trust->ctx, anchors, bundle->n_anchors, why);
     free(anchors);
     if (err != HF_OK)

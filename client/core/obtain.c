@@ -89,7 +89,7 @@ static enum hf_err check_not_dropped(const struct hf_candidate *cand, struct hf_
 {
     for (size_t i = 0; i < cand->bundle.n_anchors; i++) {
         const struct hf_anchor *anchor = &cand->bundle.anchors[i];
-        if (hf_drops_has(&cand->description, anchor))
+        if (hf_description_drops(&cand->description, anchor->cert.spki_sha256))
             return hf_fail(
                 why, HF_E_POLICY,
                 "it holds \"%s\" and says that this anchor is dropped; publish a version "

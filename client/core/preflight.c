@@ -1,11 +1,15 @@
 /*
  * Would the device still reach its own endpoints? Asked before anything changes. Only a proved chain
  * that would be lost stops a candidate; silence delays it, and for a bounded time only, so that nobody on
- * the wire has a veto. What the publisher drops on purpose counts as lost already. And what the active
- * bundle validates is no more than a delay once root names other targets keys than those that signed it:
- * with the old ones a thief may have put his own root there, and stand before an endpoint with it.
+ * the wire has a veto. A chain that rests only on a root which the candidate revokes, distrusts for that
+ * certificate or removes by date delays as silence does: else the CA that is distrusted could stop it. And
+ * what the active bundle validates is no more than a delay once root names other targets keys than those
+ * that signed it: with the old ones a thief may have put his own root there, and stand before an endpoint
+ * with it.
  */
 #include "client/core/client_internal.h"
+
+#include "common/bundle/policy.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -63,24 +67,31 @@ static enum hf_err refuse(struct hf_client *c, const struct hf_candidate *cand,
                    (long long)cand->active.version);
 }
 
+/* Every endpoint was asked in this check. What is not known, or would be lost by the publisher's will,
+ * waits for a while all the same: it may be a fault, and a fault may be noticed. */
 static enum hf_err postpone(struct hf_client *c, const struct hf_candidate *cand,
                             const char *reason, struct hf_why *why)
 {
     struct wait wait;
+    char until[HF_TIME_TEXT_MAX];
 
     HF_TRY(wait_load(c, cand->description.version, &wait, why));
     if (is_over(c, &wait)) {
         hf_log(c, HF_LEVEL_WARNING,
-               "version %lld is taken without a word from every endpoint, after %lld tries: %s",
+               "version %lld is installed without evidence that it reaches every endpoint, after "
+               "%lld tries: %s",
                (long long)wait.version, (long long)wait.tries, reason);
         return HF_OK;
     }
     wait.tries++;
     HF_TRY(wait_save(c, &wait, why));
+    int64_t left = HF_PREFLIGHT_TRIES - wait.tries;
+    hf_time_format(wait.since_s + HF_PREFLIGHT_WAIT_S, until);
     return hf_fail(why, HF_E_POSTPONED,
-                   "version %lld waits until every endpoint was tried with it: %s; after %d tries "
-                   "or a day it is taken without",
-                   (long long)wait.version, reason, HF_PREFLIGHT_TRIES);
+                   "version %lld waits: %s" HF_POSTPONED_UNTIL
+                   "%lld check%s from now, or with the first check after %s",
+                   (long long)wait.version, reason, (long long)left + 1, left == 0 ? "" : "s",
+                   until);
 }
 
 static enum hf_err decide(struct hf_client *c, const struct hf_candidate *cand,
@@ -95,29 +106,32 @@ static enum hf_err decide(struct hf_client *c, const struct hf_candidate *cand,
 
 /* ---- the whole ---------------------------------------------------------------------------------------- */
 
-static enum hf_err load_before(struct hf_client *c, const struct hf_candidate *cand,
-                               struct hf_bundle *out, struct hf_why *why)
+static bool leaves_something(const struct hf_client *c, const struct hf_change *change)
 {
-    HF_TRY(hf_bundle_in_use(c, &cand->active, out, why));
-    hf_drops_leave_out(out, &cand->description);
-    return HF_OK;
+    for (size_t i = 0; i < change->before->n_anchors; i++) {
+        const struct hf_anchor *anchor = &change->before->anchors[i];
+        if (!hf_revoked_has(change->revoked, anchor->cert.spki_sha256) &&
+            hf_policy_anchor_state(anchor, hf_client_now_s(c)) == HF_ANCHOR_USABLE)
+            return true;
+    }
+    return false;
 }
 
 enum hf_err hf_preflight(struct hf_client *c, const struct hf_candidate *cand, struct hf_why *why)
 {
-    struct hf_judgement judgement;
     struct hf_bundle before = {0};
+    struct hf_judgement judgement;
 
     if (cand->is_active || !cand->has_active || c->ports.endpoints.n_endpoints == 0)
         return HF_OK;
-    HF_TRY(load_before(c, cand, &before, why));
-    /* Nothing to lose, and no time to wait. */
-    if (hf_bundle_count_usable(&before, hf_client_now_s(c)) == 0) {
-        hf_bundle_free(&before);
-        return HF_OK;
-    }
-    enum hf_err err = hf_endpoints_judge(c, &before, &cand->bundle, &judgement, why);
+    HF_TRY(hf_bundle_in_use(c, &cand->active, &before, why));
+    const struct hf_change change = {.before = &before,
+                                     .revoked = hf_description_revoked(&cand->description),
+                                     .after = &cand->bundle};
+    /* Otherwise there is nothing to lose, and no time to wait. */
+    bool is_asked = leaves_something(c, &change);
+    enum hf_err err = is_asked ? hf_endpoints_judge(c, &change, &judgement, why) : HF_OK;
     hf_bundle_free(&before);
     HF_TRY(err);
-    return decide(c, cand, &judgement, why);
+    return is_asked ? decide(c, cand, &judgement, why) : HF_OK;
 }

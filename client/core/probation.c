@@ -173,32 +173,39 @@ static enum hf_err roll_back(struct hf_client *c, const struct hf_trial *trial, 
 
 /* ---- the endpoints' word --------------------------------------------------------------------------------- */
 
-static enum hf_err judge_active(struct hf_client *c, const struct hf_bundle *previous,
-                                struct hf_judgement *out, struct hf_why *why)
+/* What was in use before, with what is revoked since: as far as it can be read. */
+static enum hf_err load_before(struct hf_client *c, struct hf_bundle *out, struct hf_why *why)
 {
     struct hf_bundle_record record = {0};
-    struct hf_bundle active = {0};
 
-    enum hf_err err = hf_bundle_load(c, HF_SLOT_ACTIVE, &record, why);
+    enum hf_err err = hf_bundle_load(c, HF_SLOT_PREVIOUS, &record, why);
     if (err == HF_OK)
-        err = hf_bundle_in_use(c, &record, &active, why);
-    if (err == HF_OK)
-        err = hf_endpoints_judge(c, previous, &active, out, why);
-    hf_bundle_free(&active);
+        err = hf_bundle_of_record(&record, out, why);
     hf_bundle_record_free(&record);
-    return err;
+    return err == HF_E_NOT_FOUND || err == HF_E_STORAGE ? HF_OK : err;
 }
 
 /* Against the bundle before; without one the active one speaks for itself. */
 static enum hf_err ask_endpoints(struct hf_client *c, struct hf_judgement *out, struct hf_why *why)
 {
     struct hf_bundle_record record = {0};
-    struct hf_bundle previous = {0};
+    struct hf_bundle before = {0}, active = {0};
+    struct hf_buf revoked = {0};
 
-    enum hf_err err = load_previous(c, &record, &previous, why);
-    if (err == HF_OK || err == HF_E_NOT_FOUND || err == HF_E_STORAGE)
-        err = judge_active(c, err == HF_OK ? &previous : NULL, out, why);
-    hf_bundle_free(&previous);
+    enum hf_err err = load_before(c, &before, why);
+    if (err == HF_OK)
+        err = hf_revoked_load(c, &revoked, why);
+    if (err == HF_OK)
+        err = hf_bundle_load(c, HF_SLOT_ACTIVE, &record, why);
+    if (err == HF_OK)
+        err = hf_bundle_in_use(c, &record, &active, why);
+    if (err == HF_OK) {
+        const struct hf_change change = {&before, hf_buf_bytes(&revoked), &active};
+        err = hf_endpoints_judge(c, &change, out, why);
+    }
+    hf_bundle_free(&active);
+    hf_bundle_free(&before);
+    hf_buf_free(&revoked);
     hf_bundle_record_free(&record);
     return err;
 }

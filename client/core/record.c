@@ -14,10 +14,14 @@ void hf_bundle_record_free(struct hf_bundle_record *record)
     *record = (struct hf_bundle_record){0};
 }
 
-static enum hf_err parse_custom(const struct hf_bundle_record *record, struct hf_description *out,
-                                struct hf_why *why)
+enum hf_err hf_bundle_record_describe(const struct hf_bundle_record *record,
+                                      struct hf_description *out, struct hf_why *why)
 {
     json_t *custom = NULL;
+
+    *out = (struct hf_description){0};
+    if (record->custom.len == 0) /* the factory's */
+        return HF_OK;
     HF_TRY(hf_json_parse_object(hf_buf_bytes(&record->custom), "the bundle's stored description",
                                 &custom, why));
     enum hf_err err = hf_description_parse(custom, out, why);
@@ -31,9 +35,7 @@ static enum hf_err check_custom(const struct hf_bundle_record *record, struct hf
     struct hf_description description = {0};
     struct hf_why reason = {0};
 
-    if (record->custom.len == 0)
-        return HF_OK;
-    enum hf_err err = parse_custom(record, &description, &reason);
+    enum hf_err err = hf_bundle_record_describe(record, &description, &reason);
     hf_description_free(&description);
     if (err == HF_OK || err == HF_E_MEMORY)
         return err == HF_OK ? HF_OK : hf_fail(why, err, "%s", reason.text);
@@ -76,7 +78,7 @@ enum hf_err hf_bundle_of_record(const struct hf_bundle_record *record, struct hf
 
     if (record->custom.len == 0) /* the factory's: plain anchors */
         return hf_bundle_parse(hf_buf_bytes(&record->pem), NULL, out, why);
-    HF_TRY(parse_custom(record, &description, why));
+    HF_TRY(hf_bundle_record_describe(record, &description, why));
     enum hf_err err = hf_bundle_parse(hf_buf_bytes(&record->pem), &description, out, why);
     hf_description_free(&description);
     return err;

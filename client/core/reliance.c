@@ -74,7 +74,7 @@ static struct span span_of(const struct hf_reliance *r, const struct hf_anchor *
 {
     struct span span = {anchor->cert.not_before_s, anchor->cert.not_after_s,
                         anchor->cert.not_after_s, HF_END_EXPIRY};
-    int64_t remove_s = r->keeps_last ? HF_TIME_NONE : anchor->remove_after_s;
+    int64_t remove_s = anchor->remove_after_s;
     int64_t distrust_s = r->leaf_not_before_s != HF_TIME_NONE ? anchor->distrust_after_s
                                                               : HF_TIME_NONE;
 
@@ -193,12 +193,8 @@ int64_t hf_reliance_last_end(const struct hf_reliance *r, const struct hf_bundle
         int64_t end_s = anchor->cert.not_after_s;
         if (!hf_reliance_has(r, anchor) || now_s < anchor->cert.not_before_s)
             continue;
-        /* A removal that has passed either took it or left it, as the last one, until it expires. */
-        if (anchor->remove_after_s >= now_s && anchor->remove_after_s < end_s)
+        if (anchor->remove_after_s != HF_TIME_NONE && anchor->remove_after_s < end_s)
             end_s = anchor->remove_after_s;
-        else if (anchor->remove_after_s != HF_TIME_NONE && anchor->remove_after_s < now_s &&
-                 !r->keeps_last)
-            continue;
         if (end_s >= now_s && end_s > last_s) {
             last_s = end_s;
             *last = anchor;

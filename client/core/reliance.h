@@ -17,14 +17,15 @@ struct hf_reliance {
     size_t n_keys;
     int64_t leaf_not_before_s; /* HF_TIME_NONE where no leaf was seen */
     int64_t leaf_not_after_s;
-    bool keeps_last; /* remove_after never takes the last anchor of it */
+    const struct hf_loss *loss; /* borrowed; NULL where it is not known whether it is lost */
 };
 
 struct hf_reliances {
     struct hf_reliance *items;
     size_t n;
     struct hf_endpoint_memory *memories; /* what the items point into */
-    size_t n_unseen;                     /* endpoints that no chain is known of */
+    struct hf_loss *losses;
+    size_t n_unseen; /* endpoints that no chain is known of */
 };
 
 /**
@@ -44,6 +45,10 @@ HF_MUST_USE enum hf_err hf_reliances_look(const struct hf_endpoint_port *port, s
                                           const struct hf_bundle *bundle, struct hf_reliances *out,
                                           struct hf_why *why);
 void hf_reliances_free(struct hf_reliances *reliances);
+
+/** What an endpoint of that name is known to show. Borrows both. */
+struct hf_reliance hf_reliance_of(const char *endpoint, enum hf_key_type type,
+                                  const struct hf_endpoint_memory *memory);
 
 /** "mqtts://HOST:8883 (RSA)", "any server under CN=Root". */
 void hf_reliance_text(const struct hf_reliance *r, const struct hf_bundle *bundle, char *out,

@@ -10,8 +10,9 @@ static enum hf_err make_room(size_t n_memories, size_t n_items, struct hf_relian
 {
     *out = (struct hf_reliances){0};
     out->memories = calloc(n_memories + 1, sizeof *out->memories);
+    out->losses = calloc(n_memories + 1, sizeof *out->losses);
     out->items = calloc(n_items + 1, sizeof *out->items);
-    if (out->memories != NULL && out->items != NULL)
+    if (out->memories != NULL && out->losses != NULL && out->items != NULL)
         return HF_OK;
     hf_reliances_free(out);
     return hf_fail(why, HF_E_MEMORY, "out of memory for what is known of %zu trust anchors",
@@ -22,6 +23,7 @@ void hf_reliances_free(struct hf_reliances *reliances)
 {
     free(reliances->items);
     free(reliances->memories);
+    free(reliances->losses);
     *reliances = (struct hf_reliances){0};
 }
 
@@ -45,8 +47,8 @@ static void add_roots(const struct hf_bundle *bundle, struct hf_reliances *out)
     }
 }
 
-static struct hf_reliance reliance_of(const char *endpoint, enum hf_key_type type,
-                                      const struct hf_endpoint_memory *memory)
+struct hf_reliance hf_reliance_of(const char *endpoint, enum hf_key_type type,
+                                  const struct hf_endpoint_memory *memory)
 {
     return (struct hf_reliance){
         .endpoint = endpoint,
@@ -55,7 +57,6 @@ static struct hf_reliance reliance_of(const char *endpoint, enum hf_key_type typ
         .n_keys = memory->n_anchors,
         .leaf_not_before_s = memory->leaf_not_before_s,
         .leaf_not_after_s = memory->leaf_not_after_s,
-        .keeps_last = true,
     };
 }
 
@@ -70,8 +71,11 @@ static bool add_endpoint(struct hf_client *c, size_t endpoint, struct hf_relianc
         hf_endpoint_memory_load(c, endpoint, (enum hf_key_type)type, memory);
         if (memory->seen_s == HF_TIME_NONE || memory->n_anchors == 0)
             continue;
-        out->items[out->n++] = reliance_of(port->name(port->ctx, endpoint), (enum hf_key_type)type,
-                                           memory);
+        hf_loss_load(c, endpoint, (enum hf_key_type)type, &out->losses[out->n]);
+        out->items[out->n] = hf_reliance_of(port->name(port->ctx, endpoint), (enum hf_key_type)type,
+                                            memory);
+        out->items[out->n].loss = &out->losses[out->n];
+        out->n++;
         was_seen = true;
     }
     return was_seen;
@@ -158,8 +162,8 @@ static enum hf_err look(const struct hf_endpoint_port *port, size_t endpoint,
         HF_TRY(port->look(port->ctx, endpoint, offers[i].offer, set, 1, &is_valid, &sighting, why));
         if (sighting.has_proof) {
             remember(&sighting, &out->memories[out->n]);
-            out->items[out->n] = reliance_of(name, offers[i].type, &out->memories[out->n]);
-            out->items[out->n++].keeps_last = false; /* this device does not know it */
+            out->items[out->n] = hf_reliance_of(name, offers[i].type, &out->memories[out->n]);
+            out->n++;
         } else if (sighting.text[0] != '\0') {
             (void)snprintf(silence, sizeof silence, "%s", sighting.text);
         }
@@ -174,7 +178,7 @@ enum hf_err hf_reliances_look(const struct hf_endpoint_port *port, size_t endpoi
     struct hf_trust_anchor *anchors = NULL;
 
     HF_TRY(make_anchors(bundle, &anchors, why));
-    const struct hf_anchor_set set = {anchors, bundle->n_anchors};
+    const struct hf_anchor_set set = {.anchors = anchors, .n_anchors = bundle->n_anchors};
     enum hf_err err = make_room(HF_KEY_TYPES, HF_KEY_TYPES, out, why);
     if (err == HF_OK)
         err = look(port, endpoint, &set, out, why);

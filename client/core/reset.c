@@ -6,7 +6,6 @@
  */
 #include "client/core/client_internal.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* All values but the floors (clock.*, bundle.*) and the seed of the schedule, which is as much this
@@ -19,13 +18,14 @@ static const char *const forgotten[] = {
 
 static enum hf_err forget_endpoints(struct hf_client *c, struct hf_why *why)
 {
-    static const char *const types[] = {"rsa", "ecc", "any"};
-    char name[32];
+    char name[HF_ENDPOINT_VALUE_MAX];
 
     /* Also those of a configuration of before. */
     for (size_t i = 0; i < HF_ENDPOINTS_MAX; i++) {
-        for (size_t type = 0; type < sizeof types / sizeof types[0]; type++) {
-            (void)snprintf(name, sizeof name, "endpoint.%zu.%s", i, types[type]);
+        for (int type = 0; type < HF_KEY_TYPES; type++) {
+            hf_endpoint_value(i, (enum hf_key_type)type, "", name);
+            HF_TRY(hf_value_change(c, name, "", why));
+            hf_endpoint_value(i, (enum hf_key_type)type, ".lost", name);
             HF_TRY(hf_value_change(c, name, "", why));
         }
     }

@@ -149,11 +149,8 @@ static void forecast(const struct hf_reliance *r, const struct hf_bundle *bundle
     hf_reliance_text(r, bundle, out->who, sizeof out->who);
     if (breakage.anchor != NULL)
         (void)snprintf(out->root, sizeof out->root, "%s", breakage.anchor->cert.subject);
-    if (through == NULL)
-        return;
-    (void)snprintf(out->through, sizeof out->through, "%s", through->cert.subject);
-    out->is_kept_past_removal = through->remove_after_s != HF_TIME_NONE &&
-                                through->remove_after_s < at_s;
+    if (through != NULL)
+        (void)snprintf(out->through, sizeof out->through, "%s", through->cert.subject);
 }
 
 static int compare(const void *a, const void *b)

@@ -24,7 +24,7 @@ static const char *state_text(enum hf_anchor_state state)
     return "removed";
 }
 
-static void describe_anchor(const struct hf_anchor *anchor, int64_t now_s,
+static void describe_anchor(const struct hf_anchor *anchor, struct hf_bytes revoked, int64_t now_s,
                             struct hf_anchor_status *out)
 {
     (void)snprintf(out->subject, sizeof out->subject, "%s", anchor->cert.subject);
@@ -34,11 +34,13 @@ static void describe_anchor(const struct hf_anchor *anchor, int64_t now_s,
     out->not_after_s = anchor->cert.not_after_s;
     out->distrust_after_s = anchor->distrust_after_s;
     out->remove_after_s = anchor->remove_after_s;
-    out->state = state_text(hf_policy_anchor_state(anchor, now_s));
+    out->state = hf_revoked_has(revoked, anchor->cert.spki_sha256)
+                     ? "revoked"
+                     : state_text(hf_policy_anchor_state(anchor, now_s));
 }
 
-static enum hf_err describe_anchors(const struct hf_bundle *bundle, int64_t now_s,
-                                    struct hf_bundle_status *out, struct hf_why *why)
+static enum hf_err describe_anchors(const struct hf_bundle *bundle, struct hf_bytes revoked,
+                                    int64_t now_s, struct hf_bundle_status *out, struct hf_why *why)
 {
     out->anchors = calloc(bundle->n_anchors + 1, sizeof *out->anchors);
     if (out->anchors == NULL)
@@ -46,20 +48,24 @@ static enum hf_err describe_anchors(const struct hf_bundle *bundle, int64_t now_
                        bundle->n_anchors);
     out->n_anchors = bundle->n_anchors;
     for (size_t i = 0; i < bundle->n_anchors; i++)
-        describe_anchor(&bundle->anchors[i], now_s, &out->anchors[i]);
+        describe_anchor(&bundle->anchors[i], revoked, now_s, &out->anchors[i]);
     return HF_OK;
 }
 
-static enum hf_err describe_record(const struct hf_bundle_record *record, int64_t now_s,
-                                   struct hf_bundle_status *out, struct hf_why *why)
+static enum hf_err describe_record(struct hf_client *c, const struct hf_bundle_record *record,
+                                   int64_t now_s, struct hf_bundle_status *out, struct hf_why *why)
 {
     struct hf_bundle bundle = {0};
+    struct hf_buf revoked = {0};
 
     out->is_present = true;
     out->version = record->version;
     memcpy(out->sha256, record->sha256, sizeof out->sha256);
-    HF_TRY(hf_bundle_of_record(record, &bundle, why));
-    enum hf_err err = describe_anchors(&bundle, now_s, out, why);
+    HF_TRY(hf_revoked_load(c, &revoked, why));
+    enum hf_err err = hf_bundle_of_record(record, &bundle, why);
+    if (err == HF_OK)
+        err = describe_anchors(&bundle, hf_buf_bytes(&revoked), now_s, out, why);
+    hf_buf_free(&revoked);
     hf_bundle_free(&bundle);
     return err;
 }
@@ -72,7 +78,7 @@ static enum hf_err describe_slot(struct hf_client *c, enum hf_slot slot, int64_t
     if (err == HF_E_NOT_FOUND)
         return HF_OK;
     if (err == HF_OK)
-        err = describe_record(&record, now_s, out, why);
+        err = describe_record(c, &record, now_s, out, why);
     hf_bundle_record_free(&record);
     return err;
 }

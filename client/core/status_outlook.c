@@ -30,15 +30,19 @@ static void describe_chain(struct hf_client *c, size_t endpoint, enum hf_key_typ
     static const char *const types[] =
         {[HF_KEY_TYPE_RSA] = "RSA", [HF_KEY_TYPE_ECC] = "ECC", [HF_KEY_TYPE_ANY] = "any"};
     struct hf_endpoint_memory memory;
+    struct hf_loss loss;
 
     hf_endpoint_memory_load(c, endpoint, type, &memory);
+    hf_loss_load(c, endpoint, type, &loss);
     *out = (struct hf_chain_status){
         .key_type = types[type],
         .seen_s = memory.seen_s,
         .leaf_not_before_s = memory.leaf_not_before_s,
         .leaf_not_after_s = memory.leaf_not_after_s,
         .n_anchors = memory.n_anchors,
+        .lost_since_s = loss.since_s,
     };
+    (void)snprintf(out->lost_root, sizeof out->lost_root, "%s", loss.root);
     for (size_t i = 0; i < memory.n_anchors; i++)
         hf_hex_encode(memory.anchors[i], HF_SHA256_LEN, out->anchors[i]);
 }

@@ -108,23 +108,22 @@ static void tell_event(const struct outlook *o, const struct event *e, char *out
 
 static void tell_dependent(const struct hf_warning *w, const struct event *e, char *out, size_t cap)
 {
-    bool is_kept = e->end == HF_END_REMOVAL && w->endpoint[0] != '\0';
+    static const char *const then[] = {
+        [HF_END_EXPIRY] = "cannot be reached then",
+        [HF_END_DISTRUST] = "cannot be reached then with a newer certificate",
+        [HF_END_REMOVAL] = "cannot be reached then",
+    };
 
     if (w->endpoint[0] == '\0')
         (void)
             snprintf(out, cap,
                      "no endpoint was seen that could show whether it is needed; publish a bundle "
                      "with its successor");
-    else if (is_kept)
-        (void)
-            snprintf(out, cap,
-                     "%s has no other root in this bundle, so it is kept until it expires; publish "
-                     "a bundle with its successor",
-                     w->endpoint);
     else
         (void)snprintf(out, cap,
-                       "%s has no other root in this bundle; publish a bundle with its successor",
-                       w->endpoint);
+                       "%s has no other root in this bundle and %s; publish a bundle with its "
+                       "successor",
+                       w->endpoint, then[e->end]);
 }
 
 /* ---- adding ---------------------------------------------------------------------------------------------- */
@@ -191,13 +190,25 @@ static void look_at_endpoint(struct outlook *o, const struct hf_reliance *r)
     if (r->endpoint == NULL ||
         hf_reliance_at(r, o->bundle, NULL, o->now_s, o->now_s) != HF_HOLD_BROKEN)
         return;
-    struct hf_warning *w = add(o, HF_END_MISSING, o->now_s, 0);
+    bool is_noted = r->loss != NULL && r->loss->since_s != HF_TIME_NONE;
+    struct hf_warning *w = add(o, HF_END_MISSING, is_noted ? r->loss->since_s : o->now_s, 0);
+    char day[HF_TIME_TEXT_MAX], how[HF_DN_TEXT_MAX + 96];
+
     hf_reliance_text(r, o->bundle, w->endpoint, sizeof w->endpoint);
-    (void)
-        snprintf(w->text, sizeof w->text,
-                 "%s cannot be validated any more: none of the roots that its chain led to may be "
-                 "used; publish a bundle with one that it leads to now",
-                 w->endpoint);
+    if (!is_noted) {
+        (void)snprintf(w->text, sizeof w->text,
+                       "%s is lost: none of the roots that its chain leads to is trusted now; "
+                       "publish a bundle with one of them, or move the endpoint to another CA",
+                       w->endpoint);
+        return;
+    }
+    (void)snprintf(w->subject, sizeof w->subject, "%s", r->loss->root);
+    hf_time_format(r->loss->since_s, day);
+    hf_loss_text(r->loss, how, sizeof how);
+    (void)snprintf(w->text, sizeof w->text,
+                   "%s is lost since %s: %s; publish a bundle with a root that it leads to, or "
+                   "move the endpoint to another CA",
+                   w->endpoint, day, how);
 }
 
 static int compare(const void *a, const void *b)

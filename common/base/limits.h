@@ -44,6 +44,8 @@
 /* Bundles. Mozilla's 144 roots are 220 KiB of PEM. */
 #define HF_BUNDLE_BYTES_MAX (1024u * 1024u)
 #define HF_BUNDLE_ANCHORS_MAX 512
+/* Revoked keys that one description lists and a device keeps: a whole bundle replaced by another. */
+#define HF_REVOKED_MAX 512
 #define HF_CERT_DER_MAX (16u * 1024u)
 #define HF_DN_TEXT_MAX 256 /* bytes of a subject or issuer as text; longer ones are cut */
 #define HF_SET_NAME_MAX 64 /* bytes of a set or profile name: [a-z0-9] then [a-z0-9._-] */

@@ -93,8 +93,8 @@ static enum hf_err parse_note(const json_t *object, struct hf_anchor_note *out, 
 }
 
 /* The list `key`, NULL where it is absent; `elements` get zeroed memory of `size` each. */
-static enum hf_err begin_list(const json_t *object, const char *key, size_t size, json_t **list,
-                              void **elements, struct hf_why *why)
+static enum hf_err begin_list(const json_t *object, const char *key, size_t n_max, size_t size,
+                              json_t **list, void **elements, struct hf_why *why)
 {
     if (json_object_get(object, key) == NULL) {
         *list = NULL;
@@ -102,9 +102,9 @@ static enum hf_err begin_list(const json_t *object, const char *key, size_t size
     }
     HF_TRY(hf_json_get_array(object, key, WHAT, list, why));
     size_t n = json_array_size(*list);
-    if (n > HF_BUNDLE_ANCHORS_MAX)
-        return hf_fail(why, HF_E_LIMIT, "%s: \"%s\" has %zu entries, at most %d are accepted", WHAT,
-                       key, n, HF_BUNDLE_ANCHORS_MAX);
+    if (n > n_max)
+        return hf_fail(why, HF_E_LIMIT, "%s: \"%s\" has %zu entries, at most %zu are accepted",
+                       WHAT, key, n, n_max);
     if (n > 0 && (*elements = calloc(n, size)) == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory while reading %s", WHAT);
     return HF_OK;
@@ -114,7 +114,8 @@ static enum hf_err parse_notes(const json_t *object, struct hf_description *d, s
 {
     json_t *list = NULL;
     void *elements = NULL;
-    HF_TRY(begin_list(object, "anchors", sizeof *d->notes, &list, &elements, why));
+    HF_TRY(begin_list(object, "anchors", HF_BUNDLE_ANCHORS_MAX, sizeof *d->notes, &list, &elements,
+                      why));
     d->notes = elements;
     for (size_t i = 0; i < json_array_size(list); i++) {
         struct hf_anchor_note note;
@@ -127,7 +128,7 @@ static enum hf_err parse_notes(const json_t *object, struct hf_description *d, s
     return HF_OK;
 }
 
-static bool drops_contain(const struct hf_description *d, const uint8_t spki_sha256[HF_SHA256_LEN])
+bool hf_description_drops(const struct hf_description *d, const uint8_t spki_sha256[HF_SHA256_LEN])
 {
     for (size_t i = 0; i < d->n_drops; i++) {
         if (memcmp(d->drops[i], spki_sha256, HF_SHA256_LEN) == 0)
@@ -140,13 +141,13 @@ static enum hf_err parse_drops(const json_t *object, struct hf_description *d, s
 {
     json_t *list = NULL;
     void *elements = NULL;
-    HF_TRY(begin_list(object, "drops", sizeof *d->drops, &list, &elements, why));
+    HF_TRY(begin_list(object, "drops", HF_REVOKED_MAX, sizeof *d->drops, &list, &elements, why));
     d->drops = elements;
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *text = json_string_value(json_array_get(list, i));
         uint8_t spki_sha256[HF_SHA256_LEN];
         HF_TRY(parse_sha256(text, WHAT ": \"drops\"", spki_sha256, why));
-        if (drops_contain(d, spki_sha256))
+        if (hf_description_drops(d, spki_sha256))
             return hf_fail(why, HF_E_FORMAT, "%s: \"drops\" names the key %s twice", WHAT, text);
         memcpy(d->drops[d->n_drops++], spki_sha256, HF_SHA256_LEN);
     }

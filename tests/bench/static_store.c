@@ -174,6 +174,19 @@ static enum hf_err restore_previous(void *ctx, struct hf_why *why)
     return HF_OK;
 }
 
+static enum hf_err load_revoked(void *ctx, struct hf_buf *out, struct hf_why *why)
+{
+    (void)ctx;
+    enum hf_err err = load("revoked", "keys", out, why);
+    return err == HF_E_NOT_FOUND ? HF_OK : err;
+}
+
+static enum hf_err save_revoked(void *ctx, struct hf_bytes keys, struct hf_why *why)
+{
+    (void)ctx;
+    return save("revoked", "keys", keys, why);
+}
+
 static enum hf_err append_event(void *ctx, const struct hf_event *event, struct hf_why *why)
 {
     (void)ctx;
@@ -212,6 +225,8 @@ struct hf_store_port static_store_port(void)
         .restore_previous = restore_previous,
         .load_value = load_value,
         .save_value = save_value,
+        .load_revoked = load_revoked,
+        .save_revoked = save_revoked,
         .append_event = append_event,
     };
 }

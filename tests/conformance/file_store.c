@@ -120,6 +120,22 @@ static enum hf_err restore_previous(void *ctx, struct hf_why *why)
     return hf_fail(why, HF_E_STATE, "there is no previous bundle");
 }
 
+static enum hf_err load_revoked(void *ctx, struct hf_buf *out, struct hf_why *why)
+{
+    (void)ctx;
+    (void)out;
+    (void)why;
+    return HF_OK;
+}
+
+static enum hf_err save_revoked(void *ctx, struct hf_bytes keys, struct hf_why *why)
+{
+    (void)ctx;
+    (void)keys;
+    (void)why;
+    return HF_OK;
+}
+
 /* The log has every line of the journal too. */
 static enum hf_err append_event(void *ctx, const struct hf_event *event, struct hf_why *why)
 {
@@ -145,6 +161,8 @@ struct hf_store_port file_store_port(struct file_store *store)
         .restore_previous = restore_previous,
         .load_value = load_value,
         .save_value = save_value,
+        .load_revoked = load_revoked,
+        .save_revoked = save_revoked,
         .append_event = append_event,
     };
 }

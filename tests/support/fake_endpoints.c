@@ -70,8 +70,11 @@ static enum hf_err look(void *ctx, size_t endpoint, enum hf_offer offer,
         (void)snprintf(sighting.text, sizeof sighting.text, "connection refused");
     (void)snprintf(sighting.issuer, sizeof sighting.issuer, "%s", chain->issuer);
     sighting.leaf_not_before_s = chain->leaf_not_before_s;
-    for (size_t i = 0; i < n_sets; i++)
+    for (size_t i = 0; i < n_sets; i++) {
         is_valid[i] = sighting.has_proof && verify(chain, &sets[i], *fake->now_s, &sighting);
+        if (is_valid[i] && !sets[i].is_judged_only)
+            e->was_shown_certificate = true;
+    }
     *out = sighting;
     return HF_OK;
 }

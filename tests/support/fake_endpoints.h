@@ -26,6 +26,7 @@ struct fake_endpoint {
     char name[64];
     struct fake_chain chains[FAKE_OFFERS]; /* by enum hf_offer */
     unsigned n_looks;
+    bool was_shown_certificate; /* a client certificate would have been shown to its chain */
 };
 
 struct fake_endpoints {

@@ -75,6 +75,7 @@ void fake_state_copy(struct fake_state *to, const struct fake_state *from)
     copy_rows(&to->metadata, &from->metadata);
     copy_rows(&to->values, &from->values);
     copy_rows(&to->events, &from->events);
+    CHECK_OK(hf_buf_append(&to->revoked, from->revoked.data, from->revoked.len));
     for (int slot = 0; slot <= HF_SLOT_STAGED; slot++) {
         to->has_bundle[slot] = from->has_bundle[slot];
         copy_record(&to->bundles[slot], &from->bundles[slot]);
@@ -86,6 +87,7 @@ void fake_state_free(struct fake_state *state)
     free_rows(&state->metadata);
     free_rows(&state->values);
     free_rows(&state->events);
+    hf_buf_free(&state->revoked);
     for (int slot = 0; slot <= HF_SLOT_STAGED; slot++) {
         hf_bundle_record_free(&state->bundles[slot]);
         state->has_bundle[slot] = false;
@@ -114,7 +116,7 @@ bool fake_state_same_bundles(const struct fake_state *a, const struct fake_state
             !hf_bytes_equal(hf_buf_bytes(&x->custom), hf_buf_bytes(&y->custom)))
             return false;
     }
-    return true;
+    return hf_bytes_equal(hf_buf_bytes(&a->revoked), hf_buf_bytes(&b->revoked));
 }
 
 /* ---- writing --------------------------------------------------------------------------------------- */
@@ -290,6 +292,25 @@ static enum hf_err store_save_value(void *ctx, const char *name, const char *val
     return HF_OK;
 }
 
+static enum hf_err store_load_revoked(void *ctx, struct hf_buf *out, struct hf_why *why)
+{
+    struct fake_store *s = ctx;
+    HF_TRY(check_power(s, why));
+    if (s->refuse_revoked != HF_OK)
+        return hf_fail(why, s->refuse_revoked, "the list of revoked keys has rotted");
+    return hf_buf_append(out, s->state.revoked.data, s->state.revoked.len);
+}
+
+static enum hf_err store_save_revoked(void *ctx, struct hf_bytes keys, struct hf_why *why)
+{
+    struct fake_store *s = ctx;
+    HF_TRY(begin_write(s, "revoked", "", why));
+    hf_buf_free(&s->state.revoked);
+    CHECK_OK(hf_buf_append(&s->state.revoked, keys.data, keys.len));
+    end_write(s);
+    return HF_OK;
+}
+
 /* Bounded, as the port promises: old lines go. */
 static void make_room_for_event(struct fake_rows *events)
 {
@@ -326,6 +347,8 @@ struct hf_store_port fake_store_port(struct fake_store *store)
         .restore_previous = store_restore_previous,
         .load_value = store_load_value,
         .save_value = store_save_value,
+        .load_revoked = store_load_revoked,
+        .save_revoked = store_save_revoked,
         .append_event = store_append_event,
     };
 }
@@ -377,6 +400,12 @@ void fake_store_put_metadata(struct fake_store *store, const char *role, struct 
 void fake_store_put_value(struct fake_store *store, const char *name, const char *value)
 {
     put_row(&store->state.values, name, hf_bytes_of_text(value));
+    end_write(store);
+}
+
+void fake_store_put_revoked(struct fake_store *store, const uint8_t spki_sha256[32])
+{
+    CHECK_OK(hf_buf_append(&store->state.revoked, spki_sha256, 32));
     end_write(store);
 }
 

@@ -26,6 +26,7 @@ struct fake_state {
     struct fake_rows events; /* in order; named by their kind */
     bool has_bundle[HF_SLOT_STAGED + 1];
     struct hf_bundle_record bundles[HF_SLOT_STAGED + 1];
+    struct hf_buf revoked; /* 32 bytes a key */
 };
 
 struct fake_store {
@@ -40,8 +41,9 @@ struct fake_store {
 
     unsigned cut_at_write; /* the power goes instead of this write, 1 for the first; 0: never */
     bool is_power_off;
-    unsigned fail_at_write;    /* this one fails with HF_E_STORAGE, later ones do not; 0: none */
-    enum hf_err refuse_writes; /* HF_OK, or what every write fails with */
+    unsigned fail_at_write;     /* this one fails with HF_E_STORAGE, later ones do not; 0: none */
+    enum hf_err refuse_writes;  /* HF_OK, or what every write fails with */
+    enum hf_err refuse_revoked; /* HF_OK, or how reading the revoked keys fails */
 };
 
 struct hf_store_port fake_store_port(struct fake_store *store);
@@ -60,6 +62,8 @@ const char *fake_store_value(const struct fake_store *store, const char *name);
 /** As if it had been there all along: not counted as a write. */
 void fake_store_put_metadata(struct fake_store *store, const char *role, struct hf_bytes file);
 void fake_store_put_value(struct fake_store *store, const char *name, const char *value);
+/** One more revoked key of 32 bytes, likewise. */
+void fake_store_put_revoked(struct fake_store *store, const uint8_t spki_sha256[32]);
 /** NULL where the slot is empty. */
 struct hf_bundle_record *fake_store_bundle(struct fake_store *store, enum hf_slot slot);
 size_t fake_store_count_events(const struct fake_store *store, const char *kind);
@@ -68,6 +72,7 @@ void fake_state_copy(struct fake_state *to, const struct fake_state *from);
 void fake_state_free(struct fake_state *state);
 bool fake_state_same_metadata(const struct fake_state *a, const struct fake_state *b,
                               const char *role);
+/** With the revoked keys. */
 bool fake_state_same_bundles(const struct fake_state *a, const struct fake_state *b);
 
 #endif

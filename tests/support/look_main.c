@@ -97,7 +97,7 @@ static struct hf_anchor_set load_set(const char *path, struct hf_bundle *bundle)
             .not_after_s = bundle->anchors[i].cert.not_after_s,
             .distrust_after_s = time_option(options.distrust_after, hf_time_parse_last),
             .remove_after_s = INT64_MIN};
-    return (struct hf_anchor_set){anchors, bundle->n_anchors};
+    return (struct hf_anchor_set){.anchors = anchors, .n_anchors = bundle->n_anchors};
 }
 
 static json_t *anchors_json(const struct hf_sighting *sighting)

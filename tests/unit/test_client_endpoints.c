@@ -1,4 +1,4 @@
-/* client/core/endpoint_memory, endpoints: what is known of the device's servers, and what it holds back. */
+/* client/core/endpoint_memory, endpoints, losses: what is known of the device's servers, and which are lost. */
 #include "tests/support/check.h"
 
 #include "common/base/hex.h"
@@ -103,60 +103,77 @@ static void test_anchor_goes_when_its_time_comes(void **state)
     assert_false(is_removed_at(w, &w->b, REMOVE_AFTER_S + 1));
 }
 
-static void test_last_anchor_of_an_endpoint_stays(void **state)
+/* It always goes, whatever an endpoint showed: else one handshake would suspend what the publisher signed. */
+static void test_last_anchor_of_an_endpoint_goes_too(void **state)
 {
     struct world *w = *state;
     publish_with_end(w, &w->both, (const struct hf_buf *const[]){&w->a}, 1);
     fake_endpoint_show_all(w->home, hf_buf_bytes(&w->a));
-    CHECK_OK(device_update(w->d)); /* the first: nobody was asked before */
+    CHECK_OK(device_update(w->d));
     w->d->fake.now_s += HF_DAY_S;
-    CHECK_OK(device_update(w->d)); /* now it is known what the endpoint shows */
-    assert_false(is_removed_at(w, &w->a, REMOVE_AFTER_S + 1));
+    CHECK_OK(device_update(w->d));
+    assert_true(is_removed_at(w, &w->a, REMOVE_AFTER_S + 1));
     device_reboot(w->d);
-    assert_false(is_removed_at(w, &w->a, REMOVE_AFTER_S + 1));
-}
-
-static void test_it_goes_once_the_endpoint_has_another(void **state)
-{
-    struct world *w = *state;
-    publish_with_end(w, &w->both, (const struct hf_buf *const[]){&w->a}, 1);
-    fake_endpoint_show_all(w->home, hf_buf_bytes(&w->a));
-    CHECK_OK(device_update(w->d));
-    w->d->fake.now_s += HF_DAY_S;
-    CHECK_OK(device_update(w->d));
-    assert_false(is_removed_at(w, &w->a, REMOVE_AFTER_S + 1));
-    fake_endpoint_show_all(w->home, hf_buf_bytes(&w->both));
-    w->d->fake.now_s += 31 * HF_DAY_S; /* looked at again after a month */
-    CHECK_OK(device_update(w->d));
     assert_true(is_removed_at(w, &w->a, REMOVE_AFTER_S + 1));
 }
 
-static void test_two_that_go_on_one_day_are_not_each_others_excuse(void **state)
+/* ---- endpoints that are lost -------------------------------------------------------------------------- */
+
+static const char *lost_value(struct world *w)
 {
-    struct world *w = *state;
-    publish_with_end(w, &w->both, (const struct hf_buf *const[]){&w->a, &w->b}, 2);
-    fake_endpoint_show_all(w->home, hf_buf_bytes(&w->both));
-    CHECK_OK(device_update(w->d));
-    w->d->fake.now_s += HF_DAY_S;
-    CHECK_OK(device_update(w->d));
-    assert_false(is_removed_at(w, &w->a, REMOVE_AFTER_S + 1));
-    assert_false(is_removed_at(w, &w->b, REMOVE_AFTER_S + 1));
+    return fake_store_value(&w->d->fake.store, "endpoint.0.any.lost");
 }
 
-/* The store that is live in this process was filled before anything was known of the endpoint. */
-static void test_last_anchor_stays_though_a_newer_version_is_refused(void **state)
+static void test_an_endpoint_that_a_removal_cuts_off_is_said_to_be_lost(void **state)
 {
     struct world *w = *state;
     publish_with_end(w, &w->both, (const struct hf_buf *const[]){&w->a}, 1);
-    CHECK_OK(device_update(w->d));
     fake_endpoint_show_all(w->home, hf_buf_bytes(&w->a));
-    device_add_bundle(w->d, 3, &w->b);
-    tuf_repo_publish_next(&w->d->repo);
-    for (int i = 0; i < 2; i++) {
-        w->d->fake.now_s += HF_DAY_S;
-        CHECK_REFUSED(device_update(w->d), HF_E_POLICY, &w->d->why, "is missing");
+    CHECK_OK(device_update(w->d));
+    assert_string_equal(w->d->result.lost, "");
+    w->d->fake.now_s = REMOVE_AFTER_S + 1;
+    CHECK_OK(device_update(w->d));
+    assert_string_equal(w->d->result.lost,
+                        "mqtts://home.test:8883 is lost: its chain leads to \"CN=Root A\", which "
+                        "the publisher removed by its date");
+    assert_non_null(strstr(fake_store_value(&w->d->fake.store, "check.text"), "CN=Root A"));
+    assert_string_equal(lost_value(w), "mqtts://home.test:8883 1906502401 removed CN=Root A");
+
+    w->d->fake.now_s += HF_DAY_S; /* said once */
+    CHECK_OK(device_update(w->d));
+    assert_string_equal(w->d->result.lost, "");
+    assert_int_equal(fake_store_count_events(&w->d->fake.store, "lost"), 1);
+    assert_int_equal(fake_store_count_events(&w->d->fake.store, "regained"), 0);
+}
+
+static void test_a_lost_endpoint_is_looked_at_each_day_until_it_is_back(void **state)
+{
+    struct world *w = *state;
+    test_an_endpoint_that_a_removal_cuts_off_is_said_to_be_lost(state);
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&w->b));
+    w->d->fake.now_s += HF_DAY_S;
+    CHECK_OK(device_update(w->d));
+    assert_string_equal(lost_value(w), "");
+    assert_int_equal(fake_store_count_events(&w->d->fake.store, "regained"), 1);
+}
+
+static void test_damaged_loss_is_none(void **state)
+{
+    static const char *const damaged[] = {
+        "mqtts://home.test:8883",
+        "mqtts://home.test:8883 1",
+        "mqtts://home.test:8883 1 revoked",
+        "mqtts://home.test:8883 1 eaten CN=A",
+        "mqtts://home.test:88 1 revoked CN=A",
+    };
+    struct world *w = *state;
+    struct hf_loss loss;
+
+    for (size_t i = 0; i < sizeof damaged / sizeof damaged[0]; i++) {
+        fake_store_put_value(&w->d->fake.store, "endpoint.0.any.lost", damaged[i]);
+        hf_loss_load(w->d->client, 0, HF_KEY_TYPE_ANY, &loss);
+        assert_int_equal(loss.since_s, HF_TIME_NONE);
     }
-    assert_false(is_removed_at(w, &w->a, REMOVE_AFTER_S + 1));
 }
 
 /* ---- the memory -------------------------------------------------------------------------------------- */
@@ -165,9 +182,7 @@ static void learn(struct world *w)
 {
     device_add_bundle(w->d, 2, &w->both);
     tuf_repo_publish_next(&w->d->repo);
-    CHECK_OK(device_update(w->d));
-    w->d->fake.now_s += HF_DAY_S;
-    CHECK_OK(device_update(w->d));
+    CHECK_OK(device_update(w->d)); /* the first: nothing to look with before, so after it */
 }
 
 static void test_memory_is_what_was_seen(void **state)
@@ -201,8 +216,8 @@ static void test_chain_that_is_not_shown_any_more_is_forgotten(void **state)
 
     sha256_of(&w->a, sha256);
     fake_endpoint_show_all(w->home, hf_buf_bytes(&w->both));
-    remember_rsa_chain(w, sha256, 58);
-    learn(w); /* a day later */
+    remember_rsa_chain(w, sha256, 59);
+    learn(w);
     hf_endpoint_memory_load(w->d->client, 0, HF_KEY_TYPE_RSA, &memory);
     assert_int_equal(memory.n_anchors, 1);
     w->d->fake.now_s += 31 * HF_DAY_S;
@@ -316,10 +331,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_anchor_goes_when_its_time_comes),
-        T(test_last_anchor_of_an_endpoint_stays),
-        T(test_it_goes_once_the_endpoint_has_another),
-        T(test_two_that_go_on_one_day_are_not_each_others_excuse),
-        T(test_last_anchor_stays_though_a_newer_version_is_refused),
+        T(test_last_anchor_of_an_endpoint_goes_too),
+        T(test_an_endpoint_that_a_removal_cuts_off_is_said_to_be_lost),
+        T(test_a_lost_endpoint_is_looked_at_each_day_until_it_is_back),
+        T(test_damaged_loss_is_none),
         T(test_memory_is_what_was_seen),
         T(test_chain_that_is_not_shown_any_more_is_forgotten),
         T(test_chain_of_a_silent_endpoint_is_not_forgotten),

@@ -326,13 +326,11 @@ static void test_dropped_anchor_is_not_a_usable_one(void **state)
 {
     struct device *d = *state;
     struct hf_bundle bundle = {0};
-    char hex[HF_SHA256_HEX_LEN];
     mirror(d, 0)->is_untrusted = false;
     CHECK_OK(hf_bundle_parse(hf_buf_bytes(&d->repo.targets.items[0].content), NULL, &bundle, NULL));
-    hf_hex_encode(bundle.anchors[0].cert.spki_sha256, HF_SHA256_LEN, hex);
-    hf_bundle_free(&bundle);
     CHECK_OK(device_update(d));
-    fake_store_put_value(&d->fake.store, "bundle.drops", hex);
+    fake_store_put_revoked(&d->fake.store, bundle.anchors[0].cert.spki_sha256);
+    hf_bundle_free(&bundle);
     fake_store_bundle(&d->fake.store, HF_SLOT_ACTIVE)->pem.data[30] ^= 1;
     mirror(d, 0)->is_untrusted = true;
     device_publish(d, 3);

@@ -65,11 +65,12 @@ static void check_value_kept(struct device *d, const char *name)
 
 static void check_walls_stand(struct device *d)
 {
-    static const char *const kept[] = {"clock.floor",  "clock.targets",   "bundle.floor",
-                                       "bundle.keys",  "bundle.rejected", "bundle.drops",
-                                       "schedule.seed"};
+    static const char *const kept[] = {"clock.floor", "clock.targets",   "bundle.floor",
+                                       "bundle.keys", "bundle.rejected", "schedule.seed"};
     for (size_t i = 0; i < sizeof kept / sizeof kept[0]; i++)
         check_value_kept(d, kept[i]);
+    assert_true(hf_bytes_equal(hf_buf_bytes(&d->before.revoked),
+                               hf_buf_bytes(&d->fake.store.state.revoked)));
     assert_true(fake_state_same_metadata(&d->before, &d->fake.store.state, "root"));
 }
 
@@ -98,13 +99,15 @@ static void check_forgotten(struct device *d)
 static void test_walls_stand_and_the_rest_goes(void **state)
 {
     struct device *d = *state;
-    static const char *const learnt[] = {"mirror.faults",  "check.failures",    "preflight.wait",
-                                         "trial",          "recovery.failures", "recovery.last",
-                                         "endpoint.0.rsa", "endpoint.7.any",    "endpoints.tried"};
+    static const char *const learnt[] = {"mirror.faults",     "check.failures",
+                                         "preflight.wait",    "trial",
+                                         "recovery.failures", "recovery.last",
+                                         "endpoint.0.rsa",    "endpoint.7.any.lost",
+                                         "endpoints.tried"};
     for (size_t i = 0; i < sizeof learnt / sizeof learnt[0]; i++)
         fake_store_put_value(&d->fake.store, learnt[i], "2 1 1 1");
     fake_store_put_value(&d->fake.store, "bundle.rejected", "7 8");
-    fake_store_put_value(&d->fake.store, "bundle.drops", "feed ");
+    fake_store_put_revoked(&d->fake.store, (const uint8_t[32]){0xfe, 0xed});
     fake_store_put_value(&d->fake.store, "schedule.seed", "5eed");
     device_remember(d);
     assert_string_not_equal(fake_store_value(&d->fake.store, "metadata.verified"), "");
@@ -156,13 +159,11 @@ static void test_what_was_dropped_does_not_come_back_with_the_factory(void **sta
     struct device *d = *state;
     struct hf_bundle bundle = {0};
     struct hf_buf pem = {0};
-    char hex[HF_SHA256_HEX_LEN];
     device_make_anchor("Stolen root", &pem);
     CHECK_OK(hf_bundle_parse(hf_buf_bytes(&pem), NULL, &bundle, NULL));
-    hf_hex_encode(bundle.anchors[0].cert.spki_sha256, HF_SHA256_LEN, hex);
+    fake_store_put_revoked(&d->fake.store, bundle.anchors[0].cert.spki_sha256);
     hf_bundle_free(&bundle);
     device_make_anchor("Other root", &pem);
-    fake_store_put_value(&d->fake.store, "bundle.drops", hex);
     CHECK_OK(reset(d, hf_buf_bytes(&pem)));
     assert_int_equal(d->fake.trust.n_anchors, 1);
     device_reboot(d);

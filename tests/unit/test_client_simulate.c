@@ -227,16 +227,17 @@ static void test_another_root_takes_over_from_a_distrusted_one(void **state)
     hf_simulation_free(&s);
 }
 
-static void test_removal_never_breaks_an_endpoint_but_a_root_by_itself(void **state)
+static void test_removal_breaks_an_endpoint_and_a_root_by_itself(void **state)
 {
     struct device *d = *state;
     struct hf_simulation s = {0};
     take_roots(d, "\"remove_after\": \"2031-06-01T00:00:00Z\"");
     put_memory(d, true, false);
     simulate(d, "2031-07-01", &s);
-    assert_int_equal(s.forecasts[0].at, HF_SIMULATED_HOLDS);
-    assert_true(s.forecasts[0].is_kept_past_removal);
-    check_time(s.forecasts[0].trouble_s, "2036-01-01T00:00:01Z");
+    assert_int_equal(s.forecasts[0].at, HF_SIMULATED_BREAKS);
+    assert_string_equal(s.forecasts[0].cause, "removal");
+    check_time(s.forecasts[0].trouble_s, "2031-06-01T00:00:01Z");
+    check_time(s.forecasts[0].broken_s, "2031-06-01T00:00:01Z");
     hf_simulation_free(&s);
 
     fake_store_put_value(&d->fake.store, "endpoint.0.rsa", "");
@@ -419,7 +420,7 @@ int main(void)
         TEST(test_after_the_day_of_distrust_the_leaf_that_was_seen_is_the_last),
         TEST(test_a_leaf_from_after_the_day_of_distrust_is_not_accepted),
         TEST(test_another_root_takes_over_from_a_distrusted_one),
-        TEST(test_removal_never_breaks_an_endpoint_but_a_root_by_itself),
+        TEST(test_removal_breaks_an_endpoint_and_a_root_by_itself),
         TEST(test_a_bundle_without_the_root_breaks_today),
         TEST(test_a_stranger_is_looked_at),
         TEST(test_a_stranger_that_the_bundle_has_no_root_of),

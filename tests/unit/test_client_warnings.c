@@ -64,7 +64,6 @@ static void rely(struct fixture *f, uint8_t key, uint8_t other_key)
         .n_keys = 2,
         .leaf_not_before_s = NOW_S - 30 * HF_DAY_S,
         .leaf_not_after_s = NOW_S + 60 * HF_DAY_S,
-        .keeps_last = true,
     };
 }
 
@@ -189,13 +188,18 @@ static void test_an_other_root_that_ends_earlier_is_no_help(void **state)
     assert_true(f->warnings[1].is_note);
 }
 
-static void test_the_last_one_of_an_endpoint_is_not_removed_and_that_is_said(void **state)
+static void test_a_removal_that_cuts_an_endpoint_off_is_said_beforehand(void **state)
 {
     struct fixture *f = *state;
     add(f, "CN=A", 1, FAR_S)->remove_after_s = NOW_S + 20 * HF_DAY_S;
     rely(f, 1, 2);
     make(f, NOW_S);
-    check_one(f, false, "removal", 30, "so it is kept until it expires");
+    check_one(
+        f, false, "removal", 30,
+        "\"CN=A\" is to be removed after 2030-04-06, in 20 days: mqtts://a.test:8883 (RSA) has "
+        "no other root in this bundle and cannot be reached then");
+    make(f, NOW_S + 21 * HF_DAY_S);
+    check_one(f, false, "lost", 0, "mqtts://a.test:8883 (RSA) is lost");
 }
 
 static void test_an_endpoint_without_any_root_is_lost(void **state)
@@ -205,7 +209,7 @@ static void test_an_endpoint_without_any_root_is_lost(void **state)
     add(f, "CN=C", 3, FAR_S);
     rely(f, 1, 2);
     make(f, NOW_S);
-    check_one(f, false, "lost", 0, "mqtts://a.test:8883 (RSA) cannot be validated any more");
+    check_one(f, false, "lost", 0, "mqtts://a.test:8883 (RSA) is lost");
 }
 
 /* ---- what the schedule looks at --------------------------------------------------------------------------- */
@@ -234,9 +238,7 @@ static void test_the_last_end_of_a_chain(void **state)
     check_last_end(f, NOW_S + 20 * HF_DAY_S, "CN=A");
     a->cert.not_after_s = NOW_S - 1;
     check_last_end(f, NOW_S + 10 * HF_DAY_S, "CN=B");
-    f->anchors[1].remove_after_s = NOW_S - 1; /* kept, as the last one */
-    check_last_end(f, NOW_S + 30 * HF_DAY_S, "CN=B");
-    f->items[0].keeps_last = false;
+    f->anchors[1].remove_after_s = NOW_S - 1;
     check_last_end(f, HF_TIME_NONE, NULL);
 }
 
@@ -250,7 +252,7 @@ int main(void)
         TEST(test_with_endpoints_only_the_root_that_has_no_other_is_a_warning),
         TEST(test_a_twin_of_the_same_key_serves),
         TEST(test_an_other_root_that_ends_earlier_is_no_help),
-        TEST(test_the_last_one_of_an_endpoint_is_not_removed_and_that_is_said),
+        TEST(test_a_removal_that_cuts_an_endpoint_off_is_said_beforehand),
         TEST(test_an_endpoint_without_any_root_is_lost),
         TEST(test_the_last_end_of_a_chain),
     };

@@ -56,7 +56,7 @@ static void judge(const struct hf_chain *chain, const char *host, const struct s
     struct hf_why why = {0};
 
     for (size_t i = 0; i < n_sets; i++) {
-        views[i] = (struct hf_anchor_set){sets[i].anchors, sets[i].n};
+        views[i] = (struct hf_anchor_set){.anchors = sets[i].anchors, .n_anchors = sets[i].n};
         is_valid[i] = true;
     }
     memset(out, 0xa5, sizeof *out);

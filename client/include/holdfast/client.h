@@ -49,12 +49,16 @@ struct hf_update_result {
     int64_t to_version;
     bool is_rolled_back; /* on the way, a bundle on trial was rejected: from_version was */
     bool is_recovered;   /* the servers' chains were not validated in this check (recovery) */
+    char
+        lost[HF_WHY_MAX]; /* a warning: which endpoints this device does not validate any more since
+                            * this check, and through which root it did; empty for none */
 };
 
 /**
  * One update as a whole. HF_OK: the newest bundle that may be taken is active (is_changed says
- * whether it was before). HF_E_POSTPONED: there is a newer one, and none of the endpoints could be
- * asked about it yet; it is taken within a day, whoever stays silent. Anything else: the device's
+ * whether it was before). HF_E_POSTPONED: there is a newer one, and
+ * some endpoint gave no evidence that it would be reached with it; it is taken within a day all the same.
+ * Anything else: the device's
  * bundles are what they were, metadata verified on the way is kept, and `why` says what was refused. (One exception, which `why` names: the bundle is committed
  * and the live store would not take it; then the next update or open loads it.) hf_client_status
  * tells how it ended either way; a change, or a failure other than the last one, is in the journal.
@@ -86,7 +90,7 @@ struct hf_anchor_status {
     int64_t not_after_s;
     int64_t distrust_after_s; /* INT64_MIN for none */
     int64_t remove_after_s;   /* INT64_MIN for none */
-    const char *state;        /* "usable", "expired", "not yet valid", "removed" */
+    const char *state;        /* "usable", "expired", "not yet valid", "removed", "revoked" */
 };
 
 struct hf_bundle_status {
@@ -119,6 +123,8 @@ struct hf_chain_status {
     int64_t leaf_not_after_s;
     char anchors[HF_SIGHTING_ANCHORS_MAX][65]; /* SPKI SHA-256; any one of them will do */
     size_t n_anchors;
+    int64_t lost_since_s; /* when it was noticed that none of them is trusted any more; INT64_MIN */
+    char lost_root[256];  /* the subject of the one that it was validated through */
 };
 
 struct hf_endpoint_status {
@@ -131,9 +137,9 @@ struct hf_warning {
     bool is_note;       /* nothing is lost by it: another root serves */
     const char *kind;   /* "expiry", "removal", "distrust"; "lost": an endpoint whose roots went */
     int threshold_days; /* 730, 365, 180, 90 or 30: the lowest that was reached; 0: it has passed */
-    int64_t at_s;       /* the last second before it */
+    int64_t at_s;       /* the last second before it; of "lost", when it was noticed */
     int64_t days_left;
-    char subject[256]; /* of the root; empty for "lost" */
+    char subject[256]; /* of the root; of "lost" the one that the chain leads to, as far as known */
     char sha256[65];
     char endpoint[340]; /* that has no other root; empty where none was seen */
     char text[832];     /* the whole, for people */

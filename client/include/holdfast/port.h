@@ -111,6 +111,13 @@ struct hf_store_port {
     enum hf_err (*load_value)(void *ctx, const char *name, struct hf_buf *out, struct hf_why *why);
     enum hf_err (*save_value)(void *ctx, const char *name, const char *value, struct hf_why *why);
 
+    /* The keys that the publisher revoked, 32 bytes each (SHA-256 of the SubjectPublicKeyInfo), at most
+     * 512. Where a bundle can be loaded these must be too, or a revoked root comes back: keep them beside
+     * the bundles. load: HF_OK and nothing appended where none were saved; HF_E_STORAGE where that cannot
+     * be told. save: in place of those before. */
+    enum hf_err (*load_revoked)(void *ctx, struct hf_buf *out, struct hf_why *why);
+    enum hf_err (*save_revoked)(void *ctx, struct hf_bytes keys, struct hf_why *why);
+
     /* Bounded by the port: old lines go when it is full. */
     enum hf_err (*append_event)(void *ctx, const struct hf_event *event, struct hf_why *why);
 };
@@ -172,6 +179,8 @@ enum hf_offer {
 struct hf_anchor_set {
     const struct hf_trust_anchor *anchors; /* borrowed */
     size_t n_anchors;
+    bool
+        is_judged_only; /* a chain under this set alone is judged, and shown no client certificate */
 };
 
 /* A root, its cross-signed twins and those above them. */

@@ -34,13 +34,12 @@ enum hf_simulated {
 struct hf_forecast {
     char who[340]; /* "mqtts://HOST:8883 (RSA)", "any server under \"CN=…\"" */
     bool is_endpoint;
-    enum hf_simulated at;      /* at the moment asked about */
-    char through[256];         /* then: the subject of the root that serves longest; or empty */
-    bool is_kept_past_removal; /* that root is past its remove_after, and the last one */
-    const char *cause; /* of the first trouble: "expiry", "distrust", "removal", "missing" */
-    char root[256];    /* the subject of the root that was the last to go; empty if missing */
-    int64_t trouble_s; /* the first second in which it may break */
-    int64_t broken_s;  /* … and in which it is broken at the latest */
+    enum hf_simulated at; /* at the moment asked about */
+    char through[256];    /* then: the subject of the root that serves longest; or empty */
+    const char *cause;    /* of the first trouble: "expiry", "distrust", "removal", "missing" */
+    char root[256];       /* the subject of the root that was the last to go; empty if missing */
+    int64_t trouble_s;    /* the first second in which it may break */
+    int64_t broken_s;     /* … and in which it is broken at the latest */
 };
 
 /* A date on an anchor that ends nothing by itself, as far as is known. */

@@ -237,6 +237,12 @@ static enum hf_err follow_in(const char *dir, const struct hf_bundle_slots *slot
     const struct hf_bundle_record *records[] = {slots->staged, slots->previous, slots->active};
     bool has_changed = false;
 
+    /* On disk before a link leads to a bundle that it says something about. */
+    if (slots->revoked != NULL)
+        HF_TRY(place_unless_whole(dir, (struct file_name){HF_REVOKED_FILE},
+                                  hf_buf_bytes(slots->revoked), &has_changed, why));
+    if (has_changed)
+        HF_TRY(hf_file_sync_dir(dir, why));
     for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
         if (records[i] != NULL)
             HF_TRY(write_pair(dir, records[i], &has_changed, why));

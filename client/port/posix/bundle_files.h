@@ -4,6 +4,7 @@
  * STATE/bundles/HASH.VERSION.pem   exactly as published; HASH is its SHA-256
  * STATE/bundles/HASH.VERSION.json  what was signed about it (schema/bundle-file.schema.json)
  * STATE/bundles/active, previous   symbolic links to one of the .pem files
+ * STATE/bundles/revoked            keys that are left out of each of them (store_revoked.c)
  *
  * The version stands in the name because two versions may have the same content (to go back, the
  * old content is published as a higher version): the one link then says which of them is active,
@@ -19,7 +20,10 @@ struct hf_bundle_slots {
     const struct hf_bundle_record *active;
     const struct hf_bundle_record *previous;
     const struct hf_bundle_record *staged;
+    const struct hf_buf *revoked; /* content of that file; NULL: leave it as it is */
 };
+
+#define HF_REVOKED_FILE "revoked"
 
 /** Write and sync both files of `record`, unless they are there and whole. Nothing points to them
  *  yet. HF_E_FORMAT if `custom` is not a JSON object, HF_E_STORAGE. */

@@ -1,6 +1,7 @@
 #include "client/port/posix/db_floors.h"
 
 #include "client/port/posix/db.h"
+#include "client/port/posix/db_revoked.h"
 
 enum hf_err hf_db_check_floors(sqlite3 *db, struct hf_why *why)
 {
@@ -13,8 +14,9 @@ enum hf_err hf_db_check_floors(sqlite3 *db, struct hf_why *why)
         " (name = 'bundle.rejected' AND"
         "  (value GLOB '*[^0-9 ]*' OR value GLOB ' *' OR value GLOB '* ' OR value GLOB '*  *'))",
         "read the floors", &n, why));
-    return n == 0 ? HF_OK
-                  : hf_fail(why, HF_E_FORMAT,
-                            "%s is damaged: the versions that it refuses are no numbers",
-                            sqlite3_db_filename(db, "main"));
+    if (n > 0)
+        return hf_fail(why, HF_E_FORMAT,
+                       "%s is damaged: the versions that it refuses are no numbers",
+                       sqlite3_db_filename(db, "main"));
+    return hf_db_revoked_check(db, why);
 }

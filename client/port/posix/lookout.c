@@ -64,7 +64,7 @@ static enum hf_err prove_verification(struct hf_lookout *lookout, struct hf_clie
 }
 
 /* The store becomes the anchors of all sets together: the chain that would be lost must be proved as well as
- * the one that is kept. What the publisher drops is in none of them. */
+ * the one that is kept. What the publisher revokes is in none of these. */
 static enum hf_err fill_with_all(struct hf_lookout *lookout, const struct hf_anchor_set *sets,
                                  size_t n_sets, struct hf_why *why)
 {
@@ -78,7 +78,7 @@ static enum hf_err fill_with_all(struct hf_lookout *lookout, const struct hf_anc
         return hf_fail(why, HF_E_MEMORY, "out of memory for the trust anchors of a look");
     n = 0;
     for (size_t i = 0; i < n_sets; i++) {
-        for (size_t k = 0; k < sets[i].n_anchors; k++)
+        for (size_t k = 0; k < sets[i].n_anchors && !sets[i].is_judged_only; k++)
             all[n++] = sets[i].anchors[k];
     }
     enum hf_err err = hf_trust_store_swap(lookout->store, all, n, why);

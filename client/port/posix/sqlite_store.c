@@ -160,6 +160,8 @@ struct hf_store_port hf_sqlite_store_port(struct hf_sqlite_store *store)
         .restore_previous = hf_store_restore_previous,
         .load_value = hf_store_load_value,
         .save_value = hf_store_save_value,
+        .load_revoked = hf_store_load_revoked,
+        .save_revoked = hf_store_save_revoked,
         .append_event = hf_store_append_event,
     };
 }

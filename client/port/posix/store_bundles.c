@@ -262,7 +262,11 @@ enum hf_err hf_store_follow(struct hf_sqlite_store *store, struct hf_why *why)
     struct hf_bundle_record previous = {0};
     struct hf_bundle_record staged = {0};
     struct hf_bundle_slots slots = {0};
+    struct hf_buf revoked = {0};
 
+    /* A list that has rotted must not take its file with it. */
+    if (hf_store_revoked_file(store, &revoked, NULL) == HF_OK)
+        slots.revoked = &revoked;
     /* A row that cannot be loaded ends it here: its file is the last copy and must stay. */
     enum hf_err err = load_if_any(store, HF_SLOT_ACTIVE, &active, &slots.active, why);
     if (err == HF_OK)
@@ -274,5 +278,6 @@ enum hf_err hf_store_follow(struct hf_sqlite_store *store, struct hf_why *why)
     hf_bundle_record_free(&active);
     hf_bundle_record_free(&previous);
     hf_bundle_record_free(&staged);
+    hf_buf_free(&revoked);
     return err;
 }

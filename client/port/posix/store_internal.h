@@ -1,7 +1,8 @@
 /*
  * What the files of the SQLite store share: store_open.c opens it, store_root.c mends its root
  * metadata, sqlite_store.c holds transactions,
- * store_bundles.c is about bundles, store_rows.c about metadata, values and the journal,
+ * store_bundles.c is about bundles, store_revoked.c about revoked keys, store_rows.c about metadata,
+ * values and the journal,
  * config_store.c about the configuration.
  */
 #ifndef HF_CLIENT_PORT_POSIX_STORE_INTERNAL_H
@@ -50,6 +51,8 @@ enum hf_err hf_store_remove_metadata(void *ctx, const char *role, struct hf_why 
 enum hf_err hf_store_load_value(void *ctx, const char *name, struct hf_buf *out,
                                 struct hf_why *why);
 enum hf_err hf_store_save_value(void *ctx, const char *name, const char *value, struct hf_why *why);
+enum hf_err hf_store_load_revoked(void *ctx, struct hf_buf *out, struct hf_why *why);
+enum hf_err hf_store_save_revoked(void *ctx, struct hf_bytes keys, struct hf_why *why);
 enum hf_err hf_store_append_event(void *ctx, const struct hf_event *event, struct hf_why *why);
 enum hf_err hf_store_load_bundle(void *ctx, enum hf_slot slot, struct hf_bundle_record *out,
                                  struct hf_why *why);
@@ -65,6 +68,15 @@ void hf_store_heal_root(struct hf_sqlite_store *store);
 /** A bundle whose row is not what its SHA-256 says comes back from its file, with a line in the
  *  journal. The caller holds STATE/lock. */
 void hf_store_heal_bundles(struct hf_sqlite_store *store);
+
+/** A list of revoked keys that has rotted in its row comes back from its file. The caller holds
+ *  STATE/lock. */
+void hf_store_heal_revoked(struct hf_sqlite_store *store);
+
+/** What belongs into STATE/bundles/revoked. HF_E_NOT_FOUND where no list was ever saved, HF_E_STORAGE
+ *  where it has rotted. */
+HF_MUST_USE enum hf_err hf_store_revoked_file(struct hf_sqlite_store *store, struct hf_buf *out,
+                                              struct hf_why *why);
 
 /** Make STATE/bundles agree with the database. The caller holds STATE/lock. */
 HF_MUST_USE enum hf_err hf_store_follow(struct hf_sqlite_store *store, struct hf_why *why);

@@ -110,6 +110,7 @@ static void put_right(struct hf_sqlite_store *store)
     if (hf_lock_take(store->state_dir, 0, &lock, NULL) != HF_OK)
         return;
     hf_store_heal_bundles(store);
+    hf_store_heal_revoked(store);
     if (hf_store_follow(store, &why) != HF_OK)
         hf_store_note(store, HF_LEVEL_WARNING, "bundle-files", why.text);
     hf_lock_release(lock);

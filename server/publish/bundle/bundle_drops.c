@@ -197,15 +197,6 @@ static enum hf_err agree(struct drops *drops, struct hf_why *why)
 
 /* ---- the signed list -------------------------------------------------------------------------- */
 
-static bool is_dropped(const struct hf_description *d, const uint8_t spki_sha256[HF_SHA256_LEN])
-{
-    for (size_t i = 0; i < d->n_drops; i++) {
-        if (memcmp(d->drops[i], spki_sha256, HF_SHA256_LEN) == 0)
-            return true;
-    }
-    return false;
-}
-
 static enum hf_err note(const struct hf_description *d, const uint8_t spki_sha256[HF_SHA256_LEN],
                         struct hf_findings *findings, struct hf_why *why)
 {
@@ -237,7 +228,7 @@ static enum hf_err fill_in(const struct drops *drops, struct hf_description *d, 
     for (size_t i = 0; i < l->n_anchors; i++)
         memcpy(d->drops[d->n_drops++], l->anchors[i]->cert.spki_sha256, HF_SHA256_LEN);
     for (size_t i = 0; i < s->n_keys; i++) {
-        if (is_dropped(d, s->spki_sha256[i]))
+        if (hf_description_drops(d, s->spki_sha256[i]))
             continue;
         HF_TRY(note(d, s->spki_sha256[i], findings, why));
         memcpy(d->drops[d->n_drops++], s->spki_sha256[i], HF_SHA256_LEN);

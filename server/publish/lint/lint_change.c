@@ -2,17 +2,6 @@
 
 #include "common/bundle/policy.h"
 
-#include <string.h>
-
-static bool is_dropped(const struct hf_description *d, const uint8_t spki_sha256[HF_SHA256_LEN])
-{
-    for (size_t i = 0; i < d->n_drops; i++) {
-        if (memcmp(d->drops[i], spki_sha256, HF_SHA256_LEN) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* A device keeps what it relies on unless its going was signed; it would refuse such a version. */
 static enum hf_err find_shrinking(const struct hf_lint_line *line, struct hf_findings *out,
                                   struct hf_why *why)
@@ -20,7 +9,7 @@ static enum hf_err find_shrinking(const struct hf_lint_line *line, struct hf_fin
     for (size_t i = 0; i < line->before->n_anchors; i++) {
         const struct hf_cert *cert = &line->before->anchors[i].cert;
         if (hf_bundle_find_key(line->bundle, cert->spki_sha256) != NULL ||
-            is_dropped(line->description, cert->spki_sha256))
+            hf_description_drops(line->description, cert->spki_sha256))
             continue;
         HF_TRY(hf_findings_add(out, HF_LINT_SHRINKS, line->where, why,
                                "\"%s\" was in the version before and is neither here nor among the "
