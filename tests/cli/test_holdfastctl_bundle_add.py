@@ -418,6 +418,35 @@ def test_drops_stay_signed_for_devices_that_slept(p, a, b, root):
     assert p.description()["drops"] == [b.spki_sha256]
 
 
+def junk_keys(n):
+    return [f"--drop={i:064x}" for i in range(1, n + 1)]
+
+
+def test_no_more_is_dropped_than_devices_keep(p, a, b):
+    p.add(a.file, b.file)
+    p.add(*junk_keys(512), a.file, b.file)
+    assert len(p.description()["drops"]) == 512
+    err = p.refuses_to_add("--drop", "all", b.file)
+    assert err.startswith("roots/full 3 would drop 513 keys, with those of the versions before it; a "
+                          "device keeps at most 512. Take 1 that no device can hold any more off the "
+                          "list with --undrop KEY")
+    assert p.versions()["targets"] == 3  # nothing was published
+    p.add("--drop", "all", f"--undrop={1:064x}", b.file)
+    drops = p.description()["drops"]
+    assert len(drops) == 512 and a.spki_sha256 in drops and f"{1:064x}" not in drops
+
+
+def test_undrop_takes_what_the_version_before_drops_and_nothing_else(p, a, root):
+    c = root("Root C", rsa.generate_private_key(65537, 2048))
+    p.add("--derive", "rsa", f"--drop={7:064x}", a.file, c.file)
+    assert p.refuses_to_add(f"--undrop={8:064x}", a.file, c.file, code=2).startswith(
+        f"--undrop {8:064x}: the version before drops no such key")
+    p.add("--derive", "rsa", f"--undrop={7:064x}", a.file, c.file)
+    listed = p.metadata("targets")["signed"]["targets"]
+    for profile in ("full", "rsa"):
+        assert "drops" not in listed[f"roots/{profile}/2.pem"]["custom"]["holdfast"]
+
+
 def test_a_cross_signed_twin_may_go_while_its_root_stays(p, a, root):
     new = root("Root New")
     twin = root("Root New", issuer=a, key=new.key)

@@ -90,7 +90,8 @@ static void a_chain_with_an_algorithm_that_is_not_there_is_named_before_the_swap
     }
     CHECK_OK(replay_update(r));
     assert_int_equal(r->d->result.to_version, 1);
-    assert_true(fake_log_has(&r->d->fake, "taken without a word from every endpoint"));
+    assert_true(
+        fake_log_has(&r->d->fake, "installed without evidence that it reaches every endpoint"));
     assert_int_equal(replay_connect(r, home), MBEDTLS_X509_BADCERT_BAD_MD);
 }
 

@@ -62,7 +62,7 @@ static enum hf_err make_drops(const struct hf_bundle_order *order, const struct 
     static const struct hf_repo_bundle nothing;
     const struct hf_repo_bundle *follows = before != NULL ? before : &nothing;
     const struct hf_bundle_change change = {bundle, &follows->bundle, &follows->description,
-                                            order->drops};
+                                            order->drops, order->undrops};
     return hf_bundle_drops_make(&change, &b->description, &b->n_strangers, &b->findings, why);
 }
 

@@ -30,7 +30,8 @@ struct hf_bundle_order {
     const struct hf_known_roots *known;
     struct hf_self_signed *self_signed; /* as in hf_repo */
     const char *const *pins;
-    const char *const *drops; /* --drop */
+    const char *const *drops;   /* --drop */
+    const char *const *undrops; /* --undrop */
     struct hf_note_options notes;
 };
 

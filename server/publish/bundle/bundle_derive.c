@@ -56,26 +56,34 @@ enum hf_err hf_derivations_parse(const char *const *texts, const char *profile,
 
 /* ---- making it -------------------------------------------------------------------------------- */
 
-/* The drops of `full` that `before` still has, or that are strange to both, as --drop would name them. */
+/* The drops of `full` that `before` still has, or that are strange to both, as --drop would name them;
+ * and those of `before` that --undrop took from `full`. */
 struct agreed {
     char (*hex)[HF_SHA256_HEX_LEN];
-    const char **texts; /* NULL-terminated */
+    const char **texts;   /* NULL-terminated */
+    const char **undrops; /* the same */
 };
 
 static void agreed_free(struct agreed *a)
 {
     free(a->hex);
     free(a->texts);
+    free(a->undrops);
 }
 
-static enum hf_err agree(const struct hf_bundle_built *built, const struct hf_repo_bundle *before,
-                         struct agreed *out, struct hf_why *why)
+static enum hf_err agree(const struct hf_bundle_built *built, const char *const *undrops,
+                         const struct hf_repo_bundle *before, struct agreed *out,
+                         struct hf_why *why)
 {
     const struct hf_description *full = &built->description;
+    size_t n_undrops = 0;
+    while (undrops != NULL && undrops[n_undrops] != NULL)
+        n_undrops++;
     struct agreed a = {calloc(full->n_drops + 1, sizeof *a.hex),
-                       calloc(full->n_drops + 1, sizeof *a.texts)};
+                       calloc(full->n_drops + 1, sizeof *a.texts),
+                       calloc(n_undrops + 1, sizeof *a.undrops)};
     size_t n = 0;
-    if (a.hex == NULL || a.texts == NULL) {
+    if (a.hex == NULL || a.texts == NULL || a.undrops == NULL) {
         agreed_free(&a);
         return hf_fail(why, HF_E_MEMORY, "out of memory for a derived bundle");
     }
@@ -89,6 +97,13 @@ static enum hf_err agree(const struct hf_bundle_built *built, const struct hf_re
         a.texts[n] = a.hex[n];
         n++;
     }
+    n = 0;
+    for (size_t i = 0; i < n_undrops && before != NULL; i++) {
+        uint8_t key[HF_SHA256_LEN];
+        if (hf_hex_decode(undrops[i], key, sizeof key) &&
+            hf_description_drops(&before->description, key))
+            a.undrops[n++] = undrops[i];
+    }
     *out = a;
     return HF_OK;
 }
@@ -100,7 +115,7 @@ enum hf_err hf_bundle_derive(const struct hf_bundle_built *full,
                              struct hf_bundle_built *out, struct hf_why *why)
 {
     struct agreed agreed = {0};
-    HF_TRY(agree(full, before, &agreed, why));
+    HF_TRY(agree(full, full_order->undrops, before, &agreed, why));
     const struct hf_repo_bundle from = {.description = full->description, .bundle = full->bundle};
     const struct hf_bundle_order order = {
         .set = full->description.set,
@@ -111,6 +126,7 @@ enum hf_err hf_bundle_derive(const struct hf_bundle_built *full,
         .self_signed = full_order->self_signed,
         .is_again = full_order->is_again,
         .drops = agreed.texts[0] == NULL ? NULL : agreed.texts,
+        .undrops = agreed.undrops,
     };
     enum hf_err err = hf_bundle_build(&order, before, now_s, out, why);
     agreed_free(&agreed);

@@ -210,6 +210,48 @@ static enum hf_err note(const struct hf_description *d, const uint8_t spki_sha25
                            key);
 }
 
+/* Keys that --undrop takes from the list of the version before. */
+static enum hf_err check_undrops(const struct drops *drops, struct hf_why *why)
+{
+    const char *const *undrops = drops->change->undrops;
+    uint8_t key[HF_SHA256_LEN];
+
+    for (size_t i = 0; undrops != NULL && undrops[i] != NULL; i++) {
+        if (!hf_hex_decode(undrops[i], key, sizeof key) ||
+            !hf_description_drops(drops->change->before_description, key))
+            return hf_fail(why, HF_E_ARGUMENT,
+                           "--undrop %.80s: the version before drops no such key (expected the 64 "
+                           "digits of one that `holdfastctl bundle list --json` shows)",
+                           undrops[i]);
+    }
+    return HF_OK;
+}
+
+static bool is_undropped(const struct drops *drops, const uint8_t spki_sha256[HF_SHA256_LEN])
+{
+    const char *const *undrops = drops->change->undrops;
+    uint8_t key[HF_SHA256_LEN];
+
+    for (size_t i = 0; undrops != NULL && undrops[i] != NULL; i++) {
+        if (hf_hex_decode(undrops[i], key, sizeof key) && memcmp(key, spki_sha256, sizeof key) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum hf_err check_count(const struct hf_description *d, struct hf_why *why)
+{
+    if (d->n_drops <= HF_REVOKED_MAX)
+        return HF_OK;
+    return hf_fail(why, HF_E_LIMIT,
+                   "%s/%s %" PRId64 " would drop %zu keys, with those of the versions before it; a "
+                   "device keeps at most %d. Take %zu that no device can hold any more off the "
+                   "list with --undrop KEY, again for each, or keep as many roots for now and set "
+                   "--distrust-after on them",
+                   d->set, d->profile, d->version, d->n_drops, HF_REVOKED_MAX,
+                   d->n_drops - HF_REVOKED_MAX);
+}
+
 static enum hf_err fill_in(const struct drops *drops, struct hf_description *d, size_t *n_strangers,
                            struct hf_findings *findings, struct hf_why *why)
 {
@@ -222,7 +264,7 @@ static enum hf_err fill_in(const struct drops *drops, struct hf_description *d, 
         return hf_fail(why, HF_E_MEMORY, "out of memory for a bundle");
     for (size_t i = 0; i < before->n_drops; i++) {
         if (hf_bundle_find_key(drops->change->bundle, before->drops[i]) == NULL &&
-            !is_listed(l, before->drops[i]))
+            !is_listed(l, before->drops[i]) && !is_undropped(drops, before->drops[i]))
             memcpy(d->drops[d->n_drops++], before->drops[i], HF_SHA256_LEN);
     }
     for (size_t i = 0; i < l->n_anchors; i++)
@@ -234,6 +276,7 @@ static enum hf_err fill_in(const struct drops *drops, struct hf_description *d, 
         memcpy(d->drops[d->n_drops++], s->spki_sha256[i], HF_SHA256_LEN);
         n++;
     }
+    HF_TRY(check_count(d, why));
     *n_strangers = n;
     return HF_OK;
 }
@@ -244,6 +287,8 @@ enum hf_err hf_bundle_drops_make(const struct hf_bundle_change *change, struct h
 {
     struct drops drops = {.change = change};
     enum hf_err err = find_leaving(change->bundle, change->before, &drops.leaving, why);
+    if (err == HF_OK)
+        err = check_undrops(&drops, why);
     if (err == HF_OK)
         err = agree(&drops, why);
     if (err == HF_OK)

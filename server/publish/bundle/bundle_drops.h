@@ -13,7 +13,8 @@ struct hf_bundle_change {
     const struct hf_bundle *bundle;
     const struct hf_bundle *before;
     const struct hf_description *before_description;
-    const char *const *agreed; /* --drop; NULL-terminated or NULL */
+    const char *const *agreed;  /* --drop; NULL-terminated or NULL */
+    const char *const *undrops; /* --undrop, all digits of a key; NULL-terminated or NULL */
 };
 
 /**
@@ -27,8 +28,11 @@ struct hf_bundle_change {
  * has: one that devices have of somebody else. These come last, `n_strangers` of them, and each is
  * noted in `findings`.
  *
+ * What `undrops` names is no longer carried on: a device that still holds such a root trusts it again.
+ *
  * HF_E_POLICY with a list on standard error when not all is agreed to; HF_E_ARGUMENT when `agreed`
- * names what stays. I/O: reads those files.
+ * names what stays, or `undrops` what the version before did not drop; HF_E_LIMIT for more keys than a
+ * device keeps. I/O: reads those files.
  */
 HF_MUST_USE enum hf_err hf_bundle_drops_make(const struct hf_bundle_change *change,
                                              struct hf_description *d, size_t *n_strangers,

@@ -15,6 +15,7 @@ void hf_bundle_options_free(struct hf_bundle_options *o)
     free(o->draft);
     hf_cli_list_free(o->addresses);
     hf_cli_list_free(o->drops);
+    hf_cli_list_free(o->undrops);
     hf_cli_list_free(o->derives);
     hf_cli_list_free(o->accepts);
     hf_cli_list_free(o->roots);
@@ -69,6 +70,7 @@ struct hf_release_order hf_bundle_options_order(const struct hf_bundle_options *
         .bundle = {.set = o->set,
                    .profile = o->profile,
                    .drops = hf_cli_list(o->drops),
+                   .undrops = hf_cli_list(o->undrops),
                    .is_again = o->is_again != 0},
         .derives = hf_cli_list(o->derives),
         .accepts = hf_cli_list(o->accepts),

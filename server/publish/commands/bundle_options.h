@@ -18,6 +18,7 @@ struct hf_bundle_options {
     char *device;
     char *draft;
     char **drops;
+    char **undrops;
     char **derives;
     char **accepts;
     char **roots;
@@ -47,6 +48,11 @@ struct hf_bundle_options {
     {                                                                                              \
         "drop", 0, POPT_ARG_ARGV, &(o)->drops, 0,                                                  \
             "agree that a root of the version before goes, or all do; or name a thief's", "SHA256" \
+    }
+#define HF_CLI_UNDROP(o)                                                                           \
+    {                                                                                              \
+        "undrop", 0, POPT_ARG_ARGV, &(o)->undrops, 0,                                              \
+            "stop dropping a key that the version before drops; again for each", "SHA256"          \
     }
 #define HF_CLI_DERIVE(o)                                                                           \
     {                                                                                              \

@@ -79,6 +79,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
         {"planned-dates", 0, POPT_ARG_NONE, &r.signs_planned, 0,
          "sign the date of distrust that a table of known roots has for a root", NULL},
         HF_CLI_DROP(&r.o),
+        HF_CLI_UNDROP(&r.o),
         {"allow-intermediate", 0, POPT_ARG_NONE, &r.allows_intermediate, 0,
          "accept CAs that are no roots", NULL},
         HF_CLI_ENDPOINTS(&r.o),
@@ -129,7 +130,9 @@ const struct hf_command hf_cmd_bundle_add = {
         "device would ask for it.\n\n"
         "Roots that the version before had and this one lacks are dropped only if you agree: on\n"
         "the terminal, or with --drop. It also drops a root that devices have of somebody else, a\n"
-        "thief's: give the file, or all 64 digits of the SHA-256 of its key.\n\n"
+        "thief's: give the file, or all 64 digits of the SHA-256 of its key. Later versions drop\n"
+        "it too, for devices that slept, until one holds it again or --undrop names its key. At\n"
+        "most 512 keys are dropped, since a device keeps no more.\n\n"
         "A DATE is YYYY-MM-DD, which means the end of that day (23:59:59 UTC), or a moment as\n"
         "YYYY-MM-DDTHH:MM:SSZ. Dates set with --distrust-after and --remove-after stay in force\n"
         "in later versions until you give another date, or `none`. A certificate is named by its "

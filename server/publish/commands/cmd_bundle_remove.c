@@ -19,6 +19,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
                                          HF_CLI_SET(&o),
                                          HF_CLI_PROFILE(&o),
                                          HF_CLI_DROP(&o),
+                                         HF_CLI_UNDROP(&o),
                                          HF_CLI_DERIVE(&o),
                                          HF_CLI_ENDPOINTS(&o),
                                          HF_CLI_DEVICE(&o),
