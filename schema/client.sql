@@ -10,7 +10,7 @@
 -- application_id and user_version are set by the agent in the transaction of the migration.
 
 PRAGMA application_id = 0x48464354;    -- "HFCT"
-PRAGMA user_version = 4;
+PRAGMA user_version = 5;
 
 -- What `holdfast init` was told. One row.
 CREATE TABLE config (
@@ -69,7 +69,7 @@ CREATE TABLE bundle (
 CREATE TABLE revoked (
     id     INTEGER PRIMARY KEY CHECK (id = 1),
     keys   TEXT NOT NULL CHECK (length(keys) % 65 = 0 AND length(keys) <= 33280),
-    sha256 TEXT CHECK (length(sha256) = 64)    -- of `keys`, to notice rot; NULL: written before version 4
+    sha256 TEXT CHECK (length(sha256) = 64)    -- of `keys`, to notice rot; NULL: written before version 5
 ) STRICT;
 
 -- Small named values of the update cycle: clock floor, last check, entity tags

@@ -29,7 +29,7 @@ HF_MUST_USE enum hf_err hf_db_revoked_load(sqlite3 *db, struct hf_buf *lines, st
 /** `keys`: at most HF_REVOKED_MAX of 32 bytes each. */
 HF_MUST_USE enum hf_err hf_db_revoked_save(sqlite3 *db, struct hf_bytes keys, struct hf_why *why);
 
-/** HF_E_FORMAT where the list is damaged. HF_OK where there is none, and before schema 4. */
+/** HF_E_FORMAT where the list is damaged. HF_OK where there is none, and before schema 5. */
 HF_MUST_USE enum hf_err hf_db_revoked_check(sqlite3 *db, struct hf_why *why);
 
 #endif

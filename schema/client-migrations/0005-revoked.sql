@@ -3,7 +3,7 @@
 CREATE TABLE revoked (
     id     INTEGER PRIMARY KEY CHECK (id = 1),
     keys   TEXT NOT NULL CHECK (length(keys) % 65 = 0 AND length(keys) <= 33280),
-    sha256 TEXT CHECK (length(sha256) = 64)    -- of `keys`, to notice rot; NULL: written before version 4
+    sha256 TEXT CHECK (length(sha256) = 64)    -- of `keys`, to notice rot; NULL: written before version 5
 ) STRICT;
 
 CREATE TRIGGER revoked_made AFTER INSERT ON revoked
