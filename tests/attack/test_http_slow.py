@@ -14,18 +14,21 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
-def refused(url, *words, connect_ms=400, idle_ms=300, total_ms=900, options=()):
-    """Given up within the time allowed, with nothing to show for it; returns how long it took."""
+LONG_MS = 60000  # what does not matter in a test must not end it, however slow the machine is
+
+
+def refused(url, *words, connect_ms=LONG_MS, idle_ms=LONG_MS, total_ms=LONG_MS, options=()):
+    """Given up when its time is over, with nothing to show for it; returns how long it took. Servers
+    here wait until the device has closed, so that only the device can end it."""
     start = time.monotonic()
     done = subprocess.run(
         [FETCH, f"--connect-ms={connect_ms}", f"--idle-ms={idle_ms}", f"--total-ms={total_ms}",
          *options, url],
-        capture_output=True, text=True, timeout=30, env=agent.environment(), check=False)
+        capture_output=True, text=True, timeout=LONG_MS / 1000, env=agent.environment(), check=False)
     took = time.monotonic() - start
     assert (done.returncode, done.stdout) == (1, "network\n"), done
     for word in (url.split("?")[0], *words):
         assert word in done.stderr
-    assert took < 3
     return took
 
 
@@ -49,16 +52,16 @@ STOPS = {
 def test_server_that_stops_mid_byte_and_stays(where):
     def stop(conn, _request, _number):
         conn.sendall(STOPS[where])
-        time.sleep(2)
+        conn.recv(1)  # nothing but the end
         return False
 
     with RawServer(stop) as s:
-        refused(s.url("/timestamp.json"), "nothing came for 0.3 seconds")
+        refused(s.url("/timestamp.json"), "nothing came for 0.3 seconds", idle_ms=300)
 
 
 def test_server_that_never_reads():
     with RawServer(silent=True) as s:
-        refused(s.url("/timestamp.json"), "nothing came for 0.3 seconds")
+        refused(s.url("/timestamp.json"), "nothing came for 0.3 seconds", idle_ms=300)
 
 
 # ---- slow retrieval ------------------------------------------------------------------------------
@@ -86,7 +89,8 @@ def test_slow_retrieval(what):
             time.sleep(0.05)
 
     with RawServer(drip) as s:
-        assert refused(s.url("/timestamp.json"), "longer than 0.9 seconds") >= 0.9
+        assert refused(s.url("/timestamp.json"), "longer than 0.9 seconds",
+                       total_ms=900) >= 0.9
 
 
 def test_slow_retrieval_by_way_of_redirects():
@@ -102,7 +106,7 @@ def test_slow_retrieval_by_way_of_redirects():
 
 def test_slow_handshake():
     with RawServer(silent=True) as s:
-        refused(s.url("/timestamp.json").replace("http:", "https:"), "0.4 seconds", idle_ms=5000)
+        refused(s.url("/timestamp.json").replace("http:", "https:"), "0.4 seconds", connect_ms=400)
 
 
 # ---- a server that never lets the device wait ----------------------------------------------------
@@ -127,7 +131,7 @@ def test_flood_over_tls_ends_in_time(tmp_path):
     store = net_pki.write_pem(tmp_path / "root.pem", root.cert)
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 4000000000\r\n\r\n"
     with RawServer(flood(head, b"x" * (1 << 20)), tls=context) as s:
-        refused(s.url("/timestamp.json"), "longer than 0.5 seconds", total_ms=500, connect_ms=500,
+        refused(s.url("/timestamp.json"), "longer than 3 seconds", total_ms=3000,
                 options=[f"--store={store}", "--max-bytes=4000000000"])
 
 
@@ -144,4 +148,4 @@ def test_flood_in_the_handshake_ends_in_time():
                 conn.close()
 
     with Flooding() as s:
-        refused(s.url("/timestamp.json").replace("http:", "https:"), "0.4 seconds", idle_ms=5000)
+        refused(s.url("/timestamp.json").replace("http:", "https:"), "0.4 seconds", connect_ms=400)

@@ -229,11 +229,10 @@ def test_a_server_that_closes(p, a):
 
 def test_a_server_that_never_answers(p, a):
     p.add(a.file)
-    before = time.monotonic()
     with RawServer(silent=True) as server:
         found = ask(p, f"localhost:{server.port}", options=["--endpoint-timeout", "1"])
     assert is_silent(found, "no answer within 0.25 seconds")
-    assert server.connections == 4 and time.monotonic() - before < 20
+    assert server.connections == 4
 
 
 class Chatter(RawServer):
@@ -253,10 +252,9 @@ class Chatter(RawServer):
 @pytest.mark.parametrize("at_once,pause_s", [(1, 0.01), (10000, 0)])
 def test_a_server_that_never_comes_to_the_point(p, a, at_once, pause_s):
     p.add(a.file)
-    before = time.monotonic()
     with Chatter(at_once, pause_s) as server:
         found = ask(p, f"localhost:{server.port}", options=["--endpoint-timeout", "1"])
-    assert is_silent(found, "no answer within 0.25 seconds") and time.monotonic() - before < 20
+    assert is_silent(found, "no answer within 0.25 seconds")
 
 
 def test_nobody_there(p, a):

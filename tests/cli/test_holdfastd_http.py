@@ -259,7 +259,7 @@ def test_ten_thousand_pipelined_requests_are_answered_in_order(repo, server):
                 sent += c.socket.send(raw[sent:])
         except BlockingIOError:
             pass
-        c.socket.settimeout(20)
+        c.socket.settimeout(60)
         for i in range(10000):
             if sent < len(raw):
                 sent += c.socket.send(raw[sent:sent + 500])

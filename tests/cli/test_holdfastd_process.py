@@ -475,16 +475,12 @@ def test_the_supervisor_hears_what_is_wrong(supervisor, tmp_path):
         supervisor.wait_for("READY=1")
 
 
-def threads_of(process):
-    return [int(name) for name in os.listdir(f"/proc/{process.pid}/task")]
-
-
-def test_the_watchdog_hears_nothing_of_a_loop_that_hangs(repo, supervisor):
+def test_the_watchdog_hears_of_idle_and_of_busy_loops(repo, supervisor):
+    """Of one that hangs it does not: tests/unit/test_serve_loop."""
     environment = {"NOTIFY_SOCKET": supervisor.path, "WATCHDOG_USEC": "400000"}
     with Server(repo.folder, "--loops", "2", environment=environment) as s:
         for _ in range(3):
             supervisor.wait_for("WATCHDOG=1")
-        # An access log that hangs is no loop that hangs, and an idle loop answers.
         assert s.get(TIMESTAMP).status == 200
         supervisor.wait_for("WATCHDOG=1")
 

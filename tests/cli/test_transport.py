@@ -198,10 +198,12 @@ def test_bad_answer_byte_by_byte_is_refused_too(case):
 
 
 def test_longer_than_allowed_by_its_length():
-    with RawServer(raw(HEAD + b"Content-Length: 11\r\n\r\n", linger=5)) as s:
-        start = time.monotonic()
+    def announce(conn, _request, _number):
+        conn.sendall(HEAD + b"Content-Length: 11\r\n\r\n")
+        conn.recv(1)  # nothing but the end: the header is all that is waited for
+
+    with RawServer(announce) as s:
         refused("limit", s.url(), says="announces 11 bytes, at most 10", max_bytes=10)
-        assert time.monotonic() - start < 3  # known from the header, nothing to wait for
 
 
 @pytest.mark.parametrize(
@@ -247,15 +249,13 @@ def test_server_that_drips_is_given_up():
             time.sleep(0.05)
 
     with RawServer(drip) as s:
-        refused("network", s.url(), says="longer than 0.8 seconds", total_ms=800, idle_ms=500)
+        refused("network", s.url(), says="longer than 0.8 seconds", total_ms=800, idle_ms=60000)
 
 
 def test_handshake_that_never_comes_is_given_up(trusted):
     with RawServer(silent=True) as s:
         url = s.url().replace("http:", "https:")
-        start = time.monotonic()
         refused("network", url, says="0.4 seconds", connect_ms=400, store=trusted.store)
-        assert time.monotonic() - start < 3
 
 
 def test_nobody_there():
@@ -316,13 +316,13 @@ def test_what_both_tries_met_is_said():
     def respond(conn, request, number):
         if number == 0:
             return answer()(conn, request, number)
-        time.sleep(1)
+        conn.recv(1)  # nothing but the end
         return False
 
     with RawServer(respond) as s:
-        refused("network", s.url("/a"), s.url("/b"), idle_ms=200,
-                says="over a connection that was open: nothing came for 0.2 seconds; given up; "
-                     "over a new one: nothing came for 0.2 seconds; given up")
+        refused("network", s.url("/a"), s.url("/b"), idle_ms=1500,
+                says="over a connection that was open: nothing came for 1.5 seconds; given up; "
+                     "over a new one: nothing came for 1.5 seconds; given up")
         assert len(s.requests) == 3
 
 
@@ -330,12 +330,12 @@ def test_time_that_is_up_is_up_and_is_what_the_sentence_says():
     def respond(conn, request, number):
         if number == 0:
             return answer()(conn, request, number)
-        time.sleep(1)
+        conn.recv(1)  # nothing but the end
         return False
 
     with RawServer(respond) as s:
-        refused("network", s.url("/a"), s.url("/b"), total_ms=300, idle_ms=5000,
-                says="/b: it took longer than 0.3 seconds; given up")
+        refused("network", s.url("/a"), s.url("/b"), total_ms=1500, idle_ms=60000,
+                says="/b: it took longer than 1.5 seconds; given up")
         assert len(s.requests) == 2 and s.connections == 1
 
 
@@ -356,7 +356,7 @@ def test_unasked_bytes_on_a_kept_connection_are_not_taken_for_an_answer():
         return True
 
     with RawServer(respond) as s:
-        assert fetched(s.url(), s.url(), pause_ms=300) == [of(b"hello")] * 2
+        assert fetched(s.url(), s.url(), pause_ms=2000) == [of(b"hello")] * 2
         assert s.connections == 2
 
 

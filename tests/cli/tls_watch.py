@@ -45,7 +45,7 @@ class Watch:
     def wait(self, connections):
         """All of them, and not one more so far."""
         for _ in range(connections):
-            assert self.ended.acquire(timeout=15), "a connection did not end"
+            assert self.ended.acquire(timeout=60), "a connection did not end"
         assert len(self.seen) == connections
         return self.seen
 
@@ -62,7 +62,7 @@ class Watch:
 
     def _serve(self, plain):
         seen = Seen()
-        plain.settimeout(15)
+        plain.settimeout(60)
         conn = self.context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
         try:
             conn.do_handshake()

@@ -59,7 +59,7 @@ class StaticNginx:
     def get(self, path):
         """(status, Cache-Control, Content-Type)"""
         try:
-            with urllib.request.urlopen(f"{self.url}/{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"{self.url}/{path}", timeout=60) as answer:
                 return self._facts(answer)
         except urllib.error.HTTPError as answer:
             return self._facts(answer)

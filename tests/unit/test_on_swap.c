@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 static const struct hf_swap_notice notice = {
@@ -71,14 +70,12 @@ static bool is_running(pid_t pid)
 static void a_command_that_does_not_end_is_killed_with_all_it_started(void **state)
 {
     struct hf_why why = {0};
-    time_t begun = time(NULL);
 
-    CHECK_REFUSED(run(state, "sleep 100 & echo $! > pid; sleep 100", 1000, &why), HF_E_STATE, &why,
-                  "did not end within 1 seconds and was killed");
-    assert_true(time(NULL) - begun < 20);
+    CHECK_REFUSED(run(state, "sleep 1000 & echo $! > pid; sleep 1000", 3000, &why), HF_E_STATE,
+                  &why, "did not end within 3 seconds and was killed");
     pid_t sleeper = (pid_t)strtol(temp_read(temp_path(*state, "pid")), NULL, 10);
     assert_true(sleeper > 1);
-    for (int i = 0; i < 500 && is_running(sleeper); i++)
+    for (int i = 0; i < 6000 && is_running(sleeper); i++)
         usleep(10000); /* SIGKILL was sent to it; it takes a moment to be heard */
     assert_false(is_running(sleeper));
 }

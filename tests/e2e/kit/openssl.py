@@ -21,5 +21,5 @@ def connects(port, ca_file, name):
     done = subprocess.run(["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *ONLY, "-CAfile",
                            ca_file, "-servername", name, "-verify_hostname", name,
                            "-verify_return_error", "-brief"], env=environment(), input="",
-                          capture_output=True, text=True, timeout=30)
+                          capture_output=True, text=True, timeout=60)
     return done.returncode == 0

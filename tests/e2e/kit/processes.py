@@ -8,7 +8,7 @@ import time
 
 from kit.programs import command, environment
 
-STARTUP_S = 15
+STARTUP_S = 60
 SHUTDOWN_S = 15
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)

@@ -34,7 +34,7 @@ class Holdfastd:
 
     def served_timestamp(self):
         try:
-            with urllib.request.urlopen(f"{self.url}/metadata/timestamp.json", timeout=5) as answer:
+            with urllib.request.urlopen(f"{self.url}/metadata/timestamp.json", timeout=60) as answer:
                 return answer.read()
         except urllib.error.HTTPError:
             return None
