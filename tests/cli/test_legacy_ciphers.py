@@ -8,6 +8,7 @@ import net_pki
 import pytest
 from net_servers import RawServer, answer, tls_context
 from test_holdfastctl_lint_live import report, server_files
+from test_look import is_silence, look
 from test_probe import not_valid, s_server, valid
 
 OPTION = "--legacy-ciphers"
@@ -50,6 +51,16 @@ def test_lint_says_which_option_would_ask(world):
         assert all(OPTION in s["why"] for s in silent["silent"]) and silent["silent"]
         asked = report("--endpoint", f"tls://{endpoint}", OPTION, world.ca)["endpoints"]
         assert asked["chains"] != []
+
+
+def test_for_a_device_such_an_endpoint_is_silent_and_the_reason_names_the_option(world):
+    with world.server("AES128-SHA") as endpoint:
+        port = endpoint.rsplit(":", 1)[1]
+        for offer in ("tls12-rsa", "tls12-any"):
+            how = {"offer": offer, "sets": [world.ca], "at": ctl.NOW}
+            assert is_silence(look(port, **how), says=OPTION)
+            seen = look(port, options=[OPTION], **how)
+            assert seen["has_proof"] and seen["is_valid"] == [True]
 
 
 def test_simulate_asks_on_request(world):

@@ -3,6 +3,7 @@
 Two copies of the checkout, in folders of different names, with the same SOURCE_DATE_EPOCH. In short the
 libraries that all programs share; with HOLDFAST_LONG (`tests/run.sh --long`) everything that is
 installed, and Mbed TLS is built in two caches."""
+import json
 import os
 import shutil
 import subprocess
@@ -17,16 +18,19 @@ EPOCH = "1790000000"
 SHORT = ("hf_common", "hf_os", "hf_cli")
 
 
+def deps_prefixes():
+    return run(CHECKOUT / "deploy/install-deps.sh", "--print-prefix").splitlines()
+
+
 def deps_cache():
     """The one that this build has used."""
-    prefixes = run(CHECKOUT / "deploy/install-deps.sh", "--print-prefix").splitlines()
-    prefix, = [line.split("=", 1)[1] for line in prefixes if line.startswith("MBEDTLS_PREFIX=")]
+    prefix, = [line.split("=", 1)[1] for line in deps_prefixes() if line.startswith("MBEDTLS_PREFIX=")]
     return os.path.dirname(prefix)
 
 
-def copy_checkout(folder):
+def two_copies(folder):
     keep_out = shutil.ignore_patterns("build", ".git", "__pycache__")
-    return shutil.copytree(CHECKOUT, folder, ignore=keep_out)
+    return [shutil.copytree(CHECKOUT, folder / name, ignore=keep_out) for name in ("a", "a-longer-name")]
 
 
 def new_cache(folder):
@@ -49,6 +53,16 @@ def build(folder, *targets, **changes):
     return folder / "build/release"
 
 
+def assert_hardened(build_folder):
+    """Every file is compiled with the flags that the compiler has, and they take effect."""
+    flags, = [line.split("=", 1)[1].split() for line in deps_prefixes() if line.startswith("HARDENING=")]
+    assert "-fstack-clash-protection" in flags
+    for entry in json.loads((build_folder / "compile_commands.json").read_text()):
+        assert [flag for flag in flags if flag not in entry["command"].split()] == []
+    symbols = run("nm", build_folder / "common/libhf_common.a")
+    assert "__stack_chk_fail" in symbols and "__memcpy_chk" in symbols
+
+
 def files_below(folder):
     return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*"))
             if f.is_file() and not f.is_symlink()}
@@ -64,10 +78,11 @@ def test_two_folders_give_the_same_libraries(folder):
     if IS_LONG:
         pytest.skip("test_two_folders_give_the_same_release builds more")
     made = []
-    for name in ("a", "a-longer-name"):
-        build_folder = build(copy_checkout(folder / name), *SHORT, HOLDFAST_DEPS=deps_cache())
+    for copy in two_copies(folder):
+        build_folder = build(copy, *SHORT, HOLDFAST_DEPS=deps_cache())
         archives = [f for f in build_folder.rglob("*.a") if f.name.startswith("libhf_")]
         made.append({f.name: f.read_bytes() for f in archives})
+        assert_hardened(build_folder)
         for content in made[-1].values():
             assert str(folder).encode() not in content and deps_cache().encode() not in content
     assert_same(*made, len(SHORT))
@@ -78,14 +93,13 @@ def test_two_folders_give_the_same_release(folder):
         pytest.skip("it builds everything twice: tests/run.sh --long")
     made = []
     tarball, = [f for f in os.listdir(deps_cache()) if f.endswith(".orig.tar.bz2")]
-    for name in ("a", "a-longer-name"):
-        cache = new_cache(folder / f"cache-of-{name}")
-        copy = copy_checkout(folder / name)
+    for copy in two_copies(folder):
+        cache, out = new_cache(folder / f"cache-of-{copy.name}"), folder / f"{copy.name}-out"
         run(copy / "deploy/install-deps.sh", "--tarball", os.path.join(deps_cache(), tarball),
             HOLDFAST_DEPS=str(cache))
         build_folder = build(copy, HOLDFAST_DEPS=str(cache))
-        run("cmake", "--install", build_folder, "--prefix", "/usr", DESTDIR=str(folder / f"{name}-out"))
-        made.append(files_below(folder / f"{name}-out"))
+        run("cmake", "--install", build_folder, "--prefix", "/usr", DESTDIR=str(out))
+        made.append(files_below(out))
         leaks = [file for file, content in made[-1].items() if str(folder).encode() in content]
         assert leaks == []
     assert_same(*made, 50)

@@ -19,6 +19,7 @@ static struct {
     char *endpoint, *alpn, *offer, *at, *distrust_after;
     char *cert, *key;
     const char **sets; /* PEM files; "-" is an empty set */
+    int has_legacy_ciphers;
 } options;
 
 static const struct poptOption table[] =
@@ -30,6 +31,7 @@ static const struct poptOption table[] =
      {"client-cert", 0, POPT_ARG_STRING, &options.cert, 0, NULL, NULL},
      {"client-key", 0, POPT_ARG_STRING, &options.key, 0, NULL, NULL},
      {"at", 0, POPT_ARG_STRING, &options.at, 0, NULL, NULL},
+     {"legacy-ciphers", 0, POPT_ARG_NONE, &options.has_legacy_ciphers, 0, NULL, NULL},
      POPT_AUTOHELP POPT_TABLEEND};
 
 static const char *const offers[] = {
@@ -162,7 +164,8 @@ int main(int argc, const char **argv)
     const struct hf_posix_config config = {.endpoints = &endpoint,
                                            .n_endpoints = 1,
                                            .client_cert_file = options.cert,
-                                           .client_key_file = options.key};
+                                           .client_key_file = options.key,
+                                           .has_legacy_ciphers = options.has_legacy_ciphers != 0};
     hf_trust_store_set_clock(time_option(options.at, hf_time_parse_lenient));
     if (hf_lookout_new(&config, (struct hf_log_port){.write = write_log}, &lookout, &why) != HF_OK)
         die("lookout", &why);
