@@ -70,63 +70,23 @@ read -r failed total < <(sed -n 's/.*tests passed, \([0-9]*\) tests failed out o
     { echo "run.sh: ctest did not finish" >&2; exit 1; }
 passed=$((total - failed - $(grep -c '\*\*\*Skipped' "$out" || true)))
 
-# Print "COUNT TEST: REASON" for each skip. ctest keeps to itself what its tests skip: pytest's summary
-# has "SKIPPED [COUNT] FILE:LINE: REASON"; cmocka names a skipped test twice, below its reason.
-list_skips() {
-    local log=build/$preset/Testing/Temporary/LastTest.log
-    [ ! -e "$log" ] || awk '
-        /^[0-9]+\/[0-9]+ Testing: / { test = $3 }
-        /^SKIPPED \[[0-9]+\] / {
-            count = substr($2, 2) + 0
-            sub(/^SKIPPED \[[0-9]+\] [^ ]*: /, "")
-            print count, test ": " $0
-        }
-        /^\[  SKIPPED \] [A-Za-z_]/ && !seen[test, $4]++ {
-            print 1, test ": " $4 (last ~ /^\[/ ? "" : ": " last)
-        }
-        { last = $0 }' "$log"
-}
-
-# A line of tests/skips.txt is a pattern for the beginning of "TEST: REASON".
-is_allowed() { # test and reason
-    local line
-    while IFS= read -r line; do
-        case $line in '' | '#'*) continue ;; esac
-        [[ $1 != $line* ]] || return 0
-    done <tests/skips.txt
-    return 1
-}
-
-skipped=0 unlisted=0
-count_skip() { # count, test and reason
-    skipped=$((skipped + $1))
-    if is_allowed "$2"; then
-        echo "skipped $1: $2"
-    else
-        echo "skipped $1, not listed in tests/skips.txt: $2"
-        unlisted=$((unlisted + 1))
-    fi
-}
-while read -r count what; do count_skip "$count" "$what"; done < <(list_skips | sort -k2)
-
 if [ -z "$label" ]; then
     lint=()
     [ $fast = no ] || lint=(--fast)
-    if tests/lint/run.sh "${lint[@]}" >build/lint.log 2>&1; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
-    while IFS= read -r line; do
-        case $line in
-        "lint: skipped: "*) count_skip 1 "lint: ${line#lint: skipped: }" ;;
-        *) printf '%s\n' "$line" ;;
-        esac
-    done <build/lint.log
+    if tests/lint/run.sh "${lint[@]}" 2>&1 | tee build/lint.log; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
     if [ $long = ON ]; then
         if tests/fuzz/run.sh --seconds 60; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
     fi
 fi
 
-[ $strict = no ] || [ $unlisted -eq 0 ] || {
-    echo "run.sh: $unlisted skips are not listed in tests/skips.txt" >&2
+logs=(/dev/null)
+[ "$total" -eq 0 ] || logs+=("build/$preset/Testing/Temporary/LastTest.log")
+[ -n "$label" ] || logs+=(build/lint.log)
+tests/skips.sh "${logs[@]}" | tee build/skips
+skipped=$(awk '{ n += $2 } END { print n + 0 }' build/skips)
+if [ $strict = yes ] && grep -q '^skipped [0-9]*, not listed' build/skips; then
+    echo "run.sh: tests/skips.txt does not list each of these skips" >&2
     failed=$((failed + 1))
-}
+fi
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]
