@@ -163,6 +163,46 @@ def test_the_same_certificate_from_two_files_is_one(p, a, b, tmp_path):
     assert p.newest()["version"] == 1 and len(p.newest()["anchors"]) == 2
 
 
+# ---- all that is wrong, in one run ----------------------------------------------------------------
+
+def problems(p, *args, code=1):
+    """Refused, with everything that is wrong on standard error; nothing has changed."""
+    before = ctl.tree(p.repo, p.keys)
+    outcome = ctl.run("bundle", "add", *p.place, "--set", "roots", "--profile", "full", "--lead", "0",
+                      *args)
+    assert (outcome.code, outcome.out) == (code, ""), outcome
+    assert ctl.tree(p.repo, p.keys) == before
+    return outcome.err
+
+
+def test_every_unknown_root_is_named_with_what_to_pin(p, root):
+    unknown = [root(f"Unknown {i}") for i in range(5)]
+    said = problems(p, *(r.file for r in unknown))
+    for r in unknown:
+        assert f'CN=Unknown' in said and r.sha256 in said
+    assert "because of the 5 problems above" in said
+    p.add(*(r.file for r in unknown))     # all of them pinned
+
+
+def test_every_kind_of_fault_is_named_in_one_run(p, a, b, root, tmp_path):
+    p.add(a.file, b.file)
+    sub_ca = root("Sub", issuer=a)
+    weak = root("Weak", key=rsa.generate_private_key(65537, 1024))
+    old = root("Old", start=NOW - 20 * DAY, end=NOW - DAY)
+    (tmp_path / "damaged.pem").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    (tmp_path / "empty.pem").write_text("")
+    said = problems(p, a.file, tmp_path / "damaged.pem", tmp_path / "empty.pem", sub_ca.file,
+                    weak.file, old.file, tmp_path / "missing.pem")
+    for words in ("damaged.pem: ", "empty.pem", "there is no " + str(tmp_path / "missing.pem"),
+                  'CN=Sub" is an intermediate', "CN=Weak", 'CN=Old" expired on', old.sha256,
+                  "1 root(s) of the version before are missing", b.sha256):
+        assert words in said, words
+
+
+def test_a_pin_of_a_file_that_cannot_be_read_hides_no_problem(p, a, tmp_path):
+    assert problems(p, "--pin", "0" * 64, a.file, tmp_path / "missing.pem").count("there is no") > 0
+
+
 # ---- nothing new ----------------------------------------------------------------------------------
 
 def versions(p, profile="full"):

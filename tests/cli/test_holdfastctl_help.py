@@ -110,7 +110,7 @@ def test_done_is_0_and_refused_is_1(p, tmp_path):
             (["lint", *repo, "--set", "roots", "--at", "2099-01-01"], 1),
             (["lint", *repo, "--set", "roots", "--lead", "-1"], 2),
             (["plan", *repo], 0), (["plan", "--repo", tmp_path], 1),
-            (["publish", *p.place], 1), (["refresh", *p.place], 0),
+            (["publish", *p.place], 0), (["refresh", *p.place], 0),
             (["mirror", *repo, "--out", tmp_path / "out"], 0), (["mirror", *repo, "--out", p.repo], 2),
             (["root", "draft", "--from", p.repo, "--draft", tmp_path / "d"], 0),
             (["root", "draft", "--from", p.repo, "--draft", tmp_path / "d"], 1),

@@ -114,6 +114,26 @@ def test_sentences_stand_with_their_codes(p, a):
     assert out.endswith(f"0 error(s), {1 + ctl.N_OLD_TABLES} warning(s)\n")
 
 
+# ---- what bundle add would refuse -----------------------------------------------------------------
+
+def test_a_root_that_needs_a_pin_is_an_error_with_repo(p, a, b):
+    p.add(a.file)
+    outcome = ctl.run("lint", "--set", "roots", "--lead", "0", *in_repo(p), a.file, b.file)
+    line, = [x for x in outcome.out.splitlines() if x.startswith("error")]
+    assert line.startswith(f"error unknown-root ({b.file}): ") and b.sha256 in line
+    assert outcome.code == 1 and "--pin" in line
+    pinned = ctl.run("lint", "--set", "roots", "--lead", "0", *in_repo(p), "--pin", b.sha256, a.file,
+                     b.file)
+    assert pinned.code == 0, pinned
+    assert "unknown-root" not in ctl.run("lint", "--set", "roots", "--lead", "0", b.file).out
+
+
+def test_a_file_that_is_not_there_is_one_of_the_findings(a, tmp_path):
+    outcome = ctl.run("lint", "--set", "roots", a.file, tmp_path / "missing.pem")
+    assert outcome.code == 1
+    assert f"error broken-certificate ({tmp_path}/missing.pem): there is no " in outcome.out
+
+
 # ---- certificates ---------------------------------------------------------------------------------
 
 def test_outage_9_three_damaged_bytes(a, b, tmp_path):

@@ -4,11 +4,13 @@
 #include "common/bundle/pem.h"
 #include "common/bundle/policy.h"
 #include "server/publish/bundle/bundle_drops.h"
-#include "server/publish/bundle/bundle_known.h"
 #include "server/publish/certs/select.h"
+#include "server/publish/certs/vouching.h"
 #include "server/publish/lint/lint.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static enum hf_err name_it(const struct hf_bundle_order *order, const struct hf_repo_bundle *before,
                            struct hf_description *d, struct hf_why *why)
@@ -26,30 +28,25 @@ static enum hf_err name_it(const struct hf_bundle_order *order, const struct hf_
 
 /* A device would take them and leave them out of its live store; published now, they are a
  * mistake. */
-static enum hf_err check_dates(const struct hf_bundle *bundle, int64_t now_s, struct hf_why *why)
+static enum hf_err check_dates(const struct hf_anchor *anchor, int64_t now_s, struct hf_why *why)
 {
-    for (size_t i = 0; i < bundle->n_anchors; i++) {
-        const struct hf_anchor *anchor = &bundle->anchors[i];
-        const struct hf_cert *cert = &anchor->cert;
-        char day[HF_TIME_TEXT_MAX];
-        switch (hf_policy_anchor_state(anchor, now_s)) {
-        case HF_ANCHOR_USABLE:
-            break;
-        case HF_ANCHOR_NOT_YET_VALID:
-            hf_time_format_day(cert->not_before_s, day);
-            return hf_fail(why, HF_E_POLICY,
-                           "\"%s\" is not valid before %s; leave it out until then", cert->subject,
-                           day);
-        case HF_ANCHOR_EXPIRED:
-            hf_time_format_day(cert->not_after_s, day);
-            return hf_fail(why, HF_E_POLICY, "\"%s\" expired on %s; leave it out", cert->subject,
-                           day);
-        case HF_ANCHOR_REMOVED:
-            hf_time_format_last(anchor->remove_after_s, day);
-            return hf_fail(why, HF_E_POLICY,
-                           "\"%s\" is to be removed after %s, which has passed; leave it out",
-                           cert->subject, day);
-        }
+    const struct hf_cert *cert = &anchor->cert;
+    char day[HF_TIME_TEXT_MAX];
+    switch (hf_policy_anchor_state(anchor, now_s)) {
+    case HF_ANCHOR_USABLE:
+        break;
+    case HF_ANCHOR_NOT_YET_VALID:
+        hf_time_format_day(cert->not_before_s, day);
+        return hf_fail(why, HF_E_POLICY, "\"%s\" is not valid before %s; leave it out until then",
+                       cert->subject, day);
+    case HF_ANCHOR_EXPIRED:
+        hf_time_format_day(cert->not_after_s, day);
+        return hf_fail(why, HF_E_POLICY, "\"%s\" expired on %s; leave it out", cert->subject, day);
+    case HF_ANCHOR_REMOVED:
+        hf_time_format_last(anchor->remove_after_s, day);
+        return hf_fail(why, HF_E_POLICY,
+                       "\"%s\" is to be removed after %s, which has passed; leave it out",
+                       cert->subject, day);
     }
     return HF_OK;
 }
@@ -68,7 +65,8 @@ static enum hf_err make_drops(const struct hf_bundle_order *order, const struct 
 
 static enum hf_err describe(const struct hf_bundle_order *order, struct hf_bytes pem,
                             const struct hf_repo_bundle *before, int64_t now_s,
-                            struct hf_bundle_built *b, struct hf_why *why)
+                            struct hf_bundle_built *b, struct hf_findings *problems,
+                            struct hf_why *why)
 {
     struct hf_bundle plain = {0};
     struct hf_description *d = &b->description;
@@ -80,36 +78,74 @@ static enum hf_err describe(const struct hf_bundle_order *order, struct hf_bytes
     options.carries_intermediates = order->from != NULL;
     const struct hf_note_tables tables = {order->known, order->selects, now_s};
     enum hf_err err = hf_bundle_notes_make(&plain, noted == NULL ? NULL : &noted->bundle, &options,
-                                           &tables, d, why);
-    if (err == HF_OK)
-        err = make_drops(order, &plain, before, b, why);
+                                           &tables, d, problems, why);
     hf_bundle_free(&plain);
     return err;
 }
 
-static enum hf_err check_known(const struct hf_bundle_order *order,
-                               const struct hf_repo_bundle *before, const struct hf_bundle *bundle,
-                               struct hf_why *why)
+/* What may not be in a bundle, whatever --accept says. The others are looked at all the same. */
+static enum hf_err check_one(const struct hf_bundle_order *order, const struct hf_vouching *by,
+                             struct hf_anchor *anchor, int64_t now_s, struct hf_findings *problems,
+                             struct hf_why *why)
 {
-    const struct hf_bundle_vouching by = {
+    const char *subject = anchor->cert.subject;
+    struct hf_why reason = {0};
+    if (!anchor->cert.is_ca && !anchor->cert.is_self_issued)
+        return HF_OK; /* it was noted when its use was chosen */
+    if (hf_policy_check_anchor(anchor, &reason) != HF_OK)
+        return hf_findings_add(problems, HF_LINT_WEAK, subject, why, "%s", reason.text);
+    const struct hf_bundle alone = {.anchors = anchor, .n_anchors = 1};
+    enum hf_err err = hf_self_signed_verify(order->self_signed, &alone, &reason);
+    if (err == HF_E_MEMORY)
+        return hf_fail(why, err, "%s", reason.text);
+    if (err != HF_OK)
+        return hf_findings_add(problems, HF_LINT_BROKEN, subject, why, "%s", reason.text);
+    if (check_dates(anchor, now_s, &reason) != HF_OK)
+        HF_TRY(hf_findings_add(problems, HF_LINT_NOT_IN_DATE, subject, why, "%s", reason.text));
+    return hf_vouching_check(by, &anchor->cert, subject, problems, why);
+}
+
+static enum hf_err check_all(const struct hf_bundle_order *order,
+                             const struct hf_repo_bundle *before, const struct hf_bundle *bundle,
+                             int64_t now_s, struct hf_findings *problems, struct hf_why *why)
+{
+    const struct hf_vouching by = {
         .known = order->known,
         .before = before == NULL ? NULL : &before->bundle,
         .from = order->from == NULL ? NULL : &order->from->bundle,
         .pins = order->pins,
     };
-    return hf_bundle_check_known(bundle, &by, why);
+    HF_TRY(hf_vouching_check_pins(&by, bundle, why));
+    for (size_t i = 0; i < bundle->n_anchors; i++)
+        HF_TRY(check_one(order, &by, &bundle->anchors[i], now_s, problems, why));
+    return HF_OK;
+}
+
+/* With other problems nobody is asked, since nothing is published; what lacks agreement is listed. */
+static enum hf_err add_drops(const struct hf_bundle_order *order,
+                             const struct hf_repo_bundle *before, struct hf_bundle_built *b,
+                             struct hf_findings *problems, struct hf_why *why)
+{
+    if (problems->n_items > 0 && isatty(STDIN_FILENO))
+        return HF_OK;
+    enum hf_err err = make_drops(order, &b->bundle, before, b, why);
+    if (err != HF_E_POLICY || problems->n_items == 0)
+        return err;
+    const struct hf_why missing = *why;
+    return hf_findings_add(problems, HF_LINT_SHRINKS, order->profile, why, "%s", missing.text);
 }
 
 static enum hf_err build(const struct hf_bundle_order *order, struct hf_bytes pem,
                          const struct hf_repo_bundle *before, int64_t now_s,
-                         struct hf_bundle_built *b, struct hf_why *why)
+                         struct hf_bundle_built *b, struct hf_findings *problems,
+                         struct hf_why *why)
 {
-    HF_TRY(describe(order, pem, before, now_s, b, why));
+    if (pem.len == 0 && problems->n_items > 0)
+        return HF_OK; /* no file could be read */
+    HF_TRY(describe(order, pem, before, now_s, b, problems, why));
     HF_TRY(hf_bundle_parse(pem, &b->description, &b->bundle, why));
-    HF_TRY(hf_policy_check_bundle(&b->bundle, why));
-    HF_TRY(hf_self_signed_verify(order->self_signed, &b->bundle, why));
-    HF_TRY(check_dates(&b->bundle, now_s, why));
-    HF_TRY(check_known(order, before, &b->bundle, why));
+    HF_TRY(check_all(order, before, &b->bundle, now_s, problems, why));
+    HF_TRY(add_drops(order, before, b, problems, why));
     return hf_bundle_to_pem(&b->bundle, &b->pem);
 }
 
@@ -188,7 +224,8 @@ static enum hf_err note_old_tables(const struct hf_bundle_order *order, int64_t 
 }
 
 static enum hf_err read_files(const struct hf_bundle_order *order, int64_t now_s,
-                              struct hf_buf *pem, struct hf_findings *findings, struct hf_why *why)
+                              struct hf_buf *pem, struct hf_findings *findings,
+                              struct hf_findings *problems, struct hf_why *why)
 {
     const struct hf_cert_source source = {
         .paths = order->files,
@@ -200,22 +237,23 @@ static enum hf_err read_files(const struct hf_bundle_order *order, int64_t now_s
         .are_named = order->files_are_named,
         /* Lint looks for such roots in the profile `full`. */
         .set = strcmp(order->profile, "full") == 0 ? order->set : "",
+        .problems = problems,
     };
     size_t len_before = pem->len;
     HF_TRY(note_old_tables(order, now_s, findings, why));
     HF_TRY(hf_cert_files_read(&source, pem, why));
-    if (pem->len > len_before || order->adds_to_from)
+    if (pem->len > len_before || order->adds_to_from || problems->n_items > 0)
         return HF_OK;
     return hf_fail(why, HF_E_POLICY, "all that was chosen has expired; choose roots in date");
 }
 
 static enum hf_err read_certificates(const struct hf_bundle_order *order, int64_t now_s,
                                      struct hf_buf *pem, struct hf_findings *findings,
-                                     struct hf_why *why)
+                                     struct hf_findings *problems, struct hf_why *why)
 {
     if (order->from != NULL)
         HF_TRY(take_from(order, pem, why));
-    return order->files == NULL ? HF_OK : read_files(order, now_s, pem, findings, why);
+    return order->files == NULL ? HF_OK : read_files(order, now_s, pem, findings, problems, why);
 }
 
 /* ---- is it new? ------------------------------------------------------------------------------- */
@@ -255,23 +293,40 @@ static bool is_same(const struct hf_bundle_built *b, const struct hf_repo_bundle
 
 /* ---- together --------------------------------------------------------------------------------- */
 
+/* Each with the name of its file or certificate, so that one run is enough. */
+static enum hf_err refuse(const struct hf_findings *problems, struct hf_why *why)
+{
+    if (problems->n_items == 1)
+        return hf_fail(why, HF_E_POLICY, "%s", problems->items[0].sentence);
+    for (size_t i = 0; i < problems->n_items; i++)
+        fprintf(stderr, "  %s\n", problems->items[i].sentence);
+    return hf_fail(why, HF_E_POLICY,
+                   "nothing was published, because of the %zu problems above; the first is: %s",
+                   problems->n_items, problems->items[0].sentence);
+}
+
 enum hf_err hf_bundle_build(const struct hf_bundle_order *order,
                             const struct hf_repo_bundle *before, int64_t now_s,
                             struct hf_bundle_built *out, struct hf_why *why)
 {
     struct hf_bundle_built b = {0};
+    struct hf_findings problems = {0};
     struct hf_buf pem = {0};
-    enum hf_err err = read_certificates(order, now_s, &pem, &b.findings, why);
+    enum hf_err err = read_certificates(order, now_s, &pem, &b.findings, &problems, why);
     if (err == HF_OK)
-        err = build(order, hf_buf_bytes(&pem), before, now_s, &b, why);
+        err = build(order, hf_buf_bytes(&pem), before, now_s, &b, &problems, why);
     hf_buf_free(&pem);
-    b.is_unchanged = err == HF_OK && !order->is_again && before != NULL && is_same(&b, before);
-    if (b.is_unchanged)
-        b.description.version = before->description.version;
+    /* Another error may follow from them: a --pin of what is in a file that could not be read. */
+    if (problems.n_items > 0 && err != HF_E_MEMORY)
+        err = refuse(&problems, why);
+    hf_findings_free(&problems);
     if (err != HF_OK) {
         hf_bundle_built_free(&b);
         return err;
     }
+    b.is_unchanged = !order->is_again && before != NULL && is_same(&b, before);
+    if (b.is_unchanged)
+        b.description.version = before->description.version;
     *out = b;
     return HF_OK;
 }

@@ -49,6 +49,7 @@ struct hf_bundle_built {
  * Read, check (parse, CA, key policy, in date at `now_s`, no duplicates, self-signatures, known or
  * pinned) and describe the certificates of `order`. `before` is the newest listed bundle of that set and
  * profile, NULL for none. May ask on the terminal about roots that go. I/O: reads files.
+ * HF_E_POLICY when anything is wrong with a file or certificate: all of it is on standard error.
  */
 HF_MUST_USE enum hf_err hf_bundle_build(const struct hf_bundle_order *order,
                                         const struct hf_repo_bundle *before, int64_t now_s,

@@ -21,27 +21,25 @@ static bool has_self_issued_twin(const struct hf_bundle *bundle, const struct hf
 }
 
 static enum hf_err choose_use(const struct hf_bundle *bundle, const struct hf_cert *cert,
-                              bool allows_intermediate, enum hf_use *out, struct hf_why *why)
+                              bool allows_intermediate, enum hf_use *out,
+                              struct hf_findings *problems, struct hf_why *why)
 {
-    if (cert->is_self_issued) {
-        *out = HF_USE_ANCHOR;
-        return HF_OK;
-    }
-    if (cert->is_ca && has_self_issued_twin(bundle, cert)) {
-        *out = HF_USE_CROSS_SIGNED;
-        return HF_OK;
-    }
-    if (!cert->is_ca)
-        return hf_fail(why, HF_E_POLICY,
-                       "\"%s\" is not a CA certificate; a bundle holds the roots that chains end "
-                       "in, find the root of its issuer \"%s\"",
-                       cert->subject, cert->issuer);
-    if (!allows_intermediate)
-        return hf_fail(why, HF_E_POLICY,
-                       "\"%s\" is an intermediate, issued by \"%s\"; take that root instead, or "
-                       "give --allow-intermediate if you know that it will not be replaced",
-                       cert->subject, cert->issuer);
     *out = HF_USE_INTERMEDIATE;
+    if (cert->is_self_issued)
+        *out = HF_USE_ANCHOR;
+    else if (cert->is_ca && has_self_issued_twin(bundle, cert))
+        *out = HF_USE_CROSS_SIGNED;
+    else if (!cert->is_ca)
+        return hf_findings_add(problems, HF_LINT_NOT_A_CA, cert->subject, why,
+                               "\"%s\" is not a CA certificate; a bundle holds the roots that "
+                               "chains end in, find the root of its issuer \"%s\"",
+                               cert->subject, cert->issuer);
+    else if (!allows_intermediate)
+        return hf_findings_add(problems, HF_LINT_INTERMEDIATE, cert->subject, why,
+                               "\"%s\" is an intermediate, issued by \"%s\"; take that root "
+                               "instead, or give --allow-intermediate if you know that it will not "
+                               "be replaced",
+                               cert->subject, cert->issuer);
     return HF_OK;
 }
 
@@ -148,7 +146,8 @@ static int64_t date_of_tables(const struct hf_note_tables *tables, bool signs_pl
 /* One note per certificate, in the bundle's order, with the dates of the version before. */
 static enum hf_err begin(const struct hf_bundle *bundle, const struct hf_bundle *before,
                          const struct hf_note_options *options, const struct hf_note_tables *tables,
-                         struct hf_anchor_note *notes, struct hf_why *why)
+                         struct hf_anchor_note *notes, struct hf_findings *problems,
+                         struct hf_why *why)
 {
     for (size_t i = 0; i < bundle->n_anchors; i++) {
         const struct hf_cert *cert = &bundle->anchors[i].cert;
@@ -165,7 +164,7 @@ static enum hf_err begin(const struct hf_bundle *bundle, const struct hf_bundle 
         bool was_allowed = options->carries_intermediates && old != NULL &&
                            old->use == HF_USE_INTERMEDIATE;
         HF_TRY(choose_use(bundle, cert, options->allows_intermediate || was_allowed, &notes[i].use,
-                          why));
+                          problems, why));
     }
     return HF_OK;
 }
@@ -185,12 +184,12 @@ static size_t compact(struct hf_anchor_note *notes, size_t n)
 enum hf_err hf_bundle_notes_make(const struct hf_bundle *bundle, const struct hf_bundle *before,
                                  const struct hf_note_options *options,
                                  const struct hf_note_tables *tables, struct hf_description *d,
-                                 struct hf_why *why)
+                                 struct hf_findings *problems, struct hf_why *why)
 {
     struct hf_anchor_note *notes = calloc(bundle->n_anchors + 1, sizeof *notes);
     if (notes == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for a bundle");
-    enum hf_err err = begin(bundle, before, options, tables, notes, why);
+    enum hf_err err = begin(bundle, before, options, tables, notes, problems, why);
     if (err == HF_OK)
         err = apply_distrust(bundle, options->distrust_after, notes, why);
     if (err == HF_OK)

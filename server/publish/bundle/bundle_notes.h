@@ -6,6 +6,7 @@
 #define HF_PUBLISH_BUNDLE_NOTES_H
 
 #include "common/bundle/bundle.h"
+#include "server/publish/base/findings.h"
 #include "server/publish/certs/known_roots.h"
 
 struct hf_note_options {
@@ -30,7 +31,7 @@ struct hf_note_tables {
  *
  * A CA that is not self-issued is "cross-signed" if a self-issued certificate of the same key is in
  * the bundle too: then it is a known root's key under another issuer. Any other is an intermediate
- * and needs --allow-intermediate (HF_E_POLICY).
+ * and needs --allow-intermediate: without it, and for what is no CA, `problems` says so.
  *
  * A date that `before` (the version before, or NULL) has for a certificate stays in force unless
  * this command gives another one or "none": a restriction once signed must not vanish because nobody
@@ -42,10 +43,9 @@ struct hf_note_tables {
  *
  * HF_E_ARGUMENT for a date that is none, or a fingerprint that fits no certificate or several.
  */
-HF_MUST_USE enum hf_err hf_bundle_notes_make(const struct hf_bundle *bundle,
-                                             const struct hf_bundle *before,
-                                             const struct hf_note_options *options,
-                                             const struct hf_note_tables *tables,
-                                             struct hf_description *d, struct hf_why *why);
+HF_MUST_USE enum hf_err
+hf_bundle_notes_make(const struct hf_bundle *bundle, const struct hf_bundle *before,
+                     const struct hf_note_options *options, const struct hf_note_tables *tables,
+                     struct hf_description *d, struct hf_findings *problems, struct hf_why *why);
 
 #endif

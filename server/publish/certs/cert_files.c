@@ -102,8 +102,13 @@ static enum hf_err take_cert(void *ctx, size_t index, struct hf_bytes der, struc
 {
     struct reading *r = ctx;
     struct hf_cert cert;
-    if (hf_cert_parse(der, &cert, why) != HF_OK)
-        return hf_fail_context(why, "certificate %zu", index + 1);
+    struct hf_why reason = {0};
+    enum hf_err err = hf_cert_parse(der, &cert, &reason);
+    if (err != HF_OK && r->source->problems != NULL)
+        return hf_findings_add(r->source->problems, HF_LINT_BROKEN, r->file, why,
+                               "%s: certificate %zu: %s", r->file, index + 1, reason.text);
+    if (err != HF_OK)
+        return hf_fail(why, err, "certificate %zu: %s", index + 1, reason.text);
     enum hf_choice choice = hf_select_choose(r->source->selects, r->source->known, &cert);
     count_selects(r, &cert);
     if (choice == HF_NOT_CHOSEN)
@@ -198,10 +203,20 @@ static size_t count(const char *const *texts)
 
 static enum hf_err read_all(struct reading *r, char *const *files, struct hf_why *why)
 {
+    struct hf_findings *problems = r->source->problems;
     for (size_t i = 0; files != NULL && files[i] != NULL; i++) {
+        struct hf_why reason = {0};
         r->file = files[i];
-        HF_TRY(read_one(r, why));
+        enum hf_err err = read_one(r, &reason);
+        bool is_of_file = err == HF_E_FORMAT || err == HF_E_NOT_FOUND || err == HF_E_STORAGE;
+        if (is_of_file && problems != NULL)
+            HF_TRY(hf_findings_add(problems, HF_LINT_BROKEN, r->file, why, "%s", reason.text));
+        else if (err != HF_OK)
+            return hf_fail(why, err, "%s", reason.text);
     }
+    /* What was chosen may be in a file that could not be read. */
+    if (problems != NULL && problems->n_items > 0)
+        return HF_OK;
     HF_TRY(check_selects(r, why));
     return note_rest(r, why);
 }

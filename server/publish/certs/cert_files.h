@@ -23,6 +23,9 @@ struct hf_cert_source {
     const char
         *set; /* what the tables of `selects` have and `paths` do not is noted, unless lint says
                       * it of this set; NULL: is not noted */
+    /* Files that cannot be read, and certificates that do not parse, are noted there and passed over;
+     * NULL: the first one is an error. */
+    struct hf_findings *problems;
 };
 
 /**

@@ -16,6 +16,7 @@ struct request {
     struct hf_bundle_options o;
     char *at;
     char *next_ceremony;
+    char **pins;
     char *save_dir; /* NULL: nothing is saved */
     int64_t at_s;
     int64_t next_ceremony_s; /* HF_TIME_NONE */
@@ -97,10 +98,19 @@ static enum hf_err lint_candidate(struct session *s, struct hf_bytes pem, struct
     return err;
 }
 
+/* What was signed before vouches for a root, so without --repo nobody can say which need --pin. */
 static enum hf_err lint_files(struct session *s, const char *const *files, struct hf_why *why)
 {
     struct hf_buf pem = {0};
-    enum hf_err err = hf_lint_files(files, &s->findings, &pem, why);
+    const char *profile = s->r->o.profile == NULL ? "full" : s->r->o.profile;
+    const struct hf_repo_bundle *before = hf_repo_bundles_newest(&s->view.shelf.bundles,
+                                                                 s->r->o.set, profile);
+    const struct hf_vouching by = {.known = &s->known,
+                                   .before = before == NULL ? NULL : &before->bundle,
+                                   .pins = hf_cli_list(s->r->pins)};
+    HF_TRY(hf_vouching_check_pins(&by, NULL, why));
+    enum hf_err err = hf_lint_files(files, s->r->o.place.repo == NULL ? NULL : &by, &s->findings,
+                                    &pem, why);
     if (err == HF_OK && pem.len > 0)
         err = lint_candidate(s, hf_buf_bytes(&pem), why);
     hf_buf_free(&pem);
@@ -241,6 +251,8 @@ static int run(const struct hf_command *self, int argc, const char **argv)
         HF_CLI_REPO(&r.o.place),
         HF_CLI_SET(&r.o),
         HF_CLI_PROFILE(&r.o),
+        {"pin", 0, POPT_ARG_ARGV, &r.pins, 0,
+         "a root in no table is known; the fingerprint that its owner publishes", "SHA256"},
         HF_CLI_ENDPOINTS(&r.o),
         {"save-chains", 0, POPT_ARG_STRING, &r.save_dir, 0,
          "write what endpoints show into this new folder, with a list for --endpoints", "DIR"},
@@ -263,6 +275,7 @@ static int run(const struct hf_command *self, int argc, const char **argv)
     }
     hf_cli_end(&cli);
     hf_bundle_options_free(&r.o);
+    hf_cli_list_free(r.pins);
     free(r.at);
     free(r.next_ceremony);
     free(r.save_dir);
@@ -276,7 +289,10 @@ const struct hf_command hf_cmd_lint = {
     .text =
         "Looks at the newest bundles of a set, also at those that wait to be published; or, with\n"
         "CERT (PEM, DER, or a folder), at what may become the next version. Prints errors, which\n"
-        "stop bundle add, and warnings, each with a code that stays the same.\n\n"
+        "stop bundle add, and warnings, each with a code that stays the same. With --repo, a root "
+        "that\n"
+        "is in no table of known roots and in no bundle signed before is an error, unless --pin\n"
+        "names it as in bundle add.\n\n"
         "--endpoints names the chains that devices meet, a line each, files beside the list:\n"
         "  endpoint NAME CHAIN.pem [CHAIN.pem…]   all that it shows, RSA and ECC\n"
         "  endpoint NAME mqtts://HOST             the server is asked for them, now\n"

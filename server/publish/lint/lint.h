@@ -9,6 +9,7 @@
 
 #include "common/tuf/trusted_set.h"
 #include "server/publish/certs/anchor_end.h"
+#include "server/publish/certs/vouching.h"
 #include "server/publish/base/findings.h"
 #include "server/publish/lint/lint_device.h"
 #include "server/publish/lint/lint_endpoints.h"
@@ -63,9 +64,11 @@ HF_MUST_USE enum hf_err hf_lint_metadata(const struct hf_lint *lint,
                                          const struct hf_targets *targets, int64_t next_ceremony_s,
                                          struct hf_findings *out, struct hf_why *why);
 
-/** Certificates in files (or folders) that may become a bundle: every fault of every one. What has
- *  none is appended to `pem`. I/O: reads them. HF_E_NOT_FOUND, HF_E_STORAGE. */
-HF_MUST_USE enum hf_err hf_lint_files(const char *const *paths, struct hf_findings *out,
-                                      struct hf_buf *pem, struct hf_why *why);
+/** Certificates in files (or folders) that may become a bundle: every fault of every one, also a root
+ *  for which nothing vouches in `by` (NULL: not judged). What has no fault but that is appended to
+ *  `pem`. I/O: reads them. HF_E_NOT_FOUND for a folder without certificates. */
+HF_MUST_USE enum hf_err hf_lint_files(const char *const *paths, const struct hf_vouching *by,
+                                      struct hf_findings *out, struct hf_buf *pem,
+                                      struct hf_why *why);
 
 #endif

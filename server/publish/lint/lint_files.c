@@ -19,6 +19,7 @@ struct reading {
     struct candidate *items;
     size_t n_items;
     const char *file;
+    const struct hf_vouching *by;
     struct hf_findings *out;
 };
 
@@ -47,10 +48,14 @@ static enum hf_err read_file(struct reading *r, struct hf_why *why)
 {
     struct hf_buf content = {0};
     struct hf_why reason = {0};
-    HF_TRY(hf_disk_read(r->file, HF_BUNDLE_BYTES_MAX, &content, why));
-    enum hf_err err = content.len > 0 && content.data[0] == 0x30
-                          ? take_cert(r, 0, hf_buf_bytes(&content), &reason)
-                          : hf_pem_walk(hf_buf_bytes(&content), take_cert, r, &reason);
+    enum hf_err err = hf_disk_read(r->file, HF_BUNDLE_BYTES_MAX, &content, &reason);
+    if (err == HF_E_NOT_FOUND || err == HF_E_STORAGE)
+        return hf_findings_add(r->out, HF_LINT_BROKEN, r->file, why, "%s", reason.text);
+    if (err != HF_OK)
+        return hf_fail(why, err, "%s", reason.text);
+    err = content.len > 0 && content.data[0] == 0x30
+              ? take_cert(r, 0, hf_buf_bytes(&content), &reason)
+              : hf_pem_walk(hf_buf_bytes(&content), take_cert, r, &reason);
     hf_buf_free(&content);
     if (err == HF_E_FORMAT || err == HF_E_NOT_FOUND)
         return hf_findings_add(r->out, HF_LINT_BROKEN, r->file, why, "%s", reason.text);
@@ -107,7 +112,7 @@ static enum hf_err judge(const struct reading *r, size_t index, bool *is_fit, st
     if (cert->is_self_issued && hf_cert_verify_self_signature(c->anchor.der, &reason) != HF_OK)
         return hf_findings_add(r->out, HF_LINT_BROKEN, c->file, why, "%s", reason.text);
     *is_fit = true;
-    return HF_OK;
+    return r->by == NULL ? HF_OK : hf_vouching_check(r->by, cert, c->file, r->out, why);
 }
 
 static enum hf_err judge_all(struct reading *r, struct hf_buf *pem, struct hf_why *why)
@@ -131,10 +136,12 @@ static enum hf_err read_and_judge(struct reading *r, char *const *files, struct 
     return judge_all(r, pem, why);
 }
 
-enum hf_err hf_lint_files(const char *const *paths, struct hf_findings *out, struct hf_buf *pem,
-                          struct hf_why *why)
+enum hf_err hf_lint_files(const char *const *paths, const struct hf_vouching *by,
+                          struct hf_findings *out, struct hf_buf *pem, struct hf_why *why)
 {
-    struct reading r = {.items = calloc(HF_BUNDLE_ANCHORS_MAX, sizeof *r.items), .out = out};
+    struct reading r = {.items = calloc(HF_BUNDLE_ANCHORS_MAX, sizeof *r.items),
+                        .by = by,
+                        .out = out};
     char **files = NULL;
     if (r.items == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for certificates");

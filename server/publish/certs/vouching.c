@@ -1,4 +1,4 @@
-#include "server/publish/bundle/bundle_known.h"
+#include "server/publish/certs/vouching.h"
 
 #include "common/base/hex.h"
 #include "server/publish/certs/fingerprint.h"
@@ -12,17 +12,18 @@ static bool fits(const struct hf_fingerprint *pin, const struct hf_cert *cert)
 }
 
 /* A pin that was mistyped must not pass unseen only because its root was known anyway. */
-static enum hf_err check_pins(const struct hf_bundle *bundle, const char *const *pins,
-                              struct hf_why *why)
+enum hf_err hf_vouching_check_pins(const struct hf_vouching *by, const struct hf_bundle *bundle,
+                                   struct hf_why *why)
 {
+    const char *const *pins = by->pins;
     for (size_t i = 0; pins != NULL && pins[i] != NULL; i++) {
         struct hf_fingerprint pin;
         size_t n_fitting = 0;
         if (hf_fingerprint_parse(pins[i], strlen(pins[i]), &pin, why) != HF_OK)
             return hf_fail_context(why, "--pin");
-        for (size_t j = 0; j < bundle->n_anchors; j++)
+        for (size_t j = 0; bundle != NULL && j < bundle->n_anchors; j++)
             n_fitting += fits(&pin, &bundle->anchors[j].cert);
-        if (n_fitting == 0)
+        if (bundle != NULL && n_fitting == 0)
             return hf_fail(why, HF_E_ARGUMENT,
                            "--pin %s: no certificate or key of that SHA-256 is given", pin.digits);
     }
@@ -47,26 +48,21 @@ static bool is_signed(const struct hf_cert *cert, const struct hf_bundle *bundle
     return bundle != NULL && hf_bundle_find_key(bundle, cert->spki_sha256) != NULL;
 }
 
-static bool is_vouched_for(const struct hf_cert *cert, const struct hf_bundle_vouching *by)
+static bool is_vouched_for(const struct hf_cert *cert, const struct hf_vouching *by)
 {
     return (by->known != NULL && hf_known_roots_find(by->known, cert) != NULL) ||
            is_signed(cert, by->before) || is_signed(cert, by->from) || is_pinned(cert, by->pins);
 }
 
-enum hf_err hf_bundle_check_known(const struct hf_bundle *bundle,
-                                  const struct hf_bundle_vouching *by, struct hf_why *why)
+enum hf_err hf_vouching_check(const struct hf_vouching *by, const struct hf_cert *cert,
+                              const char *where, struct hf_findings *out, struct hf_why *why)
 {
-    HF_TRY(check_pins(bundle, by->pins, why));
-    for (size_t i = 0; i < bundle->n_anchors; i++) {
-        const struct hf_cert *cert = &bundle->anchors[i].cert;
-        char hex[HF_SHA256_HEX_LEN];
-        if (is_vouched_for(cert, by))
-            continue;
-        hf_hex_encode(cert->sha256, HF_SHA256_LEN, hex);
-        return hf_fail(why, HF_E_POLICY,
-                       "\"%s\" is in no table of known roots; compare its SHA-256 %s with the one "
-                       "that its owner publishes, then give --pin with it",
-                       cert->subject, hex);
-    }
-    return HF_OK;
+    char hex[HF_SHA256_HEX_LEN];
+    if (is_vouched_for(cert, by))
+        return HF_OK;
+    hf_hex_encode(cert->sha256, HF_SHA256_LEN, hex);
+    return hf_findings_add(out, HF_LINT_UNKNOWN_ROOT, where, why,
+                           "\"%s\" is in no table of known roots; compare its SHA-256 %s with the "
+                           "one that its owner publishes, then give --pin with it",
+                           cert->subject, hex);
 }
