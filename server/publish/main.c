@@ -54,7 +54,17 @@ static void print_help(FILE *out)
           "  holdfastctl init --repo /srv/roots --keys ~/holdfast-keys\n"
           "  holdfastctl bundle add --repo /srv/roots --keys ~/holdfast-keys \\\n"
           "      --set amazon-iot --profile full AmazonRootCA*.pem\n"
-          "  holdfastctl check --repo /srv/roots\n\n" HF_CLI_EXITS,
+          "  holdfastctl check --repo /srv/roots\n\n"
+          "Options:\n"
+          "  -h, --help     show this help; holdfastctl help COMMAND shows that of a command\n"
+          "  -V, --version  show the version\n"
+          "  -q, --quiet    print no report; the exit code tells (also after the command)\n"
+          "  -v, --verbose  log each step to standard error (also after the command)\n\n"
+          "Environment:\n"
+          "  CREDENTIALS_DIRECTORY  a group may read secrets in this folder (set by systemd)\n"
+          "  P11_KIT_CONFIG_FILE, SOFTHSM2_CONF  are read by the modules of tokens\n"
+          "No other variable counts: lint connects to endpoints directly, without a "
+          "proxy.\n\n" HF_CLI_EXITS,
           out);
 }
 
@@ -83,8 +93,28 @@ static int run(const struct hf_command *command, int argc, char **argv)
     return command->run(command, argc, (const char **)argv);
 }
 
+/* holdfastctl help, holdfastctl help COMMAND. */
+static int help(int argc, char **argv)
+{
+    char help_option[] = "--help";
+    for (size_t i = 0; i < commands.n_items; i++) {
+        int n_words = words_matched(commands.items[i]->name, argc, argv);
+        char *asked[] = {argv[0], help_option, NULL};
+        if (n_words > 0)
+            return run(commands.items[i], 2, asked);
+    }
+    if (argc == 0 || argv[0][0] == '-') {
+        print_help(stdout);
+        return HF_EXIT_OK;
+    }
+    char *asked[] = {argv[0], argc > 1 ? argv[1] : help_option, NULL};
+    return hf_commands_miss(&commands, 2, asked);
+}
+
 static int choose(int argc, char **argv)
 {
+    for (; argc > 1 && hf_cli_take_global(argv[1]); argc--, argv++)
+        continue;
     if (argc < 2) {
         print_help(stderr);
         return HF_EXIT_USAGE;
@@ -93,7 +123,9 @@ static int choose(int argc, char **argv)
         print_help(stdout);
         return HF_EXIT_OK;
     }
-    if (strcmp(argv[1], "--version") == 0) {
+    if (strcmp(argv[1], "help") == 0)
+        return help(argc - 2, argv + 2);
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
         puts("holdfastctl " HF_VERSION);
         return HF_EXIT_OK;
     }

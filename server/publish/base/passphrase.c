@@ -1,6 +1,7 @@
 #include "server/publish/base/passphrase.h"
 
 #include "common/os/secret_file.h"
+#include "server/publish/base/verbose.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -111,10 +112,34 @@ static enum hf_err read_line_new(int fd, const struct words *words, const char *
     return HF_OK;
 }
 
+static enum hf_err copy(const struct hf_passphrase *from, struct hf_passphrase *out,
+                        struct hf_why *why)
+{
+    char *text = sodium_malloc(HF_PASSPHRASE_MAX);
+    if (text == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no locked memory for a passphrase: %s", strerror(errno));
+    memcpy(text, from->text, from->len);
+    *out = (struct hf_passphrase){text, from->len};
+    return HF_OK;
+}
+
+/* Both halves of a key folder may name it, and it can be read once only. */
+static enum hf_err read_standard_input(const struct words *words, struct hf_passphrase *out,
+                                       struct hf_why *why)
+{
+    static struct hf_passphrase line; /* locked memory, until the program ends */
+    if (line.text == NULL)
+        HF_TRY(read_line_new(STDIN_FILENO, words, "standard input", &line, why));
+    return copy(&line, out, why);
+}
+
 static enum hf_err read_file(const struct words *words, const char *file, struct hf_passphrase *out,
                              struct hf_why *why)
 {
     int fd = -1;
+    if (strcmp(file, "-") == 0)
+        return read_standard_input(words, out, why);
+    hf_verbose("reading the %s from %s", words->noun, file);
     HF_TRY(hf_secret_file_open(file, &fd, why));
     enum hf_err err = read_line_new(fd, words, file, out, why);
     close(fd);
@@ -179,7 +204,13 @@ static enum hf_err ask(const struct words *words, const char *what, struct hf_pa
 static enum hf_err read_or_ask(const struct words *words, const char *file, const char *what,
                                struct hf_passphrase *out, struct hf_why *why)
 {
-    return file != NULL ? read_file(words, file, out, why) : ask(words, what, out, why);
+    return hf_passphrase_is_typed(file) ? ask(words, what, out, why)
+                                        : read_file(words, file, out, why);
+}
+
+bool hf_passphrase_is_typed(const char *file)
+{
+    return file == NULL || (strcmp(file, "-") == 0 && isatty(STDIN_FILENO));
 }
 
 enum hf_err hf_passphrase_read(const char *file, const char *what, struct hf_passphrase *out,
@@ -197,7 +228,7 @@ enum hf_err hf_passphrase_read_pin(const char *file, const char *what, struct hf
 enum hf_err hf_passphrase_choose(const char *file, const char *what, struct hf_passphrase *out,
                                  struct hf_why *why)
 {
-    if (file != NULL)
+    if (!hf_passphrase_is_typed(file))
         return read_file(&chosen, file, out, why);
     struct hf_passphrase first = {0}, second = {0};
     HF_TRY(ask(&chosen, what, &first, why));

@@ -16,9 +16,13 @@ struct hf_passphrase {
 
 void hf_passphrase_free(struct hf_passphrase *p);
 
+/** Does a person type it? `file` is NULL, or "-" with a terminal as standard input. */
+bool hf_passphrase_is_typed(const char *file);
+
 /**
- * The passphrase of existing keys. `file` is the name of a file whose first line it is, only its
- * owner may read it; NULL asks on the terminal for the passphrase of `what`. HF_E_KEY in words.
+ * The passphrase of existing keys. `file` is the name of a file whose first line it is, which only
+ * its owner may read (hf_secret_file_open), or "-" for standard input; NULL asks on the terminal for
+ * the passphrase of `what`. HF_E_KEY in words.
  */
 HF_MUST_USE enum hf_err hf_passphrase_read(const char *file, const char *what,
                                            struct hf_passphrase *out, struct hf_why *why);

@@ -1,6 +1,7 @@
 #include "server/publish/commands/cli.h"
 
 #include "common/base/limits.h"
+#include "server/publish/base/verbose.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -39,6 +40,19 @@ int hf_cli_usage(const struct hf_command *command, const char *fmt, ...)
     return HF_EXIT_USAGE;
 }
 
+static bool is_quiet;
+
+bool hf_cli_take_global(const char *word)
+{
+    if (strcmp(word, "-v") == 0 || strcmp(word, "--verbose") == 0)
+        hf_verbose_on();
+    else if (strcmp(word, "-q") == 0 || strcmp(word, "--quiet") == 0)
+        is_quiet = true;
+    else
+        return false;
+    return true;
+}
+
 bool hf_cli_begin(struct hf_cli *cli, const struct hf_command *command, int argc, const char **argv,
                   const struct poptOption *options, int *exit_code)
 {
@@ -51,11 +65,20 @@ bool hf_cli_begin(struct hf_cli *cli, const struct hf_command *command, int argc
             *exit_code = HF_EXIT_OK;
             return false;
         }
+        if (code == 'v')
+            hf_verbose_on();
+        if (code == 'q')
+            is_quiet = true;
     }
     if (code < -1) {
         *exit_code = hf_cli_usage(command, "%s: %s",
                                   poptBadOption(cli->popt, POPT_BADOPTION_NOALIAS),
                                   poptStrerror(code));
+        return false;
+    }
+    if (is_quiet && freopen("/dev/null", "w", stdout) == NULL) {
+        fprintf(stderr, "holdfastctl: cannot open /dev/null: %m\n");
+        *exit_code = HF_EXIT_FAILED;
         return false;
     }
     return true;

@@ -87,7 +87,7 @@ void hf_cli_place_free(struct hf_cli_place *place);
 #define HF_CLI_PASSPHRASE(place)                                                                   \
     {                                                                                              \
         "passphrase-file", 0, POPT_ARG_STRING, &(place)->passphrase_file, 0,                       \
-            "its first line unlocks the keys (default: ask)", "FILE"                               \
+            "its first line unlocks the keys; - is standard input (default: ask)", "FILE"          \
     }
 #define HF_CLI_ONLINE_PASSPHRASE(place)                                                            \
     {                                                                                              \
@@ -113,6 +113,8 @@ void hf_cli_place_free(struct hf_cli_place *place);
             "print JSON for scripts: schema/" schema ".schema.json", NULL                          \
     }
 #define HF_CLI_HELP                                                                                \
+    {"quiet", 'q', POPT_ARG_NONE, NULL, 'q', "print no report; the exit code tells", NULL},        \
+        {"verbose", 'v', POPT_ARG_NONE, NULL, 'v', "log each step to standard error", NULL},       \
     {                                                                                              \
         "help", 'h', POPT_ARG_NONE, NULL, 'h', "show this help and stop", NULL                     \
     }
@@ -142,6 +144,10 @@ struct hf_cli {
 bool hf_cli_begin(struct hf_cli *cli, const struct hf_command *command, int argc, const char **argv,
                   const struct poptOption *options, int *exit_code);
 void hf_cli_end(struct hf_cli *cli);
+
+/** -q, -v and their long forms, which may also stand before the command: false for another word. Output
+ *  of a quiet command is thrown away, but not its help. */
+bool hf_cli_take_global(const char *word);
 
 /** What stands on the line besides options, NULL-terminated; NULL without any. Borrowed. */
 const char **hf_cli_arguments(const struct hf_cli *cli);

@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <sodium.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define FILES_MAX 256 /* key files in one folder */
+#define TRIES_MAX 3   /* at a passphrase that is typed */
 
 enum hf_key_half hf_key_half_of(enum hf_top_role role)
 {
@@ -287,17 +289,42 @@ static enum hf_err unlock(const struct hf_key_set *set, struct hf_key_folder *fo
     return HF_OK;
 }
 
+/* A person who mistyped is asked again. Nobody types a PIN's three tries away by this: a token is opened
+ * elsewhere. */
+static bool may_try_again(struct hf_key_folder *folder, const uint8_t *wrap_key, int n_tries,
+                          const struct hf_why *why)
+{
+    if (wrap_key == NULL || wrap_key != folder->wrap_key || n_tries >= TRIES_MAX ||
+        !hf_passphrase_is_typed(folder->passphrase_file))
+        return false;
+    fprintf(stderr, "holdfastctl: %s; try again\n", why->text);
+    hf_passphrase_free(&folder->passphrase);
+    sodium_free(folder->wrap_key);
+    folder->wrap_key = NULL;
+    return true;
+}
+
+static enum hf_err open_sealed(struct hf_key_set *set, const struct reachable *key,
+                               struct hf_signing_key *out, struct hf_why *why)
+{
+    for (int n_tries = 1;; n_tries++) {
+        const uint8_t *wrap_key = NULL;
+        struct hf_why reason = {0};
+        HF_TRY(unlock(set, key->folder, &key->file->kdf, &wrap_key, why));
+        enum hf_err err = hf_key_file_open(key->file, wrap_key, out, &reason);
+        if (err == HF_OK)
+            return HF_OK;
+        if (err != HF_E_KEY || !may_try_again(key->folder, wrap_key, n_tries, &reason))
+            return hf_fail(why, err, "%s", reason.text);
+    }
+}
+
 static enum hf_err open_one(struct hf_key_set *set, const struct reachable *key,
                             struct hf_signers *signers, struct hf_why *why)
 {
-    const uint8_t *wrap_key = NULL;
     struct hf_signing_key *to = &signers->keys[signers->n_keys];
-    if (key->file->uri != NULL) {
-        HF_TRY(hf_key_file_open_token(key->file, &set->tokens, to, why));
-    } else {
-        HF_TRY(unlock(set, key->folder, &key->file->kdf, &wrap_key, why));
-        HF_TRY(hf_key_file_open(key->file, wrap_key, to, why));
-    }
+    HF_TRY(key->file->uri != NULL ? hf_key_file_open_token(key->file, &set->tokens, to, why)
+                                  : open_sealed(set, key, to, why));
     signers->n_keys++;
     return HF_OK;
 }

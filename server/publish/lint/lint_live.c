@@ -1,4 +1,5 @@
 /* What a server shows when it is asked becomes chains, doubts and silences. */
+#include "server/publish/base/verbose.h"
 #include "server/publish/lint/lint_endpoints.h"
 #include "server/publish/lint/live_look.h"
 
@@ -173,6 +174,7 @@ enum hf_err hf_lint_endpoints_ask(struct hf_lint_endpoints *endpoints,
                                   const struct hf_lint_sources *sources, struct hf_why *why)
 {
     struct hearing h = {.endpoints = endpoints, .live = live};
+    hf_verbose("asking %s for its chains, with TLS 1.3 and 1.2, for RSA and ECC keys", live->name);
     HF_TRY(hf_live_look(&live->url, sources->timeout_s * 1000, sources->has_legacy_ciphers,
                         h.answers, why));
     enum hf_err err = add_chains(&h, why);

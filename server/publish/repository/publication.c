@@ -1,7 +1,10 @@
 #include "server/publish/repository/publication.h"
 
 #include "common/base/timetext.h"
+#include "server/publish/base/verbose.h"
 #include "server/publish/repository/pin.h"
+
+#include <inttypes.h>
 
 /* Beyond the end of the newest timestamp. Servers renew certificates of 90 days 30 days before they
  * end: a floor that is moved by no more leaves devices what they validate. */
@@ -160,6 +163,11 @@ enum hf_err hf_publication_open(const struct hf_publication_place *place,
     }
     *out = p;
     out->repo.self_signed = &out->self_signed;
+    hf_verbose("verified %s: root %" PRId64 ", targets %" PRId64 ", snapshot %" PRId64
+               ", timestamp %" PRId64,
+               place->repo_dir, out->set.root->env.version,
+               hf_publication_targets(out)->env.version, out->set.snapshot->env.version,
+               out->set.timestamp->env.version);
     return HF_OK;
 }
 

@@ -3,6 +3,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
+#include "server/publish/base/verbose.h"
 #include "server/publish/keys/key_role.h"
 #include "server/publish/keys/signer.h"
 
@@ -115,6 +116,8 @@ static enum hf_err sign_and_stage(struct hf_publication *p, enum hf_top_role rol
     struct hf_path path;
     HF_TRY(hf_repo_role_path(role, version, p->set.root->consistent_snapshot, &path, why));
     HF_TRY(open_signers(p, role, &signers, why));
+    hf_verbose("signing %s %" PRId64 " with %zu key(s)", hf_top_role_name(role), version,
+               signers.n_keys);
     enum hf_err err = hf_signer_sign(signed_part, signers.keys, signers.n_keys, &staged, why);
     hf_signers_free(&signers);
     if (err == HF_OK && hf_buf_append(file, staged.data, staged.len) != HF_OK)

@@ -1,5 +1,6 @@
 #include "server/publish/repository/repo_write.h"
 
+#include "server/publish/base/verbose.h"
 #include "server/publish/repository/repo_verify.h"
 #include "server/publish/base/undo.h"
 
@@ -85,6 +86,7 @@ static enum hf_err write_file(const struct hf_repo *repo, const struct hf_repo_f
     HF_TRY(hf_undo_make_folder(undo, folder.text, 0755, why));
     if (!hf_disk_exists(path.text))
         HF_TRY(hf_undo_note(undo, path.text, why));
+    hf_verbose("writing %s (%zu bytes)", path.text, file->bytes.len);
     return hf_disk_replace(path.text, hf_buf_bytes(&file->bytes), why);
 }
 
