@@ -258,7 +258,7 @@ def test_what_is_accepted_is_signed_and_not_held_against_it(p, a, b):
     assert errors(*in_repo(p)) == []
     assert ("no-overlap", "accepted") in [(x["code"], x["severity"]) for x in lint(*in_repo(p))]
     assert p.check()["updatable"] is True
-    ctl.ok(*add_directly(p, "--accept", "no-overlap", b.file))
+    ctl.ok(*add_directly(p, "--again", "--accept", "no-overlap", b.file))
     assert "accepted" not in p.description()  # nothing to accept
 
 
@@ -266,13 +266,13 @@ def test_what_was_accepted_of_one_endpoint_hides_no_other(p, a, b, root, tmp_pat
     """A lab's endpoint was let go when the bundle was signed; now production moves."""
     p.add(a.file, b.file)
     lab = endpoints(tmp_path, ("endpoint", "lab.test", [leaf(root("Root C"))]))
-    ctl.ok(*add_directly(p, *lab, "--accept", "endpoint-anchor-missing", a.file, b.file))
+    ctl.ok(*add_directly(p, "--again", *lab, "--accept", "endpoint-anchor-missing", a.file, b.file))
     assert p.description()["accepted"] == ["endpoint-anchor-missing"]
     moved = endpoints(tmp_path, ("endpoint", "production.test", [leaf(root("Root D"))]))
     assert errors(*in_repo(p), *moved) == ["endpoint-anchor-missing"]
     assert errors(*in_repo(p), *moved, "--accept", "endpoint-anchor-missing") == []
     # And the next version inherits nothing.
-    assert "endpoint-anchor-missing" in p.refuses(*add_directly(p, *lab, a.file, b.file))
+    assert "endpoint-anchor-missing" in p.refuses(*add_directly(p, "--again", *lab, a.file, b.file))
 
 
 def test_what_was_accepted_with_a_long_lead_time_is_news_with_a_short_one(p, root):
