@@ -40,9 +40,9 @@ mbedtls_tarball_name=mbedtls_$mbedtls_version.orig.tar.bz2
 mbedtls_suites="sid testing stable stable-proposed-updates"
 
 # `a|b` is satisfied by any of them; the first is installed.
-# libc6-dev is only recommended by gcc; bzip2 unpacks the Mbed TLS tarball; SQLite's archive, for a
-# program that is static throughout, asks for zlib.
-build_packages=(gcc libc6-dev cmake ninja-build "pkgconf|pkg-config" bzip2 ca-certificates
+# libc6-dev is only recommended by gcc; bzip2 and patch are for the source of Mbed TLS; SQLite's
+# archive, for a program that is static throughout, asks for zlib.
+build_packages=(gcc libc6-dev cmake ninja-build "pkgconf|pkg-config" bzip2 patch ca-certificates
     libsodium-dev libuv1-dev libsqlite3-dev zlib1g-dev libjansson-dev libpopt-dev
     libp11-kit-dev)
 test_packages=(libcmocka-dev g++ python3-pytest python3-cryptography openssl jq
@@ -56,6 +56,7 @@ services=(nginx mosquitto)
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 overlay=$root/common/include/holdfast/mbedtls_config.h
+mbedtls_patch=$root/deploy/mbedtls-unsupported-certificates.patch
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
@@ -136,13 +137,13 @@ cflags_of() {
     esac
 }
 
-# A library built from another overlay, tarball, flags or compiler lies in another folder, so a
+# A library built from another overlay, patch, tarball, flags or compiler lies in another folder, so a
 # stale one is never picked up. The compiler's own name is cut off: cc and gcc are the same one.
 mbedtls_prefix_of() {
     local cc version hash
     cc=$(compiler_of "$1")
     version=$("$cc" --version 2>/dev/null | head -n 1) || return 1
-    hash=$({ cat "$overlay"; echo "$mbedtls_sha256 $(cflags_of "$1")"
+    hash=$({ cat "$overlay" "$mbedtls_patch"; echo "$mbedtls_sha256 $(cflags_of "$1")"
              echo "${version#* } $("$cc" -dumpmachine)"; } | sha256sum | cut -c1-12)
     echo "$cache/mbedtls-$mbedtls_version-$1-$hash"
 }
@@ -368,6 +369,8 @@ want_mbedtls() { # variant
     rm -rf "$cache"/.building.* # of a run that was killed; ours holds the lock
     mkdir "$build"
     tar -xjf "$tarball" -C "$build"
+    quietly patch -p1 -d "$build/mbedtls-$mbedtls_version" -i "$mbedtls_patch" ||
+        die "${mbedtls_patch##*/} does not fit Mbed TLS $mbedtls_version"
     # Its own tests and programs are not wanted, and its generated files come in the tarball.
     quietly cmake -G Ninja -S "$build/mbedtls-$mbedtls_version" -B "$build/build" \
         -DCMAKE_C_COMPILER="$(compiler_of "$1")" -DCMAKE_BUILD_TYPE=None \
