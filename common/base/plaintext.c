@@ -1,6 +1,7 @@
 #include "common/base/plaintext.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 /* Bytes of the UTF-8 sequence at `text`, or 0 where there is none (also one that was cut). */
 static size_t sequence_len(const unsigned char *text)
@@ -31,6 +32,13 @@ static bool steers_a_terminal(const unsigned char *text, size_t len)
     if (len == 3 && text[0] == 0xE2u && text[1] == 0x80u)
         return (text[2] >= 0x8Eu && text[2] <= 0x8Fu) || (text[2] >= 0xA8u && text[2] <= 0xAEu);
     return len == 3 && text[0] == 0xE2u && text[1] == 0x81u && text[2] >= 0xA6u && text[2] <= 0xA9u;
+}
+
+size_t hf_plain_mark_len(struct hf_bytes text)
+{
+    static const uint8_t mark[] = {0xEF, 0xBB, 0xBF};
+    bool is_there = text.len >= sizeof mark && memcmp(text.data, mark, sizeof mark) == 0;
+    return is_there ? sizeof mark : 0;
 }
 
 size_t hf_plain_char_len(const char *text)

@@ -2,7 +2,10 @@
 #ifndef HF_COMMON_BASE_PLAINTEXT_H
 #define HF_COMMON_BASE_PLAINTEXT_H
 
-#include <stddef.h>
+#include <holdfast/bytes.h>
+
+/** Bytes of the byte order mark that some editors put before UTF-8; 0 without one. */
+size_t hf_plain_mark_len(struct hf_bytes text);
 
 /** Bytes of the UTF-8 character at `text`, which ends in NUL; 0 where there is none (also one that was
  *  cut), and for one that steers a terminal: a control character, a separator of lines, or what turns

@@ -4,6 +4,7 @@
 #include "common/base/timetext.h"
 #include "common/bundle/pem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,45 +17,104 @@ static const struct hf_anchor *find(const struct hf_bundle *b, const uint8_t sha
     return NULL;
 }
 
-/* The array doubles: most bundles hold five anchors, some 144. */
-static enum hf_err grow(struct hf_bundle *b, struct hf_why *why)
+static const struct hf_unsupported_cert *find_skipped(const struct hf_bundle *b,
+                                                      const uint8_t sha256[HF_SHA256_LEN])
 {
-    if (b->n_anchors == HF_BUNDLE_ANCHORS_MAX)
+    for (size_t i = 0; i < b->n_skipped; i++) {
+        if (memcmp(b->skipped[i].sha256, sha256, HF_SHA256_LEN) == 0)
+            return &b->skipped[i];
+    }
+    return NULL;
+}
+
+/* Room for one more. The array doubles: most bundles hold five anchors, some 144. */
+static enum hf_err grow(const struct hf_bundle *b, void **array, size_t n, size_t item_size,
+                        struct hf_why *why)
+{
+    if (b->n_anchors + b->n_skipped == HF_BUNDLE_ANCHORS_MAX)
         return hf_fail(why, HF_E_LIMIT,
                        "the bundle has more than the %d certificates that are "
                        "accepted",
                        HF_BUNDLE_ANCHORS_MAX);
-    size_t n = b->n_anchors;
     bool is_full = n == 0 || (n >= 8 && (n & (n - 1)) == 0); /* 8, 16, 32, … */
     if (!is_full)
         return HF_OK;
-    struct hf_anchor *anchors = realloc(b->anchors, (n == 0 ? 8 : 2 * n) * sizeof *anchors);
-    if (anchors == NULL)
+    void *items = realloc(*array, (n == 0 ? 8 : 2 * n) * item_size);
+    if (items == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory while reading a bundle");
+    *array = items;
+    return HF_OK;
+}
+
+struct reading {
+    struct hf_bundle *bundle;
+    bool is_signed; /* then a duplicate is a mistake of its publisher */
+};
+
+static enum hf_err skip(const struct reading *r, const struct hf_unsupported_cert *cert,
+                        struct hf_why *why)
+{
+    struct hf_bundle *b = r->bundle;
+    void *skipped = b->skipped;
+
+    if (find_skipped(b, cert->sha256) != NULL)
+        return r->is_signed
+                   ? hf_fail(why, HF_E_FORMAT, "\"%s\" comes twice; leave one out", cert->subject)
+                   : HF_OK;
+    HF_TRY(grow(b, &skipped, b->n_skipped, sizeof *cert, why));
+    b->skipped = skipped;
+    b->skipped[b->n_skipped++] = *cert;
+    return HF_OK;
+}
+
+static void describe_other_key(const struct hf_cert *cert, struct hf_unsupported_cert *out)
+{
+    memcpy(out->sha256, cert->sha256, HF_SHA256_LEN);
+    memcpy(out->spki_sha256, cert->spki_sha256, HF_SHA256_LEN);
+    memcpy(out->subject, cert->subject, sizeof out->subject);
+    (void)snprintf(out->what, sizeof out->what, "key, which is not RSA, P-256, P-384 or P-521");
+}
+
+static enum hf_err add(const struct reading *r, const struct hf_anchor *anchor, struct hf_why *why)
+{
+    struct hf_bundle *b = r->bundle;
+    void *anchors = b->anchors;
+    const struct hf_anchor *same = find(b, anchor->cert.sha256);
+
+    if (same != NULL)
+        return r->is_signed ? hf_fail(why, HF_E_FORMAT,
+                                      "\"%s\" is the same as certificate %zu; leave one out",
+                                      anchor->cert.subject, (size_t)(same - b->anchors) + 1)
+                            : HF_OK;
+    HF_TRY(grow(b, &anchors, b->n_anchors, sizeof *anchor, why));
     b->anchors = anchors;
+    b->anchors[b->n_anchors++] = *anchor;
     return HF_OK;
 }
 
 static enum hf_err add_block(void *ctx, size_t index, struct hf_bytes der, struct hf_why *why)
 {
-    struct hf_bundle *b = ctx;
+    const struct reading *r = ctx;
+    struct hf_bundle *b = r->bundle;
     struct hf_anchor anchor = {.distrust_after_s = HF_TIME_NONE, .remove_after_s = HF_TIME_NONE};
+    struct hf_unsupported_cert unsupported;
 
+    (void)index;
     /* Room for all of it was reserved, so what earlier anchors point to does not move. */
     size_t at = b->der.len;
     if (hf_buf_append(&b->der, der.data, der.len) != HF_OK)
         return hf_fail(why, HF_E_MEMORY, "out of memory while reading a bundle");
     anchor.der = (struct hf_bytes){b->der.data + at, der.len};
 
-    HF_TRY(hf_cert_parse(anchor.der, &anchor.cert, why));
-    const struct hf_anchor *twin = find(b, anchor.cert.sha256);
-    if (twin != NULL)
-        return hf_fail(why, HF_E_FORMAT, "\"%s\" is the same as certificate %zu; leave one out",
-                       anchor.cert.subject, (size_t)(twin - b->anchors) + 1);
-    HF_TRY(grow(b, why));
-    b->anchors[index] = anchor;
-    b->n_anchors = index + 1;
-    return HF_OK;
+    enum hf_err err = hf_cert_parse(anchor.der, &anchor.cert, why);
+    if (err == HF_OK && anchor.cert.key != HF_CERT_KEY_OTHER)
+        return add(r, &anchor, why);
+    if (err == HF_OK)
+        describe_other_key(&anchor.cert, &unsupported);
+    else if (err != HF_E_POLICY || !hf_cert_describe_unsupported(anchor.der, &unsupported))
+        return err;
+    b->der.len = at;
+    return skip(r, &unsupported, why);
 }
 
 static enum hf_err apply_note(struct hf_bundle *b, const struct hf_anchor_note *note,
@@ -69,6 +129,8 @@ static enum hf_err apply_note(struct hf_bundle *b, const struct hf_anchor_note *
         anchor->remove_after_s = note->remove_after_s;
         return HF_OK;
     }
+    if (find_skipped(b, note->sha256) != NULL)
+        return HF_OK;
     char hex[HF_SHA256_HEX_LEN];
     hf_hex_encode(note->sha256, HF_SHA256_LEN, hex);
     return hf_fail(why, HF_E_FORMAT,
@@ -91,7 +153,14 @@ static enum hf_err parse(struct hf_bytes pem, const struct hf_description *descr
     /* Four characters of base64, all of them padded, are three bytes at most. */
     if (hf_buf_reserve(&b->der, pem.len / 4 * 3 + 3) != HF_OK)
         return hf_fail(why, HF_E_MEMORY, "out of memory while reading a bundle");
-    HF_TRY(hf_pem_walk(pem, add_block, b, why));
+    struct reading r = {b, description != NULL};
+    HF_TRY(hf_pem_walk(pem, add_block, &r, why));
+    if (b->n_anchors == 0) {
+        char skipped[HF_WHY_MAX];
+        hf_bundle_skipped_text(b, skipped);
+        return hf_fail(why, HF_E_POLICY,
+                       "no certificate of it can be used (expected at least one): %s", skipped);
+    }
     shrink(b);
     for (size_t i = 0; description != NULL && i < description->n_notes; i++)
         HF_TRY(apply_note(b, &description->notes[i], why));
@@ -118,6 +187,7 @@ void hf_bundle_free(struct hf_bundle *bundle)
     if (bundle == NULL)
         return;
     free(bundle->anchors);
+    free(bundle->skipped);
     hf_buf_free(&bundle->der);
     *bundle = (struct hf_bundle){0};
 }
@@ -136,6 +206,17 @@ const struct hf_anchor *hf_bundle_find_key(const struct hf_bundle *b,
             return &b->anchors[i];
     }
     return NULL;
+}
+
+void hf_bundle_skipped_text(const struct hf_bundle *bundle, char out[HF_WHY_MAX])
+{
+    size_t len = 0;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < bundle->n_skipped && len < HF_WHY_MAX; i++)
+        len += (size_t)snprintf(out + len, HF_WHY_MAX - len, "%s\"%s\" (%s)",
+                                i == 0 ? "skipped, because it is not supported here: " : "; ",
+                                bundle->skipped[i].subject, bundle->skipped[i].what);
 }
 
 enum hf_err hf_bundle_to_pem(const struct hf_bundle *b, struct hf_buf *out)

@@ -18,19 +18,30 @@ struct hf_anchor {
 
 struct hf_bundle {
     struct hf_anchor *anchors; /* in the file's order */
-    size_t n_anchors;
-    struct hf_buf der; /* what the anchors point into */
+    size_t n_anchors;          /* at least one */
+    struct hf_buf der;         /* what the anchors point into */
+    /* Certificates of the file that are not supported here, and are no anchors therefore: a device
+     * must survive a root that is newer than its software. */
+    struct hf_unsupported_cert *skipped;
+    size_t n_skipped;
 };
 
 /**
  * Parse `pem` and join it with `description` (NULL: every certificate is a plain anchor without
- * dates). Duplicates, and notes about certificates that are not in the file, are refused.
+ * dates). With a description, duplicates are refused, and so are notes about certificates that are
+ * not in the file; without one, a certificate that comes twice counts once.
  * Checks form only; hf_policy_check_bundle says whether it may be trusted.
+ * HF_E_FORMAT, HF_E_LIMIT, HF_E_NOT_FOUND (hf_pem_walk), HF_E_MEMORY; HF_E_POLICY if no certificate
+ * of it is supported.
  */
 HF_MUST_USE enum hf_err hf_bundle_parse(struct hf_bytes pem,
                                         const struct hf_description *description,
                                         struct hf_bundle *out, struct hf_why *why);
 void hf_bundle_free(struct hf_bundle *bundle);
+
+/** The certificates that were skipped, for one sentence: `skipped, because …: "CN=…" (…), …`.
+ *  Empty if there are none. */
+void hf_bundle_skipped_text(const struct hf_bundle *bundle, char out[HF_WHY_MAX]);
 
 /** By the certificate's SHA-256, or by its key; NULL where there is none. */
 const struct hf_anchor *hf_bundle_find(const struct hf_bundle *b,

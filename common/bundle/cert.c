@@ -23,6 +23,12 @@ bool hf_x509_time(const mbedtls_x509_time *time, int64_t *out_s)
                               out_s);
 }
 
+bool hf_x509_is_ca(const mbedtls_x509_crt *crt)
+{
+    return mbedtls_x509_crt_get_ca_istrue(crt) == 1 &&
+           mbedtls_x509_crt_check_key_usage(crt, MBEDTLS_X509_KU_KEY_CERT_SIGN) == 0;
+}
+
 bool hf_x509_allows_server_auth(const mbedtls_x509_crt *crt)
 {
     return mbedtls_x509_crt_check_extended_key_usage(crt, MBEDTLS_OID_SERVER_AUTH,
@@ -82,12 +88,49 @@ static struct hf_bytes borrow(const mbedtls_x509_buf *buf)
     return (struct hf_bytes){buf->p, buf->len};
 }
 
-static enum hf_err fail_parse(int code, struct hf_why *why)
+/* An error of Mbed TLS is the sum of one of X.509 and one of what it is built on. */
+static bool is_out_of_memory(int code)
 {
+    int high = -(-code & 0xFF80), low = -(-code & 0x7F);
+    return high == MBEDTLS_ERR_X509_ALLOC_FAILED || high == MBEDTLS_ERR_PK_ALLOC_FAILED ||
+           high == MBEDTLS_ERR_ECP_ALLOC_FAILED || low == MBEDTLS_ERR_ASN1_ALLOC_FAILED ||
+           low == MBEDTLS_ERR_MPI_ALLOC_FAILED;
+}
+
+static void describe(struct hf_bytes der, const struct hf_x509_form *form,
+                     struct hf_unsupported_cert *out)
+{
+    hf_sha256(der, out->sha256);
+    hf_sha256(form->spki, out->spki_sha256);
+    hf_x509_form_name(form->subject, out->subject);
+    if (!hf_x509_form_unsupported(form, out->what))
+        (void)snprintf(out->what, sizeof out->what, "a field of an unusual kind or value");
+}
+
+bool hf_cert_describe_unsupported(struct hf_bytes der, struct hf_unsupported_cert *out)
+{
+    struct hf_x509_form form;
+    if (!hf_x509_form_parse(der, &form))
+        return false;
+    describe(der, &form, out);
+    return true;
+}
+
+static enum hf_err fail_parse(int code, struct hf_bytes der, struct hf_why *why)
+{
+    struct hf_unsupported_cert cert;
     char reason[128];
+
+    if (is_out_of_memory(code))
+        return hf_fail(why, HF_E_MEMORY, "out of memory while reading a certificate");
+    if (hf_cert_describe_unsupported(der, &cert))
+        return hf_fail(
+            why, HF_E_POLICY,
+            "\"%s\" is a certificate that is not supported here: Mbed TLS cannot use its "
+            "%s",
+            cert.subject, cert.what);
     mbedtls_strerror(code, reason, sizeof reason);
-    enum hf_err err = code == MBEDTLS_ERR_X509_ALLOC_FAILED ? HF_E_MEMORY : HF_E_FORMAT;
-    return hf_fail(why, err,
+    return hf_fail(why, HF_E_FORMAT,
                    "expected an X.509 certificate, found bytes that are not one (%s); they are "
                    "damaged, take the certificate from its source again",
                    reason);
@@ -101,7 +144,7 @@ static enum hf_err parse_der(struct hf_bytes der, mbedtls_x509_crt *crt, struct 
                        der.len, HF_CERT_DER_MAX);
     int ret = mbedtls_x509_crt_parse_der_nocopy(crt, der.data, der.len);
     if (ret != 0)
-        return fail_parse(ret, why);
+        return fail_parse(ret, der, why);
     if (crt->raw.len != der.len)
         return hf_fail(
             why, HF_E_FORMAT,
@@ -123,8 +166,8 @@ static void fill(const mbedtls_x509_crt *crt, struct hf_cert *out)
     out->key_bits = (unsigned)mbedtls_pk_get_bitlen(&crt->pk);
     /* There is no accessor for the digest in 3.6. */
     out->digest = digest_of(crt->MBEDTLS_PRIVATE(sig_md));
-    out->is_ca = mbedtls_x509_crt_get_ca_istrue(crt) == 1 &&
-                 mbedtls_x509_crt_check_key_usage(crt, MBEDTLS_X509_KU_KEY_CERT_SIGN) == 0;
+    out->x509_version = crt->version;
+    out->is_ca = hf_x509_is_ca(crt);
     out->allows_server_auth = hf_x509_allows_server_auth(crt);
     out->is_self_issued = hf_bytes_equal(out->subject_der, out->issuer_der);
 }
@@ -150,18 +193,18 @@ out:
     return err;
 }
 
-static bool is_signed_by_own_key(mbedtls_x509_crt *crt)
+bool hf_x509_is_signed_with(const mbedtls_x509_crt *child, mbedtls_pk_context *key)
 {
-    const mbedtls_md_info_t *md = mbedtls_md_info_from_type(crt->MBEDTLS_PRIVATE(sig_md));
+    const mbedtls_md_info_t *md = mbedtls_md_info_from_type(child->MBEDTLS_PRIVATE(sig_md));
     uint8_t hash[MBEDTLS_MD_MAX_SIZE];
-    if (md == NULL || mbedtls_md(md, crt->tbs.p, crt->tbs.len, hash) != 0)
+    if (md == NULL || mbedtls_md(md, child->tbs.p, child->tbs.len, hash) != 0)
         return false;
     /* Not mbedtls_x509_crt_verify: it takes a self-issued certificate that is its own anchor
      * without looking at the signature. */
-    return mbedtls_pk_verify_ext(crt->MBEDTLS_PRIVATE(sig_pk), crt->MBEDTLS_PRIVATE(sig_opts),
-                                 &crt->pk, crt->MBEDTLS_PRIVATE(sig_md), hash,
-                                 mbedtls_md_get_size(md), crt->MBEDTLS_PRIVATE(sig).p,
-                                 crt->MBEDTLS_PRIVATE(sig).len) == 0;
+    return mbedtls_pk_verify_ext(child->MBEDTLS_PRIVATE(sig_pk), child->MBEDTLS_PRIVATE(sig_opts),
+                                 key, child->MBEDTLS_PRIVATE(sig_md), hash, mbedtls_md_get_size(md),
+                                 child->MBEDTLS_PRIVATE(sig).p,
+                                 child->MBEDTLS_PRIVATE(sig).len) == 0;
 }
 
 enum hf_err hf_cert_verify_self_signature(struct hf_bytes der, struct hf_why *why)
@@ -170,7 +213,7 @@ enum hf_err hf_cert_verify_self_signature(struct hf_bytes der, struct hf_why *wh
     mbedtls_x509_crt_init(&crt);
 
     enum hf_err err = parse_der(der, &crt, why);
-    if (err == HF_OK && !is_signed_by_own_key(&crt)) {
+    if (err == HF_OK && !hf_x509_is_signed_with(&crt, &crt.pk)) {
         char subject[HF_DN_TEXT_MAX];
         name_text(&crt.subject, subject);
         err = hf_fail(why, HF_E_POLICY,

@@ -7,6 +7,7 @@
 
 #include "common/base/digest.h"
 #include "common/base/limits.h"
+#include "common/bundle/x509_form.h"
 
 enum hf_cert_key {
     HF_CERT_KEY_OTHER = 0,
@@ -35,14 +36,30 @@ struct hf_cert {
     int64_t not_after_s; /* the last second in which it is valid */
     enum hf_cert_key key;
     unsigned key_bits;
+    int x509_version;           /* 1, 2 or 3; only 3 has basicConstraints */
     enum hf_cert_digest digest; /* of the signature */
     bool is_ca;                 /* basicConstraints cA, and keyCertSign where keyUsage is present */
     bool allows_server_auth;    /* no extendedKeyUsage, or one with serverAuth (x509_usage.h) */
     bool is_self_issued;        /* subject equals issuer */
 };
 
-/** Parse exactly one DER certificate. HF_E_FORMAT in words, HF_E_LIMIT. */
+/**
+ * Parse exactly one DER certificate. HF_E_FORMAT in words, HF_E_LIMIT, HF_E_MEMORY. HF_E_POLICY: it
+ * is a well-formed certificate of a kind that Mbed TLS does not support; `why` names its subject and
+ * what is not supported.
+ */
 HF_MUST_USE enum hf_err hf_cert_parse(struct hf_bytes der, struct hf_cert *out, struct hf_why *why);
+
+/* What can be said of a certificate that hf_cert_parse does not support. */
+struct hf_unsupported_cert {
+    uint8_t sha256[HF_SHA256_LEN];
+    uint8_t spki_sha256[HF_SHA256_LEN];
+    char subject[HF_DN_TEXT_MAX];
+    char what[HF_UNSUPPORTED_MAX]; /* is not supported: "signature algorithm Ed25519" */
+};
+
+/** False for what is no well-formed certificate. */
+HF_MUST_USE bool hf_cert_describe_unsupported(struct hf_bytes der, struct hf_unsupported_cert *out);
 
 /** Does the certificate's own key verify its signature? HF_E_POLICY if not: damaged or forged. */
 HF_MUST_USE enum hf_err hf_cert_verify_self_signature(struct hf_bytes der, struct hf_why *why);

@@ -1,6 +1,8 @@
 #include "common/bundle/pem.h"
 
 #include "common/base/limits.h"
+#include "common/base/plaintext.h"
+#include "common/bundle/file_kind.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -18,7 +20,12 @@ struct walker {
     struct hf_buf der; /* of the block at hand */
 };
 
-/* The next line without its end and without blanks before it; false at the end of the text. */
+static bool is_blank(uint8_t c)
+{
+    return c == '\r' || c == ' ' || c == '\t' || c == '\v' || c == '\f';
+}
+
+/* The next line without its end and without blanks around it; false at the end of the text. */
 static bool next_line(struct walker *w, struct hf_bytes *line)
 {
     if (w->pos == w->text.len)
@@ -28,7 +35,9 @@ static bool next_line(struct walker *w, struct hf_bytes *line)
     size_t len = newline == NULL ? w->text.len - w->pos : (size_t)(newline - start);
     w->pos += len + (newline == NULL ? 0 : 1);
     w->line_no++;
-    while (len > 0 && (start[len - 1] == '\r' || start[len - 1] == ' ' || start[len - 1] == '\t'))
+    while (len > 0 && is_blank(start[len - 1]))
+        len--;
+    for (; len > 0 && is_blank(*start); start++)
         len--;
     *line = (struct hf_bytes){start, len};
     return true;
@@ -61,11 +70,23 @@ static bool looks_like_boundary(struct hf_bytes line)
 
 static enum hf_err refuse_boundary(const struct walker *w, struct hf_bytes line, struct hf_why *why)
 {
+    int shown = line.len < 80 ? (int)line.len : 80;
+
+    if (line_contains(line, "BEGIN PKCS7") || line_contains(line, "BEGIN PKCS #7"))
+        return hf_fail(
+            why, HF_E_FORMAT,
+            "line %zu: it is PKCS#7 (found \"%.*s\"); convert it: `openssl pkcs7 -in FILE "
+            "-print_certs -out FILE.pem`",
+            w->line_no, shown, (const char *)line.data);
+    if (line_contains(line, "BEGIN TRUSTED CERTIFICATE"))
+        return hf_fail(why, HF_E_FORMAT,
+                       "line %zu: it is a certificate with OpenSSL's trust settings (found "
+                       "\"%.*s\"); convert it: `openssl x509 -in FILE -out FILE.pem`",
+                       w->line_no, shown, (const char *)line.data);
     return hf_fail(why, HF_E_FORMAT,
                    "line %zu: expected \"%s\" or a comment, found \"%.*s\"; a bundle holds whole "
                    "CERTIFICATE blocks and nothing else (no private keys)",
-                   w->line_no, BEGIN_LINE, line.len < 80 ? (int)line.len : 80,
-                   (const char *)line.data);
+                   w->line_no, BEGIN_LINE, shown, (const char *)line.data);
 }
 
 /* Read up to the END line; `body` is what stands before it. */
@@ -99,8 +120,8 @@ static size_t count_newlines(const uint8_t *from, const uint8_t *to)
     return n;
 }
 
-/* Strict base64 (RFC 4648 section 4): only line breaks are skipped, padding and the unused bits of
- * the last character must be right. */
+/* Strict base64 (RFC 4648 section 4): only blanks and line breaks are skipped, padding and the unused
+ * bits of the last character must be right. */
 static enum hf_err decode(struct walker *w, struct hf_bytes body, size_t first_line_no,
                           struct hf_why *why)
 {
@@ -111,7 +132,7 @@ static enum hf_err decode(struct walker *w, struct hf_bytes body, size_t first_l
     const char *text = (const char *)body.data;
     const char *stopped = text;
     size_t len = 0;
-    int failed = sodium_base642bin(w->der.data, body.len + 1, text, body.len, "\r\n", &len,
+    int failed = sodium_base642bin(w->der.data, body.len + 1, text, body.len, " \t\v\f\r\n", &len,
                                    &stopped, sodium_base64_VARIANT_ORIGINAL);
     if (failed != 0 || stopped != text + body.len || len == 0)
         return hf_fail(why, HF_E_FORMAT,
@@ -149,6 +170,9 @@ static enum hf_err walk(struct walker *w, hf_pem_block_fn fn, void *ctx, struct 
         else if (looks_like_boundary(line))
             return refuse_boundary(w, line, why);
     }
+    const char *kind = w->n_blocks == 0 ? hf_file_kind(w->text) : NULL;
+    if (kind != NULL)
+        return hf_fail(why, HF_E_FORMAT, "expected PEM certificates, found %s", kind);
     if (w->n_blocks == 0)
         return hf_fail(why, HF_E_NOT_FOUND, "expected PEM certificates, found no line \"%s\"",
                        BEGIN_LINE);
@@ -160,10 +184,16 @@ enum hf_err hf_pem_walk(struct hf_bytes text, hf_pem_block_fn fn, void *ctx, str
     if (text.len > HF_BUNDLE_BYTES_MAX)
         return hf_fail(why, HF_E_LIMIT, "%zu bytes of PEM are more than the %u that are accepted",
                        text.len, HF_BUNDLE_BYTES_MAX);
-    struct walker w = {.text = text};
+    struct walker w = {.text = text, .pos = hf_plain_mark_len(text)};
     enum hf_err err = walk(&w, fn, ctx, why);
     hf_buf_free(&w.der);
     return err;
+}
+
+enum hf_err hf_pem_or_der_walk(struct hf_bytes content, hf_pem_block_fn fn, void *ctx,
+                               struct hf_why *why)
+{
+    return hf_file_is_der(content) ? fn(ctx, 0, content, why) : hf_pem_walk(content, fn, ctx, why);
 }
 
 enum hf_err hf_pem_append(struct hf_buf *out, struct hf_bytes der)

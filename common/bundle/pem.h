@@ -12,12 +12,18 @@ typedef enum hf_err (*hf_pem_block_fn)(void *ctx, size_t index, struct hf_bytes 
                                        struct hf_why *why);
 
 /**
- * Walk the blocks of `text`. Text between blocks is ignored, as RFC 7468 section 2 allows, but a
- * block of any other label (a private key!), a damaged one or one without end is HF_E_FORMAT with
- * its number and line. HF_E_NOT_FOUND without any block. HF_E_LIMIT.
+ * Walk the blocks of `text`. Text between blocks is ignored, as RFC 7468 section 2 allows, and so
+ * are a byte order mark and blanks at both ends of a line. But a block of any other label (a private
+ * key!), a damaged one or one without end is HF_E_FORMAT with its number and line. Without any block:
+ * HF_E_FORMAT for a known kind of file, with the command that converts it, else HF_E_NOT_FOUND.
+ * HF_E_LIMIT.
  */
 HF_MUST_USE enum hf_err hf_pem_walk(struct hf_bytes text, hf_pem_block_fn fn, void *ctx,
                                     struct hf_why *why);
+
+/** The same for the content of a file that may also be one certificate as DER. */
+HF_MUST_USE enum hf_err hf_pem_or_der_walk(struct hf_bytes content, hf_pem_block_fn fn, void *ctx,
+                                           struct hf_why *why);
 
 /** Append one CERTIFICATE block, lines of 64 characters. */
 HF_MUST_USE enum hf_err hf_pem_append(struct hf_buf *out, struct hf_bytes der);

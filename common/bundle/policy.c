@@ -66,14 +66,35 @@ static enum hf_err check_use(const struct hf_anchor *anchor, struct hf_why *why)
     return hf_fail(why, HF_E_POLICY, "the use of \"%s\" is unknown", cert->subject);
 }
 
+enum hf_err hf_policy_check_ca(const struct hf_anchor *anchor, struct hf_why *why)
+{
+    if (anchor->cert.is_ca)
+        return HF_OK;
+    if (anchor->cert.x509_version < 3)
+        return hf_fail(why, HF_E_POLICY,
+                       "\"%s\" is not a CA certificate: it is X.509 version %d, which has no "
+                       "basicConstraints to say that it is one; ask for a version 3 certificate of "
+                       "it, or leave it out",
+                       anchor->cert.subject, anchor->cert.x509_version);
+    return hf_fail(why, HF_E_POLICY,
+                   "\"%s\" is not a CA certificate (basicConstraints CA, keyUsage keyCertSign): "
+                   "a server's own certificate cannot be a trust anchor; leave it out",
+                   anchor->cert.subject);
+}
+
+enum hf_err hf_policy_check_issuers(const struct hf_bundle *bundle, struct hf_why *why)
+{
+    for (size_t i = 0; i < bundle->n_anchors; i++) {
+        /* Mbed TLS takes a trusted one of version 1 or 2 for a CA: it cannot say what it is. */
+        if (bundle->anchors[i].cert.is_ca || bundle->anchors[i].cert.x509_version < 3)
+            return HF_OK;
+    }
+    return hf_policy_check_ca(&bundle->anchors[0], why);
+}
+
 enum hf_err hf_policy_check_anchor(const struct hf_anchor *anchor, struct hf_why *why)
 {
-    if (!anchor->cert.is_ca)
-        return hf_fail(
-            why, HF_E_POLICY,
-            "\"%s\" is not a CA certificate (basicConstraints CA, keyUsage keyCertSign): "
-            "a server's own certificate cannot be a trust anchor; leave it out",
-            anchor->cert.subject);
+    HF_TRY(hf_policy_check_ca(anchor, why));
     HF_TRY(check_key(&anchor->cert, why));
     HF_TRY(check_digest(&anchor->cert, why));
     return check_use(anchor, why);

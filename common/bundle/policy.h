@@ -8,6 +8,14 @@
 
 #include "common/bundle/bundle.h"
 
+/** Is it a CA certificate? HF_E_POLICY with its subject if not. */
+HF_MUST_USE enum hf_err hf_policy_check_ca(const struct hf_anchor *anchor, struct hf_why *why);
+
+/** Of certificates that are trusted as a file holds them (--ca, --server-ca): can at least one be
+ *  the issuer of a server's certificate? HF_E_POLICY if none can: the file holds a server's own
+ *  certificate, most likely. */
+HF_MUST_USE enum hf_err hf_policy_check_issuers(const struct hf_bundle *bundle, struct hf_why *why);
+
 /** HF_E_POLICY with the certificate's subject and the rule it breaks. */
 HF_MUST_USE enum hf_err hf_policy_check_anchor(const struct hf_anchor *anchor, struct hf_why *why);
 

@@ -1,6 +1,7 @@
 #include "common/tls/endpoint_url.h"
 
 #include "common/base/limits.h"
+#include "common/base/plaintext.h"
 #include "common/json/json.h"
 
 #include <stdio.h>
@@ -104,6 +105,8 @@ enum hf_err hf_endpoint_url_parse_json(struct hf_bytes json, struct hf_endpoint_
     if (json.len > HF_ENDPOINT_JSON_BYTES_MAX)
         return hf_fail(why, HF_E_LIMIT, "%s is longer than %u bytes", what,
                        HF_ENDPOINT_JSON_BYTES_MAX);
+    size_t mark = hf_plain_mark_len(json);
+    json = (struct hf_bytes){json.data + mark, json.len - mark};
     HF_TRY(hf_json_parse_object(json, what, &object, why));
     enum hf_err err = hf_json_get_text(object, "endpointAddress", what, &address, why);
     if (err == HF_OK)

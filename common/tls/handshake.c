@@ -4,13 +4,25 @@
 
 #include <mbedtls/error.h>
 #include <mbedtls/net_sockets.h>
+#include <mbedtls/pk.h>
 #include <mbedtls/psa_util.h>
 #include <mbedtls/ssl_ciphersuites.h>
+#include <mbedtls/x509.h>
 #include <psa/crypto.h>
 
 #include <string.h>
 
 /* ---- words -------------------------------------------------------------------------------------- */
+
+/* Errors of X.509, and of the keys in certificates, which Mbed TLS adds one of ASN.1 to. */
+static bool is_about_certificate(int code)
+{
+    int high = -code & 0xFF80;
+    return high != -MBEDTLS_ERR_X509_ALLOC_FAILED &&
+           ((high >= -MBEDTLS_ERR_X509_FEATURE_UNAVAILABLE &&
+             high < -MBEDTLS_ERR_X509_FATAL_ERROR) ||
+            (high >= -MBEDTLS_ERR_PK_FEATURE_UNAVAILABLE && high < -MBEDTLS_ERR_PK_ALLOC_FAILED));
+}
 
 enum hf_err hf_handshake_fail(int code, struct hf_why *why)
 {
@@ -40,10 +52,36 @@ enum hf_err hf_handshake_fail(int code, struct hf_why *why)
                        "intermediate certificates?",
                        MBEDTLS_X509_MAX_INTERMEDIATE_CA);
     case MBEDTLS_ERR_SSL_ALLOC_FAILED:
+    case MBEDTLS_ERR_X509_ALLOC_FAILED:
         return hf_fail(why, HF_E_MEMORY, "no memory for TLS");
+    case MBEDTLS_ERR_SSL_BAD_CERTIFICATE:
+    case MBEDTLS_ERR_X509_CERT_VERIFY_FAILED:
+        return hf_fail(why, HF_E_TLS, "the server's certificate is not accepted");
+    case MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE:
+        return hf_fail(why, HF_E_TLS,
+                       "client and server have no cipher suite, group or signature algorithm in "
+                       "common, or the server did not prove that it holds the key of its "
+                       "certificate; let the server offer ECDHE with AES-GCM or ChaCha20 and a "
+                       "certificate with an RSA, P-256 or P-384 key");
+    case MBEDTLS_ERR_SSL_UNEXPECTED_MESSAGE:
+    case MBEDTLS_ERR_SSL_DECODE_ERROR:
+    case MBEDTLS_ERR_SSL_ILLEGAL_PARAMETER:
+    case MBEDTLS_ERR_SSL_UNSUPPORTED_EXTENSION:
+    case MBEDTLS_ERR_SSL_INVALID_MAC:
+        return hf_fail(why, HF_E_TLS,
+                       "the server broke the TLS protocol, or something on the way to it changed "
+                       "what it sent; try the server with `openssl s_client`");
     default:
+        if (is_about_certificate(code))
+            return hf_fail(why, HF_E_TLS,
+                           "the server's certificate, or one that it sends with it, is damaged or "
+                           "not supported here; supported are RSA, P-256, P-384 and P-521 keys, "
+                           "signed with RSA or ECDSA and SHA-2, and no critical extension such as "
+                           "nameConstraints; see them with `openssl s_client -showcerts`");
         mbedtls_strerror(code, reason, sizeof reason);
-        return hf_fail(why, HF_E_TLS, "TLS failed: %s", reason);
+        return hf_fail(why, HF_E_TLS,
+                       "the TLS handshake failed for a reason that only Mbed TLS names: %s",
+                       reason);
     }
 }
 

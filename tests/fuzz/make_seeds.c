@@ -170,6 +170,7 @@ static void cert_seed(const char *name, const struct pki_cert *cert, struct hf_b
     pki_issue_pem(cert, &pem);
     FUZZ_OK(hf_buf_append(pems, pem.data, pem.len), &why);
     FUZZ_OK(hf_buf_printf(&seed, "\xff%s", (const char *)pem.data), &why);
+    write_seed("x509_form", name, hf_buf_bytes(&der));
     write_buf("cert", name, &der);
     write_buf("bundle", name, &seed);
     write_buf("pem", name, &pem);

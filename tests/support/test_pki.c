@@ -163,6 +163,19 @@ void pki_issue_pem(const struct pki_cert *cert, struct hf_buf *out)
     hf_buf_free(&der);
 }
 
+void pki_change_signature_algorithm(struct hf_buf *der)
+{
+    static const uint8_t ecdsa_with_sha256[] = {0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, 0x02};
+    size_t len = sizeof ecdsa_with_sha256, n = 0;
+    for (size_t i = 0; i + len <= der->len; i++) {
+        if (memcmp(der->data + i, ecdsa_with_sha256, len) != 0)
+            continue;
+        der->data[i + len - 1] = 0x7F;
+        n++;
+    }
+    assert_int_equal(n, 2);
+}
+
 void pki_root(const char *subject, struct pki_key *key, struct hf_buf *out)
 {
     pki_issue(&(struct pki_cert){.subject = subject, .key = key, .is_ca = true}, out);

@@ -42,6 +42,10 @@ void pki_issue(const struct pki_cert *cert, struct hf_buf *out);
 /** The same as one PEM block. */
 void pki_issue_pem(const struct pki_cert *cert, struct hf_buf *out);
 
+/** Make of a certificate that is signed with ECDSA one with a signature algorithm that nobody has
+ *  defined: well-formed, and not supported by anything. */
+void pki_change_signature_algorithm(struct hf_buf *der);
+
 /** A self-signed root with the default dates. */
 void pki_root(const char *subject, struct pki_key *key, struct hf_buf *out);
 /** Midnight UTC. */

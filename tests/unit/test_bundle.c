@@ -116,7 +116,7 @@ static void a_note_about_a_certificate_that_is_not_there_is_refused(void **state
     unmake(&a);
 }
 
-static void the_same_certificate_twice_is_refused(void **state)
+static void the_same_certificate_twice_is_refused_where_it_is_signed(void **state)
 {
     (void)state;
     struct made a, c;
@@ -125,10 +125,76 @@ static void the_same_certificate_twice_is_refused(void **state)
     make(&c, "CN=C");
     join(&pem, &c, &a);
     CHECK_OK(hf_buf_append(&pem, a.pem.data, a.pem.len));
-    assert_refused(hf_buf_bytes(&pem), NULL, HF_E_FORMAT, "\"CN=A\" is the same as certificate 2");
+    const struct hf_description d = {0};
+    struct hf_bundle b = {0};
+    assert_refused(hf_buf_bytes(&pem), &d, HF_E_FORMAT, "\"CN=A\" is the same as certificate 2");
+    /* In a file that nobody signed it counts once. */
+    CHECK_OK(hf_bundle_parse(hf_buf_bytes(&pem), NULL, &b, NULL));
+    assert_int_equal(b.n_anchors, 2);
+    hf_bundle_free(&b);
     hf_buf_free(&pem);
     unmake(&a);
     unmake(&c);
+}
+
+/* ---- certificates of a later time --------------------------------------------------------------- */
+
+/* A root as it was made, but signed with an algorithm that has no name yet. */
+static void make_unsupported(struct made *m, const char *subject)
+{
+    struct hf_buf der = {0};
+    *m = (struct made){0};
+    pki_key_make(&m->key, PKI_P256);
+    pki_root(subject, &m->key, &der);
+    pki_change_signature_algorithm(&der);
+    hf_sha256(hf_buf_bytes(&der), m->sha256);
+    CHECK_OK(hf_pem_append(&m->pem, hf_buf_bytes(&der)));
+    hf_buf_free(&der);
+}
+
+static void what_is_not_supported_is_skipped_and_named(void **state)
+{
+    (void)state;
+    struct made a, c;
+    struct hf_buf pem = {0};
+    struct hf_bundle b;
+    char skipped[HF_WHY_MAX];
+    make_unsupported(&a, "CN=Of tomorrow");
+    make(&c, "CN=C");
+    join(&pem, &a, &c);
+    struct hf_anchor_note notes[2] = {{.distrust_after_s = 7, .remove_after_s = 8},
+                                      {.distrust_after_s = 9, .remove_after_s = 10}};
+    memcpy(notes[0].sha256, a.sha256, HF_SHA256_LEN);
+    memcpy(notes[1].sha256, c.sha256, HF_SHA256_LEN);
+    struct hf_description d = {.notes = notes, .n_notes = 2};
+    CHECK_OK(hf_bundle_parse(hf_buf_bytes(&pem), &d, &b, NULL));
+    assert_int_equal(b.n_anchors, 1);
+    assert_string_equal(b.anchors[0].cert.subject, "CN=C");
+    assert_true(b.anchors[0].distrust_after_s == 9);
+    assert_int_equal(b.n_skipped, 1);
+    assert_string_equal(b.skipped[0].subject, "CN=Of tomorrow");
+    assert_string_equal(b.skipped[0].what, "signature algorithm 1.2.840.10045.4.3.127");
+    assert_memory_equal(b.skipped[0].sha256, a.sha256, HF_SHA256_LEN);
+    assert_null(hf_bundle_find(&b, a.sha256));
+    hf_bundle_skipped_text(&b, skipped);
+    assert_string_equal(skipped, "skipped, because it is not supported here: \"CN=Of tomorrow\" "
+                                 "(signature algorithm 1.2.840.10045.4.3.127)");
+    hf_bundle_free(&b);
+
+    CHECK_OK(hf_buf_append(&pem, a.pem.data, a.pem.len));
+    assert_refused(hf_buf_bytes(&pem), &d, HF_E_FORMAT, "\"CN=Of tomorrow\" comes twice");
+    hf_buf_free(&pem);
+    unmake(&a);
+    unmake(&c);
+}
+
+static void a_bundle_without_a_supported_certificate_is_refused(void **state)
+{
+    (void)state;
+    struct made a;
+    make_unsupported(&a, "CN=A");
+    assert_refused(hf_buf_bytes(&a.pem), NULL, HF_E_POLICY, "no certificate of it can be used");
+    unmake(&a);
 }
 
 /* History: a PEM with three damaged bytes shipped. Here they stay base64, so only the certificate
@@ -233,7 +299,9 @@ int main(void)
         cmocka_unit_test(the_real_roots_make_a_bundle_that_may_be_trusted),
         cmocka_unit_test(what_is_signed_about_a_certificate_goes_to_it),
         cmocka_unit_test(a_note_about_a_certificate_that_is_not_there_is_refused),
-        cmocka_unit_test(the_same_certificate_twice_is_refused),
+        cmocka_unit_test(the_same_certificate_twice_is_refused_where_it_is_signed),
+        cmocka_unit_test(what_is_not_supported_is_skipped_and_named),
+        cmocka_unit_test(a_bundle_without_a_supported_certificate_is_refused),
         cmocka_unit_test(three_damaged_bytes_are_refused_by_block_and_reason),
         cmocka_unit_test(damage_in_a_signature_is_found_by_verifying_it),
         cmocka_unit_test(sizes_are_bounded),

@@ -193,6 +193,41 @@ static void any_damaged_byte_is_noticed(void **state)
     pki_key_free(&key);
 }
 
+/* A device skips the one and refuses the other. */
+static void not_supported_is_not_damaged(void **state)
+{
+    (void)state;
+    struct pki_key key;
+    struct hf_buf der = {0};
+    struct hf_cert cert = {.key_bits = 77};
+    struct hf_unsupported_cert unsupported;
+    struct hf_why why = {0};
+    pki_key_make(&key, PKI_P256);
+    pki_root("C=US,O=Test,CN=Later", &key, &der);
+    pki_change_signature_algorithm(&der);
+    CHECK_REFUSED(
+        hf_cert_parse(hf_buf_bytes(&der), &cert, &why), HF_E_POLICY, &why,
+        "\"C=US, O=Test, CN=Later\" is a certificate that is not supported here: Mbed TLS "
+        "cannot use its signature algorithm 1.2.840.10045.4.3.127");
+    assert_int_equal(cert.key_bits, 77);
+    assert_true(hf_cert_describe_unsupported(hf_buf_bytes(&der), &unsupported));
+    assert_string_equal(unsupported.subject, "C=US, O=Test, CN=Later");
+
+    /* One of its two algorithms damaged, a byte behind it, a byte missing. */
+    uint8_t *last = der.data;
+    for (size_t i = 0; i + 1 < der.len; i++)
+        last = der.data[i] == 0x03 && der.data[i + 1] == 0x7F ? der.data + i + 1 : last;
+    *last = 0x7E;
+    CHECK_REFUSED(hf_cert_parse(hf_buf_bytes(&der), &cert, &why), HF_E_FORMAT, &why, "damaged");
+    *last = 0x7F;
+    CHECK_REFUSED(hf_cert_parse((struct hf_bytes){der.data, der.len - 1}, &cert, &why), HF_E_FORMAT,
+                  &why, "damaged");
+    CHECK_OK(hf_buf_append(&der, "x", 1));
+    CHECK_REFUSED(hf_cert_parse(hf_buf_bytes(&der), &cert, &why), HF_E_FORMAT, &why, "damaged");
+    hf_buf_free(&der);
+    pki_key_free(&key);
+}
+
 static void trailing_and_missing_bytes_are_refused(void **state)
 {
     (void)state;
@@ -251,6 +286,7 @@ int main(void)
         cmocka_unit_test(twins_share_their_key_and_nothing_else),
         cmocka_unit_test(a_leaf_is_no_ca),
         cmocka_unit_test(any_damaged_byte_is_noticed),
+        cmocka_unit_test(not_supported_is_not_damaged),
         cmocka_unit_test(trailing_and_missing_bytes_are_refused),
         cmocka_unit_test(long_and_odd_names_stay_printable),
     };

@@ -63,6 +63,72 @@ static void line_ends_of_other_systems_and_a_missing_last_one_are_read(void **st
     assert_string_equal(seen.text, "[abc]");
 }
 
+/* As people paste it out of web pages, YAML and editors of other systems. */
+static void a_byte_order_mark_and_blanks_around_lines_are_read(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "\xEF\xBB\xBF" ABC DEFG,
+        " -----BEGIN CERTIFICATE----- \n  YWJj \t\n\t" END DEFG "\n",
+        BEGIN "YW Jj\n" END BEGIN "  ZGVm  \n\n  Zw==\n" END,
+        "-----BEGIN CERTIFICATE-----\r\nYWJj\r\n-----END CERTIFICATE-----\r\n" DEFG,
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct seen seen;
+        struct hf_why why = {0};
+        CHECK_OK(walk(texts[i], &seen, &why));
+        assert_string_equal(seen.text, "[abc][defg]");
+    }
+}
+
+static void other_kinds_of_files_are_named_with_the_command_that_converts_them(void **state)
+{
+    (void)state;
+#define FILE_OF(bytes)                                                                             \
+    {                                                                                              \
+        (const uint8_t *)(bytes), sizeof(bytes) - 1                                                \
+    }
+    static const struct {
+        struct hf_bytes content;
+        const char *part;
+    } cases[] = {
+        {FILE_OF("\xFF\xFE-\0-\0-\0"), "UTF-16; convert it: `iconv"},
+        {FILE_OF("\xFE\xFF\0-\0-\0-"), "UTF-16; convert it: `iconv"},
+        {FILE_OF("-\0-\0-\0-\0"), "UTF-16; convert it: `iconv"},
+        {FILE_OF("\x30\x82\x01\x10\x06\x09\x2A\x86\x48\x86\xF7\x0D\x01\x07\x02\xA0"),
+         "PKCS#7; convert it: `openssl pkcs7 -inform DER"},
+        {FILE_OF("\x30\x82\x01\x10\x02\x01\x03\x30\x82"), "PKCS#12; convert it: `openssl pkcs12"},
+        {FILE_OF("\xFE\xED\xFE\xED\0\0\0\x02"), "JKS); convert it: `keytool"},
+        {FILE_OF("\x30\x82\x01\x10\x30\x82\x01\x00"), "DER; convert it: `openssl x509 -inform DER"},
+        {FILE_OF("-----BEGIN PKCS7-----\nYWJj\n"), "PKCS#7 (found \"-----BEGIN PKCS7-----\")"},
+        {FILE_OF("-----BEGIN TRUSTED CERTIFICATE-----\nYWJj\n"), "`openssl x509 -in FILE"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct seen seen = {0};
+        struct hf_why why = {0};
+        CHECK_REFUSED(hf_pem_walk(cases[i].content, look, &seen, &why), HF_E_FORMAT, &why,
+                      cases[i].part);
+        assert_int_equal(seen.n, 0);
+    }
+}
+
+/* The publisher takes a file with one certificate as DER too, and nothing else of that kind. */
+static void der_is_one_block(void **state)
+{
+    (void)state;
+    static const uint8_t der[] = {0x30, 0x01, 0x05};
+    static const uint8_t pkcs12[] = {0x30, 0x05, 0x02, 0x01, 0x03, 0x30, 0x00};
+    struct seen seen = {0};
+    struct hf_why why = {0};
+    CHECK_OK(hf_pem_or_der_walk((struct hf_bytes){der, sizeof der}, look, &seen, &why));
+    assert_int_equal(seen.n, 1);
+    seen = (struct seen){0};
+    CHECK_OK(hf_pem_or_der_walk(hf_bytes_of_text(ABC), look, &seen, &why));
+    assert_string_equal(seen.text, "[abc]");
+    CHECK_REFUSED(hf_pem_or_der_walk((struct hf_bytes){pkcs12, sizeof pkcs12}, look, &seen, &why),
+                  HF_E_FORMAT, &why, "PKCS#12");
+}
+
 static void a_file_without_blocks_is_not_found(void **state)
 {
     (void)state;
@@ -92,10 +158,13 @@ static void a_damaged_boundary_is_no_comment(void **state)
 {
     (void)state;
     static const char *const damaged[] = {
-        "-----BEGIN CERTIFICATE----\nYWJj\n" END,   "----BEGIN CERTIFICATE-----\nYWJj\n" END,
-        "-----BEGIN CERTIFICAT-----\nYWJj\n" END,   " -----BEGIN CERTIFICATE-----\nYWJj\n" END,
-        "-----BEGIN CERTIFICATE-----x\nYWJj\n" END, "-----\nYWJj\n",
-        "x----BEGIN CERTIFICATE-----\nYWJj\n",      END,
+        "-----BEGIN CERTIFICATE----\nYWJj\n" END,
+        "----BEGIN CERTIFICATE-----\nYWJj\n" END,
+        "-----BEGIN CERTIFICAT-----\nYWJj\n" END,
+        "-----BEGIN CERTIFICATE-----x\nYWJj\n" END,
+        "-----\nYWJj\n",
+        "x----BEGIN CERTIFICATE-----\nYWJj\n",
+        END,
     };
     for (size_t i = 0; i < sizeof damaged / sizeof damaged[0]; i++) {
         struct seen seen;
@@ -135,7 +204,6 @@ static void base64_is_strict_and_the_damaged_line_is_named(void **state)
     } cases[] = {
         {"YW*j\n", "line 5"},                   /* not base64 */
         {"YWJj\nZGVm\nZ-Vm\n", "line 7"},       /* the URL alphabet is another one */
-        {"YW Jj\n", "line 5"},                  /* blanks inside */
         {"YWI\n", "certificate 2 is damaged"},  /* padding is missing */
         {"YWJ=\n", "certificate 2 is damaged"}, /* bits beyond the data are set */
         {"YWI=YWI=\n", "line 5"},               /* more after the padding */
@@ -222,6 +290,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(blocks_come_in_order_and_text_between_them_is_ignored),
         cmocka_unit_test(line_ends_of_other_systems_and_a_missing_last_one_are_read),
+        cmocka_unit_test(a_byte_order_mark_and_blanks_around_lines_are_read),
+        cmocka_unit_test(other_kinds_of_files_are_named_with_the_command_that_converts_them),
+        cmocka_unit_test(der_is_one_block),
         cmocka_unit_test(a_file_without_blocks_is_not_found),
         cmocka_unit_test(a_block_of_another_kind_is_refused_with_its_line),
         cmocka_unit_test(a_damaged_boundary_is_no_comment),

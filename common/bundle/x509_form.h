@@ -1,0 +1,39 @@
+/*
+ * Is this a well-formed X.509 certificate, whatever its algorithms and extensions are? Mbed TLS
+ * answers "damaged" and "not supported" with the same refusal. A device must tell them apart: it
+ * skips a newer root that it does not support, and refuses a damaged file. No I/O.
+ */
+#ifndef HF_COMMON_X509_FORM_H
+#define HF_COMMON_X509_FORM_H
+
+#include "common/base/limits.h"
+
+#include <holdfast/bytes.h>
+
+#define HF_UNSUPPORTED_MAX 128 /* bytes of "signature algorithm ML-DSA-65", its NUL included */
+
+/* All of it points into the DER that was read. */
+struct hf_x509_form {
+    int64_t version;               /* 1, 2, 3; others are well-formed too */
+    struct hf_bytes signature_oid; /* the bytes of the OBJECT IDENTIFIER */
+    struct hf_bytes subject;       /* Name (RFC 5280, 4.1.2.4) */
+    struct hf_bytes issuer;
+    struct hf_bytes spki;       /* SubjectPublicKeyInfo */
+    struct hf_bytes key_oid;    /* its algorithm */
+    struct hf_bytes extensions; /* the contents of the SEQUENCE; empty for none */
+};
+
+/**
+ * Take `der` apart: strict DER, exactly one certificate (RFC 5280, 4.1), nothing behind it.
+ * False: damaged, or no certificate. `out` is written on true only.
+ */
+HF_MUST_USE bool hf_x509_form_parse(struct hf_bytes der, struct hf_x509_form *out);
+
+/** A Name as "C=US, O=Example, CN=Root", printable ASCII only; what does not fit is cut. */
+void hf_x509_form_name(struct hf_bytes name, char out[HF_DN_TEXT_MAX]);
+
+/** What Mbed TLS does not know: "signature algorithm Ed25519", "key type ML-DSA-65", "critical
+ *  extension nameConstraints". False: nothing of these three. */
+bool hf_x509_form_unsupported(const struct hf_x509_form *form, char out[HF_UNSUPPORTED_MAX]);
+
+#endif
