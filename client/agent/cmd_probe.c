@@ -88,13 +88,16 @@ static enum hf_err check_arguments(struct arguments *a, struct hf_why *why)
 static enum hf_err open_ca_file(const char *path, struct judge *judge, struct hf_why *why)
 {
     struct hf_buf pem = {0};
+    char skipped[HF_WHY_MAX] = "";
     enum hf_err err;
 
     HF_TRY(hf_file_read(path, HF_BUNDLE_BYTES_MAX, &pem, why));
-    err = hf_trust_store_new_from_pem(hf_buf_bytes(&pem), &judge->own_store, why);
+    err = hf_trust_store_new_from_pem(hf_buf_bytes(&pem), &judge->own_store, skipped, why);
     hf_buf_free(&pem);
     if (err != HF_OK)
         (void)hf_fail_context(why, "%s", path);
+    else if (skipped[0] != '\0')
+        fprintf(stderr, "holdfast: warning: %s: %s\n", path, skipped);
     judge->store = judge->own_store;
     return err;
 }

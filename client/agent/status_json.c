@@ -25,6 +25,22 @@ static json_t *anchor_of(const struct hf_status_view *view, const struct hf_anch
                      time_of(root->remove_after_s), "state", root->state);
 }
 
+static json_t *skipped_of(const struct hf_bundle_status *bundle)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < bundle->n_skipped; i++) {
+        const struct hf_skipped_status *cert = &bundle->skipped[i];
+        if (json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "subject", cert->subject,
+                                                  "sha256", cert->sha256, "spki_sha256",
+                                                  cert->spki_sha256, "unsupported",
+                                                  cert->unsupported)) != 0) {
+            json_decref(list);
+            return NULL;
+        }
+    }
+    return list;
+}
+
 /* NULL when memory is short; json_pack passes that on for what it takes ("o"). */
 static json_t *bundle_of(const struct hf_status_view *view, const struct hf_bundle_status *bundle)
 {
@@ -37,8 +53,8 @@ static json_t *bundle_of(const struct hf_status_view *view, const struct hf_bund
             return NULL;
         }
     }
-    return json_pack("{s:I, s:s, s:o}", "version", (json_int_t)bundle->version, "sha256",
-                     bundle->sha256, "roots", anchors);
+    return json_pack("{s:I, s:s, s:o, s:o}", "version", (json_int_t)bundle->version, "sha256",
+                     bundle->sha256, "roots", anchors, "skipped", skipped_of(bundle));
 }
 
 static json_t *role_of(int64_t version, int64_t expires_s)

@@ -276,6 +276,9 @@ static void print_bundle(const struct printer *p, const char *name,
             bundle->n_anchors, bundle->n_anchors == 1 ? "root" : "roots", bundle->sha256);
     for (size_t i = 0; i < bundle->n_anchors; i++)
         print_anchor(p, i + 1, &bundle->anchors[i]);
+    for (size_t i = 0; i < bundle->n_skipped; i++)
+        fprintf(p->out, "   skipped %s\n           %s is not supported by this device\n",
+                bundle->skipped[i].subject, bundle->skipped[i].unsupported);
 }
 
 void hf_status_print_text(FILE *out, const struct hf_status_view *view)

@@ -16,6 +16,15 @@ static void describe(const struct hf_client *c, const struct hf_candidate *cand,
                    new->profile, from, (long long)new->version, n, n == 1 ? "" : "s", how);
 }
 
+enum hf_err hf_journal_skipped(struct hf_client *c, const struct hf_bundle *bundle,
+                               struct hf_why *why)
+{
+    char text[HF_WHY_MAX];
+
+    hf_bundle_skipped_text(bundle, text);
+    return text[0] == '\0' ? HF_OK : hf_journal(c, HF_LEVEL_WARNING, "skipped", text, why);
+}
+
 /* Old or new, never between: the bundle, the version it forbids from now on, and the line about it. */
 static enum hf_err write_activation(struct hf_client *c, const void *arg, struct hf_why *why)
 {
@@ -29,6 +38,7 @@ static enum hf_err write_activation(struct hf_client *c, const void *arg, struct
     HF_TRY(has_way_back && !hf_candidate_has_new_keys(cand)
                ? hf_trial_begin(c, cand->record.version, why)
                : hf_trial_end(c, why));
+    HF_TRY(hf_journal_skipped(c, &cand->bundle, why));
     describe(c, cand, text, sizeof text);
     return hf_journal(c, HF_LEVEL_INFO, "swap", text, why);
 }

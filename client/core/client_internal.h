@@ -92,6 +92,10 @@ void hf_log(const struct hf_client *c, enum hf_level level, const char *fmt, ...
 HF_MUST_USE enum hf_err hf_journal(struct hf_client *c, enum hf_level level, const char *kind,
                                    const char *text, struct hf_why *why);
 
+/** The certificates of `bundle` that are not supported here, in the journal. Nothing for none. */
+HF_MUST_USE enum hf_err hf_journal_skipped(struct hf_client *c, const struct hf_bundle *bundle,
+                                           struct hf_why *why);
+
 /** Write down how a check ended, what need not be verified again (verified.c), and a failure that is
  *  not the one of the check before to the journal: all that is not stored already, and the time.
  *  What cannot be written is logged; the outcome stays what it is. */

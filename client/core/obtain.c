@@ -102,12 +102,15 @@ static enum hf_err check_not_dropped(const struct hf_candidate *cand, struct hf_
 static enum hf_err check(struct hf_client *c, struct hf_candidate *cand, struct hf_why *why)
 {
     int64_t now_s = hf_client_now_s(c);
-    char today[HF_TIME_TEXT_MAX];
+    char today[HF_TIME_TEXT_MAX], skipped[HF_WHY_MAX];
 
     HF_TRY(
         hf_bundle_parse(hf_buf_bytes(&cand->record.pem), &cand->description, &cand->bundle, why));
     HF_TRY(hf_policy_check_bundle(&cand->bundle, why));
     HF_TRY(check_not_dropped(cand, why));
+    hf_bundle_skipped_text(&cand->bundle, skipped);
+    if (skipped[0] != '\0')
+        hf_log(c, HF_LEVEL_WARNING, "%s: %s", cand->target->path, skipped);
     if (hf_bundle_count_usable(&cand->bundle, now_s) > 0 ||
         count_active_usable(c, cand, now_s) == 0)
         return HF_OK;

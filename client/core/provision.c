@@ -54,6 +54,17 @@ enum hf_err hf_factory_record(const struct hf_client *c, struct hf_bytes pem,
     return err;
 }
 
+static enum hf_err journal_factory(struct hf_client *c, const struct hf_bundle_record *factory,
+                                   struct hf_why *why)
+{
+    struct hf_bundle bundle = {0};
+
+    HF_TRY(hf_bundle_of_record(factory, &bundle, why));
+    enum hf_err err = hf_journal_skipped(c, &bundle, why);
+    hf_bundle_free(&bundle);
+    return err;
+}
+
 static enum hf_err write_first_trust(struct hf_client *c, const void *arg, struct hf_why *why)
 {
     const struct hf_store_port *store = &c->ports.store;
@@ -66,6 +77,7 @@ static enum hf_err write_first_trust(struct hf_client *c, const void *arg, struc
     if (first->factory != NULL) {
         HF_TRY(store->stage_bundle(store->ctx, first->factory, why));
         HF_TRY(store->activate_staged(store->ctx, false, why));
+        HF_TRY(journal_factory(c, first->factory, why));
     }
     (void)snprintf(text, sizeof text, "initialised with root metadata %lld%s",
                    (long long)first->root_version,

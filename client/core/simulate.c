@@ -2,6 +2,7 @@
 
 #include <holdfast/simulate.h>
 
+#include "common/bundle/policy.h"
 #include "common/json/json.h"
 
 #include <stdio.h>
@@ -21,6 +22,14 @@ static enum hf_err parse_custom(struct hf_bytes text, struct hf_description *out
     enum hf_err err = hf_description_parse(inner != NULL ? inner : json, out, why);
     json_decref(json);
     return err;
+}
+
+/* What is no CA would hold for no server, whatever its dates say. */
+static enum hf_err check_cas(const struct hf_bundle *bundle, struct hf_why *why)
+{
+    for (size_t i = 0; i < bundle->n_anchors; i++)
+        HF_TRY(hf_policy_check_ca(&bundle->anchors[i], why));
+    return HF_OK;
 }
 
 static enum hf_err parse_given(const struct hf_simulation_query *query, struct hf_bundle *out,
@@ -55,7 +64,16 @@ static enum hf_err obtain_bundle(struct hf_client *c, const struct hf_simulation
     if (c == NULL && (query->pem.len == 0 || query->now_s == HF_TIME_NONE))
         return hf_fail(why, HF_E_ARGUMENT,
                        "neither a device is given, nor a bundle and the time of today");
-    return query->pem.len > 0 ? parse_given(query, out, why) : load_active(c, out, why);
+    if (query->pem.len == 0)
+        return load_active(c, out, why);
+    struct hf_bundle bundle = {0};
+    HF_TRY(parse_given(query, &bundle, why));
+    enum hf_err err = check_cas(&bundle, why);
+    if (err == HF_OK)
+        *out = bundle;
+    else
+        hf_bundle_free(&bundle);
+    return err;
 }
 
 /* ---- who relies on it ------------------------------------------------------------------------------ */

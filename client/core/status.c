@@ -52,6 +52,25 @@ static enum hf_err describe_anchors(const struct hf_bundle *bundle, struct hf_by
     return HF_OK;
 }
 
+static enum hf_err describe_skipped(const struct hf_bundle *bundle, struct hf_bundle_status *out,
+                                    struct hf_why *why)
+{
+    out->skipped = calloc(bundle->n_skipped + 1, sizeof *out->skipped);
+    if (out->skipped == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for the status of %zu certificates",
+                       bundle->n_skipped);
+    out->n_skipped = bundle->n_skipped;
+    for (size_t i = 0; i < bundle->n_skipped; i++) {
+        const struct hf_unsupported_cert *cert = &bundle->skipped[i];
+        struct hf_skipped_status *status = &out->skipped[i];
+        (void)snprintf(status->subject, sizeof status->subject, "%s", cert->subject);
+        (void)snprintf(status->unsupported, sizeof status->unsupported, "%s", cert->what);
+        hf_hex_encode(cert->sha256, HF_SHA256_LEN, status->sha256);
+        hf_hex_encode(cert->spki_sha256, HF_SHA256_LEN, status->spki_sha256);
+    }
+    return HF_OK;
+}
+
 static enum hf_err describe_record(struct hf_client *c, const struct hf_bundle_record *record,
                                    int64_t now_s, struct hf_bundle_status *out, struct hf_why *why)
 {
@@ -66,6 +85,8 @@ static enum hf_err describe_record(struct hf_client *c, const struct hf_bundle_r
     if (err == HF_OK)
         err = describe_anchors(&bundle, hf_buf_bytes(&revoked), now_s, out, why);
     hf_buf_free(&revoked);
+    if (err == HF_OK)
+        err = describe_skipped(&bundle, out, why);
     hf_bundle_free(&bundle);
     return err;
 }
@@ -172,7 +193,9 @@ void hf_status_free(struct hf_status *status)
     if (status == NULL)
         return;
     free(status->active.anchors);
+    free(status->active.skipped);
     free(status->previous.anchors);
+    free(status->previous.skipped);
     free(status->endpoints);
     free(status->warnings);
     *status = (struct hf_status){0};

@@ -6,7 +6,9 @@ import stat
 import agent
 import net_pki
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
 
 
 @pytest.fixture
@@ -164,6 +166,37 @@ def test_a_server_ca_that_is_none_is_refused(device):
     for content in (b"", b"no PEM", b"-----BEGIN CERTIFICATE-----\nAAAA\n", b"\0\0"):
         file.write_bytes(content)
         assert "CA" in device.refuses_init("--server-ca", file).upper()
+
+
+def test_a_server_certificate_is_no_server_ca(device):
+    leaf = net_pki.Authority("A").leaf("x.example")[0]
+    file = device.folder / "ca.pem"
+    file.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
+    said = device.refuses_init("--server-ca", file)
+    assert "is not a CA certificate" in said and "x.example" in said
+
+
+def test_roots_that_are_not_supported_are_skipped_and_named(device):
+    odd = ed25519.Ed25519PrivateKey.generate()
+    subject = net_pki.name("Root of tomorrow")
+    cert = (x509.CertificateBuilder().subject_name(subject).issuer_name(subject)
+            .public_key(odd.public_key()).serial_number(1)
+            .not_valid_before(net_pki.NOW).not_valid_after(net_pki.NOW + 900 * net_pki.DAY)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            .sign(odd, None).public_bytes(serialization.Encoding.PEM).decode())
+    file = device.folder / "roots.pem"
+    file.write_text(cert + agent.Root("A").pem)
+    done = agent.run(*device.init_args("--bundle", file, "--server-ca", file))
+    assert done.code == 0, done
+    connection = sqlite3.connect(f"file:{device.database}?mode=ro", uri=True)
+    texts = [t for (t,) in connection.execute("SELECT text FROM event WHERE kind = 'skipped'")]
+    connection.close()
+    assert ["the update server's CA: " in t for t in texts] == [False, True]
+    assert all("Root of tomorrow" in t and "Ed25519" in t for t in texts)
+    (skipped,) = device.status()["active"]["skipped"]
+    assert skipped["subject"].endswith("CN=Root of tomorrow")
+    assert skipped["unsupported"] == "signature algorithm Ed25519"
+    assert "Root of tomorrow" in agent.ok("--state", device.state, "status")
 
 
 def test_a_parent_that_is_not_there_is_named(device):

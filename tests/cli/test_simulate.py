@@ -9,6 +9,7 @@ import json_schema
 import net_pki
 import net_servers
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 NOW = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
 DAY = datetime.timedelta(days=1)
@@ -186,6 +187,14 @@ def test_it_changes_nothing(device, roots):
 ])
 def test_a_wrong_command_line_is_told_so(words, sentence):
     assert sentence in agent.refused("simulate", *words, code=2)
+
+
+def test_a_server_certificate_is_no_root(tmp_path):
+    leaf = net_pki.Authority("A").leaf("x.example")[0]
+    file = tmp_path / "leaf.pem"
+    file.write_bytes(leaf.public_bytes(serialization.Encoding.PEM))
+    said = agent.refused("simulate", "--bundle", file, "--at", "2030-01-01")
+    assert "is not a CA certificate" in said and "x.example" in said
 
 
 def test_a_file_that_is_no_bundle_and_a_device_that_is_none(tmp_path):

@@ -534,7 +534,7 @@ def test_same_name_with_another_key_is_not_trusted(trusted):
     impostor = Authority("Trusted Root")
     context = trusted.context("localhost", issuer=impostor, chain=[])
     with RawServer(answer(), tls=context) as s:
-        says = "(the trust anchor of that name has another key)"
+        says = "(the trust anchor of that name has a key with which the signature does not verify)"
         refused("untrusted", s.url(host="localhost"), says=says, store=trusted.store)
         assert s.requests == []
 

@@ -3,6 +3,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
+#include "common/bundle/pem.h"
 #include "tests/support/device.h"
 #include "tests/support/test_pki.h"
 
@@ -67,6 +68,39 @@ static void test_pem_with_three_bytes_broken(void **state)
     pem.data[60] = pem.data[80] = pem.data[100] = '!';
     publish_pem(d, 2, &pem);
     check_bundle_refused(d, HF_E_FORMAT, BUNDLE_2);
+}
+
+/* A newer publisher adds a root for newer devices. An older device takes the rest, and says so. */
+static void test_root_that_is_not_supported_is_skipped_and_named(void **state)
+{
+    struct device *d = *state;
+    struct hf_buf pem = {0}, der = {0};
+    struct pki_key key;
+    struct hf_status status;
+    CHECK_OK(device_update(d));
+    device_make_anchor("Root 2", &pem);
+    pki_key_make(&key, PKI_P256);
+    pki_root("CN=Of tomorrow", &key, &der);
+    pki_key_free(&key);
+    pki_change_signature_algorithm(&der);
+    CHECK_OK(hf_pem_append(&pem, hf_buf_bytes(&der)));
+    publish_pem(d, 2, &pem);
+
+    CHECK_OK(device_update(d));
+    assert_int_equal(device_version(d, HF_SLOT_ACTIVE), 2);
+    assert_int_equal(d->fake.trust.n_anchors, 1);
+    assert_int_equal(fake_store_count_events(&d->fake.store, "skipped"), 1);
+    CHECK_OK(hf_client_status(d->client, &status, NULL));
+    assert_int_equal(status.active.n_anchors, 1);
+    assert_int_equal(status.active.n_skipped, 1);
+    assert_string_equal(status.active.skipped[0].subject, "CN=Of tomorrow");
+    hf_status_free(&status);
+
+    /* Alone it is no bundle. */
+    CHECK_OK(hf_pem_append(&pem, hf_buf_bytes(&der)));
+    publish_pem(d, 3, &pem);
+    check_bundle_refused(d, HF_E_POLICY, "no certificate of it can be used");
+    hf_buf_free(&der);
 }
 
 static void test_leaf_offered_as_a_root(void **state)
@@ -231,6 +265,7 @@ int main(void)
         TEST(test_new_keys_replace_the_description_of_the_active_version),
         TEST(test_description_goes_with_the_bundle_to_the_trust_store),
         TEST(test_pem_with_three_bytes_broken),
+        TEST(test_root_that_is_not_supported_is_skipped_and_named),
         TEST(test_leaf_offered_as_a_root),
         TEST(test_bundle_with_another_hash_or_length),
         TEST(test_bundle_that_is_listed_but_not_there),

@@ -93,12 +93,22 @@ struct hf_anchor_status {
     const char *state;        /* "usable", "expired", "not yet valid", "removed", "revoked" */
 };
 
+/* A certificate of a bundle that this device's software does not support, so it is no anchor. */
+struct hf_skipped_status {
+    char subject[256];
+    char sha256[65];
+    char spki_sha256[65];
+    char unsupported[128]; /* "signature algorithm Ed25519" */
+};
+
 struct hf_bundle_status {
     bool is_present;
     int64_t version;
     char sha256[65];
     struct hf_anchor_status *anchors;
     size_t n_anchors;
+    struct hf_skipped_status *skipped;
+    size_t n_skipped;
 };
 
 struct hf_next_check {

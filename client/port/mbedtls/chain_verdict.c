@@ -8,6 +8,7 @@ struct hearing {
     struct hf_trust_store *store;
     const struct hf_chain *chain;
     const char *host;
+    mbedtls_x509_crt *parsed; /* the same chain, in its order */
     struct hf_chain_verdict *verdict;
     bool is_below_top; /* the top of the path has been heard */
 };
@@ -27,7 +28,7 @@ static void note_faults(struct hearing *h, struct hf_cert_verdict *v, const mbed
 {
     char known[HF_WHY_MAX / 2] = "";
 
-    hf_verify_words(crt, flags, h->host, v->faults, sizeof v->faults);
+    hf_verify_words(crt, h->parsed, flags, h->host, v->faults, sizeof v->faults);
     if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0)
         hf_trust_store_explain(h->store, crt, known, sizeof known);
     if (known[0] != '\0')
@@ -81,6 +82,7 @@ static int hear(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 static enum hf_err judge(struct hearing *h, mbedtls_x509_crt *parsed, struct hf_why *why)
 {
     uint32_t flags = UINT32_MAX;
+    h->parsed = parsed;
     int code = mbedtls_x509_crt_verify_with_ca_cb(parsed, hf_trust_store_candidates, h->store,
                                                   &mbedtls_x509_crt_profile_default, h->host,
                                                   &flags, hear, h);

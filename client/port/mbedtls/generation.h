@@ -42,7 +42,4 @@ HF_MUST_USE int hf_generation_collect(const struct hf_generation *generation,
 void hf_generation_each(const struct hf_generation *generation, const mbedtls_x509_name *issuer,
                         void (*each)(void *ctx, const struct hf_trust_anchor *anchor), void *ctx);
 
-/** Equal for names that Mbed TLS holds to be equal; other names may share a hash by accident. */
-uint64_t hf_name_hash(const mbedtls_x509_name *name);
-
 #endif

@@ -1,7 +1,7 @@
 #include "client/port/mbedtls/leaf.h"
 
-#include "client/port/mbedtls/generation.h"
 #include "common/base/digest.h"
+#include "common/bundle/x509_name.h"
 #include "common/bundle/x509_time.h"
 
 #include <string.h>

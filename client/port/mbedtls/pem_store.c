@@ -1,6 +1,6 @@
 #include "client/port/mbedtls/pem_store.h"
 
-#include "common/bundle/bundle.h"
+#include "common/bundle/policy.h"
 
 #include <stdlib.h>
 
@@ -26,16 +26,20 @@ static enum hf_err fill(struct hf_trust_store *store, const struct hf_bundle *bu
 }
 
 enum hf_err hf_trust_store_new_from_pem(struct hf_bytes pem, struct hf_trust_store **out,
-                                        struct hf_why *why)
+                                        char skipped[HF_WHY_MAX], struct hf_why *why)
 {
     struct hf_trust_store *store = NULL;
     struct hf_bundle bundle = {0};
     enum hf_err err;
 
     HF_TRY(hf_bundle_parse(pem, NULL, &bundle, why));
-    err = hf_trust_store_new(&store, why);
+    err = hf_policy_check_issuers(&bundle, why);
+    if (err == HF_OK)
+        err = hf_trust_store_new(&store, why);
     if (err == HF_OK)
         err = fill(store, &bundle, why);
+    if (err == HF_OK && skipped != NULL)
+        hf_bundle_skipped_text(&bundle, skipped);
     hf_bundle_free(&bundle);
     if (err != HF_OK) {
         hf_trust_store_free(store);

@@ -4,8 +4,13 @@
 
 #include <holdfast/trust_store.h>
 
-/** A new store with all certificates of `pem` as anchors. As hf_bundle_parse, HF_E_MEMORY. */
-HF_MUST_USE enum hf_err
-hf_trust_store_new_from_pem(struct hf_bytes pem, struct hf_trust_store **out, struct hf_why *why);
+/**
+ * A new store with all certificates of `pem` as anchors that are supported. `skipped` (NULL: not
+ * wanted) names the others, as hf_bundle_skipped_text. As hf_bundle_parse and
+ * hf_policy_check_issuers, HF_E_MEMORY.
+ */
+HF_MUST_USE enum hf_err hf_trust_store_new_from_pem(struct hf_bytes pem,
+                                                    struct hf_trust_store **out,
+                                                    char skipped[HF_WHY_MAX], struct hf_why *why);
 
 #endif

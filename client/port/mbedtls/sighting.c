@@ -1,6 +1,6 @@
 #include "client/port/mbedtls/sighting.h"
 
-#include "client/port/mbedtls/generation.h"
+#include "common/bundle/x509_name.h"
 
 #include <stdio.h>
 #include <string.h>

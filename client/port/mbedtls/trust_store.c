@@ -187,6 +187,7 @@ int hf_trust_store_verify(void *store, mbedtls_x509_crt *crt, int depth, uint32_
 /* ---- why not -------------------------------------------------------------------------------------- */
 
 struct explanation {
+    const mbedtls_x509_crt *child;
     char *out;
     size_t cap;
 };
@@ -194,13 +195,13 @@ struct explanation {
 static void explain_one(void *ctx, const struct hf_trust_anchor *anchor)
 {
     struct explanation *e = ctx;
-    hf_verify_anchor_words(anchor, hf_mbedtls_clock_now_s(), e->out, e->cap);
+    hf_verify_anchor_words(anchor, e->child, hf_mbedtls_clock_now_s(), e->out, e->cap);
 }
 
 void hf_trust_store_explain(struct hf_trust_store *store, const mbedtls_x509_crt *child, char *out,
                             size_t cap)
 {
-    struct explanation e = {.out = out, .cap = cap};
+    struct explanation e = {.child = child, .out = out, .cap = cap};
     unsigned pin;
     const struct hf_generation *generation = hf_live_pin(&store->live, &pin);
     hf_generation_each(generation, &child->issuer, explain_one, &e);

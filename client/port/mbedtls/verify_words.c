@@ -5,6 +5,7 @@
 #include "common/bundle/cert.h"
 #include "common/bundle/policy.h"
 #include "common/bundle/x509_usage.h"
+#include "common/tls/chain_break.h"
 
 #include <mbedtls/oid.h>
 
@@ -131,27 +132,48 @@ static void append_dates(const struct hf_cert *cert, uint32_t flags, char *out, 
     }
 }
 
-static void append_faults(const mbedtls_x509_crt *crt, const struct hf_cert *cert, uint32_t flags,
-                          const char *host, char *out, size_t cap)
+static void append_mismatch(const mbedtls_x509_crt *crt, const char *host, char *out, size_t cap)
 {
     char names[HF_NAMES_TEXT_MAX];
 
-    append_dates(cert, flags, out, cap);
-    if ((flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) != 0) {
-        hf_verify_names(crt, names);
+    hf_verify_names(crt, names);
+    /* A common name or DNS name that reads like the address does not count. */
+    if (host != NULL && hf_verify_is_address(host) && strstr(names, host) != NULL)
+        hf_verify_append(out, cap,
+                         ", it has no IP address %s in its subjectAltName (only as a name)", host);
+    else
         hf_verify_append(out, cap, ", issued for %s, not for %s",
-                         names[0] != '\0' ? names : "no name at all",
+                         names[0] != '\0' ? names : "no DNS name or address",
                          host != NULL ? host : "this host");
-    }
+}
+
+static void append_untrusted(const mbedtls_x509_crt *crt, mbedtls_x509_crt *sent,
+                             const char *issuer, char *out, size_t cap)
+{
+    char why[HF_CHAIN_BREAK_MAX];
+
+    if (hf_chain_break_words(crt, sent, issuer, why))
+        hf_verify_append(out, cap, ", %s", why);
+    else
+        hf_verify_append(out, cap, ", no trust anchor for issuer \"%s\"", issuer);
+}
+
+static void append_faults(const mbedtls_x509_crt *crt, mbedtls_x509_crt *sent,
+                          const struct hf_cert *cert, uint32_t flags, const char *host, char *out,
+                          size_t cap)
+{
+    append_dates(cert, flags, out, cap);
+    if ((flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) != 0)
+        append_mismatch(crt, host, out, cap);
     for (size_t i = 0; i < sizeof plain_faults / sizeof plain_faults[0]; i++)
         if ((flags & plain_faults[i].flag) != 0)
             hf_verify_append(out, cap, ", %s", plain_faults[i].words);
     if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0)
-        hf_verify_append(out, cap, ", no trust anchor for issuer \"%s\"", cert->issuer);
+        append_untrusted(crt, sent, cert->issuer, out, cap);
 }
 
-void hf_verify_words(const mbedtls_x509_crt *crt, uint32_t flags, const char *host, char *out,
-                     size_t cap)
+void hf_verify_words(const mbedtls_x509_crt *crt, mbedtls_x509_crt *sent, uint32_t flags,
+                     const char *host, char *out, size_t cap)
 {
     struct hf_cert cert;
     char faults[HF_WHY_MAX] = "";
@@ -162,42 +184,91 @@ void hf_verify_words(const mbedtls_x509_crt *crt, uint32_t flags, const char *ho
         hf_verify_append(out, cap, "not a certificate that can be read");
         return;
     }
-    append_faults(crt, &cert, flags, host, faults, sizeof faults);
+    append_faults(crt, sent, &cert, flags, host, faults, sizeof faults);
     if (faults[0] == '\0')
         hf_verify_append(faults, sizeof faults, ", not valid (flags 0x%x)", (unsigned)flags);
     hf_verify_append(out, cap, "%s", faults + strlen(", "));
 }
 
-void hf_verify_anchor_words(const struct hf_trust_anchor *anchor, int64_t now_s, char *out,
-                            size_t cap)
+/* ---- anchors ------------------------------------------------------------------------------------ */
+
+/* Do the key identifiers of the two say that the anchor has another key than the issuer of `child`
+ * (RFC 5280, 4.2.1.1)? */
+static bool has_other_key_id(const mbedtls_x509_crt *anchor, const mbedtls_x509_crt *child)
 {
-    static const char who[] = "the trust anchor of that name";
+    const mbedtls_x509_buf *own = &anchor->subject_key_id;
+    const mbedtls_x509_buf *wanted = &child->authority_key_id.keyIdentifier;
+    return own->len > 0 && wanted->len > 0 &&
+           (own->len != wanted->len || memcmp(own->p, wanted->p, own->len) != 0);
+}
+
+static bool append_state(const struct hf_trust_anchor *anchor, int64_t now_s, char *out, size_t cap)
+{
     char day[HF_TIME_TEXT_MAX];
 
-    if (out[0] != '\0')
-        hf_verify_append(out, cap, "; ");
     switch (hf_policy_state_at(anchor->not_before_s, anchor->not_after_s, anchor->remove_after_s,
                                now_s)) {
     case HF_ANCHOR_EXPIRED:
         hf_time_format_day(anchor->not_after_s, day);
-        hf_verify_append(out, cap, "%s expired on %s", who, day);
-        return;
+        hf_verify_append(out, cap, "expired on %s", day);
+        return true;
     case HF_ANCHOR_NOT_YET_VALID:
         hf_time_format_day(anchor->not_before_s, day);
-        hf_verify_append(out, cap, "%s is valid only from %s on", who, day);
-        return;
+        hf_verify_append(out, cap, "is valid only from %s on", day);
+        return true;
     case HF_ANCHOR_REMOVED:
         hf_time_format_last(anchor->remove_after_s, day);
-        hf_verify_append(out, cap, "%s was to be removed after %s", who, day);
-        return;
+        hf_verify_append(out, cap, "was to be removed after %s", day);
+        return true;
     case HF_ANCHOR_USABLE:
         break;
     }
-    if (anchor->distrust_after_s == HF_TIME_NONE) {
-        hf_verify_append(out, cap, "%s has another key", who);
+    return false;
+}
+
+static void append_anchor_fault(const struct hf_trust_anchor *anchor, mbedtls_x509_crt *crt,
+                                const mbedtls_x509_crt *child, int64_t now_s, char *out, size_t cap)
+{
+    char day[HF_TIME_TEXT_MAX];
+    int max_pathlen = crt->MBEDTLS_PRIVATE(max_pathlen);
+
+    if (has_other_key_id(crt, child)) {
+        hf_verify_append(out, cap, "has another key");
         return;
     }
-    hf_time_format_last(anchor->distrust_after_s, day);
-    hf_verify_append(out, cap, "%s is distrusted for server certificates issued after %s", who,
-                     day);
+    if (!hf_x509_is_signed_with(child, &crt->pk)) {
+        hf_verify_append(out, cap, "has a key with which the signature does not verify");
+        return;
+    }
+    if (append_state(anchor, now_s, out, cap))
+        return;
+    if (crt->version == 3 && !hf_x509_is_ca(crt)) {
+        hf_verify_append(out, cap,
+                         "is not a CA certificate (basicConstraints, keyUsage keyCertSign)");
+        return;
+    }
+    if (anchor->distrust_after_s != HF_TIME_NONE) {
+        hf_time_format_last(anchor->distrust_after_s, day);
+        hf_verify_append(out, cap, "is distrusted for server certificates issued after %s%s", day,
+                         max_pathlen > 0 ? "; it " : "");
+    }
+    if (max_pathlen > 0)
+        hf_verify_append(out, cap,
+                         "allows no more than %d intermediate certificates below it (path length)",
+                         max_pathlen - 1);
+    else if (anchor->distrust_after_s == HF_TIME_NONE)
+        hf_verify_append(out, cap, "is not accepted for it");
+}
+
+void hf_verify_anchor_words(const struct hf_trust_anchor *anchor, const mbedtls_x509_crt *child,
+                            int64_t now_s, char *out, size_t cap)
+{
+    mbedtls_x509_crt crt;
+
+    mbedtls_x509_crt_init(&crt);
+    if (mbedtls_x509_crt_parse_der_nocopy(&crt, anchor->der.data, anchor->der.len) == 0) {
+        hf_verify_append(out, cap, "%sthe trust anchor of that name ", out[0] != '\0' ? "; " : "");
+        append_anchor_fault(anchor, &crt, child, now_s, out, cap);
+    }
+    mbedtls_x509_crt_free(&crt);
 }

@@ -30,16 +30,17 @@ uint32_t hf_verify_server_usage(const mbedtls_x509_crt *crt, unsigned key_usage)
 
 /**
  * Append to `out` (a text of less than `cap` bytes) what the MBEDTLS_X509_BADCERT_… `flags` say
- * about `crt`, each as "expired on 2025-10-19", joined by ", ". `host` is the name it was checked
- * for, or NULL. Nothing is appended for no flags. What does not fit is cut. An unknown issuer comes
- * last, so that what the store knows about it can follow (hf_trust_store_explain).
+ * about `crt`, each as "expired on 2025-10-19", joined by ", ". `sent` is the list that the server
+ * sent, its own certificate first. `host` is the name it was checked for, or NULL. Nothing is
+ * appended for no flags. What does not fit is cut. An unknown issuer comes last, so that what the
+ * store knows about it can follow (hf_trust_store_explain).
  */
-void hf_verify_words(const mbedtls_x509_crt *crt, uint32_t flags, const char *host, char *out,
-                     size_t cap);
+void hf_verify_words(const mbedtls_x509_crt *crt, mbedtls_x509_crt *sent, uint32_t flags,
+                     const char *host, char *out, size_t cap);
 
-/** Append why an anchor of the right name did not help, as a clause: "the trust anchor of that name
- *  expired on 2025-10-19". Joined to what is there by "; ". */
-void hf_verify_anchor_words(const struct hf_trust_anchor *anchor, int64_t now_s, char *out,
-                            size_t cap);
+/** Append why an anchor with the name of the issuer of `child` did not help, as a clause: "the trust
+ *  anchor of that name expired on 2025-10-19". Joined to what is there by "; ". */
+void hf_verify_anchor_words(const struct hf_trust_anchor *anchor, const mbedtls_x509_crt *child,
+                            int64_t now_s, char *out, size_t cap);
 
 #endif

@@ -7,6 +7,7 @@
 #include "client/port/posix/url.h"
 #include "common/bundle/bundle.h"
 #include "common/bundle/description.h"
+#include "common/bundle/policy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,8 @@ static enum hf_err check_server_ca(const char *pem, struct hf_why *why)
     if (pem == NULL)
         return HF_OK;
     enum hf_err err = hf_bundle_parse(hf_bytes_of_text(pem), NULL, &bundle, &reason);
+    if (err == HF_OK)
+        err = hf_policy_check_issuers(&bundle, &reason);
     hf_bundle_free(&bundle);
     return err == HF_OK
                ? HF_OK

@@ -241,7 +241,7 @@ void hf_http_transport_set_timeouts(struct hf_http_transport *transport,
 
 static enum hf_err load_server_ca(struct hf_http_transport *t, const char *pem, struct hf_why *why)
 {
-    enum hf_err err = hf_trust_store_new_from_pem(hf_bytes_of_text(pem), &t->server_ca, why);
+    enum hf_err err = hf_trust_store_new_from_pem(hf_bytes_of_text(pem), &t->server_ca, NULL, why);
 
     if (err != HF_OK)
         (void)hf_fail_context(why, "the update server's CA");

@@ -6,6 +6,7 @@
 #include "common/os/file_util.h"
 #include "client/port/posix/lock.h"
 #include "client/port/posix/posix_internal.h"
+#include "common/bundle/bundle.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -72,14 +73,38 @@ static enum hf_err check_new(const struct paths *p, struct hf_why *why)
     return HF_OK;
 }
 
+/* Which certificates of the update server's CA are not supported here. The others were checked. */
+static enum hf_err journal_skipped(const struct hf_ports *ports, const char *server_ca,
+                                   struct hf_why *why)
+{
+    struct hf_bundle bundle = {0};
+    struct hf_why line = {0};
+    char skipped[HF_WHY_MAX];
+
+    if (server_ca == NULL)
+        return HF_OK;
+    HF_TRY(hf_bundle_parse(hf_bytes_of_text(server_ca), NULL, &bundle, why));
+    hf_bundle_skipped_text(&bundle, skipped);
+    hf_bundle_free(&bundle);
+    if (skipped[0] == '\0')
+        return HF_OK;
+    (void)hf_fail(&line, HF_OK, "the update server's CA: %.600s", skipped);
+    if (ports->log.write != NULL)
+        ports->log.write(ports->log.ctx, HF_LEVEL_WARNING, line.text);
+    const struct hf_event event = {ports->clock.now_s(ports->clock.ctx), HF_LEVEL_WARNING,
+                                   "skipped", line.text};
+    return ports->store.append_event(ports->store.ctx, &event, why);
+}
+
 static enum hf_err fill_store(struct hf_posix *posix, const struct provision *given,
                               struct hf_why *why)
 {
     HF_TRY(hf_config_save(posix->store, given->config, why));
     HF_TRY(hf_trust_store_new(&posix->trust_store, why));
     struct hf_ports ports = hf_posix_ports(posix);
-    return hf_client_provision(&ports, &given->config->client, given->root_metadata,
-                               given->factory_pem, why);
+    HF_TRY(hf_client_provision(&ports, &given->config->client, given->root_metadata,
+                               given->factory_pem, why));
+    return journal_skipped(&ports, given->config->server_ca, why);
 }
 
 static enum hf_err make_database(const struct paths *p, const struct provision *given,

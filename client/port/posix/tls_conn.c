@@ -28,6 +28,14 @@ struct hf_tls_client {
     struct hf_sessions sessions;
 };
 
+/* Certificates in a path of Mbed TLS: the server's own, intermediates, the anchor. */
+#define PATH_MAX_CERTS (MBEDTLS_X509_MAX_INTERMEDIATE_CA + 2)
+
+struct judged {
+    const mbedtls_x509_crt *crt; /* of Mbed TLS, during a verification */
+    uint32_t flags;
+};
+
 struct hf_tls_conn {
     struct hf_tls_client *client;
     mbedtls_ssl_context ssl;
@@ -35,6 +43,7 @@ struct hf_tls_conn {
     struct hf_endpoint peer;
     char session_name[HF_ENDPOINT_TEXT];
     struct hf_trust_resumption resumption; /* by the device's store, before the handshake */
+    struct judged path[PATH_MAX_CERTS];    /* of one verification, the server's own first */
     char faults[HF_WHY_MAX - 64];          /* what verification found, in words */
 };
 
@@ -78,7 +87,9 @@ static void note_anchors(struct hf_tls_conn *conn, const mbedtls_x509_crt *crt)
         hf_verify_append(conn->faults, sizeof conn->faults, " (%s)", known);
 }
 
-static void note_faults(struct hf_tls_conn *conn, const mbedtls_x509_crt *crt, uint32_t flags)
+/* `sent` is the list that the server sent. */
+static void note_faults(struct hf_tls_conn *conn, mbedtls_x509_crt *sent,
+                        const mbedtls_x509_crt *crt, uint32_t flags)
 {
     char subject[HF_DN_TEXT_MAX] = "";
 
@@ -86,9 +97,19 @@ static void note_faults(struct hf_tls_conn *conn, const mbedtls_x509_crt *crt, u
         (void)snprintf(subject, sizeof subject, "(a subject too long to show)");
     hf_verify_append(conn->faults, sizeof conn->faults,
                      "%scertificate \"%s\": ", conn->faults[0] == '\0' ? "" : "; ", subject);
-    hf_verify_words(crt, flags, conn->peer.host, conn->faults, sizeof conn->faults);
+    hf_verify_words(crt, sent, flags, conn->peer.host, conn->faults, sizeof conn->faults);
     if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0)
         note_anchors(conn, crt);
+}
+
+/* Where a chain breaks can be seen only in all of what the server sent. */
+static void note_path(struct hf_tls_conn *conn, mbedtls_x509_crt *sent)
+{
+    for (size_t i = PATH_MAX_CERTS; i > 0; i--) {
+        if (conn->path[i - 1].flags != 0)
+            note_faults(conn, sent, conn->path[i - 1].crt, conn->path[i - 1].flags);
+        conn->path[i - 1] = (struct judged){0};
+    }
 }
 
 /** Called for each certificate of the chain, from its top down to the server's own (depth 0). */
@@ -106,8 +127,10 @@ static int judge_certificate(void *ctx, mbedtls_x509_crt *crt, int depth, uint32
     if (depth == 0 && hf_endpoint_is_address(&conn->peer) &&
         !hf_verify_has_address(crt, conn->peer.host))
         *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
-    if (*flags != 0)
-        note_faults(conn, crt, *flags);
+    if (depth < PATH_MAX_CERTS)
+        conn->path[depth] = (struct judged){crt, *flags};
+    if (depth == 0)
+        note_path(conn, crt);
     return code;
 }
 
