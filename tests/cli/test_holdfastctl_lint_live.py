@@ -438,7 +438,7 @@ def test_a_folder_that_cannot_be_made(tmp_path, a):
     ("silent x is fine\rendpoint y none.pem\n", "line 1: it holds byte 0x0d"),
     ("silent x weil \xfcberlastet\n".encode("latin-1"), "line 1: it holds byte 0xfc"),
     ("silent x \u202e\n", "line 1: it holds byte 0xe2"),
-    ("silent x is fine\n\0endpoint y none.pem\n", "is no text: it holds a byte 0x00"),
+    ("silent x is fine\n\0endpoint y none.pem\n", "expected text in UTF-8, found a byte 0x00"),
     ("\nendpoint x http://iot.test\n", "line 2: it does not begin with mqtts://"),
     ("endpoint x tls://iot.test\n", "line 1: the port is missing"),
     ("endpoint x https://me:secret@iot.test\n", "line 1: it holds a user name or password"),

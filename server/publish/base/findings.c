@@ -11,6 +11,7 @@ static const struct {
     bool is_error;
 } codes[HF_LINT_CODES] = {
     [HF_LINT_BROKEN] = {"broken-certificate", true},
+    [HF_LINT_UNSUPPORTED] = {"unsupported-certificate", true},
     [HF_LINT_NOT_A_CA] = {"not-a-ca", true},
     [HF_LINT_INTERMEDIATE] = {"intermediate", true},
     [HF_LINT_INTERMEDIATE_KEPT] = {"intermediate-kept", false},

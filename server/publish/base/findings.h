@@ -10,6 +10,7 @@
 /* LINT.md says of each what it finds and which outage it would have stopped. */
 enum hf_lint_code {
     HF_LINT_BROKEN,
+    HF_LINT_UNSUPPORTED,
     HF_LINT_NOT_A_CA,
     HF_LINT_INTERMEDIATE,
     HF_LINT_INTERMEDIATE_KEPT,

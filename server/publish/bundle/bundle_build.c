@@ -63,6 +63,18 @@ static enum hf_err make_drops(const struct hf_bundle_order *order, const struct 
     return hf_bundle_drops_make(&change, &b->description, &b->n_strangers, &b->findings, why);
 }
 
+/* What this holdfastctl does not support would be lost in the next version without a word. */
+static enum hf_err check_supported(const struct hf_bundle *bundle, const char *holder,
+                                   struct hf_why *why)
+{
+    if (bundle->n_skipped == 0)
+        return HF_OK;
+    return hf_fail(why, HF_E_POLICY,
+                   "%s \"%s\", which is not supported here: Mbed TLS cannot use its %s; leave this "
+                   "certificate out, or use a holdfastctl that supports it",
+                   holder, bundle->skipped[0].subject, bundle->skipped[0].what);
+}
+
 static enum hf_err describe(const struct hf_bundle_order *order, struct hf_bytes pem,
                             const struct hf_repo_bundle *before, int64_t now_s,
                             struct hf_bundle_built *b, struct hf_findings *problems,
@@ -144,6 +156,11 @@ static enum hf_err build(const struct hf_bundle_order *order, struct hf_bytes pe
         return HF_OK; /* no file could be read */
     HF_TRY(describe(order, pem, before, now_s, b, problems, why));
     HF_TRY(hf_bundle_parse(pem, &b->description, &b->bundle, why));
+    HF_TRY(check_supported(&b->bundle, "these files hold", why));
+    if (before != NULL)
+        HF_TRY(check_supported(&before->bundle, "the version before holds", why));
+    if (order->from != NULL)
+        HF_TRY(check_supported(&order->from->bundle, "the bundle to copy holds", why));
     HF_TRY(check_all(order, before, &b->bundle, now_s, problems, why));
     HF_TRY(add_drops(order, before, b, problems, why));
     return hf_bundle_to_pem(&b->bundle, &b->pem);

@@ -55,11 +55,36 @@ static void show_accepted(const struct hf_target *target, FILE *out)
     }
 }
 
+/* Devices with newer software may trust it, so it is signed like the others. */
+static void show_skipped(const struct hf_unsupported_cert *cert, const struct hf_description *d,
+                         FILE *out)
+{
+    const struct hf_anchor_note *note = hf_description_note(d, cert->sha256);
+    char sha256[HF_SHA256_HEX_LEN], day[HF_TIME_TEXT_MAX];
+    hf_hex_encode(cert->sha256, HF_SHA256_LEN, sha256);
+    fprintf(out, "      NOT SUPPORTED HERE (%s): %s", cert->what, cert->subject);
+    if (note != NULL && note->distrust_after_s != HF_TIME_NONE) {
+        hf_time_format_last(note->distrust_after_s, day);
+        fprintf(out, ", distrust after %s", day);
+    }
+    if (note != NULL && note->remove_after_s != HF_TIME_NONE) {
+        hf_time_format_last(note->remove_after_s, day);
+        fprintf(out, ", remove after %s", day);
+    }
+    if (note != NULL && note->use != HF_USE_ANCHOR)
+        fprintf(out, ", %s",
+                note->use == HF_USE_INTERMEDIATE ? "an INTERMEDIATE, trusted as a root"
+                                                 : "cross-signed");
+    fprintf(out, "\n        %s\n", sha256);
+}
+
 static void show_bundle(const struct hf_bundle *bundle, const struct hf_description *d, FILE *out)
 {
     char spki[HF_SHA256_HEX_LEN];
     for (size_t i = 0; i < bundle->n_anchors; i++)
         show_anchor(&bundle->anchors[i], out);
+    for (size_t i = 0; i < bundle->n_skipped; i++)
+        show_skipped(&bundle->skipped[i], d, out);
     for (size_t i = 0; i < d->n_drops; i++) {
         hf_hex_encode(d->drops[i], HF_SHA256_LEN, spki);
         fprintf(out, "      drops the key %s\n", spki);
@@ -208,12 +233,18 @@ static json_t *bundle_json(const struct hf_bundle *bundle, const struct hf_descr
                            const struct hf_target *target)
 {
     const struct hf_accepted accepted = hf_accepted_of(target);
-    json_t *anchors = json_array(), *drops = json_array();
+    json_t *anchors = json_array(), *drops = json_array(), *skipped = json_array();
     for (size_t i = 0; i < bundle->n_anchors; i++)
         anchors = hf_json_append_take(anchors, anchor_json(&bundle->anchors[i]));
+    for (size_t i = 0; i < bundle->n_skipped; i++)
+        skipped = hf_json_append_take(skipped, json_pack("{s:s, s:o, s:s}", "subject",
+                                                         bundle->skipped[i].subject, "sha256",
+                                                         hf_json_sha256(bundle->skipped[i].sha256),
+                                                         "unsupported", bundle->skipped[i].what));
     for (size_t i = 0; i < d->n_drops; i++)
         drops = hf_json_append_take(drops, hf_json_sha256(d->drops[i]));
-    return json_pack("{s:o, s:o, s:o, s:o}", "anchors", anchors, "drops", drops, "accepted",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "anchors", anchors, "unsupported", skipped,
+                     "drops", drops, "accepted",
                      json_is_array(accepted.codes) ? json_deep_copy(accepted.codes) : json_array(),
                      "accepted_at", hf_json_time(accepted.at_s));
 }

@@ -105,8 +105,9 @@ static enum hf_err take_cert(void *ctx, size_t index, struct hf_bytes der, struc
     struct hf_why reason = {0};
     enum hf_err err = hf_cert_parse(der, &cert, &reason);
     if (err != HF_OK && r->source->problems != NULL)
-        return hf_findings_add(r->source->problems, HF_LINT_BROKEN, r->file, why,
-                               "%s: certificate %zu: %s", r->file, index + 1, reason.text);
+        return hf_findings_add(r->source->problems,
+                               err == HF_E_POLICY ? HF_LINT_UNSUPPORTED : HF_LINT_BROKEN, r->file,
+                               why, "%s: certificate %zu: %s", r->file, index + 1, reason.text);
     if (err != HF_OK)
         return hf_fail(why, err, "certificate %zu: %s", index + 1, reason.text);
     enum hf_choice choice = hf_select_choose(r->source->selects, r->source->known, &cert);
@@ -120,22 +121,13 @@ static enum hf_err take_cert(void *ctx, size_t index, struct hf_bytes der, struc
     return keep(r, &cert, der, why);
 }
 
-/* DER begins with the tag of a SEQUENCE, which no PEM file begins with. */
-static bool is_der(struct hf_bytes content)
-{
-    return content.len > 0 && content.data[0] == 0x30;
-}
-
 static enum hf_err read_one(struct reading *r, struct hf_why *why)
 {
     struct hf_buf content = {0};
     enum hf_err err = hf_disk_read(r->file, HF_BUNDLE_BYTES_MAX, &content, why);
     if (err != HF_OK)
         return err; /* names the file already */
-    if (is_der(hf_buf_bytes(&content)))
-        err = take_cert(r, 0, hf_buf_bytes(&content), why);
-    else
-        err = hf_pem_walk(hf_buf_bytes(&content), take_cert, r, why);
+    err = hf_pem_or_der_walk(hf_buf_bytes(&content), take_cert, r, why);
     hf_buf_free(&content);
     if (err != HF_OK)
         return hf_fail_context(why, "%s", r->file);

@@ -1,5 +1,6 @@
 #include "server/publish/certs/known_roots.h"
 
+#include "common/base/plaintext.h"
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
 #include "server/publish/base/disk.h"
@@ -156,7 +157,8 @@ static enum hf_err take_file(struct hf_known_roots *known, const char *file, str
     if (text.len > 0 && memchr(text.data, '\0', text.len) != NULL)
         err = hf_fail(why, HF_E_FORMAT, "%s is no text; a table of known roots is expected", file);
     else if (text.len > 0)
-        err = take_table(known, file, (char *)text.data, why);
+        err = take_table(known, file, (char *)text.data + hf_plain_mark_len(hf_buf_bytes(&text)),
+                         why);
     hf_buf_free(&text);
     return err;
 }

@@ -94,9 +94,20 @@ static enum hf_err print_one(void *ctx, const struct difference *d, struct hf_wh
     return HF_OK;
 }
 
+/* Nothing can be said of them but that they are there. */
+static void print_skipped(const char *which, const struct hf_bundle *bundle)
+{
+    char skipped[HF_WHY_MAX];
+    hf_bundle_skipped_text(bundle, skipped);
+    if (skipped[0] != '\0')
+        fprintf(stderr, "holdfastctl: warning: the %s side: %s\n", which, skipped);
+}
+
 static enum hf_err print_text(const struct sides *s, struct hf_why *why)
 {
     size_t n = 0;
+    print_skipped("old", s->old_one);
+    print_skipped("new", s->new_one);
     HF_TRY(walk(s, print_one, &n, why));
     if (n == 0)
         puts("no difference");

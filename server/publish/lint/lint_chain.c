@@ -21,15 +21,19 @@ void hf_lint_chain_free(struct hf_lint_chain *chain)
 /* ---- certificates ----------------------------------------------------------------------------- */
 
 static enum hf_err parse_certs(struct hf_lint_chain *chain, const struct hf_chain *sent,
-                               struct hf_why *why)
+                               size_t *n_read, struct hf_why *why)
 {
     struct hf_cert checked;
     for (size_t i = 0; i < sent->n_certs; i++) {
         struct hf_bytes der = hf_buf_bytes(&sent->certs[i]);
-        if (hf_cert_parse(der, &checked, why) != HF_OK)
+        enum hf_err err = hf_cert_parse(der, &checked, why);
+        if (err == HF_E_POLICY && i > 0) /* devices pass over it too: it may not be needed */
+            continue;
+        if (err != HF_OK)
             return hf_fail_context(why, "certificate %zu", i + 1);
         if (mbedtls_x509_crt_parse_der(&chain->crt, der.data, der.len) != 0)
             return hf_fail(why, HF_E_FORMAT, "certificate %zu does not parse", i + 1);
+        ++*n_read;
     }
     return HF_OK;
 }
@@ -87,8 +91,9 @@ static enum hf_err fill(struct hf_lint_chain *chain, const char *name, const cha
         return hf_fail(why, HF_E_MEMORY, "out of memory for endpoints");
     if (sent->n_certs == 0)
         return hf_fail(why, HF_E_FORMAT, "it holds no certificate");
-    HF_TRY(parse_certs(chain, sent, why));
-    HF_TRY(read_certs(chain, sent->n_certs, why));
+    size_t n_read = 0;
+    HF_TRY(parse_certs(chain, sent, &n_read, why));
+    HF_TRY(read_certs(chain, n_read, why));
     chain->is_lone_root = chain->n_certs == 1 && chain->certs[0].is_ca &&
                           chain->certs[0].is_self_issued;
     HF_TRY(check_order(chain, why));

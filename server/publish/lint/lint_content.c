@@ -117,6 +117,18 @@ static enum hf_err find_behind(const struct hf_lint_line *line, struct hf_findin
     return HF_OK;
 }
 
+/* Published by a newer holdfastctl. Devices without support for it skip it. */
+static enum hf_err find_unsupported(const struct hf_lint_line *line, struct hf_findings *out,
+                                    struct hf_why *why)
+{
+    for (size_t i = 0; i < line->bundle->n_skipped; i++)
+        HF_TRY(hf_findings_add(out, HF_LINT_ANCHOR_UNUSABLE, line->where, why,
+                               "\"%s\" is not supported here: Mbed TLS cannot use its %s; devices "
+                               "with the same software skip it",
+                               line->bundle->skipped[i].subject, line->bundle->skipped[i].what));
+    return HF_OK;
+}
+
 enum hf_err hf_lint_tables(const struct hf_known_roots *known, int64_t now_s,
                            struct hf_findings *out, struct hf_why *why)
 {
@@ -135,6 +147,7 @@ enum hf_err hf_lint_tables(const struct hf_known_roots *known, int64_t now_s,
 enum hf_err hf_lint_content(const struct hf_lint *lint, const struct hf_lint_line *line,
                             struct hf_findings *out, struct hf_why *why)
 {
+    HF_TRY(find_unsupported(line, out, why));
     HF_TRY(find_single(line, out, why));
     HF_TRY(find_intermediates(line, out, why));
     HF_TRY(find_limits(line, out, why));

@@ -281,9 +281,13 @@ static enum hf_err take_list(struct hf_lint_endpoints *e, const char *file, stru
     struct hf_buf text = {0};
     char none[] = "";
     HF_TRY(hf_disk_read(file, ENDPOINTS_BYTES_MAX, &text, why));
+    size_t mark = hf_plain_mark_len(hf_buf_bytes(&text));
     enum hf_err err = text.len > 0 && memchr(text.data, '\0', text.len) != NULL
-                          ? hf_fail(why, HF_E_FORMAT, "%s is no text: it holds a byte 0x00", file)
-                          : take_text(&r, text.len == 0 ? none : (char *)text.data, why);
+                          ? hf_fail(why, HF_E_FORMAT,
+                                    "%s: expected text in UTF-8, found a byte 0x00; is it UTF-16? "
+                                    "Convert it: `iconv -f UTF-16 -t UTF-8`",
+                                    file)
+                          : take_text(&r, text.len == 0 ? none : (char *)text.data + mark, why);
     hf_buf_free(&text);
     return err;
 }

@@ -35,10 +35,11 @@ static enum hf_err take_cert(void *ctx, size_t index, struct hf_bytes der, struc
         return hf_fail(why, HF_E_MEMORY, "out of memory for certificates");
     c.anchor.der = hf_buf_bytes(&c.der);
     c.anchor.distrust_after_s = c.anchor.remove_after_s = HF_TIME_NONE;
-    if (hf_cert_parse(c.anchor.der, &c.anchor.cert, &reason) != HF_OK) {
+    enum hf_err err = hf_cert_parse(c.anchor.der, &c.anchor.cert, &reason);
+    if (err != HF_OK) {
         hf_buf_free(&c.der);
-        return hf_findings_add(r->out, HF_LINT_BROKEN, r->file, why, "certificate %zu: %s",
-                               index + 1, reason.text);
+        return hf_findings_add(r->out, err == HF_E_POLICY ? HF_LINT_UNSUPPORTED : HF_LINT_BROKEN,
+                               r->file, why, "certificate %zu: %s", index + 1, reason.text);
     }
     r->items[r->n_items++] = c;
     return HF_OK;
@@ -53,9 +54,7 @@ static enum hf_err read_file(struct reading *r, struct hf_why *why)
         return hf_findings_add(r->out, HF_LINT_BROKEN, r->file, why, "%s", reason.text);
     if (err != HF_OK)
         return hf_fail(why, err, "%s", reason.text);
-    err = content.len > 0 && content.data[0] == 0x30
-              ? take_cert(r, 0, hf_buf_bytes(&content), &reason)
-              : hf_pem_walk(hf_buf_bytes(&content), take_cert, r, &reason);
+    err = hf_pem_or_der_walk(hf_buf_bytes(&content), take_cert, r, &reason);
     hf_buf_free(&content);
     if (err == HF_E_FORMAT || err == HF_E_NOT_FOUND)
         return hf_findings_add(r->out, HF_LINT_BROKEN, r->file, why, "%s", reason.text);
@@ -97,6 +96,9 @@ static enum hf_err judge(const struct reading *r, size_t index, bool *is_fit, st
     *is_fit = false;
     if (is_repeated(r, index))
         return HF_OK;
+    /* There is no root of its issuer to be found: it is its own. */
+    if (cert->is_self_issued && hf_policy_check_ca(&c->anchor, &reason) != HF_OK)
+        return hf_findings_add(r->out, HF_LINT_NOT_A_CA, c->file, why, "%s", reason.text);
     if (!cert->is_ca)
         return hf_findings_add(r->out, HF_LINT_NOT_A_CA, c->file, why,
                                "\"%s\" is not a CA certificate; find the root of its issuer \"%s\"",

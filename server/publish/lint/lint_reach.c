@@ -3,35 +3,61 @@
 #include "common/base/timetext.h"
 #include "common/bundle/policy.h"
 #include "common/bundle/x509_usage.h"
+#include "common/tls/chain_break.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* ---- does a chain end in an anchor? ----------------------------------------------------------- */
 
+/* What a chain is judged by, and why it does not validate: a clause, or empty for no root. */
+struct verdict {
+    mbedtls_x509_crt *sent;
+    bool is_below_anchor; /* the anchor has been seen */
+    bool is_valid;
+    char fault[HF_DN_TEXT_MAX + HF_CHAIN_BREAK_MAX + 8]; /* "SUBJECT": WHY */
+};
+
+static void note_fault(struct verdict *v, const mbedtls_x509_crt *crt, uint32_t flags)
+{
+    struct hf_cert cert;
+    char why[HF_CHAIN_BREAK_MAX] = "its extendedKeyUsage does not allow a TLS server";
+    if (v->fault[0] != '\0' ||
+        hf_cert_parse((struct hf_bytes){crt->raw.p, crt->raw.len}, &cert, NULL) != HF_OK)
+        return;
+    if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0 &&
+        !hf_chain_break_words(crt, v->sent, cert.issuer, why))
+        return;
+    if ((flags & (MBEDTLS_X509_BADCERT_NOT_TRUSTED | MBEDTLS_X509_BADCERT_EXT_KEY_USAGE)) != 0)
+        (void)snprintf(v->fault, sizeof v->fault, "\"%s\": %s", cert.subject, why);
+}
+
 /* Called from the top of the path, the anchor, down to the leaf (depth 0). Dates of what a server
  * sends are its operator's to renew; anchors are chosen by date before. */
-static int judge_as_devices(void *is_below_anchor, mbedtls_x509_crt *crt, int depth,
-                            uint32_t *flags)
+static int judge_as_devices(void *verdict, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
-    bool *is_below = is_below_anchor;
+    struct verdict *v = verdict;
     *flags &= ~(uint32_t)(MBEDTLS_X509_BADCERT_EXPIRED | MBEDTLS_X509_BADCERT_FUTURE);
-    if (*is_below && depth > 0 && !hf_x509_allows_server_auth(crt))
+    if (v->is_below_anchor && depth > 0 && !hf_x509_allows_server_auth(crt))
         *flags |= MBEDTLS_X509_BADCERT_EXT_KEY_USAGE;
-    *is_below = true;
+    if (*flags != 0)
+        note_fault(v, crt, *flags);
+    v->is_below_anchor = true;
     return 0;
 }
 
 /* What a device accepts is a question of its own (lint_device.h). */
 static const mbedtls_x509_crt_profile anything = {0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 1024};
 
-static bool verifies(const struct hf_lint_chain *chain, mbedtls_x509_crt *anchors)
+static void verify(const struct hf_lint_chain *chain, mbedtls_x509_crt *anchors,
+                   struct verdict *out)
 {
     uint32_t flags = 0;
-    bool is_below_anchor = false;
     /* Mbed TLS wants it writable and does not write to it. */
     mbedtls_x509_crt *crt = (mbedtls_x509_crt *)&chain->crt;
-    return mbedtls_x509_crt_verify_with_profile(crt, anchors, NULL, &anything, NULL, &flags,
-                                                judge_as_devices, &is_below_anchor) == 0;
+    *out = (struct verdict){.sent = crt};
+    out->is_valid = mbedtls_x509_crt_verify_with_profile(crt, anchors, NULL, &anything, NULL,
+                                                         &flags, judge_as_devices, out) == 0;
 }
 
 /* As of `lint->at_s`, or of the end of the lead time, when servers have new certificates. */
@@ -46,8 +72,8 @@ static bool is_good(const struct hf_lint *lint, const struct hf_anchor *anchor,
 }
 
 static enum hf_err reaches(const struct hf_lint *lint, const struct hf_lint_line *line,
-                           const struct hf_lint_chain *chain, bool is_after_lead, bool *out,
-                           struct hf_why *why)
+                           const struct hf_lint_chain *chain, bool is_after_lead,
+                           struct verdict *out, struct hf_why *why)
 {
     mbedtls_x509_crt anchors;
     size_t n_good = 0;
@@ -62,8 +88,10 @@ static enum hf_err reaches(const struct hf_lint *lint, const struct hf_lint_line
                           line->where);
         n_good++;
     }
-    if (err == HF_OK)
-        *out = n_good > 0 && verifies(chain, &anchors);
+    if (err == HF_OK) {
+        verify(chain, &anchors, out);
+        out->is_valid = out->is_valid && n_good > 0;
+    }
     mbedtls_x509_crt_free(&anchors);
     return err;
 }
@@ -74,15 +102,19 @@ static enum hf_err judge_anchors(const struct hf_lint *lint, const struct hf_lin
                                  const struct hf_lint_chain *chain, struct hf_findings *out,
                                  struct hf_why *why)
 {
-    bool is_reached_now = false, is_reached_later = false;
-    HF_TRY(reaches(lint, line, chain, false, &is_reached_now, why));
-    if (!is_reached_now)
+    struct verdict now, later;
+    HF_TRY(reaches(lint, line, chain, false, &now, why));
+    if (!now.is_valid && now.fault[0] != '\0')
+        return hf_findings_add(out, HF_LINT_ENDPOINT_ANCHOR_MISSING, line->where, why,
+                               "%s shows a chain (%s) that devices refuse: %s", chain->name,
+                               chain->source, now.fault);
+    if (!now.is_valid)
         return hf_findings_add(out, HF_LINT_ENDPOINT_ANCHOR_MISSING, line->where, why,
                                "%s shows a chain (%s) that ends in no usable root of this bundle; "
                                "the last issuer in it is \"%s\"",
                                chain->name, chain->source, chain->certs[chain->n_certs - 1].issuer);
-    HF_TRY(reaches(lint, line, chain, true, &is_reached_later, why));
-    if (is_reached_later)
+    HF_TRY(reaches(lint, line, chain, true, &later, why));
+    if (later.is_valid)
         return HF_OK;
     char day[HF_TIME_TEXT_MAX];
     hf_time_format_day(lint->at_s + lint->lead_s, day);
