@@ -106,3 +106,6 @@ def test_the_bill_of_materials_has_all_that_is_linked(package, bom):
     header = (package.include / "holdfast-mbedtls/mbedtls/build_info.h").read_text()
     assert f'MBEDTLS_VERSION_STRING         "{found["mbedtls"][0]}"' in header
     assert found["mbedtls"][1] == "static"
+    patches = {str(f.relative_to(CHECKOUT)) for f in (CHECKOUT / "deploy").glob("mbedtls-*.patch")}
+    notes, = [c["pedigree"]["notes"] for c in bom["components"] if c["name"] == "mbedtls"]
+    assert set(notes.removeprefix("changed by: ").split(";")) == patches
