@@ -47,7 +47,7 @@ build_packages=(gcc libc6-dev cmake ninja-build "pkgconf|pkg-config" bzip2 patch
     libp11-kit-dev)
 test_packages=(libcmocka-dev g++ python3-pytest python3-cryptography openssl jq
     "nginx-light|nginx|nginx-core|nginx-full|nginx-extras" mosquitto mosquitto-clients curl procps
-    softhsm2 groff-base faketime strace clang libclang-rt-dev clang-format cppcheck)
+    softhsm2 groff-base faketime strace systemd clang libclang-rt-dev clang-format cppcheck)
 bench_packages=(wrk)
 # What the tests compare with and Debian 12 lacks comes from this suite, which stays as it is.
 newer_suite=trixie
