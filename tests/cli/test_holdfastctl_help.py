@@ -68,6 +68,31 @@ def test_a_word_that_is_near_to_none_gets_no_guess(typed, sentence):
     assert ctl.refused(*typed.split(), code=2) == sentence
 
 
+def test_the_usual_words_for_help_and_version():
+    assert ctl.ok("-V") == ctl.ok("--version") and ctl.ok("-V").startswith("holdfastctl ")
+    assert ctl.ok("help") == ctl.ok("--help")
+    for name in ("publish", "bundle add", "bundle"):
+        assert ctl.ok("help", *name.split()) == ctl.ok(*name.split(), "--help")
+    assert ctl.refused("help", "pubish", code=2).startswith(
+        'there is no command "pubish"; did you mean "publish"?')
+    assert "Environment:\n  CREDENTIALS_DIRECTORY" in ctl.ok("--help")
+
+
+def test_quiet_prints_no_report_and_verbose_says_each_step(tmp_path):
+    p = ctl.Publisher(tmp_path)
+    for words in (["-q", "refresh", *p.place], ["refresh", "--quiet", *p.place]):
+        assert ctl.ok(*words) == ""
+    assert ctl.refused("-q", "check", "--repo", tmp_path) != ""
+    assert ctl.ok("-q", "check", "--help") == ctl.ok("check", "--help")
+    for words in (["-v", "refresh", *p.place], ["refresh", "--verbose", *p.place]):
+        steps = ctl.run(*words)
+        assert steps.code == 0 and steps.out.startswith("refreshed: ")
+        for step in (f"holdfastctl: verified {p.repo}: root 1, targets 1",
+                     "holdfastctl: signing timestamp ", "with 1 key(s)\n",
+                     f"holdfastctl: writing {p.repo}/metadata/timestamp.json"):
+            assert step in steps.err
+
+
 def test_an_empty_word_is_no_group():
     assert ctl.refused("", code=2) == 'there is no command ""; see holdfastctl --help'
 

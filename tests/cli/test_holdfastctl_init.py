@@ -3,6 +3,7 @@ import json
 import os
 import resource
 import signal
+import subprocess
 import stat
 
 import pytest
@@ -223,6 +224,46 @@ def test_a_person_is_asked_twice_for_each_half_and_not_shown(tmp_path, place):
     t.expect(f"Passphrase for {tmp_path}/keys/online: ")
     t.type("battery staple\n")
     assert t.end()[0] == 0
+
+
+def test_a_mistyped_passphrase_may_be_typed_again_twice(tmp_path):
+    p = ctl.Publisher(tmp_path, "--passphrase-file", secret(tmp_path / "pass", "battery staple\n"))
+    t = ctl.Terminal("refresh", *p.place)
+    t.expect(f"Passphrase for {p.online}: ")
+    t.type("battery stable\n")
+    t.expect("the passphrase is wrong, or the file is damaged; try again")
+    t.seen = t.seen.split("try again")[1]
+    t.expect(f"Passphrase for {p.online}: ")
+    assert not t.is_echoing()
+    t.type("battery staple\n")
+    assert t.end()[0] == 0 and p.versions()["timestamp"] == 2
+    before = ctl.tree(p.repo, p.keys)
+    t = ctl.Terminal("refresh", *p.place)
+    for i in range(3):
+        t.expect(f"Passphrase for {p.online}: ")
+        t.seen = ""
+        t.type(f"wrong {i}\n")
+    assert t.end() == (1, "")
+    assert "the passphrase is wrong, or the file is damaged" in t.seen
+    assert "try again" not in t.seen.split("damaged")[-1]
+    assert ctl.tree(p.repo, p.keys) == before
+
+
+def from_standard_input(text, *args):
+    return subprocess.run([ctl.BIN / "holdfastctl", *map(str, args)], input=text, text=True,
+                          capture_output=True, env=ctl.environment(), timeout=ctl.TIMEOUT_S)
+
+
+def test_a_passphrase_comes_from_standard_input(tmp_path, place):
+    said = ["--passphrase-file", "-"]
+    done = from_standard_input("correct horse\n", "init", *place, *said)  # for both halves
+    assert (done.returncode, done.stderr) == (0, ""), done
+    assert from_standard_input("correct horse\n", "refresh", *place, *said).returncode == 0
+    done = from_standard_input("wrong\n", "refresh", *place, *said)
+    assert done.returncode == 1 and "passphrase is wrong" in done.stderr
+    assert "try again" not in done.stderr
+    done = from_standard_input("", "refresh", *place, *said)
+    assert done.returncode == 1 and "the passphrase from standard input is empty" in done.stderr
 
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP])
