@@ -79,6 +79,7 @@ struct hf_answer hf_route(const struct hf_request *request, const struct hf_edit
     answer.status = 400;
     if (!hf_route_path(request->target.text, request->target.len, path, &path_len))
         return answer;
+    answer.status = 200;
     answer.is_health = is_health(path, path_len);
     if (answer.is_health)
         return answer;

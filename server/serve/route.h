@@ -11,7 +11,7 @@
 struct hf_answer {
     unsigned status;
     struct hf_served_file *file; /* with 200 and 304; borrowed from the edition */
-    bool is_health;              /* /healthz: respond asks for the state, `status` is not set */
+    bool is_health;              /* /healthz: respond asks for the state, and for its status */
     bool is_head;                /* no body */
 };
 
