@@ -19,6 +19,7 @@ int hf_cmd_journal(const char *state_dir, int argc, const char **argv);
 int hf_cmd_simulate(const char *state_dir, int argc, const char **argv);
 int hf_cmd_export(const char *state_dir, int argc, const char **argv);
 int hf_cmd_run(const char *state_dir, int argc, const char **argv);
+int hf_cmd_config(const char *state_dir, int argc, const char **argv);
 int hf_cmd_endpoints(const char *state_dir, int argc, const char **argv);
 int hf_cmd_confirm(const char *state_dir, int argc, const char **argv);
 int hf_cmd_reject(const char *state_dir, int argc, const char **argv);

@@ -44,10 +44,26 @@ int hf_cli_usage(const struct hf_cli_text *text, const char *fmt, ...)
     return HF_EXIT_USAGE;
 }
 
-/** `word` is NULL where none is taken; it is borrowed from `popt`. */
-static bool parse(const struct hf_cli_text *text, poptContext popt, const char **word,
-                  int *exit_code)
+void hf_cli_words_free(struct hf_cli_words *words)
 {
+    for (size_t i = 0; i < words->n; i++)
+        free(words->list[i]);
+    *words = (struct hf_cli_words){0};
+}
+
+static void take_words(poptContext popt, size_t max, struct hf_cli_words *out)
+{
+    while (out->n < max && poptPeekArg(popt) != NULL) {
+        char *word = strdup(poptGetArg(popt));
+        if (word != NULL)
+            out->list[out->n++] = word;
+    }
+}
+
+static bool parse(const struct hf_cli_text *text, poptContext popt, size_t max,
+                  struct hf_cli_words *words, int *exit_code)
+{
+    bool is_quiet = false;
     int code;
 
     while ((code = poptGetNextOpt(popt)) > 0) {
@@ -56,34 +72,35 @@ static bool parse(const struct hf_cli_text *text, poptContext popt, const char *
             *exit_code = HF_EXIT_OK;
             return false;
         }
+        is_quiet = is_quiet || code == 'q';
     }
-    if (word != NULL)
-        *word = poptGetArg(popt);
+    if (words != NULL)
+        take_words(popt, max, words);
     const char *surplus = poptPeekArg(popt);
     if (code < -1)
         *exit_code = hf_cli_usage(text, "%s: %s", poptBadOption(popt, POPT_BADOPTION_NOALIAS),
                                   poptStrerror(code));
     else if (surplus != NULL)
-        *exit_code = hf_cli_usage(text, "'%s' is one word too many", surplus);
-    return code == -1 && surplus == NULL;
+        *exit_code = hf_cli_usage(text, "unexpected argument \"%s\"", surplus);
+    if (code != -1 || surplus != NULL)
+        return false;
+    if (is_quiet && freopen("/dev/null", "w", stdout) == NULL)
+        fputs("holdfast: --quiet: /dev/null cannot be opened\n", stderr);
+    return true;
 }
 
 bool hf_cli_parse(const struct hf_cli_text *text, int argc, const char **argv,
                   const struct poptOption *options, int *exit_code)
 {
-    poptContext popt = poptGetContext("holdfast", argc, argv, options, 0);
-    bool go_on = parse(text, popt, NULL, exit_code);
-    poptFreeContext(popt);
-    return go_on;
+    return hf_cli_parse_words(text, argc, argv, options, 0, NULL, exit_code);
 }
 
-bool hf_cli_parse_word(const struct hf_cli_text *text, int argc, const char **argv,
-                       const struct poptOption *options, char **word, int *exit_code)
+bool hf_cli_parse_words(const struct hf_cli_text *text, int argc, const char **argv,
+                        const struct poptOption *options, size_t max, struct hf_cli_words *out,
+                        int *exit_code)
 {
     poptContext popt = poptGetContext("holdfast", argc, argv, options, 0);
-    const char *found = NULL;
-    bool go_on = parse(text, popt, &found, exit_code);
-    *word = go_on && found != NULL ? strdup(found) : NULL;
+    bool go_on = parse(text, popt, max, out, exit_code);
     poptFreeContext(popt);
     return go_on;
 }
@@ -100,7 +117,11 @@ const char *hf_cli_state(const struct hf_cli_common *common, const char *before_
 {
     if (common->state != NULL)
         return common->state;
-    return before_command != NULL ? before_command : HF_CLI_STATE_DEFAULT;
+    if (before_command != NULL)
+        return before_command;
+    const char *from_environment = getenv("HOLDFAST_STATE");
+    return from_environment != NULL && from_environment[0] != '\0' ? from_environment
+                                                                   : HF_CLI_STATE_DEFAULT;
 }
 
 static void write_log(void *ctx, enum hf_level level, const char *text)
@@ -128,7 +149,16 @@ int hf_cli_finish(enum hf_err err, const struct hf_why *why)
         return HF_EXIT_POSTPONED;
     }
     fprintf(stderr, "holdfast: %s\n", why->text);
-    return HF_EXIT_FAILED;
+    return err == HF_E_ARGUMENT ? HF_EXIT_USAGE : HF_EXIT_FAILED;
+}
+
+enum hf_err hf_cli_print_json(json_t *json, struct hf_why *why)
+{
+    int failed = json == NULL ? -1 : json_dumpf(json, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
+
+    json_decref(json);
+    putchar('\n');
+    return failed == 0 ? HF_OK : hf_fail(why, HF_E_MEMORY, "out of memory for the JSON text");
 }
 
 void hf_cli_format_duration(int64_t s, char out[HF_CLI_DURATION_MAX])

@@ -9,6 +9,7 @@
 
 #include "client/agent/agent.h"
 
+#include <jansson.h>
 #include <popt.h>
 #include <stdio.h>
 
@@ -27,6 +28,7 @@ struct hf_cli_text {
 struct hf_cli_common {
     char *state;
     int is_verbose;
+    int as_json;
 };
 void hf_cli_common_free(struct hf_cli_common *common);
 
@@ -39,7 +41,16 @@ void hf_cli_common_free(struct hf_cli_common *common);
 #define HF_CLI_VERBOSE(common)                                                                     \
     {                                                                                              \
         "verbose", 'v', POPT_ARG_NONE, &(common)->is_verbose, 0,                                   \
-            "say on standard error what is done", NULL                                             \
+            "log requests, TLS, and each step of verification to standard error", NULL             \
+    }
+#define HF_CLI_QUIET                                                                               \
+    {                                                                                              \
+        "quiet", 'q', POPT_ARG_NONE, NULL, 'q', "print nothing but errors", NULL                   \
+    }
+#define HF_CLI_JSON(common, schema)                                                                \
+    {                                                                                              \
+        "json", 'j', POPT_ARG_NONE, &(common)->as_json, 0,                                         \
+            "for programs (schema/" schema ".schema.json)", NULL                                   \
     }
 #define HF_CLI_HELP                                                                                \
     {                                                                                              \
@@ -57,23 +68,35 @@ void hf_cli_common_free(struct hf_cli_common *common);
 bool hf_cli_parse(const struct hf_cli_text *text, int argc, const char **argv,
                   const struct poptOption *options, int *exit_code);
 
-/** The same for a command that takes one word besides its options: `*word` is to be freed, and NULL
- *  where there is none. */
-bool hf_cli_parse_word(const struct hf_cli_text *text, int argc, const char **argv,
-                       const struct poptOption *options, char **word, int *exit_code);
+/* Words of a command line besides its options; texts are owned. All zero is none. */
+#define HF_CLI_WORDS_MAX 20
+struct hf_cli_words {
+    char *list[HF_CLI_WORDS_MAX];
+    size_t n;
+};
+void hf_cli_words_free(struct hf_cli_words *words);
+
+/** The same for a command that takes up to `max` words besides its options. */
+bool hf_cli_parse_words(const struct hf_cli_text *text, int argc, const char **argv,
+                        const struct poptOption *options, size_t max, struct hf_cli_words *out,
+                        int *exit_code);
 
 /** Print "holdfast NAME: SENTENCE; see holdfast NAME --help" and return HF_EXIT_USAGE. */
 int hf_cli_usage(const struct hf_cli_text *text, const char *fmt, ...) HF_PRINTF(2, 3);
 
-/** The folder named after the command, or before it, or the default. */
+/** The folder named after the command, or before it, or in the environment, or the default. */
 const char *hf_cli_state(const struct hf_cli_common *common, const char *before_command);
 
 /** Everything to standard error with --verbose, else nothing: errors come back as sentences. */
 struct hf_log_port hf_cli_log(const struct hf_cli_common *common);
 
-/** HF_EXIT_OK, or the sentence on standard error and HF_EXIT_FAILED. HF_E_POSTPONED is no failure:
+/** HF_EXIT_OK, or the sentence on standard error and HF_EXIT_FAILED, or HF_EXIT_USAGE for
+ *  HF_E_ARGUMENT, since what was typed is wrong on every device. HF_E_POSTPONED is no failure:
  *  "postponed: SENTENCE" on standard output and HF_EXIT_POSTPONED. */
 int hf_cli_finish(enum hf_err err, const struct hf_why *why);
+
+/** Print `json`, which is taken; NULL: memory is short. */
+HF_MUST_USE enum hf_err hf_cli_print_json(json_t *json, struct hf_why *why);
 
 #define HF_CLI_DURATION_MAX 48
 /** "3 d 5 h", "6 h 12 min", "1 min 5 s". */

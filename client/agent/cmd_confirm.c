@@ -47,10 +47,7 @@ int hf_cmd_confirm(const char *state_dir, int argc, const char **argv)
     struct hf_why why = {0};
     int exit_code = HF_EXIT_USAGE;
     const struct poptOption options[] = {
-        HF_CLI_STATE(&common),
-        HF_CLI_VERBOSE(&common),
-        HF_CLI_HELP,
-        HF_CLI_END,
+        HF_CLI_STATE(&common), HF_CLI_VERBOSE(&common), HF_CLI_QUIET, HF_CLI_HELP, HF_CLI_END,
     };
 
     if (hf_cli_parse(&text, argc, argv, options, &exit_code))

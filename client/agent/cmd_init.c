@@ -137,9 +137,14 @@ static enum hf_err init(const struct init_options *o, const char *state_dir, str
         err = hf_posix_init(state_dir, &in.config, hf_buf_bytes(&in.root), hf_buf_bytes(&in.bundle),
                             hf_cli_log(&o->common), why);
     input_free(&in);
-    if (err == HF_OK)
-        printf("initialised %s for %s/%s\n", state_dir, o->set, o->profile);
-    return err;
+    if (err != HF_OK)
+        return err;
+    if (o->common.as_json != 0)
+        return hf_cli_print_json(json_pack("{s:i, s:s, s:s, s:s}", "format", 1, "state", state_dir,
+                                           "set", o->set, "profile", o->profile),
+                                 why);
+    printf("initialised %s for %s/%s\n", state_dir, o->set, o->profile);
+    return HF_OK;
 }
 
 /* ---- the command line ----------------------------------------------------------------------------- */
@@ -202,8 +207,10 @@ int hf_cmd_init(const char *state_dir, int argc, const char **argv)
         {"await-confirm", '\0', POPT_ARG_NONE, &o.awaits_confirm, 0,
          "a new bundle stays on trial until holdfast confirm or holdfast reject", NULL},
         HF_CLI_ENDPOINTS(&o.endpoints),
+        HF_CLI_JSON(&o.common, "init"),
         HF_CLI_STATE(&o.common),
         HF_CLI_VERBOSE(&o.common),
+        HF_CLI_QUIET,
         HF_CLI_HELP,
         HF_CLI_END,
     };

@@ -5,15 +5,18 @@
 #include "common/os/file_util.h"
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
+#include "common/tls/endpoint_url.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static const struct hf_cli_text text = {
     .name = "probe",
-    .arguments = "HOST[:PORT] [--state DIR | --ca FILE] [--servername NAME] [--at TIME] [--json]",
+    .arguments =
+        "HOST[:PORT]|URL [--state DIR | --ca FILE] [--servername NAME] [--at TIME] [--json]",
     .about =
-        "Connects to HOST (port 443 unless named), does a real TLS handshake and shows the chain\n"
+        "Connects to HOST (port 443 unless named; a URL such as https://HOST/PATH or\n"
+        "mqtts://HOST does as well), does a real TLS handshake and shows the chain\n"
         "that the server presents: who issued what, until when, and in words whether the store\n"
         "validates it and through which root, or why not. The store is that of the device, or, "
         "with\n"
@@ -31,7 +34,9 @@ static const struct hf_cli_text text = {
 struct arguments {
     struct hf_cli_common common;
     const char *state_dir; /* borrowed */
-    char *endpoint, *ca, *server_name, *at;
+    struct hf_cli_words words;
+    const char *endpoint; /* borrowed from them */
+    char *ca, *server_name, *at;
     int is_json, is_tls12, has_legacy_ciphers;
     struct hf_endpoint peer;
     struct hf_endpoint server; /* whom to ask for */
@@ -50,7 +55,7 @@ struct judge {
 static void free_arguments(struct arguments *a)
 {
     hf_cli_common_free(&a->common);
-    free(a->endpoint);
+    hf_cli_words_free(&a->words);
     free(a->ca);
     free(a->server_name);
     free(a->at);
@@ -69,6 +74,29 @@ static enum hf_err check_server_name(struct arguments *a, struct hf_why *why)
     return err;
 }
 
+/* HOST[:PORT], or a URL as an endpoint has one; its path is not asked for. */
+static enum hf_err parse_peer(struct arguments *a, struct hf_why *why)
+{
+    const char *scheme_end = strstr(a->endpoint, "://");
+    struct hf_endpoint_url url;
+    char address[HF_ENDPOINT_URL_TEXT];
+
+    if (scheme_end == NULL) {
+        HF_TRY(hf_endpoint_parse(hf_bytes_of_text(a->endpoint), 443, &a->peer, why));
+        hf_endpoint_drop_final_dot(&a->peer);
+        return HF_OK;
+    }
+    size_t len = (size_t)(scheme_end - a->endpoint) + strlen("://");
+    len += strcspn(a->endpoint + len, "/?#");
+    if (len >= sizeof address)
+        return hf_fail(why, HF_E_ARGUMENT, "the host of the URL is too long");
+    memcpy(address, a->endpoint, len);
+    address[len] = '\0';
+    HF_TRY(hf_endpoint_url_parse(address, &url, why));
+    a->peer = url.peer;
+    return HF_OK;
+}
+
 static enum hf_err check_arguments(struct arguments *a, struct hf_why *why)
 {
     if (a->endpoint == NULL)
@@ -79,7 +107,7 @@ static enum hf_err check_arguments(struct arguments *a, struct hf_why *why)
     if (a->at != NULL && !hf_time_parse_lenient(a->at, &a->at_s))
         return hf_fail(why, HF_E_ARGUMENT,
                        "--at wants YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, not '%s'", a->at);
-    HF_TRY(hf_endpoint_parse(hf_bytes_of_text(a->endpoint), 443, &a->peer, why));
+    HF_TRY(parse_peer(a, why));
     return check_server_name(a, why);
 }
 
@@ -208,11 +236,13 @@ int hf_cmd_probe(const char *state_dir, int argc, const char **argv)
         {"json", 0, POPT_ARG_NONE, &a.is_json, 0, "print one JSON object instead of text", NULL},
         HF_CLI_STATE(&a.common),
         HF_CLI_VERBOSE(&a.common),
+        HF_CLI_QUIET,
         HF_CLI_HELP,
         HF_CLI_END,
     };
 
-    if (hf_cli_parse_word(&text, argc, argv, options, &a.endpoint, &exit_code)) {
+    if (hf_cli_parse_words(&text, argc, argv, options, 1, &a.words, &exit_code)) {
+        a.endpoint = a.words.list[0];
         a.state_dir = hf_cli_state(&a.common, state_dir);
         if (check_arguments(&a, &why) != HF_OK)
             exit_code = hf_cli_usage(&text, "%s", why.text);

@@ -37,6 +37,7 @@ int hf_cmd_reject(const char *state_dir, int argc, const char **argv)
         {"reason", 'r', POPT_ARG_STRING, &reason, 0, "what does not work, for the journal", "TEXT"},
         HF_CLI_STATE(&common),
         HF_CLI_VERBOSE(&common),
+        HF_CLI_QUIET,
         HF_CLI_HELP,
         HF_CLI_END,
     };

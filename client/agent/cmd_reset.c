@@ -93,6 +93,7 @@ int hf_cmd_reset(const char *state_dir, int argc, const char **argv)
         {"yes", 'y', POPT_ARG_NONE, &is_agreed, 0, "do not ask", NULL},
         HF_CLI_STATE(&common),
         HF_CLI_VERBOSE(&common),
+        HF_CLI_QUIET,
         HF_CLI_HELP,
         HF_CLI_END,
     };

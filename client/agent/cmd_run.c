@@ -1,5 +1,6 @@
 #include "client/agent/cli.h"
 #include "common/base/timetext.h"
+#include "common/os/notify.h"
 
 #include <holdfast/runner.h>
 
@@ -21,16 +22,18 @@ static const struct hf_cli_text text = {
         "and a restart does not change it. One line on standard error for every check.\n\n"
         "SIGUSR1 checks now; with --on-demand nothing else does. SIGTERM and SIGINT end it: also "
         "in\n"
-        "the middle of an update, which the next start then finishes.",
+        "the middle of an update, which the next start then finishes.\n\n"
+        "Under systemd (Type=notify) it reports when it is ready and how the last check ended,\n"
+        "and serves WatchdogSec. It uses a changed configuration from its next check on.",
     .examples = "  holdfast run\n"
                 "  holdfast run --on-demand &\n"
                 "  kill -USR1 $(pidof holdfast)\n",
 };
 
 struct loop {
+    const struct hf_cli_common *common;
     struct hf_posix *posix;
     bool has_line; /* what became of a check is printed, and its line is not ended */
-    bool is_stale; /* opened without its database, which has come back since */
 };
 
 /* ---- signals ------------------------------------------------------------------------------------- */
@@ -86,6 +89,37 @@ static void print_now(void)
     fprintf(stderr, "%s ", now);
 }
 
+/* A check may take 15 minutes. What it logs on the way shows the watchdog that it goes on. */
+static void log_step(void *ctx, enum hf_level level, const char *line)
+{
+    const struct loop *loop = ctx;
+    struct hf_log_port log = hf_cli_log(loop->common);
+
+    hf_notify("WATCHDOG=1");
+    if (log.write != NULL)
+        log.write(log.ctx, level, line);
+}
+
+static void on_wakes(void *ctx)
+{
+    (void)ctx;
+    hf_notify("WATCHDOG=1");
+}
+
+/* `systemctl status` shows it; without line feeds, which would be other assignments. */
+static void notify_status(const char *what, const char *more)
+{
+    char status[HF_WHY_MAX + 64];
+
+    int len = snprintf(status, sizeof status, "WATCHDOG=1\nSTATUS=");
+    (void)snprintf(status + len, sizeof status - (size_t)len, "%s%s", what, more);
+    for (char *c = status + len; *c != '\0'; c++) {
+        if (*c == '\n')
+            *c = ' ';
+    }
+    hf_notify(status);
+}
+
 static void on_waits(void *ctx, const struct hf_next_check *next)
 {
     struct loop *loop = ctx;
@@ -94,6 +128,7 @@ static void on_waits(void *ctx, const struct hf_next_check *next)
     if (!loop->has_line) {
         print_now();
         fputs("started", stderr);
+        notify_status("waiting for the first check", "");
     }
     loop->has_line = false;
     if (next == NULL) {
@@ -116,11 +151,6 @@ static void on_ended(void *ctx, enum hf_err err, const struct hf_update_result *
 {
     struct loop *loop = ctx;
 
-    loop->is_stale = err == HF_E_STATE && hf_posix_config(loop->posix)->client.n_urls == 0;
-    if (loop->is_stale) {
-        hf_runner_stop(running); /* this loop only; signals stay as during a check */
-        return;
-    }
     is_checking = 0;
     hold_poke(false);
     print_now();
@@ -128,53 +158,49 @@ static void on_ended(void *ctx, enum hf_err err, const struct hf_update_result *
         hf_cli_print_result(stderr, hf_posix_config(loop->posix), result);
         if (result->lost[0] != '\0')
             fprintf(stderr, " (warning: %s)", result->lost);
+        notify_status(result->lost[0] != '\0' ? "the last check succeeded; warning: "
+                                              : "the last check succeeded",
+                      result->lost);
     } else {
         fprintf(stderr, "%s: %s", err == HF_E_POSTPONED ? "postponed" : "failed", why->text);
+        notify_status(err == HF_E_POSTPONED ? "postponed: " : "the last check failed: ", why->text);
     }
     loop->has_line = true;
 }
 
 /* ---- the command ------------------------------------------------------------------------------------- */
 
-static enum hf_err run_until_stopped(struct loop *loop, const struct hf_runner_options *options,
-                                     struct hf_why *why)
-{
-    HF_TRY(hf_runner_new(loop->posix, options, &running, why));
-    /* The check that found the database back is still to be made. */
-    if (loop->is_stale)
-        hf_runner_poke(running);
-    loop->is_stale = false;
-    is_checking = 0;
-    install_signals();
-    hold_poke(false);
-    hf_runner_run(running);
-    /* Nothing is left for a signal to wake. */
-    hold_poke(true);
-    is_checking = 1;
-    hf_runner_free(running);
-    return HF_OK;
-}
-
 static enum hf_err run(const char *state_dir, const struct hf_cli_common *common,
                        int64_t interval_s, bool is_on_demand, struct hf_why *why)
 {
-    struct loop loop = {0};
+    struct loop loop = {.common = common};
+    int watchdog_ms = hf_notify_watchdog_ms();
     const struct hf_runner_options options = {
         .interval_s = interval_s,
         .is_on_demand = is_on_demand,
+        .wake_s = watchdog_ms > 0 ? watchdog_ms / 2000 : 0,
         .ctx = &loop,
         .waits = on_waits,
+        .wakes = on_wakes,
         .begins = on_begins,
         .ended = on_ended,
     };
-    enum hf_err err = HF_OK;
 
     hold_poke(true);
-    do {
-        HF_TRY(hf_posix_open(state_dir, hf_cli_log(common), &loop.posix, why));
-        err = run_until_stopped(&loop, &options, why);
-        hf_posix_close(loop.posix);
-    } while (err == HF_OK && loop.is_stale);
+    HF_TRY(hf_posix_open(state_dir, (struct hf_log_port){&loop, log_step}, &loop.posix, why));
+    enum hf_err err = hf_runner_new(loop.posix, &options, &running, why);
+    if (err == HF_OK) {
+        install_signals();
+        hold_poke(false);
+        hf_notify("READY=1");
+        hf_runner_run(running);
+        hf_notify("STOPPING=1");
+        /* Nothing is left for a signal to wake. */
+        hold_poke(true);
+        is_checking = 1;
+        hf_runner_free(running);
+    }
+    hf_posix_close(loop.posix);
     return err;
 }
 
@@ -192,6 +218,7 @@ int hf_cmd_run(const char *state_dir, int argc, const char **argv)
          NULL},
         HF_CLI_STATE(&common),
         HF_CLI_VERBOSE(&common),
+        HF_CLI_QUIET,
         HF_CLI_HELP,
         HF_CLI_END,
     };

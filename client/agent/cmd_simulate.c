@@ -196,6 +196,7 @@ int hf_cmd_simulate(const char *state_dir, int argc, const char **argv)
          NULL},
         HF_CLI_STATE(&a.common),
         HF_CLI_VERBOSE(&a.common),
+        HF_CLI_QUIET,
         HF_CLI_HELP,
         HF_CLI_END,
     };

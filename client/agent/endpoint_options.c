@@ -85,8 +85,10 @@ static void take_option(poptContext popt, enum poptCallbackReason reason,
         err = add_endpoint(e, value, &e->failure);
     else if (option->val == 'a')
         err = set_alpn(e, value, &e->failure);
-    if (err != HF_OK)
-        (void)hf_fail_context(&e->failure, "--%s", option->longName);
+    if (err == HF_OK)
+        return;
+    e->is_misused = e->is_misused || (err != HF_E_MEMORY && value[0] != '@');
+    (void)hf_fail_context(&e->failure, "--%s", option->longName);
 }
 
 void hf_cli_endpoints_init(struct hf_cli_endpoints *e)

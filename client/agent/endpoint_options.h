@@ -5,6 +5,7 @@
 
 #include <holdfast/posix.h>
 
+#include <jansson.h>
 #include <popt.h>
 
 enum { HF_CLI_CIPHERS_UNCHANGED, HF_CLI_CIPHERS_MODERN, HF_CLI_CIPHERS_LEGACY };
@@ -36,5 +37,9 @@ HF_MUST_USE enum hf_err hf_cli_endpoints_finish(struct hf_cli_endpoints *e, stru
 
 /** Put what was given in its place in `config`, which borrows it; the rest stays as it is. */
 void hf_cli_endpoints_apply(const struct hf_cli_endpoints *e, struct hf_posix_config *config);
+
+/** One line each after `before`, "none" without any; and as JSON, NULL when memory is short. */
+void hf_cli_endpoints_print(const struct hf_posix_config *config, const char *before);
+json_t *hf_cli_endpoints_json(const struct hf_posix_config *config);
 
 #endif

@@ -13,7 +13,19 @@ struct hf_status_view {
     const char *device_id;      /* NULL where it cannot be found out */
     struct hf_why no_device_id; /* why */
     struct hf_why not_writable; /* code HF_OK where STATE can be written */
+    struct hf_why not_told;     /* code HF_OK where other programs know of the active bundle */
 };
+
+/* Exit codes of status --check, as monitoring systems expect them. */
+enum hf_health {
+    HF_HEALTH_OK = 0,
+    HF_HEALTH_WARNING = 1,
+    HF_HEALTH_CRITICAL = 2,
+    HF_HEALTH_UNKNOWN = 3, /* the state cannot be read */
+};
+
+/** One line that says what is wrong; `out` NULL: none. Never HF_HEALTH_UNKNOWN. */
+enum hf_health hf_status_check(FILE *out, const struct hf_status_view *view);
 
 void hf_status_print_text(FILE *out, const struct hf_status_view *view);
 

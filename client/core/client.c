@@ -54,6 +54,23 @@ enum hf_err hf_client_open(const struct hf_ports *ports, const struct hf_client_
     return HF_OK;
 }
 
+enum hf_err hf_client_configure(struct hf_client *client, const struct hf_ports *ports,
+                                const struct hf_client_config *config, struct hf_why *why)
+{
+    struct hf_client next;
+
+    HF_TRY(hf_client_init(&next, ports, config, why));
+    next.last_check = client->last_check;
+    next.live_version = client->live_version;
+    memcpy(next.live_sha256, client->live_sha256, sizeof next.live_sha256);
+    load_mirrors(&next);
+    hf_clock_floor_load(&next);
+    hf_client_clear(client);
+    *client = next;
+    hf_live_follow(client);
+    return HF_OK;
+}
+
 void hf_client_close(struct hf_client *client)
 {
     if (client == NULL)
@@ -79,6 +96,29 @@ static enum hf_err refresh(struct hf_client *c, struct hf_why *why)
     return hf_recovery_end(c, hf_refresh(c, why), why);
 }
 
+/* What --verbose shows of verification. */
+static void log_metadata(const struct hf_client *c)
+{
+    const struct hf_trusted_set *t = &c->trusted;
+
+    hf_log(
+        c, HF_LEVEL_DEBUG,
+        "verified: root %lld, timestamp %lld, snapshot %lld, targets %lld (signatures, versions, "
+        "hashes, expiry)",
+        (long long)t->root->env.version, (long long)t->timestamp->env.version,
+        (long long)t->snapshot->env.version, (long long)hf_trusted_set_top_targets(t)->env.version);
+}
+
+static void log_candidate(const struct hf_client *c, const struct hf_candidate *cand)
+{
+    if (cand->is_active)
+        hf_log(c, HF_LEVEL_DEBUG, "the newest bundle of %s/%s is active already", c->set,
+               c->profile);
+    else
+        hf_log(c, HF_LEVEL_DEBUG, "verified: bundle %s, SHA-256 %s, %zu roots", cand->target->path,
+               cand->record.sha256, cand->bundle.n_anchors);
+}
+
 /* The device's work. Each line is a file. */
 static enum hf_err update(struct hf_client *c, struct course *course, struct hf_why *why)
 {
@@ -87,10 +127,12 @@ static enum hf_err update(struct hf_client *c, struct course *course, struct hf_
     hf_live_follow(c);                                       /* is it in use?               */
     HF_TRY(hf_probation(c, &course->rejected_version, why)); /* is the last one still good? */
     HF_TRY(refresh(c, why));                                 /* TUF metadata up to date     */
+    log_metadata(c);
     HF_TRY(hf_probation_refreshed(c, why));
     HF_TRY(hf_endpoints_learn(c, why));
-    HF_TRY(hf_select(c, cand, why));    /* which bundle is ours        */
-    HF_TRY(hf_obtain(c, cand, why));    /* fetched, hashed, parsed     */
+    HF_TRY(hf_select(c, cand, why)); /* which bundle is ours        */
+    HF_TRY(hf_obtain(c, cand, why)); /* fetched, hashed, parsed     */
+    log_candidate(c, cand);
     HF_TRY(hf_preflight(c, cand, why)); /* would it still reach home?  */
     return hf_activate(c, cand, why);   /* stage, commit, swap, trial  */
 }

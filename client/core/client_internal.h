@@ -47,6 +47,7 @@ struct hf_client {
     struct hf_mirror_faults faults[HF_MIRRORS_MAX];
     int64_t check_began_ms; /* by the uptime of the clock port */
     bool awaits_confirm;
+    char instance[HF_SHA256_HEX_LEN];  /* hash over what differs from device to device */
     bool waives_validation;            /* in this check (recovery.c) */
     struct hf_check_memory last_check; /* of this process (schedule.c) */
 
@@ -63,8 +64,9 @@ struct hf_client {
 #define HF_CHECK_INTERVAL_S HF_DAY_S
 #define HF_CHECK_INTERVAL_MAX_S (HF_CHECK_INTERVAL_S / 4 * 5) /* jittered */
 
-/** What makes this device's checks fall on other moments than those of others: once, random. */
-HF_MUST_USE enum hf_err hf_schedule_provision(struct hf_client *c, struct hf_why *why);
+/** What makes this device's checks fall on other moments than those of others. Not stored: a clone of
+ *  the store is another device. */
+void hf_schedule_init(struct hf_client *c, const char *instance);
 
 /** A check has ended with `outcome`: remembered by this process, whether or not it can be written. */
 void hf_schedule_count(struct hf_client *c, enum hf_err outcome);
@@ -160,20 +162,25 @@ HF_MUST_USE enum hf_err hf_role_keys_identity(const struct hf_root *root, enum h
 /* Rejected versions remembered; a device that rejected more waits for a key rotation anyway. */
 #define HF_REJECTED_MAX 64
 
-/* Which bundle versions may still come. Belongs to the targets keys that root names. */
+#define HF_FLOOR_SUFFIX_MAX 34 /* '.', 32 hexadecimal digits, NUL */
+
+/* Which bundle versions may still come. Belongs to one set and profile, and to the targets keys that
+ * root names. */
 struct hf_bundle_floor {
-    char keys[HF_SHA256_HEX_LEN]; /* identity of the targets keys of now */
-    bool is_new;                  /* nothing was stored for these keys yet */
-    int64_t version;              /* no bundle below it; 0 for none */
+    char suffix[HF_FLOOR_SUFFIX_MAX]; /* of the names of the stored values */
+    char keys[HF_SHA256_HEX_LEN];     /* identity of the targets keys of now */
+    bool is_new;                      /* nothing was stored for these keys yet */
+    int64_t version;                  /* no bundle below it; 0 for none */
     int64_t rejected[HF_REJECTED_MAX];
     size_t n_rejected;
 };
 
-HF_MUST_USE enum hf_err hf_bundle_floor_load(struct hf_client *c, struct hf_bundle_floor *out,
+HF_MUST_USE enum hf_err hf_bundle_floor_load(struct hf_client *c, const char *set,
+                                             const char *profile, struct hf_bundle_floor *out,
                                              struct hf_why *why);
 bool hf_bundle_floor_rejects(const struct hf_bundle_floor *floor, int64_t version);
-/** Never take `version` again, for as long as root names the same targets keys. */
-HF_MUST_USE enum hf_err hf_bundle_reject(struct hf_client *c, int64_t version, struct hf_why *why);
+/** Never take the version that is active again, for as long as root names the same targets keys. */
+HF_MUST_USE enum hf_err hf_bundle_reject_active(struct hf_client *c, struct hf_why *why);
 /** `version` is active now: write the floor, where it differs from what is stored. */
 HF_MUST_USE enum hf_err hf_bundle_floor_raise(struct hf_client *c,
                                               const struct hf_bundle_floor *floor, int64_t version,
@@ -535,7 +542,9 @@ HF_MUST_USE enum hf_err hf_recovery_describe(struct hf_client *c, struct hf_stat
 struct hf_candidate {
     bool has_active;
     struct hf_bundle_record active;
-    struct hf_bundle_floor floor;
+    struct hf_bundle_floor floor;  /* of our set and profile */
+    bool is_active_of_us;          /* false after a change of set or profile */
+    bool is_active_of_former_keys; /* root names other targets keys than those that signed it */
 
     const struct hf_target *target; /* borrowed from c->trusted */
     struct hf_description description;

@@ -61,6 +61,7 @@ enum hf_err hf_client_init(struct hf_client *c, const struct hf_ports *ports,
     *c = (struct hf_client){.ports = *ports,
                             .live_version = -1,
                             .awaits_confirm = config->awaits_confirm};
+    hf_schedule_init(c, config->instance);
     HF_TRY(copy_name("set", config->set, c->set, why));
     HF_TRY(copy_name("profile", config->profile, c->profile, why));
     enum hf_err err = copy_urls(c, config, why);

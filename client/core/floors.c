@@ -1,6 +1,7 @@
 #include "client/core/client_internal.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -61,6 +62,55 @@ enum hf_err hf_role_keys_identity(const struct hf_root *root, enum hf_top_role r
 
 /* ---- the bundles' ------------------------------------------------------------------------------ */
 
+/* The set that the device began with has the plain names of values, any other one a suffix. */
+#define FLOOR_OF "bundle.of" /* that set, "SET/PROFILE"; empty until another one is chosen */
+#define VALUE_NAME_MAX 64    /* of the store */
+
+static enum hf_err find_suffix(struct hf_client *c, const char *set, const char *profile,
+                               char out[HF_FLOOR_SUFFIX_MAX], struct hf_why *why)
+{
+    struct hf_buf first = {0};
+    char ours[2 * HF_SET_NAME_MAX + 2], hex[HF_SHA256_HEX_LEN];
+
+    HF_TRY(hf_value_load(c, FLOOR_OF, &first, why));
+    (void)snprintf(ours, sizeof ours, "%s/%s", set, profile);
+    hf_sha256_hex(hf_bytes_of_text(ours), hex);
+    if (first.len == 0 || strcmp((const char *)first.data, ours) == 0)
+        out[0] = '\0';
+    else
+        (void)snprintf(out, HF_FLOOR_SUFFIX_MAX, ".%.32s", hex);
+    hf_buf_free(&first);
+    return HF_OK;
+}
+
+/* "bundle.floor", say, and the suffix. */
+struct value_name {
+    char text[VALUE_NAME_MAX + 1];
+};
+static struct value_name name_of(const char *plain, const char *suffix)
+{
+    struct value_name name;
+
+    (void)snprintf(name.text, sizeof name.text, "%s%s", plain, suffix);
+    return name;
+}
+
+static enum hf_err keep_floors(struct hf_client *c, struct hf_why *why)
+{
+    char ours[2 * HF_SET_NAME_MAX + 2];
+
+    if (!hf_value_is(c, FLOOR_OF, ""))
+        return HF_OK;
+    (void)snprintf(ours, sizeof ours, "%s/%s", c->set, c->profile);
+    return hf_value_save(c, FLOOR_OF, ours, why);
+}
+
+enum hf_err hf_client_keep_floors(struct hf_client *client, struct hf_why *why)
+{
+    struct hf_why own = {0};
+    return hf_report(why, &own, keep_floors(client, &own));
+}
+
 /* Versions in decimal with single spaces between them. */
 static bool parse_rejected(const char *text, struct hf_bundle_floor *out)
 {
@@ -81,7 +131,7 @@ static enum hf_err load_rejected(struct hf_client *c, struct hf_bundle_floor *ou
     struct hf_buf text = {0};
     enum hf_err err = HF_OK;
 
-    HF_TRY(hf_value_load(c, "bundle.rejected", &text, why));
+    HF_TRY(hf_value_load(c, name_of("bundle.rejected", out->suffix).text, &text, why));
     if (!parse_rejected((const char *)text.data, out))
         err = hf_fail(why, HF_E_STORAGE,
                       "expected the stored value 'bundle.rejected' to be at most %d version "
@@ -91,18 +141,20 @@ static enum hf_err load_rejected(struct hf_client *c, struct hf_bundle_floor *ou
     return err;
 }
 
-enum hf_err hf_bundle_floor_load(struct hf_client *c, struct hf_bundle_floor *out,
-                                 struct hf_why *why)
+enum hf_err hf_bundle_floor_load(struct hf_client *c, const char *set, const char *profile,
+                                 struct hf_bundle_floor *out, struct hf_why *why)
 {
     struct hf_bundle_floor floor = {0};
     struct hf_buf keys = {0};
 
     HF_TRY(hf_role_keys_identity(c->trusted.root, HF_ROLE_TARGETS, floor.keys, why));
-    HF_TRY(hf_value_load(c, "bundle.keys", &keys, why));
+    HF_TRY(find_suffix(c, set, profile, floor.suffix, why));
+    HF_TRY(hf_value_load(c, name_of("bundle.keys", floor.suffix).text, &keys, why));
     floor.is_new = strcmp((const char *)keys.data, floor.keys) != 0;
     hf_buf_free(&keys);
     if (!floor.is_new) {
-        HF_TRY(hf_value_load_integer(c, "bundle.floor", 0, &floor.version, why));
+        HF_TRY(hf_value_load_integer(c, name_of("bundle.floor", floor.suffix).text, 0,
+                                     &floor.version, why));
         HF_TRY(load_rejected(c, &floor, why));
     }
     *out = floor;
@@ -128,19 +180,34 @@ static const char *room_for_one_more(const char *rejected)
     return n >= HF_REJECTED_MAX && second != NULL ? second + 1 : rejected;
 }
 
-enum hf_err hf_bundle_reject(struct hf_client *c, int64_t version, struct hf_why *why)
+static enum hf_err reject(struct hf_client *c, const struct hf_bundle_record *active,
+                          struct hf_why *why)
 {
     struct hf_buf text = {0};
     struct hf_buf more = {0};
+    char suffix[HF_FLOOR_SUFFIX_MAX];
 
-    HF_TRY(hf_value_load(c, "bundle.rejected", &text, why));
+    HF_TRY(find_suffix(c, active->set, active->profile, suffix, why));
+    struct value_name name = name_of("bundle.rejected", suffix);
+    HF_TRY(hf_value_load(c, name.text, &text, why));
     const char *before = room_for_one_more((const char *)text.data);
     enum hf_err err = hf_buf_printf(&more, "%s%s%" PRId64, before, before[0] != '\0' ? " " : "",
-                                    version);
-    err = err == HF_OK ? hf_value_save(c, "bundle.rejected", (const char *)more.data, why)
+                                    active->version);
+    err = err == HF_OK ? hf_value_save(c, name.text, (const char *)more.data, why)
                        : hf_fail(why, err, "out of memory for the rejected versions");
     hf_buf_free(&more);
     hf_buf_free(&text);
+    return err;
+}
+
+enum hf_err hf_bundle_reject_active(struct hf_client *c, struct hf_why *why)
+{
+    struct hf_bundle_record active = {0};
+
+    enum hf_err err = c->ports.store.load_bundle(c->ports.store.ctx, HF_SLOT_ACTIVE, &active, why);
+    if (err == HF_OK)
+        err = reject(c, &active, why);
+    hf_bundle_record_free(&active);
     return err;
 }
 
@@ -148,10 +215,10 @@ enum hf_err hf_bundle_floor_raise(struct hf_client *c, const struct hf_bundle_fl
                                   int64_t version, struct hf_why *why)
 {
     if (floor->is_new) {
-        HF_TRY(hf_value_save(c, "bundle.keys", floor->keys, why));
-        HF_TRY(hf_value_save(c, "bundle.rejected", "", why));
+        HF_TRY(hf_value_save(c, name_of("bundle.keys", floor->suffix).text, floor->keys, why));
+        HF_TRY(hf_value_save(c, name_of("bundle.rejected", floor->suffix).text, "", why));
     }
     if (!floor->is_new && version <= floor->version)
         return HF_OK;
-    return hf_value_save_integer(c, "bundle.floor", version, why);
+    return hf_value_save_integer(c, name_of("bundle.floor", floor->suffix).text, version, why);
 }

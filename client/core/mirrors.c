@@ -62,6 +62,18 @@ static bool is_fault(const struct hf_fetch *fetch, enum hf_err err)
     return hf_mirror_is_to_blame(err);
 }
 
+static void log_request(const struct hf_client *c, const struct hf_request *request,
+                        enum hf_err err, const struct hf_response *answer)
+{
+    const char *waived = request->waives_validation ? ", chain not validated (recovery)" : "";
+
+    if (err != HF_OK)
+        hf_log(c, HF_LEVEL_DEBUG, "GET %s: failed with \"%s\"", request->url, hf_err_name(err));
+    else
+        hf_log(c, HF_LEVEL_DEBUG, "GET %s: HTTP %d, %zu bytes, %s%s", request->url, answer->status,
+               answer->body.len, answer->tls[0] != '\0' ? answer->tls : "no TLS", waived);
+}
+
 static enum hf_err ask(struct hf_client *c, const struct hf_fetch *fetch, size_t mirror,
                        struct hf_why *why)
 {
@@ -75,6 +87,7 @@ static enum hf_err ask(struct hf_client *c, const struct hf_fetch *fetch, size_t
     struct hf_request request = {(const char *)url.data, fetch->etag, fetch->max_bytes,
                                  c->waives_validation};
     err = transport->fetch(transport->ctx, &request, &answer, why);
+    log_request(c, &request, err, &answer);
     if (c->waives_validation)
         answer.etag[0] = '\0'; /* sent back one day, it would tell this device from others */
     if (err == HF_OK)

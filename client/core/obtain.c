@@ -17,7 +17,7 @@ static enum hf_err compare_with_active(const struct hf_candidate *cand, bool *ou
     struct hf_why difference = {0};
 
     *out = false;
-    if (!cand->has_active || cand->active.version != version)
+    if (!cand->is_active_of_us || cand->active.version != version)
         return HF_OK;
     enum hf_err same = hf_file_info_verify(&cand->target->info, hf_buf_bytes(&cand->active.pem),
                                            "active bundle", &difference);

@@ -123,8 +123,8 @@ static enum hf_err write_rollback(struct hf_client *c, const void *arg, struct h
     const struct verdict *verdict = arg;
     char text[HF_WHY_MAX];
 
+    HF_TRY(hf_bundle_reject_active(c, why));
     HF_TRY(c->ports.store.restore_previous(c->ports.store.ctx, why));
-    HF_TRY(hf_bundle_reject(c, verdict->trial->version, why));
     HF_TRY(hf_trial_end(c, why));
     (void)snprintf(text, sizeof text, "rolled back %s/%s %lld, never to be taken again: %.400s",
                    c->set, c->profile, (long long)verdict->trial->version, verdict->text);

@@ -73,7 +73,6 @@ static enum hf_err write_first_trust(struct hf_client *c, const void *arg, struc
 
     HF_TRY(store->save_metadata(store->ctx, "root", first->root_version, first->root, why));
     HF_TRY(hf_clock_floor_learn_root(c, why));
-    HF_TRY(hf_schedule_provision(c, why));
     if (first->factory != NULL) {
         HF_TRY(store->stage_bundle(store->ctx, first->factory, why));
         HF_TRY(store->activate_staged(store->ctx, false, why));

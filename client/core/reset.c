@@ -8,8 +8,7 @@
 
 #include <string.h>
 
-/* All values but the floors (clock.*, bundle.*) and the seed of the schedule, which is as much this
- * device's own as its id. */
+/* All values but the floors (clock.*, bundle.*). */
 static const char *const forgotten[] = {
     "etag.timestamp", "timestamp.seen",    "metadata.verified", "mirror.next",    "mirror.faults",
     "check.time",     "check.outcome",     "check.text",        "check.failures", "preflight.wait",

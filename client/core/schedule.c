@@ -4,12 +4,11 @@
  */
 #include "client/core/reliance.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 
-#define SEED "schedule.seed"
 #define FAILURES "check.failures"
 #define SEED_LEN 16
 
@@ -28,14 +27,16 @@
 
 /* ---- what is remembered of checks --------------------------------------------------------------- */
 
-enum hf_err hf_schedule_provision(struct hf_client *c, struct hf_why *why)
+void hf_schedule_init(struct hf_client *c, const char *instance)
 {
-    uint8_t seed[SEED_LEN];
-    char hex[2 * SEED_LEN + 1];
+    uint8_t any[SEED_LEN];
 
-    c->ports.random.fill(c->ports.random.ctx, seed, sizeof seed);
-    hf_hex_encode(seed, sizeof seed, hex);
-    return hf_value_save(c, SEED, hex, why);
+    if (instance != NULL) {
+        hf_sha256_hex(hf_bytes_of_text(instance), c->instance);
+        return;
+    }
+    c->ports.random.fill(c->ports.random.ctx, any, sizeof any);
+    hf_sha256_hex((struct hf_bytes){any, sizeof any}, c->instance);
 }
 
 /* What cannot be read counts as none. */
@@ -80,8 +81,6 @@ enum hf_err hf_schedule_write(struct hf_client *c, struct hf_why *why)
 {
     char text[24] = "";
 
-    if (hf_value_is(c, SEED, "")) /* a store of before */
-        HF_TRY(hf_schedule_provision(c, why));
     if (c->last_check.n_failures > 0)
         (void)snprintf(text, sizeof text, "%" PRId64, c->last_check.n_failures);
     return hf_value_change(c, FAILURES, text, why);
@@ -214,18 +213,13 @@ static void plan_for_failures(const struct hf_check_memory *last, struct plan *p
 /* ---- the next check ---------------------------------------------------------------------------------------- */
 
 /* The same for every call until the next check, another one on every device: 0 to 2^32 - 1. */
-static int64_t draw(struct hf_client *c, const struct hf_check_memory *last)
+static int64_t draw(const struct hf_client *c, const struct hf_check_memory *last)
 {
-    struct hf_buf seed = {0};
-    struct hf_why why = {0};
     uint8_t hash[HF_SHA256_LEN];
-    char text[2 * SEED_LEN + 24] = "";
+    char text[HF_SHA256_HEX_LEN + 24];
     int64_t out = 0;
 
-    if (hf_value_load(c, SEED, &seed, &why) == HF_OK)
-        (void)snprintf(text, sizeof text, "%.*s %" PRId64, 2 * SEED_LEN, (const char *)seed.data,
-                       last->time_s);
-    hf_buf_free(&seed);
+    (void)snprintf(text, sizeof text, "%s %" PRId64, c->instance, last->time_s);
     hf_sha256(hf_bytes_of_text(text), hash);
     for (size_t i = 0; i < 4; i++)
         out = out << 8 | hash[i];

@@ -143,19 +143,35 @@ static enum hf_err load_active(struct hf_client *c, struct hf_candidate *cand, s
     return err == HF_E_NOT_FOUND || err == HF_E_STORAGE ? HF_OK : err;
 }
 
+/* A bundle of another set and profile has a floor of its own. */
+static enum hf_err load_floors(struct hf_client *c, struct hf_candidate *cand, struct hf_why *why)
+{
+    const struct hf_bundle_record *active = &cand->active;
+    struct hf_bundle_floor floor = {0};
+
+    HF_TRY(hf_bundle_floor_load(c, c->set, c->profile, &cand->floor, why));
+    if (!cand->has_active)
+        return HF_OK;
+    HF_TRY(hf_bundle_floor_load(c, active->set, active->profile, &floor, why));
+    cand->is_active_of_us = strcmp(active->set, c->set) == 0 &&
+                            strcmp(active->profile, c->profile) == 0;
+    cand->is_active_of_former_keys = active->version > 0 && floor.is_new;
+    return HF_OK;
+}
+
 enum hf_err hf_select(struct hf_client *c, struct hf_candidate *cand, struct hf_why *why)
 {
     struct others others = {0};
     size_t n_ours = 0;
 
     HF_TRY(load_active(c, cand, why));
-    HF_TRY(hf_bundle_floor_load(c, &cand->floor, why));
+    HF_TRY(load_floors(c, cand, why));
     HF_TRY(find_newest(c, cand, &n_ours, &others, why));
     if (cand->target != NULL)
         return HF_OK;
     if (n_ours == 0)
         return fail_not_found(c, &others, why);
-    if (!cand->has_active)
+    if (!cand->is_active_of_us)
         return hf_fail(why, HF_E_ROLLBACK,
                        "all bundles of %s/%s in the repository are older than version %lld, which "
                        "this device has had, or were rejected by it; publish a newer one",
@@ -167,7 +183,7 @@ enum hf_err hf_select(struct hf_client *c, struct hf_candidate *cand, struct hf_
 bool hf_candidate_has_new_keys(const struct hf_candidate *cand)
 {
     /* Version 0 came with the device and is nobody's. */
-    return cand->has_active && cand->active.version > 0 && cand->floor.is_new;
+    return cand->is_active_of_former_keys;
 }
 
 void hf_candidate_free(struct hf_candidate *cand)

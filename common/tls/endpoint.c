@@ -109,6 +109,13 @@ enum hf_err hf_endpoint_parse(struct hf_bytes text, uint16_t default_port, struc
     return HF_OK;
 }
 
+void hf_endpoint_drop_final_dot(struct hf_endpoint *endpoint)
+{
+    size_t len = strlen(endpoint->host);
+    if (len > 1 && endpoint->host[len - 1] == '.' && endpoint->host[len - 2] != '.')
+        endpoint->host[len - 1] = '\0';
+}
+
 void hf_endpoint_format(const struct hf_endpoint *endpoint, char out[HF_ENDPOINT_TEXT])
 {
     (void)snprintf(out, HF_ENDPOINT_TEXT, endpoint->is_ipv6 ? "[%s]:%u" : "%s:%u", endpoint->host,

@@ -63,11 +63,12 @@ static enum hf_err parse_peer(struct hf_bytes text, uint16_t default_port, struc
     struct hf_endpoint peer;
 
     HF_TRY(hf_endpoint_parse(text, default_port, &peer, why));
-    size_t len = strlen(peer.host);
-    if (peer.host[0] == '.' || peer.host[len - 1] == '.' || strstr(peer.host, "..") != NULL)
+    hf_endpoint_drop_final_dot(&peer);
+    if (peer.host[0] == '.' || peer.host[strlen(peer.host) - 1] == '.' ||
+        strstr(peer.host, "..") != NULL)
         return hf_fail(why, HF_E_FORMAT,
-                       "the host name has a dot at its end, at its beginning or beside another, as "
-                       "in no certificate; leave it out");
+                       "the host name has a dot at its beginning or beside another one; leave it "
+                       "out");
     *out = peer;
     return HF_OK;
 }

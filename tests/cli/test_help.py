@@ -6,8 +6,8 @@ import subprocess
 import agent
 import pytest
 
-COMMANDS = ["init", "update", "run", "status", "journal", "simulate", "export", "endpoints",
-            "confirm", "reject", "reset", "probe"]
+COMMANDS = ["init", "update", "run", "status", "journal", "simulate", "export", "config",
+            "endpoints", "confirm", "reject", "reset", "probe"]
 
 
 def test_help_names_every_command_and_the_exit_codes():
@@ -31,6 +31,26 @@ def test_each_command_teaches_itself(command):
 def test_version_is_one_line():
     name, version = agent.ok("--version").split()
     assert name == "holdfast" and version[0].isdigit()
+    assert agent.ok("-V") == agent.ok("--version")
+
+
+def test_help_is_a_command_too():
+    assert agent.ok("help") == agent.ok("--help")
+    assert agent.ok("help", "update") == agent.ok("update", "--help")
+    assert "explode" in agent.refused("help", "explode", code=2)
+    assert "one command" in agent.refused("help", "update", "run", code=2)
+
+
+@pytest.mark.parametrize("typed, meant", [("upadte", "update"), ("staus", "status"),
+                                          ("endpoint", "endpoints"), ("confg", "config")])
+def test_a_typo_gets_a_suggestion(typed, meant):
+    assert f'did you mean "{meant}"?' in agent.refused(typed, code=2)
+
+
+def test_the_environment_is_documented():
+    text = agent.ok("--help")
+    for name in ("HOLDFAST_STATE", "http_proxy", "https_proxy", "no_proxy", "NO_COLOR"):
+        assert f" {name}" in text
 
 
 @pytest.mark.parametrize("command, more", [
@@ -44,10 +64,10 @@ def test_each_command_names_all_of_its_exit_codes_once(command, more):
 
 
 @pytest.mark.parametrize("words, sentence", [
-    (["explode"], "there is no command 'explode'"),
+    (["explode"], 'there is no command "explode"; see'),
     (["--wrong"], "--wrong: unknown option"),
     (["update", "--wrong"], "--wrong: unknown option"),
-    (["update", "now"], "'now' is one word too many"),
+    (["update", "now"], 'unexpected argument "now"'),
     (["status", "--state"], "--state: missing argument"),
     (["run", "--interval", "soon"], "soon: invalid numeric value"),
     (["run", "--interval", "0"], "--interval is a number of seconds"),

@@ -17,7 +17,8 @@ static const char *const roles[] = {"root", "timestamp", "snapshot", "targets"};
 
 struct hf_client_config device_config(const struct device *d)
 {
-    return (struct hf_client_config){.urls = d->urls,
+    return (struct hf_client_config){.instance = d->instance,
+                                     .urls = d->urls,
                                      .n_urls = d->n_urls,
                                      .set = DEVICE_SET,
                                      .profile = DEVICE_PROFILE,

@@ -15,6 +15,7 @@
 #define DEVICE_PROFILE "full"
 
 struct device {
+    char instance[40]; /* what tells it from other devices */
     struct tuf_repo repo;
     struct fake_ports fake;
     struct hf_client *client; /* NULL while it is off */

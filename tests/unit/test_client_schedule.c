@@ -122,9 +122,8 @@ static void test_jitter_is_another_one_on_every_device_and_day(void **state)
     int64_t sum_s = 0, least_s = INT64_MAX, most_s = 0;
     put_last(d, 0, "ok", "");
     for (unsigned i = 0; i < 400; i++) {
-        char seed[40];
-        snprintf(seed, sizeof seed, "%032x", i);
-        fake_store_put_value(&d->fake.store, "schedule.seed", seed);
+        snprintf(d->instance, sizeof d->instance, "%u", i);
+        device_reboot(d);
         check_about(d, HF_DAY_S, "once a day");
         int64_t wait_s = next(d).wait_s;
         sum_s += wait_s;
@@ -317,18 +316,20 @@ static void test_a_clock_in_1970_checks_at_each_boot_and_then_by_uptime(void **s
     check_at_once(d, "the clock cannot tell");
 }
 
-/* ---- the seed -------------------------------------------------------------------------------------------- */
+/* ---- clones --------------------------------------------------------------------------------------------- */
 
-static void test_a_store_of_before_gets_its_seed_once(void **state)
+static void test_a_copy_of_the_store_on_another_device_draws_other_moments(void **state)
 {
     struct device *d = *state;
-    assert_int_equal(strlen(fake_store_value(&d->fake.store, "schedule.seed")), 32);
-    fake_store_put_value(&d->fake.store, "schedule.seed", "");
-    d->fake.random = UINT32_C(0x64636261);
-    CHECK_OK(device_update(d));
-    assert_string_equal(fake_store_value(&d->fake.store, "schedule.seed"),
-                        "61626364616263646162636461626364");
-    CHECK_OK(device_update(d));
+    put_last(d, 0, "ok", "");
+    device_reboot(d);
+    int64_t wait_s = next(d).wait_s;
+    (void)snprintf(d->instance, sizeof d->instance, "clone");
+    device_reboot(d);
+    assert_int_not_equal(next(d).wait_s, wait_s);
+    d->instance[0] = '\0';
+    device_reboot(d);
+    assert_int_equal(next(d).wait_s, wait_s);
     assert_false(fake_store_has_written(&d->fake.store, "value schedule.seed"));
 }
 
@@ -351,7 +352,7 @@ int main(void)
         TEST(test_a_clock_that_jumps_ahead_and_back_stops_nothing),
         TEST(test_a_clock_that_is_put_right_by_minutes_is_believed),
         TEST(test_a_clock_in_1970_checks_at_each_boot_and_then_by_uptime),
-        TEST(test_a_store_of_before_gets_its_seed_once),
+        TEST(test_a_copy_of_the_store_on_another_device_draws_other_moments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,6 +28,9 @@ struct hf_client_config {
     const char *set;         /* "amazon-iot" */
     const char *profile;     /* "full", "rsa", "ecc", … */
     bool awaits_confirm;     /* a bundle stays on trial until hf_client_confirm or _reject */
+    /* What differs from device to device, also between clones of one image: its checks then fall on
+     * other moments. The same for all programs of a device. NULL: random for each hf_client_open. */
+    const char *instance;
 };
 
 /**
@@ -42,6 +45,18 @@ HF_MUST_USE enum hf_err hf_client_open(const struct hf_ports *ports,
                                        const struct hf_client_config *config,
                                        struct hf_client **out, struct hf_why *why);
 void hf_client_close(struct hf_client *client);
+
+/**
+ * Go on over other ports and with another configuration. The store and the trust port must be those of
+ * before; whatever was active stays so. On failure nothing has changed.
+ */
+HF_MUST_USE enum hf_err hf_client_configure(struct hf_client *client, const struct hf_ports *ports,
+                                            const struct hf_client_config *config,
+                                            struct hf_why *why);
+
+/** Before the first configuration with another set or profile is stored: note that the bundle floor and
+ *  the rejected versions belong to the one of now. */
+HF_MUST_USE enum hf_err hf_client_keep_floors(struct hf_client *client, struct hf_why *why);
 
 struct hf_update_result {
     bool is_changed;

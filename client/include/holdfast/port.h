@@ -30,6 +30,7 @@ struct hf_response {
     int status;         /* 200, 304, 404, … after redirects */
     struct hf_buf body; /* of a 200; empty otherwise */
     char etag[128];     /* of a 200; empty where there is none or it is longer */
+    char tls[16];       /* "TLSv1.3", for the log; empty without TLS or where it is not known */
 };
 
 struct hf_transport_port {

@@ -24,7 +24,7 @@ struct hf_posix_endpoint {
     const char *alpn; /* NULL: the usual; x-amzn-mqtt-ca for mqtts:// at port 443 of AWS IoT */
 };
 
-/* What `holdfast init` writes down and every later start reads. */
+/* What `holdfast init` writes down and every later check reads. */
 struct hf_posix_config {
     struct hf_client_config client;
     const struct hf_posix_endpoint *endpoints;
@@ -61,7 +61,8 @@ HF_MUST_USE enum hf_err hf_posix_open(const char *state_dir, struct hf_log_port 
                                       struct hf_posix **out, struct hf_why *why);
 void hf_posix_close(struct hf_posix *posix);
 
-/** Borrowed; live until hf_posix_close. */
+/** Borrowed; live until hf_posix_close. What the configuration points to lives until the next
+ *  hf_posix_update or hf_posix_configure. */
 struct hf_client *hf_posix_client(struct hf_posix *posix);
 struct hf_trust_store *hf_posix_trust_store(struct hf_posix *posix);
 const struct hf_posix_config *hf_posix_config(const struct hf_posix *posix);
@@ -92,6 +93,10 @@ HF_MUST_USE enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update
 HF_MUST_USE enum hf_err hf_posix_renew_export(struct hf_posix *posix, int64_t *wait_s,
                                               struct hf_why *why);
 
+/** HF_OK, or HF_E_STATE where the export is not what it should be now or the on-swap command has not
+ *  succeeded since. Writes nothing. HF_OK also without a bundle. */
+HF_MUST_USE enum hf_err hf_posix_export_is_current(struct hf_posix *posix, struct hf_why *why);
+
 /** hf_client_confirm. HF_E_BUSY when another process updates. */
 HF_MUST_USE enum hf_err hf_posix_confirm(struct hf_posix *posix, struct hf_why *why);
 
@@ -102,12 +107,19 @@ HF_MUST_USE enum hf_err hf_posix_reject(struct hf_posix *posix, const char *reas
                                         struct hf_why *why);
 
 /**
- * Replace what `config` says of endpoints, client certificate and `awaits_confirm`; the rest of it is
- * not looked at. It is in force from the next hf_posix_open on. HF_E_ARGUMENT, HF_E_BUSY, …
+ * Put `config` in place of the configuration; what differs is checked as by hf_posix_init. Metadata,
+ * version floors, bundles and a trial stay what they are. This `posix` uses it at once, other processes
+ * from their next hf_posix_update on. Texts that hf_posix_config returned before are no longer valid.
+ *
+ * With another set or profile, the active bundle stays in use until one of the new set passes preflight.
+ * The floor and the rejected versions of each set and profile are kept for the day it is chosen again.
+ *
+ * HF_E_ARGUMENT; HF_E_BUSY when another process updates, or has changed the configuration since this
+ * `posix` read it; HF_E_STORAGE, HF_E_SCHEMA.
  */
-HF_MUST_USE enum hf_err hf_posix_set_endpoints(struct hf_posix *posix,
-                                               const struct hf_posix_config *config,
-                                               struct hf_why *why);
+HF_MUST_USE enum hf_err hf_posix_configure(struct hf_posix *posix,
+                                           const struct hf_posix_config *config,
+                                           struct hf_why *why);
 
 /** The active store as PEM in `file`, replaced by rename after fsync. `keep_current` remembers the
  *  file so that every update renews it. */

@@ -25,11 +25,14 @@ struct hf_runner;
 struct hf_runner_options {
     int64_t interval_s; /* 0: by the schedule; else check at once and then every so many seconds */
     bool is_on_demand;  /* no schedule: a check only when poked */
+    int64_t wake_s;     /* how often to call `wakes`; 0: once a minute */
 
     /* Each may be NULL. */
     void *ctx;
     /** It waits from now on, until `next`; NULL: until poked. */
     void (*waits)(void *ctx, const struct hf_next_check *next);
+    void (*wakes)(void *ctx);  /* it still waits; called every `wake_s` seconds and at least once a
+                                * minute, for a watchdog */
     void (*begins)(void *ctx); /* a check */
     void (*ended)(void *ctx, enum hf_err err, const struct hf_update_result *result,
                   const struct hf_why *why);

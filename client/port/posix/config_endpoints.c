@@ -22,7 +22,7 @@ static enum hf_err check_endpoint(const struct hf_posix_endpoint *endpoint,
     return HF_OK;
 }
 
-static enum hf_err check_list(const struct hf_posix_config *config, struct hf_why *why)
+enum hf_err hf_config_check_endpoints(const struct hf_posix_config *config, struct hf_why *why)
 {
     char names[HF_ENDPOINTS_MAX][HF_ENDPOINT_URL_TEXT];
 
@@ -39,7 +39,7 @@ static enum hf_err check_list(const struct hf_posix_config *config, struct hf_wh
     return HF_OK;
 }
 
-static enum hf_err check_client_auth(const struct hf_posix_config *config, struct hf_why *why)
+enum hf_err hf_config_check_client_auth(const struct hf_posix_config *config, struct hf_why *why)
 {
     const char *const cert = config->client_cert_file, *const key = config->client_key_file;
     struct hf_client_auth auth;
@@ -61,10 +61,16 @@ static enum hf_err check_client_auth(const struct hf_posix_config *config, struc
     return HF_OK;
 }
 
-enum hf_err hf_config_check_endpoints(const struct hf_posix_config *config, struct hf_why *why)
+bool hf_config_has_same_endpoints(const struct hf_posix_config *a, const struct hf_posix_config *b)
 {
-    HF_TRY(check_list(config, why));
-    return check_client_auth(config, why);
+    if (a->n_endpoints != b->n_endpoints)
+        return false;
+    for (size_t i = 0; i < a->n_endpoints; i++) {
+        if (!hf_text_is_same(a->endpoints[i].url, b->endpoints[i].url) ||
+            !hf_text_is_same(a->endpoints[i].alpn, b->endpoints[i].alpn))
+            return false;
+    }
+    return true;
 }
 
 /* ---- saving ------------------------------------------------------------------------------------ */
@@ -87,38 +93,13 @@ static enum hf_err insert_endpoint(struct hf_sqlite_store *store, size_t positio
     return hf_db_finish(store->db, stmt, saving, why);
 }
 
-static enum hf_err update_config(struct hf_sqlite_store *store,
-                                 const struct hf_posix_config *config, struct hf_why *why)
-{
-    sqlite3_stmt *stmt = NULL;
-
-    HF_TRY(hf_db_prepare(store->db,
-                         "UPDATE config SET client_cert_file = ?1, client_key_file = ?2, "
-                         "awaits_confirm = ?3, has_legacy_ciphers = ?4",
-                         saving, &stmt, why));
-    hf_db_bind_text(stmt, 1, config->client_cert_file);
-    hf_db_bind_text(stmt, 2, config->client_key_file);
-    (void)sqlite3_bind_int(stmt, 3, config->client.awaits_confirm);
-    (void)sqlite3_bind_int(stmt, 4, config->has_legacy_ciphers);
-    return hf_db_finish(store->db, stmt, saving, why);
-}
-
 enum hf_err hf_config_replace_endpoints(struct hf_sqlite_store *store,
                                         const struct hf_posix_config *config, struct hf_why *why)
 {
-    HF_TRY(update_config(store, config, why));
     HF_TRY(hf_db_exec(store->db, "DELETE FROM endpoint", saving, why));
     for (size_t i = 0; i < config->n_endpoints; i++)
         HF_TRY(insert_endpoint(store, i, &config->endpoints[i], why));
     return HF_OK;
-}
-
-enum hf_err hf_config_set_endpoints(struct hf_sqlite_store *store,
-                                    const struct hf_posix_config *config, struct hf_why *why)
-{
-    HF_TRY(hf_config_check_endpoints(config, why));
-    HF_TRY(hf_store_write_begin(store, why));
-    return hf_store_write_end(store, hf_config_replace_endpoints(store, config, why), why);
 }
 
 /* ---- loading ----------------------------------------------------------------------------------- */
@@ -164,6 +145,4 @@ void hf_config_free_endpoints(struct hf_stored_config *config)
         free((void *)(uintptr_t)config->endpoints[i].url);
         free((void *)(uintptr_t)config->endpoints[i].alpn);
     }
-    free(config->client_cert_file);
-    free(config->client_key_file);
 }

@@ -9,8 +9,67 @@
 #include "common/bundle/description.h"
 #include "common/bundle/policy.h"
 
+#include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* The texts of the table config, and where hf_posix_config keeps them. A new one is a row here, a
+ * migration, a member of hf_posix_config and a row in client/agent/cmd_config.c. */
+static const struct column {
+    const char *name;
+    size_t at;
+} columns[] = {
+    {"set_name", offsetof(struct hf_posix_config, client.set)},
+    {"profile", offsetof(struct hf_posix_config, client.profile)},
+    {"device_id", offsetof(struct hf_posix_config, device_id)},
+    {"device_id_file", offsetof(struct hf_posix_config, device_id_file)},
+    {"server_ca", offsetof(struct hf_posix_config, server_ca)},
+    {"export_file", offsetof(struct hf_posix_config, export_file)},
+    {"on_swap", offsetof(struct hf_posix_config, on_swap)},
+    {"client_cert_file", offsetof(struct hf_posix_config, client_cert_file)},
+    {"client_key_file", offsetof(struct hf_posix_config, client_key_file)},
+};
+#define N_COLUMNS (sizeof columns / sizeof columns[0])
+enum { COLUMN_SET, COLUMN_PROFILE }; /* rows of the above */
+static_assert(N_COLUMNS <= HF_CONFIG_TEXTS_MAX, "each text needs a place in hf_stored_config");
+
+static const char *text_of(const struct hf_posix_config *config, const struct column *column)
+{
+    const char *text;
+
+    memcpy(&text, (const char *)config + column->at, sizeof text);
+    return text;
+}
+
+/* ---- comparing --------------------------------------------------------------------------------- */
+
+bool hf_text_is_same(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool has_same_urls(const struct hf_client_config *a, const struct hf_client_config *b)
+{
+    if (a->n_urls != b->n_urls)
+        return false;
+    for (size_t i = 0; i < a->n_urls; i++) {
+        if (strcmp(a->urls[i], b->urls[i]) != 0)
+            return false;
+    }
+    return true;
+}
+
+bool hf_config_is_same(const struct hf_posix_config *a, const struct hf_posix_config *b)
+{
+    for (size_t i = 0; i < N_COLUMNS; i++) {
+        if (!hf_text_is_same(text_of(a, &columns[i]), text_of(b, &columns[i])))
+            return false;
+    }
+    return a->client.awaits_confirm == b->client.awaits_confirm &&
+           a->has_legacy_ciphers == b->has_legacy_ciphers &&
+           has_same_urls(&a->client, &b->client) && hf_config_has_same_endpoints(a, b);
+}
 
 /* ---- checking ---------------------------------------------------------------------------------- */
 
@@ -76,15 +135,25 @@ static enum hf_err check_path(const char *what, const char *path, struct hf_why 
                    what, path);
 }
 
-enum hf_err hf_config_check(const struct hf_posix_config *config, struct hf_why *why)
+enum hf_err hf_config_check(const struct hf_posix_config *config,
+                            const struct hf_posix_config *before, struct hf_why *why)
 {
-    HF_TRY(check_urls(&config->client, why));
+    static const struct hf_posix_config nothing = {0};
+    const struct hf_posix_config *old = before != NULL ? before : &nothing;
+
+    if (before == NULL || !has_same_urls(&config->client, &old->client))
+        HF_TRY(check_urls(&config->client, why));
     HF_TRY(check_name("set", config->client.set, why));
     HF_TRY(check_name("profile", config->client.profile, why));
-    HF_TRY(check_server_ca(config->server_ca, why));
+    if (!hf_text_is_same(config->server_ca, old->server_ca))
+        HF_TRY(check_server_ca(config->server_ca, why));
     HF_TRY(check_device_id(config, why));
     HF_TRY(check_path("the device id's file", config->device_id_file, why));
-    HF_TRY(hf_config_check_endpoints(config, why));
+    if (!hf_config_has_same_endpoints(config, old))
+        HF_TRY(hf_config_check_endpoints(config, why));
+    if (!hf_text_is_same(config->client_cert_file, old->client_cert_file) ||
+        !hf_text_is_same(config->client_key_file, old->client_key_file))
+        HF_TRY(hf_config_check_client_auth(config, why));
     return check_path("the export file", config->export_file, why);
 }
 
@@ -92,21 +161,24 @@ enum hf_err hf_config_check(const struct hf_posix_config *config, struct hf_why 
 
 static const char saving[] = "save the configuration";
 
-static enum hf_err insert_config(struct hf_sqlite_store *store,
-                                 const struct hf_posix_config *config, struct hf_why *why)
+static enum hf_err update_texts(struct hf_sqlite_store *store, const struct hf_posix_config *config,
+                                struct hf_why *why)
 {
-    const char *const texts[] = {config->client.set, config->client.profile,
-                                 config->device_id,  config->device_id_file,
-                                 config->server_ca,  config->export_file,
-                                 config->on_swap};
     sqlite3_stmt *stmt = NULL;
+    struct hf_buf sql = {0};
 
-    HF_TRY(hf_db_prepare(store->db,
-                         "INSERT INTO config (id, set_name, profile, device_id, device_id_file, "
-                         "server_ca, export_file, on_swap) VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                         saving, &stmt, why));
-    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
-        hf_db_bind_text(stmt, (int)i + 1, texts[i]);
+    enum hf_err err =
+        hf_buf_append_text(&sql, "UPDATE config SET awaits_confirm = ?1, has_legacy_ciphers = ?2");
+    for (size_t i = 0; i < N_COLUMNS && err == HF_OK; i++)
+        err = hf_buf_printf(&sql, ", %s = ?%zu", columns[i].name, i + 3);
+    err = err == HF_OK ? hf_db_prepare(store->db, (const char *)sql.data, saving, &stmt, why)
+                       : hf_fail(why, err, "out of memory saving the configuration");
+    hf_buf_free(&sql);
+    HF_TRY(err);
+    (void)sqlite3_bind_int(stmt, 1, config->client.awaits_confirm);
+    (void)sqlite3_bind_int(stmt, 2, config->has_legacy_ciphers);
+    for (size_t i = 0; i < N_COLUMNS; i++)
+        hf_db_bind_text(stmt, (int)i + 3, text_of(config, &columns[i]));
     return hf_db_finish(store->db, stmt, saving, why);
 }
 
@@ -124,6 +196,15 @@ static enum hf_err insert_mirrors(struct hf_sqlite_store *store,
     return HF_OK;
 }
 
+static enum hf_err replace_all(struct hf_sqlite_store *store, const struct hf_posix_config *config,
+                               struct hf_why *why)
+{
+    HF_TRY(update_texts(store, config, why));
+    HF_TRY(hf_db_exec(store->db, "DELETE FROM mirror", saving, why));
+    HF_TRY(insert_mirrors(store, &config->client, why));
+    return hf_config_replace_endpoints(store, config, why);
+}
+
 static enum hf_err insert_all(struct hf_sqlite_store *store, const struct hf_posix_config *config,
                               struct hf_why *why)
 {
@@ -132,9 +213,10 @@ static enum hf_err insert_all(struct hf_sqlite_store *store, const struct hf_pos
     HF_TRY(hf_db_query_int64(store->db, "SELECT count(*) FROM config", saving, &n, why));
     if (n != 0)
         return hf_fail(why, HF_E_STATE, "%s has a configuration already", store->state_dir);
-    HF_TRY(insert_config(store, config, why));
-    HF_TRY(insert_mirrors(store, &config->client, why));
-    return hf_config_replace_endpoints(store, config, why);
+    HF_TRY(hf_db_exec(store->db,
+                      "INSERT INTO config (id, set_name, profile) VALUES (1, 'none', 'none')",
+                      saving, why));
+    return replace_all(store, config, why);
 }
 
 enum hf_err hf_config_save(struct hf_sqlite_store *store, const struct hf_posix_config *config,
@@ -144,16 +226,11 @@ enum hf_err hf_config_save(struct hf_sqlite_store *store, const struct hf_posix_
     return hf_store_write_end(store, insert_all(store, config, why), why);
 }
 
-enum hf_err hf_config_set_export(struct hf_sqlite_store *store, const char *file,
-                                 struct hf_why *why)
+enum hf_err hf_config_replace(struct hf_sqlite_store *store, const struct hf_posix_config *config,
+                              struct hf_why *why)
 {
-    sqlite3_stmt *stmt = NULL;
-
-    HF_TRY(check_path("the export file", file, why));
-    HF_TRY(hf_store_check_writable(store, why));
-    HF_TRY(hf_db_prepare(store->db, "UPDATE config SET export_file = ?1", saving, &stmt, why));
-    hf_db_bind_text(stmt, 1, file);
-    return hf_db_finish(store->db, stmt, saving, why);
+    HF_TRY(hf_store_write_begin(store, why));
+    return hf_store_write_end(store, replace_all(store, config, why), why);
 }
 
 /* ---- loading ----------------------------------------------------------------------------------- */
@@ -170,23 +247,36 @@ static enum hf_err copy_text(const char *text, char **out, struct hf_why *why)
                         : hf_fail(why, HF_E_MEMORY, "out of memory loading the configuration");
 }
 
+static enum hf_err take_text(struct hf_stored_config *out, size_t column, const char *text,
+                             struct hf_why *why)
+{
+    HF_TRY(copy_text(text, &out->texts[column], why));
+    memcpy((char *)&out->view + columns[column].at, &out->texts[column], sizeof(char *));
+    return HF_OK;
+}
+
+static enum hf_err prepare_row(struct hf_sqlite_store *store, sqlite3_stmt **out,
+                               struct hf_why *why)
+{
+    struct hf_buf sql = {0};
+
+    enum hf_err err = hf_buf_append_text(&sql, "SELECT awaits_confirm, has_legacy_ciphers");
+    for (size_t i = 0; i < N_COLUMNS && err == HF_OK; i++)
+        err = hf_buf_printf(&sql, ", %s", columns[i].name);
+    if (err == HF_OK)
+        err = hf_buf_append_text(&sql, " FROM config");
+    err = err == HF_OK ? hf_db_prepare(store->db, (const char *)sql.data, loading, out, why)
+                       : hf_fail(why, err, "out of memory loading the configuration");
+    hf_buf_free(&sql);
+    return err;
+}
+
 static enum hf_err copy_row(sqlite3_stmt *stmt, struct hf_stored_config *out, struct hf_why *why)
 {
-    char **const texts[] = {&out->set,
-                            &out->profile,
-                            &out->device_id,
-                            &out->device_id_file,
-                            &out->server_ca,
-                            &out->export_file,
-                            &out->on_swap,
-                            &out->client_cert_file,
-                            &out->client_key_file};
-    const int n_texts = (int)(sizeof(texts) / sizeof(texts[0]));
-
-    for (int i = 0; i < n_texts; i++)
-        HF_TRY(copy_text((const char *)sqlite3_column_text(stmt, i), texts[i], why));
-    out->view.client.awaits_confirm = sqlite3_column_int(stmt, n_texts) != 0;
-    out->view.has_legacy_ciphers = sqlite3_column_int(stmt, n_texts + 1) != 0;
+    out->view.client.awaits_confirm = sqlite3_column_int(stmt, 0) != 0;
+    out->view.has_legacy_ciphers = sqlite3_column_int(stmt, 1) != 0;
+    for (size_t i = 0; i < N_COLUMNS; i++)
+        HF_TRY(take_text(out, i, (const char *)sqlite3_column_text(stmt, (int)i + 2), why));
     return HF_OK;
 }
 
@@ -196,11 +286,7 @@ static enum hf_err load_row(struct hf_sqlite_store *store, struct hf_stored_conf
     sqlite3_stmt *stmt = NULL;
     enum hf_err err = HF_OK;
 
-    HF_TRY(hf_db_prepare(store->db,
-                         "SELECT set_name, profile, device_id, device_id_file, server_ca, "
-                         "export_file, on_swap, client_cert_file, client_key_file, awaits_confirm, "
-                         "has_legacy_ciphers FROM config",
-                         loading, &stmt, why));
+    HF_TRY(prepare_row(store, &stmt, why));
     int rc = sqlite3_step(stmt);
     if (rc == SQLITE_ROW)
         err = copy_row(stmt, out, why);
@@ -240,9 +326,9 @@ static enum hf_err load_from_files(struct hf_sqlite_store *store, struct hf_stor
 
     if (hf_bundle_files_load(store->state_dir, HF_SLOT_ACTIVE, &active, NULL) != HF_OK)
         return hf_store_check_readable(store, why);
-    enum hf_err err = copy_text(active.set, &out->set, why);
+    enum hf_err err = take_text(out, COLUMN_SET, active.set, why);
     if (err == HF_OK)
-        err = copy_text(active.profile, &out->profile, why);
+        err = take_text(out, COLUMN_PROFILE, active.profile, why);
     hf_bundle_record_free(&active);
     return err;
 }
@@ -265,37 +351,22 @@ enum hf_err hf_config_load(struct hf_sqlite_store *store, struct hf_stored_confi
         hf_stored_config_free(out);
         return err;
     }
-    out->view = (struct hf_posix_config){
-        .client = {.urls = (const char *const *)out->urls,
-                   .n_urls = out->view.client.n_urls,
-                   .set = out->set,
-                   .profile = out->profile,
-                   .awaits_confirm = out->view.client.awaits_confirm},
-        .endpoints = out->endpoints,
-        .n_endpoints = out->view.n_endpoints,
-        .has_legacy_ciphers = out->view.has_legacy_ciphers,
-        .client_cert_file = out->client_cert_file,
-        .client_key_file = out->client_key_file,
-        .device_id = out->device_id,
-        .device_id_file = out->device_id_file,
-        .server_ca = out->server_ca,
-        .export_file = out->export_file,
-        .on_swap = out->on_swap,
-    };
+    hf_stored_config_settle(out);
     return HF_OK;
+}
+
+void hf_stored_config_settle(struct hf_stored_config *config)
+{
+    config->view.client.urls = (const char *const *)config->urls;
+    config->view.endpoints = config->endpoints;
 }
 
 void hf_stored_config_free(struct hf_stored_config *config)
 {
     for (size_t i = 0; i < HF_MIRRORS_MAX; i++)
         free(config->urls[i]);
-    free(config->set);
-    free(config->profile);
-    free(config->device_id);
-    free(config->device_id_file);
-    free(config->server_ca);
-    free(config->export_file);
-    free(config->on_swap);
+    for (size_t i = 0; i < HF_CONFIG_TEXTS_MAX; i++)
+        free(config->texts[i]);
     hf_config_free_endpoints(config);
     *config = (struct hf_stored_config){0};
 }

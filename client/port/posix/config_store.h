@@ -1,4 +1,5 @@
-/* What `holdfast init` writes down and every later start reads: the tables config and mirror. */
+/* What `holdfast init` writes down, `holdfast config` changes and every check reads: the tables config,
+ * mirror and endpoint. */
 #ifndef HF_CLIENT_PORT_POSIX_CONFIG_STORE_H
 #define HF_CLIENT_PORT_POSIX_CONFIG_STORE_H
 
@@ -7,25 +8,24 @@
 #include "client/port/posix/sqlite_store.h"
 #include "common/base/limits.h"
 
-/* A configuration that owns its texts. `view` points into it, so it is not to be copied. */
+#define HF_CONFIG_TEXTS_MAX 16 /* columns of the table config; more than there are */
+
+/* A configuration that owns its texts. `view` points into it: hf_stored_config_settle after a move. */
 struct hf_stored_config {
     struct hf_posix_config view;
     char *urls[HF_MIRRORS_MAX];
-    char *set;
-    char *profile;
-    char *device_id;
-    char *device_id_file;
-    char *server_ca;
-    char *export_file;
-    char *on_swap;
+    char *texts[HF_CONFIG_TEXTS_MAX];
     struct hf_posix_endpoint endpoints[HF_ENDPOINTS_MAX]; /* their texts are owned */
-    char *client_cert_file;
-    char *client_key_file;
 };
 
 /** In words: addresses, names, id, PEM and paths, before anything is written. Reads the client
- *  certificate and its key. HF_E_ARGUMENT. */
-HF_MUST_USE enum hf_err hf_config_check(const struct hf_posix_config *config, struct hf_why *why);
+ *  certificate and its key. With `before`, only what differs from that. HF_E_ARGUMENT. */
+HF_MUST_USE enum hf_err hf_config_check(const struct hf_posix_config *config,
+                                        const struct hf_posix_config *before, struct hf_why *why);
+
+/** NULL is the same as NULL only. */
+bool hf_text_is_same(const char *a, const char *b);
+bool hf_config_is_same(const struct hf_posix_config *a, const struct hf_posix_config *b);
 
 /** Of a new store. HF_E_STATE when it has a configuration already. */
 HF_MUST_USE enum hf_err hf_config_save(struct hf_sqlite_store *store,
@@ -37,15 +37,12 @@ HF_MUST_USE enum hf_err hf_config_save(struct hf_sqlite_store *store,
  */
 HF_MUST_USE enum hf_err hf_config_load(struct hf_sqlite_store *store, struct hf_stored_config *out,
                                        struct hf_why *why);
+/** After it was moved to another place in memory. */
+void hf_stored_config_settle(struct hf_stored_config *config);
 void hf_stored_config_free(struct hf_stored_config *config);
 
-/** Remember where the active store is kept as PEM. */
-HF_MUST_USE enum hf_err hf_config_set_export(struct hf_sqlite_store *store, const char *file,
-                                             struct hf_why *why);
-
-/** Replace endpoints, client certificate, awaits_confirm and has_legacy_ciphers, after checking them as above. */
-HF_MUST_USE enum hf_err hf_config_set_endpoints(struct hf_sqlite_store *store,
-                                                const struct hf_posix_config *config,
-                                                struct hf_why *why);
+/** Put `config`, which was checked, in place of what is stored. */
+HF_MUST_USE enum hf_err hf_config_replace(struct hf_sqlite_store *store,
+                                          const struct hf_posix_config *config, struct hf_why *why);
 
 #endif

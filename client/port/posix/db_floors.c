@@ -10,8 +10,9 @@ enum hf_err hf_db_check_floors(sqlite3 *db, struct hf_why *why)
     HF_TRY(hf_db_query_int64(
         db,
         "SELECT count(*) FROM value WHERE"
-        " (name = 'bundle.floor' AND (value GLOB '*[^0-9]*' OR length(value) > 19)) OR"
-        " (name = 'bundle.rejected' AND"
+        " ((name = 'bundle.floor' OR name GLOB 'bundle.floor.*') AND (value GLOB '*[^0-9]*' OR "
+        "length(value) > 19)) OR"
+        " ((name = 'bundle.rejected' OR name GLOB 'bundle.rejected.*') AND"
         "  (value GLOB '*[^0-9 ]*' OR value GLOB ' *' OR value GLOB '* ' OR value GLOB '*  *'))",
         "read the floors", &n, why));
     if (n > 0)

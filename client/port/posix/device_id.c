@@ -3,8 +3,11 @@
 #include "common/os/file_util.h"
 #include "common/base/digest.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define MACHINE_ID_LEN 32
 #define ID_FILE_BYTES_MAX 4096 /* the id and whatever stands on the lines below it */
@@ -116,4 +119,32 @@ out:
     hf_buf_free(&input);
     hf_buf_free(&line);
     return err;
+}
+
+/* ---- instance ---------------------------------------------------------------------------------- */
+
+static void add_first_line(const char *file, char *out, size_t *len)
+{
+    struct hf_buf line = {0};
+    struct hf_why why = {0};
+
+    if (read_first_line(file, &line, &why) == HF_OK)
+        *len += (size_t)snprintf(out + *len, HF_INSTANCE_MAX - *len, "%.64s ", (char *)line.data);
+    hf_buf_free(&line);
+}
+
+void hf_device_instance(const char *state_dir, const char *device_id, char out[HF_INSTANCE_MAX])
+{
+    char host[HOST_NAME_MAX + 1] = "";
+    struct stat folder = {0};
+    size_t len = 0;
+
+    add_first_line(HF_MACHINE_ID_FILE, out, &len);
+    add_first_line("/proc/sys/kernel/random/boot_id", out, &len);
+    (void)gethostname(host, sizeof host - 1);
+    (void)stat(state_dir, &folder);
+    /* A copy at the same path, in another container, has another number. */
+    (void)snprintf(out + len, HF_INSTANCE_MAX - len, "%s %.128s %llu %llu %.512s", host,
+                   device_id != NULL ? device_id : "", (unsigned long long)folder.st_dev,
+                   (unsigned long long)folder.st_ino, state_dir);
 }

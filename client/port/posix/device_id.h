@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+#define HF_INSTANCE_MAX 1024 /* bytes */
 #define HF_DEVICE_ID_MAX 128 /* characters; AWS IoT allows a thing's name as many */
 #define HF_MACHINE_ID_FILE "/etc/machine-id"
 
@@ -30,5 +31,13 @@ HF_MUST_USE enum hf_err hf_device_id_from_file(const char *file, char out[HF_DEV
  */
 HF_MUST_USE enum hf_err hf_device_id_derive(const char *machine_id_file,
                                             char out[HF_DEVICE_ID_MAX + 1], struct hf_why *why);
+
+/**
+ * What tells this state folder from every other one in a fleet, for the moments of its checks: the id of
+ * the machine, of this boot (random, so it differs for clones with one machine-id too), the host name, and
+ * the folder itself. Whatever cannot be found out is left out. The same for all programs until the next
+ * boot. It holds ids that are not to be shown: hash it.
+ */
+void hf_device_instance(const char *state_dir, const char *device_id, char out[HF_INSTANCE_MAX]);
 
 #endif

@@ -154,6 +154,30 @@ enum hf_err hf_followers_tell(struct hf_posix *posix, struct hf_why *why)
     return err;
 }
 
+enum hf_err hf_posix_export_is_current(struct hf_posix *posix, struct hf_why *why)
+{
+    const struct hf_posix_config *config = &posix->config.view;
+    struct hf_why unread = {0};
+    struct hf_buf pem = {0};
+    struct told now, before = {0};
+    enum hf_err err = HF_OK;
+
+    if (config->export_file == NULL && config->on_swap == NULL)
+        return HF_OK;
+    /* What cannot be read is another fault, which others tell. */
+    if (look_at_store(posix, &now, &pem, &unread) == HF_OK &&
+        load_told(posix, &before, &unread) == HF_OK) {
+        if (config->export_file != NULL &&
+            !hf_file_has_content(config->export_file, hf_buf_bytes(&pem)))
+            err = hf_fail(why, HF_E_STATE, "the export %s is not up to date", config->export_file);
+        else if (strcmp(before.whole, now.whole) != 0)
+            err = hf_fail(why, HF_E_STATE,
+                          "the on-swap command has not succeeded for the roots of now");
+    }
+    hf_buf_free(&pem);
+    return err;
+}
+
 enum hf_err hf_posix_renew_export(struct hf_posix *posix, int64_t *wait_s, struct hf_why *why)
 {
     const struct hf_posix_config *config = &posix->config.view;

@@ -117,6 +117,11 @@ enum hf_err hf_http_conn_open(struct hf_tls_client *tls, const struct hf_url *ur
     return HF_OK;
 }
 
+const char *hf_http_conn_tls_version(const struct hf_http_conn *conn)
+{
+    return conn->tls != NULL ? hf_tls_conn_version(conn->tls) : "";
+}
+
 void hf_http_conn_close(struct hf_http_conn *conn)
 {
     if (conn == NULL)

@@ -15,6 +15,8 @@ HF_MUST_USE enum hf_err hf_http_conn_open(struct hf_tls_client *tls, const struc
                                           const struct hf_proxy *proxy,
                                           const struct hf_deadline *deadline,
                                           struct hf_http_conn **out, struct hf_why *why);
+/** "TLSv1.3"; empty without TLS; static. */
+const char *hf_http_conn_tls_version(const struct hf_http_conn *conn);
 void hf_http_conn_close(struct hf_http_conn *conn);
 
 /**

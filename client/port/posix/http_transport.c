@@ -5,6 +5,7 @@
 #include "client/port/posix/http_conn.h"
 #include "client/port/posix/http_timeouts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,6 +69,7 @@ struct get {
     const struct hf_request *request;
     struct hf_deadline deadline;
     struct hf_answer answer;
+    const char *tls_version; /* static */
 };
 
 static const char *env_lookup(const char *name)
@@ -84,6 +86,7 @@ static enum hf_err exchange_over(struct hf_http_transport *t, struct hf_http_con
     hf_answer_free(&get->answer);
     hf_answer_init(&get->answer, HF_ANSWER_TO_GET, get->request->max_bytes);
     err = hf_http_conn_exchange(conn, request, &get->deadline, &get->answer, why);
+    get->tls_version = hf_http_conn_tls_version(conn);
     if (err == HF_OK && get->answer.may_reuse && !get->request->waives_validation)
         keep(t, conn);
     else
@@ -210,6 +213,7 @@ static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_
     if (err == HF_OK) {
         *out = (struct hf_response){.status = get.answer.status, .body = get.answer.body};
         get.answer.body = (struct hf_buf){0};
+        (void)snprintf(out->tls, sizeof out->tls, "%s", get.tls_version);
         if (out->status == 200)
             memcpy(out->etag, get.answer.etag, sizeof out->etag);
     } else {

@@ -191,7 +191,7 @@ enum hf_err hf_posix_init(const char *state_dir, const struct hf_posix_config *c
 
     if (sodium_init() < 0)
         return hf_fail(why, HF_E_STATE, "the cryptographic library cannot be initialised");
-    HF_TRY(hf_config_check(config, why));
+    HF_TRY(hf_config_check(config, NULL, why));
     enum hf_err err = paths_make(state_dir, &paths, why);
     if (err == HF_OK)
         err = init_in(&paths, &given, why);

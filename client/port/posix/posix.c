@@ -27,19 +27,28 @@ struct hf_ports hf_posix_ports(struct hf_posix *posix)
     return ports;
 }
 
-static enum hf_err open_client(struct hf_posix *posix, struct hf_why *why)
+/* What is made from the configuration. With a client already, it goes on with the new one. */
+static enum hf_err apply_config(struct hf_posix *posix, struct hf_why *why)
 {
     /* Without its database a device knows no mirror. It can serve its store all the same, and this
      * name of RFC 6761 leads nowhere. hf_posix_update refuses before anything asks for it. */
     static const char *const nowhere[] = {"http://unknown.invalid"};
     struct hf_client_config config = posix->config.view.client;
-    struct hf_ports ports = hf_posix_ports(posix);
+    char instance[HF_INSTANCE_MAX];
 
+    hf_device_instance(posix->state_dir, posix->config.view.device_id, instance);
+    config.instance = instance;
     if (config.n_urls == 0) {
         config.urls = nowhere;
         config.n_urls = 1;
     }
-    return hf_client_open(&ports, &config, &posix->client, why);
+    HF_TRY(hf_http_transport_new(posix->trust_store, posix->config.view.server_ca,
+                                 posix->config.view.has_legacy_ciphers, &posix->transport, why));
+    HF_TRY(hf_lookout_new(&posix->config.view, posix->log, &posix->lookout, why));
+    struct hf_ports ports = hf_posix_ports(posix);
+    if (posix->client == NULL)
+        return hf_client_open(&ports, &config, &posix->client, why);
+    return hf_client_configure(posix->client, &ports, &config, why);
 }
 
 static enum hf_err open_parts(struct hf_posix *posix, const char *state_dir, struct hf_why *why)
@@ -48,10 +57,37 @@ static enum hf_err open_parts(struct hf_posix *posix, const char *state_dir, str
     HF_TRY(hf_sqlite_store_open(posix->state_dir, false, &posix->store, why));
     HF_TRY(hf_config_load(posix->store, &posix->config, why));
     HF_TRY(hf_trust_store_new(&posix->trust_store, why));
-    HF_TRY(hf_http_transport_new(posix->trust_store, posix->config.view.server_ca,
-                                 posix->config.view.has_legacy_ciphers, &posix->transport, why));
-    HF_TRY(hf_lookout_new(&posix->config.view, posix->log, &posix->lookout, why));
-    return open_client(posix, why);
+    return apply_config(posix, why);
+}
+
+/* Another process may have changed the configuration. On failure everything stays as it was. */
+static enum hf_err follow_config(struct hf_posix *posix, struct hf_why *why)
+{
+    struct hf_stored_config stored = {0};
+
+    HF_TRY(hf_config_load(posix->store, &stored, why));
+    if (hf_config_is_same(&stored.view, &posix->config.view)) {
+        hf_stored_config_free(&stored);
+        return HF_OK;
+    }
+    const struct hf_posix before = *posix;
+    posix->config = stored;
+    hf_stored_config_settle(&posix->config);
+    posix->transport = NULL;
+    posix->lookout = NULL;
+    enum hf_err err = apply_config(posix, why);
+    struct hf_posix unused = err == HF_OK ? before : *posix;
+    if (err != HF_OK) {
+        *posix = before;
+        hf_stored_config_settle(&posix->config);
+    } else {
+        posix->device_id[0] = '\0';
+        posix->told_from_s = posix->told_until_s = 0;
+    }
+    hf_lookout_free(unused.lookout);
+    hf_http_transport_free(unused.transport);
+    hf_stored_config_free(&unused.config);
+    return err;
 }
 
 enum hf_err hf_posix_open(const char *state_dir, struct hf_log_port log, struct hf_posix **out,
@@ -187,49 +223,44 @@ enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out
 
     HF_TRY(hf_sqlite_store_refresh(posix->store, why));
     HF_TRY(hf_posix_is_writable(posix, why));
-    if (posix->config.view.client.n_urls == 0)
-        return hf_fail(why, HF_E_STATE, "the database of %s is back; start this program again",
-                       posix->state_dir);
+    HF_TRY(follow_config(posix, why));
     HF_TRY(hf_lock_take(posix->state_dir, HF_POSIX_LOCK_WAIT_MS, &lock, why));
     enum hf_err err = update_locked(posix, out, why);
     hf_lock_release(lock);
     return err;
 }
 
-enum hf_err hf_posix_set_endpoints(struct hf_posix *posix, const struct hf_posix_config *config,
-                                   struct hf_why *why)
+/* What this process read must still be what is stored, or it would undo another one's change. */
+static enum hf_err replace_config(struct hf_posix *posix, const struct hf_posix_config *config,
+                                  struct hf_why *why)
+{
+    struct hf_stored_config stored = {0};
+
+    HF_TRY(hf_config_load(posix->store, &stored, why));
+    bool is_same = hf_config_is_same(&stored.view, &posix->config.view);
+    hf_stored_config_free(&stored);
+    if (!is_same)
+        return hf_fail(why, HF_E_BUSY,
+                       "another program has changed the configuration in this moment; run the "
+                       "command again");
+    if (!hf_text_is_same(config->client.set, posix->config.view.client.set) ||
+        !hf_text_is_same(config->client.profile, posix->config.view.client.profile))
+        HF_TRY(hf_client_keep_floors(posix->client, why));
+    return hf_config_replace(posix->store, config, why);
+}
+
+enum hf_err hf_posix_configure(struct hf_posix *posix, const struct hf_posix_config *config,
+                               struct hf_why *why)
 {
     int lock = -1;
 
     HF_TRY(hf_posix_is_writable(posix, why));
+    HF_TRY(hf_config_check(config, &posix->config.view, why));
     HF_TRY(hf_lock_take(posix->state_dir, HF_POSIX_LOCK_WAIT_MS, &lock, why));
-    enum hf_err err = hf_config_set_endpoints(posix->store, config, why);
+    enum hf_err err = replace_config(posix, config, why);
     hf_posix_secure(posix);
     hf_lock_release(lock);
-    return err;
-}
-
-static enum hf_err remember_export(struct hf_posix *posix, const char *file, struct hf_why *why)
-{
-    char *copy = strdup(file);
-    int lock = -1;
-
-    if (copy == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for the path of the export");
-    enum hf_err err = hf_lock_take(posix->state_dir, HF_POSIX_LOCK_WAIT_MS, &lock, why);
-    if (err == HF_OK)
-        err = hf_config_set_export(posix->store, copy, why);
-    if (err == HF_OK)
-        hf_posix_secure(posix);
-    hf_lock_release(lock);
-    if (err != HF_OK) {
-        free(copy);
-        return err;
-    }
-    free(posix->config.export_file);
-    posix->config.export_file = copy;
-    posix->config.view.export_file = copy;
-    return HF_OK;
+    return err == HF_OK ? follow_config(posix, why) : err;
 }
 
 static enum hf_err export_to(struct hf_posix *posix, const char *file, bool keep_current,
@@ -241,8 +272,11 @@ static enum hf_err export_to(struct hf_posix *posix, const char *file, bool keep
     if (err == HF_OK)
         err = hf_file_replace(file, hf_buf_bytes(&pem), HF_EXPORT_MODE, why);
     hf_buf_free(&pem);
-    if (err == HF_OK && keep_current)
-        err = remember_export(posix, file, why);
+    if (err == HF_OK && keep_current) {
+        struct hf_posix_config config = posix->config.view;
+        config.export_file = file;
+        err = hf_posix_configure(posix, &config, why);
+    }
     return err;
 }
 

@@ -127,6 +127,12 @@ static int64_t renew_export(struct hf_runner *runner)
     return wait_s > 1 ? wait_s : 1;
 }
 
+static int64_t look_every_s(const struct hf_runner *runner)
+{
+    int64_t wake_s = runner->options.wake_s;
+    return wake_s > 0 ? least(wake_s, LOOK_EVERY_S) : LOOK_EVERY_S;
+}
+
 /* Negative: until woken. */
 static void wait_for(struct hf_runner *runner, int64_t wait_s)
 {
@@ -137,7 +143,9 @@ static void wait_for(struct hf_runner *runner, int64_t wait_s)
         int64_t left_s = wait_s < 0 ? LOOK_EVERY_S : until_s - since_boot_s();
         if (left_s <= 0)
             return;
-        left_s = least(least(left_s, LOOK_EVERY_S), renew_export(runner));
+        if (runner->options.wakes != NULL)
+            runner->options.wakes(runner->options.ctx);
+        left_s = least(least(left_s, look_every_s(runner)), renew_export(runner));
         (void)poll(&wake, 1, (int)left_s * 1000);
         drain(runner);
     }

@@ -274,6 +274,11 @@ enum hf_err hf_tls_conn_open(struct hf_tls_client *client, int fd, const struct 
     return HF_OK;
 }
 
+const char *hf_tls_conn_version(const struct hf_tls_conn *conn)
+{
+    return mbedtls_ssl_get_version(&conn->ssl);
+}
+
 void hf_tls_conn_close(struct hf_tls_conn *conn)
 {
     if (conn == NULL)

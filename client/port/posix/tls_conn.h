@@ -35,6 +35,8 @@ HF_MUST_USE enum hf_err hf_tls_conn_open(struct hf_tls_client *client, int fd,
                                          const struct hf_endpoint *peer,
                                          const struct hf_deadline *deadline,
                                          struct hf_tls_conn **out, struct hf_why *why);
+/** "TLSv1.3"; static. */
+const char *hf_tls_conn_version(const struct hf_tls_conn *conn);
 void hf_tls_conn_close(struct hf_tls_conn *conn);
 
 /** As hf_net_send and hf_net_receive; an end without close_notify is an error, it may be a cut. */

@@ -1,0 +1,78 @@
+"""holdfast status --check: is the device well? Exit codes as monitoring systems expect them."""
+import sqlite3
+
+import agent
+import ctl
+import net_pki
+import pytest
+
+DAY = net_pki.DAY
+
+
+def check(device, *options):
+    outcome = agent.run("--state", device.state, "status", "--check", *options)
+    assert outcome.err == ""
+    return outcome.code, outcome.out
+
+
+def never_checked(tmp_path, **dates):
+    return agent.Device(tmp_path).init_with_roots(agent.Root("A", **dates).pem)
+
+
+def checked(device, outcome="ok"):
+    """As if a check had ended like that just now."""
+    agent.run("--state", device.state, "update")
+    connection = sqlite3.connect(device.database)
+    with connection:
+        connection.execute("UPDATE value SET value = ? WHERE name = 'check.outcome'", [outcome])
+    connection.close()
+    return device
+
+
+@pytest.fixture
+def device(tmp_path):
+    return never_checked(tmp_path)
+
+
+def test_all_is_well(device):
+    assert check(checked(device)) == (0, "OK: roots/full 0 is active, the last check succeeded\n")
+
+
+def test_a_failed_check(device):
+    agent.run("--state", device.state, "update")
+    code, line = check(device)
+    assert code == 1 and line.startswith("WARNING: the last check failed: ")
+
+
+def test_no_check_yet(device):
+    assert check(device) == (1, "WARNING: it has never checked for an update\n")
+
+
+def test_the_last_root_ends_soon(tmp_path):
+    code, line = check(checked(never_checked(tmp_path, end=ctl.NOW + 20 * DAY)))
+    assert code == 1 and "the last valid root ends in" in line
+
+
+def test_no_bundle(tmp_path):
+    code, line = check(agent.Device(tmp_path).init("--device-id", "test"))
+    assert code == 2 and line.startswith("CRITICAL: no bundle is installed")
+
+
+def test_other_programs_do_not_know(device, tmp_path):
+    agent.ok("--state", device.state, "config", "set", "on-swap", "exit 1")
+    code, line = check(checked(device))
+    assert code == 1 and "on-swap command" in line
+
+
+def test_the_state_cannot_be_read(tmp_path):
+    outcome = agent.run("--state", tmp_path / "none", "status", "--check")
+    assert outcome.code == 3 and outcome.out.startswith("UNKNOWN: ")
+
+
+def test_json_and_quiet(device):
+    assert check(checked(device), "--quiet") == (0, "")
+    assert check(device, "--json")[1].startswith("{")
+
+
+def test_usage_errors_stay_2(device):
+    assert agent.run("--state", device.state, "status", "--check", "now").code == 2
