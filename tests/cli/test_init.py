@@ -108,7 +108,7 @@ def test_what_a_cut_init_left_behind_is_no_obstacle(device):
     ({"root": "/dev/zero"}, ["--root", "not a regular file"]),
 ])
 def test_an_argument_that_cannot_be_is_refused_in_words(device, how, words):
-    sentence = device.refuses_init(**how)
+    sentence = device.refuses_init(**how, code=2)
     for word in words:
         assert word in sentence
     assert "secret" not in sentence
@@ -116,7 +116,7 @@ def test_an_argument_that_cannot_be_is_refused_in_words(device, how, words):
 
 @pytest.mark.parametrize("device_id", ["", "a b", "../../etc", "x" * 129, "é"])
 def test_a_device_id_that_cannot_be_is_refused(device, device_id):
-    assert "cannot be a device id" in device.refuses_init("--device-id", device_id)
+    assert "cannot be a device id" in device.refuses_init("--device-id", device_id, code=2)
 
 
 def test_two_sources_of_a_device_id_are_one_too_many(device):
@@ -126,7 +126,7 @@ def test_two_sources_of_a_device_id_are_one_too_many(device):
 
 def test_more_than_sixteen_mirrors_are_too_many(device):
     more = [word for _ in range(16) for word in ("--url", agent.NOWHERE)]
-    assert "1 to 16" in device.refuses_init(*more)
+    assert "1 to 16" in device.refuses_init(*more, code=2)
 
 
 def test_root_metadata_that_is_none_is_refused(device):

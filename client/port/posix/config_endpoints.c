@@ -56,7 +56,7 @@ enum hf_err hf_config_check_client_auth(const struct hf_posix_config *config, st
                        "the files of the client certificate must begin with '/', so that they mean "
                        "the same in every folder");
     if (hf_client_auth_load(cert, key, &auth, &reason) != HF_OK)
-        return hf_fail(why, HF_E_ARGUMENT, "the client certificate is not usable: %s", reason.text);
+        return hf_fail(why, HF_E_FORMAT, "the client certificate is not usable: %s", reason.text);
     hf_client_auth_free(&auth);
     return HF_OK;
 }

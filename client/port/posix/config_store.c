@@ -112,7 +112,7 @@ static enum hf_err check_server_ca(const char *pem, struct hf_why *why)
     hf_bundle_free(&bundle);
     return err == HF_OK
                ? HF_OK
-               : hf_fail(why, HF_E_ARGUMENT, "the server's CA is not usable: %s", reason.text);
+               : hf_fail(why, HF_E_FORMAT, "the server's CA is not usable: %s", reason.text);
 }
 
 static enum hf_err check_device_id(const struct hf_posix_config *config, struct hf_why *why)
