@@ -1,9 +1,11 @@
 """Sets that are not Amazon's reach a device in the same way: Azure's, Google's, Let's Encrypt's, all
 of Mozilla's, from Debian's ca-certificates by the table's name, and a private CA by its fingerprint."""
 import datetime
+import hashlib
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kit import pki, programs, roots
 from kit.device import Device
@@ -15,14 +17,21 @@ TODAY = datetime.date.today().isoformat()
 
 
 def shipped():
-    """By content: files of reissued CAs have had one name and the other."""
-    return {fingerprint(x509.load_pem_x509_certificate(file.read_bytes()))
-            for file in roots.FOLDER.glob("*.crt")}
+    """Certificates by content: files of reissued CAs have had one name and the other."""
+    return [x509.load_pem_x509_certificate(file.read_bytes()) for file in roots.FOLDER.glob("*.crt")]
+
+
+def key_of(cert):
+    return hashlib.sha256(cert.public_key().public_bytes(
+        Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
 def in_date(table):
-    """The fingerprints of its roots that Debian ships and that have not expired."""
-    return {r.sha256 for r in roots.of_table(table) if r.not_after > TODAY} & shipped()
+    """The fingerprints of what Debian ships of its keys and what has not expired: an older package may
+    have an older certificate of a root."""
+    keys = {r.spki for r in roots.of_table(table)}
+    return {fingerprint(cert) for cert in shipped()
+            if key_of(cert) in keys and cert.not_valid_after.date().isoformat() > TODAY}
 
 
 def follow(folder, publisher, server, set_name):
