@@ -104,7 +104,8 @@ static void describe(struct hf_bytes der, const struct hf_x509_form *form,
     hf_sha256(form->spki, out->spki_sha256);
     hf_x509_form_name(form->subject, out->subject);
     if (!hf_x509_form_unsupported(form, out->what))
-        (void)snprintf(out->what, sizeof out->what, "a field of an unusual kind or value");
+        (void)snprintf(out->what, sizeof out->what,
+                       "elliptic curve, or a field of an unusual kind");
 }
 
 bool hf_cert_describe_unsupported(struct hf_bytes der, struct hf_unsupported_cert *out)
@@ -116,20 +117,40 @@ bool hf_cert_describe_unsupported(struct hf_bytes der, struct hf_unsupported_cer
     return true;
 }
 
+/* Other errors may be damage, or a shortage of memory that Mbed TLS calls a bad key. */
+static bool is_unsupported(int code, const struct hf_x509_form *form)
+{
+    char what[HF_UNSUPPORTED_MAX];
+    int high = -(-code & 0xFF80);
+    return hf_x509_form_unsupported(form, what) || high == MBEDTLS_ERR_PK_UNKNOWN_NAMED_CURVE ||
+           high == MBEDTLS_ERR_PK_FEATURE_UNAVAILABLE ||
+           high == MBEDTLS_ERR_X509_FEATURE_UNAVAILABLE;
+}
+
 static enum hf_err fail_parse(int code, struct hf_bytes der, struct hf_why *why)
 {
-    struct hf_unsupported_cert cert;
+    struct hf_unsupported_cert cert = {0};
+    struct hf_x509_form form;
     char reason[128];
 
     if (is_out_of_memory(code))
         return hf_fail(why, HF_E_MEMORY, "out of memory while reading a certificate");
-    if (hf_cert_describe_unsupported(der, &cert))
+    bool is_well_formed = hf_x509_form_parse(der, &form);
+    if (is_well_formed)
+        describe(der, &form, &cert);
+    if (is_well_formed && is_unsupported(code, &form))
         return hf_fail(
             why, HF_E_POLICY,
             "\"%s\" is a certificate that is not supported here: Mbed TLS cannot use its "
             "%s",
             cert.subject, cert.what);
     mbedtls_strerror(code, reason, sizeof reason);
+    if (is_well_formed)
+        return hf_fail(
+            why, HF_E_FORMAT,
+            "\"%s\" cannot be read (%s): a field of it is damaged, or of a form that is not "
+            "supported here; take the certificate from its source again",
+            cert.subject, reason);
     return hf_fail(why, HF_E_FORMAT,
                    "expected an X.509 certificate, found bytes that are not one (%s); they are "
                    "damaged, take the certificate from its source again",
