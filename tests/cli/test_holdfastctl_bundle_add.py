@@ -477,7 +477,7 @@ def test_no_more_is_dropped_than_devices_keep(p, a, b):
 
 
 def test_undrop_takes_what_the_version_before_drops_and_nothing_else(p, a, root):
-    c = root("Root C", rsa.generate_private_key(65537, 2048))
+    c = root("Root C", key=rsa.generate_private_key(65537, 2048))
     p.add("--derive", "rsa", f"--drop={7:064x}", a.file, c.file)
     assert p.refuses_to_add(f"--undrop={8:064x}", a.file, c.file, code=2).startswith(
         f"--undrop {8:064x}: the version before drops no such key")
