@@ -301,7 +301,9 @@ def test_several_errors_are_all_shown(p, a, root):
 
 def test_files_that_would_shrink_the_set(p, a, b, root):
     p.add(a.file, b.file)
-    assert errors(*in_repo(p), a.file, root("Root C").file) == ["shrinks"]
+    c = root("Root C")
+    assert errors(*in_repo(p), a.file, c.file) == ["unknown-root", "shrinks"]
+    assert errors(*in_repo(p), "--pin", c.sha256, a.file, c.file) == ["shrinks"]
     p.add("--drop", "all", a.file)
     assert errors(*in_repo(p)) == []
 
