@@ -10,7 +10,7 @@
 -- application_id and user_version are set by the agent in the transaction of the migration.
 
 PRAGMA application_id = 0x48464354;    -- "HFCT"
-PRAGMA user_version = 5;
+PRAGMA user_version = 6;
 
 -- What `holdfast init` was told. One row.
 CREATE TABLE config (
@@ -34,6 +34,14 @@ CREATE TABLE mirror (
     config_id INTEGER NOT NULL DEFAULT 1 REFERENCES config (id) ON DELETE CASCADE,
     position  INTEGER NOT NULL CHECK (position BETWEEN 0 AND 15),
     url       TEXT NOT NULL CHECK (length(url) BETWEEN 1 AND 2048),
+    PRIMARY KEY (config_id, position)
+) STRICT;
+
+-- Hosts that a mirror may redirect to, besides the mirrors themselves.
+CREATE TABLE redirect_host (
+    config_id INTEGER NOT NULL DEFAULT 1 REFERENCES config (id) ON DELETE CASCADE,
+    position  INTEGER NOT NULL CHECK (position BETWEEN 0 AND 7),
+    host      TEXT NOT NULL CHECK (length(host) BETWEEN 1 AND 261),    -- HOST or HOST:PORT
     PRIMARY KEY (config_id, position)
 ) STRICT;
 
@@ -115,6 +123,15 @@ BEGIN
     UPDATE change SET count = count + 1;
 END;
 CREATE TRIGGER endpoint_gone AFTER DELETE ON endpoint
+BEGIN
+    UPDATE change SET count = count + 1;
+END;
+
+CREATE TRIGGER redirect_host_made AFTER INSERT ON redirect_host
+BEGIN
+    UPDATE change SET count = count + 1;
+END;
+CREATE TRIGGER redirect_host_gone AFTER DELETE ON redirect_host
 BEGIN
     UPDATE change SET count = count + 1;
 END;

@@ -32,6 +32,7 @@ struct init_options {
     struct hf_cli_common common;
     char *root;
     const char **urls;
+    const char **redirect_hosts;
     char *set;
     char *profile;
     char *device_id;
@@ -54,11 +55,26 @@ struct init_input {
     char *export_file;
 };
 
+static void list_free(const char **list)
+{
+    for (size_t i = 0; list != NULL && list[i] != NULL; i++)
+        free((void *)(uintptr_t)list[i]);
+    free(list);
+}
+
+static size_t list_len(const char *const *list)
+{
+    size_t n = 0;
+
+    while (list != NULL && list[n] != NULL)
+        n++;
+    return n;
+}
+
 static void options_free(struct init_options *o)
 {
-    for (size_t i = 0; o->urls != NULL && o->urls[i] != NULL; i++)
-        free((void *)(uintptr_t)o->urls[i]);
-    free(o->urls);
+    list_free(o->urls);
+    list_free(o->redirect_hosts);
     free(o->root);
     free(o->set);
     free(o->profile);
@@ -113,9 +129,12 @@ static enum hf_err read_input(const struct init_options *o, struct init_input *i
     HF_TRY(make_absolute(o->export_file, &in->export_file, why));
     in->config = (struct hf_posix_config){
         .client = {.urls = o->urls,
+                   .n_urls = list_len(o->urls),
                    .set = o->set,
                    .profile = o->profile,
                    .awaits_confirm = o->awaits_confirm != 0},
+        .redirect_hosts = o->redirect_hosts,
+        .n_redirect_hosts = list_len(o->redirect_hosts),
         .device_id = o->device_id,
         .device_id_file = in->device_id_file,
         .server_ca = (const char *)in->server_ca.data,
@@ -123,8 +142,6 @@ static enum hf_err read_input(const struct init_options *o, struct init_input *i
         .on_swap = o->on_swap,
     };
     hf_cli_endpoints_apply(&o->endpoints, &in->config);
-    while (o->urls[in->config.client.n_urls] != NULL)
-        in->config.client.n_urls++;
     return HF_OK;
 }
 
@@ -187,6 +204,9 @@ int hf_cmd_init(const char *state_dir, int argc, const char **argv)
         {"root", 'r', POPT_ARG_STRING, &o.root, 0, "root metadata to trust first", "ROOT.json"},
         {"url", 'u', POPT_ARG_ARGV, &o.urls, 0,
          "http:// or https:// address of the repository; again for each mirror", "URL"},
+        {"redirect-host", '\0', POPT_ARG_ARGV, &o.redirect_hosts, 0,
+         "a host besides those of --url that a mirror may redirect to; again for each, at most 8",
+         "HOST[:PORT]"},
         {"set", '\0', POPT_ARG_STRING, &o.set, 0, "which set of bundles (amazon-iot)", "NAME"},
         {"profile", '\0', POPT_ARG_STRING, &o.profile, 0,
          "which form of it (full, rsa, ecc, legacy)", "NAME"},

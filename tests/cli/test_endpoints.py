@@ -205,7 +205,8 @@ def test_a_device_of_before_gets_them_too(device):
                                   "AND name <> 'event_bound'").fetchall()
     for name, in triggers:
         connection.execute(f"DROP TRIGGER {name}")
-    for statement in ("DROP TABLE change", "DROP TABLE endpoint", "ALTER TABLE config DROP COLUMN awaits_confirm",
+    for statement in ("DROP TABLE change", "DROP TABLE redirect_host", "DROP TABLE endpoint",
+                      "ALTER TABLE config DROP COLUMN awaits_confirm",
                       "ALTER TABLE config DROP COLUMN has_legacy_ciphers",
                           "ALTER TABLE config DROP COLUMN client_key_file",
                       "ALTER TABLE config DROP COLUMN client_cert_file", "PRAGMA user_version = 1"):

@@ -24,9 +24,14 @@ struct hf_posix_endpoint {
     const char *alpn; /* NULL: the usual; x-amzn-mqtt-ca for mqtts:// at port 443 of AWS IoT */
 };
 
+#define HF_REDIRECT_HOSTS_MAX 8
+
 /* What `holdfast init` writes down and every later check reads. */
 struct hf_posix_config {
     struct hf_client_config client;
+    /* "HOST" or "HOST:PORT": hosts besides the mirrors that a mirror may redirect to. */
+    const char *const *redirect_hosts;
+    size_t n_redirect_hosts; /* at most HF_REDIRECT_HOSTS_MAX */
     const struct hf_posix_endpoint *endpoints;
     size_t n_endpoints; /* at most HF_ENDPOINTS_MAX, each a server of its own */
     /* NULL, or absolute paths of the certificate and key shown to endpoints whose chain validates.

@@ -89,6 +89,24 @@ static enum hf_err check_urls(const struct hf_client_config *config, struct hf_w
     return HF_OK;
 }
 
+static enum hf_err check_redirect_hosts(const struct hf_posix_config *config, struct hf_why *why)
+{
+    struct hf_endpoint host;
+    struct hf_why reason = {0};
+
+    if (config->n_redirect_hosts > HF_REDIRECT_HOSTS_MAX)
+        return hf_fail(why, HF_E_ARGUMENT, "expected at most %d redirect hosts, found %zu",
+                       HF_REDIRECT_HOSTS_MAX, config->n_redirect_hosts);
+    for (size_t i = 0; i < config->n_redirect_hosts; i++) {
+        if (hf_endpoint_parse(hf_bytes_of_text(config->redirect_hosts[i]), 0, &host, &reason) !=
+            HF_OK)
+            return hf_fail(why, HF_E_ARGUMENT,
+                           "redirect host \"%.200s\": expected HOST or HOST:PORT: %s",
+                           config->redirect_hosts[i], reason.text);
+    }
+    return HF_OK;
+}
+
 static enum hf_err check_name(const char *what, const char *name, struct hf_why *why)
 {
     if (name != NULL && hf_set_name_is_valid(name))
@@ -143,6 +161,7 @@ enum hf_err hf_config_check(const struct hf_posix_config *config,
 
     if (before == NULL || !has_same_urls(&config->client, &old->client))
         HF_TRY(check_urls(&config->client, why));
+    HF_TRY(check_redirect_hosts(config, why));
     HF_TRY(check_name("set", config->client.set, why));
     HF_TRY(check_name("profile", config->client.profile, why));
     if (!hf_text_is_same(config->server_ca, old->server_ca))
@@ -196,12 +215,29 @@ static enum hf_err insert_mirrors(struct hf_sqlite_store *store,
     return HF_OK;
 }
 
+static enum hf_err insert_redirect_hosts(struct hf_sqlite_store *store,
+                                         const struct hf_posix_config *config, struct hf_why *why)
+{
+    for (size_t i = 0; i < config->n_redirect_hosts; i++) {
+        sqlite3_stmt *stmt = NULL;
+        HF_TRY(hf_db_prepare(store->db,
+                             "INSERT INTO redirect_host (position, host) VALUES (?1, ?2)", saving,
+                             &stmt, why));
+        (void)sqlite3_bind_int64(stmt, 1, (sqlite3_int64)i);
+        hf_db_bind_text(stmt, 2, config->redirect_hosts[i]);
+        HF_TRY(hf_db_finish(store->db, stmt, saving, why));
+    }
+    return HF_OK;
+}
+
 static enum hf_err replace_all(struct hf_sqlite_store *store, const struct hf_posix_config *config,
                                struct hf_why *why)
 {
     HF_TRY(update_texts(store, config, why));
     HF_TRY(hf_db_exec(store->db, "DELETE FROM mirror", saving, why));
     HF_TRY(insert_mirrors(store, &config->client, why));
+    HF_TRY(hf_db_exec(store->db, "DELETE FROM redirect_host", saving, why));
+    HF_TRY(insert_redirect_hosts(store, config, why));
     return hf_config_replace_endpoints(store, config, why);
 }
 
@@ -299,21 +335,21 @@ static enum hf_err load_row(struct hf_sqlite_store *store, struct hf_stored_conf
     return err;
 }
 
-static enum hf_err load_mirrors(struct hf_sqlite_store *store, struct hf_stored_config *out,
-                                struct hf_why *why)
+/* The texts of a query of one column, at most `max` of them. */
+static enum hf_err load_list(struct hf_sqlite_store *store, const char *query, char **out,
+                             size_t max, size_t *n_out, struct hf_why *why)
 {
     sqlite3_stmt *stmt = NULL;
     enum hf_err err = HF_OK;
     size_t n = 0;
     int rc = SQLITE_DONE;
 
-    HF_TRY(
-        hf_db_prepare(store->db, "SELECT url FROM mirror ORDER BY position", loading, &stmt, why));
-    while (err == HF_OK && n < HF_MIRRORS_MAX && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
-        err = copy_text((const char *)sqlite3_column_text(stmt, 0), &out->urls[n++], why);
+    HF_TRY(hf_db_prepare(store->db, query, loading, &stmt, why));
+    while (err == HF_OK && n < max && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
+        err = copy_text((const char *)sqlite3_column_text(stmt, 0), &out[n++], why);
     if (err == HF_OK && rc != SQLITE_DONE && rc != SQLITE_ROW)
         err = hf_db_fail(store->db, loading, why);
-    out->view.client.n_urls = n;
+    *n_out = n;
     sqlite3_finalize(stmt);
     return err;
 }
@@ -339,7 +375,10 @@ static enum hf_err load_texts(struct hf_sqlite_store *store, struct hf_stored_co
     if (store->db == NULL)
         return load_from_files(store, out, why);
     HF_TRY(load_row(store, out, why));
-    HF_TRY(load_mirrors(store, out, why));
+    HF_TRY(load_list(store, "SELECT url FROM mirror ORDER BY position", out->urls, HF_MIRRORS_MAX,
+                     &out->view.client.n_urls, why));
+    HF_TRY(load_list(store, "SELECT host FROM redirect_host ORDER BY position", out->redirect_hosts,
+                     HF_REDIRECT_HOSTS_MAX, &out->view.n_redirect_hosts, why));
     return hf_config_load_endpoints(store, out, why);
 }
 
@@ -358,6 +397,7 @@ enum hf_err hf_config_load(struct hf_sqlite_store *store, struct hf_stored_confi
 void hf_stored_config_settle(struct hf_stored_config *config)
 {
     config->view.client.urls = (const char *const *)config->urls;
+    config->view.redirect_hosts = (const char *const *)config->redirect_hosts;
     config->view.endpoints = config->endpoints;
 }
 
@@ -367,6 +407,8 @@ void hf_stored_config_free(struct hf_stored_config *config)
         free(config->urls[i]);
     for (size_t i = 0; i < HF_CONFIG_TEXTS_MAX; i++)
         free(config->texts[i]);
+    for (size_t i = 0; i < HF_REDIRECT_HOSTS_MAX; i++)
+        free(config->redirect_hosts[i]);
     hf_config_free_endpoints(config);
     *config = (struct hf_stored_config){0};
 }

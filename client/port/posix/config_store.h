@@ -14,6 +14,7 @@
 struct hf_stored_config {
     struct hf_posix_config view;
     char *urls[HF_MIRRORS_MAX];
+    char *redirect_hosts[HF_REDIRECT_HOSTS_MAX];
     char *texts[HF_CONFIG_TEXTS_MAX];
     struct hf_posix_endpoint endpoints[HF_ENDPOINTS_MAX]; /* their texts are owned */
 };
