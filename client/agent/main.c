@@ -2,7 +2,9 @@
 #include "client/agent/cli.h"
 #include "common/cli/nearest.h"
 #include "common/os/core_dump.h"
+#include "common/json/json.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -142,6 +144,7 @@ int main(int argc, const char **argv)
     };
 
     hf_core_dump_forbid(); /* the device's client key may be read */
+    hf_json_seed(randombytes_random());
     poptContext popt = poptGetContext("holdfast", argc, argv, options, POPT_CONTEXT_POSIXMEHARDER);
     int exit_code = check_output(run(popt, &state_dir));
     poptFreeContext(popt);

@@ -222,6 +222,10 @@ HF_MUST_USE enum hf_err hf_mirrors_fetch(struct hf_client *c, const struct hf_fe
 /** A new check: begin with another mirror than the one before, and with the whole time. */
 void hf_mirrors_begin_check(struct hf_client *c);
 
+/** What a mirror sends may be too large for this device. HF_E_MEMORY from reading an answer becomes
+ *  HF_E_LIMIT, so that the next mirror is asked; other errors stay. */
+HF_MUST_USE enum hf_err hf_mirror_blame_answer(enum hf_err err, struct hf_why *why);
+
 /** Was this a mirror's doing? Otherwise the fault is the device's own: disk, memory, a mistake. */
 bool hf_mirror_is_to_blame(enum hf_err err);
 
@@ -528,9 +532,10 @@ bool hf_recovery_begins(struct hf_client *c, enum hf_err err, const struct hf_wh
 #define HF_RECOVERY_AFTER_S HF_DAY_S
 #define HF_RECOVERY_STARTS 10 /* for devices that are up for a check only, once a day or an hour */
 
-/** That refresh ended in `err`: to the journal and to `recovery.last`, and to `why` in front of the
- *  refusal. Returns `err`. */
-enum hf_err hf_recovery_end(struct hf_client *c, enum hf_err err, struct hf_why *why);
+/** That refresh ended in `err`: to the journal and to `recovery.last`, and to `why`, behind `first`,
+ *  which is why it was made. Returns `err`. */
+enum hf_err hf_recovery_end(struct hf_client *c, enum hf_err err, const struct hf_why *first,
+                            struct hf_why *why);
 
 /** What is known of it, for the status. */
 HF_MUST_USE enum hf_err hf_recovery_describe(struct hf_client *c, struct hf_status *out,

@@ -1,5 +1,7 @@
 #include "client/core/client_internal.h"
 
+#include "common/json/json.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,6 +64,10 @@ enum hf_err hf_client_init(struct hf_client *c, const struct hf_ports *ports,
                             .live_version = -1,
                             .awaits_confirm = config->awaits_confirm};
     hf_schedule_init(c, config->instance);
+    uint32_t seed = 0;
+
+    ports->random.fill(ports->random.ctx, &seed, sizeof seed);
+    hf_json_seed(seed);
     HF_TRY(copy_name("set", config->set, c->set, why));
     HF_TRY(copy_name("profile", config->profile, c->profile, why));
     enum hf_err err = copy_urls(c, config, why);

@@ -17,7 +17,10 @@ static enum hf_err accept_content(struct hf_client *c, void *arg, const struct h
 
     HF_TRY(hf_file_info_verify(&wanted->target->info, content, wanted->target->path, why));
     if (hf_buf_append(&wanted->content, content.data, content.len) != HF_OK)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for a target of %zu bytes", content.len);
+        return hf_mirror_blame_answer(hf_fail(why, HF_E_MEMORY,
+                                              "out of memory for a target of %zu bytes",
+                                              content.len),
+                                      why);
     return HF_OK;
 }
 

@@ -37,6 +37,17 @@ static int telling(enum hf_err err)
     return -1;
 }
 
+enum hf_err hf_mirror_blame_answer(enum hf_err err, struct hf_why *why)
+{
+    struct hf_why reason;
+
+    if (err != HF_E_MEMORY)
+        return err;
+    reason = *why;
+    return hf_fail(why, HF_E_LIMIT, "the answer does not fit into the memory of this device (%s)",
+                   reason.text);
+}
+
 bool hf_mirror_is_to_blame(enum hf_err err)
 {
     return telling(err) > 0;
@@ -92,6 +103,8 @@ static enum hf_err ask(struct hf_client *c, const struct hf_fetch *fetch, size_t
         answer.etag[0] = '\0'; /* sent back one day, it would tell this device from others */
     if (err == HF_OK)
         err = judge_status(c, fetch, &answer, why);
+    if (err == HF_OK)
+        err = hf_trusted_set_shed(&c->trusted, why);
     if (telling(err) > 0 && strstr(why->text, request.url) == NULL) /* a transport may name it */
         (void)hf_fail_context(why, "%s", request.url);
     c->faults[mirror].was_asked = true;

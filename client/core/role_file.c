@@ -18,6 +18,8 @@ enum hf_err hf_role_file_offer_cached(struct hf_client *c, const struct hf_role_
     if (err == HF_OK && *out != HF_OK)
         hf_log(c, HF_LEVEL_DEBUG, "the cached %s is not used: %s", file->role, refusal.text);
     hf_buf_free(&bytes);
+    if (err == HF_OK)
+        return hf_trusted_set_shed(&c->trusted, why);
     return err == HF_E_NOT_FOUND ? HF_OK : err;
 }
 
@@ -44,7 +46,7 @@ static enum hf_err accept_fetched(struct hf_client *c, void *arg, const struct h
     const struct hf_role_file *file = arg;
     struct hf_bytes bytes = hf_buf_bytes(&answer->body);
 
-    HF_TRY(file->offer(c, file, bytes, HF_FETCHED, why));
+    HF_TRY(hf_mirror_blame_answer(file->offer(c, file, bytes, HF_FETCHED, why), why));
     /* What was accepted has the version announced (5.5.4, 5.6.4). */
     return store->save_metadata(store->ctx, file->role, file->announced->version, bytes, why);
 }

@@ -17,6 +17,8 @@ static enum hf_err load_root(struct hf_client *c, struct hf_why *why)
                                     why);
     if (err != HF_OK)
         (void)hf_fail_context(why, "the root metadata held by this device");
+    if (err == HF_OK)
+        err = hf_trusted_set_shed(&c->trusted, why);
     hf_buf_free(&root);
     return err;
 }
@@ -44,7 +46,8 @@ static enum hf_err accept_root(struct hf_client *c, void *arg, const struct hf_r
                                struct hf_why *why)
 {
     (void)arg;
-    HF_TRY(hf_trusted_set_update_root(&c->trusted, hf_buf_bytes(&answer->body), why));
+    enum hf_err err = hf_trusted_set_update_root(&c->trusted, hf_buf_bytes(&answer->body), why);
+    HF_TRY(hf_mirror_blame_answer(err, why));
     return hf_store_transact(c, write_root, answer, why);
 }
 

@@ -107,8 +107,8 @@ static enum hf_err describe_slot(struct hf_client *c, enum hf_slot slot, int64_t
 /* ---- metadata and the last check ------------------------------------------------------------------- */
 
 /* Zero where the role is not held. */
-static enum hf_err describe_role(struct hf_client *c, const char *role, size_t max_bytes,
-                                 int64_t *version, int64_t *expires_s, struct hf_why *why)
+static enum hf_err describe_role(struct hf_client *c, const char *role, int64_t *version,
+                                 int64_t *expires_s, struct hf_why *why)
 {
     struct hf_buf file = {0};
     struct hf_envelope env = {0};
@@ -117,7 +117,7 @@ static enum hf_err describe_role(struct hf_client *c, const char *role, size_t m
     if (err == HF_E_NOT_FOUND)
         return HF_OK;
     if (err == HF_OK)
-        err = hf_envelope_parse(hf_buf_bytes(&file), role, max_bytes, &env, why);
+        err = hf_envelope_parse(hf_buf_bytes(&file), role, &env, why);
     if (err == HF_OK) {
         *version = env.version;
         *expires_s = env.expires_s;
@@ -129,14 +129,10 @@ static enum hf_err describe_role(struct hf_client *c, const char *role, size_t m
 
 static enum hf_err describe_metadata(struct hf_client *c, struct hf_status *out, struct hf_why *why)
 {
-    HF_TRY(
-        describe_role(c, "root", HF_ROOT_BYTES_MAX, &out->root.version, &out->root.expires_s, why));
-    HF_TRY(describe_role(c, "timestamp", HF_TIMESTAMP_BYTES_MAX, &out->timestamp.version,
-                         &out->timestamp.expires_s, why));
-    HF_TRY(describe_role(c, "snapshot", HF_SNAPSHOT_BYTES_MAX, &out->snapshot.version,
-                         &out->snapshot.expires_s, why));
-    return describe_role(c, "targets", HF_TARGETS_BYTES_MAX, &out->targets.version,
-                         &out->targets.expires_s, why);
+    HF_TRY(describe_role(c, "root", &out->root.version, &out->root.expires_s, why));
+    HF_TRY(describe_role(c, "timestamp", &out->timestamp.version, &out->timestamp.expires_s, why));
+    HF_TRY(describe_role(c, "snapshot", &out->snapshot.version, &out->snapshot.expires_s, why));
+    return describe_role(c, "targets", &out->targets.version, &out->targets.expires_s, why);
 }
 
 static enum hf_err copy_value(struct hf_client *c, const char *name, char *out, size_t out_size,

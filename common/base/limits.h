@@ -6,37 +6,45 @@
 #define HF_COMMON_LIMITS_H
 
 /* Metadata, in bytes. Root, timestamp: unsigned size before download, so bounded here (TUF W, X).
- * Snapshot, targets: bounded by the length their parent announces where it does, by this always.
- * Targets of a set that is updated monthly for ten years stay below 256 KiB. */
-#define HF_ROOT_BYTES_MAX (256u * 1024u)
+ * Snapshot, targets: bounded by the length their parent announces where it does, by this always. A
+ * device stays below 8 MiB of heap, whatever is signed: a thief of an online key signs what he likes.
+ *   root       64 keys of RSA-4096 as PEM, and a signature of each, are 130 KiB
+ *   snapshot   512 files with lengths and hashes are 80 KiB
+ *   targets    of a set that is updated monthly for ten years stay below 256 KiB */
+#define HF_ROOT_BYTES_MAX (192u * 1024u)
 #define HF_TIMESTAMP_BYTES_MAX (16u * 1024u)
-#define HF_SNAPSHOT_BYTES_MAX (2u * 1024u * 1024u)
-#define HF_TARGETS_BYTES_MAX (5u * 1024u * 1024u)
+#define HF_SNAPSHOT_BYTES_MAX (96u * 1024u)
+#define HF_TARGETS_BYTES_MAX (512u * 1024u)
+
+/* Heap for the parsed form of each, in bytes: what a parser builds costs up to a hundred times the
+ * text. The same files as above, and some room. */
+#define HF_ROOT_HEAP_MAX (768u * 1024u)
+#define HF_TIMESTAMP_HEAP_MAX (128u * 1024u)
+#define HF_SNAPSHOT_HEAP_MAX (1024u * 1024u)
+#define HF_TARGETS_HEAP_MAX (1536u * 1024u)
 
 /* Root versions walked in one update (TUF Y): monthly rotations for twenty years. */
 #define HF_ROOT_ROTATIONS_MAX 256
 
 /* Shape of JSON. Delegations of delegations nest no deeper than a dozen levels of brackets. */
 #define HF_JSON_DEPTH_MAX 32
-/* Values cost a parser far more memory than bytes: `{}` of two bytes becomes hundreds. So a file of
- * `len` bytes holds at most BASE + len / BYTES of them. The densest real metadata (a snapshot without
- * lengths and hashes; short hash prefixes) stays below both. */
-#define HF_JSON_VALUES_BASE 256
-#define HF_JSON_BYTES_PER_CONTAINER 16
-#define HF_JSON_BYTES_PER_COMMA 5
+/* What is no metadata (drafts, key files, reports): heap of its parsed form, at most BASE and so many
+ * times its bytes. The densest that is read, a list of short hash prefixes, needs 15 times. */
+#define HF_JSON_HEAP_BASE (64u * 1024u)
+#define HF_JSON_HEAP_PER_BYTE 24u
 /* Largest integer that every JSON reader holds exactly: 2^53 - 1. */
 #define HF_JSON_INTEGER_MAX INT64_C(9007199254740991)
 
-#define HF_KEYS_MAX 1024              /* key objects in one metadata file (hash bins have many) */
+#define HF_KEYS_MAX 256               /* key objects in one metadata file, one for each role */
 #define HF_ROLE_KEYS_MAX 64           /* key ids of one role */
 #define HF_SIGNATURES_MAX 128         /* signatures of one file, unknown ones included */
 #define HF_SIGNATURE_BYTES_MAX 1024   /* RSA-8192 */
 #define HF_PUBLIC_KEY_TEXT_MAX 8192   /* characters of one public key, PEM of RSA-8192 and room */
 #define HF_ROLE_NAME_MAX 256          /* bytes */
-#define HF_DELEGATIONS_MAX 1024       /* roles delegated by one targets file */
+#define HF_DELEGATIONS_MAX 256        /* roles delegated by one targets file */
 #define HF_DELEGATIONS_VISITED_MAX 32 /* roles visited in one search for a target */
-#define HF_TARGETS_ROLES_MAX 1025     /* targets roles held at once: a server checks them all */
-#define HF_SNAPSHOT_ENTRIES_MAX 32768 /* files that one snapshot lists */
+#define HF_TARGETS_ROLES_MAX 257      /* targets roles held at once: a server checks them all */
+#define HF_SNAPSHOT_ENTRIES_MAX 512   /* files that one snapshot lists: those roles, and room */
 #define HF_PATH_PATTERNS_MAX 1024     /* path patterns or hash prefixes of one delegation */
 #define HF_TARGET_PATH_MAX 1024       /* bytes of a target path */
 #define HF_HASHES_MAX 8               /* hashes of one file; unknown algorithms included */

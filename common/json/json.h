@@ -2,8 +2,11 @@
  * JSON, read strictly and written canonically.
  *
  * Reading: jansson with duplicate keys refused, one value and nothing after it, valid UTF-8, no
- * NUL in strings, whole numbers only. Nesting and the number of values are bounded (limits.h) before
- * the parser sees a byte. Numbers that are read are at most 2^53 - 1; others stay as they are.
+ * NUL in strings, whole numbers only. Nesting and the memory that the values will take are bounded
+ * (limits.h) before the parser sees a byte. Numbers that are read are at most 2^53 - 1; others stay as they are.
+ *
+ * A sentence about what was read quotes nothing of it: it may be the answer of any server, and what
+ * it holds is not for the log of this device.
  *
  * Writing: the canonical form that TUF signs (specification 4.1, OLPC canonical JSON): keys sorted
  * by code point, no space, only `"` and `\` escaped, numbers whole.
@@ -22,6 +25,20 @@
  */
 HF_MUST_USE enum hf_err hf_json_parse_object(struct hf_bytes text, const char *what, json_t **out,
                                              struct hf_why *why);
+
+/** The same, of a text whose values take at most `heap_max` bytes of memory; otherwise HF_E_LIMIT. */
+HF_MUST_USE enum hf_err hf_json_parse_within(struct hf_bytes text, const char *what,
+                                             size_t heap_max, json_t **out, struct hf_why *why);
+
+/** The memory that the values of `text` take at most, in bytes, while they are read and afterwards:
+ *  counted from the text alone. */
+size_t hf_json_heap(struct hf_bytes text);
+
+/**
+ * Seed the tables of all JSON objects, so that nobody can choose keys that collide. Once in a
+ * process, before the first object is made; later calls change nothing.
+ */
+void hf_json_seed(uint32_t random);
 
 /** jansson iterates over objects by a pointer that is not const; it changes nothing. */
 static inline json_t *hf_json_iterable(const json_t *object)

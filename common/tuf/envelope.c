@@ -53,13 +53,12 @@ static enum hf_err read_common_fields(struct hf_envelope *e, const char *type, s
     (void)snprintf(what, sizeof what, "%.20s metadata", type);
     HF_TRY(hf_json_get_text(e->signed_part, "_type", what, &e->type, why));
     if (strcmp(e->type, type) != 0)
-        return hf_fail(why, HF_E_FORMAT, "expected %s metadata, found _type \"%.40s\"", type,
-                       e->type);
+        return hf_fail(why, HF_E_FORMAT, "expected _type \"%s\", found another", type);
     HF_TRY(hf_json_get_text(e->signed_part, "spec_version", what, &spec_version, why));
     if (!speaks_our_version(spec_version))
-        return hf_fail(why, HF_E_FORMAT,
-                       "%s metadata follows TUF \"%.20s\", this program reads version 1", type,
-                       spec_version);
+        return hf_fail(
+            why, HF_E_FORMAT,
+            "%s metadata should follow version 1 of TUF, its \"spec_version\" is another", type);
     HF_TRY(hf_json_get_integer(e->signed_part, "version", what, 1, &e->version, why));
     HF_TRY(read_expiry(e, type, what, why));
     e->signed_at_s = read_signed_at(e->signed_part);
@@ -104,10 +103,9 @@ static enum hf_err read_signature(const json_t *object, const char *type, struct
     (void)snprintf(what, sizeof what, "each signature of %.20s metadata", type);
     HF_TRY(hf_json_get_text(object, "keyid", what, &signature.key_id, why));
     if (find_signature(e, signature.key_id) != NULL)
-        return hf_fail(
-            why, HF_E_FORMAT,
-            "%s metadata carries two signatures under the key id %.64s; one key signs once", type,
-            signature.key_id);
+        return hf_fail(why, HF_E_FORMAT,
+                       "%s metadata carries two signatures under one key id; one key signs once",
+                       type);
     HF_TRY(read_signature_bytes(hex, &signature, why));
     e->signatures[e->n_signatures++] = signature;
     return HF_OK;
@@ -133,19 +131,34 @@ static enum hf_err read_signatures(struct hf_envelope *e, const char *type, stru
     return HF_OK;
 }
 
+struct hf_metadata_limits hf_metadata_limits(const char *type)
+{
+    if (strcmp(type, "root") == 0)
+        return (struct hf_metadata_limits){HF_ROOT_BYTES_MAX, HF_ROOT_HEAP_MAX};
+    if (strcmp(type, "timestamp") == 0)
+        return (struct hf_metadata_limits){HF_TIMESTAMP_BYTES_MAX, HF_TIMESTAMP_HEAP_MAX};
+    if (strcmp(type, "snapshot") == 0)
+        return (struct hf_metadata_limits){HF_SNAPSHOT_BYTES_MAX, HF_SNAPSHOT_HEAP_MAX};
+    return (struct hf_metadata_limits){HF_TARGETS_BYTES_MAX, HF_TARGETS_HEAP_MAX};
+}
+
 static enum hf_err read_envelope(struct hf_bytes file, const char *type, struct hf_envelope *e,
                                  struct hf_why *why)
 {
-    HF_TRY(hf_json_parse_object(file, type, &e->json, why));
+    HF_TRY(hf_json_parse_within(file, type, hf_metadata_limits(type).heap_max, &e->json, why));
     HF_TRY(hf_json_get_object(e->json, "signed", type, &e->signed_part, why));
     HF_TRY(read_common_fields(e, type, why));
     HF_TRY(read_signatures(e, type, why));
+    /* Canonical form is no longer than what was read, so that the buffer need not grow. */
+    if (hf_buf_reserve(&e->signed_bytes, file.len) != HF_OK)
+        return hf_fail(why, HF_E_MEMORY, "out of memory while reading %s metadata", type);
     return hf_json_canonical(e->signed_part, &e->signed_bytes, why);
 }
 
-enum hf_err hf_envelope_parse(struct hf_bytes file, const char *type, size_t max_bytes,
-                              struct hf_envelope *out, struct hf_why *why)
+enum hf_err hf_envelope_parse(struct hf_bytes file, const char *type, struct hf_envelope *out,
+                              struct hf_why *why)
 {
+    size_t max_bytes = hf_metadata_limits(type).bytes_max;
     if (file.len > max_bytes)
         return hf_fail(why, HF_E_LIMIT, "%s metadata of %zu bytes; at most %zu are read", type,
                        file.len, max_bytes);
@@ -165,14 +178,21 @@ int64_t hf_envelope_signed_at(const struct hf_envelope *e)
     return e->signed_at_s < e->expires_s ? e->signed_at_s : HF_TIME_NONE;
 }
 
+void hf_envelope_shed(struct hf_envelope *e)
+{
+    for (size_t i = 0; i < e->n_signatures; i++)
+        free(e->signatures[i].bytes);
+    free(e->signatures);
+    e->signatures = NULL;
+    e->n_signatures = 0;
+    hf_buf_free(&e->signed_bytes);
+}
+
 void hf_envelope_free(struct hf_envelope *e)
 {
     if (e == NULL)
         return;
-    for (size_t i = 0; i < e->n_signatures; i++)
-        free(e->signatures[i].bytes);
-    free(e->signatures);
-    hf_buf_free(&e->signed_bytes);
+    hf_envelope_shed(e);
     json_decref(e->json);
     *e = (struct hf_envelope){0};
 }

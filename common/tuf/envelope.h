@@ -44,14 +44,24 @@ struct hf_role {
     int64_t threshold; /* >= 1 */
 };
 
+/** What a device reads of a metadata file of that type (limits.h). */
+struct hf_metadata_limits {
+    size_t bytes_max;
+    size_t heap_max; /* of its parsed form, as hf_json_heap counts it */
+};
+struct hf_metadata_limits hf_metadata_limits(const char *type);
+
 /**
  * Parse a metadata file of the given `type` ("root", "timestamp", "snapshot", "targets").
  * Refuses: another _type, a spec_version other than 1.x, version < 1, signatures that repeat a key
- * id. Nothing is verified. `out` is written on HF_OK only; hf_envelope_free it.
+ * id, and what is beyond hf_metadata_limits. Nothing is verified. `out` is written on HF_OK only; hf_envelope_free it.
  */
-HF_MUST_USE enum hf_err hf_envelope_parse(struct hf_bytes file, const char *type, size_t max_bytes,
+HF_MUST_USE enum hf_err hf_envelope_parse(struct hf_bytes file, const char *type,
                                           struct hf_envelope *out, struct hf_why *why);
 void hf_envelope_free(struct hf_envelope *e);
+
+/** Once it is verified, a device needs neither the signatures nor the bytes that they are over. */
+void hf_envelope_shed(struct hf_envelope *e);
 
 /** `signed_at_s`, or HF_TIME_NONE where there is none or it is not before the file's own expiry: a
  *  slip of the publisher, which does not count. */
@@ -72,9 +82,9 @@ HF_MUST_USE enum hf_err hf_keyring_parse(const json_t *keys, const char *what,
 void hf_keyring_free(struct hf_keyring *ring);
 const struct hf_key *hf_keyring_find(const struct hf_keyring *ring, const char *key_id);
 
-/** `object` holds keyids and threshold. A repeated key id is refused. */
-HF_MUST_USE enum hf_err hf_role_parse(const char *name, const json_t *object, struct hf_role *out,
-                                      struct hf_why *why);
+/** `object` holds keyids and threshold. A repeated key id is refused. `what` names it in messages. */
+HF_MUST_USE enum hf_err hf_role_parse(const char *name, const json_t *object, const char *what,
+                                      struct hf_role *out, struct hf_why *why);
 void hf_role_free(struct hf_role *role);
 
 #endif

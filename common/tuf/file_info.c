@@ -42,7 +42,7 @@ enum hf_err hf_file_info_parse(const json_t *object, enum hf_file_kind kind, con
     struct hf_file_info info = {.length = -1};
     bool is_target = kind == HF_FILE_TARGET;
     if (!json_is_object(object))
-        return hf_fail(why, HF_E_FORMAT, "the entry of %.200s should be an object", what);
+        return hf_fail(why, HF_E_FORMAT, "%.200s should be an object", what);
     if (!is_target)
         HF_TRY(hf_json_get_integer(object, "version", what, 1, &info.version, why));
     if (is_target || json_object_get(object, "length") != NULL)

@@ -148,10 +148,8 @@ enum hf_err hf_key_parse(const char *key_id, const json_t *object, struct hf_key
 {
     const char *key_type = NULL;
     const char *scheme = NULL;
-    char what[80];
-    (void)snprintf(what, sizeof what, "the key %.64s", key_id);
-    HF_TRY(hf_json_get_text(object, "keytype", what, &key_type, why));
-    HF_TRY(hf_json_get_text(object, "scheme", what, &scheme, why));
+    HF_TRY(hf_json_get_text(object, "keytype", "a key", &key_type, why));
+    HF_TRY(hf_json_get_text(object, "scheme", "a key", &scheme, why));
 
     struct hf_key key = {.key_id = key_id, .scheme = find_scheme(key_type, scheme)};
     /* keyval of a future type may have another shape */

@@ -3,7 +3,6 @@
 #include "common/base/limits.h"
 #include "common/json/json.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,7 +61,8 @@ static bool holds_text(const char *const *texts, size_t n, const char *text)
     return false;
 }
 
-static enum hf_err read_key_ids(const json_t *list, struct hf_role *role, struct hf_why *why)
+static enum hf_err read_key_ids(const json_t *list, const char *what, struct hf_role *role,
+                                struct hf_why *why)
 {
     size_t index;
     json_t *element;
@@ -70,33 +70,29 @@ static enum hf_err read_key_ids(const json_t *list, struct hf_role *role, struct
     {
         const char *key_id = json_string_value(element);
         if (key_id == NULL)
-            return hf_fail(why, HF_E_FORMAT, "the key ids of role %.64s should be strings",
-                           role->name);
+            return hf_fail(why, HF_E_FORMAT, "the key ids of %s should be strings", what);
         if (holds_text(role->key_ids, role->n_key_ids, key_id))
-            return hf_fail(why, HF_E_FORMAT, "role %.64s lists the key id %.64s twice", role->name,
-                           key_id);
+            return hf_fail(why, HF_E_FORMAT, "%s lists one key id twice", what);
         role->key_ids[role->n_key_ids++] = key_id;
     }
     return HF_OK;
 }
 
-enum hf_err hf_role_parse(const char *name, const json_t *object, struct hf_role *out,
-                          struct hf_why *why)
+enum hf_err hf_role_parse(const char *name, const json_t *object, const char *what,
+                          struct hf_role *out, struct hf_why *why)
 {
     struct hf_role role = {.name = name};
     json_t *list = NULL;
-    char what[80];
-    (void)snprintf(what, sizeof what, "the role %.64s", name);
     HF_TRY(hf_json_get_array(object, "keyids", what, &list, why));
     HF_TRY(hf_json_get_integer(object, "threshold", what, 1, &role.threshold, why));
     size_t count = json_array_size(list);
     if (count > HF_ROLE_KEYS_MAX)
-        return hf_fail(why, HF_E_LIMIT, "role %.64s lists %zu key ids, at most %d are read", name,
-                       count, HF_ROLE_KEYS_MAX);
+        return hf_fail(why, HF_E_LIMIT, "%s lists %zu key ids, at most %d are read", what, count,
+                       HF_ROLE_KEYS_MAX);
     role.key_ids = calloc(count == 0 ? 1 : count, sizeof *role.key_ids);
     if (role.key_ids == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory while reading role %.64s", name);
-    enum hf_err err = read_key_ids(list, &role, why);
+        return hf_fail(why, HF_E_MEMORY, "out of memory while reading %s", what);
+    enum hf_err err = read_key_ids(list, what, &role, why);
     if (err != HF_OK) {
         hf_role_free(&role);
         return err;

@@ -65,6 +65,7 @@ struct hf_snapshot {
     struct hf_envelope env;
     struct hf_snapshot_entry *entries; /* sorted by file */
     size_t n_entries;
+    char *names; /* of the entries, once hf_snapshot_shed has been called */
 };
 
 struct hf_target {
@@ -103,6 +104,10 @@ void hf_root_free(struct hf_root *m);
 void hf_timestamp_free(struct hf_timestamp *m);
 void hf_snapshot_free(struct hf_snapshot *m);
 void hf_targets_free(struct hf_targets *m);
+
+/** Once it is verified: keep the entries, and free everything else that was read. `env.json` and
+ *  `env.signed_part` are NULL then. HF_E_MEMORY, and nothing has changed. */
+HF_MUST_USE enum hf_err hf_snapshot_shed(struct hf_snapshot *m, struct hf_why *why);
 
 /** NULL where not listed. */
 const struct hf_file_info *hf_snapshot_find(const struct hf_snapshot *m, const char *file);

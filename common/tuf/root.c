@@ -3,6 +3,7 @@
 #include "common/base/limits.h"
 #include "common/json/json.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static const char *const role_names[HF_TOP_ROLES] = {"root", "timestamp", "snapshot", "targets"};
@@ -26,7 +27,8 @@ static enum hf_err read_root(struct hf_bytes file, struct hf_root *m, struct hf_
 {
     json_t *keys = NULL;
     json_t *roles = NULL;
-    HF_TRY(hf_envelope_parse(file, "root", HF_ROOT_BYTES_MAX, &m->env, why));
+    char what[32];
+    HF_TRY(hf_envelope_parse(file, "root", &m->env, why));
     HF_TRY(read_consistent_snapshot(m->env.signed_part, &m->consistent_snapshot, why));
     HF_TRY(hf_json_get_object(m->env.signed_part, "keys", "root metadata", &keys, why));
     HF_TRY(hf_keyring_parse(keys, "root metadata", &m->ring, why));
@@ -34,7 +36,8 @@ static enum hf_err read_root(struct hf_bytes file, struct hf_root *m, struct hf_
     for (int i = 0; i < HF_TOP_ROLES; i++) {
         json_t *role = NULL;
         HF_TRY(hf_json_get_object(roles, role_names[i], "\"roles\" of root", &role, why));
-        HF_TRY(hf_role_parse(role_names[i], role, &m->roles[i], why));
+        (void)snprintf(what, sizeof what, "the role %s", role_names[i]);
+        HF_TRY(hf_role_parse(role_names[i], role, what, &m->roles[i], why));
     }
     return HF_OK;
 }

@@ -10,10 +10,10 @@ static enum hf_err read_target(const char *path, const json_t *object, struct hf
                                struct hf_why *why)
 {
     if (strlen(path) > HF_TARGET_PATH_MAX)
-        return hf_fail(why, HF_E_LIMIT, "the target path %.80s… is longer than %d bytes", path,
+        return hf_fail(why, HF_E_LIMIT, "a target path is longer than %d bytes",
                        HF_TARGET_PATH_MAX);
     struct hf_target target = {.path = path};
-    HF_TRY(hf_file_info_parse(object, HF_FILE_TARGET, path, &target.info, why));
+    HF_TRY(hf_file_info_parse(object, HF_FILE_TARGET, "an entry of targets", &target.info, why));
     const json_t *custom = json_object_get(object, "custom");
     target.custom = json_is_object(custom) ? custom : NULL; /* what else it may be is not for us */
     *out = target;
@@ -36,29 +36,23 @@ static enum hf_err read_targets_list(const json_t *list, struct hf_targets *m, s
     return HF_OK;
 }
 
-static enum hf_err check_scope(const json_t *list, const char *key, const char *role,
-                               struct hf_why *why)
+static enum hf_err check_scope(const json_t *list, const char *key, struct hf_why *why)
 {
     size_t index;
     json_t *element;
     if (list != NULL && !json_is_array(list))
-        return hf_fail(why, HF_E_FORMAT, "%s of the delegation to %.64s should be a list", key,
-                       role);
+        return hf_fail(why, HF_E_FORMAT, "%s of a delegation should be a list", key);
     if (json_array_size(list) > HF_PATH_PATTERNS_MAX)
-        return hf_fail(why, HF_E_LIMIT,
-                       "%s of the delegation to %.64s has %zu elements, at most %d "
-                       "are read",
-                       key, role, json_array_size(list), HF_PATH_PATTERNS_MAX);
+        return hf_fail(why, HF_E_LIMIT, "%s of a delegation has %zu elements, at most %d are read",
+                       key, json_array_size(list), HF_PATH_PATTERNS_MAX);
     json_array_foreach(list, index, element)
     {
         if (!json_is_string(element))
-            return hf_fail(why, HF_E_FORMAT, "%s of the delegation to %.64s should be strings", key,
-                           role);
+            return hf_fail(why, HF_E_FORMAT, "%s of a delegation should be strings", key);
         if (json_string_length(element) > HF_TARGET_PATH_MAX)
             return hf_fail(why, HF_E_LIMIT,
-                           "%s of the delegation to %.64s has an element of more "
-                           "than %d bytes",
-                           key, role, HF_TARGET_PATH_MAX);
+                           "%s of a delegation has an element of more than %d bytes", key,
+                           HF_TARGET_PATH_MAX);
     }
     return HF_OK;
 }
@@ -70,10 +64,9 @@ static enum hf_err read_scope(const json_t *object, struct hf_delegation *d, str
     d->path_hash_prefixes = json_object_get(object, "path_hash_prefixes");
     if (d->paths != NULL && d->path_hash_prefixes != NULL)
         return hf_fail(why, HF_E_FORMAT,
-                       "the delegation to %.64s should have either paths or path_hash_prefixes",
-                       d->role.name);
-    HF_TRY(check_scope(d->paths, "paths", d->role.name, why));
-    return check_scope(d->path_hash_prefixes, "path_hash_prefixes", d->role.name, why);
+                       "a delegation should have either paths or path_hash_prefixes");
+    HF_TRY(check_scope(d->paths, "paths", why));
+    return check_scope(d->path_hash_prefixes, "path_hash_prefixes", why);
 }
 
 static bool is_top_role_name(const char *name)
@@ -95,8 +88,7 @@ static enum hf_err check_role_name(const char *name, const struct hf_targets *m,
                        "a delegation may not be named \"%s\", as a top-level role is", name);
     for (size_t i = 0; i < m->n_delegations; i++) {
         if (strcmp(m->delegations[i].role.name, name) == 0)
-            return hf_fail(why, HF_E_FORMAT, "the role %.64s is delegated to twice in one file",
-                           name);
+            return hf_fail(why, HF_E_FORMAT, "one role is delegated to twice in one file");
     }
     return HF_OK;
 }
@@ -109,9 +101,8 @@ static enum hf_err read_delegation(const json_t *object, struct hf_targets *m, s
     HF_TRY(check_role_name(name, m, why));
     const json_t *terminating = json_object_get(object, "terminating");
     if (!json_is_boolean(terminating))
-        return hf_fail(why, HF_E_FORMAT,
-                       "\"terminating\" of the delegation to %.64s should be true or false", name);
-    HF_TRY(hf_role_parse(name, object, &d->role, why));
+        return hf_fail(why, HF_E_FORMAT, "\"terminating\" of a delegation should be true or false");
+    HF_TRY(hf_role_parse(name, object, "a delegated role", &d->role, why));
     m->n_delegations++; /* from here on its memory is freed with the rest */
     d->is_terminating = json_is_true(terminating);
     return read_scope(object, d, why);
@@ -146,7 +137,7 @@ static enum hf_err read_delegations(const json_t *delegations, struct hf_targets
 static enum hf_err read_targets(struct hf_bytes file, struct hf_targets *m, struct hf_why *why)
 {
     json_t *list = NULL;
-    HF_TRY(hf_envelope_parse(file, "targets", HF_TARGETS_BYTES_MAX, &m->env, why));
+    HF_TRY(hf_envelope_parse(file, "targets", &m->env, why));
     HF_TRY(hf_json_get_object(m->env.signed_part, "targets", "targets metadata", &list, why));
     HF_TRY(read_targets_list(list, m, why));
     if (json_object_get(m->env.signed_part, "delegations") == NULL)

@@ -6,7 +6,7 @@
 static enum hf_err read_timestamp(struct hf_bytes file, struct hf_timestamp *m, struct hf_why *why)
 {
     json_t *meta = NULL;
-    HF_TRY(hf_envelope_parse(file, "timestamp", HF_TIMESTAMP_BYTES_MAX, &m->env, why));
+    HF_TRY(hf_envelope_parse(file, "timestamp", &m->env, why));
     HF_TRY(hf_json_get_object(m->env.signed_part, "meta", "timestamp metadata", &meta, why));
     return hf_file_info_parse(json_object_get(meta, "snapshot.json"), HF_FILE_METADATA,
                               "snapshot.json in timestamp", &m->snapshot, why);

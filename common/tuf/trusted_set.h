@@ -99,6 +99,13 @@ HF_MUST_USE enum hf_err hf_trusted_set_update_targets(struct hf_trusted_set *set
                                                       const struct hf_trusted_targets *delegator,
                                                       struct hf_why *why);
 
+/**
+ * Free what only those need who verify or publish: signatures, the bytes that they are over, and all
+ * of snapshot but its entries (hf_snapshot_shed). For devices, whenever something was accepted.
+ * HF_E_MEMORY, and what is trusted is the same.
+ */
+HF_MUST_USE enum hf_err hf_trusted_set_shed(struct hf_trusted_set *set, struct hf_why *why);
+
 /** A timestamp / snapshot that may be acted on: trusted, unexpired, (snapshot) as timestamp says.
  */
 HF_MUST_USE enum hf_err hf_trusted_set_timestamp_is_final(const struct hf_trusted_set *set,

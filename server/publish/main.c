@@ -2,6 +2,7 @@
 #include "server/publish/commands/cli.h"
 #include "server/publish/commands/groups.h"
 #include "common/os/core_dump.h"
+#include "common/json/json.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -90,6 +91,7 @@ static int run(const struct hf_command *command, int argc, char **argv)
         fputs("holdfastctl: libsodium does not start; there is no good random source\n", stderr);
         return HF_EXIT_FAILED;
     }
+    hf_json_seed(randombytes_random());
     return command->run(command, argc, (const char **)argv);
 }
 

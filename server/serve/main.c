@@ -1,6 +1,9 @@
 /* holdfastd: serves a TUF repository over HTTP. Holds no key. */
 #include "server/serve/log.h"
 #include "server/serve/server.h"
+#include "common/json/json.h"
+
+#include <sodium.h>
 
 #include <stdio.h>
 
@@ -8,6 +11,8 @@ int main(int argc, char **argv)
 {
     struct hf_serve_options options;
     struct hf_why why;
+
+    hf_json_seed(randombytes_random());
     enum hf_options_end end = hf_serve_options_parse(argc, (const char **)argv, &options, &why);
     if (end == HF_OPTIONS_DONE) {
         if (fflush(stdout) == 0 && ferror(stdout) == 0)

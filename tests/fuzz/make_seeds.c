@@ -277,7 +277,7 @@ static void root_draft_seeds(struct tuf_repo *repo, struct hf_bytes root)
     struct hf_why why = {0};
     repo->roles[HF_ROLE_ROOT].version = 2;
     tuf_repo_build_root(repo, &file);
-    FUZZ_OK(hf_envelope_parse(hf_buf_bytes(&file), "root", file.len, &env, &why), &why);
+    FUZZ_OK(hf_envelope_parse(hf_buf_bytes(&file), "root", &env, &why), &why);
     const struct hf_draft_parts parts = {.role = HF_ROLE_ROOT,
                                          .root = root,
                                          .signed_part = env.signed_part};
@@ -313,7 +313,7 @@ static void targets_draft_seed(struct tuf_repo *repo, struct hf_bytes root)
     repo->roles[HF_ROLE_TARGETS].version = 2;
     tuf_repo_add_target(repo, "readme.txt", hf_bytes_of_text("two"), NULL);
     tuf_repo_build_targets(repo, &file);
-    FUZZ_OK(hf_envelope_parse(hf_buf_bytes(&file), "targets", file.len, &env, &why), &why);
+    FUZZ_OK(hf_envelope_parse(hf_buf_bytes(&file), "targets", &env, &why), &why);
     json_t *files = json_pack("{s:s}", "readme.txt", "two");
     const struct hf_draft_parts parts = {.role = HF_ROLE_TARGETS,
                                          .root = root,

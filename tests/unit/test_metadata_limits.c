@@ -207,7 +207,7 @@ static void long_keys_and_signatures_count_for_nothing(void **state)
                            "{\"keyid\":\"c\",\"sig\":\"000\"},{\"keyid\":\"d\"},"
                            "{\"keyid\":\"e\",\"sig\":7}]}",
                            text, text + 2));
-    CHECK_OK(hf_envelope_parse(hf_buf_bytes(&file), "root", HF_ROOT_BYTES_MAX, &e, &why));
+    CHECK_OK(hf_envelope_parse(hf_buf_bytes(&file), "root", &e, &why));
     assert_int_equal(e.n_signatures, 5);
     assert_null(e.signatures[0].bytes);
     assert_int_equal(e.signatures[1].len, HF_SIGNATURE_BYTES_MAX);

@@ -13,14 +13,21 @@ static enum hf_err append_proxy_authorization(const struct hf_proxy *proxy, stru
     return hf_buf_printf(out, "Proxy-Authorization: %s\r\n", proxy->authorization);
 }
 
-/** An entity tag is sent back as it came, so it must not be able to end its line. One that could is
- *  left out: asking without it costs a body, no more. */
+/**
+ * One entity tag (RFC 9110, 8.8.3) and nothing else: it is sent back as it came, and there `*` or a
+ * list would match whatever the server has. A weak one is as good: If-None-Match compares weakly
+ * (13.1.2), caches that compress send no other, and that the metadata is genuine does not rest on it.
+ * Asking without a tag costs a body, no more.
+ */
 static bool is_etag(const char *text)
 {
-    for (; *text != '\0'; text++)
-        if ((unsigned char)*text <= ' ' || *text == 0x7f)
-            return false;
-    return true;
+    const char *c = strncmp(text, "W/", 2) == 0 ? text + 2 : text;
+
+    if (*c++ != '"')
+        return false;
+    while (*c > ' ' && *c < 0x7f && *c != '"')
+        c++;
+    return c[0] == '"' && c[1] == '\0';
 }
 
 static enum hf_err append_get(const struct hf_url *url, const struct hf_proxy *proxy,
@@ -142,8 +149,11 @@ static int take_header(struct hf_answer *a)
         if (a->value_len > HF_URL_MAX)
             return refuse(a, HF_E_LIMIT, "the answer redirects to a URL that is too long");
         memcpy(a->location, a->value, a->value_len + 1);
-    } else if (is_named(a, "etag") && a->value_len < sizeof a->etag && is_etag(a->value)) {
-        memcpy(a->etag, a->value, a->value_len + 1);
+    } else if (is_named(a, "etag")) {
+        /* Of several, nobody knows which one an honest server would mean. */
+        bool is_usable = !a->has_etag && a->value_len < sizeof a->etag && is_etag(a->value);
+        memcpy(a->etag, is_usable ? a->value : "", is_usable ? a->value_len + 1 : 1);
+        a->has_etag = true;
     }
     return 0;
 }
@@ -162,7 +172,7 @@ static int on_header_value_complete(llhttp_t *parser)
 
 static void forget_headers(struct hf_answer *a)
 {
-    a->has_length = a->has_encoding = a->is_trailer = false;
+    a->has_length = a->has_encoding = a->has_etag = a->is_trailer = false;
     a->etag[0] = a->location[0] = '\0';
 }
 
@@ -219,7 +229,7 @@ static int on_body(llhttp_t *parser, const char *at, size_t n)
         return -1;
     }
     if (hf_buf_append(&a->body, at, n) != HF_OK)
-        return refuse(a, HF_E_MEMORY, "no memory for an answer");
+        return refuse(a, HF_E_LIMIT, "the answer does not fit into the memory of this device");
     return 0;
 }
 

@@ -6,6 +6,8 @@
 #ifndef HF_CLIENT_PORT_POSIX_HTTP_MESSAGE_H
 #define HF_CLIENT_PORT_POSIX_HTTP_MESSAGE_H
 
+#include <holdfast/port.h>
+
 #include "client/port/posix/proxy.h"
 
 #include <llhttp.h>
@@ -33,8 +35,8 @@ struct hf_answer {
     bool is_complete;
     bool may_reuse; /* the connection can carry another request */
     int status;
-    struct hf_buf body; /* of a 200 */
-    char etag[128];     /* empty where there is none or it is longer */
+    struct hf_buf body;      /* of a 200 */
+    char etag[HF_ETAG_TEXT]; /* empty unless there is exactly one, well-formed and short enough */
     char location[HF_URL_MAX + 1];
 
     /* How it is read. */
@@ -50,9 +52,9 @@ struct hf_answer {
     char name[HF_HEADER_NAME_MAX];
     size_t name_len; /* may be more than fits */
     char value[HF_URL_MAX + 1];
-    size_t value_len;              /* may be more than fits */
-    bool has_length, has_encoding; /* of the answer being read */
-    bool is_trailer;               /* headers after the body say nothing */
+    size_t value_len;                        /* may be more than fits */
+    bool has_length, has_encoding, has_etag; /* of the answer being read */
+    bool is_trailer;                         /* headers after the body say nothing */
 };
 
 /** `max_bytes` of the body of a 200. hf_answer_free it in the end. */

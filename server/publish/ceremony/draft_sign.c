@@ -125,8 +125,7 @@ static enum hf_err sign_with(struct hf_draft *draft, const struct hf_signers *si
     enum hf_err err = hf_signer_sign(unsigned_env->signed_part, signers->keys, signers->n_keys,
                                      &file, why);
     if (err == HF_OK)
-        err = hf_envelope_parse(hf_buf_bytes(&file), hf_top_role_name(draft->role),
-                                HF_DRAFT_BYTES_MAX, &env, why);
+        err = hf_envelope_parse(hf_buf_bytes(&file), hf_top_role_name(draft->role), &env, why);
     if (err == HF_OK)
         err = add_signatures(draft, json_object_get(env.json, "signatures"), why);
     hf_envelope_free(&env);

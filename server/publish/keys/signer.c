@@ -3,8 +3,10 @@
 #include "common/base/hex.h"
 #include "common/json/json.h"
 #include "common/tuf/key.h"
+#include "common/tuf/metadata.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* By what devices verify with, so that whatever they would refuse is never written. */
 static enum hf_err verify_own(struct hf_bytes message, const struct hf_signing_key *key,
@@ -56,10 +58,56 @@ static enum hf_err sign_one(struct hf_bytes message, const struct hf_signing_key
     return err;
 }
 
+/* Before a key is used: what no device reads must not be signed. Signatures take some room too, and
+ * what is published is read once more with them. */
+static enum hf_err check_devices_read_it(const json_t *signed_part, struct hf_why *why)
+{
+    const char *type = json_string_value(json_object_get(signed_part, "_type"));
+    json_t *unsigned_file = json_pack("{s:O, s:[]}", "signed", (json_t *)(uintptr_t)signed_part,
+                                      "signatures");
+    struct hf_buf text = {0};
+    struct hf_root root = {0};
+    struct hf_targets targets = {0};
+    struct hf_snapshot snapshot = {0};
+    struct hf_timestamp timestamp = {0};
+
+    enum hf_err err = unsigned_file == NULL ? hf_fail(why, HF_E_MEMORY, "out of memory")
+                                            : hf_json_write(unsigned_file, &text, why);
+    json_decref(unsigned_file);
+    if (err != HF_OK)
+        goto out;
+    if (type == NULL)
+        err = hf_fail(why, HF_E_FORMAT, "what is to be signed has no \"_type\"");
+    else if (strcmp(type, "root") == 0)
+        err = hf_root_parse(hf_buf_bytes(&text), &root, why);
+    else if (strcmp(type, "targets") == 0)
+        err = hf_targets_parse(hf_buf_bytes(&text), &targets, why);
+    else if (strcmp(type, "snapshot") == 0)
+        err = hf_snapshot_parse(hf_buf_bytes(&text), &snapshot, why);
+    else
+        err = hf_timestamp_parse(hf_buf_bytes(&text), &timestamp, why);
+    if (err == HF_E_LIMIT) {
+        struct hf_why reason = *why;
+        err = hf_fail(
+            why, err, "it is not signed, because devices would not read it: %.400s%s", reason.text,
+            strcmp(type, "targets") == 0
+                ? "; unlist versions that no device needs with `holdfastctl bundle unlist`"
+                : "");
+    }
+out:
+    hf_root_free(&root);
+    hf_targets_free(&targets);
+    hf_snapshot_free(&snapshot);
+    hf_timestamp_free(&timestamp);
+    hf_buf_free(&text);
+    return err;
+}
+
 enum hf_err hf_signer_sign(const json_t *signed_part, const struct hf_signing_key *keys,
                            size_t n_keys, struct hf_buf *file, struct hf_why *why)
 {
     struct hf_buf message = {0};
+    HF_TRY(check_devices_read_it(signed_part, why));
     json_t *signatures = json_array();
     json_t *envelope = json_object();
     enum hf_err err = hf_fail(why, HF_E_MEMORY, "out of memory for a metadata file");
