@@ -188,7 +188,10 @@ static enum hf_err run(const char *state_dir, const struct hf_cli_common *common
 
     hold_poke(true);
     HF_TRY(hf_posix_open(state_dir, (struct hf_log_port){&loop, log_step}, &loop.posix, why));
-    enum hf_err err = hf_runner_new(loop.posix, &options, &running, why);
+    /* A read-only disk may come back, another user's folder does not. */
+    enum hf_err err = hf_posix_is_writable(loop.posix, why);
+    if (err != HF_E_POLICY)
+        err = hf_runner_new(loop.posix, &options, &running, why);
     if (err == HF_OK) {
         install_signals();
         hold_poke(false);

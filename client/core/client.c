@@ -93,7 +93,8 @@ static enum hf_err refresh(struct hf_client *c, struct hf_why *why)
     enum hf_err err = hf_refresh(c, why);
     if (!hf_recovery_begins(c, err, why))
         return err;
-    return hf_recovery_end(c, hf_refresh(c, why), why);
+    const struct hf_why first = *why;
+    return hf_recovery_end(c, hf_refresh(c, why), &first, why);
 }
 
 /* What --verbose shows of verification. */

@@ -217,7 +217,8 @@ static bool ended_like_the_last(struct hf_client *c, const char *outcome)
     return is_same;
 }
 
-enum hf_err hf_recovery_end(struct hf_client *c, enum hf_err err, struct hf_why *why)
+enum hf_err hf_recovery_end(struct hf_client *c, enum hf_err err, const struct hf_why *first,
+                            struct hf_why *why)
 {
     const char *outcome = err == HF_OK ? "helped" : "failed";
     bool is_news = load(c).n_waived == 1 || !ended_like_the_last(c, outcome);
@@ -230,7 +231,7 @@ enum hf_err hf_recovery_end(struct hf_client *c, enum hf_err err, struct hf_why 
              "recovery helped: the metadata is up to date, by its signatures");
         return HF_OK;
     }
-    (void)hf_fail_context(why, "recovery did not help either");
+    (void)hf_fail(why, err, "%.290s; recovery did not help either: %.290s", first->text, why->text);
     tell(c, is_news, HF_LEVEL_WARNING, why->text);
     return err;
 }

@@ -48,8 +48,9 @@ struct hf_posix_config {
 };
 
 /**
- * Make STATE (mode 0700) and provision it. HF_E_STATE when it is initialised already. On failure
- * nothing is left behind. `log` may have a NULL write.
+ * Make STATE (mode 0700) and provision it. HF_E_STATE when it is initialised already, HF_E_POLICY when
+ * another user could exchange it, the export or the on-swap command. The store is tried: a file system
+ * that cannot hold it is refused here. On failure nothing is left behind. `log` may have a NULL write.
  */
 HF_MUST_USE enum hf_err hf_posix_init(const char *state_dir, const struct hf_posix_config *config,
                                       struct hf_bytes root_metadata, struct hf_bytes factory_pem,
@@ -61,6 +62,10 @@ struct hf_posix;
  * Open an initialised STATE. A damaged or lost database is replaced by its copy; the journal says so.
  * Reading always works while the bundle files are whole, also with a database that nothing can replace
  * or that is newer; what would write then fails with HF_E_STORAGE or HF_E_SCHEMA.
+ *
+ * STATE must belong to the running user or root, and nobody else may be able to write or exchange it,
+ * nor a folder on the way to it. Otherwise it is opened for reading only: what would write, or run
+ * the on-swap command, fails with HF_E_POLICY, and no file is made or changed in it.
  */
 HF_MUST_USE enum hf_err hf_posix_open(const char *state_dir, struct hf_log_port log,
                                       struct hf_posix **out, struct hf_why *why);
@@ -75,7 +80,8 @@ const struct hf_posix_config *hf_posix_config(const struct hf_posix *posix);
  *  first call; `*out` lives until hf_posix_close. HF_E_NOT_FOUND, HF_E_FORMAT in words. */
 HF_MUST_USE enum hf_err hf_posix_device_id(struct hf_posix *posix, const char **out,
                                            struct hf_why *why);
-/** HF_OK, or why nothing can be written to STATE (HF_E_SCHEMA, HF_E_STORAGE). */
+/** HF_OK, or why nothing can be written to STATE: HF_E_SCHEMA, HF_E_STORAGE, HF_E_POLICY (it belongs
+ *  to another user). */
 HF_MUST_USE enum hf_err hf_posix_is_writable(const struct hf_posix *posix, struct hf_why *why);
 
 /**

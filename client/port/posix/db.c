@@ -129,8 +129,98 @@ enum hf_err hf_db_sync(sqlite3 *db, struct hf_why *why)
         rc = wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY);
     if (rc == SQLITE_OK)
         return HF_OK;
-    return hf_fail(why, HF_E_STORAGE, "what was written to the database could not be synced: %s",
-                   sqlite3_errstr(rc));
+    return hf_fail(why, HF_E_STORAGE, "what was written to %s could not be synced: %s",
+                   sqlite3_db_filename(db, "main"), sqlite3_errstr(rc));
+}
+
+/* ---- log or journal ------------------------------------------------------------------------------ */
+
+/* The log stays when the last program closes the database: to fold it in would cost two fsyncs and
+ * a rewrite at every update, and the next one would begin a new log with two more. */
+static enum hf_err use_log(sqlite3 *db, struct hf_why *why)
+{
+    HF_TRY(hf_db_exec(db,
+                      "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
+                      "PRAGMA wal_autocheckpoint = " HF_DB_LOG_PAGES,
+                      "open the database", why));
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    return HF_OK;
+}
+
+/* Truncated, not deleted: its name is synced once and for all. */
+static enum hf_err use_journal(sqlite3 *db, struct hf_why *why)
+{
+    return hf_db_exec(db, "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL",
+                      "open the database", why);
+}
+
+/* The last failure of `db` was that its log's index cannot be mapped for several processes. */
+static bool lacks_shared_memory(sqlite3 *db)
+{
+    switch (sqlite3_extended_errcode(db)) {
+    case SQLITE_IOERR_SHMMAP:
+    case SQLITE_IOERR_SHMOPEN:
+    case SQLITE_IOERR_SHMSIZE:
+    case SQLITE_IOERR_SHMLOCK:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static enum hf_err has_log(sqlite3 *db, bool *out, struct hf_why *why)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum hf_err err = HF_OK;
+
+    HF_TRY(hf_db_prepare(db, "PRAGMA journal_mode", "open the database", &stmt, why));
+    if (sqlite3_step(stmt) != SQLITE_ROW)
+        err = hf_db_fail(db, "open the database", why);
+    else
+        *out = strcmp((const char *)sqlite3_column_text(stmt, 0), "wal") == 0;
+    sqlite3_finalize(stmt);
+    return err;
+}
+
+/* In exclusive mode SQLite has the log's index in memory of its own, so that the log can be folded
+ * in and given up where the index cannot be shared. The lock ends with the read. */
+static enum hf_err leave_log(const char *path, sqlite3 *db, struct hf_why *why)
+{
+    static const char statements[] = "PRAGMA locking_mode = EXCLUSIVE;"
+                                     "SELECT count(*) FROM sqlite_schema;"
+                                     "PRAGMA journal_mode = TRUNCATE;"
+                                     "PRAGMA locking_mode = NORMAL;"
+                                     "SELECT count(*) FROM sqlite_schema";
+    struct hf_buf index = {0};
+    bool is_log = true;
+
+    enum hf_err err = hf_db_exec(db, statements, "do without a log", why);
+    if (err == HF_OK)
+        err = has_log(db, &is_log, why);
+    if (err == HF_OK && is_log)
+        err = hf_fail(why, HF_E_STORAGE, "the log of %s cannot be given up", path);
+    if (err != HF_OK)
+        return hf_fail_context(why,
+                               "the file system of %s has no memory that processes share "
+                               "(mmap with MAP_SHARED), which the database's log needs",
+                               path);
+    if (hf_buf_printf(&index, "%s-shm", path) == HF_OK)
+        (void)unlink((const char *)index.data);
+    hf_buf_free(&index);
+    return HF_OK;
+}
+
+/* SQLite changes the header first and maps the index afterwards, so the first read tells. */
+static enum hf_err choose_log_or_journal(const char *path, sqlite3 *db, struct hf_why *why)
+{
+    HF_TRY(hf_db_exec(db, "PRAGMA journal_mode = WAL", "open the database", why));
+    enum hf_err err = hf_db_check_pages(db, why);
+    return err != HF_OK && lacks_shared_memory(db) ? leave_log(path, db, why) : err;
+}
+
+enum hf_err hf_db_fold(sqlite3 *db, struct hf_why *why)
+{
+    return hf_db_exec(db, "PRAGMA wal_checkpoint(TRUNCATE)", "fold the log into the database", why);
 }
 
 /* ---- opening ----------------------------------------------------------------------------------- */
@@ -141,11 +231,16 @@ static enum hf_err open_with(const char *name, int flags, sqlite3 **out, struct 
     enum hf_err err = HF_OK;
 
     if (sqlite3_open_v2(name, &db, flags, NULL) != SQLITE_OK) {
-        err = db == NULL ? hf_fail(why, HF_E_MEMORY, "out of memory opening %s", name)
-                         : hf_db_fail(db, "open the database", why);
+        if (db == NULL)
+            err = hf_fail(why, HF_E_MEMORY, "out of memory opening %s", name);
+        else if (sqlite3_errcode(db) == SQLITE_CANTOPEN && sqlite3_system_errno(db) != 0)
+            err = hf_file_fail(why, "open the database", name, sqlite3_system_errno(db));
+        else
+            err = hf_db_fail(db, "open the database", why);
         sqlite3_close(db);
         return err;
     }
+    hf_db_harden(db);
     (void)sqlite3_busy_timeout(db, HF_DB_BUSY_MS);
     err = hf_db_exec(db, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
                      "open the database", why);
@@ -167,7 +262,22 @@ enum hf_err hf_db_create(const char *path, sqlite3 **out, struct hf_why *why)
         return hf_file_fail(why, "make", path, errno);
     close(fd);
 
-    return open_with(path, SQLITE_OPEN_READWRITE, out, why);
+    sqlite3 *db = NULL;
+    HF_TRY(open_with(path, SQLITE_OPEN_READWRITE, &db, why));
+    enum hf_err err = choose_log_or_journal(path, db, why);
+    if (err != HF_OK) {
+        sqlite3_close(db);
+        return err;
+    }
+    *out = db;
+    return HF_OK;
+}
+
+void hf_db_harden(sqlite3 *db)
+{
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    (void)sqlite3_exec(db, "PRAGMA cell_size_check = ON", NULL, NULL, NULL);
 }
 
 enum hf_err hf_db_open_immutable(const char *path, sqlite3 **out, struct hf_why *why)
@@ -212,18 +322,6 @@ enum hf_err hf_db_check_pages(sqlite3 *db, struct hf_why *why)
     return err;
 }
 
-/* The log stays when the last program closes the database: to fold it in would cost two fsyncs and
- * a rewrite at every update, and the next one would begin a new log with two more. */
-static enum hf_err use_log(sqlite3 *db, struct hf_why *why)
-{
-    HF_TRY(hf_db_exec(db,
-                      "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-                      "PRAGMA wal_autocheckpoint = " HF_DB_LOG_PAGES,
-                      "open the database", why));
-    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    return HF_OK;
-}
-
 /* Of these SQLite says no more than "unable to open database file". */
 static enum hf_err check_beside(const char *path, const char *suffix, struct hf_why *why)
 {
@@ -247,6 +345,21 @@ static enum hf_err check_beside(const char *path, const char *suffix, struct hf_
     return err;
 }
 
+/* Read it once, and go on with the log or the journal that it has. */
+static enum hf_err prepare_to_write(const char *path, sqlite3 *db, struct hf_why *why)
+{
+    bool is_log = false;
+
+    enum hf_err err = hf_db_check_pages(db, why);
+    if (err != HF_OK && lacks_shared_memory(db)) {
+        HF_TRY(leave_log(path, db, why));
+        err = hf_db_check_pages(db, why);
+    }
+    HF_TRY(err);
+    HF_TRY(has_log(db, &is_log, why));
+    return is_log ? use_log(db, why) : use_journal(db, why);
+}
+
 static enum hf_err open_for_writing(const char *path, sqlite3 **out, struct hf_why *why)
 {
     sqlite3 *db = NULL;
@@ -257,10 +370,9 @@ static enum hf_err open_for_writing(const char *path, sqlite3 **out, struct hf_w
                        path);
     HF_TRY(check_beside(path, "-wal", why));
     HF_TRY(check_beside(path, "-shm", why));
+    HF_TRY(check_beside(path, "-journal", why));
     HF_TRY(open_with(path, SQLITE_OPEN_READWRITE, &db, why));
-    enum hf_err err = hf_db_check_pages(db, why);
-    if (err == HF_OK)
-        err = use_log(db, why);
+    enum hf_err err = prepare_to_write(path, db, why);
     if (err != HF_OK) {
         sqlite3_close(db);
         return err;
@@ -279,9 +391,7 @@ static enum hf_err keep_if_whole_take(sqlite3 *db, sqlite3 **out, struct hf_why 
     return err;
 }
 
-/* With its log, if the -wal and -shm are there and can be read; else without, as of the last time
- * that the log was folded in. */
-static enum hf_err open_for_reading(const char *path, sqlite3 **out, struct hf_why *why)
+enum hf_err hf_db_open_for_reading(const char *path, sqlite3 **out, struct hf_why *why)
 {
     sqlite3 *db = NULL;
 
@@ -299,7 +409,7 @@ enum hf_err hf_db_open(const char *path, sqlite3 **out, struct hf_why *not_writa
 
     enum hf_err err = open_for_writing(path, out, &reason);
     if (err == HF_E_STORAGE) {
-        HF_TRY(open_for_reading(path, out, why));
+        HF_TRY(hf_db_open_for_reading(path, out, why));
         (void)hf_fail(not_writable, err, "%s", reason.text);
         return HF_OK;
     }

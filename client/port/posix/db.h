@@ -6,7 +6,11 @@
  * where on it takes back none. That is asked for where it matters (an activation, the end of an
  * update), not for each of the eight commits of an update. A rollback journal would cost three to
  * four fsyncs a commit, and readers would wait for the writer. The price is the -wal and -shm file
- * beside the database, which stay when it is closed. On a disk that cannot be written it is opened
+ * beside the database, which stay when it is closed.
+ *
+ * The log needs memory that processes share through a mapped file. File systems without such mappings
+ * (JFFS2, 9p, FUSE with direct_io) get a rollback journal instead, synced at every commit; the
+ * database's own header says which of the two it has. Other processes read it all the same. On a disk that cannot be written it is opened
  * for reading with them or, where they cannot be used, as "immutable", without them.
  */
 #ifndef HF_CLIENT_PORT_POSIX_DB_H
@@ -20,8 +24,8 @@
 #define HF_DB_BUSY_MS 5000 /* a writer holds the database for milliseconds; slow flash for more */
 
 /**
- * Make a new, empty database, mode 0600. HF_E_STATE if `path` exists. Until it is opened again it
- * has no -wal file, so that once closed it may be renamed.
+ * Make a new, empty database, mode 0600, with a log or a journal, whichever works where it is.
+ * HF_E_STATE if `path` exists. After hf_db_fold it may be closed and renamed.
  */
 HF_MUST_USE enum hf_err hf_db_create(const char *path, sqlite3 **out, struct hf_why *why);
 
@@ -32,6 +36,17 @@ HF_MUST_USE enum hf_err hf_db_create(const char *path, sqlite3 **out, struct hf_
  */
 HF_MUST_USE enum hf_err hf_db_open(const char *path, sqlite3 **out, struct hf_why *not_writable,
                                    struct hf_why *why);
+
+/** What was written stands in the database's own file; its log is empty. Nobody else has it open. */
+HF_MUST_USE enum hf_err hf_db_fold(sqlite3 *db, struct hf_why *why);
+
+/** Open for reading alone. With the log, if its files are there and can be read; else as of the last
+ *  time that the log was folded in. HF_E_STORAGE, HF_E_BUSY, HF_E_MEMORY. */
+HF_MUST_USE enum hf_err hf_db_open_for_reading(const char *path, sqlite3 **out, struct hf_why *why);
+
+/** A file may be anything: nothing in its schema is trusted, and its cells are checked. Of every
+ *  connection, before its first statement. */
+void hf_db_harden(sqlite3 *db);
 
 /** A read-only view that needs no lock, no -wal and no -shm, and does not see what is in them. */
 HF_MUST_USE enum hf_err hf_db_open_immutable(const char *path, sqlite3 **out, struct hf_why *why);

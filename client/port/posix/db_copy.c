@@ -18,10 +18,12 @@
 struct paths {
     char *database;
     char *log;
+    char *journal;
     char *log_index; /* SQLite's shared memory: nothing in it outlives those who use it */
     char *copy;
     char *damaged;
     char *damaged_log;
+    char *damaged_journal;
     char *damaged_index;
 };
 
@@ -29,11 +31,13 @@ static enum hf_err paths_make(const char *state_dir, struct paths *p, struct hf_
 {
     HF_TRY(hf_file_join(state_dir, "holdfast.db", &p->database, why));
     HF_TRY(hf_file_join(state_dir, "holdfast.db-wal", &p->log, why));
+    HF_TRY(hf_file_join(state_dir, "holdfast.db-journal", &p->journal, why));
     HF_TRY(hf_file_join(state_dir, "holdfast.db-shm", &p->log_index, why));
     HF_TRY(hf_file_join(state_dir, "holdfast.db.backup", &p->copy, why));
     HF_TRY(hf_file_join(state_dir, "holdfast.db.damaged", &p->damaged, why));
     /* Where SQLite's own shell looks for it. */
     HF_TRY(hf_file_join(state_dir, "holdfast.db.damaged-wal", &p->damaged_log, why));
+    HF_TRY(hf_file_join(state_dir, "holdfast.db.damaged-journal", &p->damaged_journal, why));
     return hf_file_join(state_dir, "holdfast.db.damaged-shm", &p->damaged_index, why);
 }
 
@@ -41,10 +45,12 @@ static void paths_free(struct paths *p)
 {
     free(p->database);
     free(p->log);
+    free(p->journal);
     free(p->log_index);
     free(p->copy);
     free(p->damaged);
     free(p->damaged_log);
+    free(p->damaged_journal);
     free(p->damaged_index);
 }
 
@@ -210,6 +216,8 @@ static bool is_damaged(const char *path)
                                hf_file_is_writable(path) ? SQLITE_OPEN_READWRITE
                                                          : SQLITE_OPEN_READONLY,
                                NULL);
+    if (code == SQLITE_OK)
+        hf_db_harden(db);
     bool is = code == SQLITE_OK ? is_unreadable(db) : is_damage(code);
     sqlite3_close(db);
     return is;
@@ -221,7 +229,8 @@ bool hf_db_is_damaged(const char *state_dir)
     bool is = false;
 
     if (paths_make(state_dir, &paths, NULL) == HF_OK)
-        is = hf_file_is_something_else(paths.log) || is_damaged(paths.database);
+        is = hf_file_is_something_else(paths.log) || hf_file_is_something_else(paths.journal) ||
+             is_damaged(paths.database);
     paths_free(&paths);
     return is;
 }
@@ -253,12 +262,13 @@ static enum hf_err move_if_there(const char *from, const char *to, struct hf_why
     return rename(from, to) == 0 ? HF_OK : hf_file_fail(why, "move away", from, errno);
 }
 
-/* The log belongs to what is damaged: it must be gone for certain before the copy comes, or SQLite
- * would apply it. */
+/* Log and journal belong to what is damaged: they must be gone for certain before the copy comes, or SQLite
+ * would apply them. */
 static enum hf_err put_in_place(const char *state_dir, const struct paths *p, struct hf_why *why)
 {
     HF_TRY(check_copy(p->copy, why));
     HF_TRY(move_if_there(p->log, p->damaged_log, why));
+    HF_TRY(move_if_there(p->journal, p->damaged_journal, why));
     (void)unlink(p->log_index);
     HF_TRY(move_if_there(p->database, p->damaged, why));
     HF_TRY(hf_file_sync_dir(state_dir, why));

@@ -9,6 +9,7 @@
 #include "common/os/file_util.h"
 #include "client/port/posix/lock.h"
 #include "client/port/posix/on_swap.h"
+#include "client/port/posix/owner.h"
 #include "client/port/posix/posix_internal.h"
 #include "common/base/digest.h"
 
@@ -70,6 +71,8 @@ static enum hf_err keep_export(struct hf_posix *posix, struct hf_bytes pem, cons
 
     if (file == NULL || hf_file_has_content(file, pem))
         return HF_OK;
+    if (hf_owner_check_path(file, why) != HF_OK)
+        return hf_fail_context(why, "the export is not up to date");
     forget_told(posix, told);
     if (hf_file_replace(file, pem, HF_EXPORT_MODE, why) != HF_OK)
         return hf_fail_context(why, "the export is not up to date");
@@ -91,7 +94,9 @@ static enum hf_err run_on_swap(struct hf_posix *posix, const char *old_version,
     };
     struct hf_why reason = {0};
 
-    enum hf_err err = hf_on_swap_run(config->on_swap, &notice, HF_ON_SWAP_TIMEOUT_MS, &reason);
+    enum hf_err err = hf_owner_check_command(config->on_swap, &reason);
+    if (err == HF_OK)
+        err = hf_on_swap_run(config->on_swap, &notice, HF_ON_SWAP_TIMEOUT_MS, &reason);
     if (err == HF_OK) {
         hf_posix_journal(posix, HF_LEVEL_INFO, "on-swap",
                          "the on-swap command ended with exit status 0");

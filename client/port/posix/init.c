@@ -1,12 +1,14 @@
 /*
  * Making a STATE. All of it is made in STATE/.init, and the rename of the finished database into
  * STATE is the one step that makes the device an initialised one. The bundle files are made from
- * the database at the first open.
+ * the database at the first open, which also tries whether it can be written where it is.
  */
 #include "common/os/file_util.h"
 #include "client/port/posix/lock.h"
+#include "client/port/posix/owner.h"
 #include "client/port/posix/posix_internal.h"
 #include "common/bundle/bundle.h"
+#include "common/json/json.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -118,6 +120,8 @@ static enum hf_err make_database(const struct paths *p, const struct provision *
     HF_TRY(hf_file_make_dir(p->making, &was_made, why));
     HF_TRY(hf_sqlite_store_open(p->making, true, &posix.store, why));
     enum hf_err err = fill_store(&posix, given, why);
+    if (err == HF_OK)
+        err = hf_sqlite_store_fold(posix.store, why);
     hf_trust_store_free(posix.trust_store);
     hf_sqlite_store_close(posix.store);
     return err;
@@ -149,15 +153,43 @@ static void copy_database(struct hf_sqlite_store *store, const char *state_dir,
         log.write(log.ctx, HF_LEVEL_WARNING, why.text);
 }
 
-/* The bundle files and the copy, for whoever looks into STATE before the first update. */
+/* The bundle files and the copy, for whoever looks into STATE before the first update. A file system
+ * that cannot hold the database shows here, and not at the first update. */
 static enum hf_err open_once(const char *state_dir, struct hf_log_port log, struct hf_why *why)
 {
     struct hf_sqlite_store *store = NULL;
 
     HF_TRY(hf_sqlite_store_open(state_dir, false, &store, why));
-    copy_database(store, state_dir, log);
+    enum hf_err err = hf_sqlite_store_try(store, why);
+    if (err == HF_OK)
+        copy_database(store, state_dir, log);
     hf_sqlite_store_close(store);
-    return HF_OK;
+    return err;
+}
+
+static void remove_made(const struct paths *p)
+{
+    static const char *const names[] = {"holdfast.db",        "holdfast.db-wal",
+                                        "holdfast.db-shm",    "holdfast.db-journal",
+                                        "holdfast.db.backup", "bundles"};
+    char *path = NULL;
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (hf_file_join(p->state, names[i], &path, NULL) == HF_OK)
+            hf_file_remove_tree(path);
+        free(path);
+        path = NULL;
+    }
+}
+
+/* Everything that init, or a later update, writes to or runs. */
+static enum hf_err check_owners(const struct paths *p, const struct hf_posix_config *config,
+                                struct hf_why *why)
+{
+    HF_TRY(hf_owner_check_state(p->state, why));
+    if (config->export_file != NULL)
+        HF_TRY(hf_owner_check_path(config->export_file, why));
+    return config->on_swap != NULL ? hf_owner_check_command(config->on_swap, why) : HF_OK;
 }
 
 static enum hf_err init_in(const struct paths *p, const struct provision *given, struct hf_why *why)
@@ -172,9 +204,14 @@ static enum hf_err init_in(const struct paths *p, const struct provision *given,
         err = hf_lock_take(p->state, 0, &lock, why);
     if (err == HF_OK)
         err = init_locked(p, given, why);
+    bool is_made = err == HF_OK;
     hf_lock_release(lock);
+    if (is_made)
+        err = open_once(p->state, given->log, why);
     if (err == HF_OK)
-        return open_once(p->state, given->log, why);
+        return HF_OK;
+    if (is_made)
+        remove_made(p);
     if (!had_lock)
         (void)unlink(p->lock);
     if (was_made)
@@ -191,8 +228,11 @@ enum hf_err hf_posix_init(const char *state_dir, const struct hf_posix_config *c
 
     if (sodium_init() < 0)
         return hf_fail(why, HF_E_STATE, "the cryptographic library cannot be initialised");
+    hf_json_seed(randombytes_random());
     HF_TRY(hf_config_check(config, NULL, why));
     enum hf_err err = paths_make(state_dir, &paths, why);
+    if (err == HF_OK)
+        err = check_owners(&paths, config, why);
     if (err == HF_OK)
         err = init_in(&paths, &given, why);
     paths_free(&paths);

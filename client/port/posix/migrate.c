@@ -97,6 +97,8 @@ static enum hf_err describe_new(const struct hf_migration *steps, size_t n_steps
     if (sqlite3_open(":memory:", &db) != SQLITE_OK)
         err = hf_fail(why, HF_E_MEMORY, "out of memory for the schema of a new database");
     if (err == HF_OK)
+        hf_db_harden(db);
+    if (err == HF_OK)
         err = hf_schema_migrate(db, steps, n_steps, why);
     if (err == HF_OK)
         err = describe(db, out, why);

@@ -1,6 +1,7 @@
 /* Factory reset of a STATE, and the root metadata as a file for firmware that has a reset of its own. */
 #include "common/os/file_util.h"
 #include "client/port/posix/lock.h"
+#include "client/port/posix/owner.h"
 #include "client/port/posix/posix_internal.h"
 
 #include <stdlib.h>
@@ -48,7 +49,9 @@ enum hf_err hf_posix_export_root(struct hf_posix *posix, const char *file, struc
     char *path = NULL;
 
     HF_TRY(hf_file_absolute(file, &path, why));
-    enum hf_err err = hf_client_export_root(posix->client, &root, why);
+    enum hf_err err = hf_owner_check_path(path, why);
+    if (err == HF_OK)
+        err = hf_client_export_root(posix->client, &root, why);
     if (err == HF_OK)
         err = hf_file_replace(path, hf_buf_bytes(&root), HF_EXPORT_MODE, why);
     hf_buf_free(&root);

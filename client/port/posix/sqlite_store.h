@@ -16,15 +16,22 @@ struct hf_sqlite_store;
 
 /**
  * `create`: make a new database, HF_E_STATE if there is one; else HF_E_NOT_FOUND if there is neither
- * one nor an active bundle among the files. HF_OK also when the database cannot be used or written:
- * what needs it then fails with the reason, which hf_sqlite_store_is_writable gives.
+ * one nor an active bundle among the files, HF_E_STORAGE where this user may not read them. HF_OK also when the database cannot be used or written:
+ * what needs it then fails with the reason, which hf_sqlite_store_is_writable gives. So does what
+ * would write to a state folder that is not safe (owner.h), in which this leaves every file as it is.
  */
 HF_MUST_USE enum hf_err hf_sqlite_store_open(const char *state_dir, bool create,
                                              struct hf_sqlite_store **out, struct hf_why *why);
 void hf_sqlite_store_close(struct hf_sqlite_store *store);
+/** All of a new store is in holdfast.db, which may be renamed after hf_sqlite_store_close. */
+HF_MUST_USE enum hf_err hf_sqlite_store_fold(struct hf_sqlite_store *store, struct hf_why *why);
 struct hf_store_port hf_sqlite_store_port(struct hf_sqlite_store *store);
 
-/** HF_OK, or why nothing can be written (HF_E_SCHEMA, HF_E_STORAGE). */
+/** Write to it for nothing, and read. HF_E_STORAGE, … */
+HF_MUST_USE enum hf_err hf_sqlite_store_try(struct hf_sqlite_store *store, struct hf_why *why);
+
+/** HF_OK, or why nothing can be written (HF_E_SCHEMA, HF_E_STORAGE; HF_E_POLICY where another user
+ *  owns the state folder or may write to it). */
 HF_MUST_USE enum hf_err hf_sqlite_store_is_writable(const struct hf_sqlite_store *store,
                                                     struct hf_why *why);
 

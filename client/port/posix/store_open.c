@@ -5,6 +5,7 @@
 #include "common/os/file_util.h"
 #include "client/port/posix/lock.h"
 #include "client/port/posix/migrate.h"
+#include "client/port/posix/owner.h"
 #include "client/port/posix/store_internal.h"
 
 #include <inttypes.h>
@@ -177,23 +178,76 @@ static enum hf_err open_or_restore(struct hf_sqlite_store *store, const char *pa
     return open_existing(store, path, why);
 }
 
+/* To be read, and nothing else: whatever is made or mended there would be ours, in the folder of
+ * another user, who in turn could have it written anywhere. */
+static enum hf_err open_unsafe(struct hf_sqlite_store *store, const char *path,
+                               const struct hf_why *unsafe)
+{
+    const int64_t newest = (int64_t)hf_client_migrations_len;
+    struct hf_why reason = {0};
+    int64_t version = 0;
+    enum hf_err err = HF_OK;
+
+    if (hf_file_is_something_else(path) || hf_file_is_link(path))
+        err = hf_fail(&reason, HF_E_STORAGE, "%s is not a regular file", path);
+    if (err == HF_OK)
+        err = hf_db_open_for_reading(path, &store->db, &reason);
+    if (err == HF_OK)
+        err = hf_schema_check(store->db, newest, &version, &reason);
+    if (err == HF_OK && version < newest)
+        err = hf_fail(&reason, HF_E_SCHEMA, "%s is of an older schema", path);
+    if (err == HF_OK)
+        err = hf_schema_compare(store->db, hf_client_migrations, version, &reason);
+    if (err == HF_OK) {
+        store->unusable = *unsafe;
+        return HF_OK;
+    }
+    close_database(store);
+    (void)hf_fail(&store->unusable, unsafe->code, "%s (%s)", unsafe->text, reason.text);
+    return err == HF_E_MEMORY || err == HF_E_BUSY ? err : HF_OK;
+}
+
 static enum hf_err open_usable_or_not(struct hf_sqlite_store *store, const char *path,
                                       struct hf_why *why)
 {
     struct hf_why reason = {0};
 
+    HF_TRY(hf_owner_check_readable(store->state_dir, path, why));
     store->is_fresh = true;
     store->copied_changes = hf_db_copy_changes(store->state_dir);
     if (!hf_file_exists(path) && !hf_bundle_files_exist(store->state_dir) &&
         store->copied_changes < 0)
         return hf_fail(why, HF_E_NOT_FOUND, "%s is not initialised: run holdfast init first",
                        store->state_dir);
+    if (hf_owner_check_state(store->state_dir, &reason) != HF_OK) {
+        const struct hf_why unsafe = reason;
+        enum hf_err read = open_unsafe(store, path, &unsafe);
+        return read == HF_OK ? HF_OK : hf_fail(why, read, "%s", store->unusable.text);
+    }
     enum hf_err err = open_or_restore(store, path, &reason);
     if (err != HF_OK)
         set_unusable(store, err, reason.text);
     else if (store->unusable.code == HF_OK)
         put_right(store);
     return err == HF_E_MEMORY || err == HF_E_BUSY ? hf_fail(why, err, "%s", reason.text) : HF_OK;
+}
+
+enum hf_err hf_sqlite_store_try(struct hf_sqlite_store *store, struct hf_why *why)
+{
+    int64_t changes = 0;
+
+    HF_TRY(hf_store_check_writable(store, why));
+    HF_TRY(hf_store_write_begin(store, why));
+    enum hf_err err = hf_db_exec(store->db, "UPDATE change SET count = count", "try the database",
+                                 why);
+    HF_TRY(hf_store_write_end(store, err, why));
+    HF_TRY(hf_db_sync(store->db, why));
+    return hf_db_changes(store->db, &changes, why);
+}
+
+enum hf_err hf_sqlite_store_fold(struct hf_sqlite_store *store, struct hf_why *why)
+{
+    return hf_db_fold(store->db, why);
 }
 
 static enum hf_err make_new(struct hf_sqlite_store *store, const char *path, struct hf_why *why)

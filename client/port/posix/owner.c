@@ -1,0 +1,270 @@
+#include "client/port/posix/owner.h"
+
+#include "client/port/posix/file_util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define LINKS_MAX 40     /* as the kernel follows on the way to one file */
+#define USER_TEXT_MAX 64 /* longer names are told by number */
+
+/* ---- users ---------------------------------------------------------------------------------------- */
+
+/* "alice", or "#1000" for a user without a name; sudo takes both. */
+static void name_user(uid_t uid, char out[USER_TEXT_MAX])
+{
+    struct passwd entry, *found = NULL;
+    char buffer[4096];
+
+    if (getpwuid_r(uid, &entry, buffer, sizeof buffer, &found) == 0 && found != NULL &&
+        strlen(found->pw_name) < USER_TEXT_MAX)
+        (void)snprintf(out, USER_TEXT_MAX, "%s", found->pw_name);
+    else
+        (void)snprintf(out, USER_TEXT_MAX, "#%lu", (unsigned long)uid);
+}
+
+static enum hf_err fail_foreign(const char *path, uid_t owner, struct hf_why *why)
+{
+    char name[USER_TEXT_MAX], own[USER_TEXT_MAX];
+
+    name_user(owner, name);
+    name_user(geteuid(), own);
+    return hf_fail(why, HF_E_POLICY,
+                   "%s belongs to user %s, and this program runs as %s, which must not act on the "
+                   "files of another user; run `sudo -u %s holdfast ...`",
+                   path, name, own, strchr(name, '#') != NULL ? "'#UID'" : name);
+}
+
+/* ---- one path -------------------------------------------------------------------------------------- */
+
+static bool others_may_write(const struct stat *st)
+{
+    bool is_own_group = st->st_gid == 0 || (geteuid() != 0 && st->st_gid == getegid());
+
+    return (st->st_mode & S_IWOTH) != 0 || ((st->st_mode & S_IWGRP) != 0 && !is_own_group);
+}
+
+static enum hf_err check_entry(const char *path, const struct stat *st, bool is_on_the_way,
+                               struct hf_why *why)
+{
+    bool is_sticky = S_ISDIR(st->st_mode) && (st->st_mode & S_ISVTX) != 0;
+
+    if (st->st_uid != 0 && st->st_uid != geteuid())
+        return fail_foreign(path, st->st_uid, why);
+    if (S_ISLNK(st->st_mode) || !others_may_write(st) || (is_sticky && is_on_the_way))
+        return HF_OK;
+    return hf_fail(why, HF_E_POLICY,
+                   "other users may write %s (its mode is %04o); run `chmod go-w %s`", path,
+                   (unsigned)(st->st_mode & 07777), path);
+}
+
+/* Put what a symbolic link says in place of the link: `rest` is what was to follow it. */
+static enum hf_err follow_link(const char *path, char *at, char *rest, struct hf_why *why)
+{
+    char target[PATH_MAX], joined[PATH_MAX];
+    ssize_t n = readlink(path, target, sizeof target - 1);
+
+    if (n < 0)
+        return hf_file_fail(why, "read the symbolic link", path, errno);
+    target[n] = '\0';
+    if (snprintf(joined, sizeof joined, "%s/%s", target, rest) >= (int)sizeof joined)
+        return hf_file_fail(why, "follow the symbolic link", path, ENAMETOOLONG);
+    memcpy(rest, joined, strlen(joined) + 1);
+    if (target[0] == '/')
+        at[0] = '\0';
+    return HF_OK;
+}
+
+/* Take the first name off `rest`; false where there is none. */
+static bool take_name(char *rest, char name[NAME_MAX + 1])
+{
+    size_t slashes = strspn(rest, "/");
+    size_t len = strcspn(rest + slashes, "/");
+
+    if (len == 0 || len > NAME_MAX)
+        return false;
+    memcpy(name, rest + slashes, len);
+    name[len] = '\0';
+    memmove(rest, rest + slashes + len, strlen(rest + slashes + len) + 1);
+    return true;
+}
+
+static enum hf_err check_absolute(const char *path, struct hf_why *why)
+{
+    /* `at` is a folder that was checked, without links in it and empty for "/"; `rest` what follows. */
+    char at[PATH_MAX] = "", rest[PATH_MAX], next[PATH_MAX], name[NAME_MAX + 1];
+    struct stat st;
+    int n_links = 0;
+
+    if (snprintf(rest, sizeof rest, "%s", path) >= (int)sizeof rest)
+        return hf_file_fail(why, "check the owner of", path, ENAMETOOLONG);
+    while (take_name(rest, name)) {
+        if (strcmp(name, ".") == 0)
+            continue;
+        if (strcmp(name, "..") == 0) {
+            char *slash = strrchr(at, '/');
+            if (slash != NULL)
+                *slash = '\0';
+            continue;
+        }
+        if (snprintf(next, sizeof next, "%s/%s", at, name) >= (int)sizeof next)
+            return hf_file_fail(why, "check the owner of", path, ENAMETOOLONG);
+        if (lstat(next, &st) != 0)
+            return errno == ENOENT || errno == ENOTDIR
+                       ? HF_OK
+                       : hf_file_fail(why, "check the owner of", next, errno);
+        HF_TRY(check_entry(next, &st, rest[strspn(rest, "/")] != '\0', why));
+        if (!S_ISLNK(st.st_mode))
+            memcpy(at, next, strlen(next) + 1);
+        else if (++n_links > LINKS_MAX)
+            return hf_file_fail(why, "check the owner of", path, ELOOP);
+        else
+            HF_TRY(follow_link(next, at, rest, why));
+    }
+    return HF_OK;
+}
+
+enum hf_err hf_owner_check_path(const char *path, struct hf_why *why)
+{
+    char *absolute = NULL;
+
+    HF_TRY(hf_file_absolute(path, &absolute, why));
+    enum hf_err err = check_absolute(absolute, why);
+    free(absolute);
+    return err;
+}
+
+/* ---- a state folder --------------------------------------------------------------------------------- */
+
+enum hf_err hf_owner_check_state(const char *state_dir, struct hf_why *why)
+{
+    static const char *const names[] = {"holdfast.db",
+                                        "holdfast.db-wal",
+                                        "holdfast.db-shm",
+                                        "holdfast.db-journal",
+                                        "holdfast.db.backup",
+                                        "bundles",
+                                        "lock",
+                                        ".init"};
+    char *path = NULL;
+    struct stat st;
+
+    HF_TRY(hf_owner_check_path(state_dir, why));
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        HF_TRY(hf_file_join(state_dir, names[i], &path, why));
+        enum hf_err err = lstat(path, &st) == 0 ? check_entry(path, &st, false, why) : HF_OK;
+        free(path);
+        HF_TRY(err);
+    }
+    return HF_OK;
+}
+
+enum hf_err hf_owner_check_readable(const char *state_dir, const char *database, struct hf_why *why)
+{
+    char name[USER_TEXT_MAX] = "its owner";
+    struct stat st;
+    const char *denied = NULL;
+
+    if (stat(state_dir, &st) != 0) {
+        denied = errno == EACCES ? state_dir : NULL;
+    } else {
+        name_user(st.st_uid, name);
+        if (faccessat(AT_FDCWD, state_dir, R_OK | X_OK, AT_EACCESS) != 0 && errno == EACCES)
+            denied = state_dir;
+        else if (faccessat(AT_FDCWD, database, R_OK, AT_EACCESS) != 0 && errno == EACCES)
+            denied = database;
+    }
+    if (denied == NULL)
+        return HF_OK;
+    return hf_fail(why, HF_E_STORAGE,
+                   "cannot read %s: permission denied for this user; run the command as %s, with "
+                   "`sudo%s%s holdfast ...`",
+                   denied, name, strcmp(name, "root") == 0 ? "" : " -u ",
+                   strcmp(name, "root") == 0                                     ? ""
+                   : strchr(name, '#') != NULL || strcmp(name, "its owner") == 0 ? "OWNER"
+                                                                                 : name);
+}
+
+/* ---- a command -------------------------------------------------------------------------------------- */
+
+/* What ends a word for a shell, roughly: quotes do too, and the file that stands in them is found. */
+static const char word_ends[] = " \t\n;&|()<>\"'`$={}";
+
+static bool is_regular(const char *path, bool must_be_executable)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+           (!must_be_executable || (st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)) != 0);
+}
+
+/* As the shell finds a command without a slash; empty for one that it does not find so. */
+static void find_in_path(const char *name, char out[PATH_MAX])
+{
+    const char *folders = getenv("PATH");
+
+    out[0] = '\0';
+    while (folders != NULL && *folders != '\0') {
+        size_t len = strcspn(folders, ":");
+        char path[PATH_MAX];
+        int n = snprintf(path, sizeof path, "%.*s/%s", (int)len, folders, name);
+        if (len > 0 && n < (int)sizeof path && is_regular(path, true)) {
+            memcpy(out, path, (size_t)n + 1);
+            return;
+        }
+        folders += len + (folders[len] == ':');
+    }
+}
+
+static bool is_shell(const char *word)
+{
+    static const char *const shells[] = {"sh", "bash", "dash", "ash", ".", "source"};
+    const char *slash = strrchr(word, '/');
+
+    for (size_t i = 0; i < sizeof shells / sizeof shells[0]; i++) {
+        if (strcmp(slash != NULL ? slash + 1 : word, shells[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum hf_err check_program(const char *path, struct hf_why *why)
+{
+    enum hf_err err = hf_owner_check_path(path, why);
+
+    return err == HF_OK ? HF_OK : hf_fail_context(why, "the on-swap command is not run");
+}
+
+enum hf_err hf_owner_check_command(const char *command, struct hf_why *why)
+{
+    bool is_read_by_shell = false;
+    char word[PATH_MAX], found[PATH_MAX];
+    size_t len;
+
+    for (const char *at = command; *at != '\0'; at += len) {
+        at += strspn(at, word_ends);
+        len = strcspn(at, word_ends);
+        if (len == 0 || len >= sizeof word)
+            continue;
+        memcpy(word, at, len);
+        word[len] = '\0';
+        if (strchr(word, '/') != NULL) {
+            bool is_first = at == command + strspn(command, word_ends);
+            if (is_regular(word, !is_read_by_shell && !is_first))
+                HF_TRY(check_program(word, why));
+        } else if (at == command + strspn(command, word_ends)) {
+            find_in_path(word, found);
+            if (found[0] != '\0')
+                HF_TRY(check_program(found, why));
+        }
+        is_read_by_shell = is_shell(word) || (is_read_by_shell && word[0] == '-');
+    }
+    return HF_OK;
+}

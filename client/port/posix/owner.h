@@ -1,0 +1,33 @@
+/*
+ * Whom files belong to. A state folder decides what this device trusts and which command it runs, so
+ * whoever can write one acts with the rights of every user who runs Holdfast on it. A path is *safe*
+ * when nobody but the running user and root can exchange it: each folder on the way to it, each
+ * symbolic link that is followed and it itself belong to one of these two, and no other user may write
+ * there. Folders with the sticky bit (/tmp) may stand on the way, since others cannot exchange what is
+ * not theirs. The group of a folder counts as others, unless it is that of root or, for any user but
+ * root, the user's own.
+ */
+#ifndef HF_CLIENT_PORT_POSIX_OWNER_H
+#define HF_CLIENT_PORT_POSIX_OWNER_H
+
+#include <holdfast/error.h>
+
+/** Is `path`, which need not exist, safe? HF_E_POLICY, HF_E_MEMORY. */
+HF_MUST_USE enum hf_err hf_owner_check_path(const char *path, struct hf_why *why);
+
+/** Is a state folder safe, and the files in it? It need not exist. As hf_owner_check_path. */
+HF_MUST_USE enum hf_err hf_owner_check_state(const char *state_dir, struct hf_why *why);
+
+/**
+ * Are the programs that a shell command names safe? Its first word, found in PATH where it has no
+ * slash, what a shell that it starts is to read, and every executable file that stands in it with its
+ * absolute path. As hf_owner_check_path.
+ */
+HF_MUST_USE enum hf_err hf_owner_check_command(const char *command, struct hf_why *why);
+
+/** May this user read `state_dir` and `database` in it, as far as they exist? HF_E_STORAGE, saying
+ *  who may. */
+HF_MUST_USE enum hf_err hf_owner_check_readable(const char *state_dir, const char *database,
+                                                struct hf_why *why);
+
+#endif

@@ -1,0 +1,212 @@
+"""A state folder, an export or a command that another user could exchange: whoever runs Holdfast there
+would act for that user."""
+import json
+import os
+import tempfile
+from pathlib import Path
+
+import agent
+import pytest
+
+pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="needs root, who has rights to lend")
+OWNER = 1
+
+
+@pytest.fixture(name="folder")
+def make_folder():
+    """Reachable by other users, which pytest's own are not."""
+    with tempfile.TemporaryDirectory(prefix="holdfast-attack-") as path:
+        os.chmod(path, 0o755)
+        yield Path(path)
+
+
+@pytest.fixture(name="victim")
+def make_victim(folder):
+    """A device of root, with a command and an export, and an update to come: version 0 is untold."""
+    device = agent.Device(folder)
+    protected = folder / "protected"
+    protected.mkdir(mode=0o755)
+    device.ran, device.export = folder / "ran", protected / "export.pem"
+    factory = folder / "factory.pem"
+    factory.write_text(agent.Root("A").pem)
+    device.init("--bundle", factory, "--device-id", "test", "--export", device.export,
+                "--on-swap", f"echo $(id -u) >{device.ran}")
+    return device
+
+
+def give_away(path, user=OWNER):
+    for each in [path, *path.rglob("*")]:
+        os.chown(each, user, user, follow_symlinks=False)
+
+
+def files_of_root(path):
+    return [str(each) for each in [path, *path.rglob("*")] if each.lstat().st_uid == 0]
+
+
+def seen(device, *others):
+    # Modes and content, without SQLite's shared memory: a reader notes there that it reads.
+    return {k: v for path in (device.state, *others) for k, v in agent.tree(path).items() if not k.endswith("-shm")}
+
+
+def check_refused(device, *words):
+    """Nothing that writes or runs works, and nothing has changed; what only reads does."""
+    before = seen(device, device.export.parent)
+    for command in (["update"], ["run"], ["confirm"], ["reject"], ["reset", "--yes"],
+                    ["endpoints", "--endpoint", "tls://a.example:1"],
+                    ["export", "--out", device.folder / "kept.pem", "--keep"]):
+        outcome = agent.run("--state", device.state, *command)
+        assert outcome.code == 1, (command, outcome)
+        for word in words:
+            assert word in outcome.err, (command, outcome)
+    (device.folder / "kept.pem").unlink(missing_ok=True)
+    assert not device.ran.exists()
+    assert seen(device, device.export.parent) == before
+
+
+def check_read(device):
+    before = seen(device)
+    status = json.loads(agent.ok("--state", device.state, "status", "--json"))
+    assert status["active"]["version"] == 0
+    assert "BEGIN CERTIFICATE" in agent.ok("--state", device.state, "export", "--out", "-")
+    agent.ok("--state", device.state, "journal")
+    agent.ok("--state", device.state, "endpoints")
+    assert seen(device) == before
+
+
+def test_control_it_runs_for_its_owner(victim):
+    agent.run("--state", victim.state, "update")
+    assert victim.ran.read_text() == "0\n" and victim.export.exists()
+
+
+def test_state_of_another_user(victim):
+    give_away(victim.state)
+    check_refused(victim, "belongs to user daemon", "sudo -u daemon holdfast")
+    check_read(victim)
+    assert files_of_root(victim.state) == []
+
+
+@pytest.mark.parametrize("name", ["holdfast.db", "holdfast.db-wal", "holdfast.db.backup", "bundles", "lock"])
+def test_one_file_in_it_of_another_user(victim, name):
+    os.chown(victim.state / name, OWNER, OWNER)
+    check_refused(victim, f"{name} belongs to user daemon")
+    check_read(victim)
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o1777])
+def test_state_that_others_may_write(victim, mode):
+    os.chown(victim.state, 0, OWNER)
+    victim.state.chmod(mode)
+    check_refused(victim, "other users may write", "chmod go-w")
+    check_read(victim)
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
+def test_folder_above_it_that_others_may_write(victim, folder, mode):
+    parent = folder / "parent"
+    parent.mkdir()
+    os.chown(parent, 0, OWNER)
+    parent.chmod(mode)
+    victim.state = victim.state.rename(parent / "device")
+    check_refused(victim, f"other users may write {parent}")
+    check_read(victim)
+
+
+def test_folder_above_it_of_another_user(victim, folder):
+    parent = folder / "parent"
+    parent.mkdir()
+    os.chown(parent, OWNER, OWNER)
+    victim.state = victim.state.rename(parent / "device")
+    check_refused(victim, f"{parent} belongs to user daemon")
+
+
+def test_link_of_another_user(victim, folder):
+    """In a folder with the sticky bit, as /tmp is, anybody may lay one."""
+    parent = folder / "tmp"
+    parent.mkdir()
+    parent.chmod(0o1777)
+    link = parent / "device"
+    link.symlink_to(victim.state)
+    real, victim.state = victim.state, link
+    os.chown(link, OWNER, OWNER, follow_symlinks=False)
+    check_refused(victim, f"{link} belongs to user daemon")
+    os.chown(link, 0, 0, follow_symlinks=False)
+    agent.run("--state", link, "update")
+    assert victim.ran.exists() and (real / "lock").exists()
+
+
+def test_link_that_leads_through_a_folder_of_another_user(victim, folder):
+    theirs = folder / "theirs"
+    theirs.mkdir()
+    (theirs / "way").symlink_to(victim.state)
+    link = folder / "device-link"
+    link.symlink_to(theirs / "way")
+    give_away(theirs)
+    victim.state = link
+    check_refused(victim, f"{theirs} belongs to user daemon")
+
+
+def test_export_in_a_folder_of_another_user(victim):
+    os.chown(victim.export.parent, OWNER, OWNER)
+    agent.run("--state", victim.state, "update")
+    assert "belongs to user daemon" in agent.ok("--state", victim.state, "journal")
+    assert not victim.export.exists() and not victim.ran.exists()
+    assert "belongs to user daemon" in agent.refused("--state", victim.state, "export", "--out",
+                                                     victim.export.parent / "x.pem")
+    assert list(victim.export.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["{0}", "sh {0}", "true && {0} x", "A=b;'{0}'", "exec {0}", "env -i {0}"])
+@pytest.mark.parametrize("how", ["owner", "mode", "folder"])
+def test_command_of_another_user(folder, command, how):
+    bin_folder = folder / "bin"
+    bin_folder.mkdir()
+    program = bin_folder / "told"
+    program.write_text(f"#!/bin/sh\necho told >{folder}/ran\n")
+    program.chmod(0o755)
+    device = agent.Device(folder)
+    factory = folder / "factory.pem"
+    factory.write_text(agent.Root("A").pem)
+    device.init("--bundle", factory, "--device-id", "test", "--on-swap", command.format(program))
+    if how == "owner":
+        os.chown(program, OWNER, OWNER)
+    elif how == "mode":
+        program.chmod(0o777)
+    else:
+        bin_folder.chmod(0o777)
+    said = agent.run("--state", device.state, "update").err + agent.ok("--state", device.state, "journal")
+    assert "the on-swap command is not run: " in said
+    assert not (folder / "ran").exists()
+    device.state = folder / "second"
+    device.refuses_init("--on-swap", command.format(program))
+    program.chmod(0o755)
+    bin_folder.chmod(0o755)
+    os.chown(program, 0, 0)
+    device.state = folder / "device"
+    agent.run("--state", device.state, "update")
+    assert (folder / "ran").read_text() == "told\n"
+
+
+def test_init_in_a_folder_of_another_user(folder):
+    theirs = folder / "theirs"
+    theirs.mkdir()
+    os.chown(theirs, OWNER, OWNER)
+    device = agent.Device(folder)
+    for device.state in (theirs, theirs / "device"):
+        assert "belongs to user daemon" in device.refuses_init()
+    device.state = folder / "device"
+    assert "belongs to user daemon" in device.refuses_init("--export", theirs / "export.pem")
+
+
+# ---- and for the user who may not read it ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("closed", ["", "holdfast.db"])
+@pytest.mark.parametrize("command", [["status"], ["update"], ["export", "--out", "-"], ["journal"], ["run"]])
+def test_who_may_not_read_it_is_told_so(victim, closed, command):
+    victim.state.chmod(0o755 if closed else 0o700)
+    try:
+        sentence = agent.refused("--state", victim.state, *command, user=OWNER)
+    except PermissionError:
+        pytest.skip("another user cannot reach the programs")
+    assert "permission denied" in sentence and "sudo holdfast" in sentence
+    assert "init" not in sentence
