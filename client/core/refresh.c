@@ -1,13 +1,37 @@
 #include "client/core/client_internal.h"
 
+#include <string.h>
+
 /* ---- timestamp, 5.4 ------------------------------------------------------------------------------ */
 
-/* An entity tag means something to the server that gave it. Sent to another one, it could be the tag of
- * what that has new, given out in advance to make it answer "not modified". So with several mirrors
- * there is none; the timestamp is small. */
+/* An entity tag means something to the server that gave it. Sent to another one, it would tell who
+ * asks, and it could be the tag of what that has new, given out in advance to make it answer "not
+ * modified". So with several mirrors there is none, and it is stored behind the URL that it came from:
+ * under another one it is not used. The timestamp is small. */
 static enum hf_err write_etag(struct hf_client *c, const char *etag, struct hf_why *why)
 {
-    return hf_value_change(c, "etag.timestamp", c->n_urls == 1 ? etag : "", why);
+    struct hf_buf value = {0};
+    enum hf_err err = HF_OK;
+
+    if (c->n_urls != 1 || etag[0] == '\0')
+        return hf_value_change(c, "etag.timestamp", "", why);
+    if (hf_buf_printf(&value, "%s %s", c->urls[0], etag) == HF_OK)
+        err = hf_value_change(c, "etag.timestamp", (const char *)value.data, why);
+    else
+        err = hf_fail(why, HF_E_MEMORY, "out of memory for an entity tag");
+    hf_buf_free(&value);
+    return err;
+}
+
+/* The entity tag in `value`, or NULL where it came from another URL than the only one of today. */
+static const char *find_etag(const struct hf_client *c, const struct hf_buf *value)
+{
+    const char *text = value->len > 0 ? (const char *)value->data : "";
+    size_t len = strlen(c->urls[0]);
+
+    if (c->n_urls != 1 || strncmp(text, c->urls[0], len) != 0 || text[len] != ' ')
+        return NULL;
+    return text + len + 1;
 }
 
 static enum hf_err write_timestamp(struct hf_client *c, const void *arg, struct hf_why *why)
@@ -34,7 +58,7 @@ static enum hf_err accept_timestamp(struct hf_client *c, void *arg,
         return hf_store_transact(c, write_timestamp, answer, why);
     }
     if (err != HF_E_SAME_VERSION)
-        return err;
+        return hf_mirror_blame_answer(err, why);
     /* No news. What is trusted already must still be good for today. */
     HF_TRY(hf_trusted_set_timestamp_is_final(&c->trusted, why));
     return write_etag(c, answer->etag, why);
@@ -67,8 +91,10 @@ static enum hf_err fetch_timestamp(struct hf_client *c, bool has_cached, struct 
     struct hf_buf etag = {0};
 
     HF_TRY(hf_value_load(c, "etag.timestamp", &etag, why));
-    if (has_cached && etag.len > 0 && c->n_urls == 1)
-        fetch.etag = (const char *)etag.data;
+    /* Whoever guesses the tag of a file to come can have it answered with "not modified". That ends
+     * when the cached timestamp is older than a repository that is looked after lets it become. */
+    if (has_cached && !timestamp_is_stale(c))
+        fetch.etag = find_etag(c, &etag);
     enum hf_err err = hf_mirrors_fetch(c, &fetch, why);
     hf_buf_free(&etag);
     return err;

@@ -93,6 +93,12 @@ class Scene:
     def value(self, name):
         return dict(rows(self.state / "holdfast.db", "SELECT name, value FROM value")).get(name)
 
+    def sql(self, statement, *values):
+        connection = sqlite3.connect(self.state / "holdfast.db")
+        connection.execute(statement, values)
+        connection.commit()
+        connection.close()
+
     def bundles(self):
         """All that decides about trust: bundles in rows and in files, and what may follow them."""
         database = self.state / "holdfast.db"

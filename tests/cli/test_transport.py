@@ -371,7 +371,7 @@ def redirect(location, status=302):
 def test_redirect_is_followed(status):
     with RawServer(answer()) as target:
         with RawServer(redirect(target.url("/b"), status)) as s:
-            assert fetched(s.url("/a")) == [of(b"hello")]
+            assert fetched(s.url("/a"), redirect_host=f"127.0.0.1:{target.port}") == [of(b"hello")]
     assert target.requests[0].startswith(b"GET /b ")
 
 
@@ -643,14 +643,16 @@ def test_redirect_from_https_down_to_http_is_refused(trusted):
     with RawServer(answer()) as plain:
         with RawServer(redirect(plain.url()), tls=trusted.context("localhost")) as s:
             url = s.url(host="localhost")
-            refused("network", url, says="from https down to http", store=trusted.store)
+            refused("network", url, says="from https down to http", store=trusted.store,
+                    redirect_host=f"127.0.0.1:{plain.port}")
         assert plain.requests == []
 
 
 def test_redirect_from_http_up_to_https(trusted):
     with RawServer(answer(), tls=trusted.context("localhost")) as secure:
         with RawServer(redirect(secure.url(host="localhost"))) as s:
-            assert fetched(s.url(), store=trusted.store) == [of(b"hello")]
+            assert fetched(s.url(), store=trusted.store,
+                           redirect_host=f"localhost:{secure.port}") == [of(b"hello")]
 
 
 def test_connection_cut_without_close_notify_does_not_end_an_answer(trusted):

@@ -17,6 +17,7 @@ static struct {
     char *store;     /* PEM of the device's store */
     char *server_ca; /* PEM beside it */
     char *etag;
+    char *redirect_host; /* any server may redirect to it */
     char *at;
     char *distrust_after;
     long max_bytes;
@@ -30,6 +31,7 @@ static const struct poptOption table[] =
     {{"store", 0, POPT_ARG_STRING, &options.store, 0, NULL, NULL},
      {"server-ca", 0, POPT_ARG_STRING, &options.server_ca, 0, NULL, NULL},
      {"etag", 0, POPT_ARG_STRING, &options.etag, 0, NULL, NULL},
+     {"redirect-host", 0, POPT_ARG_STRING, &options.redirect_host, 0, NULL, NULL},
      {"at", 0, POPT_ARG_STRING, &options.at, 0, NULL, NULL},
      {"distrust-after", 0, POPT_ARG_STRING, &options.distrust_after, 0, NULL, NULL},
      {"max-bytes", 0, POPT_ARG_LONG, &options.max_bytes, 0, NULL, NULL},
@@ -94,6 +96,16 @@ static int64_t time_option(const char *text, bool (*parse)(const char *, int64_t
     return time_s;
 }
 
+static void allow_redirects(struct hf_http_transport *transport, const char *host)
+{
+    struct hf_redirect_targets targets = {.n = 1};
+    struct hf_why why;
+
+    if (hf_endpoint_parse(hf_bytes_of_text(host), 0, &targets.hosts[0], &why) != HF_OK)
+        die(host, &why);
+    hf_http_transport_allow_redirects(transport, &targets);
+}
+
 static bool fetch_one(struct hf_http_transport *transport, const char *url, bool waives)
 {
     struct hf_transport_port port = hf_http_transport_port(transport);
@@ -155,6 +167,8 @@ int main(int argc, const char **argv)
     hf_http_transport_set_timeouts(transport, (struct hf_timeouts){.connect_ms = options.connect_ms,
                                                                    .idle_ms = options.idle_ms,
                                                                    .total_ms = options.total_ms});
+    if (options.redirect_host != NULL)
+        allow_redirects(transport, options.redirect_host);
     bool is_ok = fetch_all(transport, poptGetArgs(popt));
 
     hf_http_transport_free(transport);
@@ -163,6 +177,7 @@ int main(int argc, const char **argv)
     free(options.store);
     free(options.server_ca);
     free(options.etag);
+    free(options.redirect_host);
     free(options.at);
     free(options.distrust_after);
     poptFreeContext(popt);

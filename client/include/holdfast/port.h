@@ -19,17 +19,22 @@ extern "C" {
 
 struct hf_request {
     const char *url;        /* http:// or https://, absolute */
-    const char *etag;       /* sent as If-None-Match; NULL for none */
+    const char *etag;       /* sent as If-None-Match to the server of `url`, and to no other that it
+                             * redirects to; NULL for none */
     size_t max_bytes;       /* of the body; a longer one is HF_E_LIMIT as soon as that is known */
     bool waives_validation; /* recovery: the server's chain is not validated. Nothing that tells who
                              * this device is, no client certificate and no saved session goes over
                              * such a connection, and it serves no other kind of request */
 };
 
+#define HF_ETAG_TEXT 128 /* bytes of an entity tag with its quotes and NUL; common ones have 40 */
+
 struct hf_response {
     int status;         /* 200, 304, 404, … after redirects */
     struct hf_buf body; /* of a 200; empty otherwise */
-    char etag[128];     /* of a 200; empty where there is none or it is longer */
+    /* Of a 200 from the server of the request's URL: exactly one entity tag (RFC 9110, 8.8.3), weak or
+     * strong. Empty for anything else: `*`, a list, one that is longer, or from another server. */
+    char etag[HF_ETAG_TEXT];
     char tls[16];       /* "TLSv1.3", for the log; empty without TLS or where it is not known */
 };
 

@@ -77,12 +77,19 @@ static enum hf_err open_tunnel(struct hf_http_conn *conn, const struct hf_deadli
 
 /** Everything up to the first request: TCP, tunnel, TLS. */
 static enum hf_err establish(struct hf_http_conn *conn, struct hf_tls_client *tls,
-                             const struct hf_deadline *deadline, struct hf_why *why)
+                             const enum hf_address_kind *also, const struct hf_deadline *deadline,
+                             struct hf_why *why)
 {
     const struct hf_proxy *proxy = &conn->proxy;
     char name[HF_ENDPOINT_TEXT];
-    enum hf_err err = hf_net_connect(proxy->is_used ? &proxy->peer : &conn->peer, deadline,
-                                     &conn->fd, why);
+    enum hf_err err;
+
+    if (proxy->is_used)
+        err = hf_net_connect(&proxy->peer, deadline, &conn->fd, why);
+    else if (also == NULL)
+        err = hf_net_connect(&conn->peer, deadline, &conn->fd, why);
+    else
+        err = hf_net_connect_to_kind(&conn->peer, *also, deadline, &conn->fd, why);
 
     if (err == HF_OK && proxy->is_used && conn->is_https)
         err = open_tunnel(conn, deadline, why);
@@ -96,8 +103,9 @@ static enum hf_err establish(struct hf_http_conn *conn, struct hf_tls_client *tl
 }
 
 enum hf_err hf_http_conn_open(struct hf_tls_client *tls, const struct hf_url *url,
-                              const struct hf_proxy *proxy, const struct hf_deadline *deadline,
-                              struct hf_http_conn **out, struct hf_why *why)
+                              const struct hf_proxy *proxy, const enum hf_address_kind *also,
+                              const struct hf_deadline *deadline, struct hf_http_conn **out,
+                              struct hf_why *why)
 {
     struct hf_http_conn *conn = calloc(1, sizeof *conn);
     enum hf_err err;
@@ -108,7 +116,7 @@ enum hf_err hf_http_conn_open(struct hf_tls_client *tls, const struct hf_url *ur
     conn->is_https = url->is_https;
     conn->peer = url->peer;
     conn->proxy = *proxy;
-    err = establish(conn, tls, deadline, why);
+    err = establish(conn, tls, also, deadline, why);
     if (err != HF_OK) {
         hf_http_conn_close(conn);
         return err;
@@ -133,6 +141,11 @@ void hf_http_conn_close(struct hf_http_conn *conn)
 }
 
 /* ---- using it again ----------------------------------------------------------------------------- */
+
+enum hf_address_kind hf_http_conn_kind(const struct hf_http_conn *conn)
+{
+    return conn->proxy.is_used ? HF_ADDRESS_PUBLIC : hf_net_peer_kind(conn->fd);
+}
 
 bool hf_http_conn_serves(const struct hf_http_conn *conn, const struct hf_url *url,
                          const struct hf_proxy *proxy)

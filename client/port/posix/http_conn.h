@@ -10,9 +10,14 @@
 
 struct hf_http_conn;
 
-/** Connect for requests to `url`'s server by way of `proxy`. HF_E_NETWORK, and as hf_tls_conn_open. */
+/**
+ * Connect for requests to `url`'s server by way of `proxy`. `also` NULL: wherever its name leads; else
+ * only to public addresses and those of that kind. A proxy looks the name up itself, so that `also`
+ * does not matter there. HF_E_NETWORK, and as hf_tls_conn_open.
+ */
 HF_MUST_USE enum hf_err hf_http_conn_open(struct hf_tls_client *tls, const struct hf_url *url,
                                           const struct hf_proxy *proxy,
+                                          const enum hf_address_kind *also,
                                           const struct hf_deadline *deadline,
                                           struct hf_http_conn **out, struct hf_why *why);
 /** "TLSv1.3"; empty without TLS; static. */
@@ -26,6 +31,9 @@ void hf_http_conn_close(struct hf_http_conn *conn);
 HF_MUST_USE enum hf_err hf_http_conn_exchange(struct hf_http_conn *conn, struct hf_bytes request,
                                               const struct hf_deadline *deadline,
                                               struct hf_answer *answer, struct hf_why *why);
+
+/** The kind of the server's address; HF_ADDRESS_PUBLIC where only a proxy knows it. */
+enum hf_address_kind hf_http_conn_kind(const struct hf_http_conn *conn);
 
 /** Could a request to `url` by way of `proxy` go over this connection? */
 bool hf_http_conn_serves(const struct hf_http_conn *conn, const struct hf_url *url,

@@ -14,6 +14,7 @@ struct hf_http_transport {
     struct hf_tls_client *unvalidated; /* for requests that waive validation; shares nothing */
     struct hf_trust_store *server_ca;  /* owned; NULL for none */
     struct hf_timeouts timeouts;
+    struct hf_redirect_targets redirect_targets;
     /* Connections that can carry another request, oldest first. */
     struct hf_http_conn *kept[HF_HTTP_KEPT_MAX];
     size_t n_kept;
@@ -30,12 +31,20 @@ static struct hf_http_conn *take_out(struct hf_http_transport *t, size_t i)
     return conn;
 }
 
+static bool is_kind_allowed(const struct hf_http_conn *conn, const enum hf_address_kind *also)
+{
+    enum hf_address_kind kind = hf_http_conn_kind(conn);
+
+    return also == NULL || kind == HF_ADDRESS_PUBLIC || kind == *also;
+}
+
 /** A kept connection to where `url` goes, or NULL. Those that the server has closed are dropped. */
 static struct hf_http_conn *take_kept(struct hf_http_transport *t, const struct hf_url *url,
-                                      const struct hf_proxy *proxy)
+                                      const struct hf_proxy *proxy,
+                                      const enum hf_address_kind *also)
 {
     for (size_t i = 0; i < t->n_kept;) {
-        if (!hf_http_conn_serves(t->kept[i], url, proxy)) {
+        if (!hf_http_conn_serves(t->kept[i], url, proxy) || !is_kind_allowed(t->kept[i], also)) {
             i++;
             continue;
         }
@@ -64,7 +73,11 @@ void hf_http_transport_idle(struct hf_http_transport *transport)
 
 /* A GET on its way. */
 struct get {
+    struct hf_url asked;
     struct hf_url url; /* changes with redirects */
+    int n_redirects;
+    enum hf_address_kind
+        asked_kind; /* of the server that was asked; known after the first answer */
     struct hf_proxy proxy;
     const struct hf_request *request;
     struct hf_deadline deadline;
@@ -77,6 +90,27 @@ static const char *env_lookup(const char *name)
     return getenv(name);
 }
 
+/* Which kind of address, besides the public ones, a connection may lead to; NULL for any. An address
+ * that stands in the URL is named by the configuration, or it would not have got this far. */
+static const enum hf_address_kind *kind_also_allowed(const struct get *get)
+{
+    bool is_free = get->n_redirects == 0 || hf_endpoint_is_address(&get->url.peer);
+
+    return is_free ? NULL : &get->asked_kind;
+}
+
+/* An entity tag means something to the server that gave it, and tells it who asks. */
+static bool is_at_origin(const struct get *get)
+{
+    return get->url.is_https == get->asked.is_https &&
+           hf_endpoint_equal(&get->url.peer, &get->asked.peer);
+}
+
+static const char *etag_to_send(const struct get *get)
+{
+    return is_at_origin(get) ? get->request->etag : NULL;
+}
+
 /** Send over `conn`, which is consumed: kept for the next request or closed. */
 static enum hf_err exchange_over(struct hf_http_transport *t, struct hf_http_conn *conn,
                                  struct get *get, struct hf_bytes request, struct hf_why *why)
@@ -85,6 +119,8 @@ static enum hf_err exchange_over(struct hf_http_transport *t, struct hf_http_con
 
     hf_answer_free(&get->answer);
     hf_answer_init(&get->answer, HF_ANSWER_TO_GET, get->request->max_bytes);
+    if (get->n_redirects == 0)
+        get->asked_kind = hf_http_conn_kind(conn);
     err = hf_http_conn_exchange(conn, request, &get->deadline, &get->answer, why);
     get->tls_version = hf_http_conn_tls_version(conn);
     if (err == HF_OK && get->answer.may_reuse && !get->request->waives_validation)
@@ -101,8 +137,8 @@ static enum hf_err exchange_over_new(struct hf_http_transport *t, struct get *ge
     struct hf_deadline connect = hf_deadline_within(&get->deadline, t->timeouts.connect_ms);
     struct hf_http_conn *conn = NULL;
 
-    HF_TRY(hf_http_conn_open(is_waived ? t->unvalidated : t->tls, &get->url, &get->proxy, &connect,
-                             &conn, why));
+    HF_TRY(hf_http_conn_open(is_waived ? t->unvalidated : t->tls, &get->url, &get->proxy,
+                             kind_also_allowed(get), &connect, &conn, why));
     return exchange_over(t, conn, get, request, why);
 }
 
@@ -110,7 +146,9 @@ static enum hf_err exchange(struct hf_http_transport *t, struct get *get, struct
                             struct hf_why *why)
 {
     bool is_waived = get->request->waives_validation;
-    struct hf_http_conn *conn = is_waived ? NULL : take_kept(t, &get->url, &get->proxy);
+    struct hf_http_conn *conn = is_waived
+                                    ? NULL
+                                    : take_kept(t, &get->url, &get->proxy, kind_also_allowed(get));
     struct hf_why kept = {0};
 
     if (conn == NULL)
@@ -136,10 +174,14 @@ static enum hf_err get_once(struct hf_http_transport *t, struct get *get, struct
     enum hf_err err;
 
     HF_TRY(hf_proxy_pick(&get->url, env_lookup, &get->proxy, why));
-    err = hf_http_request_get(&get->url, &get->proxy, get->request->etag, &request, why);
+    err = hf_http_request_get(&get->url, &get->proxy, etag_to_send(get), &request, why);
     if (err == HF_OK)
         err = exchange(t, get, hf_buf_bytes(&request), why);
     hf_buf_free(&request);
+    if (err == HF_OK && get->answer.status == 304 && etag_to_send(get) == NULL)
+        return hf_fail(why, HF_E_NETWORK,
+                       "the server says \"not modified\" (HTTP 304), but the request had no entity "
+                       "tag");
     return err;
 }
 
@@ -159,43 +201,34 @@ static bool is_redirect(const struct hf_answer *answer)
     }
 }
 
-static enum hf_err follow(struct get *get, struct hf_why *why)
-{
-    struct hf_url next;
-    struct hf_why wrong;
-
-    if (get->answer.location[0] == '\0')
-        return hf_fail(why, HF_E_NETWORK, "status %d redirects, but does not say where to",
-                       get->answer.status);
-    if (hf_url_resolve(&get->url, get->answer.location, &next, &wrong) != HF_OK)
-        return hf_fail(why, HF_E_NETWORK, "it redirects to where Holdfast does not follow: %s",
-                       wrong.text);
-    if (get->url.is_https && !next.is_https)
-        return hf_fail(why, HF_E_NETWORK,
-                       "it redirects from https down to http, which is not followed");
-    get->url = next;
-    return HF_OK;
-}
-
 static enum hf_err get_following(struct hf_http_transport *t, struct get *get, struct hf_why *why)
 {
-    for (int redirects = 0;; redirects++) {
+    for (;; get->n_redirects++) {
         HF_TRY(get_once(t, get, why));
         if (!is_redirect(&get->answer))
             return HF_OK;
-        if (redirects == HF_REDIRECTS_MAX)
+        if (get->n_redirects == HF_REDIRECTS_MAX)
             return hf_fail(why, HF_E_NETWORK, "it redirects more than %d times", HF_REDIRECTS_MAX);
-        HF_TRY(follow(get, why));
+        HF_TRY(hf_redirect_resolve(&t->redirect_targets, &get->asked, &get->url,
+                                   get->answer.location, get->request->waives_validation, &get->url,
+                                   why));
     }
 }
 
 /* ---- the port ----------------------------------------------------------------------------------- */
 
-static void name_in_failure(const struct hf_url *url, struct hf_why *why)
+/* The URL that was asked for. One that the answer named is the server's text, of which nothing is
+ * quoted but a host that the configuration names too. */
+static void name_in_failure(const struct get *get, struct hf_why *why)
 {
     struct hf_buf text = {0};
+    char host[HF_ENDPOINT_TEXT];
 
-    if (hf_url_append(url, &text) == HF_OK)
+    hf_endpoint_format(&get->url.peer, host);
+    enum hf_err err = hf_url_append(&get->asked, &text);
+    if (err == HF_OK && get->n_redirects > 0)
+        err = hf_buf_printf(&text, " (redirected to %s)", host);
+    if (err == HF_OK)
         (void)hf_fail_context(why, "%.300s", (const char *)text.data);
     hf_buf_free(&text);
 }
@@ -207,17 +240,18 @@ static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_
     struct get get = {.request = request};
     enum hf_err err;
 
-    HF_TRY(hf_url_parse(request->url, &get.url, why));
+    HF_TRY(hf_url_parse(request->url, &get.asked, why));
+    get.url = get.asked;
     get.deadline = hf_deadline_start(t->timeouts.total_ms, t->timeouts.idle_ms);
     err = get_following(t, &get, why);
     if (err == HF_OK) {
         *out = (struct hf_response){.status = get.answer.status, .body = get.answer.body};
         get.answer.body = (struct hf_buf){0};
         (void)snprintf(out->tls, sizeof out->tls, "%s", get.tls_version);
-        if (out->status == 200)
+        if (out->status == 200 && is_at_origin(&get))
             memcpy(out->etag, get.answer.etag, sizeof out->etag);
     } else {
-        name_in_failure(&get.url, why);
+        name_in_failure(&get, why);
     }
     hf_answer_free(&get.answer);
     return err;
@@ -274,6 +308,12 @@ enum hf_err hf_http_transport_new(struct hf_trust_store *store, const char *serv
     }
     *out = t;
     return HF_OK;
+}
+
+void hf_http_transport_allow_redirects(struct hf_http_transport *transport,
+                                       const struct hf_redirect_targets *targets)
+{
+    transport->redirect_targets = *targets;
 }
 
 void hf_http_transport_free(struct hf_http_transport *transport)

@@ -114,17 +114,34 @@ static int connect_one(const struct addrinfo *address, const struct hf_deadline 
     return 0;
 }
 
-enum hf_err hf_net_connect(const struct hf_endpoint *peer, const struct hf_deadline *deadline,
-                           int *out_fd, struct hf_why *why)
+/* `also` NULL: an address of any kind. */
+static bool is_wanted(const struct addrinfo *address, const enum hf_address_kind *also)
+{
+    enum hf_address_kind kind = hf_address_kind(address->ai_addr);
+
+    return also == NULL || kind == HF_ADDRESS_PUBLIC || kind == *also;
+}
+
+static enum hf_err connect_to(const struct hf_endpoint *peer, const enum hf_address_kind *also,
+                              const struct hf_deadline *deadline, int *out_fd, struct hf_why *why)
 {
     struct addrinfo *addresses = NULL;
     int n_addresses = 0, tried = 0, failure = ETIMEDOUT;
 
     HF_TRY(hf_look_up(peer, deadline, &addresses, why));
     for (const struct addrinfo *a = addresses; a != NULL; a = a->ai_next)
-        n_addresses++;
+        n_addresses += is_wanted(a, also);
+    if (n_addresses == 0) {
+        freeaddrinfo(addresses);
+        return hf_fail(
+            why, HF_E_NETWORK,
+            "the name leads to a loopback, link-local or private address, and a redirect "
+            "is not followed there");
+    }
 
     for (const struct addrinfo *a = addresses; a != NULL && failure != 0; a = a->ai_next) {
+        if (!is_wanted(a, also))
+            continue;
         int64_t left_ms = deadline->end_ms - hf_net_now_ms();
         if (left_ms <= 0)
             break;
@@ -140,6 +157,29 @@ enum hf_err hf_net_connect(const struct hf_endpoint *peer, const struct hf_deadl
         return HF_OK;
     return hf_fail(why, HF_E_NETWORK, "no connection: %s%s", strerror(failure),
                    tried > 1 ? " (the last of several addresses tried)" : "");
+}
+
+enum hf_err hf_net_connect(const struct hf_endpoint *peer, const struct hf_deadline *deadline,
+                           int *out_fd, struct hf_why *why)
+{
+    return connect_to(peer, NULL, deadline, out_fd, why);
+}
+
+enum hf_err hf_net_connect_to_kind(const struct hf_endpoint *peer, enum hf_address_kind also,
+                                   const struct hf_deadline *deadline, int *out_fd,
+                                   struct hf_why *why)
+{
+    return connect_to(peer, &also, deadline, out_fd, why);
+}
+
+enum hf_address_kind hf_net_peer_kind(int fd)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof address;
+
+    if (getpeername(fd, (struct sockaddr *)&address, &len) != 0)
+        return HF_ADDRESS_PUBLIC;
+    return hf_address_kind((const struct sockaddr *)&address);
 }
 
 /* ---- bytes -------------------------------------------------------------------------------------- */

@@ -5,6 +5,7 @@
 #ifndef HF_CLIENT_PORT_POSIX_NET_H
 #define HF_CLIENT_PORT_POSIX_NET_H
 
+#include "client/port/posix/address.h"
 #include "common/tls/endpoint.h"
 
 /* How long one request may take; the defaults are in limits.h. */
@@ -43,6 +44,18 @@ HF_MUST_USE enum hf_err hf_net_wait(int fd, short events, const struct hf_deadli
 HF_MUST_USE enum hf_err hf_net_connect(const struct hf_endpoint *peer,
                                        const struct hf_deadline *deadline, int *out_fd,
                                        struct hf_why *why);
+
+/**
+ * The same, but of the addresses only those that are public or of the kind `also`. HF_E_NETWORK when
+ * there is none of them.
+ */
+HF_MUST_USE enum hf_err hf_net_connect_to_kind(const struct hf_endpoint *peer,
+                                               enum hf_address_kind also,
+                                               const struct hf_deadline *deadline, int *out_fd,
+                                               struct hf_why *why);
+
+/** The kind of the address at the other end. */
+enum hf_address_kind hf_net_peer_kind(int fd);
 
 /** Send all of it. HF_E_NETWORK. A closed peer is an error, never a signal. */
 HF_MUST_USE enum hf_err hf_net_send(int fd, struct hf_bytes data,

@@ -2,7 +2,9 @@
 
 #include "common/os/file_util.h"
 #include "client/port/posix/lock.h"
+#include "client/port/posix/owner.h"
 #include "client/port/posix/system.h"
+#include "common/json/json.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -27,6 +29,31 @@ struct hf_ports hf_posix_ports(struct hf_posix *posix)
     return ports;
 }
 
+/* hf_config_check has looked at them; what has rotted since allows nothing. */
+static void add_redirect_target(struct hf_redirect_targets *targets, const struct hf_endpoint *host)
+{
+    if (targets->n < HF_REDIRECT_TARGETS_MAX)
+        targets->hosts[targets->n++] = *host;
+}
+
+static void allow_redirects(struct hf_posix *posix)
+{
+    const struct hf_posix_config *config = &posix->config.view;
+    struct hf_redirect_targets targets = {0};
+    struct hf_endpoint host;
+    struct hf_url url;
+
+    for (size_t i = 0; i < config->client.n_urls; i++) {
+        if (hf_url_parse(config->client.urls[i], &url, NULL) == HF_OK)
+            add_redirect_target(&targets, &url.peer);
+    }
+    for (size_t i = 0; i < config->n_redirect_hosts; i++) {
+        if (hf_endpoint_parse(hf_bytes_of_text(config->redirect_hosts[i]), 0, &host, NULL) == HF_OK)
+            add_redirect_target(&targets, &host);
+    }
+    hf_http_transport_allow_redirects(posix->transport, &targets);
+}
+
 /* What is made from the configuration. With a client already, it goes on with the new one. */
 static enum hf_err apply_config(struct hf_posix *posix, struct hf_why *why)
 {
@@ -44,6 +71,7 @@ static enum hf_err apply_config(struct hf_posix *posix, struct hf_why *why)
     }
     HF_TRY(hf_http_transport_new(posix->trust_store, posix->config.view.server_ca,
                                  posix->config.view.has_legacy_ciphers, &posix->transport, why));
+    allow_redirects(posix);
     HF_TRY(hf_lookout_new(&posix->config.view, posix->log, &posix->lookout, why));
     struct hf_ports ports = hf_posix_ports(posix);
     if (posix->client == NULL)
@@ -95,6 +123,7 @@ enum hf_err hf_posix_open(const char *state_dir, struct hf_log_port log, struct 
 {
     if (sodium_init() < 0)
         return hf_fail(why, HF_E_STATE, "the cryptographic library cannot be initialised");
+    hf_json_seed(randombytes_random());
     struct hf_posix *posix = calloc(1, sizeof(*posix));
     if (posix == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory opening %s", state_dir);
@@ -268,7 +297,9 @@ static enum hf_err export_to(struct hf_posix *posix, const char *file, bool keep
 {
     struct hf_buf pem = {0};
 
-    enum hf_err err = hf_client_export_pem(posix->client, &pem, why);
+    enum hf_err err = hf_owner_check_path(file, why);
+    if (err == HF_OK)
+        err = hf_client_export_pem(posix->client, &pem, why);
     if (err == HF_OK)
         err = hf_file_replace(file, hf_buf_bytes(&pem), HF_EXPORT_MODE, why);
     hf_buf_free(&pem);
