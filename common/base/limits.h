@@ -19,7 +19,7 @@
 /* Heap for the parsed form of each, in bytes: what a parser builds costs up to a hundred times the
  * text. The same files as above, and some room. */
 #define HF_ROOT_HEAP_MAX (768u * 1024u)
-#define HF_TIMESTAMP_HEAP_MAX (128u * 1024u)
+#define HF_TIMESTAMP_HEAP_MAX (192u * 1024u)
 #define HF_SNAPSHOT_HEAP_MAX (1024u * 1024u)
 #define HF_TARGETS_HEAP_MAX (1536u * 1024u)
 
@@ -29,9 +29,9 @@
 /* Shape of JSON. Delegations of delegations nest no deeper than a dozen levels of brackets. */
 #define HF_JSON_DEPTH_MAX 32
 /* What is no metadata (drafts, key files, reports): heap of its parsed form, at most BASE and so many
- * times its bytes. The densest that is read, a list of short hash prefixes, needs 15 times. */
-#define HF_JSON_HEAP_BASE (64u * 1024u)
-#define HF_JSON_HEAP_PER_BYTE 24u
+ * times its bytes. The densest that is real, files without lengths and hashes, need 42 times. */
+#define HF_JSON_HEAP_BASE (128u * 1024u)
+#define HF_JSON_HEAP_PER_BYTE 48u
 /* Largest integer that every JSON reader holds exactly: 2^53 - 1. */
 #define HF_JSON_INTEGER_MAX INT64_C(9007199254740991)
 

@@ -133,7 +133,7 @@ static void log_injection_by_a_refused_file(void **state)
     attack_answer(d, HF_ROLE_TIMESTAMP,
                   hf_bytes_of_text("{\"signed\": {\"_type\": \"x\\n\\u001b[2J\\rholdfast: all is "
                                    "well\"}, \"signatures\": []}"));
-    attack_check_refused(d, HF_ROLE_TIMESTAMP, HF_E_FORMAT, "found _type");
+    attack_check_refused(d, HF_ROLE_TIMESTAMP, HF_E_FORMAT, "found another");
     assert_true(is_one_plain_line(d->why.text));
     attack_check_over(d, 2);
 }

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import part_core
+import part_heap
 import part_publish
 import part_server
 import part_size
@@ -17,7 +18,7 @@ import part_store
 import part_swap
 import part_update
 
-PARTS = {"server": part_server, "update": part_update, "core": part_core, "store": part_store,
+PARTS = {"server": part_server, "update": part_update, "core": part_core, "heap": part_heap, "store": part_store,
          "swap": part_swap, "size": part_size, "publish": part_publish}
 ROOTS = Path("/usr/share/ca-certificates/mozilla")
 FIVE_ROOTS = [ROOTS / f"{name}.crt" for name in (

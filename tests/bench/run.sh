@@ -13,6 +13,7 @@ with the median of the rounds' ratios:
   update   `holdfast update` on a new device against python-tuf's client: wall and CPU time, memory;
            and the memory of swaps from and to all of Debian's roots
   core     requests, heap and signature verifications of a cold update and of an unchanged check
+  heap     the memory of a whole device, given metadata that is signed to use it up
   store    the live trust store's look-up and memory against Mbed TLS's parsed chain
   swap     10,000 handshakes on 4 threads over 1,000 swaps: failures, and a reader's wait
   size     code of the agent and of libholdfast (`size`), memory of the agent
@@ -22,7 +23,7 @@ with the median of the rounds' ratios:
   --json FILE    what was measured, as JSON (default build/bench.json)
   --seconds S    length of one wrk run (default 3)
   --rounds N     rounds of each pair (default 5)
-  --only PART    server, update, core, store, swap, size or publish; may be repeated
+  --only PART    server, update, core, heap, store, swap, size or publish; may be repeated
   --bin DIR      programs built elsewhere, nothing is installed or built
   --help         this text
 
@@ -50,6 +51,8 @@ if [ -z "$bin" ]; then
     deploy/install-deps.sh --for bench
     cmake --preset release >/dev/null
     cmake --build --preset release --target holdfast holdfast_shared holdfastctl holdfastd bench
+    # The part `heap` is a test, which needs cmocka.
+    cmake --build --preset release --target attack_test_heap || true
     bin=$root/build/release/bin
 fi
 # python-tuf, where Python does not find one by itself.

@@ -76,7 +76,7 @@ static void keys_of_one_file(void **state)
     repeat(&members, "{\"targets\":{},\"delegations\":{\"keys\":{", KEY, HF_KEYS_MAX, "}}}");
     CHECK_OK(parse_targets(&members));
     repeat(&members, "{\"targets\":{},\"delegations\":{\"keys\":{", KEY, HF_KEYS_MAX + 1, "}}}");
-    CHECK_REFUSED(parse_targets(&members), HF_E_LIMIT, &why, "1025 keys");
+    CHECK_REFUSED(parse_targets(&members), HF_E_LIMIT, &why, "257 keys");
 }
 
 static void delegations_of_one_file(void **state)
@@ -87,7 +87,7 @@ static void delegations_of_one_file(void **state)
     repeat(&members, before, DELEGATION, HF_DELEGATIONS_MAX, "]}}");
     CHECK_OK(parse_targets(&members));
     repeat(&members, before, DELEGATION, HF_DELEGATIONS_MAX + 1, "]}}");
-    CHECK_REFUSED(parse_targets(&members), HF_E_LIMIT, &why, "1025 delegations");
+    CHECK_REFUSED(parse_targets(&members), HF_E_LIMIT, &why, "257 delegations");
 }
 
 static void patterns_of_one_delegation(void **state)
@@ -110,7 +110,7 @@ static void files_of_one_snapshot(void **state)
     CHECK_OK(parse_snapshot(&members));
     repeat(&members, "{\"meta\":{", "\"#.json\":{\"version\":1}", HF_SNAPSHOT_ENTRIES_MAX + 1,
            "}}");
-    CHECK_REFUSED(parse_snapshot(&members), HF_E_LIMIT, &why, "32769 files");
+    CHECK_REFUSED(parse_snapshot(&members), HF_E_LIMIT, &why, "513 files");
 }
 
 static void hashes_of_one_file(void **state)
@@ -303,7 +303,7 @@ static void targets_roles_held_at_once(void **state)
         CHECK_OK(hf_trusted_set_update_targets(&set, bytes, name, set.targets[0], &why));
     }
     CHECK_REFUSED(hf_trusted_set_update_targets(&set, bytes, "r0", set.targets[1], &why),
-                  HF_E_LIMIT, &why, "more than 1025 targets roles");
+                  HF_E_LIMIT, &why, "more than 257 targets roles");
     assert_int_equal(set.n_targets, HF_TARGETS_ROLES_MAX);
     memset(name, 'a', sizeof name - 1);
     name[sizeof name - 1] = '\0';

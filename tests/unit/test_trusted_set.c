@@ -625,7 +625,7 @@ static void a_repeated_key_id_among_the_signatures_refuses_the_file(void **state
     f->repo.after_signing = repeat_signature;
     tuf_repo_publish(&f->repo);
     CHECK_REFUSED(timestamp(f, HF_FETCHED), HF_E_FORMAT, &f->why,
-                  "two signatures under the key id");
+                  "two signatures under one key id");
 }
 
 static void add_odd_signatures(void *ctx, const char *role, json_t *envelope)

@@ -60,6 +60,18 @@ static bool has_same_urls(const struct hf_client_config *a, const struct hf_clie
     return true;
 }
 
+static bool has_same_redirect_hosts(const struct hf_posix_config *a,
+                                    const struct hf_posix_config *b)
+{
+    if (a->n_redirect_hosts != b->n_redirect_hosts)
+        return false;
+    for (size_t i = 0; i < a->n_redirect_hosts; i++) {
+        if (strcmp(a->redirect_hosts[i], b->redirect_hosts[i]) != 0)
+            return false;
+    }
+    return true;
+}
+
 bool hf_config_is_same(const struct hf_posix_config *a, const struct hf_posix_config *b)
 {
     for (size_t i = 0; i < N_COLUMNS; i++) {
@@ -68,7 +80,8 @@ bool hf_config_is_same(const struct hf_posix_config *a, const struct hf_posix_co
     }
     return a->client.awaits_confirm == b->client.awaits_confirm &&
            a->has_legacy_ciphers == b->has_legacy_ciphers &&
-           has_same_urls(&a->client, &b->client) && hf_config_has_same_endpoints(a, b);
+           has_same_urls(&a->client, &b->client) && has_same_redirect_hosts(a, b) &&
+           hf_config_has_same_endpoints(a, b);
 }
 
 /* ---- checking ---------------------------------------------------------------------------------- */

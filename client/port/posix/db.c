@@ -183,22 +183,31 @@ static enum hf_err has_log(sqlite3 *db, bool *out, struct hf_why *why)
 }
 
 /* In exclusive mode SQLite has the log's index in memory of its own, so that the log can be folded
- * in and given up where the index cannot be shared. The lock ends with the read. */
-static enum hf_err leave_log(const char *path, sqlite3 *db, struct hf_why *why)
+ * in and given up where the index cannot be shared. For that no connection may be open. */
+static enum hf_err leave_log(const char *path, struct hf_why *why)
 {
     static const char statements[] = "PRAGMA locking_mode = EXCLUSIVE;"
                                      "SELECT count(*) FROM sqlite_schema;"
-                                     "PRAGMA journal_mode = TRUNCATE;"
-                                     "PRAGMA locking_mode = NORMAL;"
-                                     "SELECT count(*) FROM sqlite_schema";
+                                     "PRAGMA journal_mode = TRUNCATE";
     struct hf_buf index = {0};
+    sqlite3 *db = NULL;
     bool is_log = true;
+    enum hf_err err = HF_OK;
 
-    enum hf_err err = hf_db_exec(db, statements, "do without a log", why);
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK) {
+        err = db == NULL ? hf_fail(why, HF_E_MEMORY, "out of memory opening %s", path)
+                         : hf_db_fail(db, "open the database", why);
+        goto out;
+    }
+    hf_db_harden(db);
+    (void)sqlite3_busy_timeout(db, HF_DB_BUSY_MS);
+    err = hf_db_exec(db, statements, "do without a log", why);
     if (err == HF_OK)
         err = has_log(db, &is_log, why);
     if (err == HF_OK && is_log)
         err = hf_fail(why, HF_E_STORAGE, "the log of %s cannot be given up", path);
+out:
+    sqlite3_close(db);
     if (err != HF_OK)
         return hf_fail_context(why,
                                "the file system of %s has no memory that processes share "
@@ -210,14 +219,6 @@ static enum hf_err leave_log(const char *path, sqlite3 *db, struct hf_why *why)
     return HF_OK;
 }
 
-/* SQLite changes the header first and maps the index afterwards, so the first read tells. */
-static enum hf_err choose_log_or_journal(const char *path, sqlite3 *db, struct hf_why *why)
-{
-    HF_TRY(hf_db_exec(db, "PRAGMA journal_mode = WAL", "open the database", why));
-    enum hf_err err = hf_db_check_pages(db, why);
-    return err != HF_OK && lacks_shared_memory(db) ? leave_log(path, db, why) : err;
-}
-
 enum hf_err hf_db_fold(sqlite3 *db, struct hf_why *why)
 {
     return hf_db_exec(db, "PRAGMA wal_checkpoint(TRUNCATE)", "fold the log into the database", why);
@@ -225,7 +226,9 @@ enum hf_err hf_db_fold(sqlite3 *db, struct hf_why *why)
 
 /* ---- opening ----------------------------------------------------------------------------------- */
 
-static enum hf_err open_with(const char *name, int flags, sqlite3 **out, struct hf_why *why)
+/* `*lacks_memory` may be NULL; else it says whether that is what a failure came from. */
+static enum hf_err open_with(const char *name, int flags, bool *lacks_memory, sqlite3 **out,
+                             struct hf_why *why)
 {
     sqlite3 *db = NULL;
     enum hf_err err = HF_OK;
@@ -245,6 +248,26 @@ static enum hf_err open_with(const char *name, int flags, sqlite3 **out, struct 
     err = hf_db_exec(db, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
                      "open the database", why);
     if (err != HF_OK) {
+        if (lacks_memory != NULL)
+            *lacks_memory = lacks_shared_memory(db);
+        sqlite3_close(db);
+        return err;
+    }
+    *out = db;
+    return HF_OK;
+}
+
+/* SQLite changes the header first and maps the index afterwards, so the first read tells. */
+static enum hf_err open_new(const char *path, bool *lacks_memory, sqlite3 **out, struct hf_why *why)
+{
+    sqlite3 *db = NULL;
+
+    HF_TRY(open_with(path, SQLITE_OPEN_READWRITE, lacks_memory, &db, why));
+    enum hf_err err = hf_db_exec(db, "PRAGMA journal_mode = WAL", "open the database", why);
+    if (err == HF_OK)
+        err = hf_db_check_pages(db, why);
+    if (err != HF_OK) {
+        *lacks_memory = lacks_shared_memory(db);
         sqlite3_close(db);
         return err;
     }
@@ -262,15 +285,12 @@ enum hf_err hf_db_create(const char *path, sqlite3 **out, struct hf_why *why)
         return hf_file_fail(why, "make", path, errno);
     close(fd);
 
-    sqlite3 *db = NULL;
-    HF_TRY(open_with(path, SQLITE_OPEN_READWRITE, &db, why));
-    enum hf_err err = choose_log_or_journal(path, db, why);
-    if (err != HF_OK) {
-        sqlite3_close(db);
+    bool lacks_memory = false;
+    enum hf_err err = open_new(path, &lacks_memory, out, why);
+    if (err == HF_OK || !lacks_memory)
         return err;
-    }
-    *out = db;
-    return HF_OK;
+    HF_TRY(leave_log(path, why));
+    return open_with(path, SQLITE_OPEN_READWRITE, NULL, out, why);
 }
 
 void hf_db_harden(sqlite3 *db)
@@ -293,7 +313,8 @@ enum hf_err hf_db_open_immutable(const char *path, sqlite3 **out, struct hf_why 
     if (err != HF_OK)
         err = hf_fail(why, HF_E_MEMORY, "out of memory opening %s", path);
     else
-        err = open_with((const char *)uri.data, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, out, why);
+        err = open_with((const char *)uri.data, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL, out,
+                        why);
     hf_buf_free(&uri);
     return err;
 }
@@ -346,23 +367,30 @@ static enum hf_err check_beside(const char *path, const char *suffix, struct hf_
 }
 
 /* Read it once, and go on with the log or the journal that it has. */
-static enum hf_err prepare_to_write(const char *path, sqlite3 *db, struct hf_why *why)
+static enum hf_err try_for_writing(const char *path, bool *lacks_memory, sqlite3 **out,
+                                   struct hf_why *why)
 {
+    sqlite3 *db = NULL;
     bool is_log = false;
 
+    HF_TRY(open_with(path, SQLITE_OPEN_READWRITE, lacks_memory, &db, why));
     enum hf_err err = hf_db_check_pages(db, why);
-    if (err != HF_OK && lacks_shared_memory(db)) {
-        HF_TRY(leave_log(path, db, why));
-        err = hf_db_check_pages(db, why);
+    if (err == HF_OK)
+        err = has_log(db, &is_log, why);
+    if (err == HF_OK)
+        err = is_log ? use_log(db, why) : use_journal(db, why);
+    if (err != HF_OK) {
+        *lacks_memory = lacks_shared_memory(db);
+        sqlite3_close(db);
+        return err;
     }
-    HF_TRY(err);
-    HF_TRY(has_log(db, &is_log, why));
-    return is_log ? use_log(db, why) : use_journal(db, why);
+    *out = db;
+    return HF_OK;
 }
 
 static enum hf_err open_for_writing(const char *path, sqlite3 **out, struct hf_why *why)
 {
-    sqlite3 *db = NULL;
+    bool lacks_memory = false;
 
     if (!hf_file_is_writable(path))
         return hf_fail(why, HF_E_STORAGE,
@@ -371,14 +399,11 @@ static enum hf_err open_for_writing(const char *path, sqlite3 **out, struct hf_w
     HF_TRY(check_beside(path, "-wal", why));
     HF_TRY(check_beside(path, "-shm", why));
     HF_TRY(check_beside(path, "-journal", why));
-    HF_TRY(open_with(path, SQLITE_OPEN_READWRITE, &db, why));
-    enum hf_err err = prepare_to_write(path, db, why);
-    if (err != HF_OK) {
-        sqlite3_close(db);
+    enum hf_err err = try_for_writing(path, &lacks_memory, out, why);
+    if (err == HF_OK || !lacks_memory)
         return err;
-    }
-    *out = db;
-    return HF_OK;
+    HF_TRY(leave_log(path, why));
+    return try_for_writing(path, &lacks_memory, out, why);
 }
 
 static enum hf_err keep_if_whole_take(sqlite3 *db, sqlite3 **out, struct hf_why *why)
@@ -395,7 +420,7 @@ enum hf_err hf_db_open_for_reading(const char *path, sqlite3 **out, struct hf_wh
 {
     sqlite3 *db = NULL;
 
-    if (open_with(path, SQLITE_OPEN_READONLY, &db, NULL) == HF_OK &&
+    if (open_with(path, SQLITE_OPEN_READONLY, NULL, &db, NULL) == HF_OK &&
         keep_if_whole_take(db, out, NULL) == HF_OK)
         return HF_OK;
     HF_TRY(hf_db_open_immutable(path, &db, why));

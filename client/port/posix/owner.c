@@ -1,6 +1,6 @@
 #include "client/port/posix/owner.h"
 
-#include "client/port/posix/file_util.h"
+#include "common/os/file_util.h"
 
 #include <errno.h>
 #include <fcntl.h>
