@@ -194,6 +194,9 @@ enum hf_err hf_posix_renew_export(struct hf_posix *posix, int64_t *wait_s, struc
         *wait_s = INT64_MAX;
         return HF_OK;
     }
+    /* Of a state folder that another user can exchange, neither command nor file is believed. */
+    if (hf_posix_is_writable(posix, why) == HF_E_POLICY)
+        return HF_E_POLICY;
     if (now_s < posix->told_from_s || now_s >= posix->told_until_s) {
         HF_TRY(hf_lock_take(posix->state_dir, 0, &lock, why));
         err = hf_followers_tell(posix, why);
