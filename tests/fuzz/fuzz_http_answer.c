@@ -52,6 +52,10 @@ static void check_answer(const struct exchange *x, enum hf_answer_kind kind, siz
     FUZZ_CHECK(memchr(a->etag, '\0', sizeof a->etag) != NULL);
     for (const char *c = a->etag; *c != '\0'; c++)
         FUZZ_CHECK((unsigned char)*c > ' ' && *c != 0x7f);
+    /* Exactly one, or none: a list or "*" would match whatever an honest server has. */
+    const char *tag = strncmp(a->etag, "W/", 2) == 0 ? a->etag + 2 : a->etag;
+    FUZZ_CHECK(a->etag[0] == '\0' || (tag[0] == '"' && strlen(tag) >= 2 &&
+                                      strchr(tag + 1, '"') == tag + strlen(tag) - 1));
     FUZZ_CHECK(memchr(a->location, '\0', sizeof a->location) != NULL);
     FUZZ_CHECK(strpbrk(a->location, "\r\n") == NULL);
 }
