@@ -88,15 +88,18 @@ static void freeze_at_the_snapshot_under_fresh_timestamps(void **state)
 static void forged_304_past_the_expiry_of_the_timestamp(void **state)
 {
     struct device *d = *state;
-    d->repo.roles[HF_ROLE_TIMESTAMP].expires_s = DEVICE_NOW_S + DAY;
+    d->repo.roles[HF_ROLE_TIMESTAMP].expires_s = DEVICE_NOW_S + 8 * DAY;
     tuf_repo_publish_next(&d->repo);
     CHECK_OK(device_update(d));
-    d->repo.roles[HF_ROLE_TIMESTAMP].expires_s = DEVICE_NOW_S + 2 * DAY;
+    d->repo.roles[HF_ROLE_TIMESTAMP].expires_s = DEVICE_NOW_S + 16 * DAY;
     device_publish(d, 2);
     fake_mirror_answer(mirror(d), "metadata/timestamp.json", 304, NULL);
     attack_check_without_effect(d);
 
-    d->fake.now_s += DAY;
+    /* Half of its life is over: it is not asked about any more, so "nothing new" answers nothing. */
+    d->fake.now_s += 5 * DAY;
+    attack_check_refused(d, HF_ROLE_TIMESTAMP, HF_E_NETWORK, "found HTTP 304");
+    d->fake.now_s += 3 * DAY;
     attack_check_refused(d, HF_ROLE_TIMESTAMP, HF_E_NETWORK,
                          ATTACK_URL "metadata/timestamp.json: expected HTTP 200, found HTTP 304");
     attack_check_over(d, 2);

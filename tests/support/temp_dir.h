@@ -27,7 +27,8 @@ void temp_overwrite(const char *path, long offset, const char *bytes, size_t len
 
 /**
  * Root may write everywhere, so a test of what may not be written becomes another user for a while:
- * hands `path` and what is in it to nobody, and switches to that user. Does nothing for others.
+ * hands `path` and what is in it to nobody, and switches to that user; and back. Does nothing for
+ * others.
  */
 void temp_become_nobody(const char *path);
 void temp_become_root_again(void);
