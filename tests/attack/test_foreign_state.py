@@ -51,7 +51,8 @@ def seen(device, *others):
 def check_refused(device, *words):
     """Nothing that writes or runs works, and nothing has changed; what only reads does."""
     before = seen(device, device.export.parent)
-    for command in (["update"], ["run"], ["confirm"], ["reject"], ["reset", "--yes"],
+    for command in (["update"], ["run"], ["confirm"], ["reject", "--reason", "x"],
+                    ["reset", "--bundle", device.folder / "factory.pem", "--yes"],
                     ["endpoints", "--endpoint", "tls://a.example:1"],
                     ["export", "--out", device.folder / "kept.pem", "--keep"]):
         outcome = agent.run("--state", device.state, *command)

@@ -140,7 +140,6 @@ struct filling;
 struct world {
     struct temp_dir *dir;
     struct tuf_repo repo;
-    struct hf_buf bundle; /* as large as may be */
     struct hostile {
         const struct filling *filling; /* NULL: nothing is filled */
         const char *only;              /* the role that is; NULL for all of them */
@@ -293,7 +292,8 @@ static const struct filling {
 };
 #define N_FILLINGS (sizeof fillings / sizeof fillings[0])
 
-static bool is_within_limits(const char *role, const json_t *signed_part)
+/* How much of what the limits allow a file with that signed part uses: above 1, it is refused. */
+static double share_of_limits(const char *role, const json_t *signed_part)
 {
     /* Two signatures, as a root has that follows another. */
     static const char key_id[] = "0123456789012345678901234567890123456789012345678901234567890123";
@@ -307,35 +307,40 @@ static bool is_within_limits(const char *role, const json_t *signed_part)
 
     assert_non_null(text);
     struct hf_bytes bytes = hf_bytes_of_text(text);
-    bool is_within = bytes.len <= limits.bytes_max && hf_json_heap(bytes) <= limits.heap_max;
+    double of_bytes = (double)bytes.len / (double)limits.bytes_max;
+    double of_heap = (double)hf_json_heap(bytes) / (double)limits.heap_max;
     free_for_library(text);
     json_decref(file);
-    return is_within;
+    return of_bytes > of_heap ? of_bytes : of_heap;
 }
 
-/* As many as there may be. */
+static double share_with(const struct filling *filling, size_t n, const char *role,
+                         json_t *signed_part)
+{
+    (void)json_object_set_new(signed_part, "x", filling->make(n));
+    return share_of_limits(role, signed_part);
+}
+
+/* As many as there may be, to one in a hundred. */
 static void fill(void *ctx, const char *role, json_t *signed_part)
 {
+    enum { SOME = 256 };
     const struct world *w = ctx;
-    const struct hostile *hostile = &w->hostile;
-    size_t n = 1, step = 1;
+    const struct filling *filling = w->hostile.filling;
 
-    if (hostile->filling == NULL || (hostile->only != NULL && strcmp(hostile->only, role) != 0))
+    if (filling == NULL || (w->hostile.only != NULL && strcmp(w->hostile.only, role) != 0))
         return;
-    for (;; n += step, step *= 2) {
-        (void)json_object_set_new(signed_part, "x", hostile->filling->make(n + step));
-        if (!is_within_limits(role, signed_part))
-            break;
-    }
-    for (; step > 0; step /= 2) {
-        (void)json_object_set_new(signed_part, "x", hostile->filling->make(n + step));
-        if (is_within_limits(role, signed_part))
-            n += step;
-    }
-    if (hostile->beyond > 0)
-        n = n * hostile->beyond + 64;
-    (void)json_object_set_new(signed_part, "x", hostile->filling->make(n));
+    double base = share_with(filling, 0, role, signed_part);
+    double each = (share_with(filling, SOME, role, signed_part) - base) / SOME;
+    size_t n = (size_t)((1 - base) / each);
+    while (share_with(filling, n, role, signed_part) > 1)
+        n -= n / 100 + 1;
+    if (w->hostile.beyond > 0)
+        (void)share_with(filling, n * w->hostile.beyond + 64, role, signed_part);
 }
+
+/* As large as may be; made once. */
+static struct hf_buf bundle;
 
 static void make_bundle(struct hf_buf *out)
 {
@@ -365,7 +370,7 @@ static void add_bundle(struct world *w, int version)
     char path[32];
 
     (void)snprintf(path, sizeof path, "roots/full/%d.pem", version);
-    tuf_repo_add_target(&w->repo, path, hf_buf_bytes(&w->bundle),
+    tuf_repo_add_target(&w->repo, path, hf_buf_bytes(&bundle),
                         device_custom("roots", "full", version));
 }
 
@@ -380,7 +385,6 @@ static int setup(void **state)
     assert_int_equal(temp_dir_setup(&dir), 0);
     w->dir = dir;
     tuf_repo_init(&w->repo, (int64_t)time(NULL) - 60);
-    make_bundle(&w->bundle);
     w->repo.before_signing = fill;
     w->repo.hook_ctx = w;
     serving = w;
@@ -394,10 +398,23 @@ static int teardown(void **state)
     void *dir = w->dir;
 
     tuf_repo_free(&w->repo);
-    hf_buf_free(&w->bundle);
     hf_buf_free(&w->forged);
     free(w);
     return temp_dir_teardown(&dir);
+}
+
+static int make_bundle_once(void **state)
+{
+    (void)state;
+    make_bundle(&bundle);
+    return 0;
+}
+
+static int free_bundle(void **state)
+{
+    (void)state;
+    hf_buf_free(&bundle);
+    return 0;
 }
 
 /* ---- the attacks ---------------------------------------------------------------------------------------- */
@@ -530,5 +547,5 @@ int main(void)
     };
 #undef TEST
     count_libraries();
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_bundle_once, free_bundle);
 }

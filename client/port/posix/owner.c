@@ -166,6 +166,23 @@ enum hf_err hf_owner_check_state(const char *state_dir, struct hf_why *why)
     return HF_OK;
 }
 
+bool hf_owner_is_one(const char *database)
+{
+    static const char *const suffixes[] = {"-wal", "-shm", "-journal"};
+    char beside[PATH_MAX];
+    struct stat own, other;
+
+    if (lstat(database, &own) != 0)
+        return false;
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
+        if (snprintf(beside, sizeof beside, "%s%s", database, suffixes[i]) >= (int)sizeof beside)
+            return false;
+        if (lstat(beside, &other) == 0 && other.st_uid != own.st_uid)
+            return false;
+    }
+    return true;
+}
+
 enum hf_err hf_owner_check_readable(const char *state_dir, const char *database, struct hf_why *why)
 {
     char name[USER_TEXT_MAX] = "its owner";

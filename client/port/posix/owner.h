@@ -12,6 +12,8 @@
 
 #include <holdfast/error.h>
 
+#include <stdbool.h>
+
 /** Is `path`, which need not exist, safe? HF_E_POLICY, HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_owner_check_path(const char *path, struct hf_why *why);
 
@@ -24,6 +26,10 @@ HF_MUST_USE enum hf_err hf_owner_check_state(const char *state_dir, struct hf_wh
  * absolute path. As hf_owner_check_path.
  */
 HF_MUST_USE enum hf_err hf_owner_check_command(const char *command, struct hf_why *why);
+
+/** Does everything that SQLite has beside `database` belong to the owner of `database`? As root, SQLite
+ *  would give it to that owner, and nobody would see any more who wrote it. */
+bool hf_owner_is_one(const char *database);
 
 /** May this user read `state_dir` and `database` in it, as far as they exist? HF_E_STORAGE, saying
  *  who may. */

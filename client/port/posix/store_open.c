@@ -191,7 +191,8 @@ static enum hf_err open_unsafe(struct hf_sqlite_store *store, const char *path,
     if (hf_file_is_something_else(path) || hf_file_is_link(path))
         err = hf_fail(&reason, HF_E_STORAGE, "%s is not a regular file", path);
     if (err == HF_OK)
-        err = hf_db_open_for_reading(path, &store->db, &reason);
+        err = hf_owner_is_one(path) ? hf_db_open_for_reading(path, &store->db, &reason)
+                                    : hf_db_open_immutable(path, &store->db, &reason);
     if (err == HF_OK)
         err = hf_schema_check(store->db, newest, &version, &reason);
     if (err == HF_OK && version < newest)
@@ -290,6 +291,8 @@ enum hf_err hf_sqlite_store_refresh(struct hf_sqlite_store *store, struct hf_why
 {
     char *path = NULL;
 
+    if (store->unusable.code == HF_E_POLICY) /* whatever was changed there since is not believed */
+        return HF_OK;
     if (is_good_as_opened(store)) {
         store->is_fresh = false;
         return HF_OK;
