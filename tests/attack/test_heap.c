@@ -426,7 +426,8 @@ static void check_hostile_metadata(struct world *w, const char *only)
     char what[80];
     int version = 0;
 
-    for (size_t i = 0; i < N_FILLINGS; i++) {
+    /* Of every role each second way: signing takes its time. */
+    for (size_t i = 0; i < N_FILLINGS; i += only != NULL ? 1 : 2) {
         w->hostile = (struct hostile){.filling = &fillings[i], .only = only};
         for (int time = 0; time < 2; time++) {
             if (only == NULL)
