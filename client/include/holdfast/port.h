@@ -35,7 +35,7 @@ struct hf_response {
     /* Of a 200 from the server of the request's URL: exactly one entity tag (RFC 9110, 8.8.3), weak or
      * strong. Empty for anything else: `*`, a list, one that is longer, or from another server. */
     char etag[HF_ETAG_TEXT];
-    char tls[16];       /* "TLSv1.3", for the log; empty without TLS or where it is not known */
+    char tls[16]; /* "TLSv1.3", for the log; empty without TLS or where it is not known */
 };
 
 struct hf_transport_port {
