@@ -132,7 +132,7 @@ static void ca_for_mail_is_no_evidence_and_its_chain_no_probe_accepts(void **sta
                                          .not_after_s = pki_day(2040, 1, 1),
                                          .distrust_after_s = HF_TIME_NONE,
                                          .remove_after_s = HF_TIME_NONE};
-    const struct hf_anchor_set set = {&root, 1};
+    const struct hf_anchor_set set = {&root, 1, false};
     for (size_t i = 0; i < USAGE_CASES; i++) {
         struct world_chain presented = {0};
         struct hf_chain chain = {0};
