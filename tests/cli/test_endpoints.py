@@ -205,7 +205,7 @@ def test_a_device_of_before_gets_them_too(device):
                                   "AND name <> 'event_bound'").fetchall()
     for name, in triggers:
         connection.execute(f"DROP TRIGGER {name}")
-    for statement in ("DROP TABLE change", "DROP TABLE redirect_host", "DROP TABLE endpoint",
+    for statement in ("DROP TABLE change", "DROP TABLE redirect_host", "DROP TABLE revoked", "DROP TABLE endpoint",
                       "ALTER TABLE config DROP COLUMN awaits_confirm",
                       "ALTER TABLE config DROP COLUMN has_legacy_ciphers",
                           "ALTER TABLE config DROP COLUMN client_key_file",

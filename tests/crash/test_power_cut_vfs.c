@@ -73,9 +73,10 @@ static void check_next_update(void)
     assert_int_equal(found.active, run.new_version);
     assert_int_equal(cut_exported_version(), run.new_version);
     assert_int_equal(cut_world.told_version, run.new_version);
-    /* Two bundles with a .json each, two links; where version 1 is all there is, one of each. */
+    /* Two bundles with a .json each, two links; where version 1 is all there is, one of each. And the
+     * list of revoked keys. */
     assert_int_equal(temp_count(temp_path(cut_world.dir, "device/bundles")),
-                     run.new_version == 1 ? 3 : 6);
+                     run.new_version == 1 ? 4 : 7);
     /* No power cut is taken for damage, and none loses what was damaged. */
     assert_true(temp_exists(temp_path(cut_world.dir, "device/holdfast.db.damaged")) ==
                 run.has_rotted);

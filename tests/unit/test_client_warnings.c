@@ -125,7 +125,8 @@ static void test_removal_comes_before_expiry_and_distrust_has_a_line_of_its_own(
     struct hf_anchor *a = add(f, "CN=A", 1, 300 * HF_DAY_S);
     a->remove_after_s = NOW_S + 100 * HF_DAY_S;
     make(f, NOW_S);
-    check_one(f, false, "removal", 180, "\"CN=A\" is to be removed after 2030-06-25, in 100 days");
+    check_one(f, false, "removal", 180,
+              "\"CN=A\" is to be removed after 2030-06-25T17:46:40Z, in 100 days");
 
     a->remove_after_s = HF_TIME_NONE;
     a->distrust_after_s = NOW_S + 31 * HF_DAY_S;
@@ -194,10 +195,10 @@ static void test_a_removal_that_cuts_an_endpoint_off_is_said_beforehand(void **s
     add(f, "CN=A", 1, FAR_S)->remove_after_s = NOW_S + 20 * HF_DAY_S;
     rely(f, 1, 2);
     make(f, NOW_S);
-    check_one(
-        f, false, "removal", 30,
-        "\"CN=A\" is to be removed after 2030-04-06, in 20 days: mqtts://a.test:8883 (RSA) has "
-        "no other root in this bundle and cannot be reached then");
+    check_one(f, false, "removal", 30,
+              "\"CN=A\" is to be removed after 2030-04-06T17:46:40Z, in 20 days: "
+              "mqtts://a.test:8883 (RSA) has "
+              "no other root in this bundle and cannot be reached then");
     make(f, NOW_S + 21 * HF_DAY_S);
     check_one(f, false, "lost", 0, "mqtts://a.test:8883 (RSA) is lost");
 }

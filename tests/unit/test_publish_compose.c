@@ -152,10 +152,12 @@ static void too_few_signers_do_not_make_a_root(void **state)
 static void a_key_whose_halves_differ_signs_nothing(void **state)
 {
     (void)state;
+    const struct hf_signing signing = {1, NOW_S, HF_TIME_NONE};
     struct hf_signing_key key, other;
     struct hf_why why;
     struct hf_buf file = {0};
-    json_t *value = json_object();
+    json_t *value = NULL;
+    CHECK_OK(hf_compose_timestamp(&signing, 5, hf_bytes_of_text("abc"), &value, NULL));
     CHECK_OK(hf_signing_key_generate(&key, NULL));
     CHECK_OK(hf_signing_key_generate(&other, NULL));
     json_decref(key.public_key);

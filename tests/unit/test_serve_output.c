@@ -176,12 +176,13 @@ static void health_tells_served_expired_and_missing_apart(void **state)
 {
     (void)state;
     struct hf_repository_status status = {.is_served = true,
-                                          .summary = {1, 7, 1000, 5, 3},
+                                          .summary = {1, 7, 5, 3, 1000, "targets"},
                                           .problem = ""};
     json_t *json = health(&status, 999, 200);
     assert_string_equal(text_of(json, "status"), "ok");
     assert_string_equal(text_of(json, "expires"), "1970-01-01T00:16:40Z");
     assert_int_equal(json_integer_value(json_object_get(json, "seconds_left")), 1);
+    assert_string_equal(text_of(json, "expires_role"), "targets");
     assert_int_equal(json_integer_value(json_object_get(json, "timestamp")), 7);
     assert_null(json_object_get(json, "problem"));
     json_decref(json);
@@ -202,8 +203,9 @@ static void the_longest_problem_fits(void **state)
 {
     (void)state;
     struct hf_repository_status status = {.is_served = true,
-                                          .summary = {INT64_MAX, INT64_MAX, INT64_MIN, INT64_MAX,
-                                                      INT64_MAX}};
+                                          .summary = {INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX,
+                                                      INT64_MIN}};
+    memset(status.summary.expires_role, '\x01', sizeof status.summary.expires_role - 1);
     memset(status.problem, '\x01', sizeof status.problem - 1);
     json_t *json = health(&status, 0, 200);
     assert_int_equal(strlen(text_of(json, "problem")), sizeof status.problem - 1);

@@ -196,11 +196,13 @@ static void a_folded_or_broken_line_is_refused(void **state)
         "GET / HTTP/1.1\r\n Host: a\r\nHost: a\r\n\r\n",
         GET "X: a\rb\r\n\r\n",
         GET "X: a\r\rY: b\r\n\r\n",
-        "GET / HTTP/1.1\rHost: a\r\n\r\n",
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         if (refusal_of(bad[i]) != 400)
             fail_msg("%u: %s", refusal_of(bad[i]), bad[i]);
+    /* Releases of llhttp take this for a bad line or for a bad version. */
+    unsigned bare_cr = refusal_of("GET / HTTP/1.1\rHost: a\r\n\r\n");
+    assert_true(bare_cr == 400 || bare_cr == 505);
     /* Also where the network cuts the line; a blank that only begins a piece is another matter. */
     struct reader r;
     size_t used = 0;
