@@ -18,6 +18,7 @@ static const struct hf_cli_text text = {
         "  url              http:// or https:// addresses of the repository, one for each mirror\n"
         "  set, profile     which bundles the device takes; the active one stays in use until one\n"
         "                   of the new set has passed the endpoints\n"
+        "  redirect-hosts   hosts, besides those of url, that a mirror may redirect to\n"
         "  server-ca        PEM file with the update server's own CA; it is copied\n"
         "  endpoints        the servers that the device must always reach (see also holdfast\n"
         "                   endpoints, which knows --alpn)\n"
@@ -37,6 +38,7 @@ static const struct hf_cli_text text = {
 
 enum kind {
     KIND_URLS,
+    KIND_HOSTS,
     KIND_ENDPOINTS,
     KIND_CLIENT_CERT,
     KIND_YES_NO,
@@ -56,6 +58,7 @@ static const struct field {
     {"url", "mirrors", KIND_URLS, true, 0},
     {"set", "set", KIND_TEXT, true, offsetof(struct hf_posix_config, client.set)},
     {"profile", "profile", KIND_TEXT, true, offsetof(struct hf_posix_config, client.profile)},
+    {"redirect-hosts", "redirect_hosts", KIND_HOSTS, false, 0},
     {"server-ca", "server_ca", KIND_PEM, false, offsetof(struct hf_posix_config, server_ca)},
     {"endpoints", "endpoints", KIND_ENDPOINTS, false, 0},
     {"client-cert", "client_cert", KIND_CLIENT_CERT, false, 0},
@@ -103,19 +106,35 @@ static bool is_yes(const struct hf_posix_config *config, const struct field *fie
     return *(const bool *)((const char *)config + field->at);
 }
 
+/* Of KIND_URLS and KIND_HOSTS. */
+static const char *const *list_of(const struct hf_posix_config *config, const struct field *field,
+                                  size_t *n)
+{
+    bool is_urls = field->kind == KIND_URLS;
+
+    *n = is_urls ? config->client.n_urls : config->n_redirect_hosts;
+    return is_urls ? config->client.urls : config->redirect_hosts;
+}
+
 /* ---- showing ----------------------------------------------------------------------------------- */
 
 static void print_field(const struct hf_posix_config *config, const struct field *field)
 {
     char before[32];
+    const char *const *list;
     const char *value = NULL;
+    size_t n;
 
     (void)snprintf(before, sizeof before, "%-15s ", field->key);
     switch (field->kind) {
     case KIND_URLS:
-        for (size_t i = 0; i < config->client.n_urls; i++)
-            printf("%s%s\n", before, config->client.urls[i]);
-        return;
+    case KIND_HOSTS:
+        list = list_of(config, field, &n);
+        for (size_t i = 0; i < n; i++)
+            printf("%s%s\n", before, list[i]);
+        if (n > 0)
+            return;
+        break;
     case KIND_ENDPOINTS:
         hf_cli_endpoints_print(config, before);
         return;
@@ -139,24 +158,27 @@ static void print_field(const struct hf_posix_config *config, const struct field
     printf("%s%s\n", before, value != NULL ? value : "-");
 }
 
-static json_t *urls_json(const struct hf_client_config *config)
+static json_t *list_json(const struct hf_posix_config *config, const struct field *field)
 {
-    json_t *urls = json_array();
+    size_t n;
+    const char *const *list = list_of(config, field, &n);
+    json_t *array = json_array();
 
-    for (size_t i = 0; i < config->n_urls; i++) {
-        if (json_array_append_new(urls, json_string(config->urls[i])) != 0) {
-            json_decref(urls);
+    for (size_t i = 0; i < n; i++) {
+        if (json_array_append_new(array, json_string(list[i])) != 0) {
+            json_decref(array);
             return NULL;
         }
     }
-    return urls;
+    return array;
 }
 
 static json_t *field_json(const struct hf_posix_config *config, const struct field *field)
 {
     switch (field->kind) {
     case KIND_URLS:
-        return urls_json(&config->client);
+    case KIND_HOSTS:
+        return list_json(config, field);
     case KIND_ENDPOINTS:
         return hf_cli_endpoints_json(config);
     case KIND_CLIENT_CERT:
@@ -242,6 +264,10 @@ static enum hf_err set_field(struct change *change, const struct field *field, c
         config->client.urls = (const char *const *)values;
         config->client.n_urls = n;
         return HF_OK;
+    case KIND_HOSTS:
+        config->redirect_hosts = (const char *const *)values;
+        config->n_redirect_hosts = n;
+        return HF_OK;
     case KIND_ENDPOINTS:
         if (n > HF_ENDPOINTS_MAX)
             return hf_fail(why, HF_E_ARGUMENT, "expected at most %d endpoints, found %zu",
@@ -279,6 +305,9 @@ static void unset_field(struct hf_posix_config *config, const struct field *fiel
 {
     switch (field->kind) {
     case KIND_URLS: /* is needed */
+        break;
+    case KIND_HOSTS:
+        config->n_redirect_hosts = 0;
         break;
     case KIND_ENDPOINTS:
         config->n_endpoints = 0;
@@ -356,8 +385,9 @@ static const char *usage_fault(const struct hf_cli_words *words, const struct fi
     size_t n = words->n - 2;
     if ((*field)->kind == KIND_CLIENT_CERT)
         return n == 2 ? NULL : "client-cert takes a certificate file and a key file";
-    if ((*field)->kind == KIND_URLS || (*field)->kind == KIND_ENDPOINTS)
-        return n > 0 ? NULL : "at least one URL is missing";
+    if ((*field)->kind == KIND_URLS || (*field)->kind == KIND_HOSTS ||
+        (*field)->kind == KIND_ENDPOINTS)
+        return n > 0 ? NULL : "expected at least one VALUE";
     if (n != 1 || words->list[2][0] == '\0')
         return "expected one VALUE, which is not empty";
     return NULL;

@@ -52,6 +52,7 @@ def kept(device):
     ("device-id-file", "device_id_file", ["/etc/hostname"], "/etc/hostname"),
     ("await-confirm", "await_confirm", ["yes"], True),
     ("legacy-ciphers", "legacy_ciphers", ["yes"], True),
+    ("redirect-hosts", "redirect_hosts", ["cdn.example", "b.example:8443"], ["cdn.example", "b.example:8443"]),
 ])
 def test_a_part_is_changed_and_nothing_else(device, key, json_key, values, expected):
     before, others = kept(device), shown(device)
