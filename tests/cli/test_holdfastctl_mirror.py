@@ -484,8 +484,8 @@ def test_a_root_that_is_none_stops_it(publisher, root, out, tmp_path):
     empty.touch()
     assert mirror_refuses(publisher, out, "--root", empty) == (
         f"{empty} is empty; it should be root metadata")
-    assert "timestamp" in mirror_refuses(publisher, out, "--root",
-                                         publisher.repo / "metadata/timestamp.json")
+    assert 'expected _type "root"' in mirror_refuses(publisher, out, "--root",
+                                                     publisher.repo / "metadata/timestamp.json")
     assert str(tmp_path / "none") in mirror_refuses(publisher, out, "--root", tmp_path / "none")
     assert not out.exists()
 
