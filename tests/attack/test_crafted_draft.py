@@ -341,6 +341,26 @@ def test_targets_before_that_nobody_signed_hide_nothing(p, targets_draft, tmp_pa
     assert len(report(targets_draft, "targets")["changes"]["added"]) == 2
 
 
+def test_a_hash_that_targets_before_which_nobody_signed_had_already(targets_draft):
+    """So its content may stay away, and holders sign for bytes that none of them saw."""
+    path, evil = "amazon/full/1.pem", ctl.fingerprint(b"roots of the thief")
+
+    def forge(content):
+        before = json.loads(content["before"])
+        for signed in (before["signed"], content["signed"]):
+            signed["targets"][path] = {"length": 4711,
+                                       "hashes": {"sha256": evil, "sha512": "5" * 128}}
+        content["before"] = json.dumps(before)
+
+    text = shown(craft(targets_draft, forge), "targets")
+    assert f"+ {path}\n      its content is not in the draft\n        4711 bytes, {evil}\n" in text
+    assert '! not explained: "hashes" is new:' in text and "5" * 60 in text
+    added = {x["path"]: x for x in report(targets_draft, "targets")["changes"]["added"]}
+    assert (added[path]["has_content"], added[path]["length"], added[path]["sha256"]) == (
+        False, 4711, evil)
+    assert added["roots/full/2.pem"]["has_content"] is True
+
+
 # ---- what is it compared with? ---------------------------------------------------------------------
 
 def canonical(value):
@@ -487,6 +507,24 @@ def test_a_version_that_ends_the_line(p, targets_draft, change, what):
     for sentence in (Holder(p.folder / "alice", p.offline / "targets-1.key.json").refuses(
             targets_draft, "targets"), p.refuses("targets", "finish", *p.place, targets_draft)):
         assert f"the draft takes {what} to {LAST}; a step is 1000 at most" in sentence
+
+
+@pytest.mark.parametrize("change, what", [(leap, "targets to version"),
+                                          (leap_of_a_bundle, f"roots/full/{LAST}.pem to version")])
+def test_a_version_that_ends_the_line_behind_another_that_nobody_signed(targets_draft, change, what):
+    def forge(content):
+        change(content)
+        before = json.loads(content["before"])
+        targets = before["signed"]["targets"]
+        targets[f"roots/full/{LAST - 1}.pem"] = json.loads(json.dumps(targets["roots/full/1.pem"]))
+        description = targets[f"roots/full/{LAST - 1}.pem"]["custom"]["holdfast"]
+        description["version"] = LAST - 1
+        if change is leap:
+            before["signed"]["version"] = LAST - 1
+        content["before"] = json.dumps(before)
+
+    sentence = ctl.refused("targets", "status", craft(targets_draft, forge))
+    assert f"the draft takes {what} {LAST}, and the targets before it are not signed" in sentence
 
 
 @pytest.mark.parametrize("role", ["root", "targets"])

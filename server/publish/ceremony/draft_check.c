@@ -231,10 +231,18 @@ static enum hf_err check_has_content(const struct hf_draft *draft, const struct 
 
 #define VERSION_STEP_MAX 1000 /* numbers that were begun and lost are few */
 
-static enum hf_err check_step(const char *what, int64_t before, int64_t version, struct hf_why *why)
+/* Targets before that nobody signed could name any version: they count as none. */
+static enum hf_err check_step(const struct hf_draft *draft, const char *what, int64_t before,
+                              int64_t version, struct hf_why *why)
 {
-    if (version - before <= VERSION_STEP_MAX)
+    if (version - (draft->is_before_verified ? before : 0) <= VERSION_STEP_MAX)
         return HF_OK;
+    if (!draft->is_before_verified)
+        return hf_fail(why, HF_E_FORMAT,
+                       "the draft takes %s to version %" PRId64
+                       ", and the targets before it are not signed as the root asks; without them "
+                       "%d is the most, because no lower version could ever follow: do not sign",
+                       what, version, VERSION_STEP_MAX);
     return hf_fail(
         why, HF_E_FORMAT,
         "the draft takes %s from version %" PRId64 " to %" PRId64
@@ -270,7 +278,7 @@ static enum hf_err check_bundle_step(const struct hf_draft *draft, const struct 
     struct hf_description d = {0};
     if (!read_description(target, &d))
         return HF_OK;
-    enum hf_err err = check_step(target->path, newest_before(draft, &d), d.version, why);
+    enum hf_err err = check_step(draft, target->path, newest_before(draft, &d), d.version, why);
     hf_description_free(&d);
     return err;
 }
@@ -312,16 +320,16 @@ static enum hf_err check_targets(struct hf_draft *draft, struct hf_why *why)
         return hf_fail(why, HF_E_FORMAT,
                        "the draft of targets %" PRId64 " is not newer than targets %" PRId64,
                        draft->targets.env.version, draft->before.env.version);
-    HF_TRY(check_step("targets", draft->before.env.version, draft->targets.env.version, why));
+    draft->is_before_verified = hf_envelope_verify(&draft->before.env, &in_force->ring,
+                                                   &in_force->roles[HF_ROLE_TARGETS],
+                                                   "the targets before", NULL) == HF_OK;
+    HF_TRY(
+        check_step(draft, "targets", draft->before.env.version, draft->targets.env.version, why));
     json_object_foreach(json_object_get(draft->json, "files"), path, content)
     {
         HF_TRY(check_file(draft, path, content, why));
     }
-    HF_TRY(check_listed(draft, why));
-    draft->is_before_verified = hf_envelope_verify(&draft->before.env, &in_force->ring,
-                                                   &in_force->roles[HF_ROLE_TARGETS],
-                                                   "the targets before", NULL) == HF_OK;
-    return HF_OK;
+    return check_listed(draft, why);
 }
 
 /* ---- the holder's clock -------------------------------------------------------------------------- */

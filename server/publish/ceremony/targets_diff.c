@@ -124,6 +124,16 @@ static void show_bytes(struct hf_bytes content, FILE *out)
             content.len, sha256);
 }
 
+/* Nothing was checked, but the holder signs for bytes of this length and hash. */
+static void show_listed(const struct hf_file_info *info, FILE *out)
+{
+    char sha256[HF_SHA256_HEX_LEN] = "no SHA-256 is listed";
+    if (info->has_sha256)
+        hf_hex_encode(info->sha256, HF_SHA256_LEN, sha256);
+    fprintf(out, "      its content is not in the draft\n        %" PRId64 " bytes, %s\n",
+            info->length, sha256);
+}
+
 static void show_content(const struct hf_draft *draft, const struct hf_target *target, FILE *out)
 {
     struct hf_description d = {0};
@@ -135,7 +145,7 @@ static void show_content(const struct hf_draft *draft, const struct hf_target *t
     else if (content.data != NULL)
         show_bytes(content, out);
     else
-        fputs("      its content is not in the draft\n", out);
+        show_listed(&target->info, out);
     if (is_bundle)
         show_accepted(target, out);
     hf_draft_rest_print_take(hf_targets_rest_of_one(draft, target, is_bundle), 6, out);
@@ -257,12 +267,17 @@ static json_t *target_json(const struct hf_draft *draft, const struct hf_target 
     struct hf_bundle bundle = {0};
     bool is_bundle = read_bundle(draft, target, &d, &bundle) == HF_OK;
     struct hf_bytes content = hf_draft_content(draft, target->path);
+    const struct hf_file_info *info = &target->info;
+    bool has_content = content.data != NULL;
     char sha256[HF_SHA256_HEX_LEN];
-    hf_sha256_hex(content, sha256);
-    json_t *object = json_pack("{s:s, s:s, s:I, s:s?, s:o, s:o}", "path", target->path, "change",
-                               change == ADDED ? "added" : "changed", "length",
-                               (json_int_t)content.len, "sha256",
-                               content.data == NULL ? NULL : sha256, "bundle",
+    if (!has_content && info->has_sha256)
+        hf_hex_encode(info->sha256, HF_SHA256_LEN, sha256);
+    else
+        hf_sha256_hex(content, sha256);
+    json_t *object = json_pack("{s:s, s:s, s:b, s:I, s:s?, s:o, s:o}", "path", target->path,
+                               "change", change == ADDED ? "added" : "changed", "has_content",
+                               has_content, "length", (json_int_t)info->length, "sha256",
+                               has_content || info->has_sha256 ? sha256 : NULL, "bundle",
                                is_bundle ? bundle_json(&bundle, &d, target) : json_null(),
                                "other_members", hf_targets_rest_of_one(draft, target, is_bundle));
     hf_bundle_free(&bundle);

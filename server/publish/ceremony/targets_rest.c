@@ -57,13 +57,14 @@ static void forget_accepted(json_t *description, const struct hf_target *target)
         json_object_del(description, "accepted");
 }
 
-/* The length, and hashes of kinds that are checked, are those of the content. */
-static void forget_checked(json_t *listed)
+/* The length and the sha256 are shown. A sha512 was checked against the content, where that is there. */
+static void forget_shown(json_t *listed, bool has_content)
 {
-    static const char *const of_hashes[] = {"sha256", "sha512", NULL};
+    static const char *const checked[] = {"sha256", "sha512", NULL};
+    static const char *const shown[] = {"sha256", NULL};
     json_t *hashes = json_object_get(listed, "hashes");
     json_object_del(listed, "length");
-    forget_members(hashes, of_hashes);
+    forget_members(hashes, has_content ? checked : shown);
     if (json_object_size(hashes) == 0)
         json_object_del(listed, "hashes");
 }
@@ -76,7 +77,7 @@ json_t *hf_targets_rest_of_one(const struct hf_draft *draft, const struct hf_tar
     json_t *none = is_bundle ? json_pack("{s:{s:{}}}", "custom", "holdfast") : json_object();
     json_t *rest = json_deep_copy(json_object_get(listed, target->path));
     json_t *description = json_object_get(json_object_get(rest, "custom"), "holdfast");
-    forget_checked(rest);
+    forget_shown(rest, hf_draft_content(draft, target->path).data != NULL);
     if (is_bundle) {
         forget_members(description, of_description);
         forget_notes(description);
