@@ -84,7 +84,7 @@ def test_planned_distrust_is_a_note_where_no_endpoint_was_seen(amazon, tmp_path)
         assert (note["kind"], note["time"]) == ("distrust", "2027-04-15T00:00:00Z")
         assert "Starfield" in note["root"]
     text = simulate("--bundle", amazon, "--description", file, "--at", "2030-01-01")
-    assert "note     certificates issued after 2027-04-15 are not accepted through" in text
+    assert "note     certificates issued after 2027-04-15T00:00:00Z are not accepted through" in text
 
 
 # ---- a device ---------------------------------------------------------------------------------------

@@ -128,7 +128,16 @@ def test_redirects_are_under_the_same_waiver_and_never_down_to_http(other):
     with RawServer(answer(), tls=other.context("localhost")) as target:
         there = redirect(target.url(host="localhost"))
         with RawServer(there, tls=other.context("localhost")) as s:
-            assert fetched(s.url(host="localhost"), waive=FIRST) == [of(b"hello")]
+            refused("network", s.url(host="localhost"), says="redirects to another server",
+                    waive=FIRST)
+        assert target.requests == []
+
+    def here(conn, request, number):
+        found = answer() if request.startswith(b"GET /there") else redirect("/there")
+        return found(conn, request, number)
+
+    with RawServer(here, tls=other.context("localhost")) as s:
+        assert fetched(s.url(host="localhost"), waive=FIRST) == [of(b"hello")]
     with RawServer(answer()) as plain:
         with RawServer(redirect(plain.url()), tls=other.context("localhost")) as s:
             url = s.url(host="localhost")

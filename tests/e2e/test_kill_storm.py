@@ -124,7 +124,7 @@ class Storm:
         self.check_export([self.newest])
         assert str(self.newest) in self.told.read_text().split()
         held = sorted(f.name for f in (self.device.state / "bundles").iterdir())
-        assert len(held) == 6, held
+        assert len(held) == 7, held
 
     def is_open(self):
         return self.device.status()["active"]["version"] != self.newest

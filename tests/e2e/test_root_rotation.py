@@ -143,7 +143,7 @@ def test_with_the_old_keys_at_hand_no_device_ever_sees_a_fault(publisher, device
     assert device_at_1.metadata_versions()["root"] == 2
 
 
-@needs_python_tuf
+@programs.needs_python_tuf
 def test_python_tuf_follows_from_the_first_root(publisher, server, ceremony, folder):
     """One client that was there all along and one that is new, after every kind of rotation."""
     from kit.python_tuf import updater

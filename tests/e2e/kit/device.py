@@ -27,6 +27,12 @@ class Device:
         """The last line of a successful update."""
         return self._holdfast(programs.ok, "update", **how).last_line
 
+    def update_loses(self, **how):
+        """An update that cuts an endpoint off on purpose: the last line, and the warning."""
+        outcome = self._holdfast(programs.call, "update", **how)
+        assert outcome.code == 0 and outcome.err.startswith("holdfast: warning: "), outcome
+        return outcome.last_line, outcome.err
+
     def refuses_update(self, **how):
         """The sentence of a refused one."""
         return self._holdfast(programs.refused, "update", **how)
