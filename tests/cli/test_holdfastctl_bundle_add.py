@@ -227,6 +227,8 @@ def test_the_same_content_makes_no_new_version(p, a, b, tmp_path):
     report = ctl.report("publish-report", *p.add_args(a.file, b.file, again=False))
     assert (report["outcome"], report["bundles"]) == ("unchanged", [])
     assert set(report["versions"].values()) == {None}
+    [same] = report["unchanged"]
+    assert (same["set"], same["profile"], same["version"]) == ("roots", "full", 1)
     assert versions(p) == 1
 
 
@@ -279,6 +281,37 @@ def test_a_draft_of_the_same_content_is_not_written(p, a, b, tmp_path):
     p.add(a.file, b.file, again=False)
     assert "nothing to publish" in unchanged(p, "--draft", tmp_path / "draft", a.file, b.file)
     assert not (tmp_path / "draft").exists()
+
+
+def unaccepted(p, *files):
+    """Lint's errors count; the roots are not known from elsewhere."""
+    return ["bundle", "add", *p.place, "--set", "roots", "--profile", "full", *files]
+
+
+def test_an_error_of_the_same_content_is_an_error(p, root):
+    """What was good when it was signed may cut devices off by now; --accept says that it may."""
+    short = root("Root S", end=ctl.NOW + 200 * ctl.DAY)
+    p.add(short.file, again=False)
+    args = [*unaccepted(p, short.file), "--lead", "400"]
+    assert p.refuses(*args).startswith("nothing was published: no-successor (roots/full 1): ")
+    report = ctl.report("publish-report", *args, "--accept", "no-successor")
+    assert report["outcome"] == "unchanged"
+    found = {x["code"]: x["severity"] for x in report["unchanged"][0]["findings"]}
+    assert found["no-successor"] == "accepted"
+    # What was accepted when it was signed needs no second word.
+    ctl.ok(*args, "--accept", "no-successor", "--again")
+    assert "accepted no-successor (roots/full 2)" in ctl.ok(*args)
+
+
+def test_what_waits_is_not_published_over_an_error(p, root):
+    (p.keys / "online").rename(p.folder / "away")
+    short = root("Root S", end=ctl.NOW + 200 * ctl.DAY)
+    p.add(short.file, again=False)
+    (p.folder / "away").rename(p.keys / "online")
+    assert p.refuses(*unaccepted(p, short.file), "--lead", "400").startswith(
+        "nothing was published: no-successor (roots/full 1): ")
+    assert "published: targets 3" in ctl.ok(*unaccepted(p, short.file), "--lead", "400", "--accept",
+                                            "no-successor")
 
 
 def test_the_same_content_that_waits_is_published_when_the_online_keys_are_back(p, a, b):

@@ -1,6 +1,7 @@
 #include "server/publish/bundle/bundle_lint.h"
 
 #include "server/publish/lint/lint.h"
+#include "server/publish/lint/lint_accepted.h"
 #include "server/publish/lint/lint_answers.h"
 
 #include <inttypes.h>
@@ -20,21 +21,29 @@ static const struct hf_bundle *find_full(const struct hf_shelf *shelf,
     return full == NULL ? NULL : &full->bundle;
 }
 
+/* What is unchanged is held against the version before it, as lint does, and what was accepted when it
+ * was signed stays accepted. */
 static enum hf_err look_at(const struct hf_lint *lint, const struct hf_shelf *shelf,
                            const struct hf_bundle *full, struct hf_bundle_built *b,
                            struct hf_why *why)
 {
     char where[2 * HF_SET_NAME_MAX + 32];
     const struct hf_description *d = &b->description;
-    const struct hf_repo_bundle *before = hf_repo_bundles_newest(&shelf->bundles, d->set,
+    const struct hf_repo_bundle *newest = hf_repo_bundles_newest(&shelf->bundles, d->set,
                                                                  d->profile);
+    const struct hf_repo_bundle *before = b->is_unchanged ? hf_shelf_before(shelf, d) : newest;
+    size_t n_before = b->findings.n_items;
     (void)snprintf(where, sizeof where, "%s/%s %" PRId64, d->set, d->profile, d->version);
     const struct hf_lint_line line = {.where = where,
                                       .bundle = &b->bundle,
                                       .description = d,
                                       .before = before == NULL ? NULL : &before->bundle,
                                       .full = full};
-    return hf_lint_line(lint, &line, &b->findings, why);
+    HF_TRY(hf_lint_line(lint, &line, &b->findings, why));
+    if (!b->is_unchanged)
+        return HF_OK;
+    const struct hf_accepted accepted = hf_accepted_of(newest->target);
+    return hf_accepted_hold(&accepted, lint, &line, &b->findings, n_before, why);
 }
 
 /* The same sentence for every line would hide which it is about: each says where it was found. */
@@ -44,8 +53,6 @@ static enum hf_err judge(const struct hf_bundle_built *built, size_t n_built, st
     size_t n_errors = 0;
     for (size_t i = 0; i < n_built; i++) {
         const struct hf_finding *found = NULL;
-        if (built[i].is_unchanged)
-            continue; /* it is published already */
         n_errors += hf_findings_errors(&built[i].findings, &found);
         if (first == NULL)
             first = found;

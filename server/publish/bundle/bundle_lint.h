@@ -16,10 +16,9 @@ struct hf_bundle_lint_order {
     const char *const *accepts;
 };
 
-/** Fills in the findings of each. HF_E_POLICY with the first error of what is new, all of them on
- *  standard error;
- *  HF_E_ARGUMENT for a code to accept that is none. I/O: reads the
- *  description of the device. */
+/** Fills in the findings of each. HF_E_POLICY with the first error, all of them on standard error: also
+ *  of what is unchanged, which may wait to be published, or be out and cut devices off.
+ *  HF_E_ARGUMENT for a code to accept that is none. I/O: reads the description of the device. */
 HF_MUST_USE enum hf_err hf_bundle_lint(const struct hf_bundle_lint_order *order,
                                        const struct hf_shelf *shelf, struct hf_bundle_built *built,
                                        size_t n_built, struct hf_why *why);

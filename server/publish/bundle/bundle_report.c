@@ -90,6 +90,16 @@ static json_t *bundles_json(const struct hf_released *released)
     return list;
 }
 
+static json_t *unchanged_json(const struct hf_released *released)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < released->n_built; i++) {
+        if (released->built[i].is_unchanged)
+            list = hf_json_append_take(list, hf_bundle_unchanged_to_json(&released->built[i]));
+    }
+    return list;
+}
+
 static enum hf_err print_json(const struct hf_released *released, struct hf_why *why)
 {
     const char *draft = released->order->draft_file;
@@ -100,11 +110,12 @@ static enum hf_err print_json(const struct hf_released *released, struct hf_why 
                                                   : "waiting",
         .draft_file = released->targets_version == 0 ? NULL : draft,
         .bundles = bundles_json(released),
+        .unchanged = unchanged_json(released),
         .unlisted = json_incref(released->unlisted),
     };
     hf_publish_report_note(&report, released->p);
     report.versions[HF_ROLE_TARGETS] = released->targets_version; /* of a draft too */
-    if (report.bundles == NULL)
+    if (report.bundles == NULL || report.unchanged == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for the report");
     return hf_publish_report_print_take(&report, stdout, why);
 }

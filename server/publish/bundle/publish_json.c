@@ -84,6 +84,13 @@ json_t *hf_bundle_built_to_json(const struct hf_bundle_built *built,
                      drops_json(d), "findings", hf_findings_to_json(&built->findings));
 }
 
+json_t *hf_bundle_unchanged_to_json(const struct hf_bundle_built *built)
+{
+    const struct hf_description *d = &built->description;
+    return json_pack("{s:s, s:s, s:I, s:o}", "set", d->set, "profile", d->profile, "version",
+                     (json_int_t)d->version, "findings", hf_findings_to_json(&built->findings));
+}
+
 /* ---- the whole -------------------------------------------------------------------------------- */
 
 void hf_publish_report_note(struct hf_publish_report *report, const struct hf_publication *p)
@@ -113,17 +120,19 @@ enum hf_err hf_publish_report_print_take(struct hf_publish_report *report, FILE 
 {
     json_t *bundles = report->bundles == NULL ? json_array() : report->bundles;
     json_t *warnings = report->warnings == NULL ? json_array() : report->warnings;
+    json_t *unchanged = report->unchanged == NULL ? json_array() : report->unchanged;
     json_t *unlisted = report->unlisted == NULL ? json_array() : report->unlisted;
     report->bundles = NULL;
+    report->unchanged = NULL;
     report->unlisted = NULL;
     report->warnings = NULL;
     json_t *signatures = report->signatures == NULL ? json_null() : report->signatures;
     report->signatures = NULL;
-    return hf_json_print_take(json_pack("{s:i, s:s, s:o, s:s?, s:b, s:o, s:o, s:o, s:o}", "format",
-                                        1, "outcome", report->outcome, "versions",
+    return hf_json_print_take(json_pack("{s:i, s:s, s:o, s:s?, s:b, s:o, s:o, s:o, s:o, s:o}",
+                                        "format", 1, "outcome", report->outcome, "versions",
                                         versions_json(report), "draft", report->draft_file,
                                         "bridged", !report->is_unbridged, "bundles", bundles,
-                                        "unlisted", unlisted, "warnings", warnings, "signatures",
-                                        signatures),
+                                        "unchanged", unchanged, "unlisted", unlisted, "warnings",
+                                        warnings, "signatures", signatures),
                               out, why);
 }

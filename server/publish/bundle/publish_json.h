@@ -14,6 +14,7 @@ struct hf_publish_report {
     const char *draft_file;         /* borrowed; NULL: none */
     bool is_unbridged;              /* root_publish.h */
     json_t *bundles;                /* owned; NULL: none */
+    json_t *unchanged;              /* owned; NULL: none */
     json_t *unlisted;               /* owned; NULL: none */
     json_t *warnings;               /* owned; NULL: none */
     json_t *signatures; /* owned; of the draft that was finished (draft_tally.h); NULL: none */
@@ -29,5 +30,8 @@ HF_MUST_USE enum hf_err hf_publish_report_print_take(struct hf_publish_report *r
 /** A new version beside the one `before` it (NULL: none); a new reference, NULL without memory. */
 json_t *hf_bundle_built_to_json(const struct hf_bundle_built *built,
                                 const struct hf_repo_bundle *before);
+
+/** One that is as its newest version; a new reference, NULL without memory. */
+json_t *hf_bundle_unchanged_to_json(const struct hf_bundle_built *built);
 
 #endif
