@@ -43,13 +43,14 @@ static enum hf_err walk_roots(struct hf_trusted_set *set, const struct hf_editio
 static enum hf_err walk_online(struct hf_trusted_set *set, const struct hf_newest *newest,
                                const struct hf_edition *g, struct hf_why *why)
 {
-    if (hf_trusted_set_update_timestamp(set, hf_buf_bytes(&newest->timestamp), HF_CACHED, NULL) !=
-        HF_OK)
+    if (hf_trusted_set_update_timestamp(set, hf_buf_bytes(&newest->timestamp.bytes), HF_CACHED,
+                                        NULL) != HF_OK)
         return hf_trusted_set_update_timestamp(set, bytes_of(g->timestamp), HF_FETCHED, why);
     enum hf_err err = hf_trusted_set_update_timestamp(set, bytes_of(g->timestamp), HF_FETCHED, why);
     if (err != HF_OK && err != HF_E_SAME_VERSION)
         return err;
-    err = hf_trusted_set_update_snapshot(set, hf_buf_bytes(&newest->snapshot), HF_CACHED, NULL);
+    err = hf_trusted_set_update_snapshot(set, hf_buf_bytes(&newest->snapshot.bytes), HF_CACHED,
+                                         NULL);
     (void)err; /* an older snapshot is what is expected here */
     return hf_trusted_set_update_snapshot(set, bytes_of(g->snapshot), HF_FETCHED, why);
 }
@@ -58,10 +59,10 @@ enum hf_err hf_newest_check(const struct hf_newest *newest, const struct hf_edit
                             struct hf_why *why)
 {
     struct hf_trusted_set set = {0};
-    if (newest->root.len == 0)
+    if (newest->root.bytes.len == 0)
         return HF_OK;
-    enum hf_err err = hf_trusted_set_init(&set, hf_buf_bytes(&newest->root), BEFORE_EVERY_EXPIRY,
-                                          why);
+    enum hf_err err = hf_trusted_set_init(&set, hf_buf_bytes(&newest->root.bytes),
+                                          BEFORE_EVERY_EXPIRY, why);
     if (err == HF_OK)
         err = walk_roots(&set, g, why);
     if (err == HF_OK)
@@ -72,33 +73,44 @@ enum hf_err hf_newest_check(const struct hf_newest *newest, const struct hf_edit
 
 /* ---- remembering ------------------------------------------------------------------------------- */
 
-/* Replace `buf`, and its file, where `file` is another one. */
-static enum hf_err remember(struct hf_buf *buf, const struct hf_served_file *file,
-                            const char *state, const char *name, struct hf_why *why)
+/* In memory. True, unless memory ran out. */
+static bool keep(struct hf_newest_file *kept, const struct hf_served_file *file)
 {
     struct hf_buf copy = {0};
-    char *path = NULL;
-    if (hf_bytes_equal(hf_buf_bytes(buf), bytes_of(file)))
-        return HF_OK;
+    if (hf_bytes_equal(hf_buf_bytes(&kept->bytes), bytes_of(file)))
+        return true;
     if (hf_buf_append(&copy, file->body, file->body_len) != HF_OK)
-        return hf_fail(why, HF_E_MEMORY, "no memory for the %zu bytes of %s", file->body_len, name);
-    hf_buf_free(buf);
-    *buf = copy;
-    if (state == NULL)
+        return false;
+    hf_buf_free(&kept->bytes);
+    *kept = (struct hf_newest_file){.bytes = copy, .is_unsaved = true};
+    return true;
+}
+
+static enum hf_err save(struct hf_newest_file *kept, const char *state, const char *name,
+                        struct hf_why *why)
+{
+    char *path = NULL;
+    if (!kept->is_unsaved)
         return HF_OK;
     HF_TRY(hf_file_join(state, name, &path, why));
-    enum hf_err err = hf_file_replace(path, bytes_of(file), 0600, why);
+    enum hf_err err = hf_file_replace(path, hf_buf_bytes(&kept->bytes), 0600, why);
     free(path);
+    kept->is_unsaved = err != HF_OK;
     return err;
 }
 
-/* In this order: a power cut in between leaves a timestamp that is not newer than the others. */
+/* Saved in this order: a power cut in between leaves a timestamp that is not newer than the others. */
 enum hf_err hf_newest_remember(struct hf_newest *newest, const struct hf_edition *g,
                                const char *state, struct hf_why *why)
 {
-    HF_TRY(remember(&newest->root, g->root, state, "root.json", why));
-    HF_TRY(remember(&newest->snapshot, g->snapshot, state, "snapshot.json", why));
-    return remember(&newest->timestamp, g->timestamp, state, "timestamp.json", why);
+    if (!keep(&newest->root, g->root) || !keep(&newest->snapshot, g->snapshot) ||
+        !keep(&newest->timestamp, g->timestamp))
+        return hf_fail(why, HF_E_MEMORY, "no memory for the metadata that is served");
+    if (state == NULL)
+        return HF_OK;
+    HF_TRY(save(&newest->root, state, "root.json", why));
+    HF_TRY(save(&newest->snapshot, state, "snapshot.json", why));
+    return save(&newest->timestamp, state, "timestamp.json", why);
 }
 
 static enum hf_err load(const char *state, const char *name, size_t max_bytes, struct hf_buf *out,
@@ -115,9 +127,9 @@ static enum hf_err load(const char *state, const char *name, size_t max_bytes, s
 static enum hf_err check_root(const struct hf_newest *newest, struct hf_why *why)
 {
     struct hf_trusted_set set = {0};
-    if (newest->root.len == 0)
+    if (newest->root.bytes.len == 0)
         return HF_OK;
-    HF_TRY(hf_trusted_set_init(&set, hf_buf_bytes(&newest->root), BEFORE_EVERY_EXPIRY, why));
+    HF_TRY(hf_trusted_set_init(&set, hf_buf_bytes(&newest->root.bytes), BEFORE_EVERY_EXPIRY, why));
     hf_trusted_set_free(&set);
     return HF_OK;
 }
@@ -125,22 +137,25 @@ static enum hf_err check_root(const struct hf_newest *newest, struct hf_why *why
 enum hf_err hf_newest_load(const char *state, struct hf_newest *out, struct hf_why *why)
 {
     struct hf_newest newest = {0};
-    enum hf_err err = load(state, "root.json", HF_ROOT_BYTES_MAX, &newest.root, why);
-    if (err == HF_OK)
-        err = load(state, "snapshot.json", HF_SNAPSHOT_BYTES_MAX, &newest.snapshot, why);
-    if (err == HF_OK)
-        err = load(state, "timestamp.json", HF_TIMESTAMP_BYTES_MAX, &newest.timestamp, why);
+    enum hf_err err = load(state, "root.json", HF_ROOT_BYTES_MAX, &newest.root.bytes, why);
     if (err == HF_OK)
         err = check_root(&newest, why);
-    if (err != HF_OK)
+    if (err != HF_OK) {
         hf_newest_free(&newest);
+        *out = (struct hf_newest){0};
+        return err;
+    }
+    /* Each is a floor without the other. */
+    err = load(state, "snapshot.json", HF_SNAPSHOT_BYTES_MAX, &newest.snapshot.bytes, why);
+    enum hf_err of_timestamp = load(state, "timestamp.json", HF_TIMESTAMP_BYTES_MAX,
+                                    &newest.timestamp.bytes, err == HF_OK ? why : NULL);
     *out = newest;
-    return err;
+    return err != HF_OK ? err : of_timestamp;
 }
 
 void hf_newest_free(struct hf_newest *newest)
 {
-    hf_buf_free(&newest->root);
-    hf_buf_free(&newest->timestamp);
-    hf_buf_free(&newest->snapshot);
+    hf_buf_free(&newest->root.bytes);
+    hf_buf_free(&newest->timestamp.bytes);
+    hf_buf_free(&newest->snapshot.bytes);
 }

@@ -10,10 +10,16 @@
 
 #include "server/serve/edition.h"
 
+/** A file, byte for byte; empty before the first edition. */
+struct hf_newest_file {
+    struct hf_buf bytes;
+    bool is_unsaved; /* the state folder has another one, because a write failed */
+};
+
 struct hf_newest {
-    struct hf_buf root; /* files, byte for byte; all are empty before the first edition */
-    struct hf_buf timestamp;
-    struct hf_buf snapshot;
+    struct hf_newest_file root;
+    struct hf_newest_file timestamp;
+    struct hf_newest_file snapshot;
 };
 
 /**
@@ -25,14 +31,16 @@ HF_MUST_USE enum hf_err hf_newest_check(const struct hf_newest *newest, const st
                                         struct hf_why *why);
 
 /**
- * `g` is about to be served: remember it, and in the folder `state` (may be NULL) too. On failure
- * `newest` may hold it while the folder does not. HF_E_MEMORY, HF_E_STORAGE. Blocking I/O.
+ * `g` is about to be served: remember it, and in the folder `state` (may be NULL) too. HF_E_STORAGE:
+ * `newest` holds it while the folder does not; the next call writes what is missing, also for the
+ * same `g`. HF_E_MEMORY: `newest` may hold a part of it. Blocking I/O.
  */
 HF_MUST_USE enum hf_err hf_newest_remember(struct hf_newest *newest, const struct hf_edition *g,
                                            const char *state, struct hf_why *why);
 
 /** What an earlier process remembered in `state`; nothing, and HF_OK, where there was none. On
- *  failure `out` is empty: the files are damaged or cannot be read. Blocking I/O. */
+ *  failure `why` names a file that is damaged or cannot be read, and `out` holds the others: none of
+ *  them where that is the root, which they are judged by. Free it in any case. Blocking I/O. */
 HF_MUST_USE enum hf_err hf_newest_load(const char *state, struct hf_newest *out,
                                        struct hf_why *why);
 void hf_newest_free(struct hf_newest *newest);

@@ -183,7 +183,8 @@ enum hf_err hf_repository_start(struct hf_repository *r, uv_loop_t *loop, const 
     if (uv_mutex_init(&r->mutex) != 0 || uv_timer_init(loop, &r->timer) != 0)
         return hf_fail(why, HF_E_MEMORY, "no memory to watch the repository %s", dir);
     if (state != NULL && hf_newest_load(state, &r->newest, why) != HF_OK)
-        hf_serve_log(HF_LOG_WARNING, "what was served before this start is unknown: %s", why->text);
+        hf_serve_log(HF_LOG_WARNING, "not all that was served before this start is known: %s",
+                     why->text);
     r->timer.data = r;
     prepare_job(r);
     work(&r->job.work);

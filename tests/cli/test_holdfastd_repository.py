@@ -301,7 +301,7 @@ def test_a_state_folder_that_is_damaged_or_full_is_said(repo, tmp_path):
         pass
     (state / "root.json").write_text("{")
     with Server(repo.folder, "--state", state) as s:
-        assert s.wait_for_line("what was served before this start is unknown")
+        assert s.wait_for_line("not all that was served before this start is known")
         assert version(s) == 1
     shutil.rmtree(state)
     (state / "root.json").mkdir(parents=True)

@@ -192,7 +192,7 @@ static void a_restart_remembers(void **state)
     struct fixture *f = *state;
     struct hf_newest loaded;
     CHECK_OK(hf_newest_load(f->dir, &loaded, &f->why));
-    assert_int_equal(loaded.root.len, 0); /* the first start */
+    assert_int_equal(loaded.root.bytes.len, 0); /* the first start */
     serve(f);
     publish(f);
     serve(f);
@@ -210,11 +210,49 @@ static void a_damaged_memory_is_none(void **state)
     serve(f);
     assert_int_equal(truncate(path_of(f, "root.json"), 100), 0);
     assert_int_equal(hf_newest_load(f->dir, &loaded, &f->why), HF_E_FORMAT);
-    assert_int_equal(loaded.root.len, 0);
-    assert_int_equal(loaded.timestamp.len, 0);
+    assert_int_equal(loaded.root.bytes.len, 0);
+    assert_int_equal(loaded.timestamp.bytes.len, 0);
     struct hf_edition *g = edition(f);
     CHECK_OK(hf_newest_check(&loaded, g, &f->why));
     hf_edition_unref(g);
+}
+
+/* A file that is too long is damaged, whatever it holds. */
+static void a_damaged_file_takes_no_other_along(void **state)
+{
+    struct fixture *f = *state;
+    serve(f);
+    hf_newest_free(&f->newest);
+    assert_int_equal(truncate(path_of(f, "snapshot.json"), HF_SNAPSHOT_BYTES_MAX + 1), 0);
+    assert_int_not_equal(hf_newest_load(f->dir, &f->newest, &f->why), HF_OK);
+    assert_non_null(strstr(f->why.text, "snapshot.json"));
+    assert_int_equal(f->newest.snapshot.bytes.len, 0);
+    go_back_to(f, HF_ROLE_TIMESTAMP, 1);
+    assert_refused(f, HF_E_ROLLBACK, "timestamp version 1 is older than version 2");
+    /* What is served next replaces it. */
+    go_back_to(f, HF_ROLE_TIMESTAMP, 3);
+    serve(f);
+    hf_newest_free(&f->newest);
+    CHECK_OK(hf_newest_load(f->dir, &f->newest, &f->why));
+    assert_true(f->newest.snapshot.bytes.len > 0);
+}
+
+/* A disk that was full for a while: nothing newer need come before what is missing is written. */
+static void what_was_not_written_is_written_next_time(void **state)
+{
+    struct fixture *f = *state;
+    struct hf_edition *g = edition(f);
+    CHECK_REFUSED(hf_newest_remember(&f->newest, g, "/nonexistent", &f->why), HF_E_STORAGE, &f->why,
+                  "/nonexistent/root.json");
+    hf_edition_unref(g);
+    go_back_to(f, HF_ROLE_TIMESTAMP, 1);
+    assert_refused(f, HF_E_ROLLBACK, "timestamp version 1 is older than version 2");
+    go_back_to(f, HF_ROLE_TIMESTAMP, 2);
+    serve(f); /* the same again */
+    hf_newest_free(&f->newest);
+    CHECK_OK(hf_newest_load(f->dir, &f->newest, &f->why));
+    go_back_to(f, HF_ROLE_TIMESTAMP, 1);
+    assert_refused(f, HF_E_ROLLBACK, "timestamp version 1 is older than version 2");
 }
 
 static void a_folder_that_takes_nothing_is_said(void **state)
@@ -238,6 +276,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(another_repository_is_refused, make, drop),
         cmocka_unit_test_setup_teardown(a_restart_remembers, make, drop),
         cmocka_unit_test_setup_teardown(a_damaged_memory_is_none, make, drop),
+        cmocka_unit_test_setup_teardown(a_damaged_file_takes_no_other_along, make, drop),
+        cmocka_unit_test_setup_teardown(what_was_not_written_is_written_next_time, make, drop),
         cmocka_unit_test_setup_teardown(a_folder_that_takes_nothing_is_said, make, drop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
