@@ -104,6 +104,13 @@ static bool group_class_has(int fd, const struct stat *st, unsigned rights, char
     return false;
 }
 
+/* Docker, Podman and Kubernetes mount secrets there; on a host it is a folder like any other. */
+static bool is_mounted_below_run(const struct stat *st)
+{
+    struct stat run;
+    return stat("/run", &run) == 0 && run.st_dev != st->st_dev;
+}
+
 enum place { ANY_PLACE, CREDENTIAL, CONTAINER_SECRET };
 
 static enum place find_place(const char *path, const struct stat *st)
@@ -115,7 +122,7 @@ static enum place find_place(const char *path, const struct stat *st)
     if (realpath(path, real) == NULL || stat(real, &same) != 0 || same.st_dev != st->st_dev ||
         same.st_ino != st->st_ino)
         return ANY_PLACE;
-    if (strncmp(real, container, sizeof container - 1) == 0)
+    if (strncmp(real, container, sizeof container - 1) == 0 && is_mounted_below_run(st))
         return CONTAINER_SECRET;
     *strrchr(real, '/') = '\0';
     bool is_there = named != NULL && stat(real, &folder) == 0 && stat(named, &credentials) == 0;
@@ -170,6 +177,12 @@ static enum hf_err refuse(const char *path, int fd, const struct stat *st, const
                        "%s: %s may %s this secret. Run this command as that user, or give the file "
                        "to the user that runs it",
                        path, who, verb);
+    if (st->st_uid != geteuid() && geteuid() != 0) /* root's: mode 600 would end our own access */
+        return hf_fail(why, HF_E_KEY,
+                       "%s: %s may %s this secret (mode %04o), and it belongs to root. If it is "
+                       "still secret, give it to the user that runs this command; as root, run: "
+                       "chown %u %s && chmod 600 %s",
+                       path, who, verb, mode, (unsigned)geteuid(), path, path);
     return hf_fail(why, HF_E_KEY,
                    "%s: %s may %s this secret (mode %04o). If it is still secret, run: "
                    "chmod 600 %s",

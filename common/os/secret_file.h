@@ -18,8 +18,9 @@
  *
  *  - the folder that $CREDENTIALS_DIRECTORY names (systemd.exec(5), "Credentials"): a group may read
  *    the file, and everybody may if the folder is not open to everybody;
- *  - /run/secrets, where container runtimes put secrets, often with mode 0444: everybody may read
- *    the file, since whoever is in the container was let in by the same runtime.
+ *  - /run/secrets, where container runtimes mount secrets, often with mode 0444: everybody may read
+ *    the file, since whoever is in the container was let in by the same runtime. Where nothing is
+ *    mounted there, the host's rules hold.
  *
  * HF_E_NOT_FOUND; HF_E_STORAGE if it cannot be opened; HF_E_KEY with who else has access and what to
  * do. I/O: reads the file's attributes, and those of its folder.

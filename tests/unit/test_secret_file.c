@@ -234,6 +234,19 @@ static void a_file_of_another_user_is_refused(void **state)
     assert_int_equal(judge_as(SERVICE, path, "its owner, user 61002, may read"), 1);
 }
 
+/* Mode 600 alone would lock the service out. */
+static void a_secret_of_root_for_the_group_of_the_service_is_given_to_the_service(void **state)
+{
+    only_root_can_become_another_user();
+    const char *path = secret(state, "a", 0640);
+    assert_int_equal(chown(path, 0, SERVICE), 0);
+    assert_int_equal(chmod(temp_path(*state, "."), 0711), 0);
+    assert_int_equal(judge_as(SERVICE, path, "as root, run: chown 61001 /"), 1);
+    assert_int_equal(chown(path, SERVICE, SERVICE), 0);
+    assert_int_equal(chmod(path, 0600), 0);
+    assert_int_equal(judge_as(SERVICE, path, ""), 0);
+}
+
 /* ---- places for secrets --------------------------------------------------------------------------- */
 
 static void in_the_credentials_folder_a_group_may_read(void **state)
@@ -271,6 +284,11 @@ static int try_container_secrets(void)
         return 3;
     if (mkdir("/run/secrets", 0755) != 0 || mkdir("/run/else", 0755) != 0)
         return 2;
+    temp_write(file, "correct horse\n");
+    if (chmod(file, 0444) != 0 || hf_secret_file_open(file, &fd, &why) != HF_E_KEY)
+        return 1; /* a plain folder of a host */
+    if (mount("none", "/run/secrets", "tmpfs", 0, NULL) != 0)
+        return 3;
     temp_write(file, "correct horse\n");
     temp_write("/run/else/pass", "correct horse\n");
     if (chmod(file, 0444) != 0 || chmod("/run/else/pass", 0444) != 0 ||
@@ -321,6 +339,9 @@ int main(void)
                                         temp_dir_setup, temp_dir_teardown),
         cmocka_unit_test_setup_teardown(a_credential_of_root_with_an_acl_for_the_service_is_read,
                                         temp_dir_setup, temp_dir_teardown),
+        cmocka_unit_test_setup_teardown(
+            a_secret_of_root_for_the_group_of_the_service_is_given_to_the_service, temp_dir_setup,
+            temp_dir_teardown),
         cmocka_unit_test_setup_teardown(a_file_of_another_user_is_refused, temp_dir_setup,
                                         temp_dir_teardown),
         cmocka_unit_test_setup_teardown(in_the_credentials_folder_a_group_may_read, temp_dir_setup,
