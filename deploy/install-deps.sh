@@ -178,6 +178,7 @@ tmp=$(mktemp -d)
 chmod 755 "$tmp" # apt drops to its own user to download
 policy=/usr/sbin/policy-rc.d
 policy_saved=$policy.before-holdfast
+policy_mark='placed by install-deps.sh'
 restore_policy=:
 finish() { $restore_policy; rm -rf "$tmp"; }
 trap finish EXIT
@@ -215,18 +216,20 @@ become_root() {
 }
 
 # Debian starts a service as soon as it is installed, unless policy-rc.d says 101. An existing one
-# is kept beside it and put back; if we are killed in between, the next run puts it back.
+# is kept beside it and put back; if we are killed in between, the next run puts it back, and takes
+# our own for nobody's.
 forbid_service_starts() {
     restore_policy=allow_service_starts
-    [ ! -e $policy ] || [ -e $policy_saved ] || "${sudo[@]}" mv $policy $policy_saved
-    printf '#!/bin/sh\n# placed by install-deps.sh for the time of one apt run\nexit 101\n' >"$tmp/policy"
+    [ ! -e $policy ] || [ -e $policy_saved ] || grep -qs "$policy_mark" $policy ||
+        "${sudo[@]}" mv $policy $policy_saved
+    printf '#!/bin/sh\n# %s for the time of one apt run\nexit 101\n' "$policy_mark" >"$tmp/policy"
     "${sudo[@]}" install -m 755 "$tmp/policy" $policy
 }
 allow_service_starts() {
     restore_policy=:
     if [ -e $policy_saved ]; then
         "${sudo[@]}" mv -f $policy_saved $policy
-    elif grep -qs 'placed by install-deps.sh' $policy; then
+    elif grep -qs "$policy_mark" $policy; then
         "${sudo[@]}" rm -f $policy
     fi
 }
