@@ -550,6 +550,51 @@ static void what_could_not_be_opened_at_first_is_tried_again_by_the_first_update
     assert_restored(state, "is damaged");
 }
 
+/* ---- the list of revoked keys ------------------------------------------------------------------- */
+
+static const uint8_t two_keys[2 * HF_SHA256_LEN] = {1, 2, 3};
+static const struct hf_bytes newest_list = {two_keys, sizeof two_keys};
+static const struct hf_bytes older_list = {two_keys, HF_SHA256_LEN};
+
+static void assert_list(void **state, struct hf_bytes expected)
+{
+    struct hf_sqlite_store *store = open_in(state);
+    struct hf_buf found = {0};
+
+    CHECK_OK(hf_sqlite_store_is_writable(store, NULL));
+    CHECK_OK(hf_store_load_revoked(store, &found, NULL));
+    assert_true(hf_bytes_equal(hf_buf_bytes(&found), expected));
+    hf_buf_free(&found);
+    hf_sqlite_store_close(store);
+}
+
+/* A copy with one key; two are in the file and were in the database before it was damaged. */
+static void make_revoked(void **state)
+{
+    make_state(state);
+    struct hf_sqlite_store *store = open_in(state);
+    CHECK_OK(hf_store_save_revoked(store, older_list, NULL));
+    CHECK_OK(hf_sqlite_store_sync(store, NULL));
+    CHECK_OK(hf_store_save_revoked(store, newest_list, NULL));
+    hf_sqlite_store_close(store);
+    damage(state);
+}
+
+static void what_was_revoked_after_the_copy_was_made_stays_revoked(void **state)
+{
+    make_revoked(state);
+    assert_list(state, newest_list);
+    assert_list(state, newest_list); /* the file did not follow the copy either */
+    assert_true(is_damaged_kept(state));
+}
+
+static void a_file_that_has_rotted_is_not_believed(void **state)
+{
+    make_revoked(state);
+    temp_write(temp_path(*state, "bundles/revoked"), "rot");
+    assert_list(state, older_list);
+}
+
 int main(void)
 {
 #define IN_TEMP(test) cmocka_unit_test_setup_teardown(test, temp_dir_setup, temp_dir_teardown)
@@ -583,6 +628,8 @@ int main(void)
         IN_TEMP(a_store_that_is_open_for_long_sees_what_another_has_restored),
         IN_TEMP(a_store_that_waits_for_its_first_update_sees_it_too),
         IN_TEMP(what_could_not_be_opened_at_first_is_tried_again_by_the_first_update),
+        IN_TEMP(what_was_revoked_after_the_copy_was_made_stays_revoked),
+        IN_TEMP(a_file_that_has_rotted_is_not_believed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char *path_in(void **state, const char *name)
@@ -188,6 +189,27 @@ static void test_without_its_database_the_file_serves(void **state)
     hf_sqlite_store_close(store);
 }
 
+/* An agent that runs goes on once its folder is safe again. */
+static void test_a_store_that_was_made_safe_is_used_again(void **state)
+{
+    const char *folder = ((const struct temp_dir *)*state)->path;
+    struct hf_sqlite_store *store = make_state(state, all_keys);
+    struct hf_why why = {0};
+
+    CHECK_OK(hf_sqlite_store_refresh(store, NULL));
+    assert_int_equal(chmod(folder, 0707), 0);
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(hf_sqlite_store_refresh(store, NULL));
+        CHECK_REFUSED(hf_sqlite_store_is_writable(store, &why), HF_E_POLICY, &why,
+                      "other users may write");
+    }
+    assert_int_equal(chmod(folder, 0700), 0);
+    CHECK_OK(hf_sqlite_store_refresh(store, NULL));
+    CHECK_OK(hf_sqlite_store_is_writable(store, NULL));
+    check_list(store, all_keys);
+    hf_sqlite_store_close(store);
+}
+
 /* A database of schema 3, whose list was a value. */
 static void test_the_list_of_an_older_schema_is_taken_over(void **state)
 {
@@ -222,6 +244,7 @@ int main(void)
         TEST(test_a_row_that_rotted_is_noticed_and_mended_from_its_file),
         TEST(test_a_row_that_rotted_without_its_file_is_an_error_and_no_empty_list),
         TEST(test_without_its_database_the_file_serves),
+        TEST(test_a_store_that_was_made_safe_is_used_again),
         TEST(test_the_list_of_an_older_schema_is_taken_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

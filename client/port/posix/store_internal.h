@@ -73,6 +73,10 @@ void hf_store_heal_bundles(struct hf_sqlite_store *store);
  *  STATE/lock. */
 void hf_store_heal_revoked(struct hf_sqlite_store *store);
 
+/** After the copy took the database's place: the file may hold what was revoked since the copy was made.
+ *  The caller holds STATE/lock. */
+void hf_store_adopt_revoked(struct hf_sqlite_store *store);
+
 /** What belongs into STATE/bundles/revoked. HF_E_NOT_FOUND where no list was ever saved, HF_E_STORAGE
  *  where it has rotted. */
 HF_MUST_USE enum hf_err hf_store_revoked_file(struct hf_sqlite_store *store, struct hf_buf *out,

@@ -134,6 +134,7 @@ static enum hf_err restore_locked(struct hf_sqlite_store *store, const char *pat
     HF_TRY(hf_db_copy_restore(store->state_dir, why));
     store->copied_changes = -1;
     HF_TRY(open_existing(store, path, why));
+    hf_store_adopt_revoked(store);
     (void)hf_fail(&damage, HF_E_STORAGE,
                   "%.400s; its copy has taken its place, what was there is kept as %s", damage.text,
                   "holdfast.db.damaged");
@@ -291,8 +292,6 @@ enum hf_err hf_sqlite_store_refresh(struct hf_sqlite_store *store, struct hf_why
 {
     char *path = NULL;
 
-    if (store->unusable.code == HF_E_POLICY) /* whatever was changed there since is not believed */
-        return HF_OK;
     if (is_good_as_opened(store)) {
         store->is_fresh = false;
         return HF_OK;

@@ -114,3 +114,14 @@ void hf_store_heal_revoked(struct hf_sqlite_store *store)
     }
     hf_buf_free(&keys);
 }
+
+void hf_store_adopt_revoked(struct hf_sqlite_store *store)
+{
+    struct hf_buf keys = {0};
+    struct hf_why why = {0};
+
+    if (store->unusable.code == HF_OK && load_from_file(store, &keys, NULL) == HF_OK &&
+        hf_db_revoked_save(store->db, hf_buf_bytes(&keys), &why) != HF_OK)
+        hf_store_note(store, HF_LEVEL_ERROR, "bundle-files", why.text);
+    hf_buf_free(&keys);
+}
