@@ -1,16 +1,16 @@
 #include "common/os/secret_file.h"
 
+#include "common/os/acl.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 /* Bits of one class of a mode, and of an entry of an ACL. */
@@ -18,49 +18,7 @@
 #define MAY_WRITE 2u
 #define MAY_SEARCH 1u
 
-/* An ACL as the kernel hands it over (linux/posix_acl_xattr.h): a version, then entries of a tag, the
- * rights and an id, all little-endian. */
-#define ACL_NAME "system.posix_acl_access"
-#define ACL_VERSION 2u
-#define ACL_HEAD_LEN 4u
-#define ACL_ENTRY_LEN 8u
-#define ACL_ENTRIES_MAX 512 /* systemd writes 5 */
-#define ACL_USER 0x02u
-#define ACL_GROUP_OBJ 0x04u
-#define ACL_GROUP 0x08u
-
 #define WHO_MAX 48 /* "the members of group 4294967295" */
-
-struct acl_entry {
-    unsigned tag, rights, id;
-};
-
-static unsigned little_endian(const uint8_t *bytes, size_t len)
-{
-    unsigned value = 0;
-    for (size_t i = len; i > 0; i--)
-        value = value << 8 | bytes[i - 1];
-    return value;
-}
-
-/* How many entries the file's ACL has. 0: it has none, or none that can be understood; then the mode
- * stands for all that the ACL grants, because its group bits are the ACL's mask. */
-static size_t read_acl(int fd, struct acl_entry out[ACL_ENTRIES_MAX])
-{
-    uint8_t raw[ACL_HEAD_LEN + ACL_ENTRIES_MAX * ACL_ENTRY_LEN];
-    ssize_t got = fgetxattr(fd, ACL_NAME, raw, sizeof raw);
-    size_t len = got < 0 ? 0 : (size_t)got;
-    if (len < ACL_HEAD_LEN || (len - ACL_HEAD_LEN) % ACL_ENTRY_LEN != 0 ||
-        little_endian(raw, ACL_HEAD_LEN) != ACL_VERSION)
-        return 0;
-    size_t n = (len - ACL_HEAD_LEN) / ACL_ENTRY_LEN;
-    for (size_t i = 0; i < n; i++) {
-        const uint8_t *entry = raw + ACL_HEAD_LEN + i * ACL_ENTRY_LEN;
-        out[i] = (struct acl_entry){little_endian(entry, 2), little_endian(entry + 2, 2),
-                                    little_endian(entry + 4, 4)};
-    }
-    return n;
-}
 
 /* Is it this user, root, or somebody whom root may rely on? */
 static bool is_ours(uid_t user, const struct stat *st)
@@ -68,16 +26,16 @@ static bool is_ours(uid_t user, const struct stat *st)
     return user == 0 || user == geteuid() || (geteuid() == 0 && user == st->st_uid);
 }
 
-static bool acl_grants(const struct acl_entry *entry, const struct stat *st, char who[WHO_MAX])
+static bool acl_grants(const struct hf_acl_entry *entry, const struct stat *st, char who[WHO_MAX])
 {
     switch (entry->tag) {
-    case ACL_USER:
+    case HF_ACL_USER:
         (void)snprintf(who, WHO_MAX, "user %u", entry->id);
         return !is_ours(entry->id, st);
-    case ACL_GROUP_OBJ:
+    case HF_ACL_GROUP_OBJ:
         (void)snprintf(who, WHO_MAX, "the members of group %u", (unsigned)st->st_gid);
         return true;
-    case ACL_GROUP:
+    case HF_ACL_GROUP:
         (void)snprintf(who, WHO_MAX, "the members of group %u", entry->id);
         return true;
     default:
@@ -88,16 +46,17 @@ static bool acl_grants(const struct acl_entry *entry, const struct stat *st, cha
 /* Does a user or group that the mode's group bits stand for have one of `rights`? */
 static bool group_class_has(int fd, const struct stat *st, unsigned rights, char who[WHO_MAX])
 {
-    struct acl_entry entries[ACL_ENTRIES_MAX];
+    struct hf_acl_entry entries[HF_ACL_ENTRIES_MAX];
     rights &= st->st_mode >> 3; /* the group's, or the mask of an ACL */
     if (rights == 0)
         return false;
-    size_t n = read_acl(fd, entries);
-    if (n == 0) {
-        entries[0] = (struct acl_entry){ACL_GROUP_OBJ, rights, 0};
+    ssize_t n = hf_acl_read(fd, entries);
+    if (n <=
+        0) { /* the group bits of the mode are the mask of an ACL, and stand for all it grants */
+        entries[0] = (struct hf_acl_entry){HF_ACL_GROUP_OBJ, rights, 0};
         n = 1;
     }
-    for (size_t i = 0; i < n; i++) {
+    for (ssize_t i = 0; i < n; i++) {
         if ((entries[i].rights & rights) != 0 && acl_grants(&entries[i], st, who))
             return true;
     }

@@ -1,7 +1,10 @@
 """A state folder, an export or a command that another user could exchange: whoever runs Holdfast there
 would act for that user."""
+import grp
 import json
 import os
+import pwd
+import struct
 import tempfile
 from pathlib import Path
 
@@ -110,6 +113,51 @@ def test_folder_above_it_that_others_may_write(victim, folder, mode):
     victim.state = victim.state.rename(parent / "device")
     check_refused(victim, f"other users may write {parent}")
     check_read(victim)
+
+
+def set_acl(path, tag, ident):
+    """One more user (2) or group (8) may write it, as setfacl does it: the mask takes the group's place."""
+    entries = [(1, 7, -1), (4, 5, -1), (tag, 7, ident), (16, 7, -1), (32, 5, -1)]
+    entries.sort()
+    os.setxattr(path, "system.posix_acl_access", struct.pack("<I", 2) + b"".join(
+        struct.pack("<HHi", *entry) for entry in entries))
+
+
+@pytest.mark.parametrize("tag", [2, 8])
+@pytest.mark.parametrize("where", ["device", "device/holdfast.db.backup", "."])
+def test_acl_that_lets_others_write(victim, folder, tag, where):
+    try:
+        set_acl(folder / where, tag, OWNER)
+    except OSError:
+        pytest.skip("this file system keeps no ACL")
+    check_refused(victim, "other users may write", "chmod go-w")
+    (folder / where).chmod(0o755)
+    agent.run("--state", victim.state, "update")
+    assert victim.ran.exists()
+
+
+def test_acl_that_gives_root_what_it_has(victim):
+    try:
+        set_acl(victim.state, 2, 0)
+    except OSError:
+        pytest.skip("this file system keeps no ACL")
+    agent.run("--state", victim.state, "update")
+    assert victim.ran.exists()
+
+
+def test_group_without_members_on_the_way(victim, folder):
+    """As /var/local of Debian, which is staff's; what holds the state itself is held to the strict rule."""
+    staff = grp.getgrnam("staff")
+    if staff.gr_mem or any(user.pw_gid == staff.gr_gid for user in pwd.getpwall()):
+        pytest.skip("somebody is in the group staff")
+    os.chown(victim.state, 0, staff.gr_gid)
+    victim.state.chmod(0o770)
+    check_refused(victim, "other users may write")
+    victim.state.chmod(0o700)
+    os.chown(folder, 0, staff.gr_gid)
+    folder.chmod(0o2775)
+    agent.run("--state", victim.state, "update")
+    assert victim.ran.exists()
 
 
 def test_folder_above_it_of_another_user(victim, folder):

@@ -1,9 +1,11 @@
 #include "client/port/posix/owner.h"
 
+#include "common/os/acl.h"
 #include "common/os/file_util.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -13,6 +15,7 @@
 #include <unistd.h>
 
 #define LINKS_MAX 40     /* as the kernel follows on the way to one file */
+#define GROUPS_MAX 256   /* that are looked at, of those a process has */
 #define USER_TEXT_MAX 64 /* longer names are told by number */
 
 /* ---- users ---------------------------------------------------------------------------------------- */
@@ -44,11 +47,92 @@ static enum hf_err fail_foreign(const char *path, uid_t owner, struct hf_why *wh
 
 /* ---- one path -------------------------------------------------------------------------------------- */
 
-static bool others_may_write(const struct stat *st)
+/* A group whose members may do all that this program may, as the administrator wants it. */
+static bool is_own_group(gid_t gid)
 {
-    bool is_own_group = st->st_gid == 0 || (geteuid() != 0 && st->st_gid == getegid());
+    gid_t groups[GROUPS_MAX];
 
-    return (st->st_mode & S_IWOTH) != 0 || ((st->st_mode & S_IWGRP) != 0 && !is_own_group);
+    if (gid == 0)
+        return true;
+    if (geteuid() == 0)
+        return false;
+    int n = getgroups(GROUPS_MAX, groups);
+    for (int i = 0; i < n; i++) {
+        if (groups[i] == gid)
+            return true;
+    }
+    return gid == getegid();
+}
+
+static bool is_own_user(uid_t uid)
+{
+    return uid == 0 || uid == geteuid();
+}
+
+/* Has another user of this machine the group as the one to log in with? True where that is unknown. */
+static bool is_login_group_of_others(gid_t gid)
+{
+    struct passwd entry, *found = NULL;
+    char buffer[4096];
+    int code;
+
+    FILE *users = fopen("/etc/passwd", "re");
+    if (users == NULL)
+        return true;
+    while ((code = fgetpwent_r(users, &entry, buffer, sizeof buffer, &found)) == 0) {
+        if (entry.pw_gid == gid && !is_own_user(entry.pw_uid))
+            break;
+    }
+    (void)fclose(users);
+    return code != ENOENT;
+}
+
+/* As the group staff of Debian, to which /var/local belongs. */
+static bool is_without_others(gid_t gid)
+{
+    struct group entry, *found = NULL;
+    struct passwd user, *member = NULL;
+    char buffer[4096], user_buffer[4096];
+
+    if (getgrgid_r(gid, &entry, buffer, sizeof buffer, &found) != 0 || found == NULL)
+        return false;
+    for (char **name = found->gr_mem; *name != NULL; name++) {
+        if (getpwnam_r(*name, &user, user_buffer, sizeof user_buffer, &member) != 0 ||
+            member == NULL || !is_own_user(member->pw_uid))
+            return false;
+    }
+    return !is_login_group_of_others(gid);
+}
+
+static bool may_group_write(gid_t gid, bool is_on_the_way)
+{
+    return is_own_group(gid) || (is_on_the_way && is_without_others(gid));
+}
+
+/* Whom the group bits of the mode stand for: with an ACL they are its mask. */
+static bool others_may_write(const char *path, const struct stat *st, bool is_on_the_way)
+{
+    struct hf_acl_entry acl[HF_ACL_ENTRIES_MAX];
+
+    if ((st->st_mode & S_IWOTH) != 0)
+        return true;
+    if ((st->st_mode & S_IWGRP) == 0)
+        return false;
+    ssize_t n = hf_acl_read_path(path, acl);
+    if (n <= 0)
+        return n < 0 || !may_group_write(st->st_gid, is_on_the_way);
+    for (ssize_t i = 0; i < n; i++) {
+        bool is_allowed = (acl[i].rights & S_IWOTH) == 0 ||
+                          (acl[i].tag != HF_ACL_USER && acl[i].tag != HF_ACL_GROUP_OBJ &&
+                           acl[i].tag != HF_ACL_GROUP) ||
+                          (acl[i].tag == HF_ACL_USER && is_own_user(acl[i].id)) ||
+                          (acl[i].tag == HF_ACL_GROUP_OBJ &&
+                           may_group_write(st->st_gid, is_on_the_way)) ||
+                          (acl[i].tag == HF_ACL_GROUP && may_group_write(acl[i].id, is_on_the_way));
+        if (!is_allowed)
+            return true;
+    }
+    return false;
 }
 
 static enum hf_err check_entry(const char *path, const struct stat *st, bool is_on_the_way,
@@ -56,9 +140,10 @@ static enum hf_err check_entry(const char *path, const struct stat *st, bool is_
 {
     bool is_sticky = S_ISDIR(st->st_mode) && (st->st_mode & S_ISVTX) != 0;
 
-    if (st->st_uid != 0 && st->st_uid != geteuid())
+    if (!is_own_user(st->st_uid))
         return fail_foreign(path, st->st_uid, why);
-    if (S_ISLNK(st->st_mode) || !others_may_write(st) || (is_sticky && is_on_the_way))
+    if (S_ISLNK(st->st_mode) || (is_sticky && is_on_the_way) ||
+        !others_may_write(path, st, is_on_the_way))
         return HF_OK;
     return hf_fail(why, HF_E_POLICY,
                    "other users may write %s (its mode is %04o); run `chmod go-w %s`", path,

@@ -4,8 +4,9 @@
  * when nobody but the running user and root can exchange it: each folder on the way to it, each
  * symbolic link that is followed and it itself belong to one of these two, and no other user may write
  * there. Folders with the sticky bit (/tmp) may stand on the way, since others cannot exchange what is
- * not theirs. The group of a folder counts as others, unless it is that of root or, for any user but
- * root, the user's own.
+ * not theirs. A group that may write counts as others, unless it is that of root or, for any user but
+ * root, one that the program runs with; on the way also unless it has no member but these two users. An
+ * ACL is read as well.
  */
 #ifndef HF_CLIENT_PORT_POSIX_OWNER_H
 #define HF_CLIENT_PORT_POSIX_OWNER_H
