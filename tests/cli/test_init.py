@@ -104,14 +104,21 @@ def test_what_a_cut_init_left_behind_is_no_obstacle(device):
     ({"set_name": "../x"}, ["'../x' cannot be a set"]),
     ({"profile": ""}, ["'' cannot be a profile"]),
     ({"profile": "x" * 65}, ["cannot be a profile", "1 to 64"]),
-    ({"root": "/nonexistent/root.json"}, ["--root", "there is no file /nonexistent/root.json"]),
-    ({"root": "/dev/zero"}, ["--root", "not a regular file"]),
 ])
 def test_an_argument_that_cannot_be_is_refused_in_words(device, how, words):
     sentence = device.refuses_init(**how, code=2)
     for word in words:
         assert word in sentence
     assert "secret" not in sentence
+
+
+@pytest.mark.parametrize("root, words", [
+    ("/nonexistent/root.json", "there is no file /nonexistent/root.json"),
+    ("/dev/zero", "not a regular file"),
+])
+def test_a_root_that_cannot_be_read_is_refused(device, root, words):
+    sentence = device.refuses_init(root=root)
+    assert "--root" in sentence and words in sentence
 
 
 @pytest.mark.parametrize("device_id", ["", "a b", "../../etc", "x" * 129, "é"])
