@@ -64,6 +64,6 @@ def test_and_still_takes_no_roots_without_those_of_its_servers(world, publisher)
                       "the anchor \"O=Holdfast Test, CN=Root\" is missing")
     else:  # it ends the handshake before the Finished, which alone covers the chain in TLS 1.2
         waits = world.device.postpones_update()
-        programs.says(waits, world.endpoint, "before it had proved the chain", "after 8 tries")
+        programs.says(waits, world.endpoint, "before it had proved the chain", "8 checks from now")
     assert world.device.bundles() == before
     world.wait_until_it_refused_the_device()
