@@ -11,6 +11,7 @@
 #include "server/publish/ceremony/draft_check.h"
 #include "server/publish/keys/key_file.h"
 #include "server/publish/keys/signer.h"
+#include "server/publish/repository/compose.h"
 
 #include <sodium.h>
 
@@ -18,9 +19,13 @@ static void check_signs(const struct hf_signing_key *key, const struct hf_key_fi
 {
     struct hf_why why = {0};
     struct hf_buf signed_file = {0};
+    const struct hf_signing signing = {1, 1, HF_TIME_NONE};
+    json_t *timestamp = NULL;
     FUZZ_CHECK(json_equal(key->public_key, file->public_key));
     FUZZ_CHECK(strcmp(key->key_id, file->key_id) == 0);
-    FUZZ_OK(hf_signer_sign(file->public_key, key, 1, &signed_file, &why), &why);
+    FUZZ_OK(hf_compose_timestamp(&signing, 1, hf_bytes_of_text("x"), &timestamp, &why), &why);
+    FUZZ_OK(hf_signer_sign(timestamp, key, 1, &signed_file, &why), &why);
+    json_decref(timestamp);
     hf_buf_free(&signed_file);
 }
 
