@@ -7,6 +7,7 @@
  */
 #include "tests/fuzz/scratch.h"
 
+#include "common/base/timetext.h"
 #include "common/tuf/key.h"
 #include "server/publish/ceremony/draft_check.h"
 #include "server/publish/keys/key_file.h"

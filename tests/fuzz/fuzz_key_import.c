@@ -4,6 +4,7 @@
  */
 #include "tests/fuzz/scratch.h"
 
+#include "common/base/timetext.h"
 #include "server/publish/keys/key_import.h"
 #include "server/publish/keys/signer.h"
 #include "server/publish/repository/compose.h"
