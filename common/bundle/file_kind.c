@@ -16,8 +16,9 @@ static struct hf_bytes open_value(struct hf_bytes in, uint8_t tag)
     if (in.len < 2 || in.data[0] != tag)
         return (struct hf_bytes){0};
     size_t header = in.data[1] < 0x80 ? 2 : 2u + (in.data[1] & 0x7Fu);
-    return header > in.len ? (struct hf_bytes){0}
-                           : (struct hf_bytes){in.data + header, in.len - header};
+    if (header > in.len)
+        return (struct hf_bytes){0};
+    return (struct hf_bytes){in.data + header, in.len - header};
 }
 
 /* An ASCII character and a zero, in either order: UTF-16 without its mark. */

@@ -12,10 +12,11 @@
 static bool has_extension(const mbedtls_x509_buf *extensions, const char *oid, size_t oid_len)
 {
     unsigned char *p = extensions->p;
-    const unsigned char *end = p + extensions->len;
     size_t len = 0;
-    if (p == NULL ||
-        mbedtls_asn1_get_tag(&p, end, &len, MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE) != 0)
+    if (p == NULL)
+        return false;
+    const unsigned char *end = p + extensions->len;
+    if (mbedtls_asn1_get_tag(&p, end, &len, MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE) != 0)
         return false;
     while (p < end && mbedtls_asn1_get_tag(&p, end, &len,
                                            MBEDTLS_ASN1_CONSTRUCTED | MBEDTLS_ASN1_SEQUENCE) == 0) {
