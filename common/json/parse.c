@@ -41,6 +41,13 @@ static void count_byte(uint8_t c, struct shape *shape)
     }
 }
 
+/* Of a number or a word: a wrong one may be as long as the text. */
+static bool is_token_byte(uint8_t c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '+' ||
+           c == '-' || c == '.';
+}
+
 static struct shape measure(struct hf_bytes text)
 {
     struct shape shape = {0};
@@ -55,9 +62,11 @@ static struct shape measure(struct hf_bytes text)
         } else if (c == '"') {
             in_string = !in_string;
             shape.n_strings += in_string;
-            begin = in_string ? i : begin;
+            begin = i;
+        } else if (!in_string && !is_token_byte(c)) {
+            begin = i;
         }
-        if (in_string && i - begin > shape.longest)
+        if (i - begin > shape.longest)
             shape.longest = i - begin;
     }
     return shape;

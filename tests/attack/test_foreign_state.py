@@ -204,7 +204,8 @@ def test_export_in_a_folder_of_another_user(victim):
     assert list(victim.export.parent.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", ["{0}", "sh {0}", "true && {0} x", "A=b;'{0}'", "exec {0}", "env -i {0}"])
+@pytest.mark.parametrize("command", ["{0}", "sh {0}", "true && {0} x", "A=b;'{0}'", "exec {0}", "env -i {0}",
+                                     "cd {1} && ./told", "cd {1}; sh told"])
 @pytest.mark.parametrize("how", ["owner", "mode", "folder"])
 def test_command_of_another_user(folder, command, how):
     bin_folder = folder / "bin"
@@ -215,7 +216,7 @@ def test_command_of_another_user(folder, command, how):
     device = agent.Device(folder)
     factory = folder / "factory.pem"
     factory.write_text(agent.Root("A").pem)
-    device.init("--bundle", factory, "--device-id", "test", "--on-swap", command.format(program))
+    device.init("--bundle", factory, "--device-id", "test", "--on-swap", command.format(program, bin_folder))
     if how == "owner":
         os.chown(program, OWNER, OWNER)
     elif how == "mode":
@@ -226,13 +227,44 @@ def test_command_of_another_user(folder, command, how):
     assert "the on-swap command is not run: " in said
     assert not (folder / "ran").exists()
     device.state = folder / "second"
-    device.refuses_init("--on-swap", command.format(program))
+    device.refuses_init("--on-swap", command.format(program, bin_folder))
     program.chmod(0o755)
     bin_folder.chmod(0o755)
     os.chown(program, 0, 0)
     device.state = folder / "device"
     agent.run("--state", device.state, "update")
     assert (folder / "ran").read_text() == "told\n"
+
+
+def test_script_of_another_user_need_not_be_executable(folder, victim):
+    script = folder / "told.py"
+    script.write_text("")
+    os.chown(script, OWNER, OWNER)
+    victim.state = folder / "second"
+    for command in ("/usr/bin/python3 {0}", "python3 -B {0}", "cd {1}; python3 told.py"):
+        said = victim.refuses_init("--on-swap", command.format(script, folder))
+        assert f"{script} belongs to user daemon" in said
+    # What is no program may belong to the service that is told.
+    agent.ok(*victim.init_args("--on-swap", f"cat {script} >{folder}/copy"))
+
+
+def test_pipe_in_place_of_a_file_holds_nothing_up(victim):
+    give_away(victim.state)
+    copy = victim.state / "holdfast.db.backup"
+    copy.unlink(missing_ok=True)
+    os.mkfifo(copy)
+    agent.ok("--state", victim.state, "status")
+    (victim.state / "holdfast.db").unlink()
+    os.mkfifo(victim.state / "holdfast.db")
+    agent.run("--state", victim.state, "status")
+    agent.refused("--state", victim.state, "update")
+
+
+def test_export_that_cannot_be_written_does_not_stop_the_command(victim, folder):
+    victim.export.mkdir()
+    agent.run("--state", victim.state, "update")
+    assert victim.ran.exists()
+    assert str(victim.export) in agent.ok("--state", victim.state, "journal")
 
 
 def test_init_in_a_folder_of_another_user(folder):

@@ -536,6 +536,27 @@ static void the_estimate_is_an_upper_bound(void **state)
     }
 }
 
+/* A number or a word is no JSON if it is that long, but the parser reads it to its end first. */
+static void long_tokens_are_counted(void **state)
+{
+    static const char *const begins[] = {"{\"x\": 1", "{\"x\": -", "{\"x\": t", "{\"x\": 1.5e"};
+    static char text[100000];
+    (void)state;
+    for (size_t i = 0; i < sizeof begins / sizeof begins[0]; i++) {
+        const size_t len = strlen(begins[i]);
+        const struct hf_bytes bytes = {(const uint8_t *)text, sizeof text};
+        json_t *read = NULL;
+
+        memset(text, begins[i][len - 1] == 't' ? 't' : '7', sizeof text);
+        memcpy(text, begins[i], len);
+        size_t estimate = hf_json_heap(bytes);
+        const int64_t before = held_bytes;
+        peak_bytes = held_bytes;
+        assert_int_not_equal(hf_json_parse_within(bytes, "test", estimate, &read, NULL), HF_OK);
+        assert_in_range(peak_bytes - before, sizeof text, estimate);
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -545,6 +566,7 @@ int main(void)
         TEST(snapshot_beyond_the_limits),
         TEST(answer_beyond_the_limits_is_the_mirror_s_fault),
         cmocka_unit_test(the_estimate_is_an_upper_bound),
+        cmocka_unit_test(long_tokens_are_counted),
     };
 #undef TEST
     count_libraries();

@@ -73,7 +73,7 @@ def test_in_recovery_only_to_the_same_server():
 
 @pytest.mark.parametrize("option", ["a b", "http://cdn.example", "cdn.example:0", "", "me@cdn.example"])
 def test_a_redirect_host_that_is_none(tmp_path, option):
-    assert "HOST or HOST:PORT" in agent.Device(tmp_path).refuses_init("--redirect-host", option)
+    assert "HOST or HOST:PORT" in agent.Device(tmp_path).refuses_init("--redirect-host", option, code=2)
 
 
 # ---- what an answer leaves behind in messages -------------------------------------------------------

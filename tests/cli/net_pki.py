@@ -103,7 +103,7 @@ def pins(*files):
     found = []
     for file in files:
         content = Path(file).read_bytes() if Path(file).is_file() else b""
-        ders = [content] if content[:1] == b"\x30" else []
+        ders = [content] if content[:2] == b"\x30\x82" else []  # a table may begin with the digit 0
         for block in re.findall(rb"-----BEGIN CERTIFICATE-----(.*?)-----END", content, re.DOTALL):
             try:
                 ders.append(base64.b64decode(block, validate=False))

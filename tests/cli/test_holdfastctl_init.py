@@ -187,6 +187,8 @@ def test_each_half_may_have_its_own_passphrase(tmp_path):
     ("", 0o600, "is empty, which protects nothing"),
     ("\n", 0o600, "is empty, which protects nothing"),
     ("x" * 1025, 0o600, "is longer than 1024 bytes"),
+    ("\ufeffcorrect", 0o600, "begins with a byte order mark (UTF-8)"),
+    ("correct".encode("utf-16"), 0o600, "begins with a byte order mark (UTF-16)"),
 ])
 def test_bad_passphrase_files_are_refused(tmp_path, place, text, mode, words):
     file = secret(tmp_path / "pass", text, mode)

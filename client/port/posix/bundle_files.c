@@ -206,10 +206,13 @@ static bool is_in_use(const struct hf_bundle_slots *slots, const char *name)
 }
 
 /* Only what has a name of our own form is ours to remove: 64 hexadecimal digits and a dot, with one
- * more dot in front while it is being written; and links on their way. */
+ * more dot in front while it is being written; the list of revoked keys while it is being written; and
+ * links on their way. */
 static bool is_ours(const char *name)
 {
     if (strcmp(name, "active.new") == 0 || strcmp(name, "previous.new") == 0)
+        return true;
+    if (strncmp(name, "." HF_REVOKED_FILE ".", sizeof("." HF_REVOKED_FILE ".") - 1) == 0)
         return true;
     const char *hash = name[0] == '.' ? name + 1 : name;
     return strspn(hash, "0123456789abcdef") == HF_SHA256_HEX_LEN - 1 &&

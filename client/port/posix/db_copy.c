@@ -74,12 +74,18 @@ static enum hf_err check_whole(sqlite3 *db, struct hf_why *why)
     return hf_db_root_check(db, why);
 }
 
+/* Nothing else is opened: a pipe would block, a link could lead elsewhere. */
+static bool is_file(const char *path)
+{
+    return hf_file_exists(path) && !hf_file_is_link(path) && !hf_file_is_something_else(path);
+}
+
 static int64_t changes_in(const char *path)
 {
     sqlite3 *db = NULL;
     int64_t changes = -1;
 
-    if (!hf_file_exists(path) || hf_db_open_immutable(path, &db, NULL) != HF_OK)
+    if (!is_file(path) || hf_db_open_immutable(path, &db, NULL) != HF_OK)
         return -1;
     if (hf_db_changes(db, &changes, NULL) != HF_OK)
         changes = -1;
@@ -105,7 +111,7 @@ bool hf_db_copy_is_whole(const char *state_dir)
 
     if (hf_file_join(state_dir, "holdfast.db.backup", &path, NULL) != HF_OK)
         return false;
-    bool is_whole = hf_file_exists(path) && hf_db_open_immutable(path, &db, NULL) == HF_OK &&
+    bool is_whole = is_file(path) && hf_db_open_immutable(path, &db, NULL) == HF_OK &&
                     check_whole(db, NULL) == HF_OK;
     sqlite3_close(db);
     free(path);
@@ -167,9 +173,8 @@ enum hf_err hf_db_copy_load_root(const char *state_dir, struct hf_buf *out, int6
     char *path = NULL;
 
     HF_TRY(hf_file_join(state_dir, "holdfast.db.backup", &path, why));
-    enum hf_err err = hf_file_exists(path)
-                          ? hf_db_open_immutable(path, &db, why)
-                          : hf_fail(why, HF_E_NOT_FOUND, "there is no copy %s", path);
+    enum hf_err err = is_file(path) ? hf_db_open_immutable(path, &db, why)
+                                    : hf_fail(why, HF_E_NOT_FOUND, "there is no copy %s", path);
     if (err == HF_OK)
         err = hf_db_check_pages(db, why);
     if (err == HF_OK)
@@ -242,7 +247,7 @@ static enum hf_err check_copy(const char *path, struct hf_why *why)
     sqlite3 *db = NULL;
     int64_t version = 0;
 
-    if (!hf_file_exists(path))
+    if (!is_file(path))
         return hf_fail(why, HF_E_NOT_FOUND, "there is no copy %s", path);
     enum hf_err err = hf_db_open_immutable(path, &db, why);
     if (err == HF_OK)

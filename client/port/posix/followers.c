@@ -94,6 +94,7 @@ static enum hf_err run_on_swap(struct hf_posix *posix, const char *old_version,
     };
     struct hf_why reason = {0};
 
+    hf_posix_secure(posix); /* the command may take a minute */
     enum hf_err err = hf_owner_check_command(config->on_swap, &reason);
     if (err == HF_OK)
         err = hf_on_swap_run(config->on_swap, &notice, HF_ON_SWAP_TIMEOUT_MS, &reason);
@@ -111,10 +112,16 @@ static enum hf_err tell_of(struct hf_posix *posix, const struct told *now, struc
 {
     struct hf_store_port store = hf_sqlite_store_port(posix->store);
     struct told before = {0};
+    struct hf_why reason = {0};
     bool was_written = false;
 
     HF_TRY(load_told(posix, &before, why));
-    HF_TRY(keep_export(posix, pem, &before, &was_written, why));
+    enum hf_err kept = keep_export(posix, pem, &before, &was_written, &reason);
+    if (kept == HF_E_POLICY || (kept != HF_OK && posix->config.view.on_swap == NULL))
+        return hf_fail(why, kept, "%s", reason.text);
+    /* The command may take the roots from the state folder: it runs all the same. */
+    if (kept != HF_OK)
+        hf_posix_journal(posix, HF_LEVEL_ERROR, "export", reason.text);
     if (strcmp(before.whole, now->whole) == 0 && !was_written)
         return HF_OK;
     if (posix->config.view.on_swap != NULL)

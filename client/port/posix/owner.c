@@ -325,13 +325,18 @@ static void find_in_path(const char *name, char out[PATH_MAX])
     }
 }
 
-static bool is_shell(const char *word)
+/* Does it run the file that is named next, executable or not? python3.11 and perl5 as well. */
+static bool is_interpreter(const char *word)
 {
-    static const char *const shells[] = {"sh", "bash", "dash", "ash", ".", "source"};
+    static const char *const names[] = {"sh",   "bash", "dash", "ash", "ksh",   "zsh",    "busybox",
+                                        "perl", "ruby", "node", "php", "lua",   "python", "awk",
+                                        "gawk", "make", "env",  ".",   "source"};
     const char *slash = strrchr(word, '/');
+    const char *name = slash != NULL ? slash + 1 : word;
+    size_t len = strlen(name) > 0 && name[0] != '.' ? strcspn(name, "0123456789.") : strlen(name);
 
-    for (size_t i = 0; i < sizeof shells / sizeof shells[0]; i++) {
-        if (strcmp(slash != NULL ? slash + 1 : word, shells[i]) == 0)
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (len == strlen(names[i]) && memcmp(name, names[i], len) == 0)
             return true;
     }
     return false;
@@ -346,8 +351,9 @@ static enum hf_err check_program(const char *path, struct hf_why *why)
 
 enum hf_err hf_owner_check_command(const char *command, struct hf_why *why)
 {
-    bool is_read_by_shell = false;
-    char word[PATH_MAX], found[PATH_MAX];
+    const char *first = command + strspn(command, word_ends);
+    bool is_read = false, is_folder = false;
+    char word[PATH_MAX], path[PATH_MAX], folder[PATH_MAX] = "";
     size_t len;
 
     for (const char *at = command; *at != '\0'; at += len) {
@@ -357,16 +363,23 @@ enum hf_err hf_owner_check_command(const char *command, struct hf_why *why)
             continue;
         memcpy(word, at, len);
         word[len] = '\0';
-        if (strchr(word, '/') != NULL) {
-            bool is_first = at == command + strspn(command, word_ends);
-            if (is_regular(word, !is_read_by_shell && !is_first))
-                HF_TRY(check_program(word, why));
-        } else if (at == command + strspn(command, word_ends)) {
-            find_in_path(word, found);
-            if (found[0] != '\0')
-                HF_TRY(check_program(found, why));
+        /* After `cd FOLDER` a relative name is one in that folder. */
+        const char *in = word[0] == '/' || folder[0] == '\0' ? "" : folder;
+        if (snprintf(path, sizeof path, "%s%s%s", in, *in != '\0' ? "/" : "", word) >=
+            (int)sizeof path)
+            continue;
+        if (is_folder) {
+            memcpy(folder, path, strlen(path) + 1);
+        } else if (strchr(word, '/') != NULL || is_read) {
+            if (is_regular(path, !is_read && at != first))
+                HF_TRY(check_program(path, why));
+        } else if (at == first) {
+            find_in_path(word, path);
+            if (path[0] != '\0')
+                HF_TRY(check_program(path, why));
         }
-        is_read_by_shell = is_shell(word) || (is_read_by_shell && word[0] == '-');
+        is_folder = strcmp(word, "cd") == 0;
+        is_read = is_interpreter(word) || (is_read && word[0] == '-');
     }
     return HF_OK;
 }

@@ -23,8 +23,8 @@ HF_MUST_USE enum hf_err hf_owner_check_state(const char *state_dir, struct hf_wh
 
 /**
  * Are the programs that a shell command names safe? Its first word, found in PATH where it has no
- * slash, what a shell that it starts is to read, and every executable file that stands in it with its
- * absolute path. As hf_owner_check_path.
+ * slash, what a shell or another interpreter that it starts is to read, and every executable file whose
+ * path stands in it, absolute or after `cd FOLDER`. As hf_owner_check_path.
  */
 HF_MUST_USE enum hf_err hf_owner_check_command(const char *command, struct hf_why *why);
 

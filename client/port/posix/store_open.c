@@ -189,7 +189,9 @@ static enum hf_err open_unsafe(struct hf_sqlite_store *store, const char *path,
     int64_t version = 0;
     enum hf_err err = HF_OK;
 
-    if (hf_file_is_something_else(path) || hf_file_is_link(path))
+    if (!hf_file_exists(path))
+        err = hf_fail(&reason, HF_E_NOT_FOUND, "%s is not initialised", store->state_dir);
+    else if (hf_file_is_something_else(path) || hf_file_is_link(path))
         err = hf_fail(&reason, HF_E_STORAGE, "%s is not a regular file", path);
     if (err == HF_OK)
         err = hf_owner_is_one(path) ? hf_db_open_for_reading(path, &store->db, &reason)
@@ -206,7 +208,7 @@ static enum hf_err open_unsafe(struct hf_sqlite_store *store, const char *path,
     }
     close_database(store);
     (void)hf_fail(&store->unusable, unsafe->code, "%s (%s)", unsafe->text, reason.text);
-    return err == HF_E_MEMORY || err == HF_E_BUSY ? err : HF_OK;
+    return err == HF_E_MEMORY || err == HF_E_BUSY || err == HF_E_NOT_FOUND ? err : HF_OK;
 }
 
 static enum hf_err open_usable_or_not(struct hf_sqlite_store *store, const char *path,
@@ -216,16 +218,18 @@ static enum hf_err open_usable_or_not(struct hf_sqlite_store *store, const char 
 
     HF_TRY(hf_owner_check_readable(store->state_dir, path, why));
     store->is_fresh = true;
-    store->copied_changes = hf_db_copy_changes(store->state_dir);
-    if (!hf_file_exists(path) && !hf_bundle_files_exist(store->state_dir) &&
-        store->copied_changes < 0)
-        return hf_fail(why, HF_E_NOT_FOUND, "%s is not initialised: run holdfast init first",
-                       store->state_dir);
+    store->copied_changes = -1;
+    /* Before anything there is opened: a pipe in place of a file would block this for ever. */
     if (hf_owner_check_state(store->state_dir, &reason) != HF_OK) {
         const struct hf_why unsafe = reason;
         enum hf_err read = open_unsafe(store, path, &unsafe);
         return read == HF_OK ? HF_OK : hf_fail(why, read, "%s", store->unusable.text);
     }
+    store->copied_changes = hf_db_copy_changes(store->state_dir);
+    if (!hf_file_exists(path) && !hf_bundle_files_exist(store->state_dir) &&
+        store->copied_changes < 0)
+        return hf_fail(why, HF_E_NOT_FOUND, "%s is not initialised: run holdfast init first",
+                       store->state_dir);
     enum hf_err err = open_or_restore(store, path, &reason);
     if (err != HF_OK)
         set_unusable(store, err, reason.text);

@@ -65,6 +65,11 @@ static ssize_t read_char(int fd, char *c)
     return ppoll(&ready, 1, NULL, &allowed) < 0 ? -1 : read(fd, c, 1);
 }
 
+static bool begins_with(const struct hf_passphrase *p, const char *bytes)
+{
+    return p->len >= strlen(bytes) && memcmp(p->text, bytes, strlen(bytes)) == 0;
+}
+
 /* Read one line straight into `text`, so that no buffer of stdio or of ours keeps a copy. */
 static enum hf_err read_line(int fd, const struct words *words, const char *from,
                              struct hf_passphrase *p, struct hf_why *why)
@@ -93,6 +98,15 @@ static enum hf_err read_line(int fd, const struct words *words, const char *from
     if (p->len == 0)
         return hf_fail(why, HF_E_KEY, "the %s from %s is empty, which protects nothing",
                        words->noun, from);
+    /* Taken as part of the secret, or left out, it would be another secret in another editor. */
+    const char *encoding = begins_with(p, "\xEF\xBB\xBF")                             ? "UTF-8"
+                           : begins_with(p, "\xFF\xFE") || begins_with(p, "\xFE\xFF") ? "UTF-16"
+                                                                                      : NULL;
+    if (encoding != NULL)
+        return hf_fail(why, HF_E_KEY,
+                       "the %s from %s begins with a byte order mark (%s), which an editor puts "
+                       "there. Save the file as UTF-8 without the mark",
+                       words->noun, from, encoding);
     return HF_OK;
 }
 
