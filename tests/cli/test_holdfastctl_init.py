@@ -156,7 +156,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 # ---- passphrases ----------------------------------------------------------------------------------
 
 def secret(path, text, mode=0o600):
-    path.write_text(text)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
     path.chmod(mode)
     return path
 
