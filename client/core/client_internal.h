@@ -401,6 +401,8 @@ struct hf_endpoint_memory {
     int64_t leaf_not_after_s;
     uint8_t anchors[HF_SIGHTING_ANCHORS_MAX][HF_SHA256_LEN]; /* SPKI */
     size_t n_anchors;
+    char
+        root[HF_DN_TEXT_MAX]; /* the subject of one of these anchors; empty where it is not known */
 };
 
 /* The name of an endpoint's value in the store, for a type of key: "endpoint.N.TYPE" and a suffix. */

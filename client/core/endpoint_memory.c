@@ -1,7 +1,8 @@
 /*
  * What is known of the device's endpoints between one look and the next: a value for each endpoint and
- * type of key, "NAME SEEN LEAF_NOT_BEFORE LEAF_NOT_AFTER SPKI…", times in seconds, hashes in hex. An
- * endpoint that was configured anew under the same number is told by its name.
+ * type of key, "NAME SEEN LEAF_NOT_BEFORE LEAF_NOT_AFTER SPKI… =ROOT", times in seconds, hashes in hex.
+ * Records of earlier versions lack the root's subject. An endpoint that was configured anew under the
+ * same number is identified by its name.
  */
 #include "client/core/client_internal.h"
 
@@ -26,12 +27,16 @@ void hf_endpoint_value(size_t endpoint, enum hf_key_type type, const char *suffi
 
 /* ---- reading ------------------------------------------------------------------------------------ */
 
-/* Each with a space in front. */
+/* Each with a space in front; the subject of one of them after the last. */
 static bool parse_anchors(const char *text, struct hf_endpoint_memory *out)
 {
     char hex[HF_SHA256_HEX_LEN];
 
     while (*text == ' ') {
+        if (text[1] == '=') {
+            (void)snprintf(out->root, sizeof out->root, "%s", text + 2);
+            return true;
+        }
         size_t len = strcspn(++text, " ");
         if (len != sizeof hex - 1 || out->n_anchors == HF_SIGHTING_ANCHORS_MAX)
             return false;
@@ -97,7 +102,7 @@ static enum hf_err print(const char *name, const struct hf_endpoint_memory *m, s
         hf_hex_encode(m->anchors[i], HF_SHA256_LEN, hex);
         HF_TRY(hf_buf_printf(out, " %s", hex));
     }
-    return HF_OK;
+    return m->root[0] != '\0' ? hf_buf_printf(out, " =%s", m->root) : HF_OK;
 }
 
 void hf_endpoint_memory_save(struct hf_client *c, size_t endpoint, enum hf_key_type type,

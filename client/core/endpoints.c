@@ -196,7 +196,10 @@ static void note_given_up(struct hearing *h, const struct hf_sighting *sighting)
 static void remember(struct hearing *h, enum hf_key_type type, const struct hf_sighting *sighting)
 {
     struct hf_endpoint_memory *memory = &h->memory[type];
+    const struct hf_anchor *root = find_seen(h->question->after, sighting);
 
+    if (root == NULL)
+        root = find_seen(h->question->before, sighting);
     *memory = (struct hf_endpoint_memory){
         .seen_s = hf_client_now_s(h->c),
         .leaf_not_before_s = sighting->leaf_not_before_s,
@@ -204,6 +207,8 @@ static void remember(struct hearing *h, enum hf_key_type type, const struct hf_s
         .n_anchors = sighting->n_anchors,
     };
     memcpy(memory->anchors, sighting->anchors, sizeof memory->anchors);
+    if (root != NULL)
+        memcpy(memory->root, root->cert.subject, sizeof memory->root);
 }
 
 static void note_silence(struct hearing *h, const struct hf_sighting *sighting)

@@ -147,8 +147,10 @@ static enum hf_loss_cause cause_of(const struct view *v, const uint8_t spki[HF_S
     return HF_LOSS_DISTRUSTED;
 }
 
-/* The root that served until now, where the bundle before holds it; else one that the chain leads to. */
-static struct hf_loss describe(const struct view *v, const struct hf_reliance *r, int64_t now_s)
+/* The root that served until now, where the bundle before holds it; else one that the chain leads to. A
+ * bundle that was replaced while it was on trial is in neither slot: `seen` still names its root. */
+static struct hf_loss describe(const struct view *v, const struct hf_reliance *r, const char *seen,
+                               int64_t now_s)
 {
     const struct hf_anchor *root = find_root(&v->previous, r, now_s);
     struct hf_loss loss = {.since_s = now_s};
@@ -160,6 +162,8 @@ static struct hf_loss describe(const struct view *v, const struct hf_reliance *r
     loss.cause = cause_of(v, root != NULL ? root->cert.spki_sha256 : r->keys[0], now_s);
     if (root != NULL)
         (void)snprintf(loss.root, sizeof loss.root, "%s", root->cert.subject);
+    else if (seen[0] != '\0')
+        (void)snprintf(loss.root, sizeof loss.root, "%s", seen);
     else
         hf_hex_encode(r->keys[0], HF_SHA256_LEN, loss.root);
     return loss;
@@ -215,7 +219,7 @@ static enum hf_err note(struct hf_client *c, const struct view *v, struct news *
         return HF_OK;
     hf_reliance_text(&r, &v->in_use, name, sizeof name);
     if (is_lost) {
-        news->loss = describe(v, &r, now_s);
+        news->loss = describe(v, &r, memory.root, now_s);
         hf_loss_text(&news->loss, how, sizeof how);
         (void)snprintf(text, HF_WHY_MAX, "%.200s is lost: %.400s", name, how);
     } else {

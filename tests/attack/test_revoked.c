@@ -424,6 +424,33 @@ static void an_endpoint_that_a_revocation_cuts_off_is_named(void **state)
     hf_status_free(&status);
 }
 
+/* Version 3 brought that root and was still on trial: neither slot holds it any more. */
+static void a_root_that_came_and_went_within_one_trial_is_named(void **state)
+{
+    struct world *w = *state;
+    struct hf_buf late = {0}, all = {0};
+
+    device_make_anchor("Late Root", &late);
+    append(&all, &w->both);
+    append(&all, &late);
+    device_add_bundle(w->d, 3, &all);
+    tuf_repo_publish_next(&w->d->repo);
+    CHECK_OK(device_update(w->d));
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&late));
+    CHECK_OK(device_update(w->d)); /* seen, and too early to confirm */
+    publish_revoking(w, 4, &w->both, &late, 0);
+    for (int i = 0; i < HF_PREFLIGHT_TRIES; i++)
+        CHECK_REFUSED(device_update(w->d), HF_E_POSTPONED, &w->d->why, "\"CN=Late Root\" only");
+    CHECK_OK(device_update(w->d));
+    assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 4);
+    assert_int_equal(device_version(w->d, HF_SLOT_PREVIOUS), 2);
+    assert_string_equal(w->d->result.lost,
+                        HOME " is lost: its chain leads to \"CN=Late Root\", which "
+                             "the publisher revoked");
+    hf_buf_free(&late);
+    hf_buf_free(&all);
+}
+
 #define ROOTS(name) cmocka_unit_test_setup_teardown(name, setup_roots, teardown)
 #define ENDPOINT(name) cmocka_unit_test_setup_teardown(name, setup_endpoint, teardown)
 
@@ -445,6 +472,7 @@ int main(void)
         ENDPOINT(a_root_that_is_left_out_by_mistake_is_still_evidence),
         ENDPOINT(endpoint_under_a_removed_root_does_not_keep_it),
         ENDPOINT(an_endpoint_that_a_revocation_cuts_off_is_named),
+        ENDPOINT(a_root_that_came_and_went_within_one_trial_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -195,6 +195,7 @@ static void test_memory_is_what_was_seen(void **state)
     hf_endpoint_memory_load(w->d->client, 0, HF_KEY_TYPE_ANY, &memory);
     assert_int_equal(memory.seen_s, w->d->fake.now_s);
     assert_int_equal(memory.n_anchors, 1);
+    assert_string_equal(memory.root, "CN=Root A");
     hf_endpoint_memory_load(w->d->client, 0, HF_KEY_TYPE_RSA, &memory);
     assert_int_equal(memory.seen_s, HF_TIME_NONE);
 }
@@ -237,6 +238,7 @@ static void test_chain_of_a_silent_endpoint_is_not_forgotten(void **state)
     learn(w);
     hf_endpoint_memory_load(w->d->client, 0, HF_KEY_TYPE_RSA, &memory);
     assert_int_equal(memory.n_anchors, 1);
+    assert_string_equal(memory.root, ""); /* stored by an earlier version */
 }
 
 static void test_certificate_from_before_1970_is_remembered(void **state)
