@@ -1,5 +1,7 @@
 #include "common/tls/handshake.h"
 
+#include "common/bundle/cert.h"
+#include "common/tls/chain.h"
 #include "common/tls/tls_offer.h"
 
 #include <mbedtls/error.h>
@@ -10,7 +12,12 @@
 #include <mbedtls/x509.h>
 #include <psa/crypto.h>
 
+#include <stdio.h>
 #include <string.h>
+
+#define SUPPORTED                                                                                  \
+    "supported are RSA, P-256, P-384 and P-521 keys, signed with RSA or ECDSA and SHA-2, and no "  \
+    "critical extension such as nameConstraints"
 
 /* ---- words -------------------------------------------------------------------------------------- */
 
@@ -75,14 +82,83 @@ enum hf_err hf_handshake_fail(int code, struct hf_why *why)
         if (is_about_certificate(code))
             return hf_fail(why, HF_E_TLS,
                            "the server's certificate, or one that it sends with it, is damaged or "
-                           "not supported here; supported are RSA, P-256, P-384 and P-521 keys, "
-                           "signed with RSA or ECDSA and SHA-2, and no critical extension such as "
-                           "nameConstraints; see them with `openssl s_client -showcerts`");
+                           "not supported here; " SUPPORTED
+                           "; see them with `openssl s_client -showcerts`");
         mbedtls_strerror(code, reason, sizeof reason);
         return hf_fail(why, HF_E_TLS,
                        "the TLS handshake failed for a reason that only Mbed TLS names: %s",
                        reason);
     }
+}
+
+/* ---- the certificate at fault ------------------------------------------------------------------- */
+
+/* A length of `n_octets` and as many bytes. */
+static bool take(struct hf_bytes *in, size_t n_octets, struct hf_bytes *out)
+{
+    size_t len = 0;
+
+    if (in->len < n_octets)
+        return false;
+    for (size_t i = 0; i < n_octets; i++)
+        len = len << 8 | in->data[i];
+    if (len > in->len - n_octets)
+        return false;
+    *out = (struct hf_bytes){in->data + n_octets, len};
+    *in = (struct hf_bytes){out->data + len, in->len - n_octets - len};
+    return true;
+}
+
+/* The list of the server's Certificate message (RFC 5246, 7.4.2; RFC 8446, 4.4.2). Mbed TLS frees the
+ * certificates that it refuses, and keeps the message. */
+static bool find_list(const mbedtls_ssl_context *ssl, struct hf_bytes *out)
+{
+    struct hf_bytes in = {ssl->MBEDTLS_PRIVATE(in_msg), ssl->MBEDTLS_PRIVATE(in_hslen)};
+    struct hf_bytes body, context;
+
+    if (ssl->MBEDTLS_PRIVATE(state) != MBEDTLS_SSL_SERVER_CERTIFICATE || in.len == 0 ||
+        in.data[0] != MBEDTLS_SSL_HS_CERTIFICATE)
+        return false;
+    in = (struct hf_bytes){in.data + 1, in.len - 1};
+    if (!take(&in, 3, &body))
+        return false;
+    if (mbedtls_ssl_get_version_number(ssl) == MBEDTLS_SSL_VERSION_TLS1_3 &&
+        !take(&body, 1, &context))
+        return false;
+    return take(&body, 3, out);
+}
+
+void hf_handshake_name_certificate(const mbedtls_ssl_context *ssl, struct hf_why *why)
+{
+    bool is_13 = mbedtls_ssl_get_version_number(ssl) == MBEDTLS_SSL_VERSION_TLS1_3;
+    char which[64] = "the server's certificate";
+    struct hf_bytes list, der, extensions;
+    struct hf_why reason = {0};
+    struct hf_cert cert;
+
+    if (!find_list(ssl, &list))
+        return;
+    for (size_t i = 0; i < HF_CHAIN_CERTS_MAX && take(&list, 3, &der); i++) {
+        enum hf_err err = hf_cert_parse(der, &cert, &reason);
+        if (err == HF_E_MEMORY || (is_13 && !take(&list, 2, &extensions)))
+            return;
+        /* Only the server's own must be supported. */
+        if (err == HF_OK || (err == HF_E_POLICY && i > 0))
+            continue;
+        if (i > 0)
+            (void)snprintf(which, sizeof which, "certificate %zu of the server's chain", i);
+        (void)hf_fail(why, HF_E_TLS, "%s cannot be used: %s; " SUPPORTED, which, reason.text);
+        return;
+    }
+}
+
+bool hf_handshake_has_leaf(const mbedtls_ssl_context *ssl, const mbedtls_x509_crt *crt)
+{
+    struct hf_bytes list, der;
+
+    /* One that Mbed TLS has read may have bytes behind it. */
+    return !find_list(ssl, &list) || !take(&list, 3, &der) ||
+           (der.len >= crt->raw.len && memcmp(der.data, crt->raw.p, crt->raw.len) == 0);
 }
 
 /* ---- setting up --------------------------------------------------------------------------------- */

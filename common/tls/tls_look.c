@@ -28,6 +28,10 @@ static int no_anchors(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_crt
 
 static int take_down(struct session *s, const mbedtls_x509_crt *sent)
 {
+    if (!hf_handshake_has_leaf(&s->ssl, sent)) {
+        hf_handshake_name_certificate(&s->ssl, &s->failure);
+        return MBEDTLS_ERR_X509_FATAL_ERROR;
+    }
     for (; sent != NULL; sent = sent->next)
         if (hf_chain_add(&s->chain, (struct hf_bytes){sent->raw.p, sent->raw.len}, &s->failure) !=
             HF_OK)
@@ -90,8 +94,12 @@ static enum hf_err shake_hands(struct session *s, struct hf_why *why)
 {
     int code;
 
-    while ((code = mbedtls_ssl_handshake(&s->ssl)) != 0)
-        HF_TRY(s->carrier->wait(s->carrier->ctx, code, why));
+    while ((code = mbedtls_ssl_handshake(&s->ssl)) != 0) {
+        enum hf_err err = s->carrier->wait(s->carrier->ctx, code, why);
+        if (err == HF_E_TLS)
+            hf_handshake_name_certificate(&s->ssl, why);
+        HF_TRY(err);
+    }
     return HF_OK;
 }
 

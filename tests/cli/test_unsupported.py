@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 
 import net_pki
 import test_probe
+import test_transport
 
 BIN = pathlib.Path(os.environ["HOLDFAST_BIN"])
 START = datetime.datetime(2020, 1, 1)
@@ -201,6 +202,52 @@ def test_probe_names_files_of_another_kind(kind, server):
 def test_what_is_not_needed_of_a_chain_need_not_be_supported(what, version, server):
     code, _, err = server.probe(pem(server.ca.cert), UNSUPPORTED[what], version=version)
     assert (code, err) == (0, "")
+
+
+def odd_leaf(what):
+    """A server certificate that devices cannot use, its key, and its issuer."""
+    issuer, key = net_pki.Authority("Odd Issuer"), ec.generate_private_key(ec.SECP256R1())
+    signer, digest = issuer.key, hashes.SHA256()
+    if what == "signature algorithm Ed25519":
+        signer, digest = ed25519.Ed25519PrivateKey.generate(), None
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(net_pki.name("localhost"))
+        .issuer_name(net_pki.name("Odd Issuer"))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(START)
+        .not_valid_after(END)
+    )
+    if what == "critical extension nameConstraints":
+        builder = builder.add_extension(ACME, critical=True)
+    return builder.sign(signer, digest), key, issuer
+
+
+ODD_LEAVES = ["signature algorithm Ed25519", "critical extension nameConstraints"]
+
+
+@pytest.mark.parametrize("version", ["1.2", "1.3"])
+@pytest.mark.parametrize("what", ODD_LEAVES)
+def test_server_certificate_that_is_not_supported_is_named(what, version, server):
+    other = Server.__new__(Server)
+    other.folder = server.folder
+    other.cert, key, other.middle = odd_leaf(what)
+    other.key_file = net_pki.write_key(server.folder / "odd.key", key)
+    code, _, err = other.probe(pem(server.ca.cert), version=version)
+    assert code == 1 and "the server's certificate cannot be used: " in err
+    assert "CN=localhost" in err and f"Mbed TLS cannot use its {what}; supported are RSA" in err, err
+
+
+@pytest.mark.parametrize("what, error", zip(ODD_LEAVES, ["untrusted", "tls"]))
+def test_update_names_the_server_certificate_that_is_not_supported(what, error, tmp_path, server):
+    cert, key, issuer = odd_leaf(what)
+    chain = net_pki.write_pem(tmp_path / "chain.pem", cert, issuer.cert)
+    tls = test_transport.tls_context(chain, net_pki.write_key(tmp_path / "server.key", key))
+    with test_transport.RawServer(test_transport.answer(), tls=tls) as s:
+        said = test_transport.refused(error, s.url(host="localhost"), says="the server's certificate cannot be used: ",
+                                      store=server.folder / "ca.pem")
+    assert "CN=localhost" in said and f"Mbed TLS cannot use its {what};" in said
 
 
 def test_chain_out_of_order_is_told(server):

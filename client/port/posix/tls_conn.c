@@ -117,8 +117,14 @@ static int judge_certificate(void *ctx, mbedtls_x509_crt *crt, int depth, uint32
 {
     struct hf_tls_conn *conn = ctx;
     struct hf_tls_client *client = conn->client;
-    int code = hf_trust_store_verify(client->device, crt, depth, flags);
+    struct hf_why why = {0};
 
+    if (depth == 0 && !hf_handshake_has_leaf(&conn->ssl, crt)) {
+        hf_handshake_name_certificate(&conn->ssl, &why);
+        hf_verify_append(conn->faults, sizeof conn->faults, "%s", why.text);
+        return MBEDTLS_ERR_X509_FATAL_ERROR;
+    }
+    int code = hf_trust_store_verify(client->device, crt, depth, flags);
     if (code == 0 && client->server_ca != NULL)
         code = hf_trust_store_verify(client->server_ca, crt, depth, flags);
     if (depth == 0)

@@ -81,7 +81,10 @@ enum hf_err hf_tls_io_handshake(mbedtls_ssl_context *ssl, const struct hf_tls_wi
         int code = mbedtls_ssl_handshake(ssl);
         if (code == 0)
             return HF_OK;
-        HF_TRY(hf_tls_io_wait(code, wire, why));
+        enum hf_err err = hf_tls_io_wait(code, wire, why);
+        if (err == HF_E_TLS)
+            hf_handshake_name_certificate(ssl, why);
+        HF_TRY(err);
     }
 }
 
