@@ -1,4 +1,5 @@
 #include "client/agent/simulate_report.h"
+#include "client/agent/status.h"
 
 #include "common/base/timetext.h"
 
@@ -85,6 +86,9 @@ void hf_simulate_report_text(const struct hf_simulation *s, FILE *out)
     print_summary(s, out);
     for (size_t i = 0; i < s->n_notes; i++)
         print_note(&s->notes[i], out);
+    for (size_t i = 0; i < s->n_skipped; i++)
+        fprintf(out, "skipped  \"%s\": %s is not supported by this device\n", s->skipped[i].subject,
+                s->skipped[i].unsupported);
     if (!s->knows_endpoints)
         fputs("note     no endpoint was seen, so every root is taken as one that somebody needs\n",
               out);
@@ -148,11 +152,12 @@ static json_t *notes_of(const struct hf_simulation *s)
 enum hf_err hf_simulate_report_json(const struct hf_simulation *s, FILE *out, struct hf_why *why)
 {
     json_t *first = s->n_forecasts > 0 ? time_of(s->forecasts[0].trouble_s) : json_null();
-    json_t *json = json_pack("{s:i, s:o, s:o, s:b, s:o, s:b, s:I, s:o, s:o}", "format", 1, "now",
-                             time_of(s->now_s), "at", time_of(s->at_s), "breaks", s->breaks,
+    json_t *json = json_pack("{s:i, s:o, s:o, s:b, s:o, s:b, s:I, s:o, s:o, s:o}", "format", 1,
+                             "now", time_of(s->now_s), "at", time_of(s->at_s), "breaks", s->breaks,
                              "first_trouble", first, "knows_endpoints", s->knows_endpoints,
                              "n_unseen", (json_int_t)s->n_unseen, "forecasts", forecasts_of(s),
-                             "notes", notes_of(s));
+                             "notes", notes_of(s), "skipped",
+                             hf_skipped_json(s->skipped, s->n_skipped));
     int code = json == NULL ? -1 : json_dumpf(json, out, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
 
     json_decref(json);

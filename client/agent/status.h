@@ -4,6 +4,7 @@
 
 #include <holdfast/posix.h>
 
+#include <jansson.h>
 #include <stdio.h>
 
 struct hf_status_view {
@@ -31,6 +32,9 @@ void hf_status_print_text(FILE *out, const struct hf_status_view *view);
 
 HF_MUST_USE enum hf_err hf_status_print_json(FILE *out, const struct hf_status_view *view,
                                              struct hf_why *why);
+
+/** A list of certificates that this device does not support; NULL when memory is short. */
+json_t *hf_skipped_json(const struct hf_skipped_status *skipped, size_t n_skipped);
 
 /** Whole days until `time_s`; negative once it has passed. */
 int64_t hf_status_days_left(const struct hf_status_view *view, int64_t time_s);

@@ -25,11 +25,11 @@ static json_t *anchor_of(const struct hf_status_view *view, const struct hf_anch
                      time_of(root->remove_after_s), "state", root->state);
 }
 
-static json_t *skipped_of(const struct hf_bundle_status *bundle)
+json_t *hf_skipped_json(const struct hf_skipped_status *skipped, size_t n_skipped)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < bundle->n_skipped; i++) {
-        const struct hf_skipped_status *cert = &bundle->skipped[i];
+    for (size_t i = 0; i < n_skipped; i++) {
+        const struct hf_skipped_status *cert = &skipped[i];
         if (json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "subject", cert->subject,
                                                   "sha256", cert->sha256, "spki_sha256",
                                                   cert->spki_sha256, "unsupported",
@@ -54,7 +54,8 @@ static json_t *bundle_of(const struct hf_status_view *view, const struct hf_bund
         }
     }
     return json_pack("{s:I, s:s, s:o, s:o}", "version", (json_int_t)bundle->version, "sha256",
-                     bundle->sha256, "roots", anchors, "skipped", skipped_of(bundle));
+                     bundle->sha256, "roots", anchors, "skipped",
+                     hf_skipped_json(bundle->skipped, bundle->n_skipped));
 }
 
 static json_t *role_of(int64_t version, int64_t expires_s)

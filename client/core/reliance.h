@@ -108,6 +108,13 @@ HF_MUST_USE enum hf_err hf_warnings_make(const struct hf_bundle *bundle,
                                          struct hf_warning **out, size_t *n_out,
                                          struct hf_why *why);
 
+/* ---- status.c --------------------------------------------------------------------------------- */
+
+/** The certificates of `bundle` that are not supported here. The caller frees `*out`. HF_E_MEMORY. */
+HF_MUST_USE enum hf_err hf_skipped_describe(const struct hf_bundle *bundle,
+                                            struct hf_skipped_status **out, size_t *n_out,
+                                            struct hf_why *why);
+
 /* ---- status_outlook.c ------------------------------------------------------------------------- */
 
 /** The part of `out` that looks ahead; `out->now_s` is there already. */

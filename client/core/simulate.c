@@ -265,6 +265,8 @@ enum hf_err hf_client_simulate(struct hf_client *client, const struct hf_simulat
     enum hf_err err = obtain_bundle(client, query, &bundle, &own);
     if (err == HF_OK)
         err = simulate(client, query, &bundle, &result, &own);
+    if (err == HF_OK)
+        err = hf_skipped_describe(&bundle, &result.skipped, &result.n_skipped, &own);
     hf_bundle_free(&bundle);
     if (err != HF_OK)
         hf_simulation_free(&result);
@@ -279,5 +281,6 @@ void hf_simulation_free(struct hf_simulation *simulation)
         return;
     free(simulation->forecasts);
     free(simulation->notes);
+    free(simulation->skipped);
     *simulation = (struct hf_simulation){0};
 }

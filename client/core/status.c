@@ -52,22 +52,23 @@ static enum hf_err describe_anchors(const struct hf_bundle *bundle, struct hf_by
     return HF_OK;
 }
 
-static enum hf_err describe_skipped(const struct hf_bundle *bundle, struct hf_bundle_status *out,
-                                    struct hf_why *why)
+enum hf_err hf_skipped_describe(const struct hf_bundle *bundle, struct hf_skipped_status **out,
+                                size_t *n_out, struct hf_why *why)
 {
-    out->skipped = calloc(bundle->n_skipped + 1, sizeof *out->skipped);
-    if (out->skipped == NULL)
+    struct hf_skipped_status *list = calloc(bundle->n_skipped + 1, sizeof *list);
+    if (list == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for the status of %zu certificates",
                        bundle->n_skipped);
-    out->n_skipped = bundle->n_skipped;
     for (size_t i = 0; i < bundle->n_skipped; i++) {
         const struct hf_unsupported_cert *cert = &bundle->skipped[i];
-        struct hf_skipped_status *status = &out->skipped[i];
+        struct hf_skipped_status *status = &list[i];
         (void)snprintf(status->subject, sizeof status->subject, "%s", cert->subject);
         (void)snprintf(status->unsupported, sizeof status->unsupported, "%s", cert->what);
         hf_hex_encode(cert->sha256, HF_SHA256_LEN, status->sha256);
         hf_hex_encode(cert->spki_sha256, HF_SHA256_LEN, status->spki_sha256);
     }
+    *out = list;
+    *n_out = bundle->n_skipped;
     return HF_OK;
 }
 
@@ -86,7 +87,7 @@ static enum hf_err describe_record(struct hf_client *c, const struct hf_bundle_r
         err = describe_anchors(&bundle, hf_buf_bytes(&revoked), now_s, out, why);
     hf_buf_free(&revoked);
     if (err == HF_OK)
-        err = describe_skipped(&bundle, out, why);
+        err = hf_skipped_describe(&bundle, &out->skipped, &out->n_skipped, why);
     hf_bundle_free(&bundle);
     return err;
 }

@@ -3,6 +3,7 @@ the programs skip what they may skip, name it, and never call it damaged."""
 
 import base64
 import datetime
+import json
 import os
 import pathlib
 import subprocess
@@ -13,9 +14,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import pkcs7, pkcs12
 
+import json_schema
 import net_pki
 import test_probe
 import test_transport
+import tuf_publisher
 
 BIN = pathlib.Path(os.environ["HOLDFAST_BIN"])
 START = datetime.datetime(2020, 1, 1)
@@ -118,6 +121,53 @@ def test_bundle_add_refuses_it_with_that_sentence(what, tmp_path):
     assert code == 1 and "is not supported here" in out + err and what in out + err
     assert "damaged" not in out + err
     assert not list((tmp_path / "repo" / "targets").rglob("*.pem"))
+
+
+@pytest.mark.parametrize("what", UNSUPPORTED)
+def test_simulate_lists_what_it_skips(what, tmp_path):
+    (tmp_path / "roots.pem").write_bytes(pem(GOOD) + UNSUPPORTED[what])
+    args = ["simulate", "--bundle", tmp_path / "roots.pem", "--at", "2030-01-01"]
+    code, out, err = run("holdfast", *args)
+    assert (code, err) == (0, "")
+    said, = [line for line in out.splitlines() if line.startswith("skipped ")]
+    assert "Holdfast Test" in said and what in said
+    code, out, err = run("holdfast", *args, "--json")
+    found = json.loads(out)
+    json_schema.check(found, "simulate.schema.json")
+    skipped, = found["skipped"]
+    assert "Holdfast Test" in skipped["subject"] and what in skipped["unsupported"]
+    cert = x509.load_pem_x509_certificate(UNSUPPORTED[what])
+    assert skipped["sha256"] == cert.fingerprint(hashes.SHA256()).hex()
+
+
+class OtherPublisher(tuf_publisher.Repository):
+    """Signs bundles that holdfastctl would not, as one with newer software may."""
+
+    def build(self, role, fields):
+        for path, info in fields.get("targets", {}).items():
+            set_name, profile, file = path.split("/")
+            info["custom"] = {"holdfast": {"set": set_name, "profile": profile, "version": int(file[:-4])}}
+        return super().build(role, fields)
+
+
+@pytest.mark.parametrize("what", UNSUPPORTED)
+def test_bundle_diff_lists_what_it_skips(what, tmp_path):
+    publisher = OtherPublisher(tmp_path)
+    publisher.targets = {"roots/full/1.pem": pem(GOOD), "roots/full/2.pem": pem(GOOD) + UNSUPPORTED[what]}
+    publisher.publish()
+    sha256 = x509.load_pem_x509_certificate(UNSUPPORTED[what]).fingerprint(hashes.SHA256()).hex()
+    args = ["bundle", "diff", "--repo", tmp_path, "--set", "roots", "--profile", "full"]
+    code, out, err = run("holdfastctl", *args)
+    assert code == 0 and err.startswith("holdfastctl: warning: the new side: skipped")
+    assert out.startswith(f"+ {sha256}  ") and out.count("\n") == 1 and what in out
+    code, out, _ = run("holdfastctl", *args, "--old", "2", "--new", "1")
+    assert code == 0 and out.startswith(f"- {sha256}  ") and out.count("\n") == 1
+    code, out, _ = run("holdfastctl", *args, "--json")
+    found = json.loads(out)
+    json_schema.check(found, "diff-report.schema.json")
+    assert (code, found["added"], found["skipped"]["old"]) == (0, [], [])
+    skipped, = found["skipped"]["new"]
+    assert skipped["sha256"] == sha256 and what in skipped["unsupported"]
 
 
 FILES = {

@@ -56,6 +56,8 @@ struct hf_simulation {
     size_t n_forecasts;
     struct hf_date_note *notes;
     size_t n_notes;
+    struct hf_skipped_status *skipped; /* certificates of the bundle that are not supported here */
+    size_t n_skipped;
     bool knows_endpoints; /* the forecasts are of endpoints */
     size_t n_unseen;      /* endpoints that nothing is known of, and nothing is said about */
     bool breaks; /* something does not hold at `at_s`, or there is nothing that holds today */

@@ -44,6 +44,19 @@ json_t *hf_json_anchor(const struct hf_anchor *anchor)
                      hf_json_time(anchor->remove_after_s));
 }
 
+json_t *hf_json_skipped(const struct hf_bundle *bundle)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < bundle->n_skipped; i++) {
+        const struct hf_unsupported_cert *cert = &bundle->skipped[i];
+        list = hf_json_append_take(list, json_pack("{s:s, s:o, s:o, s:s}", "subject", cert->subject,
+                                                   "sha256", hf_json_sha256(cert->sha256),
+                                                   "spki_sha256", hf_json_sha256(cert->spki_sha256),
+                                                   "unsupported", cert->what));
+    }
+    return list;
+}
+
 json_t *hf_json_append_take(json_t *list, json_t *value)
 {
     if (json_array_append_new(list, value) == 0)

@@ -19,6 +19,9 @@ json_t *hf_json_plain(const char *text);
 /** subject, sha256, spki_sha256, expires, distrust_after, remove_after. */
 json_t *hf_json_anchor(const struct hf_anchor *anchor);
 
+/** A list of the certificates that are not supported here: subject, sha256, spki_sha256, unsupported. */
+json_t *hf_json_skipped(const struct hf_bundle *bundle);
+
 /** `list` with `value` at its end; both are taken, and NULL is what comes of a NULL. */
 json_t *hf_json_append_take(json_t *list, json_t *value);
 

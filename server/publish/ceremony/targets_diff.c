@@ -243,18 +243,13 @@ static json_t *bundle_json(const struct hf_bundle *bundle, const struct hf_descr
                            const struct hf_target *target)
 {
     const struct hf_accepted accepted = hf_accepted_of(target);
-    json_t *anchors = json_array(), *drops = json_array(), *skipped = json_array();
+    json_t *anchors = json_array(), *drops = json_array();
     for (size_t i = 0; i < bundle->n_anchors; i++)
         anchors = hf_json_append_take(anchors, anchor_json(&bundle->anchors[i]));
-    for (size_t i = 0; i < bundle->n_skipped; i++)
-        skipped = hf_json_append_take(skipped, json_pack("{s:s, s:o, s:s}", "subject",
-                                                         bundle->skipped[i].subject, "sha256",
-                                                         hf_json_sha256(bundle->skipped[i].sha256),
-                                                         "unsupported", bundle->skipped[i].what));
     for (size_t i = 0; i < d->n_drops; i++)
         drops = hf_json_append_take(drops, hf_json_sha256(d->drops[i]));
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "anchors", anchors, "unsupported", skipped,
-                     "drops", drops, "accepted",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "anchors", anchors, "unsupported",
+                     hf_json_skipped(bundle), "drops", drops, "accepted",
                      json_is_array(accepted.codes) ? json_deep_copy(accepted.codes) : json_array(),
                      "accepted_at", hf_json_time(accepted.at_s));
 }

@@ -94,8 +94,7 @@ static enum hf_err print_one(void *ctx, const struct difference *d, struct hf_wh
     return HF_OK;
 }
 
-/* Nothing can be said of them but that they are there. */
-static void print_skipped(const char *which, const struct hf_bundle *bundle)
+static void warn_of_skipped(const char *which, const struct hf_bundle *bundle)
 {
     char skipped[HF_WHY_MAX];
     hf_bundle_skipped_text(bundle, skipped);
@@ -103,12 +102,40 @@ static void print_skipped(const char *which, const struct hf_bundle *bundle)
         fprintf(stderr, "holdfastctl: warning: the %s side: %s\n", which, skipped);
 }
 
+static bool has_skipped(const struct hf_bundle *bundle, const struct hf_unsupported_cert *cert)
+{
+    for (size_t i = 0; i < bundle->n_skipped; i++) {
+        if (memcmp(bundle->skipped[i].sha256, cert->sha256, HF_SHA256_LEN) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Those of `bundle` that `other` lacks. How many. */
+static size_t print_skipped(char sign, const struct hf_bundle *bundle,
+                            const struct hf_bundle *other)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < bundle->n_skipped; i++) {
+        const struct hf_unsupported_cert *cert = &bundle->skipped[i];
+        char sha256[HF_SHA256_HEX_LEN];
+        if (has_skipped(other, cert))
+            continue;
+        hf_hex_encode(cert->sha256, HF_SHA256_LEN, sha256);
+        printf("%c %s  %s, not supported here (%s)\n", sign, sha256, cert->subject, cert->what);
+        n++;
+    }
+    return n;
+}
+
 static enum hf_err print_text(const struct sides *s, struct hf_why *why)
 {
     size_t n = 0;
-    print_skipped("old", s->old_one);
-    print_skipped("new", s->new_one);
+    warn_of_skipped("old", s->old_one);
+    warn_of_skipped("new", s->new_one);
     HF_TRY(walk(s, print_one, &n, why));
+    n += print_skipped('-', s->old_one, s->new_one);
+    n += print_skipped('+', s->new_one, s->old_one);
     if (n == 0)
         puts("no difference");
     return HF_OK;
@@ -150,11 +177,14 @@ static enum hf_err print_json(const struct sides *s, struct hf_why *why)
 {
     struct lists l = {json_array(), json_array(), json_array()};
     enum hf_err err = walk(s, collect, &l, why);
-    json_t *object = json_pack("{s:i, s:I, s:o, s:o, s:o, s:o}", "format", 1, "old",
+    json_t *skipped = json_pack("{s:o, s:o}", "old", hf_json_skipped(s->old_one), "new",
+                                hf_json_skipped(s->new_one));
+    json_t *object = json_pack("{s:i, s:I, s:o, s:o, s:o, s:o, s:o}", "format", 1, "old",
                                (json_int_t)s->old_version, "new",
                                s->new_version == 0 ? json_null()
                                                    : json_integer((json_int_t)s->new_version),
-                               "added", l.added, "removed", l.removed, "changed", l.changed);
+                               "added", l.added, "removed", l.removed, "changed", l.changed,
+                               "skipped", skipped);
     if (err != HF_OK) {
         json_decref(object);
         return err;
