@@ -151,7 +151,7 @@ static void learn_from_first(struct hf_client *c, const struct hf_candidate *can
 static struct hf_update_result result_of(const struct hf_client *c, const struct course *course)
 {
     const struct hf_candidate *cand = &course->cand;
-    int64_t active = cand->has_active ? cand->active.version : -1;
+    int64_t active = cand->has_active && cand->is_active_of_us ? cand->active.version : -1;
     bool is_rolled_back = course->rejected_version >= 0;
 
     return (struct hf_update_result){

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from kit import pki, programs, roots
 from kit.device import Device
+from kit.forge import Forge
 from net_pki import fingerprint
 
 debian = pytest.mark.skipif(not (roots.FOLDER / "ISRG_Root_X1.crt").exists(),
@@ -80,3 +81,32 @@ def test_a_private_ca_beside_a_public_one_and_alone_again(publisher, server, fol
     publish(publisher, "remove", "factory", "--drop", "all", "letsencrypt")
     assert device.update() == "updated factory/full 2 -> 3"
     assert held(device) == {fingerprint(ca.cert)}
+
+
+def test_another_set_and_back_again(publisher, server, folder):
+    """The versions of a set count for that set, also when the device has left it and returns."""
+    ours, others = (pki.Authority(name) for name in ("Ours", "Others"))
+    file, other_file = (a.write(folder / f"{a.common_name}.pem") for a in (ours, others))
+    device = follow(folder, publisher, server, "ours")
+
+    def use(set_name):
+        programs.ok("holdfast", "--state", device.state, "config", "set", "set", set_name)
+
+    publisher.add(file, set_name="ours")  # the first set of all needs no --new
+    publisher.add(file, set_name="ours")
+    publisher.add(other_file, set_name="others", options=["--new"])
+    assert device.update() == "updated ours/full none -> 2"
+    use("others")
+    assert device.update() == "updated others/full none -> 1"
+    assert held(device) == {fingerprint(others.cert)}
+    forge = Forge(publisher)
+    forge.change("targets", lambda signed: signed["targets"].pop("ours/full/2.pem"))
+    server.catch_up()
+    use("ours")
+    said = "all bundles of ours/full in the repository are older than version 2"
+    assert said in device.refuses_update()
+    assert held(device) == {fingerprint(others.cert)}
+    forge.add_bundle(3, file.read_bytes(), set_name="ours")
+    server.catch_up()
+    assert device.update() == "updated ours/full none -> 3"
+    assert held(device) == {fingerprint(ours.cert)}

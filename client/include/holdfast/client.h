@@ -60,7 +60,7 @@ HF_MUST_USE enum hf_err hf_client_keep_floors(struct hf_client *client, struct h
 
 struct hf_update_result {
     bool is_changed;
-    int64_t from_version; /* -1: there was none */
+    int64_t from_version; /* -1: there was none of this set and profile */
     int64_t to_version;
     bool is_rolled_back; /* on the way, a bundle on trial was rejected: from_version was */
     bool is_recovered;   /* the servers' chains were not validated in this check (recovery) */
