@@ -178,7 +178,7 @@ static enum hf_err run(const char *state_dir, const struct hf_cli_common *common
     const struct hf_runner_options options = {
         .interval_s = interval_s,
         .is_on_demand = is_on_demand,
-        .wake_s = watchdog_ms > 0 ? watchdog_ms / 2000 : 0,
+        .wake_s = watchdog_ms > 0 && watchdog_ms < 2000 ? 1 : watchdog_ms / 2000,
         .ctx = &loop,
         .waits = on_waits,
         .wakes = on_wakes,

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from holdfastd_process import HOLDFASTD, LINE, WAIT_S, Server, request, wait_until
+from supervisor import Supervisor
 from tuf_publisher import Repository
 
 TIMESTAMP = "/metadata/timestamp.json"
@@ -428,30 +429,11 @@ def test_descriptors_are_raised_to_the_hard_limit(repo):
 # ---- under systemd ---------------------------------------------------------------------------------
 
 
-class Supervisor:
-    """The other end of NOTIFY_SOCKET."""
-
-    def __init__(self, folder):
-        self.path = str(folder / "notify")
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.socket.bind(self.path)
-        self.socket.settimeout(WAIT_S)
-        self.heard = []
-
-    def wait_for(self, part):
-        """The next message with these words."""
-        while True:
-            message = self.socket.recv(4096).decode()
-            self.heard.append(message)
-            if part in message:
-                return message
-
-
 @pytest.fixture
 def supervisor(tmp_path):
     supervisor = Supervisor(tmp_path)
     yield supervisor
-    supervisor.socket.close()
+    supervisor.close()
 
 
 def test_the_supervisor_hears_of_its_life(repo, supervisor):

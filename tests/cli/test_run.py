@@ -12,6 +12,8 @@ import time
 import agent
 import pytest
 
+from supervisor import Supervisor
+
 LINE = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ (?:failed: )?(.*); next check (?:in )?(.*)$")
 
 
@@ -132,6 +134,34 @@ def test_a_check_that_cannot_be_written_down_is_not_made_again_and_again(start, 
         assert LINE.match(agent_running.line()).group(2) == "1 min 0 s"
         agent_running.poke()
         assert LINE.match(agent_running.line()).group(2) == "2 min 0 s"
+
+
+@pytest.fixture
+def supervisor(tmp_path, monkeypatch):
+    supervisor = Supervisor(tmp_path)
+    monkeypatch.setenv("NOTIFY_SOCKET", supervisor.path)
+    yield supervisor
+    supervisor.close()
+
+
+def test_the_supervisor_hears_of_its_life(start, supervisor):
+    agent_running = start("--on-demand")
+    assert supervisor.wait_for("READY") == "READY=1"
+    assert supervisor.wait_for("STATUS=") == "WATCHDOG=1\nSTATUS=waiting for the first check"
+    agent_running.poke()
+    said = supervisor.wait_for("STATUS=")
+    assert said.startswith("WATCHDOG=1\nSTATUS=the last check failed: ") and "127.0.0.1:1" in said
+    assert agent_running.end(signal.SIGTERM)[0] == 0
+    assert supervisor.wait_for("STOPPING") == "STOPPING=1"
+
+
+@pytest.mark.parametrize("usec", ["4000000", "1500000"])
+def test_the_watchdog_hears_of_it_while_it_waits(start, supervisor, monkeypatch, usec):
+    monkeypatch.setenv("WATCHDOG_USEC", usec)
+    start("--on-demand")
+    supervisor.wait_for("STATUS=waiting")
+    for _ in range(3):
+        assert supervisor.wait_for("") == "WATCHDOG=1"
 
 
 def seconds(text):
