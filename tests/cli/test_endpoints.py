@@ -3,6 +3,7 @@ import json
 import sqlite3
 
 import agent
+import json_schema
 import net_pki
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -167,6 +168,24 @@ def test_endpoints_puts_others_in_their_place(device):
                      "--alpn", "x") == new
     assert endpoints(device) == new
     assert config_row(device)[2] == 1
+
+
+def test_programs_are_shown_the_same(device):
+    def shown(*words):
+        found = json.loads("\n".join(endpoints(device, "--json", *words)))
+        json_schema.check(found, "endpoints.schema.json")
+        assert found.pop("format") == 1
+        return found
+
+    cert, key = client_files(device)
+    device.init()
+    assert shown() == {"endpoints": [], "client_cert": None, "client_key": None}
+    new = {"endpoints": [{"url": "https://a.example:443", "alpn": None},
+                         {"url": "mqtts://b.example:8883", "alpn": "x"}],
+           "client_cert": cert, "client_key": key}
+    assert shown("--endpoint", "https://a.example", "--endpoint", "mqtts://b.example", "--alpn", "x",
+                 "--client-cert", cert, "--client-key", key) == new
+    assert shown() == new
 
 
 def test_endpoints_and_certificate_are_replaced_apart(device):

@@ -1,9 +1,11 @@
 """holdfast init: first trust, or nothing at all."""
+import json
 import os
 import sqlite3
 import stat
 
 import agent
+import json_schema
 import net_pki
 import pytest
 from cryptography import x509
@@ -27,6 +29,12 @@ def test_a_state_is_made_for_its_owner_only(device):
         assert mode(path) == (0o700 if path.is_dir() else 0o600), path
     made = {p.name for p in device.state.iterdir()} - {"holdfast.db-wal", "holdfast.db-shm"}
     assert made == {"bundles", "holdfast.db", "holdfast.db.backup", "lock"}
+
+
+def test_it_says_so_to_programs(device):
+    made = json.loads(agent.ok(*device.init_args("--json")))
+    json_schema.check(made, "init.schema.json")
+    assert made == {"format": 1, "state": str(device.state), "set": "roots", "profile": "full"}
 
 
 def test_an_existing_empty_folder_is_used(device):

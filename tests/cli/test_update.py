@@ -1,12 +1,14 @@
 """holdfast update: what it says, and that other programs are told at least once."""
 import functools
 import http.server
+import json
 import sqlite3
 import subprocess
 import threading
 
 import agent
 import ctl
+import json_schema
 import pytest
 
 
@@ -86,6 +88,42 @@ def test_the_line_says_what_has_become_of_it(device, told):
     assert told.lines == ["none 1"]
 
 
+def as_json(device, code):
+    outcome = agent.run("--state", device.state, "update", "--json")
+    assert outcome.code == code and outcome.err.count("\n") == (1 if code == 1 else 0), outcome
+    found = json.loads(outcome.out)
+    json_schema.check(found, "update.schema.json")
+    return found
+
+
+def test_programs_are_told_every_outcome(device, publisher):
+    updated = {"format": 1, "outcome": "updated", "set": "roots", "profile": "full",
+               "from_version": None, "to_version": 1, "recovered": False, "error": None,
+               "text": "updated roots/full none -> 1"}
+    assert as_json(device, 0) == updated
+    current = {**updated, "outcome": "current", "text": "current roots/full 1"}
+    assert as_json(device, 0) == current
+    publisher.add(publisher.folder / "root.pem")
+    agent.ok("--state", device.state, "endpoints", "--endpoint", "mqtts://127.0.0.1:1")
+    postponed = as_json(device, 3)
+    assert postponed.pop("text").startswith("version 2 waits: mqtts://127.0.0.1:1: no connection")
+    assert postponed == {k: v for k, v in {**updated, "outcome": "postponed", "to_version": None,
+                                           "error": "postponed"}.items() if k != "text"}
+    agent.ok("--state", device.state, "endpoints", "--none")
+    assert as_json(device, 0) == {**updated, "from_version": 1, "to_version": 2,
+                                  "text": "updated roots/full 1 -> 2"}
+    (publisher.repo / "metadata" / "timestamp.json").rename(publisher.repo / "gone")
+    failed = as_json(device, 1)
+    assert failed["outcome"] == "failed" and "timestamp.json" in failed["text"]
+
+
+def test_programs_are_told_of_a_device_that_is_none(tmp_path):
+    device = agent.Device(tmp_path)
+    failed = as_json(device, 1)
+    assert (failed["outcome"], failed["set"], failed["profile"]) == ("failed", None, None)
+    assert "is not initialised" in failed["text"]
+
+
 def test_a_command_that_fails_is_said_and_run_again_until_it_succeeds(device, told):
     told.ends_with(3)
     sentence = refused(device)
@@ -130,14 +168,17 @@ def test_a_lost_export_is_told_of_until_the_command_succeeds(device, told):
     assert told.lines == ["none 1", "1 1", "1 1", "1 1"]
 
 
-def test_an_export_that_cannot_be_written_is_said_and_nobody_is_told(device, told):
+def test_an_export_that_cannot_be_written_is_said_each_time(device, told):
+    """The command runs all the same, once: it may read the roots in the state folder."""
     told.export.mkdir()
-    sentence = refused(device)
-    assert "bundle roots/full 1 is active" in sentence and str(told.export) in sentence
-    assert told.lines == []
+    for _ in range(3):
+        sentence = refused(device)
+        assert "bundle roots/full 1 is active" in sentence and str(told.export) in sentence
+        assert told.lines == ["none 1"]
     told.export.rmdir()
     assert update(device) == "current roots/full 1\n"
-    assert told.lines == ["none 1"]
+    assert update(device) == "current roots/full 1\n"
+    assert told.lines == ["none 1", "1 1"]
 
 
 def test_the_journal_holds_how_the_command_ended(device, told):
