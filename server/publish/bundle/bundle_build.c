@@ -191,29 +191,11 @@ static bool is_left_out(const struct hf_bundle_order *order, const struct hf_cer
     return false;
 }
 
-/* A name that fits nothing is a mistake, most likely about what is still there. */
-static enum hf_err check_without(const struct hf_bundle_order *order, struct hf_why *why)
-{
-    const struct hf_bundle *from = &order->from->bundle;
-    for (size_t i = 0; order->without != NULL && order->without[i] != NULL; i++) {
-        size_t n_meant = 0;
-        for (size_t j = 0; j < from->n_anchors; j++)
-            n_meant += hf_select_matches(order->without[i], order->known, &from->anchors[j].cert);
-        if (n_meant == 0)
-            return hf_fail(why, HF_E_ARGUMENT,
-                           "\"%.80s\" is no SHA-256, table of known roots or part of a subject of "
-                           "any certificate in %s",
-                           order->without[i], order->from->target->path);
-    }
-    return HF_OK;
-}
-
 static enum hf_err take_from(const struct hf_bundle_order *order, struct hf_buf *pem,
                              struct hf_why *why)
 {
     const struct hf_bundle *from = &order->from->bundle;
     size_t n_taken = 0;
-    HF_TRY(check_without(order, why));
     for (size_t i = 0; i < from->n_anchors; i++) {
         const struct hf_anchor *anchor = &from->anchors[i];
         if (!is_of_kind(&anchor->cert, order->from_kind) || is_left_out(order, &anchor->cert))

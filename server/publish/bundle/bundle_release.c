@@ -6,6 +6,8 @@
 #include "server/publish/bundle/bundle_lint.h"
 #include "server/publish/bundle/shelf.h"
 #include "server/publish/ceremony/targets_release.h"
+#include "server/publish/certs/fingerprint.h"
+#include "server/publish/certs/select.h"
 
 #include <string.h>
 
@@ -145,6 +147,63 @@ static enum hf_err find_from(const struct release *r, const struct hf_repo_bundl
                    profile);
 }
 
+static const struct hf_cert *find_meant(const struct hf_bundle *bundle, const char *text,
+                                        const struct hf_known_roots *known)
+{
+    for (size_t i = 0; i < bundle->n_anchors; i++) {
+        if (hf_select_matches(text, known, &bundle->anchors[i].cert))
+            return &bundle->anchors[i].cert;
+    }
+    return NULL;
+}
+
+static bool is_dropped(const struct hf_description *d, const char *text)
+{
+    struct hf_fingerprint f;
+    struct hf_why unused;
+    if (hf_fingerprint_parse(text, strlen(text), &f, &unused) != HF_OK)
+        return false;
+    for (size_t i = 0; i < d->n_drops; i++) {
+        if (hf_fingerprint_matches(&f, d->drops[i]))
+            return true;
+    }
+    return false;
+}
+
+/* What fits nothing is most likely a typo, unless an earlier version held it. */
+static enum hf_err refuse_to_remove(const struct release *r, const struct hf_repo_bundle *from,
+                                    const char *text, struct hf_why *why)
+{
+    const struct hf_repo_bundle *before = from;
+    while ((before = hf_shelf_before(&r->shelf, &before->description)) != NULL) {
+        const struct hf_cert *cert = find_meant(&before->bundle, text, &r->known);
+        if (cert != NULL)
+            return hf_fail(why, HF_E_NOT_FOUND,
+                           "\"%.80s\" is removed already: %s holds \"%s\", and %s, the newest "
+                           "version, does not. Nothing was published.",
+                           text, before->target->path, cert->subject, from->target->path);
+    }
+    if (is_dropped(&from->description, text))
+        return hf_fail(why, HF_E_NOT_FOUND,
+                       "\"%.80s\" is removed already: %s, the newest version, drops this key. "
+                       "Nothing was published.",
+                       text, from->target->path);
+    return hf_fail(why, HF_E_ARGUMENT,
+                   "\"%.80s\" is no SHA-256, table of known roots or part of a subject of any "
+                   "certificate in %s",
+                   text, from->target->path);
+}
+
+static enum hf_err check_without(const struct release *r, const struct hf_bundle_order *order,
+                                 struct hf_why *why)
+{
+    for (size_t i = 0; order->without != NULL && order->without[i] != NULL; i++) {
+        if (find_meant(&order->from->bundle, order->without[i], &r->known) == NULL)
+            return refuse_to_remove(r, order->from, order->without[i], why);
+    }
+    return HF_OK;
+}
+
 static enum hf_err build_one(struct release *r, const struct hf_bundle_order *order,
                              struct hf_why *why)
 {
@@ -191,6 +250,7 @@ static enum hf_err build_all(struct release *r, struct hf_why *why)
     HF_TRY(check_name(r, why));
     order.self_signed = r->p->repo.self_signed;
     HF_TRY(find_from(r, &order.from, why));
+    HF_TRY(check_without(r, &order, why));
     HF_TRY(build_one(r, &order, why));
     return derive(r, &order, why);
 }
