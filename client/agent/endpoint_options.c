@@ -109,8 +109,8 @@ void hf_cli_endpoints_init(struct hf_cli_endpoints *e)
          "this device's certificate, shown to an endpoint once its chain has been found valid; "
          "endpoints are judged as well without it",
          "FILE"},
-        {"client-key", '\0', POPT_ARG_STRING, &e->client_key, 0, "its key, without a passphrase",
-         "FILE"},
+        {"client-key", '\0', POPT_ARG_STRING, &e->client_key, 0,
+         "its key, without a passphrase, in a file that no other user may read or change", "FILE"},
         {"legacy-ciphers", '\0', POPT_ARG_VAL, &e->ciphers, HF_CLI_CIPHERS_LEGACY,
          "offer servers and mirrors cipher suites with static RSA and CBC, too", NULL},
         {"modern-ciphers", '\0', POPT_ARG_VAL, &e->ciphers, HF_CLI_CIPHERS_MODERN,

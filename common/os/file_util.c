@@ -1,5 +1,7 @@
 #include "common/os/file_util.h"
 
+#include "common/os/secret_file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -171,15 +173,16 @@ static enum hf_err append_take(struct hf_buf *out, struct hf_buf *content, const
     return err;
 }
 
-enum hf_err hf_file_read(const char *path, size_t max_bytes, struct hf_buf *out, struct hf_why *why)
+static enum hf_err read_regular(const char *path, bool is_secret, size_t max_bytes,
+                                struct hf_buf *out, struct hf_why *why)
 {
     struct hf_buf content = {0};
     size_t size = 0;
     int fd = -1;
 
     HF_TRY(open_regular(path, &fd, &size, why));
-    enum hf_err err = HF_OK;
-    if (size <= max_bytes && hf_buf_reserve(&content, size) != HF_OK)
+    enum hf_err err = is_secret ? hf_secret_file_check(path, fd, why) : HF_OK;
+    if (err == HF_OK && size <= max_bytes && hf_buf_reserve(&content, size) != HF_OK)
         err = hf_fail(why, HF_E_MEMORY, "out of memory reading %s", path);
     if (err == HF_OK)
         err = read_all(fd, path, max_bytes, &content, why);
@@ -188,6 +191,17 @@ enum hf_err hf_file_read(const char *path, size_t max_bytes, struct hf_buf *out,
         return append_take(out, &content, path, why);
     hf_buf_free(&content);
     return err;
+}
+
+enum hf_err hf_file_read(const char *path, size_t max_bytes, struct hf_buf *out, struct hf_why *why)
+{
+    return read_regular(path, false, max_bytes, out, why);
+}
+
+enum hf_err hf_file_read_secret(const char *path, size_t max_bytes, struct hf_buf *out,
+                                struct hf_why *why)
+{
+    return read_regular(path, true, max_bytes, out, why);
 }
 
 static bool holds(int fd, struct hf_bytes expected)

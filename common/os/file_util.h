@@ -25,6 +25,11 @@ HF_MUST_USE enum hf_err hf_file_absolute(const char *path, char **out, struct hf
 HF_MUST_USE enum hf_err hf_file_read(const char *path, size_t max_bytes, struct hf_buf *out,
                                      struct hf_why *why);
 
+/** The same for a secret. HF_E_KEY besides if another user may read or change the file
+ *  (hf_secret_file_check). The caller wipes the bytes. */
+HF_MUST_USE enum hf_err hf_file_read_secret(const char *path, size_t max_bytes, struct hf_buf *out,
+                                            struct hf_why *why);
+
 /** Is `path` a regular file with exactly these bytes? It is not held in memory for that. */
 bool hf_file_has_content(const char *path, struct hf_bytes expected);
 

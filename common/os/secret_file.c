@@ -148,26 +148,32 @@ static enum hf_err refuse(const char *path, int fd, const struct stat *st, const
                    path, who, verb, mode, path);
 }
 
-enum hf_err hf_secret_file_open(const char *path, int *fd, struct hf_why *why)
+enum hf_err hf_secret_file_check(const char *path, int fd, struct hf_why *why)
 {
     char buffer[WHO_MAX];
     const char *who = NULL;
     struct stat st;
+
+    if (fstat(fd, &st) != 0)
+        return hf_fail(why, HF_E_STORAGE, "cannot look at %s: %s", path, strerror(errno));
+    if (!S_ISREG(st.st_mode))
+        return HF_OK;
+    if ((who = find_reader(path, fd, &st, buffer)) != NULL)
+        return refuse(path, fd, &st, who, "read", why);
+    if ((who = find_writer(fd, &st, buffer)) != NULL)
+        return refuse(path, fd, &st, who, "change", why);
+    return HF_OK;
+}
+
+enum hf_err hf_secret_file_open(const char *path, int *fd, struct hf_why *why)
+{
     int opened = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (opened < 0 && (errno == ENOENT || errno == ENOTDIR))
         return hf_fail(why, HF_E_NOT_FOUND, "there is no %s", path);
     if (opened < 0)
         return hf_fail(why, HF_E_STORAGE, "cannot open %s: %s", path, strerror(errno));
 
-    enum hf_err err = HF_OK;
-    if (fstat(opened, &st) != 0)
-        err = hf_fail(why, HF_E_STORAGE, "cannot look at %s: %s", path, strerror(errno));
-    else if (!S_ISREG(st.st_mode))
-        err = HF_OK;
-    else if ((who = find_reader(path, opened, &st, buffer)) != NULL)
-        err = refuse(path, opened, &st, who, "read", why);
-    else if ((who = find_writer(opened, &st, buffer)) != NULL)
-        err = refuse(path, opened, &st, who, "change", why);
+    enum hf_err err = hf_secret_file_check(path, opened, why);
     if (err != HF_OK) {
         close(opened);
         return err;

@@ -27,4 +27,7 @@
  */
 HF_MUST_USE enum hf_err hf_secret_file_open(const char *path, int *fd, struct hf_why *why);
 
+/** The same judgement of a file that is open already; `path` is its name. HF_E_STORAGE, HF_E_KEY. */
+HF_MUST_USE enum hf_err hf_secret_file_check(const char *path, int fd, struct hf_why *why);
+
 #endif

@@ -120,6 +120,8 @@ def write_pem(path, *certs):
 
 
 def write_key(path, key):
+    """For its owner only, or programs refuse it."""
+    path.touch(0o600)
     path.write_bytes(
         key.private_bytes(
             serialization.Encoding.PEM,

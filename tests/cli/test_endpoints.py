@@ -1,5 +1,6 @@
 """The servers that a device must always reach: told to init, shown and replaced by `endpoints`."""
 import json
+import os
 import sqlite3
 
 import agent
@@ -148,13 +149,32 @@ def test_a_key_that_is_not_the_certificates_is_refused(device):
 
 def test_a_key_with_a_passphrase_is_refused(device):
     key = net_pki.Authority("Locked").key
-    (device.folder / "locked.tmpkey").write_bytes(key.private_bytes(
+    locked = device.folder / "locked.tmpkey"
+    locked.touch(0o600)
+    locked.write_bytes(key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
         serialization.BestAvailableEncryption(b"secret")))
     cert, _ = client_files(device)
-    sentence = device.refuses_init("--client-cert", cert, "--client-key",
-                                   device.folder / "locked.tmpkey")
+    sentence = device.refuses_init("--client-cert", cert, "--client-key", locked)
     assert "encrypted" in sentence and "store it without one" in sentence
+
+
+@pytest.mark.parametrize("mode, says", [(0o644, "every user may read"), (0o602, "every user may change"),
+                                        (0o640, f"the members of group {os.getegid()} may read")])
+def test_a_key_that_others_may_read_or_change_is_refused(device, mode, says):
+    cert, key = client_files(device)
+    os.chmod(key, mode)
+    words = ["--client-cert", cert, "--client-key", key]
+    said = f"the client certificate is not usable: {key}: {says} this secret (mode {mode:04o})"
+    assert said in device.refuses_init(*words)
+    device.init()
+    sentence = refuses_endpoints(device, *words)
+    assert said in sentence and sentence.endswith(f"chmod 600 {key}")
+    config = ["--state", device.state, "config", "set", "client-cert", cert, key]
+    assert said in agent.refused(*config)
+    assert config_row(device) == (None, None, 0)
+    os.chmod(key, 0o600)
+    agent.ok(*config)
 
 
 # ---- endpoints -----------------------------------------------------------------------------------------

@@ -426,11 +426,16 @@ def test_a_key_of_the_other_type_costs_no_evidence(world):
     (1, "other.tmpkey", "is not that of the first certificate"),
     ("clients.pem", 2, "is not that of the first certificate"),
     (2, 2, "is not a certificate"),
-    (1, 1, "is not a private key"),
+    (1, "both.pem", "is not a private key"),
+    (1, "open.tmpkey", "open.tmpkey: every user may read this secret (mode 0644)"),
     (1, "locked.tmpkey", "is encrypted"),
 ])
 def test_a_certificate_that_cannot_be_used_is_said_to_and_not_shown(world, cert, key, says):
     world.device("other")
+    for name, source, mode in (("both.pem", 1, 0o600), ("open.tmpkey", 2, 0o644)):
+        shutil.copy(world.client[source], world.folder / name)
+        (world.folder / name).chmod(mode)
+    (world.folder / "locked.tmpkey").touch(0o600)
     (world.folder / "locked.tmpkey").write_bytes(world.clients.key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
         serialization.BestAvailableEncryption(b"secret")))

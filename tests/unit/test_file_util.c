@@ -52,6 +52,27 @@ static void what_is_no_regular_file_is_refused(void **state)
     assert_int_equal(out.len, 0);
 }
 
+static void a_secret_is_read_if_no_other_user_may(void **state)
+{
+    struct hf_buf out = {0};
+    struct hf_why why = {0};
+    const char *path = temp_path(*state, "a");
+    temp_write(path, "secret");
+    assert_int_equal(chmod(path, 0644), 0);
+
+    CHECK_REFUSED(hf_file_read_secret(path, 10, &out, &why), HF_E_KEY, &why, "every user may read");
+    assert_int_equal(out.len, 0);
+    assert_int_equal(chmod(path, 0600), 0);
+    CHECK_OK(hf_file_read_secret(path, 10, &out, &why));
+    assert_string_equal((const char *)out.data, "secret");
+    hf_buf_free(&out);
+
+    const char *pipe = temp_path(*state, "pipe");
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    CHECK_REFUSED(hf_file_read_secret(pipe, 10, &out, &why), HF_E_STORAGE, &why,
+                  "not a regular file"); /* nor waited for */
+}
+
 static void the_content_of_a_file_is_compared_to_the_last_byte(void **state)
 {
     static char large[40000]; /* more than one read of it */
@@ -269,6 +290,7 @@ int main(void)
         IN_TEMP(a_file_is_read_whole_and_appended),
         IN_TEMP(a_file_that_is_too_long_is_refused_and_nothing_is_appended),
         IN_TEMP(what_is_no_regular_file_is_refused),
+        IN_TEMP(a_secret_is_read_if_no_other_user_may),
         IN_TEMP(the_content_of_a_file_is_compared_to_the_last_byte),
         IN_TEMP(a_file_that_is_none_has_no_content),
         IN_TEMP(a_file_is_replaced_with_its_mode_and_nothing_is_left_beside_it),

@@ -7,16 +7,18 @@
 #include <sodium.h>
 
 /* Mbed TLS tells PEM by the NUL behind it, which it wants counted; every hf_buf ends with one. */
-static enum hf_err read_file(const char *path, struct hf_buf *out, struct hf_why *why)
+static enum hf_err read_file(const char *path, bool is_secret, struct hf_buf *out,
+                             struct hf_why *why)
 {
-    HF_TRY(hf_file_read(path, HF_CLIENT_AUTH_BYTES_MAX, out, why));
+    HF_TRY(is_secret ? hf_file_read_secret(path, HF_CLIENT_AUTH_BYTES_MAX, out, why)
+                     : hf_file_read(path, HF_CLIENT_AUTH_BYTES_MAX, out, why));
     return out->len > 0 ? HF_OK : hf_fail(why, HF_E_FORMAT, "%s is empty", path);
 }
 
 static enum hf_err load_chain(const char *path, mbedtls_x509_crt *chain, struct hf_why *why)
 {
     struct hf_buf file = {0};
-    enum hf_err err = read_file(path, &file, why);
+    enum hf_err err = read_file(path, false, &file, why);
 
     if (err == HF_OK && mbedtls_x509_crt_parse(chain, file.data, file.len + 1) != 0 &&
         mbedtls_x509_crt_parse(chain, file.data, file.len) != 0)
@@ -40,7 +42,7 @@ static enum hf_err fail_key(const char *path, int code, struct hf_why *why)
 static enum hf_err load_key(const char *path, mbedtls_pk_context *key, struct hf_why *why)
 {
     struct hf_buf file = {0};
-    enum hf_err err = read_file(path, &file, why);
+    enum hf_err err = read_file(path, true, &file, why);
     int code = 0;
 
     if (err == HF_OK) {

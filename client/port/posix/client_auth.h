@@ -18,7 +18,8 @@ struct hf_client_auth {
 /**
  * Read both files, PEM or DER; the key without a passphrase, since nobody is there to enter it. In
  * words: HF_E_NOT_FOUND, HF_E_STORAGE, HF_E_LIMIT, HF_E_FORMAT, HF_E_KEY when the key is not the
- * certificate's, HF_E_MEMORY. hf_client_auth_free `out` after HF_OK.
+ * certificate's or other users may read or change its file, HF_E_MEMORY. hf_client_auth_free `out`
+ * after HF_OK.
  */
 HF_MUST_USE enum hf_err hf_client_auth_load(const char *cert_file, const char *key_file,
                                             struct hf_client_auth *out, struct hf_why *why);
