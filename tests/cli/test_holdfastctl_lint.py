@@ -346,6 +346,24 @@ def test_a_signed_distrust_counts_against_the_leafs_date(p, a, b, tmp_path):
     assert errors(*in_repo(p), *chains) == ["endpoint-anchor-ends"]
 
 
+def test_a_removal_names_the_endpoint_and_the_day_beforehand(p, a, b, root, tmp_path):
+    cross, other = root("Root A", issuer=b, key=a.key), root("Root D")
+    chains = endpoints(tmp_path, ("endpoint", "iot.test", [leaf(a), cross.cert]),
+                       ("endpoint", "later.test", [leaf(root("Root C"))]))
+    first, last = (NOW + 100 * DAY).date(), (NOW + 200 * DAY).date()
+    p.add("--remove-after", f"{a.sha256}={first}", "--remove-after", f"{b.sha256}={last}",
+          a.file, b.file, other.file)
+    finding, = [x for x in lint(*in_repo(p), *chains) if x["code"] == "endpoint-anchor-ends"]
+    assert finding["sentence"].startswith("iot.test (")
+    assert f'CN=Root B", is removed by devices after {last}. Add ' in finding["sentence"]
+    assert "endpoint-anchor-ends" not in errors(*in_repo(p), *chains, "--lead", "150")
+    assert "endpoint-anchor-missing" in errors(*in_repo(p), *chains, *on(NOW + 201 * DAY))
+    # Nothing is signed without a word about it.
+    only = endpoints(tmp_path, ("endpoint", "iot.test", [leaf(a)]))
+    said = p.refuses(*add_directly(p, "--again", *only, a.file, b.file, other.file))
+    assert "endpoint-anchor-ends" in said and "iot.test" in said and f"after {first}" in said
+
+
 def test_a_twin_of_a_distrusted_root_is_distrusted_too(p, a, b, root):
     """One key, three certificates: what is signed of one must not be got round by another."""
     date = "2035-01-01T00:00:00Z"

@@ -30,4 +30,8 @@ int64_t hf_anchor_distrust_s(const struct hf_anchor *anchor, const struct hf_kno
 /** "expires", "is removed", "is distrusted". */
 const char *hf_end_reason_text(enum hf_end_reason reason);
 
+/** "expires on 2027-01-01", "is removed by devices after 2027-01-01". */
+#define HF_ANCHOR_END_TEXT_MAX 96
+void hf_anchor_end_text(struct hf_anchor_end end, char out[HF_ANCHOR_END_TEXT_MAX]);
+
 #endif

@@ -41,27 +41,21 @@ static enum hf_err judge_ends(const struct hf_lint *lint, const struct hf_lint_l
 {
     const struct {
         enum hf_lint_code code;
-        int64_t end_s;
-        const char *words;
+        struct hf_anchor_end end;
     } ends[] = {
-        {HF_LINT_EXPIRES_SOON, anchor->cert.not_after_s, "expires on"},
-        {HF_LINT_REMOVED_SOON, anchor->remove_after_s, "is removed by devices after"},
-        {HF_LINT_DISTRUST_SOON, hf_anchor_distrust_s(anchor, lint->known),
-         "is distrusted, or planned to be, for what is issued after"},
+        {HF_LINT_EXPIRES_SOON, {anchor->cert.not_after_s, HF_END_EXPIRES}},
+        {HF_LINT_REMOVED_SOON, {anchor->remove_after_s, HF_END_REMOVED}},
+        {HF_LINT_DISTRUST_SOON, {hf_anchor_distrust_s(anchor, lint->known), HF_END_DISTRUSTED}},
     };
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
-        char day[HF_TIME_TEXT_MAX];
-        if (ends[i].end_s == HF_TIME_NONE || ends[i].end_s > lint->at_s + lint->lead_s)
+        char text[HF_ANCHOR_END_TEXT_MAX];
+        if (ends[i].end.end_s == HF_TIME_NONE || ends[i].end.end_s > lint->at_s + lint->lead_s)
             continue;
-        if (ends[i].code == HF_LINT_EXPIRES_SOON)
-            hf_time_format_day(ends[i].end_s, day);
-        else
-            hf_time_format_last(ends[i].end_s, day);
-        HF_TRY(hf_findings_add(out, ends[i].code, line->where, why,
-                               "\"%s\" %s %s, and the last device may take %lld days to get a "
-                               "successor",
-                               anchor->cert.subject, ends[i].words, day,
-                               (long long)(lint->lead_s / HF_DAY_S)));
+        hf_anchor_end_text(ends[i].end, text);
+        HF_TRY(
+            hf_findings_add(out, ends[i].code, line->where, why,
+                            "\"%s\" %s, and the last device may take %lld days to get a successor",
+                            anchor->cert.subject, text, (long long)(lint->lead_s / HF_DAY_S)));
     }
     return HF_OK;
 }

@@ -71,9 +71,10 @@ static bool is_good(const struct hf_lint *lint, const struct hf_anchor *anchor,
     return hf_policy_leaf_date_is_accepted(anchor->distrust_after_s, chain->certs[0].not_before_s);
 }
 
+/* `only` NULL, or the one anchor that counts. */
 static enum hf_err reaches(const struct hf_lint *lint, const struct hf_lint_line *line,
                            const struct hf_lint_chain *chain, bool is_after_lead,
-                           struct verdict *out, struct hf_why *why)
+                           const struct hf_anchor *only, struct verdict *out, struct hf_why *why)
 {
     mbedtls_x509_crt anchors;
     size_t n_good = 0;
@@ -81,7 +82,7 @@ static enum hf_err reaches(const struct hf_lint *lint, const struct hf_lint_line
     enum hf_err err = HF_OK;
     for (size_t i = 0; i < line->bundle->n_anchors && err == HF_OK; i++) {
         const struct hf_anchor *anchor = &line->bundle->anchors[i];
-        if (!is_good(lint, anchor, chain, is_after_lead))
+        if ((only != NULL && anchor != only) || !is_good(lint, anchor, chain, is_after_lead))
             continue;
         if (mbedtls_x509_crt_parse_der(&anchors, anchor->der.data, anchor->der.len) != 0)
             err = hf_fail(why, HF_E_MEMORY, "out of memory for the certificates of %s",
@@ -96,6 +97,42 @@ static enum hf_err reaches(const struct hf_lint *lint, const struct hf_lint_line
     return err;
 }
 
+/* Of the roots that validate the chain today, the one that ends last; NULL for none. */
+static enum hf_err find_last(const struct hf_lint *lint, const struct hf_lint_line *line,
+                             const struct hf_lint_chain *chain, const struct hf_anchor **out,
+                             struct hf_why *why)
+{
+    const struct hf_anchor *last = NULL;
+    for (size_t i = 0; i < line->bundle->n_anchors; i++) {
+        const struct hf_anchor *anchor = &line->bundle->anchors[i];
+        struct verdict verdict;
+        HF_TRY(reaches(lint, line, chain, false, anchor, &verdict, why));
+        if (verdict.is_valid && (last == NULL || hf_anchor_end(anchor, lint->known).end_s >
+                                                     hf_anchor_end(last, lint->known).end_s))
+            last = anchor;
+    }
+    *out = last;
+    return HF_OK;
+}
+
+static enum hf_err report_end(const struct hf_lint *lint, const struct hf_lint_line *line,
+                              const struct hf_lint_chain *chain, struct hf_findings *out,
+                              struct hf_why *why)
+{
+    const struct hf_anchor *last = NULL;
+    char day[HF_TIME_TEXT_MAX], end[HF_ANCHOR_END_TEXT_MAX] = "ends";
+    HF_TRY(find_last(lint, line, chain, &last, why));
+    if (last != NULL)
+        hf_anchor_end_text(hf_anchor_end(last, lint->known), end);
+    hf_time_format_day(lint->at_s + lint->lead_s, day);
+    return hf_findings_add(out, HF_LINT_ENDPOINT_ANCHOR_ENDS, line->where, why,
+                           "%s (%s) is validated through roots only that end before %s, when the "
+                           "last device has this bundle. The last of them, \"%s\", %s. Add its "
+                           "successor.",
+                           chain->name, chain->source, day, last != NULL ? last->cert.subject : "?",
+                           end);
+}
+
 /* ---- one chain -------------------------------------------------------------------------------- */
 
 static enum hf_err judge_anchors(const struct hf_lint *lint, const struct hf_lint_line *line,
@@ -103,7 +140,7 @@ static enum hf_err judge_anchors(const struct hf_lint *lint, const struct hf_lin
                                  struct hf_why *why)
 {
     struct verdict now, later;
-    HF_TRY(reaches(lint, line, chain, false, &now, why));
+    HF_TRY(reaches(lint, line, chain, false, NULL, &now, why));
     if (!now.is_valid && now.fault[0] != '\0')
         return hf_findings_add(out, HF_LINT_ENDPOINT_ANCHOR_MISSING, line->where, why,
                                "%s shows a chain (%s) that devices refuse: %s", chain->name,
@@ -113,15 +150,8 @@ static enum hf_err judge_anchors(const struct hf_lint *lint, const struct hf_lin
                                "%s shows a chain (%s) that ends in no usable root of this bundle; "
                                "the last issuer in it is \"%s\"",
                                chain->name, chain->source, chain->certs[chain->n_certs - 1].issuer);
-    HF_TRY(reaches(lint, line, chain, true, &later, why));
-    if (later.is_valid)
-        return HF_OK;
-    char day[HF_TIME_TEXT_MAX];
-    hf_time_format_day(lint->at_s + lint->lead_s, day);
-    return hf_findings_add(out, HF_LINT_ENDPOINT_ANCHOR_ENDS, line->where, why,
-                           "%s is validated through roots only that will have ended on %s, when "
-                           "the last device has this bundle (%s); add what follows them",
-                           chain->name, day, chain->source);
+    HF_TRY(reaches(lint, line, chain, true, NULL, &later, why));
+    return later.is_valid ? HF_OK : report_end(lint, line, chain, out, why);
 }
 
 /* Intermediates; the leaf is renewed every few weeks, and roots need no date here. */
