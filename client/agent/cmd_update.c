@@ -19,7 +19,8 @@ static const struct hf_cli_text text = {
         "                                  would be lost with a root that the publisher revokes;\n"
         "                                  after eight checks or a day it is installed anyway\n"
         "Endpoints that this device does not validate any more since this update are named on\n"
-        "standard error, with the root. On failure there is one sentence there, and no last line.\n"
+        "standard error, with the root; so is an export that cannot be written, where the on-swap\n"
+        "command runs all the same. On failure there is one sentence there, and no last line.\n"
         "--json prints one object in any case. --verbose logs each request with its address,\n"
         "answer and TLS version, and each file as it is verified.",
     .examples = "  holdfast update\n"
@@ -90,6 +91,8 @@ static int update(const char *state_dir, const struct hf_cli_common *common)
         err = print_success(config, as_json, &result, &why);
     if (err == HF_OK && result.lost[0] != '\0')
         fprintf(stderr, "holdfast: warning: %s\n", result.lost);
+    if (err == HF_OK && result.export_fault[0] != '\0')
+        fprintf(stderr, "holdfast: warning: %s\n", result.export_fault);
     if (err != HF_OK && as_json && print_json(config, err, &result, why.text, &unprinted) != HF_OK)
         err = hf_fail(&why, unprinted.code, "%s", unprinted.text);
     int exit_code = as_json && err == HF_E_POSTPONED ? HF_EXIT_POSTPONED : hf_cli_finish(err, &why);

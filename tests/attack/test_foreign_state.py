@@ -265,6 +265,15 @@ def test_export_that_cannot_be_written_does_not_stop_the_command(victim, folder)
     agent.run("--state", victim.state, "update")
     assert victim.ran.exists()
     assert str(victim.export) in agent.ok("--state", victim.state, "journal")
+    assert agent.run("--state", victim.state, "status", "--check").code != 0
+    # The command succeeded once, which is enough for the same roots.
+    victim.ran.unlink()
+    agent.run("--state", victim.state, "update")
+    agent.run("--state", victim.state, "update")
+    assert not victim.ran.exists()
+    victim.export.rmdir()
+    agent.run("--state", victim.state, "update")
+    assert victim.ran.exists() and victim.export.is_file()
 
 
 def test_init_in_a_folder_of_another_user(folder):

@@ -127,18 +127,19 @@ def test_a_new_device_begins_at_the_first_root(publisher, server, ceremony, fold
     assert device.metadata_versions()["root"] == 5
 
 
-def test_with_the_old_keys_at_hand_no_device_ever_sees_a_fault(publisher, device_at_1, ceremony):
+def test_with_the_old_keys_at_hand_no_device_ever_sees_a_fault(publisher, server, device_at_1, ceremony):
     """What lies there between the two renames of a rotation: all but the new root."""
+    publisher.followers.clear()
     old, new = ceremony.key_file("timestamp", "timestamp-1"), ceremony.new_key("timestamp")
     ceremony.hold(("add-key", "timestamp", "--key", new), ("remove-key", "timestamp", "--key", old))
     new_root = publisher.newest_file("root")
     content = new_root.read_bytes()
     new_root.unlink()
-    publisher._tell()
+    server.catch_up()
     assert device_at_1.update() == "current amazon-iot/full 1"
     assert device_at_1.metadata_versions()["root"] == 1
     new_root.write_bytes(content)
-    publisher._tell()
+    server.catch_up()
     assert device_at_1.update() == "current amazon-iot/full 1"
     assert device_at_1.metadata_versions()["root"] == 2
 

@@ -67,6 +67,9 @@ struct hf_update_result {
     char
         lost[HF_WHY_MAX]; /* a warning: which endpoints this device does not validate any more since
                             * this check, and through which root it did; empty for none */
+    char export_fault
+        [HF_WHY_MAX]; /* a warning: why the export is not up to date, although the on-swap
+                                    * command succeeded; empty for none */
 };
 
 /**

@@ -119,9 +119,14 @@ static enum hf_err tell_of(struct hf_posix *posix, const struct told *now, struc
     enum hf_err kept = keep_export(posix, pem, &before, &was_written, &reason);
     if (kept == HF_E_POLICY || (kept != HF_OK && posix->config.view.on_swap == NULL))
         return hf_fail(why, kept, "%s", reason.text);
-    /* The command may take the roots from the state folder: it runs all the same. */
-    if (kept != HF_OK)
+    /* The command may take the roots from the state folder: it runs all the same, if that folder can
+     * be written. */
+    if (kept != HF_OK) {
+        const char *told = before.whole[0] != '\0' ? before.whole : before.version;
+        HF_TRY(store.save_value(store.ctx, TOLD_VALUE, told, why));
         hf_posix_journal(posix, HF_LEVEL_ERROR, "export", reason.text);
+        posix->export_fault = reason;
+    }
     if (strcmp(before.whole, now->whole) == 0 && !was_written)
         return HF_OK;
     if (posix->config.view.on_swap != NULL)
@@ -153,6 +158,7 @@ enum hf_err hf_followers_tell(struct hf_posix *posix, struct hf_why *why)
     struct hf_buf pem = {0};
     struct told now;
 
+    posix->export_fault = (struct hf_why){0};
     if (config->export_file == NULL && config->on_swap == NULL)
         return HF_OK;
     hf_client_export_span(posix->client, &posix->told_from_s, &posix->told_until_s);

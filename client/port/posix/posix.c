@@ -241,6 +241,7 @@ static enum hf_err update_locked(struct hf_posix *posix, struct hf_update_result
         return err;
     if (told != HF_OK)
         return hf_fail(why, told, "%s", told_why.text);
+    memcpy(result.export_fault, posix->export_fault.text, sizeof result.export_fault);
     *out = result;
     return HF_OK;
 }

@@ -27,6 +27,7 @@ struct hf_posix {
     struct hf_client *client;             /* NULL during init */
     int64_t told_from_s;                  /* other programs know what holds from then */
     int64_t told_until_s;                 /* until before then; 0 and 0: not looked at yet */
+    struct hf_why export_fault;           /* the on-swap command ran all the same; HF_OK for none */
     char device_id[HF_DEVICE_ID_MAX + 1]; /* empty until somebody asked */
 };
 
