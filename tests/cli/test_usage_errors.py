@@ -1,0 +1,83 @@
+"""Every command of every program: a command line that makes no sense is exit code 2, one sentence on
+standard error, nothing on standard output, and nothing done."""
+import functools
+import re
+import subprocess
+
+import pytest
+
+import ctl
+
+
+def run(words, **how):
+    return subprocess.run([ctl.BIN / words[0], *words[1:]], stdin=subprocess.DEVNULL, text=True,
+                          capture_output=True, timeout=ctl.TIMEOUT_S, **how)
+
+
+@functools.cache
+def help_of(*command):
+    return run([*command, "--help"]).stdout
+
+
+def commands(program):
+    listed = help_of(program).split("\nCommands:\n")[1].split("\n\n")[0]
+    found = re.findall(r"^  (\S+(?: \S+)?)  ", listed, re.MULTILINE)
+    return [[program, *name.split()] for name in found]
+
+
+COMMANDS = [*commands("holdfast"), *commands("holdfastctl"), ["holdfastd"]]
+
+
+def refuses(command, *words):
+    done = run([*command, *words])
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), (words, done)
+    assert done.stderr.startswith(command[0]), done.stderr
+    return done.stderr
+
+
+def options(command):
+    """{name: whether it takes a value}"""
+    listed = help_of(*command).split("\nOptions:\n")[1].split("\nExamples:\n")[0]
+    return {name: value != "" for name, value in
+            re.findall(r"^  (?:    )?(?:-\w, )?(--[a-z-]+)(=| [A-Z])?", listed, re.MULTILINE)}
+
+
+def needed(command):
+    """A command line that lacks nothing; None if it may have any number of arguments."""
+    usage = help_of(*command).split("\n")[0].removeprefix("Usage: " + " ".join(command))
+    usage = re.sub(r"\[OPTION(…|\.\.\.)\]", "", usage)
+    if re.search(r"[A-Z](…|\.\.\.)", usage):
+        return None
+    while usage != (usage := re.sub(r"\[[^][]*\]", "", usage)):
+        pass
+    usage = re.sub(r"\{([^|}]*)\|[^}]*\}", r"\1", usage)
+    return [word if word.startswith("--") else "1" for word in usage.split() if word != "..."]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_an_option_that_does_not_exist(command):
+    for wrong in ("--no-such-option", "-Z"):
+        assert wrong in refuses(command, wrong)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_an_option_without_its_value_and_one_with_a_value_too_many(command):
+    kinds = {takes_value: name for name, takes_value in options(command).items()}
+    if True in kinds:
+        assert kinds[True] in refuses(command, kinds[True])
+    assert kinds[False] in refuses(command, f"{kinds[False]}=value")
+
+
+def test_an_argument_too_many(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    limited = [command for command in COMMANDS if needed(command) is not None]
+    assert len(limited) > 20
+    for command in limited:
+        assert '"surplus"' in refuses(command, *needed(command), "surplus")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_commands_were_found():
+    assert len(COMMANDS) > 40
+    assert needed(["holdfastctl", "root", "sign"]) == ["--draft", "1", "--keys", "1"]
+    assert options(["holdfastd"])["--listen"] and not options(["holdfast", "run"])["--on-demand"]
