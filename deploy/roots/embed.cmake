@@ -1,4 +1,4 @@
-# Turn the tables of this folder into a C array (struct hf_known_table, server/publish/certs/known_roots.h).
+# Turn the tables of this folder into a C array (struct hf_known_table, server/repository/certs/known_roots.h).
 #
 #   cmake -D FOLDER=deploy/roots -D OUT=….c -P embed.cmake
 cmake_minimum_required(VERSION 3.25)
@@ -16,7 +16,7 @@ foreach(file IN LISTS files)
 endforeach()
 
 set(text "/* Generated from deploy/roots by embed.cmake. */\n")
-string(APPEND text "#include \"server/publish/certs/known_roots.h\"\n\n")
+string(APPEND text "#include \"server/repository/certs/known_roots.h\"\n\n")
 string(APPEND text "const struct hf_known_table hf_known_tables[] = {\n${rows}};\n")
 string(APPEND text "const size_t hf_known_tables_len = sizeof(hf_known_tables) / sizeof(hf_known_tables[0]);\n")
 file(WRITE ${OUT} "${text}")

@@ -520,7 +520,7 @@ def lint_md():
 
 
 def test_every_code_is_in_the_table_with_its_weight():
-    source = (ctl.CHECKOUT / "server/publish/base/findings.c").read_text()
+    source = (ctl.CHECKOUT / "server/repository/base/findings.c").read_text()
     codes_known = dict(re.findall(r'= \{"([a-z-]+)", (true|false)\}', source))
     assert len(codes_known) > 25
     rows = [row.split(" | ")[0] for row in lint_md().split("\n## ")[0].splitlines()

@@ -10,9 +10,9 @@
 #include "common/base/timetext.h"
 #include "common/tuf/key.h"
 #include "server/publish/ceremony/draft_check.h"
-#include "server/publish/keys/key_file.h"
-#include "server/publish/keys/signer.h"
-#include "server/publish/repository/compose.h"
+#include "server/repository/keys/key_file.h"
+#include "server/repository/keys/signer.h"
+#include "server/repository/compose.h"
 
 #include <sodium.h>
 

@@ -5,9 +5,9 @@
 #include "tests/fuzz/scratch.h"
 
 #include "common/base/timetext.h"
-#include "server/publish/keys/key_import.h"
-#include "server/publish/keys/signer.h"
-#include "server/publish/repository/compose.h"
+#include "server/repository/keys/key_import.h"
+#include "server/repository/keys/signer.h"
+#include "server/repository/compose.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

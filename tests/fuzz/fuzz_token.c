@@ -6,8 +6,8 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "common/tuf/key.h"
-#include "server/publish/tokens/token_point.h"
-#include "server/publish/tokens/token_uri.h"
+#include "server/repository/tokens/token_point.h"
+#include "server/repository/tokens/token_uri.h"
 
 static void check_line(const char *text)
 {

@@ -7,7 +7,7 @@
 #include "client/port/posix/bundle_files.h"
 #include "common/base/hex.h"
 #include "server/publish/ceremony/draft.h"
-#include "server/publish/keys/key_file.h"
+#include "server/repository/keys/key_file.h"
 #include "tests/support/device.h"
 #include "tests/support/test_pki.h"
 

@@ -116,8 +116,10 @@ check_includes() {
     forbid_include client/port "agent" 'client/agent/'
     forbid_include server "client" 'client/|holdfast/(client|port|posix|trust_store)\.h'
     forbid_include server/publish "serve or signer: they meet at the repository on disk" 'server/(serve|signer)/'
-    check_layers server/publish base certs tokens keys repository lint ceremony bundle commands
-    forbid_include server/serve "publish or signer: the network process holds no key" 'server/(publish|signer)/'
+    check_layers server/publish lint ceremony bundle commands
+    forbid_include server/repository "publish or serve: they stand on it" 'server/(publish|serve)/|common/cli/'
+    check_layers server/repository base certs tokens keys
+    forbid_include server/serve "what signs: the network process holds no key" 'server/(publish|repository|signer)/'
 }
 
 check_cppcheck() {

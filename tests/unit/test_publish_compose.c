@@ -1,10 +1,10 @@
-/* server/publish/repository/compose.c and signer.c: metadata as other implementations expect it. */
+/* server/repository/compose.c and signer.c: metadata as other implementations expect it. */
 #include "tests/support/check.h"
 
 #include "common/base/timetext.h"
 #include "common/json/json.h"
-#include "server/publish/repository/compose.h"
-#include "server/publish/keys/signer.h"
+#include "server/repository/compose.h"
+#include "server/repository/keys/signer.h"
 
 #include <sodium.h>
 #include <stdlib.h>

@@ -4,8 +4,8 @@
 #include "tests/support/tuf_repo.h"
 
 #include "common/base/timetext.h"
-#include "server/publish/repository/compose.h"
-#include "server/publish/keys/signing_key.h"
+#include "server/repository/compose.h"
+#include "server/repository/keys/signing_key.h"
 #include "server/publish/ceremony/draft_show.h"
 #include "server/publish/ceremony/draft_tally.h"
 #include "server/publish/ceremony/root_edit.h"

@@ -1,8 +1,8 @@
-/* server/publish/keys/key_file.c: private keys on disk. */
+/* server/repository/keys/key_file.c: private keys on disk. */
 #include "tests/support/check.h"
 
-#include "server/publish/base/disk.h"
-#include "server/publish/keys/key_file.h"
+#include "server/repository/base/disk.h"
+#include "server/repository/keys/key_file.h"
 #include "tests/support/temp_dir.h"
 
 #include <sodium.h>

@@ -1,10 +1,10 @@
-/* server/publish/certs/known_roots.c and select.c: who is known, when distrusted, and whom a text means. */
+/* server/repository/certs/known_roots.c and select.c: who is known, when distrusted, and whom a text means. */
 #include "tests/support/check.h"
 
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
-#include "server/publish/certs/known_roots.h"
-#include "server/publish/certs/select.h"
+#include "server/repository/certs/known_roots.h"
+#include "server/repository/certs/select.h"
 #include "tests/support/temp_dir.h"
 
 #include <stdio.h>

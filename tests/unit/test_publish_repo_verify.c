@@ -1,9 +1,9 @@
-/* server/publish/repository/repo_verify.c: a repository on disk, seen as a device sees it. */
+/* server/repository/repo_verify.c: a repository on disk, seen as a device sees it. */
 #include "tests/support/check.h"
 
 #include "common/base/timetext.h"
-#include "server/publish/repository/repo_verify.h"
-#include "server/publish/repository/repo_write.h"
+#include "server/repository/repo_verify.h"
+#include "server/repository/repo_write.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/test_pki.h"
 #include "tests/support/tuf_repo.h"

@@ -1,10 +1,10 @@
-/* server/publish/repository/repo_write.c: whoever looks at any instant, also after a power cut, sees a whole
+/* server/repository/repo_write.c: whoever looks at any instant, also after a power cut, sees a whole
  * repository, old or new. */
 #include "tests/support/check.h"
 
 #include "common/base/timetext.h"
-#include "server/publish/repository/repo_verify.h"
-#include "server/publish/repository/repo_write.h"
+#include "server/repository/repo_verify.h"
+#include "server/repository/repo_write.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/test_pki.h"
 #include "tests/support/tuf_repo.h"

@@ -1,8 +1,8 @@
-/* server/publish/certs/self_signed.c: a root's own signature is verified once in a run, and never less. */
+/* server/repository/certs/self_signed.c: a root's own signature is verified once in a run, and never less. */
 #include "tests/support/check.h"
 
 #include "common/bundle/pem.h"
-#include "server/publish/certs/self_signed.h"
+#include "server/repository/certs/self_signed.h"
 #include "tests/support/test_pki.h"
 
 struct world {

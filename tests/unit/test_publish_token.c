@@ -1,8 +1,8 @@
-/* server/publish/tokens/token.h with SoftHSM2: keys made, found, opened and signed with. */
+/* server/repository/tokens/token.h with SoftHSM2: keys made, found, opened and signed with. */
 #include "tests/support/check.h"
 
 #include "common/tuf/key.h"
-#include "server/publish/tokens/token.h"
+#include "server/repository/tokens/token.h"
 #include "tests/support/softhsm.h"
 
 #include <sodium.h>

@@ -1,8 +1,8 @@
-/* server/publish/tokens/token.h with a token that does what no honest one does. */
+/* server/repository/tokens/token.h with a token that does what no honest one does. */
 #include "tests/support/check.h"
 
 #include "common/tuf/key.h"
-#include "server/publish/tokens/token.h"
+#include "server/repository/tokens/token.h"
 #include "tests/support/fake_token.h"
 
 #include <sodium.h>

@@ -1,9 +1,9 @@
-/* server/publish/tokens/token_uri.c and token_point.c: what a person writes and what a token shows. */
+/* server/repository/tokens/token_uri.c and token_point.c: what a person writes and what a token shows. */
 #include "tests/support/check.h"
 
 #include "common/tuf/key.h"
-#include "server/publish/tokens/token_point.h"
-#include "server/publish/tokens/token_uri.h"
+#include "server/repository/tokens/token_point.h"
+#include "server/repository/tokens/token_uri.h"
 #include "tests/support/test_pki.h"
 
 #include <sodium.h>

@@ -5,7 +5,7 @@
 #ifndef HF_PUBLISH_BUNDLE_BEGIN_H
 #define HF_PUBLISH_BUNDLE_BEGIN_H
 
-#include "server/publish/repository/repo_verify.h"
+#include "server/repository/repo_verify.h"
 
 /**
  * New without a word may be: the first set of a repository, and the profiles full, rsa, ecc and

@@ -4,8 +4,8 @@
 #include "common/bundle/pem.h"
 #include "common/bundle/policy.h"
 #include "server/publish/bundle/bundle_drops.h"
-#include "server/publish/certs/select.h"
-#include "server/publish/certs/vouching.h"
+#include "server/repository/certs/select.h"
+#include "server/repository/certs/vouching.h"
 #include "server/publish/lint/lint.h"
 
 #include <stdio.h>

@@ -3,9 +3,9 @@
 #define HF_PUBLISH_BUNDLE_BUILD_H
 
 #include "server/publish/bundle/bundle_notes.h"
-#include "server/publish/certs/cert_files.h"
-#include "server/publish/base/findings.h"
-#include "server/publish/repository/repo_verify.h"
+#include "server/repository/certs/cert_files.h"
+#include "server/repository/base/findings.h"
+#include "server/repository/repo_verify.h"
 
 /* Which part of another bundle a profile takes over. */
 enum hf_key_kind {

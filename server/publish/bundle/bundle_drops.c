@@ -2,9 +2,9 @@
 
 #include "common/base/hex.h"
 #include "common/base/limits.h"
-#include "server/publish/certs/cert_files.h"
-#include "server/publish/base/disk.h"
-#include "server/publish/certs/fingerprint.h"
+#include "server/repository/certs/cert_files.h"
+#include "server/repository/base/disk.h"
+#include "server/repository/certs/fingerprint.h"
 
 #include <inttypes.h>
 #include <stdio.h>

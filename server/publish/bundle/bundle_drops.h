@@ -6,7 +6,7 @@
 #define HF_PUBLISH_BUNDLE_DROPS_H
 
 #include "common/bundle/bundle.h"
-#include "server/publish/base/findings.h"
+#include "server/repository/base/findings.h"
 
 /** Borrowed. */
 struct hf_bundle_change {

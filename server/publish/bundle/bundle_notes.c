@@ -1,8 +1,8 @@
 #include "server/publish/bundle/bundle_notes.h"
 
 #include "common/base/timetext.h"
-#include "server/publish/certs/fingerprint.h"
-#include "server/publish/certs/select.h"
+#include "server/repository/certs/fingerprint.h"
+#include "server/repository/certs/select.h"
 
 #include <stdlib.h>
 #include <string.h>

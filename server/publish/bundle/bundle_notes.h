@@ -6,8 +6,8 @@
 #define HF_PUBLISH_BUNDLE_NOTES_H
 
 #include "common/bundle/bundle.h"
-#include "server/publish/base/findings.h"
-#include "server/publish/certs/known_roots.h"
+#include "server/repository/base/findings.h"
+#include "server/repository/certs/known_roots.h"
 
 struct hf_note_options {
     bool allows_intermediate;   /* --allow-intermediate */

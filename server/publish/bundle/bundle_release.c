@@ -6,8 +6,8 @@
 #include "server/publish/bundle/bundle_lint.h"
 #include "server/publish/bundle/shelf.h"
 #include "server/publish/ceremony/targets_release.h"
-#include "server/publish/certs/fingerprint.h"
-#include "server/publish/certs/select.h"
+#include "server/repository/certs/fingerprint.h"
+#include "server/repository/certs/select.h"
 
 #include <string.h>
 

@@ -8,7 +8,7 @@
 
 #include "server/publish/bundle/bundle_build.h"
 #include "server/publish/lint/lint_endpoints.h"
-#include "server/publish/repository/publication.h"
+#include "server/repository/publication.h"
 
 /* Older versions stay listed so that a device that decided on one just now can still fetch it. */
 #define HF_KEEP_DEFAULT 5

@@ -6,7 +6,7 @@
 #define HF_PUBLISH_PUBLISH_JSON_H
 
 #include "server/publish/bundle/bundle_build.h"
-#include "server/publish/repository/publication.h"
+#include "server/repository/publication.h"
 
 struct hf_publish_report {
     const char *outcome;            /* "published", "waiting", "drafted", "unchanged" */

@@ -5,7 +5,7 @@
 #ifndef HF_PUBLISH_SHELF_H
 #define HF_PUBLISH_SHELF_H
 
-#include "server/publish/repository/repo_verify.h"
+#include "server/repository/repo_verify.h"
 
 struct hf_shelf {
     struct hf_targets pending; /* zero where nothing waits */

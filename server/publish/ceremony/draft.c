@@ -1,7 +1,7 @@
 #include "server/publish/ceremony/draft.h"
 
 #include "common/json/json.h"
-#include "server/publish/base/disk.h"
+#include "server/repository/base/disk.h"
 #include "server/publish/ceremony/draft_check.h"
 
 #include <stdlib.h>

@@ -3,8 +3,8 @@
 #include "common/base/timetext.h"
 #include "common/bundle/description.h"
 #include "common/json/json.h"
-#include "server/publish/base/label.h"
-#include "server/publish/keys/public_key.h"
+#include "server/repository/base/label.h"
+#include "server/repository/keys/public_key.h"
 
 #include <inttypes.h>
 #include <string.h>

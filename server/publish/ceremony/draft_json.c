@@ -1,8 +1,8 @@
 #include "server/publish/ceremony/draft_json.h"
 
 #include "server/publish/ceremony/draft_tally.h"
-#include "server/publish/certs/fingerprint.h"
-#include "server/publish/base/json_text.h"
+#include "server/repository/certs/fingerprint.h"
+#include "server/repository/base/json_text.h"
 
 static json_t *envelope_json(const struct hf_envelope *env)
 {

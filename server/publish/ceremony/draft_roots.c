@@ -2,7 +2,7 @@
 
 #include "common/base/limits.h"
 #include "common/tuf/trusted_set.h"
-#include "server/publish/keys/key_seal.h"
+#include "server/repository/keys/key_seal.h"
 
 #include <inttypes.h>
 

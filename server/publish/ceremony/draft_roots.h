@@ -7,8 +7,8 @@
 #define HF_PUBLISH_DRAFT_ROOTS_H
 
 #include "server/publish/ceremony/draft.h"
-#include "server/publish/keys/key_set.h"
-#include "server/publish/repository/repo_read.h"
+#include "server/repository/keys/key_set.h"
+#include "server/repository/repo_read.h"
 
 /** The texts of the roots before `newest` in a repository, oldest first, for a new draft; no older
  *  ones than fit. I/O. `out` is a new list. */

@@ -2,7 +2,7 @@
 
 #include "common/base/timetext.h"
 #include "server/publish/ceremony/draft_rest.h"
-#include "server/publish/certs/fingerprint.h"
+#include "server/repository/certs/fingerprint.h"
 
 #include <inttypes.h>
 #include <string.h>

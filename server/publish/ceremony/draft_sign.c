@@ -1,6 +1,6 @@
 #include "server/publish/ceremony/draft_sign.h"
 
-#include "server/publish/keys/signer.h"
+#include "server/repository/keys/signer.h"
 
 #include <inttypes.h>
 #include <string.h>

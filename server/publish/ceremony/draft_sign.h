@@ -3,7 +3,7 @@
 #define HF_PUBLISH_DRAFT_SIGN_H
 
 #include "server/publish/ceremony/draft_tally.h"
-#include "server/publish/keys/key_set.h"
+#include "server/repository/keys/key_set.h"
 
 /**
  * Are there keys in the holder's half that may sign and have not, and are all given keys such? HF_E_KEY

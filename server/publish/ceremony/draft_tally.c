@@ -1,6 +1,6 @@
 #include "server/publish/ceremony/draft_tally.h"
 
-#include "server/publish/base/json_text.h"
+#include "server/repository/base/json_text.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

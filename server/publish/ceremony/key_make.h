@@ -2,9 +2,9 @@
 #ifndef HF_PUBLISH_KEY_MAKE_H
 #define HF_PUBLISH_KEY_MAKE_H
 
-#include "server/publish/repository/compose.h"
-#include "server/publish/keys/expiry.h"
-#include "server/publish/base/undo.h"
+#include "server/repository/compose.h"
+#include "server/repository/keys/expiry.h"
+#include "server/repository/base/undo.h"
 
 struct hf_key_plan {
     int64_t counts[HF_TOP_ROLES]; /* given ones included */

@@ -6,7 +6,7 @@
 #define HF_PUBLISH_ROOT_CEREMONY_H
 
 #include "server/publish/ceremony/draft.h"
-#include "server/publish/repository/publication.h"
+#include "server/repository/publication.h"
 
 struct hf_root_ceremony {
     struct hf_publication p;

@@ -1,6 +1,6 @@
 #include "server/publish/ceremony/root_edit.h"
 
-#include "server/publish/certs/fingerprint.h"
+#include "server/repository/certs/fingerprint.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #define HF_PUBLISH_ROOT_EDIT_H
 
 #include "server/publish/ceremony/draft.h"
-#include "server/publish/keys/public_key.h"
+#include "server/repository/keys/public_key.h"
 
 struct hf_root_edit {
     struct hf_draft *draft; /* borrowed */

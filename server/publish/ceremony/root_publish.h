@@ -6,7 +6,7 @@
 #define HF_PUBLISH_ROOT_PUBLISH_H
 
 #include "server/publish/ceremony/draft.h"
-#include "server/publish/repository/publication.h"
+#include "server/repository/publication.h"
 
 /** Versions of what was signed along with it; 0: none. */
 struct hf_root_published {

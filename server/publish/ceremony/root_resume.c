@@ -1,6 +1,6 @@
 #include "server/publish/ceremony/root_ceremony.h"
 
-#include "server/publish/repository/pin.h"
+#include "server/repository/pin.h"
 
 /* ---- is it out? ---------------------------------------------------------------------------------- */
 

@@ -3,7 +3,7 @@
 #define HF_PUBLISH_TARGETS_DRAFT_H
 
 #include "server/publish/ceremony/draft.h"
-#include "server/publish/repository/publication.h"
+#include "server/repository/publication.h"
 
 /**
  * Write `targets` (its signed part, composed) with the target files that are staged to a new file

@@ -3,7 +3,7 @@
 #define HF_PUBLISH_TARGETS_PUBLISH_H
 
 #include "server/publish/ceremony/draft.h"
-#include "server/publish/repository/publication.h"
+#include "server/repository/publication.h"
 
 /** Whose record to begin with: the offline half of KEYS if it is there, else the online one. */
 enum hf_key_half hf_targets_half_at_hand(const char *keys_dir);

@@ -6,7 +6,7 @@
 #ifndef HF_PUBLISH_TARGETS_RELEASE_H
 #define HF_PUBLISH_TARGETS_RELEASE_H
 
-#include "server/publish/repository/publication.h"
+#include "server/repository/publication.h"
 
 /** Signed now at the publication's time, with the next free number and the same content as `before`,
  *  to be changed. `*out` is a new reference. */

@@ -2,7 +2,7 @@
 
 #include "common/base/timetext.h"
 #include "server/publish/ceremony/draft_rest.h"
-#include "server/publish/base/label.h"
+#include "server/repository/base/label.h"
 #include "server/publish/lint/lint_accepted.h"
 
 static void forget_members(json_t *object, const char *const *members)

@@ -2,7 +2,7 @@
 #ifndef HF_PUBLISH_BUNDLE_OPTIONS_H
 #define HF_PUBLISH_BUNDLE_OPTIONS_H
 
-#include "server/publish/certs/anchor_end.h"
+#include "server/repository/certs/anchor_end.h"
 #include "server/publish/bundle/bundle_release.h"
 #include "server/publish/commands/cli.h"
 

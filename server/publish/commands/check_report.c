@@ -3,8 +3,8 @@
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
 #include "common/bundle/policy.h"
-#include "server/publish/base/json_text.h"
-#include "server/publish/base/table.h"
+#include "server/repository/base/json_text.h"
+#include "server/repository/base/table.h"
 
 #include <inttypes.h>
 

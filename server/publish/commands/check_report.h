@@ -3,7 +3,7 @@
 #define HF_PUBLISH_CHECK_REPORT_H
 
 #include "common/tuf/trusted_set.h"
-#include "server/publish/repository/repo_verify.h"
+#include "server/repository/repo_verify.h"
 
 #include <stdio.h>
 

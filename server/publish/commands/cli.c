@@ -1,7 +1,7 @@
 #include "server/publish/commands/cli.h"
 
 #include "common/base/limits.h"
-#include "server/publish/base/verbose.h"
+#include "server/repository/base/verbose.h"
 
 #include <stdarg.h>
 #include <stdio.h>

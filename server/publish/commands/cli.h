@@ -4,7 +4,7 @@
 #ifndef HF_PUBLISH_CLI_H
 #define HF_PUBLISH_CLI_H
 
-#include "server/publish/repository/publication.h"
+#include "server/repository/publication.h"
 
 #include <popt.h>
 

@@ -1,7 +1,7 @@
 /* holdfastctl bundle diff: two versions, or a version and certificate files. Needs no key. */
 #include "server/publish/commands/bundle_options.h"
-#include "server/publish/certs/cert_files.h"
-#include "server/publish/base/json_text.h"
+#include "server/repository/certs/cert_files.h"
+#include "server/repository/base/json_text.h"
 #include "server/publish/bundle/shelf.h"
 
 #include "common/base/hex.h"

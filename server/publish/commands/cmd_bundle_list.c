@@ -1,10 +1,10 @@
 /* holdfastctl bundle list: what a repository offers. Needs no key and no lock. */
 #include "server/publish/commands/bundle_options.h"
-#include "server/publish/base/json_text.h"
-#include "server/publish/base/label.h"
+#include "server/repository/base/json_text.h"
+#include "server/repository/base/label.h"
 #include "server/publish/bundle/shelf.h"
 #include "server/publish/lint/lint_accepted.h"
-#include "server/publish/base/table.h"
+#include "server/repository/base/table.h"
 
 #include "common/base/hex.h"
 #include "common/base/timetext.h"

@@ -2,8 +2,8 @@
 #include "server/publish/commands/cli.h"
 #include "server/publish/commands/init_report.h"
 #include "server/publish/ceremony/key_make.h"
-#include "server/publish/repository/pin.h"
-#include "server/publish/keys/signer.h"
+#include "server/repository/pin.h"
+#include "server/repository/keys/signer.h"
 
 #include "common/base/timetext.h"
 

@@ -1,7 +1,7 @@
 /* holdfastctl key change-passphrase: keys in files, sealed anew. */
 #include "server/publish/commands/cli.h"
 #include "server/publish/commands/key_report.h"
-#include "server/publish/keys/key_rekey.h"
+#include "server/repository/keys/key_rekey.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 /* holdfastctl key inspect: the public side of keys, in files and in tokens. */
 #include "server/publish/commands/cli.h"
 #include "server/publish/commands/key_report.h"
-#include "server/publish/keys/public_key.h"
+#include "server/repository/keys/public_key.h"
 
 #include <stdlib.h>
 

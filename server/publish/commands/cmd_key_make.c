@@ -1,10 +1,10 @@
 /* holdfastctl key generate, key import: one more key, as a file or in a token. */
 #include "server/publish/commands/cli.h"
 #include "server/publish/commands/key_report.h"
-#include "server/publish/keys/key_import.h"
-#include "server/publish/keys/key_seal.h"
-#include "server/publish/keys/key_type.h"
-#include "server/publish/keys/public_key.h"
+#include "server/repository/keys/key_import.h"
+#include "server/repository/keys/key_seal.h"
+#include "server/repository/keys/key_type.h"
+#include "server/repository/keys/public_key.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -1,7 +1,7 @@
 /* holdfastctl lint: what a publisher should know before devices do. Needs no key and no lock. */
 #include "server/publish/commands/bundle_options.h"
-#include "server/publish/base/disk.h"
-#include "server/publish/base/json_text.h"
+#include "server/repository/base/disk.h"
+#include "server/repository/base/json_text.h"
 #include "server/publish/lint/lint_accepted.h"
 #include "server/publish/lint/lint_answers.h"
 #include "server/publish/bundle/shelf.h"

@@ -1,7 +1,7 @@
 /* holdfastctl mirror: the repository for any web server or bucket. Needs no key. */
 #include "server/publish/commands/cli.h"
-#include "server/publish/base/json_text.h"
-#include "server/publish/repository/mirror.h"
+#include "server/repository/base/json_text.h"
+#include "server/repository/mirror.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,11 +1,11 @@
 /* holdfastctl plan: by which day every anchor needs a successor in the field. Needs no key. */
-#include "server/publish/certs/anchor_end.h"
+#include "server/repository/certs/anchor_end.h"
 #include "server/publish/commands/bundle_options.h"
 #include "server/publish/commands/check_report.h"
-#include "server/publish/base/json_text.h"
+#include "server/repository/base/json_text.h"
 #include "server/publish/bundle/shelf.h"
 #include "server/publish/lint/lint.h"
-#include "server/publish/base/table.h"
+#include "server/repository/base/table.h"
 
 #include "common/base/hex.h"
 #include "common/base/timetext.h"

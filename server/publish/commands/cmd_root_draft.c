@@ -4,7 +4,7 @@
 #include "server/publish/ceremony/draft_roots.h"
 #include "server/publish/ceremony/draft_show.h"
 #include "server/publish/ceremony/draft_tally.h"
-#include "server/publish/repository/pin.h"
+#include "server/repository/pin.h"
 
 #include "common/base/limits.h"
 #include "common/base/timetext.h"

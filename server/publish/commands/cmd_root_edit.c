@@ -3,9 +3,9 @@
 #include "server/publish/ceremony/draft_json.h"
 #include "server/publish/ceremony/draft_show.h"
 #include "server/publish/ceremony/draft_tally.h"
-#include "server/publish/keys/key_reference.h"
+#include "server/repository/keys/key_reference.h"
 #include "server/publish/ceremony/root_edit.h"
-#include "server/publish/keys/key_role.h"
+#include "server/repository/keys/key_role.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

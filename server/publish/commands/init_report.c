@@ -1,9 +1,9 @@
 #include "server/publish/commands/init_report.h"
 
 #include "common/base/limits.h"
-#include "server/publish/base/disk.h"
-#include "server/publish/certs/fingerprint.h"
-#include "server/publish/base/json_text.h"
+#include "server/repository/base/disk.h"
+#include "server/repository/certs/fingerprint.h"
+#include "server/repository/base/json_text.h"
 
 #include <inttypes.h>
 

@@ -1,7 +1,7 @@
 #include "server/publish/commands/key_report.h"
 
-#include "server/publish/base/json_text.h"
-#include "server/publish/keys/key_type.h"
+#include "server/repository/base/json_text.h"
+#include "server/repository/keys/key_type.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 #ifndef HF_PUBLISH_KEY_REPORT_H
 #define HF_PUBLISH_KEY_REPORT_H
 
-#include "server/publish/keys/key_file.h"
+#include "server/repository/keys/key_file.h"
 
 #include <stdio.h>
 

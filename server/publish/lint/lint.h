@@ -8,12 +8,12 @@
 #define HF_PUBLISH_LINT_H
 
 #include "common/tuf/trusted_set.h"
-#include "server/publish/certs/anchor_end.h"
-#include "server/publish/certs/vouching.h"
-#include "server/publish/base/findings.h"
+#include "server/repository/certs/anchor_end.h"
+#include "server/repository/certs/vouching.h"
+#include "server/repository/base/findings.h"
 #include "server/publish/lint/lint_device.h"
 #include "server/publish/lint/lint_endpoints.h"
-#include "server/publish/repository/repo_verify.h"
+#include "server/repository/repo_verify.h"
 
 /** What is held against every bundle. Borrowed. */
 struct hf_lint {

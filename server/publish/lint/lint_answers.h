@@ -2,7 +2,7 @@
 #ifndef HF_PUBLISH_LINT_ANSWERS_H
 #define HF_PUBLISH_LINT_ANSWERS_H
 
-#include "server/publish/base/findings.h"
+#include "server/repository/base/findings.h"
 #include "server/publish/lint/lint_endpoints.h"
 
 /** A warning for each that is silent, and for each chain that is no evidence. HF_E_MEMORY. */

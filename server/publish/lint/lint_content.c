@@ -1,7 +1,7 @@
 #include "server/publish/lint/lint.h"
 
 #include "common/base/timetext.h"
-#include "server/publish/certs/cert_limits.h"
+#include "server/repository/certs/cert_limits.h"
 
 #include <string.h>
 

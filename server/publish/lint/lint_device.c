@@ -2,7 +2,7 @@
 
 #include "common/base/plaintext.h"
 
-#include "server/publish/base/disk.h"
+#include "server/repository/base/disk.h"
 
 #include <ctype.h>
 #include <errno.h>

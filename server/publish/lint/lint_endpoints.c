@@ -1,7 +1,7 @@
 #include "server/publish/lint/lint_endpoints.h"
 
 #include "common/base/plaintext.h"
-#include "server/publish/base/disk.h"
+#include "server/repository/base/disk.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,8 +3,8 @@
 #include "common/base/timetext.h"
 #include "common/bundle/pem.h"
 #include "common/bundle/policy.h"
-#include "server/publish/certs/cert_files.h"
-#include "server/publish/base/disk.h"
+#include "server/repository/certs/cert_files.h"
+#include "server/repository/base/disk.h"
 
 #include <stdlib.h>
 #include <string.h>

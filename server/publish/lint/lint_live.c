@@ -1,5 +1,5 @@
 /* What a server shows when it is asked becomes chains, doubts and silences. */
-#include "server/publish/base/verbose.h"
+#include "server/repository/base/verbose.h"
 #include "server/publish/lint/lint_endpoints.h"
 #include "server/publish/lint/live_look.h"
 

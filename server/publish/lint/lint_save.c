@@ -3,7 +3,7 @@
 
 #include "common/base/timetext.h"
 #include "common/bundle/pem.h"
-#include "server/publish/base/undo.h"
+#include "server/repository/base/undo.h"
 
 #define FOLDER_MODE 0755
 #define FILE_MODE 0644

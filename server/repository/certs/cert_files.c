@@ -1,0 +1,236 @@
+#include "server/repository/certs/cert_files.h"
+
+#include "common/base/timetext.h"
+#include "common/bundle/pem.h"
+#include "server/repository/base/disk.h"
+#include "server/repository/certs/select.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct reading {
+    const struct hf_cert_source *source;
+    struct hf_buf *pem;
+    const char *file;               /* the one being read */
+    uint8_t (*seen)[HF_SHA256_LEN]; /* certificates that are in `pem` */
+    size_t n_seen;
+    size_t *n_selected;       /* by each of source->selects */
+    struct hf_buf not_chosen; /* names of certificates, as a sentence lists them */
+    size_t n_not_chosen;
+    bool *is_found; /* of each known root, in a table that was chosen */
+};
+
+/* The same certificate from two files is one. */
+static bool is_repeated(const struct reading *r, const struct hf_cert *cert)
+{
+    for (size_t i = 0; i < r->n_seen; i++) {
+        if (memcmp(r->seen[i], cert->sha256, HF_SHA256_LEN) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void count_selects(struct reading *r, const struct hf_cert *cert)
+{
+    const char *const *selects = r->source->selects;
+    const struct hf_known_roots *known = r->source->known;
+    for (size_t i = 0; selects != NULL && selects[i] != NULL; i++)
+        r->n_selected[i] += hf_select_matches(selects[i], known, cert);
+    for (size_t i = 0; known != NULL && i < known->n_items; i++)
+        r->is_found[i] = r->is_found[i] ||
+                         memcmp(known->items[i].spki_sha256, cert->spki_sha256, HF_SHA256_LEN) == 0;
+}
+
+/* `list` gets one more name. */
+static enum hf_err add_name(struct hf_buf *list, const char *name, const char *file,
+                            struct hf_why *why)
+{
+    char *text = NULL;
+    int len = asprintf(&text, "%s\"%s\"%s%s%s", list->len == 0 ? "" : ", ", name,
+                       file[0] == '\0' ? "" : " (", file, file[0] == '\0' ? "" : ")");
+    enum hf_err err = len < 0 ? HF_E_MEMORY : hf_buf_append(list, text, (size_t)len);
+    if (len >= 0)
+        free(text);
+    return err == HF_OK ? HF_OK : hf_fail(why, HF_E_MEMORY, "out of memory for certificates");
+}
+
+static enum hf_err note_not_chosen(struct reading *r, const struct hf_cert *cert,
+                                   struct hf_why *why)
+{
+    if (r->source->left_out == NULL || !r->source->are_named)
+        return HF_OK;
+    r->n_not_chosen++;
+    return add_name(&r->not_chosen, cert->subject, r->file, why);
+}
+
+static bool is_expired(const struct reading *r, const struct hf_cert *cert)
+{
+    return r->source->left_out != NULL && cert->not_after_s < r->source->at_s;
+}
+
+static enum hf_err note_left_out(const struct reading *r, const struct hf_cert *cert,
+                                 struct hf_why *why)
+{
+    char day[HF_TIME_TEXT_MAX];
+    hf_time_format_day(cert->not_after_s, day);
+    return hf_findings_add(r->source->left_out, HF_LINT_EXPIRED_LEFT_OUT, r->file, why,
+                           "\"%s\" is in the table that was chosen, but expired on %s; it is left "
+                           "out",
+                           cert->subject, day);
+}
+
+static bool is_present(const struct reading *r, const struct hf_cert *cert)
+{
+    return r->source->present != NULL && hf_bundle_find(r->source->present, cert->sha256) != NULL;
+}
+
+static enum hf_err keep(struct reading *r, const struct hf_cert *cert, struct hf_bytes der,
+                        struct hf_why *why)
+{
+    if (is_repeated(r, cert))
+        return HF_OK;
+    if (r->n_seen == HF_BUNDLE_ANCHORS_MAX)
+        return hf_fail(why, HF_E_LIMIT, "more than the %d certificates that devices accept",
+                       HF_BUNDLE_ANCHORS_MAX);
+    memcpy(r->seen[r->n_seen++], cert->sha256, HF_SHA256_LEN);
+    if (hf_pem_append(r->pem, der) != HF_OK)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for certificates");
+    return HF_OK;
+}
+
+static enum hf_err take_cert(void *ctx, size_t index, struct hf_bytes der, struct hf_why *why)
+{
+    struct reading *r = ctx;
+    struct hf_cert cert;
+    struct hf_why reason = {0};
+    enum hf_err err = hf_cert_parse(der, &cert, &reason);
+    if (err != HF_OK && r->source->problems != NULL)
+        return hf_findings_add(r->source->problems,
+                               err == HF_E_POLICY ? HF_LINT_UNSUPPORTED : HF_LINT_BROKEN, r->file,
+                               why, "%s: certificate %zu: %s", r->file, index + 1, reason.text);
+    if (err != HF_OK)
+        return hf_fail(why, err, "certificate %zu: %s", index + 1, reason.text);
+    enum hf_choice choice = hf_select_choose(r->source->selects, r->source->known, &cert);
+    count_selects(r, &cert);
+    if (choice == HF_NOT_CHOSEN)
+        return note_not_chosen(r, &cert, why);
+    if (is_present(r, &cert))
+        return HF_OK;
+    if (choice == HF_CHOSEN_BY_TABLE && is_expired(r, &cert))
+        return note_left_out(r, &cert, why);
+    return keep(r, &cert, der, why);
+}
+
+static enum hf_err read_one(struct reading *r, struct hf_why *why)
+{
+    struct hf_buf content = {0};
+    enum hf_err err = hf_disk_read(r->file, HF_BUNDLE_BYTES_MAX, &content, why);
+    if (err != HF_OK)
+        return err; /* names the file already */
+    err = hf_pem_or_der_walk(hf_buf_bytes(&content), take_cert, r, why);
+    hf_buf_free(&content);
+    if (err != HF_OK)
+        return hf_fail_context(why, "%s", r->file);
+    return HF_OK;
+}
+
+static enum hf_err check_selects(const struct reading *r, struct hf_why *why)
+{
+    const char *const *selects = r->source->selects;
+    for (size_t i = 0; selects != NULL && selects[i] != NULL; i++) {
+        if (r->n_selected[i] == 0)
+            return hf_fail(why, HF_E_ARGUMENT,
+                           "\"%.80s\" is no SHA-256, table of known roots or part of a subject of "
+                           "any certificate there",
+                           selects[i]);
+    }
+    return HF_OK;
+}
+
+/* Roots of a chosen table that no file had. */
+static enum hf_err note_missing(const struct reading *r, const char *table, struct hf_why *why)
+{
+    const struct hf_known_roots *known = r->source->known;
+    struct hf_buf names = {0};
+    enum hf_err err = HF_OK;
+    for (size_t i = 0; i < known->n_items && err == HF_OK; i++) {
+        const struct hf_known_root *root = &known->items[i];
+        if (strcmp(root->set, table) == 0 && !r->is_found[i] && !root->is_removed &&
+            root->not_after_s > r->source->at_s)
+            err = add_name(&names, root->name, "", why);
+    }
+    if (err == HF_OK && names.len > 0)
+        err = hf_findings_add(r->source->left_out, HF_LINT_KNOWN_ROOT_MISSING, table, why,
+                              "of the table that was chosen, these roots are in none of the files: "
+                              "%.*s; get them from their owners",
+                              (int)names.len, (const char *)names.data);
+    hf_buf_free(&names);
+    return err;
+}
+
+static enum hf_err note_rest(const struct reading *r, struct hf_why *why)
+{
+    const char *const *selects = r->source->selects;
+    if (r->n_not_chosen > 0)
+        HF_TRY(hf_findings_add(r->source->left_out, HF_LINT_NOT_SELECTED, "--select", why,
+                               "%zu certificate(s) are left out, because no --select chooses them: "
+                               "%.*s",
+                               r->n_not_chosen, (int)r->not_chosen.len,
+                               (const char *)r->not_chosen.data));
+    for (size_t i = 0; r->source->set != NULL && selects != NULL && selects[i] != NULL; i++) {
+        if (hf_select_is_table(selects[i], r->source->known) &&
+            !hf_known_roots_is_table_of(selects[i], r->source->set))
+            HF_TRY(note_missing(r, selects[i], why));
+    }
+    return HF_OK;
+}
+
+static size_t count(const char *const *texts)
+{
+    size_t n = 0;
+    while (texts != NULL && texts[n] != NULL)
+        n++;
+    return n;
+}
+
+static enum hf_err read_all(struct reading *r, char *const *files, struct hf_why *why)
+{
+    struct hf_findings *problems = r->source->problems;
+    for (size_t i = 0; files != NULL && files[i] != NULL; i++) {
+        struct hf_why reason = {0};
+        r->file = files[i];
+        enum hf_err err = read_one(r, &reason);
+        bool is_of_file = err == HF_E_FORMAT || err == HF_E_NOT_FOUND || err == HF_E_STORAGE;
+        if (is_of_file && problems != NULL)
+            HF_TRY(hf_findings_add(problems, HF_LINT_BROKEN, r->file, why, "%s", reason.text));
+        else if (err != HF_OK)
+            return hf_fail(why, err, "%s", reason.text);
+    }
+    /* What was chosen may be in a file that could not be read. */
+    if (problems != NULL && problems->n_items > 0)
+        return HF_OK;
+    HF_TRY(check_selects(r, why));
+    return note_rest(r, why);
+}
+
+enum hf_err hf_cert_files_read(const struct hf_cert_source *source, struct hf_buf *pem,
+                               struct hf_why *why)
+{
+    char **files = NULL;
+    size_t n_known = source->known == NULL ? 0 : source->known->n_items;
+    HF_TRY(hf_cert_paths_find(source->paths, &files, why));
+    struct reading r = {.source = source,
+                        .pem = pem,
+                        .seen = calloc(HF_BUNDLE_ANCHORS_MAX, sizeof *r.seen),
+                        .n_selected = calloc(count(source->selects) + 1, sizeof *r.n_selected),
+                        .is_found = calloc(n_known + 1, sizeof *r.is_found)};
+    enum hf_err err = r.seen == NULL || r.n_selected == NULL || r.is_found == NULL
+                          ? hf_fail(why, HF_E_MEMORY, "out of memory for certificates")
+                          : read_all(&r, files, why);
+    free(r.seen);
+    free(r.n_selected);
+    free(r.is_found);
+    hf_buf_free(&r.not_chosen);
+    hf_cert_paths_free(files);
+    return err;
+}

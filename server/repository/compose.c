@@ -1,0 +1,153 @@
+#include "server/repository/compose.h"
+
+#include "common/base/timetext.h"
+
+#include <string.h>
+
+/* jansson's setters take a NULL value and say so in their result, so a chain of them needs one
+ * check at its end. */
+static enum hf_err finish(json_t *object, int failures, json_t **out, struct hf_why *why)
+{
+    if (object == NULL || failures != 0) {
+        json_decref(object);
+        return hf_fail(why, HF_E_MEMORY, "out of memory for metadata");
+    }
+    *out = object;
+    return HF_OK;
+}
+
+static json_t *time_json(int64_t time_s)
+{
+    char text[HF_TIME_TEXT_MAX];
+    hf_time_format(time_s, text);
+    return json_string(text);
+}
+
+/* The members that all kinds begin with (4.3), into a new object or over what a copy says. */
+static int set_common(json_t *object, const char *type, const struct hf_signing *signing)
+{
+    int failures = 0;
+    failures += json_object_set_new(object, "_type", json_string(type));
+    failures += json_object_set_new(object, "spec_version", json_string(HF_SPEC_VERSION));
+    failures += json_object_set_new(object, "version", json_integer(signing->version));
+    failures += json_object_set_new(object, "expires", time_json(signing->expires_s));
+    if (signing->signed_at_s != HF_TIME_NONE)
+        failures += json_object_set_new(object, "signed_at", time_json(signing->signed_at_s));
+    return failures;
+}
+
+/* A copy to change, or a new object. */
+static json_t *successor_of(const json_t *before)
+{
+    return before == NULL ? json_object() : json_deep_copy(before);
+}
+
+/* ---- root ------------------------------------------------------------------------------------- */
+
+static int add_role(json_t *keys, json_t *roles, const char *name, const struct hf_signers *signers,
+                    int64_t threshold)
+{
+    int failures = 0;
+    json_t *key_ids = json_array();
+    for (size_t i = 0; i < signers->n_keys; i++) {
+        failures += json_object_set(keys, signers->keys[i].key_id, signers->keys[i].public_key);
+        failures += json_array_append_new(key_ids, json_string(signers->keys[i].key_id));
+    }
+    json_t *role = json_pack("{s:o, s:I}", "keyids", key_ids, "threshold", (json_int_t)threshold);
+    failures += json_object_set_new(roles, name, role);
+    return failures;
+}
+
+enum hf_err hf_compose_root(const struct hf_root_plan *plan, const struct hf_signing *signing,
+                            json_t **out, struct hf_why *why)
+{
+    json_t *root = json_object();
+    json_t *keys = json_object();
+    json_t *roles = json_object();
+    int failures = set_common(root, "root", signing);
+    failures += json_object_set_new(root, "consistent_snapshot", json_true());
+    for (int role = 0; role < HF_TOP_ROLES; role++)
+        failures += add_role(keys, roles, hf_top_role_name((enum hf_top_role)role),
+                             &plan->keys[role], plan->thresholds[role]);
+    failures += json_object_set_new(root, "keys", keys);
+    failures += json_object_set_new(root, "roles", roles);
+    return finish(root, failures, out, why);
+}
+
+enum hf_err hf_compose_next_root(const json_t *before, const struct hf_signing *signing,
+                                 json_t **out, struct hf_why *why)
+{
+    json_t *root = successor_of(before);
+    return finish(root, set_common(root, "root", signing), out, why);
+}
+
+/* ---- targets ---------------------------------------------------------------------------------- */
+
+enum hf_err hf_compose_targets(const json_t *before, const struct hf_signing *signing, json_t **out,
+                               struct hf_why *why)
+{
+    json_t *targets = successor_of(before);
+    int failures = set_common(targets, "targets", signing);
+    if (json_object_get(targets, "targets") == NULL)
+        failures += json_object_set_new(targets, "targets", json_object());
+    return finish(targets, failures, out, why);
+}
+
+enum hf_err hf_compose_add_target(json_t *targets, const char *path, struct hf_bytes content,
+                                  json_t *custom, struct hf_why *why)
+{
+    char sha256[HF_SHA256_HEX_LEN];
+    hf_sha256_hex(content, sha256);
+    json_t *target = json_pack("{s:I, s:{s:s}, s:O}", "length", (json_int_t)content.len, "hashes",
+                               "sha256", sha256, "custom", custom);
+    if (json_object_set_new(json_object_get(targets, "targets"), path, target) != 0)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for metadata");
+    return HF_OK;
+}
+
+void hf_compose_remove_target(json_t *targets, const char *path)
+{
+    json_object_del(json_object_get(targets, "targets"), path);
+}
+
+/* ---- snapshot and timestamp ------------------------------------------------------------------- */
+
+/* Version, length and hash: a device then knows the size before it fetches, and a mirror cannot
+ * offer another file of the same version. */
+static json_t *file_info(int64_t version, struct hf_bytes file)
+{
+    char sha256[HF_SHA256_HEX_LEN];
+    hf_sha256_hex(file, sha256);
+    return json_pack("{s:I, s:I, s:{s:s}}", "version", (json_int_t)version, "length",
+                     (json_int_t)file.len, "hashes", "sha256", sha256);
+}
+
+enum hf_err hf_compose_same_snapshot(const json_t *before, const struct hf_signing *signing,
+                                     json_t **out, struct hf_why *why)
+{
+    json_t *snapshot = successor_of(before);
+    return finish(snapshot, set_common(snapshot, "snapshot", signing), out, why);
+}
+
+enum hf_err hf_compose_snapshot(const json_t *before, const struct hf_signing *signing,
+                                int64_t targets_version, struct hf_bytes targets_file, json_t **out,
+                                struct hf_why *why)
+{
+    json_t *snapshot = successor_of(before);
+    int failures = set_common(snapshot, "snapshot", signing);
+    if (json_object_get(snapshot, "meta") == NULL)
+        failures += json_object_set_new(snapshot, "meta", json_object());
+    failures += json_object_set_new(json_object_get(snapshot, "meta"), "targets.json",
+                                    file_info(targets_version, targets_file));
+    return finish(snapshot, failures, out, why);
+}
+
+enum hf_err hf_compose_timestamp(const struct hf_signing *signing, int64_t snapshot_version,
+                                 struct hf_bytes snapshot_file, json_t **out, struct hf_why *why)
+{
+    json_t *timestamp = json_object();
+    int failures = set_common(timestamp, "timestamp", signing);
+    json_t *meta = json_pack("{s:o}", "snapshot.json", file_info(snapshot_version, snapshot_file));
+    failures += json_object_set_new(timestamp, "meta", meta);
+    return finish(timestamp, failures, out, why);
+}

@@ -1,0 +1,63 @@
+/*
+ * The signed part of each kind of metadata as a JSON value (TUF 1.0.34, 4.3 to 4.6), ready for the
+ * signer. A successor is a copy of what came before with its changes, so that members this program
+ * does not know (delegations, other target files) stay. No I/O, no clock.
+ */
+#ifndef HF_REPOSITORY_COMPOSE_H
+#define HF_REPOSITORY_COMPOSE_H
+
+#include "common/tuf/metadata.h"
+#include "server/repository/keys/key_set.h"
+
+#define HF_SPEC_VERSION "1.0.34"
+
+/** What every signed part says of itself. */
+struct hf_signing {
+    int64_t version;
+    int64_t expires_s;
+    int64_t signed_at_s; /* into root and targets; HF_TIME_NONE for the others */
+};
+
+/** The keys of each role in a first root, and how many of them must sign. */
+struct hf_root_plan {
+    struct hf_signers keys[HF_TOP_ROLES];
+    int64_t thresholds[HF_TOP_ROLES];
+};
+
+/** consistent_snapshot is true. `*out` is a new reference, as in all that follow. */
+HF_MUST_USE enum hf_err hf_compose_root(const struct hf_root_plan *plan,
+                                        const struct hf_signing *signing, json_t **out,
+                                        struct hf_why *why);
+
+/** The root after `before`, with its keys and thresholds. */
+HF_MUST_USE enum hf_err hf_compose_next_root(const json_t *before, const struct hf_signing *signing,
+                                             json_t **out, struct hf_why *why);
+
+/** `before` NULL: the first one, without targets. */
+HF_MUST_USE enum hf_err hf_compose_targets(const json_t *before, const struct hf_signing *signing,
+                                           json_t **out, struct hf_why *why);
+
+/** List `content` under `path` with its length, SHA-256 and `custom` (borrowed). */
+HF_MUST_USE enum hf_err hf_compose_add_target(json_t *targets, const char *path,
+                                              struct hf_bytes content, json_t *custom,
+                                              struct hf_why *why);
+
+/** No longer list `path`. */
+void hf_compose_remove_target(json_t *targets, const char *path);
+
+/** A snapshot that names this targets file. `before` NULL: the first one. */
+HF_MUST_USE enum hf_err hf_compose_snapshot(const json_t *before, const struct hf_signing *signing,
+                                            int64_t targets_version, struct hf_bytes targets_file,
+                                            json_t **out, struct hf_why *why);
+
+/** `before` as above; a refreshed snapshot that names the same targets. */
+HF_MUST_USE enum hf_err hf_compose_same_snapshot(const json_t *before,
+                                                 const struct hf_signing *signing, json_t **out,
+                                                 struct hf_why *why);
+
+HF_MUST_USE enum hf_err hf_compose_timestamp(const struct hf_signing *signing,
+                                             int64_t snapshot_version,
+                                             struct hf_bytes snapshot_file, json_t **out,
+                                             struct hf_why *why);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * How the keys of a folder are sealed. One folder has one passphrase and one salt, so that all its
+ * keys open at the price of one; a key that joins them is sealed as they are.
+ */
+#ifndef HF_REPOSITORY_KEY_SEAL_H
+#define HF_REPOSITORY_KEY_SEAL_H
+
+#include "server/repository/keys/key_set.h"
+
+struct hf_key_seal {
+    struct hf_kdf kdf;
+    uint8_t *wrap_key; /* owned, sodium_malloc; NULL for HF_KDF_NONE */
+};
+
+/**
+ * The seal of a key about to be made in `folder`: that of the keys in it, which the passphrase must
+ * open (HF_E_KEY), or a new one with a passphrase to be chosen. A folder named "online" gets the
+ * cheaper stretching of keys that a timer uses. `passphrase_file` NULL: ask.
+ */
+HF_MUST_USE enum hf_err hf_key_seal_prepare(const char *folder, const char *passphrase_file,
+                                            struct hf_key_seal *out, struct hf_why *why);
+
+/** A fresh salt and a passphrase to be chosen for the keys of `folder`, of the same cost as `like`. */
+HF_MUST_USE enum hf_err hf_key_seal_choose(const char *folder, const char *passphrase_file,
+                                           struct hf_kdf like, struct hf_key_seal *out,
+                                           struct hf_why *why);
+void hf_key_seal_free(struct hf_key_seal *seal);
+
+/** The folder that `path` names a file in: "." without one. HF_E_LIMIT. */
+HF_MUST_USE enum hf_err hf_path_folder(const char *path, struct hf_path *out, struct hf_why *why);
+
+#endif

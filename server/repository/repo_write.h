@@ -1,0 +1,37 @@
+/*
+ * Changing a repository so that a server, a device or a power cut at any instant finds a
+ * consistent one: files are staged in memory, then written one by one (temporary file, fsync,
+ * rename, fsync of the folder) in the order in which a device would need them: target files,
+ * metadata, then a new root if there is one, and timestamp.json last. Only these two are looked for
+ * by devices; nothing else is visible before timestamp.json names it.
+ */
+#ifndef HF_REPOSITORY_REPO_WRITE_H
+#define HF_REPOSITORY_REPO_WRITE_H
+
+#include "server/repository/repo_read.h"
+
+/** Put a file over the repository, in memory. Takes `bytes`, also on failure. */
+HF_MUST_USE enum hf_err hf_repo_stage_take(struct hf_repo *repo, const char *path,
+                                           struct hf_buf *bytes, struct hf_why *why);
+
+/** Forget what is staged. */
+void hf_repo_unstage(struct hf_repo *repo);
+
+/** Run when all that is not visible is written and verified; its failure takes that back too. */
+struct hf_repo_step {
+    enum hf_err (*run)(void *context, struct hf_why *why);
+    void *context;
+};
+
+/** hf_repo_write, with that step in it. */
+HF_MUST_USE enum hf_err hf_repo_write_with(struct hf_repo *repo, int64_t now_s,
+                                           const struct hf_repo_step *step, struct hf_why *why);
+
+/**
+ * Write what is staged. With a root or timestamp.json among it, the repository is verified at
+ * `now_s` as a device will find it, before the first of them goes out. On failure the new files are taken away
+ * again and what devices see is what it was.
+ */
+HF_MUST_USE enum hf_err hf_repo_write(struct hf_repo *repo, int64_t now_s, struct hf_why *why);
+
+#endif

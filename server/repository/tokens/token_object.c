@@ -1,0 +1,259 @@
+#include "server/repository/tokens/token_object.h"
+
+#include "common/base/hex.h"
+#include "server/repository/tokens/token_point.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIND_BATCH 32
+
+/* ---- attributes --------------------------------------------------------------------------------- */
+
+/* `*len` is 0 for an attribute that the object has not, does not show, or has longer than `size`. */
+static enum hf_err read_attribute(struct hf_token *token, CK_OBJECT_HANDLE handle,
+                                  CK_ATTRIBUTE_TYPE type, void *value, size_t size, size_t *len,
+                                  struct hf_why *why)
+{
+    CK_ATTRIBUTE attribute = {type, value, size};
+    CK_RV rv = token->module->C_GetAttributeValue(token->session, handle, &attribute, 1);
+    *len = 0;
+    if (rv == CKR_ATTRIBUTE_TYPE_INVALID || rv == CKR_ATTRIBUTE_SENSITIVE ||
+        rv == CKR_BUFFER_TOO_SMALL)
+        return HF_OK;
+    if (rv != CKR_OK)
+        return hf_token_fail(why, token, "show a key", rv);
+    if (attribute.ulValueLen <= size) /* CK_UNAVAILABLE_INFORMATION is larger than any */
+        *len = attribute.ulValueLen;
+    return HF_OK;
+}
+
+bool hf_token_object_flag(const struct hf_token_object *object, CK_ATTRIBUTE_TYPE type,
+                          bool otherwise)
+{
+    CK_BBOOL value = CK_FALSE;
+    size_t len = 0;
+    enum hf_err err = read_attribute(object->token, object->handle, type, &value, sizeof value,
+                                     &len, NULL);
+    return err == HF_OK && len == sizeof value ? value != CK_FALSE : otherwise;
+}
+
+struct hf_bytes hf_token_object_label(const struct hf_token_object *object)
+{
+    return (struct hf_bytes){object->label, object->label_len};
+}
+
+struct hf_bytes hf_token_object_id(const struct hf_token_object *object)
+{
+    return (struct hf_bytes){object->id, object->id_len};
+}
+
+/* ---- one object --------------------------------------------------------------------------------- */
+
+static enum hf_err read_type(struct hf_token_object *object, struct hf_why *why)
+{
+    CK_KEY_TYPE key_type = 0;
+    uint8_t params[HF_TOKEN_EC_BYTES];
+    size_t len = 0;
+    HF_TRY(read_attribute(object->token, object->handle, CKA_KEY_TYPE, &key_type, sizeof key_type,
+                          &len, why));
+    if (len != sizeof key_type || (key_type != CKK_EC && key_type != CKK_EC_EDWARDS))
+        return HF_OK;
+    HF_TRY(read_attribute(object->token, object->handle, CKA_EC_PARAMS, params, sizeof params, &len,
+                          why));
+    object->is_usable = hf_token_curve_parse((struct hf_bytes){params, len}, &object->type) &&
+                        (object->type == HF_TOKEN_ED25519) == (key_type == CKK_EC_EDWARDS);
+    return HF_OK;
+}
+
+/* What is no point of its curve is no key, and must not hide others on the token. */
+static enum hf_err read_public(struct hf_token_object *object, struct hf_why *why)
+{
+    uint8_t point[HF_TOKEN_EC_BYTES];
+    size_t len = 0;
+    if (!object->is_usable)
+        return HF_OK;
+    HF_TRY(read_attribute(object->token, object->handle, CKA_EC_POINT, point, sizeof point, &len,
+                          why));
+    if (len == 0)
+        return HF_OK;
+    enum hf_err err = hf_token_point_to_json(object->type, (struct hf_bytes){point, len},
+                                             &object->json, why);
+    return err == HF_E_KEY ? HF_OK : err;
+}
+
+static enum hf_err read_object(struct hf_token_object *object, struct hf_why *why)
+{
+    HF_TRY(read_attribute(object->token, object->handle, CKA_LABEL, object->label,
+                          sizeof object->label, &object->label_len, why));
+    HF_TRY(read_attribute(object->token, object->handle, CKA_ID, object->id, sizeof object->id,
+                          &object->id_len, why));
+    HF_TRY(read_type(object, why));
+    return read_public(object, why);
+}
+
+enum hf_err hf_token_object_read(struct hf_token *token, CK_OBJECT_HANDLE handle,
+                                 struct hf_token_object *out, struct hf_why *why)
+{
+    struct hf_token_object object = {.token = token, .handle = handle};
+    HF_TRY(read_object(&object, why)); /* a JSON it has only when it succeeds */
+    *out = object;
+    return HF_OK;
+}
+
+void hf_token_object_free(struct hf_token_object *object)
+{
+    json_decref(object->json);
+    *object = (struct hf_token_object){0};
+}
+
+void hf_token_objects_free(struct hf_token_objects *objects)
+{
+    for (size_t i = 0; i < objects->n; i++)
+        hf_token_object_free(&objects->items[i]);
+    free(objects->items);
+    *objects = (struct hf_token_objects){0};
+}
+
+/* ---- find --------------------------------------------------------------------------------------- */
+
+struct handles {
+    CK_OBJECT_HANDLE items[HF_TOKEN_OBJECTS_MAX];
+    size_t n;
+};
+
+static enum hf_err collect(struct hf_token *token, struct handles *out, struct hf_why *why)
+{
+    for (;;) {
+        CK_OBJECT_HANDLE batch[FIND_BATCH];
+        CK_ULONG n = 0;
+        CK_RV rv = token->module->C_FindObjects(token->session, batch, FIND_BATCH, &n);
+        if (rv != CKR_OK)
+            return hf_token_fail(why, token, "list its keys", rv);
+        if (n == 0)
+            return HF_OK;
+        if (n > FIND_BATCH || n > HF_TOKEN_OBJECTS_MAX - out->n)
+            return hf_fail(why, HF_E_KEY,
+                           "token %s shows more than %d keys; name one more closely, by id",
+                           token->name, HF_TOKEN_OBJECTS_MAX);
+        memcpy(out->items + out->n, batch, n * sizeof batch[0]);
+        out->n += n;
+    }
+}
+
+static enum hf_err find_handles(struct hf_token *token, CK_ATTRIBUTE *template, CK_ULONG n,
+                                struct handles *out, struct hf_why *why)
+{
+    CK_RV rv = token->module->C_FindObjectsInit(token->session, template, n);
+    if (rv != CKR_OK)
+        return hf_token_fail(why, token, "list its keys", rv);
+    enum hf_err err = collect(token, out, why);
+    (void)token->module->C_FindObjectsFinal(token->session);
+    return err;
+}
+
+static enum hf_err append(struct hf_token_objects *out, const struct hf_token_object *object,
+                          struct hf_why *why)
+{
+    struct hf_token_object *items = realloc(out->items, (out->n + 1) * sizeof *items);
+    if (items == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for the keys of a token");
+    out->items = items;
+    items[out->n++] = *object;
+    return HF_OK;
+}
+
+/* What a module finds is what it was asked for only if we say so. */
+static enum hf_err read_all(struct hf_token *token, const struct handles *handles,
+                            struct hf_bytes label, struct hf_bytes id, struct hf_token_objects *out,
+                            struct hf_why *why)
+{
+    for (size_t i = 0; i < handles->n; i++) {
+        struct hf_token_object object = {0};
+        HF_TRY(hf_token_object_read(token, handles->items[i], &object, why));
+        bool is_wanted = (label.data == NULL ||
+                          hf_bytes_equal(label, hf_token_object_label(&object))) &&
+                         (id.data == NULL || hf_bytes_equal(id, hf_token_object_id(&object)));
+        enum hf_err err = is_wanted ? append(out, &object, why) : HF_OK;
+        if (!is_wanted || err != HF_OK)
+            hf_token_object_free(&object);
+        HF_TRY(err);
+    }
+    return HF_OK;
+}
+
+enum hf_err hf_token_objects_find_named(struct hf_token *token, CK_OBJECT_CLASS class,
+                                        struct hf_bytes label, struct hf_bytes id,
+                                        struct hf_token_objects *out, struct hf_why *why)
+{
+    struct handles handles = {.n = 0};
+    CK_ATTRIBUTE template[3] = {{CKA_CLASS, &class, sizeof class}};
+    CK_ULONG n = 1;
+    if (label.data != NULL)
+        template[n++] = (CK_ATTRIBUTE){CKA_LABEL, (void *)(uintptr_t)label.data, label.len};
+    if (id.data != NULL)
+        template[n++] = (CK_ATTRIBUTE){CKA_ID, (void *)(uintptr_t)id.data, id.len};
+    HF_TRY(find_handles(token, template, n, &handles, why));
+    return read_all(token, &handles, label, id, out, why);
+}
+
+enum hf_err hf_token_objects_find(struct hf_token *token, CK_OBJECT_CLASS class,
+                                  const struct hf_token_uri *uri, struct hf_token_objects *out,
+                                  struct hf_why *why)
+{
+    return hf_token_objects_find_named(token, class, hf_token_uri_attribute(uri, CKA_LABEL),
+                                       hf_token_uri_attribute(uri, CKA_ID), out, why);
+}
+
+enum hf_err hf_token_objects_find_twin(const struct hf_token_object *object, CK_OBJECT_CLASS class,
+                                       struct hf_token_objects *out, struct hf_why *why)
+{
+    if (object->id_len == 0)
+        return HF_OK;
+    return hf_token_objects_find_named(object->token, class, (struct hf_bytes){0},
+                                       hf_token_object_id(object), out, why);
+}
+
+/* ---- show --------------------------------------------------------------------------------------- */
+
+static enum hf_err write_label(const struct hf_token_object *object, char **out, struct hf_why *why)
+{
+    char text[HF_TOKEN_LABEL_BYTES + 1];
+    char hex[2 * HF_TOKEN_ID_BYTES + 1];
+    struct hf_buf label = {0};
+    hf_token_print(text, sizeof text, hf_token_object_label(object));
+    hf_hex_encode(object->id, object->id_len, hex);
+    enum hf_err err = object->label_len > 0
+                          ? hf_buf_printf(&label, "%s/%s", object->token->name, text)
+                          : hf_buf_printf(&label, "%s/id-%s", object->token->name, hex);
+    if (err != HF_OK)
+        return hf_fail(why, err, "out of memory for the label of a key");
+    *out = (char *)label.data;
+    return HF_OK;
+}
+
+void hf_token_public_free(struct hf_token_public *p)
+{
+    free(p->uri);
+    free(p->label);
+    json_decref(p->json);
+    *p = (struct hf_token_public){0};
+}
+
+enum hf_err hf_token_object_show(const struct hf_token_object *object,
+                                 const struct hf_token_uri *like, struct hf_token_public *out,
+                                 struct hf_why *why)
+{
+    struct hf_token_public p = {0};
+    enum hf_err err = hf_token_uri_write(like, &object->token->info, hf_token_object_label(object),
+                                         hf_token_object_id(object), &p.uri, why);
+    if (err == HF_OK)
+        err = write_label(object, &p.label, why);
+    if (err != HF_OK) {
+        hf_token_public_free(&p);
+        return err;
+    }
+    p.json = json_incref(object->json);
+    *out = p;
+    return HF_OK;
+}
