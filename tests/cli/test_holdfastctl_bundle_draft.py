@@ -11,17 +11,6 @@ import ctl
 import json_schema
 import net_pki
 import net_servers
-from ctl import Root
-
-
-@pytest.fixture
-def a(tmp_path):
-    return Root(tmp_path, "Root A")
-
-
-@pytest.fixture
-def b(tmp_path):
-    return Root(tmp_path, "Root B")
 
 
 @pytest.fixture

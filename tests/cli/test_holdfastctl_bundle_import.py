@@ -2,7 +2,6 @@
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 
 import ctl
 import net_pki
@@ -14,21 +13,6 @@ STARFIELD = "568d6905a2c88708a4b3025190edcfedb1974a606a13c6e5290fcb2ae63edab5"
 
 debian = pytest.mark.skipif(not (MOZILLA / "Amazon_Root_CA_1.crt").exists(),
                             reason="Debian's ca-certificates is not installed")
-
-
-@pytest.fixture
-def p(tmp_path):
-    return ctl.Publisher(tmp_path)
-
-
-@pytest.fixture
-def a(tmp_path):
-    return Root(tmp_path, "Root A")
-
-
-@pytest.fixture
-def b(tmp_path):
-    return Root(tmp_path, "Root B")
 
 
 def args(p, command, *more, set_name="roots", profile="full"):
@@ -241,11 +225,6 @@ def test_an_intermediate_that_was_agreed_to_stays_without_a_word(p, a, b, tmp_pa
 
 
 # ---- profiles -------------------------------------------------------------------------------------
-
-@pytest.fixture
-def r(tmp_path):
-    return Root(tmp_path, "Root RSA", key=rsa.generate_private_key(65537, 2048))
-
 
 def test_rsa_and_ecc_are_derived_in_one_ceremony(p, a, r):
     out = p.add("--derive", "rsa,ecc", "--remove-after", f"{r.sha256}=2035-01-01", a.file, r.file)

@@ -1,15 +1,8 @@
 """holdfastctl bundle list: what a repository offers, published or waiting."""
 import shutil
 
-import pytest
-
 import ctl
 from ctl import Root
-
-
-@pytest.fixture
-def p(tmp_path):
-    return ctl.Publisher(tmp_path)
 
 
 def listed(p, *options):

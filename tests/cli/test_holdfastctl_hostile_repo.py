@@ -15,11 +15,6 @@ COMMANDS = ["bundle add", "publish", "refresh"]
 
 
 @pytest.fixture
-def a(tmp_path):
-    return Root(tmp_path, "Root A")
-
-
-@pytest.fixture
 def p(tmp_path, a):
     """A publisher of one bundle."""
     publisher = ctl.Publisher(tmp_path)

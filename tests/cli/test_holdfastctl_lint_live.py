@@ -24,21 +24,6 @@ from test_probe import free_port, s_server
 NEW = {"start": NOW - 20 * DAY, "end": NOW + 60 * DAY}
 
 
-@pytest.fixture
-def p(tmp_path):
-    return ctl.Publisher(tmp_path)
-
-
-@pytest.fixture
-def a(tmp_path):
-    return Root(tmp_path, "Root A")
-
-
-@pytest.fixture
-def r(tmp_path):
-    return Root(tmp_path, "Root RSA", key=rsa.generate_private_key(65537, 2048))
-
-
 def server_files(folder, name, issuer, *chain, names=("localhost", "127.0.0.1"), bits=None):
     """Certificate with its chain, and key, as files."""
     cert, key = issuer.leaf(*names, key_bits=bits, **NEW)

@@ -5,11 +5,6 @@ import ctl
 from ctl import DAY, NOW, Root
 
 
-@pytest.fixture
-def p(tmp_path):
-    return ctl.Publisher(tmp_path)
-
-
 def plan(p, *options):
     return ctl.report("plan-report", "plan", "--repo", p.repo, *options)
 

@@ -10,11 +10,6 @@ from ctl import DAY, NOW, Root
 
 
 @pytest.fixture
-def a(tmp_path):
-    return Root(tmp_path, "Root A")
-
-
-@pytest.fixture
 def p(tmp_path, a):
     """A publisher of one bundle whose offline keys are somewhere else."""
     publisher = ctl.Publisher(tmp_path)

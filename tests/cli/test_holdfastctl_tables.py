@@ -18,21 +18,6 @@ ROOTS = ctl.CHECKOUT / "deploy" / "roots"
 PAST, PLANNED = "2025-04-15", "2035-04-15"
 
 
-@pytest.fixture
-def p(tmp_path):
-    return ctl.Publisher(tmp_path)
-
-
-@pytest.fixture
-def a(tmp_path):
-    return Root(tmp_path, "Root A")
-
-
-@pytest.fixture
-def b(tmp_path):
-    return Root(tmp_path, "Root B")
-
-
 def write_table(folder, *rows, as_of=None, name="ours"):
     """Rows of (root, day of distrust, file)."""
     table = folder / f"{name}.txt"
