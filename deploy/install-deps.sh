@@ -216,8 +216,8 @@ become_root() {
 }
 
 # Debian starts a service as soon as it is installed, unless policy-rc.d says 101. An existing one
-# is kept beside it and put back; if we are killed in between, the next run puts it back, and takes
-# our own for nobody's.
+# is kept beside it and put back; if we are killed in between, the next run puts it back, and does
+# not keep our own.
 forbid_service_starts() {
     restore_policy=allow_service_starts
     [ ! -e $policy ] || [ -e $policy_saved ] || grep -qs "$policy_mark" $policy ||

@@ -12,7 +12,7 @@ static const struct hf_cli_text text = {
         "certificates are no longer accepted through it. And when the last check was, how it\n"
         "ended, and when the next one is; the bundle on trial and what it waits for; the roots\n"
         "that each endpoint was seen to need, with a warning 730, 365, 180, 90 and 30 days before\n"
-        "they go. Asks nobody; works also where the state can only be read, and says so then.\n\n"
+        "they end. Uses no network. Also works if the state can only be read, and says so.\n\n"
         "Without --check, the exit code says whether the status could be shown. With --check it\n"
         "says whether the device is well, as monitoring systems expect it, and one line says why:\n"
         "  0 ok\n"

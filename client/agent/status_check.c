@@ -16,7 +16,7 @@ struct health {
     size_t n;
 };
 
-/* The worst level counts; every problem is told. */
+/* The worst level counts; every problem is printed. */
 static void tell(struct health *h, enum hf_health level, const char *fmt, ...) HF_PRINTF(3, 4);
 static void tell(struct health *h, enum hf_health level, const char *fmt, ...)
 {
@@ -108,9 +108,9 @@ enum hf_health hf_status_check(FILE *out, const struct hf_status_view *view)
     if (out == NULL)
         return health.level;
     fprintf(out, "%s: ", words[health.level]);
-    struct health told = {.out = out};
-    check_all(&told, view);
-    if (told.n == 0)
+    struct health printed = {.out = out};
+    check_all(&printed, view);
+    if (printed.n == 0)
         fprintf(out, "%s/%s %" PRId64 " is active, the last check succeeded",
                 view->config->client.set, view->config->client.profile,
                 view->status.active.version);

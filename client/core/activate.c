@@ -44,7 +44,7 @@ static enum hf_err write_activation(struct hf_client *c, const void *arg, struct
 }
 
 /* Nothing new. New targets keys still adopt what is active as their floor, once, and what it revokes: a
- * thief of the former ones may have had a list of his own. */
+ * holder of stolen former keys may have signed another list. */
 static enum hf_err write_floor(struct hf_client *c, const void *arg, struct hf_why *why)
 {
     const struct hf_candidate *cand = arg;

@@ -138,8 +138,8 @@ static enum hf_err update(struct hf_client *c, struct course *course, struct hf_
     return hf_activate(c, cand, why);   /* stage, commit, swap, trial  */
 }
 
-/* A device without a bundle had nothing to look at its endpoints with. What goes wrong with it now does
- * not undo the update; it ends the next check. */
+/* A device without a bundle had nothing to look at its endpoints with. A failure here does not
+ * undo the update; it ends the next check. */
 static void learn_from_first(struct hf_client *c, const struct hf_candidate *cand)
 {
     struct hf_why why = {0};

@@ -474,7 +474,7 @@ struct hf_judgement {
 
 /**
  * Look at every endpoint with every offer that the anchors have keys for, and remember what was
- * seen. HF_OK also where nobody answered; anything else is this device's own fault.
+ * seen. HF_OK also if no endpoint answered; anything else is this device's own fault.
  */
 HF_MUST_USE enum hf_err hf_endpoints_judge(struct hf_client *c, const struct hf_change *change,
                                            struct hf_judgement *out, struct hf_why *why);

@@ -1,7 +1,7 @@
 /*
  * Endpoints that the active bundle does not validate any more: by what the publisher revoked, distrusted
- * or removed, or because nothing but an expired root is left. It is told from what each endpoint showed
- * last, and remembered from when it was noticed until the endpoint has shown another chain.
+ * or removed, or because nothing but an expired root is left. It follows from what each endpoint showed
+ * last, and is stored from when it was noticed until the endpoint has shown another chain.
  */
 #include "client/core/reliance.h"
 

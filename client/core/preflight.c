@@ -1,11 +1,11 @@
 /*
  * Would the device still reach its own endpoints? Asked before anything changes. Only a proved chain
- * that would be lost stops a candidate; silence delays it, and for a bounded time only, so that nobody on
- * the wire has a veto. A chain that rests only on a root which the candidate revokes, distrusts for that
+ * that would be lost stops a candidate; silence delays it, and for a bounded time only, so that an
+ * attacker on the network cannot stop it. A chain that rests only on a root which the candidate revokes, distrusts for that
  * certificate or removes by date delays as silence does: else the CA that is distrusted could stop it. And
  * what the active bundle validates is no more than a delay once root names other targets keys than those
- * that signed it: with the old ones a thief may have put his own root there, and stand before an endpoint
- * with it.
+ * that signed it: an attacker with the old ones may have added a root and impersonate an
+ * endpoint with it.
  */
 #include "client/core/client_internal.h"
 

@@ -91,8 +91,8 @@ static enum hf_err fetch_timestamp(struct hf_client *c, bool has_cached, struct 
     struct hf_buf etag = {0};
 
     HF_TRY(hf_value_load(c, "etag.timestamp", &etag, why));
-    /* Whoever guesses the tag of a file to come can have it answered with "not modified". That ends
-     * when the cached timestamp is older than a repository that is looked after lets it become. */
+    /* An attacker who guesses the tag of a later file gets it answered with "not modified". That ends
+     * when the cached timestamp is older than a maintained repository lets it become. */
     if (has_cached && !timestamp_is_stale(c))
         fetch.etag = find_etag(c, &etag);
     enum hf_err err = hf_mirrors_fetch(c, &fetch, why);

@@ -1,8 +1,8 @@
 /*
  * What the publisher revoked stays revoked: when a device goes back to the bundle before, to that of the
  * factory, or to the only one that it can read. The list is that of the newest bundle that was ever
- * active. A later one replaces it, so that it brings back what it holds: nobody who steals the targets
- * keys can revoke a root for good.
+ * active. A later one replaces it, so that it brings back what it holds: an attacker with the targets
+ * keys cannot revoke a root for good.
  */
 #include "client/core/client_internal.h"
 

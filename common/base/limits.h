@@ -7,7 +7,7 @@
 
 /* Metadata, in bytes. Root, timestamp: unsigned size before download, so bounded here (TUF W, X).
  * Snapshot, targets: bounded by the length their parent announces where it does, by this always. A
- * device stays below 8 MiB of heap, whatever is signed: a thief of an online key signs what he likes.
+ * device stays below 8 MiB of heap, whatever is signed: an attacker with an online key may sign anything.
  *   root       64 keys of RSA-4096 as PEM, and a signature of each, are 130 KiB
  *   snapshot   512 files with lengths and hashes are 80 KiB
  *   targets    of a set that is updated monthly for ten years stay below 256 KiB */

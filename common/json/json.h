@@ -35,7 +35,7 @@ HF_MUST_USE enum hf_err hf_json_parse_within(struct hf_bytes text, const char *w
 size_t hf_json_heap(struct hf_bytes text);
 
 /**
- * Seed the tables of all JSON objects, so that nobody can choose keys that collide. Once in a
+ * Seed the tables of all JSON objects, so that an attacker cannot choose keys that collide. Once in a
  * process, before the first object is made; later calls change nothing.
  */
 void hf_json_seed(uint32_t random);

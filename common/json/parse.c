@@ -7,7 +7,7 @@
 
 /*
  * What jansson allocates, in bytes, on a 64-bit system and with what malloc adds to each block: an
- * upper bound, which tests/attack/test_heap.c holds against the real thing. An object begins with a
+ * upper bound, which tests/attack/test_heap.c compares with the real allocations. An object begins with a
  * table of eight buckets, an array with eight places, and both double when they are full.
  */
 #define OBJECT_HEAP 272
@@ -155,7 +155,7 @@ static bool numbers_are_whole(const json_t *value)
     return false;
 }
 
-/* Why the text is no JSON. jansson's own sentences quote the text, which nobody has verified. */
+/* Why the text is no JSON. jansson's own sentences quote the text, which is not verified. */
 static const char *syntax_fault(const json_error_t *at)
 {
     switch (json_error_code(at)) {

@@ -1,4 +1,4 @@
-/* The POSIX access ACL of a file: to whom, besides owner and mode, the kernel grants something. */
+/* The POSIX access ACL of a file: the users and groups, besides owner and mode, that have access. */
 #ifndef HF_OS_ACL_H
 #define HF_OS_ACL_H
 

@@ -20,7 +20,7 @@
 
 #define WHO_MAX 48 /* "the members of group 4294967295" */
 
-/* Is it this user, root, or somebody whom root may rely on? */
+/* Is it this user, root, or for root the owner of the file? */
 static bool is_ours(uid_t user, const struct stat *st)
 {
     return user == 0 || user == geteuid() || (geteuid() == 0 && user == st->st_uid);
@@ -96,7 +96,7 @@ static bool everybody_may_search(const char *folder)
     return stat(folder, &st) != 0 || (st.st_mode & MAY_SEARCH) != 0;
 }
 
-/* Who else may read it (NULL: nobody), as far as the place does not excuse that. */
+/* Which other user may read it (NULL: none), unless the place allows that. */
 static const char *find_reader(const char *path, int fd, const struct stat *st, char who[WHO_MAX])
 {
     enum place place = find_place(path, st);
@@ -119,7 +119,7 @@ static const char *find_writer(int fd, const struct stat *st, char who[WHO_MAX])
     return group_class_has(fd, st, MAY_WRITE, who) ? who : NULL;
 }
 
-/* What to do about it: a mode on a read-only or foreign file system is nobody's to change. */
+/* With what to do about it. On a read-only or foreign file system the mode cannot be changed. */
 static enum hf_err refuse(const char *path, int fd, const struct stat *st, const char *who,
                           const char *verb, struct hf_why *why)
 {

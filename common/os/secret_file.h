@@ -9,17 +9,17 @@
 
 /**
  * Open `path` for reading and judge the open file. The caller closes `*fd`, which is written on
- * HF_OK only. Pipes and devices are not judged: only their two ends see what goes through them.
+ * HF_OK only. Pipes and devices are not judged: only their two ends see the data.
  *
  * A regular file is refused if a user other than this one and root may read or change it, by its
  * owner, its mode and its POSIX ACL as far as the ACL's mask lets it through. Root may use the files
  * of every user. Two places are provided for one service and are judged less strictly, because
- * the modes in them are not the administrator's to choose:
+ * the administrator does not choose the modes in them:
  *
  *  - the folder that $CREDENTIALS_DIRECTORY names (systemd.exec(5), "Credentials"): a group may read
  *    the file, and everybody may if the folder is not open to everybody;
  *  - /run/secrets, where container runtimes mount secrets, often with mode 0444: everybody may read
- *    the file, since whoever is in the container was let in by the same runtime. Where nothing is
+ *    the file, because the runtime decides which processes are in the container. If nothing is
  *    mounted there, the host's rules hold.
  *
  * HF_E_NOT_FOUND; HF_E_STORAGE if it cannot be opened; HF_E_KEY with who else has access and what to

@@ -4,8 +4,8 @@
  *
  * Two rows of counters; an address has one in each, found by a keyed hash, and its number is the
  * lower of the two. So another address can raise a number only where both counters meet by chance
- * (once in four billion pairs), nobody can aim for that without the key, and there is nothing to
- * allocate or lock.
+ * (once in four billion pairs). An attacker cannot choose such an address without the key. Nothing is
+ * allocated or locked.
  */
 #ifndef HF_SERVE_ADDRESS_COUNT_H
 #define HF_SERVE_ADDRESS_COUNT_H

@@ -49,8 +49,8 @@ void hf_edition_unref(struct hf_edition *g);
 /** Add a file; its reference is taken, also on failure. HF_E_LIMIT with the limit, HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_edition_add_take(struct hf_edition *g, struct hf_served_file *file,
                                             struct hf_why *why);
-/** Remember that `name` is there and not served, being `kind` ("a symbolic link"). As far as memory
- *  goes: it is for a better sentence only. */
+/** Remember that `name` is there and not served, being `kind` ("a symbolic link"). Best effort: if
+ *  memory is short, only the error text is less precise. */
 void hf_edition_skip(struct hf_edition *g, const char *name, const char *kind);
 /** HF_E_NOT_FOUND: `name` is missing, or it or one of its folders was skipped, and as what. */
 HF_MUST_USE enum hf_err hf_edition_fail_missing(const struct hf_edition *g, const char *name,

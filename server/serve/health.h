@@ -10,7 +10,7 @@
 /**
  * JSON, one line. `out` holds HF_HEALTH_TEXT_MAX bytes; `*len` is written.
  *
- * Returns 503 when there is nothing to serve, otherwise 200: a load balancer goes on sending
+ * Returns 503 when there is nothing to serve, otherwise 200: a load balancer keeps sending
  * requests. It does so too when the metadata has expired, since taking every server out of rotation
  * would hide from devices what is wrong, and would not help one of them. Monitoring reads "status",
  * which is "ok" only while devices can update, and "problem".

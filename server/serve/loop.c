@@ -138,7 +138,7 @@ void hf_loop_say_paused(struct hf_loop *loop, const char *reason)
 {
     if (may_say(loop, &loop->paused_said_ms))
         hf_serve_log(HF_LOG_WARNING,
-                     "accepting pauses with %u connections open on this loop: %s; it goes on when "
+                     "accepting pauses with %u connections open on this loop: %s; it resumes when "
                      "one closes",
                      loop->n_conns, reason);
 }

@@ -40,7 +40,7 @@ static void notify_reloading(void)
     hf_notify(text);
 }
 
-/* A loop that did not run since the last call answers nobody: systemd hears nothing and restarts. */
+/* A loop that did not run since the last call serves no client: without a notice systemd restarts. */
 static void on_watchdog(uv_timer_t *timer)
 {
     struct hf_server *s = timer->data;
@@ -247,7 +247,7 @@ static enum hf_err run_control(struct hf_server *s, unsigned connections, struct
 static enum hf_err prepare(struct hf_server *s, struct hf_why *why)
 {
     const struct hf_serve_options *o = s->options;
-    /* A log reader that goes away, and a log that is too long, are errors of write(2). */
+    /* A log reader that closes, and a log that is too long, are errors of write(2). */
     (void)signal(SIGPIPE, SIG_IGN);
     (void)signal(SIGXFSZ, SIG_IGN);
     if (!o->must_wait)

@@ -1,4 +1,4 @@
-"""A state folder, an export or a command that another user could exchange: whoever runs Holdfast there
+"""A state folder, an export or a command that another user could exchange: a user who runs Holdfast there
 would act for that user."""
 import grp
 import json
@@ -146,10 +146,10 @@ def test_acl_that_gives_root_what_it_has(victim):
 
 
 def test_group_without_members_on_the_way(victim, folder):
-    """As /var/local of Debian, which is staff's; what holds the state itself is held to the strict rule."""
+    """As /var/local of Debian, which is staff's. The rule for the state folder itself is strict."""
     staff = grp.getgrnam("staff")
     if staff.gr_mem or any(user.pw_gid == staff.gr_gid for user in pwd.getpwall()):
-        pytest.skip("somebody is in the group staff")
+        pytest.skip("the group staff has members")
     os.chown(victim.state, 0, staff.gr_gid)
     victim.state.chmod(0o770)
     check_refused(victim, "other users may write")
@@ -169,7 +169,7 @@ def test_folder_above_it_of_another_user(victim, folder):
 
 
 def test_link_of_another_user(victim, folder):
-    """In a folder with the sticky bit, as /tmp is, anybody may lay one."""
+    """In a folder with the sticky bit, as /tmp is, every user may make one."""
     parent = folder / "tmp"
     parent.mkdir()
     parent.chmod(0o1777)
@@ -244,7 +244,7 @@ def test_script_of_another_user_need_not_be_executable(folder, victim):
     for command in ("/usr/bin/python3 {0}", "python3 -B {0}", "cd {1}; python3 told.py"):
         said = victim.refuses_init("--on-swap", command.format(script, folder))
         assert f"{script} belongs to user daemon" in said
-    # What is no program may belong to the service that is told.
+    # A file that is no program may belong to the service that is notified.
     agent.ok(*victim.init_args("--on-swap", f"cat {script} >{folder}/copy"))
 
 

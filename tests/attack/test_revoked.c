@@ -1,7 +1,7 @@
 /*
  * Revoked, distrusted and removed roots. Two parties want them back, or want to stop the bundle that
  * takes them away: a CA whose key was stolen, which stands between a device and its endpoint with a
- * certificate of its own; and a thief of the targets keys, who revokes roots that are good.
+ * certificate of its own; and an attacker with the targets keys, who revokes good roots.
  */
 #include "tests/support/attack.h"
 
@@ -254,7 +254,7 @@ static void revoked_root_does_not_come_back_after_a_power_cut(void **state)
 static void a_later_version_that_holds_a_revoked_root_restores_it(void **state)
 {
     struct world *w = *state;
-    publish_revoking(w, 3, &w->bad, &w->good, 0); /* by the thief */
+    publish_revoking(w, 3, &w->bad, &w->good, 0); /* by the attacker */
     CHECK_OK(device_update(w->d));
     assert_false(is_live(w, &w->good));
     device_add_bundle(w->d, 4, &w->good);
@@ -265,8 +265,8 @@ static void a_later_version_that_holds_a_revoked_root_restores_it(void **state)
     assert_true(is_live(w, &w->good));
 }
 
-/* The thief's version was rejected, so that the publisher's own is active again without the root. */
-static void new_keys_replace_the_list_of_a_thief(void **state)
+/* The attacker's version was rejected, so that the publisher's own is active again without the root. */
+static void new_keys_replace_the_list_of_an_attacker(void **state)
 {
     struct world *w = *state;
     publish_revoking(w, 3, &w->bad, &w->good, 0);
@@ -286,10 +286,10 @@ static void new_keys_replace_the_list_of_a_thief(void **state)
     assert_true(is_live(w, &w->good));
 }
 
-/* ---- a CA that is to go cannot stop its going ---------------------------------------------------- */
+/* ---- a CA cannot stop its own removal ---------------------------------------------------- */
 
-/* He stands before the endpoint with a certificate that the bad CA has issued. */
-static void stand_before_the_endpoint(struct world *w)
+/* The attacker impersonates the endpoint with a certificate that the bad CA has issued. */
+static void impersonate_the_endpoint(struct world *w)
 {
     fake_endpoint_show_all(w->home, hf_buf_bytes(&w->bad));
     for (int offer = 0; offer < FAKE_OFFERS; offer++)
@@ -297,10 +297,10 @@ static void stand_before_the_endpoint(struct world *w)
     w->home->was_shown_certificate = false;
 }
 
-/* Version 3 comes in spite of him, and stays. */
+/* Version 3 is installed in spite of the attacker, and stays. */
 static void check_delays_only(struct world *w, const char *how)
 {
-    stand_before_the_endpoint(w);
+    impersonate_the_endpoint(w);
     for (int i = 0; i < HF_PREFLIGHT_TRIES; i++) {
         CHECK_REFUSED(device_update(w->d), HF_E_POSTPONED, &w->d->why, how);
         assert_non_null(strstr(w->d->why.text, HOME " would be lost"));
@@ -340,7 +340,7 @@ static void removed_ca_cannot_stop_its_removal(void **state)
     check_delays_only(w, "which the new bundle has removed");
 }
 
-/* One handshake with him, after an honest preflight. */
+/* One handshake with the attacker, after an honest preflight. */
 static void distrusted_ca_cannot_cause_a_rollback(void **state)
 {
     static const char *const keys[] = {"distrust_after", "remove_after"};
@@ -351,7 +351,7 @@ static void distrusted_ca_cannot_cause_a_rollback(void **state)
         publish_dated(w, 3 + (int64_t)i, &w->both, keys[i], "2030-01-01T00:00:00Z");
         CHECK_OK(device_update(w->d));
         assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 3 + (int64_t)i);
-        stand_before_the_endpoint(w);
+        impersonate_the_endpoint(w);
         CHECK_OK(device_update(w->d));
         assert_false(w->d->result.is_rolled_back);
         assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 3 + (int64_t)i);
@@ -464,7 +464,7 @@ int main(void)
         ROOTS(revoked_root_does_not_come_back_when_the_list_is_lost),
         ROOTS(revoked_root_does_not_come_back_after_a_power_cut),
         ROOTS(a_later_version_that_holds_a_revoked_root_restores_it),
-        ROOTS(new_keys_replace_the_list_of_a_thief),
+        ROOTS(new_keys_replace_the_list_of_an_attacker),
         ENDPOINT(revoked_ca_cannot_stop_its_revocation),
         ENDPOINT(distrusted_ca_cannot_stop_its_distrust),
         ENDPOINT(removed_ca_cannot_stop_its_removal),

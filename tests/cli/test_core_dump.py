@@ -10,7 +10,7 @@ from net_servers import RawServer
 
 
 def run_as_nobody(*words):
-    """As another user than root, to whom /proc/PID/environ of a process that may be dumped belongs."""
+    """As another user than root, who owns /proc/PID/environ of a process that may be dumped."""
     user = {"user": agent.NOBODY} if os.geteuid() == 0 else {}
     try:
         return subprocess.Popen(words, env=agent.environment(), stdin=subprocess.DEVNULL,

@@ -1,5 +1,5 @@
-"""Servers so old that they only have cipher suites with static RSA or CBC: nothing offers these unless
-it is told to, and what says so names the option. Against openssl s_server and Python's TLS."""
+"""Servers so old that they only have cipher suites with static RSA or CBC: programs offer these only
+with --legacy-ciphers, and the errors name the option. Against openssl s_server and Python's TLS."""
 import ssl
 
 import agent

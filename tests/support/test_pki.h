@@ -42,8 +42,8 @@ void pki_issue(const struct pki_cert *cert, struct hf_buf *out);
 /** The same as one PEM block. */
 void pki_issue_pem(const struct pki_cert *cert, struct hf_buf *out);
 
-/** Make of a certificate that is signed with ECDSA one with a signature algorithm that nobody has
- *  defined: well-formed, and not supported by anything. */
+/** Make of a certificate that is signed with ECDSA one with an undefined signature
+ *  algorithm: well-formed, and not supported by anything. */
 void pki_change_signature_algorithm(struct hf_buf *der);
 
 /** A self-signed root with the default dates. */

@@ -128,7 +128,7 @@ static void the_same_certificate_twice_is_refused_where_it_is_signed(void **stat
     const struct hf_description d = {0};
     struct hf_bundle b = {0};
     assert_refused(hf_buf_bytes(&pem), &d, HF_E_FORMAT, "\"CN=A\" is the same as certificate 2");
-    /* In a file that nobody signed it counts once. */
+    /* In an unsigned file it counts once. */
     CHECK_OK(hf_bundle_parse(hf_buf_bytes(&pem), NULL, &b, NULL));
     assert_int_equal(b.n_anchors, 2);
     hf_bundle_free(&b);

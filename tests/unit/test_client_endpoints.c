@@ -103,7 +103,8 @@ static void test_anchor_goes_when_its_time_comes(void **state)
     assert_false(is_removed_at(w, &w->b, REMOVE_AFTER_S + 1));
 }
 
-/* It always goes, whatever an endpoint showed: else one handshake would suspend what the publisher signed. */
+/* It is always removed, whatever an endpoint showed: else one handshake would suspend what the publisher
+ * signed. */
 static void test_last_anchor_of_an_endpoint_goes_too(void **state)
 {
     struct world *w = *state;

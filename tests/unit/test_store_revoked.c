@@ -189,7 +189,7 @@ static void test_without_its_database_the_file_serves(void **state)
     hf_sqlite_store_close(store);
 }
 
-/* An agent that runs goes on once its folder is safe again. */
+/* A running agent continues once its folder is safe again. */
 static void test_a_store_that_was_made_safe_is_used_again(void **state)
 {
     const char *folder = ((const struct temp_dir *)*state)->path;

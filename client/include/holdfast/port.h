@@ -119,8 +119,8 @@ struct hf_store_port {
 
     /* The keys that the publisher revoked, 32 bytes each (SHA-256 of the SubjectPublicKeyInfo), at most
      * 512. Where a bundle can be loaded these must be too, or a revoked root comes back: keep them beside
-     * the bundles. load: HF_OK and nothing appended where none were saved; HF_E_STORAGE where that cannot
-     * be told. save: in place of those before. */
+     * the bundles. load: HF_OK and nothing appended where none were saved; HF_E_STORAGE where that is
+     * unknown. save: in place of those before. */
     enum hf_err (*load_revoked)(void *ctx, struct hf_buf *out, struct hf_why *why);
     enum hf_err (*save_revoked)(void *ctx, struct hf_bytes keys, struct hf_why *why);
 

@@ -63,8 +63,8 @@ struct hf_posix;
  * Reading always works while the bundle files are whole, also with a database that nothing can replace
  * or that is newer; what would write then fails with HF_E_STORAGE or HF_E_SCHEMA.
  *
- * STATE must belong to the running user or root, and nobody else may be able to write or exchange it,
- * nor a folder on the way to it. Otherwise it is opened for reading only: what would write, or run
+ * STATE must belong to the running user or root. No other user may be able to write or exchange it or a
+ * folder on the way to it. Otherwise it is opened for reading only: what would write, or run
  * the on-swap command, fails with HF_E_POLICY, and no file is made or changed in it.
  */
 HF_MUST_USE enum hf_err hf_posix_open(const char *state_dir, struct hf_log_port log,

@@ -8,11 +8,11 @@
  * checked when the leaf itself comes by at the end.
  *
  * A verification that stopped half-way (out of memory, a chain that is too long, a callback of the
- * application that failed) tells nobody. The next one is told apart from it by the certificates
+ * application that failed) gives no notice. The next one is recognised by the certificates
  * that its server sent. If the guess is wrong all the same, the check at the end refuses one
  * handshake and forgets everything.
  *
- * The verify callback is not told either which certificate is the trust anchor. It is the one that
+ * The verify callback does not learn either which certificate is the trust anchor. It is the one that
  * was offered for the certificate below it.
  */
 #ifndef HF_CLIENT_PORT_MBEDTLS_LEAF_H

@@ -37,7 +37,7 @@ HF_MUST_USE enum hf_err hf_db_create(const char *path, sqlite3 **out, struct hf_
 HF_MUST_USE enum hf_err hf_db_open(const char *path, sqlite3 **out, struct hf_why *not_writable,
                                    struct hf_why *why);
 
-/** What was written stands in the database's own file; its log is empty. Nobody else has it open. */
+/** What was written stands in the database's own file; its log is empty. No other process has it open. */
 HF_MUST_USE enum hf_err hf_db_fold(sqlite3 *db, struct hf_why *why);
 
 /** Open for reading alone. With the log, if its files are there and can be read; else as of the last

@@ -1,9 +1,9 @@
 /*
- * Programs that use the trust store without linking libholdfast: they read the export and are told
- * by the on-swap command.
+ * Programs that use the trust store without linking libholdfast: they read the export and are
+ * notified by the on-swap command.
  *
  * A power cut between the commit of a bundle and the end of the command must not lose the notice.
- * So the store remembers which bundle they were told of last, and that is written when the command
+ * So the store remembers the bundle of the last notice, and that is written when the command
  * has succeeded, not when it is started: at least once, not at most once.
  */
 #include "common/os/file_util.h"
@@ -18,54 +18,54 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TOLD_VALUE                                                                                 \
+#define NOTICE_VALUE                                                                               \
     "followers.told" /* "VERSION SHA256", or VERSION when they may have read another; the SHA-256 is
                       * that of the PEM text, since dates change it without a new version */
 
-struct told {
+struct notice {
     char version[24];
     char whole[24 + 65];
 };
 
-static struct told told_of(int64_t version, const char *sha256)
+static struct notice notice_of(int64_t version, const char *sha256)
 {
-    struct told told;
+    struct notice notice;
 
-    (void)snprintf(told.version, sizeof(told.version), "%" PRId64, version);
-    (void)snprintf(told.whole, sizeof(told.whole), "%s %s", told.version, sha256);
-    return told;
+    (void)snprintf(notice.version, sizeof(notice.version), "%" PRId64, version);
+    (void)snprintf(notice.whole, sizeof(notice.whole), "%s %s", notice.version, sha256);
+    return notice;
 }
 
-/* What they were told last; "none" the first time. */
-static enum hf_err load_told(struct hf_posix *posix, struct told *out, struct hf_why *why)
+/* The last notice; "none" the first time. */
+static enum hf_err load_notice(struct hf_posix *posix, struct notice *out, struct hf_why *why)
 {
     struct hf_store_port store = hf_sqlite_store_port(posix->store);
     struct hf_buf value = {0};
 
-    enum hf_err err = store.load_value(store.ctx, TOLD_VALUE, &value, why);
+    enum hf_err err = store.load_value(store.ctx, NOTICE_VALUE, &value, why);
     if (err == HF_OK) {
         const char *text = value.len > 0 ? (const char *)value.data : "";
         (void)snprintf(out->whole, sizeof(out->whole), "%s", text);
         (void)snprintf(out->version, sizeof(out->version), "%.*s", (int)strcspn(text, " "), text);
     } else if (err == HF_E_NOT_FOUND) {
-        *out = (struct told){.version = "none"};
+        *out = (struct notice){.version = "none"};
         err = HF_OK;
     }
     hf_buf_free(&value);
     return err;
 }
 
-/* Whoever read the file as it was has to be told, however often the command fails. Where that cannot
- * be remembered, the file can be put right all the same. */
-static void forget_told(struct hf_posix *posix, const struct told *told)
+/* Readers of the old file must be notified, however often the command fails. If that cannot be stored,
+ * the file is replaced all the same. */
+static void forget_notice(struct hf_posix *posix, const struct notice *notice)
 {
     struct hf_store_port store = hf_sqlite_store_port(posix->store);
 
-    (void)store.save_value(store.ctx, TOLD_VALUE, told->version, NULL);
+    (void)store.save_value(store.ctx, NOTICE_VALUE, notice->version, NULL);
 }
 
-static enum hf_err keep_export(struct hf_posix *posix, struct hf_bytes pem, const struct told *told,
-                               bool *was_written, struct hf_why *why)
+static enum hf_err keep_export(struct hf_posix *posix, struct hf_bytes pem,
+                               const struct notice *notice, bool *was_written, struct hf_why *why)
 {
     const char *file = posix->config.view.export_file;
 
@@ -73,7 +73,7 @@ static enum hf_err keep_export(struct hf_posix *posix, struct hf_bytes pem, cons
         return HF_OK;
     if (hf_owner_check_path(file, why) != HF_OK)
         return hf_fail_context(why, "the export is not up to date");
-    forget_told(posix, told);
+    forget_notice(posix, notice);
     if (hf_file_replace(file, pem, HF_EXPORT_MODE, why) != HF_OK)
         return hf_fail_context(why, "the export is not up to date");
     *was_written = true;
@@ -107,15 +107,15 @@ static enum hf_err run_on_swap(struct hf_posix *posix, const char *old_version,
     return hf_fail(why, err, "%s; it is run again by the next update", reason.text);
 }
 
-static enum hf_err tell_of(struct hf_posix *posix, const struct told *now, struct hf_bytes pem,
+static enum hf_err tell_of(struct hf_posix *posix, const struct notice *now, struct hf_bytes pem,
                            struct hf_why *why)
 {
     struct hf_store_port store = hf_sqlite_store_port(posix->store);
-    struct told before = {0};
+    struct notice before = {0};
     struct hf_why reason = {0};
     bool was_written = false;
 
-    HF_TRY(load_told(posix, &before, why));
+    HF_TRY(load_notice(posix, &before, why));
     enum hf_err kept = keep_export(posix, pem, &before, &was_written, &reason);
     if (kept == HF_E_POLICY || (kept != HF_OK && posix->config.view.on_swap == NULL))
         return hf_fail(why, kept, "%s", reason.text);
@@ -131,11 +131,11 @@ static enum hf_err tell_of(struct hf_posix *posix, const struct told *now, struc
         return HF_OK;
     if (posix->config.view.on_swap != NULL)
         HF_TRY(run_on_swap(posix, before.version, now->version, why));
-    return store.save_value(store.ctx, TOLD_VALUE, now->whole, why);
+    return store.save_value(store.ctx, NOTICE_VALUE, now->whole, why);
 }
 
 /* What they should know of. HF_E_NOT_FOUND without a bundle. */
-static enum hf_err look_at_store(struct hf_posix *posix, struct told *now, struct hf_buf *pem,
+static enum hf_err look_at_store(struct hf_posix *posix, struct notice *now, struct hf_buf *pem,
                                  struct hf_why *why)
 {
     struct hf_store_port store = hf_sqlite_store_port(posix->store);
@@ -146,7 +146,7 @@ static enum hf_err look_at_store(struct hf_posix *posix, struct told *now, struc
     enum hf_err err = hf_client_export_pem(posix->client, pem, why);
     if (err == HF_OK) {
         hf_sha256_hex(hf_buf_bytes(pem), sha256);
-        *now = told_of(active.version, sha256);
+        *now = notice_of(active.version, sha256);
     }
     hf_bundle_record_free(&active);
     return err;
@@ -156,7 +156,7 @@ enum hf_err hf_followers_tell(struct hf_posix *posix, struct hf_why *why)
 {
     const struct hf_posix_config *config = &posix->config.view;
     struct hf_buf pem = {0};
-    struct told now;
+    struct notice now;
 
     posix->export_fault = (struct hf_why){0};
     if (config->export_file == NULL && config->on_swap == NULL)
@@ -177,14 +177,14 @@ enum hf_err hf_posix_export_is_current(struct hf_posix *posix, struct hf_why *wh
     const struct hf_posix_config *config = &posix->config.view;
     struct hf_why unread = {0};
     struct hf_buf pem = {0};
-    struct told now, before = {0};
+    struct notice now, before = {0};
     enum hf_err err = HF_OK;
 
     if (config->export_file == NULL && config->on_swap == NULL)
         return HF_OK;
     /* What cannot be read is another fault, which others tell. */
     if (look_at_store(posix, &now, &pem, &unread) == HF_OK &&
-        load_told(posix, &before, &unread) == HF_OK) {
+        load_notice(posix, &before, &unread) == HF_OK) {
         if (config->export_file != NULL &&
             !hf_file_has_content(config->export_file, hf_buf_bytes(&pem)))
             err = hf_fail(why, HF_E_STATE, "the export %s is not up to date", config->export_file);

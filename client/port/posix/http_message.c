@@ -150,7 +150,7 @@ static int take_header(struct hf_answer *a)
             return refuse(a, HF_E_LIMIT, "the answer redirects to a URL that is too long");
         memcpy(a->location, a->value, a->value_len + 1);
     } else if (is_named(a, "etag")) {
-        /* Of several, nobody knows which one an honest server would mean. */
+        /* Of several, it is unknown which one an honest server would mean. */
         bool is_usable = !a->has_etag && a->value_len < sizeof a->etag && is_etag(a->value);
         memcpy(a->etag, is_usable ? a->value : "", is_usable ? a->value_len + 1 : 1);
         a->has_etag = true;

@@ -153,7 +153,7 @@ static void copy_database(struct hf_sqlite_store *store, const char *state_dir,
         log.write(log.ctx, HF_LEVEL_WARNING, why.text);
 }
 
-/* The bundle files and the copy, for whoever looks into STATE before the first update. A file system
+/* Make the bundle files and the copy before the first update. A file system
  * that cannot hold the database shows here, and not at the first update. */
 static enum hf_err open_once(const char *state_dir, struct hf_log_port log, struct hf_why *why)
 {

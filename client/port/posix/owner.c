@@ -16,7 +16,7 @@
 
 #define LINKS_MAX 40     /* as the kernel follows on the way to one file */
 #define GROUPS_MAX 256   /* that are looked at, of those a process has */
-#define USER_TEXT_MAX 64 /* longer names are told by number */
+#define USER_TEXT_MAX 64 /* of longer names the number is shown */
 
 /* ---- users ---------------------------------------------------------------------------------------- */
 
@@ -109,7 +109,7 @@ static bool may_group_write(gid_t gid, bool is_on_the_way)
     return is_own_group(gid) || (is_on_the_way && is_without_others(gid));
 }
 
-/* Whom the group bits of the mode stand for: with an ACL they are its mask. */
+/* With an ACL, the group bits of the mode are its mask. */
 static bool others_may_write(const char *path, const struct stat *st, bool is_on_the_way)
 {
     struct hf_acl_entry acl[HF_ACL_ENTRIES_MAX];

@@ -54,7 +54,7 @@ static void allow_redirects(struct hf_posix *posix)
     hf_http_transport_allow_redirects(posix->transport, &targets);
 }
 
-/* What is made from the configuration. With a client already, it goes on with the new one. */
+/* What is made from the configuration. An existing client continues with the new one. */
 static enum hf_err apply_config(struct hf_posix *posix, struct hf_why *why)
 {
     /* Without its database a device knows no mirror. It can serve its store all the same, and this

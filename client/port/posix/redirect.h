@@ -1,12 +1,12 @@
 /*
- * Where a redirect may lead. A redirect is the word of whoever answered: over plain HTTP, or in
- * recovery, that may be an attacker who wants this device to send a request to a service that
+ * Where a redirect may lead. A redirect comes from the server that answered. Over plain HTTP, or
+ * in recovery, that may be an attacker who wants this device to send a request to a service that
  * trusts it, on loopback or on its local network. So a redirect is followed
  *
  * - to the server that was asked: the same host and port, or https instead of http on the ports
  *   that these two have by default;
  * - to a host that the configuration names, a mirror or a redirect host, but not in recovery, where
- *   nobody knows who answers;
+ *   the server is not authenticated;
  * - never from https to http;
  * - never to a loopback, link-local or private address, unless the mirror that was asked has an
  *   address of the same kind, or the configuration names that very address.

@@ -21,8 +21,8 @@ static const struct hf_bundle *find_full(const struct hf_shelf *shelf,
     return full == NULL ? NULL : &full->bundle;
 }
 
-/* What is unchanged is held against the version before it, as lint does, and what was accepted when it
- * was signed stays accepted. */
+/* An unchanged bundle is compared with the version before it, as lint does. Errors that were accepted
+ * when it was signed stay accepted. */
 static enum hf_err look_at(const struct hf_lint *lint, const struct hf_shelf *shelf,
                            const struct hf_bundle *full, struct hf_bundle_built *b,
                            struct hf_why *why)

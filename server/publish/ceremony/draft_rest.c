@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define LINE_LEN 96        /* characters; a value that is longer is laid out in lines */
-#define PARTS_MAX 100      /* differences that no sentence explains: more are not read by anybody */
+#define PARTS_MAX 100      /* differences that no sentence explains; a person does not read more */
 #define TEXT_LEN_MAX 50000 /* characters of all of them, as JSON: some 20 pages */
 
 /* ---- as data ---------------------------------------------------------------------------------- */
@@ -150,7 +150,7 @@ static void print_one(const json_t *difference, int indent, FILE *out)
     if (after != NULL)
         print_value(before == NULL ? " is new:" : " becomes", after, indent, out);
     if (before != NULL)
-        print_value(after == NULL ? " goes, it was" : ", it was", before, indent, out);
+        print_value(after == NULL ? " is removed, it was" : ", it was", before, indent, out);
     fputc('\n', out);
 }
 
@@ -176,7 +176,7 @@ enum hf_err hf_draft_rest_check_take(json_t *rest, struct hf_why *why)
         err =
             hf_fail(why, HF_E_LIMIT,
                     "the draft holds %zu changes of %zu characters that holdfastctl cannot explain "
-                    "(at most %d of %d): nobody can read that much with care, so it is not signed; "
+                    "(at most %d of %d). A person cannot check that many, so it is not signed; "
                     "start a new draft",
                     n_parts, len, PARTS_MAX, TEXT_LEN_MAX);
     json_decref(rest);

@@ -289,7 +289,7 @@ static enum hf_err unlock(const struct hf_key_set *set, struct hf_key_folder *fo
     return HF_OK;
 }
 
-/* A person who mistyped is asked again. Nobody types a PIN's three tries away by this: a token is opened
+/* After a typo there is another question. This uses up no tries of a PIN: tokens are opened
  * elsewhere. */
 static bool may_try_again(struct hf_key_folder *folder, const uint8_t *wrap_key, int n_tries,
                           const struct hf_why *why)
