@@ -122,8 +122,8 @@ static enum hf_err tell_of(struct hf_posix *posix, const struct notice *now, str
     /* The command may take the roots from the state folder: it runs all the same, if that folder can
      * be written. */
     if (kept != HF_OK) {
-        const char *told = before.whole[0] != '\0' ? before.whole : before.version;
-        HF_TRY(store.save_value(store.ctx, TOLD_VALUE, told, why));
+        const char *known = before.whole[0] != '\0' ? before.whole : before.version;
+        HF_TRY(store.save_value(store.ctx, NOTICE_VALUE, known, why));
         hf_posix_journal(posix, HF_LEVEL_ERROR, "export", reason.text);
         posix->export_fault = reason;
     }
