@@ -112,9 +112,12 @@ static enum hf_err read_file(const char *option, const char *file, size_t max_by
     return HF_OK;
 }
 
-static enum hf_err make_absolute(const char *path, char **out, struct hf_why *why)
+static enum hf_err make_absolute(const char *option, const char *path, char **out,
+                                 struct hf_why *why)
 {
-    return path == NULL ? HF_OK : hf_file_absolute(path, out, why);
+    if (path == NULL || hf_file_absolute(path, out, why) == HF_OK)
+        return HF_OK;
+    return hf_fail_context(why, "%s", option);
 }
 
 static enum hf_err read_input(const struct init_options *o, struct init_input *in,
@@ -125,8 +128,8 @@ static enum hf_err read_input(const struct init_options *o, struct init_input *i
     HF_TRY(read_file("--server-ca", o->server_ca, HF_BUNDLE_BYTES_MAX, &in->server_ca, why));
     if (in->server_ca.len > 0 && memchr(in->server_ca.data, '\0', in->server_ca.len) != NULL)
         return hf_fail(why, HF_E_FORMAT, "--server-ca: %s is not PEM but binary", o->server_ca);
-    HF_TRY(make_absolute(o->device_id_file, &in->device_id_file, why));
-    HF_TRY(make_absolute(o->export_file, &in->export_file, why));
+    HF_TRY(make_absolute("--device-id-file", o->device_id_file, &in->device_id_file, why));
+    HF_TRY(make_absolute("--export", o->export_file, &in->export_file, why));
     in->config = (struct hf_posix_config){
         .client = {.urls = o->urls,
                    .n_urls = list_len(o->urls),

@@ -122,13 +122,14 @@ void hf_cli_endpoints_init(struct hf_cli_endpoints *e)
     memcpy(e->table, table, sizeof e->table);
 }
 
-static enum hf_err make_absolute(char **path, struct hf_why *why)
+static enum hf_err make_absolute(const char *option, char **path, struct hf_why *why)
 {
     char *absolute = NULL;
 
     if (*path == NULL)
         return HF_OK;
-    HF_TRY(hf_file_absolute(*path, &absolute, why));
+    if (hf_file_absolute(*path, &absolute, why) != HF_OK)
+        return hf_fail_context(why, "%s", option);
     free(*path);
     *path = absolute;
     return HF_OK;
@@ -142,8 +143,8 @@ enum hf_err hf_cli_endpoints_finish(struct hf_cli_endpoints *e, struct hf_why *w
         e->is_misused = true;
         return hf_fail(why, HF_E_ARGUMENT, "--client-cert and --client-key belong together");
     }
-    HF_TRY(make_absolute(&e->client_cert, why));
-    return make_absolute(&e->client_key, why);
+    HF_TRY(make_absolute("--client-cert", &e->client_cert, why));
+    return make_absolute("--client-key", &e->client_key, why);
 }
 
 void hf_cli_endpoints_apply(const struct hf_cli_endpoints *e, struct hf_posix_config *config)

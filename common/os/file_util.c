@@ -44,6 +44,8 @@ enum hf_err hf_file_absolute(const char *path, char **out, struct hf_why *why)
 {
     char cwd[PATH_MAX];
 
+    if (path[0] == '\0') /* a variable of a script that is not set: not the current folder */
+        return hf_fail(why, HF_E_ARGUMENT, "a name is expected, and it is empty");
     if (path[0] != '/') {
         if (getcwd(cwd, sizeof(cwd)) == NULL)
             return hf_file_fail(why, "find the current folder for", path, errno);
@@ -108,6 +110,8 @@ bool hf_file_is_writable(const char *path)
 static enum hf_err open_regular(const char *path, int *out_fd, size_t *out_size, struct hf_why *why)
 {
     struct stat st;
+    if (path[0] == '\0')
+        return hf_fail(why, HF_E_ARGUMENT, "the name of the file is empty");
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return hf_fail(why, HF_E_NOT_FOUND, "there is no file %s", path);

@@ -15,12 +15,12 @@ HF_MUST_USE enum hf_err hf_file_join(const char *dir, const char *name, char **o
                                      struct hf_why *why);
 
 /** `path` from the root of the file system, so that it means the same in every folder; to be
- *  freed. Nothing is resolved and nothing need exist. */
+ *  freed. Nothing is resolved and nothing need exist. HF_E_ARGUMENT if it is empty. */
 HF_MUST_USE enum hf_err hf_file_absolute(const char *path, char **out, struct hf_why *why);
 
 /**
- * Append a whole regular file to `out`, which stays as it was on failure. HF_E_NOT_FOUND without
- * the file, HF_E_LIMIT when it is longer than `max_bytes`, HF_E_STORAGE.
+ * Append a whole regular file to `out`, which stays as it was on failure. HF_E_ARGUMENT for an empty
+ * name, HF_E_NOT_FOUND without the file, HF_E_LIMIT when it is longer than `max_bytes`, HF_E_STORAGE.
  */
 HF_MUST_USE enum hf_err hf_file_read(const char *path, size_t max_bytes, struct hf_buf *out,
                                      struct hf_why *why);

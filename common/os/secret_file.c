@@ -167,6 +167,8 @@ enum hf_err hf_secret_file_check(const char *path, int fd, struct hf_why *why)
 
 enum hf_err hf_secret_file_open(const char *path, int *fd, struct hf_why *why)
 {
+    if (path[0] == '\0')
+        return hf_fail(why, HF_E_ARGUMENT, "the name of the file is empty");
     int opened = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
     if (opened < 0 && (errno == ENOENT || errno == ENOTDIR))
         return hf_fail(why, HF_E_NOT_FOUND, "there is no %s", path);

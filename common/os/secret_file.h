@@ -22,7 +22,7 @@
  *    the file, because the runtime decides which processes are in the container. If nothing is
  *    mounted there, the host's rules hold.
  *
- * HF_E_NOT_FOUND; HF_E_STORAGE if it cannot be opened; HF_E_KEY with who else has access and what to
+ * HF_E_ARGUMENT for an empty name; HF_E_NOT_FOUND; HF_E_STORAGE if it cannot be opened; HF_E_KEY with who else has access and what to
  * do. I/O: reads the file's attributes, and those of its folder.
  */
 HF_MUST_USE enum hf_err hf_secret_file_open(const char *path, int *fd, struct hf_why *why);

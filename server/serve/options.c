@@ -98,11 +98,15 @@ static char *move(char **text)
 
 static enum hf_err check(struct raw *raw, struct hf_serve_options *out, struct hf_why *why)
 {
-    if (raw->repo == NULL)
+    if (raw->repo == NULL || raw->repo[0] == '\0')
         return hf_fail(why, HF_E_ARGUMENT, "--repo DIR is missing: the repository to serve");
     if (raw->listen == NULL)
         return hf_fail(why, HF_E_ARGUMENT, "--listen ADDRESS:PORT is missing");
     HF_TRY(hf_address_parse(raw->listen, &out->listen, why));
+    if (raw->state != NULL && raw->state[0] == '\0')
+        return hf_fail(why, HF_E_ARGUMENT, "--state: the name of the folder is empty");
+    if (raw->access_log != NULL && raw->access_log[0] == '\0')
+        return hf_fail(why, HF_E_ARGUMENT, "--access-log: the name of the file is empty");
     HF_TRY(check_numbers(raw, out, why));
     out->must_wait = raw->must_wait != 0;
     out->repo = move(&raw->repo);

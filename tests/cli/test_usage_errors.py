@@ -77,6 +77,28 @@ def test_an_argument_too_many(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("line, says", [
+    ("holdfast --state= status", "the state folder: a name is expected, and it is empty"),
+    ("holdfast reset --yes --state=", "the state folder: a name is expected, and it is empty"),
+    ("holdfast --state d init --url http://x --set s --profile p --root=", "--root: the name of the file is empty"),
+    ("holdfast --state d init --root r --url http://x --set s --profile p --client-cert= --client-key=",
+     "--client-cert: a name is expected, and it is empty"),
+    ("holdfast reset --yes --bundle=", "--bundle: the name of the file is empty"),
+    ("holdfast probe localhost --ca=", "the name of the file is empty"),
+    ("holdfastctl init --repo r --keys k --passphrase-file=", "the name of the file is empty"),
+    ("holdfastctl mirror --repo . --out o --root=", "the name of the file is empty"),
+    ("holdfastd --listen 127.0.0.1:0 --repo=", "--repo DIR is missing"),
+    ("holdfastd --listen 127.0.0.1:0 --repo r --state=", "--state: the name of the folder is empty"),
+    ("holdfastd --listen 127.0.0.1:0 --repo r --access-log=", "--access-log: the name of the file is empty"),
+])
+def test_an_empty_name_is_none(tmp_path, monkeypatch, line, says):
+    """As a variable leaves it that a script has not set."""
+    monkeypatch.chdir(tmp_path)
+    program, *words = line.split()
+    assert says in refuses([program], *words)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_commands_were_found():
     assert len(COMMANDS) > 40
     assert needed(["holdfastctl", "root", "sign"]) == ["--draft", "1", "--keys", "1"]

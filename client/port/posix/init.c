@@ -35,7 +35,8 @@ struct paths {
 
 static enum hf_err paths_make(const char *state_dir, struct paths *p, struct hf_why *why)
 {
-    HF_TRY(hf_file_absolute(state_dir, &p->state, why));
+    if (hf_file_absolute(state_dir, &p->state, why) != HF_OK)
+        return hf_fail_context(why, "the state folder");
     HF_TRY(hf_file_join(p->state, "holdfast.db", &p->database, why));
     HF_TRY(hf_file_join(p->state, "holdfast.db.backup", &p->copy, why));
     HF_TRY(hf_file_join(p->state, "bundles", &p->bundles, why));

@@ -81,7 +81,8 @@ static enum hf_err apply_config(struct hf_posix *posix, struct hf_why *why)
 
 static enum hf_err open_parts(struct hf_posix *posix, const char *state_dir, struct hf_why *why)
 {
-    HF_TRY(hf_file_absolute(state_dir, &posix->state_dir, why));
+    if (hf_file_absolute(state_dir, &posix->state_dir, why) != HF_OK)
+        return hf_fail_context(why, "the state folder");
     HF_TRY(hf_sqlite_store_open(posix->state_dir, false, &posix->store, why));
     HF_TRY(hf_config_load(posix->store, &posix->config, why));
     HF_TRY(hf_trust_store_new(&posix->trust_store, why));

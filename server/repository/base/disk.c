@@ -66,6 +66,8 @@ static enum hf_err read_all(int fd, const char *path, size_t max_bytes, struct h
 
 static enum hf_err open_to_read(const char *path, int flags, int *out, struct hf_why *why)
 {
+    if (path[0] == '\0')
+        return hf_fail(why, HF_E_ARGUMENT, "the name of the file is empty");
     int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return hf_fail(why, HF_E_NOT_FOUND, "there is no %s", path);
