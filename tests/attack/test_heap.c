@@ -1,14 +1,15 @@
 /*
- * What the holder of a key signs to use up a device's memory. A whole device, with its database and its
+ * Metadata that an attacker with a key signs to use up a device's memory. A whole device, with its database and its
  * live trust store, over an answer in memory: every block that it allocates is counted, with the size
- * that the allocator gives it, and the peak stays below 8 MiB. What goes beyond the limits is the
+ * that the allocator gives it, and the peak stays below 8 MiB. What exceeds the limits is the
  * mirror's fault, so that the next mirror is asked.
  *
  * Counted is what passes malloc, calloc, realloc and free of our own code and Mbed TLS (--wrap), and
- * what jansson and SQLite are told to ask for here. Not counted: sockets and TLS sessions, of which a
+ * what jansson and SQLite allocate. Not counted: sockets and TLS sessions, of which a
  * check has at most five, about 50 KiB each.
  */
 #include "tests/support/check.h"
+#include "tests/support/counting_malloc.h"
 #include "tests/support/device.h"
 #include "tests/support/temp_dir.h"
 #include "tests/support/test_pki.h"
@@ -30,70 +31,15 @@
 
 /* ---- what is counted ------------------------------------------------------------------------------- */
 
-/* Names that the linker makes of --wrap. */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *old, size_t size);
-void __real_free(void *block);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-void __wrap_free(void *block);
-
-static int64_t held_bytes, peak_bytes;
-
-static void *count_new(void *block)
-{
-    held_bytes += (int64_t)malloc_usable_size(block);
-    if (held_bytes > peak_bytes)
-        peak_bytes = held_bytes;
-    return block;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return count_new(__real_malloc(size));
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return count_new(__real_calloc(n, size));
-}
-
-/* The old block and the new one, as an allocator that has to move it holds both. */
-void *__wrap_realloc(void *old, size_t size)
-{
-    int64_t old_bytes = (int64_t)malloc_usable_size(old);
-    void *block = count_new(__real_realloc(old, size));
-    held_bytes -= old_bytes;
-    return block;
-}
-
-void __wrap_free(void *block)
-{
-    held_bytes -= (int64_t)malloc_usable_size(block);
-    __real_free(block);
-}
-
 /* jansson and SQLite are shared libraries: what they ask for passes no linker. */
-static void *malloc_for_library(size_t size)
-{
-    return __wrap_malloc(size);
-}
-
 static void *malloc_for_sqlite(int size)
 {
-    return __wrap_malloc((size_t)size);
+    return counting_malloc((size_t)size);
 }
 
 static void *realloc_for_sqlite(void *old, int size)
 {
-    return __wrap_realloc(old, (size_t)size);
-}
-
-static void free_for_library(void *block)
-{
-    __wrap_free(block);
+    return counting_realloc(old, (size_t)size);
 }
 
 static int size_for_sqlite(void *block)
@@ -120,14 +66,14 @@ static void shutdown_for_sqlite(void *data)
 static void count_libraries(void)
 {
     sqlite3_mem_methods methods = {.xMalloc = malloc_for_sqlite,
-                                   .xFree = free_for_library,
+                                   .xFree = counting_free,
                                    .xRealloc = realloc_for_sqlite,
                                    .xSize = size_for_sqlite,
                                    .xRoundup = round_up_for_sqlite,
                                    .xInit = init_for_sqlite,
                                    .xShutdown = shutdown_for_sqlite};
 
-    json_set_alloc_funcs(malloc_for_library, free_for_library);
+    json_set_alloc_funcs(counting_malloc, counting_free);
     assert_int_equal(sqlite3_config(SQLITE_CONFIG_MALLOC, &methods), SQLITE_OK);
 }
 
@@ -197,16 +143,16 @@ static int64_t update(struct world *w, enum hf_err wanted, struct hf_why *why)
 {
     struct hf_update_result result = {0};
     struct hf_posix *posix = NULL;
-    const int64_t before = held_bytes;
+    const int64_t before = counting_heap.held_bytes;
 
-    peak_bytes = held_bytes;
+    counting_heap.peak_bytes = counting_heap.held_bytes;
     if (hf_posix_open(temp_path(w->dir, "device"), (struct hf_log_port){0}, &posix, why) != HF_OK)
         fail_msg("%s", why->text);
     enum hf_err err = hf_posix_update(posix, &result, why);
     hf_posix_close(posix);
     if (err != wanted)
         fail_msg("expected %s, found %s: %s", hf_err_name(wanted), hf_err_name(err), why->text);
-    return peak_bytes - before;
+    return counting_heap.peak_bytes - before;
 }
 
 static void check_peak(const char *what, int64_t peak)
@@ -309,7 +255,7 @@ static double share_of_limits(const char *role, const json_t *signed_part)
     struct hf_bytes bytes = hf_bytes_of_text(text);
     double of_bytes = (double)bytes.len / (double)limits.bytes_max;
     double of_heap = (double)hf_json_heap(bytes) / (double)limits.heap_max;
-    free_for_library(text);
+    counting_free(text);
     json_decref(file);
     return of_bytes > of_heap ? of_bytes : of_heap;
 }
@@ -521,12 +467,12 @@ static void the_estimate_is_an_upper_bound(void **state)
             CHECK_OK(hf_json_write(file, &text, &why));
             json_decref(file);
             size_t estimate = hf_json_heap(hf_buf_bytes(&text));
-            const int64_t before = held_bytes;
-            peak_bytes = held_bytes;
+            const int64_t before = counting_heap.held_bytes;
+            counting_heap.peak_bytes = counting_heap.held_bytes;
             CHECK_OK(hf_json_parse_within(hf_buf_bytes(&text), "test", estimate, &read, &why));
-            if (peak_bytes - before > (int64_t)estimate)
+            if (counting_heap.peak_bytes - before > (int64_t)estimate)
                 fail_msg("%zu %s: estimated %zu bytes, allocated %lld", n, fillings[i].name,
-                         estimate, (long long)(peak_bytes - before));
+                         estimate, (long long)(counting_heap.peak_bytes - before));
             json_decref(read);
             CHECK_REFUSED(hf_json_parse_within(hf_buf_bytes(&text), "test", estimate - 1, &read,
                                                &why),
@@ -550,10 +496,10 @@ static void long_tokens_are_counted(void **state)
         memset(text, begins[i][len - 1] == 't' ? 't' : '7', sizeof text);
         memcpy(text, begins[i], len);
         size_t estimate = hf_json_heap(bytes);
-        const int64_t before = held_bytes;
-        peak_bytes = held_bytes;
+        const int64_t before = counting_heap.held_bytes;
+        counting_heap.peak_bytes = counting_heap.held_bytes;
         assert_int_not_equal(hf_json_parse_within(bytes, "test", estimate, &read, NULL), HF_OK);
-        assert_in_range(peak_bytes - before, sizeof text, estimate);
+        assert_in_range(counting_heap.peak_bytes - before, sizeof text, estimate);
     }
 }
 

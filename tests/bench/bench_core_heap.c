@@ -7,17 +7,16 @@
  * to ask here, and by Mbed TLS. What ports hand to the core is included, answers as well as what is
  * loaded from the store. The ports themselves keep what they have in static arrays, so nothing of
  * theirs is in it: no SQLite, no sockets, no TLS session, no live trust store. Stacks are not heap.
- *
- * The program is linked with --wrap for the functions counted.
+ * Signature verifications are counted by --wrap.
  */
 #include "common/base/digest.h"
 #include "common/tuf/key.h"
 #include "tests/bench/static_store.h"
+#include "tests/support/counting_malloc.h"
 
 #include <holdfast/client.h>
 
 #include <jansson.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,74 +34,18 @@ static void stop(const char *what, const char *detail)
 
 /* ---- what is counted ------------------------------------------------------------------------------- */
 
+static unsigned n_verified;
+
 /* Names that the linker makes of --wrap. */
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *old, size_t size);
-void __real_free(void *block);
 bool __real_hf_key_verify(const struct hf_key *key, struct hf_bytes message,
                           struct hf_bytes signature);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *old, size_t size);
-void __wrap_free(void *block);
 bool __wrap_hf_key_verify(const struct hf_key *key, struct hf_bytes message,
                           struct hf_bytes signature);
-
-static struct {
-    size_t held_bytes, peak_bytes, n_blocks;
-    unsigned n_verified;
-} counted;
-
-static void *count_new(void *block)
-{
-    counted.held_bytes += malloc_usable_size(block);
-    counted.n_blocks++;
-    if (counted.held_bytes > counted.peak_bytes)
-        counted.peak_bytes = counted.held_bytes;
-    return block;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return count_new(__real_malloc(size));
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return count_new(__real_calloc(n, size));
-}
-
-/* The old block and the new one, as an allocator that has to move it holds both. */
-void *__wrap_realloc(void *old, size_t size)
-{
-    size_t old_bytes = malloc_usable_size(old);
-    void *block = count_new(__real_realloc(old, size));
-    counted.held_bytes -= old_bytes;
-    return block;
-}
-
-void __wrap_free(void *block)
-{
-    counted.held_bytes -= malloc_usable_size(block);
-    __real_free(block);
-}
-
-/* jansson is a shared library: what it asks for passes no linker. */
-static void *malloc_for_jansson(size_t size)
-{
-    return __wrap_malloc(size);
-}
-
-static void free_for_jansson(void *block)
-{
-    __wrap_free(block);
-}
 
 bool __wrap_hf_key_verify(const struct hf_key *key, struct hf_bytes message,
                           struct hf_bytes signature)
 {
-    counted.n_verified++;
+    n_verified++;
     return __real_hf_key_verify(key, message, signature);
 }
 
@@ -215,19 +158,19 @@ static bool update(void)
     struct hf_client *client = NULL;
     struct hf_why why = {0};
 
-    counted.peak_bytes = counted.held_bytes;
-    counted.n_blocks = 0;
-    counted.n_verified = 0;
+    counting_heap.peak_bytes = counting_heap.held_bytes;
+    counting_heap.n_blocks = 0;
+    n_verified = 0;
     n_requests = 0;
-    size_t held_before = counted.held_bytes;
+    int64_t held_before = counting_heap.held_bytes;
     if (hf_client_open(&ports, &config, &client, &why) != HF_OK)
         stop("open", why.text);
     if (hf_client_update(client, &result, &why) != HF_OK)
         stop("update", why.text);
     hf_client_close(client);
-    if (counted.held_bytes != held_before)
+    if (counting_heap.held_bytes != held_before)
         stop("update", "memory was not given back");
-    counted.peak_bytes -= held_before;
+    counting_heap.peak_bytes -= held_before;
     return result.is_changed;
 }
 
@@ -236,8 +179,8 @@ static json_t *report(void)
     json_t *paths = json_array();
     for (size_t i = 0; i < n_requests; i++)
         (void)json_array_append_new(paths, json_string(requests[i]));
-    return json_pack("{s:I, s:I, s:i, s:o}", "peak_bytes", (json_int_t)counted.peak_bytes, "blocks",
-                     (json_int_t)counted.n_blocks, "verifications", (int)counted.n_verified,
+    return json_pack("{s:I, s:I, s:i, s:o}", "peak_bytes", (json_int_t)counting_heap.peak_bytes,
+                     "blocks", (json_int_t)counting_heap.n_blocks, "verifications", (int)n_verified,
                      "requests", paths);
 }
 
@@ -247,7 +190,7 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "usage: bench_core_heap REPOSITORY SET PROFILE\n");
         return 2;
     }
-    json_set_alloc_funcs(malloc_for_jansson, free_for_jansson);
+    json_set_alloc_funcs(counting_malloc, counting_free);
     ports.store = static_store_port();
     repo_dir = argv[1];
     config.set = argv[2];
