@@ -13,27 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 import ctl
 import json_schema
 import net_pki
-from ctl import DAY, NOW, Root
-
-
-@pytest.fixture
-def p(tmp_path):
-    return ctl.Publisher(tmp_path)
-
-
-@pytest.fixture
-def root(tmp_path):
-    return lambda name, **how: Root(tmp_path, name, **how)
-
-
-@pytest.fixture
-def a(root):
-    return root("Root A")
-
-
-@pytest.fixture
-def b(root):
-    return root("Root B")
+from ctl import DAY, NOW
 
 
 def lint(*options, set_name="roots"):
