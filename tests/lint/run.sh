@@ -75,7 +75,7 @@ check_notes() {
         "${texts[@]}"
 }
 
-# Whoever can move a tag of an action would otherwise run code in our CI.
+# Otherwise an attacker who moves a tag of an action runs code in our CI.
 check_workflows() {
     local found
     found=$(grep -nHE '^ *(- )?uses:' .github/workflows/*.yml | grep -vE '@[0-9a-f]{40}( |$)') || return 0

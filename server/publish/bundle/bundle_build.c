@@ -51,7 +51,7 @@ static enum hf_err check_dates(const struct hf_anchor *anchor, int64_t now_s, st
     return HF_OK;
 }
 
-/* The first version of a set follows nothing, and may still drop what devices have of somebody else. */
+/* The first version of a set follows nothing, and may still drop a root that an attacker installed. */
 static enum hf_err make_drops(const struct hf_bundle_order *order, const struct hf_bundle *bundle,
                               const struct hf_repo_bundle *before, struct hf_bundle_built *b,
                               struct hf_why *why)
@@ -133,7 +133,7 @@ static enum hf_err check_all(const struct hf_bundle_order *order,
     return HF_OK;
 }
 
-/* With other problems nobody is asked, since nothing is published; what lacks agreement is listed. */
+/* With other problems there is no question, since nothing is published; missing drops are listed. */
 static enum hf_err add_drops(const struct hf_bundle_order *order,
                              const struct hf_repo_bundle *before, struct hf_bundle_built *b,
                              struct hf_findings *problems, struct hf_why *why)

@@ -19,7 +19,7 @@ struct hf_note_options {
         signs_planned; /* --planned-dates: every date of distrust that a table of known roots has */
 };
 
-/** By what dates of distrust are found that nobody typed. Borrowed. */
+/** Where dates of distrust come from that were not typed. Borrowed. */
 struct hf_note_tables {
     const struct hf_known_roots *known; /* NULL: none */
     const char *const *selects;         /* how the certificates were chosen (select.h) */
@@ -35,11 +35,11 @@ struct hf_note_tables {
  *
  * A date that `before` (the version before, or NULL) has for a certificate stays in force unless
  * this command gives another one or "none": a restriction once signed must not vanish because nobody
- * typed it again. Nor because another certificate of the same key comes in, a twin or a successor:
+ * typed it again. Nor because another certificate of the same key is added:
  * it is distrusted from the same day; and removed with the one it comes in place of.
  *
  * A date of distrust that a table has is signed where the options ask for it; and where a whole table
- * chose the root and the date has passed: whoever takes over a list of roots takes over its limits.
+ * chose the root and the date has passed: a list of roots comes with its limits.
  *
  * HF_E_ARGUMENT for a date that is none, or a fingerprint that fits no certificate or several.
  */

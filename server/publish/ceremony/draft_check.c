@@ -231,7 +231,7 @@ static enum hf_err check_has_content(const struct hf_draft *draft, const struct 
 
 #define VERSION_STEP_MAX 1000 /* numbers that were begun and lost are few */
 
-/* Targets before that nobody signed could name any version: they count as none. */
+/* Former targets without valid signatures could name any version: they count as none. */
 static enum hf_err check_step(const struct hf_draft *draft, const char *what, int64_t before,
                               int64_t version, struct hf_why *why)
 {

@@ -96,7 +96,7 @@ static json_t *copy_of_rest(const struct hf_targets *targets)
     return copy;
 }
 
-/* Targets before that nobody signed may say whatever would hide a difference. */
+/* Former targets without valid signatures may say anything to hide a difference. */
 json_t *hf_targets_rest(const struct hf_draft *draft)
 {
     json_t *before = draft->is_before_verified ? copy_of_rest(&draft->before) : json_object();

@@ -47,7 +47,8 @@ struct hf_bundle_options {
 #define HF_CLI_DROP(o)                                                                             \
     {                                                                                              \
         "drop", 0, POPT_ARG_ARGV, &(o)->drops, 0,                                                  \
-            "agree that a root of the version before goes, or all do; or name a thief's", "SHA256" \
+            "agree that a root is dropped, or `all`; or revoke one that an attacker installed",    \
+            "SHA256"                                                                               \
     }
 #define HF_CLI_UNDROP(o)                                                                           \
     {                                                                                              \

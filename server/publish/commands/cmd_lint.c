@@ -98,7 +98,7 @@ static enum hf_err lint_candidate(struct session *s, struct hf_bytes pem, struct
     return err;
 }
 
-/* What was signed before vouches for a root, so without --repo nobody can say which need --pin. */
+/* A root that was signed before needs no --pin, so without --repo it is unknown which do. */
 static enum hf_err lint_files(struct session *s, const char *const *files, struct hf_why *why)
 {
     struct hf_buf pem = {0};
@@ -161,7 +161,7 @@ static enum hf_err begin(struct session *s, struct hf_why *why)
     return o->place.repo == NULL ? HF_OK : hf_shelf_view_open(o->place.repo, &s->view, why);
 }
 
-/* Nobody should wait for servers and then learn that the name is taken. */
+/* Check the name first, so that the operator does not wait for servers in vain. */
 static enum hf_err ask_endpoints(struct session *s, struct hf_why *why)
 {
     const struct hf_lint_sources sources = hf_bundle_options_sources(&s->r->o);

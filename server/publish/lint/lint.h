@@ -65,7 +65,7 @@ HF_MUST_USE enum hf_err hf_lint_metadata(const struct hf_lint *lint,
                                          struct hf_findings *out, struct hf_why *why);
 
 /** Certificates in files (or folders) that may become a bundle: every fault of every one, also a root
- *  for which nothing vouches in `by` (NULL: not judged). What has no fault but that is appended to
+ *  that is unknown to `by` (NULL: not judged). A certificate without other faults is appended to
  *  `pem`. I/O: reads them. HF_E_NOT_FOUND for a folder without certificates. */
 HF_MUST_USE enum hf_err hf_lint_files(const char *const *paths, const struct hf_vouching *by,
                                       struct hf_findings *out, struct hf_buf *pem,
