@@ -6,10 +6,10 @@ static const struct hf_cli_text text = {
     .name = "confirm",
     .arguments = "[--state DIR]",
     .about =
-        "The application's word that the bundle on trial works: it reaches with it what it must.\n"
-        "Ends the trial. Needed where init was told --await-confirm; otherwise the endpoints\n"
-        "confirm by themselves, and without any of them the next successful check. Without a\n"
-        "bundle on trial it changes nothing. Asks nobody.",
+        "The application confirms that the bundle on trial works. Ends the trial. Needed if init\n"
+        "had --await-confirm. Otherwise the endpoints confirm the bundle, or without endpoints "
+        "the\n"
+        "next successful check. Without a bundle on trial nothing changes. Uses no network.",
     .examples = "  holdfast confirm\n",
 };
 

@@ -112,7 +112,8 @@ int hf_cmd_endpoints(const char *state_dir, int argc, const char **argv)
     const struct poptOption options[] = {
         HF_CLI_ENDPOINTS(&given),
         {"none", '\0', POPT_ARG_NONE, &is_none, 0,
-         "none any more, and no client certificate; updates are then taken without asking anybody",
+         "remove all, and the client certificate; updates are then installed without endpoint "
+         "checks",
          NULL},
         HF_CLI_JSON(&common, "endpoints"),
         HF_CLI_STATE(&common),

@@ -6,11 +6,11 @@ static const struct hf_cli_text text = {
     .name = "reject",
     .arguments = "--reason TEXT [--state DIR]",
     .about =
-        "The application's word that the bundle on trial does not work: with it, the device does\n"
-        "not reach what it must. Goes back to the bundle before, and never takes that version\n"
-        "again; roots that were dropped on purpose do not come back. Then renews the export and\n"
-        "runs the on-swap command, where they are configured. TEXT goes to the journal. Refused\n"
-        "when no bundle is on trial. Asks nobody.",
+        "The application rejects the bundle on trial, because it does not work. The device rolls\n"
+        "back to the bundle before and never installs that version again; roots that the\n"
+        "publisher dropped do not come back. Then the export is renewed and the on-swap command\n"
+        "runs, if they are configured. TEXT is written to the journal. Refused if no bundle is on\n"
+        "trial. Uses no network.",
     .examples = "  holdfast reject --reason 'the broker refuses us since the swap'\n",
 };
 

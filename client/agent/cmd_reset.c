@@ -15,7 +15,8 @@ static const struct hf_cli_text text = {
         "the lowest bundle version it still takes, and which bundles were rejected and which "
         "roots\n"
         "dropped. With --bundle it goes back to the roots it left the factory with (version 0),\n"
-        "else the active ones stay. Asks nobody but, without --yes, whoever types this.\n\n"
+        "else the active ones stay. Uses no network. Asks for confirmation unless --yes is "
+        "given.\n\n"
         "To wipe the state folder instead throws that protection away, and the first root "
         "metadata\n"
         "may have grown old: keep what holdfast export --root writes, and begin anew with it.",
@@ -73,7 +74,7 @@ static int ask_and_reset(const char *state_dir, const struct hf_cli_common *comm
     struct hf_why why = {0};
 
     if (!is_agreed && isatty(STDIN_FILENO) != 1)
-        return hf_cli_usage(&text, "nobody can be asked here: --yes says that it is meant");
+        return hf_cli_usage(&text, "there is no terminal to ask on; pass `--yes` to confirm");
     if (!is_agreed && !is_confirmed(state_dir)) {
         fputs("holdfast: nothing was changed\n", stderr);
         return HF_EXIT_FAILED;

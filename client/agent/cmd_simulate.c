@@ -21,7 +21,7 @@ static const struct hf_cli_text text = {
         "Says which of this device's endpoints would fail on that day, because of which root, by\n"
         "expiry, distrust or removal, and on which day the first trouble begins. What it knows of\n"
         "the endpoints is what the checks of this device have seen; where none was seen, every\n"
-        "root counts as one that somebody needs. An --endpoint that was never seen is looked at\n"
+        "root counts as needed. An --endpoint that was never seen is looked at\n"
         "now: that is TLS handshakes and nothing more. DATE is YYYY-MM-DD, the end of that day, "
         "or\n"
         "YYYY-MM-DDTHH:MM:SSZ.\n\n"

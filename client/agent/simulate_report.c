@@ -90,8 +90,7 @@ void hf_simulate_report_text(const struct hf_simulation *s, FILE *out)
         fprintf(out, "skipped  \"%s\": %s is not supported by this device\n", s->skipped[i].subject,
                 s->skipped[i].unsupported);
     if (!s->knows_endpoints)
-        fputs("note     no endpoint was seen, so every root is taken as one that somebody needs\n",
-              out);
+        fputs("note     no endpoint was seen, so every root counts as needed\n", out);
     else if (s->n_unseen > 0)
         fprintf(out, "note     nothing is said of %zu endpoints that were never seen\n",
                 s->n_unseen);

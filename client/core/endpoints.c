@@ -222,12 +222,12 @@ static void note_silence(struct hearing *h, const struct hf_sighting *sighting)
  * have put in the one that is about to go. */
 static void doubt(struct hf_sighting *sighting)
 {
-    (void)
-        snprintf(sighting->text, sizeof sighting->text,
-                 "it ended a handshake of TLS 1.2 before it had proved the chain issued by "
-                 "\"%.120s\", which would be lost; until then anybody on the way can exchange it, "
-                 "so that is no evidence, and with TLS 1.3 it would be",
-                 sighting->issuer);
+    (void)snprintf(
+        sighting->text, sizeof sighting->text,
+        "it ended a handshake of TLS 1.2 before it had proved the chain issued by "
+        "\"%.120s\", which would be lost; until then an attacker on the network can exchange it, "
+        "so it is no evidence. With TLS 1.3 it would be",
+        sighting->issuer);
 }
 
 static enum hf_err look(struct hearing *h, enum hf_offer offer, enum hf_key_type type,

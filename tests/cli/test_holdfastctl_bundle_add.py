@@ -671,7 +671,7 @@ NEW = "--new begins one of that name"
     (dict(profile="ful"), f'set "roots" has no profile "ful", did you mean "full"? {NEW}'),
     (dict(profile="legcay"), f'set "roots" has no profile "legcay", did you mean "legacy"? {NEW}'),
     (dict(profile="mine"), 'set "roots" has no profile "mine", and devices ask for full, rsa, ecc or '
-                           f"legacy unless they are told to; {NEW}"),
+                           f"legacy unless they are configured otherwise; {NEW}"),
     (dict(set_name="rotos"), f'there is no set "rotos", did you mean "roots"? {NEW}'),
     (dict(set_name="azure"), 'there is no set "azure" yet, holdfastctl bundle list shows those there '
                              f"are; {NEW}"),

@@ -444,7 +444,7 @@ def test_lines_may_end_as_they_do_elsewhere(p, a, tmp_path):
     found = report("--repo", p.repo, "--endpoints", tmp_path / "list")
     assert found["endpoints"]["silent"] == [
         {"name": "x", "why": "überlastet"},
-        {"name": "y", "why": "nobody has written down why"}]
+        {"name": "y", "why": "no reason given"}]
 
 
 def test_a_file_whose_name_is_no_text(p, a, tmp_path):

@@ -311,7 +311,7 @@ def test_a_given_key_without_a_say_is_refused(p, hsm, root_cert):
     for args in (["refresh", *p.place, *root_1], ["publish", *p.place, *root_1],
                  p.add_args(*root_1, root_cert.file),
                  ["refresh", *p.place, "--key", hsm.uri("targets-1")]):
-        assert "has no say in what is signed here, by root 1" in p.refuses(*args, code=2)
+        assert "is not authorised to sign here, by root 1" in p.refuses(*args, code=2)
 
 
 def test_a_given_key_is_given_once(p, hsm):
@@ -422,9 +422,9 @@ def test_a_folder_with_references_signs_as_any_other(p, draft):
 def test_a_given_key_must_be_of_use_to_the_draft(p, hsm, draft):
     before = draft.read_bytes()
     said = ctl.refused("root", "sign", "--draft", draft, "--key", hsm.uri("targets-1"))
-    assert "has no say in this draft of root 2; still to sign: " in said
+    assert "is not authorised to sign this draft of root 2; still to sign: " in said
     said = ctl.refused("root", "sign", "--draft", draft, "--keys", p.keys, "--key", hsm.uri("targets-1"))
-    assert "has no say in this draft of root 2" in said and draft.read_bytes() == before
+    assert "is not authorised to sign this draft of root 2" in said and draft.read_bytes() == before
     sign(draft, "--key", hsm.uri("root-1"))
     before = draft.read_bytes()
     said = ctl.refused("root", "sign", "--draft", draft, "--key", hsm.uri("root-1"))

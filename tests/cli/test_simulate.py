@@ -163,7 +163,7 @@ def test_an_endpoint_that_was_never_seen_is_said(device):
     found = simulate_json("-s", device.state, "--at", day(NOW + 500 * DAY))
     assert (found["knows_endpoints"], found["n_unseen"]) == (False, 1)
     text = simulate("-s", device.state, "--at", day(NOW + 500 * DAY))
-    assert "no endpoint was seen, so every root is taken as one that somebody needs" in text
+    assert "no endpoint was seen, so every root counts as needed" in text
     sentence = agent.refused("simulate", "-s", device.state, "--at", day(NOW), "--endpoint", ENDPOINT)
     assert sentence.startswith(f"holdfast: {ENDPOINT}: ")  # a.test is nowhere (RFC 6761)
 

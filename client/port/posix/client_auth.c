@@ -33,7 +33,7 @@ static enum hf_err fail_key(const char *path, int code, struct hf_why *why)
 {
     if (code == MBEDTLS_ERR_PK_PASSWORD_REQUIRED || code == MBEDTLS_ERR_PK_PASSWORD_MISMATCH)
         return hf_fail(why, HF_E_KEY,
-                       "the key in %s is encrypted, and nobody will be there to enter its "
+                       "the key in %s is encrypted, and the device cannot ask for its "
                        "passphrase; store it without one, readable by its owner only",
                        path);
     return hf_fail(why, HF_E_KEY, "%s is not a private key; PEM or DER is expected", path);

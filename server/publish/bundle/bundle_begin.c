@@ -55,7 +55,7 @@ static enum hf_err refuse_profile(const char *set, const char *profile, struct h
                        set, profile, nearest.name);
     return hf_fail(why, HF_E_POLICY,
                    "set \"%s\" has no profile \"%s\", and devices ask for full, rsa, ecc or legacy "
-                   "unless they are told to; --new begins one of that name",
+                   "unless they are configured otherwise; --new begins one of that name",
                    set, profile);
 }
 

@@ -205,8 +205,8 @@ static enum hf_err note(const struct hf_description *d, const uint8_t spki_sha25
     hf_hex_encode(spki_sha256, HF_SHA256_LEN, key);
     return hf_findings_add(findings, HF_LINT_DROPS_STRANGER, where, why,
                            "the key %s is dropped and was not in the version before: devices that "
-                           "have it of somebody else let go of it; if that is the SHA-256 of a "
-                           "certificate and not of its key, it means nothing to them",
+                           "have it revoke it. Check that this is the SHA-256 of a key: that of a "
+                           "certificate has no effect",
                            key);
 }
 

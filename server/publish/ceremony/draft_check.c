@@ -47,8 +47,8 @@ static enum hf_err check_controls(const struct hf_envelope *env, struct hf_why *
     if (is_plain)
         return HF_OK;
     return hf_fail(why, HF_E_FORMAT,
-                   "what is to be signed holds a control character; whoever made the draft should "
-                   "say why");
+                   "what is to be signed holds a control character. Do not sign; ask the author of "
+                   "the draft");
 }
 
 /* ---- keys ------------------------------------------------------------------------------------- */
@@ -59,7 +59,7 @@ static enum hf_err check_label(const char *text, const char *what, struct hf_why
         return HF_OK;
     return hf_fail(why, HF_E_FORMAT,
                    "the draft holds a %s that is empty, longer than %d characters, or not plain "
-                   "ASCII; whoever made it should say why",
+                   "ASCII. Do not sign; ask the author of the draft",
                    what, HF_LABEL_MAX);
 }
 
@@ -121,8 +121,8 @@ static enum hf_err check_new_key(const char *key_id, const json_t *object, struc
     hf_public_key_free(&key);
     if (!is_its_id)
         return hf_fail(why, HF_E_SIGNATURE,
-                       "the draft lists a new key as %.64s, but the id of that key is %s: somebody "
-                       "wants it taken for another one, do not sign",
+                       "the draft lists a new key as %.64s, but the id of that key is %s. An "
+                       "attacker may pass it off as another key: do not sign",
                        key_id, wanted);
     if (!is_plain)
         return hf_fail(why, HF_E_FORMAT,

@@ -46,7 +46,7 @@ static enum hf_err add_who_is_missing(const struct hf_tally *tally, struct hf_wh
     sentence = *why;
     HF_TRY(hf_tally_missing(tally, &missing, why));
     (void)hf_fail(why, HF_E_KEY, "%.*s; still to sign: %s", HF_WHY_MAX / 2, sentence.text,
-                  missing.len == 0 ? "nobody" : (const char *)missing.data);
+                  missing.len == 0 ? "none" : (const char *)missing.data);
     hf_buf_free(&missing);
     return HF_E_KEY;
 }
@@ -77,7 +77,8 @@ static enum hf_err check_given(const struct hf_draft *draft, const struct hf_tal
             (void)hf_fail(why, HF_E_KEY, "%s has signed this draft already, and a key counts once",
                           file->path);
         else
-            (void)hf_fail(why, HF_E_KEY, "%s (key %.16s…) has no say in this draft of %s %" PRId64,
+            (void)hf_fail(why, HF_E_KEY,
+                          "%s (key %.16s…) is not authorised to sign this draft of %s %" PRId64,
                           file->path, file->key_id, hf_top_role_name(draft->role),
                           hf_draft_envelope(draft)->version);
         return add_who_is_missing(tally, why);

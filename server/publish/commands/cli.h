@@ -130,7 +130,7 @@ void hf_cli_place_free(struct hf_cli_place *place);
     "  pkcs11:token=alice;object=root-1\n"                                                         \
     "  pkcs11:token=online;object=timestamp?pin-source=file:/etc/holdfast/pin\n\n"                 \
     "The PIN is asked for, or read from pin-source. --key also names a key file that lies\n"       \
-    "elsewhere. One that has no say in what is signed is refused."
+    "elsewhere. A key that is not authorised for the role is rejected."
 
 struct hf_cli {
     const struct hf_command *command;

@@ -204,7 +204,7 @@ static char *next_word(char **rest)
 /* What is left of the line, for people. */
 static const char *rest_of(const char *rest)
 {
-    return rest != NULL && rest[0] != '\0' ? rest : "nobody has written down why";
+    return rest != NULL && rest[0] != '\0' ? rest : "no reason given";
 }
 
 static enum hf_err not_a_line(const struct reading *r, struct hf_why *why)

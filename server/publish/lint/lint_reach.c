@@ -219,7 +219,7 @@ static enum hf_err judge_chain(const struct hf_lint *lint, const struct hf_lint_
     if (is_first_of_name(lint->endpoints, index) && !chain->is_devices &&
         !has_chain_for(lint->endpoints, chain->name, profile))
         HF_TRY(hf_findings_add(out, HF_LINT_ENDPOINT_UNCHECKED, line->where, why,
-                               "no %s chain of %s is known, so nobody knows whether devices of "
+                               "no %s chain of %s is known, so it is unknown whether devices of "
                                "this profile reach it",
                                profile, chain->name));
     if (!is_for(chain, profile))

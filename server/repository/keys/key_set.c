@@ -177,7 +177,7 @@ enum hf_err hf_key_set_check_given(const struct hf_key_set *set, const struct hf
         const struct hf_key_file *file = &set->given[i].files[0];
         if (!has_a_role(file, root, roles, n_roles) && !has_a_role(file, next, roles, n_roles))
             return hf_fail(why, HF_E_ARGUMENT,
-                           "%s (key %.16s…) has no say in what is signed here, by root %" PRId64
+                           "%s (key %.16s…) is not authorised to sign here, by root %" PRId64
                            "; give another key, or none",
                            file->path, file->key_id,
                            next == NULL ? root->env.version : next->env.version);
