@@ -86,7 +86,7 @@ def test_bad_bundle_changes_nothing(device, tmp_path, content, says):
 def test_nobody_to_ask_is_wrong_usage(device):
     before = agent.tree(device.state)
     sentence = agent.refused("--state", device.state, "reset", code=2)
-    assert "--yes says that it is meant" in sentence
+    assert "pass `--yes` to confirm" in sentence
     assert agent.tree(device.state) == before
 
 
