@@ -1,6 +1,6 @@
 #include "client/agent/cli.h"
 #include "common/base/timetext.h"
-#include "common/os/notify.h"
+#include "common/os/service.h"
 
 #include <holdfast/runner.h>
 

@@ -1,63 +1,6 @@
-/*
- * The server's part of the limits, each with its unit and its reason; those of what is signed are
- * in common/base/limits.h, and the client has its own. Nothing that a client sends or holds
- * open is more than what stands here; what an operator may want otherwise is an option.
- */
+/* The limits of the served repository, each with its unit and its reason. */
 #ifndef HF_SERVE_LIMITS_H
 #define HF_SERVE_LIMITS_H
-
-/* Connections of the process, shared out evenly over its loops (--max-connections). Half a KiB of
- * ours and some KiB of the kernel's each. */
-#define HF_SERVE_CONNECTIONS_DEFAULT 65536u
-#define HF_SERVE_CONNECTIONS_MAX 4194304u
-/* Connections from one address (--max-per-address). A fleet behind one NAT keeps few open at once. */
-#define HF_SERVE_PER_ADDRESS_DEFAULT 1024u
-/* Counters of addresses in each of two rows, half a MiB together: see address_count.h. */
-#define HF_SERVE_ADDRESS_CELLS 65536u
-/* Descriptors kept back from connections, for the repository, logs and the loops' own. */
-#define HF_SERVE_DESCRIPTORS_RESERVED 64u
-#define HF_SERVE_BACKLOG                                                                           \
-    4096 /* connections waiting for accept; the kernel lowers it to somaxconn */
-#define HF_SERVE_ACCEPTS_AT_ONCE 64 /* then those already accepted have their turn */
-#define HF_SERVE_LOOPS_MAX 256u
-
-/* A request's head. A TUF client sends some 200 bytes; proxies add their own. */
-#define HF_SERVE_HEAD_BYTES_MAX (8u * 1024u)
-#define HF_SERVE_TARGET_BYTES_MAX 2048u /* a target path of HF_TARGET_PATH_MAX, partly encoded */
-#define HF_SERVE_ETAGS_BYTES_MAX 512u   /* If-None-Match; a longer one is ignored, which is safe */
-#define HF_SERVE_HOST_BYTES_MAX 272u    /* a DNS name, partly encoded, and a port */
-#define HF_SERVE_AGENT_BYTES_MAX 128u   /* User-Agent, for the access log; a longer one is cut */
-
-/* Buffers, one of each per loop. A blocked client makes the server keep at most the rest of both. */
-#define HF_SERVE_READ_BYTES (16u * 1024u)
-#define HF_SERVE_OUTPUT_BYTES (32u * 1024u)
-/* A body up to this size is copied behind its head: one buffer, one write. Larger ones stay where
- * they are and are gathered. */
-#define HF_SERVE_COPY_BYTES_MAX (8u * 1024u)
-/* Room that must be left for one more answer: its head and a body that is copied. */
-#define HF_SERVE_ANSWER_BYTES_MAX (HF_SERVE_COPY_BYTES_MAX + 2048u)
-
-/* What the kernel may hold for a client that does not read. The first bounds all of it; the kernel
- * doubles it for its own needs. 128 KiB on their way are 10 Mbit/s at 100 ms, and a bundle is smaller
- * than twice that. The second bounds what has not been sent yet: more is accepted only below it. */
-#define HF_SERVE_SEND_BUFFER_BYTES (128u * 1024u)
-#define HF_SERVE_UNSENT_BYTES (32u * 1024u)
-
-/* Times, in milliseconds; a sweep each second looks at them, so they are good to a second. */
-#define HF_SERVE_HEADER_TIMEOUT_MS 10000u /* from the first byte to the end of the head */
-#define HF_SERVE_IDLE_TIMEOUT_MS 60000u   /* between two requests */
-/* Without acknowledging HF_SERVE_PROGRESS_BYTES: a device on a 2 kbit/s link still gets its bundle,
- * one that takes a byte now and then does not hold a connection for ever. */
-#define HF_SERVE_WRITE_TIMEOUT_MS 60000u
-#define HF_SERVE_PROGRESS_BYTES 4096u
-/* After a refusal the client may still be sending; closing at once would destroy the answer on its
- * way (RFC 9112, 9.6). */
-#define HF_SERVE_LINGER_MS 2000u
-#define HF_SERVE_LINGER_BYTES_MAX (256u * 1024u)
-#define HF_SERVE_GRACE_MS 10000u /* from SIGTERM to the end, for answers under way */
-#define HF_SERVE_SWEEP_MS 1000u
-/* The kernel hands a connection over when its request is there, or after about this time. */
-#define HF_SERVE_DEFER_ACCEPT_S 1
 
 /* The repository, all of which is held in memory. Ten years of monthly bundles of 220 KiB in four
  * profiles are 105 MiB. */
@@ -67,12 +10,5 @@
 #define HF_SERVE_REPOSITORY_DEPTH_MAX 16u          /* folders within folders */
 #define HF_SERVE_POLL_MS 1000u                     /* between two looks at timestamp.json */
 #define HF_SERVE_RETRY_MS_MAX 30000u /* between two tries on a repository that is not whole */
-
-/* The access log's buffer. What does not fit while the disk stalls is counted and said. */
-#define HF_SERVE_LOG_BYTES (256u * 1024u)
-#define HF_SERVE_LOG_LINE_MAX 16384u /* a target of 2048 hostile bytes is 12 KiB when escaped */
-#define HF_SERVE_LOG_FLUSH_MS 1000u
-/* At the end, for what is still in the buffer; then the disk or reader is given up. */
-#define HF_SERVE_LOG_CLOSE_MS 3000u
 
 #endif

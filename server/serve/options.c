@@ -1,7 +1,7 @@
 #include "server/serve/options.h"
 
 #include "common/cli/nearest.h"
-#include "server/serve/limits.h"
+#include "server/http/limits.h"
 
 #include <popt.h>
 #include <stdio.h>
@@ -80,10 +80,10 @@ static enum hf_err check_numbers(const struct raw *raw, struct hf_serve_options 
                                  struct hf_why *why)
 {
     const unsigned day_s = 86400;
-    HF_TRY(check_number("loops", raw->loops, HF_SERVE_LOOPS_MAX, &out->loops, why));
-    HF_TRY(check_number("max-connections", raw->max_connections, HF_SERVE_CONNECTIONS_MAX,
+    HF_TRY(check_number("loops", raw->loops, HF_HTTP_LOOPS_MAX, &out->loops, why));
+    HF_TRY(check_number("max-connections", raw->max_connections, HF_HTTP_CONNECTIONS_MAX,
                         &out->connections_max, why));
-    HF_TRY(check_number("max-per-address", raw->max_per_address, HF_SERVE_CONNECTIONS_MAX,
+    HF_TRY(check_number("max-per-address", raw->max_per_address, HF_HTTP_CONNECTIONS_MAX,
                         &out->per_address_max, why));
     HF_TRY(check_number("header-timeout", raw->header_timeout, day_s, &out->header_timeout_s, why));
     return check_number("idle-timeout", raw->idle_timeout, day_s, &out->idle_timeout_s, why);
@@ -175,7 +175,7 @@ static int default_loops(void)
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     if (cores < 1)
         return 1;
-    return cores > (long)HF_SERVE_LOOPS_MAX ? (int)HF_SERVE_LOOPS_MAX : (int)cores;
+    return cores > (long)HF_HTTP_LOOPS_MAX ? (int)HF_HTTP_LOOPS_MAX : (int)cores;
 }
 
 enum hf_options_end hf_serve_options_parse(int argc, const char **argv,
@@ -183,10 +183,10 @@ enum hf_options_end hf_serve_options_parse(int argc, const char **argv,
 {
     struct raw raw = {
         .loops = default_loops(),
-        .max_connections = (int)HF_SERVE_CONNECTIONS_DEFAULT,
-        .max_per_address = (int)HF_SERVE_PER_ADDRESS_DEFAULT,
-        .header_timeout = (int)(HF_SERVE_HEADER_TIMEOUT_MS / 1000),
-        .idle_timeout = (int)(HF_SERVE_IDLE_TIMEOUT_MS / 1000),
+        .max_connections = (int)HF_HTTP_CONNECTIONS_DEFAULT,
+        .max_per_address = (int)HF_HTTP_PER_ADDRESS_DEFAULT,
+        .header_timeout = (int)(HF_HTTP_HEADER_TIMEOUT_MS / 1000),
+        .idle_timeout = (int)(HF_HTTP_IDLE_TIMEOUT_MS / 1000),
     };
     const struct poptOption table[] =
         {{"repo", '\0', POPT_ARG_STRING, &raw.repo, 0, NULL, NULL},

@@ -2,7 +2,7 @@
 #ifndef HF_SERVE_OPTIONS_H
 #define HF_SERVE_OPTIONS_H
 
-#include "server/serve/listener.h"
+#include "server/http/address.h"
 
 struct hf_serve_options {
     char *repo;       /* owned, as the other texts */

@@ -1,8 +1,8 @@
 #include "server/serve/repository.h"
 
 #include "common/base/timetext.h"
+#include "common/os/service.h"
 #include "server/serve/limits.h"
-#include "server/serve/log.h"
 #include "server/serve/repository_check.h"
 
 #include <inttypes.h>
@@ -79,11 +79,12 @@ static void accept_edition(struct hf_repository *r, struct hf_edition *taken)
     if (old == NULL || memcmp(old, s, sizeof *s) != 0 || r->retry_ms != 0) {
         char expires[HF_TIME_TEXT_MAX];
         hf_time_format(s->expires_s, expires);
-        hf_serve_log(HF_LOG_INFO,
-                     "serving timestamp %" PRId64 ", snapshot %" PRId64 ", targets %" PRId64
-                     ", root %" PRId64 " (%zu files, %" PRIu64 " KiB, %s expires first, at %s)",
-                     s->timestamp_version, s->snapshot_version, s->targets_version, s->root_version,
-                     taken->n_files, (taken->total_bytes + 1023) / 1024, s->expires_role, expires);
+        hf_service_log(HF_LOG_INFO,
+                       "serving timestamp %" PRId64 ", snapshot %" PRId64 ", targets %" PRId64
+                       ", root %" PRId64 " (%zu files, %" PRIu64 " KiB, %s expires first, at %s)",
+                       s->timestamp_version, s->snapshot_version, s->targets_version,
+                       s->root_version, taken->n_files, (taken->total_bytes + 1023) / 1024,
+                       s->expires_role, expires);
     }
     hf_edition_unref(r->current);
     r->current = taken;
@@ -96,10 +97,10 @@ static void accept_edition(struct hf_repository *r, struct hf_edition *taken)
 static void refuse_edition(struct hf_repository *r, const char *why)
 {
     if (strcmp(r->status.problem, why) != 0)
-        hf_serve_log(HF_LOG_WARNING, "the repository %s cannot be served as it is: %s; %s", r->dir,
-                     why,
-                     r->current != NULL ? "still serving the one before"
-                                        : "answering 503 until it can");
+        hf_service_log(HF_LOG_WARNING, "the repository %s cannot be served as it is: %s; %s",
+                       r->dir, why,
+                       r->current != NULL ? "still serving the one before"
+                                          : "answering 503 until it can");
     r->retry_ms = r->retry_ms == 0 ? HF_SERVE_POLL_MS : 2 * r->retry_ms;
     if (r->retry_ms > HF_SERVE_RETRY_MS_MAX)
         r->retry_ms = HF_SERVE_RETRY_MS_MAX;
@@ -127,8 +128,8 @@ static void finish_job(struct hf_repository *r)
     r->mark = job->mark;
     r->is_settled = is_settled(job);
     if (job->err == HF_OK && job->remembered != HF_OK)
-        hf_serve_log(HF_LOG_WARNING, "after a restart an older repository may be served: %s",
-                     job->why_not_remembered.text);
+        hf_service_log(HF_LOG_WARNING, "after a restart an older repository may be served: %s",
+                       job->why_not_remembered.text);
     if (job->err == HF_OK)
         accept_edition(r, job->new);
     else
@@ -183,8 +184,8 @@ enum hf_err hf_repository_start(struct hf_repository *r, uv_loop_t *loop, const 
     if (uv_mutex_init(&r->mutex) != 0 || uv_timer_init(loop, &r->timer) != 0)
         return hf_fail(why, HF_E_MEMORY, "no memory to watch the repository %s", dir);
     if (state != NULL && hf_newest_load(state, &r->newest, why) != HF_OK)
-        hf_serve_log(HF_LOG_WARNING, "not all that was served before this start is known: %s",
-                     why->text);
+        hf_service_log(HF_LOG_WARNING, "not all that was served before this start is known: %s",
+                       why->text);
     r->timer.data = r;
     prepare_job(r);
     work(&r->job.work);

@@ -8,7 +8,7 @@
 #ifndef HF_SERVE_REPOSITORY_H
 #define HF_SERVE_REPOSITORY_H
 
-#include "server/serve/newest.h"
+#include "server/serve/repository_check.h"
 #include "server/serve/repository_load.h"
 
 #include <uv.h>

@@ -1,5 +1,5 @@
 /*
- * server/serve/request and route: what a client may send. In whatever pieces it comes, it is the
+ * server/http/request and server/serve/route: what a client may send. In whatever pieces it comes, it is the
  * same requests, and each gets an answer of those that this server gives.
  */
 #include "tests/fuzz/fuzz.h"
@@ -45,22 +45,25 @@ static const struct hf_edition *edition(void)
 
 static void check_answer(const struct hf_request *r, const struct hf_answer *answer)
 {
-    static const unsigned known[] = {200, 304, 400, 404, 405, 408, 413, 414, 431, 505};
+    static const unsigned known[] = {200, 304, 400, 404, 405};
     bool is_known = false;
     if (answer->is_health)
         return;
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         is_known |= answer->status == known[i];
     FUZZ_CHECK(is_known);
-    FUZZ_CHECK(r->refused == 0 || answer->status == r->refused);
     FUZZ_CHECK((answer->file != NULL) == (answer->status == 200 || answer->status == 304));
     FUZZ_CHECK(answer->file == NULL || r->method == HTTP_GET || r->method == HTTP_HEAD);
 }
 
 static void answer_it(struct session *session, const struct hf_request *r)
 {
-    struct hf_answer answer = hf_route(r, edition());
-    check_answer(r, &answer);
+    struct hf_answer answer = {0};
+    if (r->refused == 0) {
+        FUZZ_CHECK(r->body.len <= r->body_max);
+        answer = hf_route(r, edition());
+        check_answer(r, &answer);
+    }
     if (session->n == REQUESTS_MAX)
         return;
     struct seen *seen = &session->seen[session->n++];
@@ -73,7 +76,8 @@ static void answer_it(struct session *session, const struct hf_request *r)
 }
 
 /* As a connection does: read on, answer, begin the next, until one ends it. */
-static void run(struct session *session, struct hf_bytes data, struct hf_bytes sizes)
+static void run(struct session *session, size_t body_max, struct hf_bytes data,
+                struct hf_bytes sizes)
 {
     static struct hf_request request;
     llhttp_t parser;
@@ -81,7 +85,7 @@ static void run(struct session *session, struct hf_bytes data, struct hf_bytes s
     *session = (struct session){0};
     memset(&request, 0xa5, sizeof request);
     hf_request_parser_init(&parser);
-    hf_request_begin(&request, &parser);
+    hf_request_begin(&request, &parser, body_max);
     for (size_t i = 0; at < data.len; i++) {
         size_t left = data.len - at, used = 0;
         size_t n = sizes.len == 0 ? left : 1 + sizes.data[i % sizes.len] % 64;
@@ -92,12 +96,14 @@ static void run(struct session *session, struct hf_bytes data, struct hf_bytes s
         }
         FUZZ_CHECK(used <= n);
         answer_it(session, &request);
+        hf_request_end(&request);
         if (request.refused != 0 || !request.is_keep_alive)
             return;
         FUZZ_CHECK(used > 0);
         at += used;
-        hf_request_begin(&request, &parser);
+        hf_request_begin(&request, &parser, body_max);
     }
+    hf_request_end(&request);
 }
 
 /* Too long a head is noticed with the piece that makes it so, whatever else is wrong in it. */
@@ -125,10 +131,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct session whole, bytes, pieces;
     struct fuzz_input in = {data, size};
     struct hf_bytes sizes = fuzz_section(&in), text = {in.data, in.len};
-    run(&whole, text, (struct hf_bytes){0});
-    run(&bytes, text, (struct hf_bytes){(const uint8_t *)"", 1});
-    run(&pieces, text, sizes);
-    check_same(&whole, &bytes);
-    check_same(&whole, &pieces);
+    /* A server that takes no bodies, and one that takes short ones. */
+    for (size_t body_max = 0; body_max <= 64; body_max += 64) {
+        run(&whole, body_max, text, (struct hf_bytes){0});
+        run(&bytes, body_max, text, (struct hf_bytes){(const uint8_t *)"", 1});
+        run(&pieces, body_max, text, sizes);
+        check_same(&whole, &bytes);
+        check_same(&whole, &pieces);
+    }
     return 0;
 }

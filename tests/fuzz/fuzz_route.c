@@ -1,11 +1,10 @@
 /*
- * server/serve/route, authority and request: a request target to a path, what may stand for a host,
+ * server/http/request: a request target to a path, what may stand for a host,
  * and lists of entity tags. What is decoded never grows and is decoded once.
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "server/serve/authority.h"
-#include "server/serve/route.h"
+#include "server/http/request.h"
 
 #define ETAG "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\""
 
@@ -15,7 +14,7 @@ static void check_path(const uint8_t *data, size_t size)
     char *target = malloc(size), *path = malloc(size); /* not a byte more */
     FUZZ_CHECK(target != NULL && path != NULL);
     memcpy(target, data, size);
-    if (hf_route_path(target, size, path, &len)) {
+    if (hf_request_path(target, size, path, &len)) {
         FUZZ_CHECK(len >= 1 && len <= size && path[0] == '/');
         /* Without an escape, it is a part of the target as it came. */
         if (memchr(target, '%', size) == NULL)

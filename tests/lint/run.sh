@@ -96,7 +96,8 @@ check_layers() { # folder names...
     done
 }
 
-# design: client/agent -> client/port -> client/core -> common; server/* -> common.
+# design: client/agent -> client/port -> client/core -> common; server/publish -> server/repository ->
+# common; server/serve -> server/http -> common.
 check_includes() {
     local io='(sys/[a-z_]*|netdb|netinet/[a-z]*|arpa/inet|unistd|fcntl|dirent|poll|pthread)\.h'
     forbid "include from the top of the tree, not relative to a file" '^ *# *include *"\.' "${files[@]}"
@@ -119,6 +120,7 @@ check_includes() {
     check_layers server/publish lint ceremony bundle commands
     forbid_include server/repository "publish or serve: they stand on it" 'server/(publish|serve)/|common/cli/'
     check_layers server/repository base certs tokens keys
+    forbid_include server/http "what stands above it: it knows no repository" 'server/(publish|repository|serve|signer)/|common/(cli|tuf|bundle)/'
     forbid_include server/serve "what signs: the network process holds no key" 'server/(publish|repository|signer)/'
 }
 

@@ -3,7 +3,10 @@
 
 #include "common/base/digest.h"
 #include "common/base/hex.h"
+#include "common/base/plaintext.h"
 #include "common/base/timetext.h"
+
+#include <jansson.h>
 
 static void a_failure_returns_its_code_and_writes_its_sentence(void **state)
 {
@@ -222,6 +225,33 @@ static void digests_are_those_of_the_standard(void **state)
                                 "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f");
 }
 
+static void any_byte_becomes_plain_ascii(void **state)
+{
+    (void)state;
+    char all[256], out[8 + 256 * 6];
+    for (size_t i = 0; i < sizeof all; i++)
+        all[i] = (char)i;
+    out[0] = '"';
+    size_t len = 1 + hf_escape_json(all, sizeof all, out + 1, sizeof out - 2);
+    out[len++] = '"';
+    for (size_t i = 0; i < len; i++)
+        assert_in_range((unsigned char)out[i], 0x20, 0x7e);
+    json_t *text = json_loadb(out, len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+    assert_non_null(text);
+    /* 128 bytes of ASCII, and two of UTF-8 for each above. */
+    assert_int_equal(json_string_length(text), 128 + 2 * 128);
+    json_decref(text);
+}
+
+static void an_escape_is_never_cut(void **state)
+{
+    (void)state;
+    char out[8];
+    assert_int_equal(hf_escape_json("ab\n", 3, out, 7), 2);
+    assert_int_equal(hf_escape_json("ab\n", 3, out, 8), 8);
+    assert_int_equal(hf_escape_json("abc", 3, out, 0), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +268,8 @@ int main(void)
         cmocka_unit_test(a_last_day_lasts_until_its_last_second),
         cmocka_unit_test(times_out_of_range_are_clamped_in_text),
         cmocka_unit_test(digests_are_those_of_the_standard),
+        cmocka_unit_test(any_byte_becomes_plain_ascii),
+        cmocka_unit_test(an_escape_is_never_cut),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

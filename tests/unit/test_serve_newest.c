@@ -1,7 +1,6 @@
-/* server/serve/newest: what devices would refuse after what they saw, and what a restart remembers. */
+/* server/serve/repository_check, newest: what devices would refuse after what they saw, and what a restart remembers. */
 #include "tests/support/check.h"
 
-#include "server/serve/newest.h"
 #include "server/serve/repository_check.h"
 #include "tests/support/serve_edition.h"
 

@@ -91,10 +91,10 @@ static void files_that_stay_are_shared_with_the_edition_before(void **state)
     assert_ptr_equal(find(first, "/metadata/1.root.json"), find(second, "/metadata/1.root.json"));
     const struct hf_served_file *timestamp = find(second, "/metadata/timestamp.json");
     assert_ptr_not_equal(find(first, "/metadata/timestamp.json"), timestamp);
-    assert_memory_equal(timestamp->body, "{\"t\":2}", 7);
+    assert_memory_equal(timestamp->body.bytes.data, "{\"t\":2}", 7);
     /* Each goes on its own. */
     hf_edition_unref(first);
-    assert_memory_equal(find(second, "/targets/a/1.pem")->body, "one", 3);
+    assert_memory_equal(find(second, "/targets/a/1.pem")->body.bytes.data, "one", 3);
     hf_edition_unref(second);
 }
 

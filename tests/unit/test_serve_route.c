@@ -1,8 +1,9 @@
-/* server/serve/route and served_file: which name gets which answer, and how long it may be kept. */
+/* server/serve/route and edition: which name gets which answer, how long it may be kept, /healthz. */
 #include "tests/support/check.h"
 
 #include "server/serve/route.h"
 
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -52,7 +53,7 @@ static void assert_path(const char *target, const char *want)
 {
     char path[256];
     size_t len = 0;
-    bool is_path = hf_route_path(target, strlen(target), path, &len);
+    bool is_path = hf_request_path(target, strlen(target), path, &len);
     if (is_path != (want != NULL))
         fail_msg("%s is%s a path", target, is_path ? "" : " not");
     if (want == NULL)
@@ -128,23 +129,13 @@ static void the_answer_depends_on_method_condition_and_edition(void **state)
     assert_ptr_equal(ask(g, HTTP_GET, name, got.file->etag).file, got.file);
     assert_int_equal(ask(g, HTTP_GET, name, "\"other\"").status, 200);
     assert_int_equal(ask(g, HTTP_GET, "/nothing", "*").status, 404);
-    assert_true(ask(g, HTTP_HEAD, name, "").is_head);
+    assert_ptr_equal(ask(g, HTTP_HEAD, name, "").file, got.file);
     assert_int_equal(ask(g, HTTP_POST, name, "").status, 405);
     assert_null(ask(g, HTTP_POST, name, "").file);
     assert_int_equal(ask(NULL, HTTP_GET, name, "").status, 503);
     assert_true(ask(NULL, HTTP_GET, "/healthz", "").is_health);
     assert_true(ask(g, HTTP_HEAD, "/healthz?x", "").is_health);
     assert_int_equal(ask(g, HTTP_POST, "/healthz", "").status, 405);
-}
-
-static void a_refused_request_is_not_routed(void **state)
-{
-    struct hf_request request = {.refused = 413, .method = HTTP_GET};
-    memcpy(request.target.text, "/targets/a", 10);
-    request.target.len = 10;
-    struct hf_answer a = hf_route(&request, *state);
-    assert_int_equal(a.status, 413);
-    assert_null(a.file);
 }
 
 static void what_never_changes_may_be_kept(void **state)
@@ -174,9 +165,66 @@ static void files_are_shared_and_go_with_their_last_holder(void **state)
     CHECK_OK(hf_edition_new(&next, &why));
     CHECK_OK(hf_edition_add_take(next, hf_served_file_ref(file), &why));
     hf_edition_seal(next);
-    assert_int_equal(atomic_load(&file->references), 2);
+    assert_int_equal(atomic_load(&file->body.references), 2);
     hf_edition_unref(next);
-    assert_int_equal(atomic_load(&file->references), 1);
+    assert_int_equal(atomic_load(&file->body.references), 1);
+}
+
+static json_t *health(const struct hf_repository_status *status, int64_t now_s, unsigned want)
+{
+    static char text[HF_HEALTH_TEXT_MAX];
+    size_t len = 0;
+    assert_int_equal(hf_health_text(status, now_s, text, &len), want);
+    assert_true(len <= sizeof text);
+    assert_int_equal(text[len - 1], '\n');
+    json_t *json = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+    assert_non_null(json);
+    return json;
+}
+
+static const char *text_of(const json_t *json, const char *key)
+{
+    return json_string_value(json_object_get(json, key));
+}
+
+static void health_tells_served_expired_and_missing_apart(void **state)
+{
+    (void)state;
+    struct hf_repository_status status = {.is_served = true,
+                                          .summary = {1, 7, 5, 3, 1000, "targets"},
+                                          .problem = ""};
+    json_t *json = health(&status, 999, 200);
+    assert_string_equal(text_of(json, "status"), "ok");
+    assert_string_equal(text_of(json, "expires"), "1970-01-01T00:16:40Z");
+    assert_int_equal(json_integer_value(json_object_get(json, "seconds_left")), 1);
+    assert_string_equal(text_of(json, "expires_role"), "targets");
+    assert_int_equal(json_integer_value(json_object_get(json, "timestamp")), 7);
+    assert_null(json_object_get(json, "problem"));
+    json_decref(json);
+
+    json = health(&status, 1000, 200);
+    assert_string_equal(text_of(json, "status"), "expired");
+    json_decref(json);
+
+    status = (struct hf_repository_status){.is_served = false, .problem = "a \"reason\"\n"};
+    json = health(&status, 0, 503);
+    assert_string_equal(text_of(json, "status"), "unavailable");
+    assert_string_equal(text_of(json, "problem"), "a \"reason\"\n");
+    assert_null(json_object_get(json, "timestamp"));
+    json_decref(json);
+}
+
+static void the_longest_problem_fits(void **state)
+{
+    (void)state;
+    struct hf_repository_status status = {.is_served = true,
+                                          .summary = {INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX,
+                                                      INT64_MIN}};
+    memset(status.summary.expires_role, '\x01', sizeof status.summary.expires_role - 1);
+    memset(status.problem, '\x01', sizeof status.problem - 1);
+    json_t *json = health(&status, 0, 200);
+    assert_int_equal(strlen(text_of(json, "problem")), sizeof status.problem - 1);
+    json_decref(json);
 }
 
 int main(void)
@@ -186,9 +234,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(only_names_in_the_table_are_found, make, drop),
         cmocka_unit_test_setup_teardown(the_answer_depends_on_method_condition_and_edition, make,
                                         drop),
-        cmocka_unit_test_setup_teardown(a_refused_request_is_not_routed, make, drop),
         cmocka_unit_test(what_never_changes_may_be_kept),
         cmocka_unit_test_setup_teardown(files_are_shared_and_go_with_their_last_holder, make, drop),
+        cmocka_unit_test(health_tells_served_expired_and_missing_apart),
+        cmocka_unit_test(the_longest_problem_fits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

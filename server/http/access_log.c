@@ -1,9 +1,8 @@
-#include "server/serve/access_log.h"
+#include "server/http/access_log.h"
 
+#include "common/base/plaintext.h"
 #include "common/base/timetext.h"
-#include "server/serve/escape.h"
-#include "server/serve/limits.h"
-#include "server/serve/log.h"
+#include "common/os/service.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,12 +19,12 @@
 
 struct line {
     size_t len;
-    char bytes[HF_SERVE_LOG_LINE_MAX];
+    char bytes[HF_HTTP_LOG_LINE_MAX];
 };
 
 struct text {
     size_t len;
-    char bytes[HF_SERVE_LOG_BYTES];
+    char bytes[HF_HTTP_LOG_BYTES];
 };
 
 struct hf_access_log {
@@ -58,18 +57,6 @@ static void add_escaped(struct line *line, const char *key, const char *value, s
     line->bytes[line->len++] = '"';
 }
 
-static void peer_text(const union hf_peer *peer, char *out, size_t size)
-{
-    char address[INET6_ADDRSTRLEN] = "?";
-    bool is_v6 = peer->any.sa_family == AF_INET6;
-    if (is_v6)
-        (void)uv_ip6_name(&peer->v6, address, sizeof address);
-    else
-        (void)uv_ip4_name(&peer->v4, address, sizeof address);
-    /* The port is at the same place in both. */
-    (void)snprintf(out, size, is_v6 ? "[%s]:%u" : "%s:%u", address, ntohs(peer->v4.sin_port));
-}
-
 static void now_text(char out[HF_TIME_TEXT_MAX])
 {
     hf_time_format(time(NULL), out);
@@ -79,9 +66,9 @@ static void now_text(char out[HF_TIME_TEXT_MAX])
 static void format_line(struct line *line, const struct hf_access_entry *e)
 {
     char now[HF_TIME_TEXT_MAX];
-    char peer[INET6_ADDRSTRLEN + 16];
+    char peer[HF_ADDRESS_TEXT_MAX];
     now_text(now);
-    peer_text(e->peer, peer, sizeof peer);
+    hf_address_format(e->peer, peer);
     int n = snprintf(line->bytes, sizeof line->bytes,
                      "{\"time\":\"%s\",\"peer\":\"%s\",\"method\":\"%s\",\"status\":%u,"
                      "\"bytes\":%zu",
@@ -111,9 +98,9 @@ static void open_again(struct hf_access_log *log)
 {
     int fd = open_path(log->path);
     if (fd < 0) {
-        hf_serve_log(HF_LOG_WARNING,
-                     "the access log %s cannot be opened again: %s; the old file is kept open",
-                     log->path, strerror(errno));
+        hf_service_log(HF_LOG_WARNING,
+                       "the access log %s cannot be opened again: %s; the old file is kept open",
+                       log->path, strerror(errno));
         return;
     }
     close(log->fd);
@@ -130,7 +117,7 @@ static bool is_file(int fd)
 static bool wait_for_reader(struct hf_access_log *log)
 {
     struct pollfd ready = {.fd = log->fd, .events = POLLOUT};
-    while (poll(&ready, 1, HF_SERVE_LOG_FLUSH_MS) == 0)
+    while (poll(&ready, 1, HF_HTTP_LOG_FLUSH_MS) == 0)
         if (atomic_load(&log->is_closing) || atomic_load(&log->must_reopen))
             return false;
     return true;
@@ -167,9 +154,9 @@ static void write_out(struct hf_access_log *log, uint64_t dropped)
     if (failed == 0 && dropped > 0)
         failed = write_all(log, line, (size_t)n);
     if (failed != 0 && !log->is_failing)
-        hf_serve_log(HF_LOG_WARNING,
-                     "the access log %s cannot be written: %s; its lines are lost until it can",
-                     log->path, strerror(failed));
+        hf_service_log(HF_LOG_WARNING,
+                       "the access log %s cannot be written: %s; its lines are lost until it can",
+                       log->path, strerror(failed));
     log->is_failing = failed != 0;
     log->writing->len = 0;
 }
@@ -181,9 +168,9 @@ static void writer(void *arg)
     while (!is_last) {
         uv_mutex_lock(&log->mutex);
         if (!atomic_load(&log->is_closing) && !atomic_load(&log->must_reopen) &&
-            log->filling->len < HF_SERVE_LOG_BYTES / 2)
+            log->filling->len < HF_HTTP_LOG_BYTES / 2)
             (void)uv_cond_timedwait(&log->wake, &log->mutex,
-                                    HF_SERVE_LOG_FLUSH_MS * UINT64_C(1000000));
+                                    HF_HTTP_LOG_FLUSH_MS * UINT64_C(1000000));
         struct text *full = log->filling;
         log->filling = log->writing;
         log->writing = full;
@@ -258,7 +245,7 @@ void hf_access_log_add(struct hf_access_log *log, const struct hf_access_entry *
     } else {
         log->dropped++;
     }
-    bool is_half_full = to->len >= HF_SERVE_LOG_BYTES / 2;
+    bool is_half_full = to->len >= HF_HTTP_LOG_BYTES / 2;
     uv_mutex_unlock(&log->mutex);
     if (is_half_full)
         uv_cond_signal(&log->wake);
@@ -274,7 +261,7 @@ void hf_access_log_close(struct hf_access_log *log)
 {
     if (log == NULL)
         return;
-    const uint64_t until_ns = uv_hrtime() + HF_SERVE_LOG_CLOSE_MS * UINT64_C(1000000);
+    const uint64_t until_ns = uv_hrtime() + HF_HTTP_LOG_CLOSE_MS * UINT64_C(1000000);
     uv_mutex_lock(&log->mutex);
     atomic_store(&log->is_closing, true);
     uv_cond_broadcast(&log->wake);
@@ -284,8 +271,8 @@ void hf_access_log_close(struct hf_access_log *log)
     bool is_ended = log->is_ended;
     uv_mutex_unlock(&log->mutex);
     if (!is_ended) {
-        hf_serve_log(HF_LOG_WARNING, "the access log %s takes no more: its last lines are lost",
-                     log->path);
+        hf_service_log(HF_LOG_WARNING, "the access log %s takes no more: its last lines are lost",
+                       log->path);
         return;
     }
     (void)uv_thread_join(&log->writer);

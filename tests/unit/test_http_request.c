@@ -1,7 +1,7 @@
-/* server/serve/request: heads in whatever pieces they come, what is refused, If-None-Match. */
+/* server/http/request: heads in whatever pieces they come, what is refused, If-None-Match. */
 #include "tests/support/check.h"
 
-#include "server/serve/request.h"
+#include "server/http/request.h"
 
 #include <stdio.h>
 
@@ -16,7 +16,7 @@ static void begin(struct reader *r)
 {
     hf_request_parser_init(&r->parser);
     memset(&r->request, 0xa5, sizeof r->request); /* begin owes nothing to zeroes */
-    hf_request_begin(&r->request, &r->parser);
+    hf_request_begin(&r->request, &r->parser, 0);
 }
 
 static enum hf_fed feed(struct reader *r, const char *text, size_t len, size_t *used)
@@ -72,7 +72,7 @@ static void pipelined_requests_are_taken_one_at_a_time(void **state)
     begin(&r);
     for (size_t i = 0; i < 3; i++) {
         size_t used = 0;
-        hf_request_begin(&r.request, &r.parser);
+        hf_request_begin(&r.request, &r.parser, 0);
         assert_int_equal(feed(&r, text + at, strlen(text + at), &used), HF_FED_WHOLE);
         assert_target(&r, targets[i]);
         assert_int_equal(r.request.method, i == 1 ? HTTP_HEAD : HTTP_GET);
@@ -150,10 +150,10 @@ static void a_host_that_is_none_is_refused(void **state)
         assert_host(good[i], 0);
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         assert_host(bad[i], 400);
-    static char long_host[HF_SERVE_HOST_BYTES_MAX + 2];
+    static char long_host[HF_HTTP_HOST_BYTES_MAX + 2];
     memset(long_host, 'a', sizeof long_host - 1);
     assert_host(long_host, 400);
-    long_host[HF_SERVE_HOST_BYTES_MAX] = '\0';
+    long_host[HF_HTTP_HOST_BYTES_MAX] = '\0';
     assert_host(long_host, 0);
     /* HTTP/1.0 may leave it out, and not get it wrong. */
     assert_int_equal(refusal_of("GET / HTTP/1.0\r\nHost: a b\r\n\r\n"), 400);
@@ -224,10 +224,10 @@ static void make_head(char *out, size_t len)
 static void a_head_has_a_longest_length(void **state)
 {
     (void)state;
-    static char head[HF_SERVE_HEAD_BYTES_MAX + 2];
-    make_head(head, HF_SERVE_HEAD_BYTES_MAX);
+    static char head[HF_HTTP_HEAD_BYTES_MAX + 2];
+    make_head(head, HF_HTTP_HEAD_BYTES_MAX);
     assert_int_equal(refusal_of(head), 0);
-    make_head(head, HF_SERVE_HEAD_BYTES_MAX + 1);
+    make_head(head, HF_HTTP_HEAD_BYTES_MAX + 1);
     assert_int_equal(refusal_of(head), 431);
 }
 
@@ -240,20 +240,20 @@ static void an_endless_head_is_refused_before_its_end(void **state)
     assert_int_equal(feed(&r, GET, strlen(GET), &used), HF_FED_MORE);
     unsigned lines = 0;
     while (feed(&r, "A: b\r\n", 6, &used) == HF_FED_MORE)
-        assert_true(++lines < HF_SERVE_HEAD_BYTES_MAX);
+        assert_true(++lines < HF_HTTP_HEAD_BYTES_MAX);
     assert_int_equal(r.request.refused, 431);
-    assert_in_range(lines * 6 + strlen(GET), HF_SERVE_HEAD_BYTES_MAX - 6, HF_SERVE_HEAD_BYTES_MAX);
+    assert_in_range(lines * 6 + strlen(GET), HF_HTTP_HEAD_BYTES_MAX - 6, HF_HTTP_HEAD_BYTES_MAX);
 }
 
 static void a_target_has_a_longest_length(void **state)
 {
     (void)state;
-    static char text[HF_SERVE_TARGET_BYTES_MAX + 64];
-    for (size_t len = HF_SERVE_TARGET_BYTES_MAX; len <= HF_SERVE_TARGET_BYTES_MAX + 1; len++) {
+    static char text[HF_HTTP_TARGET_BYTES_MAX + 64];
+    for (size_t len = HF_HTTP_TARGET_BYTES_MAX; len <= HF_HTTP_TARGET_BYTES_MAX + 1; len++) {
         memcpy(text, "GET /", 5);
         memset(text + 5, 'a', len - 1);
         memcpy(text + 4 + len, " HTTP/1.1\r\nHost: a\r\n\r\n", 23);
-        assert_int_equal(refusal_of(text), len > HF_SERVE_TARGET_BYTES_MAX ? 414 : 0);
+        assert_int_equal(refusal_of(text), len > HF_HTTP_TARGET_BYTES_MAX ? 414 : 0);
     }
 }
 
@@ -269,14 +269,14 @@ static void several_lists_are_one_and_a_long_one_is_cut(void **state)
     assert_memory_equal(r.request.if_none_match.text, "\"a\",\"b\"", 7);
     assert_false(r.request.if_none_match.is_cut);
 
-    static char text[2 * HF_SERVE_ETAGS_BYTES_MAX];
+    static char text[2 * HF_HTTP_ETAGS_BYTES_MAX];
     int n = snprintf(text, sizeof text, GET "If-None-Match: ");
-    memset(text + n, '"', HF_SERVE_ETAGS_BYTES_MAX + 1);
-    memcpy(text + n + HF_SERVE_ETAGS_BYTES_MAX + 1, "\r\n\r\n", 5);
+    memset(text + n, '"', HF_HTTP_ETAGS_BYTES_MAX + 1);
+    memcpy(text + n + HF_HTTP_ETAGS_BYTES_MAX + 1, "\r\n\r\n", 5);
     begin(&r);
     assert_int_equal(feed(&r, text, strlen(text), &used), HF_FED_WHOLE);
     assert_true(r.request.if_none_match.is_cut);
-    assert_int_equal(r.request.if_none_match.len, HF_SERVE_ETAGS_BYTES_MAX);
+    assert_int_equal(r.request.if_none_match.len, HF_HTTP_ETAGS_BYTES_MAX);
 }
 
 static void entity_tags_are_compared_weakly(void **state)
@@ -314,6 +314,59 @@ static void entity_tags_are_compared_weakly(void **state)
             fail_msg("wrong for: %s", cases[i].list);
 }
 
+/* ---- bodies, where a server takes them ---------------------------------------------------------- */
+
+#define POST "POST /report HTTP/1.1\r\nHost: a\r\n"
+
+static unsigned refusal_with_bodies(const char *text)
+{
+    struct reader r;
+    size_t used = 0;
+    begin(&r);
+    r.request.body_max = 10;
+    assert_int_equal(feed(&r, text, strlen(text), &used), HF_FED_WHOLE);
+    hf_request_end(&r.request);
+    return r.request.refused;
+}
+
+static void a_body_may_be_cut_anywhere_and_is_no_head(void **state)
+{
+    (void)state;
+    /* Its lines may begin with a blank, and it counts for no limit of heads. */
+    const char text[] = POST "Content-Length: 10\r\n\r\n{\n \"a\": 1}" GET "\r\n";
+    const size_t len = strlen(text), end = len - strlen(GET "\r\n");
+    for (size_t cut = 1; cut < end; cut++) {
+        struct reader r;
+        size_t used = 0;
+        begin(&r);
+        r.request.body_max = 10;
+        assert_int_equal(feed(&r, text, cut, &used), HF_FED_MORE);
+        assert_int_equal(feed(&r, text + cut, len - cut, &used), HF_FED_WHOLE);
+        assert_int_equal(used, end - cut);
+        assert_int_equal(r.request.refused, 0);
+        assert_int_equal(r.request.method, HTTP_POST);
+        assert_int_equal(r.request.body.len, 10);
+        assert_memory_equal(r.request.body.data, "{\n \"a\": 1}", 10);
+        hf_request_end(&r.request);
+        hf_request_begin(&r.request, &r.parser, 10);
+        assert_int_equal(feed(&r, text + end, len - end, &used), HF_FED_WHOLE);
+        assert_target(&r, "/metadata/timestamp.json");
+        assert_int_equal(r.request.body.len, 0);
+        hf_request_end(&r.request);
+    }
+}
+
+static void a_body_tells_its_length_and_has_a_longest_one(void **state)
+{
+    (void)state;
+    assert_int_equal(refusal_with_bodies(POST "Content-Length: 0\r\n\r\n"), 0);
+    assert_int_equal(refusal_with_bodies(POST "Content-Length: 11\r\n\r\n"), 413);
+    assert_int_equal(refusal_with_bodies(POST "Content-Length: 99999999999999999999\r\n\r\n"), 400);
+    assert_int_equal(refusal_with_bodies(POST "Transfer-Encoding: chunked\r\n\r\n"), 411);
+    assert_int_equal(refusal_with_bodies(POST "Content-Length: 3\r\n x: y\r\n\r\nabc"), 400);
+    assert_int_equal(refusal_with_bodies("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n"), 405);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +381,8 @@ int main(void)
         cmocka_unit_test(a_target_has_a_longest_length),
         cmocka_unit_test(several_lists_are_one_and_a_long_one_is_cut),
         cmocka_unit_test(entity_tags_are_compared_weakly),
+        cmocka_unit_test(a_body_may_be_cut_anywhere_and_is_no_head),
+        cmocka_unit_test(a_body_tells_its_length_and_has_a_longest_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

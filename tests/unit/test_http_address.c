@@ -1,8 +1,7 @@
-/* server/serve/address_count: what counts as one address, and that nothing is counted for ever. */
+/* server/http/address: what counts as one address, and that nothing is counted for ever. */
 #include "tests/support/check.h"
 
-#include "server/serve/address_count.h"
-#include "server/serve/listener.h"
+#include "server/http/address.h"
 
 #include <stdlib.h>
 

@@ -1,9 +1,123 @@
-#include "server/serve/request.h"
+#include "server/http/request.h"
 
-#include "server/serve/authority.h"
+#include "common/base/percent.h"
 
+#include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
+
+/* ---- where it goes: authority and path --------------------------------------------------------- */
+
+/* ":" and digits, or nothing. */
+static bool is_port(const char *text, size_t len)
+{
+    unsigned port = 0;
+    if (len > 0 && text[0] != ':')
+        return false;
+    for (size_t i = 1; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+        port = 10 * port + (unsigned)(text[i] - '0');
+        if (port > 65535)
+            return false;
+    }
+    return true;
+}
+
+static bool is_ipv6(const char *text, size_t len)
+{
+    char address[INET6_ADDRSTRLEN];
+    struct in6_addr parsed;
+    if (len >= sizeof address)
+        return false;
+    memcpy(address, text, len);
+    address[len] = '\0';
+    return strlen(address) == len && inet_pton(AF_INET6, address, &parsed) == 1;
+}
+
+/* unreserved or sub-delims (RFC 3986, 2). */
+static bool is_name_char(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           (c != '\0' && strchr("-._~!$&'()*+,;=", c) != NULL);
+}
+
+/* The length of the name that `text` begins with; 0 for none, or one with a bad escape. */
+static size_t name_len(const char *text, size_t len)
+{
+    size_t at = 0;
+    while (at < len && text[at] != ':') {
+        if (is_name_char(text[at]))
+            at++;
+        else if (hf_percent_byte(text + at, len - at) >= 0)
+            at += 3;
+        else
+            return 0;
+    }
+    return at;
+}
+
+bool hf_authority_is_valid(const char *text, size_t len)
+{
+    size_t host_len = 0;
+    if (len > 0 && text[0] == '[') {
+        const char *end = memchr(text, ']', len);
+        if (end == NULL || !is_ipv6(text + 1, (size_t)(end - text) - 1))
+            return false;
+        host_len = (size_t)(end - text) + 1;
+    } else {
+        host_len = name_len(text, len);
+    }
+    return host_len > 0 && is_port(text + host_len, len - host_len);
+}
+
+static bool decode(const char *text, size_t len, char *out, size_t *out_len)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        int byte = text[i];
+        if (byte == '%') {
+            byte = hf_percent_byte(text + i, len - i);
+            if (byte < 0)
+                return false;
+            i += 2;
+        }
+        out[n++] = (char)byte;
+    }
+    *out_len = n;
+    return true;
+}
+
+/* The length of what is before the path: 0 for origin-form. Returns false for an absolute-form with
+ * an authority that is none. */
+static bool skip_authority(const char *target, size_t len, size_t *out)
+{
+    size_t scheme = 0;
+    if (len >= 7 && strncasecmp(target, "http://", 7) == 0)
+        scheme = 7;
+    else if (len >= 8 && strncasecmp(target, "https://", 8) == 0)
+        scheme = 8; /* TLS ended before us */
+    size_t end = scheme;
+    while (scheme > 0 && end < len && target[end] != '/' && target[end] != '?')
+        end++;
+    *out = end;
+    return scheme == 0 || hf_authority_is_valid(target + scheme, end - scheme);
+}
+
+bool hf_request_path(const char *target, size_t len, char *out, size_t *out_len)
+{
+    size_t before = 0;
+    if (memchr(target, '#', len) != NULL || !skip_authority(target, len, &before))
+        return false;
+    target += before;
+    len -= before;
+    if (len == 0 || target[0] != '/')
+        return false;
+    const char *query = memchr(target, '?', len);
+    return decode(target, query != NULL ? (size_t)(query - target) : len, out, out_len);
+}
+
+/* ---- collecting -------------------------------------------------------------------------------- */
 
 /* Append what there is room for. */
 #define COLLECT(field, data, n)                                                                    \
@@ -95,26 +209,44 @@ static bool has_valid_host(const struct hf_request *r)
     return !r->host.is_cut && hf_authority_is_valid(r->host.text, len);
 }
 
+/* What follows the head: 0 for nothing, HPE_PAUSED for a body, or a refusal. */
+static int judge_body(struct hf_request *r, const llhttp_t *parser)
+{
+    if (!has_body(parser))
+        return 0;
+    if (r->body_max == 0)
+        return refuse(r, parser->method == HTTP_GET || parser->method == HTTP_HEAD ? 413 : 405);
+    if ((parser->flags & F_TRANSFER_ENCODING) != 0)
+        return refuse(r, 411);
+    return parser->content_length > r->body_max ? refuse(r, 413) : HPE_PAUSED;
+}
+
 static int on_headers_complete(llhttp_t *parser)
 {
     struct hf_request *r = parser->data;
+    r->is_head_whole = true;
     if (parser->http_major != 1 || parser->http_minor > 1)
         return refuse(r, 505);
     r->is_http_1_0 = parser->http_minor == 0;
     if (!has_valid_host(r))
         return refuse(r, 400);
-    bool is_known = parser->method == HTTP_GET || parser->method == HTTP_HEAD;
-    if (has_body(parser))
-        return refuse(r, is_known ? 413 : 405);
-    if (parser->method == HTTP_CONNECT)
+    int follows = judge_body(r, parser);
+    if (r->refused == 0 && parser->method == HTTP_CONNECT)
         return refuse(r, 405); /* what follows would not be HTTP */
     parser->upgrade = 0;       /* an offer to speak something else is declined by answering */
-    return 0;
+    return follows;
+}
+
+static int on_body(llhttp_t *parser, const char *data, size_t len)
+{
+    struct hf_request *r = parser->data;
+    return hf_buf_append(&r->body, data, len) == HF_OK ? 0 : refuse(r, 503);
 }
 
 static int on_message_complete(llhttp_t *parser)
 {
     struct hf_request *r = parser->data;
+    r->is_whole = true;
     r->is_keep_alive = llhttp_should_keep_alive(parser) != 0;
     return HPE_PAUSED; /* one request at a time */
 }
@@ -125,6 +257,7 @@ static const llhttp_settings_t settings = {
     .on_header_field_complete = on_field_complete,
     .on_header_value = on_value,
     .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
     .on_message_complete = on_message_complete,
 };
 
@@ -135,7 +268,7 @@ void hf_request_parser_init(llhttp_t *parser)
     llhttp_init(parser, HTTP_REQUEST, &settings);
 }
 
-void hf_request_begin(struct hf_request *request, llhttp_t *parser)
+void hf_request_begin(struct hf_request *request, llhttp_t *parser, size_t body_max)
 {
     /* The texts are bounded by their lengths: no need to clear them. */
     request->method = HTTP_GET;
@@ -145,13 +278,21 @@ void hf_request_begin(struct hf_request *request, llhttp_t *parser)
     request->target.len = request->if_none_match.len = request->agent.len = request->host.len = 0;
     request->target.is_cut = request->if_none_match.is_cut = request->agent.is_cut = false;
     request->host.is_cut = false;
+    request->body = (struct hf_buf){0};
+    request->body_max = body_max;
     request->head_len = 0;
+    request->is_head_whole = request->is_whole = false;
     request->n_hosts = 0;
     request->is_line_new = false;
     request->header = HF_HEADER_OTHER;
     request->header_name.len = 0;
     request->header_name.is_cut = false;
     parser->data = request;
+}
+
+void hf_request_end(struct hf_request *request)
+{
+    hf_buf_free(&request->body);
 }
 
 /* Does a line begin with a blank? It would continue the one before (obs-fold), which proxies read in
@@ -171,27 +312,41 @@ static bool has_folded_line(struct hf_request *r, const char *data, size_t len)
     return false;
 }
 
-enum hf_fed hf_request_feed(struct hf_request *request, llhttp_t *parser, const uint8_t *data,
-                            size_t len, size_t *used)
+/* Read on to the end of the data, of the head before a body, or of the request; returns how much was
+ * used up. */
+static size_t read_part(struct hf_request *r, llhttp_t *parser, const char *text, size_t len)
 {
-    const char *text = (const char *)data;
+    bool is_head = !r->is_head_whole;
     llhttp_errno_t err = llhttp_execute(parser, text, len);
     size_t read = err == HPE_OK ? len : (size_t)(llhttp_get_error_pos(parser) - text);
     size_t took = err == HPE_PAUSED ? read : len;
     if (err == HPE_PAUSED)
         llhttp_resume(parser);
-    request->method = parser->method;
-    request->head_len += took;
-    if (request->refused == 0 && err != HPE_OK && err != HPE_PAUSED)
-        request->refused = err == HPE_INVALID_VERSION || err == HPE_PAUSED_H2_UPGRADE ? 505 : 400;
-    if (has_folded_line(request, text, read))
-        request->refused = 400;
-    if (request->refused == 0 && request->head_len > HF_SERVE_HEAD_BYTES_MAX)
-        request->refused = 431;
-    if (err == HPE_OK && request->refused == 0)
-        return HF_FED_MORE;
-    *used = took;
-    return HF_FED_WHOLE;
+    r->method = parser->method;
+    if (r->refused == 0 && err != HPE_OK && err != HPE_PAUSED)
+        r->refused = err == HPE_INVALID_VERSION || err == HPE_PAUSED_H2_UPGRADE ? 505 : 400;
+    if (!is_head)
+        return took;
+    r->head_len += took;
+    if (has_folded_line(r, text, read))
+        r->refused = 400;
+    if (r->refused == 0 && r->head_len > HF_HTTP_HEAD_BYTES_MAX)
+        r->refused = 431;
+    return took;
+}
+
+enum hf_fed hf_request_feed(struct hf_request *request, llhttp_t *parser, const uint8_t *data,
+                            size_t len, size_t *used)
+{
+    size_t at = 0;
+    while (at < len) {
+        at += read_part(request, parser, (const char *)data + at, len - at);
+        if (request->is_whole || request->refused != 0) {
+            *used = at;
+            return HF_FED_WHOLE;
+        }
+    }
+    return HF_FED_MORE;
 }
 
 /* ---- If-None-Match ----------------------------------------------------------------------------- */

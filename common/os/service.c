@@ -1,17 +1,63 @@
-#include "server/serve/log.h"
+#include "common/os/service.h"
 
 #include "common/base/timetext.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+/* ---- systemd ----------------------------------------------------------------------------------- */
+
+void hf_notify(const char *state)
+{
+    const char *name = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    size_t len = name == NULL ? 0 : strlen(name);
+    if (len < 2 || len >= sizeof to.sun_path || (name[0] != '/' && name[0] != '@'))
+        return;
+    memcpy(to.sun_path, name, len);
+    if (name[0] == '@')
+        to.sun_path[0] =
+            '\0'; /* an abstract socket: its name ends with the address, not with a NUL */
+
+    int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    (void)sendto(fd, state, strlen(state), MSG_NOSIGNAL | MSG_DONTWAIT, (struct sockaddr *)&to,
+                 (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+    close(fd);
+}
+
+/* The value of a variable that holds a positive number, or 0. */
+static unsigned long long number_in(const char *variable)
+{
+    const char *text = getenv(variable);
+    char *end = NULL;
+    unsigned long long n = text == NULL ? 0 : strtoull(text, &end, 10);
+    return end == NULL || end == text || *end != '\0' ? 0 : n;
+}
+
+int hf_notify_watchdog_ms(void)
+{
+    if (getenv("WATCHDOG_PID") != NULL && number_in("WATCHDOG_PID") != (unsigned long long)getpid())
+        return 0;
+    unsigned long long ms = number_in("WATCHDOG_USEC") / 1000;
+    return ms > INT_MAX ? INT_MAX : (int)ms;
+}
+
+/* ---- log lines --------------------------------------------------------------------------------- */
 
 static atomic_uint n_lost;
 
@@ -34,7 +80,7 @@ static int format_front(enum hf_log_level level, char *out, size_t size)
     if (is_journal())
         return snprintf(out, size, "<%d>", (int)level);
     hf_time_format(time(NULL), now);
-    return snprintf(out, size, "%s holdfastd %s: ", now,
+    return snprintf(out, size, "%s %s %s: ", now, program_invocation_short_name,
                     level == HF_LOG_ERROR     ? "error"
                     : level == HF_LOG_WARNING ? "warning"
                                               : "info");
@@ -46,7 +92,7 @@ static bool write_line(const char *line, size_t len)
     return poll(&ready, 1, 0) == 1 && write(STDERR_FILENO, line, len) == (ssize_t)len;
 }
 
-void hf_serve_log(enum hf_log_level level, const char *fmt, ...)
+void hf_service_log(enum hf_log_level level, const char *fmt, ...)
 {
     char line[HF_WHY_MAX + 256];
     size_t size = sizeof line - 1; /* the line's end has its room kept back */

@@ -8,18 +8,10 @@
  * holds up neither an answer nor the end of the process. Lines that did not fit meanwhile are
  * counted: {"time":…,"dropped":12}. A named pipe needs no reader: what it holds waits for one.
  */
-#ifndef HF_SERVE_ACCESS_LOG_H
-#define HF_SERVE_ACCESS_LOG_H
+#ifndef HF_HTTP_ACCESS_LOG_H
+#define HF_HTTP_ACCESS_LOG_H
 
-#include <holdfast/bytes.h>
-
-#include <netinet/in.h>
-
-union hf_peer {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-};
+#include "server/http/address.h"
 
 struct hf_access_entry {
     const union hf_peer *peer;
@@ -43,7 +35,7 @@ void hf_access_log_add(struct hf_access_log *log, const struct hf_access_entry *
 /** Open the file anew by its name before the next write (after a rotation). */
 void hf_access_log_reopen(struct hf_access_log *log);
 /** Write out what is there, end the thread, free. A disk or reader that takes nothing is given up
- *  after HF_SERVE_LOG_CLOSE_MS; what it holds up is then left to the end of the process. NULL is
+ *  after HF_HTTP_LOG_CLOSE_MS; what it holds up is then left to the end of the process. NULL is
  *  fine. */
 void hf_access_log_close(struct hf_access_log *log);
 

@@ -1,0 +1,183 @@
+#include "server/http/address.h"
+
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+/* ---- as text ----------------------------------------------------------------------------------- */
+
+static bool parse_port(const char *text, int *out)
+{
+    size_t len = strlen(text);
+    if (len == 0 || len > 5 || strspn(text, "0123456789") != len)
+        return false;
+    long port = strtol(text, NULL, 10);
+    *out = (int)port;
+    return port <= 65535;
+}
+
+static bool parse_address(const char *text, union hf_peer *out)
+{
+    char host[HF_ADDRESS_TEXT_MAX];
+    int port = 0;
+    const char *colon = strrchr(text, ':');
+    if (colon == NULL || !parse_port(colon + 1, &port))
+        return false;
+    size_t len = (size_t)(colon - text);
+    if (len >= sizeof host)
+        return false;
+    memcpy(host, text, len);
+    host[len] = '\0';
+    *out = (union hf_peer){0};
+    if (len < 2 || host[0] != '[' || host[len - 1] != ']')
+        return uv_ip4_addr(host, port, &out->v4) == 0;
+    host[len - 1] = '\0';
+    return uv_ip6_addr(host + 1, port, &out->v6) == 0;
+}
+
+enum hf_err hf_address_parse(const char *text, union hf_peer *out, struct hf_why *why)
+{
+    if (parse_address(text, out))
+        return HF_OK;
+    return hf_fail(why, HF_E_ARGUMENT,
+                   "--listen: expected ADDRESS:PORT in numbers, such as 127.0.0.1:8080, "
+                   "0.0.0.0:80 or [::]:80, found \"%s\"",
+                   text);
+}
+
+void hf_address_format(const union hf_peer *address, char out[HF_ADDRESS_TEXT_MAX])
+{
+    char host[INET6_ADDRSTRLEN] = "?";
+    bool is_v6 = address->any.sa_family == AF_INET6;
+    if (is_v6)
+        (void)uv_ip6_name(&address->v6, host, sizeof host);
+    else
+        (void)uv_ip4_name(&address->v4, host, sizeof host);
+    /* The port is at the same place in both. */
+    (void)snprintf(out, HF_ADDRESS_TEXT_MAX, is_v6 ? "[%s]:%u" : "%s:%u", host,
+                   ntohs(address->v4.sin_port));
+}
+
+static socklen_t address_len(const union hf_peer *address)
+{
+    return address->any.sa_family == AF_INET6 ? sizeof address->v6 : sizeof address->v4;
+}
+
+/* ---- listening --------------------------------------------------------------------------------- */
+
+static bool set_option(int fd, int level, int option, int value)
+{
+    return setsockopt(fd, level, option, &value, sizeof value) == 0;
+}
+
+/* -1 with errno. */
+static int bound_socket(const union hf_peer *address, bool is_shared)
+{
+    int fd = socket(address->any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
+        (!is_shared || set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1)) &&
+        bind(fd, &address->any, address_len(address)) == 0)
+        return fd;
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return -1;
+}
+
+static bool is_free(const union hf_peer *address)
+{
+    int fd = bound_socket(address, false);
+    if (fd < 0)
+        return false;
+    close(fd);
+    return true;
+}
+
+static bool start_listening(int fd, union hf_peer *address)
+{
+    socklen_t len = sizeof *address;
+    /* Accepted sockets inherit all of these. Answers are written whole, so waiting for more to send
+     * (Nagle) only costs time. Without the second, everything works as well, a little slower. The
+     * others bound what the kernel holds for a client that does not read. */
+    (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    (void)set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, HF_HTTP_DEFER_ACCEPT_S);
+    (void)set_option(fd, SOL_SOCKET, SO_SNDBUF, (int)HF_HTTP_SEND_BUFFER_BYTES);
+    (void)set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)HF_HTTP_UNSENT_BYTES);
+    return listen(fd, HF_HTTP_BACKLOG) == 0 && getsockname(fd, &address->any, &len) == 0;
+}
+
+enum hf_err hf_listen(union hf_peer *address, bool is_first, int *out, struct hf_why *why)
+{
+    char text[HF_ADDRESS_TEXT_MAX];
+    int fd = -1;
+    hf_address_format(address, text);
+    if (!is_first || is_free(address))
+        fd = bound_socket(address, true);
+    if (fd < 0 || !start_listening(fd, address)) {
+        int failed = errno;
+        if (fd >= 0)
+            close(fd);
+        return hf_fail(why, HF_E_NETWORK, "cannot listen on %s: %s", text, strerror(failed));
+    }
+    *out = fd;
+    return HF_OK;
+}
+
+/* ---- counting ---------------------------------------------------------------------------------- */
+
+struct hf_address_count *hf_address_count_new(unsigned max)
+{
+    struct hf_address_count *count = calloc(1, sizeof *count);
+    if (count == NULL)
+        return NULL;
+    count->max = max;
+    randombytes_buf(count->key, sizeof count->key);
+    return count;
+}
+
+/* The counters of an address. */
+static void find(struct hf_address_count *count, const union hf_peer *peer, atomic_uint *out[2])
+{
+    /* An IPv4 address cannot be mistaken for a network: it is shorter. */
+    const uint8_t *address = (const uint8_t *)&peer->v4.sin_addr;
+    size_t len = sizeof peer->v4.sin_addr;
+    if (peer->any.sa_family == AF_INET6) {
+        address = peer->v6.sin6_addr.s6_addr;
+        len = 8;
+        if (IN6_IS_ADDR_V4MAPPED(&peer->v6.sin6_addr)) {
+            address += 12;
+            len = 4;
+        }
+    }
+    uint32_t hash[2];
+    _Static_assert(sizeof hash == crypto_shorthash_BYTES, "one hash, two places");
+    crypto_shorthash((unsigned char *)hash, address, len, count->key);
+    for (int row = 0; row < 2; row++)
+        out[row] = &count->cells[row][hash[row] % HF_HTTP_ADDRESS_CELLS];
+}
+
+bool hf_address_count_add(struct hf_address_count *count, const union hf_peer *peer)
+{
+    atomic_uint *cells[2];
+    find(count, peer, cells);
+    unsigned a = atomic_fetch_add_explicit(cells[0], 1, memory_order_relaxed);
+    unsigned b = atomic_fetch_add_explicit(cells[1], 1, memory_order_relaxed);
+    if (a < count->max || b < count->max)
+        return true;
+    hf_address_count_drop(count, peer);
+    return false;
+}
+
+void hf_address_count_drop(struct hf_address_count *count, const union hf_peer *peer)
+{
+    atomic_uint *cells[2];
+    find(count, peer, cells);
+    for (int row = 0; row < 2; row++)
+        atomic_fetch_sub_explicit(cells[row], 1, memory_order_relaxed);
+}

@@ -1,0 +1,146 @@
+/*
+ * One client's connection, from accept to close, on the loop that accepted it, and what the
+ * connections of a loop share.
+ *
+ *     HEAD ──▶ IDLE ──▶ HEAD …       a request is arriving / none is
+ *       ├──▶ ANSWER ──▶ IDLE …       the handler answers later; nothing is read meanwhile
+ *       ├──▶ WRITE ──▶ IDLE …        the client takes its answer slowly; nothing is read meanwhile
+ *       └──▶ LINGER ──▶ closed       refused; what it still sends is thrown away for a while
+ *
+ * It works on the socket directly and leaves only waiting to libuv (uv_poll): a request that came
+ * with its connection is answered before the loop hears of it.
+ *
+ * hf_conn_close is the only place that closes. Nothing may touch a connection after a call that
+ * may have closed it.
+ */
+#ifndef HF_HTTP_CONNECTION_H
+#define HF_HTTP_CONNECTION_H
+
+#include "server/http/access_log.h"
+#include "server/http/request.h"
+#include "server/http/response.h"
+
+#include <sys/queue.h>
+#include <uv.h>
+
+/* ---- for the server ---------------------------------------------------------------------------- */
+
+/**
+ * Answers `request`, which is whole and was not refused, by exactly one call of hf_answer_…, before it
+ * returns or later. Until then the request belongs to it, whatever becomes of the client, and its loop
+ * does not end. On the loop's thread, as that call, which must not come from within the handler's work
+ * on another request: both would write into the one output of the loop.
+ */
+typedef void hf_handler(void *ctx, struct hf_request *request);
+
+/** A text, which is copied, at most HF_HTTP_COPY_BYTES_MAX bytes; caches must not keep it. */
+void hf_answer_text(struct hf_request *request, unsigned status, const char *type, const char *text,
+                    size_t len);
+/** `head` is copied: status line and headers, at most HF_HTTP_ANSWER_HEAD_MAX bytes, without Date,
+ *  Connection and the empty line. `body` NULL: none; a reference is taken where one is needed. */
+void hf_answer_body(struct hf_request *request, unsigned status, const char *head, size_t head_len,
+                    struct hf_body *body);
+/** With the sentence that the server has for `status`. */
+void hf_answer_refusal(struct hf_request *request, unsigned status);
+
+/** The loop that a request came from, for a handler that works elsewhere and answers later. */
+uv_loop_t *hf_request_loop(const struct hf_request *request);
+
+/** What a server decides; borrowed. */
+struct hf_http_config {
+    unsigned connections_max; /* of one loop */
+    uint64_t header_timeout_ms;
+    uint64_t idle_timeout_ms;
+    size_t body_max; /* see hf_request_begin */
+    hf_handler *handler;
+    void *handler_ctx; /* of one loop, for instance */
+    /* http itself uses 400, 405, 408, 411, 413, 414, 431, 503 and 505. */
+    const struct hf_refusal *refusals;
+    size_t n_refusals;
+    struct hf_access_log *access_log; /* NULL: off */
+    struct hf_address_count *addresses;
+};
+
+/* ---- for the loop ------------------------------------------------------------------------------ */
+
+/* What a connection waits for. Each phase has one time limit, so the loop keeps a queue for each
+ * in which the first is the next to run out. */
+enum hf_phase {
+    HF_PHASE_HEAD,
+    HF_PHASE_IDLE,
+    HF_PHASE_ANSWER,
+    HF_PHASE_WRITE,
+    HF_PHASE_LINGER,
+    HF_PHASES,
+};
+
+struct hf_conns;
+
+struct hf_conn {
+    struct hf_conns *conns;
+    struct hf_stream stream;
+    enum hf_phase phase;
+    uint64_t since_ms; /* when the phase began, or progress was last found (WRITE) */
+    TAILQ_ENTRY(hf_conn) link;
+
+    uv_poll_t poll;
+    bool is_polled;    /* `poll` is initialised: closing goes through libuv */
+    int polled_events; /* what is waited for; 0 for nothing */
+
+    bool is_last;     /* no further request is looked at; the connection ends when all is sent */
+    bool must_linger; /* … but not before the client had a chance to read the refusal */
+    bool is_handled;  /* the handler has the request */
+    bool is_closed;   /* … and the client is gone: its answer goes nowhere */
+    size_t moved;     /* bytes sent since since_ms (WRITE), or thrown away (LINGER) */
+    size_t unacked;   /* bytes sent before since_ms and not acknowledged then (WRITE) */
+
+    llhttp_t parser;
+    struct hf_request *request; /* NULL between requests */
+    struct hf_pending *pending; /* NULL unless in WRITE or ANSWER */
+    union hf_peer peer;
+};
+TAILQ_HEAD(hf_conn_queue, hf_conn);
+
+/* What the connections of a loop share; all of it belongs to the loop's thread. */
+struct hf_conns {
+    uv_loop_t *uv;
+    struct hf_http_config config;
+    uint64_t timeout_ms[HF_PHASES];
+    /* One is free again. This call is the one way from a connection back to its loop. */
+    void (*on_free)(void *ctx);
+    void *on_free_ctx;
+    char date_line[HF_DATE_LINE_MAX]; /* of this second */
+    bool is_draining;                 /* the server is stopping */
+
+    struct hf_conn_queue phases[HF_PHASES];
+    unsigned n;
+    struct hf_conn_queue spare;
+    struct hf_request *spare_requests;
+
+    uint8_t input[HF_HTTP_READ_BYTES]; /* what was just read, by whichever connection */
+    struct hf_output output;           /* what is about to be sent, by the same one */
+};
+
+/** `conns` is all zero but for `on_free` and its ctx. */
+void hf_conns_init(struct hf_conns *conns, uv_loop_t *uv, const struct hf_http_config *config);
+/** After the loop's end. */
+void hf_conns_free(struct hf_conns *conns);
+
+/** A zeroed connection; NULL when there are as many as allowed, or no memory. */
+struct hf_conn *hf_conn_take(struct hf_conns *conns);
+/** One that was not begun. */
+void hf_conn_release(struct hf_conn *conn);
+
+/** Begin to serve an accepted, non-blocking socket, which is taken. */
+void hf_conn_begin_take(struct hf_conn *conn, int fd, const union hf_peer *peer);
+
+/** Its phase has lasted too long; one that makes progress (WRITE) gets its time anew. */
+void hf_conn_time_out(struct hf_conn *conn);
+
+/** The server is stopping: a request that is there is answered, then, or at once, it closes. */
+void hf_conn_drain(struct hf_conn *conn);
+
+/** Close now, whatever is under way. */
+void hf_conn_close(struct hf_conn *conn);
+
+#endif

@@ -1,0 +1,45 @@
+/*
+ * One event loop on a thread of its own, with its listening socket and its connections. Loops share
+ * nothing that changes. Accepting pauses when the loop holds as many connections as it may or
+ * descriptors have run out, and goes on when one of them has closed.
+ */
+#ifndef HF_HTTP_LOOP_H
+#define HF_HTTP_LOOP_H
+
+#include "server/http/connection.h"
+
+struct hf_loop {
+    uv_loop_t uv;
+    uv_thread_t thread;
+    uv_async_t wake;
+    uv_timer_t sweep;
+
+    int listener;
+    uv_poll_t waiting; /* for clients, on the listener */
+    bool is_listening;
+    bool is_paused;
+
+    atomic_bool is_stop_asked; /* from other threads, as the next */
+    atomic_bool has_answered;  /* hf_loop_is_alive */
+
+    bool is_ended; /* the last handles are closing */
+    uint64_t drain_until_ms;
+    uint64_t paused_said_ms; /* 0: accepting was never paused */
+    uint64_t full_said_ms;   /* 0: no address ever had too many connections */
+
+    struct hf_conns conns;
+};
+
+/** Make the loop and accept on `listener` (hf_listen), which is taken also on failure, but do not run
+ *  yet. */
+HF_MUST_USE enum hf_err hf_loop_init_take(struct hf_loop *loop, int listener,
+                                          const struct hf_http_config *config, struct hf_why *why);
+HF_MUST_USE enum hf_err hf_loop_start(struct hf_loop *loop, struct hf_why *why);
+/** Has the loop run since the last call? Asks it anew. From any thread. */
+bool hf_loop_is_alive(struct hf_loop *loop);
+/** Stop accepting, finish what is under way, end. From any thread. */
+void hf_loop_stop(struct hf_loop *loop);
+/** Wait for the end and free. */
+void hf_loop_join(struct hf_loop *loop);
+
+#endif
