@@ -1,4 +1,5 @@
-#include "client/core/client_internal.h"
+#include "client/core/bundles.h"
+#include "client/core/update.h"
 
 #include <stdio.h>
 
@@ -14,15 +15,6 @@ static void describe(const struct hf_client *c, const struct hf_candidate *cand,
         (void)snprintf(from, sizeof from, "%lld", (long long)cand->active.version);
     (void)snprintf(out, out_size, "updated %s/%s %s -> %lld, %zu anchor%s%s", new->set,
                    new->profile, from, (long long)new->version, n, n == 1 ? "" : "s", how);
-}
-
-enum hf_err hf_journal_skipped(struct hf_client *c, const struct hf_bundle *bundle,
-                               struct hf_why *why)
-{
-    char text[HF_WHY_MAX];
-
-    hf_bundle_skipped_text(bundle, text);
-    return text[0] == '\0' ? HF_OK : hf_journal(c, HF_LEVEL_WARNING, "skipped", text, why);
 }
 
 /* Old or new, never between: the bundle, the version it forbids from now on, and the line about it. */

@@ -1,10 +1,95 @@
-#include "client/core/client_internal.h"
+/* The device's work: what a configuration must be, open and close, and the update as a list of steps. */
+#include "client/core/bundles.h"
+#include "client/core/endpoints.h"
+#include "client/core/refresh.h"
+#include "client/core/update.h"
+
+#include "common/json/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- open and close ---------------------------------------------------------------------------- */
+static enum hf_err check_url(const char *url, struct hf_why *why)
+{
+    if (url == NULL || (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0))
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "expected the repository's address to begin with http:// or https://, "
+                       "found '%s'",
+                       url != NULL ? url : "");
+    if (strlen(url) > HF_URL_MAX)
+        return hf_fail(why, HF_E_LIMIT, "expected an address of at most %d bytes, found %zu",
+                       HF_URL_MAX, strlen(url));
+    return HF_OK;
+}
+
+static enum hf_err copy_url(struct hf_client *c, const char *url, struct hf_why *why)
+{
+    HF_TRY(check_url(url, why));
+    size_t len = strlen(url);
+    while (url[len - 1] == '/')
+        len--;
+    char *copy = malloc(len + 1);
+    if (copy == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for the repository's address");
+    memcpy(copy, url, len);
+    copy[len] = '\0';
+    c->urls[c->n_urls++] = copy;
+    return HF_OK;
+}
+
+static enum hf_err copy_urls(struct hf_client *c, const struct hf_client_config *config,
+                             struct hf_why *why)
+{
+    if (config->n_urls < 1 || config->n_urls > HF_MIRRORS_MAX)
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "expected 1 to %d addresses of the repository, found %zu", HF_MIRRORS_MAX,
+                       config->n_urls);
+    for (size_t i = 0; i < config->n_urls; i++)
+        HF_TRY(copy_url(c, config->urls[i], why));
+    return HF_OK;
+}
+
+static enum hf_err copy_name(const char *what, const char *name, char out[HF_SET_NAME_MAX + 1],
+                             struct hf_why *why)
+{
+    if (name == NULL || !hf_set_name_is_valid(name))
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "expected the name of a %s: a-z, 0-9, '.', '_' and '-', at most %d "
+                       "characters, found '%s'",
+                       what, HF_SET_NAME_MAX, name != NULL ? name : "");
+    memcpy(out, name, strlen(name) + 1);
+    return HF_OK;
+}
+
+enum hf_err hf_client_init(struct hf_client *c, const struct hf_ports *ports,
+                           const struct hf_client_config *config, struct hf_why *why)
+{
+    *c = (struct hf_client){.ports = *ports,
+                            .live_version = -1,
+                            .awaits_confirm = config->awaits_confirm};
+    hf_schedule_init(c, config->instance);
+    uint32_t seed = 0;
+
+    ports->random.fill(ports->random.ctx, &seed, sizeof seed);
+    hf_json_seed(seed);
+    HF_TRY(copy_name("set", config->set, c->set, why));
+    HF_TRY(copy_name("profile", config->profile, c->profile, why));
+    enum hf_err err = copy_urls(c, config, why);
+    if (err != HF_OK)
+        hf_client_clear(c);
+    return err;
+}
+
+void hf_client_clear(struct hf_client *c)
+{
+    for (size_t i = 0; i < c->n_urls; i++)
+        free(c->urls[i]);
+    c->n_urls = 0;
+    hf_trusted_set_free(&c->trusted);
+}
+
+/* ---- open and close -------------------------------------------------------------------------- */
 
 /* A store that cannot be read is no reason to leave the device without anchors: the bundle may lie
  * elsewhere, and the update will say what is wrong. */
@@ -79,12 +164,12 @@ void hf_client_close(struct hf_client *client)
     free(client);
 }
 
-/* ---- update ------------------------------------------------------------------------------------ */
+/* ---- update ---------------------------------------------------------------------------------- */
 
 /* What a check did, step by step. */
 struct course {
     struct hf_candidate cand;
-    int64_t rejected_version; /* by probation, on the way; -1 for none */
+    int64_t rejected_version; /* by the trial, on the way; -1 for none */
 };
 
 /* Where no server's chain validates any more, once more without. */
@@ -125,17 +210,76 @@ static enum hf_err update(struct hf_client *c, struct course *course, struct hf_
 {
     struct hf_candidate *cand = &course->cand;
 
-    hf_live_follow(c);                                       /* is it in use?               */
-    HF_TRY(hf_probation(c, &course->rejected_version, why)); /* is the last one still good? */
-    HF_TRY(refresh(c, why));                                 /* TUF metadata up to date     */
+    hf_live_follow(c);                                         /* is it in use?               */
+    HF_TRY(hf_trial_check(c, &course->rejected_version, why)); /* is the last one still good? */
+    HF_TRY(refresh(c, why));                                   /* TUF metadata up to date     */
     log_metadata(c);
-    HF_TRY(hf_probation_refreshed(c, why));
+    HF_TRY(hf_trial_refreshed(c, why));
     HF_TRY(hf_endpoints_learn(c, why));
     HF_TRY(hf_select(c, cand, why)); /* which bundle is ours        */
     HF_TRY(hf_obtain(c, cand, why)); /* fetched, hashed, parsed     */
     log_candidate(c, cand);
     HF_TRY(hf_preflight(c, cand, why)); /* would it still reach home?  */
     return hf_activate(c, cand, why);   /* stage, commit, swap, trial  */
+}
+
+/* ---- how a check ended ----------------------------------------------------------------------- */
+
+struct check {
+    enum hf_err outcome;
+    const char *text;
+};
+
+/* How long a candidate still waits is no news. */
+static bool has_same_reason(const char *text, const char *before)
+{
+    const char *end = strstr(text, HF_POSTPONED_UNTIL);
+    return end != NULL ? strncmp(text, before, (size_t)(end - text)) == 0
+                       : strcmp(text, before) == 0;
+}
+
+/* The same failure again, check after check, would push everything else out of the journal. */
+static bool is_news(struct hf_client *c, const struct check *check)
+{
+    struct hf_buf before = {0};
+    struct hf_why why = {0};
+
+    if (check->outcome == HF_OK)
+        return false;
+    bool is_same = hf_value_is(c, "check.outcome", hf_err_name(check->outcome)) &&
+                   hf_value_load(c, "check.text", &before, &why) == HF_OK &&
+                   has_same_reason(check->text, (const char *)before.data);
+    hf_buf_free(&before);
+    return !is_same;
+}
+
+static enum hf_err write_check(struct hf_client *c, const void *arg, struct hf_why *why)
+{
+    const struct check *check = arg;
+
+    if (is_news(c, check))
+        HF_TRY(check->outcome == HF_E_POSTPONED
+                   ? hf_journal(c, HF_LEVEL_INFO, "postponed", check->text, why)
+                   : hf_journal(c, HF_LEVEL_ERROR, "failed", check->text, why));
+    HF_TRY(hf_value_save_integer(c, "check.time", hf_client_now_s(c), why));
+    HF_TRY(hf_value_change(c, "check.outcome", hf_err_name(check->outcome), why));
+    HF_TRY(hf_value_change(c, "check.text", check->text, why));
+    HF_TRY(hf_schedule_write(c, why));
+    HF_TRY(hf_verified_write(c, why));
+    if (c->n_urls == 1)
+        return HF_OK;
+    HF_TRY(hf_mirror_faults_write(c, why));
+    return hf_value_save_integer(c, "mirror.next", (int64_t)c->first_mirror, why);
+}
+
+static void record_check(struct hf_client *c, enum hf_err outcome, const char *text)
+{
+    struct check check = {outcome, text};
+    struct hf_why why = {0};
+
+    hf_schedule_count(c, outcome);
+    if (hf_store_transact(c, write_check, &check, &why) != HF_OK)
+        hf_log(c, HF_LEVEL_WARNING, "how this check ended cannot be written down: %s", why.text);
 }
 
 /* A device without a bundle had nothing to look at its endpoints with. A failure here does not
@@ -178,7 +322,7 @@ static void record_success(struct hf_client *c, const struct hf_update_result *r
         (void)snprintf(text, sizeof text, "updated %s/%s %lld -> %lld%s%s%.400s", c->set,
                        c->profile, (long long)result->from_version, (long long)result->to_version,
                        how, but, result->lost);
-    hf_check_record(c, HF_OK, text);
+    record_check(c, HF_OK, text);
 }
 
 enum hf_err hf_client_update(struct hf_client *client, struct hf_update_result *out,
@@ -198,7 +342,7 @@ enum hf_err hf_client_update(struct hf_client *client, struct hf_update_result *
         memcpy(out->lost, lost, sizeof out->lost);
         record_success(client, out);
     } else {
-        hf_check_record(client, err, own.text);
+        record_check(client, err, own.text);
     }
     hf_candidate_free(&course.cand);
     hf_trusted_set_free(&client->trusted);

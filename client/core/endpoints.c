@@ -3,7 +3,8 @@
  * the server proved that it holds the key of a chain that validates before and not after, and that the
  * whole chain is its own; whatever else happens on the wire is silence.
  */
-#include "client/core/client_internal.h"
+#include "client/core/bundles.h"
+#include "client/core/endpoints.h"
 
 #include "common/bundle/policy.h"
 
@@ -102,7 +103,7 @@ static enum hf_err question_init(const struct hf_change *change, struct question
     return HF_OK;
 }
 
-/* ---- what is offered ------------------------------------------------------------------------------ */
+/* ---- what is offered ------------------------------------------------------------------------- */
 
 static const struct {
     enum hf_offer offer;
@@ -131,7 +132,7 @@ static bool is_offered(const struct question *q, enum hf_key_type type)
     return has_both ? type != HF_KEY_TYPE_ANY : type == HF_KEY_TYPE_ANY;
 }
 
-/* ---- one look ---------------------------------------------------------------------------------------- */
+/* ---- one look -------------------------------------------------------------------------------- */
 
 /* Of one endpoint, from look to look. */
 struct hearing {
@@ -260,7 +261,7 @@ static enum hf_err look(struct hearing *h, enum hf_offer offer, enum hf_key_type
     return HF_OK;
 }
 
-/* ---- one endpoint, all endpoints ----------------------------------------------------------------------- */
+/* ---- one endpoint, all endpoints ------------------------------------------------------------- */
 
 /* A chain that the server has stopped showing must not hold an anchor for ever. */
 static void forget_if_old(const struct hearing *h, enum hf_key_type type)
@@ -341,7 +342,7 @@ enum hf_err hf_endpoints_judge(struct hf_client *c, const struct hf_change *chan
     return err;
 }
 
-/* ---- to know them better --------------------------------------------------------------------------------- */
+/* ---- to know them better --------------------------------------------------------------------- */
 
 /* Seen within a month, and not lost since: whether a lost one has come back is worth a look a day. */
 static bool is_known(struct hf_client *c, size_t endpoint)

@@ -7,7 +7,9 @@
  * that signed it: an attacker with the old ones may have added a root and impersonate an
  * endpoint with it.
  */
-#include "client/core/client_internal.h"
+#include "client/core/bundles.h"
+#include "client/core/endpoints.h"
+#include "client/core/update.h"
 
 #include "common/bundle/policy.h"
 
@@ -15,7 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* ---- how long it has waited ------------------------------------------------------------------------- */
+/* ---- how long it has waited ------------------------------------------------------------------ */
 
 /* Value `preflight.wait`: "VERSION TRIES SINCE". Of another version: it has not begun. */
 struct wait {
@@ -55,7 +57,7 @@ static bool is_over(const struct hf_client *c, const struct wait *wait)
            hf_client_now_s(c) - wait->since_s >= HF_PREFLIGHT_WAIT_S;
 }
 
-/* ---- what the endpoints said ------------------------------------------------------------------------- */
+/* ---- what the endpoints said ----------------------------------------------------------------- */
 
 static enum hf_err refuse(struct hf_client *c, const struct hf_candidate *cand,
                           const struct hf_judgement *judgement, struct hf_why *why)
@@ -104,7 +106,7 @@ static enum hf_err decide(struct hf_client *c, const struct hf_candidate *cand,
     return judgement->n_silent > 0 ? postpone(c, cand, judgement->silent, why) : HF_OK;
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static bool leaves_something(const struct hf_client *c, const struct hf_change *change)
 {

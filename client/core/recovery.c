@@ -8,7 +8,9 @@
  * up, so that no clock that jumps makes it shorter; a device without such a clock (hf_clock_port) counts
  * none. One that wakes, checks and goes off again is hardly ever up; there it is starts that count.
  */
-#include "client/core/client_internal.h"
+#include "client/core/bundles.h"
+#include "client/core/refresh.h"
+#include "client/core/update.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -29,7 +31,7 @@ struct row {
 };
 #define NUMBER_MAX (INT64_C(1) << 53) /* more than a device lives, in milliseconds */
 
-/* ---- the row, as stored ------------------------------------------------------------------------- */
+/* ---- the row, as stored ---------------------------------------------------------------------- */
 
 static bool parse(const char *text, struct row *out)
 {
@@ -79,7 +81,7 @@ static void save(struct hf_client *c, const struct row *row)
     write_value(c, FAILURES, text);
 }
 
-/* ---- does it begin? ----------------------------------------------------------------------------- */
+/* ---- does it begin? -------------------------------------------------------------------------- */
 
 /* After a restart the uptime begins anew: what lay between the last check and that is lost. A start is
  * seen when there is less uptime than at the last check. That misses some, which only makes it longer. */
@@ -146,7 +148,7 @@ static bool is_long_enough(const struct row *row)
            (row->up_ms >= HF_RECOVERY_AFTER_S * 1000 || row->n_starts >= HF_RECOVERY_STARTS);
 }
 
-/* ---- what is said of it -------------------------------------------------------------------------- */
+/* ---- what is said of it ---------------------------------------------------------------------- */
 
 /* The same line, check after check, would push everything else out of the journal. */
 static void tell(struct hf_client *c, bool is_news, enum hf_level level, const char *text)
@@ -179,7 +181,7 @@ static void announce(struct hf_client *c, const struct row *row, bool has_anchor
     tell(c, row->n_waived == 1, HF_LEVEL_WARNING, line.text);
 }
 
-/* ---- one check ------------------------------------------------------------------------------------ */
+/* ---- one check ------------------------------------------------------------------------------- */
 
 bool hf_recovery_begins(struct hf_client *c, enum hf_err err, const struct hf_why *why)
 {
@@ -236,7 +238,7 @@ enum hf_err hf_recovery_end(struct hf_client *c, enum hf_err err, const struct h
     return err;
 }
 
-/* ---- status --------------------------------------------------------------------------------------- */
+/* ---- status ---------------------------------------------------------------------------------- */
 
 enum hf_err hf_recovery_describe(struct hf_client *c, struct hf_status *out, struct hf_why *why)
 {

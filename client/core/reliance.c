@@ -1,7 +1,21 @@
 #include "client/core/reliance.h"
+#include "client/core/endpoints.h"
 
 #include <stdio.h>
 #include <string.h>
+
+struct hf_reliance hf_reliance_of(const char *endpoint, enum hf_key_type type,
+                                  const struct hf_endpoint_memory *memory)
+{
+    return (struct hf_reliance){
+        .endpoint = endpoint,
+        .key_type = type,
+        .keys = (const uint8_t(*)[HF_SHA256_LEN])memory->anchors,
+        .n_keys = memory->n_anchors,
+        .leaf_not_before_s = memory->leaf_not_before_s,
+        .leaf_not_after_s = memory->leaf_not_after_s,
+    };
+}
 
 bool hf_reliance_has(const struct hf_reliance *r, const struct hf_anchor *anchor)
 {
@@ -39,7 +53,7 @@ void hf_reliance_text(const struct hf_reliance *r, const struct hf_bundle *bundl
 /* Some leaves end "never", in 9999. */
 #define LEAF_LASTS_MAX_S (INT64_C(10000) * 366 * HF_DAY_S)
 
-/* ---- how long one anchor serves ------------------------------------------------------------------- */
+/* ---- how long one anchor serves -------------------------------------------------------------- */
 
 /* Last seconds. */
 struct span {
@@ -87,7 +101,7 @@ static struct span span_of(const struct hf_reliance *r, const struct hf_anchor *
     return span;
 }
 
-/* ---- how long all of them do ------------------------------------------------------------------------ */
+/* ---- how long all of them do ----------------------------------------------------------------- */
 
 enum hf_hold hf_reliance_at(const struct hf_reliance *r, const struct hf_bundle *bundle,
                             const struct hf_anchor *without, int64_t now_s, int64_t at_s)

@@ -2,12 +2,12 @@
  * Who relies on which trust anchors, and until when that holds. What the schedule, the warnings of the
  * status and `holdfast simulate` have in common.
  *
- * reliance.c is pure: no I/O, no clock. reliances.c makes them from what is stored.
+ * reliance.c is pure: no I/O, no clock. outlook.c makes them from what is stored.
  */
 #ifndef HF_CLIENT_CORE_RELIANCE_H
 #define HF_CLIENT_CORE_RELIANCE_H
 
-#include "client/core/client_internal.h"
+#include "client/core/endpoints.h"
 
 /* One chain that somebody shows. Any one of the keys, in an anchor that may be used, will do. */
 struct hf_reliance {
@@ -99,7 +99,7 @@ void hf_reliance_foresee(const struct hf_reliance *r, const struct hf_bundle *bu
 int64_t hf_reliance_last_end(const struct hf_reliance *r, const struct hf_bundle *bundle,
                              int64_t now_s, const struct hf_anchor **last);
 
-/* ---- warnings.c ------------------------------------------------------------------------------- */
+/* ---- outlook.c ------------------------------------------------------------------------------- */
 
 /** What the status warns of, warnings before notes, the soonest first. The caller frees `*out`. No I/O.
  *  HF_E_MEMORY. */
@@ -108,17 +108,11 @@ HF_MUST_USE enum hf_err hf_warnings_make(const struct hf_bundle *bundle,
                                          struct hf_warning **out, size_t *n_out,
                                          struct hf_why *why);
 
-/* ---- status.c --------------------------------------------------------------------------------- */
+/* ---- status.c -------------------------------------------------------------------------------- */
 
 /** The certificates of `bundle` that are not supported here. The caller frees `*out`. HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_skipped_describe(const struct hf_bundle *bundle,
                                             struct hf_skipped_status **out, size_t *n_out,
                                             struct hf_why *why);
-
-/* ---- status_outlook.c ------------------------------------------------------------------------- */
-
-/** The part of `out` that looks ahead; `out->now_s` is there already. */
-HF_MUST_USE enum hf_err hf_status_describe_outlook(struct hf_client *c, struct hf_status *out,
-                                                   struct hf_why *why);
 
 #endif

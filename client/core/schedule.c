@@ -3,6 +3,8 @@
  * anew, know it; README.md of client/ has the curve and what it costs.
  */
 #include "client/core/reliance.h"
+#include "client/core/bundles.h"
+#include "client/core/update.h"
 
 #include "common/base/digest.h"
 
@@ -25,7 +27,7 @@
 /* Waits reach their longest with far fewer; what is not counted need not be written either. */
 #define FAILURES_COUNTED_MAX 16
 
-/* ---- what is remembered of checks --------------------------------------------------------------- */
+/* ---- what is remembered of checks ------------------------------------------------------------ */
 
 void hf_schedule_init(struct hf_client *c, const char *instance)
 {
@@ -86,7 +88,7 @@ enum hf_err hf_schedule_write(struct hf_client *c, struct hf_why *why)
     return hf_value_change(c, FAILURES, text, why);
 }
 
-/* ---- how long ago ---------------------------------------------------------------------------------- */
+/* ---- how long ago ---------------------------------------------------------------------------- */
 
 /* By the clock; HF_TIME_NONE where it is not to be believed, since it stands below the floor or was put
  * back. One that was put ahead only makes us check. */
@@ -109,7 +111,7 @@ static int64_t elapsed_s(const struct hf_client *c, const struct hf_check_memory
     return by_uptime_s > by_clock_s ? by_uptime_s : by_clock_s;
 }
 
-/* ---- how long between two checks ---------------------------------------------------------------------- */
+/* ---- how long between two checks ------------------------------------------------------------- */
 
 struct plan {
     int64_t interval_s; /* on average */
@@ -210,7 +212,7 @@ static void plan_for_failures(const struct hf_check_memory *last, struct plan *p
                        last->n_failures == FAILURES_COUNTED_MAX ? " or more" : "");
 }
 
-/* ---- the next check ---------------------------------------------------------------------------------------- */
+/* ---- the next check -------------------------------------------------------------------------- */
 
 /* The same for every call until the next check, another one on every device: 0 to 2^32 - 1. */
 static int64_t draw(const struct hf_client *c, const struct hf_check_memory *last)

@@ -1,9 +1,10 @@
-#include "client/core/client_internal.h"
+#include "client/core/bundles.h"
+#include "client/core/update.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* ---- what there is -------------------------------------------------------------------------------- */
+/* ---- what there is --------------------------------------------------------------------------- */
 
 /* Sets and profiles seen, for the sentence that says ours is not among them. */
 #define OTHERS_MAX 12
@@ -39,7 +40,7 @@ static enum hf_err fail_not_found(const struct hf_client *c, const struct others
     return err;
 }
 
-/* ---- which are ours ------------------------------------------------------------------------------- */
+/* ---- which are ours -------------------------------------------------------------------------- */
 
 static bool is_in_our_folder(const struct hf_client *c, const char *path)
 {
@@ -94,7 +95,7 @@ static enum hf_err read_target(const struct hf_client *c, const struct hf_target
     return HF_OK;
 }
 
-/* ---- the newest ------------------------------------------------------------------------------------- */
+/* ---- the newest ------------------------------------------------------------------------------ */
 
 static void take_if_newer(struct hf_candidate *cand, const struct hf_target *target,
                           struct hf_description *d)

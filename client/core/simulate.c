@@ -1,4 +1,5 @@
 #include "client/core/reliance.h"
+#include "client/core/bundles.h"
 
 #include <holdfast/simulate.h>
 
@@ -9,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- which bundle ---------------------------------------------------------------------------------- */
+/* ---- which bundle ---------------------------------------------------------------------------- */
 
 /* A target's signed `custom`, or the file beside a bundle of a device, which holds it. */
 static enum hf_err parse_custom(struct hf_bytes text, struct hf_description *out,
@@ -76,7 +77,7 @@ static enum hf_err obtain_bundle(struct hf_client *c, const struct hf_simulation
     return err;
 }
 
-/* ---- who relies on it ------------------------------------------------------------------------------ */
+/* ---- who relies on it ------------------------------------------------------------------------ */
 
 static bool has_endpoints(const struct hf_reliances *reliances)
 {
@@ -120,7 +121,7 @@ static enum hf_err choose(const struct hf_simulation_query *query, const struct 
                    query->endpoint);
 }
 
-/* ---- what becomes of them --------------------------------------------------------------------------- */
+/* ---- what becomes of them -------------------------------------------------------------------- */
 
 static enum hf_simulated simulated_of(enum hf_hold hold)
 {
@@ -210,7 +211,7 @@ static enum hf_err walk(const struct hf_bundle *bundle, const struct hf_reliance
     return HF_OK;
 }
 
-/* ---- the whole --------------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static enum hf_err walk_known(struct hf_client *c, const struct hf_simulation_query *query,
                               const struct hf_bundle *bundle, struct hf_simulation *out,

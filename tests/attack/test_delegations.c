@@ -2,7 +2,8 @@
  * leads a search astray (TUF 5.6.7). Bundles are never looked for like this; any other target is. */
 #include "tests/support/attack.h"
 
-#include "client/core/client_internal.h"
+#include "client/core/refresh.h"
+#include "tests/support/find_target.h"
 #include "common/base/limits.h"
 
 #include <stdio.h>

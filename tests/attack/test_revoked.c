@@ -7,7 +7,7 @@
 
 #include "common/base/hex.h"
 #include "common/bundle/bundle.h"
-#include "client/core/client_internal.h"
+#include "client/core/update.h"
 
 #include <stdlib.h>
 #include <string.h>

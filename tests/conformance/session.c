@@ -1,6 +1,7 @@
 #include "tests/conformance/session.h"
 
-#include "client/core/client_internal.h"
+#include "client/core/refresh.h"
+#include "tests/support/find_target.h"
 #include "common/os/file_util.h"
 #include "client/port/posix/http_transport.h"
 #include "client/port/posix/system.h"

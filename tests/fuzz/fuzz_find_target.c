@@ -1,5 +1,5 @@
 /*
- * client/core/find_target and fetch_target: a tree (or a net, or a ring) of delegations, and the
+ * tests/support/find_target and client/core/obtain: a tree (or a net, or a ring) of delegations, and the
  * question which role speaks for a path. The first byte says whether snapshots are consistent; then a
  * script of letters; X and Y are roles, 0 the top-level one:
  *
@@ -14,7 +14,7 @@
 #include "tests/fuzz/publisher.h"
 #include "tests/support/device.h"
 
-#include "client/core/client_internal.h"
+#include "client/core/refresh.h"
 
 #include <fnmatch.h>
 

@@ -63,9 +63,9 @@ DEFENCES = [
      "        if (!cert->is_self_issued && false)\n            return hf_fail(why, HF_E_POLICY,\n"
      "                           \"\\\"%s\\\" is no root"),
     # A reset that forgets the time, and one that forgets which root metadata is the newest.
-    ("chromecast_2025_factory_reset", "client/core/reset.c", "    \"etag.timestamp\", ",
+    ("chromecast_2025_factory_reset", "client/core/provision.c", "    \"etag.timestamp\", ",
      "    \"clock.floor\", \"clock.targets\", \"etag.timestamp\", "),
-    ("chromecast_2025_factory_reset", "client/core/reset.c",
+    ("chromecast_2025_factory_reset", "client/core/provision.c",
      "    HF_TRY(store->remove_metadata(store->ctx, \"timestamp\", why));\n",
      "    HF_TRY(store->remove_metadata(store->ctx, \"root\", why));\n"
      "    HF_TRY(store->remove_metadata(store->ctx, \"timestamp\", why));\n"),
@@ -75,7 +75,7 @@ DEFENCES = [
      "bool hf_reliance_has(const struct hf_reliance *r, const struct hf_anchor *anchor)\n{\n",
      "bool hf_reliance_has(const struct hf_reliance *r, const struct hf_anchor *anchor)\n{\n"
      "    if (r->n_keys > 0)\n        return true;\n"),
-    ("pool_controller_damaged_pem", "client/core/fetch_target.c",
+    ("pool_controller_damaged_pem", "client/core/obtain.c",
      "    HF_TRY(hf_file_info_verify(&wanted->target->info, content, wanted->target->path, why));\n",
      "    (void)why;\n"),
     ("pool_controller_damaged_pem", "client/core/obtain.c", "    enum hf_err err = check(c, cand, why);\n",
@@ -83,21 +83,21 @@ DEFENCES = [
     ("pool_controller_damaged_pem", *PREFLIGHT),
     ("pool_controller_damaged_pem", "client/core/provision.c",
      "        err = hf_policy_verify_self_signatures(&bundle, why);\n", "        err = HF_OK;\n"),
-    ("pool_controller_damaged_pem", "client/core/live.c",
-     "    if (load(c, HF_SLOT_PREVIOUS, &why) != HF_OK)\n",
-     "    if (load(c, HF_SLOT_STAGED, &why) != HF_OK)\n"),
+    ("pool_controller_damaged_pem", "client/core/bundles.c",
+     "    if (swap_slot(c, HF_SLOT_PREVIOUS, &why) != HF_OK)\n",
+     "    if (swap_slot(c, HF_SLOT_STAGED, &why) != HF_OK)\n"),
     ("boards_without_clock_battery", "client/port/mbedtls/clock.c",
      "return now < lowest ? lowest : now;", "return now < lowest ? now : now;"),
-    ("boards_without_clock_battery", "client/core/clock_floor.c",
+    ("boards_without_clock_battery", "client/core/store.c",
      "return now_s > c->clock_floor_s ? now_s : c->clock_floor_s;", "return now_s;"),
-    ("clocks_years_ahead", "client/core/clock_floor.c",
+    ("clocks_years_ahead", "client/core/floors.c",
      "    if (now_s - c->clock_floor_s <= CLOCK_FAR_AHEAD_S)\n", "    if (now_s > 0)\n"),
     # A floor that follows the local clock.
-    ("clocks_years_ahead", "client/core/clock_floor.c",
+    ("clocks_years_ahead", "client/core/floors.c",
      "return own_s >= c->clock_floor_s && own_s < signed_at_s ? own_s : signed_at_s;",
      "return own_s > signed_at_s ? own_s : signed_at_s;"),
     # What is stored is checked first, and ends it.
-    ("aktualizr_two_months_off", "client/core/role_file.c",
+    ("aktualizr_two_months_off", "client/core/refresh.c",
      "    return err == HF_E_NOT_FOUND ? HF_OK : err;\n",
      "    if (*out == HF_E_EXPIRED) {\n        *why = refusal;\n        return *out;\n    }\n"
      "    return err == HF_E_NOT_FOUND ? HF_OK : err;\n"),
@@ -109,7 +109,7 @@ DEFENCES = [
     ("earthquake_sensors_three_years_off", *RECOVERY_AFTER_A_DAY),
     ("mqtt_demo_2026_accepts_everything", *CHECK_CONFIG),
     # The root metadata that is held must be valid before the next is asked for.
-    ("rauc_signing_certificate_expired", "client/core/root_walk.c",
+    ("rauc_signing_certificate_expired", "client/core/refresh.c",
      "    HF_TRY(walk(c, end, why));\n",
      "    if (c->trusted.root->env.expires_s <= hf_client_now_s(c))\n"
      "        return end_roots(c, why);\n    HF_TRY(walk(c, end, why));\n"),

@@ -4,7 +4,7 @@
  */
 #include "tests/support/check.h"
 
-#include "client/core/client_internal.h"
+#include "client/core/update.h"
 #include "tests/support/replay.h"
 
 #define END_S (DEVICE_NOW_S + 30 * HF_DAY_S)

@@ -5,7 +5,7 @@
 #include "tests/support/check.h"
 
 #include "common/base/timetext.h"
-#include "client/core/client_internal.h"
+#include "client/core/update.h"
 #include "tests/support/replay.h"
 
 #include <string.h>

@@ -3,7 +3,7 @@
  * issued after a day. Whoever takes such a day for the root's own end is cut off on it; whoever ignores
  * it goes on trusting what nobody vouches for any more.
  */
-#include "client/core/client_internal.h"
+#include "client/core/update.h"
 #include "tests/support/check.h"
 
 #include "common/base/timetext.h"

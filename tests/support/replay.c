@@ -3,7 +3,7 @@
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
 #include "common/bundle/bundle.h"
-#include "client/core/client_internal.h"
+#include "client/core/update.h"
 #include "client/port/mbedtls/sighting.h"
 #include "common/tls/tls_offer.h"
 #include "tests/support/check.h"

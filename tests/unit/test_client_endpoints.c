@@ -4,7 +4,7 @@
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
 #include "common/bundle/bundle.h"
-#include "client/core/client_internal.h"
+#include "client/core/endpoints.h"
 #include "tests/support/device.h"
 
 #include <stdlib.h>

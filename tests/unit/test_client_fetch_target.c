@@ -1,7 +1,8 @@
 /* client/core/fetch_target: the content of any target (TUF 5.7). */
 #include "tests/support/check.h"
 
-#include "client/core/client_internal.h"
+#include "client/core/refresh.h"
+#include "tests/support/find_target.h"
 #include "tests/support/device.h"
 
 #include <stdio.h>

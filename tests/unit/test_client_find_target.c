@@ -1,7 +1,8 @@
-/* client/core/find_target and role_file: which role speaks for a path (TUF 5.6.7). */
+/* tests/support/find_target and client/core/refresh: which role speaks for a path (TUF 5.6.7). */
 #include "tests/support/check.h"
 
-#include "client/core/client_internal.h"
+#include "client/core/refresh.h"
+#include "tests/support/find_target.h"
 #include "tests/support/device.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* client/core/mirrors: one repository behind several addresses, of which any may lie or be down. */
+#include "client/core/client_internal.h"
 #include "tests/support/check.h"
 
-#include "client/core/client_internal.h"
 #include "tests/support/device.h"
 
 #include <stdio.h>

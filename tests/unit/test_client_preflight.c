@@ -5,7 +5,7 @@
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
 #include "common/bundle/bundle.h"
-#include "client/core/client_internal.h"
+#include "client/core/update.h"
 #include "tests/support/debian_roots.h"
 #include "tests/support/device.h"
 

@@ -3,7 +3,7 @@
 
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
-#include "client/core/client_internal.h"
+#include "client/core/update.h"
 #include "tests/support/device.h"
 
 #include <stdio.h>

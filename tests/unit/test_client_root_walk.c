@@ -1,4 +1,4 @@
-/* client/core/root_walk: from the held root to the newest, and what key rotation resets (TUF 5.3). */
+/* client/core/refresh: from the held root to the newest, and what key rotation resets (TUF 5.3). */
 #include "tests/support/check.h"
 
 #include "common/base/limits.h"

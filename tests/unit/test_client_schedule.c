@@ -1,7 +1,7 @@
 /* client/core/schedule: when the next check is. */
+#include "client/core/client_internal.h"
 #include "tests/support/check.h"
 
-#include "client/core/client_internal.h"
 #include "tests/support/device.h"
 
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /* client/core/simulate: what breaks on date X, from what the device's endpoints showed. */
+#include "client/core/client_internal.h"
 #include "tests/support/check.h"
 
 #include <holdfast/simulate.h>
 
-#include "client/core/client_internal.h"
 #include "tests/support/debian_roots.h"
 #include "tests/support/device.h"
 #include "tests/support/test_pki.h"

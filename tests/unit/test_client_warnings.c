@@ -2,6 +2,7 @@
 #include "tests/support/check.h"
 
 #include "client/core/reliance.h"
+#include "client/core/endpoints.h"
 #include "tests/support/test_pki.h"
 
 #include <stdio.h>

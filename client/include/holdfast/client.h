@@ -6,7 +6,7 @@
  *     obtain     fetched, hash and length match, parsed, checked  TUF 5.7
  *     preflight  would the device still reach its own endpoints?
  *     activate   stage, commit, swap
- *     probation  on trial until confirmed, or rolled back
+ *     trial      until confirmed, or rolled back
  *
  * One client is used by one thread at a time. The trust store it swaps may be read by any number
  * of threads meanwhile.

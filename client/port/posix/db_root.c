@@ -1,6 +1,6 @@
 #include "client/port/posix/db_root.h"
 
-#include "client/core/verified.h"
+#include "client/core/refresh.h"
 #include "client/port/posix/db.h"
 #include "common/tuf/trusted_set.h"
 

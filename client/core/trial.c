@@ -4,13 +4,15 @@
  * neither a clock that jumps nor one that stands still ends a trial. One that wakes, checks and goes off
  * again is hardly ever up; there it is starts that count, as for the recovery.
  */
-#include "client/core/client_internal.h"
+#include "client/core/bundles.h"
+#include "client/core/endpoints.h"
+#include "client/core/update.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-/* ---- the trial, as stored: "VERSION UP_S LAST_UPTIME_MS STARTS", or empty --------------------------------------- */
+/* ---- the trial, as stored: "VERSION UP_S LAST_UPTIME_MS STARTS", or empty -------------------- */
 
 static int64_t trial_clock_ms(const struct hf_client *c)
 {
@@ -93,7 +95,7 @@ static bool is_long_enough(const struct hf_trial *trial)
     return trial->up_s >= HF_TRIAL_S || trial->n_starts >= HF_TRIAL_STARTS;
 }
 
-/* ---- its two ends ---------------------------------------------------------------------------------------- */
+/* ---- its two ends ---------------------------------------------------------------------------- */
 
 struct verdict {
     const struct hf_trial *trial;
@@ -171,7 +173,7 @@ static enum hf_err roll_back(struct hf_client *c, const struct hf_trial *trial, 
     return err;
 }
 
-/* ---- the endpoints' word --------------------------------------------------------------------------------- */
+/* ---- the endpoints' word --------------------------------------------------------------------- */
 
 /* What was in use before, with what is revoked since: as far as it can be read. */
 static enum hf_err load_before(struct hf_client *c, struct hf_bundle *out, struct hf_why *why)
@@ -242,9 +244,9 @@ static enum hf_err hear_endpoints(struct hf_client *c, const struct hf_trial *tr
     return HF_OK;
 }
 
-/* ---- at every check --------------------------------------------------------------------------------------- */
+/* ---- at every check -------------------------------------------------------------------------- */
 
-enum hf_err hf_probation(struct hf_client *c, int64_t *rejected, struct hf_why *why)
+enum hf_err hf_trial_check(struct hf_client *c, int64_t *rejected, struct hf_why *why)
 {
     struct hf_trial trial;
 
@@ -256,7 +258,7 @@ enum hf_err hf_probation(struct hf_client *c, int64_t *rejected, struct hf_why *
     return c->ports.endpoints.n_endpoints > 0 ? hear_endpoints(c, &trial, rejected, why) : HF_OK;
 }
 
-enum hf_err hf_probation_refreshed(struct hf_client *c, struct hf_why *why)
+enum hf_err hf_trial_refreshed(struct hf_client *c, struct hf_why *why)
 {
     struct hf_trial trial;
 
@@ -266,7 +268,7 @@ enum hf_err hf_probation_refreshed(struct hf_client *c, struct hf_why *why)
     return trial.is_on ? confirm(c, &trial, "the repository was reached with it", why) : HF_OK;
 }
 
-/* ---- the application's word -------------------------------------------------------------------------------- */
+/* ---- the application's word ------------------------------------------------------------------ */
 
 enum hf_err hf_client_confirm(struct hf_client *client, struct hf_why *why)
 {

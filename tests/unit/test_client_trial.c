@@ -1,10 +1,10 @@
-/* client/core/probation: on trial until confirmed or rolled back. */
+/* client/core/trial: on trial until confirmed or rolled back. */
 #include "tests/support/check.h"
 
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
 #include "common/bundle/bundle.h"
-#include "client/core/client_internal.h"
+#include "client/core/update.h"
 #include "tests/support/device.h"
 
 #include <stdlib.h>

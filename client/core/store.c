@@ -1,7 +1,8 @@
-#include "client/core/client_internal.h"
 
+#include "client/core/client_internal.h"
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,4 +108,67 @@ enum hf_err hf_value_save_integer(struct hf_client *c, const char *name, int64_t
     char text[24];
     (void)snprintf(text, sizeof text, "%" PRId64, value);
     return hf_value_save(c, name, text, why);
+}
+
+/* ---- log, journal and clock ------------------------------------------------------------------ */
+
+void hf_log(const struct hf_client *c, enum hf_level level, const char *fmt, ...)
+{
+    char text[HF_WHY_MAX];
+    struct hf_why line;
+    va_list args;
+
+    if (c->ports.log.write == NULL)
+        return;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    (void)hf_fail(&line, HF_OK, "%s", text); /* one line, whatever the names in it hold */
+    c->ports.log.write(c->ports.log.ctx, level, line.text);
+}
+
+/* 9999-12-31T23:59:59Z, the last that a text can say: whatever a clock claims, sums with it stay far
+ * from the end of the numbers. */
+#define CLOCK_MAX_S INT64_C(253402300799)
+
+int64_t hf_client_clock_s(const struct hf_client *c)
+{
+    int64_t now_s = c->ports.clock.now_s(c->ports.clock.ctx);
+    return now_s < CLOCK_MAX_S ? now_s : CLOCK_MAX_S;
+}
+
+int64_t hf_client_now_s(const struct hf_client *c)
+{
+    int64_t now_s = hf_client_clock_s(c);
+    return now_s > c->clock_floor_s ? now_s : c->clock_floor_s;
+}
+
+int64_t hf_client_uptime_ms(const struct hf_client *c)
+{
+    const struct hf_clock_port *clock = &c->ports.clock;
+    return clock->uptime_ms != NULL ? clock->uptime_ms(clock->ctx) : 0;
+}
+
+enum hf_err hf_journal(struct hf_client *c, enum hf_level level, const char *kind, const char *text,
+                       struct hf_why *why)
+{
+    struct hf_event event = {hf_client_now_s(c), level, kind, text};
+    hf_log(c, level, "%s", text);
+    return c->ports.store.append_event(c->ports.store.ctx, &event, why);
+}
+
+enum hf_err hf_journal_skipped(struct hf_client *c, const struct hf_bundle *bundle,
+                               struct hf_why *why)
+{
+    char text[HF_WHY_MAX];
+
+    hf_bundle_skipped_text(bundle, text);
+    return text[0] == '\0' ? HF_OK : hf_journal(c, HF_LEVEL_WARNING, "skipped", text, why);
+}
+
+enum hf_err hf_report(struct hf_why *why, const struct hf_why *own, enum hf_err err)
+{
+    if (why != NULL && err != HF_OK)
+        *why = *own;
+    return err;
 }

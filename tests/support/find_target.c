@@ -1,4 +1,4 @@
-#include "client/core/client_internal.h"
+#include "tests/support/find_target.h"
 
 #include <string.h>
 
