@@ -1,13 +1,13 @@
 #!/bin/bash
-# What the compiler does not check: format, banned calls, which way includes point.
+# What the compiler does not check: format, banned calls, include directions, words.
 set -euo pipefail
 
 usage() {
     cat <<'HELP'
 Usage: tests/lint/run.sh [--fast]
 
-Checks format (clang-format 14), banned calls, include directions, leftover notes, the hashes of CI
-actions, and runs cppcheck. --fast leaves cppcheck out. Exit code 0 only when all is well.
+Checks format (clang-format 14), banned calls, include directions, leftover notes, unclear words, the
+hashes of CI actions, and runs cppcheck. --fast leaves cppcheck out. Exit code 0 only when all is well.
 HELP
 }
 
@@ -75,6 +75,41 @@ check_notes() {
         "${texts[@]}"
 }
 
+# Print hits of grep -n, except those that an "allow" line of words.txt names.
+without_allowed() {
+    awk 'NR == FNR {
+             if ($1 == "allow") {
+                 text = $0
+                 sub(/^allow +[^ ]+ +/, "", text)
+                 sub(/ +#.*/, "", text)
+                 file[++n] = $2; allowed[n] = text
+             }
+             next
+         }
+         {
+             for (i = 1; i <= n; i++)
+                 if (index($0, file[i] ":") == 1 && index($0, allowed[i]))
+                     next
+             print
+         }' tests/lint/words.txt -
+}
+
+# Folders whose strings and comments are checked, too.
+plain_folders=()
+
+check_words() {
+    local words texts found
+    words=$(grep -vE '^(#|allow |$)' tests/lint/words.txt | paste -sd '|')
+    mapfile -t texts < <(find ./*.md client common deploy schema server tests -name '*.md' | sed 's|^\./||')
+    [ ${#plain_folders[@]} -eq 0 ] ||
+        mapfile -t -O ${#texts[@]} texts < <(find "${plain_folders[@]}" -type f ! -name '*.md' \
+            ! -path '*/__pycache__/*' ! -path tests/lint/words.txt)
+    found=$(grep -nHIiwE -- "$words" "${texts[@]}" | without_allowed) || true
+    [ -n "$found" ] || return 0
+    complain "use plain words (tests/lint/words.txt)"
+    printf '%s\n' "$found" | sed 's/^/    /'
+}
+
 # Otherwise an attacker who moves a tag of an action runs code in our CI.
 check_workflows() {
     local found
@@ -138,6 +173,7 @@ check_cppcheck() {
 check_format
 check_calls
 check_notes
+check_words
 check_includes
 check_workflows
 [ $fast = yes ] || check_cppcheck
