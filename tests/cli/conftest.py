@@ -1,8 +1,20 @@
-"""What most tests of holdfastctl begin with: a publisher and some roots of its own."""
+"""Shared fixtures: a folder for other users, a publisher, and some roots of its own."""
+import os
+import tempfile
+from pathlib import Path
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 import ctl
+
+
+@pytest.fixture
+def open_folder():
+    """Other users can reach it. Each start of pytest closes its own folders to them again."""
+    with tempfile.TemporaryDirectory(prefix="holdfast-cli-") as path:
+        os.chmod(path, 0o755)
+        yield Path(path)
 
 
 @pytest.fixture

@@ -26,11 +26,9 @@ def owner_of_environ(process):
 @pytest.mark.parametrize("command", [("holdfast", "probe", "{peer}", "--ca", "{ca}"),
                                      ("holdfastctl", "lint", "--set", "x", "--endpoint",
                                       "tls://{peer}", "{ca}")])
-def test_no_core_is_dumped(command, tmp_path):
-    ca = net_pki.write_pem(tmp_path / "ca.pem", net_pki.Authority("Root").cert)
+def test_no_core_is_dumped(command, open_folder):
+    ca = net_pki.write_pem(open_folder / "ca.pem", net_pki.Authority("Root").cert)
     os.chmod(ca, 0o644)
-    for folder in (tmp_path, *tmp_path.parents[:2]):  # pytest's own, for root alone
-        folder.chmod(0o755)
     with RawServer(silent=True) as server:
         values = {"peer": f"localhost:{server.port}", "ca": ca}
         words = [word.format(**values) for word in command]

@@ -32,19 +32,16 @@ def only_user(rights):
 
 
 @pytest.fixture
-def service(tmp_path):
+def service(open_folder):
     """A publisher whose online keys have a passphrase; all of it belongs to the service's user."""
     if os.geteuid() != 0:
         pytest.skip("only root can lay credentials as systemd does")
-    passphrase = tmp_path / "pass"
+    passphrase = open_folder / "pass"
     passphrase.write_text("correct horse\n")
     passphrase.chmod(0o600)
-    p = ctl.Publisher(tmp_path, "--passphrase-file", passphrase)
+    p = ctl.Publisher(open_folder, "--passphrase-file", passphrase)
     for path in (p.repo, p.keys, *p.repo.rglob("*"), *p.keys.rglob("*")):
         os.chown(path, SERVICE, SERVICE)
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.owner() == "root" and folder != Path("/") and folder != Path("/tmp"):
-            folder.chmod(folder.stat().st_mode | 0o011)
     return p
 
 
@@ -113,10 +110,10 @@ def test_a_key_file_is_judged_like_a_passphrase(tmp_path):
 
 @pytest.mark.skipif(not Path("/run/systemd/system").is_dir() or os.geteuid() != 0,
                     reason="systemd does not run this machine")
-def test_the_shipped_unit_under_systemd(service, tmp_path):
+def test_the_shipped_unit_under_systemd(service):
     """Its own settings, with the paths of this test."""
     replaced = {"/srv/holdfast/repo": str(service.repo), "/etc/holdfast/keys": str(service.keys),
-                "/etc/holdfast/online.pass": str(tmp_path / "pass"),
+                "/etc/holdfast/online.pass": str(service.folder / "pass"),
                 "/usr/bin/holdfastctl": str(ctl.BIN / "holdfastctl")}
     settings, command = [], None
     for line in UNIT.read_text().split("[Service]")[1].splitlines():

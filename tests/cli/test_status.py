@@ -4,8 +4,6 @@ import json
 import os
 import re
 import sqlite3
-import tempfile
-from pathlib import Path
 
 import agent
 import json_schema
@@ -205,14 +203,6 @@ def another_user():
     except PermissionError:
         pytest.skip("another user cannot reach the programs")
     return how
-
-
-@pytest.fixture
-def open_folder():
-    """pytest's own is closed to other users."""
-    with tempfile.TemporaryDirectory(prefix="holdfast-cli-") as path:
-        os.chmod(path, 0o755)
-        yield Path(path)
 
 
 def test_a_read_only_folder_is_said_and_read(open_folder, good, another_user):
