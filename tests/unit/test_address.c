@@ -1,5 +1,5 @@
-/* client/port/posix/address.c: which network an address belongs to; and net.c, which asks. */
-#include "client/port/posix/net.h"
+/* common/os/address.c: which network an address belongs to; and net.c, which asks. */
+#include "common/os/net.h"
 
 #include "tests/support/check.h"
 
@@ -94,6 +94,12 @@ static int listen_on_loopback(struct hf_endpoint *peer)
     return fd;
 }
 
+static enum hf_err connect_to(const struct hf_endpoint *peer, enum hf_address_kind also,
+                              const struct hf_deadline *deadline, int *fd, struct hf_why *why)
+{
+    return hf_net_connect(peer, &also, deadline, fd, why);
+}
+
 /* A name can be made to lead anywhere, so it is the address that counts. */
 static void test_a_name_that_leads_to_an_unwanted_kind_of_address(void **state)
 {
@@ -103,15 +109,15 @@ static void test_a_name_that_leads_to_an_unwanted_kind_of_address(void **state)
     int listener = listen_on_loopback(&peer), fd = -1;
 
     (void)state;
-    CHECK_REFUSED(hf_net_connect_to_kind(&peer, HF_ADDRESS_PUBLIC, &deadline, &fd, &why),
-                  HF_E_NETWORK, &why, "loopback, link-local or private");
-    CHECK_REFUSED(hf_net_connect_to_kind(&peer, HF_ADDRESS_PRIVATE, &deadline, &fd, &why),
-                  HF_E_NETWORK, &why, "loopback, link-local or private");
+    CHECK_REFUSED(connect_to(&peer, HF_ADDRESS_PUBLIC, &deadline, &fd, &why), HF_E_NETWORK, &why,
+                  "loopback, link-local or private");
+    CHECK_REFUSED(connect_to(&peer, HF_ADDRESS_PRIVATE, &deadline, &fd, &why), HF_E_NETWORK, &why,
+                  "loopback, link-local or private");
     assert_int_equal(fd, -1);
-    CHECK_OK(hf_net_connect_to_kind(&peer, HF_ADDRESS_LOOPBACK, &deadline, &fd, &why));
+    CHECK_OK(connect_to(&peer, HF_ADDRESS_LOOPBACK, &deadline, &fd, &why));
     assert_int_equal(hf_net_peer_kind(fd), HF_ADDRESS_LOOPBACK);
     (void)close(fd);
-    CHECK_OK(hf_net_connect(&peer, &deadline, &fd, &why));
+    CHECK_OK(hf_net_connect(&peer, NULL, &deadline, &fd, &why));
     (void)close(fd);
     (void)close(listener);
 }

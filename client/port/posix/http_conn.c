@@ -82,14 +82,8 @@ static enum hf_err establish(struct hf_http_conn *conn, struct hf_tls_client *tl
 {
     const struct hf_proxy *proxy = &conn->proxy;
     char name[HF_ENDPOINT_TEXT];
-    enum hf_err err;
-
-    if (proxy->is_used)
-        err = hf_net_connect(&proxy->peer, deadline, &conn->fd, why);
-    else if (also == NULL)
-        err = hf_net_connect(&conn->peer, deadline, &conn->fd, why);
-    else
-        err = hf_net_connect_to_kind(&conn->peer, *also, deadline, &conn->fd, why);
+    enum hf_err err = proxy->is_used ? hf_net_connect(&proxy->peer, NULL, deadline, &conn->fd, why)
+                                     : hf_net_connect(&conn->peer, also, deadline, &conn->fd, why);
 
     if (err == HF_OK && proxy->is_used && conn->is_https)
         err = open_tunnel(conn, deadline, why);

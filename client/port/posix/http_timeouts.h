@@ -3,7 +3,7 @@
 #define HF_CLIENT_PORT_POSIX_HTTP_TIMEOUTS_H
 
 #include "client/port/posix/http_transport.h"
-#include "client/port/posix/net.h"
+#include "common/os/net.h"
 
 void hf_http_transport_set_timeouts(struct hf_http_transport *transport,
                                     struct hf_timeouts timeouts);

@@ -4,6 +4,7 @@
 #include "client/port/posix/probe.h"
 #include "client/port/mbedtls/sighting.h"
 #include "common/base/limits.h"
+#include "common/os/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -115,7 +116,7 @@ static enum hf_err shake_hands(const struct server *server, struct hf_tls_offer 
                                const struct hf_probe_client *client, struct hf_tls_look_result *out,
                                struct hf_why *why)
 {
-    const int64_t end_ms = hf_net_now_ms() + HF_TIMEOUT_LOOK_MS;
+    const int64_t end_ms = hf_monotonic_ms() + HF_TIMEOUT_LOOK_MS;
     struct hf_probe_request request = {
         .peer = server->peer,
         .offer = offer,
@@ -126,7 +127,7 @@ static enum hf_err shake_hands(const struct server *server, struct hf_tls_offer 
 
     if (client != NULL) {
         enum hf_err err = hf_probe(&request, out, why);
-        int left_ms = (int)(end_ms - hf_net_now_ms());
+        int left_ms = (int)(end_ms - hf_monotonic_ms());
         if ((err != HF_E_UNTRUSTED && err != HF_E_TLS) || left_ms <= 0)
             return err;
         request.client = NULL;

@@ -1,5 +1,7 @@
 #include "client/port/posix/on_swap.h"
 
+#include "common/os/clock.h"
+
 #include <holdfast/bytes.h>
 
 #include <errno.h>
@@ -135,19 +137,11 @@ static int start_shell(const char *command, char **env, pid_t *out)
     return error;
 }
 
-static int64_t monotonic_ms(void)
-{
-    struct timespec now = {0};
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 /* The library may not touch the application's SIGCHLD, so it looks again and again. */
 static enum hf_err wait_for(pid_t child, unsigned timeout_ms, int *status, struct hf_why *why)
 {
     const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
-    const int64_t deadline_ms = monotonic_ms() + timeout_ms;
+    const int64_t deadline_ms = hf_monotonic_ms() + timeout_ms;
 
     for (;;) {
         pid_t ended = waitpid(child, status, WNOHANG);
@@ -156,7 +150,7 @@ static enum hf_err wait_for(pid_t child, unsigned timeout_ms, int *status, struc
         if (ended < 0 && errno != EINTR)
             return hf_fail(why, HF_E_STATE, "how the on-swap command ended is unknown: %s",
                            strerror(errno));
-        if (monotonic_ms() >= deadline_ms)
+        if (hf_monotonic_ms() >= deadline_ms)
             break;
         nanosleep(&pause, NULL);
     }

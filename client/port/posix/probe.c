@@ -1,6 +1,6 @@
 #include "client/port/posix/probe.h"
 
-#include "client/port/posix/tls_io.h"
+#include "common/os/tls_io.h"
 #include "common/tls/handshake.h"
 
 #include <unistd.h>
@@ -66,7 +66,7 @@ enum hf_err hf_probe(const struct hf_probe_request *request, struct hf_tls_look_
     struct hf_tls_wire wire = {-1, hf_deadline_within(&total, request->timeouts.connect_ms)};
     const struct hf_tls_carrier carrier = hf_tls_io_carrier(&wire);
 
-    HF_TRY(hf_net_connect(&request->peer, &wire.deadline, &wire.fd, why));
+    HF_TRY(hf_net_connect(&request->peer, NULL, &wire.deadline, &wire.fd, why));
     enum hf_err err = hf_tls_look(&look, &carrier, out, why);
     (void)close(wire.fd);
     return err;

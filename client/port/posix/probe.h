@@ -7,7 +7,7 @@
 
 #include "client/port/mbedtls/chain_verdict.h"
 #include "client/port/posix/client_auth.h"
-#include "client/port/posix/net.h"
+#include "common/os/net.h"
 #include "common/tls/tls_look.h"
 
 /* A client that has a certificate, and who may see it. All borrowed. */

@@ -3,7 +3,7 @@
 #include "client/port/mbedtls/sessions.h"
 #include "client/port/mbedtls/store_ends.h"
 #include "client/port/mbedtls/verify_words.h"
-#include "client/port/posix/tls_io.h"
+#include "common/os/tls_io.h"
 #include "common/base/limits.h"
 #include "common/tls/handshake.h"
 #include "common/tls/tls_offer.h"

@@ -5,7 +5,7 @@
 #ifndef HF_CLIENT_PORT_POSIX_TLS_CONN_H
 #define HF_CLIENT_PORT_POSIX_TLS_CONN_H
 
-#include "client/port/posix/net.h"
+#include "common/os/net.h"
 
 #include <holdfast/trust_store.h>
 

@@ -21,7 +21,7 @@ struct hf_live_answer {
 
 /**
  * Ask `url` for its chains with each offer in turn, within `timeout_ms` for all of them together; the
- * look-up of the name ends by the system's own timeouts. A silent server is no failure: every answer
+ * look-up of the name before has as long. A silent server is no failure: every answer
  * says so. hf_live_answers_free. HF_E_MEMORY. I/O.
  */
 HF_MUST_USE enum hf_err hf_live_look(const struct hf_endpoint_url *url, int timeout_ms,

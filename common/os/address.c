@@ -1,4 +1,4 @@
-#include "client/port/posix/address.h"
+#include "common/os/address.h"
 
 #include <netinet/in.h>
 #include <stdbool.h>

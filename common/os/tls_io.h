@@ -2,10 +2,10 @@
  * Mbed TLS over a non-blocking socket, with deadlines. What the transport and the probe have in
  * common; whom they trust is their own affair.
  */
-#ifndef HF_CLIENT_PORT_POSIX_TLS_IO_H
-#define HF_CLIENT_PORT_POSIX_TLS_IO_H
+#ifndef HF_OS_TLS_IO_H
+#define HF_OS_TLS_IO_H
 
-#include "client/port/posix/net.h"
+#include "common/os/net.h"
 #include "common/tls/tls_look.h"
 
 #include <mbedtls/ssl.h>

@@ -1,4 +1,4 @@
-#include "client/port/posix/tls_io.h"
+#include "common/os/tls_io.h"
 
 #include "common/tls/handshake.h"
 

@@ -1,6 +1,6 @@
 /* What kind of network an address belongs to. No I/O. */
-#ifndef HF_CLIENT_PORT_POSIX_ADDRESS_H
-#define HF_CLIENT_PORT_POSIX_ADDRESS_H
+#ifndef HF_OS_ADDRESS_H
+#define HF_OS_ADDRESS_H
 
 struct sockaddr;
 

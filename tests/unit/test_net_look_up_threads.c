@@ -1,8 +1,8 @@
-/* client/port/posix/look_up: a resolver that does not answer keeps nobody waiting for longer than he
+/* common/os/net: a resolver that does not answer keeps nobody waiting for longer than he
  * said. */
 #include "tests/support/check.h"
 
-#include "client/port/posix/look_up.h"
+#include "common/os/net.h"
 
 #include <netdb.h>
 #include <pthread.h>
