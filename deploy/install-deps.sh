@@ -23,7 +23,7 @@ Works on Debian 12 and 13, as root or with sudo; needs neither when everything i
 
 Environment:
   HOLDFAST_DEPS           the cache folder (default $XDG_CACHE_HOME/holdfast or ~/.cache/holdfast);
-                          remove it to fetch and build everything anew; CMake reads this too
+                          remove it to fetch and build everything again; CMake reads this too
   CC                      the compiler of release, asan and tsan (default gcc); fuzz uses clang
 
 Services that come with test packages (nginx, mosquitto) are neither started nor enabled.
@@ -235,7 +235,7 @@ allow_service_starts() {
 }
 
 update_lists() {
-    # Somebody's third source may be broken while Debian's are fine: the install will tell.
+    # A third-party source may be broken while Debian's work: the install reports what is missing.
     "${sudo[@]}" apt-get -qq update >"$tmp/log" 2>&1 9>&- || true
 }
 

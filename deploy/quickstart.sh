@@ -6,17 +6,17 @@ usage() {
     cat <<'HELP'
 Usage: deploy/quickstart.sh [--dir DIR] [--bin DIR]
 
-Installs what is missing, builds, and plays the whole story once: a publisher signs the Amazon
-roots, a server hands them out, a device takes them into its trust store, and then a newer version.
-Each step says what it does and shows the commands it runs.
+Installs what is missing, builds, and runs the whole example once: a publisher signs the Amazon
+roots, a server hands them out, a device installs them into its trust store, and then a newer version.
+Each step explains itself and shows its commands.
 
-  --dir DIR  where it plays (default build/quickstart). It is made anew on each run, and left
-             there to look at. A folder that this script did not make is not touched.
+  --dir DIR  folder of the example (default build/quickstart). It is deleted and made again on each
+             run, and kept afterwards. A folder that this script did not make is not touched.
   --bin DIR  take the programs from there; installs and builds nothing
   --help     this text
 
-Wants Debian 12 or 13, and root or sudo where packages are missing. Nothing is listening any more
-when it ends. Exit code 0 only when every step worked.
+Needs Debian 12 or 13, and root or sudo if packages are missing. All its processes are stopped when
+it ends. Exit code 0 only if every step succeeded.
 HELP
 }
 

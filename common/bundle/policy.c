@@ -21,8 +21,8 @@ static enum hf_err check_key(const struct hf_cert *cert, struct hf_why *why)
     return HF_OK;
 }
 
-/* Nobody relies on the signature of a self-signed anchor, so SHA-1 does no harm there; on that of
- * a cross-sign or an intermediate, other programs that read the bundle may. */
+/* The signature of a self-signed anchor proves nothing, so SHA-1 does no harm there. Other programs that read
+ * the bundle may rely on that of a cross-sign or an intermediate. */
 static enum hf_err check_digest(const struct hf_cert *cert, struct hf_why *why)
 {
     if (cert->digest == HF_CERT_DIGEST_OTHER)

@@ -24,8 +24,8 @@ HF_MUST_USE enum hf_err hf_policy_check_bundle(const struct hf_bundle *bundle, s
 
 /**
  * Does each plain anchor's own key verify its signature? HF_E_POLICY: damaged on the way from its
- * CA. For whoever takes certificates in (the publisher, the factory): a device knows by the signed
- * hash that it holds what was checked there, and is spared some milliseconds of arithmetic a root.
+ * CA. For the publisher and the factory, which add certificates. A device knows by the signed hash
+ * that it has the checked bytes, and saves some milliseconds per root.
  */
 HF_MUST_USE enum hf_err hf_policy_verify_self_signatures(const struct hf_bundle *bundle,
                                                          struct hf_why *why);

@@ -356,7 +356,7 @@ enum hf_err hf_file_replace_link(const char *path, const char *target, struct hf
     struct hf_buf temp = {0};
     enum hf_err err = HF_OK;
 
-    /* A fixed name: a leftover is ours, and whoever moves links holds the lock. */
+    /* A fixed name: a leftover is ours, and the caller holds the lock. */
     if (hf_buf_printf(&temp, "%s.new", path) != HF_OK) {
         err = hf_fail(why, HF_E_MEMORY, "out of memory for the symbolic link %s", path);
         goto out;

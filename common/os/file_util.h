@@ -45,7 +45,7 @@ HF_MUST_USE enum hf_err hf_file_replace(const char *path, struct hf_bytes bytes,
 HF_MUST_USE enum hf_err hf_file_place(const char *path, struct hf_bytes bytes, mode_t mode,
                                       struct hf_why *why);
 
-/** Make the symbolic link `path` point to `target`, in one step for whoever reads it. The caller
+/** Make the symbolic link `path` point to `target`, in one step for readers. The caller
  *  syncs the folder. */
 HF_MUST_USE enum hf_err hf_file_replace_link(const char *path, const char *target,
                                              struct hf_why *why);

@@ -39,7 +39,7 @@ static bool acl_grants(const struct hf_acl_entry *entry, const struct stat *st, 
         (void)snprintf(who, WHO_MAX, "the members of group %u", entry->id);
         return true;
     default:
-        return false; /* the owner, everybody and the mask, which the mode shows */
+        return false; /* the owner, all others and the mask, which the mode shows */
     }
 }
 

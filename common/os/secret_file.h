@@ -17,13 +17,13 @@
  * the administrator does not choose the modes in them:
  *
  *  - the folder that $CREDENTIALS_DIRECTORY names (systemd.exec(5), "Credentials"): a group may read
- *    the file, and everybody may if the folder is not open to everybody;
- *  - /run/secrets, where container runtimes mount secrets, often with mode 0444: everybody may read
+ *    the file, and every user may if not every user may enter the folder;
+ *  - /run/secrets, where container runtimes mount secrets, often with mode 0444: every user may read
  *    the file, because the runtime decides which processes are in the container. If nothing is
  *    mounted there, the host's rules hold.
  *
- * HF_E_ARGUMENT for an empty name; HF_E_NOT_FOUND; HF_E_STORAGE if it cannot be opened; HF_E_KEY with who else has access and what to
- * do. I/O: reads the file's attributes, and those of its folder.
+ * HF_E_ARGUMENT for an empty name; HF_E_NOT_FOUND; HF_E_STORAGE if it cannot be opened; HF_E_KEY with
+ * the users that have access and what to do. I/O: reads the file's attributes, and those of its folder.
  */
 HF_MUST_USE enum hf_err hf_secret_file_open(const char *path, int *fd, struct hf_why *why);
 

@@ -1,6 +1,6 @@
 /*
- * What every TLS client here does in the same way, whoever carries its bytes and whomever it trusts:
- * how it begins, what its failures mean, what was agreed on and what the server has proved. No I/O.
+ * What all TLS clients share, independent of transport and trust store: set-up, the meaning of
+ * failures, what was agreed on and what the server has proved. No I/O.
  */
 #ifndef HF_COMMON_TLS_HANDSHAKE_H
 #define HF_COMMON_TLS_HANDSHAKE_H

@@ -59,7 +59,7 @@ static int judge(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 
 /* ---- the handshake ------------------------------------------------------------------------------ */
 
-/** Whom to believe, and what to show him. */
+/** The anchors to trust, and the client certificate to show. */
 static enum hf_err configure(struct session *s, struct hf_why *why)
 {
     const struct hf_tls_look_client *client = s->request->client;

@@ -2,10 +2,9 @@
  * Receipts: "these very bytes met the threshold of this role under this very root". A device that
  * keeps them beside its metadata need not verify the same signatures again at every check.
  *
- * A receipt is a plain SHA-256, which anybody can calculate: it shows that bytes are the same as
- * before, and is worth what the place is worth that it was kept in. Whoever brings receipts says
- * that who can write there could write a root of his own there as well. There are none for delegated
- * roles, whose keys are not root's.
+ * A receipt is a plain SHA-256, without a key: it shows that bytes are the same as before, and is
+ * only as trustworthy as the place where it is kept. An attacker who can write there must be able to
+ * write another root there as well. There are none for delegated roles, whose keys are not root's.
  */
 #ifndef HF_COMMON_TUF_RECEIPTS_H
 #define HF_COMMON_TUF_RECEIPTS_H

@@ -1,5 +1,5 @@
 /*
- * What the files of the trusted metadata set share; nobody else includes this.
+ * What the files of the trusted metadata set share. Other files must not include it.
  */
 #ifndef HF_COMMON_TUF_TRUSTED_CHECKS_H
 #define HF_COMMON_TUF_TRUSTED_CHECKS_H

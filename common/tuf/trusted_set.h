@@ -55,8 +55,8 @@ HF_MUST_USE enum hf_err hf_trusted_set_init(struct hf_trusted_set *set, struct h
                                             int64_t now_s, struct hf_why *why);
 /**
  * The same, with the receipts of an earlier set. The signatures of a file that has one are not
- * verified again; everything else about it is checked as ever. A new root is always verified, and
- * with it in force none of the receipts holds any more.
+ * verified again; everything else about it is still checked. A new root is always verified and
+ * makes all receipts void.
  */
 HF_MUST_USE enum hf_err hf_trusted_set_resume(struct hf_trusted_set *set, struct hf_bytes root,
                                               int64_t now_s, const struct hf_receipts *known,
@@ -127,7 +127,7 @@ bool hf_trusted_set_receipts(const struct hf_trusted_set *set, struct hf_receipt
 /**
  * The newest `signed_at` of the verified root and top-level targets, HF_TIME_NONE without one:
  * the only thing in metadata that moves a device's clock floor. One that is not before its own
- * file's expiry is a slip of the publisher and does not count.
+ * file's expiry is an error of the publisher and does not count.
  */
 int64_t hf_trusted_set_signed_at(const struct hf_trusted_set *set);
 

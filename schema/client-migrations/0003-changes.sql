@@ -25,8 +25,8 @@ BEGIN
     UPDATE change SET count = count + 1;
 END;
 
--- Root, targets and what targets delegates to. Timestamp and snapshot are signed anew every day, and
--- an older one of them does no harm.
+-- Root, targets and what targets delegates to. Timestamp and snapshot are re-signed every day, and an
+-- older one does no harm.
 CREATE TRIGGER metadata_made AFTER INSERT ON metadata WHEN NEW.role NOT IN ('timestamp', 'snapshot')
 BEGIN
     UPDATE change SET count = count + 1;

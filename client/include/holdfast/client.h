@@ -160,7 +160,7 @@ struct hf_endpoint_status {
     struct hf_chain_status chains[3];
 };
 
-/* What will go wrong with a root if nobody acts. */
+/* A future problem with a root. */
 struct hf_warning {
     bool is_note;       /* nothing is lost by it: another root serves */
     const char *kind;   /* "expiry", "removal", "distrust"; "lost": an endpoint whose roots went */

@@ -194,11 +194,11 @@ struct hf_anchor_set {
 
 /* What one handshake told. */
 struct hf_sighting {
-    bool has_proof;            /* the server proved that it holds the key of its certificate */
-    bool has_chain_proof;      /* and that it sent the certificates above it: nobody on the way can
-                                * have exchanged them. In TLS 1.3 that is the same proof, in TLS 1.2
+    bool has_proof;       /* the server proved that it holds the key of its certificate */
+    bool has_chain_proof; /* and that it sent the certificates above it: an attacker on the network
+                                * cannot have replaced them. In TLS 1.3 that is the same proof, in TLS 1.2
                                 * it comes with the end of the handshake */
-    char issuer[256];          /* of the topmost certificate it sent, for people; may be empty */
+    char issuer[256];     /* of the topmost certificate it sent, for people; may be empty */
     int64_t leaf_not_before_s; /* of its own certificate; valid with proof */
     int64_t leaf_not_after_s;
     /* SPKI SHA-256 of those anchors, of all sets, that the chain validates under, each by itself. */

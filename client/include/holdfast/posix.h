@@ -6,7 +6,7 @@
  * STATE/holdfast.db.backup     its copy, which takes its place when it is damaged or lost
  * STATE/bundles/HASH.VERSION.pem, .json  active and previous bundle and what is signed about them
  * STATE/bundles/active, previous  symbolic links to them; enough to load the store without the db
- * STATE/lock                   held by whoever writes
+ * STATE/lock                   held by the process that writes
  */
 #ifndef HOLDFAST_POSIX_H
 #define HOLDFAST_POSIX_H

@@ -1,5 +1,5 @@
 /*
- * Two shapes of bytes: hf_bytes looks at somebody else's, hf_buf owns its own.
+ * Two kinds of bytes: hf_bytes borrows them, hf_buf owns them.
  */
 #ifndef HOLDFAST_BYTES_H
 #define HOLDFAST_BYTES_H

@@ -1,9 +1,9 @@
 /*
- * How everything in Holdfast fails.
+ * Errors of all functions.
  *
  * A function that can fail returns an hf_err and, through `why`, one sentence for a person: what
- * was expected, what was found, what to do. The code is for the program, the sentence for whoever
- * reads the log; a code alone never reaches a person.
+ * was expected, what was found, what to do. The code is for the program, the sentence for the
+ * reader of the log. No code is shown to a person without a sentence.
  */
 #ifndef HOLDFAST_ERROR_H
 #define HOLDFAST_ERROR_H
@@ -23,7 +23,7 @@ extern "C" {
 /* Devices store sets of these as bits: new ones come at the end. */
 enum hf_err {
     HF_OK = 0,
-    HF_E_ARGUMENT,     /* the caller asked for something that makes no sense */
+    HF_E_ARGUMENT,     /* an invalid argument of the caller */
     HF_E_MEMORY,       /* an allocation failed */
     HF_E_FORMAT,       /* bytes are not what their format says */
     HF_E_LIMIT,        /* larger, longer or more than limits.h allows */
@@ -59,7 +59,7 @@ struct hf_why {
 enum hf_err hf_fail(struct hf_why *why, enum hf_err code, const char *fmt, ...) HF_PRINTF(3, 4);
 
 /** Put a part in front of the sentence already there ("mirror http://…: …"). Returns why->code;
- *  with a NULL `why`, where nobody knows the code any more, HF_E_STATE. */
+ *  with a NULL `why`, which has lost the code, HF_E_STATE. */
 enum hf_err hf_fail_context(struct hf_why *why, const char *fmt, ...) HF_PRINTF(2, 3);
 
 /** A short stable name for scripts and journals, such as "signature". Never NULL. */

@@ -32,8 +32,8 @@
 #define MBEDTLS_THREADING_PTHREAD
 #endif
 
-/* The self-tests that nobody calls here make every curve operation count itself in a variable that
- * all threads share without a lock: a data race in each handshake. */
+/* With the self-tests, which are never called here, every curve operation counts itself in a variable
+ * that all threads share without a lock: a data race in each handshake. */
 #undef MBEDTLS_SELF_TEST
 
 /* What the default configuration of 3.6 already has and Holdfast cannot do without. A firmware
