@@ -82,7 +82,7 @@ enum hf_err hf_net_wait(int fd, short events, const struct hf_deadline *deadline
 
 /* ---- looking a name up -------------------------------------------------------------------------- */
 
-/* Belongs to the one who waits and to the thread together: whoever is through with it last frees it. */
+/* Shared by the caller and the thread: the one that finishes last frees it. */
 struct look_up {
     char host[HF_HOST_MAX + 1];
     char port[8];

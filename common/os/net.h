@@ -1,6 +1,5 @@
 /*
- * Sockets that never wait longer than they may. All are non-blocking; whoever wants to wait says
- * until when.
+ * Sockets with deadlines. All are non-blocking; a caller that waits gives the time limit.
  */
 #ifndef HF_OS_NET_H
 #define HF_OS_NET_H
@@ -36,8 +35,8 @@ HF_MUST_USE enum hf_err hf_deadline_check(const struct hf_deadline *deadline, st
 HF_MUST_USE enum hf_err hf_net_wait(int fd, short events, const struct hf_deadline *deadline,
                                     struct hf_why *why);
 
-/* Look-ups that the resolver still owes an answer, though nobody waits for it any more. Each holds a
- * thread; with so many there is no further one until an answer comes. */
+/* Limit of look-ups whose caller has given up while the resolver has not answered. Each holds a thread. At
+ * the limit no further look-up starts until an answer comes. */
 #define HF_LOOK_UPS_MAX 8
 
 /**

@@ -1,4 +1,4 @@
-"""A thief hands a crafted draft to a key holder: whatever would be signed is shown, or refused."""
+"""An attacker gives a crafted draft to a key holder: whatever would be signed is shown, or refused."""
 import json
 import re
 import shutil
@@ -13,7 +13,7 @@ from ctl import Root
 
 
 class Holder:
-    """Somebody with one key, and whatever record of the root lies beside it."""
+    """A person with one key, and the record of the root beside it, if any."""
 
     def __init__(self, folder, key, pin=None):
         self.folder = folder
@@ -61,7 +61,7 @@ def digest(draft, role="root"):
 
 
 def craft(draft, change):
-    """What whoever carries the file may do to it."""
+    """What an attacker who carries the file may do to it."""
     content = json.loads(draft.read_text())
     change(content)
     draft.write_text(json.dumps(content))
@@ -327,7 +327,7 @@ def test_a_description_of_another_bundle(targets_draft):
 
 
 def test_targets_before_that_nobody_signed_hide_nothing(p, targets_draft, tmp_path):
-    """The bundle is listed before already, says the thief, so it is no difference."""
+    """The forged draft says that the bundle was listed before, so it would be no difference."""
     def forge(content):
         before = json.loads(content["before"])
         before["signed"]["targets"] = content["signed"]["targets"]
@@ -343,7 +343,7 @@ def test_targets_before_that_nobody_signed_hide_nothing(p, targets_draft, tmp_pa
 
 def test_a_hash_that_targets_before_which_nobody_signed_had_already(targets_draft):
     """So its content may stay away, and holders sign for bytes that none of them saw."""
-    path, evil = "amazon/full/1.pem", ctl.fingerprint(b"roots of the thief")
+    path, evil = "amazon/full/1.pem", ctl.fingerprint(b"roots of the attacker")
 
     def forge(content):
         before = json.loads(content["before"])
@@ -367,8 +367,8 @@ def canonical(value):
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-class Thief:
-    """Signs what he likes, with a key of his own."""
+class Attacker:
+    """Signs anything, with another key."""
 
     def __init__(self):
         self.key = Ed25519PrivateKey.generate()
@@ -378,7 +378,7 @@ class Thief:
         self.key_id = ctl.fingerprint(canonical(self.public))
 
     def made_up(self, root, **changes):
-        """A root that his key alone may follow, and his signature on it."""
+        """A root that needs only the attacker's key, with that signature."""
         signed = json.loads(json.dumps(root["signed"])) | changes
         signed["keys"][self.key_id] = self.public
         signed["roles"]["root"]["keyids"].append(self.key_id)
@@ -399,13 +399,13 @@ def pin(p, version):
 
 
 def test_a_difference_from_a_root_that_was_made_up(p, tmp_path):
-    """Alice's record is of root 1. Root 2 has come; the thief shows her another, in which he has
-    long had a say and one signature is enough: nothing changes, says the draft of root 3."""
+    """Alice's record is of root 1. Root 2 is published. The attacker shows another root 2, which lists the attacker's key with a
+    threshold of one, so the draft of root 3 seems to change nothing."""
     alice = Holder(tmp_path / "alice", p.offline / "root-1.key.json", pin(p, 1))
     renew(p, tmp_path, "renewal")
     draft = tmp_path / "root.draft"
     ctl.ok("root", "draft", "--from", p.repo, "--draft", draft)
-    forged = Thief().made_up(json.loads(pin(p, 2)))
+    forged = Attacker().made_up(json.loads(pin(p, 2)))
 
     def lie(content):
         content["root"] = json.dumps(forged)
@@ -422,8 +422,8 @@ def test_a_root_further_on_that_was_made_up(p, tmp_path):
         renew(p, tmp_path, name)
     draft = tmp_path / "root.draft"
     ctl.ok("root", "draft", "--from", p.repo, "--draft", draft)
-    thief = Thief()
-    forged = [thief.made_up(json.loads(pin(p, n)), version=n) for n in (2, 3)]
+    attacker = Attacker()
+    forged = [attacker.made_up(json.loads(pin(p, n)), version=n) for n in (2, 3)]
 
     def lie(content):
         content["root"] = json.dumps(forged[1])
@@ -439,9 +439,9 @@ def test_a_root_further_on_that_was_made_up(p, tmp_path):
 
 
 def test_a_made_up_root_below_a_draft_of_targets(p, targets_draft, tmp_path):
-    """So that targets before that the thief signed look signed."""
+    """So that earlier targets, signed by the attacker, look signed."""
     alice = Holder(tmp_path / "alice", p.offline / "targets-1.key.json", pin(p, 1))
-    forged = Thief().made_up(json.loads(pin(p, 1)), version=2)
+    forged = Attacker().made_up(json.loads(pin(p, 1)), version=2)
     craft(targets_draft, lambda content: content.update(root=json.dumps(forged)))
     assert "follows a root 2 that does not follow from root 1" in \
         alice.refuses(targets_draft, "targets")
@@ -545,7 +545,7 @@ def test_consistent_snapshots_given_up(alice, draft):
 
 
 def test_targets_that_have_expired_do_not_wait(p, targets_draft):
-    """Without the online keys nobody else would look before publish."""
+    """Without the online keys nothing else would check before publish."""
     ctl.ok("targets", "sign", "--draft", targets_draft, "--keys", p.keys, "--yes",
            digest(targets_draft, "targets"))
     p.online.rename(p.folder / "elsewhere")

@@ -92,7 +92,7 @@ static void delegated_role_behind_a_terminating_one(void **state)
     assert_int_equal(fake_transport_count(&d->fake.transport, "second"), 0);
 }
 
-/* Withholding one file must not give the floor to whoever comes after it. */
+/* A later role must not be used because one file is withheld. */
 static void delegated_role_that_gains_by_the_absence_of_another(void **state)
 {
     struct device *d = *state;

@@ -151,7 +151,7 @@ static void endless_signatures(void **state)
     attack_check_over(d, 2);
 }
 
-/* Whoever holds the root keys can go on for ever; a device goes on with the next check. */
+/* The holder of the root keys can sign roots for ever; a device continues with the next check. */
 static void endless_roots(void **state)
 {
     struct device *d = *state;

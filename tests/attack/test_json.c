@@ -48,7 +48,7 @@ static void duplicate_key_written_with_an_escape(void **state)
     CHECK_FRONT_REFUSED(*state, "{\"\\u0073igned\": {}, ", "has the same key twice");
 }
 
-/* Whoever takes the last of the two has a file whose signature is good. */
+/* For a parser that takes the last of the two, the signature verifies. */
 static void duplicate_keys_in_what_is_signed(void **state)
 {
     struct device *d = *state;

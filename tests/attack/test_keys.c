@@ -22,7 +22,7 @@ static void set_keys(struct device *d, enum hf_top_role role, size_t n_keys, int
     CHECK_OK(device_update(d));
 }
 
-/* What the thief wants: a next version of every role, or of root alone. */
+/* What an attacker wants: a next version of every role, or of root alone. */
 static void publish_something(struct device *d, enum hf_top_role role)
 {
     if (role != HF_ROLE_ROOT) {
@@ -128,7 +128,7 @@ static void one_key_counted_twice_under_the_label_of_another(void **state)
     attack_check_refused(d, HF_ROLE_TARGETS, HF_E_SIGNATURE, "is signed by 1 of the keys");
 }
 
-/* Root itself names one key under two labels, by mistake or because somebody slipped it in. */
+/* Root itself names one key under two ids, by mistake or because of an attacker. */
 static void one_key_counted_twice_under_two_labels_of_its_own(void **state)
 {
     struct device *d = *state;
@@ -148,12 +148,12 @@ static void one_key_counted_twice_under_two_labels_of_its_own(void **state)
 
 /* ---- a key of another role ----------------------------------------------------------------------- */
 
-static void check_signed_by(struct device *d, enum hf_top_role role, enum hf_top_role thief)
+static void check_signed_by(struct device *d, enum hf_top_role role, enum hf_top_role other)
 {
     struct tuf_keys own = d->repo.roles[role].keys;
     int64_t root_version = d->repo.roles[HF_ROLE_ROOT].version;
 
-    d->repo.roles[role].keys = d->repo.roles[thief].keys;
+    d->repo.roles[role].keys = d->repo.roles[other].keys;
     publish_something(d, role);
     attack_check_refused(d, role, HF_E_SIGNATURE, "is signed by 0 of the keys");
     /* and under the label of the right key */
@@ -174,9 +174,9 @@ static void signature_by_a_key_of_another_role(void **state)
 {
     struct device *d = *state;
     for (int role = 0; role < HF_TOP_ROLES; role++) {
-        for (int thief = 0; thief < HF_TOP_ROLES; thief++) {
-            if (role != thief)
-                check_signed_by(d, (enum hf_top_role)role, (enum hf_top_role)thief);
+        for (int other = 0; other < HF_TOP_ROLES; other++) {
+            if (role != other)
+                check_signed_by(d, (enum hf_top_role)role, (enum hf_top_role)other);
         }
     }
     device_publish(d, 2);
@@ -273,7 +273,7 @@ static void new_root_not_signed_by_the_old(void **state)
                          "root version 2 is signed by 0 of the keys of role root");
 }
 
-/* The old keys alone must not be able to name keys that nobody has shown to have. */
+/* The old keys alone must not be able to name keys whose owners have not signed. */
 static void new_root_not_signed_by_itself(void **state)
 {
     struct device *d = *state;
@@ -285,7 +285,7 @@ static void new_root_not_signed_by_itself(void **state)
     attack_check_refused(d, HF_ROLE_ROOT, HF_E_SIGNATURE, "its threshold is 2");
 }
 
-/* A role whose threshold is nothing would trust everybody. */
+/* A role with a threshold of zero would trust every file. */
 static void new_root_with_a_threshold_of_zero(void **state)
 {
     struct device *d = *state;

@@ -1,5 +1,5 @@
 /* Names that are more than names: paths that leave their folder, and text that would write more than
- * one line into a log. All of it is signed: the publisher was careless, or his keys are gone. */
+ * one line into a log. All of it is signed: the publisher was careless, or the keys are stolen. */
 #include "tests/support/attack.h"
 
 #include "common/base/limits.h"

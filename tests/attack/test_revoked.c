@@ -249,7 +249,7 @@ static void revoked_root_does_not_come_back_after_a_power_cut(void **state)
     }
 }
 
-/* ---- a stolen targets key revokes nothing for good ----------------------------------------------- */
+/* ---- a stolen targets key revokes nothing permanently ----------------------------------------------- */
 
 static void a_later_version_that_holds_a_revoked_root_restores_it(void **state)
 {

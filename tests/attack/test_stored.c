@@ -2,10 +2,10 @@
  * Forged metadata in the device's own store, with forged receipts (common/tuf/receipts.h) that say it
  * was verified before.
  *
- * A receipt is no secret: who can write both can make a file pass for verified. That is less than he
- * has already, since a root of his own, or a bundle, lies in the same store. What must hold for one who
- * leaves the root as it is: all other checks; a bundle comes with the hash that is listed or not at all;
- * and what the publisher says next ends it.
+ * A receipt is not secret: an attacker who can write both can make a file pass for verified. That is
+ * less than such an attacker has already, because root and bundles are in the same store. If the root
+ * is unchanged, this must hold: all other checks apply; a bundle is used only with the listed hash; and
+ * the next publication ends it.
  */
 #include "common/tuf/receipts.h"
 #include "tests/support/attack.h"
@@ -16,7 +16,7 @@
 #define VERIFIED "metadata.verified"
 #define BUNDLE_9 "amazon-iot/full/9.pem"
 
-/* Targets of the version that is published, listing a bundle of the attacker's, signed by him. */
+/* Targets of the published version, listing a bundle of the attacker, signed by the attacker. */
 static void forge_targets(struct device *d, struct hf_buf *file)
 {
     struct hf_buf pem = {0};
@@ -134,7 +134,7 @@ static void forged_receipts_end_with_what_the_publisher_says_next(void **state)
     put_forged_receipts(d, fake_store_metadata(&d->fake.store, "root"), &forged);
     hf_buf_free(&forged);
     device_remember(d);
-    CHECK_REFUSED(device_update(d), HF_E_NOT_FOUND, &d->why, ".9.pem"); /* nobody has it */
+    CHECK_REFUSED(device_update(d), HF_E_NOT_FOUND, &d->why, ".9.pem"); /* no mirror has it */
     assert_true(fake_state_same_bundles(&d->before, &d->fake.store.state));
     device_publish(d, 2);
     attack_check_over(d, 2);

@@ -48,7 +48,7 @@ class Shelf:
 def shelves(context, roots):
     secret = context.folder / "passphrase"
     secret.touch(mode=0o600)
-    secret.write_text("nobody's, for a measurement\n")
+    secret.write_text("only for a measurement\n")
     sealed = ["--passphrase-file", secret]
     return {"open": Shelf(context, "open", roots, []),
             "sealed": Shelf(context, "sealed", roots, sealed),

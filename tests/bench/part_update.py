@@ -109,7 +109,7 @@ def measure(context):
     sides = {"holdfast": holdfast, **({"python_tuf": python_tuf} if version else {})}
     raw = {"on disk": measure_in(context, context.folder, sides, url, env)}
     notes = ["On disk holdfast waits for the disk (fsync) before it says that it is updated; "
-             "python-tuf does not. In memory nobody waits."]
+             "python-tuf does not. In memory neither waits."]
     if os.access("/dev/shm", os.W_OK):
         with tempfile.TemporaryDirectory(prefix="holdfast-bench-", dir="/dev/shm") as folder:
             raw["in memory"] = measure_in(context, Path(folder), sides, url, env)

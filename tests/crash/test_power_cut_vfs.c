@@ -39,7 +39,7 @@ static struct run {
 
 /* ---- one cut ------------------------------------------------------------------------------------------------ */
 
-/* Nobody was told, and nothing was exported, that a power cut could take back. */
+/* No program was notified of, and no export contains, what a power cut could take back. */
 static void check_after_cut(void)
 {
     int64_t exported = cut_exported_version();

@@ -176,8 +176,8 @@ static void a_bit_in_the_schema(void **state)
     }
 }
 
-/* What nothing is held against, an address for instance, cannot be told from what was meant. Then
- * there is a sentence, and the journal has it where it can be written. */
+/* A value without a check, such as an address, looks correct when it is corrupt. Then there is an error
+ * message, and the journal has it if it can be written. */
 static void a_bit_anywhere(void **state)
 {
     unsigned n_updated = 0, n_refused = 0;

@@ -1,5 +1,5 @@
-"""Disks that are full, read-only or rotten: each is said in words, the last good store still loads, and
-the next update after it succeeds, without anybody's hand."""
+"""Full, read-only and corrupt disks: each is reported, the last good store still loads, and the next update
+after the repair of the disk succeeds, without a person."""
 import os
 import resource
 import shutil
@@ -27,7 +27,7 @@ def certificates(device, file):
 
 
 def holds(device, version, folder):
-    """What is active is this, also to whoever reads the export."""
+    """This version is active, also for readers of the export."""
     assert device.status()["active"]["version"] == version
     assert certificates(device, folder / "again.pem") == {1: 4, 2: 5}[version]
 

@@ -1,4 +1,4 @@
-"""The rotation that the product is for, in somebody else's program: an MQTT device built against what
+"""The rotation that the product is for, in an application: an MQTT device built against what
 `cmake --install` gives, a real Mosquitto broker, and a broker's chain that moves to a new root."""
 import re
 import signal
@@ -188,7 +188,7 @@ def test_a_broker_moves_to_a_new_root_and_no_reconnect_fails(package, world, pro
     device.wait_for("session: the broker knows")
     device.update(1)
 
-    # Both roots, while it is connected: nobody notices but the trust store.
+    # Both roots, while it is connected: only the trust store notices.
     publisher.add(*world.roots(world.old, world.new))
     device.update(2)
     assert_one_unbroken_connection(world.broker)

@@ -55,7 +55,7 @@ def test_what_is_signed_about_a_root_comes_with_it(publisher, server, folder):
 def test_more_certificates_may_come_besides(publisher, server, folder):
     publisher.add(*roots.amazon(4), profile="legacy")
     publisher.add(*roots.amazon(1, 2))
-    publisher.copy("full", "legacy", *roots.amazon(4))  # nothing is dropped, so nobody is asked
+    publisher.copy("full", "legacy", *roots.amazon(4))  # nothing is dropped, so there is no question
     device = legacy_device(publisher, server, folder)
     assert device.update() == "updated amazon-iot/legacy none -> 2"
     held = {a["sha256"] for a in device.status()["active"]["roots"]}

@@ -14,7 +14,7 @@ TRIES = 8  # checks that a bundle waits for endpoints that say nothing; the next
 
 
 class World:
-    """An RSA and an ECC root, a server certificate under each, and a root that serves nobody."""
+    """An RSA and an ECC root, a server certificate under each, and a root without a server."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -206,7 +206,7 @@ def test_garbage_on_the_wire_cannot_block(publisher, world, make, answer):
 
 
 def test_a_chain_that_was_not_valid_before_either_cannot_block(processes, publisher, world, make):
-    """A man in the middle with a certificate of his own."""
+    """An attacker in the middle with another certificate."""
     server = OpensslServer(processes, *world.by_rsa)
     device = make(["ecc"], server.port)
     is_taken_after_a_while(device, publisher, world, ["no trust anchor for issuer"])

@@ -1,5 +1,5 @@
 """The way home when nothing validates any more: dead anchors, old roots, a clock in 1970, all at once;
-and that nobody on the way gains by it."""
+and that an attacker on the network gains nothing."""
 import glob
 import json
 import re
@@ -40,7 +40,7 @@ def dead_root(folder):
 
 @pytest.fixture
 def other_root(folder):
-    """Valid, and nobody uses it."""
+    """Valid, and not used by any server."""
     authority = pki.Authority("Other Root")
     authority.file = authority.write(folder / "other-root.pem")
     return authority
@@ -263,14 +263,14 @@ def test_nothing_on_the_wire_tells_who_recovers(folder, publisher, leaf, dead_ro
         assert not any(b"tell-tale" in request for request in s.requests)
 
 
-# ---- Mallory, with a certificate of his own, in the place of the update server -----------------------
+# ---- Mallory, with another certificate, in place of the update server --------------------------------
 
 
-def repository_of_his_own(publisher, repo, mallory):
-    """Signed, by whom nobody knows."""
-    his = Publisher(repo.parent / "mallory")
-    his.add(mallory.file)
-    shutil.copytree(his.repo, repo)
+def repository_of_mallory(publisher, repo, mallory):
+    """Signed, by unknown keys."""
+    other = Publisher(repo.parent / "mallory")
+    other.add(mallory.file)
+    shutil.copytree(other.repo, repo)
 
 
 def unsigned(publisher, repo, mallory):
@@ -281,16 +281,16 @@ def unsigned(publisher, repo, mallory):
     file.write_text(json.dumps({"signed": metadata["signed"], "signatures": []}))
 
 
-def next_root_of_his_own(publisher, repo, mallory):
-    """It names the keys of his own repository, which has the rest."""
-    repository_of_his_own(publisher, repo, mallory)
+def next_root_of_mallory(publisher, repo, mallory):
+    """It names the keys of Mallory's repository, which has the rest."""
+    repository_of_mallory(publisher, repo, mallory)
     root = json.loads((repo / "metadata" / "1.root.json").read_text())
     root["signed"]["version"] = 2
     (repo / "metadata" / "2.root.json").write_text(json.dumps(root))
 
 
 def other_bundle(publisher, repo, mallory):
-    """All that is signed is genuine; the roots are his."""
+    """Everything signed is genuine; the roots are Mallory's."""
     shutil.copytree(publisher.repo, repo)
     [file] = (repo / "targets" / "amazon-iot" / "full").glob("*.1.pem")
     pem = mallory.file.read_bytes()
@@ -298,9 +298,9 @@ def other_bundle(publisher, repo, mallory):
 
 
 @pytest.mark.parametrize("forge, says, refused_from", [
-    (repository_of_his_own, "timestamp.json: ", "root"),
+    (repository_of_mallory, "timestamp.json: ", "root"),
     (unsigned, "timestamp.json: ", "root"),
-    (next_root_of_his_own, "2.root.json: ", "root"),
+    (next_root_of_mallory, "2.root.json: ", "root"),
     (other_bundle, ".1.pem: ", "bundle"),
 ])
 def test_stranger_in_the_middle_gains_nothing(folder, publisher, dead_root, new_root, forge, says,
@@ -321,6 +321,6 @@ def test_stranger_in_the_middle_gains_nothing(folder, publisher, dead_root, new_
         if refused_from == "root":
             programs.says(sentence, "recovery did not help either")
             assert device.metadata_versions() == {"root": 1}
-    # He was asked, and over a connection that nobody validated: that is not what protects the device.
+    # The device asked Mallory, over a connection without validation: that is not what protects it.
     assert len(s.requests) >= 1
     assert "goes on without validating" in journal(device, "recovery")[0]

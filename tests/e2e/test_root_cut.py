@@ -70,7 +70,7 @@ class Scene:
                 Device(self.folder / f"new-{name}").init(self.publisher.root, self.server.url))
 
 
-@pytest.fixture(params=[True, False], ids=["old keys sign along", "old keys stolen"])
+@pytest.fixture(params=[True, False], ids=["old keys sign too", "old keys stolen"])
 def scene(request, folder):
     if shutil.which("strace") is None:
         pytest.skip("strace is not installed")

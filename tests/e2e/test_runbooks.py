@@ -1,5 +1,5 @@
 """The runbooks for stolen keys, to the letter, and the devices that live through them: one that is online,
-one asleep for five rotations, and one that took what a thief signed. All end on the right store."""
+one asleep for five rotations, and one that took what an attacker signed. All end with the right store."""
 import json
 import re
 import shutil
@@ -48,7 +48,7 @@ def test_stolen_online_key(fleet, roles):
 
 @pytest.mark.parametrize("version", [2, HIGHEST])
 def test_stolen_targets_key(fleet, rogue, version):
-    """His bundle has the next version, or the last one there is, and his metadata the last numbers."""
+    """The attacker's bundle has the next version, or the last possible one, and the metadata the last numbers."""
     forge = fleet.attack()
     forge.add_bundle(version, rogue)
     freeze_and_end_the_numbers(forge)
@@ -72,7 +72,7 @@ def test_stolen_targets_key_beyond_the_last_version(fleet, rogue):
 
 
 def test_stolen_targets_key_whose_root_is_dropped_by_name(fleet, rogue):
-    """Then nothing that he shows a device at an endpoint is held against the right bundle."""
+    """Then no chain of the attacker at an endpoint delays the right bundle."""
     fleet.attack().add_bundle(2, rogue)
     assert fleet.fooled.update() == "updated amazon-iot/full 1 -> 2"
     fleet.desk.follow("stolen-targets-key.md", "drop", HIS=fleet.folder / "mallory.pem")
@@ -84,7 +84,7 @@ def test_stolen_targets_key_whose_root_is_dropped_by_name(fleet, rogue):
 
 
 def test_stolen_targets_key_that_wrote_into_the_repository(fleet, rogue):
-    """The publisher's own timer signs it on, and whoever is online takes his bundle."""
+    """The publisher's own timer signs on top of it, and online devices install the attacker's bundle."""
     backup = fleet.folder / "backup"
     shutil.copytree(fleet.publisher.repo, backup)
     Forge(fleet.publisher).add_bundle(HIGHEST, rogue)
@@ -98,21 +98,21 @@ def test_stolen_targets_key_that_wrote_into_the_repository(fleet, rogue):
 
 
 def test_stolen_root_keys(fleet):
-    """One of three, of which two must sign: he makes himself the only holder, and nobody takes it."""
+    """One of three, of which two must sign: the attacker signs a root with only this key, and no device accepts it."""
     forge = fleet.attack()
     stolen = fleet.publisher.keys / "offline" / "root-1.key.json"
     public = json.loads(stolen.read_text())["public"]
     root = fleet.publisher.metadata("root")["signed"]
-    his = next(k for k, key in root["keys"].items() if key["keyval"]["public"] == public)
+    stolen_id = next(k for k, key in root["keys"].items() if key["keyval"]["public"] == public)
 
     def become_the_only_holder(signed):
-        signed["roles"]["root"] = {"keyids": [his], "threshold": 1}
-    forge.change("root", become_the_only_holder, [his])
+        signed["roles"]["root"] = {"keyids": [stolen_id], "threshold": 1}
+    forge.change("root", become_the_only_holder, [stolen_id])
     before = fleet.fooled.bundles()
     programs.says(fleet.fooled.refuses_update(), "root", "2")
     assert fleet.fooled.bundles() == before
     assert fleet.fooled.metadata_versions()["root"] == 5
     fleet.desk.follow("stolen-root-keys.md")
     keys = fleet.publisher.metadata("root")["signed"]["roles"]["root"]
-    assert his not in keys["keyids"] and (len(keys["keyids"]), keys["threshold"]) == (3, 2)
+    assert stolen_id not in keys["keyids"] and (len(keys["keyids"]), keys["threshold"]) == (3, 2)
     fleet.ends_right()

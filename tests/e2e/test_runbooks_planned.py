@@ -57,7 +57,7 @@ def test_keys_to_holders(fleet):
 
 def test_rotate_online_keys(fleet):
     before = fleet.publisher.metadata("root")["signed"]["roles"]
-    with_old_keys = fleet.attack().publisher.keys  # as on the timer's machine, if nobody cares
+    with_old_keys = fleet.attack().publisher.keys  # as on a timer's machine that was forgotten
     fleet.desk.follow("rotate-online-keys.md")
     now = fleet.publisher.metadata("root")["signed"]["roles"]
     for role in ("snapshot", "timestamp"):
@@ -103,7 +103,7 @@ def test_rotate_targets_keys_on_several_machines(fleet):
     before = role_keys(fleet)["targets"]
     fleet.attack()
     said = fleet.desk.follow("rotate-targets-keys.md", "elsewhere", OLD=old, NEW=new)
-    assert "tries again at its next check" not in said  # nobody saw anything to refuse
+    assert "tries again at its next check" not in said  # no device saw anything to refuse
     assert len(role_keys(fleet)["targets"]) == 1 and role_keys(fleet)["targets"] != before
     assert [f.name for f in offline.glob("targets*")] == []
     assert fleet.fooled.update() == CURRENT

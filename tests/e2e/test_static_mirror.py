@@ -38,7 +38,7 @@ http {{
 
 
 def with_line(text, old, new):
-    """The one line of the example that everybody changes."""
+    """The one line of the example that every user changes."""
     assert text.count(old) == 1, old
     return text.replace(old, new)
 

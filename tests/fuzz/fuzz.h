@@ -52,7 +52,7 @@ size_t fuzz_below(struct fuzz_input *in, size_t n);
 struct hf_bytes fuzz_section(struct fuzz_input *in);
 
 /** A copy as text, cut at its first NUL, and not one byte larger, so that AddressSanitizer sees
- *  whoever reads on. To be freed. */
+ *  reads beyond it. To be freed. */
 char *fuzz_text(struct hf_bytes bytes);
 
 /** From now on the generator of libsodium says what it said after every other reset. */

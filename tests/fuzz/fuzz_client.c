@@ -5,13 +5,13 @@
  * hostile one's:
  *
  *     P       the honest one publishes the next version of the bundle
- *     Q       he rotates his targets keys (0) or root keys (1), and publishes
- *     W       he takes the newest version out again
+ *     Q       rotates the targets keys (0) or root keys (1), and publishes
+ *     W       removes the newest version again
  *     M       the hostile one takes all that the honest one has published
- *     F0…F3   he puts the file of a role as he stands, edited or not
- *     O0…O3   he puts an older file of the honest one in the place of the newest
- *     wR…     he puts the bytes … in the place of a role's file
- *     BN      he puts a bundle of his own in the place of the newest bundle
+ *     F0…F3   serves the current file of a role, edited or not
+ *     O0…O3   serves an older file of the honest one in place of the newest
+ *     wR…     serves the bytes … in place of a role's file
+ *     BN      serves another bundle in place of the newest bundle
  *     S…      how the next requests are answered, a byte each: see `answer`
  *     T…      the device's clock: a byte, of a table
  *     V N     N hours pass, by the device's uptime
@@ -20,7 +20,7 @@
  *     I       the device is switched off and on
  *
  * At every moment the active bundle is one that the honest publisher signed, of no lower version
- * than before (unless he has new keys), and it is what handshakes are verified against. In the end the honest one replaces
+ * than before (unless the keys are new), and it is what handshakes are verified against. In the end the honest one replaces
  * the stolen keys, a good server comes back, and the next update succeeds.
  */
 #include "tests/fuzz/publisher.h"
@@ -220,7 +220,7 @@ static void withdraw(struct world *w)
     tuf_repo_publish_next(repo);
 }
 
-/* What he knows of the honest one's keys; he signs with others for root and targets. */
+/* The stolen online keys of the honest one; root and targets are signed with others. */
 static void steal_keys(struct world *w)
 {
     struct tuf_role *stolen = w->hostile.repo.roles;
@@ -386,7 +386,7 @@ static void begin(struct world *w)
     d->urls[d->n_urls++] = first->urls[0];
     switch_on(w);
     fuzz_publisher_init(&w->hostile);
-    w->hostile.repo.has_lengths = false; /* his snapshot names targets that are not his */
+    w->hostile.repo.has_lengths = false; /* its snapshot names targets of another publisher */
     mirror(w);
 }
 

@@ -1,6 +1,6 @@
 /*
- * server/publish/draft, draft_check, draft_tally, root_diff, targets_diff: a draft that anybody may
- * have carried to a key holder. What is shown cannot play tricks on a terminal, and what counts as
+ * server/publish/draft, draft_check, draft_tally, root_diff, targets_diff: a draft that an
+ * attacker may have carried to a key holder. What is shown cannot play tricks on a terminal, and what counts as
  * signed by all that must is what a device takes.
  */
 #include "tests/fuzz/fuzz.h"

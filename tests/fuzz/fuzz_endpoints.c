@@ -1,6 +1,6 @@
 /*
  * server/publish/lint/lint_endpoints: the list of endpoints, then what AWS printed, which a line may
- * name as @answer.json; chain-1.pem and chain-2.pem lie beside it. Nobody is asked. All that is read
+ * name as @answer.json; chain-1.pem and chain-2.pem lie beside it. No server is asked. All that is read
  * can be shown on a terminal, and what of it is saved is the same when read again.
  */
 #include "tests/fuzz/scratch.h"

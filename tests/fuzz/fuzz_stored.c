@@ -1,5 +1,5 @@
 /*
- * What a device reads back from its own store, after somebody or something changed it there. A
+ * What a device reads back from its own store, after its contents were changed. A
  * script of letters; S is a digit, the slot of a bundle (0 active, 1 previous, 2 staged), R one of
  * metadata (0 root, 1 timestamp, 2 snapshot, 3 targets):
  *
@@ -7,7 +7,7 @@
  *     mR…      the metadata of R becomes …
  *     fRNNN    a byte of it does
  *     pSNNN    a byte of a bundle's PEM does
- *     hSNNN    the same, and its hash is put right
+ *     hSNNN    the same, and its hash is corrected
  *     cS…      a bundle's description becomes …
  *     xS       a slot is emptied
  *     r…       the value with the receipts becomes …

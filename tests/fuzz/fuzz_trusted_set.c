@@ -1,13 +1,13 @@
 /*
- * common/tuf/trusted_set: a sequence of files by a scripted publisher (publisher.h) who signs what
- * he likes, with the keys he likes. Further letters, for what the device is given:
+ * common/tuf/trusted_set: a sequence of files by a scripted publisher (publisher.h) who signs
+ * anything with any keys. Further letters, for what the device is given:
  *
  *     0 1C 2C 3   the file of a role as the publisher stands; C odd: a cached one
  *     N           the next root version, then fed
  *     4NN         a delegated role, by a delegator
  *     wR…         the bytes … as the file of R
  *     E           the roots end
- *     K           the device starts anew from the root it holds, with the receipts of the last set
+ *     K           the device restarts from the root it holds, with the receipts of the last set
  *                 that was whole
  *     tRR         the receipt of the second role takes the place of the first one's
  *

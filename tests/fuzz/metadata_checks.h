@@ -11,7 +11,7 @@ void fuzz_check_role(const struct hf_role *role);
 void fuzz_check_keyring(const struct hf_keyring *ring);
 void fuzz_check_file_info(const struct hf_file_info *info);
 
-/** Nobody has signed: whatever keys and roles it names, no threshold is met. */
+/** Without signatures: whatever keys and roles it names, no threshold is met. */
 void fuzz_check_not_signed(const struct hf_envelope *e, const struct hf_keyring *ring,
                            const struct hf_role *role);
 

@@ -8,7 +8,7 @@
 const char *scratch_dir(void);
 /** FOLDER/NAME, in a buffer that the next four calls leave alone. */
 const char *scratch_path(const char *name);
-/** Written anew, readable by the owner only. */
+/** Replace the file; readable by the owner only. */
 void scratch_write(const char *path, struct hf_bytes bytes);
 
 #endif

@@ -53,8 +53,8 @@ static void reset(struct replay *r, const struct cast *cast)
     replay_reboot(r);
 }
 
-/* Signed by the root keys of long ago, which root 2 has replaced: whoever got hold of them waits for
- * devices that fall back to root 1. */
+/* Signed by old root keys, which root 2 has replaced: an attacker with them waits for devices that fall
+ * back to root 1. */
 static struct tuf_repo *forge_with(const struct tuf_keys *keys_of_the_past, int64_t now_s)
 {
     struct tuf_repo *forged = calloc(1, sizeof *forged);

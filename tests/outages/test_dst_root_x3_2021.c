@@ -26,7 +26,7 @@ static void serve(struct replay *r, struct replay_server *server, struct replay_
     replay_serve_also(server, &cross);
 }
 
-/* The device holds another root besides, which is valid for long and helps nobody here. */
+/* The device also holds another root, which is valid for long and does not help here. */
 static struct cast set_the_stage(struct replay *r)
 {
     const int64_t far_s = DEVICE_NOW_S + 8 * REPLAY_YEAR_S;

@@ -35,7 +35,7 @@ static struct cast sleep_for_three_years(struct replay *r)
         .new_root = replay_ca(r, "CN=New Root", DEVICE_NOW_S + 20 * REPLAY_YEAR_S),
         .home = replay_add_home(r, "mqtts://device.example:8883"),
     };
-    replay_ship(r, NULL); /* nobody is asked about the first bundle */
+    replay_ship(r, NULL); /* no endpoint is asked about the first bundle */
     replay_publish_roots(r, 1, REPLAY_CAS(cast.old_root));
     CHECK_OK(replay_update(r));
     device_off(r->d);
@@ -59,8 +59,8 @@ static void check_is_home(struct replay *r, const struct cast *cast)
     assert_int_equal(r->n_waived, 0);
 }
 
-/* First, since the time that it learns is the whole program's. By the time that it knows when it wakes
- * its own anchor is alive, so it takes a day to be sure that nobody will ever validate. */
+/* This test is first, because the learnt time is global to the program. By the time that the device knows
+ * when it wakes, its anchor is still valid, so it needs a day to be sure that no chain validates. */
 static void a_sensor_that_lost_the_time_as_well_gets_home_after_a_day(void **state)
 {
     struct replay *r = *state;

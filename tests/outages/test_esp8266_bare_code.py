@@ -1,5 +1,5 @@
 """ESP8266 SDK: when AWS IoT moved from VeriSign's roots to its own, devices that lacked the new root said
--0x2700 and nothing else. Nobody could tell that from a wrong clock or a wrong host."""
+-0x2700 and nothing else, which looks the same as a wrong clock or a wrong host."""
 import json
 import re
 
@@ -43,7 +43,7 @@ def test_an_update_says_which_certificate_and_which_root(world, publisher):
     programs.says(sentence, world.server.url)
     check_is_in_words(sentence)
     assert world.device.bundles() == before
-    check_is_in_words(world.device.status_text())  # and still does when somebody looks, later
+    check_is_in_words(world.device.status_text())  # and still does later
 
 
 def test_a_probe_says_it_certificate_by_certificate(world):

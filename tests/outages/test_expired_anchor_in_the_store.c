@@ -62,7 +62,7 @@ static void on_the_day_it_expires_the_device_stays_connected(void **state)
     replay_pass(r, END_S - r->d->fake.now_s);
     assert_int_equal(verdict_of_mbedtls_alone(&cast, &roots), 0);
     assert_int_equal(replay_connect(r, cast.home), 0);
-    replay_pass(r, 1); /* nobody tells the store */
+    replay_pass(r, 1); /* the store is not notified */
     assert_int_equal(verdict_of_mbedtls_alone(&cast, &roots), MBEDTLS_X509_BADCERT_EXPIRED);
     assert_int_equal(replay_connect(r, cast.home), 0);
 

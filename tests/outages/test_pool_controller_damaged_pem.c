@@ -111,8 +111,8 @@ static struct hf_buf pem_with_another_end(const struct cast *cast)
     return pem;
 }
 
-/* It parses then. What is signed about the bundle fits as well, so that on the way of an update only the
- * endpoint knows; whoever fills the factory image is told by the root's own signature. */
+/* It parses then. The signed description fits as well, so in an update only the endpoint shows the damage.
+ * In a factory image the root's own signature shows it. */
 static void damaged_where_it_still_parses_it_is_refused_all_the_same(void **state)
 {
     struct replay *r = *state;

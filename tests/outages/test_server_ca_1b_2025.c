@@ -87,7 +87,7 @@ static void an_intermediate_goes_in_when_its_publisher_says_so(void **state)
     CHECK_OK(replay_update(r));
     assert_int_equal(replay_connect(r, cast.home), 0);
 
-    /* And what he lets himself in for. */
+    /* And the consequence of it. */
     move_to_the_successor(r, &cast);
     assert_int_equal(replay_connect(r, cast.home), MBEDTLS_X509_BADCERT_NOT_TRUSTED);
 }

@@ -69,8 +69,8 @@ static void this_build_validates_rsa_with_sha384(void **state)
 }
 
 /* For an algorithm that is not there, one that no profile accepts: the server proves its key, but under
- * no bundle does its chain validate. That is no evidence: the roots are not to blame, and nobody may
- * stop an update with it. But it is said in words, before and after. */
+ * no bundle does its chain validate. That is no evidence: the roots are not the cause, and no server may
+ * stop an update with it. But it is reported, before and after. */
 static void a_chain_with_an_algorithm_that_is_not_there_is_named_before_the_swap(void **state)
 {
     struct replay *r = *state;

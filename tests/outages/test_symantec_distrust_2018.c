@@ -1,7 +1,7 @@
 /*
  * Symantec and VeriSign, 2018: policy ended trust in roots years before they expired, for certificates
- * issued after a day. Whoever takes such a day for the root's own end is cut off on it; whoever ignores
- * it goes on trusting what nobody vouches for any more.
+ * issued after a day. A device that treats this day as the end of the root is cut off on it. A device that
+ * ignores it continues to trust certificates that root programs distrust.
  */
 #include "client/core/update.h"
 #include "tests/support/check.h"

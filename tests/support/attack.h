@@ -3,10 +3,10 @@
  * repository that goes on, something hostile between the two, and a refusal after which everything
  * is byte for byte what it was.
  *
- *     device_publish(d, 2);                         // the publisher goes on
- *     attack_answer(d, HF_ROLE_TIMESTAMP, forged);  // somebody stands in the way
+ *     device_publish(d, 2);                         // the next version
+ *     attack_answer(d, HF_ROLE_TIMESTAMP, forged);  // an attacker answers
  *     attack_check_refused(d, HF_ROLE_TIMESTAMP, HF_E_SIGNATURE, "signed by 0");
- *     attack_check_over(d, 2);                      // and once he is gone, no harm is left
+ *     attack_check_over(d, 2);                      // the attacker gone, no harm is left
  */
 #ifndef HF_TESTS_SUPPORT_ATTACK_H
 #define HF_TESTS_SUPPORT_ATTACK_H

@@ -1,6 +1,6 @@
 /*
  * How many signatures are verified, for programs linked with --wrap=hf_key_verify: every one passes
- * through that function (common/tuf/key.h), which does its work as ever.
+ * through that function (common/tuf/key.h), which works as usual.
  */
 #ifndef HF_TESTS_SUPPORT_COUNTING_VERIFY_H
 #define HF_TESTS_SUPPORT_COUNTING_VERIFY_H

@@ -147,7 +147,7 @@ static void forget(void)
     cut_model.is_counting = false;
 }
 
-/* The shared memory of SQLite's log: not for the disk, and made anew after a reboot. */
+/* The shared memory of SQLite's log: not for the disk, and made again after a reboot. */
 static bool is_shared_memory(const char *path)
 {
     size_t len = strlen(path);
@@ -217,7 +217,7 @@ static void image_of(struct cut_names *names, struct disk_image *out)
     }
 }
 
-/* Whatever is left of it is of no use to anybody, and nobody may think so. */
+/* Its content is useless, and no code may rely on it. */
 static void leave_shared_memory(struct disk_image *image)
 {
     uint8_t garbage[32768];

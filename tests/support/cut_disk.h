@@ -37,8 +37,8 @@ void cut_disk_check_complete(void);
 
 /* ---- for cut_calls.c and cut_vfs.c ------------------------------------------------------------------ */
 
-/* Each says whether the operation happens: false where there is no power (any more). A path outside
- * the folder is nobody's business: true. Paths are absolute. */
+/* Each says whether the operation happens: false where there is no power (any more). For a path
+ * outside the folder: true. Paths are absolute. */
 bool cut_disk_create(const char *path, enum disk_kind kind, unsigned mode, const char *target);
 bool cut_disk_write(const char *path, int64_t offset, const void *data, size_t len);
 bool cut_disk_truncate(const char *path, int64_t len);

@@ -141,7 +141,7 @@ static int do_shm_unmap(sqlite3_file *file, int delete_flag)
     return sys(file)->pMethods->xShmUnmap(sys(file), delete_flag);
 }
 
-/* Version 2: without the functions that map the database itself, whose writes nobody could count. */
+/* Version 2: without the functions that map the database itself, whose writes could not be counted. */
 static const sqlite3_io_methods file_methods = {
     .iVersion = 2,
     .xClose = do_close,

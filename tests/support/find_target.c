@@ -42,7 +42,7 @@ static enum hf_err obtain_role(struct hf_client *c, const char *role,
 static enum hf_err visit(struct hf_client *c, struct search *s, const struct hf_trusted_targets *at,
                          struct hf_why *why);
 
-/* A role that cannot be had ends the search: whoever comes after it must not gain by its absence. */
+/* A role that cannot be fetched ends the search: a later role must not gain from its absence. */
 static enum hf_err follow(struct hf_client *c, struct search *s,
                           const struct hf_trusted_targets *delegator,
                           const struct hf_delegation *delegation, struct hf_why *why)

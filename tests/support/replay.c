@@ -17,7 +17,7 @@
 
 /* ---- the system's clock, as the TLS library sees it ------------------------------------------ */
 
-static const int64_t *device_clock; /* NULL: nobody's */
+static const int64_t *device_clock; /* NULL: not set */
 
 time_t __wrap_time(time_t *out);
 time_t __real_time(time_t *out);

@@ -92,7 +92,7 @@ void replay_fail_for_a_day(struct replay *r, enum hf_err wanted);
 
 /* ---- the publisher --------------------------------------------------------------------------- */
 
-/** This bundle as that version, its roles signed anew as of today, for a year. */
+/** This bundle as that version, its roles re-signed as of today, for a year. */
 void replay_publish(struct replay *r, int64_t version, const struct hf_buf *pem);
 void replay_publish_roots(struct replay *r, int64_t version, struct replay_ca *const *cas);
 /** The same with a `custom` of the test's own (device_custom); stolen. */

@@ -73,9 +73,9 @@ class Fleet:
     def attack(self):
         """The attacker's copy of everything, to which the wire of `fooled` leads from now on."""
         shutil.copytree(self.folder / "publisher", self.folder / "attacker")
-        his = moved(self.publisher, self.folder / "attacker")
-        self._lead_to(his.repo)
-        return Forge(his)
+        copy = moved(self.publisher, self.folder / "attacker")
+        self._lead_to(copy.repo)
+        return Forge(copy)
 
     def _lead_to(self, repo):
         self.way.unlink()
@@ -85,7 +85,7 @@ class Fleet:
         self._lead_to(self.publisher.repo)
 
     def ends_right(self, outcomes=(CURRENT, CURRENT, CURRENT), n_rotations=1, version=1):
-        """At the next check, and when the publisher goes on from there; `version` is his newest."""
+        """At the next check, and when the publisher continues from there; `version` is the publisher's newest."""
         self.end_attack()
         for device, outcome in zip(self.devices, outcomes):
             assert device.update() == outcome
@@ -119,7 +119,7 @@ class Fleet:
 
 
 def freeze_and_end_the_numbers(forge, roles=("snapshot", "timestamp")):
-    """What a thief of online keys can do: the state of today, for ten years, under the last number."""
+    """What an attacker with stolen online keys can do: the state of today, for ten years, under the last number."""
     def last(signed):
         signed.update(version=HIGHEST, expires="2036-01-01T00:00:00Z")
     for role in roles:
