@@ -1,18 +1,19 @@
 #include "common/os/file_util.h"
 
-#include "common/os/secret_file.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-#define READ_CHUNK 16384 /* bytes, on the stack */
+#define LOCK_POLL_MS 20
 
 enum hf_err hf_file_fail(struct hf_why *why, const char *action, const char *path, int error)
 {
@@ -27,6 +28,20 @@ enum hf_err hf_file_fail(struct hf_why *why, const char *action, const char *pat
 }
 
 /* ---- names ------------------------------------------------------------------------------------ */
+
+enum hf_err hf_path_set(struct hf_path *path, struct hf_why *why, const char *fmt, ...)
+{
+    struct hf_path made;
+    va_list args;
+    va_start(args, fmt);
+    int len = vsnprintf(made.text, sizeof made.text, fmt, args);
+    va_end(args);
+    if (len < 0 || (size_t)len >= sizeof made.text)
+        return hf_fail(why, HF_E_LIMIT, "the path %.60s… is longer than %d bytes", made.text,
+                       PATH_MAX - 1);
+    *path = made;
+    return HF_OK;
+}
 
 enum hf_err hf_file_join(const char *dir, const char *name, char **out, struct hf_why *why)
 {
@@ -102,154 +117,6 @@ bool hf_file_is_writable(const char *path)
     bool is_writable = can_write(parent);
     free(parent);
     return is_writable;
-}
-
-/* ---- reading ---------------------------------------------------------------------------------- */
-
-/* Non-blocking, so that a pipe of that name is refused rather than waited for. */
-static enum hf_err open_regular(const char *path, int *out_fd, size_t *out_size, struct hf_why *why)
-{
-    struct stat st;
-    if (path[0] == '\0')
-        return hf_fail(why, HF_E_ARGUMENT, "the name of the file is empty");
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-        return hf_fail(why, HF_E_NOT_FOUND, "there is no file %s", path);
-    if (fd < 0)
-        return hf_file_fail(why, "open", path, errno);
-
-    enum hf_err err = HF_OK;
-    if (fstat(fd, &st) != 0)
-        err = hf_file_fail(why, "read", path, errno);
-    else if (!S_ISREG(st.st_mode))
-        err = hf_fail(why, HF_E_STORAGE, "%s is not a regular file", path);
-    if (err != HF_OK) {
-        close(fd);
-        return err;
-    }
-    *out_fd = fd;
-    *out_size = (size_t)st.st_size;
-    return HF_OK;
-}
-
-static ssize_t read_some(int fd, uint8_t chunk[READ_CHUNK])
-{
-    ssize_t n;
-    do
-        n = read(fd, chunk, READ_CHUNK);
-    while (n < 0 && errno == EINTR);
-    return n;
-}
-
-static enum hf_err read_all(int fd, const char *path, size_t max_bytes, struct hf_buf *out,
-                            struct hf_why *why)
-{
-    uint8_t chunk[READ_CHUNK];
-    size_t total = 0;
-
-    for (;;) {
-        ssize_t n = read_some(fd, chunk);
-        if (n < 0)
-            return hf_file_fail(why, "read", path, errno);
-        if (n == 0)
-            return HF_OK;
-        total += (size_t)n;
-        if (total > max_bytes)
-            return hf_fail(why, HF_E_LIMIT, "%s is longer than the %zu bytes it may have", path,
-                           max_bytes);
-        if (hf_buf_append(out, chunk, (size_t)n) != HF_OK)
-            return hf_fail(why, HF_E_MEMORY, "out of memory reading %s", path);
-    }
-}
-
-/* `content` is taken. Most often there is nothing before it, and a bundle is large: no second copy. */
-static enum hf_err append_take(struct hf_buf *out, struct hf_buf *content, const char *path,
-                               struct hf_why *why)
-{
-    enum hf_err err = HF_OK;
-    if (out->data == NULL && content->len > 0) {
-        *out = *content;
-        return HF_OK;
-    }
-    if (content->len > 0 && hf_buf_append(out, content->data, content->len) != HF_OK)
-        err = hf_fail(why, HF_E_MEMORY, "out of memory reading %s", path);
-    hf_buf_free(content);
-    return err;
-}
-
-static enum hf_err read_regular(const char *path, bool is_secret, size_t max_bytes,
-                                struct hf_buf *out, struct hf_why *why)
-{
-    struct hf_buf content = {0};
-    size_t size = 0;
-    int fd = -1;
-
-    HF_TRY(open_regular(path, &fd, &size, why));
-    enum hf_err err = is_secret ? hf_secret_file_check(path, fd, why) : HF_OK;
-    if (err == HF_OK && size <= max_bytes && hf_buf_reserve(&content, size) != HF_OK)
-        err = hf_fail(why, HF_E_MEMORY, "out of memory reading %s", path);
-    if (err == HF_OK)
-        err = read_all(fd, path, max_bytes, &content, why);
-    close(fd);
-    if (err == HF_OK)
-        return append_take(out, &content, path, why);
-    hf_buf_free(&content);
-    return err;
-}
-
-enum hf_err hf_file_read(const char *path, size_t max_bytes, struct hf_buf *out, struct hf_why *why)
-{
-    return read_regular(path, false, max_bytes, out, why);
-}
-
-enum hf_err hf_file_read_secret(const char *path, size_t max_bytes, struct hf_buf *out,
-                                struct hf_why *why)
-{
-    return read_regular(path, true, max_bytes, out, why);
-}
-
-static bool holds(int fd, struct hf_bytes expected)
-{
-    uint8_t chunk[READ_CHUNK];
-    size_t at = 0;
-
-    for (;;) {
-        ssize_t n = read_some(fd, chunk);
-        if (n <= 0)
-            return n == 0 && at == expected.len;
-        if ((size_t)n > expected.len - at || memcmp(chunk, expected.data + at, (size_t)n) != 0)
-            return false;
-        at += (size_t)n;
-    }
-}
-
-bool hf_file_has_content(const char *path, struct hf_bytes expected)
-{
-    size_t size = 0;
-    int fd = -1;
-
-    if (open_regular(path, &fd, &size, NULL) != HF_OK)
-        return false;
-    bool is_same = size == expected.len && holds(fd, expected);
-    close(fd);
-    return is_same;
-}
-
-enum hf_err hf_file_read_link(const char *path, char **out, struct hf_why *why)
-{
-    char target[PATH_MAX];
-    ssize_t n = readlink(path, target, sizeof(target) - 1);
-
-    if (n < 0 && (errno == ENOENT || errno == EINVAL || errno == ENOTDIR))
-        return hf_fail(why, HF_E_NOT_FOUND, "there is no symbolic link %s", path);
-    if (n < 0)
-        return hf_file_fail(why, "read the symbolic link", path, errno);
-    target[n] = '\0';
-    char *copy = strdup(target);
-    if (copy == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory reading the symbolic link %s", path);
-    *out = copy;
-    return HF_OK;
 }
 
 /* ---- replacing -------------------------------------------------------------------------------- */
@@ -351,6 +218,45 @@ enum hf_err hf_file_replace(const char *path, struct hf_bytes bytes, mode_t mode
     return hf_file_sync_parent(path, why);
 }
 
+enum hf_err hf_file_create(const char *path, mode_t mode, struct hf_bytes bytes, struct hf_why *why)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+    if (fd < 0 && errno == EEXIST)
+        return hf_fail(why, HF_E_STATE, "%s exists already; it is never overwritten", path);
+    if (fd < 0)
+        return hf_file_fail(why, "create", path, errno);
+    int error = fill_and_close(fd, bytes, mode);
+    enum hf_err err = error == 0 ? hf_file_sync_parent(path, why)
+                                 : hf_file_fail(why, "write", path, error);
+    if (err != HF_OK)
+        unlink(path);
+    return err;
+}
+
+enum hf_err hf_file_replace_alone(const char *path, struct hf_bytes bytes, struct hf_why *why)
+{
+    struct hf_path temp;
+    const char *slash = strrchr(path, '/');
+    int dir_len = slash == NULL ? 0 : (int)(slash + 1 - path);
+
+    /* In the same folder: a rename does not cross file systems. */
+    HF_TRY(hf_path_set(&temp, why, "%.*s.new", dir_len, path));
+    /* Whatever has the name, a crashed writer's rest or a trap, is not written into. */
+    if (unlink(temp.text) != 0 && errno != ENOENT)
+        return hf_file_fail(why, "take away", temp.text, errno);
+    int fd = open(temp.text, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+                  S_IRUSR | S_IWUSR);
+    if (fd < 0)
+        return hf_file_fail(why, "create", temp.text, errno);
+    int error = fill_and_close(fd, bytes, 0644);
+    if (error == 0 && renameat(AT_FDCWD, temp.text, AT_FDCWD, path) != 0)
+        error = errno;
+    if (error == 0)
+        return hf_file_sync_parent(path, why);
+    unlink(temp.text);
+    return hf_file_fail(why, "write", path, error);
+}
+
 enum hf_err hf_file_replace_link(const char *path, const char *target, struct hf_why *why)
 {
     struct hf_buf temp = {0};
@@ -390,6 +296,36 @@ enum hf_err hf_file_make_dir(const char *path, bool *was_made, struct hf_why *wh
     return HF_OK;
 }
 
+enum hf_err hf_file_make_new_dir(const char *path, mode_t mode, struct hf_why *why)
+{
+    if (mkdir(path, S_IRWXU) != 0) {
+        if (errno == EEXIST)
+            return hf_fail(why, HF_E_STATE, "%s exists already", path);
+        return hf_file_fail(why, "create the folder", path, errno);
+    }
+    enum hf_err err = chmod(path, mode) == 0 ? hf_file_sync_parent(path, why)
+                                             : hf_file_fail(why, "set the mode of", path, errno);
+    if (err != HF_OK)
+        rmdir(path);
+    return err;
+}
+
+enum hf_err hf_file_check_way(const char *top, const char *path, struct hf_why *why)
+{
+    for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        struct hf_path folder;
+        struct stat st;
+        HF_TRY(hf_path_set(&folder, why, "%s/%.*s", top, (int)(slash - path), path));
+        if (lstat(folder.text, &st) == 0 && !S_ISDIR(st.st_mode))
+            return hf_fail(
+                why, HF_E_STORAGE,
+                "%s is no folder; a repository or mirror holds files and folders, take it "
+                "away",
+                folder.text);
+    }
+    return HF_OK;
+}
+
 bool hf_file_is_link(const char *path)
 {
     struct stat st;
@@ -408,4 +344,46 @@ static int remove_one(const char *path, const struct stat *st, int kind, struct 
 void hf_file_remove_tree(const char *path)
 {
     nftw(path, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* ---- locks ------------------------------------------------------------------------------------ */
+
+/* flock has no deadline of its own, and a signal for one would be the application's business. */
+static int flock_within(int fd, unsigned wait_ms)
+{
+    const struct timespec pause = {.tv_nsec = LOCK_POLL_MS * 1000000L};
+
+    for (unsigned waited_ms = 0;; waited_ms += LOCK_POLL_MS) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return errno;
+        if (waited_ms >= wait_ms)
+            return EWOULDBLOCK;
+        nanosleep(&pause, NULL);
+    }
+}
+
+enum hf_err hf_file_lock(const char *path, unsigned wait_ms, int *out, struct hf_why *why)
+{
+    /* Close-on-exec: what a command that we start leaves running must not hold the lock. */
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return hf_file_fail(why, "open", path, errno);
+
+    int error = flock_within(fd, wait_ms);
+    if (error == 0) {
+        *out = fd;
+        return HF_OK;
+    }
+    close(fd);
+    if (error != EWOULDBLOCK)
+        return hf_file_fail(why, "lock", path, error);
+    return hf_fail(why, HF_E_BUSY, "%s is locked by another process", path);
+}
+
+void hf_file_unlock(int lock)
+{
+    if (lock >= 0)
+        close(lock);
 }

@@ -8,7 +8,16 @@
 
 #include <holdfast/bytes.h>
 
+#include <limits.h>
 #include <sys/types.h>
+
+struct hf_path {
+    char text[PATH_MAX];
+};
+
+/** Put a path together. HF_E_LIMIT when it is longer than the system takes. */
+HF_MUST_USE enum hf_err hf_path_set(struct hf_path *path, struct hf_why *why, const char *fmt, ...)
+    HF_PRINTF(3, 4);
 
 /** DIR/NAME, to be freed. HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_file_join(const char *dir, const char *name, char **out,
@@ -30,6 +39,22 @@ HF_MUST_USE enum hf_err hf_file_read(const char *path, size_t max_bytes, struct 
 HF_MUST_USE enum hf_err hf_file_read_secret(const char *path, size_t max_bytes, struct hf_buf *out,
                                             struct hf_why *why);
 
+/** Append the whole file, of any kind: a person named it. HF_E_NOT_FOUND, HF_E_LIMIT above
+ *  `max_bytes`, HF_E_STORAGE. */
+HF_MUST_USE enum hf_err hf_file_read_any(const char *path, size_t max_bytes, struct hf_buf *out,
+                                         struct hf_why *why);
+
+/** The same for a file with a secret, which other users must not be able to read (secret_file.h);
+ *  `owner` is that of the very file that was read. */
+HF_MUST_USE enum hf_err hf_file_read_any_secret(const char *path, size_t max_bytes,
+                                                struct hf_buf *out, uid_t *owner,
+                                                struct hf_why *why);
+
+/** The same for a repository, which others may have changed: never waits, and HF_E_STORAGE for whatever
+ *  is no regular file (pipes, devices, links). */
+HF_MUST_USE enum hf_err hf_file_read_published(const char *path, size_t max_bytes,
+                                               struct hf_buf *out, struct hf_why *why);
+
 /** Is `path` a regular file with exactly these bytes? It is not held in memory for that. */
 bool hf_file_has_content(const char *path, struct hf_bytes expected);
 
@@ -44,6 +69,18 @@ HF_MUST_USE enum hf_err hf_file_replace(const char *path, struct hf_bytes bytes,
  *  several files in one folder, which the caller syncs once with hf_file_sync_dir. */
 HF_MUST_USE enum hf_err hf_file_place(const char *path, struct hf_bytes bytes, mode_t mode,
                                       struct hf_why *why);
+
+/**
+ * Put a world-readable file in the place of whatever has that name, durably. One writer per folder at a
+ * time: the temporary file, FOLDER/.new, is made anew, never written into. HF_E_STORAGE.
+ */
+HF_MUST_USE enum hf_err hf_file_replace_alone(const char *path, struct hf_bytes bytes,
+                                              struct hf_why *why);
+
+/** A new file of that mode, on disk when this returns. HF_E_STATE when the name is taken; after a
+ *  failure nothing of that name is left. */
+HF_MUST_USE enum hf_err hf_file_create(const char *path, mode_t mode, struct hf_bytes bytes,
+                                       struct hf_why *why);
 
 /** Make the symbolic link `path` point to `target`, in one step for readers. The caller
  *  syncs the folder. */
@@ -64,6 +101,13 @@ HF_MUST_USE enum hf_err hf_file_sync_parent(const char *path, struct hf_why *why
 /** Make one folder with mode 0700; its parent must exist. `*was_made` is false if it was there. */
 HF_MUST_USE enum hf_err hf_file_make_dir(const char *path, bool *was_made, struct hf_why *why);
 
+/** A new folder of exactly that mode, durably. HF_E_STATE when the name is taken. */
+HF_MUST_USE enum hf_err hf_file_make_new_dir(const char *path, mode_t mode, struct hf_why *why);
+
+/** Before a file below `top` is written or removed: HF_E_STORAGE when a folder on the way to it is
+ *  there and is none, but a link that leads elsewhere. `path` begins at `top`. */
+HF_MUST_USE enum hf_err hf_file_check_way(const char *top, const char *path, struct hf_why *why);
+
 /** There is something of that name, and it is no file nor leads to one. */
 bool hf_file_is_something_else(const char *path);
 
@@ -73,10 +117,22 @@ bool hf_file_is_link(const char *path);
 /** Remove `path` and what is below it, as far as that goes; links are not followed. */
 void hf_file_remove_tree(const char *path);
 
+/** True for anything of that name, dangling links included. */
 bool hf_file_exists(const char *path);
 
 /** May we write the file, and make others beside it? */
 bool hf_file_is_writable(const char *path);
+
+/**
+ * Lock `path`, which is made if missing (0600), waiting at most `wait_ms`: one holder at a time, within
+ * this process too. The lock is flock's, so it ends with the process that holds it, however that ends;
+ * the file stays, and its content means nothing here. `*out` is to be handed to hf_file_unlock. HF_E_BUSY
+ * when another holds it for longer, HF_E_STORAGE.
+ */
+HF_MUST_USE enum hf_err hf_file_lock(const char *path, unsigned wait_ms, int *out,
+                                     struct hf_why *why);
+/** A negative `lock` is none. */
+void hf_file_unlock(int lock);
 
 /** HF_E_STORAGE with what `action` ("write") on `path` met, errno in words. */
 enum hf_err hf_file_fail(struct hf_why *why, const char *action, const char *path, int error);

@@ -68,7 +68,7 @@ enum hf_err hf_last_write(const struct hf_key_folder *folder, const struct hf_la
     json_decref(object);
     if (text == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for %s", path.text);
-    enum hf_err err = hf_disk_replace(path.text, hf_bytes_of_text(text), why);
+    enum hf_err err = hf_file_replace_alone(path.text, hf_bytes_of_text(text), why);
     free(text);
     return err;
 }
@@ -112,7 +112,7 @@ enum hf_err hf_last_read(const struct hf_key_folder *folder, struct hf_last *out
     struct hf_buf text = {0};
     json_t *object = NULL;
     HF_TRY(file_name(folder, &path, why));
-    enum hf_err err = hf_disk_read_regular(path.text, FILE_BYTES_MAX, &text, why);
+    enum hf_err err = hf_file_read_published(path.text, FILE_BYTES_MAX, &text, why);
     if (err == HF_E_NOT_FOUND) {
         *out = last;
         return HF_OK;

@@ -1,11 +1,11 @@
 #include "server/repository/mirror.h"
 
 #include "server/repository/mirror_collect.h"
-#include "server/repository/repo_lock.h"
 #include "server/repository/repo_verify.h"
 #include "server/repository/repo_write.h"
 
 #include "common/base/limits.h"
+#include "common/os/file_util.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -82,7 +82,7 @@ static enum hf_err compare(const struct hf_repo *to, const char *path, struct hf
                            bool *has_any, bool *has_same, struct hf_why *why)
 {
     struct hf_buf present = {0};
-    HF_TRY(hf_disk_check_way(to->dir, path, why));
+    HF_TRY(hf_file_check_way(to->dir, path, why));
     enum hf_err err = hf_repo_read(to, path, wanted.len, &present, why);
     *has_any = err != HF_E_NOT_FOUND;
     *has_same = err == HF_OK && hf_bytes_equal(hf_buf_bytes(&present), wanted);
@@ -184,7 +184,7 @@ static enum hf_err check_timestamp(const struct transfer *t, struct hf_why *why)
     const struct hf_repo as_it_is = {.dir = t->to.dir};
     struct hf_buf file = {0};
     struct hf_timestamp present;
-    HF_TRY(hf_disk_check_way(t->to.dir, HF_TIMESTAMP_FILE, why));
+    HF_TRY(hf_file_check_way(t->to.dir, HF_TIMESTAMP_FILE, why));
     enum hf_err err = hf_repo_read(&as_it_is, HF_TIMESTAMP_FILE, HF_TIMESTAMP_BYTES_MAX, &file,
                                    why);
     if (err == HF_E_NOT_FOUND || err == HF_E_LIMIT) {
@@ -284,8 +284,8 @@ static enum hf_err update_locked(struct hf_mirror *m, struct transfer *t, struct
 static enum hf_err prepare_out(const struct hf_mirror *m, struct hf_why *why)
 {
     struct stat from, to;
-    if (!hf_disk_exists(m->out_dir))
-        return hf_disk_make_folder(m->out_dir, 0755, why);
+    if (!hf_file_exists(m->out_dir))
+        return hf_file_make_new_dir(m->out_dir, 0755, why);
     if (stat(m->out_dir, &to) != 0 || !S_ISDIR(to.st_mode))
         return hf_fail(why, HF_E_STORAGE, "%s is no folder", m->out_dir);
     if (stat(m->repo_dir, &from) == 0 && from.st_dev == to.st_dev && from.st_ino == to.st_ino)
@@ -299,16 +299,16 @@ enum hf_err hf_mirror_run(struct hf_mirror *m, struct hf_why *why)
 {
     struct transfer t = {.from = {.dir = m->repo_dir, .pinned_root = m->root},
                          .to = {.dir = m->out_dir}};
-    struct hf_repo_lock lock = HF_REPO_LOCK_NONE;
+    int lock = -1;
     t.from.self_signed = t.to.self_signed = &t.self_signed;
     enum hf_err err = open_source(&t, m->now_s, why);
     if (err == HF_OK)
         err = prepare_out(m, why);
     if (err == HF_OK)
-        err = hf_repo_lock_take(m->out_dir, &lock, why);
+        err = hf_repo_lock(m->out_dir, &lock, why);
     if (err == HF_OK)
         err = update_locked(m, &t, why);
-    hf_repo_lock_release(&lock);
+    hf_file_unlock(lock);
     free_transfer(&t);
     return err;
 }

@@ -188,7 +188,7 @@ static bool is_its_file(const struct hf_repo *out, const struct hf_target *targe
 {
     struct hf_buf bytes = {0};
     bool is_it = hf_target_path_is_safe(target->path) &&
-                 hf_disk_check_way(out->dir, path, NULL) == HF_OK &&
+                 hf_file_check_way(out->dir, path, NULL) == HF_OK &&
                  hf_repo_read(out, path, (size_t)target->info.length, &bytes, NULL) == HF_OK &&
                  hf_file_info_verify(&target->info, hf_buf_bytes(&bytes), path, NULL) == HF_OK;
     hf_buf_free(&bytes);

@@ -25,7 +25,7 @@ enum hf_err hf_pin_create(const struct hf_key_folder *folder, const struct hf_re
     HF_TRY(file_name(folder, &path, why));
     enum hf_err err = read_repo_root(repo, 1, &root, why);
     if (err == HF_OK)
-        err = hf_disk_create(path.text, 0600, hf_buf_bytes(&root), why);
+        err = hf_file_create(path.text, 0600, hf_buf_bytes(&root), why);
     if (err == HF_OK)
         err = hf_undo_note(undo, path.text, why);
     hf_buf_free(&root);
@@ -36,11 +36,11 @@ enum hf_err hf_pin_read(const struct hf_key_folder *folder, struct hf_buf *out, 
 {
     struct hf_path path;
     HF_TRY(file_name(folder, &path, why));
-    if (!hf_disk_exists(folder->path.text))
+    if (!hf_file_exists(folder->path.text))
         return hf_fail(why, HF_E_NOT_FOUND,
                        "there is no folder %s; the keys in it are needed for this",
                        folder->path.text);
-    enum hf_err err = hf_disk_read_regular(path.text, HF_ROOT_BYTES_MAX, out, why);
+    enum hf_err err = hf_file_read_published(path.text, HF_ROOT_BYTES_MAX, out, why);
     if (err == HF_E_NOT_FOUND || (err == HF_OK && out->len == 0)) {
         hf_buf_free(out);
         return hf_fail(why, HF_E_NOT_FOUND,
@@ -84,7 +84,7 @@ enum hf_err hf_pin_renew(const struct hf_key_folder *folder, const struct hf_rep
     if (err == HF_OK)
         err = walk(repo, &set, &newest, why);
     if (err == HF_OK && newest.len > 0)
-        err = hf_disk_replace(path.text, hf_buf_bytes(&newest), why);
+        err = hf_file_replace_alone(path.text, hf_buf_bytes(&newest), why);
     hf_trusted_set_free(&set);
     hf_buf_free(&newest);
     hf_buf_free(&pin);
@@ -97,11 +97,11 @@ enum hf_err hf_pin_put(const struct hf_key_folder *folder, const struct hf_repo 
     struct hf_path path;
     struct hf_buf root = {0};
     HF_TRY(file_name(folder, &path, why));
-    if (hf_disk_exists(path.text))
+    if (hf_file_exists(path.text))
         return hf_pin_renew(folder, repo, now_s, why);
     enum hf_err err = read_repo_root(repo, version, &root, why);
     if (err == HF_OK)
-        err = hf_disk_replace(path.text, hf_buf_bytes(&root), why);
+        err = hf_file_replace_alone(path.text, hf_buf_bytes(&root), why);
     hf_buf_free(&root);
     return err;
 }

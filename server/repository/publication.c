@@ -1,6 +1,7 @@
 #include "server/repository/publication.h"
 
 #include "common/base/timetext.h"
+#include "common/os/file_util.h"
 #include "server/repository/base/verbose.h"
 #include "server/repository/pin.h"
 
@@ -101,7 +102,7 @@ static enum hf_err find_online_half(struct hf_publication *p, struct hf_why *why
     if (p->repo.root_max == 0)
         return hf_publication_find_online(p, why);
     HF_TRY(hf_path_set(&pin, why, "%s/root.json", p->keys.folders[HF_KEYS_ONLINE].path.text));
-    return hf_disk_exists(pin.text) ? HF_OK : HF_E_NOT_FOUND;
+    return hf_file_exists(pin.text) ? HF_OK : HF_E_NOT_FOUND;
 }
 
 /* The online half signs too where it is at hand, so its pin must agree as well. */
@@ -139,7 +140,7 @@ static enum hf_err open_parts(const struct hf_publication_place *place, struct h
                               struct hf_why *why)
 {
     const char *online = place->online_passphrase_file;
-    HF_TRY(hf_repo_lock_take(place->repo_dir, &p->lock, why));
+    HF_TRY(hf_repo_lock(place->repo_dir, &p->lock, why));
     HF_TRY(hf_key_set_init(&p->keys, place->keys_dir, place->passphrase_file,
                            online == NULL ? place->passphrase_file : online, why));
     HF_TRY(hf_key_set_give(&p->keys, place->given_keys, place->passphrase_file, why));
@@ -153,7 +154,7 @@ enum hf_err hf_publication_open(const struct hf_publication_place *place,
                                 struct hf_publication *out, struct hf_why *why)
 {
     struct hf_publication p = {.now_s = place->now_s,
-                               .lock = HF_REPO_LOCK_NONE,
+                               .lock = -1,
                                .repo = {.dir = place->repo_dir, .root_max = place->root_max},
                                .expiry = hf_expiry_default()};
     enum hf_err err = open_parts(place, &p, why);
@@ -177,8 +178,8 @@ void hf_publication_close(struct hf_publication *p)
     hf_trusted_set_free(&p->set);
     hf_key_set_free(&p->keys);
     hf_self_signed_free(&p->self_signed);
-    hf_repo_lock_release(&p->lock);
-    *p = (struct hf_publication){.lock = HF_REPO_LOCK_NONE};
+    hf_file_unlock(p->lock);
+    *p = (struct hf_publication){.lock = -1};
 }
 
 const struct hf_targets *hf_publication_targets(const struct hf_publication *p)

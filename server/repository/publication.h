@@ -12,7 +12,6 @@
 #include "server/repository/compose.h"
 #include "server/repository/keys/expiry.h"
 #include "server/repository/last.h"
-#include "server/repository/repo_lock.h"
 #include "server/repository/repo_verify.h"
 #include "server/repository/repo_write.h"
 
@@ -31,7 +30,7 @@ struct hf_publication_place {
 
 struct hf_publication {
     int64_t now_s;
-    struct hf_repo_lock lock;
+    int lock; /* -1: none */
     struct hf_repo repo;
     struct hf_self_signed self_signed; /* `repo` points to it */
     struct hf_key_set keys;

@@ -35,7 +35,7 @@ int64_t hf_publication_next_version(const struct hf_publication *p, enum hf_top_
     while (role != HF_ROLE_TIMESTAMP &&
            hf_path_set(&path, NULL, "%s/metadata/%" PRId64 ".%s.json", p->repo.dir, newest,
                        hf_top_role_name(role)) == HF_OK &&
-           hf_disk_exists(path.text));
+           hf_file_exists(path.text));
     return newest;
 }
 

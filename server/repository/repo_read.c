@@ -23,7 +23,7 @@ enum hf_err hf_repo_read(const struct hf_repo *repo, const char *path, size_t ma
     struct hf_path full;
     HF_TRY(hf_path_set(&full, why, "%s/%s", repo->dir, path));
     if (staged == NULL)
-        return hf_disk_read_regular(full.text, max_bytes, out, why);
+        return hf_file_read_published(full.text, max_bytes, out, why);
     if (staged->len > max_bytes)
         return hf_fail(why, HF_E_LIMIT, "%s would have %zu bytes, devices take %zu at most",
                        full.text, staged->len, max_bytes);

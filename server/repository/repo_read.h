@@ -7,7 +7,7 @@
 #define HF_REPOSITORY_REPO_READ_H
 
 #include "common/tuf/metadata.h"
-#include "server/repository/base/disk.h"
+#include "common/os/file_util.h"
 #include "server/repository/certs/self_signed.h"
 
 #define HF_TIMESTAMP_FILE "metadata/timestamp.json"

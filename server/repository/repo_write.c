@@ -4,6 +4,8 @@
 #include "server/repository/repo_verify.h"
 #include "server/repository/base/undo.h"
 
+#include "common/os/file_util.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,15 +81,15 @@ static enum hf_err write_file(const struct hf_repo *repo, const struct hf_repo_f
     struct hf_path path;
     struct hf_path folder;
     const char *name = strrchr(file->path, '/') + 1; /* every path has a folder */
-    HF_TRY(hf_disk_check_way(repo->dir, file->path, why));
+    HF_TRY(hf_file_check_way(repo->dir, file->path, why));
     HF_TRY(hf_path_set(&path, why, "%s/%s", repo->dir, file->path));
     HF_TRY(
         hf_path_set(&folder, why, "%s/%.*s", repo->dir, (int)(name - 1 - file->path), file->path));
     HF_TRY(hf_undo_make_folder(undo, folder.text, 0755, why));
-    if (!hf_disk_exists(path.text))
+    if (!hf_file_exists(path.text))
         HF_TRY(hf_undo_note(undo, path.text, why));
     hf_verbose("writing %s (%zu bytes)", path.text, file->bytes.len);
-    return hf_disk_replace(path.text, hf_buf_bytes(&file->bytes), why);
+    return hf_file_replace_alone(path.text, hf_buf_bytes(&file->bytes), why);
 }
 
 /* The disk with only what is visible still to come: what the last rename will make true. */
@@ -154,5 +156,21 @@ enum hf_err hf_repo_write_with(struct hf_repo *repo, int64_t now_s, const struct
     hf_undo_free(&undo);
     if (err == HF_OK)
         hf_repo_unstage(repo);
+    return err;
+}
+
+enum hf_err hf_repo_lock(const char *dir, int *lock, struct hf_why *why)
+{
+    struct hf_path path, folder;
+    HF_TRY(hf_path_set(&folder, why, "%s/.", dir));
+    HF_TRY(hf_path_set(&path, why, "%s/" HF_REPO_LOCK_FILE, dir));
+    if (!hf_file_exists(folder.text))
+        return hf_fail(why, HF_E_NOT_FOUND,
+                       "there is no repository in %s; holdfastctl init makes one", dir);
+    enum hf_err err = hf_file_lock(path.text, 0, lock, why);
+    if (err == HF_E_BUSY)
+        return hf_fail(why, err,
+                       "another holdfastctl is writing to %s; wait until it is done and try again",
+                       dir);
     return err;
 }

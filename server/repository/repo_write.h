@@ -10,6 +10,11 @@
 
 #include "server/repository/repo_read.h"
 
+#define HF_REPO_LOCK_FILE ".lock"
+/** One writer per repository: flock(2) on DIR/.lock, for hf_file_unlock. Readers need no lock. HF_E_BUSY
+ *  when another process holds it, HF_E_NOT_FOUND without DIR, HF_E_STORAGE. */
+HF_MUST_USE enum hf_err hf_repo_lock(const char *dir, int *lock, struct hf_why *why);
+
 /** Put a file over the repository, in memory. Takes `bytes`, also on failure. */
 HF_MUST_USE enum hf_err hf_repo_stage_take(struct hf_repo *repo, const char *path,
                                            struct hf_buf *bytes, struct hf_why *why);

@@ -3,18 +3,20 @@
  * heard on one loop, which serves nobody; the serving loops run beside it.
  */
 #include "common/json/json.h"
+#include "common/os/file_util.h"
 #include "common/os/service.h"
 #include "server/http/loop.h"
 #include "server/serve/options.h"
 #include "server/serve/route.h"
-#include "server/serve/state_lock.h"
 
 #include <sodium.h>
 
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -227,8 +229,7 @@ static void free_server(struct server *s)
     free(s->serving);
     free(s->addresses);
     hf_access_log_close(s->access_log);
-    if (s->state_lock >= 0)
-        close(s->state_lock);
+    hf_file_unlock(s->state_lock);
 }
 
 /* ---- the control loop -------------------------------------------------------------------------- */
@@ -257,6 +258,40 @@ static enum hf_err run_control(struct server *s, unsigned connections, struct hf
     return err;
 }
 
+/* Fleet state will live in the server's own folder (--state), and two servers must never write it: the
+ * one that serves holds DIR/holdfastd.lock, in which its process id stands. */
+static enum hf_err take_state(const char *dir, int *lock, struct hf_why *why)
+{
+    char *path = NULL;
+    char id[32] = "";
+    bool was_made = false;
+    struct hf_why reason;
+    HF_TRY(hf_file_join(dir, "holdfastd.lock", &path, why));
+    enum hf_err err = hf_file_make_dir(dir, &was_made, &reason);
+    if (err == HF_OK)
+        err = hf_file_lock(path, 0, lock, &reason);
+    if (err == HF_OK) {
+        int len = snprintf(id, sizeof id, "%ld\n", (long)getpid());
+        if (ftruncate(*lock, 0) != 0 || pwrite(*lock, id, (size_t)len, 0) != len)
+            err = hf_file_fail(&reason, "write", path, errno);
+    }
+    if (err == HF_E_BUSY) {
+        struct hf_buf text = {0};
+        if (hf_file_read(path, sizeof id, &text, NULL) == HF_OK && text.len > 0)
+            (void)snprintf(id, sizeof id, "%.*s", (int)strcspn((const char *)text.data, "\n"),
+                           (const char *)text.data);
+        hf_buf_free(&text);
+        err = hf_fail(why, err,
+                      "the state folder %s belongs to a holdfastd that runs (process %s); give "
+                      "this one another folder",
+                      dir, id);
+    } else if (err != HF_OK) {
+        err = hf_fail(why, err, "the state folder %s cannot be used: %s", dir, reason.text);
+    }
+    free(path);
+    return err;
+}
+
 static enum hf_err prepare(struct server *s, struct hf_why *why)
 {
     const struct hf_serve_options *o = s->options;
@@ -269,7 +304,7 @@ static enum hf_err prepare(struct server *s, struct hf_why *why)
     if (s->addresses == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory to count the connections of an address");
     if (o->state != NULL)
-        HF_TRY(hf_state_lock(o->state, &s->state_lock, why));
+        HF_TRY(take_state(o->state, &s->state_lock, why));
     HF_TRY(open_listeners(s, why));
     if (o->access_log != NULL)
         HF_TRY(hf_access_log_open(o->access_log, &s->access_log, why));

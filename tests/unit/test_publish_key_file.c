@@ -1,7 +1,7 @@
 /* server/repository/keys/key_file.c: private keys on disk. */
 #include "tests/support/check.h"
 
-#include "server/repository/base/disk.h"
+#include "common/os/file_util.h"
 #include "server/repository/keys/key_file.h"
 #include "tests/support/temp_dir.h"
 

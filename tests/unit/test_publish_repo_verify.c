@@ -33,7 +33,7 @@ static void add(const char *path, json_t *custom)
     tuf_repo_add_target(&w.publisher, path, hf_buf_bytes(&w.pem), custom);
 }
 
-/* What makes a repository visible is written by hf_disk_replace, because some tests write what
+/* What makes a repository visible is written by hf_file_replace_alone, because some tests write what
  * hf_repo_write would refuse. */
 static bool is_visible(const char *path)
 {
@@ -43,15 +43,16 @@ static bool is_visible(const char *path)
 /* The publisher's files as they stand, on disk. */
 static void write_out(void)
 {
-    if (!hf_disk_exists(temp_path(w.dir, "metadata")))
-        CHECK_OK(hf_disk_make_folder(temp_path(w.dir, "metadata"), 0755, NULL));
+    if (!hf_file_exists(temp_path(w.dir, "metadata")))
+        CHECK_OK(hf_file_make_new_dir(temp_path(w.dir, "metadata"), 0755, NULL));
     for (size_t i = 0; i < w.publisher.files.n_files; i++) {
         const struct tuf_file *file = &w.publisher.files.files[i];
         struct hf_repo one = {.dir = w.dir->path};
         struct hf_buf copy = {0};
         CHECK_OK(hf_buf_append(&copy, file->bytes.data, file->bytes.len));
         if (is_visible(file->path)) {
-            CHECK_OK(hf_disk_replace(temp_path(w.dir, file->path), hf_buf_bytes(&copy), NULL));
+            CHECK_OK(
+                hf_file_replace_alone(temp_path(w.dir, file->path), hf_buf_bytes(&copy), NULL));
             hf_buf_free(&copy);
             continue;
         }
@@ -239,7 +240,7 @@ static void metadata_of_another_repository_is_refused(void **state)
     tuf_repo_publish_root(&other);
     tuf_repo_publish(&other);
     struct hf_bytes forged = tuf_files_find(&other.files, HF_TIMESTAMP_FILE);
-    CHECK_OK(hf_disk_replace(temp_path(w.dir, HF_TIMESTAMP_FILE), forged, NULL));
+    CHECK_OK(hf_file_replace_alone(temp_path(w.dir, HF_TIMESTAMP_FILE), forged, NULL));
     tuf_repo_free(&other);
     check_refused(NOW_S, HF_E_SIGNATURE, "timestamp");
 }
@@ -272,7 +273,7 @@ static void leave_pending(const char *name, int64_t version, const struct tuf_ke
     json_t *envelope = tuf_sign(part, keys, NULL);
     tuf_write(envelope, &file);
     json_decref(envelope);
-    CHECK_OK(hf_disk_replace(temp_path(w.dir, name), hf_buf_bytes(&file), NULL));
+    CHECK_OK(hf_file_replace_alone(temp_path(w.dir, name), hf_buf_bytes(&file), NULL));
     hf_buf_free(&file);
 }
 

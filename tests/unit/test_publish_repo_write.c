@@ -158,7 +158,7 @@ static void only_the_last_rename_makes_it_visible(void **state)
     struct hf_why why;
     renames.fail_at = (int)w.repo.n_staged;
     CHECK_REFUSED(hf_repo_write(&w.repo, NOW_S, &why), HF_E_STORAGE, &why,
-                  "metadata/timestamp.json: No space left on device");
+                  "metadata/timestamp.json: the disk holding it is full");
     assert_int_equal(version_on_disk(), 1);
 }
 
@@ -200,7 +200,7 @@ static void a_failure_takes_the_new_files_away(void **state)
         renames.count = 0;
         renames.fail_at = fail;
         CHECK_REFUSED(hf_repo_write(&w.repo, NOW_S, &why), HF_E_STORAGE, &why,
-                      "No space left on device");
+                      "the disk holding it is full");
         assert_int_equal(files_below("metadata"), metadata);
         assert_int_equal(files_below("targets/s/p"), targets);
         assert_int_equal(version_on_disk(), 1); /* 1.pem was written again, and stays */

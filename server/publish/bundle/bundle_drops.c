@@ -3,7 +3,7 @@
 #include "common/base/hex.h"
 #include "common/base/limits.h"
 #include "server/repository/certs/cert_files.h"
-#include "server/repository/base/disk.h"
+#include "common/os/file_util.h"
 #include "server/repository/certs/fingerprint.h"
 
 #include <inttypes.h>
@@ -156,7 +156,7 @@ static enum hf_err agree_to_file(struct drops *drops, const char *file, struct h
 static enum hf_err agree_to(struct drops *drops, const char *text, struct hf_why *why)
 {
     if (strcmp(text, "all") != 0)
-        return hf_disk_exists(text) ? agree_to_file(drops, text, why)
+        return hf_file_exists(text) ? agree_to_file(drops, text, why)
                                     : agree_to_digits(drops, text, why);
     for (size_t i = 0; i < drops->leaving.n_anchors; i++)
         drops->leaving.is_agreed[i] = true;

@@ -1,7 +1,7 @@
 #include "server/publish/ceremony/draft.h"
 
 #include "common/json/json.h"
-#include "server/repository/base/disk.h"
+#include "common/os/file_util.h"
 #include "server/publish/ceremony/draft_check.h"
 
 #include <stdlib.h>
@@ -267,7 +267,7 @@ enum hf_err hf_draft_format(const struct hf_draft *draft, struct hf_buf *out, st
 enum hf_err hf_draft_read(const char *path, struct hf_draft *out, struct hf_why *why)
 {
     struct hf_buf text = {0};
-    enum hf_err err = hf_disk_read(path, HF_DRAFT_BYTES_MAX, &text, why);
+    enum hf_err err = hf_file_read_any(path, HF_DRAFT_BYTES_MAX, &text, why);
     if (err == HF_OK && hf_draft_parse(hf_buf_bytes(&text), out, why) != HF_OK)
         err = hf_fail_context(why, "%s", path);
     hf_buf_free(&text);
@@ -279,7 +279,7 @@ enum hf_err hf_draft_create(const char *path, const struct hf_draft *draft, stru
     struct hf_buf text = {0};
     enum hf_err err = hf_draft_format(draft, &text, why);
     if (err == HF_OK)
-        err = hf_disk_create(path, 0644, hf_buf_bytes(&text), why);
+        err = hf_file_create(path, 0644, hf_buf_bytes(&text), why);
     hf_buf_free(&text);
     return err;
 }
@@ -289,7 +289,7 @@ enum hf_err hf_draft_write(const char *path, const struct hf_draft *draft, struc
     struct hf_buf text = {0};
     enum hf_err err = hf_draft_format(draft, &text, why);
     if (err == HF_OK)
-        err = hf_disk_replace(path, hf_buf_bytes(&text), why);
+        err = hf_file_replace_alone(path, hf_buf_bytes(&text), why);
     hf_buf_free(&text);
     return err;
 }

@@ -116,7 +116,7 @@ enum hf_err hf_draft_check_follows(const struct hf_draft *draft, const char *pat
                                    struct hf_why *why)
 {
     struct hf_buf known = {0};
-    enum hf_err err = hf_disk_read(path, HF_ROOT_BYTES_MAX, &known, why);
+    enum hf_err err = hf_file_read_any(path, HF_ROOT_BYTES_MAX, &known, why);
     if (err == HF_OK)
         err = compare(draft, hf_buf_bytes(&known), path, why);
     hf_buf_free(&known);
@@ -129,7 +129,7 @@ static enum hf_err check_pin(const struct hf_draft *draft, const char *folder, b
     struct hf_path path;
     struct hf_buf pin = {0};
     HF_TRY(hf_path_set(&path, why, "%s/root.json", folder));
-    enum hf_err err = hf_disk_read_regular(path.text, HF_ROOT_BYTES_MAX, &pin, why);
+    enum hf_err err = hf_file_read_published(path.text, HF_ROOT_BYTES_MAX, &pin, why);
     bool is_there = err != HF_E_NOT_FOUND;
     *is_known = *is_known || is_there;
     if (err == HF_OK)
@@ -179,7 +179,7 @@ static enum hf_err renew_pin(const struct hf_draft *draft, const char *folder, b
     HF_TRY(check_pin(draft, folder, &is_there, why));
     HF_TRY(hf_path_set(&path, why, "%s/root.json", folder));
     *is_known = *is_known || is_there;
-    return is_there ? hf_disk_replace(path.text, hf_draft_root_file(draft), why) : HF_OK;
+    return is_there ? hf_file_replace_alone(path.text, hf_draft_root_file(draft), why) : HF_OK;
 }
 
 enum hf_err hf_draft_renew_pins(const struct hf_draft *draft, const struct hf_key_set *holder,

@@ -87,7 +87,7 @@ enum hf_err hf_root_are_records_behind(const struct hf_root_ceremony *c, bool *o
     bool is_behind = false;
     for (int half = 0; half < HF_KEY_HALVES && !is_behind; half++) {
         const struct hf_key_folder *folder = &c->p.keys.folders[half];
-        if (!hf_disk_exists(folder->path.text))
+        if (!hf_file_exists(folder->path.text))
             continue;
         HF_TRY(is_pin_behind(folder, c->draft->next.env.version, &is_behind, why));
         is_behind = is_behind || (c->p.is_used[half] && is_record_open(&c->p.last[half]));
@@ -101,7 +101,7 @@ static enum hf_err renew(struct hf_root_ceremony *c, struct hf_why *why)
     const struct hf_repo repo = {.dir = c->p.repo.dir};
     for (int half = 0; half < HF_KEY_HALVES; half++) {
         const struct hf_key_folder *folder = &c->p.keys.folders[half];
-        if (!hf_disk_exists(folder->path.text))
+        if (!hf_file_exists(folder->path.text))
             continue;
         HF_TRY(hf_pin_put(folder, &repo, c->draft->next.env.version, c->p.now_s, why));
         c->p.is_used[half] = true; /* a new folder remembers from here on */

@@ -12,7 +12,7 @@ enum hf_key_half hf_targets_half_at_hand(const char *keys_dir)
 {
     struct hf_path offline;
     if (hf_path_set(&offline, NULL, "%s/offline/root.json", keys_dir) == HF_OK &&
-        hf_disk_exists(offline.text))
+        hf_file_exists(offline.text))
         return HF_KEYS_OFFLINE;
     return HF_KEYS_ONLINE;
 }

@@ -159,7 +159,7 @@ enum hf_err hf_cli_read_root(const char *file, struct hf_buf *out, struct hf_why
 {
     if (file == NULL)
         return HF_OK;
-    HF_TRY(hf_disk_read(file, HF_ROOT_BYTES_MAX, out, why));
+    HF_TRY(hf_file_read_any(file, HF_ROOT_BYTES_MAX, out, why));
     if (out->len == 0)
         return hf_fail(why, HF_E_FORMAT, "%s is empty; it should be root metadata", file);
     return HF_OK;

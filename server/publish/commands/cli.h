@@ -173,7 +173,7 @@ struct hf_publication_place hf_cli_publication(const struct hf_cli_place *place,
                                                enum hf_key_half half);
 
 /** The root metadata that --root names, appended; nothing where it was not given (NULL). Where trust
- *  begins: hf_repo.pinned_root. HF_E_FORMAT for an empty file, and as hf_disk_read. */
+ *  begins: hf_repo.pinned_root. HF_E_FORMAT for an empty file, and as hf_file_read_any. */
 HF_MUST_USE enum hf_err hf_cli_read_root(const char *file, struct hf_buf *out, struct hf_why *why);
 
 /** A popt list as it is used; and its end. */

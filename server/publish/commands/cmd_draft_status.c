@@ -72,7 +72,7 @@ struct merge {
 static enum hf_err merge_into(struct hf_draft *draft, const char *path, struct hf_why *why)
 {
     struct hf_draft there = {0};
-    if (!hf_disk_exists(path))
+    if (!hf_file_exists(path))
         return hf_draft_create(path, draft, why);
     HF_TRY(hf_draft_read(path, &there, why));
     enum hf_err err = hf_draft_merge(draft, &there, why);

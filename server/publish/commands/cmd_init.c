@@ -27,7 +27,7 @@ static enum hf_err refuse_existing(const char *dir, const char *name, struct hf_
 {
     struct hf_path path;
     HF_TRY(hf_path_set(&path, why, "%s/%s", dir, name));
-    if (hf_disk_exists(path.text))
+    if (hf_file_exists(path.text))
         return hf_fail(why, HF_E_STATE,
                        "%s exists already; init never overwrites, choose another folder",
                        path.text);

@@ -24,7 +24,7 @@ struct request {
 
 static enum hf_err check_free(const char *path, const char *otherwise, struct hf_why *why)
 {
-    if (path != NULL && hf_disk_exists(path))
+    if (path != NULL && hf_file_exists(path))
         return hf_fail(why, HF_E_STATE, "%s exists already; %s", path, otherwise);
     return HF_OK;
 }

@@ -1,6 +1,6 @@
 /* holdfastctl lint: what a publisher should know before devices do. Needs no key and no lock. */
 #include "server/publish/commands/bundle_options.h"
-#include "server/repository/base/disk.h"
+#include "common/os/file_util.h"
 #include "server/repository/base/json_text.h"
 #include "server/publish/lint/lint_accepted.h"
 #include "server/publish/lint/lint_answers.h"
@@ -166,7 +166,7 @@ static enum hf_err ask_endpoints(struct session *s, struct hf_why *why)
 {
     const struct hf_lint_sources sources = hf_bundle_options_sources(&s->r->o);
     const char *dir = s->r->save_dir;
-    if (dir != NULL && hf_disk_exists(dir))
+    if (dir != NULL && hf_file_exists(dir))
         return hf_fail(why, HF_E_STATE, "%s exists already; --save-chains makes a new folder", dir);
     HF_TRY(hf_lint_endpoints_load(&sources, &s->endpoints, why));
     if (dir != NULL)

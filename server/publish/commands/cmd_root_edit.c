@@ -94,7 +94,7 @@ static enum hf_err remove_one(struct hf_root_edit *edit, const struct request *r
                               struct hf_why *why)
 {
     struct hf_key_reference key = {0};
-    if (!hf_token_is_uri(which) && !hf_disk_exists(which))
+    if (!hf_token_is_uri(which) && !hf_file_exists(which))
         return hf_root_edit_remove_key(edit, r->top_role, which, why);
     HF_TRY(find_key(which, &key, why));
     const char *id = hf_key_role_id(&edit->draft->next, r->top_role, key.public.json);

@@ -1,7 +1,7 @@
 #include "server/publish/commands/init_report.h"
 
 #include "common/base/limits.h"
-#include "server/repository/base/disk.h"
+#include "common/os/file_util.h"
 #include "server/repository/certs/fingerprint.h"
 #include "server/repository/base/json_text.h"
 
@@ -74,7 +74,7 @@ static enum hf_err read_root(const char *repo_dir, struct hf_buf *file, struct h
 {
     struct hf_path path;
     HF_TRY(hf_path_set(&path, why, "%s/" FIRST_ROOT, repo_dir));
-    HF_TRY(hf_disk_read(path.text, HF_ROOT_BYTES_MAX, file, why));
+    HF_TRY(hf_file_read_any(path.text, HF_ROOT_BYTES_MAX, file, why));
     return hf_root_parse(hf_buf_bytes(file), root, why);
 }
 

@@ -2,7 +2,7 @@
 
 #include "common/base/plaintext.h"
 
-#include "server/repository/base/disk.h"
+#include "common/os/file_util.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -120,7 +120,7 @@ enum hf_err hf_lint_device_load(const char *file, struct hf_lint_device *out, st
 {
     struct hf_lint_device d = {~0u, ~0u, ~0u, RSA_BITS_LIMIT};
     struct hf_buf text = {0};
-    HF_TRY(hf_disk_read(file, DEVICE_BYTES_MAX, &text, why));
+    HF_TRY(hf_file_read_any(file, DEVICE_BYTES_MAX, &text, why));
     size_t mark = hf_plain_mark_len(hf_buf_bytes(&text));
     enum hf_err err = text.len == 0 ? HF_OK : take_text(file, (char *)text.data + mark, &d, why);
     hf_buf_free(&text);

@@ -1,7 +1,7 @@
 #include "server/publish/lint/lint_endpoints.h"
 
 #include "common/base/plaintext.h"
-#include "server/repository/base/disk.h"
+#include "common/os/file_util.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,7 +102,7 @@ static enum hf_err read_answer_of_aws(const char *file, struct hf_endpoint_url *
                                       struct hf_why *why)
 {
     struct hf_buf json = {0};
-    HF_TRY(hf_disk_read(file, HF_ENDPOINT_JSON_BYTES_MAX, &json, why));
+    HF_TRY(hf_file_read_any(file, HF_ENDPOINT_JSON_BYTES_MAX, &json, why));
     enum hf_err err = hf_endpoint_url_parse_json(hf_buf_bytes(&json), out, why);
     hf_buf_free(&json);
     return err == HF_OK ? HF_OK : hf_fail_context(why, "%s", file);
@@ -140,7 +140,7 @@ static enum hf_err read_chain(const char *name, const char *file, struct hf_lint
 {
     struct hf_buf text = {0};
     struct hf_chain sent = {0};
-    HF_TRY(hf_disk_read(file, HF_BUNDLE_BYTES_MAX, &text, why));
+    HF_TRY(hf_file_read_any(file, HF_BUNDLE_BYTES_MAX, &text, why));
     enum hf_err err = hf_lint_chain_parse(hf_buf_bytes(&text), &sent, why);
     hf_buf_free(&text);
     if (err == HF_OK)
@@ -280,7 +280,7 @@ static enum hf_err take_list(struct hf_lint_endpoints *e, const char *file, stru
     struct reading r = {.endpoints = e, .file = file};
     struct hf_buf text = {0};
     char none[] = "";
-    HF_TRY(hf_disk_read(file, ENDPOINTS_BYTES_MAX, &text, why));
+    HF_TRY(hf_file_read_any(file, ENDPOINTS_BYTES_MAX, &text, why));
     size_t mark = hf_plain_mark_len(hf_buf_bytes(&text));
     enum hf_err err = text.len > 0 && memchr(text.data, '\0', text.len) != NULL
                           ? hf_fail(why, HF_E_FORMAT,

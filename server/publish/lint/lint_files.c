@@ -4,7 +4,7 @@
 #include "common/bundle/pem.h"
 #include "common/bundle/policy.h"
 #include "server/repository/certs/cert_files.h"
-#include "server/repository/base/disk.h"
+#include "common/os/file_util.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -49,7 +49,7 @@ static enum hf_err read_file(struct reading *r, struct hf_why *why)
 {
     struct hf_buf content = {0};
     struct hf_why reason = {0};
-    enum hf_err err = hf_disk_read(r->file, HF_BUNDLE_BYTES_MAX, &content, &reason);
+    enum hf_err err = hf_file_read_any(r->file, HF_BUNDLE_BYTES_MAX, &content, &reason);
     if (err == HF_E_NOT_FOUND || err == HF_E_STORAGE)
         return hf_findings_add(r->out, HF_LINT_BROKEN, r->file, why, "%s", reason.text);
     if (err != HF_OK)

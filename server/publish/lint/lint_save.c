@@ -24,7 +24,7 @@ static enum hf_err save_file(struct saving *s, const char *name, struct hf_bytes
 {
     struct hf_path path;
     HF_TRY(hf_path_set(&path, why, "%s/%s", s->dir, name));
-    HF_TRY(hf_disk_create(path.text, FILE_MODE, content, why));
+    HF_TRY(hf_file_create(path.text, FILE_MODE, content, why));
     return hf_undo_note(&s->undo, path.text, why);
 }
 
@@ -73,7 +73,7 @@ static enum hf_err save_all(struct saving *s, const struct hf_lint_endpoints *en
 {
     char now[HF_TIME_TEXT_MAX];
     hf_time_format(now_s, now);
-    HF_TRY(hf_disk_make_folder(s->dir, FOLDER_MODE, why));
+    HF_TRY(hf_file_make_new_dir(s->dir, FOLDER_MODE, why));
     HF_TRY(hf_undo_note(&s->undo, s->dir, why));
     if (hf_buf_printf(&s->list, "# What endpoints showed on %s; for holdfastctl lint --endpoints\n",
                       now) != HF_OK)
@@ -81,7 +81,7 @@ static enum hf_err save_all(struct saving *s, const struct hf_lint_endpoints *en
     for (size_t i = 0; i < endpoints->n_chains; i++)
         HF_TRY(save_chain(s, endpoints->chains[i], i + 1, why));
     HF_TRY(save_list(s, endpoints, why));
-    return hf_disk_sync_folder(s->dir, why);
+    return hf_file_sync_dir(s->dir, why);
 }
 
 enum hf_err hf_lint_endpoints_save(const struct hf_lint_endpoints *endpoints, const char *dir,

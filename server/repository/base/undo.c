@@ -21,9 +21,9 @@ enum hf_err hf_undo_note(struct hf_undo *undo, const char *path, struct hf_why *
 
 static enum hf_err make_one(struct hf_undo *undo, const char *path, mode_t mode, struct hf_why *why)
 {
-    if (hf_disk_exists(path))
+    if (hf_file_exists(path))
         return HF_OK;
-    HF_TRY(hf_disk_make_folder(path, mode, why));
+    HF_TRY(hf_file_make_new_dir(path, mode, why));
     return hf_undo_note(undo, path, why);
 }
 

@@ -2,7 +2,7 @@
 #ifndef HF_REPOSITORY_UNDO_H
 #define HF_REPOSITORY_UNDO_H
 
-#include "server/repository/base/disk.h"
+#include "common/os/file_util.h"
 
 struct hf_undo {
     char **paths; /* owned, in order of creation */

@@ -2,7 +2,7 @@
 
 #include "common/base/timetext.h"
 #include "common/bundle/pem.h"
-#include "server/repository/base/disk.h"
+#include "common/os/file_util.h"
 #include "server/repository/certs/select.h"
 
 #include <stdlib.h>
@@ -124,7 +124,7 @@ static enum hf_err take_cert(void *ctx, size_t index, struct hf_bytes der, struc
 static enum hf_err read_one(struct reading *r, struct hf_why *why)
 {
     struct hf_buf content = {0};
-    enum hf_err err = hf_disk_read(r->file, HF_BUNDLE_BYTES_MAX, &content, why);
+    enum hf_err err = hf_file_read_any(r->file, HF_BUNDLE_BYTES_MAX, &content, why);
     if (err != HF_OK)
         return err; /* names the file already */
     err = hf_pem_or_der_walk(hf_buf_bytes(&content), take_cert, r, why);

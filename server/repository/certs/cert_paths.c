@@ -1,6 +1,6 @@
 #include "server/repository/certs/cert_files.h"
 
-#include "server/repository/base/disk.h"
+#include "common/os/file_util.h"
 
 #include <dirent.h>
 #include <stdlib.h>

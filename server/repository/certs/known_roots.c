@@ -3,7 +3,7 @@
 #include "common/base/plaintext.h"
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
-#include "server/repository/base/disk.h"
+#include "common/os/file_util.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -152,7 +152,7 @@ static enum hf_err take_compiled_in(struct hf_known_roots *known,
 static enum hf_err take_file(struct hf_known_roots *known, const char *file, struct hf_why *why)
 {
     struct hf_buf text = {0};
-    HF_TRY(hf_disk_read(file, TABLE_BYTES_MAX, &text, why));
+    HF_TRY(hf_file_read_any(file, TABLE_BYTES_MAX, &text, why));
     enum hf_err err = HF_OK;
     if (text.len > 0 && memchr(text.data, '\0', text.len) != NULL)
         err = hf_fail(why, HF_E_FORMAT, "%s is no text; a table of known roots is expected", file);

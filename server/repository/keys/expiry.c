@@ -61,7 +61,7 @@ enum hf_err hf_expiry_create(const struct hf_key_folder *folder, enum hf_key_hal
     json_decref(object);
     if (text == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for %s", path.text);
-    enum hf_err err = hf_disk_create(path.text, 0600, hf_bytes_of_text(text), why);
+    enum hf_err err = hf_file_create(path.text, 0600, hf_bytes_of_text(text), why);
     free(text);
     return err;
 }
@@ -91,7 +91,7 @@ enum hf_err hf_expiry_read(const struct hf_key_folder *folder, enum hf_key_half 
     struct hf_buf text = {0};
     json_t *object = NULL;
     HF_TRY(file_name(folder, &path, why));
-    enum hf_err err = hf_disk_read(path.text, FILE_BYTES_MAX, &text, why);
+    enum hf_err err = hf_file_read_any(path.text, FILE_BYTES_MAX, &text, why);
     if (err == HF_E_NOT_FOUND)
         return HF_OK;
     if (err == HF_OK)

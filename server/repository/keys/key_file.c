@@ -2,7 +2,7 @@
 
 #include "common/base/hex.h"
 #include "common/json/json.h"
-#include "server/repository/base/disk.h"
+#include "common/os/file_util.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -135,7 +135,7 @@ static enum hf_err refused(const struct hf_key_file *file, enum hf_err err, stru
 static enum hf_err read_json(const char *path, json_t **out, uid_t *owner, struct hf_why *why)
 {
     struct hf_buf text = {0};
-    enum hf_err err = hf_disk_read_secret(path, FILE_BYTES_MAX, &text, owner, why);
+    enum hf_err err = hf_file_read_any_secret(path, FILE_BYTES_MAX, &text, owner, why);
     if (err == HF_OK)
         err = hf_json_parse_object(hf_buf_bytes(&text), path, out, why);
     sodium_memzero(text.data, text.len); /* a key without passphrase lies open in it */
@@ -366,7 +366,7 @@ static enum hf_err create_take(const char *path, json_t *object, const uint8_t *
     json_decref(object);
     if (text == NULL)
         return err == HF_OK ? out_of_memory(why) : err;
-    err = hf_disk_create(path, 0600, hf_bytes_of_text(text), why);
+    err = hf_file_create(path, 0600, hf_bytes_of_text(text), why);
     sodium_memzero(text, strlen(text));
     free(text);
     return err;

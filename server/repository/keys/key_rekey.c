@@ -164,7 +164,7 @@ static enum hf_err rename_all(const struct rekey *r, struct hf_why *why)
             return hf_fail(why, HF_E_STORAGE, "cannot rename %s: %s; begin again", beside.text,
                            strerror(errno));
     }
-    return hf_disk_sync_folder(r->folder.text, why);
+    return hf_file_sync_dir(r->folder.text, why);
 }
 
 static void remove_written(const struct rekey *r)

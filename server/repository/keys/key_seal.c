@@ -73,7 +73,7 @@ enum hf_err hf_key_seal_prepare(const char *folder, const char *passphrase_file,
     HF_TRY(hf_path_set(&set.folders[HF_KEYS_OFFLINE].path, why, "%s", folder));
     enum hf_err err = seal_of_folder(&set, out, why);
     hf_key_set_free(&set);
-    if (err != HF_E_NOT_FOUND || !hf_disk_exists(folder))
+    if (err != HF_E_NOT_FOUND || !hf_file_exists(folder))
         return err;
     struct hf_kdf fresh = is_online(folder) ? hf_kdf_for_online() : hf_kdf_for_offline();
     return hf_key_seal_choose(folder, passphrase_file, fresh, out, why);

@@ -45,7 +45,7 @@ enum hf_err hf_key_set_init_holder(struct hf_key_set *set, const char *dir,
     made.folders[HF_KEYS_OFFLINE].is_listed = dir == NULL;
     if (dir != NULL)
         HF_TRY(hf_path_set(path, why, "%s/offline", dir));
-    if (dir != NULL && !hf_disk_exists(path->text))
+    if (dir != NULL && !hf_file_exists(path->text))
         HF_TRY(hf_path_set(path, why, "%s", dir));
     *set = made;
     return HF_OK;

@@ -11,7 +11,7 @@
 #define HF_REPOSITORY_KEY_SET_H
 
 #include "common/tuf/metadata.h"
-#include "server/repository/base/disk.h"
+#include "common/os/file_util.h"
 #include "server/repository/keys/key_file.h"
 
 enum hf_key_half { HF_KEYS_OFFLINE, HF_KEYS_ONLINE, HF_KEY_HALVES };

@@ -1,7 +1,7 @@
 #include "server/repository/keys/public_key.h"
 
 #include "common/json/json.h"
-#include "server/repository/base/disk.h"
+#include "common/os/file_util.h"
 #include "server/repository/keys/key_file.h"
 
 #include <sodium.h>
@@ -83,7 +83,7 @@ enum hf_err hf_public_key_read(const char *path, struct hf_public_key *out, stru
 {
     struct hf_buf text = {0};
     json_t *object = NULL;
-    enum hf_err err = hf_disk_read(path, FILE_BYTES_MAX, &text, why);
+    enum hf_err err = hf_file_read_any(path, FILE_BYTES_MAX, &text, why);
     if (err == HF_OK)
         err = hf_json_parse_object(hf_buf_bytes(&text), path, &object, why);
     if (text.data != NULL)
@@ -102,7 +102,7 @@ enum hf_err hf_public_key_create(const char *path, const json_t *object, struct 
     char *text = json_dumps(object, JSON_INDENT(2) | JSON_SORT_KEYS);
     if (text == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for a public key");
-    enum hf_err err = hf_disk_create(path, 0644, hf_bytes_of_text(text), why);
+    enum hf_err err = hf_file_create(path, 0644, hf_bytes_of_text(text), why);
     free(text);
     return err;
 }
