@@ -1,7 +1,7 @@
 /* holdfast, the device's agent: finds the command and leaves the rest to it. */
 #include "client/agent/cli.h"
 #include "common/cli/nearest.h"
-#include "common/os/core_dump.h"
+#include "common/os/process.h"
 #include "common/json/json.h"
 
 #include <sodium.h>

@@ -72,7 +72,7 @@ HF_MUST_USE enum hf_err hf_file_place(const char *path, struct hf_bytes bytes, m
 
 /**
  * Put a world-readable file in the place of whatever has that name, durably. One writer per folder at a
- * time: the temporary file, FOLDER/.new, is made anew, never written into. HF_E_STORAGE.
+ * time: the temporary file, FOLDER/.new, is always a new one. HF_E_STORAGE.
  */
 HF_MUST_USE enum hf_err hf_file_replace_alone(const char *path, struct hf_bytes bytes,
                                               struct hf_why *why);

@@ -1,7 +1,7 @@
 /* holdfastctl: finds the subcommand and leaves the rest to it. */
 #include "server/publish/commands/cli.h"
 #include "server/publish/commands/groups.h"
-#include "common/os/core_dump.h"
+#include "common/os/process.h"
 #include "common/json/json.h"
 
 #include <sodium.h>

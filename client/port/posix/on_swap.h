@@ -19,11 +19,7 @@ struct hf_swap_notice {
     const char *export_file; /* HOLDFAST_EXPORT; "" where no export is kept */
 };
 
-/**
- * Run `command` to its end, at most `timeout_ms`; then it and what it has started are killed. Its
- * standard input is empty, its standard output goes to our standard error. HF_OK for exit status
- * 0, otherwise HF_E_STATE with how it ended.
- */
+/** Run `command` to its end, at most `timeout_ms`, as hf_shell_run does. */
 HF_MUST_USE enum hf_err hf_on_swap_run(const char *command, const struct hf_swap_notice *notice,
                                        unsigned timeout_ms, struct hf_why *why);
 
