@@ -25,7 +25,7 @@ bool hf_file_mark_same(const struct hf_file_mark *a, const struct hf_file_mark *
            same_time(a->modified, b->modified) && same_time(a->changed, b->changed);
 }
 
-static bool ends_with(const char *text, const char *end)
+bool hf_name_ends_with(const char *text, const char *end)
 {
     size_t text_len = strlen(text);
     size_t end_len = strlen(end);
@@ -34,9 +34,9 @@ static bool ends_with(const char *text, const char *end)
 
 const char *hf_served_file_type(const char *name)
 {
-    if (ends_with(name, ".json"))
+    if (hf_name_ends_with(name, ".json"))
         return "application/json";
-    if (ends_with(name, ".pem"))
+    if (hf_name_ends_with(name, ".pem"))
         return "application/pem-certificate-chain"; /* RFC 8555, 9.1 */
     return "application/octet-stream";
 }

@@ -57,6 +57,7 @@ struct hf_served_file *hf_served_file_ref(struct hf_served_file *file);
 /** One reference less; the last one frees. NULL is fine. From any thread. */
 void hf_served_file_unref(struct hf_served_file *file);
 
+bool hf_name_ends_with(const char *text, const char *end);
 /** How long caches may keep what is served under `name`: the value of Cache-Control. */
 const char *hf_served_file_cache_rule(const char *name);
 /** The value of Content-Type, by the name's ending. */

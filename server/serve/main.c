@@ -59,7 +59,7 @@ static void notify_status(struct server *s)
     hf_notify(text);
 }
 
-/* sd_notify(3) wants to know since when. */
+/* sd_notify(3) wants to know since when, to the microsecond: earlier than its signal does not count. */
 static void notify_reloading(void)
 {
     struct timespec now;

@@ -68,23 +68,16 @@ bool hf_repository_mark_same(const struct hf_repository_mark *a, const struct hf
            hf_file_mark_same(&a->folder, &b->folder);
 }
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t text_len = strlen(text);
-    size_t end_len = strlen(end);
-    return text_len >= end_len && strcmp(text + text_len - end_len, end) == 0;
-}
-
 /* Names that a publisher's half-written files have, and what editors and copying tools leave. */
 static bool is_temporary(const char *entry)
 {
-    return entry[0] == '.' || ends_with(entry, "~") || ends_with(entry, ".tmp") ||
-           ends_with(entry, ".part");
+    return entry[0] == '.' || hf_name_ends_with(entry, "~") || hf_name_ends_with(entry, ".tmp") ||
+           hf_name_ends_with(entry, ".part");
 }
 
 static bool is_served(const char *name)
 {
-    return strncmp(name, "/metadata/", 10) != 0 || ends_with(name, ".json");
+    return strncmp(name, "/metadata/", 10) != 0 || hf_name_ends_with(name, ".json");
 }
 
 /* Append an entry to the name; false where the result is not a path that TUF could name. */
