@@ -1,9 +1,8 @@
-/* common/os/file_util and lock. */
+/* common/os/file_util. */
 #include "tests/support/check.h"
 #include "tests/support/temp_dir.h"
 
 #include "common/os/file_util.h"
-#include "client/port/posix/lock.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -251,36 +250,36 @@ static void removing_a_tree_does_not_follow_links_out_of_it(void **state)
 
 static void the_lock_is_held_by_one_at_a_time(void **state)
 {
-    const struct temp_dir *dir = *state;
+    const char *path = temp_path(*state, "lock");
     struct hf_why why = {0};
     int first = -1;
     int second = -1;
 
-    CHECK_OK(hf_lock_take(dir->path, 0, &first, &why));
-    CHECK_REFUSED(hf_lock_take(dir->path, 50, &second, &why), HF_E_BUSY, &why,
-                  "another process is updating");
+    CHECK_OK(hf_file_lock(path, 0, &first, &why));
+    CHECK_REFUSED(hf_file_lock(path, 50, &second, &why), HF_E_BUSY, &why,
+                  "is locked by another process");
     assert_int_equal(second, -1);
-    hf_lock_release(first);
-    CHECK_OK(hf_lock_take(dir->path, 0, &second, &why));
-    hf_lock_release(second);
-    assert_int_equal(temp_mode(temp_path(dir, "lock")), 0600);
+    hf_file_unlock(first);
+    CHECK_OK(hf_file_lock(path, 0, &second, &why));
+    hf_file_unlock(second);
+    assert_int_equal(temp_mode(path), 0600);
 }
 
 static void the_lock_ends_with_its_process(void **state)
 {
-    const struct temp_dir *dir = *state;
+    const char *path = temp_path(*state, "lock");
     struct hf_why why = {0};
     int lock = -1;
 
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0)
-        _exit(hf_lock_take(dir->path, 0, &lock, NULL) == HF_OK ? 0 : 1);
+        _exit(hf_file_lock(path, 0, &lock, NULL) == HF_OK ? 0 : 1);
     int status = -1;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
-    CHECK_OK(hf_lock_take(dir->path, 0, &lock, &why));
-    hf_lock_release(lock);
+    CHECK_OK(hf_file_lock(path, 0, &lock, &why));
+    hf_file_unlock(lock);
 }
 
 int main(void)

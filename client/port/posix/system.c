@@ -1,5 +1,7 @@
 #include "client/port/posix/system.h"
 
+#include "common/os/clock.h"
+
 #include <sodium.h>
 #include <time.h>
 
@@ -15,11 +17,8 @@ static int64_t now_s(void *ctx)
 
 static int64_t uptime_ms(void *ctx)
 {
-    struct timespec up = {0};
-
     (void)ctx;
-    (void)clock_gettime(CLOCK_MONOTONIC, &up); /* cannot fail either */
-    return (int64_t)up.tv_sec * 1000 + up.tv_nsec / 1000000;
+    return hf_monotonic_ms();
 }
 
 struct hf_clock_port hf_system_clock_port(void)
