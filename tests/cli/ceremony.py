@@ -5,7 +5,7 @@ import ctl
 
 
 class Holder:
-    """Somebody with one key and nothing else."""
+    """A person with one key and nothing else."""
 
     def __init__(self, folder, name, key=None):
         self.folder = folder / name

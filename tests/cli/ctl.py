@@ -67,7 +67,7 @@ def ok(*args, **how):
 
 
 def report(schema, *args, **how):
-    """What it prints with --json, held against schema/SCHEMA.schema.json."""
+    """What it prints with --json, validated with schema/SCHEMA.schema.json."""
     found = json.loads(ok(*args, "--json", **how))
     json_schema.check(found, f"{schema}.schema.json")
     return found
@@ -235,7 +235,7 @@ class Terminal:
 
 
 class Watch:
-    """inotify on a folder: has anybody opened or read it or a file in it?"""
+    """inotify on a folder: was it, or a file in it, opened or read?"""
 
     OPENED = 0x20 | 0x01  # IN_OPEN | IN_ACCESS
 

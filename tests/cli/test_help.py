@@ -1,4 +1,4 @@
-"""What `holdfast` says about itself, and about a command line that makes no sense."""
+"""The help texts of `holdfast`, and its usage errors."""
 import os
 import pty
 import subprocess

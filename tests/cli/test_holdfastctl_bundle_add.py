@@ -415,50 +415,50 @@ def test_a_drop_of_what_stays_is_refused(p, a, b, root):
 @pytest.mark.parametrize("how", ["digits", "file"])
 def test_a_root_that_a_thief_gave_devices_is_dropped(p, a, b, root, how):
     """It never was in a version of ours."""
-    thief = root("Mallory Root")
+    mallory = root("Mallory Root")
     p.add(a.file, b.file)
-    said = p.add(f"--drop={thief.file if how == 'file' else thief.spki_sha256}", a.file, b.file)
-    assert f"warning drops-stranger (roots/full 2): the key {thief.spki_sha256} is dropped" in said
-    assert p.description()["drops"] == [thief.spki_sha256]
+    said = p.add(f"--drop={mallory.file if how == 'file' else mallory.spki_sha256}", a.file, b.file)
+    assert f"warning drops-stranger (roots/full 2): the key {mallory.spki_sha256} is dropped" in said
+    assert p.description()["drops"] == [mallory.spki_sha256]
     # It is ours to keep up from then on, without a word.
     assert "drops-stranger" not in p.add(a.file, b.file)
-    assert p.description()["drops"] == [thief.spki_sha256]
+    assert p.description()["drops"] == [mallory.spki_sha256]
 
 
-def test_a_thief_s_root_is_dropped_from_derived_profiles_too(p, a, root):
-    """Also where his key is of a kind that the profile never has."""
-    thief, c = root("Mallory Root"), root("Root C", key=rsa.generate_private_key(65537, 2048))
+def test_an_attacker_s_root_is_dropped_from_derived_profiles_too(p, a, root):
+    """Also if the key is of a type that the profile never has."""
+    mallory, c = root("Mallory Root"), root("Root C", key=rsa.generate_private_key(65537, 2048))
     p.add("--derive", "rsa", a.file, c.file)
-    p.add("--derive", "rsa", f"--drop={thief.file}", a.file, c.file)
+    p.add("--derive", "rsa", f"--drop={mallory.file}", a.file, c.file)
     listed = p.metadata("targets")["signed"]["targets"]
     for profile in ("full", "rsa"):
         dropped = listed[f"roots/{profile}/2.pem"]["custom"]["holdfast"]["drops"]
-        assert dropped == [thief.spki_sha256]
+        assert dropped == [mallory.spki_sha256]
 
 
-def test_the_first_version_drops_a_thief_s_root_too(p, a, root):
-    thief, c = root("Mallory Root"), root("Root C", key=rsa.generate_private_key(65537, 2048))
+def test_the_first_version_drops_an_attacker_s_root_too(p, a, root):
+    mallory, c = root("Mallory Root"), root("Root C", key=rsa.generate_private_key(65537, 2048))
     assert p.refuses_to_add("--drop", a.sha256, a.file, code=2) == (
         f"--drop {a.sha256}: no certificate or key of that SHA-256 is about to be dropped")
-    said = p.add("--derive", "rsa", f"--drop={thief.spki_sha256}", a.file, c.file)
-    assert f"warning drops-stranger (roots/full 1): the key {thief.spki_sha256} is dropped" in said
+    said = p.add("--derive", "rsa", f"--drop={mallory.spki_sha256}", a.file, c.file)
+    assert f"warning drops-stranger (roots/full 1): the key {mallory.spki_sha256} is dropped" in said
     listed = p.metadata("targets")["signed"]["targets"]
     for profile in ("full", "rsa"):
         dropped = listed[f"roots/{profile}/1.pem"]["custom"]["holdfast"]["drops"]
-        assert dropped == [thief.spki_sha256]
+        assert dropped == [mallory.spki_sha256]
 
 
 def test_what_cannot_be_dropped_as_a_stranger(p, a, b, root):
     """Half a hash may mean anything, and what this version has is none."""
-    thief = root("Mallory Root")
+    mallory = root("Mallory Root")
     p.add(a.file, b.file)
-    assert "is about to be dropped" in p.refuses_to_add("--drop", thief.spki_sha256[:16], a.file,
+    assert "is about to be dropped" in p.refuses_to_add("--drop", mallory.spki_sha256[:16], a.file,
                                                         b.file, code=2)
     assert p.refuses_to_add(f"--drop={a.file}", a.file, b.file, code=2) == (
         f'--drop {a.file}: the key of "O=Holdfast Test, CN=Root A" is in this version')
     # A stranger is no agreement to what leaves.
     assert "1 root(s) of the version before are missing" in refuses_to_drop(
-        p, f"--drop={thief.file}", b.file)
+        p, f"--drop={mallory.file}", b.file)
 
 
 def test_drops_stay_signed_for_devices_that_slept(p, a, b, root):

@@ -28,7 +28,7 @@ def draft(p, tmp_path):
 
 
 def holder(p, tmp_path, key):
-    """Somebody who has this key of offline/ and no other."""
+    """A person who has this key of offline/ and no other."""
     folder = tmp_path / key
     folder.mkdir(mode=0o700)
     (p.offline / f"{key}.key.json").rename(folder / f"{key}.key.json")

@@ -74,7 +74,7 @@ def test_a_file_that_is_there_gets_what_the_copies_have(holders, draft, copies):
     assert signers(draft) == [holders[0].key_id]
     ctl.ok("root", "merge", "--draft", draft, copies[1])
     assert sorted(signers(draft)) == sorted(h.key_id for h in holders[:2])
-    # What holder 3 signed meanwhile in the file itself stays, and nobody counts twice.
+    # What holder 3 signed meanwhile in the file itself stays, and no signature counts twice.
     holders[2].sign(draft)
     whole = sorted(signers(draft))
     ctl.ok("root", "merge", "--draft", draft, *copies)

@@ -101,7 +101,7 @@ def first(tmp_path_factory):
         shutil.copy(MOZILLA / ROOTS["AmazonRootCA1.pem"], file.parent / "chain.pem")
     for file in (world.desk / "new.pass", world.folder / "etc/holdfast/online.pass"):
         file.touch(mode=0o600)
-        file.write_text("nobody's\n")
+        file.write_text("only for a test\n")
     ctl.ok("init", *world.place, "--insecure-no-passphrase", "--root-keys", "3", "--root-threshold",
            "2", "--targets-keys", "2", "--targets-threshold", "2")
     amazon = [name for name in ROOTS if name.startswith("Amazon")]

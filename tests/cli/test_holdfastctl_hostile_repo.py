@@ -1,4 +1,4 @@
-"""holdfastctl over a repository folder that somebody else has had their hands on."""
+"""holdfastctl over a repository folder that an attacker has changed."""
 import hashlib
 import json
 import os
@@ -142,11 +142,11 @@ def test_what_is_no_regular_file_is_refused_and_not_waited_for(p, name, make):
 
 @pytest.mark.parametrize("folder", ["targets", "metadata", "targets/roots"])
 def test_a_folder_that_leads_elsewhere_is_not_written_into(p, a, tmp_path, folder):
-    """Whoever may change the public folder does not choose what else its publisher may change."""
+    """An attacker who can change the public folder cannot make the publisher change other files."""
     p.add(a.file)
     elsewhere = tmp_path / "elsewhere"
     shutil.move(p.repo / folder, elsewhere)
-    (elsewhere / ".new").write_text("somebody's own")
+    (elsewhere / ".new").write_text("another file")
     (p.repo / folder).symlink_to(elsewhere)
     before = ctl.tree(elsewhere)
     assert f"{p.repo / folder} is no folder; a repository or mirror holds files and folders" in \

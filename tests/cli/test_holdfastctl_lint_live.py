@@ -266,7 +266,7 @@ class OnlyOnce(RawServer):
 
 
 def test_half_an_answer_is_told_as_such(p, r, tmp_path):
-    """A load balancer that gives up in the middle: nobody knows whether there is an ECC chain."""
+    """A load balancer that gives up in the middle: it is unknown whether there is an ECC chain."""
     p.add(r.file)
     with OnlyOnce(raw(b""), tls=tls_context(*server_files(tmp_path, "s", r, bits=2048))) as server:
         found = ask(p, f"localhost:{server.port}")
@@ -480,7 +480,7 @@ def test_wrong_usage(p, a):
 
 
 def on_a_terminal(*words):
-    """Standard error, as somebody at a terminal sees it."""
+    """Standard error, as shown on a terminal."""
     master, slave = ctl.open_terminal()
     subprocess.run([ctl.BIN / "holdfastctl", *map(str, words)], stdin=subprocess.DEVNULL,
                    stdout=subprocess.DEVNULL, stderr=slave, timeout=ctl.TIMEOUT_S, check=False)

@@ -307,7 +307,7 @@ def test_what_is_not_known_is_never_removed(publisher, root, out):
 
 def test_nothing_is_removed_through_a_link(publisher, root, out, tmp_path):
     publish_many(publisher, root, out, 2)
-    content = b"somebody's own"
+    content = b"another file"
     digest = hashlib.sha256(content).hexdigest()
     for folder in (tmp_path / "elsewhere", out / "targets" / "here"):
         folder.mkdir()

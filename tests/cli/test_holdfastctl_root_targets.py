@@ -253,7 +253,7 @@ def test_targets_that_are_overtaken_are_refused(p, new, root, targets, tmp_path)
 
 
 def test_a_root_that_others_signed_is_no_root_to_come(p, new, targets):
-    """Somebody puts a root of his own into the draft, so that his keys must sign and not ours."""
+    """An attacker puts another root into the draft, so that the attacker's keys must sign and not ours."""
     content = json.loads(targets.read_text())
     coming = json.loads(content["root"])
     coming["signatures"][0]["sig"] = "00" * 64

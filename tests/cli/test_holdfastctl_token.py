@@ -271,7 +271,7 @@ def test_where_all_keys_lie_in_tokens_no_passphrase_is_chosen(hsm, tmp_path):
 @pytest.mark.parametrize("keys, sentence, code", [
     (["root=FILE", "root=FILE"], "are the same key", 2),
     (["FILE"], "--key is ROLE=KEY", 2),
-    (["nobody=FILE"], "--key is ROLE=KEY", 2),
+    (["unknown=FILE"], "--key is ROLE=KEY", 2),
     (["root="], "--key is ROLE=KEY", 2),
     (["root=missing.key.json"], "missing.key.json", 1),
     (["root=FILE", "root=TOKEN", "--root-keys", "3"], "2 root key(s) are given and 3 are asked for", 2),
@@ -366,7 +366,7 @@ def draft(p, tmp_path):
 
 
 def test_a_draft_is_signed_on_another_machine_with_a_token(p, hsm, draft, tmp_path):
-    """Bob has the draft and his token, and nothing else. His name in the draft is the token's."""
+    """Bob has only the draft and a token. The name in the draft is the token's."""
     elsewhere = tmp_path / "elsewhere" / "root.draft"
     elsewhere.parent.mkdir()
     shutil.copy(draft, elsewhere)
@@ -406,7 +406,7 @@ def test_who_has_only_a_token_gives_a_root_that_he_trusts(p, hsm, draft, tmp_pat
     later = tmp_path / "later.draft"
     ctl.ok("root", "draft", "--from", p.repo, "--draft", later)
     first = mine.read_bytes()
-    sign(later, "--key", hsm.uri("root-1"), "--root", mine)   # root 2 follows from his
+    sign(later, "--key", hsm.uri("root-1"), "--root", mine)   # root 2 follows from Bob's
     assert mine.read_bytes() == first
     mine.write_bytes(made_up.read_bytes())
     said = ctl.refused("root", "sign", "--draft", later, "--key", hsm.uri("root-2", token="bob"), "--root", mine,
@@ -587,7 +587,7 @@ def test_a_public_part_that_was_exchanged_gives_no_say(p, hsm):
 
 
 def test_a_public_part_of_another_holder_signs_nothing(p, hsm, draft):
-    """Alice's file claims Bob's key, so that her token would sign in his name."""
+    """Alice's file claims Bob's key, so that Alice's token would sign in Bob's name."""
     alice, bob = (p.offline / f"root-{n}.key.json" for n in (1, 2))
     change(alice, key=json.loads(bob.read_text())["key"])
     bob.unlink()

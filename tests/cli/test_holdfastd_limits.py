@@ -69,7 +69,7 @@ def test_a_client_that_says_nothing_is_closed_without_a_word(repo):
 def test_an_idle_connection_is_closed_after_its_time(repo):
     with Server(repo.folder, "--idle-timeout", 6) as s, s.connect() as c:
         begin = time.monotonic()
-        while time.monotonic() - begin < 8:  # the time begins anew with each request
+        while time.monotonic() - begin < 8:  # the time limit restarts with each request
             c.send(GET)
             assert c.answer().status == 200
             time.sleep(1)
@@ -262,7 +262,7 @@ def test_clients_that_vanish_leave_nothing_behind(repo):
 
 def test_a_refused_client_that_has_closed_is_let_go_after_an_interruption(repo):
     """A stopped and continued process finds EINTR in errno; the end of what a refused client sends
-    is an end all the same. A loop that spins there serves nobody any more."""
+    is an end all the same. A loop that spins there serves no client any more."""
     with Server(repo.folder) as s:
         with s.connect() as c:
             c.send(GET)

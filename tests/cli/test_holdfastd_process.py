@@ -308,7 +308,7 @@ def test_the_log_goes_to_standard_output_whole(repo):
 
 
 def test_a_log_reader_that_stops_does_not_stop_the_server(repo):
-    """Standard output is a pipe that nobody reads: lines are lost and counted, answers are not."""
+    """Standard output is a pipe without a reader: lines are lost and counted, answers are not."""
     with Server(repo.folder, "--access-log", "-") as s:
         with s.connect() as c:
             for _ in range(100):

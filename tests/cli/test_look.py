@@ -253,7 +253,7 @@ def test_a_chain_without_its_key_is_no_evidence(world):
 
 
 def test_a_chain_exchanged_on_the_way_is_not_proved(world):
-    """The genuine server, and on the wire somebody with another intermediate of the same key, issued
+    """The genuine server, and an attacker on the network with another intermediate of the same key, issued
     under a root that is about to go. The server's signature in TLS 1.2 does not cover it."""
     twin = Authority("Middle", issuer=world.other, key=world.middle.key)
     exchange = tls_watch.put_between(twin.cert.public_bytes(serialization.Encoding.DER))

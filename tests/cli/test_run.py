@@ -191,7 +191,7 @@ def with_bundle(tmp_path):
 
 @contextlib.contextmanager
 def locked_and_damaged(device):
-    """Whoever starts now waits a while for the lock, to restore the database, and then does without."""
+    """A program that starts now waits a while for the lock, to restore the database, and then continues without."""
     device.database.write_bytes(b"rotten")
     with open(device.state / "lock", "a", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -196,7 +196,7 @@ def test_a_newer_schema_is_said_and_left_alone(device, good):
 
 @pytest.fixture
 def another_user():
-    """Root may write everywhere, so it calls as somebody who may not."""
+    """Root may write everywhere, so the test calls it as another user."""
     how = {"user": agent.NOBODY} if os.getuid() == 0 else {}
     try:
         agent.run("--version", **how)

@@ -1,5 +1,5 @@
-"""Every command of every program: a command line that makes no sense is exit code 2, one sentence on
-standard error, nothing on standard output, and nothing done."""
+"""Every command of every program: a usage error is exit code 2, one sentence on standard error, nothing on
+standard output, and nothing done."""
 import functools
 import re
 import subprocess

@@ -220,7 +220,7 @@ static void three_damaged_bytes_are_refused_by_block_and_reason(void **state)
     unmake(&c);
 }
 
-/* In the signature they parse well; whoever takes certificates in must verify it. */
+/* Damaged bytes in the signature still parse; publisher and factory must verify it. */
 static void damage_in_a_signature_is_found_by_verifying_it(void **state)
 {
     (void)state;

@@ -165,7 +165,7 @@ static void a_leaf_is_no_ca(void **state)
     pki_key_free(&key);
 }
 
-/* History: a PEM with three damaged bytes shipped. Wherever they are, somebody notices. */
+/* History: a PEM with three damaged bytes shipped. Wherever they are, some check notices. */
 static void any_damaged_byte_is_noticed(void **state)
 {
     (void)state;
@@ -184,7 +184,7 @@ static void any_damaged_byte_is_noticed(void **state)
             err = hf_cert_verify_self_signature(hf_buf_bytes(&der), &why);
         }
         if (err == HF_OK)
-            fail_msg("nobody noticed that byte %zu of %zu is damaged", i, der.len);
+            fail_msg("no check noticed that byte %zu of %zu is damaged", i, der.len);
         assert_int_equal(why.code, err);
         assert_true(strlen(why.text) > 40);
         der.data[i] ^= 0x55;

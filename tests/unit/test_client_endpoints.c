@@ -256,7 +256,7 @@ static void test_certificate_from_before_1970_is_remembered(void **state)
     assert_int_equal(memory.n_anchors, 1);
 }
 
-/* Of two proofs of one type, the one that nobody on the way can have touched is kept. */
+/* Of two proofs of one type, the one that an attacker on the network cannot have changed is kept. */
 static void test_chain_that_could_be_exchanged_is_remembered_only_without_a_better_one(void **state)
 {
     struct world *w = *state;

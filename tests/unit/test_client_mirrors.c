@@ -314,7 +314,7 @@ static void test_no_root_is_withheld_and_the_refusal_stands(void **state)
 {
     struct device *d = *state;
     CHECK_OK(device_update(d));
-    tuf_keys_make(&d->repo.roles[HF_ROLE_TIMESTAMP].keys, 1, 1); /* a thief's */
+    tuf_keys_make(&d->repo.roles[HF_ROLE_TIMESTAMP].keys, 1, 1); /* an attacker's */
     device_publish(d, 2);
     device_remember(d);
     CHECK_REFUSED(device_update(d), HF_E_SIGNATURE, &d->why, "timestamp.json: timestamp version 3");

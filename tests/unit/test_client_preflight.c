@@ -37,7 +37,7 @@ static int setup(void **state)
     device_make_anchor("New Root", &w->new_root);
     device_add_bundle(w->d, 2, &w->old_root);
     tuf_repo_publish_next(&w->d->repo);
-    CHECK_OK(device_update(w->d)); /* the first one: nothing to lose, nobody is asked */
+    CHECK_OK(device_update(w->d)); /* the first one: nothing to lose, no endpoint is asked */
     assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 2);
     boot_with_endpoint(w);
     fake_endpoint_show_all(w->home, hf_buf_bytes(&w->old_root));
@@ -264,28 +264,28 @@ static void test_distrust_that_would_cut_off_only_delays(void **state)
     assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 3);
 }
 
-/* A thief of the targets keys gave the device his own root, and stands before the endpoint with it. */
+/* An attacker with stolen targets keys installed another root and impersonates the endpoint with it. */
 static void test_bundle_of_former_keys_has_no_veto(void **state)
 {
     struct world *w = *state;
-    struct hf_buf his = {0};
+    struct hf_buf other = {0};
 
-    device_make_anchor("Thief's Root", &his);
-    fake_endpoint_show_all(w->home, hf_buf_bytes(&his));
-    publish(w, 1000, &his);
+    device_make_anchor("Mallory Root", &other);
+    fake_endpoint_show_all(w->home, hf_buf_bytes(&other));
+    publish(w, 1000, &other);
     CHECK_OK(device_update(w->d));
     tuf_repo_rotate(&w->d->repo, HF_ROLE_TARGETS);
     device_withdraw(w->d, 1000);
     publish(w, 3, &w->new_root);
     for (int i = 0; i < HF_PREFLIGHT_TRIES; i++)
-        CHECK_REFUSED(device_update(w->d), HF_E_POSTPONED, &w->d->why, "Thief's Root");
+        CHECK_REFUSED(device_update(w->d), HF_E_POSTPONED, &w->d->why, "Mallory Root");
     CHECK_OK(device_update(w->d));
     assert_int_equal(w->d->result.to_version, 3);
     CHECK_REFUSED(hf_client_reject(w->d->client, "no", &w->d->why), HF_E_STATE, &w->d->why,
                   "no bundle is on trial");
     CHECK_OK(device_update(w->d)); /* nor does the endpoint's chain bring it back */
     assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 3);
-    hf_buf_free(&his);
+    hf_buf_free(&other);
 }
 
 /* ---- no evidence ----------------------------------------------------------------------------------- */
@@ -321,8 +321,8 @@ static void test_chain_without_proof_of_its_key_is_no_evidence(void **state)
     check_delays_and_ends(w);
 }
 
-/* In TLS 1.2 whoever is on the wire can put other certificates between a server's own one and the roots,
- * as long as the handshake has not ended. */
+/* In TLS 1.2 an attacker on the network can put other certificates between a server's own one and the roots,
+ * until the handshake ends. */
 static void test_chain_that_could_be_exchanged_on_the_way_has_no_veto(void **state)
 {
     struct world *w = *state;

@@ -57,7 +57,7 @@ static void the_same_timestamp_in_full_is_not_verified_again(void **state)
     assert_int_equal(counting_verify_count(), 0);
 }
 
-/* Signed anew every day, with nothing new below it. */
+/* Re-signed every day, with nothing new below it. */
 static void a_new_timestamp_costs_one_verification(void **state)
 {
     struct device *d = *state;
@@ -151,7 +151,7 @@ static void receipts_of_another_device_count_as_none(void **state)
     check_all_is_verified_again(d, value);
 }
 
-/* A stored file with another year of expiry, which nobody signed. */
+/* A stored file with another year of expiry, which is not signed. */
 static void change_stored(struct device *d, const char *role)
 {
     struct hf_buf file = {0};

@@ -288,7 +288,7 @@ static void test_before_the_first_bundle_it_begins_at_once(void **state)
     check_recovered(d, device_update(d), 1);
 }
 
-/* Somebody gave the device a CA of the update server's own, and it is still valid: a chain that does not
+/* The device was configured with a CA of the update server, which is still valid: a chain that does not
  * lead to it must last for as long as any other. */
 static void test_anchor_of_the_transport_is_one_too(void **state)
 {

@@ -1,4 +1,4 @@
-/* client/core/reset: what a factory reset keeps, and that nobody gains by it. */
+/* client/core/reset: what a factory reset keeps, and that an attacker gains nothing. */
 #include "tests/support/check.h"
 
 #include "common/base/hex.h"
@@ -189,9 +189,9 @@ static void test_bad_factory_bundle_changes_nothing(void **state)
     hf_buf_free(&damaged);
 }
 
-/* ---- nobody gains by it -------------------------------------------------------------------------- */
+/* ---- an attacker gains nothing ------------------------------------------------------------------- */
 
-/* Somebody kept all that was published with root 1 and bundle 1, and replays it. */
+/* An attacker kept all that was published with root 1 and bundle 1, and replays it. */
 static void test_old_repository_is_refused(void **state)
 {
     struct device *d = *state;

@@ -1,5 +1,5 @@
 /* client/core in 1970, past 2^31 seconds (2038-01-19) and past 2^32 (2106-02-07): a clock that is wrong
- * takes nothing away for good, and one that is right goes on working. */
+ * does no permanent harm, and a right one keeps working. */
 #include "tests/support/check.h"
 
 #include "common/base/timetext.h"
@@ -48,7 +48,7 @@ static void check_states(struct device *d, int64_t now_s, const char *const stat
 static const char *const all_usable[DEBIAN_ROOTS] = {"usable", "usable", "usable", "usable",
                                                      "usable"};
 
-/* Where a time server, or a week counter that began anew, may send a device of 2030. */
+/* Where a time server, or a week counter that started again, may send a device of 2030. */
 static const struct {
     const char *clock;
     const char *day;                  /* as the sentence has it */

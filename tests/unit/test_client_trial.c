@@ -366,7 +366,7 @@ static void test_uptime_counts_through_reboots(void **state)
     pass_time(w, HF_TRIAL_S / 2);
     CHECK_OK(device_update(w->d));
     device_reboot(w->d);
-    w->d->fake.uptime_ms = 0; /* begins anew */
+    w->d->fake.uptime_ms = 0; /* starts again */
     CHECK_OK(device_update(w->d));
     assert_true(is_on_trial(w));
     pass_time(w, HF_TRIAL_S / 2 - 1);

@@ -426,7 +426,7 @@ static void keys(void **state)
     }
 }
 
-/* A signature is never taken for good because there was no memory to look at it. */
+/* A signature is never accepted because there was no memory to verify it. */
 static void a_signature_does_not_verify_without_memory(void **state)
 {
     struct pki_key pk;
@@ -538,5 +538,5 @@ int main(void)
         cmocka_unit_test(keys),     cmocka_unit_test(a_signature_does_not_verify_without_memory),
         cmocka_unit_test(bundles),
     };
-    return cmocka_run_group_tests(tests, make, drop); /* nobody changes it */
+    return cmocka_run_group_tests(tests, make, drop); /* no test changes it */
 }

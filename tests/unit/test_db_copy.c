@@ -207,7 +207,7 @@ static void a_copy_that_is_damaged_is_made_anew(void **state)
     assert_restored(state, "is damaged");
 }
 
-/* Where nobody looks for years: the page with the number of changes is still whole. */
+/* In a page that is not read for years: the page with the number of changes is still whole. */
 static void a_copy_that_rots_in_the_middle_is_made_anew(void **state)
 {
     char page[4096] = {0};
@@ -225,7 +225,7 @@ static void what_power_cuts_left_of_copies_is_removed(void **state)
     make_state(state);
     temp_write(temp_path(*state, ".holdfast.db.backup.aB3dE6"), "half of a copy");
     temp_write(temp_path(*state, ".holdfast.db.backup.000000"), "");
-    temp_write(temp_path(*state, ".holdfast.db.backup-of-mine"), "somebody's");
+    temp_write(temp_path(*state, ".holdfast.db.backup-of-mine"), "another file");
     struct hf_sqlite_store *store = open_in(state);
     save(store, "root", 3);
     CHECK_OK(hf_sqlite_store_sync(store, NULL));
@@ -364,7 +364,7 @@ static void a_lost_database_is_replaced(void **state)
     assert_false(is_damaged_kept(state));
 }
 
-/* SQLite takes what is left for the whole: without the copy nobody would notice. */
+/* SQLite takes what is left for the whole: without the copy the loss would not be noticed. */
 static void a_database_without_its_log_is_replaced(void **state)
 {
     make_state(state);
@@ -380,7 +380,7 @@ static void a_database_whose_log_is_damaged_is_replaced(void **state)
     assert_true(temp_exists(temp_path(*state, "holdfast.db.damaged-wal")));
 }
 
-/* A mistake with tar, or a link of somebody who wanted it on another disk. */
+/* A mistake with tar, or a link of an operator who wanted it on another disk. */
 static void put_in_the_way(void **state, const char *name, bool is_link)
 {
     const char *path = temp_path(*state, name);
@@ -392,7 +392,7 @@ static void put_in_the_way(void **state, const char *name, bool is_link)
     char inside[96];
     (void)snprintf(inside, sizeof inside, "%s/file", name);
     assert_int_equal(mkdir(path, 0700), 0);
-    temp_write(temp_path(*state, inside), "somebody's");
+    temp_write(temp_path(*state, inside), "another file");
 }
 
 static void what_is_in_the_way_is_moved_away(void **state)
@@ -412,7 +412,7 @@ static void what_is_in_the_way_is_moved_away(void **state)
     }
 }
 
-/* Whose it should be is for a person to say: it may hold what nobody has copied yet. */
+/* An operator must decide about its owner: it may hold what is not copied yet. */
 static void a_log_of_somebody_else_is_named_and_left_alone(void **state)
 {
     const struct temp_dir *dir = *state;

@@ -89,7 +89,7 @@ static void a_target_without_description_is_not_found(void **state)
     (void)state;
     struct hf_description d = {.version = 99};
     struct hf_why why = {0};
-    json_t *other = json_of("{\"somebody\":{}}");
+    json_t *other = json_of("{\"other\":{}}");
     CHECK_REFUSED(hf_description_parse(other, &d, &why), HF_E_NOT_FOUND, &why, "it is no bundle");
     CHECK_REFUSED(hf_description_parse(NULL, &d, &why), HF_E_NOT_FOUND, &why, "it is no bundle");
     json_decref(other);
@@ -210,7 +210,7 @@ static void what_has_nothing_to_say_is_left_out(void **state)
     json_decref(custom);
 
     custom = NULL;
-    d.version = 0; /* the factory's bundle is nobody's publication */
+    d.version = 0; /* the factory's bundle is not published */
     CHECK_REFUSED(hf_description_to_json(&d, &custom, &why), HF_E_ARGUMENT, &why, "version 0");
     assert_null(custom);
 }

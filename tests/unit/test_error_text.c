@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* Somebody else's opinion of what is UTF-8. */
+/* An independent definition of UTF-8. */
 static bool is_utf8(const char *text)
 {
     json_t *string = json_string(text);

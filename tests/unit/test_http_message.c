@@ -216,7 +216,7 @@ static void endless_headers_are_refused(void **state)
     check_header_limit(OK "Transfer-Encoding: chunked\r\n\r\n0\r\n", "X: y\r\n");
 }
 
-/* Each piece of the body would begin the bound on headers anew. */
+/* Each piece of the body would restart the bound on headers. */
 static void framing_between_pieces_of_the_body_is_bounded_in_all(void **state)
 {
     static char piece[15000] = "1;";

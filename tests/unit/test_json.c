@@ -90,7 +90,7 @@ static enum hf_err parse_repeated(const char *unit, size_t size, struct hf_why *
     return err;
 }
 
-/* Half a megabyte of {} would become forty of memory before anybody has looked at a signature. */
+/* Half a megabyte of {} would become forty of memory before a signature is verified. */
 static void a_file_of_nothing_but_values_is_refused_unread(void **state)
 {
     (void)state;

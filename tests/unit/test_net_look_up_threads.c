@@ -1,5 +1,4 @@
-/* common/os/net: a resolver that does not answer keeps nobody waiting for longer than he
- * said. */
+/* common/os/net: a resolver that does not answer delays no caller beyond its deadline. */
 #include "tests/support/check.h"
 
 #include "common/os/net.h"

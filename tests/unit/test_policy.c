@@ -140,7 +140,7 @@ static void an_intermediate_goes_in_on_purpose_only(void **state)
     CHECK_REFUSED(check(&root, HF_USE_INTERMEDIATE, &why), HF_E_POLICY, &why, "\"CN=R\" is a root");
 }
 
-/* The same names on both sides, but signed by somebody else. */
+/* The same names on both sides, but signed by another key. */
 static void a_forged_self_signature_is_refused(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
 /*
- * client/port/posix/probe.c: a server that shows somebody else's chain without holding its key must
+ * client/port/posix/probe.c: a server that shows another server's chain without its key must
  * not count as having shown it. (What the chain is worth: test_chain_verdict.c; the program:
  * tests/cli/test_probe.py.)
  */

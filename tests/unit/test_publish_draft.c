@@ -1,5 +1,5 @@
 /* server/publish/ceremony/draft.c, draft_check.c, draft_tally.c, root_edit.c, root_diff.c: drafts, as a key
- * holder's machine reads them, from whoever carried them there. */
+ * holder's machine reads them from an untrusted carrier. */
 #include "tests/support/check.h"
 #include "tests/support/tuf_repo.h"
 

@@ -1,5 +1,5 @@
 /* server/publish/ceremony/draft.c, draft_check.c, draft_tally.c: drafts of targets under a root that is not
- * published yet, as a key holder's machine reads them, from whoever carried them there. */
+ * published yet, as a key holder's machine reads them from an untrusted carrier. */
 #include "tests/support/check.h"
 #include "tests/support/tuf_repo.h"
 
@@ -24,7 +24,7 @@ static json_t *text_json(const struct hf_buf *text)
     return json_stringn((const char *)text->data, text->len);
 }
 
-/* The next targets, signed by nobody. */
+/* The next targets, unsigned. */
 static json_t *signed_part(void)
 {
     struct hf_buf file = {0};

@@ -131,7 +131,7 @@ static void the_newest_of_each_set_is_marked(void **state)
     add("s/p/2.pem", description("s", 2));
     add("s/p/10.pem", description("s", 10));
     add("t/p/1.pem", description("t", 1));
-    add("readme.txt", NULL); /* somebody else's target is left alone */
+    add("readme.txt", NULL); /* a target of another program is left alone */
     publish_next();
     CHECK_OK(hf_repo_verify_metadata(&w.repo, NOW_S, &set, NULL));
     CHECK_OK(

@@ -1,5 +1,5 @@
-/* server/repository/repo_write.c: whoever looks at any instant, also after a power cut, sees a whole
- * repository, old or new. */
+/* server/repository/repo_write.c: readers see a complete repository at any moment, old or new, also after a
+ * power cut. */
 #include "tests/support/check.h"
 
 #include "common/base/timetext.h"

@@ -288,7 +288,7 @@ static void another_key_of_that_name_does_not_sign(void **state)
     assert_string_equal(fake_token_log(*state), "login\n");
 }
 
-/* One private half is known to be the wanted key, of another nobody can tell. */
+/* One private key is known to be the right one; of another it is unknown. */
 static void a_key_that_is_known_goes_before_one_that_may_be(void **state)
 {
     struct hf_why why = {0};

@@ -269,7 +269,7 @@ static void in_the_credentials_folder_a_group_may_read(void **state)
     assert_int_equal(chmod(inside, 0444), 0);
     check_refused(inside, "every user may read", "chmod 600");
     assert_int_equal(chmod(folder, 0750), 0);
-    check_accepted(inside); /* not everybody gets to it */
+    check_accepted(inside); /* not every user can enter the folder */
     assert_int_equal(unsetenv("CREDENTIALS_DIRECTORY"), 0);
 }
 

@@ -160,7 +160,7 @@ static void after_a_rotation_versions_begin_anew(void **state)
     }
 }
 
-/* Keys of root or targets are no reason to begin anew. */
+/* Other keys of root or targets do not reset the floor. */
 static void other_rotations_change_nothing(void **state)
 {
     struct fixture *f = *state;

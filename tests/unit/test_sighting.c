@@ -244,7 +244,7 @@ static void an_anchor_with_an_end_that_has_come_is_none(void **state)
     assert_non_null(strstr(seen.text, "CN=Root"));
 }
 
-/* Nobody on the wire may make this device fail: what cannot be read proves nothing. */
+/* An attacker on the network must not make this device fail: what cannot be read proves nothing. */
 static void a_chain_that_cannot_be_read_is_no_proof(void **state)
 {
     struct world *w = *state;

@@ -113,7 +113,7 @@ static void assert_writes_refused(struct hf_sqlite_store *store, enum hf_err wan
     hf_bundle_record_free(&r);
 }
 
-/* Somebody else's hand on the database. */
+/* Another program changes the database. */
 static void sql(void **state, const char *text)
 {
     sqlite3 *db = NULL;
@@ -501,7 +501,7 @@ static void links_and_files_are_put_right_at_the_next_open(void **state)
     temp_write(temp_path(dir, "bundles/.00000000000000000000000000000000"
                               "00000000000000000000000000000000.1.pem.abcdef"),
                "left over");
-    temp_write(temp_path(dir, "bundles/notes.txt"), "somebody else's");
+    temp_write(temp_path(dir, "bundles/notes.txt"), "another file");
     assert_int_equal(symlink("x", temp_path(dir, "bundles/active.new")), 0);
 
     store = open_at(dir->path, false);
@@ -509,12 +509,12 @@ static void links_and_files_are_put_right_at_the_next_open(void **state)
     assert_link(state, "previous", 1, content_a);
     assert_string_equal(temp_read(temp_path(dir, "bundles/active")), content_b);
     assert_true(temp_exists(file_of(state, 1, content_a, ".json")));
-    assert_string_equal(temp_read(temp_path(dir, "bundles/notes.txt")), "somebody else's");
+    assert_string_equal(temp_read(temp_path(dir, "bundles/notes.txt")), "another file");
     assert_int_equal(temp_count(temp_path(dir, "bundles")), 7);
     hf_sqlite_store_close(store);
 }
 
-/* Whoever may write STATE, but is not whom the agent runs as, must not lead it elsewhere. */
+/* Another user who can write STATE must not redirect the agent to another folder. */
 static void a_link_in_place_of_the_bundle_folder_is_not_followed(void **state)
 {
     const struct temp_dir *dir = *state;
@@ -673,7 +673,7 @@ static void a_row_that_rots_is_replaced_by_its_file(void **state)
     sql(state, "UPDATE bundle SET pem = CAST('rotten' AS BLOB)");
 
     assert_int_equal(version_in(store, HF_SLOT_ACTIVE, content_a), 1);
-    /* And the file, the last copy, is not put right after the row. */
+    /* And the file, the last copy, is not changed to match the row. */
     store = reopen(state, store);
     assert_int_equal(version_in(store, HF_SLOT_ACTIVE, content_a), 1);
     hf_sqlite_store_close(store);

@@ -145,7 +145,7 @@ static void swap_of_the_device_s_store_drops_the_transport_s_sessions(void **sta
     }
 }
 
-/* Recovery asks nothing of a chain, but nobody answers in the name of a key that he does not hold. */
+/* Recovery does not validate the chain, but a server must still hold the key that it shows. */
 static void unvalidated_server_still_proves_its_key(void **state)
 {
     (void)state;

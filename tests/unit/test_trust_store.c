@@ -174,7 +174,8 @@ static void the_port_swaps(void **state)
     struct hf_trust_port port = hf_trust_store_port(w.store);
     CHECK_OK(port.swap(port.ctx, anchors.at, 1, &why));
     assert_int_equal(world_verdict(&w, &chain), 0);
-    CHECK_OK(port.swap(port.ctx, NULL, 0, &why)); /* none is a legal number: nobody is trusted */
+    CHECK_OK(
+        port.swap(port.ctx, NULL, 0, &why)); /* zero anchors are allowed: no server is trusted */
     assert_int_equal(world_verdict(&w, &chain), NOT_TRUSTED);
     hf_buf_free(&anchors.der[0]);
     world_chain_clear(&chain);
@@ -269,7 +270,7 @@ static bool list_holds(const mbedtls_x509_crt *list, const struct hf_buf *der)
     return false;
 }
 
-/* Every anchor is found among many, with its namesakes and nobody else. */
+/* Every anchor is found among many, with its namesakes and no other. */
 static void the_index_finds_each_of_many(void **state)
 {
     (void)state;

@@ -119,7 +119,7 @@ static void begin_and_abandon(struct world *w, const struct pki_cert *cert)
     hf_buf_free(&der);
 }
 
-/* What was abandoned was looking for the name of the next leaf: but no leaf is anybody's issuer. */
+/* What was abandoned was looking for the name of the next leaf: but a leaf is not an issuer. */
 static void a_leaf_is_not_taken_for_the_issuer_that_was_looked_for(void **state)
 {
     (void)state;

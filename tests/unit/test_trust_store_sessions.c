@@ -170,7 +170,7 @@ static void check_age(struct scene *s)
     hf_trust_store_set_clock(WORLD_NOW + HF_SESSION_LIFE_S);
     assert_true(connect_now(s, PEER)); /* resumed a second ago, but verified a day ago */
     assert_false(connect_now(s, PEER));
-    hf_trust_store_set_clock(WORLD_NOW); /* turned back: nobody knows how old it is */
+    hf_trust_store_set_clock(WORLD_NOW); /* set back: its age is unknown */
     assert_true(connect_now(s, PEER));
 }
 

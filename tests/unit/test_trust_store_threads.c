@@ -1,4 +1,4 @@
-/* Handshakes while the store is swapped: nobody waits, nobody fails, nobody races. This is the test
+/* Handshakes while the store is swapped: none waits, none fails, none races. This is the test
  * that runs under ThreadSanitizer. HOLDFAST_LONG=1 runs it at full length; tests/bench/bench_swap.c
  * does so for the optimised build. */
 #include "tests/support/check.h"
@@ -44,7 +44,7 @@ static void handshake_once(struct shared *s, const struct tls_server *server, bo
     }
     struct hf_trust_resumption resumption;
     tls_prepare(pair, &s->w.config, server);
-    resumption = hf_trust_store_resume(s->w.store, may_resume ? peer : "nobody", &pair->client);
+    resumption = hf_trust_store_resume(s->w.store, may_resume ? peer : "other", &pair->client);
     if (tls_handshake(pair) != 0 || !tls_echo(pair))
         s->n_failures++;
     hf_trust_store_save(s->w.store, peer, resumption, &pair->client);

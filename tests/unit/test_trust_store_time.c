@@ -244,7 +244,7 @@ static void check_sentence(struct world *w, const struct world_chain *sent, int6
     hf_chain_free(&chain);
 }
 
-/* Whoever reads it sees both the date and what the clock claims. */
+/* The reader sees both the date and the time of the clock. */
 static void a_refusal_names_the_date_and_what_the_clock_says(void **state)
 {
     (void)state;

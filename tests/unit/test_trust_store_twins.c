@@ -20,7 +20,7 @@ static void in_both_versions(void (*check)(struct world *w))
 
 enum which { SELF, CROSS, OTHER, RENEWED, WHICH };
 
-/* The root by itself, signed by CN=Other, CN=Other itself, and the root anew with another date. */
+/* The root by itself, signed by CN=Other, CN=Other itself, and the root again with another date. */
 static struct pki_cert certificate(struct world *w, enum which which)
 {
     switch (which) {
@@ -225,7 +225,7 @@ static void weak_links_are_refused_between_good_ones(void **state)
     world_free(&w);
 }
 
-/* VeriSign's roots, for one: nobody relies on a root's own signature. */
+/* VeriSign's roots, for one: a root's own signature proves nothing. */
 static void check_sha1_root(struct world *w)
 {
     struct world_anchors anchors = {0};

@@ -94,7 +94,7 @@ static void the_whole_workflow_ends_in_trusted_targets(void **state)
     assert_non_null(hf_targets_find(t, "set/full/1.pem"));
     assert_null(hf_targets_find(t, "set/full/2.pem"));
     assert_int_equal(hf_trusted_set_signed_at(&f->set), NOW_S);
-    assert_null(hf_trusted_set_find_targets(&f->set, "somebody", NULL));
+    assert_null(hf_trusted_set_find_targets(&f->set, "unknown", NULL));
 }
 
 static void steps_out_of_order_are_refused(void **state)

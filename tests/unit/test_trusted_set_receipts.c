@@ -200,7 +200,7 @@ static void a_revoked_key_is_not_saved_by_a_receipt(void **state)
                   "targets version 1 is signed by 0");
 }
 
-/* The next root as the repository stands, with whatever receipt somebody calculated for it. */
+/* The next root as the repository stands, with any receipt that an attacker calculated for it. */
 static void check_new_root_is_refused(struct fixture *f)
 {
     struct hf_buf next = {0};
