@@ -107,12 +107,6 @@ static void open_again(struct hf_access_log *log)
     log->fd = fd;
 }
 
-static bool is_file(int fd)
-{
-    struct stat st;
-    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-}
-
 /* Wait for a reader; false when another file is to be opened, or at the end of the process. */
 static bool wait_for_reader(struct hf_access_log *log)
 {
@@ -126,8 +120,10 @@ static bool wait_for_reader(struct hf_access_log *log)
 /* 0, or the error that cost the rest. */
 static int write_all(struct hf_access_log *log, const char *data, size_t len)
 {
+    struct stat st;
+    bool is_file = fstat(log->fd, &st) == 0 && S_ISREG(st.st_mode);
     /* As much as a pipe that is ready takes without blocking. */
-    size_t step = is_file(log->fd) ? len : PIPE_BUF;
+    size_t step = is_file ? len : PIPE_BUF;
     while (len > 0 && wait_for_reader(log)) {
         ssize_t n = write(log->fd, data, len < step ? len : step);
         if (n < 0 && errno != EINTR && errno != EAGAIN)

@@ -10,33 +10,25 @@
 
 /* ---- as text ----------------------------------------------------------------------------------- */
 
-static bool parse_port(const char *text, int *out)
-{
-    size_t len = strlen(text);
-    if (len == 0 || len > 5 || strspn(text, "0123456789") != len)
-        return false;
-    long port = strtol(text, NULL, 10);
-    *out = (int)port;
-    return port <= 65535;
-}
-
 static bool parse_address(const char *text, union hf_peer *out)
 {
     char host[HF_ADDRESS_TEXT_MAX];
-    int port = 0;
     const char *colon = strrchr(text, ':');
-    if (colon == NULL || !parse_port(colon + 1, &port))
-        return false;
-    size_t len = (size_t)(colon - text);
+    size_t len = colon != NULL ? (size_t)(colon - text) : sizeof host;
     if (len >= sizeof host)
         return false;
     memcpy(host, text, len);
     host[len] = '\0';
+
+    size_t digits = strspn(colon + 1, "0123456789");
+    long port = digits > 0 && digits <= 5 ? strtol(colon + 1, NULL, 10) : -1;
+    if (colon[1 + digits] != '\0' || port < 0 || port > 65535)
+        return false;
     *out = (union hf_peer){0};
     if (len < 2 || host[0] != '[' || host[len - 1] != ']')
-        return uv_ip4_addr(host, port, &out->v4) == 0;
+        return uv_ip4_addr(host, (int)port, &out->v4) == 0;
     host[len - 1] = '\0';
-    return uv_ip6_addr(host + 1, port, &out->v6) == 0;
+    return uv_ip6_addr(host + 1, (int)port, &out->v6) == 0;
 }
 
 enum hf_err hf_address_parse(const char *text, union hf_peer *out, struct hf_why *why)
@@ -62,11 +54,6 @@ void hf_address_format(const union hf_peer *address, char out[HF_ADDRESS_TEXT_MA
                    ntohs(address->v4.sin_port));
 }
 
-static socklen_t address_len(const union hf_peer *address)
-{
-    return address->any.sa_family == AF_INET6 ? sizeof address->v6 : sizeof address->v4;
-}
-
 /* ---- listening --------------------------------------------------------------------------------- */
 
 static bool set_option(int fd, int level, int option, int value)
@@ -82,21 +69,13 @@ static int bound_socket(const union hf_peer *address, bool is_shared)
         return -1;
     if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) &&
         (!is_shared || set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1)) &&
-        bind(fd, &address->any, address_len(address)) == 0)
+        bind(fd, &address->any,
+             address->any.sa_family == AF_INET6 ? sizeof address->v6 : sizeof address->v4) == 0)
         return fd;
     int saved = errno;
     close(fd);
     errno = saved;
     return -1;
-}
-
-static bool is_free(const union hf_peer *address)
-{
-    int fd = bound_socket(address, false);
-    if (fd < 0)
-        return false;
-    close(fd);
-    return true;
 }
 
 static bool start_listening(int fd, union hf_peer *address)
@@ -115,10 +94,12 @@ static bool start_listening(int fd, union hf_peer *address)
 enum hf_err hf_listen(union hf_peer *address, bool is_first, int *out, struct hf_why *why)
 {
     char text[HF_ADDRESS_TEXT_MAX];
-    int fd = -1;
     hf_address_format(address, text);
-    if (!is_first || is_free(address))
-        fd = bound_socket(address, true);
+    /* Is the address free? Bound without sharing, and closed again. */
+    int fd = is_first ? bound_socket(address, false) : -1;
+    if (fd >= 0)
+        close(fd);
+    fd = !is_first || fd >= 0 ? bound_socket(address, true) : -1;
     if (fd < 0 || !start_listening(fd, address)) {
         int failed = errno;
         if (fd >= 0)

@@ -176,23 +176,6 @@ static void begin_write(struct hf_conn *c)
     c->unacked = hf_stream_unacknowledged(&c->stream);
 }
 
-static bool has_progressed(const struct hf_conn *c)
-{
-    return c->unacked + c->moved >= hf_stream_unacknowledged(&c->stream) + HF_HTTP_PROGRESS_BYTES;
-}
-
-/* The socket is full: keep what is left, and the requests behind it, and read no more. */
-static void park(struct hf_conn *c, size_t sent, const uint8_t *rest, size_t rest_len)
-{
-    c->pending = hf_pending_new(&c->conns->output, sent, rest, c->is_last ? 0 : rest_len);
-    if (c->pending == NULL) {
-        hf_conn_close(c);
-        return;
-    }
-    begin_write(c);
-    wait_for(c, UV_WRITABLE);
-}
-
 /* Send the collected answers. False when the connection has to wait, or is closed. */
 static bool send_answers(struct hf_conn *c, const uint8_t *rest, size_t rest_len)
 {
@@ -203,10 +186,15 @@ static bool send_answers(struct hf_conn *c, const uint8_t *rest, size_t rest_len
         hf_output_clear(&c->conns->output);
         return true;
     }
+    /* The socket is full: keep what is left, and the requests behind it, and read no more. */
     if (result == HF_MOVED_PART)
-        park(c, sent, rest, rest_len);
-    else
+        c->pending = hf_pending_new(&c->conns->output, sent, rest, c->is_last ? 0 : rest_len);
+    if (c->pending == NULL) {
         hf_conn_close(c);
+        return false;
+    }
+    begin_write(c);
+    wait_for(c, UV_WRITABLE);
     return false;
 }
 
@@ -466,12 +454,14 @@ void hf_conn_begin_take(struct hf_conn *c, int fd, const union hf_peer *peer)
 
 void hf_conn_time_out(struct hf_conn *c)
 {
-    if (c->phase == HF_PHASE_WRITE && has_progressed(c)) {
-        begin_write(c);
-        return;
-    }
-    if (c->phase == HF_PHASE_WRITE)
+    if (c->phase == HF_PHASE_WRITE) {
+        size_t unacked = hf_stream_unacknowledged(&c->stream);
+        if (c->unacked + c->moved >= unacked + HF_HTTP_PROGRESS_BYTES) {
+            begin_write(c);
+            return;
+        }
         hf_stream_drop_unsent(&c->stream);
+    }
     if (c->phase != HF_PHASE_HEAD || c->request == NULL) {
         hf_conn_close(c); /* nothing was asked, or nothing is taken any more */
         return;

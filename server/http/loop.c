@@ -150,25 +150,20 @@ static void begin_drain(struct hf_loop *loop)
 
 /* ---- once a second ----------------------------------------------------------------------------- */
 
-static void close_overdue(struct hf_loop *loop, enum hf_phase phase)
-{
-    uint64_t now_ms = uv_now(&loop->uv);
-    struct hf_conn *conn;
-    /* Handling one moves it to the end of a queue or out of all. */
-    while ((conn = TAILQ_FIRST(&loop->conns.phases[phase])) != NULL &&
-           now_ms - conn->since_ms >= loop->conns.timeout_ms[phase])
-        hf_conn_time_out(conn);
-}
-
 static void on_sweep(uv_timer_t *timer)
 {
     struct hf_loop *loop = timer->data;
+    uint64_t now_ms = uv_now(&loop->uv);
+    struct hf_conn *conn;
     hf_date_line(time(NULL), loop->conns.date_line);
+    /* Handling one moves it to the end of a queue or out of all. */
     for (int phase = 0; phase < HF_PHASES; phase++)
-        close_overdue(loop, (enum hf_phase)phase);
+        while ((conn = TAILQ_FIRST(&loop->conns.phases[phase])) != NULL &&
+               now_ms - conn->since_ms >= loop->conns.timeout_ms[phase])
+            hf_conn_time_out(conn);
     /* Descriptors may have become free elsewhere in the process or the machine. */
     resume_accepting(loop);
-    if (!loop->conns.is_draining || uv_now(&loop->uv) < loop->drain_until_ms)
+    if (!loop->conns.is_draining || now_ms < loop->drain_until_ms)
         return;
     for (int phase = 0; phase < HF_PHASES; phase++)
         for_each_in(loop, (enum hf_phase)phase, hf_conn_close);

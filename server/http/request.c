@@ -193,11 +193,6 @@ static int on_value(llhttp_t *parser, const char *data, size_t len)
     return 0;
 }
 
-static bool has_body(const llhttp_t *parser)
-{
-    return parser->content_length > 0 || (parser->flags & F_TRANSFER_ENCODING) != 0;
-}
-
 /* RFC 9112, 3.2: exactly one Host, which 1.0 did not know, and that a valid one. */
 static bool has_valid_host(const struct hf_request *r)
 {
@@ -212,11 +207,12 @@ static bool has_valid_host(const struct hf_request *r)
 /* What follows the head: 0 for nothing, HPE_PAUSED for a body, or a refusal. */
 static int judge_body(struct hf_request *r, const llhttp_t *parser)
 {
-    if (!has_body(parser))
+    bool is_chunked = (parser->flags & F_TRANSFER_ENCODING) != 0;
+    if (parser->content_length == 0 && !is_chunked)
         return 0;
     if (r->body_max == 0)
         return refuse(r, parser->method == HTTP_GET || parser->method == HTTP_HEAD ? 413 : 405);
-    if ((parser->flags & F_TRANSFER_ENCODING) != 0)
+    if (is_chunked)
         return refuse(r, 411);
     return parser->content_length > r->body_max ? refuse(r, 413) : HPE_PAUSED;
 }

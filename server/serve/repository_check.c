@@ -28,36 +28,21 @@ static enum hf_err find(struct check *c, const char *name, struct hf_served_file
     return HF_OK;
 }
 
-static struct hf_served_file *find_root(struct hf_edition *g, int64_t version)
-{
-    struct hf_buf name = {0};
-    struct hf_served_file *file = NULL;
-    if (hf_buf_printf(&name, "/metadata/%" PRId64 ".root.json", version) == HF_OK)
-        file = hf_edition_reach(g, (const char *)name.data, name.len);
-    hf_buf_free(&name);
-    return file;
-}
-
 /* TUF 5.2 and 5.3, from the first root to the newest. */
 static enum hf_err check_roots(struct check *c)
 {
     struct hf_served_file *root = NULL;
     HF_TRY(find(c, "/metadata/1.root.json", &root));
     HF_TRY(hf_trusted_set_init(&c->set, root->body.bytes, BEFORE_EVERY_EXPIRY, c->why));
-    c->g->root = root;
-    for (int64_t version = 2; (root = find_root(c->g, version)) != NULL; version++) {
-        HF_TRY(hf_trusted_set_update_root(&c->set, root->body.bytes, c->why));
+    for (int64_t version = 2; root != NULL; version++) {
+        char name[64];
+        int len = snprintf(name, sizeof name, "/metadata/%" PRId64 ".root.json", version);
         c->g->root = root;
+        root = hf_edition_reach(c->g, name, (size_t)len);
+        if (root != NULL)
+            HF_TRY(hf_trusted_set_update_root(&c->set, root->body.bytes, c->why));
     }
     return hf_trusted_set_end_roots(&c->set, c->why);
-}
-
-static enum hf_err check_timestamp(struct check *c)
-{
-    struct hf_served_file *file = NULL;
-    HF_TRY(find(c, "/metadata/timestamp.json", &file));
-    c->g->timestamp = file;
-    return hf_trusted_set_update_timestamp(&c->set, file->body.bytes, HF_FETCHED, c->why);
 }
 
 /* The file of a role: N.ROLE.json with consistent snapshots (TUF 6.2), else ROLE.json. `file` is
@@ -77,13 +62,15 @@ static enum hf_err find_versioned(struct check *c, const char *file, int64_t ver
     return err;
 }
 
-static enum hf_err check_snapshot(struct check *c)
+static enum hf_err check_timestamp_and_snapshot(struct check *c)
 {
-    struct hf_served_file *file = NULL;
-    int64_t version = c->set.timestamp->snapshot.version;
-    HF_TRY(find_versioned(c, "snapshot.json", version, &file));
-    c->g->snapshot = file;
-    return hf_trusted_set_update_snapshot(&c->set, file->body.bytes, HF_FETCHED, c->why);
+    struct hf_served_file *timestamp = NULL, *snapshot = NULL;
+    HF_TRY(find(c, "/metadata/timestamp.json", &timestamp));
+    c->g->timestamp = timestamp;
+    HF_TRY(hf_trusted_set_update_timestamp(&c->set, timestamp->body.bytes, HF_FETCHED, c->why));
+    HF_TRY(find_versioned(c, "snapshot.json", c->set.timestamp->snapshot.version, &snapshot));
+    c->g->snapshot = snapshot;
+    return hf_trusted_set_update_snapshot(&c->set, snapshot->body.bytes, HF_FETCHED, c->why);
 }
 
 /* A target's file is there with the bytes that its metadata promises. */
@@ -181,18 +168,14 @@ static void summarise(const struct hf_trusted_set *set, struct hf_summary *out)
     count_expiry(out, "timestamp", set->timestamp->env.expires_s);
 }
 
-static enum hf_err walk(struct check *c)
-{
-    HF_TRY(check_roots(c));
-    HF_TRY(check_timestamp(c));
-    HF_TRY(check_snapshot(c));
-    return check_targets(c);
-}
-
 enum hf_err hf_repository_check(struct hf_edition *g, struct hf_why *why)
 {
     struct check c = {.g = g, .why = why};
-    enum hf_err err = walk(&c);
+    enum hf_err err = check_roots(&c);
+    if (err == HF_OK)
+        err = check_timestamp_and_snapshot(&c);
+    if (err == HF_OK)
+        err = check_targets(&c);
     if (err == HF_OK)
         summarise(&c.set, &g->summary);
     hf_trusted_set_free(&c.set);
@@ -307,23 +290,15 @@ static enum hf_err load(const char *state, const char *name, size_t max_bytes, s
     return err == HF_E_NOT_FOUND ? HF_OK : err;
 }
 
-/* A root that is damaged would refuse every repository. */
-static enum hf_err check_root(const struct hf_newest *newest, struct hf_why *why)
-{
-    struct hf_trusted_set set = {0};
-    if (newest->root.bytes.len == 0)
-        return HF_OK;
-    HF_TRY(hf_trusted_set_init(&set, hf_buf_bytes(&newest->root.bytes), BEFORE_EVERY_EXPIRY, why));
-    hf_trusted_set_free(&set);
-    return HF_OK;
-}
-
 enum hf_err hf_newest_load(const char *state, struct hf_newest *out, struct hf_why *why)
 {
     struct hf_newest newest = {0};
+    struct hf_trusted_set set = {0};
     enum hf_err err = load(state, "root.json", HF_ROOT_BYTES_MAX, &newest.root.bytes, why);
-    if (err == HF_OK)
-        err = check_root(&newest, why);
+    /* A root that is damaged would refuse every repository. */
+    if (err == HF_OK && newest.root.bytes.len > 0)
+        err = hf_trusted_set_init(&set, hf_buf_bytes(&newest.root.bytes), BEFORE_EVERY_EXPIRY, why);
+    hf_trusted_set_free(&set);
     if (err != HF_OK) {
         hf_newest_free(&newest);
         *out = (struct hf_newest){0};

@@ -125,28 +125,21 @@ static enum hf_err read_whole(struct load *l, int fd, size_t len, uint8_t **out)
     return HF_OK;
 }
 
-static enum hf_err read_file(struct load *l, int fd, const struct stat *st)
+static enum hf_err add_open_file(struct load *l, int fd, const struct stat *st)
 {
+    struct hf_file_mark mark = hf_file_mark_of(st);
+    struct hf_served_file *file = l->old != NULL ? hf_edition_find(l->old, l->name, l->name_len)
+                                                 : NULL;
+    if (file != NULL && hf_file_mark_same(&file->mark, &mark))
+        return hf_edition_add_take(l->new, hf_served_file_ref(file), l->why);
     /* Asked before reading, so that a huge file does not get its memory first. */
     if ((uint64_t)st->st_size > HF_SERVE_REPOSITORY_BYTES_MAX)
         return hf_fail(l->why, HF_E_LIMIT, "%s is larger than %u MiB, the most that is served",
                        l->name, HF_SERVE_REPOSITORY_BYTES_MAX >> 20);
     uint8_t *body = NULL;
     HF_TRY(read_whole(l, fd, (size_t)st->st_size, &body));
-    struct hf_served_file *file = NULL;
-    struct hf_file_mark mark = hf_file_mark_of(st);
     HF_TRY(hf_served_file_new_take(l->name, &mark, body, (size_t)st->st_size, &file, l->why));
     return hf_edition_add_take(l->new, file, l->why);
-}
-
-static enum hf_err add_open_file(struct load *l, int fd, const struct stat *st)
-{
-    struct hf_file_mark mark = hf_file_mark_of(st);
-    struct hf_served_file *known = l->old != NULL ? hf_edition_find(l->old, l->name, l->name_len)
-                                                  : NULL;
-    if (known != NULL && hf_file_mark_same(&known->mark, &mark))
-        return hf_edition_add_take(l->new, hf_served_file_ref(known), l->why);
-    return read_file(l, fd, st);
 }
 
 static enum hf_err load_folder(struct load *l, int fd_taken);
