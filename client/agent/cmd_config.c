@@ -1,40 +1,13 @@
 /* holdfast config: what init has written down, shown and changed. */
-#include "client/agent/cli.h"
-#include "client/agent/endpoint_options.h"
+#include "client/agent/agent.h"
+#include "client/agent/endpoints.h"
 #include "common/base/limits.h"
+#include "common/cli/report.h"
 #include "common/os/file_util.h"
 
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const struct hf_cli_text text = {
-    .name = "config",
-    .arguments = "[set KEY VALUE... | unset KEY] [--json] [--state DIR]",
-    .about =
-        "Shows the configuration of this device, or changes one part of it. The device keeps what\n"
-        "it knows: metadata, version floors, bundles and a trial. A running agent uses the change\n"
-        "from its next check on. KEY is one of:\n"
-        "  url              http:// or https:// addresses of the repository, one for each mirror\n"
-        "  set, profile     which bundles the device takes; the active one stays in use until one\n"
-        "                   of the new set has passed the endpoints\n"
-        "  redirect-hosts   hosts, besides those of url, that a mirror may redirect to\n"
-        "  server-ca        PEM file with the update server's own CA; it is copied\n"
-        "  endpoints        the servers that the device must always reach (see also holdfast\n"
-        "                   endpoints, which knows --alpn)\n"
-        "  client-cert      certificate file and key file, shown to endpoints\n"
-        "  export           file that holds the active store as PEM\n"
-        "  on-swap          command that /bin/sh runs after each change of the store\n"
-        "  device-id        who this device is\n"
-        "  device-id-file   file whose first line says so\n"
-        "  await-confirm    yes: a new bundle stays on trial until holdfast confirm\n"
-        "  legacy-ciphers   yes: also offer TLS 1.2 cipher suites with static RSA or CBC\n"
-        "All but url, set and profile can be unset.",
-    .examples = "  holdfast config\n"
-                "  holdfast config set url https://roots1.example.com https://roots2.example.com\n"
-                "  holdfast config set server-ca new-ca.pem\n"
-                "  holdfast config unset on-swap\n",
-};
 
 enum kind {
     KIND_URLS,
@@ -136,7 +109,7 @@ static void print_field(const struct hf_posix_config *config, const struct field
             return;
         break;
     case KIND_ENDPOINTS:
-        hf_cli_endpoints_print(config, before);
+        hf_endpoints_print(config, before);
         return;
     case KIND_CLIENT_CERT:
         if (config->client_cert_file != NULL) {
@@ -158,29 +131,18 @@ static void print_field(const struct hf_posix_config *config, const struct field
     printf("%s%s\n", before, value != NULL ? value : "-");
 }
 
-static json_t *list_json(const struct hf_posix_config *config, const struct field *field)
-{
-    size_t n;
-    const char *const *list = list_of(config, field, &n);
-    json_t *array = json_array();
-
-    for (size_t i = 0; i < n; i++) {
-        if (json_array_append_new(array, json_string(list[i])) != 0) {
-            json_decref(array);
-            return NULL;
-        }
-    }
-    return array;
-}
-
 static json_t *field_json(const struct hf_posix_config *config, const struct field *field)
 {
+    const char *const *list;
+    size_t n;
+
     switch (field->kind) {
     case KIND_URLS:
     case KIND_HOSTS:
-        return list_json(config, field);
+        list = list_of(config, field, &n);
+        return hf_json_texts(list, n);
     case KIND_ENDPOINTS:
-        return hf_cli_endpoints_json(config);
+        return hf_endpoints_json(config);
     case KIND_CLIENT_CERT:
         if (config->client_cert_file == NULL)
             return json_null();
@@ -207,7 +169,7 @@ static enum hf_err print_json(const struct hf_posix_config *config, struct hf_wh
             all = NULL;
         }
     }
-    return hf_cli_print_json(all, why);
+    return hf_json_print_take(all, stdout, why);
 }
 
 /* ---- changing ---------------------------------------------------------------------------------- */
@@ -254,18 +216,18 @@ static void drop_other_id(struct hf_posix_config *config, const struct field *fi
         config->device_id = NULL;
 }
 
-static enum hf_err set_field(struct change *change, const struct field *field, char *const *values,
-                             size_t n, struct hf_why *why)
+static enum hf_err set_field(struct change *change, const struct field *field,
+                             const char *const *values, size_t n, struct hf_why *why)
 {
     struct hf_posix_config *config = &change->config;
 
     switch (field->kind) {
     case KIND_URLS:
-        config->client.urls = (const char *const *)values;
+        config->client.urls = values;
         config->client.n_urls = n;
         return HF_OK;
     case KIND_HOSTS:
-        config->redirect_hosts = (const char *const *)values;
+        config->redirect_hosts = values;
         config->n_redirect_hosts = n;
         return HF_OK;
     case KIND_ENDPOINTS:
@@ -326,15 +288,15 @@ static void unset_field(struct hf_posix_config *config, const struct field *fiel
     }
 }
 
-/* `field` NULL: show all. `words` begins with "set" or "unset". */
-static enum hf_err show_or_change(struct hf_posix *posix, const struct hf_cli_words *words,
-                                  const struct field *field, bool as_json, struct hf_why *why)
+/* `field` NULL: show all. */
+static enum hf_err show_or_change(struct hf_posix *posix, const struct hf_cli_call *call,
+                                  const struct field *field, struct hf_why *why)
 {
     struct change change = {.config = *hf_posix_config(posix)};
     enum hf_err err = HF_OK;
 
-    if (field != NULL && words->n > 2)
-        err = set_field(&change, field, words->list + 2, words->n - 2, why);
+    if (field != NULL && call->n_words > 2)
+        err = set_field(&change, field, call->words + 2, call->n_words - 2, why);
     else if (field != NULL)
         unset_field(&change.config, field);
     if (field != NULL && err == HF_OK)
@@ -342,7 +304,7 @@ static enum hf_err show_or_change(struct hf_posix *posix, const struct hf_cli_wo
     change_free(&change);
     if (err != HF_OK)
         return field != NULL ? hf_fail_context(why, "%s", field->key) : err;
-    if (as_json)
+    if (((const struct hf_agent_options *)call->values)->as_json)
         return print_json(hf_posix_config(posix), why);
     for (size_t i = 0; i < N_FIELDS; i++) {
         if (field == NULL || field == &fields[i])
@@ -351,73 +313,82 @@ static enum hf_err show_or_change(struct hf_posix *posix, const struct hf_cli_wo
     return HF_OK;
 }
 
-static enum hf_err config(const char *state_dir, const struct hf_cli_common *common,
-                          const struct hf_cli_words *words, const struct field *field,
-                          struct hf_why *why)
-{
-    struct hf_posix *posix = NULL;
-
-    HF_TRY(hf_posix_open(state_dir, hf_cli_log(common), &posix, why));
-    enum hf_err err = show_or_change(posix, words, field, common->as_json != 0, why);
-    hf_posix_close(posix);
-    return err;
-}
-
 /* ---- the command line -------------------------------------------------------------------------- */
 
 /* NULL, or what is wrong. `*field` NULL: nothing is to be changed. */
-static const char *usage_fault(const struct hf_cli_words *words, const struct field **field)
+static const char *usage_fault(const struct hf_cli_call *call, const struct field **field)
 {
-    bool is_set = words->n > 0 && strcmp(words->list[0], "set") == 0;
-    bool is_unset = words->n > 0 && strcmp(words->list[0], "unset") == 0;
+    bool is_set = call->n_words > 0 && strcmp(call->words[0], "set") == 0;
+    bool is_unset = call->n_words > 0 && strcmp(call->words[0], "unset") == 0;
 
     *field = NULL;
-    if (words->n == 0)
+    if (call->n_words == 0)
         return NULL;
     if (!is_set && !is_unset)
         return "expected set or unset first";
-    if (words->n < 2 || (*field = find_field(words->list[1])) == NULL)
+    if (call->n_words < 2 || (*field = find_field(call->words[1])) == NULL)
         return "expected a KEY that is listed in the help";
     if (is_unset && (*field)->is_needed)
         return "this KEY can be set, but not unset";
     if (is_unset)
-        return words->n == 2 ? NULL : "unset takes a KEY and nothing else";
-    size_t n = words->n - 2;
+        return call->n_words == 2 ? NULL : "unset takes a KEY and nothing else";
+    size_t n = call->n_words - 2;
     if ((*field)->kind == KIND_CLIENT_CERT)
         return n == 2 ? NULL : "client-cert takes a certificate file and a key file";
     if ((*field)->kind == KIND_URLS || (*field)->kind == KIND_HOSTS ||
         (*field)->kind == KIND_ENDPOINTS)
         return n > 0 ? NULL : "expected at least one VALUE";
-    if (n != 1 || words->list[2][0] == '\0')
+    if (n != 1 || call->words[2][0] == '\0')
         return "expected one VALUE, which is not empty";
     return NULL;
 }
 
-int hf_cmd_config(const char *state_dir, int argc, const char **argv)
+static enum hf_err config(struct hf_cli_call *call, struct hf_why *why)
 {
-    struct hf_cli_common common = {0};
-    struct hf_cli_words words = {0};
-    struct hf_why why = {0};
+    struct hf_posix *posix = NULL;
     const struct field *field = NULL;
-    int exit_code = HF_EXIT_USAGE;
-    const struct poptOption options[] = {
-        HF_CLI_JSON(&common, "config"),
-        HF_CLI_STATE(&common),
-        HF_CLI_VERBOSE(&common),
-        HF_CLI_QUIET,
-        HF_CLI_HELP,
-        HF_CLI_END,
-    };
+    const char *fault = usage_fault(call, &field);
 
-    if (!hf_cli_parse_words(&text, argc, argv, options, HF_CLI_WORDS_MAX, &words, &exit_code))
-        goto out;
-    const char *fault = usage_fault(&words, &field);
-    exit_code = fault != NULL ? hf_cli_usage(&text, "%s", fault)
-                              : hf_cli_finish(config(hf_cli_state(&common, state_dir), &common,
-                                                     &words, field, &why),
-                                              &why);
-out:
-    hf_cli_words_free(&words);
-    hf_cli_common_free(&common);
-    return exit_code;
+    if (fault != NULL)
+        return hf_cli_usage(call, "%s", fault);
+    HF_TRY(hf_agent_open(call, &posix, why));
+    enum hf_err err = show_or_change(posix, call, field, why);
+    hf_posix_close(posix);
+    return err;
 }
+
+static const struct hf_cli_option options[] = {HF_AGENT_JSON("config"), HF_AGENT_COMMON,
+                                               HF_CLI_END};
+
+const struct hf_cli_command hf_cmd_config = {
+    .name = "config",
+    .summary = "show and change what init has written down",
+    .arguments = "[set KEY VALUE... | unset KEY] [--json] [--state DIR]",
+    .about =
+        "Shows the configuration of this device, or changes one part of it. The device keeps what\n"
+        "it knows: metadata, version floors, bundles and a trial. A running agent uses the change\n"
+        "from its next check on. KEY is one of:\n"
+        "  url              http:// or https:// addresses of the repository, one for each mirror\n"
+        "  set, profile     which bundles the device takes; the active one stays in use until one\n"
+        "                   of the new set has passed the endpoints\n"
+        "  redirect-hosts   hosts, besides those of url, that a mirror may redirect to\n"
+        "  server-ca        PEM file with the update server's own CA; it is copied\n"
+        "  endpoints        the servers that the device must always reach (see also holdfast\n"
+        "                   endpoints, which knows --alpn)\n"
+        "  client-cert      certificate file and key file, shown to endpoints\n"
+        "  export           file that holds the active store as PEM\n"
+        "  on-swap          command that /bin/sh runs after each change of the store\n"
+        "  device-id        who this device is\n"
+        "  device-id-file   file whose first line says so\n"
+        "  await-confirm    yes: a new bundle stays on trial until holdfast confirm\n"
+        "  legacy-ciphers   yes: also offer TLS 1.2 cipher suites with static RSA or CBC\n"
+        "All but url, set and profile can be unset.",
+    .examples = "  holdfast config\n"
+                "  holdfast config set url https://roots1.example.com https://roots2.example.com\n"
+                "  holdfast config set server-ca new-ca.pem\n"
+                "  holdfast config unset on-swap\n",
+    .options = options,
+    .values_size = sizeof(struct hf_agent_options),
+    .max_words = 20,
+    .run = config,
+};

@@ -1,40 +1,186 @@
-#include "client/agent/cli.h"
-#include "client/agent/endpoint_options.h"
+/* holdfast endpoints, and the options about endpoints that init takes too. */
+#include "client/agent/endpoints.h"
 
+#include "common/cli/report.h"
+#include "common/os/file_util.h"
+
+#include <stdlib.h>
 #include <string.h>
 
-static const struct hf_cli_text text = {
-    .name = "endpoints",
-    .arguments = "[--endpoint URL [--alpn NAME]]... [--none] [--json] [--state DIR]",
-    .about =
-        "Shows the servers that this device must always reach, or puts others in their place: all\n"
-        "that --endpoint names, and no more. Before a new trust store is used, each of them is\n"
-        "asked for its chain, with a TLS handshake and nothing more; a store with which one of "
-        "them\n"
-        "would be lost is not taken. A running agent uses the change from its next check on.",
-    .examples = "  holdfast endpoints\n"
-                "  holdfast endpoints --endpoint "
-                "mqtts://abc123-ats.iot.eu-central-1.amazonaws.com:8883 \\\n"
-                "      --endpoint https://api.example.com\n"
-                "  holdfast endpoints --endpoint @describe-endpoint.json\n",
-};
+/* ---- the options ------------------------------------------------------------------------------ */
 
-json_t *hf_cli_endpoints_json(const struct hf_posix_config *config)
+static void warn_of_legacy_aws(const struct hf_endpoint_url *url)
 {
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < config->n_endpoints; i++) {
-        const struct hf_posix_endpoint *endpoint = &config->endpoints[i];
-        json_t *item = json_pack("{s:s, s:s?}", "url", endpoint->url, "alpn", endpoint->alpn);
-        if (json_array_append_new(list, item) != 0) {
-            json_decref(list);
-            return NULL;
-        }
-    }
-    return list;
+    if (!hf_endpoint_url_is_legacy_aws(url))
+        return;
+    fprintf(stderr,
+            "holdfast: warning: %s is an AWS IoT endpoint of the legacy type iot:Data: its chain "
+            "leads to a VeriSign root that AWS supports no longer and the Amazon roots do not "
+            "cover; ask for the current one with `aws iot describe-endpoint --endpoint-type "
+            "iot:Data-ATS`\n",
+            url->peer.host);
 }
 
-void hf_cli_endpoints_print(const struct hf_posix_config *config, const char *before)
+/** An address, the JSON that AWS prints, or @FILE with either. */
+static enum hf_err read_endpoint(const char *value, struct hf_endpoint_url *out, struct hf_why *why)
+{
+    struct hf_buf file = {0};
+    enum hf_err err;
+
+    if (value[0] == '{')
+        return hf_endpoint_url_parse_json(hf_bytes_of_text(value), out, why);
+    if (value[0] != '@')
+        return hf_endpoint_url_parse(value, out, why);
+    HF_TRY(hf_file_read(value + 1, HF_ENDPOINT_JSON_BYTES_MAX, &file, why));
+    err = hf_endpoint_url_parse_json(hf_buf_bytes(&file), out, why);
+    hf_buf_free(&file);
+    if (err != HF_OK)
+        (void)hf_fail_context(why, "%s", value + 1);
+    return err;
+}
+
+/* The first failure counts, and is told with the name of its option. */
+static void fail(struct hf_endpoint_options *o, const struct hf_cli_option *option, enum hf_err err,
+                 const char *value)
+{
+    if (err == HF_OK)
+        return;
+    o->is_misused = o->is_misused || value[0] != '@';
+    (void)hf_fail_context(&o->failure, "--%s", option->name);
+}
+
+static enum hf_err try_endpoint(struct hf_endpoint_options *o, const char *value,
+                                struct hf_why *why)
+{
+    struct hf_endpoint_url url;
+
+    if (o->n == HF_ENDPOINTS_MAX)
+        return hf_fail(why, HF_E_ARGUMENT, "at most %d of them are expected", HF_ENDPOINTS_MAX);
+    HF_TRY(read_endpoint(value, &url, why));
+    warn_of_legacy_aws(&url);
+    hf_endpoint_url_format(&url, o->urls[o->n]);
+    o->list[o->n].url = o->urls[o->n];
+    o->n++;
+    return HF_OK;
+}
+
+static void add_endpoint(void *at, const struct hf_cli_option *option, const char *value)
+{
+    struct hf_endpoint_options *o = at;
+
+    if (o->failure.code == HF_OK)
+        fail(o, option, try_endpoint(o, value, &o->failure), value);
+}
+
+static enum hf_err try_alpn(struct hf_endpoint_options *o, const char *name, struct hf_why *why)
+{
+    struct hf_posix_endpoint *last = o->n > 0 ? &o->list[o->n - 1] : NULL;
+
+    if (last == NULL || last->alpn != NULL) {
+        o->is_misused = true;
+        return hf_fail(why, HF_E_ARGUMENT, "it belongs to the --endpoint before it, one for each");
+    }
+    HF_TRY(hf_alpn_check(name, why));
+    (void)snprintf(o->alpns[o->n - 1], HF_ALPN_MAX + 1, "%s", name);
+    last->alpn = o->alpns[o->n - 1];
+    return HF_OK;
+}
+
+static void set_alpn(void *at, const struct hf_cli_option *option, const char *value)
+{
+    struct hf_endpoint_options *o = at;
+
+    if (o->failure.code == HF_OK)
+        fail(o, option, try_alpn(o, value, &o->failure), value);
+}
+
+#define AT(member) offsetof(struct hf_endpoint_options, member)
+
+const struct hf_cli_option hf_endpoint_rows[] = {
+    {"endpoint", 'e', HF_CLI_CALL, 0,
+     "mqtts://HOST[:8883], https://HOST[:443] or tls://HOST:PORT; again for each, at most 8. "
+     "What `aws iot describe-endpoint --endpoint-type iot:Data-ATS` prints does as well, as it "
+     "is or as @FILE",
+     "URL", .take = add_endpoint},
+    {"alpn", '\0', HF_CLI_CALL, 0,
+     "protocol name to ask the endpoint before it with (default: none; x-amzn-mqtt-ca for "
+     "mqtts:// at port 443 of AWS IoT)",
+     "NAME", .take = set_alpn},
+    {"client-cert", '\0', HF_CLI_TEXT, AT(client_cert),
+     "this device's certificate, shown to an endpoint once its chain has been found valid; "
+     "endpoints are judged as well without it",
+     "FILE"},
+    {"client-key", '\0', HF_CLI_TEXT, AT(client_key),
+     "its key, without a passphrase, in a file that no other user may read or change", "FILE"},
+    {"legacy-ciphers", '\0', HF_CLI_CHOICE, AT(ciphers),
+     "offer servers and mirrors cipher suites with static RSA and CBC, too", NULL,
+     .preset = HF_CIPHERS_LEGACY},
+    {"modern-ciphers", '\0', HF_CLI_CHOICE, AT(ciphers), "do not offer them (default)", NULL,
+     .preset = HF_CIPHERS_MODERN},
+    HF_CLI_END,
+};
+
+static enum hf_err make_absolute(const char *option, char **path, struct hf_why *why)
+{
+    char *absolute = NULL;
+
+    if (*path == NULL)
+        return HF_OK;
+    if (hf_file_absolute(*path, &absolute, why) != HF_OK)
+        return hf_fail_context(why, "%s", option);
+    free(*path);
+    *path = absolute;
+    return HF_OK;
+}
+
+enum hf_err hf_endpoints_finish(struct hf_cli_call *call, struct hf_why *why)
+{
+    struct hf_endpoint_options *o = call->values;
+
+    if (o->failure.code != HF_OK && o->is_misused)
+        return hf_cli_usage(call, "%s", o->failure.text);
+    if (o->failure.code != HF_OK)
+        return hf_fail(why, o->failure.code, "%s", o->failure.text);
+    if ((o->client_cert == NULL) != (o->client_key == NULL))
+        return hf_cli_usage(call, "--client-cert and --client-key belong together");
+    HF_TRY(make_absolute("--client-cert", &o->client_cert, why));
+    return make_absolute("--client-key", &o->client_key, why);
+}
+
+void hf_endpoints_apply(const struct hf_endpoint_options *e, struct hf_posix_config *config)
+{
+    if (e->n > 0) {
+        config->endpoints = e->list;
+        config->n_endpoints = e->n;
+    }
+    if (e->client_cert != NULL) {
+        config->client_cert_file = e->client_cert;
+        config->client_key_file = e->client_key;
+    }
+    if (e->ciphers != HF_CIPHERS_UNCHANGED)
+        config->has_legacy_ciphers = e->ciphers == HF_CIPHERS_LEGACY;
+}
+
+/* ---- the command ------------------------------------------------------------------------------ */
+
+struct command_options {
+    struct hf_endpoint_options endpoints;
+    bool is_none;
+};
+
+json_t *hf_endpoints_json(const struct hf_posix_config *config)
+{
+    static const struct hf_field fields[] = {
+        {"url", HF_FIELD_TEXT, offsetof(struct hf_posix_endpoint, url)},
+        {"alpn", HF_FIELD_TEXT, offsetof(struct hf_posix_endpoint, alpn)},
+        {0},
+    };
+
+    return hf_report_list(fields, config->endpoints, config->n_endpoints, sizeof *config->endpoints,
+                          NULL);
+}
+
+void hf_endpoints_print(const struct hf_posix_config *config, const char *before)
 {
     for (size_t i = 0; i < config->n_endpoints; i++) {
         const struct hf_posix_endpoint *endpoint = &config->endpoints[i];
@@ -48,84 +194,69 @@ void hf_cli_endpoints_print(const struct hf_posix_config *config, const char *be
 static enum hf_err print(const struct hf_posix_config *config, bool as_json, struct hf_why *why)
 {
     if (as_json)
-        return hf_cli_print_json(json_pack("{s:i, s:o, s:s?, s:s?}", "format", 1, "endpoints",
-                                           hf_cli_endpoints_json(config), "client_cert",
-                                           config->client_cert_file, "client_key",
-                                           config->client_key_file),
-                                 why);
-    hf_cli_endpoints_print(config, "");
+        return hf_json_print_take(json_pack("{s:i, s:o, s:s?, s:s?}", "format", 1, "endpoints",
+                                            hf_endpoints_json(config), "client_cert",
+                                            config->client_cert_file, "client_key",
+                                            config->client_key_file),
+                                  stdout, why);
+    hf_endpoints_print(config, "");
     return HF_OK;
 }
 
-static enum hf_err replace(struct hf_posix *posix, const struct hf_cli_endpoints *given,
-                           bool is_none, struct hf_why *why)
+static enum hf_err endpoints(struct hf_cli_call *call, struct hf_why *why)
 {
-    struct hf_posix_config config = *hf_posix_config(posix);
-
-    if (is_none) {
-        config.n_endpoints = 0;
-        config.client_cert_file = config.client_key_file = NULL;
-    }
-    hf_cli_endpoints_apply(given, &config);
-    return hf_posix_configure(posix, &config, why);
-}
-
-static enum hf_err endpoints(const char *state_dir, const struct hf_cli_common *common,
-                             const struct hf_cli_endpoints *given, bool is_none, struct hf_why *why)
-{
+    const struct command_options *o = call->values;
+    const struct hf_endpoint_options *given = &o->endpoints;
     struct hf_posix *posix = NULL;
-    enum hf_err err = HF_OK;
+    enum hf_err err = hf_endpoints_finish(call, why);
 
-    HF_TRY(hf_posix_open(state_dir, hf_cli_log(common), &posix, why));
-    if (is_none || given->n > 0 || given->client_cert != NULL ||
-        given->ciphers != HF_CLI_CIPHERS_UNCHANGED)
-        err = replace(posix, given, is_none, why);
+    if (!call->is_reported && o->is_none && given->n > 0)
+        return hf_cli_usage(call, "--none and --endpoint exclude each other");
+    HF_TRY(err);
+    HF_TRY(hf_agent_open(call, &posix, why));
+    if (o->is_none || given->n > 0 || given->client_cert != NULL ||
+        given->ciphers != HF_CIPHERS_UNCHANGED) {
+        struct hf_posix_config config = *hf_posix_config(posix);
+        if (o->is_none) {
+            config.n_endpoints = 0;
+            config.client_cert_file = config.client_key_file = NULL;
+        }
+        hf_endpoints_apply(given, &config);
+        err = hf_posix_configure(posix, &config, why);
+    }
     if (err == HF_OK)
-        err = print(hf_posix_config(posix), common->as_json != 0, why);
+        err = print(hf_posix_config(posix), given->common.as_json, why);
     hf_posix_close(posix);
     return err;
 }
 
-static int run(struct hf_cli_endpoints *given, const struct hf_cli_common *common,
-               const char *state_dir, bool is_none)
-{
-    struct hf_why why = {0};
-    enum hf_err err = hf_cli_endpoints_finish(given, &why);
+static const struct hf_cli_option options[] = {
+    HF_ENDPOINT_ROWS,
+    {"none", '\0', HF_CLI_FLAG, offsetof(struct command_options, is_none),
+     "remove all, and the client certificate; updates are then installed without endpoint "
+     "checks",
+     NULL},
+    HF_AGENT_JSON("endpoints"),
+    HF_AGENT_COMMON,
+    HF_CLI_END,
+};
 
-    if (err != HF_OK && given->is_misused)
-        return hf_cli_usage(&text, "%s", why.text);
-    if (is_none && given->n > 0)
-        return hf_cli_usage(&text, "--none and --endpoint exclude each other");
-    if (err == HF_OK)
-        err = endpoints(hf_cli_state(common, state_dir), common, given, is_none, &why);
-    return hf_cli_finish(err, &why);
-}
-
-int hf_cmd_endpoints(const char *state_dir, int argc, const char **argv)
-{
-    struct hf_cli_common common = {0};
-    struct hf_cli_endpoints given;
-    int is_none = 0;
-    int exit_code = HF_EXIT_USAGE;
-
-    hf_cli_endpoints_init(&given);
-    const struct poptOption options[] = {
-        HF_CLI_ENDPOINTS(&given),
-        {"none", '\0', POPT_ARG_NONE, &is_none, 0,
-         "remove all, and the client certificate; updates are then installed without endpoint "
-         "checks",
-         NULL},
-        HF_CLI_JSON(&common, "endpoints"),
-        HF_CLI_STATE(&common),
-        HF_CLI_VERBOSE(&common),
-        HF_CLI_QUIET,
-        HF_CLI_HELP,
-        HF_CLI_END,
-    };
-
-    if (hf_cli_parse(&text, argc, argv, options, &exit_code))
-        exit_code = run(&given, &common, state_dir, is_none != 0);
-    hf_cli_endpoints_free(&given);
-    hf_cli_common_free(&common);
-    return exit_code;
-}
+const struct hf_cli_command hf_cmd_endpoints = {
+    .name = "endpoints",
+    .summary = "the servers that it must always reach",
+    .arguments = "[--endpoint URL [--alpn NAME]]... [--none] [--json] [--state DIR]",
+    .about =
+        "Shows the servers that this device must always reach, or puts others in their place: all\n"
+        "that --endpoint names, and no more. Before a new trust store is used, each of them is\n"
+        "asked for its chain, with a TLS handshake and nothing more; a store with which one of "
+        "them\n"
+        "would be lost is not taken. A running agent uses the change from its next check on.",
+    .examples = "  holdfast endpoints\n"
+                "  holdfast endpoints --endpoint "
+                "mqtts://abc123-ats.iot.eu-central-1.amazonaws.com:8883 \\\n"
+                "      --endpoint https://api.example.com\n"
+                "  holdfast endpoints --endpoint @describe-endpoint.json\n",
+    .options = options,
+    .values_size = sizeof(struct command_options),
+    .run = endpoints,
+};

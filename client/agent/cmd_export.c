@@ -1,10 +1,65 @@
-#include "client/agent/cli.h"
+#include "client/agent/agent.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-static const struct hf_cli_text text = {
+/* Each file NULL where it is not wanted. */
+struct export_options {
+    struct hf_agent_options common;
+    char *file;
+    char *root;
+    bool keeps;
+};
+
+/* NULL, or what is wrong about what was asked for. */
+static const char *usage_fault(const struct export_options *o)
+{
+    if (o->file == NULL && o->root == NULL)
+        return "--out FILE is missing";
+    if ((o->file != NULL && o->file[0] == '\0') || (o->root != NULL && o->root[0] == '\0'))
+        return "the name of the file to write is empty";
+    if (o->keeps && o->file == NULL)
+        return "--keep is about --out FILE, which is missing";
+    if (o->keeps && strcmp(o->file, "-") == 0)
+        return "--keep needs a file, standard output cannot be renewed";
+    return NULL;
+}
+
+static enum hf_err export(struct hf_cli_call *call, struct hf_why *why) {
+    const struct export_options *o = call->values; struct hf_posix *posix = NULL;
+    struct hf_buf pem = {0}; enum hf_err err = HF_OK;
+
+    if (usage_fault(o) != NULL) return hf_cli_usage(call, "%s", usage_fault(o));
+    HF_TRY(hf_agent_open(call, &posix, why)); if (o->file != NULL && strcmp(o->file, "-") == 0){
+        err = hf_client_export_pem(hf_posix_client(posix), &pem, why); if (err == HF_OK)(void)
+            fwrite(pem.data, 1, pem.len, stdout); /* hf_cli_main looks whether it arrived */
+    }
+else if (o->file != NULL)
+{
+    err = hf_posix_export(posix, o->file, o->keeps, why);
+}
+if (err == HF_OK && o->root != NULL)
+    err = hf_posix_export_root(posix, o->root, why);
+hf_buf_free(&pem);
+hf_posix_close(posix);
+return err;
+}
+
+static const struct hf_cli_option options[] = {
+    {"out", 'o', HF_CLI_TEXT, offsetof(struct export_options, file),
+     "the file to write; - for standard output", "FILE"},
+    {"keep", 'k', HF_CLI_FLAG, offsetof(struct export_options, keeps),
+     "renew it with every later update", NULL},
+    {"root", 'r', HF_CLI_TEXT, offsetof(struct export_options, root),
+     "write the newest root metadata here", "FILE"},
+    HF_AGENT_STATE,
+    HF_AGENT_VERBOSE,
+    HF_CLI_HELP_ROW,
+    HF_CLI_END,
+};
+
+const struct hf_cli_command hf_cmd_export = {
     .name = "export",
+    .summary = "the trust store as a PEM file for other programs",
     .arguments = "[--out FILE [--keep]] [--root FILE] [--state DIR]",
     .about =
         "Writes the active trust store to FILE as PEM, for programs that do not use libholdfast\n"
@@ -21,93 +76,7 @@ static const struct hf_cli_text text = {
                 "  holdfast export --out - | openssl crl2pkcs7 -nocrl -certfile /dev/stdin \\\n"
                 "      | openssl pkcs7 -print_certs -noout\n"
                 "  holdfast export --root /persist/holdfast.root.json\n",
+    .options = options,
+    .values_size = sizeof(struct export_options),
+    .run = export,
 };
-
-static enum hf_err write_to_stdout(struct hf_posix *posix, struct hf_why *why)
-{
-    struct hf_buf pem = {0};
-
-    enum hf_err err = hf_client_export_pem(hf_posix_client(posix), &pem, why);
-    if (err == HF_OK)
-        (void)fwrite(pem.data, 1, pem.len, stdout); /* main looks whether it arrived */
-    hf_buf_free(&pem);
-    return err;
-}
-
-/* Each file NULL where it is not wanted. */
-struct wanted {
-    char *file;
-    char *root;
-    int keep;
-};
-
-static enum hf_err export_store(struct hf_posix *posix, const struct wanted *wanted,
-                                struct hf_why *why)
-{
-    if (wanted->file == NULL)
-        return HF_OK;
-    if (strcmp(wanted->file, "-") == 0)
-        return write_to_stdout(posix, why);
-    return hf_posix_export(posix, wanted->file, wanted->keep != 0, why);
-}
-
-static enum hf_err export_all(const char *state_dir, const struct hf_cli_common *common,
-                              const struct wanted *wanted, struct hf_why *why)
-{
-    struct hf_posix *posix = NULL;
-
-    HF_TRY(hf_posix_open(state_dir, hf_cli_log(common), &posix, why));
-    enum hf_err err = export_store(posix, wanted, why);
-    if (err == HF_OK && wanted->root != NULL)
-        err = hf_posix_export_root(posix, wanted->root, why);
-    hf_posix_close(posix);
-    return err;
-}
-
-/* NULL, or what is wrong about what was asked for. */
-static const char *usage_fault(const struct wanted *wanted)
-{
-    if (wanted->file == NULL && wanted->root == NULL)
-        return "--out FILE is missing";
-    if ((wanted->file != NULL && wanted->file[0] == '\0') ||
-        (wanted->root != NULL && wanted->root[0] == '\0'))
-        return "the name of the file to write is empty";
-    if (wanted->keep && wanted->file == NULL)
-        return "--keep is about --out FILE, which is missing";
-    if (wanted->keep && strcmp(wanted->file, "-") == 0)
-        return "--keep needs a file, standard output cannot be renewed";
-    return NULL;
-}
-
-int hf_cmd_export(const char *state_dir, int argc, const char **argv)
-{
-    struct hf_cli_common common = {0};
-    struct hf_why why = {0};
-    struct wanted wanted = {0};
-    int exit_code = HF_EXIT_USAGE;
-    const struct poptOption options[] = {
-        {"out", 'o', POPT_ARG_STRING, &wanted.file, 0, "the file to write; - for standard output",
-         "FILE"},
-        {"keep", 'k', POPT_ARG_NONE, &wanted.keep, 0, "renew it with every later update", NULL},
-        {"root", 'r', POPT_ARG_STRING, &wanted.root, 0, "write the newest root metadata here",
-         "FILE"},
-        HF_CLI_STATE(&common),
-        HF_CLI_VERBOSE(&common),
-        HF_CLI_HELP,
-        HF_CLI_END,
-    };
-
-    if (!hf_cli_parse(&text, argc, argv, options, &exit_code))
-        goto out;
-    if (usage_fault(&wanted) != NULL)
-        exit_code = hf_cli_usage(&text, "%s", usage_fault(&wanted));
-    else
-        exit_code = hf_cli_finish(export_all(hf_cli_state(&common, state_dir), &common, &wanted,
-                                             &why),
-                                  &why);
-out:
-    free(wanted.file);
-    free(wanted.root);
-    hf_cli_common_free(&common);
-    return exit_code;
-}

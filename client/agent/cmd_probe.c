@@ -1,43 +1,21 @@
 /* holdfast probe: which chain does a server show, and would the store validate it? */
-#include "client/agent/cli.h"
-#include "client/agent/probe_report.h"
+#include "client/agent/agent.h"
 #include "client/port/mbedtls/pem_store.h"
-#include "common/os/file_util.h"
+#include "client/port/posix/probe.h"
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
+#include "common/cli/report.h"
+#include "common/os/file_util.h"
 #include "common/tls/endpoint_url.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-static const struct hf_cli_text text = {
-    .name = "probe",
-    .arguments =
-        "HOST[:PORT]|URL [--state DIR | --ca FILE] [--servername NAME] [--at TIME] [--json]",
-    .about =
-        "Connects to HOST (port 443 unless named; a URL such as https://HOST/PATH or\n"
-        "mqtts://HOST does as well), does a real TLS handshake and shows the chain\n"
-        "that the server presents: who issued what, until when, and in words whether the store\n"
-        "validates it and through which root, or why not. The store is that of the device, or, "
-        "with\n"
-        "--ca, the certificates in FILE. Proxies are not used: this is about the server itself.\n"
-        "Exit code 0 only for a chain that is valid, of a server that holds the key to it.",
-    .examples =
-        "Does this device reach AWS IoT, would it still in 2030, and what if it had only this "
-        "root?\n"
-        "  holdfast probe abc123-ats.iot.eu-central-1.amazonaws.com:8883\n"
-        "  holdfast probe abc123-ats.iot.eu-central-1.amazonaws.com:8883 --at 2030-01-01\n"
-        "  holdfast probe abc123-ats.iot.eu-central-1.amazonaws.com --ca AmazonRootCA1.pem\n",
-};
-
 /* The command line: texts as given, and what they mean. */
-struct arguments {
-    struct hf_cli_common common;
-    const char *state_dir; /* borrowed */
-    struct hf_cli_words words;
-    const char *endpoint; /* borrowed from them */
+struct probe_options {
+    struct hf_agent_options common;
     char *ca, *server_name, *at;
-    int is_json, is_tls12, has_legacy_ciphers;
+    bool is_tls12, has_legacy_ciphers;
+    const char *endpoint; /* borrowed */
     struct hf_endpoint peer;
     struct hf_endpoint server; /* whom to ask for */
     int64_t at_s;              /* INT64_MIN: now */
@@ -50,18 +28,16 @@ struct judge {
     struct hf_trust_store *own_store;
 };
 
+struct probe_report {
+    const char *endpoint; /* "HOST:PORT" */
+    const char *server_name;
+    const struct hf_tls_look_result *probe;
+    const struct hf_chain_verdict *verdict;
+};
+
 /* ---- the command line --------------------------------------------------------------------------- */
 
-static void free_arguments(struct arguments *a)
-{
-    hf_cli_common_free(&a->common);
-    hf_cli_words_free(&a->words);
-    free(a->ca);
-    free(a->server_name);
-    free(a->at);
-}
-
-static enum hf_err check_server_name(struct arguments *a, struct hf_why *why)
+static enum hf_err check_server_name(struct probe_options *a, struct hf_why *why)
 {
     enum hf_err err;
 
@@ -75,7 +51,7 @@ static enum hf_err check_server_name(struct arguments *a, struct hf_why *why)
 }
 
 /* HOST[:PORT], or a URL as an endpoint has one; its path is not asked for. */
-static enum hf_err parse_peer(struct arguments *a, struct hf_why *why)
+static enum hf_err parse_peer(struct probe_options *a, struct hf_why *why)
 {
     const char *scheme_end = strstr(a->endpoint, "://");
     struct hf_endpoint_url url;
@@ -97,10 +73,8 @@ static enum hf_err parse_peer(struct arguments *a, struct hf_why *why)
     return HF_OK;
 }
 
-static enum hf_err check_arguments(struct arguments *a, struct hf_why *why)
+static enum hf_err check_arguments(struct probe_options *a, struct hf_why *why)
 {
-    if (a->endpoint == NULL)
-        return hf_fail(why, HF_E_ARGUMENT, "HOST[:PORT] is missing");
     if (a->common.state != NULL && a->ca != NULL)
         return hf_fail(why, HF_E_ARGUMENT, "--state and --ca exclude each other");
     a->at_s = INT64_MIN;
@@ -109,6 +83,138 @@ static enum hf_err check_arguments(struct arguments *a, struct hf_why *why)
                        "--at wants YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, not '%s'", a->at);
     HF_TRY(parse_peer(a, why));
     return check_server_name(a, why);
+}
+
+/* ---- the report --------------------------------------------------------------------------------- */
+
+static const char *digest_text(enum hf_cert_digest digest)
+{
+    switch (digest) {
+    case HF_CERT_DIGEST_SHA1:
+        return "SHA-1";
+    case HF_CERT_DIGEST_SHA256:
+        return "SHA-256";
+    case HF_CERT_DIGEST_SHA384:
+        return "SHA-384";
+    case HF_CERT_DIGEST_SHA512:
+        return "SHA-512";
+    case HF_CERT_DIGEST_OTHER:
+        break;
+    }
+    return "an outdated hash";
+}
+
+/** What there is to say of a certificate in the light of the whole verdict. */
+static const char *remark(const struct hf_chain_verdict *verdict, const struct hf_cert_verdict *v)
+{
+    if (v->faults[0] != '\0')
+        return v->faults;
+    if (verdict->is_valid)
+        return v->is_in_path ? "valid" : "not needed: the path to the trust anchor goes without it";
+    return v->is_in_path ? "nothing wrong with it by itself"
+                         : "not part of the path from the server's certificate";
+}
+
+static void print_cert(const struct hf_cert *cert, FILE *out)
+{
+    char key[16], from[HF_TIME_TEXT_MAX], to[HF_TIME_TEXT_MAX], sha256[HF_SHA256_HEX_LEN];
+
+    hf_cert_key_text(cert, key);
+    hf_time_format(cert->not_before_s, from);
+    hf_time_format(cert->not_after_s, to);
+    hf_hex_encode(cert->sha256, sizeof cert->sha256, sha256);
+    fprintf(out, "  subject  %s\n  issuer   %s\n", cert->subject, cert->issuer);
+    fprintf(out, "  key      %s, certificate signed with %s\n", key, digest_text(cert->digest));
+    fprintf(out, "  valid    %s to %s\n  SHA-256  %s\n", from, to, sha256);
+}
+
+static void print_text(const struct probe_report *report, FILE *out)
+{
+    const struct hf_chain_verdict *verdict = report->verdict;
+
+    fprintf(out, "%s, asked as %s: %s, %s, %zu certificate%s\n", report->endpoint,
+            report->server_name, report->probe->tls_version, report->probe->cipher_suite,
+            verdict->n_certs, verdict->n_certs == 1 ? "" : "s");
+    if (report->probe->ending[0] != '\0')
+        fprintf(out, "The server proved its key, but the handshake did not end: %s\n",
+                report->probe->ending);
+    for (size_t i = 0; i < verdict->n_certs; i++) {
+        const struct hf_cert_verdict *v = &verdict->certs[i];
+        fprintf(out, "\ncertificate %zu%s\n", i, i == 0 ? ", the server's own" : "");
+        print_cert(&v->cert, out);
+        if (i == 0)
+            fprintf(out, "  names    %s\n", v->names[0] != '\0' ? v->names : "none");
+        fprintf(out, "  verdict  %s\n", remark(verdict, v));
+    }
+    if (verdict->has_anchor) {
+        fprintf(out, "\ntrust anchor in the store\n");
+        print_cert(&verdict->anchor, out);
+    }
+}
+
+static json_t *key_json(const void *at, const void *ctx)
+{
+    char key[16];
+
+    (void)ctx;
+    hf_cert_key_text(at, key);
+    return json_string(key);
+}
+
+static json_t *digest_json(const void *at, const void *ctx)
+{
+    (void)ctx;
+    return json_string(digest_text(*(const enum hf_cert_digest *)at));
+}
+
+#define OF(member) offsetof(struct hf_cert, member)
+
+static const struct hf_field cert_fields[] = {
+    {"subject", HF_FIELD_CHARS, OF(subject)},
+    {"issuer", HF_FIELD_CHARS, OF(issuer)},
+    {"key", HF_FIELD_MADE, 0, .make = key_json},
+    {"signed_with", HF_FIELD_MADE, OF(digest), .make = digest_json},
+    {"not_before", HF_FIELD_TIME, OF(not_before_s)},
+    {"not_after", HF_FIELD_TIME, OF(not_after_s)},
+    {"sha256", HF_FIELD_SHA256, OF(sha256)},
+    {"spki_sha256", HF_FIELD_SHA256, OF(spki_sha256)},
+    {0},
+};
+
+static json_t *chain_json(const struct hf_chain_verdict *verdict)
+{
+    json_t *chain = json_array();
+
+    for (size_t i = 0; chain != NULL && i < verdict->n_certs; i++) {
+        const struct hf_cert_verdict *v = &verdict->certs[i];
+        json_t *cert = hf_report_object(cert_fields, &v->cert, NULL);
+        json_t *more = json_pack("{s:I, s:b, s:s, s:s?}", "number", (json_int_t)i, "is_in_path",
+                                 v->is_in_path, "remark", remark(verdict, v), "names",
+                                 i == 0 ? v->names : NULL);
+        if (json_object_update(cert, more) != 0 || json_array_append_new(chain, cert) != 0) {
+            json_decref(chain);
+            chain = NULL;
+        }
+        json_decref(more);
+    }
+    return chain;
+}
+
+static json_t *report_json(const struct probe_report *report)
+{
+    const struct hf_chain_verdict *verdict = report->verdict;
+    char faults[HF_WHY_MAX];
+
+    hf_chain_verdict_faults(verdict, faults);
+    return json_pack("{s:s, s:s, s:s, s:s, s:s?, s:b, s:s?, s:o?, s:o}", "endpoint",
+                     report->endpoint, "server_name", report->server_name, "tls_version",
+                     report->probe->tls_version, "cipher_suite", report->probe->cipher_suite,
+                     "handshake_ended_with",
+                     report->probe->ending[0] != '\0' ? report->probe->ending : NULL, "is_valid",
+                     verdict->is_valid, "faults", faults[0] != '\0' ? faults : NULL, "trust_anchor",
+                     verdict->has_anchor ? hf_report_object(cert_fields, &verdict->anchor, NULL)
+                                         : NULL,
+                     "chain", chain_json(verdict));
 }
 
 /* ---- the store ---------------------------------------------------------------------------------- */
@@ -130,12 +236,15 @@ static enum hf_err open_ca_file(const char *path, struct judge *judge, struct hf
     return err;
 }
 
-static enum hf_err open_judge(const struct arguments *a, struct judge *judge, struct hf_why *why)
+static enum hf_err open_judge(const struct hf_cli_call *call, struct judge *judge,
+                              struct hf_why *why)
 {
+    const struct probe_options *a = call->values;
+
     if (a->ca != NULL) {
         HF_TRY(open_ca_file(a->ca, judge, why));
     } else {
-        HF_TRY(hf_posix_open(a->state_dir, hf_cli_log(&a->common), &judge->posix, why));
+        HF_TRY(hf_agent_open(call, &judge->posix, why));
         judge->store = hf_posix_trust_store(judge->posix);
     }
     if (a->at_s != INT64_MIN)
@@ -143,16 +252,10 @@ static enum hf_err open_judge(const struct arguments *a, struct judge *judge, st
     return HF_OK;
 }
 
-static void close_judge(struct judge *judge)
-{
-    hf_trust_store_free(judge->own_store);
-    hf_posix_close(judge->posix);
-}
-
 /* ---- the verdict -------------------------------------------------------------------------------- */
 
 /** The last line of the text: what it comes to. HF_E_UNTRUSTED for a chain that is not valid. */
-static enum hf_err conclude(const struct hf_probe_report *report, bool is_json, struct hf_why *why)
+static enum hf_err conclude(const struct probe_report *report, bool is_json, struct hf_why *why)
 {
     const struct hf_chain_verdict *verdict = report->verdict;
     char sha256[HF_SHA256_HEX_LEN], faults[HF_WHY_MAX];
@@ -167,37 +270,38 @@ static enum hf_err conclude(const struct hf_probe_report *report, bool is_json, 
     return HF_OK;
 }
 
-static enum hf_err judge_and_report(const struct arguments *a, const struct judge *judge,
+static enum hf_err judge_and_report(const struct probe_options *a, const struct judge *judge,
                                     const struct hf_tls_look_result *probe, struct hf_why *why)
 {
     struct hf_chain_verdict verdict = {0};
-    const struct hf_probe_report report = {.endpoint = a->endpoint,
-                                           .server_name = a->server.host,
-                                           .probe = probe,
-                                           .verdict = &verdict};
+    const struct probe_report report = {.endpoint = a->endpoint,
+                                        .server_name = a->server.host,
+                                        .probe = probe,
+                                        .verdict = &verdict};
     enum hf_err err = hf_chain_verify(judge->store, &probe->chain, a->server.host, &verdict, why);
 
     if (err != HF_OK)
         return err;
-    if (a->is_json)
-        err = hf_probe_report_json(&report, stdout, why);
+    if (a->common.as_json)
+        err = hf_json_print_take(report_json(&report), stdout, why);
     else
-        hf_probe_report_text(&report, stdout);
+        print_text(&report, stdout);
     if (err == HF_OK)
-        err = conclude(&report, a->is_json, why);
+        err = conclude(&report, a->common.as_json, why);
     hf_chain_verdict_free(&verdict);
     return err;
 }
 
-static enum hf_err probe(const struct arguments *a, const struct judge *judge, struct hf_why *why)
+static enum hf_err probe(const struct probe_options *a, const struct judge *judge,
+                         struct hf_why *why)
 {
     struct hf_tls_look_result result = {0};
-    const struct hf_probe_request request =
-        {.peer = a->peer,
-         .server = &a->server,
-         .offer = {.version = a->is_tls12 ? HF_TLS_12 : HF_TLS_12_OR_13,
-                   .has_legacy_ciphers = a->has_legacy_ciphers != 0},
-         .timeouts = hf_timeouts_default()};
+    const struct hf_probe_request request = {.peer = a->peer,
+                                             .server = &a->server,
+                                             .offer = {.version = a->is_tls12 ? HF_TLS_12
+                                                                              : HF_TLS_12_OR_13,
+                                                       .has_legacy_ciphers = a->has_legacy_ciphers},
+                                             .timeouts = hf_timeouts_default()};
     enum hf_err err = hf_probe(&request, &result, why);
 
     if (err == HF_OK)
@@ -208,47 +312,62 @@ static enum hf_err probe(const struct arguments *a, const struct judge *judge, s
     return err;
 }
 
-static enum hf_err run(const struct arguments *a, struct hf_why *why)
+static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
 {
+    struct probe_options *o = call->values;
     struct judge judge = {0};
-    enum hf_err err = open_judge(a, &judge, why);
+    struct hf_why wrong = {0};
 
+    o->endpoint = call->words[0];
+    if (check_arguments(o, &wrong) != HF_OK)
+        return hf_cli_usage(call, "%s", wrong.text);
+    enum hf_err err = open_judge(call, &judge, why);
     if (err == HF_OK)
-        err = probe(a, &judge, why);
-    close_judge(&judge);
+        err = probe(o, &judge, why);
+    hf_trust_store_free(judge.own_store);
+    hf_posix_close(judge.posix);
     return err;
 }
 
-int hf_cmd_probe(const char *state_dir, int argc, const char **argv)
-{
-    struct arguments a = {0};
-    struct hf_why why = {0};
-    int exit_code = HF_EXIT_USAGE;
-    const struct poptOption options[] = {
-        {"ca", 0, POPT_ARG_STRING, &a.ca, 0, "judge by the certificates in this PEM file", "FILE"},
-        {"servername", 0, POPT_ARG_STRING, &a.server_name, 0,
-         "the name to ask for (SNI) and to expect, if it is not HOST", "NAME"},
-        {"at", 0, POPT_ARG_STRING, &a.at, 0, "judge as of that time instead of now",
-         "YYYY-MM-DD[THH:MM:SSZ]"},
-        {"tls12", 0, POPT_ARG_NONE, &a.is_tls12, 0, "offer TLS 1.2 only", NULL},
-        {"legacy-ciphers", 0, POPT_ARG_NONE, &a.has_legacy_ciphers, 0,
-         "offer cipher suites with static RSA and CBC, too", NULL},
-        {"json", 0, POPT_ARG_NONE, &a.is_json, 0, "print one JSON object instead of text", NULL},
-        HF_CLI_STATE(&a.common),
-        HF_CLI_VERBOSE(&a.common),
-        HF_CLI_QUIET,
-        HF_CLI_HELP,
-        HF_CLI_END,
-    };
+#define AT(member) offsetof(struct probe_options, member)
 
-    if (hf_cli_parse_words(&text, argc, argv, options, 1, &a.words, &exit_code)) {
-        a.endpoint = a.words.list[0];
-        a.state_dir = hf_cli_state(&a.common, state_dir);
-        if (check_arguments(&a, &why) != HF_OK)
-            exit_code = hf_cli_usage(&text, "%s", why.text);
-        else
-            exit_code = hf_cli_finish(run(&a, &why), &why);
-    }
-    free_arguments(&a);
-    return exit_code;
-}
+static const struct hf_cli_option options[] = {
+    {"ca", 0, HF_CLI_TEXT, AT(ca), "judge by the certificates in this PEM file", "FILE"},
+    {"servername", 0, HF_CLI_TEXT, AT(server_name),
+     "the name to ask for (SNI) and to expect, if it is not HOST", "NAME"},
+    {"at", 0, HF_CLI_TEXT, AT(at), "judge as of that time instead of now",
+     "YYYY-MM-DD[THH:MM:SSZ]"},
+    {"tls12", 0, HF_CLI_FLAG, AT(is_tls12), "offer TLS 1.2 only", NULL},
+    {"legacy-ciphers", 0, HF_CLI_FLAG, AT(has_legacy_ciphers),
+     "offer cipher suites with static RSA and CBC, too", NULL},
+    {"json", 0, HF_CLI_FLAG, offsetof(struct hf_agent_options, as_json),
+     "print one JSON object instead of text", NULL},
+    HF_AGENT_COMMON,
+    HF_CLI_END,
+};
+
+const struct hf_cli_command hf_cmd_probe = {
+    .name = "probe",
+    .summary = "the chain a server shows, and whether the store validates it",
+    .arguments =
+        "HOST[:PORT]|URL [--state DIR | --ca FILE] [--servername NAME] [--at TIME] [--json]",
+    .about =
+        "Connects to HOST (port 443 unless named; a URL such as https://HOST/PATH or\n"
+        "mqtts://HOST does as well), does a real TLS handshake and shows the chain\n"
+        "that the server presents: who issued what, until when, and in words whether the store\n"
+        "validates it and through which root, or why not. The store is that of the device, or, "
+        "with\n"
+        "--ca, the certificates in FILE. Proxies are not used: this is about the server itself.\n"
+        "Exit code 0 only for a chain that is valid, of a server that holds the key to it.",
+    .examples =
+        "Does this device reach AWS IoT, would it still in 2030, and what if it had only this "
+        "root?\n"
+        "  holdfast probe abc123-ats.iot.eu-central-1.amazonaws.com:8883\n"
+        "  holdfast probe abc123-ats.iot.eu-central-1.amazonaws.com:8883 --at 2030-01-01\n"
+        "  holdfast probe abc123-ats.iot.eu-central-1.amazonaws.com --ca AmazonRootCA1.pem\n",
+    .options = options,
+    .values_size = sizeof(struct probe_options),
+    .needs_word = "HOST[:PORT]",
+    .max_words = 1,
+    .run = run,
+};

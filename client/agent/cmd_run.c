@@ -1,4 +1,4 @@
-#include "client/agent/cli.h"
+#include "client/agent/agent.h"
 #include "common/base/timetext.h"
 #include "common/os/service.h"
 
@@ -12,26 +12,8 @@
 
 #define BY_SCHEDULE INT_MIN /* no --interval */
 
-static const struct hf_cli_text text = {
-    .name = "run",
-    .arguments = "[--interval SECONDS | --on-demand] [--state DIR]",
-    .about =
-        "Stays and checks when it is time to: about once a day, at a different moment on every\n"
-        "device; after a failure sooner, and less and less often while it lasts; more often the\n"
-        "nearer the first root that is needed is to its end. When that is stands in the status,\n"
-        "and a restart does not change it. One line on standard error for every check.\n\n"
-        "SIGUSR1 checks now; with --on-demand nothing else does. SIGTERM and SIGINT end it: also "
-        "in\n"
-        "the middle of an update, which the next start then finishes.\n\n"
-        "Under systemd (Type=notify) it reports when it is ready and how the last check ended,\n"
-        "and serves WatchdogSec. It uses a changed configuration from its next check on.",
-    .examples = "  holdfast run\n"
-                "  holdfast run --on-demand &\n"
-                "  kill -USR1 $(pidof holdfast)\n",
-};
-
 struct loop {
-    const struct hf_cli_common *common;
+    const struct hf_cli_call *call;
     struct hf_posix *posix;
     bool has_line; /* what became of a check is printed, and its line is not ended */
 };
@@ -93,7 +75,7 @@ static void print_now(void)
 static void log_step(void *ctx, enum hf_level level, const char *line)
 {
     const struct loop *loop = ctx;
-    struct hf_log_port log = hf_cli_log(loop->common);
+    struct hf_log_port log = hf_agent_log(loop->call);
 
     hf_notify("WATCHDOG=1");
     if (log.write != NULL)
@@ -123,7 +105,7 @@ static void notify_status(const char *what, const char *more)
 static void on_waits(void *ctx, const struct hf_next_check *next)
 {
     struct loop *loop = ctx;
-    char in[HF_CLI_DURATION_MAX];
+    char in[HF_AGENT_DURATION_MAX];
 
     if (!loop->has_line) {
         print_now();
@@ -135,7 +117,7 @@ static void on_waits(void *ctx, const struct hf_next_check *next)
         fputs("; next check on demand\n", stderr);
         return;
     }
-    hf_cli_format_duration(next->wait_s, in);
+    hf_agent_format_duration(next->wait_s, in);
     fprintf(stderr, "; next check in %s\n", in);
 }
 
@@ -155,7 +137,7 @@ static void on_ended(void *ctx, enum hf_err err, const struct hf_update_result *
     hold_poke(false);
     print_now();
     if (err == HF_OK) {
-        hf_cli_print_result(stderr, hf_posix_config(loop->posix), result);
+        hf_agent_print_result(stderr, hf_posix_config(loop->posix), result);
         if (result->lost[0] != '\0')
             fprintf(stderr, " (warning: %s)", result->lost);
         notify_status(result->lost[0] != '\0' ? "the last check succeeded; warning: "
@@ -170,14 +152,20 @@ static void on_ended(void *ctx, enum hf_err err, const struct hf_update_result *
 
 /* ---- the command ------------------------------------------------------------------------------------- */
 
-static enum hf_err run(const char *state_dir, const struct hf_cli_common *common,
-                       int64_t interval_s, bool is_on_demand, struct hf_why *why)
+struct run_options {
+    struct hf_agent_options common;
+    int interval_s;
+    bool is_on_demand;
+};
+
+static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
 {
-    struct loop loop = {.common = common};
+    const struct run_options *o = call->values;
+    struct loop loop = {.call = call};
     int watchdog_ms = hf_notify_watchdog_ms();
     const struct hf_runner_options options = {
-        .interval_s = interval_s,
-        .is_on_demand = is_on_demand,
+        .interval_s = o->interval_s == BY_SCHEDULE ? 0 : o->interval_s,
+        .is_on_demand = o->is_on_demand,
         .wake_s = watchdog_ms > 0 && watchdog_ms < 2000 ? 1 : watchdog_ms / 2000,
         .ctx = &loop,
         .waits = on_waits,
@@ -186,8 +174,13 @@ static enum hf_err run(const char *state_dir, const struct hf_cli_common *common
         .ended = on_ended,
     };
 
+    if (o->interval_s != BY_SCHEDULE && o->interval_s < 1)
+        return hf_cli_usage(call, "--interval is a number of seconds, 1 or more");
+    if (o->interval_s != BY_SCHEDULE && o->is_on_demand)
+        return hf_cli_usage(call, "--interval and --on-demand exclude each other");
     hold_poke(true);
-    HF_TRY(hf_posix_open(state_dir, (struct hf_log_port){&loop, log_step}, &loop.posix, why));
+    HF_TRY(hf_posix_open(hf_agent_state(call), (struct hf_log_port){&loop, log_step}, &loop.posix,
+                         why));
     /* A read-only disk may come back, another user's folder does not. */
     enum hf_err err = hf_posix_is_writable(loop.posix, why);
     if (err != HF_E_POLICY)
@@ -207,37 +200,34 @@ static enum hf_err run(const char *state_dir, const struct hf_cli_common *common
     return err;
 }
 
-int hf_cmd_run(const char *state_dir, int argc, const char **argv)
-{
-    struct hf_cli_common common = {0};
-    struct hf_why why = {0};
-    int interval_s = BY_SCHEDULE;
-    int is_on_demand = 0;
-    int exit_code = HF_EXIT_USAGE;
-    const struct poptOption options[] = {
-        {"interval", 'i', POPT_ARG_INT, &interval_s, 0,
-         "check at once, and wait this long between checks, whatever they bring", "SECONDS"},
-        {"on-demand", '\0', POPT_ARG_NONE, &is_on_demand, 0, "check only when told to (SIGUSR1)",
-         NULL},
-        HF_CLI_STATE(&common),
-        HF_CLI_VERBOSE(&common),
-        HF_CLI_QUIET,
-        HF_CLI_HELP,
-        HF_CLI_END,
-    };
+static const struct hf_cli_option options[] = {
+    {"interval", 'i', HF_CLI_INT, offsetof(struct run_options, interval_s),
+     "check at once, and wait this long between checks, whatever they bring", "SECONDS",
+     .preset = BY_SCHEDULE},
+    {"on-demand", '\0', HF_CLI_FLAG, offsetof(struct run_options, is_on_demand),
+     "check only when told to (SIGUSR1)", NULL},
+    HF_AGENT_COMMON,
+    HF_CLI_END,
+};
 
-    if (!hf_cli_parse(&text, argc, argv, options, &exit_code))
-        goto out;
-    if (interval_s != BY_SCHEDULE && interval_s < 1)
-        exit_code = hf_cli_usage(&text, "--interval is a number of seconds, 1 or more");
-    else if (interval_s != BY_SCHEDULE && is_on_demand != 0)
-        exit_code = hf_cli_usage(&text, "--interval and --on-demand exclude each other");
-    else
-        exit_code = hf_cli_finish(run(hf_cli_state(&common, state_dir), &common,
-                                      interval_s == BY_SCHEDULE ? 0 : interval_s, is_on_demand != 0,
-                                      &why),
-                                  &why);
-out:
-    hf_cli_common_free(&common);
-    return exit_code;
-}
+const struct hf_cli_command hf_cmd_run = {
+    .name = "run",
+    .summary = "stay, and update on a jittered schedule",
+    .arguments = "[--interval SECONDS | --on-demand] [--state DIR]",
+    .about =
+        "Stays and checks when it is time to: about once a day, at a different moment on every\n"
+        "device; after a failure sooner, and less and less often while it lasts; more often the\n"
+        "nearer the first root that is needed is to its end. When that is stands in the status,\n"
+        "and a restart does not change it. One line on standard error for every check.\n\n"
+        "SIGUSR1 checks now; with --on-demand nothing else does. SIGTERM and SIGINT end it: also "
+        "in\n"
+        "the middle of an update, which the next start then finishes.\n\n"
+        "Under systemd (Type=notify) it reports when it is ready and how the last check ended,\n"
+        "and serves WatchdogSec. It uses a changed configuration from its next check on.",
+    .examples = "  holdfast run\n"
+                "  holdfast run --on-demand &\n"
+                "  kill -USR1 $(pidof holdfast)\n",
+    .options = options,
+    .values_size = sizeof(struct run_options),
+    .run = run,
+};

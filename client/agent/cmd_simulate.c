@@ -1,20 +1,277 @@
 /* holdfast simulate: what breaks on date X? */
-#include "client/agent/cli.h"
-#include "client/agent/simulate_report.h"
-#include "common/tls/endpoint_url.h"
-#include "common/os/file_util.h"
+#include "client/agent/agent.h"
+#include "client/agent/status.h"
 #include "client/port/posix/lookout.h"
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
+#include "common/cli/report.h"
+#include "common/tls/endpoint_url.h"
 
-#include <stdlib.h>
+#include <holdfast/simulate.h>
+
 #include <string.h>
 #include <time.h>
 
 #define DESCRIPTION_BYTES_MAX (256u * 1024u)
 
-static const struct hf_cli_text text = {
+struct simulate_options {
+    struct hf_agent_options common;
+    char *at, *endpoint, *bundle, *description;
+    bool has_legacy_ciphers;
+    int64_t at_s;
+};
+
+/* ---- for people ------------------------------------------------------------------------------- */
+
+static const char *word_of(enum hf_simulated simulated)
+{
+    switch (simulated) {
+    case HF_SIMULATED_HOLDS:
+        return "holds";
+    case HF_SIMULATED_AT_RISK:
+        return "at risk";
+    case HF_SIMULATED_BREAKS:
+        return "breaks";
+    }
+    return "breaks";
+}
+
+/* "2038-01-17: its last root, "CN=…", expires"; "2038-01-17: it expires" of a root itself. */
+static void print_trouble(const struct hf_forecast *f, FILE *out)
+{
+    char from[HF_TIME_TEXT_MAX], latest[HF_TIME_TEXT_MAX];
+
+    hf_time_format_day(f->trouble_s, from);
+    hf_time_format_day(f->broken_s, latest);
+    if (!f->is_endpoint)
+        fprintf(out, "%s: it %s", from,
+                strcmp(f->cause, "removal") == 0 ? "is removed" : "expires");
+    else if (strcmp(f->cause, "missing") == 0)
+        fprintf(out, "%s: the bundle holds none of its roots", from);
+    else if (strcmp(f->cause, "distrust") == 0)
+        fprintf(out,
+                "from %s on, at the latest %s: certificates issued since then are not accepted "
+                "through its last root, \"%s\"",
+                from, latest, f->root);
+    else
+        fprintf(out, "%s: its last root, \"%s\", %s", from, f->root,
+                strcmp(f->cause, "removal") == 0 ? "is removed" : "expires");
+}
+
+static void print_forecast(const struct hf_forecast *f, FILE *out)
+{
+    fprintf(out, "%-8s %s", word_of(f->at), f->who);
+    if (f->through[0] != '\0' && f->is_endpoint)
+        fprintf(out, " through \"%s\"", f->through);
+    fputs("; ", out);
+    print_trouble(f, out);
+    fputc('\n', out);
+}
+
+static void print_note(const struct hf_date_note *note, FILE *out)
+{
+    char day[HF_TIME_TEXT_MAX];
+
+    hf_time_format_last(note->at_s, day);
+    fprintf(out, "note     certificates issued after %s are not accepted through \"%s\"\n", day,
+            note->subject);
+}
+
+static void print_summary(const struct hf_simulation *s, FILE *out)
+{
+    char day[HF_TIME_TEXT_MAX];
+
+    if (s->n_forecasts == 0) {
+        fputs("breaks   none of the roots may be used today\n", out);
+        return;
+    }
+    hf_time_format_day(s->forecasts[0].trouble_s, day);
+    fprintf(out, "first day of trouble: %s, %s\n", day, s->forecasts[0].who);
+}
+
+static void print_text(const struct hf_simulation *s, FILE *out)
+{
+    char at[HF_TIME_TEXT_MAX], now[HF_TIME_TEXT_MAX];
+
+    hf_time_format(s->at_s, at);
+    hf_time_format(s->now_s, now);
+    fprintf(out, "at %s, seen from %s:\n", at, now);
+    for (size_t i = 0; i < s->n_forecasts; i++)
+        print_forecast(&s->forecasts[i], out);
+    print_summary(s, out);
+    for (size_t i = 0; i < s->n_notes; i++)
+        print_note(&s->notes[i], out);
+    for (size_t i = 0; i < s->n_skipped; i++)
+        fprintf(out, "skipped  \"%s\": %s is not supported by this device\n", s->skipped[i].subject,
+                s->skipped[i].unsupported);
+    if (!s->knows_endpoints)
+        fputs("note     no endpoint was seen, so every root counts as needed\n", out);
+    else if (s->n_unseen > 0)
+        fprintf(out, "note     nothing is said of %zu endpoints that were never seen\n",
+                s->n_unseen);
+    fputs("assumed  servers renew their certificates and intermediates under the same roots\n",
+          out);
+}
+
+/* ---- for programs ----------------------------------------------------------------------------- */
+
+static json_t *word_json(const void *at, const void *ctx)
+{
+    (void)ctx;
+    return json_string(word_of(*(const enum hf_simulated *)at));
+}
+
+#define OF(member) offsetof(struct hf_forecast, member)
+
+static const struct hf_field forecast_fields[] = {
+    {"who", HF_FIELD_CHARS, OF(who)},
+    {"is_endpoint", HF_FIELD_FLAG, OF(is_endpoint)},
+    {"then", HF_FIELD_MADE, OF(at), .make = word_json},
+    {"through", HF_FIELD_WORDS, OF(through)},
+    {"cause", HF_FIELD_TEXT, OF(cause)},
+    {"root", HF_FIELD_WORDS, OF(root)},
+    {"trouble_from", HF_FIELD_TIME, OF(trouble_s)},
+    {"broken_from", HF_FIELD_TIME, OF(broken_s)},
+    {0},
+};
+
+static const struct hf_field note_fields[] = {
+    {"kind", HF_FIELD_TEXT, offsetof(struct hf_date_note, kind)},
+    {"root", HF_FIELD_CHARS, offsetof(struct hf_date_note, subject)},
+    {"time", HF_FIELD_TIME, offsetof(struct hf_date_note, at_s)},
+    {0},
+};
+
+static enum hf_err print_json(const struct hf_simulation *s, struct hf_why *why)
+{
+    return hf_json_print_take(json_pack("{s:i, s:o, s:o, s:b, s:o, s:b, s:I, s:o, s:o, s:o}",
+                                        "format", 1, "now", hf_json_time(s->now_s), "at",
+                                        hf_json_time(s->at_s), "breaks", s->breaks, "first_trouble",
+                                        s->n_forecasts > 0 ? hf_json_time(s->forecasts[0].trouble_s)
+                                                           : json_null(),
+                                        "knows_endpoints", s->knows_endpoints, "n_unseen",
+                                        (json_int_t)s->n_unseen, "forecasts",
+                                        hf_report_list(forecast_fields, s->forecasts,
+                                                       s->n_forecasts, sizeof *s->forecasts, NULL),
+                                        "notes",
+                                        hf_report_list(note_fields, s->notes, s->n_notes,
+                                                       sizeof *s->notes, NULL),
+                                        "skipped",
+                                        hf_report_list(hf_skipped_fields, s->skipped, s->n_skipped,
+                                                       sizeof *s->skipped, NULL)),
+                              stdout, why);
+}
+
+/* ---- the command ------------------------------------------------------------------------------ */
+
+/* A day by itself is asked about as a whole: what has ended by its last second, ends on it. */
+static bool parse_at(struct simulate_options *a)
+{
+    if (!hf_time_parse_lenient(a->at, &a->at_s))
+        return false;
+    if (strchr(a->at, 'T') == NULL)
+        a->at_s += HF_DAY_S - 1;
+    return true;
+}
+
+/* The client certificate is for servers that the device knows. */
+static enum hf_err look_out(const struct hf_cli_call *call, const struct hf_posix *posix,
+                            struct hf_lookout **out, struct hf_why *why)
+{
+    const struct simulate_options *o = call->values;
+    const struct hf_posix_endpoint endpoint = {.url = o->endpoint};
+    const struct hf_posix_config config = {
+        .endpoints = &endpoint,
+        .n_endpoints = 1,
+        .has_legacy_ciphers = o->has_legacy_ciphers ||
+                              (posix != NULL && hf_posix_config(posix)->has_legacy_ciphers),
+    };
+    struct hf_endpoint_url url;
+
+    if (hf_endpoint_url_parse(o->endpoint, &url, why) != HF_OK)
+        return hf_fail_context(why, "--endpoint");
+    return hf_lookout_new(&config, hf_agent_log(call), out, why);
+}
+
+static enum hf_err simulate_in(struct hf_cli_call *call, struct hf_posix *posix,
+                               struct hf_simulation_query *query, struct hf_why *why)
+{
+    const struct simulate_options *o = call->values;
+    struct hf_lookout *lookout = NULL;
+    struct hf_endpoint_port looks;
+    struct hf_simulation simulation = {0};
+
+    if (o->endpoint != NULL) {
+        HF_TRY(look_out(call, posix, &lookout, why));
+        looks = hf_lookout_port(lookout);
+        query->looks = &looks;
+        query->endpoint = looks.name(looks.ctx, 0); /* in its one form */
+    }
+    query->at_s = o->at_s;
+    query->now_s = posix != NULL ? HF_TIME_NONE : (int64_t)time(NULL);
+    enum hf_err err = hf_client_simulate(posix != NULL ? hf_posix_client(posix) : NULL, query,
+                                         &simulation, why);
+    if (err == HF_OK) {
+        call->exit_code = simulation.breaks ? HF_EXIT_BREAKS : HF_EXIT_OK;
+        if (o->common.as_json)
+            err = print_json(&simulation, why);
+        else
+            print_text(&simulation, stdout);
+        hf_simulation_free(&simulation);
+    }
+    hf_lookout_free(lookout);
+    return err;
+}
+
+static enum hf_err simulate(struct hf_cli_call *call, struct hf_why *why)
+{
+    struct simulate_options *o = call->values;
+    struct hf_posix *posix = NULL;
+    struct hf_buf pem = {0}, custom = {0};
+    struct hf_simulation_query query = {0};
+
+    if (!parse_at(o))
+        return hf_cli_usage(call, "--at wants YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, not '%s'", o->at);
+    if (o->description != NULL && o->bundle == NULL)
+        return hf_cli_usage(call, "--description is about a --bundle");
+    enum hf_err err = hf_agent_read_file("--bundle", o->bundle, HF_BUNDLE_BYTES_MAX, &pem, why);
+    if (err == HF_OK)
+        err = hf_agent_read_file("--description", o->description, DESCRIPTION_BYTES_MAX, &custom,
+                                 why);
+    if (err == HF_OK)
+        err = hf_agent_open(call, &posix, why);
+    /* A bundle can be judged without any device, unless one was named. */
+    if (err == HF_E_NOT_FOUND && o->bundle != NULL && hf_agent_named_state(call) == NULL)
+        err = HF_OK;
+    query.pem = hf_buf_bytes(&pem);
+    query.custom = hf_buf_bytes(&custom);
+    if (err == HF_OK)
+        err = simulate_in(call, posix, &query, why);
+    hf_posix_close(posix);
+    hf_buf_free(&pem);
+    hf_buf_free(&custom);
+    return err;
+}
+
+#define AT(member) offsetof(struct simulate_options, member)
+
+static const struct hf_cli_option options[] = {
+    {"at", '\0', HF_CLI_TEXT, AT(at), "the day to ask about", "DATE"},
+    {"endpoint", '\0', HF_CLI_TEXT, AT(endpoint),
+     "only this one: mqtts://HOST[:8883], https://HOST[:443] or tls://HOST:PORT", "URL"},
+    {"legacy-ciphers", '\0', HF_CLI_FLAG, AT(has_legacy_ciphers),
+     "offer that server cipher suites with static RSA and CBC, too", NULL},
+    {"bundle", 'b', HF_CLI_TEXT, AT(bundle), "judge by the roots in this PEM file", "FILE.pem"},
+    {"description", '\0', HF_CLI_TEXT, AT(description), "what is said about them: dates, uses",
+     "FILE.json"},
+    HF_AGENT_JSON("simulate"),
+    HF_AGENT_COMMON,
+    HF_CLI_END,
+};
+
+const struct hf_cli_command hf_cmd_simulate = {
     .name = "simulate",
+    .summary = "what breaks on some day, and on which day that begins",
     .arguments = "--at DATE [--endpoint URL] [--bundle FILE.pem [--description FILE.json]] "
                  "[--json] [--state DIR]",
     .about =
@@ -40,169 +297,8 @@ static const struct hf_cli_text text = {
         "  holdfast simulate --at 2030-06-01 --endpoint mqtts://abc-ats.example.com:8883\n"
         "  holdfast simulate --at 2038-01-20 --bundle roots.pem --json | jq .first_trouble\n",
     .more_exit_codes = ", 4 something breaks, or may break, on that day",
+    .options = options,
+    .values_size = sizeof(struct simulate_options),
+    .needs = {"--at DATE"},
+    .run = simulate,
 };
-
-struct arguments {
-    struct hf_cli_common common;
-    const char *state_dir; /* borrowed */
-    char *at, *endpoint, *bundle, *description;
-    int is_json, has_legacy_ciphers;
-    int64_t at_s;
-    struct hf_buf pem, custom; /* what the files hold */
-};
-
-static void free_arguments(struct arguments *a)
-{
-    hf_cli_common_free(&a->common);
-    free(a->at);
-    free(a->endpoint);
-    free(a->bundle);
-    free(a->description);
-    hf_buf_free(&a->pem);
-    hf_buf_free(&a->custom);
-}
-
-/* A day by itself is asked about as a whole: what has ended by its last second, ends on it. */
-static bool parse_at(struct arguments *a)
-{
-    if (!hf_time_parse_lenient(a->at, &a->at_s))
-        return false;
-    if (strchr(a->at, 'T') == NULL)
-        a->at_s += HF_DAY_S - 1;
-    return true;
-}
-
-static enum hf_err read_file(const char *option, const char *file, size_t max_bytes,
-                             struct hf_buf *out, struct hf_why *why)
-{
-    if (file == NULL)
-        return HF_OK;
-    if (hf_file_read(file, max_bytes, out, why) != HF_OK)
-        return hf_fail_context(why, "%s", option);
-    return out->len > 0 ? HF_OK : hf_fail(why, HF_E_FORMAT, "%s: %s is empty", option, file);
-}
-
-/* A bundle can be judged without any device, unless one was named. */
-static enum hf_err open_device(const struct arguments *a, bool is_named, struct hf_posix **out,
-                               struct hf_why *why)
-{
-    enum hf_err err = hf_posix_open(a->state_dir, hf_cli_log(&a->common), out, why);
-    return err == HF_E_NOT_FOUND && a->bundle != NULL && !is_named ? HF_OK : err;
-}
-
-static enum hf_err report(const struct arguments *a, const struct hf_simulation *simulation,
-                          struct hf_why *why)
-{
-    if (a->is_json)
-        return hf_simulate_report_json(simulation, stdout, why);
-    hf_simulate_report_text(simulation, stdout);
-    return HF_OK;
-}
-
-static enum hf_err simulate(const struct arguments *a, struct hf_posix *posix,
-                            const struct hf_endpoint_port *looks, bool *breaks, struct hf_why *why)
-{
-    struct hf_simulation simulation = {0};
-    const struct hf_simulation_query query = {
-        .now_s = posix != NULL ? HF_TIME_NONE : (int64_t)time(NULL),
-        .at_s = a->at_s,
-        .endpoint = looks != NULL ? looks->name(looks->ctx, 0) : NULL, /* in its one form */
-        .looks = looks,
-        .pem = hf_buf_bytes(&a->pem),
-        .custom = hf_buf_bytes(&a->custom),
-    };
-
-    HF_TRY(hf_client_simulate(posix != NULL ? hf_posix_client(posix) : NULL, &query, &simulation,
-                              why));
-    *breaks = simulation.breaks;
-    enum hf_err err = report(a, &simulation, why);
-    hf_simulation_free(&simulation);
-    return err;
-}
-
-/* The client certificate is for servers that the device knows. */
-static enum hf_err simulate_endpoint(const struct arguments *a, struct hf_posix *posix,
-                                     bool *breaks, struct hf_why *why)
-{
-    const struct hf_posix_endpoint endpoint = {.url = a->endpoint};
-    const struct hf_posix_config config = {
-        .endpoints = &endpoint,
-        .n_endpoints = 1,
-        .has_legacy_ciphers = a->has_legacy_ciphers != 0 ||
-                              (posix != NULL && hf_posix_config(posix)->has_legacy_ciphers),
-    };
-    struct hf_endpoint_url url;
-    struct hf_lookout *lookout = NULL;
-
-    if (hf_endpoint_url_parse(a->endpoint, &url, why) != HF_OK)
-        return hf_fail_context(why, "--endpoint");
-    HF_TRY(hf_lookout_new(&config, hf_cli_log(&a->common), &lookout, why));
-    struct hf_endpoint_port looks = hf_lookout_port(lookout);
-    enum hf_err err = simulate(a, posix, &looks, breaks, why);
-    hf_lookout_free(lookout);
-    return err;
-}
-
-static int run(struct arguments *a, bool is_named)
-{
-    struct hf_posix *posix = NULL;
-    struct hf_why why = {0};
-    bool breaks = false;
-
-    enum hf_err err = read_file("--bundle", a->bundle, HF_BUNDLE_BYTES_MAX, &a->pem, &why);
-    if (err == HF_OK)
-        err = read_file("--description", a->description, DESCRIPTION_BYTES_MAX, &a->custom, &why);
-    if (err == HF_OK)
-        err = open_device(a, is_named, &posix, &why);
-    if (err == HF_OK)
-        err = a->endpoint != NULL ? simulate_endpoint(a, posix, &breaks, &why)
-                                  : simulate(a, posix, NULL, &breaks, &why);
-    hf_posix_close(posix);
-    if (err != HF_OK)
-        return hf_cli_finish(err, &why);
-    return breaks ? HF_EXIT_BREAKS : HF_EXIT_OK;
-}
-
-static int check_and_run(struct arguments *a, const char *before_command)
-{
-    bool is_named = a->common.state != NULL || before_command != NULL;
-
-    a->state_dir = hf_cli_state(&a->common, before_command);
-    if (a->at == NULL)
-        return hf_cli_usage(&text, "--at DATE is missing");
-    if (!parse_at(a))
-        return hf_cli_usage(&text, "--at wants YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, not '%s'",
-                            a->at);
-    if (a->description != NULL && a->bundle == NULL)
-        return hf_cli_usage(&text, "--description is about a --bundle");
-    return run(a, is_named);
-}
-
-int hf_cmd_simulate(const char *state_dir, int argc, const char **argv)
-{
-    struct arguments a = {0};
-    int exit_code = HF_EXIT_USAGE;
-    const struct poptOption options[] = {
-        {"at", '\0', POPT_ARG_STRING, &a.at, 0, "the day to ask about", "DATE"},
-        {"endpoint", '\0', POPT_ARG_STRING, &a.endpoint, 0,
-         "only this one: mqtts://HOST[:8883], https://HOST[:443] or tls://HOST:PORT", "URL"},
-        {"legacy-ciphers", '\0', POPT_ARG_NONE, &a.has_legacy_ciphers, 0,
-         "offer that server cipher suites with static RSA and CBC, too", NULL},
-        {"bundle", 'b', POPT_ARG_STRING, &a.bundle, 0, "judge by the roots in this PEM file",
-         "FILE.pem"},
-        {"description", '\0', POPT_ARG_STRING, &a.description, 0,
-         "what is said about them: dates, uses", "FILE.json"},
-        {"json", 'j', POPT_ARG_NONE, &a.is_json, 0, "for programs (schema/simulate.schema.json)",
-         NULL},
-        HF_CLI_STATE(&a.common),
-        HF_CLI_VERBOSE(&a.common),
-        HF_CLI_QUIET,
-        HF_CLI_HELP,
-        HF_CLI_END,
-    };
-
-    if (hf_cli_parse(&text, argc, argv, options, &exit_code))
-        exit_code = check_and_run(&a, state_dir);
-    free_arguments(&a);
-    return exit_code;
-}

@@ -1,9 +1,193 @@
-#include "client/agent/cli.h"
+/* holdfast status; with --check: is this device well? One line for a monitoring system, and its exit
+ * code. */
 #include "client/agent/status.h"
+#include "common/base/limits.h"
 #include "common/base/timetext.h"
 
-static const struct hf_cli_text text = {
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+struct status_options {
+    struct hf_agent_options common;
+    bool is_check;
+};
+
+/* Exit codes of --check, as monitoring systems expect them. */
+enum hf_health {
+    HF_HEALTH_OK = 0,
+    HF_HEALTH_WARNING = 1,
+    HF_HEALTH_CRITICAL = 2,
+    HF_HEALTH_UNKNOWN = 3, /* the state cannot be read */
+};
+
+/* ---- the health of a device ------------------------------------------------------------------- */
+
+#define WARN_DAYS 90            /* a successor must be published and installed by then */
+#define SILENT_S (2 * HF_DAY_S) /* checks are at most 30 hours apart */
+
+struct health {
+    FILE *out;
+    enum hf_health level;
+    size_t n;
+};
+
+/* The worst level counts; every problem is printed. */
+static void tell(struct health *h, enum hf_health level, const char *fmt, ...) HF_PRINTF(3, 4);
+static void tell(struct health *h, enum hf_health level, const char *fmt, ...)
+{
+    va_list args;
+
+    if (level > h->level)
+        h->level = level;
+    if (h->out == NULL)
+        return;
+    fputs(h->n++ > 0 ? "; " : "", h->out);
+    va_start(args, fmt);
+    vfprintf(h->out, fmt, args);
+    va_end(args);
+}
+
+static void check_roots(struct health *h, const struct hf_status *s)
+{
+    int64_t last_s = INT64_MIN;
+    bool has_usable = false;
+
+    for (size_t i = 0; i < s->active.n_anchors; i++) {
+        const struct hf_anchor_status *root = &s->active.anchors[i];
+        if (strcmp(root->state, "usable") != 0)
+            continue;
+        int64_t end_s = root->not_after_s;
+        if (root->remove_after_s != HF_TIME_NONE && root->remove_after_s < end_s)
+            end_s = root->remove_after_s;
+        has_usable = true;
+        last_s = end_s > last_s ? end_s : last_s;
+    }
+    if (!s->active.is_present)
+        tell(h, HF_HEALTH_CRITICAL, "no bundle is installed");
+    else if (!has_usable)
+        tell(h, HF_HEALTH_CRITICAL, "no root of the active bundle is valid");
+    else if ((last_s - s->now_s) / HF_DAY_S <= WARN_DAYS)
+        tell(h, HF_HEALTH_WARNING, "the last valid root ends in %" PRId64 " days",
+             (last_s - s->now_s) / HF_DAY_S);
+}
+
+static void check_endpoints(struct health *h, const struct hf_status *s)
+{
+    for (size_t i = 0; i < s->n_warnings; i++) {
+        const struct hf_warning *w = &s->warnings[i];
+        if (w->is_note || w->endpoint[0] == '\0' || w->days_left > WARN_DAYS)
+            continue;
+        tell(h, strcmp(w->kind, "lost") == 0 ? HF_HEALTH_CRITICAL : HF_HEALTH_WARNING, "%s",
+             w->text);
+    }
+}
+
+static void check_checks(struct health *h, const struct hf_status *s)
+{
+    bool was_ok = strcmp(s->last_outcome, hf_err_name(HF_OK)) == 0 ||
+                  strcmp(s->last_outcome, hf_err_name(HF_E_POSTPONED)) == 0;
+
+    if (s->last_check_s == HF_TIME_NONE)
+        tell(h, HF_HEALTH_WARNING, "it has never checked for an update");
+    else if (!was_ok)
+        tell(h, HF_HEALTH_WARNING, "the last check failed: %s", s->last_text);
+    else if (s->now_s - s->last_check_s > SILENT_S)
+        tell(h, HF_HEALTH_WARNING,
+             "the last check was %" PRId64 " days ago; is holdfast run running?",
+             (s->now_s - s->last_check_s) / HF_DAY_S);
+    if (s->timestamp.version != 0 && s->timestamp.expires_s <= s->now_s)
+        tell(h, HF_HEALTH_CRITICAL, "the newest metadata that it has seen has expired");
+    if (s->failed_validations > 0)
+        tell(h, HF_HEALTH_WARNING,
+             "no update server had a valid chain in the last %" PRId64 " checks",
+             s->failed_validations);
+}
+
+static void check_all(struct health *h, const struct hf_status_view *view)
+{
+    check_roots(h, &view->status);
+    check_endpoints(h, &view->status);
+    if (view->not_writable.code != HF_OK)
+        tell(h, HF_HEALTH_CRITICAL, "the state cannot be written: %s", view->not_writable.text);
+    check_checks(h, &view->status);
+    if (view->not_told.code != HF_OK)
+        tell(h, HF_HEALTH_WARNING, "%s", view->not_told.text);
+}
+
+static enum hf_health check_health(FILE *out, const struct hf_status_view *view)
+{
+    static const char *const words[] = {"OK", "WARNING", "CRITICAL"};
+    struct health health = {0};
+
+    check_all(&health, view);
+    if (out == NULL)
+        return health.level;
+    fprintf(out, "%s: ", words[health.level]);
+    struct health printed = {.out = out};
+    check_all(&printed, view);
+    if (printed.n == 0)
+        fprintf(out, "%s/%s %" PRId64 " is active, the last check succeeded",
+                view->config->client.set, view->config->client.profile,
+                view->status.active.version);
+    fputc('\n', out);
+    return health.level;
+}
+
+/* ---- the command ------------------------------------------------------------------------------ */
+
+static enum hf_err print_view(struct hf_cli_call *call, struct hf_posix *posix, struct hf_why *why)
+{
+    const struct status_options *o = call->values;
+    struct hf_status_view view = {.config = hf_posix_config(posix),
+                                  .state_dir = hf_agent_state(call)};
+
+    HF_TRY(hf_client_status(hf_posix_client(posix), &view.status, why));
+    if (hf_posix_device_id(posix, &view.device_id, &view.no_device_id) != HF_OK)
+        view.device_id = NULL;
+    if (hf_posix_is_writable(posix, &view.not_writable) == HF_OK)
+        view.not_writable.code = HF_OK;
+    if (hf_posix_export_is_current(posix, &view.not_told) == HF_OK)
+        view.not_told.code = HF_OK;
+    enum hf_err err = HF_OK;
+    if (o->is_check)
+        call->exit_code = (int)check_health(o->common.as_json ? NULL : stdout, &view);
+    if (o->common.as_json)
+        err = hf_status_print_json(stdout, &view, why);
+    else if (!o->is_check)
+        hf_status_print_text(stdout, &view);
+    hf_status_free(&view.status);
+    return err;
+}
+
+static enum hf_err status(struct hf_cli_call *call, struct hf_why *why)
+{
+    const struct status_options *o = call->values;
+    struct hf_posix *posix = NULL;
+
+    enum hf_err err = hf_agent_open(call, &posix, why);
+    if (err == HF_OK)
+        err = print_view(call, posix, why);
+    hf_posix_close(posix);
+    if (err == HF_OK || !o->is_check)
+        return err;
+    if (!o->common.as_json)
+        printf("UNKNOWN: %s\n", why->text);
+    call->exit_code = HF_HEALTH_UNKNOWN;
+    return HF_OK;
+}
+
+static const struct hf_cli_option options[] = {
+    HF_AGENT_JSON("status"),
+    {"check", 'c', HF_CLI_FLAG, offsetof(struct status_options, is_check),
+     "one line, and an exit code for monitoring: 0 ok, 1 warning, 2 critical, 3 unknown", NULL},
+    HF_AGENT_COMMON,
+    HF_CLI_END,
+};
+
+const struct hf_cli_command hf_cmd_status = {
     .name = "status",
+    .summary = "the roots in use, what goes when, the last check and the next",
     .arguments = "[--json | --check] [--state DIR]",
     .about =
         "Shows the trust store in use and the one before it, root by root: subject, SHA-256 of "
@@ -26,89 +210,7 @@ static const struct hf_cli_text text = {
         "  holdfast status\n"
         "  holdfast status --check || logger 'holdfast needs attention'\n"
         "  holdfast status --json | jq -r '.active.roots[] | [.days_left, .subject] | @tsv'\n",
+    .options = options,
+    .values_size = sizeof(struct status_options),
+    .run = status,
 };
-
-int64_t hf_status_days_left(const struct hf_status_view *view, int64_t time_s)
-{
-    int64_t left_s = time_s - view->status.now_s;
-
-    return left_s >= 0 ? left_s / HF_DAY_S : -((-left_s + HF_DAY_S - 1) / HF_DAY_S);
-}
-
-/* What is asked for. */
-struct request {
-    int as_json;
-    int is_check;
-    int exit_code; /* of a check */
-};
-
-static enum hf_err print_view(struct hf_posix *posix, const char *state_dir,
-                              struct request *request, struct hf_why *why)
-{
-    struct hf_status_view view = {.config = hf_posix_config(posix), .state_dir = state_dir};
-
-    HF_TRY(hf_client_status(hf_posix_client(posix), &view.status, why));
-    if (hf_posix_device_id(posix, &view.device_id, &view.no_device_id) != HF_OK)
-        view.device_id = NULL;
-    if (hf_posix_is_writable(posix, &view.not_writable) == HF_OK)
-        view.not_writable.code = HF_OK;
-    if (hf_posix_export_is_current(posix, &view.not_told) == HF_OK)
-        view.not_told.code = HF_OK;
-    enum hf_err err = HF_OK;
-    if (request->is_check != 0)
-        request->exit_code = (int)hf_status_check(request->as_json != 0 ? NULL : stdout, &view);
-    if (request->as_json != 0)
-        err = hf_status_print_json(stdout, &view, why);
-    else if (request->is_check == 0)
-        hf_status_print_text(stdout, &view);
-    hf_status_free(&view.status);
-    return err;
-}
-
-static enum hf_err status(const char *state_dir, const struct hf_cli_common *common,
-                          struct request *request, struct hf_why *why)
-{
-    struct hf_posix *posix = NULL;
-
-    HF_TRY(hf_posix_open(state_dir, hf_cli_log(common), &posix, why));
-    enum hf_err err = print_view(posix, state_dir, request, why);
-    hf_posix_close(posix);
-    return err;
-}
-
-static int run(const char *state_dir, const struct hf_cli_common *common, struct request *request)
-{
-    struct hf_why why = {0};
-
-    enum hf_err err = status(state_dir, common, request, &why);
-    if (err == HF_OK)
-        return request->exit_code;
-    if (request->is_check == 0)
-        return hf_cli_finish(err, &why);
-    if (request->as_json == 0)
-        printf("UNKNOWN: %s\n", why.text);
-    return HF_HEALTH_UNKNOWN;
-}
-
-int hf_cmd_status(const char *state_dir, int argc, const char **argv)
-{
-    struct hf_cli_common common = {0};
-    struct request request = {0};
-    int exit_code = HF_EXIT_USAGE;
-    const struct poptOption options[] = {
-        {"json", 'j', POPT_ARG_NONE, &request.as_json, 0,
-         "for programs (schema/status.schema.json)", NULL},
-        {"check", 'c', POPT_ARG_NONE, &request.is_check, 0,
-         "one line, and an exit code for monitoring: 0 ok, 1 warning, 2 critical, 3 unknown", NULL},
-        HF_CLI_STATE(&common),
-        HF_CLI_VERBOSE(&common),
-        HF_CLI_QUIET,
-        HF_CLI_HELP,
-        HF_CLI_END,
-    };
-
-    if (hf_cli_parse(&text, argc, argv, options, &exit_code))
-        exit_code = run(hf_cli_state(&common, state_dir), &common, &request);
-    hf_cli_common_free(&common);
-    return exit_code;
-}

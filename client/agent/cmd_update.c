@@ -1,9 +1,90 @@
-#include "client/agent/cli.h"
+#include "client/agent/agent.h"
+#include "common/cli/report.h"
 
 #include <stdlib.h>
 
-static const struct hf_cli_text text = {
+/* `config` NULL: the state could not be opened. */
+static enum hf_err print_json(const struct hf_posix_config *config, enum hf_err err,
+                              const struct hf_update_result *result, const char *sentence,
+                              struct hf_why *why)
+{
+    bool has_versions = err == HF_OK;
+    bool has_from = has_versions && result->is_changed && result->from_version >= 0;
+    const char *outcome = "failed";
+
+    if (err == HF_E_POSTPONED)
+        outcome = "postponed";
+    else if (has_versions && !result->is_changed)
+        outcome = "current";
+    else if (has_versions)
+        outcome = result->is_rolled_back ? "rolled back" : "updated";
+    return hf_json_print_take(
+        json_pack("{s:i, s:s, s:s?, s:s?, s:o, s:o, s:b, s:s?, s:s}", "format", 1, "outcome",
+                  outcome, "set", config != NULL ? config->client.set : NULL, "profile",
+                  config != NULL ? config->client.profile : NULL, "from_version",
+                  has_from ? json_integer(result->from_version) : json_null(), "to_version",
+                  has_versions ? json_integer(result->to_version) : json_null(), "recovered",
+                  has_versions && result->is_recovered, "error",
+                  has_versions ? NULL : hf_err_name(err), "text", sentence),
+        stdout, why);
+}
+
+/* The line that text output has, as a text. */
+static enum hf_err print_success(const struct hf_posix_config *config, bool as_json,
+                                 const struct hf_update_result *result, struct hf_why *why)
+{
+    char *line = NULL;
+    size_t len = 0;
+    FILE *memory = open_memstream(&line, &len);
+
+    if (memory == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for the result");
+    hf_agent_print_result(memory, config, result);
+    enum hf_err err = HF_OK;
+    if (fclose(memory) != 0)
+        err = hf_fail(why, HF_E_MEMORY, "out of memory for the result");
+    else if (as_json)
+        err = print_json(config, HF_OK, result, line, why);
+    else
+        puts(line);
+    free(line);
+    return err;
+}
+
+static enum hf_err update(struct hf_cli_call *call, struct hf_why *why)
+{
+    bool as_json = ((const struct hf_agent_options *)call->values)->as_json;
+    struct hf_posix *posix = NULL;
+    struct hf_update_result result = {0};
+    struct hf_why unprinted = {0};
+
+    enum hf_err err = hf_agent_open(call, &posix, why);
+    if (err == HF_OK)
+        err = hf_posix_update(posix, &result, why);
+    const struct hf_posix_config *config = posix != NULL ? hf_posix_config(posix) : NULL;
+    if (err == HF_OK)
+        err = print_success(config, as_json, &result, why);
+    if (err == HF_OK && result.lost[0] != '\0')
+        fprintf(stderr, "holdfast: warning: %s\n", result.lost);
+    if (err == HF_OK && result.export_fault[0] != '\0')
+        fprintf(stderr, "holdfast: warning: %s\n", result.export_fault);
+    if (err != HF_OK && as_json && print_json(config, err, &result, why->text, &unprinted) != HF_OK)
+        err = hf_fail(why, unprinted.code, "%s", unprinted.text);
+    hf_posix_close(posix);
+    if (err != HF_E_POSTPONED)
+        return err;
+    if (!as_json)
+        printf("postponed: %s\n", why->text);
+    call->exit_code = HF_EXIT_POSTPONED;
+    return HF_OK;
+}
+
+static const struct hf_cli_option options[] = {HF_AGENT_JSON("update"), HF_AGENT_COMMON,
+                                               HF_CLI_END};
+
+const struct hf_cli_command hf_cmd_update = {
     .name = "update",
+    .summary = "bring the trust store up to date, once",
     .arguments = "[--json] [--state DIR]",
     .about =
         "Asks the repository for the newest bundle of this device's set and profile, verifies it\n"
@@ -26,95 +107,7 @@ static const struct hf_cli_text text = {
     .examples = "  holdfast update\n"
                 "  holdfast --state ./device update --verbose\n",
     .more_exit_codes = ", 3 postponed",
+    .options = options,
+    .values_size = sizeof(struct hf_agent_options),
+    .run = update,
 };
-
-/* `config` NULL: the state could not be opened. */
-static enum hf_err print_json(const struct hf_posix_config *config, enum hf_err err,
-                              const struct hf_update_result *result, const char *sentence,
-                              struct hf_why *why)
-{
-    bool has_versions = err == HF_OK;
-    bool has_from = has_versions && result->is_changed && result->from_version >= 0;
-    const char *outcome = "failed";
-
-    if (err == HF_E_POSTPONED)
-        outcome = "postponed";
-    else if (has_versions && !result->is_changed)
-        outcome = "current";
-    else if (has_versions)
-        outcome = result->is_rolled_back ? "rolled back" : "updated";
-    return hf_cli_print_json(
-        json_pack("{s:i, s:s, s:s?, s:s?, s:o, s:o, s:b, s:s?, s:s}", "format", 1, "outcome",
-                  outcome, "set", config != NULL ? config->client.set : NULL, "profile",
-                  config != NULL ? config->client.profile : NULL, "from_version",
-                  has_from ? json_integer(result->from_version) : json_null(), "to_version",
-                  has_versions ? json_integer(result->to_version) : json_null(), "recovered",
-                  has_versions && result->is_recovered, "error",
-                  has_versions ? NULL : hf_err_name(err), "text", sentence),
-        why);
-}
-
-/* The line that text output has, as a text. */
-static enum hf_err print_success(const struct hf_posix_config *config, bool as_json,
-                                 const struct hf_update_result *result, struct hf_why *why)
-{
-    char *line = NULL;
-    size_t len = 0;
-    FILE *memory = open_memstream(&line, &len);
-
-    if (memory == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for the result");
-    hf_cli_print_result(memory, config, result);
-    enum hf_err err = HF_OK;
-    if (fclose(memory) != 0)
-        err = hf_fail(why, HF_E_MEMORY, "out of memory for the result");
-    else if (as_json)
-        err = print_json(config, HF_OK, result, line, why);
-    else
-        puts(line);
-    free(line);
-    return err;
-}
-
-static int update(const char *state_dir, const struct hf_cli_common *common)
-{
-    struct hf_posix *posix = NULL;
-    struct hf_update_result result = {0};
-    struct hf_why why = {0}, unprinted = {0};
-    bool as_json = common->as_json != 0;
-
-    enum hf_err err = hf_posix_open(state_dir, hf_cli_log(common), &posix, &why);
-    if (err == HF_OK)
-        err = hf_posix_update(posix, &result, &why);
-    const struct hf_posix_config *config = posix != NULL ? hf_posix_config(posix) : NULL;
-    if (err == HF_OK)
-        err = print_success(config, as_json, &result, &why);
-    if (err == HF_OK && result.lost[0] != '\0')
-        fprintf(stderr, "holdfast: warning: %s\n", result.lost);
-    if (err == HF_OK && result.export_fault[0] != '\0')
-        fprintf(stderr, "holdfast: warning: %s\n", result.export_fault);
-    if (err != HF_OK && as_json && print_json(config, err, &result, why.text, &unprinted) != HF_OK)
-        err = hf_fail(&why, unprinted.code, "%s", unprinted.text);
-    int exit_code = as_json && err == HF_E_POSTPONED ? HF_EXIT_POSTPONED : hf_cli_finish(err, &why);
-    hf_posix_close(posix);
-    return exit_code;
-}
-
-int hf_cmd_update(const char *state_dir, int argc, const char **argv)
-{
-    struct hf_cli_common common = {0};
-    int exit_code = HF_EXIT_USAGE;
-    const struct poptOption options[] = {
-        HF_CLI_JSON(&common, "update"),
-        HF_CLI_STATE(&common),
-        HF_CLI_VERBOSE(&common),
-        HF_CLI_QUIET,
-        HF_CLI_HELP,
-        HF_CLI_END,
-    };
-
-    if (hf_cli_parse(&text, argc, argv, options, &exit_code))
-        exit_code = update(hf_cli_state(&common, state_dir), &common);
-    hf_cli_common_free(&common);
-    return exit_code;
-}

@@ -1,13 +1,15 @@
 /* The status for people: a head about the device, then one block a root. */
-#include "client/agent/cli.h"
 #include "client/agent/status.h"
-#include "client/agent/term.h"
 #include "common/base/timetext.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SOON_DAYS 90 /* a root that ends within a quarter needs somebody's attention */
+
+enum hf_colour { HF_COLOUR_NONE, HF_COLOUR_BOLD, HF_COLOUR_GREEN, HF_COLOUR_YELLOW, HF_COLOUR_RED };
 
 struct printer {
     FILE *out;
@@ -15,14 +17,33 @@ struct printer {
     const struct hf_status_view *view;
 };
 
+/* On a terminal only, and not with NO_COLOR set (no-color.org) or TERM=dumb. */
+static bool has_colours(FILE *out)
+{
+    const char *no_colour = getenv("NO_COLOR");
+    const char *term = getenv("TERM");
+
+    if (no_colour != NULL && no_colour[0] != '\0')
+        return false;
+    if (term == NULL || strcmp(term, "dumb") == 0)
+        return false;
+    return isatty(fileno(out)) == 1;
+}
+
 static const char *on(const struct printer *p, enum hf_colour colour)
 {
-    return hf_term_colour(p->has_colours, colour);
+    static const char *const codes[] = {
+        [HF_COLOUR_NONE] = "\x1b[0m",   [HF_COLOUR_BOLD] = "\x1b[1m",
+        [HF_COLOUR_GREEN] = "\x1b[32m", [HF_COLOUR_YELLOW] = "\x1b[33m",
+        [HF_COLOUR_RED] = "\x1b[31m",
+    };
+
+    return p->has_colours ? codes[colour] : "";
 }
 
 static const char *off(const struct printer *p)
 {
-    return hf_term_colour(p->has_colours, HF_COLOUR_NONE);
+    return on(p, HF_COLOUR_NONE);
 }
 
 static void print_row(const struct printer *p, const char *name, const char *value)
@@ -63,21 +84,21 @@ static void print_last_check(const struct printer *p)
 static void print_next_check(const struct printer *p)
 {
     const struct hf_next_check *next = &p->view->status.next_check;
-    char when[HF_TIME_TEXT_MAX], in[HF_CLI_DURATION_MAX];
+    char when[HF_TIME_TEXT_MAX], in[HF_AGENT_DURATION_MAX];
 
     hf_time_format(next->at_s, when);
-    hf_cli_format_duration(next->wait_s, in);
+    hf_agent_format_duration(next->wait_s, in);
     fprintf(p->out, "%-12s %s, in %s: %s\n", "next check", when, in, next->reason);
 }
 
 static void print_trial(const struct printer *p)
 {
     const struct hf_trial_status *trial = &p->view->status.trial;
-    char up[HF_CLI_DURATION_MAX];
+    char up[HF_AGENT_DURATION_MAX];
 
     if (!trial->is_on)
         return;
-    hf_cli_format_duration(trial->up_s, up);
+    hf_agent_format_duration(trial->up_s, up);
     fprintf(p->out, "%-12s %sversion %" PRId64 "%s, for %s of uptime; it waits for %s\n",
             "on trial", on(p, HF_COLOUR_YELLOW), trial->version, off(p), up, trial->waits_for);
 }
@@ -242,13 +263,13 @@ static void print_date(const struct printer *p, const char *name, int64_t time_s
         return;
     hf_time_format_last(time_s, day);
     fprintf(p->out, "     %-15s %s (%" PRId64 " days left)\n", name, day,
-            hf_status_days_left(p->view, time_s));
+            hf_days_between(p->view->status.now_s, time_s));
 }
 
 static void print_anchor(const struct printer *p, size_t number,
                          const struct hf_anchor_status *root)
 {
-    int64_t days_left = hf_status_days_left(p->view, root->not_after_s);
+    int64_t days_left = hf_days_between(p->view->status.now_s, root->not_after_s);
     const char *colour = on(p, colour_of(root, days_left));
     char day[HF_TIME_TEXT_MAX];
 
@@ -283,7 +304,7 @@ static void print_bundle(const struct printer *p, const char *name,
 
 void hf_status_print_text(FILE *out, const struct hf_status_view *view)
 {
-    const struct printer p = {out, hf_term_has_colours(out), view};
+    const struct printer p = {out, has_colours(out), view};
 
     print_device(&p);
     print_bundle(&p, "active", &view->status.active, "; run holdfast update");

@@ -1,6 +1,6 @@
 #include "server/serve/options.h"
 
-#include "common/cli/nearest.h"
+#include "common/cli/cli.h"
 #include "server/http/limits.h"
 
 #include <popt.h>
@@ -121,12 +121,12 @@ static void fail_unknown(const struct poptOption *table, const char *typed, stru
 {
     char name[64];
     (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(typed, "="), typed);
-    struct hf_nearest nearest = HF_NEAREST(name + strspn(name, "-"));
+    const char *nearest = NULL;
     for (const struct poptOption *o = table; o->longName != NULL; o++)
-        hf_nearest_offer(&nearest, o->longName);
-    if (nearest.name != NULL)
-        (void)hf_fail(why, HF_E_ARGUMENT, "%s: unknown option. Did you mean --%s?", name,
-                      nearest.name);
+        if (nearest == NULL && hf_cli_is_slip(name + strspn(name, "-"), o->longName))
+            nearest = o->longName;
+    if (nearest != NULL)
+        (void)hf_fail(why, HF_E_ARGUMENT, "%s: unknown option. Did you mean --%s?", name, nearest);
     else
         (void)hf_fail(why, HF_E_ARGUMENT, "%s: unknown option. See `holdfastd --help`", name);
 }

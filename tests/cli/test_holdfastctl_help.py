@@ -61,7 +61,7 @@ def test_a_slip_is_told_what_was_meant(typed, meant):
     ("nope", 'there is no command "nope"; see holdfastctl --help'),
     ("nope bundle", 'there is no command "nope"; see holdfastctl --help'),
     ("x", 'there is no command "x"; see holdfastctl --help'),
-    ("--nope", 'there is no command "--nope"; see holdfastctl --help'),
+    ("--nope", '--nope: unknown option; see holdfastctl --help'),
     ("x" * 200, f'there is no command "{"x" * 125}"; see holdfastctl --help'),
 ])
 def test_a_word_that_is_near_to_none_gets_no_guess(typed, sentence):

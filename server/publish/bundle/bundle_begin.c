@@ -1,6 +1,6 @@
 #include "server/publish/bundle/bundle_begin.h"
 
-#include "common/cli/nearest.h"
+#include "common/cli/cli.h"
 
 #include <string.h>
 
@@ -29,13 +29,14 @@ static bool has_set(const struct hf_repo_bundles *bundles, const char *set)
 static enum hf_err refuse_set(const struct hf_repo_bundles *bundles, const char *set,
                               struct hf_why *why)
 {
-    struct hf_nearest nearest = HF_NEAREST(set);
+    const char *nearest = NULL;
     for (size_t i = 0; i < bundles->n_items; i++)
-        hf_nearest_offer(&nearest, bundles->items[i].description.set);
-    if (nearest.name != NULL)
+        if (nearest == NULL && hf_cli_is_slip(set, bundles->items[i].description.set))
+            nearest = bundles->items[i].description.set;
+    if (nearest != NULL)
         return hf_fail(why, HF_E_POLICY,
                        "there is no set \"%s\", did you mean \"%s\"? --new begins one of that name",
-                       set, nearest.name);
+                       set, nearest);
     return hf_fail(why, HF_E_POLICY,
                    "there is no set \"%s\" yet, holdfastctl bundle list shows those there are; "
                    "--new begins one of that name",
@@ -45,14 +46,15 @@ static enum hf_err refuse_set(const struct hf_repo_bundles *bundles, const char 
 /* One that was begun in another set is no slip either, but may be meant for that set alone. */
 static enum hf_err refuse_profile(const char *set, const char *profile, struct hf_why *why)
 {
-    struct hf_nearest nearest = HF_NEAREST(profile);
+    const char *nearest = NULL;
     for (size_t i = 0; i < N_PROFILES; i++)
-        hf_nearest_offer(&nearest, profiles[i]);
-    if (nearest.name != NULL)
+        if (nearest == NULL && hf_cli_is_slip(profile, profiles[i]))
+            nearest = profiles[i];
+    if (nearest != NULL)
         return hf_fail(why, HF_E_POLICY,
                        "set \"%s\" has no profile \"%s\", did you mean \"%s\"? --new begins one of "
                        "that name",
-                       set, profile, nearest.name);
+                       set, profile, nearest);
     return hf_fail(why, HF_E_POLICY,
                    "set \"%s\" has no profile \"%s\", and devices ask for full, rsa, ecc or legacy "
                    "unless they are configured otherwise; --new begins one of that name",

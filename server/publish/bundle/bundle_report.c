@@ -1,7 +1,7 @@
 #include "server/publish/bundle/bundle_report.h"
 
 #include "common/base/timetext.h"
-#include "server/repository/base/json_text.h"
+#include "common/cli/report.h"
 #include "server/publish/bundle/publish_json.h"
 #include "server/publish/ceremony/targets_release.h"
 #include "server/publish/lint/lint_accepted.h"

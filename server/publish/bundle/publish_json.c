@@ -1,7 +1,7 @@
 #include "server/publish/bundle/publish_json.h"
 
 #include "common/base/digest.h"
-#include "server/repository/base/json_text.h"
+#include "common/cli/report.h"
 
 /* ---- a bundle --------------------------------------------------------------------------------- */
 

@@ -2,7 +2,7 @@
 
 #include "server/publish/ceremony/draft_tally.h"
 #include "server/repository/certs/fingerprint.h"
-#include "server/repository/base/json_text.h"
+#include "common/cli/report.h"
 
 static json_t *envelope_json(const struct hf_envelope *env)
 {

@@ -1,6 +1,6 @@
 #include "server/publish/ceremony/draft_tally.h"
 
-#include "server/repository/base/json_text.h"
+#include "common/cli/report.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #include "server/publish/ceremony/draft_json.h"
 #include "server/publish/ceremony/draft_rest.h"
 #include "server/publish/ceremony/draft_show.h"
-#include "server/repository/base/json_text.h"
+#include "common/cli/report.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
 #include "common/bundle/bundle.h"
-#include "server/repository/base/json_text.h"
+#include "common/cli/report.h"
 #include "server/repository/base/label.h"
 #include "server/publish/ceremony/targets_rest.h"
 #include "server/publish/lint/lint_accepted.h"

@@ -1,23 +1,18 @@
 /* holdfastctl bundle diff: two versions, or a version and certificate files. Needs no key. */
-#include "server/publish/commands/bundle_options.h"
-#include "server/repository/certs/cert_files.h"
-#include "server/repository/base/json_text.h"
-#include "server/publish/bundle/shelf.h"
-
+#include "server/publish/commands/ctl.h"
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
+#include "common/cli/report.h"
+#include "server/publish/bundle/shelf.h"
+#include "server/repository/certs/cert_files.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
-struct request {
-    struct hf_cli_place place;
-    char *set;
-    char *profile;
+struct diff_options {
+    struct hf_ctl_options o;
     long long old_version; /* 0: not given */
     long long new_version;
-    int is_json;
 };
 
 /* The two sides; `from_files` is what `new_one` points to where it is made of files. */
@@ -157,12 +152,15 @@ static json_t *dates_json(const struct hf_anchor *a)
 
 static enum hf_err collect(void *ctx, const struct difference *d, struct hf_why *why)
 {
+    static const struct hf_field fields[] = {
+        {"subject", HF_FIELD_CHARS, offsetof(struct hf_anchor, cert.subject)},
+        {"sha256", HF_FIELD_SHA256, offsetof(struct hf_anchor, cert.sha256)},
+        {"spki_sha256", HF_FIELD_SHA256, offsetof(struct hf_anchor, cert.spki_sha256)},
+        {"expires", HF_FIELD_TIME, offsetof(struct hf_anchor, cert.not_after_s)},
+        {0},
+    };
     struct lists *l = ctx;
-    const struct hf_anchor *a = d->after != NULL ? d->after : d->before;
-    json_t *object = json_pack("{s:s, s:o, s:o, s:o}", "subject", a->cert.subject, "sha256",
-                               hf_json_sha256(a->cert.sha256), "spki_sha256",
-                               hf_json_sha256(a->cert.spki_sha256), "expires",
-                               hf_json_time(a->cert.not_after_s));
+    json_t *object = hf_report_object(fields, d->after != NULL ? d->after : d->before, NULL);
     json_t *list = d->before == NULL ? l->added : d->after == NULL ? l->removed : l->changed;
     if (d->before != NULL && d->after != NULL) {
         json_object_set_new(object, "before", dates_json(d->before));
@@ -194,13 +192,13 @@ static enum hf_err print_json(const struct sides *s, struct hf_why *why)
 
 /* ---- the two sides ---------------------------------------------------------------------------- */
 
-static enum hf_err find_version(const struct hf_shelf *shelf, const struct request *r,
+static enum hf_err find_version(const struct hf_shelf *shelf, const struct diff_options *r,
                                 int64_t version, const struct hf_repo_bundle **out,
                                 struct hf_why *why)
 {
     for (size_t i = 0; i < shelf->bundles.n_items; i++) {
         const struct hf_repo_bundle *b = &shelf->bundles.items[i];
-        if (hf_shelf_is_of(b, r->set, r->profile) &&
+        if (hf_shelf_is_of(b, r->o.set, r->o.profile) &&
             (version == 0 ? b->is_newest : b->description.version == version)) {
             *out = b;
             return HF_OK;
@@ -210,7 +208,7 @@ static enum hf_err find_version(const struct hf_shelf *shelf, const struct reque
                    "version %" PRId64
                    " of %s/%s is not listed; holdfastctl bundle list shows which "
                    "are",
-                   version, r->set, r->profile);
+                   version, r->o.set, r->o.profile);
 }
 
 static enum hf_err read_files(const char *const *files, struct hf_bundle *out, struct hf_why *why)
@@ -225,11 +223,11 @@ static enum hf_err read_files(const char *const *files, struct hf_bundle *out, s
 }
 
 /* Files are the new side of a version; else the newest is that of the one before it. */
-static enum hf_err find_sides(const struct hf_shelf *shelf, const struct request *r,
+static enum hf_err find_sides(const struct hf_shelf *shelf, const struct diff_options *r,
                               const char *const *files, struct sides *out, struct hf_why *why)
 {
     const struct hf_repo_bundle *old_one = NULL, *new_one = NULL;
-    HF_TRY(hf_shelf_check_has(shelf, r->set, r->profile, why));
+    HF_TRY(hf_shelf_check_has(shelf, r->o.set, r->o.profile, why));
     if (files != NULL) {
         HF_TRY(find_version(shelf, r, r->old_version, &old_one, why));
         HF_TRY(read_files(files, &out->from_files, why));
@@ -253,68 +251,43 @@ static enum hf_err find_sides(const struct hf_shelf *shelf, const struct request
     return HF_OK;
 }
 
-static enum hf_err diff(const struct request *r, const char *const *files, struct hf_why *why)
+/* ---- the command ------------------------------------------------------------------------------ */
+
+static enum hf_err diff(struct hf_cli_call *call, struct hf_why *why)
 {
+    const struct diff_options *r = call->values;
     struct hf_shelf_view view;
     struct sides sides = {0};
-    enum hf_err err = hf_shelf_view_open(r->place.repo, &view, why);
+    if (r->old_version < 0 || r->new_version < 0 || (call->words != NULL && r->new_version != 0))
+        return hf_cli_usage(call, "a version is a number above 0, and --new excludes files");
+    enum hf_err err = hf_shelf_view_open(r->o.repo, &view, why);
     if (err == HF_OK)
-        err = find_sides(&view.shelf, r, files, &sides, why);
+        err = find_sides(&view.shelf, r, call->words, &sides, why);
     if (err == HF_OK)
-        err = r->is_json ? print_json(&sides, why) : print_text(&sides, why);
+        err = r->o.is_json ? print_json(&sides, why) : print_text(&sides, why);
     hf_bundle_free(&sides.from_files);
     hf_shelf_view_close(&view);
     return err;
 }
 
-/* ---- the command ------------------------------------------------------------------------------ */
+#define AT(member) offsetof(struct diff_options, member)
 
-static bool is_complete(const struct hf_command *self, const struct request *r,
-                        const char *const *files)
-{
-    if (!hf_cli_need(self, "--repo", r->place.repo) || !hf_cli_need(self, "--set", r->set) ||
-        !hf_cli_need(self, "--profile", r->profile))
-        return false;
-    if (r->old_version < 0 || r->new_version < 0 || (files != NULL && r->new_version != 0)) {
-        (void)hf_cli_usage(self, "a version is a number above 0, and --new excludes files");
-        return false;
-    }
-    return true;
-}
+static const struct hf_cli_option options[] =
+    {HF_CTL_REPO,
+     HF_CTL_SET,
+     HF_CTL_PROFILE,
+     {"old", 0, HF_CLI_INT64, AT(old_version),
+      "compare with this version (default: the one before; with files, the newest)", "N"},
+     {"new", 0, HF_CLI_INT64, AT(new_version), "this version (default: the newest)", "N"},
+     HF_CTL_JSON("diff-report"),
+     HF_CTL_HELP,
+     HF_CLI_END};
 
-static int run(const struct hf_command *self, int argc, const char **argv)
-{
-    struct request r = {0};
-    const struct poptOption options[] = {
-        HF_CLI_REPO(&r.place),
-        HF_CLI_SET(&r),
-        HF_CLI_PROFILE(&r),
-        {"old", 0, POPT_ARG_LONGLONG, &r.old_version, 0,
-         "compare with this version (default: the one before; with files, the newest)", "N"},
-        {"new", 0, POPT_ARG_LONGLONG, &r.new_version, 0, "this version (default: the newest)", "N"},
-        HF_CLI_JSON(&r.is_json, "diff-report"),
-        HF_CLI_HELP,
-        HF_CLI_END};
-    struct hf_cli cli;
-    struct hf_why why = {0};
-    int exit_code = HF_EXIT_USAGE;
-    if (hf_cli_begin(&cli, self, argc, argv, options, &exit_code)) {
-        const char *const *files = (const char *const *)hf_cli_arguments(&cli);
-        if (is_complete(self, &r, files))
-            exit_code = hf_cli_finish(diff(&r, files, &why), &why);
-    }
-    hf_cli_end(&cli);
-    hf_cli_place_free(&r.place);
-    free(r.set);
-    free(r.profile);
-    return exit_code;
-}
-
-const struct hf_command hf_cmd_bundle_diff = {
+const struct hf_cli_command hf_cmd_bundle_diff = {
     .name = "bundle diff",
     .summary = "Show what changed between two versions, or would with certificate files.",
     .arguments = "--repo DIR --set NAME --profile NAME [--old N] [--new N] [--json] [CERT…]",
-    .text =
+    .about =
         "+ is added, - is gone, ~ has other dates signed. With CERT (PEM, DER, or a folder) the\n"
         "newest version is compared with those files, as if bundle add published them; dates\n"
         "are not compared then, because files carry none. The exit code is 0 whether or not\n"
@@ -324,5 +297,9 @@ const struct hf_command hf_cmd_bundle_diff = {
                 "      --old 3 --new 7 --json | jq '.removed[].subject'\n"
                 "  holdfastctl bundle diff --repo /srv/roots --set amazon-iot --profile full \\\n"
                 "      AmazonRootCA*.pem\n",
-    .run = run,
+    .options = options,
+    .values_size = sizeof(struct diff_options),
+    .needs = {"--repo", "--set", "--profile"},
+    .max_words = HF_CLI_ANY_WORDS,
+    .run = diff,
 };

@@ -1,28 +1,17 @@
 /* holdfastctl bundle unlist: versions that shall not be on offer any more. */
-#include "server/publish/commands/bundle_options.h"
+#include "server/publish/commands/ctl.h"
+#include "common/base/limits.h"
 #include "server/publish/bundle/publish_json.h"
 #include "server/publish/bundle/shelf.h"
 #include "server/publish/ceremony/targets_publish.h"
 #include "server/publish/ceremony/targets_release.h"
 
-#include "common/base/limits.h"
-
 #include <inttypes.h>
-#include <stdlib.h>
-
-struct request {
-    struct hf_cli_place place;
-    char *set;
-    char *profile;
-    char *draft;
-    int keep; /* 0: the versions that are named */
-    int is_json;
-    const char *const *versions; /* NULL: none */
-};
 
 /* One run. */
 struct unlisting {
-    const struct request *r;
+    const struct hf_ctl_options *o; /* `keep` 0: the versions that are named go */
+    const char *const *versions;    /* NULL: none */
     struct hf_publication p;
     struct hf_shelf shelf;
     json_t *targets;  /* as they will be */
@@ -45,14 +34,14 @@ static enum hf_err parse_version(const char *text, int64_t *out, struct hf_why *
 
 static const struct hf_repo_bundle *newest_of(const struct unlisting *u)
 {
-    return hf_repo_bundles_newest(&u->shelf.bundles, u->r->set, u->r->profile);
+    return hf_repo_bundles_newest(&u->shelf.bundles, u->o->set, u->o->profile);
 }
 
 static const struct hf_repo_bundle *find(const struct unlisting *u, int64_t version)
 {
     for (size_t i = 0; i < u->shelf.bundles.n_items; i++) {
         const struct hf_repo_bundle *b = &u->shelf.bundles.items[i];
-        if (hf_shelf_is_of(b, u->r->set, u->r->profile) && b->description.version == version)
+        if (hf_shelf_is_of(b, u->o->set, u->o->profile) && b->description.version == version)
             return b;
     }
     return NULL;
@@ -77,7 +66,7 @@ static enum hf_err unlist_named(struct unlisting *u, const char *text, struct hf
         return hf_fail(why, HF_E_NOT_FOUND,
                        "version %" PRId64
                        " of %s/%s is not listed; holdfastctl bundle list shows which are",
-                       version, u->r->set, u->r->profile);
+                       version, u->o->set, u->o->profile);
     if (b == newest_of(u))
         return refuse_newest(b, why);
     /* Given twice it goes once. */
@@ -91,7 +80,7 @@ static size_t count_newer(const struct unlisting *u, const struct hf_repo_bundle
     size_t n = 0;
     for (size_t i = 0; i < u->shelf.bundles.n_items; i++) {
         const struct hf_repo_bundle *b = &u->shelf.bundles.items[i];
-        n += hf_shelf_is_of(b, u->r->set, u->r->profile) &&
+        n += hf_shelf_is_of(b, u->o->set, u->o->profile) &&
              b->description.version > than->description.version;
     }
     return n;
@@ -101,21 +90,21 @@ static enum hf_err unlist_old(struct unlisting *u, struct hf_why *why)
 {
     for (size_t i = 0; i < u->shelf.bundles.n_items; i++) {
         const struct hf_repo_bundle *b = &u->shelf.bundles.items[i];
-        if (hf_shelf_is_of(b, u->r->set, u->r->profile) && count_newer(u, b) >= (size_t)u->r->keep)
+        if (hf_shelf_is_of(b, u->o->set, u->o->profile) && count_newer(u, b) >= (size_t)u->o->keep)
             HF_TRY(hf_targets_unlist(u->targets, b, u->unlisted, why));
     }
     if (json_array_size(u->unlisted) > 0)
         return HF_OK;
     return hf_fail(why, HF_E_STATE, "%s/%s lists no more than %d version(s); nothing is to go",
-                   u->r->set, u->r->profile, u->r->keep);
+                   u->o->set, u->o->profile, u->o->keep);
 }
 
 static enum hf_err unlist_all(struct unlisting *u, struct hf_why *why)
 {
-    if (u->r->keep > 0)
+    if (u->o->keep > 0)
         return unlist_old(u, why);
-    for (size_t i = 0; u->r->versions[i] != NULL; i++)
-        HF_TRY(unlist_named(u, u->r->versions[i], why));
+    for (size_t i = 0; u->versions[i] != NULL; i++)
+        HF_TRY(unlist_named(u, u->versions[i], why));
     return HF_OK;
 }
 
@@ -131,28 +120,28 @@ static void print_text(const struct unlisting *u, int64_t version, bool is_publi
                "%" PRId64 ", and no device takes it any more\n",
                json_string_value(json_object_get(gone, "path")), newest_of(u)->description.version);
     }
-    if (u->r->draft != NULL)
-        hf_targets_print_drafted(version, u->r->draft);
+    if (u->o->draft != NULL)
+        hf_targets_print_drafted(version, u->o->draft);
     else if (is_published)
         printf("published: targets %" PRId64 "\n", version);
     else
         printf("signed, not published: targets %" PRId64
                "; where the online keys are, run holdfastctl publish --repo %s --keys %s\n",
-               version, u->r->place.repo, u->r->place.keys);
+               version, u->o->repo, u->o->keys);
 }
 
 static enum hf_err report(const struct unlisting *u, bool is_published, struct hf_why *why)
 {
     int64_t version = json_integer_value(json_object_get(u->targets, "version"));
-    if (!u->r->is_json) {
+    if (!u->o->is_json) {
         print_text(u, version, is_published);
         return HF_OK;
     }
     struct hf_publish_report report = {
-        .outcome = u->r->draft != NULL ? "drafted"
+        .outcome = u->o->draft != NULL ? "drafted"
                    : is_published      ? "published"
                                        : "waiting",
-        .draft_file = u->r->draft,
+        .draft_file = u->o->draft,
         .unlisted = json_incref(u->unlisted),
     };
     hf_publish_report_note(&report, &u->p);
@@ -165,90 +154,59 @@ static enum hf_err report(const struct unlisting *u, bool is_published, struct h
 static enum hf_err work(struct unlisting *u, struct hf_why *why)
 {
     bool is_published = false;
-    if (u->r->draft == NULL)
+    if (u->o->draft == NULL)
         HF_TRY(hf_key_set_find(&u->p.keys, u->p.set.root, HF_ROLE_TARGETS, why));
     HF_TRY(hf_shelf_load(&u->p.repo, &u->p.set, &u->shelf, why));
-    HF_TRY(hf_shelf_check_has(&u->shelf, u->r->set, u->r->profile, why));
+    HF_TRY(hf_shelf_check_has(&u->shelf, u->o->set, u->o->profile, why));
     HF_TRY(hf_targets_next(&u->p, u->shelf.targets, &u->targets, why));
     HF_TRY(unlist_all(u, why));
     HF_TRY(
-        hf_targets_release(&u->p, u->shelf.targets, u->targets, u->r->draft, &is_published, why));
+        hf_targets_release(&u->p, u->shelf.targets, u->targets, u->o->draft, &is_published, why));
     return report(u, is_published, why);
 }
 
-static enum hf_err unlist(const struct request *r, struct hf_why *why)
+static enum hf_err unlist(struct hf_cli_call *call, struct hf_why *why)
 {
-    struct unlisting u = {.r = r, .unlisted = json_array()};
-    const struct hf_publication_place at = hf_cli_publication(&r->place,
-                                                              r->draft == NULL
-                                                                  ? HF_KEYS_OFFLINE
-                                                                  : hf_targets_half_at_hand(
-                                                                        r->place.keys));
-    enum hf_err err = hf_publication_open(&at, &u.p, why);
-    if (err == HF_OK) {
-        err = work(&u, why);
-        hf_shelf_free(&u.shelf);
-        hf_publication_close(&u.p);
-    }
+    const struct hf_ctl_options *o = call->values;
+    struct unlisting u = {.o = o, .versions = call->words};
+    if ((u.versions == NULL) == (o->keep == 0))
+        return hf_cli_usage(call, "give the versions that go, or --keep with how many stay");
+    if (o->keep < 0 || o->keep > HF_KEEP_MAX)
+        return hf_cli_usage(call, "--keep is 1 to %d, not %d", HF_KEEP_MAX, o->keep);
+    const struct hf_publication_place at = hf_ctl_publication(o, o->draft == NULL
+                                                                     ? HF_KEYS_OFFLINE
+                                                                     : hf_targets_half_at_hand(
+                                                                           o->keys));
+    HF_TRY(hf_publication_open(&at, &u.p, why));
+    u.unlisted = json_array();
+    enum hf_err err = work(&u, why);
+    hf_shelf_free(&u.shelf);
+    hf_publication_close(&u.p);
     json_decref(u.targets);
     json_decref(u.unlisted);
     return err;
 }
 
-static bool is_complete(const struct hf_command *self, const struct request *r)
-{
-    if (!hf_cli_need(self, "--repo", r->place.repo) ||
-        !hf_cli_need(self, "--keys", r->place.keys) || !hf_cli_need(self, "--set", r->set) ||
-        !hf_cli_need(self, "--profile", r->profile))
-        return false;
-    if ((r->versions == NULL) == (r->keep == 0)) {
-        (void)hf_cli_usage(self, "give the versions that go, or --keep with how many stay");
-        return false;
-    }
-    if (r->keep < 0 || r->keep > HF_KEEP_MAX) {
-        (void)hf_cli_usage(self, "--keep is 1 to %d, not %d", HF_KEEP_MAX, r->keep);
-        return false;
-    }
-    return true;
-}
+static const struct hf_cli_option options[] = {HF_CTL_REPO,
+                                               HF_CTL_KEYS,
+                                               HF_CTL_SET,
+                                               HF_CTL_PROFILE,
+                                               {"keep", 0, HF_CLI_INT, HF_CTL_AT(keep),
+                                                "instead of naming versions: all but the newest N",
+                                                "N"},
+                                               HF_CTL_DRAFT,
+                                               HF_CTL_PASSPHRASE,
+                                               HF_CTL_ONLINE_PASSPHRASE,
+                                               HF_CTL_CLOCK,
+                                               HF_CTL_JSON("publish-report"),
+                                               HF_CTL_HELP,
+                                               HF_CLI_END};
 
-static int run(const struct hf_command *self, int argc, const char **argv)
-{
-    struct request r = {0};
-    const struct poptOption options[] = {HF_CLI_REPO(&r.place),
-                                         HF_CLI_KEYS(&r.place),
-                                         HF_CLI_SET(&r),
-                                         HF_CLI_PROFILE(&r),
-                                         {"keep", 0, POPT_ARG_INT, &r.keep, 0,
-                                          "instead of naming versions: all but the newest N", "N"},
-                                         HF_CLI_DRAFT(&r),
-                                         HF_CLI_PASSPHRASE(&r.place),
-                                         HF_CLI_ONLINE_PASSPHRASE(&r.place),
-                                         HF_CLI_CLOCK(&r.place),
-                                         HF_CLI_JSON(&r.is_json, "publish-report"),
-                                         HF_CLI_HELP,
-                                         HF_CLI_END};
-    struct hf_cli cli;
-    struct hf_why why = {0};
-    int exit_code = HF_EXIT_USAGE;
-    if (hf_cli_begin(&cli, self, argc, argv, options, &exit_code)) {
-        r.versions = (const char *const *)hf_cli_arguments(&cli);
-        if (is_complete(self, &r))
-            exit_code = hf_cli_finish(unlist(&r, &why), &why);
-    }
-    hf_cli_end(&cli);
-    hf_cli_place_free(&r.place);
-    free(r.set);
-    free(r.profile);
-    free(r.draft);
-    return exit_code;
-}
-
-const struct hf_command hf_cmd_bundle_unlist = {
+const struct hf_cli_command hf_cmd_bundle_unlist = {
     .name = "bundle unlist",
     .summary = "Take old or bad versions of a set out of what is on offer.",
     .arguments = "--repo DIR --keys DIR --set NAME --profile NAME [OPTION…] VERSION…",
-    .text =
+    .about =
         "For old versions that nobody needs, and for one that turned out bad and should not be\n"
         "on offer. Devices take the newest version, so an old one serves only a device that is\n"
         "fetching it right now, and whoever asks for it by name. Devices that hold an unlisted\n"
@@ -261,5 +219,9 @@ const struct hf_command hf_cmd_bundle_unlist = {
                 "      --set amazon-iot --profile full 7\n"
                 "  holdfastctl bundle unlist --repo /srv/roots --keys ~/holdfast-keys \\\n"
                 "      --set amazon-iot --profile full --keep 2\n",
-    .run = run,
+    .options = options,
+    .values_size = sizeof(struct hf_ctl_options),
+    .needs = {"--repo", "--keys", "--set", "--profile"},
+    .max_words = HF_CLI_ANY_WORDS,
+    .run = unlist,
 };

@@ -1,25 +1,121 @@
 /* holdfastctl init: keys for every role and an empty repository that they sign. */
-#include "server/publish/commands/cli.h"
-#include "server/publish/commands/init_report.h"
-#include "server/publish/ceremony/key_make.h"
-#include "server/repository/pin.h"
-#include "server/repository/keys/signer.h"
-
+#include "server/publish/commands/ctl.h"
+#include "common/base/limits.h"
 #include "common/base/timetext.h"
+#include "common/cli/report.h"
+#include "server/publish/ceremony/key_make.h"
+#include "common/os/file_util.h"
+#include "server/repository/certs/fingerprint.h"
+#include "server/repository/keys/signer.h"
+#include "server/repository/pin.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+struct init_options {
+    struct hf_ctl_options o;
+    long long root_keys, root_threshold, targets_keys, targets_threshold;
+    long long days_root, days_targets, days_snapshot, days_timestamp;
+    char *given_passphrase_file;
+    bool is_insecure;
+};
+
 struct request {
-    struct hf_cli_place place;
+    const struct hf_ctl_options *o;
     struct hf_key_plan plan;
     struct hf_expiry expiry;
     const char **given[HF_TOP_ROLES]; /* owned lists of borrowed names; NULL: none */
-    char *given_passphrase_file;
-    int is_json;
 };
+
+/* What was made, as the first root metadata says it. Borrowed. */
+struct made {
+    const char *repo_dir;
+    const char *keys_dir;
+    bool is_insecure; /* the keys lie open */
+};
+
+#define FIRST_ROOT "metadata/1.root.json"
+
+/* ---- the report, for people ------------------------------------------------------------------------------- */
+
+static void print_text(const struct made *made, const struct hf_root *root, FILE *out)
+{
+    const struct hf_role *of_root = &root->roles[HF_ROLE_ROOT];
+    const struct hf_role *of_targets = &root->roles[HF_ROLE_TARGETS];
+    fprintf(out, "made an empty repository in %s and its keys in %s\n\n", made->repo_dir,
+            made->keys_dir);
+    fprintf(
+        out,
+        "  offline/  root %" PRId64 " of %zu, targets %" PRId64
+        " of %zu: move it to where no network reaches,\n"
+        "            keep a copy elsewhere, bring it back to sign bundles\n"
+        "  online/   snapshot, timestamp: for the machine that runs holdfastctl refresh daily\n",
+        of_root->threshold, of_root->n_key_ids, of_targets->threshold, of_targets->n_key_ids);
+    if (made->is_insecure)
+        fputs("\nThe keys lie open: they were made with --insecure-no-passphrase, for tests only\n",
+              out);
+    fprintf(out,
+            "\n%s/" FIRST_ROOT " is what devices start from.\n"
+            "Next: holdfastctl bundle add --repo %s --keys %s --set NAME --profile full CERT…\n",
+            made->repo_dir, made->repo_dir, made->keys_dir);
+}
+
+/* ---- and for scripts ------------------------------------------------------------------------------ */
+
+static json_t *role_json(const struct hf_role *role)
+{
+    json_t *ids = json_array();
+    for (size_t i = 0; i < role->n_key_ids; i++)
+        ids = hf_json_append_take(ids, json_string(role->key_ids[i]));
+    return json_pack("{s:I, s:o}", "threshold", (json_int_t)role->threshold, "key_ids", ids);
+}
+
+static json_t *roles_json(const struct hf_root *root)
+{
+    json_t *roles = json_object();
+    int failures = roles == NULL;
+    for (int role = 0; role < HF_TOP_ROLES; role++)
+        failures += json_object_set_new(roles, hf_top_role_name((enum hf_top_role)role),
+                                        role_json(&root->roles[role]));
+    if (failures == 0)
+        return roles;
+    json_decref(roles);
+    return NULL;
+}
+
+static json_t *to_json(const struct made *made, const struct hf_root *root, struct hf_bytes file)
+{
+    char sha256[HF_SHA256_HEX_LEN];
+    hf_sha256_hex(file, sha256);
+    return json_pack("{s:i, s:s, s:s, s:b, s:{s:s, s:s, s:o}, s:o}", "format", 1, "repo",
+                     made->repo_dir, "keys", made->keys_dir, "insecure", made->is_insecure, "root",
+                     "path", FIRST_ROOT, "sha256", sha256, "expires",
+                     hf_json_time(root->env.expires_s), "roles", roles_json(root));
+}
+
+static enum hf_err read_root(const char *repo_dir, struct hf_buf *file, struct hf_root *root,
+                             struct hf_why *why)
+{
+    struct hf_path path;
+    HF_TRY(hf_path_set(&path, why, "%s/" FIRST_ROOT, repo_dir));
+    HF_TRY(hf_file_read_any(path.text, HF_ROOT_BYTES_MAX, file, why));
+    return hf_root_parse(hf_buf_bytes(file), root, why);
+}
+
+static enum hf_err report(const struct made *made, bool is_json, FILE *out, struct hf_why *why)
+{
+    struct hf_root root = {0};
+    struct hf_buf file = {0};
+    enum hf_err err = read_root(made->repo_dir, &file, &root, why);
+    if (err == HF_OK && is_json)
+        err = hf_json_print_take(to_json(made, &root, hf_buf_bytes(&file)), out, why);
+    else if (err == HF_OK)
+        print_text(made, &root, out);
+    hf_root_free(&root);
+    hf_buf_free(&file);
+    return err;
+}
 
 /* ---- looking before making -------------------------------------------------------------------- */
 
@@ -56,13 +152,13 @@ static enum hf_err refuse_keys_in_repo(const char *repo, const char *keys, struc
 
 static enum hf_err make_places(const struct request *r, struct hf_undo *undo, struct hf_why *why)
 {
-    HF_TRY(refuse_existing(r->place.repo, "metadata", why));
-    HF_TRY(refuse_existing(r->place.repo, "targets", why));
-    HF_TRY(refuse_existing(r->place.keys, "offline", why));
-    HF_TRY(refuse_existing(r->place.keys, "online", why));
-    HF_TRY(hf_undo_make_folder(undo, r->place.repo, 0755, why));
-    HF_TRY(hf_undo_make_folder(undo, r->place.keys, 0700, why));
-    return refuse_keys_in_repo(r->place.repo, r->place.keys, why);
+    HF_TRY(refuse_existing(r->o->repo, "metadata", why));
+    HF_TRY(refuse_existing(r->o->repo, "targets", why));
+    HF_TRY(refuse_existing(r->o->keys, "offline", why));
+    HF_TRY(refuse_existing(r->o->keys, "online", why));
+    HF_TRY(hf_undo_make_folder(undo, r->o->repo, 0755, why));
+    HF_TRY(hf_undo_make_folder(undo, r->o->keys, 0700, why));
+    return refuse_keys_in_repo(r->o->repo, r->o->keys, why);
 }
 
 /* ---- the first metadata ----------------------------------------------------------------------- */
@@ -131,7 +227,7 @@ static enum hf_err write_metadata(const struct request *r, const struct hf_key_s
                                   const struct hf_root_plan *plan, int64_t now_s,
                                   struct hf_undo *undo, struct hf_why *why)
 {
-    struct hf_repo repo = {.dir = r->place.repo};
+    struct hf_repo repo = {.dir = r->o->repo};
     struct hf_path folder;
     HF_TRY(hf_path_set(&folder, why, "%s/targets", repo.dir));
     HF_TRY(hf_undo_make_folder(undo, folder.text, 0755, why));
@@ -164,7 +260,7 @@ static enum hf_err make_in(const struct request *r, struct hf_key_set *set, int6
 static enum hf_err make_all(const struct request *r, struct hf_undo *undo, struct hf_why *why)
 {
     struct hf_key_set set;
-    const struct hf_publication_place at = hf_cli_publication(&r->place, HF_KEYS_OFFLINE);
+    const struct hf_publication_place at = hf_ctl_publication(r->o, HF_KEYS_OFFLINE);
     const char *online = at.online_passphrase_file;
     HF_TRY(hf_key_set_init(&set, at.keys_dir, at.passphrase_file,
                            online == NULL ? at.passphrase_file : online, why));
@@ -184,8 +280,8 @@ static enum hf_err init(const struct request *r, struct hf_why *why)
         return err;
     }
     hf_undo_free(&undo);
-    const struct hf_init_made made = {r->place.repo, r->place.keys, r->plan.is_insecure};
-    return hf_init_report(&made, r->is_json != 0, stdout, why);
+    const struct made made = {r->o->repo, r->o->keys, r->plan.is_insecure};
+    return report(&made, r->o->is_json, stdout, why);
 }
 
 /* ---- options ---------------------------------------------------------------------------------- */
@@ -206,7 +302,7 @@ static const char *split_role(const char *text, enum hf_top_role *role)
 static enum hf_err sort_given(struct request *r, struct hf_why *why)
 {
     size_t n[HF_TOP_ROLES] = {0}, n_all = 0;
-    char **texts = r->place.given_keys;
+    char **texts = r->o->given_keys;
     while (texts != NULL && texts[n_all] != NULL)
         n_all++;
     for (size_t i = 0; i < n_all; i++) {
@@ -246,29 +342,7 @@ static enum hf_err count_given(struct request *r, struct hf_why *why)
     return HF_OK;
 }
 
-static enum hf_err init_with_given(struct request *r, struct hf_why *why)
-{
-    HF_TRY(sort_given(r, why));
-    HF_TRY(count_given(r, why));
-    r->plan.given_passphrase_file = r->given_passphrase_file;
-    return init(r, why);
-}
-
-static void free_request(struct request *r)
-{
-    for (int role = 0; role < HF_TOP_ROLES; role++)
-        free(r->given[role]);
-    free(r->given_passphrase_file);
-    hf_cli_place_free(&r->place);
-}
-
-/* popt writes long long; a plan holds int64_t. */
-struct numbers {
-    long long root_keys, root_threshold, targets_keys, targets_threshold;
-    long long days_root, days_targets, days_snapshot, days_timestamp;
-};
-
-static void apply(const struct numbers *n, int is_insecure, struct request *r)
+static void apply(const struct init_options *n, struct request *r)
 {
     r->plan = (struct hf_key_plan){
         .counts = {[HF_ROLE_ROOT] = n->root_keys,
@@ -279,7 +353,7 @@ static void apply(const struct numbers *n, int is_insecure, struct request *r)
                        [HF_ROLE_TARGETS] = n->targets_threshold,
                        [HF_ROLE_SNAPSHOT] = 1,
                        [HF_ROLE_TIMESTAMP] = 1},
-        .is_insecure = is_insecure != 0,
+        .is_insecure = n->is_insecure,
     };
     r->expiry = (struct hf_expiry){.days = {[HF_ROLE_ROOT] = n->days_root,
                                             [HF_ROLE_TARGETS] = n->days_targets,
@@ -287,81 +361,62 @@ static void apply(const struct numbers *n, int is_insecure, struct request *r)
                                             [HF_ROLE_TIMESTAMP] = n->days_timestamp}};
 }
 
-static struct numbers default_numbers(void)
+static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
 {
-    const struct hf_expiry e = hf_expiry_default();
-    return (struct numbers){1,
-                            1,
-                            1,
-                            1,
-                            e.days[HF_ROLE_ROOT],
-                            e.days[HF_ROLE_TARGETS],
-                            e.days[HF_ROLE_SNAPSHOT],
-                            e.days[HF_ROLE_TIMESTAMP]};
+    const struct init_options *o = call->values;
+    struct request r = {.o = &o->o};
+    if (o->is_insecure && (o->o.passphrase_file != NULL || o->o.online_passphrase_file != NULL))
+        return hf_cli_usage(call, "give a passphrase file or --insecure-no-passphrase, not both");
+    apply(o, &r);
+    enum hf_err err = sort_given(&r, why);
+    if (err == HF_OK)
+        err = count_given(&r, why);
+    r.plan.given_passphrase_file = o->given_passphrase_file;
+    if (err == HF_OK)
+        err = init(&r, why);
+    for (int role = 0; role < HF_TOP_ROLES; role++)
+        free(r.given[role]);
+    return err;
 }
 
-static bool has_one_protection(const struct hf_command *self, const struct request *r,
-                               int is_insecure)
-{
-    if (!is_insecure ||
-        (r->place.passphrase_file == NULL && r->place.online_passphrase_file == NULL))
-        return true;
-    (void)hf_cli_usage(self, "give a passphrase file or --insecure-no-passphrase, not both");
-    return false;
-}
-
-#define NUMBER(name, field, help, unit)                                                            \
+#define AT(member) offsetof(struct init_options, member)
+#define NUMBER(name, field, number, help, unit)                                                    \
     {                                                                                              \
-        name, 0, POPT_ARG_LONGLONG | POPT_ARGFLAG_SHOW_DEFAULT, &n.field, 0, help, unit            \
+        name, 0, HF_CLI_INT64, AT(field), help, unit, .preset = (number), .shows_preset = true     \
     }
 
-static int run(const struct hf_command *self, int argc, const char **argv)
-{
-    struct request r = {0};
-    struct numbers n = default_numbers();
-    int is_insecure = 0;
-    const struct poptOption options[] =
-        {HF_CLI_REPO(&r.place),
-         HF_CLI_KEYS(&r.place),
-         NUMBER("root-keys", root_keys, "how many root keys", "N"),
-         NUMBER("root-threshold", root_threshold, "how many of them must sign", "M"),
-         NUMBER("targets-keys", targets_keys, "how many targets keys", "N"),
-         NUMBER("targets-threshold", targets_threshold, "how many of them must sign", "M"),
-         NUMBER("expires-root", days_root, "how long root metadata lasts", "DAYS"),
-         NUMBER("expires-targets", days_targets, "how long targets metadata lasts", "DAYS"),
-         NUMBER("expires-snapshot", days_snapshot, "how long a snapshot lasts", "DAYS"),
-         NUMBER("expires-timestamp", days_timestamp, "how long a timestamp lasts", "DAYS"),
-         {"key", 0, POPT_ARG_ARGV, &r.place.given_keys, 0,
-          "the role has this key, a file or a PKCS#11 URI, and none is made for it; once for each",
-          "ROLE=KEY"},
-         {"key-passphrase-file", 0, POPT_ARG_STRING, &r.given_passphrase_file, 0,
-          "its first line unlocks the files of --key, if theirs is another", "FILE"},
-         HF_CLI_PASSPHRASE(&r.place),
-         HF_CLI_ONLINE_PASSPHRASE(&r.place),
-         {"insecure-no-passphrase", 0, POPT_ARG_NONE, &is_insecure, 0,
-          "leave the keys open on disk: for tests only", NULL},
-         HF_CLI_JSON(&r.is_json, "init-report"),
-         HF_CLI_HELP,
-         HF_CLI_END};
-    struct hf_cli cli;
-    struct hf_why why = {0};
-    int exit_code = HF_EXIT_USAGE;
-    if (hf_cli_begin(&cli, self, argc, argv, options, &exit_code) &&
-        hf_cli_need(self, "--repo", r.place.repo) && hf_cli_need(self, "--keys", r.place.keys) &&
-        hf_cli_no_arguments(&cli) && has_one_protection(self, &r, is_insecure)) {
-        apply(&n, is_insecure, &r);
-        exit_code = hf_cli_finish(init_with_given(&r, &why), &why);
-    }
-    hf_cli_end(&cli);
-    free_request(&r);
-    return exit_code;
-}
+static const struct hf_cli_option options[] =
+    {HF_CTL_REPO,
+     HF_CTL_KEYS,
+     NUMBER("root-keys", root_keys, 1, "how many root keys", "N"),
+     NUMBER("root-threshold", root_threshold, 1, "how many of them must sign", "M"),
+     NUMBER("targets-keys", targets_keys, 1, "how many targets keys", "N"),
+     NUMBER("targets-threshold", targets_threshold, 1, "how many of them must sign", "M"),
+     NUMBER("expires-root", days_root, HF_EXPIRY_ROOT_DAYS, "how long root metadata lasts", "DAYS"),
+     NUMBER("expires-targets", days_targets, HF_EXPIRY_TARGETS_DAYS,
+            "how long targets metadata lasts", "DAYS"),
+     NUMBER("expires-snapshot", days_snapshot, HF_EXPIRY_SNAPSHOT_DAYS, "how long a snapshot lasts",
+            "DAYS"),
+     NUMBER("expires-timestamp", days_timestamp, HF_EXPIRY_TIMESTAMP_DAYS,
+            "how long a timestamp lasts", "DAYS"),
+     {"key", 0, HF_CLI_LIST, HF_CTL_AT(given_keys),
+      "the role has this key, a file or a PKCS#11 URI, and none is made for it; once for each",
+      "ROLE=KEY"},
+     {"key-passphrase-file", 0, HF_CLI_TEXT, AT(given_passphrase_file),
+      "its first line unlocks the files of --key, if theirs is another", "FILE"},
+     HF_CTL_PASSPHRASE,
+     HF_CTL_ONLINE_PASSPHRASE,
+     {"insecure-no-passphrase", 0, HF_CLI_FLAG, AT(is_insecure),
+      "leave the keys open on disk: for tests only", NULL},
+     HF_CTL_JSON("init-report"),
+     HF_CTL_HELP,
+     HF_CLI_END};
 
-const struct hf_command hf_cmd_init = {
+const struct hf_cli_command hf_cmd_init = {
     .name = "init",
     .summary = "Make keys for every role and an empty repository that they sign.",
     .arguments = "--repo DIR --keys DIR [OPTION…]",
-    .text =
+    .about =
         "KEYS/offline gets the keys of root (they name all other keys) and targets (they sign\n"
         "bundles); take it off the network. KEYS/online gets those of snapshot and timestamp,\n"
         "which a timer uses daily. Each half has its own passphrase (or the one of\n"
@@ -381,5 +436,8 @@ const struct hf_command hf_cmd_init = {
                 "      --key 'root=pkcs11:token=alice;object=root' \\\n"
                 "      --key 'root=pkcs11:token=bob;object=root' --root-threshold 2\n"
                 "  holdfastctl init --repo /srv/roots --keys ~/holdfast-keys --json | jq .root\n",
+    .options = options,
+    .values_size = sizeof(struct init_options),
+    .needs = {"--repo", "--keys"},
     .run = run,
 };

@@ -1,5 +1,6 @@
 /* holdfastctl key generate, key import: one more key, as a file or in a token. */
-#include "server/publish/commands/cli.h"
+#include "server/publish/commands/ctl.h"
+#include "common/cli/report.h"
 #include "server/publish/commands/key_report.h"
 #include "server/repository/keys/key_import.h"
 #include "server/repository/keys/key_seal.h"
@@ -9,15 +10,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-struct request {
+struct key_options {
+    struct hf_ctl_options o;
     char *from; /* of import; NULL: generate */
     char *key;  /* where it is to be */
     char *type;
     char *public_out;
     char *refer_out;
-    char *passphrase_file;
-    int is_insecure;
-    int is_json;
+    bool is_insecure;
 };
 
 /* ---- what all of them look at before anything is made ------------------------------------------- */
@@ -35,7 +35,7 @@ static enum hf_err check_key_file(const char *path, struct hf_why *why)
     return check_free(path, "keys are never overwritten", why);
 }
 
-static enum hf_err write_public(const struct request *r, const json_t *public_key,
+static enum hf_err write_public(const struct key_options *r, const json_t *public_key,
                                 struct hf_why *why)
 {
     return r->public_out == NULL ? HF_OK : hf_public_key_create(r->public_out, public_key, why);
@@ -43,10 +43,10 @@ static enum hf_err write_public(const struct request *r, const json_t *public_ke
 
 /* ---- what is said of it ----------------------------------------------------------------------- */
 
-static enum hf_err tell(const struct request *r, const struct hf_key_about *about,
+static enum hf_err tell(const struct key_options *r, const struct hf_key_about *about,
                         struct hf_why *why)
 {
-    if (!r->is_json) {
+    if (!r->o.is_json) {
         printf("%s %s %s\n", about->key, hf_key_type_word(about->public_key), about->key_id);
         return HF_OK;
     }
@@ -60,17 +60,17 @@ static enum hf_err tell(const struct request *r, const struct hf_key_about *abou
 
 /* ---- in a file -------------------------------------------------------------------------------- */
 
-static enum hf_err prepare_seal(const struct request *r, struct hf_key_seal *out,
+static enum hf_err prepare_seal(const struct key_options *r, struct hf_key_seal *out,
                                 struct hf_why *why)
 {
     struct hf_path folder;
     if (r->is_insecure)
         return HF_OK;
     HF_TRY(hf_path_folder(r->key, &folder, why));
-    return hf_key_seal_prepare(folder.text, r->passphrase_file, out, why);
+    return hf_key_seal_prepare(folder.text, r->o.passphrase_file, out, why);
 }
 
-static enum hf_err write_key(const struct request *r, const struct hf_signing_key *key,
+static enum hf_err write_key(const struct key_options *r, const struct hf_signing_key *key,
                              struct hf_why *why)
 {
     struct hf_key_seal seal = {0};
@@ -85,7 +85,7 @@ static enum hf_err write_key(const struct request *r, const struct hf_signing_ke
     return err;
 }
 
-static enum hf_err make_file(const struct request *r, struct hf_why *why)
+static enum hf_err make_file(const struct key_options *r, struct hf_why *why)
 {
     struct hf_signing_key key = {0};
     enum hf_token_key_type type;
@@ -113,9 +113,9 @@ static enum hf_err make_file(const struct request *r, struct hf_why *why)
 /* ---- in a token ------------------------------------------------------------------------------- */
 
 /* A reference holds nothing that could be sealed; what asks for the key is the PIN. */
-static enum hf_err refuse_seal(const struct request *r, struct hf_why *why)
+static enum hf_err refuse_seal(const struct key_options *r, struct hf_why *why)
 {
-    if (r->passphrase_file == NULL && !r->is_insecure)
+    if (r->o.passphrase_file == NULL && !r->is_insecure)
         return HF_OK;
     return hf_fail(why, HF_E_ARGUMENT,
                    "a key in a token has a PIN and no passphrase; leave out --passphrase-file and "
@@ -123,7 +123,7 @@ static enum hf_err refuse_seal(const struct request *r, struct hf_why *why)
 }
 
 /* The file that refers to the key, the public part, and a line about it. */
-static enum hf_err write_about(const struct request *r, const char *uri, const char *refer_out,
+static enum hf_err write_about(const struct key_options *r, const char *uri, const char *refer_out,
                                const struct hf_token_public *found, struct hf_why *why)
 {
     char key_id[HF_SHA256_HEX_LEN];
@@ -143,7 +143,7 @@ static enum hf_err write_about(const struct request *r, const char *uri, const c
     return tell(r, &about, why);
 }
 
-static enum hf_err make_in_token(const struct request *r, struct hf_why *why)
+static enum hf_err make_in_token(const struct key_options *r, struct hf_why *why)
 {
     struct hf_tokens *tokens = NULL;
     struct hf_token_public made = {0};
@@ -163,7 +163,7 @@ static enum hf_err make_in_token(const struct request *r, struct hf_why *why)
     return err;
 }
 
-static enum hf_err refer(const struct request *r, struct hf_why *why)
+static enum hf_err refer(const struct key_options *r, struct hf_why *why)
 {
     struct hf_tokens *tokens = NULL;
     struct hf_token_public found = {0};
@@ -180,8 +180,11 @@ static enum hf_err refer(const struct request *r, struct hf_why *why)
 
 /* ---- the commands ----------------------------------------------------------------------------- */
 
-static enum hf_err make(const struct request *r, struct hf_why *why)
+static enum hf_err make(struct hf_cli_call *call, struct hf_why *why)
 {
+    const struct key_options *r = call->values;
+    if (r->is_insecure && r->o.passphrase_file != NULL)
+        return hf_cli_usage(call, "give a passphrase file or --insecure-no-passphrase, not both");
     bool is_in_token = hf_token_is_uri(r->key);
     HF_TRY(check_free(r->public_out, "choose another name", why));
     if (r->from == NULL)
@@ -194,89 +197,39 @@ static enum hf_err make(const struct request *r, struct hf_why *why)
     return hf_token_is_uri(r->from) ? refer(r, why) : make_file(r, why);
 }
 
-static bool is_complete(const struct hf_cli *cli, const struct request *r, bool is_import)
-{
-    if ((is_import && !hf_cli_need(cli->command, "--from", r->from)) ||
-        !hf_cli_need(cli->command, "--key", r->key) || !hf_cli_no_arguments(cli))
-        return false;
-    if (!r->is_insecure || r->passphrase_file == NULL)
-        return true;
-    (void)hf_cli_usage(cli->command,
-                       "give a passphrase file or --insecure-no-passphrase, not both");
-    return false;
-}
-
-static void free_request(struct request *r)
-{
-    free(r->from);
-    free(r->key);
-    free(r->type);
-    free(r->public_out);
-    free(r->refer_out);
-    free(r->passphrase_file);
-}
-
-#define PUBLIC_OPTION(r)                                                                           \
+#define AT(member) offsetof(struct key_options, member)
+#define PUBLIC_ROW                                                                                 \
     {                                                                                              \
-        "public", 0, POPT_ARG_STRING, &(r)->public_out, 0, "also write the public part", "FILE"    \
+        "public", 0, HF_CLI_TEXT, AT(public_out), "also write the public part", "FILE"             \
     }
-#define INSECURE_OPTION(r)                                                                         \
+#define INSECURE_ROW                                                                               \
     {                                                                                              \
-        "insecure-no-passphrase", 0, POPT_ARG_NONE, &(r)->is_insecure, 0,                          \
+        "insecure-no-passphrase", 0, HF_CLI_FLAG, AT(is_insecure),                                 \
             "leave the key open on disk: for tests only", NULL                                     \
     }
 
-static int finish_run(struct hf_cli *cli, struct request *r, bool is_ready, int exit_code)
-{
-    struct hf_why why = {0};
-    if (is_ready)
-        exit_code = hf_cli_finish(make(r, &why), &why);
-    hf_cli_end(cli);
-    free_request(r);
-    return exit_code;
-}
+static const struct hf_cli_option generate_options[] =
+    {{"key", 0, HF_CLI_TEXT, AT(key), "where to make it: a file, or a PKCS#11 URI", "KEY"},
+     {"type", 0, HF_CLI_TEXT, AT(type),
+      "ed25519 (default); in a token also ecdsa-p256, for tokens without the former", "TYPE"},
+     PUBLIC_ROW,
+     {"refer", 0, HF_CLI_TEXT, AT(refer_out),
+      "of a key in a token: also write a key file that refers to it", "FILE.key.json"},
+     HF_CTL_PASSPHRASE,
+     INSECURE_ROW,
+     HF_CTL_JSON("key-report"),
+     HF_CTL_HELP,
+     HF_CLI_END};
 
-static int run_generate(const struct hf_command *self, int argc, const char **argv)
-{
-    struct request r = {0};
-    const struct poptOption options[] = {
-        {"key", 0, POPT_ARG_STRING, &r.key, 0, "where to make it: a file, or a PKCS#11 URI", "KEY"},
-        {"type", 0, POPT_ARG_STRING, &r.type, 0,
-         "ed25519 (default); in a token also ecdsa-p256, for tokens without the former", "TYPE"},
-        PUBLIC_OPTION(&r),
-        {"refer", 0, POPT_ARG_STRING, &r.refer_out, 0,
-         "of a key in a token: also write a key file that refers to it", "FILE.key.json"},
-        HF_CLI_PASSPHRASE(&r),
-        INSECURE_OPTION(&r),
-        HF_CLI_JSON(&r.is_json, "key-report"),
-        HF_CLI_HELP,
-        HF_CLI_END};
-    struct hf_cli cli;
-    int exit_code = HF_EXIT_USAGE;
-    bool is_ready = hf_cli_begin(&cli, self, argc, argv, options, &exit_code) &&
-                    is_complete(&cli, &r, false);
-    return finish_run(&cli, &r, is_ready, exit_code);
-}
-
-static int run_import(const struct hf_command *self, int argc, const char **argv)
-{
-    struct request r = {0};
-    const struct poptOption options[] = {{"from", 0, POPT_ARG_STRING, &r.from, 0,
-                                          "the key: its file, or a PKCS#11 URI", "KEY"},
-                                         {"key", 0, POPT_ARG_STRING, &r.key, 0,
-                                          "the key file to make", "FILE.key.json"},
-                                         PUBLIC_OPTION(&r),
-                                         HF_CLI_PASSPHRASE(&r),
-                                         INSECURE_OPTION(&r),
-                                         HF_CLI_JSON(&r.is_json, "key-report"),
-                                         HF_CLI_HELP,
-                                         HF_CLI_END};
-    struct hf_cli cli;
-    int exit_code = HF_EXIT_USAGE;
-    bool is_ready = hf_cli_begin(&cli, self, argc, argv, options, &exit_code) &&
-                    is_complete(&cli, &r, true);
-    return finish_run(&cli, &r, is_ready, exit_code);
-}
+static const struct hf_cli_option import_options[] =
+    {{"from", 0, HF_CLI_TEXT, AT(from), "the key: its file, or a PKCS#11 URI", "KEY"},
+     {"key", 0, HF_CLI_TEXT, AT(key), "the key file to make", "FILE.key.json"},
+     PUBLIC_ROW,
+     HF_CTL_PASSPHRASE,
+     INSECURE_ROW,
+     HF_CTL_JSON("key-report"),
+     HF_CTL_HELP,
+     HF_CLI_END};
 
 #define ONE_FOLDER                                                                                 \
     "Where keys lie in that folder already, it is sealed with their passphrase: one folder has "   \
@@ -285,11 +238,11 @@ static int run_import(const struct hf_command *self, int argc, const char **argv
     "by\n"                                                                                         \
     "root metadata (`root add-key`), for which the public part is enough."
 
-const struct hf_command hf_cmd_key_generate = {
+const struct hf_cli_command hf_cmd_key_generate = {
     .name = "key generate",
     .summary = "Make one more key.",
     .arguments = "--key KEY [--type TYPE] [--public FILE] [OPTION…]",
-    .text =
+    .about =
         "KEY is FILE.key.json, an Ed25519 key in a file that a passphrase seals, or\n"
         "pkcs11:token=TOKEN;object=NAME, a key in a token (smart card, HSM) that never leaves "
         "it:\n"
@@ -300,14 +253,17 @@ const struct hf_command hf_cmd_key_generate = {
                 "  holdfastctl key generate --key /etc/holdfast/keys/online/timestamp-2.key.json\n"
                 "  holdfastctl key generate --key 'pkcs11:token=alice;object=root-1' \\\n"
                 "      --refer keys/offline/root-1.key.json --public alice.pub\n",
-    .run = run_generate,
+    .options = generate_options,
+    .values_size = sizeof(struct key_options),
+    .needs = {"--key"},
+    .run = make,
 };
 
-const struct hf_command hf_cmd_key_import = {
+const struct hf_cli_command hf_cmd_key_import = {
     .name = "key import",
     .summary = "Take over an Ed25519 key that another program made, or refer to one in a token.",
     .arguments = "--from KEY --key FILE.key.json [--public FILE] [OPTION…]",
-    .text =
+    .about =
         "KEY is a file with the 32 bytes of a seed, or with an Ed25519 key as PKCS#8 without\n"
         "passphrase, PEM or DER, and nobody but its owner may read it. Keys of other kinds are\n"
         "refused. The file stays: destroy it when the new one has signed.\n\n" ONE_FOLDER "\n\n"
@@ -318,5 +274,8 @@ const struct hf_command hf_cmd_key_import = {
                 "  holdfastctl key import --from seed.pem --key keys/dave.key.json\n"
                 "  holdfastctl key import --from 'pkcs11:token=alice;object=root-1' \\\n"
                 "      --key keys/offline/root-1.key.json\n",
-    .run = run_import,
+    .options = import_options,
+    .values_size = sizeof(struct key_options),
+    .needs = {"--from", "--key"},
+    .run = make,
 };

@@ -1,31 +1,28 @@
 /* holdfastctl lint: what a publisher should know before devices do. Needs no key and no lock. */
-#include "server/publish/commands/bundle_options.h"
-#include "common/os/file_util.h"
-#include "server/repository/base/json_text.h"
+#include "server/publish/commands/ctl.h"
+#include "common/base/timetext.h"
+#include "common/cli/report.h"
+#include "server/publish/bundle/shelf.h"
 #include "server/publish/lint/lint_accepted.h"
 #include "server/publish/lint/lint_answers.h"
-#include "server/publish/bundle/shelf.h"
-
-#include "common/base/timetext.h"
+#include "common/os/file_util.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
-struct request {
-    struct hf_bundle_options o;
+struct lint_options {
+    struct hf_ctl_options o;
     char *at;
     char *next_ceremony;
     char **pins;
     char *save_dir; /* NULL: nothing is saved */
     int64_t at_s;
     int64_t next_ceremony_s; /* HF_TIME_NONE */
-    int is_json;
 };
 
 /* Everything that is read once; freed in one place. */
 struct session {
-    const struct request *r;
+    const struct lint_options *r;
     struct hf_known_roots known;
     struct hf_lint_device device;
     struct hf_lint_endpoints endpoints; /* empty: none are known */
@@ -109,8 +106,8 @@ static enum hf_err lint_files(struct session *s, const char *const *files, struc
                                    .before = before == NULL ? NULL : &before->bundle,
                                    .pins = hf_cli_list(s->r->pins)};
     HF_TRY(hf_vouching_check_pins(&by, NULL, why));
-    enum hf_err err = hf_lint_files(files, s->r->o.place.repo == NULL ? NULL : &by, &s->findings,
-                                    &pem, why);
+    enum hf_err err = hf_lint_files(files, s->r->o.repo == NULL ? NULL : &by, &s->findings, &pem,
+                                    why);
     if (err == HF_OK && pem.len > 0)
         err = lint_candidate(s, hf_buf_bytes(&pem), why);
     hf_buf_free(&pem);
@@ -130,7 +127,7 @@ static size_t count_warnings(const struct hf_findings *f)
 static enum hf_err print(const struct session *s, size_t n_errors, struct hf_why *why)
 {
     size_t n_warnings = count_warnings(&s->findings);
-    if (s->r->is_json)
+    if (s->r->o.is_json)
         return hf_json_print_take(json_pack("{s:i, s:o, s:i, s:I, s:I, s:o, s:o}", "format", 1,
                                             "at", hf_json_time(s->r->at_s), "lead_days",
                                             s->r->o.lead_days, "errors", (json_int_t)n_errors,
@@ -148,7 +145,7 @@ static enum hf_err print(const struct session *s, size_t n_errors, struct hf_why
 
 static enum hf_err begin(struct session *s, struct hf_why *why)
 {
-    const struct hf_bundle_options *o = &s->r->o;
+    const struct hf_ctl_options *o = &s->r->o;
     HF_TRY(hf_known_roots_load(hf_cli_list(o->roots), &s->known, why));
     s->lint = (struct hf_lint){.at_s = s->r->at_s,
                                .lead_s = o->lead_days * HF_DAY_S,
@@ -158,19 +155,19 @@ static enum hf_err begin(struct session *s, struct hf_why *why)
         HF_TRY(hf_lint_device_load(o->device, &s->device, why));
         s->lint.device = &s->device;
     }
-    return o->place.repo == NULL ? HF_OK : hf_shelf_view_open(o->place.repo, &s->view, why);
+    return o->repo == NULL ? HF_OK : hf_shelf_view_open(o->repo, &s->view, why);
 }
 
 /* Check the name first, so that the operator does not wait for servers in vain. */
 static enum hf_err ask_endpoints(struct session *s, struct hf_why *why)
 {
-    const struct hf_lint_sources sources = hf_bundle_options_sources(&s->r->o);
+    const struct hf_lint_sources sources = hf_ctl_lint_sources(&s->r->o);
     const char *dir = s->r->save_dir;
     if (dir != NULL && hf_file_exists(dir))
         return hf_fail(why, HF_E_STATE, "%s exists already; --save-chains makes a new folder", dir);
     HF_TRY(hf_lint_endpoints_load(&sources, &s->endpoints, why));
     if (dir != NULL)
-        HF_TRY(hf_lint_endpoints_save(&s->endpoints, dir, hf_cli_now_s(), why));
+        HF_TRY(hf_lint_endpoints_save(&s->endpoints, dir, hf_ctl_now_s(), why));
     return hf_lint_answers(&s->endpoints, &s->findings, why);
 }
 
@@ -178,115 +175,85 @@ static enum hf_err look(struct session *s, const char *const *files, struct hf_w
 {
     HF_TRY(begin(s, why));
     HF_TRY(ask_endpoints(s, why));
-    HF_TRY(hf_lint_tables(&s->known, hf_cli_now_s(), &s->findings, why));
+    HF_TRY(hf_lint_tables(&s->known, hf_ctl_now_s(), &s->findings, why));
     if (files != NULL)
         HF_TRY(lint_files(s, files, why));
-    else if (s->r->o.place.repo != NULL)
+    else if (s->r->o.repo != NULL)
         HF_TRY(lint_newest(s, why));
-    if (s->r->o.place.repo != NULL)
+    if (s->r->o.repo != NULL)
         HF_TRY(hf_lint_metadata(&s->lint, &s->view.set, s->view.shelf.targets,
                                 s->r->next_ceremony_s, &s->findings, why));
     return hf_findings_accept(&s->findings, hf_cli_list(s->r->o.accepts), why);
 }
 
-static int lint(const struct request *r, const char *const *files)
+static enum hf_err check(struct hf_cli_call *call)
 {
-    struct session s = {.r = r};
-    struct hf_why why = {0};
+    struct lint_options *r = call->values;
+    const char *endpoints = r->o.addresses != NULL ? r->o.addresses[0] : r->o.endpoints;
+    bool has_bundle = r->o.repo != NULL || call->words != NULL;
+    /* Chains can be saved where there is no bundle yet to hold against them. */
+    if (has_bundle || r->save_dir == NULL) {
+        HF_TRY(hf_cli_need(call, "--set", r->o.set));
+        HF_TRY(hf_cli_need(call, "--repo, or certificate files,", has_bundle ? "yes" : NULL));
+    }
+    HF_TRY(hf_ctl_check_lead(call));
+    HF_TRY(hf_ctl_check_timeout(call));
+    if (r->save_dir != NULL)
+        HF_TRY(hf_cli_need(call, "--endpoint or --endpoints", endpoints));
+    r->at_s = hf_ctl_now_s();
+    r->next_ceremony_s = HF_TIME_NONE;
+    if (r->at != NULL && !hf_time_parse_lenient(r->at, &r->at_s))
+        return hf_cli_usage(call, "--at wants YYYY-MM-DD");
+    if (r->next_ceremony != NULL && !hf_time_parse_lenient(r->next_ceremony, &r->next_ceremony_s))
+        return hf_cli_usage(call, "--next-ceremony wants YYYY-MM-DD");
+    return HF_OK;
+}
+
+static enum hf_err lint(struct hf_cli_call *call, struct hf_why *why)
+{
+    struct session s = {.r = call->values};
     const struct hf_finding *first = NULL;
-    size_t n_errors = 0;
-    enum hf_err err = look(&s, files, &why);
+    HF_TRY(check(call));
+    enum hf_err err = look(&s, call->words, why);
     if (err == HF_OK) {
-        n_errors = hf_findings_errors(&s.findings, &first);
-        err = print(&s, n_errors, &why);
+        size_t n_errors = hf_findings_errors(&s.findings, &first);
+        call->exit_code = n_errors > 0 ? HF_EXIT_FAILED : HF_EXIT_OK;
+        err = print(&s, n_errors, why);
     }
     hf_findings_free(&s.findings);
     hf_shelf_view_close(&s.view);
     hf_lint_endpoints_free(&s.endpoints);
     hf_known_roots_free(&s.known);
-    int exit_code = hf_cli_finish(err, &why);
-    return exit_code == HF_EXIT_OK && n_errors > 0 ? HF_EXIT_FAILED : exit_code;
+    return err;
 }
 
-static bool take_times(const struct hf_command *self, struct request *r)
-{
-    const char *wrong = NULL;
-    if (r->at != NULL && !hf_time_parse_lenient(r->at, &r->at_s))
-        wrong = "--at";
-    else if (r->next_ceremony != NULL &&
-             !hf_time_parse_lenient(r->next_ceremony, &r->next_ceremony_s))
-        wrong = "--next-ceremony";
-    if (wrong == NULL)
-        return true;
-    (void)hf_cli_usage(self, "%s wants YYYY-MM-DD", wrong);
-    return false;
-}
+#define AT(member) offsetof(struct lint_options, member)
 
-/* Chains can be saved where there is no bundle yet to hold against them. */
-static bool has_subject(const struct hf_command *self, const struct request *r,
-                        const char *const *files)
-{
-    bool is_there = r->o.place.repo != NULL || files != NULL;
-    if (!is_there && r->save_dir != NULL)
-        return true;
-    return hf_cli_need(self, "--set", r->o.set) &&
-           hf_cli_need(self, "--repo, or certificate files,", is_there ? "yes" : NULL);
-}
+static const struct hf_cli_option options[] =
+    {HF_CTL_REPO,
+     HF_CTL_SET,
+     HF_CTL_PROFILE,
+     {"pin", 0, HF_CLI_LIST, AT(pins),
+      "a root in no table is known; the fingerprint that its owner publishes", "SHA256"},
+     HF_CTL_ENDPOINTS,
+     {"save-chains", 0, HF_CLI_TEXT, AT(save_dir),
+      "write what endpoints show into this new folder, with a list for --endpoints", "DIR"},
+     HF_CTL_DEVICE,
+     HF_CTL_LEAD,
+     HF_CTL_ROOTS,
+     HF_CTL_ACCEPT,
+     {"next-ceremony", 0, HF_CLI_TEXT, AT(next_ceremony),
+      "when root and targets are signed again (default: a year after they were)", "YYYY-MM-DD"},
+     {"at", 0, HF_CLI_TEXT, AT(at), "judge as of that day instead of today", "YYYY-MM-DD"},
+     HF_CTL_JSON("lint-report"),
+     HF_CTL_HELP,
+     HF_CLI_END};
 
-static bool is_complete(const struct hf_command *self, const struct request *r,
-                        const char *const *files)
-{
-    const char *endpoints = r->o.addresses != NULL ? r->o.addresses[0] : r->o.endpoints;
-    return has_subject(self, r, files) && hf_cli_check_lead(self, r->o.lead_days) &&
-           hf_cli_check_timeout(self, r->o.timeout_s) &&
-           (r->save_dir == NULL || hf_cli_need(self, "--endpoint or --endpoints", endpoints));
-}
-
-static int run(const struct hf_command *self, int argc, const char **argv)
-{
-    struct request r = {.o = HF_BUNDLE_OPTIONS_DEFAULT,
-                        .at_s = hf_cli_now_s(),
-                        .next_ceremony_s = HF_TIME_NONE};
-    const struct poptOption options[] = {
-        HF_CLI_REPO(&r.o.place),
-        HF_CLI_SET(&r.o),
-        HF_CLI_PROFILE(&r.o),
-        {"pin", 0, POPT_ARG_ARGV, &r.pins, 0,
-         "a root in no table is known; the fingerprint that its owner publishes", "SHA256"},
-        HF_CLI_ENDPOINTS(&r.o),
-        {"save-chains", 0, POPT_ARG_STRING, &r.save_dir, 0,
-         "write what endpoints show into this new folder, with a list for --endpoints", "DIR"},
-        HF_CLI_DEVICE(&r.o),
-        HF_CLI_LEAD(&r.o),
-        HF_CLI_ROOTS(&r.o),
-        HF_CLI_ACCEPT(&r.o),
-        {"next-ceremony", 0, POPT_ARG_STRING, &r.next_ceremony, 0,
-         "when root and targets are signed again (default: a year after they were)", "YYYY-MM-DD"},
-        {"at", 0, POPT_ARG_STRING, &r.at, 0, "judge as of that day instead of today", "YYYY-MM-DD"},
-        HF_CLI_JSON(&r.is_json, "lint-report"),
-        HF_CLI_HELP,
-        HF_CLI_END};
-    struct hf_cli cli;
-    int exit_code = HF_EXIT_USAGE;
-    if (hf_cli_begin(&cli, self, argc, argv, options, &exit_code)) {
-        const char *const *files = (const char *const *)hf_cli_arguments(&cli);
-        if (is_complete(self, &r, files) && take_times(self, &r))
-            exit_code = lint(&r, files);
-    }
-    hf_cli_end(&cli);
-    hf_bundle_options_free(&r.o);
-    hf_cli_list_free(r.pins);
-    free(r.at);
-    free(r.next_ceremony);
-    free(r.save_dir);
-    return exit_code;
-}
-
-const struct hf_command hf_cmd_lint = {
+const struct hf_cli_command hf_cmd_lint = {
     .name = "lint",
     .summary = "Find what would cut devices off, before it is published.",
     .arguments = "--set NAME [--repo DIR] [--profile NAME] [OPTION…] [CERT…]",
-    .text =
+    .about =
         "Looks at the newest bundles of a set, also at those that wait to be published; or, with\n"
         "CERT (PEM, DER, or a folder), at what may become the next version. Prints errors, which\n"
         "stop bundle add, and warnings, each with a code that stays the same. With --repo, a root "
@@ -319,5 +286,8 @@ const struct hf_command hf_cmd_lint = {
                 "  holdfastctl lint --set amazon-iot --endpoints chains-2027/endpoints.txt roots/\n"
                 "  holdfastctl lint --repo /srv/roots --set amazon-iot --at 2029-06-01 --lead 730\n"
                 "  holdfastctl lint --set factory --json new-roots/ | jq -r '.findings[].code'\n",
-    .run = run,
+    .options = options,
+    .values_size = sizeof(struct lint_options),
+    .max_words = HF_CLI_ANY_WORDS,
+    .run = lint,
 };

@@ -1,19 +1,17 @@
 /* holdfastctl root finish: signed copies of a draft come together and are published, and with them a
  * draft of targets that is signed under the new root. */
-#include "server/publish/commands/cli.h"
+#include "server/publish/commands/ctl.h"
+#include "server/publish/bundle/publish_json.h"
 #include "server/publish/ceremony/draft_sign.h"
 #include "server/publish/ceremony/draft_tally.h"
-#include "server/publish/bundle/publish_json.h"
 #include "server/publish/ceremony/root_publish.h"
 #include "server/publish/ceremony/targets_publish.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
-struct request {
-    struct hf_cli_place place;
+struct finish_options {
+    struct hf_ctl_options o;
     char **targets; /* copies of a draft of targets; NULL: none */
-    int is_json;
 };
 
 static void report(const struct hf_draft *draft, const struct hf_root_published *published)
@@ -57,7 +55,7 @@ static enum hf_err report_json(const struct hf_draft *draft,
     return hf_publish_report_print_take(&report, stdout, why);
 }
 
-static enum hf_err read_drafts(const struct request *r, const char *const *files,
+static enum hf_err read_drafts(const struct finish_options *r, const char *const *files,
                                struct hf_draft *root, struct hf_draft *targets, struct hf_why *why)
 {
     HF_TRY(hf_draft_read_all(files, root, why));
@@ -66,23 +64,24 @@ static enum hf_err read_drafts(const struct request *r, const char *const *files
                        "this is a draft of targets; use holdfastctl targets finish");
     if (r->targets == NULL)
         return HF_OK;
-    HF_TRY(hf_draft_read_all((const char *const *)r->targets, targets, why));
+    HF_TRY(hf_draft_read_all(hf_cli_list(r->targets), targets, why));
     if (targets->role == HF_ROLE_TARGETS)
         return HF_OK;
     return hf_fail(why, HF_E_STATE, "--targets %s is a draft of root, not of targets",
                    r->targets[0]);
 }
 
-static enum hf_err finish(const struct request *r, const char *const *files, struct hf_why *why)
+static enum hf_err finish(struct hf_cli_call *call, struct hf_why *why)
 {
+    const struct finish_options *r = call->values;
     struct hf_draft root = {0}, targets = {0};
     struct hf_root_published published = {0};
-    const struct hf_publication_place at = hf_cli_publication(&r->place, hf_targets_half_at_hand(
-                                                                             r->place.keys));
-    enum hf_err err = read_drafts(r, files, &root, &targets, why);
+    const struct hf_publication_place at = hf_ctl_publication(&r->o,
+                                                              hf_targets_half_at_hand(r->o.keys));
+    enum hf_err err = read_drafts(r, call->words, &root, &targets, why);
     if (err == HF_OK)
         err = hf_root_publish(&at, &root, r->targets == NULL ? NULL : &targets, &published, why);
-    if (err == HF_OK && r->is_json)
+    if (err == HF_OK && r->o.is_json)
         err = report_json(&root, &published, why);
     else if (err == HF_OK)
         report(&root, &published);
@@ -91,49 +90,26 @@ static enum hf_err finish(const struct request *r, const char *const *files, str
     return err;
 }
 
-static void free_request(struct request *r)
-{
-    hf_cli_place_free(&r->place);
-    for (size_t i = 0; r->targets != NULL && r->targets[i] != NULL; i++)
-        free(r->targets[i]);
-    free(r->targets);
-}
+#define AT(member) offsetof(struct finish_options, member)
 
-static int run(const struct hf_command *self, int argc, const char **argv)
-{
-    struct request r = {0};
-    const struct poptOption options[] =
-        {HF_CLI_REPO(&r.place),
-         HF_CLI_KEYS(&r.place),
-         HF_CLI_KEY(&r.place),
-         {"targets", 0, POPT_ARG_ARGV, &r.targets, 0,
-          "publish this signed draft of targets with it; once for each copy", "FILE"},
-         HF_CLI_PASSPHRASE(&r.place),
-         HF_CLI_ONLINE_PASSPHRASE(&r.place),
-         HF_CLI_CLOCK(&r.place),
-         HF_CLI_JSON(&r.is_json, "publish-report"),
-         HF_CLI_HELP,
-         HF_CLI_END};
-    struct hf_cli cli;
-    struct hf_why why = {0};
-    int exit_code = HF_EXIT_USAGE;
-    if (hf_cli_begin(&cli, self, argc, argv, options, &exit_code)) {
-        const char *const *files = (const char *const *)hf_cli_arguments(&cli);
-        if (hf_cli_need(self, "--repo", r.place.repo) &&
-            hf_cli_need(self, "--keys", r.place.keys) &&
-            hf_cli_need(self, "the signed draft", files == NULL ? NULL : files[0]))
-            exit_code = hf_cli_finish(finish(&r, files, &why), &why);
-    }
-    hf_cli_end(&cli);
-    free_request(&r);
-    return exit_code;
-}
+static const struct hf_cli_option options[] =
+    {HF_CTL_REPO,
+     HF_CTL_KEYS,
+     HF_CTL_KEY,
+     {"targets", 0, HF_CLI_LIST, AT(targets),
+      "publish this signed draft of targets with it; once for each copy", "FILE"},
+     HF_CTL_PASSPHRASE,
+     HF_CTL_ONLINE_PASSPHRASE,
+     HF_CTL_CLOCK,
+     HF_CTL_JSON("publish-report"),
+     HF_CTL_HELP,
+     HF_CLI_END};
 
-const struct hf_command hf_cmd_root_finish = {
+const struct hf_cli_command hf_cmd_root_finish = {
     .name = "root finish",
     .summary = "Publish a signed draft as the newest root.",
     .arguments = "--repo DIR --keys DIR FILE… [OPTION…]",
-    .text =
+    .about =
         "FILE is the signed draft, or several copies of it signed by different holders. It is\n"
         "published when as many keys of the root before and of its own have signed as each asks\n"
         "for, and the repository as a whole is good under it.\n\n"
@@ -145,11 +121,16 @@ const struct hf_command hf_cmd_root_finish = {
         "for that. New targets keys that lie elsewhere sign before: with `targets draft --under` "
         "and\n"
         "`targets sign`; give what they signed with --targets, and both go out together.\n\n"
-        "A finish that was cut off is begun again with the same files.\n\n" HF_CLI_KEY_TEXT,
+        "A finish that was cut off is begun again with the same files.\n\n" HF_CTL_KEY_TEXT,
     .examples = "  holdfastctl root finish --repo /srv/roots --keys ~/holdfast-keys root.draft\n"
                 "  holdfastctl root finish --repo /srv/roots --keys /etc/holdfast/keys \\\n"
                 "      alice.draft bob.draft\n"
                 "  holdfastctl root finish --repo /srv/roots --keys ~/holdfast-keys root.draft \\\n"
                 "      --targets carol.draft --targets dave.draft\n",
-    .run = run,
+    .options = options,
+    .values_size = sizeof(struct finish_options),
+    .needs = {"--repo", "--keys"},
+    .needs_word = "the signed draft",
+    .max_words = HF_CLI_ANY_WORDS,
+    .run = finish,
 };

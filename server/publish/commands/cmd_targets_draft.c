@@ -1,24 +1,21 @@
 /* holdfastctl targets draft, targets finish: targets keys that lie on several machines. */
-#include "server/publish/commands/cli.h"
+#include "server/publish/commands/ctl.h"
+#include "server/publish/bundle/publish_json.h"
 #include "server/publish/ceremony/draft_json.h"
 #include "server/publish/ceremony/draft_show.h"
 #include "server/publish/ceremony/draft_sign.h"
 #include "server/publish/ceremony/draft_tally.h"
-#include "server/publish/bundle/publish_json.h"
 #include "server/publish/ceremony/targets_draft.h"
 #include "server/publish/ceremony/targets_publish.h"
 #include "server/publish/ceremony/targets_release.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 
-/* ---- draft: the same content, a new number and a new expiry ---------------------------------------- */
+/* ---- draft: the same content, a new number and a new expiry ----------------------------------- */
 
-struct request {
-    struct hf_cli_place place;
-    char *draft;
+struct draft_options {
+    struct hf_ctl_options o;
     char **under; /* copies of a signed draft of root; NULL: the published root */
-    int is_json;
 };
 
 /* What is signed and waits counts as newest. */
@@ -47,22 +44,22 @@ static enum hf_err draft_in(struct hf_publication *p, const struct hf_draft *und
     return err;
 }
 
-static void show_text(const struct request *r, const struct hf_draft *draft)
+static void show_text(const struct draft_options *r, const struct hf_draft *draft)
 {
     hf_draft_show(draft, stdout);
     printf("\nNext: let each key holder run: holdfastctl targets sign --draft %s --keys DIR\n",
-           r->draft);
+           r->o.draft);
     if (r->under != NULL)
         printf("then publish both: holdfastctl root finish … %s --targets %s\n", r->under[0],
-               r->draft);
+               r->o.draft);
 }
 
-static enum hf_err show(const struct request *r, struct hf_why *why)
+static enum hf_err show(const struct draft_options *r, struct hf_why *why)
 {
     struct hf_draft draft = {0};
-    HF_TRY(hf_draft_read(r->draft, &draft, why));
+    HF_TRY(hf_draft_read(r->o.draft, &draft, why));
     enum hf_err err = HF_OK;
-    if (r->is_json)
+    if (r->o.is_json)
         err = hf_draft_print_json(&draft, stdout, why);
     else
         show_text(r, &draft);
@@ -70,68 +67,42 @@ static enum hf_err show(const struct request *r, struct hf_why *why)
     return err;
 }
 
-static enum hf_err draft_under(const struct request *r, const struct hf_draft *under,
-                               struct hf_why *why)
+static enum hf_err draft(struct hf_cli_call *call, struct hf_why *why)
 {
+    const struct draft_options *r = call->values;
+    struct hf_draft under = {0};
     struct hf_publication p;
-    const struct hf_publication_place at = hf_cli_publication(&r->place, hf_targets_half_at_hand(
-                                                                             r->place.keys));
-    HF_TRY(hf_publication_open(&at, &p, why));
-    enum hf_err err = draft_in(&p, under, r->draft, why);
-    hf_publication_close(&p);
+    const struct hf_publication_place at = hf_ctl_publication(&r->o,
+                                                              hf_targets_half_at_hand(r->o.keys));
+    if (r->under != NULL)
+        HF_TRY(hf_draft_read_all(hf_cli_list(r->under), &under, why));
+    enum hf_err err = hf_publication_open(&at, &p, why);
+    if (err == HF_OK) {
+        err = draft_in(&p, r->under == NULL ? NULL : &under, r->o.draft, why);
+        hf_publication_close(&p);
+    }
+    hf_draft_free(&under);
     return err == HF_OK ? show(r, why) : err;
 }
 
-static enum hf_err draft_targets(const struct request *r, struct hf_why *why)
-{
-    struct hf_draft under = {0};
-    if (r->under == NULL)
-        return draft_under(r, NULL, why);
-    HF_TRY(hf_draft_read_all((const char *const *)r->under, &under, why));
-    enum hf_err err = draft_under(r, &under, why);
-    hf_draft_free(&under);
-    return err;
-}
+#define AT(member) offsetof(struct draft_options, member)
 
-static void free_request(struct request *r)
-{
-    hf_cli_place_free(&r->place);
-    free(r->draft);
-    for (size_t i = 0; r->under != NULL && r->under[i] != NULL; i++)
-        free(r->under[i]);
-    free(r->under);
-}
+static const struct hf_cli_option draft_options[] =
+    {HF_CTL_REPO,
+     HF_CTL_KEYS,
+     {"draft", 0, HF_CLI_TEXT, HF_CTL_AT(draft), "the file to make", "FILE"},
+     {"under", 0, HF_CLI_LIST, AT(under),
+      "sign as the root to come asks: its signed draft; once for each copy", "ROOT-DRAFT"},
+     HF_CTL_CLOCK,
+     HF_CTL_JSON("draft-report"),
+     HF_CTL_HELP,
+     HF_CLI_END};
 
-static int run_draft(const struct hf_command *self, int argc, const char **argv)
-{
-    struct request r = {0};
-    const struct poptOption options[] =
-        {HF_CLI_REPO(&r.place),
-         HF_CLI_KEYS(&r.place),
-         {"draft", 0, POPT_ARG_STRING, &r.draft, 0, "the file to make", "FILE"},
-         {"under", 0, POPT_ARG_ARGV, &r.under, 0,
-          "sign as the root to come asks: its signed draft; once for each copy", "ROOT-DRAFT"},
-         HF_CLI_CLOCK(&r.place),
-         HF_CLI_JSON(&r.is_json, "draft-report"),
-         HF_CLI_HELP,
-         HF_CLI_END};
-    struct hf_cli cli;
-    struct hf_why why = {0};
-    int exit_code = HF_EXIT_USAGE;
-    if (hf_cli_begin(&cli, self, argc, argv, options, &exit_code) &&
-        hf_cli_need(self, "--repo", r.place.repo) && hf_cli_need(self, "--keys", r.place.keys) &&
-        hf_cli_need(self, "--draft", r.draft) && hf_cli_no_arguments(&cli))
-        exit_code = hf_cli_finish(draft_targets(&r, &why), &why);
-    hf_cli_end(&cli);
-    free_request(&r);
-    return exit_code;
-}
-
-const struct hf_command hf_cmd_targets_draft = {
+const struct hf_cli_command hf_cmd_targets_draft = {
     .name = "targets draft",
     .summary = "Prepare targets metadata as one file, with the same content.",
     .arguments = "--repo DIR --keys DIR --draft FILE [OPTION…]",
-    .text =
+    .about =
         "For targets keys that lie on several machines. The draft lists what is listed today,\n"
         "with the next number and a new expiry; it is signed with `targets sign` and published\n"
         "with `targets finish`. KEYS needs no private key, only the record beside keys\n"
@@ -143,7 +114,10 @@ const struct hf_command hf_cmd_targets_draft = {
                 "      --draft targets.draft\n"
                 "  holdfastctl targets draft --repo /srv/roots --keys ~/holdfast-keys \\\n"
                 "      --draft targets.draft --under alice.draft --under bob.draft\n",
-    .run = run_draft,
+    .options = draft_options,
+    .values_size = sizeof(struct draft_options),
+    .needs = {"--repo", "--keys", "--draft"},
+    .run = draft,
 };
 
 /* ---- finish ----------------------------------------------------------------------------------- */
@@ -160,18 +134,17 @@ static enum hf_err report_json_take(struct hf_publish_report *report, const stru
     return hf_publish_report_print_take(report, stdout, why);
 }
 
-static enum hf_err finish_draft(const struct hf_cli_place *place, const struct hf_draft *draft,
-                                bool is_json, struct hf_why *why)
+static enum hf_err finish_draft(const struct hf_ctl_options *o, const struct hf_draft *draft,
+                                struct hf_why *why)
 {
     struct hf_publish_report report = {0};
-    const struct hf_publication_place at = hf_cli_publication(place,
-                                                              hf_targets_half_at_hand(place->keys));
+    const struct hf_publication_place at = hf_ctl_publication(o, hf_targets_half_at_hand(o->keys));
     if (draft->role != HF_ROLE_TARGETS)
         return hf_fail(why, HF_E_STATE, "this is a draft of root; use holdfastctl root finish");
     HF_TRY(hf_targets_publish(&at, draft, report.versions, why));
     bool is_published = report.versions[HF_ROLE_TIMESTAMP] > 0;
     report.outcome = is_published ? "published" : "waiting";
-    if (is_json)
+    if (o->is_json)
         return report_json_take(&report, draft, why);
     printf(is_published ? "published: targets %" PRId64 "\n"
                         : "signed, not published: targets %" PRId64
@@ -180,52 +153,39 @@ static enum hf_err finish_draft(const struct hf_cli_place *place, const struct h
     return HF_OK;
 }
 
-static enum hf_err finish(const struct hf_cli_place *place, const char *const *files, bool is_json,
-                          struct hf_why *why)
+static enum hf_err finish(struct hf_cli_call *call, struct hf_why *why)
 {
-    struct hf_draft draft = {0};
-    HF_TRY(hf_draft_read_all(files, &draft, why));
-    enum hf_err err = finish_draft(place, &draft, is_json, why);
-    hf_draft_free(&draft);
+    struct hf_draft signed_draft = {0};
+    HF_TRY(hf_draft_read_all(call->words, &signed_draft, why));
+    enum hf_err err = finish_draft(call->values, &signed_draft, why);
+    hf_draft_free(&signed_draft);
     return err;
 }
 
-static int run_finish(const struct hf_command *self, int argc, const char **argv)
-{
-    struct hf_cli_place place = {0};
-    int is_json = 0;
-    const struct poptOption options[] = {HF_CLI_REPO(&place),
-                                         HF_CLI_KEYS(&place),
-                                         HF_CLI_KEY(&place),
-                                         HF_CLI_PASSPHRASE(&place),
-                                         HF_CLI_ONLINE_PASSPHRASE(&place),
-                                         HF_CLI_CLOCK(&place),
-                                         HF_CLI_JSON(&is_json, "publish-report"),
-                                         HF_CLI_HELP,
-                                         HF_CLI_END};
-    struct hf_cli cli;
-    struct hf_why why = {0};
-    int exit_code = HF_EXIT_USAGE;
-    if (hf_cli_begin(&cli, self, argc, argv, options, &exit_code)) {
-        const char *const *files = (const char *const *)hf_cli_arguments(&cli);
-        if (hf_cli_need(self, "--repo", place.repo) && hf_cli_need(self, "--keys", place.keys) &&
-            hf_cli_need(self, "the signed draft", files == NULL ? NULL : files[0]))
-            exit_code = hf_cli_finish(finish(&place, files, is_json != 0, &why), &why);
-    }
-    hf_cli_end(&cli);
-    hf_cli_place_free(&place);
-    return exit_code;
-}
+static const struct hf_cli_option finish_options[] = {HF_CTL_REPO,
+                                                      HF_CTL_KEYS,
+                                                      HF_CTL_KEY,
+                                                      HF_CTL_PASSPHRASE,
+                                                      HF_CTL_ONLINE_PASSPHRASE,
+                                                      HF_CTL_CLOCK,
+                                                      HF_CTL_JSON("publish-report"),
+                                                      HF_CTL_HELP,
+                                                      HF_CLI_END};
 
-const struct hf_command hf_cmd_targets_finish = {
+const struct hf_cli_command hf_cmd_targets_finish = {
     .name = "targets finish",
     .summary = "Publish a signed draft of targets.",
     .arguments = "--repo DIR --keys DIR FILE… [OPTION…]",
-    .text =
+    .about =
         "FILE is the signed draft, or several copies of it signed by different holders. It must\n"
         "follow the newest root and the newest targets. With the keys in KEYS/online it is\n"
-        "published at once; without them it waits for `publish`.\n\n" HF_CLI_KEY_TEXT,
+        "published at once; without them it waits for `publish`.\n\n" HF_CTL_KEY_TEXT,
     .examples = "  holdfastctl targets finish --repo /srv/roots --keys ~/holdfast-keys \\\n"
                 "      alice.draft bob.draft\n",
-    .run = run_finish,
+    .options = finish_options,
+    .values_size = sizeof(struct hf_ctl_options),
+    .needs = {"--repo", "--keys"},
+    .needs_word = "the signed draft",
+    .max_words = HF_CLI_ANY_WORDS,
+    .run = finish,
 };

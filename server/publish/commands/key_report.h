@@ -26,9 +26,6 @@ void hf_key_about_print(const struct hf_key_about *about, FILE *out);
 HF_MUST_USE enum hf_err hf_key_about_append(const struct hf_key_about *about, json_t *keys,
                                             struct hf_why *why);
 
-/** The report of these key files, read anew from the disk; `paths` ends with NULL. */
-HF_MUST_USE enum hf_err hf_key_report_files(const char *const *paths, struct hf_why *why);
-
 /** Print the report of `keys`, which may be NULL: HF_E_MEMORY; the reference is taken. */
 HF_MUST_USE enum hf_err hf_key_report_print_take(json_t *keys, struct hf_why *why);
 

@@ -1,7 +1,7 @@
 #include "server/publish/lint/lint_accepted.h"
 
 #include "common/base/timetext.h"
-#include "server/repository/base/json_text.h"
+#include "common/cli/report.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* What endpoints showed: what of it is no evidence, and all of it for people and scripts. */
 #include "server/publish/lint/lint_answers.h"
 
-#include "server/repository/base/json_text.h"
+#include "common/cli/report.h"
 
 /* ---- findings --------------------------------------------------------------------------------- */
 

@@ -10,10 +10,10 @@
 
 struct hf_expiry hf_expiry_default(void)
 {
-    return (struct hf_expiry){.days = {[HF_ROLE_ROOT] = 540,
-                                       [HF_ROLE_TARGETS] = 540,
-                                       [HF_ROLE_SNAPSHOT] = 30,
-                                       [HF_ROLE_TIMESTAMP] = 7}};
+    return (struct hf_expiry){.days = {[HF_ROLE_ROOT] = HF_EXPIRY_ROOT_DAYS,
+                                       [HF_ROLE_TARGETS] = HF_EXPIRY_TARGETS_DAYS,
+                                       [HF_ROLE_SNAPSHOT] = HF_EXPIRY_SNAPSHOT_DAYS,
+                                       [HF_ROLE_TIMESTAMP] = HF_EXPIRY_TIMESTAMP_DAYS}};
 }
 
 static const enum hf_top_role all_roles[HF_TOP_ROLES] = {HF_ROLE_ROOT, HF_ROLE_TARGETS,

@@ -11,6 +11,11 @@
 
 #define HF_EXPIRY_DAYS_MAX 36500 /* a hundred years: beyond is a slip of the finger */
 
+#define HF_EXPIRY_ROOT_DAYS 540
+#define HF_EXPIRY_TARGETS_DAYS 540
+#define HF_EXPIRY_SNAPSHOT_DAYS 30
+#define HF_EXPIRY_TIMESTAMP_DAYS 7
+
 struct hf_expiry {
     int64_t days[HF_TOP_ROLES];
 };

@@ -1,0 +1,327 @@
+/* Finding a command, its help, and how it ends. */
+#include "common/cli/cli.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TYPED_MAX 126 /* bytes of two words that are repeated in a sentence */
+
+/* ---- slips ------------------------------------------------------------------------------------ */
+
+bool hf_cli_is_slip(const char *typed, const char *name)
+{
+    size_t i = 0, n_typed = strlen(typed), n_name = strlen(name);
+    if (n_typed < 3)
+        return false;
+    while (typed[i] != '\0' && typed[i] == name[i])
+        i++;
+    if (n_typed + 1 == n_name)
+        return strcmp(typed + i, name + i + 1) == 0;
+    if (n_typed == n_name + 1)
+        return strcmp(typed + i + 1, name + i) == 0;
+    if (n_typed != n_name || n_typed == i)
+        return n_typed == n_name;
+    if (strcmp(typed + i + 1, name + i + 1) == 0)
+        return true;
+    return typed[i] == name[i + 1] && typed[i + 1] == name[i] &&
+           strcmp(typed + i + 2, name + i + 2) == 0;
+}
+
+/* ---- names ------------------------------------------------------------------------------------ */
+
+/* The number of words of `name` if `words` begin with them, else 0. */
+static size_t words_matched(const char *name, const char *const *words, size_t n_words)
+{
+    for (size_t n = 0; n < n_words; n++) {
+        size_t len = strcspn(name, " ");
+        if (strlen(words[n]) != len || strncmp(words[n], name, len) != 0)
+            return 0;
+        if (name[len] == '\0')
+            return n + 1;
+        name += len + 1;
+    }
+    return 0;
+}
+
+static const struct hf_cli_command *find(const struct hf_cli_program *program,
+                                         const char *const *words, size_t n_words, size_t *n)
+{
+    for (size_t i = 0; i < program->n_commands; i++) {
+        *n = words_matched(program->commands[i]->name, words, n_words);
+        if (*n > 0)
+            return program->commands[i];
+    }
+    return NULL;
+}
+
+/* Commands of two words come in groups: bundle add, bundle list, … */
+static bool is_in_group(const char *name, const char *group)
+{
+    size_t len = strcspn(name, " ");
+    return name[len] == ' ' && len == strlen(group) && strncmp(name, group, len) == 0;
+}
+
+static bool is_group(const struct hf_cli_program *program, const char *word)
+{
+    for (size_t i = 0; i < program->n_commands; i++) {
+        if (is_in_group(program->commands[i]->name, word))
+            return true;
+    }
+    return false;
+}
+
+/* ---- help ------------------------------------------------------------------------------------- */
+
+/* `group` NULL: all. */
+static void print_commands(const struct hf_cli_program *program, const char *group, FILE *out)
+{
+    for (size_t i = 0; i < program->n_commands; i++) {
+        const struct hf_cli_command *command = program->commands[i];
+        if (group == NULL || is_in_group(command->name, group))
+            fprintf(out, "  %-*s %s\n", program->name_width, command->name, command->summary);
+    }
+}
+
+static void print_program(const struct hf_cli_program *program, FILE *out)
+{
+    fprintf(out, "%s\nCommands:\n", program->help);
+    print_commands(program, NULL, out);
+    fputs(program->help_after, out);
+}
+
+static void print_group(const struct hf_cli_program *program, const char *group, FILE *out)
+{
+    fprintf(out, "Usage: %s %s COMMAND [OPTION…]\n\nCommands:\n", program->name, group);
+    print_commands(program, group, out);
+    fprintf(out, "\n%s %s COMMAND --help says more about each, with examples.\n\n%s", program->name,
+            group, program->exit_codes);
+}
+
+static void print_command(const struct hf_cli_call *call, const struct hf_cli_line *line)
+{
+    const struct hf_cli_command *command = call->command;
+    printf("Usage: %s %s %s\n\n", call->program->name, command->name, command->arguments);
+    if (call->program->shows_summaries)
+        printf("%s\n\n", command->summary);
+    puts(command->about);
+    hf_cli_line_print_options(line);
+    printf("\nExamples:\n%s\nExit code: 0 done, 1 refused or failed, 2 wrong usage%s\n",
+           command->examples, command->more_exit_codes != NULL ? command->more_exit_codes : "");
+}
+
+/* ---- a command -------------------------------------------------------------------------------- */
+
+enum hf_err hf_cli_usage(struct hf_cli_call *call, const char *fmt, ...)
+{
+    const char *program = call->program->name, *command = call->command->name;
+    va_list args;
+    fprintf(stderr, "%s %s: ", program, command);
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fprintf(stderr, "; see %s %s --help\n", program, command);
+    call->is_reported = true;
+    return HF_E_ARGUMENT;
+}
+
+enum hf_err hf_cli_need(struct hf_cli_call *call, const char *option, const char *value)
+{
+    return value != NULL && value[0] != '\0' ? HF_OK : hf_cli_usage(call, "%s is missing", option);
+}
+
+/* The first value of the option that `need` begins with: "--repo DIR". */
+static const char *value_of(const struct hf_cli_call *call, const char *need)
+{
+    for (const struct hf_cli_option *o = call->command->options; o->kind != HF_CLI_ROWS_END; o++) {
+        size_t len = o->name == NULL ? 0 : strlen(o->name);
+        if (len == 0 || strncmp(need + 2, o->name, len) != 0 || strchr(" ", need[len + 2]) == NULL)
+            continue;
+        char *const *text = (void *)((char *)call->values + o->at);
+        if (o->kind == HF_CLI_TEXT)
+            return *text;
+        char **const *list = (void *)((char *)call->values + o->at);
+        return *list == NULL ? NULL : (*list)[0];
+    }
+    return NULL;
+}
+
+static enum hf_err check(struct hf_cli_call *call)
+{
+    const struct hf_cli_command *command = call->command;
+    for (size_t i = 0; i < HF_CLI_NEEDS_MAX && command->needs[i] != NULL; i++)
+        HF_TRY(hf_cli_need(call, command->needs[i], value_of(call, command->needs[i])));
+    if (command->needs_word != NULL)
+        HF_TRY(hf_cli_need(call, command->needs_word, call->words == NULL ? NULL : call->words[0]));
+    if (call->n_words > command->max_words)
+        return hf_cli_usage(call, "%s \"%s\"", call->program->surplus,
+                            call->words[command->max_words]);
+    return HF_OK;
+}
+
+static enum hf_err check_and_run(struct hf_cli_call *call, struct hf_why *why)
+{
+    HF_TRY(check(call));
+    if (call->is_verbose && call->program->on_verbose != NULL)
+        call->program->on_verbose();
+    return call->command->run(call, why);
+}
+
+static int end(const struct hf_cli_call *call, enum hf_err err, const struct hf_why *why)
+{
+    if (err == HF_OK)
+        return call->exit_code;
+    if (!call->is_reported)
+        fprintf(stderr, "%s: %s\n", call->program->name, why->text);
+    return err == HF_E_ARGUMENT ? HF_EXIT_USAGE : HF_EXIT_FAILED;
+}
+
+/* argv[0] is the last word of its name; `before` is what stood before it. */
+static int run(const struct hf_cli_program *program, const struct hf_cli_command *command, int argc,
+               const char **argv, const struct hf_cli_line *before)
+{
+    struct hf_cli_call call = {.program = program, .command = command};
+    struct hf_cli_line line = {0};
+    struct hf_why why = {0};
+    enum hf_err err = HF_OK;
+    call.values = calloc(1, command->values_size + 1);
+    if (call.values == NULL) {
+        err = hf_fail(&why, HF_E_MEMORY, "out of memory");
+        return end(&call, err, &why);
+    }
+    enum hf_cli_asked asked = hf_cli_line_parse(&line, command->options, call.values, argc, argv,
+                                                false);
+    call.words = line.words;
+    call.n_words = line.n_words;
+    call.is_verbose = line.is_verbose || before->is_verbose;
+    if (asked == HF_CLI_ASKED_HELP)
+        print_command(&call, &line);
+    else if (asked == HF_CLI_WRONG)
+        err = hf_cli_usage(&call, "%s: %s", line.bad, line.fault);
+    else if ((line.is_quiet || before->is_quiet) && freopen("/dev/null", "w", stdout) == NULL)
+        err = hf_fail(&why, HF_E_STORAGE, "cannot open /dev/null");
+    else
+        err = check_and_run(&call, &why);
+    hf_cli_line_free(&line);
+    hf_cli_values_free(command->options, call.values);
+    free(call.values);
+    return end(&call, err, &why);
+}
+
+/* ---- the program ------------------------------------------------------------------------------ */
+
+static const char *nearest(const struct hf_cli_program *program, const char *typed)
+{
+    for (size_t i = 0; i < program->n_commands; i++) {
+        if (hf_cli_is_slip(typed, program->commands[i]->name))
+            return program->commands[i]->name;
+    }
+    return NULL;
+}
+
+/* "sign" is meant as "root sign" or "targets sign". */
+static const char *second_word(const struct hf_cli_program *program, const char *word)
+{
+    for (size_t i = 0; i < program->n_commands; i++) {
+        const char *name = program->commands[i]->name;
+        const char *space = strchr(name, ' ');
+        if (space != NULL && strcmp(space + 1, word) == 0)
+            return name;
+    }
+    return NULL;
+}
+
+/* No command begins with these words, of which there is one at least. */
+static int miss(const struct hf_cli_program *program, const char *const *words, size_t n_words)
+{
+    const char *group = is_group(program, words[0]) ? words[0] : NULL;
+    const char *second = n_words > 1 ? words[1] : "-";
+    char typed[TYPED_MAX];
+    bool is_help = strcmp(second, "--help") == 0 || strcmp(second, "-h") == 0;
+    if (group != NULL && (n_words == 1 || is_help)) {
+        print_group(program, group, is_help ? stdout : stderr);
+        return is_help ? HF_EXIT_OK : HF_EXIT_USAGE;
+    }
+    /* Of "bundel list" both words say what was meant, of "publsh REPO" only the first does. */
+    (void)snprintf(typed, sizeof typed, "%s%s%s", words[0], second[0] != '-' ? " " : "",
+                   second[0] != '-' ? second : "");
+    const char *near = nearest(program, typed);
+    if (near == NULL && group == NULL) {
+        (void)snprintf(typed, sizeof typed, "%s", words[0]);
+        near = nearest(program, typed);
+        if (near == NULL)
+            near = second_word(program, typed);
+    }
+    fprintf(stderr, "%s: there is no command \"%s\"; ", program->name, typed);
+    if (near != NULL)
+        fprintf(stderr, "did you mean \"%s\"? See %s %s --help\n", near, program->name, near);
+    else
+        fprintf(stderr, "see %s %s%s--help\n", program->name, group == NULL ? "" : group,
+                group == NULL ? "" : " ");
+    return HF_EXIT_USAGE;
+}
+
+/* "help COMMAND" is "COMMAND --help". */
+static int help(const struct hf_cli_program *program, const char *const *words, size_t n_words)
+{
+    size_t n = 0;
+    if (n_words == 0 || words[0][0] == '-') {
+        print_program(program, stdout);
+        return HF_EXIT_OK;
+    }
+    const struct hf_cli_command *command = find(program, words, n_words, &n);
+    if (command == NULL)
+        return miss(program, (const char *[]){words[0], n_words > 1 ? words[1] : "--help"}, 2);
+    if (n_words > n) {
+        fprintf(stderr, "%s: help takes one command, found \"%s\"; see %s --help\n", program->name,
+                words[n], program->name);
+        return HF_EXIT_USAGE;
+    }
+    return run(program, command, 2, (const char *[]){words[0], "--help", NULL},
+               &(const struct hf_cli_line){0});
+}
+
+static int choose(const struct hf_cli_program *program, struct hf_cli_line *line)
+{
+    size_t n = 0;
+    if (line->n_words == 0) {
+        print_program(program, stderr);
+        return HF_EXIT_USAGE;
+    }
+    if (strcmp(line->words[0], "help") == 0)
+        return help(program, line->words + 1, line->n_words - 1);
+    const struct hf_cli_command *command = find(program, line->words, line->n_words, &n);
+    if (command == NULL)
+        return miss(program, line->words, line->n_words);
+    return run(program, command, (int)(line->n_words - n + 1),
+               (const char **)(void *)(line->words + n - 1), line);
+}
+
+int hf_cli_main(const struct hf_cli_program *program, int argc, const char **argv)
+{
+    struct hf_cli_line line;
+    int exit_code = HF_EXIT_OK;
+    switch (hf_cli_line_parse(&line, program->options, program->values, argc, argv, true)) {
+    case HF_CLI_ASKED_HELP:
+        print_program(program, stdout);
+        break;
+    case HF_CLI_ASKED_VERSION:
+        printf("%s %s\n", program->name, program->version);
+        break;
+    case HF_CLI_WRONG:
+        fprintf(stderr, "%s: %s: %s; see %s --help\n", program->name, line.bad, line.fault,
+                program->name);
+        exit_code = HF_EXIT_USAGE;
+        break;
+    case HF_CLI_ASKED_NOTHING:
+        exit_code = choose(program, &line);
+        break;
+    }
+    hf_cli_line_free(&line);
+    hf_cli_values_free(program->options, program->values);
+    /* A script must not take half a report for a whole one. */
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return exit_code;
+    fprintf(stderr, "%s: standard output could not be written\n", program->name);
+    return exit_code == HF_EXIT_OK ? HF_EXIT_FAILED : exit_code;
+}

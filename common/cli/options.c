@@ -1,0 +1,206 @@
+/* Tables of options over popt. */
+#include "common/cli/cli.h"
+
+#include <popt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROWS_MAX 48
+
+/* What popt is given; `of` is the row that a value from popt stands for. */
+struct hf_cli_parser {
+    poptContext popt;
+    struct poptOption rows[ROWS_MAX + 1];
+    struct poptOption group[ROWS_MAX + 1];
+    const struct hf_cli_option *of[2 * ROWS_MAX + 1];
+    int n_of;
+};
+
+static void *place(void *values, const struct hf_cli_option *option)
+{
+    return (char *)values + option->at;
+}
+
+/* Numbers are left to popt, which shows them in its help and says what is none. */
+static void add_row(struct hf_cli_parser *p, struct poptOption *row, void *values,
+                    const struct hf_cli_option *option)
+{
+    *row = (struct poptOption){option->name, option->letter, POPT_ARG_NONE, NULL,
+                               p->n_of + 1,  option->about,  option->value};
+    p->of[++p->n_of] = option;
+    switch (option->kind) {
+    case HF_CLI_TEXT:
+    case HF_CLI_CALL:
+        row->argInfo = POPT_ARG_STRING;
+        break;
+    case HF_CLI_LIST:
+        row->argInfo = POPT_ARG_ARGV;
+        break;
+    case HF_CLI_INT:
+        *(int *)place(values, option) = (int)option->preset;
+        row->argInfo = POPT_ARG_INT;
+        break;
+    case HF_CLI_INT64:
+        *(long long *)place(values, option) = option->preset;
+        row->argInfo = POPT_ARG_LONGLONG;
+        break;
+    case HF_CLI_GROUP:
+        row->argInfo = POPT_ARG_INCLUDE_TABLE;
+        row->arg = p->group;
+        row->val = 0;
+        for (size_t i = 0; option->group[i].kind != HF_CLI_ROWS_END; i++)
+            add_row(p, &p->group[i], values, &option->group[i]);
+        break;
+    case HF_CLI_ROWS_END:
+    case HF_CLI_FLAG:
+    case HF_CLI_CHOICE:
+    case HF_CLI_HELP:
+    case HF_CLI_VERSION:
+    case HF_CLI_QUIET:
+    case HF_CLI_VERBOSE:
+        break;
+    }
+    if (option->kind == HF_CLI_INT || option->kind == HF_CLI_INT64) {
+        row->arg = place(values, option);
+        row->val = 0;
+        if (option->shows_preset)
+            row->argInfo |= POPT_ARGFLAG_SHOW_DEFAULT;
+    }
+}
+
+static bool append(char ***list, char *text)
+{
+    size_t n = 0;
+    while (*list != NULL && (*list)[n] != NULL)
+        n++;
+    char **more = realloc(*list, (n + 2) * sizeof *more);
+    if (more == NULL)
+        return false;
+    *list = more;
+    more[n] = text;
+    more[n + 1] = NULL;
+    return true;
+}
+
+/* `text` is taken. */
+static bool take(struct hf_cli_line *line, void *values, const struct hf_cli_option *option,
+                 char *text)
+{
+    char **old = place(values, option);
+    switch (option->kind) {
+    case HF_CLI_TEXT:
+        free(*old);
+        *old = text;
+        return text != NULL;
+    case HF_CLI_LIST:
+        if (text != NULL && append(place(values, option), text))
+            return true;
+        free(text);
+        return false;
+    case HF_CLI_CALL:
+        if (text != NULL)
+            option->take(place(values, option), option, text);
+        free(text);
+        return true;
+    case HF_CLI_FLAG:
+        *(bool *)place(values, option) = true;
+        break;
+    case HF_CLI_CHOICE:
+        *(int *)place(values, option) = (int)option->preset;
+        break;
+    case HF_CLI_QUIET:
+        line->is_quiet = true;
+        break;
+    case HF_CLI_VERBOSE:
+        line->is_verbose = true;
+        break;
+    case HF_CLI_ROWS_END:
+    case HF_CLI_INT:
+    case HF_CLI_INT64:
+    case HF_CLI_GROUP:
+    case HF_CLI_HELP:
+    case HF_CLI_VERSION:
+        break;
+    }
+    free(text);
+    return true;
+}
+
+enum hf_cli_asked hf_cli_line_parse(struct hf_cli_line *line, const struct hf_cli_option *options,
+                                    void *values, int argc, const char **argv, bool stops_at_word)
+{
+    *line = (struct hf_cli_line){.bad = argv[0], .fault = "out of memory"};
+    struct hf_cli_parser *p = calloc(1, sizeof *p);
+    if (p == NULL)
+        return HF_CLI_WRONG;
+    line->parser = p;
+    for (size_t i = 0; options[i].kind != HF_CLI_ROWS_END; i++)
+        add_row(p, &p->rows[i], values, &options[i]);
+    p->popt = poptGetContext(NULL, argc, argv, p->rows,
+                             stops_at_word ? POPT_CONTEXT_POSIXMEHARDER : 0);
+    int code;
+    while ((code = poptGetNextOpt(p->popt)) > 0) {
+        const struct hf_cli_option *option = p->of[code];
+        if (option->kind == HF_CLI_HELP)
+            return HF_CLI_ASKED_HELP;
+        if (option->kind == HF_CLI_VERSION)
+            return HF_CLI_ASKED_VERSION;
+        if (!take(line, values, option, poptGetOptArg(p->popt)))
+            return HF_CLI_WRONG;
+    }
+    if (code < -1) {
+        line->bad = poptBadOption(p->popt, POPT_BADOPTION_NOALIAS);
+        line->fault = poptStrerror(code);
+        line->is_unknown = code == POPT_ERROR_BADOPT;
+        line->is_bad_number = code == POPT_ERROR_BADNUMBER || code == POPT_ERROR_OVERFLOW;
+        return HF_CLI_WRONG;
+    }
+    line->words = (const char *const *)poptGetArgs(p->popt);
+    while (line->words != NULL && line->words[line->n_words] != NULL)
+        line->n_words++;
+    return HF_CLI_ASKED_NOTHING;
+}
+
+void hf_cli_line_free(struct hf_cli_line *line)
+{
+    if (line->parser != NULL)
+        poptFreeContext(line->parser->popt);
+    free(line->parser);
+    *line = (struct hf_cli_line){0};
+}
+
+/* What popt lists, without its own usage line, which says less than ours. */
+void hf_cli_line_print_options(const struct hf_cli_line *line)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *memory = open_memstream(&text, &len);
+    if (memory == NULL)
+        return;
+    poptPrintHelp(line->parser->popt, memory, 0);
+    if (fclose(memory) == 0) {
+        const char *options = strchr(text, '\n');
+        printf("\nOptions:%s", options == NULL ? "\n" : options);
+    }
+    free(text);
+}
+
+void hf_cli_values_free(const struct hf_cli_option *options, void *values)
+{
+    for (const struct hf_cli_option *o = options; o->kind != HF_CLI_ROWS_END; o++) {
+        if (o->kind == HF_CLI_GROUP)
+            hf_cli_values_free(o->group, values);
+        if (o->kind == HF_CLI_TEXT) {
+            char **text = place(values, o);
+            free(*text);
+            *text = NULL;
+        }
+        if (o->kind == HF_CLI_LIST) {
+            char ***list = place(values, o);
+            for (size_t i = 0; *list != NULL && (*list)[i] != NULL; i++)
+                free((*list)[i]);
+            free(*list);
+            *list = NULL;
+        }
+    }
+}

@@ -1,0 +1,326 @@
+/* holdfastctl bundle add, import, remove: the next version of a set, signed: certificates, or the newest
+ * version with more roots, or without some. */
+#include "server/publish/commands/ctl.h"
+#include "common/base/timetext.h"
+#include "server/publish/ceremony/targets_publish.h"
+
+/* ---- what is the same in the three ------------------------------------------------------------ */
+
+static const char *const debian[] = {HF_DEBIAN_ROOTS, NULL};
+
+static enum hf_err check(struct hf_cli_call *call)
+{
+    const struct hf_ctl_options *o = call->values;
+    HF_TRY(hf_ctl_check_lead(call));
+    HF_TRY(hf_ctl_check_timeout(call));
+    if (o->draft != NULL && o->given_keys != NULL)
+        return hf_cli_usage(call, "--draft signs nothing; give --key to targets sign");
+    if (o->keep < 1 || o->keep > HF_KEEP_MAX)
+        return hf_cli_usage(call, "--keep is 1 to %d, not %d", HF_KEEP_MAX, o->keep);
+    return HF_OK;
+}
+
+static struct hf_release_order order_of(const struct hf_ctl_options *o)
+{
+    return (struct hf_release_order){
+        .place = hf_ctl_publication(o, o->draft == NULL ? HF_KEYS_OFFLINE
+                                                        : hf_targets_half_at_hand(o->keys)),
+        .bundle = {.set = o->set,
+                   .profile = o->profile,
+                   .drops = hf_cli_list(o->drops),
+                   .undrops = hf_cli_list(o->undrops),
+                   .is_again = o->is_again},
+        .derives = hf_cli_list(o->derives),
+        .accepts = hf_cli_list(o->accepts),
+        .roots = hf_cli_list(o->roots),
+        .endpoints = hf_ctl_lint_sources(o),
+        .device_file = o->device,
+        .draft_file = o->draft,
+        .lead_s = o->lead_days * HF_DAY_S,
+        .keep = o->keep,
+        .is_json = o->is_json,
+    };
+}
+
+/* ---- add -------------------------------------------------------------------------------------- */
+
+struct add_options {
+    struct hf_ctl_options o;
+    char *from;
+    char **distrust_after;
+    char **remove_after;
+    char **selects;
+    char **pins;
+    bool allows_intermediate;
+    bool signs_planned;
+    bool is_new;
+};
+
+static enum hf_err add(struct hf_cli_call *call, struct hf_why *why)
+{
+    const struct add_options *r = call->values;
+    const char *const *files = call->words;
+    bool has_certs = r->from != NULL || r->selects != NULL || files != NULL;
+    HF_TRY(check(call));
+    HF_TRY(
+        hf_cli_need(call, "at least one certificate file, or --from,", has_certs ? "yes" : NULL));
+    struct hf_release_order order = order_of(&r->o);
+    order.from_profile = r->from;
+    order.is_new = r->is_new;
+    order.bundle.files = files == NULL && r->selects != NULL ? debian : files;
+    order.bundle.files_are_named = files != NULL;
+    order.bundle.selects = hf_cli_list(r->selects);
+    order.bundle.pins = hf_cli_list(r->pins);
+    order.bundle.notes = (struct hf_note_options){
+        .allows_intermediate = r->allows_intermediate,
+        .distrust_after = hf_cli_list(r->distrust_after),
+        .remove_after = hf_cli_list(r->remove_after),
+        .signs_planned = r->signs_planned,
+    };
+    return hf_release(&order, why);
+}
+
+#define AT(member) offsetof(struct add_options, member)
+
+static const struct hf_cli_option add_options[] =
+    {HF_CTL_REPO,
+     HF_CTL_KEYS,
+     HF_CTL_KEY,
+     HF_CTL_SET,
+     HF_CTL_PROFILE,
+     {"new", 0, HF_CLI_FLAG, AT(is_new),
+      "begin a set, or a profile beside full, rsa, ecc and legacy", NULL},
+     {"select", 0, HF_CLI_LIST, AT(selects),
+      "of the files only these: a fingerprint, part of a subject, or a table of known roots",
+      "WHAT"},
+     {"pin", 0, HF_CLI_LIST, AT(pins),
+      "take a root in that is in no table; the fingerprint that its owner publishes", "SHA256"},
+     {"from", 0, HF_CLI_TEXT, AT(from),
+      "begin with the certificates of the newest bundle of this profile of the set", "PROFILE"},
+     HF_CTL_DERIVE,
+     {"distrust-after", 0, HF_CLI_LIST, AT(distrust_after),
+      "server certificates issued after DATE are not accepted through this root", "SHA256=DATE"},
+     {"remove-after", 0, HF_CLI_LIST, AT(remove_after), "devices stop using this root after DATE",
+      "SHA256=DATE"},
+     {"planned-dates", 0, HF_CLI_FLAG, AT(signs_planned),
+      "sign the date of distrust that a table of known roots has for a root", NULL},
+     HF_CTL_DROP,
+     HF_CTL_UNDROP,
+     {"allow-intermediate", 0, HF_CLI_FLAG, AT(allows_intermediate), "accept CAs that are no roots",
+      NULL},
+     HF_CTL_ENDPOINTS,
+     HF_CTL_DEVICE,
+     HF_CTL_LEAD,
+     HF_CTL_ROOTS,
+     HF_CTL_ACCEPT,
+     HF_CTL_KEEP,
+     HF_CTL_DRAFT,
+     HF_CTL_AGAIN,
+     HF_CTL_PASSPHRASE,
+     HF_CTL_ONLINE_PASSPHRASE,
+     HF_CTL_CLOCK,
+     HF_CTL_JSON("publish-report"),
+     HF_CTL_HELP,
+     HF_CLI_END};
+
+const struct hf_cli_command hf_cmd_bundle_add = {
+    .name = "bundle add",
+    .summary = "Publish certificates as the next version of a set.",
+    .arguments = "--repo DIR --keys DIR --set NAME --profile NAME [OPTION…] CERT…",
+    .about =
+        "CERT is a PEM file with any number of certificates, a DER file with one, or a folder of\n"
+        "such; with --select and no CERT, Debian's ca-certificates. Together they are the whole\n"
+        "new version, not an addition to the last one (that is bundle import). Each must parse\n"
+        "and be a CA in date, with a key of RSA 2048 bits or more, P-256, P-384 or P-521; of a\n"
+        "table that is chosen as a whole, roots that have expired are left out. Certificates\n"
+        "in your files that --select leaves out are named. A root that is in\n"
+        "no table of known roots (--roots) and in no bundle signed before needs --pin.\n\n"
+        "A CA certificate that another CA issued is accepted as cross-signed when the self-signed\n"
+        "root of the same key is given too; any other is an intermediate, which its CA may "
+        "replace\n"
+        "any day: --allow-intermediate if you must.\n\n"
+        "The first set of a repository and the usual profiles begin by themselves; any other name\n"
+        "is treated as a typo, because no device would ask for it; pass --new to create it.\n\n"
+        "Roots that the version before had and this one lacks are dropped only if you agree: on\n"
+        "the terminal, or with --drop. --drop can also revoke a root that an attacker installed:\n"
+        "give the file, or all 64 digits of the SHA-256 of its key. Later versions drop it too,\n"
+        "for devices that were offline, until one holds it again or --undrop names its key. At\n"
+        "most 512 keys are dropped, since a device keeps no more.\n\n"
+        "A DATE is YYYY-MM-DD, which means the end of that day (23:59:59 UTC), or a moment as\n"
+        "YYYY-MM-DDTHH:MM:SSZ. Dates set with --distrust-after and --remove-after stay in force\n"
+        "in later versions until you give another date, or `none`. A certificate is named by its "
+        "SHA-256, with or without\n"
+        "colons, or the first 16 digits or more.\n\n"
+        "--planned-dates signs the dates of distrust that the tables of known roots have, which\n"
+        "lint and plan show; an earlier date that is signed already stays. Without it, only dates\n"
+        "that have passed are signed, of roots that a whole table chose: --select mozilla takes\n"
+        "over Mozilla's limits with its roots. --distrust-after overrides both.\n\n"
+        "--from takes the content of another profile, with the dates signed for it. A fleet that\n"
+        "still reads an old profile is moved that way: its next version is the new content.\n"
+        "--derive makes rsa and ecc of the new version, for devices that validate one kind "
+        "only.\n\n"
+        "If the newest version has the same certificates, dates and drops, nothing is published\n"
+        "and the exit code is 0; only metadata whose end is near is signed again. --again makes a\n"
+        "new version all the same.\n\n"
+        "The new version is checked as by holdfastctl lint. An error stops it, unless "
+        "--accept\n"
+        "names its code.\n\n"
+        "Without the keys in KEYS/online the new version is signed but not published; carry the\n"
+        "repository to where they are and run holdfastctl publish.\n\n" HF_CTL_KEY_TEXT,
+    .examples =
+        "  holdfastctl bundle add --repo /srv/roots --keys ~/holdfast-keys \\\n"
+        "      --set amazon-iot --profile full --derive rsa,ecc --select amazon\n"
+        "  holdfastctl bundle add --repo /srv/roots --keys ~/holdfast-keys \\\n"
+        "      --set amazon-iot --profile full --select amazon --planned-dates\n"
+        "  holdfastctl bundle add --repo /srv/roots --keys ~/holdfast-keys \\\n"
+        "      --set amazon-iot --profile full --distrust-after 568d6905a2c88708=2027-04-15 \\\n"
+        "      AmazonRootCA*.pem SFSRootCAG2.pem\n"
+        "  holdfastctl bundle add --repo /srv/roots --keys ~/holdfast-keys \\\n"
+        "      --set amazon-iot --profile legacy --from full --drop all\n",
+    .options = add_options,
+    .values_size = sizeof(struct add_options),
+    .needs = {"--repo", "--keys", "--set", "--profile"},
+    .max_words = HF_CLI_ANY_WORDS,
+    .run = add,
+};
+
+/* ---- import ----------------------------------------------------------------------------------- */
+
+struct import_options {
+    struct hf_ctl_options o;
+    char **selects;
+    char **pins;
+    bool allows_intermediate;
+};
+
+static enum hf_err import(struct hf_cli_call *call, struct hf_why *why)
+{
+    const struct import_options *r = call->values;
+    const char *const *files = call->words;
+    bool has_choice = r->selects != NULL || files != NULL;
+    HF_TRY(check(call));
+    /* All of Debian's roots in a bundle that was to have one more is a slip, not a wish. */
+    HF_TRY(hf_cli_need(call, "a certificate file or --select", has_choice ? "yes" : NULL));
+    struct hf_release_order order = order_of(&r->o);
+    order.from_profile = r->o.profile;
+    order.bundle.adds_to_from = true;
+    order.bundle.files = files == NULL ? debian : files;
+    order.bundle.files_are_named = files != NULL;
+    order.bundle.selects = hf_cli_list(r->selects);
+    order.bundle.pins = hf_cli_list(r->pins);
+    order.bundle.notes.allows_intermediate = r->allows_intermediate;
+    return hf_release(&order, why);
+}
+
+#undef AT
+#define AT(member) offsetof(struct import_options, member)
+
+static const struct hf_cli_option import_options[] =
+    {HF_CTL_REPO,
+     HF_CTL_KEYS,
+     HF_CTL_KEY,
+     HF_CTL_SET,
+     HF_CTL_PROFILE,
+     {"select", 0, HF_CLI_LIST, AT(selects),
+      "only these: a fingerprint, part of a subject, or a table of known roots", "WHAT"},
+     {"pin", 0, HF_CLI_LIST, AT(pins),
+      "take a root in that is in no table; the fingerprint that its owner publishes", "SHA256"},
+     HF_CTL_DERIVE,
+     {"allow-intermediate", 0, HF_CLI_FLAG, AT(allows_intermediate), "accept CAs that are no roots",
+      NULL},
+     HF_CTL_ENDPOINTS,
+     HF_CTL_DEVICE,
+     HF_CTL_LEAD,
+     HF_CTL_ROOTS,
+     HF_CTL_ACCEPT,
+     HF_CTL_KEEP,
+     HF_CTL_DRAFT,
+     HF_CTL_AGAIN,
+     HF_CTL_PASSPHRASE,
+     HF_CTL_ONLINE_PASSPHRASE,
+     HF_CTL_CLOCK,
+     HF_CTL_JSON("publish-report"),
+     HF_CTL_HELP,
+     HF_CLI_END};
+
+const struct hf_cli_command hf_cmd_bundle_import = {
+    .name = "bundle import",
+    .summary = "Publish the newest version of a set with more roots in it.",
+    .arguments = "--repo DIR --keys DIR --set NAME --profile NAME [OPTION…] [CERT…]",
+    .about =
+        "What the newest version has stays, with its dates; what it has already is passed "
+        "over.\n"
+        "If nothing is left to add, nothing is published and the exit code is 0.\n"
+        "CERT is a PEM file, a DER file, or a folder of such; without any, roots come from\n"
+        "Debian's package ca-certificates. --select chooses: by SHA-256 of a certificate or\n"
+        "key (16 digits or more), by a part of the subject, or by the name of a table of known\n"
+        "roots: amazon, amazon-eu, azure, google, letsencrypt, mozilla, or one given with\n"
+        "--roots. Of a table, roots that have expired are left out.\n\n"
+        "A root that is in no table and in no bundle signed before needs --pin. Lint has its\n"
+        "say as in bundle add.\n\n" HF_CTL_KEY_TEXT,
+    .examples = "  holdfastctl bundle import --repo /srv/roots --keys ~/holdfast-keys \\\n"
+                "      --set amazon-iot --profile full --select 'Starfield Services'\n"
+                "  holdfastctl bundle import --repo /srv/roots --keys ~/holdfast-keys \\\n"
+                "      --set factory --profile full --pin 3f9a12c7d04be581 factory-root.pem\n",
+    .options = import_options,
+    .values_size = sizeof(struct import_options),
+    .needs = {"--repo", "--keys", "--set", "--profile"},
+    .max_words = HF_CLI_ANY_WORDS,
+    .run = import,
+};
+
+/* ---- remove ----------------------------------------------------------------------------------- */
+
+static enum hf_err remove_roots(struct hf_cli_call *call, struct hf_why *why)
+{
+    const struct hf_ctl_options *o = call->values;
+    HF_TRY(check(call));
+    struct hf_release_order order = order_of(o);
+    order.from_profile = o->profile;
+    order.bundle.without = call->words;
+    return hf_release(&order, why);
+}
+
+static const struct hf_cli_option remove_options[] = {HF_CTL_REPO,
+                                                      HF_CTL_KEYS,
+                                                      HF_CTL_KEY,
+                                                      HF_CTL_SET,
+                                                      HF_CTL_PROFILE,
+                                                      HF_CTL_DROP,
+                                                      HF_CTL_UNDROP,
+                                                      HF_CTL_DERIVE,
+                                                      HF_CTL_ENDPOINTS,
+                                                      HF_CTL_DEVICE,
+                                                      HF_CTL_LEAD,
+                                                      HF_CTL_ROOTS,
+                                                      HF_CTL_ACCEPT,
+                                                      HF_CTL_KEEP,
+                                                      HF_CTL_DRAFT,
+                                                      HF_CTL_PASSPHRASE,
+                                                      HF_CTL_ONLINE_PASSPHRASE,
+                                                      HF_CTL_CLOCK,
+                                                      HF_CTL_JSON("publish-report"),
+                                                      HF_CTL_HELP,
+                                                      HF_CLI_END};
+
+const struct hf_cli_command hf_cmd_bundle_remove = {
+    .name = "bundle remove",
+    .summary = "Publish the newest version of a set without some of its roots.",
+    .arguments = "--repo DIR --keys DIR --set NAME --profile NAME [OPTION…] WHAT…",
+    .about =
+        "WHAT is the SHA-256 of a certificate or key (16 digits or more), a part of a subject,\n"
+        "or the name of a table of known roots. All certificates that match are removed. Devices\n"
+        "keep a root that they need unless its drop is signed, so you must agree to each: on the\n"
+        "terminal, or with --drop. Other roots keep their dates. Lint checks the new version as\n"
+        "in bundle add.\n\n" HF_CTL_KEY_TEXT,
+    .examples = "  holdfastctl bundle remove --repo /srv/roots --keys ~/holdfast-keys \\\n"
+                "      --set amazon-iot --profile full 568d6905a2c88708\n"
+                "  holdfastctl bundle remove --repo /srv/roots --keys ~/holdfast-keys \\\n"
+                "      --set azure --profile full --drop all 'DigiCert Global Root CA'\n",
+    .options = remove_options,
+    .values_size = sizeof(struct hf_ctl_options),
+    .needs = {"--repo", "--keys", "--set", "--profile"},
+    .needs_word = "what to remove",
+    .max_words = HF_CLI_ANY_WORDS,
+    .run = remove_roots,
+};
