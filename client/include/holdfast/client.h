@@ -2,14 +2,14 @@
  * libholdfast: keeps a device's trust store up to date.
  *
  *     refresh    TUF metadata up to date                         TUF 5.1 to 5.6
- *     select     which bundle is ours
+ *     select     the newest allowed bundle of the configured set
  *     obtain     fetched, hash and length match, parsed, checked  TUF 5.7
  *     preflight  would the device still reach its own endpoints?
  *     activate   stage, commit, swap
  *     trial      until confirmed, or rolled back
  *
- * One client is used by one thread at a time. The trust store it swaps may be read by any number
- * of threads meanwhile.
+ * One client is used by one thread at a time. Any number of threads may read its trust store
+ * meanwhile.
  */
 #ifndef HOLDFAST_CLIENT_H
 #define HOLDFAST_CLIENT_H
@@ -28,8 +28,8 @@ struct hf_client_config {
     const char *set;         /* "amazon-iot" */
     const char *profile;     /* "full", "rsa", "ecc", … */
     bool awaits_confirm;     /* a bundle stays on trial until hf_client_confirm or _reject */
-    /* What differs from device to device, also between clones of one image: its checks then fall on
-     * other moments. The same for all programs of a device. NULL: random for each hf_client_open. */
+    /* A text that differs between devices, also between clones of one image, so that they check at
+     * different times. The same for all programs of a device. NULL: random for each hf_client_open. */
     const char *instance;
 };
 
@@ -38,8 +38,8 @@ struct hf_client_config {
  * store. Both structs are copied, what they point to must outlive the client except the texts of
  * `config`, which are copied.
  *
- * HF_OK also when the active bundle has no usable anchor left: a device must be able to update
- * then more than ever. HF_E_NOT_FOUND when the store holds no root metadata (not initialised).
+ * HF_OK also if the active bundle has no usable anchor left, because the device must be able to
+ * update then. HF_E_NOT_FOUND when the store holds no root metadata (not initialised).
  */
 HF_MUST_USE enum hf_err hf_client_open(const struct hf_ports *ports,
                                        const struct hf_client_config *config,
@@ -47,54 +47,51 @@ HF_MUST_USE enum hf_err hf_client_open(const struct hf_ports *ports,
 void hf_client_close(struct hf_client *client);
 
 /**
- * Go on over other ports and with another configuration. The store and the trust port must be those of
- * before; whatever was active stays so. On failure nothing has changed.
+ * Continue with other ports and another configuration. Store and trust port must be the same; the
+ * active bundle stays. On failure nothing changes.
  */
 HF_MUST_USE enum hf_err hf_client_configure(struct hf_client *client, const struct hf_ports *ports,
                                             const struct hf_client_config *config,
                                             struct hf_why *why);
 
 /** Before the first configuration with another set or profile is stored: note that the bundle floor and
- *  the rejected versions belong to the one of now. */
+ *  the rejected versions belong to the current one. */
 HF_MUST_USE enum hf_err hf_client_keep_floors(struct hf_client *client, struct hf_why *why);
 
 struct hf_update_result {
     bool is_changed;
     int64_t from_version; /* -1: there was none of this set and profile */
     int64_t to_version;
-    bool is_rolled_back; /* on the way, a bundle on trial was rejected: from_version was */
+    bool is_rolled_back; /* a bundle on trial was rejected first: from_version */
     bool is_recovered;   /* the servers' chains were not validated in this check (recovery) */
-    char
-        lost[HF_WHY_MAX]; /* a warning: which endpoints this device does not validate any more since
-                            * this check, and through which root it did; empty for none */
-    char export_fault
-        [HF_WHY_MAX]; /* a warning: why the export is not up to date, although the on-swap
-                                    * command succeeded; empty for none */
+    /* A warning: which endpoints this device does not validate any more since this check, and through
+     * which root it did; empty for none. */
+    char lost[HF_WHY_MAX];
+    /* A warning: why the export is not up to date, although the on-swap command succeeded; empty for
+     * none. */
+    char export_fault[HF_WHY_MAX];
 };
 
 /**
- * One update as a whole. HF_OK: the newest bundle that may be taken is active (is_changed says
- * whether it was before). HF_E_POSTPONED: there is a newer one, and
- * some endpoint gave no evidence that it would be reached with it; it is taken within a day all the same.
- * Anything else: the device's
- * bundles are what they were, metadata verified on the way is kept, and `why` says what was refused. (One exception, which `why` names: the bundle is committed
- * and the live store would not take it; then the next update or open loads it.) hf_client_status
- * tells how it ended either way; a change, or a failure other than the last one, is in the journal.
+ * One update as a whole. HF_OK: the newest bundle that may be taken is active (is_changed: it
+ * was not before). HF_E_POSTPONED: there is a newer one, but no proof that it validates some endpoint;
+ * it is installed within a day all the same. Otherwise the bundles are unchanged, verified metadata is
+ * kept, and `why` says what was refused. (One exception, which `why` names: the bundle is committed,
+ * but the swap of the active store failed; the next update or open repeats it.) hf_client_status
+ * reports the outcome; a change, or a failure other than the last one, is in the journal.
  */
 HF_MUST_USE enum hf_err hf_client_update(struct hf_client *client, struct hf_update_result *out,
                                          struct hf_why *why);
 
 /**
- * The application's word on the bundle that is on trial: it works. No network. HF_OK also when
- * nothing is on trial.
+ * The application confirms the bundle on trial. No network. HF_OK also without a trial.
  */
 HF_MUST_USE enum hf_err hf_client_confirm(struct hf_client *client, struct hf_why *why);
 
 /**
- * The application's word on the bundle that is on trial: with it, the device does not reach what it
- * must (`reason`, for the journal). Goes back to the bundle before, and never takes that version
- * again. Anchors that were dropped on purpose do not come back. No network. HF_E_STATE when nothing is
- * on trial or nothing usable to go back to.
+ * The application rejects the bundle on trial (`reason` is for the journal). Rolls back to the
+ * bundle before and never installs that version again. Revoked anchors do not come back. No network.
+ * HF_E_STATE without a trial, or without a usable bundle to roll back to.
  */
 HF_MUST_USE enum hf_err hf_client_reject(struct hf_client *client, const char *reason,
                                          struct hf_why *why);
@@ -111,7 +108,7 @@ struct hf_anchor_status {
     const char *state;        /* "usable", "expired", "not yet valid", "removed", "revoked" */
 };
 
-/* A certificate of a bundle that this device's software does not support, so it is no anchor. */
+/* A certificate of a bundle that this device's software does not support; it is not used as an anchor. */
 struct hf_skipped_status {
     char subject[256];
     char sha256[65];
@@ -149,7 +146,7 @@ struct hf_chain_status {
     int64_t seen_s;            /* INT64_MIN: not yet */
     int64_t leaf_not_before_s; /* of the server's own certificate; valid once seen */
     int64_t leaf_not_after_s;
-    char anchors[HF_SIGHTING_ANCHORS_MAX][65]; /* SPKI SHA-256; any one of them will do */
+    char anchors[HF_SIGHTING_ANCHORS_MAX][65]; /* SPKI SHA-256; any one of them is enough */
     size_t n_anchors;
     int64_t lost_since_s; /* when it was noticed that none of them is trusted any more; INT64_MIN */
     char lost_root[256];  /* the subject of the one that it was validated through */
@@ -206,9 +203,9 @@ int64_t hf_client_now_s(const struct hf_client *client);
 
 /**
  * The trust store as PEM, appended to `out`: the anchors that a handshake of this moment may end in.
- * Anchors that have expired, are not valid yet, are past `remove_after` or were dropped are left out. PEM
- * cannot express `distrust_after`; it stands in a comment above the certificate. Where no anchor is
- * left, `out` gets a comment that says so. HF_E_NOT_FOUND without a bundle.
+ * Anchors that have expired, are not valid yet, are past `remove_after` or were revoked are left out. PEM
+ * cannot express `distrust_after`; a comment above the certificate does. If no anchor is left, `out`
+ * gets a comment that says so. HF_E_NOT_FOUND without a bundle.
  */
 HF_MUST_USE enum hf_err hf_client_export_pem(struct hf_client *client, struct hf_buf *out,
                                              struct hf_why *why);
@@ -217,22 +214,22 @@ HF_MUST_USE enum hf_err hf_client_export_pem(struct hf_client *client, struct hf
  *  including, `*until_s`, while the bundle is the same. INT64_MIN and INT64_MAX for no such limit. */
 void hf_client_export_span(struct hf_client *client, int64_t *from_s, int64_t *until_s);
 
-/** The newest root metadata, as it was signed, appended to `out`: what a device is provisioned with
- *  whose store was lost or wiped. */
+/** The newest root metadata, as it was signed, appended to `out`: to provision a device whose store
+ *  was lost or wiped. */
 HF_MUST_USE enum hf_err hf_client_export_root(struct hf_client *client, struct hf_buf *out,
                                               struct hf_why *why);
 
 /**
- * When the next update is due, told from what is stored and not by a timer: a day after success; after
+ * When the next update is due, computed from stored values, not by a timer: a day after success; after
  * failures a minute, doubled with each one up to six hours; sooner while a bundle is on trial or
  * postponed, and the nearer the first anchor is to its end. All jittered by a quarter either way, so
- * that a fleet does not arrive together. Wherever the clock jumps, the wait is never longer than that.
- * What cannot be read counts as absent. client/README.md has the numbers. No network; writes nothing.
+ * that a fleet does not check at once. A clock that jumps never makes the wait longer. Values that
+ * cannot be read count as absent. client/README.md has the numbers. No network; writes nothing.
  */
 void hf_client_next_check(struct hf_client *client, struct hf_next_check *out);
 
 /**
- * Give a new store its first trust: the root metadata it ships with (verified against itself) and,
+ * Provision a new store: the root metadata it ships with (verified against itself) and,
  * optionally, the bundle it left the factory with (PEM; checked; version 0).
  * HF_E_STATE when the store holds a root already.
  */
@@ -243,10 +240,10 @@ HF_MUST_USE enum hf_err hf_client_provision(const struct hf_ports *ports,
 
 /**
  * Factory reset, in one transaction, without a network. Kept: the newest root metadata, the clock's
- * floor, the bundles' floor with what was rejected and dropped. Forgotten: all other metadata and what
- * was learnt of mirrors, endpoints and checks; a trial ends as if it had been confirmed. With
- * `factory_pem` (checked as when provisioning) that bundle becomes active as version 0, without what
- * was dropped since; with an empty one the active bundle stays.
+ * floor, the bundles' floor, the rejected versions and the revoked keys. Forgotten: all other metadata
+ * and what was learnt of mirrors, endpoints and checks; a trial ends as if it had been confirmed. With
+ * `factory_pem` (checked as when provisioning) that bundle becomes active as version 0, without the
+ * roots revoked since; with an empty one the active bundle stays.
  */
 HF_MUST_USE enum hf_err hf_client_reset(struct hf_client *client, struct hf_bytes factory_pem,
                                         struct hf_why *why);

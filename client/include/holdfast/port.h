@@ -1,5 +1,5 @@
 /*
- * What libholdfast asks of the system it runs on. Each port is a struct of function pointers with
+ * What libholdfast needs from the system. Each port is a struct of function pointers with
  * a context, handed back as the first argument. <holdfast/posix.h> fills them for Linux and other
  * POSIX systems; a test, or the firmware of a microcontroller, fills them with its own.
  *
@@ -18,13 +18,13 @@ extern "C" {
 /* ---- transport: one HTTP request -------------------------------------------------------------- */
 
 struct hf_request {
-    const char *url;        /* http:// or https://, absolute */
-    const char *etag;       /* sent as If-None-Match to the server of `url`, and to no other that it
+    const char *url;  /* http:// or https://, absolute */
+    const char *etag; /* sent as If-None-Match to the server of `url`, and to no other that it
                              * redirects to; NULL for none */
-    size_t max_bytes;       /* of the body; a longer one is HF_E_LIMIT as soon as that is known */
-    bool waives_validation; /* recovery: the server's chain is not validated. Nothing that tells who
-                             * this device is, no client certificate and no saved session goes over
-                             * such a connection, and it serves no other kind of request */
+    size_t max_bytes; /* of the body; a longer one is HF_E_LIMIT as soon as that is known */
+    /* Recovery: the server's chain is not validated. Nothing that identifies this device goes over such
+     * a connection, no client certificate and no saved session, and it is not reused for other requests. */
+    bool waives_validation;
 };
 
 #define HF_ETAG_TEXT 128 /* bytes of an entity tag with its quotes and NUL; common ones have 40 */
@@ -35,24 +35,24 @@ struct hf_response {
     /* Of a 200 from the server of the request's URL: exactly one entity tag (RFC 9110, 8.8.3), weak or
      * strong. Empty for anything else: `*`, a list, one that is longer, or from another server. */
     char etag[HF_ETAG_TEXT];
-    char tls[16]; /* "TLSv1.3", for the log; empty without TLS or where it is not known */
+    char tls[16]; /* "TLSv1.3", for the log; empty without TLS or if unknown */
 };
 
 struct hf_transport_port {
     void *ctx;
     /**
-     * GET. HF_OK whenever a whole answer came, whatever its status. Otherwise HF_E_NETWORK, HF_E_TLS,
+     * GET. HF_OK if a complete answer came, whatever its status. Otherwise HF_E_NETWORK, HF_E_TLS,
      * HF_E_UNTRUSTED where the server's chain did not validate, HF_E_LIMIT, HF_E_FORMAT for a URL or a
      * proxy that cannot be used. The caller frees `out->body`.
      */
     enum hf_err (*fetch)(void *ctx, const struct hf_request *request, struct hf_response *out,
                          struct hf_why *why);
-    /** NULL for never, or: does it trust an anchor of its own besides the live store, such as that of
-     *  the update server's CA, that is valid today? */
+    /** NULL for never. Does it trust an anchor besides the active store, such as the update server's
+     *  CA, that is valid today? */
     bool (*has_anchor)(void *ctx);
 };
 
-/* ---- store: what must survive a power cut ------------------------------------------------------ */
+/* ---- store: must survive a power cut ----------------------------------------------------------- */
 
 /* One bundle as kept: the bytes as signed and what was signed about them. */
 struct hf_bundle_record {
@@ -66,7 +66,7 @@ struct hf_bundle_record {
 void hf_bundle_record_free(struct hf_bundle_record *record);
 
 enum hf_slot {
-    HF_SLOT_ACTIVE,   /* what the trust store is made of */
+    HF_SLOT_ACTIVE,   /* the content of the trust store */
     HF_SLOT_PREVIOUS, /* what was active before */
     HF_SLOT_STAGED,   /* obtained and checked, not in use */
 };
@@ -86,7 +86,7 @@ struct hf_store_port {
 
     /* Writes between begin and commit become visible together or not at all, through a power cut
      * too. Not nested. A single write outside is a transaction of its own. abort follows a failure
-     * between the two and a failed commit; it does nothing when nothing has begun. */
+     * between the two, and a failed commit; without a begin it does nothing. */
     enum hf_err (*begin)(void *ctx, struct hf_why *why);
     enum hf_err (*commit)(void *ctx, struct hf_why *why);
     void (*abort)(void *ctx);
@@ -102,15 +102,15 @@ struct hf_store_port {
     /* load: HF_E_NOT_FOUND for an empty slot; the caller frees `out` with hf_bundle_record_free. */
     enum hf_err (*load_bundle)(void *ctx, enum hf_slot slot, struct hf_bundle_record *out,
                                struct hf_why *why);
-    /* Durable but inert: fills HF_SLOT_STAGED, replacing what was there. */
+    /* Fills HF_SLOT_STAGED, replacing its content; the bundle is not used yet. */
     enum hf_err (*stage_bundle)(void *ctx, const struct hf_bundle_record *record,
                                 struct hf_why *why);
     /* STAGED becomes ACTIVE, STAGED is empty. ACTIVE becomes PREVIOUS or, with `keeps_previous` and
-     * where there is a PREVIOUS, goes. One transaction (or part of the one begun). HF_E_STATE when
+     * an existing PREVIOUS, is removed. One transaction (or part of the one begun). HF_E_STATE when
      * nothing is staged. */
     enum hf_err (*activate_staged)(void *ctx, bool keeps_previous, struct hf_why *why);
-    /* PREVIOUS becomes ACTIVE, ACTIVE goes, PREVIOUS is empty. One transaction (or part of the one
-     * begun). HF_E_STATE when there is no PREVIOUS. */
+    /* PREVIOUS becomes ACTIVE, the old ACTIVE is removed, PREVIOUS is empty. One transaction (or part
+     * of the one begun). HF_E_STATE when there is no PREVIOUS. */
     enum hf_err (*restore_previous)(void *ctx, struct hf_why *why);
 
     /* Small named values (texts of at most 4 KiB). load: HF_E_NOT_FOUND; `out` is appended to. */
@@ -118,13 +118,13 @@ struct hf_store_port {
     enum hf_err (*save_value)(void *ctx, const char *name, const char *value, struct hf_why *why);
 
     /* The keys that the publisher revoked, 32 bytes each (SHA-256 of the SubjectPublicKeyInfo), at most
-     * 512. Where a bundle can be loaded these must be too, or a revoked root comes back: keep them beside
-     * the bundles. load: HF_OK and nothing appended where none were saved; HF_E_STORAGE where that is
-     * unknown. save: in place of those before. */
+     * 512. If a bundle can be loaded these must be too, otherwise a revoked root comes back: keep them
+     * beside the bundles. load: HF_OK without appending if none were saved; HF_E_STORAGE if that is
+     * unknown. save: replaces the list. */
     enum hf_err (*load_revoked)(void *ctx, struct hf_buf *out, struct hf_why *why);
     enum hf_err (*save_revoked)(void *ctx, struct hf_bytes keys, struct hf_why *why);
 
-    /* Bounded by the port: old lines go when it is full. */
+    /* Bounded by the port: it removes old lines when it is full. */
     enum hf_err (*append_event)(void *ctx, const struct hf_event *event, struct hf_why *why);
 };
 
@@ -133,8 +133,8 @@ struct hf_store_port {
 struct hf_clock_port {
     void *ctx;
     int64_t (*now_s)(void *ctx); /* seconds since 1970-01-01 UTC, right or wrong */
-    /* Milliseconds since any fixed moment; setting the clock does not move it. NULL where there is
-     * none: then nothing but the transport's own limits ends a slow check. */
+    /* Milliseconds since any fixed moment; setting the clock does not move it. NULL if there is
+     * none: then only the limits of the transport end a slow check. */
     int64_t (*uptime_ms)(void *ctx);
 };
 
@@ -148,9 +148,9 @@ struct hf_log_port {
     void (*write)(void *ctx, enum hf_level level, const char *text); /* one line, no newline */
 };
 
-/* ---- the live trust store ------------------------------------------------------------------------ */
+/* ---- the active trust store ----------------------------------------------------------------------- */
 
-/* One anchor as the TLS library is to use it. */
+/* One anchor for the TLS library. */
 struct hf_trust_anchor {
     struct hf_bytes der; /* borrowed for the call */
     int64_t not_before_s;
@@ -161,18 +161,18 @@ struct hf_trust_anchor {
 
 struct hf_trust_port {
     void *ctx;
-    /* New handshakes see exactly `anchors` from now on. Whole or not at all.
-     * <holdfast/trust_store.h> is the one for Mbed TLS. */
+    /* New handshakes use exactly `anchors` from now on; on failure nothing
+     * changes. <holdfast/trust_store.h> has the port for Mbed TLS. */
     enum hf_err (*swap)(void *ctx, const struct hf_trust_anchor *anchors, size_t n_anchors,
                         struct hf_why *why);
-    /* The time that certificates are judged by is never below this. */
+    /* The time for certificates is never below this. */
     void (*set_clock_floor)(void *ctx, int64_t floor_s);
 };
 
 /* ---- the device's own endpoints ------------------------------------------------------------------- */
 
 /* What a handshake offers: one version of TLS, and server keys of one type or of any. A server may
- * show another chain for each, as those of AWS IoT do. */
+ * show a different chain for each, as AWS IoT does. */
 enum hf_offer {
     HF_OFFER_TLS13_RSA, /* only signatures by RSA keys */
     HF_OFFER_TLS13_ECC, /* only signatures by keys on elliptic curves */
@@ -185,20 +185,20 @@ enum hf_offer {
 struct hf_anchor_set {
     const struct hf_trust_anchor *anchors; /* borrowed */
     size_t n_anchors;
-    bool
-        is_judged_only; /* a chain under this set alone is judged, and shown no client certificate */
+    /* A chain under this set alone is judged, but gets no client certificate. */
+    bool is_judged_only;
 };
 
 /* A root, its cross-signed twins and those above them. */
 #define HF_SIGHTING_ANCHORS_MAX 16
 
-/* What one handshake told. */
+/* The result of one handshake. */
 struct hf_sighting {
-    bool has_proof;       /* the server proved that it holds the key of its certificate */
-    bool has_chain_proof; /* and that it sent the certificates above it: an attacker on the network
-                                * cannot have replaced them. In TLS 1.3 that is the same proof, in TLS 1.2
-                                * it comes with the end of the handshake */
-    char issuer[256];     /* of the topmost certificate it sent, for people; may be empty */
+    bool has_proof; /* the server proved that it holds the key of its certificate */
+    /* It also sent the certificates above: an attacker on the network cannot have replaced them. In TLS
+     * 1.3 that is the same proof, in TLS 1.2 it comes with the end of the handshake. */
+    bool has_chain_proof;
+    char issuer[256];          /* of the topmost certificate it sent, for people; may be empty */
     int64_t leaf_not_before_s; /* of its own certificate; valid with proof */
     int64_t leaf_not_after_s;
     /* SPKI SHA-256 of those anchors, of all sets, that the chain validates under, each by itself. */
@@ -217,12 +217,12 @@ struct hf_endpoint_port {
     const char *(*name)(void *ctx, size_t endpoint);
 
     /**
-     * One TLS handshake, and nothing of the application's protocol. The chain shown is verified
+     * One TLS handshake, without data of the application's protocol. The chain shown is verified
      * against each of the `n_sets` by itself, for the endpoint's name and at the time that the trust
      * port judges by; `is_valid[i]` says with what result, and is false without proof.
      *
-     * HF_OK whatever the server did or failed to do. Anything else is this device's own fault:
-     * HF_E_MEMORY, HF_E_POLICY where its verification turned out to be switched off, …
+     * HF_OK whatever the server did. Errors are faults of this device: HF_E_MEMORY, HF_E_POLICY
+     * if its verification is switched off, …
      */
     enum hf_err (*look)(void *ctx, size_t endpoint, enum hf_offer offer,
                         const struct hf_anchor_set *sets, size_t n_sets, bool *is_valid,

@@ -3,7 +3,7 @@
  * SQLite, the system's clock, and the trust store for Mbed TLS.
  *
  * STATE/holdfast.db            configuration, trusted metadata, bundles, journal (schema/client.sql)
- * STATE/holdfast.db.backup     its copy, which takes its place when it is damaged or lost
+ * STATE/holdfast.db.backup     its copy, which replaces it when it is damaged or lost
  * STATE/bundles/HASH.VERSION.pem, .json  active and previous bundle and what is signed about them
  * STATE/bundles/active, previous  symbolic links to them; enough to load the store without the db
  * STATE/lock                   held by the process that writes
@@ -18,7 +18,7 @@
 extern "C" {
 #endif
 
-/* One of the device's own servers, asked before and after a change of anchors (preflight). */
+/* One of the device's own servers, probed before and after a change of anchors (preflight). */
 struct hf_posix_endpoint {
     const char *url;  /* mqtts://HOST[:8883], https://HOST[:443], tls://HOST:PORT */
     const char *alpn; /* NULL: the usual; x-amzn-mqtt-ca for mqtts:// at port 443 of AWS IoT */
@@ -26,7 +26,7 @@ struct hf_posix_endpoint {
 
 #define HF_REDIRECT_HOSTS_MAX 8
 
-/* What `holdfast init` writes down and every later check reads. */
+/* What `holdfast init` stores and every later check reads. */
 struct hf_posix_config {
     struct hf_client_config client;
     /* "HOST" or "HOST:PORT": hosts besides the mirrors that a mirror may redirect to. */
@@ -35,7 +35,7 @@ struct hf_posix_config {
     const struct hf_posix_endpoint *endpoints;
     size_t n_endpoints; /* at most HF_ENDPOINTS_MAX, each a server of its own */
     /* NULL, or absolute paths of the certificate and key shown to endpoints whose chain validates.
-     * Neither is needed to judge an endpoint, also where it asks for them. */
+     * Neither is needed to judge an endpoint, also if it asks for them. */
     const char *client_cert_file;
     const char *client_key_file;
     /* Offer mirrors and endpoints cipher suites with static RSA and CBC, too. */
@@ -49,7 +49,7 @@ struct hf_posix_config {
 
 /**
  * Make STATE (mode 0700) and provision it. HF_E_STATE when it is initialised already, HF_E_POLICY when
- * another user could exchange it, the export or the on-swap command. The store is tried: a file system
+ * another user could replace it, the export or the on-swap command. The store is tested: a file system
  * that cannot hold it is refused here. On failure nothing is left behind. `log` may have a NULL write.
  */
 HF_MUST_USE enum hf_err hf_posix_init(const char *state_dir, const struct hf_posix_config *config,
@@ -60,12 +60,12 @@ struct hf_posix;
 
 /**
  * Open an initialised STATE. A damaged or lost database is replaced by its copy; the journal says so.
- * Reading always works while the bundle files are whole, also with a database that nothing can replace
- * or that is newer; what would write then fails with HF_E_STORAGE or HF_E_SCHEMA.
+ * Reading works while the bundle files are intact, also if the database cannot be replaced or is newer;
+ * functions that write then fail with HF_E_STORAGE or HF_E_SCHEMA.
  *
- * STATE must belong to the running user or root. No other user may be able to write or exchange it or a
- * folder on the way to it. Otherwise it is opened for reading only: what would write, or run
- * the on-swap command, fails with HF_E_POLICY, and no file is made or changed in it.
+ * STATE must belong to the running user or root. No other user may be able to write or replace it or a
+ * folder on the way to it. Otherwise it is opened for reading only: functions that write, or
+ * run the on-swap command, fail with HF_E_POLICY, and no file is made or changed in it.
  */
 HF_MUST_USE enum hf_err hf_posix_open(const char *state_dir, struct hf_log_port log,
                                       struct hf_posix **out, struct hf_why *why);
@@ -76,7 +76,7 @@ void hf_posix_close(struct hf_posix *posix);
 struct hf_client *hf_posix_client(struct hf_posix *posix);
 struct hf_trust_store *hf_posix_trust_store(struct hf_posix *posix);
 const struct hf_posix_config *hf_posix_config(const struct hf_posix *posix);
-/** The id in force: configured, read from its file, or derived from the machine-id. Found out at the
+/** The id in force: configured, read from its file, or derived from the machine-id. Determined at the
  *  first call; `*out` lives until hf_posix_close. HF_E_NOT_FOUND, HF_E_FORMAT in words. */
 HF_MUST_USE enum hf_err hf_posix_device_id(struct hf_posix *posix, const char **out,
                                            struct hf_why *why);
@@ -85,27 +85,26 @@ HF_MUST_USE enum hf_err hf_posix_device_id(struct hf_posix *posix, const char **
 HF_MUST_USE enum hf_err hf_posix_is_writable(const struct hf_posix *posix, struct hf_why *why);
 
 /**
- * hf_client_update, then the other programs: where the export is missing or differs it is written,
- * and where they do not know of the active bundle yet the on-swap command is run. Both are made up
- * for later, also when the update fails, if they failed or power was cut before. HF_E_BUSY when
- * another process updates (STATE/lock). An error of the export or of the command is returned with a
- * sentence that says which bundle is active all the same.
+ * hf_client_update, then the other programs: the export is written if it is missing or differs, and
+ * the on-swap command runs if it has not succeeded for the active bundle. After a failure or a power
+ * cut the next call repeats both, also if its update fails. HF_E_BUSY when another process updates
+ * (STATE/lock). An error of the export or of the command names the bundle that is active all the same.
  */
 HF_MUST_USE enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out,
                                         struct hf_why *why);
 
 /**
- * Bring the other programs up to date, as hf_posix_update does, if a date has passed that changes the
- * trust store without a new bundle (a root has expired, say) or the clock was set. No network; costs
- * nothing while no such date has passed. `*wait_s`: seconds from now until the next date. hf_runner_run
- * calls this. An error of the export or of the command is in the journal, and the next update tries
- * again. HF_E_BUSY when another process holds STATE/lock.
+ * Update the export and notify other programs, as hf_posix_update does, if a date has passed that
+ * changes the trust store without a new bundle (for example, a root has expired) or the clock was set.
+ * No network; costs nothing while no such date has passed. `*wait_s`: seconds from now until the next
+ * date. hf_runner_run calls this. An error of the export or of the command is in the journal, and the
+ * next update tries again. HF_E_BUSY when another process holds STATE/lock.
  */
 HF_MUST_USE enum hf_err hf_posix_renew_export(struct hf_posix *posix, int64_t *wait_s,
                                               struct hf_why *why);
 
-/** HF_OK, or HF_E_STATE where the export is not what it should be now or the on-swap command has not
- *  succeeded since. Writes nothing. HF_OK also without a bundle. */
+/** HF_OK, or HF_E_STATE if the export is not up to date or the on-swap command has not succeeded
+ *  since. Writes nothing. HF_OK also without a bundle. */
 HF_MUST_USE enum hf_err hf_posix_export_is_current(struct hf_posix *posix, struct hf_why *why);
 
 /** hf_client_confirm. HF_E_BUSY when another process updates. */
@@ -123,7 +122,7 @@ HF_MUST_USE enum hf_err hf_posix_reject(struct hf_posix *posix, const char *reas
  * from their next hf_posix_update on. Texts that hf_posix_config returned before are no longer valid.
  *
  * With another set or profile, the active bundle stays in use until one of the new set passes preflight.
- * The floor and the rejected versions of each set and profile are kept for the day it is chosen again.
+ * The floor and the rejected versions of each set and profile are kept in case it is chosen again.
  *
  * HF_E_ARGUMENT; HF_E_BUSY when another process updates, or has changed the configuration since this
  * `posix` read it; HF_E_STORAGE, HF_E_SCHEMA.

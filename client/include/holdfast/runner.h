@@ -7,8 +7,8 @@
  *     … from anywhere: hf_runner_poke(runner);    check now
  *     … at the end:    hf_runner_stop(runner);    join the thread, then hf_runner_free(runner)
  *
- * While it runs, `posix` and its client belong to that thread: others use the runner, and the trust
- * store (which any number of threads may), and nothing else of it. The callbacks run in that thread and
+ * While it runs, `posix` and its client belong to that thread: other threads may use only the runner
+ * and the trust store. The callbacks run in that thread and
  * may use all of it, for hf_posix_confirm for instance.
  */
 #ifndef HOLDFAST_RUNNER_H
@@ -38,7 +38,7 @@ struct hf_runner_options {
                   const struct hf_why *why);
 };
 
-/** `options` is copied. HF_E_STORAGE when no descriptor is to be had, HF_E_MEMORY, HF_E_ARGUMENT. */
+/** `options` is copied. HF_E_STORAGE when there is no free descriptor, HF_E_MEMORY, HF_E_ARGUMENT. */
 HF_MUST_USE enum hf_err hf_runner_new(struct hf_posix *posix,
                                       const struct hf_runner_options *options,
                                       struct hf_runner **out, struct hf_why *why);
@@ -46,13 +46,13 @@ HF_MUST_USE enum hf_err hf_runner_new(struct hf_posix *posix,
 void hf_runner_free(struct hf_runner *runner);
 
 /**
- * Returns when it was told to stop; a check that goes on is brought to its end first. Waits by the time
- * since boot: neither a clock that is set nor a device that sleeps makes it longer.
+ * Returns after hf_runner_stop; a running check is finished first. Waits by the time since boot: neither
+ * setting the clock nor sleep of the device makes the wait longer.
  */
 void hf_runner_run(struct hf_runner *runner);
 
-/* From any thread and from a signal handler. Not lost when the loop is busy or not there yet; several
- * pokes before a check begins are one. */
+/* From any thread and from a signal handler. Not lost if the loop is busy or not started yet; several
+ * pokes before a check count as one. */
 void hf_runner_poke(struct hf_runner *runner);
 void hf_runner_stop(struct hf_runner *runner);
 

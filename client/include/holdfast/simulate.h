@@ -1,9 +1,9 @@
 /*
- * What breaks on date X: which of a device's endpoints its trust anchors would no longer validate on
- * some day, because of which anchor, and on which day that begins.
+ * What fails on a given date: which endpoints of a device would no longer validate, because of which
+ * anchor, and since which day.
  *
- * A server's leaf and intermediates are assumed to be renewed under the same roots as today. Of a
- * bundle that the endpoints were not seen with, only anchors count whose keys were part of a look.
+ * A server's leaf and intermediates are assumed to be renewed under the same roots as today. For a
+ * bundle that the endpoints were not probed with, only anchors count whose keys were part of a probe.
  */
 #ifndef HOLDFAST_SIMULATE_H
 #define HOLDFAST_SIMULATE_H
@@ -15,10 +15,10 @@ extern "C" {
 #endif
 
 struct hf_simulation_query {
-    int64_t now_s;        /* INT64_MIN: the device's time. Nothing before it is walked through */
+    int64_t now_s;        /* INT64_MIN: the device's time. Earlier dates are not examined */
     int64_t at_s;         /* the moment asked about */
     const char *endpoint; /* NULL, or only the one of this name */
-    /* NULL, or where that one is looked at (its first endpoint) if this device has never seen it */
+    /* NULL, or the port that probes it (its first endpoint) if this device has never seen it */
     const struct hf_endpoint_port *looks;
     struct hf_bytes pem;    /* empty: the device's active bundle */
     struct hf_bytes custom; /* what is signed about `pem`; empty: plain anchors without dates */
@@ -30,19 +30,19 @@ enum hf_simulated {
     HF_SIMULATED_HOLDS,
 };
 
-/* One chain of one endpoint, or, where no endpoint was seen, whatever ends in one of the roots. */
+/* One chain of one endpoint or, if no endpoint was seen, any chain that ends in one of the roots. */
 struct hf_forecast {
     char who[340]; /* "mqtts://HOST:8883 (RSA)", "any server under \"CN=…\"" */
     bool is_endpoint;
     enum hf_simulated at; /* at the moment asked about */
-    char through[256];    /* then: the subject of the root that serves longest; or empty */
-    const char *cause;    /* of the first trouble: "expiry", "distrust", "removal", "missing" */
-    char root[256];       /* the subject of the root that was the last to go; empty if missing */
-    int64_t trouble_s;    /* the first second in which it may break */
-    int64_t broken_s;     /* … and in which it is broken at the latest */
+    char through[256];    /* then: the subject of the root that is valid longest; or empty */
+    const char *cause;    /* of the first problem: "expiry", "distrust", "removal", "missing" */
+    char root[256];       /* the subject of the last root to end; empty if missing */
+    int64_t trouble_s;    /* the first second in which it may fail */
+    int64_t broken_s;     /* … and in which it fails at the latest */
 };
 
-/* A date on an anchor that ends nothing by itself, as far as is known. */
+/* A date of an anchor that ends no chain, as far as is known. */
 struct hf_date_note {
     char subject[256];
     const char *kind; /* "distrust" */
@@ -52,21 +52,21 @@ struct hf_date_note {
 struct hf_simulation {
     int64_t now_s;
     int64_t at_s;
-    struct hf_forecast *forecasts; /* the first to break comes first */
+    struct hf_forecast *forecasts; /* the first to fail comes first */
     size_t n_forecasts;
     struct hf_date_note *notes;
     size_t n_notes;
     struct hf_skipped_status *skipped; /* certificates of the bundle that are not supported here */
     size_t n_skipped;
     bool knows_endpoints; /* the forecasts are of endpoints */
-    size_t n_unseen;      /* endpoints that nothing is known of, and nothing is said about */
-    bool breaks; /* something does not hold at `at_s`, or there is nothing that holds today */
+    size_t n_unseen;      /* endpoints that were never seen, without a forecast */
+    bool breaks;          /* some chain fails at `at_s`, or none validates today */
 };
 
 /**
- * `client` NULL: a bundle by itself; then `pem` and `now_s` are needed. HF_E_NOT_FOUND without a bundle
- * or for an endpoint that was never seen; HF_E_NETWORK when the one looked at shows nothing. No network
- * but for that look; writes nothing. hf_simulation_free `out`.
+ * `client` NULL: only a bundle; then `pem` and `now_s` are needed. HF_E_NOT_FOUND without a bundle
+ * or for an endpoint that was never seen; HF_E_NETWORK when the probed one shows no chain. No network
+ * except for that probe; writes nothing. hf_simulation_free `out`.
  */
 HF_MUST_USE enum hf_err hf_client_simulate(struct hf_client *client,
                                            const struct hf_simulation_query *query,

@@ -1,14 +1,14 @@
 /*
- * The live trust store of an application that uses Mbed TLS.
+ * The active trust store of an application that uses Mbed TLS.
  *
  *     struct hf_trust_store *store;                 // usually from hf_posix_trust_store()
  *     hf_trust_store_bind(store, &ssl_config, &why);
  *
  * From then on every handshake of every connection with that configuration is verified against the
- * anchors of the newest swap. Connections that are up stay up. Readers never wait for a swap.
+ * anchors of the newest swap. Open connections stay open. Readers never wait for a swap.
  *
  * Anchors are kept as DER with an index by subject and parsed when a chain asks for them
- * (mbedtls_ssl_conf_ca_cb); all anchors of the subject asked for are offered, so cross-signed twins
+ * (mbedtls_ssl_conf_ca_cb); all anchors with that subject are offered, so cross-signed certificates
  * work. Anchors outside their validity or past remove_after are not offered. A chain that ends in
  * an anchor with a distrust_after is accepted only if its leaf was issued by then. A chain with an
  * intermediate whose extendedKeyUsage does not allow TLS servers is not accepted.
@@ -44,23 +44,23 @@ struct hf_trust_store;
 /** An empty store: every handshake fails until the first swap. Thread-safe from here on. */
 HF_MUST_USE enum hf_err hf_trust_store_new(struct hf_trust_store **out, struct hf_why *why);
 
-/** No configuration bound to it may be in use any more. */
+/** No configuration that is bound to it may still be in use. */
 void hf_trust_store_free(struct hf_trust_store *store);
 
 /**
- * Replace all anchors. DER is copied, the old generation goes when the last handshake that looks
- * at it is done, saved sessions of the old generation are dropped. On failure nothing changes.
- * Swaps are serialised among themselves.
+ * Replace all anchors. DER is copied. The old generation is freed after the last handshake that
+ * uses it, and its saved sessions are dropped. On failure nothing changes.
+ * Concurrent swaps are serialised.
  */
 HF_MUST_USE enum hf_err hf_trust_store_swap(struct hf_trust_store *store,
                                             const struct hf_trust_anchor *anchors, size_t n_anchors,
                                             struct hf_why *why);
 
-/** Certificates are judged at max(system time, floor): for devices that boot in 1970. Process-wide;
- *  the highest floor that was ever set counts, a lower one changes nothing. */
+/** Certificates are validated at max(system time, floor), for devices that boot in 1970.
+ *  Process-wide; the highest floor ever set counts. */
 void hf_trust_store_set_clock_floor(int64_t floor_s);
 
-/** Judge certificates at exactly this time, for tools and tests; INT64_MIN: the system's again.
+/** Validate certificates at exactly this time, for tools and tests; INT64_MIN: the system's again.
  *  Process-wide. */
 void hf_trust_store_set_clock(int64_t now_s);
 
@@ -98,11 +98,11 @@ HF_MUST_USE enum hf_err hf_trust_store_bind_checked(struct hf_trust_store *store
                                                     struct hf_why *why);
 
 /**
- * Prove that a client with `config` refuses whom it must: to be called once at start-up, when the
+ * Prove that a client with `config` refuses wrong servers. Call it once at start-up, when the
  * configuration is complete. For each version of TLS that it allows, two handshakes in memory with
- * servers made for the occasion: one whose CA is in no store, one whose CA is trusted but whose
- * certificate is for another host. Nothing goes over a network, `config` is not changed and keeps
- * nothing of it, and no other thread trusts anything more meanwhile. The application's callbacks
+ * temporary servers: one whose CA is in no store, one whose CA is trusted but whose
+ * certificate is for another host. It uses no network and does not change `config`, and no other
+ * thread trusts the temporary CA. The application's callbacks
  * are called with these certificates ("throwaway.invalid"). What is set for one connection only
  * (mbedtls_ssl_set_verify, no mbedtls_ssl_set_hostname) is not seen.
  *
@@ -110,8 +110,8 @@ HF_MUST_USE enum hf_err hf_trust_store_bind_checked(struct hf_trust_store *store
  * ECDSA has an RSA key made for it, which can take seconds.
  *
  * HF_OK             certificates are verified, against `store`, and so are host names.
- * HF_E_POLICY       they are not; the sentence says which defence is off and what turns it on.
- * HF_E_TLS          it could not be tried: the handshakes never came to a certificate.
+ * HF_E_POLICY       they are not; the error names the check that is off and what turns it on.
+ * HF_E_TLS          it could not be tested: the handshakes did not reach a certificate.
  * HF_E_ARGUMENT     as bind; a configuration of a server or for DTLS, or not complete.
  * HF_E_STATE, HF_E_MEMORY
  */
@@ -136,9 +136,9 @@ int hf_trust_store_verify(void *store, mbedtls_x509_crt *crt, int depth, uint32_
 int hf_trust_store_candidates(void *store, const mbedtls_x509_crt *child, mbedtls_x509_crt **out);
 
 /**
- * For the sentence after a refusal: append to the text `out` (less than `cap` bytes, cut if need be)
- * what there is to say about the anchors that have the name of `child`'s issuer, such as "the trust
- * anchor of that name expired on 2025-10-19". Nothing where there is none.
+ * For error messages: append to the text `out` (at most `cap` bytes with the NUL, cut if necessary)
+ * what is known of the anchors with the name of `child`'s issuer, such as "the trust
+ * anchor of that name expired on 2025-10-19". Nothing if there is none.
  */
 void hf_trust_store_explain(struct hf_trust_store *store, const mbedtls_x509_crt *child, char *out,
                             size_t cap);
@@ -148,8 +148,8 @@ uint64_t hf_trust_store_generation(const struct hf_trust_store *store);
 
 /*
  * TLS session resumption. A resumed session is not verified again, so sessions belong to the
- * generation they were verified under, and they last a day from the verification at most, however
- * often they are resumed, and never past the end of an anchor: keep them here and they go in time.
+ * generation that verified them. They last at most a day from the verification, however often they are
+ * resumed, and never past the end of an anchor. Sessions that are saved here are dropped in time.
  *
  *     struct hf_trust_resumption r = hf_trust_store_resume(store, "host:8883", &ssl);
  *     ... mbedtls_ssl_handshake(&ssl) ...
@@ -160,22 +160,22 @@ uint64_t hf_trust_store_generation(const struct hf_trust_store *store);
  * mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets was called for the configuration.
  */
 
-/* What the trust in a connection rests on, known before its handshake. */
+/* The basis of the trust in a connection, known before its handshake. */
 struct hf_trust_resumption {
     uint64_t generation; /* that was in force */
     int64_t verified_s;  /* when the session offered was verified; now, where none was offered */
 };
 
 /**
- * To be called before the handshake: offers a saved session for `peer` ("host:port"). No session is
- * no fault. What it returns is for hf_trust_store_save of the same connection.
+ * Call before the handshake: offers a saved session for `peer` ("host:port"), if there is one. Pass
+ * the result to hf_trust_store_save of the same connection.
  */
 struct hf_trust_resumption hf_trust_store_resume(struct hf_trust_store *store, const char *peer,
                                                  mbedtls_ssl_context *ssl);
 
 /**
- * Keep the session of an established connection for `peer`. Nothing is kept that was not verified,
- * or that was before the newest swap.
+ * Keep the session of an established connection for `peer`. A session is not kept if it was not
+ * verified or is older than the newest swap.
  */
 void hf_trust_store_save(struct hf_trust_store *store, const char *peer,
                          struct hf_trust_resumption resumption, mbedtls_ssl_context *ssl);
