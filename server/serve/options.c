@@ -3,7 +3,8 @@
 #include "common/cli/cli.h"
 #include "server/http/limits.h"
 
-#include <popt.h>
+#include <limits.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,169 +52,124 @@ static const char help[] =
     "Exit code: 0 ended by a signal, 1 failed (one sentence on standard error says why),\n"
     "2 usage error\n";
 
-/* As popt reads them; popt allocates the texts. */
-struct raw {
-    char *repo, *listen, *state, *access_log;
-    int loops, max_connections, max_per_address, header_timeout, idle_timeout;
-    int must_wait, wants_version, wants_help;
-};
-
-static void free_raw(struct raw *raw)
-{
-    free(raw->repo);
-    free(raw->listen);
-    free(raw->state);
-    free(raw->access_log);
-}
-
-static enum hf_err check_number(const char *name, int value, unsigned max, unsigned *out,
-                                struct hf_why *why)
-{
-    if (value < 1 || (unsigned)value > max)
-        return hf_fail(why, HF_E_ARGUMENT, "--%s: expected a number from 1 to %u, found %d", name,
-                       max, value);
-    *out = (unsigned)value;
-    return HF_OK;
-}
-
-static enum hf_err check_numbers(const struct raw *raw, struct hf_serve_options *out,
-                                 struct hf_why *why)
-{
-    const unsigned day_s = 86400;
-    HF_TRY(check_number("loops", raw->loops, HF_HTTP_LOOPS_MAX, &out->loops, why));
-    HF_TRY(check_number("max-connections", raw->max_connections, HF_HTTP_CONNECTIONS_MAX,
-                        &out->connections_max, why));
-    HF_TRY(check_number("max-per-address", raw->max_per_address, HF_HTTP_CONNECTIONS_MAX,
-                        &out->per_address_max, why));
-    HF_TRY(check_number("header-timeout", raw->header_timeout, day_s, &out->header_timeout_s, why));
-    return check_number("idle-timeout", raw->idle_timeout, day_s, &out->idle_timeout_s, why);
-}
-
-static char *move(char **text)
-{
-    char *moved = *text;
-    *text = NULL;
-    return moved;
-}
-
-static enum hf_err check(struct raw *raw, struct hf_serve_options *out, struct hf_why *why)
-{
-    if (raw->repo == NULL || raw->repo[0] == '\0')
-        return hf_fail(why, HF_E_ARGUMENT, "--repo DIR is missing: the repository to serve");
-    if (raw->listen == NULL)
-        return hf_fail(why, HF_E_ARGUMENT, "--listen ADDRESS:PORT is missing");
-    HF_TRY(hf_address_parse(raw->listen, &out->listen, why));
-    if (raw->state != NULL && raw->state[0] == '\0')
-        return hf_fail(why, HF_E_ARGUMENT, "--state: the name of the folder is empty");
-    if (raw->access_log != NULL && raw->access_log[0] == '\0')
-        return hf_fail(why, HF_E_ARGUMENT, "--access-log: the name of the file is empty");
-    HF_TRY(check_numbers(raw, out, why));
-    out->must_wait = raw->must_wait != 0;
-    out->repo = move(&raw->repo);
-    out->state = move(&raw->state);
-    if (raw->access_log != NULL && strcmp(raw->access_log, "off") != 0)
-        out->access_log = move(&raw->access_log);
-    return HF_OK;
-}
-
-/* What stands there instead of an option that does not exist, and what was probably meant. */
-static void fail_unknown(const struct poptOption *table, const char *typed, struct hf_why *why)
-{
-    char name[64];
-    (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(typed, "="), typed);
-    const char *nearest = NULL;
-    for (const struct poptOption *o = table; o->longName != NULL; o++)
-        if (nearest == NULL && hf_cli_is_slip(name + strspn(name, "-"), o->longName))
-            nearest = o->longName;
-    if (nearest != NULL)
-        (void)hf_fail(why, HF_E_ARGUMENT, "%s: unknown option. Did you mean --%s?", name, nearest);
-    else
-        (void)hf_fail(why, HF_E_ARGUMENT, "%s: unknown option. See `holdfastd --help`", name);
-}
-
-/* popt names the option, or for a number that is none only the text given for it. */
-static void fail_option(poptContext context, const struct poptOption *table, int rc,
-                        struct hf_why *why)
-{
-    const char *bad = poptBadOption(context, POPT_BADOPTION_NOALIAS);
-    if (rc == POPT_ERROR_BADOPT)
-        fail_unknown(table, bad, why);
-    else if (rc == POPT_ERROR_BADNUMBER || rc == POPT_ERROR_OVERFLOW)
-        (void)hf_fail(why, HF_E_ARGUMENT,
-                      "\"%s\": expected a whole number, as --loops, --max-connections, "
-                      "--max-per-address and the timeouts are. See `holdfastd --help`",
-                      bad);
-    else
-        (void)hf_fail(why, HF_E_ARGUMENT, "%s: %s. See `holdfastd --help`", bad, poptStrerror(rc));
-}
-
-static enum hf_options_end read_all(poptContext context, const struct poptOption *table,
-                                    struct raw *raw, struct hf_serve_options *out,
-                                    struct hf_why *why)
-{
-    int rc = poptGetNextOpt(context);
-    if (rc < -1) {
-        fail_option(context, table, rc, why);
-        return HF_OPTIONS_WRONG;
-    }
-    const char *rest = poptGetArg(context);
-    bool is_help = rest != NULL && strcmp(rest, "help") == 0 && poptPeekArg(context) == NULL;
-    if (raw->wants_help != 0 || raw->wants_version != 0 || is_help) {
-        (void)fputs(raw->wants_version != 0 ? "holdfastd " HF_VERSION "\n" : help, stdout);
-        return HF_OPTIONS_DONE;
-    }
-    if (rest != NULL) {
-        (void)hf_fail(why, HF_E_ARGUMENT, "unexpected argument \"%s\". See `holdfastd --help`",
-                      rest);
-        return HF_OPTIONS_WRONG;
-    }
-    return check(raw, out, why) == HF_OK ? HF_OPTIONS_RUN : HF_OPTIONS_WRONG;
-}
-
-static int default_loops(void)
+static unsigned default_loops(void)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     if (cores < 1)
         return 1;
-    return cores > (long)HF_HTTP_LOOPS_MAX ? (int)HF_HTTP_LOOPS_MAX : (int)cores;
+    return cores > (long)HF_HTTP_LOOPS_MAX ? HF_HTTP_LOOPS_MAX : (unsigned)cores;
+}
+
+#define AT(member) offsetof(struct hf_serve_options, member)
+#define DEFAULT_LOOPS INT_MIN /* one a core */
+
+/* What they are about stands in the help. */
+static const struct hf_cli_option rows[] = {
+    {"repo", '\0', HF_CLI_TEXT, AT(repo)},
+    {"wait", '\0', HF_CLI_FLAG, AT(must_wait)},
+    {"listen", '\0', HF_CLI_TEXT, AT(listen_text)},
+    {"state", '\0', HF_CLI_TEXT, AT(state)},
+    {"loops", '\0', HF_CLI_INT, AT(loops), .preset = DEFAULT_LOOPS},
+    {"access-log", '\0', HF_CLI_TEXT, AT(access_log)},
+    {"max-connections", '\0', HF_CLI_INT, AT(connections_max),
+     .preset = HF_HTTP_CONNECTIONS_DEFAULT},
+    {"max-per-address", '\0', HF_CLI_INT, AT(per_address_max),
+     .preset = HF_HTTP_PER_ADDRESS_DEFAULT},
+    {"header-timeout", '\0', HF_CLI_INT, AT(header_timeout_s),
+     .preset = HF_HTTP_HEADER_TIMEOUT_MS / 1000},
+    {"idle-timeout", '\0', HF_CLI_INT, AT(idle_timeout_s),
+     .preset = HF_HTTP_IDLE_TIMEOUT_MS / 1000},
+    {"version", 'V', HF_CLI_VERSION},
+    {"help", 'h', HF_CLI_HELP},
+    HF_CLI_END,
+};
+
+static enum hf_err check_number(const char *name, unsigned value, unsigned max, struct hf_why *why)
+{
+    if (value >= 1 && value <= max)
+        return HF_OK;
+    return hf_fail(why, HF_E_ARGUMENT, "--%s: expected a number from 1 to %u, found %d", name, max,
+                   (int)value);
+}
+
+static enum hf_err check(struct hf_serve_options *o, struct hf_why *why)
+{
+    const unsigned day_s = 86400;
+    if (o->repo == NULL || o->repo[0] == '\0')
+        return hf_fail(why, HF_E_ARGUMENT, "--repo DIR is missing: the repository to serve");
+    if (o->listen_text == NULL)
+        return hf_fail(why, HF_E_ARGUMENT, "--listen ADDRESS:PORT is missing");
+    HF_TRY(hf_address_parse(o->listen_text, &o->listen, why));
+    if (o->state != NULL && o->state[0] == '\0')
+        return hf_fail(why, HF_E_ARGUMENT, "--state: the name of the folder is empty");
+    if (o->access_log != NULL && o->access_log[0] == '\0')
+        return hf_fail(why, HF_E_ARGUMENT, "--access-log: the name of the file is empty");
+    if ((int)o->loops == DEFAULT_LOOPS)
+        o->loops = default_loops();
+    HF_TRY(check_number("loops", o->loops, HF_HTTP_LOOPS_MAX, why));
+    HF_TRY(check_number("max-connections", o->connections_max, HF_HTTP_CONNECTIONS_MAX, why));
+    HF_TRY(check_number("max-per-address", o->per_address_max, HF_HTTP_CONNECTIONS_MAX, why));
+    HF_TRY(check_number("header-timeout", o->header_timeout_s, day_s, why));
+    HF_TRY(check_number("idle-timeout", o->idle_timeout_s, day_s, why));
+    if (o->access_log != NULL && strcmp(o->access_log, "off") == 0) {
+        free(o->access_log);
+        o->access_log = NULL;
+    }
+    return HF_OK;
+}
+
+/* There is no such option: which one was probably meant? */
+static enum hf_err fail_unknown(const char *typed, struct hf_why *why)
+{
+    char name[64];
+    (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(typed, "="), typed);
+    for (const struct hf_cli_option *o = rows; o->kind != HF_CLI_ROWS_END; o++) {
+        if (hf_cli_is_slip(name + strspn(name, "-"), o->name))
+            return hf_fail(why, HF_E_ARGUMENT, "%s: unknown option. Did you mean --%s?", name,
+                           o->name);
+    }
+    return hf_fail(why, HF_E_ARGUMENT, "%s: unknown option. See `holdfastd --help`", name);
+}
+
+static enum hf_err fail_option(const struct hf_cli_line *line, struct hf_why *why)
+{
+    if (line->is_unknown)
+        return fail_unknown(line->bad, why);
+    if (line->is_bad_number)
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "\"%s\": expected a whole number, as --loops, --max-connections, "
+                       "--max-per-address and the timeouts are. See `holdfastd --help`",
+                       line->bad);
+    return hf_fail(why, HF_E_ARGUMENT, "%s: %s. See `holdfastd --help`", line->bad, line->fault);
 }
 
 enum hf_options_end hf_serve_options_parse(int argc, const char **argv,
                                            struct hf_serve_options *out, struct hf_why *why)
 {
-    struct raw raw = {
-        .loops = default_loops(),
-        .max_connections = (int)HF_HTTP_CONNECTIONS_DEFAULT,
-        .max_per_address = (int)HF_HTTP_PER_ADDRESS_DEFAULT,
-        .header_timeout = (int)(HF_HTTP_HEADER_TIMEOUT_MS / 1000),
-        .idle_timeout = (int)(HF_HTTP_IDLE_TIMEOUT_MS / 1000),
-    };
-    const struct poptOption table[] =
-        {{"repo", '\0', POPT_ARG_STRING, &raw.repo, 0, NULL, NULL},
-         {"wait", '\0', POPT_ARG_NONE, &raw.must_wait, 0, NULL, NULL},
-         {"listen", '\0', POPT_ARG_STRING, &raw.listen, 0, NULL, NULL},
-         {"state", '\0', POPT_ARG_STRING, &raw.state, 0, NULL, NULL},
-         {"loops", '\0', POPT_ARG_INT, &raw.loops, 0, NULL, NULL},
-         {"access-log", '\0', POPT_ARG_STRING, &raw.access_log, 0, NULL, NULL},
-         {"max-connections", '\0', POPT_ARG_INT, &raw.max_connections, 0, NULL, NULL},
-         {"max-per-address", '\0', POPT_ARG_INT, &raw.max_per_address, 0, NULL, NULL},
-         {"header-timeout", '\0', POPT_ARG_INT, &raw.header_timeout, 0, NULL, NULL},
-         {"idle-timeout", '\0', POPT_ARG_INT, &raw.idle_timeout, 0, NULL, NULL},
-         {"version", 'V', POPT_ARG_NONE, &raw.wants_version, 0, NULL, NULL},
-         {"help", 'h', POPT_ARG_NONE, &raw.wants_help, 0, NULL, NULL},
-         POPT_TABLEEND};
+    struct hf_cli_line line;
+    enum hf_err err = HF_OK;
     *out = (struct hf_serve_options){0};
-    poptContext context = poptGetContext("holdfastd", argc, argv, table, 0);
-    enum hf_options_end end = read_all(context, table, &raw, out, why);
-    poptFreeContext(context);
-    free_raw(&raw);
-    return end;
+    enum hf_cli_asked asked = hf_cli_line_parse(&line, rows, out, argc, argv, false);
+    if (asked == HF_CLI_ASKED_NOTHING && line.n_words == 1 && strcmp(line.words[0], "help") == 0)
+        asked = HF_CLI_ASKED_HELP;
+    bool is_done = asked == HF_CLI_ASKED_HELP || asked == HF_CLI_ASKED_VERSION;
+    if (is_done)
+        (void)fputs(asked == HF_CLI_ASKED_HELP ? help : "holdfastd " HF_VERSION "\n", stdout);
+    else if (asked == HF_CLI_WRONG)
+        err = fail_option(&line, why);
+    else if (line.n_words > 0)
+        err = hf_fail(why, HF_E_ARGUMENT, "unexpected argument \"%s\". See `holdfastd --help`",
+                      line.words[0]);
+    else
+        err = check(out, why);
+    hf_cli_line_free(&line);
+    if (is_done || err != HF_OK)
+        hf_serve_options_free(out);
+    return is_done ? HF_OPTIONS_DONE : err == HF_OK ? HF_OPTIONS_RUN : HF_OPTIONS_WRONG;
 }
 
 void hf_serve_options_free(struct hf_serve_options *options)
 {
-    free(options->repo);
-    free(options->state);
-    free(options->access_log);
+    hf_cli_values_free(rows, options);
     *options = (struct hf_serve_options){0};
 }

@@ -5,10 +5,11 @@
 #include "server/http/address.h"
 
 struct hf_serve_options {
-    char *repo;       /* owned, as the other texts */
-    char *state;      /* NULL: none */
-    char *access_log; /* NULL: off; "-": standard output */
-    bool must_wait;   /* the repository may come later */
+    char *repo;        /* owned, as the other texts */
+    char *state;       /* NULL: none */
+    char *listen_text; /* ADDRESS:PORT */
+    char *access_log;  /* NULL: off; "-": standard output */
+    bool must_wait;    /* the repository may come later */
     union hf_peer listen;
     unsigned loops;
     unsigned connections_max;
