@@ -2,7 +2,7 @@
 #include "common/json/json.h"
 #include "common/os/process.h"
 #include "server/publish/commands/ctl.h"
-#include "server/repository/base/verbose.h"
+#include "server/repository/base/text.h"
 
 #include <sodium.h>
 

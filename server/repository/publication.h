@@ -10,10 +10,10 @@
 #define HF_REPOSITORY_PUBLICATION_H
 
 #include "server/repository/compose.h"
-#include "server/repository/keys/expiry.h"
-#include "server/repository/last.h"
+#include "server/repository/repo_read.h"
 #include "server/repository/repo_verify.h"
 #include "server/repository/repo_write.h"
+#include "server/repository/rollback_record.h"
 
 /** Where things are and when it is, as a command was told. Borrowed. */
 struct hf_publication_place {
@@ -37,16 +37,16 @@ struct hf_publication {
     bool is_used[HF_KEY_HALVES]; /* its keys sign, so the repository was held against its records */
     struct hf_trusted_set set;   /* what is published, whatever has expired */
     const struct hf_root *next;  /* borrowed; the root about to be published, NULL: none */
-    struct hf_last last[HF_KEY_HALVES]; /* of the halves used */
-    struct hf_last_files published;     /* what `set` stands on */
-    struct hf_last_files signed_now;    /* version 0: none of that role */
-    struct hf_expiry expiry;            /* read half by half, as keys are used */
+    struct hf_rollback_record record[HF_KEY_HALVES]; /* of the halves used */
+    struct hf_signed_files published;                /* what `set` stands on */
+    struct hf_signed_files signed_now;               /* version 0: none of that role */
+    struct hf_expiry expiry;                         /* read half by half, as keys are used */
 };
 
 /**
- * Open `out`, which stays where it is until it is closed. Take the lock and verify what is published, from the root pinned beside the keys (pin.h); the
+ * Open `out`, which stays where it is until it is closed. Take the lock and verify what is published, from the root pinned beside the keys (trusted_root.h); the
  * online half is held against it too where its keys are at hand. Expired metadata is no obstacle: to replace it is
- * what this is for. HF_E_ROLLBACK when it is older than what the keys signed last (last.h).
+ * what this is for. HF_E_ROLLBACK when it is older than what the keys signed last (rollback_record.h).
  * HF_E_STATE when this machine's clock is behind the last signature, because `signed_at` must not
  * fall, or more than 30 days beyond the end of the timestamp. HF_E_ARGUMENT for a given key that has
  * no say in what the command signs: in a ceremony, hf_publication_sign_under finds that.
@@ -100,11 +100,11 @@ HF_MUST_USE enum hf_err hf_publication_is_due(struct hf_publication *p, enum hf_
  *  are at hand. */
 HF_MUST_USE enum hf_err hf_publication_refresh_if_due(struct hf_publication *p, struct hf_why *why);
 
-/** Write what is staged (hf_repo_write_with), and remember it in the halves used: begun before
- *  timestamp.json goes out, done after. */
+/** Write what is staged (hf_repo_write_with), and remember it in the halves used: prepared
+ *  before timestamp.json goes out, committed after. */
 HF_MUST_USE enum hf_err hf_publication_commit(struct hf_publication *p, struct hf_why *why);
 
-/** Note in last.json of the halves used what was signed: as begun, or as done. */
+/** Note in last.json of the halves used what was signed: as prepared, or as committed. */
 HF_MUST_USE enum hf_err hf_publication_remember(struct hf_publication *p, bool is_done,
                                                 struct hf_why *why);
 

@@ -8,13 +8,27 @@
 
 #include "common/tuf/metadata.h"
 #include "common/os/file_util.h"
-#include "server/repository/certs/self_signed.h"
+#include "common/bundle/bundle.h"
+
+#include <holdfast/error.h>
 
 #define HF_TIMESTAMP_FILE "metadata/timestamp.json"
 
 struct hf_repo_file {
     char *path; /* below DIR: "metadata/2.root.json"; owned */
     struct hf_buf bytes;
+};
+
+/*
+ * Roots whose own signature was found good in this run. A run looks at the same roots several times:
+ * in what is published, in what is built, and in the repository as it will be. Whether a key verifies
+ * the signature of its certificate depends on nothing but the certificate's bytes, so it is asked once
+ * for each; for the 138 roots of Mozilla one such look is four fifths of all that a look costs. What
+ * depends on a description, another file or the date is asked every time.
+ */
+struct hf_self_signed {
+    uint8_t (*sha256)[HF_SHA256_LEN]; /* of each certificate's DER */
+    size_t n_items;
 };
 
 struct hf_repo {

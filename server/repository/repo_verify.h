@@ -68,4 +68,12 @@ HF_MUST_USE enum hf_err hf_repo_verify_targets(const struct hf_trusted_set *set,
                                                const struct hf_targets *targets,
                                                struct hf_why *why);
 
+/**
+ * As hf_policy_verify_self_signatures, but for those in `known`; those that verify are noted there.
+ * `known` may be NULL: nothing is remembered. HF_E_POLICY, HF_E_MEMORY.
+ */
+HF_MUST_USE enum hf_err hf_self_signed_verify(struct hf_self_signed *known,
+                                              const struct hf_bundle *bundle, struct hf_why *why);
+void hf_self_signed_free(struct hf_self_signed *known);
+
 #endif

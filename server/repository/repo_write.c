@@ -1,10 +1,9 @@
 #include "server/repository/repo_write.h"
 
-#include "server/repository/base/verbose.h"
+#include "server/repository/base/text.h"
 #include "server/repository/repo_verify.h"
-#include "server/repository/base/undo.h"
-
 #include "common/os/file_util.h"
+#include "server/repository/base/undo.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -123,19 +122,6 @@ static enum hf_err write_visible(const struct hf_repo *repo, size_t n_hidden, st
     return HF_OK;
 }
 
-static enum hf_err no_step(void *context, struct hf_why *why)
-{
-    (void)context;
-    (void)why;
-    return HF_OK;
-}
-
-enum hf_err hf_repo_write(struct hf_repo *repo, int64_t now_s, struct hf_why *why)
-{
-    const struct hf_repo_step none = {no_step, NULL};
-    return hf_repo_write_with(repo, now_s, &none, why);
-}
-
 enum hf_err hf_repo_write_with(struct hf_repo *repo, int64_t now_s, const struct hf_repo_step *step,
                                struct hf_why *why)
 {
@@ -145,7 +131,7 @@ enum hf_err hf_repo_write_with(struct hf_repo *repo, int64_t now_s, const struct
     qsort(repo->staged, repo->n_staged, sizeof *repo->staged, compare_files);
     size_t n_hidden = count_hidden(repo);
     enum hf_err err = write_hidden(repo, n_hidden, now_s, &undo, why);
-    if (err == HF_OK)
+    if (err == HF_OK && step != NULL)
         err = step->run(step->context, why);
     if (err != HF_OK) {
         hf_undo_run(&undo);
@@ -157,6 +143,11 @@ enum hf_err hf_repo_write_with(struct hf_repo *repo, int64_t now_s, const struct
     if (err == HF_OK)
         hf_repo_unstage(repo);
     return err;
+}
+
+enum hf_err hf_repo_write(struct hf_repo *repo, int64_t now_s, struct hf_why *why)
+{
+    return hf_repo_write_with(repo, now_s, NULL, why);
 }
 
 enum hf_err hf_repo_lock(const char *dir, int *lock, struct hf_why *why)

@@ -1,13 +1,13 @@
 /*
- * server/publish/draft, draft_check, draft_tally, root_diff, targets_diff: a draft that an
+ * server/publish/draft, draft_check, signature_status, draft_diff, targets_diff: a draft that an
  * attacker may have carried to a key holder. What is shown cannot play tricks on a terminal, and what counts as
  * signed by all that must is what a device takes.
  */
 #include "tests/fuzz/fuzz.h"
 
 #include "common/tuf/trusted_set.h"
-#include "server/publish/ceremony/draft_show.h"
-#include "server/publish/ceremony/draft_tally.h"
+#include "server/publish/ceremony/draft_diff.h"
+#include "server/publish/ceremony/signature_status.h"
 
 #define NOW_S INT64_C(1900000000)
 

@@ -1,7 +1,7 @@
 /* server/publish/expiry: a file that people edit. What is read is within bounds, or nothing is. */
 #include "tests/fuzz/scratch.h"
 
-#include "server/repository/keys/expiry.h"
+#include "server/repository/compose.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

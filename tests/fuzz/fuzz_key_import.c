@@ -5,7 +5,7 @@
 #include "tests/fuzz/scratch.h"
 
 #include "common/base/timetext.h"
-#include "server/repository/keys/key_import.h"
+#include "server/repository/keys/signing_key.h"
 #include "server/repository/keys/signer.h"
 #include "server/repository/compose.h"
 

@@ -1,4 +1,4 @@
-/* server/publish/ceremony/draft.c, draft_check.c, draft_tally.c, root_edit.c, root_diff.c: drafts, as a key
+/* server/publish/ceremony/draft.c, draft_check.c, signature_status.c, root_edit.c, draft_diff.c: drafts, as a key
  * holder's machine reads them from an untrusted carrier. */
 #include "tests/support/check.h"
 #include "tests/support/tuf_repo.h"
@@ -6,8 +6,8 @@
 #include "common/base/timetext.h"
 #include "server/repository/compose.h"
 #include "server/repository/keys/signing_key.h"
-#include "server/publish/ceremony/draft_show.h"
-#include "server/publish/ceremony/draft_tally.h"
+#include "server/publish/ceremony/draft_diff.h"
+#include "server/publish/ceremony/signature_status.h"
 #include "server/publish/ceremony/root_edit.h"
 
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #include "tests/support/check.h"
 
 #include "common/bundle/pem.h"
-#include "server/repository/certs/self_signed.h"
+#include "server/repository/repo_verify.h"
 #include "tests/support/test_pki.h"
 
 struct world {

@@ -3,8 +3,8 @@
 #define HF_PUBLISH_BUNDLE_BUILD_H
 
 #include "server/publish/bundle/bundle_notes.h"
-#include "server/repository/certs/cert_files.h"
 #include "server/repository/base/findings.h"
+#include "server/repository/certs/cert_files.h"
 #include "server/repository/repo_verify.h"
 
 /* Which part of another bundle a profile takes over. */
@@ -42,7 +42,7 @@ struct hf_bundle_built {
     struct hf_buf pem;
     bool is_unchanged;           /* the version before has all of this; `version` is its number */
     size_t n_strangers;          /* of the drops, the last ones: keys that no version before had */
-    struct hf_findings findings; /* what was left out, and what lint says of it (bundle_lint.h) */
+    struct hf_findings findings; /* what was left out, and what lint says of it */
 };
 
 /**
@@ -55,5 +55,31 @@ HF_MUST_USE enum hf_err hf_bundle_build(const struct hf_bundle_order *order,
                                         const struct hf_repo_bundle *before, int64_t now_s,
                                         struct hf_bundle_built *out, struct hf_why *why);
 void hf_bundle_built_free(struct hf_bundle_built *built);
+
+/* The profiles that are a part of another: rsa and ecc, for devices that validate only one kind. */
+
+#define HF_DERIVED_MAX 2
+
+struct hf_derivation {
+    const char *profile;
+    enum hf_key_kind kind;
+};
+
+/** `texts` as typed, "rsa" or "rsa,ecc"; NULL-terminated or NULL. `out` holds HF_DERIVED_MAX.
+ *  HF_E_ARGUMENT for another word, one twice, or a profile of itself. */
+HF_MUST_USE enum hf_err hf_derivations_parse(const char *const *texts, const char *profile,
+                                             struct hf_derivation *out, size_t *n_out,
+                                             struct hf_why *why);
+
+/**
+ * The next version of a derived profile, from the new `full`, which `full_order` asked for, with its
+ * dates. What `full` drops may go from it unasked; whatever else it had and would lose is asked about.
+ * `before`: its newest version, NULL for none.
+ */
+HF_MUST_USE enum hf_err hf_bundle_derive(const struct hf_bundle_built *full,
+                                         const struct hf_derivation *derivation,
+                                         const struct hf_bundle_order *full_order,
+                                         const struct hf_repo_bundle *before, int64_t now_s,
+                                         struct hf_bundle_built *out, struct hf_why *why);
 
 #endif

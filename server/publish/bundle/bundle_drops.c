@@ -4,7 +4,7 @@
 #include "common/base/limits.h"
 #include "server/repository/certs/cert_files.h"
 #include "common/os/file_util.h"
-#include "server/repository/certs/fingerprint.h"
+#include "server/repository/certs/select.h"
 
 #include <inttypes.h>
 #include <stdio.h>

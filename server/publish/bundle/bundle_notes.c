@@ -1,7 +1,6 @@
 #include "server/publish/bundle/bundle_notes.h"
 
 #include "common/base/timetext.h"
-#include "server/repository/certs/fingerprint.h"
 #include "server/repository/certs/select.h"
 
 #include <stdlib.h>

@@ -18,7 +18,7 @@
 struct hf_release_order {
     struct hf_publication_place place;
     struct hf_bundle_order bundle; /* `from`, `known`, `self_signed` are filled in here */
-    bool is_new;                   /* --new (bundle_begin.h) */
+    bool is_new;                   /* --new (catalog.h) */
     const char *from_profile;      /* the newest bundle of this profile is its `from`; NULL: none */
     const char *const *derives;    /* --derive: "rsa", "ecc", also "rsa,ecc" */
     const char *const *accepts;    /* --accept */

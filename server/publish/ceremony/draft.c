@@ -2,7 +2,6 @@
 
 #include "common/json/json.h"
 #include "common/os/file_util.h"
-#include "server/publish/ceremony/draft_check.h"
 
 #include <stdlib.h>
 #include <string.h>

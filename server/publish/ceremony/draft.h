@@ -40,7 +40,7 @@ struct hf_draft {
 /**
  * Read a draft, and check that it could ever be published: it follows the root in it, thresholds can
  * be met, no key id means two keys, no text would confuse a terminal, and the files are those that
- * are listed. Signatures are not looked at (draft_tally.h). HF_E_FORMAT, HF_E_LIMIT, HF_E_SIGNATURE
+ * are listed. Signatures are not looked at (signature_status.h). HF_E_FORMAT, HF_E_LIMIT, HF_E_SIGNATURE
  * for a root that its own keys, or a root to come that those before it, did not sign. `out` is
  * written on HF_OK only; hf_draft_free it.
  */
@@ -106,5 +106,15 @@ HF_MUST_USE enum hf_err hf_draft_create(const char *path, const struct hf_draft 
 /** In the place of what is there, whole or not at all. */
 HF_MUST_USE enum hf_err hf_draft_write(const char *path, const struct hf_draft *draft,
                                        struct hf_why *why);
+
+/* draft_check.c: what a draft must be beyond well-formed, before anybody is asked to sign it. No I/O. */
+
+/** Everything hf_draft_parse promises besides the form; HF_E_FORMAT. Sets is_before_verified. */
+HF_MUST_USE enum hf_err hf_draft_check(struct hf_draft *draft, struct hf_why *why);
+
+/** Before a key signs: HF_E_STATE for a draft made more than a day after now. Its time of signing
+ *  becomes the least that devices take the time to be. */
+HF_MUST_USE enum hf_err hf_draft_check_clock(const struct hf_draft *draft, int64_t now_s,
+                                             struct hf_why *why);
 
 #endif

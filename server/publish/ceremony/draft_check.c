@@ -1,9 +1,9 @@
-#include "server/publish/ceremony/draft_check.h"
+#include "server/publish/ceremony/draft.h"
 
 #include "common/base/timetext.h"
 #include "common/bundle/description.h"
 #include "common/json/json.h"
-#include "server/repository/base/label.h"
+#include "server/repository/base/text.h"
 #include "server/repository/keys/public_key.h"
 
 #include <inttypes.h>

@@ -2,7 +2,7 @@
 #ifndef HF_PUBLISH_DRAFT_SIGN_H
 #define HF_PUBLISH_DRAFT_SIGN_H
 
-#include "server/publish/ceremony/draft_tally.h"
+#include "server/publish/ceremony/signature_status.h"
 #include "server/repository/keys/key_set.h"
 
 /**

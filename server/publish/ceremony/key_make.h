@@ -3,7 +3,6 @@
 #define HF_PUBLISH_KEY_MAKE_H
 
 #include "server/repository/compose.h"
-#include "server/repository/keys/expiry.h"
 #include "server/repository/base/undo.h"
 
 struct hf_key_plan {

@@ -1,6 +1,6 @@
 #include "server/publish/ceremony/root_edit.h"
 
-#include "server/repository/certs/fingerprint.h"
+#include "server/repository/certs/select.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -1,19 +1,123 @@
-/* What a draft of targets changes: bundles that come and go, certificate by certificate. */
-#include "server/publish/ceremony/draft_json.h"
-#include "server/publish/ceremony/draft_rest.h"
-#include "server/publish/ceremony/draft_show.h"
-
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
 #include "common/bundle/bundle.h"
-#include "common/cli/report.h"
-#include "server/repository/base/label.h"
-#include "server/publish/ceremony/targets_rest.h"
+#include "server/publish/ceremony/draft_diff.h"
+#include "server/publish/ceremony/unexplained_diff.h"
 #include "server/publish/lint/lint_accepted.h"
+#include "common/cli/report.h"
+#include "server/repository/base/text.h"
 
 #include <inttypes.h>
 #include <string.h>
 
+/* ---- what no sentence explains --------------------------------------------------------------- */
+
+static void forget_members(json_t *object, const char *const *members)
+{
+    for (; *members != NULL; members++)
+        json_object_del(object, *members);
+}
+
+/* A list in which nothing is left but empty objects. */
+static bool is_hollow(const json_t *list)
+{
+    size_t index;
+    json_t *element;
+    json_array_foreach(list, index, element)
+    {
+        if (!json_is_object(element) || json_object_size(element) != 0)
+            return false;
+    }
+    return json_is_array(list);
+}
+
+static void forget_notes(json_t *description)
+{
+    static const char *const of_note[] = {"sha256", "use", "distrust_after", "remove_after", NULL};
+    size_t index;
+    json_t *note;
+    json_t *notes = json_object_get(description, "anchors");
+    json_array_foreach(notes, index, note)
+    {
+        forget_members(note, of_note);
+    }
+    if (is_hollow(notes))
+        json_object_del(description, "anchors");
+}
+
+static void forget_accepted(json_t *description, const struct hf_target *target)
+{
+    const struct hf_accepted accepted = hf_accepted_of(target);
+    size_t index, n_odd = 0;
+    json_t *code;
+    json_array_foreach(accepted.codes, index, code)
+    {
+        const char *name = json_string_value(code);
+        n_odd += name == NULL || !hf_label_is_plain(name);
+    }
+    if (n_odd > 0)
+        return;
+    /* The day is shown with each code; where there is none it would be shown nowhere. */
+    if (json_array_size(accepted.codes) > 0 && accepted.at_s != HF_TIME_NONE)
+        json_object_del(description, "accepted_at");
+    if (json_is_array(accepted.codes))
+        json_object_del(description, "accepted");
+}
+
+/* The length and the sha256 are shown. A sha512 was checked against the content, where that is there. */
+static void forget_shown(json_t *listed, bool has_content)
+{
+    static const char *const checked[] = {"sha256", "sha512", NULL};
+    static const char *const shown[] = {"sha256", NULL};
+    json_t *hashes = json_object_get(listed, "hashes");
+    json_object_del(listed, "length");
+    forget_members(hashes, has_content ? checked : shown);
+    if (json_object_size(hashes) == 0)
+        json_object_del(listed, "hashes");
+}
+
+/* Of what is listed about one file; of a bundle, its description is explained already. */
+static json_t *rest_of_one(const struct hf_draft *draft, const struct hf_target *target,
+                           bool is_bundle)
+{
+    static const char *const of_description[] = {"set", "profile", "version", "drops", NULL};
+    const json_t *listed = json_object_get(draft->targets.env.signed_part, "targets");
+    json_t *none = is_bundle ? json_pack("{s:{s:{}}}", "custom", "holdfast") : json_object();
+    json_t *rest = json_deep_copy(json_object_get(listed, target->path));
+    json_t *description = json_object_get(json_object_get(rest, "custom"), "holdfast");
+    forget_shown(rest, hf_draft_content(draft, target->path).data != NULL);
+    if (is_bundle) {
+        forget_members(description, of_description);
+        forget_notes(description);
+        forget_accepted(description, target);
+    }
+    json_t *list = none == NULL || rest == NULL ? NULL : hf_draft_rest(none, rest);
+    json_decref(none);
+    json_decref(rest);
+    return list;
+}
+
+static json_t *copy_of_rest(const struct hf_targets *targets)
+{
+    json_t *copy = hf_draft_rest_begin(&targets->env);
+    json_object_del(copy, "targets");
+    return copy;
+}
+
+/* Former targets without valid signatures may say anything to hide a difference. */
+static json_t *rest_of_all(const struct hf_draft *draft)
+{
+    json_t *before = draft->is_before_verified ? copy_of_rest(&draft->before) : json_object();
+    json_t *after = copy_of_rest(&draft->targets);
+    json_t *rest = before == NULL || after == NULL ? NULL : hf_draft_rest(before, after);
+    json_decref(before);
+    json_decref(after);
+    return rest;
+}
+
+/* ---- in words and data ----------------------------------------------------------------------- */
+
+/* What a draft of targets changes: bundles that come and go, certificate by certificate. */
 /* Subjects are printable as the parser leaves them (fuzz harness `cert`). */
 static void show_anchor(const struct hf_anchor *anchor, FILE *out)
 {
@@ -148,7 +252,7 @@ static void show_content(const struct hf_draft *draft, const struct hf_target *t
         show_listed(&target->info, out);
     if (is_bundle)
         show_accepted(target, out);
-    hf_draft_rest_print_take(hf_targets_rest_of_one(draft, target, is_bundle), 6, out);
+    hf_draft_rest_print_take(rest_of_one(draft, target, is_bundle), 6, out);
     hf_bundle_free(&bundle);
     hf_description_free(&d);
 }
@@ -190,7 +294,7 @@ static void show_removed(const struct hf_draft *draft, FILE *out)
 
 json_t *hf_draft_targets_unexplained(const struct hf_draft *draft)
 {
-    json_t *all = hf_targets_rest(draft);
+    json_t *all = rest_of_all(draft);
     for (size_t i = 0; i < draft->targets.n_targets && all != NULL; i++) {
         const struct hf_target *target = &draft->targets.targets[i];
         struct hf_description d = {0};
@@ -198,7 +302,7 @@ json_t *hf_draft_targets_unexplained(const struct hf_draft *draft)
         if (change_of(draft, target) == UNCHANGED)
             continue;
         bool is_bundle = read_bundle(draft, target, &d, &bundle) == HF_OK;
-        json_t *of_one = hf_targets_rest_of_one(draft, target, is_bundle);
+        json_t *of_one = rest_of_one(draft, target, is_bundle);
         if (of_one == NULL || json_array_extend(all, of_one) != 0) {
             json_decref(all);
             all = NULL;
@@ -222,7 +326,7 @@ void hf_draft_show_targets(const struct hf_draft *draft, FILE *out)
             draft->before.n_targets);
     show_added(draft, out);
     show_removed(draft, out);
-    hf_draft_rest_print_take(hf_targets_rest(draft), 2, out);
+    hf_draft_rest_print_take(rest_of_all(draft), 2, out);
 }
 
 /* ---- for scripts ------------------------------------------------------------------------------ */
@@ -274,7 +378,7 @@ static json_t *target_json(const struct hf_draft *draft, const struct hf_target 
                                has_content, "length", (json_int_t)info->length, "sha256",
                                has_content || info->has_sha256 ? sha256 : NULL, "bundle",
                                is_bundle ? bundle_json(&bundle, &d, target) : json_null(),
-                               "other_members", hf_targets_rest_of_one(draft, target, is_bundle));
+                               "other_members", rest_of_one(draft, target, is_bundle));
     hf_bundle_free(&bundle);
     hf_description_free(&d);
     return object;
@@ -309,5 +413,5 @@ json_t *hf_draft_targets_to_json(const struct hf_draft *draft)
                      draft->is_before_verified, "listed", "before",
                      (json_int_t)draft->before.n_targets, "after",
                      (json_int_t)draft->targets.n_targets, "added", added_json(draft), "removed",
-                     removed_json(draft), "other_members", hf_targets_rest(draft));
+                     removed_json(draft), "other_members", rest_of_all(draft));
 }

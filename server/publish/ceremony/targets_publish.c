@@ -3,7 +3,7 @@
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
 #include "common/json/json.h"
-#include "server/publish/ceremony/draft_tally.h"
+#include "server/publish/ceremony/signature_status.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -93,9 +93,9 @@ static enum hf_err overtaken(const struct hf_draft *draft, int64_t newest, struc
 /* Did a publication of these very bytes begin, and not get as far as to leave them there? */
 static bool was_begun(const struct hf_publication *p, int64_t version, struct hf_bytes file)
 {
-    const struct hf_last_file same = hf_last_file_make(version, file);
+    const struct hf_signed_file same = hf_signed_file_make(version, file);
     for (int half = 0; half < HF_KEY_HALVES; half++) {
-        const struct hf_last_file *begun = &p->last[half].begun.of[HF_ROLE_TARGETS];
+        const struct hf_signed_file *begun = &p->record[half].prepared.of[HF_ROLE_TARGETS];
         if (p->is_used[half] && begun->version == version &&
             strcmp(begun->sha256, same.sha256) == 0)
             return true;
@@ -238,7 +238,7 @@ static enum hf_err stage_metadata(struct hf_publication *p, const struct hf_draf
     if (err == HF_OK && hf_buf_append(file, own.data, own.len) != HF_OK)
         err = hf_fail(why, HF_E_MEMORY, "out of memory for %s", path.text);
     if (err == HF_OK) {
-        p->signed_now.of[HF_ROLE_TARGETS] = hf_last_file_make(version, hf_buf_bytes(&own));
+        p->signed_now.of[HF_ROLE_TARGETS] = hf_signed_file_make(version, hf_buf_bytes(&own));
         return hf_repo_stage_take(&p->repo, path.text, &own, why);
     }
     hf_buf_free(&own);

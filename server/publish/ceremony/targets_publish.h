@@ -1,4 +1,4 @@
-/* Targets metadata whose keys lie on several machines: a draft (targets_draft.h) that came back. */
+/* Targets metadata whose keys lie on several machines: a draft (targets_release.h) that came back. */
 #ifndef HF_PUBLISH_TARGETS_PUBLISH_H
 #define HF_PUBLISH_TARGETS_PUBLISH_H
 

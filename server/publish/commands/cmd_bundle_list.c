@@ -2,9 +2,9 @@
 #include "server/publish/commands/ctl.h"
 #include "common/base/timetext.h"
 #include "common/cli/report.h"
-#include "server/publish/bundle/shelf.h"
+#include "server/publish/bundle/catalog.h"
 #include "server/publish/lint/lint_accepted.h"
-#include "server/repository/base/label.h"
+#include "server/repository/base/text.h"
 
 #include <inttypes.h>
 

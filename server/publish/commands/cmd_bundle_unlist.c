@@ -1,8 +1,8 @@
 /* holdfastctl bundle unlist: versions that shall not be on offer any more. */
 #include "server/publish/commands/ctl.h"
 #include "common/base/limits.h"
-#include "server/publish/bundle/publish_json.h"
-#include "server/publish/bundle/shelf.h"
+#include "server/publish/bundle/publish_report.h"
+#include "server/publish/bundle/catalog.h"
 #include "server/publish/ceremony/targets_publish.h"
 #include "server/publish/ceremony/targets_release.h"
 

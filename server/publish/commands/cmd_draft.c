@@ -2,10 +2,9 @@
  * the repository; what a draft changes and who is still to sign, of one copy or of several, which merge
  * puts into one file. */
 #include "server/publish/commands/ctl.h"
-#include "server/publish/ceremony/draft_check.h"
-#include "server/publish/ceremony/draft_json.h"
+#include "server/publish/ceremony/draft.h"
+#include "server/publish/ceremony/draft_diff.h"
 #include "server/publish/ceremony/draft_roots.h"
-#include "server/publish/ceremony/draft_show.h"
 #include "server/publish/ceremony/draft_sign.h"
 
 #include <inttypes.h>

@@ -5,9 +5,9 @@
 #include "common/cli/report.h"
 #include "server/publish/ceremony/key_make.h"
 #include "common/os/file_util.h"
-#include "server/repository/certs/fingerprint.h"
+#include "server/repository/certs/select.h"
 #include "server/repository/keys/signer.h"
-#include "server/repository/pin.h"
+#include "server/repository/trusted_root.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -219,7 +219,7 @@ static enum hf_err write_records(const struct hf_repo *repo, const struct hf_key
                                  struct hf_undo *undo, struct hf_why *why)
 {
     for (int half = 0; half < HF_KEY_HALVES; half++)
-        HF_TRY(hf_pin_create(&set->folders[half], repo, undo, why));
+        HF_TRY(hf_trusted_root_create(&set->folders[half], repo, undo, why));
     return HF_OK;
 }
 

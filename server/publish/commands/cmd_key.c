@@ -4,8 +4,7 @@
 
 #include "server/publish/commands/ctl.h"
 #include "common/cli/report.h"
-#include "server/repository/keys/key_rekey.h"
-#include "server/repository/keys/key_type.h"
+#include "server/repository/keys/key_seal.h"
 #include "server/repository/keys/public_key.h"
 
 #include <inttypes.h>

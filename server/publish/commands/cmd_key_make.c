@@ -2,9 +2,8 @@
 #include "server/publish/commands/ctl.h"
 #include "common/cli/report.h"
 #include "server/publish/commands/key_report.h"
-#include "server/repository/keys/key_import.h"
+#include "server/repository/keys/signing_key.h"
 #include "server/repository/keys/key_seal.h"
-#include "server/repository/keys/key_type.h"
 #include "server/repository/keys/public_key.h"
 
 #include <stdlib.h>

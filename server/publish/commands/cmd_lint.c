@@ -2,7 +2,7 @@
 #include "server/publish/commands/ctl.h"
 #include "common/base/timetext.h"
 #include "common/cli/report.h"
-#include "server/publish/bundle/shelf.h"
+#include "server/publish/bundle/catalog.h"
 #include "server/publish/lint/lint_accepted.h"
 #include "server/publish/lint/lint_answers.h"
 #include "common/os/file_util.h"

@@ -3,7 +3,7 @@
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
 #include "common/cli/report.h"
-#include "server/publish/bundle/shelf.h"
+#include "server/publish/bundle/catalog.h"
 #include "server/publish/lint/lint.h"
 
 #include <inttypes.h>

@@ -3,7 +3,7 @@
 #include "server/publish/commands/ctl.h"
 #include "common/base/timetext.h"
 #include "common/cli/report.h"
-#include "server/publish/bundle/publish_json.h"
+#include "server/publish/bundle/publish_report.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

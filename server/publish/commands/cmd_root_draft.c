@@ -3,14 +3,13 @@
 #include "server/publish/commands/ctl.h"
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
-#include "server/publish/ceremony/draft_json.h"
+#include "server/publish/ceremony/draft_diff.h"
 #include "server/publish/ceremony/draft_roots.h"
-#include "server/publish/ceremony/draft_show.h"
-#include "server/publish/ceremony/draft_tally.h"
+#include "server/publish/ceremony/signature_status.h"
 #include "server/publish/ceremony/root_edit.h"
-#include "server/repository/keys/key_reference.h"
-#include "server/repository/keys/key_role.h"
-#include "server/repository/pin.h"
+#include "server/repository/keys/public_key.h"
+#include "server/repository/keys/key_set.h"
+#include "server/repository/trusted_root.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -88,7 +87,7 @@ static enum hf_err compose_from(const struct draft_options *r, struct hf_draft *
     if (r->o.keys == NULL)
         return compose(r, &repo, out, why);
     HF_TRY(hf_key_set_init_holder(&keys, r->o.keys, NULL, why));
-    enum hf_err err = hf_pin_read(&keys.folders[HF_KEYS_OFFLINE], &pin, why);
+    enum hf_err err = hf_trusted_root_read(&keys.folders[HF_KEYS_OFFLINE], &pin, why);
     repo.pinned_root = hf_buf_bytes(&pin);
     if (err == HF_OK)
         err = compose(r, &repo, out, why);

@@ -1,9 +1,9 @@
 /* holdfastctl root finish: signed copies of a draft come together and are published, and with them a
  * draft of targets that is signed under the new root. */
 #include "server/publish/commands/ctl.h"
-#include "server/publish/bundle/publish_json.h"
+#include "server/publish/bundle/publish_report.h"
 #include "server/publish/ceremony/draft_sign.h"
-#include "server/publish/ceremony/draft_tally.h"
+#include "server/publish/ceremony/signature_status.h"
 #include "server/publish/ceremony/root_publish.h"
 #include "server/publish/ceremony/targets_publish.h"
 

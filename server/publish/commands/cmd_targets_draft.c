@@ -1,13 +1,11 @@
 /* holdfastctl targets draft, targets finish: targets keys that lie on several machines. */
 #include "server/publish/commands/ctl.h"
-#include "server/publish/bundle/publish_json.h"
-#include "server/publish/ceremony/draft_json.h"
-#include "server/publish/ceremony/draft_show.h"
+#include "server/publish/bundle/publish_report.h"
+#include "server/publish/ceremony/draft_diff.h"
 #include "server/publish/ceremony/draft_sign.h"
-#include "server/publish/ceremony/draft_tally.h"
-#include "server/publish/ceremony/targets_draft.h"
-#include "server/publish/ceremony/targets_publish.h"
+#include "server/publish/ceremony/signature_status.h"
 #include "server/publish/ceremony/targets_release.h"
+#include "server/publish/ceremony/targets_publish.h"
 
 #include <inttypes.h>
 

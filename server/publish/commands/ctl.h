@@ -4,7 +4,7 @@
 
 #include "common/cli/cli.h"
 #include "server/publish/bundle/bundle_release.h"
-#include "server/repository/certs/anchor_end.h"
+#include "server/repository/certs/known_roots.h"
 #include "server/repository/publication.h"
 
 /* The exit codes in words, for help. */

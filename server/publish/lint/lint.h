@@ -8,8 +8,8 @@
 #define HF_PUBLISH_LINT_H
 
 #include "common/tuf/trusted_set.h"
-#include "server/repository/certs/anchor_end.h"
-#include "server/repository/certs/vouching.h"
+#include "server/repository/certs/known_roots.h"
+#include "server/repository/certs/select.h"
 #include "server/repository/base/findings.h"
 #include "server/publish/lint/lint_device.h"
 #include "server/publish/lint/lint_endpoints.h"

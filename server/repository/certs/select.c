@@ -1,8 +1,45 @@
 #include "server/repository/certs/select.h"
 
-#include "server/repository/certs/fingerprint.h"
+#include "common/base/hex.h"
 
+#include <ctype.h>
 #include <string.h>
+
+static enum hf_err refuse(const char *text, size_t len, struct hf_why *why)
+{
+    return hf_fail(why, HF_E_ARGUMENT,
+                   "a fingerprint is a SHA-256 of %d hexadecimal digits or its first %d or more, "
+                   "not \"%.*s\"",
+                   2 * HF_SHA256_LEN, HF_FINGERPRINT_DIGITS_MIN, (int)(len < 100 ? len : 100),
+                   text);
+}
+
+enum hf_err hf_fingerprint_parse(const char *text, size_t len, struct hf_fingerprint *out,
+                                 struct hf_why *why)
+{
+    struct hf_fingerprint f = {{0}};
+    size_t n = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (text[i] == ':' || text[i] == ' ')
+            continue;
+        if (!isxdigit((unsigned char)text[i]) || n == 2 * HF_SHA256_LEN)
+            return refuse(text, len, why);
+        f.digits[n++] = (char)tolower((unsigned char)text[i]);
+    }
+    if (n < HF_FINGERPRINT_DIGITS_MIN)
+        return refuse(text, len, why);
+    *out = f;
+    return HF_OK;
+}
+
+bool hf_fingerprint_matches(const struct hf_fingerprint *f, const uint8_t sha256[HF_SHA256_LEN])
+{
+    char hex[HF_SHA256_HEX_LEN];
+    hf_hex_encode(sha256, HF_SHA256_LEN, hex);
+    return strncmp(hex, f->digits, strlen(f->digits)) == 0;
+}
+
+/* ---- selection ------------------------------------------------------------------------------- */
 
 static bool is_fingerprint(const char *text, struct hf_fingerprint *out)
 {
@@ -40,4 +77,68 @@ enum hf_choice hf_select_choose(const char *const *texts, const struct hf_known_
         choice = HF_CHOSEN_BY_TABLE;
     }
     return choice;
+}
+
+/* ---- vouching -------------------------------------------------------------------------------- */
+
+static bool fits(const struct hf_fingerprint *pin, const struct hf_cert *cert)
+{
+    return hf_fingerprint_matches(pin, cert->sha256) ||
+           hf_fingerprint_matches(pin, cert->spki_sha256);
+}
+
+/* A pin that was mistyped must not pass unseen only because its root was known anyway. */
+enum hf_err hf_vouching_check_pins(const struct hf_vouching *by, const struct hf_bundle *bundle,
+                                   struct hf_why *why)
+{
+    const char *const *pins = by->pins;
+    for (size_t i = 0; pins != NULL && pins[i] != NULL; i++) {
+        struct hf_fingerprint pin;
+        size_t n_fitting = 0;
+        if (hf_fingerprint_parse(pins[i], strlen(pins[i]), &pin, why) != HF_OK)
+            return hf_fail_context(why, "--pin");
+        for (size_t j = 0; bundle != NULL && j < bundle->n_anchors; j++)
+            n_fitting += fits(&pin, &bundle->anchors[j].cert);
+        if (bundle != NULL && n_fitting == 0)
+            return hf_fail(why, HF_E_ARGUMENT,
+                           "--pin %s: no certificate or key of that SHA-256 is given", pin.digits);
+    }
+    return HF_OK;
+}
+
+/* Pins are fingerprints, as was checked. */
+static bool is_pinned(const struct hf_cert *cert, const char *const *pins)
+{
+    for (size_t i = 0; pins != NULL && pins[i] != NULL; i++) {
+        struct hf_fingerprint pin;
+        struct hf_why unused;
+        if (hf_fingerprint_parse(pins[i], strlen(pins[i]), &pin, &unused) == HF_OK &&
+            fits(&pin, cert))
+            return true;
+    }
+    return false;
+}
+
+static bool is_signed(const struct hf_cert *cert, const struct hf_bundle *bundle)
+{
+    return bundle != NULL && hf_bundle_find_key(bundle, cert->spki_sha256) != NULL;
+}
+
+static bool is_vouched_for(const struct hf_cert *cert, const struct hf_vouching *by)
+{
+    return (by->known != NULL && hf_known_roots_find(by->known, cert) != NULL) ||
+           is_signed(cert, by->before) || is_signed(cert, by->from) || is_pinned(cert, by->pins);
+}
+
+enum hf_err hf_vouching_check(const struct hf_vouching *by, const struct hf_cert *cert,
+                              const char *where, struct hf_findings *out, struct hf_why *why)
+{
+    char hex[HF_SHA256_HEX_LEN];
+    if (is_vouched_for(cert, by))
+        return HF_OK;
+    hf_hex_encode(cert->sha256, HF_SHA256_LEN, hex);
+    return hf_findings_add(out, HF_LINT_UNKNOWN_ROOT, where, why,
+                           "\"%s\" is in no table of known roots; compare its SHA-256 %s with the "
+                           "one that its owner publishes, then give --pin with it",
+                           cert->subject, hex);
 }

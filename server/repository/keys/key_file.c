@@ -14,6 +14,7 @@
 #define KEYTYPE_SEED "ed25519"
 #define KEYTYPE_TOKEN "token"
 #define FILE_BYTES_MAX 4096
+#define PUBLIC_FILE_BYTES_MAX (16u * 1024u) /* PEM of RSA-8192 and room */
 #define NONCE_LEN crypto_aead_xchacha20poly1305_ietf_NPUBBYTES
 #define SEALED_LEN (HF_SEED_LEN + crypto_aead_xchacha20poly1305_ietf_ABYTES)
 
@@ -404,4 +405,40 @@ enum hf_err hf_key_file_check_name(const char *path, struct hf_why *why)
         return hf_fail(why, HF_E_ARGUMENT, "the name of a key file ends in %s, %s does not",
                        HF_KEY_FILE_SUFFIX, path);
     return HF_OK;
+}
+
+/* ---- public keys in files --------------------------------------------------------------------- */
+
+static enum hf_err from_key_file(const char *path, struct hf_public_key *out, struct hf_why *why)
+{
+    struct hf_key_file file = {0};
+    HF_TRY(hf_key_file_read(path, &file, why));
+    enum hf_err err = hf_public_key_from_json(file.public_key, out, why);
+    hf_key_file_free(&file);
+    return err;
+}
+
+static enum hf_err from_object(const json_t *object, const char *path, struct hf_public_key *out,
+                               struct hf_why *why)
+{
+    enum hf_err err = hf_public_key_from_json(object, out, why);
+    return err == HF_OK ? HF_OK : hf_fail_context(why, "%s", path);
+}
+
+enum hf_err hf_public_key_read(const char *path, struct hf_public_key *out, struct hf_why *why)
+{
+    struct hf_buf text = {0};
+    json_t *object = NULL;
+    enum hf_err err = hf_file_read_any(path, PUBLIC_FILE_BYTES_MAX, &text, why);
+    if (err == HF_OK)
+        err = hf_json_parse_object(hf_buf_bytes(&text), path, &object, why);
+    if (text.data != NULL)
+        sodium_memzero(text.data, text.len); /* a key without passphrase lies open in it */
+    hf_buf_free(&text);
+    if (err != HF_OK)
+        return err;
+    err = json_object_get(object, "format") != NULL ? from_key_file(path, out, why)
+                                                    : from_object(object, path, out, why);
+    json_decref(object);
+    return err;
 }

@@ -4,13 +4,13 @@
  * authenticated with it, so a file whose public key or parameters were swapped does not open.
  * Mode 0600, made once, never overwritten.
  *
- * Or a file that says in which token the key is (key_reference.h), so that a folder holds both.
+ * Or a file that says in which token the key is (public_key.h), so that a folder holds both.
  */
 #ifndef HF_REPOSITORY_KEY_FILE_H
 #define HF_REPOSITORY_KEY_FILE_H
 
-#include "server/repository/keys/kdf.h"
-#include "server/repository/keys/key_reference.h"
+#include "server/repository/base/passphrase.h"
+#include "server/repository/keys/public_key.h"
 #include "server/repository/keys/signing_key.h"
 
 #define HF_KEY_FILE_SUFFIX ".key.json"
@@ -64,5 +64,9 @@ HF_MUST_USE enum hf_err hf_key_file_open_token(const struct hf_key_file *file,
 /** HF_E_ARGUMENT, in words, unless the name ends in HF_KEY_FILE_SUFFIX: only such are found in a
  *  folder. */
 HF_MUST_USE enum hf_err hf_key_file_check_name(const char *path, struct hf_why *why);
+
+/** From a file of either kind. HF_E_KEY, HF_E_NOT_FOUND, …; the sentence names the file. */
+HF_MUST_USE enum hf_err hf_public_key_read(const char *path, struct hf_public_key *out,
+                                           struct hf_why *why);
 
 #endif

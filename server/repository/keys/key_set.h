@@ -14,6 +14,8 @@
 #include "common/os/file_util.h"
 #include "server/repository/keys/key_file.h"
 
+#include <jansson.h>
+
 enum hf_key_half { HF_KEYS_OFFLINE, HF_KEYS_ONLINE, HF_KEY_HALVES };
 
 enum hf_key_half hf_key_half_of(enum hf_top_role role);
@@ -93,5 +95,15 @@ struct hf_key_choice {
 HF_MUST_USE enum hf_err hf_key_set_open_chosen(struct hf_key_set *set, enum hf_key_half half,
                                                const struct hf_key_choice *choice,
                                                struct hf_signers *out, struct hf_why *why);
+
+/* Which key is whose: what a root calls a key that lies here. No I/O. */
+
+/**
+ * The id under which `root` lists this public key for `role`; NULL where it does not. An id is a label
+ * (TUF 4.2.2): another program, which spells the same PEM in another way, gives another one. Borrowed
+ * from `root`, which may be NULL.
+ */
+const char *hf_key_role_id(const struct hf_root *root, enum hf_top_role role,
+                           const json_t *public_key);
 
 #endif

@@ -1,6 +1,12 @@
 #include "server/repository/keys/signing_key.h"
 
+#include "common/os/secret_file.h"
+
+#include <errno.h>
+#include <mbedtls/asn1.h>
 #include <sodium.h>
+#include <string.h>
+#include <unistd.h>
 
 _Static_assert(HF_SEED_LEN == crypto_sign_SEEDBYTES, "Ed25519 seed");
 _Static_assert(HF_PUBLIC_KEY_LEN == crypto_sign_PUBLICKEYBYTES, "Ed25519 public key");
@@ -88,5 +94,175 @@ enum hf_err hf_signing_key_sign(const struct hf_signing_key *key, struct hf_byte
     crypto_sign_detached(made, NULL, message.data, message.len, key->secret_key);
     if (hf_buf_append(signature, made, sizeof made) != HF_OK)
         return hf_fail(why, HF_E_MEMORY, "out of memory for a signature");
+    return HF_OK;
+}
+
+/* ---- import ---------------------------------------------------------------------------------- */
+
+#define FILE_BYTES_MAX 4096
+#define PEM_BEGIN "-----BEGIN PRIVATE KEY-----"
+#define PEM_END "-----END PRIVATE KEY-----"
+#define PEM_ENCRYPTED "-----BEGIN ENCRYPTED PRIVATE KEY-----"
+
+#define PUBLIC_LEN crypto_sign_PUBLICKEYBYTES
+
+/* Straight into locked memory: `text` holds FILE_BYTES_MAX bytes. */
+static enum hf_err read_all(int fd, const char *path, char *text, size_t *len, struct hf_why *why)
+{
+    for (*len = 0; *len < FILE_BYTES_MAX;) {
+        ssize_t n = read(fd, text + *len, FILE_BYTES_MAX - *len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return hf_fail(why, HF_E_STORAGE, "cannot read %s: %s", path, strerror(errno));
+        if (n == 0)
+            return HF_OK;
+        *len += (size_t)n;
+    }
+    return hf_fail(why, HF_E_KEY, "%s is no Ed25519 private key: it has %d bytes or more", path,
+                   FILE_BYTES_MAX);
+}
+
+static enum hf_err read_file(const char *path, char *text, size_t *len, struct hf_why *why)
+{
+    int fd = -1;
+    HF_TRY(hf_secret_file_open(path, &fd, why));
+    enum hf_err err = read_all(fd, path, text, len, why);
+    close(fd);
+    return err;
+}
+
+/* The DER between the lines of a PEM file, over the text itself. False for anything else. */
+static bool decode_pem(char *text, size_t *len)
+{
+    const char *end = NULL;
+    size_t begin_len = strlen(PEM_BEGIN), n = 0;
+    uint8_t *der = (uint8_t *)text;
+    if (*len < begin_len || memcmp(text, PEM_BEGIN, begin_len) != 0)
+        return false;
+    if (sodium_base642bin(der, FILE_BYTES_MAX, text + begin_len, *len - begin_len, " \r\n", &n,
+                          &end, sodium_base64_VARIANT_ORIGINAL) != 0 ||
+        end == NULL)
+        return false;
+    size_t left = *len - (size_t)(end - text);
+    if (left < strlen(PEM_END) || memcmp(end, PEM_END, strlen(PEM_END)) != 0)
+        return false;
+    *len = n;
+    return true;
+}
+
+/* What was found; both point into the file's text. */
+struct found {
+    const uint8_t *seed;       /* NULL: it is another kind of key */
+    const uint8_t *public_key; /* NULL: the file does not name it */
+};
+
+/* [1] IMPLICIT BIT STRING; some programs tag it explicitly and put a whole BIT STRING inside. */
+static bool read_public_key(unsigned char **p, const unsigned char *end, const uint8_t **out)
+{
+    static const uint8_t bit_string[] = {MBEDTLS_ASN1_BIT_STRING, 1 + PUBLIC_LEN};
+    const int implicit = MBEDTLS_ASN1_CONTEXT_SPECIFIC | 1;
+    size_t len = 0;
+    bool is_explicit = *p < end && **p == (implicit | MBEDTLS_ASN1_CONSTRUCTED);
+    if (mbedtls_asn1_get_tag(p, end, &len,
+                             is_explicit ? implicit | MBEDTLS_ASN1_CONSTRUCTED : implicit) != 0)
+        return false;
+    const uint8_t *bits = *p;
+    *p += len;
+    if (is_explicit) {
+        if (len < sizeof bit_string || memcmp(bits, bit_string, sizeof bit_string) != 0)
+            return false;
+        bits += sizeof bit_string;
+        len -= sizeof bit_string;
+    }
+    *out = bits + 1;
+    return len == 1 + PUBLIC_LEN && bits[0] == 0; /* no unused bits */
+}
+
+/* OneAsymmetricKey (RFC 5958, 2; RFC 8410, 7): the version, id-Ed25519 without parameters, the seed as
+ * an octet string in an octet string; then attributes, which are of no use here, and the public key. */
+static bool read_pkcs8(unsigned char *p, size_t len, struct found *out)
+{
+    static const uint8_t ed25519[] = {0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70};
+    static const uint8_t seed_head[] = {0x04, 2 + HF_SEED_LEN, 0x04, HF_SEED_LEN};
+    const int attributes = MBEDTLS_ASN1_CONTEXT_SPECIFIC | MBEDTLS_ASN1_CONSTRUCTED | 0;
+    const unsigned char *end = p + len;
+    struct found found = {0};
+    int version = 0;
+    if (mbedtls_asn1_get_tag(&p, end, &len, MBEDTLS_ASN1_SEQUENCE | MBEDTLS_ASN1_CONSTRUCTED) !=
+            0 ||
+        p + len != end || mbedtls_asn1_get_int(&p, end, &version) != 0 || version < 0 ||
+        version > 1)
+        return false;
+    if ((size_t)(end - p) < sizeof ed25519 + sizeof seed_head + HF_SEED_LEN ||
+        memcmp(p, ed25519, sizeof ed25519) != 0 ||
+        memcmp(p + sizeof ed25519, seed_head, sizeof seed_head) != 0)
+        return false;
+    found.seed = p + sizeof ed25519 + sizeof seed_head;
+    p += sizeof ed25519 + sizeof seed_head + HF_SEED_LEN;
+    if (p < end && *p == attributes) {
+        if (mbedtls_asn1_get_tag(&p, end, &len, attributes) != 0)
+            return false;
+        p += len;
+    }
+    if (p < end && !read_public_key(&p, end, &found.public_key))
+        return false;
+    if (p != end)
+        return false;
+    *out = found;
+    return true;
+}
+
+static bool find_key(char *text, size_t len, struct found *out)
+{
+    if (len == HF_SEED_LEN) {
+        out->seed = (const uint8_t *)text;
+        return true;
+    }
+    if (len > 0 && text[0] == '-' && !decode_pem(text, &len))
+        return false;
+    return read_pkcs8((unsigned char *)text, len, out);
+}
+
+static enum hf_err refuse(const char *path, bool is_encrypted, struct hf_why *why)
+{
+    if (is_encrypted)
+        return hf_fail(
+            why, HF_E_KEY,
+            "%s is no Ed25519 private key that can be read here: it is encrypted. Decrypt "
+            "it first, with `openssl pkey -in %s -out FILE`",
+            path, path);
+    return hf_fail(why, HF_E_KEY,
+                   "%s is no Ed25519 private key: 32 bytes of seed or PKCS#8 without passphrase "
+                   "(PEM or DER, RFC 8410) are expected",
+                   path);
+}
+
+enum hf_err hf_key_import(const char *path, struct hf_signing_key *out, struct hf_why *why)
+{
+    size_t len = 0;
+    struct found found = {0};
+    struct hf_signing_key key = {0};
+    char *text = sodium_malloc(FILE_BYTES_MAX);
+    if (text == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no locked memory for a private key");
+    enum hf_err err = read_file(path, text, &len, why);
+    bool is_encrypted = len > strlen(PEM_ENCRYPTED) &&
+                        memcmp(text, PEM_ENCRYPTED, strlen(PEM_ENCRYPTED)) == 0;
+    if (err == HF_OK && !find_key(text, len, &found))
+        err = refuse(path, is_encrypted, why);
+    if (err == HF_OK)
+        err = hf_signing_key_from_seed(found.seed, &key, why);
+    if (err == HF_OK && found.public_key != NULL &&
+        memcmp(key.secret_key + HF_SEED_LEN, found.public_key, PUBLIC_LEN) != 0)
+        err = hf_fail(
+            why, HF_E_KEY,
+            "%s: the public key in it is not that of its private key. The file is damaged", path);
+    sodium_free(text);
+    if (err != HF_OK) {
+        hf_signing_key_free(&key);
+        return err;
+    }
+    *out = key;
     return HF_OK;
 }

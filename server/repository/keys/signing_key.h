@@ -12,7 +12,7 @@ struct hf_signing_key {
     json_t *public_key; /* owned: the key object of TUF metadata (4.2.1) */
     char key_id[HF_SHA256_HEX_LEN];
     const char
-        *known_as; /* borrowed: its id in the root that it signs for (key_role.h), which may be
+        *known_as;       /* borrowed: its id in the root that it signs for (key_set.h), which may be
                              another program's; NULL: key_id */
     uint8_t *secret_key; /* owned, sodium_malloc, HF_SECRET_KEY_LEN bytes; NULL: in a token */
     struct hf_token_key *token; /* owned; NULL: in memory */
@@ -37,5 +37,16 @@ void hf_signing_key_free(struct hf_signing_key *key);
 HF_MUST_USE enum hf_err hf_signing_key_sign(const struct hf_signing_key *key,
                                             struct hf_bytes message, struct hf_buf *signature,
                                             struct hf_why *why);
+
+/* Ed25519 private keys that other programs made. */
+
+/**
+ * Read a file that holds the 32 bytes of a seed (RFC 8032) and nothing else, or an Ed25519 private
+ * key as PKCS#8 of version 1 or 2 (RFC 5958, RFC 8410), PEM or DER, without passphrase; a public key
+ * in it must be that of the private one. HF_E_KEY for a file that others may read
+ * (hf_secret_file_open), and for every other kind of key. hf_signing_key_free `out`.
+ */
+HF_MUST_USE enum hf_err hf_key_import(const char *path, struct hf_signing_key *out,
+                                      struct hf_why *why);
 
 #endif

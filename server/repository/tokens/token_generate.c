@@ -1,6 +1,6 @@
 /* A key pair made inside a token, and tried before anybody is told of it. */
-#include "server/repository/tokens/token_find.h"
-#include "server/repository/tokens/token_sign.h"
+#include "server/repository/tokens/token.h"
+#include "server/repository/tokens/token_object.h"
 
 #include "common/tuf/key.h"
 

@@ -59,4 +59,24 @@ HF_MUST_USE enum hf_err hf_token_object_show(const struct hf_token_object *objec
                                              const struct hf_token_uri *like,
                                              struct hf_token_public *out, struct hf_why *why);
 
+/* Signatures by a key whose handle is known. */
+
+struct hf_token_key {
+    struct hf_token *token;
+    CK_OBJECT_HANDLE handle;
+    enum hf_token_key_type type;
+    bool is_asked_each_time; /* CKA_ALWAYS_AUTHENTICATE: the PIN, for each signature */
+};
+
+/** The key that can sign with a private half. */
+struct hf_token_key hf_token_key_of(const struct hf_token_object *private_half);
+
+/** HF_E_NOT_FOUND: no token fits `uri`. */
+HF_MUST_USE enum hf_err hf_token_fail_absent(const struct hf_token_list *tokens,
+                                             const struct hf_token_uri *uri, struct hf_why *why);
+
+/** HF_E_KEY: `uri` fits more than one key; names some of them. */
+HF_MUST_USE enum hf_err hf_token_fail_ambiguous(const struct hf_token_objects *found,
+                                                const struct hf_token_uri *uri, struct hf_why *why);
+
 #endif

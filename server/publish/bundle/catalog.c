@@ -1,0 +1,151 @@
+#include "server/publish/bundle/catalog.h"
+
+#include "common/cli/cli.h"
+
+#include <string.h>
+
+enum hf_err hf_shelf_load(const struct hf_repo *repo, const struct hf_trusted_set *set,
+                          struct hf_shelf *out, struct hf_why *why)
+{
+    struct hf_buf file = {0};
+    *out = (struct hf_shelf){.targets = hf_trusted_set_top_targets(set)};
+    enum hf_err err = hf_repo_verify_pending(repo, set, &out->pending, &file, why);
+    hf_buf_free(&file);
+    if (err != HF_OK && err != HF_E_NOT_FOUND)
+        return err;
+    out->is_waiting = err == HF_OK;
+    if (out->is_waiting)
+        out->targets = &out->pending;
+    return hf_repo_verify_bundles(repo, out->targets, set->root->consistent_snapshot, &out->bundles,
+                                  why);
+}
+
+void hf_shelf_free(struct hf_shelf *shelf)
+{
+    hf_repo_bundles_free(&shelf->bundles);
+    hf_targets_free(&shelf->pending);
+    *shelf = (struct hf_shelf){0};
+}
+
+const struct hf_repo_bundle *hf_shelf_before(const struct hf_shelf *shelf,
+                                             const struct hf_description *d)
+{
+    const struct hf_repo_bundle *found = NULL;
+    for (size_t i = 0; i < shelf->bundles.n_items; i++) {
+        const struct hf_repo_bundle *b = &shelf->bundles.items[i];
+        if (hf_shelf_is_of(b, d->set, d->profile) && b->description.version < d->version &&
+            (found == NULL || b->description.version > found->description.version))
+            found = b;
+    }
+    return found;
+}
+
+bool hf_shelf_is_of(const struct hf_repo_bundle *bundle, const char *set, const char *profile)
+{
+    return (set == NULL || strcmp(bundle->description.set, set) == 0) &&
+           (profile == NULL || strcmp(bundle->description.profile, profile) == 0);
+}
+
+enum hf_err hf_shelf_check_has(const struct hf_shelf *shelf, const char *set, const char *profile,
+                               struct hf_why *why)
+{
+    for (size_t i = 0; i < shelf->bundles.n_items; i++) {
+        if (hf_shelf_is_of(&shelf->bundles.items[i], set, profile))
+            return HF_OK;
+    }
+    if (set == NULL)
+        return hf_fail(why, HF_E_NOT_FOUND,
+                       "the repository lists no bundle yet; holdfastctl bundle add publishes one");
+    return hf_fail(why, HF_E_NOT_FOUND,
+                   "the repository lists no bundle of set '%s'%s%s; holdfastctl bundle list shows "
+                   "what there is",
+                   set, profile == NULL ? "" : " and profile ", profile == NULL ? "" : profile);
+}
+
+enum hf_err hf_shelf_view_open(const char *repo_dir, struct hf_shelf_view *out, struct hf_why *why)
+{
+    *out = (struct hf_shelf_view){.repo = {.dir = repo_dir}};
+    HF_TRY(hf_repo_verify_metadata(&out->repo, HF_REPO_ANY_TIME, &out->set, why));
+    return hf_shelf_load(&out->repo, &out->set, &out->shelf, why);
+}
+
+void hf_shelf_view_close(struct hf_shelf_view *view)
+{
+    hf_shelf_free(&view->shelf);
+    hf_trusted_set_free(&view->set);
+}
+
+/* ---- new sets and profiles ------------------------------------------------------------------- */
+
+/* What devices are told to ask for (`holdfast init --profile`). */
+static const char *const profiles[] = {"full", "rsa", "ecc", "legacy"};
+#define N_PROFILES (sizeof profiles / sizeof profiles[0])
+
+static bool is_usual(const char *profile)
+{
+    for (size_t i = 0; i < N_PROFILES; i++) {
+        if (strcmp(profiles[i], profile) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool has_set(const struct hf_repo_bundles *bundles, const char *set)
+{
+    for (size_t i = 0; i < bundles->n_items; i++) {
+        if (strcmp(bundles->items[i].description.set, set) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum hf_err refuse_set(const struct hf_repo_bundles *bundles, const char *set,
+                              struct hf_why *why)
+{
+    const char *nearest = NULL;
+    for (size_t i = 0; i < bundles->n_items; i++)
+        if (nearest == NULL && hf_cli_is_slip(set, bundles->items[i].description.set))
+            nearest = bundles->items[i].description.set;
+    if (nearest != NULL)
+        return hf_fail(why, HF_E_POLICY,
+                       "there is no set \"%s\", did you mean \"%s\"? --new begins one of that name",
+                       set, nearest);
+    return hf_fail(why, HF_E_POLICY,
+                   "there is no set \"%s\" yet, holdfastctl bundle list shows those there are; "
+                   "--new begins one of that name",
+                   set);
+}
+
+/* One that was begun in another set is no slip either, but may be meant for that set alone. */
+static enum hf_err refuse_profile(const char *set, const char *profile, struct hf_why *why)
+{
+    const char *nearest = NULL;
+    for (size_t i = 0; i < N_PROFILES; i++)
+        if (nearest == NULL && hf_cli_is_slip(profile, profiles[i]))
+            nearest = profiles[i];
+    if (nearest != NULL)
+        return hf_fail(why, HF_E_POLICY,
+                       "set \"%s\" has no profile \"%s\", did you mean \"%s\"? --new begins one of "
+                       "that name",
+                       set, profile, nearest);
+    return hf_fail(why, HF_E_POLICY,
+                   "set \"%s\" has no profile \"%s\", and devices ask for full, rsa, ecc or legacy "
+                   "unless they are configured otherwise; --new begins one of that name",
+                   set, profile);
+}
+
+enum hf_err hf_bundle_check_begin(const struct hf_repo_bundles *bundles, const char *set,
+                                  const char *profile, bool is_meant, struct hf_why *why)
+{
+    bool exists = hf_repo_bundles_newest(bundles, set, profile) != NULL;
+    if (exists && is_meant)
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "--new: set \"%s\" has a profile \"%s\" already; without --new this will be "
+                       "its next version",
+                       set, profile);
+    if (exists || is_meant)
+        return HF_OK;
+    if (bundles->n_items > 0 && !has_set(bundles, set))
+        return refuse_set(bundles, set, why);
+    return is_usual(profile) ? HF_OK : refuse_profile(set, profile, why);
+}

@@ -1,0 +1,59 @@
+/*
+ * The newest signed bundles of a repository, published or waiting to be: what the next version is
+ * built on, and what list, diff, lint and plan look at.
+ */
+#ifndef HF_PUBLISH_CATALOG_H
+#define HF_PUBLISH_CATALOG_H
+
+#include "server/repository/repo_verify.h"
+
+struct hf_shelf {
+    struct hf_targets pending; /* zero where nothing waits */
+    const struct hf_targets *targets;
+    bool is_waiting; /* signed, not published: `targets` are the pending ones */
+    struct hf_repo_bundles bundles;
+};
+
+/** From verified metadata (hf_trusted_set borrowed as long as the shelf). hf_shelf_free `out`, also
+ *  after a failure. */
+HF_MUST_USE enum hf_err hf_shelf_load(const struct hf_repo *repo, const struct hf_trusted_set *set,
+                                      struct hf_shelf *out, struct hf_why *why);
+void hf_shelf_free(struct hf_shelf *shelf);
+
+/** The newest version of that line below `version`; NULL without one. */
+const struct hf_repo_bundle *hf_shelf_before(const struct hf_shelf *shelf,
+                                             const struct hf_description *d);
+
+/** A repository opened to be looked at: without keys, lock, or regard to dates. */
+struct hf_shelf_view {
+    struct hf_repo repo;
+    struct hf_trusted_set set;
+    struct hf_shelf shelf;
+};
+
+/** hf_shelf_view_close `out`, also after a failure. */
+HF_MUST_USE enum hf_err hf_shelf_view_open(const char *repo_dir, struct hf_shelf_view *out,
+                                           struct hf_why *why);
+void hf_shelf_view_close(struct hf_shelf_view *view);
+
+/** HF_E_NOT_FOUND unless some bundle is of that set (NULL: of any) and profile (NULL: of any). */
+HF_MUST_USE enum hf_err hf_shelf_check_has(const struct hf_shelf *shelf, const char *set,
+                                           const char *profile, struct hf_why *why);
+/** Is it of that set and profile, each NULL for any? */
+bool hf_shelf_is_of(const struct hf_repo_bundle *bundle, const char *set, const char *profile);
+
+/*
+ * May a bundle begin a new line, a set and profile of which nothing was published yet? A name that
+ * was mistyped is signed and served like any other, and no device ever asks for it.
+ */
+
+/**
+ * New without a word may be: the first set of a repository, and the profiles full, rsa, ecc and
+ * legacy. Anything else HF_E_POLICY, with the name that was meant if one is near, unless `is_meant`
+ * (--new); HF_E_ARGUMENT if that is said of what exists already. No I/O.
+ */
+HF_MUST_USE enum hf_err hf_bundle_check_begin(const struct hf_repo_bundles *bundles,
+                                              const char *set, const char *profile, bool is_meant,
+                                              struct hf_why *why);
+
+#endif

@@ -1,0 +1,220 @@
+#include "server/repository/rollback_record.h"
+
+#include "common/base/limits.h"
+#include "common/base/timetext.h"
+#include "common/json/json.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FILE_BYTES_MAX 8192
+
+static const enum hf_top_role recorded_roles[] = {HF_ROLE_TARGETS, HF_ROLE_SNAPSHOT,
+                                                  HF_ROLE_TIMESTAMP};
+#define N_RECORDED (sizeof recorded_roles / sizeof recorded_roles[0])
+
+struct hf_signed_file hf_signed_file_make(int64_t version, struct hf_bytes file)
+{
+    struct hf_signed_file made = {.version = version};
+    hf_sha256_hex(file, made.sha256);
+    return made;
+}
+
+int64_t hf_rollback_record_version(const struct hf_rollback_record *record, enum hf_top_role role)
+{
+    int64_t committed = record->committed.of[role].version;
+    int64_t prepared = record->prepared.of[role].version;
+    return committed > prepared ? committed : prepared;
+}
+
+/* ---- on disk ---------------------------------------------------------------------------------- */
+
+static enum hf_err file_name(const struct hf_key_folder *folder, struct hf_path *out,
+                             struct hf_why *why)
+{
+    return hf_path_set(out, why, "%s/last.json", folder->path.text);
+}
+
+/* NULL without memory. */
+static json_t *files_to_json(const struct hf_signed_files *files)
+{
+    json_t *object = json_object();
+    int failures = 0;
+    for (size_t i = 0; i < N_RECORDED; i++) {
+        const struct hf_signed_file *file = &files->of[recorded_roles[i]];
+        if (file->version > 0)
+            failures += json_object_set_new(object, hf_top_role_name(recorded_roles[i]),
+                                            json_pack("{s:I, s:s}", "version",
+                                                      (json_int_t)file->version, "sha256",
+                                                      file->sha256));
+    }
+    if (failures == 0)
+        return object;
+    json_decref(object);
+    return NULL;
+}
+
+enum hf_err hf_rollback_record_write(const struct hf_key_folder *folder,
+                                     const struct hf_rollback_record *record, struct hf_why *why)
+{
+    struct hf_path path;
+    char signed_at[HF_TIME_TEXT_MAX];
+    HF_TRY(file_name(folder, &path, why));
+    hf_time_format(record->signed_at_s, signed_at);
+    json_t *object = json_pack("{s:s, s:o, s:o}", "signed_at", signed_at, "done",
+                               files_to_json(&record->committed), "begun",
+                               files_to_json(&record->prepared));
+    char *text = object == NULL ? NULL : json_dumps(object, JSON_INDENT(2) | JSON_SORT_KEYS);
+    json_decref(object);
+    if (text == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for %s", path.text);
+    enum hf_err err = hf_file_replace_alone(path.text, hf_bytes_of_text(text), why);
+    free(text);
+    return err;
+}
+
+static enum hf_err parse_file(const json_t *object, const char *name, struct hf_signed_file *out,
+                              struct hf_why *why)
+{
+    struct hf_signed_file file = {0};
+    const char *sha256 = NULL;
+    HF_TRY(hf_json_get_integer(object, "version", name, 1, &file.version, why));
+    HF_TRY(hf_json_get_text(object, "sha256", name, &sha256, why));
+    if (strlen(sha256) != HF_SHA256_HEX_LEN - 1)
+        return hf_fail(why, HF_E_FORMAT, "%s: a SHA-256 has 64 digits, not %zu", name,
+                       strlen(sha256));
+    memcpy(file.sha256, sha256, sizeof file.sha256);
+    *out = file;
+    return HF_OK;
+}
+
+static enum hf_err parse_files(const json_t *object, const char *key, const char *name,
+                               struct hf_signed_files *out, struct hf_why *why)
+{
+    json_t *files = NULL;
+    HF_TRY(hf_json_get_object(object, key, name, &files, why));
+    for (size_t i = 0; i < N_RECORDED; i++) {
+        enum hf_top_role role = recorded_roles[i];
+        json_t *file = NULL;
+        if (json_object_get(files, hf_top_role_name(role)) == NULL)
+            continue;
+        HF_TRY(hf_json_get_object(files, hf_top_role_name(role), name, &file, why));
+        HF_TRY(parse_file(file, name, &out->of[role], why));
+    }
+    return HF_OK;
+}
+
+enum hf_err hf_rollback_record_read(const struct hf_key_folder *folder,
+                                    struct hf_rollback_record *out, struct hf_why *why)
+{
+    struct hf_rollback_record record = {.signed_at_s = HF_TIME_NONE};
+    struct hf_path path;
+    struct hf_buf text = {0};
+    json_t *object = NULL;
+    HF_TRY(file_name(folder, &path, why));
+    enum hf_err err = hf_file_read_published(path.text, FILE_BYTES_MAX, &text, why);
+    if (err == HF_E_NOT_FOUND) {
+        *out = record;
+        return HF_OK;
+    }
+    if (err == HF_OK)
+        err = hf_json_parse_object(hf_buf_bytes(&text), path.text, &object, why);
+    if (err == HF_OK)
+        err = hf_json_get_time(object, "signed_at", path.text, &record.signed_at_s, why);
+    if (err == HF_OK)
+        err = parse_files(object, "done", path.text, &record.committed, why);
+    if (err == HF_OK)
+        err = parse_files(object, "begun", path.text, &record.prepared, why);
+    json_decref(object);
+    hf_buf_free(&text);
+    if (err == HF_OK)
+        *out = record;
+    return err;
+}
+
+/* ---- held against a repository ---------------------------------------------------------------- */
+
+static enum hf_err observe(const struct hf_repo *repo, enum hf_top_role role, int64_t version,
+                           struct hf_signed_file *out, struct hf_why *why)
+{
+    struct hf_path path;
+    struct hf_buf file = {0};
+    HF_TRY(hf_repo_role_path(role, version, true, &path, why));
+    enum hf_err err = hf_repo_read(repo, path.text, HF_TARGETS_BYTES_MAX, &file, why);
+    if (err == HF_OK)
+        *out = hf_signed_file_make(version, hf_buf_bytes(&file));
+    hf_buf_free(&file);
+    return err;
+}
+
+enum hf_err hf_rollback_record_observe(const struct hf_repo *repo, const struct hf_trusted_set *set,
+                                       struct hf_signed_files *out, struct hf_why *why)
+{
+    struct hf_signed_files files = {0};
+    const int64_t versions[HF_TOP_ROLES] =
+        {[HF_ROLE_TARGETS] = hf_trusted_set_top_targets(set)->env.version,
+         [HF_ROLE_SNAPSHOT] = set->snapshot->env.version,
+         [HF_ROLE_TIMESTAMP] = set->timestamp->env.version};
+    for (size_t i = 0; i < N_RECORDED; i++) {
+        enum hf_top_role role = recorded_roles[i];
+        HF_TRY(observe(repo, role, versions[role], &files.of[role], why));
+    }
+    *out = files;
+    return HF_OK;
+}
+
+static enum hf_err check_not_older(const struct hf_repo *repo, const char *role,
+                                   const struct hf_signed_file *done,
+                                   const struct hf_signed_file *found, struct hf_why *why)
+{
+    if (found->version >= done->version)
+        return HF_OK;
+    return hf_fail(why, HF_E_ROLLBACK,
+                   "%s is an old copy: these keys signed %s %" PRId64 " last, it has %" PRId64
+                   "; restore the newest copy of the repository",
+                   repo->dir, role, done->version, found->version);
+}
+
+static enum hf_err check_same_bytes(const struct hf_repo *repo, const char *role,
+                                    const struct hf_signed_file *recorded,
+                                    const struct hf_signed_file *found, struct hf_why *why)
+{
+    if (found->version != recorded->version || strcmp(found->sha256, recorded->sha256) == 0)
+        return HF_OK;
+    return hf_fail(why, HF_E_ROLLBACK,
+                   "%s %" PRId64 " in %s is not the one that these keys signed: expected SHA-256 "
+                   "%s, found %s; restore the newest copy of the repository",
+                   role, found->version, repo->dir, recorded->sha256, found->sha256);
+}
+
+/* Targets signed where no online keys were lie in the repository and wait. */
+static enum hf_err find_waiting(const struct hf_repo *repo, const struct hf_signed_file *done,
+                                struct hf_signed_file *found, struct hf_why *why)
+{
+    struct hf_signed_file waiting;
+    if (done->version <= found->version)
+        return HF_OK;
+    enum hf_err err = observe(repo, HF_ROLE_TARGETS, done->version, &waiting, why);
+    if (err == HF_OK)
+        *found = waiting;
+    return err == HF_E_NOT_FOUND ? HF_OK : err;
+}
+
+enum hf_err hf_rollback_record_check(const struct hf_rollback_record *record,
+                                     const struct hf_repo *repo,
+                                     const struct hf_signed_files *published, struct hf_why *why)
+{
+    for (size_t i = 0; i < N_RECORDED; i++) {
+        enum hf_top_role role = recorded_roles[i];
+        const char *name = hf_top_role_name(role);
+        const struct hf_signed_file *done = &record->committed.of[role];
+        struct hf_signed_file found = published->of[role];
+        if (role == HF_ROLE_TARGETS)
+            HF_TRY(find_waiting(repo, done, &found, why));
+        HF_TRY(check_not_older(repo, name, done, &found, why));
+        HF_TRY(check_same_bytes(repo, name, done, &found, why));
+        HF_TRY(check_same_bytes(repo, name, &record->prepared.of[role], &found, why));
+    }
+    return HF_OK;
+}
