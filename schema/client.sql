@@ -73,7 +73,7 @@ CREATE TABLE bundle (
 ) STRICT;
 
 -- The keys that the newest signed bundle revoked (its `drops`): SHA-256 of the SubjectPublicKeyInfo as 64
--- hexadecimal digits, a line each. One row, none before the first list. client/port/posix/store_revoked.c
+-- hexadecimal digits, a line each. One row, none before the first list. client/port/posix/store_bundles.c
 CREATE TABLE revoked (
     id     INTEGER PRIMARY KEY CHECK (id = 1),
     keys   TEXT NOT NULL CHECK (length(keys) % 65 = 0 AND length(keys) <= 33280),

@@ -1,6 +1,5 @@
 /* holdfast journal: what has happened on this device. */
 #include "client/agent/agent.h"
-#include "client/port/posix/journal.h"
 #include "common/base/timetext.h"
 #include "common/cli/report.h"
 

@@ -1,7 +1,7 @@
 /* holdfast probe: which chain does a server show, and would the store validate it? */
 #include "client/agent/agent.h"
-#include "client/port/mbedtls/pem_store.h"
-#include "client/port/posix/probe.h"
+#include "client/port/mbedtls/trust_store_internal.h"
+#include "client/port/posix/endpoint_probe.h"
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
 #include "common/cli/report.h"

@@ -1,7 +1,7 @@
 /* holdfast simulate: what breaks on date X? */
 #include "client/agent/agent.h"
 #include "client/agent/status.h"
-#include "client/port/posix/lookout.h"
+#include "client/port/posix/endpoint_probe.h"
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
 #include "common/cli/report.h"

@@ -4,7 +4,7 @@
  */
 #include "tests/support/check.h"
 
-#include "client/port/mbedtls/sighting.h"
+#include "client/port/mbedtls/chain_verdict.h"
 #include "common/base/timetext.h"
 #include "common/tls/chain.h"
 #include "server/publish/lint/lint.h"

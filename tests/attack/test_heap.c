@@ -17,7 +17,7 @@
 
 #include <holdfast/posix.h>
 
-#include "client/port/posix/http_transport.h"
+#include "client/port/posix/http.h"
 #include "common/base/limits.h"
 #include "common/json/json.h"
 

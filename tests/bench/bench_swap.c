@@ -4,12 +4,11 @@
  *
  * 4 threads make full handshakes in memory, half of them TLS 1.2, in which client and server are
  * verified by the store, while a fifth swaps between two sets of anchors that both hold the parties'
- * roots. Then 4 threads do nothing but look the generation up (live.h: what every handshake does
+ * roots. Then 4 threads do nothing but look the generation up (generation.h: what every handshake does
  * first), for some time without swaps and for the same time while a fifth publishes without pause.
  */
-#include "client/port/mbedtls/live.h"
-#include "client/port/mbedtls/memory_handshake.h"
-#include "client/port/mbedtls/throwaway.h"
+#include "client/port/mbedtls/generation.h"
+#include "client/port/mbedtls/test_server.h"
 
 #include <mbedtls/psa_util.h>
 

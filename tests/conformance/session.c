@@ -3,7 +3,7 @@
 #include "client/core/refresh.h"
 #include "tests/support/find_target.h"
 #include "common/os/file_util.h"
-#include "client/port/posix/http_transport.h"
+#include "client/port/posix/http.h"
 #include "client/port/posix/system.h"
 #include "common/base/percent.h"
 #include "tests/conformance/file_store.h"

@@ -5,7 +5,7 @@
 #include "tests/fuzz/scratch.h"
 
 #include "client/port/posix/config_store.h"
-#include "client/port/posix/device_id.h"
+#include "client/port/posix/system.h"
 #include "common/tls/endpoint_url.h"
 #include "client/port/posix/url.h"
 #include "common/bundle/description.h"

@@ -5,7 +5,7 @@
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "client/port/posix/http_message.h"
+#include "client/port/posix/http.h"
 
 struct exchange {
     struct hf_answer answer;

@@ -4,7 +4,7 @@
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "client/port/posix/http_message.h"
+#include "client/port/posix/http.h"
 
 static const char *const names[] = {"http_proxy", "https_proxy", "all_proxy",  "no_proxy",
                                     "ALL_PROXY",  "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"};

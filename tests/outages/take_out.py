@@ -56,7 +56,7 @@ DEFENCES = [
      "        MBEDTLS_X509_ID_FLAG(MBEDTLS_MD_SHA256), 0xFFFFFFF, 0xFFFFFFF, 2048};\n"
      "    mbedtls_ssl_conf_cert_profile(config, &sha256);\n"
      "    mbedtls_ssl_conf_authmode(config, MBEDTLS_SSL_VERIFY_REQUIRED);\n"),
-    ("sha384_chain", "client/port/mbedtls/sighting.c", "i == 0 ? out->text : NULL", "NULL"),
+    ("sha384_chain", "client/port/mbedtls/chain_verdict.c", "i == 0 ? out->text : NULL", "NULL"),
     ("server_ca_1b_2025", "common/bundle/policy.c",
      "        if (!cert->is_self_issued)\n            return hf_fail(why, HF_E_POLICY,\n"
      "                           \"\\\"%s\\\" is no root",

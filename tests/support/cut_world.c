@@ -5,7 +5,7 @@
 #include "tests/support/test_pki.h"
 
 #include "client/port/posix/bundle_files.h"
-#include "client/port/posix/on_swap.h"
+#include "client/port/posix/followers.h"
 #include "client/port/posix/posix_internal.h"
 
 #include <stdio.h>

@@ -3,7 +3,7 @@
  * one transport and prints a line for each: the status, the number of body bytes, their SHA-256 and
  * the entity tag; or the error's name and, on standard error, its sentence.
  */
-#include "client/port/posix/http_timeouts.h"
+#include "client/port/posix/http.h"
 #include "common/base/digest.h"
 #include "common/base/timetext.h"
 #include "common/bundle/bundle.h"

@@ -2,7 +2,7 @@
  * hf-look: the endpoint port alone, for tests/cli/test_look.py. Looks at one endpoint and prints one
  * JSON object: what the port said of it.
  */
-#include "client/port/posix/lookout.h"
+#include "client/port/posix/endpoint_probe.h"
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
 #include "common/bundle/bundle.h"

@@ -4,7 +4,7 @@
 #include "common/base/timetext.h"
 #include "common/bundle/bundle.h"
 #include "client/core/update.h"
-#include "client/port/mbedtls/sighting.h"
+#include "client/port/mbedtls/chain_verdict.h"
 #include "common/tls/tls_offer.h"
 #include "tests/support/check.h"
 

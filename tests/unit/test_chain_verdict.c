@@ -5,7 +5,7 @@
 #include "tests/support/check.h"
 
 #include "client/port/mbedtls/chain_verdict.h"
-#include "client/port/mbedtls/pem_store.h"
+#include "client/port/mbedtls/trust_store_internal.h"
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
 #include "common/bundle/pem.h"

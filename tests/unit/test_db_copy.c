@@ -3,8 +3,8 @@
 #include "tests/support/temp_dir.h"
 #include "tests/support/tuf_repo.h"
 
-#include "client/port/posix/db_copy.h"
-#include "client/port/posix/lock.h"
+#include "client/port/posix/db.h"
+#include "client/port/posix/system.h"
 #include "client/port/posix/store_internal.h"
 #include "common/base/digest.h"
 

@@ -2,7 +2,7 @@
 #include "tests/support/check.h"
 #include "tests/support/temp_dir.h"
 
-#include "client/port/posix/device_id.h"
+#include "client/port/posix/system.h"
 
 #define MACHINE "0123456789abcdef0123456789abcdef"
 

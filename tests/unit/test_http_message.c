@@ -2,7 +2,7 @@
  * every place; it must not matter. */
 #include "tests/support/check.h"
 
-#include "client/port/posix/http_message.h"
+#include "client/port/posix/http.h"
 
 #define MAX_BYTES 64
 

@@ -2,7 +2,7 @@
 #include "tests/support/check.h"
 #include "tests/support/temp_dir.h"
 
-#include "client/port/posix/on_swap.h"
+#include "client/port/posix/followers.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
  */
 #include "tests/support/check.h"
 
-#include "client/port/posix/probe.h"
+#include "client/port/posix/endpoint_probe.h"
 #include "tests/support/tls_pair.h"
 
 #include <netinet/in.h>

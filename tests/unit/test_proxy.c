@@ -1,7 +1,7 @@
 /* client/port/posix/proxy.c */
 #include "tests/support/check.h"
 
-#include "client/port/posix/proxy.h"
+#include "client/port/posix/http.h"
 
 /* The environment of the running test: name, value, name, value, NULL. */
 static const char *const *environment;

@@ -1,5 +1,5 @@
-/* client/port/posix/redirect.c: where an answer may send a request on to. */
-#include "client/port/posix/redirect.h"
+/* client/port/posix/url.c: where an answer may send a request on to. */
+#include "client/port/posix/url.h"
 
 #include "tests/support/check.h"
 

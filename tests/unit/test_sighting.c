@@ -1,11 +1,11 @@
 /*
- * client/port/mbedtls/sighting.c: which sets of anchors, and which anchors alone, a chain validates
+ * client/port/mbedtls/chain_verdict.c: which sets of anchors, and which anchors alone, a chain validates
  * under. The chains that AWS IoT really sent, and some of a PKI made here. (Over the wire:
  * tests/cli/test_look.py.)
  */
 #include "tests/support/check.h"
 
-#include "client/port/mbedtls/sighting.h"
+#include "client/port/mbedtls/chain_verdict.h"
 #include "common/base/hex.h"
 #include "common/bundle/bundle.h"
 #include "common/bundle/pem.h"

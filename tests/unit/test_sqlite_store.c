@@ -2,7 +2,7 @@
 #include "tests/support/check.h"
 #include "tests/support/temp_dir.h"
 
-#include "client/port/posix/lock.h"
+#include "client/port/posix/system.h"
 #include "client/port/posix/sqlite_store.h"
 #include "client/port/posix/store_internal.h"
 #include "common/base/digest.h"

@@ -4,8 +4,7 @@
 #include "tests/support/temp_dir.h"
 
 #include "client/port/posix/bundle_files.h"
-#include "client/port/posix/db_copy.h"
-#include "client/port/posix/db_revoked.h"
+#include "client/port/posix/db.h"
 #include "common/os/file_util.h"
 #include "client/port/posix/migrate.h"
 #include "client/port/posix/store_internal.h"

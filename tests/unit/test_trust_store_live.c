@@ -2,7 +2,7 @@
  * have to be quicker than the reader's next instruction; a signal handler comes in anywhere. */
 #include "tests/support/check.h"
 
-#include "client/port/mbedtls/live.h"
+#include "client/port/mbedtls/generation.h"
 
 #include <pthread.h>
 #include <signal.h>

@@ -146,6 +146,12 @@ HF_MUST_USE enum hf_err hf_posix_export_root(struct hf_posix *posix, const char 
 HF_MUST_USE enum hf_err hf_posix_reset(struct hf_posix *posix, struct hf_bytes factory_pem,
                                        struct hf_why *why);
 
+/** The newest lines first, at most `max`; an event lives until `each` returns. HF_E_STORAGE or
+ *  HF_E_SCHEMA where the database cannot be read. */
+HF_MUST_USE enum hf_err hf_posix_journal_read(struct hf_posix *posix, size_t max,
+                                              void (*each)(void *ctx, const struct hf_event *event),
+                                              void *ctx, struct hf_why *why);
+
 #ifdef __cplusplus
 }
 #endif

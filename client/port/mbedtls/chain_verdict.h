@@ -8,10 +8,11 @@
 #define HF_CLIENT_PORT_MBEDTLS_CHAIN_VERDICT_H
 
 #include "client/port/mbedtls/verify_words.h"
-#include "common/bundle/cert.h"
-#include "common/tls/chain.h"
 
 #include <holdfast/trust_store.h>
+
+#include "common/bundle/cert.h"
+#include "common/tls/chain.h"
 
 /* On one certificate of the chain. */
 struct hf_cert_verdict {
@@ -42,5 +43,23 @@ void hf_chain_verdict_free(struct hf_chain_verdict *verdict);
 
 /** Why a chain is not valid, for one sentence: `certificate 1 "CN=…" expired on …; …`. */
 void hf_chain_verdict_faults(const struct hf_chain_verdict *verdict, char out[HF_WHY_MAX]);
+
+/*
+ * What a chain that an endpoint has proved says about sets of anchors: under which of them it
+ * validates, and through which anchors. At the clock of hf_trust_store_set_clock. No I/O.
+ */
+
+/**
+ * Fill `out`, and `is_valid` for each of the `n_sets`, from `chain`, whose first certificate's key
+ * the server called `host` was shown to hold; the rest is taken to be proved as well. `store` is the caller's own, and holds anything after.
+ *
+ * HF_OK also where the chain cannot be read: then it is no proof. HF_E_MEMORY; as
+ * hf_trust_store_swap.
+ */
+HF_MUST_USE enum hf_err hf_sighting_judge(struct hf_trust_store *store,
+                                          const struct hf_chain *chain, const char *host,
+                                          const struct hf_anchor_set *sets, size_t n_sets,
+                                          bool *is_valid, struct hf_sighting *out,
+                                          struct hf_why *why);
 
 #endif

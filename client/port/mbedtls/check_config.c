@@ -1,10 +1,8 @@
 /* The proof that a client's configuration verifies, and verifies against this store: handshakes in
  * memory with servers that it must refuse. The verdicts are those of the handshakes. What the
  * configuration says of itself is looked at for the sentence only. */
-#include "client/port/mbedtls/abi.h"
-#include "client/port/mbedtls/memory_handshake.h"
-#include "client/port/mbedtls/rehearsal.h"
-#include "client/port/mbedtls/throwaway.h"
+#include "client/port/mbedtls/trust_store_internal.h"
+#include "client/port/mbedtls/test_server.h"
 
 /* For whom the throw-away server has no certificate (RFC 2606). */
 #define OTHER_HOST "other.invalid"

@@ -1,20 +1,61 @@
+#include "client/port/mbedtls/clock.h"
+#include "client/port/mbedtls/generation.h"
+#include "client/port/mbedtls/leaf.h"
+#include "client/port/mbedtls/sessions.h"
+#include "client/port/mbedtls/trust_store_internal.h"
+#include "client/port/mbedtls/verify_words.h"
+
 #include <holdfast/trust_store.h>
 
-#include "client/port/mbedtls/abi.h"
-#include "client/port/mbedtls/clock.h"
-#include "client/port/mbedtls/leaf.h"
-#include "client/port/mbedtls/live.h"
-#include "client/port/mbedtls/rehearsal.h"
-#include "client/port/mbedtls/sessions.h"
-#include "client/port/mbedtls/store_ends.h"
-#include "client/port/mbedtls/verify_words.h"
+#include "common/bundle/policy.h"
 #include "common/bundle/x509_usage.h"
 
 #include <mbedtls/platform.h>
+#include <mbedtls/version.h>
 #include <psa/crypto.h>
 
 #include <inttypes.h>
 #include <stdlib.h>
+
+enum hf_err hf_abi_check(struct hf_trust_store_abi theirs, struct hf_why *why)
+{
+    struct hf_trust_store_abi ours = HF_TRUST_STORE_ABI;
+    ours.version_number = mbedtls_version_get_number(); /* of the library that is linked */
+    if (theirs.version_number == ours.version_number &&
+        theirs.ssl_config_size == ours.ssl_config_size &&
+        theirs.ssl_context_size == ours.ssl_context_size &&
+        theirs.x509_crt_size == ours.x509_crt_size)
+        return HF_OK;
+    return hf_fail(
+        why, HF_E_ARGUMENT,
+        "the application was compiled with another Mbed TLS than Holdfast: expected "
+        "version 0x%08x with structs of %zu, %zu and %zu bytes (ssl_config, ssl_context, "
+        "x509_crt), found 0x%08x with %zu, %zu and %zu; the Mbed TLS headers that are "
+        "installed with Holdfast must come first on its include path, as "
+        "pkg-config --cflags holdfast puts them",
+        ours.version_number, ours.ssl_config_size, ours.ssl_context_size, ours.x509_crt_size,
+        theirs.version_number, theirs.ssl_config_size, theirs.ssl_context_size,
+        theirs.x509_crt_size);
+}
+
+static _Thread_local struct hf_rehearsal *under_way;
+
+void hf_rehearsal_begin(struct hf_rehearsal *rehearsal)
+{
+    under_way = rehearsal;
+}
+
+void hf_rehearsal_end(void)
+{
+    under_way = NULL;
+}
+
+struct hf_rehearsal *hf_rehearsal_of(const struct hf_trust_store *store)
+{
+    return under_way != NULL && under_way->store == store ? under_way : NULL;
+}
+
+/* ---- the store ------------------------------------------------------------------------------- */
 
 struct hf_trust_store {
     struct hf_live live;
@@ -252,4 +293,51 @@ void hf_trust_store_save(struct hf_trust_store *store, const char *peer,
                          struct hf_trust_resumption resumption, mbedtls_ssl_context *ssl)
 {
     hf_sessions_keep(&store->sessions, peer, resumption, ssl);
+}
+
+/* ---- a store made of a PEM file -------------------------------------------------------------- */
+
+static enum hf_err fill(struct hf_trust_store *store, const struct hf_bundle *bundle,
+                        struct hf_why *why)
+{
+    struct hf_trust_anchor *anchors = calloc(bundle->n_anchors, sizeof *anchors);
+    enum hf_err err;
+
+    if (anchors == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for %zu trust anchors", bundle->n_anchors);
+    for (size_t i = 0; i < bundle->n_anchors; i++)
+        anchors[i] = (struct hf_trust_anchor){
+            .der = bundle->anchors[i].der,
+            .not_before_s = bundle->anchors[i].cert.not_before_s,
+            .not_after_s = bundle->anchors[i].cert.not_after_s,
+            .distrust_after_s = bundle->anchors[i].distrust_after_s,
+            .remove_after_s = bundle->anchors[i].remove_after_s,
+        };
+    err = hf_trust_store_swap(store, anchors, bundle->n_anchors, why);
+    free(anchors);
+    return err;
+}
+
+enum hf_err hf_trust_store_new_from_pem(struct hf_bytes pem, struct hf_trust_store **out,
+                                        char skipped[HF_WHY_MAX], struct hf_why *why)
+{
+    struct hf_trust_store *store = NULL;
+    struct hf_bundle bundle = {0};
+    enum hf_err err;
+
+    HF_TRY(hf_bundle_parse(pem, NULL, &bundle, why));
+    err = hf_policy_check_issuers(&bundle, why);
+    if (err == HF_OK)
+        err = hf_trust_store_new(&store, why);
+    if (err == HF_OK)
+        err = fill(store, &bundle, why);
+    if (err == HF_OK && skipped != NULL)
+        hf_bundle_skipped_text(&bundle, skipped);
+    hf_bundle_free(&bundle);
+    if (err != HF_OK) {
+        hf_trust_store_free(store);
+        return err;
+    }
+    *out = store;
+    return HF_OK;
 }

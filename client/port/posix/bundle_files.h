@@ -4,7 +4,7 @@
  * STATE/bundles/HASH.VERSION.pem   exactly as published; HASH is its SHA-256
  * STATE/bundles/HASH.VERSION.json  what was signed about it (schema/bundle-file.schema.json)
  * STATE/bundles/active, previous   symbolic links to one of the .pem files
- * STATE/bundles/revoked            keys that are left out of each of them (store_revoked.c)
+ * STATE/bundles/revoked            keys that are left out of each of them (store_bundles.c)
  *
  * The version stands in the name because two versions may have the same content (to go back, the
  * old content is published as a higher version): the one link then says which of them is active,

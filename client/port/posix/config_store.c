@@ -1,13 +1,8 @@
 #include "client/port/posix/config_store.h"
 
 #include "client/port/posix/bundle_files.h"
-#include "client/port/posix/config_endpoints.h"
-#include "client/port/posix/device_id.h"
+#include "client/port/posix/system.h"
 #include "client/port/posix/store_internal.h"
-#include "client/port/posix/url.h"
-#include "common/bundle/bundle.h"
-#include "common/bundle/description.h"
-#include "common/bundle/policy.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -44,22 +39,6 @@ static const char *text_of(const struct hf_posix_config *config, const struct co
 
 /* ---- comparing --------------------------------------------------------------------------------- */
 
-bool hf_text_is_same(const char *a, const char *b)
-{
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-static bool has_same_urls(const struct hf_client_config *a, const struct hf_client_config *b)
-{
-    if (a->n_urls != b->n_urls)
-        return false;
-    for (size_t i = 0; i < a->n_urls; i++) {
-        if (strcmp(a->urls[i], b->urls[i]) != 0)
-            return false;
-    }
-    return true;
-}
-
 static bool has_same_redirect_hosts(const struct hf_posix_config *a,
                                     const struct hf_posix_config *b)
 {
@@ -80,113 +59,8 @@ bool hf_config_is_same(const struct hf_posix_config *a, const struct hf_posix_co
     }
     return a->client.awaits_confirm == b->client.awaits_confirm &&
            a->has_legacy_ciphers == b->has_legacy_ciphers &&
-           has_same_urls(&a->client, &b->client) && has_same_redirect_hosts(a, b) &&
+           hf_config_has_same_urls(&a->client, &b->client) && has_same_redirect_hosts(a, b) &&
            hf_config_has_same_endpoints(a, b);
-}
-
-/* ---- checking ---------------------------------------------------------------------------------- */
-
-static enum hf_err check_urls(const struct hf_client_config *config, struct hf_why *why)
-{
-    if (config->n_urls < 1 || config->n_urls > HF_MIRRORS_MAX)
-        return hf_fail(why, HF_E_ARGUMENT,
-                       "1 to %d addresses of the repository are expected, found %zu",
-                       HF_MIRRORS_MAX, config->n_urls);
-    for (size_t i = 0; i < config->n_urls; i++) {
-        struct hf_url url;
-        struct hf_why reason = {0};
-        if (hf_url_parse(config->urls[i], &url, &reason) != HF_OK)
-            return hf_fail(why, HF_E_ARGUMENT, "the repository's address is not usable: %s",
-                           reason.text);
-    }
-    return HF_OK;
-}
-
-static enum hf_err check_redirect_hosts(const struct hf_posix_config *config, struct hf_why *why)
-{
-    struct hf_endpoint host;
-    struct hf_why reason = {0};
-
-    if (config->n_redirect_hosts > HF_REDIRECT_HOSTS_MAX)
-        return hf_fail(why, HF_E_ARGUMENT, "expected at most %d redirect hosts, found %zu",
-                       HF_REDIRECT_HOSTS_MAX, config->n_redirect_hosts);
-    for (size_t i = 0; i < config->n_redirect_hosts; i++) {
-        if (hf_endpoint_parse(hf_bytes_of_text(config->redirect_hosts[i]), 0, &host, &reason) !=
-            HF_OK)
-            return hf_fail(why, HF_E_ARGUMENT,
-                           "redirect host \"%.200s\": expected HOST or HOST:PORT: %s",
-                           config->redirect_hosts[i], reason.text);
-    }
-    return HF_OK;
-}
-
-static enum hf_err check_name(const char *what, const char *name, struct hf_why *why)
-{
-    if (name != NULL && hf_set_name_is_valid(name))
-        return HF_OK;
-    return hf_fail(why, HF_E_ARGUMENT,
-                   "'%.80s' cannot be a %s: 1 to %d of a-z, 0-9, '.', '_' and '-' are expected, "
-                   "the first a letter or digit",
-                   name == NULL ? "" : name, what, HF_SET_NAME_MAX);
-}
-
-static enum hf_err check_server_ca(const char *pem, struct hf_why *why)
-{
-    struct hf_bundle bundle = {0};
-    struct hf_why reason = {0};
-
-    if (pem == NULL)
-        return HF_OK;
-    enum hf_err err = hf_bundle_parse(hf_bytes_of_text(pem), NULL, &bundle, &reason);
-    if (err == HF_OK)
-        err = hf_policy_check_issuers(&bundle, &reason);
-    hf_bundle_free(&bundle);
-    return err == HF_OK
-               ? HF_OK
-               : hf_fail(why, HF_E_FORMAT, "the server's CA is not usable: %s", reason.text);
-}
-
-static enum hf_err check_device_id(const struct hf_posix_config *config, struct hf_why *why)
-{
-    if (config->device_id != NULL && config->device_id_file != NULL)
-        return hf_fail(why, HF_E_ARGUMENT,
-                       "a device id and a file to read it from are given: "
-                       "only one of them can say who this device is");
-    if (config->device_id != NULL)
-        return hf_device_id_check(config->device_id, why);
-    return HF_OK;
-}
-
-static enum hf_err check_path(const char *what, const char *path, struct hf_why *why)
-{
-    if (path == NULL || path[0] == '/')
-        return HF_OK;
-    return hf_fail(why, HF_E_ARGUMENT,
-                   "%s '%.200s' must begin with '/', so that it means the same in every folder",
-                   what, path);
-}
-
-enum hf_err hf_config_check(const struct hf_posix_config *config,
-                            const struct hf_posix_config *before, struct hf_why *why)
-{
-    static const struct hf_posix_config nothing = {0};
-    const struct hf_posix_config *old = before != NULL ? before : &nothing;
-
-    if (before == NULL || !has_same_urls(&config->client, &old->client))
-        HF_TRY(check_urls(&config->client, why));
-    HF_TRY(check_redirect_hosts(config, why));
-    HF_TRY(check_name("set", config->client.set, why));
-    HF_TRY(check_name("profile", config->client.profile, why));
-    if (!hf_text_is_same(config->server_ca, old->server_ca))
-        HF_TRY(check_server_ca(config->server_ca, why));
-    HF_TRY(check_device_id(config, why));
-    HF_TRY(check_path("the device id's file", config->device_id_file, why));
-    if (!hf_config_has_same_endpoints(config, old))
-        HF_TRY(hf_config_check_endpoints(config, why));
-    if (!hf_text_is_same(config->client_cert_file, old->client_cert_file) ||
-        !hf_text_is_same(config->client_key_file, old->client_key_file))
-        HF_TRY(hf_config_check_client_auth(config, why));
-    return check_path("the export file", config->export_file, why);
 }
 
 /* ---- saving ------------------------------------------------------------------------------------ */
@@ -243,6 +117,33 @@ static enum hf_err insert_redirect_hosts(struct hf_sqlite_store *store,
     return HF_OK;
 }
 
+static const char saving_endpoints[] = "save the endpoints";
+
+static enum hf_err insert_endpoint(struct hf_sqlite_store *store, size_t position,
+                                   const struct hf_posix_endpoint *endpoint, struct hf_why *why)
+{
+    char name[HF_ENDPOINT_URL_TEXT];
+    sqlite3_stmt *stmt = NULL;
+
+    HF_TRY(hf_config_check_endpoint(endpoint, name, why));
+    HF_TRY(hf_db_prepare(store->db,
+                         "INSERT INTO endpoint (position, url, alpn) VALUES (?1, ?2, ?3)",
+                         saving_endpoints, &stmt, why));
+    (void)sqlite3_bind_int64(stmt, 1, (sqlite3_int64)position);
+    hf_db_bind_text(stmt, 2, name);
+    hf_db_bind_text(stmt, 3, endpoint->alpn);
+    return hf_db_finish(store->db, stmt, saving_endpoints, why);
+}
+
+static enum hf_err replace_endpoints(struct hf_sqlite_store *store,
+                                     const struct hf_posix_config *config, struct hf_why *why)
+{
+    HF_TRY(hf_db_exec(store->db, "DELETE FROM endpoint", saving_endpoints, why));
+    for (size_t i = 0; i < config->n_endpoints; i++)
+        HF_TRY(insert_endpoint(store, i, &config->endpoints[i], why));
+    return HF_OK;
+}
+
 static enum hf_err replace_all(struct hf_sqlite_store *store, const struct hf_posix_config *config,
                                struct hf_why *why)
 {
@@ -251,7 +152,7 @@ static enum hf_err replace_all(struct hf_sqlite_store *store, const struct hf_po
     HF_TRY(insert_mirrors(store, &config->client, why));
     HF_TRY(hf_db_exec(store->db, "DELETE FROM redirect_host", saving, why));
     HF_TRY(insert_redirect_hosts(store, config, why));
-    return hf_config_replace_endpoints(store, config, why);
+    return replace_endpoints(store, config, why);
 }
 
 static enum hf_err insert_all(struct hf_sqlite_store *store, const struct hf_posix_config *config,
@@ -367,6 +268,49 @@ static enum hf_err load_list(struct hf_sqlite_store *store, const char *query, c
     return err;
 }
 
+static const char loading_endpoints[] = "load the endpoints";
+
+static enum hf_err copy_column(sqlite3_stmt *stmt, int column, const char **out, struct hf_why *why)
+{
+    const char *text = (const char *)sqlite3_column_text(stmt, column);
+
+    if (text == NULL)
+        return HF_OK;
+    *out = strdup(text);
+    return *out != NULL ? HF_OK : hf_fail(why, HF_E_MEMORY, "out of memory loading the endpoints");
+}
+
+static enum hf_err load_endpoints(struct hf_sqlite_store *store, struct hf_stored_config *out,
+                                  struct hf_why *why)
+{
+    sqlite3_stmt *stmt = NULL;
+    enum hf_err err = HF_OK;
+    size_t n = 0;
+    int rc = SQLITE_DONE;
+
+    HF_TRY(hf_db_prepare(store->db, "SELECT url, alpn FROM endpoint ORDER BY position",
+                         loading_endpoints, &stmt, why));
+    while (err == HF_OK && n < HF_ENDPOINTS_MAX && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        err = copy_column(stmt, 0, &out->endpoints[n].url, why);
+        if (err == HF_OK)
+            err = copy_column(stmt, 1, &out->endpoints[n].alpn, why);
+        n++;
+    }
+    if (err == HF_OK && rc != SQLITE_DONE && rc != SQLITE_ROW)
+        err = hf_db_fail(store->db, loading_endpoints, why);
+    out->view.n_endpoints = n;
+    sqlite3_finalize(stmt);
+    return err;
+}
+
+static void free_endpoints(struct hf_stored_config *config)
+{
+    for (size_t i = 0; i < HF_ENDPOINTS_MAX; i++) {
+        free((void *)(uintptr_t)config->endpoints[i].url);
+        free((void *)(uintptr_t)config->endpoints[i].alpn);
+    }
+}
+
 /* All that a device without its database knows about itself. */
 static enum hf_err load_from_files(struct hf_sqlite_store *store, struct hf_stored_config *out,
                                    struct hf_why *why)
@@ -392,7 +336,7 @@ static enum hf_err load_texts(struct hf_sqlite_store *store, struct hf_stored_co
                      &out->view.client.n_urls, why));
     HF_TRY(load_list(store, "SELECT host FROM redirect_host ORDER BY position", out->redirect_hosts,
                      HF_REDIRECT_HOSTS_MAX, &out->view.n_redirect_hosts, why));
-    return hf_config_load_endpoints(store, out, why);
+    return load_endpoints(store, out, why);
 }
 
 enum hf_err hf_config_load(struct hf_sqlite_store *store, struct hf_stored_config *out,
@@ -422,6 +366,6 @@ void hf_stored_config_free(struct hf_stored_config *config)
         free(config->texts[i]);
     for (size_t i = 0; i < HF_REDIRECT_HOSTS_MAX; i++)
         free(config->redirect_hosts[i]);
-    hf_config_free_endpoints(config);
+    free_endpoints(config);
     *config = (struct hf_stored_config){0};
 }

@@ -7,6 +7,7 @@
 
 #include "client/port/posix/sqlite_store.h"
 #include "common/base/limits.h"
+#include "common/tls/endpoint_url.h"
 
 #define HF_CONFIG_TEXTS_MAX 16 /* columns of the table config; more than there are */
 
@@ -24,8 +25,15 @@ struct hf_stored_config {
 HF_MUST_USE enum hf_err hf_config_check(const struct hf_posix_config *config,
                                         const struct hf_posix_config *before, struct hf_why *why);
 
+/** Of one endpoint; `name` is its address in full. HF_E_ARGUMENT. */
+HF_MUST_USE enum hf_err hf_config_check_endpoint(const struct hf_posix_endpoint *endpoint,
+                                                 char name[HF_ENDPOINT_URL_TEXT],
+                                                 struct hf_why *why);
+
 /** NULL is the same as NULL only. */
 bool hf_text_is_same(const char *a, const char *b);
+bool hf_config_has_same_urls(const struct hf_client_config *a, const struct hf_client_config *b);
+bool hf_config_has_same_endpoints(const struct hf_posix_config *a, const struct hf_posix_config *b);
 bool hf_config_is_same(const struct hf_posix_config *a, const struct hf_posix_config *b);
 
 /** Of a new store. HF_E_STATE when it has a configuration already. */

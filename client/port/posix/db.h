@@ -17,6 +17,10 @@
 #define HF_CLIENT_PORT_POSIX_DB_H
 
 #include <holdfast/bytes.h>
+#include <holdfast/error.h>
+
+#include "common/base/digest.h"
+#include "common/base/limits.h"
 
 #include <sqlite3.h>
 
@@ -88,5 +92,99 @@ void hf_db_bind_bytes(sqlite3_stmt *stmt, int index, struct hf_bytes bytes);
 /** Append a column's bytes. HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_db_column_append(sqlite3_stmt *stmt, int column, struct hf_buf *out,
                                             struct hf_why *why);
+
+/*
+ * The copy of the database, STATE/holdfast.db.backup, which takes its place when it is damaged or
+ * lost: a device whose database has rotted gets home by itself, with the floors it had.
+ *
+ * The schema counts changes that must not be lost (table change). The copy is made anew when it has
+ * seen fewer; a database that has seen fewer than its copy has lost some, with its write-ahead log
+ * for instance, which SQLite alone would not notice.
+ */
+
+/** How many changes the database has seen. */
+HF_MUST_USE enum hf_err hf_db_changes(sqlite3 *db, int64_t *out, struct hf_why *why);
+/** How many its copy has; -1 without one that can be read. */
+int64_t hf_db_copy_changes(const char *state_dir);
+
+/** Is there one, and is neither a page nor the root metadata damaged? Reads all of it. */
+bool hf_db_copy_is_whole(const char *state_dir);
+
+/** Make what was committed until now the copy. Reads all of `db` and refuses to copy a damaged one.
+ *  HF_E_STORAGE, HF_E_MEMORY; the copy of before stays then. The caller holds STATE/lock. */
+HF_MUST_USE enum hf_err hf_db_copy_write(const char *state_dir, sqlite3 *db, struct hf_why *why);
+
+/**
+ * The root metadata in the copy, for a database in which that alone has rotted: appended to `out`.
+ * HF_E_NOT_FOUND without a copy, HF_E_STORAGE where it is damaged as well, HF_E_MEMORY.
+ */
+HF_MUST_USE enum hf_err hf_db_copy_load_root(const char *state_dir, struct hf_buf *out,
+                                             int64_t *version, struct hf_why *why);
+
+/** What stands where SQLite's shared memory should be, and is no file, is moved away: nobody uses that,
+ *  and nothing is lost. Where it stays, opening the database says so. */
+void hf_db_clear_index(const char *state_dir);
+
+/** Is there no database, are its bytes at fault, or is it or its log no file? Not so with rights, memory or
+ *  another process. */
+bool hf_db_is_damaged(const char *state_dir);
+
+/**
+ * The copy becomes the database; what was there is kept as STATE/holdfast.db.damaged. Needs no space
+ * on the disk, may be cut anywhere and done again. The caller holds STATE/lock and has the database
+ * not open. HF_E_NOT_FOUND without a copy that is whole, HF_E_STORAGE; nothing has changed then.
+ */
+HF_MUST_USE enum hf_err hf_db_copy_restore(const char *state_dir, struct hf_why *why);
+
+/*
+ * The root metadata in a database: of all that is kept there, what nobody can fetch again.
+ *
+ * SQLite keeps no checksums of what is in its rows, so a bit that flips in one is nothing to it. Here
+ * the file is held against the receipt of its verification (common/tuf/receipts.h); where it has none
+ * it is verified (TUF 5.2).
+ */
+
+/**
+ * Append the root metadata of `db` to `out`, with its version in `*version`. HF_E_NOT_FOUND where
+ * there is none, HF_E_STORAGE where it is damaged, HF_E_BUSY, HF_E_MEMORY; both stay as they were then.
+ */
+HF_MUST_USE enum hf_err hf_db_root_load(sqlite3 *db, struct hf_buf *out, int64_t *version,
+                                        struct hf_why *why);
+
+/** The same without the bytes: is it what it was? */
+HF_MUST_USE enum hf_err hf_db_root_check(sqlite3 *db, struct hf_why *why);
+
+/*
+ * The list of revoked keys as it lies in the database: 64 hexadecimal digits a line, and beside these
+ * lines their SHA-256, since SQLite would not notice one that has rotted.
+ */
+
+#define HF_REVOKED_LINE_LEN                                                                        \
+    HF_SHA256_HEX_LEN /* the digits, and a newline where their NUL would be */
+#define HF_REVOKED_LINES_MAX (HF_REVOKED_MAX * HF_REVOKED_LINE_LEN) /* bytes of the longest list */
+
+/** The keys of `lines`, whose SHA-256 is `sha256` (NULL: not known), appended to `out` as 32 bytes each.
+ *  `where` names them in the sentence. HF_E_STORAGE where they are damaged. */
+HF_MUST_USE enum hf_err hf_revoked_parse(struct hf_bytes lines, const char *sha256,
+                                         const char *where, struct hf_buf *out, struct hf_why *why);
+
+/** The lines, and the keys in them. HF_E_NOT_FOUND where no list was ever saved, HF_E_STORAGE where it is
+ *  damaged. Either may be NULL. */
+HF_MUST_USE enum hf_err hf_db_revoked_load(sqlite3 *db, struct hf_buf *lines, struct hf_buf *keys,
+                                           struct hf_why *why);
+
+/** `keys`: at most HF_REVOKED_MAX of 32 bytes each. */
+HF_MUST_USE enum hf_err hf_db_revoked_save(sqlite3 *db, struct hf_bytes keys, struct hf_why *why);
+
+/** HF_E_FORMAT where the list is damaged. HF_OK where there is none, and before schema 5. */
+HF_MUST_USE enum hf_err hf_db_revoked_check(sqlite3 *db, struct hf_why *why);
+
+/* What the device refuses for good, as it lies in the database: `bundle.floor`, `bundle.rejected` and
+ * the revoked keys. */
+
+/** Are they numbers still (client/core/floors.c), and is the list of revoked keys what its SHA-256 says?
+ *  A floor that rotted would keep every update back, a list would bring back what was revoked.
+ *  HF_E_FORMAT when not. */
+HF_MUST_USE enum hf_err hf_db_check_floors(sqlite3 *db, struct hf_why *why);
 
 #endif

@@ -1,8 +1,5 @@
-#include "client/port/posix/db_copy.h"
-
 #include "client/port/posix/db.h"
-#include "client/port/posix/db_floors.h"
-#include "client/port/posix/db_root.h"
+
 #include "common/os/file_util.h"
 #include "client/port/posix/migrate.h"
 

@@ -7,8 +7,7 @@
  * has succeeded, not when it is started: at least once, not at most once.
  */
 #include "common/os/file_util.h"
-#include "client/port/posix/lock.h"
-#include "client/port/posix/on_swap.h"
+#include "client/port/posix/followers.h"
 #include "client/port/posix/owner.h"
 #include "client/port/posix/posix_internal.h"
 #include "common/base/digest.h"

@@ -1,4 +1,4 @@
-#include "client/port/posix/http_message.h"
+#include "client/port/posix/http.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,9 +1,6 @@
-#include "client/port/posix/http_transport.h"
+#include "client/port/posix/http.h"
 
-#include "client/port/mbedtls/pem_store.h"
-#include "client/port/mbedtls/store_ends.h"
-#include "client/port/posix/http_conn.h"
-#include "client/port/posix/http_timeouts.h"
+#include "client/port/mbedtls/trust_store_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>

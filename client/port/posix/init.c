@@ -4,7 +4,7 @@
  * the database at the first open, which also tries whether it can be written where it is.
  */
 #include "common/os/file_util.h"
-#include "client/port/posix/lock.h"
+#include "client/port/posix/system.h"
 #include "client/port/posix/owner.h"
 #include "client/port/posix/posix_internal.h"
 #include "common/bundle/bundle.h"

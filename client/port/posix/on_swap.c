@@ -1,4 +1,4 @@
-#include "client/port/posix/on_swap.h"
+#include "client/port/posix/followers.h"
 
 #include "common/os/process.h"
 

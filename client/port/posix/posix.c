@@ -1,10 +1,9 @@
-#include "client/port/posix/posix_internal.h"
-
-#include "common/os/file_util.h"
-#include "client/port/posix/lock.h"
 #include "client/port/posix/owner.h"
+#include "client/port/posix/posix_internal.h"
 #include "client/port/posix/system.h"
+
 #include "common/json/json.h"
+#include "common/os/file_util.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -152,78 +151,7 @@ void hf_posix_close(struct hf_posix *posix)
     free(posix);
 }
 
-/* ---- what is there ------------------------------------------------------------------------------ */
-
-struct hf_client *hf_posix_client(struct hf_posix *posix)
-{
-    return posix->client;
-}
-
-struct hf_trust_store *hf_posix_trust_store(struct hf_posix *posix)
-{
-    return posix->trust_store;
-}
-
-const struct hf_posix_config *hf_posix_config(const struct hf_posix *posix)
-{
-    return &posix->config.view;
-}
-
-enum hf_err hf_posix_is_writable(const struct hf_posix *posix, struct hf_why *why)
-{
-    return hf_sqlite_store_is_writable(posix->store, why);
-}
-
-static enum hf_err find_device_id(struct hf_posix *posix, struct hf_why *why)
-{
-    const struct hf_posix_config *config = &posix->config.view;
-
-    if (config->device_id_file != NULL)
-        return hf_device_id_from_file(config->device_id_file, posix->device_id, why);
-    return hf_device_id_derive(HF_MACHINE_ID_FILE, posix->device_id, why);
-}
-
-enum hf_err hf_posix_device_id(struct hf_posix *posix, const char **out, struct hf_why *why)
-{
-    if (posix->config.view.device_id != NULL) {
-        *out = posix->config.view.device_id;
-        return HF_OK;
-    }
-    if (posix->device_id[0] == '\0')
-        HF_TRY(find_device_id(posix, why));
-    *out = posix->device_id;
-    return HF_OK;
-}
-
-static void write_log(const struct hf_posix *posix, enum hf_level level, const char *text)
-{
-    if (posix->log.write != NULL)
-        posix->log.write(posix->log.ctx, level, text);
-}
-
-void hf_posix_journal(struct hf_posix *posix, enum hf_level level, const char *kind,
-                      const char *text)
-{
-    struct hf_clock_port clock = hf_system_clock_port();
-    struct hf_store_port store = hf_sqlite_store_port(posix->store);
-    struct hf_event event = {clock.now_s(clock.ctx), level, kind, text};
-    struct hf_why why = {0};
-
-    write_log(posix, level, text);
-    if (store.append_event(store.ctx, &event, &why) != HF_OK)
-        write_log(posix, HF_LEVEL_WARNING, why.text);
-}
-
 /* ---- update and export -------------------------------------------------------------------------- */
-
-/* Versions that were verified must not be forgotten: they are what later ones are held against. */
-void hf_posix_secure(struct hf_posix *posix)
-{
-    struct hf_why why = {0};
-
-    if (hf_sqlite_store_sync(posix->store, &why) != HF_OK)
-        write_log(posix, HF_LEVEL_WARNING, why.text);
-}
 
 /* The update's own error comes first; what became of the followers is then in the journal. */
 static enum hf_err update_locked(struct hf_posix *posix, struct hf_update_result *out,
@@ -322,6 +250,104 @@ enum hf_err hf_posix_export(struct hf_posix *posix, const char *file, bool keep_
         HF_TRY(hf_posix_is_writable(posix, why));
     HF_TRY(hf_file_absolute(file, &path, why));
     enum hf_err err = export_to(posix, path, keep_current, why);
+    free(path);
+    return err;
+}
+
+/* ---- the application's word ------------------------------------------------------------------ */
+
+/* What the application says of the bundle that is on trial, and who else must hear of it. */
+
+enum hf_err hf_posix_confirm(struct hf_posix *posix, struct hf_why *why)
+{
+    int lock = -1;
+
+    HF_TRY(hf_posix_is_writable(posix, why));
+    HF_TRY(hf_lock_take(posix->state_dir, HF_POSIX_LOCK_WAIT_MS, &lock, why));
+    enum hf_err err = hf_client_confirm(posix->client, why);
+    hf_posix_secure(posix);
+    hf_lock_release(lock);
+    return err;
+}
+
+/* The bundle before is active from here on, whatever becomes of the followers. */
+static enum hf_err reject_locked(struct hf_posix *posix, const char *reason, struct hf_why *why)
+{
+    struct hf_why told_why = {0};
+
+    HF_TRY(hf_client_reject(posix->client, reason, why));
+    enum hf_err told = hf_followers_tell(posix, &told_why);
+    if (told == HF_OK)
+        return HF_OK;
+    hf_posix_journal(posix, HF_LEVEL_ERROR, "followers", told_why.text);
+    return hf_fail(why, told, "%s", told_why.text);
+}
+
+enum hf_err hf_posix_reject(struct hf_posix *posix, const char *reason, struct hf_why *why)
+{
+    int lock = -1;
+
+    HF_TRY(hf_posix_is_writable(posix, why));
+    HF_TRY(hf_lock_take(posix->state_dir, HF_POSIX_LOCK_WAIT_MS, &lock, why));
+    enum hf_err err = reject_locked(posix, reason, why);
+    hf_posix_secure(posix);
+    hf_lock_release(lock);
+    return err;
+}
+
+/* ---- factory reset --------------------------------------------------------------------------- */
+
+/* Factory reset of a STATE, and the root metadata as a file for firmware that has a reset of its own. */
+
+static enum hf_err tell_followers(struct hf_posix *posix, struct hf_why *why)
+{
+    enum hf_err err = hf_followers_tell(posix, why);
+
+    if (err != HF_OK)
+        hf_posix_journal(posix, HF_LEVEL_ERROR, "followers", why->text);
+    return err;
+}
+
+/* The device is reset from here on, whatever becomes of the followers, or of the copy of the database. */
+static enum hf_err reset_locked(struct hf_posix *posix, struct hf_bytes factory_pem,
+                                struct hf_why *why)
+{
+    struct hf_why told_why = {0};
+    struct hf_why kept_why = {0};
+
+    HF_TRY(hf_client_reset(posix->client, factory_pem, why));
+    enum hf_err told = tell_followers(posix, &told_why);
+    enum hf_err kept = hf_sqlite_store_sync(posix->store, &kept_why);
+    if (told != HF_OK)
+        return hf_fail(why, told, "this device is reset, but %s", told_why.text);
+    if (kept != HF_OK)
+        return hf_fail(why, kept, "this device is reset, but %s", kept_why.text);
+    return HF_OK;
+}
+
+enum hf_err hf_posix_reset(struct hf_posix *posix, struct hf_bytes factory_pem, struct hf_why *why)
+{
+    int lock = -1;
+
+    HF_TRY(hf_posix_is_writable(posix, why));
+    HF_TRY(hf_lock_take(posix->state_dir, HF_POSIX_LOCK_WAIT_MS, &lock, why));
+    enum hf_err err = reset_locked(posix, factory_pem, why);
+    hf_lock_release(lock);
+    return err;
+}
+
+enum hf_err hf_posix_export_root(struct hf_posix *posix, const char *file, struct hf_why *why)
+{
+    struct hf_buf root = {0};
+    char *path = NULL;
+
+    HF_TRY(hf_file_absolute(file, &path, why));
+    enum hf_err err = hf_owner_check_path(path, why);
+    if (err == HF_OK)
+        err = hf_client_export_root(posix->client, &root, why);
+    if (err == HF_OK)
+        err = hf_file_replace(path, hf_buf_bytes(&root), HF_EXPORT_MODE, why);
+    hf_buf_free(&root);
     free(path);
     return err;
 }

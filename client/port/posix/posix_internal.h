@@ -1,14 +1,14 @@
-/* What the files of the POSIX port share: posix.c opens, updates and exports, init.c makes a STATE,
- * trial.c passes on what the application says, followers.c tells other programs. */
+/* What the files of the POSIX port share: posix.c opens, updates, exports and resets, init.c makes a
+ * STATE, state.c is about what is open, followers.c tells other programs. */
 #ifndef HF_CLIENT_PORT_POSIX_POSIX_INTERNAL_H
 #define HF_CLIENT_PORT_POSIX_POSIX_INTERNAL_H
 
 #include <holdfast/posix.h>
 
 #include "client/port/posix/config_store.h"
-#include "client/port/posix/device_id.h"
-#include "client/port/posix/http_transport.h"
-#include "client/port/posix/lookout.h"
+#include "client/port/posix/system.h"
+#include "client/port/posix/http.h"
+#include "client/port/posix/endpoint_probe.h"
 #include "client/port/posix/sqlite_store.h"
 
 /* A status or another short writer may hold the lock; an update in progress holds it for longer. */

@@ -1,4 +1,4 @@
-#include "client/port/posix/proxy.h"
+#include "client/port/posix/http.h"
 
 #include "common/base/hex.h"
 

@@ -5,7 +5,7 @@
  * transaction that activates it, the symbolic links are moved after it and are put right at every
  * open. Where the database cannot be used (damaged, of a newer schema, read-only disk), bundles are
  * loaded from the files and every write is refused with the reason. A damaged or lost one is
- * replaced by its copy first, where there is one (db_copy.h).
+ * replaced by its copy first, where there is one (db.h).
  */
 #ifndef HF_CLIENT_PORT_POSIX_SQLITE_STORE_H
 #define HF_CLIENT_PORT_POSIX_SQLITE_STORE_H

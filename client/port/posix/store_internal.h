@@ -1,9 +1,6 @@
 /*
- * What the files of the SQLite store share: store_open.c opens it, store_root.c mends its root
- * metadata, sqlite_store.c holds transactions,
- * store_bundles.c is about bundles, store_revoked.c about revoked keys, store_rows.c about metadata,
- * values and the journal,
- * config_store.c about the configuration.
+ * What the files of the SQLite store share: sqlite_store.c opens it and is the port, store_bundles.c is
+ * about bundles and revoked keys, store_rows.c about transactions, metadata, values and the journal.
  */
 #ifndef HF_CLIENT_PORT_POSIX_STORE_INTERNAL_H
 #define HF_CLIENT_PORT_POSIX_STORE_INTERNAL_H
@@ -35,6 +32,13 @@ HF_MUST_USE enum hf_err hf_store_check_writable(const struct hf_sqlite_store *st
 /** A line in the journal. What cannot be written is let go. */
 void hf_store_note(struct hf_sqlite_store *store, enum hf_level level, const char *kind,
                    const char *text);
+
+/** All that was committed survives a power cut. */
+HF_MUST_USE enum hf_err hf_store_sync_log(struct hf_sqlite_store *store, struct hf_why *why);
+
+/** A failed commit is rolled back. */
+HF_MUST_USE enum hf_err hf_store_commit(struct hf_sqlite_store *store, struct hf_why *why);
+void hf_store_roll_back(struct hf_sqlite_store *store);
 
 /* A write of several statements that is a transaction of its own, unless one has begun. */
 HF_MUST_USE enum hf_err hf_store_write_begin(struct hf_sqlite_store *store, struct hf_why *why);
@@ -81,6 +85,10 @@ void hf_store_adopt_revoked(struct hf_sqlite_store *store);
  *  where it has rotted. */
 HF_MUST_USE enum hf_err hf_store_revoked_file(struct hf_sqlite_store *store, struct hf_buf *out,
                                               struct hf_why *why);
+
+/** After a commit that moved a slot: the files and links follow. What cannot be moved is moved by the next
+ *  commit or open; until then the journal says so. */
+void hf_store_follow_moved(struct hf_sqlite_store *store);
 
 /** Make STATE/bundles agree with the database. The caller holds STATE/lock. */
 HF_MUST_USE enum hf_err hf_store_follow(struct hf_sqlite_store *store, struct hf_why *why);

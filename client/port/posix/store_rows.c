@@ -1,8 +1,74 @@
-/* The store's rows that are looked up by name: metadata, values, and the journal. */
+/* The store's transactions, and the rows that are looked up by name: metadata, values, the journal. */
+#include "client/port/posix/db.h"
 #include "client/port/posix/store_internal.h"
+#include "client/port/posix/system.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+
+/* ---- transactions ---------------------------------------------------------------------------- */
+
+enum hf_err hf_store_check_readable(const struct hf_sqlite_store *store, struct hf_why *why)
+{
+    return store->db != NULL ? HF_OK
+                             : hf_fail(why, store->unusable.code, "%s", store->unusable.text);
+}
+
+enum hf_err hf_store_check_writable(const struct hf_sqlite_store *store, struct hf_why *why)
+{
+    return store->unusable.code == HF_OK
+               ? HF_OK
+               : hf_fail(why, store->unusable.code, "%s", store->unusable.text);
+}
+
+enum hf_err hf_store_sync_log(struct hf_sqlite_store *store, struct hf_why *why)
+{
+    HF_TRY(hf_db_sync(store->db, why));
+    store->is_unsynced = false;
+    return HF_OK;
+}
+
+void hf_store_roll_back(struct hf_sqlite_store *store)
+{
+    store->has_moved = false;
+    /* SQLite may have done it by itself, after a full disk for instance. */
+    if (store->db != NULL && sqlite3_get_autocommit(store->db) == 0)
+        (void)sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+enum hf_err hf_store_commit(struct hf_sqlite_store *store, struct hf_why *why)
+{
+    enum hf_err err = hf_db_exec(store->db, "COMMIT", "commit", why);
+
+    if (err != HF_OK)
+        hf_store_roll_back(store);
+    else if (
+        store->has_moved) /* on disk before anybody acts on it: the links, the live trust store */
+        err = hf_store_sync_log(store, why);
+    return err;
+}
+
+enum hf_err hf_store_write_begin(struct hf_sqlite_store *store, struct hf_why *why)
+{
+    HF_TRY(hf_store_check_writable(store, why));
+    if (store->is_in_transaction)
+        return HF_OK;
+    return hf_db_exec(store->db, "BEGIN IMMEDIATE", "begin to write", why);
+}
+
+enum hf_err hf_store_write_end(struct hf_sqlite_store *store, enum hf_err err, struct hf_why *why)
+{
+    if (store->is_in_transaction)
+        return err;
+    if (err == HF_OK)
+        return hf_store_commit(store, why);
+    hf_store_roll_back(store);
+    return err;
+}
+
+/* ---- rows by name ---------------------------------------------------------------------------- */
 
 #define VALUE_BYTES_MAX 4096 /* as schema/client.sql */
 
@@ -133,6 +199,14 @@ enum hf_err hf_store_append_event(void *ctx, const struct hf_event *event, struc
     return hf_db_finish(store->db, stmt, action, why);
 }
 
+void hf_store_note(struct hf_sqlite_store *store, enum hf_level level, const char *kind,
+                   const char *text)
+{
+    struct hf_event event = {(int64_t)time(NULL), level, kind, text};
+
+    (void)hf_store_append_event(store, &event, NULL);
+}
+
 static struct hf_event event_of_row(sqlite3_stmt *stmt)
 {
     return (struct hf_event){
@@ -166,4 +240,73 @@ enum hf_err hf_sqlite_store_events(struct hf_sqlite_store *store, size_t max,
         err = hf_db_fail(store->db, action, why);
     sqlite3_finalize(stmt);
     return err;
+}
+
+/* ---- root metadata that has rotted ----------------------------------------------------------- */
+
+/* A store whose root metadata has rotted: it takes that, and nothing else, from the database's copy. */
+
+struct restored {
+    struct hf_buf file;
+    int64_t version;
+    const char *damage; /* what was wrong with the one it replaces */
+};
+
+static enum hf_err write_root(struct hf_sqlite_store *store, const struct restored *root,
+                              struct hf_why *why)
+{
+    struct hf_why text = {0};
+
+    HF_TRY(hf_store_save_metadata(store, "root", root->version, hf_buf_bytes(&root->file), why));
+    (void)hf_fail(&text, HF_E_STORAGE,
+                  "%.400s; version %" PRId64 " from its copy has taken its place", root->damage,
+                  root->version);
+    hf_store_note(store, HF_LEVEL_ERROR, "restored", text.text);
+    return HF_OK;
+}
+
+/* The caller holds the lock. */
+static enum hf_err restore_root_locked(struct hf_sqlite_store *store, struct hf_why *why)
+{
+    struct restored root = {0};
+    struct hf_why damage = {0};
+
+    /* Whoever held the lock before us may have done it. */
+    enum hf_err err = hf_db_root_check(store->db, &damage);
+    if (err == HF_OK)
+        return HF_OK;
+    root.damage = damage.text;
+    err = hf_db_copy_load_root(store->state_dir, &root.file, &root.version, why);
+    if (err == HF_OK)
+        err = hf_store_write_begin(store, why);
+    if (err == HF_OK)
+        err = hf_store_write_end(store, write_root(store, &root, why), why);
+    hf_buf_free(&root.file);
+    return err;
+}
+
+static enum hf_err restore_root(struct hf_sqlite_store *store, struct hf_why *why)
+{
+    int lock = -1;
+
+    HF_TRY(hf_lock_take(store->state_dir, HF_STORE_LOCK_WAIT_MS, &lock, why));
+    enum hf_err err = restore_root_locked(store, why);
+    hf_lock_release(lock);
+    return err;
+}
+
+void hf_store_heal_root(struct hf_sqlite_store *store)
+{
+    struct hf_why damage = {0};
+    struct hf_why reason = {0};
+
+    store->root_damage = (struct hf_why){0};
+    enum hf_err err = hf_db_root_check(store->db, &damage);
+    bool is_lost = err == HF_E_NOT_FOUND && store->copied_changes >= 0;
+    if ((err != HF_E_STORAGE && !is_lost) || restore_root(store, &reason) == HF_OK)
+        return;
+    (void)hf_fail(&store->root_damage, HF_E_STORAGE,
+                  "%.300s, and its copy cannot take its place: %.300s; if this stays so, move %s "
+                  "away and run holdfast init",
+                  damage.text, reason.text, store->state_dir);
 }

@@ -1,7 +1,7 @@
 #include "client/port/posix/tls_conn.h"
 
 #include "client/port/mbedtls/sessions.h"
-#include "client/port/mbedtls/store_ends.h"
+#include "client/port/mbedtls/trust_store_internal.h"
 #include "client/port/mbedtls/verify_words.h"
 #include "common/os/tls_io.h"
 #include "common/base/limits.h"

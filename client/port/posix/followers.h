@@ -3,8 +3,8 @@
  * administrator's own text, run by /bin/sh -c; what it may want to know stands in the environment
  * and is never put into that text.
  */
-#ifndef HF_CLIENT_PORT_POSIX_ON_SWAP_H
-#define HF_CLIENT_PORT_POSIX_ON_SWAP_H
+#ifndef HF_CLIENT_PORT_POSIX_FOLLOWERS_H
+#define HF_CLIENT_PORT_POSIX_FOLLOWERS_H
 
 #include <holdfast/error.h>
 

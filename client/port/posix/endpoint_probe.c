@@ -1,13 +1,176 @@
-#include "client/port/posix/lookout.h"
+#include "client/port/posix/endpoint_probe.h"
 
-#include "common/tls/endpoint_url.h"
-#include "client/port/posix/probe.h"
-#include "client/port/mbedtls/sighting.h"
+#include "client/port/mbedtls/chain_verdict.h"
+
 #include "common/base/limits.h"
 #include "common/os/clock.h"
+#include "common/os/file_util.h"
+#include "common/os/tls_io.h"
+#include "common/tls/endpoint_url.h"
+#include "common/tls/handshake.h"
 
+#include <mbedtls/psa_util.h>
+#include <psa/crypto.h>
+
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+/* Mbed TLS tells PEM by the NUL behind it, which it wants counted; every hf_buf ends with one. */
+static enum hf_err read_file(const char *path, bool is_secret, struct hf_buf *out,
+                             struct hf_why *why)
+{
+    HF_TRY(is_secret ? hf_file_read_secret(path, HF_CLIENT_AUTH_BYTES_MAX, out, why)
+                     : hf_file_read(path, HF_CLIENT_AUTH_BYTES_MAX, out, why));
+    return out->len > 0 ? HF_OK : hf_fail(why, HF_E_FORMAT, "%s is empty", path);
+}
+
+static enum hf_err load_chain(const char *path, mbedtls_x509_crt *chain, struct hf_why *why)
+{
+    struct hf_buf file = {0};
+    enum hf_err err = read_file(path, false, &file, why);
+
+    if (err == HF_OK && mbedtls_x509_crt_parse(chain, file.data, file.len + 1) != 0 &&
+        mbedtls_x509_crt_parse(chain, file.data, file.len) != 0)
+        err = hf_fail(why, HF_E_FORMAT,
+                      "%s is not a certificate, or not one as a whole; PEM or DER is expected",
+                      path);
+    hf_buf_free(&file);
+    return err;
+}
+
+static enum hf_err fail_key(const char *path, int code, struct hf_why *why)
+{
+    if (code == MBEDTLS_ERR_PK_PASSWORD_REQUIRED || code == MBEDTLS_ERR_PK_PASSWORD_MISMATCH)
+        return hf_fail(why, HF_E_KEY,
+                       "the key in %s is encrypted, and the device cannot ask for its "
+                       "passphrase; store it without one, readable by its owner only",
+                       path);
+    return hf_fail(why, HF_E_KEY, "%s is not a private key; PEM or DER is expected", path);
+}
+
+static enum hf_err load_key(const char *path, mbedtls_pk_context *key, struct hf_why *why)
+{
+    struct hf_buf file = {0};
+    enum hf_err err = read_file(path, true, &file, why);
+    int code = 0;
+
+    if (err == HF_OK) {
+        code = mbedtls_pk_parse_key(key, file.data, file.len + 1, NULL, 0, mbedtls_psa_get_random,
+                                    MBEDTLS_PSA_RANDOM_STATE);
+        if (code == MBEDTLS_ERR_PK_KEY_INVALID_FORMAT) /* DER has no NUL */
+            code = mbedtls_pk_parse_key(key, file.data, file.len, NULL, 0, mbedtls_psa_get_random,
+                                        MBEDTLS_PSA_RANDOM_STATE);
+        sodium_memzero(file.data, file.len);
+    }
+    hf_buf_free(&file);
+    return err == HF_OK && code != 0 ? fail_key(path, code, why) : err;
+}
+
+static enum hf_err load(const char *cert_file, const char *key_file, struct hf_client_auth *auth,
+                        struct hf_why *why)
+{
+    if (psa_crypto_init() != PSA_SUCCESS)
+        return hf_fail(why, HF_E_STATE, "the system's random source does not work");
+    HF_TRY(load_chain(cert_file, &auth->chain, why));
+    HF_TRY(load_key(key_file, &auth->key, why));
+    if (mbedtls_pk_check_pair(&auth->chain.pk, &auth->key, mbedtls_psa_get_random,
+                              MBEDTLS_PSA_RANDOM_STATE) != 0)
+        return hf_fail(why, HF_E_KEY,
+                       "the key in %s is not that of the first certificate in %s; the two are "
+                       "expected to belong together",
+                       key_file, cert_file);
+    return HF_OK;
+}
+
+enum hf_err hf_client_auth_load(const char *cert_file, const char *key_file,
+                                struct hf_client_auth *out, struct hf_why *why)
+{
+    mbedtls_x509_crt_init(&out->chain);
+    mbedtls_pk_init(&out->key);
+    enum hf_err err = load(cert_file, key_file, out, why);
+    if (err != HF_OK)
+        hf_client_auth_free(out);
+    return err;
+}
+
+void hf_client_auth_free(struct hf_client_auth *auth)
+{
+    mbedtls_x509_crt_free(&auth->chain);
+    mbedtls_pk_free(&auth->key);
+}
+
+/* ---- one handshake --------------------------------------------------------------------------- */
+
+/* ---- a client that has a certificate ------------------------------------------------------------ */
+
+struct showing {
+    const struct hf_probe_client *client;
+    const struct hf_endpoint *server; /* who it should be */
+};
+
+/** Whom to believe, and what to show him. */
+static enum hf_err configure(void *ctx, mbedtls_ssl_config *config, struct hf_why *why)
+{
+    const struct showing *showing = ctx;
+    struct hf_client_auth *auth = showing->client->auth;
+
+    HF_TRY(hf_trust_store_bind(showing->client->store, config, why));
+    int code = auth == NULL ? 0 : mbedtls_ssl_conf_own_cert(config, &auth->chain, &auth->key);
+    return code == 0 ? HF_OK : hf_handshake_fail(code, why);
+}
+
+static int verify(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
+{
+    const struct showing *showing = ctx;
+    int code = hf_trust_store_verify(showing->client->store, crt, depth, flags);
+
+    /* Mbed TLS was told no name where the host is an address, so that none goes out as SNI. */
+    if (depth == 0 && hf_endpoint_is_address(showing->server) &&
+        !hf_verify_has_address(crt, showing->server->host))
+        *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
+    return code;
+}
+
+enum hf_err hf_probe_check_client(const struct hf_probe_client *client, struct hf_why *why)
+{
+    struct showing showing = {.client = client};
+    mbedtls_ssl_config config;
+
+    enum hf_err err = hf_handshake_config(&config, why);
+    if (err == HF_OK)
+        err = configure(&showing, &config, why);
+    if (err == HF_OK)
+        err = hf_trust_store_check_config(client->store, &config, why);
+    mbedtls_ssl_config_free(&config);
+    return err;
+}
+
+/* ---- the look ----------------------------------------------------------------------------------- */
+
+enum hf_err hf_probe(const struct hf_probe_request *request, struct hf_tls_look_result *out,
+                     struct hf_why *why)
+{
+    const struct hf_endpoint *server = request->server != NULL ? request->server : &request->peer;
+    struct showing showing = {request->client, server};
+    const struct hf_tls_look_client client = {&showing, configure, verify};
+    const struct hf_tls_look_request look = {.server = server,
+                                             .offer = request->offer,
+                                             .alpn = request->alpn,
+                                             .client = request->client != NULL ? &client : NULL};
+    struct hf_deadline total = hf_deadline_start(request->timeouts.total_ms,
+                                                 request->timeouts.idle_ms);
+    struct hf_tls_wire wire = {-1, hf_deadline_within(&total, request->timeouts.connect_ms)};
+    const struct hf_tls_carrier carrier = hf_tls_io_carrier(&wire);
+
+    HF_TRY(hf_net_connect(&request->peer, NULL, &wire.deadline, &wire.fd, why));
+    enum hf_err err = hf_tls_look(&look, &carrier, out, why);
+    (void)close(wire.fd);
+    return err;
+}
+
+/* ---- the endpoint port ----------------------------------------------------------------------- */
 
 struct server {
     struct hf_endpoint peer;

@@ -2,10 +2,12 @@
  * A TLS server made for one occasion: a CA and a server certificate with keys that exist nowhere
  * else and go with it. Whoever accepts it accepts anybody. No I/O.
  */
-#ifndef HF_CLIENT_PORT_MBEDTLS_THROWAWAY_H
-#define HF_CLIENT_PORT_MBEDTLS_THROWAWAY_H
+#ifndef HF_CLIENT_PORT_MBEDTLS_TEST_SERVER_H
+#define HF_CLIENT_PORT_MBEDTLS_TEST_SERVER_H
 
 #include "client/port/mbedtls/generation.h"
+
+#include <holdfast/trust_store.h>
 
 #include <mbedtls/ssl.h>
 
@@ -33,5 +35,26 @@ struct hf_throwaway {
 HF_MUST_USE enum hf_err hf_throwaway_make(enum hf_throwaway_kind kind, struct hf_throwaway *out,
                                           struct hf_why *why);
 void hf_throwaway_free(struct hf_throwaway *server);
+
+/* One TLS handshake between two Mbed TLS configurations, over memory, on this thread. No I/O. */
+
+/* What Mbed TLS gives for flags when no certificate was looked at, or its verification was broken off. */
+#define HF_FLAGS_UNKNOWN UINT32_MAX
+
+/* How it ended. */
+struct hf_memory_handshake {
+    int code;        /* the client's: 0, or its Mbed TLS error */
+    int server_code; /* the server's; where the client failed first, what it had come to by then */
+    uint32_t flags;  /* the client's: MBEDTLS_X509_BADCERT_…, or HF_FLAGS_UNKNOWN */
+};
+
+/**
+ * The client asks for `host`. It takes about 100 KiB of heap meanwhile, and leaves nothing behind in
+ * either configuration. HF_OK when it ran, however it ended; HF_E_MEMORY; HF_E_ARGUMENT when a
+ * connection cannot be set up from `client`.
+ */
+HF_MUST_USE enum hf_err hf_memory_handshake(const mbedtls_ssl_config *client,
+                                            const mbedtls_ssl_config *server, const char *host,
+                                            struct hf_memory_handshake *out, struct hf_why *why);
 
 #endif

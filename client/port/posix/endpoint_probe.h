@@ -1,0 +1,83 @@
+/*
+ * What does a server show? common/tls/tls_look.h over a socket, and with the certificate of a client
+ * where there is one. What the chain is worth is chain_verdict.h's business.
+ */
+#ifndef HF_CLIENT_PORT_POSIX_ENDPOINT_PROBE_H
+#define HF_CLIENT_PORT_POSIX_ENDPOINT_PROBE_H
+
+#include "client/port/mbedtls/chain_verdict.h"
+
+#include <holdfast/error.h>
+#include <holdfast/posix.h>
+
+#include "common/os/net.h"
+#include "common/tls/tls_look.h"
+
+#include <mbedtls/pk.h>
+#include <mbedtls/x509_crt.h>
+
+/* A client that has a certificate, and who may see it. All borrowed. */
+struct hf_probe_client {
+    struct hf_trust_store *store; /* the server's chain must validate against it first */
+    struct hf_client_auth *auth;  /* NULL: shows nothing, and is as strict all the same */
+};
+
+struct hf_probe_request {
+    struct hf_endpoint peer;
+    const struct hf_endpoint *server; /* whom to ask for by SNI; NULL: the peer's own host */
+    struct hf_tls_offer offer;
+    const char *alpn; /* the one protocol to offer, 1 to 255 bytes; NULL: none */
+    const struct hf_probe_client *client; /* NULL: judges nothing and shows nothing */
+    struct hf_timeouts timeouts;
+};
+
+/** As hf_tls_look; HF_E_NETWORK also without a connection. */
+HF_MUST_USE enum hf_err hf_probe(const struct hf_probe_request *request,
+                                 struct hf_tls_look_result *out, struct hf_why *why);
+
+/** Prove, by handshakes in memory, that probes with this `client` end at a chain that is not valid.
+ *  As hf_trust_store_check_config. */
+HF_MUST_USE enum hf_err hf_probe_check_client(const struct hf_probe_client *client,
+                                              struct hf_why *why);
+
+/* The certificate that a device shows to its own servers, and its key: `--client-cert`,
+ * `--client-key`. Reads files. */
+
+#define HF_CLIENT_AUTH_BYTES_MAX (64u * 1024u) /* of either file: a chain of RSA 8192 has 20 KiB */
+
+struct hf_client_auth {
+    mbedtls_x509_crt chain; /* the device's own certificate first */
+    mbedtls_pk_context key;
+};
+
+/**
+ * Read both files, PEM or DER; the key without a passphrase, since nobody is there to enter it. In
+ * words: HF_E_NOT_FOUND, HF_E_STORAGE, HF_E_LIMIT, HF_E_FORMAT, HF_E_KEY when the key is not the
+ * certificate's or other users may read or change its file, HF_E_MEMORY. hf_client_auth_free `out`
+ * after HF_OK.
+ */
+HF_MUST_USE enum hf_err hf_client_auth_load(const char *cert_file, const char *key_file,
+                                            struct hf_client_auth *out, struct hf_why *why);
+void hf_client_auth_free(struct hf_client_auth *auth);
+
+/*
+ * The endpoint port over sockets: looks at the chains that the device's own servers show, with TLS
+ * handshakes and nothing more. Proxies are not used: this is about the servers themselves.
+ *
+ * Where the device has a client certificate, it is shown to a server only if its chain validates
+ * under the anchors of all sets together; whoever holds a CA that is being dropped never sees it, since
+ * the sets are without that. Every other handshake shows nothing and takes the chain down as it is.
+ */
+
+struct hf_lookout;
+
+/** Copies what `config` says of endpoints and of the client certificate, which is read anew at each
+ *  look: one that cannot be read is logged and not shown. HF_E_ARGUMENT, HF_E_MEMORY. */
+HF_MUST_USE enum hf_err hf_lookout_new(const struct hf_posix_config *config, struct hf_log_port log,
+                                       struct hf_lookout **out, struct hf_why *why);
+void hf_lookout_free(struct hf_lookout *lookout);
+
+/** All zero where there is no endpoint. */
+struct hf_endpoint_port hf_lookout_port(struct hf_lookout *lookout);
+
+#endif
