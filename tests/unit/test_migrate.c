@@ -126,6 +126,20 @@ static void a_schema_is_told_from_one_that_rotted(void **state)
                   "its schema is not that of version");
 }
 
+/* Else every start would build a database in memory to compare. */
+static void the_hash_of_the_newest_schema_is_compiled_in(void **state)
+{
+    struct hf_buf schema = {0};
+    struct hf_why why = {0};
+    char found[HF_SHA256_HEX_LEN];
+
+    CHECK_OK(hf_schema_migrate(*state, hf_client_migrations, hf_client_migrations_len, &why));
+    CHECK_OK(hf_schema_describe(*state, &schema, &why));
+    hf_sha256_hex(hf_buf_bytes(&schema), found);
+    assert_string_equal(hf_client_schema_sha256, found);
+    hf_buf_free(&schema);
+}
+
 int main(void)
 {
 #define IN_MEMORY(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -135,6 +149,7 @@ int main(void)
         IN_MEMORY(a_newer_schema_is_refused),
         IN_MEMORY(a_database_of_something_else_is_refused),
         cmocka_unit_test(no_step_renames),
+        IN_MEMORY(the_hash_of_the_newest_schema_is_compiled_in),
         IN_MEMORY(a_schema_is_told_from_one_that_rotted),
         cmocka_unit_test(the_steps_that_are_compiled_in_are_numbered_without_gaps),
     };

@@ -6,7 +6,7 @@
 #ifndef HF_CLIENT_PORT_POSIX_MIGRATE_H
 #define HF_CLIENT_PORT_POSIX_MIGRATE_H
 
-#include <holdfast/error.h>
+#include <holdfast/bytes.h>
 
 #include <sqlite3.h>
 #include <stddef.h>
@@ -21,6 +21,10 @@ struct hf_migration {
 extern const struct hf_migration hf_client_migrations[];
 extern const size_t hf_client_migrations_len;
 
+/** SHA-256 of the schema that all of them make (hf_schema_compare). tests/unit/test_migrate.c says what
+ *  it has to be after a new step. */
+extern const char hf_client_schema_sha256[];
+
 /** "HFCT" in the file's header: a client's database of ours. */
 #define HF_CLIENT_APPLICATION_ID INT64_C(0x48464354)
 
@@ -30,6 +34,9 @@ extern const size_t hf_client_migrations_len;
  */
 HF_MUST_USE enum hf_err hf_schema_check(sqlite3 *db, int64_t newest, int64_t *out,
                                         struct hf_why *why);
+
+/** Everything that CREATE has made, as it was written: appended to `out`. */
+HF_MUST_USE enum hf_err hf_schema_describe(sqlite3 *db, struct hf_buf *out, struct hf_why *why);
 
 /**
  * Is the schema, every name and rule of it, what `steps` make of a new database up to `version`,
