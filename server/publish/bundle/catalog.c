@@ -102,14 +102,14 @@ static bool has_set(const struct hf_repo_bundles *bundles, const char *set)
 static enum hf_err refuse_set(const struct hf_repo_bundles *bundles, const char *set,
                               struct hf_why *why)
 {
-    const char *nearest = NULL;
-    for (size_t i = 0; i < bundles->n_items; i++)
-        if (nearest == NULL && hf_cli_is_slip(set, bundles->items[i].description.set))
-            nearest = bundles->items[i].description.set;
-    if (nearest != NULL)
-        return hf_fail(why, HF_E_POLICY,
-                       "there is no set \"%s\", did you mean \"%s\"? --new begins one of that name",
-                       set, nearest);
+    for (size_t i = 0; i < bundles->n_items; i++) {
+        const char *near = bundles->items[i].description.set;
+        if (hf_cli_is_slip(set, near))
+            return hf_fail(
+                why, HF_E_POLICY,
+                "there is no set \"%s\", did you mean \"%s\"? --new begins one of that name", set,
+                near);
+    }
     return hf_fail(why, HF_E_POLICY,
                    "there is no set \"%s\" yet, holdfastctl bundle list shows those there are; "
                    "--new begins one of that name",
@@ -119,15 +119,14 @@ static enum hf_err refuse_set(const struct hf_repo_bundles *bundles, const char 
 /* One that was begun in another set is no slip either, but may be meant for that set alone. */
 static enum hf_err refuse_profile(const char *set, const char *profile, struct hf_why *why)
 {
-    const char *nearest = NULL;
-    for (size_t i = 0; i < N_PROFILES; i++)
-        if (nearest == NULL && hf_cli_is_slip(profile, profiles[i]))
-            nearest = profiles[i];
-    if (nearest != NULL)
-        return hf_fail(why, HF_E_POLICY,
-                       "set \"%s\" has no profile \"%s\", did you mean \"%s\"? --new begins one of "
-                       "that name",
-                       set, profile, nearest);
+    for (size_t i = 0; i < N_PROFILES; i++) {
+        if (hf_cli_is_slip(profile, profiles[i]))
+            return hf_fail(
+                why, HF_E_POLICY,
+                "set \"%s\" has no profile \"%s\", did you mean \"%s\"? --new begins one of "
+                "that name",
+                set, profile, profiles[i]);
+    }
     return hf_fail(why, HF_E_POLICY,
                    "set \"%s\" has no profile \"%s\", and devices ask for full, rsa, ecc or legacy "
                    "unless they are configured otherwise; --new begins one of that name",
