@@ -76,8 +76,9 @@ static json_t *file_json(const struct hf_bundle_built *built)
     return object;
 }
 
-json_t *hf_bundle_built_to_json(const struct hf_bundle_built *built,
-                                const struct hf_repo_bundle *before)
+/* A new version beside the one `before` it (NULL: none); a new reference, NULL without memory. */
+static json_t *bundle_built_to_json(const struct hf_bundle_built *built,
+                                    const struct hf_repo_bundle *before)
 {
     const struct hf_description *d = &built->description;
     const struct hf_bundle *old = before == NULL ? NULL : &before->bundle;
@@ -90,7 +91,8 @@ json_t *hf_bundle_built_to_json(const struct hf_bundle_built *built,
                      drops_json(d), "findings", hf_findings_to_json(&built->findings));
 }
 
-json_t *hf_bundle_unchanged_to_json(const struct hf_bundle_built *built)
+/* One that is as its newest version; a new reference, NULL without memory. */
+static json_t *bundle_unchanged_to_json(const struct hf_bundle_built *built)
 {
     const struct hf_description *d = &built->description;
     return json_pack("{s:s, s:s, s:I, s:o}", "set", d->set, "profile", d->profile, "version",
@@ -221,7 +223,7 @@ static json_t *bundles_json(const struct hf_released *released)
         const struct hf_repo_bundle *before = hf_repo_bundles_newest(&released->shelf->bundles,
                                                                      built->description.set,
                                                                      built->description.profile);
-        list = hf_json_append_take(list, hf_bundle_built_to_json(built, before));
+        list = hf_json_append_take(list, bundle_built_to_json(built, before));
     }
     return list;
 }
@@ -231,7 +233,7 @@ static json_t *unchanged_json(const struct hf_released *released)
     json_t *list = json_array();
     for (size_t i = 0; i < released->n_built; i++) {
         if (released->built[i].is_unchanged)
-            list = hf_json_append_take(list, hf_bundle_unchanged_to_json(&released->built[i]));
+            list = hf_json_append_take(list, bundle_unchanged_to_json(&released->built[i]));
     }
     return list;
 }

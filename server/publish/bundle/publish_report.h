@@ -29,13 +29,6 @@ void hf_publish_report_note(struct hf_publish_report *report, const struct hf_pu
 HF_MUST_USE enum hf_err hf_publish_report_print_take(struct hf_publish_report *report, FILE *out,
                                                      struct hf_why *why);
 
-/** A new version beside the one `before` it (NULL: none); a new reference, NULL without memory. */
-json_t *hf_bundle_built_to_json(const struct hf_bundle_built *built,
-                                const struct hf_repo_bundle *before);
-
-/** One that is as its newest version; a new reference, NULL without memory. */
-json_t *hf_bundle_unchanged_to_json(const struct hf_bundle_built *built);
-
 /* A release in words or as data on standard output, and what is signed about a bundle. */
 
 /** What became of an order. Borrowed. */

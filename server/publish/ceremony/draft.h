@@ -16,7 +16,9 @@
  *
  * A draft of root must be signed by the thresholds of the root in it and of its own (TUF 5.3.4), one
  * of targets by that of the root in it. Under a root to come the targets keys of the root before may
- * sign along. Nothing in it is trusted before somebody has looked.
+ * sign along. Two ordinary ceremonies (add the new targets keys, later remove the old ones) reach the
+ * same end, but devices accept a stolen targets key until the second one has gathered its signatures;
+ * a root to come removes it with the first. Nothing in it is trusted before somebody has looked.
  */
 #ifndef HF_PUBLISH_DRAFT_H
 #define HF_PUBLISH_DRAFT_H

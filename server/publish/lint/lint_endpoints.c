@@ -128,7 +128,8 @@ static enum hf_err take_block(void *ctx, size_t index, struct hf_bytes der, stru
     return hf_chain_add(ctx, der, why);
 }
 
-enum hf_err hf_lint_chain_parse(struct hf_bytes pem, struct hf_chain *out, struct hf_why *why)
+/* The CERTIFICATE blocks of a PEM text. HF_E_FORMAT, HF_E_NOT_FOUND, HF_E_LIMIT. No I/O. */
+static enum hf_err lint_chain_parse(struct hf_bytes pem, struct hf_chain *out, struct hf_why *why)
 {
     struct hf_chain chain = {0};
     enum hf_err err = hf_pem_walk(pem, take_block, &chain, why);
@@ -290,7 +291,7 @@ static enum hf_err read_chain(const char *name, const char *file, struct hf_lint
     struct hf_buf text = {0};
     struct hf_chain sent = {0};
     HF_TRY(hf_file_read_any(file, HF_BUNDLE_BYTES_MAX, &text, why));
-    enum hf_err err = hf_lint_chain_parse(hf_buf_bytes(&text), &sent, why);
+    enum hf_err err = lint_chain_parse(hf_buf_bytes(&text), &sent, why);
     hf_buf_free(&text);
     if (err == HF_OK)
         err = hf_lint_chain_new(name, file, &sent, out, why);

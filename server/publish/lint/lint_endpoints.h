@@ -35,10 +35,6 @@ HF_MUST_USE enum hf_err hf_lint_chain_new(const char *name, const char *source,
                                           struct hf_why *why);
 void hf_lint_chain_free(struct hf_lint_chain *chain);
 
-/** The CERTIFICATE blocks of a PEM text. HF_E_FORMAT, HF_E_NOT_FOUND, HF_E_LIMIT. No I/O. */
-HF_MUST_USE enum hf_err hf_lint_chain_parse(struct hf_bytes pem, struct hf_chain *out,
-                                            struct hf_why *why);
-
 /** "RSA", "ECC" or "mixed". */
 const char *hf_chain_kind_text(enum hf_chain_kind kind);
 

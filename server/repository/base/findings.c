@@ -57,7 +57,9 @@ bool hf_lint_code_is_error(enum hf_lint_code code)
     return codes[code].is_error;
 }
 
-enum hf_err hf_lint_code_parse_error(const char *name, enum hf_lint_code *out, struct hf_why *why)
+/* HF_E_ARGUMENT for a name that no error has; warnings need no acceptance. */
+static enum hf_err lint_code_parse_error(const char *name, enum hf_lint_code *out,
+                                         struct hf_why *why)
 {
     for (size_t i = 0; i < HF_LINT_CODES; i++) {
         if (codes[i].is_error && strcmp(codes[i].name, name) == 0) {
@@ -107,8 +109,8 @@ void hf_findings_free(struct hf_findings *f)
 enum hf_err hf_findings_accept(struct hf_findings *f, const char *const *names, struct hf_why *why)
 {
     for (size_t i = 0; names != NULL && names[i] != NULL; i++) {
-        enum hf_lint_code code;
-        HF_TRY(hf_lint_code_parse_error(names[i], &code, why));
+        enum hf_lint_code code = HF_LINT_CODES;
+        HF_TRY(lint_code_parse_error(names[i], &code, why));
         for (size_t j = 0; j < f->n_items; j++) {
             if (f->items[j].code == code)
                 f->items[j].is_accepted = true;

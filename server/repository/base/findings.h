@@ -51,9 +51,6 @@ enum hf_lint_code {
 const char *hf_lint_code_name(enum hf_lint_code code);
 /** An error stops publishing, a warning does not. */
 bool hf_lint_code_is_error(enum hf_lint_code code);
-/** HF_E_ARGUMENT for a name that no error has; warnings need no acceptance. */
-HF_MUST_USE enum hf_err hf_lint_code_parse_error(const char *name, enum hf_lint_code *out,
-                                                 struct hf_why *why);
 
 struct hf_finding {
     enum hf_lint_code code;

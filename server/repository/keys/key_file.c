@@ -178,8 +178,9 @@ enum hf_err hf_key_file_read(const char *path, struct hf_key_file *out, struct h
     return HF_OK;
 }
 
-enum hf_err hf_key_file_of_token(const char *uri, struct hf_tokens **tokens,
-                                 struct hf_key_file *out, struct hf_why *why)
+/* The key in a token that a URI names, as if a file had said so. As hf_token_read_public. */
+static enum hf_err key_file_of_token(const char *uri, struct hf_tokens **tokens,
+                                     struct hf_key_file *out, struct hf_why *why)
 {
     struct hf_key_file file = {0};
     struct hf_key_reference reference = {0};
@@ -197,7 +198,7 @@ enum hf_err hf_key_file_of_token(const char *uri, struct hf_tokens **tokens,
 enum hf_err hf_key_file_find(const char *key, struct hf_tokens **tokens, struct hf_key_file *out,
                              struct hf_why *why)
 {
-    return hf_token_is_uri(key) ? hf_key_file_of_token(key, tokens, out, why)
+    return hf_token_is_uri(key) ? key_file_of_token(key, tokens, out, why)
                                 : hf_key_file_read(key, out, why);
 }
 

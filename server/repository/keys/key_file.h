@@ -43,10 +43,6 @@ HF_MUST_USE enum hf_err hf_key_file_create_reference(const char *path,
 HF_MUST_USE enum hf_err hf_key_file_read(const char *path, struct hf_key_file *out,
                                          struct hf_why *why);
 
-/** The key in a token that a URI names, as if a file had said so. As hf_token_read_public. */
-HF_MUST_USE enum hf_err hf_key_file_of_token(const char *uri, struct hf_tokens **tokens,
-                                             struct hf_key_file *out, struct hf_why *why);
-
 /** A file name or a PKCS#11 URI, as it is given with --key. */
 HF_MUST_USE enum hf_err hf_key_file_find(const char *key, struct hf_tokens **tokens,
                                          struct hf_key_file *out, struct hf_why *why);

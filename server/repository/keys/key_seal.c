@@ -54,8 +54,9 @@ static enum hf_err seal_of_folder(struct hf_key_set *set, struct hf_key_seal *ou
     return HF_OK;
 }
 
-enum hf_err hf_key_seal_choose(const char *folder, const char *passphrase_file, struct hf_kdf like,
-                               struct hf_key_seal *out, struct hf_why *why)
+/* A fresh salt and a passphrase to be chosen for the keys of `folder`, of the same cost as `like`. */
+static enum hf_err key_seal_choose(const char *folder, const char *passphrase_file,
+                                   struct hf_kdf like, struct hf_key_seal *out, struct hf_why *why)
 {
     struct hf_passphrase passphrase = {0};
     struct hf_key_seal seal = {.kdf = like};
@@ -79,7 +80,7 @@ enum hf_err hf_key_seal_prepare(const char *folder, const char *passphrase_file,
     if (err != HF_E_NOT_FOUND || !hf_file_exists(folder))
         return err;
     struct hf_kdf fresh = is_online(folder) ? hf_kdf_for_online() : hf_kdf_for_offline();
-    return hf_key_seal_choose(folder, passphrase_file, fresh, out, why);
+    return key_seal_choose(folder, passphrase_file, fresh, out, why);
 }
 
 /* ---- a new passphrase ------------------------------------------------------------------------ */
@@ -264,7 +265,7 @@ static enum hf_err rekey(struct rekey *r, const char *new_passphrase_file, struc
     HF_TRY(hf_key_set_open_chosen(&r->set, HF_KEYS_OFFLINE, &first, &opened, why));
     hf_signers_free(&opened);
     struct hf_kdf like = r->has_before ? r->before : hf_kdf_for_offline();
-    HF_TRY(hf_key_seal_choose(r->folder.text, new_passphrase_file, like, &r->seal, why));
+    HF_TRY(key_seal_choose(r->folder.text, new_passphrase_file, like, &r->seal, why));
     enum hf_err err = HF_OK;
     for (size_t i = 0; r->paths[i] != NULL && err == HF_OK; i++)
         err = write_beside(r, r->paths[i], why);

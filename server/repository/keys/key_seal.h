@@ -20,10 +20,6 @@ struct hf_key_seal {
 HF_MUST_USE enum hf_err hf_key_seal_prepare(const char *folder, const char *passphrase_file,
                                             struct hf_key_seal *out, struct hf_why *why);
 
-/** A fresh salt and a passphrase to be chosen for the keys of `folder`, of the same cost as `like`. */
-HF_MUST_USE enum hf_err hf_key_seal_choose(const char *folder, const char *passphrase_file,
-                                           struct hf_kdf like, struct hf_key_seal *out,
-                                           struct hf_why *why);
 void hf_key_seal_free(struct hf_key_seal *seal);
 
 /** The folder that `path` names a file in: "." without one. HF_E_LIMIT. */

@@ -42,7 +42,7 @@ bool hf_token_object_flag(const struct hf_token_object *object, CK_ATTRIBUTE_TYP
     return err == HF_OK && len == sizeof value ? value != CK_FALSE : otherwise;
 }
 
-struct hf_bytes hf_token_object_label(const struct hf_token_object *object)
+static struct hf_bytes token_object_label(const struct hf_token_object *object)
 {
     return (struct hf_bytes){object->label, object->label_len};
 }
@@ -176,7 +176,7 @@ static enum hf_err read_all(struct hf_token *token, const struct handles *handle
         struct hf_token_object object = {0};
         HF_TRY(hf_token_object_read(token, handles->items[i], &object, why));
         bool is_wanted = (label.data == NULL ||
-                          hf_bytes_equal(label, hf_token_object_label(&object))) &&
+                          hf_bytes_equal(label, token_object_label(&object))) &&
                          (id.data == NULL || hf_bytes_equal(id, hf_token_object_id(&object)));
         enum hf_err err = is_wanted ? append(out, &object, why) : HF_OK;
         if (!is_wanted || err != HF_OK)
@@ -225,7 +225,7 @@ static enum hf_err write_label(const struct hf_token_object *object, char **out,
     char text[HF_TOKEN_LABEL_BYTES + 1];
     char hex[2 * HF_TOKEN_ID_BYTES + 1];
     struct hf_buf label = {0};
-    hf_token_print(text, sizeof text, hf_token_object_label(object));
+    hf_token_print(text, sizeof text, token_object_label(object));
     hf_hex_encode(object->id, object->id_len, hex);
     enum hf_err err = object->label_len > 0
                           ? hf_buf_printf(&label, "%s/%s", object->token->name, text)
@@ -249,7 +249,7 @@ enum hf_err hf_token_object_show(const struct hf_token_object *object,
                                  struct hf_why *why)
 {
     struct hf_token_public p = {0};
-    enum hf_err err = hf_token_uri_write(like, &object->token->info, hf_token_object_label(object),
+    enum hf_err err = hf_token_uri_write(like, &object->token->info, token_object_label(object),
                                          hf_token_object_id(object), &p.uri, why);
     if (err == HF_OK)
         err = write_label(object, &p.label, why);
@@ -381,7 +381,7 @@ enum hf_err hf_token_fail_ambiguous(const struct hf_token_objects *found,
     for (size_t i = 0; i < found->n && i < NAMED_MAX && err == HF_OK; i++) {
         char *name = NULL;
         err = hf_token_uri_write(uri, &found->items[i].token->info,
-                                 hf_token_object_label(&found->items[i]),
+                                 token_object_label(&found->items[i]),
                                  hf_token_object_id(&found->items[i]), &name, why);
         if (err == HF_OK)
             err = hf_buf_printf(&names, "%s%.170s", i == 0 ? "" : ", ", name);

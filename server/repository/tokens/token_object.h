@@ -51,7 +51,6 @@ void hf_token_object_free(struct hf_token_object *object);
 bool hf_token_object_flag(const struct hf_token_object *object, CK_ATTRIBUTE_TYPE type,
                           bool otherwise);
 
-struct hf_bytes hf_token_object_label(const struct hf_token_object *object);
 struct hf_bytes hf_token_object_id(const struct hf_token_object *object);
 
 /** What others get to see. `object` has its public key. hf_token_public_free `out`. */

@@ -243,7 +243,8 @@ bool hf_token_uri_names_token(const struct hf_token_uri *uri)
            p11_kit_uri_get_slot_id(uri->p11) != (CK_SLOT_ID)-1;
 }
 
-enum hf_err hf_token_uri_check_key(const struct hf_token_uri *uri, struct hf_why *why)
+/* Does it say which token and which key? Else HF_E_ARGUMENT. */
+static enum hf_err token_uri_check_key(const struct hf_token_uri *uri, struct hf_why *why)
 {
     if (!hf_token_uri_names_token(uri))
         return hf_fail(why, HF_E_ARGUMENT,
@@ -263,7 +264,7 @@ enum hf_err hf_token_uri_parse_key(const char *text, struct hf_token_uri *out, s
 {
     struct hf_token_uri uri = {0};
     HF_TRY(hf_token_uri_parse(text, &uri, why));
-    enum hf_err err = hf_token_uri_check_key(&uri, why);
+    enum hf_err err = token_uri_check_key(&uri, why);
     if (err != HF_OK) {
         hf_token_uri_free(&uri);
         return err;

@@ -21,10 +21,7 @@ void hf_token_uri_free(struct hf_token_uri *uri);
 /** Does it say which token, by label, serial number or slot? */
 bool hf_token_uri_names_token(const struct hf_token_uri *uri);
 
-/** Does it say which token and which key? Else HF_E_ARGUMENT. */
-HF_MUST_USE enum hf_err hf_token_uri_check_key(const struct hf_token_uri *uri, struct hf_why *why);
-
-/** hf_token_uri_parse and hf_token_uri_check_key. */
+/** hf_token_uri_parse, and it says which token and which key; else HF_E_ARGUMENT. */
 HF_MUST_USE enum hf_err hf_token_uri_parse_key(const char *text, struct hf_token_uri *out,
                                                struct hf_why *why);
 
