@@ -15,6 +15,8 @@
 static enum hf_err open_file(const char *path, int flags, const char *noun, int *out_fd,
                              struct stat *st, struct hf_why *why)
 {
+    if (path[0] == '\0')
+        return hf_fail(why, HF_E_ARGUMENT, "the name of the file is empty");
     int fd = open(path, O_RDONLY | O_CLOEXEC | flags);
     if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
         return hf_fail(why, HF_E_NOT_FOUND, "there is no %s%s", noun, path);
