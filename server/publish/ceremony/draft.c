@@ -17,21 +17,6 @@ static enum hf_err out_of_memory(struct hf_why *why)
 
 /* ---- parts ------------------------------------------------------------------------------------ */
 
-const struct hf_envelope *hf_draft_envelope(const struct hf_draft *draft)
-{
-    return draft->role == HF_ROLE_ROOT ? &draft->next.env : &draft->targets.env;
-}
-
-bool hf_draft_is_under_coming_root(const struct hf_draft *draft)
-{
-    return draft->root_before.env.version > 0;
-}
-
-const struct hf_root *hf_draft_root_in_force(const struct hf_draft *draft)
-{
-    return hf_draft_is_under_coming_root(draft) ? &draft->root_before : &draft->root;
-}
-
 void hf_draft_digest(const struct hf_draft *draft, uint8_t out[HF_SHA256_LEN])
 {
     hf_sha256(hf_buf_bytes(&hf_draft_envelope(draft)->signed_bytes), out);
@@ -57,11 +42,6 @@ struct hf_bytes hf_draft_root_file(const struct hf_draft *draft)
 struct hf_bytes hf_draft_before_file(const struct hf_draft *draft)
 {
     return text_of(json_object_get(draft->json, "before"));
-}
-
-struct hf_bytes hf_draft_content(const struct hf_draft *draft, const char *path)
-{
-    return text_of(json_object_get(json_object_get(draft->json, "files"), path));
 }
 
 enum hf_err hf_draft_metadata(const struct hf_draft *draft, struct hf_buf *out, struct hf_why *why)

@@ -9,6 +9,29 @@
 #include <inttypes.h>
 #include <string.h>
 
+/* ---- parts ----------------------------------------------------------------------------------- */
+
+const struct hf_envelope *hf_draft_envelope(const struct hf_draft *draft)
+{
+    return draft->role == HF_ROLE_ROOT ? &draft->next.env : &draft->targets.env;
+}
+
+bool hf_draft_is_under_coming_root(const struct hf_draft *draft)
+{
+    return draft->root_before.env.version > 0;
+}
+
+const struct hf_root *hf_draft_root_in_force(const struct hf_draft *draft)
+{
+    return hf_draft_is_under_coming_root(draft) ? &draft->root_before : &draft->root;
+}
+
+struct hf_bytes hf_draft_content(const struct hf_draft *draft, const char *path)
+{
+    const json_t *text = json_object_get(json_object_get(draft->json, "files"), path);
+    return (struct hf_bytes){(const uint8_t *)json_string_value(text), json_string_length(text)};
+}
+
 /* ---- control characters ------------------------------------------------------------------------- */
 
 static size_t count_line_ends(struct hf_bytes text)
