@@ -15,6 +15,7 @@
 #include "tests/support/device.h"
 
 #include "client/core/refresh.h"
+#include "tests/support/find_target.h"
 
 #include <fnmatch.h>
 
