@@ -50,7 +50,7 @@ struct hf_agent_options {
     }
 #define HF_AGENT_QUIET                                                                             \
     {                                                                                              \
-        "quiet", 'q', HF_CLI_QUIET, 0, "print nothing but errors", NULL                            \
+        "quiet", 'q', HF_CLI_QUIET, 0, "print only errors", NULL                                   \
     }
 /* `schema` is a literal: schema/SCHEMA.schema.json says what is printed. */
 #define HF_AGENT_JSON(schema)                                                                      \

@@ -362,7 +362,7 @@ static const struct hf_cli_option options[] = {HF_AGENT_JSON("config"), HF_AGENT
 
 const struct hf_cli_command hf_cmd_config = {
     .name = "config",
-    .summary = "show and change what init has written down",
+    .summary = "show or change what init configured",
     .arguments = "[set KEY VALUE... | unset KEY] [--json] [--state DIR]",
     .about =
         "Shows the configuration of this device, or changes one part of it. The device keeps what\n"

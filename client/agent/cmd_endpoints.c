@@ -103,17 +103,17 @@ const struct hf_cli_option hf_endpoint_rows[] = {
      "is or as @FILE",
      "URL", .take = add_endpoint},
     {"alpn", '\0', HF_CLI_CALL, 0,
-     "protocol name to ask the endpoint before it with (default: none; x-amzn-mqtt-ca for "
+     "ALPN protocol name for the endpoint before it (default: none; x-amzn-mqtt-ca for "
      "mqtts:// at port 443 of AWS IoT)",
      "NAME", .take = set_alpn},
     {"client-cert", '\0', HF_CLI_TEXT, AT(client_cert),
-     "this device's certificate, shown to an endpoint once its chain has been found valid; "
-     "endpoints are judged as well without it",
+     "this device's certificate, shown to endpoints whose chain validates; endpoints can be judged "
+     "without it",
      "FILE"},
     {"client-key", '\0', HF_CLI_TEXT, AT(client_key),
      "its key, without a passphrase, in a file that no other user may read or change", "FILE"},
     {"legacy-ciphers", '\0', HF_CLI_CHOICE, AT(ciphers),
-     "offer servers and mirrors cipher suites with static RSA and CBC, too", NULL,
+     "also offer servers and mirrors cipher suites with static RSA and CBC", NULL,
      .preset = HF_CIPHERS_LEGACY},
     {"modern-ciphers", '\0', HF_CLI_CHOICE, AT(ciphers), "do not offer them (default)", NULL,
      .preset = HF_CIPHERS_MODERN},
@@ -243,14 +243,13 @@ static const struct hf_cli_option options[] = {
 
 const struct hf_cli_command hf_cmd_endpoints = {
     .name = "endpoints",
-    .summary = "the servers that it must always reach",
+    .summary = "the servers that the device must always reach",
     .arguments = "[--endpoint URL [--alpn NAME]]... [--none] [--json] [--state DIR]",
     .about =
-        "Shows the servers that this device must always reach, or puts others in their place: all\n"
-        "that --endpoint names, and no more. Before a new trust store is used, each of them is\n"
-        "asked for its chain, with a TLS handshake and nothing more; a store with which one of "
-        "them\n"
-        "would be lost is not taken. A running agent uses the change from its next check on.",
+        "Shows the servers that this device must always reach, or replaces the list with those\n"
+        "that --endpoint names. Before the device uses a new trust store, it makes a TLS\n"
+        "handshake with each of them. A store with which one of them would be lost is not\n"
+        "installed. A running agent uses the change from its next check on.",
     .examples = "  holdfast endpoints\n"
                 "  holdfast endpoints --endpoint "
                 "mqtts://abc123-ats.iot.eu-central-1.amazonaws.com:8883 \\\n"

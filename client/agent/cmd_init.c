@@ -125,7 +125,7 @@ static enum hf_err init(struct hf_cli_call *call, struct hf_why *why)
 static const struct hf_cli_option options[] = {
     {"root", 'r', HF_CLI_TEXT, AT(root), "root metadata to trust first", "ROOT.json"},
     {"url", 'u', HF_CLI_LIST, AT(urls),
-     "http:// or https:// address of the repository; again for each mirror", "URL"},
+     "http:// or https:// address of the repository; repeat for each mirror", "URL"},
     {"redirect-host", '\0', HF_CLI_LIST, AT(redirect_hosts),
      "a host besides those of --url that a mirror may redirect to; again for each, at most 8",
      "HOST[:PORT]"},
@@ -135,7 +135,7 @@ static const struct hf_cli_option options[] = {
     {"device-id", '\0', HF_CLI_TEXT, AT(device_id),
      "who this device is (default: derived from /etc/machine-id)", "ID"},
     {"device-id-file", '\0', HF_CLI_TEXT, AT(device_id_file),
-     "a file whose first line says who this device is", "FILE"},
+     "a file whose first line is the device id", "FILE"},
     {"server-ca", '\0', HF_CLI_TEXT, AT(server_ca),
      "PEM of the update server's own CA, trusted for it besides the store", "FILE"},
     {"bundle", 'b', HF_CLI_TEXT, AT(bundle),
@@ -156,15 +156,14 @@ static const struct hf_cli_option options[] = {
 
 const struct hf_cli_command hf_cmd_init = {
     .name = "init",
-    .summary = "give this device its first trust and tell it where to look",
+    .summary = "set up this device: trusted root, repository, set and profile",
     .arguments = "--root ROOT.json --url URL --set NAME --profile NAME [OPTION...]",
     .about =
-        "Makes the state folder of this device (its parent must exist) and writes down what every\n"
+        "Makes the state folder of this device (its parent must exist) and stores what every\n"
         "later command reads. Nothing is fetched. On failure nothing is left behind.\n\n"
-        "ROOT.json is the first root metadata of the repository (metadata/1.root.json there): the\n"
-        "keys in it are what this device trusts from now on, so take it from its publisher and "
-        "not\n"
-        "from the network.",
+        "ROOT.json is the first root metadata of the repository (metadata/1.root.json there).\n"
+        "This device trusts the keys in it from now on, so get the file from the publisher and\n"
+        "not from the network.",
     .examples =
         "  holdfast init --root 1.root.json --url https://roots.example.com \\\n"
         "      --set amazon-iot --profile full\n"

@@ -64,7 +64,7 @@ static enum hf_err journal(struct hf_cli_call *call, struct hf_why *why)
 
 static const struct hf_cli_option options[] = {
     {"lines", 'n', HF_CLI_INT, offsetof(struct journal_options, n_lines),
-     "at most so many (default 50)", "N", .preset = 50},
+     "at most N lines (default 50)", "N", .preset = 50},
     {"json", 'j', HF_CLI_FLAG, offsetof(struct hf_agent_options, as_json),
      "as an array, for programs", NULL},
     HF_AGENT_STATE,
@@ -75,12 +75,12 @@ static const struct hf_cli_option options[] = {
 
 const struct hf_cli_command hf_cmd_journal = {
     .name = "journal",
-    .summary = "what has happened on this device, newest first",
+    .summary = "what happened on this device, newest first",
     .arguments = "[--lines N] [--json] [--state DIR]",
     .about =
-        "Prints the device's journal, the newest line first: time, level, kind and a sentence.\n"
-        "Changes of the trust store, refusals and failures are in it; of the same failure, check\n"
-        "after check, only the first. The device keeps the newest 1000 lines.",
+        "Prints the device's journal, the newest line first: time, level, kind and a sentence. It\n"
+        "contains changes of the trust store, refusals and failures; of a repeated failure only\n"
+        "the first. The device keeps the newest 1000 lines.",
     .examples = "  holdfast journal --lines 5\n"
                 "  holdfast journal --json | jq -r '.[] | select(.kind == \"swap\") | .text'\n",
     .options = options,

@@ -332,14 +332,14 @@ static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
 #define AT(member) offsetof(struct probe_options, member)
 
 static const struct hf_cli_option options[] = {
-    {"ca", 0, HF_CLI_TEXT, AT(ca), "judge by the certificates in this PEM file", "FILE"},
+    {"ca", 0, HF_CLI_TEXT, AT(ca), "use the certificates in this PEM file", "FILE"},
     {"servername", 0, HF_CLI_TEXT, AT(server_name),
      "the name to ask for (SNI) and to expect, if it is not HOST", "NAME"},
     {"at", 0, HF_CLI_TEXT, AT(at), "judge as of that time instead of now",
      "YYYY-MM-DD[THH:MM:SSZ]"},
     {"tls12", 0, HF_CLI_FLAG, AT(is_tls12), "offer TLS 1.2 only", NULL},
     {"legacy-ciphers", 0, HF_CLI_FLAG, AT(has_legacy_ciphers),
-     "offer cipher suites with static RSA and CBC, too", NULL},
+     "also offer cipher suites with static RSA and CBC", NULL},
     {"json", 0, HF_CLI_FLAG, offsetof(struct hf_agent_options, as_json),
      "print one JSON object instead of text", NULL},
     HF_AGENT_COMMON,
@@ -352,13 +352,11 @@ const struct hf_cli_command hf_cmd_probe = {
     .arguments =
         "HOST[:PORT]|URL [--state DIR | --ca FILE] [--servername NAME] [--at TIME] [--json]",
     .about =
-        "Connects to HOST (port 443 unless named; a URL such as https://HOST/PATH or\n"
-        "mqtts://HOST does as well), does a real TLS handshake and shows the chain\n"
-        "that the server presents: who issued what, until when, and in words whether the store\n"
-        "validates it and through which root, or why not. The store is that of the device, or, "
-        "with\n"
-        "--ca, the certificates in FILE. Proxies are not used: this is about the server itself.\n"
-        "Exit code 0 only for a chain that is valid, of a server that holds the key to it.",
+        "Connects to HOST (port 443 by default; also a URL such as https://HOST/PATH or\n"
+        "mqtts://HOST), makes a TLS handshake and shows the chain of the server: issuers, expiry\n"
+        "dates, and whether the store validates it and through which root, or why not. The store\n"
+        "is that of the device or, with --ca, the certificates in FILE. Proxies are not used. The\n"
+        "exit code is 0 only if the chain validates and the server proves that it holds the key.",
     .examples =
         "Does this device reach AWS IoT, would it still in 2030, and what if it had only this "
         "root?\n"

@@ -55,16 +55,14 @@ const struct hf_cli_command hf_cmd_reset = {
     .summary = "factory reset, without losing what protects this device",
     .arguments = "[--bundle FACTORY.pem] [--yes] [--state DIR]",
     .about =
-        "Factory reset. This device forgets what it can fetch or learn again, and keeps what\n"
-        "protects it: its configuration, the newest root metadata, the time it believes at least,\n"
-        "the lowest bundle version it still takes, and which bundles were rejected and which "
-        "roots\n"
-        "dropped. With --bundle it goes back to the roots it left the factory with (version 0),\n"
-        "else the active ones stay. Uses no network. Asks for confirmation unless --yes is "
-        "given.\n\n"
-        "To wipe the state folder instead throws that protection away, and the first root "
-        "metadata\n"
-        "may have grown old: keep what holdfast export --root writes, and begin anew with it.",
+        "Factory reset. The device deletes what it can fetch or learn again, and keeps what\n"
+        "protects it: its configuration, the newest root metadata, the floor of its clock, the\n"
+        "lowest allowed bundle version, the rejected bundles and the revoked roots. With --bundle\n"
+        "it returns to the factory roots (version 0), otherwise the active ones stay. Uses no\n"
+        "network. Asks for confirmation unless --yes is given.\n\n"
+        "If you wipe the state folder instead, this protection is lost, and the first root\n"
+        "metadata may be years old: keep the file of `holdfast export --root` elsewhere, and run\n"
+        "init with it.",
     .examples =
         "  holdfast reset\n"
         "  holdfast reset --bundle /usr/share/holdfast/factory.pem --yes && holdfast update\n",

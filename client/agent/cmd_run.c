@@ -212,16 +212,15 @@ static const struct hf_cli_option options[] = {
 
 const struct hf_cli_command hf_cmd_run = {
     .name = "run",
-    .summary = "stay, and update on a jittered schedule",
+    .summary = "keep running, and update when it is time",
     .arguments = "[--interval SECONDS | --on-demand] [--state DIR]",
     .about =
-        "Stays and checks when it is time to: about once a day, at a different moment on every\n"
-        "device; after a failure sooner, and less and less often while it lasts; more often the\n"
-        "nearer the first root that is needed is to its end. When that is stands in the status,\n"
-        "and a restart does not change it. One line on standard error for every check.\n\n"
-        "SIGUSR1 checks now; with --on-demand nothing else does. SIGTERM and SIGINT end it: also "
-        "in\n"
-        "the middle of an update, which the next start then finishes.\n\n"
+        "Keeps running and checks about once a day, at a different time on every device. After a\n"
+        "failure it retries sooner, with growing intervals. The nearer the first needed root is\n"
+        "to its end, the more often it checks. `status` shows when the next check is; a restart\n"
+        "does not change it. Each check writes one line to standard error.\n\n"
+        "SIGUSR1 checks now; with --on-demand only SIGUSR1 does. SIGTERM and SIGINT end the\n"
+        "program, also during an update, which the next start then finishes.\n\n"
         "Under systemd (Type=notify) it reports when it is ready and how the last check ended,\n"
         "and serves WatchdogSec. It uses a changed configuration from its next check on.",
     .examples = "  holdfast run\n"

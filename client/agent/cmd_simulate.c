@@ -260,9 +260,9 @@ static const struct hf_cli_option options[] = {
     {"endpoint", '\0', HF_CLI_TEXT, AT(endpoint),
      "only this one: mqtts://HOST[:8883], https://HOST[:443] or tls://HOST:PORT", "URL"},
     {"legacy-ciphers", '\0', HF_CLI_FLAG, AT(has_legacy_ciphers),
-     "offer that server cipher suites with static RSA and CBC, too", NULL},
-    {"bundle", 'b', HF_CLI_TEXT, AT(bundle), "judge by the roots in this PEM file", "FILE.pem"},
-    {"description", '\0', HF_CLI_TEXT, AT(description), "what is said about them: dates, uses",
+     "also offer that server cipher suites with static RSA and CBC", NULL},
+    {"bundle", 'b', HF_CLI_TEXT, AT(bundle), "use the roots in this PEM file", "FILE.pem"},
+    {"description", '\0', HF_CLI_TEXT, AT(description), "what is signed about them: dates, uses",
      "FILE.json"},
     HF_AGENT_JSON("simulate"),
     HF_AGENT_COMMON,
@@ -271,32 +271,26 @@ static const struct hf_cli_option options[] = {
 
 const struct hf_cli_command hf_cmd_simulate = {
     .name = "simulate",
-    .summary = "what breaks on some day, and on which day that begins",
+    .summary = "what fails on a given date, and since when",
     .arguments = "--at DATE [--endpoint URL] [--bundle FILE.pem [--description FILE.json]] "
                  "[--json] [--state DIR]",
     .about =
-        "Says which of this device's endpoints would fail on that day, because of which root, by\n"
-        "expiry, distrust or removal, and on which day the first trouble begins. What it knows of\n"
-        "the endpoints is what the checks of this device have seen; where none was seen, every\n"
-        "root counts as needed. An --endpoint that was never seen is looked at\n"
-        "now: that is TLS handshakes and nothing more. DATE is YYYY-MM-DD, the end of that day, "
-        "or\n"
-        "YYYY-MM-DDTHH:MM:SSZ.\n\n"
-        "With --bundle it judges by the roots in a file, as a publisher does before signing it, "
-        "in\n"
-        "place of the active ones; --description is what is said about them: the bundle's "
-        "`custom`\n"
+        "Shows which endpoints of this device would fail on that day, because of which root, by\n"
+        "expiry, distrust or removal, and when the first problem begins. It uses what the checks\n"
+        "of this device have seen of the endpoints; if none was seen, every root counts as\n"
+        "needed. An --endpoint that was never seen is probed now, with TLS handshakes only. DATE\n"
+        "is YYYY-MM-DD, the end of that day, or YYYY-MM-DDTHH:MM:SSZ.\n\n"
+        "With --bundle it uses the roots in a file instead of the active ones, for example before\n"
+        "a publisher signs it. --description is what is signed about them: the bundle's `custom`\n"
         "object or a device's bundles/HASH.VERSION.json.\n\n"
-        "Nothing is changed. Servers are assumed to renew their certificates and\n"
-        "intermediates under the same roots; after the day on which a root is distrusted, a "
-        "server\n"
-        "fails when its certificate is renewed, at the latest when the last one from before "
-        "ends.",
+        "Nothing is changed. Servers are assumed to renew their certificates and intermediates\n"
+        "under the same roots. After the distrust date of a root, a server fails when its\n"
+        "certificate is renewed, at the latest when its last certificate from before expires.",
     .examples =
         "  holdfast simulate --at 2038-01-20\n"
         "  holdfast simulate --at 2030-06-01 --endpoint mqtts://abc-ats.example.com:8883\n"
         "  holdfast simulate --at 2038-01-20 --bundle roots.pem --json | jq .first_trouble\n",
-    .more_exit_codes = ", 4 something breaks, or may break, on that day",
+    .more_exit_codes = ", 4 something fails, or may fail, on that day",
     .options = options,
     .values_size = sizeof(struct simulate_options),
     .needs = {"--at DATE"},

@@ -187,18 +187,18 @@ static const struct hf_cli_option options[] = {
 
 const struct hf_cli_command hf_cmd_status = {
     .name = "status",
-    .summary = "the roots in use, what goes when, the last check and the next",
+    .summary = "the roots in use and when they end, the last check and the next",
     .arguments = "[--json | --check] [--state DIR]",
     .about =
-        "Shows the trust store in use and the one before it, root by root: subject, SHA-256 of "
-        "the\n"
-        "certificate and of its key (SPKI), expiry and days left, the date after which issued\n"
-        "certificates are no longer accepted through it. And when the last check was, how it\n"
-        "ended, and when the next one is; the bundle on trial and what it waits for; the roots\n"
-        "that each endpoint was seen to need, with a warning 730, 365, 180, 90 and 30 days before\n"
-        "they end. Uses no network. Also works if the state can only be read, and says so.\n\n"
-        "Without --check, the exit code says whether the status could be shown. With --check it\n"
-        "says whether the device is well, as monitoring systems expect it, and one line says why:\n"
+        "Shows the current trust store and the one before it, root by root: subject, SHA-256 of\n"
+        "the certificate and of its key (SPKI), expiry and days left, and the date after which\n"
+        "certificates issued under it are not accepted. Shows the last check and its result, and\n"
+        "the next check; the bundle on trial and what it waits for; and the roots that each\n"
+        "endpoint needs, with a warning 730, 365, 180, 90 and 30 days before they end. Uses no\n"
+        "network. Also works if the state can only be read, and says so.\n\n"
+        "Without --check, the exit code is 0 if the status could be shown. With --check, it is\n"
+        "the health of the device in the form of monitoring plugins, with one line that gives the\n"
+        "reason:\n"
         "  0 ok\n"
         "  1 warning   the last check failed, or none was made for two days; a root that an\n"
         "              endpoint needs, or the last valid root, ends within 90 days; the export or\n"

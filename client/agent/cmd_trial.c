@@ -31,7 +31,7 @@ static const struct hf_cli_option confirm_options[] = {HF_AGENT_COMMON, HF_CLI_E
 
 const struct hf_cli_command hf_cmd_confirm = {
     .name = "confirm",
-    .summary = "the bundle on trial works",
+    .summary = "confirm the bundle on trial",
     .arguments = "[--state DIR]",
     .about =
         "The application confirms that the bundle on trial works. Ends the trial. Needed if init\n"
@@ -73,7 +73,7 @@ static const struct hf_cli_option reject_options[] = {
 
 const struct hf_cli_command hf_cmd_reject = {
     .name = "reject",
-    .summary = "it does not: back to the one before",
+    .summary = "reject the bundle on trial and roll back",
     .arguments = "--reason TEXT [--state DIR]",
     .about =
         "The application rejects the bundle on trial, because it does not work. The device rolls\n"

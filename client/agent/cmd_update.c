@@ -87,23 +87,24 @@ const struct hf_cli_command hf_cmd_update = {
     .summary = "bring the trust store up to date, once",
     .arguments = "[--json] [--state DIR]",
     .about =
-        "Asks the repository for the newest bundle of this device's set and profile, verifies it\n"
-        "and makes it the trust store, unless one of the device's endpoints would be lost with\n"
-        "it by mistake: through a root that the publisher neither revokes nor distrusts.\n"
-        "What is refused changes nothing. Then renews the export and runs the on-swap command,\n"
-        "where they are configured.\n\n"
-        "The last line of standard output says what has become of it:\n"
+        "Fetches the newest bundle of this device's set and profile, verifies it and makes it the\n"
+        "trust store. It is refused if an endpoint of the device would be lost by mistake:\n"
+        "through a root that the publisher neither revokes nor distrusts. A refusal changes\n"
+        "nothing. Then the export is renewed and the on-swap command runs, if they are\n"
+        "configured.\n\n"
+        "The last line of standard output is the result:\n"
         "  updated SET/PROFILE 1 -> 2      a new bundle is active (none -> 1 the first time)\n"
         "  current SET/PROFILE 2           the newest bundle was active already\n"
         "  rolled back SET/PROFILE 2 -> 1  the bundle on trial was rejected: an endpoint was lost\n"
-        "  postponed: SENTENCE             a newer one waits, since an endpoint did not answer or\n"
+        "  postponed: SENTENCE             a newer one waits, because an endpoint did not answer "
+        "or\n"
         "                                  would be lost with a root that the publisher revokes;\n"
         "                                  after eight checks or a day it is installed anyway\n"
-        "Endpoints that this device does not validate any more since this update are named on\n"
-        "standard error, with the root; so is an export that cannot be written, where the on-swap\n"
-        "command runs all the same. On failure there is one sentence there, and no last line.\n"
-        "--json prints one object in any case. --verbose logs each request with its address,\n"
-        "answer and TLS version, and each file as it is verified.",
+        "Standard error names endpoints that this device does not validate any more since this\n"
+        "update, with the root, and an export that cannot be written (the on-swap command runs\n"
+        "all the same). On failure it has one sentence, and there is no last line. --json prints\n"
+        "one object in all cases. --verbose logs each request with its address, answer and TLS\n"
+        "version, and each file as it is verified.",
     .examples = "  holdfast update\n"
                 "  holdfast --state ./device update --verbose\n",
     .more_exit_codes = ", 3 postponed",

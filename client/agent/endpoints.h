@@ -20,7 +20,7 @@ struct hf_endpoint_options {
     char *client_cert; /* absolute once hf_endpoints_finish was called; NULL: not given */
     char *client_key;
     int ciphers;           /* HF_CIPHERS_… */
-    bool is_misused;       /* what is wrong is wrong usage */
+    bool is_misused;       /* the fault is a usage error */
     struct hf_why failure; /* the first thing that is; code HF_OK: nothing */
 };
 
@@ -29,7 +29,7 @@ extern const struct hf_cli_option hf_endpoint_rows[];
 /* A row of a command's option table. */
 #define HF_ENDPOINT_ROWS                                                                           \
     {                                                                                              \
-        NULL, '\0', HF_CLI_GROUP, 0, "The servers it must always reach:", NULL,                    \
+        NULL, '\0', HF_CLI_GROUP, 0, "Servers that the device must always reach:", NULL,           \
             .group = hf_endpoint_rows                                                              \
     }
 

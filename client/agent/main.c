@@ -13,7 +13,7 @@ static const struct hf_cli_command *const commands[] = {
 
 static const char help[] =
     "Usage: holdfast [--state DIR] COMMAND [OPTION...]\n\n"
-    "Keeps this device's roots of trust up to date: fetches signed bundles of root\n"
+    "Keeps this device's root certificates up to date: fetches signed bundles of root\n"
     "certificates, verifies them (TUF) and swaps the trust store, whole or not at all.\n";
 
 static const char help_after[] =
@@ -35,9 +35,9 @@ static const char help_after[] =
     "  NO_COLOR          if set and not empty, the output has no colours\n"
     "  NOTIFY_SOCKET, WATCHDOG_USEC\n"
     "                    set by systemd: run reports its state there\n\n"
-    "Exit code: 0 done, 1 refused or failed (one sentence on standard error says why),\n"
-    "2 wrong usage, 3 postponed (update) until the endpoints were asked about a new bundle,\n"
-    "4 something breaks on that day (simulate). status --check has its own for monitoring.\n";
+    "Exit code: 0 success, 1 refused or failed (one sentence on standard error says why),\n"
+    "2 usage error, 3 postponed (update) until endpoints were probed for a new bundle,\n"
+    "4 something fails on that day (simulate). status --check has its own for monitoring.\n";
 
 static const struct hf_cli_option options[] = {
     HF_AGENT_STATE,

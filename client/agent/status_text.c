@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SOON_DAYS 90 /* a root that ends within a quarter needs somebody's attention */
+#define SOON_DAYS 90 /* a root that ends within a quarter needs attention */
 
 enum hf_colour { HF_COLOUR_NONE, HF_COLOUR_BOLD, HF_COLOUR_GREEN, HF_COLOUR_YELLOW, HF_COLOUR_RED };
 

@@ -53,7 +53,7 @@ static enum hf_err keep_active(struct hf_client *c, const struct hf_candidate *c
     if (has_other_list || cand->floor.is_new)
         HF_TRY(hf_store_transact(c, write_floor, cand, why));
     if (has_other_list)
-        c->live_version = -1; /* to be made anew */
+        c->live_version = -1; /* to be made again */
     /* Another process, or an update whose swap failed, may have changed it since. */
     return hf_live_swap_if_other(c, &cand->active, why);
 }

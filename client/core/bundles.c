@@ -101,7 +101,7 @@ size_t hf_bundle_count_usable(const struct hf_bundle *bundle, int64_t now_s)
  * What the publisher revoked stays revoked: when a device goes back to the bundle before, to that of the
  * factory, or to the only one that it can read. The list is that of the newest bundle that was ever
  * active. A later one replaces it, so that it brings back what it holds: an attacker with the targets
- * keys cannot revoke a root for good.
+ * keys cannot revoke a root permanently.
  */
 
 struct hf_bytes hf_description_revoked(const struct hf_description *d)

@@ -176,7 +176,7 @@ void hf_schedule_count(struct hf_client *c, enum hf_err outcome);
 /** Part of the transaction that writes it down. Nothing where nothing has changed. */
 HF_MUST_USE enum hf_err hf_schedule_write(struct hf_client *c, struct hf_why *why);
 
-/** How long between two checks, on average, when the first anchor that somebody relies on goes in
+/** How long between two checks, on average, when the first anchor that is needed goes in
  *  `left_s`; a negative one has gone and does not count. */
 int64_t hf_schedule_interval_s(int64_t left_s);
 

@@ -1,7 +1,7 @@
 /*
  * What is known of the device's endpoints between one look and the next: a value for each endpoint and
  * type of key, "NAME SEEN LEAF_NOT_BEFORE LEAF_NOT_AFTER SPKI… =ROOT", times in seconds, hashes in hex.
- * Records of earlier versions lack the root's subject. An endpoint that was configured anew under the
+ * Records of earlier versions lack the root's subject. An endpoint that was configured again under the
  * same number is identified by its name.
  */
 #include "client/core/reliance.h"

@@ -219,8 +219,8 @@ static void note_silence(struct hearing *h, const struct hf_sighting *sighting)
                        sighting->text[0] != '\0' ? sighting->text : "no answer");
 }
 
-/* Between two roots there are often two intermediates of one name and key. Whoever is on the wire could
- * have put in the one that is about to go. */
+/* Between two roots there are often two intermediates of one name and key. An attacker on the network
+ * could have inserted the one that is about to go. */
 static void doubt(struct hf_sighting *sighting)
 {
     (void)snprintf(

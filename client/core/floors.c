@@ -18,7 +18,7 @@ static int compare_keys(const void *a, const void *b)
     return (x->public_key_len > y->public_key_len) - (x->public_key_len < y->public_key_len);
 }
 
-/* Keys that verify something; those of unknown schemes are nobody's yet. */
+/* Keys that verify something; those of unknown schemes do not count. */
 static size_t known_keys(const struct hf_root *root, const struct hf_role *role,
                          const struct hf_key *out[HF_ROLE_KEYS_MAX])
 {
@@ -301,7 +301,7 @@ static int64_t believed_s(const struct hf_client *c, int64_t signed_at_s)
     return own_s >= c->clock_floor_s && own_s < signed_at_s ? own_s : signed_at_s;
 }
 
-/* Keys that root does not name any more have no say about time either. */
+/* Keys that root does not name any more do not count for the time either. */
 static enum hf_err forget_former_targets(struct hf_client *c, struct hf_why *why)
 {
     char keys[HF_SHA256_HEX_LEN];

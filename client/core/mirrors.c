@@ -165,7 +165,7 @@ enum hf_err hf_mirrors_fetch(struct hf_client *c, const struct hf_fetch *fetch, 
             most_telling = *why;
         }
     }
-    if (has_stale) /* and nobody has a newer one */
+    if (has_stale) /* and no mirror has a newer one */
         return HF_OK;
     *why = most_telling;
     return why->code;

@@ -182,7 +182,7 @@ enum hf_err hf_reliances_look(const struct hf_endpoint_port *port, size_t endpoi
 /* ---- warnings -------------------------------------------------------------------------------- */
 
 /*
- * What will go wrong with the device's roots if nobody acts: what the status warns of 730, 365, 180, 90
+ * Future problems with the device's roots, which the status warns of 730, 365, 180, 90
  * and 30 days ahead.
  */
 

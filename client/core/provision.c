@@ -118,10 +118,10 @@ enum hf_err hf_client_provision(const struct hf_ports *ports, const struct hf_cl
 /* ---- factory reset --------------------------------------------------------------------------- */
 
 /*
- * Factory reset: a device begins anew without losing what protects it from its own past. What is kept
+ * Factory reset: a device starts again without losing what protects it from its own past. What is kept
  * are the walls (the newest root metadata, the floors of the clock and of the bundles, what was
- * rejected and dropped); what goes is everything that can be fetched or learnt again. So nobody gains
- * by a reset: root metadata, bundles and times of before are refused after it as they were before it.
+ * rejected and dropped); what goes is everything that can be fetched or learnt again. So an attacker
+ * gains nothing by a reset: root metadata, bundles and times of before are refused after it as they were before it.
  */
 
 /* All values but the floors (clock.*, bundle.*). */

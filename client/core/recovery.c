@@ -3,8 +3,8 @@
  * is all it waives. Metadata, versions, expiry and hashes are judged where they always are
  * (common/tuf/trusted_set.c), which knows nothing of this.
  *
- * An update server that nobody can authenticate any more is told by time: a captive portal or somebody
- * on the wire may fail one handshake, or many in an hour. What counts is the time that this device was
+ * An update server that cannot be authenticated any more is recognised by time: a captive portal or an
+ * attacker on the network may fail one handshake, or many in an hour. What counts is the time that this device was
  * up, so that no clock that jumps makes it shorter; a device without such a clock (hf_clock_port) counts
  * none. One that wakes, checks and goes off again is hardly ever up; there it is starts that count.
  */
@@ -83,7 +83,7 @@ static void save(struct hf_client *c, const struct row *row)
 
 /* ---- does it begin? -------------------------------------------------------------------------- */
 
-/* After a restart the uptime begins anew: what lay between the last check and that is lost. A start is
+/* After a restart the uptime starts again: what lay between the last check and that is lost. A start is
  * seen when there is less uptime than at the last check. That misses some, which only makes it longer. */
 static void count(const struct hf_client *c, struct row *row)
 {
@@ -175,7 +175,7 @@ static void announce(struct hf_client *c, const struct row *row, bool has_anchor
                        is_by_starts ? "starts" : "hours");
     (void)hf_fail(&line, HF_OK,
                   "recovery: this check goes on without validating the chain of %.100s, since %s; "
-                  "signatures, versions, expiry and hashes of what it sends are checked as ever "
+                  "signatures, versions, expiry and hashes of what it sends are still checked "
                   "(%.250s)",
                   untrusted_server(c), cause, refusal->text);
     tell(c, row->n_waived == 1, HF_LEVEL_WARNING, line.text);

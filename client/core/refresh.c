@@ -13,7 +13,7 @@
  * new verifies no signature again.
  *
  * They say the version of this program, since an update of it may mend how signatures are verified:
- * what the one before let pass is verified anew.
+ * what the one before let pass is verified again.
  */
 
 #define PREFIX HF_VERSION " "
@@ -89,8 +89,8 @@ static enum hf_err write_root(struct hf_client *c, const void *arg, struct hf_wh
     return hf_journal(c, HF_LEVEL_INFO, "root", text, why);
 }
 
-/* 5.3.4 to 5.3.8, and 5.3.11 in the same transaction: were the power cut between the two, nobody
- * would know any more that keys were rotated. */
+/* 5.3.4 to 5.3.8, and 5.3.11 in the same transaction: after a power cut between the two, the
+ * rotation of keys would be forgotten. */
 static enum hf_err accept_root(struct hf_client *c, void *arg, const struct hf_response *answer,
                                struct hf_why *why)
 {
@@ -125,7 +125,7 @@ static enum hf_err walk(struct hf_client *c, enum hf_walk_end end, struct hf_why
     return err == HF_E_NOT_FOUND ? HF_OK : err;
 }
 
-/* Nobody but the holders of the root keys can help then, and they may not know what to do. */
+/* Only the holders of the root keys can help then, and they may not know what to do. */
 static enum hf_err end_roots(struct hf_client *c, struct hf_why *why)
 {
     long long version = (long long)c->trusted.root->env.version;
@@ -317,7 +317,7 @@ static enum hf_err accept_timestamp(struct hf_client *c, void *arg,
     return write_etag(c, answer->etag, why);
 }
 
-/* Metadata does not say how often it is signed anew. One that has been here for more than half of
+/* Metadata does not say how often it is re-signed. One that has been here for more than half of
  * the life it then had left, or that will not live to the next check, is older than it should be. */
 static bool timestamp_is_stale(const struct hf_client *c)
 {

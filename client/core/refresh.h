@@ -111,7 +111,7 @@ enum hf_walk_end {
 };
 
 /** 5.3: every root metadata from the held one to the newest, each saved as soon as it is verified.
- *  `c->trusted` is begun anew. */
+ *  `c->trusted` is reset. */
 HF_MUST_USE enum hf_err hf_root_walk(struct hf_client *c, enum hf_walk_end end, struct hf_why *why);
 
 /** The whole of TUF 5.1 to 5.6 for the top-level roles. `c->trusted` holds the result. */

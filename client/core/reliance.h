@@ -9,9 +9,9 @@
 
 #include "client/core/endpoints.h"
 
-/* One chain that somebody shows. Any one of the keys, in an anchor that may be used, will do. */
+/* One chain that a server shows. Any one of the keys, in an anchor that may be used, will do. */
 struct hf_reliance {
-    const char *endpoint;      /* borrowed; NULL: no endpoint, whoever is under this root */
+    const char *endpoint;      /* borrowed; NULL: no endpoint, any server under this root */
     enum hf_key_type key_type; /* of the server; with an endpoint */
     const uint8_t (*keys)[HF_SHA256_LEN]; /* SPKI; borrowed */
     size_t n_keys;
@@ -30,7 +30,7 @@ struct hf_reliances {
 
 /**
  * What the device's endpoints showed and, where there is none or one was never seen, every key of
- * `bundle` by itself, since nobody knows who relies on it. HF_E_MEMORY. Borrows from `bundle` and from
+ * `bundle` by itself, since it is unknown which servers use it. HF_E_MEMORY. Borrows from `bundle` and from
  * the names of the endpoint port.
  */
 HF_MUST_USE enum hf_err hf_reliances_load(struct hf_client *c, const struct hf_bundle *bundle,

@@ -1,6 +1,6 @@
 /*
- * When the next check is. Told from what is stored, so that a status, and a program that was started
- * anew, know it; README.md of client/ has the curve and what it costs.
+ * When the next check is. Told from what is stored, so that a status, and a restarted program, know
+ * it; README.md of client/ has the curve and what it costs.
  */
 #include "client/core/reliance.h"
 #include "client/core/bundles.h"
@@ -127,7 +127,7 @@ int64_t hf_schedule_interval_s(int64_t left_s)
     return interval_s > EAGER_MIN_S ? interval_s : EAGER_MIN_S;
 }
 
-/* The first anchor to go that somebody relies on. */
+/* The first needed anchor to go. */
 static void plan_for_bundle(const struct hf_bundle *bundle, const struct hf_reliances *reliances,
                             int64_t now_s, struct plan *plan)
 {

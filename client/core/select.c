@@ -67,7 +67,7 @@ static enum hf_err check_path(const struct hf_description *d, const char *path, 
     return err;
 }
 
-/* HF_E_NOT_FOUND: a target of somebody else. Anything else says what is wrong with one of ours. */
+/* HF_E_NOT_FOUND: a target of another program. Anything else says what is wrong with one of ours. */
 static enum hf_err read_target(const struct hf_client *c, const struct hf_target *target,
                                struct others *others, struct hf_description *out,
                                struct hf_why *why)
@@ -183,7 +183,7 @@ enum hf_err hf_select(struct hf_client *c, struct hf_candidate *cand, struct hf_
 
 bool hf_candidate_has_new_keys(const struct hf_candidate *cand)
 {
-    /* Version 0 came with the device and is nobody's. */
+    /* Version 0 came with the device and has no signer. */
     return cand->is_active_of_former_keys;
 }
 

@@ -89,7 +89,7 @@ static bool has_endpoints(const struct hf_reliances *reliances)
 }
 
 /* Endpoints where any was seen, and nothing else then: roots that none of them needs break nothing.
- * Otherwise the roots that serve somebody today. */
+ * Otherwise the roots that are usable today. */
 static bool is_asked(const struct hf_reliance *r, const char *endpoint,
                      const struct hf_bundle *bundle, const struct hf_simulation *out)
 {

@@ -72,7 +72,7 @@ enum hf_err hf_trial_end(struct hf_client *c, struct hf_why *why)
     return trial_save(c, &none, why);
 }
 
-/* After a restart of the device its uptime begins anew: what it had before it went down is lost, so that a
+/* After a restart of the device its uptime starts again: what it had before it went down is lost, so that a
  * trial never ends too early. A start is seen by that; those that are missed only make it longer. Between two checks no more is counted than lies between two checks. */
 static void count_time(const struct hf_client *c, struct hf_trial *trial)
 {

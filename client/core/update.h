@@ -79,7 +79,7 @@ struct hf_candidate {
 void hf_candidate_free(struct hf_candidate *cand);
 
 /** Was the active bundle signed with targets keys that root does not name any more? They may have been
- *  stolen: such a bundle has no say about its successor, and there is no going back to it. */
+ *  stolen: such a bundle must not delay its successor, and the device does not roll back to it. */
 bool hf_candidate_has_new_keys(const struct hf_candidate *cand);
 
 /** The newest bundle of our set and profile that may be taken. HF_E_NOT_FOUND without one. */

@@ -106,7 +106,7 @@ static void print_command(const struct hf_cli_call *call, const struct hf_cli_li
         printf("%s\n\n", command->summary);
     puts(command->about);
     hf_cli_line_print_options(line);
-    printf("\nExamples:\n%s\nExit code: 0 done, 1 refused or failed, 2 wrong usage%s\n",
+    printf("\nExamples:\n%s\nExit code: 0 success, 1 refused or failed, 2 usage error%s\n",
            command->examples, command->more_exit_codes != NULL ? command->more_exit_codes : "");
 }
 

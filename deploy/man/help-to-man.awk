@@ -94,7 +94,7 @@ function begin_page() {
 }
 
 BEGIN {
-    usual = "Exit code: 0 done, 1 refused or failed, 2 wrong usage"
+    usual = "Exit code: 0 success, 1 refused or failed, 2 usage error"
 }
 
 /^\f/ {

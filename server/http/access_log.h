@@ -32,7 +32,7 @@ HF_MUST_USE enum hf_err hf_access_log_open(const char *path, struct hf_access_lo
                                            struct hf_why *why);
 /** From any thread; never waits for the disk. */
 void hf_access_log_add(struct hf_access_log *log, const struct hf_access_entry *entry);
-/** Open the file anew by its name before the next write (after a rotation). */
+/** Open the file again by its name before the next write (after a rotation). */
 void hf_access_log_reopen(struct hf_access_log *log);
 /** Write out what is there, end the thread, free. A disk or reader that takes nothing is given up
  *  after HF_HTTP_LOG_CLOSE_MS; what it holds up is then left to the end of the process. NULL is

@@ -134,7 +134,7 @@ void hf_conn_release(struct hf_conn *conn);
 /** Begin to serve an accepted, non-blocking socket, which is taken. */
 void hf_conn_begin_take(struct hf_conn *conn, int fd, const union hf_peer *peer);
 
-/** Its phase has lasted too long; one that makes progress (WRITE) gets its time anew. */
+/** Its phase has lasted too long; one that makes progress (WRITE) gets a new time limit. */
 void hf_conn_time_out(struct hf_conn *conn);
 
 /** The server is stopping: a request that is there is answered, then, or at once, it closes. */

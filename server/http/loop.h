@@ -35,7 +35,7 @@ struct hf_loop {
 HF_MUST_USE enum hf_err hf_loop_init_take(struct hf_loop *loop, int listener,
                                           const struct hf_http_config *config, struct hf_why *why);
 HF_MUST_USE enum hf_err hf_loop_start(struct hf_loop *loop, struct hf_why *why);
-/** Has the loop run since the last call? Asks it anew. From any thread. */
+/** Has the loop run since the last call? Asks it again. From any thread. */
 bool hf_loop_is_alive(struct hf_loop *loop);
 /** Stop accepting, finish what is under way, end. From any thread. */
 void hf_loop_stop(struct hf_loop *loop);

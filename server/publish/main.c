@@ -54,7 +54,7 @@ static const char help_after[] =
     "Options:\n"
     "  -h, --help     show this help; holdfastctl help COMMAND shows that of a command\n"
     "  -V, --version  show the version\n"
-    "  -q, --quiet    print no report; the exit code tells (also after the command)\n"
+    "  -q, --quiet    print no report (also after the command)\n"
     "  -v, --verbose  log each step to standard error (also after the command)\n\n"
     "Environment:\n"
     "  CREDENTIALS_DIRECTORY  a group may read secrets in this folder (set by systemd)\n"

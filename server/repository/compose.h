@@ -67,7 +67,7 @@ HF_MUST_USE enum hf_err hf_compose_timestamp(const struct hf_signing *signing,
  * what they are stands in README.md.
  */
 
-#define HF_EXPIRY_DAYS_MAX 36500 /* a hundred years: beyond is a slip of the finger */
+#define HF_EXPIRY_DAYS_MAX 36500 /* a hundred years: beyond is a typo */
 
 #define HF_EXPIRY_ROOT_DAYS 540
 #define HF_EXPIRY_TARGETS_DAYS 540

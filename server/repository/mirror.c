@@ -371,7 +371,7 @@ static enum hf_err stage_if_missing(struct transfer *t, const char *path, struct
     if (is_root && has_any)
         return hf_fail(why, HF_E_STATE,
                        "%s/%s is not the one of %s: it is a mirror of another repository, or "
-                       "somebody changed it; use a folder of its own",
+                       "it was changed; use another folder",
                        t->to.dir, path, t->from.dir);
     return hf_repo_stage_take(&t->to, path, bytes, why);
 }
@@ -501,7 +501,7 @@ static enum hf_err take_roots(struct transfer *t, struct hf_repo *roots, struct 
     return HF_OK;
 }
 
-/* Where the keys before signed along, the new timestamp is good under the root that OUT has, and a
+/* Where the keys before signed too, the new timestamp is good under the root that OUT has, and a
  * root that comes after it is never seen beside a timestamp that it does not accept. */
 static bool can_roots_wait(const struct transfer *t, int64_t now_s)
 {

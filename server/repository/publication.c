@@ -51,7 +51,7 @@ static enum hf_err check_not_behind_memory(const struct hf_publication *p, struc
     return HF_OK;
 }
 
-/* What is signed far ahead of time moves every device's clock floor there, for good. */
+/* What is signed far ahead of time moves every device's clock floor there permanently. */
 static enum hf_err check_not_far_ahead(const struct hf_publication *p, struct hf_why *why)
 {
     char now[HF_TIME_TEXT_MAX], end[HF_TIME_TEXT_MAX];

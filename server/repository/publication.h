@@ -34,7 +34,7 @@ struct hf_publication {
     struct hf_repo repo;
     struct hf_self_signed self_signed; /* `repo` points to it */
     struct hf_key_set keys;
-    bool is_used[HF_KEY_HALVES]; /* its keys sign, so the repository was held against its records */
+    bool is_used[HF_KEY_HALVES]; /* its keys sign; its records were checked */
     struct hf_trusted_set set;   /* what is published, whatever has expired */
     const struct hf_root *next;  /* borrowed; the root about to be published, NULL: none */
     struct hf_rollback_record record[HF_KEY_HALVES]; /* of the halves used */
@@ -45,7 +45,7 @@ struct hf_publication {
 
 /**
  * Open `out`, which stays where it is until it is closed. Take the lock and verify what is published, from the root pinned beside the keys (trusted_root.h); the
- * online half is held against it too where its keys are at hand. Expired metadata is no obstacle: to replace it is
+ * online half is compared with it too where its keys are at hand. Expired metadata is no obstacle: to replace it is
  * what this is for. HF_E_ROLLBACK when it is older than what the keys signed last (rollback_record.h).
  * HF_E_STATE when this machine's clock is behind the last signature, because `signed_at` must not
  * fall, or more than 30 days beyond the end of the timestamp. HF_E_ARGUMENT for a given key that has
@@ -64,7 +64,7 @@ HF_MUST_USE enum hf_err hf_publication_find_online(struct hf_publication *p, str
 /**
  * Sign under this root from now on, which follows the published one: with the keys that it asks for
  * and, so that devices accept the result before they take it, with those of the published root that
- * are at hand too. Borrowed. HF_E_ARGUMENT for a given key that has a say under neither.
+ * are at hand too. Borrowed. HF_E_ARGUMENT for a given key that is authorised under neither.
  */
 HF_MUST_USE enum hf_err hf_publication_sign_under(struct hf_publication *p,
                                                   const struct hf_root *next, struct hf_why *why);

@@ -97,7 +97,7 @@ static enum hf_err check_has_root(const struct hf_repo *repo, int64_t version,
         return HF_OK;
     return hf_fail(why, HF_E_SIGNATURE,
                    "expected root %" PRId64 " with SHA-256 %s, found %s in %s: it is another "
-                   "repository, an old copy, or somebody changed it; use a copy that you trust",
+                   "repository, an old copy, or it was changed; use a copy that you trust",
                    version, wanted, found, repo->dir);
 }
 

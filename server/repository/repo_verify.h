@@ -48,7 +48,7 @@ void hf_repo_bundles_free(struct hf_repo_bundles *bundles);
 const struct hf_repo_bundle *hf_repo_bundles_newest(const struct hf_repo_bundles *bundles,
                                                     const char *set, const char *profile);
 
-/** Both, for whoever wants no more than the answer. */
+/** Both, for callers that need only the answer. */
 HF_MUST_USE enum hf_err hf_repo_verify(const struct hf_repo *repo, int64_t now_s,
                                        struct hf_why *why);
 

@@ -133,7 +133,7 @@ enum hf_err hf_rollback_record_read(const struct hf_key_folder *folder,
     return err;
 }
 
-/* ---- held against a repository ---------------------------------------------------------------- */
+/* ---- compared with a repository ---------------------------------------------------------------- */
 
 static enum hf_err observe(const struct hf_repo *repo, enum hf_top_role role, int64_t version,
                            struct hf_signed_file *out, struct hf_why *why)

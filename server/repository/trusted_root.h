@@ -1,7 +1,7 @@
 /*
  * FOLDER/root.json: the newest root metadata that these keys have signed under. Verification begins
- * there, not in the repository, which may have been replaced by one of somebody else's making. It
- * is no secret, but whoever may write it decides what the keys sign.
+ * there, not in the repository, which may have been replaced by an attacker's. It
+ * is not secret, but a user who can write it decides what the keys sign.
  */
 #ifndef HF_REPOSITORY_TRUSTED_ROOT_H
 #define HF_REPOSITORY_TRUSTED_ROOT_H

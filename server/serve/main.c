@@ -1,6 +1,6 @@
 /*
  * holdfastd: serves a TUF repository over HTTP. Holds no key. The repository is watched and signals are
- * heard on one loop, which serves nobody; the serving loops run beside it.
+ * heard on one loop, which serves no client; the serving loops run beside it.
  */
 #include "common/json/json.h"
 #include "common/os/file_util.h"

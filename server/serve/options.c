@@ -38,7 +38,7 @@ static const char help[] =
     "  -h, --help                   print this help and stop; so does `holdfastd help`\n"
     "\n"
     "Signals: TERM and INT finish the answers under way, then end; HUP looks at the repository\n"
-    "at once and opens the access log anew.\n"
+    "at once and opens the access log again.\n"
     "\n"
     "Environment: nothing needs to be set. Under systemd, NOTIFY_SOCKET and WATCHDOG_USEC are "
     "used\n"

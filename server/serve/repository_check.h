@@ -36,7 +36,7 @@ struct hf_newest {
 
 /**
  * Would a device that holds `newest` take `g`, which is whole? By the client's own rules, so that a
- * root which has replaced the keys of timestamp or snapshot since begins anew (TUF 5.3.11). Dates
+ * root which has replaced the keys of timestamp or snapshot since starts again (TUF 5.3.11). Dates
  * do not matter. HF_OK, or the error that the device would meet, in words. No I/O.
  */
 HF_MUST_USE enum hf_err hf_newest_check(const struct hf_newest *newest, const struct hf_edition *g,

@@ -15,7 +15,7 @@ def test_help_names_every_command_and_the_exit_codes():
     assert text == agent.ok("-h")
     for command in COMMANDS:
         assert f"\n  {command} " in text
-    assert "Exit code: 0 done, 1 refused or failed" in text
+    assert "Exit code: 0 success, 1 refused or failed" in text
     assert "holdfast --state ./device init --root 1.root.json" in text
 
 
@@ -55,11 +55,11 @@ def test_the_environment_is_documented():
 
 @pytest.mark.parametrize("command, more", [
     ("status", ""), ("update", ", 3 postponed"),
-    ("simulate", ", 4 something breaks, or may break, on that day"),
+    ("simulate", ", 4 something fails, or may fail, on that day"),
 ])
 def test_each_command_names_all_of_its_exit_codes_once(command, more):
     text = agent.ok(command, "--help")
-    assert text.endswith(f"\nExit code: 0 done, 1 refused or failed, 2 wrong usage{more}\n")
+    assert text.endswith(f"\nExit code: 0 success, 1 refused or failed, 2 usage error{more}\n")
     assert text.count("Exit code") == 1
 
 

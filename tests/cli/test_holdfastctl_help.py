@@ -101,7 +101,7 @@ def test_help_and_groups_say_the_exit_codes():
     for words in ([], ["bundle"], ["check"], ["bundle", "add"]):
         text = ctl.ok(*words, "--help")
         assert text.count("Exit code:") == 1
-        for meaning in ("0 done", "1 refused or failed", "2 wrong usage"):
+        for meaning in ("0 success", "1 refused or failed", "2 usage error"):
             assert meaning in text.split("Exit code:")[1]
 
 

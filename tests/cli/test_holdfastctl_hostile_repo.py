@@ -85,7 +85,7 @@ def test_no_key_signs_for_a_repository_with_another_first_root(p, a, command, is
     found = sha256(p.repo / "metadata/1.root.json")
     assert p.refuses(*command_line(p, a, command)) == (
         f"expected root 1 with SHA-256 {expected}, found {found} in {p.repo}: it is another "
-        "repository, an old copy, or somebody changed it; use a copy that you trust")
+        "repository, an old copy, or it was changed; use a copy that you trust")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

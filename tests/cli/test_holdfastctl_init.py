@@ -331,7 +331,7 @@ def test_help_teaches_with_examples_and_exit_codes(command):
     out = ctl.ok(*command.split(), "--help")
     assert out.startswith("Usage: holdfastctl")
     assert "  holdfastctl " in out
-    assert "Exit code: 0 done, 1 refused or failed, 2 wrong usage" in out
+    assert "Exit code: 0 success, 1 refused or failed, 2 usage error" in out
     if command:
         assert "Options:" in out and "Examples:" in out
 

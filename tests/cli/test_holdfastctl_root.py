@@ -409,7 +409,7 @@ def test_without_the_new_online_keys_nothing_goes_out(p, tmp_path, draft):
     ctl.ok("root", "sign", "--draft", draft, "--keys", p.keys, "--yes", digest(draft))
     shutil.move(new, tmp_path / "elsewhere")
     sentence = refuses_to_finish(p, draft)
-    assert sentence.startswith("under the new root, snapshot and timestamp must be signed anew: ")
+    assert sentence.startswith("under the new root, snapshot and timestamp must be signed again: ")
     assert "holds 0 of the 1 timestamp keys that root 2 asks for" in sentence
     shutil.move(tmp_path / "elsewhere", new)
     assert "published: root 2" in finish(p, draft)

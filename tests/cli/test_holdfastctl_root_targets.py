@@ -73,7 +73,7 @@ def test_what_waits_for_the_new_keys_is_shown(p, new, root, targets):
     assert said.startswith("draft of targets 3, after targets 2\n")
     assert "not published yet: it comes after root 1, together with this draft" in said
     assert "they prove nothing" not in said
-    assert "signed by 0 of 2 keys of version 2 (2 must), 0 of 1 of version 1 (1 may sign along)" in said
+    assert "signed by 0 of 2 keys of version 2 (2 must), 0 of 1 of version 1 (1 may sign too)" in said
     for holder in new:
         assert f"to sign  {holder.key_id}  of root 2  {holder.public.name}" in said
     assert f"may sign {p.alice.key_id}  of root 1" in said
@@ -184,7 +184,7 @@ def test_the_next_ceremony_goes_as_ever(p, new, root, targets, tmp_path):
 
 def test_without_the_new_keys_it_is_said_how_they_sign(p, root):
     sentence = refuses_to_finish(p, root)
-    assert sentence.startswith("under the new root, targets must be signed anew, with keys that lie "
+    assert sentence.startswith("under the new root, targets must be signed again, with keys that lie "
                                "here or by their holders (targets draft --under the draft of root, "
                                "targets sign, root finish --targets): ")
     assert "holds 0 of the 2 targets keys that root 2 asks for" in sentence
@@ -195,7 +195,7 @@ def test_who_is_still_to_sign_targets_is_said(p, new, root, targets):
     sentence = refuses_to_finish(p, root, "--targets", targets)
     assert sentence == (
         "signatures are missing: signed by 1 of 2 keys of version 2 (2 must), 1 of 1 of version 1 "
-        f"(1 may sign along); still to sign: {new[1].public.name} {new[1].key_id[:16]}")
+        f"(1 may sign too); still to sign: {new[1].public.name} {new[1].key_id[:16]}")
 
 
 def test_only_a_root_that_all_have_signed_can_be_drafted_under(p, tmp_path):
@@ -271,7 +271,7 @@ def test_a_holder_who_knows_another_root_does_not_sign(p, new, targets, tmp_path
     other = ctl.Publisher(other_folder)
     shutil.copy(other.repo / "metadata/1.root.json", new[0].folder / "root.json")
     before = targets.read_bytes()
-    assert "somebody made it up: do not sign" in ctl.refused(
+    assert "it is forged: do not sign" in ctl.refused(
         "targets", "sign", "--draft", targets, "--keys", new[0].folder, "--yes",
         digest(targets, "targets"))
     assert targets.read_bytes() == before

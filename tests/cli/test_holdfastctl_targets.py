@@ -119,7 +119,7 @@ def test_a_draft_whose_content_was_changed_is_refused(p, draft):
     path = next(iter(content["signed"]["targets"]))
     content["signed"]["targets"][path]["length"] += 1
     draft.write_text(json.dumps(content))
-    assert f"the draft lists {path} anew without its content" in ctl.refused(
+    assert f"the draft newly lists {path} without its content" in ctl.refused(
         "targets", "status", draft)
 
 

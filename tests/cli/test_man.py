@@ -80,7 +80,7 @@ def test_every_line_of_every_help_is_in_it(page):
             for line in block.splitlines():
                 # Headings are written in capitals there, and these are said once.
                 line = re.sub(r"^(Usage|Exit code): |^(\w+|From nothing .*):$", "", line)
-                if line.startswith("0 done, 1 refused or failed, 2 wrong usage"):
+                if line.startswith("0 success, 1 refused or failed, 2 usage error"):
                     continue
                 assert f" {squeeze(line)} " in found or not line.strip()
 

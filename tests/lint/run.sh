@@ -94,17 +94,11 @@ without_allowed() {
          }' tests/lint/words.txt -
 }
 
-# Folders whose strings and comments are checked, too.
-plain_folders=(common deploy schema client/include client/package
-    tests/attack tests/bench tests/conformance tests/crash tests/e2e tests/fuzz tests/lint tests/outages tests/support)
-
 check_words() {
     local words texts found
     words=$(grep -vE '^(#|allow |$)' tests/lint/words.txt | paste -sd '|')
-    mapfile -t texts < <(find ./*.md client common deploy schema server tests -name '*.md' | sed 's|^\./||')
-    [ ${#plain_folders[@]} -eq 0 ] ||
-        mapfile -t -O ${#texts[@]} texts < <(find "${plain_folders[@]}" -type f ! -name '*.md' \
-            ! -path '*/__pycache__/*' ! -path tests/lint/words.txt)
+    mapfile -t texts < <(find ./*.md client common deploy schema server tests -type f \
+        ! -path '*/__pycache__/*' ! -path tests/lint/words.txt | sed 's|^\./||')
     found=$(grep -nHIiwE -- "$words" "${texts[@]}" | without_allowed) || true
     [ -n "$found" ] || return 0
     complain "use plain words (tests/lint/words.txt)"

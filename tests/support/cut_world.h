@@ -24,8 +24,8 @@ struct cut_world {
     struct tuf_repo repo;
     struct fake_transport transport;
     struct cut_version versions[CUT_VERSIONS + 1]; /* by version; 0 is not used */
-    bool awaits_confirm;  /* set before init: the application has its say */
-    int64_t told_version; /* what the on-swap command was told last */
+    bool awaits_confirm;                           /* set before init: the application decides */
+    int64_t told_version;                          /* what the on-swap command was told last */
 };
 extern struct cut_world cut_world;
 

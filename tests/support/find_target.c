@@ -8,7 +8,7 @@ struct search {
     const char *path;
     const char *visited[HF_DELEGATIONS_VISITED_MAX]; /* names; borrowed from metadata */
     size_t n_visited;
-    bool is_ended; /* a terminating delegation had its say */
+    bool is_ended; /* a terminating delegation was searched */
     const struct hf_target *found;
 };
 

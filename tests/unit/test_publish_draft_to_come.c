@@ -134,7 +134,7 @@ static void the_keys_of_the_root_in_force_are_counted_apart(void **state)
     assert_int_equal(tally.n_sides, 2);
     assert_true(tally.sides[1].is_optional && tally.sides[1].n_signed == 1);
     CHECK_REFUSED(hf_tally_require(&tally, &why), HF_E_SIGNATURE, &why,
-                  "0 of 2 keys of version 2 (2 must), 1 of 1 of version 1 (1 may sign along)");
+                  "0 of 2 keys of version 2 (2 must), 1 of 1 of version 1 (1 may sign too)");
     hf_tally_free(&tally);
     hf_draft_free(&draft);
 }

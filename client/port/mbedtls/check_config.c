@@ -61,10 +61,11 @@ static const char *what_is_off(const struct trial *t)
         return "the configuration has MBEDTLS_SSL_VERIFY_OPTIONAL, so a bad certificate does not "
                "end the handshake; call hf_trust_store_bind and leave the authmode as it is";
     if (!t->seen.was_asked)
-        return "its CA callback is not the trust store's and vouches for everybody; call "
+        return "its CA callback is not the trust store's and accepts every chain; call "
                "hf_trust_store_bind, and mbedtls_ssl_conf_ca_cb no more after it";
     return "its verify callback clears the faults that were found, or its CA callback adds an "
-           "anchor that nobody gave it; keep the flags that Mbed TLS and hf_trust_store_verify "
+           "anchor that is not in the store; keep the flags that Mbed TLS and "
+           "hf_trust_store_verify "
            "set, "
            "and offer no more than hf_trust_store_candidates does";
 }

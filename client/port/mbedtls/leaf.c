@@ -101,7 +101,7 @@ int64_t hf_leaf_not_before(const mbedtls_x509_crt *child)
         v->leaf = child;
         is_leaf = true;
     }
-    /* What is known of the leaf is read anew even for a known address: memory is used again. */
+    /* What is known of the leaf is read again even for a known address: memory is reused. */
     if (is_leaf) {
         v->leaf_not_before_s = issued_at(child);
         v->last = last_of(child);

@@ -49,7 +49,7 @@ struct hf_trust_resumption hf_sessions_offer(struct hf_sessions *s, const char *
                                              int64_t last_end_s, mbedtls_ssl_context *ssl);
 
 /** Keep the session of `ssl`, unless its generation is over. `resumption` is what the offer gave; a
- *  server may refuse the offer and be verified anew, which is not known here: then the session is
+ *  server may refuse the offer and be verified again, which is not known here: then the session is
  *  taken to be older than it is. */
 void hf_sessions_keep(struct hf_sessions *s, const char *peer,
                       struct hf_trust_resumption resumption, mbedtls_ssl_context *ssl);

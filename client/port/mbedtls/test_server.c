@@ -17,7 +17,7 @@
 #define CERT_MAX 1536   /* bytes; one with an RSA key of 2048 bits takes about 700 */
 #define SERIAL_BYTES 16 /* random, so that no two throw-away CAs are taken for one */
 
-#define CA_NAME "CN=Holdfast throw-away CA,O=accept this and you accept anybody"
+#define CA_NAME "CN=Holdfast throw-away CA,O=accept this and you accept any server"
 #define SERVER_NAME "CN=" HF_THROWAWAY_HOST
 
 /* Every clock that a device can have lies between these, in 1970 as well as in 2106. */
@@ -140,7 +140,7 @@ static int issue_chain(struct hf_throwaway *server)
         code = issue(&(struct draft){SERVER_NAME, &server->key, &ca_key, false}, &server->chain);
     if (code == 0)
         code = issue(&(struct draft){CA_NAME, &ca_key, &ca_key, true}, &server->chain);
-    mbedtls_pk_free(&ca_key); /* nobody issues anything with it any more */
+    mbedtls_pk_free(&ca_key); /* it must not issue anything else */
     return code;
 }
 

@@ -1,6 +1,6 @@
 /*
  * A TLS server made for one occasion: a CA and a server certificate with keys that exist nowhere
- * else and go with it. Whoever accepts it accepts anybody. No I/O.
+ * else and go with it. A client that accepts it accepts any server. No I/O.
  */
 #ifndef HF_CLIENT_PORT_MBEDTLS_TEST_SERVER_H
 #define HF_CLIENT_PORT_MBEDTLS_TEST_SERVER_H

@@ -125,7 +125,7 @@ enum hf_err hf_trust_store_swap(struct hf_trust_store *store, const struct hf_tr
     (void)pthread_mutex_lock(&store->swap_mutex);
     uint64_t number = atomic_load(&store->generation) + 1;
     hf_live_publish_take(&store->live, next);
-    /* In this order: whoever reads the new number is verified under the new anchors, and a session
+    /* In this order: a handshake that reads the new number is verified under the new anchors, and a session
      * of the old ones that was kept in between is dropped here. */
     hf_sessions_begin(&store->sessions, number);
     atomic_store(&store->generation, number);

@@ -1,5 +1,5 @@
-/* Which anchors of a store have ended: whoever keeps sessions must know, and whoever has to tell a
- * store that is of no more use. No I/O. */
+/* Which anchors of a store have ended: needed to drop sessions, and to detect a store that is of no
+ * more use. No I/O. */
 #ifndef HF_CLIENT_PORT_MBEDTLS_TRUST_STORE_INTERNAL_H
 #define HF_CLIENT_PORT_MBEDTLS_TRUST_STORE_INTERNAL_H
 

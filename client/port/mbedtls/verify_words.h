@@ -1,6 +1,6 @@
 /*
  * What Mbed TLS found wrong with a certificate, in words: which certificate, what about it, and
- * what it says instead. Nobody should have to look -0x2700 up. No I/O.
+ * what it says instead. A person should not have to look up -0x2700. No I/O.
  */
 #ifndef HF_CLIENT_PORT_MBEDTLS_VERIFY_WORDS_H
 #define HF_CLIENT_PORT_MBEDTLS_VERIFY_WORDS_H
@@ -25,7 +25,7 @@ bool hf_verify_has_address(const mbedtls_x509_crt *crt, const char *address);
 
 /** MBEDTLS_X509_BADCERT_KEY_USAGE unless its key may be used for `key_usage` (MBEDTLS_X509_KU_…, what
  *  the key exchange asks for), MBEDTLS_X509_BADCERT_EXT_KEY_USAGE unless it may be a TLS server's.
- *  Mbed TLS looks at these outside the verification proper, where nobody could say it in words. */
+ *  Mbed TLS looks at these outside the verification proper, where it cannot be reported in words. */
 uint32_t hf_verify_server_usage(const mbedtls_x509_crt *crt, unsigned key_usage);
 
 /**

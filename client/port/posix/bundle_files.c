@@ -109,7 +109,7 @@ static enum hf_err place_unless_whole(const char *dir, struct file_name name, st
 }
 
 /* The bytes are on disk when this returns, their names with the next sync of the folder. Until a link
- * leads to them nobody looks for the names, and the folder is synced once the links are moved; were
+ * leads to them the names are not used, and the folder is synced once the links are moved; were
  * they lost in between, the next open writes the files again from the database. */
 static enum hf_err write_pair(const char *dir, const struct hf_bundle_record *record,
                               bool *was_placed, struct hf_why *why)
@@ -132,7 +132,7 @@ static enum hf_err make_folder(const char *state_dir, const char *dir, struct hf
     bool was_made = false;
 
     HF_TRY(hf_file_make_dir(dir, &was_made, why));
-    /* Whoever may write STATE must not lead a privileged agent to write and remove elsewhere. */
+    /* A user who may write STATE must not make a privileged agent write and remove elsewhere. */
     if (hf_file_is_link(dir))
         return hf_fail(why, HF_E_STORAGE,
                        "%s should be a folder, it is a symbolic link; remove the link", dir);
@@ -235,7 +235,7 @@ static void remove_unused(const char *dir, const struct hf_bundle_slots *slots)
 static enum hf_err follow_in(const char *dir, const struct hf_bundle_slots *slots,
                              struct hf_why *why)
 {
-    /* Two slots may share files, when new keys describe the same content anew: the active one's
+    /* Two slots may share files, when new keys describe the same content again: the active one's
      * description is written last. */
     const struct hf_bundle_record *records[] = {slots->staged, slots->previous, slots->active};
     bool has_changed = false;

@@ -119,7 +119,7 @@ enum hf_err hf_db_column_append(sqlite3_stmt *stmt, int column, struct hf_buf *o
     return HF_OK;
 }
 
-/* SQLite has no call for it: a checkpoint would do, but not while somebody reads. */
+/* SQLite has no call for it: a checkpoint would do, but not while there are readers. */
 enum hf_err hf_db_sync(sqlite3 *db, struct hf_why *why)
 {
     sqlite3_file *wal = NULL;

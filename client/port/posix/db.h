@@ -97,7 +97,7 @@ HF_MUST_USE enum hf_err hf_db_column_append(sqlite3_stmt *stmt, int column, stru
  * The copy of the database, STATE/holdfast.db.backup, which takes its place when it is damaged or
  * lost: a device whose database has rotted gets home by itself, with the floors it had.
  *
- * The schema counts changes that must not be lost (table change). The copy is made anew when it has
+ * The schema counts changes that must not be lost (table change). The copy is made again when it has
  * seen fewer; a database that has seen fewer than its copy has lost some, with its write-ahead log
  * for instance, which SQLite alone would not notice.
  */
@@ -121,7 +121,7 @@ HF_MUST_USE enum hf_err hf_db_copy_write(const char *state_dir, sqlite3 *db, str
 HF_MUST_USE enum hf_err hf_db_copy_load_root(const char *state_dir, struct hf_buf *out,
                                              int64_t *version, struct hf_why *why);
 
-/** What stands where SQLite's shared memory should be, and is no file, is moved away: nobody uses that,
+/** What stands where SQLite's shared memory should be, and is no file, is moved away: it is not used,
  *  and nothing is lost. Where it stays, opening the database says so. */
 void hf_db_clear_index(const char *state_dir);
 
@@ -137,10 +137,10 @@ bool hf_db_is_damaged(const char *state_dir);
 HF_MUST_USE enum hf_err hf_db_copy_restore(const char *state_dir, struct hf_why *why);
 
 /*
- * The root metadata in a database: of all that is kept there, what nobody can fetch again.
+ * The root metadata in a database: the only stored data that cannot be fetched again.
  *
  * SQLite keeps no checksums of what is in its rows, so a bit that flips in one is nothing to it. Here
- * the file is held against the receipt of its verification (common/tuf/receipts.h); where it has none
+ * the file is compared with the receipt of its verification (common/tuf/receipts.h); where it has none
  * it is verified (TUF 5.2).
  */
 
@@ -179,7 +179,7 @@ HF_MUST_USE enum hf_err hf_db_revoked_save(sqlite3 *db, struct hf_bytes keys, st
 /** HF_E_FORMAT where the list is damaged. HF_OK where there is none, and before schema 5. */
 HF_MUST_USE enum hf_err hf_db_revoked_check(sqlite3 *db, struct hf_why *why);
 
-/* What the device refuses for good, as it lies in the database: `bundle.floor`, `bundle.rejected` and
+/* What the device refuses permanently, as stored in the database: `bundle.floor`, `bundle.rejected` and
  * the revoked keys. */
 
 /** Are they numbers still (client/core/floors.c), and is the list of revoked keys what its SHA-256 says?

@@ -124,7 +124,7 @@ static bool is_leftover(const char *name)
     return strncmp(name, prefix, len) == 0 && strlen(name) == len + 6;
 }
 
-/* Nobody else makes one: the caller holds the lock. */
+/* No other process makes one: the caller holds the lock. */
 static void remove_leftovers(const char *state_dir)
 {
     DIR *folder = opendir(state_dir);

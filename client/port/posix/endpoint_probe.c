@@ -110,7 +110,7 @@ struct showing {
     const struct hf_endpoint *server; /* who it should be */
 };
 
-/** Whom to believe, and what to show him. */
+/** The anchors to trust, and the client certificate to show. */
 static enum hf_err configure(void *ctx, mbedtls_ssl_config *config, struct hf_why *why)
 {
     const struct showing *showing = ctx;

@@ -51,7 +51,7 @@ struct hf_client_auth {
 };
 
 /**
- * Read both files, PEM or DER; the key without a passphrase, since nobody is there to enter it. In
+ * Read both files, PEM or DER; the key without a passphrase, since no person is there to enter it. In
  * words: HF_E_NOT_FOUND, HF_E_STORAGE, HF_E_LIMIT, HF_E_FORMAT, HF_E_KEY when the key is not the
  * certificate's or other users may read or change its file, HF_E_MEMORY. hf_client_auth_free `out`
  * after HF_OK.
@@ -65,13 +65,13 @@ void hf_client_auth_free(struct hf_client_auth *auth);
  * handshakes and nothing more. Proxies are not used: this is about the servers themselves.
  *
  * Where the device has a client certificate, it is shown to a server only if its chain validates
- * under the anchors of all sets together; whoever holds a CA that is being dropped never sees it, since
+ * under the anchors of all sets together; the holder of a CA that is being dropped never sees it, since
  * the sets are without that. Every other handshake shows nothing and takes the chain down as it is.
  */
 
 struct hf_lookout;
 
-/** Copies what `config` says of endpoints and of the client certificate, which is read anew at each
+/** Copies what `config` says of endpoints and of the client certificate, which is read again at each
  *  look: one that cannot be read is logged and not shown. HF_E_ARGUMENT, HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_lookout_new(const struct hf_posix_config *config, struct hf_log_port log,
                                        struct hf_lookout **out, struct hf_why *why);

@@ -46,7 +46,7 @@ void hf_http_transport_set_timeouts(struct hf_http_transport *transport,
  * https_proxy for https, all_proxy for both; no_proxy for exceptions. No I/O.
  *
  * Capitals are understood too, except in HTTP_PROXY: in a CGI program that variable is the request
- * header "Proxy:", so whoever sends a request could choose the proxy (CVE-2016-5385 and kin).
+ * header "Proxy:", so the sender of a request could choose the proxy (CVE-2016-5385 and kin).
  */
 
 #define HF_PROXY_CREDENTIALS_MAX 255 /* bytes of "user:password" */
@@ -113,9 +113,9 @@ struct hf_answer {
     struct hf_why failure; /* what a callback refused; code HF_OK while nothing */
     size_t since_body; /* bytes since the last one of the body: bounds headers, trailers, chunks */
     uint64_t n_body;   /* bytes of bodies, kept or not */
-    uint64_t framing; /* all other bytes: the first bound begins anew with each piece of the body */
+    uint64_t framing;  /* all other bytes: the first bound restarts with each piece of the body */
     const char *body_end; /* where the body ended in the bytes that are being fed, or NULL */
-    uint64_t discarded;   /* body bytes of an answer whose body nobody wants */
+    uint64_t discarded;   /* body bytes of an answer whose body is not needed */
     char name[HF_HEADER_NAME_MAX];
     size_t name_len; /* may be more than fits */
     char value[HF_URL_MAX + 1];

@@ -269,7 +269,7 @@ void hf_answer_free(struct hf_answer *answer)
     hf_buf_free(&answer->body);
 }
 
-/** An answer whose body nobody wants has gone on for too long: its status is all that counts. */
+/** An answer whose body is not needed has gone on for too long: its status is all that counts. */
 static bool is_long_enough(const struct hf_answer *a)
 {
     return a->discarded > HF_HTTP_DISCARD_BYTES_MAX;

@@ -60,17 +60,16 @@ static enum hf_err check_new(const struct paths *p, struct hf_why *why)
 {
     if (hf_file_exists(p->database))
         return hf_fail(why, HF_E_STATE,
-                       "%s is initialised already; to begin anew, move it away first", p->state);
+                       "%s is initialised already; to start again, move it away first", p->state);
     if (hf_file_exists(p->copy))
-        return hf_fail(
-            why, HF_E_STATE,
-            "%s holds a copy of the database, which holdfast update puts in its place; to "
-            "begin anew, move %s away first",
-            p->state, p->state);
+        return hf_fail(why, HF_E_STATE,
+                       "%s holds a copy of the database, which holdfast update puts in its place; "
+                       "to start again, move %s away first",
+                       p->state, p->state);
     if (hf_file_exists(p->bundles))
         return hf_fail(
             why, HF_E_STATE,
-            "%s holds bundles but no database: it was in use before; to begin anew, move "
+            "%s holds bundles but no database: it was in use before; to start again, move "
             "it away first",
             p->state);
     return HF_OK;

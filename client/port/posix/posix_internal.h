@@ -28,7 +28,7 @@ struct hf_posix {
     int64_t told_from_s;                  /* other programs know what holds from then */
     int64_t told_until_s;                 /* until before then; 0 and 0: not looked at yet */
     struct hf_why export_fault;           /* the on-swap command ran all the same; HF_OK for none */
-    char device_id[HF_DEVICE_ID_MAX + 1]; /* empty until somebody asked */
+    char device_id[HF_DEVICE_ID_MAX + 1]; /* empty until it is needed */
 };
 
 /** All ports; those for transport and endpoints are empty where there is none. */
@@ -43,8 +43,7 @@ void hf_posix_journal(struct hf_posix *posix, enum hf_level level, const char *k
 void hf_posix_secure(struct hf_posix *posix);
 
 /**
- * Bring the configured export and whoever the on-swap command tells in line with the active bundle,
- * unless they are. HF_OK also without a bundle, an export or a command. The caller holds STATE/lock.
+ * Update the configured export, and run the on-swap command, if they do not match the active bundle. HF_OK also without a bundle, an export or a command. The caller holds STATE/lock.
  */
 HF_MUST_USE enum hf_err hf_followers_tell(struct hf_posix *posix, struct hf_why *why);
 

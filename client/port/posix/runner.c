@@ -9,10 +9,10 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A device that slept must not add its sleep to the wait; nobody wakes us at its end, so we look. */
+/* A device that slept must not add its sleep to the wait; nothing wakes us at its end, so we look. */
 #define LOOK_EVERY_S 60
 
-/* A check that could not even be written down (read-only disk, somebody else's lock) leaves the schedule
+/* A check that could not even be written down (read-only disk, another process's lock) leaves the schedule
  * as it was. It must not be made again and again for that. */
 #define AFTER_CHECK_MIN_S INT64_C(45)
 #define UNRECORDED_FIRST_S INT64_C(60)
@@ -205,7 +205,7 @@ static void check(struct hf_runner *runner)
     atomic_store(&runner->is_poked, false);
     if (options->begins != NULL)
         options->begins(options->ctx);
-    /* Whoever tells it to stop after this knows from `begins` that a check goes on. */
+    /* A caller that stops it after this knows from `begins` that a check is running. */
     if (atomic_load(&runner->is_stopped))
         return;
     enum hf_err err = hf_posix_update(runner->posix, &result, &why);

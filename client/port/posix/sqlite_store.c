@@ -1,4 +1,4 @@
-/* Opening a store: the database or, where that is damaged, its copy; and the files put right. */
+/* Opening a store: the database or, where that is damaged, its copy; and the files repaired. */
 #include "client/port/posix/sqlite_store.h"
 
 #include "client/port/posix/bundle_files.h"
@@ -22,7 +22,7 @@ static void close_database(struct hf_sqlite_store *store)
     store->root_damage = (struct hf_why){0};
 }
 
-/* What keeps us from the database is remembered and told to whoever needs it. */
+/* Remember why the database is unusable, for later errors. */
 static void set_unusable(struct hf_sqlite_store *store, enum hf_err code, const char *text)
 {
     close_database(store);
@@ -102,8 +102,8 @@ static bool is_for_the_copy(const struct hf_sqlite_store *store, enum hf_err err
                                           (is_suspect && hf_db_is_damaged(store->state_dir)));
 }
 
-/* Rows that rotted; files and links that a power cut, or somebody, has left behind. Whoever
- * holds the lock is about to do the same to these. A store that only reads changes nothing. */
+/* Rows that rotted; files and links that a power cut, or another program, has left behind.
+ * The holder of the lock is about to do the same to these. A store that only reads changes nothing. */
 static void put_right(struct hf_sqlite_store *store)
 {
     struct hf_why why = {0};
@@ -125,7 +125,7 @@ static enum hf_err restore_locked(struct hf_sqlite_store *store, const char *pat
 {
     struct hf_why damage = {0};
 
-    /* Whoever held the lock before us may have done it. */
+    /* The holder of the lock before us may have done it. */
     store->copied_changes = hf_db_copy_changes(store->state_dir);
     enum hf_err err = open_existing(store, path, &damage);
     if (!is_for_the_copy(store, err))

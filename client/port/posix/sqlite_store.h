@@ -2,7 +2,7 @@
  * The store port over SQLite (schema/client.sql) and the bundle files beside it.
  *
  * The database decides; the files follow. A bundle's files are written and synced before the
- * transaction that activates it, the symbolic links are moved after it and are put right at every
+ * transaction that activates it, the symbolic links are moved after it and are repaired at every
  * open. Where the database cannot be used (damaged, of a newer schema, read-only disk), bundles are
  * loaded from the files and every write is refused with the reason. A damaged or lost one is
  * replaced by its copy first, where there is one (db.h).
@@ -36,7 +36,7 @@ HF_MUST_USE enum hf_err hf_sqlite_store_is_writable(const struct hf_sqlite_store
                                                     struct hf_why *why);
 
 /**
- * Before an update of a store that has been open for long: open the database anew, as another process
+ * Before an update of a store that has been open for long: open the database again, as another process
  * may have restored it, or the disk be writable again. The caller does not hold STATE/lock and no
  * transaction has begun. HF_E_MEMORY, HF_E_BUSY; HF_OK also where it cannot be used, as above.
  */

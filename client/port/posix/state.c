@@ -61,7 +61,7 @@ void hf_posix_journal(struct hf_posix *posix, enum hf_level level, const char *k
         write_log(posix, HF_LEVEL_WARNING, why.text);
 }
 
-/* Versions that were verified must not be forgotten: they are what later ones are held against. */
+/* Versions that were verified must not be forgotten: later ones are compared with them. */
 void hf_posix_secure(struct hf_posix *posix)
 {
     struct hf_why why = {0};

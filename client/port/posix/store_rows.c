@@ -44,8 +44,7 @@ enum hf_err hf_store_commit(struct hf_sqlite_store *store, struct hf_why *why)
 
     if (err != HF_OK)
         hf_store_roll_back(store);
-    else if (
-        store->has_moved) /* on disk before anybody acts on it: the links, the live trust store */
+    else if (store->has_moved) /* on disk before links and trust store depend on it */
         err = hf_store_sync_log(store, why);
     return err;
 }
@@ -271,7 +270,7 @@ static enum hf_err restore_root_locked(struct hf_sqlite_store *store, struct hf_
     struct restored root = {0};
     struct hf_why damage = {0};
 
-    /* Whoever held the lock before us may have done it. */
+    /* The holder of the lock before us may have done it. */
     enum hf_err err = hf_db_root_check(store->db, &damage);
     if (err == HF_OK)
         return HF_OK;

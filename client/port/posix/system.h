@@ -31,7 +31,7 @@ void hf_lock_release(int lock);
 /*
  * Who this device is, for rollout shares and reports. Configured, or the first line of a file, or
  * derived from the machine-id: SHA-256 of a text of our own and that id, because machine-id(5) asks
- * that it is not shown to anybody. An image that is cloned before its first boot has no machine-id
+ * that it is not shown. An image that is cloned before its first boot has no machine-id
  * yet, so its clones get ids of their own.
  */
 

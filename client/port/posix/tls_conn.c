@@ -290,7 +290,7 @@ void hf_tls_conn_close(struct hf_tls_conn *conn)
     if (conn == NULL)
         return;
     conn->wire.deadline = hf_deadline_start(ASIDE_MS, ASIDE_MS);
-    (void)mbedtls_ssl_close_notify(&conn->ssl); /* a courtesy: nobody waits for it */
+    (void)mbedtls_ssl_close_notify(&conn->ssl); /* a courtesy: its result does not matter */
     mbedtls_ssl_free(&conn->ssl);
     free(conn);
 }

@@ -25,7 +25,7 @@ struct hf_bundle_change {
  * went. Each key that goes now must be agreed to: by `agreed` ("all"; 16 digits or more of the SHA-256
  * of the certificate or of its key; a file with the certificate), or, with nothing agreed to and a
  * terminal, by a person. A file, or all 64 digits of a key, may also name a key that neither version
- * has: one that devices have of somebody else. These come last, `n_strangers` of them, and each is
+ * has: one that another party installed on devices. These come last, `n_strangers` of them, and each is
  * noted in `findings`.
  *
  * What `undrops` names is no longer carried on: a device that still holds such a root trusts it again.

@@ -34,8 +34,8 @@ struct hf_note_tables {
  * and needs --allow-intermediate: without it, and for what is no CA, `problems` says so.
  *
  * A date that `before` (the version before, or NULL) has for a certificate stays in force unless
- * this command gives another one or "none": a restriction once signed must not vanish because nobody
- * typed it again. Nor because another certificate of the same key is added:
+ * this command gives another one or "none": a restriction once signed must not vanish because it was
+ * not typed again. Nor because another certificate of the same key is added:
  * it is distrusted from the same day; and removed with the one it comes in place of.
  *
  * A date of distrust that a table has is signed where the options ask for it; and where a whole table

@@ -259,7 +259,7 @@ static enum hf_err build_all(struct release *r, struct hf_why *why)
 
 /* ---- lint ------------------------------------------------------------------------------------ */
 
-/* What an rsa or ecc is held against: the full that is signed with it, or the newest there is. */
+/* What an rsa or ecc is compared with: the full that is signed with it, or the newest there is. */
 static const struct hf_bundle *find_full(const struct hf_shelf *shelf,
                                          const struct hf_bundle_built *built, size_t n_built)
 {

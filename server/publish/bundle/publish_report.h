@@ -25,7 +25,7 @@ struct hf_publish_report {
 /** Versions of all that this publication has signed. */
 void hf_publish_report_note(struct hf_publish_report *report, const struct hf_publication *p);
 
-/** Print, and let go of what the report owns. HF_E_MEMORY. */
+/** Print, and free what the report owns. HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_publish_report_print_take(struct hf_publish_report *report, FILE *out,
                                                      struct hf_why *why);
 

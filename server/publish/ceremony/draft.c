@@ -117,7 +117,7 @@ static enum hf_err parse_root_in_force(struct hf_draft *draft, const json_t *roo
     return HF_OK;
 }
 
-/* May be absent; what they prove is seen when somebody's keys know one of them. */
+/* May be absent; what they prove is seen when a holder's keys know one of them. */
 static enum hf_err parse_roots(struct hf_draft *draft, struct hf_why *why)
 {
     size_t index;

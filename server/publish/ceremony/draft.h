@@ -16,9 +16,9 @@
  *
  * A draft of root must be signed by the thresholds of the root in it and of its own (TUF 5.3.4), one
  * of targets by that of the root in it. Under a root to come the targets keys of the root before may
- * sign along. Two ordinary ceremonies (add the new targets keys, later remove the old ones) reach the
+ * sign too. Two ordinary ceremonies (add the new targets keys, later remove the old ones) reach the
  * same end, but devices accept a stolen targets key until the second one has gathered its signatures;
- * a root to come removes it with the first. Nothing in it is trusted before somebody has looked.
+ * a root to come removes it with the first. Nothing in it is trusted before a person has looked.
  */
 #ifndef HF_PUBLISH_DRAFT_H
 #define HF_PUBLISH_DRAFT_H
@@ -109,7 +109,7 @@ HF_MUST_USE enum hf_err hf_draft_create(const char *path, const struct hf_draft 
 HF_MUST_USE enum hf_err hf_draft_write(const char *path, const struct hf_draft *draft,
                                        struct hf_why *why);
 
-/* draft_check.c: what a draft must be beyond well-formed, before anybody is asked to sign it. No I/O. */
+/* draft_check.c: what a draft must be beyond well-formed, before a holder is asked to sign it. No I/O. */
 
 /** Everything hf_draft_parse promises besides the form; HF_E_FORMAT. Sets is_before_verified. */
 HF_MUST_USE enum hf_err hf_draft_check(struct hf_draft *draft, struct hf_why *why);

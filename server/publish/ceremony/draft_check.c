@@ -130,8 +130,8 @@ static enum hf_err check_old_key(const struct hf_root *before, const char *key_i
                    key_id, before->env.version);
 }
 
-/* To devices an id is a label. People ask a holder for the id of his new key, and what they are then
- * told must not fit a key that somebody else made: it is computed from the key, and from no more. */
+/* To devices an id is a label. People ask a holder for the id of a new key, and the answer must not
+ * fit a key that an attacker made: it is computed from the key, and from no more. */
 static enum hf_err check_new_key(const char *key_id, const json_t *object, struct hf_why *why)
 {
     struct hf_public_key key = {0};
@@ -241,13 +241,13 @@ static bool is_listed_anew(const struct hf_draft *draft, const struct hf_target 
     return !json_equal(json_object_get(before, target->path), json_object_get(after, target->path));
 }
 
-/* What is listed anew must be there to be looked at. */
+/* What is newly listed must be there to be looked at. */
 static enum hf_err check_has_content(const struct hf_draft *draft, const struct hf_target *target,
                                      struct hf_why *why)
 {
     if (hf_draft_content(draft, target->path).data != NULL)
         return HF_OK;
-    return hf_fail(why, HF_E_FORMAT, "the draft lists %s anew without its content", target->path);
+    return hf_fail(why, HF_E_FORMAT, "the draft newly lists %s without its content", target->path);
 }
 
 /* ---- numbers: versions only rise, so one that leaps up is the last ------------------------------- */

@@ -1,5 +1,5 @@
 /*
- * What a draft changes, as people read it, before anybody signs. Everything that differs is shown,
+ * What a draft changes, as people read it, before a holder signs. Everything that differs is shown,
  * also what this program does not know. Prints and nothing else.
  */
 #ifndef HF_PUBLISH_DRAFT_DIFF_H

@@ -67,12 +67,12 @@ static enum hf_err walk_to(const struct hf_draft *draft, struct hf_trusted_set *
                            "the draft follows root %" PRId64 ", %s is root %" PRId64
                            ", and the draft lacks root %" PRId64
                            ", which would show that one led to the other: put the newest root that "
-                           "you trust there, or have it drafted anew",
+                           "you trust there, or ask for a new draft",
                            last, path, known, version);
         if (hf_trusted_set_update_root(set, file, why) != HF_OK) {
             (void)hf_fail_context(why,
                                   "the draft follows a root %" PRId64 " that does not follow from "
-                                  "root %" PRId64 " in %s; somebody made it up: do not sign",
+                                  "root %" PRId64 " in %s; it is forged: do not sign",
                                   last, known, path);
             return HF_E_SIGNATURE;
         }
@@ -87,7 +87,7 @@ static enum hf_err check_same(const struct hf_draft *draft, struct hf_bytes know
         return HF_OK;
     return hf_fail(why, HF_E_SIGNATURE,
                    "the draft follows a root %" PRId64 " that is not the one in %s; it belongs to "
-                   "another repository, or somebody changed it: do not sign",
+                   "another repository, or it was changed: do not sign",
                    draft->root.env.version, path);
 }
 

@@ -1,5 +1,5 @@
 /*
- * The roots that led to the one a draft follows. Whoever carries a draft could make up that root, and
+ * The roots that led to the one a draft follows. An attacker who carries a draft could make up that root, and
  * then what it changes would be shown against a lie: so a draft brings the roots before, and they are
  * walked from the one that a holder's keys know, as a device walks them (TUF 5.3).
  */
@@ -22,7 +22,7 @@ HF_MUST_USE enum hf_err hf_draft_check_follows(const struct hf_draft *draft, con
 
 /**
  * Does the draft's root follow from the one that the holder's keys know (trusted_root.h)? That is root.json in
- * his folder, and in those of key files that were given. Without such a file there is nothing to
+ * the holder's folder, and in those of key files that were given. Without such a file there is nothing to
  * compare, and `is_known` is false. HF_E_ROLLBACK when they know a newer root than the draft's;
  * HF_E_SIGNATURE when theirs leads to another, or the draft does not show how it leads to its own.
  */

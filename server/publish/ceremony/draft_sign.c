@@ -64,7 +64,7 @@ static enum hf_err nothing_to_sign_with(const struct hf_draft *draft, const stru
     return add_who_is_missing(search->tally, why);
 }
 
-/* What somebody named must be of use; in a folder may lie what it likes. */
+/* What was named must be of use; a folder may contain anything. */
 static enum hf_err check_given(const struct hf_draft *draft, const struct hf_tally *tally,
                                const struct hf_key_set *holder, struct hf_why *why)
 {

@@ -21,7 +21,7 @@ HF_MUST_USE enum hf_err hf_key_plan_check(const struct hf_key_plan *plan, struct
 
 /**
  * Ask for the passphrases, generate all keys and write them to the folders of `set` with the
- * periods of `expiry`. A given key is opened; one in a file is sealed anew as those beside it, of one
+ * periods of `expiry`. A given key is opened; one in a file is sealed again as those beside it, of one
  * in a token the folder gets a reference. What was made is noted in `undo`, also on failure. `out`
  * holds the keys, to sign the first metadata with; hf_root_plan_free it before `set`.
  */

@@ -1,5 +1,5 @@
 /*
- * Changes to a draft of root that nobody has signed yet. Each works on a copy of its signed part, so
+ * Changes to a draft of root that is not signed yet. Each works on a copy of its signed part, so
  * that several make one step: keys are added and removed, then the whole is looked at.
  */
 #ifndef HF_PUBLISH_ROOT_EDIT_H
@@ -14,7 +14,7 @@ struct hf_root_edit {
     json_t *names;
 };
 
-/** HF_E_STATE when somebody has signed, unless `discards_signatures`. */
+/** HF_E_STATE when it is signed, unless `discards_signatures`. */
 HF_MUST_USE enum hf_err hf_root_edit_begin(struct hf_draft *draft, bool discards_signatures,
                                            struct hf_root_edit *out, struct hf_why *why);
 void hf_root_edit_free(struct hf_root_edit *edit);

@@ -158,7 +158,7 @@ static bool is_whole_before(const char *dir, const struct hf_draft *draft)
 
 /* Would a device find, from the root before on, this root and all that comes with it? Then a ceremony
  * was cut off after its last rename, if the keys do not know the root yet. Looks at the disk.
- * What has expired since is no less published, unless it is what this ceremony is to sign anew. */
+ * What has expired since is no less published, unless it is what this ceremony is to sign again. */
 static bool is_published(const struct hf_publication_place *at, const struct hf_draft *draft,
                          const struct hf_draft *targets)
 {
@@ -238,7 +238,7 @@ static enum hf_err renew_records(struct root_ceremony *c, struct hf_why *why)
                                 "same root finish again");
 }
 
-/* ---- what must be signed anew ------------------------------------------------------------------- */
+/* ---- what must be signed again ------------------------------------------------------------------ */
 
 static bool holds_under(const struct root_ceremony *c, const struct hf_envelope *env,
                         enum hf_top_role role)
@@ -271,7 +271,7 @@ static enum hf_err read_targets(struct hf_publication *p, int64_t *version, stru
     return hf_repo_read(&p->repo, path.text, HF_TARGETS_BYTES_MAX, file, why);
 }
 
-/* What waits to be published would be out of reach for good: its keys have no say any more, or others
+/* What waits to be published could never be published: its keys are not authorised any more, or others
  * sign under its number. */
 static enum hf_err check_nothing_is_lost(const struct root_ceremony *c, bool have_targets,
                                          struct hf_why *why)
@@ -303,7 +303,7 @@ static enum hf_err sign_targets(struct root_ceremony *c, int64_t *version, struc
     HF_TRY(check_nothing_is_lost(c, false, why));
     if (stage_same_targets(&c->p, version, file, why) == HF_OK)
         return HF_OK;
-    return hf_fail_context(why, "under the new root, targets must be signed anew, with keys that "
+    return hf_fail_context(why, "under the new root, targets must be signed again, with keys that "
                                 "lie here or by their holders (targets draft --under the draft of "
                                 "root, targets sign, root finish --targets)");
 }
@@ -334,7 +334,7 @@ static enum hf_err stage_online(struct root_ceremony *c, int64_t version, struct
     return err == HF_OK
                ? HF_OK
                : hf_fail_context(why,
-                                 "under the new root, snapshot and timestamp must be signed anew");
+                                 "under the new root, snapshot and timestamp must be signed again");
 }
 
 static enum hf_err stage_metadata(struct root_ceremony *c, struct hf_why *why)
@@ -390,8 +390,8 @@ static enum hf_err write_staged(struct root_ceremony *c, struct hf_why *why)
 
 /*
  * What devices see between two renames decides the order. Signed by old and new keys together, the
- * rest is good under either root: it goes first, and then the root; nobody ever sees anything that
- * he must refuse. Otherwise the root goes first: a device that looks in that instant takes it,
+ * rest is good under either root: it goes first, and then the root; no device ever sees anything
+ * that it must refuse. Otherwise the root goes first: a device that looks in that instant takes it,
  * refuses the old timestamp, and finds all in order at its next look.
  */
 static enum hf_err write_all(struct root_ceremony *c, bool *is_bridged, struct hf_why *why)

@@ -1,5 +1,5 @@
 /*
- * A signed draft of root becomes the repository's newest root, together with what must be signed anew
+ * A signed draft of root becomes the repository's newest root, together with what must be signed again
  * because of it, so that a device finds a repository that it can live with at every moment.
  */
 #ifndef HF_PUBLISH_ROOT_PUBLISH_H
@@ -8,7 +8,7 @@
 #include "server/publish/ceremony/draft.h"
 #include "server/repository/publication.h"
 
-/** Versions of what was signed along with it; 0: none. */
+/** Versions of what was signed together with it; 0: none. */
 struct hf_root_published {
     int64_t versions[HF_TOP_ROLES];
     bool is_bridged; /* no device ever saw anything that it had to refuse */

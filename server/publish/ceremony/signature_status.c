@@ -192,7 +192,7 @@ enum hf_err hf_tally_words(const struct hf_tally *tally, struct hf_buf *out, str
         if (hf_buf_printf(out, "%s%" PRId64 " of %zu%s of version %" PRId64 " (%" PRId64 " %s)",
                           i == 0 ? "" : ", ", side->n_signed, side->n_keys, i == 0 ? " keys" : "",
                           side->root_version, side->threshold,
-                          side->is_optional ? "may sign along" : "must") != HF_OK)
+                          side->is_optional ? "may sign too" : "must") != HF_OK)
             return hf_fail(why, HF_E_MEMORY, "out of memory for a sentence");
     }
     return HF_OK;

@@ -1,7 +1,7 @@
 /*
  * Who has signed a draft, and who is still to sign. A draft of root has two sides: the keys of the
  * root before and its own (TUF 5.3.4); one of targets has one, and under a root to come a second
- * that may sign along: the targets keys of the root in force. This is for people: what is published is
+ * that may sign too: the targets keys of the root in force. This is for people: what is published is
  * verified again the way a device does it. No I/O but printing.
  */
 #ifndef HF_PUBLISH_SIGNATURE_STATUS_H
@@ -35,8 +35,8 @@ struct hf_tally {
 };
 
 /**
- * HF_E_SIGNATURE for a signature that does not verify, or of a key that is of no side: somebody has
- * signed something else, or with a key that has no say. Borrows from `draft`.
+ * HF_E_SIGNATURE for a signature that does not verify, or of a key that is of no side: something
+ * else was signed, or with a key that is not authorised. Borrows from `draft`.
  */
 HF_MUST_USE enum hf_err hf_tally_make(const struct hf_draft *draft, struct hf_tally *out,
                                       struct hf_why *why);
@@ -46,7 +46,7 @@ bool hf_tally_is_complete(const struct hf_tally *tally);
 
 /**
  * What a key may do for the draft. `id` is under which id it should sign, borrowed from the draft: NULL
- * where it has no say, or where it has signed and counts once, which `has_signed` tells apart. Its public
+ * where it is not authorised, or where it has signed and counts once, which `has_signed` tells apart. Its public
  * part is compared, not its id, which other programs make in other ways.
  */
 struct hf_tally_say {

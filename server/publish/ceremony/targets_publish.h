@@ -11,8 +11,8 @@ enum hf_key_half hf_targets_half_at_hand(const char *keys_dir);
 /**
  * Stage a signed draft with the files that come with it, and append its metadata file to `file`. It
  * must be signed under the published root, or under the one about to be (hf_publication_sign_under).
- * Where its file lies there, because its publication was cut off, that one is used: nobody must see
- * two files of one version. HF_E_SIGNATURE with who is still to sign; HF_E_ROLLBACK for a draft that
+ * Where its file lies there, because its publication was cut off, that one is used: no device must
+ * see two files of one version. HF_E_SIGNATURE with who is still to sign; HF_E_ROLLBACK for a draft that
  * does not follow that root and the newest targets.
  */
 HF_MUST_USE enum hf_err hf_targets_stage(struct hf_publication *p, const struct hf_draft *draft,

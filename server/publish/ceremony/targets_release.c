@@ -191,7 +191,7 @@ enum hf_err hf_targets_unlist(json_t *targets, const struct hf_repo_bundle *bund
 
 /* ---- out it goes ------------------------------------------------------------------------------ */
 
-/* What is left for `publish` must be fit for it: nobody looks at it again before then. */
+/* What is left for `publish` must be fit for it: it is not checked again before then. */
 static enum hf_err verify_waiting(const struct hf_publication *p, struct hf_bytes targets_file,
                                   struct hf_why *why)
 {

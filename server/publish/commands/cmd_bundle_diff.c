@@ -288,9 +288,9 @@ const struct hf_cli_command hf_cmd_bundle_diff = {
     .summary = "Show what changed between two versions, or would with certificate files.",
     .arguments = "--repo DIR --set NAME --profile NAME [--old N] [--new N] [--json] [CERT…]",
     .about =
-        "+ is added, - is gone, ~ has other dates signed. With CERT (PEM, DER, or a folder) the\n"
-        "newest version is compared with those files, as if bundle add published them; dates\n"
-        "are not compared then, because files carry none. The exit code is 0 whether or not\n"
+        "+ is added, - is removed, ~ has other signed dates. With CERT (PEM, DER, or a folder)\n"
+        "the newest version is compared with those files, as if bundle add published them; dates\n"
+        "are not compared then, because files contain none. The exit code is 0 whether or not\n"
         "there is a difference.",
     .examples = "  holdfastctl bundle diff --repo /srv/roots --set amazon-iot --profile full\n"
                 "  holdfastctl bundle diff --repo /srv/roots --set amazon-iot --profile full \\\n"

@@ -128,9 +128,9 @@ const struct hf_cli_command hf_cmd_bundle_list = {
     .summary = "Show the sets, profiles and versions of a repository, and their roots.",
     .arguments = "--repo DIR [--set NAME] [--profile NAME] [--json]",
     .about =
-        "Shows what was signed last, also where it waits for holdfastctl publish. Signatures\n"
-        "and hashes are verified from the repository's own first root; whether it is yours, and\n"
-        "whether it is in date, is a question for holdfastctl check.",
+        "Shows what was signed last, also if it waits for holdfastctl publish. Signatures and\n"
+        "hashes are verified from the repository's own first root. To check whether the\n"
+        "repository is yours and in date, use holdfastctl check.",
     .examples = "  holdfastctl bundle list --repo /srv/roots\n"
                 "  holdfastctl bundle list --repo /srv/roots --json | jq '.bundles[].path'\n",
     .options = options,

@@ -89,14 +89,15 @@ static const struct hf_cli_option add_options[] =
      HF_CTL_SET,
      HF_CTL_PROFILE,
      {"new", 0, HF_CLI_FLAG, AT(is_new),
-      "begin a set, or a profile beside full, rsa, ecc and legacy", NULL},
+      "create a set, or a profile other than full, rsa, ecc and legacy", NULL},
      {"select", 0, HF_CLI_LIST, AT(selects),
-      "of the files only these: a fingerprint, part of a subject, or a table of known roots",
+      "use only these certificates of the files: a fingerprint, part of a subject, or a table of "
+      "known roots",
       "WHAT"},
      {"pin", 0, HF_CLI_LIST, AT(pins),
-      "take a root in that is in no table; the fingerprint that its owner publishes", "SHA256"},
+      "accept a root that is in no table, by the fingerprint that its owner publishes", "SHA256"},
      {"from", 0, HF_CLI_TEXT, AT(from),
-      "begin with the certificates of the newest bundle of this profile of the set", "PROFILE"},
+      "start with the certificates of the newest bundle of this profile of the set", "PROFILE"},
      HF_CTL_DERIVE,
      {"distrust-after", 0, HF_CLI_LIST, AT(distrust_after),
       "server certificates issued after DATE are not accepted through this root", "SHA256=DATE"},
@@ -106,8 +107,8 @@ static const struct hf_cli_option add_options[] =
       "sign the date of distrust that a table of known roots has for a root", NULL},
      HF_CTL_DROP,
      HF_CTL_UNDROP,
-     {"allow-intermediate", 0, HF_CLI_FLAG, AT(allows_intermediate), "accept CAs that are no roots",
-      NULL},
+     {"allow-intermediate", 0, HF_CLI_FLAG, AT(allows_intermediate),
+      "accept CAs that are not roots", NULL},
      HF_CTL_ENDPOINTS,
      HF_CTL_DEVICE,
      HF_CTL_LEAD,
@@ -129,44 +130,41 @@ const struct hf_cli_command hf_cmd_bundle_add = {
     .arguments = "--repo DIR --keys DIR --set NAME --profile NAME [OPTION…] CERT…",
     .about =
         "CERT is a PEM file with any number of certificates, a DER file with one, or a folder of\n"
-        "such; with --select and no CERT, Debian's ca-certificates. Together they are the whole\n"
-        "new version, not an addition to the last one (that is bundle import). Each must parse\n"
-        "and be a CA in date, with a key of RSA 2048 bits or more, P-256, P-384 or P-521; of a\n"
-        "table that is chosen as a whole, roots that have expired are left out. Certificates\n"
-        "in your files that --select leaves out are named. A root that is in\n"
-        "no table of known roots (--roots) and in no bundle signed before needs --pin.\n\n"
-        "A CA certificate that another CA issued is accepted as cross-signed when the self-signed\n"
-        "root of the same key is given too; any other is an intermediate, which its CA may "
-        "replace\n"
-        "any day: --allow-intermediate if you must.\n\n"
-        "The first set of a repository and the usual profiles begin by themselves; any other name\n"
-        "is treated as a typo, because no device would ask for it; pass --new to create it.\n\n"
-        "Roots that the version before had and this one lacks are dropped only if you agree: on\n"
-        "the terminal, or with --drop. --drop can also revoke a root that an attacker installed:\n"
-        "give the file, or all 64 digits of the SHA-256 of its key. Later versions drop it too,\n"
-        "for devices that were offline, until one holds it again or --undrop names its key. At\n"
-        "most 512 keys are dropped, since a device keeps no more.\n\n"
+        "these. With --select and no CERT, roots come from Debian's ca-certificates. The\n"
+        "certificates are the whole new version; to add to the newest version use bundle import.\n"
+        "Each must parse and be a CA in date, with a key of RSA 2048 bits or more, P-256, P-384\n"
+        "or P-521. If a whole table is chosen, expired roots of it are left out. Certificates in\n"
+        "your files that --select leaves out are named. A root that is in no table of known roots\n"
+        "(--roots) and in no bundle signed before needs --pin.\n\n"
+        "A CA certificate that another CA issued is accepted as cross-signed if the self-signed\n"
+        "root of the same key is given too. Any other is an intermediate, which its CA may\n"
+        "replace at any time: it needs --allow-intermediate.\n\n"
+        "The first set of a repository and the usual profiles can be created without --new. Any\n"
+        "other name is treated as a typo, because no device would ask for it; pass --new to\n"
+        "create it.\n\n"
+        "Roots of the version before that are missing now are dropped only if you agree: on the\n"
+        "terminal, or with --drop. --drop can also revoke a root that an attacker installed: give\n"
+        "the file, or all 64 digits of the SHA-256 of its key. Later versions drop it too, for\n"
+        "devices that were offline, until a version contains it again or --undrop names its key.\n"
+        "At most 512 keys can be dropped, because a device stores no more.\n\n"
         "A DATE is YYYY-MM-DD, which means the end of that day (23:59:59 UTC), or a moment as\n"
-        "YYYY-MM-DDTHH:MM:SSZ. Dates set with --distrust-after and --remove-after stay in force\n"
-        "in later versions until you give another date, or `none`. A certificate is named by its "
-        "SHA-256, with or without\n"
-        "colons, or the first 16 digits or more.\n\n"
-        "--planned-dates signs the dates of distrust that the tables of known roots have, which\n"
-        "lint and plan show; an earlier date that is signed already stays. Without it, only dates\n"
-        "that have passed are signed, of roots that a whole table chose: --select mozilla takes\n"
-        "over Mozilla's limits with its roots. --distrust-after overrides both.\n\n"
-        "--from takes the content of another profile, with the dates signed for it. A fleet that\n"
-        "still reads an old profile is moved that way: its next version is the new content.\n"
-        "--derive makes rsa and ecc of the new version, for devices that validate one kind "
-        "only.\n\n"
+        "YYYY-MM-DDTHH:MM:SSZ. Dates of --distrust-after and --remove-after stay in force in\n"
+        "later versions until you give another date, or `none`. A certificate is named by its\n"
+        "SHA-256, with or without colons, or by at least the first 16 digits.\n\n"
+        "--planned-dates signs the distrust dates of the tables of known roots, which lint and\n"
+        "plan show. An earlier date that is signed already stays. Without it, only dates that\n"
+        "have passed are signed, of roots that a whole table chose: --select mozilla also takes\n"
+        "over Mozilla's restrictions. --distrust-after overrides both.\n\n"
+        "--from uses the content of another profile, with the dates signed for it. Use it to move\n"
+        "a fleet that still reads an old profile: its next version is the new content. --derive\n"
+        "makes rsa and ecc from the new version, for devices that validate one key type only.\n\n"
         "If the newest version has the same certificates, dates and drops, nothing is published\n"
-        "and the exit code is 0; only metadata whose end is near is signed again. --again makes a\n"
+        "and the exit code is 0; only metadata that expires soon is signed again. --again makes a\n"
         "new version all the same.\n\n"
-        "The new version is checked as by holdfastctl lint. An error stops it, unless "
-        "--accept\n"
+        "The new version is checked as by holdfastctl lint. An error stops it, unless --accept\n"
         "names its code.\n\n"
-        "Without the keys in KEYS/online the new version is signed but not published; carry the\n"
-        "repository to where they are and run holdfastctl publish.\n\n" HF_CTL_KEY_TEXT,
+        "Without the keys in KEYS/online the new version is signed but not published. Bring the\n"
+        "repository to the machine that has them and run holdfastctl publish.\n\n" HF_CTL_KEY_TEXT,
     .examples =
         "  holdfastctl bundle add --repo /srv/roots --keys ~/holdfast-keys \\\n"
         "      --set amazon-iot --profile full --derive rsa,ecc --select amazon\n"
@@ -199,7 +197,7 @@ static enum hf_err import(struct hf_cli_call *call, struct hf_why *why)
     const char *const *files = call->words;
     bool has_choice = r->selects != NULL || files != NULL;
     HF_TRY(check(call));
-    /* All of Debian's roots in a bundle that was to have one more is a slip, not a wish. */
+    /* All of Debian's roots in a bundle that was to have one more is a mistake. */
     HF_TRY(hf_cli_need(call, "a certificate file or --select", has_choice ? "yes" : NULL));
     struct hf_release_order order = order_of(&r->o);
     order.from_profile = r->o.profile;
@@ -224,10 +222,10 @@ static const struct hf_cli_option import_options[] =
      {"select", 0, HF_CLI_LIST, AT(selects),
       "only these: a fingerprint, part of a subject, or a table of known roots", "WHAT"},
      {"pin", 0, HF_CLI_LIST, AT(pins),
-      "take a root in that is in no table; the fingerprint that its owner publishes", "SHA256"},
+      "accept a root that is in no table, by the fingerprint that its owner publishes", "SHA256"},
      HF_CTL_DERIVE,
-     {"allow-intermediate", 0, HF_CLI_FLAG, AT(allows_intermediate), "accept CAs that are no roots",
-      NULL},
+     {"allow-intermediate", 0, HF_CLI_FLAG, AT(allows_intermediate),
+      "accept CAs that are not roots", NULL},
      HF_CTL_ENDPOINTS,
      HF_CTL_DEVICE,
      HF_CTL_LEAD,
@@ -248,16 +246,16 @@ const struct hf_cli_command hf_cmd_bundle_import = {
     .summary = "Publish the newest version of a set with more roots in it.",
     .arguments = "--repo DIR --keys DIR --set NAME --profile NAME [OPTION…] [CERT…]",
     .about =
-        "What the newest version has stays, with its dates; what it has already is passed "
-        "over.\n"
-        "If nothing is left to add, nothing is published and the exit code is 0.\n"
-        "CERT is a PEM file, a DER file, or a folder of such; without any, roots come from\n"
-        "Debian's package ca-certificates. --select chooses: by SHA-256 of a certificate or\n"
-        "key (16 digits or more), by a part of the subject, or by the name of a table of known\n"
-        "roots: amazon, amazon-eu, azure, google, letsencrypt, mozilla, or one given with\n"
-        "--roots. Of a table, roots that have expired are left out.\n\n"
-        "A root that is in no table and in no bundle signed before needs --pin. Lint has its\n"
-        "say as in bundle add.\n\n" HF_CTL_KEY_TEXT,
+        "The certificates of the newest version stay, with their dates. Certificates that it\n"
+        "already has are skipped. If nothing is left to add, nothing is published and the exit\n"
+        "code is 0.\n\n"
+        "CERT is a PEM file, a DER file, or a folder of these; without any, roots come from\n"
+        "Debian's package ca-certificates. --select chooses by SHA-256 of a certificate or key\n"
+        "(16 digits or more), by a part of the subject, or by the name of a table of known roots:\n"
+        "amazon, amazon-eu, azure, google, letsencrypt, mozilla, or one given with --roots.\n"
+        "Expired roots of a table are left out.\n\n"
+        "A root that is in no table and in no bundle signed before needs --pin. The new version\n"
+        "is checked by lint, as in bundle add.\n\n" HF_CTL_KEY_TEXT,
     .examples = "  holdfastctl bundle import --repo /srv/roots --keys ~/holdfast-keys \\\n"
                 "      --set amazon-iot --profile full --select 'Starfield Services'\n"
                 "  holdfastctl bundle import --repo /srv/roots --keys ~/holdfast-keys \\\n"

@@ -204,17 +204,17 @@ static const struct hf_cli_option options[] = {HF_CTL_REPO,
 
 const struct hf_cli_command hf_cmd_bundle_unlist = {
     .name = "bundle unlist",
-    .summary = "Take old or bad versions of a set out of what is on offer.",
+    .summary = "Remove old or bad versions of a set from the list.",
     .arguments = "--repo DIR --keys DIR --set NAME --profile NAME [OPTION…] VERSION…",
     .about =
-        "For old versions that nobody needs, and for one that turned out bad and should not be\n"
-        "on offer. Devices take the newest version, so an old one serves only a device that is\n"
-        "fetching it right now, and whoever asks for it by name. Devices that hold an unlisted\n"
-        "version keep it until they take the newest, as ever: to take a root away from them,\n"
-        "publish a version without it (bundle remove).\n\n"
-        "The newest version never goes: devices and later versions count from it. To withdraw\n"
-        "it, publish what is to follow it first. The file stays on disk; `mirror` lets go of it\n"
-        "in time. Without the keys in KEYS/online the change waits for holdfastctl publish.",
+        "Use it for old versions that are not needed, and for a bad version. Devices install the\n"
+        "newest version, so an old one serves only devices that are fetching it now, and tools\n"
+        "that ask for it by name. Devices that have an unlisted version keep it until they\n"
+        "install the newest. To take a root away from them, publish a version without it (bundle\n"
+        "remove).\n\n"
+        "The newest version cannot be unlisted: devices and later versions count from it. To\n"
+        "withdraw it, publish its successor first. The file stays on disk until `mirror` removes\n"
+        "it. Without the keys in KEYS/online the change waits for holdfastctl publish.",
     .examples = "  holdfastctl bundle unlist --repo /srv/roots --keys ~/holdfast-keys \\\n"
                 "      --set amazon-iot --profile full 7\n"
                 "  holdfastctl bundle unlist --repo /srv/roots --keys ~/holdfast-keys \\\n"

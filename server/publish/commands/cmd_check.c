@@ -285,11 +285,12 @@ const struct hf_cli_command hf_cmd_check = {
     .summary = "Verify a repository as a device would, and show what it holds.",
     .arguments = "--repo DIR [--root FILE] [--at TIME] [--json]",
     .about =
-        "Goes the way of a device, from the first root through every signature, version, hash\n"
-        "and date to each bundle, and prints roles, thresholds, expiries and roots. Needs no\n"
-        "key. Exit code 0 only if a device could update from the repository at that time.\n"
-        "A repository's own first root proves that it is whole, not that it is yours: for that\n"
-        "give --root, such as KEYS/online/root.json or what your devices ship with.",
+        "Verifies as a device does: from the first root through every signature, version, hash\n"
+        "and date to each bundle. Prints roles, thresholds, expiry dates and roots. Needs no key.\n"
+        "The exit code is 0 only if a device could update from the repository at that time.\n\n"
+        "The repository's own first root proves that the repository is complete, not that it is\n"
+        "yours. To prove that too, give --root, for example KEYS/online/root.json or the root\n"
+        "that your devices ship with.",
     .examples = "  holdfastctl check --repo /srv/roots\n"
                 "  holdfastctl check --repo /srv/roots --at 2030-01-31\n"
                 "  holdfastctl check --repo /srv/roots --json | jq .roles.timestamp.days_left\n",

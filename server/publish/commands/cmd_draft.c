@@ -66,7 +66,7 @@ static void report(const struct hf_draft *draft, bool was_shown, size_t n_signed
     hf_tally_free(&tally);
 }
 
-/* A question may stand for long on the terminal, and the file is everybody's. */
+/* A question may stand for long on the terminal, and others can change the file. */
 static enum hf_err take_what_came_meanwhile(struct hf_draft *draft, const char *path,
                                             struct hf_why *why)
 {
@@ -134,33 +134,32 @@ static enum hf_err sign(struct hf_cli_call *call, struct hf_why *why)
 
 #define AT(member) offsetof(struct sign_options, member)
 
-static const struct hf_cli_option sign_options[] =
-    {{"draft", 0, HF_CLI_TEXT, HF_CTL_AT(draft), "the draft; it gets the signature", "FILE"},
-     HF_CTL_KEYS,
-     HF_CTL_KEY,
-     {"root", 0, HF_CLI_TEXT, HF_CTL_AT(root),
-      "a root that you trust, besides the one beside the keys; the draft must follow it", "FILE"},
-     {"yes", 0, HF_CLI_TEXT, AT(yes),
-      "sign without a question the draft of this SHA-256 (16 digits or more)", "SHA256"},
-     HF_CTL_PASSPHRASE,
-     HF_CTL_JSON("draft-report"),
-     HF_CTL_HELP,
-     HF_CLI_END};
+static const struct hf_cli_option sign_options[] = {
+    {"draft", 0, HF_CLI_TEXT, HF_CTL_AT(draft), "the draft; it gets the signature", "FILE"},
+    HF_CTL_KEYS,
+    HF_CTL_KEY,
+    {"root", 0, HF_CLI_TEXT, HF_CTL_AT(root),
+     "another root that you trust, besides that beside the keys; the draft must follow it", "FILE"},
+    {"yes", 0, HF_CLI_TEXT, AT(yes),
+     "sign the draft with this SHA-256 (16 digits or more) without a question", "SHA256"},
+    HF_CTL_PASSPHRASE,
+    HF_CTL_JSON("draft-report"),
+    HF_CTL_HELP,
+    HF_CLI_END};
 
 #define HOW_SIGNED                                                                                 \
-    "Needs nothing but the draft and keys: every key of a folder (DIR/offline, or DIR itself)\n"   \
-    "that may sign and has not yet does, and those that --key names. What is signed is shown\n"    \
-    "first, and signed only if you agree on the terminal, or with --yes and the SHA-256 that "     \
-    "was\n"                                                                                        \
-    "shown. If root.json lies beside the keys, the draft must follow that root or a later one,\n"  \
-    "and then that one is kept there. Who has a token and no folder keeps a copy of the newest\n"  \
-    "root and gives it with --root.\n\n"                                                           \
-    "Several holders may sign copies of one draft at the same time; finish puts them "             \
-    "together.\n\n" HF_CTL_KEY_TEXT
+    "Needs only the draft and keys: all keys of a folder (DIR/offline, or DIR itself) that\n"      \
+    "may sign and have not signed yet, and those that --key names. The changes are shown\n"        \
+    "first, and signed only if you agree on the terminal, or with --yes and the SHA-256 that\n"    \
+    "was shown. If root.json is beside the keys, the draft must follow that root or a later\n"     \
+    "one, which is then stored there. If you have a token and no folder, keep a copy of the\n"     \
+    "newest root and pass it with --root.\n\n"                                                     \
+    "Several holders can sign copies of one draft at the same time; finish merges "                \
+    "them.\n\n" HF_CTL_KEY_TEXT
 
 const struct hf_cli_command hf_cmd_root_sign = {
     .name = "root sign",
-    .summary = "Look at a draft of root and sign it.",
+    .summary = "Review a draft of root and sign it.",
     .arguments = "--draft FILE {--keys DIR | --key KEY} [OPTION…]",
     .about = HOW_SIGNED,
     .examples = "  holdfastctl root sign --draft /media/stick/root.draft --keys ~/holdfast-keys\n"
@@ -176,7 +175,7 @@ const struct hf_cli_command hf_cmd_root_sign = {
 
 const struct hf_cli_command hf_cmd_targets_sign = {
     .name = "targets sign",
-    .summary = "Look at a draft of targets and sign it.",
+    .summary = "Review a draft of targets and sign it.",
     .arguments = "--draft FILE {--keys DIR | --key KEY} [OPTION…]",
     .about = HOW_SIGNED,
     .examples = "  holdfastctl targets sign --draft /media/stick/targets.draft --keys ~/my-key\n",
@@ -217,14 +216,13 @@ static const struct hf_cli_option status_options[] = {HF_CTL_JSON("draft-report"
                                                       HF_CLI_END};
 
 #define WHAT_STATUS_SHOWS                                                                          \
-    "Shows the difference that is signed, counts the signatures, and names the keys that are "     \
-    "still\n"                                                                                      \
-    "to sign. Of several signed copies of one draft it shows them together. Needs no key and no\n" \
+    "Shows the signed changes, counts the signatures, and names the keys that have not signed\n"   \
+    "yet. Several signed copies of one draft are shown together. Needs no key and no\n"            \
     "repository, and changes nothing."
 
 const struct hf_cli_command hf_cmd_root_status = {
     .name = "root status",
-    .summary = "Show what a draft of root changes and who is still to sign.",
+    .summary = "Show the changes of a draft of root and who has not signed yet.",
     .arguments = "FILE… [--json]",
     .about = WHAT_STATUS_SHOWS,
     .examples = "  holdfastctl root status root.draft\n"
@@ -240,7 +238,7 @@ const struct hf_cli_command hf_cmd_root_status = {
 
 const struct hf_cli_command hf_cmd_targets_status = {
     .name = "targets status",
-    .summary = "Show what a draft of targets changes and who is still to sign.",
+    .summary = "Show the changes of a draft of targets and who has not signed yet.",
     .arguments = "FILE… [--json]",
     .about = WHAT_STATUS_SHOWS,
     .examples = "  holdfastctl targets status targets.draft\n",
@@ -308,18 +306,15 @@ static const struct hf_cli_option merge_options[] = {{"draft", 0, HF_CLI_TEXT, H
                                                      HF_CLI_END};
 
 #define WHAT_MERGE_DOES                                                                            \
-    "Puts the signatures of copies that came back into one file, for the next key holder or for\n" \
-    "finish, and says who has signed and who is still to sign. FILE is made; if it is there, it\n" \
-    "must be a copy of the same draft and gets what the others have. A copy of another draft, "    \
-    "or\n"                                                                                         \
-    "with a signature that does not fit, is refused by its name. Needs no key and no "             \
-    "repository.\n"                                                                                \
-    "\n"                                                                                           \
-    "`finish` takes copies as well: this is for handing on what there is so far."
+    "Collects the signatures of several copies in one file, for the next key holder or for\n"      \
+    "finish, and shows who has signed and who has not. FILE is made; if it exists, it must be\n"   \
+    "a copy of the same draft and gets the missing signatures. A copy of another draft, or\n"      \
+    "one with a wrong signature, is refused by name. Needs no key and no repository.\n\n"          \
+    "`finish` accepts copies as well: merge is for passing on a draft before all have signed."
 
 const struct hf_cli_command hf_cmd_root_merge = {
     .name = "root merge",
-    .summary = "Put signed copies of a draft of root together.",
+    .summary = "Merge signed copies of a draft of root.",
     .arguments = "--draft FILE COPY… [--json]",
     .about = WHAT_MERGE_DOES,
     .examples = "  holdfastctl root merge --draft root.draft alice.draft bob.draft\n",
@@ -334,7 +329,7 @@ const struct hf_cli_command hf_cmd_root_merge = {
 
 const struct hf_cli_command hf_cmd_targets_merge = {
     .name = "targets merge",
-    .summary = "Put signed copies of a draft of targets together.",
+    .summary = "Merge signed copies of a draft of targets.",
     .arguments = "--draft FILE COPY… [--json]",
     .about = WHAT_MERGE_DOES,
     .examples = "  holdfastctl targets merge --draft targets.draft alice.draft bob.draft\n",

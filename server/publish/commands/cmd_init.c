@@ -417,17 +417,16 @@ const struct hf_cli_command hf_cmd_init = {
     .summary = "Make keys for every role and an empty repository that they sign.",
     .arguments = "--repo DIR --keys DIR [OPTION…]",
     .about =
-        "KEYS/offline gets the keys of root (they name all other keys) and targets (they sign\n"
-        "bundles); take it off the network. KEYS/online gets those of snapshot and timestamp,\n"
-        "which a timer uses daily. Each half has its own passphrase (or the one of\n"
-        "--passphrase-file for both). The periods are remembered in expiry.json beside the keys.\n"
-        "Nothing is overwritten; when anything fails, nothing is left behind.\n\n"
-        "--key gives a role a key that is there: devices ship with the first root, so hardware\n"
-        "that is to hold root keys is best there from the first day. Of a key in a token (smart\n"
-        "card, HSM) KEYS gets a file that says where it is, and the PIN is asked for, or read "
-        "from\n"
-        "the URI's pin-source. A key in a file is taken over: opened with --key-passphrase-file,\n"
-        "or --passphrase-file, or a passphrase that is asked for, and sealed as those beside it.\n"
+        "KEYS/offline gets the keys of root (they authorise all other keys) and targets (they\n"
+        "sign bundles); move it to a machine without a network. KEYS/online gets the keys of\n"
+        "snapshot and timestamp, which a timer uses daily. Each folder has its own passphrase (or\n"
+        "that of --passphrase-file for both). The periods are stored in expiry.json beside the\n"
+        "keys. Nothing is overwritten, and on failure nothing is left behind.\n\n"
+        "--key gives a role an existing key. Devices ship with the first root, so if hardware is\n"
+        "to hold root keys, use it from the first day. For a key in a token (smart card, HSM)\n"
+        "KEYS gets a file that refers to it. The PIN is asked for, or read from the URI's\n"
+        "pin-source. A key in a file is imported: opened with --key-passphrase-file, or\n"
+        "--passphrase-file, or a passphrase that is asked for, and encrypted like the other keys.\n"
         "Every key signs once.",
     .examples = "  holdfastctl init --repo /srv/roots --keys ~/holdfast-keys\n"
                 "  holdfastctl init --repo /srv/roots --keys /media/stick \\\n"

@@ -1,5 +1,5 @@
 /* holdfastctl key inspect, the public side of keys in files and in tokens; key change-passphrase, keys in
- * files sealed anew; and what these and the commands that make keys tell of them. */
+ * files sealed again; and the reports of these and of the commands that make keys. */
 #include "server/publish/commands/key_report.h"
 
 #include "server/publish/commands/ctl.h"
@@ -34,7 +34,7 @@ static const char *public_text(const struct hf_key_about *about)
         json_object_get(json_object_get(about->public_key, "keyval"), "public"));
 }
 
-/* A PEM is no line; whoever wants it takes --public, or --json. */
+/* A PEM is no line; --public and --json print it. */
 static void print_public(const struct hf_key_about *about, FILE *out)
 {
     const char *type = hf_key_type_word(about->public_key);
@@ -166,10 +166,10 @@ const struct hf_cli_command hf_cmd_key_inspect = {
     .summary = "Show the public part of keys, and where the private one is.",
     .arguments = "KEY… [--json]",
     .about =
-        "KEY is a key file, the public part of one, or a PKCS#11 URI; every signing key that the\n"
-        "URI leaves open is listed (`pkcs11:` alone: all there are) with its full URI. No\n"
-        "passphrase and no PIN is asked for, so it does not tell whether a key opens. A file that\n"
-        "refers to a token is shown without it.",
+        "KEY is a key file, the public part of one, or a PKCS#11 URI; every signing key that\n"
+        "matches the URI is listed (`pkcs11:` alone: all) with its full URI. No passphrase and no\n"
+        "PIN is asked for, so the command does not test whether a key opens. A file that refers\n"
+        "to a token is shown without the token.",
     .examples = "  holdfastctl key inspect keys/offline/*.key.json\n"
                 "  holdfastctl key inspect 'pkcs11:token=alice'\n",
     .options = inspect_options,
@@ -232,12 +232,13 @@ const struct hf_cli_command hf_cmd_key_change_passphrase = {
     .summary = "Give all keys of a folder a new passphrase.",
     .arguments = "FILE… [--passphrase-file FILE] [--new-passphrase-file FILE]",
     .about =
-        "All keys of the folder that open with its passphrase are given, and get a new one with\n"
-        "a new salt. Each is written beside the old file and opened again before any is renamed:\n"
-        "at every moment a key is whole, under the old or the new passphrase. Begin again when\n"
-        "it was cut off, with those that still have the old one.\n\n"
-        "The PIN of a token is changed with the token's own tools (pkcs11-tool --change-pin, or\n"
-        "its maker's).",
+        "Give all keys of the folder that open with its passphrase; they get a new passphrase\n"
+        "with a new salt. Each is written beside the old file and opened again before any is\n"
+        "renamed: at every moment each key is complete, under the old or the new passphrase. If\n"
+        "the command was interrupted, run it again with the files that still have the old\n"
+        "passphrase.\n\n"
+        "Change the PIN of a token with the token's own tools (pkcs11-tool --change-pin, or its\n"
+        "maker's).",
     .examples = "  holdfastctl key change-passphrase keys/offline/*.key.json\n",
     .options = change_options,
     .values_size = sizeof(struct change_options),

@@ -231,23 +231,20 @@ static const struct hf_cli_option import_options[] =
      HF_CLI_END};
 
 #define ONE_FOLDER                                                                                 \
-    "Where keys lie in that folder already, it is sealed with their passphrase: one folder has "   \
-    "one.\n"                                                                                       \
-    "Otherwise a passphrase is chosen. Nothing is overwritten. Which role a key has is decided "   \
-    "by\n"                                                                                         \
-    "root metadata (`root add-key`), for which the public part is enough."
+    "If the folder has keys already, the new file is encrypted with their passphrase, because\n"   \
+    "a folder has one passphrase. Otherwise you choose a passphrase. Nothing is overwritten.\n"    \
+    "Root metadata decides the role of a key (`root add-key`); it needs only the public part."
 
 const struct hf_cli_command hf_cmd_key_generate = {
     .name = "key generate",
     .summary = "Make one more key.",
     .arguments = "--key KEY [--type TYPE] [--public FILE] [OPTION…]",
     .about =
-        "KEY is FILE.key.json, an Ed25519 key in a file that a passphrase seals, or\n"
-        "pkcs11:token=TOKEN;object=NAME, a key in a token (smart card, HSM) that never leaves "
-        "it:\n"
-        "its PIN is asked for, or read with ?pin-source=file:/PATH. A file that --refer makes\n"
-        "holds no secret; it is what a folder of keys has in the key's place. No token gives a\n"
-        "key back: have more keys than must sign, in several tokens.\n\n" ONE_FOLDER,
+        "KEY is FILE.key.json, an Ed25519 key in a file encrypted with a passphrase, or\n"
+        "pkcs11:token=TOKEN;object=NAME, a key in a token (smart card, HSM) that never leaves it.\n"
+        "The PIN is asked for, or read with ?pin-source=file:/PATH. The file that --refer makes\n"
+        "contains no secret; it represents the key in a folder of keys. No token exports a key:\n"
+        "have more keys than must sign, in several tokens.\n\n" ONE_FOLDER,
     .examples = "  holdfastctl key generate --key ~/my-key/carol.key.json --public carol.pub\n"
                 "  holdfastctl key generate --key /etc/holdfast/keys/online/timestamp-2.key.json\n"
                 "  holdfastctl key generate --key 'pkcs11:token=alice;object=root-1' \\\n"
@@ -260,15 +257,15 @@ const struct hf_cli_command hf_cmd_key_generate = {
 
 const struct hf_cli_command hf_cmd_key_import = {
     .name = "key import",
-    .summary = "Take over an Ed25519 key that another program made, or refer to one in a token.",
+    .summary = "Import an Ed25519 key of another program, or refer to a key in a token.",
     .arguments = "--from KEY --key FILE.key.json [--public FILE] [OPTION…]",
     .about =
         "KEY is a file with the 32 bytes of a seed, or with an Ed25519 key as PKCS#8 without\n"
-        "passphrase, PEM or DER, and nobody but its owner may read it. Keys of other kinds are\n"
-        "refused. The file stays: destroy it when the new one has signed.\n\n" ONE_FOLDER "\n\n"
-        "Or KEY is the PKCS#11 URI of a key in a token, Ed25519 or ECDSA P-256. It stays there;\n"
-        "FILE.key.json says where it is, and with it a folder of keys is used as any other. A\n"
-        "pin-source or module-path in the URI is kept. Needs the token, and no PIN.",
+        "passphrase, PEM or DER. Only its owner may be able to read it. Other key types are\n"
+        "refused. The file is kept: destroy it when the new one has signed.\n\n" ONE_FOLDER "\n\n"
+        "Or KEY is the PKCS#11 URI of a key in a token, Ed25519 or ECDSA P-256. The key stays\n"
+        "there; FILE.key.json refers to it and can be used like other key files. A pin-source or\n"
+        "module-path in the URI is kept. Needs the token, but no PIN.",
     .examples = "  openssl genpkey -algorithm ed25519 -out seed.pem; chmod 600 seed.pem\n"
                 "  holdfastctl key import --from seed.pem --key keys/dave.key.json\n"
                 "  holdfastctl key import --from 'pkcs11:token=alice;object=root-1' \\\n"

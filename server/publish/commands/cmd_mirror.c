@@ -71,12 +71,12 @@ static enum hf_err mirror(struct hf_cli_call *call, struct hf_why *why)
 
 static const struct hf_cli_option options[] =
     {HF_CTL_REPO,
-     {"out", 0, HF_CLI_TEXT, AT(out), "the folder that a web server hands out", "DIR"},
+     {"out", 0, HF_CLI_TEXT, AT(out), "the folder that a web server serves", "DIR"},
      {"keep", 0, HF_CLI_INT, HF_CTL_AT(keep),
       "keep so many replaced versions of metadata, and the bundles they list (default: 10)", "N",
       .preset = KEEP_DEFAULT},
      {"keep-days", 0, HF_CLI_INT, AT(keep_days),
-      "keep, too, what was replaced in the last DAYS days (default: 30), or while the timestamp "
+      "also keep what was replaced in the last DAYS days (default: 30), or while the timestamp "
       "lasts; 0 keeps none",
       "DAYS", .preset = KEEP_DAYS_DEFAULT},
      HF_CTL_ROOT,
@@ -86,19 +86,20 @@ static const struct hf_cli_option options[] =
 
 const struct hf_cli_command hf_cmd_mirror = {
     .name = "mirror",
-    .summary = "Export what is published, for any web server or bucket.",
+    .summary = "Export the published files for any web server or bucket.",
     .arguments = "--repo DIR --out DIR [OPTION…]",
     .about =
-        "Verifies the repository as a device would, and writes to OUT what the published\n"
-        "timestamp leads to and every root version; what waits to be published is left out.\n"
-        "Run it after each publication and each refresh: a web server that hands out OUT is\n"
-        "right at every instant, because timestamp.json is renamed into place when all it names\n"
-        "is there. Then replaced metadata that neither --keep nor --keep-days keeps is removed,\n"
-        "and bundles that no metadata left in OUT lists. Roots are never removed, nor is any\n"
-        "file that is not of this repository. An OUT that is newer is refused.\n"
-        "Copying OUT to a bucket, keep the order: timestamp.json last, deletions after it.\n\n"
-        "A repository's own first root proves that it is whole, not that it is yours: where\n"
-        "others may write to it, give --root, such as what your devices ship with.",
+        "Verifies the repository as a device does, and writes the files that the published\n"
+        "timestamp leads to, and every root version, to OUT. Files that wait to be published are\n"
+        "left out. Run it after each publication and each refresh. OUT is complete at every\n"
+        "moment, because timestamp.json is renamed into place when all files that it names are\n"
+        "there. Then replaced metadata that neither --keep nor --keep-days keeps is removed, and\n"
+        "bundles that no metadata in OUT lists. Roots and files of other programs are never\n"
+        "removed. A newer OUT is refused. When you copy OUT to a bucket, keep the order:\n"
+        "timestamp.json last, deletions after it.\n\n"
+        "The repository's own first root proves that the repository is complete, not that it is\n"
+        "yours. If other users can write to it, give --root, for example the root that your\n"
+        "devices ship with.",
     .examples = "  holdfastctl mirror --repo /srv/roots --out /srv/www/holdfast\n"
                 "  holdfastctl mirror --repo /srv/roots --out /srv/www/holdfast --keep 3 \\\n"
                 "      --keep-days 14 --json\n"

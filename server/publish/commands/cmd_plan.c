@@ -189,15 +189,14 @@ static const struct hf_cli_option options[] = {HF_CTL_REPO,
 
 const struct hf_cli_command hf_cmd_plan = {
     .name = "plan",
-    .summary = "Show by which day each root needs a successor in the field.",
+    .summary = "Show the date by which each root must be replaced.",
     .arguments = "--repo DIR [--set NAME] [--profile NAME] [--lead DAYS] [--at DATE] [--json]",
     .about =
-        "An anchor ends when it expires, when its signed remove_after or distrust_after comes,\n"
-        "or when root programs plan to accept nothing newly issued under it, whichever is\n"
-        "first. Its successor must be published the lead time before: as long as the last\n"
-        "device may take to get it, from the shelf or in a drawer. Later than that is LATE.\n"
-        "The exit code is 0 whether or not something is late; lint has errors for what is\n"
-        "dangerous.",
+        "An anchor ends when it expires, at its signed remove_after or distrust_after, or when\n"
+        "root programs plan to accept no new certificates under it, whichever is first. Its\n"
+        "successor must be published the lead time before: as long as the last device may need to\n"
+        "install it, for example a device on a shelf. After that date the root is LATE. The exit\n"
+        "code is 0 in both cases; lint has errors for dangerous cases.",
     .examples = "  holdfastctl plan --repo /srv/roots\n"
                 "  holdfastctl plan --repo /srv/roots --lead 730 --json | jq .late\n",
     .options = options,

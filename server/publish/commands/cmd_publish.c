@@ -76,13 +76,13 @@ static enum hf_err publish(struct hf_cli_call *call, struct hf_why *why)
 
 const struct hf_cli_command hf_cmd_publish = {
     .name = "publish",
-    .summary = "Make what was signed offline visible to devices.",
+    .summary = "Publish what was signed on another machine.",
     .arguments = "--repo DIR --keys DIR [OPTION…]",
     .about =
-        "After `bundle add` on a machine without the online keys, bring the repository here.\n"
-        "The signed targets metadata is verified under the root of the repository first.\n"
-        "Opens KEYS/online only. When nothing waits, it says so with exit code 0, and signs a new\n"
-        "timestamp only if the end of the present one is near.\n\n" HF_CTL_KEY_TEXT,
+        "After `bundle add` on a machine without the online keys, bring the repository here. The\n"
+        "signed targets metadata is first verified under the root of the repository. Only\n"
+        "KEYS/online is opened. If nothing waits, the command reports it and exits with 0; it\n"
+        "signs a new timestamp only if the current one expires soon.\n\n" HF_CTL_KEY_TEXT,
     .examples = "  holdfastctl publish --repo /srv/roots --keys /etc/holdfast/keys\n",
     .options = options,
     .values_size = sizeof(struct hf_ctl_options),
@@ -122,7 +122,7 @@ static void warn_of_end(const struct hf_publication *p, const char *what, int64_
     warn(warnings, "%s expires on %s; sign a new one with the offline keys", what, day);
 }
 
-/* Somebody may have laid a file there that nobody signed. */
+/* An attacker may have put an unsigned file there. */
 static void say_what_waits(const struct hf_publication *p, json_t *warnings)
 {
     struct hf_targets pending = {0};
@@ -173,13 +173,13 @@ static enum hf_err refresh(struct hf_cli_call *call, struct hf_why *why)
 
 const struct hf_cli_command hf_cmd_refresh = {
     .name = "refresh",
-    .summary = "Sign a new timestamp, so that devices know what they see is current.",
+    .summary = "Sign a new timestamp, so that devices know that the repository is current.",
     .arguments = "--repo DIR --keys DIR [OPTION…]",
     .about =
-        "Run it daily, from a timer. It opens KEYS/online only: KEYS/offline may be elsewhere.\n"
-        "A new snapshot is signed too when the present one would end before the new timestamp.\n"
-        "It publishes nothing else, and warns 60 days before root or targets metadata "
-        "end.\n\n" HF_CTL_KEY_TEXT,
+        "Run it daily, from a timer. It opens only KEYS/online; KEYS/offline may be elsewhere. If\n"
+        "the snapshot would expire before the new timestamp, a new snapshot is signed too. It\n"
+        "publishes nothing else, and warns 60 days before root or targets metadata "
+        "expire.\n\n" HF_CTL_KEY_TEXT,
     .examples = "  holdfastctl refresh --repo /srv/roots --keys /etc/holdfast/keys \\\n"
                 "      --passphrase-file /etc/holdfast/online.pass\n",
     .options = options,

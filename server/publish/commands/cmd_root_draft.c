@@ -130,7 +130,7 @@ static enum hf_err draft_root(struct hf_cli_call *call, struct hf_why *why)
 static const struct hf_cli_option draft_options[] =
     {{"from", 0, HF_CLI_TEXT, AT(from), "the repository whose root it follows", "REPO"},
      {"keys", 0, HF_CLI_TEXT, HF_CTL_AT(keys),
-      "keys that know this repository: trust begins at the root beside them", "DIR"},
+      "keys of this repository: trust starts from the root beside them", "DIR"},
      {"draft", 0, HF_CLI_TEXT, HF_CTL_AT(draft), "the file to make", "FILE"},
      {"expires", 0, HF_CLI_INT64, AT(days), "how long the new root lasts", "DAYS",
       .preset = HF_EXPIRY_ROOT_DAYS, .shows_preset = true},
@@ -140,14 +140,13 @@ static const struct hf_cli_option draft_options[] =
 
 const struct hf_cli_command hf_cmd_root_draft = {
     .name = "root draft",
-    .summary = "Prepare the next root metadata as one file.",
+    .summary = "Write a draft of the next root metadata.",
     .arguments = "--from REPO --draft FILE [OPTION…]",
     .about =
-        "The draft is the newest root of the repository with the next number and a new expiry;\n"
-        "as it is, it renews the expiry. It holds all that a key holder needs, so it can be\n"
-        "signed on a machine that has nothing but this file and a key. Nothing in the\n"
-        "repository changes before `root finish`, and the repository need not be in order but\n"
-        "for its root metadata.",
+        "The draft is the newest root of the repository with the next version and a new expiry.\n"
+        "It contains everything that a key holder needs, so a machine with only this file and a\n"
+        "key can sign it. Nothing in the repository changes before `root finish`. Only the root\n"
+        "metadata of the repository needs to be valid.",
     .examples = "  holdfastctl root draft --from /srv/roots --draft root.draft\n"
                 "  holdfastctl root draft --from /srv/roots --draft root.draft --expires 365\n",
     .options = draft_options,
@@ -273,25 +272,25 @@ static enum hf_err edit_root(struct hf_cli_call *call, struct hf_why *why)
 
 static const struct hf_cli_option edit_options[] =
     {{"key", 0, HF_CLI_LIST, AT(keys),
-      "its file, its public part, or a PKCS#11 URI; to remove one, also its key id (16 digits "
-      "do)",
+      "a key file, a public part, or a PKCS#11 URI; for remove-key also the key id (at least 16 "
+      "digits)",
       "KEY"},
      {"draft", 0, HF_CLI_TEXT, HF_CTL_AT(draft), "the draft to change", "FILE"},
      {"role", 0, HF_CLI_TEXT, AT(role), "root, targets, snapshot or timestamp", "ROLE"},
      {"threshold", 0, HF_CLI_INT64, AT(threshold), "how many keys of it must sign", "M"},
      {"discard-signatures", 0, HF_CLI_FLAG, AT(discards_signatures),
-      "change it although keys have signed; they must sign again", NULL},
+      "change it although it is signed; all must sign again", NULL},
      HF_CTL_JSON("draft-report"),
      HF_CTL_HELP,
      HF_CLI_END};
 
 #define ONLY_UNSIGNED                                                                              \
-    "A draft that somebody has signed is not changed: the signatures would be lost. What\n"        \
-    "the draft changes is shown afterwards."
+    "A signed draft cannot be changed, because the signatures would be lost. All changes of\n"     \
+    "the draft are shown afterwards."
 
 const struct hf_cli_command hf_cmd_root_add_key = {
     .name = "root add-key",
-    .summary = "Give a role another key, in a draft of root.",
+    .summary = "Add a key to a role, in a draft of root.",
     .arguments = "--draft FILE --role ROLE --key KEY… [OPTION…]",
     .about =
         "KEY is the public part of a key as `key generate --public` writes it, a key file, or the\n"
@@ -309,11 +308,12 @@ const struct hf_cli_command hf_cmd_root_add_key = {
 
 const struct hf_cli_command hf_cmd_root_remove_key = {
     .name = "root remove-key",
-    .summary = "Take a key from a role, in a draft of root.",
+    .summary = "Remove a key from a role, in a draft of root.",
     .arguments = "--draft FILE --role ROLE --key KEY… [OPTION…]",
-    .about = "KEY is a key as for add-key, or the key id as `root status` shows it; the first 16\n"
-             "digits will do. As many keys must stay as the threshold asks for: add the new one\n"
-             "first, or lower the threshold with it.\n\n" ONLY_UNSIGNED,
+    .about =
+        "KEY is a key as for add-key, or the key id that `root status` shows; the first 16 digits\n"
+        "are enough. The role must keep as many keys as its threshold: add the new key first, or\n"
+        "lower the threshold too.\n\n" ONLY_UNSIGNED,
     .examples =
         "  holdfastctl root remove-key --draft root.draft --role root --key 1f2e3d4c5b6a7988\n",
     .options = edit_options,
@@ -325,7 +325,7 @@ const struct hf_cli_command hf_cmd_root_remove_key = {
 
 const struct hf_cli_command hf_cmd_root_set_threshold = {
     .name = "root set-threshold",
-    .summary = "Say how many keys of a role must sign, in a draft of root.",
+    .summary = "Set how many keys of a role must sign, in a draft of root.",
     .arguments = "--draft FILE --role ROLE --threshold M [OPTION…]",
     .about = ONLY_UNSIGNED,
     .examples = "  holdfastctl root set-threshold --draft root.draft --role root --threshold 2\n",

@@ -31,7 +31,7 @@ static void report(const struct hf_draft *draft, const struct hf_root_published 
     if (published->was_out)
         puts("It was there already; now the keys know it too.");
     if (!published->is_bridged)
-        puts("Nothing was good under both roots (the keys before did not sign along): a device "
+        puts("Nothing was good under both roots (the old keys did not sign it): a device "
              "that\n"
              "looked in the instant of the change tries again at its next check.");
     hf_buf_free(&words);
@@ -97,7 +97,7 @@ static const struct hf_cli_option options[] =
      HF_CTL_KEYS,
      HF_CTL_KEY,
      {"targets", 0, HF_CLI_LIST, AT(targets),
-      "publish this signed draft of targets with it; once for each copy", "FILE"},
+      "also publish this signed draft of targets; repeat for each copy", "FILE"},
      HF_CTL_PASSPHRASE,
      HF_CTL_ONLINE_PASSPHRASE,
      HF_CTL_CLOCK,
@@ -111,17 +111,15 @@ const struct hf_cli_command hf_cmd_root_finish = {
     .arguments = "--repo DIR --keys DIR FILE… [OPTION…]",
     .about =
         "FILE is the signed draft, or several copies of it signed by different holders. It is\n"
-        "published when as many keys of the root before and of its own have signed as each asks\n"
-        "for, and the repository as a whole is good under it.\n\n"
-        "Where it changes the keys of targets, snapshot or timestamp, these are signed anew with\n"
-        "the new keys, which must lie in KEYS; those before sign along if they still lie there, "
-        "and\n"
-        "no device sees anything it would refuse. Remove them afterwards. Do not keep a stolen "
-        "key\n"
-        "for that. New targets keys that lie elsewhere sign before: with `targets draft --under` "
-        "and\n"
-        "`targets sign`; give what they signed with --targets, and both go out together.\n\n"
-        "A finish that was cut off is begun again with the same files.\n\n" HF_CTL_KEY_TEXT,
+        "published if the threshold of the root before and its own threshold have signed, and the\n"
+        "whole repository verifies under it.\n\n"
+        "If the keys of targets, snapshot or timestamp change, the new keys, which must be in\n"
+        "KEYS, sign this metadata again. The old ones sign too if they are still there, so that\n"
+        "no device sees metadata that it would refuse. Remove them afterwards. Do not keep a\n"
+        "stolen key for this. New targets keys on another machine sign before, with `targets\n"
+        "draft --under` and `targets sign`; pass the result with --targets, and both are\n"
+        "published together.\n\n"
+        "If a finish was interrupted, run it again with the same files.\n\n" HF_CTL_KEY_TEXT,
     .examples = "  holdfastctl root finish --repo /srv/roots --keys ~/holdfast-keys root.draft\n"
                 "  holdfastctl root finish --repo /srv/roots --keys /etc/holdfast/keys \\\n"
                 "      alice.draft bob.draft\n"

@@ -90,7 +90,7 @@ static const struct hf_cli_option draft_options[] =
      HF_CTL_KEYS,
      {"draft", 0, HF_CLI_TEXT, HF_CTL_AT(draft), "the file to make", "FILE"},
      {"under", 0, HF_CLI_LIST, AT(under),
-      "sign as the root to come asks: its signed draft; once for each copy", "ROOT-DRAFT"},
+      "sign for the next root: its signed draft; repeat for each copy", "ROOT-DRAFT"},
      HF_CTL_CLOCK,
      HF_CTL_JSON("draft-report"),
      HF_CTL_HELP,
@@ -98,16 +98,16 @@ static const struct hf_cli_option draft_options[] =
 
 const struct hf_cli_command hf_cmd_targets_draft = {
     .name = "targets draft",
-    .summary = "Prepare targets metadata as one file, with the same content.",
+    .summary = "Write a draft of targets metadata with the same content.",
     .arguments = "--repo DIR --keys DIR --draft FILE [OPTION…]",
     .about =
-        "For targets keys that lie on several machines. The draft lists what is listed today,\n"
-        "with the next number and a new expiry; it is signed with `targets sign` and published\n"
-        "with `targets finish`. KEYS needs no private key, only the record beside keys\n"
-        "(offline/root.json, or online/root.json), from which trust begins.\n\n"
-        "Where a new root gives targets other keys, and they lie elsewhere: when its draft is\n"
-        "signed, --under it makes the draft that they sign, and `root finish --targets` publishes\n"
-        "both. The keys before may sign along, so that no device sees anything it would refuse.",
+        "For targets keys on several machines. The draft lists what is listed today, with the\n"
+        "next version and a new expiry. Sign it with `targets sign` and publish it with `targets\n"
+        "finish`. KEYS needs no private key, only the record beside keys (offline/root.json, or\n"
+        "online/root.json), where trust begins.\n\n"
+        "If a new root gives targets other keys on other machines, make their draft with --under,\n"
+        "from the signed draft of root; `root finish --targets` publishes both. The old keys may\n"
+        "sign too, so that no device sees metadata that it would refuse.",
     .examples = "  holdfastctl targets draft --repo /srv/roots --keys ~/holdfast-keys \\\n"
                 "      --draft targets.draft\n"
                 "  holdfastctl targets draft --repo /srv/roots --keys ~/holdfast-keys \\\n"

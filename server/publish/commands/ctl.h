@@ -9,7 +9,7 @@
 
 /* The exit codes in words, for help. */
 #define HF_CTL_EXITS                                                                               \
-    "Exit code: 0 done, 1 refused or failed, 2 wrong usage. One sentence on standard error\n"      \
+    "Exit code: 0 success, 1 refused or failed, 2 usage error. One sentence on standard error\n"   \
     "says why; lint, which exits with 1 when it found an error, lists what it found.\n"
 
 extern const struct hf_cli_command hf_cmd_init;
@@ -88,7 +88,7 @@ struct hf_ctl_options {
 #define HF_CTL_KEY                                                                                 \
     {                                                                                              \
         "key", 0, HF_CLI_LIST, HF_CTL_AT(given_keys),                                              \
-            "sign with this key too: its file, or a PKCS#11 URI; once for each", "KEY"             \
+            "also sign with this key: a file or a PKCS#11 URI; repeat for each", "KEY"             \
     }
 #define HF_CTL_PASSPHRASE                                                                          \
     {                                                                                              \
@@ -98,17 +98,17 @@ struct hf_ctl_options {
 #define HF_CTL_ONLINE_PASSPHRASE                                                                   \
     {                                                                                              \
         "online-passphrase-file", 0, HF_CLI_TEXT, HF_CTL_AT(online_passphrase_file),               \
-            "the same for the keys in online/, if theirs is another", "FILE"                       \
+            "the same for the keys in online/, if it differs", "FILE"                              \
     }
 #define HF_CTL_CLOCK                                                                               \
     {                                                                                              \
         "clock-is-right", 0, HF_CLI_FLAG, HF_CTL_AT(is_clock_right),                               \
-            "sign although the clock is far from when these keys signed last", NULL                \
+            "sign although the clock is far from the last signature of these keys", NULL           \
     }
 #define HF_CTL_ROOT                                                                                \
     {                                                                                              \
         "root", 0, HF_CLI_TEXT, HF_CTL_AT(root),                                                   \
-            "begin at this root metadata, as a device that ships with it (default: the "           \
+            "start from this root metadata, like a device that ships with it (default: the "       \
             "repository's own first)",                                                             \
             "FILE"                                                                                 \
     }
@@ -141,12 +141,12 @@ struct hf_ctl_options {
 #define HF_CTL_ACCEPT                                                                              \
     {                                                                                              \
         "accept", 0, HF_CLI_LIST, HF_CTL_AT(accepts),                                              \
-            "let this error of lint pass; what is published says so, signed", "CODE"               \
+            "accept this lint error; the signed metadata records it", "CODE"                       \
     }
 #define HF_CTL_ROOTS                                                                               \
     {                                                                                              \
         "roots", 0, HF_CLI_LIST, HF_CTL_AT(roots),                                                 \
-            "a table of roots that are known too, as deploy/roots/amazon.txt", "FILE"              \
+            "another table of known roots, in the form of deploy/roots/amazon.txt", "FILE"         \
     }
 #define HF_CTL_ENDPOINTS                                                                           \
     {"endpoints",                                                                                  \
@@ -159,15 +159,15 @@ struct hf_ctl_options {
          0,                                                                                        \
          HF_CLI_LIST,                                                                              \
          HF_CTL_AT(addresses),                                                                     \
-         "a server to be asked for its chains now: mqtts://HOST[:8883], https://HOST[:443] or "    \
-         "tls://HOST:PORT; again for each. What aws iot describe-endpoint prints does as well, "   \
-         "as it is or as @FILE",                                                                   \
+         "a server to probe now: mqtts://HOST[:8883], https://HOST[:443] or "                      \
+         "tls://HOST:PORT; repeat for each. The output of aws iot describe-endpoint works too, "   \
+         "directly or as @FILE",                                                                   \
          "URL"},                                                                                   \
         {"legacy-ciphers",                                                                         \
          0,                                                                                        \
          HF_CLI_FLAG,                                                                              \
          HF_CTL_AT(has_legacy_ciphers),                                                            \
-         "offer such servers cipher suites with static RSA and CBC, too",                          \
+         "also offer such servers cipher suites with static RSA and CBC",                          \
          NULL},                                                                                    \
     {                                                                                              \
         "endpoint-timeout", 0, HF_CLI_INT, HF_CTL_AT(timeout_s),                                   \
@@ -193,7 +193,7 @@ struct hf_ctl_options {
 #define HF_CTL_LEAD                                                                                \
     {                                                                                              \
         "lead", 0, HF_CLI_INT, HF_CTL_AT(lead_days),                                               \
-            "how long the last device may need to take a new root in", "DAYS",                     \
+            "how long the last device may need to install a new root", "DAYS",                     \
             .preset = HF_LEAD_DAYS_DEFAULT, .shows_preset = true                                   \
     }
 #define HF_CTL_KEEP                                                                                \
@@ -210,7 +210,7 @@ struct hf_ctl_options {
     }
 /* The last rows of every table. */
 #define HF_CTL_HELP                                                                                \
-    {"quiet", 'q', HF_CLI_QUIET, 0, "print no report; the exit code tells", NULL},                 \
+    {"quiet", 'q', HF_CLI_QUIET, 0, "print no report", NULL},                                      \
         {"verbose", 'v', HF_CLI_VERBOSE, 0, "log each step to standard error", NULL},              \
         HF_CLI_HELP_ROW
 
@@ -233,7 +233,7 @@ HF_MUST_USE enum hf_err hf_ctl_read_root(const char *file, struct hf_buf *out, s
 /** Seconds since 1970 by this machine's clock. */
 int64_t hf_ctl_now_s(void);
 
-/** The usage error of a lead time, or a time for endpoints, that makes no sense. */
+/** The usage error of a lead time, or a time for endpoints, that is invalid. */
 HF_MUST_USE enum hf_err hf_ctl_check_lead(struct hf_cli_call *call);
 HF_MUST_USE enum hf_err hf_ctl_check_timeout(struct hf_cli_call *call);
 

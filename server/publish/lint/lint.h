@@ -15,7 +15,7 @@
 #include "server/publish/lint/lint_endpoints.h"
 #include "server/repository/repo_verify.h"
 
-/** What is held against every bundle. Borrowed. */
+/** What every bundle is checked with. Borrowed. */
 struct hf_lint {
     int64_t at_s;
     int64_t lead_s; /* until the last device has what is published now */

@@ -1,6 +1,6 @@
 /*
  * What a publisher accepted, signed with a version (`accepted` and `accepted_at` in custom.holdfast),
- * and how far that goes. An acceptance is of what was found on that day and not of a code for good: a
+ * and how far that goes. An acceptance is of what was found on that day and not of a code for ever: a
  * root that expires later is news, although the code of another one's end was accepted.
  */
 #ifndef HF_PUBLISH_LINT_ACCEPTED_H

@@ -253,7 +253,7 @@ static enum hf_err find_shrinking(const struct hf_lint_line *line, struct hf_fin
     return HF_OK;
 }
 
-/* Old and new must be good together for a while: nobody swaps a whole fleet in one night. */
+/* Old and new must be good together for a while: a fleet does not swap in one night. */
 static bool has_overlap(const struct hf_lint *lint, const struct hf_lint_line *line)
 {
     for (size_t i = 0; i < line->before->n_anchors; i++) {

@@ -91,7 +91,7 @@ struct hf_lint_sources {
 };
 
 /**
- * Read the file, what it names, and the addresses; nobody is asked. Names and reasons are plain text,
+ * Read the file, what it names, and the addresses; no server is asked. Names and reasons are plain text,
  * a terminal may show them. HF_E_FORMAT, HF_E_LIMIT, HF_E_NOT_FOUND. I/O.
  */
 HF_MUST_USE enum hf_err hf_lint_endpoints_read(const struct hf_lint_sources *sources,

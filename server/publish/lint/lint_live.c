@@ -245,7 +245,7 @@ static bool has_chain(const struct asked_server *h, enum hf_tls_keys keys)
     return false;
 }
 
-/* A TLS alert says that there is no such key; without one, nobody knows. */
+/* A TLS alert says that there is no such key; without one, it is unknown. */
 static bool is_unexplained(const struct live_answer *answer, enum hf_tls_keys keys)
 {
     return answer->err != HF_OK && answer->err != HF_E_TLS && answer->offer.keys == keys;

@@ -15,7 +15,7 @@
 
 #define CTRL_C 3
 
-/* What is asked for, and what to do where nobody can be asked. */
+/* What is asked for, and what to do where no person can be asked. */
 struct words {
     const char *prompt;
     const char *noun;

@@ -15,8 +15,8 @@ struct hf_cert_source {
     const char *const *selects; /* only what one of these means (select.h); NULL: everything */
     const struct hf_known_roots *known; /* for `selects`; may be NULL without them */
     const struct hf_bundle *present;    /* what is here already is passed over; NULL */
-    /* What only a whole table chooses is left out when it has expired at `at_s`: nobody asked for
-     * it. Noted in `left_out`; NULL: dates are looked at later, by whoever takes the result. */
+    /* What only a whole table chooses is left out when it has expired at `at_s`: it was not asked
+     * for. Noted in `left_out`; NULL: dates are looked at later, by the user of the result. */
     struct hf_findings *left_out;
     int64_t at_s;
     bool are_named; /* a person named `paths`: what `selects` leave out of them is noted too */

@@ -63,9 +63,9 @@ bool hf_known_roots_has_set(const struct hf_known_roots *known, const char *set)
 bool hf_known_roots_set_holds(const struct hf_known_roots *known, const char *set,
                               const struct hf_cert *cert);
 
-/* The day on which an anchor stops to be enough, as far as anybody has said. No I/O. */
+/* The day on which an anchor stops to be enough, as far as is known. No I/O. */
 
-/* The fleet's lead time: how long the last device may need to take a new root in. */
+/* The fleet's lead time: how long the last device may need to install a new root. */
 #define HF_LEAD_DAYS_DEFAULT 365
 #define HF_LEAD_DAYS_MAX 36500
 

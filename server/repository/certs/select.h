@@ -9,7 +9,7 @@
 #include "server/repository/base/findings.h"
 #include "server/repository/certs/known_roots.h"
 
-#define HF_FINGERPRINT_DIGITS_MIN 16 /* 64 bits: nobody finds a second one by accident */
+#define HF_FINGERPRINT_DIGITS_MIN 16 /* 64 bits: a second one is not found by accident */
 
 struct hf_fingerprint {
     char digits[HF_SHA256_HEX_LEN]; /* lower case */
@@ -44,7 +44,7 @@ enum hf_choice hf_select_choose(const char *const *texts, const struct hf_known_
                                 const struct hf_cert *cert);
 
 /*
- * A publisher signs no root that nobody has looked at: each is in a table of known roots, or in what
+ * A publisher signs no root that was not reviewed: each is in a table of known roots, or in what
  * this publisher has signed before, or its fingerprint was typed in from its owner's page. No I/O.
  */
 

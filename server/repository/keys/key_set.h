@@ -62,8 +62,8 @@ HF_MUST_USE enum hf_err hf_key_set_give(struct hf_key_set *set, const char *cons
                                         const char *passphrase_file, struct hf_why *why);
 
 /**
- * Could every given key sign for one of these roles under `root`, or `next` (NULL: none)? A slip of
- * the pen must not pass in silence: HF_E_ARGUMENT, in words.
+ * Could every given key sign for one of these roles under `root`, or `next` (NULL: none)? A typo
+ * must not pass in silence: HF_E_ARGUMENT, in words.
  */
 HF_MUST_USE enum hf_err hf_key_set_check_given(const struct hf_key_set *set,
                                                const struct hf_root *root,

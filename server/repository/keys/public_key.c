@@ -15,7 +15,7 @@ void hf_public_key_free(struct hf_public_key *key)
     *key = (struct hf_public_key){0};
 }
 
-/* Only what makes the key: its id must not depend on what somebody wrote beside it. */
+/* Only what makes the key: its id must not depend on what is written beside it. */
 static enum hf_err copy_plain(const json_t *object, json_t **out, struct hf_why *why)
 {
     const char *keytype = NULL, *scheme = NULL, *public = NULL;
@@ -168,7 +168,7 @@ enum hf_err hf_key_reference_parse(const json_t *file, struct hf_key_reference *
 
 /* ---- making ----------------------------------------------------------------------------------- */
 
-/* A token may give its objects longer names than anybody wants to read. */
+/* A token may give its objects names that are too long to read. */
 struct short_name {
     char text[HF_LABEL_MAX + 1];
 };

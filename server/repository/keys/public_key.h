@@ -21,7 +21,7 @@ HF_MUST_USE enum hf_err hf_public_key_from_json(const json_t *object, struct hf_
 
 void hf_public_key_free(struct hf_public_key *key);
 
-/** A new file that everybody may read. HF_E_STATE when the name is taken. */
+/** A new file that every user may read. HF_E_STATE when the name is taken. */
 HF_MUST_USE enum hf_err hf_public_key_create(const char *path, const json_t *object,
                                              struct hf_why *why);
 

@@ -60,7 +60,7 @@ static void look_at_all(const struct hf_token_list *tokens, const struct hf_toke
         (void)look(tokens->tokens[i], uri, out, fault);
 }
 
-/* Only what nobody shows otherwise is worth a PIN. */
+/* Only what is not shown otherwise is worth a PIN. */
 static void look_behind_pins(const struct hf_token_list *tokens, const struct hf_token_uri *uri,
                              struct hf_token_objects *out, struct hf_why *fault)
 {

@@ -1,4 +1,4 @@
-/* A key pair made inside a token, and tried before anybody is told of it. */
+/* A key pair made inside a token, and tried before it is reported. */
 #include "server/repository/tokens/token.h"
 #include "server/repository/tokens/token_object.h"
 

@@ -305,7 +305,7 @@ enum hf_err hf_tokens_find(struct hf_tokens **tokens, const struct hf_token_uri 
 
 /* ---- log in ---------------------------------------------------------------------------------- */
 
-/* PINs. A wrong one costs a try, and after a few of them the token is locked for good. */
+/* PINs. A wrong one costs a try, and after a few of them the token is locked. */
 static CK_FLAGS read_flags(const struct hf_token *token)
 {
     CK_TOKEN_INFO info = {0};

@@ -1,7 +1,7 @@
 /*
  * The inside of `struct hf_tokens`: modules, the tokens in their slots, one session with each, the PIN
- * that opened it. What a module answers is checked like any input: it may be somebody else's code in
- * front of somebody else's card.
+ * that opened it. What a module answers is checked like any input: it may be an attacker's code in
+ * front of an attacker's card.
  */
 #ifndef HF_REPOSITORY_TOKEN_SESSION_H
 #define HF_REPOSITORY_TOKEN_SESSION_H

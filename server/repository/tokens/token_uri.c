@@ -37,8 +37,8 @@ static bool is_name(const char *text, size_t len, const char *name)
     return strlen(name) == len && memcmp(text, name, len) == 0;
 }
 
-/* Of two p11-kit takes the last, and what it does not know in a query it keeps and ignores: a slip of
- * the pen would then name another key. */
+/* Of two p11-kit takes the last, and what it does not know in a query it keeps and ignores: a typo
+ * would then name another key. */
 static enum hf_err check_attribute(const char *text, size_t len, bool is_query, unsigned *seen,
                                    struct hf_why *why)
 {
