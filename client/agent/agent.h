@@ -13,7 +13,7 @@
 
 /* Exit codes besides those of every program, also in --help. */
 enum hf_agent_exit {
-    HF_EXIT_POSTPONED = 3, /* update: a newer bundle waits for a word from the endpoints */
+    HF_EXIT_POSTPONED = 3, /* update: a newer bundle waits for endpoint checks */
     HF_EXIT_BREAKS = 4,    /* simulate: something breaks on that day */
 };
 

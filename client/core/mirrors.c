@@ -134,7 +134,7 @@ static enum hf_err check_time_left(const struct hf_client *c, struct hf_why *why
         return HF_OK;
     return hf_fail(why, HF_E_NETWORK,
                    "expected the whole check to take at most %d minutes, it has taken longer; what "
-                   "was verified is kept, and the next check goes on from there",
+                   "was verified is kept, and the next check continues from there",
                    HF_TIMEOUT_CHECK_MS / 60000);
 }
 

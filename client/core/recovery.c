@@ -173,11 +173,12 @@ static void announce(struct hf_client *c, const struct row *row, bool has_anchor
                        "%" PRId64 " checks in a row, over %" PRId64 " %s, did not validate it",
                        row->n_checks, is_by_starts ? row->n_starts : row->up_ms / 3600000,
                        is_by_starts ? "starts" : "hours");
-    (void)hf_fail(&line, HF_OK,
-                  "recovery: this check goes on without validating the chain of %.100s, since %s; "
-                  "signatures, versions, expiry and hashes of what it sends are still checked "
-                  "(%.250s)",
-                  untrusted_server(c), cause, refusal->text);
+    (void)
+        hf_fail(&line, HF_OK,
+                "recovery: this check continues without validating the chain of %.100s, since %s; "
+                "signatures, versions, expiry and hashes of what it sends are still checked "
+                "(%.250s)",
+                untrusted_server(c), cause, refusal->text);
     tell(c, row->n_waived == 1, HF_LEVEL_WARNING, line.text);
 }
 

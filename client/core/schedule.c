@@ -203,7 +203,7 @@ static void plan_for_failures(const struct hf_check_memory *last, struct plan *p
     plan->interval_s = retry_s(last);
     if (last->is_postponed)
         (void)snprintf(plan->reason, sizeof plan->reason,
-                       "a newer bundle waits for a word of the endpoints");
+                       "a newer bundle waits for endpoint checks");
     else if (last->n_failures == 1)
         (void)snprintf(plan->reason, sizeof plan->reason, "the last check failed");
     else

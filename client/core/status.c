@@ -168,7 +168,7 @@ static void describe_trial(struct hf_client *c, struct hf_trial_status *out)
         return;
     *out = (struct hf_trial_status){true, trial.version, trial.up_s, ""};
     if (c->awaits_confirm)
-        what = "a word of the application (holdfast confirm, or reject)";
+        what = "the application (holdfast confirm, or reject)";
     else if (c->ports.endpoints.n_endpoints > 0)
         what = "a look at every endpoint that finds it good, after an hour of uptime or ten starts";
     (void)snprintf(out->waits_for, sizeof out->waits_for, "%s", what);

@@ -208,7 +208,7 @@ static enum hf_err start_look_up(struct look_up *l, struct hf_why *why)
         atomic_fetch_sub(&n_running, 1);
         return hf_fail(why, HF_E_NETWORK,
                        "the address of '%s' is not looked up: the resolver has not answered %d "
-                       "earlier look-ups yet; check the name servers that this device is told",
+                       "earlier look-ups yet; check the name servers of this device",
                        l->host, HF_LOOK_UPS_MAX);
     }
     int error = start_thread(l);
@@ -229,7 +229,7 @@ static enum hf_err look_up_name(const struct hf_endpoint *peer, const struct hf_
     if (err == HF_OK && !wait_until(l, deadline))
         return hf_fail(why, HF_E_NETWORK,
                        "the address of '%s' could not be found: the resolver did not answer within "
-                       "%g seconds; check the name servers that this device is told",
+                       "%g seconds; check the name servers of this device",
                        peer->host, (double)deadline->limit_ms / 1000.0);
     if (err == HF_OK)
         err = take(peer->host, &l->answer, out, why);

@@ -48,14 +48,14 @@ static enum hf_err parse_name(struct hf_bytes text, struct hf_endpoint *e, struc
 {
     if (text.len == 0)
         return hf_fail(why, HF_E_FORMAT,
-                       "the host name is empty (an IPv6 address stands in brackets)");
+                       "the host name is empty (write an IPv6 address in brackets)");
     if (text.len > HF_HOST_MAX)
         return hf_fail(why, HF_E_FORMAT, "the host name is longer than %d bytes", HF_HOST_MAX);
     for (size_t i = 0; i < text.len; i++) {
         if (!is_name_char(text.data[i]))
             return hf_fail(why, HF_E_FORMAT,
                            "the host name holds byte 0x%02x; letters, digits, '-', '.' and '_' are "
-                           "expected (an IPv6 address stands in brackets)",
+                           "expected (write an IPv6 address in brackets)",
                            text.data[i]);
         e->host[i] = to_lower(text.data[i]);
     }
@@ -72,7 +72,7 @@ static enum hf_err parse_ipv6(struct hf_bytes text, struct hf_endpoint *e, struc
         e->is_ipv6 = memchr(e->host, '\0', text.len) == NULL && address_len(e->host) == 16;
     }
     if (!e->is_ipv6)
-        return hf_fail(why, HF_E_FORMAT, "what stands in brackets is not an IPv6 address");
+        return hf_fail(why, HF_E_FORMAT, "the text in brackets is not an IPv6 address");
     return HF_OK;
 }
 

@@ -89,7 +89,7 @@ enum hf_err hf_endpoint_url_parse(const char *text, struct hf_endpoint_url *out,
     HF_TRY(cut_authority(rest, &authority, why));
     HF_TRY(parse_peer(authority, scheme->port, &url.peer, why));
     if (url.peer.port == 0)
-        return hf_fail(why, HF_E_FORMAT, "the port is missing: tls:// has none of its own");
+        return hf_fail(why, HF_E_FORMAT, "the port is missing: tls:// has no default port");
     url.scheme = scheme->name;
     *out = url;
     return HF_OK;

@@ -474,7 +474,8 @@ static enum hf_err check_out(const struct transfer *t, int64_t now_s, struct hf_
     struct hf_trusted_set seen = {0};
     HF_TRY(check_timestamp(t, why));
     if (hf_repo_verify_metadata(&t->to, now_s, &seen, why) != HF_OK)
-        return hf_fail_context(why, "with what lies in %s devices would refuse it", t->to.dir);
+        return hf_fail_context(why, "together with the files in %s devices would refuse it",
+                               t->to.dir);
     int64_t newest = seen.root->env.version, ours = t->set.root->env.version;
     hf_trusted_set_free(&seen);
     if (newest == ours)
@@ -561,7 +562,7 @@ static enum hf_err prepare_out(const struct hf_mirror *m, struct hf_why *why)
         return hf_fail(why, HF_E_STORAGE, "%s is no folder", m->out_dir);
     if (stat(m->repo_dir, &from) == 0 && from.st_dev == to.st_dev && from.st_ino == to.st_ino)
         return hf_fail(why, HF_E_ARGUMENT,
-                       "--out %s is the repository itself; a mirror needs a folder of its own",
+                       "--out %s is the repository itself; a mirror needs another folder",
                        m->out_dir);
     return HF_OK;
 }

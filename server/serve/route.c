@@ -104,7 +104,7 @@ const struct hf_refusal hf_site_refusals[HF_SITE_REFUSALS] = {
     {413, "a request here has no body", NULL},
     {414, "no file here has so long a name", NULL},
     {431, "the request's head is longer than 8 KiB", NULL},
-    {503, "the repository is not there yet or not whole; /healthz says what is missing",
+    {503, "the repository is missing or incomplete; /healthz says what is missing",
      "Retry-After: 10\r\n"},
     {505, "this server speaks HTTP/1.1 and HTTP/1.0", NULL},
 };

@@ -664,7 +664,7 @@ def test_all_roots_of_mozilla_in_one_bundle(p):
 
 # ---- a name that is new ----------------------------------------------------------------------------
 
-NEW = "--new begins one of that name"
+NEW = "--new creates it"
 
 
 @pytest.mark.parametrize("names, sentence", [

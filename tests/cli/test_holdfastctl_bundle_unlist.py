@@ -68,7 +68,7 @@ def test_the_next_version_counts_on(p):
 def test_the_newest_stays(p, version):
     assert p.refuses(*args(p, *str(version).split())) == (
         "roots/full/4.pem is the newest of its line, from which devices and later versions count; "
-        "publish what is to follow it, then it can go")
+        "publish its successor first")
 
 
 def test_what_is_not_listed_is_refused(p):

@@ -84,7 +84,7 @@ def test_a_file_that_is_there_gets_what_the_copies_have(holders, draft, copies):
 def test_a_file_of_another_draft_stays_as_it_is(p, copies, tmp_path):
     other = new_draft(p, tmp_path / "other.draft", "--expires", "100")
     sentence = refuses("root", "merge", "--draft", other, *copies, files=[other])
-    assert sentence.startswith(f"{other} lies there and stays as it is: it is another draft")
+    assert sentence.startswith(f"{other} exists and is unchanged: it is another draft")
 
 
 def test_a_copy_of_another_draft_is_told_by_name(p, holders, copies, tmp_path):

@@ -129,7 +129,7 @@ def test_what_makes_no_sense_is_wrong_usage(tmp_path, place, options, words):
 def test_keys_in_the_repository_are_refused(tmp_path):
     sentence = ctl.refused("init", "--repo", tmp_path / "repo", "--keys", tmp_path / "repo/keys",
                            "--insecure-no-passphrase", code=2)
-    assert sentence.startswith("the keys must not lie in the repository")
+    assert sentence.startswith("the keys must not be in the repository")
     assert ctl.tree(tmp_path) == {}
 
 

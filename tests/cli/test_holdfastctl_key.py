@@ -117,7 +117,7 @@ def test_names_that_would_not_be_found_again_are_refused(folder, passphrase):
 def test_inspect_says_what_it_cannot_read(folder, tmp_path):
     open_file = folder / "open.key.json"
     ctl.ok("key", "generate", "--key", open_file, "--insecure-no-passphrase")
-    assert "sealed    no: the private key lies open" in ctl.ok("key", "inspect", open_file)
+    assert "sealed    no: the private key in this file is not encrypted" in ctl.ok("key", "inspect", open_file)
     broken = private(tmp_path / "broken.key.json", "{}")
     assert str(broken) in ctl.refused("key", "inspect", broken)
     open_file.chmod(0o644)

@@ -184,8 +184,7 @@ def test_the_next_ceremony_goes_as_ever(p, new, root, targets, tmp_path):
 
 def test_without_the_new_keys_it_is_said_how_they_sign(p, root):
     sentence = refuses_to_finish(p, root)
-    assert sentence.startswith("under the new root, targets must be signed again, with keys that lie "
-                               "here or by their holders (targets draft --under the draft of root, "
+    assert sentence.startswith("under the new root, targets must be signed again, with keys that are here, or by their holders (targets draft --under the draft of root, "
                                "targets sign, root finish --targets): ")
     assert "holds 0 of the 2 targets keys that root 2 asks for" in sentence
 

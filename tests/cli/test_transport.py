@@ -422,7 +422,7 @@ def test_redirect_without_a_target_is_refused():
         ("http://user:pass@example.org/", "user name or password"),
         ("http://exa mple.org/", "0x20"),
         ("http://example.org:0/", "from 1 to 65535"),
-        ("http://::1/", "stands in brackets"),
+        ("http://::1/", "in brackets"),
         ("relative", "http:// or https://"),
     ],
 )

@@ -111,7 +111,7 @@ def check_home(device, outcome, publisher_root):
     [anchor] = device.status()["active"]["roots"]
     assert publisher_root.common_name in anchor["subject"]
     lines = journal(device, "recovery")
-    assert "goes on without validating the chain of https://127.0.0.1:" in lines[0]
+    assert "continues without validating the chain of https://127.0.0.1:" in lines[0]
     assert "recovery helped" in lines[-1]
     assert journal(device, "swap")[-1].endswith(", recovered")
 
@@ -323,4 +323,4 @@ def test_stranger_in_the_middle_gains_nothing(folder, publisher, dead_root, new_
             assert device.metadata_versions() == {"root": 1}
     # The device asked Mallory, over a connection without validation: that is not what protects it.
     assert len(s.requests) >= 1
-    assert "goes on without validating" in journal(device, "recovery")[0]
+    assert "continues without validating" in journal(device, "recovery")[0]

@@ -466,7 +466,7 @@ static void test_it_has_the_time_of_a_whole_check(void **state)
     mirror(d, 1)->is_untrusted = true;
     strand(d);
     d->client->ports.clock.uptime_ms = jumping_uptime_ms;
-    for (int i = 0; i < 60 && !fake_log_has(&d->fake, "goes on without"); i++)
+    for (int i = 0; i < 60 && !fake_log_has(&d->fake, "continues without"); i++)
         assert_int_not_equal(device_update(d), HF_OK);
     assert_int_equal(d->fake.transport.n_waived, 2);
 }
@@ -627,7 +627,7 @@ static void test_journal_and_log(void **state)
     check_text(last_event(d, "recovery"), "recovery helped");
     check_text(last_event(d, "swap"), "1 -> 2, 1 anchor, recovered");
     check_text((const char *)d->fake.log.text.data,
-               "recovery: this check goes on without validating the chain of http://a.test/repo, "
+               "recovery: this check continues without validating the chain of http://a.test/repo, "
                "since 5 checks in a row, over 28 hours, did not validate it");
     assert_string_equal(fake_store_value(&d->fake.store, "check.text"),
                         "updated amazon-iot/full 1 -> 2, recovered");

@@ -201,9 +201,9 @@ static void test_a_postponed_bundle_is_tried_again_within_the_hour(void **state)
 {
     struct device *d = *state;
     put_last(d, 0, "postponed", "1");
-    check_about(d, 60, "waits for a word of the endpoints");
+    check_about(d, 60, "waits for endpoint checks");
     put_last(d, 0, "postponed", "16");
-    check_about(d, 48 * 60, "waits for a word of the endpoints");
+    check_about(d, 48 * 60, "waits for endpoint checks");
     assert_true(next(d).wait_s <= HOUR_S);
 }
 

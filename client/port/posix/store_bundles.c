@@ -217,7 +217,7 @@ enum hf_err hf_store_restore_previous(void *ctx, struct hf_why *why)
 static enum hf_err mend_row(struct hf_sqlite_store *store, enum hf_slot slot,
                             const struct hf_bundle_record *file, struct hf_why *why)
 {
-    static const char action[] = "mend a bundle";
+    static const char action[] = "repair a bundle";
     sqlite3_stmt *stmt = NULL;
 
     HF_TRY(hf_db_prepare(store->db,

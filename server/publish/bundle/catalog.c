@@ -105,14 +105,13 @@ static enum hf_err refuse_set(const struct hf_repo_bundles *bundles, const char 
     for (size_t i = 0; i < bundles->n_items; i++) {
         const char *near = bundles->items[i].description.set;
         if (hf_cli_is_slip(set, near))
-            return hf_fail(
-                why, HF_E_POLICY,
-                "there is no set \"%s\", did you mean \"%s\"? --new begins one of that name", set,
-                near);
+            return hf_fail(why, HF_E_POLICY,
+                           "there is no set \"%s\", did you mean \"%s\"? --new creates it", set,
+                           near);
     }
     return hf_fail(why, HF_E_POLICY,
                    "there is no set \"%s\" yet, holdfastctl bundle list shows those there are; "
-                   "--new begins one of that name",
+                   "--new creates it",
                    set);
 }
 
@@ -123,13 +122,12 @@ static enum hf_err refuse_profile(const char *set, const char *profile, struct h
         if (hf_cli_is_slip(profile, profiles[i]))
             return hf_fail(
                 why, HF_E_POLICY,
-                "set \"%s\" has no profile \"%s\", did you mean \"%s\"? --new begins one of "
-                "that name",
-                set, profile, profiles[i]);
+                "set \"%s\" has no profile \"%s\", did you mean \"%s\"? --new creates it", set,
+                profile, profiles[i]);
     }
     return hf_fail(why, HF_E_POLICY,
                    "set \"%s\" has no profile \"%s\", and devices ask for full, rsa, ecc or legacy "
-                   "unless they are configured otherwise; --new begins one of that name",
+                   "unless they are configured otherwise; --new creates it",
                    set, profile);
 }
 

@@ -304,7 +304,7 @@ static enum hf_err sign_targets(struct root_ceremony *c, int64_t *version, struc
     if (stage_same_targets(&c->p, version, file, why) == HF_OK)
         return HF_OK;
     return hf_fail_context(why, "under the new root, targets must be signed again, with keys that "
-                                "lie here or by their holders (targets draft --under the draft of "
+                                "are here, or by their holders (targets draft --under the draft of "
                                 "root, targets sign, root finish --targets)");
 }
 

@@ -53,7 +53,7 @@ static enum hf_err refuse_newest(const struct hf_repo_bundle *b, struct hf_why *
 {
     return hf_fail(why, HF_E_POLICY,
                    "%s is the newest of its line, from which devices and later versions count; "
-                   "publish what is to follow it, then it can go",
+                   "publish its successor first",
                    b->target->path);
 }
 

@@ -40,13 +40,13 @@ static enum hf_err look(const struct hf_draft *draft, const struct sign_options 
     HF_TRY(hf_draft_find_keys(draft, holder, why));
     HF_TRY(hf_draft_check_clock(draft, hf_ctl_now_s(), why));
     if (!is_known && r->o.root == NULL && r->yes == NULL && isatty(STDIN_FILENO))
-        fprintf(stderr,
-                "No root.json lies beside the keys, and --root names none, so nothing here tells "
-                "whether\n"
-                "the draft follows your root: compare the SHA-256 of root %" PRId64
-                " below with what\n"
-                "others know of it.\n",
-                draft->root.env.version);
+        fprintf(
+            stderr,
+            "There is no root.json beside the keys, and --root names none, so nothing here tells "
+            "whether\n"
+            "the draft follows your root: compare the SHA-256 of root %" PRId64 " below with what\n"
+            "others know of it.\n",
+            draft->root.env.version);
     return hf_draft_confirm(draft, r->yes, why);
 }
 
@@ -261,7 +261,7 @@ static enum hf_err merge_into(struct hf_draft *draft, const char *path, struct h
     enum hf_err err = hf_draft_merge(draft, &there, why);
     hf_draft_free(&there);
     if (err != HF_OK)
-        return hf_fail_context(why, "%s lies there and stays as it is", path);
+        return hf_fail_context(why, "%s exists and is unchanged", path);
     return hf_draft_write(path, draft, why);
 }
 

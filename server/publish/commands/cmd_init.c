@@ -53,7 +53,8 @@ static void print_text(const struct made *made, const struct hf_root *root, FILE
         "  online/   snapshot, timestamp: for the machine that runs holdfastctl refresh daily\n",
         of_root->threshold, of_root->n_key_ids, of_targets->threshold, of_targets->n_key_ids);
     if (made->is_insecure)
-        fputs("\nThe keys lie open: they were made with --insecure-no-passphrase, for tests only\n",
+        fputs("\nThe keys are not encrypted: they were made with --insecure-no-passphrase, for "
+              "tests only\n",
               out);
     fprintf(out,
             "\n%s/" FIRST_ROOT " is what devices start from.\n"
@@ -142,8 +143,7 @@ static enum hf_err refuse_keys_in_repo(const char *repo, const char *keys, struc
         size_t len = strlen(real_repo);
         if (strncmp(real_keys, real_repo, len) == 0 && strchr("/", real_keys[len]) != NULL)
             err = hf_fail(why, HF_E_ARGUMENT,
-                          "the keys must not lie in the repository: %s is what devices are served",
-                          repo);
+                          "the keys must not be in the repository: %s is served to devices", repo);
     }
     free(real_repo);
     free(real_keys);

@@ -54,7 +54,7 @@ void hf_key_about_print(const struct hf_key_about *about, FILE *out)
         fprintf(out, "  sealed    Argon2id, %" PRId64 " passes over %" PRId64 " MiB\n",
                 about->kdf->passes, about->kdf->memory_bytes >> 20);
     if (strcmp(about->kind, "open") == 0)
-        fputs("  sealed    no: the private key lies open in this file\n", out);
+        fputs("  sealed    no: the private key in this file is not encrypted\n", out);
     if (strcmp(about->kind, "public") == 0)
         fputs("  the public part only\n", out);
 }

@@ -216,12 +216,12 @@ struct hf_ctl_options {
 
 /* Of the help of every command that signs. */
 #define HF_CTL_KEY_TEXT                                                                            \
-    "A key may also lie in a token (smart card, HSM). KEYS then holds a file that refers to it\n"  \
+    "A key can also be in a token (smart card, HSM). KEYS then holds a file that refers to it\n"   \
     "(key import), or --key names it by its PKCS#11 URI, in quotes because of the semicolon:\n\n"  \
     "  pkcs11:token=alice;object=root-1\n"                                                         \
     "  pkcs11:token=online;object=timestamp?pin-source=file:/etc/holdfast/pin\n\n"                 \
-    "The PIN is asked for, or read from pin-source. --key also names a key file that lies\n"       \
-    "elsewhere. A key that is not authorised for the role is rejected."
+    "The PIN is asked for, or read from pin-source. --key also names a key file in\n"              \
+    "another folder. A key that is not authorised for the role is rejected."
 
 struct hf_publication_place hf_ctl_publication(const struct hf_ctl_options *o,
                                                enum hf_key_half half);

@@ -38,7 +38,7 @@ class Device:
         return self._holdfast(programs.refused, "update", **how)
 
     def postpones_update(self, **how):
-        """The sentence of one that waits for a word from the endpoints."""
+        """The sentence of a postponed update."""
         outcome = self._holdfast(programs.call, "update", **how)
         assert (outcome.code, outcome.err) == (3, ""), outcome
         assert outcome.out.startswith("postponed: ") and outcome.out.count("\n") == 1, outcome.out
