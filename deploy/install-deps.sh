@@ -49,7 +49,7 @@ test_packages=(libcmocka-dev g++ python3-pytest python3-cryptography openssl jq
     "nginx-light|nginx|nginx-core|nginx-full|nginx-extras" mosquitto mosquitto-clients curl procps
     softhsm2 groff-base faketime strace systemd clang libclang-rt-dev clang-format cppcheck)
 bench_packages=(wrk)
-# What the tests compare with and Debian 12 lacks comes from this suite, which stays as it is.
+# Packages that the tests compare with and Debian 12 lacks come from this suite, which does not change.
 newer_suite=trixie
 # Their packages would start them, now and at every boot.
 services=(nginx mosquitto)
@@ -137,7 +137,7 @@ cflags_of() {
     esac
 }
 
-# A library built from another overlay, patch, tarball, flags or compiler lies in another folder, so a
+# A library built from another overlay, patch, tarball, flags or compiler is in another folder, so a
 # stale one is never picked up. The compiler's own name is cut off: cc and gcc are the same one.
 mbedtls_prefix_of() {
     local cc version hash

@@ -12,7 +12,7 @@
 PRAGMA application_id = 0x48464354;    -- "HFCT"
 PRAGMA user_version = 6;
 
--- What `holdfast init` was told. One row.
+-- The configuration of `holdfast init`. One row.
 CREATE TABLE config (
     id               INTEGER PRIMARY KEY CHECK (id = 1),
     set_name         TEXT NOT NULL CHECK (length(set_name) BETWEEN 1 AND 64),
