@@ -194,22 +194,23 @@ static enum hf_err look_out(const struct hf_cli_call *call, const struct hf_posi
 }
 
 static enum hf_err simulate_in(struct hf_cli_call *call, struct hf_posix *posix,
-                               struct hf_simulation_query *query, struct hf_why *why)
+                               const struct hf_simulation_query *asked, struct hf_why *why)
 {
     const struct simulate_options *o = call->values;
     struct hf_lookout *lookout = NULL;
     struct hf_endpoint_port looks;
+    struct hf_simulation_query query = *asked;
     struct hf_simulation simulation = {0};
 
     if (o->endpoint != NULL) {
         HF_TRY(look_out(call, posix, &lookout, why));
         looks = hf_lookout_port(lookout);
-        query->looks = &looks;
-        query->endpoint = looks.name(looks.ctx, 0); /* in its one form */
+        query.looks = &looks;
+        query.endpoint = looks.name(looks.ctx, 0); /* in its one form */
     }
-    query->at_s = o->at_s;
-    query->now_s = posix != NULL ? HF_TIME_NONE : (int64_t)time(NULL);
-    enum hf_err err = hf_client_simulate(posix != NULL ? hf_posix_client(posix) : NULL, query,
+    query.at_s = o->at_s;
+    query.now_s = posix != NULL ? HF_TIME_NONE : (int64_t)time(NULL);
+    enum hf_err err = hf_client_simulate(posix != NULL ? hf_posix_client(posix) : NULL, &query,
                                          &simulation, why);
     if (err == HF_OK) {
         call->exit_code = simulation.breaks ? HF_EXIT_BREAKS : HF_EXIT_OK;
