@@ -3,6 +3,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import signal
 import subprocess
 import tempfile
@@ -65,7 +66,7 @@ class Context:
                              "127.0.0.1:0", "--loops", "1", stderr=subprocess.PIPE, text=True)
         for line in process.stderr:
             if "listening on http://" in line:
-                return process, int(line.split(":")[3].split()[0])
+                return process, int(re.search(r"listening on http://[^ ]*:(\d+)", line)[1])
         raise SystemExit("bench: holdfastd did not start")
 
     def stop_all(self):
