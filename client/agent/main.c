@@ -56,7 +56,6 @@ static const struct hf_cli_program program = {
     .name_width = 10,
     .help = help,
     .help_after = help_after,
-    .surplus = "unexpected argument",
     .options = options,
     .values = &before_command,
 };

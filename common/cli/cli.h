@@ -135,7 +135,6 @@ struct hf_cli_program {
     const char *help_after; /* and what follows them */
     const char *exit_codes; /* the same for a group of commands */
     bool shows_summaries;   /* also in the help of a command */
-    const char *surplus;    /* what is said before a word too many */
 
     const struct hf_cli_option *options; /* before the command */
     void *values;                        /* theirs; one for the program */

@@ -154,8 +154,7 @@ static enum hf_err check(struct hf_cli_call *call)
     if (command->needs_word != NULL)
         HF_TRY(hf_cli_need(call, command->needs_word, call->words == NULL ? NULL : call->words[0]));
     if (call->n_words > command->max_words)
-        return hf_cli_usage(call, "%s \"%s\"", call->program->surplus,
-                            call->words[command->max_words]);
+        return hf_cli_usage(call, "unexpected argument \"%s\"", call->words[command->max_words]);
     return HF_OK;
 }
 

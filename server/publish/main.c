@@ -80,7 +80,6 @@ static const struct hf_cli_program program = {
     .help_after = help_after,
     .exit_codes = HF_CTL_EXITS,
     .shows_summaries = true,
-    .surplus = "nothing is to be done with",
     .options = options,
     .values = &before_command,
     .on_verbose = hf_verbose_on,

@@ -305,7 +305,7 @@ def test_ctrl_c_at_the_prompt_makes_nothing(tmp_path, place):
     (["init"], "--repo is missing; see holdfastctl init --help"),
     (["init", "--repo", "r"], "--keys is missing; see holdfastctl init --help"),
     (["init", "--repo", "r", "--keys", "k", "extra"],
-     'nothing is to be done with "extra"; see holdfastctl init --help'),
+     'unexpected argument "extra"; see holdfastctl init --help'),
     (["init", "--no-such"], "--no-such: unknown option; see holdfastctl init --help"),
     (["init", "--repo", "r", "--keys", "k", "--root-keys", "two"],
      "two: invalid numeric value; see holdfastctl init --help"),

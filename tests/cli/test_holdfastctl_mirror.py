@@ -549,7 +549,7 @@ def test_the_repository_itself_is_no_place_for_a_mirror(publisher, root, tmp_pat
 @pytest.mark.parametrize("words, sentence", [
     ((), "--repo is missing"),
     (("--repo", "x"), "--out is missing"),
-    (("--repo", "x", "--out", "y", "z"), 'nothing is to be done with "z"'),
+    (("--repo", "x", "--out", "y", "z"), 'unexpected argument "z"'),
     (("--repo", "x", "--out", "y", "--keep", "-1"), "--keep wants a number"),
     (("--repo", "x", "--out", "y", "--keep-days", "9999999"), "--keep-days wants a number"),
     (("--repo", "x", "--out", "y", "--keep", "some"), "invalid numeric value"),

@@ -219,4 +219,4 @@ def test_odd_periods_are_refused(p, text, words):
 def test_wrong_usage(p, command):
     help_text = f"; see holdfastctl {command} --help"
     assert ctl.refused(command, "--repo", p.repo, code=2) == "--keys is missing" + help_text
-    assert ctl.refused(command, *p.place, "x", code=2) == 'nothing is to be done with "x"' + help_text
+    assert ctl.refused(command, *p.place, "x", code=2) == 'unexpected argument "x"' + help_text
