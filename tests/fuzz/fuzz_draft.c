@@ -27,15 +27,15 @@ static void check_same_again(const struct hf_draft *draft)
     hf_buf_free(&text);
 }
 
-static void check_shown(const struct hf_draft *draft, const struct hf_tally *tally)
+static void check_shown(const struct hf_draft *draft, const struct hf_signature_status *status)
 {
     char *text = NULL;
     size_t len = 0;
     FILE *memory = open_memstream(&text, &len);
     FUZZ_CHECK(memory != NULL);
     hf_draft_show(draft, memory);
-    if (tally != NULL)
-        hf_tally_print(tally, memory);
+    if (status != NULL)
+        hf_signature_status_print(status, memory);
     FUZZ_CHECK(fclose(memory) == 0);
     for (size_t i = 0; i < len; i++)
         FUZZ_CHECK(text[i] == '\n' || ((unsigned char)text[i] >= ' ' && text[i] != 0x7f));
@@ -56,15 +56,15 @@ static void check_device_takes(const struct hf_draft *draft)
     hf_buf_free(&file);
 }
 
-static void check_tally(const struct hf_draft *draft, const struct hf_tally *tally)
+static void check_status(const struct hf_draft *draft, const struct hf_signature_status *status)
 {
     struct hf_why why = {0};
-    for (size_t i = 0; i < tally->n_sides; i++) {
-        FUZZ_CHECK(tally->sides[i].n_signed >= 0);
-        FUZZ_CHECK((size_t)tally->sides[i].n_signed <= tally->sides[i].n_keys);
+    for (size_t i = 0; i < status->n_quorums; i++) {
+        FUZZ_CHECK(status->quorums[i].n_signed >= 0);
+        FUZZ_CHECK((size_t)status->quorums[i].n_signed <= status->quorums[i].n_keys);
     }
-    enum hf_err err = hf_tally_require(tally, &why);
-    FUZZ_CHECK((err == HF_OK) == hf_tally_is_complete(tally));
+    enum hf_err err = hf_signature_status_require(status, &why);
+    FUZZ_CHECK((err == HF_OK) == hf_signature_status_is_complete(status));
     if (err == HF_OK)
         check_device_takes(draft);
     else
@@ -74,7 +74,7 @@ static void check_tally(const struct hf_draft *draft, const struct hf_tally *tal
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct hf_draft draft = {0};
-    struct hf_tally tally = {0};
+    struct hf_signature_status status = {0};
     struct hf_why why = {0};
     enum hf_err err = hf_draft_parse((struct hf_bytes){data, size}, &draft, &why);
     if (err != HF_OK) {
@@ -83,13 +83,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     check_same_again(&draft);
-    err = hf_tally_make(&draft, &tally, &why);
+    err = hf_signature_status_make(&draft, &status, &why);
     if (err == HF_OK)
-        check_tally(&draft, &tally);
+        check_status(&draft, &status);
     else
         fuzz_check_refusal(err, &why);
-    check_shown(&draft, err == HF_OK ? &tally : NULL);
-    hf_tally_free(&tally);
+    check_shown(&draft, err == HF_OK ? &status : NULL);
+    hf_signature_status_free(&status);
     hf_draft_free(&draft);
     return 0;
 }

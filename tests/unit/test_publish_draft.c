@@ -284,10 +284,11 @@ static void what_is_refused_leaves_the_draft_as_it_was(void **state)
 
 /* ---- who has signed --------------------------------------------------------------------------- */
 
-static struct hf_tally_say say_of(const struct hf_tally *tally, const struct tuf_key *key)
+static struct hf_eligibility say_of(const struct hf_signature_status *status,
+                                    const struct tuf_key *key)
 {
     json_t *object = tuf_key_json(key);
-    struct hf_tally_say say = hf_tally_say_of(&w.draft, tally, object);
+    struct hf_eligibility say = hf_signature_status_eligibility(&w.draft, status, object);
     json_decref(object);
     return say;
 }
@@ -295,47 +296,47 @@ static struct hf_tally_say say_of(const struct hf_tally *tally, const struct tuf
 static void signatures_are_counted_for_either_root(void **state)
 {
     (void)state;
-    struct hf_tally tally = {0};
+    struct hf_signature_status status = {0};
     struct hf_why why = {0};
     sign_with(0);
-    CHECK_OK(hf_tally_make(&w.draft, &tally, NULL));
-    assert_false(hf_tally_is_complete(&tally));
-    CHECK_REFUSED(hf_tally_require(&tally, &why), HF_E_SIGNATURE, &why,
+    CHECK_OK(hf_signature_status_make(&w.draft, &status, NULL));
+    assert_false(hf_signature_status_is_complete(&status));
+    CHECK_REFUSED(hf_signature_status_require(&status, &why), HF_E_SIGNATURE, &why,
                   "signed by 1 of 3 keys of version 1 (2 must), 1 of 3 of version 2 (2 must)");
     assert_null(strstr(why.text, "0000000000000000"));
-    assert_true(say_of(&tally, root_key(0)).has_signed);
-    assert_null(say_of(&tally, root_key(0)).id);
-    assert_string_equal(say_of(&tally, root_key(1)).id, root_key(1)->key_id);
-    assert_false(say_of(&tally, root_key(1)).has_signed);
-    hf_tally_free(&tally);
+    assert_true(say_of(&status, root_key(0)).has_signed);
+    assert_null(say_of(&status, root_key(0)).id);
+    assert_string_equal(say_of(&status, root_key(1)).id, root_key(1)->key_id);
+    assert_false(say_of(&status, root_key(1)).has_signed);
+    hf_signature_status_free(&status);
     sign_with(2);
-    CHECK_OK(hf_tally_make(&w.draft, &tally, NULL));
-    assert_true(hf_tally_is_complete(&tally));
-    CHECK_OK(hf_tally_require(&tally, &why));
-    hf_tally_free(&tally);
+    CHECK_OK(hf_signature_status_make(&w.draft, &status, NULL));
+    assert_true(hf_signature_status_is_complete(&status));
+    CHECK_OK(hf_signature_status_require(&status, &why));
+    hf_signature_status_free(&status);
 }
 
 static void a_signature_that_does_not_verify_is_refused(void **state)
 {
     (void)state;
-    struct hf_tally tally = {0};
+    struct hf_signature_status status = {0};
     struct hf_why why = {0};
     json_t *forged = json_pack("[{s:s, s:s}]", "keyid", root_key(0)->key_id, "sig", "00");
     CHECK_OK(hf_draft_set_take(&w.draft, "signatures", forged, NULL));
-    CHECK_REFUSED(hf_tally_make(&w.draft, &tally, &why), HF_E_SIGNATURE, &why,
+    CHECK_REFUSED(hf_signature_status_make(&w.draft, &status, &why), HF_E_SIGNATURE, &why,
                   "is not over this draft");
-    assert_null(tally.keys);
+    assert_null(status.keys);
 }
 
 static void a_signature_of_a_role_that_has_no_say_is_refused(void **state)
 {
     (void)state;
-    struct hf_tally tally = {0};
+    struct hf_signature_status status = {0};
     struct hf_why why = {0};
     const struct tuf_key *key = &w.publisher.roles[HF_ROLE_TARGETS].keys.keys[0];
     json_t *other = json_pack("[{s:s, s:s}]", "keyid", key->key_id, "sig", "00");
     CHECK_OK(hf_draft_set_take(&w.draft, "signatures", other, NULL));
-    CHECK_REFUSED(hf_tally_make(&w.draft, &tally, &why), HF_E_SIGNATURE, &why,
+    CHECK_REFUSED(hf_signature_status_make(&w.draft, &status, &why), HF_E_SIGNATURE, &why,
                   "a root key of neither root");
 }
 

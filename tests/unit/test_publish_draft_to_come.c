@@ -126,16 +126,16 @@ static void the_keys_of_the_root_in_force_are_counted_apart(void **state)
 {
     (void)state;
     struct hf_draft draft = {0};
-    struct hf_tally tally = {0};
+    struct hf_signature_status status = {0};
     struct hf_why why = {0};
     sign_with(&w.old_targets);
     CHECK_OK(parse(&draft, NULL));
-    CHECK_OK(hf_tally_make(&draft, &tally, NULL));
-    assert_int_equal(tally.n_sides, 2);
-    assert_true(tally.sides[1].is_optional && tally.sides[1].n_signed == 1);
-    CHECK_REFUSED(hf_tally_require(&tally, &why), HF_E_SIGNATURE, &why,
+    CHECK_OK(hf_signature_status_make(&draft, &status, NULL));
+    assert_int_equal(status.n_quorums, 2);
+    assert_true(status.quorums[1].is_optional && status.quorums[1].n_signed == 1);
+    CHECK_REFUSED(hf_signature_status_require(&status, &why), HF_E_SIGNATURE, &why,
                   "0 of 2 keys of version 2 (2 must), 1 of 1 of version 1 (1 may sign too)");
-    hf_tally_free(&tally);
+    hf_signature_status_free(&status);
     hf_draft_free(&draft);
 }
 
@@ -143,12 +143,12 @@ static void nothing_waits_for_the_keys_of_the_root_in_force(void **state)
 {
     (void)state;
     struct hf_draft draft = {0};
-    struct hf_tally tally = {0};
+    struct hf_signature_status status = {0};
     sign_with(&w.publisher.roles[HF_ROLE_TARGETS].keys);
     CHECK_OK(parse(&draft, NULL));
-    CHECK_OK(hf_tally_make(&draft, &tally, NULL));
-    assert_true(hf_tally_is_complete(&tally));
-    hf_tally_free(&tally);
+    CHECK_OK(hf_signature_status_make(&draft, &status, NULL));
+    assert_true(hf_signature_status_is_complete(&status));
+    hf_signature_status_free(&status);
     hf_draft_free(&draft);
 }
 

@@ -19,7 +19,7 @@ struct release {
     struct hf_publication *p;
     const struct hf_lint_endpoints *endpoints;
     struct hf_known_roots known;
-    struct hf_shelf shelf;
+    struct hf_catalog catalog;
     struct hf_bundle_built built[1 + HF_DERIVED_MAX];
     size_t n_built;
     json_t *unlisted; /* versions that are too old now */
@@ -31,9 +31,9 @@ struct release {
 static enum hf_err prune(struct release *r, json_t *targets, const struct hf_description *d,
                          struct hf_why *why)
 {
-    for (size_t i = 0; i < r->shelf.bundles.n_items; i++) {
-        const struct hf_repo_bundle *b = &r->shelf.bundles.items[i];
-        if (hf_shelf_is_of(b, d->set, d->profile) &&
+    for (size_t i = 0; i < r->catalog.bundles.n_items; i++) {
+        const struct hf_repo_bundle *b = &r->catalog.bundles.items[i];
+        if (hf_catalog_is_of(b, d->set, d->profile) &&
             b->description.version <= d->version - r->order->keep)
             HF_TRY(hf_targets_unlist(targets, b, r->unlisted, why));
     }
@@ -85,7 +85,7 @@ static enum hf_err report(const struct release *r, const json_t *targets, bool i
     const struct hf_released released = {
         .order = r->order,
         .p = r->p,
-        .shelf = &r->shelf,
+        .catalog = &r->catalog,
         .built = r->built,
         .n_built = r->n_built,
         .unlisted = r->unlisted,
@@ -99,11 +99,11 @@ static enum hf_err report(const struct release *r, const json_t *targets, bool i
  * or the end is near? */
 static enum hf_err has_work(struct release *r, bool *out, struct hf_why *why)
 {
-    *out = r->shelf.is_waiting && r->p->is_used[HF_KEYS_ONLINE] && r->order->draft_file == NULL;
+    *out = r->catalog.is_waiting && r->p->is_used[HF_KEYS_ONLINE] && r->order->draft_file == NULL;
     for (size_t i = 0; i < r->n_built; i++)
         *out = *out || !r->built[i].is_unchanged;
     return *out ? HF_OK
-                : hf_publication_is_due(r->p, HF_ROLE_TARGETS, &r->shelf.targets->env, out, why);
+                : hf_publication_is_due(r->p, HF_ROLE_TARGETS, &r->catalog.targets->env, out, why);
 }
 
 static enum hf_err send_out(struct release *r, struct hf_why *why)
@@ -116,10 +116,10 @@ static enum hf_err send_out(struct release *r, struct hf_why *why)
             HF_TRY(hf_publication_refresh_if_due(r->p, why));
         return report(r, NULL, false, why);
     }
-    HF_TRY(hf_targets_next(r->p, r->shelf.targets, &targets, why));
+    HF_TRY(hf_targets_next(r->p, r->catalog.targets, &targets, why));
     enum hf_err err = list_all(r, targets, why);
     if (err == HF_OK)
-        err = hf_targets_release(r->p, r->shelf.targets, targets, r->order->draft_file,
+        err = hf_targets_release(r->p, r->catalog.targets, targets, r->order->draft_file,
                                  &is_published, why);
     if (err == HF_OK)
         err = report(r, targets, is_published, why);
@@ -137,7 +137,7 @@ static enum hf_err find_from(const struct release *r, const struct hf_repo_bundl
     *out = NULL;
     if (profile == NULL)
         return HF_OK;
-    *out = hf_repo_bundles_newest(&r->shelf.bundles, set, profile);
+    *out = hf_repo_bundles_newest(&r->catalog.bundles, set, profile);
     if (*out != NULL)
         return HF_OK;
     if (strcmp(profile, r->order->bundle.profile) != 0)
@@ -177,7 +177,7 @@ static enum hf_err refuse_to_remove(const struct release *r, const struct hf_rep
                                     const char *text, struct hf_why *why)
 {
     const struct hf_repo_bundle *before = from;
-    while ((before = hf_shelf_before(&r->shelf, &before->description)) != NULL) {
+    while ((before = hf_catalog_before(&r->catalog, &before->description)) != NULL) {
         const struct hf_cert *cert = find_meant(&before->bundle, text, &r->known);
         if (cert != NULL)
             return hf_fail(why, HF_E_NOT_FOUND,
@@ -210,7 +210,7 @@ static enum hf_err build_one(struct release *r, const struct hf_bundle_order *or
                              struct hf_why *why)
 {
     HF_TRY(hf_bundle_build(order,
-                           hf_repo_bundles_newest(&r->shelf.bundles, order->set, order->profile),
+                           hf_repo_bundles_newest(&r->catalog.bundles, order->set, order->profile),
                            r->p->now_s, &r->built[r->n_built], why));
     r->n_built++;
     return HF_OK;
@@ -224,7 +224,7 @@ static enum hf_err derive(struct release *r, const struct hf_bundle_order *order
     HF_TRY(hf_derivations_parse(r->order->derives, r->order->bundle.profile, derivations, &n, why));
     for (size_t i = 0; i < n; i++) {
         HF_TRY(hf_bundle_derive(&r->built[0], &derivations[i], order,
-                                hf_repo_bundles_newest(&r->shelf.bundles, r->order->bundle.set,
+                                hf_repo_bundles_newest(&r->catalog.bundles, r->order->bundle.set,
                                                        derivations[i].profile),
                                 r->p->now_s, &r->built[r->n_built], why));
         r->n_built++;
@@ -241,7 +241,7 @@ static enum hf_err check_name(const struct release *r, struct hf_why *why)
     if (!hf_set_name_is_valid(order->set) || !hf_set_name_is_valid(order->profile) ||
         (from != NULL && strcmp(from, order->profile) == 0))
         return HF_OK;
-    return hf_bundle_check_begin(&r->shelf.bundles, order->set, order->profile, r->order->is_new,
+    return hf_bundle_check_begin(&r->catalog.bundles, order->set, order->profile, r->order->is_new,
                                  why);
 }
 
@@ -260,29 +260,29 @@ static enum hf_err build_all(struct release *r, struct hf_why *why)
 /* ---- lint ------------------------------------------------------------------------------------ */
 
 /* What an rsa or ecc is compared with: the full that is signed with it, or the newest there is. */
-static const struct hf_bundle *find_full(const struct hf_shelf *shelf,
+static const struct hf_bundle *find_full(const struct hf_catalog *catalog,
                                          const struct hf_bundle_built *built, size_t n_built)
 {
     for (size_t i = 0; i < n_built; i++) {
         if (strcmp(built[i].description.profile, "full") == 0)
             return &built[i].bundle;
     }
-    const struct hf_repo_bundle *full = hf_repo_bundles_newest(&shelf->bundles,
+    const struct hf_repo_bundle *full = hf_repo_bundles_newest(&catalog->bundles,
                                                                built[0].description.set, "full");
     return full == NULL ? NULL : &full->bundle;
 }
 
 /* An unchanged bundle is compared with the version before it, as lint does. Errors that were accepted
  * when it was signed stay accepted. */
-static enum hf_err look_at(const struct hf_lint *lint, const struct hf_shelf *shelf,
+static enum hf_err look_at(const struct hf_lint *lint, const struct hf_catalog *catalog,
                            const struct hf_bundle *full, struct hf_bundle_built *b,
                            struct hf_why *why)
 {
     char where[2 * HF_SET_NAME_MAX + 32];
     const struct hf_description *d = &b->description;
-    const struct hf_repo_bundle *newest = hf_repo_bundles_newest(&shelf->bundles, d->set,
+    const struct hf_repo_bundle *newest = hf_repo_bundles_newest(&catalog->bundles, d->set,
                                                                  d->profile);
-    const struct hf_repo_bundle *before = b->is_unchanged ? hf_shelf_before(shelf, d) : newest;
+    const struct hf_repo_bundle *before = b->is_unchanged ? hf_catalog_before(catalog, d) : newest;
     size_t n_before = b->findings.n_items;
     (void)snprintf(where, sizeof where, "%s/%s %" PRId64, d->set, d->profile, d->version);
     const struct hf_lint_line line = {.where = where,
@@ -333,9 +333,9 @@ static enum hf_err lint_all(struct release *r, struct hf_why *why)
     }
     /* Once for all profiles. */
     HF_TRY(hf_lint_answers(r->endpoints, &r->built[0].findings, why));
-    const struct hf_bundle *full = find_full(&r->shelf, r->built, r->n_built);
+    const struct hf_bundle *full = find_full(&r->catalog, r->built, r->n_built);
     for (size_t i = 0; i < r->n_built; i++) {
-        HF_TRY(look_at(&lint, &r->shelf, full, &r->built[i], why));
+        HF_TRY(look_at(&lint, &r->catalog, full, &r->built[i], why));
         HF_TRY(hf_findings_accept(&r->built[i].findings, r->order->accepts, why));
     }
     return judge(r->built, r->n_built, why);
@@ -346,7 +346,7 @@ static enum hf_err lint_all(struct release *r, struct hf_why *why)
 static enum hf_err run(struct release *r, struct hf_why *why)
 {
     HF_TRY(hf_known_roots_load(r->order->roots, &r->known, why));
-    HF_TRY(hf_shelf_load(&r->p->repo, &r->p->set, &r->shelf, why));
+    HF_TRY(hf_catalog_load(&r->p->repo, &r->p->set, &r->catalog, why));
     HF_TRY(build_all(r, why));
     HF_TRY(lint_all(r, why));
     return send_out(r, why);
@@ -364,7 +364,7 @@ static enum hf_err release_to(struct hf_publication *p, const struct hf_release_
         err = run(&r, why);
     for (size_t i = 0; i < r.n_built; i++)
         hf_bundle_built_free(&r.built[i]);
-    hf_shelf_free(&r.shelf);
+    hf_catalog_free(&r.catalog);
     hf_known_roots_free(&r.known);
     json_decref(r.unlisted);
     return err;

@@ -4,11 +4,11 @@
 
 #include <string.h>
 
-enum hf_err hf_shelf_load(const struct hf_repo *repo, const struct hf_trusted_set *set,
-                          struct hf_shelf *out, struct hf_why *why)
+enum hf_err hf_catalog_load(const struct hf_repo *repo, const struct hf_trusted_set *set,
+                            struct hf_catalog *out, struct hf_why *why)
 {
     struct hf_buf file = {0};
-    *out = (struct hf_shelf){.targets = hf_trusted_set_top_targets(set)};
+    *out = (struct hf_catalog){.targets = hf_trusted_set_top_targets(set)};
     enum hf_err err = hf_repo_verify_pending(repo, set, &out->pending, &file, why);
     hf_buf_free(&file);
     if (err != HF_OK && err != HF_E_NOT_FOUND)
@@ -20,37 +20,37 @@ enum hf_err hf_shelf_load(const struct hf_repo *repo, const struct hf_trusted_se
                                   why);
 }
 
-void hf_shelf_free(struct hf_shelf *shelf)
+void hf_catalog_free(struct hf_catalog *catalog)
 {
-    hf_repo_bundles_free(&shelf->bundles);
-    hf_targets_free(&shelf->pending);
-    *shelf = (struct hf_shelf){0};
+    hf_repo_bundles_free(&catalog->bundles);
+    hf_targets_free(&catalog->pending);
+    *catalog = (struct hf_catalog){0};
 }
 
-const struct hf_repo_bundle *hf_shelf_before(const struct hf_shelf *shelf,
-                                             const struct hf_description *d)
+const struct hf_repo_bundle *hf_catalog_before(const struct hf_catalog *catalog,
+                                               const struct hf_description *d)
 {
     const struct hf_repo_bundle *found = NULL;
-    for (size_t i = 0; i < shelf->bundles.n_items; i++) {
-        const struct hf_repo_bundle *b = &shelf->bundles.items[i];
-        if (hf_shelf_is_of(b, d->set, d->profile) && b->description.version < d->version &&
+    for (size_t i = 0; i < catalog->bundles.n_items; i++) {
+        const struct hf_repo_bundle *b = &catalog->bundles.items[i];
+        if (hf_catalog_is_of(b, d->set, d->profile) && b->description.version < d->version &&
             (found == NULL || b->description.version > found->description.version))
             found = b;
     }
     return found;
 }
 
-bool hf_shelf_is_of(const struct hf_repo_bundle *bundle, const char *set, const char *profile)
+bool hf_catalog_is_of(const struct hf_repo_bundle *bundle, const char *set, const char *profile)
 {
     return (set == NULL || strcmp(bundle->description.set, set) == 0) &&
            (profile == NULL || strcmp(bundle->description.profile, profile) == 0);
 }
 
-enum hf_err hf_shelf_check_has(const struct hf_shelf *shelf, const char *set, const char *profile,
-                               struct hf_why *why)
+enum hf_err hf_catalog_check_has(const struct hf_catalog *catalog, const char *set,
+                                 const char *profile, struct hf_why *why)
 {
-    for (size_t i = 0; i < shelf->bundles.n_items; i++) {
-        if (hf_shelf_is_of(&shelf->bundles.items[i], set, profile))
+    for (size_t i = 0; i < catalog->bundles.n_items; i++) {
+        if (hf_catalog_is_of(&catalog->bundles.items[i], set, profile))
             return HF_OK;
     }
     if (set == NULL)
@@ -62,16 +62,17 @@ enum hf_err hf_shelf_check_has(const struct hf_shelf *shelf, const char *set, co
                    set, profile == NULL ? "" : " and profile ", profile == NULL ? "" : profile);
 }
 
-enum hf_err hf_shelf_view_open(const char *repo_dir, struct hf_shelf_view *out, struct hf_why *why)
+enum hf_err hf_catalog_view_open(const char *repo_dir, struct hf_catalog_view *out,
+                                 struct hf_why *why)
 {
-    *out = (struct hf_shelf_view){.repo = {.dir = repo_dir}};
+    *out = (struct hf_catalog_view){.repo = {.dir = repo_dir}};
     HF_TRY(hf_repo_verify_metadata(&out->repo, HF_REPO_ANY_TIME, &out->set, why));
-    return hf_shelf_load(&out->repo, &out->set, &out->shelf, why);
+    return hf_catalog_load(&out->repo, &out->set, &out->catalog, why);
 }
 
-void hf_shelf_view_close(struct hf_shelf_view *view)
+void hf_catalog_view_close(struct hf_catalog_view *view)
 {
-    hf_shelf_free(&view->shelf);
+    hf_catalog_free(&view->catalog);
     hf_trusted_set_free(&view->set);
 }
 

@@ -7,40 +7,41 @@
 
 #include "server/repository/repo_verify.h"
 
-struct hf_shelf {
+struct hf_catalog {
     struct hf_targets pending; /* zero where nothing waits */
     const struct hf_targets *targets;
     bool is_waiting; /* signed, not published: `targets` are the pending ones */
     struct hf_repo_bundles bundles;
 };
 
-/** From verified metadata (hf_trusted_set borrowed as long as the shelf). hf_shelf_free `out`, also
+/** From verified metadata (hf_trusted_set borrowed as long as the catalog). hf_catalog_free `out`, also
  *  after a failure. */
-HF_MUST_USE enum hf_err hf_shelf_load(const struct hf_repo *repo, const struct hf_trusted_set *set,
-                                      struct hf_shelf *out, struct hf_why *why);
-void hf_shelf_free(struct hf_shelf *shelf);
+HF_MUST_USE enum hf_err hf_catalog_load(const struct hf_repo *repo,
+                                        const struct hf_trusted_set *set, struct hf_catalog *out,
+                                        struct hf_why *why);
+void hf_catalog_free(struct hf_catalog *catalog);
 
 /** The newest version of that line below `version`; NULL without one. */
-const struct hf_repo_bundle *hf_shelf_before(const struct hf_shelf *shelf,
-                                             const struct hf_description *d);
+const struct hf_repo_bundle *hf_catalog_before(const struct hf_catalog *catalog,
+                                               const struct hf_description *d);
 
 /** A repository opened to be looked at: without keys, lock, or regard to dates. */
-struct hf_shelf_view {
+struct hf_catalog_view {
     struct hf_repo repo;
     struct hf_trusted_set set;
-    struct hf_shelf shelf;
+    struct hf_catalog catalog;
 };
 
-/** hf_shelf_view_close `out`, also after a failure. */
-HF_MUST_USE enum hf_err hf_shelf_view_open(const char *repo_dir, struct hf_shelf_view *out,
-                                           struct hf_why *why);
-void hf_shelf_view_close(struct hf_shelf_view *view);
+/** hf_catalog_view_close `out`, also after a failure. */
+HF_MUST_USE enum hf_err hf_catalog_view_open(const char *repo_dir, struct hf_catalog_view *out,
+                                             struct hf_why *why);
+void hf_catalog_view_close(struct hf_catalog_view *view);
 
 /** HF_E_NOT_FOUND unless some bundle is of that set (NULL: of any) and profile (NULL: of any). */
-HF_MUST_USE enum hf_err hf_shelf_check_has(const struct hf_shelf *shelf, const char *set,
-                                           const char *profile, struct hf_why *why);
+HF_MUST_USE enum hf_err hf_catalog_check_has(const struct hf_catalog *catalog, const char *set,
+                                             const char *profile, struct hf_why *why);
 /** Is it of that set and profile, each NULL for any? */
-bool hf_shelf_is_of(const struct hf_repo_bundle *bundle, const char *set, const char *profile);
+bool hf_catalog_is_of(const struct hf_repo_bundle *bundle, const char *set, const char *profile);
 
 /*
  * May a bundle begin a new line, a set and profile of which nothing was published yet? A name that

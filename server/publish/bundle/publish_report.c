@@ -164,7 +164,7 @@ static void print_anchor(const struct hf_anchor *anchor)
 /* Signed by an earlier command, and not published by this one. */
 static bool waits(const struct hf_released *released)
 {
-    return released->targets_version == 0 && released->shelf->is_waiting;
+    return released->targets_version == 0 && released->catalog->is_waiting;
 }
 
 static void print_bundle(const struct hf_released *released, const struct hf_bundle_built *built)
@@ -220,7 +220,7 @@ static json_t *bundles_json(const struct hf_released *released)
         const struct hf_bundle_built *built = &released->built[i];
         if (built->is_unchanged)
             continue;
-        const struct hf_repo_bundle *before = hf_repo_bundles_newest(&released->shelf->bundles,
+        const struct hf_repo_bundle *before = hf_repo_bundles_newest(&released->catalog->bundles,
                                                                      built->description.set,
                                                                      built->description.profile);
         list = hf_json_append_take(list, bundle_built_to_json(built, before));

@@ -35,7 +35,7 @@ HF_MUST_USE enum hf_err hf_publish_report_print_take(struct hf_publish_report *r
 struct hf_released {
     const struct hf_release_order *order;
     const struct hf_publication *p;
-    const struct hf_shelf *shelf; /* as it was before */
+    const struct hf_catalog *catalog; /* as it was before */
     const struct hf_bundle_built *built;
     size_t n_built;
     json_t *unlisted;        /* array */

@@ -187,7 +187,7 @@ static json_t *envelope_json(const struct hf_envelope *env)
                      hf_json_time(env->signed_at_s), "expires", hf_json_time(env->expires_s));
 }
 
-static json_t *to_json(const struct hf_draft *draft, const struct hf_tally *tally)
+static json_t *to_json(const struct hf_draft *draft, const struct hf_signature_status *status)
 {
     char digest[HF_SHA256_HEX_LEN], root[HF_SHA256_HEX_LEN];
     const struct hf_envelope *env = hf_draft_envelope(draft);
@@ -201,15 +201,15 @@ static json_t *to_json(const struct hf_draft *draft, const struct hf_tally *tall
                      envelope_json(is_root ? &draft->root.env : &draft->before.env), "after",
                      envelope_json(env), "changes",
                      is_root ? root_to_json(draft) : hf_draft_targets_to_json(draft), "signatures",
-                     hf_tally_to_json(tally));
+                     hf_signature_status_to_json(status));
 }
 
 enum hf_err hf_draft_print_json(const struct hf_draft *draft, FILE *out, struct hf_why *why)
 {
-    struct hf_tally tally = {0};
-    HF_TRY(hf_tally_make(draft, &tally, why));
-    enum hf_err err = hf_json_print_take(to_json(draft, &tally), out, why);
-    hf_tally_free(&tally);
+    struct hf_signature_status status = {0};
+    HF_TRY(hf_signature_status_make(draft, &status, why));
+    enum hf_err err = hf_json_print_take(to_json(draft, &status), out, why);
+    hf_signature_status_free(&status);
     return err;
 }
 

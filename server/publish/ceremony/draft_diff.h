@@ -25,10 +25,10 @@ HF_MUST_USE enum hf_err hf_draft_confirm(const struct hf_draft *draft, const cha
 
 /*
  * A draft as data, for scripts: what it changes and who has signed (schema/draft-report.schema.json).
- * It mirrors what hf_draft_show and hf_tally_print print for people.
+ * It mirrors what hf_draft_show and hf_signature_status_print print for people.
  */
 
-/** All of it. HF_E_SIGNATURE for signatures that do not verify (hf_tally_make), HF_E_MEMORY. */
+/** All of it. HF_E_SIGNATURE for signatures that do not verify (hf_signature_status_make), HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_draft_print_json(const struct hf_draft *draft, FILE *out,
                                             struct hf_why *why);
 

@@ -165,8 +165,9 @@ static enum hf_err at_every_pin(const struct hf_draft *draft, const struct hf_ke
     return HF_OK;
 }
 
-enum hf_err hf_draft_check_pins(const struct hf_draft *draft, const struct hf_key_set *holder,
-                                bool *is_known, struct hf_why *why)
+enum hf_err hf_draft_check_trusted_roots(const struct hf_draft *draft,
+                                         const struct hf_key_set *holder, bool *is_known,
+                                         struct hf_why *why)
 {
     return at_every_pin(draft, holder, check_pin, is_known, why);
 }
@@ -182,8 +183,8 @@ static enum hf_err renew_pin(const struct hf_draft *draft, const char *folder, b
     return is_there ? hf_file_replace_alone(path.text, hf_draft_root_file(draft), why) : HF_OK;
 }
 
-enum hf_err hf_draft_renew_pins(const struct hf_draft *draft, const struct hf_key_set *holder,
-                                struct hf_why *why)
+enum hf_err hf_draft_update_trusted_roots(const struct hf_draft *draft,
+                                          const struct hf_key_set *holder, struct hf_why *why)
 {
     bool is_known = false;
     if (hf_draft_is_under_coming_root(draft))

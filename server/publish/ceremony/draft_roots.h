@@ -26,13 +26,14 @@ HF_MUST_USE enum hf_err hf_draft_check_follows(const struct hf_draft *draft, con
  * compare, and `is_known` is false. HF_E_ROLLBACK when they know a newer root than the draft's;
  * HF_E_SIGNATURE when theirs leads to another, or the draft does not show how it leads to its own.
  */
-HF_MUST_USE enum hf_err hf_draft_check_pins(const struct hf_draft *draft,
-                                            const struct hf_key_set *holder, bool *is_known,
-                                            struct hf_why *why);
+HF_MUST_USE enum hf_err hf_draft_check_trusted_roots(const struct hf_draft *draft,
+                                                     const struct hf_key_set *holder,
+                                                     bool *is_known, struct hf_why *why);
 
 /** Let those files be the draft's root, to which they lead (checked again). One that was not there is
  *  not made, and a root that is still to be published is not taken. As above, and HF_E_STORAGE. */
-HF_MUST_USE enum hf_err hf_draft_renew_pins(const struct hf_draft *draft,
-                                            const struct hf_key_set *holder, struct hf_why *why);
+HF_MUST_USE enum hf_err hf_draft_update_trusted_roots(const struct hf_draft *draft,
+                                                      const struct hf_key_set *holder,
+                                                      struct hf_why *why);
 
 #endif

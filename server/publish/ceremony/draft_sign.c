@@ -10,7 +10,7 @@
 /* What was found while looking through a folder. */
 struct search {
     const struct hf_draft *draft;
-    const struct hf_tally *tally;
+    const struct hf_signature_status *status;
     json_t *names; /* gets the name of every key chosen; NULL: look only */
     size_t n_chosen, n_signed_before;
     int failures;
@@ -19,7 +19,8 @@ struct search {
 static bool is_wanted(void *context, const struct hf_key_file *file)
 {
     struct search *search = context;
-    struct hf_tally_say say = hf_tally_say_of(search->draft, search->tally, file->public_key);
+    struct hf_eligibility say = hf_signature_status_eligibility(search->draft, search->status,
+                                                                file->public_key);
     search->n_signed_before += say.id == NULL && say.has_signed;
     if (say.id == NULL)
         return false;
@@ -37,14 +38,14 @@ static bool is_counted_only(void *context, const struct hf_key_file *file)
 }
 
 /* Appends who is still to sign to the sentence already there. */
-static enum hf_err add_who_is_missing(const struct hf_tally *tally, struct hf_why *why)
+static enum hf_err add_who_is_missing(const struct hf_signature_status *status, struct hf_why *why)
 {
     struct hf_buf missing = {0};
     struct hf_why sentence = {0};
     if (why == NULL)
         return HF_E_KEY;
     sentence = *why;
-    HF_TRY(hf_tally_missing(tally, &missing, why));
+    HF_TRY(hf_signature_status_missing(status, &missing, why));
     (void)hf_fail(why, HF_E_KEY, "%.*s; still to sign: %s", HF_WHY_MAX / 2, sentence.text,
                   missing.len == 0 ? "none" : (const char *)missing.data);
     hf_buf_free(&missing);
@@ -61,16 +62,18 @@ static enum hf_err nothing_to_sign_with(const struct hf_draft *draft, const stru
     else
         (void)hf_fail(why, HF_E_KEY, "%s holds no key that may sign this draft of %s %" PRId64,
                       folder, hf_top_role_name(draft->role), hf_draft_envelope(draft)->version);
-    return add_who_is_missing(search->tally, why);
+    return add_who_is_missing(search->status, why);
 }
 
 /* What was named must be of use; a folder may contain anything. */
-static enum hf_err check_given(const struct hf_draft *draft, const struct hf_tally *tally,
+static enum hf_err check_given(const struct hf_draft *draft,
+                               const struct hf_signature_status *status,
                                const struct hf_key_set *holder, struct hf_why *why)
 {
     for (size_t i = 0; i < holder->n_given; i++) {
         const struct hf_key_file *file = &holder->given[i].files[0];
-        struct hf_tally_say say = hf_tally_say_of(draft, tally, file->public_key);
+        struct hf_eligibility say = hf_signature_status_eligibility(draft, status,
+                                                                    file->public_key);
         if (say.id != NULL)
             continue;
         if (say.has_signed)
@@ -81,7 +84,7 @@ static enum hf_err check_given(const struct hf_draft *draft, const struct hf_tal
                           "%s (key %.16s…) is not authorised to sign this draft of %s %" PRId64,
                           file->path, file->key_id, hf_top_role_name(draft->role),
                           hf_draft_envelope(draft)->version);
-        return add_who_is_missing(tally, why);
+        return add_who_is_missing(status, why);
     }
     return HF_OK;
 }
@@ -89,18 +92,18 @@ static enum hf_err check_given(const struct hf_draft *draft, const struct hf_tal
 enum hf_err hf_draft_find_keys(const struct hf_draft *draft, struct hf_key_set *holder,
                                struct hf_why *why)
 {
-    struct hf_tally tally = {0};
+    struct hf_signature_status status = {0};
     struct hf_signers none = {0};
-    struct search search = {.draft = draft, .tally = &tally};
+    struct search search = {.draft = draft, .status = &status};
     const struct hf_key_choice choice = {is_counted_only, &search};
-    HF_TRY(hf_tally_make(draft, &tally, why));
-    enum hf_err err = check_given(draft, &tally, holder, why);
+    HF_TRY(hf_signature_status_make(draft, &status, why));
+    enum hf_err err = check_given(draft, &status, holder, why);
     if (err == HF_OK)
         err = hf_key_set_open_chosen(holder, HF_KEYS_OFFLINE, &choice, &none, why);
     if (err == HF_OK && search.n_chosen == 0)
         err = nothing_to_sign_with(draft, &search, holder->folders[HF_KEYS_OFFLINE].path.text, why);
     hf_signers_free(&none);
-    hf_tally_free(&tally);
+    hf_signature_status_free(&status);
     return err;
 }
 
@@ -143,8 +146,8 @@ static enum hf_err open_and_sign(struct hf_draft *draft, struct hf_key_set *hold
     if (err == HF_OK && search->failures != 0)
         err = hf_fail(why, HF_E_MEMORY, "out of memory for the names of keys");
     for (size_t i = 0; i < signers.n_keys; i++)
-        signers.keys[i].known_as = hf_tally_say_of(draft, search->tally, signers.keys[i].public_key)
-                                       .id;
+        signers.keys[i].known_as =
+            hf_signature_status_eligibility(draft, search->status, signers.keys[i].public_key).id;
     if (err == HF_OK)
         err = sign_with(draft, &signers, why);
     hf_signers_free(&signers);
@@ -154,14 +157,14 @@ static enum hf_err open_and_sign(struct hf_draft *draft, struct hf_key_set *hold
 enum hf_err hf_draft_sign(struct hf_draft *draft, struct hf_key_set *holder, size_t *n_signed,
                           struct hf_why *why)
 {
-    struct hf_tally tally = {0};
-    struct search search = {.draft = draft, .tally = &tally};
+    struct hf_signature_status status = {0};
+    struct search search = {.draft = draft, .status = &status};
     HF_TRY(hf_draft_find_keys(draft, holder, why));
     search.names = json_deep_copy(json_object_get(draft->json, "names"));
-    enum hf_err err = hf_tally_make(draft, &tally, why);
+    enum hf_err err = hf_signature_status_make(draft, &status, why);
     if (err == HF_OK)
         err = open_and_sign(draft, holder, &search, why);
-    hf_tally_free(&tally);
+    hf_signature_status_free(&status);
     if (err != HF_OK) {
         json_decref(search.names);
         return err;
@@ -236,10 +239,10 @@ enum hf_err hf_draft_merge(struct hf_draft *draft, const struct hf_draft *other,
 static enum hf_err read_one(const char *path, struct hf_draft *out, struct hf_why *why)
 {
     struct hf_draft draft = {0};
-    struct hf_tally tally = {0};
+    struct hf_signature_status status = {0};
     HF_TRY(hf_draft_read(path, &draft, why));
-    enum hf_err err = hf_tally_make(&draft, &tally, why);
-    hf_tally_free(&tally);
+    enum hf_err err = hf_signature_status_make(&draft, &status, why);
+    hf_signature_status_free(&status);
     if (err != HF_OK) {
         hf_draft_free(&draft);
         return hf_fail_context(why, "%s", path);

@@ -78,11 +78,11 @@ static enum hf_err look_for_root(struct root_ceremony *c, struct hf_why *why)
 /* In words for people; then as a device does it (TUF 5.3.4, 5.3.5). */
 static enum hf_err verify_root(const struct root_ceremony *c, struct hf_why *why)
 {
-    struct hf_tally tally = {0};
+    struct hf_signature_status status = {0};
     struct hf_trusted_set set = {0};
-    HF_TRY(hf_tally_make(c->draft, &tally, why));
-    enum hf_err err = hf_tally_require(&tally, why);
-    hf_tally_free(&tally);
+    HF_TRY(hf_signature_status_make(c->draft, &status, why));
+    enum hf_err err = hf_signature_status_require(&status, why);
+    hf_signature_status_free(&status);
     if (err != HF_OK)
         return err;
     HF_TRY(hf_trusted_set_init(&set, hf_draft_root_file(c->draft), c->p.now_s, why));

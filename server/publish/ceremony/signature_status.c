@@ -28,94 +28,96 @@ static const struct hf_role *role_of(const struct hf_draft *draft, size_t side)
 
 /* ---- counting --------------------------------------------------------------------------------- */
 
-static struct hf_tally_key *find(const struct hf_tally *tally, const char *key_id)
+static struct hf_quorum_key *find(const struct hf_signature_status *status, const char *key_id)
 {
-    for (size_t i = 0; i < tally->n_keys; i++) {
-        if (strcmp(tally->keys[i].key_id, key_id) == 0)
-            return &tally->keys[i];
+    for (size_t i = 0; i < status->n_keys; i++) {
+        if (strcmp(status->keys[i].key_id, key_id) == 0)
+            return &status->keys[i];
     }
     return NULL;
 }
 
-static void list_side(const struct hf_draft *draft, size_t side, struct hf_tally *tally)
+static void list_side(const struct hf_draft *draft, size_t side, struct hf_signature_status *status)
 {
     const struct hf_role *role = role_of(draft, side);
-    tally->sides[side] = (struct hf_tally_side){.root_version = root_of(draft, side)->env.version,
-                                                .n_keys = role->n_key_ids,
-                                                .threshold = role->threshold,
-                                                .is_optional = side == 1 &&
-                                                               draft->role == HF_ROLE_TARGETS};
+    status->quorums[side] = (struct hf_quorum){.root_version = root_of(draft, side)->env.version,
+                                               .n_keys = role->n_key_ids,
+                                               .threshold = role->threshold,
+                                               .is_optional = side == 1 &&
+                                                              draft->role == HF_ROLE_TARGETS};
     for (size_t i = 0; i < role->n_key_ids; i++) {
-        struct hf_tally_key *key = find(tally, role->key_ids[i]);
+        struct hf_quorum_key *key = find(status, role->key_ids[i]);
         if (key == NULL) {
-            key = &tally->keys[tally->n_keys++];
-            *key = (struct hf_tally_key){.key_id = role->key_ids[i],
-                                         .name = hf_draft_key_name(draft, role->key_ids[i])};
+            key = &status->keys[status->n_keys++];
+            *key = (struct hf_quorum_key){.key_id = role->key_ids[i],
+                                          .name = hf_draft_key_name(draft, role->key_ids[i])};
         }
         key->is_of[side] = true;
     }
 }
 
 /* A root of other makers may list one key under two ids; it counts once. */
-static bool is_counted(const struct hf_draft *draft, const struct hf_tally *tally, size_t side,
-                       const struct hf_key *public)
+static bool is_counted(const struct hf_draft *draft, const struct hf_signature_status *status,
+                       size_t side, const struct hf_key *public)
 {
-    for (size_t i = 0; i < tally->n_keys; i++) {
+    for (size_t i = 0; i < status->n_keys; i++) {
         const struct hf_key *other = hf_keyring_find(&root_of(draft, side)->ring,
-                                                     tally->keys[i].key_id);
-        if (tally->keys[i].is_of[side] && tally->keys[i].has_signed && other != NULL &&
+                                                     status->keys[i].key_id);
+        if (status->keys[i].is_of[side] && status->keys[i].has_signed && other != NULL &&
             hf_key_same(other, public))
             return true;
     }
     return false;
 }
 
-static const struct hf_key *public_of(const struct hf_draft *draft, const struct hf_tally_key *key)
+static const struct hf_key *public_of(const struct hf_draft *draft, const struct hf_quorum_key *key)
 {
     return hf_keyring_find(&root_of(draft, key->is_of[0] ? 0 : 1)->ring, key->key_id);
 }
 
-static bool would_count(const struct hf_draft *draft, const struct hf_tally *tally,
-                        const struct hf_tally_key *key, const struct hf_key *public)
+static bool would_count(const struct hf_draft *draft, const struct hf_signature_status *status,
+                        const struct hf_quorum_key *key, const struct hf_key *public)
 {
-    for (size_t side = 0; side < tally->n_sides; side++) {
-        if (key->is_of[side] && !is_counted(draft, tally, side, public))
+    for (size_t side = 0; side < status->n_quorums; side++) {
+        if (key->is_of[side] && !is_counted(draft, status, side, public))
             return true;
     }
     return false;
 }
 
-static struct hf_tally_say say_of(const struct hf_draft *draft, const struct hf_tally *tally,
-                                  const struct hf_key *public)
+static struct hf_eligibility say_of(const struct hf_draft *draft,
+                                    const struct hf_signature_status *status,
+                                    const struct hf_key *public)
 {
-    struct hf_tally_say say = {0};
-    for (size_t i = 0; i < tally->n_keys && say.id == NULL; i++) {
-        const struct hf_key *other = public_of(draft, &tally->keys[i]);
+    struct hf_eligibility say = {0};
+    for (size_t i = 0; i < status->n_keys && say.id == NULL; i++) {
+        const struct hf_key *other = public_of(draft, &status->keys[i]);
         if (other == NULL || !hf_key_same(other, public))
             continue;
-        if (would_count(draft, tally, &tally->keys[i], public))
-            say.id = tally->keys[i].key_id;
+        if (would_count(draft, status, &status->keys[i], public))
+            say.id = status->keys[i].key_id;
         else
             say.has_signed = true;
     }
     return say;
 }
 
-struct hf_tally_say hf_tally_say_of(const struct hf_draft *draft, const struct hf_tally *tally,
-                                    const json_t *public_key)
+struct hf_eligibility hf_signature_status_eligibility(const struct hf_draft *draft,
+                                                      const struct hf_signature_status *status,
+                                                      const json_t *public_key)
 {
     struct hf_key public = {0};
     if (hf_key_parse("at hand", public_key, &public, NULL) != HF_OK)
-        return (struct hf_tally_say){0};
-    struct hf_tally_say say = say_of(draft, tally, &public);
+        return (struct hf_eligibility){0};
+    struct hf_eligibility say = say_of(draft, status, &public);
     hf_key_free(&public);
     return say;
 }
 
 static enum hf_err count_signature(const struct hf_draft *draft, const struct hf_signature *s,
-                                   struct hf_tally *tally, struct hf_why *why)
+                                   struct hf_signature_status *status, struct hf_why *why)
 {
-    struct hf_tally_key *key = find(tally, s->key_id);
+    struct hf_quorum_key *key = find(status, s->key_id);
     if (key == NULL)
         return hf_fail(why, HF_E_SIGNATURE,
                        "the draft is signed by the key %s, which is a %s key of neither root; take "
@@ -128,67 +130,70 @@ static enum hf_err count_signature(const struct hf_draft *draft, const struct hf
                        "the signature of key %s is not over this draft: it was changed since, or "
                        "another one was signed; that key must sign again",
                        s->key_id);
-    for (size_t side = 0; side < tally->n_sides; side++)
-        tally->sides[side].n_signed += key->is_of[side] && !is_counted(draft, tally, side, public);
+    for (size_t side = 0; side < status->n_quorums; side++)
+        status->quorums[side].n_signed += key->is_of[side] &&
+                                          !is_counted(draft, status, side, public);
     key->has_signed = true;
     return HF_OK;
 }
 
-static enum hf_err count_all(const struct hf_draft *draft, struct hf_tally *tally,
+static enum hf_err count_all(const struct hf_draft *draft, struct hf_signature_status *status,
                              struct hf_why *why)
 {
     const struct hf_envelope *env = hf_draft_envelope(draft);
     for (size_t i = 0; i < env->n_signatures; i++)
-        HF_TRY(count_signature(draft, &env->signatures[i], tally, why));
+        HF_TRY(count_signature(draft, &env->signatures[i], status, why));
     return HF_OK;
 }
 
-enum hf_err hf_tally_make(const struct hf_draft *draft, struct hf_tally *out, struct hf_why *why)
+enum hf_err hf_signature_status_make(const struct hf_draft *draft, struct hf_signature_status *out,
+                                     struct hf_why *why)
 {
-    struct hf_tally tally = {.role = draft->role, .n_sides = count_sides(draft)};
+    struct hf_signature_status status = {.role = draft->role, .n_quorums = count_sides(draft)};
     size_t n_keys_max = 1;
-    for (size_t side = 0; side < tally.n_sides; side++)
+    for (size_t side = 0; side < status.n_quorums; side++)
         n_keys_max += role_of(draft, side)->n_key_ids;
-    tally.keys = calloc(n_keys_max, sizeof *tally.keys);
-    if (tally.keys == NULL)
+    status.keys = calloc(n_keys_max, sizeof *status.keys);
+    if (status.keys == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for the keys of a draft");
-    for (size_t side = 0; side < tally.n_sides; side++)
-        list_side(draft, side, &tally);
-    enum hf_err err = count_all(draft, &tally, why);
+    for (size_t side = 0; side < status.n_quorums; side++)
+        list_side(draft, side, &status);
+    enum hf_err err = count_all(draft, &status, why);
     if (err != HF_OK) {
-        hf_tally_free(&tally);
+        hf_signature_status_free(&status);
         return err;
     }
-    *out = tally;
+    *out = status;
     return HF_OK;
 }
 
-void hf_tally_free(struct hf_tally *tally)
+void hf_signature_status_free(struct hf_signature_status *status)
 {
-    free(tally->keys);
-    *tally = (struct hf_tally){0};
+    free(status->keys);
+    *status = (struct hf_signature_status){0};
 }
 
-static bool is_short(const struct hf_tally_side *side)
+static bool is_short(const struct hf_quorum *side)
 {
     return !side->is_optional && side->n_signed < side->threshold;
 }
 
-bool hf_tally_is_complete(const struct hf_tally *tally)
+bool hf_signature_status_is_complete(const struct hf_signature_status *status)
 {
-    for (size_t side = 0; side < tally->n_sides; side++) {
-        if (is_short(&tally->sides[side]))
+    for (size_t side = 0; side < status->n_quorums; side++) {
+        if (is_short(&status->quorums[side]))
             return false;
     }
-    return tally->n_sides > 0;
+    return status->n_quorums > 0;
 }
 
 /* ---- in words --------------------------------------------------------------------------------- */
 
-enum hf_err hf_tally_words(const struct hf_tally *tally, struct hf_buf *out, struct hf_why *why)
+enum hf_err hf_signature_status_words(const struct hf_signature_status *status, struct hf_buf *out,
+                                      struct hf_why *why)
 {
-    for (size_t i = 0; i < tally->n_sides; i++) {
-        const struct hf_tally_side *side = &tally->sides[i];
+    for (size_t i = 0; i < status->n_quorums; i++) {
+        const struct hf_quorum *side = &status->quorums[i];
         if (hf_buf_printf(out, "%s%" PRId64 " of %zu%s of version %" PRId64 " (%" PRId64 " %s)",
                           i == 0 ? "" : ", ", side->n_signed, side->n_keys, i == 0 ? " keys" : "",
                           side->root_version, side->threshold,
@@ -199,20 +204,21 @@ enum hf_err hf_tally_words(const struct hf_tally *tally, struct hf_buf *out, str
 }
 
 /* Would its signature bring anything? */
-static bool is_missing(const struct hf_tally *tally, const struct hf_tally_key *key)
+static bool is_missing(const struct hf_signature_status *status, const struct hf_quorum_key *key)
 {
     bool counts = false;
-    for (size_t side = 0; side < tally->n_sides; side++)
-        counts = counts || (key->is_of[side] && is_short(&tally->sides[side]));
+    for (size_t side = 0; side < status->n_quorums; side++)
+        counts = counts || (key->is_of[side] && is_short(&status->quorums[side]));
     return counts && !key->has_signed;
 }
 
-enum hf_err hf_tally_missing(const struct hf_tally *tally, struct hf_buf *out, struct hf_why *why)
+enum hf_err hf_signature_status_missing(const struct hf_signature_status *status,
+                                        struct hf_buf *out, struct hf_why *why)
 {
     const char *separator = "";
-    for (size_t i = 0; i < tally->n_keys; i++) {
-        const struct hf_tally_key *key = &tally->keys[i];
-        if (!is_missing(tally, key))
+    for (size_t i = 0; i < status->n_keys; i++) {
+        const struct hf_quorum_key *key = &status->keys[i];
+        if (!is_missing(status, key))
             continue;
         if (hf_buf_printf(out, "%s%s%s%.*s", separator, key->name, key->name[0] ? " " : "",
                           KEY_ID_SHOWN, key->key_id) != HF_OK)
@@ -222,54 +228,58 @@ enum hf_err hf_tally_missing(const struct hf_tally *tally, struct hf_buf *out, s
     return HF_OK;
 }
 
-static bool may_sign_along(const struct hf_tally *tally, const struct hf_tally_key *key)
+static bool may_sign_along(const struct hf_signature_status *status,
+                           const struct hf_quorum_key *key)
 {
-    for (size_t side = 0; side < tally->n_sides; side++) {
-        const struct hf_tally_side *s = &tally->sides[side];
+    for (size_t side = 0; side < status->n_quorums; side++) {
+        const struct hf_quorum *s = &status->quorums[side];
         if (key->is_of[side] && s->is_optional && s->n_signed < s->threshold)
             return true;
     }
     return false;
 }
 
-static const char *state_of(const struct hf_tally *tally, const struct hf_tally_key *key)
+static const char *state_of(const struct hf_signature_status *status,
+                            const struct hf_quorum_key *key)
 {
     if (key->has_signed)
         return "signed";
-    if (is_missing(tally, key))
+    if (is_missing(status, key))
         return "to sign";
-    return may_sign_along(tally, key) ? "may sign" : "-";
+    return may_sign_along(status, key) ? "may sign" : "-";
 }
 
-static void print_key(const struct hf_tally *tally, const struct hf_tally_key *key, FILE *out)
+static void print_key(const struct hf_signature_status *status, const struct hf_quorum_key *key,
+                      FILE *out)
 {
-    fprintf(out, "  %-8s %s", state_of(tally, key), key->key_id);
-    for (size_t side = 0; side < tally->n_sides; side++) {
+    fprintf(out, "  %-8s %s", state_of(status, key), key->key_id);
+    for (size_t side = 0; side < status->n_quorums; side++) {
         if (key->is_of[side])
             fprintf(out, "%s%" PRId64, side == 1 && key->is_of[0] ? " and " : "  of root ",
-                    tally->sides[side].root_version);
+                    status->quorums[side].root_version);
     }
     fprintf(out, "%s%s\n", key->name[0] ? "  " : "", key->name);
 }
 
-void hf_tally_print(const struct hf_tally *tally, FILE *out)
+void hf_signature_status_print(const struct hf_signature_status *status, FILE *out)
 {
     struct hf_buf words = {0};
-    if (hf_tally_words(tally, &words, NULL) == HF_OK)
+    if (hf_signature_status_words(status, &words, NULL) == HF_OK)
         fprintf(out, "signed by %s\n", (const char *)words.data);
     hf_buf_free(&words);
-    for (size_t i = 0; i < tally->n_keys; i++)
-        print_key(tally, &tally->keys[i], out);
+    for (size_t i = 0; i < status->n_keys; i++)
+        print_key(status, &status->keys[i], out);
 }
 
-enum hf_err hf_tally_require(const struct hf_tally *tally, struct hf_why *why)
+enum hf_err hf_signature_status_require(const struct hf_signature_status *status,
+                                        struct hf_why *why)
 {
     struct hf_buf words = {0}, missing = {0};
-    if (hf_tally_is_complete(tally))
+    if (hf_signature_status_is_complete(status))
         return HF_OK;
-    enum hf_err err = hf_tally_words(tally, &words, why);
+    enum hf_err err = hf_signature_status_words(status, &words, why);
     if (err == HF_OK)
-        err = hf_tally_missing(tally, &missing, why);
+        err = hf_signature_status_missing(status, &missing, why);
     if (err == HF_OK)
         err = hf_fail(why, HF_E_SIGNATURE,
                       "signatures are missing: signed by %s; still to sign: %s",
@@ -281,11 +291,11 @@ enum hf_err hf_tally_require(const struct hf_tally *tally, struct hf_why *why)
 
 /* ---- for scripts ------------------------------------------------------------------------------ */
 
-static json_t *sides_json(const struct hf_tally *tally)
+static json_t *sides_json(const struct hf_signature_status *status)
 {
     json_t *list = json_array();
-    for (size_t i = 0; i < tally->n_sides; i++) {
-        const struct hf_tally_side *side = &tally->sides[i];
+    for (size_t i = 0; i < status->n_quorums; i++) {
+        const struct hf_quorum *side = &status->quorums[i];
         list = hf_json_append_take(list, json_pack("{s:I, s:I, s:I, s:I, s:b}", "root",
                                                    (json_int_t)side->root_version, "keys",
                                                    (json_int_t)side->n_keys, "threshold",
@@ -296,24 +306,24 @@ static json_t *sides_json(const struct hf_tally *tally)
     return list;
 }
 
-static json_t *key_json(const struct hf_tally *tally, const struct hf_tally_key *key)
+static json_t *key_json(const struct hf_signature_status *status, const struct hf_quorum_key *key)
 {
     json_t *roots = json_array();
-    for (size_t side = 0; side < tally->n_sides; side++) {
+    for (size_t side = 0; side < status->n_quorums; side++) {
         if (key->is_of[side])
-            roots = hf_json_append_take(roots,
-                                        json_integer((json_int_t)tally->sides[side].root_version));
+            roots = hf_json_append_take(roots, json_integer(
+                                                   (json_int_t)status->quorums[side].root_version));
     }
     return json_pack("{s:s, s:s?, s:o, s:b, s:b}", "key_id", key->key_id, "name",
                      key->name[0] == '\0' ? NULL : key->name, "roots", roots, "signed",
-                     key->has_signed, "to_sign", is_missing(tally, key));
+                     key->has_signed, "to_sign", is_missing(status, key));
 }
 
-json_t *hf_tally_to_json(const struct hf_tally *tally)
+json_t *hf_signature_status_to_json(const struct hf_signature_status *status)
 {
     json_t *keys = json_array();
-    for (size_t i = 0; i < tally->n_keys; i++)
-        keys = hf_json_append_take(keys, key_json(tally, &tally->keys[i]));
-    return json_pack("{s:b, s:o, s:o}", "complete", hf_tally_is_complete(tally), "sides",
-                     sides_json(tally), "keys", keys);
+    for (size_t i = 0; i < status->n_keys; i++)
+        keys = hf_json_append_take(keys, key_json(status, &status->keys[i]));
+    return json_pack("{s:b, s:o, s:o}", "complete", hf_signature_status_is_complete(status),
+                     "sides", sides_json(status), "keys", keys);
 }

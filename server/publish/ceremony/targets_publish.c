@@ -71,10 +71,10 @@ static enum hf_err verify_signed(const struct hf_publication *p, const struct hf
 static enum hf_err check_signed(const struct hf_publication *p, const struct hf_draft *draft,
                                 struct hf_why *why)
 {
-    struct hf_tally tally = {0};
-    HF_TRY(hf_tally_make(draft, &tally, why));
-    enum hf_err err = hf_tally_require(&tally, why);
-    hf_tally_free(&tally);
+    struct hf_signature_status status = {0};
+    HF_TRY(hf_signature_status_make(draft, &status, why));
+    enum hf_err err = hf_signature_status_require(&status, why);
+    hf_signature_status_free(&status);
     return err == HF_OK ? verify_signed(p, &draft->targets, why) : err;
 }
 

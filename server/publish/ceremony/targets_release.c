@@ -88,10 +88,10 @@ static void free_parts(struct parts *parts)
 
 static enum hf_err require_signed(const struct hf_draft *under, struct hf_why *why)
 {
-    struct hf_tally tally = {0};
-    HF_TRY(hf_tally_make(under, &tally, why));
-    enum hf_err err = hf_tally_require(&tally, why);
-    hf_tally_free(&tally);
+    struct hf_signature_status status = {0};
+    HF_TRY(hf_signature_status_make(under, &status, why));
+    enum hf_err err = hf_signature_status_require(&status, why);
+    hf_signature_status_free(&status);
     return err == HF_OK ? HF_OK : hf_fail_context(why, "the draft of root must be signed first");
 }
 

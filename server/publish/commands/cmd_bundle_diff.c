@@ -192,13 +192,13 @@ static enum hf_err print_json(const struct sides *s, struct hf_why *why)
 
 /* ---- the two sides ---------------------------------------------------------------------------- */
 
-static enum hf_err find_version(const struct hf_shelf *shelf, const struct diff_options *r,
+static enum hf_err find_version(const struct hf_catalog *catalog, const struct diff_options *r,
                                 int64_t version, const struct hf_repo_bundle **out,
                                 struct hf_why *why)
 {
-    for (size_t i = 0; i < shelf->bundles.n_items; i++) {
-        const struct hf_repo_bundle *b = &shelf->bundles.items[i];
-        if (hf_shelf_is_of(b, r->o.set, r->o.profile) &&
+    for (size_t i = 0; i < catalog->bundles.n_items; i++) {
+        const struct hf_repo_bundle *b = &catalog->bundles.items[i];
+        if (hf_catalog_is_of(b, r->o.set, r->o.profile) &&
             (version == 0 ? b->is_newest : b->description.version == version)) {
             *out = b;
             return HF_OK;
@@ -223,21 +223,21 @@ static enum hf_err read_files(const char *const *files, struct hf_bundle *out, s
 }
 
 /* Files are the new side of a version; else the newest is that of the one before it. */
-static enum hf_err find_sides(const struct hf_shelf *shelf, const struct diff_options *r,
+static enum hf_err find_sides(const struct hf_catalog *catalog, const struct diff_options *r,
                               const char *const *files, struct sides *out, struct hf_why *why)
 {
     const struct hf_repo_bundle *old_one = NULL, *new_one = NULL;
-    HF_TRY(hf_shelf_check_has(shelf, r->o.set, r->o.profile, why));
+    HF_TRY(hf_catalog_check_has(catalog, r->o.set, r->o.profile, why));
     if (files != NULL) {
-        HF_TRY(find_version(shelf, r, r->old_version, &old_one, why));
+        HF_TRY(find_version(catalog, r, r->old_version, &old_one, why));
         HF_TRY(read_files(files, &out->from_files, why));
         out->new_one = &out->from_files;
     } else {
-        HF_TRY(find_version(shelf, r, r->new_version, &new_one, why));
+        HF_TRY(find_version(catalog, r, r->new_version, &new_one, why));
         if (r->old_version == 0)
-            old_one = hf_shelf_before(shelf, &new_one->description);
+            old_one = hf_catalog_before(catalog, &new_one->description);
         else
-            HF_TRY(find_version(shelf, r, r->old_version, &old_one, why));
+            HF_TRY(find_version(catalog, r, r->old_version, &old_one, why));
         if (old_one == NULL)
             return hf_fail(why, HF_E_NOT_FOUND,
                            "%s is the oldest version listed; there is none before it to compare "
@@ -256,17 +256,17 @@ static enum hf_err find_sides(const struct hf_shelf *shelf, const struct diff_op
 static enum hf_err diff(struct hf_cli_call *call, struct hf_why *why)
 {
     const struct diff_options *r = call->values;
-    struct hf_shelf_view view;
+    struct hf_catalog_view view;
     struct sides sides = {0};
     if (r->old_version < 0 || r->new_version < 0 || (call->words != NULL && r->new_version != 0))
         return hf_cli_usage(call, "a version is a number above 0, and --new excludes files");
-    enum hf_err err = hf_shelf_view_open(r->o.repo, &view, why);
+    enum hf_err err = hf_catalog_view_open(r->o.repo, &view, why);
     if (err == HF_OK)
-        err = find_sides(&view.shelf, r, call->words, &sides, why);
+        err = find_sides(&view.catalog, r, call->words, &sides, why);
     if (err == HF_OK)
         err = r->o.is_json ? print_json(&sides, why) : print_text(&sides, why);
     hf_bundle_free(&sides.from_files);
-    hf_shelf_view_close(&view);
+    hf_catalog_view_close(&view);
     return err;
 }
 

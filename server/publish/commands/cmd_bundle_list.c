@@ -80,16 +80,16 @@ static json_t *bundle_json(const struct hf_repo_bundle *b)
                      "accepted_at", hf_json_time(accepted.at_s));
 }
 
-static enum hf_err print_all(const struct hf_shelf *shelf, const struct hf_ctl_options *r,
+static enum hf_err print_all(const struct hf_catalog *catalog, const struct hf_ctl_options *r,
                              struct hf_why *why)
 {
-    HF_TRY(hf_shelf_check_has(shelf, r->set, r->profile, why));
+    HF_TRY(hf_catalog_check_has(catalog, r->set, r->profile, why));
     json_t *list = r->is_json ? json_array() : NULL;
-    if (shelf->is_waiting && !r->is_json)
+    if (catalog->is_waiting && !r->is_json)
         puts("Signed, and waiting for holdfastctl publish:");
-    for (size_t i = 0; i < shelf->bundles.n_items; i++) {
-        const struct hf_repo_bundle *b = &shelf->bundles.items[i];
-        if (!hf_shelf_is_of(b, r->set, r->profile))
+    for (size_t i = 0; i < catalog->bundles.n_items; i++) {
+        const struct hf_repo_bundle *b = &catalog->bundles.items[i];
+        if (!hf_catalog_is_of(b, r->set, r->profile))
             continue;
         if (r->is_json)
             list = hf_json_append_take(list, bundle_json(b));
@@ -99,18 +99,18 @@ static enum hf_err print_all(const struct hf_shelf *shelf, const struct hf_ctl_o
     if (!r->is_json)
         return HF_OK;
     return hf_json_print_take(json_pack("{s:i, s:b, s:o}", "format", 1, "waiting",
-                                        shelf->is_waiting, "bundles", list),
+                                        catalog->is_waiting, "bundles", list),
                               stdout, why);
 }
 
 static enum hf_err list(struct hf_cli_call *call, struct hf_why *why)
 {
     const struct hf_ctl_options *o = call->values;
-    struct hf_shelf_view view;
-    enum hf_err err = hf_shelf_view_open(o->repo, &view, why);
+    struct hf_catalog_view view;
+    enum hf_err err = hf_catalog_view_open(o->repo, &view, why);
     if (err == HF_OK)
-        err = print_all(&view.shelf, o, why);
-    hf_shelf_view_close(&view);
+        err = print_all(&view.catalog, o, why);
+    hf_catalog_view_close(&view);
     return err;
 }
 

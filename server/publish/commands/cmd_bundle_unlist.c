@@ -13,7 +13,7 @@ struct unlisting {
     const struct hf_ctl_options *o; /* `keep` 0: the versions that are named go */
     const char *const *versions;    /* NULL: none */
     struct hf_publication p;
-    struct hf_shelf shelf;
+    struct hf_catalog catalog;
     json_t *targets;  /* as they will be */
     json_t *unlisted; /* what they no longer list */
 };
@@ -34,14 +34,14 @@ static enum hf_err parse_version(const char *text, int64_t *out, struct hf_why *
 
 static const struct hf_repo_bundle *newest_of(const struct unlisting *u)
 {
-    return hf_repo_bundles_newest(&u->shelf.bundles, u->o->set, u->o->profile);
+    return hf_repo_bundles_newest(&u->catalog.bundles, u->o->set, u->o->profile);
 }
 
 static const struct hf_repo_bundle *find(const struct unlisting *u, int64_t version)
 {
-    for (size_t i = 0; i < u->shelf.bundles.n_items; i++) {
-        const struct hf_repo_bundle *b = &u->shelf.bundles.items[i];
-        if (hf_shelf_is_of(b, u->o->set, u->o->profile) && b->description.version == version)
+    for (size_t i = 0; i < u->catalog.bundles.n_items; i++) {
+        const struct hf_repo_bundle *b = &u->catalog.bundles.items[i];
+        if (hf_catalog_is_of(b, u->o->set, u->o->profile) && b->description.version == version)
             return b;
     }
     return NULL;
@@ -78,9 +78,9 @@ static enum hf_err unlist_named(struct unlisting *u, const char *text, struct hf
 static size_t count_newer(const struct unlisting *u, const struct hf_repo_bundle *than)
 {
     size_t n = 0;
-    for (size_t i = 0; i < u->shelf.bundles.n_items; i++) {
-        const struct hf_repo_bundle *b = &u->shelf.bundles.items[i];
-        n += hf_shelf_is_of(b, u->o->set, u->o->profile) &&
+    for (size_t i = 0; i < u->catalog.bundles.n_items; i++) {
+        const struct hf_repo_bundle *b = &u->catalog.bundles.items[i];
+        n += hf_catalog_is_of(b, u->o->set, u->o->profile) &&
              b->description.version > than->description.version;
     }
     return n;
@@ -88,9 +88,10 @@ static size_t count_newer(const struct unlisting *u, const struct hf_repo_bundle
 
 static enum hf_err unlist_old(struct unlisting *u, struct hf_why *why)
 {
-    for (size_t i = 0; i < u->shelf.bundles.n_items; i++) {
-        const struct hf_repo_bundle *b = &u->shelf.bundles.items[i];
-        if (hf_shelf_is_of(b, u->o->set, u->o->profile) && count_newer(u, b) >= (size_t)u->o->keep)
+    for (size_t i = 0; i < u->catalog.bundles.n_items; i++) {
+        const struct hf_repo_bundle *b = &u->catalog.bundles.items[i];
+        if (hf_catalog_is_of(b, u->o->set, u->o->profile) &&
+            count_newer(u, b) >= (size_t)u->o->keep)
             HF_TRY(hf_targets_unlist(u->targets, b, u->unlisted, why));
     }
     if (json_array_size(u->unlisted) > 0)
@@ -156,12 +157,12 @@ static enum hf_err work(struct unlisting *u, struct hf_why *why)
     bool is_published = false;
     if (u->o->draft == NULL)
         HF_TRY(hf_key_set_find(&u->p.keys, u->p.set.root, HF_ROLE_TARGETS, why));
-    HF_TRY(hf_shelf_load(&u->p.repo, &u->p.set, &u->shelf, why));
-    HF_TRY(hf_shelf_check_has(&u->shelf, u->o->set, u->o->profile, why));
-    HF_TRY(hf_targets_next(&u->p, u->shelf.targets, &u->targets, why));
+    HF_TRY(hf_catalog_load(&u->p.repo, &u->p.set, &u->catalog, why));
+    HF_TRY(hf_catalog_check_has(&u->catalog, u->o->set, u->o->profile, why));
+    HF_TRY(hf_targets_next(&u->p, u->catalog.targets, &u->targets, why));
     HF_TRY(unlist_all(u, why));
     HF_TRY(
-        hf_targets_release(&u->p, u->shelf.targets, u->targets, u->o->draft, &is_published, why));
+        hf_targets_release(&u->p, u->catalog.targets, u->targets, u->o->draft, &is_published, why));
     return report(u, is_published, why);
 }
 
@@ -180,7 +181,7 @@ static enum hf_err unlist(struct hf_cli_call *call, struct hf_why *why)
     HF_TRY(hf_publication_open(&at, &u.p, why));
     u.unlisted = json_array();
     enum hf_err err = work(&u, why);
-    hf_shelf_free(&u.shelf);
+    hf_catalog_free(&u.catalog);
     hf_publication_close(&u.p);
     json_decref(u.targets);
     json_decref(u.unlisted);

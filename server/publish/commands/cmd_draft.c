@@ -36,7 +36,7 @@ static enum hf_err look(const struct hf_draft *draft, const struct sign_options 
     bool is_known = false;
     if (r->o.root != NULL)
         HF_TRY(hf_draft_check_follows(draft, r->o.root, why));
-    HF_TRY(hf_draft_check_pins(draft, holder, &is_known, why));
+    HF_TRY(hf_draft_check_trusted_roots(draft, holder, &is_known, why));
     HF_TRY(hf_draft_find_keys(draft, holder, why));
     HF_TRY(hf_draft_check_clock(draft, hf_ctl_now_s(), why));
     if (!is_known && r->o.root == NULL && r->yes == NULL && isatty(STDIN_FILENO))
@@ -53,17 +53,17 @@ static enum hf_err look(const struct hf_draft *draft, const struct sign_options 
 /* Who was asked has seen it already. */
 static void report(const struct hf_draft *draft, bool was_shown, size_t n_signed)
 {
-    struct hf_tally tally = {0};
+    struct hf_signature_status status = {0};
     if (!was_shown)
         hf_draft_show(draft, stdout);
     printf("signed with %zu key(s)\n", n_signed);
-    if (hf_tally_make(draft, &tally, NULL) != HF_OK)
+    if (hf_signature_status_make(draft, &status, NULL) != HF_OK)
         return;
-    hf_tally_print(&tally, stdout);
-    printf("%s\n", hf_tally_is_complete(&tally)
+    hf_signature_status_print(&status, stdout);
+    printf("%s\n", hf_signature_status_is_complete(&status)
                        ? "That is enough: bring it to the repository and run finish"
                        : "Signatures are missing: carry it to the next key holder");
-    hf_tally_free(&tally);
+    hf_signature_status_free(&status);
 }
 
 /* A question may stand for long on the terminal, and others can change the file. */
@@ -85,7 +85,7 @@ static enum hf_err take_what_came_meanwhile(struct hf_draft *draft, const char *
 static void renew_pins(const struct hf_draft *draft, const struct hf_key_set *holder)
 {
     struct hf_why why = {0};
-    if (hf_draft_renew_pins(draft, holder, &why) != HF_OK)
+    if (hf_draft_update_trusted_roots(draft, holder, &why) != HF_OK)
         fprintf(stderr,
                 "holdfastctl: the draft is signed, but the record beside the keys is not at root "
                 "%" PRId64 " now: %s\n",
@@ -190,13 +190,14 @@ const struct hf_cli_command hf_cmd_targets_sign = {
 
 static enum hf_err show(const struct hf_draft *draft, struct hf_why *why)
 {
-    struct hf_tally tally = {0};
-    HF_TRY(hf_tally_make(draft, &tally, why));
+    struct hf_signature_status status = {0};
+    HF_TRY(hf_signature_status_make(draft, &status, why));
     hf_draft_show(draft, stdout);
-    hf_tally_print(&tally, stdout);
-    printf("%s\n", hf_tally_is_complete(&tally) ? "complete: it can be finished"
-                                                : "not complete: signatures are missing");
-    hf_tally_free(&tally);
+    hf_signature_status_print(&status, stdout);
+    printf("%s\n", hf_signature_status_is_complete(&status)
+                       ? "complete: it can be finished"
+                       : "not complete: signatures are missing");
+    hf_signature_status_free(&status);
     return HF_OK;
 }
 
@@ -268,19 +269,20 @@ static enum hf_err merge_into(struct hf_draft *draft, const char *path, struct h
 static enum hf_err say(const struct hf_ctl_options *o, const struct hf_draft *draft,
                        struct hf_why *why)
 {
-    struct hf_tally tally = {0};
+    struct hf_signature_status status = {0};
     char digest[HF_SHA256_HEX_LEN];
     if (o->is_json)
         return hf_draft_print_json(draft, stdout, why);
-    HF_TRY(hf_tally_make(draft, &tally, why));
+    HF_TRY(hf_signature_status_make(draft, &status, why));
     const struct hf_envelope *env = hf_draft_envelope(draft);
     hf_sha256_hex(hf_buf_bytes(&env->signed_bytes), digest);
     printf("%s: draft of %s %" PRId64 ", SHA-256 %s\n", o->draft, hf_top_role_name(draft->role),
            env->version, digest);
-    hf_tally_print(&tally, stdout);
-    printf("%s\n", hf_tally_is_complete(&tally) ? "complete: it can be finished"
-                                                : "not complete: carry it to the next key holder");
-    hf_tally_free(&tally);
+    hf_signature_status_print(&status, stdout);
+    printf("%s\n", hf_signature_status_is_complete(&status)
+                       ? "complete: it can be finished"
+                       : "not complete: carry it to the next key holder");
+    hf_signature_status_free(&status);
     return HF_OK;
 }
 

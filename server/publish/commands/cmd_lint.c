@@ -27,15 +27,15 @@ struct session {
     struct hf_lint_device device;
     struct hf_lint_endpoints endpoints; /* empty: none are known */
     struct hf_lint lint;
-    struct hf_shelf_view view; /* zero without --repo */
+    struct hf_catalog_view view; /* zero without --repo */
     struct hf_findings findings;
 };
 
 /* ---- what is in the repository ---------------------------------------------------------------- */
 
-static const struct hf_bundle *find_full(const struct hf_shelf *shelf, const char *set)
+static const struct hf_bundle *find_full(const struct hf_catalog *catalog, const char *set)
 {
-    const struct hf_repo_bundle *full = hf_repo_bundles_newest(&shelf->bundles, set, "full");
+    const struct hf_repo_bundle *full = hf_repo_bundles_newest(&catalog->bundles, set, "full");
     return full == NULL ? NULL : &full->bundle;
 }
 
@@ -44,14 +44,14 @@ static enum hf_err lint_published(struct session *s, const struct hf_repo_bundle
 {
     char where[2 * HF_SET_NAME_MAX + 32];
     const struct hf_description *d = &b->description;
-    const struct hf_repo_bundle *before = hf_shelf_before(&s->view.shelf, d);
+    const struct hf_repo_bundle *before = hf_catalog_before(&s->view.catalog, d);
     size_t n_before = s->findings.n_items;
     (void)snprintf(where, sizeof where, "%s/%s %" PRId64, d->set, d->profile, d->version);
     const struct hf_lint_line line = {.where = where,
                                       .bundle = &b->bundle,
                                       .description = d,
                                       .before = before == NULL ? NULL : &before->bundle,
-                                      .full = find_full(&s->view.shelf, d->set)};
+                                      .full = find_full(&s->view.catalog, d->set)};
     HF_TRY(hf_lint_line(&s->lint, &line, &s->findings, why));
     const struct hf_accepted accepted = hf_accepted_of(b->target);
     return hf_accepted_hold(&accepted, &s->lint, &line, &s->findings, n_before, why);
@@ -59,11 +59,11 @@ static enum hf_err lint_published(struct session *s, const struct hf_repo_bundle
 
 static enum hf_err lint_newest(struct session *s, struct hf_why *why)
 {
-    const struct hf_shelf *shelf = &s->view.shelf;
-    HF_TRY(hf_shelf_check_has(shelf, s->r->o.set, s->r->o.profile, why));
-    for (size_t i = 0; i < shelf->bundles.n_items; i++) {
-        const struct hf_repo_bundle *b = &shelf->bundles.items[i];
-        if (b->is_newest && hf_shelf_is_of(b, s->r->o.set, s->r->o.profile))
+    const struct hf_catalog *catalog = &s->view.catalog;
+    HF_TRY(hf_catalog_check_has(catalog, s->r->o.set, s->r->o.profile, why));
+    for (size_t i = 0; i < catalog->bundles.n_items; i++) {
+        const struct hf_repo_bundle *b = &catalog->bundles.items[i];
+        if (b->is_newest && hf_catalog_is_of(b, s->r->o.set, s->r->o.profile))
             HF_TRY(lint_published(s, b, why));
     }
     return HF_OK;
@@ -83,13 +83,13 @@ static enum hf_err lint_candidate(struct session *s, struct hf_bytes pem, struct
     memcpy(d.set, s->r->o.set, strlen(s->r->o.set) + 1);
     memcpy(d.profile, profile, strlen(profile) + 1);
     HF_TRY(hf_bundle_parse(pem, NULL, &bundle, why));
-    const struct hf_repo_bundle *before = hf_repo_bundles_newest(&s->view.shelf.bundles, d.set,
+    const struct hf_repo_bundle *before = hf_repo_bundles_newest(&s->view.catalog.bundles, d.set,
                                                                  d.profile);
     const struct hf_lint_line line = {.where = "these files",
                                       .bundle = &bundle,
                                       .description = &d,
                                       .before = before == NULL ? NULL : &before->bundle,
-                                      .full = find_full(&s->view.shelf, d.set)};
+                                      .full = find_full(&s->view.catalog, d.set)};
     enum hf_err err = hf_lint_line(&s->lint, &line, &s->findings, why);
     hf_bundle_free(&bundle);
     return err;
@@ -100,7 +100,7 @@ static enum hf_err lint_files(struct session *s, const char *const *files, struc
 {
     struct hf_buf pem = {0};
     const char *profile = s->r->o.profile == NULL ? "full" : s->r->o.profile;
-    const struct hf_repo_bundle *before = hf_repo_bundles_newest(&s->view.shelf.bundles,
+    const struct hf_repo_bundle *before = hf_repo_bundles_newest(&s->view.catalog.bundles,
                                                                  s->r->o.set, profile);
     const struct hf_vouching by = {.known = &s->known,
                                    .before = before == NULL ? NULL : &before->bundle,
@@ -155,7 +155,7 @@ static enum hf_err begin(struct session *s, struct hf_why *why)
         HF_TRY(hf_lint_device_load(o->device, &s->device, why));
         s->lint.device = &s->device;
     }
-    return o->repo == NULL ? HF_OK : hf_shelf_view_open(o->repo, &s->view, why);
+    return o->repo == NULL ? HF_OK : hf_catalog_view_open(o->repo, &s->view, why);
 }
 
 /* Check the name first, so that the operator does not wait for servers in vain. */
@@ -181,7 +181,7 @@ static enum hf_err look(struct session *s, const char *const *files, struct hf_w
     else if (s->r->o.repo != NULL)
         HF_TRY(lint_newest(s, why));
     if (s->r->o.repo != NULL)
-        HF_TRY(hf_lint_metadata(&s->lint, &s->view.set, s->view.shelf.targets,
+        HF_TRY(hf_lint_metadata(&s->lint, &s->view.set, s->view.catalog.targets,
                                 s->r->next_ceremony_s, &s->findings, why));
     return hf_findings_accept(&s->findings, hf_cli_list(s->r->o.accepts), why);
 }
@@ -221,7 +221,7 @@ static enum hf_err lint(struct hf_cli_call *call, struct hf_why *why)
         err = print(&s, n_errors, why);
     }
     hf_findings_free(&s.findings);
-    hf_shelf_view_close(&s.view);
+    hf_catalog_view_close(&s.view);
     hf_lint_endpoints_free(&s.endpoints);
     hf_known_roots_free(&s.known);
     return err;

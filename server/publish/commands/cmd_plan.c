@@ -115,14 +115,14 @@ static enum hf_err add_bundle(struct plan *plan, const struct hf_repo_bundle *b,
     return HF_OK;
 }
 
-static enum hf_err make(const struct hf_ctl_options *o, const struct hf_shelf *shelf,
+static enum hf_err make(const struct hf_ctl_options *o, const struct hf_catalog *catalog,
                         const struct hf_known_roots *known, struct plan *out, struct hf_why *why)
 {
-    HF_TRY(hf_shelf_check_has(shelf, o->set, o->profile, why));
+    HF_TRY(hf_catalog_check_has(catalog, o->set, o->profile, why));
     HF_TRY(hf_lint_tables(known, hf_ctl_now_s(), &out->findings, why));
-    for (size_t i = 0; i < shelf->bundles.n_items; i++) {
-        const struct hf_repo_bundle *b = &shelf->bundles.items[i];
-        if (b->is_newest && hf_shelf_is_of(b, o->set, o->profile))
+    for (size_t i = 0; i < catalog->bundles.n_items; i++) {
+        const struct hf_repo_bundle *b = &catalog->bundles.items[i];
+        if (b->is_newest && hf_catalog_is_of(b, o->set, o->profile))
             HF_TRY(add_bundle(out, b, known, o->lead_days * HF_DAY_S, why));
     }
     qsort(out->steps, out->n_steps, sizeof *out->steps, compare);
@@ -153,23 +153,23 @@ static enum hf_err print(const struct plan *plan, const struct hf_ctl_options *o
 static enum hf_err plan(struct hf_cli_call *call, struct hf_why *why)
 {
     const struct plan_options *r = call->values;
-    struct hf_shelf_view view;
+    struct hf_catalog_view view;
     struct hf_known_roots known = {0};
     struct plan made = {.at_s = hf_ctl_now_s()};
     HF_TRY(hf_ctl_check_lead(call));
     if (r->at != NULL && !hf_time_parse_lenient(r->at, &made.at_s))
         return hf_cli_usage(call, "--at wants YYYY-MM-DD, not \"%s\"", r->at);
-    enum hf_err err = hf_shelf_view_open(r->o.repo, &view, why);
+    enum hf_err err = hf_catalog_view_open(r->o.repo, &view, why);
     if (err == HF_OK)
         err = hf_known_roots_load(hf_cli_list(r->o.roots), &known, why);
     if (err == HF_OK)
-        err = make(&r->o, &view.shelf, &known, &made, why);
+        err = make(&r->o, &view.catalog, &known, &made, why);
     if (err == HF_OK)
         err = print(&made, &r->o, why);
     free(made.steps);
     hf_findings_free(&made.findings);
     hf_known_roots_free(&known);
-    hf_shelf_view_close(&view);
+    hf_catalog_view_close(&view);
     return err;
 }
 
@@ -195,7 +195,8 @@ const struct hf_cli_command hf_cmd_plan = {
         "An anchor ends when it expires, at its signed remove_after or distrust_after, or when\n"
         "root programs plan to accept no new certificates under it, whichever is first. Its\n"
         "successor must be published the lead time before: as long as the last device may need to\n"
-        "install it, for example a device on a shelf. After that date the root is LATE. The exit\n"
+        "install it, for example a device on a catalog. After that date the root is LATE. The "
+        "exit\n"
         "code is 0 in both cases; lint has errors for dangerous cases.",
     .examples = "  holdfastctl plan --repo /srv/roots\n"
                 "  holdfastctl plan --repo /srv/roots --lead 730 --json | jq .late\n",

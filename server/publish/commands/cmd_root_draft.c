@@ -98,11 +98,11 @@ static enum hf_err compose_from(const struct draft_options *r, struct hf_draft *
 
 static void report(const struct draft_options *r, const struct hf_draft *draft)
 {
-    struct hf_tally tally = {0};
+    struct hf_signature_status status = {0};
     hf_draft_show(draft, stdout);
-    if (hf_tally_make(draft, &tally, NULL) == HF_OK)
-        hf_tally_print(&tally, stdout);
-    hf_tally_free(&tally);
+    if (hf_signature_status_make(draft, &status, NULL) == HF_OK)
+        hf_signature_status_print(&status, stdout);
+    hf_signature_status_free(&status);
     printf("\nNext: change it with holdfastctl root add-key, remove-key, set-threshold; then let "
            "each\nkey holder run: holdfastctl root sign --draft %s --keys DIR\n",
            r->o.draft);

@@ -17,10 +17,10 @@ struct finish_options {
 static void report(const struct hf_draft *draft, const struct hf_root_published *published)
 {
     static const enum hf_top_role others[] = {HF_ROLE_TARGETS, HF_ROLE_SNAPSHOT, HF_ROLE_TIMESTAMP};
-    struct hf_tally tally = {0};
+    struct hf_signature_status status = {0};
     struct hf_buf words = {0};
-    if (hf_tally_make(draft, &tally, NULL) == HF_OK &&
-        hf_tally_words(&tally, &words, NULL) == HF_OK)
+    if (hf_signature_status_make(draft, &status, NULL) == HF_OK &&
+        hf_signature_status_words(&status, &words, NULL) == HF_OK)
         printf("signed by %s\n", (const char *)words.data);
     printf("published: root %" PRId64, draft->next.env.version);
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
@@ -35,7 +35,7 @@ static void report(const struct hf_draft *draft, const struct hf_root_published 
              "that\n"
              "looked in the instant of the change tries again at its next check.");
     hf_buf_free(&words);
-    hf_tally_free(&tally);
+    hf_signature_status_free(&status);
 }
 
 static enum hf_err report_json(const struct hf_draft *draft,
@@ -43,10 +43,10 @@ static enum hf_err report_json(const struct hf_draft *draft,
 {
     struct hf_publish_report report = {.outcome = "published",
                                        .is_unbridged = !published->is_bridged};
-    struct hf_tally tally = {0};
-    HF_TRY(hf_tally_make(draft, &tally, why));
-    report.signatures = hf_tally_to_json(&tally);
-    hf_tally_free(&tally);
+    struct hf_signature_status status = {0};
+    HF_TRY(hf_signature_status_make(draft, &status, why));
+    report.signatures = hf_signature_status_to_json(&status);
+    hf_signature_status_free(&status);
     if (report.signatures == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for the report");
     for (int role = 0; role < HF_TOP_ROLES; role++)

@@ -123,10 +123,10 @@ const struct hf_cli_command hf_cmd_targets_draft = {
 static enum hf_err report_json_take(struct hf_publish_report *report, const struct hf_draft *draft,
                                     struct hf_why *why)
 {
-    struct hf_tally tally = {0};
-    HF_TRY(hf_tally_make(draft, &tally, why));
-    report->signatures = hf_tally_to_json(&tally);
-    hf_tally_free(&tally);
+    struct hf_signature_status status = {0};
+    HF_TRY(hf_signature_status_make(draft, &status, why));
+    report->signatures = hf_signature_status_to_json(&status);
+    hf_signature_status_free(&status);
     if (report->signatures == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for the report");
     return hf_publish_report_print_take(report, stdout, why);
