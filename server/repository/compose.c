@@ -187,12 +187,12 @@ static enum hf_err file_name(const struct hf_key_folder *folder, struct hf_path 
     return hf_path_set(out, why, "%s/expiry.json", folder->path.text);
 }
 
-static json_t *to_json(enum hf_key_half half, const struct hf_expiry *expiry)
+static json_t *to_json(enum hf_key_location location, const struct hf_expiry *expiry)
 {
     json_t *object = json_object();
     for (size_t i = 0; i < HF_TOP_ROLES && object != NULL; i++) {
         enum hf_top_role role = all_roles[i];
-        if (hf_key_half_of(role) == half &&
+        if (hf_key_location_of(role) == location &&
             json_object_set_new(object, hf_top_role_name(role),
                                 json_pack("{s:I}", "days", (json_int_t)expiry->days[role])) != 0) {
             json_decref(object);
@@ -202,12 +202,12 @@ static json_t *to_json(enum hf_key_half half, const struct hf_expiry *expiry)
     return object;
 }
 
-enum hf_err hf_expiry_create(const struct hf_key_folder *folder, enum hf_key_half half,
+enum hf_err hf_expiry_create(const struct hf_key_folder *folder, enum hf_key_location location,
                              const struct hf_expiry *expiry, struct hf_why *why)
 {
     struct hf_path path;
     HF_TRY(file_name(folder, &path, why));
-    json_t *object = to_json(half, expiry);
+    json_t *object = to_json(location, expiry);
     char *text = object == NULL ? NULL : json_dumps(object, JSON_INDENT(2) | JSON_SORT_KEYS);
     json_decref(object);
     if (text == NULL)
@@ -217,14 +217,14 @@ enum hf_err hf_expiry_create(const struct hf_key_folder *folder, enum hf_key_hal
     return err;
 }
 
-static enum hf_err parse(const json_t *object, const char *name, enum hf_key_half half,
+static enum hf_err parse(const json_t *object, const char *name, enum hf_key_location location,
                          struct hf_expiry *expiry, struct hf_why *why)
 {
     struct hf_expiry read = *expiry;
     struct hf_why reason;
     for (size_t i = 0; i < HF_TOP_ROLES; i++) {
         json_t *member = NULL;
-        if (hf_key_half_of(all_roles[i]) != half)
+        if (hf_key_location_of(all_roles[i]) != location)
             continue;
         HF_TRY(hf_json_get_object(object, hf_top_role_name(all_roles[i]), name, &member, why));
         HF_TRY(hf_json_get_integer(member, "days", name, 1, &read.days[all_roles[i]], why));
@@ -235,7 +235,7 @@ static enum hf_err parse(const json_t *object, const char *name, enum hf_key_hal
     return HF_OK;
 }
 
-enum hf_err hf_expiry_read(const struct hf_key_folder *folder, enum hf_key_half half,
+enum hf_err hf_expiry_read(const struct hf_key_folder *folder, enum hf_key_location location,
                            struct hf_expiry *expiry, struct hf_why *why)
 {
     struct hf_path path;
@@ -248,7 +248,7 @@ enum hf_err hf_expiry_read(const struct hf_key_folder *folder, enum hf_key_half 
     if (err == HF_OK)
         err = hf_json_parse_object(hf_buf_bytes(&text), path.text, &object, why);
     if (err == HF_OK)
-        err = parse(object, path.text, half, expiry, why);
+        err = parse(object, path.text, location, expiry, why);
     json_decref(object);
     hf_buf_free(&text);
     return err;

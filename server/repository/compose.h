@@ -84,12 +84,14 @@ struct hf_expiry hf_expiry_default(void);
 HF_MUST_USE enum hf_err hf_expiry_check(const struct hf_expiry *expiry, struct hf_why *why);
 
 /** Write FOLDER/expiry.json for the roles of that half. */
-HF_MUST_USE enum hf_err hf_expiry_create(const struct hf_key_folder *folder, enum hf_key_half half,
+HF_MUST_USE enum hf_err hf_expiry_create(const struct hf_key_folder *folder,
+                                         enum hf_key_location location,
                                          const struct hf_expiry *expiry, struct hf_why *why);
 
 /** Read the roles of that half into `expiry`, which keeps what it had without the file. */
-HF_MUST_USE enum hf_err hf_expiry_read(const struct hf_key_folder *folder, enum hf_key_half half,
-                                       struct hf_expiry *expiry, struct hf_why *why);
+HF_MUST_USE enum hf_err hf_expiry_read(const struct hf_key_folder *folder,
+                                       enum hf_key_location location, struct hf_expiry *expiry,
+                                       struct hf_why *why);
 
 /** When a signature made at `now_s` ends. */
 int64_t hf_expiry_of(const struct hf_expiry *expiry, enum hf_top_role role, int64_t now_s);

@@ -569,7 +569,7 @@ static enum hf_err prepare_out(const struct hf_mirror *m, struct hf_why *why)
 
 enum hf_err hf_mirror_run(struct hf_mirror *m, struct hf_why *why)
 {
-    struct transfer t = {.from = {.dir = m->repo_dir, .pinned_root = m->root},
+    struct transfer t = {.from = {.dir = m->repo_dir, .trusted_root = m->root},
                          .to = {.dir = m->out_dir}};
     int lock = -1;
     t.from.self_signed = t.to.self_signed = &t.self_signed;

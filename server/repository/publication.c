@@ -38,11 +38,11 @@ static enum hf_err check_not_behind_signatures(const struct hf_publication *p, s
 static enum hf_err check_not_behind_memory(const struct hf_publication *p, struct hf_why *why)
 {
     char now[HF_TIME_TEXT_MAX], last[HF_TIME_TEXT_MAX];
-    for (int half = 0; half < HF_KEY_HALVES; half++) {
-        if (!p->is_used[half] || p->record[half].signed_at_s <= p->now_s)
+    for (int location = 0; location < HF_KEY_LOCATIONS; location++) {
+        if (!p->is_used[location] || p->record[location].signed_at_s <= p->now_s)
             continue;
         hf_time_format(p->now_s, now);
-        hf_time_format(p->record[half].signed_at_s, last);
+        hf_time_format(p->record[location].signed_at_s, last);
         return hf_fail(why, HF_E_STATE,
                        "this machine's clock says %s, but these keys signed at %s; set the clock, "
                        "or give --clock-is-right",
@@ -78,13 +78,13 @@ static enum hf_err check_clock(const struct hf_publication *p, bool is_clock_rig
 }
 
 /* Trust begins in the keys folder: a repository cannot say of itself whose it is. */
-static enum hf_err verify_from_pin(struct hf_publication *p, enum hf_key_half half,
+static enum hf_err verify_from_pin(struct hf_publication *p, enum hf_key_location location,
                                    struct hf_trusted_set *out, struct hf_why *why)
 {
     struct hf_buf pin = {0};
-    HF_TRY(hf_trusted_root_read(&p->keys.folders[half], &pin, why));
+    HF_TRY(hf_trusted_root_read(&p->keys.folders[location], &pin, why));
     const struct hf_repo repo = {.dir = p->repo.dir,
-                                 .pinned_root = hf_buf_bytes(&pin),
+                                 .trusted_root = hf_buf_bytes(&pin),
                                  .root_max = p->repo.root_max};
     enum hf_err err = hf_repo_verify_metadata(&repo, HF_REPO_ANY_TIME, out, why);
     hf_buf_free(&pin);
@@ -92,11 +92,12 @@ static enum hf_err verify_from_pin(struct hf_publication *p, enum hf_key_half ha
 }
 
 /* The half's own memory of what it signed. */
-static enum hf_err use_half(struct hf_publication *p, enum hf_key_half half, struct hf_why *why)
+static enum hf_err use_half(struct hf_publication *p, enum hf_key_location location,
+                            struct hf_why *why)
 {
-    HF_TRY(hf_rollback_record_read(&p->keys.folders[half], &p->record[half], why));
-    HF_TRY(hf_rollback_record_check(&p->record[half], &p->repo, &p->published, why));
-    p->is_used[half] = true;
+    HF_TRY(hf_rollback_record_read(&p->keys.folders[location], &p->record[location], why));
+    HF_TRY(hf_rollback_record_check(&p->record[location], &p->repo, &p->published, why));
+    p->is_used[location] = true;
     return HF_OK;
 }
 
@@ -123,13 +124,13 @@ static enum hf_err add_online_half(struct hf_publication *p, struct hf_why *why)
     return err == HF_OK ? use_half(p, HF_KEYS_ONLINE, why) : err;
 }
 
-static enum hf_err begin_with_half(struct hf_publication *p, enum hf_key_half half,
+static enum hf_err begin_with_half(struct hf_publication *p, enum hf_key_location location,
                                    struct hf_why *why)
 {
-    HF_TRY(verify_from_pin(p, half, &p->set, why));
+    HF_TRY(verify_from_pin(p, location, &p->set, why));
     HF_TRY(hf_rollback_record_observe(&p->repo, &p->set, &p->published, why));
-    HF_TRY(use_half(p, half, why));
-    return half == HF_KEYS_OFFLINE ? add_online_half(p, why) : HF_OK;
+    HF_TRY(use_half(p, location, why));
+    return location == HF_KEYS_OFFLINE ? add_online_half(p, why) : HF_OK;
 }
 
 /* Root is never signed here, and targets not with online keys alone. */
@@ -137,25 +138,25 @@ static enum hf_err check_given(const struct hf_publication *p, bool signs_target
                                struct hf_why *why)
 {
     static const enum hf_top_role roles[] = {HF_ROLE_TIMESTAMP, HF_ROLE_SNAPSHOT, HF_ROLE_TARGETS};
-    return hf_key_set_check_given(&p->keys, p->set.root, p->next, roles, signs_targets ? 3 : 2,
+    return hf_key_set_check_extra(&p->keys, p->set.root, p->next, roles, signs_targets ? 3 : 2,
                                   why);
 }
 
-static enum hf_err open_parts(const struct hf_publication_place *place, struct hf_publication *p,
+static enum hf_err open_parts(const struct hf_publication_context *place, struct hf_publication *p,
                               struct hf_why *why)
 {
     const char *online = place->online_passphrase_file;
     HF_TRY(hf_repo_lock(place->repo_dir, &p->lock, why));
     HF_TRY(hf_key_set_init(&p->keys, place->keys_dir, place->passphrase_file,
                            online == NULL ? place->passphrase_file : online, why));
-    HF_TRY(hf_key_set_give(&p->keys, place->given_keys, place->passphrase_file, why));
-    HF_TRY(begin_with_half(p, place->half, why));
+    HF_TRY(hf_key_set_add_extra(&p->keys, place->extra_keys, place->passphrase_file, why));
+    HF_TRY(begin_with_half(p, place->location, why));
     if (place->root_max == 0)
-        HF_TRY(check_given(p, place->half == HF_KEYS_OFFLINE, why));
+        HF_TRY(check_given(p, place->location == HF_KEYS_OFFLINE, why));
     return check_clock(p, place->is_clock_right, why);
 }
 
-enum hf_err hf_publication_open(const struct hf_publication_place *place,
+enum hf_err hf_publication_open(const struct hf_publication_context *place,
                                 struct hf_publication *out, struct hf_why *why)
 {
     struct hf_publication p = {.now_s = place->now_s,
@@ -223,15 +224,15 @@ static struct hf_signed_files files_after(const struct hf_publication *p,
 
 enum hf_err hf_publication_remember(struct hf_publication *p, bool is_done, struct hf_why *why)
 {
-    for (int half = 0; half < HF_KEY_HALVES; half++) {
-        struct hf_rollback_record *record = &p->record[half];
-        if (!p->is_used[half])
+    for (int location = 0; location < HF_KEY_LOCATIONS; location++) {
+        struct hf_rollback_record *record = &p->record[location];
+        if (!p->is_used[location])
             continue;
         record->prepared = files_after(p, record);
         record->signed_at_s = p->now_s;
         if (is_done)
             record->committed = record->prepared;
-        HF_TRY(hf_rollback_record_write(&p->keys.folders[half], record, why));
+        HF_TRY(hf_rollback_record_write(&p->keys.folders[location], record, why));
     }
     return HF_OK;
 }
@@ -239,9 +240,9 @@ enum hf_err hf_publication_remember(struct hf_publication *p, bool is_done, stru
 static enum hf_err before_timestamp(void *context, struct hf_why *why)
 {
     struct hf_publication *p = context;
-    for (int half = 0; half < HF_KEY_HALVES; half++) {
-        if (p->is_used[half])
-            HF_TRY(hf_trusted_root_renew(&p->keys.folders[half], &p->repo, p->now_s, why));
+    for (int location = 0; location < HF_KEY_LOCATIONS; location++) {
+        if (p->is_used[location])
+            HF_TRY(hf_trusted_root_renew(&p->keys.folders[location], &p->repo, p->now_s, why));
     }
     return hf_publication_remember(p, false, why);
 }
@@ -261,8 +262,8 @@ enum hf_err hf_publication_commit(struct hf_publication *p, struct hf_why *why)
 enum hf_err hf_publication_expiry(struct hf_publication *p, enum hf_top_role role, int64_t *out_s,
                                   struct hf_why *why)
 {
-    enum hf_key_half half = hf_key_half_of(role);
-    HF_TRY(hf_expiry_read(&p->keys.folders[half], half, &p->expiry, why));
+    enum hf_key_location location = hf_key_location_of(role);
+    HF_TRY(hf_expiry_read(&p->keys.folders[location], location, &p->expiry, why));
     *out_s = hf_expiry_of(&p->expiry, role, p->now_s);
     return HF_OK;
 }
@@ -273,8 +274,9 @@ int64_t hf_publication_next_version(const struct hf_publication *p, enum hf_top_
                                     int64_t newest)
 {
     struct hf_path path;
-    for (int half = 0; half < HF_KEY_HALVES; half++) {
-        int64_t last = p->is_used[half] ? hf_rollback_record_version(&p->record[half], role) : 0;
+    for (int location = 0; location < HF_KEY_LOCATIONS; location++) {
+        int64_t last = p->is_used[location] ? hf_rollback_record_version(&p->record[location], role)
+                                            : 0;
         newest = last > newest ? last : newest;
     }
     do
@@ -330,7 +332,7 @@ static enum hf_err add_old_signers(struct hf_publication *p, enum hf_top_role ro
     struct hf_signers old = {0};
     struct besides besides = {p->set.root, role, signers};
     const struct hf_key_choice choice = {signs_besides, &besides};
-    HF_TRY(hf_key_set_open_chosen(&p->keys, hf_key_half_of(role), &choice, &old, why));
+    HF_TRY(hf_key_set_open_chosen(&p->keys, hf_key_location_of(role), &choice, &old, why));
     for (size_t i = 0; i < old.n_keys; i++)
         old.keys[i].known_as = hf_key_role_id(p->set.root, role, old.keys[i].public_key);
     return join_take(signers, &old, why);

@@ -16,16 +16,16 @@
 #include "server/repository/rollback_record.h"
 
 /** Where things are and when it is, as a command was told. Borrowed. */
-struct hf_publication_place {
+struct hf_publication_context {
     const char *repo_dir;
     const char *keys_dir;
-    const char *const *given_keys;      /* --key: NULL-terminated; NULL: none */
+    const char *const *extra_keys;      /* --key: NULL-terminated; NULL: none */
     const char *passphrase_file;        /* NULL: ask */
     const char *online_passphrase_file; /* NULL: as above */
     int64_t now_s;
-    enum hf_key_half half; /* whose keys the command cannot do without */
-    bool is_clock_right;   /* a person says so: no comparison but with signed_at */
-    int64_t root_max;      /* a ceremony begins at this root, whatever was written since; 0: none */
+    enum hf_key_location location; /* whose keys the command cannot do without */
+    bool is_clock_right;           /* a person says so: no comparison but with signed_at */
+    int64_t root_max; /* a ceremony begins at this root, whatever was written since; 0: none */
 };
 
 struct hf_publication {
@@ -34,13 +34,13 @@ struct hf_publication {
     struct hf_repo repo;
     struct hf_self_signed self_signed; /* `repo` points to it */
     struct hf_key_set keys;
-    bool is_used[HF_KEY_HALVES]; /* its keys sign; its records were checked */
-    struct hf_trusted_set set;   /* what is published, whatever has expired */
-    const struct hf_root *next;  /* borrowed; the root about to be published, NULL: none */
-    struct hf_rollback_record record[HF_KEY_HALVES]; /* of the halves used */
-    struct hf_signed_files published;                /* what `set` stands on */
-    struct hf_signed_files signed_now;               /* version 0: none of that role */
-    struct hf_expiry expiry;                         /* read half by half, as keys are used */
+    bool is_used[HF_KEY_LOCATIONS]; /* its keys sign; its records were checked */
+    struct hf_trusted_set set;      /* what is published, whatever has expired */
+    const struct hf_root *next;     /* borrowed; the root about to be published, NULL: none */
+    struct hf_rollback_record record[HF_KEY_LOCATIONS]; /* of the halves used */
+    struct hf_signed_files published;                   /* what `set` stands on */
+    struct hf_signed_files signed_now;                  /* version 0: none of that role */
+    struct hf_expiry expiry;                            /* read half by half, as keys are used */
 };
 
 /**
@@ -51,7 +51,7 @@ struct hf_publication {
  * fall, or more than 30 days beyond the end of the timestamp. HF_E_ARGUMENT for a given key that has
  * no say in what the command signs: in a ceremony, hf_publication_sign_under finds that.
  */
-HF_MUST_USE enum hf_err hf_publication_open(const struct hf_publication_place *place,
+HF_MUST_USE enum hf_err hf_publication_open(const struct hf_publication_context *place,
                                             struct hf_publication *out, struct hf_why *why);
 void hf_publication_close(struct hf_publication *p);
 

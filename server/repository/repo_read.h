@@ -32,9 +32,9 @@ struct hf_self_signed {
 };
 
 struct hf_repo {
-    const char *dir;             /* borrowed */
-    struct hf_bytes pinned_root; /* borrowed; where trust begins. None: at 1.root.json */
-    int64_t root_max;            /* as it is for devices that took no newer root; 0: no bound */
+    const char *dir;              /* borrowed */
+    struct hf_bytes trusted_root; /* borrowed; where trust begins. None: at 1.root.json */
+    int64_t root_max;             /* as it is for devices that took no newer root; 0: no bound */
     struct hf_self_signed *self_signed; /* borrowed; noted in this run. NULL: not noted */
     struct hf_repo_file *staged;        /* not on disk yet; owned (repo_write.h) */
     size_t n_staged;

@@ -105,8 +105,8 @@ static enum hf_err begin_at_pinned(const struct hf_repo *repo, int64_t now_s,
                                    struct hf_trusted_set *set, struct hf_why *why)
 {
     struct hf_trusted_set begun = {0};
-    HF_TRY(hf_trusted_set_init(&begun, repo->pinned_root, now_s, why));
-    enum hf_err err = check_has_root(repo, begun.root->env.version, repo->pinned_root, why);
+    HF_TRY(hf_trusted_set_init(&begun, repo->trusted_root, now_s, why));
+    enum hf_err err = check_has_root(repo, begun.root->env.version, repo->trusted_root, why);
     if (err != HF_OK) {
         hf_trusted_set_free(&begun);
         return err;
@@ -118,8 +118,8 @@ static enum hf_err begin_at_pinned(const struct hf_repo *repo, int64_t now_s,
 static enum hf_err begin(const struct hf_repo *repo, int64_t now_s, struct hf_trusted_set *set,
                          struct hf_why *why)
 {
-    return repo->pinned_root.len > 0 ? begin_at_pinned(repo, now_s, set, why)
-                                     : begin_at_first(repo, now_s, set, why);
+    return repo->trusted_root.len > 0 ? begin_at_pinned(repo, now_s, set, why)
+                                      : begin_at_first(repo, now_s, set, why);
 }
 
 static enum hf_err next_root(const struct hf_repo *repo, struct hf_trusted_set *set,

@@ -203,7 +203,7 @@ static enum hf_err note(const struct hf_description *d, const uint8_t spki_sha25
     char where[HF_TARGET_PATH_MAX], key[HF_SHA256_HEX_LEN];
     snprintf(where, sizeof where, "%s/%s %" PRId64, d->set, d->profile, d->version);
     hf_hex_encode(spki_sha256, HF_SHA256_LEN, key);
-    return hf_findings_add(findings, HF_LINT_DROPS_STRANGER, where, why,
+    return hf_findings_add(findings, HF_LINT_DROPS_UNKNOWN_KEY, where, why,
                            "the key %s is dropped and was not in the version before: devices that "
                            "have it revoke it. Check that this is the SHA-256 of a key: that of a "
                            "certificate has no effect",

@@ -16,7 +16,7 @@
 
 /** What a command was told. Lists are NULL-terminated or NULL; all is borrowed. */
 struct hf_release_order {
-    struct hf_publication_place place;
+    struct hf_publication_context place;
     struct hf_bundle_order bundle; /* `from`, `known`, `self_signed` are filled in here */
     bool is_new;                   /* --new (catalog.h) */
     const char *from_profile;      /* the newest bundle of this profile is its `from`; NULL: none */

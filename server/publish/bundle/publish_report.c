@@ -170,7 +170,7 @@ static bool waits(const struct hf_released *released)
 static void print_bundle(const struct hf_released *released, const struct hf_bundle_built *built)
 {
     const struct hf_description *d = &built->description;
-    const struct hf_publication_place *place = &released->order->place;
+    const struct hf_publication_context *place = &released->order->place;
     for (size_t i = 0; i < built->bundle.n_anchors; i++)
         print_anchor(&built->bundle.anchors[i]);
     hf_findings_print(&built->findings, 2, stdout);

@@ -38,14 +38,14 @@ struct making {
     /* Where a given key lies, of those in tokens; owned. */
     char *uris[HF_TOP_ROLES][HF_ROLE_KEYS_MAX];
     /* How the keys of each half are sealed. */
-    struct hf_kdf kdfs[HF_KEY_HALVES];
-    uint8_t *wrap_keys[HF_KEY_HALVES]; /* owned; NULL without a passphrase */
+    struct hf_kdf kdfs[HF_KEY_LOCATIONS];
+    uint8_t *wrap_keys[HF_KEY_LOCATIONS]; /* owned; NULL without a passphrase */
 };
 
 static void free_making(struct making *m)
 {
-    for (int half = 0; half < HF_KEY_HALVES; half++)
-        sodium_free(m->wrap_keys[half]);
+    for (int location = 0; location < HF_KEY_LOCATIONS; location++)
+        sodium_free(m->wrap_keys[location]);
     for (int role = 0; role < HF_TOP_ROLES; role++) {
         for (size_t i = 0; i < HF_ROLE_KEYS_MAX; i++)
             free(m->uris[role][i]);
@@ -83,8 +83,8 @@ static enum hf_err open_given(struct making *m, enum hf_top_role role, struct hf
     const struct hf_key_choice all = {note_and_want, &next};
     const char *passphrase_file = m->plan->given_passphrase_file;
     if (passphrase_file == NULL)
-        passphrase_file = m->set->folders[hf_key_half_of(role)].passphrase_file;
-    HF_TRY(hf_key_set_give(holder, m->plan->given[role], passphrase_file, why));
+        passphrase_file = m->set->folders[hf_key_location_of(role)].passphrase_file;
+    HF_TRY(hf_key_set_add_extra(holder, m->plan->given[role], passphrase_file, why));
     return hf_key_set_open_chosen(holder, HF_KEYS_OFFLINE, &all, &m->made.keys[role], why);
 }
 
@@ -116,29 +116,30 @@ static enum hf_err collect_keys(struct making *m, struct hf_why *why)
 /* ---- sealing ---------------------------------------------------------------------------------- */
 
 /* Where every key lies in a token, there is nothing to choose a passphrase for. */
-static bool has_keys_to_seal(const struct making *m, enum hf_key_half half)
+static bool has_keys_to_seal(const struct making *m, enum hf_key_location location)
 {
     for (int role = 0; role < HF_TOP_ROLES; role++) {
         const struct hf_signers *keys = &m->made.keys[role];
         for (size_t i = 0; i < keys->n_keys; i++) {
-            if (hf_key_half_of((enum hf_top_role)role) == half && keys->keys[i].token == NULL)
+            if (hf_key_location_of((enum hf_top_role)role) == location &&
+                keys->keys[i].token == NULL)
                 return true;
         }
     }
     return false;
 }
 
-static enum hf_err prepare_seal(struct making *m, enum hf_key_half half, struct hf_kdf kdf,
+static enum hf_err prepare_seal(struct making *m, enum hf_key_location location, struct hf_kdf kdf,
                                 struct hf_why *why)
 {
-    const struct hf_key_folder *folder = &m->set->folders[half];
+    const struct hf_key_folder *folder = &m->set->folders[location];
     struct hf_passphrase passphrase = {0};
-    if (m->plan->is_insecure || !has_keys_to_seal(m, half))
+    if (m->plan->is_insecure || !has_keys_to_seal(m, location))
         return HF_OK;
     HF_TRY(hf_passphrase_choose(folder->passphrase_file, folder->path.text, &passphrase, why));
-    enum hf_err err = hf_kdf_derive(&kdf, &passphrase, &m->wrap_keys[half], why);
+    enum hf_err err = hf_kdf_derive(&kdf, &passphrase, &m->wrap_keys[location], why);
     hf_passphrase_free(&passphrase);
-    m->kdfs[half] = kdf;
+    m->kdfs[location] = kdf;
     return err;
 }
 
@@ -157,10 +158,10 @@ static enum hf_err write_reference(struct making *m, const char *path, const cha
 static enum hf_err write_key(struct making *m, enum hf_top_role role, size_t index,
                              const char *path, struct hf_why *why)
 {
-    enum hf_key_half half = hf_key_half_of(role);
+    enum hf_key_location location = hf_key_location_of(role);
     const struct hf_signing_key *key = &m->made.keys[role].keys[index];
     if (key->token == NULL)
-        return hf_key_file_create(path, key, &m->kdfs[half], m->wrap_keys[half], why);
+        return hf_key_file_create(path, key, &m->kdfs[location], m->wrap_keys[location], why);
     if (m->uris[role][index] == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for a key in a token");
     return write_reference(m, path, m->uris[role][index], why);
@@ -168,7 +169,7 @@ static enum hf_err write_key(struct making *m, enum hf_top_role role, size_t ind
 
 static enum hf_err write_role(struct making *m, enum hf_top_role role, struct hf_why *why)
 {
-    const struct hf_key_folder *folder = &m->set->folders[hf_key_half_of(role)];
+    const struct hf_key_folder *folder = &m->set->folders[hf_key_location_of(role)];
     for (size_t i = 0; i < m->made.keys[role].n_keys; i++) {
         struct hf_path path;
         HF_TRY(hf_path_set(&path, why, "%s/%s-%zu" HF_KEY_FILE_SUFFIX, folder->path.text,
@@ -179,16 +180,16 @@ static enum hf_err write_role(struct making *m, enum hf_top_role role, struct hf
     return HF_OK;
 }
 
-static enum hf_err write_half(struct making *m, enum hf_key_half half, struct hf_why *why)
+static enum hf_err write_half(struct making *m, enum hf_key_location location, struct hf_why *why)
 {
-    const struct hf_key_folder *folder = &m->set->folders[half];
+    const struct hf_key_folder *folder = &m->set->folders[location];
     struct hf_path periods;
     HF_TRY(hf_undo_make_folder(m->undo, folder->path.text, 0700, why));
     for (int i = 0; i < HF_TOP_ROLES; i++) {
-        if (hf_key_half_of((enum hf_top_role)i) == half)
+        if (hf_key_location_of((enum hf_top_role)i) == location)
             HF_TRY(write_role(m, (enum hf_top_role)i, why));
     }
-    HF_TRY(hf_expiry_create(folder, half, m->expiry, why));
+    HF_TRY(hf_expiry_create(folder, location, m->expiry, why));
     HF_TRY(hf_path_set(&periods, why, "%s/expiry.json", folder->path.text));
     return hf_undo_note(m->undo, periods.text, why);
 }

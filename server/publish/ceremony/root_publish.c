@@ -130,7 +130,7 @@ static bool verify_up_to(const char *dir, const struct hf_draft *draft, int64_t 
                          int64_t now_s, struct hf_trusted_set *out)
 {
     const struct hf_repo repo = {.dir = dir,
-                                 .pinned_root = hf_draft_root_file(draft),
+                                 .trusted_root = hf_draft_root_file(draft),
                                  .root_max = root_max};
     return hf_repo_verify_metadata(&repo, now_s, out, NULL) == HF_OK;
 }
@@ -159,7 +159,7 @@ static bool is_whole_before(const char *dir, const struct hf_draft *draft)
 /* Would a device find, from the root before on, this root and all that comes with it? Then a ceremony
  * was cut off after its last rename, if the keys do not know the root yet. Looks at the disk.
  * What has expired since is no less published, unless it is what this ceremony is to sign again. */
-static bool is_published(const struct hf_publication_place *at, const struct hf_draft *draft,
+static bool is_published(const struct hf_publication_context *at, const struct hf_draft *draft,
                          const struct hf_draft *targets)
 {
     return is_whole(at->repo_dir, draft, targets, at->now_s) ||
@@ -204,12 +204,12 @@ static enum hf_err is_pin_behind(const struct hf_key_folder *folder, int64_t ver
 static enum hf_err are_records_behind(const struct root_ceremony *c, bool *out, struct hf_why *why)
 {
     bool is_behind = false;
-    for (int half = 0; half < HF_KEY_HALVES && !is_behind; half++) {
-        const struct hf_key_folder *folder = &c->p.keys.folders[half];
+    for (int location = 0; location < HF_KEY_LOCATIONS && !is_behind; location++) {
+        const struct hf_key_folder *folder = &c->p.keys.folders[location];
         if (!hf_file_exists(folder->path.text))
             continue;
         HF_TRY(is_pin_behind(folder, c->draft->next.env.version, &is_behind, why));
-        is_behind = is_behind || (c->p.is_used[half] && is_record_open(&c->p.record[half]));
+        is_behind = is_behind || (c->p.is_used[location] && is_record_open(&c->p.record[location]));
     }
     *out = is_behind;
     return HF_OK;
@@ -218,12 +218,12 @@ static enum hf_err are_records_behind(const struct root_ceremony *c, bool *out, 
 static enum hf_err renew(struct root_ceremony *c, struct hf_why *why)
 {
     const struct hf_repo repo = {.dir = c->p.repo.dir};
-    for (int half = 0; half < HF_KEY_HALVES; half++) {
-        const struct hf_key_folder *folder = &c->p.keys.folders[half];
+    for (int location = 0; location < HF_KEY_LOCATIONS; location++) {
+        const struct hf_key_folder *folder = &c->p.keys.folders[location];
         if (!hf_file_exists(folder->path.text))
             continue;
         HF_TRY(hf_trusted_root_put(folder, &repo, c->draft->next.env.version, c->p.now_s, why));
-        c->p.is_used[half] = true; /* a new folder remembers from here on */
+        c->p.is_used[location] = true; /* a new folder remembers from here on */
     }
     return hf_publication_remember(&c->p, true, why);
 }
@@ -460,12 +460,12 @@ static enum hf_err catch_up(struct root_ceremony *c, struct hf_root_published *o
     return HF_OK;
 }
 
-enum hf_err hf_root_publish(const struct hf_publication_place *at, const struct hf_draft *draft,
+enum hf_err hf_root_publish(const struct hf_publication_context *at, const struct hf_draft *draft,
                             const struct hf_draft *targets, struct hf_root_published *out,
                             struct hf_why *why)
 {
     struct root_ceremony c = {.draft = draft, .targets = targets};
-    struct hf_publication_place place = *at;
+    struct hf_publication_context place = *at;
     bool was_published = is_published(at, draft, targets);
     place.root_max = was_published ? draft->next.env.version : draft->root.env.version;
     HF_TRY(hf_publication_open(&place, &c.p, why));

@@ -23,7 +23,7 @@ struct hf_root_published {
  * under the new root; HF_E_STATE for a clock that is wrong, or targets that wait and would be lost. After any failure devices see what they saw, or (of a write) the same that
  * they would have seen in passing.
  */
-HF_MUST_USE enum hf_err hf_root_publish(const struct hf_publication_place *at,
+HF_MUST_USE enum hf_err hf_root_publish(const struct hf_publication_context *at,
                                         const struct hf_draft *draft,
                                         const struct hf_draft *targets,
                                         struct hf_root_published *out, struct hf_why *why);

@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-enum hf_key_half hf_targets_half_at_hand(const char *keys_dir)
+enum hf_key_location hf_targets_location_at_hand(const char *keys_dir)
 {
     struct hf_path offline;
     if (hf_path_set(&offline, NULL, "%s/offline/root.json", keys_dir) == HF_OK &&
@@ -94,9 +94,9 @@ static enum hf_err overtaken(const struct hf_draft *draft, int64_t newest, struc
 static bool was_begun(const struct hf_publication *p, int64_t version, struct hf_bytes file)
 {
     const struct hf_signed_file same = hf_signed_file_make(version, file);
-    for (int half = 0; half < HF_KEY_HALVES; half++) {
-        const struct hf_signed_file *begun = &p->record[half].prepared.of[HF_ROLE_TARGETS];
-        if (p->is_used[half] && begun->version == version &&
+    for (int location = 0; location < HF_KEY_LOCATIONS; location++) {
+        const struct hf_signed_file *begun = &p->record[location].prepared.of[HF_ROLE_TARGETS];
+        if (p->is_used[location] && begun->version == version &&
             strcmp(begun->sha256, same.sha256) == 0)
             return true;
     }
@@ -283,8 +283,9 @@ static enum hf_err publish(struct hf_publication *p, const struct hf_draft *draf
     return err;
 }
 
-enum hf_err hf_targets_publish(const struct hf_publication_place *at, const struct hf_draft *draft,
-                               int64_t versions[HF_TOP_ROLES], struct hf_why *why)
+enum hf_err hf_targets_publish(const struct hf_publication_context *at,
+                               const struct hf_draft *draft, int64_t versions[HF_TOP_ROLES],
+                               struct hf_why *why)
 {
     struct hf_publication p;
     HF_TRY(hf_publication_open(at, &p, why));

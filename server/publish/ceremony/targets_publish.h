@@ -6,7 +6,7 @@
 #include "server/repository/publication.h"
 
 /** Whose record to begin with: the offline half of KEYS if it is there, else the online one. */
-enum hf_key_half hf_targets_half_at_hand(const char *keys_dir);
+enum hf_key_location hf_targets_location_at_hand(const char *keys_dir);
 
 /**
  * Stage a signed draft with the files that come with it, and append its metadata file to `file`. It
@@ -22,7 +22,7 @@ HF_MUST_USE enum hf_err hf_targets_stage(struct hf_publication *p, const struct 
  * `versions` are of what was signed or published with it; without a timestamp it waits. Refused as by
  * hf_targets_stage.
  */
-HF_MUST_USE enum hf_err hf_targets_publish(const struct hf_publication_place *at,
+HF_MUST_USE enum hf_err hf_targets_publish(const struct hf_publication_context *at,
                                            const struct hf_draft *draft,
                                            int64_t versions[HF_TOP_ROLES], struct hf_why *why);
 

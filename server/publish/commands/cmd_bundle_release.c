@@ -13,7 +13,7 @@ static enum hf_err check(struct hf_cli_call *call)
     const struct hf_ctl_options *o = call->values;
     HF_TRY(hf_ctl_check_lead(call));
     HF_TRY(hf_ctl_check_timeout(call));
-    if (o->draft != NULL && o->given_keys != NULL)
+    if (o->draft != NULL && o->extra_keys != NULL)
         return hf_cli_usage(call, "--draft signs nothing; give --key to targets sign");
     if (o->keep < 1 || o->keep > HF_KEEP_MAX)
         return hf_cli_usage(call, "--keep is 1 to %d, not %d", HF_KEEP_MAX, o->keep);
@@ -24,7 +24,7 @@ static struct hf_release_order order_of(const struct hf_ctl_options *o)
 {
     return (struct hf_release_order){
         .place = hf_ctl_publication(o, o->draft == NULL ? HF_KEYS_OFFLINE
-                                                        : hf_targets_half_at_hand(o->keys)),
+                                                        : hf_targets_location_at_hand(o->keys)),
         .bundle = {.set = o->set,
                    .profile = o->profile,
                    .drops = hf_cli_list(o->drops),

@@ -174,10 +174,11 @@ static enum hf_err unlist(struct hf_cli_call *call, struct hf_why *why)
         return hf_cli_usage(call, "give the versions that go, or --keep with how many stay");
     if (o->keep < 0 || o->keep > HF_KEEP_MAX)
         return hf_cli_usage(call, "--keep is 1 to %d, not %d", HF_KEEP_MAX, o->keep);
-    const struct hf_publication_place at = hf_ctl_publication(o, o->draft == NULL
-                                                                     ? HF_KEYS_OFFLINE
-                                                                     : hf_targets_half_at_hand(
-                                                                           o->keys));
+    const struct hf_publication_context at = hf_ctl_publication(o,
+                                                                o->draft == NULL
+                                                                    ? HF_KEYS_OFFLINE
+                                                                    : hf_targets_location_at_hand(
+                                                                          o->keys));
     HF_TRY(hf_publication_open(&at, &u.p, why));
     u.unlisted = json_array();
     enum hf_err err = work(&u, why);

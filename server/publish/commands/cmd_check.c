@@ -255,7 +255,7 @@ static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
         return hf_cli_usage(call, "--at wants YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, not \"%s\"",
                             r->at);
     bool is_read = hf_ctl_read_root(r->o.root, &root, &c.reason) == HF_OK;
-    repo.pinned_root = hf_buf_bytes(&root);
+    repo.trusted_root = hf_buf_bytes(&root);
     c.is_updatable = is_read && judge(&repo, &c, &c.reason) == HF_OK;
     enum hf_err err = r->o.is_json ? print_json(&c, stdout, why) : print_text(&c, stdout, why);
     if (err == HF_OK && !c.is_updatable) {

@@ -98,8 +98,8 @@ static enum hf_err sign_draft(struct hf_draft *draft, const struct sign_options 
     struct hf_key_set holder;
     size_t n_signed = 0;
     HF_TRY(hf_key_set_init_holder(&holder, r->o.keys, r->o.passphrase_file, why));
-    enum hf_err err = hf_key_set_give(&holder, hf_cli_list(r->o.given_keys), r->o.passphrase_file,
-                                      why);
+    enum hf_err err = hf_key_set_add_extra(&holder, hf_cli_list(r->o.extra_keys),
+                                           r->o.passphrase_file, why);
     if (err == HF_OK)
         err = look(draft, r, &holder, why);
     if (err == HF_OK)
@@ -122,7 +122,7 @@ static enum hf_err sign(struct hf_cli_call *call, struct hf_why *why)
 {
     const struct sign_options *r = call->values;
     struct hf_draft draft = {0};
-    const char *key = r->o.given_keys != NULL ? r->o.given_keys[0] : r->o.keys;
+    const char *key = r->o.extra_keys != NULL ? r->o.extra_keys[0] : r->o.keys;
     HF_TRY(hf_cli_need(call, "--keys or --key", key));
     HF_TRY(hf_draft_read(r->o.draft, &draft, why));
     enum hf_err err = check_role(&draft, call, r->o.draft, why);

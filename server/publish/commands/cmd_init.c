@@ -218,8 +218,8 @@ static enum hf_err note_file(const struct hf_repo *repo, const struct hf_repo_fi
 static enum hf_err write_records(const struct hf_repo *repo, const struct hf_key_set *set,
                                  struct hf_undo *undo, struct hf_why *why)
 {
-    for (int half = 0; half < HF_KEY_HALVES; half++)
-        HF_TRY(hf_trusted_root_create(&set->folders[half], repo, undo, why));
+    for (int location = 0; location < HF_KEY_LOCATIONS; location++)
+        HF_TRY(hf_trusted_root_create(&set->folders[location], repo, undo, why));
     return HF_OK;
 }
 
@@ -260,7 +260,7 @@ static enum hf_err make_in(const struct request *r, struct hf_key_set *set, int6
 static enum hf_err make_all(const struct request *r, struct hf_undo *undo, struct hf_why *why)
 {
     struct hf_key_set set;
-    const struct hf_publication_place at = hf_ctl_publication(r->o, HF_KEYS_OFFLINE);
+    const struct hf_publication_context at = hf_ctl_publication(r->o, HF_KEYS_OFFLINE);
     const char *online = at.online_passphrase_file;
     HF_TRY(hf_key_set_init(&set, at.keys_dir, at.passphrase_file,
                            online == NULL ? at.passphrase_file : online, why));
@@ -302,7 +302,7 @@ static const char *split_role(const char *text, enum hf_top_role *role)
 static enum hf_err sort_given(struct request *r, struct hf_why *why)
 {
     size_t n[HF_TOP_ROLES] = {0}, n_all = 0;
-    char **texts = r->o->given_keys;
+    char **texts = r->o->extra_keys;
     while (texts != NULL && texts[n_all] != NULL)
         n_all++;
     for (size_t i = 0; i < n_all; i++) {
@@ -399,7 +399,7 @@ static const struct hf_cli_option options[] =
             "DAYS"),
      NUMBER("expires-timestamp", days_timestamp, HF_EXPIRY_TIMESTAMP_DAYS,
             "how long a timestamp lasts", "DAYS"),
-     {"key", 0, HF_CLI_LIST, HF_CTL_AT(given_keys),
+     {"key", 0, HF_CLI_LIST, HF_CTL_AT(extra_keys),
       "the role has this key, a file or a PKCS#11 URI, and none is made for it; once for each",
       "ROLE=KEY"},
      {"key-passphrase-file", 0, HF_CLI_TEXT, AT(given_passphrase_file),

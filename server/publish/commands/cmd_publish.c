@@ -60,7 +60,7 @@ static enum hf_err report_published(const struct hf_publication *p, bool is_publ
 static enum hf_err publish(struct hf_cli_call *call, struct hf_why *why)
 {
     const struct hf_ctl_options *o = call->values;
-    const struct hf_publication_place at = hf_ctl_publication(o, HF_KEYS_ONLINE);
+    const struct hf_publication_context at = hf_ctl_publication(o, HF_KEYS_ONLINE);
     struct hf_publication p;
     HF_TRY(hf_publication_open(&at, &p, why));
     int64_t newest = 0;
@@ -159,7 +159,7 @@ static enum hf_err report_refreshed(const struct hf_publication *p, bool is_json
 static enum hf_err refresh(struct hf_cli_call *call, struct hf_why *why)
 {
     const struct hf_ctl_options *o = call->values;
-    const struct hf_publication_place at = hf_ctl_publication(o, HF_KEYS_ONLINE);
+    const struct hf_publication_context at = hf_ctl_publication(o, HF_KEYS_ONLINE);
     struct hf_publication p;
     HF_TRY(hf_publication_open(&at, &p, why));
     enum hf_err err = hf_publication_stage_refresh(&p, why);

@@ -88,7 +88,7 @@ static enum hf_err compose_from(const struct draft_options *r, struct hf_draft *
         return compose(r, &repo, out, why);
     HF_TRY(hf_key_set_init_holder(&keys, r->o.keys, NULL, why));
     enum hf_err err = hf_trusted_root_read(&keys.folders[HF_KEYS_OFFLINE], &pin, why);
-    repo.pinned_root = hf_buf_bytes(&pin);
+    repo.trusted_root = hf_buf_bytes(&pin);
     if (err == HF_OK)
         err = compose(r, &repo, out, why);
     hf_buf_free(&pin);

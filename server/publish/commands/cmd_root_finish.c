@@ -76,8 +76,8 @@ static enum hf_err finish(struct hf_cli_call *call, struct hf_why *why)
     const struct finish_options *r = call->values;
     struct hf_draft root = {0}, targets = {0};
     struct hf_root_published published = {0};
-    const struct hf_publication_place at = hf_ctl_publication(&r->o,
-                                                              hf_targets_half_at_hand(r->o.keys));
+    const struct hf_publication_context at = hf_ctl_publication(&r->o, hf_targets_location_at_hand(
+                                                                           r->o.keys));
     enum hf_err err = read_drafts(r, call->words, &root, &targets, why);
     if (err == HF_OK)
         err = hf_root_publish(&at, &root, r->targets == NULL ? NULL : &targets, &published, why);

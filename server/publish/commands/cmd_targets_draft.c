@@ -70,8 +70,8 @@ static enum hf_err draft(struct hf_cli_call *call, struct hf_why *why)
     const struct draft_options *r = call->values;
     struct hf_draft under = {0};
     struct hf_publication p;
-    const struct hf_publication_place at = hf_ctl_publication(&r->o,
-                                                              hf_targets_half_at_hand(r->o.keys));
+    const struct hf_publication_context at = hf_ctl_publication(&r->o, hf_targets_location_at_hand(
+                                                                           r->o.keys));
     if (r->under != NULL)
         HF_TRY(hf_draft_read_all(hf_cli_list(r->under), &under, why));
     enum hf_err err = hf_publication_open(&at, &p, why);
@@ -136,7 +136,8 @@ static enum hf_err finish_draft(const struct hf_ctl_options *o, const struct hf_
                                 struct hf_why *why)
 {
     struct hf_publish_report report = {0};
-    const struct hf_publication_place at = hf_ctl_publication(o, hf_targets_half_at_hand(o->keys));
+    const struct hf_publication_context at = hf_ctl_publication(o, hf_targets_location_at_hand(
+                                                                       o->keys));
     if (draft->role != HF_ROLE_TARGETS)
         return hf_fail(why, HF_E_STATE, "this is a draft of root; use holdfastctl root finish");
     HF_TRY(hf_targets_publish(&at, draft, report.versions, why));

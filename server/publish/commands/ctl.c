@@ -5,17 +5,17 @@
 
 #include <time.h>
 
-struct hf_publication_place hf_ctl_publication(const struct hf_ctl_options *o,
-                                               enum hf_key_half half)
+struct hf_publication_context hf_ctl_publication(const struct hf_ctl_options *o,
+                                                 enum hf_key_location location)
 {
-    return (struct hf_publication_place){.half = half,
-                                         .is_clock_right = o->is_clock_right,
-                                         .repo_dir = o->repo,
-                                         .keys_dir = o->keys,
-                                         .given_keys = hf_cli_list(o->given_keys),
-                                         .passphrase_file = o->passphrase_file,
-                                         .online_passphrase_file = o->online_passphrase_file,
-                                         .now_s = hf_ctl_now_s()};
+    return (struct hf_publication_context){.location = location,
+                                           .is_clock_right = o->is_clock_right,
+                                           .repo_dir = o->repo,
+                                           .keys_dir = o->keys,
+                                           .extra_keys = hf_cli_list(o->extra_keys),
+                                           .passphrase_file = o->passphrase_file,
+                                           .online_passphrase_file = o->online_passphrase_file,
+                                           .now_s = hf_ctl_now_s()};
 }
 
 enum hf_err hf_ctl_read_root(const char *file, struct hf_buf *out, struct hf_why *why)

@@ -48,7 +48,7 @@ extern const struct hf_cli_command hf_cmd_key_change_passphrase;
 struct hf_ctl_options {
     char *repo;
     char *keys;
-    char **given_keys;
+    char **extra_keys;
     char *passphrase_file;
     char *online_passphrase_file;
     bool is_clock_right;
@@ -87,7 +87,7 @@ struct hf_ctl_options {
     }
 #define HF_CTL_KEY                                                                                 \
     {                                                                                              \
-        "key", 0, HF_CLI_LIST, HF_CTL_AT(given_keys),                                              \
+        "key", 0, HF_CLI_LIST, HF_CTL_AT(extra_keys),                                              \
             "also sign with this key: a file or a PKCS#11 URI; repeat for each", "KEY"             \
     }
 #define HF_CTL_PASSPHRASE                                                                          \
@@ -223,11 +223,11 @@ struct hf_ctl_options {
     "The PIN is asked for, or read from pin-source. --key also names a key file in\n"              \
     "another folder. A key that is not authorised for the role is rejected."
 
-struct hf_publication_place hf_ctl_publication(const struct hf_ctl_options *o,
-                                               enum hf_key_half half);
+struct hf_publication_context hf_ctl_publication(const struct hf_ctl_options *o,
+                                                 enum hf_key_location location);
 
 /** The root metadata that --root names, appended; nothing where it was not given (NULL). Where trust
- *  begins: hf_repo.pinned_root. HF_E_FORMAT for an empty file, and as hf_file_read_any. */
+ *  begins: hf_repo.trusted_root. HF_E_FORMAT for an empty file, and as hf_file_read_any. */
 HF_MUST_USE enum hf_err hf_ctl_read_root(const char *file, struct hf_buf *out, struct hf_why *why);
 
 /** Seconds since 1970 by this machine's clock. */

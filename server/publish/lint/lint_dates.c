@@ -77,7 +77,7 @@ static enum hf_err judge_twins(const struct hf_lint_line *line, const struct hf_
             continue;
         hf_hex_encode(anchor->cert.sha256, HF_SHA256_LEN, hex);
         return hf_findings_add(
-            out, HF_LINT_TWIN_WITHOUT_DATE, line->where, why,
+            out, HF_LINT_SAME_KEY_WITHOUT_DATE, line->where, why,
             "\"%s\" has the key of a root whose distrust or removal is signed, "
             "but not its date, and devices go on with it; give %s the same dates",
             anchor->cert.subject, hex);

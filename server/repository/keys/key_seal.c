@@ -25,7 +25,7 @@ enum hf_err hf_path_folder(const char *path, struct hf_path *out, struct hf_why 
 static bool is_online(const char *folder)
 {
     const char *slash = strrchr(folder, '/');
-    return strcmp(slash == NULL ? folder : slash + 1, hf_key_half_name(HF_KEYS_ONLINE)) == 0;
+    return strcmp(slash == NULL ? folder : slash + 1, hf_key_location_name(HF_KEYS_ONLINE)) == 0;
 }
 
 /* One sealed key is enough to see whether the passphrase is that of the folder. */

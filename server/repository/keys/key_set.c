@@ -35,14 +35,14 @@ const char *hf_key_role_id(const struct hf_root *root, enum hf_top_role role,
 #define FILES_MAX 256 /* key files in one folder */
 #define TRIES_MAX 3   /* at a passphrase that is typed */
 
-enum hf_key_half hf_key_half_of(enum hf_top_role role)
+enum hf_key_location hf_key_location_of(enum hf_top_role role)
 {
     return role == HF_ROLE_ROOT || role == HF_ROLE_TARGETS ? HF_KEYS_OFFLINE : HF_KEYS_ONLINE;
 }
 
-const char *hf_key_half_name(enum hf_key_half half)
+const char *hf_key_location_name(enum hf_key_location location)
 {
-    return half == HF_KEYS_OFFLINE ? "offline" : "online";
+    return location == HF_KEYS_OFFLINE ? "offline" : "online";
 }
 
 enum hf_err hf_key_set_init(struct hf_key_set *set, const char *keys_dir,
@@ -165,8 +165,8 @@ static enum hf_err give_one(struct hf_key_set *set, const char *key, const char 
     return HF_OK;
 }
 
-enum hf_err hf_key_set_give(struct hf_key_set *set, const char *const *keys,
-                            const char *passphrase_file, struct hf_why *why)
+enum hf_err hf_key_set_add_extra(struct hf_key_set *set, const char *const *keys,
+                                 const char *passphrase_file, struct hf_why *why)
 {
     size_t n = 0;
     while (keys != NULL && keys[n] != NULL)
@@ -191,7 +191,7 @@ static bool has_a_role(const struct hf_key_file *file, const struct hf_root *roo
     return false;
 }
 
-enum hf_err hf_key_set_check_given(const struct hf_key_set *set, const struct hf_root *root,
+enum hf_err hf_key_set_check_extra(const struct hf_key_set *set, const struct hf_root *root,
                                    const struct hf_root *next, const enum hf_top_role *roles,
                                    size_t n_roles, struct hf_why *why)
 {
@@ -232,10 +232,10 @@ static void add_to_reach(struct reach *reach, struct hf_key_folder *folder, bool
     }
 }
 
-static enum hf_err reach_for(struct hf_key_set *set, enum hf_key_half half, struct reach *out,
-                             struct hf_why *why)
+static enum hf_err reach_for(struct hf_key_set *set, enum hf_key_location location,
+                             struct reach *out, struct hf_why *why)
 {
-    struct hf_key_folder *folder = &set->folders[half];
+    struct hf_key_folder *folder = &set->folders[location];
     struct reach reach = {0};
     HF_TRY(list_folder(folder, why));
     reach.keys = calloc(set->n_given + folder->n_files + 1, sizeof *reach.keys);
@@ -260,7 +260,7 @@ static enum hf_err check_enough(const struct hf_key_set *set, const struct reach
     return hf_fail(why, HF_E_NOT_FOUND,
                    "%s holds %" PRId64 " of the %" PRId64 " %s keys that root %" PRId64
                    " asks for%s; bring the missing ones%s",
-                   set->folders[hf_key_half_of(role)].path.text, n_found,
+                   set->folders[hf_key_location_of(role)].path.text, n_found,
                    root->roles[role].threshold, hf_top_role_name(role), root->env.version,
                    set->n_given == 0 ? "" : ", those of --key included",
                    role == HF_ROLE_TARGETS ? ", or let their holders sign a draft" : "");
@@ -270,7 +270,7 @@ enum hf_err hf_key_set_find(struct hf_key_set *set, const struct hf_root *root,
                             enum hf_top_role role, struct hf_why *why)
 {
     struct reach reach = {0};
-    HF_TRY(reach_for(set, hf_key_half_of(role), &reach, why));
+    HF_TRY(reach_for(set, hf_key_location_of(role), &reach, why));
     enum hf_err err = check_enough(set, &reach, root, role, why);
     free(reach.keys);
     return err;
@@ -281,9 +281,10 @@ enum hf_err hf_key_set_find(struct hf_key_set *set, const struct hf_root *root,
 /* Files made together share these parameters, wherever they lie now. */
 static const uint8_t *find_derived(const struct hf_key_set *set, const struct hf_kdf *kdf)
 {
-    for (int half = 0; half < HF_KEY_HALVES; half++) {
-        if (set->folders[half].wrap_key != NULL && hf_kdf_same(kdf, &set->folders[half].kdf))
-            return set->folders[half].wrap_key;
+    for (int location = 0; location < HF_KEY_LOCATIONS; location++) {
+        if (set->folders[location].wrap_key != NULL &&
+            hf_kdf_same(kdf, &set->folders[location].kdf))
+            return set->folders[location].wrap_key;
     }
     for (size_t i = 0; i < set->n_given; i++) {
         if (set->given[i].wrap_key != NULL && hf_kdf_same(kdf, &set->given[i].kdf))
@@ -403,18 +404,18 @@ enum hf_err hf_key_set_open(struct hf_key_set *set, const struct hf_root *root,
 {
     struct reach reach = {0};
     struct hf_signers signers = {0};
-    HF_TRY(reach_for(set, hf_key_half_of(role), &reach, why));
+    HF_TRY(reach_for(set, hf_key_location_of(role), &reach, why));
     enum hf_err err = open_threshold(set, &reach, root, role, &signers, why);
     return hand_over(err, &reach, &signers, out);
 }
 
-enum hf_err hf_key_set_open_chosen(struct hf_key_set *set, enum hf_key_half half,
+enum hf_err hf_key_set_open_chosen(struct hf_key_set *set, enum hf_key_location location,
                                    const struct hf_key_choice *choice, struct hf_signers *out,
                                    struct hf_why *why)
 {
     struct reach reach = {0};
     struct hf_signers signers = {0};
-    HF_TRY(reach_for(set, half, &reach, why));
+    HF_TRY(reach_for(set, location, &reach, why));
     enum hf_err err = open_chosen(set, &reach, choice, &signers, why);
     return hand_over(err, &reach, &signers, out);
 }

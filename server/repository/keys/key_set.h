@@ -16,10 +16,10 @@
 
 #include <jansson.h>
 
-enum hf_key_half { HF_KEYS_OFFLINE, HF_KEYS_ONLINE, HF_KEY_HALVES };
+enum hf_key_location { HF_KEYS_OFFLINE, HF_KEYS_ONLINE, HF_KEY_LOCATIONS };
 
-enum hf_key_half hf_key_half_of(enum hf_top_role role);
-const char *hf_key_half_name(enum hf_key_half half); /* "offline", "online" */
+enum hf_key_location hf_key_location_of(enum hf_top_role role);
+const char *hf_key_location_name(enum hf_key_location location); /* "offline", "online" */
 
 struct hf_key_folder {
     struct hf_path path;         /* of a given key: its file or URI; empty: there is no folder */
@@ -33,7 +33,7 @@ struct hf_key_folder {
 };
 
 struct hf_key_set {
-    struct hf_key_folder folders[HF_KEY_HALVES];
+    struct hf_key_folder folders[HF_KEY_LOCATIONS];
     struct hf_key_folder *given; /* owned; each of one key, with a passphrase of its own */
     size_t n_given;
     struct hf_tokens *tokens; /* owned; NULL until one is needed */
@@ -58,14 +58,14 @@ void hf_key_set_free(struct hf_key_set *set); /* after every key that was opened
 /** Add the keys of this list (files and PKCS#11 URIs, NULL-terminated, or NULL for none), which come
  *  before those in folders. No passphrase or PIN is asked for. HF_E_ARGUMENT for one given twice;
  *  as hf_key_file_find. */
-HF_MUST_USE enum hf_err hf_key_set_give(struct hf_key_set *set, const char *const *keys,
-                                        const char *passphrase_file, struct hf_why *why);
+HF_MUST_USE enum hf_err hf_key_set_add_extra(struct hf_key_set *set, const char *const *keys,
+                                             const char *passphrase_file, struct hf_why *why);
 
 /**
  * Could every given key sign for one of these roles under `root`, or `next` (NULL: none)? A typo
  * must not pass in silence: HF_E_ARGUMENT, in words.
  */
-HF_MUST_USE enum hf_err hf_key_set_check_given(const struct hf_key_set *set,
+HF_MUST_USE enum hf_err hf_key_set_check_extra(const struct hf_key_set *set,
                                                const struct hf_root *root,
                                                const struct hf_root *next,
                                                const enum hf_top_role *roles, size_t n_roles,
@@ -92,7 +92,8 @@ struct hf_key_choice {
 };
 
 /** Open all keys of that half that are chosen, each once; there may be none. As above. */
-HF_MUST_USE enum hf_err hf_key_set_open_chosen(struct hf_key_set *set, enum hf_key_half half,
+HF_MUST_USE enum hf_err hf_key_set_open_chosen(struct hf_key_set *set,
+                                               enum hf_key_location location,
                                                const struct hf_key_choice *choice,
                                                struct hf_signers *out, struct hf_why *why);
 
