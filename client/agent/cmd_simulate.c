@@ -198,15 +198,15 @@ static enum hf_err simulate_in(struct hf_cli_call *call, struct hf_posix *posix,
 {
     const struct simulate_options *o = call->values;
     struct hf_lookout *lookout = NULL;
-    struct hf_endpoint_port looks;
+    struct hf_endpoint_port prober;
     struct hf_simulation_query query = *asked;
     struct hf_simulation simulation = {0};
 
     if (o->endpoint != NULL) {
         HF_TRY(look_out(call, posix, &lookout, why));
-        looks = hf_lookout_port(lookout);
-        query.looks = &looks;
-        query.endpoint = looks.name(looks.ctx, 0); /* in its one form */
+        prober = hf_lookout_port(lookout);
+        query.prober = &prober;
+        query.endpoint = prober.name(prober.ctx, 0); /* in its one form */
     }
     query.at_s = o->at_s;
     query.now_s = posix != NULL ? HF_TIME_NONE : (int64_t)time(NULL);

@@ -41,7 +41,7 @@ static bool parse_anchors(const char *text, struct hf_endpoint_memory *out)
             return true;
         }
         size_t len = strcspn(++text, " ");
-        if (len != sizeof hex - 1 || out->n_anchors == HF_SIGHTING_ANCHORS_MAX)
+        if (len != sizeof hex - 1 || out->n_anchors == HF_OBSERVED_ANCHORS_MAX)
             return false;
         memcpy(hex, text, len);
         hex[len] = '\0';

@@ -150,7 +150,7 @@ struct hearing {
 
 /* Of those that the chain validates under: one that is lost by the change, else NULL. */
 static const struct hf_anchor *find_seen(const struct hf_bundle *bundle,
-                                         const struct hf_sighting *sighting)
+                                         const struct hf_chain_observation *sighting)
 {
     for (size_t i = 0; i < sighting->n_anchors; i++) {
         const struct hf_anchor *anchor = hf_bundle_find_key(bundle, sighting->anchors[i]);
@@ -160,7 +160,7 @@ static const struct hf_anchor *find_seen(const struct hf_bundle *bundle,
     return NULL;
 }
 
-static void note_against(struct hearing *h, const struct hf_sighting *sighting)
+static void note_against(struct hearing *h, const struct hf_chain_observation *sighting)
 {
     const struct hf_anchor *lost = find_seen(h->question->before, sighting);
     const char *subject = lost != NULL ? lost->cert.subject : "that it leads to";
@@ -176,7 +176,7 @@ static void note_against(struct hearing *h, const struct hf_sighting *sighting)
 }
 
 /* The publisher wants it so. A device that loses an endpoint by it must be able to say why. */
-static void note_given_up(struct hearing *h, const struct hf_sighting *sighting)
+static void note_given_up(struct hearing *h, const struct hf_chain_observation *sighting)
 {
     const struct hf_anchor *lost = find_seen(h->question->before, sighting);
     const struct hf_anchor *now = lost == NULL ? NULL
@@ -194,7 +194,8 @@ static void note_given_up(struct hearing *h, const struct hf_sighting *sighting)
                    h->name, lost != NULL ? lost->cert.subject : "?", how);
 }
 
-static void remember(struct hearing *h, enum hf_key_type type, const struct hf_sighting *sighting)
+static void remember(struct hearing *h, enum hf_key_type type,
+                     const struct hf_chain_observation *sighting)
 {
     struct hf_endpoint_memory *memory = &h->memory[type];
     const struct hf_anchor *root = find_seen(h->question->after, sighting);
@@ -212,7 +213,7 @@ static void remember(struct hearing *h, enum hf_key_type type, const struct hf_s
         memcpy(memory->root, root->cert.subject, sizeof memory->root);
 }
 
-static void note_silence(struct hearing *h, const struct hf_sighting *sighting)
+static void note_silence(struct hearing *h, const struct hf_chain_observation *sighting)
 {
     if (!h->is_against && !h->is_given_up)
         (void)snprintf(h->text, sizeof h->text, "%s: %.400s", h->name,
@@ -221,7 +222,7 @@ static void note_silence(struct hearing *h, const struct hf_sighting *sighting)
 
 /* Between two roots there are often two intermediates of one name and key. An attacker on the network
  * could have inserted the one that is about to go. */
-static void doubt(struct hf_sighting *sighting)
+static void doubt(struct hf_chain_observation *sighting)
 {
     (void)snprintf(
         sighting->text, sizeof sighting->text,
@@ -235,11 +236,11 @@ static enum hf_err look(struct hearing *h, enum hf_offer offer, enum hf_key_type
                         struct hf_why *why)
 {
     const struct hf_endpoint_port *port = &h->c->ports.endpoints;
-    struct hf_sighting sighting = {0};
+    struct hf_chain_observation sighting = {0};
     bool is_valid[N_SETS] = {false};
 
-    HF_TRY(port->look(port->ctx, h->endpoint, offer, h->question->sets, N_SETS, is_valid, &sighting,
-                      why));
+    HF_TRY(port->probe(port->ctx, h->endpoint, offer, h->question->sets, N_SETS, is_valid,
+                       &sighting, why));
     bool would_lose = sighting.has_proof && is_valid[KEPT] && !is_valid[AFTER];
     bool is_lost = would_lose && sighting.has_chain_proof;
     bool is_kept = sighting.has_proof && is_valid[AFTER];

@@ -16,7 +16,7 @@ struct hf_endpoint_memory {
     int64_t seen_s; /* HF_TIME_NONE: not yet */
     int64_t leaf_not_before_s;
     int64_t leaf_not_after_s;
-    uint8_t anchors[HF_SIGHTING_ANCHORS_MAX][HF_SHA256_LEN]; /* SPKI */
+    uint8_t anchors[HF_OBSERVED_ANCHORS_MAX][HF_SHA256_LEN]; /* SPKI */
     size_t n_anchors;
     char
         root[HF_DN_TEXT_MAX]; /* the subject of one of these anchors; empty where it is not known */

@@ -128,7 +128,7 @@ static enum hf_err make_anchors(const struct hf_bundle *bundle, struct hf_trust_
     return HF_OK;
 }
 
-static void remember(const struct hf_sighting *sighting, struct hf_endpoint_memory *out)
+static void remember(const struct hf_chain_observation *sighting, struct hf_endpoint_memory *out)
 {
     *out = (struct hf_endpoint_memory){
         .leaf_not_before_s = sighting->leaf_not_before_s,
@@ -146,11 +146,12 @@ static enum hf_err look(const struct hf_endpoint_port *port, size_t endpoint,
     char silence[HF_WHY_MAX] = "no answer";
 
     for (size_t i = 0; i < N_OFFERS; i++) {
-        struct hf_sighting sighting = {0};
+        struct hf_chain_observation sighting = {0};
         bool is_valid = false;
         if (out->n > 0 && out->items[out->n - 1].key_type == offers[i].type)
             continue;
-        HF_TRY(port->look(port->ctx, endpoint, offers[i].offer, set, 1, &is_valid, &sighting, why));
+        HF_TRY(
+            port->probe(port->ctx, endpoint, offers[i].offer, set, 1, &is_valid, &sighting, why));
         if (sighting.has_proof) {
             remember(&sighting, &out->memories[out->n]);
             out->items[out->n] = hf_reliance_of(name, offers[i].type, &out->memories[out->n]);

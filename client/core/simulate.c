@@ -235,7 +235,7 @@ static enum hf_err walk_looked_at(const struct hf_simulation_query *query,
 {
     struct hf_reliances reliances = {0};
 
-    HF_TRY(hf_reliances_look(query->looks, 0, bundle, &reliances, why));
+    HF_TRY(hf_reliances_look(query->prober, 0, bundle, &reliances, why));
     out->knows_endpoints = true;
     out->n_unseen = 0;
     out->breaks = false;
@@ -249,7 +249,7 @@ static enum hf_err simulate(struct hf_client *c, const struct hf_simulation_quer
                             struct hf_why *why)
 {
     enum hf_err err = walk_known(c, query, bundle, out, why);
-    if (err != HF_E_NOT_FOUND || query->looks == NULL)
+    if (err != HF_E_NOT_FOUND || query->prober == NULL)
         return err;
     return walk_looked_at(query, bundle, out, why);
 }

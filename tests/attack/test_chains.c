@@ -136,7 +136,7 @@ static void ca_for_mail_is_no_evidence_and_its_chain_no_probe_accepts(void **sta
     for (size_t i = 0; i < USAGE_CASES; i++) {
         struct world_chain presented = {0};
         struct hf_chain chain = {0};
-        struct hf_sighting sighting;
+        struct hf_chain_observation sighting;
         bool is_valid = usage_cases[i].expected != 0;
         present(&w, &presented, usage_cases[i].lower, usage_cases[i].upper);
         add_all(&presented, &chain);

@@ -24,7 +24,7 @@ static bool leads_to(const struct fake_chain *chain, const struct hf_trust_ancho
     return false;
 }
 
-static void add_anchor(struct hf_sighting *sighting, const struct hf_trust_anchor *anchor)
+static void add_anchor(struct hf_chain_observation *sighting, const struct hf_trust_anchor *anchor)
 {
     struct hf_cert cert;
 
@@ -33,12 +33,12 @@ static void add_anchor(struct hf_sighting *sighting, const struct hf_trust_ancho
         if (memcmp(sighting->anchors[i], cert.spki_sha256, HF_SHA256_LEN) == 0)
             return;
     }
-    assert_true(sighting->n_anchors < HF_SIGHTING_ANCHORS_MAX);
+    assert_true(sighting->n_anchors < HF_OBSERVED_ANCHORS_MAX);
     memcpy(sighting->anchors[sighting->n_anchors++], cert.spki_sha256, HF_SHA256_LEN);
 }
 
 static bool verify(const struct fake_chain *chain, const struct hf_anchor_set *set, int64_t now_s,
-                   struct hf_sighting *sighting)
+                   struct hf_chain_observation *sighting)
 {
     bool is_valid = false;
     for (size_t i = 0; i < set->n_anchors; i++) {
@@ -52,12 +52,12 @@ static bool verify(const struct fake_chain *chain, const struct hf_anchor_set *s
 
 static enum hf_err look(void *ctx, size_t endpoint, enum hf_offer offer,
                         const struct hf_anchor_set *sets, size_t n_sets, bool *is_valid,
-                        struct hf_sighting *out, struct hf_why *why)
+                        struct hf_chain_observation *out, struct hf_why *why)
 {
     struct fake_endpoints *fake = ctx;
     struct fake_endpoint *e = &fake->endpoints[endpoint];
     const struct fake_chain *chain = &e->chains[offer];
-    struct hf_sighting sighting = {.has_proof = chain->is_shown && !chain->lacks_proof};
+    struct hf_chain_observation sighting = {.has_proof = chain->is_shown && !chain->lacks_proof};
 
     sighting.has_chain_proof = sighting.has_proof && !chain->is_open;
     assert_true(endpoint < fake->n);
@@ -89,7 +89,7 @@ struct hf_endpoint_port fake_endpoints_port(struct fake_endpoints *fake, const i
 {
     fake->now_s = now_s;
     return (
-        struct hf_endpoint_port){.ctx = fake, .n_endpoints = fake->n, .name = name, .look = look};
+        struct hf_endpoint_port){.ctx = fake, .n_endpoints = fake->n, .name = name, .probe = look};
 }
 
 struct fake_endpoint *fake_endpoint_add(struct fake_endpoints *fake, const char *called)

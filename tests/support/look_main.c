@@ -102,7 +102,7 @@ static struct hf_anchor_set load_set(const char *path, struct hf_bundle *bundle)
     return (struct hf_anchor_set){.anchors = anchors, .n_anchors = bundle->n_anchors};
 }
 
-static json_t *anchors_json(const struct hf_sighting *sighting)
+static json_t *anchors_json(const struct hf_chain_observation *sighting)
 {
     json_t *list = json_array();
     char text[HF_SHA256_HEX_LEN];
@@ -114,8 +114,8 @@ static json_t *anchors_json(const struct hf_sighting *sighting)
     return list;
 }
 
-static void print(const char *name, const struct hf_sighting *sighting, const bool *is_valid,
-                  size_t n_sets)
+static void print(const char *name, const struct hf_chain_observation *sighting,
+                  const bool *is_valid, size_t n_sets)
 {
     json_t *valid = json_array();
 
@@ -136,13 +136,14 @@ static int look(struct hf_lookout *lookout)
 {
     struct hf_endpoint_port port = hf_lookout_port(lookout);
     bool is_valid[SETS_MAX] = {true, true, true, true};
-    struct hf_sighting sighting = {0};
+    struct hf_chain_observation sighting = {0};
     struct hf_why why = {0};
     size_t n_sets = 0;
 
     for (; options.sets != NULL && options.sets[n_sets] != NULL && n_sets < SETS_MAX; n_sets++)
         sets[n_sets] = load_set(options.sets[n_sets], &bundles[n_sets]);
-    enum hf_err err = port.look(port.ctx, 0, find_offer(), sets, n_sets, is_valid, &sighting, &why);
+    enum hf_err err = port.probe(port.ctx, 0, find_offer(), sets, n_sets, is_valid, &sighting,
+                                 &why);
     if (err != HF_OK) {
         printf("%s\n", hf_err_name(err));
         fprintf(stderr, "%s\n", why.text);

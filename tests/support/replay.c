@@ -192,11 +192,11 @@ static int take_down_chain(const struct replay_server *server, enum hf_offer off
 
 static enum hf_err look(void *ctx, size_t endpoint, enum hf_offer offer,
                         const struct hf_anchor_set *sets, size_t n_sets, bool *is_valid,
-                        struct hf_sighting *out, struct hf_why *why)
+                        struct hf_chain_observation *out, struct hf_why *why)
 {
     struct replay *r = ctx;
     const struct replay_server *server = &r->homes[endpoint];
-    struct hf_sighting sighting = {0};
+    struct hf_chain_observation sighting = {0};
     struct hf_chain chain = {0};
     enum hf_err err = HF_OK;
 

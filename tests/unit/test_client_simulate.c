@@ -280,13 +280,13 @@ static void test_a_stranger_is_looked_at(void **state)
     struct device *d = *state;
     struct fake_endpoints world = {0};
     struct fake_endpoint *stranger = fake_endpoint_add(&world, STRANGER);
-    const struct hf_endpoint_port looks = fake_endpoints_port(&world, &d->fake.now_s);
+    const struct hf_endpoint_port prober = fake_endpoints_port(&world, &d->fake.now_s);
     struct hf_simulation s = {0};
     struct hf_buf pem = {0};
     struct hf_simulation_query query = {.now_s = HF_TIME_NONE,
                                         .at_s = at("2034-01-01"),
                                         .endpoint = STRANGER,
-                                        .looks = &looks};
+                                        .prober = &prober};
 
     device_make_dated_anchor("Soon", DEVICE_NOW_S - HF_DAY_S, at("2033-01-01"), &pem);
     query.pem = hf_buf_bytes(&pem);
@@ -318,7 +318,7 @@ static void test_a_stranger_that_the_bundle_has_no_root_of(void **state)
     struct device *d = *state;
     struct fake_endpoints world = {0};
     struct fake_endpoint *stranger = fake_endpoint_add(&world, STRANGER);
-    const struct hf_endpoint_port looks = fake_endpoints_port(&world, &d->fake.now_s);
+    const struct hf_endpoint_port prober = fake_endpoints_port(&world, &d->fake.now_s);
     struct hf_simulation s = {0};
     struct hf_buf other = {0}, active = {0};
 
@@ -329,7 +329,7 @@ static void test_a_stranger_that_the_bundle_has_no_root_of(void **state)
     const struct hf_simulation_query query = {.now_s = HF_TIME_NONE,
                                               .at_s = DEVICE_NOW_S + HF_DAY_S,
                                               .endpoint = STRANGER,
-                                              .looks = &looks,
+                                              .prober = &prober,
                                               .pem = hf_buf_bytes(&other)};
     CHECK_OK(hf_client_simulate(d->client, &query, &s, &d->why));
     assert_int_equal(s.n_forecasts, 2);

@@ -49,7 +49,7 @@ static void set_free(struct set *set)
 }
 
 static void judge(const struct hf_chain *chain, const char *host, const struct set *sets,
-                  size_t n_sets, bool *is_valid, struct hf_sighting *out)
+                  size_t n_sets, bool *is_valid, struct hf_chain_observation *out)
 {
     struct hf_anchor_set views[2];
     struct hf_trust_store *store;
@@ -130,7 +130,7 @@ static void the_anchors_of_aws_are_told_apart(void **state)
                                       NULL};
     static const char *const ecc[] = {"roots/AmazonRootCA3.pem", "roots/AmazonRootCA4.pem", NULL};
     struct hf_chain chain = {0};
-    struct hf_sighting seen;
+    struct hf_chain_observation seen;
     struct set sets[2] = {{.n = 0}};
     bool is_valid[2];
 
@@ -204,7 +204,7 @@ static int tear_down(void **state)
 static void a_valid_chain_tells_issuer_dates_and_anchor(void **state)
 {
     struct world *w = *state;
-    struct hf_sighting seen;
+    struct hf_chain_observation seen;
     struct hf_cert root;
     bool is_valid[1];
 
@@ -222,7 +222,7 @@ static void a_valid_chain_tells_issuer_dates_and_anchor(void **state)
 static void without_sets_it_is_described_all_the_same(void **state)
 {
     struct world *w = *state;
-    struct hf_sighting seen;
+    struct hf_chain_observation seen;
 
     judge(&w->chain, HOST, NULL, 0, NULL, &seen);
     assert_true(seen.has_proof);
@@ -233,7 +233,7 @@ static void without_sets_it_is_described_all_the_same(void **state)
 static void an_anchor_with_an_end_that_has_come_is_none(void **state)
 {
     struct world *w = *state;
-    struct hf_sighting seen;
+    struct hf_chain_observation seen;
     bool is_valid[1];
 
     w->set.anchors[0].remove_after_s = pki_day(2025, 12, 31);
@@ -249,7 +249,7 @@ static void a_chain_that_cannot_be_read_is_no_proof(void **state)
 {
     struct world *w = *state;
     struct hf_chain chain = {0};
-    struct hf_sighting seen;
+    struct hf_chain_observation seen;
     bool is_valid[1];
 
     judge(&chain, HOST, &w->set, 1, is_valid, &seen);

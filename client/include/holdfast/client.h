@@ -146,7 +146,7 @@ struct hf_chain_status {
     int64_t seen_s;            /* INT64_MIN: not yet */
     int64_t leaf_not_before_s; /* of the server's own certificate; valid once seen */
     int64_t leaf_not_after_s;
-    char anchors[HF_SIGHTING_ANCHORS_MAX][65]; /* SPKI SHA-256; any one of them is enough */
+    char anchors[HF_OBSERVED_ANCHORS_MAX][65]; /* SPKI SHA-256; any one of them is enough */
     size_t n_anchors;
     int64_t lost_since_s; /* when it was noticed that none of them is trusted any more; INT64_MIN */
     char lost_root[256];  /* the subject of the one that it was validated through */

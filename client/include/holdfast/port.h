@@ -190,10 +190,10 @@ struct hf_anchor_set {
 };
 
 /* A root, its cross-signed twins and those above them. */
-#define HF_SIGHTING_ANCHORS_MAX 16
+#define HF_OBSERVED_ANCHORS_MAX 16
 
 /* The result of one handshake. */
-struct hf_sighting {
+struct hf_chain_observation {
     bool has_proof; /* the server proved that it holds the key of its certificate */
     /* It also sent the certificates above: an attacker on the network cannot have replaced them. In TLS
      * 1.3 that is the same proof, in TLS 1.2 it comes with the end of the handshake. */
@@ -202,7 +202,7 @@ struct hf_sighting {
     int64_t leaf_not_before_s; /* of its own certificate; valid with proof */
     int64_t leaf_not_after_s;
     /* SPKI SHA-256 of those anchors, of all sets, that the chain validates under, each by itself. */
-    uint8_t anchors[HF_SIGHTING_ANCHORS_MAX][32];
+    uint8_t anchors[HF_OBSERVED_ANCHORS_MAX][32];
     size_t n_anchors;
     char text[HF_WHY_MAX]; /* without proof: why, such as "connection refused"; with proof: why its
                             * chain validates under none of the sets, or empty */
@@ -224,9 +224,9 @@ struct hf_endpoint_port {
      * HF_OK whatever the server did. Errors are faults of this device: HF_E_MEMORY, HF_E_POLICY
      * if its verification is switched off, …
      */
-    enum hf_err (*look)(void *ctx, size_t endpoint, enum hf_offer offer,
-                        const struct hf_anchor_set *sets, size_t n_sets, bool *is_valid,
-                        struct hf_sighting *out, struct hf_why *why);
+    enum hf_err (*probe)(void *ctx, size_t endpoint, enum hf_offer offer,
+                         const struct hf_anchor_set *sets, size_t n_sets, bool *is_valid,
+                         struct hf_chain_observation *out, struct hf_why *why);
 };
 #define HF_ENDPOINTS_MAX 8
 

@@ -19,7 +19,7 @@ struct hf_simulation_query {
     int64_t at_s;         /* the moment asked about */
     const char *endpoint; /* NULL, or only the one of this name */
     /* NULL, or the port that probes it (its first endpoint) if this device has never seen it */
-    const struct hf_endpoint_port *looks;
+    const struct hf_endpoint_port *prober;
     struct hf_bytes pem;    /* empty: the device's active bundle */
     struct hf_bytes custom; /* what is signed about `pem`; empty: plain anchors without dates */
 };

@@ -189,7 +189,7 @@ static bool hash_name(struct hf_bytes der, bool of_issuer, uint64_t *out)
 }
 
 /** False where a certificate of it cannot be read. */
-static bool describe(struct court *court, struct hf_sighting *out)
+static bool describe(struct court *court, struct hf_chain_observation *out)
 {
     const struct hf_chain *chain = court->chain;
     struct hf_cert cert = {0};
@@ -231,8 +231,8 @@ static enum hf_err verify_under(const struct court *court, const struct hf_trust
 
 /* The sentence is about the first set, the anchors of today. */
 static enum hf_err verify_under_sets(const struct court *court, const struct hf_anchor_set *sets,
-                                     size_t n_sets, bool *is_valid, struct hf_sighting *out,
-                                     struct hf_why *why)
+                                     size_t n_sets, bool *is_valid,
+                                     struct hf_chain_observation *out, struct hf_why *why)
 {
     bool is_valid_somewhere = false;
 
@@ -262,7 +262,7 @@ static bool is_asked_for(const struct court *court, const struct hf_trust_anchor
     return false;
 }
 
-static bool is_noted(const struct hf_sighting *sighting, const uint8_t spki[32])
+static bool is_noted(const struct hf_chain_observation *sighting, const uint8_t spki[32])
 {
     for (size_t i = 0; i < sighting->n_anchors; i++) {
         if (memcmp(sighting->anchors[i], spki, 32) == 0)
@@ -273,12 +273,12 @@ static bool is_noted(const struct hf_sighting *sighting, const uint8_t spki[32])
 
 /* Alone in the store, so that none of the same name, and no twin, can do its work. */
 static enum hf_err try_anchor(const struct court *court, const struct hf_trust_anchor *anchor,
-                              struct hf_sighting *out, struct hf_why *why)
+                              struct hf_chain_observation *out, struct hf_why *why)
 {
     struct hf_cert cert;
     bool is_valid = false;
 
-    if (out->n_anchors == HF_SIGHTING_ANCHORS_MAX || !is_asked_for(court, anchor) ||
+    if (out->n_anchors == HF_OBSERVED_ANCHORS_MAX || !is_asked_for(court, anchor) ||
         hf_cert_parse(anchor->der, &cert, NULL) != HF_OK || is_noted(out, cert.spki_sha256))
         return HF_OK;
     HF_TRY(verify_under(court, anchor, 1, &is_valid, NULL, why));
@@ -291,10 +291,10 @@ static enum hf_err try_anchor(const struct court *court, const struct hf_trust_a
 
 enum hf_err hf_sighting_judge(struct hf_trust_store *store, const struct hf_chain *chain,
                               const char *host, const struct hf_anchor_set *sets, size_t n_sets,
-                              bool *is_valid, struct hf_sighting *out, struct hf_why *why)
+                              bool *is_valid, struct hf_chain_observation *out, struct hf_why *why)
 {
     struct court court = {.store = store, .chain = chain, .host = host};
-    struct hf_sighting sighting = {.has_proof = true, .has_chain_proof = true};
+    struct hf_chain_observation sighting = {.has_proof = true, .has_chain_proof = true};
 
     for (size_t i = 0; i < n_sets; i++)
         is_valid[i] = false;

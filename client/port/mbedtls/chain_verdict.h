@@ -59,7 +59,7 @@ void hf_chain_verdict_faults(const struct hf_chain_verdict *verdict, char out[HF
 HF_MUST_USE enum hf_err hf_sighting_judge(struct hf_trust_store *store,
                                           const struct hf_chain *chain, const char *host,
                                           const struct hf_anchor_set *sets, size_t n_sets,
-                                          bool *is_valid, struct hf_sighting *out,
+                                          bool *is_valid, struct hf_chain_observation *out,
                                           struct hf_why *why);
 
 #endif

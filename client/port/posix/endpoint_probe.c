@@ -329,7 +329,7 @@ static const char *name(void *ctx, size_t endpoint)
 
 static enum hf_err look(void *ctx, size_t endpoint, enum hf_offer offer,
                         const struct hf_anchor_set *sets, size_t n_sets, bool *is_valid,
-                        struct hf_sighting *out, struct hf_why *why)
+                        struct hf_chain_observation *out, struct hf_why *why)
 {
     struct hf_lookout *lookout = ctx;
     const struct server *server = &lookout->servers[endpoint];
@@ -341,7 +341,7 @@ static enum hf_err look(void *ctx, size_t endpoint, enum hf_offer offer,
     for (size_t i = 0; i < n_sets; i++)
         is_valid[i] = false;
     if (silence.code != HF_OK) {
-        *out = (struct hf_sighting){0};
+        *out = (struct hf_chain_observation){0};
         memcpy(out->text, silence.text, sizeof out->text);
         return HF_OK;
     }
