@@ -80,7 +80,7 @@ done
 for v in "${variants[@]}"; do
     case $v in
     release | asan | tsan | fuzz) ;;
-    *) die "--variant is release, asan, tsan or fuzz, not '$v'" ;;
+    *) die "--variant is release, asan, tsan or fuzz, not \"$v\"" ;;
     esac
 done
 debian=$(. /etc/os-release && echo "${ID:-}${VERSION_ID:-}")
@@ -90,7 +90,7 @@ case $purpose in
 build) packages=("${build_packages[@]}") ;;
 test) packages=("${build_packages[@]}" "${test_packages[@]}") ;;
 bench) packages=("${build_packages[@]}" "${test_packages[@]}" "${bench_packages[@]}") ;;
-*) die "--for is build, test or bench, not '$purpose'" ;;
+*) die "--for is build, test or bench, not \"$purpose\"" ;;
 esac
 case " ${variants[*]} " in
 *" fuzz "*) packages+=(clang libclang-rt-dev) ;;

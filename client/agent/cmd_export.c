@@ -68,7 +68,7 @@ const struct hf_cli_command hf_cmd_export = {
         "distrust_after; a comment above the root does.\n\n"
         "FILE is replaced as a whole: a reader sees the old roots or the new ones, never half a\n"
         "file. With --keep, every update renews FILE, and holdfast run also when a date passes.\n"
-        "There is one such file; init --export sets it from the start. FILE '-' is standard\n"
+        "There is one such file; init --export sets it from the start. FILE \"-\" is standard\n"
         "output.\n\n"
         "--root writes the newest root metadata. Keep it where a factory reset of the whole\n"
         "system does not reach, and pass it to init afterwards.",

@@ -80,7 +80,7 @@ static enum hf_err check_arguments(struct probe_options *a, struct hf_why *why)
     a->at_s = INT64_MIN;
     if (a->at != NULL && !hf_time_parse_lenient(a->at, &a->at_s))
         return hf_fail(why, HF_E_ARGUMENT,
-                       "--at wants YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, not '%s'", a->at);
+                       "--at wants YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, not \"%s\"", a->at);
     HF_TRY(parse_peer(a, why));
     return check_server_name(a, why);
 }

@@ -232,7 +232,8 @@ static enum hf_err simulate(struct hf_cli_call *call, struct hf_why *why)
     struct hf_simulation_query query = {0};
 
     if (!parse_at(o))
-        return hf_cli_usage(call, "--at wants YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, not '%s'", o->at);
+        return hf_cli_usage(call, "--at wants YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, not \"%s\"",
+                            o->at);
     if (o->description != NULL && o->bundle == NULL)
         return hf_cli_usage(call, "--description is about a --bundle");
     enum hf_err err = hf_agent_read_file("--bundle", o->bundle, HF_BUNDLE_BYTES_MAX, &pem, why);

@@ -15,7 +15,7 @@ static enum hf_err check_url(const char *url, struct hf_why *why)
     if (url == NULL || (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0))
         return hf_fail(why, HF_E_ARGUMENT,
                        "expected the repository's address to begin with http:// or https://, "
-                       "found '%s'",
+                       "found \"%s\"",
                        url != NULL ? url : "");
     if (strlen(url) > HF_URL_MAX)
         return hf_fail(why, HF_E_LIMIT, "expected an address of at most %d bytes, found %zu",
@@ -55,8 +55,8 @@ static enum hf_err copy_name(const char *what, const char *name, char out[HF_SET
 {
     if (name == NULL || !hf_set_name_is_valid(name))
         return hf_fail(why, HF_E_ARGUMENT,
-                       "expected the name of a %s: a-z, 0-9, '.', '_' and '-', at most %d "
-                       "characters, found '%s'",
+                       "expected the name of a %s: a-z, 0-9, \".\", \"_\" and \"-\", at most %d "
+                       "characters, found \"%s\"",
                        what, HF_SET_NAME_MAX, name != NULL ? name : "");
     memcpy(out, name, strlen(name) + 1);
     return HF_OK;

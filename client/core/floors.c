@@ -135,7 +135,7 @@ static enum hf_err load_rejected(struct hf_client *c, struct hf_bundle_floor *ou
     if (!parse_rejected((const char *)text.data, out))
         err = hf_fail(why, HF_E_STORAGE,
                       "expected the stored value 'bundle.rejected' to be at most %d version "
-                      "numbers, found '%s'",
+                      "numbers, found \"%s\"",
                       HF_REJECTED_MAX, (const char *)text.data);
     hf_buf_free(&text);
     return err;
@@ -276,7 +276,7 @@ static enum hf_err load_targets_floor(struct hf_client *c, struct hf_why *why)
     if (text.len > 0 && !parse_targets_floor((const char *)text.data, c))
         err = hf_fail(why, HF_E_STORAGE,
                       "expected the stored value 'clock.targets' to be a time and a key identity, "
-                      "found '%s'",
+                      "found \"%s\"",
                       (const char *)text.data);
     hf_buf_free(&text);
     return err;

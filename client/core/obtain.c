@@ -35,7 +35,7 @@ static enum hf_err check_target(const struct hf_target *target, size_t max_bytes
 {
     if (!hf_target_path_is_safe(target->path))
         return hf_fail(why, HF_E_POLICY,
-                       "expected the path of a file below the targets folder, found '%.200s'",
+                       "expected the path of a file below the targets folder, found \"%.200s\"",
                        target->path);
     if ((uint64_t)target->info.length > max_bytes)
         return hf_fail(why, HF_E_LIMIT, "expected %.200s to have at most %zu bytes, found %lld",

@@ -60,7 +60,7 @@ static struct row load(struct hf_client *c)
     if (hf_value_load(c, FAILURES, &text, &why) != HF_OK)
         hf_log(c, HF_LEVEL_WARNING, "how often validation failed cannot be read: %s", why.text);
     else if (text.len > 0 && !parse((const char *)text.data, &row))
-        hf_log(c, HF_LEVEL_WARNING, "expected five numbers in '%s', found '%s'", FAILURES,
+        hf_log(c, HF_LEVEL_WARNING, "expected five numbers in \"%s\", found \"%s\"", FAILURES,
                (const char *)text.data);
     hf_buf_free(&text);
     return row;

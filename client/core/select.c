@@ -34,7 +34,7 @@ static enum hf_err fail_not_found(const struct hf_client *c, const struct others
     for (size_t i = 0; i < others->n && err == HF_OK; i++)
         err = hf_buf_printf(&list, "%s%s", i > 0 ? ", " : "", others->names[i]);
     err = hf_fail(why, HF_E_NOT_FOUND,
-                  "the repository holds no bundle of set '%s' and profile '%s'; it holds %s",
+                  "the repository holds no bundle of set \"%s\" and profile \"%s\"; it holds %s",
                   c->set, c->profile, list.len > 0 ? (const char *)list.data : "no bundle at all");
     hf_buf_free(&list);
     return err;

@@ -115,10 +115,11 @@ static enum hf_err choose(const struct hf_simulation_query *query, const struct 
     out->breaks = n_kept == 0;
     if (n_kept > 0 || query->endpoint == NULL)
         return HF_OK;
-    return hf_fail(why, HF_E_NOT_FOUND,
-                   "this device has not seen an endpoint '%.300s' yet; status names those that it "
-                   "knows",
-                   query->endpoint);
+    return hf_fail(
+        why, HF_E_NOT_FOUND,
+        "this device has not seen an endpoint \"%.300s\" yet; status names those that it "
+        "knows",
+        query->endpoint);
 }
 
 /* ---- what becomes of them -------------------------------------------------------------------- */

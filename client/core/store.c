@@ -29,7 +29,7 @@ enum hf_err hf_value_load(struct hf_client *c, const char *name, struct hf_buf *
         err = HF_OK;
     /* So that it is a text also where there is none. */
     if (err == HF_OK && hf_buf_reserve(&value, 0) != HF_OK)
-        err = hf_fail(why, HF_E_MEMORY, "out of memory for the stored value '%s'", name);
+        err = hf_fail(why, HF_E_MEMORY, "out of memory for the stored value \"%s\"", name);
     if (err != HF_OK) {
         hf_buf_free(&value);
         return err;
@@ -96,7 +96,7 @@ enum hf_err hf_value_load_integer(struct hf_client *c, const char *name, int64_t
         *out = absent;
     else if (!parse_integer((const char *)text.data, out))
         err = hf_fail(why, HF_E_STORAGE,
-                      "expected the stored value '%s' to be a whole number, found '%s'", name,
+                      "expected the stored value \"%s\" to be a whole number, found \"%s\"", name,
                       (const char *)text.data);
     hf_buf_free(&text);
     return err;

@@ -33,10 +33,11 @@ static enum hf_err parse_name(const json_t *object, const char *key, char out[HF
     const char *name = NULL;
     HF_TRY(hf_json_get_text(object, key, WHAT, &name, why));
     if (!hf_set_name_is_valid(name))
-        return hf_fail(why, HF_E_FORMAT,
-                       "%s: \"%s\" should be 1 to %d of a-z, 0-9, '.', '_', '-', beginning with a "
-                       "letter or digit; found \"%.80s\"",
-                       WHAT, key, HF_SET_NAME_MAX, name);
+        return hf_fail(
+            why, HF_E_FORMAT,
+            "%s: \"%s\" should be 1 to %d of a-z, 0-9, \".\", \"_\", \"-\", beginning with a "
+            "letter or digit; found \"%.80s\"",
+            WHAT, key, HF_SET_NAME_MAX, name);
     memcpy(out, name, strlen(name) + 1);
     return HF_OK;
 }

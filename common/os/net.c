@@ -115,7 +115,7 @@ static enum hf_err take(const char *host, const struct answer *answer, struct ad
                         struct hf_why *why)
 {
     if (answer->code != 0)
-        return hf_fail(why, HF_E_NETWORK, "the address of '%s' could not be found: %s", host,
+        return hf_fail(why, HF_E_NETWORK, "the address of \"%s\" could not be found: %s", host,
                        answer->code == EAI_SYSTEM ? strerror(answer->error)
                                                   : gai_strerror(answer->code));
     *out = answer->addresses;
@@ -207,7 +207,7 @@ static enum hf_err start_look_up(struct look_up *l, struct hf_why *why)
     if (atomic_fetch_add(&n_running, 1) >= HF_LOOK_UPS_MAX) {
         atomic_fetch_sub(&n_running, 1);
         return hf_fail(why, HF_E_NETWORK,
-                       "the address of '%s' is not looked up: the resolver has not answered %d "
+                       "the address of \"%s\" is not looked up: the resolver has not answered %d "
                        "earlier look-ups yet; check the name servers of this device",
                        l->host, HF_LOOK_UPS_MAX);
     }
@@ -215,7 +215,8 @@ static enum hf_err start_look_up(struct look_up *l, struct hf_why *why)
     if (error == 0)
         return HF_OK;
     atomic_fetch_sub(&n_running, 1);
-    return hf_fail(why, HF_E_MEMORY, "no thread to look up '%s' in: %s", l->host, strerror(error));
+    return hf_fail(why, HF_E_MEMORY, "no thread to look up \"%s\" in: %s", l->host,
+                   strerror(error));
 }
 
 static enum hf_err look_up_name(const struct hf_endpoint *peer, const struct hf_deadline *deadline,
@@ -227,10 +228,11 @@ static enum hf_err look_up_name(const struct hf_endpoint *peer, const struct hf_
         return hf_fail(why, HF_E_MEMORY, "out of memory for a look-up");
     enum hf_err err = start_look_up(l, why);
     if (err == HF_OK && !wait_until(l, deadline))
-        return hf_fail(why, HF_E_NETWORK,
-                       "the address of '%s' could not be found: the resolver did not answer within "
-                       "%g seconds; check the name servers of this device",
-                       peer->host, (double)deadline->limit_ms / 1000.0);
+        return hf_fail(
+            why, HF_E_NETWORK,
+            "the address of \"%s\" could not be found: the resolver did not answer within "
+            "%g seconds; check the name servers of this device",
+            peer->host, (double)deadline->limit_ms / 1000.0);
     if (err == HF_OK)
         err = take(peer->host, &l->answer, out, why);
     free_look_up(l);

@@ -53,10 +53,11 @@ static enum hf_err parse_name(struct hf_bytes text, struct hf_endpoint *e, struc
         return hf_fail(why, HF_E_FORMAT, "the host name is longer than %d bytes", HF_HOST_MAX);
     for (size_t i = 0; i < text.len; i++) {
         if (!is_name_char(text.data[i]))
-            return hf_fail(why, HF_E_FORMAT,
-                           "the host name holds byte 0x%02x; letters, digits, '-', '.' and '_' are "
-                           "expected (write an IPv6 address in brackets)",
-                           text.data[i]);
+            return hf_fail(
+                why, HF_E_FORMAT,
+                "the host name holds byte 0x%02x; letters, digits, \"-\", \".\" and \"_\" are "
+                "expected (write an IPv6 address in brackets)",
+                text.data[i]);
         e->host[i] = to_lower(text.data[i]);
     }
     e->host[text.len] = '\0';

@@ -64,7 +64,7 @@ static void path_traversal_offered_to_an_empty_device(void **state)
     publish_traversals(d);
     device_remember(d);
     CHECK_REFUSED(device_update(d), HF_E_NOT_FOUND, &d->why,
-                  "no bundle of set 'amazon-iot' and profile 'full'");
+                  "no bundle of set \"amazon-iot\" and profile \"full\"");
     assert_int_equal(fake_transport_count(&d->fake.transport, "/targets/"), 0);
     assert_true(fake_state_same_bundles(&d->before, &d->fake.store.state));
     assert_int_equal(d->fake.trust.n_swaps, 0);

@@ -212,7 +212,7 @@ def test_import_of_what_is_there_changes_nothing(p, a):
 
 
 def test_import_needs_a_version_and_a_choice(p, a):
-    assert "holds no bundle of set 'roots' and profile 'full'" in p.refuses(
+    assert 'holds no bundle of set "roots" and profile "full"' in p.refuses(
         *args(p, "import", "--pin", a.sha256, a.file))
     assert "a certificate file or --select is missing" in p.refuses(*args(p, "import"), code=2)
 

@@ -41,7 +41,7 @@ def test_one_set_or_profile_only(p, tmp_path):
     p.add(a.file, profile="ecc")
     assert [x["path"] for x in listed(p, "--profile", "ecc")["bundles"]] == ["roots/ecc/1.pem"]
     assert len(listed(p, "--set", "roots")["bundles"]) == 2
-    assert "no bundle of set 'azure'" in ctl.refused("bundle", "list", "--repo", p.repo, "--set",
+    assert 'no bundle of set "azure"' in ctl.refused("bundle", "list", "--repo", p.repo, "--set",
                                                       "azure")
 
 

@@ -84,4 +84,4 @@ def test_the_last_root_stays(p):
 def test_without_a_version_there_is_nothing_to_remove(tmp_path):
     (tmp_path / "other").mkdir()
     p = ctl.Publisher(tmp_path / "other")
-    assert "holds no bundle of set 'roots'" in p.refuses(*args(p, "--drop", "all", "x"))
+    assert 'holds no bundle of set "roots"' in p.refuses(*args(p, "--drop", "all", "x"))

@@ -74,7 +74,7 @@ def test_the_newest_stays(p, version):
 def test_what_is_not_listed_is_refused(p):
     assert p.refuses(*args(p, 7)) == (
         "version 7 of roots/full is not listed; holdfastctl bundle list shows which are")
-    assert "the repository lists no bundle of set 'roots' and profile rsa" in p.refuses(
+    assert 'the repository lists no bundle of set "roots" and profile rsa' in p.refuses(
         *args(p, 1, profile="rsa"))
 
 

@@ -490,7 +490,7 @@ def test_wrong_usage(p, a):
     assert "--at wants YYYY-MM-DD" in ctl.refused("lint", "--set", "x", *in_repo(p), "--at", "soon",
                                                   code=2)
     p.add(a.file)
-    assert "no bundle of set 'x'" in ctl.refused("lint", "--set", "x", *in_repo(p))
+    assert 'no bundle of set "x"' in ctl.refused("lint", "--set", "x", *in_repo(p))
 
 
 # ---- LINT.md --------------------------------------------------------------------------------------

@@ -245,7 +245,7 @@ def test_a_server_that_never_comes_to_the_point(p, a, at_once, pause_s):
 def test_nobody_there(p, a):
     p.add(a.file)
     assert is_silent(ask(p, f"127.0.0.1:{free_port()}"), "no connection: Connection refused")
-    assert is_silent(ask(p, "nowhere.invalid:8883"), "the address of 'nowhere.invalid' could not be")
+    assert is_silent(ask(p, "nowhere.invalid:8883"), 'the address of "nowhere.invalid" could not be')
 
 
 def test_a_chain_without_end(p, a, tmp_path):

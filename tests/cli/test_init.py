@@ -108,9 +108,9 @@ def test_what_a_cut_init_left_behind_is_no_obstacle(device):
 @pytest.mark.parametrize("how, words", [
     ({"url": "ftp://x"}, ["does not begin with http:// or https://"]),
     ({"url": "http://user:secret@x"}, ["repository's address"]),
-    ({"set_name": "Amazon IoT"}, ["'Amazon IoT' cannot be a set", "a-z, 0-9"]),
-    ({"set_name": "../x"}, ["'../x' cannot be a set"]),
-    ({"profile": ""}, ["'' cannot be a profile"]),
+    ({"set_name": "Amazon IoT"}, ['"Amazon IoT" cannot be a set', "a-z, 0-9"]),
+    ({"set_name": "../x"}, ['"../x" cannot be a set']),
+    ({"profile": ""}, ['"" cannot be a profile']),
     ({"profile": "x" * 65}, ["cannot be a profile", "1 to 64"]),
 ])
 def test_an_argument_that_cannot_be_is_refused_in_words(device, how, words):

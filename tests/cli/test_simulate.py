@@ -181,7 +181,7 @@ def test_it_changes_nothing(device, roots):
 
 @pytest.mark.parametrize("words, sentence", [
     ([], "--at DATE is missing"),
-    (["--at", "tomorrow"], "--at wants YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, not 'tomorrow'"),
+    (["--at", "tomorrow"], '--at wants YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, not "tomorrow"'),
     (["--at", "2038-02-30"], "--at wants"),
     (["--at", "2038-01-01", "--description", "x.json"], "--description is about a --bundle"),
 ])

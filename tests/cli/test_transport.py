@@ -265,7 +265,7 @@ def test_nobody_there():
 
 
 def test_unknown_name():
-    refused("network", "http://nowhere.invalid/", says="the address of 'nowhere.invalid'")
+    refused("network", "http://nowhere.invalid/", says='the address of "nowhere.invalid"')
 
 
 # ---- connections that are kept -----------------------------------------------------------------------

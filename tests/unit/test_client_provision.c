@@ -132,7 +132,7 @@ static void test_configurations_that_make_no_sense(void **state)
 
     struct hf_client_config c = good;
     c.set = "Amazon IoT";
-    check_config_refused(d, c, HF_E_ARGUMENT, "found 'Amazon IoT'");
+    check_config_refused(d, c, HF_E_ARGUMENT, "found \"Amazon IoT\"");
     c = good;
     c.profile = NULL;
     check_config_refused(d, c, HF_E_ARGUMENT, "the name of a profile");
@@ -143,7 +143,7 @@ static void test_configurations_that_make_no_sense(void **state)
     check_config_refused(d, c, HF_E_ARGUMENT, "found 17");
     c.urls = ftp;
     c.n_urls = 2;
-    check_config_refused(d, c, HF_E_ARGUMENT, "found 'ftp://b.test'");
+    check_config_refused(d, c, HF_E_ARGUMENT, "found \"ftp://b.test\"");
     c.urls = &endless_url;
     c.n_urls = 1;
     check_config_refused(d, c, HF_E_LIMIT, "at most 2048 bytes");

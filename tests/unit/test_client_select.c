@@ -83,7 +83,7 @@ static void test_nothing_for_us_names_what_there_is(void **state)
     device_withdraw(d, 1);
     device_remember(d);
     CHECK_REFUSED(device_update(d), HF_E_NOT_FOUND, &d->why,
-                  "no bundle of set 'amazon-iot' and profile 'full'");
+                  "no bundle of set \"amazon-iot\" and profile \"full\"");
     assert_non_null(strstr(d->why.text, "amazon-iot/rsa"));
     assert_non_null(strstr(d->why.text, "azure/full"));
     assert_true(fake_state_same_bundles(&d->before, &d->fake.store.state));

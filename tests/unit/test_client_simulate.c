@@ -356,7 +356,7 @@ static void test_refusals(void **state)
     CHECK_OK(device_update(d));
     query.endpoint = "mqtts://other.test:8883";
     CHECK_REFUSED(hf_client_simulate(d->client, &query, &s, &d->why), HF_E_NOT_FOUND, &d->why,
-                  "has not seen an endpoint 'mqtts://other.test:8883'");
+                  "has not seen an endpoint \"mqtts://other.test:8883\"");
     query.endpoint = NULL;
     query.pem = hf_bytes_of_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     CHECK_REFUSED(hf_client_simulate(d->client, &query, &s, &d->why), HF_E_FORMAT, &d->why,

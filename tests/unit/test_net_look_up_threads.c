@@ -89,7 +89,7 @@ static void assert_not_answered(int limit_ms)
     struct hf_why why = {0};
 
     CHECK_REFUSED(look_up("broker.test", limit_ms, &out, &why), HF_E_NETWORK, &why,
-                  "the address of 'broker.test' could not be found: the resolver did not answer "
+                  "the address of \"broker.test\" could not be found: the resolver did not answer "
                   "within 0.05 seconds");
     assert_null(out);
 }
@@ -112,7 +112,7 @@ static void no_such_host_is_said_in_words(void **state)
     struct hf_why why = {0};
     (void)state;
     CHECK_REFUSED(look_up("nowhere.test", 20000, &out, &why), HF_E_NETWORK, &why,
-                  "the address of 'nowhere.test' could not be found: Name or service not known");
+                  "the address of \"nowhere.test\" could not be found: Name or service not known");
     assert_null(out);
 }
 

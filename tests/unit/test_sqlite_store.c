@@ -152,8 +152,9 @@ static void a_new_store_is_empty_and_for_its_owner_only(void **state)
     struct hf_why why = {0};
 
     CHECK_OK(hf_sqlite_store_is_writable(store, &why));
-    CHECK_REFUSED(port.load_metadata(port.ctx, "root", &out, &why), HF_E_NOT_FOUND, &why, "'root'");
-    CHECK_REFUSED(port.load_value(port.ctx, "x", &out, &why), HF_E_NOT_FOUND, &why, "'x'");
+    CHECK_REFUSED(port.load_metadata(port.ctx, "root", &out, &why), HF_E_NOT_FOUND, &why,
+                  "\"root\"");
+    CHECK_REFUSED(port.load_value(port.ctx, "x", &out, &why), HF_E_NOT_FOUND, &why, "\"x\"");
     assert_int_equal(version_in(store, HF_SLOT_ACTIVE, ""), -1);
     assert_int_equal(version_in(store, HF_SLOT_STAGED, ""), -1);
     activate(store, 1, content_a);
@@ -662,7 +663,7 @@ static void a_link_out_of_the_folder_is_not_followed(void **state)
     struct hf_sqlite_store *store = open_at(dir->path, false);
     struct hf_store_port port = hf_sqlite_store_port(store);
     CHECK_REFUSED(port.load_bundle(port.ctx, HF_SLOT_ACTIVE, &r, &why), HF_E_STORAGE, &why,
-                  "points to '../../etc/ssl/evil.pem', not to a bundle file");
+                  "points to \"../../etc/ssl/evil.pem\", not to a bundle file");
     hf_sqlite_store_close(store);
 }
 

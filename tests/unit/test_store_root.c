@@ -136,7 +136,7 @@ static void a_store_without_root_metadata_or_a_copy_is_only_new(void **state)
     hf_sqlite_store_close(store);
     store = open_in(state);
     CHECK_REFUSED(hf_store_load_metadata(store, "root", &out, &why), HF_E_NOT_FOUND, &why,
-                  "no metadata 'root' is stored");
+                  "no metadata \"root\" is stored");
     hf_sqlite_store_close(store);
 }
 

@@ -325,7 +325,7 @@ static enum hf_err load_target(const char *dir, const char *target, struct hf_bu
     size_t len = strlen(target);
     if (strchr(target, '/') != NULL || len <= extension_len ||
         strcmp(target + len - extension_len, ".pem") != 0)
-        return hf_fail(why, HF_E_STORAGE, "the bundle link points to '%s', not to a bundle file",
+        return hf_fail(why, HF_E_STORAGE, "the bundle link points to \"%s\", not to a bundle file",
                        target);
 
     struct hf_buf pem_path = {0};

@@ -81,10 +81,11 @@ static enum hf_err check_name(const char *what, const char *name, struct hf_why 
 {
     if (name != NULL && hf_set_name_is_valid(name))
         return HF_OK;
-    return hf_fail(why, HF_E_ARGUMENT,
-                   "'%.80s' cannot be a %s: 1 to %d of a-z, 0-9, '.', '_' and '-' are expected, "
-                   "the first a letter or digit",
-                   name == NULL ? "" : name, what, HF_SET_NAME_MAX);
+    return hf_fail(
+        why, HF_E_ARGUMENT,
+        "\"%.80s\" cannot be a %s: 1 to %d of a-z, 0-9, \".\", \"_\" and \"-\" are expected, "
+        "the first a letter or digit",
+        name == NULL ? "" : name, what, HF_SET_NAME_MAX);
 }
 
 static enum hf_err check_server_ca(const char *pem, struct hf_why *why)
@@ -119,7 +120,7 @@ static enum hf_err check_path(const char *what, const char *path, struct hf_why 
     if (path == NULL || path[0] == '/')
         return HF_OK;
     return hf_fail(why, HF_E_ARGUMENT,
-                   "%s '%.200s' must begin with '/', so that it means the same in every folder",
+                   "%s \"%.200s\" must begin with \"/\", so that it means the same in every folder",
                    what, path);
 }
 
@@ -166,9 +167,10 @@ static enum hf_err check_client_auth(const struct hf_posix_config *config, struc
                        "a client certificate and its key belong together, and only the %s is given",
                        cert != NULL ? "certificate" : "key");
     if (cert[0] != '/' || key[0] != '/')
-        return hf_fail(why, HF_E_ARGUMENT,
-                       "the files of the client certificate must begin with '/', so that they mean "
-                       "the same in every folder");
+        return hf_fail(
+            why, HF_E_ARGUMENT,
+            "the files of the client certificate must begin with \"/\", so that they mean "
+            "the same in every folder");
     if (hf_client_auth_load(cert, key, &auth, &reason) != HF_OK)
         return hf_fail(why, HF_E_FORMAT, "the client certificate is not usable: %s", reason.text);
     hf_client_auth_free(&auth);

@@ -82,7 +82,7 @@ static struct action_text action_on(enum action action, const char *kind, const 
 {
     struct action_text out;
 
-    (void)snprintf(out.text, sizeof(out.text), "%s the %s '%.64s'", forms_of_action[action], kind,
+    (void)snprintf(out.text, sizeof(out.text), "%s the %s \"%.64s\"", forms_of_action[action], kind,
                    name);
     return out;
 }
@@ -102,7 +102,7 @@ static enum hf_err load_named(struct hf_sqlite_store *store, const char *sql, co
     if (rc == SQLITE_ROW)
         err = hf_db_column_append(stmt, 0, out, why);
     else if (rc == SQLITE_DONE)
-        err = hf_fail(why, HF_E_NOT_FOUND, "no %s '%s' is stored", kind, name);
+        err = hf_fail(why, HF_E_NOT_FOUND, "no %s \"%s\" is stored", kind, name);
     else
         err = hf_db_fail(store->db, action.text, why);
     sqlite3_finalize(stmt);

@@ -88,10 +88,11 @@ enum hf_err hf_device_id_check(const char *id, struct hf_why *why)
 {
     if (hf_device_id_is_valid(id))
         return HF_OK;
-    return hf_fail(why, HF_E_ARGUMENT,
-                   "'%.140s' cannot be a device id: 1 to %d letters, digits, '.', '_', ':' or '-' "
-                   "are expected",
-                   id, HF_DEVICE_ID_MAX);
+    return hf_fail(
+        why, HF_E_ARGUMENT,
+        "\"%.140s\" cannot be a device id: 1 to %d letters, digits, \".\", \"_\", \":\" or \"-\" "
+        "are expected",
+        id, HF_DEVICE_ID_MAX);
 }
 
 /* Cut `text` at the end of its first line and of what is visible there. */
@@ -125,7 +126,7 @@ enum hf_err hf_device_id_from_file(const char *file, char out[HF_DEVICE_ID_MAX +
         else
             err = hf_fail(why, HF_E_FORMAT,
                           "the first line of %s cannot be a device id: 1 to %d letters, digits, "
-                          "'.', '_', ':' or '-' are expected, found '%.140s'",
+                          "\".\", \"_\", \":\" or \"-\" are expected, found \"%.140s\"",
                           file, HF_DEVICE_ID_MAX, id);
     } else {
         err = hf_fail_context(why, "the device id is to be read from a file");
@@ -142,7 +143,7 @@ static enum hf_err check_machine_id(const char *file, const char *id, struct hf_
         return HF_OK;
     return hf_fail(why, HF_E_FORMAT,
                    "no device id can be derived from %s: 32 hexadecimal digits are expected, found "
-                   "'%.40s'; the machine gets its id at its first boot, or give holdfast a "
+                   "\"%.40s\"; the machine gets its id at its first boot, or give holdfast a "
                    "--device-id",
                    file, id);
 }

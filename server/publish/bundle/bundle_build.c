@@ -17,10 +17,11 @@ static enum hf_err name_it(const struct hf_bundle_order *order, const struct hf_
                            struct hf_description *d, struct hf_why *why)
 {
     if (!hf_set_name_is_valid(order->set) || !hf_set_name_is_valid(order->profile))
-        return hf_fail(why, HF_E_ARGUMENT,
-                       "a set or profile is named with a-z, 0-9, '.', '_' and '-', at most %d of "
-                       "them, a letter or digit first; \"%.80s\" of \"%.80s\" is not",
-                       HF_SET_NAME_MAX, order->profile, order->set);
+        return hf_fail(
+            why, HF_E_ARGUMENT,
+            "a set or profile is named with a-z, 0-9, \".\", \"_\" and \"-\", at most %d of "
+            "them, a letter or digit first; \"%.80s\" of \"%.80s\" is not",
+            HF_SET_NAME_MAX, order->profile, order->set);
     memcpy(d->set, order->set, strlen(order->set) + 1);
     memcpy(d->profile, order->profile, strlen(order->profile) + 1);
     d->version = before == NULL ? 1 : before->description.version + 1;

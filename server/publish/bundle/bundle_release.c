@@ -142,11 +142,11 @@ static enum hf_err find_from(const struct release *r, const struct hf_repo_bundl
         return HF_OK;
     if (strcmp(profile, r->order->bundle.profile) != 0)
         return hf_fail(why, HF_E_NOT_FOUND,
-                       "--from %s: the repository holds no bundle of set '%s' and that profile",
+                       "--from %s: the repository holds no bundle of set \"%s\" and that profile",
                        profile, set);
     return hf_fail(why, HF_E_NOT_FOUND,
-                   "the repository holds no bundle of set '%s' and profile '%s' to begin with", set,
-                   profile);
+                   "the repository holds no bundle of set \"%s\" and profile \"%s\" to begin with",
+                   set, profile);
 }
 
 static const struct hf_cert *find_meant(const struct hf_bundle *bundle, const char *text,

@@ -56,10 +56,11 @@ enum hf_err hf_catalog_check_has(const struct hf_catalog *catalog, const char *s
     if (set == NULL)
         return hf_fail(why, HF_E_NOT_FOUND,
                        "the repository lists no bundle yet; holdfastctl bundle add publishes one");
-    return hf_fail(why, HF_E_NOT_FOUND,
-                   "the repository lists no bundle of set '%s'%s%s; holdfastctl bundle list shows "
-                   "what there is",
-                   set, profile == NULL ? "" : " and profile ", profile == NULL ? "" : profile);
+    return hf_fail(
+        why, HF_E_NOT_FOUND,
+        "the repository lists no bundle of set \"%s\"%s%s; holdfastctl bundle list shows "
+        "what there is",
+        set, profile == NULL ? "" : " and profile ", profile == NULL ? "" : profile);
 }
 
 enum hf_err hf_catalog_view_open(const char *repo_dir, struct hf_catalog_view *out,

@@ -52,19 +52,20 @@ static enum hf_err check_attribute(const char *text, size_t len, bool is_query, 
         if (attributes[i].is_query != is_query || !is_name(text, name_len, attributes[i].name))
             continue;
         if ((*seen & (1u << i)) != 0)
-            return hf_fail(why, HF_E_ARGUMENT, "the PKCS#11 URI says '%s' twice",
+            return hf_fail(why, HF_E_ARGUMENT, "the PKCS#11 URI says \"%s\" twice",
                            attributes[i].name);
         *seen |= 1u << i;
         /* texts end there for p11-kit; only an id may hold any byte */
         if (strcmp(attributes[i].name, "id") != 0 && memmem(text, len, "%00", 3) != NULL)
-            return hf_fail(why, HF_E_ARGUMENT, "%%00 cannot stand in '%s' of a PKCS#11 URI",
+            return hf_fail(why, HF_E_ARGUMENT, "%%00 cannot stand in \"%s\" of a PKCS#11 URI",
                            attributes[i].name);
         return HF_OK;
     }
-    return hf_fail(why, HF_E_ARGUMENT,
-                   "'%.*s' is nothing that can stand %s the '?' of a PKCS#11 URI (RFC 7512), as "
-                   "pkcs11:token=alice;object=root-1",
-                   name_len < 40 ? (int)name_len : 40, text, is_query ? "after" : "before");
+    return hf_fail(
+        why, HF_E_ARGUMENT,
+        "\"%.*s\" is nothing that can stand %s the \"?\" of a PKCS#11 URI (RFC 7512), as "
+        "pkcs11:token=alice;object=root-1",
+        name_len < 40 ? (int)name_len : 40, text, is_query ? "after" : "before");
 }
 
 static enum hf_err check_part(const char *text, size_t len, bool is_query, unsigned *seen,
