@@ -25,6 +25,15 @@ enum hf_err hf_repo_stage_take(struct hf_repo *repo, const char *path, struct hf
     return HF_OK;
 }
 
+enum hf_err hf_repo_stage_copy(struct hf_repo *repo, const char *path, struct hf_bytes bytes,
+                               struct hf_why *why)
+{
+    struct hf_buf copy = {0};
+    if (hf_buf_append(&copy, bytes.data, bytes.len) != HF_OK)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for %s", path);
+    return hf_repo_stage_take(repo, path, &copy, why);
+}
+
 static void free_file(struct hf_repo_file *file)
 {
     free(file->path);

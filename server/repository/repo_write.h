@@ -19,6 +19,10 @@ HF_MUST_USE enum hf_err hf_repo_lock(const char *dir, int *lock, struct hf_why *
 HF_MUST_USE enum hf_err hf_repo_stage_take(struct hf_repo *repo, const char *path,
                                            struct hf_buf *bytes, struct hf_why *why);
 
+/** The same, of a copy. */
+HF_MUST_USE enum hf_err hf_repo_stage_copy(struct hf_repo *repo, const char *path,
+                                           struct hf_bytes bytes, struct hf_why *why);
+
 /** Forget what is staged. */
 void hf_repo_unstage(struct hf_repo *repo);
 
