@@ -19,6 +19,15 @@ static const struct {
     {HF_USE_INTERMEDIATE, "intermediate"},
 };
 
+const char *hf_use_name(enum hf_use use)
+{
+    for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++) {
+        if (uses[i].use == use)
+            return uses[i].name;
+    }
+    return "anchor";
+}
+
 bool hf_set_name_is_valid(const char *name)
 {
     size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-");
@@ -218,11 +227,7 @@ static json_t *sha256_to_json(const uint8_t sha256[HF_SHA256_LEN])
 
 static bool add_use(json_t *object, enum hf_use use)
 {
-    for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++) {
-        if (uses[i].use == use)
-            return add(object, "use", json_string(uses[i].name));
-    }
-    return true;
+    return use == HF_USE_ANCHOR || add(object, "use", json_string(hf_use_name(use)));
 }
 
 static json_t *note_to_json(const struct hf_anchor_note *note)

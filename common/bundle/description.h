@@ -53,6 +53,9 @@ const struct hf_anchor_note *hf_description_note(const struct hf_description *d,
 /** Does it list this key among its drops? */
 bool hf_description_drops(const struct hf_description *d, const uint8_t spki_sha256[HF_SHA256_LEN]);
 
+/** "anchor", "cross-signed" or "intermediate". */
+const char *hf_use_name(enum hf_use use);
+
 /** [a-z0-9][a-z0-9._-]*, at most HF_SET_NAME_MAX: what a set or profile may be called. */
 bool hf_set_name_is_valid(const char *name);
 

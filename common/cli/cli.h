@@ -175,4 +175,7 @@ static inline const char *const *hf_cli_list(char *const *texts)
  *  the wrong order? Of one or two letters that says nothing. */
 bool hf_cli_is_slip(const char *typed, const char *name);
 
+/** Ask on the terminal, "… [y/N]" on standard error. Anything but y, Y or yes is a no. */
+bool hf_cli_agrees(const char *fmt, ...) HF_PRINTF(1, 2);
+
 #endif

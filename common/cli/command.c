@@ -28,6 +28,19 @@ bool hf_cli_is_slip(const char *typed, const char *name)
            strcmp(typed + i + 2, name + i + 2) == 0;
 }
 
+bool hf_cli_agrees(const char *fmt, ...)
+{
+    char answer[16] = "";
+    va_list args;
+    va_start(args, fmt);
+    (void)vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputs(" [y/N] ", stderr);
+    return fgets(answer, sizeof answer, stdin) != NULL &&
+           (strcmp(answer, "y\n") == 0 || strcmp(answer, "Y\n") == 0 ||
+            strcmp(answer, "yes\n") == 0);
+}
+
 /* ---- names ------------------------------------------------------------------------------------ */
 
 /* The number of words of `name` if `words` begin with them, else 0. */

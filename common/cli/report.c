@@ -197,6 +197,21 @@ json_t *hf_json_anchor(const struct hf_anchor *anchor)
     return hf_report_object(fields, anchor, NULL);
 }
 
+json_t *hf_json_anchors(const struct hf_bundle *bundle)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < bundle->n_anchors; i++) {
+        json_t *anchor = hf_json_anchor(&bundle->anchors[i]);
+        if (json_object_set_new(anchor, "use", json_string(hf_use_name(bundle->anchors[i].use))) !=
+            0) {
+            json_decref(anchor);
+            anchor = NULL;
+        }
+        list = hf_json_append_take(list, anchor);
+    }
+    return list;
+}
+
 json_t *hf_json_skipped(const struct hf_bundle *bundle)
 {
     json_t *list = json_array();

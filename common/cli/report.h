@@ -77,6 +77,9 @@ json_t *hf_json_texts(const char *const *texts, size_t n);
 /** subject, sha256, spki_sha256, expires, distrust_after, remove_after. */
 json_t *hf_json_anchor(const struct hf_anchor *anchor);
 
+/** The certificates of a bundle, each with its "use". */
+json_t *hf_json_anchors(const struct hf_bundle *bundle);
+
 /** A list of the certificates that are not supported here: subject, sha256, spki_sha256, unsupported. */
 json_t *hf_json_skipped(const struct hf_bundle *bundle);
 
