@@ -150,3 +150,9 @@ void hf_time_format_last(int64_t time_s, char out[HF_TIME_TEXT_MAX])
     else
         hf_time_format(time_s, out);
 }
+
+int64_t hf_days_between(int64_t from_s, int64_t to_s)
+{
+    int64_t seconds = to_s - from_s;
+    return seconds >= 0 ? seconds / HF_DAY_S : -((-seconds + HF_DAY_S - 1) / HF_DAY_S);
+}

@@ -35,4 +35,7 @@ void hf_time_format_day(int64_t time_s, char out[HF_TIME_TEXT_MAX]);
 /** What hf_time_parse_last reads: the day alone only where its last second is meant. */
 void hf_time_format_last(int64_t time_s, char out[HF_TIME_TEXT_MAX]);
 
+/** Whole days from `from_s` to `to_s`; negative when that is past. */
+int64_t hf_days_between(int64_t from_s, int64_t to_s);
+
 #endif

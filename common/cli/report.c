@@ -1,66 +1,98 @@
 #include "common/cli/report.h"
 
-#include "common/base/hex.h"
-#include "common/base/plaintext.h"
-#include "common/base/timetext.h"
-
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define COLUMNS_MAX 8
 
-/* ---- JSON ------------------------------------------------------------------------------------- */
+static const void *pointer_at(const void *record, size_t offset)
+{
+    const void *pointer;
+    memcpy(&pointer, (const char *)record + offset, sizeof pointer);
+    return pointer;
+}
+
+static size_t count_at(const void *record, size_t offset)
+{
+    return *(const size_t *)(const void *)((const char *)record + offset);
+}
 
 static json_t *value_of(const struct hf_field *f, const void *record, const void *ctx)
 {
     const char *at = (const char *)record + f->at;
-    const void *list;
-    size_t n;
+    const void *pointer;
     switch (f->kind) {
     case HF_FIELD_TEXT:
-        memcpy(&list, at, sizeof list);
-        return list == NULL ? json_null() : json_string(list);
-    case HF_FIELD_WORDS:
-        return at[0] == '\0' ? json_null() : json_string(at);
+        pointer = pointer_at(record, f->at);
+        return pointer == NULL ? json_null() : json_string(pointer);
     case HF_FIELD_CHARS:
         return json_string(at);
+    case HF_FIELD_WORDS:
+        return at[0] == '\0' ? json_null() : json_string(at);
+    case HF_FIELD_PLAIN:
+        pointer = pointer_at(record, f->at);
+        return pointer == NULL ? json_null() : hf_json_plain(pointer);
     case HF_FIELD_NUMBER:
         return json_integer(*(const int64_t *)(const void *)at);
     case HF_FIELD_INT:
         return json_integer(*(const int *)(const void *)at);
     case HF_FIELD_COUNT:
-        return json_integer((json_int_t) * (const size_t *)(const void *)at);
+        return json_integer((json_int_t)count_at(record, f->at));
+    case HF_FIELD_ENUM:
+        return json_string(f->names[*(const unsigned *)(const void *)at]);
     case HF_FIELD_FLAG:
         return json_boolean(*(const bool *)at);
     case HF_FIELD_TIME:
         return hf_json_time(*(const int64_t *)(const void *)at);
     case HF_FIELD_SHA256:
         return hf_json_sha256((const uint8_t *)at);
-    case HF_FIELD_RECORD:
-        return hf_report_object(f->fields, at, ctx);
-    case HF_FIELD_LIST:
-        memcpy(&list, at, sizeof list);
-        memcpy(&n, (const char *)record + f->n_at, sizeof n);
-        return hf_report_list(f->fields, list, n, f->size, ctx);
+    case HF_FIELD_JSON:
+        pointer = pointer_at(record, f->at);
+        return pointer == NULL ? json_null() : json_incref((json_t *)(uintptr_t)pointer);
     case HF_FIELD_MADE:
         return f->make(at, ctx);
+    case HF_FIELD_RECORD_IF:
+        if (!*((const bool *)record + f->n_at))
+            return json_null();
+        return hf_report_object(f->fields, at, ctx);
+    case HF_FIELD_RECORD:
+        return hf_report_object(f->fields, at, ctx);
+    case HF_FIELD_POINTER:
+        pointer = pointer_at(record, f->at);
+        return pointer == NULL ? json_null() : hf_report_object(f->fields, pointer, ctx);
+    case HF_FIELD_LIST:
+        return hf_report_list(f->fields, pointer_at(record, f->at), count_at(record, f->n_at),
+                              f->size, ctx);
+    case HF_FIELD_TEXTS:
+        return hf_json_texts(pointer_at(record, f->at), count_at(record, f->n_at));
+    case HF_FIELD_HASHES:
+        return hf_json_hashes(pointer_at(record, f->at), count_at(record, f->n_at));
+    case HF_FIELD_INCLUDE:
     case HF_FIELDS_END:
         break;
     }
     return NULL;
 }
 
-json_t *hf_report_object(const struct hf_field *fields, const void *record, const void *ctx)
+static json_t *add_members(json_t *object, const struct hf_field *fields, const void *record,
+                           const void *ctx)
 {
-    json_t *object = json_object();
     for (const struct hf_field *f = fields; f->kind != HF_FIELDS_END; f++) {
-        if (f->key != NULL && json_object_set_new(object, f->key, value_of(f, record, ctx)) != 0) {
-            json_decref(object);
-            return NULL;
+        if (f->kind == HF_FIELD_INCLUDE) {
+            object = add_members(object, f->fields, (const char *)record + f->at, ctx);
+            continue;
         }
+        json_t *value = f->key == NULL ? NULL : value_of(f, record, ctx);
+        if (f->key != NULL && !(f->is_optional && json_is_null(value)))
+            object = hf_json_set_take(object, f->key, value);
     }
     return object;
+}
+
+json_t *hf_report_object(const struct hf_field *fields, const void *record, const void *ctx)
+{
+    return add_members(json_object(), fields, record, ctx);
 }
 
 json_t *hf_report_list(const struct hf_field *fields, const void *records, size_t n, size_t size,
@@ -73,7 +105,23 @@ json_t *hf_report_list(const struct hf_field *fields, const void *records, size_
     return list;
 }
 
-/* ---- text ------------------------------------------------------------------------------------- */
+enum hf_err hf_report_print(const struct hf_field *fields, const void *record, const void *ctx,
+                            FILE *out, struct hf_why *why)
+{
+    json_t *object = hf_json_set_take(json_object(), "format", json_integer(1));
+    return hf_json_print_take(add_members(object, fields, record, ctx), out, why);
+}
+
+enum hf_err hf_json_print_take(json_t *object, FILE *out, struct hf_why *why)
+{
+    bool is_printed = object != NULL &&
+                      json_dumpf(object, out, JSON_INDENT(2) | JSON_ENSURE_ASCII) == 0;
+    json_decref(object);
+    if (!is_printed)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for the report");
+    fputc('\n', out);
+    return HF_OK;
+}
 
 /* Owned; NULL when memory is short. */
 static char *cell_of(const struct hf_field *f, const void *record, const void *ctx)
@@ -140,106 +188,54 @@ enum hf_err hf_report_table(const struct hf_field *fields, const void *records, 
                                      : hf_fail(why, HF_E_MEMORY, "out of memory for a table");
 }
 
-/* ---- values ----------------------------------------------------------------------------------- */
+#define OF(member) offsetof(struct hf_anchor, member)
 
-json_t *hf_json_time(int64_t time_s)
+const struct hf_field hf_anchor_fields[] = {
+    {"subject", HF_FIELD_CHARS, OF(cert.subject)},
+    {"sha256", HF_FIELD_SHA256, OF(cert.sha256)},
+    {"spki_sha256", HF_FIELD_SHA256, OF(cert.spki_sha256)},
+    {"expires", HF_FIELD_TIME, OF(cert.not_after_s)},
+    {"distrust_after", HF_FIELD_TIME, OF(distrust_after_s)},
+    {"remove_after", HF_FIELD_TIME, OF(remove_after_s)},
+    {0},
+};
+
+static json_t *use_of(const void *at, const void *ctx)
 {
-    char text[HF_TIME_TEXT_MAX];
-    if (time_s == HF_TIME_NONE)
-        return json_null();
-    hf_time_format(time_s, text);
-    return json_string(text);
+    (void)ctx;
+    return json_string(hf_use_name(*(const enum hf_use *)at));
 }
 
-json_t *hf_json_sha256(const uint8_t sha256[HF_SHA256_LEN])
-{
-    char hex[HF_SHA256_HEX_LEN];
-    hf_hex_encode(sha256, HF_SHA256_LEN, hex);
-    return json_string(hex);
-}
+const struct hf_field hf_anchor_use_fields[] = {
+    {NULL, HF_FIELD_INCLUDE, 0, .fields = hf_anchor_fields},
+    {"use", HF_FIELD_MADE, OF(use), .make = use_of},
+    {0},
+};
 
-json_t *hf_json_plain(const char *text)
-{
-    char *plain = strdup(text);
-    if (plain == NULL)
-        return NULL;
-    hf_text_disarm(plain);
-    json_t *value = json_string(plain);
-    free(plain);
-    return value;
-}
+#undef OF
+#define OF(member) offsetof(struct hf_unsupported_cert, member)
 
-json_t *hf_json_texts(const char *const *texts, size_t n)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < n; i++)
-        list = hf_json_append_take(list, json_string(texts[i]));
-    return list;
-}
-
-int64_t hf_days_between(int64_t from_s, int64_t to_s)
-{
-    int64_t seconds = to_s - from_s;
-    return seconds >= 0 ? seconds / HF_DAY_S : -((-seconds + HF_DAY_S - 1) / HF_DAY_S);
-}
+const struct hf_field hf_unsupported_fields[] = {
+    {"subject", HF_FIELD_CHARS, OF(subject)},
+    {"sha256", HF_FIELD_SHA256, OF(sha256)},
+    {"spki_sha256", HF_FIELD_SHA256, OF(spki_sha256)},
+    {"unsupported", HF_FIELD_CHARS, OF(what)},
+    {0},
+};
 
 json_t *hf_json_anchor(const struct hf_anchor *anchor)
 {
-    static const struct hf_field fields[] = {
-        {"subject", HF_FIELD_CHARS, offsetof(struct hf_anchor, cert.subject)},
-        {"sha256", HF_FIELD_SHA256, offsetof(struct hf_anchor, cert.sha256)},
-        {"spki_sha256", HF_FIELD_SHA256, offsetof(struct hf_anchor, cert.spki_sha256)},
-        {"expires", HF_FIELD_TIME, offsetof(struct hf_anchor, cert.not_after_s)},
-        {"distrust_after", HF_FIELD_TIME, offsetof(struct hf_anchor, distrust_after_s)},
-        {"remove_after", HF_FIELD_TIME, offsetof(struct hf_anchor, remove_after_s)},
-        {0},
-    };
-    return hf_report_object(fields, anchor, NULL);
+    return hf_report_object(hf_anchor_fields, anchor, NULL);
 }
 
 json_t *hf_json_anchors(const struct hf_bundle *bundle)
 {
-    json_t *list = json_array();
-    for (size_t i = 0; i < bundle->n_anchors; i++) {
-        json_t *anchor = hf_json_anchor(&bundle->anchors[i]);
-        if (json_object_set_new(anchor, "use", json_string(hf_use_name(bundle->anchors[i].use))) !=
-            0) {
-            json_decref(anchor);
-            anchor = NULL;
-        }
-        list = hf_json_append_take(list, anchor);
-    }
-    return list;
+    return hf_report_list(hf_anchor_use_fields, bundle->anchors, bundle->n_anchors,
+                          sizeof *bundle->anchors, NULL);
 }
 
 json_t *hf_json_skipped(const struct hf_bundle *bundle)
 {
-    json_t *list = json_array();
-    for (size_t i = 0; i < bundle->n_skipped; i++) {
-        const struct hf_unsupported_cert *cert = &bundle->skipped[i];
-        list = hf_json_append_take(list, json_pack("{s:s, s:o, s:o, s:s}", "subject", cert->subject,
-                                                   "sha256", hf_json_sha256(cert->sha256),
-                                                   "spki_sha256", hf_json_sha256(cert->spki_sha256),
-                                                   "unsupported", cert->what));
-    }
-    return list;
-}
-
-json_t *hf_json_append_take(json_t *list, json_t *value)
-{
-    if (json_array_append_new(list, value) == 0)
-        return list;
-    json_decref(list);
-    return NULL;
-}
-
-enum hf_err hf_json_print_take(json_t *object, FILE *out, struct hf_why *why)
-{
-    bool is_printed = object != NULL &&
-                      json_dumpf(object, out, JSON_INDENT(2) | JSON_ENSURE_ASCII) == 0;
-    json_decref(object);
-    if (!is_printed)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for the report");
-    fputc('\n', out);
-    return HF_OK;
+    return hf_report_list(hf_unsupported_fields, bundle->skipped, bundle->n_skipped,
+                          sizeof *bundle->skipped, NULL);
 }

@@ -1,14 +1,28 @@
 /*
  * Reports: what a command found, as JSON for scripts and as text for people. One table of fields says
- * what a record holds, where each value is, and what it is called in both.
+ * what a record holds, where each value is, and what it is called in both. Single values and arrays
+ * of them are in common/json/json.h.
+ *
+ *     static const struct hf_field key_fields[] = {
+ *         {"key_id", HF_FIELD_TEXT, offsetof(struct key, id), .column = 1, .head = "key"},
+ *         {"expires", HF_FIELD_TIME, offsetof(struct key, expires_s), .is_optional = true},
+ *         {"signed", HF_FIELD_FLAG, offsetof(struct key, has_signed)},
+ *         {0},
+ *     };
+ *     static const struct hf_field report_fields[] = {
+ *         {"keys", HF_FIELD_LIST, offsetof(struct report, keys), .fields = key_fields,
+ *          .n_at = offsetof(struct report, n_keys), .size = sizeof(struct key)},
+ *         {0},
+ *     };
+ *     return hf_report_print(report_fields, &report, NULL, stdout, why);
  */
 #ifndef HF_CLI_REPORT_H
 #define HF_CLI_REPORT_H
 
-#include "common/base/digest.h"
+#include "common/base/timetext.h"
 #include "common/bundle/bundle.h"
+#include "common/json/json.h"
 
-#include <jansson.h>
 #include <stdio.h>
 
 enum hf_field_kind {
@@ -16,16 +30,27 @@ enum hf_field_kind {
     HF_FIELD_TEXT,   /* const char *; null for NULL */
     HF_FIELD_CHARS,  /* char[] */
     HF_FIELD_WORDS,  /* char[]; null when it is empty */
+    HF_FIELD_PLAIN,  /* const char * that may be no UTF-8, such as a path; null for NULL */
     HF_FIELD_NUMBER, /* int64_t */
     HF_FIELD_INT,
     HF_FIELD_COUNT,  /* size_t */
+    HF_FIELD_ENUM,   /* an enum, as its text in `names` */
     HF_FIELD_FLAG,   /* bool */
     HF_FIELD_TIME,   /* int64_t, seconds since 1970; null for HF_TIME_NONE */
     HF_FIELD_SHA256, /* uint8_t[HF_SHA256_LEN] */
-    HF_FIELD_RECORD, /* another record in this one, of `fields` */
-    HF_FIELD_LIST,   /* a pointer to records of `fields`, `size` bytes each; how many is a size_t at
-                        `n_at` */
+    HF_FIELD_JSON,   /* json_t *, borrowed; null for NULL */
     HF_FIELD_MADE,   /* what `make` makes of it; NULL when memory is short */
+
+    /* Records in this record, described by `fields`. */
+    HF_FIELD_RECORD,    /* as an object */
+    HF_FIELD_RECORD_IF, /* the same; null unless the bool at `n_at` is set */
+    HF_FIELD_POINTER,   /* a pointer to a record, as an object; null for NULL */
+    HF_FIELD_INCLUDE,   /* its members stand among those of this record; `key` is NULL */
+
+    /* Arrays. How many there are is a size_t at `n_at`. */
+    HF_FIELD_LIST,   /* a pointer to records of `fields`, `size` bytes each */
+    HF_FIELD_TEXTS,  /* const char ** */
+    HF_FIELD_HASHES, /* uint8_t (*)[HF_SHA256_LEN] */
 };
 
 /* How text shows a time. */
@@ -42,6 +67,8 @@ struct hf_field {
     int column;       /* of the text table, from 1; 0: only JSON has it */
     const char *head; /* of the column; NULL in all: a table without heads */
     enum hf_field_shown shown;
+    const char *const *names;
+    bool is_optional; /* left out of JSON instead of null */
 };
 
 /** A record as an object; NULL when memory is short. `ctx` is for `make`. */
@@ -57,36 +84,24 @@ HF_MUST_USE enum hf_err hf_report_table(const struct hf_field *fields, const voi
                                         size_t n, size_t size, const void *ctx, int indent,
                                         FILE *out, struct hf_why *why);
 
+/** The whole report of a command: `"format": 1`, then the members of `record`. HF_E_MEMORY. */
+HF_MUST_USE enum hf_err hf_report_print(const struct hf_field *fields, const void *record,
+                                        const void *ctx, FILE *out, struct hf_why *why);
+
 /** Print and release `object`, which may be NULL: HF_E_MEMORY. ASCII only: names of others are in
  *  it, and a terminal may be what it is printed on. */
 HF_MUST_USE enum hf_err hf_json_print_take(json_t *object, FILE *out, struct hf_why *why);
 
-/* ---- values ----------------------------------------------------------------------------------- */
+/* Records that several programs report. */
+extern const struct hf_field hf_anchor_fields[];      /* struct hf_anchor: names, hashes, dates */
+extern const struct hf_field hf_anchor_use_fields[];  /* the same, and its use */
+extern const struct hf_field hf_unsupported_fields[]; /* struct hf_unsupported_cert */
 
-/** "YYYY-MM-DDTHH:MM:SSZ", or null for HF_TIME_NONE. */
-json_t *hf_json_time(int64_t time_s);
-/** 64 hexadecimal digits. */
-json_t *hf_json_sha256(const uint8_t sha256[HF_SHA256_LEN]);
-
-/** Text of others, such as a path, which JSON takes only as UTF-8: what is none becomes '?'. */
-json_t *hf_json_plain(const char *text);
-
-/** `n` texts. */
-json_t *hf_json_texts(const char *const *texts, size_t n);
-
-/** subject, sha256, spki_sha256, expires, distrust_after, remove_after. */
+/** hf_anchor_fields of one. */
 json_t *hf_json_anchor(const struct hf_anchor *anchor);
-
-/** The certificates of a bundle, each with its "use". */
+/** hf_anchor_use_fields of all certificates of a bundle. */
 json_t *hf_json_anchors(const struct hf_bundle *bundle);
-
-/** A list of the certificates that are not supported here: subject, sha256, spki_sha256, unsupported. */
+/** A list of the certificates that are not supported here. */
 json_t *hf_json_skipped(const struct hf_bundle *bundle);
-
-/** `list` with `value` at its end; both are taken, and NULL is what comes of a NULL. */
-json_t *hf_json_append_take(json_t *list, json_t *value);
-
-/** Whole days from `from_s` to `to_s`; negative when that is past. */
-int64_t hf_days_between(int64_t from_s, int64_t to_s);
 
 #endif

@@ -14,7 +14,7 @@
 #ifndef HF_COMMON_JSON_H
 #define HF_COMMON_JSON_H
 
-#include <holdfast/bytes.h>
+#include "common/base/digest.h"
 
 #include <jansson.h>
 
@@ -72,5 +72,24 @@ HF_MUST_USE enum hf_err hf_json_get_integer(const json_t *object, const char *ke
 /** A TUF date-time (hf_time_parse). */
 HF_MUST_USE enum hf_err hf_json_get_time(const json_t *object, const char *key, const char *what,
                                          int64_t *out_s, struct hf_why *why);
+
+/*
+ * Values to build a document from. Each is a new reference, or NULL when memory is short. What takes
+ * values takes NULL too and gives NULL then, so that only the finished document has to be checked.
+ */
+
+/** `list` with `value` at its end; both are taken. */
+json_t *hf_json_append_take(json_t *list, json_t *value);
+/** `object` with `value` under `key`; both are taken. */
+json_t *hf_json_set_take(json_t *object, const char *key, json_t *value);
+/** "YYYY-MM-DDTHH:MM:SSZ", or null for HF_TIME_NONE. */
+json_t *hf_json_time(int64_t time_s);
+/** 64 hexadecimal digits. */
+json_t *hf_json_sha256(const uint8_t sha256[HF_SHA256_LEN]);
+/** An array of such. */
+json_t *hf_json_hashes(const uint8_t (*hashes)[HF_SHA256_LEN], size_t n);
+json_t *hf_json_texts(const char *const *texts, size_t n);
+/** Text of others, such as a path, which JSON takes only as UTF-8: other bytes become '?'. */
+json_t *hf_json_plain(const char *text);
 
 #endif

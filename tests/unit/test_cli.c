@@ -161,6 +161,73 @@ static void json_and_text_come_from_one_table(void **state)
     free(text);
 }
 
+struct part {
+    enum { RED, GREEN } colour;
+    char name[8];
+};
+
+struct whole {
+    struct part part;
+    bool has_part;
+    const struct part *other;
+    const char *path;
+    const char *const *texts;
+    size_t n_texts;
+    const uint8_t (*hashes)[HF_SHA256_LEN];
+    size_t n_hashes;
+    json_t *more;
+    int64_t at_s;
+};
+
+#undef AT
+#define AT(member) offsetof(struct whole, member)
+
+static void records_hold_records_and_arrays(void **state)
+{
+    static const char *const colours[] = {[RED] = "red", [GREEN] = "green"};
+    static const struct hf_field part_fields[] = {
+        {"colour", HF_FIELD_ENUM, offsetof(struct part, colour), .names = colours},
+        {"name", HF_FIELD_CHARS, offsetof(struct part, name)},
+        {0},
+    };
+    static const struct hf_field whole_fields[] = {
+        {NULL, HF_FIELD_INCLUDE, AT(part), .fields = part_fields},
+        {"part", HF_FIELD_RECORD_IF, AT(part), .fields = part_fields, .n_at = AT(has_part)},
+        {"other", HF_FIELD_POINTER, AT(other), .fields = part_fields},
+        {"path", HF_FIELD_PLAIN, AT(path)},
+        {"texts", HF_FIELD_TEXTS, AT(texts), .n_at = AT(n_texts)},
+        {"hashes", HF_FIELD_HASHES, AT(hashes), .n_at = AT(n_hashes)},
+        {"more", HF_FIELD_JSON, AT(more)},
+        {"at", HF_FIELD_TIME, AT(at_s), .is_optional = true},
+        {0},
+    };
+    static const char *const texts[] = {"a", "b"};
+    static const uint8_t hashes[1][HF_SHA256_LEN] = {{0xAB}};
+    const struct part blue = {GREEN, "two"};
+    struct whole whole = {.part = {RED, "one"}, .at_s = HF_TIME_NONE};
+    (void)state;
+    json_t *object = hf_report_object(whole_fields, &whole, NULL);
+    char *json = json_dumps(object, JSON_COMPACT);
+    assert_string_equal(json, "{\"colour\":\"red\",\"name\":\"one\",\"part\":null,\"other\":null,"
+                              "\"path\":null,\"texts\":[],\"hashes\":[],\"more\":null}");
+    free(json);
+    json_decref(object);
+
+    whole = (struct whole){{RED, "one"}, true, &blue, "a\xFFz", texts, 2, hashes, 1, NULL, 0};
+    whole.more = json_array();
+    object = hf_report_object(whole_fields, &whole, NULL);
+    json_decref(whole.more);
+    json = json_dumps(object, JSON_COMPACT);
+    assert_string_equal(json,
+                        "{\"colour\":\"red\",\"name\":\"one\",\"part\":{\"colour\":\"red\","
+                        "\"name\":\"one\"},\"other\":{\"colour\":\"green\",\"name\":\"two\"},"
+                        "\"path\":\"a?z\",\"texts\":[\"a\",\"b\"],\"hashes\":[\"ab00000000000000"
+                        "000000000000000000000000000000000000000000000000\"],\"more\":[],"
+                        "\"at\":\"1970-01-01T00:00:00Z\"}");
+    free(json);
+    json_decref(object);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +235,7 @@ int main(void)
         cmocka_unit_test(values_go_where_their_rows_say),
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(json_and_text_come_from_one_table),
+        cmocka_unit_test(records_hold_records_and_arrays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
