@@ -43,13 +43,10 @@ enum hf_err hf_repo_role_path(enum hf_top_role role, int64_t version, bool is_nu
 enum hf_err hf_repo_read_role(const struct hf_repo *repo, enum hf_top_role role, int64_t version,
                               bool is_numbered, struct hf_buf *out, struct hf_why *why)
 {
-    static const size_t bytes_max[HF_TOP_ROLES] = {[HF_ROLE_ROOT] = HF_ROOT_BYTES_MAX,
-                                                   [HF_ROLE_TIMESTAMP] = HF_TIMESTAMP_BYTES_MAX,
-                                                   [HF_ROLE_SNAPSHOT] = HF_SNAPSHOT_BYTES_MAX,
-                                                   [HF_ROLE_TARGETS] = HF_TARGETS_BYTES_MAX};
+    const size_t bytes_max = hf_metadata_limits(hf_top_role_name(role)).bytes_max;
     struct hf_path path;
     HF_TRY(hf_repo_role_path(role, version, is_numbered, &path, why));
-    return hf_repo_read(repo, path.text, bytes_max[role], out, why);
+    return hf_repo_read(repo, path.text, bytes_max, out, why);
 }
 
 enum hf_err hf_repo_target_path(const struct hf_target *target, bool consistent_snapshot,

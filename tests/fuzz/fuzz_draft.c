@@ -7,7 +7,7 @@
 
 #include "common/tuf/trusted_set.h"
 #include "server/publish/ceremony/draft_diff.h"
-#include "server/publish/ceremony/signature_status.h"
+#include "server/publish/ceremony/draft_signatures.h"
 
 #define NOW_S INT64_C(1900000000)
 

@@ -7,7 +7,7 @@
 #include "server/repository/compose.h"
 #include "server/repository/keys/signing_key.h"
 #include "server/publish/ceremony/draft_diff.h"
-#include "server/publish/ceremony/signature_status.h"
+#include "server/publish/ceremony/draft_signatures.h"
 #include "server/publish/ceremony/root_edit.h"
 
 #include <stdlib.h>
@@ -288,7 +288,7 @@ static struct hf_eligibility say_of(const struct hf_signature_status *status,
                                     const struct tuf_key *key)
 {
     json_t *object = tuf_key_json(key);
-    struct hf_eligibility say = hf_signature_status_eligibility(&w.draft, status, object);
+    struct hf_eligibility say = hf_signature_status_eligibility(status, object);
     json_decref(object);
     return say;
 }

@@ -4,7 +4,7 @@
 #include "tests/support/tuf_repo.h"
 
 #include "common/base/timetext.h"
-#include "server/publish/ceremony/signature_status.h"
+#include "server/publish/ceremony/draft_signatures.h"
 
 #include <stdlib.h>
 

@@ -19,7 +19,7 @@ struct hf_publish_report {
     json_t *unchanged;              /* owned; NULL: none */
     json_t *unlisted;               /* owned; NULL: none */
     json_t *warnings;               /* owned; NULL: none */
-    json_t *signatures; /* owned; of the draft that was finished (signature_status.h); NULL: none */
+    json_t *signatures; /* owned; of the draft that was finished (draft_signatures.h); NULL: none */
 };
 
 /** Versions of all that this publication has signed. */

@@ -15,20 +15,6 @@ static enum hf_err out_of_memory(struct hf_why *why)
     return hf_fail(why, HF_E_MEMORY, "out of memory for a draft");
 }
 
-/* ---- parts ------------------------------------------------------------------------------------ */
-
-void hf_draft_digest(const struct hf_draft *draft, uint8_t out[HF_SHA256_LEN])
-{
-    hf_sha256(hf_buf_bytes(&hf_draft_envelope(draft)->signed_bytes), out);
-}
-
-const char *hf_draft_key_name(const struct hf_draft *draft, const char *key_id)
-{
-    const json_t *names = json_object_get(draft->json, "names");
-    const char *name = json_string_value(json_object_get(names, key_id));
-    return name == NULL ? "" : name;
-}
-
 static struct hf_bytes text_of(const json_t *text)
 {
     return (struct hf_bytes){(const uint8_t *)json_string_value(text), json_string_length(text)};
@@ -44,6 +30,43 @@ struct hf_bytes hf_draft_before_file(const struct hf_draft *draft)
     return text_of(json_object_get(draft->json, "before"));
 }
 
+struct hf_bytes hf_draft_content(const struct hf_draft *draft, const char *path)
+{
+    return text_of(json_object_get(json_object_get(draft->json, "files"), path));
+}
+
+const char *hf_draft_key_name(const struct hf_draft *draft, const char *key_id)
+{
+    const json_t *names = json_object_get(draft->json, "names");
+    const char *name = json_string_value(json_object_get(names, key_id));
+    return name == NULL ? "" : name;
+}
+
+const struct hf_envelope *hf_draft_envelope(const struct hf_draft *draft)
+{
+    return draft->role == HF_ROLE_ROOT ? &draft->next.env : &draft->targets.env;
+}
+
+bool hf_draft_is_same_signed(const struct hf_envelope *a, const struct hf_envelope *b)
+{
+    return hf_bytes_equal(hf_buf_bytes(&a->signed_bytes), hf_buf_bytes(&b->signed_bytes));
+}
+
+void hf_draft_digest(const struct hf_draft *draft, uint8_t out[HF_SHA256_LEN])
+{
+    hf_sha256(hf_buf_bytes(&hf_draft_envelope(draft)->signed_bytes), out);
+}
+
+bool hf_draft_is_under_coming_root(const struct hf_draft *draft)
+{
+    return draft->root_before.env.version > 0;
+}
+
+const struct hf_root *hf_draft_root_in_force(const struct hf_draft *draft)
+{
+    return hf_draft_is_under_coming_root(draft) ? &draft->root_before : &draft->root;
+}
+
 enum hf_err hf_draft_metadata(const struct hf_draft *draft, struct hf_buf *out, struct hf_why *why)
 {
     json_t *file = json_pack("{s:O, s:O}", "signed", json_object_get(draft->json, "signed"),
@@ -54,8 +77,6 @@ enum hf_err hf_draft_metadata(const struct hf_draft *draft, struct hf_buf *out, 
     json_decref(file);
     return err;
 }
-
-/* ---- reading ---------------------------------------------------------------------------------- */
 
 static enum hf_err parse_role(const json_t *json, enum hf_top_role *out, struct hf_why *why)
 {
@@ -75,91 +96,68 @@ static enum hf_err parse_role(const json_t *json, enum hf_top_role *out, struct 
     return HF_OK;
 }
 
-static enum hf_err parse_next(struct hf_draft *draft, struct hf_why *why)
-{
-    struct hf_buf file = {0};
-    enum hf_err err = hf_draft_metadata(draft, &file, why);
-    if (err == HF_OK && draft->role == HF_ROLE_ROOT)
-        err = hf_root_parse(hf_buf_bytes(&file), &draft->next, why);
-    else if (err == HF_OK)
-        err = hf_targets_parse(hf_buf_bytes(&file), &draft->targets, why);
-    hf_buf_free(&file);
-    return err;
-}
-
-static enum hf_err parse_before(struct hf_draft *draft, struct hf_why *why)
-{
-    const char *text = NULL;
-    json_t *files = NULL;
-    if (draft->role == HF_ROLE_ROOT)
-        return HF_OK;
-    HF_TRY(hf_json_get_text(draft->json, "before", WHAT, &text, why));
-    HF_TRY(hf_json_get_object(draft->json, "files", WHAT, &files, why));
-    if (hf_targets_parse(hf_bytes_of_text(text), &draft->before, why) != HF_OK)
-        return hf_fail_context(why, "the targets metadata before, in the draft");
-    return HF_OK;
-}
-
-/* The last of the roots, where the one after it is not published yet. */
-static enum hf_err parse_root_in_force(struct hf_draft *draft, const json_t *roots,
-                                       struct hf_why *why)
+/* May be absent; what the roots prove is seen when a holder's keys know one of them. The last of them is
+ * in force where the one after it is still to come. */
+static enum hf_err parse_roots(struct hf_draft *draft, struct hf_why *why)
 {
     const json_t *to_come = json_object_get(draft->json, "root_to_come");
-    size_t n = json_array_size(roots);
+    size_t index;
+    json_t *text, *list = NULL;
+    if (json_object_get(draft->json, "roots") != NULL)
+        HF_TRY(hf_json_get_array(draft->json, "roots", WHAT, &list, why));
+    json_array_foreach(list, index, text)
+    {
+        if (!json_is_string(text))
+            return hf_fail(why, HF_E_FORMAT, "the roots before, in the draft, should be strings");
+    }
+    size_t n = json_array_size(list);
     if (to_come == NULL)
         return HF_OK;
     if (!json_is_true(to_come) || draft->role != HF_ROLE_TARGETS || n == 0)
         return hf_fail(why, HF_E_FORMAT,
                        "\"root_to_come\" is expected to be true, in a draft of targets that brings "
                        "the root before");
-    if (hf_root_parse(text_of(json_array_get(roots, n - 1)), &draft->root_before, why) != HF_OK)
+    if (hf_root_parse(text_of(json_array_get(list, n - 1)), &draft->root_before, why) != HF_OK)
         return hf_fail_context(why, "the root metadata before, in the draft");
     return HF_OK;
 }
 
-/* May be absent; what they prove is seen when a holder's keys know one of them. */
-static enum hf_err parse_roots(struct hf_draft *draft, struct hf_why *why)
-{
-    size_t index;
-    json_t *text, *list = NULL;
-    if (json_object_get(draft->json, "roots") == NULL)
-        return parse_root_in_force(draft, NULL, why);
-    HF_TRY(hf_json_get_array(draft->json, "roots", WHAT, &list, why));
-    json_array_foreach(list, index, text)
-    {
-        if (!json_is_string(text))
-            return hf_fail(why, HF_E_FORMAT, "the roots before, in the draft, should be strings");
-    }
-    return parse_root_in_force(draft, list, why);
-}
-
 static enum hf_err parse(struct hf_draft *draft, struct hf_why *why)
 {
-    const char *root = NULL;
-    json_t *object = NULL;
+    const char *text = NULL;
+    json_t *unused = NULL;
+    struct hf_buf file = {0};
     HF_TRY(parse_role(draft->json, &draft->role, why));
-    HF_TRY(hf_json_get_text(draft->json, "root", WHAT, &root, why));
-    HF_TRY(hf_json_get_object(draft->json, "signed", WHAT, &object, why));
-    HF_TRY(hf_json_get_array(draft->json, "signatures", WHAT, &object, why));
-    HF_TRY(hf_json_get_object(draft->json, "names", WHAT, &object, why));
-    if (hf_root_parse(hf_bytes_of_text(root), &draft->root, why) != HF_OK)
+    HF_TRY(hf_json_get_text(draft->json, "root", WHAT, &text, why));
+    HF_TRY(hf_json_get_object(draft->json, "signed", WHAT, &unused, why));
+    HF_TRY(hf_json_get_array(draft->json, "signatures", WHAT, &unused, why));
+    HF_TRY(hf_json_get_object(draft->json, "names", WHAT, &unused, why));
+    if (hf_root_parse(hf_bytes_of_text(text), &draft->root, why) != HF_OK)
         return hf_fail_context(why, "the root metadata in the draft");
     HF_TRY(parse_roots(draft, why));
-    HF_TRY(parse_before(draft, why));
-    HF_TRY(parse_next(draft, why));
-    return hf_draft_check(draft, why);
+    if (draft->role == HF_ROLE_TARGETS) {
+        HF_TRY(hf_json_get_text(draft->json, "before", WHAT, &text, why));
+        HF_TRY(hf_json_get_object(draft->json, "files", WHAT, &unused, why));
+        if (hf_targets_parse(hf_bytes_of_text(text), &draft->before, why) != HF_OK)
+            return hf_fail_context(why, "the targets metadata before, in the draft");
+    }
+    HF_TRY(hf_draft_metadata(draft, &file, why));
+    enum hf_err err = draft->role == HF_ROLE_ROOT
+                          ? hf_root_parse(hf_buf_bytes(&file), &draft->next, why)
+                          : hf_targets_parse(hf_buf_bytes(&file), &draft->targets, why);
+    hf_buf_free(&file);
+    return err == HF_OK ? hf_draft_check(draft, why) : err;
 }
 
 static enum hf_err parse_json_take(json_t *json, struct hf_draft *out, struct hf_why *why)
 {
     struct hf_draft draft = {.json = json};
     enum hf_err err = parse(&draft, why);
-    if (err != HF_OK) {
+    if (err == HF_OK)
+        *out = draft;
+    else
         hf_draft_free(&draft);
-        return err;
-    }
-    *out = draft;
-    return HF_OK;
+    return err;
 }
 
 enum hf_err hf_draft_parse(struct hf_bytes text, struct hf_draft *out, struct hf_why *why)
@@ -183,37 +181,30 @@ void hf_draft_free(struct hf_draft *draft)
     *draft = (struct hf_draft){0};
 }
 
-/* ---- making and changing ---------------------------------------------------------------------- */
-
-static json_t *text_json(struct hf_bytes text)
-{
-    return json_stringn((const char *)text.data, text.len);
-}
-
 enum hf_err hf_draft_make(const struct hf_draft_parts *parts, struct hf_draft *out,
                           struct hf_why *why)
 {
-    int failures = 0;
-    json_t *json = json_pack("{s:s, s:i, s:s, s:o, s:[], s:{}}", "format", FORMAT, "version",
+    struct hf_bytes root = parts->root, before = parts->before;
+    json_t *json = json_pack("{s:s, s:i, s:s, s:s%, s:[], s:o, s:o}", "format", FORMAT, "version",
                              FORMAT_VERSION, "role", hf_top_role_name(parts->role), "root",
-                             text_json(parts->root), "signatures", "names");
-    if (parts->names != NULL)
-        failures += json_object_set_new(json, "names", json_deep_copy(parts->names));
-    failures += json_object_set_new(json, "signed", json_deep_copy(parts->signed_part));
+                             root.data, root.len, "signatures", "names",
+                             parts->names == NULL ? json_object() : json_deep_copy(parts->names),
+                             "signed", json_deep_copy(parts->signed_part));
+    int failures = json == NULL;
     if (parts->roots != NULL)
         failures += json_object_set_new(json, "roots", json_deep_copy(parts->roots));
     if (parts->role == HF_ROLE_TARGETS) {
         json_t *files = parts->files == NULL ? json_object() : json_deep_copy(parts->files);
-        failures += json_object_set_new(json, "before", text_json(parts->before));
+        failures += json_object_set_new(json, "before",
+                                        json_stringn((const char *)before.data, before.len));
         failures += json_object_set_new(json, "files", files);
         if (parts->is_root_to_come)
             failures += json_object_set_new(json, "root_to_come", json_true());
     }
-    if (json == NULL || failures != 0) {
-        json_decref(json);
-        return out_of_memory(why);
-    }
-    return parse_json_take(json, out, why);
+    if (failures == 0)
+        return parse_json_take(json, out, why);
+    json_decref(json);
+    return out_of_memory(why);
 }
 
 enum hf_err hf_draft_set_take(struct hf_draft *draft, const char *member, json_t *value,
@@ -234,14 +225,10 @@ enum hf_err hf_draft_set_take(struct hf_draft *draft, const char *member, json_t
 enum hf_err hf_draft_format(const struct hf_draft *draft, struct hf_buf *out, struct hf_why *why)
 {
     char *text = json_dumps(draft->json, JSON_INDENT(2) | JSON_SORT_KEYS);
-    if (text == NULL)
-        return out_of_memory(why);
-    enum hf_err err = hf_buf_append_text(out, text);
+    bool is_whole = text != NULL && hf_buf_append_text(out, text) == HF_OK;
     free(text);
-    return err == HF_OK ? HF_OK : out_of_memory(why);
+    return is_whole ? HF_OK : out_of_memory(why);
 }
-
-/* ---- files ------------------------------------------------------------------------------------ */
 
 enum hf_err hf_draft_read(const char *path, struct hf_draft *out, struct hf_why *why)
 {

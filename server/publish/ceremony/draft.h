@@ -42,7 +42,7 @@ struct hf_draft {
 /**
  * Read a draft, and check that it could ever be published: it follows the root in it, thresholds can
  * be met, no key id means two keys, no text would confuse a terminal, and the files are those that
- * are listed. Signatures are not looked at (signature_status.h). HF_E_FORMAT, HF_E_LIMIT, HF_E_SIGNATURE
+ * are listed. Signatures are not looked at (draft_signatures.h). HF_E_FORMAT, HF_E_LIMIT, HF_E_SIGNATURE
  * for a root that its own keys, or a root to come that those before it, did not sign. `out` is
  * written on HF_OK only; hf_draft_free it.
  */
@@ -88,6 +88,9 @@ const struct hf_root *hf_draft_root_in_force(const struct hf_draft *draft);
 /** The common part of what waits to be signed. Borrowed. */
 const struct hf_envelope *hf_draft_envelope(const struct hf_draft *draft);
 
+/** Are these the same bytes to sign? */
+bool hf_draft_is_same_signed(const struct hf_envelope *a, const struct hf_envelope *b);
+
 /** SHA-256 of the very bytes that are signed: stays as signatures come. */
 void hf_draft_digest(const struct hf_draft *draft, uint8_t out[HF_SHA256_LEN]);
 
@@ -118,5 +121,9 @@ HF_MUST_USE enum hf_err hf_draft_check(struct hf_draft *draft, struct hf_why *wh
  *  becomes the least that devices take the time to be. */
 HF_MUST_USE enum hf_err hf_draft_check_clock(const struct hf_draft *draft, int64_t now_s,
                                              struct hf_why *why);
+
+/** Before it is published: HF_E_STATE for a draft made after now. */
+HF_MUST_USE enum hf_err hf_draft_check_made_before(const struct hf_draft *draft, int64_t now_s,
+                                                   struct hf_why *why);
 
 #endif

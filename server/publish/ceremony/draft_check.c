@@ -9,30 +9,9 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* ---- parts ----------------------------------------------------------------------------------- */
+#define VERSION_STEP_MAX 1000 /* numbers that were begun and lost are few */
 
-const struct hf_envelope *hf_draft_envelope(const struct hf_draft *draft)
-{
-    return draft->role == HF_ROLE_ROOT ? &draft->next.env : &draft->targets.env;
-}
-
-bool hf_draft_is_under_coming_root(const struct hf_draft *draft)
-{
-    return draft->root_before.env.version > 0;
-}
-
-const struct hf_root *hf_draft_root_in_force(const struct hf_draft *draft)
-{
-    return hf_draft_is_under_coming_root(draft) ? &draft->root_before : &draft->root;
-}
-
-struct hf_bytes hf_draft_content(const struct hf_draft *draft, const char *path)
-{
-    const json_t *text = json_object_get(json_object_get(draft->json, "files"), path);
-    return (struct hf_bytes){(const uint8_t *)json_string_value(text), json_string_length(text)};
-}
-
-/* ---- control characters ------------------------------------------------------------------------- */
+/* ---- text that would confuse a terminal ------------------------------------------------------- */
 
 static size_t count_line_ends(struct hf_bytes text)
 {
@@ -50,8 +29,8 @@ static size_t count_pem_line_ends(const json_t *keys)
     size_t n = 0;
     json_object_foreach(hf_json_iterable(keys), key_id, key)
     {
-        const char *pem = json_string_value(
-            json_object_get(json_object_get(key, "keyval"), "public"));
+        const json_t *value = json_object_get(key, "keyval");
+        const char *pem = json_string_value(json_object_get(value, "public"));
         n += pem == NULL ? 0 : count_line_ends(hf_bytes_of_text(pem));
     }
     return n;
@@ -73,8 +52,6 @@ static enum hf_err check_controls(const struct hf_envelope *env, struct hf_why *
                    "what is to be signed holds a control character. Do not sign; ask the author of "
                    "the draft");
 }
-
-/* ---- keys ------------------------------------------------------------------------------------- */
 
 static enum hf_err check_label(const char *text, const char *what, struct hf_why *why)
 {
@@ -100,13 +77,6 @@ static enum hf_err check_names(const struct hf_draft *draft, struct hf_why *why)
     return HF_OK;
 }
 
-static enum hf_err check_signatures(const struct hf_envelope *env, struct hf_why *why)
-{
-    for (size_t i = 0; i < env->n_signatures; i++)
-        HF_TRY(check_label(env->signatures[i].key_id, "key id", why));
-    return HF_OK;
-}
-
 static enum hf_err check_key_ids(const struct hf_root *root, struct hf_why *why)
 {
     for (size_t i = 0; i < root->ring.n_keys; i++)
@@ -118,31 +88,20 @@ static enum hf_err check_key_ids(const struct hf_root *root, struct hf_why *why)
     return HF_OK;
 }
 
-/* One label must not mean one key before and another after: people compare labels. */
-static enum hf_err check_old_key(const struct hf_root *before, const char *key_id,
-                                 const json_t *old, const json_t *key, struct hf_why *why)
-{
-    if (json_equal(old, key))
-        return HF_OK;
-    return hf_fail(why, HF_E_FORMAT,
-                   "the draft gives the key id %s to another key than root %" PRId64
-                   " does; start a new draft",
-                   key_id, before->env.version);
-}
+/* ---- root ------------------------------------------------------------------------------------- */
 
 /* To devices an id is a label. People ask a holder for the id of a new key, and the answer must not
  * fit a key that an attacker made: it is computed from the key, and from no more. */
 static enum hf_err check_new_key(const char *key_id, const json_t *object, struct hf_why *why)
 {
     struct hf_public_key key = {0};
+    char wanted[HF_SHA256_HEX_LEN];
     if (hf_public_key_from_json(object, &key, why) != HF_OK)
         return hf_fail_context(why, "the new key %.64s of the draft", key_id);
-    bool is_its_id = strcmp(key.key_id, key_id) == 0;
     bool is_plain = json_equal(key.json, object);
-    char wanted[HF_SHA256_HEX_LEN];
     memcpy(wanted, key.key_id, sizeof wanted);
     hf_public_key_free(&key);
-    if (!is_its_id)
+    if (strcmp(wanted, key_id) != 0)
         return hf_fail(why, HF_E_SIGNATURE,
                        "the draft lists a new key as %.64s, but the id of that key is %s. An "
                        "attacker may pass it off as another key: do not sign",
@@ -155,8 +114,9 @@ static enum hf_err check_new_key(const char *key_id, const json_t *object, struc
     return HF_OK;
 }
 
-static enum hf_err check_meaning(const struct hf_root *before, const struct hf_root *next,
-                                 struct hf_why *why)
+/* One label must not mean one key before and another after: people compare labels. */
+static enum hf_err check_keys(const struct hf_root *before, const struct hf_root *next,
+                              struct hf_why *why)
 {
     const json_t *old_keys = json_object_get(before->env.signed_part, "keys");
     const char *key_id;
@@ -164,24 +124,13 @@ static enum hf_err check_meaning(const struct hf_root *before, const struct hf_r
     json_object_foreach(json_object_get(next->env.signed_part, "keys"), key_id, key)
     {
         const json_t *old = json_object_get(old_keys, key_id);
-        HF_TRY(old == NULL ? check_new_key(key_id, key, why)
-                           : check_old_key(before, key_id, old, key, why));
-    }
-    return HF_OK;
-}
-
-static enum hf_err check_role_key(const struct hf_root *next, const struct hf_role *role,
-                                  size_t index, struct hf_why *why)
-{
-    const struct hf_key *key = hf_keyring_find(&next->ring, role->key_ids[index]);
-    if (key == NULL || key->scheme == HF_SCHEME_UNKNOWN)
-        return hf_fail(why, HF_E_FORMAT, "the %s key %s of the draft is missing or cannot be used",
-                       role->name, role->key_ids[index]);
-    for (size_t i = 0; i < index; i++) {
-        if (hf_key_same(key, hf_keyring_find(&next->ring, role->key_ids[i])))
+        if (old == NULL)
+            HF_TRY(check_new_key(key_id, key, why));
+        else if (!json_equal(old, key))
             return hf_fail(why, HF_E_FORMAT,
-                           "role %s of the draft lists one key as %s and %s; it counts once",
-                           role->name, role->key_ids[i], role->key_ids[index]);
+                           "the draft gives the key id %s to another key than root %" PRId64
+                           " does; start a new draft",
+                           key_id, before->env.version);
     }
     return HF_OK;
 }
@@ -190,8 +139,19 @@ static enum hf_err check_role(const struct hf_root *next, enum hf_top_role which
                               struct hf_why *why)
 {
     const struct hf_role *role = &next->roles[which];
-    for (size_t i = 0; i < role->n_key_ids; i++)
-        HF_TRY(check_role_key(next, role, i, why));
+    for (size_t i = 0; i < role->n_key_ids; i++) {
+        const struct hf_key *key = hf_keyring_find(&next->ring, role->key_ids[i]);
+        if (key == NULL || key->scheme == HF_SCHEME_UNKNOWN)
+            return hf_fail(why, HF_E_FORMAT,
+                           "the %s key %s of the draft is missing or cannot be used", role->name,
+                           role->key_ids[i]);
+        for (size_t k = 0; k < i; k++) {
+            if (hf_key_same(key, hf_keyring_find(&next->ring, role->key_ids[k])))
+                return hf_fail(why, HF_E_FORMAT,
+                               "role %s of the draft lists one key as %s and %s; it counts once",
+                               role->name, role->key_ids[k], role->key_ids[i]);
+        }
+    }
     if (role->threshold > (int64_t)role->n_key_ids)
         return hf_fail(why, HF_E_FORMAT,
                        "%" PRId64 " of %zu %s keys can never sign; add keys first, or lower the "
@@ -199,8 +159,6 @@ static enum hf_err check_role(const struct hf_root *next, enum hf_top_role which
                        role->threshold, role->n_key_ids, hf_top_role_name(which));
     return HF_OK;
 }
-
-/* ---- root ------------------------------------------------------------------------------------- */
 
 static enum hf_err check_next_root(const struct hf_root *before, const struct hf_root *next,
                                    struct hf_why *why)
@@ -220,41 +178,13 @@ static enum hf_err check_next_root(const struct hf_root *before, const struct hf
     HF_TRY(check_key_ids(next, why));
     for (int role = 0; role < HF_TOP_ROLES; role++)
         HF_TRY(check_role(next, (enum hf_top_role)role, why));
-    return check_meaning(before, next, why);
+    return check_keys(before, next, why);
 }
 
 /* ---- targets ---------------------------------------------------------------------------------- */
 
-static enum hf_err check_file(const struct hf_draft *draft, const char *path, const json_t *content,
-                              struct hf_why *why)
-{
-    const struct hf_target *target = hf_targets_find(&draft->targets, path);
-    if (target == NULL || !json_is_string(content))
-        return hf_fail(why, HF_E_FORMAT, "a file in the draft is not listed in what is signed");
-    return hf_file_info_verify(&target->info, hf_draft_content(draft, path), target->path, why);
-}
-
-static bool is_listed_anew(const struct hf_draft *draft, const struct hf_target *target)
-{
-    const json_t *before = json_object_get(draft->before.env.signed_part, "targets");
-    const json_t *after = json_object_get(draft->targets.env.signed_part, "targets");
-    return !json_equal(json_object_get(before, target->path), json_object_get(after, target->path));
-}
-
-/* What is newly listed must be there to be looked at. */
-static enum hf_err check_has_content(const struct hf_draft *draft, const struct hf_target *target,
-                                     struct hf_why *why)
-{
-    if (hf_draft_content(draft, target->path).data != NULL)
-        return HF_OK;
-    return hf_fail(why, HF_E_FORMAT, "the draft newly lists %s without its content", target->path);
-}
-
-/* ---- numbers: versions only rise, so one that leaps up is the last ------------------------------- */
-
-#define VERSION_STEP_MAX 1000 /* numbers that were begun and lost are few */
-
-/* Former targets without valid signatures could name any version: they count as none. */
+/* Versions only rise, so one that leaps up is the last. Former targets without valid signatures could
+ * name any version: they count as none. */
 static enum hf_err check_step(const struct hf_draft *draft, const char *what, int64_t before,
                               int64_t version, struct hf_why *why)
 {
@@ -273,7 +203,7 @@ static enum hf_err check_step(const struct hf_draft *draft, const char *what, in
         what, before, version, VERSION_STEP_MAX);
 }
 
-/* True for a target that is a bundle. */
+/* False for a target that is no bundle. */
 static bool read_description(const struct hf_target *target, struct hf_description *out)
 {
     return target->custom != NULL && hf_description_parse(target->custom, out, NULL) == HF_OK;
@@ -295,28 +225,27 @@ static int64_t newest_before(const struct hf_draft *draft, const struct hf_descr
     return newest;
 }
 
-static enum hf_err check_bundle_step(const struct hf_draft *draft, const struct hf_target *target,
-                                     struct hf_why *why)
-{
-    struct hf_description d = {0};
-    if (!read_description(target, &d))
-        return HF_OK;
-    enum hf_err err = check_step(draft, target->path, newest_before(draft, &d), d.version, why);
-    hf_description_free(&d);
-    return err;
-}
-
+/* What is newly listed must be there to be looked at. */
 static enum hf_err check_listed(const struct hf_draft *draft, struct hf_why *why)
 {
+    const json_t *before = json_object_get(draft->before.env.signed_part, "targets");
+    const json_t *after = json_object_get(draft->targets.env.signed_part, "targets");
     for (size_t i = 0; i < draft->targets.n_targets; i++) {
         const struct hf_target *target = &draft->targets.targets[i];
-        if (!hf_target_path_is_safe(target->path) || !hf_label_is_plain(target->path))
+        const char *path = target->path;
+        struct hf_description d = {0};
+        if (!hf_target_path_is_safe(path) || !hf_label_is_plain(path))
             return hf_fail(why, HF_E_FORMAT,
                            "the draft lists a target whose path is no plain file name");
-        if (!is_listed_anew(draft, target))
+        if (json_equal(json_object_get(before, path), json_object_get(after, path)))
             continue;
-        HF_TRY(check_has_content(draft, target, why));
-        HF_TRY(check_bundle_step(draft, target, why));
+        if (hf_draft_content(draft, path).data == NULL)
+            return hf_fail(why, HF_E_FORMAT, "the draft newly lists %s without its content", path);
+        if (!read_description(target, &d))
+            continue;
+        enum hf_err err = check_step(draft, path, newest_before(draft, &d), d.version, why);
+        hf_description_free(&d);
+        HF_TRY(err);
     }
     return HF_OK;
 }
@@ -325,8 +254,6 @@ static enum hf_err check_listed(const struct hf_draft *draft, struct hf_why *why
 static enum hf_err check_root_to_come(const struct hf_draft *draft, struct hf_why *why)
 {
     const struct hf_root *before = &draft->root_before;
-    if (!hf_draft_is_under_coming_root(draft))
-        return HF_OK;
     HF_TRY(check_key_ids(before, why));
     HF_TRY(check_next_root(before, &draft->root, why));
     return hf_envelope_verify(&draft->root.env, &before->ring, &before->roles[HF_ROLE_ROOT],
@@ -336,26 +263,44 @@ static enum hf_err check_root_to_come(const struct hf_draft *draft, struct hf_wh
 static enum hf_err check_targets(struct hf_draft *draft, struct hf_why *why)
 {
     const struct hf_root *in_force = hf_draft_root_in_force(draft);
+    int64_t before = draft->before.env.version, version = draft->targets.env.version;
     const char *path;
     json_t *content;
-    HF_TRY(check_root_to_come(draft, why));
-    if (draft->targets.env.version <= draft->before.env.version)
+    if (hf_draft_is_under_coming_root(draft))
+        HF_TRY(check_root_to_come(draft, why));
+    if (version <= before)
         return hf_fail(why, HF_E_FORMAT,
                        "the draft of targets %" PRId64 " is not newer than targets %" PRId64,
-                       draft->targets.env.version, draft->before.env.version);
+                       version, before);
     draft->is_before_verified = hf_envelope_verify(&draft->before.env, &in_force->ring,
                                                    &in_force->roles[HF_ROLE_TARGETS],
                                                    "the targets before", NULL) == HF_OK;
-    HF_TRY(
-        check_step(draft, "targets", draft->before.env.version, draft->targets.env.version, why));
+    HF_TRY(check_step(draft, "targets", before, version, why));
     json_object_foreach(json_object_get(draft->json, "files"), path, content)
     {
-        HF_TRY(check_file(draft, path, content, why));
+        const struct hf_target *target = hf_targets_find(&draft->targets, path);
+        if (target == NULL || !json_is_string(content))
+            return hf_fail(why, HF_E_FORMAT, "a file in the draft is not listed in what is signed");
+        HF_TRY(hf_file_info_verify(&target->info, hf_draft_content(draft, path), path, why));
     }
     return check_listed(draft, why);
 }
 
-/* ---- the holder's clock -------------------------------------------------------------------------- */
+enum hf_err hf_draft_check(struct hf_draft *draft, struct hf_why *why)
+{
+    const struct hf_envelope *env = hf_draft_envelope(draft);
+    HF_TRY(check_controls(env, why));
+    HF_TRY(check_names(draft, why));
+    HF_TRY(check_key_ids(&draft->root, why));
+    for (size_t i = 0; i < env->n_signatures; i++)
+        HF_TRY(check_label(env->signatures[i].key_id, "key id", why));
+    HF_TRY(hf_envelope_verify(&draft->root.env, &draft->root.ring, &draft->root.roles[HF_ROLE_ROOT],
+                              "the root in the draft", why));
+    return draft->role == HF_ROLE_ROOT ? check_next_root(&draft->root, &draft->next, why)
+                                       : check_targets(draft, why);
+}
+
+/* ---- clocks ----------------------------------------------------------------------------------- */
 
 enum hf_err hf_draft_check_clock(const struct hf_draft *draft, int64_t now_s, struct hf_why *why)
 {
@@ -371,16 +316,17 @@ enum hf_err hf_draft_check_clock(const struct hf_draft *draft, int64_t now_s, st
                    drafted, now);
 }
 
-/* ---- the whole ----------------------------------------------------------------------------------- */
-
-enum hf_err hf_draft_check(struct hf_draft *draft, struct hf_why *why)
+enum hf_err hf_draft_check_made_before(const struct hf_draft *draft, int64_t now_s,
+                                       struct hf_why *why)
 {
-    HF_TRY(check_controls(hf_draft_envelope(draft), why));
-    HF_TRY(check_names(draft, why));
-    HF_TRY(check_key_ids(&draft->root, why));
-    HF_TRY(check_signatures(hf_draft_envelope(draft), why));
-    HF_TRY(hf_envelope_verify(&draft->root.env, &draft->root.ring, &draft->root.roles[HF_ROLE_ROOT],
-                              "the root in the draft", why));
-    return draft->role == HF_ROLE_ROOT ? check_next_root(&draft->root, &draft->next, why)
-                                       : check_targets(draft, why);
+    char now[HF_TIME_TEXT_MAX], drafted[HF_TIME_TEXT_MAX];
+    int64_t drafted_s = hf_draft_envelope(draft)->signed_at_s;
+    if (drafted_s == HF_TIME_NONE || drafted_s <= now_s)
+        return HF_OK;
+    hf_time_format(now_s, now);
+    hf_time_format(drafted_s, drafted);
+    return hf_fail(why, HF_E_STATE,
+                   "this machine's clock says %s, but the draft was made at %s; one of the two "
+                   "clocks is wrong: set it, and start a new draft if it was the other",
+                   now, drafted);
 }

@@ -1,17 +1,15 @@
-/* What a draft of root changes: keys, thresholds, dates. */
 #include "server/publish/ceremony/draft_diff.h"
 
 #include "common/base/timetext.h"
-#include "server/publish/ceremony/signature_status.h"
-#include "server/publish/ceremony/unexplained_diff.h"
+#include "common/cli/cli.h"
 #include "common/cli/report.h"
+#include "server/publish/ceremony/draft_signatures.h"
+#include "server/publish/ceremony/unexplained_diff.h"
 #include "server/repository/certs/select.h"
 
 #include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
-
-/* ---- root ------------------------------------------------------------------------------------ */
 
 static bool has_key_id(const struct hf_role *role, const char *key_id)
 {
@@ -21,104 +19,6 @@ static bool has_key_id(const struct hf_role *role, const char *key_id)
     }
     return false;
 }
-
-static bool is_unchanged(const struct hf_role *before, const struct hf_role *after)
-{
-    for (size_t i = 0; i < after->n_key_ids; i++) {
-        if (!has_key_id(before, after->key_ids[i]))
-            return false;
-    }
-    return before->n_key_ids == after->n_key_ids && before->threshold == after->threshold;
-}
-
-static void show_key(const struct hf_draft *draft, const struct hf_root *root, const char *mark,
-                     const char *key_id, FILE *out)
-{
-    const struct hf_key *key = hf_keyring_find(&root->ring, key_id);
-    const char *name = hf_draft_key_name(draft, key_id);
-    fprintf(out, "    %-8s %s %s%s%s\n", mark,
-            key == NULL ? "missing" : hf_scheme_name(key->scheme), key_id, name[0] ? "  " : "",
-            name);
-}
-
-static void show_keys(const struct hf_draft *draft, const struct hf_role *before,
-                      const struct hf_role *after, FILE *out)
-{
-    for (size_t i = 0; i < before->n_key_ids; i++) {
-        bool stays = has_key_id(after, before->key_ids[i]);
-        show_key(draft, &draft->root, stays ? "  stays" : "- goes", before->key_ids[i], out);
-    }
-    for (size_t i = 0; i < after->n_key_ids; i++) {
-        if (!has_key_id(before, after->key_ids[i]))
-            show_key(draft, &draft->next, "+ new", after->key_ids[i], out);
-    }
-}
-
-static void show_role(const struct hf_draft *draft, enum hf_top_role which, FILE *out)
-{
-    const struct hf_role *before = &draft->root.roles[which];
-    const struct hf_role *after = &draft->next.roles[which];
-    fprintf(out, "  %-10s %" PRId64 " of %zu keys", hf_top_role_name(which), after->threshold,
-            after->n_key_ids);
-    if (is_unchanged(before, after))
-        fputs(", unchanged\n", out);
-    else
-        fprintf(out, " (before: %" PRId64 " of %zu)\n", before->threshold, before->n_key_ids);
-    show_keys(draft, before, after, out);
-}
-
-/* ---- what the lines above do not say ------------------------------------------------------------ */
-
-static void forget_role(json_t *signed_part, enum hf_top_role role)
-{
-    size_t index;
-    json_t *key_id;
-    json_t *object = json_object_get(json_object_get(signed_part, "roles"), hf_top_role_name(role));
-    json_array_foreach(json_object_get(object, "keyids"), index, key_id)
-    {
-        json_object_del(json_object_get(signed_part, "keys"), json_string_value(key_id));
-    }
-    json_object_del(object, "keyids");
-    json_object_del(object, "threshold");
-}
-
-/* A key that has a role is known by its id (draft_check.c). */
-static json_t *copy_of_rest(const struct hf_root *root)
-{
-    json_t *copy = hf_draft_rest_begin(&root->env);
-    json_object_del(copy, "consistent_snapshot");
-    for (int role = 0; role < HF_TOP_ROLES; role++)
-        forget_role(copy, (enum hf_top_role)role);
-    return copy;
-}
-
-static json_t *root_unexplained(const struct hf_draft *draft)
-{
-    json_t *before = copy_of_rest(&draft->root), *after = copy_of_rest(&draft->next);
-    json_t *rest = before == NULL || after == NULL ? NULL : hf_draft_rest(before, after);
-    json_decref(before);
-    json_decref(after);
-    return rest;
-}
-
-/* ---- the whole ---------------------------------------------------------------------------------- */
-
-static const char *yes_or_no(bool is_so)
-{
-    return is_so ? "yes" : "no";
-}
-
-static void show_root(const struct hf_draft *draft, FILE *out)
-{
-    hf_draft_show_head(draft, &draft->root.env, out);
-    fprintf(out, "  consistent snapshots: %s (before: %s)\n",
-            yes_or_no(draft->next.consistent_snapshot), yes_or_no(draft->root.consistent_snapshot));
-    for (int role = 0; role < HF_TOP_ROLES; role++)
-        show_role(draft, (enum hf_top_role)role, out);
-    hf_draft_rest_print_take(root_unexplained(draft), 2, out);
-}
-
-/* ---- for scripts ------------------------------------------------------------------------------ */
 
 static json_t *key_json(const struct hf_draft *draft, const struct hf_root *root,
                         const char *change, const char *key_id)
@@ -130,9 +30,11 @@ static json_t *key_json(const struct hf_draft *draft, const struct hf_root *root
                      key == NULL ? NULL : hf_scheme_name(key->scheme), "change", change);
 }
 
-static json_t *keys_json(const struct hf_draft *draft, const struct hf_role *before,
-                         const struct hf_role *after)
+static json_t *role_json(const struct hf_draft *draft, enum hf_top_role which)
 {
+    const struct hf_role *before = &draft->root.roles[which], *after = &draft->next.roles[which];
+    bool is_unchanged = before->threshold == after->threshold &&
+                        before->n_key_ids == after->n_key_ids;
     json_t *keys = json_array();
     for (size_t i = 0; i < before->n_key_ids; i++) {
         const char *id = before->key_ids[i];
@@ -140,20 +42,34 @@ static json_t *keys_json(const struct hf_draft *draft, const struct hf_role *bef
         keys = hf_json_append_take(keys, key_json(draft, &draft->root, change, id));
     }
     for (size_t i = 0; i < after->n_key_ids; i++) {
-        const char *id = after->key_ids[i];
-        if (!has_key_id(before, id))
-            keys = hf_json_append_take(keys, key_json(draft, &draft->next, "new", id));
+        if (has_key_id(before, after->key_ids[i]))
+            continue;
+        is_unchanged = false;
+        keys = hf_json_append_take(keys, key_json(draft, &draft->next, "new", after->key_ids[i]));
     }
-    return keys;
+    return json_pack("{s:b, s:{s:I, s:I}, s:o}", "unchanged", is_unchanged, "threshold", "before",
+                     (json_int_t)before->threshold, "after", (json_int_t)after->threshold, "keys",
+                     keys);
 }
 
-static json_t *role_json(const struct hf_draft *draft, enum hf_top_role which)
+/* What role_json and the consistent snapshots do not say. A key that has a role is known by its id
+ * (draft_check.c). */
+static json_t *unexplained_copy(const struct hf_root *root)
 {
-    const struct hf_role *before = &draft->root.roles[which];
-    const struct hf_role *after = &draft->next.roles[which];
-    return json_pack("{s:b, s:{s:I, s:I}, s:o}", "unchanged", is_unchanged(before, after),
-                     "threshold", "before", (json_int_t)before->threshold, "after",
-                     (json_int_t)after->threshold, "keys", keys_json(draft, before, after));
+    json_t *copy = hf_unexplained_copy(&root->env), *key_id;
+    size_t index;
+    json_object_del(copy, "consistent_snapshot");
+    for (int i = 0; i < HF_TOP_ROLES; i++) {
+        const char *name = hf_top_role_name((enum hf_top_role)i);
+        json_t *role = json_object_get(json_object_get(copy, "roles"), name);
+        json_array_foreach(json_object_get(role, "keyids"), index, key_id)
+        {
+            json_object_del(json_object_get(copy, "keys"), json_string_value(key_id));
+        }
+        json_object_del(role, "keyids");
+        json_object_del(role, "threshold");
+    }
+    return copy;
 }
 
 static json_int_t n_other_roles(const struct hf_root *root)
@@ -162,24 +78,30 @@ static json_int_t n_other_roles(const struct hf_root *root)
     return (json_int_t)n_roles - HF_TOP_ROLES;
 }
 
-static json_t *root_to_json(const struct hf_draft *draft)
+static json_t *root_changes(const struct hf_draft *draft)
 {
+    const struct hf_root *before = &draft->root, *after = &draft->next;
     json_t *roles = json_object();
-    int failures = roles == NULL;
-    for (int role = 0; role < HF_TOP_ROLES; role++)
-        failures += json_object_set_new(roles, hf_top_role_name((enum hf_top_role)role),
-                                        role_json(draft, (enum hf_top_role)role));
+    int failures = 0;
+    for (int i = 0; i < HF_TOP_ROLES; i++) {
+        enum hf_top_role role = (enum hf_top_role)i;
+        failures += json_object_set_new(roles, hf_top_role_name(role), role_json(draft, role));
+    }
     if (failures != 0) {
         json_decref(roles);
         return NULL;
     }
     return json_pack("{s:o, s:{s:I, s:I}, s:{s:b, s:b}, s:o}", "roles", roles, "other_roles",
-                     "before", n_other_roles(&draft->root), "after", n_other_roles(&draft->next),
-                     "consistent_snapshot", "before", draft->root.consistent_snapshot, "after",
-                     draft->next.consistent_snapshot, "other_members", root_unexplained(draft));
+                     "before", n_other_roles(before), "after", n_other_roles(after),
+                     "consistent_snapshot", "before", before->consistent_snapshot, "after",
+                     after->consistent_snapshot, "other_members",
+                     hf_unexplained_diff_take(unexplained_copy(before), unexplained_copy(after)));
 }
 
-/* ---- data ------------------------------------------------------------------------------------ */
+static json_t *changes_of(const struct hf_draft *draft)
+{
+    return draft->role == HF_ROLE_ROOT ? root_changes(draft) : hf_draft_targets_changes(draft);
+}
 
 static json_t *envelope_json(const struct hf_envelope *env)
 {
@@ -187,63 +109,130 @@ static json_t *envelope_json(const struct hf_envelope *env)
                      hf_json_time(env->signed_at_s), "expires", hf_json_time(env->expires_s));
 }
 
-static json_t *to_json(const struct hf_draft *draft, const struct hf_signature_status *status)
+static const struct hf_envelope *before_of(const struct hf_draft *draft)
 {
-    char digest[HF_SHA256_HEX_LEN], root[HF_SHA256_HEX_LEN];
-    const struct hf_envelope *env = hf_draft_envelope(draft);
-    const bool is_root = draft->role == HF_ROLE_ROOT;
-    hf_sha256_hex(hf_buf_bytes(&env->signed_bytes), digest);
-    hf_sha256_hex(hf_draft_root_file(draft), root);
-    return json_pack("{s:i, s:s, s:s, s:{s:I, s:s, s:b}, s:o, s:o, s:o, s:o}", "format", 1, "role",
-                     hf_top_role_name(draft->role), "sha256", digest, "root", "version",
-                     (json_int_t)draft->root.env.version, "sha256", root, "published",
-                     !hf_draft_is_under_coming_root(draft), "before",
-                     envelope_json(is_root ? &draft->root.env : &draft->before.env), "after",
-                     envelope_json(env), "changes",
-                     is_root ? root_to_json(draft) : hf_draft_targets_to_json(draft), "signatures",
-                     hf_signature_status_to_json(status));
+    return draft->role == HF_ROLE_ROOT ? &draft->root.env : &draft->before.env;
 }
 
 enum hf_err hf_draft_print_json(const struct hf_draft *draft, FILE *out, struct hf_why *why)
 {
+    char digest[HF_SHA256_HEX_LEN], root[HF_SHA256_HEX_LEN];
+    const struct hf_envelope *env = hf_draft_envelope(draft);
     struct hf_signature_status status = {0};
     HF_TRY(hf_signature_status_make(draft, &status, why));
-    enum hf_err err = hf_json_print_take(to_json(draft, &status), out, why);
+    hf_sha256_hex(hf_buf_bytes(&env->signed_bytes), digest);
+    hf_sha256_hex(hf_draft_root_file(draft), root);
+    json_t *report = json_pack("{s:i, s:s, s:s, s:{s:I, s:s, s:b}, s:o, s:o, s:o, s:o}", "format",
+                               1, "role", hf_top_role_name(draft->role), "sha256", digest, "root",
+                               "version", (json_int_t)draft->root.env.version, "sha256", root,
+                               "published", !hf_draft_is_under_coming_root(draft), "before",
+                               envelope_json(before_of(draft)), "after", envelope_json(env),
+                               "changes", changes_of(draft), "signatures",
+                               hf_signature_status_to_json(&status));
     hf_signature_status_free(&status);
-    return err;
+    return hf_json_print_take(report, out, why);
 }
 
-/* ---- show ------------------------------------------------------------------------------------ */
+static void print_time(const char *label, int64_t time_s, int64_t before_s, FILE *out)
+{
+    char text[HF_TIME_TEXT_MAX] = "never", before[HF_TIME_TEXT_MAX] = "never";
+    if (time_s != HF_TIME_NONE)
+        hf_time_format(time_s, text);
+    if (before_s != HF_TIME_NONE)
+        hf_time_format(before_s, before);
+    fprintf(out, "  %-10s %s (before: %s)\n", label, text, before);
+}
+
+/* Version, what it follows, SHA-256, times. */
+static void print_head(const struct hf_draft *draft, FILE *out)
+{
+    char digest[HF_SHA256_HEX_LEN], root[HF_SHA256_HEX_LEN];
+    const struct hf_envelope *env = hf_draft_envelope(draft), *before = before_of(draft);
+    const char *role = hf_top_role_name(draft->role);
+    hf_sha256_hex(hf_buf_bytes(&env->signed_bytes), digest);
+    hf_sha256_hex(hf_draft_root_file(draft), root);
+    fprintf(out, "draft of %s %" PRId64 ", after %s %" PRId64 "\n", role, env->version, role,
+            before->version);
+    fprintf(out, "  SHA-256    %s\n", digest);
+    fprintf(out, "  root %-5" PRId64 " %s\n", draft->root.env.version, root);
+    if (hf_draft_is_under_coming_root(draft))
+        fprintf(out,
+                "             not published yet: it comes after root %" PRId64
+                ", together with this draft\n",
+                draft->root_before.env.version);
+    print_time("drafted", env->signed_at_s, before->signed_at_s, out);
+    print_time("expires", env->expires_s, before->expires_s, out);
+}
+
+static void print_role(const struct hf_draft *draft, enum hf_top_role which, const json_t *changes,
+                       FILE *out)
+{
+    const struct hf_role *before = &draft->root.roles[which], *after = &draft->next.roles[which];
+    size_t index;
+    json_t *key;
+    fprintf(out, "  %-10s %" PRId64 " of %zu keys", hf_top_role_name(which), after->threshold,
+            after->n_key_ids);
+    if (json_is_true(json_object_get(changes, "unchanged")))
+        fputs(", unchanged\n", out);
+    else
+        fprintf(out, " (before: %" PRId64 " of %zu)\n", before->threshold, before->n_key_ids);
+    json_array_foreach(json_object_get(changes, "keys"), index, key)
+    {
+        const char *change = json_string_value(json_object_get(key, "change"));
+        const char *scheme = json_string_value(json_object_get(key, "scheme"));
+        const char *name = json_string_value(json_object_get(key, "name"));
+        char mark = change[0] == 'n' ? '+' : change[0] == 'g' ? '-' : ' ';
+        fprintf(out, "    %c %-6s %s %s%s%s\n", mark, change, scheme == NULL ? "missing" : scheme,
+                json_string_value(json_object_get(key, "key_id")), name == NULL ? "" : "  ",
+                name == NULL ? "" : name);
+    }
+}
+
+static void print_changes(const struct hf_draft *draft, const json_t *changes, FILE *out)
+{
+    print_head(draft, out);
+    if (changes == NULL) {
+        fputs("  out of memory: what it changes is NOT shown\n", out);
+    } else if (draft->role == HF_ROLE_TARGETS) {
+        hf_draft_targets_print(draft, changes, out);
+    } else {
+        fprintf(out, "  consistent snapshots: %s (before: %s)\n",
+                draft->next.consistent_snapshot ? "yes" : "no",
+                draft->root.consistent_snapshot ? "yes" : "no");
+        for (int i = 0; i < HF_TOP_ROLES; i++) {
+            enum hf_top_role role = (enum hf_top_role)i;
+            print_role(draft, role,
+                       json_object_get(json_object_get(changes, "roles"), hf_top_role_name(role)),
+                       out);
+        }
+        hf_unexplained_print(json_object_get(changes, "other_members"), 2, out);
+    }
+}
 
 void hf_draft_show(const struct hf_draft *draft, FILE *out)
 {
-    if (draft->role == HF_ROLE_ROOT)
-        show_root(draft, out);
-    else
-        hf_draft_show_targets(draft, out);
+    json_t *changes = changes_of(draft);
+    print_changes(draft, changes, out);
+    json_decref(changes);
 }
 
-/* ---- agreement -------------------------------------------------------------------------------- */
-
-static json_t *unexplained(const struct hf_draft *draft)
+/* Of the metadata, and of each file that it newly lists. */
+static json_t *all_unexplained(const json_t *changes)
 {
-    return draft->role == HF_ROLE_ROOT ? root_unexplained(draft)
-                                       : hf_draft_targets_unexplained(draft);
+    json_t *all = json_copy(json_object_get(changes, "other_members")), *added;
+    size_t index;
+    int failures = 0;
+    json_array_foreach(json_object_get(changes, "added"), index, added)
+    {
+        failures += json_array_extend(all, json_object_get(added, "other_members"));
+    }
+    if (failures == 0)
+        return all;
+    json_decref(all);
+    return NULL;
 }
 
-static bool ask_person(const struct hf_draft *draft)
-{
-    char answer[16] = "";
-    hf_draft_show(draft, stderr);
-    hf_draft_rest_print_names_take(unexplained(draft), stderr);
-    fprintf(stderr, "Sign %s %" PRId64 " as shown? [y/N] ", hf_top_role_name(draft->role),
-            hf_draft_envelope(draft)->version);
-    if (fgets(answer, sizeof answer, stdin) == NULL)
-        return false;
-    return strcmp(answer, "y\n") == 0 || strcmp(answer, "Y\n") == 0 || strcmp(answer, "yes\n") == 0;
-}
-
-static enum hf_err compare(const struct hf_draft *draft, const char *yes, struct hf_why *why)
+static enum hf_err check_digest(const struct hf_draft *draft, const char *yes, struct hf_why *why)
 {
     struct hf_fingerprint f;
     uint8_t digest[HF_SHA256_LEN];
@@ -261,15 +250,24 @@ static enum hf_err compare(const struct hf_draft *draft, const char *yes, struct
 
 enum hf_err hf_draft_confirm(const struct hf_draft *draft, const char *yes, struct hf_why *why)
 {
-    char digest[HF_SHA256_HEX_LEN];
-    HF_TRY(hf_draft_rest_check_take(unexplained(draft), why));
-    if (yes != NULL)
-        return compare(draft, yes, why);
-    if (isatty(STDIN_FILENO))
-        return ask_person(draft) ? HF_OK : hf_fail(why, HF_E_POLICY, "nothing was signed");
-    hf_sha256_hex(hf_buf_bytes(&hf_draft_envelope(draft)->signed_bytes), digest);
-    return hf_fail(why, HF_E_POLICY,
-                   "nothing was signed: there is no terminal to ask on; look at the draft with "
-                   "`%s status`, then give --yes and the first %d digits or more of its SHA-256",
-                   hf_top_role_name(draft->role), HF_FINGERPRINT_DIGITS_MIN);
+    json_t *changes = changes_of(draft), *unexplained = all_unexplained(changes);
+    const char *role = hf_top_role_name(draft->role);
+    enum hf_err err = hf_unexplained_check(unexplained, why);
+    if (err == HF_OK && yes != NULL) {
+        err = check_digest(draft, yes, why);
+    } else if (err == HF_OK && isatty(STDIN_FILENO)) {
+        print_changes(draft, changes, stderr);
+        hf_unexplained_print_names(unexplained, stderr);
+        if (!hf_cli_agrees("Sign %s %" PRId64 " as shown?", role,
+                           hf_draft_envelope(draft)->version))
+            err = hf_fail(why, HF_E_POLICY, "nothing was signed");
+    } else if (err == HF_OK) {
+        err = hf_fail(why, HF_E_POLICY,
+                      "nothing was signed: there is no terminal to ask on; look at the draft with "
+                      "`%s status`, then give --yes and the first %d digits or more of its SHA-256",
+                      role, HF_FINGERPRINT_DIGITS_MIN);
+    }
+    json_decref(unexplained);
+    json_decref(changes);
+    return err;
 }

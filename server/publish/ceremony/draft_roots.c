@@ -8,60 +8,49 @@
 
 #define ROOTS_BYTES_MAX (HF_DRAFT_BYTES_MAX / 4) /* the rest is for what is signed */
 
-/* ---- into a draft ------------------------------------------------------------------------------- */
-
-/* In front of the others. */
-static enum hf_err add_root(const struct hf_repo *repo, int64_t version, json_t *list,
-                            size_t *n_bytes, struct hf_why *why)
-{
-    struct hf_path path;
-    struct hf_buf file = {0};
-    HF_TRY(hf_repo_role_path(HF_ROLE_ROOT, version, true, &path, why));
-    enum hf_err err = hf_repo_read(repo, path.text, HF_ROOT_BYTES_MAX, &file, why);
-    *n_bytes += file.len;
-    if (err == HF_OK && *n_bytes > ROOTS_BYTES_MAX)
-        err = HF_E_NOT_FOUND;
-    if (err == HF_OK &&
-        json_array_insert_new(list, 0, json_stringn((const char *)file.data, file.len)) != 0)
-        err = hf_fail(why, HF_E_MEMORY, "out of memory for a draft");
-    hf_buf_free(&file);
-    return err;
-}
-
 enum hf_err hf_draft_roots_read(const struct hf_repo *repo, int64_t newest, json_t **out,
                                 struct hf_why *why)
 {
     json_t *list = json_array();
     size_t n_bytes = 0;
-    enum hf_err err = HF_OK;
-    for (int64_t version = newest - 1; version >= 1 && err == HF_OK; version--)
-        err = add_root(repo, version, list, &n_bytes, why);
-    if (err != HF_OK && err != HF_E_NOT_FOUND) {
-        json_decref(list);
-        return err;
+    for (int64_t version = newest - 1; version >= 1; version--) {
+        struct hf_buf file = {0};
+        enum hf_err err = hf_repo_read_role(repo, HF_ROLE_ROOT, version, true, &file, why);
+        n_bytes += file.len;
+        bool is_oldest = err == HF_E_NOT_FOUND || n_bytes > ROOTS_BYTES_MAX;
+        if (err == HF_OK && !is_oldest &&
+            json_array_insert_new(list, 0, json_stringn((const char *)file.data, file.len)) != 0)
+            err = hf_fail(why, HF_E_MEMORY, "out of memory for a draft");
+        hf_buf_free(&file);
+        if (is_oldest)
+            break;
+        if (err != HF_OK) {
+            json_decref(list);
+            return err;
+        }
     }
     *out = list;
     return HF_OK;
 }
 
-/* ---- against what the keys know ------------------------------------------------------------------ */
-
-/* `version` is below that of the draft's root, whose predecessor is the last of the list. */
-static struct hf_bytes root_before(const struct hf_draft *draft, int64_t version)
+/* The root of that version that the draft brings; its own is the one after the last of "roots". */
+static struct hf_bytes root_of_version(const struct hf_draft *draft, int64_t version)
 {
     const json_t *list = json_object_get(draft->json, "roots");
     int64_t index = (int64_t)json_array_size(list) - (draft->root.env.version - version);
+    if (version == draft->root.env.version)
+        return hf_draft_root_file(draft);
     const json_t *text = index < 0 ? NULL : json_array_get(list, (size_t)index);
     return (struct hf_bytes){(const uint8_t *)json_string_value(text), json_string_length(text)};
 }
 
+/* As a device walks them, from `set`, which holds the root in `path`. */
 static enum hf_err walk_to(const struct hf_draft *draft, struct hf_trusted_set *set,
                            const char *path, struct hf_why *why)
 {
     const int64_t known = set->root->env.version, last = draft->root.env.version;
     for (int64_t version = known + 1; version <= last; version++) {
-        struct hf_bytes file = version == last ? hf_draft_root_file(draft)
-                                               : root_before(draft, version);
+        struct hf_bytes file = root_of_version(draft, version);
         if (file.data == NULL)
             return hf_fail(why, HF_E_SIGNATURE,
                            "the draft follows root %" PRId64 ", %s is root %" PRId64
@@ -80,17 +69,7 @@ static enum hf_err walk_to(const struct hf_draft *draft, struct hf_trusted_set *
     return HF_OK;
 }
 
-static enum hf_err check_same(const struct hf_draft *draft, struct hf_bytes known, const char *path,
-                              struct hf_why *why)
-{
-    if (hf_bytes_equal(known, hf_draft_root_file(draft)))
-        return HF_OK;
-    return hf_fail(why, HF_E_SIGNATURE,
-                   "the draft follows a root %" PRId64 " that is not the one in %s; it belongs to "
-                   "another repository, or it was changed: do not sign",
-                   draft->root.env.version, path);
-}
-
+/* Does the draft's root follow from `known`, the root in `path`? */
 static enum hf_err compare(const struct hf_draft *draft, struct hf_bytes known, const char *path,
                            struct hf_why *why)
 {
@@ -105,9 +84,13 @@ static enum hf_err compare(const struct hf_draft *draft, struct hf_bytes known, 
                       "the draft follows root %" PRId64 ", but %s is root %" PRId64
                       "; start a new draft from the newest repository",
                       follows, path, version);
-    else
-        err = version == follows ? check_same(draft, known, path, why)
-                                 : walk_to(draft, &set, path, why);
+    else if (version < follows)
+        err = walk_to(draft, &set, path, why);
+    else if (!hf_bytes_equal(known, hf_draft_root_file(draft)))
+        err = hf_fail(why, HF_E_SIGNATURE,
+                      "the draft follows a root %" PRId64 " that is not the one in %s; it belongs "
+                      "to another repository, or it was changed: do not sign",
+                      follows, path);
     hf_trusted_set_free(&set);
     return err;
 }
@@ -123,45 +106,41 @@ enum hf_err hf_draft_check_follows(const struct hf_draft *draft, const char *pat
     return err;
 }
 
-static enum hf_err check_pin(const struct hf_draft *draft, const char *folder, bool *is_known,
-                             struct hf_why *why)
+/* root.json in one folder: compare, and put the draft's root in its place if `updates`. */
+static enum hf_err check_folder(const struct hf_draft *draft, const char *folder, bool updates,
+                                bool *is_known, struct hf_why *why)
 {
     struct hf_path path;
-    struct hf_buf pin = {0};
+    struct hf_buf known = {0};
     HF_TRY(hf_path_set(&path, why, "%s/root.json", folder));
-    enum hf_err err = hf_file_read_published(path.text, HF_ROOT_BYTES_MAX, &pin, why);
-    bool is_there = err != HF_E_NOT_FOUND;
-    *is_known = *is_known || is_there;
-    if (err == HF_OK)
-        err = compare(draft, hf_buf_bytes(&pin), path.text, why);
-    hf_buf_free(&pin);
-    return is_there ? err : HF_OK;
-}
-
-/* ---- where it lies beside a holder's keys --------------------------------------------------------- */
-
-typedef enum hf_err pin_fn(const struct hf_draft *draft, const char *folder, bool *is_known,
-                           struct hf_why *why);
-
-static enum hf_err at_given(const struct hf_draft *draft, const struct hf_key_folder *given,
-                            pin_fn *work, bool *is_known, struct hf_why *why)
-{
-    struct hf_path folder;
-    if (hf_token_is_uri(given->path.text))
+    enum hf_err err = hf_file_read_published(path.text, HF_ROOT_BYTES_MAX, &known, why);
+    if (err == HF_E_NOT_FOUND)
         return HF_OK;
-    HF_TRY(hf_path_folder(given->path.text, &folder, why));
-    return work(draft, folder.text, is_known, why);
+    *is_known = true;
+    if (err == HF_OK)
+        err = compare(draft, hf_buf_bytes(&known), path.text, why);
+    if (err == HF_OK && updates)
+        err = hf_file_replace_alone(path.text, hf_draft_root_file(draft), why);
+    hf_buf_free(&known);
+    return err;
 }
 
-static enum hf_err at_every_pin(const struct hf_draft *draft, const struct hf_key_set *holder,
-                                pin_fn *work, bool *is_known, struct hf_why *why)
+/* In the holder's folder, and in those of key files that were given. */
+static enum hf_err check_folders(const struct hf_draft *draft, const struct hf_key_set *holder,
+                                 bool updates, bool *is_known, struct hf_why *why)
 {
-    const char *folder = holder->folders[HF_KEYS_OFFLINE].path.text;
+    const char *own = holder->folders[HF_KEYS_OFFLINE].path.text;
     *is_known = false;
-    if (folder[0] != '\0')
-        HF_TRY(work(draft, folder, is_known, why));
-    for (size_t i = 0; i < holder->n_given; i++)
-        HF_TRY(at_given(draft, &holder->given[i], work, is_known, why));
+    if (own[0] != '\0')
+        HF_TRY(check_folder(draft, own, updates, is_known, why));
+    for (size_t i = 0; i < holder->n_given; i++) {
+        const char *file = holder->given[i].path.text;
+        struct hf_path folder;
+        if (hf_token_is_uri(file))
+            continue;
+        HF_TRY(hf_path_folder(file, &folder, why));
+        HF_TRY(check_folder(draft, folder.text, updates, is_known, why));
+    }
     return HF_OK;
 }
 
@@ -169,18 +148,7 @@ enum hf_err hf_draft_check_trusted_roots(const struct hf_draft *draft,
                                          const struct hf_key_set *holder, bool *is_known,
                                          struct hf_why *why)
 {
-    return at_every_pin(draft, holder, check_pin, is_known, why);
-}
-
-static enum hf_err renew_pin(const struct hf_draft *draft, const char *folder, bool *is_known,
-                             struct hf_why *why)
-{
-    struct hf_path path;
-    bool is_there = false;
-    HF_TRY(check_pin(draft, folder, &is_there, why));
-    HF_TRY(hf_path_set(&path, why, "%s/root.json", folder));
-    *is_known = *is_known || is_there;
-    return is_there ? hf_file_replace_alone(path.text, hf_draft_root_file(draft), why) : HF_OK;
+    return check_folders(draft, holder, false, is_known, why);
 }
 
 enum hf_err hf_draft_update_trusted_roots(const struct hf_draft *draft,
@@ -189,5 +157,5 @@ enum hf_err hf_draft_update_trusted_roots(const struct hf_draft *draft,
     bool is_known = false;
     if (hf_draft_is_under_coming_root(draft))
         return HF_OK;
-    return at_every_pin(draft, holder, renew_pin, &is_known, why);
+    return check_folders(draft, holder, true, &is_known, why);
 }

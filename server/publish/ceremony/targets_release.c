@@ -1,172 +1,11 @@
 #include "server/publish/ceremony/targets_release.h"
 
-#include "common/base/limits.h"
-#include "common/json/json.h"
 #include "server/publish/ceremony/draft_roots.h"
-#include "server/publish/ceremony/signature_status.h"
+#include "server/publish/ceremony/draft_signatures.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-/* ---- drafts ---------------------------------------------------------------------------------- */
-
-/* ---- the files that it brings ------------------------------------------------------------------- */
-
-static const struct hf_repo_file *find_staged(const struct hf_repo *repo, const char *path)
-{
-    for (size_t i = 0; i < repo->n_staged; i++) {
-        if (strcmp(repo->staged[i].path, path) == 0)
-            return &repo->staged[i];
-    }
-    return NULL;
-}
-
-/* `signed_file` is metadata without a signature: enough to know what lies where. */
-static enum hf_err collect(const struct hf_publication *p, struct hf_bytes signed_file,
-                           json_t *files, struct hf_why *why)
-{
-    struct hf_targets targets = {0};
-    enum hf_err err = hf_targets_parse(signed_file, &targets, why);
-    for (size_t i = 0; i < targets.n_targets && err == HF_OK; i++) {
-        const struct hf_target *target = &targets.targets[i];
-        struct hf_path path;
-        err = hf_repo_target_path(target, p->set.root->consistent_snapshot, &path, why);
-        if (err != HF_OK)
-            break;
-        const struct hf_repo_file *file = find_staged(&p->repo, path.text);
-        if (file != NULL &&
-            json_object_set_new(files, target->path,
-                                json_stringn((const char *)file->bytes.data, file->bytes.len)) != 0)
-            err = hf_fail(why, HF_E_FORMAT, "%s is no text; a draft holds text only", target->path);
-    }
-    hf_targets_free(&targets);
-    return err;
-}
-
-static enum hf_err collect_files(const struct hf_publication *p, const json_t *targets,
-                                 json_t *files, struct hf_why *why)
-{
-    json_t *unsigned_file = json_pack("{s:O, s:[]}", "signed", targets, "signatures");
-    struct hf_buf text = {0};
-    if (unsigned_file == NULL || files == NULL) {
-        json_decref(unsigned_file);
-        return hf_fail(why, HF_E_MEMORY, "out of memory for a draft");
-    }
-    enum hf_err err = hf_json_write(unsigned_file, &text, why);
-    if (err == HF_OK)
-        err = collect(p, hf_buf_bytes(&text), files, why);
-    json_decref(unsigned_file);
-    hf_buf_free(&text);
-    return err;
-}
-
-static enum hf_err read_role(const struct hf_publication *p, enum hf_top_role role, int64_t version,
-                             size_t max_bytes, struct hf_buf *out, struct hf_why *why)
-{
-    struct hf_path path;
-    bool is_numbered = role == HF_ROLE_ROOT || p->set.root->consistent_snapshot;
-    const struct hf_repo on_disk = {.dir = p->repo.dir};
-    HF_TRY(hf_repo_role_path(role, version, is_numbered, &path, why));
-    return hf_repo_read(&on_disk, path.text, max_bytes, out, why);
-}
-
-/* ---- what a draft is made of --------------------------------------------------------------------- */
-
-struct parts {
-    json_t *files, *roots;
-    struct hf_buf root, before;
-};
-
-static void free_parts(struct parts *parts)
-{
-    json_decref(parts->files);
-    json_decref(parts->roots);
-    hf_buf_free(&parts->root);
-    hf_buf_free(&parts->before);
-}
-
-static enum hf_err require_signed(const struct hf_draft *under, struct hf_why *why)
-{
-    struct hf_signature_status status = {0};
-    HF_TRY(hf_signature_status_make(under, &status, why));
-    enum hf_err err = hf_signature_status_require(&status, why);
-    hf_signature_status_free(&status);
-    return err == HF_OK ? HF_OK : hf_fail_context(why, "the draft of root must be signed first");
-}
-
-/* It must be one that can come next, signed by all who must. */
-static enum hf_err check_under(const struct hf_publication *p, const struct hf_draft *under,
-                               struct hf_why *why)
-{
-    const struct hf_envelope *newest = &p->set.root->env;
-    if (under->role != HF_ROLE_ROOT)
-        return hf_fail(why, HF_E_STATE, "targets are signed under a draft of root, not of targets");
-    if (memcmp(newest->file_sha256, under->root.env.file_sha256, HF_SHA256_LEN) != 0)
-        return hf_fail(why, HF_E_ROLLBACK,
-                       "the draft of root follows root %" PRId64 ", but %s is at root %" PRId64
-                       " or of another publisher; start a new draft of root",
-                       under->root.env.version, p->repo.dir, newest->version);
-    return require_signed(under, why);
-}
-
-static enum hf_err read_roots(const struct hf_publication *p, const struct hf_draft *under,
-                              struct parts *parts, struct hf_why *why)
-{
-    const struct hf_repo on_disk = {.dir = p->repo.dir};
-    int64_t version = p->set.root->env.version;
-    if (under != NULL)
-        HF_TRY(check_under(p, under, why));
-    HF_TRY(
-        hf_draft_roots_read(&on_disk, under == NULL ? version : version + 1, &parts->roots, why));
-    if (under != NULL)
-        return hf_draft_metadata(under, &parts->root, why);
-    return read_role(p, HF_ROLE_ROOT, version, HF_ROOT_BYTES_MAX, &parts->root, why);
-}
-
-static enum hf_err gather(const struct hf_publication *p, const struct hf_targets *before,
-                          const json_t *targets, const struct hf_draft *under, struct parts *parts,
-                          struct hf_why *why)
-{
-    HF_TRY(read_roots(p, under, parts, why));
-    HF_TRY(read_role(p, HF_ROLE_TARGETS, before->env.version, HF_TARGETS_BYTES_MAX, &parts->before,
-                     why));
-    return collect_files(p, targets, parts->files, why);
-}
-
-static enum hf_err make_and_write(const struct hf_draft_parts *parts, const char *path,
-                                  struct hf_why *why)
-{
-    struct hf_draft draft = {0};
-    HF_TRY(hf_draft_make(parts, &draft, why));
-    enum hf_err err = hf_draft_create(path, &draft, why);
-    hf_draft_free(&draft);
-    return err;
-}
-
-enum hf_err hf_targets_draft(const struct hf_publication *p, const struct hf_targets *before,
-                             const json_t *targets, const struct hf_draft *under, const char *path,
-                             struct hf_why *why)
-{
-    struct parts parts = {.files = json_object()};
-    enum hf_err err = gather(p, before, targets, under, &parts, why);
-    const struct hf_draft_parts made = {.role = HF_ROLE_TARGETS,
-                                        .root = hf_buf_bytes(&parts.root),
-                                        .roots = parts.roots,
-                                        .is_root_to_come = under != NULL,
-                                        .before = hf_buf_bytes(&parts.before),
-                                        .files = parts.files,
-                                        .names = under == NULL
-                                                     ? NULL
-                                                     : json_object_get(under->json, "names"),
-                                        .signed_part = targets};
-    if (err == HF_OK)
-        err = make_and_write(&made, path, why);
-    free_parts(&parts);
-    return err;
-}
-
-/* ---- release --------------------------------------------------------------------------------- */
 
 enum hf_err hf_targets_next(struct hf_publication *p, const struct hf_targets *before, json_t **out,
                             struct hf_why *why)
@@ -189,9 +28,91 @@ enum hf_err hf_targets_unlist(json_t *targets, const struct hf_repo_bundle *bund
     return HF_OK;
 }
 
-/* ---- out it goes ------------------------------------------------------------------------------ */
+/* It must be one that can come next, signed by all who must. */
+static enum hf_err check_under(const struct hf_publication *p, const struct hf_draft *under,
+                               struct hf_why *why)
+{
+    const struct hf_envelope *newest = &p->set.root->env;
+    if (under->role != HF_ROLE_ROOT)
+        return hf_fail(why, HF_E_STATE, "targets are signed under a draft of root, not of targets");
+    if (memcmp(newest->file_sha256, under->root.env.file_sha256, HF_SHA256_LEN) != 0)
+        return hf_fail(why, HF_E_ROLLBACK,
+                       "the draft of root follows root %" PRId64 ", but %s is at root %" PRId64
+                       " or of another publisher; start a new draft of root",
+                       under->root.env.version, p->repo.dir, newest->version);
+    if (hf_draft_require_signed(under, why) != HF_OK)
+        return hf_fail_context(why, "the draft of root must be signed first");
+    return HF_OK;
+}
 
-/* What is left for `publish` must be fit for it: it is not checked again before then. */
+/* Content of those targets whose files are staged, by path. */
+static enum hf_err collect_files(const struct hf_publication *p, const json_t *targets,
+                                 json_t *files, struct hf_why *why)
+{
+    const char *path;
+    json_t *listed;
+    json_object_foreach(json_object_get(targets, "targets"), path, listed)
+    {
+        struct hf_target target = {.path = path};
+        struct hf_path name;
+        HF_TRY(hf_file_info_parse(listed, HF_FILE_TARGET, path, &target.info, why));
+        HF_TRY(hf_repo_target_path(&target, p->set.root->consistent_snapshot, &name, why));
+        for (size_t i = 0; i < p->repo.n_staged; i++) {
+            const struct hf_repo_file *file = &p->repo.staged[i];
+            const char *text = (const char *)file->bytes.data;
+            if (strcmp(file->path, name.text) == 0 &&
+                json_object_set_new(files, path, json_stringn(text, file->bytes.len)) != 0)
+                return hf_fail(why, HF_E_FORMAT, "%s is no text; a draft holds text only", path);
+        }
+    }
+    return HF_OK;
+}
+
+enum hf_err hf_targets_draft(const struct hf_publication *p, const struct hf_targets *before,
+                             const json_t *targets, const struct hf_draft *under, const char *path,
+                             struct hf_why *why)
+{
+    const struct hf_repo on_disk = {.dir = p->repo.dir};
+    const struct hf_root *root = p->set.root;
+    const int64_t version = root->env.version;
+    struct hf_buf root_file = {0}, before_file = {0};
+    json_t *files = json_object(), *roots = NULL;
+    struct hf_draft draft = {0};
+    enum hf_err err = under == NULL ? hf_repo_read_role(&on_disk, HF_ROLE_ROOT, version, true,
+                                                        &root_file, why)
+                                    : check_under(p, under, why);
+    if (err == HF_OK && under != NULL)
+        err = hf_draft_metadata(under, &root_file, why);
+    if (err == HF_OK)
+        err = hf_draft_roots_read(&on_disk, under == NULL ? version : version + 1, &roots, why);
+    if (err == HF_OK)
+        err = hf_repo_read_role(&on_disk, HF_ROLE_TARGETS, before->env.version,
+                                root->consistent_snapshot, &before_file, why);
+    if (err == HF_OK)
+        err = collect_files(p, targets, files, why);
+    const struct hf_draft_parts parts = {
+        .role = HF_ROLE_TARGETS,
+        .root = hf_buf_bytes(&root_file),
+        .roots = roots,
+        .is_root_to_come = under != NULL,
+        .before = hf_buf_bytes(&before_file),
+        .files = files,
+        .names = under == NULL ? NULL : json_object_get(under->json, "names"),
+        .signed_part = targets,
+    };
+    if (err == HF_OK)
+        err = hf_draft_make(&parts, &draft, why);
+    if (err == HF_OK)
+        err = hf_draft_create(path, &draft, why);
+    hf_draft_free(&draft);
+    json_decref(files);
+    json_decref(roots);
+    hf_buf_free(&root_file);
+    hf_buf_free(&before_file);
+    return err;
+}
+
+/* `publish` does not check it again. */
 static enum hf_err verify_waiting(const struct hf_publication *p, struct hf_bytes targets_file,
                                   struct hf_why *why)
 {
@@ -207,32 +128,31 @@ static enum hf_err verify_waiting(const struct hf_publication *p, struct hf_byte
     return err;
 }
 
-static enum hf_err sign_and_commit(struct hf_publication *p, const json_t *targets,
-                                   struct hf_why *why)
+enum hf_err hf_targets_commit(struct hf_publication *p, int64_t version,
+                              struct hf_bytes targets_file, bool *is_published, struct hf_why *why)
 {
-    struct hf_buf file = {0};
-    int64_t version = json_integer_value(json_object_get(targets, "version"));
-    enum hf_err err = hf_publication_stage_targets(p, targets, &file, why);
-    if (err == HF_OK)
-        err = p->is_used[HF_KEYS_ONLINE]
-                  ? hf_publication_stage_online(p, version, hf_buf_bytes(&file), why)
-                  : verify_waiting(p, hf_buf_bytes(&file), why);
-    if (err == HF_OK)
-        err = hf_publication_commit(p, why);
-    hf_buf_free(&file);
-    return err;
+    bool has_online = hf_publication_find_online(p, NULL) == HF_OK && p->is_used[HF_KEYS_ONLINE];
+    HF_TRY(has_online ? hf_publication_stage_online(p, version, targets_file, why)
+                      : verify_waiting(p, targets_file, why));
+    HF_TRY(hf_publication_commit(p, why));
+    *is_published = has_online;
+    return HF_OK;
 }
 
 enum hf_err hf_targets_release(struct hf_publication *p, const struct hf_targets *before,
                                const json_t *targets, const char *draft_file, bool *is_published,
                                struct hf_why *why)
 {
+    struct hf_buf file = {0};
+    int64_t version = json_integer_value(json_object_get(targets, "version"));
     *is_published = false;
     if (draft_file != NULL)
         return hf_targets_draft(p, before, targets, NULL, draft_file, why);
-    HF_TRY(sign_and_commit(p, targets, why));
-    *is_published = p->is_used[HF_KEYS_ONLINE];
-    return HF_OK;
+    enum hf_err err = hf_publication_stage_targets(p, targets, &file, why);
+    if (err == HF_OK)
+        err = hf_targets_commit(p, version, hf_buf_bytes(&file), is_published, why);
+    hf_buf_free(&file);
+    return err;
 }
 
 void hf_targets_print_drafted(int64_t version, const char *draft_file)

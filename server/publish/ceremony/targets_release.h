@@ -1,7 +1,7 @@
 /*
  * New targets metadata, composed from what was signed last, goes out in one of three ways: signed and
  * published; signed, to wait for `publish` where the online keys are elsewhere; or as a draft, where
- * the targets keys are.
+ * the targets keys lie on several machines. What becomes of a draft that came back is at the end.
  */
 #ifndef HF_PUBLISH_TARGETS_RELEASE_H
 #define HF_PUBLISH_TARGETS_RELEASE_H
@@ -33,8 +33,6 @@ HF_MUST_USE enum hf_err hf_targets_release(struct hf_publication *p,
 /** For people: what is to be done with the draft of these targets. */
 void hf_targets_print_drafted(int64_t version, const char *draft_file);
 
-/* Targets metadata whose keys lie on several machines: written as a draft instead of being signed. */
-
 /**
  * Write `targets` (its signed part, composed) with the target files that are staged to a new file
  * `path`, to be signed as the published root asks; or as the root to come in `under` does, a draft of
@@ -46,5 +44,34 @@ HF_MUST_USE enum hf_err hf_targets_draft(const struct hf_publication *p,
                                          const struct hf_targets *before, const json_t *targets,
                                          const struct hf_draft *under, const char *path,
                                          struct hf_why *why);
+
+/** Commit targets that are staged: with a new snapshot and timestamp if the online keys are at hand;
+ *  else they wait, and are verified now as publish will find them. */
+HF_MUST_USE enum hf_err hf_targets_commit(struct hf_publication *p, int64_t version,
+                                          struct hf_bytes targets_file, bool *is_published,
+                                          struct hf_why *why);
+
+/* targets_publish.c: a draft that came back. */
+
+/** Whose record to begin with: that of the offline keys in KEYS if it is there, else of the online ones. */
+enum hf_key_location hf_targets_location_at_hand(const char *keys_dir);
+
+/**
+ * Stage a signed draft with the files that come with it, and append its metadata file to `file`. It
+ * must be signed under the published root, or under the one about to be (hf_publication_sign_under).
+ * Where its file lies there, because its publication was cut off, that one is used: no device must
+ * see two files of one version. HF_E_SIGNATURE with who is still to sign; HF_E_ROLLBACK for a draft that
+ * does not follow that root and the newest targets.
+ */
+HF_MUST_USE enum hf_err hf_targets_stage(struct hf_publication *p, const struct hf_draft *draft,
+                                         struct hf_buf *file, struct hf_why *why);
+
+/**
+ * `versions` are of what was signed or published with it; without a timestamp it waits. Refused as by
+ * hf_targets_stage.
+ */
+HF_MUST_USE enum hf_err hf_targets_publish(const struct hf_publication_context *at,
+                                           const struct hf_draft *draft,
+                                           int64_t versions[HF_TOP_ROLES], struct hf_why *why);
 
 #endif

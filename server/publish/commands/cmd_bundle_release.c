@@ -2,7 +2,7 @@
  * version with more roots, or without some. */
 #include "server/publish/commands/ctl.h"
 #include "common/base/timetext.h"
-#include "server/publish/ceremony/targets_publish.h"
+#include "server/publish/ceremony/targets_release.h"
 
 /* ---- what is the same in the three ------------------------------------------------------------ */
 

@@ -3,7 +3,6 @@
 #include "common/base/limits.h"
 #include "server/publish/bundle/publish_report.h"
 #include "server/publish/bundle/catalog.h"
-#include "server/publish/ceremony/targets_publish.h"
 #include "server/publish/ceremony/targets_release.h"
 
 #include <inttypes.h>

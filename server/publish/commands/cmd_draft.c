@@ -5,7 +5,7 @@
 #include "server/publish/ceremony/draft.h"
 #include "server/publish/ceremony/draft_diff.h"
 #include "server/publish/ceremony/draft_roots.h"
-#include "server/publish/ceremony/draft_sign.h"
+#include "server/publish/ceremony/draft_signatures.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #include "common/base/timetext.h"
 #include "server/publish/ceremony/draft_diff.h"
 #include "server/publish/ceremony/draft_roots.h"
-#include "server/publish/ceremony/signature_status.h"
+#include "server/publish/ceremony/draft_signatures.h"
 #include "server/publish/ceremony/root_edit.h"
 #include "server/repository/keys/public_key.h"
 #include "server/repository/keys/key_set.h"

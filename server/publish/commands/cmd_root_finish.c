@@ -2,10 +2,9 @@
  * draft of targets that is signed under the new root. */
 #include "server/publish/commands/ctl.h"
 #include "server/publish/bundle/publish_report.h"
-#include "server/publish/ceremony/draft_sign.h"
-#include "server/publish/ceremony/signature_status.h"
+#include "server/publish/ceremony/draft_signatures.h"
 #include "server/publish/ceremony/root_publish.h"
-#include "server/publish/ceremony/targets_publish.h"
+#include "server/publish/ceremony/targets_release.h"
 
 #include <inttypes.h>
 

@@ -2,10 +2,8 @@
 #include "server/publish/commands/ctl.h"
 #include "server/publish/bundle/publish_report.h"
 #include "server/publish/ceremony/draft_diff.h"
-#include "server/publish/ceremony/draft_sign.h"
-#include "server/publish/ceremony/signature_status.h"
+#include "server/publish/ceremony/draft_signatures.h"
 #include "server/publish/ceremony/targets_release.h"
-#include "server/publish/ceremony/targets_publish.h"
 
 #include <inttypes.h>
 
