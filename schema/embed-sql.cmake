@@ -1,4 +1,4 @@
-# Turn the numbered migrations of a folder into a C array (struct hf_migration, migrate.h).
+# Turn the numbered migrations of a folder into a C array (struct hf_migration, db.h).
 #
 #   cmake -D FOLDER=schema/client-migrations -D SYMBOL=hf_client_migrations -D HEADER=… -D OUT=….c
 #         -P embed-sql.cmake

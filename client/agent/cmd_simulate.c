@@ -176,7 +176,7 @@ static bool parse_at(struct simulate_options *a)
 
 /* The client certificate is for servers that the device knows. */
 static enum hf_err look_out(const struct hf_cli_call *call, const struct hf_posix *posix,
-                            struct hf_lookout **out, struct hf_why *why)
+                            struct hf_endpoint_probe **out, struct hf_why *why)
 {
     const struct simulate_options *o = call->values;
     const struct hf_posix_endpoint endpoint = {.url = o->endpoint};
@@ -190,21 +190,21 @@ static enum hf_err look_out(const struct hf_cli_call *call, const struct hf_posi
 
     if (hf_endpoint_url_parse(o->endpoint, &url, why) != HF_OK)
         return hf_fail_context(why, "--endpoint");
-    return hf_lookout_new(&config, hf_agent_log(call), out, why);
+    return hf_endpoint_probe_new(&config, hf_agent_log(call), out, why);
 }
 
 static enum hf_err simulate_in(struct hf_cli_call *call, struct hf_posix *posix,
                                const struct hf_simulation_query *asked, struct hf_why *why)
 {
     const struct simulate_options *o = call->values;
-    struct hf_lookout *lookout = NULL;
+    struct hf_endpoint_probe *lookout = NULL;
     struct hf_endpoint_port prober;
     struct hf_simulation_query query = *asked;
     struct hf_simulation simulation = {0};
 
     if (o->endpoint != NULL) {
         HF_TRY(look_out(call, posix, &lookout, why));
-        prober = hf_lookout_port(lookout);
+        prober = hf_endpoint_probe_port(lookout);
         query.prober = &prober;
         query.endpoint = prober.name(prober.ctx, 0); /* in its one form */
     }
@@ -220,7 +220,7 @@ static enum hf_err simulate_in(struct hf_cli_call *call, struct hf_posix *posix,
             print_text(&simulation, stdout);
         hf_simulation_free(&simulation);
     }
-    hf_lookout_free(lookout);
+    hf_endpoint_probe_free(lookout);
     return err;
 }
 

@@ -164,13 +164,13 @@ static int write_all(int fd, struct hf_bytes bytes)
 }
 
 /* 0 or an errno; closes `fd` either way. */
-static int fill_and_close(int fd, struct hf_bytes bytes, mode_t mode)
+static int fill_and_close(int fd, struct hf_bytes bytes, mode_t mode, bool is_synced)
 {
     int error = write_all(fd, bytes);
 
     if (error == 0 && fchmod(fd, mode) != 0)
         error = errno;
-    if (error == 0 && fsync(fd) != 0)
+    if (error == 0 && is_synced && fsync(fd) != 0)
         error = errno;
     if (close(fd) != 0 && error == 0)
         error = errno;
@@ -192,14 +192,15 @@ static enum hf_err temp_name(const char *path, char **out, struct hf_why *why)
     return HF_OK;
 }
 
-enum hf_err hf_file_place(const char *path, struct hf_bytes bytes, mode_t mode, struct hf_why *why)
+static enum hf_err place(const char *path, struct hf_bytes bytes, mode_t mode, bool is_synced,
+                         struct hf_why *why)
 {
     char *temp = NULL;
     enum hf_err err = HF_OK;
 
     HF_TRY(temp_name(path, &temp, why));
     int fd = mkostemp(temp, O_CLOEXEC);
-    int error = fd < 0 ? errno : fill_and_close(fd, bytes, mode);
+    int error = fd < 0 ? errno : fill_and_close(fd, bytes, mode, is_synced);
     if (error == 0 && rename(temp, path) != 0)
         error = errno;
     if (error != 0) {
@@ -211,10 +212,15 @@ enum hf_err hf_file_place(const char *path, struct hf_bytes bytes, mode_t mode, 
     return err;
 }
 
+enum hf_err hf_file_place(const char *path, struct hf_bytes bytes, mode_t mode, struct hf_why *why)
+{
+    return place(path, bytes, mode, false, why);
+}
+
 enum hf_err hf_file_replace(const char *path, struct hf_bytes bytes, mode_t mode,
                             struct hf_why *why)
 {
-    HF_TRY(hf_file_place(path, bytes, mode, why));
+    HF_TRY(place(path, bytes, mode, true, why));
     return hf_file_sync_parent(path, why);
 }
 
@@ -225,7 +231,7 @@ enum hf_err hf_file_create(const char *path, mode_t mode, struct hf_bytes bytes,
         return hf_fail(why, HF_E_STATE, "%s exists already; it is never overwritten", path);
     if (fd < 0)
         return hf_file_fail(why, "create", path, errno);
-    int error = fill_and_close(fd, bytes, mode);
+    int error = fill_and_close(fd, bytes, mode, true);
     enum hf_err err = error == 0 ? hf_file_sync_parent(path, why)
                                  : hf_file_fail(why, "write", path, error);
     if (err != HF_OK)
@@ -248,7 +254,7 @@ enum hf_err hf_file_replace_alone(const char *path, struct hf_bytes bytes, struc
                   S_IRUSR | S_IWUSR);
     if (fd < 0)
         return hf_file_fail(why, "create", temp.text, errno);
-    int error = fill_and_close(fd, bytes, 0644);
+    int error = fill_and_close(fd, bytes, 0644, true);
     if (error == 0 && renameat(AT_FDCWD, temp.text, AT_FDCWD, path) != 0)
         error = errno;
     if (error == 0)

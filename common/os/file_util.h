@@ -65,8 +65,8 @@ bool hf_file_has_content(const char *path, struct hf_bytes expected);
 HF_MUST_USE enum hf_err hf_file_replace(const char *path, struct hf_bytes bytes, mode_t mode,
                                         struct hf_why *why);
 
-/** hf_file_replace without the last sync: a power cut may still bring the old file back. For
- *  several files in one folder, which the caller syncs once with hf_file_sync_dir. */
+/** hf_file_replace without a sync: a power cut may bring the old file back, or leave a damaged one. For
+ *  content that the next start compares and writes again. */
 HF_MUST_USE enum hf_err hf_file_place(const char *path, struct hf_bytes bytes, mode_t mode,
                                       struct hf_why *why);
 

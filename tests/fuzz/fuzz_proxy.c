@@ -1,5 +1,5 @@
 /*
- * client/port/posix/proxy: a URL, then the environment's values in the order of `names`. A proxy is
+ * client/port/posix/url: a URL, then the environment's values in the order of `names`. A proxy is
  * never used where no_proxy forbids it, and what goes into its request is one line.
  */
 #include "tests/fuzz/fuzz.h"

@@ -5,8 +5,9 @@
 #include "tests/support/test_pki.h"
 
 #include "client/port/posix/bundle_files.h"
-#include "client/port/posix/followers.h"
 #include "client/port/posix/posix_internal.h"
+
+#include "common/os/process.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,15 +28,21 @@ struct hf_transport_port __wrap_hf_http_transport_port(struct hf_http_transport 
     return fake_transport_port(&cut_world.transport);
 }
 
-enum hf_err __wrap_hf_on_swap_run(const char *command, const struct hf_swap_notice *notice,
-                                  unsigned timeout_ms, struct hf_why *why);
-enum hf_err __wrap_hf_on_swap_run(const char *command, const struct hf_swap_notice *notice,
-                                  unsigned timeout_ms, struct hf_why *why)
+enum hf_err __wrap_hf_shell_run(const char *command, const char *what,
+                                const struct hf_variable *variables, size_t n_variables,
+                                unsigned timeout_ms, struct hf_why *why);
+enum hf_err __wrap_hf_shell_run(const char *command, const char *what,
+                                const struct hf_variable *variables, size_t n_variables,
+                                unsigned timeout_ms, struct hf_why *why)
 {
+    (void)what;
     (void)timeout_ms;
     (void)why;
     assert_string_equal(command, "tell the broker");
-    cut_world.told_version = strtoll(notice->new_version, NULL, 10);
+    for (size_t i = 0; i < n_variables; i++) {
+        if (strcmp(variables[i].name, "HOLDFAST_NEW_VERSION") == 0)
+            cut_world.told_version = strtoll(variables[i].value, NULL, 10);
+    }
     return HF_OK;
 }
 

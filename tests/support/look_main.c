@@ -132,9 +132,9 @@ static void print(const char *name, const struct hf_chain_observation *sighting,
     json_decref(all);
 }
 
-static int look(struct hf_lookout *lookout)
+static int look(struct hf_endpoint_probe *lookout)
 {
-    struct hf_endpoint_port port = hf_lookout_port(lookout);
+    struct hf_endpoint_port port = hf_endpoint_probe_port(lookout);
     bool is_valid[SETS_MAX] = {true, true, true, true};
     struct hf_chain_observation sighting = {0};
     struct hf_why why = {0};
@@ -156,7 +156,7 @@ static int look(struct hf_lookout *lookout)
 int main(int argc, const char **argv)
 {
     poptContext popt = poptGetContext("hf-look", argc, argv, table, 0);
-    struct hf_lookout *lookout = NULL;
+    struct hf_endpoint_probe *lookout = NULL;
     struct hf_why why = {0};
 
     if (poptGetNextOpt(popt) != -1 || options.endpoint == NULL)
@@ -168,10 +168,10 @@ int main(int argc, const char **argv)
                                            .client_key_file = options.key,
                                            .has_legacy_ciphers = options.has_legacy_ciphers != 0};
     hf_trust_store_set_clock(time_option(options.at, hf_time_parse_lenient));
-    if (hf_lookout_new(&config, (struct hf_log_port){.write = write_log}, &lookout, &why) != HF_OK)
+    if (hf_endpoint_probe_new(&config, (struct hf_log_port){.write = write_log}, &lookout, &why) != HF_OK)
         die("lookout", &why);
     int code = look(lookout);
-    hf_lookout_free(lookout);
+    hf_endpoint_probe_free(lookout);
     poptFreeContext(popt);
     return code;
 }

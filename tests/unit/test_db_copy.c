@@ -5,7 +5,8 @@
 
 #include "client/port/posix/db.h"
 #include "client/port/posix/system.h"
-#include "client/port/posix/store_internal.h"
+#include "common/os/file_util.h"
+#include "client/port/posix/sqlite_store.h"
 #include "common/base/digest.h"
 
 #include <stdio.h>
@@ -120,7 +121,7 @@ static void assert_restored(void **state, const char *part)
     struct hf_sqlite_store *store = open_in(state);
     char sql[256];
 
-    CHECK_OK(hf_sqlite_store_is_writable(store, NULL));
+    CHECK_OK(hf_store_check_writable(store, NULL));
     assert_int_equal(count(store, "SELECT version FROM metadata WHERE role = 'root'"), 2);
     assert_int_equal(count(store, "SELECT version FROM bundle WHERE slot = 'active'"), 7);
     (void)snprintf(sql, sizeof sql,
@@ -138,7 +139,7 @@ static void assert_not_restored(void **state, const char *part)
     struct hf_sqlite_store *store = open_in(state);
     struct hf_why why = {0};
 
-    CHECK_REFUSED(hf_sqlite_store_is_writable(store, &why), HF_E_STORAGE, &why, part);
+    CHECK_REFUSED(hf_store_check_writable(store, &why), HF_E_STORAGE, &why, part);
     assert_false(is_damaged_kept(state));
     hf_sqlite_store_close(store);
 }
@@ -200,7 +201,7 @@ static void a_copy_that_is_damaged_is_made_anew(void **state)
     make_state(state);
     temp_write(temp_path(*state, "holdfast.db.backup"), "garbage");
     struct hf_sqlite_store *store = open_in(state);
-    CHECK_OK(hf_sqlite_store_is_writable(store, NULL));
+    CHECK_OK(hf_store_check_writable(store, NULL));
     CHECK_OK(hf_sqlite_store_sync(store, NULL));
     hf_sqlite_store_close(store);
     damage(state);
@@ -403,7 +404,7 @@ static void what_is_in_the_way_is_moved_away(void **state)
         put_in_the_way(state, names[i / 4], i % 2 == 1);
         struct hf_sqlite_store *store = open_in(state);
         struct hf_why why = {0};
-        if (hf_sqlite_store_is_writable(store, &why) != HF_OK)
+        if (hf_store_check_writable(store, &why) != HF_OK)
             fail_msg("%s: %s", names[i / 4], why.text);
         assert_int_equal(count(store, "SELECT version FROM metadata WHERE role = 'root'"), 2);
         assert_int_equal(count(store, "SELECT version FROM bundle WHERE slot = 'active'"), 7);
@@ -423,7 +424,7 @@ static void a_log_of_somebody_else_is_named_and_left_alone(void **state)
                                "owner and the mode of");
     assert_int_equal(chmod(temp_path(dir, "holdfast.db-wal"), 0600), 0);
     struct hf_sqlite_store *store = open_in(state);
-    CHECK_OK(hf_sqlite_store_is_writable(store, NULL));
+    CHECK_OK(hf_store_check_writable(store, NULL));
     assert_int_equal(count(store, "SELECT version FROM bundle WHERE slot = 'active'"), 7);
     hf_sqlite_store_close(store);
     temp_become_root_again();
@@ -461,7 +462,7 @@ static void a_schema_that_rotted_is_lived_with_where_there_is_no_copy(void **sta
     temp_write(temp_path(*state, "holdfast.db.backup"), "this was a copy once");
     struct hf_sqlite_store *store = open_in(state);
 
-    CHECK_OK(hf_sqlite_store_is_writable(store, NULL));
+    CHECK_OK(hf_store_check_writable(store, NULL));
     assert_int_equal(count(store, "SELECT version FROM metadata WHERE role = 'root'"), 2);
     assert_false(is_damaged_kept(state));
     hf_sqlite_store_close(store);
@@ -475,7 +476,7 @@ static void whoever_holds_the_lock_may_be_restoring(void **state)
     damage(state);
     CHECK_OK(hf_lock_take(dir->path, 0, &lock, NULL));
     assert_not_restored(state, "another process");
-    hf_lock_release(lock);
+    hf_file_unlock(lock);
     assert_restored(state, "is damaged");
 }
 
@@ -503,7 +504,7 @@ static void a_newer_schema_is_no_damage(void **state)
     hf_sqlite_store_close(store);
 
     store = open_in(state);
-    CHECK_REFUSED(hf_sqlite_store_is_writable(store, &why), HF_E_SCHEMA, &why, "newer holdfast");
+    CHECK_REFUSED(hf_store_check_writable(store, &why), HF_E_SCHEMA, &why, "newer holdfast");
     assert_false(is_damaged_kept(state));
     hf_sqlite_store_close(store);
 }
@@ -542,10 +543,10 @@ static void what_could_not_be_opened_at_first_is_tried_again_by_the_first_update
     damage(state);
     CHECK_OK(hf_lock_take(dir->path, 0, &lock, NULL));
     struct hf_sqlite_store *store = open_in(state);
-    hf_lock_release(lock);
+    hf_file_unlock(lock);
 
     CHECK_OK(hf_sqlite_store_refresh(store, NULL));
-    CHECK_OK(hf_sqlite_store_is_writable(store, NULL));
+    CHECK_OK(hf_store_check_writable(store, NULL));
     hf_sqlite_store_close(store);
     assert_restored(state, "is damaged");
 }
@@ -561,7 +562,7 @@ static void assert_list(void **state, struct hf_bytes expected)
     struct hf_sqlite_store *store = open_in(state);
     struct hf_buf found = {0};
 
-    CHECK_OK(hf_sqlite_store_is_writable(store, NULL));
+    CHECK_OK(hf_store_check_writable(store, NULL));
     CHECK_OK(hf_store_load_revoked(store, &found, NULL));
     assert_true(hf_bytes_equal(hf_buf_bytes(&found), expected));
     hf_buf_free(&found);

@@ -1,8 +1,7 @@
-/* client/port/posix/migrate: numbered steps forward. */
+/* client/port/posix/db_check: numbered steps forward. */
 #include "tests/support/check.h"
 
 #include "client/port/posix/db.h"
-#include "client/port/posix/migrate.h"
 
 #include <stdlib.h>
 

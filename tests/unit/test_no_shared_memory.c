@@ -83,7 +83,7 @@ static struct hf_sqlite_store *open_store(const char *path)
     struct hf_why why = {0};
 
     if (hf_sqlite_store_open(path, false, &store, &why) != HF_OK ||
-        hf_sqlite_store_is_writable(store, &why) != HF_OK)
+        hf_store_check_writable(store, &why) != HF_OK)
         fail_msg("%s", why.text);
     return store;
 }

@@ -1,8 +1,8 @@
-/* client/port/posix/on_swap: the command that tells other programs. */
+/* client/port/posix/subscribers: the command that tells other programs. */
 #include "tests/support/check.h"
 #include "tests/support/temp_dir.h"
 
-#include "client/port/posix/followers.h"
+#include "client/port/posix/posix_internal.h"
 
 #include <signal.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* client/port/posix/proxy.c */
+/* client/port/posix/url.c */
 #include "tests/support/check.h"
 
 #include "client/port/posix/http.h"

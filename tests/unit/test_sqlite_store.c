@@ -3,8 +3,8 @@
 #include "tests/support/temp_dir.h"
 
 #include "client/port/posix/system.h"
+#include "common/os/file_util.h"
 #include "client/port/posix/sqlite_store.h"
-#include "client/port/posix/store_internal.h"
 #include "common/base/digest.h"
 
 #include <stdio.h>
@@ -100,7 +100,7 @@ static void assert_writes_refused(struct hf_sqlite_store *store, enum hf_err wan
     struct hf_event event = {1, HF_LEVEL_INFO, "test", "text"};
     struct hf_why why = {0};
 
-    CHECK_REFUSED(hf_sqlite_store_is_writable(store, &why), wanted, &why, part);
+    CHECK_REFUSED(hf_store_check_writable(store, &why), wanted, &why, part);
     CHECK_REFUSED(p.begin(p.ctx, &why), wanted, &why, part);
     CHECK_REFUSED(p.save_metadata(p.ctx, "root", 2, hf_bytes_of_text("x"), &why), wanted, &why,
                   part);
@@ -151,7 +151,7 @@ static void a_new_store_is_empty_and_for_its_owner_only(void **state)
     struct hf_buf out = {0};
     struct hf_why why = {0};
 
-    CHECK_OK(hf_sqlite_store_is_writable(store, &why));
+    CHECK_OK(hf_store_check_writable(store, &why));
     CHECK_REFUSED(port.load_metadata(port.ctx, "root", &out, &why), HF_E_NOT_FOUND, &why,
                   "\"root\"");
     CHECK_REFUSED(port.load_value(port.ctx, "x", &out, &why), HF_E_NOT_FOUND, &why, "\"x\"");
@@ -434,7 +434,7 @@ static int64_t active_after_cut(void **state)
     struct hf_sqlite_store *store = open_at(copy, false);
     struct hf_store_port port = hf_sqlite_store_port(store);
     struct hf_bundle_record r = {0};
-    CHECK_OK(hf_sqlite_store_is_writable(store, NULL));
+    CHECK_OK(hf_store_check_writable(store, NULL));
     CHECK_OK(port.load_bundle(port.ctx, HF_SLOT_ACTIVE, &r, NULL));
     int64_t version = r.version;
     assert_int_equal(version_in(store, HF_SLOT_ACTIVE, (const char *)r.pem.data), version);
@@ -549,7 +549,7 @@ static void whoever_holds_the_lock_puts_right_and_others_leave_it(void **state)
 
     store = reopen(state, store);
     assert_false(temp_exists(temp_path(dir, "bundles/active")));
-    hf_lock_release(lock);
+    hf_file_unlock(lock);
     store = reopen(state, store);
     assert_link(state, "active", 1, content_a);
     hf_sqlite_store_close(store);

@@ -1,4 +1,4 @@
-/* client/port/posix/store_revoked, db_revoked: the list of revoked keys outlives rot, its database, and
+/* client/port/posix/store_bundles, db_check: the list of revoked keys outlives rot, its database, and
  * its own row. */
 #include "tests/support/check.h"
 #include "tests/support/temp_dir.h"
@@ -6,8 +6,7 @@
 #include "client/port/posix/bundle_files.h"
 #include "client/port/posix/db.h"
 #include "common/os/file_util.h"
-#include "client/port/posix/migrate.h"
-#include "client/port/posix/store_internal.h"
+#include "client/port/posix/sqlite_store.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -199,12 +198,12 @@ static void test_a_store_that_was_made_safe_is_used_again(void **state)
     assert_int_equal(chmod(folder, 0707), 0);
     for (int i = 0; i < 2; i++) {
         CHECK_OK(hf_sqlite_store_refresh(store, NULL));
-        CHECK_REFUSED(hf_sqlite_store_is_writable(store, &why), HF_E_POLICY, &why,
+        CHECK_REFUSED(hf_store_check_writable(store, &why), HF_E_POLICY, &why,
                       "other users may write");
     }
     assert_int_equal(chmod(folder, 0700), 0);
     CHECK_OK(hf_sqlite_store_refresh(store, NULL));
-    CHECK_OK(hf_sqlite_store_is_writable(store, NULL));
+    CHECK_OK(hf_store_check_writable(store, NULL));
     check_list(store, all_keys);
     hf_sqlite_store_close(store);
 }

@@ -1,4 +1,4 @@
-/* client/port/posix/store_root: root metadata that rotted comes back from the database's copy, and
+/* client/port/posix/sqlite_store: root metadata that rotted comes back from the database's copy, and
  * nothing else is taken from there. */
 #include "tests/support/check.h"
 #include "tests/support/temp_dir.h"
@@ -6,7 +6,8 @@
 
 #include "client/port/posix/db.h"
 #include "client/port/posix/system.h"
-#include "client/port/posix/store_internal.h"
+#include "common/os/file_util.h"
+#include "client/port/posix/sqlite_store.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -153,10 +154,10 @@ static void each_kind_of_damage_is_told_in_words(void **state)
 
     for (size_t i = 0; i < sizeof rots / sizeof rots[0]; i++) {
         CHECK_OK(hf_db_exec(store->db, rots[i][0], "rot", NULL));
-        CHECK_REFUSED(hf_db_root_check(store->db, &why), HF_E_STORAGE, &why, rots[i][1]);
+        CHECK_REFUSED(hf_db_root_check(store->db, NULL, &why), HF_E_STORAGE, &why, rots[i][1]);
         save_root(store, 2);
     }
-    CHECK_OK(hf_db_root_check(store->db, &why));
+    CHECK_OK(hf_db_root_check(store->db, NULL, &why));
     hf_sqlite_store_close(store);
 }
 
@@ -251,7 +252,7 @@ static void assert_not_healed(void **state, const char *reason)
     CHECK_REFUSED(hf_store_load_metadata(store, "root", &out, &why), HF_E_STORAGE, &why,
                   "away and run holdfast init");
     assert_value(store, "bundle.rejected", "7");
-    CHECK_OK(hf_sqlite_store_is_writable(store, NULL));
+    CHECK_OK(hf_store_check_writable(store, NULL));
     assert_int_equal(count(store, "SELECT count(*) FROM event"), 0);
     hf_sqlite_store_close(store);
 }
@@ -283,7 +284,7 @@ static void whoever_holds_the_lock_may_be_healing(void **state)
     CHECK_OK(hf_lock_take(((const struct temp_dir *)*state)->path, 0, &lock, NULL));
     assert_not_healed(state, "another process");
     store = open_in(state);
-    hf_lock_release(lock);
+    hf_file_unlock(lock);
 
     /* The program that found it so comes to it before its first update. */
     CHECK_OK(hf_sqlite_store_refresh(store, NULL));

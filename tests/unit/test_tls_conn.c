@@ -1,7 +1,7 @@
 /* client/port/posix/tls_conn: whose trust its saved sessions rest on. */
 #include "tests/support/check.h"
 
-#include "client/port/posix/tls_conn.h"
+#include "client/port/posix/http.h"
 #include "tests/support/trust_world.h"
 
 #include <fcntl.h>
@@ -153,7 +153,7 @@ static void unvalidated_server_still_proves_its_key(void **state)
         struct scene s;
         struct hf_tls_client *client;
         make_scene(&s, world_versions[i]);
-        CHECK_OK(hf_tls_client_new_unvalidated(false, &client, NULL));
+        CHECK_OK(hf_tls_client_new(NULL, NULL, false, &client, NULL));
         CHECK_OK(transport_connects(&s, client));
         tls_server_free(&s.server);
         world_serve(&s.w, &s.server, &s.chain, &s.w.other);

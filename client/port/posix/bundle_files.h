@@ -9,6 +9,9 @@
  * The version stands in the name because two versions may have the same content (to go back, the
  * old content is published as a higher version): the one link then says which of them is active,
  * and moving it moves .pem and .json in one step.
+ *
+ * Bundle files and links are not synced: the database and its copy are, and each open compares the files
+ * with it and writes again what a power cut took.
  */
 #ifndef HF_CLIENT_PORT_POSIX_BUNDLE_FILES_H
 #define HF_CLIENT_PORT_POSIX_BUNDLE_FILES_H
@@ -25,16 +28,16 @@ struct hf_bundle_slots {
 
 #define HF_REVOKED_FILE "revoked"
 
-/** Write and sync both files of `record`, unless they are there and whole. Nothing points to them
- *  yet. HF_E_FORMAT if `custom` is not a JSON object, HF_E_STORAGE. */
+/** Write both files of `record`, unless they are there and whole. Nothing points to them yet. HF_E_FORMAT
+ *  if `custom` is not a JSON object, HF_E_STORAGE. */
 HF_MUST_USE enum hf_err hf_bundle_files_write(const char *state_dir,
                                               const struct hf_bundle_record *record,
                                               struct hf_why *why);
 
 /**
- * Make the folder agree with the database: every bundle's files there and whole, then the links
- * moved and synced, and only then everything else in the folder removed. May be cut anywhere and
- * done again. The caller holds STATE/lock.
+ * Make the folder agree with the database: every bundle's files there and whole, then the links moved,
+ * and only then everything else in the folder removed. May be cut anywhere and done again. The caller
+ * holds STATE/lock.
  */
 HF_MUST_USE enum hf_err hf_bundle_files_follow(const char *state_dir,
                                                const struct hf_bundle_slots *slots,

@@ -11,47 +11,16 @@
 
 #include <string.h>
 
-/* ---- comparing ------------------------------------------------------------------------------- */
-
-bool hf_text_is_same(const char *a, const char *b)
-{
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-bool hf_config_has_same_urls(const struct hf_client_config *a, const struct hf_client_config *b)
-{
-    if (a->n_urls != b->n_urls)
-        return false;
-    for (size_t i = 0; i < a->n_urls; i++) {
-        if (strcmp(a->urls[i], b->urls[i]) != 0)
-            return false;
-    }
-    return true;
-}
-
-bool hf_config_has_same_endpoints(const struct hf_posix_config *a, const struct hf_posix_config *b)
-{
-    if (a->n_endpoints != b->n_endpoints)
-        return false;
-    for (size_t i = 0; i < a->n_endpoints; i++) {
-        if (!hf_text_is_same(a->endpoints[i].url, b->endpoints[i].url) ||
-            !hf_text_is_same(a->endpoints[i].alpn, b->endpoints[i].alpn))
-            return false;
-    }
-    return true;
-}
-
-/* ---- checking -------------------------------------------------------------------------------- */
-
 static enum hf_err check_urls(const struct hf_client_config *config, struct hf_why *why)
 {
+    struct hf_url url;
+    struct hf_why reason = {0};
+
     if (config->n_urls < 1 || config->n_urls > HF_MIRRORS_MAX)
         return hf_fail(why, HF_E_ARGUMENT,
                        "1 to %d addresses of the repository are expected, found %zu",
                        HF_MIRRORS_MAX, config->n_urls);
     for (size_t i = 0; i < config->n_urls; i++) {
-        struct hf_url url;
-        struct hf_why reason = {0};
         if (hf_url_parse(config->urls[i], &url, &reason) != HF_OK)
             return hf_fail(why, HF_E_ARGUMENT, "the repository's address is not usable: %s",
                            reason.text);
@@ -102,17 +71,6 @@ static enum hf_err check_server_ca(const char *pem, struct hf_why *why)
     return err == HF_OK
                ? HF_OK
                : hf_fail(why, HF_E_FORMAT, "the server's CA is not usable: %s", reason.text);
-}
-
-static enum hf_err check_device_id(const struct hf_posix_config *config, struct hf_why *why)
-{
-    if (config->device_id != NULL && config->device_id_file != NULL)
-        return hf_fail(why, HF_E_ARGUMENT,
-                       "a device id and a file to read it from are given: "
-                       "only one of them can say who this device is");
-    if (config->device_id != NULL)
-        return hf_device_id_check(config->device_id, why);
-    return HF_OK;
 }
 
 static enum hf_err check_path(const char *what, const char *path, struct hf_why *why)
@@ -190,7 +148,12 @@ enum hf_err hf_config_check(const struct hf_posix_config *config,
     HF_TRY(check_name("profile", config->client.profile, why));
     if (!hf_text_is_same(config->server_ca, old->server_ca))
         HF_TRY(check_server_ca(config->server_ca, why));
-    HF_TRY(check_device_id(config, why));
+    if (config->device_id != NULL && config->device_id_file != NULL)
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "a device id and a file to read it from are given: "
+                       "only one of them can say who this device is");
+    if (config->device_id != NULL)
+        HF_TRY(hf_device_id_check(config->device_id, why));
     HF_TRY(check_path("the device id's file", config->device_id_file, why));
     if (!hf_config_has_same_endpoints(config, old))
         HF_TRY(check_endpoints(config, why));

@@ -1,8 +1,6 @@
 #include "client/port/posix/config_store.h"
 
 #include "client/port/posix/bundle_files.h"
-#include "client/port/posix/system.h"
-#include "client/port/posix/store_internal.h"
 
 #include <assert.h>
 #include <stddef.h>
@@ -37,18 +35,33 @@ static const char *text_of(const struct hf_posix_config *config, const struct co
     return text;
 }
 
-/* ---- comparing --------------------------------------------------------------------------------- */
-
-static bool has_same_redirect_hosts(const struct hf_posix_config *a,
-                                    const struct hf_posix_config *b)
+bool hf_text_is_same(const char *a, const char *b)
 {
-    if (a->n_redirect_hosts != b->n_redirect_hosts)
-        return false;
-    for (size_t i = 0; i < a->n_redirect_hosts; i++) {
-        if (strcmp(a->redirect_hosts[i], b->redirect_hosts[i]) != 0)
-            return false;
-    }
-    return true;
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static bool has_same_texts(const char *const *a, size_t n_a, const char *const *b, size_t n_b)
+{
+    bool is_same = n_a == n_b;
+
+    for (size_t i = 0; i < n_a && is_same; i++)
+        is_same = strcmp(a[i], b[i]) == 0;
+    return is_same;
+}
+
+bool hf_config_has_same_urls(const struct hf_client_config *a, const struct hf_client_config *b)
+{
+    return has_same_texts(a->urls, a->n_urls, b->urls, b->n_urls);
+}
+
+bool hf_config_has_same_endpoints(const struct hf_posix_config *a, const struct hf_posix_config *b)
+{
+    bool is_same = a->n_endpoints == b->n_endpoints;
+
+    for (size_t i = 0; i < a->n_endpoints && is_same; i++)
+        is_same = hf_text_is_same(a->endpoints[i].url, b->endpoints[i].url) &&
+                  hf_text_is_same(a->endpoints[i].alpn, b->endpoints[i].alpn);
+    return is_same;
 }
 
 bool hf_config_is_same(const struct hf_posix_config *a, const struct hf_posix_config *b)
@@ -59,7 +72,9 @@ bool hf_config_is_same(const struct hf_posix_config *a, const struct hf_posix_co
     }
     return a->client.awaits_confirm == b->client.awaits_confirm &&
            a->has_legacy_ciphers == b->has_legacy_ciphers &&
-           hf_config_has_same_urls(&a->client, &b->client) && has_same_redirect_hosts(a, b) &&
+           hf_config_has_same_urls(&a->client, &b->client) &&
+           has_same_texts(a->redirect_hosts, a->n_redirect_hosts, b->redirect_hosts,
+                          b->n_redirect_hosts) &&
            hf_config_has_same_endpoints(a, b);
 }
 
@@ -67,8 +82,7 @@ bool hf_config_is_same(const struct hf_posix_config *a, const struct hf_posix_co
 
 static const char saving[] = "save the configuration";
 
-static enum hf_err update_texts(struct hf_sqlite_store *store, const struct hf_posix_config *config,
-                                struct hf_why *why)
+static enum hf_err update_row(sqlite3 *db, const struct hf_posix_config *config, struct hf_why *why)
 {
     sqlite3_stmt *stmt = NULL;
     struct hf_buf sql = {0};
@@ -77,7 +91,7 @@ static enum hf_err update_texts(struct hf_sqlite_store *store, const struct hf_p
         hf_buf_append_text(&sql, "UPDATE config SET awaits_confirm = ?1, has_legacy_ciphers = ?2");
     for (size_t i = 0; i < N_COLUMNS && err == HF_OK; i++)
         err = hf_buf_printf(&sql, ", %s = ?%zu", columns[i].name, i + 3);
-    err = err == HF_OK ? hf_db_prepare(store->db, (const char *)sql.data, saving, &stmt, why)
+    err = err == HF_OK ? hf_db_prepare(db, (const char *)sql.data, saving, &stmt, why)
                        : hf_fail(why, err, "out of memory saving the configuration");
     hf_buf_free(&sql);
     HF_TRY(err);
@@ -85,102 +99,68 @@ static enum hf_err update_texts(struct hf_sqlite_store *store, const struct hf_p
     (void)sqlite3_bind_int(stmt, 2, config->has_legacy_ciphers);
     for (size_t i = 0; i < N_COLUMNS; i++)
         hf_db_bind_text(stmt, (int)i + 3, text_of(config, &columns[i]));
-    return hf_db_finish(store->db, stmt, saving, why);
+    return hf_db_finish(db, stmt, saving, why);
 }
 
-static enum hf_err insert_mirrors(struct hf_sqlite_store *store,
-                                  const struct hf_client_config *config, struct hf_why *why)
+/* A position, a text and, unless NULL, a second text. */
+static enum hf_err insert(sqlite3 *db, const char *sql, size_t position, const char *text,
+                          const char *second, struct hf_why *why)
 {
-    for (size_t i = 0; i < config->n_urls; i++) {
-        sqlite3_stmt *stmt = NULL;
-        HF_TRY(hf_db_prepare(store->db, "INSERT INTO mirror (position, url) VALUES (?1, ?2)",
-                             saving, &stmt, why));
-        (void)sqlite3_bind_int64(stmt, 1, (sqlite3_int64)i);
-        hf_db_bind_text(stmt, 2, config->urls[i]);
-        HF_TRY(hf_db_finish(store->db, stmt, saving, why));
-    }
-    return HF_OK;
-}
-
-static enum hf_err insert_redirect_hosts(struct hf_sqlite_store *store,
-                                         const struct hf_posix_config *config, struct hf_why *why)
-{
-    for (size_t i = 0; i < config->n_redirect_hosts; i++) {
-        sqlite3_stmt *stmt = NULL;
-        HF_TRY(hf_db_prepare(store->db,
-                             "INSERT INTO redirect_host (position, host) VALUES (?1, ?2)", saving,
-                             &stmt, why));
-        (void)sqlite3_bind_int64(stmt, 1, (sqlite3_int64)i);
-        hf_db_bind_text(stmt, 2, config->redirect_hosts[i]);
-        HF_TRY(hf_db_finish(store->db, stmt, saving, why));
-    }
-    return HF_OK;
-}
-
-static const char saving_endpoints[] = "save the endpoints";
-
-static enum hf_err insert_endpoint(struct hf_sqlite_store *store, size_t position,
-                                   const struct hf_posix_endpoint *endpoint, struct hf_why *why)
-{
-    char name[HF_ENDPOINT_URL_TEXT];
     sqlite3_stmt *stmt = NULL;
 
-    HF_TRY(hf_config_check_endpoint(endpoint, name, why));
-    HF_TRY(hf_db_prepare(store->db,
-                         "INSERT INTO endpoint (position, url, alpn) VALUES (?1, ?2, ?3)",
-                         saving_endpoints, &stmt, why));
+    HF_TRY(hf_db_prepare(db, sql, saving, &stmt, why));
     (void)sqlite3_bind_int64(stmt, 1, (sqlite3_int64)position);
-    hf_db_bind_text(stmt, 2, name);
-    hf_db_bind_text(stmt, 3, endpoint->alpn);
-    return hf_db_finish(store->db, stmt, saving_endpoints, why);
+    hf_db_bind_text(stmt, 2, text);
+    if (second != NULL)
+        hf_db_bind_text(stmt, 3, second);
+    return hf_db_finish(db, stmt, saving, why);
 }
 
-static enum hf_err replace_endpoints(struct hf_sqlite_store *store,
-                                     const struct hf_posix_config *config, struct hf_why *why)
-{
-    HF_TRY(hf_db_exec(store->db, "DELETE FROM endpoint", saving_endpoints, why));
-    for (size_t i = 0; i < config->n_endpoints; i++)
-        HF_TRY(insert_endpoint(store, i, &config->endpoints[i], why));
-    return HF_OK;
-}
-
-static enum hf_err replace_all(struct hf_sqlite_store *store, const struct hf_posix_config *config,
+static enum hf_err replace_all(sqlite3 *db, const struct hf_posix_config *config,
                                struct hf_why *why)
 {
-    HF_TRY(update_texts(store, config, why));
-    HF_TRY(hf_db_exec(store->db, "DELETE FROM mirror", saving, why));
-    HF_TRY(insert_mirrors(store, &config->client, why));
-    HF_TRY(hf_db_exec(store->db, "DELETE FROM redirect_host", saving, why));
-    HF_TRY(insert_redirect_hosts(store, config, why));
-    return replace_endpoints(store, config, why);
-}
+    char name[HF_ENDPOINT_URL_TEXT];
 
-static enum hf_err insert_all(struct hf_sqlite_store *store, const struct hf_posix_config *config,
-                              struct hf_why *why)
-{
-    int64_t n = 0;
-
-    HF_TRY(hf_db_query_int64(store->db, "SELECT count(*) FROM config", saving, &n, why));
-    if (n != 0)
-        return hf_fail(why, HF_E_STATE, "%s has a configuration already", store->state_dir);
-    HF_TRY(hf_db_exec(store->db,
-                      "INSERT INTO config (id, set_name, profile) VALUES (1, 'none', 'none')",
+    HF_TRY(update_row(db, config, why));
+    HF_TRY(hf_db_exec(db, "DELETE FROM mirror; DELETE FROM redirect_host; DELETE FROM endpoint",
                       saving, why));
-    return replace_all(store, config, why);
+    for (size_t i = 0; i < config->client.n_urls; i++)
+        HF_TRY(insert(db, "INSERT INTO mirror (position, url) VALUES (?1, ?2)", i,
+                      config->client.urls[i], NULL, why));
+    for (size_t i = 0; i < config->n_redirect_hosts; i++)
+        HF_TRY(insert(db, "INSERT INTO redirect_host (position, host) VALUES (?1, ?2)", i,
+                      config->redirect_hosts[i], NULL, why));
+    for (size_t i = 0; i < config->n_endpoints; i++) {
+        HF_TRY(hf_config_check_endpoint(&config->endpoints[i], name, why));
+        HF_TRY(insert(db, "INSERT INTO endpoint (position, url, alpn) VALUES (?1, ?2, ?3)", i, name,
+                      config->endpoints[i].alpn, why));
+    }
+    return HF_OK;
 }
 
 enum hf_err hf_config_save(struct hf_sqlite_store *store, const struct hf_posix_config *config,
                            struct hf_why *why)
 {
+    int64_t n = 0;
+
     HF_TRY(hf_store_write_begin(store, why));
-    return hf_store_write_end(store, insert_all(store, config, why), why);
+    enum hf_err err = hf_db_query_int64(store->db, "SELECT count(*) FROM config", saving, &n, why);
+    if (err == HF_OK && n != 0)
+        err = hf_fail(why, HF_E_STATE, "%s has a configuration already", store->state_dir);
+    if (err == HF_OK)
+        err = hf_db_exec(store->db,
+                         "INSERT INTO config (id, set_name, profile) VALUES (1, 'none', 'none')",
+                         saving, why);
+    if (err == HF_OK)
+        err = replace_all(store->db, config, why);
+    return hf_store_write_end(store, err, why);
 }
 
 enum hf_err hf_config_replace(struct hf_sqlite_store *store, const struct hf_posix_config *config,
                               struct hf_why *why)
 {
     HF_TRY(hf_store_write_begin(store, why));
-    return hf_store_write_end(store, replace_all(store, config, why), why);
+    return hf_store_write_end(store, replace_all(store->db, config, why), why);
 }
 
 /* ---- loading ----------------------------------------------------------------------------------- */
@@ -205,9 +185,10 @@ static enum hf_err take_text(struct hf_stored_config *out, size_t column, const 
     return HF_OK;
 }
 
-static enum hf_err prepare_row(struct hf_sqlite_store *store, sqlite3_stmt **out,
-                               struct hf_why *why)
+static enum hf_err load_row(struct hf_sqlite_store *store, struct hf_stored_config *out,
+                            struct hf_why *why)
 {
+    sqlite3_stmt *stmt = NULL;
     struct hf_buf sql = {0};
 
     enum hf_err err = hf_buf_append_text(&sql, "SELECT awaits_confirm, has_legacy_ciphers");
@@ -215,42 +196,28 @@ static enum hf_err prepare_row(struct hf_sqlite_store *store, sqlite3_stmt **out
         err = hf_buf_printf(&sql, ", %s", columns[i].name);
     if (err == HF_OK)
         err = hf_buf_append_text(&sql, " FROM config");
-    err = err == HF_OK ? hf_db_prepare(store->db, (const char *)sql.data, loading, out, why)
+    err = err == HF_OK ? hf_db_prepare(store->db, (const char *)sql.data, loading, &stmt, why)
                        : hf_fail(why, err, "out of memory loading the configuration");
     hf_buf_free(&sql);
-    return err;
-}
-
-static enum hf_err copy_row(sqlite3_stmt *stmt, struct hf_stored_config *out, struct hf_why *why)
-{
-    out->view.client.awaits_confirm = sqlite3_column_int(stmt, 0) != 0;
-    out->view.has_legacy_ciphers = sqlite3_column_int(stmt, 1) != 0;
-    for (size_t i = 0; i < N_COLUMNS; i++)
-        HF_TRY(take_text(out, i, (const char *)sqlite3_column_text(stmt, (int)i + 2), why));
-    return HF_OK;
-}
-
-static enum hf_err load_row(struct hf_sqlite_store *store, struct hf_stored_config *out,
-                            struct hf_why *why)
-{
-    sqlite3_stmt *stmt = NULL;
-    enum hf_err err = HF_OK;
-
-    HF_TRY(prepare_row(store, &stmt, why));
+    HF_TRY(err);
     int rc = sqlite3_step(stmt);
-    if (rc == SQLITE_ROW)
-        err = copy_row(stmt, out, why);
-    else if (rc == SQLITE_DONE)
+    if (rc == SQLITE_ROW) {
+        out->view.client.awaits_confirm = sqlite3_column_int(stmt, 0) != 0;
+        out->view.has_legacy_ciphers = sqlite3_column_int(stmt, 1) != 0;
+        for (size_t i = 0; i < N_COLUMNS && err == HF_OK; i++)
+            err = take_text(out, i, (const char *)sqlite3_column_text(stmt, (int)i + 2), why);
+    } else if (rc == SQLITE_DONE) {
         err = hf_fail(why, HF_E_NOT_FOUND, "%s is not initialised: run holdfast init first",
                       store->state_dir);
-    else
+    } else {
         err = hf_db_fail(store->db, loading, why);
+    }
     sqlite3_finalize(stmt);
     return err;
 }
 
-/* The texts of a query of one column, at most `max` of them. */
-static enum hf_err load_list(struct hf_sqlite_store *store, const char *query, char **out,
+/* The texts of a query of one column or, with `second`, of two; at most `max` rows. */
+static enum hf_err load_list(sqlite3 *db, const char *query, char **first, char **second,
                              size_t max, size_t *n_out, struct hf_why *why)
 {
     sqlite3_stmt *stmt = NULL;
@@ -258,57 +225,18 @@ static enum hf_err load_list(struct hf_sqlite_store *store, const char *query, c
     size_t n = 0;
     int rc = SQLITE_DONE;
 
-    HF_TRY(hf_db_prepare(store->db, query, loading, &stmt, why));
-    while (err == HF_OK && n < max && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
-        err = copy_text((const char *)sqlite3_column_text(stmt, 0), &out[n++], why);
-    if (err == HF_OK && rc != SQLITE_DONE && rc != SQLITE_ROW)
-        err = hf_db_fail(store->db, loading, why);
-    *n_out = n;
-    sqlite3_finalize(stmt);
-    return err;
-}
-
-static const char loading_endpoints[] = "load the endpoints";
-
-static enum hf_err copy_column(sqlite3_stmt *stmt, int column, const char **out, struct hf_why *why)
-{
-    const char *text = (const char *)sqlite3_column_text(stmt, column);
-
-    if (text == NULL)
-        return HF_OK;
-    *out = strdup(text);
-    return *out != NULL ? HF_OK : hf_fail(why, HF_E_MEMORY, "out of memory loading the endpoints");
-}
-
-static enum hf_err load_endpoints(struct hf_sqlite_store *store, struct hf_stored_config *out,
-                                  struct hf_why *why)
-{
-    sqlite3_stmt *stmt = NULL;
-    enum hf_err err = HF_OK;
-    size_t n = 0;
-    int rc = SQLITE_DONE;
-
-    HF_TRY(hf_db_prepare(store->db, "SELECT url, alpn FROM endpoint ORDER BY position",
-                         loading_endpoints, &stmt, why));
-    while (err == HF_OK && n < HF_ENDPOINTS_MAX && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        err = copy_column(stmt, 0, &out->endpoints[n].url, why);
-        if (err == HF_OK)
-            err = copy_column(stmt, 1, &out->endpoints[n].alpn, why);
+    HF_TRY(hf_db_prepare(db, query, loading, &stmt, why));
+    while (err == HF_OK && n < max && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        err = copy_text((const char *)sqlite3_column_text(stmt, 0), &first[n], why);
+        if (err == HF_OK && second != NULL)
+            err = copy_text((const char *)sqlite3_column_text(stmt, 1), &second[n], why);
         n++;
     }
     if (err == HF_OK && rc != SQLITE_DONE && rc != SQLITE_ROW)
-        err = hf_db_fail(store->db, loading_endpoints, why);
-    out->view.n_endpoints = n;
+        err = hf_db_fail(db, loading, why);
+    *n_out = n;
     sqlite3_finalize(stmt);
     return err;
-}
-
-static void free_endpoints(struct hf_stored_config *config)
-{
-    for (size_t i = 0; i < HF_ENDPOINTS_MAX; i++) {
-        free((void *)(uintptr_t)config->endpoints[i].url);
-        free((void *)(uintptr_t)config->endpoints[i].alpn);
-    }
 }
 
 /* All that a device without its database knows about itself. */
@@ -326,46 +254,50 @@ static enum hf_err load_from_files(struct hf_sqlite_store *store, struct hf_stor
     return err;
 }
 
-static enum hf_err load_texts(struct hf_sqlite_store *store, struct hf_stored_config *out,
-                              struct hf_why *why)
-{
-    if (store->db == NULL)
-        return load_from_files(store, out, why);
-    HF_TRY(load_row(store, out, why));
-    HF_TRY(load_list(store, "SELECT url FROM mirror ORDER BY position", out->urls, HF_MIRRORS_MAX,
-                     &out->view.client.n_urls, why));
-    HF_TRY(load_list(store, "SELECT host FROM redirect_host ORDER BY position", out->redirect_hosts,
-                     HF_REDIRECT_HOSTS_MAX, &out->view.n_redirect_hosts, why));
-    return load_endpoints(store, out, why);
-}
-
 enum hf_err hf_config_load(struct hf_sqlite_store *store, struct hf_stored_config *out,
                            struct hf_why *why)
 {
-    enum hf_err err = load_texts(store, out, why);
-    if (err != HF_OK) {
+    sqlite3 *db = store->db;
+
+    enum hf_err err = db == NULL ? load_from_files(store, out, why) : load_row(store, out, why);
+    if (err == HF_OK && db != NULL)
+        err = load_list(db, "SELECT url FROM mirror ORDER BY position", out->urls, NULL,
+                        HF_MIRRORS_MAX, &out->view.client.n_urls, why);
+    if (err == HF_OK && db != NULL)
+        err = load_list(db, "SELECT host FROM redirect_host ORDER BY position", out->redirect_hosts,
+                        NULL, HF_REDIRECT_HOSTS_MAX, &out->view.n_redirect_hosts, why);
+    if (err == HF_OK && db != NULL)
+        err = load_list(db, "SELECT url, alpn FROM endpoint ORDER BY position", out->endpoint_urls,
+                        out->endpoint_alpns, HF_ENDPOINTS_MAX, &out->view.n_endpoints, why);
+    if (err == HF_OK)
+        hf_stored_config_settle(out);
+    else
         hf_stored_config_free(out);
-        return err;
-    }
-    hf_stored_config_settle(out);
-    return HF_OK;
+    return err;
 }
 
 void hf_stored_config_settle(struct hf_stored_config *config)
 {
     config->view.client.urls = (const char *const *)config->urls;
     config->view.redirect_hosts = (const char *const *)config->redirect_hosts;
+    for (size_t i = 0; i < HF_ENDPOINTS_MAX; i++)
+        config->endpoints[i] = (struct hf_posix_endpoint){config->endpoint_urls[i],
+                                                          config->endpoint_alpns[i]};
     config->view.endpoints = config->endpoints;
+}
+
+static void free_texts(char **texts, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(texts[i]);
 }
 
 void hf_stored_config_free(struct hf_stored_config *config)
 {
-    for (size_t i = 0; i < HF_MIRRORS_MAX; i++)
-        free(config->urls[i]);
-    for (size_t i = 0; i < HF_CONFIG_TEXTS_MAX; i++)
-        free(config->texts[i]);
-    for (size_t i = 0; i < HF_REDIRECT_HOSTS_MAX; i++)
-        free(config->redirect_hosts[i]);
-    free_endpoints(config);
+    free_texts(config->urls, HF_MIRRORS_MAX);
+    free_texts(config->redirect_hosts, HF_REDIRECT_HOSTS_MAX);
+    free_texts(config->texts, HF_CONFIG_TEXTS_MAX);
+    free_texts(config->endpoint_urls, HF_ENDPOINTS_MAX);
+    free_texts(config->endpoint_alpns, HF_ENDPOINTS_MAX);
     *config = (struct hf_stored_config){0};
 }

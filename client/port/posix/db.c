@@ -7,31 +7,18 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- faults ------------------------------------------------------------------------------------ */
-
-static enum hf_err fail_input_output(sqlite3 *db, const char *action, const char *file,
-                                     struct hf_why *why)
-{
-    int error = sqlite3_system_errno(db);
-
-    if (error == ENOSPC || error == EDQUOT)
-        return hf_fail(why, HF_E_STORAGE,
-                       "cannot %s: the disk holding %s is full; free some space and try again",
-                       action, file);
-    return hf_fail(why, HF_E_STORAGE, "cannot %s: reading or writing %s failed: %s", action, file,
-                   error != 0 ? strerror(error) : sqlite3_errmsg(db));
-}
-
 enum hf_err hf_db_fail(sqlite3 *db, const char *action, struct hf_why *why)
 {
     const char *name = sqlite3_db_filename(db, "main");
     const char *file = name != NULL && name[0] != '\0' ? name : "the database";
+    int code = sqlite3_errcode(db) & 0xff;
+    int error = code == SQLITE_IOERR ? sqlite3_system_errno(db) : 0;
 
-    switch (sqlite3_errcode(db)) {
-    case SQLITE_FULL:
+    if (code == SQLITE_FULL || error == ENOSPC || error == EDQUOT)
         return hf_fail(why, HF_E_STORAGE,
                        "cannot %s: the disk holding %s is full; free some space and try again",
                        action, file);
+    switch (code) {
     case SQLITE_READONLY:
         return hf_fail(why, HF_E_STORAGE, "cannot %s: %s is read-only", action, file);
     case SQLITE_CORRUPT:
@@ -46,7 +33,8 @@ enum hf_err hf_db_fail(sqlite3 *db, const char *action, struct hf_why *why)
     case SQLITE_NOMEM:
         return hf_fail(why, HF_E_MEMORY, "cannot %s: out of memory", action);
     case SQLITE_IOERR:
-        return fail_input_output(db, action, file, why);
+        return hf_fail(why, HF_E_STORAGE, "cannot %s: reading or writing %s failed: %s", action,
+                       file, error != 0 ? strerror(error) : sqlite3_errmsg(db));
     default:
         return hf_fail(why, HF_E_STORAGE, "cannot %s: %s: %s", action, file, sqlite3_errmsg(db));
     }
@@ -73,9 +61,23 @@ enum hf_err hf_db_prepare(sqlite3 *db, const char *sql, const char *action, sqli
 
 enum hf_err hf_db_finish(sqlite3 *db, sqlite3_stmt *stmt, const char *action, struct hf_why *why)
 {
+    enum hf_err err = sqlite3_step(stmt) == SQLITE_DONE ? HF_OK : hf_db_fail(db, action, why);
+
+    sqlite3_finalize(stmt);
+    return err;
+}
+
+enum hf_err hf_db_query(sqlite3 *db, const char *sql, const char *action, struct hf_buf *out,
+                        struct hf_why *why)
+{
+    sqlite3_stmt *stmt = NULL;
     enum hf_err err = HF_OK;
 
-    if (sqlite3_step(stmt) != SQLITE_DONE)
+    HF_TRY(hf_db_prepare(db, sql, action, &stmt, why));
+    int rc = sqlite3_step(stmt);
+    if (rc == SQLITE_ROW)
+        err = hf_db_column_append(stmt, 0, out, why);
+    else if (rc != SQLITE_DONE)
         err = hf_db_fail(db, action, why);
     sqlite3_finalize(stmt);
     return err;
@@ -133,190 +135,9 @@ enum hf_err hf_db_sync(sqlite3 *db, struct hf_why *why)
                    sqlite3_db_filename(db, "main"), sqlite3_errstr(rc));
 }
 
-/* ---- log or journal ------------------------------------------------------------------------------ */
-
-/* The log stays when the last program closes the database: to fold it in would cost two fsyncs and
- * a rewrite at every update, and the next one would begin a new log with two more. */
-static enum hf_err use_log(sqlite3 *db, struct hf_why *why)
-{
-    HF_TRY(hf_db_exec(db,
-                      "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;"
-                      "PRAGMA wal_autocheckpoint = " HF_DB_LOG_PAGES,
-                      "open the database", why));
-    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    return HF_OK;
-}
-
-/* Truncated, not deleted: its name is synced once and for all. */
-static enum hf_err use_journal(sqlite3 *db, struct hf_why *why)
-{
-    return hf_db_exec(db, "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL",
-                      "open the database", why);
-}
-
-/* The last failure of `db` was that its log's index cannot be mapped for several processes. */
-static bool lacks_shared_memory(sqlite3 *db)
-{
-    switch (sqlite3_extended_errcode(db)) {
-    case SQLITE_IOERR_SHMMAP:
-    case SQLITE_IOERR_SHMOPEN:
-    case SQLITE_IOERR_SHMSIZE:
-    case SQLITE_IOERR_SHMLOCK:
-        return true;
-    default:
-        return false;
-    }
-}
-
-static enum hf_err has_log(sqlite3 *db, bool *out, struct hf_why *why)
-{
-    sqlite3_stmt *stmt = NULL;
-    enum hf_err err = HF_OK;
-
-    HF_TRY(hf_db_prepare(db, "PRAGMA journal_mode", "open the database", &stmt, why));
-    if (sqlite3_step(stmt) != SQLITE_ROW)
-        err = hf_db_fail(db, "open the database", why);
-    else
-        *out = strcmp((const char *)sqlite3_column_text(stmt, 0), "wal") == 0;
-    sqlite3_finalize(stmt);
-    return err;
-}
-
-/* In exclusive mode SQLite has the log's index in memory of its own, so that the log can be folded
- * in and given up where the index cannot be shared. For that no connection may be open. */
-static enum hf_err leave_log(const char *path, struct hf_why *why)
-{
-    static const char statements[] = "PRAGMA locking_mode = EXCLUSIVE;"
-                                     "SELECT count(*) FROM sqlite_schema;"
-                                     "PRAGMA journal_mode = TRUNCATE";
-    struct hf_buf index = {0};
-    sqlite3 *db = NULL;
-    bool is_log = true;
-    enum hf_err err = HF_OK;
-
-    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK) {
-        err = db == NULL ? hf_fail(why, HF_E_MEMORY, "out of memory opening %s", path)
-                         : hf_db_fail(db, "open the database", why);
-        goto out;
-    }
-    hf_db_harden(db);
-    (void)sqlite3_busy_timeout(db, HF_DB_BUSY_MS);
-    err = hf_db_exec(db, statements, "do without a log", why);
-    if (err == HF_OK)
-        err = has_log(db, &is_log, why);
-    if (err == HF_OK && is_log)
-        err = hf_fail(why, HF_E_STORAGE, "the log of %s cannot be given up", path);
-out:
-    sqlite3_close(db);
-    if (err != HF_OK)
-        return hf_fail_context(why,
-                               "the file system of %s has no memory that processes share "
-                               "(mmap with MAP_SHARED), which the database's log needs",
-                               path);
-    if (hf_buf_printf(&index, "%s-shm", path) == HF_OK)
-        (void)unlink((const char *)index.data);
-    hf_buf_free(&index);
-    return HF_OK;
-}
-
 enum hf_err hf_db_fold(sqlite3 *db, struct hf_why *why)
 {
     return hf_db_exec(db, "PRAGMA wal_checkpoint(TRUNCATE)", "fold the log into the database", why);
-}
-
-/* ---- opening ----------------------------------------------------------------------------------- */
-
-/* `*lacks_memory` may be NULL; else it says whether that is what a failure came from. */
-static enum hf_err open_with(const char *name, int flags, bool *lacks_memory, sqlite3 **out,
-                             struct hf_why *why)
-{
-    sqlite3 *db = NULL;
-    enum hf_err err = HF_OK;
-
-    if (sqlite3_open_v2(name, &db, flags, NULL) != SQLITE_OK) {
-        if (db == NULL)
-            err = hf_fail(why, HF_E_MEMORY, "out of memory opening %s", name);
-        else if (sqlite3_errcode(db) == SQLITE_CANTOPEN && sqlite3_system_errno(db) != 0)
-            err = hf_file_fail(why, "open the database", name, sqlite3_system_errno(db));
-        else
-            err = hf_db_fail(db, "open the database", why);
-        sqlite3_close(db);
-        return err;
-    }
-    hf_db_harden(db);
-    (void)sqlite3_busy_timeout(db, HF_DB_BUSY_MS);
-    err = hf_db_exec(db, "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;",
-                     "open the database", why);
-    if (err != HF_OK) {
-        if (lacks_memory != NULL)
-            *lacks_memory = lacks_shared_memory(db);
-        sqlite3_close(db);
-        return err;
-    }
-    *out = db;
-    return HF_OK;
-}
-
-/* SQLite changes the header first and maps the index afterwards, so the first read tells. */
-static enum hf_err open_new(const char *path, bool *lacks_memory, sqlite3 **out, struct hf_why *why)
-{
-    sqlite3 *db = NULL;
-
-    HF_TRY(open_with(path, SQLITE_OPEN_READWRITE, lacks_memory, &db, why));
-    enum hf_err err = hf_db_exec(db, "PRAGMA journal_mode = WAL", "open the database", why);
-    if (err == HF_OK)
-        err = hf_db_check_pages(db, why);
-    if (err != HF_OK) {
-        *lacks_memory = lacks_shared_memory(db);
-        sqlite3_close(db);
-        return err;
-    }
-    *out = db;
-    return HF_OK;
-}
-
-enum hf_err hf_db_create(const char *path, sqlite3 **out, struct hf_why *why)
-{
-    /* SQLite would make it readable for others; its -wal and -shm take over the mode. */
-    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0 && errno == EEXIST)
-        return hf_fail(why, HF_E_STATE, "%s exists already", path);
-    if (fd < 0)
-        return hf_file_fail(why, "make", path, errno);
-    close(fd);
-
-    bool lacks_memory = false;
-    enum hf_err err = open_new(path, &lacks_memory, out, why);
-    if (err == HF_OK || !lacks_memory)
-        return err;
-    HF_TRY(leave_log(path, why));
-    return open_with(path, SQLITE_OPEN_READWRITE, NULL, out, why);
-}
-
-void hf_db_harden(sqlite3 *db)
-{
-    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    (void)sqlite3_exec(db, "PRAGMA cell_size_check = ON", NULL, NULL, NULL);
-}
-
-enum hf_err hf_db_open_immutable(const char *path, sqlite3 **out, struct hf_why *why)
-{
-    struct hf_buf uri = {0};
-
-    enum hf_err err = hf_buf_append_text(&uri, "file:");
-    for (const char *c = path; *c != '\0' && err == HF_OK; c++)
-        err = strchr("?#%", *c) != NULL ? hf_buf_printf(&uri, "%%%02x", (unsigned)*c)
-                                        : hf_buf_append(&uri, c, 1);
-    if (err == HF_OK)
-        err = hf_buf_append_text(&uri, "?immutable=1");
-    if (err != HF_OK)
-        err = hf_fail(why, HF_E_MEMORY, "out of memory opening %s", path);
-    else
-        err = open_with((const char *)uri.data, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, NULL, out,
-                        why);
-    hf_buf_free(&uri);
-    return err;
 }
 
 bool hf_db_is_replaced(sqlite3 *db)
@@ -330,85 +151,166 @@ bool hf_db_is_replaced(sqlite3 *db)
 /* The database is small: a read of all its pages takes about a millisecond. */
 enum hf_err hf_db_check_pages(sqlite3 *db, struct hf_why *why)
 {
-    sqlite3_stmt *stmt = NULL;
-    enum hf_err err = HF_OK;
+    struct hf_buf found = {0};
 
-    HF_TRY(hf_db_prepare(db, "PRAGMA quick_check(1)", "read the database", &stmt, why));
-    if (sqlite3_step(stmt) != SQLITE_ROW)
-        err = hf_db_fail(db, "read the database", why);
-    else if (strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") != 0)
+    enum hf_err err = hf_db_query(db, "PRAGMA quick_check(1)", "read the database", &found, why);
+    if (err == HF_OK && !hf_bytes_equal(hf_buf_bytes(&found), hf_bytes_of_text("ok")))
         err = hf_fail(why, HF_E_STORAGE, "cannot read the database: %s is damaged (%s)",
-                      sqlite3_db_filename(db, "main"), sqlite3_column_text(stmt, 0));
-    sqlite3_finalize(stmt);
+                      sqlite3_db_filename(db, "main"),
+                      found.len > 0 ? (const char *)found.data : "it cannot be checked");
+    hf_buf_free(&found);
     return err;
 }
 
-/* Of these SQLite says no more than "unable to open database file". */
-static enum hf_err check_beside(const char *path, const char *suffix, struct hf_why *why)
+/* ---- opening ----------------------------------------------------------------------------------- */
+
+/* On failure too `*out` may be a connection, to be asked for its error and closed. */
+static enum hf_err open_with(const char *name, int flags, sqlite3 **out, struct hf_why *why)
 {
-    struct hf_buf file = {0};
-    enum hf_err err = HF_OK;
+    int code = sqlite3_open_v2(name, out, flags, NULL);
 
-    if (hf_buf_printf(&file, "%s%s", path, suffix) != HF_OK)
-        return hf_fail(why, HF_E_MEMORY, "out of memory opening %s", path);
-    const char *name = (const char *)file.data;
-    if (hf_file_is_something_else(name))
-        err =
-            hf_fail(why, HF_E_STORAGE,
-                    "%s should be a file of the database, it is a folder or leads nowhere; move it "
-                    "away",
-                    name);
-    else if (hf_file_exists(name) && faccessat(AT_FDCWD, name, R_OK | W_OK, AT_EACCESS) != 0)
-        err = hf_fail(why, HF_E_STORAGE,
-                      "%s cannot be opened: %s; give it the owner and the mode of %s", name,
-                      strerror(errno), path);
-    hf_buf_free(&file);
-    return err;
-}
-
-/* Read it once, and go on with the log or the journal that it has. */
-static enum hf_err try_for_writing(const char *path, bool *lacks_memory, sqlite3 **out,
-                                   struct hf_why *why)
-{
-    sqlite3 *db = NULL;
-    bool is_log = false;
-
-    HF_TRY(open_with(path, SQLITE_OPEN_READWRITE, lacks_memory, &db, why));
-    enum hf_err err = hf_db_check_pages(db, why);
-    if (err == HF_OK)
-        err = has_log(db, &is_log, why);
-    if (err == HF_OK)
-        err = is_log ? use_log(db, why) : use_journal(db, why);
-    if (err != HF_OK) {
-        *lacks_memory = lacks_shared_memory(db);
-        sqlite3_close(db);
-        return err;
-    }
-    *out = db;
+    if (*out == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory opening %s", name);
+    if (code == SQLITE_CANTOPEN && sqlite3_system_errno(*out) != 0)
+        return hf_file_fail(why, "open the database", name, sqlite3_system_errno(*out));
+    if (code != SQLITE_OK)
+        return hf_db_fail(*out, "open the database", why);
+    hf_db_harden(*out);
+    (void)sqlite3_busy_timeout(*out, HF_DB_BUSY_MS);
     return HF_OK;
 }
 
-static enum hf_err open_for_writing(const char *path, sqlite3 **out, struct hf_why *why)
+void hf_db_harden(sqlite3 *db)
+{
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    (void)sqlite3_exec(db, "PRAGMA cell_size_check = ON", NULL, NULL, NULL);
+}
+
+static enum hf_err has_log(sqlite3 *db, bool *out, struct hf_why *why)
+{
+    struct hf_buf mode = {0};
+
+    HF_TRY(hf_db_query(db, "PRAGMA journal_mode", "open the database", &mode, why));
+    *out = hf_bytes_equal(hf_buf_bytes(&mode), hf_bytes_of_text("wal"));
+    hf_buf_free(&mode);
+    return HF_OK;
+}
+
+/* In exclusive mode SQLite has the log's index in memory of its own, so that the log can be folded
+ * in and given up where the index cannot be shared. For that no connection may be open. */
+static enum hf_err leave_log(const char *path, struct hf_why *why)
+{
+    static const char statements[] = "PRAGMA locking_mode = EXCLUSIVE;"
+                                     "SELECT count(*) FROM sqlite_schema;"
+                                     "PRAGMA journal_mode = TRUNCATE";
+    struct hf_path index;
+    sqlite3 *db = NULL;
+    bool is_log = true;
+
+    enum hf_err err = open_with(path, SQLITE_OPEN_READWRITE, &db, why);
+    if (err == HF_OK)
+        err = hf_db_exec(db, statements, "do without a log", why);
+    if (err == HF_OK)
+        err = has_log(db, &is_log, why);
+    if (err == HF_OK && is_log)
+        err = hf_fail(why, HF_E_STORAGE, "the log of %s cannot be given up", path);
+    sqlite3_close(db);
+    if (err != HF_OK)
+        return hf_fail_context(why,
+                               "the file system of %s has no memory that processes share "
+                               "(mmap with MAP_SHARED), which the database's log needs",
+                               path);
+    if (hf_path_set(&index, NULL, "%s-shm", path) == HF_OK)
+        (void)unlink(index.text);
+    return HF_OK;
+}
+
+/* Read it once, and go on with the log or the journal that it has; a new one gets a log. SQLite changes
+ * the header first and maps the log's index afterwards, so the first read tells whether that works. */
+static enum hf_err try_to_write(const char *path, bool is_new, bool *lacks_memory, sqlite3 **out,
+                                struct hf_why *why)
+{
+    static const char action[] = "open the database";
+    sqlite3 *db = NULL;
+    bool is_log = false;
+
+    enum hf_err err = open_with(path, SQLITE_OPEN_READWRITE, &db, why);
+    if (err == HF_OK && is_new)
+        err = hf_db_exec(db, "PRAGMA journal_mode = WAL", action, why);
+    if (err == HF_OK)
+        err = hf_db_check_pages(db, why);
+    if (err == HF_OK)
+        err = has_log(db, &is_log, why);
+    if (err == HF_OK && is_log) {
+        err = hf_db_exec(db, "PRAGMA synchronous = NORMAL", action, why);
+        (void)sqlite3_wal_autocheckpoint(db, HF_DB_LOG_PAGES);
+        /* To fold the log in at each close would cost two fsyncs and a rewrite at every update, and
+         * the next one would begin a new log with two more. */
+        (void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is_new ? 0 : 1, NULL);
+    } else if (err == HF_OK) {
+        /* Truncated, not deleted: its name is synced once and for all. */
+        err = hf_db_exec(db, "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL", action,
+                         why);
+    }
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
+    if (err == HF_OK) {
+        *out = db;
+        return HF_OK;
+    }
+    switch (sqlite3_extended_errcode(db)) {
+    case SQLITE_IOERR_SHMMAP:
+    case SQLITE_IOERR_SHMOPEN:
+    case SQLITE_IOERR_SHMSIZE:
+    case SQLITE_IOERR_SHMLOCK:
+        *lacks_memory = true;
+        break;
+    default:
+        break;
+    }
+    sqlite3_close(db);
+    return err;
+}
+
+static enum hf_err open_to_write(const char *path, bool is_new, sqlite3 **out, struct hf_why *why)
 {
     bool lacks_memory = false;
 
-    if (!hf_file_is_writable(path))
-        return hf_fail(why, HF_E_STORAGE,
-                       "%s cannot be written: its disk or its folder is read-only for this user",
-                       path);
-    HF_TRY(check_beside(path, "-wal", why));
-    HF_TRY(check_beside(path, "-shm", why));
-    HF_TRY(check_beside(path, "-journal", why));
-    enum hf_err err = try_for_writing(path, &lacks_memory, out, why);
+    enum hf_err err = try_to_write(path, is_new, &lacks_memory, out, why);
     if (err == HF_OK || !lacks_memory)
         return err;
     HF_TRY(leave_log(path, why));
-    return try_for_writing(path, &lacks_memory, out, why);
+    return try_to_write(path, false, &lacks_memory, out, why);
 }
 
-static enum hf_err keep_if_whole_take(sqlite3 *db, sqlite3 **out, struct hf_why *why)
+enum hf_err hf_db_create(const char *path, sqlite3 **out, struct hf_why *why)
 {
-    enum hf_err err = hf_db_check_pages(db, why);
+    /* SQLite would make it readable for others; its -wal and -shm take over the mode. */
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == EEXIST)
+        return hf_fail(why, HF_E_STATE, "%s exists already", path);
+    if (fd < 0)
+        return hf_file_fail(why, "make", path, errno);
+    close(fd);
+    return open_to_write(path, true, out, why);
+}
+
+enum hf_err hf_db_open_immutable(const char *path, sqlite3 **out, struct hf_why *why)
+{
+    struct hf_buf uri = {0};
+    sqlite3 *db = NULL;
+
+    enum hf_err err = hf_buf_append_text(&uri, "file:");
+    for (const char *c = path; *c != '\0' && err == HF_OK; c++)
+        err = strchr("?#%", *c) != NULL ? hf_buf_printf(&uri, "%%%02x", (unsigned)*c)
+                                        : hf_buf_append(&uri, c, 1);
+    if (err == HF_OK)
+        err = hf_buf_append_text(&uri, "?immutable=1");
+    if (err != HF_OK)
+        err = hf_fail(why, HF_E_MEMORY, "out of memory opening %s", path);
+    else
+        err = open_with((const char *)uri.data, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, &db, why);
+    hf_buf_free(&uri);
     if (err == HF_OK)
         *out = db;
     else
@@ -420,19 +322,49 @@ enum hf_err hf_db_open_for_reading(const char *path, sqlite3 **out, struct hf_wh
 {
     sqlite3 *db = NULL;
 
-    if (open_with(path, SQLITE_OPEN_READONLY, NULL, &db, NULL) == HF_OK &&
-        keep_if_whole_take(db, out, NULL) == HF_OK)
+    if (open_with(path, SQLITE_OPEN_READONLY, &db, NULL) == HF_OK &&
+        hf_db_check_pages(db, NULL) == HF_OK) {
+        *out = db;
         return HF_OK;
+    }
+    sqlite3_close(db);
     HF_TRY(hf_db_open_immutable(path, &db, why));
-    return keep_if_whole_take(db, out, why);
+    enum hf_err err = hf_db_check_pages(db, why);
+    if (err == HF_OK)
+        *out = db;
+    else
+        sqlite3_close(db);
+    return err;
 }
 
 enum hf_err hf_db_open(const char *path, sqlite3 **out, struct hf_why *not_writable,
                        struct hf_why *why)
 {
+    static const char *const suffixes[] = {"-wal", "-shm", "-journal"};
     struct hf_why reason = {0};
+    enum hf_err err = HF_OK;
 
-    enum hf_err err = open_for_writing(path, out, &reason);
+    if (!hf_file_is_writable(path))
+        err = hf_fail(&reason, HF_E_STORAGE,
+                      "%s cannot be written: its disk or its folder is read-only for this user",
+                      path);
+    /* Of these SQLite says no more than "unable to open database file". */
+    for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0] && err == HF_OK; i++) {
+        struct hf_path beside;
+        HF_TRY(hf_path_set(&beside, why, "%s%s", path, suffixes[i]));
+        if (hf_file_is_something_else(beside.text))
+            err = hf_fail(&reason, HF_E_STORAGE,
+                          "%s should be a file of the database, it is a folder or leads nowhere; "
+                          "move it away",
+                          beside.text);
+        else if (hf_file_exists(beside.text) &&
+                 faccessat(AT_FDCWD, beside.text, R_OK | W_OK, AT_EACCESS) != 0)
+            err = hf_fail(&reason, HF_E_STORAGE,
+                          "%s cannot be opened: %s; give it the owner and the mode of %s",
+                          beside.text, strerror(errno), path);
+    }
+    if (err == HF_OK)
+        err = open_to_write(path, false, out, &reason);
     if (err == HF_E_STORAGE) {
         HF_TRY(hf_db_open_for_reading(path, out, why));
         (void)hf_fail(not_writable, err, "%s", reason.text);

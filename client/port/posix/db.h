@@ -2,16 +2,16 @@
  * SQLite, with its faults as sentences.
  *
  * Write-ahead log with synchronous=NORMAL: a commit is one append, its frames carry checksums. A
- * power cut takes back the newest commits, in order, and never half of one; hf_db_sync says from
- * where on it takes back none. That is asked for where it matters (an activation, the end of an
- * update), not for each of the eight commits of an update. A rollback journal would cost three to
+ * power cut takes back the newest commits, in order, and never half of one; after hf_db_sync it takes
+ * back none of those before. That is called where it matters (an activation, the end of an update), not
+ * for each of the eight commits of an update. A rollback journal would cost three to
  * four fsyncs a commit, and readers would wait for the writer. The price is the -wal and -shm file
  * beside the database, which stay when it is closed.
  *
  * The log needs memory that processes share through a mapped file. File systems without such mappings
  * (JFFS2, 9p, FUSE with direct_io) get a rollback journal instead, synced at every commit; the
- * database's own header says which of the two it has. Other processes read it all the same. On a disk that cannot be written it is opened
- * for reading with them or, where they cannot be used, as "immutable", without them.
+ * database's own header says which of the two it has. On a disk that cannot be written the database is
+ * opened for reading with these files or, if they cannot be used, as "immutable", without them.
  */
 #ifndef HF_CLIENT_PORT_POSIX_DB_H
 #define HF_CLIENT_PORT_POSIX_DB_H
@@ -24,8 +24,8 @@
 
 #include <sqlite3.h>
 
-#define HF_DB_LOG_PAGES "256" /* of 4 KiB: the log is folded in when it is longer */
-#define HF_DB_BUSY_MS 5000 /* a writer holds the database for milliseconds; slow flash for more */
+#define HF_DB_LOG_PAGES 256 /* of 4 KiB: the log is folded in when it is longer */
+#define HF_DB_BUSY_MS 5000  /* a writer holds the database for milliseconds; slow flash for more */
 
 /**
  * Make a new, empty database, mode 0600, with a log or a journal, whichever works where it is.
@@ -80,6 +80,10 @@ HF_MUST_USE enum hf_err hf_db_prepare(sqlite3 *db, const char *sql, const char *
 HF_MUST_USE enum hf_err hf_db_finish(sqlite3 *db, sqlite3_stmt *stmt, const char *action,
                                      struct hf_why *why);
 
+/** The one column of the one row that a query gives, appended to `out`: nothing without a row. */
+HF_MUST_USE enum hf_err hf_db_query(sqlite3 *db, const char *sql, const char *action,
+                                    struct hf_buf *out, struct hf_why *why);
+
 /** The whole number that a query of one row and one column gives. */
 HF_MUST_USE enum hf_err hf_db_query_int64(sqlite3 *db, const char *sql, const char *action,
                                           int64_t *out, struct hf_why *why);
@@ -94,8 +98,101 @@ HF_MUST_USE enum hf_err hf_db_column_append(sqlite3_stmt *stmt, int column, stru
                                             struct hf_why *why);
 
 /*
- * The copy of the database, STATE/holdfast.db.backup, which takes its place when it is damaged or
- * lost: a device whose database has rotted gets home by itself, with the floors it had.
+ * The schema: numbered steps forward (schema/client-migrations), compiled in. A new database runs them
+ * all, so there is one way to come to today's schema and every start of a fleet tests it. PRAGMA
+ * user_version says how many have been run.
+ */
+
+struct hf_migration {
+    int64_t number; /* the user_version it leads to; the first is 1 */
+    const char *name;
+    const char *sql;
+};
+/* Generated at build time by schema/embed-sql.cmake, in order and without gaps. */
+extern const struct hf_migration hf_client_migrations[];
+extern const size_t hf_client_migrations_len;
+
+/** SHA-256 of the schema that all of them make (hf_schema_compare). tests/unit/test_migrate.c says what
+ *  it has to be after a new step. */
+extern const char hf_client_schema_sha256[];
+
+/** "HFCT" in the file's header: a client's database of ours. */
+#define HF_CLIENT_APPLICATION_ID INT64_C(0x48464354)
+
+/**
+ * HF_OK with the schema's version in `*out`; HF_E_SCHEMA when it is above `newest`, HF_E_STORAGE
+ * when the file is a database of something else.
+ */
+HF_MUST_USE enum hf_err hf_schema_check(sqlite3 *db, int64_t newest, int64_t *out,
+                                        struct hf_why *why);
+
+/** Everything that CREATE has made, as it was written: appended to `out`. */
+HF_MUST_USE enum hf_err hf_schema_describe(sqlite3 *db, struct hf_buf *out, struct hf_why *why);
+
+/**
+ * Is the schema, every name and rule of it, what `steps` make of a new database up to `version`,
+ * which hf_schema_check has found? SQLite does not notice a bit that flipped in the text of its schema:
+ * it then knows a column by another name. HF_E_FORMAT.
+ */
+HF_MUST_USE enum hf_err hf_schema_compare(sqlite3 *db, const struct hf_migration *steps,
+                                          int64_t version, struct hf_why *why);
+
+/**
+ * Run the steps that `db` has not seen. Each is one transaction, so a power cut leaves the schema
+ * at a step's end and the next start goes on; two processes may try at once.
+ */
+HF_MUST_USE enum hf_err hf_schema_migrate(sqlite3 *db, const struct hf_migration *steps,
+                                          size_t n_steps, struct hf_why *why);
+
+/*
+ * What must not be corrupt in a row. SQLite keeps no checksums of its rows, so a bit that flips in one is
+ * nothing to it.
+ */
+
+/**
+ * Append the root metadata of `db` to `out`, with its version in `*version`. It is the only stored data
+ * that cannot be fetched again, so it is compared with the receipt of its verification
+ * (common/tuf/receipts.h) or, without one, verified (TUF 5.2). HF_E_NOT_FOUND where there is none,
+ * HF_E_STORAGE where it is damaged, HF_E_BUSY, HF_E_MEMORY.
+ */
+HF_MUST_USE enum hf_err hf_db_root_load(sqlite3 *db, struct hf_buf *out, int64_t *version,
+                                        struct hf_why *why);
+
+/** The same without the bytes. `known`, or NULL: the SHA-256 of root metadata that passed before, which
+ *  passes at once; empty at first, and written when other root metadata passes. */
+HF_MUST_USE enum hf_err hf_db_root_check(sqlite3 *db, char known[HF_SHA256_HEX_LEN],
+                                         struct hf_why *why);
+
+/* The list of revoked keys as it is stored: 64 hexadecimal digits a line, and beside these lines their
+ * SHA-256. */
+#define HF_REVOKED_LINE_LEN                                                                        \
+    HF_SHA256_HEX_LEN /* the digits, and a newline where their NUL would be */
+#define HF_REVOKED_LINES_MAX (HF_REVOKED_MAX * HF_REVOKED_LINE_LEN) /* bytes of the longest list */
+
+/** The keys of `lines`, whose SHA-256 is `sha256` (NULL: not known), appended to `out` as 32 bytes each.
+ *  `where` names them in the sentence. HF_E_STORAGE where they are damaged. */
+HF_MUST_USE enum hf_err hf_revoked_parse(struct hf_bytes lines, const char *sha256,
+                                         const char *where, struct hf_buf *out, struct hf_why *why);
+/** The other way round. `lines` is a text also where there are no keys. */
+HF_MUST_USE enum hf_err hf_revoked_format(struct hf_bytes keys, struct hf_buf *lines,
+                                          char sha256[HF_SHA256_HEX_LEN], struct hf_why *why);
+
+/** The keys, appended to `out`. HF_E_NOT_FOUND where no list was ever saved, HF_E_STORAGE where it is
+ *  damaged. */
+HF_MUST_USE enum hf_err hf_db_revoked_load(sqlite3 *db, struct hf_buf *out, struct hf_why *why);
+/** `keys`: at most HF_REVOKED_MAX of 32 bytes each. */
+HF_MUST_USE enum hf_err hf_db_revoked_save(sqlite3 *db, struct hf_bytes keys, struct hf_why *why);
+/** HF_E_FORMAT where the list is damaged. HF_OK where there is none. */
+HF_MUST_USE enum hf_err hf_db_revoked_check(sqlite3 *db, struct hf_why *why);
+
+/** What the device refuses permanently, in a database of schema `version`: are `bundle.floor` and
+ *  `bundle.rejected` numbers still (client/core/floors.c), and is the list of revoked keys whole? A floor
+ *  that is none would stop every update, a damaged list would bring back what was revoked. HF_E_FORMAT. */
+HF_MUST_USE enum hf_err hf_db_check_floors(sqlite3 *db, int64_t version, struct hf_why *why);
+
+/*
+ * The copy of the database, STATE/holdfast.db.backup, which replaces it when it is damaged or lost: such
+ * a device repairs itself and keeps its floors.
  *
  * The schema counts changes that must not be lost (table change). The copy is made again when it has
  * seen fewer; a database that has seen fewer than its copy has lost some, with its write-ahead log
@@ -107,22 +204,23 @@ HF_MUST_USE enum hf_err hf_db_changes(sqlite3 *db, int64_t *out, struct hf_why *
 /** How many its copy has; -1 without one that can be read. */
 int64_t hf_db_copy_changes(const char *state_dir);
 
-/** Is there one, and is neither a page nor the root metadata damaged? Reads all of it. */
-bool hf_db_copy_is_whole(const char *state_dir);
+/** Is there one, and is it whole? Reads all of it. `known_root` as of hf_db_root_check. */
+bool hf_db_copy_is_whole(const char *state_dir, char known_root[HF_SHA256_HEX_LEN]);
 
 /** Make what was committed until now the copy. Reads all of `db` and refuses to copy a damaged one.
  *  HF_E_STORAGE, HF_E_MEMORY; the copy of before stays then. The caller holds STATE/lock. */
-HF_MUST_USE enum hf_err hf_db_copy_write(const char *state_dir, sqlite3 *db, struct hf_why *why);
+HF_MUST_USE enum hf_err hf_db_copy_write(const char *state_dir, sqlite3 *db,
+                                         char known_root[HF_SHA256_HEX_LEN], struct hf_why *why);
 
 /**
- * The root metadata in the copy, for a database in which that alone has rotted: appended to `out`.
+ * The root metadata in the copy, for a database in which that alone is damaged: appended to `out`.
  * HF_E_NOT_FOUND without a copy, HF_E_STORAGE where it is damaged as well, HF_E_MEMORY.
  */
 HF_MUST_USE enum hf_err hf_db_copy_load_root(const char *state_dir, struct hf_buf *out,
                                              int64_t *version, struct hf_why *why);
 
 /** What stands where SQLite's shared memory should be, and is no file, is moved away: it is not used,
- *  and nothing is lost. Where it stays, opening the database says so. */
+ *  and nothing is lost. If that fails, opening the database says so. */
 void hf_db_clear_index(const char *state_dir);
 
 /** Is there no database, are its bytes at fault, or is it or its log no file? Not so with rights, memory or
@@ -135,56 +233,5 @@ bool hf_db_is_damaged(const char *state_dir);
  * not open. HF_E_NOT_FOUND without a copy that is whole, HF_E_STORAGE; nothing has changed then.
  */
 HF_MUST_USE enum hf_err hf_db_copy_restore(const char *state_dir, struct hf_why *why);
-
-/*
- * The root metadata in a database: the only stored data that cannot be fetched again.
- *
- * SQLite keeps no checksums of what is in its rows, so a bit that flips in one is nothing to it. Here
- * the file is compared with the receipt of its verification (common/tuf/receipts.h); where it has none
- * it is verified (TUF 5.2).
- */
-
-/**
- * Append the root metadata of `db` to `out`, with its version in `*version`. HF_E_NOT_FOUND where
- * there is none, HF_E_STORAGE where it is damaged, HF_E_BUSY, HF_E_MEMORY; both stay as they were then.
- */
-HF_MUST_USE enum hf_err hf_db_root_load(sqlite3 *db, struct hf_buf *out, int64_t *version,
-                                        struct hf_why *why);
-
-/** The same without the bytes: is it what it was? */
-HF_MUST_USE enum hf_err hf_db_root_check(sqlite3 *db, struct hf_why *why);
-
-/*
- * The list of revoked keys as it lies in the database: 64 hexadecimal digits a line, and beside these
- * lines their SHA-256, since SQLite would not notice one that has rotted.
- */
-
-#define HF_REVOKED_LINE_LEN                                                                        \
-    HF_SHA256_HEX_LEN /* the digits, and a newline where their NUL would be */
-#define HF_REVOKED_LINES_MAX (HF_REVOKED_MAX * HF_REVOKED_LINE_LEN) /* bytes of the longest list */
-
-/** The keys of `lines`, whose SHA-256 is `sha256` (NULL: not known), appended to `out` as 32 bytes each.
- *  `where` names them in the sentence. HF_E_STORAGE where they are damaged. */
-HF_MUST_USE enum hf_err hf_revoked_parse(struct hf_bytes lines, const char *sha256,
-                                         const char *where, struct hf_buf *out, struct hf_why *why);
-
-/** The lines, and the keys in them. HF_E_NOT_FOUND where no list was ever saved, HF_E_STORAGE where it is
- *  damaged. Either may be NULL. */
-HF_MUST_USE enum hf_err hf_db_revoked_load(sqlite3 *db, struct hf_buf *lines, struct hf_buf *keys,
-                                           struct hf_why *why);
-
-/** `keys`: at most HF_REVOKED_MAX of 32 bytes each. */
-HF_MUST_USE enum hf_err hf_db_revoked_save(sqlite3 *db, struct hf_bytes keys, struct hf_why *why);
-
-/** HF_E_FORMAT where the list is damaged. HF_OK where there is none, and before schema 5. */
-HF_MUST_USE enum hf_err hf_db_revoked_check(sqlite3 *db, struct hf_why *why);
-
-/* What the device refuses permanently, as stored in the database: `bundle.floor`, `bundle.rejected` and
- * the revoked keys. */
-
-/** Are they numbers still (client/core/floors.c), and is the list of revoked keys what its SHA-256 says?
- *  A floor that rotted would keep every update back, a list would bring back what was revoked.
- *  HF_E_FORMAT when not. */
-HF_MUST_USE enum hf_err hf_db_check_floors(sqlite3 *db, struct hf_why *why);
 
 #endif

@@ -1,49 +1,157 @@
-#include "client/core/refresh.h"
+/* What a database holds: its schema, and the rows that must not be corrupt. */
 #include "client/port/posix/db.h"
 
+#include "client/core/refresh.h"
 #include "common/base/hex.h"
 #include "common/tuf/trusted_set.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
-/* The one column of the one row; empty without a row. */
-static enum hf_err load_row(sqlite3 *db, const char *sql, struct hf_buf *out, struct hf_why *why)
+/* ---- the schema -------------------------------------------------------------------------------- */
+
+static const char updating[] = "bring the database's schema up to date";
+
+static enum hf_err read_version(sqlite3 *db, int64_t *out, struct hf_why *why)
 {
-    static const char action[] = "read the root metadata";
+    return hf_db_query_int64(db, "PRAGMA user_version", "read the schema's version", out, why);
+}
+
+enum hf_err hf_schema_check(sqlite3 *db, int64_t newest, int64_t *out, struct hf_why *why)
+{
+    int64_t application = 0;
+    int64_t version = 0;
+
+    HF_TRY(hf_db_query_int64(db, "PRAGMA application_id", "read the database", &application, why));
+    if (application != HF_CLIENT_APPLICATION_ID)
+        return hf_fail(why, HF_E_STORAGE, "%s is empty or not a database of holdfast",
+                       sqlite3_db_filename(db, "main"));
+    HF_TRY(read_version(db, &version, why));
+    if (version > newest)
+        return hf_fail(why, HF_E_SCHEMA,
+                       "%s was written by a newer holdfast: its schema is %" PRId64
+                       ", this one writes %" PRId64 "; install the newer holdfast again",
+                       sqlite3_db_filename(db, "main"), version, newest);
+    *out = version;
+    return HF_OK;
+}
+
+enum hf_err hf_schema_migrate(sqlite3 *db, const struct hf_migration *steps, size_t n_steps,
+                              struct hf_why *why)
+{
+    char pragmas[96];
+
+    for (size_t i = 0; i < n_steps; i++) {
+        int64_t version = 0;
+        HF_TRY(hf_db_exec(db, "BEGIN IMMEDIATE", updating, why));
+        /* Another process may have been quicker. */
+        enum hf_err err = read_version(db, &version, why);
+        if (err == HF_OK && version < steps[i].number) {
+            (void)snprintf(pragmas, sizeof pragmas,
+                           "PRAGMA user_version = %" PRId64 "; PRAGMA application_id = %" PRId64,
+                           steps[i].number, HF_CLIENT_APPLICATION_ID);
+            err = hf_db_exec(db, steps[i].sql, updating, why);
+            if (err == HF_OK)
+                err = hf_db_exec(db, pragmas, updating, why);
+        }
+        if (err == HF_OK)
+            err = hf_db_exec(db, "COMMIT", updating, why);
+        if (err != HF_OK) {
+            (void)sqlite3_exec(db, "ROLLBACK", NULL, NULL, NULL);
+            return err;
+        }
+    }
+    return HF_OK;
+}
+
+enum hf_err hf_schema_describe(sqlite3 *db, struct hf_buf *out, struct hf_why *why)
+{
+    static const char reading[] = "read the database's schema";
     sqlite3_stmt *stmt = NULL;
     enum hf_err err = HF_OK;
+    int rc = SQLITE_DONE;
 
-    HF_TRY(hf_db_prepare(db, sql, action, &stmt, why));
-    int rc = sqlite3_step(stmt);
-    if (rc == SQLITE_ROW)
+    HF_TRY(hf_db_prepare(db,
+                         "SELECT type || ' ' || name || ' ' || tbl_name || ' ' || ifnull(sql, '') "
+                         "FROM sqlite_schema ORDER BY name",
+                         reading, &stmt, why));
+    while (err == HF_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
         err = hf_db_column_append(stmt, 0, out, why);
-    else if (rc != SQLITE_DONE)
-        err = hf_db_fail(db, action, why);
+        if (err == HF_OK && hf_buf_append_text(out, ";") != HF_OK)
+            err = hf_fail(why, HF_E_MEMORY, "out of memory reading the database's schema");
+    }
+    if (err == HF_OK && rc != SQLITE_DONE)
+        err = hf_db_fail(db, reading, why);
     sqlite3_finalize(stmt);
     return err;
 }
 
-/* What cannot be read counts as none. */
-static void load_receipts(sqlite3 *db, struct hf_receipts *out)
-{
-    struct hf_buf value = {0};
+const char hf_client_schema_sha256[] =
+    "422f67e4dfdf1aac1c99850d63143d02e6cdef2bff4bbb05c51939fed3a65a81";
 
-    *out = (struct hf_receipts){0};
-    if (load_row(db, "SELECT value FROM value WHERE name = '" HF_VERIFIED_NAME "'", &value, NULL) ==
-            HF_OK &&
-        value.len > 0)
-        hf_verified_parse((const char *)value.data, out);
-    hf_buf_free(&value);
+enum hf_err hf_schema_compare(sqlite3 *db, const struct hf_migration *steps, int64_t version,
+                              struct hf_why *why)
+{
+    size_t n_steps = version > 0 ? (size_t)version : 0; /* below that the number is corrupt */
+    struct hf_buf is = {0};
+    struct hf_buf should_be = {0};
+    sqlite3 *made = NULL;
+    char sha256[HF_SHA256_HEX_LEN];
+
+    enum hf_err err = hf_schema_describe(db, &is, why);
+    if (err != HF_OK)
+        goto out;
+    /* To build a database costs more than an update without news, so that is done only if the schema is
+     * not today's. */
+    hf_sha256_hex(hf_buf_bytes(&is), sha256);
+    if (steps == hf_client_migrations && version == (int64_t)hf_client_migrations_len &&
+        strcmp(sha256, hf_client_schema_sha256) == 0)
+        goto out;
+    if (sqlite3_open(":memory:", &made) != SQLITE_OK)
+        err = hf_fail(why, HF_E_MEMORY, "out of memory for the schema of a new database");
+    else
+        hf_db_harden(made);
+    if (err == HF_OK)
+        err = hf_schema_migrate(made, steps, n_steps, why);
+    if (err == HF_OK)
+        err = hf_schema_describe(made, &should_be, why);
+    if (err == HF_OK && !hf_bytes_equal(hf_buf_bytes(&is), hf_buf_bytes(&should_be)))
+        err = hf_fail(why, HF_E_FORMAT, "%s is damaged: its schema is not that of version %" PRId64,
+                      sqlite3_db_filename(db, "main"), version);
+out:
+    sqlite3_close(made);
+    hf_buf_free(&is);
+    hf_buf_free(&should_be);
+    return err;
+}
+
+/* ---- the root metadata ------------------------------------------------------------------------- */
+
+static enum hf_err load_root(sqlite3 *db, struct hf_buf *out, struct hf_why *why)
+{
+    HF_TRY(hf_db_query(db, "SELECT bytes FROM metadata WHERE role = 'root'",
+                       "read the root metadata", out, why));
+    return out->len > 0 ? HF_OK
+                        : hf_fail(why, HF_E_NOT_FOUND, "there is no root metadata in %s",
+                                  sqlite3_db_filename(db, "main"));
 }
 
 /* It was signed and verified before it was stored: whatever is wrong with it now is damage. */
-static enum hf_err verify(sqlite3 *db, struct hf_bytes file, int64_t *version, struct hf_why *why)
+static enum hf_err verify_root(sqlite3 *db, struct hf_bytes file, int64_t *version,
+                               struct hf_why *why)
 {
     struct hf_trusted_set set = {0};
-    struct hf_receipts known;
+    struct hf_receipts known = {0};
+    struct hf_buf receipts = {0};
     struct hf_why reason = {0};
 
-    load_receipts(db, &known);
+    /* What cannot be read counts as none. */
+    if (hf_db_query(db, "SELECT value FROM value WHERE name = '" HF_VERIFIED_NAME "'",
+                    "read the receipts", &receipts, NULL) == HF_OK &&
+        receipts.len > 0)
+        hf_verified_parse((const char *)receipts.data, &known);
+    hf_buf_free(&receipts);
     enum hf_err err = hf_trusted_set_resume(&set, file, 0, &known, &reason);
     if (err == HF_E_MEMORY)
         return hf_fail(why, err, "%s", reason.text);
@@ -60,110 +168,106 @@ enum hf_err hf_db_root_load(sqlite3 *db, struct hf_buf *out, int64_t *version, s
 {
     struct hf_buf file = {0};
 
-    enum hf_err err = load_row(db, "SELECT bytes FROM metadata WHERE role = 'root'", &file, why);
-    if (err == HF_OK && file.len == 0)
-        err = hf_fail(why, HF_E_NOT_FOUND, "there is no root metadata in %s",
-                      sqlite3_db_filename(db, "main"));
+    enum hf_err err = load_root(db, &file, why);
     if (err == HF_OK)
-        err = verify(db, hf_buf_bytes(&file), version, why);
+        err = verify_root(db, hf_buf_bytes(&file), version, why);
     if (err == HF_OK && hf_buf_append(out, file.data, file.len) != HF_OK)
         err = hf_fail(why, HF_E_MEMORY, "out of memory reading the root metadata");
     hf_buf_free(&file);
     return err;
 }
 
-enum hf_err hf_db_root_check(sqlite3 *db, struct hf_why *why)
+enum hf_err hf_db_root_check(sqlite3 *db, char known[HF_SHA256_HEX_LEN], struct hf_why *why)
 {
     struct hf_buf file = {0};
+    char sha256[HF_SHA256_HEX_LEN];
     int64_t version = 0;
 
-    enum hf_err err = hf_db_root_load(db, &file, &version, why);
+    enum hf_err err = load_root(db, &file, why);
+    if (err == HF_OK) {
+        hf_sha256_hex(hf_buf_bytes(&file), sha256);
+        if (known == NULL || strcmp(known, sha256) != 0)
+            err = verify_root(db, hf_buf_bytes(&file), &version, why);
+        if (err == HF_OK && known != NULL)
+            memcpy(known, sha256, sizeof sha256);
+    }
     hf_buf_free(&file);
     return err;
 }
 
-/* ---- the list of revoked keys ---------------------------------------------------------------- */
-
-/* ---- lines --------------------------------------------------------------------------------------- */
-
-static bool parse_line(const uint8_t *line, uint8_t out[HF_SHA256_LEN])
-{
-    char digits[HF_SHA256_HEX_LEN];
-
-    memcpy(digits, line, HF_REVOKED_LINE_LEN - 1);
-    digits[HF_REVOKED_LINE_LEN - 1] = '\0';
-    return line[HF_REVOKED_LINE_LEN - 1] == '\n' && hf_hex_decode(digits, out, HF_SHA256_LEN);
-}
+/* ---- the revoked keys, and floors -------------------------------------------------------------- */
 
 enum hf_err hf_revoked_parse(struct hf_bytes lines, const char *sha256, const char *where,
                              struct hf_buf *out, struct hf_why *why)
 {
-    char found[HF_SHA256_HEX_LEN];
+    char text[HF_SHA256_HEX_LEN];
     uint8_t key[HF_SHA256_LEN];
 
-    hf_sha256_hex(lines, found);
-    if (sha256 != NULL && strcmp(found, sha256) != 0)
+    hf_sha256_hex(lines, text);
+    if (sha256 != NULL && strcmp(text, sha256) != 0)
         return hf_fail(why, HF_E_STORAGE,
                        "%s: the list of revoked keys is damaged (expected SHA-256 %s, found %s)",
-                       where, sha256, found);
+                       where, sha256, text);
     if (lines.len % HF_REVOKED_LINE_LEN != 0 || lines.len > HF_REVOKED_LINES_MAX)
         return hf_fail(why, HF_E_STORAGE,
                        "%s: the list of revoked keys is damaged (expected at most %d lines of %d "
                        "bytes, found %zu bytes)",
                        where, HF_REVOKED_MAX, HF_REVOKED_LINE_LEN, lines.len);
     for (size_t at = 0; at < lines.len; at += HF_REVOKED_LINE_LEN) {
-        if (!parse_line(lines.data + at, key))
+        memcpy(text, lines.data + at, HF_REVOKED_LINE_LEN - 1);
+        text[HF_REVOKED_LINE_LEN - 1] = '\0';
+        if (lines.data[at + HF_REVOKED_LINE_LEN - 1] != '\n' ||
+            !hf_hex_decode(text, key, HF_SHA256_LEN))
             return hf_fail(why, HF_E_STORAGE,
                            "%s: the list of revoked keys is damaged (line %zu is not a SHA-256)",
                            where, at / HF_REVOKED_LINE_LEN + 1);
-        if (hf_buf_append(out, key, sizeof(key)) != HF_OK)
+        if (hf_buf_append(out, key, sizeof key) != HF_OK)
             return hf_fail(why, HF_E_MEMORY, "out of memory for the revoked keys");
     }
     return HF_OK;
 }
 
-static enum hf_err append_lines(struct hf_bytes keys, struct hf_buf *out)
+enum hf_err hf_revoked_format(struct hf_bytes keys, struct hf_buf *lines,
+                              char sha256[HF_SHA256_HEX_LEN], struct hf_why *why)
 {
-    char line[HF_REVOKED_LINE_LEN + 1];
+    char line[HF_REVOKED_LINE_LEN];
 
-    HF_TRY(hf_buf_reserve(out, 0));
-    for (size_t at = 0; at < keys.len; at += HF_SHA256_LEN) {
+    enum hf_err err = hf_buf_reserve(lines, 0);
+    for (size_t at = 0; at < keys.len && err == HF_OK; at += HF_SHA256_LEN) {
         hf_hex_encode(keys.data + at, HF_SHA256_LEN, line);
         line[HF_REVOKED_LINE_LEN - 1] = '\n';
-        HF_TRY(hf_buf_append(out, line, HF_REVOKED_LINE_LEN));
+        err = hf_buf_append(lines, line, HF_REVOKED_LINE_LEN);
     }
+    if (err != HF_OK)
+        return hf_fail(why, err, "out of memory for the revoked keys");
+    hf_sha256_hex(hf_buf_bytes(lines), sha256);
     return HF_OK;
 }
 
-/* ---- the row ------------------------------------------------------------------------------------- */
-
-enum hf_err hf_db_revoked_load(sqlite3 *db, struct hf_buf *lines, struct hf_buf *keys,
-                               struct hf_why *why)
+enum hf_err hf_db_revoked_load(sqlite3 *db, struct hf_buf *out, struct hf_why *why)
 {
     static const char action[] = "read the list of revoked keys";
-    struct hf_buf found = {0};
-    struct hf_buf parsed = {0};
+    struct hf_buf lines = {0};
+    struct hf_buf keys = {0};
     sqlite3_stmt *stmt = NULL;
     enum hf_err err;
 
     HF_TRY(hf_db_prepare(db, "SELECT keys, sha256 FROM revoked WHERE id = 1", action, &stmt, why));
     int rc = sqlite3_step(stmt);
     if (rc == SQLITE_ROW)
-        err = hf_db_column_append(stmt, 0, &found, why);
+        err = hf_db_column_append(stmt, 0, &lines, why);
     else if (rc == SQLITE_DONE)
         err = hf_fail(why, HF_E_NOT_FOUND, "no list of revoked keys is stored");
     else
         err = hf_db_fail(db, action, why);
     if (err == HF_OK)
-        err = hf_revoked_parse(hf_buf_bytes(&found), (const char *)sqlite3_column_text(stmt, 1),
-                               sqlite3_db_filename(db, "main"), &parsed, why);
+        err = hf_revoked_parse(hf_buf_bytes(&lines), (const char *)sqlite3_column_text(stmt, 1),
+                               sqlite3_db_filename(db, "main"), &keys, why);
     sqlite3_finalize(stmt);
-    if (err == HF_OK && lines != NULL && hf_buf_append(lines, found.data, found.len) != HF_OK)
+    if (err == HF_OK && hf_buf_append(out, keys.data, keys.len) != HF_OK)
         err = hf_fail(why, HF_E_MEMORY, "out of memory for the revoked keys");
-    if (err == HF_OK && keys != NULL && hf_buf_append(keys, parsed.data, parsed.len) != HF_OK)
-        err = hf_fail(why, HF_E_MEMORY, "out of memory for the revoked keys");
-    hf_buf_free(&found);
-    hf_buf_free(&parsed);
+    hf_buf_free(&lines);
+    hf_buf_free(&keys);
     return err;
 }
 
@@ -174,15 +278,12 @@ enum hf_err hf_db_revoked_save(sqlite3 *db, struct hf_bytes keys, struct hf_why 
     struct hf_buf lines = {0};
     sqlite3_stmt *stmt = NULL;
 
-    enum hf_err err = append_lines(keys, &lines);
-    if (err != HF_OK)
-        (void)hf_fail(why, err, "out of memory for the revoked keys");
+    enum hf_err err = hf_revoked_format(keys, &lines, sha256, why);
     if (err == HF_OK)
         err = hf_db_prepare(db,
                             "INSERT OR REPLACE INTO revoked (id, keys, sha256) VALUES (1, ?1, ?2)",
                             action, &stmt, why);
     if (err == HF_OK) {
-        hf_sha256_hex(hf_buf_bytes(&lines), sha256);
         hf_db_bind_text(stmt, 1, (const char *)lines.data);
         hf_db_bind_text(stmt, 2, sha256);
         err = hf_db_finish(db, stmt, action, why);
@@ -193,20 +294,19 @@ enum hf_err hf_db_revoked_save(sqlite3 *db, struct hf_bytes keys, struct hf_why 
 
 enum hf_err hf_db_revoked_check(sqlite3 *db, struct hf_why *why)
 {
+    struct hf_buf keys = {0};
     struct hf_why damage = {0};
-    int64_t has_table = 0;
 
-    HF_TRY(hf_db_query_int64(db, "SELECT count(*) FROM sqlite_schema WHERE name = 'revoked'",
-                             "look for the list of revoked keys", &has_table, why));
-    enum hf_err err = has_table > 0 ? hf_db_revoked_load(db, NULL, NULL, &damage) : HF_E_NOT_FOUND;
+    enum hf_err err = hf_db_revoked_load(db, &keys, &damage);
+    hf_buf_free(&keys);
     if (err == HF_OK || err == HF_E_NOT_FOUND)
         return HF_OK;
     return hf_fail(why, err == HF_E_STORAGE ? HF_E_FORMAT : err, "%s", damage.text);
 }
 
-/* ---- floors ---------------------------------------------------------------------------------- */
+#define REVOKED_SINCE 5 /* the schema that brought the table */
 
-enum hf_err hf_db_check_floors(sqlite3 *db, struct hf_why *why)
+enum hf_err hf_db_check_floors(sqlite3 *db, int64_t version, struct hf_why *why)
 {
     int64_t n = 0;
 
@@ -222,5 +322,5 @@ enum hf_err hf_db_check_floors(sqlite3 *db, struct hf_why *why)
         return hf_fail(why, HF_E_FORMAT,
                        "%s is damaged: the versions that it refuses are no numbers",
                        sqlite3_db_filename(db, "main"));
-    return hf_db_revoked_check(db, why);
+    return version >= REVOKED_SINCE ? hf_db_revoked_check(db, why) : HF_OK;
 }

@@ -40,16 +40,6 @@ static enum hf_err load_chain(const char *path, mbedtls_x509_crt *chain, struct 
     return err;
 }
 
-static enum hf_err fail_key(const char *path, int code, struct hf_why *why)
-{
-    if (code == MBEDTLS_ERR_PK_PASSWORD_REQUIRED || code == MBEDTLS_ERR_PK_PASSWORD_MISMATCH)
-        return hf_fail(why, HF_E_KEY,
-                       "the key in %s is encrypted, and the device cannot ask for its "
-                       "passphrase; store it without one, readable by its owner only",
-                       path);
-    return hf_fail(why, HF_E_KEY, "%s is not a private key; PEM or DER is expected", path);
-}
-
 static enum hf_err load_key(const char *path, mbedtls_pk_context *key, struct hf_why *why)
 {
     struct hf_buf file = {0};
@@ -65,31 +55,35 @@ static enum hf_err load_key(const char *path, mbedtls_pk_context *key, struct hf
         sodium_memzero(file.data, file.len);
     }
     hf_buf_free(&file);
-    return err == HF_OK && code != 0 ? fail_key(path, code, why) : err;
-}
-
-static enum hf_err load(const char *cert_file, const char *key_file, struct hf_client_auth *auth,
-                        struct hf_why *why)
-{
-    if (psa_crypto_init() != PSA_SUCCESS)
-        return hf_fail(why, HF_E_STATE, "the system's random source does not work");
-    HF_TRY(load_chain(cert_file, &auth->chain, why));
-    HF_TRY(load_key(key_file, &auth->key, why));
-    if (mbedtls_pk_check_pair(&auth->chain.pk, &auth->key, mbedtls_psa_get_random,
-                              MBEDTLS_PSA_RANDOM_STATE) != 0)
+    if (code == MBEDTLS_ERR_PK_PASSWORD_REQUIRED || code == MBEDTLS_ERR_PK_PASSWORD_MISMATCH)
         return hf_fail(why, HF_E_KEY,
-                       "the key in %s is not that of the first certificate in %s; the two are "
-                       "expected to belong together",
-                       key_file, cert_file);
-    return HF_OK;
+                       "the key in %s is encrypted, and the device cannot ask for its "
+                       "passphrase; store it without one, readable by its owner only",
+                       path);
+    return code == 0
+               ? err
+               : hf_fail(why, HF_E_KEY, "%s is not a private key; PEM or DER is expected", path);
 }
 
 enum hf_err hf_client_auth_load(const char *cert_file, const char *key_file,
                                 struct hf_client_auth *out, struct hf_why *why)
 {
+    enum hf_err err = HF_OK;
+
     mbedtls_x509_crt_init(&out->chain);
     mbedtls_pk_init(&out->key);
-    enum hf_err err = load(cert_file, key_file, out, why);
+    if (psa_crypto_init() != PSA_SUCCESS)
+        err = hf_fail(why, HF_E_STATE, "the system's random source does not work");
+    if (err == HF_OK)
+        err = load_chain(cert_file, &out->chain, why);
+    if (err == HF_OK)
+        err = load_key(key_file, &out->key, why);
+    if (err == HF_OK && mbedtls_pk_check_pair(&out->chain.pk, &out->key, mbedtls_psa_get_random,
+                                              MBEDTLS_PSA_RANDOM_STATE) != 0)
+        err = hf_fail(why, HF_E_KEY,
+                      "the key in %s is not that of the first certificate in %s; the two are "
+                      "expected to belong together",
+                      key_file, cert_file);
     if (err != HF_OK)
         hf_client_auth_free(out);
     return err;
@@ -102,8 +96,6 @@ void hf_client_auth_free(struct hf_client_auth *auth)
 }
 
 /* ---- one handshake --------------------------------------------------------------------------- */
-
-/* ---- a client that has a certificate ------------------------------------------------------------ */
 
 struct showing {
     const struct hf_probe_client *client;
@@ -132,22 +124,6 @@ static int verify(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
         *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
     return code;
 }
-
-enum hf_err hf_probe_check_client(const struct hf_probe_client *client, struct hf_why *why)
-{
-    struct showing showing = {.client = client};
-    mbedtls_ssl_config config;
-
-    enum hf_err err = hf_handshake_config(&config, why);
-    if (err == HF_OK)
-        err = configure(&showing, &config, why);
-    if (err == HF_OK)
-        err = hf_trust_store_check_config(client->store, &config, why);
-    mbedtls_ssl_config_free(&config);
-    return err;
-}
-
-/* ---- the look ----------------------------------------------------------------------------------- */
 
 enum hf_err hf_probe(const struct hf_probe_request *request, struct hf_tls_look_result *out,
                      struct hf_why *why)
@@ -178,99 +154,97 @@ struct server {
     char alpn[HF_ALPN_MAX + 1]; /* empty for none */
 };
 
-struct hf_lookout {
+struct hf_endpoint_probe {
     struct server servers[HF_ENDPOINTS_MAX];
     size_t n_servers;
     char *cert_file; /* NULL for none */
     char *key_file;
     struct hf_log_port log;
-    struct hf_trust_store *store; /* of whatever is to be asked under */
+    struct hf_trust_store *store; /* of the anchors of a probe */
     bool is_proved;               /* verification is on */
     bool has_legacy_ciphers;      /* offered, too */
     bool has_warned;              /* of a client certificate that cannot be used */
 };
 
-static void warn(const struct hf_lookout *lookout, const struct hf_why *why)
+static void warn(const struct hf_endpoint_probe *p, const struct hf_why *why)
 {
-    if (lookout->log.write != NULL)
-        lookout->log.write(lookout->log.ctx, HF_LEVEL_WARNING, why->text);
+    if (p->log.write != NULL)
+        p->log.write(p->log.ctx, HF_LEVEL_WARNING, why->text);
 }
 
-/* ---- the client certificate ----------------------------------------------------------------------- */
-
-/* Without it the evidence is the same: a look must not fail for it. */
-static bool load_auth(struct hf_lookout *lookout, struct hf_client_auth *out)
+/* Without it the evidence is the same: a probe must not fail for it. */
+static bool load_auth(struct hf_endpoint_probe *p, struct hf_client_auth *out)
 {
     struct hf_why why = {0};
 
-    if (lookout->cert_file == NULL)
+    if (p->cert_file == NULL)
         return false;
-    enum hf_err err = hf_client_auth_load(lookout->cert_file, lookout->key_file, out, &why);
-    if (err != HF_OK && !lookout->has_warned) {
+    enum hf_err err = hf_client_auth_load(p->cert_file, p->key_file, out, &why);
+    if (err != HF_OK && !p->has_warned) {
         (void)hf_fail_context(&why, "the endpoints are shown no client certificate");
-        warn(lookout, &why);
+        warn(p, &why);
     }
-    lookout->has_warned = err != HF_OK;
+    p->has_warned = err != HF_OK;
     return err == HF_OK;
 }
 
-/* Once, with the very configuration that would show a certificate. */
-static enum hf_err prove_verification(struct hf_lookout *lookout, struct hf_client_auth *auth,
+/* Once, by handshakes in memory with the very configuration that would show a certificate: a probe ends at a
+ * chain that is not valid. */
+static enum hf_err prove_verification(struct hf_endpoint_probe *p, struct hf_client_auth *auth,
                                       struct hf_why *why)
 {
-    const struct hf_probe_client client = {lookout->store, auth};
+    const struct hf_probe_client client = {p->store, auth};
+    struct showing showing = {.client = &client};
+    mbedtls_ssl_config config;
 
-    if (lookout->is_proved)
+    if (p->is_proved)
         return HF_OK;
-    HF_TRY(hf_probe_check_client(&client, why));
-    lookout->is_proved = true;
-    return HF_OK;
+    enum hf_err err = hf_handshake_config(&config, why);
+    if (err == HF_OK)
+        err = configure(&showing, &config, why);
+    if (err == HF_OK)
+        err = hf_trust_store_check_config(p->store, &config, why);
+    mbedtls_ssl_config_free(&config);
+    p->is_proved = err == HF_OK;
+    return err;
 }
 
 /* The store becomes the anchors of all sets together: the chain that would be lost must be proved as well as
  * the one that is kept. What the publisher revokes is in none of these. */
-static enum hf_err fill_with_all(struct hf_lookout *lookout, const struct hf_anchor_set *sets,
+static enum hf_err fill_with_all(struct hf_endpoint_probe *p, const struct hf_anchor_set *sets,
                                  size_t n_sets, struct hf_why *why)
 {
-    struct hf_trust_anchor *all;
     size_t n = 0;
 
     for (size_t i = 0; i < n_sets; i++)
         n += sets[i].n_anchors;
-    all = calloc(n + 1, sizeof *all);
+    struct hf_trust_anchor *all = calloc(n + 1, sizeof *all);
     if (all == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for the trust anchors of a look");
+        return hf_fail(why, HF_E_MEMORY, "out of memory for the trust anchors of a probe");
     n = 0;
     for (size_t i = 0; i < n_sets; i++) {
         for (size_t k = 0; k < sets[i].n_anchors && !sets[i].is_judged_only; k++)
             all[n++] = sets[i].anchors[k];
     }
-    enum hf_err err = hf_trust_store_swap(lookout->store, all, n, why);
+    enum hf_err err = hf_trust_store_swap(p->store, all, n, why);
     free(all);
     return err;
 }
 
-/* ---- the handshake --------------------------------------------------------------------------------- */
-
-static struct hf_tls_offer tls_offer_of(const struct hf_lookout *lookout, enum hf_offer offer)
+static struct hf_tls_offer tls_offer_of(enum hf_offer offer, bool has_legacy_ciphers)
 {
-    const bool legacy = lookout->has_legacy_ciphers;
+    static const struct hf_tls_offer offers[] = {
+        [HF_OFFER_TLS13_RSA] = {HF_TLS_13, HF_TLS_KEYS_RSA, false},
+        [HF_OFFER_TLS13_ECC] = {HF_TLS_13, HF_TLS_KEYS_ECC, false},
+        [HF_OFFER_TLS13_ANY] = {HF_TLS_13, HF_TLS_KEYS_ANY, false},
+        [HF_OFFER_TLS12_RSA] = {HF_TLS_12, HF_TLS_KEYS_RSA, false},
+        [HF_OFFER_TLS12_ECC] = {HF_TLS_12, HF_TLS_KEYS_ECC, false},
+        [HF_OFFER_TLS12_ANY] = {HF_TLS_12, HF_TLS_KEYS_ANY, false},
+    };
+    struct hf_tls_offer out = offers[offer];
 
-    switch (offer) {
-    case HF_OFFER_TLS13_RSA:
-        return (struct hf_tls_offer){HF_TLS_13, HF_TLS_KEYS_RSA, legacy};
-    case HF_OFFER_TLS13_ECC:
-        return (struct hf_tls_offer){HF_TLS_13, HF_TLS_KEYS_ECC, legacy};
-    case HF_OFFER_TLS13_ANY:
-        return (struct hf_tls_offer){HF_TLS_13, HF_TLS_KEYS_ANY, legacy};
-    case HF_OFFER_TLS12_RSA:
-        return (struct hf_tls_offer){HF_TLS_12, HF_TLS_KEYS_RSA, legacy};
-    case HF_OFFER_TLS12_ECC:
-        return (struct hf_tls_offer){HF_TLS_12, HF_TLS_KEYS_ECC, legacy};
-    case HF_OFFER_TLS12_ANY:
-        break;
-    }
-    return (struct hf_tls_offer){HF_TLS_12, HF_TLS_KEYS_ANY, legacy};
+    out.has_legacy_ciphers = has_legacy_ciphers;
+    return out;
 }
 
 /* With a certificate the handshake may end at the server's chain, or over the certificate itself, before
@@ -299,68 +273,57 @@ static enum hf_err shake_hands(const struct server *server, struct hf_tls_offer 
     return hf_probe(&request, out, why);
 }
 
-static enum hf_err probe(struct hf_lookout *lookout, const struct server *server,
-                         struct hf_tls_offer offer, const struct hf_anchor_set *sets, size_t n_sets,
-                         struct hf_tls_look_result *out, struct hf_why *silence, struct hf_why *why)
-{
-    struct hf_client_auth auth;
-    const struct hf_probe_client client = {lookout->store, &auth};
-
-    bool has_auth = load_auth(lookout, &auth);
-    enum hf_err err = prove_verification(lookout, has_auth ? &auth : NULL, why);
-    if (err == HF_OK && has_auth && n_sets > 0)
-        err = fill_with_all(lookout, sets, n_sets, why);
-    if (err == HF_OK &&
-        shake_hands(server, offer, has_auth && n_sets > 0 ? &client : NULL, out, silence) == HF_OK)
-        silence->code = HF_OK;
-    if (has_auth)
-        hf_client_auth_free(&auth);
-    return err;
-}
-
-/* ---- the port ---------------------------------------------------------------------------------------- */
-
 static const char *name(void *ctx, size_t endpoint)
 {
-    const struct hf_lookout *lookout = ctx;
+    const struct hf_endpoint_probe *p = ctx;
 
-    return lookout->servers[endpoint].name;
+    return p->servers[endpoint].name;
 }
 
-static enum hf_err look(void *ctx, size_t endpoint, enum hf_offer offer,
-                        const struct hf_anchor_set *sets, size_t n_sets, bool *is_valid,
-                        struct hf_chain_observation *out, struct hf_why *why)
+static enum hf_err probe(void *ctx, size_t endpoint, enum hf_offer offer,
+                         const struct hf_anchor_set *sets, size_t n_sets, bool *is_valid,
+                         struct hf_chain_observation *out, struct hf_why *why)
 {
-    struct hf_lookout *lookout = ctx;
-    const struct server *server = &lookout->servers[endpoint];
+    struct hf_endpoint_probe *p = ctx;
+    const struct server *server = &p->servers[endpoint];
+    const struct hf_tls_offer tls_offer = tls_offer_of(offer, p->has_legacy_ciphers);
     struct hf_tls_look_result seen = {0};
+    struct hf_client_auth auth;
+    const struct hf_probe_client client = {p->store, &auth};
     struct hf_why silence = {0};
 
-    HF_TRY(
-        probe(lookout, server, tls_offer_of(lookout, offer), sets, n_sets, &seen, &silence, why));
+    bool has_auth = load_auth(p, &auth);
+    bool is_shown = has_auth && n_sets > 0;
+    enum hf_err err = prove_verification(p, has_auth ? &auth : NULL, why);
+    if (err == HF_OK && is_shown)
+        err = fill_with_all(p, sets, n_sets, why);
+    enum hf_err answered = HF_E_STATE;
+    if (err == HF_OK)
+        answered = shake_hands(server, tls_offer, is_shown ? &client : NULL, &seen, &silence);
+    if (has_auth)
+        hf_client_auth_free(&auth);
+    HF_TRY(err);
     for (size_t i = 0; i < n_sets; i++)
         is_valid[i] = false;
-    if (silence.code != HF_OK) {
+    if (answered != HF_OK) {
         *out = (struct hf_chain_observation){0};
         memcpy(out->text, silence.text, sizeof out->text);
         return HF_OK;
     }
-    enum hf_err err = hf_sighting_judge(lookout->store, &seen.chain, server->peer.host, sets,
-                                        n_sets, is_valid, out, why);
+    err = hf_sighting_judge(p->store, &seen.chain, server->peer.host, sets, n_sets, is_valid, out,
+                            why);
     hf_chain_free(&seen.chain);
     if (err == HF_OK)
         out->has_chain_proof = out->has_proof && seen.has_chain_proof;
     return err;
 }
 
-struct hf_endpoint_port hf_lookout_port(struct hf_lookout *lookout)
+struct hf_endpoint_port hf_endpoint_probe_port(struct hf_endpoint_probe *p)
 {
-    if (lookout->n_servers == 0)
+    if (p->n_servers == 0)
         return (struct hf_endpoint_port){0};
-    return (struct hf_endpoint_port){lookout, lookout->n_servers, name, look};
+    return (struct hf_endpoint_port){p, p->n_servers, name, probe};
 }
-
-/* ---- making ------------------------------------------------------------------------------------------- */
 
 static enum hf_err fill_server(struct server *server, const struct hf_posix_endpoint *endpoint,
                                struct hf_why *why)
@@ -378,66 +341,49 @@ static enum hf_err fill_server(struct server *server, const struct hf_posix_endp
     return HF_OK;
 }
 
-/* They were checked before they were stored. A device whose disk has rotted goes on with the rest. */
-static void add_server(struct hf_lookout *lookout, const struct hf_posix_endpoint *endpoint)
-{
-    struct server *server = &lookout->servers[lookout->n_servers];
-    struct hf_why why = {0};
-
-    if (fill_server(server, endpoint, &why) == HF_OK) {
-        lookout->n_servers++;
-        return;
-    }
-    *server = (struct server){0};
-    (void)hf_fail_context(&why, "an endpoint is left out");
-    warn(lookout, &why);
-}
-
-static enum hf_err copy_path(const char *path, char **out, struct hf_why *why)
-{
-    if (path == NULL)
-        return HF_OK;
-    *out = strdup(path);
-    return *out != NULL ? HF_OK : hf_fail(why, HF_E_MEMORY, "out of memory for a path");
-}
-
-static enum hf_err fill(struct hf_lookout *lookout, const struct hf_posix_config *config,
-                        struct hf_why *why)
+enum hf_err hf_endpoint_probe_new(const struct hf_posix_config *config, struct hf_log_port log,
+                                  struct hf_endpoint_probe **out, struct hf_why *why)
 {
     if (config->n_endpoints > HF_ENDPOINTS_MAX)
         return hf_fail(why, HF_E_ARGUMENT, "at most %d endpoints are expected, found %zu",
                        HF_ENDPOINTS_MAX, config->n_endpoints);
-    for (size_t i = 0; i < config->n_endpoints; i++)
-        add_server(lookout, &config->endpoints[i]);
-    HF_TRY(copy_path(config->client_cert_file, &lookout->cert_file, why));
-    HF_TRY(copy_path(config->client_key_file, &lookout->key_file, why));
-    return hf_trust_store_new(&lookout->store, why);
-}
-
-enum hf_err hf_lookout_new(const struct hf_posix_config *config, struct hf_log_port log,
-                           struct hf_lookout **out, struct hf_why *why)
-{
-    struct hf_lookout *lookout = calloc(1, sizeof *lookout);
-
-    if (lookout == NULL)
+    struct hf_endpoint_probe *p = calloc(1, sizeof *p);
+    if (p == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for the endpoints");
-    lookout->log = log;
-    lookout->has_legacy_ciphers = config->has_legacy_ciphers;
-    enum hf_err err = fill(lookout, config, why);
-    if (err != HF_OK) {
-        hf_lookout_free(lookout);
-        return err;
+    p->log = log;
+    p->has_legacy_ciphers = config->has_legacy_ciphers;
+    /* They were checked before they were stored. A device whose disk has rotted goes on with the rest. */
+    for (size_t i = 0; i < config->n_endpoints; i++) {
+        struct server *server = &p->servers[p->n_servers];
+        struct hf_why reason = {0};
+        if (fill_server(server, &config->endpoints[i], &reason) == HF_OK) {
+            p->n_servers++;
+            continue;
+        }
+        *server = (struct server){0};
+        (void)hf_fail_context(&reason, "an endpoint is left out");
+        warn(p, &reason);
     }
-    *out = lookout;
-    return HF_OK;
+    enum hf_err err = hf_trust_store_new(&p->store, why);
+    if (err == HF_OK && config->client_cert_file != NULL && config->client_key_file != NULL) {
+        p->cert_file = strdup(config->client_cert_file);
+        p->key_file = strdup(config->client_key_file);
+        if (p->cert_file == NULL || p->key_file == NULL)
+            err = hf_fail(why, HF_E_MEMORY, "out of memory for a path");
+    }
+    if (err == HF_OK)
+        *out = p;
+    else
+        hf_endpoint_probe_free(p);
+    return err;
 }
 
-void hf_lookout_free(struct hf_lookout *lookout)
+void hf_endpoint_probe_free(struct hf_endpoint_probe *p)
 {
-    if (lookout == NULL)
+    if (p == NULL)
         return;
-    hf_trust_store_free(lookout->store);
-    free(lookout->cert_file);
-    free(lookout->key_file);
-    free(lookout);
+    hf_trust_store_free(p->store);
+    free(p->cert_file);
+    free(p->key_file);
+    free(p);
 }

@@ -35,11 +35,6 @@ struct hf_probe_request {
 HF_MUST_USE enum hf_err hf_probe(const struct hf_probe_request *request,
                                  struct hf_tls_look_result *out, struct hf_why *why);
 
-/** Prove, by handshakes in memory, that probes with this `client` end at a chain that is not valid.
- *  As hf_trust_store_check_config. */
-HF_MUST_USE enum hf_err hf_probe_check_client(const struct hf_probe_client *client,
-                                              struct hf_why *why);
-
 /* The certificate that a device shows to its own servers, and its key: `--client-cert`,
  * `--client-key`. Reads files. */
 
@@ -69,15 +64,16 @@ void hf_client_auth_free(struct hf_client_auth *auth);
  * the sets are without that. Every other handshake shows nothing and takes the chain down as it is.
  */
 
-struct hf_lookout;
+struct hf_endpoint_probe;
 
 /** Copies what `config` says of endpoints and of the client certificate, which is read again at each
  *  look: one that cannot be read is logged and not shown. HF_E_ARGUMENT, HF_E_MEMORY. */
-HF_MUST_USE enum hf_err hf_lookout_new(const struct hf_posix_config *config, struct hf_log_port log,
-                                       struct hf_lookout **out, struct hf_why *why);
-void hf_lookout_free(struct hf_lookout *lookout);
+HF_MUST_USE enum hf_err hf_endpoint_probe_new(const struct hf_posix_config *config,
+                                              struct hf_log_port log,
+                                              struct hf_endpoint_probe **out, struct hf_why *why);
+void hf_endpoint_probe_free(struct hf_endpoint_probe *probe);
 
 /** All zero where there is no endpoint. */
-struct hf_endpoint_port hf_lookout_port(struct hf_lookout *lookout);
+struct hf_endpoint_port hf_endpoint_probe_port(struct hf_endpoint_probe *probe);
 
 #endif

@@ -10,7 +10,6 @@
 #ifndef HF_CLIENT_PORT_POSIX_HTTP_H
 #define HF_CLIENT_PORT_POSIX_HTTP_H
 
-#include "client/port/posix/tls_conn.h"
 #include "client/port/posix/url.h"
 
 #include <holdfast/port.h>
@@ -36,47 +35,14 @@ struct hf_transport_port hf_http_transport_port(struct hf_http_transport *transp
 /** Close kept-alive connections; called after a run of requests. */
 void hf_http_transport_idle(struct hf_http_transport *transport);
 
-/* How patient a transport is; for tests, which cannot wait for two minutes. */
-
+/** For tests, which cannot wait for two minutes. */
 void hf_http_transport_set_timeouts(struct hf_http_transport *transport,
                                     struct hf_timeouts timeouts);
 
 /*
- * Which proxy the environment names for a URL, by the rules of curl: http_proxy for http,
- * https_proxy for https, all_proxy for both; no_proxy for exceptions. No I/O.
- *
- * Capitals are understood too, except in HTTP_PROXY: in a CGI program that variable is the request
- * header "Proxy:", so the sender of a request could choose the proxy (CVE-2016-5385 and kin).
- */
-
-#define HF_PROXY_CREDENTIALS_MAX 255 /* bytes of "user:password" */
-
-struct hf_proxy {
-    bool is_used; /* false: connect to the server itself */
-    struct hf_endpoint peer;
-    char authorization[512]; /* value of Proxy-Authorization; empty for none */
-};
-
-/** As getenv: borrowed text, or NULL. */
-typedef const char *(*hf_env_fn)(const char *name);
-
-/**
- * HF_E_FORMAT, naming the variable but not its value (it may hold a password), when a proxy is
- * named that cannot be used: only `http://[user:password@]host[:port]` is, port 1080 by default.
- */
-HF_MUST_USE enum hf_err hf_proxy_pick(const struct hf_url *url, hf_env_fn env, struct hf_proxy *out,
-                                      struct hf_why *why);
-
-/**
- * Is `peer` named by `no_proxy`: names, which stand for their subdomains too (with or without a
- * leading dot), addresses, networks ("10.0.0.0/8"), separated by commas or blanks; "*" for all.
- */
-bool hf_no_proxy_matches(const char *no_proxy, const struct hf_endpoint *peer);
-
-/*
  * One HTTP/1.1 exchange as bytes (RFC 9110, RFC 9112): the request that is sent, and the answer,
  * parsed as it comes in and refused as soon as something about it is wrong. llhttp does the
- * grammar, in its strict mode; the policy stands here. No I/O.
+ * grammar, in its strict mode; the policy is in http_message.c. No I/O.
  */
 
 /** Append a GET of `url`. `etag` NULL for none. With a proxy, the form that a proxy wants. */
@@ -140,42 +106,47 @@ HF_MUST_USE enum hf_err hf_answer_feed(struct hf_answer *answer, struct hf_bytes
 HF_MUST_USE enum hf_err hf_answer_end(struct hf_answer *answer, struct hf_why *why);
 
 /*
- * One connection that carries HTTP requests, one after the other: to the server or to a proxy,
- * plain or in TLS, through a CONNECT tunnel where both are wanted.
+ * The transport's TLS: a client that trusts the device's live store and, besides, the update
+ * server's own CA, and that says in words why it does not trust a server.
  */
 
-struct hf_http_conn;
+/* What all connections of one transport share, saved sessions too. For one thread. */
+struct hf_tls_client;
 
 /**
- * Connect for requests to `url`'s server by way of `proxy`. `also` NULL: wherever its name leads; else
- * only to public addresses and those of that kind. A proxy looks the name up itself, so that `also`
- * does not matter there. HF_E_NETWORK, and as hf_tls_conn_open.
+ * Both stores are borrowed and must outlive it. `server_ca` may be NULL. `device` NULL: a client that does
+ * not judge the server's chain, for recovery. Then a server only has to hold the key of the certificate
+ * that it shows; no session is offered or kept, and no certificate shown. `has_legacy_ciphers` as in
+ * struct hf_tls_offer. HF_E_TLS, HF_E_MEMORY.
  */
-HF_MUST_USE enum hf_err hf_http_conn_open(struct hf_tls_client *tls, const struct hf_url *url,
-                                          const struct hf_proxy *proxy,
-                                          const enum hf_address_kind *also,
-                                          const struct hf_deadline *deadline,
-                                          struct hf_http_conn **out, struct hf_why *why);
-/** "TLSv1.3"; empty without TLS; static. */
-const char *hf_http_conn_tls_version(const struct hf_http_conn *conn);
-void hf_http_conn_close(struct hf_http_conn *conn);
+HF_MUST_USE enum hf_err hf_tls_client_new(struct hf_trust_store *device,
+                                          struct hf_trust_store *server_ca, bool has_legacy_ciphers,
+                                          struct hf_tls_client **out, struct hf_why *why);
+/** No connection of it may be open any more. */
+void hf_tls_client_free(struct hf_tls_client *client);
+
+struct hf_tls_conn;
 
 /**
- * Send `request` and read into `answer`, which was initialised for it, until it is complete.
- * After an error, or where the answer says so (may_reuse), the connection is of no more use.
+ * Handshake with `peer` over `fd`, which stays the caller's, resuming a saved session where there
+ * is one. HF_E_UNTRUSTED: its chain is not valid; HF_E_TLS, HF_E_NETWORK, HF_E_MEMORY.
  */
-HF_MUST_USE enum hf_err hf_http_conn_exchange(struct hf_http_conn *conn, struct hf_bytes request,
-                                              const struct hf_deadline *deadline,
-                                              struct hf_answer *answer, struct hf_why *why);
+HF_MUST_USE enum hf_err hf_tls_conn_open(struct hf_tls_client *client, int fd,
+                                         const struct hf_endpoint *peer,
+                                         const struct hf_deadline *deadline,
+                                         struct hf_tls_conn **out, struct hf_why *why);
+/** "TLSv1.3"; static. */
+const char *hf_tls_conn_version(const struct hf_tls_conn *conn);
+void hf_tls_conn_close(struct hf_tls_conn *conn);
 
-/** The kind of the server's address; HF_ADDRESS_PUBLIC where only a proxy knows it. */
-enum hf_address_kind hf_http_conn_kind(const struct hf_http_conn *conn);
+/** As hf_net_send and hf_net_receive; an end without close_notify is an error, it may be a cut. */
+HF_MUST_USE enum hf_err hf_tls_conn_send(struct hf_tls_conn *conn, struct hf_bytes data,
+                                         const struct hf_deadline *deadline, struct hf_why *why);
+HF_MUST_USE enum hf_err hf_tls_conn_receive(struct hf_tls_conn *conn, void *data, size_t cap,
+                                            const struct hf_deadline *deadline, size_t *out_len,
+                                            struct hf_why *why);
 
-/** Could a request to `url` by way of `proxy` go over this connection? */
-bool hf_http_conn_serves(const struct hf_http_conn *conn, const struct hf_url *url,
-                         const struct hf_proxy *proxy);
-
-/** Still up as far as can be seen without asking, and nothing unasked has come. */
-bool hf_http_conn_is_quiet(struct hf_http_conn *conn);
+/** Nothing has come but, perhaps, session tickets. */
+bool hf_tls_conn_is_quiet(struct hf_tls_conn *conn);
 
 #endif

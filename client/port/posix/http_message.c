@@ -30,47 +30,29 @@ static bool is_etag(const char *text)
     return c[0] == '"' && c[1] == '\0';
 }
 
-static enum hf_err append_get(const struct hf_url *url, const struct hf_proxy *proxy,
-                              const char *etag, struct hf_buf *out)
+enum hf_err hf_http_request_get(const struct hf_url *url, const struct hf_proxy *proxy,
+                                const char *etag, struct hf_buf *out, struct hf_why *why)
 {
     char host[HF_ENDPOINT_TEXT];
     /* A proxy takes the whole URL (RFC 9112, 3.2.2); in a tunnel it is out of the way. */
     bool is_absolute = proxy->is_used && !url->is_https;
 
     hf_url_host_header(url, host);
-    HF_TRY(hf_buf_append_text(out, "GET "));
-    if (is_absolute)
-        HF_TRY(hf_url_append(url, out));
-    else
-        HF_TRY(hf_buf_append_text(out, url->target));
-    HF_TRY(hf_buf_printf(out,
-                         " HTTP/1.1\r\nHost: %s\r\nUser-Agent: holdfast/" HF_VERSION
-                         "\r\nAccept: */*\r\nAccept-Encoding: identity\r\n",
-                         host));
-    if (is_absolute)
-        HF_TRY(append_proxy_authorization(proxy, out));
-    if (etag != NULL && etag[0] != '\0' && is_etag(etag))
-        HF_TRY(hf_buf_printf(out, "If-None-Match: %s\r\n", etag));
-    return hf_buf_append_text(out, "\r\n");
-}
-
-enum hf_err hf_http_request_get(const struct hf_url *url, const struct hf_proxy *proxy,
-                                const char *etag, struct hf_buf *out, struct hf_why *why)
-{
-    if (append_get(url, proxy, etag, out) != HF_OK)
-        return hf_fail(why, HF_E_MEMORY, "no memory for a request");
-    return HF_OK;
-}
-
-static enum hf_err append_connect(const char *peer, const struct hf_proxy *proxy,
-                                  struct hf_buf *out)
-{
-    HF_TRY(hf_buf_printf(out,
-                         "CONNECT %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: holdfast/" HF_VERSION
-                         "\r\n",
-                         peer, peer));
-    HF_TRY(append_proxy_authorization(proxy, out));
-    return hf_buf_append_text(out, "\r\n");
+    enum hf_err err = hf_buf_append_text(out, "GET ");
+    if (err == HF_OK)
+        err = is_absolute ? hf_url_append(url, out) : hf_buf_append_text(out, url->target);
+    if (err == HF_OK)
+        err = hf_buf_printf(out,
+                            " HTTP/1.1\r\nHost: %s\r\nUser-Agent: holdfast/" HF_VERSION
+                            "\r\nAccept: */*\r\nAccept-Encoding: identity\r\n",
+                            host);
+    if (err == HF_OK && is_absolute)
+        err = append_proxy_authorization(proxy, out);
+    if (err == HF_OK && etag != NULL && etag[0] != '\0' && is_etag(etag))
+        err = hf_buf_printf(out, "If-None-Match: %s\r\n", etag);
+    if (err == HF_OK)
+        err = hf_buf_append_text(out, "\r\n");
+    return err == HF_OK ? HF_OK : hf_fail(why, HF_E_MEMORY, "no memory for a request");
 }
 
 enum hf_err hf_http_request_connect(const struct hf_endpoint *peer, const struct hf_proxy *proxy,
@@ -79,9 +61,15 @@ enum hf_err hf_http_request_connect(const struct hf_endpoint *peer, const struct
     char text[HF_ENDPOINT_TEXT];
 
     hf_endpoint_format(peer, text);
-    if (append_connect(text, proxy, out) != HF_OK)
-        return hf_fail(why, HF_E_MEMORY, "no memory for a request");
-    return HF_OK;
+    enum hf_err err = hf_buf_printf(out,
+                                    "CONNECT %s HTTP/1.1\r\nHost: %s\r\n"
+                                    "User-Agent: holdfast/" HF_VERSION "\r\n",
+                                    text, text);
+    if (err == HF_OK)
+        err = append_proxy_authorization(proxy, out);
+    if (err == HF_OK)
+        err = hf_buf_append_text(out, "\r\n");
+    return err == HF_OK ? HF_OK : hf_fail(why, HF_E_MEMORY, "no memory for a request");
 }
 
 /* ---- what llhttp calls: 0 to go on, -1 when refused, HPE_PAUSED at the end ------------------------ */
@@ -119,14 +107,6 @@ static int on_header_value(llhttp_t *parser, const char *at, size_t n)
     return 0;
 }
 
-/** Blanks at the end are no part of a value (RFC 9110, 5.5); llhttp leaves them to us. */
-static void trim_value(struct hf_answer *a)
-{
-    while (a->value_len > 0 && a->value_len < sizeof a->value &&
-           (a->value[a->value_len - 1] == ' ' || a->value[a->value_len - 1] == '\t'))
-        a->value[--a->value_len] = '\0';
-}
-
 static bool is_named(const struct hf_answer *a, const char *name)
 {
     return a->name_len == strlen(name) && strcasecmp(a->name, name) == 0;
@@ -161,19 +141,15 @@ static int take_header(struct hf_answer *a)
 static int on_header_value_complete(llhttp_t *parser)
 {
     struct hf_answer *a = parser->data;
-    int result;
 
-    trim_value(a);
-    result = a->is_trailer ? 0 : take_header(a);
+    /* Blanks at the end are no part of a value (RFC 9110, 5.5); llhttp leaves them to us. */
+    while (a->value_len > 0 && a->value_len < sizeof a->value &&
+           (a->value[a->value_len - 1] == ' ' || a->value[a->value_len - 1] == '\t'))
+        a->value[--a->value_len] = '\0';
+    int result = a->is_trailer ? 0 : take_header(a);
     a->name_len = a->value_len = 0;
     a->name[0] = a->value[0] = '\0';
     return result;
-}
-
-static void forget_headers(struct hf_answer *a)
-{
-    a->has_length = a->has_encoding = a->has_etag = a->is_trailer = false;
-    a->etag[0] = a->location[0] = '\0';
 }
 
 static bool is_interim(const struct hf_answer *a)
@@ -213,6 +189,12 @@ static int on_headers_complete(llhttp_t *parser)
     return 0;
 }
 
+/** An answer whose body is not needed has gone on for too long: its status is all that counts. */
+static bool is_long_enough(const struct hf_answer *a)
+{
+    return a->discarded > HF_HTTP_DISCARD_BYTES_MAX;
+}
+
 static int on_body(llhttp_t *parser, const char *at, size_t n)
 {
     struct hf_answer *a = parser->data;
@@ -221,7 +203,7 @@ static int on_body(llhttp_t *parser, const char *at, size_t n)
     a->n_body += n;
     if (a->status != 200) {
         a->discarded += n;
-        return a->discarded > HF_HTTP_DISCARD_BYTES_MAX ? -1 : 0;
+        return is_long_enough(a) ? -1 : 0;
     }
     if (n > a->max_bytes - a->body.len) {
         (void)hf_fail(&a->failure, HF_E_LIMIT, "the answer is longer than the %zu bytes allowed",
@@ -238,7 +220,8 @@ static int on_message_complete(llhttp_t *parser)
     struct hf_answer *a = parser->data;
 
     if (is_interim(a)) { /* the answer itself is still to come (RFC 9110, 15.2) */
-        forget_headers(a);
+        a->has_length = a->has_encoding = a->has_etag = a->is_trailer = false;
+        a->etag[0] = a->location[0] = '\0';
         return 0;
     }
     a->is_complete = true;
@@ -269,37 +252,6 @@ void hf_answer_free(struct hf_answer *answer)
     hf_buf_free(&answer->body);
 }
 
-/** An answer whose body is not needed has gone on for too long: its status is all that counts. */
-static bool is_long_enough(const struct hf_answer *a)
-{
-    return a->discarded > HF_HTTP_DISCARD_BYTES_MAX;
-}
-
-static enum hf_err judge(struct hf_answer *a, llhttp_errno_t code, struct hf_why *why)
-{
-    if (a->is_complete || code == HPE_OK)
-        return HF_OK;
-    if (is_long_enough(a)) {
-        a->is_complete = true;
-        a->may_reuse = false;
-        return HF_OK;
-    }
-    if (a->failure.code != HF_OK)
-        return hf_fail(why, a->failure.code, "%s", a->failure.text);
-    return hf_fail(why, HF_E_NETWORK, "the answer is not proper HTTP/1.1 (%s)",
-                   llhttp_get_error_reason(&a->parser));
-}
-
-/** llhttp has taken the bytes from `at` up to `next`; before them there were `n_body` of the body. */
-static void count_framing(struct hf_answer *a, const char *at, const char *next, uint64_t n_body)
-{
-    uint64_t of_body = a->n_body - n_body;
-
-    a->since_body = a->body_end != NULL ? (size_t)(next - a->body_end)
-                                        : a->since_body + (size_t)(next - at);
-    a->framing += (uint64_t)(next - at) - of_body;
-}
-
 enum hf_err hf_answer_feed(struct hf_answer *a, struct hf_bytes data, struct hf_why *why)
 {
     const char *at = (const char *)data.data, *end = at + data.len;
@@ -315,14 +267,23 @@ enum hf_err hf_answer_feed(struct hf_answer *a, struct hf_bytes data, struct hf_
         a->body_end = NULL;
         llhttp_errno_t code = llhttp_execute(&a->parser, at, n);
         const char *next = code == HPE_PAUSED ? llhttp_get_error_pos(&a->parser) : at + n;
-        count_framing(a, at, next, n_body);
+        a->since_body = a->body_end != NULL ? (size_t)(next - a->body_end)
+                                            : a->since_body + (size_t)(next - at);
+        a->framing += (uint64_t)(next - at) - (a->n_body - n_body);
         if (a->framing > HF_HTTP_FRAMING_BYTES_MAX)
             return hf_fail(why, HF_E_LIMIT, "more than %u bytes of the answer are not its body",
                            HF_HTTP_FRAMING_BYTES_MAX);
-        HF_TRY(judge(a, code, why));
-        at = next;
-        if (is_long_enough(a))
+        if (!a->is_complete && is_long_enough(a)) {
+            a->is_complete = true;
+            a->may_reuse = false;
             return HF_OK;
+        }
+        if (!a->is_complete && code != HPE_OK)
+            return a->failure.code != HF_OK
+                       ? hf_fail(why, a->failure.code, "%s", a->failure.text)
+                       : hf_fail(why, HF_E_NETWORK, "the answer is not proper HTTP/1.1 (%s)",
+                                 llhttp_get_error_reason(&a->parser));
+        at = next;
     }
     if (at < end)
         return hf_fail(why, HF_E_NETWORK, "%zu bytes follow the end of the answer",

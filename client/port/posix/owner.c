@@ -18,8 +18,6 @@
 #define GROUPS_MAX 256   /* that are looked at, of those a process has */
 #define USER_TEXT_MAX 64 /* of longer names the number is shown */
 
-/* ---- users ---------------------------------------------------------------------------------------- */
-
 /* "alice", or "#1000" for a user without a name; sudo takes both. */
 static void name_user(uid_t uid, char out[USER_TEXT_MAX])
 {
@@ -31,18 +29,6 @@ static void name_user(uid_t uid, char out[USER_TEXT_MAX])
         (void)snprintf(out, USER_TEXT_MAX, "%s", found->pw_name);
     else
         (void)snprintf(out, USER_TEXT_MAX, "#%lu", (unsigned long)uid);
-}
-
-static enum hf_err fail_foreign(const char *path, uid_t owner, struct hf_why *why)
-{
-    char name[USER_TEXT_MAX], own[USER_TEXT_MAX];
-
-    name_user(owner, name);
-    name_user(geteuid(), own);
-    return hf_fail(why, HF_E_POLICY,
-                   "%s belongs to user %s, and this program runs as %s, which must not act on the "
-                   "files of another user; run `sudo -u %s holdfast ...`",
-                   path, name, own, strchr(name, '#') != NULL ? "'#UID'" : name);
 }
 
 /* ---- one path -------------------------------------------------------------------------------------- */
@@ -69,30 +55,14 @@ static bool is_own_user(uid_t uid)
     return uid == 0 || uid == geteuid();
 }
 
-/* Has another user of this machine the group as the one to log in with? True where that is unknown. */
-static bool is_login_group_of_others(gid_t gid)
-{
-    struct passwd entry, *found = NULL;
-    char buffer[4096];
-    int code;
-
-    FILE *users = fopen("/etc/passwd", "re");
-    if (users == NULL)
-        return true;
-    while ((code = fgetpwent_r(users, &entry, buffer, sizeof buffer, &found)) == 0) {
-        if (entry.pw_gid == gid && !is_own_user(entry.pw_uid))
-            break;
-    }
-    (void)fclose(users);
-    return code != ENOENT;
-}
-
-/* As the group staff of Debian, to which /var/local belongs. */
+/* Has the group no member but this user and root, as the group staff of Debian, to which /var/local belongs?
+ * Also not as the group that a user logs in with. False where that is unknown. */
 static bool is_without_others(gid_t gid)
 {
     struct group entry, *found = NULL;
     struct passwd user, *member = NULL;
     char buffer[4096], user_buffer[4096];
+    int code;
 
     if (getgrgid_r(gid, &entry, buffer, sizeof buffer, &found) != 0 || found == NULL)
         return false;
@@ -101,7 +71,15 @@ static bool is_without_others(gid_t gid)
             member == NULL || !is_own_user(member->pw_uid))
             return false;
     }
-    return !is_login_group_of_others(gid);
+    FILE *users = fopen("/etc/passwd", "re");
+    if (users == NULL)
+        return false;
+    while ((code = fgetpwent_r(users, &user, user_buffer, sizeof user_buffer, &member)) == 0) {
+        if (user.pw_gid == gid && !is_own_user(user.pw_uid))
+            break;
+    }
+    (void)fclose(users);
+    return code == ENOENT;
 }
 
 static bool may_group_write(gid_t gid, bool is_on_the_way)
@@ -139,9 +117,16 @@ static enum hf_err check_entry(const char *path, const struct stat *st, bool is_
                                struct hf_why *why)
 {
     bool is_sticky = S_ISDIR(st->st_mode) && (st->st_mode & S_ISVTX) != 0;
+    char owner[USER_TEXT_MAX], own[USER_TEXT_MAX];
 
-    if (!is_own_user(st->st_uid))
-        return fail_foreign(path, st->st_uid, why);
+    if (!is_own_user(st->st_uid)) {
+        name_user(st->st_uid, owner);
+        name_user(geteuid(), own);
+        return hf_fail(why, HF_E_POLICY,
+                       "%s belongs to user %s, and this program runs as %s, which must not act on "
+                       "the files of another user; run `sudo -u %s holdfast ...`",
+                       path, owner, own, strchr(owner, '#') != NULL ? "'#UID'" : owner);
+    }
     if (S_ISLNK(st->st_mode) || (is_sticky && is_on_the_way) ||
         !others_may_write(path, st, is_on_the_way))
         return HF_OK;
@@ -238,15 +223,14 @@ enum hf_err hf_owner_check_state(const char *state_dir, struct hf_why *why)
                                         "bundles",
                                         "lock",
                                         ".init"};
-    char *path = NULL;
+    struct hf_path path;
     struct stat st;
 
     HF_TRY(hf_owner_check_path(state_dir, why));
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        HF_TRY(hf_file_join(state_dir, names[i], &path, why));
-        enum hf_err err = lstat(path, &st) == 0 ? check_entry(path, &st, false, why) : HF_OK;
-        free(path);
-        HF_TRY(err);
+        HF_TRY(hf_path_set(&path, why, "%s/%s", state_dir, names[i]));
+        if (lstat(path.text, &st) == 0)
+            HF_TRY(check_entry(path.text, &st, false, why));
     }
     return HF_OK;
 }
@@ -254,15 +238,14 @@ enum hf_err hf_owner_check_state(const char *state_dir, struct hf_why *why)
 bool hf_owner_is_one(const char *database)
 {
     static const char *const suffixes[] = {"-wal", "-shm", "-journal"};
-    char beside[PATH_MAX];
+    struct hf_path beside;
     struct stat own, other;
 
     if (lstat(database, &own) != 0)
         return false;
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0]; i++) {
-        if (snprintf(beside, sizeof beside, "%s%s", database, suffixes[i]) >= (int)sizeof beside)
-            return false;
-        if (lstat(beside, &other) == 0 && other.st_uid != own.st_uid)
+        if (hf_path_set(&beside, NULL, "%s%s", database, suffixes[i]) != HF_OK ||
+            (lstat(beside.text, &other) == 0 && other.st_uid != own.st_uid))
             return false;
     }
     return true;
@@ -342,13 +325,6 @@ static bool is_interpreter(const char *word)
     return false;
 }
 
-static enum hf_err check_program(const char *path, struct hf_why *why)
-{
-    enum hf_err err = hf_owner_check_path(path, why);
-
-    return err == HF_OK ? HF_OK : hf_fail_context(why, "the on-swap command is not run");
-}
-
 enum hf_err hf_owner_check_command(const char *command, struct hf_why *why)
 {
     const char *first = command + strspn(command, word_ends);
@@ -368,16 +344,17 @@ enum hf_err hf_owner_check_command(const char *command, struct hf_why *why)
         if (snprintf(path, sizeof path, "%s%s%s", in, *in != '\0' ? "/" : "", word) >=
             (int)sizeof path)
             continue;
+        bool is_program = false;
         if (is_folder) {
             memcpy(folder, path, strlen(path) + 1);
         } else if (strchr(word, '/') != NULL || is_read) {
-            if (is_regular(path, !is_read && at != first))
-                HF_TRY(check_program(path, why));
+            is_program = is_regular(path, !is_read && at != first);
         } else if (at == first) {
             find_in_path(word, path);
-            if (path[0] != '\0')
-                HF_TRY(check_program(path, why));
+            is_program = path[0] != '\0';
         }
+        if (is_program && hf_owner_check_path(path, why) != HF_OK)
+            return hf_fail_context(why, "the on-swap command is not run");
         is_folder = strcmp(word, "cd") == 0;
         is_read = is_interpreter(word) || (is_read && word[0] == '-');
     }

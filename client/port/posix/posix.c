@@ -1,6 +1,5 @@
 #include "client/port/posix/owner.h"
 #include "client/port/posix/posix_internal.h"
-#include "client/port/posix/system.h"
 
 #include "common/json/json.h"
 #include "common/os/file_util.h"
@@ -9,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- open and close ----------------------------------------------------------------------------- */
+/* A status or another short writer may hold the lock; an update in progress holds it for longer. */
+#define LOCK_WAIT_MS 2000
 
 struct hf_ports hf_posix_ports(struct hf_posix *posix)
 {
@@ -23,18 +23,14 @@ struct hf_ports hf_posix_ports(struct hf_posix *posix)
 
     if (posix->transport != NULL)
         ports.transport = hf_http_transport_port(posix->transport);
-    if (posix->lookout != NULL)
-        ports.endpoints = hf_lookout_port(posix->lookout);
+    if (posix->endpoint_probe != NULL)
+        ports.endpoints = hf_endpoint_probe_port(posix->endpoint_probe);
     return ports;
 }
 
-/* hf_config_check has looked at them; what has rotted since allows nothing. */
-static void add_redirect_target(struct hf_redirect_targets *targets, const struct hf_endpoint *host)
-{
-    if (targets->n < HF_REDIRECT_TARGETS_MAX)
-        targets->hosts[targets->n++] = *host;
-}
+/* ---- open and close ----------------------------------------------------------------------------- */
 
+/* hf_config_check has accepted them; what was damaged since allows nothing. */
 static void allow_redirects(struct hf_posix *posix)
 {
     const struct hf_posix_config *config = &posix->config.view;
@@ -42,13 +38,13 @@ static void allow_redirects(struct hf_posix *posix)
     struct hf_endpoint host;
     struct hf_url url;
 
-    for (size_t i = 0; i < config->client.n_urls; i++) {
+    for (size_t i = 0; i < config->client.n_urls && targets.n < HF_REDIRECT_TARGETS_MAX; i++) {
         if (hf_url_parse(config->client.urls[i], &url, NULL) == HF_OK)
-            add_redirect_target(&targets, &url.peer);
+            targets.hosts[targets.n++] = url.peer;
     }
-    for (size_t i = 0; i < config->n_redirect_hosts; i++) {
+    for (size_t i = 0; i < config->n_redirect_hosts && targets.n < HF_REDIRECT_TARGETS_MAX; i++) {
         if (hf_endpoint_parse(hf_bytes_of_text(config->redirect_hosts[i]), 0, &host, NULL) == HF_OK)
-            add_redirect_target(&targets, &host);
+            targets.hosts[targets.n++] = host;
     }
     hf_http_transport_allow_redirects(posix->transport, &targets);
 }
@@ -59,37 +55,28 @@ static enum hf_err apply_config(struct hf_posix *posix, struct hf_why *why)
     /* Without its database a device knows no mirror. It can serve its store all the same, and this
      * name of RFC 6761 leads nowhere. hf_posix_update refuses before anything asks for it. */
     static const char *const nowhere[] = {"http://unknown.invalid"};
-    struct hf_client_config config = posix->config.view.client;
+    const struct hf_posix_config *view = &posix->config.view;
+    struct hf_client_config config = view->client;
     char instance[HF_INSTANCE_MAX];
 
-    hf_device_instance(posix->state_dir, posix->config.view.device_id, instance);
+    hf_device_instance(posix->state_dir, view->device_id, instance);
     config.instance = instance;
     if (config.n_urls == 0) {
         config.urls = nowhere;
         config.n_urls = 1;
     }
-    HF_TRY(hf_http_transport_new(posix->trust_store, posix->config.view.server_ca,
-                                 posix->config.view.has_legacy_ciphers, &posix->transport, why));
+    HF_TRY(hf_http_transport_new(posix->trust_store, view->server_ca, view->has_legacy_ciphers,
+                                 &posix->transport, why));
     allow_redirects(posix);
-    HF_TRY(hf_lookout_new(&posix->config.view, posix->log, &posix->lookout, why));
+    HF_TRY(hf_endpoint_probe_new(view, posix->log, &posix->endpoint_probe, why));
     struct hf_ports ports = hf_posix_ports(posix);
     if (posix->client == NULL)
         return hf_client_open(&ports, &config, &posix->client, why);
     return hf_client_configure(posix->client, &ports, &config, why);
 }
 
-static enum hf_err open_parts(struct hf_posix *posix, const char *state_dir, struct hf_why *why)
-{
-    if (hf_file_absolute(state_dir, &posix->state_dir, why) != HF_OK)
-        return hf_fail_context(why, "the state folder");
-    HF_TRY(hf_sqlite_store_open(posix->state_dir, false, &posix->store, why));
-    HF_TRY(hf_config_load(posix->store, &posix->config, why));
-    HF_TRY(hf_trust_store_new(&posix->trust_store, why));
-    return apply_config(posix, why);
-}
-
 /* Another process may have changed the configuration. On failure everything stays as it was. */
-static enum hf_err follow_config(struct hf_posix *posix, struct hf_why *why)
+static enum hf_err reload_config(struct hf_posix *posix, struct hf_why *why)
 {
     struct hf_stored_config stored = {0};
 
@@ -102,7 +89,7 @@ static enum hf_err follow_config(struct hf_posix *posix, struct hf_why *why)
     posix->config = stored;
     hf_stored_config_settle(&posix->config);
     posix->transport = NULL;
-    posix->lookout = NULL;
+    posix->endpoint_probe = NULL;
     enum hf_err err = apply_config(posix, why);
     struct hf_posix unused = err == HF_OK ? before : *posix;
     if (err != HF_OK) {
@@ -110,9 +97,9 @@ static enum hf_err follow_config(struct hf_posix *posix, struct hf_why *why)
         hf_stored_config_settle(&posix->config);
     } else {
         posix->device_id[0] = '\0';
-        posix->told_from_s = posix->told_until_s = 0;
+        posix->notified_from_s = posix->notified_until_s = 0;
     }
-    hf_lookout_free(unused.lookout);
+    hf_endpoint_probe_free(unused.endpoint_probe);
     hf_http_transport_free(unused.transport);
     hf_stored_config_free(&unused.config);
     return err;
@@ -124,17 +111,26 @@ enum hf_err hf_posix_open(const char *state_dir, struct hf_log_port log, struct 
     if (sodium_init() < 0)
         return hf_fail(why, HF_E_STATE, "the cryptographic library cannot be initialised");
     hf_json_seed(randombytes_random());
-    struct hf_posix *posix = calloc(1, sizeof(*posix));
+    struct hf_posix *posix = calloc(1, sizeof *posix);
     if (posix == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory opening %s", state_dir);
     posix->log = log;
-    enum hf_err err = open_parts(posix, state_dir, why);
-    if (err != HF_OK) {
+    enum hf_err err = hf_file_absolute(state_dir, &posix->state_dir, why);
+    if (err != HF_OK)
+        (void)hf_fail_context(why, "the state folder");
+    if (err == HF_OK)
+        err = hf_sqlite_store_open(posix->state_dir, false, &posix->store, why);
+    if (err == HF_OK)
+        err = hf_config_load(posix->store, &posix->config, why);
+    if (err == HF_OK)
+        err = hf_trust_store_new(&posix->trust_store, why);
+    if (err == HF_OK)
+        err = apply_config(posix, why);
+    if (err == HF_OK)
+        *out = posix;
+    else
         hf_posix_close(posix);
-        return err;
-    }
-    *out = posix;
-    return HF_OK;
+    return err;
 }
 
 void hf_posix_close(struct hf_posix *posix)
@@ -142,7 +138,7 @@ void hf_posix_close(struct hf_posix *posix)
     if (posix == NULL)
         return;
     hf_client_close(posix->client);
-    hf_lookout_free(posix->lookout);
+    hf_endpoint_probe_free(posix->endpoint_probe);
     hf_http_transport_free(posix->transport);
     hf_trust_store_free(posix->trust_store);
     hf_stored_config_free(&posix->config);
@@ -151,42 +147,99 @@ void hf_posix_close(struct hf_posix *posix)
     free(posix);
 }
 
-/* ---- update and export -------------------------------------------------------------------------- */
+/* ---- what is open -------------------------------------------------------------------------------- */
 
-/* The update's own error comes first; what became of the followers is then in the journal. */
-static enum hf_err update_locked(struct hf_posix *posix, struct hf_update_result *out,
-                                 struct hf_why *why)
+struct hf_client *hf_posix_client(struct hf_posix *posix)
 {
-    struct hf_update_result result = {0};
-    struct hf_why told_why = {0};
+    return posix->client;
+}
 
-    enum hf_err err = hf_client_update(posix->client, &result, why);
-    hf_http_transport_idle(posix->transport);
-    enum hf_err told = hf_followers_tell(posix, &told_why);
-    if (told != HF_OK)
-        hf_posix_journal(posix, HF_LEVEL_ERROR, "followers", told_why.text);
-    hf_posix_secure(posix);
-    if (err != HF_OK)
-        return err;
-    if (told != HF_OK)
-        return hf_fail(why, told, "%s", told_why.text);
-    memcpy(result.export_fault, posix->export_fault.text, sizeof result.export_fault);
-    *out = result;
+struct hf_trust_store *hf_posix_trust_store(struct hf_posix *posix)
+{
+    return posix->trust_store;
+}
+
+const struct hf_posix_config *hf_posix_config(const struct hf_posix *posix)
+{
+    return &posix->config.view;
+}
+
+enum hf_err hf_posix_is_writable(const struct hf_posix *posix, struct hf_why *why)
+{
+    return hf_store_check_writable(posix->store, why);
+}
+
+enum hf_err hf_posix_device_id(struct hf_posix *posix, const char **out, struct hf_why *why)
+{
+    const struct hf_posix_config *config = &posix->config.view;
+
+    if (config->device_id == NULL && posix->device_id[0] == '\0')
+        HF_TRY(config->device_id_file != NULL
+                   ? hf_device_id_from_file(config->device_id_file, posix->device_id, why)
+                   : hf_device_id_derive(HF_MACHINE_ID_FILE, posix->device_id, why));
+    *out = config->device_id != NULL ? config->device_id : posix->device_id;
     return HF_OK;
 }
+
+static void write_log(const struct hf_posix *posix, enum hf_level level, const char *text)
+{
+    if (posix->log.write != NULL)
+        posix->log.write(posix->log.ctx, level, text);
+}
+
+void hf_posix_journal(struct hf_posix *posix, enum hf_level level, const char *kind,
+                      const char *text)
+{
+    struct hf_clock_port clock = hf_system_clock_port();
+    struct hf_event event = {clock.now_s(clock.ctx), level, kind, text};
+    struct hf_why why = {0};
+
+    write_log(posix, level, text);
+    if (hf_store_append_event(posix->store, &event, &why) != HF_OK)
+        write_log(posix, HF_LEVEL_WARNING, why.text);
+}
+
+void hf_posix_secure(struct hf_posix *posix)
+{
+    struct hf_why why = {0};
+
+    if (hf_sqlite_store_sync(posix->store, &why) != HF_OK)
+        write_log(posix, HF_LEVEL_WARNING, why.text);
+}
+
+enum hf_err hf_posix_journal_read(struct hf_posix *posix, size_t max,
+                                  void (*each)(void *ctx, const struct hf_event *event), void *ctx,
+                                  struct hf_why *why)
+{
+    return hf_sqlite_store_events(posix->store, max, each, ctx, why);
+}
+
+/* ---- update and configuration -------------------------------------------------------------------- */
 
 enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out,
                             struct hf_why *why)
 {
+    struct hf_update_result result = {0};
+    struct hf_why reason = {0};
     int lock = -1;
 
     HF_TRY(hf_sqlite_store_refresh(posix->store, why));
     HF_TRY(hf_posix_is_writable(posix, why));
-    HF_TRY(follow_config(posix, why));
-    HF_TRY(hf_lock_take(posix->state_dir, HF_POSIX_LOCK_WAIT_MS, &lock, why));
-    enum hf_err err = update_locked(posix, out, why);
-    hf_lock_release(lock);
-    return err;
+    HF_TRY(reload_config(posix, why));
+    HF_TRY(hf_lock_take(posix->state_dir, LOCK_WAIT_MS, &lock, why));
+    enum hf_err err = hf_client_update(posix->client, &result, why);
+    hf_http_transport_idle(posix->transport);
+    enum hf_err notified = hf_subscribers_notify(posix, &reason);
+    hf_posix_secure(posix);
+    hf_file_unlock(lock);
+    /* The update's own error comes first; that of the subscribers is in the journal. */
+    if (err != HF_OK)
+        return err;
+    if (notified != HF_OK)
+        return hf_fail(why, notified, "%s", reason.text);
+    memcpy(result.export_fault, posix->export_fault.text, sizeof result.export_fault);
+    *out = result;
+    return HF_OK;
 }
 
 /* What this process read must still be what is stored, or it would undo another one's change. */
@@ -215,124 +268,40 @@ enum hf_err hf_posix_configure(struct hf_posix *posix, const struct hf_posix_con
 
     HF_TRY(hf_posix_is_writable(posix, why));
     HF_TRY(hf_config_check(config, &posix->config.view, why));
-    HF_TRY(hf_lock_take(posix->state_dir, HF_POSIX_LOCK_WAIT_MS, &lock, why));
+    HF_TRY(hf_lock_take(posix->state_dir, LOCK_WAIT_MS, &lock, why));
     enum hf_err err = replace_config(posix, config, why);
     hf_posix_secure(posix);
-    hf_lock_release(lock);
-    return err == HF_OK ? follow_config(posix, why) : err;
+    hf_file_unlock(lock);
+    return err == HF_OK ? reload_config(posix, why) : err;
 }
 
-static enum hf_err export_to(struct hf_posix *posix, const char *file, bool keep_current,
-                             struct hf_why *why)
-{
-    struct hf_buf pem = {0};
+/* ---- exports ------------------------------------------------------------------------------------- */
 
-    enum hf_err err = hf_owner_check_path(file, why);
-    if (err == HF_OK)
-        err = hf_client_export_pem(posix->client, &pem, why);
-    if (err == HF_OK)
-        err = hf_file_replace(file, hf_buf_bytes(&pem), HF_EXPORT_MODE, why);
-    hf_buf_free(&pem);
-    if (err == HF_OK && keep_current) {
-        struct hf_posix_config config = posix->config.view;
-        config.export_file = file;
-        err = hf_posix_configure(posix, &config, why);
-    }
-    return err;
+static enum hf_err write_export(const char *path, const struct hf_buf *content, struct hf_why *why)
+{
+    HF_TRY(hf_owner_check_path(path, why));
+    return hf_file_replace(path, hf_buf_bytes(content), HF_EXPORT_MODE, why);
 }
 
 enum hf_err hf_posix_export(struct hf_posix *posix, const char *file, bool keep_current,
                             struct hf_why *why)
 {
+    struct hf_buf pem = {0};
     char *path = NULL;
 
     if (keep_current)
         HF_TRY(hf_posix_is_writable(posix, why));
     HF_TRY(hf_file_absolute(file, &path, why));
-    enum hf_err err = export_to(posix, path, keep_current, why);
+    enum hf_err err = hf_client_export_pem(posix->client, &pem, why);
+    if (err == HF_OK)
+        err = write_export(path, &pem, why);
+    hf_buf_free(&pem);
+    if (err == HF_OK && keep_current) {
+        struct hf_posix_config config = posix->config.view;
+        config.export_file = path;
+        err = hf_posix_configure(posix, &config, why);
+    }
     free(path);
-    return err;
-}
-
-/* ---- the application's word ------------------------------------------------------------------ */
-
-/* What the application says of the bundle that is on trial, and who else must hear of it. */
-
-enum hf_err hf_posix_confirm(struct hf_posix *posix, struct hf_why *why)
-{
-    int lock = -1;
-
-    HF_TRY(hf_posix_is_writable(posix, why));
-    HF_TRY(hf_lock_take(posix->state_dir, HF_POSIX_LOCK_WAIT_MS, &lock, why));
-    enum hf_err err = hf_client_confirm(posix->client, why);
-    hf_posix_secure(posix);
-    hf_lock_release(lock);
-    return err;
-}
-
-/* The bundle before is active from here on, whatever becomes of the followers. */
-static enum hf_err reject_locked(struct hf_posix *posix, const char *reason, struct hf_why *why)
-{
-    struct hf_why told_why = {0};
-
-    HF_TRY(hf_client_reject(posix->client, reason, why));
-    enum hf_err told = hf_followers_tell(posix, &told_why);
-    if (told == HF_OK)
-        return HF_OK;
-    hf_posix_journal(posix, HF_LEVEL_ERROR, "followers", told_why.text);
-    return hf_fail(why, told, "%s", told_why.text);
-}
-
-enum hf_err hf_posix_reject(struct hf_posix *posix, const char *reason, struct hf_why *why)
-{
-    int lock = -1;
-
-    HF_TRY(hf_posix_is_writable(posix, why));
-    HF_TRY(hf_lock_take(posix->state_dir, HF_POSIX_LOCK_WAIT_MS, &lock, why));
-    enum hf_err err = reject_locked(posix, reason, why);
-    hf_posix_secure(posix);
-    hf_lock_release(lock);
-    return err;
-}
-
-/* ---- factory reset --------------------------------------------------------------------------- */
-
-/* Factory reset of a STATE, and the root metadata as a file for firmware that has a reset of its own. */
-
-static enum hf_err tell_followers(struct hf_posix *posix, struct hf_why *why)
-{
-    enum hf_err err = hf_followers_tell(posix, why);
-
-    if (err != HF_OK)
-        hf_posix_journal(posix, HF_LEVEL_ERROR, "followers", why->text);
-    return err;
-}
-
-/* The device is reset from here on, whatever becomes of the followers, or of the copy of the database. */
-static enum hf_err reset_locked(struct hf_posix *posix, struct hf_bytes factory_pem,
-                                struct hf_why *why)
-{
-    struct hf_why told_why = {0};
-    struct hf_why kept_why = {0};
-
-    HF_TRY(hf_client_reset(posix->client, factory_pem, why));
-    enum hf_err told = tell_followers(posix, &told_why);
-    enum hf_err kept = hf_sqlite_store_sync(posix->store, &kept_why);
-    if (told != HF_OK)
-        return hf_fail(why, told, "this device is reset, but %s", told_why.text);
-    if (kept != HF_OK)
-        return hf_fail(why, kept, "this device is reset, but %s", kept_why.text);
-    return HF_OK;
-}
-
-enum hf_err hf_posix_reset(struct hf_posix *posix, struct hf_bytes factory_pem, struct hf_why *why)
-{
-    int lock = -1;
-
-    HF_TRY(hf_posix_is_writable(posix, why));
-    HF_TRY(hf_lock_take(posix->state_dir, HF_POSIX_LOCK_WAIT_MS, &lock, why));
-    enum hf_err err = reset_locked(posix, factory_pem, why);
-    hf_lock_release(lock);
     return err;
 }
 
@@ -342,12 +311,60 @@ enum hf_err hf_posix_export_root(struct hf_posix *posix, const char *file, struc
     char *path = NULL;
 
     HF_TRY(hf_file_absolute(file, &path, why));
-    enum hf_err err = hf_owner_check_path(path, why);
+    enum hf_err err = hf_client_export_root(posix->client, &root, why);
     if (err == HF_OK)
-        err = hf_client_export_root(posix->client, &root, why);
-    if (err == HF_OK)
-        err = hf_file_replace(path, hf_buf_bytes(&root), HF_EXPORT_MODE, why);
+        err = write_export(path, &root, why);
     hf_buf_free(&root);
     free(path);
+    return err;
+}
+
+/* ---- confirm, reject, reset ---------------------------------------------------------------------- */
+
+enum hf_err hf_posix_confirm(struct hf_posix *posix, struct hf_why *why)
+{
+    int lock = -1;
+
+    HF_TRY(hf_posix_is_writable(posix, why));
+    HF_TRY(hf_lock_take(posix->state_dir, LOCK_WAIT_MS, &lock, why));
+    enum hf_err err = hf_client_confirm(posix->client, why);
+    hf_posix_secure(posix);
+    hf_file_unlock(lock);
+    return err;
+}
+
+/* Once rejected the bundle before is active, also if the subscribers cannot be notified. */
+enum hf_err hf_posix_reject(struct hf_posix *posix, const char *reason, struct hf_why *why)
+{
+    int lock = -1;
+
+    HF_TRY(hf_posix_is_writable(posix, why));
+    HF_TRY(hf_lock_take(posix->state_dir, LOCK_WAIT_MS, &lock, why));
+    enum hf_err err = hf_client_reject(posix->client, reason, why);
+    if (err == HF_OK)
+        err = hf_subscribers_notify(posix, why);
+    hf_posix_secure(posix);
+    hf_file_unlock(lock);
+    return err;
+}
+
+enum hf_err hf_posix_reset(struct hf_posix *posix, struct hf_bytes factory_pem, struct hf_why *why)
+{
+    struct hf_why unnotified = {0};
+    struct hf_why unsynced = {0};
+    int lock = -1;
+
+    HF_TRY(hf_posix_is_writable(posix, why));
+    HF_TRY(hf_lock_take(posix->state_dir, LOCK_WAIT_MS, &lock, why));
+    enum hf_err err = hf_client_reset(posix->client, factory_pem, why);
+    if (err == HF_OK) {
+        enum hf_err notified = hf_subscribers_notify(posix, &unnotified);
+        enum hf_err synced = hf_sqlite_store_sync(posix->store, &unsynced);
+        if (notified != HF_OK)
+            err = hf_fail(why, notified, "this device is reset, but %s", unnotified.text);
+        else if (synced != HF_OK)
+            err = hf_fail(why, synced, "this device is reset, but %s", unsynced.text);
+    }
+    hf_file_unlock(lock);
     return err;
 }

@@ -28,16 +28,6 @@ struct hf_runner {
     unsigned n_unrecorded; /* checks in a row */
 };
 
-/* ---- new and free ---------------------------------------------------------------------------------- */
-
-static enum hf_err open_pipe(struct hf_runner *runner, struct hf_why *why)
-{
-    if (pipe2(runner->wake, O_CLOEXEC | O_NONBLOCK) == 0)
-        return HF_OK;
-    return hf_fail(why, HF_E_STORAGE, "no pipe can be opened to wake the loop by: %s",
-                   strerror(errno));
-}
-
 enum hf_err hf_runner_new(struct hf_posix *posix, const struct hf_runner_options *options,
                           struct hf_runner **out, struct hf_why *why)
 {
@@ -49,10 +39,10 @@ enum hf_err hf_runner_new(struct hf_posix *posix, const struct hf_runner_options
         return hf_fail(why, HF_E_MEMORY, "out of memory for the loop of checks");
     runner->posix = posix;
     runner->options = *options;
-    enum hf_err err = open_pipe(runner, why);
-    if (err != HF_OK) {
+    if (pipe2(runner->wake, O_CLOEXEC | O_NONBLOCK) != 0) {
         free(runner);
-        return err;
+        return hf_fail(why, HF_E_STORAGE, "no pipe can be opened to wake the loop by: %s",
+                       strerror(errno));
     }
     *out = runner;
     return HF_OK;
@@ -66,8 +56,6 @@ void hf_runner_free(struct hf_runner *runner)
     (void)close(runner->wake[1]);
     free(runner);
 }
-
-/* ---- waking ---------------------------------------------------------------------------------------- */
 
 /* In a signal handler too: an atomic, then write(2). A full pipe wakes as well as one byte more. */
 static void raise_flag(struct hf_runner *runner, atomic_bool *flag)
@@ -89,14 +77,6 @@ void hf_runner_stop(struct hf_runner *runner)
     raise_flag(runner, &runner->is_stopped);
 }
 
-static void drain(struct hf_runner *runner)
-{
-    char bytes[64];
-
-    while (read(runner->wake[0], bytes, sizeof bytes) > 0)
-        continue;
-}
-
 static int64_t since_boot_s(void)
 {
     struct timespec now = {0};
@@ -105,61 +85,38 @@ static int64_t since_boot_s(void)
     return (int64_t)now.tv_sec;
 }
 
-static bool is_woken(struct hf_runner *runner)
-{
-    return atomic_load(&runner->is_stopped) || atomic_load(&runner->is_poked);
-}
-
 static int64_t least(int64_t a, int64_t b)
 {
     return a < b ? a : b;
 }
 
-/* Dates may pass while no check is due. Seconds until the next one, at least 1. */
-static int64_t renew_export(struct hf_runner *runner)
-{
-    struct hf_why why = {0};
-    int64_t wait_s = LOOK_EVERY_S;
-
-    /* What failed is in the journal. Another process that holds the lock is asked for again later. */
-    if (hf_posix_renew_export(runner->posix, &wait_s, &why) != HF_OK)
-        return LOOK_EVERY_S;
-    return wait_s > 1 ? wait_s : 1;
-}
-
-static int64_t look_every_s(const struct hf_runner *runner)
-{
-    int64_t wake_s = runner->options.wake_s;
-    return wake_s > 0 ? least(wake_s, LOOK_EVERY_S) : LOOK_EVERY_S;
-}
-
 /* Negative: until woken. */
 static void wait_for(struct hf_runner *runner, int64_t wait_s)
 {
+    const struct hf_runner_options *options = &runner->options;
     const int64_t until_s = since_boot_s() + wait_s;
+    const int64_t wake_s = options->wake_s > 0 ? least(options->wake_s, LOOK_EVERY_S)
+                                               : LOOK_EVERY_S;
     struct pollfd wake = {.fd = runner->wake[0], .events = POLLIN};
+    char bytes[64];
 
-    while (!is_woken(runner)) {
+    while (!atomic_load(&runner->is_stopped) && !atomic_load(&runner->is_poked)) {
         int64_t left_s = wait_s < 0 ? LOOK_EVERY_S : until_s - since_boot_s();
         if (left_s <= 0)
             return;
-        if (runner->options.wakes != NULL)
-            runner->options.wakes(runner->options.ctx);
-        left_s = least(least(left_s, look_every_s(runner)), renew_export(runner));
+        if (options->wakes != NULL)
+            options->wakes(options->ctx);
+        /* Dates may pass while no check is due. What failed is in the journal; another process that holds
+         * the lock is asked for again later. */
+        int64_t renew_s = LOOK_EVERY_S;
+        struct hf_why why = {0};
+        if (hf_posix_renew_export(runner->posix, &renew_s, &why) != HF_OK)
+            renew_s = LOOK_EVERY_S;
+        left_s = least(least(left_s, wake_s), renew_s > 1 ? renew_s : 1);
         (void)poll(&wake, 1, (int)left_s * 1000);
-        drain(runner);
+        while (read(runner->wake[0], bytes, sizeof bytes) > 0)
+            continue;
     }
-}
-
-/* ---- when -------------------------------------------------------------------------------------------- */
-
-static int64_t unrecorded_wait_s(unsigned n_unrecorded)
-{
-    int64_t wait_s = UNRECORDED_FIRST_S;
-
-    for (unsigned i = 1; i < n_unrecorded && wait_s < UNRECORDED_MAX_S; i++)
-        wait_s *= 2;
-    return wait_s < UNRECORDED_MAX_S ? wait_s : UNRECORDED_MAX_S;
 }
 
 static void wait_longer(struct hf_next_check *next, int64_t wait_s)
@@ -173,52 +130,44 @@ static struct hf_next_check next_check(struct hf_runner *runner)
     struct hf_next_check next;
 
     hf_client_next_check(hf_posix_client(runner->posix), &next);
-    if (runner->options.interval_s > 0)
+    if (runner->options.interval_s > 0) {
         wait_longer(&next, runner->has_checked ? runner->options.interval_s : 0);
-    else if (!runner->has_checked || next.wait_s >= AFTER_CHECK_MIN_S)
+    } else if (!runner->has_checked || next.wait_s >= AFTER_CHECK_MIN_S) {
         runner->n_unrecorded = 0;
-    else
-        wait_longer(&next, unrecorded_wait_s(++runner->n_unrecorded));
+    } else {
+        int64_t wait_s = UNRECORDED_FIRST_S;
+        for (unsigned i = 0; i < runner->n_unrecorded && wait_s < UNRECORDED_MAX_S; i++)
+            wait_s *= 2;
+        runner->n_unrecorded++;
+        wait_longer(&next, least(wait_s, UNRECORDED_MAX_S));
+    }
     return next;
-}
-
-static void wait_until_due(struct hf_runner *runner)
-{
-    const struct hf_runner_options *options = &runner->options;
-    struct hf_next_check next = {.wait_s = -1};
-
-    if (!options->is_on_demand)
-        next = next_check(runner);
-    if (options->waits != NULL)
-        options->waits(options->ctx, options->is_on_demand ? NULL : &next);
-    wait_for(runner, next.wait_s);
-}
-
-/* ---- the loop ---------------------------------------------------------------------------------------- */
-
-static void check(struct hf_runner *runner)
-{
-    const struct hf_runner_options *options = &runner->options;
-    struct hf_update_result result = {0};
-    struct hf_why why = {0};
-
-    atomic_store(&runner->is_poked, false);
-    if (options->begins != NULL)
-        options->begins(options->ctx);
-    /* A caller that stops it after this knows from `begins` that a check is running. */
-    if (atomic_load(&runner->is_stopped))
-        return;
-    enum hf_err err = hf_posix_update(runner->posix, &result, &why);
-    runner->has_checked = true;
-    if (options->ended != NULL)
-        options->ended(options->ctx, err, &result, &why);
 }
 
 void hf_runner_run(struct hf_runner *runner)
 {
+    const struct hf_runner_options *options = &runner->options;
+
     while (!atomic_load(&runner->is_stopped)) {
-        wait_until_due(runner);
-        if (!atomic_load(&runner->is_stopped))
-            check(runner);
+        struct hf_next_check next = {.wait_s = -1};
+        struct hf_update_result result = {0};
+        struct hf_why why = {0};
+        if (!options->is_on_demand)
+            next = next_check(runner);
+        if (options->waits != NULL)
+            options->waits(options->ctx, options->is_on_demand ? NULL : &next);
+        wait_for(runner, next.wait_s);
+        if (atomic_load(&runner->is_stopped))
+            return;
+        atomic_store(&runner->is_poked, false);
+        if (options->begins != NULL)
+            options->begins(options->ctx);
+        /* A caller that stops it after this knows from `begins` that a check is running. */
+        if (atomic_load(&runner->is_stopped))
+            return;
+        enum hf_err err = hf_posix_update(runner->posix, &result, &why);
+        runner->has_checked = true;
+        if (options->ended != NULL)
+            options->ended(options->ctx, err, &result, &why);
     }
 }

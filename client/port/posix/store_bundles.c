@@ -1,24 +1,21 @@
-/* The store's bundles: rows that move from slot to slot, and the files that follow them. */
-#include "client/port/posix/bundle_files.h"
-#include "client/port/posix/db.h"
-#include "client/port/posix/store_internal.h"
+/* The store's bundles and revoked keys: transactions that move them, and the files that follow. */
+#include "client/port/posix/sqlite_store.h"
 
-#include "common/base/digest.h"
+#include "client/port/posix/bundle_files.h"
+
 #include "common/os/file_util.h"
 
 #include <string.h>
 
-static const char *slot_name(enum hf_slot slot)
-{
-    static const char *const names[] =
-        {[HF_SLOT_ACTIVE] = "active", [HF_SLOT_PREVIOUS] = "previous", [HF_SLOT_STAGED] = "staged"};
-
-    return names[slot];
-}
+static const char *const slot_names[] = {
+    [HF_SLOT_ACTIVE] = "active",
+    [HF_SLOT_PREVIOUS] = "previous",
+    [HF_SLOT_STAGED] = "staged",
+};
 
 /* ---- loading ----------------------------------------------------------------------------------- */
 
-static enum hf_err copy_column(sqlite3_stmt *stmt, int column, char out[65], struct hf_why *why)
+static enum hf_err copy_name(sqlite3_stmt *stmt, int column, char out[65], struct hf_why *why)
 {
     const char *text = (const char *)sqlite3_column_text(stmt, column);
 
@@ -36,10 +33,10 @@ static enum hf_err record_of_row(sqlite3_stmt *stmt, struct hf_bundle_record *ou
 {
     char found[HF_SHA256_HEX_LEN];
 
-    HF_TRY(copy_column(stmt, 0, out->set, why));
-    HF_TRY(copy_column(stmt, 1, out->profile, why));
+    HF_TRY(copy_name(stmt, 0, out->set, why));
+    HF_TRY(copy_name(stmt, 1, out->profile, why));
     out->version = sqlite3_column_int64(stmt, 2);
-    HF_TRY(copy_column(stmt, 3, out->sha256, why));
+    HF_TRY(copy_name(stmt, 3, out->sha256, why));
     HF_TRY(hf_db_column_append(stmt, 4, &out->pem, why));
     HF_TRY(hf_db_column_append(stmt, 5, &out->custom, why));
     hf_sha256_hex(hf_buf_bytes(&out->pem), found);
@@ -56,21 +53,18 @@ static enum hf_err load_row(struct hf_sqlite_store *store, enum hf_slot slot,
     static const char action[] = "load a bundle";
     struct hf_bundle_record record = {0};
     sqlite3_stmt *stmt = NULL;
-    enum hf_err err = HF_OK;
+    enum hf_err err;
 
-    HF_TRY(hf_db_prepare(store->db,
-                         "SELECT set_name, profile, version, sha256, pem, custom FROM bundle "
-                         "WHERE slot = ?1",
-                         action, &stmt, why));
-    hf_db_bind_text(stmt, 1, slot_name(slot));
+    HF_TRY(hf_store_prepare(store, HF_SQL_LOAD_BUNDLE, action, &stmt, why));
+    hf_db_bind_text(stmt, 1, slot_names[slot]);
     int rc = sqlite3_step(stmt);
     if (rc == SQLITE_ROW)
         err = record_of_row(stmt, &record, why);
     else if (rc == SQLITE_DONE)
-        err = hf_fail(why, HF_E_NOT_FOUND, "there is no %s bundle", slot_name(slot));
+        err = hf_fail(why, HF_E_NOT_FOUND, "there is no %s bundle", slot_names[slot]);
     else
         err = hf_db_fail(store->db, action, why);
-    sqlite3_finalize(stmt);
+    (void)sqlite3_reset(stmt);
     if (err == HF_OK)
         *out = record;
     else
@@ -78,28 +72,185 @@ static enum hf_err load_row(struct hf_sqlite_store *store, enum hf_slot slot,
     return err;
 }
 
+/* The files come first where the database cannot be written, as it may lack the newest part of its log.
+ * The other one serves where the first is damaged: a row that rotted after the check at open, or files
+ * that a power cut took before they were on disk. */
 enum hf_err hf_store_load_bundle(void *ctx, enum hf_slot slot, struct hf_bundle_record *out,
                                  struct hf_why *why)
 {
     struct hf_sqlite_store *store = ctx;
 
-    if (store->unusable.code != HF_OK)
-        return hf_bundle_files_load(store->state_dir, slot, out, why);
+    if (store->unusable.code != HF_OK) {
+        enum hf_err err = hf_bundle_files_load(store->state_dir, slot, out, why);
+        bool is_in_row = err != HF_OK && slot != HF_SLOT_STAGED && store->db != NULL &&
+                         load_row(store, slot, out, NULL) == HF_OK;
+        return is_in_row ? HF_OK : err;
+    }
     enum hf_err err = load_row(store, slot, out, why);
-    /* A row that rotted after the check at open: the file may still be whole. */
     if (err == HF_E_STORAGE && hf_bundle_files_load(store->state_dir, slot, out, NULL) == HF_OK)
         return HF_OK;
     return err;
 }
 
-/* ---- staging and activating -------------------------------------------------------------------- */
+/* ---- the files follow -------------------------------------------------------------------------- */
 
-static enum hf_err insert_staged(struct hf_sqlite_store *store,
-                                 const struct hf_bundle_record *record, struct hf_why *why)
+/* The content of STATE/bundles/revoked, for the day when the database cannot be used: the SHA-256 of its
+ * other lines, and these. */
+static enum hf_err format_revoked_file(struct hf_sqlite_store *store, struct hf_buf *out,
+                                       struct hf_why *why)
 {
-    static const char action[] = "stage a bundle";
+    char sha256[HF_SHA256_HEX_LEN];
+    struct hf_buf keys = {0};
+    struct hf_buf lines = {0};
+
+    enum hf_err err = hf_db_revoked_load(store->db, &keys, why);
+    if (err == HF_OK)
+        err = hf_revoked_format(hf_buf_bytes(&keys), &lines, sha256, why);
+    if (err == HF_OK && hf_buf_printf(out, "%s\n%s", sha256, (const char *)lines.data) != HF_OK)
+        err = hf_fail(why, HF_E_MEMORY, "out of memory for the revoked keys");
+    hf_buf_free(&keys);
+    hf_buf_free(&lines);
+    return err;
+}
+
+/* Make STATE/bundles agree with the database. What cannot be done now is done by the next commit or open;
+ * until then the journal says so. */
+static void make_files_follow(struct hf_sqlite_store *store)
+{
+    struct hf_bundle_record records[3] = {0};
+    const struct hf_bundle_record *in[3] = {0};
+    struct hf_buf revoked = {0};
+    struct hf_why why = {0};
+    enum hf_err err = HF_OK;
+
+    /* A row that cannot be loaded ends it here: its file is the last copy and must stay. */
+    for (enum hf_slot slot = HF_SLOT_ACTIVE; slot <= HF_SLOT_STAGED && err == HF_OK; slot++) {
+        err = load_row(store, slot, &records[slot], &why);
+        if (err == HF_OK)
+            in[slot] = &records[slot];
+        else if (err == HF_E_NOT_FOUND)
+            err = HF_OK;
+    }
+    if (err == HF_OK) {
+        /* A list that has rotted must not take its file with it. */
+        bool has_list = format_revoked_file(store, &revoked, NULL) == HF_OK;
+        const struct hf_bundle_slots slots = {in[HF_SLOT_ACTIVE], in[HF_SLOT_PREVIOUS],
+                                              in[HF_SLOT_STAGED], has_list ? &revoked : NULL};
+        err = hf_bundle_files_follow(store->state_dir, &slots, &why);
+    }
+    if (err != HF_OK)
+        hf_store_note(store, HF_LEVEL_WARNING, "bundle-files", why.text);
+    for (size_t i = 0; i < 3; i++)
+        hf_bundle_record_free(&records[i]);
+    hf_buf_free(&revoked);
+}
+
+/* ---- transactions ------------------------------------------------------------------------------ */
+
+enum hf_err hf_store_sync_log(struct hf_sqlite_store *store, struct hf_why *why)
+{
+    HF_TRY(hf_db_sync(store->db, why));
+    store->is_unsynced = false;
+    if (hf_db_changes(store->db, &store->synced_changes, NULL) != HF_OK)
+        store->synced_changes = -1;
+    return HF_OK;
+}
+
+static enum hf_err begin_now(struct hf_sqlite_store *store, struct hf_why *why)
+{
     sqlite3_stmt *stmt = NULL;
 
+    HF_TRY(hf_store_prepare(store, HF_SQL_BEGIN, "begin to write", &stmt, why));
+    return hf_store_run(store, stmt, "begin to write", why);
+}
+
+void hf_store_abort(void *ctx)
+{
+    struct hf_sqlite_store *store = ctx;
+
+    store->is_in_transaction = false;
+    store->has_moved = false;
+    /* SQLite may have done it by itself, after a full disk for instance. */
+    if (store->db != NULL && sqlite3_get_autocommit(store->db) == 0)
+        (void)sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+}
+
+/* A failed commit is rolled back. */
+static enum hf_err commit_now(struct hf_sqlite_store *store, struct hf_why *why)
+{
+    sqlite3_stmt *stmt = NULL;
+
+    enum hf_err err = hf_store_prepare(store, HF_SQL_COMMIT, "commit", &stmt, why);
+    if (err == HF_OK)
+        err = hf_store_run(store, stmt, "commit", why);
+    store->is_in_transaction = false;
+    if (err != HF_OK) {
+        hf_store_abort(store);
+        return err;
+    }
+    if (store->has_moved) {
+        err = hf_store_sync_log(store, why); /* before links and trust store depend on it */
+        store->has_moved = false;
+        make_files_follow(store);
+    }
+    return err;
+}
+
+enum hf_err hf_store_begin(void *ctx, struct hf_why *why)
+{
+    struct hf_sqlite_store *store = ctx;
+
+    HF_TRY(hf_store_check_writable(store, why));
+    if (store->is_in_transaction)
+        return hf_fail(why, HF_E_STATE, "a transaction has begun already");
+    HF_TRY(begin_now(store, why));
+    store->is_in_transaction = true;
+    return HF_OK;
+}
+
+enum hf_err hf_store_commit(void *ctx, struct hf_why *why)
+{
+    struct hf_sqlite_store *store = ctx;
+
+    if (!store->is_in_transaction)
+        return hf_fail(why, HF_E_STATE, "no transaction has begun");
+    return commit_now(store, why);
+}
+
+enum hf_err hf_store_write_begin(struct hf_sqlite_store *store, struct hf_why *why)
+{
+    HF_TRY(hf_store_check_writable(store, why));
+    return store->is_in_transaction ? HF_OK : begin_now(store, why);
+}
+
+enum hf_err hf_store_write_end(struct hf_sqlite_store *store, enum hf_err err, struct hf_why *why)
+{
+    if (store->is_in_transaction)
+        return err;
+    if (err == HF_OK)
+        return commit_now(store, why);
+    hf_store_abort(store);
+    return err;
+}
+
+/* ---- staging and activating -------------------------------------------------------------------- */
+
+enum hf_err hf_store_stage_bundle(void *ctx, const struct hf_bundle_record *record,
+                                  struct hf_why *why)
+{
+    static const char action[] = "stage a bundle";
+    struct hf_sqlite_store *store = ctx;
+    char found[HF_SHA256_HEX_LEN];
+    sqlite3_stmt *stmt = NULL;
+
+    HF_TRY(hf_store_check_writable(store, why));
+    hf_sha256_hex(hf_buf_bytes(&record->pem), found);
+    if (strcmp(found, record->sha256) != 0)
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "the bundle to stage should have the SHA-256 %s, it has %s", record->sha256,
+                       found);
+    /* The files first: a full disk is noticed before anything is activated. */
+    HF_TRY(hf_bundle_files_write(store->state_dir, record, why));
     HF_TRY(hf_db_prepare(store->db,
                          "INSERT OR REPLACE INTO bundle "
                          "(slot, set_name, profile, version, sha256, pem, custom) "
@@ -114,32 +265,6 @@ static enum hf_err insert_staged(struct hf_sqlite_store *store,
     return hf_db_finish(store->db, stmt, action, why);
 }
 
-enum hf_err hf_store_stage_bundle(void *ctx, const struct hf_bundle_record *record,
-                                  struct hf_why *why)
-{
-    struct hf_sqlite_store *store = ctx;
-    char found[HF_SHA256_HEX_LEN];
-
-    HF_TRY(hf_store_check_writable(store, why));
-    hf_sha256_hex(hf_buf_bytes(&record->pem), found);
-    if (strcmp(found, record->sha256) != 0)
-        return hf_fail(why, HF_E_ARGUMENT,
-                       "the bundle to stage should have the SHA-256 %s, it has %s", record->sha256,
-                       found);
-    /* The files first: once a transaction activates this bundle, they must be there. */
-    HF_TRY(hf_bundle_files_write(store->state_dir, record, why));
-    return insert_staged(store, record, why);
-}
-
-/* In a transaction of the port, its commit moves the links. */
-static enum hf_err end_move(struct hf_sqlite_store *store, enum hf_err err, struct hf_why *why)
-{
-    err = hf_store_write_end(store, err, why);
-    if (!store->is_in_transaction)
-        hf_store_follow_moved(store);
-    return err;
-}
-
 static enum hf_err is_filled(struct hf_sqlite_store *store, enum hf_slot slot, bool *out,
                              struct hf_why *why)
 {
@@ -147,7 +272,7 @@ static enum hf_err is_filled(struct hf_sqlite_store *store, enum hf_slot slot, b
     sqlite3_stmt *stmt = NULL;
 
     HF_TRY(hf_db_prepare(store->db, "SELECT 1 FROM bundle WHERE slot = ?1", action, &stmt, why));
-    hf_db_bind_text(stmt, 1, slot_name(slot));
+    hf_db_bind_text(stmt, 1, slot_names[slot]);
     int rc = sqlite3_step(stmt);
     enum hf_err err = rc == SQLITE_ROW || rc == SQLITE_DONE ? HF_OK
                                                             : hf_db_fail(store->db, action, why);
@@ -157,236 +282,96 @@ static enum hf_err is_filled(struct hf_sqlite_store *store, enum hf_slot slot, b
     return err;
 }
 
-static enum hf_err activate_row(struct hf_sqlite_store *store, bool keeps_previous,
-                                struct hf_why *why)
-{
-    static const char action[] = "activate the staged bundle";
-    bool is_staged = false;
-    bool has_previous = false;
-
-    HF_TRY(is_filled(store, HF_SLOT_STAGED, &is_staged, why));
-    HF_TRY(is_filled(store, HF_SLOT_PREVIOUS, &has_previous, why));
-    if (!is_staged)
-        return hf_fail(why, HF_E_STATE, "no bundle is staged that could be activated");
-    HF_TRY(hf_db_exec(store->db,
-                      keeps_previous && has_previous
-                          ? "DELETE FROM bundle WHERE slot = 'active';"
-                          : "DELETE FROM bundle WHERE slot = 'previous';"
-                            "UPDATE bundle SET slot = 'previous' WHERE slot = 'active';",
-                      action, why));
-    return hf_db_exec(store->db, "UPDATE bundle SET slot = 'active' WHERE slot = 'staged';", action,
-                      why);
-}
-
 enum hf_err hf_store_activate_staged(void *ctx, bool keeps_previous, struct hf_why *why)
 {
     struct hf_sqlite_store *store = ctx;
-
-    HF_TRY(hf_store_write_begin(store, why));
-    enum hf_err err = activate_row(store, keeps_previous, why);
-    store->has_moved = err == HF_OK;
-    return end_move(store, err, why);
-}
-
-static enum hf_err restore_row(struct hf_sqlite_store *store, struct hf_why *why)
-{
+    bool is_staged = false;
     bool has_previous = false;
 
-    HF_TRY(is_filled(store, HF_SLOT_PREVIOUS, &has_previous, why));
-    if (!has_previous)
-        return hf_fail(why, HF_E_STATE, "there is no previous bundle to go back to");
-    return hf_db_exec(store->db,
-                      "DELETE FROM bundle WHERE slot = 'active';"
-                      "UPDATE bundle SET slot = 'active' WHERE slot = 'previous';",
-                      "go back to the previous bundle", why);
+    HF_TRY(hf_store_write_begin(store, why));
+    enum hf_err err = is_filled(store, HF_SLOT_STAGED, &is_staged, why);
+    if (err == HF_OK)
+        err = is_filled(store, HF_SLOT_PREVIOUS, &has_previous, why);
+    if (err == HF_OK && !is_staged)
+        err = hf_fail(why, HF_E_STATE, "no bundle is staged that could be activated");
+    if (err == HF_OK)
+        err = hf_db_exec(store->db,
+                         keeps_previous && has_previous
+                             ? "DELETE FROM bundle WHERE slot = 'active';"
+                               "UPDATE bundle SET slot = 'active' WHERE slot = 'staged';"
+                             : "DELETE FROM bundle WHERE slot = 'previous';"
+                               "UPDATE bundle SET slot = 'previous' WHERE slot = 'active';"
+                               "UPDATE bundle SET slot = 'active' WHERE slot = 'staged';",
+                         "activate the staged bundle", why);
+    if (err == HF_OK)
+        store->has_moved = true;
+    return hf_store_write_end(store, err, why);
 }
 
 enum hf_err hf_store_restore_previous(void *ctx, struct hf_why *why)
 {
     struct hf_sqlite_store *store = ctx;
+    bool has_previous = false;
 
     HF_TRY(hf_store_write_begin(store, why));
-    enum hf_err err = restore_row(store, why);
-    store->has_moved = err == HF_OK;
-    return end_move(store, err, why);
-}
-
-/* ---- rows that rot ----------------------------------------------------------------------------- */
-
-/* The link may be behind the row, after a power cut: a file of another version is not its file. */
-static enum hf_err mend_row(struct hf_sqlite_store *store, enum hf_slot slot,
-                            const struct hf_bundle_record *file, struct hf_why *why)
-{
-    static const char action[] = "repair a bundle";
-    sqlite3_stmt *stmt = NULL;
-
-    HF_TRY(hf_db_prepare(store->db,
-                         "UPDATE bundle SET set_name = ?3, profile = ?4, sha256 = ?5, pem = ?6, "
-                         "custom = ?7 WHERE slot = ?1 AND version = ?2",
-                         action, &stmt, why));
-    hf_db_bind_text(stmt, 1, slot_name(slot));
-    (void)sqlite3_bind_int64(stmt, 2, file->version);
-    hf_db_bind_text(stmt, 3, file->set);
-    hf_db_bind_text(stmt, 4, file->profile);
-    hf_db_bind_text(stmt, 5, file->sha256);
-    hf_db_bind_bytes(stmt, 6, hf_buf_bytes(&file->pem));
-    hf_db_bind_bytes(stmt, 7, hf_buf_bytes(&file->custom));
-    return hf_db_finish(store->db, stmt, action, why);
-}
-
-static void heal_slot(struct hf_sqlite_store *store, enum hf_slot slot)
-{
-    struct hf_bundle_record record = {0};
-    struct hf_why damage = {0};
-
-    enum hf_err err = load_row(store, slot, &record, &damage);
-    if (err == HF_E_STORAGE &&
-        hf_bundle_files_load(store->state_dir, slot, &record, NULL) == HF_OK &&
-        mend_row(store, slot, &record, NULL) == HF_OK && sqlite3_changes(store->db) > 0) {
-        (void)hf_fail(&damage, err, "%.400s; its file has taken its place", damage.text);
-        hf_store_note(store, HF_LEVEL_ERROR, "restored", damage.text);
-    }
-    hf_bundle_record_free(&record);
-}
-
-void hf_store_heal_bundles(struct hf_sqlite_store *store)
-{
-    heal_slot(store, HF_SLOT_ACTIVE);
-    heal_slot(store, HF_SLOT_PREVIOUS);
-}
-
-/* ---- the files follow -------------------------------------------------------------------------- */
-
-static enum hf_err load_if_any(struct hf_sqlite_store *store, enum hf_slot slot,
-                               struct hf_bundle_record *record, const struct hf_bundle_record **out,
-                               struct hf_why *why)
-{
-    enum hf_err err = load_row(store, slot, record, why);
-
+    enum hf_err err = is_filled(store, HF_SLOT_PREVIOUS, &has_previous, why);
+    if (err == HF_OK && !has_previous)
+        err = hf_fail(why, HF_E_STATE, "there is no previous bundle to go back to");
     if (err == HF_OK)
-        *out = record;
-    return err == HF_E_NOT_FOUND ? HF_OK : err;
-}
-
-enum hf_err hf_store_follow(struct hf_sqlite_store *store, struct hf_why *why)
-{
-    struct hf_bundle_record active = {0};
-    struct hf_bundle_record previous = {0};
-    struct hf_bundle_record staged = {0};
-    struct hf_bundle_slots slots = {0};
-    struct hf_buf revoked = {0};
-
-    /* A list that has rotted must not take its file with it. */
-    if (hf_store_revoked_file(store, &revoked, NULL) == HF_OK)
-        slots.revoked = &revoked;
-    /* A row that cannot be loaded ends it here: its file is the last copy and must stay. */
-    enum hf_err err = load_if_any(store, HF_SLOT_ACTIVE, &active, &slots.active, why);
+        err = hf_db_exec(store->db,
+                         "DELETE FROM bundle WHERE slot = 'active';"
+                         "UPDATE bundle SET slot = 'active' WHERE slot = 'previous';",
+                         "go back to the previous bundle", why);
     if (err == HF_OK)
-        err = load_if_any(store, HF_SLOT_PREVIOUS, &previous, &slots.previous, why);
-    if (err == HF_OK)
-        err = load_if_any(store, HF_SLOT_STAGED, &staged, &slots.staged, why);
-    if (err == HF_OK)
-        err = hf_bundle_files_follow(store->state_dir, &slots, why);
-    hf_bundle_record_free(&active);
-    hf_bundle_record_free(&previous);
-    hf_bundle_record_free(&staged);
-    hf_buf_free(&revoked);
-    return err;
-}
-
-/* The commit has happened and stands. Links that could not be moved are moved by the next commit or
- * open; until then the journal says so. */
-void hf_store_follow_moved(struct hf_sqlite_store *store)
-{
-    struct hf_why why = {0};
-
-    if (!store->has_moved)
-        return;
-    store->has_moved = false;
-    if (hf_store_follow(store, &why) == HF_OK)
-        return;
-    hf_store_note(store, HF_LEVEL_WARNING, "bundle-files", why.text);
+        store->has_moved = true;
+    return hf_store_write_end(store, err, why);
 }
 
 /* ---- revoked keys ---------------------------------------------------------------------------- */
 
-/*
- * The keys that the publisher revoked: a row of the database (db_check.c) and, for the day it cannot be
- * used, the file STATE/bundles/revoked beside the bundles: the SHA-256 of its other lines, and these.
- */
-
-/* ---- the file ------------------------------------------------------------------------------------ */
-
-enum hf_err hf_store_revoked_file(struct hf_sqlite_store *store, struct hf_buf *out,
-                                  struct hf_why *why)
-{
-    char sha256[HF_SHA256_HEX_LEN];
-    struct hf_buf lines = {0};
-
-    enum hf_err err = hf_db_revoked_load(store->db, &lines, NULL, why);
-    if (err == HF_OK) {
-        hf_sha256_hex(hf_buf_bytes(&lines), sha256);
-        err = hf_buf_printf(out, "%s\n", sha256);
-        if (err == HF_OK)
-            err = hf_buf_append(out, lines.data, lines.len);
-        if (err != HF_OK)
-            (void)hf_fail(why, err, "out of memory for the revoked keys");
-    }
-    hf_buf_free(&lines);
-    return err;
-}
-
-static enum hf_err parse_file(struct hf_bytes file, const char *path, struct hf_buf *keys,
-                              struct hf_why *why)
-{
-    char sha256[HF_SHA256_HEX_LEN];
-
-    if (file.len < HF_REVOKED_LINE_LEN || file.data[HF_REVOKED_LINE_LEN - 1] != '\n')
-        return hf_fail(why, HF_E_STORAGE, "%s is damaged: it does not begin with a SHA-256", path);
-    memcpy(sha256, file.data, HF_REVOKED_LINE_LEN - 1);
-    sha256[HF_REVOKED_LINE_LEN - 1] = '\0';
-    const struct hf_bytes lines = {file.data + HF_REVOKED_LINE_LEN, file.len - HF_REVOKED_LINE_LEN};
-    return hf_revoked_parse(lines, sha256, path, keys, why);
-}
-
 /* `out` is written on HF_OK only. */
-static enum hf_err load_from_file(const struct hf_sqlite_store *store, struct hf_buf *out,
-                                  struct hf_why *why)
+static enum hf_err load_revoked_file(const struct hf_sqlite_store *store, struct hf_buf *out,
+                                     struct hf_why *why)
 {
-    struct hf_buf path = {0};
+    struct hf_path path;
     struct hf_buf file = {0};
     struct hf_buf keys = {0};
+    char sha256[HF_SHA256_HEX_LEN];
 
-    if (hf_buf_printf(&path, "%s/bundles/" HF_REVOKED_FILE, store->state_dir) != HF_OK)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for a path");
-    const char *name = (const char *)path.data;
-    enum hf_err err = hf_file_read(name, HF_REVOKED_LINE_LEN + HF_REVOKED_LINES_MAX, &file, why);
-    if (err == HF_OK)
-        err = parse_file(hf_buf_bytes(&file), name, &keys, why);
+    HF_TRY(hf_path_set(&path, why, "%s/bundles/" HF_REVOKED_FILE, store->state_dir));
+    enum hf_err err = hf_file_read(path.text, HF_REVOKED_LINE_LEN + HF_REVOKED_LINES_MAX, &file,
+                                   why);
+    if (err == HF_OK &&
+        (file.len < HF_REVOKED_LINE_LEN || file.data[HF_REVOKED_LINE_LEN - 1] != '\n'))
+        err = hf_fail(why, HF_E_STORAGE, "%s is damaged: it does not begin with a SHA-256",
+                      path.text);
+    if (err == HF_OK) {
+        memcpy(sha256, file.data, HF_REVOKED_LINE_LEN - 1);
+        sha256[HF_REVOKED_LINE_LEN - 1] = '\0';
+        err = hf_revoked_parse((struct hf_bytes){file.data + HF_REVOKED_LINE_LEN,
+                                                 file.len - HF_REVOKED_LINE_LEN},
+                               sha256, path.text, &keys, why);
+    }
     if (err == HF_OK && hf_buf_append(out, keys.data, keys.len) != HF_OK)
         err = hf_fail(why, HF_E_MEMORY, "out of memory for the revoked keys");
     hf_buf_free(&keys);
     hf_buf_free(&file);
-    hf_buf_free(&path);
     return err;
 }
 
-/* ---- the port ------------------------------------------------------------------------------------ */
-
-/* The file comes first where the bundles come from their files: a database that can only be read may be
- * without the newest part of its log. */
+/* The file comes first where the bundles come from their files. */
 enum hf_err hf_store_load_revoked(void *ctx, struct hf_buf *out, struct hf_why *why)
 {
     const struct hf_sqlite_store *store = ctx;
     struct hf_why damage = store->unusable;
 
-    if (store->unusable.code != HF_OK && load_from_file(store, out, NULL) == HF_OK)
+    if (store->unusable.code != HF_OK && load_revoked_file(store, out, NULL) == HF_OK)
         return HF_OK;
-    enum hf_err err = store->db != NULL ? hf_db_revoked_load(store->db, NULL, out, &damage)
+    enum hf_err err = store->db != NULL ? hf_db_revoked_load(store->db, out, &damage)
                                         : HF_E_STORAGE;
     if (err == HF_OK || err == HF_E_NOT_FOUND)
         return HF_OK;
-    if (store->unusable.code == HF_OK && load_from_file(store, out, NULL) == HF_OK)
+    if (store->unusable.code == HF_OK && load_revoked_file(store, out, NULL) == HF_OK)
         return HF_OK;
     return hf_fail(why, err == HF_E_MEMORY ? err : HF_E_STORAGE, "%s", damage.text);
 }
@@ -404,21 +389,7 @@ enum hf_err hf_store_save_revoked(void *ctx, struct hf_bytes keys, struct hf_why
     enum hf_err err = hf_db_revoked_save(store->db, keys, why);
     if (err == HF_OK)
         store->has_moved = true; /* the file follows the commit, as the links do */
-    return end_move(store, err, why);
-}
-
-void hf_store_heal_revoked(struct hf_sqlite_store *store)
-{
-    struct hf_buf keys = {0};
-    struct hf_why damage = {0};
-
-    if (hf_db_revoked_check(store->db, &damage) == HF_E_FORMAT &&
-        load_from_file(store, &keys, NULL) == HF_OK &&
-        hf_db_revoked_save(store->db, hf_buf_bytes(&keys), NULL) == HF_OK) {
-        (void)hf_fail_context(&damage, "the file beside the bundles has taken its place");
-        hf_store_note(store, HF_LEVEL_ERROR, "restored", damage.text);
-    }
-    hf_buf_free(&keys);
+    return hf_store_write_end(store, err, why);
 }
 
 void hf_store_adopt_revoked(struct hf_sqlite_store *store)
@@ -426,8 +397,57 @@ void hf_store_adopt_revoked(struct hf_sqlite_store *store)
     struct hf_buf keys = {0};
     struct hf_why why = {0};
 
-    if (store->unusable.code == HF_OK && load_from_file(store, &keys, NULL) == HF_OK &&
+    if (store->unusable.code == HF_OK && load_revoked_file(store, &keys, NULL) == HF_OK &&
         hf_db_revoked_save(store->db, hf_buf_bytes(&keys), &why) != HF_OK)
         hf_store_note(store, HF_LEVEL_ERROR, "bundle-files", why.text);
     hf_buf_free(&keys);
+}
+
+/* ---- rows that rot ----------------------------------------------------------------------------- */
+
+static enum hf_err replace_row(struct hf_sqlite_store *store, enum hf_slot slot,
+                               const struct hf_bundle_record *file)
+{
+    static const char action[] = "repair a bundle";
+    sqlite3_stmt *stmt = NULL;
+
+    /* The link may be behind the row, after a power cut: a file of another version is not its file. */
+    HF_TRY(hf_db_prepare(store->db,
+                         "UPDATE bundle SET set_name = ?3, profile = ?4, sha256 = ?5, pem = ?6, "
+                         "custom = ?7 WHERE slot = ?1 AND version = ?2",
+                         action, &stmt, NULL));
+    hf_db_bind_text(stmt, 1, slot_names[slot]);
+    (void)sqlite3_bind_int64(stmt, 2, file->version);
+    hf_db_bind_text(stmt, 3, file->set);
+    hf_db_bind_text(stmt, 4, file->profile);
+    hf_db_bind_text(stmt, 5, file->sha256);
+    hf_db_bind_bytes(stmt, 6, hf_buf_bytes(&file->pem));
+    hf_db_bind_bytes(stmt, 7, hf_buf_bytes(&file->custom));
+    return hf_db_finish(store->db, stmt, action, NULL);
+}
+
+void hf_store_repair_files(struct hf_sqlite_store *store)
+{
+    struct hf_buf keys = {0};
+    struct hf_why damage = {0};
+
+    for (enum hf_slot slot = HF_SLOT_ACTIVE; slot <= HF_SLOT_PREVIOUS; slot++) {
+        struct hf_bundle_record record = {0};
+        if (load_row(store, slot, &record, &damage) == HF_E_STORAGE &&
+            hf_bundle_files_load(store->state_dir, slot, &record, NULL) == HF_OK &&
+            replace_row(store, slot, &record) == HF_OK && sqlite3_changes(store->db) > 0) {
+            (void)hf_fail(&damage, HF_E_STORAGE, "%.400s; its file has taken its place",
+                          damage.text);
+            hf_store_note(store, HF_LEVEL_ERROR, "restored", damage.text);
+        }
+        hf_bundle_record_free(&record);
+    }
+    if (hf_db_revoked_check(store->db, &damage) == HF_E_FORMAT &&
+        load_revoked_file(store, &keys, NULL) == HF_OK &&
+        hf_db_revoked_save(store->db, hf_buf_bytes(&keys), NULL) == HF_OK) {
+        (void)hf_fail_context(&damage, "the file beside the bundles has taken its place");
+        hf_store_note(store, HF_LEVEL_ERROR, "restored", damage.text);
+    }
+    hf_buf_free(&keys);
+    make_files_follow(store);
 }

@@ -1,14 +1,30 @@
-/* The store's transactions, and the rows that are looked up by name: metadata, values, the journal. */
-#include "client/port/posix/db.h"
-#include "client/port/posix/store_internal.h"
-#include "client/port/posix/system.h"
+/* The store's statements, and the rows that are looked up by name: metadata, values, the journal. */
+#include "client/port/posix/sqlite_store.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-/* ---- transactions ---------------------------------------------------------------------------- */
+static const struct {
+    const char *text;
+    bool is_write;
+} statements[HF_SQL_COUNT] = {
+    [HF_SQL_BEGIN] = {"BEGIN IMMEDIATE", true},
+    [HF_SQL_COMMIT] = {"COMMIT", true},
+    [HF_SQL_LOAD_METADATA] = {"SELECT bytes FROM metadata WHERE role = ?1", false},
+    [HF_SQL_SAVE_METADATA] = {"INSERT OR REPLACE INTO metadata (role, version, bytes) "
+                              "VALUES (?1, ?2, ?3)",
+                              true},
+    [HF_SQL_REMOVE_METADATA] = {"DELETE FROM metadata WHERE role = ?1", true},
+    [HF_SQL_LOAD_VALUE] = {"SELECT value FROM value WHERE name = ?1", false},
+    [HF_SQL_SAVE_VALUE] = {"INSERT OR REPLACE INTO value (name, value) VALUES (?1, ?2)", true},
+    [HF_SQL_APPEND_EVENT] = {"INSERT INTO event (time_s, level, kind, text) "
+                             "VALUES (?1, ?2, ?3, ?4)",
+                             true},
+    [HF_SQL_LOAD_BUNDLE] = {"SELECT set_name, profile, version, sha256, pem, custom FROM bundle "
+                            "WHERE slot = ?1",
+                            false},
+};
 
 enum hf_err hf_store_check_readable(const struct hf_sqlite_store *store, struct hf_why *why)
 {
@@ -23,47 +39,27 @@ enum hf_err hf_store_check_writable(const struct hf_sqlite_store *store, struct 
                : hf_fail(why, store->unusable.code, "%s", store->unusable.text);
 }
 
-enum hf_err hf_store_sync_log(struct hf_sqlite_store *store, struct hf_why *why)
+enum hf_err hf_store_prepare(struct hf_sqlite_store *store, enum hf_sql sql, const char *action,
+                             sqlite3_stmt **out, struct hf_why *why)
 {
-    HF_TRY(hf_db_sync(store->db, why));
-    store->is_unsynced = false;
+    sqlite3_stmt **kept = &store->statements[sql];
+
+    HF_TRY(statements[sql].is_write ? hf_store_check_writable(store, why)
+                                    : hf_store_check_readable(store, why));
+    if (*kept == NULL && sqlite3_prepare_v3(store->db, statements[sql].text, -1,
+                                            SQLITE_PREPARE_PERSISTENT, kept, NULL) != SQLITE_OK)
+        return hf_db_fail(store->db, action, why);
+    *out = *kept;
     return HF_OK;
 }
 
-void hf_store_roll_back(struct hf_sqlite_store *store)
+enum hf_err hf_store_run(struct hf_sqlite_store *store, sqlite3_stmt *stmt, const char *action,
+                         struct hf_why *why)
 {
-    store->has_moved = false;
-    /* SQLite may have done it by itself, after a full disk for instance. */
-    if (store->db != NULL && sqlite3_get_autocommit(store->db) == 0)
-        (void)sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
-}
+    enum hf_err err = sqlite3_step(stmt) == SQLITE_DONE ? HF_OK
+                                                        : hf_db_fail(store->db, action, why);
 
-enum hf_err hf_store_commit(struct hf_sqlite_store *store, struct hf_why *why)
-{
-    enum hf_err err = hf_db_exec(store->db, "COMMIT", "commit", why);
-
-    if (err != HF_OK)
-        hf_store_roll_back(store);
-    else if (store->has_moved) /* on disk before links and trust store depend on it */
-        err = hf_store_sync_log(store, why);
-    return err;
-}
-
-enum hf_err hf_store_write_begin(struct hf_sqlite_store *store, struct hf_why *why)
-{
-    HF_TRY(hf_store_check_writable(store, why));
-    if (store->is_in_transaction)
-        return HF_OK;
-    return hf_db_exec(store->db, "BEGIN IMMEDIATE", "begin to write", why);
-}
-
-enum hf_err hf_store_write_end(struct hf_sqlite_store *store, enum hf_err err, struct hf_why *why)
-{
-    if (store->is_in_transaction)
-        return err;
-    if (err == HF_OK)
-        return hf_store_commit(store, why);
-    hf_store_roll_back(store);
+    (void)sqlite3_reset(stmt);
     return err;
 }
 
@@ -71,32 +67,28 @@ enum hf_err hf_store_write_end(struct hf_sqlite_store *store, enum hf_err err, s
 
 #define VALUE_BYTES_MAX 4096 /* as schema/client.sql */
 
-static const char *const forms_of_action[] = {"read", "save", "remove"};
-enum action { READ, SAVE, REMOVE };
-
-/* "save the timestamp metadata": what a fault's sentence begins with. */
-struct action_text {
+/* "save the metadata 'timestamp'": what the sentence about a fault begins with. */
+struct action {
     char text[128];
 };
-static struct action_text action_on(enum action action, const char *kind, const char *name)
-{
-    struct action_text out;
 
-    (void)snprintf(out.text, sizeof(out.text), "%s the %s \"%.64s\"", forms_of_action[action], kind,
-                   name);
+static struct action action_on(const char *verb, const char *kind, const char *name)
+{
+    struct action out;
+
+    (void)snprintf(out.text, sizeof out.text, "%s the %s \"%.64s\"", verb, kind, name);
     return out;
 }
 
-/* The one column of the one row that `sql` gives for `name`. */
-static enum hf_err load_named(struct hf_sqlite_store *store, const char *sql, const char *kind,
+/* The one column of the one row for `name`. */
+static enum hf_err load_named(struct hf_sqlite_store *store, enum hf_sql sql, const char *kind,
                               const char *name, struct hf_buf *out, struct hf_why *why)
 {
-    struct action_text action = action_on(READ, kind, name);
+    struct action action = action_on("read", kind, name);
     sqlite3_stmt *stmt = NULL;
-    enum hf_err err = HF_OK;
+    enum hf_err err;
 
-    HF_TRY(hf_store_check_readable(store, why));
-    HF_TRY(hf_db_prepare(store->db, sql, action.text, &stmt, why));
+    HF_TRY(hf_store_prepare(store, sql, action.text, &stmt, why));
     hf_db_bind_text(stmt, 1, name);
     int rc = sqlite3_step(stmt);
     if (rc == SQLITE_ROW)
@@ -105,11 +97,9 @@ static enum hf_err load_named(struct hf_sqlite_store *store, const char *sql, co
         err = hf_fail(why, HF_E_NOT_FOUND, "no %s \"%s\" is stored", kind, name);
     else
         err = hf_db_fail(store->db, action.text, why);
-    sqlite3_finalize(stmt);
+    (void)sqlite3_reset(stmt);
     return err;
 }
-
-/* ---- metadata ---------------------------------------------------------------------------------- */
 
 enum hf_err hf_store_load_metadata(void *ctx, const char *role, struct hf_buf *out,
                                    struct hf_why *why)
@@ -118,84 +108,70 @@ enum hf_err hf_store_load_metadata(void *ctx, const char *role, struct hf_buf *o
 
     if (store->root_damage.code != HF_OK && strcmp(role, "root") == 0)
         return hf_fail(why, store->root_damage.code, "%s", store->root_damage.text);
-    return load_named(ctx, "SELECT bytes FROM metadata WHERE role = ?1", "metadata", role, out,
-                      why);
+    return load_named(ctx, HF_SQL_LOAD_METADATA, "metadata", role, out, why);
 }
 
 enum hf_err hf_store_save_metadata(void *ctx, const char *role, int64_t version,
                                    struct hf_bytes file, struct hf_why *why)
 {
     struct hf_sqlite_store *store = ctx;
-    struct action_text action = action_on(SAVE, "metadata", role);
+    struct action action = action_on("save", "metadata", role);
     sqlite3_stmt *stmt = NULL;
 
-    HF_TRY(hf_store_check_writable(store, why));
-    HF_TRY(hf_db_prepare(store->db,
-                         "INSERT OR REPLACE INTO metadata (role, version, bytes) "
-                         "VALUES (?1, ?2, ?3)",
-                         action.text, &stmt, why));
+    HF_TRY(hf_store_prepare(store, HF_SQL_SAVE_METADATA, action.text, &stmt, why));
     hf_db_bind_text(stmt, 1, role);
     (void)sqlite3_bind_int64(stmt, 2, version);
     hf_db_bind_bytes(stmt, 3, file);
     store->is_unsynced = true;
-    return hf_db_finish(store->db, stmt, action.text, why);
+    return hf_store_run(store, stmt, action.text, why);
 }
 
 enum hf_err hf_store_remove_metadata(void *ctx, const char *role, struct hf_why *why)
 {
     struct hf_sqlite_store *store = ctx;
-    struct action_text action = action_on(REMOVE, "metadata", role);
+    struct action action = action_on("remove", "metadata", role);
     sqlite3_stmt *stmt = NULL;
 
-    HF_TRY(hf_store_check_writable(store, why));
-    HF_TRY(
-        hf_db_prepare(store->db, "DELETE FROM metadata WHERE role = ?1", action.text, &stmt, why));
+    HF_TRY(hf_store_prepare(store, HF_SQL_REMOVE_METADATA, action.text, &stmt, why));
     hf_db_bind_text(stmt, 1, role);
     store->is_unsynced = true;
-    return hf_db_finish(store->db, stmt, action.text, why);
+    return hf_store_run(store, stmt, action.text, why);
 }
-
-/* ---- values ------------------------------------------------------------------------------------ */
 
 enum hf_err hf_store_load_value(void *ctx, const char *name, struct hf_buf *out, struct hf_why *why)
 {
-    return load_named(ctx, "SELECT value FROM value WHERE name = ?1", "value", name, out, why);
+    return load_named(ctx, HF_SQL_LOAD_VALUE, "value", name, out, why);
 }
 
 enum hf_err hf_store_save_value(void *ctx, const char *name, const char *value, struct hf_why *why)
 {
     struct hf_sqlite_store *store = ctx;
-    struct action_text action = action_on(SAVE, "value", name);
+    struct action action = action_on("save", "value", name);
     sqlite3_stmt *stmt = NULL;
 
-    HF_TRY(hf_store_check_writable(store, why));
     if (strlen(value) > VALUE_BYTES_MAX)
         return hf_fail(why, HF_E_LIMIT, "cannot %s: it has %zu bytes, at most %d are kept",
                        action.text, strlen(value), VALUE_BYTES_MAX);
-    HF_TRY(hf_db_prepare(store->db, "INSERT OR REPLACE INTO value (name, value) VALUES (?1, ?2)",
-                         action.text, &stmt, why));
+    HF_TRY(hf_store_prepare(store, HF_SQL_SAVE_VALUE, action.text, &stmt, why));
     hf_db_bind_text(stmt, 1, name);
     hf_db_bind_text(stmt, 2, value);
-    return hf_db_finish(store->db, stmt, action.text, why);
+    return hf_store_run(store, stmt, action.text, why);
 }
 
 /* ---- the journal ------------------------------------------------------------------------------- */
 
 enum hf_err hf_store_append_event(void *ctx, const struct hf_event *event, struct hf_why *why)
 {
+    static const char action[] = "write to the journal";
     struct hf_sqlite_store *store = ctx;
     sqlite3_stmt *stmt = NULL;
-    static const char action[] = "write to the journal";
 
-    HF_TRY(hf_store_check_writable(store, why));
-    HF_TRY(hf_db_prepare(store->db,
-                         "INSERT INTO event (time_s, level, kind, text) VALUES (?1, ?2, ?3, ?4)",
-                         action, &stmt, why));
+    HF_TRY(hf_store_prepare(store, HF_SQL_APPEND_EVENT, action, &stmt, why));
     (void)sqlite3_bind_int64(stmt, 1, event->time_s);
     (void)sqlite3_bind_int(stmt, 2, (int)event->level);
     hf_db_bind_text(stmt, 3, event->kind);
     hf_db_bind_text(stmt, 4, event->text);
-    return hf_db_finish(store->db, stmt, action, why);
+    return hf_store_run(store, stmt, action, why);
 }
 
 void hf_store_note(struct hf_sqlite_store *store, enum hf_level level, const char *kind,
@@ -204,16 +180,6 @@ void hf_store_note(struct hf_sqlite_store *store, enum hf_level level, const cha
     struct hf_event event = {(int64_t)time(NULL), level, kind, text};
 
     (void)hf_store_append_event(store, &event, NULL);
-}
-
-static struct hf_event event_of_row(sqlite3_stmt *stmt)
-{
-    return (struct hf_event){
-        .time_s = sqlite3_column_int64(stmt, 0),
-        .level = (enum hf_level)sqlite3_column_int(stmt, 1),
-        .kind = (const char *)sqlite3_column_text(stmt, 2),
-        .text = (const char *)sqlite3_column_text(stmt, 3),
-    };
 }
 
 enum hf_err hf_sqlite_store_events(struct hf_sqlite_store *store, size_t max,
@@ -231,7 +197,12 @@ enum hf_err hf_sqlite_store_events(struct hf_sqlite_store *store, size_t max,
                          action, &stmt, why));
     (void)sqlite3_bind_int64(stmt, 1, (sqlite3_int64)max);
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
-        struct hf_event event = event_of_row(stmt);
+        struct hf_event event = {
+            .time_s = sqlite3_column_int64(stmt, 0),
+            .level = (enum hf_level)sqlite3_column_int(stmt, 1),
+            .kind = (const char *)sqlite3_column_text(stmt, 2),
+            .text = (const char *)sqlite3_column_text(stmt, 3),
+        };
         if (event.kind != NULL && event.text != NULL)
             each(ctx, &event);
     }
@@ -239,73 +210,4 @@ enum hf_err hf_sqlite_store_events(struct hf_sqlite_store *store, size_t max,
         err = hf_db_fail(store->db, action, why);
     sqlite3_finalize(stmt);
     return err;
-}
-
-/* ---- root metadata that has rotted ----------------------------------------------------------- */
-
-/* A store whose root metadata has rotted: it takes that, and nothing else, from the database's copy. */
-
-struct restored {
-    struct hf_buf file;
-    int64_t version;
-    const char *damage; /* what was wrong with the one it replaces */
-};
-
-static enum hf_err write_root(struct hf_sqlite_store *store, const struct restored *root,
-                              struct hf_why *why)
-{
-    struct hf_why text = {0};
-
-    HF_TRY(hf_store_save_metadata(store, "root", root->version, hf_buf_bytes(&root->file), why));
-    (void)hf_fail(&text, HF_E_STORAGE,
-                  "%.400s; version %" PRId64 " from its copy has taken its place", root->damage,
-                  root->version);
-    hf_store_note(store, HF_LEVEL_ERROR, "restored", text.text);
-    return HF_OK;
-}
-
-/* The caller holds the lock. */
-static enum hf_err restore_root_locked(struct hf_sqlite_store *store, struct hf_why *why)
-{
-    struct restored root = {0};
-    struct hf_why damage = {0};
-
-    /* The holder of the lock before us may have done it. */
-    enum hf_err err = hf_db_root_check(store->db, &damage);
-    if (err == HF_OK)
-        return HF_OK;
-    root.damage = damage.text;
-    err = hf_db_copy_load_root(store->state_dir, &root.file, &root.version, why);
-    if (err == HF_OK)
-        err = hf_store_write_begin(store, why);
-    if (err == HF_OK)
-        err = hf_store_write_end(store, write_root(store, &root, why), why);
-    hf_buf_free(&root.file);
-    return err;
-}
-
-static enum hf_err restore_root(struct hf_sqlite_store *store, struct hf_why *why)
-{
-    int lock = -1;
-
-    HF_TRY(hf_lock_take(store->state_dir, HF_STORE_LOCK_WAIT_MS, &lock, why));
-    enum hf_err err = restore_root_locked(store, why);
-    hf_lock_release(lock);
-    return err;
-}
-
-void hf_store_heal_root(struct hf_sqlite_store *store)
-{
-    struct hf_why damage = {0};
-    struct hf_why reason = {0};
-
-    store->root_damage = (struct hf_why){0};
-    enum hf_err err = hf_db_root_check(store->db, &damage);
-    bool is_lost = err == HF_E_NOT_FOUND && store->copied_changes >= 0;
-    if ((err != HF_E_STORAGE && !is_lost) || restore_root(store, &reason) == HF_OK)
-        return;
-    (void)hf_fail(&store->root_damage, HF_E_STORAGE,
-                  "%.300s, and its copy cannot take its place: %.300s; if this stays so, move %s "
-                  "away and run holdfast init",
-                  damage.text, reason.text, store->state_dir);
 }

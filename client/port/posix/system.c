@@ -45,27 +45,17 @@ struct hf_random_port hf_system_random_port(void)
     return (struct hf_random_port){.fill = fill};
 }
 
-/* ---- the lock of a state folder -------------------------------------------------------------- */
-
 enum hf_err hf_lock_take(const char *state_dir, unsigned wait_ms, int *out, struct hf_why *why)
 {
-    char *path = NULL;
+    struct hf_path path;
 
-    HF_TRY(hf_file_join(state_dir, "lock", &path, why));
-    enum hf_err err = hf_file_lock(path, wait_ms, out, why);
-    free(path);
+    HF_TRY(hf_path_set(&path, why, "%s/lock", state_dir));
+    enum hf_err err = hf_file_lock(path.text, wait_ms, out, why);
     if (err == HF_E_BUSY)
         return hf_fail(why, err, "another process is updating %s; wait for it to end and try again",
                        state_dir);
     return err;
 }
-
-void hf_lock_release(int lock)
-{
-    hf_file_unlock(lock);
-}
-
-/* ---- which device this is -------------------------------------------------------------------- */
 
 #define MACHINE_ID_LEN 32
 #define ID_FILE_BYTES_MAX 4096 /* the id and whatever stands on the lines below it */
@@ -95,21 +85,17 @@ enum hf_err hf_device_id_check(const char *id, struct hf_why *why)
         id, HF_DEVICE_ID_MAX);
 }
 
-/* Cut `text` at the end of its first line and of what is visible there. */
-static void cut_to_first_line(char *text)
-{
-    text[strcspn(text, "\r\n")] = '\0';
-    size_t len = strlen(text);
-    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
-        text[--len] = '\0';
-}
-
+/* Up to the last visible character of the line. */
 static enum hf_err read_first_line(const char *file, struct hf_buf *out, struct hf_why *why)
 {
     HF_TRY(hf_file_read(file, ID_FILE_BYTES_MAX, out, why));
     if (hf_buf_append(out, "", 1) != HF_OK)
         return hf_fail(why, HF_E_MEMORY, "out of memory reading %s", file);
-    cut_to_first_line((char *)out->data);
+    char *text = (char *)out->data;
+    size_t len = strcspn(text, "\r\n");
+    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
+        len--;
+    text[len] = '\0';
     return HF_OK;
 }
 
@@ -119,40 +105,26 @@ enum hf_err hf_device_id_from_file(const char *file, char out[HF_DEVICE_ID_MAX +
     struct hf_buf line = {0};
 
     enum hf_err err = read_first_line(file, &line, why);
-    if (err == HF_OK) {
-        const char *id = (const char *)line.data;
-        if (hf_device_id_is_valid(id))
-            memcpy(out, id, strlen(id) + 1);
-        else
-            err = hf_fail(why, HF_E_FORMAT,
-                          "the first line of %s cannot be a device id: 1 to %d letters, digits, "
-                          "\".\", \"_\", \":\" or \"-\" are expected, found \"%.140s\"",
-                          file, HF_DEVICE_ID_MAX, id);
-    } else {
+    const char *id = (const char *)line.data;
+    if (err != HF_OK)
         err = hf_fail_context(why, "the device id is to be read from a file");
-    }
+    else if (hf_device_id_is_valid(id))
+        memcpy(out, id, strlen(id) + 1);
+    else
+        err = hf_fail(why, HF_E_FORMAT,
+                      "the first line of %s cannot be a device id: 1 to %d letters, digits, "
+                      "\".\", \"_\", \":\" or \"-\" are expected, found \"%.140s\"",
+                      file, HF_DEVICE_ID_MAX, id);
     hf_buf_free(&line);
     return err;
-}
-
-static enum hf_err check_machine_id(const char *file, const char *id, struct hf_why *why)
-{
-    size_t len = strspn(id, "0123456789abcdef");
-
-    if (len == MACHINE_ID_LEN && id[len] == '\0' && strspn(id, "0") != MACHINE_ID_LEN)
-        return HF_OK;
-    return hf_fail(why, HF_E_FORMAT,
-                   "no device id can be derived from %s: 32 hexadecimal digits are expected, found "
-                   "\"%.40s\"; the machine gets its id at its first boot, or give holdfast a "
-                   "--device-id",
-                   file, id);
 }
 
 enum hf_err hf_device_id_derive(const char *machine_id_file, char out[HF_DEVICE_ID_MAX + 1],
                                 struct hf_why *why)
 {
     struct hf_buf line = {0};
-    struct hf_buf input = {0};
+    char input[sizeof derivation + MACHINE_ID_LEN];
+    char hex[HF_SHA256_HEX_LEN];
 
     enum hf_err err = read_first_line(machine_id_file, &line, why);
     if (err == HF_E_NOT_FOUND)
@@ -160,34 +132,32 @@ enum hf_err hf_device_id_derive(const char *machine_id_file, char out[HF_DEVICE_
                       "no device id can be derived: this machine has no %s; run "
                       "systemd-machine-id-setup, or give holdfast a --device-id",
                       machine_id_file);
-    if (err != HF_OK)
-        goto out;
-
-    err = check_machine_id(machine_id_file, (const char *)line.data, why);
-    if (err != HF_OK)
-        goto out;
-    if (hf_buf_printf(&input, "%s%s", derivation, (const char *)line.data) != HF_OK) {
-        err = hf_fail(why, HF_E_MEMORY, "out of memory deriving the device id");
-        goto out;
+    if (err == HF_OK) {
+        const char *id = (const char *)line.data;
+        size_t len = strspn(id, "0123456789abcdef");
+        if (len != MACHINE_ID_LEN || id[len] != '\0' || strspn(id, "0") == MACHINE_ID_LEN)
+            err =
+                hf_fail(why, HF_E_FORMAT,
+                        "no device id can be derived from %s: 32 hexadecimal digits are expected, "
+                        "found \"%.40s\"; the machine gets its id at its first boot, or give "
+                        "holdfast a --device-id",
+                        machine_id_file, id);
     }
-    char hex[HF_SHA256_HEX_LEN];
-    hf_sha256_hex(hf_buf_bytes(&input), hex);
-    /* 128 bits: no two devices of any fleet meet. */
-    (void)snprintf(out, HF_DEVICE_ID_MAX + 1, "hf-%.32s", hex);
-out:
-    hf_buf_free(&input);
+    if (err == HF_OK) {
+        (void)snprintf(input, sizeof input, "%s%.32s", derivation, (const char *)line.data);
+        hf_sha256_hex(hf_bytes_of_text(input), hex);
+        /* 128 bits: no two devices of any fleet have the same. */
+        (void)snprintf(out, HF_DEVICE_ID_MAX + 1, "hf-%.32s", hex);
+    }
     hf_buf_free(&line);
     return err;
 }
 
-/* ---- instance ---------------------------------------------------------------------------------- */
-
 static void add_first_line(const char *file, char *out, size_t *len)
 {
     struct hf_buf line = {0};
-    struct hf_why why = {0};
 
-    if (read_first_line(file, &line, &why) == HF_OK)
+    if (read_first_line(file, &line, NULL) == HF_OK)
         *len += (size_t)snprintf(out + *len, HF_INSTANCE_MAX - *len, "%.64s ", (char *)line.data);
     hf_buf_free(&line);
 }

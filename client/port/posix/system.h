@@ -1,4 +1,5 @@
-/* The clock and the random numbers of the operating system, as ports. */
+/* The clock and the random numbers of the operating system, as ports; the lock of a state folder; which
+ * device this is. */
 #ifndef HF_CLIENT_PORT_POSIX_SYSTEM_H
 #define HF_CLIENT_PORT_POSIX_SYSTEM_H
 
@@ -12,21 +13,13 @@ struct hf_clock_port hf_system_clock_port(void);
 /** libsodium must be initialised (sodium_init). */
 struct hf_random_port hf_system_random_port(void);
 
-/*
- * STATE/lock: one writer at a time. The lock is flock's, so it ends with the process that holds
- * it, however that ends; the file itself means nothing and stays.
- */
-
 /**
- * Take the lock of `state_dir`, waiting for it at most `wait_ms`. `*out` is to be handed to
- * hf_lock_release. HF_E_BUSY when another process (or another hf_lock_take in this one) holds it
- * for longer, HF_E_STORAGE.
+ * STATE/lock: one writer at a time. Take it, waiting at most `wait_ms`; `*out` is to be handed to
+ * hf_file_unlock. HF_E_BUSY when another process (or another hf_lock_take in this one) holds it for
+ * longer, HF_E_STORAGE.
  */
 HF_MUST_USE enum hf_err hf_lock_take(const char *state_dir, unsigned wait_ms, int *out,
                                      struct hf_why *why);
-
-/** A negative `lock` is none. */
-void hf_lock_release(int lock);
 
 /*
  * Who this device is, for rollout shares and reports. Configured, or the first line of a file, or
@@ -42,7 +35,7 @@ void hf_lock_release(int lock);
 /** 1 to HF_DEVICE_ID_MAX of A-Z a-z 0-9 . _ : - ; it stands in URLs and logs. */
 bool hf_device_id_is_valid(const char *id);
 
-/** HF_E_ARGUMENT, in words, where hf_device_id_is_valid says no. */
+/** HF_E_ARGUMENT for one that is not valid. */
 HF_MUST_USE enum hf_err hf_device_id_check(const char *id, struct hf_why *why);
 
 /** The first line of `file`, without blanks at its end. HF_E_NOT_FOUND, HF_E_FORMAT, … */

@@ -1,4 +1,4 @@
-#include "client/port/posix/tls_conn.h"
+#include "client/port/posix/http.h"
 
 #include "client/port/mbedtls/sessions.h"
 #include "client/port/mbedtls/trust_store_internal.h"
@@ -47,8 +47,6 @@ struct hf_tls_conn {
     char faults[HF_WHY_MAX - 64];          /* what verification found, in words */
 };
 
-/* ---- whom it trusts ----------------------------------------------------------------------------- */
-
 /** Anchors of both stores for the issuer of `child`, as one list. */
 static int find_anchors(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_crt **out)
 {
@@ -75,31 +73,26 @@ static int find_anchors(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_c
     return 0;
 }
 
-/** What the stores know about an issuer that they did not vouch for. */
-static void note_anchors(struct hf_tls_conn *conn, const mbedtls_x509_crt *crt)
-{
-    char known[HF_WHY_MAX / 2] = "";
-
-    hf_trust_store_explain(conn->client->device, crt, known, sizeof known);
-    if (conn->client->server_ca != NULL)
-        hf_trust_store_explain(conn->client->server_ca, crt, known, sizeof known);
-    if (known[0] != '\0')
-        hf_verify_append(conn->faults, sizeof conn->faults, " (%s)", known);
-}
-
 /* `sent` is the list that the server sent. */
 static void note_faults(struct hf_tls_conn *conn, mbedtls_x509_crt *sent,
                         const mbedtls_x509_crt *crt, uint32_t flags)
 {
+    const struct hf_tls_client *client = conn->client;
     char subject[HF_DN_TEXT_MAX] = "";
+    char known[HF_WHY_MAX / 2] = ""; /* about an issuer that the stores did not vouch for */
 
     if (mbedtls_x509_dn_gets(subject, sizeof subject, &crt->subject) < 0)
         (void)snprintf(subject, sizeof subject, "(a subject too long to show)");
     hf_verify_append(conn->faults, sizeof conn->faults,
                      "%scertificate \"%s\": ", conn->faults[0] == '\0' ? "" : "; ", subject);
     hf_verify_words(crt, sent, flags, conn->peer.host, conn->faults, sizeof conn->faults);
-    if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0)
-        note_anchors(conn, crt);
+    if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) == 0)
+        return;
+    hf_trust_store_explain(client->device, crt, known, sizeof known);
+    if (client->server_ca != NULL)
+        hf_trust_store_explain(client->server_ca, crt, known, sizeof known);
+    if (known[0] != '\0')
+        hf_verify_append(conn->faults, sizeof conn->faults, " (%s)", known);
 }
 
 /* Where a chain breaks can be seen only in all of what the server sent. */
@@ -140,65 +133,43 @@ static int judge_certificate(void *ctx, mbedtls_x509_crt *crt, int depth, uint32
     return code;
 }
 
-static enum hf_err configure(mbedtls_ssl_config *config, bool has_legacy_ciphers,
-                             struct hf_why *why)
-{
-    static const char *http_only[] = {"http/1.1", NULL};
-
-    HF_TRY(hf_handshake_config(config, why));
-    hf_tls_offer_set(config, (struct hf_tls_offer){.has_legacy_ciphers = has_legacy_ciphers});
-    int code = mbedtls_ssl_conf_alpn_protocols(config, http_only);
-    return code == 0 ? HF_OK : hf_handshake_fail(code, why);
-}
-
-static enum hf_err new_client(bool has_legacy_ciphers, struct hf_tls_client **out,
-                              struct hf_why *why)
-{
-    struct hf_tls_client *client = calloc(1, sizeof *client);
-    enum hf_err err;
-
-    if (client == NULL)
-        return hf_fail(why, HF_E_MEMORY, "no memory for TLS");
-    err = hf_sessions_init(&client->sessions, why);
-    if (err != HF_OK) {
-        free(client);
-        return err;
-    }
-    err = configure(&client->config, has_legacy_ciphers, why);
-    if (err != HF_OK) {
-        hf_tls_client_free(client);
-        return err;
-    }
-    *out = client;
-    return HF_OK;
-}
-
 enum hf_err hf_tls_client_new(struct hf_trust_store *device, struct hf_trust_store *server_ca,
                               bool has_legacy_ciphers, struct hf_tls_client **out,
                               struct hf_why *why)
 {
-    struct hf_tls_client *client = NULL;
+    static const char *http_only[] = {"http/1.1", NULL};
 
-    HF_TRY(new_client(has_legacy_ciphers, &client, why));
+    struct hf_tls_client *client = calloc(1, sizeof *client);
+    if (client == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for TLS");
+    enum hf_err err = hf_sessions_init(&client->sessions, why);
+    if (err != HF_OK) {
+        free(client);
+        return err;
+    }
     client->device = device;
     client->server_ca = server_ca;
-    mbedtls_ssl_conf_authmode(&client->config, MBEDTLS_SSL_VERIFY_REQUIRED);
-    mbedtls_ssl_conf_ca_cb(&client->config, find_anchors, client);
-    /* Without it Mbed TLS drops the tickets of TLS 1.3. */
-    mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
-        &client->config, MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
-    *out = client;
-    return HF_OK;
-}
-
-enum hf_err hf_tls_client_new_unvalidated(bool has_legacy_ciphers, struct hf_tls_client **out,
-                                          struct hf_why *why)
-{
-    struct hf_tls_client *client = NULL;
-
-    HF_TRY(new_client(has_legacy_ciphers, &client, why));
-    mbedtls_ssl_conf_authmode(&client->config, MBEDTLS_SSL_VERIFY_NONE);
-    mbedtls_ssl_conf_session_tickets(&client->config, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+    err = hf_handshake_config(&client->config, why);
+    if (err == HF_OK) {
+        hf_tls_offer_set(&client->config,
+                         (struct hf_tls_offer){.has_legacy_ciphers = has_legacy_ciphers});
+        int code = mbedtls_ssl_conf_alpn_protocols(&client->config, http_only);
+        err = code == 0 ? HF_OK : hf_handshake_fail(code, why);
+    }
+    if (err != HF_OK) {
+        hf_tls_client_free(client);
+        return err;
+    }
+    if (device != NULL) {
+        mbedtls_ssl_conf_authmode(&client->config, MBEDTLS_SSL_VERIFY_REQUIRED);
+        mbedtls_ssl_conf_ca_cb(&client->config, find_anchors, client);
+        /* Without it Mbed TLS drops the tickets of TLS 1.3. */
+        mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
+            &client->config, MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
+    } else {
+        mbedtls_ssl_conf_authmode(&client->config, MBEDTLS_SSL_VERIFY_NONE);
+        mbedtls_ssl_conf_session_tickets(&client->config, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
+    }
     *out = client;
     return HF_OK;
 }
@@ -211,8 +182,6 @@ void hf_tls_client_free(struct hf_tls_client *client)
     mbedtls_ssl_config_free(&client->config);
     free(client);
 }
-
-/* ---- one connection ----------------------------------------------------------------------------- */
 
 /** Offer a session of an earlier connection, unless anything has changed about whom to trust. */
 static void resume_session(struct hf_tls_conn *conn)
