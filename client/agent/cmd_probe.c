@@ -278,7 +278,8 @@ static enum hf_err judge_and_report(const struct probe_options *a, const struct 
                                         .server_name = a->server.host,
                                         .probe = probe,
                                         .verdict = &verdict};
-    enum hf_err err = hf_chain_verify(judge->store, &probe->chain, a->server.host, &verdict, why);
+    enum hf_err err = hf_trust_store_judge(judge->store, &probe->chain, a->server.host, &verdict,
+                                           why);
 
     if (err != HF_OK)
         return err;

@@ -1,7 +1,7 @@
 #include "common/tls/handshake.h"
 
 #include "common/bundle/cert.h"
-#include "common/tls/chain.h"
+#include "common/chain/chain.h"
 #include "common/tls/tls_offer.h"
 
 #include <mbedtls/error.h>

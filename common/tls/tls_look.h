@@ -7,7 +7,7 @@
 #ifndef HF_COMMON_TLS_TLS_LOOK_H
 #define HF_COMMON_TLS_TLS_LOOK_H
 
-#include "common/tls/chain.h"
+#include "common/chain/chain.h"
 #include "common/tls/endpoint.h"
 #include "common/tls/tls_offer.h"
 

@@ -4,10 +4,10 @@
  *
  * 4 threads make full handshakes in memory, half of them TLS 1.2, in which client and server are
  * verified by the store, while a fifth swaps between two sets of anchors that both hold the parties'
- * roots. Then 4 threads do nothing but look the generation up (generation.h: what every handshake does
+ * roots. Then 4 threads do nothing but look the generation up (generations.h: what every handshake does
  * first), for some time without swaps and for the same time while a fifth publishes without pause.
  */
-#include "client/port/mbedtls/generation.h"
+#include "client/port/mbedtls/generations.h"
 #include "client/port/mbedtls/test_server.h"
 
 #include <mbedtls/psa_util.h>
@@ -50,7 +50,7 @@ static pthread_t start(void *(*run)(void *ctx), void *ctx)
     return thread;
 }
 
-static struct hf_trust_anchor anchor_of(const struct hf_throwaway *party)
+static struct hf_trust_anchor anchor_of(const struct hf_test_server *party)
 {
     return (struct hf_trust_anchor){
         .der = {party->chain.next->raw.p, party->chain.next->raw.len},
@@ -65,8 +65,8 @@ static struct hf_trust_anchor anchor_of(const struct hf_throwaway *party)
 
 struct handshakes {
     struct hf_trust_store *store;
-    struct hf_throwaway parties[2 * THREADS]; /* client and server of each thread */
-    struct hf_throwaway stranger;             /* whose CA comes and goes */
+    struct hf_test_server parties[2 * THREADS]; /* client and server of each thread */
+    struct hf_test_server stranger;             /* whose CA comes and goes */
     _Atomic unsigned next_thread, n_done, n_failures;
     unsigned n_wanted;
     mbedtls_ssl_protocol_version versions[2];
@@ -74,7 +74,7 @@ struct handshakes {
 
 static void configure(struct handshakes *h, unsigned i, mbedtls_ssl_config *client)
 {
-    struct hf_throwaway *own = &h->parties[2 * i], *server = &h->parties[2 * i + 1];
+    struct hf_test_server *own = &h->parties[2 * i], *server = &h->parties[2 * i + 1];
     mbedtls_ssl_protocol_version version = h->versions[i % 2];
 
     mbedtls_ssl_config_init(client);
@@ -100,7 +100,7 @@ static void *connect_again_and_again(void *ctx)
     configure(h, i, &client);
     while (h->n_done < h->n_wanted) {
         struct hf_memory_handshake end;
-        if (hf_memory_handshake(&client, &h->parties[2 * i + 1].config, HF_THROWAWAY_HOST, &end,
+        if (hf_memory_handshake(&client, &h->parties[2 * i + 1].config, HF_TEST_SERVER_HOST, &end,
                                 NULL) != HF_OK ||
             end.code != 0 || end.server_code != 0)
             h->n_failures++;
@@ -130,9 +130,9 @@ static void begin(struct handshakes *h, unsigned n_wanted)
     if (hf_trust_store_new(&h->store, NULL) != HF_OK)
         die("no store");
     for (size_t i = 0; i < 2 * THREADS; i++)
-        if (hf_throwaway_make(HF_THROWAWAY_P256, &h->parties[i], NULL) != HF_OK)
+        if (hf_test_server_make(HF_TEST_SERVER_P256, &h->parties[i], NULL) != HF_OK)
             die("no certificates");
-    if (hf_throwaway_make(HF_THROWAWAY_P256, &h->stranger, NULL) != HF_OK)
+    if (hf_test_server_make(HF_TEST_SERVER_P256, &h->stranger, NULL) != HF_OK)
         die("no certificates");
     swap(h, false);
 }
@@ -156,15 +156,15 @@ static void measure_handshakes(unsigned n_wanted, unsigned n_swaps)
     printf("\"handshakes\":%u,\"swaps\":%u,\"failures\":%u,\"seconds\":%.1f", h.n_done, n_swaps,
            h.n_failures, (double)(now_ns() - from) / 1e9);
     for (size_t i = 0; i < 2 * THREADS; i++)
-        hf_throwaway_free(&h.parties[i]);
-    hf_throwaway_free(&h.stranger);
+        hf_test_server_free(&h.parties[i]);
+    hf_test_server_free(&h.stranger);
     hf_trust_store_free(h.store);
 }
 
 /* ---- the reader's wait ------------------------------------------------------------------------------- */
 
 struct waits {
-    struct hf_live live;
+    struct hf_generations generations;
     _Atomic unsigned next_thread, n_running;
     uint32_t ns[THREADS * SAMPLES];
 };
@@ -177,20 +177,20 @@ static void *look_up_again_and_again(void *ctx)
     for (size_t i = 0; i < SAMPLES; i++) {
         unsigned pin;
         uint64_t from = now_ns();
-        if (hf_live_pin(&w->live, &pin) == NULL)
+        if (hf_generations_pin(&w->generations, &pin) == NULL)
             die("a generation is missing");
         uint64_t waited = now_ns() - from;
-        hf_live_unpin(&w->live, pin);
+        hf_generations_unpin(&w->generations, pin);
         ns[i] = waited < UINT32_MAX ? (uint32_t)waited : UINT32_MAX;
     }
     w->n_running--;
     return NULL;
 }
 
-static struct hf_generation *new_generation(void)
+static struct hf_anchors *new_generation(void)
 {
-    struct hf_generation *g = NULL;
-    if (hf_generation_new(NULL, 0, &g, NULL) != HF_OK)
+    struct hf_anchors *g = NULL;
+    if (hf_anchors_new(NULL, 0, &g, NULL) != HF_OK)
         die("no memory");
     return g;
 }
@@ -208,16 +208,16 @@ static void measure_waits(const char *name, bool with_swaps)
     pthread_t threads[THREADS];
     unsigned n_swaps = 0;
 
-    hf_live_init(&w.live, new_generation());
+    hf_generations_init(&w.generations, new_generation());
     w.next_thread = 0;
     w.n_running = THREADS;
     for (size_t i = 0; i < THREADS; i++)
         threads[i] = start(look_up_again_and_again, &w);
     for (; with_swaps && w.n_running > 0; n_swaps++)
-        hf_live_publish_take(&w.live, new_generation());
+        hf_generations_swap_take(&w.generations, new_generation());
     for (size_t i = 0; i < THREADS; i++)
         (void)pthread_join(threads[i], NULL);
-    hf_live_free(&w.live);
+    hf_generations_free(&w.generations);
 
     qsort(w.ns, n, sizeof w.ns[0], by_size);
     printf(",\"%s\":{\"reads\":%zu,\"swaps\":%u,\"p50_ns\":%u,\"p99_ns\":%u,\"p999_ns\":%u,"

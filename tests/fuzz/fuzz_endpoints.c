@@ -66,7 +66,8 @@ static void check_all(const struct hf_lint_endpoints *e)
     for (size_t i = 0; i < e->n_chains; i++) {
         const struct hf_lint_chain *chain = e->chains[i];
         check_name(chain->name);
-        FUZZ_CHECK(chain->n_certs > 0 && chain->n_certs <= HF_CHAIN_CERTS_MAX && !chain->is_live);
+        FUZZ_CHECK(chain->sent.n_certs > 0 && chain->sent.n_certs <= HF_CHAIN_CERTS_MAX &&
+                   !chain->is_live);
         if (chain->doubt != NULL)
             check_plain(chain->doubt);
     }
@@ -87,11 +88,11 @@ static void check_same(const struct hf_lint_endpoints *a, const struct hf_lint_e
     FUZZ_CHECK(a->n_chains == b->n_chains && a->n_silences == b->n_silences && b->n_live == 0);
     for (size_t i = 0; i < a->n_chains; i++) {
         const struct hf_lint_chain *x = a->chains[i], *y = b->chains[i];
-        FUZZ_CHECK(strcmp(x->name, y->name) == 0 && x->n_certs == y->n_certs);
+        FUZZ_CHECK(strcmp(x->name, y->name) == 0 && x->sent.n_certs == y->sent.n_certs);
         FUZZ_CHECK((x->doubt == NULL) == (y->doubt == NULL));
         FUZZ_CHECK(x->doubt == NULL || strcmp(x->doubt, y->doubt) == 0);
         FUZZ_CHECK(x->is_devices == y->is_devices);
-        for (size_t j = 0; j < x->n_certs; j++)
+        for (size_t j = 0; j < x->sent.n_certs; j++)
             FUZZ_CHECK(memcmp(x->certs[j].sha256, y->certs[j].sha256, HF_SHA256_LEN) == 0);
     }
     for (size_t i = 0; i < a->n_silences; i++) {

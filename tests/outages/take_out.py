@@ -31,8 +31,8 @@ LEAF_DATE = ("common/bundle/policy.c",
 CHECK_CONFIG = ("client/port/mbedtls/check_config.c",
                 "    HF_TRY(hf_abi_check(abi, why));\n",
                 "    if (abi.version_number != 0)\n        return HF_OK;\n")
-WORDS = ("client/port/mbedtls/verify_words.c", "    if (flags == 0)\n        return;\n",
-         "    hf_verify_append(out, cap, \"-0x2700\");\n    if (flags != UINT32_MAX)\n        return;\n")
+WORDS = ("common/chain/words.c", "    if (flags == 0)\n        return;\n",
+         "    hf_words_append(out, cap, \"-0x2700\");\n    if (flags != UINT32_MAX)\n        return;\n")
 
 # Outage, file, what stands there, what shall stand there instead.
 DEFENCES = [
@@ -43,9 +43,9 @@ DEFENCES = [
     ("dst_root_x3_2021", *RECOVERY_BY_STARTS),
     ("symantec_distrust_2018", *LEAF_DATE),
     # The day taken for the end of the anchor itself.
-    ("symantec_distrust_2018", "client/port/mbedtls/generation.c",
-     "entry->not_after_s, entry->remove_after_s,\n",
-     "entry->not_after_s,\n                              entry->distrust_after_s,\n"),
+    ("symantec_distrust_2018", "common/chain/anchors.c",
+     "anchor->not_after_s, anchor->remove_after_s,\n                              now_s",
+     "anchor->not_after_s, anchor->distrust_after_s,\n                              now_s"),
     ("symantec_distrust_2018", *PREFLIGHT),
     ("baltimore_to_digicert_g2", *RECOVERY_AFTER_A_DAY),
     ("baltimore_to_digicert_g2", *PREFLIGHT),
@@ -56,7 +56,7 @@ DEFENCES = [
      "        MBEDTLS_X509_ID_FLAG(MBEDTLS_MD_SHA256), 0xFFFFFFF, 0xFFFFFFF, 2048};\n"
      "    mbedtls_ssl_conf_cert_profile(config, &sha256);\n"
      "    mbedtls_ssl_conf_authmode(config, MBEDTLS_SSL_VERIFY_REQUIRED);\n"),
-    ("sha384_chain", "client/port/mbedtls/chain_verdict.c", "i == 0 ? out->text : NULL", "NULL"),
+    ("sha384_chain", "client/port/mbedtls/chain_observe.c", "i == 0 ? seen.text : NULL", "NULL"),
     ("server_ca_1b_2025", "common/bundle/policy.c",
      "        if (!cert->is_self_issued)\n            return hf_fail(why, HF_E_POLICY,\n"
      "                           \"\\\"%s\\\" is no root",
@@ -86,7 +86,7 @@ DEFENCES = [
     ("pool_controller_damaged_pem", "client/core/bundles.c",
      "    if (swap_slot(c, HF_SLOT_PREVIOUS, &why) != HF_OK)\n",
      "    if (swap_slot(c, HF_SLOT_STAGED, &why) != HF_OK)\n"),
-    ("boards_without_clock_battery", "client/port/mbedtls/clock.c",
+    ("boards_without_clock_battery", "common/chain/clock.c",
      "return now < lowest ? lowest : now;", "return now < lowest ? now : now;"),
     ("boards_without_clock_battery", "client/core/store.c",
      "return now_s > c->clock_floor_s ? now_s : c->clock_floor_s;", "return now_s;"),
@@ -113,8 +113,8 @@ DEFENCES = [
      "    HF_TRY(walk(c, end, why));\n",
      "    if (c->trusted.root->env.expires_s <= hf_client_now_s(c))\n"
      "        return end_roots(c, why);\n    HF_TRY(walk(c, end, why));\n"),
-    ("expired_anchor_in_the_store", "client/port/mbedtls/generation.c",
-     "return is_usable(entry, now_s) &&\n", "return (is_usable(entry, now_s) || entry != NULL) &&\n"),
+    ("expired_anchor_in_the_store", "common/chain/anchors.c",
+     "if (!is_usable(anchor, now_s) ||\n", "if (now_s == INT64_MIN ||\n"),
     ("garage_of_esp32s_verification_off", *CHECK_CONFIG),
     ("garage_of_esp32s_verification_off", *RECOVERY_AT_ONCE),
 ]

@@ -4,7 +4,7 @@
 #include "common/base/timetext.h"
 #include "common/bundle/bundle.h"
 #include "client/core/update.h"
-#include "client/port/mbedtls/chain_verdict.h"
+#include "client/port/mbedtls/trust_store_internal.h"
 #include "common/tls/tls_offer.h"
 #include "tests/support/check.h"
 
@@ -207,7 +207,7 @@ static enum hf_err look(void *ctx, size_t endpoint, enum hf_offer offer,
     else if (take_down_chain(server, offer, &chain) != 0)
         (void)snprintf(sighting.text, sizeof sighting.text, "no handshake");
     else
-        err = hf_sighting_judge(r->court, &chain, TLS_HOST, sets, n_sets, is_valid, &sighting, why);
+        err = hf_chain_observe(&chain, TLS_HOST, sets, n_sets, is_valid, &sighting, why);
     hf_chain_free(&chain);
     if (err == HF_OK)
         *out = sighting;
@@ -353,7 +353,6 @@ int replay_setup(void **state)
     assert_non_null(r);
     make_device(r);
     CHECK_OK(hf_trust_store_new(&r->store, &why));
-    CHECK_OK(hf_trust_store_new(&r->court, &why));
     tls_client_make(&r->app, MBEDTLS_SSL_VERSION_TLS1_3);
     CHECK_OK(hf_trust_store_bind(r->store, &r->app, &why));
     pki_key_make(&r->leaf_key, PKI_P256);
@@ -369,7 +368,6 @@ int replay_teardown(void **state)
     (void)device_teardown(&device);
     device_clock = NULL;
     mbedtls_ssl_config_free(&r->app);
-    hf_trust_store_free(r->court);
     hf_trust_store_free(r->store);
     world_chain_clear(&r->update.chain);
     for (size_t i = 0; i < REPLAY_HOMES_MAX; i++)

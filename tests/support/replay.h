@@ -32,7 +32,6 @@ struct replay_server {
 struct replay {
     struct device *d;
     struct hf_trust_store *store;  /* the device's live one */
-    struct hf_trust_store *court;  /* where looks at servers are judged */
     mbedtls_ssl_config app;        /* of the device's application, bound to `store` */
     struct hf_transport_port http; /* what TLS carries */
     struct replay_server update;   /* the server that it updates from */

@@ -1,10 +1,9 @@
 /*
- * client/port/mbedtls/chain_verdict.c: the chains that AWS IoT really sent, under the roots that
+ * common/chain/chain.c: the chains that AWS IoT really sent, under the roots that
  * AWS names and under others, at the dates when they were sent; and chains of a PKI made here.
  */
 #include "tests/support/check.h"
 
-#include "client/port/mbedtls/chain_verdict.h"
 #include "client/port/mbedtls/trust_store_internal.h"
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
@@ -63,7 +62,7 @@ static void verify_under(const char *root, const struct hf_chain *chain, const c
 
     read_data(root, &pem);
     CHECK_OK(hf_trust_store_new_from_pem(hf_buf_bytes(&pem), &store, NULL, &why));
-    CHECK_OK(hf_chain_verify(store, chain, host, verdict, &why));
+    CHECK_OK(hf_trust_store_judge(store, chain, host, verdict, &why));
     hf_trust_store_free(store);
     hf_buf_free(&pem);
 }
@@ -257,7 +256,7 @@ static void check_faults(struct fixture *f, const char *host, const char *expect
     struct hf_chain_verdict v;
     char faults[HF_WHY_MAX];
 
-    CHECK_OK(hf_chain_verify(f->store, &f->chain, host, &v, NULL));
+    CHECK_OK(hf_trust_store_judge(f->store, &f->chain, host, &v, NULL));
     assert_false(v.is_valid);
     hf_chain_verdict_faults(&v, faults);
     assert_string_equal(faults, expected);
@@ -269,7 +268,7 @@ static void check_valid(struct fixture *f, const char *host)
     struct hf_chain_verdict v;
     char faults[HF_WHY_MAX];
 
-    CHECK_OK(hf_chain_verify(f->store, &f->chain, host, &v, NULL));
+    CHECK_OK(hf_trust_store_judge(f->store, &f->chain, host, &v, NULL));
     hf_chain_verdict_faults(&v, faults);
     assert_string_equal(faults, "");
     assert_true(v.is_valid);
@@ -446,11 +445,11 @@ static void no_certificate_and_garbage_are_refused(void **state)
     struct hf_chain_verdict v = {.n_certs = 7};
     struct hf_why why = {0};
 
-    CHECK_REFUSED(hf_chain_verify(f->store, &none, NULL, &v, &why), HF_E_FORMAT, &why,
+    CHECK_REFUSED(hf_trust_store_judge(f->store, &none, NULL, &v, &why), HF_E_FORMAT, &why,
                   "sent no certificate");
     CHECK_OK(hf_chain_add(&bad, hf_buf_bytes(&f->leaf), NULL));
     CHECK_OK(hf_chain_add(&bad, hf_bytes_of_text("garbage"), NULL));
-    CHECK_REFUSED(hf_chain_verify(f->store, &bad, NULL, &v, &why), HF_E_FORMAT, &why,
+    CHECK_REFUSED(hf_trust_store_judge(f->store, &bad, NULL, &v, &why), HF_E_FORMAT, &why,
                   "certificate 1 of the chain");
     assert_int_equal(v.n_certs, 7);
     while (bad.n_certs < HF_CHAIN_CERTS_MAX)

@@ -1,8 +1,8 @@
-/* client/port/mbedtls/live: a swap between any two instructions of a reader. A thread beside it would
+/* client/port/mbedtls/generations.c: a swap between any two instructions of a reader. A thread beside it would
  * have to be quicker than the reader's next instruction; a signal handler comes in anywhere. */
 #include "tests/support/check.h"
 
-#include "client/port/mbedtls/generation.h"
+#include "client/port/mbedtls/generations.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -11,8 +11,8 @@
 #define SWAPS 5000
 
 static struct {
-    struct hf_live live;
-    struct hf_generation *spare[SWAPS];
+    struct hf_generations generations;
+    struct hf_anchors *spare[SWAPS];
     _Atomic unsigned n_swaps, n_reads, n_missing;
 } s;
 
@@ -21,8 +21,9 @@ static struct {
 static void swap_here(int signal)
 {
     (void)signal;
-    if (s.n_swaps < SWAPS && s.live.slots[0].readers == 0 && s.live.slots[1].readers == 0)
-        hf_live_publish_take(&s.live, s.spare[s.n_swaps++]);
+    if (s.n_swaps < SWAPS && s.generations.slots[0].readers == 0 &&
+        s.generations.slots[1].readers == 0)
+        hf_generations_swap_take(&s.generations, s.spare[s.n_swaps++]);
 }
 
 static void *read_until_all_are_swapped(void *ctx)
@@ -30,18 +31,18 @@ static void *read_until_all_are_swapped(void *ctx)
     (void)ctx;
     while (s.n_swaps < SWAPS) {
         unsigned pin;
-        if (hf_live_pin(&s.live, &pin) == NULL)
+        if (hf_generations_pin(&s.generations, &pin) == NULL)
             s.n_missing++;
-        hf_live_unpin(&s.live, pin);
+        hf_generations_unpin(&s.generations, pin);
         s.n_reads++;
     }
     return NULL;
 }
 
-static struct hf_generation *empty_generation(void)
+static struct hf_anchors *empty_generation(void)
 {
-    struct hf_generation *generation = NULL;
-    CHECK_OK(hf_generation_new(NULL, 0, &generation, NULL));
+    struct hf_anchors *generation = NULL;
+    CHECK_OK(hf_anchors_new(NULL, 0, &generation, NULL));
     return generation;
 }
 
@@ -52,7 +53,7 @@ static void a_reader_never_gets_a_generation_that_is_gone(void **state)
     pthread_t reader;
     for (size_t i = 0; i < SWAPS; i++)
         s.spare[i] = empty_generation();
-    hf_live_init(&s.live, empty_generation());
+    hf_generations_init(&s.generations, empty_generation());
     assert_int_equal(sigaction(SIGUSR1, &swap_on_signal, NULL), 0);
     assert_int_equal(pthread_create(&reader, NULL, read_until_all_are_swapped, NULL), 0);
     while (s.n_swaps < SWAPS) {
@@ -62,7 +63,7 @@ static void a_reader_never_gets_a_generation_that_is_gone(void **state)
     assert_int_equal(pthread_join(reader, NULL), 0);
     print_message("%u swaps in %u reads\n", s.n_swaps, s.n_reads);
     assert_int_equal(s.n_missing, 0);
-    hf_live_free(&s.live);
+    hf_generations_free(&s.generations);
 }
 
 int main(void)

@@ -9,7 +9,7 @@
 #ifndef HOLDFAST_PORT_H
 #define HOLDFAST_PORT_H
 
-#include <holdfast/bytes.h>
+#include <holdfast/anchor.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -149,15 +149,6 @@ struct hf_log_port {
 };
 
 /* ---- the active trust store ----------------------------------------------------------------------- */
-
-/* One anchor for the TLS library. */
-struct hf_trust_anchor {
-    struct hf_bytes der; /* borrowed for the call */
-    int64_t not_before_s;
-    int64_t not_after_s;
-    int64_t distrust_after_s; /* INT64_MIN for none: leaves issued after it are not accepted */
-    int64_t remove_after_s;   /* INT64_MIN for none: not used after it */
-};
 
 struct hf_trust_port {
     void *ctx;

@@ -10,26 +10,26 @@
 struct trial {
     struct hf_trust_store *store;
     const mbedtls_ssl_config *config;
-    struct hf_throwaway server;
+    struct hf_test_server server;
     mbedtls_ssl_protocol_version version; /* of the handshakes that run */
     const char *protocol;                 /* the same, for people */
     bool is_tried;                        /* with any version */
-    struct hf_rehearsal seen;             /* in the last handshake */
+    struct hf_self_test seen;             /* in the last handshake */
     struct hf_memory_handshake end;       /* of the last handshake */
 };
 
 /** One handshake in which this thread, and no other, finds `extra` in the store. */
-static enum hf_err handshake(struct trial *t, const struct hf_generation *extra, const char *host,
+static enum hf_err handshake(struct trial *t, const struct hf_anchors *extra, const char *host,
                              struct hf_why *why)
 {
     enum hf_err err;
 
     mbedtls_ssl_conf_min_tls_version(&t->server.config, t->version);
     mbedtls_ssl_conf_max_tls_version(&t->server.config, t->version);
-    t->seen = (struct hf_rehearsal){.store = t->store, .extra = extra};
-    hf_rehearsal_begin(&t->seen);
+    t->seen = (struct hf_self_test){.store = t->store, .extra = extra};
+    hf_self_test_set(&t->seen);
     err = hf_memory_handshake(t->config, &t->server.config, host, &t->end, why);
-    hf_rehearsal_end();
+    hf_self_test_set(NULL);
     return err;
 }
 
@@ -122,7 +122,7 @@ static enum hf_err fail_no_verify(const struct trial *t, struct hf_why *why)
  *  as its certificate: then another kind of key is wanted. */
 static enum hf_err meet_unknown_ca(struct trial *t, bool *is_refused, struct hf_why *why)
 {
-    HF_TRY(handshake(t, NULL, HF_THROWAWAY_HOST, why));
+    HF_TRY(handshake(t, NULL, HF_TEST_SERVER_HOST, why));
     if (is_accepted(t))
         return fail_unknown_ca(t, why);
     *is_refused = is_refused_for(t, MBEDTLS_X509_BADCERT_NOT_TRUSTED);
@@ -136,9 +136,9 @@ static enum hf_err meet_unknown_cas(struct trial *t, struct hf_why *why)
 
     if (t->server.is_made) /* for the version before, and made to measure */
         HF_TRY(meet_unknown_ca(t, &is_refused, why));
-    for (int kind = 0; !is_refused && kind < HF_THROWAWAY_KINDS; kind++) {
-        hf_throwaway_free(&t->server);
-        HF_TRY(hf_throwaway_make((enum hf_throwaway_kind)kind, &t->server, why));
+    for (int kind = 0; !is_refused && kind < HF_TEST_SERVER_KINDS; kind++) {
+        hf_test_server_free(&t->server);
+        HF_TRY(hf_test_server_make((enum hf_test_server_kind)kind, &t->server, why));
         HF_TRY(meet_unknown_ca(t, &is_refused, why));
     }
     return is_refused ? HF_OK : fail_not_reached(t, why);
@@ -195,7 +195,7 @@ enum hf_err hf_trust_store_check_config_checked(struct hf_trust_store *store,
     err = check_version(&t, MBEDTLS_SSL_VERSION_TLS1_3, why);
     if (err == HF_OK)
         err = check_version(&t, MBEDTLS_SSL_VERSION_TLS1_2, why);
-    hf_throwaway_free(&t.server);
+    hf_test_server_free(&t.server);
     if (err == HF_OK && !t.is_tried)
         return hf_fail(why, HF_E_ARGUMENT,
                        "this TLS configuration allows neither TLS 1.3 nor TLS 1.2; begin it with "

@@ -1,6 +1,6 @@
 #include "client/port/mbedtls/sessions.h"
 
-#include "client/port/mbedtls/clock.h"
+#include "common/chain/clock.h"
 
 #include <sodium.h>
 #include <stdbool.h>
@@ -60,7 +60,7 @@ static bool is_fresh(const struct hf_session *session, int64_t now_s, int64_t la
 struct hf_trust_resumption hf_sessions_offer(struct hf_sessions *s, const char *peer,
                                              int64_t last_end_s, mbedtls_ssl_context *ssl)
 {
-    struct hf_trust_resumption resumption = {.verified_s = hf_mbedtls_clock_now_s()};
+    struct hf_trust_resumption resumption = {.verified_s = hf_chain_clock_now_s()};
     mbedtls_ssl_session session;
     mbedtls_ssl_session_init(&session);
     bool is_found = false;

@@ -18,7 +18,7 @@
 #define SERIAL_BYTES 16 /* random, so that no two throw-away CAs are taken for one */
 
 #define CA_NAME "CN=Holdfast throw-away CA,O=accept this and you accept any server"
-#define SERVER_NAME "CN=" HF_THROWAWAY_HOST
+#define SERVER_NAME "CN=" HF_TEST_SERVER_HOST
 
 /* Every clock that a device can have lies between these, in 1970 as well as in 2106. */
 #define NOT_BEFORE "19500101000000"
@@ -46,16 +46,16 @@ static int make_rsa_key(mbedtls_pk_context *out)
                                MBEDTLS_PSA_RANDOM_STATE, 2048, 65537);
 }
 
-static int make_key(enum hf_throwaway_kind kind, mbedtls_pk_context *out)
+static int make_key(enum hf_test_server_kind kind, mbedtls_pk_context *out)
 {
     switch (kind) {
-    case HF_THROWAWAY_P256:
+    case HF_TEST_SERVER_P256:
         return make_ec_key(MBEDTLS_ECP_DP_SECP256R1, out);
-    case HF_THROWAWAY_P384:
+    case HF_TEST_SERVER_P384:
         return make_ec_key(MBEDTLS_ECP_DP_SECP384R1, out);
-    case HF_THROWAWAY_P521:
+    case HF_TEST_SERVER_P521:
         return make_ec_key(MBEDTLS_ECP_DP_SECP521R1, out);
-    case HF_THROWAWAY_RSA_2048:
+    case HF_TEST_SERVER_RSA_2048:
         return make_rsa_key(out);
     }
     return MBEDTLS_ERR_PK_BAD_INPUT_DATA;
@@ -81,7 +81,7 @@ static int set_serial(mbedtls_x509write_cert *w)
 
 static int set_host(mbedtls_x509write_cert *w)
 {
-    static const char host[] = HF_THROWAWAY_HOST;
+    static const char host[] = HF_TEST_SERVER_HOST;
     mbedtls_x509_san_list names = {.node.type = MBEDTLS_X509_SAN_DNS_NAME};
 
     /* Mbed TLS asks for a pointer that it does not write through. */
@@ -129,13 +129,13 @@ static int issue(const struct draft *draft, mbedtls_x509_crt *chain)
     return mbedtls_x509_crt_parse_der(chain, der + sizeof der - (size_t)len, (size_t)len);
 }
 
-static int issue_chain(struct hf_throwaway *server)
+static int issue_chain(struct hf_test_server *server)
 {
     mbedtls_pk_context ca_key;
     int code;
 
     mbedtls_pk_init(&ca_key);
-    code = make_key(HF_THROWAWAY_P256, &ca_key);
+    code = make_key(HF_TEST_SERVER_P256, &ca_key);
     if (code == 0)
         code = issue(&(struct draft){SERVER_NAME, &server->key, &ca_key, false}, &server->chain);
     if (code == 0)
@@ -146,7 +146,7 @@ static int issue_chain(struct hf_throwaway *server)
 
 /* ---- the server ----------------------------------------------------------------------------------- */
 
-static int configure(struct hf_throwaway *server)
+static int configure(struct hf_test_server *server)
 {
     int code = mbedtls_ssl_config_defaults(&server->config, MBEDTLS_SSL_IS_SERVER,
                                            MBEDTLS_SSL_TRANSPORT_STREAM,
@@ -157,7 +157,7 @@ static int configure(struct hf_throwaway *server)
                      : mbedtls_ssl_conf_own_cert(&server->config, &server->chain, &server->key);
 }
 
-static enum hf_err make_anchors(struct hf_throwaway *server, struct hf_why *why)
+static enum hf_err make_anchors(struct hf_test_server *server, struct hf_why *why)
 {
     const mbedtls_x509_crt *ca = server->chain.next;
     const struct hf_trust_anchor anchor = {
@@ -167,16 +167,16 @@ static enum hf_err make_anchors(struct hf_throwaway *server, struct hf_why *why)
         .distrust_after_s = INT64_MIN,
         .remove_after_s = INT64_MIN,
     };
-    return hf_generation_new(&anchor, 1, &server->anchors, why);
+    return hf_anchors_new(&anchor, 1, &server->anchors, why);
 }
 
-enum hf_err hf_throwaway_make(enum hf_throwaway_kind kind, struct hf_throwaway *out,
-                              struct hf_why *why)
+enum hf_err hf_test_server_make(enum hf_test_server_kind kind, struct hf_test_server *out,
+                                struct hf_why *why)
 {
     enum hf_err err = HF_OK;
     int code;
 
-    *out = (struct hf_throwaway){.is_made = true};
+    *out = (struct hf_test_server){.is_made = true};
     mbedtls_pk_init(&out->key);
     mbedtls_x509_crt_init(&out->chain);
     mbedtls_ssl_config_init(&out->config);
@@ -193,19 +193,19 @@ enum hf_err hf_throwaway_make(enum hf_throwaway_kind kind, struct hf_throwaway *
     if (err == HF_OK)
         err = make_anchors(out, why);
     if (err != HF_OK)
-        hf_throwaway_free(out);
+        hf_test_server_free(out);
     return err;
 }
 
-void hf_throwaway_free(struct hf_throwaway *server)
+void hf_test_server_free(struct hf_test_server *server)
 {
     if (!server->is_made)
         return;
     mbedtls_ssl_config_free(&server->config);
     mbedtls_x509_crt_free(&server->chain);
     mbedtls_pk_free(&server->key);
-    hf_generation_free(server->anchors);
-    *server = (struct hf_throwaway){0};
+    hf_anchors_free(server->anchors);
+    *server = (struct hf_test_server){0};
 }
 
 /* ---- a handshake with it --------------------------------------------------------------------- */

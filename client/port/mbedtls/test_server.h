@@ -5,36 +5,36 @@
 #ifndef HF_CLIENT_PORT_MBEDTLS_TEST_SERVER_H
 #define HF_CLIENT_PORT_MBEDTLS_TEST_SERVER_H
 
-#include "client/port/mbedtls/generation.h"
+#include "common/chain/anchors.h"
 
 #include <holdfast/trust_store.h>
 
 #include <mbedtls/ssl.h>
 
-#define HF_THROWAWAY_HOST "throwaway.invalid" /* whom its certificate is for (RFC 2606) */
+#define HF_TEST_SERVER_HOST "throwaway.invalid" /* whom its certificate is for (RFC 2606) */
 
 /* Of the server's own certificate; the CA is always P-256. */
-enum hf_throwaway_kind {
-    HF_THROWAWAY_P256,
-    HF_THROWAWAY_P384,
-    HF_THROWAWAY_P521,
-    HF_THROWAWAY_RSA_2048, /* takes long to make: seconds, and minutes on a microcontroller */
+enum hf_test_server_kind {
+    HF_TEST_SERVER_P256,
+    HF_TEST_SERVER_P384,
+    HF_TEST_SERVER_P521,
+    HF_TEST_SERVER_RSA_2048, /* takes long to make: seconds, and minutes on a microcontroller */
 };
-#define HF_THROWAWAY_KINDS 4
+#define HF_TEST_SERVER_KINDS 4
 
 /* All zero is none; must not be moved once made, as Mbed TLS keeps pointers into it. */
-struct hf_throwaway {
+struct hf_test_server {
     bool is_made;
     mbedtls_pk_context key;
     mbedtls_x509_crt chain; /* the server's certificate, then the CA's */
     mbedtls_ssl_config config;
-    struct hf_generation *anchors; /* the CA alone, without dates */
+    struct hf_anchors *anchors; /* the CA alone, without dates */
 };
 
 /** HF_E_MEMORY, or HF_E_STATE when Mbed TLS cannot make keys or certificates. */
-HF_MUST_USE enum hf_err hf_throwaway_make(enum hf_throwaway_kind kind, struct hf_throwaway *out,
-                                          struct hf_why *why);
-void hf_throwaway_free(struct hf_throwaway *server);
+HF_MUST_USE enum hf_err hf_test_server_make(enum hf_test_server_kind kind,
+                                            struct hf_test_server *out, struct hf_why *why);
+void hf_test_server_free(struct hf_test_server *server);
 
 /* One TLS handshake between two Mbed TLS configurations, over memory, on this thread. No I/O. */
 

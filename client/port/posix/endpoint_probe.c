@@ -1,6 +1,6 @@
 #include "client/port/posix/endpoint_probe.h"
 
-#include "client/port/mbedtls/chain_verdict.h"
+#include "client/port/mbedtls/trust_store_internal.h"
 
 #include "common/base/limits.h"
 #include "common/os/clock.h"
@@ -119,9 +119,8 @@ static int verify(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
     int code = hf_trust_store_verify(showing->client->store, crt, depth, flags);
 
     /* Mbed TLS was told no name where the host is an address, so that none goes out as SNI. */
-    if (depth == 0 && hf_endpoint_is_address(showing->server) &&
-        !hf_verify_has_address(crt, showing->server->host))
-        *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
+    if (depth == 0)
+        *flags |= hf_chain_check_leaf(crt, showing->server->host, 0);
     return code;
 }
 
@@ -310,8 +309,7 @@ static enum hf_err probe(void *ctx, size_t endpoint, enum hf_offer offer,
         memcpy(out->text, silence.text, sizeof out->text);
         return HF_OK;
     }
-    err = hf_sighting_judge(p->store, &seen.chain, server->peer.host, sets, n_sets, is_valid, out,
-                            why);
+    err = hf_chain_observe(&seen.chain, server->peer.host, sets, n_sets, is_valid, out, why);
     hf_chain_free(&seen.chain);
     if (err == HF_OK)
         out->has_chain_proof = out->has_proof && seen.has_chain_proof;

@@ -1,11 +1,9 @@
 /*
  * What does a server show? common/tls/tls_look.h over a socket, and with the certificate of a client
- * where there is one. What the chain is worth is chain_verdict.h's business.
+ * where there is one. What the chain is worth is chain.h's business.
  */
 #ifndef HF_CLIENT_PORT_POSIX_ENDPOINT_PROBE_H
 #define HF_CLIENT_PORT_POSIX_ENDPOINT_PROBE_H
-
-#include "client/port/mbedtls/chain_verdict.h"
 
 #include <holdfast/error.h>
 #include <holdfast/posix.h>

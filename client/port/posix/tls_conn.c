@@ -2,7 +2,7 @@
 
 #include "client/port/mbedtls/sessions.h"
 #include "client/port/mbedtls/trust_store_internal.h"
-#include "client/port/mbedtls/verify_words.h"
+#include "common/chain/clock.h"
 #include "common/os/tls_io.h"
 #include "common/base/limits.h"
 #include "common/tls/handshake.h"
@@ -83,16 +83,17 @@ static void note_faults(struct hf_tls_conn *conn, mbedtls_x509_crt *sent,
 
     if (mbedtls_x509_dn_gets(subject, sizeof subject, &crt->subject) < 0)
         (void)snprintf(subject, sizeof subject, "(a subject too long to show)");
-    hf_verify_append(conn->faults, sizeof conn->faults,
-                     "%scertificate \"%s\": ", conn->faults[0] == '\0' ? "" : "; ", subject);
-    hf_verify_words(crt, sent, flags, conn->peer.host, conn->faults, sizeof conn->faults);
+    hf_words_append(conn->faults, sizeof conn->faults,
+                    "%scertificate \"%s\": ", conn->faults[0] == '\0' ? "" : "; ", subject);
+    hf_words_faults(crt, sent, flags, conn->peer.host, hf_chain_clock_now_s(), conn->faults,
+                    sizeof conn->faults);
     if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) == 0)
         return;
     hf_trust_store_explain(client->device, crt, known, sizeof known);
     if (client->server_ca != NULL)
         hf_trust_store_explain(client->server_ca, crt, known, sizeof known);
     if (known[0] != '\0')
-        hf_verify_append(conn->faults, sizeof conn->faults, " (%s)", known);
+        hf_words_append(conn->faults, sizeof conn->faults, " (%s)", known);
 }
 
 /* Where a chain breaks can be seen only in all of what the server sent. */
@@ -114,18 +115,15 @@ static int judge_certificate(void *ctx, mbedtls_x509_crt *crt, int depth, uint32
 
     if (depth == 0 && !hf_handshake_has_leaf(&conn->ssl, crt)) {
         hf_handshake_name_certificate(&conn->ssl, &why);
-        hf_verify_append(conn->faults, sizeof conn->faults, "%s", why.text);
+        hf_words_append(conn->faults, sizeof conn->faults, "%s", why.text);
         return MBEDTLS_ERR_X509_FATAL_ERROR;
     }
     int code = hf_trust_store_verify(client->device, crt, depth, flags);
     if (code == 0 && client->server_ca != NULL)
         code = hf_trust_store_verify(client->server_ca, crt, depth, flags);
-    if (depth == 0)
-        *flags |= hf_verify_server_usage(crt, hf_handshake_key_usage(&conn->ssl));
     /* Mbed TLS was told no name where the host is an address, so that none goes out as SNI. */
-    if (depth == 0 && hf_endpoint_is_address(&conn->peer) &&
-        !hf_verify_has_address(crt, conn->peer.host))
-        *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
+    if (depth == 0)
+        *flags |= hf_chain_check_leaf(crt, conn->peer.host, hf_handshake_key_usage(&conn->ssl));
     if (depth < PATH_MAX_CERTS)
         conn->path[depth] = (struct judged){crt, *flags};
     if (depth == 0)

@@ -148,6 +148,7 @@ static enum hf_err begin(struct session *s, struct hf_why *why)
     const struct hf_ctl_options *o = &s->r->o;
     HF_TRY(hf_known_roots_load(hf_cli_list(o->roots), &s->known, why));
     s->lint = (struct hf_lint){.at_s = s->r->at_s,
+                               .is_later_day = s->r->at_s > hf_ctl_now_s(),
                                .lead_s = o->lead_days * HF_DAY_S,
                                .known = &s->known,
                                .endpoints = &s->endpoints};

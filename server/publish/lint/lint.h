@@ -18,7 +18,8 @@
 /** What every bundle is checked with. Borrowed. */
 struct hf_lint {
     int64_t at_s;
-    int64_t lead_s; /* until the last device has what is published now */
+    bool is_later_day; /* at_s has not come yet: what servers send now is renewed by then */
+    int64_t lead_s;    /* until the last device has what is published now */
     const struct hf_known_roots *known;
     const struct hf_lint_device *device;       /* NULL: one that can do everything */
     const struct hf_lint_endpoints *endpoints; /* NULL or empty: none are known */

@@ -39,8 +39,8 @@ void hf_lint_answers_print(const struct hf_lint_endpoints *endpoints, FILE *out)
         const struct hf_lint_chain *chain = endpoints->chains[i];
         if (chain->is_live)
             fprintf(out, "%s shows %zu certificate(s), %s, issued in the end by \"%s\" (%s)\n",
-                    chain->name, chain->n_certs, hf_chain_kind_text(chain->kind),
-                    chain->certs[chain->n_certs - 1].issuer, chain->source);
+                    chain->name, chain->sent.n_certs, hf_chain_kind_text(chain->kind),
+                    chain->certs[chain->sent.n_certs - 1].issuer, chain->source);
     }
 }
 
@@ -59,7 +59,7 @@ static json_t *chain_to_json(const struct hf_lint_chain *chain)
         {[HF_CHAIN_MIXED] = "mixed", [HF_CHAIN_RSA] = "rsa", [HF_CHAIN_ECC] = "ecc"};
     json_t *certs = json_array();
     bool is_whole = certs != NULL;
-    for (size_t i = 0; i < chain->n_certs && is_whole; i++)
+    for (size_t i = 0; i < chain->sent.n_certs && is_whole; i++)
         is_whole = json_array_append_new(certs, cert_to_json(&chain->certs[i])) == 0;
     if (!is_whole) {
         json_decref(certs);
@@ -120,9 +120,8 @@ static enum hf_err save_file(struct saving *s, const char *name, struct hf_bytes
 
 static enum hf_err compose_pem(const struct hf_lint_chain *chain, struct hf_buf *out)
 {
-    const mbedtls_x509_crt *crt = &chain->crt;
-    for (size_t i = 0; i < chain->n_certs; i++, crt = crt->next)
-        HF_TRY(hf_pem_append(out, (struct hf_bytes){crt->raw.p, crt->raw.len}));
+    for (size_t i = 0; i < chain->sent.n_certs; i++)
+        HF_TRY(hf_pem_append(out, hf_buf_bytes(&chain->sent.certs[i])));
     return HF_OK;
 }
 

@@ -149,19 +149,14 @@ const char *hf_lint_device_lacks_key(const struct hf_lint_device *device,
     return lacking;
 }
 
-static enum hf_lint_signature signature_of(const mbedtls_x509_crt *crt)
-{
-    mbedtls_pk_type_t type = crt->MBEDTLS_PRIVATE(sig_pk);
-    if (type == MBEDTLS_PK_RSASSA_PSS)
-        return HF_LINT_RSA_PSS;
-    return type == MBEDTLS_PK_RSA ? HF_LINT_RSA_PKCS1 : HF_LINT_ECDSA;
-}
-
 const char *hf_lint_device_lacks_signature(const struct hf_lint_device *device,
-                                           const struct hf_cert *cert, const mbedtls_x509_crt *crt)
+                                           const struct hf_cert *cert, mbedtls_pk_type_t signature)
 {
+    enum hf_lint_signature kind = signature == MBEDTLS_PK_RSASSA_PSS ? HF_LINT_RSA_PSS
+                                  : signature == MBEDTLS_PK_RSA      ? HF_LINT_RSA_PKCS1
+                                                                     : HF_LINT_ECDSA;
     const char *lacking = lacks(digests, device->digests, 1u << cert->digest);
     if (lacking != NULL)
         return lacking;
-    return lacks(signatures, device->signatures, 1u << signature_of(crt));
+    return lacks(signatures, device->signatures, 1u << kind);
 }

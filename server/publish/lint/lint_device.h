@@ -36,8 +36,8 @@ HF_MUST_USE enum hf_err hf_lint_device_load(const char *file, struct hf_lint_dev
 const char *hf_lint_device_lacks_key(const struct hf_lint_device *device,
                                      const struct hf_cert *cert);
 
-/** What it lacks to verify that signature of a certificate (or, for `crt`, its key); NULL. */
+/** What it lacks to verify the signature of that certificate, which is of that kind; NULL. */
 const char *hf_lint_device_lacks_signature(const struct hf_lint_device *device,
-                                           const struct hf_cert *cert, const mbedtls_x509_crt *crt);
+                                           const struct hf_cert *cert, mbedtls_pk_type_t signature);
 
 #endif

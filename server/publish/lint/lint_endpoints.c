@@ -4,7 +4,7 @@
 #include "common/bundle/pem.h"
 #include "common/os/file_util.h"
 
-#include <mbedtls/oid.h>
+#include <mbedtls/x509_crt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,40 +16,36 @@ void hf_lint_chain_free(struct hf_lint_chain *chain)
 {
     if (chain == NULL)
         return;
-    mbedtls_x509_crt_free(&chain->crt);
+    hf_chain_free(&chain->sent);
+    free(chain->host);
     free(chain->name);
     free(chain->source);
     free(chain->doubt);
     free(chain);
 }
 
-/* ---- certificates ----------------------------------------------------------------------------- */
-
-static enum hf_err parse_certs(struct hf_lint_chain *chain, const struct hf_chain *sent,
-                               size_t *n_read, struct hf_why *why)
+/* A certificate above the first that is not supported is left out: devices pass over it too, and it
+ * may not be needed. */
+static enum hf_err take_certs(struct hf_lint_chain *chain, const struct hf_chain *sent,
+                              struct hf_why *why)
 {
-    struct hf_cert checked;
+    chain->sent.key_usage = sent->key_usage;
     for (size_t i = 0; i < sent->n_certs; i++) {
-        struct hf_bytes der = hf_buf_bytes(&sent->certs[i]);
-        enum hf_err err = hf_cert_parse(der, &checked, why);
-        if (err == HF_E_POLICY && i > 0) /* devices pass over it too: it may not be needed */
+        size_t n = chain->sent.n_certs;
+        struct hf_cert cert;
+        mbedtls_x509_crt crt;
+        enum hf_err err = hf_cert_parse(hf_buf_bytes(&sent->certs[i]), &cert, why);
+        if (err == HF_E_POLICY && i > 0)
             continue;
         if (err != HF_OK)
             return hf_fail_context(why, "certificate %zu", i + 1);
-        if (mbedtls_x509_crt_parse_der(&chain->crt, der.data, der.len) != 0)
-            return hf_fail(why, HF_E_FORMAT, "certificate %zu does not parse", i + 1);
-        ++*n_read;
-    }
-    return HF_OK;
-}
-
-/* Again, from memory that lasts as long as the chain. */
-static enum hf_err read_certs(struct hf_lint_chain *chain, size_t n_certs, struct hf_why *why)
-{
-    const mbedtls_x509_crt *crt = &chain->crt;
-    for (; chain->n_certs < n_certs; chain->n_certs++, crt = crt->next) {
-        struct hf_bytes der = {crt->raw.p, crt->raw.len};
-        HF_TRY(hf_cert_parse(der, &chain->certs[chain->n_certs], why));
+        HF_TRY(hf_chain_add(&chain->sent, hf_buf_bytes(&sent->certs[i]), why));
+        struct hf_bytes der = hf_buf_bytes(&chain->sent.certs[n]);
+        HF_TRY(hf_cert_parse(der, &chain->certs[n], why)); /* again, to point into our own copy */
+        mbedtls_x509_crt_init(&crt);
+        if (mbedtls_x509_crt_parse_der_nocopy(&crt, der.data, der.len) == 0)
+            chain->signatures[n] = crt.MBEDTLS_PRIVATE(sig_pk);
+        mbedtls_x509_crt_free(&crt);
     }
     return HF_OK;
 }
@@ -57,8 +53,8 @@ static enum hf_err read_certs(struct hf_lint_chain *chain, size_t n_certs, struc
 /* By what a device must compute first: the leaf's key, and the signature on it. */
 static enum hf_chain_kind kind_of(const struct hf_lint_chain *chain)
 {
-    mbedtls_pk_type_t signature = chain->crt.MBEDTLS_PRIVATE(sig_pk);
-    bool has_rsa_signature = signature == MBEDTLS_PK_RSA || signature == MBEDTLS_PK_RSASSA_PSS;
+    bool has_rsa_signature = chain->signatures[0] == MBEDTLS_PK_RSA ||
+                             chain->signatures[0] == MBEDTLS_PK_RSASSA_PSS;
     bool has_rsa_key = chain->certs[0].key == HF_CERT_KEY_RSA;
     if (has_rsa_key != has_rsa_signature)
         return HF_CHAIN_MIXED;
@@ -88,32 +84,31 @@ const char *hf_chain_kind_text(enum hf_chain_kind kind)
 /* ---- a chain ---------------------------------------------------------------------------------- */
 
 static enum hf_err fill(struct hf_lint_chain *chain, const char *name, const char *source,
-                        const struct hf_chain *sent, struct hf_why *why)
+                        const char *host, const struct hf_chain *sent, struct hf_why *why)
 {
     chain->name = strdup(name);
     chain->source = strdup(source);
-    if (chain->name == NULL || chain->source == NULL)
+    chain->host = host == NULL ? NULL : strdup(host);
+    if (chain->name == NULL || chain->source == NULL || (host != NULL && chain->host == NULL))
         return hf_fail(why, HF_E_MEMORY, "out of memory for endpoints");
     if (sent->n_certs == 0)
         return hf_fail(why, HF_E_FORMAT, "it holds no certificate");
-    size_t n_read = 0;
-    HF_TRY(parse_certs(chain, sent, &n_read, why));
-    HF_TRY(read_certs(chain, n_read, why));
-    chain->is_lone_root = chain->n_certs == 1 && chain->certs[0].is_ca &&
+    HF_TRY(take_certs(chain, sent, why));
+    chain->is_lone_root = chain->sent.n_certs == 1 && chain->certs[0].is_ca &&
                           chain->certs[0].is_self_issued;
     HF_TRY(check_order(chain, why));
     chain->kind = kind_of(chain);
     return HF_OK;
 }
 
-enum hf_err hf_lint_chain_new(const char *name, const char *source, const struct hf_chain *sent,
-                              struct hf_lint_chain **out, struct hf_why *why)
+enum hf_err hf_lint_chain_new(const char *name, const char *source, const char *host,
+                              const struct hf_chain *sent, struct hf_lint_chain **out,
+                              struct hf_why *why)
 {
     struct hf_lint_chain *chain = calloc(1, sizeof *chain);
     if (chain == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for endpoints");
-    mbedtls_x509_crt_init(&chain->crt);
-    enum hf_err err = fill(chain, name, source, sent, why);
+    enum hf_err err = fill(chain, name, source, host, sent, why);
     if (err != HF_OK) {
         hf_lint_chain_free(chain);
         return err;
@@ -139,21 +134,6 @@ static enum hf_err lint_chain_parse(struct hf_bytes pem, struct hf_chain *out, s
     }
     *out = chain;
     return HF_OK;
-}
-
-/* ---- names ------------------------------------------------------------------------------------ */
-
-bool hf_lint_chain_is_for_host(const struct hf_lint_chain *chain, const char *host)
-{
-    uint32_t flags = 0, address[4];
-    /* Mbed TLS wants it writable and does not write to it. No anchors: only the name is asked. */
-    mbedtls_x509_crt *crt = (mbedtls_x509_crt *)&chain->crt;
-    (void)mbedtls_x509_crt_verify(crt, NULL, NULL, host, &flags, NULL, NULL);
-    if ((flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) != 0)
-        return false;
-    /* Mbed TLS would take a common name for an address; devices do not. */
-    return mbedtls_x509_crt_parse_cn_inet_pton(host, address) == 0 ||
-           mbedtls_x509_crt_has_ext_type(crt, MBEDTLS_X509_EXT_SUBJECT_ALT_NAME) != 0;
 }
 
 /* ---- endpoints ------------------------------------------------------------------------------- */
@@ -290,11 +270,14 @@ static enum hf_err read_chain(const char *name, const char *file, struct hf_lint
 {
     struct hf_buf text = {0};
     struct hf_chain sent = {0};
+    struct hf_endpoint_url url;
     HF_TRY(hf_file_read_any(file, HF_BUNDLE_BYTES_MAX, &text, why));
     enum hf_err err = lint_chain_parse(hf_buf_bytes(&text), &sent, why);
     hf_buf_free(&text);
+    /* A name that is a URL names the server; other names are for people only. */
+    bool has_host = hf_endpoint_url_parse(name, &url, NULL) == HF_OK;
     if (err == HF_OK)
-        err = hf_lint_chain_new(name, file, &sent, out, why);
+        err = hf_lint_chain_new(name, file, has_host ? url.peer.host : NULL, &sent, out, why);
     hf_chain_free(&sent);
     return err == HF_OK ? HF_OK : hf_fail_context(why, "%s", file);
 }

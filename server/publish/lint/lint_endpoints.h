@@ -2,11 +2,8 @@
 #ifndef HF_PUBLISH_LINT_ENDPOINTS_H
 #define HF_PUBLISH_LINT_ENDPOINTS_H
 
-#include "common/bundle/cert.h"
-#include "common/tls/chain.h"
+#include "common/chain/chain.h"
 #include "common/tls/endpoint_url.h"
-
-#include <mbedtls/x509_crt.h>
 
 enum hf_chain_kind {
     HF_CHAIN_MIXED = 0, /* needs RSA and ECC */
@@ -18,28 +15,28 @@ struct hf_lint_chain {
     char *name;   /* of the endpoint; owned */
     char *source; /* where it comes from: a file, or "TLS 1.3, TLS 1.2"; owned */
     char *doubt;  /* why it is no evidence, neither way; NULL: it is. Owned */
+    /* The name of the server, where it is known: its certificate must be for it. NULL: not known.
+     * Owned. */
+    char *host;
     bool is_devices;
     bool is_live;      /* the server was asked just now */
     bool is_lone_root; /* the root alone: what else is sent is not known */
     enum hf_chain_kind kind;
-    mbedtls_x509_crt crt;                     /* the leaf, and what is sent with it */
-    struct hf_cert certs[HF_CHAIN_CERTS_MAX]; /* the same; point into `crt` */
-    size_t n_certs;
+    struct hf_chain sent;
+    struct hf_cert certs[HF_CHAIN_CERTS_MAX]; /* the same; point into `sent` */
+    mbedtls_pk_type_t signatures[HF_CHAIN_CERTS_MAX];
 };
 
-/** Copies what `sent` holds, and the texts. HF_E_FORMAT for an empty chain, one with a certificate that
+/** Copies what `sent` holds, and the texts; `host` may be NULL. HF_E_FORMAT for an empty chain, one with a certificate that
  *  cannot be read, and one that begins with a CA, unless that is a root and alone; HF_E_MEMORY. No
  *  I/O. */
-HF_MUST_USE enum hf_err hf_lint_chain_new(const char *name, const char *source,
+HF_MUST_USE enum hf_err hf_lint_chain_new(const char *name, const char *source, const char *host,
                                           const struct hf_chain *sent, struct hf_lint_chain **out,
                                           struct hf_why *why);
 void hf_lint_chain_free(struct hf_lint_chain *chain);
 
 /** "RSA", "ECC" or "mixed". */
 const char *hf_chain_kind_text(enum hf_chain_kind kind);
-
-/** Is the server's own certificate for that host, a name or an address? */
-bool hf_lint_chain_is_for_host(const struct hf_lint_chain *chain, const char *host);
 
 /*
  * The chains that a fleet meets: what each endpoint sends, its own certificate first. A text of lines

@@ -186,18 +186,13 @@ static bool is_shown_before(const struct asked_server *h, size_t index)
 }
 
 /* Empty: it is evidence. */
-static void find_doubt(const struct asked_server *h, const struct shown *shown,
-                       const struct hf_lint_chain *chain, char out[HF_WHY_MAX])
+static void find_doubt(const struct shown *shown, char out[HF_WHY_MAX])
 {
-    const char *host = h->live->url.peer.host;
     out[0] = '\0';
     if (!shown->has_chain_proof)
         append(out, HF_WHY_MAX,
                "TLS 1.2 proves a chain at its very end only, which did not come: %s",
                shown->ending);
-    else if (!hf_lint_chain_is_for_host(chain, host))
-        append(out, HF_WHY_MAX, "its certificate \"%s\" is not for %s", chain->certs[0].subject,
-               host);
 }
 
 static enum hf_err add_chain(struct asked_server *h, const struct shown *shown, struct hf_why *why)
@@ -205,8 +200,8 @@ static enum hf_err add_chain(struct asked_server *h, const struct shown *shown, 
     struct hf_lint_chain *chain = NULL;
     struct hf_why reason = {0};
     char text[HF_WHY_MAX] = "";
-    enum hf_err err = hf_lint_chain_new(h->live->name, shown->versions, shown->chain, &chain,
-                                        &reason);
+    enum hf_err err = hf_lint_chain_new(h->live->name, shown->versions, h->live->url.peer.host,
+                                        shown->chain, &chain, &reason);
     if (err == HF_E_MEMORY)
         return hf_fail(why, err, "%s", reason.text);
     if (err != HF_OK) {
@@ -214,7 +209,7 @@ static enum hf_err add_chain(struct asked_server *h, const struct shown *shown, 
         return hf_lint_endpoints_add_silence(h->endpoints, h->live->name, text, why);
     }
     chain->is_live = true;
-    find_doubt(h, shown, chain, text);
+    find_doubt(shown, text);
     if (text[0] != '\0' && (chain->doubt = strdup(text)) == NULL) {
         hf_lint_chain_free(chain);
         return hf_fail(why, HF_E_MEMORY, "out of memory for endpoints");

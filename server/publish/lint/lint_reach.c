@@ -1,101 +1,56 @@
 #include "server/publish/lint/lint.h"
 
 #include "common/base/timetext.h"
-#include "common/bundle/policy.h"
-#include "common/bundle/x509_usage.h"
-#include "common/tls/chain_break.h"
+#include "common/chain/chain.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-/* ---- does a chain end in an anchor? ----------------------------------------------------------- */
-
-/* What a chain is judged by, and why it does not validate: a clause, or empty for no root. */
-struct verdict {
-    mbedtls_x509_crt *sent;
-    bool is_below_anchor; /* the anchor has been seen */
-    bool is_valid;
-    char fault[HF_DN_TEXT_MAX + HF_CHAIN_BREAK_MAX + 8]; /* "SUBJECT": WHY */
+/* The anchors of a bundle as devices have them at lint's own day, and at the end of the lead time,
+ * when what root programs plan counts as well. */
+struct both_days {
+    struct hf_anchors *now, *later;
 };
 
-static void note_fault(struct verdict *v, const mbedtls_x509_crt *crt, uint32_t flags)
+static enum hf_err judge(const struct hf_lint *lint, const struct hf_lint_chain *chain,
+                         const struct hf_anchors *anchors, bool is_after_lead,
+                         struct hf_chain_verdict *out, struct hf_why *why)
 {
-    struct hf_cert cert;
-    char why[HF_CHAIN_BREAK_MAX] = "its extendedKeyUsage does not allow a TLS server";
-    if (v->fault[0] != '\0' ||
-        hf_cert_parse((struct hf_bytes){crt->raw.p, crt->raw.len}, &cert, NULL) != HF_OK)
-        return;
-    if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0 &&
-        !hf_chain_break_words(crt, v->sent, cert.issuer, why))
-        return;
-    if ((flags & (MBEDTLS_X509_BADCERT_NOT_TRUSTED | MBEDTLS_X509_BADCERT_EXT_KEY_USAGE)) != 0)
-        (void)snprintf(v->fault, sizeof v->fault, "\"%s\": %s", cert.subject, why);
+    const struct hf_chain_context context = {
+        .host = chain->host,
+        .at_s = lint->at_s + (is_after_lead ? lint->lead_s : 0),
+        .is_renewed = is_after_lead || lint->is_later_day,
+    };
+
+    return hf_chain_judge(&chain->sent, anchors, &context, out, why);
 }
 
-/* Called from the top of the path, the anchor, down to the leaf (depth 0). Dates of what a server
- * sends are its operator's to renew; anchors are chosen by date before. */
-static int judge_as_devices(void *verdict, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
+/* A lone root stands for what is issued under it, which is not known: only its anchor counts. */
+static bool is_good(const struct hf_lint_chain *chain, const struct hf_chain_verdict *verdict)
 {
-    struct verdict *v = verdict;
-    *flags &= ~(uint32_t)(MBEDTLS_X509_BADCERT_EXPIRED | MBEDTLS_X509_BADCERT_FUTURE);
-    if (v->is_below_anchor && depth > 0 && !hf_x509_allows_server_auth(crt))
-        *flags |= MBEDTLS_X509_BADCERT_EXT_KEY_USAGE;
-    if (*flags != 0)
-        note_fault(v, crt, *flags);
-    v->is_below_anchor = true;
-    return 0;
+    return chain->is_lone_root ? verdict->has_anchor : verdict->is_valid;
 }
 
-/* What a device accepts is a question of its own (lint_device.h). */
-static const mbedtls_x509_crt_profile anything = {0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 1024};
-
-static void verify(const struct hf_lint_chain *chain, mbedtls_x509_crt *anchors,
-                   struct verdict *out)
+static enum hf_err make_anchors(const struct hf_lint *lint, const struct hf_bundle *bundle,
+                                struct both_days *out, struct hf_why *why)
 {
-    uint32_t flags = 0;
-    /* Mbed TLS wants it writable and does not write to it. */
-    mbedtls_x509_crt *crt = (mbedtls_x509_crt *)&chain->crt;
-    *out = (struct verdict){.sent = crt};
-    out->is_valid = mbedtls_x509_crt_verify_with_profile(crt, anchors, NULL, &anything, NULL,
-                                                         &flags, judge_as_devices, out) == 0;
-}
+    struct hf_trust_anchor *later = calloc(bundle->n_anchors + 1, sizeof *later);
 
-/* As of `lint->at_s`, or of the end of the lead time, when servers have new certificates. */
-static bool is_good(const struct hf_lint *lint, const struct hf_anchor *anchor,
-                    const struct hf_lint_chain *chain, bool is_after_lead)
-{
-    if (hf_policy_anchor_state(anchor, lint->at_s) != HF_ANCHOR_USABLE)
-        return false;
-    if (is_after_lead)
-        return hf_anchor_end(anchor, lint->known).end_s > lint->at_s + lint->lead_s;
-    return hf_policy_leaf_date_is_accepted(anchor->distrust_after_s, chain->certs[0].not_before_s);
-}
-
-/* `only` NULL, or the one anchor that counts. */
-static enum hf_err reaches(const struct hf_lint *lint, const struct hf_lint_line *line,
-                           const struct hf_lint_chain *chain, bool is_after_lead,
-                           const struct hf_anchor *only, struct verdict *out, struct hf_why *why)
-{
-    mbedtls_x509_crt anchors;
-    size_t n_good = 0;
-    mbedtls_x509_crt_init(&anchors);
-    enum hf_err err = HF_OK;
-    for (size_t i = 0; i < line->bundle->n_anchors && err == HF_OK; i++) {
-        const struct hf_anchor *anchor = &line->bundle->anchors[i];
-        if ((only != NULL && anchor != only) || !is_good(lint, anchor, chain, is_after_lead))
-            continue;
-        if (mbedtls_x509_crt_parse_der(&anchors, anchor->der.data, anchor->der.len) != 0)
-            err = hf_fail(why, HF_E_MEMORY, "out of memory for the certificates of %s",
-                          line->where);
-        n_good++;
+    if (later == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for %zu trust anchors", bundle->n_anchors);
+    for (size_t i = 0; i < bundle->n_anchors; i++) {
+        later[i] = hf_trust_anchor_of(&bundle->anchors[i]);
+        later[i].distrust_after_s = hf_anchor_distrust_s(&bundle->anchors[i], lint->known);
     }
-    if (err == HF_OK) {
-        verify(chain, &anchors, out);
-        out->is_valid = out->is_valid && n_good > 0;
-    }
-    mbedtls_x509_crt_free(&anchors);
+    enum hf_err err = hf_anchors_of_bundle(bundle, &out->now, why);
+    if (err == HF_OK)
+        err = hf_anchors_new(later, bundle->n_anchors, &out->later, why);
+    free(later);
     return err;
 }
+
+/* ---- one chain -------------------------------------------------------------------------------- */
 
 /* Of the roots that validate the chain today, the one that ends last; NULL for none. */
 static enum hf_err find_last(const struct hf_lint *lint, const struct hf_lint_line *line,
@@ -105,11 +60,18 @@ static enum hf_err find_last(const struct hf_lint *lint, const struct hf_lint_li
     const struct hf_anchor *last = NULL;
     for (size_t i = 0; i < line->bundle->n_anchors; i++) {
         const struct hf_anchor *anchor = &line->bundle->anchors[i];
-        struct verdict verdict;
-        HF_TRY(reaches(lint, line, chain, false, anchor, &verdict, why));
-        if (verdict.is_valid && (last == NULL || hf_anchor_end(anchor, lint->known).end_s >
-                                                     hf_anchor_end(last, lint->known).end_s))
+        const struct hf_trust_anchor alone = hf_trust_anchor_of(anchor);
+        struct hf_anchors *anchors = NULL;
+        struct hf_chain_verdict verdict;
+        HF_TRY(hf_anchors_new(&alone, 1, &anchors, why));
+        enum hf_err err = judge(lint, chain, anchors, false, &verdict, why);
+        hf_anchors_free(anchors);
+        HF_TRY(err);
+        if (is_good(chain, &verdict) &&
+            (last == NULL ||
+             hf_anchor_end(anchor, lint->known).end_s > hf_anchor_end(last, lint->known).end_s))
             last = anchor;
+        hf_chain_verdict_free(&verdict);
     }
     *out = last;
     return HF_OK;
@@ -133,25 +95,45 @@ static enum hf_err report_end(const struct hf_lint *lint, const struct hf_lint_l
                            end);
 }
 
-/* ---- one chain -------------------------------------------------------------------------------- */
-
-static enum hf_err judge_anchors(const struct hf_lint *lint, const struct hf_lint_line *line,
-                                 const struct hf_lint_chain *chain, struct hf_findings *out,
-                                 struct hf_why *why)
+/* Two kinds of refusal: no anchor for the chain, which another bundle may have, and a chain that ends
+ * in an anchor but which devices refuse under any bundle. */
+static enum hf_err report_refusal(const struct hf_lint_line *line,
+                                  const struct hf_lint_chain *chain,
+                                  const struct hf_chain_verdict *verdict, struct hf_findings *out,
+                                  struct hf_why *why)
 {
-    struct verdict now, later;
-    HF_TRY(reaches(lint, line, chain, false, NULL, &now, why));
-    if (!now.is_valid && now.fault[0] != '\0')
-        return hf_findings_add(out, HF_LINT_ENDPOINT_ANCHOR_MISSING, line->where, why,
-                               "%s shows a chain (%s) that devices refuse: %s", chain->name,
-                               chain->source, now.fault);
-    if (!now.is_valid)
+    char faults[HF_WHY_MAX];
+    if (verdict->lacks_only_anchor)
         return hf_findings_add(out, HF_LINT_ENDPOINT_ANCHOR_MISSING, line->where, why,
                                "%s shows a chain (%s) that ends in no usable root of this bundle; "
                                "the last issuer in it is \"%s\"",
-                               chain->name, chain->source, chain->certs[chain->n_certs - 1].issuer);
-    HF_TRY(reaches(lint, line, chain, true, NULL, &later, why));
-    return later.is_valid ? HF_OK : report_end(lint, line, chain, out, why);
+                               chain->name, chain->source,
+                               chain->certs[chain->sent.n_certs - 1].issuer);
+    hf_chain_verdict_faults(verdict, faults);
+    return hf_findings_add(out,
+                           verdict->has_anchor ? HF_LINT_ENDPOINT_REFUSED
+                                               : HF_LINT_ENDPOINT_ANCHOR_MISSING,
+                           line->where, why, "%s shows a chain (%s) that devices refuse: %s",
+                           chain->name, chain->source, faults);
+}
+
+static enum hf_err judge_anchors(const struct hf_lint *lint, const struct hf_lint_line *line,
+                                 const struct hf_lint_chain *chain, const struct both_days *anchors,
+                                 struct hf_findings *out, struct hf_why *why)
+{
+    struct hf_chain_verdict now = {0}, later = {0};
+    HF_TRY(judge(lint, chain, anchors->now, false, &now, why));
+    enum hf_err err = HF_OK;
+    if (!is_good(chain, &now)) {
+        err = report_refusal(line, chain, &now, out, why);
+    } else {
+        err = judge(lint, chain, anchors->later, true, &later, why);
+        if (err == HF_OK && !is_good(chain, &later))
+            err = report_end(lint, line, chain, out, why);
+    }
+    hf_chain_verdict_free(&now);
+    hf_chain_verdict_free(&later);
+    return err;
 }
 
 /* Intermediates; the leaf is renewed every few weeks, and roots need no date here. */
@@ -159,7 +141,7 @@ static enum hf_err judge_intermediates(const struct hf_lint *lint, const struct 
                                        const struct hf_lint_chain *chain, struct hf_findings *out,
                                        struct hf_why *why)
 {
-    for (size_t i = 1; i < chain->n_certs; i++) {
+    for (size_t i = 1; i < chain->sent.n_certs; i++) {
         const struct hf_cert *cert = &chain->certs[i];
         char day[HF_TIME_TEXT_MAX];
         if (cert->is_self_issued || cert->not_after_s > lint->at_s + lint->lead_s ||
@@ -210,7 +192,8 @@ static bool has_chain_for(const struct hf_lint_endpoints *e, const char *name, c
 }
 
 static enum hf_err judge_chain(const struct hf_lint *lint, const struct hf_lint_line *line,
-                               size_t index, struct hf_findings *out, struct hf_why *why)
+                               size_t index, const struct both_days *anchors,
+                               struct hf_findings *out, struct hf_why *why)
 {
     const struct hf_lint_chain *chain = lint->endpoints->chains[index];
     const char *profile = line->description->profile;
@@ -230,16 +213,22 @@ static enum hf_err judge_chain(const struct hf_lint *lint, const struct hf_lint_
                                "very certificate that it shows, give the chain that it shows",
                                chain->name, chain->source, chain->certs[0].subject));
     if (!chain->is_devices) /* who validates a device's own chain is the server */
-        HF_TRY(judge_anchors(lint, line, chain, out, why));
+        HF_TRY(judge_anchors(lint, line, chain, anchors, out, why));
     return judge_intermediates(lint, line, chain, out, why);
 }
 
 enum hf_err hf_lint_reach(const struct hf_lint *lint, const struct hf_lint_line *line,
                           struct hf_findings *out, struct hf_why *why)
 {
-    for (size_t i = 0; lint->endpoints != NULL && i < lint->endpoints->n_chains; i++)
-        HF_TRY(judge_chain(lint, line, i, out, why));
-    return HF_OK;
+    struct both_days anchors = {0};
+    if (lint->endpoints == NULL || lint->endpoints->n_chains == 0)
+        return HF_OK;
+    enum hf_err err = make_anchors(lint, line->bundle, &anchors, why);
+    for (size_t i = 0; err == HF_OK && i < lint->endpoints->n_chains; i++)
+        err = judge_chain(lint, line, i, &anchors, out, why);
+    hf_anchors_free(anchors.now);
+    hf_anchors_free(anchors.later);
+    return err;
 }
 
 /* ---- algorithms ------------------------------------------------------------------------------- */
@@ -250,14 +239,13 @@ static enum hf_err judge_chain_algorithms(const struct hf_lint *lint,
                                           const struct hf_lint_chain *chain,
                                           struct hf_findings *out, struct hf_why *why)
 {
-    const mbedtls_x509_crt *crt = &chain->crt;
-    for (size_t i = 0; i < chain->n_certs; i++, crt = crt->next) {
+    for (size_t i = 0; i < chain->sent.n_certs; i++) {
         const struct hf_cert *cert = &chain->certs[i];
         const char *lacking = hf_lint_device_lacks_key(lint->device, cert);
         if (cert->is_self_issued || hf_bundle_find_key(line->bundle, cert->spki_sha256) != NULL)
             continue;
         if (lacking == NULL)
-            lacking = hf_lint_device_lacks_signature(lint->device, cert, crt);
+            lacking = hf_lint_device_lacks_signature(lint->device, cert, chain->signatures[i]);
         if (lacking != NULL)
             HF_TRY(hf_findings_add(out, HF_LINT_ALGORITHM_MISSING, line->where, why,
                                    "\"%s\" in the chain of %s (%s) needs %s, which the device "

@@ -35,6 +35,7 @@ static const struct {
     [HF_LINT_KNOWN_ROOT_MISSING] = {"known-root-missing", false},
     [HF_LINT_PROFILE_BEHIND] = {"profile-behind", false},
     [HF_LINT_ENDPOINT_ANCHOR_MISSING] = {"endpoint-anchor-missing", true},
+    [HF_LINT_ENDPOINT_REFUSED] = {"endpoint-refused", true},
     [HF_LINT_ENDPOINT_ANCHOR_ENDS] = {"endpoint-anchor-ends", true},
     [HF_LINT_ENDPOINT_UNCHECKED] = {"endpoint-unchecked", false},
     [HF_LINT_ENDPOINT_SILENT] = {"endpoint-silent", false},

@@ -1,11 +1,11 @@
 /*
- * client/port/mbedtls/chain_verdict.c: which sets of anchors, and which anchors alone, a chain validates
+ * client/port/mbedtls/chain_observe.c: which sets of anchors, and which anchors alone, a chain validates
  * under. The chains that AWS IoT really sent, and some of a PKI made here. (Over the wire:
  * tests/cli/test_look.py.)
  */
 #include "tests/support/check.h"
 
-#include "client/port/mbedtls/chain_verdict.h"
+#include "client/port/mbedtls/trust_store_internal.h"
 #include "common/base/hex.h"
 #include "common/bundle/bundle.h"
 #include "common/bundle/pem.h"
@@ -52,7 +52,6 @@ static void judge(const struct hf_chain *chain, const char *host, const struct s
                   size_t n_sets, bool *is_valid, struct hf_chain_observation *out)
 {
     struct hf_anchor_set views[2];
-    struct hf_trust_store *store;
     struct hf_why why = {0};
 
     for (size_t i = 0; i < n_sets; i++) {
@@ -60,9 +59,7 @@ static void judge(const struct hf_chain *chain, const char *host, const struct s
         is_valid[i] = true;
     }
     memset(out, 0xa5, sizeof *out);
-    CHECK_OK(hf_trust_store_new(&store, &why));
-    CHECK_OK(hf_sighting_judge(store, chain, host, views, n_sets, is_valid, out, &why));
-    hf_trust_store_free(store);
+    CHECK_OK(hf_chain_observe(chain, host, views, n_sets, is_valid, out, &why));
 }
 
 /* ---- what AWS IoT sent ------------------------------------------------------------------------------- */

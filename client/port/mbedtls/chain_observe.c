@@ -1,0 +1,131 @@
+#include "client/port/mbedtls/trust_store_internal.h"
+#include "common/bundle/x509_name.h"
+#include "common/chain/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What stays the same from verdict to verdict. */
+struct verify_ctx {
+    const struct hf_chain *chain;
+    struct hf_chain_context context;
+    uint64_t issuers[HF_CHAIN_CERTS_MAX]; /* of the chain's certificates, by hf_name_hash */
+};
+
+static bool hash_name(struct hf_bytes der, bool of_issuer, uint64_t *out)
+{
+    mbedtls_x509_crt crt;
+
+    mbedtls_x509_crt_init(&crt);
+    bool is_read = mbedtls_x509_crt_parse_der_nocopy(&crt, der.data, der.len) == 0;
+    if (is_read)
+        *out = hf_name_hash(of_issuer ? &crt.issuer : &crt.subject);
+    mbedtls_x509_crt_free(&crt);
+    return is_read;
+}
+
+/** False where a certificate of it cannot be read. */
+static bool describe(struct verify_ctx *ctx, struct hf_chain_observation *out)
+{
+    struct hf_cert cert = {0};
+    struct hf_why why = {0};
+
+    for (size_t i = 0; i < ctx->chain->n_certs; i++) {
+        struct hf_bytes der = hf_buf_bytes(&ctx->chain->certs[i]);
+        if (hf_cert_parse(der, &cert, &why) != HF_OK || !hash_name(der, true, &ctx->issuers[i])) {
+            (void)snprintf(out->text, sizeof out->text,
+                           "certificate %zu of the chain that it shows cannot be read: %.500s", i,
+                           why.text);
+            return false;
+        }
+        if (i == 0) {
+            out->leaf_not_before_s = cert.not_before_s;
+            out->leaf_not_after_s = cert.not_after_s;
+        }
+    }
+    (void)snprintf(out->issuer, sizeof out->issuer, "%s", cert.issuer); /* the last one's */
+    return true;
+}
+
+/** `faults` may be NULL. */
+static enum hf_err judge(const struct verify_ctx *ctx, const struct hf_trust_anchor *list, size_t n,
+                         bool *is_valid, char *faults, struct hf_why *why)
+{
+    struct hf_chain_verdict verdict = {0};
+    struct hf_anchors *anchors = NULL;
+
+    HF_TRY(hf_anchors_new(list, n, &anchors, why));
+    enum hf_err err = hf_chain_judge(ctx->chain, anchors, &ctx->context, &verdict, why);
+    hf_anchors_free(anchors);
+    HF_TRY(err);
+    *is_valid = verdict.is_valid;
+    if (faults != NULL)
+        hf_chain_verdict_faults(&verdict, faults);
+    hf_chain_verdict_free(&verdict);
+    return HF_OK;
+}
+
+/** Only an anchor whose name the chain asks for can be its end. */
+static bool is_asked_for(const struct verify_ctx *ctx, const struct hf_trust_anchor *anchor)
+{
+    uint64_t subject = 0;
+
+    if (!hash_name(anchor->der, false, &subject))
+        return false;
+    for (size_t i = 0; i < ctx->chain->n_certs; i++) {
+        if (ctx->issuers[i] == subject)
+            return true;
+    }
+    return false;
+}
+
+/* Alone, so that no other of the same name or key can do its work. */
+static enum hf_err try_anchor(const struct verify_ctx *ctx, const struct hf_trust_anchor *anchor,
+                              struct hf_chain_observation *out, struct hf_why *why)
+{
+    struct hf_cert cert;
+    bool is_valid = false;
+
+    if (out->n_anchors == HF_OBSERVED_ANCHORS_MAX || !is_asked_for(ctx, anchor) ||
+        hf_cert_parse(anchor->der, &cert, NULL) != HF_OK)
+        return HF_OK;
+    for (size_t i = 0; i < out->n_anchors; i++) {
+        if (memcmp(out->anchors[i], cert.spki_sha256, sizeof cert.spki_sha256) == 0)
+            return HF_OK;
+    }
+    HF_TRY(judge(ctx, anchor, 1, &is_valid, NULL, why));
+    if (is_valid)
+        memcpy(out->anchors[out->n_anchors++], cert.spki_sha256, sizeof cert.spki_sha256);
+    return HF_OK;
+}
+
+enum hf_err hf_chain_observe(const struct hf_chain *chain, const char *host,
+                             const struct hf_anchor_set *sets, size_t n_sets, bool *is_valid,
+                             struct hf_chain_observation *out, struct hf_why *why)
+{
+    struct verify_ctx ctx = {.chain = chain, .context = {host, hf_chain_clock_now_s(), false}};
+    struct hf_chain_observation seen = {.has_proof = true, .has_chain_proof = true};
+    bool is_valid_somewhere = false;
+
+    for (size_t i = 0; i < n_sets; i++)
+        is_valid[i] = false;
+    if (chain->n_certs == 0 || !describe(&ctx, &seen)) {
+        seen.has_proof = seen.has_chain_proof = false;
+        *out = seen;
+        return HF_OK;
+    }
+    for (size_t i = 0; i < n_sets; i++) {
+        /* The sentence is about the first set, the anchors of today. */
+        HF_TRY(judge(&ctx, sets[i].anchors, sets[i].n_anchors, &is_valid[i],
+                     i == 0 ? seen.text : NULL, why));
+        is_valid_somewhere = is_valid_somewhere || is_valid[i];
+    }
+    if (is_valid_somewhere)
+        seen.text[0] = '\0';
+    for (size_t i = 0; i < n_sets; i++) {
+        for (size_t k = 0; k < sets[i].n_anchors; k++)
+            HF_TRY(try_anchor(&ctx, &sets[i].anchors[k], &seen, why));
+    }
+    *out = seen;
+    return HF_OK;
+}
