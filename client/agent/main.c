@@ -1,9 +1,5 @@
 /* holdfast, the device's agent: its commands and its help. */
 #include "client/agent/agent.h"
-#include "common/json/json.h"
-#include "common/os/process.h"
-
-#include <sodium.h>
 
 static const struct hf_cli_command *const commands[] = {
     &hf_cmd_init,     &hf_cmd_update, &hf_cmd_run,    &hf_cmd_status,    &hf_cmd_journal,
@@ -62,7 +58,5 @@ static const struct hf_cli_program program = {
 
 int main(int argc, const char **argv)
 {
-    hf_core_dump_forbid(); /* the device's client key may be read */
-    hf_json_seed(randombytes_random());
     return hf_cli_main(&program, argc, argv);
 }

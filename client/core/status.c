@@ -12,21 +12,6 @@
 
 /* ---- bundles --------------------------------------------------------------------------------- */
 
-static const char *state_text(enum hf_anchor_state state)
-{
-    switch (state) {
-    case HF_ANCHOR_USABLE:
-        return "usable";
-    case HF_ANCHOR_NOT_YET_VALID:
-        return "not yet valid";
-    case HF_ANCHOR_EXPIRED:
-        return "expired";
-    case HF_ANCHOR_REMOVED:
-        return "removed";
-    }
-    return "removed";
-}
-
 static void describe_anchor(const struct hf_anchor *anchor, struct hf_bytes revoked, int64_t now_s,
                             struct hf_anchor_status *out)
 {
@@ -39,7 +24,7 @@ static void describe_anchor(const struct hf_anchor *anchor, struct hf_bytes revo
     out->remove_after_s = anchor->remove_after_s;
     out->state = hf_revoked_has(revoked, anchor->cert.spki_sha256)
                      ? "revoked"
-                     : state_text(hf_policy_anchor_state(anchor, now_s));
+                     : hf_anchor_state_text(hf_policy_anchor_state(anchor, now_s));
 }
 
 static enum hf_err describe_anchors(const struct hf_bundle *bundle, struct hf_bytes revoked,

@@ -141,3 +141,18 @@ bool hf_policy_leaf_date_is_accepted(int64_t distrust_after_s, int64_t leaf_not_
 {
     return distrust_after_s == HF_TIME_NONE || leaf_not_before_s <= distrust_after_s;
 }
+
+const char *hf_anchor_state_text(enum hf_anchor_state state)
+{
+    switch (state) {
+    case HF_ANCHOR_USABLE:
+        return "usable";
+    case HF_ANCHOR_NOT_YET_VALID:
+        return "not yet valid";
+    case HF_ANCHOR_EXPIRED:
+        return "expired";
+    case HF_ANCHOR_REMOVED:
+        break;
+    }
+    return "removed";
+}

@@ -43,6 +43,9 @@ enum hf_anchor_state hf_policy_anchor_state(const struct hf_anchor *anchor, int6
 enum hf_anchor_state hf_policy_state_at(int64_t not_before_s, int64_t not_after_s,
                                         int64_t remove_after_s, int64_t now_s);
 
+/** "usable", "not yet valid", "expired" or "removed". */
+const char *hf_anchor_state_text(enum hf_anchor_state state);
+
 /** May a chain whose leaf was issued at `leaf_not_before_s` end in this anchor? (distrust_after) */
 bool hf_policy_leaf_date_is_accepted(int64_t distrust_after_s, int64_t leaf_not_before_s);
 

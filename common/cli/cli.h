@@ -46,7 +46,8 @@ struct hf_cli_option {
     const char *about;
     const char *value; /* "FILE", as help names what is given; NULL for what takes no value */
     long long preset;
-    bool shows_preset; /* in help */
+    bool shows_preset;  /* in help */
+    long long min, max; /* what a number may be besides `preset`; both 0: any */
     void (*take)(void *at, const struct hf_cli_option *option, const char *value);
     const struct hf_cli_option *group;
 };
@@ -109,7 +110,7 @@ struct hf_cli_command {
     const char *more_exit_codes; /* ", 3 …" behind those that all have; NULL: none */
 
     const struct hf_cli_option *options;
-    size_t values_size;
+    size_t values_size;                  /* 0: as the program says */
     const char *needs[HF_CLI_NEEDS_MAX]; /* "--repo DIR": options that must be given, not empty, as
                                             the sentence names them that says they are missing */
     const char *needs_word;              /* what one word at least is; NULL: none is needed */
@@ -129,7 +130,8 @@ struct hf_cli_program {
     const char *version;
     const struct hf_cli_command *const *commands;
     size_t n_commands;
-    int name_width; /* of the widest command */
+    size_t values_size; /* of what the options of a command say */
+    int name_width;     /* of the widest command */
 
     const char *help;       /* of the program, up to its commands */
     const char *help_after; /* and what follows them */
@@ -153,7 +155,8 @@ struct hf_cli_call {
     bool is_reported; /* why it ends is printed already */
 };
 
-/** The whole of main(): find the command, run it, report its end. The exit code. */
+/** The whole of main(): forbid core dumps, which would hold private keys; find the command, run it,
+ *  report its end. The exit code. */
 int hf_cli_main(const struct hf_cli_program *program, int argc, const char **argv);
 
 /** "PROGRAM COMMAND: SENTENCE; see PROGRAM COMMAND --help" on standard error. The command returns what

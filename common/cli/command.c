@@ -1,6 +1,10 @@
 /* Finding a command, its help, and how it ends. */
 #include "common/cli/cli.h"
 
+#include "common/json/json.h"
+#include "common/os/process.h"
+
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,6 +163,20 @@ static const char *value_of(const struct hf_cli_call *call, const char *need)
     return NULL;
 }
 
+static enum hf_err check_numbers(struct hf_cli_call *call)
+{
+    for (const struct hf_cli_option *o = call->command->options; o->kind != HF_CLI_ROWS_END; o++) {
+        const void *at = (const char *)call->values + o->at;
+        if (o->min == 0 && o->max == 0)
+            continue;
+        long long value = o->kind == HF_CLI_INT ? *(const int *)at : *(const long long *)at;
+        if (value != o->preset && (value < o->min || value > o->max))
+            return hf_cli_usage(call, "--%s %s is %lld to %lld, not %lld", o->name, o->value,
+                                o->min, o->max, value);
+    }
+    return HF_OK;
+}
+
 static enum hf_err check(struct hf_cli_call *call)
 {
     const struct hf_cli_command *command = call->command;
@@ -168,7 +186,7 @@ static enum hf_err check(struct hf_cli_call *call)
         HF_TRY(hf_cli_need(call, command->needs_word, call->words == NULL ? NULL : call->words[0]));
     if (call->n_words > command->max_words)
         return hf_cli_usage(call, "unexpected argument \"%s\"", call->words[command->max_words]);
-    return HF_OK;
+    return check_numbers(call);
 }
 
 static enum hf_err check_and_run(struct hf_cli_call *call, struct hf_why *why)
@@ -196,7 +214,8 @@ static int run(const struct hf_cli_program *program, const struct hf_cli_command
     struct hf_cli_line line = {0};
     struct hf_why why = {0};
     enum hf_err err = HF_OK;
-    call.values = calloc(1, command->values_size + 1);
+    size_t size = command->values_size > 0 ? command->values_size : program->values_size;
+    call.values = calloc(1, size + 1);
     if (call.values == NULL) {
         err = hf_fail(&why, HF_E_MEMORY, "out of memory");
         return end(&call, err, &why);
@@ -313,6 +332,13 @@ int hf_cli_main(const struct hf_cli_program *program, int argc, const char **arg
 {
     struct hf_cli_line line;
     int exit_code = HF_EXIT_OK;
+    hf_core_dump_forbid();
+    if (sodium_init() < 0) {
+        fprintf(stderr, "%s: libsodium does not start; there is no good random source\n",
+                program->name);
+        return HF_EXIT_FAILED;
+    }
+    hf_json_seed(randombytes_random());
     switch (hf_cli_line_parse(&line, program->options, program->values, argc, argv, true)) {
     case HF_CLI_ASKED_HELP:
         print_program(program, stdout);

@@ -1,43 +1,38 @@
 /* holdfastctl: its commands and its help. */
-#include "common/json/json.h"
-#include "common/os/process.h"
 #include "server/publish/commands/ctl.h"
 #include "server/repository/base/text.h"
 
-#include <sodium.h>
-
-static const struct hf_cli_command *const commands[] = {
-    &hf_cmd_init,
-    &hf_cmd_bundle_add,
-    &hf_cmd_bundle_import,
-    &hf_cmd_bundle_remove,
-    &hf_cmd_bundle_unlist,
-    &hf_cmd_bundle_list,
-    &hf_cmd_bundle_diff,
-    &hf_cmd_lint,
-    &hf_cmd_plan,
-    &hf_cmd_publish,
-    &hf_cmd_refresh,
-    &hf_cmd_check,
-    &hf_cmd_mirror,
-    &hf_cmd_root_draft,
-    &hf_cmd_root_add_key,
-    &hf_cmd_root_remove_key,
-    &hf_cmd_root_set_threshold,
-    &hf_cmd_root_status,
-    &hf_cmd_root_merge,
-    &hf_cmd_root_sign,
-    &hf_cmd_root_finish,
-    &hf_cmd_targets_draft,
-    &hf_cmd_targets_status,
-    &hf_cmd_targets_merge,
-    &hf_cmd_targets_sign,
-    &hf_cmd_targets_finish,
-    &hf_cmd_key_generate,
-    &hf_cmd_key_import,
-    &hf_cmd_key_inspect,
-    &hf_cmd_key_change_passphrase,
-};
+/* In the order of help. */
+static const struct hf_cli_command *const commands[] = {&hf_cmd_init,
+                                                        &hf_cmd_bundle_add,
+                                                        &hf_cmd_bundle_import,
+                                                        &hf_cmd_bundle_remove,
+                                                        &hf_cmd_bundle_unlist,
+                                                        &hf_cmd_bundle_list,
+                                                        &hf_cmd_bundle_diff,
+                                                        &hf_cmd_lint,
+                                                        &hf_cmd_plan,
+                                                        &hf_cmd_publish,
+                                                        &hf_cmd_refresh,
+                                                        &hf_cmd_check,
+                                                        &hf_cmd_mirror,
+                                                        &hf_cmd_root_draft,
+                                                        &hf_cmd_root_add_key,
+                                                        &hf_cmd_root_remove_key,
+                                                        &hf_cmd_root_set_threshold,
+                                                        &hf_cmd_root_status,
+                                                        &hf_cmd_root_merge,
+                                                        &hf_cmd_root_sign,
+                                                        &hf_cmd_root_finish,
+                                                        &hf_cmd_targets_draft,
+                                                        &hf_cmd_targets_status,
+                                                        &hf_cmd_targets_merge,
+                                                        &hf_cmd_targets_sign,
+                                                        &hf_cmd_targets_finish,
+                                                        &hf_cmd_key_generate,
+                                                        &hf_cmd_key_import,
+                                                        &hf_cmd_key_inspect,
+                                                        &hf_cmd_key_change_passphrase};
 
 static const char help[] =
     "Usage: holdfastctl COMMAND [OPTION…]\n\n"
@@ -62,11 +57,9 @@ static const char help_after[] =
     "No other variable counts: lint connects to endpoints directly, without a "
     "proxy.\n\n" HF_CTL_EXITS;
 
-static const struct hf_cli_option options[] = {
-    {"version", 'V', HF_CLI_VERSION},
-    HF_CTL_HELP,
-    HF_CLI_END,
-};
+static const struct hf_cli_option options[] = {{"version", 'V', HF_CLI_VERSION},
+                                               HF_CTL_HELP,
+                                               HF_CLI_END};
 
 static struct hf_ctl_options before_command;
 
@@ -75,6 +68,7 @@ static const struct hf_cli_program program = {
     .version = HF_VERSION,
     .commands = commands,
     .n_commands = sizeof commands / sizeof commands[0],
+    .values_size = sizeof(struct hf_ctl_options),
     .name_width = 22,
     .help = help,
     .help_after = help_after,
@@ -87,11 +81,5 @@ static const struct hf_cli_program program = {
 
 int main(int argc, const char **argv)
 {
-    hf_core_dump_forbid();
-    if (sodium_init() < 0) {
-        fputs("holdfastctl: libsodium does not start; there is no good random source\n", stderr);
-        return HF_EXIT_FAILED;
-    }
-    hf_json_seed(randombytes_random());
     return hf_cli_main(&program, argc, argv);
 }

@@ -327,7 +327,7 @@ def test_names_that_would_make_odd_paths_are_refused(p, a, set_name, profile):
 
 @pytest.mark.parametrize("args,words", [
     ([], "at least one certificate file, or --from, is missing"),
-    (["--keep", "0", "x.pem"], "--keep is 1 to 1000, not 0"),
+    (["--keep", "0", "x.pem"], "--keep N is 1 to 1000, not 0"),
 ])
 def test_wrong_usage(p, args, words):
     assert p.refuses_to_add(*args, code=2) == f"{words}; see holdfastctl bundle add --help"

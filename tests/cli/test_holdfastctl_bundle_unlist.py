@@ -81,7 +81,7 @@ def test_what_is_not_listed_is_refused(p):
 @pytest.mark.parametrize("words,sentence", [
     ([], "give the versions that go, or --keep with how many stay"),
     (["--keep", 1, 2], "give the versions that go, or --keep with how many stay"),
-    (["--keep", 1001], "--keep is 1 to 1000, not 1001"),
+    (["--keep", 1001], "--keep N is 1 to 1000, not 1001"),
     (["0"], 'a version is a number above 0, not "0"'),
     (["2.pem"], 'a version is a number above 0, not "2.pem"'),
     (["99999999999999999999"], 'a version is a number above 0, not "99999999999999999999"'),

@@ -472,11 +472,11 @@ def test_wrong_usage(p, a):
     assert "--endpoint: it does not begin with mqtts://" in ctl.refused("lint", *repo, "--endpoint",
                                                                         "http://iot.test")
     for seconds in ("0", "601", "-1"):
-        assert f"--endpoint-timeout is 1 to 600 seconds, not {seconds}" in ctl.refused(
+        assert f"--endpoint-timeout SECONDS is 1 to 600, not {seconds}" in ctl.refused(
             "lint", *repo, f"--endpoint-timeout={seconds}", code=2)
     assert "--endpoint or --endpoints is missing" in ctl.refused("lint", *repo, "--save-chains", "x",
                                                                  code=2)
-    assert "--endpoint-timeout is 1 to 600" in ctl.refused(
+    assert "--endpoint-timeout SECONDS is 1 to 600" in ctl.refused(
         *p.add_args("--endpoint-timeout", "0", a.file), code=2)
 
 

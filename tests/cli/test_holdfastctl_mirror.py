@@ -550,8 +550,9 @@ def test_the_repository_itself_is_no_place_for_a_mirror(publisher, root, tmp_pat
     ((), "--repo is missing"),
     (("--repo", "x"), "--out is missing"),
     (("--repo", "x", "--out", "y", "z"), 'unexpected argument "z"'),
-    (("--repo", "x", "--out", "y", "--keep", "-1"), "--keep wants a number"),
-    (("--repo", "x", "--out", "y", "--keep-days", "9999999"), "--keep-days wants a number"),
+    (("--repo", "x", "--out", "y", "--keep", "-1"), "--keep N is 0 to 1000000, not -1"),
+    (("--repo", "x", "--out", "y", "--keep-days", "9999999"),
+     "--keep-days DAYS is 0 to 1000000, not 9999999"),
     (("--repo", "x", "--out", "y", "--keep", "some"), "invalid numeric value"),
 ])
 def test_a_wrong_command_line_is_told_so(words, sentence):

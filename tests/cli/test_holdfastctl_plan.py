@@ -73,7 +73,7 @@ def test_amazons_roots_are_due_years_before_they_expire(p):
 
 
 def test_wrong_usage(p):
-    assert "--lead is 0 to 36500 days, not -1" in ctl.refused("plan", "--repo", p.repo, "--lead",
+    assert "--lead DAYS is 0 to 36500, not -1" in ctl.refused("plan", "--repo", p.repo, "--lead",
                                                               "-1", code=2)
     assert "--at wants YYYY-MM-DD" in ctl.refused("plan", "--repo", p.repo, "--at", "soon", code=2)
     assert "lists no bundle yet" in ctl.refused("plan", "--repo", p.repo)

@@ -2,6 +2,7 @@
 
 #include "common/cli/cli.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 enum hf_err hf_catalog_load(const struct hf_repo *repo, const struct hf_trusted_set *set,
@@ -38,6 +39,23 @@ const struct hf_repo_bundle *hf_catalog_before(const struct hf_catalog *catalog,
             found = b;
     }
     return found;
+}
+
+enum hf_err hf_catalog_find(const struct hf_catalog *catalog, const char *set, const char *profile,
+                            int64_t version, const struct hf_repo_bundle **out, struct hf_why *why)
+{
+    for (size_t i = 0; i < catalog->bundles.n_items; i++) {
+        const struct hf_repo_bundle *b = &catalog->bundles.items[i];
+        if (hf_catalog_is_of(b, set, profile) &&
+            (version == 0 ? b->is_newest : b->description.version == version)) {
+            *out = b;
+            return HF_OK;
+        }
+    }
+    return hf_fail(why, HF_E_NOT_FOUND,
+                   "version %" PRId64
+                   " of %s/%s is not listed; holdfastctl bundle list shows which are",
+                   version, set, profile);
 }
 
 bool hf_catalog_is_of(const struct hf_repo_bundle *bundle, const char *set, const char *profile)

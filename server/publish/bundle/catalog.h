@@ -25,6 +25,11 @@ void hf_catalog_free(struct hf_catalog *catalog);
 const struct hf_repo_bundle *hf_catalog_before(const struct hf_catalog *catalog,
                                                const struct hf_description *d);
 
+/** That version, 0 for the newest; HF_E_NOT_FOUND in words. Borrowed from the catalog. */
+HF_MUST_USE enum hf_err hf_catalog_find(const struct hf_catalog *catalog, const char *set,
+                                        const char *profile, int64_t version,
+                                        const struct hf_repo_bundle **out, struct hf_why *why);
+
 /** A repository opened to be looked at: without keys, lock, or regard to dates. */
 struct hf_catalog_view {
     struct hf_repo repo;

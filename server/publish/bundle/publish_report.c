@@ -51,14 +51,6 @@ static json_t *only_in(const struct hf_bundle *bundle, const struct hf_bundle *o
     return list;
 }
 
-static json_t *drops_json(const struct hf_description *d)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < d->n_drops; i++)
-        list = hf_json_append_take(list, hf_json_sha256(d->drops[i]));
-    return list;
-}
-
 /* Its name and content, as the signed metadata has them: path, length, sha256. */
 static json_t *file_json(const struct hf_bundle_built *built)
 {
@@ -88,7 +80,8 @@ static json_t *bundle_built_to_json(const struct hf_bundle_built *built,
                      d->profile, "version", (json_int_t)d->version, "before", old_version, "file",
                      file_json(built), "anchors", anchors_json(&built->bundle), "added",
                      only_in(&built->bundle, old), "removed", only_in(old, &built->bundle), "drops",
-                     drops_json(d), "findings", hf_findings_to_json(&built->findings));
+                     hf_json_hashes(d->drops, d->n_drops), "findings",
+                     hf_findings_to_json(&built->findings));
 }
 
 /* One that is as its newest version; a new reference, NULL without memory. */

@@ -2,34 +2,33 @@
  * version with more roots, or without some. */
 #include "server/publish/commands/ctl.h"
 #include "common/base/timetext.h"
-#include "server/publish/ceremony/targets_release.h"
 
-/* ---- what is the same in the three ------------------------------------------------------------ */
+enum variant { ADD, IMPORT, REMOVE };
 
-static const char *const debian[] = {HF_DEBIAN_ROOTS, NULL};
-
-static enum hf_err check(struct hf_cli_call *call)
+static enum hf_err release(struct hf_cli_call *call, struct hf_why *why)
 {
+    static const char *const debian[] = {HF_DEBIAN_ROOTS, NULL};
     const struct hf_ctl_options *o = call->values;
-    HF_TRY(hf_ctl_check_lead(call));
-    HF_TRY(hf_ctl_check_timeout(call));
+    enum variant variant = (enum variant)call->command->variant;
+    const char *const *words = call->words;
+    bool has_choice = words != NULL || o->selects != NULL;
     if (o->draft != NULL && o->extra_keys != NULL)
         return hf_cli_usage(call, "--draft signs nothing; give --key to targets sign");
-    if (o->keep < 1 || o->keep > HF_KEEP_MAX)
-        return hf_cli_usage(call, "--keep is 1 to %d, not %d", HF_KEEP_MAX, o->keep);
-    return HF_OK;
-}
-
-static struct hf_release_order order_of(const struct hf_ctl_options *o)
-{
-    return (struct hf_release_order){
-        .place = hf_ctl_publication(o, o->draft == NULL ? HF_KEYS_OFFLINE
-                                                        : hf_targets_location_at_hand(o->keys)),
+    struct hf_release_order order = {
+        .place = hf_ctl_targets_publication(o),
         .bundle = {.set = o->set,
                    .profile = o->profile,
+                   .selects = hf_cli_list(o->selects),
+                   .pins = hf_cli_list(o->pins),
                    .drops = hf_cli_list(o->drops),
                    .undrops = hf_cli_list(o->undrops),
-                   .is_again = o->is_again},
+                   .is_again = o->is_again,
+                   .notes = {.allows_intermediate = o->allows_intermediate,
+                             .distrust_after = hf_cli_list(o->distrust_after),
+                             .remove_after = hf_cli_list(o->remove_after),
+                             .signs_planned = o->signs_planned}},
+        .is_new = o->is_new,
+        .from_profile = variant == ADD ? o->from : o->profile,
         .derives = hf_cli_list(o->derives),
         .accepts = hf_cli_list(o->accepts),
         .roots = hf_cli_list(o->roots),
@@ -37,92 +36,75 @@ static struct hf_release_order order_of(const struct hf_ctl_options *o)
         .device_file = o->device,
         .draft_file = o->draft,
         .lead_s = o->lead_days * HF_DAY_S,
-        .keep = o->keep,
+        .keep = (int)o->keep,
         .is_json = o->is_json,
     };
-}
-
-/* ---- add -------------------------------------------------------------------------------------- */
-
-struct add_options {
-    struct hf_ctl_options o;
-    char *from;
-    char **distrust_after;
-    char **remove_after;
-    char **selects;
-    char **pins;
-    bool allows_intermediate;
-    bool signs_planned;
-    bool is_new;
-};
-
-static enum hf_err add(struct hf_cli_call *call, struct hf_why *why)
-{
-    const struct add_options *r = call->values;
-    const char *const *files = call->words;
-    bool has_certs = r->from != NULL || r->selects != NULL || files != NULL;
-    HF_TRY(check(call));
-    HF_TRY(
-        hf_cli_need(call, "at least one certificate file, or --from,", has_certs ? "yes" : NULL));
-    struct hf_release_order order = order_of(&r->o);
-    order.from_profile = r->from;
-    order.is_new = r->is_new;
-    order.bundle.files = files == NULL && r->selects != NULL ? debian : files;
-    order.bundle.files_are_named = files != NULL;
-    order.bundle.selects = hf_cli_list(r->selects);
-    order.bundle.pins = hf_cli_list(r->pins);
-    order.bundle.notes = (struct hf_note_options){
-        .allows_intermediate = r->allows_intermediate,
-        .distrust_after = hf_cli_list(r->distrust_after),
-        .remove_after = hf_cli_list(r->remove_after),
-        .signs_planned = r->signs_planned,
-    };
+    switch (variant) {
+    case ADD:
+        HF_TRY(hf_cli_need(call, "at least one certificate file, or --from,",
+                           has_choice || o->from != NULL ? "yes" : NULL));
+        break;
+    case IMPORT:
+        /* All of Debian's roots in a bundle that was to have one more is a mistake. */
+        HF_TRY(hf_cli_need(call, "a certificate file or --select", has_choice ? "yes" : NULL));
+        order.bundle.adds_to_from = true;
+        break;
+    case REMOVE:
+        order.bundle.without = words;
+        return hf_release(&order, why);
+    }
+    order.bundle.files = words == NULL && o->selects != NULL ? debian : words;
+    order.bundle.files_are_named = words != NULL;
     return hf_release(&order, why);
 }
 
-#define AT(member) offsetof(struct add_options, member)
+/* Rows of all three, and of add and import. */
+#define WHERE HF_CTL_REPO, HF_CTL_KEYS, HF_CTL_KEY, HF_CTL_SET, HF_CTL_PROFILE
+#define CHOICE                                                                                     \
+    HF_CTL_LIST("select", selects,                                                                 \
+                "use only these certificates of the files: a fingerprint, part of a subject, or "  \
+                "a table of known roots",                                                          \
+                "WHAT"),                                                                           \
+        HF_CTL_PIN,                                                                                \
+        HF_CTL_FLAG("allow-intermediate", allows_intermediate, "accept CAs that are not roots"),   \
+        HF_CTL_FLAG("again", is_again,                                                             \
+                    "make a new version even if nothing changed, for devices that rejected the "   \
+                    "last one")
+#define DROPS                                                                                      \
+    HF_CTL_LIST("drop", drops,                                                                     \
+                "agree that a root is dropped, or `all`; or revoke one that an attacker "          \
+                "installed",                                                                       \
+                "SHA256"),                                                                         \
+        HF_CTL_LIST("undrop", undrops,                                                             \
+                    "stop dropping a key that the version before drops; again for each", "SHA256")
+#define SIGNED                                                                                     \
+    HF_CTL_LIST("derive", derives, "publish these profiles too, made of the roots with such keys", \
+                "rsa,ecc"),                                                                        \
+        HF_CTL_LINT,                                                                               \
+        HF_CTL_NUMBER("keep", keep, HF_KEEP_DEFAULT, 1, HF_KEEP_MAX,                               \
+                      "how many versions of this set and profile stay listed", "N"),               \
+        HF_CTL_DRAFT, HF_CTL_SIGNING, HF_CTL_REPORT("publish-report")
 
 static const struct hf_cli_option add_options[] =
-    {HF_CTL_REPO,
-     HF_CTL_KEYS,
-     HF_CTL_KEY,
-     HF_CTL_SET,
-     HF_CTL_PROFILE,
-     {"new", 0, HF_CLI_FLAG, AT(is_new),
-      "create a set, or a profile other than full, rsa, ecc and legacy", NULL},
-     {"select", 0, HF_CLI_LIST, AT(selects),
-      "use only these certificates of the files: a fingerprint, part of a subject, or a table of "
-      "known roots",
-      "WHAT"},
-     {"pin", 0, HF_CLI_LIST, AT(pins),
-      "accept a root that is in no table, by the fingerprint that its owner publishes", "SHA256"},
-     {"from", 0, HF_CLI_TEXT, AT(from),
-      "start with the certificates of the newest bundle of this profile of the set", "PROFILE"},
-     HF_CTL_DERIVE,
-     {"distrust-after", 0, HF_CLI_LIST, AT(distrust_after),
-      "server certificates issued after DATE are not accepted through this root", "SHA256=DATE"},
-     {"remove-after", 0, HF_CLI_LIST, AT(remove_after), "devices stop using this root after DATE",
-      "SHA256=DATE"},
-     {"planned-dates", 0, HF_CLI_FLAG, AT(signs_planned),
-      "sign the date of distrust that a table of known roots has for a root", NULL},
-     HF_CTL_DROP,
-     HF_CTL_UNDROP,
-     {"allow-intermediate", 0, HF_CLI_FLAG, AT(allows_intermediate),
-      "accept CAs that are not roots", NULL},
-     HF_CTL_ENDPOINTS,
-     HF_CTL_DEVICE,
-     HF_CTL_LEAD,
-     HF_CTL_ROOTS,
-     HF_CTL_ACCEPT,
-     HF_CTL_KEEP,
-     HF_CTL_DRAFT,
-     HF_CTL_AGAIN,
-     HF_CTL_PASSPHRASE,
-     HF_CTL_ONLINE_PASSPHRASE,
-     HF_CTL_CLOCK,
-     HF_CTL_JSON("publish-report"),
-     HF_CTL_HELP,
-     HF_CLI_END};
+    {WHERE,
+     HF_CTL_FLAG("new", is_new, "create a set, or a profile other than full, rsa, ecc and legacy"),
+     CHOICE,
+     HF_CTL_TEXT("from", from,
+                 "start with the certificates of the newest bundle of this profile of the set",
+                 "PROFILE"),
+     HF_CTL_LIST("distrust-after", distrust_after,
+                 "server certificates issued after DATE are not accepted through this root",
+                 "SHA256=DATE"),
+     HF_CTL_LIST("remove-after", remove_after, "devices stop using this root after DATE",
+                 "SHA256=DATE"),
+     HF_CTL_FLAG("planned-dates", signs_planned,
+                 "sign the date of distrust that a table of known roots has for a root"),
+     DROPS,
+     SIGNED};
+
+static const struct hf_cli_option import_options[] = {WHERE, CHOICE, SIGNED};
+
+static const struct hf_cli_option remove_options[] = {WHERE, DROPS, SIGNED};
 
 const struct hf_cli_command hf_cmd_bundle_add = {
     .name = "bundle add",
@@ -176,70 +158,11 @@ const struct hf_cli_command hf_cmd_bundle_add = {
         "  holdfastctl bundle add --repo /srv/roots --keys ~/holdfast-keys \\\n"
         "      --set amazon-iot --profile legacy --from full --drop all\n",
     .options = add_options,
-    .values_size = sizeof(struct add_options),
     .needs = {"--repo", "--keys", "--set", "--profile"},
     .max_words = HF_CLI_ANY_WORDS,
-    .run = add,
+    .run = release,
+    .variant = ADD,
 };
-
-/* ---- import ----------------------------------------------------------------------------------- */
-
-struct import_options {
-    struct hf_ctl_options o;
-    char **selects;
-    char **pins;
-    bool allows_intermediate;
-};
-
-static enum hf_err import(struct hf_cli_call *call, struct hf_why *why)
-{
-    const struct import_options *r = call->values;
-    const char *const *files = call->words;
-    bool has_choice = r->selects != NULL || files != NULL;
-    HF_TRY(check(call));
-    /* All of Debian's roots in a bundle that was to have one more is a mistake. */
-    HF_TRY(hf_cli_need(call, "a certificate file or --select", has_choice ? "yes" : NULL));
-    struct hf_release_order order = order_of(&r->o);
-    order.from_profile = r->o.profile;
-    order.bundle.adds_to_from = true;
-    order.bundle.files = files == NULL ? debian : files;
-    order.bundle.files_are_named = files != NULL;
-    order.bundle.selects = hf_cli_list(r->selects);
-    order.bundle.pins = hf_cli_list(r->pins);
-    order.bundle.notes.allows_intermediate = r->allows_intermediate;
-    return hf_release(&order, why);
-}
-
-#undef AT
-#define AT(member) offsetof(struct import_options, member)
-
-static const struct hf_cli_option import_options[] =
-    {HF_CTL_REPO,
-     HF_CTL_KEYS,
-     HF_CTL_KEY,
-     HF_CTL_SET,
-     HF_CTL_PROFILE,
-     {"select", 0, HF_CLI_LIST, AT(selects),
-      "only these: a fingerprint, part of a subject, or a table of known roots", "WHAT"},
-     {"pin", 0, HF_CLI_LIST, AT(pins),
-      "accept a root that is in no table, by the fingerprint that its owner publishes", "SHA256"},
-     HF_CTL_DERIVE,
-     {"allow-intermediate", 0, HF_CLI_FLAG, AT(allows_intermediate),
-      "accept CAs that are not roots", NULL},
-     HF_CTL_ENDPOINTS,
-     HF_CTL_DEVICE,
-     HF_CTL_LEAD,
-     HF_CTL_ROOTS,
-     HF_CTL_ACCEPT,
-     HF_CTL_KEEP,
-     HF_CTL_DRAFT,
-     HF_CTL_AGAIN,
-     HF_CTL_PASSPHRASE,
-     HF_CTL_ONLINE_PASSPHRASE,
-     HF_CTL_CLOCK,
-     HF_CTL_JSON("publish-report"),
-     HF_CTL_HELP,
-     HF_CLI_END};
 
 const struct hf_cli_command hf_cmd_bundle_import = {
     .name = "bundle import",
@@ -261,45 +184,11 @@ const struct hf_cli_command hf_cmd_bundle_import = {
                 "  holdfastctl bundle import --repo /srv/roots --keys ~/holdfast-keys \\\n"
                 "      --set factory --profile full --pin 3f9a12c7d04be581 factory-root.pem\n",
     .options = import_options,
-    .values_size = sizeof(struct import_options),
     .needs = {"--repo", "--keys", "--set", "--profile"},
     .max_words = HF_CLI_ANY_WORDS,
-    .run = import,
+    .run = release,
+    .variant = IMPORT,
 };
-
-/* ---- remove ----------------------------------------------------------------------------------- */
-
-static enum hf_err remove_roots(struct hf_cli_call *call, struct hf_why *why)
-{
-    const struct hf_ctl_options *o = call->values;
-    HF_TRY(check(call));
-    struct hf_release_order order = order_of(o);
-    order.from_profile = o->profile;
-    order.bundle.without = call->words;
-    return hf_release(&order, why);
-}
-
-static const struct hf_cli_option remove_options[] = {HF_CTL_REPO,
-                                                      HF_CTL_KEYS,
-                                                      HF_CTL_KEY,
-                                                      HF_CTL_SET,
-                                                      HF_CTL_PROFILE,
-                                                      HF_CTL_DROP,
-                                                      HF_CTL_UNDROP,
-                                                      HF_CTL_DERIVE,
-                                                      HF_CTL_ENDPOINTS,
-                                                      HF_CTL_DEVICE,
-                                                      HF_CTL_LEAD,
-                                                      HF_CTL_ROOTS,
-                                                      HF_CTL_ACCEPT,
-                                                      HF_CTL_KEEP,
-                                                      HF_CTL_DRAFT,
-                                                      HF_CTL_PASSPHRASE,
-                                                      HF_CTL_ONLINE_PASSPHRASE,
-                                                      HF_CTL_CLOCK,
-                                                      HF_CTL_JSON("publish-report"),
-                                                      HF_CTL_HELP,
-                                                      HF_CLI_END};
 
 const struct hf_cli_command hf_cmd_bundle_remove = {
     .name = "bundle remove",
@@ -316,9 +205,9 @@ const struct hf_cli_command hf_cmd_bundle_remove = {
                 "  holdfastctl bundle remove --repo /srv/roots --keys ~/holdfast-keys \\\n"
                 "      --set azure --profile full --drop all 'DigiCert Global Root CA'\n",
     .options = remove_options,
-    .values_size = sizeof(struct hf_ctl_options),
     .needs = {"--repo", "--keys", "--set", "--profile"},
     .needs_word = "what to remove",
     .max_words = HF_CLI_ANY_WORDS,
-    .run = remove_roots,
+    .run = release,
+    .variant = REMOVE,
 };

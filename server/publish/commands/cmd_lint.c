@@ -10,19 +10,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-struct lint_options {
-    struct hf_ctl_options o;
-    char *at;
-    char *next_ceremony;
-    char **pins;
-    char *save_dir; /* NULL: nothing is saved */
-    int64_t at_s;
-    int64_t next_ceremony_s; /* HF_TIME_NONE */
-};
-
 /* Everything that is read once; freed in one place. */
 struct session {
-    const struct lint_options *r;
+    const struct hf_ctl_options *o;
+    int64_t at_s;
+    int64_t next_ceremony_s; /* HF_TIME_NONE: not given */
     struct hf_known_roots known;
     struct hf_lint_device device;
     struct hf_lint_endpoints endpoints; /* empty: none are known */
@@ -31,12 +23,10 @@ struct session {
     struct hf_findings findings;
 };
 
-/* ---- what is in the repository ---------------------------------------------------------------- */
-
-static const struct hf_bundle *find_full(const struct hf_catalog *catalog, const char *set)
+static const struct hf_bundle *newest(const struct session *s, const char *set, const char *profile)
 {
-    const struct hf_repo_bundle *full = hf_repo_bundles_newest(&catalog->bundles, set, "full");
-    return full == NULL ? NULL : &full->bundle;
+    const struct hf_repo_bundle *b = hf_repo_bundles_newest(&s->view.catalog.bundles, set, profile);
+    return b == NULL ? NULL : &b->bundle;
 }
 
 static enum hf_err lint_published(struct session *s, const struct hf_repo_bundle *b,
@@ -44,6 +34,7 @@ static enum hf_err lint_published(struct session *s, const struct hf_repo_bundle
 {
     char where[2 * HF_SET_NAME_MAX + 32];
     const struct hf_description *d = &b->description;
+    const struct hf_accepted accepted = hf_accepted_of(b->target);
     const struct hf_repo_bundle *before = hf_catalog_before(&s->view.catalog, d);
     size_t n_before = s->findings.n_items;
     (void)snprintf(where, sizeof where, "%s/%s %" PRId64, d->set, d->profile, d->version);
@@ -51,45 +42,28 @@ static enum hf_err lint_published(struct session *s, const struct hf_repo_bundle
                                       .bundle = &b->bundle,
                                       .description = d,
                                       .before = before == NULL ? NULL : &before->bundle,
-                                      .full = find_full(&s->view.catalog, d->set)};
+                                      .full = newest(s, d->set, "full")};
     HF_TRY(hf_lint_line(&s->lint, &line, &s->findings, why));
-    const struct hf_accepted accepted = hf_accepted_of(b->target);
     return hf_accepted_hold(&accepted, &s->lint, &line, &s->findings, n_before, why);
 }
 
-static enum hf_err lint_newest(struct session *s, struct hf_why *why)
-{
-    const struct hf_catalog *catalog = &s->view.catalog;
-    HF_TRY(hf_catalog_check_has(catalog, s->r->o.set, s->r->o.profile, why));
-    for (size_t i = 0; i < catalog->bundles.n_items; i++) {
-        const struct hf_repo_bundle *b = &catalog->bundles.items[i];
-        if (b->is_newest && hf_catalog_is_of(b, s->r->o.set, s->r->o.profile))
-            HF_TRY(lint_published(s, b, why));
-    }
-    return HF_OK;
-}
-
-/* ---- what may become the next version --------------------------------------------------------- */
-
-/* The version before counts; what it drops is not known yet, so bundle add will ask about that. */
-static enum hf_err lint_candidate(struct session *s, struct hf_bytes pem, struct hf_why *why)
+/* What may become the next version. What it drops is not known yet, so bundle add will ask about that. */
+static enum hf_err lint_candidate(struct session *s, struct hf_bytes pem, const char *profile,
+                                  struct hf_why *why)
 {
     struct hf_bundle bundle = {0};
     struct hf_description d = {0};
-    const char *profile = s->r->o.profile == NULL ? "full" : s->r->o.profile;
-    if (!hf_set_name_is_valid(s->r->o.set) || !hf_set_name_is_valid(profile))
+    if (!hf_set_name_is_valid(s->o->set) || !hf_set_name_is_valid(profile))
         return hf_fail(why, HF_E_ARGUMENT, "\"%.80s\" of \"%.80s\" cannot be a profile of a set",
-                       profile, s->r->o.set);
-    memcpy(d.set, s->r->o.set, strlen(s->r->o.set) + 1);
+                       profile, s->o->set);
+    memcpy(d.set, s->o->set, strlen(s->o->set) + 1);
     memcpy(d.profile, profile, strlen(profile) + 1);
     HF_TRY(hf_bundle_parse(pem, NULL, &bundle, why));
-    const struct hf_repo_bundle *before = hf_repo_bundles_newest(&s->view.catalog.bundles, d.set,
-                                                                 d.profile);
     const struct hf_lint_line line = {.where = "these files",
                                       .bundle = &bundle,
                                       .description = &d,
-                                      .before = before == NULL ? NULL : &before->bundle,
-                                      .full = find_full(&s->view.catalog, d.set)};
+                                      .before = newest(s, d.set, d.profile),
+                                      .full = newest(s, d.set, "full")};
     enum hf_err err = hf_lint_line(&s->lint, &line, &s->findings, why);
     hf_bundle_free(&bundle);
     return err;
@@ -99,56 +73,38 @@ static enum hf_err lint_candidate(struct session *s, struct hf_bytes pem, struct
 static enum hf_err lint_files(struct session *s, const char *const *files, struct hf_why *why)
 {
     struct hf_buf pem = {0};
-    const char *profile = s->r->o.profile == NULL ? "full" : s->r->o.profile;
-    const struct hf_repo_bundle *before = hf_repo_bundles_newest(&s->view.catalog.bundles,
-                                                                 s->r->o.set, profile);
+    const char *profile = s->o->profile == NULL ? "full" : s->o->profile;
     const struct hf_vouching by = {.known = &s->known,
-                                   .before = before == NULL ? NULL : &before->bundle,
-                                   .pins = hf_cli_list(s->r->pins)};
+                                   .before = newest(s, s->o->set, profile),
+                                   .pins = hf_cli_list(s->o->pins)};
     HF_TRY(hf_vouching_check_pins(&by, NULL, why));
-    enum hf_err err = hf_lint_files(files, s->r->o.repo == NULL ? NULL : &by, &s->findings, &pem,
+    enum hf_err err = hf_lint_files(files, s->o->repo == NULL ? NULL : &by, &s->findings, &pem,
                                     why);
     if (err == HF_OK && pem.len > 0)
-        err = lint_candidate(s, hf_buf_bytes(&pem), why);
+        err = lint_candidate(s, hf_buf_bytes(&pem), profile, why);
     hf_buf_free(&pem);
     return err;
 }
 
-/* ---- the report ------------------------------------------------------------------------------- */
-
-static size_t count_warnings(const struct hf_findings *f)
+static enum hf_err lint_repository(struct session *s, struct hf_why *why)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < f->n_items; i++)
-        n += !hf_lint_code_is_error(f->items[i].code);
-    return n;
-}
-
-static enum hf_err print(const struct session *s, size_t n_errors, struct hf_why *why)
-{
-    size_t n_warnings = count_warnings(&s->findings);
-    if (s->r->o.is_json)
-        return hf_json_print_take(json_pack("{s:i, s:o, s:i, s:I, s:I, s:o, s:o}", "format", 1,
-                                            "at", hf_json_time(s->r->at_s), "lead_days",
-                                            s->r->o.lead_days, "errors", (json_int_t)n_errors,
-                                            "warnings", (json_int_t)n_warnings, "endpoints",
-                                            hf_lint_answers_to_json(&s->endpoints), "findings",
-                                            hf_findings_to_json(&s->findings)),
-                                  stdout, why);
-    hf_lint_answers_print(&s->endpoints, stdout);
-    hf_findings_print(&s->findings, 0, stdout);
-    printf("%zu error(s), %zu warning(s)\n", n_errors, n_warnings);
+    const struct hf_catalog *catalog = &s->view.catalog;
+    HF_TRY(hf_catalog_check_has(catalog, s->o->set, s->o->profile, why));
+    for (size_t i = 0; i < catalog->bundles.n_items; i++) {
+        const struct hf_repo_bundle *b = &catalog->bundles.items[i];
+        if (b->is_newest && hf_catalog_is_of(b, s->o->set, s->o->profile))
+            HF_TRY(lint_published(s, b, why));
+    }
     return HF_OK;
 }
 
-/* ---- the command ------------------------------------------------------------------------------ */
-
-static enum hf_err begin(struct session *s, struct hf_why *why)
+static enum hf_err look(struct session *s, const char *const *files, struct hf_why *why)
 {
-    const struct hf_ctl_options *o = &s->r->o;
+    const struct hf_ctl_options *o = s->o;
+    const struct hf_lint_sources sources = hf_ctl_lint_sources(o);
     HF_TRY(hf_known_roots_load(hf_cli_list(o->roots), &s->known, why));
-    s->lint = (struct hf_lint){.at_s = s->r->at_s,
-                               .is_later_day = s->r->at_s > hf_ctl_now_s(),
+    s->lint = (struct hf_lint){.at_s = s->at_s,
+                               .is_later_day = s->at_s > hf_ctl_now_s(),
                                .lead_s = o->lead_days * HF_DAY_S,
                                .known = &s->known,
                                .endpoints = &s->endpoints};
@@ -156,67 +112,66 @@ static enum hf_err begin(struct session *s, struct hf_why *why)
         HF_TRY(hf_lint_device_load(o->device, &s->device, why));
         s->lint.device = &s->device;
     }
-    return o->repo == NULL ? HF_OK : hf_catalog_view_open(o->repo, &s->view, why);
-}
-
-/* Check the name first, so that the operator does not wait for servers in vain. */
-static enum hf_err ask_endpoints(struct session *s, struct hf_why *why)
-{
-    const struct hf_lint_sources sources = hf_ctl_lint_sources(&s->r->o);
-    const char *dir = s->r->save_dir;
-    if (dir != NULL && hf_file_exists(dir))
-        return hf_fail(why, HF_E_STATE, "%s exists already; --save-chains makes a new folder", dir);
+    if (o->repo != NULL)
+        HF_TRY(hf_catalog_view_open(o->repo, &s->view, why));
+    /* Before servers are asked, so that the operator does not wait for them in vain. */
+    if (o->save_dir != NULL && hf_file_exists(o->save_dir))
+        return hf_fail(why, HF_E_STATE, "%s exists already; --save-chains makes a new folder",
+                       o->save_dir);
     HF_TRY(hf_lint_endpoints_load(&sources, &s->endpoints, why));
-    if (dir != NULL)
-        HF_TRY(hf_lint_endpoints_save(&s->endpoints, dir, hf_ctl_now_s(), why));
-    return hf_lint_answers(&s->endpoints, &s->findings, why);
-}
-
-static enum hf_err look(struct session *s, const char *const *files, struct hf_why *why)
-{
-    HF_TRY(begin(s, why));
-    HF_TRY(ask_endpoints(s, why));
+    if (o->save_dir != NULL)
+        HF_TRY(hf_lint_endpoints_save(&s->endpoints, o->save_dir, hf_ctl_now_s(), why));
+    HF_TRY(hf_lint_answers(&s->endpoints, &s->findings, why));
     HF_TRY(hf_lint_tables(&s->known, hf_ctl_now_s(), &s->findings, why));
     if (files != NULL)
         HF_TRY(lint_files(s, files, why));
-    else if (s->r->o.repo != NULL)
-        HF_TRY(lint_newest(s, why));
-    if (s->r->o.repo != NULL)
-        HF_TRY(hf_lint_metadata(&s->lint, &s->view.set, s->view.catalog.targets,
-                                s->r->next_ceremony_s, &s->findings, why));
-    return hf_findings_accept(&s->findings, hf_cli_list(s->r->o.accepts), why);
+    else if (o->repo != NULL)
+        HF_TRY(lint_repository(s, why));
+    if (o->repo != NULL)
+        HF_TRY(hf_lint_metadata(&s->lint, &s->view.set, s->view.catalog.targets, s->next_ceremony_s,
+                                &s->findings, why));
+    return hf_findings_accept(&s->findings, hf_cli_list(o->accepts), why);
 }
 
-static enum hf_err check(struct hf_cli_call *call)
+static enum hf_err print(const struct session *s, size_t n_errors, struct hf_why *why)
 {
-    struct lint_options *r = call->values;
-    const char *endpoints = r->o.addresses != NULL ? r->o.addresses[0] : r->o.endpoints;
-    bool has_bundle = r->o.repo != NULL || call->words != NULL;
-    /* Chains can be saved where there is no bundle yet to hold against them. */
-    if (has_bundle || r->save_dir == NULL) {
-        HF_TRY(hf_cli_need(call, "--set", r->o.set));
-        HF_TRY(hf_cli_need(call, "--repo, or certificate files,", has_bundle ? "yes" : NULL));
-    }
-    HF_TRY(hf_ctl_check_lead(call));
-    HF_TRY(hf_ctl_check_timeout(call));
-    if (r->save_dir != NULL)
-        HF_TRY(hf_cli_need(call, "--endpoint or --endpoints", endpoints));
-    r->at_s = hf_ctl_now_s();
-    r->next_ceremony_s = HF_TIME_NONE;
-    if (r->at != NULL && !hf_time_parse_lenient(r->at, &r->at_s))
-        return hf_cli_usage(call, "--at wants YYYY-MM-DD");
-    if (r->next_ceremony != NULL && !hf_time_parse_lenient(r->next_ceremony, &r->next_ceremony_s))
-        return hf_cli_usage(call, "--next-ceremony wants YYYY-MM-DD");
+    const struct hf_findings *f = &s->findings;
+    size_t n_warnings = 0;
+    for (size_t i = 0; i < f->n_items; i++)
+        n_warnings += !hf_lint_code_is_error(f->items[i].code);
+    if (s->o->is_json)
+        return hf_json_print_take(json_pack("{s:i, s:o, s:I, s:I, s:I, s:o, s:o}", "format", 1,
+                                            "at", hf_json_time(s->at_s), "lead_days",
+                                            (json_int_t)s->o->lead_days, "errors",
+                                            (json_int_t)n_errors, "warnings",
+                                            (json_int_t)n_warnings, "endpoints",
+                                            hf_lint_answers_to_json(&s->endpoints), "findings",
+                                            hf_findings_to_json(f)),
+                                  stdout, why);
+    hf_lint_answers_print(&s->endpoints, stdout);
+    hf_findings_print(f, 0, stdout);
+    printf("%zu error(s), %zu warning(s)\n", n_errors, n_warnings);
     return HF_OK;
 }
 
 static enum hf_err lint(struct hf_cli_call *call, struct hf_why *why)
 {
-    struct session s = {.r = call->values};
-    const struct hf_finding *first = NULL;
-    HF_TRY(check(call));
+    const struct hf_ctl_options *o = call->values;
+    const char *endpoints = o->addresses != NULL ? o->addresses[0] : o->endpoints;
+    bool has_bundle = o->repo != NULL || call->words != NULL;
+    struct session s = {.o = o, .at_s = hf_ctl_now_s(), .next_ceremony_s = HF_TIME_NONE};
+    /* Chains can be saved where there is no bundle yet to hold against them. */
+    if (has_bundle || o->save_dir == NULL) {
+        HF_TRY(hf_cli_need(call, "--set", o->set));
+        HF_TRY(hf_cli_need(call, "--repo, or certificate files,", has_bundle ? "yes" : NULL));
+    }
+    if (o->save_dir != NULL)
+        HF_TRY(hf_cli_need(call, "--endpoint or --endpoints", endpoints));
+    HF_TRY(hf_ctl_time(call, "--at", o->at, &s.at_s));
+    HF_TRY(hf_ctl_time(call, "--next-ceremony", o->next_ceremony, &s.next_ceremony_s));
     enum hf_err err = look(&s, call->words, why);
     if (err == HF_OK) {
+        const struct hf_finding *first = NULL;
         size_t n_errors = hf_findings_errors(&s.findings, &first);
         call->exit_code = n_errors > 0 ? HF_EXIT_FAILED : HF_EXIT_OK;
         err = print(&s, n_errors, why);
@@ -228,27 +183,20 @@ static enum hf_err lint(struct hf_cli_call *call, struct hf_why *why)
     return err;
 }
 
-#define AT(member) offsetof(struct lint_options, member)
-
 static const struct hf_cli_option options[] =
     {HF_CTL_REPO,
      HF_CTL_SET,
      HF_CTL_PROFILE,
-     {"pin", 0, HF_CLI_LIST, AT(pins),
-      "a root in no table is known; the fingerprint that its owner publishes", "SHA256"},
-     HF_CTL_ENDPOINTS,
-     {"save-chains", 0, HF_CLI_TEXT, AT(save_dir),
-      "write what endpoints show into this new folder, with a list for --endpoints", "DIR"},
-     HF_CTL_DEVICE,
-     HF_CTL_LEAD,
-     HF_CTL_ROOTS,
-     HF_CTL_ACCEPT,
-     {"next-ceremony", 0, HF_CLI_TEXT, AT(next_ceremony),
-      "when root and targets are signed again (default: a year after they were)", "YYYY-MM-DD"},
-     {"at", 0, HF_CLI_TEXT, AT(at), "judge as of that day instead of today", "YYYY-MM-DD"},
-     HF_CTL_JSON("lint-report"),
-     HF_CTL_HELP,
-     HF_CLI_END};
+     HF_CTL_PIN,
+     HF_CTL_LINT,
+     HF_CTL_TEXT("save-chains", save_dir,
+                 "write what endpoints show into this new folder, with a list for --endpoints",
+                 "DIR"),
+     HF_CTL_TEXT("next-ceremony", next_ceremony,
+                 "when root and targets are signed again (default: a year after they were)",
+                 "YYYY-MM-DD"),
+     HF_CTL_TEXT("at", at, "judge as of that day instead of today", "YYYY-MM-DD"),
+     HF_CTL_REPORT("lint-report")};
 
 const struct hf_cli_command hf_cmd_lint = {
     .name = "lint",
@@ -287,7 +235,6 @@ const struct hf_cli_command hf_cmd_lint = {
                 "  holdfastctl lint --repo /srv/roots --set amazon-iot --at 2029-06-01 --lead 730\n"
                 "  holdfastctl lint --set factory --json new-roots/ | jq -r '.findings[].code'\n",
     .options = options,
-    .values_size = sizeof(struct lint_options),
     .max_words = HF_CLI_ANY_WORDS,
     .run = lint,
 };

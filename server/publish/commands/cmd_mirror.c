@@ -9,80 +9,56 @@
 #define KEEP_DAYS_DEFAULT 30 /* a cache or a frozen device lags by a timestamp's week, not more */
 #define KEEP_MAX 1000000
 
-struct mirror_options {
-    struct hf_ctl_options o;
-    char *out;
-    int keep_days;
-};
-
-static enum hf_err print_json(const struct hf_mirror *m, struct hf_why *why)
+static enum hf_err print(const struct hf_mirror *m, bool is_json, struct hf_why *why)
 {
-    return hf_json_print_take(json_pack("{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:O, s:O}", "format",
-                                        1, "repo", m->repo_dir, "out", m->out_dir, "root",
-                                        (json_int_t)m->versions[HF_ROLE_ROOT], "targets",
-                                        (json_int_t)m->versions[HF_ROLE_TARGETS], "snapshot",
-                                        (json_int_t)m->versions[HF_ROLE_SNAPSHOT], "timestamp",
-                                        (json_int_t)m->versions[HF_ROLE_TIMESTAMP], "written",
-                                        m->written, "removed", m->removed),
-                              stdout, why);
-}
-
-static void print_text(const struct hf_mirror *m)
-{
+    int64_t root = m->versions[HF_ROLE_ROOT], targets = m->versions[HF_ROLE_TARGETS];
+    int64_t snapshot = m->versions[HF_ROLE_SNAPSHOT], timestamp = m->versions[HF_ROLE_TIMESTAMP];
+    if (is_json)
+        return hf_json_print_take(json_pack("{s:i, s:s, s:s, s:I, s:I, s:I, s:I, s:O, s:O}",
+                                            "format", 1, "repo", m->repo_dir, "out", m->out_dir,
+                                            "root", (json_int_t)root, "targets",
+                                            (json_int_t)targets, "snapshot", (json_int_t)snapshot,
+                                            "timestamp", (json_int_t)timestamp, "written",
+                                            m->written, "removed", m->removed),
+                                  stdout, why);
     printf("mirrored: root %" PRId64 ", targets %" PRId64 ", snapshot %" PRId64
            ", timestamp %" PRId64 "; %zu written, %zu removed\n",
-           m->versions[HF_ROLE_ROOT], m->versions[HF_ROLE_TARGETS], m->versions[HF_ROLE_SNAPSHOT],
-           m->versions[HF_ROLE_TIMESTAMP], json_array_size(m->written),
+           root, targets, snapshot, timestamp, json_array_size(m->written),
            json_array_size(m->removed));
-}
-
-static enum hf_err check_count(struct hf_cli_call *call, const char *option, int value)
-{
-    if (value >= 0 && value <= KEEP_MAX)
-        return HF_OK;
-    return hf_cli_usage(call, "%s wants a number from 0 to %d, not %d", option, KEEP_MAX, value);
+    return HF_OK;
 }
 
 static enum hf_err mirror(struct hf_cli_call *call, struct hf_why *why)
 {
-    const struct mirror_options *r = call->values;
+    const struct hf_ctl_options *o = call->values;
     struct hf_buf root = {0};
-    struct hf_mirror m = {.repo_dir = r->o.repo,
-                          .out_dir = r->out,
+    struct hf_mirror m = {.repo_dir = o->repo,
+                          .out_dir = o->out,
                           .now_s = hf_ctl_now_s(),
-                          .keep_versions = r->o.keep,
-                          .keep_days = r->keep_days};
-    HF_TRY(check_count(call, "--keep", r->o.keep));
-    HF_TRY(check_count(call, "--keep-days", r->keep_days));
-    enum hf_err err = hf_ctl_read_root(r->o.root, &root, why);
+                          .keep_versions = o->keep,
+                          .keep_days = o->keep_days};
+    enum hf_err err = hf_ctl_read_root(o->root, &root, why);
     m.root = hf_buf_bytes(&root);
     if (err == HF_OK)
         err = hf_mirror_run(&m, why);
-    if (err == HF_OK && r->o.is_json)
-        err = print_json(&m, why);
-    else if (err == HF_OK)
-        print_text(&m);
+    if (err == HF_OK)
+        err = print(&m, o->is_json, why);
     hf_mirror_free(&m);
     hf_buf_free(&root);
     return err;
 }
 
-#define AT(member) offsetof(struct mirror_options, member)
-
 static const struct hf_cli_option options[] =
     {HF_CTL_REPO,
-     {"out", 0, HF_CLI_TEXT, AT(out), "the folder that a web server serves", "DIR"},
-     {"keep", 0, HF_CLI_INT, HF_CTL_AT(keep),
-      "keep so many replaced versions of metadata, and the bundles they list (default: 10)", "N",
-      .preset = KEEP_DEFAULT},
-     {"keep-days", 0, HF_CLI_INT, AT(keep_days),
-      "also keep what was replaced in the last DAYS days (default: 30), or while the timestamp "
-      "lasts; 0 keeps none",
-      "DAYS", .preset = KEEP_DAYS_DEFAULT},
+     HF_CTL_TEXT("out", out, "the folder that a web server serves", "DIR"),
+     HF_CTL_NUMBER("keep", keep, KEEP_DEFAULT, 0, KEEP_MAX,
+                   "keep so many replaced versions of metadata, and the bundles they list", "N"),
+     HF_CTL_NUMBER("keep-days", keep_days, KEEP_DAYS_DEFAULT, 0, KEEP_MAX,
+                   "also keep what was replaced in the last DAYS days, or while the timestamp "
+                   "lasts; 0 keeps none",
+                   "DAYS"),
      HF_CTL_ROOT,
-     HF_CTL_JSON("mirror-report"),
-     HF_CTL_HELP,
-     HF_CLI_END};
+     HF_CTL_REPORT("mirror-report")};
 
 const struct hf_cli_command hf_cmd_mirror = {
     .name = "mirror",
@@ -106,7 +82,6 @@ const struct hf_cli_command hf_cmd_mirror = {
                 "  holdfastctl mirror --repo /srv/roots --out /srv/www/holdfast \\\n"
                 "      --root /etc/holdfast/keys/online/root.json\n",
     .options = options,
-    .values_size = sizeof(struct mirror_options),
     .needs = {"--repo", "--out"},
     .run = mirror,
 };

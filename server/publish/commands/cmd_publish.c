@@ -9,15 +9,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
-static const struct hf_cli_option options[] = {HF_CTL_REPO,
-                                               HF_CTL_KEYS,
-                                               HF_CTL_KEY,
-                                               HF_CTL_PASSPHRASE,
-                                               HF_CTL_CLOCK,
-                                               HF_CTL_ONLINE_PASSPHRASE,
-                                               HF_CTL_JSON("publish-report"),
-                                               HF_CTL_HELP,
-                                               HF_CLI_END};
+static const struct hf_cli_option options[] = {HF_CTL_REPO, HF_CTL_KEYS, HF_CTL_KEY, HF_CTL_SIGNING,
+                                               HF_CTL_REPORT("publish-report")};
 
 /* ---- publish ---------------------------------------------------------------------------------- */
 
@@ -41,19 +34,19 @@ static enum hf_err report_published(const struct hf_publication *p, bool is_publ
 {
     struct hf_publish_report report = {.outcome = is_published ? "published" : "unchanged"};
     hf_publish_report_note(&report, p);
+    int64_t timestamp = report.versions[HF_ROLE_TIMESTAMP];
     if (is_json)
         return hf_publish_report_print_take(&report, stdout, why);
-    if (!is_published) {
-        printf("nothing to publish: targets %" PRId64 " is the newest\n",
-               hf_publication_targets(p)->env.version);
-        if (report.versions[HF_ROLE_TIMESTAMP] > 0)
-            printf("refreshed: timestamp %" PRId64 ", the one before would have expired soon\n",
-                   report.versions[HF_ROLE_TIMESTAMP]);
+    if (is_published) {
+        printf("published: targets %" PRId64 ", snapshot %" PRId64 ", timestamp %" PRId64 "\n",
+               report.versions[HF_ROLE_TARGETS], report.versions[HF_ROLE_SNAPSHOT], timestamp);
         return HF_OK;
     }
-    printf("published: targets %" PRId64 ", snapshot %" PRId64 ", timestamp %" PRId64 "\n",
-           report.versions[HF_ROLE_TARGETS], report.versions[HF_ROLE_SNAPSHOT],
-           report.versions[HF_ROLE_TIMESTAMP]);
+    printf("nothing to publish: targets %" PRId64 " is the newest\n",
+           hf_publication_targets(p)->env.version);
+    if (timestamp > 0)
+        printf("refreshed: timestamp %" PRId64 ", the one before would have expired soon\n",
+               timestamp);
     return HF_OK;
 }
 
@@ -62,8 +55,8 @@ static enum hf_err publish(struct hf_cli_call *call, struct hf_why *why)
     const struct hf_ctl_options *o = call->values;
     const struct hf_publication_context at = hf_ctl_publication(o, HF_KEYS_ONLINE);
     struct hf_publication p;
-    HF_TRY(hf_publication_open(&at, &p, why));
     int64_t newest = 0;
+    HF_TRY(hf_publication_open(&at, &p, why));
     enum hf_err err = hf_repo_newest_targets(&p.repo, &newest, why);
     bool is_waiting = err == HF_OK && newest > hf_publication_targets(&p)->env.version;
     if (err == HF_OK)
@@ -85,7 +78,6 @@ const struct hf_cli_command hf_cmd_publish = {
         "signs a new timestamp only if the current one expires soon.\n\n" HF_CTL_KEY_TEXT,
     .examples = "  holdfastctl publish --repo /srv/roots --keys /etc/holdfast/keys\n",
     .options = options,
-    .values_size = sizeof(struct hf_ctl_options),
     .needs = {"--repo", "--keys"},
     .run = publish,
 };
@@ -98,17 +90,13 @@ const struct hf_cli_command hf_cmd_publish = {
 static void warn(json_t *warnings, const char *fmt, ...) HF_PRINTF(2, 3);
 static void warn(json_t *warnings, const char *fmt, ...)
 {
-    char *sentence = NULL;
+    char sentence[HF_WHY_MAX];
     va_list args;
     va_start(args, fmt);
-    if (vasprintf(&sentence, fmt, args) < 0)
-        sentence = NULL;
+    (void)vsnprintf(sentence, sizeof sentence, fmt, args);
     va_end(args);
-    if (sentence == NULL)
-        return;
     fprintf(stderr, "holdfastctl: %s\n", sentence);
     json_array_append_new(warnings, json_string(sentence));
-    free(sentence);
 }
 
 /* What only offline keys can renew, in time for a person to do so. */
@@ -122,30 +110,25 @@ static void warn_of_end(const struct hf_publication *p, const char *what, int64_
     warn(warnings, "%s expires on %s; sign a new one with the offline keys", what, day);
 }
 
-/* An attacker may have put an unsigned file there. */
-static void say_what_waits(const struct hf_publication *p, json_t *warnings)
-{
-    struct hf_targets pending = {0};
-    struct hf_buf file = {0};
-    struct hf_why why = {0};
-    enum hf_err err = hf_repo_verify_pending(&p->repo, &p->set, &pending, &file, &why);
-    if (err == HF_OK)
-        warn(warnings, "targets %" PRId64 " is signed and waits for holdfastctl publish",
-             pending.env.version);
-    else if (err != HF_E_NOT_FOUND)
-        warn(warnings, "%s", why.text);
-    hf_targets_free(&pending);
-    hf_buf_free(&file);
-}
-
 static enum hf_err report_refreshed(const struct hf_publication *p, bool is_json,
                                     struct hf_why *why)
 {
     struct hf_publish_report report = {.outcome = "published", .warnings = json_array()};
+    struct hf_targets pending = {0};
+    struct hf_buf file = {0};
+    struct hf_why pending_why = {0};
     hf_publish_report_note(&report, p);
     warn_of_end(p, "root metadata", p->set.root->env.expires_s, report.warnings);
     warn_of_end(p, "targets metadata", hf_publication_targets(p)->env.expires_s, report.warnings);
-    say_what_waits(p, report.warnings);
+    /* An attacker may have put an unsigned file there. */
+    enum hf_err err = hf_repo_verify_pending(&p->repo, &p->set, &pending, &file, &pending_why);
+    if (err == HF_OK)
+        warn(report.warnings, "targets %" PRId64 " is signed and waits for holdfastctl publish",
+             pending.env.version);
+    else if (err != HF_E_NOT_FOUND)
+        warn(report.warnings, "%s", pending_why.text);
+    hf_targets_free(&pending);
+    hf_buf_free(&file);
     if (is_json)
         return hf_publish_report_print_take(&report, stdout, why);
     json_decref(report.warnings);
@@ -183,7 +166,6 @@ const struct hf_cli_command hf_cmd_refresh = {
     .examples = "  holdfastctl refresh --repo /srv/roots --keys /etc/holdfast/keys \\\n"
                 "      --passphrase-file /etc/holdfast/online.pass\n",
     .options = options,
-    .values_size = sizeof(struct hf_ctl_options),
     .needs = {"--repo", "--keys"},
     .run = refresh,
 };

@@ -2,6 +2,8 @@
 
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
+#include "common/cli/report.h"
+#include "server/publish/ceremony/targets_publish.h"
 
 #include <time.h>
 
@@ -16,6 +18,12 @@ struct hf_publication_context hf_ctl_publication(const struct hf_ctl_options *o,
                                            .passphrase_file = o->passphrase_file,
                                            .online_passphrase_file = o->online_passphrase_file,
                                            .now_s = hf_ctl_now_s()};
+}
+
+struct hf_publication_context hf_ctl_targets_publication(const struct hf_ctl_options *o)
+{
+    return hf_ctl_publication(o, o->draft == NULL ? HF_KEYS_OFFLINE
+                                                  : hf_targets_location_at_hand(o->keys));
 }
 
 enum hf_err hf_ctl_read_root(const char *file, struct hf_buf *out, struct hf_why *why)
@@ -33,25 +41,26 @@ int64_t hf_ctl_now_s(void)
     return (int64_t)time(NULL);
 }
 
-enum hf_err hf_ctl_check_lead(struct hf_cli_call *call)
+enum hf_err hf_ctl_time(struct hf_cli_call *call, const char *option, const char *text,
+                        int64_t *out_s)
 {
-    const struct hf_ctl_options *o = call->values;
-    if (o->lead_days >= 0 && o->lead_days <= HF_LEAD_DAYS_MAX)
+    if (text == NULL || hf_time_parse_lenient(text, out_s))
         return HF_OK;
-    return hf_cli_usage(call, "--lead is 0 to %d days, not %d", HF_LEAD_DAYS_MAX, o->lead_days);
-}
-
-enum hf_err hf_ctl_check_timeout(struct hf_cli_call *call)
-{
-    const struct hf_ctl_options *o = call->values;
-    if (o->timeout_s >= 1 && o->timeout_s <= HF_LINT_TIMEOUT_S_MAX)
-        return HF_OK;
-    return hf_cli_usage(call, "--endpoint-timeout is 1 to %d seconds, not %d",
-                        HF_LINT_TIMEOUT_S_MAX, o->timeout_s);
+    return hf_cli_usage(call, "%s wants YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, not \"%s\"", option,
+                        text);
 }
 
 struct hf_lint_sources hf_ctl_lint_sources(const struct hf_ctl_options *o)
 {
-    return (struct hf_lint_sources){o->endpoints, hf_cli_list(o->addresses), o->timeout_s,
+    return (struct hf_lint_sources){o->endpoints, hf_cli_list(o->addresses), (int)o->timeout_s,
                                     o->has_legacy_ciphers};
+}
+
+json_t *hf_ctl_bundle_json(const struct hf_repo_bundle *b, json_t *anchors)
+{
+    const struct hf_description *d = &b->description;
+    return json_pack("{s:s, s:s, s:I, s:b, s:s, s:o, s:o}", "set", d->set, "profile", d->profile,
+                     "version", (json_int_t)d->version, "newest", b->is_newest, "path",
+                     b->target->path, "drops", hf_json_hashes(d->drops, d->n_drops), "anchors",
+                     anchors);
 }
