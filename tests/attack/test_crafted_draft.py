@@ -470,7 +470,7 @@ def test_who_slept_through_rotations_signs_what_follows(p, tmp_path):
     file = tmp_path / "targets.draft"
     ctl.ok("targets", "draft", *p.place, "--draft", file)
     bob = Holder(tmp_path / "bob", p.offline / "targets-1.key.json", pin(p, 2))
-    assert "That is enough" in bob.sign(file, "targets")
+    assert "complete: run holdfastctl " in bob.sign(file, "targets")
 
 
 def test_a_holder_without_a_record_is_told(alice, draft):

@@ -66,7 +66,7 @@ def test_a_version_is_drafted_signed_elsewhere_and_published(p, file, a, b):
         assert part in shown
     schema = json_schema.load("draft.schema.json")
     assert json_schema.fault(json.loads(file.read_text()), schema, schema) is None
-    assert "That is enough" in sign(file, *p.holders)
+    assert "complete: run holdfastctl " in sign(file, *p.holders)
     assert finish(p, file) == "published: targets 2\n"
     assert p.newest()["version"] == 1
     assert p.check()["updatable"] is True

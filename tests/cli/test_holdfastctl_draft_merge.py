@@ -57,7 +57,7 @@ def test_copies_become_one_file(p, holders, copies, tmp_path):
     said = ctl.ok("root", "merge", "--draft", out, *copies)
     assert said.startswith(f"{out}: draft of root 2, SHA-256 ")
     assert "signed by 2 of 3 keys of version 1 (2 must), 2 of 3 of version 2 (2 must)" in said
-    assert said.endswith("complete: it can be finished\n")
+    assert said.endswith("complete: run holdfastctl root finish where the repository is\n")
     assert sorted(signers(out)) == sorted(h.key_id for h in holders[:2])
     assert [c.read_bytes() for c in copies] == before
     assert "published: root 2" in ctl.ok("root", "finish", *p.place, out)
@@ -117,12 +117,13 @@ def test_of_targets_it_is_the_same(p, tmp_path):
     copies = signed_copies(draft, holders, tmp_path, "targets")
     assert "use holdfastctl targets merge" in refuses("root", "merge", "--draft", out, *copies,
                                                       files=[out])
-    assert "complete: it can be finished" in ctl.ok("targets", "merge", "--draft", out, *copies)
+    assert "complete: run holdfastctl targets finish" in ctl.ok("targets", "merge", "--draft", out, *copies)
     assert ctl.ok("targets", "finish", *p.place, out) == "published: targets 3\n"
 
 
 def test_status_changes_nothing(draft, copies):
     before = draft.read_bytes()
-    assert ctl.ok("root", "status", draft, *copies).endswith("complete: it can be finished\n")
+    assert ctl.ok("root", "status", draft, *copies).endswith(
+        "complete: run holdfastctl root finish where the repository is\n")
     assert draft.read_bytes() == before
     assert "--merge: unknown option" in ctl.refused("root", "status", draft, "--merge", "x", code=2)

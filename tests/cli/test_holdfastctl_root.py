@@ -38,7 +38,7 @@ def test_a_draft_as_it_is_renews_the_expiry(p, holders, draft):
         ctl.ok("root", "status", draft)
     said = holders[0].sign(draft)
     assert "signed with 1 key(s)" in said and "carry it to the next key holder" in said
-    assert "That is enough" in holders[2].sign(draft)
+    assert "complete: run holdfastctl " in holders[2].sign(draft)
     assert ctl.tree(p.repo) == before
     assert finish(p, draft) == ("signed by 2 of 3 keys of version 1 (2 must), 2 of 3 of version 2 "
                                 "(2 must)\npublished: root 2\n")
@@ -67,7 +67,8 @@ def test_copies_signed_apart_come_together(p, holders, draft, tmp_path):
     for holder, copy in zip(holders, copies):
         shutil.copy(draft, copy)
         holder.sign(copy)
-    assert ctl.ok("root", "status", *copies).endswith("complete: it can be finished\n")
+    assert ctl.ok("root", "status", *copies).endswith(
+        "complete: run holdfastctl root finish where the repository is\n")
     assert "published: root 2" in finish(p, *copies)
     assert pins(p)[0] == (p.repo / "metadata/2.root.json").read_bytes()
 

@@ -53,7 +53,7 @@ def test_the_same_content_is_signed_anew(p, draft):
     assert "listed     1 files (before: 1)" in shown and "    +" not in shown
     assert "signed by 0 of 3 keys of version 1 (2 must)" in shown
     sign(draft, p.holders[0])
-    assert "That is enough" in sign(draft, p.holders[2])
+    assert "complete: run holdfastctl " in sign(draft, p.holders[2])
     assert finish(p, draft) == "published: targets 3\n"
     after = p.metadata("targets")["signed"]
     assert (after["version"], after["targets"]) == (3, before["targets"])

@@ -1,345 +1,203 @@
-/* holdfastctl root sign, status, merge, and the same of targets: a key holder's part, on a machine without
- * the repository; what a draft changes and who is still to sign, of one copy or of several, which merge
- * puts into one file. */
+/* holdfastctl root draft, targets draft: the next metadata of the role, as a file to be signed on several
+ * machines. */
 #include "server/publish/commands/ctl.h"
-#include "server/publish/ceremony/draft.h"
+#include "common/base/limits.h"
+#include "common/base/timetext.h"
 #include "server/publish/ceremony/draft_diff.h"
 #include "server/publish/ceremony/draft_roots.h"
 #include "server/publish/ceremony/draft_signatures.h"
+#include "server/publish/ceremony/targets_release.h"
+#include "server/repository/trusted_root.h"
 
 #include <inttypes.h>
-#include <string.h>
-#include <unistd.h>
 
-/* The command is of root or of targets, and so must the draft be. */
-static enum hf_err check_role(const struct hf_draft *draft, const struct hf_cli_call *call,
-                              const char *what, struct hf_why *why)
+/* ---- root ------------------------------------------------------------------------------------- */
+
+static enum hf_err next_signing(const struct hf_root *before, long long days,
+                                struct hf_signing *out, struct hf_why *why)
 {
-    const char *role = hf_top_role_name(draft->role);
-    if ((int)draft->role == call->command->variant)
-        return HF_OK;
-    return hf_fail(why, HF_E_STATE, "%s is a draft of %s; use holdfastctl %s %s", what, role, role,
-                   strchr(call->command->name, ' ') + 1);
+    char now[HF_TIME_TEXT_MAX], last[HF_TIME_TEXT_MAX];
+    int64_t now_s = hf_ctl_now_s();
+    if (before->env.signed_at_s != HF_TIME_NONE && before->env.signed_at_s > now_s) {
+        hf_time_format(now_s, now);
+        hf_time_format(before->env.signed_at_s, last);
+        return hf_fail(why, HF_E_STATE,
+                       "this machine's clock says %s, but root %" PRId64 " was signed at %s; set "
+                       "the clock",
+                       now, before->env.version, last);
+    }
+    *out = (struct hf_signing){before->env.version + 1, now_s + days * HF_DAY_S, now_s};
+    return HF_OK;
 }
 
-/* ---- sign ------------------------------------------------------------------------------------- */
-
-struct sign_options {
-    struct hf_ctl_options o;
-    char *yes;
-};
-
-/* Everything that can be refused is refused before a question or a passphrase. */
-static enum hf_err look(const struct hf_draft *draft, const struct sign_options *r,
-                        struct hf_key_set *holder, struct hf_why *why)
+/* The newest root of the repository, with the next number and a new expiry. */
+static enum hf_err compose_root(const struct hf_repo *repo, long long days, struct hf_draft *out,
+                                struct hf_why *why)
 {
-    bool is_known = false;
-    if (r->o.root != NULL)
-        HF_TRY(hf_draft_check_follows(draft, r->o.root, why));
-    HF_TRY(hf_draft_check_trusted_roots(draft, holder, &is_known, why));
-    HF_TRY(hf_draft_find_keys(draft, holder, why));
-    HF_TRY(hf_draft_check_clock(draft, hf_ctl_now_s(), why));
-    if (!is_known && r->o.root == NULL && r->yes == NULL && isatty(STDIN_FILENO))
-        fprintf(
-            stderr,
-            "There is no root.json beside the keys, and --root names none, so nothing here tells "
-            "whether\n"
-            "the draft follows your root: compare the SHA-256 of root %" PRId64 " below with what\n"
-            "others know of it.\n",
-            draft->root.env.version);
-    return hf_draft_confirm(draft, r->yes, why);
+    struct hf_trusted_set set = {0};
+    struct hf_buf file = {0};
+    json_t *signed_part = NULL, *roots = NULL;
+    struct hf_signing signing;
+    enum hf_err err = hf_repo_verify_roots(repo, HF_REPO_ANY_TIME, &set, why);
+    if (err == HF_OK)
+        err = hf_repo_read_role(repo, HF_ROLE_ROOT, set.root->env.version, true, &file, why);
+    if (err == HF_OK)
+        err = next_signing(set.root, days, &signing, why);
+    if (err == HF_OK)
+        err = hf_compose_next_root(set.root->env.signed_part, &signing, &signed_part, why);
+    if (err == HF_OK)
+        err = hf_draft_roots_read(repo, set.root->env.version, &roots, why);
+    const struct hf_draft_parts parts = {.role = HF_ROLE_ROOT,
+                                         .root = hf_buf_bytes(&file),
+                                         .roots = roots,
+                                         .signed_part = signed_part};
+    if (err == HF_OK)
+        err = hf_draft_make(&parts, out, why);
+    json_decref(roots);
+    json_decref(signed_part);
+    hf_buf_free(&file);
+    hf_trusted_set_free(&set);
+    return err;
 }
 
-/* Who was asked has seen it already. */
-static void report(const struct hf_draft *draft, bool was_shown, size_t n_signed)
+static enum hf_err draft_root(struct hf_cli_call *call, struct hf_why *why)
 {
+    const struct hf_ctl_options *o = call->values;
+    struct hf_key_set keys = {0};
+    struct hf_buf trusted = {0};
+    struct hf_draft draft = {0};
     struct hf_signature_status status = {0};
-    if (!was_shown)
-        hf_draft_show(draft, stdout);
-    printf("signed with %zu key(s)\n", n_signed);
-    if (hf_signature_status_make(draft, &status, NULL) != HF_OK)
-        return;
-    hf_signature_status_print(&status, stdout);
-    printf("%s\n", hf_signature_status_is_complete(&status)
-                       ? "That is enough: bring it to the repository and run finish"
-                       : "Signatures are missing: carry it to the next key holder");
-    hf_signature_status_free(&status);
-}
-
-/* A question may stand for long on the terminal, and others can change the file. */
-static enum hf_err take_what_came_meanwhile(struct hf_draft *draft, const char *path,
-                                            struct hf_why *why)
-{
-    struct hf_draft now = {0};
-    HF_TRY(hf_draft_read(path, &now, why));
-    enum hf_err err = hf_draft_merge(draft, &now, why);
-    hf_draft_free(&now);
-    return err == HF_OK ? HF_OK
-                        : hf_fail_context(why,
-                                          "%s was changed since it was shown, so it stays as it "
-                                          "is, without your signature",
-                                          path);
-}
-
-/* The draft is signed and written: keys that lie where nothing can be written are no reason to fail. */
-static void renew_pins(const struct hf_draft *draft, const struct hf_key_set *holder)
-{
-    struct hf_why why = {0};
-    if (hf_draft_update_trusted_roots(draft, holder, &why) != HF_OK)
-        fprintf(stderr,
-                "holdfastctl: the draft is signed, but the record beside the keys is not at root "
-                "%" PRId64 " now: %s\n",
-                draft->root.env.version, why.text);
-}
-
-static enum hf_err sign_draft(struct hf_draft *draft, const struct sign_options *r,
-                              struct hf_why *why)
-{
-    struct hf_key_set holder;
-    size_t n_signed = 0;
-    HF_TRY(hf_key_set_init_holder(&holder, r->o.keys, r->o.passphrase_file, why));
-    enum hf_err err = hf_key_set_add_extra(&holder, hf_cli_list(r->o.extra_keys),
-                                           r->o.passphrase_file, why);
+    enum hf_err err = HF_OK;
+    /* From the root beside the keys, where there are keys, else from the repository's own first. */
+    if (o->keys != NULL)
+        err = hf_key_set_init_holder(&keys, o->keys, NULL, why);
+    if (err == HF_OK && o->keys != NULL)
+        err = hf_trusted_root_read(&keys.folders[HF_KEYS_OFFLINE], &trusted, why);
+    const struct hf_repo repo = {.dir = o->from, .trusted_root = hf_buf_bytes(&trusted)};
     if (err == HF_OK)
-        err = look(draft, r, &holder, why);
+        err = compose_root(&repo, o->days_root, &draft, why);
     if (err == HF_OK)
-        err = hf_draft_sign(draft, &holder, &n_signed, why);
-    if (err == HF_OK)
-        err = take_what_came_meanwhile(draft, r->o.draft, why);
-    if (err == HF_OK)
-        err = hf_draft_write(r->o.draft, draft, why);
-    if (err == HF_OK)
-        renew_pins(draft, &holder);
-    if (err == HF_OK && r->o.is_json)
-        err = hf_draft_print_json(draft, stdout, why);
+        err = hf_draft_create(o->draft, &draft, why);
+    if (err == HF_OK && o->is_json)
+        err = hf_draft_print_json(&draft, stdout, why);
     else if (err == HF_OK)
-        report(draft, r->yes == NULL, n_signed);
-    hf_key_set_free(&holder);
-    return err;
-}
-
-static enum hf_err sign(struct hf_cli_call *call, struct hf_why *why)
-{
-    const struct sign_options *r = call->values;
-    struct hf_draft draft = {0};
-    const char *key = r->o.extra_keys != NULL ? r->o.extra_keys[0] : r->o.keys;
-    HF_TRY(hf_cli_need(call, "--keys or --key", key));
-    HF_TRY(hf_draft_read(r->o.draft, &draft, why));
-    enum hf_err err = check_role(&draft, call, r->o.draft, why);
-    if (err == HF_OK)
-        err = sign_draft(&draft, r, why);
-    hf_draft_free(&draft);
-    return err;
-}
-
-#define AT(member) offsetof(struct sign_options, member)
-
-static const struct hf_cli_option sign_options[] = {
-    {"draft", 0, HF_CLI_TEXT, HF_CTL_AT(draft), "the draft; it gets the signature", "FILE"},
-    HF_CTL_KEYS,
-    HF_CTL_KEY,
-    {"root", 0, HF_CLI_TEXT, HF_CTL_AT(root),
-     "another root that you trust, besides that beside the keys; the draft must follow it", "FILE"},
-    {"yes", 0, HF_CLI_TEXT, AT(yes),
-     "sign the draft with this SHA-256 (16 digits or more) without a question", "SHA256"},
-    HF_CTL_PASSPHRASE,
-    HF_CTL_JSON("draft-report"),
-    HF_CTL_HELP,
-    HF_CLI_END};
-
-#define HOW_SIGNED                                                                                 \
-    "Needs only the draft and keys: all keys of a folder (DIR/offline, or DIR itself) that\n"      \
-    "may sign and have not signed yet, and those that --key names. The changes are shown\n"        \
-    "first, and signed only if you agree on the terminal, or with --yes and the SHA-256 that\n"    \
-    "was shown. If root.json is beside the keys, the draft must follow that root or a later\n"     \
-    "one, which is then stored there. If you have a token and no folder, keep a copy of the\n"     \
-    "newest root and pass it with --root.\n\n"                                                     \
-    "Several holders can sign copies of one draft at the same time; finish merges "                \
-    "them.\n\n" HF_CTL_KEY_TEXT
-
-const struct hf_cli_command hf_cmd_root_sign = {
-    .name = "root sign",
-    .summary = "Review a draft of root and sign it.",
-    .arguments = "--draft FILE {--keys DIR | --key KEY} [OPTION…]",
-    .about = HOW_SIGNED,
-    .examples = "  holdfastctl root sign --draft /media/stick/root.draft --keys ~/holdfast-keys\n"
-                "  holdfastctl root sign --draft root.draft --root my-root.json \\\n"
-                "      --key 'pkcs11:token=alice;object=root'\n"
-                "  holdfastctl root sign --draft root.draft --keys keys --yes 9f86d081884c7d65\n",
-    .options = sign_options,
-    .values_size = sizeof(struct sign_options),
-    .needs = {"--draft"},
-    .run = sign,
-    .variant = HF_ROLE_ROOT,
-};
-
-const struct hf_cli_command hf_cmd_targets_sign = {
-    .name = "targets sign",
-    .summary = "Review a draft of targets and sign it.",
-    .arguments = "--draft FILE {--keys DIR | --key KEY} [OPTION…]",
-    .about = HOW_SIGNED,
-    .examples = "  holdfastctl targets sign --draft /media/stick/targets.draft --keys ~/my-key\n",
-    .options = sign_options,
-    .values_size = sizeof(struct sign_options),
-    .needs = {"--draft"},
-    .run = sign,
-    .variant = HF_ROLE_TARGETS,
-};
-
-/* ---- status ----------------------------------------------------------------------------------- */
-
-static enum hf_err show(const struct hf_draft *draft, struct hf_why *why)
-{
-    struct hf_signature_status status = {0};
-    HF_TRY(hf_signature_status_make(draft, &status, why));
-    hf_draft_show(draft, stdout);
-    hf_signature_status_print(&status, stdout);
-    printf("%s\n", hf_signature_status_is_complete(&status)
-                       ? "complete: it can be finished"
-                       : "not complete: signatures are missing");
+        err = hf_signature_status_make(&draft, &status, why);
+    if (err == HF_OK && !o->is_json) {
+        hf_draft_show(&draft, stdout);
+        hf_signature_status_print(&status, stdout);
+        printf("\nNext: change it with holdfastctl root add-key, remove-key, set-threshold; then "
+               "let each\nkey holder run: holdfastctl root sign --draft %s --keys DIR\n",
+               o->draft);
+    }
     hf_signature_status_free(&status);
-    return HF_OK;
+    hf_draft_free(&draft);
+    hf_buf_free(&trusted);
+    hf_key_set_free(&keys);
+    return err;
 }
 
-static enum hf_err status(struct hf_cli_call *call, struct hf_why *why)
+static const struct hf_cli_option root_options[] =
+    {HF_CTL_TEXT("from", from, "the repository whose root it follows", "REPO"),
+     HF_CTL_TEXT("keys", keys, "keys of this repository: trust starts from the root beside them",
+                 "DIR"),
+     HF_CTL_TEXT("draft", draft, "the file to make", "FILE"),
+     HF_CTL_NUMBER("expires", days_root, HF_EXPIRY_ROOT_DAYS, 1, HF_EXPIRY_DAYS_MAX,
+                   "how long the new root lasts", "DAYS"),
+     HF_CTL_REPORT("draft-report")};
+
+const struct hf_cli_command hf_cmd_root_draft = {
+    .name = "root draft",
+    .summary = "Write a draft of the next root metadata.",
+    .arguments = "--from REPO --draft FILE [OPTION…]",
+    .about =
+        "The draft is the newest root of the repository with the next version and a new expiry.\n"
+        "It contains everything that a key holder needs, so a machine with only this file and a\n"
+        "key can sign it. Nothing in the repository changes before `root finish`. Only the root\n"
+        "metadata of the repository needs to be valid.",
+    .examples = "  holdfastctl root draft --from /srv/roots --draft root.draft\n"
+                "  holdfastctl root draft --from /srv/roots --draft root.draft --expires 365\n",
+    .options = root_options,
+    .needs = {"--from", "--draft"},
+    .run = draft_root,
+};
+
+/* ---- targets: the same content, a new number and a new expiry --------------------------------- */
+
+/* What is signed and waits counts as newest. */
+static enum hf_err compose_targets(struct hf_publication *p, const struct hf_draft *under,
+                                   const char *path, struct hf_why *why)
+{
+    struct hf_targets pending = {0};
+    struct hf_buf file = {0};
+    json_t *targets = NULL;
+    enum hf_err err = hf_repo_verify_pending(&p->repo, &p->set, &pending, &file, why);
+    const struct hf_targets *before = err == HF_OK ? &pending : hf_publication_targets(p);
+    if (err == HF_OK || err == HF_E_NOT_FOUND)
+        err = hf_targets_next(p, before, &targets, why);
+    if (err == HF_OK)
+        err = hf_targets_draft(p, before, targets, under, path, why);
+    json_decref(targets);
+    hf_targets_free(&pending);
+    hf_buf_free(&file);
+    return err;
+}
+
+static enum hf_err draft_targets(struct hf_cli_call *call, struct hf_why *why)
 {
     const struct hf_ctl_options *o = call->values;
-    struct hf_draft draft = {0};
-    HF_TRY(hf_draft_read_all(call->words, &draft, why));
-    enum hf_err err = check_role(&draft, call, "this", why);
+    const struct hf_publication_context at = hf_ctl_targets_publication(o);
+    struct hf_draft under = {0}, draft = {0};
+    struct hf_publication p;
+    if (o->under != NULL)
+        HF_TRY(hf_draft_read_all(hf_cli_list(o->under), &under, why));
+    enum hf_err err = hf_publication_open(&at, &p, why);
+    if (err == HF_OK) {
+        err = compose_targets(&p, o->under == NULL ? NULL : &under, o->draft, why);
+        hf_publication_close(&p);
+    }
     if (err == HF_OK)
-        err = o->is_json ? hf_draft_print_json(&draft, stdout, why) : show(&draft, why);
+        err = hf_draft_read(o->draft, &draft, why);
+    if (err == HF_OK && o->is_json) {
+        err = hf_draft_print_json(&draft, stdout, why);
+    } else if (err == HF_OK) {
+        hf_draft_show(&draft, stdout);
+        printf("\nNext: let each key holder run: holdfastctl targets sign --draft %s --keys DIR\n",
+               o->draft);
+        if (o->under != NULL)
+            printf("then publish both: holdfastctl root finish … %s --targets %s\n", o->under[0],
+                   o->draft);
+    }
     hf_draft_free(&draft);
+    hf_draft_free(&under);
     return err;
 }
 
-static const struct hf_cli_option status_options[] = {HF_CTL_JSON("draft-report"), HF_CTL_HELP,
-                                                      HF_CLI_END};
+static const struct hf_cli_option targets_options[] =
+    {HF_CTL_REPO,
+     HF_CTL_KEYS,
+     HF_CTL_TEXT("draft", draft, "the file to make", "FILE"),
+     HF_CTL_LIST("under", under, "sign for the next root: its signed draft; repeat for each copy",
+                 "ROOT-DRAFT"),
+     HF_CTL_CLOCK,
+     HF_CTL_REPORT("draft-report")};
 
-#define WHAT_STATUS_SHOWS                                                                          \
-    "Shows the signed changes, counts the signatures, and names the keys that have not signed\n"   \
-    "yet. Several signed copies of one draft are shown together. Needs no key and no\n"            \
-    "repository, and changes nothing."
-
-const struct hf_cli_command hf_cmd_root_status = {
-    .name = "root status",
-    .summary = "Show the changes of a draft of root and who has not signed yet.",
-    .arguments = "FILE… [--json]",
-    .about = WHAT_STATUS_SHOWS,
-    .examples = "  holdfastctl root status root.draft\n"
-                "  holdfastctl root status alice.draft bob.draft\n"
-                "  holdfastctl root status root.draft --json | jq .signatures.complete\n",
-    .options = status_options,
-    .values_size = sizeof(struct hf_ctl_options),
-    .needs_word = "the draft",
-    .max_words = HF_CLI_ANY_WORDS,
-    .run = status,
-    .variant = HF_ROLE_ROOT,
-};
-
-const struct hf_cli_command hf_cmd_targets_status = {
-    .name = "targets status",
-    .summary = "Show the changes of a draft of targets and who has not signed yet.",
-    .arguments = "FILE… [--json]",
-    .about = WHAT_STATUS_SHOWS,
-    .examples = "  holdfastctl targets status targets.draft\n",
-    .options = status_options,
-    .values_size = sizeof(struct hf_ctl_options),
-    .needs_word = "the draft",
-    .max_words = HF_CLI_ANY_WORDS,
-    .run = status,
-    .variant = HF_ROLE_TARGETS,
-};
-
-/* ---- merge ------------------------------------------------------------------------------------ */
-
-static enum hf_err merge_into(struct hf_draft *draft, const char *path, struct hf_why *why)
-{
-    struct hf_draft there = {0};
-    if (!hf_file_exists(path))
-        return hf_draft_create(path, draft, why);
-    HF_TRY(hf_draft_read(path, &there, why));
-    enum hf_err err = hf_draft_merge(draft, &there, why);
-    hf_draft_free(&there);
-    if (err != HF_OK)
-        return hf_fail_context(why, "%s exists and is unchanged", path);
-    return hf_draft_write(path, draft, why);
-}
-
-static enum hf_err say(const struct hf_ctl_options *o, const struct hf_draft *draft,
-                       struct hf_why *why)
-{
-    struct hf_signature_status status = {0};
-    char digest[HF_SHA256_HEX_LEN];
-    if (o->is_json)
-        return hf_draft_print_json(draft, stdout, why);
-    HF_TRY(hf_signature_status_make(draft, &status, why));
-    const struct hf_envelope *env = hf_draft_envelope(draft);
-    hf_sha256_hex(hf_buf_bytes(&env->signed_bytes), digest);
-    printf("%s: draft of %s %" PRId64 ", SHA-256 %s\n", o->draft, hf_top_role_name(draft->role),
-           env->version, digest);
-    hf_signature_status_print(&status, stdout);
-    printf("%s\n", hf_signature_status_is_complete(&status)
-                       ? "complete: it can be finished"
-                       : "not complete: carry it to the next key holder");
-    hf_signature_status_free(&status);
-    return HF_OK;
-}
-
-static enum hf_err merge(struct hf_cli_call *call, struct hf_why *why)
-{
-    const struct hf_ctl_options *o = call->values;
-    struct hf_draft draft = {0};
-    HF_TRY(hf_draft_read_all(call->words, &draft, why));
-    enum hf_err err = check_role(&draft, call, "this", why);
-    if (err == HF_OK)
-        err = merge_into(&draft, o->draft, why);
-    if (err == HF_OK)
-        err = say(o, &draft, why);
-    hf_draft_free(&draft);
-    return err;
-}
-
-static const struct hf_cli_option merge_options[] = {{"draft", 0, HF_CLI_TEXT, HF_CTL_AT(draft),
-                                                      "the file to make, or to add signatures to",
-                                                      "FILE"},
-                                                     HF_CTL_JSON("draft-report"),
-                                                     HF_CTL_HELP,
-                                                     HF_CLI_END};
-
-#define WHAT_MERGE_DOES                                                                            \
-    "Collects the signatures of several copies in one file, for the next key holder or for\n"      \
-    "finish, and shows who has signed and who has not. FILE is made; if it exists, it must be\n"   \
-    "a copy of the same draft and gets the missing signatures. A copy of another draft, or\n"      \
-    "one with a wrong signature, is refused by name. Needs no key and no repository.\n\n"          \
-    "`finish` accepts copies as well: merge is for passing on a draft before all have signed."
-
-const struct hf_cli_command hf_cmd_root_merge = {
-    .name = "root merge",
-    .summary = "Merge signed copies of a draft of root.",
-    .arguments = "--draft FILE COPY… [--json]",
-    .about = WHAT_MERGE_DOES,
-    .examples = "  holdfastctl root merge --draft root.draft alice.draft bob.draft\n",
-    .options = merge_options,
-    .values_size = sizeof(struct hf_ctl_options),
-    .needs = {"--draft"},
-    .needs_word = "a signed copy",
-    .max_words = HF_CLI_ANY_WORDS,
-    .run = merge,
-    .variant = HF_ROLE_ROOT,
-};
-
-const struct hf_cli_command hf_cmd_targets_merge = {
-    .name = "targets merge",
-    .summary = "Merge signed copies of a draft of targets.",
-    .arguments = "--draft FILE COPY… [--json]",
-    .about = WHAT_MERGE_DOES,
-    .examples = "  holdfastctl targets merge --draft targets.draft alice.draft bob.draft\n",
-    .options = merge_options,
-    .values_size = sizeof(struct hf_ctl_options),
-    .needs = {"--draft"},
-    .needs_word = "a signed copy",
-    .max_words = HF_CLI_ANY_WORDS,
-    .run = merge,
-    .variant = HF_ROLE_TARGETS,
+const struct hf_cli_command hf_cmd_targets_draft = {
+    .name = "targets draft",
+    .summary = "Write a draft of targets metadata with the same content.",
+    .arguments = "--repo DIR --keys DIR --draft FILE [OPTION…]",
+    .about =
+        "For targets keys on several machines. The draft lists what is listed today, with the\n"
+        "next version and a new expiry. Sign it with `targets sign` and publish it with `targets\n"
+        "finish`. KEYS needs no private key, only the record beside keys (offline/root.json, or\n"
+        "online/root.json), where trust begins.\n\n"
+        "If a new root gives targets other keys on other machines, make their draft with --under,\n"
+        "from the signed draft of root; `root finish --targets` publishes both. The old keys may\n"
+        "sign too, so that no device sees metadata that it would refuse.",
+    .examples = "  holdfastctl targets draft --repo /srv/roots --keys ~/holdfast-keys \\\n"
+                "      --draft targets.draft\n"
+                "  holdfastctl targets draft --repo /srv/roots --keys ~/holdfast-keys \\\n"
+                "      --draft targets.draft --under alice.draft --under bob.draft\n",
+    .options = targets_options,
+    .needs = {"--repo", "--keys", "--draft"},
+    .run = draft_targets,
 };

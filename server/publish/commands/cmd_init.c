@@ -3,9 +3,10 @@
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
 #include "common/cli/report.h"
-#include "server/publish/ceremony/key_make.h"
 #include "common/os/file_util.h"
-#include "server/repository/certs/select.h"
+#include "server/repository/base/undo.h"
+#include "server/repository/compose.h"
+#include "server/repository/keys/key_seal.h"
 #include "server/repository/keys/signer.h"
 #include "server/repository/trusted_root.h"
 
@@ -13,123 +14,80 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct init_options {
-    struct hf_ctl_options o;
-    long long root_keys, root_threshold, targets_keys, targets_threshold;
-    long long days_root, days_targets, days_snapshot, days_timestamp;
-    char *given_passphrase_file;
-    bool is_insecure;
-};
-
-struct request {
-    const struct hf_ctl_options *o;
-    struct hf_key_plan plan;
-    struct hf_expiry expiry;
-    const char **given[HF_TOP_ROLES]; /* owned lists of borrowed names; NULL: none */
-};
-
-/* What was made, as the first root metadata says it. Borrowed. */
-struct made {
-    const char *repo_dir;
-    const char *keys_dir;
-    bool is_insecure; /* the keys lie open */
-};
-
 #define FIRST_ROOT "metadata/1.root.json"
 
-/* ---- the report, for people ------------------------------------------------------------------------------- */
+/* What is made; freed in one place. */
+struct init {
+    const struct hf_ctl_options *o;
+    int64_t now_s;
+    struct hf_expiry expiry;
+    int64_t counts[HF_TOP_ROLES]; /* of keys, given ones included */
+    const char *
+        *given[HF_TOP_ROLES]; /* --key; owned lists of borrowed texts; NULL: keys are made */
+    struct hf_key_set set;
+    struct hf_root_plan plan; /* the keys, and the thresholds */
+    char
+        *uris[HF_TOP_ROLES][HF_ROLE_KEYS_MAX]; /* owned; where a given key is, of those in tokens */
+    struct hf_undo undo;
+};
 
-static void print_text(const struct made *made, const struct hf_root *root, FILE *out)
+/* ---- what is asked for ------------------------------------------------------------------------ */
+
+/* --key ROLE=KEY: the keys of the role, and none is made for it. */
+static enum hf_err sort_given(struct init *m, struct hf_why *why)
 {
-    const struct hf_role *of_root = &root->roles[HF_ROLE_ROOT];
-    const struct hf_role *of_targets = &root->roles[HF_ROLE_TARGETS];
-    fprintf(out, "made an empty repository in %s and its keys in %s\n\n", made->repo_dir,
-            made->keys_dir);
-    fprintf(
-        out,
-        "  offline/  root %" PRId64 " of %zu, targets %" PRId64
-        " of %zu: move it to where no network reaches,\n"
-        "            keep a copy elsewhere, bring it back to sign bundles\n"
-        "  online/   snapshot, timestamp: for the machine that runs holdfastctl refresh daily\n",
-        of_root->threshold, of_root->n_key_ids, of_targets->threshold, of_targets->n_key_ids);
-    if (made->is_insecure)
-        fputs("\nThe keys are not encrypted: they were made with --insecure-no-passphrase, for "
-              "tests only\n",
-              out);
-    fprintf(out,
-            "\n%s/" FIRST_ROOT " is what devices start from.\n"
-            "Next: holdfastctl bundle add --repo %s --keys %s --set NAME --profile full CERT…\n",
-            made->repo_dir, made->repo_dir, made->keys_dir);
-}
-
-/* ---- and for scripts ------------------------------------------------------------------------------ */
-
-static json_t *role_json(const struct hf_role *role)
-{
-    json_t *ids = json_array();
-    for (size_t i = 0; i < role->n_key_ids; i++)
-        ids = hf_json_append_take(ids, json_string(role->key_ids[i]));
-    return json_pack("{s:I, s:o}", "threshold", (json_int_t)role->threshold, "key_ids", ids);
-}
-
-static json_t *roles_json(const struct hf_root *root)
-{
-    json_t *roles = json_object();
-    int failures = roles == NULL;
-    for (int role = 0; role < HF_TOP_ROLES; role++)
-        failures += json_object_set_new(roles, hf_top_role_name((enum hf_top_role)role),
-                                        role_json(&root->roles[role]));
-    if (failures == 0)
-        return roles;
-    json_decref(roles);
-    return NULL;
-}
-
-static json_t *to_json(const struct made *made, const struct hf_root *root, struct hf_bytes file)
-{
-    char sha256[HF_SHA256_HEX_LEN];
-    hf_sha256_hex(file, sha256);
-    return json_pack("{s:i, s:s, s:s, s:b, s:{s:s, s:s, s:o}, s:o}", "format", 1, "repo",
-                     made->repo_dir, "keys", made->keys_dir, "insecure", made->is_insecure, "root",
-                     "path", FIRST_ROOT, "sha256", sha256, "expires",
-                     hf_json_time(root->env.expires_s), "roles", roles_json(root));
-}
-
-static enum hf_err read_root(const char *repo_dir, struct hf_buf *file, struct hf_root *root,
-                             struct hf_why *why)
-{
-    struct hf_path path;
-    HF_TRY(hf_path_set(&path, why, "%s/" FIRST_ROOT, repo_dir));
-    HF_TRY(hf_file_read_any(path.text, HF_ROOT_BYTES_MAX, file, why));
-    return hf_root_parse(hf_buf_bytes(file), root, why);
-}
-
-static enum hf_err report(const struct made *made, bool is_json, FILE *out, struct hf_why *why)
-{
-    struct hf_root root = {0};
-    struct hf_buf file = {0};
-    enum hf_err err = read_root(made->repo_dir, &file, &root, why);
-    if (err == HF_OK && is_json)
-        err = hf_json_print_take(to_json(made, &root, hf_buf_bytes(&file)), out, why);
-    else if (err == HF_OK)
-        print_text(made, &root, out);
-    hf_root_free(&root);
-    hf_buf_free(&file);
-    return err;
-}
-
-/* ---- looking before making -------------------------------------------------------------------- */
-
-static enum hf_err refuse_existing(const char *dir, const char *name, struct hf_why *why)
-{
-    struct hf_path path;
-    HF_TRY(hf_path_set(&path, why, "%s/%s", dir, name));
-    if (hf_file_exists(path.text))
-        return hf_fail(why, HF_E_STATE,
-                       "%s exists already; init never overwrites, choose another folder",
-                       path.text);
+    char *const *texts = m->o->extra_keys;
+    size_t n[HF_TOP_ROLES] = {0}, n_all = 0;
+    while (texts != NULL && texts[n_all] != NULL)
+        n_all++;
+    for (size_t i = 0; i < n_all; i++) {
+        size_t len = strcspn(texts[i], "=");
+        int role = 0;
+        while (role < HF_TOP_ROLES &&
+               (strlen(hf_top_role_name((enum hf_top_role)role)) != len ||
+                memcmp(hf_top_role_name((enum hf_top_role)role), texts[i], len) != 0))
+            role++;
+        if (role == HF_TOP_ROLES || texts[i][len] == '\0' || texts[i][len + 1] == '\0')
+            return hf_fail(why, HF_E_ARGUMENT,
+                           "--key is ROLE=KEY with the role root, targets, snapshot or timestamp, "
+                           "not %s",
+                           texts[i]);
+        if (m->given[role] == NULL)
+            m->given[role] = calloc(n_all + 1, sizeof *m->given[role]);
+        if (m->given[role] == NULL)
+            return hf_fail(why, HF_E_MEMORY, "out of memory for keys");
+        m->given[role][n[role]++] = texts[i] + len + 1;
+    }
+    for (int role = 0; role < HF_TOP_ROLES; role++) {
+        /* 1 is also what is asked for without the option. */
+        if (n[role] > 0 && m->counts[role] != 1 && m->counts[role] != (int64_t)n[role])
+            return hf_fail(why, HF_E_ARGUMENT,
+                           "%zu %s key(s) are given and %" PRId64
+                           " are asked for; where some are given, none is made",
+                           n[role], hf_top_role_name((enum hf_top_role)role), m->counts[role]);
+        if (n[role] > 0)
+            m->counts[role] = (int64_t)n[role];
+    }
     return HF_OK;
 }
+
+static enum hf_err check_counts(const struct init *m, struct hf_why *why)
+{
+    for (int i = 0; i < HF_TOP_ROLES; i++) {
+        const char *role = hf_top_role_name((enum hf_top_role)i);
+        int64_t n = m->counts[i], threshold = m->plan.thresholds[i];
+        if (n < 1 || n > HF_ROLE_KEYS_MAX)
+            return hf_fail(why, HF_E_ARGUMENT, "a role has 1 to %d keys, not %" PRId64 " (%s)",
+                           HF_ROLE_KEYS_MAX, n, role);
+        if (threshold < 1 || threshold > n)
+            return hf_fail(why, HF_E_ARGUMENT,
+                           "a threshold of %" PRId64 " cannot be met by %" PRId64 " %s key(s)",
+                           threshold, n, role);
+    }
+    return hf_expiry_check(&m->expiry, why);
+}
+
+/* ---- folders ---------------------------------------------------------------------------------- */
 
 /* The repository is served to everyone: keys below it would be, too. */
 static enum hf_err refuse_keys_in_repo(const char *repo, const char *keys, struct hf_why *why)
@@ -150,24 +108,146 @@ static enum hf_err refuse_keys_in_repo(const char *repo, const char *keys, struc
     return err;
 }
 
-static enum hf_err make_places(const struct request *r, struct hf_undo *undo, struct hf_why *why)
+static enum hf_err make_folders(struct init *m, struct hf_why *why)
 {
-    HF_TRY(refuse_existing(r->o->repo, "metadata", why));
-    HF_TRY(refuse_existing(r->o->repo, "targets", why));
-    HF_TRY(refuse_existing(r->o->keys, "offline", why));
-    HF_TRY(refuse_existing(r->o->keys, "online", why));
-    HF_TRY(hf_undo_make_folder(undo, r->o->repo, 0755, why));
-    HF_TRY(hf_undo_make_folder(undo, r->o->keys, 0700, why));
-    return refuse_keys_in_repo(r->o->repo, r->o->keys, why);
+    const char *repo = m->o->repo, *keys = m->o->keys;
+    const struct {
+        const char *dir, *name;
+    } fresh[] = {{repo, "metadata"}, {repo, "targets"}, {keys, "offline"}, {keys, "online"}};
+    struct hf_path path;
+    for (size_t i = 0; i < sizeof fresh / sizeof fresh[0]; i++) {
+        HF_TRY(hf_path_set(&path, why, "%s/%s", fresh[i].dir, fresh[i].name));
+        if (hf_file_exists(path.text))
+            return hf_fail(why, HF_E_STATE,
+                           "%s exists already; init never overwrites, choose another folder",
+                           path.text);
+    }
+    HF_TRY(hf_undo_make_folder(&m->undo, repo, 0755, why));
+    HF_TRY(hf_undo_make_folder(&m->undo, keys, 0700, why));
+    return refuse_keys_in_repo(repo, keys, why);
+}
+
+/* ---- keys ------------------------------------------------------------------------------------- */
+
+/* Which of the given keys are opened, in their order: all. */
+static bool note_and_want(void *context, const struct hf_key_file *file)
+{
+    char ***next = context;
+    if (file->uri != NULL)
+        **next = strdup(file->uri);
+    (*next)++;
+    return true;
+}
+
+static enum hf_err open_given(struct init *m, enum hf_top_role role, struct hf_why *why)
+{
+    const char *passphrase_file = m->o->given_passphrase_file;
+    char **next = m->uris[role];
+    const struct hf_key_choice all = {note_and_want, &next};
+    struct hf_key_set holder;
+    if (passphrase_file == NULL)
+        passphrase_file = m->set.folders[hf_key_location_of(role)].passphrase_file;
+    HF_TRY(hf_key_set_init_holder(&holder, NULL, NULL, why));
+    /* One PIN a token, whatever roles its keys get. */
+    holder.tokens = m->set.tokens;
+    enum hf_err err = hf_key_set_add_extra(&holder, m->given[role], passphrase_file, why);
+    if (err == HF_OK)
+        err = hf_key_set_open_chosen(&holder, HF_KEYS_OFFLINE, &all, &m->plan.keys[role], why);
+    m->set.tokens = holder.tokens;
+    holder.tokens = NULL;
+    hf_key_set_free(&holder);
+    return err;
+}
+
+static enum hf_err collect_keys(struct init *m, struct hf_why *why)
+{
+    for (int role = 0; role < HF_TOP_ROLES; role++) {
+        struct hf_signers *keys = &m->plan.keys[role];
+        size_t n = (size_t)m->counts[role];
+        if (m->given[role] != NULL) {
+            HF_TRY(open_given(m, (enum hf_top_role)role, why));
+            continue;
+        }
+        keys->keys = calloc(n, sizeof *keys->keys);
+        if (keys->keys == NULL)
+            return hf_fail(why, HF_E_MEMORY, "out of memory for keys");
+        for (; keys->n_keys < n; keys->n_keys++)
+            HF_TRY(hf_signing_key_generate(&keys->keys[keys->n_keys], why));
+    }
+    return HF_OK;
+}
+
+/* A file for a key: sealed, or that says in which token it is. */
+static enum hf_err write_key(struct init *m, int role, size_t i, const struct hf_key_seal *seal,
+                             struct hf_why *why)
+{
+    const struct hf_signing_key *key = &m->plan.keys[role].keys[i];
+    const char *uri = m->uris[role][i];
+    enum hf_key_location location = hf_key_location_of((enum hf_top_role)role);
+    struct hf_token_public found = {0};
+    struct hf_path path;
+    HF_TRY(hf_path_set(&path, why, "%s/%s-%zu" HF_KEY_FILE_SUFFIX,
+                       m->set.folders[location].path.text, hf_top_role_name((enum hf_top_role)role),
+                       i + 1));
+    if (key->token == NULL) {
+        HF_TRY(hf_key_file_create(path.text, key, &seal->kdf, seal->wrap_key, why));
+        return hf_undo_note(&m->undo, path.text, why);
+    }
+    if (uri == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for a key in a token");
+    HF_TRY(hf_token_read_public(&m->set.tokens, uri, &found, why));
+    enum hf_err err = hf_key_file_create_reference(path.text, &found, uri, why);
+    hf_token_public_free(&found);
+    return err == HF_OK ? hf_undo_note(&m->undo, path.text, why) : err;
+}
+
+static enum hf_err write_keys(struct init *m, enum hf_key_location location,
+                              const struct hf_key_seal *seal, struct hf_why *why)
+{
+    const struct hf_key_folder *folder = &m->set.folders[location];
+    struct hf_path periods;
+    for (int role = 0; role < HF_TOP_ROLES; role++) {
+        bool is_here = hf_key_location_of((enum hf_top_role)role) == location;
+        for (size_t i = 0; i < m->plan.keys[role].n_keys && is_here; i++)
+            HF_TRY(write_key(m, role, i, seal, why));
+    }
+    HF_TRY(hf_expiry_create(folder, location, &m->expiry, why));
+    HF_TRY(hf_path_set(&periods, why, "%s/expiry.json", folder->path.text));
+    return hf_undo_note(&m->undo, periods.text, why);
+}
+
+static enum hf_err make_keys(struct init *m, struct hf_why *why)
+{
+    struct hf_key_seal seals[HF_KEY_LOCATIONS] = {0};
+    enum hf_err err = collect_keys(m, why);
+    for (int i = 0; i < HF_KEY_LOCATIONS && err == HF_OK; i++) {
+        const struct hf_key_folder *folder = &m->set.folders[i];
+        bool has_seeds = false; /* where every key is in a token, no passphrase is chosen */
+        for (int role = 0; role < HF_TOP_ROLES; role++) {
+            const struct hf_signers *keys = &m->plan.keys[role];
+            for (size_t k = 0; k < keys->n_keys; k++)
+                has_seeds = has_seeds || ((int)hf_key_location_of((enum hf_top_role)role) == i &&
+                                          keys->keys[k].token == NULL);
+        }
+        err = hf_undo_make_folder(&m->undo, folder->path.text, 0700, why);
+        if (err == HF_OK && has_seeds && !m->o->is_insecure)
+            err = hf_key_seal_prepare(folder->path.text, folder->passphrase_file, &seals[i], why);
+    }
+    for (int i = 0; i < HF_KEY_LOCATIONS && err == HF_OK; i++)
+        err = write_keys(m, (enum hf_key_location)i, &seals[i], why);
+    for (int i = 0; i < HF_KEY_LOCATIONS; i++)
+        hf_key_seal_free(&seals[i]);
+    return err;
 }
 
 /* ---- the first metadata ----------------------------------------------------------------------- */
 
-/* Takes the composed signed part; the file is staged, and borrowed in `file`. */
-static enum hf_err sign_take(struct hf_repo *repo, enum hf_top_role role, json_t *signed_part,
-                             const struct hf_signers *signers, struct hf_bytes *file,
-                             struct hf_why *why)
+/* Every key signs, not only as many as the threshold asks: a key that cannot is found today. Takes the
+ * composed signed part; the file is staged, and borrowed in `file`. */
+static enum hf_err sign_take(struct init *m, struct hf_repo *repo, enum hf_top_role role,
+                             json_t *signed_part, struct hf_bytes *file, struct hf_why *why)
 {
+    const struct hf_signers *signers = &m->plan.keys[role];
     struct hf_buf bytes = {0};
     struct hf_path path;
     enum hf_err err = hf_repo_role_path(role, 1, true, &path, why);
@@ -183,234 +263,186 @@ static enum hf_err sign_take(struct hf_repo *repo, enum hf_top_role role, json_t
     return HF_OK;
 }
 
-/* Every key signs, not only as many as the threshold asks: a key that cannot is found today. */
-static enum hf_err stage_metadata(struct hf_repo *repo, const struct hf_root_plan *plan,
-                                  const struct hf_expiry *expiry, int64_t now_s, struct hf_why *why)
+static enum hf_err stage_metadata(struct init *m, struct hf_repo *repo, struct hf_why *why)
 {
-    const struct hf_signing root = {1, hf_expiry_of(expiry, HF_ROLE_ROOT, now_s), now_s};
-    const struct hf_signing targets = {1, hf_expiry_of(expiry, HF_ROLE_TARGETS, now_s), now_s};
-    const struct hf_signing snapshot = {1, hf_expiry_of(expiry, HF_ROLE_SNAPSHOT, now_s),
-                                        HF_TIME_NONE};
-    const struct hf_signing timestamp = {1, hf_expiry_of(expiry, HF_ROLE_TIMESTAMP, now_s),
-                                         HF_TIME_NONE};
+    struct hf_signing of[HF_TOP_ROLES];
     json_t *part = NULL;
     struct hf_bytes file = {0};
-    HF_TRY(hf_compose_root(plan, &root, &part, why));
-    HF_TRY(sign_take(repo, HF_ROLE_ROOT, part, &plan->keys[HF_ROLE_ROOT], &file, why));
-    HF_TRY(hf_compose_targets(NULL, &targets, &part, why));
-    HF_TRY(sign_take(repo, HF_ROLE_TARGETS, part, &plan->keys[HF_ROLE_TARGETS], &file, why));
-    HF_TRY(hf_compose_snapshot(NULL, &snapshot, 1, file, &part, why));
-    HF_TRY(sign_take(repo, HF_ROLE_SNAPSHOT, part, &plan->keys[HF_ROLE_SNAPSHOT], &file, why));
-    HF_TRY(hf_compose_timestamp(&timestamp, 1, file, &part, why));
-    return sign_take(repo, HF_ROLE_TIMESTAMP, part, &plan->keys[HF_ROLE_TIMESTAMP], &file, why);
+    for (int i = 0; i < HF_TOP_ROLES; i++)
+        of[i] = (struct hf_signing){1, hf_expiry_of(&m->expiry, (enum hf_top_role)i, m->now_s),
+                                    i == HF_ROLE_ROOT || i == HF_ROLE_TARGETS ? m->now_s
+                                                                              : HF_TIME_NONE};
+    HF_TRY(hf_compose_root(&m->plan, &of[HF_ROLE_ROOT], &part, why));
+    HF_TRY(sign_take(m, repo, HF_ROLE_ROOT, part, &file, why));
+    HF_TRY(hf_compose_targets(NULL, &of[HF_ROLE_TARGETS], &part, why));
+    HF_TRY(sign_take(m, repo, HF_ROLE_TARGETS, part, &file, why));
+    HF_TRY(hf_compose_snapshot(NULL, &of[HF_ROLE_SNAPSHOT], 1, file, &part, why));
+    HF_TRY(sign_take(m, repo, HF_ROLE_SNAPSHOT, part, &file, why));
+    HF_TRY(hf_compose_timestamp(&of[HF_ROLE_TIMESTAMP], 1, file, &part, why));
+    return sign_take(m, repo, HF_ROLE_TIMESTAMP, part, &file, why);
 }
 
-/* Noted before it is written: to remove a file that is not there does no harm. */
-static enum hf_err note_file(const struct hf_repo *repo, const struct hf_repo_file *file,
-                             struct hf_undo *undo, struct hf_why *why)
+static enum hf_err write_metadata(struct init *m, struct hf_why *why)
 {
+    struct hf_repo repo = {.dir = m->o->repo};
     struct hf_path path;
-    HF_TRY(hf_path_set(&path, why, "%s/%s", repo->dir, file->path));
-    return hf_undo_note(undo, path.text, why);
-}
-
-/* What the keys know of their repository lies beside them, in both halves. */
-static enum hf_err write_records(const struct hf_repo *repo, const struct hf_key_set *set,
-                                 struct hf_undo *undo, struct hf_why *why)
-{
-    for (int location = 0; location < HF_KEY_LOCATIONS; location++)
-        HF_TRY(hf_trusted_root_create(&set->folders[location], repo, undo, why));
-    return HF_OK;
-}
-
-static enum hf_err write_metadata(const struct request *r, const struct hf_key_set *set,
-                                  const struct hf_root_plan *plan, int64_t now_s,
-                                  struct hf_undo *undo, struct hf_why *why)
-{
-    struct hf_repo repo = {.dir = r->o->repo};
-    struct hf_path folder;
-    HF_TRY(hf_path_set(&folder, why, "%s/targets", repo.dir));
-    HF_TRY(hf_undo_make_folder(undo, folder.text, 0755, why));
-    HF_TRY(hf_path_set(&folder, why, "%s/metadata", repo.dir));
-    HF_TRY(hf_undo_make_folder(undo, folder.text, 0755, why));
-    enum hf_err err = stage_metadata(&repo, plan, &r->expiry, now_s, why);
+    HF_TRY(hf_path_set(&path, why, "%s/targets", repo.dir));
+    HF_TRY(hf_undo_make_folder(&m->undo, path.text, 0755, why));
+    HF_TRY(hf_path_set(&path, why, "%s/metadata", repo.dir));
+    HF_TRY(hf_undo_make_folder(&m->undo, path.text, 0755, why));
+    enum hf_err err = stage_metadata(m, &repo, why);
+    /* What the keys know of their repository is beside them, in both folders. */
+    for (int i = 0; i < HF_KEY_LOCATIONS && err == HF_OK; i++)
+        err = hf_trusted_root_create(&m->set.folders[i], &repo, &m->undo, why);
+    /* Noted before it is written: to remove a file that is not there does no harm. */
+    for (size_t i = 0; i < repo.n_staged && err == HF_OK; i++) {
+        err = hf_path_set(&path, why, "%s/%s", repo.dir, repo.staged[i].path);
+        if (err == HF_OK)
+            err = hf_undo_note(&m->undo, path.text, why);
+    }
     if (err == HF_OK)
-        err = write_records(&repo, set, undo, why);
-    for (size_t i = 0; i < repo.n_staged && err == HF_OK; i++)
-        err = note_file(&repo, &repo.staged[i], undo, why);
-    if (err == HF_OK)
-        err = hf_repo_write(&repo, now_s, why);
+        err = hf_repo_write(&repo, m->now_s, why);
     hf_repo_unstage(&repo);
+    return err;
+}
+
+/* ---- the report ------------------------------------------------------------------------------- */
+
+static void print_text(const struct hf_ctl_options *o, const struct hf_root *root)
+{
+    const struct hf_role *of_root = &root->roles[HF_ROLE_ROOT];
+    const struct hf_role *of_targets = &root->roles[HF_ROLE_TARGETS];
+    printf("made an empty repository in %s and its keys in %s\n\n", o->repo, o->keys);
+    printf("  offline/  root %" PRId64 " of %zu, targets %" PRId64
+           " of %zu: move it to where no network reaches,\n"
+           "            keep a copy elsewhere, bring it back to sign bundles\n"
+           "  online/   snapshot, timestamp: for the machine that runs holdfastctl refresh daily\n",
+           of_root->threshold, of_root->n_key_ids, of_targets->threshold, of_targets->n_key_ids);
+    if (o->is_insecure)
+        puts("\nThe keys are not encrypted: they were made with --insecure-no-passphrase, for "
+             "tests only");
+    printf("\n%s/" FIRST_ROOT " is what devices start from.\n"
+           "Next: holdfastctl bundle add --repo %s --keys %s --set NAME --profile full CERT…\n",
+           o->repo, o->repo, o->keys);
+}
+
+static enum hf_err print_json(const struct hf_ctl_options *o, const struct hf_root *root,
+                              struct hf_bytes file, struct hf_why *why)
+{
+    char sha256[HF_SHA256_HEX_LEN];
+    json_t *roles = json_object();
+    for (int i = 0; i < HF_TOP_ROLES; i++) {
+        const struct hf_role *role = &root->roles[i];
+        json_t *ids = hf_json_texts((const char *const *)role->key_ids, role->n_key_ids);
+        json_object_set_new(roles, hf_top_role_name((enum hf_top_role)i),
+                            json_pack("{s:I, s:o}", "threshold", (json_int_t)role->threshold,
+                                      "key_ids", ids));
+    }
+    hf_sha256_hex(file, sha256);
+    return hf_json_print_take(json_pack("{s:i, s:s, s:s, s:b, s:{s:s, s:s, s:o}, s:o}", "format", 1,
+                                        "repo", o->repo, "keys", o->keys, "insecure",
+                                        o->is_insecure, "root", "path", FIRST_ROOT, "sha256",
+                                        sha256, "expires", hf_json_time(root->env.expires_s),
+                                        "roles", roles),
+                              stdout, why);
+}
+
+/* What was made, as the first root metadata on disk says it. */
+static enum hf_err report(const struct hf_ctl_options *o, struct hf_why *why)
+{
+    struct hf_root root = {0};
+    struct hf_buf file = {0};
+    struct hf_path path;
+    HF_TRY(hf_path_set(&path, why, "%s/" FIRST_ROOT, o->repo));
+    enum hf_err err = hf_file_read_any(path.text, HF_ROOT_BYTES_MAX, &file, why);
+    if (err == HF_OK)
+        err = hf_root_parse(hf_buf_bytes(&file), &root, why);
+    if (err == HF_OK && o->is_json)
+        err = print_json(o, &root, hf_buf_bytes(&file), why);
+    else if (err == HF_OK)
+        print_text(o, &root);
+    hf_root_free(&root);
+    hf_buf_free(&file);
     return err;
 }
 
 /* ---- the command ------------------------------------------------------------------------------ */
 
-static enum hf_err make_in(const struct request *r, struct hf_key_set *set, int64_t now_s,
-                           struct hf_undo *undo, struct hf_why *why)
+static enum hf_err make(struct init *m, struct hf_why *why)
 {
-    struct hf_root_plan plan = {0};
-    HF_TRY(make_places(r, undo, why));
-    HF_TRY(hf_key_make(set, &r->plan, &r->expiry, undo, &plan, why));
-    enum hf_err err = write_metadata(r, set, &plan, now_s, undo, why);
-    hf_root_plan_free(&plan);
-    return err;
-}
-
-static enum hf_err make_all(const struct request *r, struct hf_undo *undo, struct hf_why *why)
-{
-    struct hf_key_set set;
-    const struct hf_publication_context at = hf_ctl_publication(r->o, HF_KEYS_OFFLINE);
-    const char *online = at.online_passphrase_file;
-    HF_TRY(hf_key_set_init(&set, at.keys_dir, at.passphrase_file,
-                           online == NULL ? at.passphrase_file : online, why));
-    enum hf_err err = make_in(r, &set, at.now_s, undo, why);
-    hf_key_set_free(&set);
-    return err;
-}
-
-static enum hf_err init(const struct request *r, struct hf_why *why)
-{
-    struct hf_undo undo = {0};
-    HF_TRY(hf_key_plan_check(&r->plan, why));
-    HF_TRY(hf_expiry_check(&r->expiry, why));
-    enum hf_err err = make_all(r, &undo, why);
-    if (err != HF_OK) {
-        hf_undo_run(&undo);
-        return err;
-    }
-    hf_undo_free(&undo);
-    const struct made made = {r->o->repo, r->o->keys, r->plan.is_insecure};
-    return report(&made, r->o->is_json, stdout, why);
-}
-
-/* ---- options ---------------------------------------------------------------------------------- */
-
-/* ROLE=KEY; NULL for what begins with no role. */
-static const char *split_role(const char *text, enum hf_top_role *role)
-{
-    for (int i = 0; i < HF_TOP_ROLES; i++) {
-        const char *name = hf_top_role_name((enum hf_top_role)i);
-        size_t len = strlen(name);
-        *role = (enum hf_top_role)i;
-        if (strncmp(text, name, len) == 0 && text[len] == '=' && text[len + 1] != '\0')
-            return text + len + 1;
-    }
-    return NULL;
-}
-
-static enum hf_err sort_given(struct request *r, struct hf_why *why)
-{
-    size_t n[HF_TOP_ROLES] = {0}, n_all = 0;
-    char **texts = r->o->extra_keys;
-    while (texts != NULL && texts[n_all] != NULL)
-        n_all++;
-    for (size_t i = 0; i < n_all; i++) {
-        enum hf_top_role role;
-        const char *key = split_role(texts[i], &role);
-        if (key == NULL)
-            return hf_fail(why, HF_E_ARGUMENT,
-                           "--key is ROLE=KEY with the role root, targets, snapshot or timestamp, "
-                           "not %s",
-                           texts[i]);
-        if (r->given[role] == NULL)
-            r->given[role] = calloc(n_all + 1, sizeof *r->given[role]);
-        if (r->given[role] == NULL)
-            return hf_fail(why, HF_E_MEMORY, "out of memory for keys");
-        r->given[role][n[role]++] = key;
-    }
-    return HF_OK;
-}
-
-/* Given keys are counted; another count (1 is none said) would be a misunderstanding. */
-static enum hf_err count_given(struct request *r, struct hf_why *why)
-{
-    for (int role = 0; role < HF_TOP_ROLES; role++) {
-        int64_t n = 0, asked = r->plan.counts[role];
-        while (r->given[role] != NULL && r->given[role][n] != NULL)
-            n++;
-        if (n == 0)
-            continue;
-        if (asked != 1 && asked != n)
-            return hf_fail(why, HF_E_ARGUMENT,
-                           "%" PRId64 " %s key(s) are given and %" PRId64
-                           " are asked for; where some are given, none is made",
-                           n, hf_top_role_name((enum hf_top_role)role), asked);
-        r->plan.counts[role] = n;
-        r->plan.given[role] = r->given[role];
-    }
-    return HF_OK;
-}
-
-static void apply(const struct init_options *n, struct request *r)
-{
-    r->plan = (struct hf_key_plan){
-        .counts = {[HF_ROLE_ROOT] = n->root_keys,
-                   [HF_ROLE_TARGETS] = n->targets_keys,
-                   [HF_ROLE_SNAPSHOT] = 1,
-                   [HF_ROLE_TIMESTAMP] = 1},
-        .thresholds = {[HF_ROLE_ROOT] = n->root_threshold,
-                       [HF_ROLE_TARGETS] = n->targets_threshold,
-                       [HF_ROLE_SNAPSHOT] = 1,
-                       [HF_ROLE_TIMESTAMP] = 1},
-        .is_insecure = n->is_insecure,
-    };
-    r->expiry = (struct hf_expiry){.days = {[HF_ROLE_ROOT] = n->days_root,
-                                            [HF_ROLE_TARGETS] = n->days_targets,
-                                            [HF_ROLE_SNAPSHOT] = n->days_snapshot,
-                                            [HF_ROLE_TIMESTAMP] = n->days_timestamp}};
+    const struct hf_ctl_options *o = m->o;
+    const char *online = o->online_passphrase_file;
+    HF_TRY(sort_given(m, why));
+    HF_TRY(check_counts(m, why));
+    HF_TRY(hf_key_set_init(&m->set, o->keys, o->passphrase_file,
+                           online == NULL ? o->passphrase_file : online, why));
+    HF_TRY(make_folders(m, why));
+    HF_TRY(make_keys(m, why));
+    return write_metadata(m, why);
 }
 
 static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
 {
-    const struct init_options *o = call->values;
-    struct request r = {.o = &o->o};
-    if (o->is_insecure && (o->o.passphrase_file != NULL || o->o.online_passphrase_file != NULL))
+    const struct hf_ctl_options *o = call->values;
+    struct init m = {
+        .o = o,
+        .now_s = hf_ctl_now_s(),
+        .counts = {1, 1, 1, 1},
+        .plan = {.thresholds = {1, 1, 1, 1}},
+        .expiry = {.days = {[HF_ROLE_ROOT] = o->days_root,
+                            [HF_ROLE_TARGETS] = o->days_targets,
+                            [HF_ROLE_SNAPSHOT] = o->days_snapshot,
+                            [HF_ROLE_TIMESTAMP] = o->days_timestamp}},
+    };
+    m.counts[HF_ROLE_ROOT] = o->root_keys;
+    m.counts[HF_ROLE_TARGETS] = o->targets_keys;
+    m.plan.thresholds[HF_ROLE_ROOT] = o->root_threshold;
+    m.plan.thresholds[HF_ROLE_TARGETS] = o->targets_threshold;
+    if (o->is_insecure && (o->passphrase_file != NULL || o->online_passphrase_file != NULL))
         return hf_cli_usage(call, "give a passphrase file or --insecure-no-passphrase, not both");
-    apply(o, &r);
-    enum hf_err err = sort_given(&r, why);
+    enum hf_err err = make(&m, why);
     if (err == HF_OK)
-        err = count_given(&r, why);
-    r.plan.given_passphrase_file = o->given_passphrase_file;
-    if (err == HF_OK)
-        err = init(&r, why);
-    for (int role = 0; role < HF_TOP_ROLES; role++)
-        free(r.given[role]);
-    return err;
+        hf_undo_free(&m.undo);
+    else
+        hf_undo_run(&m.undo);
+    for (int role = 0; role < HF_TOP_ROLES; role++) {
+        hf_signers_free(&m.plan.keys[role]);
+        free(m.given[role]);
+        for (size_t i = 0; i < HF_ROLE_KEYS_MAX; i++)
+            free(m.uris[role][i]);
+    }
+    hf_key_set_free(&m.set);
+    return err == HF_OK ? report(o, why) : err;
 }
 
-#define AT(member) offsetof(struct init_options, member)
-#define NUMBER(name, field, number, help, unit)                                                    \
-    {                                                                                              \
-        name, 0, HF_CLI_INT64, AT(field), help, unit, .preset = (number), .shows_preset = true     \
-    }
+/* Their limits stand where they are checked: given keys are counted too, and periods also lie in files. */
+#define NUMBER(name, member, number, about, value)                                                 \
+    HF_CTL_NUMBER(name, member, number, 0, 0, about, value)
 
-static const struct hf_cli_option options[] =
-    {HF_CTL_REPO,
-     HF_CTL_KEYS,
-     NUMBER("root-keys", root_keys, 1, "how many root keys", "N"),
-     NUMBER("root-threshold", root_threshold, 1, "how many of them must sign", "M"),
-     NUMBER("targets-keys", targets_keys, 1, "how many targets keys", "N"),
-     NUMBER("targets-threshold", targets_threshold, 1, "how many of them must sign", "M"),
-     NUMBER("expires-root", days_root, HF_EXPIRY_ROOT_DAYS, "how long root metadata lasts", "DAYS"),
-     NUMBER("expires-targets", days_targets, HF_EXPIRY_TARGETS_DAYS,
-            "how long targets metadata lasts", "DAYS"),
-     NUMBER("expires-snapshot", days_snapshot, HF_EXPIRY_SNAPSHOT_DAYS, "how long a snapshot lasts",
-            "DAYS"),
-     NUMBER("expires-timestamp", days_timestamp, HF_EXPIRY_TIMESTAMP_DAYS,
-            "how long a timestamp lasts", "DAYS"),
-     {"key", 0, HF_CLI_LIST, HF_CTL_AT(extra_keys),
-      "the role has this key, a file or a PKCS#11 URI, and none is made for it; once for each",
-      "ROLE=KEY"},
-     {"key-passphrase-file", 0, HF_CLI_TEXT, AT(given_passphrase_file),
-      "its first line unlocks the files of --key, if theirs is another", "FILE"},
-     HF_CTL_PASSPHRASE,
-     HF_CTL_ONLINE_PASSPHRASE,
-     {"insecure-no-passphrase", 0, HF_CLI_FLAG, AT(is_insecure),
-      "leave the keys open on disk: for tests only", NULL},
-     HF_CTL_JSON("init-report"),
-     HF_CTL_HELP,
-     HF_CLI_END};
+static const struct hf_cli_option options[] = {
+    HF_CTL_REPO,
+    HF_CTL_KEYS,
+    NUMBER("root-keys", root_keys, 1, "how many root keys", "N"),
+    NUMBER("root-threshold", root_threshold, 1, "how many of them must sign", "M"),
+    NUMBER("targets-keys", targets_keys, 1, "how many targets keys", "N"),
+    NUMBER("targets-threshold", targets_threshold, 1, "how many of them must sign", "M"),
+    NUMBER("expires-root", days_root, HF_EXPIRY_ROOT_DAYS, "how long root metadata lasts", "DAYS"),
+    NUMBER("expires-targets", days_targets, HF_EXPIRY_TARGETS_DAYS,
+           "how long targets metadata lasts", "DAYS"),
+    NUMBER("expires-snapshot", days_snapshot, HF_EXPIRY_SNAPSHOT_DAYS, "how long a snapshot lasts",
+           "DAYS"),
+    NUMBER("expires-timestamp", days_timestamp, HF_EXPIRY_TIMESTAMP_DAYS,
+           "how long a timestamp lasts", "DAYS"),
+    HF_CTL_LIST("key", extra_keys,
+                "the role has this key, a file or a PKCS#11 URI, and none is made for it; once for "
+                "each",
+                "ROLE=KEY"),
+    HF_CTL_TEXT("key-passphrase-file", given_passphrase_file,
+                "its first line unlocks the files of --key, if theirs is another", "FILE"),
+    HF_CTL_PASSPHRASE,
+    HF_CTL_ONLINE_PASSPHRASE,
+    HF_CTL_INSECURE,
+    HF_CTL_REPORT("init-report")};
 
 const struct hf_cli_command hf_cmd_init = {
     .name = "init",
@@ -436,7 +468,6 @@ const struct hf_cli_command hf_cmd_init = {
                 "      --key 'root=pkcs11:token=bob;object=root' --root-threshold 2\n"
                 "  holdfastctl init --repo /srv/roots --keys ~/holdfast-keys --json | jq .root\n",
     .options = options,
-    .values_size = sizeof(struct init_options),
     .needs = {"--repo", "--keys"},
     .run = run,
 };

@@ -120,11 +120,11 @@ struct hf_ctl_options {
 #define HF_CTL_INSECURE                                                                            \
     HF_CTL_FLAG("insecure-no-passphrase", is_insecure,                                             \
                 "do not encrypt private keys on disk: for tests only")
+#define HF_CTL_CLOCK                                                                               \
+    HF_CTL_FLAG("clock-is-right", is_clock_right,                                                  \
+                "sign although the clock is far from the last signature of these keys")
 /* Of every command that signs in a repository. */
-#define HF_CTL_SIGNING                                                                             \
-    HF_CTL_PASSPHRASE, HF_CTL_ONLINE_PASSPHRASE,                                                   \
-        HF_CTL_FLAG("clock-is-right", is_clock_right,                                              \
-                    "sign although the clock is far from the last signature of these keys")
+#define HF_CTL_SIGNING HF_CTL_PASSPHRASE, HF_CTL_ONLINE_PASSPHRASE, HF_CTL_CLOCK
 #define HF_CTL_ROOT                                                                                \
     HF_CTL_TEXT("root", root,                                                                      \
                 "start from this root metadata, like a device that ships with it (default: the "   \
@@ -171,13 +171,6 @@ struct hf_ctl_options {
     {"quiet", 'q', HF_CLI_QUIET, 0, "print no report", NULL},                                      \
         {"verbose", 'v', HF_CLI_VERBOSE, 0, "log each step to standard error", NULL},              \
         HF_CLI_HELP_ROW
-
-#define HF_CTL_AT(member) offsetof(struct hf_ctl_options, member)
-#define HF_CTL_JSON(schema)                                                                        \
-    HF_CTL_FLAG("json", is_json, "print JSON for scripts: schema/" schema ".schema.json")
-#define HF_CTL_CLOCK                                                                               \
-    HF_CTL_FLAG("clock-is-right", is_clock_right,                                                  \
-                "sign although the clock is far from the last signature of these keys")
 
 /* Of the help of every command that signs. */
 #define HF_CTL_KEY_TEXT                                                                            \
