@@ -365,21 +365,21 @@ const struct hf_cli_command hf_cmd_config = {
     .summary = "show or change what init configured",
     .arguments = "[set KEY VALUE... | unset KEY] [--json] [--state DIR]",
     .about =
-        "Shows the configuration of this device, or changes one part of it. The device keeps what\n"
-        "it knows: metadata, version floors, bundles and a trial. A running agent uses the change\n"
+        "Shows the configuration of this device, or changes one part of it. The device keeps its\n"
+        "metadata, version floors, bundles and a trial. A running agent uses the change\n"
         "from its next check on. KEY is one of:\n"
         "  url              http:// or https:// addresses of the repository, one for each mirror\n"
-        "  set, profile     which bundles the device takes; the active one stays in use until one\n"
-        "                   of the new set has passed the endpoints\n"
+        "  set, profile     which bundles the device installs; the active one stays in use until\n"
+        "                   one of the new set has passed preflight\n"
         "  redirect-hosts   hosts, besides those of url, that a mirror may redirect to\n"
         "  server-ca        PEM file with the update server's own CA; it is copied\n"
         "  endpoints        the servers that the device must always reach (see also holdfast\n"
-        "                   endpoints, which knows --alpn)\n"
+        "                   endpoints, which has --alpn)\n"
         "  client-cert      certificate file and key file, shown to endpoints\n"
         "  export           file that holds the active store as PEM\n"
         "  on-swap          command that /bin/sh runs after each change of the store\n"
-        "  device-id        who this device is\n"
-        "  device-id-file   file whose first line says so\n"
+        "  device-id        the id of this device\n"
+        "  device-id-file   file whose first line is the id\n"
         "  await-confirm    yes: a new bundle stays on trial until holdfast confirm\n"
         "  legacy-ciphers   yes: also offer TLS 1.2 cipher suites with static RSA or CBC\n"
         "All but url, set and profile can be unset.",

@@ -24,24 +24,28 @@ static const char *usage_fault(const struct export_options *o)
     return NULL;
 }
 
-static enum hf_err export(struct hf_cli_call *call, struct hf_why *why) {
-    const struct export_options *o = call->values; struct hf_posix *posix = NULL;
-    struct hf_buf pem = {0}; enum hf_err err = HF_OK;
-
-    if (usage_fault(o) != NULL) return hf_cli_usage(call, "%s", usage_fault(o));
-    HF_TRY(hf_agent_open(call, &posix, why)); if (o->file != NULL && strcmp(o->file, "-") == 0){
-        err = hf_client_export_pem(hf_posix_client(posix), &pem, why); if (err == HF_OK)(void)
-            fwrite(pem.data, 1, pem.len, stdout); /* hf_cli_main looks whether it arrived */
-    }
-else if (o->file != NULL)
+static enum hf_err run_export(struct hf_cli_call *call, struct hf_why *why)
 {
-    err = hf_posix_export(posix, o->file, o->keeps, why);
-}
-if (err == HF_OK && o->root != NULL)
-    err = hf_posix_export_root(posix, o->root, why);
-hf_buf_free(&pem);
-hf_posix_close(posix);
-return err;
+    const struct export_options *o = call->values;
+    struct hf_posix *posix = NULL;
+    struct hf_buf pem = {0};
+    enum hf_err err = HF_OK;
+
+    if (usage_fault(o) != NULL)
+        return hf_cli_usage(call, "%s", usage_fault(o));
+    HF_TRY(hf_agent_open(call, &posix, why));
+    if (o->file != NULL && strcmp(o->file, "-") == 0) {
+        err = hf_client_export_pem(hf_posix_client(posix), &pem, why);
+        if (err == HF_OK)
+            (void)fwrite(pem.data, 1, pem.len, stdout); /* hf_cli_main checks that it was written */
+    } else if (o->file != NULL) {
+        err = hf_posix_export(posix, o->file, o->keeps, why);
+    }
+    if (err == HF_OK && o->root != NULL)
+        err = hf_posix_export_root(posix, o->root, why);
+    hf_buf_free(&pem);
+    hf_posix_close(posix);
+    return err;
 }
 
 static const struct hf_cli_option options[] = {
@@ -68,8 +72,8 @@ const struct hf_cli_command hf_cmd_export = {
         "distrust_after; a comment above the root does.\n\n"
         "FILE is replaced as a whole: a reader sees the old roots or the new ones, never half a\n"
         "file. With --keep, every update renews FILE, and holdfast run also when a date passes.\n"
-        "There is one such file; init --export sets it from the start. FILE \"-\" is standard\n"
-        "output.\n\n"
+        "There is one such file; init --export sets it from the start. With FILE - the\n"
+        "PEM goes to standard output.\n\n"
         "--root writes the newest root metadata. Keep it where a factory reset of the whole\n"
         "system does not reach, and pass it to init afterwards.",
     .examples = "  holdfast export --out /etc/mosquitto/certs/roots.pem --keep\n"
@@ -78,5 +82,5 @@ const struct hf_cli_command hf_cmd_export = {
                 "  holdfast export --root /persist/holdfast.root.json\n",
     .options = options,
     .values_size = sizeof(struct export_options),
-    .run = export,
+    .run = run_export,
 };

@@ -476,7 +476,7 @@ def test_who_slept_through_rotations_signs_what_follows(p, tmp_path):
 def test_a_holder_without_a_record_is_told(alice, draft):
     terminal = ctl.Terminal("root", "sign", "--draft", draft, "--keys", alice.folder)
     terminal.expect("[y/N] ")
-    assert "There is no root.json beside the keys, and --root names none, so nothing here tells" in \
+    assert "There is no root.json beside the keys and no --root, so the draft is not compared" in \
         terminal.seen
     terminal.type("n\n")
     assert terminal.end()[0] == 1

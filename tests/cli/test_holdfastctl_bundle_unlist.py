@@ -32,8 +32,8 @@ def listed(p, profile="full"):
 
 
 def gone(*versions, newest=4):
-    return "".join(f"  no longer listed: roots/full/{v}.pem; devices that hold it keep it until they "
-                   f"take version {newest}, and no device takes it any more\n" for v in versions)
+    return "".join(f"  unlisted: roots/full/{v}.pem; devices that have it keep it until they install "
+                   f"version {newest}; no other device installs it\n" for v in versions)
 
 
 def test_one_version_goes_and_all_else_stays(p):
@@ -55,7 +55,7 @@ def test_all_but_the_newest_ones_go(p):
     assert ctl.ok(*args(p, "--keep", 2)).startswith(gone(1, 2) + "published")
     assert listed(p) == [3, 4]
     assert p.refuses(*args(p, "--keep", 2)) == (
-        "roots/full lists no more than 2 version(s); nothing is to go")
+        "roots/full lists no more than 2 version(s); there is nothing to unlist")
 
 
 def test_the_next_version_counts_on(p):
@@ -79,8 +79,8 @@ def test_what_is_not_listed_is_refused(p):
 
 
 @pytest.mark.parametrize("words,sentence", [
-    ([], "give the versions that go, or --keep with how many stay"),
-    (["--keep", 1, 2], "give the versions that go, or --keep with how many stay"),
+    ([], "name the versions to unlist, or give --keep N"),
+    (["--keep", 1, 2], "name the versions to unlist, or give --keep N"),
     (["--keep", 1001], "--keep N is 1 to 1000, not 1001"),
     (["0"], 'a version is a number above 0, not "0"'),
     (["2.pem"], 'a version is a number above 0, not "2.pem"'),

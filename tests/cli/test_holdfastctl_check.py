@@ -88,8 +88,8 @@ def test_the_next_days_are_fine(p):
 def test_a_bundle_without_a_usable_root_is_nothing_to_update_to(p):
     ctl.ok("refresh", *p.place, "--clock-is-right", at="+410d")
     sentence, _ = not_updatable(p, at="+410d")
-    assert sentence == ("no root of bundle roots/full/1.pem is in its validity at that time; "
-                        "devices keep what they have")
+    assert sentence == ("no root of bundle roots/full/1.pem is valid at that time; "
+                        "devices keep the roots that they have")
 
 
 @pytest.mark.parametrize("at", ["tomorrow", "2030-13-01", "2030-01-01T00:00:00", ""])

@@ -130,7 +130,7 @@ def test_a_draft_that_is_changed_while_the_question_stands(p, holders, draft):
     changed = draft.read_bytes()
     terminal.type("y\n")
     assert terminal.end()[0] == 1
-    assert "was changed since it was shown, so it stays as it is" in terminal.seen
+    assert "was changed after it was shown, so your signature was not added" in terminal.seen
     assert draft.read_bytes() == changed
 
 
@@ -302,8 +302,8 @@ def test_a_record_that_cannot_be_written_is_said_and_the_draft_is_signed(p, hold
     (alice.folder / ".new" / "in-the-way").mkdir(parents=True)
     outcome = ctl.run("root", "sign", "--draft", draft, "--keys", alice.folder, "--yes", digest(draft))
     assert outcome.code == 0 and "signed with 1 key(s)" in outcome.out
-    assert outcome.err.startswith("holdfastctl: the draft is signed, but the record beside the keys is "
-                                  "not at root 2 now: ")
+    assert outcome.err.startswith("holdfastctl: the draft is signed, but root.json beside the keys "
+                                  "could not be updated to root 2: ")
     assert (alice.folder / "root.json").read_bytes() == root_file(p, 1)
 
 

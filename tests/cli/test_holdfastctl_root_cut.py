@@ -227,7 +227,7 @@ def test_cut_before_the_keys_knew_and_gone_on_with_weeks_later(scene):
     shutil.copytree(scene.start / "keys", p.keys)
     before = ctl.tree(p.repo)
     said = ctl.ok(*scene.command, at="+20d")
-    assert said.endswith("published: root 2\nIt was there already; now the keys know it too.\n")
+    assert said.endswith("published: root 2\nIt was published before; root.json beside the keys is now up to date.\n")
     assert ctl.tree(p.repo) == before and pins(p) == [scene.new_root.read_bytes()] * 2
     ctl.ok("refresh", *p.place, at="+20d")
     assert p.check(at="+20d")["updatable"] is True

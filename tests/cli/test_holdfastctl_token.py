@@ -74,7 +74,7 @@ def test_inspect_lists_all_that_a_uri_leaves_open(hsm):
     assert len(listed(hsm.uri(token="alice"))) == 2
     text = ctl.ok("key", "inspect", everywhere)
     assert all(f"key id    {key_id}" in text for key_id in keys)
-    assert "no token at hand shows a signing key" in ctl.refused("key", "inspect", hsm.uri("d"))
+    assert "no token shows a signing key" in ctl.refused("key", "inspect", hsm.uri("d"))
 
 
 def test_a_reference_is_shown_without_its_token(hsm, tmp_path, monkeypatch):
@@ -274,7 +274,7 @@ def test_where_all_keys_lie_in_tokens_no_passphrase_is_chosen(hsm, tmp_path):
     (["unknown=FILE"], "--key is ROLE=KEY", 2),
     (["root="], "--key is ROLE=KEY", 2),
     (["root=missing.key.json"], "missing.key.json", 1),
-    (["root=FILE", "root=TOKEN", "--root-keys", "3"], "2 root key(s) are given and 3 are asked for", 2),
+    (["root=FILE", "root=TOKEN", "--root-keys", "3"], "--key gives 2 root key(s), but 3 are asked for", 2),
     (["root=FILE", "--root-threshold", "2"], "a threshold of 2 cannot be met by 1 root key(s)", 2),
     (["root=TOKEN", "targets=ABSENT"], "absent", 1)])
 def test_what_cannot_be_given_leaves_nothing_behind(hsm, tmp_path, keys, sentence, code):

@@ -196,10 +196,10 @@ const struct hf_cli_command hf_cmd_bundle_remove = {
     .arguments = "--repo DIR --keys DIR --set NAME --profile NAME [OPTION…] WHAT…",
     .about =
         "WHAT is the SHA-256 of a certificate or key (16 digits or more), a part of a subject,\n"
-        "or the name of a table of known roots. All certificates that match are removed. Devices\n"
-        "keep a root that they need unless its drop is signed, so you must agree to each: on the\n"
-        "terminal, or with --drop. Other roots keep their dates. Lint checks the new version as\n"
-        "in bundle add.\n\n" HF_CTL_KEY_TEXT,
+        "or the name of a table of known roots. All certificates that match are removed. A\n"
+        "device keeps a root that an endpoint needs unless the new version says that the root is\n"
+        "dropped. So confirm each drop, on the terminal or with --drop. The other roots keep\n"
+        "their dates. Lint checks the new version as in bundle add.\n\n" HF_CTL_KEY_TEXT,
     .examples = "  holdfastctl bundle remove --repo /srv/roots --keys ~/holdfast-keys \\\n"
                 "      --set amazon-iot --profile full 568d6905a2c88708\n"
                 "  holdfastctl bundle remove --repo /srv/roots --keys ~/holdfast-keys \\\n"

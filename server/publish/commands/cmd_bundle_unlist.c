@@ -1,4 +1,4 @@
-/* holdfastctl bundle unlist: versions that shall not be on offer any more. */
+/* holdfastctl bundle unlist: remove versions from the list of a set. */
 #include "server/publish/commands/ctl.h"
 #include "common/base/limits.h"
 #include "server/publish/bundle/publish_report.h"
@@ -27,14 +27,14 @@ static enum hf_err unlist_named(struct unlisting *u, const char *text, struct hf
     if (text[i] != '\0' || text[0] == '0' || version < 1 || version > HF_JSON_INTEGER_MAX)
         return hf_fail(why, HF_E_ARGUMENT, "a version is a number above 0, not \"%.80s\"", text);
     HF_TRY(hf_catalog_find(&u->catalog, u->o->set, u->o->profile, version, &b, why));
-    /* Without it devices would find no bundle of theirs, and the next one would begin again at 1,
-     * below what they have. */
+    /* Without it devices would find no bundle of their set, and the next version would be 1 again,
+     * below theirs. */
     if (b == u->newest)
         return hf_fail(why, HF_E_POLICY,
                        "%s is the newest of its line, from which devices and later versions count; "
                        "publish its successor first",
                        b->target->path);
-    /* Given twice it goes once. */
+    /* Named twice: it is unlisted already. */
     if (json_object_get(json_object_get(u->targets, "targets"), b->target->path) == NULL)
         return HF_OK;
     return hf_targets_unlist(u->targets, b, u->unlisted, why);
@@ -57,7 +57,8 @@ static enum hf_err unlist_old(struct unlisting *u, struct hf_why *why)
     }
     if (json_array_size(u->unlisted) > 0)
         return HF_OK;
-    return hf_fail(why, HF_E_STATE, "%s/%s lists no more than %lld version(s); nothing is to go",
+    return hf_fail(why, HF_E_STATE,
+                   "%s/%s lists no more than %lld version(s); there is nothing to unlist",
                    u->o->set, u->o->profile, u->o->keep);
 }
 
@@ -65,7 +66,7 @@ static enum hf_err report(const struct unlisting *u, bool is_published, struct h
 {
     int64_t version = json_integer_value(json_object_get(u->targets, "version"));
     size_t index;
-    json_t *gone;
+    json_t *entry;
     if (u->o->is_json) {
         const char *signed_outcome = is_published ? "published" : "waiting";
         struct hf_publish_report report = {
@@ -77,11 +78,11 @@ static enum hf_err report(const struct unlisting *u, bool is_published, struct h
         report.versions[HF_ROLE_TARGETS] = version;
         return hf_publish_report_print_take(&report, stdout, why);
     }
-    json_array_foreach(u->unlisted, index, gone)
+    json_array_foreach(u->unlisted, index, entry)
     {
-        printf("  no longer listed: %s; devices that hold it keep it until they take version "
-               "%" PRId64 ", and no device takes it any more\n",
-               json_string_value(json_object_get(gone, "path")), u->newest->description.version);
+        printf("  unlisted: %s; devices that have it keep it until they install version %" PRId64
+               "; no other device installs it\n",
+               json_string_value(json_object_get(entry, "path")), u->newest->description.version);
     }
     if (u->o->draft != NULL)
         hf_targets_print_drafted(version, u->o->draft);
@@ -94,7 +95,8 @@ static enum hf_err report(const struct unlisting *u, bool is_published, struct h
     return HF_OK;
 }
 
-static enum hf_err work(struct unlisting *u, const char *const *versions, struct hf_why *why)
+static enum hf_err unlist_and_release(struct unlisting *u, const char *const *versions,
+                                      struct hf_why *why)
 {
     const struct hf_ctl_options *o = u->o;
     bool is_published = false;
@@ -117,11 +119,11 @@ static enum hf_err unlist(struct hf_cli_call *call, struct hf_why *why)
     const struct hf_ctl_options *o = call->values;
     struct unlisting u = {.o = o};
     if ((call->words == NULL) == (o->keep == 0))
-        return hf_cli_usage(call, "give the versions that go, or --keep with how many stay");
+        return hf_cli_usage(call, "name the versions to unlist, or give --keep N");
     const struct hf_publication_context at = hf_ctl_targets_publication(o);
     HF_TRY(hf_publication_open(&at, &u.p, why));
     u.unlisted = json_array();
-    enum hf_err err = work(&u, call->words, why);
+    enum hf_err err = unlist_and_release(&u, call->words, why);
     hf_catalog_free(&u.catalog);
     hf_publication_close(&u.p);
     json_decref(u.targets);

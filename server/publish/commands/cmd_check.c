@@ -18,7 +18,7 @@ struct check {
     struct hf_why reason; /* why not */
 };
 
-/* Metadata that verifies is not enough: there must be something to update to. */
+/* Metadata that verifies is not enough: there must be a bundle to install. */
 static enum hf_err judge(const struct hf_repo *repo, struct check *c, struct hf_why *why)
 {
     /* The dates last, so that there is something to show when only they are wrong. */
@@ -37,8 +37,8 @@ static enum hf_err judge(const struct hf_repo *repo, struct check *c, struct hf_
             n_usable += hf_policy_anchor_state(&b->bundle.anchors[k], c->at_s) == HF_ANCHOR_USABLE;
         if (b->is_newest && n_usable == 0)
             return hf_fail(why, HF_E_POLICY,
-                           "no root of bundle %s is in its validity at that time; devices keep "
-                           "what they have",
+                           "no root of bundle %s is valid at that time; devices keep the roots "
+                           "that they have",
                            b->target->path);
     }
     return HF_OK;

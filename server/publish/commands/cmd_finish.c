@@ -49,10 +49,10 @@ static enum hf_err report_root(const struct hf_draft *draft,
     }
     putchar('\n');
     if (published->was_out)
-        puts("It was there already; now the keys know it too.");
+        puts("It was published before; root.json beside the keys is now up to date.");
     if (!published->is_bridged)
-        puts("Nothing was good under both roots (the old keys did not sign it): a device that\n"
-             "looked in the instant of the change tries again at its next check.");
+        puts("The old keys did not sign, so no metadata was valid under both roots: a device that\n"
+             "checked during the change retries at its next check.");
     return HF_OK;
 }
 

@@ -62,8 +62,8 @@ static enum hf_err sort_given(struct init *m, struct hf_why *why)
         /* 1 is also what is asked for without the option. */
         if (n[role] > 0 && m->counts[role] != 1 && m->counts[role] != (int64_t)n[role])
             return hf_fail(why, HF_E_ARGUMENT,
-                           "%zu %s key(s) are given and %" PRId64
-                           " are asked for; where some are given, none is made",
+                           "--key gives %zu %s key(s), but %" PRId64
+                           " are asked for; give all keys of a role, or none",
                            n[role], hf_top_role_name((enum hf_top_role)role), m->counts[role]);
         if (n[role] > 0)
             m->counts[role] = (int64_t)n[role];
@@ -89,14 +89,14 @@ static enum hf_err check_counts(const struct init *m, struct hf_why *why)
 
 /* ---- folders ---------------------------------------------------------------------------------- */
 
-/* The repository is served to everyone: keys below it would be, too. */
+/* Everything in the repository is served to everyone. */
 static enum hf_err refuse_keys_in_repo(const char *repo, const char *keys, struct hf_why *why)
 {
     char *real_repo = realpath(repo, NULL);
     char *real_keys = realpath(keys, NULL);
     enum hf_err err = HF_OK;
     if (real_repo == NULL || real_keys == NULL) {
-        err = hf_fail(why, HF_E_STORAGE, "cannot find %s and %s again", repo, keys);
+        err = hf_fail(why, HF_E_STORAGE, "cannot resolve the paths %s and %s", repo, keys);
     } else {
         size_t len = strlen(real_repo);
         if (strncmp(real_keys, real_repo, len) == 0 && strchr("/", real_keys[len]) != NULL)
@@ -291,10 +291,10 @@ static enum hf_err write_metadata(struct init *m, struct hf_why *why)
     HF_TRY(hf_path_set(&path, why, "%s/metadata", repo.dir));
     HF_TRY(hf_undo_make_folder(&m->undo, path.text, 0755, why));
     enum hf_err err = stage_metadata(m, &repo, why);
-    /* What the keys know of their repository is beside them, in both folders. */
+    /* The root that the keys trust is beside them, in both folders. */
     for (int i = 0; i < HF_KEY_LOCATIONS && err == HF_OK; i++)
         err = hf_trusted_root_create(&m->set.folders[i], &repo, &m->undo, why);
-    /* Noted before it is written: to remove a file that is not there does no harm. */
+    /* Noted before they are written: removing a file that does not exist does no harm. */
     for (size_t i = 0; i < repo.n_staged && err == HF_OK; i++) {
         err = hf_path_set(&path, why, "%s/%s", repo.dir, repo.staged[i].path);
         if (err == HF_OK)
@@ -314,8 +314,8 @@ static void print_text(const struct hf_ctl_options *o, const struct hf_root *roo
     const struct hf_role *of_targets = &root->roles[HF_ROLE_TARGETS];
     printf("made an empty repository in %s and its keys in %s\n\n", o->repo, o->keys);
     printf("  offline/  root %" PRId64 " of %zu, targets %" PRId64
-           " of %zu: move it to where no network reaches,\n"
-           "            keep a copy elsewhere, bring it back to sign bundles\n"
+           " of %zu: move it to a machine without a\n"
+           "            network, keep a copy elsewhere, bring it back to sign bundles\n"
            "  online/   snapshot, timestamp: for the machine that runs holdfastctl refresh daily\n",
            of_root->threshold, of_root->n_key_ids, of_targets->threshold, of_targets->n_key_ids);
     if (o->is_insecure)
@@ -415,7 +415,7 @@ static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
     return err == HF_OK ? report(o, why) : err;
 }
 
-/* Their limits stand where they are checked: given keys are counted too, and periods also lie in files. */
+/* Their limits are checked with the given keys, and with those of expiry.json: no limits here. */
 #define NUMBER(name, member, number, about, value)                                                 \
     HF_CTL_NUMBER(name, member, number, 0, 0, about, value)
 

@@ -1,5 +1,5 @@
 /* holdfastctl key inspect, the public side of keys in files and in tokens; key generate, key import, one
- * more key; key change-passphrase, keys in files sealed again. */
+ * more key; key change-passphrase, keys in files encrypted again. */
 #include "server/publish/commands/ctl.h"
 #include "common/cli/report.h"
 #include "server/repository/keys/key_file.h"
@@ -88,7 +88,7 @@ static enum hf_err inspect_file(json_t *keys, const char *path, struct hf_why *w
     struct hf_key_file file = {0};
     struct hf_public_key key = {0};
     enum hf_err err = hf_key_file_read(path, &file, why);
-    /* What a file that is neither should have been, is said of a key file. */
+    /* The error about a file that is neither is the one about a key file. */
     if (err != HF_OK && hf_public_key_read(path, &key, NULL) == HF_OK) {
         const struct about about = {path, "public", key.key_id, key.json, NULL, NULL};
         err = report(keys, &about, false, why);
@@ -101,7 +101,7 @@ static enum hf_err inspect_file(json_t *keys, const char *path, struct hf_why *w
     return err;
 }
 
-/* An open URI means all that it leaves open; that there are none is no answer to give in silence. */
+/* A URI that names no single key stands for all that match; that none does is an error. */
 static enum hf_err inspect_tokens(json_t *keys, struct hf_tokens **tokens, const char *uri,
                                   struct hf_why *why)
 {
@@ -110,8 +110,8 @@ static enum hf_err inspect_tokens(json_t *keys, struct hf_tokens **tokens, const
     enum hf_err err = hf_token_list(tokens, uri, &found, &n, why);
     if (err == HF_OK && n == 0)
         err = hf_fail(why, HF_E_NOT_FOUND,
-                      "no token at hand shows a signing key that fits %s; is it plugged in, and is "
-                      "its module in p11-kit's configuration, or named with module-path?",
+                      "no token shows a signing key that matches %s; check that it is plugged in, "
+                      "and that its module is in p11-kit's configuration or named with module-path",
                       uri);
     for (size_t i = 0; i < n && err == HF_OK; i++) {
         char key_id[HF_SHA256_HEX_LEN];
@@ -276,12 +276,12 @@ static enum hf_err make(struct hf_cli_call *call, struct hf_why *why)
         return hf_fail(why, HF_E_STATE, "%s exists already; choose another name", o->public_out);
     if (o->from != NULL && is_to_token)
         return hf_fail(why, HF_E_ARGUMENT,
-                       "a key that was in a file is not put into a token; make one there with "
+                       "a key file cannot be imported into a token; make a new key there with "
                        "holdfastctl key generate --key %s",
                        o->key);
     if (!is_to_token && !is_from_token)
         return make_file(o, why);
-    /* A reference holds nothing that could be sealed; what asks for the key is the PIN. */
+    /* A reference contains nothing to encrypt; the PIN protects the key. */
     if (o->passphrase_file != NULL || o->is_insecure)
         return hf_fail(why, HF_E_ARGUMENT,
                        "a key in a token has a PIN and no passphrase; leave out --passphrase-file "

@@ -98,7 +98,7 @@ static enum hf_err lint_repository(struct session *s, struct hf_why *why)
     return HF_OK;
 }
 
-static enum hf_err look(struct session *s, const char *const *files, struct hf_why *why)
+static enum hf_err find_all(struct session *s, const char *const *files, struct hf_why *why)
 {
     const struct hf_ctl_options *o = s->o;
     const struct hf_lint_sources sources = hf_ctl_lint_sources(o);
@@ -114,7 +114,7 @@ static enum hf_err look(struct session *s, const char *const *files, struct hf_w
     }
     if (o->repo != NULL)
         HF_TRY(hf_catalog_view_open(o->repo, &s->view, why));
-    /* Before servers are asked, so that the operator does not wait for them in vain. */
+    /* Before servers are probed, so that the operator does not wait for them in vain. */
     if (o->save_dir != NULL && hf_file_exists(o->save_dir))
         return hf_fail(why, HF_E_STATE, "%s exists already; --save-chains makes a new folder",
                        o->save_dir);
@@ -169,7 +169,7 @@ static enum hf_err lint(struct hf_cli_call *call, struct hf_why *why)
         HF_TRY(hf_cli_need(call, "--endpoint or --endpoints", endpoints));
     HF_TRY(hf_ctl_time(call, "--at", o->at, &s.at_s));
     HF_TRY(hf_ctl_time(call, "--next-ceremony", o->next_ceremony, &s.next_ceremony_s));
-    enum hf_err err = look(&s, call->words, why);
+    enum hf_err err = find_all(&s, call->words, why);
     if (err == HF_OK) {
         const struct hf_finding *first = NULL;
         size_t n_errors = hf_findings_errors(&s.findings, &first);

@@ -83,8 +83,8 @@ static enum hf_err remove_id(json_t *signed_part, const char *role, const char *
     size_t n = count_ids(key_ids, f.digits, &index);
     if (n != 1)
         return hf_fail(why, HF_E_NOT_FOUND,
-                       "role %s has %zu keys whose id begins with %s; one is meant", role, n,
-                       f.digits);
+                       "expected one key of role %s whose id begins with %s, found %zu", role,
+                       f.digits, n);
     json_t *key_id = json_incref(json_array_get(key_ids, index));
     json_array_remove(key_ids, index);
     /* A key that no role uses any more is not listed either. */
@@ -206,9 +206,9 @@ const struct hf_cli_command hf_cmd_root_add_key = {
     .summary = "Add a key to a role, in a draft of root.",
     .arguments = "--draft FILE --role ROLE --key KEY… [OPTION…]",
     .about =
-        "KEY is the public part of a key as `key generate --public` writes it, a key file, or the\n"
-        "PKCS#11 URI of a key in a token (no passphrase or PIN is asked for). The key itself\n"
-        "stays where it is.\n\n" ONLY_UNSIGNED,
+        "KEY is the public part of a key, as `key generate --public` writes it. It can also be a\n"
+        "key file, or the PKCS#11 URI of a key in a token; no passphrase or PIN is asked for. The\n"
+        "private key is not copied.\n\n" ONLY_UNSIGNED,
     .examples = "  holdfastctl root add-key --draft root.draft --role root --key carol.pub\n"
                 "  holdfastctl root add-key --draft root.draft --role timestamp \\\n"
                 "      --key /etc/holdfast/keys/online/timestamp-2.key.json\n",

@@ -50,11 +50,10 @@ static enum hf_err check_and_ask(const struct hf_draft *draft, const struct hf_c
     HF_TRY(hf_draft_check_clock(draft, hf_ctl_now_s(), why));
     if (!is_known && o->root == NULL && o->yes == NULL && isatty(STDIN_FILENO))
         fprintf(stderr,
-                "There is no root.json beside the keys, and --root names none, so nothing here "
-                "tells whether\n"
-                "the draft follows your root: compare the SHA-256 of root %" PRId64 " below with "
-                "what\n"
-                "others know of it.\n",
+                "There is no root.json beside the keys and no --root, so the draft is not compared "
+                "with a root\n"
+                "that you trust. Compare the SHA-256 of root %" PRId64 " below with that of other "
+                "key holders.\n",
                 draft->root.env.version);
     return hf_draft_confirm(draft, o->yes, why);
 }
@@ -68,8 +67,8 @@ static enum hf_err write_signed(struct hf_draft *draft, const char *path, struct
     hf_draft_free(&now);
     if (err != HF_OK)
         return hf_fail_context(why,
-                               "%s was changed since it was shown, so it stays as it is, without "
-                               "your signature",
+                               "%s was changed after it was shown, so your signature was not "
+                               "added",
                                path);
     return hf_draft_write(path, draft, why);
 }
@@ -93,12 +92,13 @@ static enum hf_err sign(struct hf_cli_call *call, struct hf_why *why)
         err = hf_draft_sign(&draft, &holder, &n_signed, why);
     if (err == HF_OK)
         err = write_signed(&draft, o->draft, why);
-    /* The draft is signed and written: keys that lie where nothing can be written are no failure. */
+    /* The draft is signed and written: a folder of keys that cannot be written is no failure. */
     if (err == HF_OK && hf_draft_update_trusted_roots(&draft, &holder, &note) != HF_OK)
-        fprintf(stderr,
-                "holdfastctl: the draft is signed, but the record beside the keys is not at root "
-                "%" PRId64 " now: %s\n",
-                draft.root.env.version, note.text);
+        fprintf(
+            stderr,
+            "holdfastctl: the draft is signed, but root.json beside the keys could not be updated "
+            "to root %" PRId64 ": %s\n",
+            draft.root.env.version, note.text);
     if (err == HF_OK && o->is_json) {
         err = hf_draft_print_json(&draft, stdout, why);
     } else if (err == HF_OK) {
