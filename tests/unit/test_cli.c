@@ -114,6 +114,39 @@ static void what_is_wrong_is_named(void **state)
     hf_cli_values_free(options, &v);
 }
 
+/* ---- commands --------------------------------------------------------------------------------- */
+
+static enum hf_err keep_number(struct hf_cli_call *call, struct hf_why *why)
+{
+    (void)why;
+    call->exit_code = (int)((struct values *)call->values)->large;
+    return HF_OK;
+}
+
+static void a_number_outside_its_limits_is_a_usage_error(void **state)
+{
+    static const struct hf_cli_option rows[] = {
+        {"large", 0, HF_CLI_INT64, AT(large), "large", "N", .preset = 40, .min = 3, .max = 9},
+        HF_CLI_END,
+    };
+    static const struct hf_cli_option none[] = {HF_CLI_END};
+    static const struct hf_cli_command command = {.name = "c", .options = rows, .run = keep_number};
+    static const struct hf_cli_command *const commands[] = {&command};
+    const struct hf_cli_program program = {.name = "p",
+                                           .commands = commands,
+                                           .n_commands = 1,
+                                           .values_size = sizeof(struct values),
+                                           .options = none};
+    (void)state;
+    assert_int_equal(hf_cli_main(&program, 2, (const char *[]){"p", "c", NULL}), 40);
+    assert_int_equal(hf_cli_main(&program, 3, (const char *[]){"p", "c", "--large=3", NULL}), 3);
+    assert_int_equal(hf_cli_main(&program, 3, (const char *[]){"p", "c", "--large=9", NULL}), 9);
+    assert_int_equal(hf_cli_main(&program, 3, (const char *[]){"p", "c", "--large=2", NULL}),
+                     HF_EXIT_USAGE);
+    assert_int_equal(hf_cli_main(&program, 3, (const char *[]){"p", "c", "--large=10", NULL}),
+                     HF_EXIT_USAGE);
+}
+
 /* ---- reports ---------------------------------------------------------------------------------- */
 
 struct record {
@@ -234,6 +267,7 @@ int main(void)
         cmocka_unit_test(one_edit_is_a_slip_and_two_are_not),
         cmocka_unit_test(values_go_where_their_rows_say),
         cmocka_unit_test(what_is_wrong_is_named),
+        cmocka_unit_test(a_number_outside_its_limits_is_a_usage_error),
         cmocka_unit_test(json_and_text_come_from_one_table),
         cmocka_unit_test(records_hold_records_and_arrays),
     };

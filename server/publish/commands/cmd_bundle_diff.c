@@ -21,14 +21,14 @@ struct sides {
     const struct hf_bundle *after;
     int64_t before_version;
     int64_t after_version;       /* 0: files */
-    struct hf_bundle from_files; /* what `after` points to then */
+    struct hf_bundle from_files; /* `after` points to it then */
     struct difference *differences;
     size_t n_differences;
 };
 
 /* ---- what differs ----------------------------------------------------------------------------- */
 
-/* Files are compared with a version; else two versions are, by default the newest and that before it. */
+/* Compare files with a version, or two versions: by default the newest and the one before it. */
 static enum hf_err find_sides(const struct hf_catalog *catalog, const struct hf_ctl_options *o,
                               const char *const *files, struct sides *s, struct hf_why *why)
 {
@@ -73,7 +73,7 @@ static enum hf_err find_differences(struct sides *s, struct hf_why *why)
     for (size_t i = 0; i < s->before->n_anchors; i++) {
         const struct hf_anchor *before = &s->before->anchors[i];
         const struct hf_anchor *after = hf_bundle_find(s->after, before->cert.sha256);
-        /* Files carry no dates, so none are compared with them. */
+        /* Files contain no dates, so dates are compared between versions only. */
         if (after == NULL ||
             (s->after_version != 0 && (before->distrust_after_s != after->distrust_after_s ||
                                        before->remove_after_s != after->remove_after_s)))
@@ -98,7 +98,7 @@ static void print_date(const char *what, int64_t before_s, int64_t after_s)
         printf("    %s: %s, was %s\n", what, after, before);
 }
 
-/* The certificates that are not supported here, and that `other` lacks. How many. */
+/* Print the certificates that are not supported here and that `other` lacks; returns their number. */
 static size_t print_skipped(char sign, const struct hf_bundle *bundle,
                             const struct hf_bundle *other)
 {

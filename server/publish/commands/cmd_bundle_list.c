@@ -1,4 +1,4 @@
-/* holdfastctl bundle list: what a repository offers. Needs no key and no lock. */
+/* holdfastctl bundle list: the bundles of a repository. Needs no key and no lock. */
 #include "server/publish/commands/ctl.h"
 #include "common/base/timetext.h"
 #include "common/cli/report.h"

@@ -1,5 +1,5 @@
-/* holdfastctl bundle add, import, remove: the next version of a set, signed: certificates, or the newest
- * version with more roots, or without some. */
+/* holdfastctl bundle add, import, remove: sign the next version of a set. add takes its certificates from
+ * files; import and remove take the newest version and add or remove roots. */
 #include "server/publish/commands/ctl.h"
 #include "common/base/timetext.h"
 
@@ -45,7 +45,7 @@ static enum hf_err release(struct hf_cli_call *call, struct hf_why *why)
                            has_choice || o->from != NULL ? "yes" : NULL));
         break;
     case IMPORT:
-        /* All of Debian's roots in a bundle that was to have one more is a mistake. */
+        /* Without a choice, import would add all of Debian's roots. */
         HF_TRY(hf_cli_need(call, "a certificate file or --select", has_choice ? "yes" : NULL));
         order.bundle.adds_to_from = true;
         break;
@@ -58,7 +58,7 @@ static enum hf_err release(struct hf_cli_call *call, struct hf_why *why)
     return hf_release(&order, why);
 }
 
-/* Rows of all three, and of add and import. */
+/* Groups of rows. */
 #define WHERE HF_CTL_REPO, HF_CTL_KEYS, HF_CTL_KEY, HF_CTL_SET, HF_CTL_PROFILE
 #define CHOICE                                                                                     \
     HF_CTL_LIST("select", selects,                                                                 \

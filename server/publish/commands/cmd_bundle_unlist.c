@@ -7,14 +7,13 @@
 
 #include <inttypes.h>
 
-/* One run. */
 struct unlisting {
     const struct hf_ctl_options *o;
     struct hf_publication p;
     struct hf_catalog catalog;
     const struct hf_repo_bundle *newest;
-    json_t *targets;  /* as they will be */
-    json_t *unlisted; /* what they no longer list */
+    json_t *targets;  /* the new targets metadata */
+    json_t *unlisted; /* for the report */
 };
 
 static enum hf_err unlist_named(struct unlisting *u, const char *text, struct hf_why *why)

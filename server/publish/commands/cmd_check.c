@@ -11,7 +11,7 @@
 struct check {
     const char *repo_dir;
     int64_t at_s;
-    bool is_loaded; /* metadata and bundles verify, their dates aside */
+    bool is_loaded; /* metadata and bundles verify, except for their dates */
     struct hf_trusted_set set;
     struct hf_repo_bundles bundles;
     bool is_updatable;
@@ -21,7 +21,7 @@ struct check {
 /* Metadata that verifies is not enough: there must be a bundle to install. */
 static enum hf_err judge(const struct hf_repo *repo, struct check *c, struct hf_why *why)
 {
-    /* The dates last, so that there is something to show when only they are wrong. */
+    /* Dates are checked last, so that the report has content if only a date is wrong. */
     HF_TRY(hf_repo_verify_metadata(repo, HF_REPO_ANY_TIME, &c->set, why));
     HF_TRY(hf_repo_verify_bundles(repo, hf_trusted_set_top_targets(&c->set),
                                   c->set.root->consistent_snapshot, &c->bundles, why));
@@ -95,7 +95,7 @@ static const struct hf_field role_fields[] = {
 };
 #undef OF
 
-/* `ctx` of these two is the moment of the check. */
+/* In these two, `ctx` is the time of the check. */
 static json_t *make_days_left(const void *at, const void *ctx)
 {
     return json_integer(hf_days_between(*(const int64_t *)ctx, *(const int64_t *)at));

@@ -1,5 +1,5 @@
-/* holdfastctl root draft, targets draft: the next metadata of the role, as a file to be signed on several
- * machines. */
+/* holdfastctl root draft, targets draft: write the next metadata of the role to a file, for key holders to
+ * sign on their own machines. */
 #include "server/publish/commands/ctl.h"
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
@@ -30,7 +30,7 @@ static enum hf_err next_signing(const struct hf_root *before, long long days,
     return HF_OK;
 }
 
-/* The newest root of the repository, with the next number and a new expiry. */
+/* The newest root of the repository, with the next version and a new expiry. */
 static enum hf_err compose_root(const struct hf_repo *repo, long long days, struct hf_draft *out,
                                 struct hf_why *why)
 {
@@ -68,7 +68,7 @@ static enum hf_err draft_root(struct hf_cli_call *call, struct hf_why *why)
     struct hf_draft draft = {0};
     struct hf_signature_status status = {0};
     enum hf_err err = HF_OK;
-    /* From the root beside the keys, where there are keys, else from the repository's own first. */
+    /* Trust starts from the root beside the keys; without keys, from the first root of the repository. */
     if (o->keys != NULL)
         err = hf_key_set_init_holder(&keys, o->keys, NULL, why);
     if (err == HF_OK && o->keys != NULL)
@@ -121,9 +121,9 @@ const struct hf_cli_command hf_cmd_root_draft = {
     .run = draft_root,
 };
 
-/* ---- targets: the same content, a new number and a new expiry --------------------------------- */
+/* ---- targets: the same content, the next version and a new expiry --------------------------------- */
 
-/* What is signed and waits counts as newest. */
+/* Signed targets that wait to be published are the newest ones. */
 static enum hf_err compose_targets(struct hf_publication *p, const struct hf_draft *under,
                                    const char *path, struct hf_why *why)
 {

@@ -1,5 +1,5 @@
-/* holdfastctl root finish, targets finish: signed copies of a draft come together and are published; with a
- * root, also a draft of targets that is signed under it. */
+/* holdfastctl root finish, targets finish: merge the signed copies of a draft and publish it; with a root,
+ * also a draft of targets that is signed under it. */
 #include "server/publish/commands/ctl.h"
 #include "server/publish/bundle/publish_report.h"
 #include "server/publish/ceremony/draft_signatures.h"
@@ -8,7 +8,7 @@
 
 #include <inttypes.h>
 
-/* Who has signed the draft, in the report; it is printed. */
+/* Print the report, with the signatures of the draft. */
 static enum hf_err print_json(struct hf_publish_report *report, const struct hf_draft *draft,
                               struct hf_why *why)
 {

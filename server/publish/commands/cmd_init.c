@@ -16,24 +16,22 @@
 
 #define FIRST_ROOT "metadata/1.root.json"
 
-/* What is made; freed in one place. */
+/* What init makes; freed in one place. */
 struct init {
     const struct hf_ctl_options *o;
     int64_t now_s;
     struct hf_expiry expiry;
-    int64_t counts[HF_TOP_ROLES]; /* of keys, given ones included */
-    const char *
-        *given[HF_TOP_ROLES]; /* --key; owned lists of borrowed texts; NULL: keys are made */
+    int64_t counts[HF_TOP_ROLES];     /* of keys, also of given ones */
+    const char **given[HF_TOP_ROLES]; /* --key; owned lists; NULL: keys are made */
     struct hf_key_set set;
-    struct hf_root_plan plan; /* the keys, and the thresholds */
-    char
-        *uris[HF_TOP_ROLES][HF_ROLE_KEYS_MAX]; /* owned; where a given key is, of those in tokens */
+    struct hf_root_plan plan;                   /* the keys, and the thresholds */
+    char *uris[HF_TOP_ROLES][HF_ROLE_KEYS_MAX]; /* owned; of given keys in tokens */
     struct hf_undo undo;
 };
 
 /* ---- what is asked for ------------------------------------------------------------------------ */
 
-/* --key ROLE=KEY: the keys of the role, and none is made for it. */
+/* --key ROLE=KEY: a role with given keys gets no new ones. */
 static enum hf_err sort_given(struct init *m, struct hf_why *why)
 {
     char *const *texts = m->o->extra_keys;
@@ -59,7 +57,7 @@ static enum hf_err sort_given(struct init *m, struct hf_why *why)
         m->given[role][n[role]++] = texts[i] + len + 1;
     }
     for (int role = 0; role < HF_TOP_ROLES; role++) {
-        /* 1 is also what is asked for without the option. */
+        /* 1 is also the value without the option. */
         if (n[role] > 0 && m->counts[role] != 1 && m->counts[role] != (int64_t)n[role])
             return hf_fail(why, HF_E_ARGUMENT,
                            "--key gives %zu %s key(s), but %" PRId64
@@ -129,7 +127,7 @@ static enum hf_err make_folders(struct init *m, struct hf_why *why)
 
 /* ---- keys ------------------------------------------------------------------------------------- */
 
-/* Which of the given keys are opened, in their order: all. */
+/* Opens all given keys, in their order, and notes the URIs of those in tokens. */
 static bool note_and_want(void *context, const struct hf_key_file *file)
 {
     char ***next = context;
@@ -148,7 +146,7 @@ static enum hf_err open_given(struct init *m, enum hf_top_role role, struct hf_w
     if (passphrase_file == NULL)
         passphrase_file = m->set.folders[hf_key_location_of(role)].passphrase_file;
     HF_TRY(hf_key_set_init_holder(&holder, NULL, NULL, why));
-    /* One PIN a token, whatever roles its keys get. */
+    /* So that the PIN of a token is asked for once. */
     holder.tokens = m->set.tokens;
     enum hf_err err = hf_key_set_add_extra(&holder, m->given[role], passphrase_file, why);
     if (err == HF_OK)
@@ -177,7 +175,7 @@ static enum hf_err collect_keys(struct init *m, struct hf_why *why)
     return HF_OK;
 }
 
-/* A file for a key: sealed, or that says in which token it is. */
+/* Write the key file: the encrypted key, or a reference to its token. */
 static enum hf_err write_key(struct init *m, int role, size_t i, const struct hf_key_seal *seal,
                              struct hf_why *why)
 {
@@ -222,7 +220,7 @@ static enum hf_err make_keys(struct init *m, struct hf_why *why)
     enum hf_err err = collect_keys(m, why);
     for (int i = 0; i < HF_KEY_LOCATIONS && err == HF_OK; i++) {
         const struct hf_key_folder *folder = &m->set.folders[i];
-        bool has_seeds = false; /* where every key is in a token, no passphrase is chosen */
+        bool has_seeds = false; /* if every key is in a token, there is no passphrase */
         for (int role = 0; role < HF_TOP_ROLES; role++) {
             const struct hf_signers *keys = &m->plan.keys[role];
             for (size_t k = 0; k < keys->n_keys; k++)
@@ -242,8 +240,8 @@ static enum hf_err make_keys(struct init *m, struct hf_why *why)
 
 /* ---- the first metadata ----------------------------------------------------------------------- */
 
-/* Every key signs, not only as many as the threshold asks: a key that cannot is found today. Takes the
- * composed signed part; the file is staged, and borrowed in `file`. */
+/* Sign with every key, not only with as many as the threshold needs, so that a key that cannot sign is
+ * found now. Takes the composed signed part; the file is staged, and borrowed in `file`. */
 static enum hf_err sign_take(struct init *m, struct hf_repo *repo, enum hf_top_role role,
                              json_t *signed_part, struct hf_bytes *file, struct hf_why *why)
 {
@@ -347,7 +345,7 @@ static enum hf_err print_json(const struct hf_ctl_options *o, const struct hf_ro
                               stdout, why);
 }
 
-/* What was made, as the first root metadata on disk says it. */
+/* Report what the first root metadata on disk says. */
 static enum hf_err report(const struct hf_ctl_options *o, struct hf_why *why)
 {
     struct hf_root root = {0};
@@ -415,7 +413,7 @@ static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
     return err == HF_OK ? report(o, why) : err;
 }
 
-/* Their limits are checked with the given keys, and with those of expiry.json: no limits here. */
+/* Without limits: check_counts and hf_expiry_check have them, for given keys and expiry.json too. */
 #define NUMBER(name, member, number, about, value)                                                 \
     HF_CTL_NUMBER(name, member, number, 0, 0, about, value)
 

@@ -1,5 +1,4 @@
-/* holdfastctl key inspect, the public side of keys in files and in tokens; key generate, key import, one
- * more key; key change-passphrase, keys in files encrypted again. */
+/* holdfastctl key inspect, generate, import, change-passphrase: keys in files and in tokens. */
 #include "server/publish/commands/ctl.h"
 #include "common/cli/report.h"
 #include "server/repository/keys/key_file.h"
@@ -36,7 +35,7 @@ static struct about about_file(const struct hf_key_file *file)
                           .kdf = is_sealed ? &file->kdf : NULL};
 }
 
-/* Appended to `keys`, or printed where that is NULL: as a paragraph, or as one line. */
+/* Append it to `keys`; if that is NULL, print it as one line or as a paragraph. */
 static enum hf_err report(json_t *keys, const struct about *a, bool is_line, struct hf_why *why)
 {
     const char *type = hf_key_type_word(a->public_key);
@@ -55,7 +54,7 @@ static enum hf_err report(json_t *keys, const struct about *a, bool is_line, str
         return HF_OK;
     }
     printf("%s\n  key id    %s\n", a->key, a->key_id);
-    if (strchr(public, '\n') != NULL) /* a PEM is no line; --public and --json print it */
+    if (strchr(public, '\n') != NULL) /* a PEM; --public and --json print it */
         printf("  type      %s\n", type);
     else
         printf("  %-9s %s\n", type, public);
@@ -71,7 +70,7 @@ static enum hf_err report(json_t *keys, const struct about *a, bool is_line, str
     return HF_OK;
 }
 
-/* Print what was gathered, if it was, unless `err` says that it failed. `keys` is taken. */
+/* Print the collected report, if there is one and `err` is HF_OK. Takes `keys`. */
 static enum hf_err end_report_take(json_t *keys, enum hf_err err, struct hf_why *why)
 {
     if (keys == NULL || err != HF_OK) {
@@ -88,7 +87,7 @@ static enum hf_err inspect_file(json_t *keys, const char *path, struct hf_why *w
     struct hf_key_file file = {0};
     struct hf_public_key key = {0};
     enum hf_err err = hf_key_file_read(path, &file, why);
-    /* The error about a file that is neither is the one about a key file. */
+    /* For a file that is neither, the error about a key file is reported. */
     if (err != HF_OK && hf_public_key_read(path, &key, NULL) == HF_OK) {
         const struct about about = {path, "public", key.key_id, key.json, NULL, NULL};
         err = report(keys, &about, false, why);
@@ -101,7 +100,7 @@ static enum hf_err inspect_file(json_t *keys, const char *path, struct hf_why *w
     return err;
 }
 
-/* A URI that names no single key stands for all that match; that none does is an error. */
+/* Report all keys that match the URI; it is an error if none does. */
 static enum hf_err inspect_tokens(json_t *keys, struct hf_tokens **tokens, const char *uri,
                                   struct hf_why *why)
 {
@@ -169,8 +168,8 @@ static enum hf_err check_new_key_file(const char *path, struct hf_why *why)
     return HF_OK;
 }
 
-/* The public part, if it is wanted, and the report. `file`, which was made for the key (NULL: none), is
- * removed again on failure. */
+/* Write the public part, if --public asks for it, and report. On failure `file`, the new key file (NULL:
+ * none), is removed again. */
 static enum hf_err finish_key(const struct hf_ctl_options *o, const struct about *about,
                               const char *file, struct hf_why *why)
 {
@@ -219,7 +218,7 @@ static enum hf_err make_file(const struct hf_ctl_options *o, struct hf_why *why)
     return err;
 }
 
-/* The key file that refers to the key (`refer_out` NULL: none), the public part, and a line about it. */
+/* Write the key file that refers to the key (`refer_out` NULL: none) and the public part, and report. */
 static enum hf_err describe_token_key(const struct hf_ctl_options *o, const char *uri,
                                       const char *refer_out, const struct hf_token_public *found,
                                       struct hf_why *why)

@@ -1,4 +1,4 @@
-/* holdfastctl lint: what a publisher should know before devices do. Needs no key and no lock. */
+/* holdfastctl lint: find problems of a bundle before devices do. Needs no key and no lock. */
 #include "server/publish/commands/ctl.h"
 #include "common/base/timetext.h"
 #include "common/cli/report.h"
@@ -47,7 +47,7 @@ static enum hf_err lint_published(struct session *s, const struct hf_repo_bundle
     return hf_accepted_hold(&accepted, &s->lint, &line, &s->findings, n_before, why);
 }
 
-/* What may become the next version. What it drops is not known yet, so bundle add will ask about that. */
+/* Files that may become the next version. Their drops are not known yet; bundle add asks about them. */
 static enum hf_err lint_candidate(struct session *s, struct hf_bytes pem, const char *profile,
                                   struct hf_why *why)
 {
@@ -69,7 +69,7 @@ static enum hf_err lint_candidate(struct session *s, struct hf_bytes pem, const 
     return err;
 }
 
-/* A root that was signed before needs no --pin, so without --repo it is unknown which do. */
+/* A root that was signed before needs no --pin, so without --repo unknown roots are not reported. */
 static enum hf_err lint_files(struct session *s, const char *const *files, struct hf_why *why)
 {
     struct hf_buf pem = {0};
@@ -160,7 +160,7 @@ static enum hf_err lint(struct hf_cli_call *call, struct hf_why *why)
     const char *endpoints = o->addresses != NULL ? o->addresses[0] : o->endpoints;
     bool has_bundle = o->repo != NULL || call->words != NULL;
     struct session s = {.o = o, .at_s = hf_ctl_now_s(), .next_ceremony_s = HF_TIME_NONE};
-    /* Chains can be saved where there is no bundle yet to hold against them. */
+    /* Chains can be saved before there is a bundle to check them with. */
     if (has_bundle || o->save_dir == NULL) {
         HF_TRY(hf_cli_need(call, "--set", o->set));
         HF_TRY(hf_cli_need(call, "--repo, or certificate files,", has_bundle ? "yes" : NULL));

@@ -1,4 +1,4 @@
-/* holdfastctl mirror: the repository for any web server or bucket. Needs no key. */
+/* holdfastctl mirror: export the repository for any web server or bucket. Needs no key. */
 #include "server/publish/commands/ctl.h"
 #include "common/cli/report.h"
 #include "server/repository/mirror.h"

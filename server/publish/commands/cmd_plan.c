@@ -1,4 +1,4 @@
-/* holdfastctl plan: by which day every anchor needs a successor in the field. Needs no key. */
+/* holdfastctl plan: the date by which devices need a successor of each anchor. Needs no key. */
 #include "server/publish/commands/ctl.h"
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
@@ -14,7 +14,7 @@ struct step {
     const char *set, *profile, *subject, *because;
     int64_t version, ends_s, publish_by_s, days_left;
     const uint8_t *sha256;
-    bool is_late; /* its successor should be on its way */
+    bool is_late; /* its successor should be published already */
     char by[HF_TIME_TEXT_MAX + 8], ends[HF_TIME_TEXT_MAX], start[17];
 };
 
@@ -23,7 +23,7 @@ struct plan {
     size_t n_steps;
     size_t n_late;
     int64_t at_s;
-    struct hf_findings findings; /* about what the plan is made from */
+    struct hf_findings findings; /* about the tables of known roots */
 };
 
 /* ---- making it -------------------------------------------------------------------------------- */

@@ -1,5 +1,5 @@
-/* holdfastctl publish, make signed targets visible; holdfastctl refresh, what a timer runs. Both with online
- * keys only. */
+/* holdfastctl publish, refresh: publish signed targets, and sign a new timestamp from a timer. Both use the
+ * online keys only. */
 #include "server/publish/commands/ctl.h"
 #include "common/base/timetext.h"
 #include "common/cli/report.h"
@@ -86,7 +86,7 @@ const struct hf_cli_command hf_cmd_publish = {
 
 #define WARN_BEFORE_DAYS 60 /* a ceremony takes weeks to arrange */
 
-/* For a person, and noted for a script. */
+/* On standard error, and in the report. */
 static void warn(json_t *warnings, const char *fmt, ...) HF_PRINTF(2, 3);
 static void warn(json_t *warnings, const char *fmt, ...)
 {
@@ -99,7 +99,7 @@ static void warn(json_t *warnings, const char *fmt, ...)
     json_array_append_new(warnings, json_string(sentence));
 }
 
-/* What only offline keys can renew, in time for a person to do so. */
+/* Only the offline keys can renew it, so warn in time for a ceremony. */
 static void warn_of_end(const struct hf_publication *p, const char *what, int64_t expires_s,
                         json_t *warnings)
 {
@@ -120,7 +120,7 @@ static enum hf_err report_refreshed(const struct hf_publication *p, bool is_json
     hf_publish_report_note(&report, p);
     warn_of_end(p, "root metadata", p->set.root->env.expires_s, report.warnings);
     warn_of_end(p, "targets metadata", hf_publication_targets(p)->env.expires_s, report.warnings);
-    /* An attacker may have put an unsigned file there. */
+    /* The file is verified first: an attacker may have put it there. */
     enum hf_err err = hf_repo_verify_pending(&p->repo, &p->set, &pending, &file, &pending_why);
     if (err == HF_OK)
         warn(report.warnings, "targets %" PRId64 " is signed and waits for holdfastctl publish",

@@ -1,5 +1,5 @@
-/* holdfastctl root add-key, remove-key, set-threshold: changes to a draft of root before it is signed. The
- * keys of all --key options come and go in one step, and then the whole is checked. */
+/* holdfastctl root add-key, remove-key, set-threshold: change a draft of root before it is signed. All --key
+ * options are applied first, then the whole draft is checked. */
 #include "server/publish/commands/ctl.h"
 #include "common/base/limits.h"
 #include "server/publish/ceremony/draft_diff.h"
@@ -12,7 +12,7 @@
 
 enum variant { ADD_KEYS, REMOVE_KEYS, SET_THRESHOLD };
 
-/* The public part and its name, from a file or what a token shows. */
+/* The public part and its name, from a file or a token. */
 static enum hf_err find_key(const char *key, struct hf_key_reference *out, struct hf_why *why)
 {
     struct hf_tokens *tokens = NULL;
@@ -38,7 +38,7 @@ static json_t *key_ids_of(const json_t *signed_part, const char *role)
     return json_object_get(json_object_get(json_object_get(signed_part, "roles"), role), "keyids");
 }
 
-/* How many of these key ids begin with the digits, and the index of the last that does. */
+/* The number of key ids that begin with these digits, and the index of the last of them. */
 static size_t count_ids(const json_t *key_ids, const char *digits, size_t *index)
 {
     size_t i, n = 0;
@@ -87,7 +87,7 @@ static enum hf_err remove_id(json_t *signed_part, const char *role, const char *
                        f.digits, n);
     json_t *key_id = json_incref(json_array_get(key_ids, index));
     json_array_remove(key_ids, index);
-    /* A key that no role uses any more is not listed either. */
+    /* A key that no role uses is not listed either. */
     json_object_foreach(json_object_get(signed_part, "roles"), name, value)
     {
         n_left += count_ids(json_object_get(value, "keyids"), json_string_value(key_id), &other);
@@ -98,7 +98,7 @@ static enum hf_err remove_id(json_t *signed_part, const char *role, const char *
     return HF_OK;
 }
 
-/* A key, or its id in digits: the file of a lost key is lost too. */
+/* `which` is a key or its id: of a lost key there may be no file. */
 static enum hf_err remove_key(json_t *signed_part, const struct hf_root *root,
                               enum hf_top_role role, const char *which, struct hf_why *why)
 {
@@ -137,7 +137,7 @@ static enum hf_err change_role(const struct hf_ctl_options *o, enum variant vari
     return HF_OK;
 }
 
-/* The draft with its change, unsigned; `out` is written on HF_OK only. */
+/* The changed draft, without signatures; `out` is written on HF_OK only. */
 static enum hf_err change(const struct hf_ctl_options *o, enum variant variant,
                           const struct hf_draft *draft, struct hf_draft *out, struct hf_why *why)
 {

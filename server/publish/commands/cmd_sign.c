@@ -1,6 +1,6 @@
-/* holdfastctl root sign, status, merge, and the same of targets: a key holder's part, on a machine without
- * the repository; what a draft changes and who is still to sign, of one copy or of several, which merge
- * puts into one file. The variant of each command is the role. */
+/* holdfastctl root sign, status, merge, and the same of targets, on a machine without the repository: sign a
+ * draft, show its changes and who must still sign, merge signed copies. The variant of a command is the
+ * role. */
 #include "server/publish/commands/ctl.h"
 #include "server/publish/ceremony/draft_diff.h"
 #include "server/publish/ceremony/draft_roots.h"
@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The command is of root or of targets, and so must the draft be. */
+/* A command of root takes drafts of root, one of targets those of targets. */
 static enum hf_err check_role(const struct hf_draft *draft, const struct hf_cli_call *call,
                               const char *what, struct hf_why *why)
 {
@@ -58,7 +58,7 @@ static enum hf_err check_and_ask(const struct hf_draft *draft, const struct hf_c
     return hf_draft_confirm(draft, o->yes, why);
 }
 
-/* With the signatures that were added to the file while a question stood on the terminal. */
+/* Another program may have added signatures to the file while the question was on the terminal. */
 static enum hf_err write_signed(struct hf_draft *draft, const char *path, struct hf_why *why)
 {
     struct hf_draft now = {0};
@@ -102,7 +102,7 @@ static enum hf_err sign(struct hf_cli_call *call, struct hf_why *why)
     if (err == HF_OK && o->is_json) {
         err = hf_draft_print_json(&draft, stdout, why);
     } else if (err == HF_OK) {
-        /* The question has shown it. */
+        /* Without --yes, the question has shown it. */
         if (o->yes != NULL)
             hf_draft_show(&draft, stdout);
         printf("signed with %zu key(s)\n", n_signed);
@@ -182,7 +182,7 @@ static enum hf_err status(struct hf_cli_call *call, struct hf_why *why)
     return err;
 }
 
-/* `draft` holds both then. */
+/* With the signatures of a file that exists already; `draft` gets them too. */
 static enum hf_err write_merged(struct hf_draft *draft, const char *path, struct hf_why *why)
 {
     struct hf_draft there = {0};
