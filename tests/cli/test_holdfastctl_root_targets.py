@@ -92,7 +92,7 @@ def test_the_new_keys_sign_where_they_are(p, new, root, targets):
     assert "complete: run holdfastctl " in new[1].sign(targets, "targets")
     said = finish(p, root, "--targets", targets)
     assert "published: root 2, targets 3, snapshot 3, timestamp 3\n" in said
-    assert "a device that\nlooked in the instant of the change tries again" in said
+    assert "a device that\nchecked during the change retries" in said
     assert not root_goes_last(p)
     after = p.metadata("targets")
     assert (after["signed"]["targets"], after["signed"]["version"]) == (before["targets"], 3)
@@ -114,7 +114,7 @@ def test_the_keys_before_sign_along_and_no_device_sees_a_fault(p, new, root, tar
     all_sign(targets, [*new, p.alice])
     said = finish(p, root, "--targets", targets)
     assert "published: root 2, targets 3, snapshot 3, timestamp 3\n" in said
-    assert "tries again" not in said and root_goes_last(p)
+    assert "retries" not in said and root_goes_last(p)
     assert signers(p.metadata("targets")) == {h.key_id for h in [*new, p.alice]}
     assert p.check()["updatable"] is True
     # A device that has not seen root 2 yet finds all in order too.

@@ -103,7 +103,7 @@ def test_rotate_targets_keys_on_several_machines(fleet):
     before = role_keys(fleet)["targets"]
     fleet.attack()
     said = fleet.desk.follow("rotate-targets-keys.md", "elsewhere", OLD=old, NEW=new)
-    assert "tries again at its next check" not in said  # no device saw anything to refuse
+    assert "retries at its next check" not in said  # no device saw anything to refuse
     assert len(role_keys(fleet)["targets"]) == 1 and role_keys(fleet)["targets"] != before
     assert [f.name for f in offline.glob("targets*")] == []
     assert fleet.fooled.update() == CURRENT
