@@ -85,7 +85,7 @@ static void a_database_of_something_else_is_refused(void **state)
     int64_t version = -5;
 
     CHECK_OK(hf_db_exec(*state, "CREATE TABLE theirs (a); PRAGMA user_version = 1", "test", &why));
-    CHECK_REFUSED(hf_schema_check(*state, 1, &version, &why), HF_E_STORAGE, &why,
+    CHECK_REFUSED(hf_schema_check(*state, 1, &version, &why), HF_E_FORMAT, &why,
                   "not a database of holdfast");
     assert_int_equal(version, -5);
 }

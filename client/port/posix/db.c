@@ -164,10 +164,23 @@ enum hf_err hf_db_check_pages(sqlite3 *db, struct hf_why *why)
 
 /* ---- opening ----------------------------------------------------------------------------------- */
 
-/* On failure too `*out` may be a connection, to be asked for its error and closed. */
+/* HF_E_FORMAT where the bytes of the file are at fault: what `err` on `db` came from. Also a block that the
+ * disk cannot give back any more. Not so with rights, memory or another process. */
+static enum hf_err tell_damage(sqlite3 *db, enum hf_err err)
+{
+    int code = sqlite3_extended_errcode(db); /* SQLITE_OK: pages were read, and are damaged */
+    bool is_damage = code == SQLITE_OK || (code & 0xff) == SQLITE_CORRUPT ||
+                     (code & 0xff) == SQLITE_NOTADB || code == SQLITE_IOERR_READ ||
+                     code == SQLITE_IOERR_SHORT_READ || code == SQLITE_IOERR_CORRUPTFS;
+
+    return err == HF_E_STORAGE && is_damage ? HF_E_FORMAT : err;
+}
+
+/* On failure too `*out` may be a connection, to be asked for its error and closed. One thread at a time uses
+ * a connection, so it needs no mutex. */
 static enum hf_err open_with(const char *name, int flags, sqlite3 **out, struct hf_why *why)
 {
-    int code = sqlite3_open_v2(name, out, flags, NULL);
+    int code = sqlite3_open_v2(name, out, flags | SQLITE_OPEN_NOMUTEX, NULL);
 
     if (*out == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory opening %s", name);
@@ -266,6 +279,7 @@ static enum hf_err try_to_write(const char *path, bool is_new, bool *lacks_memor
         *lacks_memory = true;
         break;
     default:
+        err = tell_damage(db, err);
         break;
     }
     sqlite3_close(db);
@@ -330,20 +344,25 @@ enum hf_err hf_db_open_for_reading(const char *path, sqlite3 **out, struct hf_wh
     sqlite3_close(db);
     HF_TRY(hf_db_open_immutable(path, &db, why));
     enum hf_err err = hf_db_check_pages(db, why);
-    if (err == HF_OK)
+    if (err == HF_OK) {
         *out = db;
-    else
-        sqlite3_close(db);
+        return HF_OK;
+    }
+    err = tell_damage(db, err);
+    sqlite3_close(db);
     return err;
 }
 
 enum hf_err hf_db_open(const char *path, sqlite3 **out, struct hf_why *not_writable,
                        struct hf_why *why)
 {
-    static const char *const suffixes[] = {"-wal", "-shm", "-journal"};
+    static const char *const suffixes[] = {"-wal", "-journal", "-shm"};
     struct hf_why reason = {0};
     enum hf_err err = HF_OK;
 
+    if (hf_file_is_something_else(path))
+        return hf_fail(why, HF_E_FORMAT,
+                       "%s should be a file, it is a folder or leads nowhere; move it away", path);
     if (!hf_file_is_writable(path))
         err = hf_fail(&reason, HF_E_STORAGE,
                       "%s cannot be written: its disk or its folder is read-only for this user",
@@ -352,8 +371,8 @@ enum hf_err hf_db_open(const char *path, sqlite3 **out, struct hf_why *not_writa
     for (size_t i = 0; i < sizeof suffixes / sizeof suffixes[0] && err == HF_OK; i++) {
         struct hf_path beside;
         HF_TRY(hf_path_set(&beside, why, "%s%s", path, suffixes[i]));
-        if (hf_file_is_something_else(beside.text))
-            err = hf_fail(&reason, HF_E_STORAGE,
+        if (hf_file_is_something_else(beside.text)) /* without a log, the database lacks its end */
+            err = hf_fail(&reason, i < 2 ? HF_E_FORMAT : HF_E_STORAGE,
                           "%s should be a file of the database, it is a folder or leads nowhere; "
                           "move it away",
                           beside.text);
@@ -365,7 +384,7 @@ enum hf_err hf_db_open(const char *path, sqlite3 **out, struct hf_why *not_writa
     }
     if (err == HF_OK)
         err = open_to_write(path, false, out, &reason);
-    if (err == HF_E_STORAGE) {
+    if (err == HF_E_STORAGE || err == HF_E_FORMAT) {
         HF_TRY(hf_db_open_for_reading(path, out, why));
         (void)hf_fail(not_writable, err, "%s", reason.text);
         return HF_OK;

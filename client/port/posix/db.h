@@ -36,7 +36,8 @@ HF_MUST_USE enum hf_err hf_db_create(const char *path, sqlite3 **out, struct hf_
 /**
  * Open an existing one and read through it once. Where it cannot be opened for writing (read-only or
  * full disk), it is opened for reading and `not_writable` says why; else that stays as it was.
- * HF_E_STORAGE when it is damaged or cannot be read at all, HF_E_BUSY, HF_E_MEMORY.
+ * HF_E_FORMAT, here or in `not_writable`, when its bytes are at fault, or it or its log is no file;
+ * HF_E_STORAGE when it cannot be read for another reason, HF_E_BUSY, HF_E_MEMORY.
  */
 HF_MUST_USE enum hf_err hf_db_open(const char *path, sqlite3 **out, struct hf_why *not_writable,
                                    struct hf_why *why);
@@ -120,8 +121,8 @@ extern const char hf_client_schema_sha256[];
 #define HF_CLIENT_APPLICATION_ID INT64_C(0x48464354)
 
 /**
- * HF_OK with the schema's version in `*out`; HF_E_SCHEMA when it is above `newest`, HF_E_STORAGE
- * when the file is a database of something else.
+ * HF_OK with the schema's version in `*out`; HF_E_SCHEMA when it is above `newest`, HF_E_FORMAT
+ * when the file is empty or a database of something else.
  */
 HF_MUST_USE enum hf_err hf_schema_check(sqlite3 *db, int64_t newest, int64_t *out,
                                         struct hf_why *why);
@@ -222,10 +223,6 @@ HF_MUST_USE enum hf_err hf_db_copy_load_root(const char *state_dir, struct hf_bu
 /** What stands where SQLite's shared memory should be, and is no file, is moved away: it is not used,
  *  and nothing is lost. If that fails, opening the database says so. */
 void hf_db_clear_index(const char *state_dir);
-
-/** Is there no database, are its bytes at fault, or is it or its log no file? Not so with rights, memory or
- *  another process. */
-bool hf_db_is_damaged(const char *state_dir);
 
 /**
  * The copy becomes the database; what was there is kept as STATE/holdfast.db.damaged. Needs no space

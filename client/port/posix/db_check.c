@@ -25,7 +25,7 @@ enum hf_err hf_schema_check(sqlite3 *db, int64_t newest, int64_t *out, struct hf
 
     HF_TRY(hf_db_query_int64(db, "PRAGMA application_id", "read the database", &application, why));
     if (application != HF_CLIENT_APPLICATION_ID)
-        return hf_fail(why, HF_E_STORAGE, "%s is empty or not a database of holdfast",
+        return hf_fail(why, HF_E_FORMAT, "%s is empty or not a database of holdfast",
                        sqlite3_db_filename(db, "main"));
     HF_TRY(read_version(db, &version, why));
     if (version > newest)

@@ -113,59 +113,7 @@ enum hf_err hf_db_copy_load_root(const char *state_dir, struct hf_buf *out, int6
     return err;
 }
 
-/* ---- damage -------------------------------------------------------------------------------------- */
-
-static bool is_something_else(const char *state_dir, const char *name)
-{
-    struct hf_path path;
-
-    return hf_path_set(&path, NULL, "%s/%s", state_dir, name) == HF_OK &&
-           hf_file_is_something_else(path.text);
-}
-
-/* Also a block that the disk cannot give back any more. */
-static bool is_damage(int code)
-{
-    return (code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB ||
-           code == SQLITE_IOERR_READ || code == SQLITE_IOERR_SHORT_READ ||
-           code == SQLITE_IOERR_CORRUPTFS;
-}
-
-bool hf_db_is_damaged(const char *state_dir)
-{
-    struct hf_path path;
-    sqlite3 *db = NULL;
-    int64_t application = 0;
-    bool is_damaged;
-
-    if (is_something_else(state_dir, DATABASE "-wal") ||
-        is_something_else(state_dir, DATABASE "-journal") || is_something_else(state_dir, DATABASE))
-        return true;
-    if (hf_path_set(&path, NULL, "%s/" DATABASE, state_dir) != HF_OK)
-        return false;
-    if (access(path.text, F_OK) != 0)
-        return errno == ENOENT;
-    /* For reading only, SQLite passes over a schema that it cannot make sense of. */
-    int code = sqlite3_open_v2(path.text, &db,
-                               hf_file_is_writable(path.text) ? SQLITE_OPEN_READWRITE
-                                                              : SQLITE_OPEN_READONLY,
-                               NULL);
-    if (code != SQLITE_OK) {
-        is_damaged = is_damage(code);
-    } else {
-        hf_db_harden(db);
-        (void)sqlite3_extended_result_codes(db, 1);
-        /* What is no database of ours, an empty file for instance, counts as damaged. */
-        if (hf_db_check_pages(db, NULL) != HF_OK)
-            is_damaged = sqlite3_errcode(db) == SQLITE_OK || is_damage(sqlite3_errcode(db));
-        else
-            is_damaged = hf_db_query_int64(db, "PRAGMA application_id", "read the database",
-                                           &application, NULL) == HF_OK &&
-                         application != HF_CLIENT_APPLICATION_ID;
-    }
-    sqlite3_close(db);
-    return is_damaged;
-}
+/* ---- using it ----------------------------------------------------------------------------------- */
 
 static enum hf_err move_if_there(const char *state_dir, const char *from, const char *to,
                                  struct hf_why *why)
@@ -184,7 +132,10 @@ static enum hf_err move_if_there(const char *state_dir, const char *from, const 
 
 void hf_db_clear_index(const char *state_dir)
 {
-    if (is_something_else(state_dir, DATABASE "-shm"))
+    struct hf_path index;
+
+    if (hf_path_set(&index, NULL, "%s/" DATABASE "-shm", state_dir) == HF_OK &&
+        hf_file_is_something_else(index.text))
         (void)move_if_there(state_dir, DATABASE "-shm", DAMAGED "-shm", NULL);
 }
 

@@ -28,6 +28,7 @@ static void close_database(struct hf_sqlite_store *store)
     store->synced_changes = -1;
 }
 
+/* HF_E_FORMAT or HF_E_ROLLBACK where the database is damaged, and maybe HF_E_FORMAT in `unusable`. */
 static enum hf_err open_existing(struct hf_sqlite_store *store, const char *path,
                                  struct hf_why *why)
 {
@@ -37,7 +38,7 @@ static enum hf_err open_existing(struct hf_sqlite_store *store, const char *path
     int64_t changes = 0;
 
     if (!hf_file_exists(path))
-        return hf_fail(why, HF_E_STORAGE,
+        return hf_fail(why, HF_E_FORMAT,
                        "the database %s is missing; its bundles are still in use: to update again, "
                        "move them away and run holdfast init",
                        path);
@@ -72,10 +73,8 @@ static enum hf_err open_existing(struct hf_sqlite_store *store, const char *path
 /* Is this what the copy is there for, and is there one? What cannot be written may be damaged too. */
 static bool is_for_the_copy(const struct hf_sqlite_store *store, enum hf_err err)
 {
-    bool is_suspect = err == HF_E_STORAGE || (err == HF_OK && store->unusable.code == HF_E_STORAGE);
-
     return store->copied_changes >= 0 && (err == HF_E_ROLLBACK || err == HF_E_FORMAT ||
-                                          (is_suspect && hf_db_is_damaged(store->state_dir)));
+                                          (err == HF_OK && store->unusable.code == HF_E_FORMAT));
 }
 
 /* `why` says what is wrong with the database; where the copy cannot help, that is added. */
@@ -234,8 +233,10 @@ static enum hf_err open_as_it_is(struct hf_sqlite_store *store, const char *path
     if (err != HF_OK) {
         close_database(store);
         store->unusable = reason;
-        store->unusable.code = err;
-    } else if (store->unusable.code == HF_OK) {
+    }
+    if (store->unusable.code == HF_E_FORMAT || store->unusable.code == HF_E_ROLLBACK)
+        store->unusable.code = HF_E_STORAGE;
+    if (store->unusable.code == HF_OK) {
         repair_root(store);
         /* The holder of the lock is about to do the same to the files. */
         if (hf_lock_take(store->state_dir, 0, &lock, NULL) == HF_OK)

@@ -265,38 +265,30 @@ enum hf_err hf_store_stage_bundle(void *ctx, const struct hf_bundle_record *reco
     return hf_db_finish(store->db, stmt, action, why);
 }
 
-static enum hf_err is_filled(struct hf_sqlite_store *store, enum hf_slot slot, bool *out,
-                             struct hf_why *why)
+static enum hf_err count_bundles(struct hf_sqlite_store *store, const char *sql, int64_t *n,
+                                 struct hf_why *why)
 {
-    static const char action[] = "look for a bundle";
-    sqlite3_stmt *stmt = NULL;
-
-    HF_TRY(hf_db_prepare(store->db, "SELECT 1 FROM bundle WHERE slot = ?1", action, &stmt, why));
-    hf_db_bind_text(stmt, 1, slot_names[slot]);
-    int rc = sqlite3_step(stmt);
-    enum hf_err err = rc == SQLITE_ROW || rc == SQLITE_DONE ? HF_OK
-                                                            : hf_db_fail(store->db, action, why);
-    sqlite3_finalize(stmt);
-    if (err == HF_OK)
-        *out = rc == SQLITE_ROW;
-    return err;
+    return hf_db_query_int64(store->db, sql, "look for a bundle", n, why);
 }
+
+#define COUNT_PREVIOUS "SELECT count(*) FROM bundle WHERE slot = 'previous'"
 
 enum hf_err hf_store_activate_staged(void *ctx, bool keeps_previous, struct hf_why *why)
 {
     struct hf_sqlite_store *store = ctx;
-    bool is_staged = false;
-    bool has_previous = false;
+    int64_t n_staged = 0;
+    int64_t n_previous = 0;
 
     HF_TRY(hf_store_write_begin(store, why));
-    enum hf_err err = is_filled(store, HF_SLOT_STAGED, &is_staged, why);
+    enum hf_err err = count_bundles(store, "SELECT count(*) FROM bundle WHERE slot = 'staged'",
+                                    &n_staged, why);
     if (err == HF_OK)
-        err = is_filled(store, HF_SLOT_PREVIOUS, &has_previous, why);
-    if (err == HF_OK && !is_staged)
+        err = count_bundles(store, COUNT_PREVIOUS, &n_previous, why);
+    if (err == HF_OK && n_staged == 0)
         err = hf_fail(why, HF_E_STATE, "no bundle is staged that could be activated");
     if (err == HF_OK)
         err = hf_db_exec(store->db,
-                         keeps_previous && has_previous
+                         keeps_previous && n_previous > 0
                              ? "DELETE FROM bundle WHERE slot = 'active';"
                                "UPDATE bundle SET slot = 'active' WHERE slot = 'staged';"
                              : "DELETE FROM bundle WHERE slot = 'previous';"
@@ -311,11 +303,11 @@ enum hf_err hf_store_activate_staged(void *ctx, bool keeps_previous, struct hf_w
 enum hf_err hf_store_restore_previous(void *ctx, struct hf_why *why)
 {
     struct hf_sqlite_store *store = ctx;
-    bool has_previous = false;
+    int64_t n_previous = 0;
 
     HF_TRY(hf_store_write_begin(store, why));
-    enum hf_err err = is_filled(store, HF_SLOT_PREVIOUS, &has_previous, why);
-    if (err == HF_OK && !has_previous)
+    enum hf_err err = count_bundles(store, COUNT_PREVIOUS, &n_previous, why);
+    if (err == HF_OK && n_previous == 0)
         err = hf_fail(why, HF_E_STATE, "there is no previous bundle to go back to");
     if (err == HF_OK)
         err = hf_db_exec(store->db,
