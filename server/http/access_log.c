@@ -31,7 +31,7 @@ struct hf_access_log {
     char *path;
     int fd; /* the writer's */
     bool is_stdout;
-    bool is_failing; /* the last write failed, and was said so */
+    bool is_failing; /* the last write failed, and a warning said so */
     bool is_cut;     /* the last byte written was not a line's end */
     uv_thread_t writer;
 
@@ -40,47 +40,11 @@ struct hf_access_log {
     struct text *filling;
     uint64_t dropped;
     bool is_ended;           /* the writer has written its last line */
-    atomic_bool must_reopen; /* this and the next are also looked at in the middle of a write */
+    atomic_bool must_reopen; /* this and the next are also read in the middle of a write */
     atomic_bool is_closing;
 
     struct text *writing; /* the writer's */
 };
-
-/* ---- a line ------------------------------------------------------------------------------------ */
-
-static void add_escaped(struct line *line, const char *key, const char *value, size_t len)
-{
-    size_t size = sizeof line->bytes - 64; /* the end of the line has its room kept back */
-    int n = snprintf(line->bytes + line->len, size - line->len, ",\"%s\":\"", key);
-    line->len += (size_t)n;
-    line->len += hf_escape_json(value, len, line->bytes + line->len, size - line->len);
-    line->bytes[line->len++] = '"';
-}
-
-static void now_text(char out[HF_TIME_TEXT_MAX])
-{
-    hf_time_format(time(NULL), out);
-}
-
-/* The fields that a client fills come last. */
-static void format_line(struct line *line, const struct hf_access_entry *e)
-{
-    char now[HF_TIME_TEXT_MAX];
-    char peer[HF_ADDRESS_TEXT_MAX];
-    now_text(now);
-    hf_address_format(e->peer, peer);
-    int n = snprintf(line->bytes, sizeof line->bytes,
-                     "{\"time\":\"%s\",\"peer\":\"%s\",\"method\":\"%s\",\"status\":%u,"
-                     "\"bytes\":%zu",
-                     now, peer, e->method, e->status, e->bytes);
-    line->len = (size_t)n;
-    add_escaped(line, "target", e->target, e->target_len);
-    add_escaped(line, "agent", e->agent, e->agent_len);
-    memcpy(line->bytes + line->len, "}\n", 2);
-    line->len += 2;
-}
-
-/* ---- the writer -------------------------------------------------------------------------------- */
 
 /* Opening never waits, also for the reader of a named pipe. Opened for reading, too, a pipe needs no
  * other reader and survives one that restarts (fifo(7)). -1 with errno. */
@@ -88,43 +52,23 @@ static int open_path(const char *path)
 {
     struct stat st;
     bool is_pipe = stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
-    return open(path,
-                (is_pipe ? O_RDWR : O_WRONLY) | O_NONBLOCK | O_APPEND | O_CREAT | O_CLOEXEC |
-                    O_NOCTTY,
-                0640);
+    int access = is_pipe ? O_RDWR : O_WRONLY;
+    return open(path, access | O_NONBLOCK | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
 }
 
-static void open_again(struct hf_access_log *log)
-{
-    int fd = open_path(log->path);
-    if (fd < 0) {
-        hf_service_log(HF_LOG_WARNING,
-                       "the access log %s cannot be opened again: %s; the old file is kept open",
-                       log->path, strerror(errno));
-        return;
-    }
-    close(log->fd);
-    log->fd = fd;
-}
-
-/* Wait for a reader; false when another file is to be opened, or at the end of the process. */
-static bool wait_for_reader(struct hf_access_log *log)
-{
-    struct pollfd ready = {.fd = log->fd, .events = POLLOUT};
-    while (poll(&ready, 1, HF_HTTP_LOG_FLUSH_MS) == 0)
-        if (atomic_load(&log->is_closing) || atomic_load(&log->must_reopen))
-            return false;
-    return true;
-}
-
-/* 0, or the error that cost the rest. */
+/* 0, or the error that cost the rest. Waits for a reader, but not if another file is to be opened or
+ * the process ends. */
 static int write_all(struct hf_access_log *log, const char *data, size_t len)
 {
     struct stat st;
     bool is_file = fstat(log->fd, &st) == 0 && S_ISREG(st.st_mode);
     /* As much as a pipe that is ready takes without blocking. */
     size_t step = is_file ? len : PIPE_BUF;
-    while (len > 0 && wait_for_reader(log)) {
+    while (len > 0) {
+        struct pollfd ready = {.fd = log->fd, .events = POLLOUT};
+        while (poll(&ready, 1, HF_HTTP_LOG_FLUSH_MS) == 0)
+            if (atomic_load(&log->is_closing) || atomic_load(&log->must_reopen))
+                return 0;
         ssize_t n = write(log->fd, data, len < step ? len : step);
         if (n < 0 && errno != EINTR && errno != EAGAIN)
             return errno;
@@ -139,16 +83,17 @@ static int write_all(struct hf_access_log *log, const char *data, size_t len)
 
 static void write_out(struct hf_access_log *log, uint64_t dropped)
 {
-    char line[128];
-    char now[HF_TIME_TEXT_MAX];
-    now_text(now);
-    int n = snprintf(line, sizeof line, "{\"time\":\"%s\",\"dropped\":%llu}\n", now,
-                     (unsigned long long)dropped);
     int failed = log->is_cut && log->writing->len > 0 ? write_all(log, "\n", 1) : 0;
     if (failed == 0)
         failed = write_all(log, log->writing->bytes, log->writing->len);
-    if (failed == 0 && dropped > 0)
+    if (failed == 0 && dropped > 0) {
+        char line[128];
+        char now[HF_TIME_TEXT_MAX];
+        hf_time_format(time(NULL), now);
+        int n = snprintf(line, sizeof line, "{\"time\":\"%s\",\"dropped\":%llu}\n", now,
+                         (unsigned long long)dropped);
         failed = write_all(log, line, (size_t)n);
+    }
     if (failed != 0 && !log->is_failing)
         hf_service_log(HF_LOG_WARNING,
                        "the access log %s cannot be written: %s; its lines are lost until it can",
@@ -175,31 +120,24 @@ static void writer(void *arg)
         is_last = atomic_load(&log->is_closing);
         uv_mutex_unlock(&log->mutex);
 
-        if (atomic_exchange(&log->must_reopen, false) && !log->is_stdout)
-            open_again(log);
+        if (atomic_exchange(&log->must_reopen, false) && !log->is_stdout) {
+            int fd = open_path(log->path);
+            if (fd < 0) {
+                hf_service_log(HF_LOG_WARNING,
+                               "the access log %s cannot be opened again: %s; the old file is "
+                               "kept open",
+                               log->path, strerror(errno));
+            } else {
+                close(log->fd);
+                log->fd = fd;
+            }
+        }
         write_out(log, dropped);
     }
     uv_mutex_lock(&log->mutex);
     log->is_ended = true;
     uv_cond_broadcast(&log->wake);
     uv_mutex_unlock(&log->mutex);
-}
-
-/* ---- for the others ---------------------------------------------------------------------------- */
-
-static enum hf_err start(struct hf_access_log *log, struct hf_why *why)
-{
-    log->is_stdout = strcmp(log->path, "-") == 0;
-    log->fd = log->is_stdout ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0) : open_path(log->path);
-    if (log->fd < 0)
-        return hf_fail(why, HF_E_STORAGE, "the access log %s cannot be opened: %s", log->path,
-                       strerror(errno));
-    log->filling = calloc(1, sizeof *log->filling);
-    log->writing = calloc(1, sizeof *log->writing);
-    if (log->filling == NULL || log->writing == NULL || uv_mutex_init(&log->mutex) != 0 ||
-        uv_cond_init(&log->wake) != 0 || uv_thread_create(&log->writer, writer, log) != 0)
-        return hf_fail(why, HF_E_MEMORY, "no memory for the access log");
-    return HF_OK;
 }
 
 static void free_log(struct hf_access_log *log)
@@ -214,25 +152,59 @@ static void free_log(struct hf_access_log *log)
 
 enum hf_err hf_access_log_open(const char *path, struct hf_access_log **out, struct hf_why *why)
 {
+    bool is_stdout = strcmp(path, "-") == 0;
+    int fd = is_stdout ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0) : open_path(path);
+    if (fd < 0)
+        return hf_fail(why, HF_E_STORAGE, "the access log %s cannot be opened: %s", path,
+                       strerror(errno));
     struct hf_access_log *log = calloc(1, sizeof *log);
-    if (log == NULL)
-        return hf_fail(why, HF_E_MEMORY, "no memory for the access log");
-    log->fd = -1;
-    log->path = strdup(path);
-    enum hf_err err = log->path == NULL ? hf_fail(why, HF_E_MEMORY, "no memory for the access log")
-                                        : start(log, why);
-    if (err != HF_OK) {
+    if (log != NULL) {
+        log->fd = fd;
+        log->is_stdout = is_stdout;
+        log->path = strdup(path);
+        log->filling = calloc(1, sizeof *log->filling);
+        log->writing = calloc(1, sizeof *log->writing);
+        if (log->path != NULL && log->filling != NULL && log->writing != NULL &&
+            uv_mutex_init(&log->mutex) == 0 && uv_cond_init(&log->wake) == 0 &&
+            uv_thread_create(&log->writer, writer, log) == 0) {
+            *out = log;
+            return HF_OK;
+        }
         free_log(log);
-        return err;
+    } else {
+        close(fd);
     }
-    *out = log;
-    return HF_OK;
+    return hf_fail(why, HF_E_MEMORY, "no memory for the access log");
 }
 
-void hf_access_log_add(struct hf_access_log *log, const struct hf_access_entry *entry)
+static void add_escaped(struct line *line, const char *key, const char *value, size_t len)
+{
+    size_t size = sizeof line->bytes - 64; /* the end of the line has its room kept back */
+    int n = snprintf(line->bytes + line->len, size - line->len, ",\"%s\":\"", key);
+    line->len += (size_t)n;
+    line->len += hf_escape_json(value, len, line->bytes + line->len, size - line->len);
+    line->bytes[line->len++] = '"';
+}
+
+void hf_access_log_add(struct hf_access_log *log, const union hf_peer *peer,
+                       const struct hf_request *request, unsigned status, size_t body_len)
 {
     struct line line;
-    format_line(&line, entry);
+    char now[HF_TIME_TEXT_MAX];
+    char address[HF_ADDRESS_TEXT_MAX];
+    hf_time_format(time(NULL), now);
+    hf_address_format(peer, address);
+    line.len = (size_t)snprintf(line.bytes, sizeof line.bytes,
+                                "{\"time\":\"%s\",\"peer\":\"%s\",\"method\":\"%s\","
+                                "\"status\":%u,\"bytes\":%zu",
+                                now, address, llhttp_method_name((llhttp_method_t)request->method),
+                                status, body_len);
+    /* The fields that a client fills come last. */
+    add_escaped(&line, "target", request->target.text, request->target.len);
+    add_escaped(&line, "agent", request->agent.text, request->agent.len);
+    memcpy(line.bytes + line.len, "}\n", 2);
+    line.len += 2;
+
     uv_mutex_lock(&log->mutex);
     struct text *to = log->filling;
     if (line.len <= sizeof to->bytes - to->len) {

@@ -12,17 +12,7 @@
 #define HF_HTTP_ACCESS_LOG_H
 
 #include "server/http/address.h"
-
-struct hf_access_entry {
-    const union hf_peer *peer;
-    const char *method;
-    const char *target; /* as it came, any bytes; cut when it was too long */
-    size_t target_len;
-    unsigned status;
-    size_t bytes; /* of the body */
-    const char *agent;
-    size_t agent_len;
-};
+#include "server/http/request.h"
 
 struct hf_access_log;
 
@@ -30,13 +20,14 @@ struct hf_access_log;
  *  standard output. */
 HF_MUST_USE enum hf_err hf_access_log_open(const char *path, struct hf_access_log **out,
                                            struct hf_why *why);
-/** From any thread; never waits for the disk. */
-void hf_access_log_add(struct hf_access_log *log, const struct hf_access_entry *entry);
+/** An answer with `status` and `body_len` bytes to `request`, whose target and agent may be cut. From
+ *  any thread; never waits for the disk. */
+void hf_access_log_add(struct hf_access_log *log, const union hf_peer *peer,
+                       const struct hf_request *request, unsigned status, size_t body_len);
 /** Open the file again by its name before the next write (after a rotation). */
 void hf_access_log_reopen(struct hf_access_log *log);
-/** Write out what is there, end the thread, free. A disk or reader that takes nothing is given up
- *  after HF_HTTP_LOG_CLOSE_MS; what it holds up is then left to the end of the process. NULL is
- *  fine. */
+/** Write out what is there, end the thread, free. A disk or reader that accepts nothing is given up
+ *  after HF_HTTP_LOG_CLOSE_MS; what it blocks is then left to the end of the process. NULL is fine. */
 void hf_access_log_close(struct hf_access_log *log);
 
 #endif

@@ -8,33 +8,23 @@
 #include <unistd.h>
 #include <uv.h>
 
-/* ---- as text ----------------------------------------------------------------------------------- */
-
-static bool parse_address(const char *text, union hf_peer *out)
+enum hf_err hf_address_parse(const char *text, union hf_peer *out, struct hf_why *why)
 {
     char host[HF_ADDRESS_TEXT_MAX];
     const char *colon = strrchr(text, ':');
     size_t len = colon != NULL ? (size_t)(colon - text) : sizeof host;
-    if (len >= sizeof host)
-        return false;
-    memcpy(host, text, len);
-    host[len] = '\0';
-
-    size_t digits = strspn(colon + 1, "0123456789");
-    long port = digits > 0 && digits <= 5 ? strtol(colon + 1, NULL, 10) : -1;
-    if (colon[1 + digits] != '\0' || port < 0 || port > 65535)
-        return false;
-    *out = (union hf_peer){0};
-    if (len < 2 || host[0] != '[' || host[len - 1] != ']')
-        return uv_ip4_addr(host, (int)port, &out->v4) == 0;
-    host[len - 1] = '\0';
-    return uv_ip6_addr(host + 1, (int)port, &out->v6) == 0;
-}
-
-enum hf_err hf_address_parse(const char *text, union hf_peer *out, struct hf_why *why)
-{
-    if (parse_address(text, out))
-        return HF_OK;
+    size_t digits = colon != NULL ? strspn(colon + 1, "0123456789") : 0;
+    if (len < sizeof host && digits > 0 && digits <= 5 && colon[1 + digits] == '\0') {
+        long port = strtol(colon + 1, NULL, 10);
+        bool is_v6 = len >= 2 && text[0] == '[' && text[len - 1] == ']';
+        (void)snprintf(host, sizeof host, "%.*s", (int)len - 2 * is_v6, text + is_v6);
+        union hf_peer peer = {0};
+        if (port <= 65535 && (is_v6 ? uv_ip6_addr(host, (int)port, &peer.v6)
+                                    : uv_ip4_addr(host, (int)port, &peer.v4)) == 0) {
+            *out = peer;
+            return HF_OK;
+        }
+    }
     return hf_fail(why, HF_E_ARGUMENT,
                    "--listen: expected ADDRESS:PORT in numbers, such as 127.0.0.1:8080, "
                    "0.0.0.0:80 or [::]:80, found \"%s\"",
@@ -53,8 +43,6 @@ void hf_address_format(const union hf_peer *address, char out[HF_ADDRESS_TEXT_MA
     (void)snprintf(out, HF_ADDRESS_TEXT_MAX, is_v6 ? "[%s]:%u" : "%s:%u", host,
                    ntohs(address->v4.sin_port));
 }
-
-/* ---- listening --------------------------------------------------------------------------------- */
 
 static bool set_option(int fd, int level, int option, int value)
 {
@@ -78,39 +66,34 @@ static int bound_socket(const union hf_peer *address, bool is_shared)
     return -1;
 }
 
-static bool start_listening(int fd, union hf_peer *address)
-{
-    socklen_t len = sizeof *address;
-    /* Accepted sockets inherit all of these. Answers are written whole, so waiting for more to send
-     * (Nagle) only costs time. Without the second, everything works as well, a little slower. The
-     * others bound what the kernel holds for a client that does not read. */
-    (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    (void)set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, HF_HTTP_DEFER_ACCEPT_S);
-    (void)set_option(fd, SOL_SOCKET, SO_SNDBUF, (int)HF_HTTP_SEND_BUFFER_BYTES);
-    (void)set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)HF_HTTP_UNSENT_BYTES);
-    return listen(fd, HF_HTTP_BACKLOG) == 0 && getsockname(fd, &address->any, &len) == 0;
-}
-
 enum hf_err hf_listen(union hf_peer *address, bool is_first, int *out, struct hf_why *why)
 {
     char text[HF_ADDRESS_TEXT_MAX];
+    socklen_t len = sizeof *address;
     hf_address_format(address, text);
     /* Is the address free? Bound without sharing, and closed again. */
     int fd = is_first ? bound_socket(address, false) : -1;
     if (fd >= 0)
         close(fd);
     fd = !is_first || fd >= 0 ? bound_socket(address, true) : -1;
-    if (fd < 0 || !start_listening(fd, address)) {
-        int failed = errno;
-        if (fd >= 0)
-            close(fd);
-        return hf_fail(why, HF_E_NETWORK, "cannot listen on %s: %s", text, strerror(failed));
+    if (fd >= 0) {
+        /* Accepted sockets inherit all of these. Answers are written whole, so waiting for more to send
+         * (Nagle) only costs time. Without the second, everything works as well, a little slower. The
+         * others bound what the kernel holds for a client that does not read. */
+        (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+        (void)set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, HF_HTTP_DEFER_ACCEPT_S);
+        (void)set_option(fd, SOL_SOCKET, SO_SNDBUF, (int)HF_HTTP_SEND_BUFFER_BYTES);
+        (void)set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)HF_HTTP_UNSENT_BYTES);
+        if (listen(fd, HF_HTTP_BACKLOG) == 0 && getsockname(fd, &address->any, &len) == 0) {
+            *out = fd;
+            return HF_OK;
+        }
     }
-    *out = fd;
-    return HF_OK;
+    int failed = errno;
+    if (fd >= 0)
+        close(fd);
+    return hf_fail(why, HF_E_NETWORK, "cannot listen on %s: %s", text, strerror(failed));
 }
-
-/* ---- counting ---------------------------------------------------------------------------------- */
 
 struct hf_address_count *hf_address_count_new(unsigned max)
 {

@@ -27,12 +27,13 @@ void hf_address_format(const union hf_peer *address, char out[HF_ADDRESS_TEXT_MA
  * Bind and listen. Every loop has a socket of its own on the same address (SO_REUSEPORT), and the
  * kernel spreads connections over them. `*address` with port 0 gets the port that the kernel chose,
  * so that the next socket can share it. `is_first` makes sure that no other server is there: with
- * SO_REUSEPORT the kernel would let us take half of its connections. HF_E_NETWORK in words.
+ * SO_REUSEPORT the kernel would give us half of its connections. HF_E_NETWORK in words.
  */
 HF_MUST_USE enum hf_err hf_listen(union hf_peer *address, bool is_first, int *out,
                                   struct hf_why *why);
 
-/* * How many connections an address has, over all loops: IPv4 addresses, also those that come through
+/**
+ * How many connections an address has, over all loops: IPv4 addresses, also those that come through
  * an IPv6 socket, and IPv6 networks of 64 bits, which one host can fill alone.
  *
  * Two rows of counters; an address has one in each, found by a keyed hash, and its number is the

@@ -1,10 +1,10 @@
 /*
- * One client's connection, from accept to close, on the loop that accepted it, and what the
- * connections of a loop share.
+ * One client's connection, from accept to close, on the loop that accepted it; what the connections
+ * of a loop share; and the functions that a handler calls.
  *
  *     HEAD ──▶ IDLE ──▶ HEAD …       a request is arriving / none is
  *       ├──▶ ANSWER ──▶ IDLE …       the handler answers later; nothing is read meanwhile
- *       ├──▶ WRITE ──▶ IDLE …        the client takes its answer slowly; nothing is read meanwhile
+ *       ├──▶ WRITE ──▶ IDLE …        the client accepts its answer slowly; nothing is read meanwhile
  *       └──▶ LINGER ──▶ closed       refused; what it still sends is thrown away for a while
  *
  * It works on the socket directly and leaves only waiting to libuv (uv_poll): a request that came
@@ -17,17 +17,14 @@
 #define HF_HTTP_CONNECTION_H
 
 #include "server/http/access_log.h"
-#include "server/http/request.h"
 #include "server/http/response.h"
 
 #include <sys/queue.h>
 #include <uv.h>
 
-/* ---- for the server ---------------------------------------------------------------------------- */
-
 /**
  * Answers `request`, which is whole and was not refused, by exactly one call of hf_answer_…, before it
- * returns or later. Until then the request belongs to it, whatever becomes of the client, and its loop
+ * returns or later. Until then the request belongs to it, even if the client is gone, and its loop
  * does not end. On the loop's thread, as that call, which must not come from within the handler's work
  * on another request: both would write into the one output of the loop.
  */
@@ -38,13 +35,19 @@ void hf_answer_text(struct hf_request *request, unsigned status, const char *typ
                     size_t len);
 /** `head` is copied: status line and headers, at most HF_HTTP_ANSWER_HEAD_MAX bytes, without Date,
  *  Connection and the empty line. `body` NULL: none; a reference is taken where one is needed. */
-void hf_answer_body(struct hf_request *request, unsigned status, const char *head, size_t head_len,
+void hf_answer_body(struct hf_request *request, unsigned status, struct hf_bytes head,
                     struct hf_body *body);
-/** With the sentence that the server has for `status`. */
+/** "404 Not Found: SENTENCE" as plain text, with the sentence that the server has for `status`. */
 void hf_answer_refusal(struct hf_request *request, unsigned status);
 
 /** The loop that a request came from, for a handler that works elsewhere and answers later. */
 uv_loop_t *hf_request_loop(const struct hf_request *request);
+
+struct hf_refusal {
+    unsigned status;
+    const char *sentence;
+    const char *header; /* one more, with its line end; NULL: none */
+};
 
 /** What a server decides; borrowed. */
 struct hf_http_config {
@@ -61,8 +64,6 @@ struct hf_http_config {
     struct hf_address_count *addresses;
 };
 
-/* ---- for the loop ------------------------------------------------------------------------------ */
-
 /* What a connection waits for. Each phase has one time limit, so the loop keeps a queue for each
  * in which the first is the next to run out. */
 enum hf_phase {
@@ -73,8 +74,6 @@ enum hf_phase {
     HF_PHASE_LINGER,
     HF_PHASES,
 };
-
-struct hf_conns;
 
 struct hf_conn {
     struct hf_conns *conns;
@@ -87,7 +86,7 @@ struct hf_conn {
     bool is_polled;    /* `poll` is initialised: closing goes through libuv */
     int polled_events; /* what is waited for; 0 for nothing */
 
-    bool is_last;     /* no further request is looked at; the connection ends when all is sent */
+    bool is_last;     /* no further request is parsed; the connection ends when all is sent */
     bool must_linger; /* … but not before the client had a chance to read the refusal */
     bool is_handled;  /* the handler has the request */
     bool is_closed;   /* … and the client is gone: its answer goes nowhere */
@@ -106,32 +105,20 @@ struct hf_conns {
     uv_loop_t *uv;
     struct hf_http_config config;
     uint64_t timeout_ms[HF_PHASES];
-    /* One is free again. This call is the one way from a connection back to its loop. */
-    void (*on_free)(void *ctx);
-    void *on_free_ctx;
+    /* A connection is closed and goes back to its loop: the only call in that direction. */
+    void (*on_end)(struct hf_conn *conn);
+    void *on_end_ctx;
     char date_line[HF_DATE_LINE_MAX]; /* of this second */
     bool is_draining;                 /* the server is stopping */
 
     struct hf_conn_queue phases[HF_PHASES];
-    unsigned n;
-    struct hf_conn_queue spare;
     struct hf_request *spare_requests;
 
     uint8_t input[HF_HTTP_READ_BYTES]; /* what was just read, by whichever connection */
     struct hf_output output;           /* what is about to be sent, by the same one */
 };
 
-/** `conns` is all zero but for `on_free` and its ctx. */
-void hf_conns_init(struct hf_conns *conns, uv_loop_t *uv, const struct hf_http_config *config);
-/** After the loop's end. */
-void hf_conns_free(struct hf_conns *conns);
-
-/** A zeroed connection; NULL when there are as many as allowed, or no memory. */
-struct hf_conn *hf_conn_take(struct hf_conns *conns);
-/** One that was not begun. */
-void hf_conn_release(struct hf_conn *conn);
-
-/** Begin to serve an accepted, non-blocking socket, which is taken. */
+/** Begin to serve an accepted, non-blocking socket, which is taken. `conn` is zero but for `conns`. */
 void hf_conn_begin_take(struct hf_conn *conn, int fd, const union hf_peer *peer);
 
 /** Its phase has lasted too long; one that makes progress (WRITE) gets a new time limit. */

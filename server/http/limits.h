@@ -12,7 +12,7 @@
 #define HF_HTTP_CONNECTIONS_MAX 4194304u
 /* Connections from one address (--max-per-address). A fleet behind one NAT keeps few open at once. */
 #define HF_HTTP_PER_ADDRESS_DEFAULT 1024u
-/* Counters of addresses in each of two rows, half a MiB together: see address_count.h. */
+/* Counters of addresses in each of two rows, half a MiB together: see address.h. */
 #define HF_HTTP_ADDRESS_CELLS 65536u
 /* Descriptors kept back from connections, for the repository, logs and the loops' own. */
 #define HF_HTTP_DESCRIPTORS_RESERVED 64u
@@ -60,7 +60,7 @@
 /* The kernel hands a connection over when its request is there, or after about this time. */
 #define HF_HTTP_DEFER_ACCEPT_S 1
 
-/* The access log's buffer. What does not fit while the disk stalls is counted and said. */
+/* The access log's buffer. Lines that do not fit while the disk stalls are counted and reported. */
 #define HF_HTTP_LOG_BYTES (256u * 1024u)
 #define HF_HTTP_LOG_LINE_MAX 16384u /* a target of 2048 hostile bytes is 12 KiB when escaped */
 #define HF_HTTP_LOG_FLUSH_MS 1000u

@@ -3,19 +3,20 @@
 #include "common/os/service.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-#define SAID_EVERY_MS 60000u /* the same warning */
+#define WARN_EVERY_MS 60000u /* the same warning */
 
-/* True, and remembered in `*said_ms`, at most once a minute. */
-static bool may_say(const struct hf_loop *loop, uint64_t *said_ms)
+/* True, and remembered in `*warned_ms`, at most once a minute. */
+static bool may_warn(const struct hf_loop *loop, uint64_t *warned_ms)
 {
     uint64_t now_ms = uv_now(&loop->uv);
-    if (*said_ms != 0 && now_ms - *said_ms < SAID_EVERY_MS)
+    if (*warned_ms != 0 && now_ms - *warned_ms < WARN_EVERY_MS)
         return false;
-    *said_ms = now_ms;
+    *warned_ms = now_ms;
     return true;
 }
 
@@ -25,23 +26,34 @@ static void pause_accepting(struct hf_loop *loop, const char *reason)
 {
     (void)uv_poll_stop(&loop->waiting);
     loop->is_paused = true;
-    if (may_say(loop, &loop->paused_said_ms))
+    if (may_warn(loop, &loop->paused_warned_ms))
         hf_service_log(HF_LOG_WARNING,
                        "accepting pauses with %u connections open on this loop: %s; it resumes "
                        "when one closes",
-                       loop->conns.n, reason);
+                       loop->n_conns, reason);
 }
 
-static void say_full(struct hf_loop *loop, const union hf_peer *peer)
+/* A zeroed connection; NULL when as many as allowed are open, or without memory. */
+static struct hf_conn *take_conn(struct hf_loop *loop)
 {
-    char address[HF_ADDRESS_TEXT_MAX];
-    if (!may_say(loop, &loop->full_said_ms))
-        return;
-    hf_address_format(peer, address);
-    hf_service_log(HF_LOG_WARNING,
-                   "the client %s has %u connections open, the most that --max-per-address allows: "
-                   "further ones are closed",
-                   address, loop->conns.config.addresses->max);
+    if (loop->n_conns >= loop->conns.config.connections_max)
+        return NULL;
+    struct hf_conn *conn = TAILQ_FIRST(&loop->spare);
+    if (conn != NULL) {
+        TAILQ_REMOVE(&loop->spare, conn, link);
+        memset(conn, 0, sizeof *conn);
+    } else if ((conn = calloc(1, sizeof *conn)) == NULL) {
+        return NULL;
+    }
+    conn->conns = &loop->conns;
+    loop->n_conns++;
+    return conn;
+}
+
+static void put_back(struct hf_loop *loop, struct hf_conn *conn)
+{
+    TAILQ_INSERT_HEAD(&loop->spare, conn, link);
+    loop->n_conns--;
 }
 
 /* False when there is no more to accept for now. */
@@ -49,28 +61,35 @@ static bool accept_one(struct hf_loop *loop)
 {
     union hf_peer peer;
     socklen_t len = sizeof peer;
-    struct hf_conn *conn = hf_conn_take(&loop->conns);
+    struct hf_conn *conn = take_conn(loop);
     if (conn == NULL) {
         pause_accepting(loop, "as many connections as --max-connections allows are open");
         return false;
     }
     int fd = accept4(loop->listener, &peer.any, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     int failed = errno;
-    if (fd >= 0 && hf_address_count_add(loop->conns.config.addresses, &peer)) {
+    if (fd < 0) {
+        put_back(loop, conn);
+        if (failed == EMFILE || failed == ENFILE || failed == ENOBUFS || failed == ENOMEM)
+            pause_accepting(loop, strerror(failed));
+        /* A client that gave up while it was waiting is no reason to stop. */
+        return failed == ECONNABORTED || failed == EINTR;
+    }
+    if (hf_address_count_add(loop->conns.config.addresses, &peer)) {
         hf_conn_begin_take(conn, fd, &peer);
         return true;
     }
-    if (fd >= 0) {
-        say_full(loop, &peer);
-        close(fd);
-        hf_conn_release(conn);
-        return true;
+    if (may_warn(loop, &loop->full_warned_ms)) {
+        char address[HF_ADDRESS_TEXT_MAX];
+        hf_address_format(&peer, address);
+        hf_service_log(HF_LOG_WARNING,
+                       "the client %s has %u connections open, the most that --max-per-address "
+                       "allows: further ones are closed",
+                       address, loop->conns.config.addresses->max);
     }
-    hf_conn_release(conn);
-    if (failed == EMFILE || failed == ENFILE || failed == ENOBUFS || failed == ENOMEM)
-        pause_accepting(loop, strerror(failed));
-    /* A client that gave up while it was waiting is no reason to stop. */
-    return failed == ECONNABORTED || failed == EINTR;
+    close(fd);
+    put_back(loop, conn);
+    return true;
 }
 
 static void on_waiting(uv_poll_t *poll, int status, int events)
@@ -91,7 +110,7 @@ static enum hf_err wait_for_clients(struct hf_loop *loop, struct hf_why *why)
     return HF_OK;
 }
 
-/* Something closed, or some time has passed. */
+/* A connection has closed, or some time has passed. */
 static void resume_accepting(struct hf_loop *loop)
 {
     struct hf_why why;
@@ -99,33 +118,23 @@ static void resume_accepting(struct hf_loop *loop)
         hf_service_log(HF_LOG_ERROR, "%s", why.text);
 }
 
-/* Those that are waiting already come in. */
-static void stop_accepting(struct hf_loop *loop)
-{
-    if (!loop->is_listening)
-        return;
-    for (int i = 0; i < HF_HTTP_BACKLOG && !loop->is_paused && accept_one(loop); i++)
-        ;
-    loop->is_listening = false;
-    uv_close((uv_handle_t *)&loop->waiting, NULL);
-    close(loop->listener);
-}
-
 /* ---- the end ----------------------------------------------------------------------------------- */
 
 static void end_if_drained(struct hf_loop *loop)
 {
-    if (!loop->conns.is_draining || loop->conns.n > 0 || loop->is_ended)
+    if (!loop->conns.is_draining || loop->n_conns > 0 || loop->is_ended)
         return;
     loop->is_ended = true;
     uv_close((uv_handle_t *)&loop->wake, NULL);
     uv_close((uv_handle_t *)&loop->sweep, NULL);
 }
 
-static void on_conn_free(void *ctx)
+static void on_conn_end(struct hf_conn *conn)
 {
-    resume_accepting(ctx);
-    end_if_drained(ctx);
+    struct hf_loop *loop = conn->conns->on_end_ctx;
+    put_back(loop, conn);
+    resume_accepting(loop);
+    end_if_drained(loop);
 }
 
 /* Each connection of a phase, though handling one may close it and let it go. */
@@ -138,17 +147,20 @@ static void for_each_in(struct hf_loop *loop, enum hf_phase phase, void (*handle
     }
 }
 
+/* Clients that are waiting for accept are still served. */
 static void begin_drain(struct hf_loop *loop)
 {
     loop->conns.is_draining = true;
     loop->drain_until_ms = uv_now(&loop->uv) + HF_HTTP_GRACE_MS;
-    stop_accepting(loop);
+    for (int i = 0; i < HF_HTTP_BACKLOG && !loop->is_paused && accept_one(loop); i++)
+        ;
+    loop->is_listening = false;
+    uv_close((uv_handle_t *)&loop->waiting, NULL);
+    close(loop->listener);
     for_each_in(loop, HF_PHASE_IDLE, hf_conn_drain);
     for_each_in(loop, HF_PHASE_HEAD, hf_conn_drain);
     end_if_drained(loop);
 }
-
-/* ---- once a second ----------------------------------------------------------------------------- */
 
 static void on_sweep(uv_timer_t *timer)
 {
@@ -200,16 +212,29 @@ enum hf_err hf_loop_init_take(struct hf_loop *loop, int listener,
     memset(loop, 0, sizeof *loop);
     loop->listener = listener;
     loop->is_listening = true;
+    loop->wake.data = loop->sweep.data = loop->waiting.data = loop;
     atomic_init(&loop->has_answered, true); /* nothing was asked yet */
-    loop->conns.on_free = on_conn_free;
-    loop->conns.on_free_ctx = loop;
-    hf_conns_init(&loop->conns, &loop->uv, config);
+    TAILQ_INIT(&loop->spare);
+
+    struct hf_conns *conns = &loop->conns;
+    conns->uv = &loop->uv;
+    conns->config = *config;
+    conns->on_end = on_conn_end;
+    conns->on_end_ctx = loop;
+    conns->timeout_ms[HF_PHASE_HEAD] = config->header_timeout_ms;
+    conns->timeout_ms[HF_PHASE_IDLE] = config->idle_timeout_ms;
+    conns->timeout_ms[HF_PHASE_ANSWER] = UINT64_MAX; /* the handler decides */
+    conns->timeout_ms[HF_PHASE_WRITE] = HF_HTTP_WRITE_TIMEOUT_MS;
+    conns->timeout_ms[HF_PHASE_LINGER] = HF_HTTP_LINGER_MS;
+    hf_date_line(time(NULL), conns->date_line);
+    for (int phase = 0; phase < HF_PHASES; phase++)
+        TAILQ_INIT(&conns->phases[phase]);
+
     int failed = uv_loop_init(&loop->uv);
     if (failed == 0)
         failed = uv_async_init(&loop->uv, &loop->wake, on_wake);
     if (failed == 0)
         failed = uv_timer_init(&loop->uv, &loop->sweep);
-    loop->wake.data = loop->sweep.data = loop;
     if (failed == 0)
         failed = uv_timer_start(&loop->sweep, on_sweep, HF_HTTP_SWEEP_MS, HF_HTTP_SWEEP_MS);
     if (failed != 0)
@@ -217,7 +242,6 @@ enum hf_err hf_loop_init_take(struct hf_loop *loop, int listener,
     failed = uv_poll_init(&loop->uv, &loop->waiting, listener);
     if (failed != 0)
         return hf_fail(why, HF_E_NETWORK, "cannot wait for connections: %s", uv_strerror(failed));
-    loop->waiting.data = loop;
     return wait_for_clients(loop, why);
 }
 
@@ -237,7 +261,16 @@ enum hf_err hf_loop_start(struct hf_loop *loop, struct hf_why *why)
 
 void hf_loop_join(struct hf_loop *loop)
 {
+    struct hf_conn *conn;
     (void)uv_thread_join(&loop->thread);
     (void)uv_loop_close(&loop->uv);
-    hf_conns_free(&loop->conns);
+    while ((conn = TAILQ_FIRST(&loop->spare)) != NULL) {
+        TAILQ_REMOVE(&loop->spare, conn, link);
+        free(conn);
+    }
+    while (loop->conns.spare_requests != NULL) {
+        struct hf_request *request = loop->conns.spare_requests;
+        loop->conns.spare_requests = request->next_free;
+        free(request);
+    }
 }

@@ -24,10 +24,12 @@ struct hf_loop {
 
     bool is_ended; /* the last handles are closing */
     uint64_t drain_until_ms;
-    uint64_t paused_said_ms; /* 0: accepting was never paused */
-    uint64_t full_said_ms;   /* 0: no address ever had too many connections */
+    uint64_t paused_warned_ms; /* 0: accepting was never paused */
+    uint64_t full_warned_ms;   /* 0: no address ever had too many connections */
 
     struct hf_conns conns;
+    unsigned n_conns; /* open */
+    struct hf_conn_queue spare;
 };
 
 /** Make the loop and accept on `listener` (hf_listen), which is taken also on failure, but do not run

@@ -8,33 +8,6 @@
 
 /* ---- where it goes: authority and path --------------------------------------------------------- */
 
-/* ":" and digits, or nothing. */
-static bool is_port(const char *text, size_t len)
-{
-    unsigned port = 0;
-    if (len > 0 && text[0] != ':')
-        return false;
-    for (size_t i = 1; i < len; i++) {
-        if (text[i] < '0' || text[i] > '9')
-            return false;
-        port = 10 * port + (unsigned)(text[i] - '0');
-        if (port > 65535)
-            return false;
-    }
-    return true;
-}
-
-static bool is_ipv6(const char *text, size_t len)
-{
-    char address[INET6_ADDRSTRLEN];
-    struct in6_addr parsed;
-    if (len >= sizeof address)
-        return false;
-    memcpy(address, text, len);
-    address[len] = '\0';
-    return strlen(address) == len && inet_pton(AF_INET6, address, &parsed) == 1;
-}
-
 /* unreserved or sub-delims (RFC 3986, 2). */
 static bool is_name_char(char c)
 {
@@ -42,45 +15,64 @@ static bool is_name_char(char c)
            (c != '\0' && strchr("-._~!$&'()*+,;=", c) != NULL);
 }
 
-/* The length of the name that `text` begins with; 0 for none, or one with a bad escape. */
-static size_t name_len(const char *text, size_t len)
-{
-    size_t at = 0;
-    while (at < len && text[at] != ':') {
-        if (is_name_char(text[at]))
-            at++;
-        else if (hf_percent_byte(text + at, len - at) >= 0)
-            at += 3;
-        else
-            return 0;
-    }
-    return at;
-}
-
 bool hf_authority_is_valid(const char *text, size_t len)
 {
-    size_t host_len = 0;
+    size_t at = 0;
     if (len > 0 && text[0] == '[') {
+        char address[INET6_ADDRSTRLEN];
+        struct in6_addr parsed;
         const char *end = memchr(text, ']', len);
-        if (end == NULL || !is_ipv6(text + 1, (size_t)(end - text) - 1))
+        size_t n = end != NULL ? (size_t)(end - text) - 1 : sizeof address;
+        if (n >= sizeof address)
             return false;
-        host_len = (size_t)(end - text) + 1;
-    } else {
-        host_len = name_len(text, len);
+        memcpy(address, text + 1, n);
+        address[n] = '\0';
+        if (strlen(address) != n || inet_pton(AF_INET6, address, &parsed) != 1)
+            return false;
+        at = n + 2;
     }
-    return host_len > 0 && is_port(text + host_len, len - host_len);
+    while (at < len && text[at] != ':') {
+        if (text[0] != '[' && is_name_char(text[at]))
+            at++;
+        else if (text[0] != '[' && hf_percent_byte(text + at, len - at) >= 0)
+            at += 3;
+        else
+            return false;
+    }
+    unsigned port = 0;
+    for (size_t i = at + 1; i < len; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+        port = 10 * port + (unsigned)(text[i] - '0');
+        if (port > 65535)
+            return false;
+    }
+    return at > 0;
 }
 
-static bool decode(const char *text, size_t len, char *out, size_t *out_len)
+bool hf_request_path(const char *target, size_t len, char *out, size_t *out_len)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < len; i++) {
-        int byte = text[i];
+    size_t scheme = 0;
+    if (len >= 7 && strncasecmp(target, "http://", 7) == 0)
+        scheme = 7;
+    else if (len >= 8 && strncasecmp(target, "https://", 8) == 0)
+        scheme = 8; /* TLS ended before us */
+    size_t at = scheme;
+    while (scheme > 0 && at < len && target[at] != '/' && target[at] != '?')
+        at++;
+    if (memchr(target, '#', len) != NULL || at == len || target[at] != '/' ||
+        (scheme > 0 && !hf_authority_is_valid(target + scheme, at - scheme)))
+        return false;
+
+    const char *query = memchr(target, '?', len);
+    size_t end = query != NULL ? (size_t)(query - target) : len, n = 0;
+    for (; at < end; at++) {
+        int byte = target[at];
         if (byte == '%') {
-            byte = hf_percent_byte(text + i, len - i);
+            byte = hf_percent_byte(target + at, end - at);
             if (byte < 0)
                 return false;
-            i += 2;
+            at += 2;
         }
         out[n++] = (char)byte;
     }
@@ -88,36 +80,7 @@ static bool decode(const char *text, size_t len, char *out, size_t *out_len)
     return true;
 }
 
-/* The length of what is before the path: 0 for origin-form. Returns false for an absolute-form with
- * an authority that is none. */
-static bool skip_authority(const char *target, size_t len, size_t *out)
-{
-    size_t scheme = 0;
-    if (len >= 7 && strncasecmp(target, "http://", 7) == 0)
-        scheme = 7;
-    else if (len >= 8 && strncasecmp(target, "https://", 8) == 0)
-        scheme = 8; /* TLS ended before us */
-    size_t end = scheme;
-    while (scheme > 0 && end < len && target[end] != '/' && target[end] != '?')
-        end++;
-    *out = end;
-    return scheme == 0 || hf_authority_is_valid(target + scheme, end - scheme);
-}
-
-bool hf_request_path(const char *target, size_t len, char *out, size_t *out_len)
-{
-    size_t before = 0;
-    if (memchr(target, '#', len) != NULL || !skip_authority(target, len, &before))
-        return false;
-    target += before;
-    len -= before;
-    if (len == 0 || target[0] != '/')
-        return false;
-    const char *query = memchr(target, '?', len);
-    return decode(target, query != NULL ? (size_t)(query - target) : len, out, out_len);
-}
-
-/* ---- collecting -------------------------------------------------------------------------------- */
+/* ---- what llhttp calls; a value other than 0 ends the parsing ------------------------------------ */
 
 /* Append what there is room for. */
 #define COLLECT(field, data, n)                                                                    \
@@ -131,8 +94,6 @@ static bool collect(char *text, size_t size, size_t *len, const char *data, size
     *len += take;
     return take < n;
 }
-
-/* ---- what llhttp calls; a value other than 0 ends the parsing ------------------------------------ */
 
 static int refuse(struct hf_request *r, unsigned status)
 {
@@ -154,28 +115,23 @@ static int on_field(llhttp_t *parser, const char *data, size_t len)
     return 0;
 }
 
-static bool is_named(const struct hf_request *r, const char *name)
-{
-    return !r->header_name.is_cut && r->header_name.len == strlen(name) &&
-           strncasecmp(r->header_name.text, name, r->header_name.len) == 0;
-}
-
 static int on_field_complete(llhttp_t *parser)
 {
+    static const char *const names[] = {[HF_HEADER_HOST] = "host",
+                                        [HF_HEADER_IF_NONE_MATCH] = "if-none-match",
+                                        [HF_HEADER_USER_AGENT] = "user-agent"};
     struct hf_request *r = parser->data;
-    if (r->header_name.len == 0) /* RFC 9110, 5.1: a name has a character at least */
+    size_t len = r->header_name.len;
+    if (len == 0) /* RFC 9110, 5.1: a name has a character at least */
         return refuse(r, 400);
     r->header = HF_HEADER_OTHER;
-    if (is_named(r, "host")) {
-        r->header = HF_HEADER_HOST;
-        r->n_hosts++;
-    } else if (is_named(r, "if-none-match")) {
-        r->header = HF_HEADER_IF_NONE_MATCH;
-        if (r->if_none_match.len != 0)
-            COLLECT(&r->if_none_match, ",", 1);
-    } else if (is_named(r, "user-agent")) {
-        r->header = HF_HEADER_USER_AGENT;
-    }
+    for (enum hf_header h = HF_HEADER_HOST; h <= HF_HEADER_USER_AGENT; h++)
+        if (!r->header_name.is_cut && len == strlen(names[h]) &&
+            strncasecmp(r->header_name.text, names[h], len) == 0)
+            r->header = h;
+    r->n_hosts += r->header == HF_HEADER_HOST;
+    if (r->header == HF_HEADER_IF_NONE_MATCH && r->if_none_match.len != 0)
+        COLLECT(&r->if_none_match, ",", 1);
     r->header_name.len = 0;
     r->header_name.is_cut = false;
     return 0;
@@ -204,33 +160,28 @@ static bool has_valid_host(const struct hf_request *r)
     return !r->host.is_cut && hf_authority_is_valid(r->host.text, len);
 }
 
-/* What follows the head: 0 for nothing, HPE_PAUSED for a body, or a refusal. */
-static int judge_body(struct hf_request *r, const llhttp_t *parser)
-{
-    bool is_chunked = (parser->flags & F_TRANSFER_ENCODING) != 0;
-    if (parser->content_length == 0 && !is_chunked)
-        return 0;
-    if (r->body_max == 0)
-        return refuse(r, parser->method == HTTP_GET || parser->method == HTTP_HEAD ? 413 : 405);
-    if (is_chunked)
-        return refuse(r, 411);
-    return parser->content_length > r->body_max ? refuse(r, 413) : HPE_PAUSED;
-}
-
 static int on_headers_complete(llhttp_t *parser)
 {
     struct hf_request *r = parser->data;
+    bool is_chunked = (parser->flags & F_TRANSFER_ENCODING) != 0;
+    bool has_body = parser->content_length != 0 || is_chunked;
+    bool is_read = parser->method == HTTP_GET || parser->method == HTTP_HEAD;
     r->is_head_whole = true;
+    r->is_http_1_0 = parser->http_minor == 0;
+    parser->upgrade = 0; /* an offer to speak something else is declined by answering */
     if (parser->http_major != 1 || parser->http_minor > 1)
         return refuse(r, 505);
-    r->is_http_1_0 = parser->http_minor == 0;
     if (!has_valid_host(r))
         return refuse(r, 400);
-    int follows = judge_body(r, parser);
-    if (r->refused == 0 && parser->method == HTTP_CONNECT)
+    if (has_body && r->body_max == 0)
+        return refuse(r, is_read ? 413 : 405);
+    if (is_chunked)
+        return refuse(r, 411);
+    if (parser->content_length > r->body_max)
+        return refuse(r, 413);
+    if (parser->method == HTTP_CONNECT)
         return refuse(r, 405); /* what follows would not be HTTP */
-    parser->upgrade = 0;       /* an offer to speak something else is declined by answering */
-    return follows;
+    return has_body ? HPE_PAUSED : 0;
 }
 
 static int on_body(llhttp_t *parser, const char *data, size_t len)
@@ -247,42 +198,27 @@ static int on_message_complete(llhttp_t *parser)
     return HPE_PAUSED; /* one request at a time */
 }
 
-static const llhttp_settings_t settings = {
-    .on_url = on_url,
-    .on_header_field = on_field,
-    .on_header_field_complete = on_field_complete,
-    .on_header_value = on_value,
-    .on_headers_complete = on_headers_complete,
-    .on_body = on_body,
-    .on_message_complete = on_message_complete,
-};
-
-/* ---- for the connection ------------------------------------------------------------------------ */
-
 void hf_request_parser_init(llhttp_t *parser)
 {
+    static const llhttp_settings_t settings = {
+        .on_url = on_url,
+        .on_header_field = on_field,
+        .on_header_field_complete = on_field_complete,
+        .on_header_value = on_value,
+        .on_headers_complete = on_headers_complete,
+        .on_body = on_body,
+        .on_message_complete = on_message_complete,
+    };
     llhttp_init(parser, HTTP_REQUEST, &settings);
 }
 
+/* ---- for the connection ------------------------------------------------------------------------ */
+
 void hf_request_begin(struct hf_request *request, llhttp_t *parser, size_t body_max)
 {
-    /* The texts are bounded by their lengths: no need to clear them. */
+    memset(request, 0, sizeof *request);
     request->method = HTTP_GET;
-    request->is_http_1_0 = false;
-    request->is_keep_alive = false;
-    request->refused = 0;
-    request->target.len = request->if_none_match.len = request->agent.len = request->host.len = 0;
-    request->target.is_cut = request->if_none_match.is_cut = request->agent.is_cut = false;
-    request->host.is_cut = false;
-    request->body = (struct hf_buf){0};
     request->body_max = body_max;
-    request->head_len = 0;
-    request->is_head_whole = request->is_whole = false;
-    request->n_hosts = 0;
-    request->is_line_new = false;
-    request->header = HF_HEADER_OTHER;
-    request->header_name.len = 0;
-    request->header_name.is_cut = false;
     parser->data = request;
 }
 
@@ -308,41 +244,36 @@ static bool has_folded_line(struct hf_request *r, const char *data, size_t len)
     return false;
 }
 
-/* Read on to the end of the data, of the head before a body, or of the request; returns how much was
- * used up. */
-static size_t read_part(struct hf_request *r, llhttp_t *parser, const char *text, size_t len)
-{
-    bool is_head = !r->is_head_whole;
-    llhttp_errno_t err = llhttp_execute(parser, text, len);
-    size_t read = err == HPE_OK ? len : (size_t)(llhttp_get_error_pos(parser) - text);
-    size_t took = err == HPE_PAUSED ? read : len;
-    if (err == HPE_PAUSED)
-        llhttp_resume(parser);
-    r->method = parser->method;
-    if (r->refused == 0 && err != HPE_OK && err != HPE_PAUSED)
-        r->refused = err == HPE_INVALID_VERSION || err == HPE_PAUSED_H2_UPGRADE ? 505 : 400;
-    if (!is_head)
-        return took;
-    r->head_len += took;
-    if (has_folded_line(r, text, read))
-        r->refused = 400;
-    if (r->refused == 0 && r->head_len > HF_HTTP_HEAD_BYTES_MAX)
-        r->refused = 431;
-    return took;
-}
-
-enum hf_fed hf_request_feed(struct hf_request *request, llhttp_t *parser, const uint8_t *data,
-                            size_t len, size_t *used)
+bool hf_request_feed(struct hf_request *r, llhttp_t *parser, const uint8_t *data, size_t len,
+                     size_t *used)
 {
     size_t at = 0;
     while (at < len) {
-        at += read_part(request, parser, (const char *)data + at, len - at);
-        if (request->is_whole || request->refused != 0) {
+        /* One step ends with the data, with the head before a body, or with the request. */
+        const char *text = (const char *)data + at;
+        bool is_head = !r->is_head_whole;
+        llhttp_errno_t err = llhttp_execute(parser, text, len - at);
+        size_t read = err == HPE_OK ? len - at : (size_t)(llhttp_get_error_pos(parser) - text);
+        size_t taken = err == HPE_PAUSED ? read : len - at;
+        if (err == HPE_PAUSED)
+            llhttp_resume(parser);
+        else if (err != HPE_OK && r->refused == 0)
+            r->refused = err == HPE_INVALID_VERSION || err == HPE_PAUSED_H2_UPGRADE ? 505 : 400;
+        r->method = parser->method;
+        if (is_head) {
+            r->head_len += taken;
+            if (has_folded_line(r, text, read))
+                r->refused = 400;
+            if (r->refused == 0 && r->head_len > HF_HTTP_HEAD_BYTES_MAX)
+                r->refused = 431;
+        }
+        at += taken;
+        if (r->is_whole || r->refused != 0) {
             *used = at;
-            return HF_FED_WHOLE;
+            return true;
         }
     }
-    return HF_FED_MORE;
+    return false;
 }
 
 /* ---- If-None-Match ----------------------------------------------------------------------------- */

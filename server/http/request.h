@@ -59,29 +59,25 @@ struct hf_request {
     HF_HTTP_FIELD(16) header_name;
 };
 
-enum hf_fed {
-    HF_FED_MORE,  /* all bytes are used up and the request is not whole */
-    HF_FED_WHOLE, /* answer it; `*used` bytes belonged to it */
-};
-
 /** Prepare the parser of a new connection. */
 void hf_request_parser_init(llhttp_t *parser);
 
 /**
- * Ready for the first byte of a head. `parser` writes into `request` from now on. A body may be
+ * Make `request` empty, ready for the first byte of a head. `parser` writes into it from now on. A body may be
  * `body_max` bytes long, and a request tells its length before (else 411, RFC 9110, 15.5.12). 0: a body
  * is refused, with 413, or with 405 where only another method than GET and HEAD would bring one.
  */
 void hf_request_begin(struct hf_request *request, llhttp_t *parser, size_t body_max);
-/** What hf_request_begin and reading allocated. */
+/** Free what reading allocated. */
 void hf_request_end(struct hf_request *request);
 
 /**
- * Read on. HF_FED_WHOLE also for a request that must be refused (`refused`); after one of those
- * the parser is of no use any more. `*used` is written for HF_FED_WHOLE.
+ * Read on. True: answer the request, which is whole or must be refused (`refused`); `*used` bytes
+ * belonged to it. After a refusal the parser is of no use any more. False: all bytes are used up and
+ * the request is not whole.
  */
-enum hf_fed hf_request_feed(struct hf_request *request, llhttp_t *parser, const uint8_t *data,
-                            size_t len, size_t *used);
+bool hf_request_feed(struct hf_request *request, llhttp_t *parser, const uint8_t *data, size_t len,
+                     size_t *used);
 
 /**
  * The path of a request target (RFC 9112, 3.2): origin-form or absolute-form, without the query,

@@ -6,17 +6,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum hf_moved hf_stream_read(struct hf_stream *s, void *data, size_t size, size_t *len)
+enum hf_stream_result hf_stream_read(struct hf_stream *s, void *data, size_t size, size_t *len)
 {
     ssize_t n = read(s->fd, data, size);
     *len = n > 0 ? (size_t)n : 0;
     if (n >= 0)
-        return HF_MOVED_ALL;
-    return errno == EAGAIN || errno == EINTR ? HF_MOVED_PART : HF_MOVED_BROKEN;
+        return HF_STREAM_DONE;
+    return errno == EAGAIN || errno == EINTR ? HF_STREAM_BLOCKED : HF_STREAM_BROKEN;
 }
 
-enum hf_moved hf_stream_write(struct hf_stream *s, struct hf_bytes first, struct hf_bytes second,
-                              bool has_end, size_t *sent)
+enum hf_stream_result hf_stream_write(struct hf_stream *s, struct hf_bytes first,
+                                      struct hf_bytes second, bool has_end, size_t *sent)
 {
     /* sendmsg(2) only reads. */
     struct iovec parts[2] = {{(void *)(uintptr_t)first.data, first.len},
@@ -27,8 +27,8 @@ enum hf_moved hf_stream_write(struct hf_stream *s, struct hf_bytes first, struct
                                : send(s->fd, first.data, first.len, flags);
     *sent = n > 0 ? (size_t)n : 0;
     if (n < 0 && errno != EAGAIN && errno != EINTR)
-        return HF_MOVED_BROKEN;
-    return *sent == first.len + second.len ? HF_MOVED_ALL : HF_MOVED_PART;
+        return HF_STREAM_BROKEN;
+    return *sent == first.len + second.len ? HF_STREAM_DONE : HF_STREAM_BLOCKED;
 }
 
 size_t hf_stream_unacknowledged(const struct hf_stream *s)
@@ -42,13 +42,10 @@ bool hf_stream_end(struct hf_stream *s)
     return shutdown(s->fd, SHUT_WR) == 0;
 }
 
-void hf_stream_drop_unsent(struct hf_stream *s)
+void hf_stream_close(struct hf_stream *s, bool drops_unsent)
 {
-    struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-    (void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
-}
-
-void hf_stream_close(struct hf_stream *s)
-{
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    if (drops_unsent)
+        (void)setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     close(s->fd);
 }

@@ -14,15 +14,11 @@ struct hf_file_mark hf_file_mark_of(const struct stat *st)
     return (struct hf_file_mark){st->st_dev, st->st_ino, st->st_size, st->st_mtim, st->st_ctim};
 }
 
-static bool same_time(struct timespec a, struct timespec b)
-{
-    return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
 bool hf_file_mark_same(const struct hf_file_mark *a, const struct hf_file_mark *b)
 {
     return a->device == b->device && a->inode == b->inode && a->size == b->size &&
-           same_time(a->modified, b->modified) && same_time(a->changed, b->changed);
+           a->modified.tv_sec == b->modified.tv_sec && a->modified.tv_nsec == b->modified.tv_nsec &&
+           a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
 bool hf_name_ends_with(const char *text, const char *end)
@@ -32,60 +28,21 @@ bool hf_name_ends_with(const char *text, const char *end)
     return text_len >= end_len && strcmp(text + text_len - end_len, end) == 0;
 }
 
-const char *hf_served_file_type(const char *name)
+const char *hf_served_file_cache_rule(const char *name)
 {
-    if (hf_name_ends_with(name, ".json"))
-        return "application/json";
-    if (hf_name_ends_with(name, ".pem"))
-        return "application/pem-certificate-chain"; /* RFC 8555, 9.1 */
-    return "application/octet-stream";
-}
-
-/* The part before the first dot of the file's own name is a version or a hash (TUF 6.2): what is
- * under such a name never changes. */
-static bool is_named_by_content(const char *name)
-{
+    /* If the part before the first dot of the file's own name is a version or a hash (TUF 6.2), the
+     * content under such a name never changes. */
     const char *base = strrchr(name, '/');
     base = base != NULL ? base + 1 : name;
     size_t digits = strspn(base, "0123456789abcdef");
-    if (base[digits] != '.')
-        return false;
+    bool is_immutable = digits == 2 * HF_SHA256_LEN || digits == 2 * HF_SHA512_LEN;
     if (strncmp(name, "/metadata/", 10) == 0)
-        return digits > 0 && strspn(base, "0123456789") == digits;
-    return digits == 2 * HF_SHA256_LEN || digits == 2 * HF_SHA512_LEN;
-}
-
-const char *hf_served_file_cache_rule(const char *name)
-{
-    if (is_named_by_content(name))
+        is_immutable = digits > 0 && strspn(base, "0123456789") == digits;
+    if (is_immutable && base[digits] == '.')
         return "public, max-age=31536000, immutable";
     /* A minute: short against the timestamp's re-signing, long enough that a cache in front takes
      * the load of a fleet. */
     return "public, max-age=60, must-revalidate";
-}
-
-static enum hf_err build_heads(struct hf_served_file *f, struct hf_why *why)
-{
-    const char *rule = hf_served_file_cache_rule(f->name);
-    int ok = asprintf(&f->head_ok,
-                      "HTTP/1.1 200 OK\r\nServer: holdfastd\r\nContent-Type: %s\r\n"
-                      "Content-Length: %zu\r\nETag: %s\r\nCache-Control: %s\r\n",
-                      hf_served_file_type(f->name), f->body.bytes.len, f->etag, rule);
-    if (ok < 0) {
-        f->head_ok = NULL;
-        return hf_fail(why, HF_E_MEMORY, "no memory for the answer to %s", f->name);
-    }
-    int same = asprintf(&f->head_same,
-                        "HTTP/1.1 304 Not Modified\r\nServer: holdfastd\r\n"
-                        "ETag: %s\r\nCache-Control: %s\r\n",
-                        f->etag, rule);
-    if (same < 0) {
-        f->head_same = NULL;
-        return hf_fail(why, HF_E_MEMORY, "no memory for the answer to %s", f->name);
-    }
-    f->head_ok_len = (size_t)ok;
-    f->head_same_len = (size_t)same;
-    return HF_OK;
 }
 
 static void free_file(struct hf_body *body)
@@ -93,8 +50,8 @@ static void free_file(struct hf_body *body)
     struct hf_served_file *f = (struct hf_served_file *)body;
     free(f->name);
     free((void *)(uintptr_t)f->body.bytes.data);
-    free(f->head_ok);
-    free(f->head_same);
+    hf_buf_free(&f->head_ok);
+    hf_buf_free(&f->head_not_modified);
     free(f);
 }
 
@@ -102,6 +59,13 @@ enum hf_err hf_served_file_new_take(const char *name, const struct hf_file_mark 
                                     uint8_t *body, size_t body_len, struct hf_served_file **out,
                                     struct hf_why *why)
 {
+    const char *rule = hf_served_file_cache_rule(name);
+    const char *type = "application/octet-stream";
+    if (hf_name_ends_with(name, ".json"))
+        type = "application/json";
+    else if (hf_name_ends_with(name, ".pem"))
+        type = "application/pem-certificate-chain"; /* RFC 8555, 9.1 */
+
     struct hf_served_file *f = calloc(1, sizeof *f);
     if (f == NULL) {
         free(body);
@@ -116,22 +80,21 @@ enum hf_err hf_served_file_new_take(const char *name, const struct hf_file_mark 
     hf_hex_encode(f->sha256, HF_SHA256_LEN, f->etag + 1);
     f->etag[HF_ETAG_LEN - 1] = '"';
     f->etag[HF_ETAG_LEN] = '\0';
-
     f->name = strdup(name);
-    enum hf_err err = f->name != NULL ? build_heads(f, why)
-                                      : hf_fail(why, HF_E_MEMORY, "no memory for %s", name);
-    if (err != HF_OK) {
+    if (f->name == NULL ||
+        hf_buf_printf(&f->head_ok,
+                      "HTTP/1.1 200 OK\r\nServer: holdfastd\r\nContent-Type: %s\r\n"
+                      "Content-Length: %zu\r\nETag: %s\r\nCache-Control: %s\r\n",
+                      type, body_len, f->etag, rule) != HF_OK ||
+        hf_buf_printf(&f->head_not_modified,
+                      "HTTP/1.1 304 Not Modified\r\nServer: holdfastd\r\n"
+                      "ETag: %s\r\nCache-Control: %s\r\n",
+                      f->etag, rule) != HF_OK) {
         hf_served_file_unref(f);
-        return err;
+        return hf_fail(why, HF_E_MEMORY, "no memory for %s", name);
     }
     *out = f;
     return HF_OK;
-}
-
-struct hf_served_file *hf_served_file_ref(struct hf_served_file *file)
-{
-    (void)hf_body_ref(&file->body);
-    return file;
 }
 
 void hf_served_file_unref(struct hf_served_file *file)
@@ -144,92 +107,82 @@ void hf_served_file_unref(struct hf_served_file *file)
 
 enum hf_err hf_edition_new(struct hf_edition **out, struct hf_why *why)
 {
-    struct hf_edition *g = calloc(1, sizeof *g);
-    if (g == NULL)
+    struct hf_edition *e = calloc(1, sizeof *e);
+    if (e == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory for the repository's table of names");
-    atomic_init(&g->references, 1);
-    *out = g;
+    atomic_init(&e->references, 1);
+    *out = e;
     return HF_OK;
 }
 
-struct hf_edition *hf_edition_ref(struct hf_edition *g)
+struct hf_edition *hf_edition_ref(struct hf_edition *e)
 {
-    atomic_fetch_add_explicit(&g->references, 1, memory_order_relaxed);
-    return g;
+    atomic_fetch_add_explicit(&e->references, 1, memory_order_relaxed);
+    return e;
 }
 
-void hf_edition_unref(struct hf_edition *g)
+void hf_edition_unref(struct hf_edition *e)
 {
-    if (g == NULL || atomic_fetch_sub_explicit(&g->references, 1, memory_order_acq_rel) != 1)
+    if (e == NULL || atomic_fetch_sub_explicit(&e->references, 1, memory_order_acq_rel) != 1)
         return;
-    for (size_t i = 0; i < g->n_files; i++)
-        hf_served_file_unref(g->files[i].file);
-    hf_buf_free(&g->skipped);
-    free(g->files);
-    free(g);
+    for (size_t i = 0; i < e->n_files; i++)
+        hf_served_file_unref(e->files[i].file);
+    hf_buf_free(&e->skipped);
+    free(e->files);
+    free(e);
 }
 
-static enum hf_err check_limits(const struct hf_edition *g, const struct hf_served_file *file,
-                                struct hf_why *why)
+static enum hf_err add(struct hf_edition *e, struct hf_served_file *file, struct hf_why *why)
 {
-    if (g->n_files >= HF_SERVE_REPOSITORY_FILES_MAX)
+    if (e->n_files >= HF_SERVE_REPOSITORY_FILES_MAX)
         return hf_fail(why, HF_E_LIMIT,
                        "the repository has more than %u files, the most that are served; remove "
                        "old bundles or raise HF_SERVE_REPOSITORY_FILES_MAX",
                        HF_SERVE_REPOSITORY_FILES_MAX);
-    if (file->body.bytes.len > HF_SERVE_REPOSITORY_BYTES_MAX - g->total_bytes)
+    if (file->body.bytes.len > HF_SERVE_REPOSITORY_BYTES_MAX - e->total_bytes)
         return hf_fail(why, HF_E_LIMIT,
                        "with %s the repository is larger than %u MiB, the most that is held in "
                        "memory; remove old bundles or raise HF_SERVE_REPOSITORY_BYTES_MAX",
                        file->name, HF_SERVE_REPOSITORY_BYTES_MAX >> 20);
+    if (e->n_files == e->cap_files) {
+        size_t cap = e->cap_files != 0 ? 2 * e->cap_files : 64;
+        struct hf_entry *files = realloc(e->files, cap * sizeof *files);
+        if (files == NULL)
+            return hf_fail(why, HF_E_MEMORY, "no memory for a table of %zu names", cap);
+        e->files = files;
+        e->cap_files = cap;
+    }
+    e->files[e->n_files++] = (struct hf_entry){.file = file};
+    e->total_bytes += file->body.bytes.len;
     return HF_OK;
 }
 
-static enum hf_err make_room(struct hf_edition *g, struct hf_why *why)
-{
-    if (g->n_files < g->cap_files)
-        return HF_OK;
-    size_t cap = g->cap_files != 0 ? 2 * g->cap_files : 64;
-    struct hf_entry *files = realloc(g->files, cap * sizeof *files);
-    if (files == NULL)
-        return hf_fail(why, HF_E_MEMORY, "no memory for a table of %zu names", cap);
-    g->files = files;
-    g->cap_files = cap;
-    return HF_OK;
-}
-
-enum hf_err hf_edition_add_take(struct hf_edition *g, struct hf_served_file *file,
+enum hf_err hf_edition_add_take(struct hf_edition *e, struct hf_served_file *file,
                                 struct hf_why *why)
 {
-    enum hf_err err = check_limits(g, file, why);
-    if (err == HF_OK)
-        err = make_room(g, why);
-    if (err != HF_OK) {
+    enum hf_err err = add(e, file, why);
+    if (err != HF_OK)
         hf_served_file_unref(file);
-        return err;
-    }
-    g->files[g->n_files++] = (struct hf_entry){.file = file};
-    g->total_bytes += file->body.bytes.len;
-    return HF_OK;
+    return err;
 }
 
-void hf_edition_skip(struct hf_edition *g, const char *name, const char *kind)
+void hf_edition_skip(struct hf_edition *e, const char *name, const char *kind)
 {
-    size_t len = strlen(name) + 1 + strlen(kind) + 1;
-    if (g->skipped.len + len > HF_SERVE_SKIPPED_BYTES_MAX ||
-        hf_buf_reserve(&g->skipped, len) != HF_OK)
+    size_t name_size = strlen(name) + 1, kind_size = strlen(kind) + 1;
+    if (e->skipped.len + name_size + kind_size > HF_SERVE_SKIPPED_BYTES_MAX ||
+        hf_buf_reserve(&e->skipped, name_size + kind_size) != HF_OK)
         return;
-    enum hf_err err = hf_buf_append(&g->skipped, name, strlen(name) + 1);
+    enum hf_err err = hf_buf_append(&e->skipped, name, name_size);
     if (err == HF_OK)
-        err = hf_buf_append(&g->skipped, kind, strlen(kind) + 1);
+        err = hf_buf_append(&e->skipped, kind, kind_size);
     (void)err; /* there is room */
 }
 
-enum hf_err hf_edition_fail_missing(const struct hf_edition *g, const char *name,
+enum hf_err hf_edition_fail_missing(const struct hf_edition *e, const char *name,
                                     struct hf_why *why)
 {
-    for (size_t at = 0; at < g->skipped.len;) {
-        const char *skipped = (const char *)g->skipped.data + at;
+    for (size_t at = 0; at < e->skipped.len;) {
+        const char *skipped = (const char *)e->skipped.data + at;
         size_t len = strlen(skipped);
         const char *kind = skipped + len + 1;
         if (strncmp(name, skipped, len) == 0 && (name[len] == '\0' || name[len] == '/'))
@@ -243,79 +196,67 @@ enum hf_err hf_edition_fail_missing(const struct hf_edition *g, const char *name
 
 static int by_name(const void *a, const void *b)
 {
-    const struct hf_entry *x = a;
-    const struct hf_entry *y = b;
+    const struct hf_entry *x = a, *y = b;
     return strcmp(x->file->name, y->file->name);
 }
 
-void hf_edition_seal(struct hf_edition *g)
+void hf_edition_sort(struct hf_edition *e)
 {
-    if (g->n_files > 1)
-        qsort(g->files, g->n_files, sizeof *g->files, by_name);
+    if (e->n_files > 1)
+        qsort(e->files, e->n_files, sizeof *e->files, by_name);
 }
 
-/* As strcmp, for a name that ends after `len` bytes and may hold any of them. */
-static int compare(const char *name, size_t len, const char *known)
+/* As strcmp, for a name that ends after its length and may hold any bytes. */
+static int compare_name(const void *name, const void *entry)
 {
+    const struct hf_bytes *wanted = name;
+    const char *known = ((const struct hf_entry *)entry)->file->name;
     size_t known_len = strlen(known);
-    int order = memcmp(name, known, len < known_len ? len : known_len);
-    if (order != 0 || len == known_len)
+    int order = memcmp(wanted->data, known, wanted->len < known_len ? wanted->len : known_len);
+    if (order != 0 || wanted->len == known_len)
         return order;
-    return len < known_len ? -1 : 1;
+    return wanted->len < known_len ? -1 : 1;
 }
 
-static struct hf_entry *find_entry(const struct hf_edition *g, const char *name, size_t name_len)
+static struct hf_entry *find_entry(const struct hf_edition *e, const char *name, size_t name_len)
 {
-    size_t low = 0;
-    size_t high = g->n_files;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = compare(name, name_len, g->files[middle].file->name);
-        if (order == 0)
-            return &g->files[middle];
-        if (order < 0)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return NULL;
+    const struct hf_bytes wanted = {(const uint8_t *)name, name_len};
+    return e->n_files == 0 ? NULL
+                           : bsearch(&wanted, e->files, e->n_files, sizeof *e->files, compare_name);
 }
 
-struct hf_served_file *hf_edition_find(const struct hf_edition *g, const char *name,
+struct hf_served_file *hf_edition_find(const struct hf_edition *e, const char *name,
                                        size_t name_len)
 {
-    const struct hf_entry *entry = find_entry(g, name, name_len);
+    const struct hf_entry *entry = find_entry(e, name, name_len);
     return entry != NULL ? entry->file : NULL;
 }
 
-struct hf_served_file *hf_edition_reach(struct hf_edition *g, const char *name, size_t name_len)
+struct hf_served_file *hf_edition_reach(struct hf_edition *e, const char *name, size_t name_len)
 {
-    struct hf_entry *entry = find_entry(g, name, name_len);
+    struct hf_entry *entry = find_entry(e, name, name_len);
     if (entry == NULL)
         return NULL;
     entry->is_reached = true;
     return entry->file;
 }
 
-static bool was_served(const struct hf_edition *before, const struct hf_served_file *file)
-{
-    if (before == NULL)
-        return false;
-    const struct hf_served_file *then = hf_edition_find(before, file->name, strlen(file->name));
-    return then != NULL && memcmp(then->sha256, file->sha256, HF_SHA256_LEN) == 0;
-}
-
-void hf_edition_prune(struct hf_edition *g, const struct hf_edition *before)
+void hf_edition_prune(struct hf_edition *e, const struct hf_edition *before)
 {
     size_t n_kept = 0;
-    for (size_t i = 0; i < g->n_files; i++) {
-        struct hf_entry entry = g->files[i];
-        if (entry.is_reached || was_served(before, entry.file)) {
-            g->files[n_kept++] = entry;
-            continue;
+    for (size_t i = 0; i < e->n_files; i++) {
+        struct hf_entry entry = e->files[i];
+        const struct hf_served_file *served = NULL;
+        if (before != NULL)
+            served = hf_edition_find(before, entry.file->name, strlen(entry.file->name));
+        bool was_served = served != NULL &&
+                          memcmp(served->sha256, entry.file->sha256, HF_SHA256_LEN) == 0;
+        if (entry.is_reached || was_served) {
+            e->files[n_kept++] = entry;
+        } else {
+            e->total_bytes -= entry.file->body.bytes.len;
+            hf_served_file_unref(entry.file);
         }
-        g->total_bytes -= entry.file->body.bytes.len;
-        hf_served_file_unref(entry.file);
     }
-    g->n_files = n_kept;
+    e->n_files = n_kept;
 }

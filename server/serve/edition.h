@@ -38,10 +38,8 @@ struct hf_served_file {
     char etag[HF_ETAG_LEN + 1]; /* strong: from the content's SHA-256 */
     /* Status line and headers of 200 and 304; Date, Connection and the empty line come at the time
      * of the answer. */
-    char *head_ok;
-    size_t head_ok_len;
-    char *head_same;
-    size_t head_same_len;
+    struct hf_buf head_ok;
+    struct hf_buf head_not_modified;
 };
 
 /**
@@ -52,18 +50,14 @@ HF_MUST_USE enum hf_err hf_served_file_new_take(const char *name, const struct h
                                                 uint8_t *body, size_t body_len,
                                                 struct hf_served_file **out, struct hf_why *why);
 
-/** One more reference; returns `file`. From any thread. */
-struct hf_served_file *hf_served_file_ref(struct hf_served_file *file);
 /** One reference less; the last one frees. NULL is fine. From any thread. */
 void hf_served_file_unref(struct hf_served_file *file);
 
 bool hf_name_ends_with(const char *text, const char *end);
 /** How long caches may keep what is served under `name`: the value of Cache-Control. */
 const char *hf_served_file_cache_rule(const char *name);
-/** The value of Content-Type, by the name's ending. */
-const char *hf_served_file_type(const char *name);
 
-/** What the metadata of an edition says of itself; filled in by the check. */
+/** What the metadata of an edition contains; filled in by the check. */
 struct hf_summary {
     int64_t root_version;
     int64_t timestamp_version;
@@ -77,12 +71,12 @@ struct hf_summary {
 
 struct hf_entry {
     struct hf_served_file *file;
-    bool is_reached; /* the check's walk came to it */
+    bool is_reached; /* the check found that the metadata names it */
 };
 
 struct hf_edition {
     atomic_uint references;
-    struct hf_entry *files; /* sorted by name once sealed */
+    struct hf_entry *files; /* sorted by name once hf_edition_sort is called */
     size_t n_files;
     size_t cap_files;
     uint64_t total_bytes;
@@ -94,34 +88,34 @@ struct hf_edition {
 
 /** An empty one with one reference; HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_edition_new(struct hf_edition **out, struct hf_why *why);
-struct hf_edition *hf_edition_ref(struct hf_edition *g);
+struct hf_edition *hf_edition_ref(struct hf_edition *e);
 /** The last one frees. NULL is fine. From any thread. */
-void hf_edition_unref(struct hf_edition *g);
+void hf_edition_unref(struct hf_edition *e);
 
 /** Add a file; its reference is taken, also on failure. HF_E_LIMIT with the limit, HF_E_MEMORY. */
-HF_MUST_USE enum hf_err hf_edition_add_take(struct hf_edition *g, struct hf_served_file *file,
+HF_MUST_USE enum hf_err hf_edition_add_take(struct hf_edition *e, struct hf_served_file *file,
                                             struct hf_why *why);
 /** Remember that `name` is there and not served, being `kind` ("a symbolic link"). Best effort: if
  *  memory is short, only the error text is less precise. */
-void hf_edition_skip(struct hf_edition *g, const char *name, const char *kind);
+void hf_edition_skip(struct hf_edition *e, const char *name, const char *kind);
 /** HF_E_NOT_FOUND: `name` is missing, or it or one of its folders was skipped, and as what. */
-HF_MUST_USE enum hf_err hf_edition_fail_missing(const struct hf_edition *g, const char *name,
+HF_MUST_USE enum hf_err hf_edition_fail_missing(const struct hf_edition *e, const char *name,
                                                 struct hf_why *why);
 /** Sort, after the last file was added and before the first look-up. */
-void hf_edition_seal(struct hf_edition *g);
+void hf_edition_sort(struct hf_edition *e);
 
 /** Borrowed; NULL where nothing is served under exactly this name (`name_len` bytes). */
-struct hf_served_file *hf_edition_find(const struct hf_edition *g, const char *name,
+struct hf_served_file *hf_edition_find(const struct hf_edition *e, const char *name,
                                        size_t name_len);
 
 /** As find, and what is found stays when the edition is pruned. Before it is shared only. */
-struct hf_served_file *hf_edition_reach(struct hf_edition *g, const char *name, size_t name_len);
+struct hf_served_file *hf_edition_reach(struct hf_edition *e, const char *name, size_t name_len);
 
 /**
  * Drop what was neither reached nor, with the same bytes, served by `before` (may be NULL; pruned
  * itself). So no name is served that no published timestamp led to: a cache that is told to keep
  * it could otherwise keep bytes that are never published. Before the edition is shared only.
  */
-void hf_edition_prune(struct hf_edition *g, const struct hf_edition *before);
+void hf_edition_prune(struct hf_edition *e, const struct hf_edition *before);
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * holdfastd: serves a TUF repository over HTTP. Holds no key. The repository is watched and signals are
- * heard on one loop, which serves no client; the serving loops run beside it.
+ * holdfastd: serves a TUF repository over HTTP. Holds no key. One loop, which serves no client, watches
+ * the repository and handles signals; the serving loops run beside it.
  */
+#include "common/cli/cli.h"
 #include "common/json/json.h"
 #include "common/os/file_util.h"
 #include "common/os/service.h"
@@ -21,12 +22,18 @@
 #include <time.h>
 #include <unistd.h>
 
+struct serving {
+    int listener; /* -1: the loop has it, or there is none */
+    struct hf_loop loop;
+    struct hf_site site;
+};
+
 struct server {
     const struct hf_serve_options *options; /* borrowed */
     int state_lock;                         /* -1: none */
     struct hf_access_log *access_log;       /* NULL: off */
     struct hf_address_count *addresses;
-    union hf_peer address;   /* what is listened on, with its port */
+    union hf_peer address;   /* that it listens on, with its port */
     struct serving *serving; /* one for each loop */
     unsigned n_loops;        /* running */
 
@@ -36,39 +43,7 @@ struct server {
     struct hf_repository repository;
 };
 
-struct serving {
-    int listener; /* -1: the loop has it, or there is none */
-    struct hf_loop loop;
-    struct hf_site site;
-};
-
-/* ---- what systemd hears ------------------------------------------------------------------------ */
-
-static void notify_status(struct server *s)
-{
-    struct hf_repository_status status;
-    char text[HF_WHY_MAX + 128];
-    hf_repository_status(&s->repository, &status);
-    if (status.problem[0] != '\0')
-        (void)snprintf(text, sizeof text, "STATUS=%s: %s",
-                       status.is_served ? "serving the state before" : "serving nothing",
-                       status.problem);
-    else
-        (void)snprintf(text, sizeof text, "STATUS=serving timestamp %" PRId64,
-                       status.summary.timestamp_version);
-    hf_notify(text);
-}
-
-/* sd_notify(3) wants to know since when, to the microsecond: earlier than its signal does not count. */
-static void notify_reloading(void)
-{
-    struct timespec now;
-    char text[64];
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    (void)snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
-                   (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
-    hf_notify(text);
-}
+/* ---- the control loop -------------------------------------------------------------------------- */
 
 /* A loop that did not run since the last call serves no client: without a notice systemd restarts. */
 static void on_watchdog(uv_timer_t *timer)
@@ -81,33 +56,27 @@ static void on_watchdog(uv_timer_t *timer)
         hf_notify("WATCHDOG=1");
 }
 
-static enum hf_err start_watchdog(struct server *s, struct hf_why *why)
-{
-    uint64_t interval_ms = (uint64_t)hf_notify_watchdog_ms();
-    /* Four times an interval: a loop may be busy for a part of it. */
-    uint64_t every_ms = interval_ms >= 4 ? interval_ms / 4 : 1;
-    s->watchdog.data = s;
-    int failed = uv_timer_init(&s->control, &s->watchdog);
-    if (failed == 0 && interval_ms > 0)
-        failed = uv_timer_start(&s->watchdog, on_watchdog, every_ms, every_ms);
-    if (failed != 0)
-        return hf_fail(why, HF_E_STATE, "the watchdog cannot be served: %s", uv_strerror(failed));
-    return HF_OK;
-}
-
-/* ---- signals and news -------------------------------------------------------------------------- */
-
-static void on_edition(void *ctx, struct hf_edition *g)
+static void on_edition(void *ctx, struct hf_edition *e)
 {
     struct server *s = ctx;
     for (unsigned i = 0; i < s->n_loops; i++)
-        hf_site_offer(&s->serving[i].site, g);
+        hf_site_offer(&s->serving[i].site, e);
 }
 
 static void on_read(void *ctx, bool was_asked)
 {
     struct server *s = ctx;
-    notify_status(s);
+    struct hf_repository_status status;
+    char text[HF_WHY_MAX + 128];
+    hf_repository_status(&s->repository, &status);
+    if (status.problem[0] != '\0')
+        (void)snprintf(text, sizeof text, "STATUS=%s: %s",
+                       status.is_served ? "serving the state before" : "serving nothing",
+                       status.problem);
+    else
+        (void)snprintf(text, sizeof text, "STATUS=serving timestamp %" PRId64,
+                       status.summary.timestamp_version);
+    hf_notify(text);
     if (was_asked && !s->repository.is_stopped)
         hf_notify("READY=1");
 }
@@ -127,8 +96,15 @@ static void on_signal(uv_signal_t *handle, int number)
 {
     struct server *s = handle->data;
     if (number == SIGHUP) {
-        notify_reloading();
-        hf_repository_look_now(&s->repository);
+        /* sd_notify(3) wants to know since when, to the microsecond: earlier than its signal does
+         * not count. */
+        struct timespec now;
+        char text[64];
+        (void)clock_gettime(CLOCK_MONOTONIC, &now);
+        (void)snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
+                       (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+        hf_notify(text);
+        hf_repository_reload(&s->repository);
         if (s->access_log != NULL)
             hf_access_log_reopen(s->access_log);
         return;
@@ -139,127 +115,37 @@ static void on_signal(uv_signal_t *handle, int number)
     stop(s);
 }
 
-static enum hf_err listen_for_signals(struct server *s, struct hf_why *why)
+static enum hf_err start_control(struct server *s, struct hf_why *why)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+    const struct hf_repository_events events = {on_edition, on_read, s};
+    int failed = 0;
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0] && failed == 0; i++) {
         s->signals[i].data = s;
-        int failed = uv_signal_init(&s->control, &s->signals[i]);
+        failed = uv_signal_init(&s->control, &s->signals[i]);
         if (failed == 0)
             failed = uv_signal_start(&s->signals[i], on_signal, numbers[i]);
-        if (failed != 0)
-            return hf_fail(why, HF_E_STATE, "signals cannot be heard: %s", uv_strerror(failed));
     }
-    return HF_OK;
+    if (failed != 0)
+        return hf_fail(why, HF_E_STATE, "signals cannot be received: %s", uv_strerror(failed));
+
+    uint64_t interval_ms = (uint64_t)hf_notify_watchdog_ms();
+    /* Four times an interval: a loop may be busy for a part of it. */
+    uint64_t every_ms = interval_ms >= 4 ? interval_ms / 4 : 1;
+    s->watchdog.data = s;
+    failed = uv_timer_init(&s->control, &s->watchdog);
+    if (failed == 0 && interval_ms > 0)
+        failed = uv_timer_start(&s->watchdog, on_watchdog, every_ms, every_ms);
+    if (failed != 0)
+        return hf_fail(why, HF_E_STATE, "the watchdog cannot be served: %s", uv_strerror(failed));
+    return hf_repository_start(&s->repository, &s->control, s->options->repo, s->options->state,
+                               &events, why);
 }
 
 /* ---- starting ---------------------------------------------------------------------------------- */
 
-/* As many connections as asked for, as far as descriptors go. */
-static unsigned raise_descriptors(unsigned connections)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return connections;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur == RLIM_INFINITY ||
-        limit.rlim_cur >= (rlim_t)connections + HF_HTTP_DESCRIPTORS_RESERVED)
-        return connections;
-    rlim_t fit = limit.rlim_cur > 2 * HF_HTTP_DESCRIPTORS_RESERVED
-                     ? limit.rlim_cur - HF_HTTP_DESCRIPTORS_RESERVED
-                     : limit.rlim_cur;
-    hf_service_log(HF_LOG_WARNING,
-                   "descriptors are limited to %llu: %llu connections at once instead of %u; raise "
-                   "LimitNOFILE or ulimit -n",
-                   (unsigned long long)limit.rlim_cur, (unsigned long long)fit, connections);
-    return (unsigned)fit;
-}
-
-static enum hf_err open_listeners(struct server *s, struct hf_why *why)
-{
-    unsigned n = s->options->loops;
-    s->address = s->options->listen;
-    s->serving = calloc(n, sizeof *s->serving);
-    if (s->serving == NULL)
-        return hf_fail(why, HF_E_MEMORY, "no memory for %u loops", n);
-    for (unsigned i = 0; i < n; i++)
-        s->serving[i].listener = -1;
-    for (unsigned i = 0; i < n; i++)
-        HF_TRY(hf_listen(&s->address, i == 0, &s->serving[i].listener, why));
-    return HF_OK;
-}
-
-static enum hf_err start_loops(struct server *s, unsigned connections, struct hf_why *why)
-{
-    const struct hf_serve_options *o = s->options;
-    struct hf_http_config config = {
-        .connections_max = (connections + o->loops - 1) / o->loops,
-        .header_timeout_ms = UINT64_C(1000) * o->header_timeout_s,
-        .idle_timeout_ms = UINT64_C(1000) * o->idle_timeout_s,
-        .handler = hf_site_handle,
-        .refusals = hf_site_refusals,
-        .n_refusals = HF_SITE_REFUSALS,
-        .access_log = s->access_log,
-        .addresses = s->addresses,
-    };
-    for (unsigned i = 0; i < o->loops; i++) {
-        struct serving *one = &s->serving[i];
-        one->site.repository = &s->repository;
-        if (s->repository.current != NULL)
-            hf_site_offer(&one->site, s->repository.current);
-        config.handler_ctx = &one->site;
-        HF_TRY(hf_loop_init_take(&one->loop, one->listener, &config, why));
-        one->listener = -1;
-        HF_TRY(hf_loop_start(&one->loop, why));
-        s->n_loops++;
-    }
-    return HF_OK;
-}
-
-/* ---- ending ------------------------------------------------------------------------------------ */
-
-static void free_server(struct server *s)
-{
-    for (unsigned i = 0; s->serving != NULL && i < s->options->loops; i++) {
-        hf_site_free(&s->serving[i].site);
-        if (s->serving[i].listener >= 0)
-            close(s->serving[i].listener);
-    }
-    free(s->serving);
-    free(s->addresses);
-    hf_access_log_close(s->access_log);
-    hf_file_unlock(s->state_lock);
-}
-
-/* ---- the control loop -------------------------------------------------------------------------- */
-
-static enum hf_err run_control(struct server *s, unsigned connections, struct hf_why *why)
-{
-    const struct hf_serve_options *o = s->options;
-    const struct hf_repository_events events = {on_edition, on_read, s};
-    HF_TRY(listen_for_signals(s, why));
-    HF_TRY(start_watchdog(s, why));
-    HF_TRY(hf_repository_start(&s->repository, &s->control, o->repo, o->state, &events, why));
-    enum hf_err err = start_loops(s, connections, why);
-    if (err == HF_OK) {
-        char text[HF_ADDRESS_TEXT_MAX];
-        hf_address_format(&s->address, text);
-        hf_service_log(HF_LOG_INFO, "listening on http://%s (%u loops)", text, o->loops);
-        hf_notify("READY=1");
-    } else {
-        stop(s);
-    }
-    (void)uv_run(&s->control, UV_RUN_DEFAULT);
-    for (; s->n_loops > 0;
-         s->n_loops--) /* they ask the repository for its status until their end */
-        hf_loop_join(&s->serving[s->n_loops - 1].loop);
-    hf_repository_free(&s->repository);
-    return err;
-}
-
 /* Fleet state will live in the server's own folder (--state), and two servers must never write it: the
- * one that serves holds DIR/holdfastd.lock, in which its process id stands. */
+ * one that serves holds DIR/holdfastd.lock, which contains its process id. */
 static enum hf_err take_state(const char *dir, int *lock, struct hf_why *why)
 {
     char *path = NULL;
@@ -305,7 +191,15 @@ static enum hf_err prepare(struct server *s, struct hf_why *why)
         return hf_fail(why, HF_E_MEMORY, "no memory to count the connections of an address");
     if (o->state != NULL)
         HF_TRY(take_state(o->state, &s->state_lock, why));
-    HF_TRY(open_listeners(s, why));
+
+    s->address = o->listen;
+    s->serving = calloc(o->loops, sizeof *s->serving);
+    if (s->serving == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for %u loops", o->loops);
+    for (unsigned i = 0; i < o->loops; i++)
+        s->serving[i].listener = -1;
+    for (unsigned i = 0; i < o->loops; i++)
+        HF_TRY(hf_listen(&s->address, i == 0, &s->serving[i].listener, why));
     if (o->access_log != NULL)
         HF_TRY(hf_access_log_open(o->access_log, &s->access_log, why));
     int failed = uv_loop_init(&s->control);
@@ -314,17 +208,87 @@ static enum hf_err prepare(struct server *s, struct hf_why *why)
     return HF_OK;
 }
 
+/* As many connections as asked for, as far as descriptors go. */
+static unsigned raise_descriptors(unsigned connections)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return connections;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur == RLIM_INFINITY ||
+        limit.rlim_cur >= (rlim_t)connections + HF_HTTP_DESCRIPTORS_RESERVED)
+        return connections;
+    rlim_t fit = limit.rlim_cur > 2 * HF_HTTP_DESCRIPTORS_RESERVED
+                     ? limit.rlim_cur - HF_HTTP_DESCRIPTORS_RESERVED
+                     : limit.rlim_cur;
+    hf_service_log(HF_LOG_WARNING,
+                   "descriptors are limited to %llu: %llu connections at once instead of %u; raise "
+                   "LimitNOFILE or ulimit -n",
+                   (unsigned long long)limit.rlim_cur, (unsigned long long)fit, connections);
+    return (unsigned)fit;
+}
+
+static enum hf_err start_loops(struct server *s, struct hf_why *why)
+{
+    const struct hf_serve_options *o = s->options;
+    char text[HF_ADDRESS_TEXT_MAX];
+    struct hf_http_config config = {
+        .connections_max = (raise_descriptors(o->connections_max) + o->loops - 1) / o->loops,
+        .header_timeout_ms = UINT64_C(1000) * o->header_timeout_s,
+        .idle_timeout_ms = UINT64_C(1000) * o->idle_timeout_s,
+        .handler = hf_site_handle,
+        .refusals = hf_site_refusals,
+        .n_refusals = HF_SITE_REFUSALS,
+        .access_log = s->access_log,
+        .addresses = s->addresses,
+    };
+    for (unsigned i = 0; i < o->loops; i++) {
+        struct serving *one = &s->serving[i];
+        int listener = one->listener;
+        one->site.repository = &s->repository;
+        if (s->repository.current != NULL)
+            hf_site_offer(&one->site, s->repository.current);
+        config.handler_ctx = &one->site;
+        one->listener = -1;
+        HF_TRY(hf_loop_init_take(&one->loop, listener, &config, why));
+        HF_TRY(hf_loop_start(&one->loop, why));
+        s->n_loops++;
+    }
+    hf_address_format(&s->address, text);
+    hf_service_log(HF_LOG_INFO, "listening on http://%s (%u loops)", text, o->loops);
+    hf_notify("READY=1");
+    return HF_OK;
+}
+
 /* Until SIGTERM or SIGINT; HF_OK after an orderly end. */
 static enum hf_err run(const struct hf_serve_options *options, struct hf_why *why)
 {
     struct server s = {.options = options, .state_lock = -1};
     enum hf_err err = prepare(&s, why);
-    if (err == HF_OK) {
-        unsigned connections = raise_descriptors(options->connections_max);
-        err = run_control(&s, connections, why);
-        (void)uv_loop_close(&s.control);
+    if (err == HF_OK)
+        err = start_control(&s, why);
+    if (err != HF_OK)
+        goto out;
+    err = start_loops(&s, why);
+    if (err != HF_OK)
+        stop(&s);
+    (void)uv_run(&s.control, UV_RUN_DEFAULT);
+    /* The loops ask the repository for its status until their end. */
+    for (; s.n_loops > 0; s.n_loops--)
+        hf_loop_join(&s.serving[s.n_loops - 1].loop);
+    hf_repository_free(&s.repository);
+    (void)uv_loop_close(&s.control);
+out:
+    for (unsigned i = 0; s.serving != NULL && i < options->loops; i++) {
+        hf_site_free(&s.serving[i].site);
+        if (s.serving[i].listener >= 0)
+            close(s.serving[i].listener);
     }
-    free_server(&s);
+    free(s.serving);
+    free(s.addresses);
+    hf_access_log_close(s.access_log);
+    hf_file_unlock(s.state_lock);
     return err;
 }
 
@@ -334,21 +298,13 @@ int main(int argc, char **argv)
     struct hf_why why;
 
     hf_json_seed(randombytes_random());
-    enum hf_options_end end = hf_serve_options_parse(argc, (const char **)argv, &options, &why);
-    if (end == HF_OPTIONS_DONE) {
-        if (fflush(stdout) == 0 && ferror(stdout) == 0)
-            return 0;
-        (void)fputs("holdfastd: standard output could not be written\n", stderr);
-        return 1;
-    }
-    if (end == HF_OPTIONS_WRONG) {
-        (void)fprintf(stderr, "holdfastd: %s\n", why.text);
-        return 2;
-    }
+    int exit_code = hf_serve_options_parse(argc, (const char **)argv, &options);
+    if (exit_code >= 0)
+        return exit_code;
     enum hf_err err = run(&options, &why);
     hf_serve_options_free(&options);
     if (err == HF_OK)
-        return 0;
+        return HF_EXIT_OK;
     hf_service_log(HF_LOG_ERROR, "%s", why.text);
-    return 1;
+    return HF_EXIT_FAILED;
 }

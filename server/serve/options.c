@@ -52,14 +52,6 @@ static const char help[] =
     "Exit code: 0 ended by a signal, 1 failed (one sentence on standard error says why),\n"
     "2 usage error\n";
 
-static unsigned default_loops(void)
-{
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    if (cores < 1)
-        return 1;
-    return cores > (long)HF_HTTP_LOOPS_MAX ? HF_HTTP_LOOPS_MAX : (unsigned)cores;
-}
-
 #define AT(member) offsetof(struct hf_serve_options, member)
 #define DEFAULT_LOOPS INT_MIN /* one a core */
 
@@ -84,17 +76,8 @@ static const struct hf_cli_option rows[] = {
     HF_CLI_END,
 };
 
-static enum hf_err check_number(const char *name, unsigned value, unsigned max, struct hf_why *why)
-{
-    if (value >= 1 && value <= max)
-        return HF_OK;
-    return hf_fail(why, HF_E_ARGUMENT, "--%s: expected a number from 1 to %u, found %d", name, max,
-                   (int)value);
-}
-
 static enum hf_err check(struct hf_serve_options *o, struct hf_why *why)
 {
-    const unsigned day_s = 86400;
     if (o->repo == NULL || o->repo[0] == '\0')
         return hf_fail(why, HF_E_ARGUMENT, "--repo DIR is missing: the repository to serve");
     if (o->listen_text == NULL)
@@ -104,13 +87,26 @@ static enum hf_err check(struct hf_serve_options *o, struct hf_why *why)
         return hf_fail(why, HF_E_ARGUMENT, "--state: the name of the folder is empty");
     if (o->access_log != NULL && o->access_log[0] == '\0')
         return hf_fail(why, HF_E_ARGUMENT, "--access-log: the name of the file is empty");
-    if ((int)o->loops == DEFAULT_LOOPS)
-        o->loops = default_loops();
-    HF_TRY(check_number("loops", o->loops, HF_HTTP_LOOPS_MAX, why));
-    HF_TRY(check_number("max-connections", o->connections_max, HF_HTTP_CONNECTIONS_MAX, why));
-    HF_TRY(check_number("max-per-address", o->per_address_max, HF_HTTP_CONNECTIONS_MAX, why));
-    HF_TRY(check_number("header-timeout", o->header_timeout_s, day_s, why));
-    HF_TRY(check_number("idle-timeout", o->idle_timeout_s, day_s, why));
+    if ((int)o->loops == DEFAULT_LOOPS) {
+        long cores = sysconf(_SC_NPROCESSORS_ONLN);
+        o->loops = cores < 1 ? 1 : (unsigned)cores;
+        if (o->loops > HF_HTTP_LOOPS_MAX)
+            o->loops = HF_HTTP_LOOPS_MAX;
+    }
+    const struct {
+        const char *name;
+        unsigned value, max;
+    } numbers[] = {
+        {"loops", o->loops, HF_HTTP_LOOPS_MAX},
+        {"max-connections", o->connections_max, HF_HTTP_CONNECTIONS_MAX},
+        {"max-per-address", o->per_address_max, HF_HTTP_CONNECTIONS_MAX},
+        {"header-timeout", o->header_timeout_s, 86400},
+        {"idle-timeout", o->idle_timeout_s, 86400},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        if (numbers[i].value < 1 || numbers[i].value > numbers[i].max)
+            return hf_fail(why, HF_E_ARGUMENT, "--%s: expected a number from 1 to %u, found %d",
+                           numbers[i].name, numbers[i].max, (int)numbers[i].value);
     if (o->access_log != NULL && strcmp(o->access_log, "off") == 0) {
         free(o->access_log);
         o->access_log = NULL;
@@ -118,54 +114,60 @@ static enum hf_err check(struct hf_serve_options *o, struct hf_why *why)
     return HF_OK;
 }
 
-/* There is no such option: which one was probably meant? */
-static enum hf_err fail_unknown(const char *typed, struct hf_why *why)
-{
-    char name[64];
-    (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(typed, "="), typed);
-    for (const struct hf_cli_option *o = rows; o->kind != HF_CLI_ROWS_END; o++) {
-        if (hf_cli_is_slip(name + strspn(name, "-"), o->name))
-            return hf_fail(why, HF_E_ARGUMENT, "%s: unknown option. Did you mean --%s?", name,
-                           o->name);
-    }
-    return hf_fail(why, HF_E_ARGUMENT, "%s: unknown option. See `holdfastd --help`", name);
-}
-
 static enum hf_err fail_option(const struct hf_cli_line *line, struct hf_why *why)
 {
-    if (line->is_unknown)
-        return fail_unknown(line->bad, why);
     if (line->is_bad_number)
         return hf_fail(why, HF_E_ARGUMENT,
                        "\"%s\": expected a whole number, as --loops, --max-connections, "
                        "--max-per-address and the timeouts are. See `holdfastd --help`",
                        line->bad);
-    return hf_fail(why, HF_E_ARGUMENT, "%s: %s. See `holdfastd --help`", line->bad, line->fault);
+    if (!line->is_unknown)
+        return hf_fail(why, HF_E_ARGUMENT, "%s: %s. See `holdfastd --help`", line->bad,
+                       line->fault);
+    /* Which option was probably meant? */
+    char name[64];
+    (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(line->bad, "="), line->bad);
+    for (const struct hf_cli_option *o = rows; o->kind != HF_CLI_ROWS_END; o++)
+        if (hf_cli_is_slip(name + strspn(name, "-"), o->name))
+            return hf_fail(why, HF_E_ARGUMENT, "%s: unknown option. Did you mean --%s?", name,
+                           o->name);
+    return hf_fail(why, HF_E_ARGUMENT, "%s: unknown option. See `holdfastd --help`", name);
 }
 
-enum hf_options_end hf_serve_options_parse(int argc, const char **argv,
-                                           struct hf_serve_options *out, struct hf_why *why)
+int hf_serve_options_parse(int argc, const char **argv, struct hf_serve_options *out)
 {
     struct hf_cli_line line;
+    struct hf_why why;
     enum hf_err err = HF_OK;
+    int exit_code = -1;
+
     *out = (struct hf_serve_options){0};
     enum hf_cli_asked asked = hf_cli_line_parse(&line, rows, out, argc, argv, false);
     if (asked == HF_CLI_ASKED_NOTHING && line.n_words == 1 && strcmp(line.words[0], "help") == 0)
         asked = HF_CLI_ASKED_HELP;
-    bool is_done = asked == HF_CLI_ASKED_HELP || asked == HF_CLI_ASKED_VERSION;
-    if (is_done)
+    if (asked == HF_CLI_ASKED_HELP || asked == HF_CLI_ASKED_VERSION) {
         (void)fputs(asked == HF_CLI_ASKED_HELP ? help : "holdfastd " HF_VERSION "\n", stdout);
-    else if (asked == HF_CLI_WRONG)
-        err = fail_option(&line, why);
-    else if (line.n_words > 0)
-        err = hf_fail(why, HF_E_ARGUMENT, "unexpected argument \"%s\". See `holdfastd --help`",
+        exit_code = HF_EXIT_OK;
+    } else if (asked == HF_CLI_WRONG) {
+        err = fail_option(&line, &why);
+    } else if (line.n_words > 0) {
+        err = hf_fail(&why, HF_E_ARGUMENT, "unexpected argument \"%s\". See `holdfastd --help`",
                       line.words[0]);
-    else
-        err = check(out, why);
+    } else {
+        err = check(out, &why);
+    }
     hf_cli_line_free(&line);
-    if (is_done || err != HF_OK)
+    if (exit_code == HF_EXIT_OK && (fflush(stdout) != 0 || ferror(stdout) != 0)) {
+        (void)fputs("holdfastd: standard output could not be written\n", stderr);
+        exit_code = HF_EXIT_FAILED;
+    }
+    if (err != HF_OK) {
+        (void)fprintf(stderr, "holdfastd: %s\n", why.text);
+        exit_code = HF_EXIT_USAGE;
+    }
+    if (exit_code >= 0)
         hf_serve_options_free(out);
-    return is_done ? HF_OPTIONS_DONE : err == HF_OK ? HF_OPTIONS_RUN : HF_OPTIONS_WRONG;
+    return exit_code;
 }
 
 void hf_serve_options_free(struct hf_serve_options *options)

@@ -18,15 +18,9 @@ struct hf_serve_options {
     unsigned idle_timeout_s;
 };
 
-enum hf_options_end {
-    HF_OPTIONS_RUN,
-    HF_OPTIONS_DONE,  /* --help or --version was printed: exit 0 */
-    HF_OPTIONS_WRONG, /* `why` says what: exit 2 */
-};
-
-/** `out` is to be freed after HF_OPTIONS_RUN. Reads no files. */
-enum hf_options_end hf_serve_options_parse(int argc, const char **argv,
-                                           struct hf_serve_options *out, struct hf_why *why);
+/** -1: serve as `out` says, which is to be freed. Otherwise the exit code: help or the version was
+ *  printed, or one sentence on standard error says what is wrong. Reads no files. */
+int hf_serve_options_parse(int argc, const char **argv, struct hf_serve_options *out);
 void hf_serve_options_free(struct hf_serve_options *options);
 
 #endif

@@ -3,64 +3,45 @@
 #include "common/base/timetext.h"
 #include "common/os/service.h"
 #include "server/serve/limits.h"
-#include "server/serve/repository_check.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-/* ---- in the thread pool ------------------------------------------------------------------------ */
-
-/* What devices would refuse after what they have seen is no repository to serve. */
-static enum hf_err check_newer(struct hf_repository *r, const struct hf_edition *g)
-{
-    struct hf_why *why = &r->job.why;
-    enum hf_err err = hf_newest_check(&r->newest, g, why);
-    if (err != HF_OK && r->state == NULL)
-        return hf_fail(why, err,
-                       "a device that has the metadata served before refuses it: %s. Put the newer "
-                       "files back or publish newer versions; a restart serves it all the same",
-                       why->text);
-    if (err != HF_OK)
-        return hf_fail(why, err,
-                       "a device that has the metadata served before refuses it: %s. Put the newer "
-                       "files back or publish newer versions; a restart without %s/root.json "
-                       "serves it all the same",
-                       why->text, r->state);
-    return HF_OK;
-}
-
-static enum hf_err load_and_check(struct hf_repository *r)
-{
-    struct hf_repository_job *job = &r->job;
-    struct hf_edition *g = NULL;
-    HF_TRY(hf_repository_load(r->dir, job->old, &g, &job->why));
-    enum hf_err err = hf_repository_check(g, &job->why);
-    if (err == HF_OK)
-        err = check_newer(r, g);
-    if (err != HF_OK) {
-        hf_edition_unref(g);
-        return err;
-    }
-    hf_edition_prune(g, job->old);
-    job->remembered = hf_newest_remember(&r->newest, g, r->state, &job->why_not_remembered);
-    job->new = g;
-    return HF_OK;
-}
-
+/* In the thread pool. */
 static void work(uv_work_t *req)
 {
     struct hf_repository *r = req->data;
     struct hf_repository_job *job = &r->job;
-    job->began_s = time(NULL);
-    job->mark = hf_repository_look(r->dir);
-    job->is_loaded = job->must_load || !hf_repository_mark_same(&job->mark, &r->mark);
-    if (job->is_loaded)
-        job->err = load_and_check(r);
-}
+    struct hf_edition *e = NULL;
 
-/* ---- on the loop ------------------------------------------------------------------------------- */
+    job->began_s = time(NULL);
+    job->mark = hf_repository_mark_read(r->dir);
+    job->is_loaded = job->must_load || !hf_repository_mark_same(&job->mark, &r->mark);
+    if (!job->is_loaded)
+        return;
+    job->err = hf_repository_load(r->dir, job->old, &e, &job->why);
+    if (job->err == HF_OK)
+        job->err = hf_repository_check(e, &job->why);
+    if (job->err == HF_OK) {
+        job->err = hf_newest_check(&r->newest, e, &job->why);
+        if (job->err != HF_OK)
+            (void)hf_fail(&job->why, job->err,
+                          "a device that has the metadata served before refuses it: %s. Put the "
+                          "newer files back or publish newer versions; a restart%s%s%s serves it "
+                          "all the same",
+                          job->why.text, r->state != NULL ? " without " : "",
+                          r->state != NULL ? r->state : "", r->state != NULL ? "/root.json" : "");
+    }
+    if (job->err != HF_OK) {
+        hf_edition_unref(e);
+        return;
+    }
+    hf_edition_prune(e, job->old);
+    job->remembered = hf_newest_remember(&r->newest, e, r->state, &job->why_not_remembered);
+    job->new = e;
+}
 
 static void set_status(struct hf_repository *r, const char *problem)
 {
@@ -93,7 +74,7 @@ static void accept_edition(struct hf_repository *r, struct hf_edition *taken)
     r->events.on_edition(r->events.ctx, r->current);
 }
 
-/* Said once for each reason, tried again ever more slowly: the folder may stay so for long. */
+/* Logged once for each reason, tried again ever more slowly: the folder may stay so for long. */
 static void refuse_edition(struct hf_repository *r, const char *why)
 {
     if (strcmp(r->status.problem, why) != 0)
@@ -108,25 +89,22 @@ static void refuse_edition(struct hf_repository *r, const char *why)
     set_status(r, why);
 }
 
-/* File times move in steps of some milliseconds: what was changed in the step in which we looked
- * could change once more without a trace. So one more load follows. */
-static bool is_settled(const struct hf_repository_job *job)
+static void after_work(uv_work_t *req, int status)
 {
-    return !job->mark.is_there || job->mark.folder.changed.tv_sec < job->began_s - 1;
-}
-
-static void finish_job(struct hf_repository *r)
-{
+    struct hf_repository *r = req->data;
     struct hf_repository_job *job = &r->job;
+    (void)status; /* never cancelled */
     r->is_working = false;
     hf_edition_unref(job->old);
     job->old = NULL;
     if (!job->is_loaded)
         return;
-    if (!hf_repository_mark_same(&job->mark, &r->mark))
-        r->retry_ms = job->err != HF_OK ? 0 : r->retry_ms; /* something moved: be quick again */
+    if (!hf_repository_mark_same(&job->mark, &r->mark) && job->err != HF_OK)
+        r->retry_ms = 0; /* something was published: be quick again */
     r->mark = job->mark;
-    r->is_settled = is_settled(job);
+    /* File times move in steps of some milliseconds: what was changed in the step of the poll could
+     * change once more without a trace. So one more load follows. */
+    r->is_settled = !job->mark.is_there || job->mark.folder.changed.tv_sec < job->began_s - 1;
     if (job->err == HF_OK && job->remembered != HF_OK)
         hf_service_log(HF_LOG_WARNING, "after a restart an older repository may be served: %s",
                        job->why_not_remembered.text);
@@ -136,12 +114,6 @@ static void finish_job(struct hf_repository *r)
         refuse_edition(r, job->why.text);
     job->new = NULL;
     r->events.on_read(r->events.ctx, job->was_asked);
-}
-
-static void after_work(uv_work_t *req, int status)
-{
-    (void)status; /* never cancelled */
-    finish_job(req->data);
 }
 
 static void prepare_job(struct hf_repository *r)
@@ -157,24 +129,18 @@ static void prepare_job(struct hf_repository *r)
     r->is_working = true;
 }
 
-static void look(struct hf_repository *r)
+static void on_tick(uv_timer_t *timer)
 {
+    struct hf_repository *r = timer->data;
     if (r->is_working || r->is_stopped)
         return;
     prepare_job(r);
-    if (uv_queue_work(r->timer.loop, &r->job.work, work, after_work) != 0) {
+    if (uv_queue_work(timer->loop, &r->job.work, work, after_work) != 0) {
         r->job.is_loaded = false;
         r->is_asked = r->job.was_asked;
-        finish_job(r); /* the next tick tries again */
+        after_work(&r->job.work, 0); /* the next tick tries again */
     }
 }
-
-static void on_tick(uv_timer_t *timer)
-{
-    look(timer->data);
-}
-
-/* ---- for the caller ---------------------------------------------------------------------------- */
 
 enum hf_err hf_repository_start(struct hf_repository *r, uv_loop_t *loop, const char *dir,
                                 const char *state, const struct hf_repository_events *events,
@@ -189,7 +155,7 @@ enum hf_err hf_repository_start(struct hf_repository *r, uv_loop_t *loop, const 
     r->timer.data = r;
     prepare_job(r);
     work(&r->job.work);
-    finish_job(r);
+    after_work(&r->job.work, 0);
     int failed = uv_timer_start(&r->timer, on_tick, HF_SERVE_POLL_MS, HF_SERVE_POLL_MS);
     if (failed != 0)
         return hf_fail(why, HF_E_STATE, "the repository cannot be watched: %s",
@@ -197,18 +163,17 @@ enum hf_err hf_repository_start(struct hf_repository *r, uv_loop_t *loop, const 
     return HF_OK;
 }
 
-void hf_repository_look_now(struct hf_repository *r)
+void hf_repository_reload(struct hf_repository *r)
 {
     r->is_asked = true;
-    look(r);
+    on_tick(&r->timer);
 }
 
 void hf_repository_stop(struct hf_repository *r)
 {
-    if (r->is_stopped)
-        return;
+    if (!r->is_stopped)
+        uv_close((uv_handle_t *)&r->timer, NULL);
     r->is_stopped = true;
-    uv_close((uv_handle_t *)&r->timer, NULL);
 }
 
 void hf_repository_free(struct hf_repository *r)

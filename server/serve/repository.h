@@ -1,5 +1,5 @@
 /*
- * Keeps the served edition up to date with the folder on disk: looks each second, reads and
+ * Keeps the served edition up to date with the folder on disk: polls it each second, reads and
  * checks what changed in libuv's thread pool, and hands an edition on only when it is whole.
  * Until then, and whatever happens to the folder, the one before stays.
  *
@@ -15,9 +15,9 @@
 
 struct hf_repository_events {
     /* A new edition, borrowed for the call. */
-    void (*on_edition)(void *ctx, struct hf_edition *g);
-    /* The folder was read, and hf_repository_status says the result. `was_asked`: because of
-     * hf_repository_look_now. */
+    void (*on_edition)(void *ctx, struct hf_edition *e);
+    /* The folder was read, and hf_repository_status has the result. `was_asked`: because of
+     * hf_repository_reload. */
     void (*on_read)(void *ctx, bool was_asked);
     void *ctx;
 };
@@ -28,7 +28,7 @@ struct hf_repository_status {
     char problem[HF_WHY_MAX];  /* why the folder's newest state is not it; "" when it is */
 };
 
-/* One look at the folder, in the thread pool. */
+/* One poll of the folder, in the thread pool. */
 struct hf_repository_job {
     uv_work_t work;
     bool must_load;
@@ -40,7 +40,7 @@ struct hf_repository_job {
     int64_t began_s;
     enum hf_err err;
     struct hf_why why;
-    enum hf_err remembered; /* what became of hf_newest_remember */
+    enum hf_err remembered; /* the result of hf_newest_remember */
     struct hf_why why_not_remembered;
 };
 
@@ -55,7 +55,7 @@ struct hf_repository {
     struct hf_newest newest;    /* belongs to the job while one works */
     struct hf_repository_job job;
     bool is_working;
-    bool is_asked; /* a look was asked for (SIGHUP) */
+    bool is_asked; /* for a reload (SIGHUP) */
 
     struct hf_repository_mark mark; /* as of the last load, good or bad */
     bool is_settled;                /* nothing can have changed since without changing the mark */
@@ -67,14 +67,14 @@ struct hf_repository {
 };
 
 /** Reads the folder once, blocking, so that a whole repository is served from the first request
- *  on; then watches it on `loop`. A folder that is missing or not whole is no failure: it is said
- *  in the log, and looked at again. `state` is the server's own folder, or NULL. */
+ *  on; then watches it on `loop`. A folder that is missing or not whole is no failure: the log says
+ *  so, and it is polled again. `state` is the server's own folder, or NULL. */
 HF_MUST_USE enum hf_err hf_repository_start(struct hf_repository *r, uv_loop_t *loop,
                                             const char *dir, const char *state,
                                             const struct hf_repository_events *events,
                                             struct hf_why *why);
-/** Look now (SIGHUP), also when nothing seems to have changed. */
-void hf_repository_look_now(struct hf_repository *r);
+/** Read now (SIGHUP), also when nothing seems to have changed. */
+void hf_repository_reload(struct hf_repository *r);
 /** Stop watching. The loop ends when a load that is running has ended. */
 void hf_repository_stop(struct hf_repository *r);
 /** After the loop has ended. */

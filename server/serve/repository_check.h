@@ -11,8 +11,8 @@
 #include "server/serve/edition.h"
 
 /** Marks what a device would fetch as reached (hf_edition_prune keeps it), and fills in
- *  `g->summary`, on HF_OK; otherwise the sentence names what is missing or wrong. */
-HF_MUST_USE enum hf_err hf_repository_check(struct hf_edition *g, struct hf_why *why);
+ *  `e->summary`, on HF_OK; otherwise the sentence names what is missing or wrong. */
+HF_MUST_USE enum hf_err hf_repository_check(struct hf_edition *e, struct hf_why *why);
 
 /*
  * The newest metadata that was served. Devices that saw it refuse anything older (TUF 5.3.5, 5.4.3,
@@ -25,7 +25,7 @@ HF_MUST_USE enum hf_err hf_repository_check(struct hf_edition *g, struct hf_why 
 /** A file, byte for byte; empty before the first edition. */
 struct hf_newest_file {
     struct hf_buf bytes;
-    bool is_unsaved; /* the state folder has another one, because a write failed */
+    bool is_unsaved; /* the state folder holds another one, because a write failed */
 };
 
 struct hf_newest {
@@ -35,19 +35,19 @@ struct hf_newest {
 };
 
 /**
- * Would a device that holds `newest` take `g`, which is whole? By the client's own rules, so that a
+ * Would a device that holds `newest` take `e`, which is whole? By the client's own rules, so that a
  * root which has replaced the keys of timestamp or snapshot since starts again (TUF 5.3.11). Dates
  * do not matter. HF_OK, or the error that the device would meet, in words. No I/O.
  */
-HF_MUST_USE enum hf_err hf_newest_check(const struct hf_newest *newest, const struct hf_edition *g,
+HF_MUST_USE enum hf_err hf_newest_check(const struct hf_newest *newest, const struct hf_edition *e,
                                         struct hf_why *why);
 
 /**
- * `g` is about to be served: remember it, and in the folder `state` (may be NULL) too. HF_E_STORAGE:
+ * `e` is about to be served: remember it, and in the folder `state` (may be NULL) too. HF_E_STORAGE:
  * `newest` holds it while the folder does not; the next call writes what is missing, also for the
- * same `g`. HF_E_MEMORY: `newest` may hold a part of it. Blocking I/O.
+ * same `e`. HF_E_MEMORY: `newest` may hold a part of it. Blocking I/O.
  */
-HF_MUST_USE enum hf_err hf_newest_remember(struct hf_newest *newest, const struct hf_edition *g,
+HF_MUST_USE enum hf_err hf_newest_remember(struct hf_newest *newest, const struct hf_edition *e,
                                            const char *state, struct hf_why *why);
 
 /** What an earlier process remembered in `state`; nothing, and HF_OK, where there was none. On

@@ -20,8 +20,7 @@ static const char other_kind[] = "not a regular file";
 struct load {
     const struct hf_edition *old; /* may be NULL */
     struct hf_edition *new;
-    char name[HF_TARGET_PATH_MAX + 128]; /* of the file being looked at: "/targets/a/b" */
-    size_t name_len;
+    char name[HF_TARGET_PATH_MAX + 128]; /* of the current file: "/targets/a/b" */
     unsigned depth;
     struct hf_why *why;
 };
@@ -43,7 +42,7 @@ enum hf_err hf_repository_require(const char *dir, struct hf_why *why)
                    timestamp_name + 1, strerror(failed), what_to_do);
 }
 
-struct hf_repository_mark hf_repository_look(const char *dir)
+struct hf_repository_mark hf_repository_mark_read(const char *dir)
 {
     struct hf_repository_mark mark = {.is_there = false};
     struct stat folder, timestamp;
@@ -68,83 +67,48 @@ bool hf_repository_mark_same(const struct hf_repository_mark *a, const struct hf
            hf_file_mark_same(&a->folder, &b->folder);
 }
 
-/* Names that a publisher's half-written files have, and what editors and copying tools leave. */
-static bool is_temporary(const char *entry)
-{
-    return entry[0] == '.' || hf_name_ends_with(entry, "~") || hf_name_ends_with(entry, ".tmp") ||
-           hf_name_ends_with(entry, ".part");
-}
-
-static bool is_served(const char *name)
-{
-    return strncmp(name, "/metadata/", 10) != 0 || hf_name_ends_with(name, ".json");
-}
-
-/* Append an entry to the name; false where the result is not a path that TUF could name. */
-static bool push_name(struct load *l, const char *entry)
-{
-    int len = snprintf(l->name + l->name_len, sizeof l->name - l->name_len, "/%s", entry);
-    if (len < 0 || (size_t)len >= sizeof l->name - l->name_len) {
-        l->name[l->name_len] = '\0';
-        return false;
-    }
-    l->name_len += (size_t)len;
-    return true;
-}
-
-static void pop_name(struct load *l, size_t len)
-{
-    l->name_len = len;
-    l->name[len] = '\0';
-}
-
-static enum hf_err read_whole(struct load *l, int fd, size_t len, uint8_t **out)
-{
-    /* One byte more is asked for than there should be, to notice a file that grows. */
-    uint8_t *data = malloc(len + 1);
-    if (data == NULL)
-        return hf_fail(l->why, HF_E_MEMORY, "no memory for the %zu bytes of %s", len, l->name);
-    size_t have = 0;
-    while (have <= len) {
-        ssize_t n = read(fd, data + have, len + 1 - have);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            free(data);
-            return hf_fail(l->why, HF_E_STORAGE, "%s cannot be read: %s", l->name, strerror(errno));
-        }
-        if (n == 0)
-            break;
-        have += (size_t)n;
-    }
-    if (have != len) {
-        free(data);
-        return hf_fail(l->why, HF_E_STORAGE, "%s changed while it was being read", l->name);
-    }
-    *out = data;
-    return HF_OK;
-}
-
-static enum hf_err add_open_file(struct load *l, int fd, const struct stat *st)
+static enum hf_err add_file(struct load *l, int fd, const struct stat *st)
 {
     struct hf_file_mark mark = hf_file_mark_of(st);
-    struct hf_served_file *file = l->old != NULL ? hf_edition_find(l->old, l->name, l->name_len)
-                                                 : NULL;
-    if (file != NULL && hf_file_mark_same(&file->mark, &mark))
-        return hf_edition_add_take(l->new, hf_served_file_ref(file), l->why);
-    /* Asked before reading, so that a huge file does not get its memory first. */
+    struct hf_served_file *file = NULL;
+    if (l->old != NULL)
+        file = hf_edition_find(l->old, l->name, strlen(l->name));
+    if (file != NULL && hf_file_mark_same(&file->mark, &mark)) {
+        (void)hf_body_ref(&file->body);
+        return hf_edition_add_take(l->new, file, l->why);
+    }
+    /* Checked before reading, so that a huge file does not get its memory first. */
     if ((uint64_t)st->st_size > HF_SERVE_REPOSITORY_BYTES_MAX)
         return hf_fail(l->why, HF_E_LIMIT, "%s is larger than %u MiB, the most that is served",
                        l->name, HF_SERVE_REPOSITORY_BYTES_MAX >> 20);
-    uint8_t *body = NULL;
-    HF_TRY(read_whole(l, fd, (size_t)st->st_size, &body));
-    HF_TRY(hf_served_file_new_take(l->name, &mark, body, (size_t)st->st_size, &file, l->why));
+
+    /* Up to one byte more than there should be is read, to notice a file that grows. */
+    size_t len = (size_t)st->st_size, n_read = 0;
+    uint8_t *data = malloc(len + 1);
+    if (data == NULL)
+        return hf_fail(l->why, HF_E_MEMORY, "no memory for the %zu bytes of %s", len, l->name);
+    enum hf_err err = HF_OK;
+    ssize_t n = 1;
+    while (err == HF_OK && n != 0 && n_read <= len) {
+        n = read(fd, data + n_read, len + 1 - n_read);
+        if (n > 0)
+            n_read += (size_t)n;
+        else if (n < 0 && errno != EINTR)
+            err = hf_fail(l->why, HF_E_STORAGE, "%s cannot be read: %s", l->name, strerror(errno));
+    }
+    if (err == HF_OK && n_read != len)
+        err = hf_fail(l->why, HF_E_STORAGE, "%s changed while it was being read", l->name);
+    if (err != HF_OK) {
+        free(data);
+        return err;
+    }
+    HF_TRY(hf_served_file_new_take(l->name, &mark, data, len, &file, l->why));
     return hf_edition_add_take(l->new, file, l->why);
 }
 
-static enum hf_err load_folder(struct load *l, int fd_taken);
+static enum hf_err load_folder_take(struct load *l, int fd);
 
-/* One directory entry, whose name has been pushed. What is neither file nor folder is not served. */
+/* One directory entry, whose name is `l->name`. What is neither file nor folder is not served. */
 static enum hf_err load_entry(struct load *l, int folder, const char *entry)
 {
     /* O_NONBLOCK, so that a FIFO does not make us wait for its writer. */
@@ -161,121 +125,118 @@ static enum hf_err load_entry(struct load *l, int folder, const char *entry)
     struct stat st;
     enum hf_err err = HF_OK;
     if (fstat(fd, &st) != 0)
-        err = hf_fail(l->why, HF_E_STORAGE, "%s cannot be looked at: %s", l->name, strerror(errno));
+        err = hf_fail(l->why, HF_E_STORAGE, "%s cannot be read: %s", l->name, strerror(errno));
     else if (S_ISDIR(st.st_mode))
-        return load_folder(l, fd);
+        return load_folder_take(l, fd);
     else if (!S_ISREG(st.st_mode))
         hf_edition_skip(l->new, l->name, other_kind);
-    else if (is_served(l->name))
-        err = add_open_file(l, fd, &st);
+    else if (strncmp(l->name, "/metadata/", 10) != 0 || hf_name_ends_with(l->name, ".json"))
+        err = add_file(l, fd, &st);
     close(fd);
     return err;
 }
 
-static enum hf_err load_entries(struct load *l, DIR *folder)
+/* Names that a publisher's half-written files have, and what editors and copying tools leave. */
+static bool is_temporary(const char *entry)
 {
-    size_t len = l->name_len;
-    struct dirent *entry;
-    while (errno = 0, (entry = readdir(folder)) != NULL) {
-        if (is_temporary(entry->d_name) || !push_name(l, entry->d_name))
-            continue;
-        enum hf_err err = HF_OK;
-        if (strcmp(l->name, timestamp_name) != 0) /* it was the first */
-            err = load_entry(l, dirfd(folder), entry->d_name);
-        pop_name(l, len);
-        if (err != HF_OK)
-            return err;
-    }
-    if (errno != 0)
-        return hf_fail(l->why, HF_E_STORAGE, "%s cannot be listed: %s", l->name, strerror(errno));
-    return HF_OK;
+    return entry[0] == '.' || hf_name_ends_with(entry, "~") || hf_name_ends_with(entry, ".tmp") ||
+           hf_name_ends_with(entry, ".part");
 }
 
-/* All of the folder `fd_taken`, whose name has been pushed. */
-static enum hf_err load_folder(struct load *l, int fd_taken)
+/* All of the folder `fd`, whose name is `l->name`. */
+static enum hf_err load_folder_take(struct load *l, int fd)
 {
     if (l->depth >= HF_SERVE_REPOSITORY_DEPTH_MAX) {
-        close(fd_taken);
+        close(fd);
         return hf_fail(l->why, HF_E_LIMIT, "%s: folders nest deeper than %u", l->name,
                        HF_SERVE_REPOSITORY_DEPTH_MAX);
     }
-    DIR *folder = fdopendir(fd_taken);
+    DIR *folder = fdopendir(fd);
     if (folder == NULL) {
-        close(fd_taken);
+        close(fd);
         return hf_fail(l->why, HF_E_MEMORY, "%s cannot be listed: %s", l->name, strerror(errno));
     }
+    size_t name_len = strlen(l->name);
+    enum hf_err err = HF_OK;
     l->depth++;
-    enum hf_err err = load_entries(l, folder);
+    while (err == HF_OK) {
+        errno = 0;
+        const struct dirent *entry = readdir(folder);
+        if (entry == NULL && errno != 0)
+            err = hf_fail(l->why, HF_E_STORAGE, "%s cannot be listed: %s", l->name,
+                          strerror(errno));
+        if (entry == NULL)
+            break;
+        if (is_temporary(entry->d_name))
+            continue;
+        size_t room = sizeof l->name - name_len;
+        int len = snprintf(l->name + name_len, room, "/%s", entry->d_name);
+        /* A longer name is no path that TUF could name; the timestamp was the first. */
+        if (len > 0 && (size_t)len < room && strcmp(l->name, timestamp_name) != 0)
+            err = load_entry(l, dirfd(folder), entry->d_name);
+        l->name[name_len] = '\0';
+    }
     l->depth--;
     closedir(folder);
     return err;
 }
 
-/* Why a folder of the repository, whose name has been pushed, could not be opened. */
-static enum hf_err fail_folder(struct load *l, int dir, int failed)
+/* Open DIR/metadata or DIR/targets. `*out` is -1 if an optional one is missing. */
+static enum hf_err open_folder(struct load *l, int dir, const char *entry, bool is_optional,
+                               int *out)
 {
+    (void)snprintf(l->name, sizeof l->name, "/%s", entry);
+    int fd = openat(dir, entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int failed = errno;
     struct stat st;
-    if (fstatat(dir, l->name + 1, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
+    if (fd >= 0 || (failed == ENOENT && is_optional)) {
+        *out = fd;
+        return HF_OK;
+    }
+    if (fstatat(dir, entry, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
         hf_edition_skip(l->new, l->name, link_kind);
     else if (failed != ENOENT)
-        return hf_fail(l->why, HF_E_STORAGE, "the folder %s cannot be opened: %s", l->name + 1,
+        return hf_fail(l->why, HF_E_STORAGE, "the folder %s cannot be opened: %s", entry,
                        strerror(failed));
     return hf_edition_fail_missing(l->new, l->name, l->why);
 }
 
-/* DIR/metadata or DIR/targets; a repository without any target may have no folder for them. */
-static enum hf_err load_top(struct load *l, int dir, const char *entry, bool is_optional)
+static enum hf_err load_all(struct load *l, int dir)
 {
-    pop_name(l, 0);
-    if (!push_name(l, entry))
-        return hf_fail(l->why, HF_E_LIMIT, "the name %s is too long", entry);
-    int fd = openat(dir, entry, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT && is_optional)
-        return HF_OK;
-    return fd < 0 ? fail_folder(l, dir, errno) : load_folder(l, fd);
-}
-
-static enum hf_err load_timestamp(struct load *l, int dir)
-{
-    l->name_len = (size_t)snprintf(l->name, sizeof l->name, "/metadata");
-    int folder = openat(dir, "metadata", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (folder < 0)
-        return fail_folder(l, dir, errno);
-    l->name_len = strlen(timestamp_name);
-    memcpy(l->name, timestamp_name, sizeof timestamp_name);
+    int folder = -1;
+    HF_TRY(open_folder(l, dir, "metadata", false, &folder));
+    (void)snprintf(l->name, sizeof l->name, "%s", timestamp_name);
     enum hf_err err = load_entry(l, folder, "timestamp.json");
-    close(folder);
     if (err == HF_OK && l->new->n_files == 0)
         err = hf_edition_fail_missing(l->new, timestamp_name, l->why);
-    return err;
-}
-
-static enum hf_err load_all(struct load *l, const char *dir)
-{
-    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return hf_fail(l->why, errno == ENOENT ? HF_E_NOT_FOUND : HF_E_STORAGE,
-                       "the folder cannot be opened: %s", strerror(errno));
-    enum hf_err err = load_timestamp(l, fd);
-    if (err == HF_OK)
-        err = load_top(l, fd, "metadata", false);
-    if (err == HF_OK)
-        err = load_top(l, fd, "targets", true);
-    close(fd);
-    return err;
+    if (err != HF_OK) {
+        close(folder);
+        return err;
+    }
+    (void)snprintf(l->name, sizeof l->name, "/metadata");
+    HF_TRY(load_folder_take(l, folder));
+    /* A repository without any target may have no folder for them. */
+    HF_TRY(open_folder(l, dir, "targets", true, &folder));
+    return folder >= 0 ? load_folder_take(l, folder) : HF_OK;
 }
 
 enum hf_err hf_repository_load(const char *dir, const struct hf_edition *old,
                                struct hf_edition **out, struct hf_why *why)
 {
     struct load l = {.old = old, .why = why};
-    HF_TRY(hf_edition_new(&l.new, why));
-    enum hf_err err = load_all(&l, dir);
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return hf_fail(why, errno == ENOENT ? HF_E_NOT_FOUND : HF_E_STORAGE,
+                       "the folder cannot be opened: %s", strerror(errno));
+    enum hf_err err = hf_edition_new(&l.new, why);
+    if (err == HF_OK)
+        err = load_all(&l, fd);
+    close(fd);
     if (err != HF_OK) {
         hf_edition_unref(l.new);
         return err;
     }
-    hf_edition_seal(l.new);
+    hf_edition_sort(l.new);
     *out = l.new;
     return HF_OK;
 }

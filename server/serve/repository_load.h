@@ -1,9 +1,8 @@
 /*
  * From a folder on disk to an edition in memory. Blocking I/O: runs in the thread pool.
  *
- * timestamp.json is read before everything else: what a timestamp names was on disk before it, so
- * whatever is published while the folders are being read, the files of the timestamp that was read
- * are among them.
+ * timestamp.json is read before everything else: what a timestamp names was on disk before it. So the
+ * files of the timestamp that was read are found, whatever is published while the folders are read.
  */
 #ifndef HF_SERVE_REPOSITORY_LOAD_H
 #define HF_SERVE_REPOSITORY_LOAD_H
@@ -18,12 +17,12 @@ struct hf_repository_mark {
     struct hf_file_mark folder;
 };
 
-/** HF_E_NOT_FOUND when `dir` has no metadata/timestamp.json, or it cannot be looked at: a typing
- *  error, a disk that is not mounted, or a repository that is still to come. */
+/** HF_E_NOT_FOUND when `dir` has no metadata/timestamp.json, or it cannot be read: a typo, a disk that
+ *  is not mounted, or a repository that is still to come. */
 HF_MUST_USE enum hf_err hf_repository_require(const char *dir, struct hf_why *why);
 
-/** Look, without reading. Never fails: what cannot be looked at is not there. */
-struct hf_repository_mark hf_repository_look(const char *dir);
+/** Without reading the files. Never fails: what cannot be examined is not there. */
+struct hf_repository_mark hf_repository_mark_read(const char *dir);
 bool hf_repository_mark_same(const struct hf_repository_mark *a,
                              const struct hf_repository_mark *b);
 
@@ -33,7 +32,7 @@ bool hf_repository_mark_same(const struct hf_repository_mark *a,
  * `.tmp`, `.part`), and nothing through a symbolic link. Files that `old` (may be NULL) holds and
  * that have not changed since are shared with it.
  *
- * `*out` has one reference, is sealed and not yet checked. HF_E_NOT_FOUND, HF_E_STORAGE,
+ * `*out` has one reference, is sorted and not yet checked. HF_E_NOT_FOUND, HF_E_STORAGE,
  * HF_E_LIMIT, HF_E_MEMORY.
  */
 HF_MUST_USE enum hf_err hf_repository_load(const char *dir, const struct hf_edition *old,

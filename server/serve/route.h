@@ -13,12 +13,12 @@ struct hf_answer {
     bool is_health;              /* /healthz, which has a status of its own */
 };
 
-/** By looking only at the request, which was not refused, and the edition. `g` is NULL as long as there
+/** Depends only on the request, which was not refused, and the edition. `e` is NULL as long as there
  *  is no whole repository. */
-struct hf_answer hf_route(const struct hf_request *request, const struct hf_edition *g);
+struct hf_answer hf_route(const struct hf_request *request, const struct hf_edition *e);
 
-#define HF_HEALTH_TEXT_MAX                                                                         \
-    6144u /* a problem of HF_WHY_MAX bytes and a role's name, all escaped, and the rest */
+/* A problem of HF_WHY_MAX bytes and a role's name, all escaped, and the rest. */
+#define HF_HEALTH_TEXT_MAX 6144u
 
 /**
  * JSON, one line. `out` holds HF_HEALTH_TEXT_MAX bytes; `*len` is written.
@@ -38,8 +38,8 @@ struct hf_site {
     _Atomic(struct hf_edition *) offered; /* a newer one, which the next request takes, or NULL */
 };
 
-/** Serve `g` from now on. From any thread. */
-void hf_site_offer(struct hf_site *site, struct hf_edition *g);
+/** Serve `e` from now on. From any thread. */
+void hf_site_offer(struct hf_site *site, struct hf_edition *e);
 /** Its references, after the loop's end. */
 void hf_site_free(struct hf_site *site);
 

@@ -39,7 +39,7 @@ static const struct hf_edition *edition(void)
         FUZZ_OK(hf_served_file_new_take(served[i], &mark, body, 0, &file, &why), &why);
         FUZZ_OK(hf_edition_add_take(g, file, &why), &why);
     }
-    hf_edition_seal(g);
+    hf_edition_sort(g);
     return g;
 }
 
@@ -90,7 +90,7 @@ static void run(struct session *session, size_t body_max, struct hf_bytes data,
         size_t left = data.len - at, used = 0;
         size_t n = sizes.len == 0 ? left : 1 + sizes.data[i % sizes.len] % 64;
         n = n < left ? n : left;
-        if (hf_request_feed(&request, &parser, data.data + at, n, &used) == HF_FED_MORE) {
+        if (!hf_request_feed(&request, &parser, data.data + at, n, &used)) {
             at += n;
             continue;
         }

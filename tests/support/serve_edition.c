@@ -28,6 +28,6 @@ struct hf_edition *serve_edition_of(const struct tuf_repo *repo)
     CHECK_OK(hf_edition_new(&g, &why));
     for (size_t i = 0; i < repo->files.n_files; i++)
         serve_edition_add(g, repo->files.files[i].path, hf_buf_bytes(&repo->files.files[i].bytes));
-    hf_edition_seal(g);
+    hf_edition_sort(g);
     return g;
 }

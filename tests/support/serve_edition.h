@@ -5,10 +5,10 @@
 #include "server/serve/edition.h"
 #include "tests/support/tuf_repo.h"
 
-/** One reference; sealed. Fails the running test without memory. */
+/** One reference; sorted. Fails the running test without memory. */
 struct hf_edition *serve_edition_of(const struct tuf_repo *repo);
 
-/** A file more, before it is sealed. */
+/** A file more, before it is sorted. */
 void serve_edition_add(struct hf_edition *g, const char *path, struct hf_bytes bytes);
 
 #endif

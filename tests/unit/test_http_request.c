@@ -19,7 +19,7 @@ static void begin(struct reader *r)
     hf_request_begin(&r->request, &r->parser, 0);
 }
 
-static enum hf_fed feed(struct reader *r, const char *text, size_t len, size_t *used)
+static bool feed(struct reader *r, const char *text, size_t len, size_t *used)
 {
     return hf_request_feed(&r->request, &r->parser, (const uint8_t *)text, len, used);
 }
@@ -30,7 +30,7 @@ static unsigned refusal_of(const char *text)
     struct reader r;
     size_t used = 0;
     begin(&r);
-    assert_int_equal(feed(&r, text, strlen(text), &used), HF_FED_WHOLE);
+    assert_true(feed(&r, text, strlen(text), &used));
     return r.request.refused;
 }
 
@@ -49,8 +49,8 @@ static void a_head_may_be_cut_anywhere(void **state)
         struct reader r;
         size_t used = 0;
         begin(&r);
-        assert_int_equal(feed(&r, text, cut, &used), HF_FED_MORE);
-        assert_int_equal(feed(&r, text + cut, len - cut, &used), HF_FED_WHOLE);
+        assert_false(feed(&r, text, cut, &used));
+        assert_true(feed(&r, text + cut, len - cut, &used));
         assert_int_equal(used, len - cut);
         assert_int_equal(r.request.refused, 0);
         assert_true(r.request.is_keep_alive);
@@ -73,7 +73,7 @@ static void pipelined_requests_are_taken_one_at_a_time(void **state)
     for (size_t i = 0; i < 3; i++) {
         size_t used = 0;
         hf_request_begin(&r.request, &r.parser, 0);
-        assert_int_equal(feed(&r, text + at, strlen(text + at), &used), HF_FED_WHOLE);
+        assert_true(feed(&r, text + at, strlen(text + at), &used));
         assert_target(&r, targets[i]);
         assert_int_equal(r.request.method, i == 1 ? HTTP_HEAD : HTTP_GET);
         assert_int_equal(r.request.is_keep_alive, i < 2);
@@ -207,9 +207,9 @@ static void a_folded_or_broken_line_is_refused(void **state)
     struct reader r;
     size_t used = 0;
     begin(&r);
-    assert_int_equal(feed(&r, GET "X:", strlen(GET) + 2, &used), HF_FED_MORE);
-    assert_int_equal(feed(&r, " a\r\n", 4, &used), HF_FED_MORE);
-    assert_int_equal(feed(&r, " b", 2, &used), HF_FED_WHOLE);
+    assert_false(feed(&r, GET "X:", strlen(GET) + 2, &used));
+    assert_false(feed(&r, " a\r\n", 4, &used));
+    assert_true(feed(&r, " b", 2, &used));
     assert_int_equal(r.request.refused, 400);
 }
 
@@ -237,9 +237,9 @@ static void an_endless_head_is_refused_before_its_end(void **state)
     struct reader r;
     size_t used = 0;
     begin(&r);
-    assert_int_equal(feed(&r, GET, strlen(GET), &used), HF_FED_MORE);
+    assert_false(feed(&r, GET, strlen(GET), &used));
     unsigned lines = 0;
-    while (feed(&r, "A: b\r\n", 6, &used) == HF_FED_MORE)
+    while (!feed(&r, "A: b\r\n", 6, &used))
         assert_true(++lines < HF_HTTP_HEAD_BYTES_MAX);
     assert_int_equal(r.request.refused, 431);
     assert_in_range(lines * 6 + strlen(GET), HF_HTTP_HEAD_BYTES_MAX - 6, HF_HTTP_HEAD_BYTES_MAX);
@@ -264,7 +264,7 @@ static void several_lists_are_one_and_a_long_one_is_cut(void **state)
     size_t used = 0;
     const char two[] = GET "If-None-Match: \"a\"\r\nIF-NONE-MATCH: \"b\"\r\n\r\n";
     begin(&r);
-    assert_int_equal(feed(&r, two, strlen(two), &used), HF_FED_WHOLE);
+    assert_true(feed(&r, two, strlen(two), &used));
     assert_int_equal(r.request.if_none_match.len, 7);
     assert_memory_equal(r.request.if_none_match.text, "\"a\",\"b\"", 7);
     assert_false(r.request.if_none_match.is_cut);
@@ -274,7 +274,7 @@ static void several_lists_are_one_and_a_long_one_is_cut(void **state)
     memset(text + n, '"', HF_HTTP_ETAGS_BYTES_MAX + 1);
     memcpy(text + n + HF_HTTP_ETAGS_BYTES_MAX + 1, "\r\n\r\n", 5);
     begin(&r);
-    assert_int_equal(feed(&r, text, strlen(text), &used), HF_FED_WHOLE);
+    assert_true(feed(&r, text, strlen(text), &used));
     assert_true(r.request.if_none_match.is_cut);
     assert_int_equal(r.request.if_none_match.len, HF_HTTP_ETAGS_BYTES_MAX);
 }
@@ -324,7 +324,7 @@ static unsigned refusal_with_bodies(const char *text)
     size_t used = 0;
     begin(&r);
     r.request.body_max = 10;
-    assert_int_equal(feed(&r, text, strlen(text), &used), HF_FED_WHOLE);
+    assert_true(feed(&r, text, strlen(text), &used));
     hf_request_end(&r.request);
     return r.request.refused;
 }
@@ -340,8 +340,8 @@ static void a_body_may_be_cut_anywhere_and_is_no_head(void **state)
         size_t used = 0;
         begin(&r);
         r.request.body_max = 10;
-        assert_int_equal(feed(&r, text, cut, &used), HF_FED_MORE);
-        assert_int_equal(feed(&r, text + cut, len - cut, &used), HF_FED_WHOLE);
+        assert_false(feed(&r, text, cut, &used));
+        assert_true(feed(&r, text + cut, len - cut, &used));
         assert_int_equal(used, end - cut);
         assert_int_equal(r.request.refused, 0);
         assert_int_equal(r.request.method, HTTP_POST);
@@ -349,7 +349,7 @@ static void a_body_may_be_cut_anywhere_and_is_no_head(void **state)
         assert_memory_equal(r.request.body.data, "{\n \"a\": 1}", 10);
         hf_request_end(&r.request);
         hf_request_begin(&r.request, &r.parser, 10);
-        assert_int_equal(feed(&r, text + end, len - end, &used), HF_FED_WHOLE);
+        assert_true(feed(&r, text + end, len - end, &used));
         assert_target(&r, "/metadata/timestamp.json");
         assert_int_equal(r.request.body.len, 0);
         hf_request_end(&r.request);

@@ -269,7 +269,7 @@ static void what_no_timestamp_named_is_dropped(void **state)
     uint64_t total_bytes = g->total_bytes;
     for (size_t i = 0; i < sizeof strays / sizeof strays[0]; i++)
         serve_edition_add(g, strays[i], hf_bytes_of_text("not published"));
-    hf_edition_seal(g);
+    hf_edition_sort(g);
     (void)checked_and_pruned(g, NULL);
     assert_int_equal(g->n_files, n_files);
     assert_int_equal(g->total_bytes, total_bytes);

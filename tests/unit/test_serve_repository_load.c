@@ -101,14 +101,14 @@ static void files_that_stay_are_shared_with_the_edition_before(void **state)
 static void a_look_tells_whether_anything_was_published(void **state)
 {
     struct fixture *f = *state;
-    struct hf_repository_mark before = hf_repository_look(f->dir);
-    struct hf_repository_mark again = hf_repository_look(f->dir);
+    struct hf_repository_mark before = hf_repository_mark_read(f->dir);
+    struct hf_repository_mark again = hf_repository_mark_read(f->dir);
     assert_true(before.is_there);
     assert_true(hf_repository_mark_same(&before, &again));
     put(f, "metadata/timestamp.json", "{\"t\":1}");
-    again = hf_repository_look(f->dir);
+    again = hf_repository_mark_read(f->dir);
     assert_false(hf_repository_mark_same(&before, &again));
-    struct hf_repository_mark nothing = hf_repository_look("/nonexistent");
+    struct hf_repository_mark nothing = hf_repository_mark_read("/nonexistent");
     assert_false(nothing.is_there);
     assert_false(hf_repository_mark_same(&again, &nothing));
     assert_true(hf_repository_mark_same(&nothing, &nothing));

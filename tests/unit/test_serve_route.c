@@ -26,7 +26,7 @@ static int make(void **state)
     CHECK_OK(hf_edition_new(&g, &why));
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         CHECK_OK(hf_edition_add_take(g, make_file(names[i], names[i]), &why));
-    hf_edition_seal(g);
+    hf_edition_sort(g);
     *state = g;
     return 0;
 }
@@ -163,8 +163,9 @@ static void files_are_shared_and_go_with_their_last_holder(void **state)
     struct hf_edition *next = NULL;
     struct hf_why why;
     CHECK_OK(hf_edition_new(&next, &why));
-    CHECK_OK(hf_edition_add_take(next, hf_served_file_ref(file), &why));
-    hf_edition_seal(next);
+    (void)hf_body_ref(&file->body);
+    CHECK_OK(hf_edition_add_take(next, file, &why));
+    hf_edition_sort(next);
     assert_int_equal(atomic_load(&file->body.references), 2);
     hf_edition_unref(next);
     assert_int_equal(atomic_load(&file->body.references), 1);
