@@ -1,5 +1,6 @@
 #include "client/agent/agent.h"
 
+#include "common/base/timetext.h"
 #include "common/os/file_util.h"
 
 #include <inttypes.h>
@@ -23,15 +24,20 @@ const char *hf_agent_state(const struct hf_cli_call *call)
                                                                    : HF_AGENT_STATE_DEFAULT;
 }
 
-static void write_log(void *ctx, enum hf_level level, const char *text)
+const char *hf_agent_level_name(enum hf_level level)
 {
-    static const char *const words[] = {[HF_LEVEL_DEBUG] = "debug",
+    static const char *const names[] = {[HF_LEVEL_DEBUG] = "debug",
                                         [HF_LEVEL_INFO] = "info",
                                         [HF_LEVEL_WARNING] = "warning",
                                         [HF_LEVEL_ERROR] = "error"};
 
+    return level <= HF_LEVEL_ERROR ? names[level] : "error";
+}
+
+static void write_log(void *ctx, enum hf_level level, const char *text)
+{
     (void)ctx;
-    fprintf(stderr, "holdfast: %s: %s\n", words[level], text);
+    fprintf(stderr, "holdfast: %s: %s\n", hf_agent_level_name(level), text);
 }
 
 struct hf_log_port hf_agent_log(const struct hf_cli_call *call)
@@ -54,34 +60,78 @@ enum hf_err hf_agent_read_file(const char *option, const char *file, size_t max_
     return out->len > 0 ? HF_OK : hf_fail(why, HF_E_FORMAT, "%s: %s is empty", option, file);
 }
 
-void hf_agent_format_duration(int64_t s, char out[HF_AGENT_DURATION_MAX])
+enum hf_err hf_agent_make_absolute(const char *option, char **path, struct hf_why *why)
 {
-    if (s >= 2 * 86400)
-        (void)snprintf(out, HF_AGENT_DURATION_MAX, "%" PRId64 " d %" PRId64 " h", s / 86400,
-                       s % 86400 / 3600);
-    else if (s >= 3600)
-        (void)snprintf(out, HF_AGENT_DURATION_MAX, "%" PRId64 " h %" PRId64 " min", s / 3600,
-                       s % 3600 / 60);
-    else if (s >= 60)
-        (void)snprintf(out, HF_AGENT_DURATION_MAX, "%" PRId64 " min %" PRId64 " s", s / 60, s % 60);
-    else
-        (void)snprintf(out, HF_AGENT_DURATION_MAX, "%" PRId64 " s", s);
+    char *absolute = NULL;
+
+    if (*path == NULL)
+        return HF_OK;
+    if (hf_file_absolute(*path, &absolute, why) != HF_OK)
+        return hf_fail_context(why, "%s", option);
+    free(*path);
+    *path = absolute;
+    return HF_OK;
 }
 
-void hf_agent_print_result(FILE *out, const struct hf_posix_config *config,
-                           const struct hf_update_result *result)
+struct hf_agent_text hf_agent_time(int64_t time_s)
+{
+    struct hf_agent_text out;
+
+    hf_time_format(time_s, out.text);
+    return out;
+}
+
+struct hf_agent_text hf_agent_day(int64_t time_s)
+{
+    struct hf_agent_text out;
+
+    hf_time_format_day(time_s, out.text);
+    return out;
+}
+
+struct hf_agent_text hf_agent_last_day(int64_t time_s)
+{
+    struct hf_agent_text out;
+
+    hf_time_format_last(time_s, out.text);
+    return out;
+}
+
+struct hf_agent_text hf_agent_duration(int64_t s)
+{
+    static const struct {
+        int64_t from_s, unit_s, rest_s;
+        const char *unit, *rest;
+    } forms[] = {{2 * 86400, 86400, 3600, "d", "h"},
+                 {3600, 3600, 60, "h", "min"},
+                 {60, 60, 1, "min", "s"}};
+    struct hf_agent_text out;
+
+    for (size_t i = 0; i < sizeof forms / sizeof forms[0]; i++) {
+        if (s >= forms[i].from_s) {
+            (void)snprintf(out.text, sizeof out.text, "%" PRId64 " %s %" PRId64 " %s",
+                           s / forms[i].unit_s, forms[i].unit,
+                           s % forms[i].unit_s / forms[i].rest_s, forms[i].rest);
+            return out;
+        }
+    }
+    (void)snprintf(out.text, sizeof out.text, "%" PRId64 " s", s);
+    return out;
+}
+
+void hf_agent_format_result(const struct hf_posix_config *config,
+                            const struct hf_update_result *result, char out[HF_AGENT_RESULT_MAX])
 {
     const struct hf_client_config *client = &config->client;
+    const char *verb = result->is_rolled_back ? "rolled back" : "updated";
+    char from[32] = "none";
 
-    if (!result->is_changed)
-        fprintf(out, "current %s/%s %" PRId64, client->set, client->profile, result->to_version);
-    else if (result->from_version < 0)
-        fprintf(out, "updated %s/%s none -> %" PRId64, client->set, client->profile,
-                result->to_version);
-    else
-        fprintf(out, "%s %s/%s %" PRId64 " -> %" PRId64,
-                result->is_rolled_back ? "rolled back" : "updated", client->set, client->profile,
-                result->from_version, result->to_version);
-    if (result->is_recovered)
-        fputs(" (recovery: no server's chain was asked to be valid)", out);
+    if (result->from_version >= 0)
+        (void)snprintf(from, sizeof from, "%" PRId64, result->from_version);
+    (void)snprintf(out, HF_AGENT_RESULT_MAX, "%s %s/%s %s%s%" PRId64 "%s",
+                   result->is_changed ? verb : "current", client->set, client->profile,
+                   result->is_changed ? from : "", result->is_changed ? " -> " : "",
+                   result->to_version,
+                   result->is_recovered ? " (recovery: no server's chain was asked to be valid)"
+                                        : "");
 }

@@ -5,6 +5,9 @@
 #include <holdfast/posix.h>
 
 #include "common/cli/cli.h"
+#include "common/tls/endpoint_url.h"
+
+#include <jansson.h>
 
 #include <stddef.h>
 #include <stdio.h>
@@ -68,23 +71,75 @@ const char *hf_agent_named_state(const struct hf_cli_call *call);
 
 /** Everything to standard error with --verbose, else nothing: errors come back as sentences. */
 struct hf_log_port hf_agent_log(const struct hf_cli_call *call);
+/** "debug", "info", "warning", "error" */
+const char *hf_agent_level_name(enum hf_level level);
 
 /** The device of that folder, with that log. */
 HF_MUST_USE enum hf_err hf_agent_open(const struct hf_cli_call *call, struct hf_posix **out,
                                       struct hf_why *why);
 
-/** Append the file that `option` names; nothing for NULL. An empty file is said to be one, rather than
- *  what its parser would make of it: HF_E_FORMAT. */
+/** Append the file that `option` names; nothing for NULL. The sentence says so if the file is empty:
+ *  HF_E_FORMAT. */
 HF_MUST_USE enum hf_err hf_agent_read_file(const char *option, const char *file, size_t max_bytes,
                                            struct hf_buf *out, struct hf_why *why);
 
-#define HF_AGENT_DURATION_MAX 48
-/** "3 d 5 h", "6 h 12 min", "1 min 5 s". */
-void hf_agent_format_duration(int64_t s, char out[HF_AGENT_DURATION_MAX]);
+/** Replace `*path`, the value of `option`, by the same path from the root of the file system. NULL stays
+ *  NULL. */
+HF_MUST_USE enum hf_err hf_agent_make_absolute(const char *option, char **path, struct hf_why *why);
+
+/* Values as text, for one call of printf. */
+struct hf_agent_text {
+    char text[48];
+};
+struct hf_agent_text hf_agent_time(int64_t time_s);     /* "2026-11-22T05:08:00Z" */
+struct hf_agent_text hf_agent_day(int64_t time_s);      /* "2026-11-22" */
+struct hf_agent_text hf_agent_last_day(int64_t time_s); /* hf_time_format_last */
+struct hf_agent_text hf_agent_duration(int64_t s);      /* "3 d 5 h", "6 h 12 min", "1 min 5 s" */
 
 /** "updated SET/PROFILE 1 -> 2", "updated SET/PROFILE none -> 1", "rolled back SET/PROFILE 2 -> 1" or
  *  "current SET/PROFILE 2", and whether that took a recovery. */
-void hf_agent_print_result(FILE *out, const struct hf_posix_config *config,
-                           const struct hf_update_result *result);
+#define HF_AGENT_RESULT_MAX 320 /* two names of HF_SET_NAME_MAX, two numbers, and words */
+void hf_agent_format_result(const struct hf_posix_config *config,
+                            const struct hf_update_result *result, char out[HF_AGENT_RESULT_MAX]);
+
+/*
+ * --endpoint, --alpn, --client-cert, --client-key, --legacy-ciphers and --modern-ciphers, as `init` and
+ * `endpoints` take them (cmd_endpoints.c).
+ */
+
+enum { HF_CIPHERS_UNCHANGED = 0, HF_CIPHERS_MODERN, HF_CIPHERS_LEGACY };
+
+/* The options of a command that takes these begin with them. */
+struct hf_endpoint_options {
+    struct hf_agent_options common;
+    struct hf_posix_endpoint list[HF_ENDPOINTS_MAX]; /* points to the texts below */
+    char urls[HF_ENDPOINTS_MAX][HF_ENDPOINT_URL_TEXT];
+    char alpns[HF_ENDPOINTS_MAX][HF_ALPN_MAX + 1];
+    size_t n;
+    char *client_cert; /* absolute once hf_endpoints_finish was called; NULL: not given */
+    char *client_key;
+    int ciphers;           /* HF_CIPHERS_… */
+    bool is_misused;       /* the failure is a usage error */
+    struct hf_why failure; /* the first one; code HF_OK: none */
+};
+
+extern const struct hf_cli_option hf_endpoint_rows[];
+
+/* A row of a command's option table. */
+#define HF_ENDPOINT_ROWS                                                                           \
+    {                                                                                              \
+        NULL, '\0', HF_CLI_GROUP, 0, "Servers that the device must always reach:", NULL,           \
+            .group = hf_endpoint_rows                                                              \
+    }
+
+/** What was wrong, in words; a usage error is reported as such. */
+HF_MUST_USE enum hf_err hf_endpoints_finish(struct hf_cli_call *call, struct hf_why *why);
+
+/** Write what was given to `config`, which borrows it; the rest stays as it is. */
+void hf_endpoints_apply(const struct hf_endpoint_options *o, struct hf_posix_config *config);
+
+/** One line each after `before`, "none" without any; and as JSON, NULL when memory is short. */
+void hf_endpoints_print(const struct hf_posix_config *config, const char *before);
+json_t *hf_endpoints_json(const struct hf_posix_config *config);
 
 #endif

@@ -1,6 +1,5 @@
 /* holdfast config: what init has written down, shown and changed. */
 #include "client/agent/agent.h"
-#include "client/agent/endpoints.h"
 #include "common/base/limits.h"
 #include "common/cli/report.h"
 #include "common/os/file_util.h"
@@ -10,10 +9,9 @@
 #include <string.h>
 
 enum kind {
-    KIND_URLS,
-    KIND_HOSTS,
+    KIND_LIST, /* `at2`: how many */
     KIND_ENDPOINTS,
-    KIND_CLIENT_CERT,
+    KIND_PAIR, /* of paths; `at2`: the second */
     KIND_YES_NO,
     KIND_TEXT,
     KIND_PATH,
@@ -26,137 +24,104 @@ static const struct field {
     const char *json;
     enum kind kind;
     bool is_needed; /* cannot be unset */
-    size_t at;      /* in hf_posix_config, for the last four kinds */
+    size_t at;      /* in hf_posix_config */
+    size_t at2;
 } fields[] = {
-    {"url", "mirrors", KIND_URLS, true, 0},
-    {"set", "set", KIND_TEXT, true, offsetof(struct hf_posix_config, client.set)},
-    {"profile", "profile", KIND_TEXT, true, offsetof(struct hf_posix_config, client.profile)},
-    {"redirect-hosts", "redirect_hosts", KIND_HOSTS, false, 0},
-    {"server-ca", "server_ca", KIND_PEM, false, offsetof(struct hf_posix_config, server_ca)},
-    {"endpoints", "endpoints", KIND_ENDPOINTS, false, 0},
-    {"client-cert", "client_cert", KIND_CLIENT_CERT, false, 0},
-    {"export", "export", KIND_PATH, false, offsetof(struct hf_posix_config, export_file)},
-    {"on-swap", "on_swap", KIND_TEXT, false, offsetof(struct hf_posix_config, on_swap)},
-    {"device-id", "device_id", KIND_TEXT, false, offsetof(struct hf_posix_config, device_id)},
-    {"device-id-file", "device_id_file", KIND_PATH, false,
-     offsetof(struct hf_posix_config, device_id_file)},
-    {"await-confirm", "await_confirm", KIND_YES_NO, false,
-     offsetof(struct hf_posix_config, client.awaits_confirm)},
-    {"legacy-ciphers", "legacy_ciphers", KIND_YES_NO, false,
-     offsetof(struct hf_posix_config, has_legacy_ciphers)},
+#define AT(member) offsetof(struct hf_posix_config, member)
+    {"url", "mirrors", KIND_LIST, true, AT(client.urls), AT(client.n_urls)},
+    {"set", "set", KIND_TEXT, true, AT(client.set), 0},
+    {"profile", "profile", KIND_TEXT, true, AT(client.profile), 0},
+    {"redirect-hosts", "redirect_hosts", KIND_LIST, false, AT(redirect_hosts),
+     AT(n_redirect_hosts)},
+    {"server-ca", "server_ca", KIND_PEM, false, AT(server_ca), 0},
+    {"endpoints", "endpoints", KIND_ENDPOINTS, false, AT(endpoints), AT(n_endpoints)},
+    {"client-cert", "client_cert", KIND_PAIR, false, AT(client_cert_file), AT(client_key_file)},
+    {"export", "export", KIND_PATH, false, AT(export_file), 0},
+    {"on-swap", "on_swap", KIND_TEXT, false, AT(on_swap), 0},
+    {"device-id", "device_id", KIND_TEXT, false, AT(device_id), 0},
+    {"device-id-file", "device_id_file", KIND_PATH, false, AT(device_id_file), 0},
+    {"await-confirm", "await_confirm", KIND_YES_NO, false, AT(client.awaits_confirm), 0},
+    {"legacy-ciphers", "legacy_ciphers", KIND_YES_NO, false, AT(has_legacy_ciphers), 0},
+#undef AT
 };
 #define N_FIELDS (sizeof fields / sizeof fields[0])
 
-static const struct field *find_field(const char *key)
+/* A member of the configuration, which only set and unset change. */
+struct member {
+    const char **text, **text2;
+    const char *const **list;
+    size_t *n;
+    bool *flag;
+};
+
+static struct member member_of(const struct hf_posix_config *config, const struct field *field)
 {
-    for (size_t i = 0; i < N_FIELDS; i++) {
-        if (strcmp(fields[i].key, key) == 0)
-            return &fields[i];
-    }
-    return NULL;
+    void *at = (char *)(uintptr_t)config + field->at;
+    void *at2 = (char *)(uintptr_t)config + field->at2;
+
+    return (struct member){.text = at, .text2 = at2, .list = at, .n = at2, .flag = at};
 }
-
-static const char *text_of(const struct hf_posix_config *config, const struct field *field)
-{
-    const char *value;
-
-    memcpy(&value, (const char *)config + field->at, sizeof value);
-    return value;
-}
-
-static void set_text(struct hf_posix_config *config, const struct field *field, const char *value)
-{
-    memcpy((char *)config + field->at, &value, sizeof value);
-}
-
-static bool *flag_of(struct hf_posix_config *config, const struct field *field)
-{
-    return (bool *)((char *)config + field->at);
-}
-
-static bool is_yes(const struct hf_posix_config *config, const struct field *field)
-{
-    return *(const bool *)((const char *)config + field->at);
-}
-
-/* Of KIND_URLS and KIND_HOSTS. */
-static const char *const *list_of(const struct hf_posix_config *config, const struct field *field,
-                                  size_t *n)
-{
-    bool is_urls = field->kind == KIND_URLS;
-
-    *n = is_urls ? config->client.n_urls : config->n_redirect_hosts;
-    return is_urls ? config->client.urls : config->redirect_hosts;
-}
-
-/* ---- showing ----------------------------------------------------------------------------------- */
 
 static void print_field(const struct hf_posix_config *config, const struct field *field)
 {
+    const struct member m = member_of(config, field);
     char before[32];
-    const char *const *list;
-    const char *value = NULL;
-    size_t n;
+    const char *value = "-";
 
     (void)snprintf(before, sizeof before, "%-15s ", field->key);
     switch (field->kind) {
-    case KIND_URLS:
-    case KIND_HOSTS:
-        list = list_of(config, field, &n);
-        for (size_t i = 0; i < n; i++)
-            printf("%s%s\n", before, list[i]);
-        if (n > 0)
+    case KIND_LIST:
+        for (size_t i = 0; i < *m.n; i++)
+            printf("%s%s\n", before, (*m.list)[i]);
+        if (*m.n > 0)
             return;
         break;
     case KIND_ENDPOINTS:
         hf_endpoints_print(config, before);
         return;
-    case KIND_CLIENT_CERT:
-        if (config->client_cert_file != NULL) {
-            printf("%s%s %s\n", before, config->client_cert_file, config->client_key_file);
+    case KIND_PAIR:
+        if (*m.text != NULL) {
+            printf("%s%s %s\n", before, *m.text, *m.text2);
             return;
         }
         break;
     case KIND_YES_NO:
-        value = is_yes(config, field) ? "yes" : "no";
+        value = *m.flag ? "yes" : "no";
+        break;
+    case KIND_PEM:
+        value = *m.text != NULL ? "stored (--json shows it)" : value;
         break;
     case KIND_TEXT:
     case KIND_PATH:
-        value = text_of(config, field);
-        break;
-    case KIND_PEM:
-        value = text_of(config, field) != NULL ? "stored (--json shows it)" : NULL;
+        value = *m.text != NULL ? *m.text : value;
         break;
     }
-    printf("%s%s\n", before, value != NULL ? value : "-");
+    printf("%s%s\n", before, value);
 }
 
 static json_t *field_json(const struct hf_posix_config *config, const struct field *field)
 {
-    const char *const *list;
-    size_t n;
+    const struct member m = member_of(config, field);
 
     switch (field->kind) {
-    case KIND_URLS:
-    case KIND_HOSTS:
-        list = list_of(config, field, &n);
-        return hf_json_texts(list, n);
+    case KIND_LIST:
+        return hf_json_texts(*m.list, *m.n);
     case KIND_ENDPOINTS:
         return hf_endpoints_json(config);
-    case KIND_CLIENT_CERT:
-        if (config->client_cert_file == NULL)
-            return json_null();
-        return json_pack("{s:s, s:s}", "certificate", config->client_cert_file, "key",
-                         config->client_key_file);
     case KIND_YES_NO:
-        return json_boolean(is_yes(config, field));
+        return json_boolean(*m.flag);
+    case KIND_PAIR:
+        if (*m.text != NULL)
+            return json_pack("{s:s, s:s}", "certificate", *m.text, "key", *m.text2);
+        break;
     case KIND_TEXT:
     case KIND_PATH:
     case KIND_PEM:
+        if (*m.text != NULL)
+            return json_string(*m.text);
         break;
     }
-    const char *value = text_of(config, field);
-    return value != NULL ? json_string(value) : json_null();
+    return json_null();
 }
 
 static enum hf_err print_json(const struct hf_posix_config *config, struct hf_why *why)
@@ -172,8 +137,6 @@ static enum hf_err print_json(const struct hf_posix_config *config, struct hf_wh
     return hf_json_print_take(all, stdout, why);
 }
 
-/* ---- changing ---------------------------------------------------------------------------------- */
-
 /* A changed configuration, and what it points to. */
 struct change {
     struct hf_posix_config config;
@@ -182,54 +145,17 @@ struct change {
     char *paths[2];
 };
 
-static void change_free(struct change *change)
-{
-    hf_buf_free(&change->pem);
-    free(change->paths[0]);
-    free(change->paths[1]);
-}
-
-static enum hf_err read_pem(const char *file, struct change *change, struct hf_why *why)
-{
-    HF_TRY(hf_file_read(file, HF_BUNDLE_BYTES_MAX, &change->pem, why));
-    if (change->pem.len == 0)
-        return hf_fail(why, HF_E_FORMAT, "%s is empty", file);
-    if (memchr(change->pem.data, '\0', change->pem.len) != NULL)
-        return hf_fail(why, HF_E_FORMAT, "%s is binary, expected PEM", file);
-    return HF_OK;
-}
-
-static enum hf_err set_yes_no(bool *flag, const char *value, struct hf_why *why)
-{
-    if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
-        return hf_fail(why, HF_E_ARGUMENT, "expected yes or no, found \"%s\"", value);
-    *flag = strcmp(value, "yes") == 0;
-    return HF_OK;
-}
-
-/* Who the device is stands in one place only. */
-static void drop_other_id(struct hf_posix_config *config, const struct field *field)
-{
-    if (strcmp(field->key, "device-id") == 0)
-        config->device_id_file = NULL;
-    if (strcmp(field->key, "device-id-file") == 0)
-        config->device_id = NULL;
-}
-
 static enum hf_err set_field(struct change *change, const struct field *field,
                              const char *const *values, size_t n, struct hf_why *why)
 {
     struct hf_posix_config *config = &change->config;
+    const struct member m = member_of(config, field);
 
     switch (field->kind) {
-    case KIND_URLS:
-        config->client.urls = values;
-        config->client.n_urls = n;
-        return HF_OK;
-    case KIND_HOSTS:
-        config->redirect_hosts = values;
-        config->n_redirect_hosts = n;
-        return HF_OK;
+    case KIND_LIST:
+        *m.list = values;
+        *m.n = n;
+        break;
     case KIND_ENDPOINTS:
         if (n > HF_ENDPOINTS_MAX)
             return hf_fail(why, HF_E_ARGUMENT, "expected at most %d endpoints, found %zu",
@@ -238,82 +164,53 @@ static enum hf_err set_field(struct change *change, const struct field *field,
             change->endpoints[i].url = values[i];
         config->endpoints = change->endpoints;
         config->n_endpoints = n;
-        return HF_OK;
-    case KIND_CLIENT_CERT:
-        HF_TRY(hf_file_absolute(values[0], &change->paths[0], why));
-        HF_TRY(hf_file_absolute(values[1], &change->paths[1], why));
-        config->client_cert_file = change->paths[0];
-        config->client_key_file = change->paths[1];
-        return HF_OK;
+        break;
     case KIND_YES_NO:
-        return set_yes_no(flag_of(config, field), values[0], why);
+        *m.flag = strcmp(values[0], "yes") == 0;
+        if (!*m.flag && strcmp(values[0], "no") != 0)
+            return hf_fail(why, HF_E_ARGUMENT, "expected yes or no, found \"%s\"", values[0]);
+        break;
+    case KIND_PAIR:
     case KIND_PATH:
-        HF_TRY(hf_file_absolute(values[0], &change->paths[0], why));
-        set_text(config, field, change->paths[0]);
+        for (size_t i = 0; i < n; i++)
+            HF_TRY(hf_file_absolute(values[i], &change->paths[i], why));
+        *m.text = change->paths[0];
+        if (field->kind == KIND_PAIR)
+            *m.text2 = change->paths[1];
         break;
     case KIND_PEM:
-        HF_TRY(read_pem(values[0], change, why));
-        set_text(config, field, (const char *)change->pem.data);
+        HF_TRY(hf_file_read(values[0], HF_BUNDLE_BYTES_MAX, &change->pem, why));
+        if (change->pem.len == 0)
+            return hf_fail(why, HF_E_FORMAT, "%s is empty", values[0]);
+        if (memchr(change->pem.data, '\0', change->pem.len) != NULL)
+            return hf_fail(why, HF_E_FORMAT, "%s is binary, expected PEM", values[0]);
+        *m.text = (const char *)change->pem.data;
         break;
     case KIND_TEXT:
-        set_text(config, field, values[0]);
+        *m.text = values[0];
         break;
     }
-    drop_other_id(config, field);
+    /* The device's id is configured in one place only. */
+    if (strcmp(field->key, "device-id") == 0)
+        config->device_id_file = NULL;
+    if (strcmp(field->key, "device-id-file") == 0)
+        config->device_id = NULL;
     return HF_OK;
 }
 
 static void unset_field(struct hf_posix_config *config, const struct field *field)
 {
-    switch (field->kind) {
-    case KIND_URLS: /* is needed */
-        break;
-    case KIND_HOSTS:
-        config->n_redirect_hosts = 0;
-        break;
-    case KIND_ENDPOINTS:
-        config->n_endpoints = 0;
-        break;
-    case KIND_CLIENT_CERT:
-        config->client_cert_file = config->client_key_file = NULL;
-        break;
-    case KIND_YES_NO:
-        *flag_of(config, field) = false;
-        break;
-    case KIND_TEXT:
-    case KIND_PATH:
-    case KIND_PEM:
-        set_text(config, field, NULL);
-        break;
-    }
+    const struct member m = member_of(config, field);
+
+    if (field->kind == KIND_LIST || field->kind == KIND_ENDPOINTS)
+        *m.n = 0;
+    else if (field->kind == KIND_YES_NO)
+        *m.flag = false;
+    else
+        *m.text = NULL;
+    if (field->kind == KIND_PAIR)
+        *m.text2 = NULL;
 }
-
-/* `field` NULL: show all. */
-static enum hf_err show_or_change(struct hf_posix *posix, const struct hf_cli_call *call,
-                                  const struct field *field, struct hf_why *why)
-{
-    struct change change = {.config = *hf_posix_config(posix)};
-    enum hf_err err = HF_OK;
-
-    if (field != NULL && call->n_words > 2)
-        err = set_field(&change, field, call->words + 2, call->n_words - 2, why);
-    else if (field != NULL)
-        unset_field(&change.config, field);
-    if (field != NULL && err == HF_OK)
-        err = hf_posix_configure(posix, &change.config, why);
-    change_free(&change);
-    if (err != HF_OK)
-        return field != NULL ? hf_fail_context(why, "%s", field->key) : err;
-    if (((const struct hf_agent_options *)call->values)->as_json)
-        return print_json(hf_posix_config(posix), why);
-    for (size_t i = 0; i < N_FIELDS; i++) {
-        if (field == NULL || field == &fields[i])
-            print_field(hf_posix_config(posix), &fields[i]);
-    }
-    return HF_OK;
-}
-
-/* ---- the command line -------------------------------------------------------------------------- */
 
 /* NULL, or what is wrong. `*field` NULL: nothing is to be changed. */
 static const char *usage_fault(const struct hf_cli_call *call, const struct field **field)
@@ -321,22 +218,24 @@ static const char *usage_fault(const struct hf_cli_call *call, const struct fiel
     bool is_set = call->n_words > 0 && strcmp(call->words[0], "set") == 0;
     bool is_unset = call->n_words > 0 && strcmp(call->words[0], "unset") == 0;
 
-    *field = NULL;
     if (call->n_words == 0)
         return NULL;
     if (!is_set && !is_unset)
         return "expected set or unset first";
-    if (call->n_words < 2 || (*field = find_field(call->words[1])) == NULL)
+    for (size_t i = 0; i < N_FIELDS && call->n_words > 1; i++) {
+        if (strcmp(fields[i].key, call->words[1]) == 0)
+            *field = &fields[i];
+    }
+    if (*field == NULL)
         return "expected a KEY that is listed in the help";
     if (is_unset && (*field)->is_needed)
         return "this KEY can be set, but not unset";
     if (is_unset)
         return call->n_words == 2 ? NULL : "unset takes a KEY and nothing else";
     size_t n = call->n_words - 2;
-    if ((*field)->kind == KIND_CLIENT_CERT)
+    if ((*field)->kind == KIND_PAIR)
         return n == 2 ? NULL : "client-cert takes a certificate file and a key file";
-    if ((*field)->kind == KIND_URLS || (*field)->kind == KIND_HOSTS ||
-        (*field)->kind == KIND_ENDPOINTS)
+    if ((*field)->kind == KIND_LIST || (*field)->kind == KIND_ENDPOINTS)
         return n > 0 ? NULL : "expected at least one VALUE";
     if (n != 1 || call->words[2][0] == '\0')
         return "expected one VALUE, which is not empty";
@@ -345,14 +244,33 @@ static const char *usage_fault(const struct hf_cli_call *call, const struct fiel
 
 static enum hf_err config(struct hf_cli_call *call, struct hf_why *why)
 {
+    const struct hf_agent_options *o = call->values;
     struct hf_posix *posix = NULL;
     const struct field *field = NULL;
     const char *fault = usage_fault(call, &field);
+    enum hf_err err = HF_OK;
 
     if (fault != NULL)
         return hf_cli_usage(call, "%s", fault);
     HF_TRY(hf_agent_open(call, &posix, why));
-    enum hf_err err = show_or_change(posix, call, field, why);
+    struct change change = {.config = *hf_posix_config(posix)};
+    if (field != NULL && call->n_words > 2)
+        err = set_field(&change, field, call->words + 2, call->n_words - 2, why);
+    else if (field != NULL)
+        unset_field(&change.config, field);
+    if (field != NULL && err == HF_OK)
+        err = hf_posix_configure(posix, &change.config, why);
+    hf_buf_free(&change.pem);
+    free(change.paths[0]);
+    free(change.paths[1]);
+    if (err != HF_OK)
+        (void)hf_fail_context(why, "%s", field->key);
+    else if (o->as_json)
+        err = print_json(hf_posix_config(posix), why);
+    for (size_t i = 0; i < N_FIELDS && err == HF_OK && !o->as_json; i++) {
+        if (field == NULL || field == &fields[i])
+            print_field(hf_posix_config(posix), &fields[i]);
+    }
     hf_posix_close(posix);
     return err;
 }

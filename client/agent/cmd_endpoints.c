@@ -1,97 +1,65 @@
 /* holdfast endpoints, and the options about endpoints that init takes too. */
-#include "client/agent/endpoints.h"
-
+#include "client/agent/agent.h"
 #include "common/cli/report.h"
 #include "common/os/file_util.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-/* ---- the options ------------------------------------------------------------------------------ */
-
-static void warn_of_legacy_aws(const struct hf_endpoint_url *url)
-{
-    if (!hf_endpoint_url_is_legacy_aws(url))
-        return;
-    fprintf(stderr,
-            "holdfast: warning: %s is an AWS IoT endpoint of the legacy type iot:Data: its chain "
-            "leads to a VeriSign root that AWS supports no longer and the Amazon roots do not "
-            "cover; ask for the current one with `aws iot describe-endpoint --endpoint-type "
-            "iot:Data-ATS`\n",
-            url->peer.host);
-}
-
-/** An address, the JSON that AWS prints, or @FILE with either. */
-static enum hf_err read_endpoint(const char *value, struct hf_endpoint_url *out, struct hf_why *why)
-{
-    struct hf_buf file = {0};
-    enum hf_err err;
-
-    if (value[0] == '{')
-        return hf_endpoint_url_parse_json(hf_bytes_of_text(value), out, why);
-    if (value[0] != '@')
-        return hf_endpoint_url_parse(value, out, why);
-    HF_TRY(hf_file_read(value + 1, HF_ENDPOINT_JSON_BYTES_MAX, &file, why));
-    err = hf_endpoint_url_parse_json(hf_buf_bytes(&file), out, why);
-    hf_buf_free(&file);
-    if (err != HF_OK)
-        (void)hf_fail_context(why, "%s", value + 1);
-    return err;
-}
-
-/* The first failure counts, and is told with the name of its option. */
-static void fail(struct hf_endpoint_options *o, const struct hf_cli_option *option, enum hf_err err,
-                 const char *value)
-{
-    if (err == HF_OK)
-        return;
-    o->is_misused = o->is_misused || value[0] != '@';
-    (void)hf_fail_context(&o->failure, "--%s", option->name);
-}
-
-static enum hf_err try_endpoint(struct hf_endpoint_options *o, const char *value,
+/* An address, the JSON that AWS prints, or @FILE with the latter. */
+static enum hf_err add_endpoint(struct hf_endpoint_options *o, const char *value,
                                 struct hf_why *why)
 {
     struct hf_endpoint_url url;
+    struct hf_buf file = {0};
 
     if (o->n == HF_ENDPOINTS_MAX)
         return hf_fail(why, HF_E_ARGUMENT, "at most %d of them are expected", HF_ENDPOINTS_MAX);
-    HF_TRY(read_endpoint(value, &url, why));
-    warn_of_legacy_aws(&url);
+    if (value[0] == '@') {
+        HF_TRY(hf_file_read(value + 1, HF_ENDPOINT_JSON_BYTES_MAX, &file, why));
+        enum hf_err err = hf_endpoint_url_parse_json(hf_buf_bytes(&file), &url, why);
+        hf_buf_free(&file);
+        if (err != HF_OK)
+            return hf_fail_context(why, "%s", value + 1);
+    } else if (value[0] == '{') {
+        HF_TRY(hf_endpoint_url_parse_json(hf_bytes_of_text(value), &url, why));
+    } else {
+        HF_TRY(hf_endpoint_url_parse(value, &url, why));
+    }
+    if (hf_endpoint_url_is_legacy_aws(&url))
+        fprintf(stderr,
+                "holdfast: warning: %s is an AWS IoT endpoint of the legacy type iot:Data: its "
+                "chain leads to a VeriSign root that AWS supports no longer and the Amazon roots "
+                "do not cover; ask for the current one with `aws iot describe-endpoint "
+                "--endpoint-type iot:Data-ATS`\n",
+                url.peer.host);
     hf_endpoint_url_format(&url, o->urls[o->n]);
     o->list[o->n].url = o->urls[o->n];
     o->n++;
     return HF_OK;
 }
 
-static void add_endpoint(void *at, const struct hf_cli_option *option, const char *value)
+static enum hf_err set_alpn(struct hf_endpoint_options *o, const char *name, struct hf_why *why)
 {
-    struct hf_endpoint_options *o = at;
-
-    if (o->failure.code == HF_OK)
-        fail(o, option, try_endpoint(o, value, &o->failure), value);
-}
-
-static enum hf_err try_alpn(struct hf_endpoint_options *o, const char *name, struct hf_why *why)
-{
-    struct hf_posix_endpoint *last = o->n > 0 ? &o->list[o->n - 1] : NULL;
-
-    if (last == NULL || last->alpn != NULL) {
-        o->is_misused = true;
+    if (o->n == 0 || o->list[o->n - 1].alpn != NULL)
         return hf_fail(why, HF_E_ARGUMENT, "it belongs to the --endpoint before it, one for each");
-    }
     HF_TRY(hf_alpn_check(name, why));
     (void)snprintf(o->alpns[o->n - 1], HF_ALPN_MAX + 1, "%s", name);
-    last->alpn = o->alpns[o->n - 1];
+    o->list[o->n - 1].alpn = o->alpns[o->n - 1];
     return HF_OK;
 }
 
-static void set_alpn(void *at, const struct hf_cli_option *option, const char *value)
+/* The first failure counts. What is in a file is no usage error. */
+static void take_value(void *at, const struct hf_cli_option *option, const char *value)
 {
     struct hf_endpoint_options *o = at;
+    bool is_alpn = strcmp(option->name, "alpn") == 0;
 
-    if (o->failure.code == HF_OK)
-        fail(o, option, try_alpn(o, value, &o->failure), value);
+    if (o->failure.code != HF_OK)
+        return;
+    if ((is_alpn ? set_alpn(o, value, &o->failure) : add_endpoint(o, value, &o->failure)) == HF_OK)
+        return;
+    o->is_misused = is_alpn || value[0] != '@';
+    (void)hf_fail_context(&o->failure, "--%s", option->name);
 }
 
 #define AT(member) offsetof(struct hf_endpoint_options, member)
@@ -101,11 +69,11 @@ const struct hf_cli_option hf_endpoint_rows[] = {
      "mqtts://HOST[:8883], https://HOST[:443] or tls://HOST:PORT; again for each, at most 8. "
      "What `aws iot describe-endpoint --endpoint-type iot:Data-ATS` prints does as well, as it "
      "is or as @FILE",
-     "URL", .take = add_endpoint},
+     "URL", .take = take_value},
     {"alpn", '\0', HF_CLI_CALL, 0,
      "ALPN protocol name for the endpoint before it (default: none; x-amzn-mqtt-ca for "
      "mqtts:// at port 443 of AWS IoT)",
-     "NAME", .take = set_alpn},
+     "NAME", .take = take_value},
     {"client-cert", '\0', HF_CLI_TEXT, AT(client_cert),
      "this device's certificate, shown to endpoints whose chain validates; endpoints can be judged "
      "without it",
@@ -120,19 +88,6 @@ const struct hf_cli_option hf_endpoint_rows[] = {
     HF_CLI_END,
 };
 
-static enum hf_err make_absolute(const char *option, char **path, struct hf_why *why)
-{
-    char *absolute = NULL;
-
-    if (*path == NULL)
-        return HF_OK;
-    if (hf_file_absolute(*path, &absolute, why) != HF_OK)
-        return hf_fail_context(why, "%s", option);
-    free(*path);
-    *path = absolute;
-    return HF_OK;
-}
-
 enum hf_err hf_endpoints_finish(struct hf_cli_call *call, struct hf_why *why)
 {
     struct hf_endpoint_options *o = call->values;
@@ -143,30 +98,23 @@ enum hf_err hf_endpoints_finish(struct hf_cli_call *call, struct hf_why *why)
         return hf_fail(why, o->failure.code, "%s", o->failure.text);
     if ((o->client_cert == NULL) != (o->client_key == NULL))
         return hf_cli_usage(call, "--client-cert and --client-key belong together");
-    HF_TRY(make_absolute("--client-cert", &o->client_cert, why));
-    return make_absolute("--client-key", &o->client_key, why);
+    HF_TRY(hf_agent_make_absolute("--client-cert", &o->client_cert, why));
+    return hf_agent_make_absolute("--client-key", &o->client_key, why);
 }
 
-void hf_endpoints_apply(const struct hf_endpoint_options *e, struct hf_posix_config *config)
+void hf_endpoints_apply(const struct hf_endpoint_options *o, struct hf_posix_config *config)
 {
-    if (e->n > 0) {
-        config->endpoints = e->list;
-        config->n_endpoints = e->n;
+    if (o->n > 0) {
+        config->endpoints = o->list;
+        config->n_endpoints = o->n;
     }
-    if (e->client_cert != NULL) {
-        config->client_cert_file = e->client_cert;
-        config->client_key_file = e->client_key;
+    if (o->client_cert != NULL) {
+        config->client_cert_file = o->client_cert;
+        config->client_key_file = o->client_key;
     }
-    if (e->ciphers != HF_CIPHERS_UNCHANGED)
-        config->has_legacy_ciphers = e->ciphers == HF_CIPHERS_LEGACY;
+    if (o->ciphers != HF_CIPHERS_UNCHANGED)
+        config->has_legacy_ciphers = o->ciphers == HF_CIPHERS_LEGACY;
 }
-
-/* ---- the command ------------------------------------------------------------------------------ */
-
-struct command_options {
-    struct hf_endpoint_options endpoints;
-    bool is_none;
-};
 
 json_t *hf_endpoints_json(const struct hf_posix_config *config)
 {
@@ -191,17 +139,12 @@ void hf_endpoints_print(const struct hf_posix_config *config, const char *before
         printf("%snone\n", before);
 }
 
-static enum hf_err print(const struct hf_posix_config *config, bool as_json, struct hf_why *why)
-{
-    if (as_json)
-        return hf_json_print_take(json_pack("{s:i, s:o, s:s?, s:s?}", "format", 1, "endpoints",
-                                            hf_endpoints_json(config), "client_cert",
-                                            config->client_cert_file, "client_key",
-                                            config->client_key_file),
-                                  stdout, why);
-    hf_endpoints_print(config, "");
-    return HF_OK;
-}
+/* ---- the command ------------------------------------------------------------------------------ */
+
+struct command_options {
+    struct hf_endpoint_options endpoints;
+    bool is_none;
+};
 
 static enum hf_err endpoints(struct hf_cli_call *call, struct hf_why *why)
 {
@@ -216,16 +159,23 @@ static enum hf_err endpoints(struct hf_cli_call *call, struct hf_why *why)
     HF_TRY(hf_agent_open(call, &posix, why));
     if (o->is_none || given->n > 0 || given->client_cert != NULL ||
         given->ciphers != HF_CIPHERS_UNCHANGED) {
-        struct hf_posix_config config = *hf_posix_config(posix);
+        struct hf_posix_config changed = *hf_posix_config(posix);
         if (o->is_none) {
-            config.n_endpoints = 0;
-            config.client_cert_file = config.client_key_file = NULL;
+            changed.n_endpoints = 0;
+            changed.client_cert_file = changed.client_key_file = NULL;
         }
-        hf_endpoints_apply(given, &config);
-        err = hf_posix_configure(posix, &config, why);
+        hf_endpoints_apply(given, &changed);
+        err = hf_posix_configure(posix, &changed, why);
     }
-    if (err == HF_OK)
-        err = print(hf_posix_config(posix), given->common.as_json, why);
+    const struct hf_posix_config *config = hf_posix_config(posix);
+    if (err == HF_OK && given->common.as_json)
+        err = hf_json_print_take(json_pack("{s:i, s:o, s:s?, s:s?}", "format", 1, "endpoints",
+                                           hf_endpoints_json(config), "client_cert",
+                                           config->client_cert_file, "client_key",
+                                           config->client_key_file),
+                                 stdout, why);
+    else if (err == HF_OK)
+        hf_endpoints_print(config, "");
     hf_posix_close(posix);
     return err;
 }

@@ -10,37 +10,29 @@ struct export_options {
     bool keeps;
 };
 
-/* NULL, or what is wrong about what was asked for. */
-static const char *usage_fault(const struct export_options *o)
-{
-    if (o->file == NULL && o->root == NULL)
-        return "--out FILE is missing";
-    if ((o->file != NULL && o->file[0] == '\0') || (o->root != NULL && o->root[0] == '\0'))
-        return "the name of the file to write is empty";
-    if (o->keeps && o->file == NULL)
-        return "--keep is about --out FILE, which is missing";
-    if (o->keeps && strcmp(o->file, "-") == 0)
-        return "--keep needs a file, standard output cannot be renewed";
-    return NULL;
-}
-
-static enum hf_err run_export(struct hf_cli_call *call, struct hf_why *why)
+static enum hf_err write_files(struct hf_cli_call *call, struct hf_why *why)
 {
     const struct export_options *o = call->values;
+    bool is_stdout = o->file != NULL && strcmp(o->file, "-") == 0;
     struct hf_posix *posix = NULL;
     struct hf_buf pem = {0};
     enum hf_err err = HF_OK;
 
-    if (usage_fault(o) != NULL)
-        return hf_cli_usage(call, "%s", usage_fault(o));
+    if (o->file == NULL && o->root == NULL)
+        return hf_cli_usage(call, "--out FILE is missing");
+    if ((o->file != NULL && o->file[0] == '\0') || (o->root != NULL && o->root[0] == '\0'))
+        return hf_cli_usage(call, "the name of the file to write is empty");
+    if (o->keeps && o->file == NULL)
+        return hf_cli_usage(call, "--keep is about --out FILE, which is missing");
+    if (o->keeps && is_stdout)
+        return hf_cli_usage(call, "--keep needs a file, standard output cannot be renewed");
     HF_TRY(hf_agent_open(call, &posix, why));
-    if (o->file != NULL && strcmp(o->file, "-") == 0) {
+    if (is_stdout)
         err = hf_client_export_pem(hf_posix_client(posix), &pem, why);
-        if (err == HF_OK)
-            (void)fwrite(pem.data, 1, pem.len, stdout); /* hf_cli_main checks that it was written */
-    } else if (o->file != NULL) {
+    else if (o->file != NULL)
         err = hf_posix_export(posix, o->file, o->keeps, why);
-    }
+    if (err == HF_OK && is_stdout)
+        (void)fwrite(pem.data, 1, pem.len, stdout); /* hf_cli_main checks that it was written */
     if (err == HF_OK && o->root != NULL)
         err = hf_posix_export_root(posix, o->root, why);
     hf_buf_free(&pem);
@@ -82,5 +74,5 @@ const struct hf_cli_command hf_cmd_export = {
                 "  holdfast export --root /persist/holdfast.root.json\n",
     .options = options,
     .values_size = sizeof(struct export_options),
-    .run = run_export,
+    .run = write_files,
 };

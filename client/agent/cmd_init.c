@@ -1,9 +1,7 @@
-#include "client/agent/endpoints.h"
+#include "client/agent/agent.h"
 #include "common/base/limits.h"
 #include "common/cli/report.h"
-#include "common/os/file_util.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 struct init_options {
@@ -22,16 +20,6 @@ struct init_options {
     bool awaits_confirm;
 };
 
-/* What the options name, read and made absolute. */
-struct init_input {
-    struct hf_posix_config config;
-    struct hf_buf root;
-    struct hf_buf bundle;
-    struct hf_buf server_ca;
-    char *device_id_file;
-    char *export_file;
-};
-
 static size_t list_len(char *const *list)
 {
     size_t n = 0;
@@ -41,77 +29,58 @@ static size_t list_len(char *const *list)
     return n;
 }
 
-static enum hf_err make_absolute(const char *option, const char *path, char **out,
-                                 struct hf_why *why)
-{
-    if (path == NULL || hf_file_absolute(path, out, why) == HF_OK)
-        return HF_OK;
-    return hf_fail_context(why, "%s", option);
-}
-
-static enum hf_err read_input(const struct init_options *o, struct init_input *in,
-                              struct hf_why *why)
-{
-    HF_TRY(hf_agent_read_file("--root", o->root, HF_ROOT_BYTES_MAX, &in->root, why));
-    HF_TRY(hf_agent_read_file("--bundle", o->bundle, HF_BUNDLE_BYTES_MAX, &in->bundle, why));
-    HF_TRY(
-        hf_agent_read_file("--server-ca", o->server_ca, HF_BUNDLE_BYTES_MAX, &in->server_ca, why));
-    if (in->server_ca.len > 0 && memchr(in->server_ca.data, '\0', in->server_ca.len) != NULL)
-        return hf_fail(why, HF_E_FORMAT, "--server-ca: %s is not PEM but binary", o->server_ca);
-    HF_TRY(make_absolute("--device-id-file", o->device_id_file, &in->device_id_file, why));
-    HF_TRY(make_absolute("--export", o->export_file, &in->export_file, why));
-    in->config = (struct hf_posix_config){
-        .client = {.urls = hf_cli_list(o->urls),
-                   .n_urls = list_len(o->urls),
-                   .set = o->set,
-                   .profile = o->profile,
-                   .awaits_confirm = o->awaits_confirm},
-        .redirect_hosts = hf_cli_list(o->redirect_hosts),
-        .n_redirect_hosts = list_len(o->redirect_hosts),
-        .device_id = o->device_id,
-        .device_id_file = in->device_id_file,
-        .server_ca = (const char *)in->server_ca.data,
-        .export_file = in->export_file,
-        .on_swap = o->on_swap,
-    };
-    hf_endpoints_apply(&o->endpoints, &in->config);
-    return HF_OK;
-}
-
-/* NULL, or the option that must be given and is not. */
-static const char *missing_option(const struct init_options *o)
-{
-    if (o->root == NULL)
-        return "--root ROOT.json";
-    if (o->urls == NULL)
-        return "--url URL";
-    if (o->set == NULL)
-        return "--set NAME";
-    return o->profile == NULL ? "--profile NAME" : NULL;
-}
-
 static enum hf_err init(struct hf_cli_call *call, struct hf_why *why)
 {
-    const struct init_options *o = call->values;
+    struct init_options *o = call->values;
     const char *state_dir = hf_agent_state(call);
-    struct init_input in = {0};
+    struct hf_buf root = {0}, bundle = {0}, server_ca = {0};
+    const struct {
+        const void *value;
+        const char *option;
+    } needed[] = {{o->root, "--root ROOT.json"},
+                  {o->urls, "--url URL"},
+                  {o->set, "--set NAME"},
+                  {o->profile, "--profile NAME"}};
 
-    if (missing_option(o) != NULL)
-        return hf_cli_usage(call, "%s is missing", missing_option(o));
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
+        if (needed[i].value == NULL)
+            return hf_cli_usage(call, "%s is missing", needed[i].option);
+    }
     if (o->device_id != NULL && o->device_id_file != NULL)
         return hf_cli_usage(call, "--device-id and --device-id-file exclude each other");
     HF_TRY(hf_endpoints_finish(call, why));
-    enum hf_err err = read_input(o, &in, why);
+    HF_TRY(hf_agent_make_absolute("--device-id-file", &o->device_id_file, why));
+    HF_TRY(hf_agent_make_absolute("--export", &o->export_file, why));
+    enum hf_err err = hf_agent_read_file("--root", o->root, HF_ROOT_BYTES_MAX, &root, why);
     if (err == HF_OK)
-        err = hf_posix_init(state_dir, &in.config, hf_buf_bytes(&in.root), hf_buf_bytes(&in.bundle),
+        err = hf_agent_read_file("--bundle", o->bundle, HF_BUNDLE_BYTES_MAX, &bundle, why);
+    if (err == HF_OK)
+        err = hf_agent_read_file("--server-ca", o->server_ca, HF_BUNDLE_BYTES_MAX, &server_ca, why);
+    if (err == HF_OK && server_ca.len > 0 && memchr(server_ca.data, '\0', server_ca.len) != NULL)
+        err = hf_fail(why, HF_E_FORMAT, "--server-ca: %s is not PEM but binary", o->server_ca);
+    if (err == HF_OK) {
+        struct hf_posix_config config = {
+            .client = {.urls = hf_cli_list(o->urls),
+                       .n_urls = list_len(o->urls),
+                       .set = o->set,
+                       .profile = o->profile,
+                       .awaits_confirm = o->awaits_confirm},
+            .redirect_hosts = hf_cli_list(o->redirect_hosts),
+            .n_redirect_hosts = list_len(o->redirect_hosts),
+            .device_id = o->device_id,
+            .device_id_file = o->device_id_file,
+            .server_ca = (const char *)server_ca.data,
+            .export_file = o->export_file,
+            .on_swap = o->on_swap,
+        };
+        hf_endpoints_apply(&o->endpoints, &config);
+        err = hf_posix_init(state_dir, &config, hf_buf_bytes(&root), hf_buf_bytes(&bundle),
                             hf_agent_log(call), why);
-    hf_buf_free(&in.root);
-    hf_buf_free(&in.bundle);
-    hf_buf_free(&in.server_ca);
-    free(in.device_id_file);
-    free(in.export_file);
-    if (err != HF_OK)
-        return err;
+    }
+    hf_buf_free(&root);
+    hf_buf_free(&bundle);
+    hf_buf_free(&server_ca);
+    HF_TRY(err);
     if (o->endpoints.common.as_json)
         return hf_json_print_take(json_pack("{s:i, s:s, s:s, s:s}", "format", 1, "state", state_dir,
                                             "set", o->set, "profile", o->profile),

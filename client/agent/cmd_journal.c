@@ -1,6 +1,5 @@
 /* holdfast journal: what has happened on this device. */
 #include "client/agent/agent.h"
-#include "common/base/timetext.h"
 #include "common/cli/report.h"
 
 struct journal_options {
@@ -8,38 +7,21 @@ struct journal_options {
     int n_lines;
 };
 
-static const char *level_name(enum hf_level level)
-{
-    switch (level) {
-    case HF_LEVEL_DEBUG:
-        return "debug";
-    case HF_LEVEL_INFO:
-        return "info";
-    case HF_LEVEL_WARNING:
-        return "warning";
-    case HF_LEVEL_ERROR:
-        return "error";
-    }
-    return "error";
-}
-
 static void print_line(void *ctx, const struct hf_event *event)
 {
-    char when[HF_TIME_TEXT_MAX];
-
-    hf_time_format(event->time_s, when);
-    fprintf(ctx, "%s %-7s %-10s %s\n", when, level_name(event->level), event->kind, event->text);
+    fprintf(ctx, "%s %-7s %-10s %s\n", hf_agent_time(event->time_s).text,
+            hf_agent_level_name(event->level), event->kind, event->text);
 }
 
-/* What cannot be added for want of memory is missed when all is printed. */
+/* If memory is short, the list becomes NULL, which is reported when all is printed. */
 static void add_line(void *ctx, const struct hf_event *event)
 {
     json_t **lines = ctx;
 
     *lines = hf_json_append_take(*lines, json_pack("{s:o, s:s, s:s, s:s}", "time",
                                                    hf_json_time(event->time_s), "level",
-                                                   level_name(event->level), "kind", event->kind,
-                                                   "text", event->text));
+                                                   hf_agent_level_name(event->level), "kind",
+                                                   event->kind, "text", event->text));
 }
 
 static enum hf_err journal(struct hf_cli_call *call, struct hf_why *why)

@@ -10,79 +10,53 @@
 
 #include <string.h>
 
-/* The command line: texts as given, and what they mean. */
 struct probe_options {
     struct hf_agent_options common;
     char *ca, *server_name, *at;
     bool is_tls12, has_legacy_ciphers;
-    const char *endpoint; /* borrowed */
+};
+
+/* What the command line means. */
+struct target {
+    const char *text; /* HOST[:PORT] or a URL, as typed; borrowed */
     struct hf_endpoint peer;
-    struct hf_endpoint server; /* whom to ask for */
+    struct hf_endpoint server; /* the name to ask for and to expect */
     int64_t at_s;              /* INT64_MIN: now */
 };
 
-/* The store to judge by, and what it is part of. */
-struct judge {
-    struct hf_trust_store *store; /* borrowed from posix, or own_store */
-    struct hf_posix *posix;
-    struct hf_trust_store *own_store;
-};
-
-struct probe_report {
-    const char *endpoint; /* "HOST:PORT" */
-    const char *server_name;
-    const struct hf_tls_look_result *probe;
-    const struct hf_chain_verdict *verdict;
-};
-
-/* ---- the command line --------------------------------------------------------------------------- */
-
-static enum hf_err check_server_name(struct probe_options *a, struct hf_why *why)
+/* A URL's path is not requested. */
+static enum hf_err parse_arguments(const struct hf_cli_call *call, struct target *t,
+                                   struct hf_why *why)
 {
-    enum hf_err err;
-
-    a->server = a->peer;
-    if (a->server_name == NULL)
-        return HF_OK;
-    err = hf_endpoint_parse(hf_bytes_of_text(a->server_name), a->peer.port, &a->server, why);
-    if (err != HF_OK)
-        (void)hf_fail_context(why, "--servername");
-    return err;
-}
-
-/* HOST[:PORT], or a URL as an endpoint has one; its path is not asked for. */
-static enum hf_err parse_peer(struct probe_options *a, struct hf_why *why)
-{
-    const char *scheme_end = strstr(a->endpoint, "://");
+    const struct probe_options *o = call->values;
+    const char *scheme_end = strstr(call->words[0], "://");
     struct hf_endpoint_url url;
     char address[HF_ENDPOINT_URL_TEXT];
 
-    if (scheme_end == NULL) {
-        HF_TRY(hf_endpoint_parse(hf_bytes_of_text(a->endpoint), 443, &a->peer, why));
-        hf_endpoint_drop_final_dot(&a->peer);
-        return HF_OK;
-    }
-    size_t len = (size_t)(scheme_end - a->endpoint) + strlen("://");
-    len += strcspn(a->endpoint + len, "/?#");
-    if (len >= sizeof address)
-        return hf_fail(why, HF_E_ARGUMENT, "the host of the URL is too long");
-    memcpy(address, a->endpoint, len);
-    address[len] = '\0';
-    HF_TRY(hf_endpoint_url_parse(address, &url, why));
-    a->peer = url.peer;
-    return HF_OK;
-}
-
-static enum hf_err check_arguments(struct probe_options *a, struct hf_why *why)
-{
-    if (a->common.state != NULL && a->ca != NULL)
+    *t = (struct target){.text = call->words[0], .at_s = INT64_MIN};
+    if (o->common.state != NULL && o->ca != NULL)
         return hf_fail(why, HF_E_ARGUMENT, "--state and --ca exclude each other");
-    a->at_s = INT64_MIN;
-    if (a->at != NULL && !hf_time_parse_lenient(a->at, &a->at_s))
+    if (o->at != NULL && !hf_time_parse_lenient(o->at, &t->at_s))
         return hf_fail(why, HF_E_ARGUMENT,
-                       "--at wants YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, not \"%s\"", a->at);
-    HF_TRY(parse_peer(a, why));
-    return check_server_name(a, why);
+                       "--at wants YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, not \"%s\"", o->at);
+    if (scheme_end == NULL) {
+        HF_TRY(hf_endpoint_parse(hf_bytes_of_text(t->text), 443, &t->peer, why));
+        hf_endpoint_drop_final_dot(&t->peer);
+    } else {
+        size_t len = (size_t)(scheme_end - t->text) + strlen("://");
+        len += strcspn(t->text + len, "/?#");
+        if (len >= sizeof address)
+            return hf_fail(why, HF_E_ARGUMENT, "the host of the URL is too long");
+        memcpy(address, t->text, len);
+        address[len] = '\0';
+        HF_TRY(hf_endpoint_url_parse(address, &url, why));
+        t->peer = url.peer;
+    }
+    t->server = t->peer;
+    if (o->server_name != NULL &&
+        hf_endpoint_parse(hf_bytes_of_text(o->server_name), t->peer.port, &t->server, why) != HF_OK)
+        return hf_fail_context(why, "--servername");
+    return HF_OK;
 }
 
 /* ---- the report --------------------------------------------------------------------------------- */
@@ -104,7 +78,7 @@ static const char *digest_text(enum hf_cert_digest digest)
     return "an outdated hash";
 }
 
-/** What there is to say of a certificate in the light of the whole verdict. */
+/* About one certificate, as part of the whole verdict. */
 static const char *remark(const struct hf_chain_verdict *verdict, const struct hf_cert_verdict *v)
 {
     if (v->faults[0] != '\0')
@@ -115,40 +89,43 @@ static const char *remark(const struct hf_chain_verdict *verdict, const struct h
                          : "not part of the path from the server's certificate";
 }
 
-static void print_cert(const struct hf_cert *cert, FILE *out)
+static void print_cert(const struct hf_cert *cert)
 {
-    char key[16], from[HF_TIME_TEXT_MAX], to[HF_TIME_TEXT_MAX], sha256[HF_SHA256_HEX_LEN];
+    char key[16], sha256[HF_SHA256_HEX_LEN];
 
     hf_cert_key_text(cert, key);
-    hf_time_format(cert->not_before_s, from);
-    hf_time_format(cert->not_after_s, to);
     hf_hex_encode(cert->sha256, sizeof cert->sha256, sha256);
-    fprintf(out, "  subject  %s\n  issuer   %s\n", cert->subject, cert->issuer);
-    fprintf(out, "  key      %s, certificate signed with %s\n", key, digest_text(cert->digest));
-    fprintf(out, "  valid    %s to %s\n  SHA-256  %s\n", from, to, sha256);
+    printf("  subject  %s\n  issuer   %s\n", cert->subject, cert->issuer);
+    printf("  key      %s, certificate signed with %s\n", key, digest_text(cert->digest));
+    printf("  valid    %s to %s\n  SHA-256  %s\n", hf_agent_time(cert->not_before_s).text,
+           hf_agent_time(cert->not_after_s).text, sha256);
 }
 
-static void print_text(const struct probe_report *report, FILE *out)
+static void print_text(const struct target *t, const struct hf_tls_look_result *probe,
+                       const struct hf_chain_verdict *verdict)
 {
-    const struct hf_chain_verdict *verdict = report->verdict;
+    char sha256[HF_SHA256_HEX_LEN];
 
-    fprintf(out, "%s, asked as %s: %s, %s, %zu certificate%s\n", report->endpoint,
-            report->server_name, report->probe->tls_version, report->probe->cipher_suite,
-            verdict->n_certs, verdict->n_certs == 1 ? "" : "s");
-    if (report->probe->ending[0] != '\0')
-        fprintf(out, "The server proved its key, but the handshake did not end: %s\n",
-                report->probe->ending);
+    printf("%s, asked as %s: %s, %s, %zu certificate%s\n", t->text, t->server.host,
+           probe->tls_version, probe->cipher_suite, verdict->n_certs,
+           verdict->n_certs == 1 ? "" : "s");
+    if (probe->ending[0] != '\0')
+        printf("The server proved its key, but the handshake did not end: %s\n", probe->ending);
     for (size_t i = 0; i < verdict->n_certs; i++) {
         const struct hf_cert_verdict *v = &verdict->certs[i];
-        fprintf(out, "\ncertificate %zu%s\n", i, i == 0 ? ", the server's own" : "");
-        print_cert(&v->cert, out);
+        printf("\ncertificate %zu%s\n", i, i == 0 ? ", the server's own" : "");
+        print_cert(&v->cert);
         if (i == 0)
-            fprintf(out, "  names    %s\n", v->names[0] != '\0' ? v->names : "none");
-        fprintf(out, "  verdict  %s\n", remark(verdict, v));
+            printf("  names    %s\n", v->names[0] != '\0' ? v->names : "none");
+        printf("  verdict  %s\n", remark(verdict, v));
     }
     if (verdict->has_anchor) {
-        fprintf(out, "\ntrust anchor in the store\n");
-        print_cert(&verdict->anchor, out);
+        printf("\ntrust anchor in the store\n");
+        print_cert(&verdict->anchor);
+    }
+    if (verdict->is_valid) {
+        hf_hex_encode(verdict->anchor.sha256, sizeof verdict->anchor.sha256, sha256);
+        printf("\nvalid %s through \"%s\" %s\n", t->text, verdict->anchor.subject, sha256);
     }
 }
 
@@ -200,133 +177,89 @@ static json_t *chain_json(const struct hf_chain_verdict *verdict)
     return chain;
 }
 
-static json_t *report_json(const struct probe_report *report)
+static json_t *report_json(const struct target *t, const struct hf_tls_look_result *probe,
+                           const struct hf_chain_verdict *verdict)
 {
-    const struct hf_chain_verdict *verdict = report->verdict;
     char faults[HF_WHY_MAX];
 
     hf_chain_verdict_faults(verdict, faults);
-    return json_pack("{s:s, s:s, s:s, s:s, s:s?, s:b, s:s?, s:o?, s:o}", "endpoint",
-                     report->endpoint, "server_name", report->server_name, "tls_version",
-                     report->probe->tls_version, "cipher_suite", report->probe->cipher_suite,
-                     "handshake_ended_with",
-                     report->probe->ending[0] != '\0' ? report->probe->ending : NULL, "is_valid",
-                     verdict->is_valid, "faults", faults[0] != '\0' ? faults : NULL, "trust_anchor",
+    return json_pack("{s:s, s:s, s:s, s:s, s:s?, s:b, s:s?, s:o?, s:o}", "endpoint", t->text,
+                     "server_name", t->server.host, "tls_version", probe->tls_version,
+                     "cipher_suite", probe->cipher_suite, "handshake_ended_with",
+                     probe->ending[0] != '\0' ? probe->ending : NULL, "is_valid", verdict->is_valid,
+                     "faults", faults[0] != '\0' ? faults : NULL, "trust_anchor",
                      verdict->has_anchor ? hf_report_object(cert_fields, &verdict->anchor, NULL)
                                          : NULL,
                      "chain", chain_json(verdict));
 }
 
-/* ---- the store ---------------------------------------------------------------------------------- */
+/* ---- the command -------------------------------------------------------------------------------- */
 
-static enum hf_err open_ca_file(const char *path, struct judge *judge, struct hf_why *why)
+static enum hf_err open_ca_file(const char *path, struct hf_trust_store **out, struct hf_why *why)
 {
     struct hf_buf pem = {0};
     char skipped[HF_WHY_MAX] = "";
-    enum hf_err err;
 
     HF_TRY(hf_file_read(path, HF_BUNDLE_BYTES_MAX, &pem, why));
-    err = hf_trust_store_new_from_pem(hf_buf_bytes(&pem), &judge->own_store, skipped, why);
+    enum hf_err err = hf_trust_store_new_from_pem(hf_buf_bytes(&pem), out, skipped, why);
     hf_buf_free(&pem);
     if (err != HF_OK)
         (void)hf_fail_context(why, "%s", path);
     else if (skipped[0] != '\0')
         fprintf(stderr, "holdfast: warning: %s: %s\n", path, skipped);
-    judge->store = judge->own_store;
     return err;
 }
 
-static enum hf_err open_judge(const struct hf_cli_call *call, struct judge *judge,
-                              struct hf_why *why)
+/* HF_E_UNTRUSTED for a chain that is not valid, after the report. */
+static enum hf_err probe(const struct probe_options *o, const struct target *t,
+                         struct hf_trust_store *store, struct hf_why *why)
 {
-    const struct probe_options *a = call->values;
-
-    if (a->ca != NULL) {
-        HF_TRY(open_ca_file(a->ca, judge, why));
-    } else {
-        HF_TRY(hf_agent_open(call, &judge->posix, why));
-        judge->store = hf_posix_trust_store(judge->posix);
-    }
-    if (a->at_s != INT64_MIN)
-        hf_trust_store_set_clock(a->at_s);
-    return HF_OK;
-}
-
-/* ---- the verdict -------------------------------------------------------------------------------- */
-
-/** The last line of the text: what it comes to. HF_E_UNTRUSTED for a chain that is not valid. */
-static enum hf_err conclude(const struct probe_report *report, bool is_json, struct hf_why *why)
-{
-    const struct hf_chain_verdict *verdict = report->verdict;
-    char sha256[HF_SHA256_HEX_LEN], faults[HF_WHY_MAX];
-
-    if (!verdict->is_valid) {
-        hf_chain_verdict_faults(verdict, faults);
-        return hf_fail(why, HF_E_UNTRUSTED, "the server is not trusted: %.600s", faults);
-    }
-    hf_hex_encode(verdict->anchor.sha256, sizeof verdict->anchor.sha256, sha256);
-    if (!is_json)
-        printf("\nvalid %s through \"%s\" %s\n", report->endpoint, verdict->anchor.subject, sha256);
-    return HF_OK;
-}
-
-static enum hf_err judge_and_report(const struct probe_options *a, const struct judge *judge,
-                                    const struct hf_tls_look_result *probe, struct hf_why *why)
-{
-    struct hf_chain_verdict verdict = {0};
-    const struct probe_report report = {.endpoint = a->endpoint,
-                                        .server_name = a->server.host,
-                                        .probe = probe,
-                                        .verdict = &verdict};
-    enum hf_err err = hf_trust_store_judge(judge->store, &probe->chain, a->server.host, &verdict,
-                                           why);
-
-    if (err != HF_OK)
-        return err;
-    if (a->common.as_json)
-        err = hf_json_print_take(report_json(&report), stdout, why);
-    else
-        print_text(&report, stdout);
-    if (err == HF_OK)
-        err = conclude(&report, a->common.as_json, why);
-    hf_chain_verdict_free(&verdict);
-    return err;
-}
-
-static enum hf_err probe(const struct probe_options *a, const struct judge *judge,
-                         struct hf_why *why)
-{
-    struct hf_tls_look_result result = {0};
-    const struct hf_probe_request request = {.peer = a->peer,
-                                             .server = &a->server,
-                                             .offer = {.version = a->is_tls12 ? HF_TLS_12
+    const struct hf_probe_request request = {.peer = t->peer,
+                                             .server = &t->server,
+                                             .offer = {.version = o->is_tls12 ? HF_TLS_12
                                                                               : HF_TLS_12_OR_13,
-                                                       .has_legacy_ciphers = a->has_legacy_ciphers},
+                                                       .has_legacy_ciphers = o->has_legacy_ciphers},
                                              .timeouts = hf_timeouts_default()};
-    enum hf_err err = hf_probe(&request, &result, why);
+    struct hf_tls_look_result result = {0};
+    struct hf_chain_verdict verdict = {0};
 
+    enum hf_err err = hf_probe(&request, &result, why);
     if (err == HF_OK)
-        err = judge_and_report(a, judge, &result, why);
+        err = hf_trust_store_judge(store, &result.chain, t->server.host, &verdict, why);
+    if (err == HF_OK && o->common.as_json)
+        err = hf_json_print_take(report_json(t, &result, &verdict), stdout, why);
+    else if (err == HF_OK)
+        print_text(t, &result, &verdict);
+    if (err == HF_OK && !verdict.is_valid) {
+        char faults[HF_WHY_MAX];
+        hf_chain_verdict_faults(&verdict, faults);
+        err = hf_fail(why, HF_E_UNTRUSTED, "the server is not trusted: %.600s", faults);
+    }
+    hf_chain_verdict_free(&verdict);
     hf_chain_free(&result.chain);
     if (err != HF_OK)
-        (void)hf_fail_context(why, "%s", a->endpoint);
+        (void)hf_fail_context(why, "%s", t->text);
     return err;
 }
 
 static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
 {
-    struct probe_options *o = call->values;
-    struct judge judge = {0};
+    const struct probe_options *o = call->values;
+    struct hf_posix *posix = NULL;
+    struct hf_trust_store *own_store = NULL;
+    struct target target;
     struct hf_why wrong = {0};
+    enum hf_err err;
 
-    o->endpoint = call->words[0];
-    if (check_arguments(o, &wrong) != HF_OK)
+    if (parse_arguments(call, &target, &wrong) != HF_OK)
         return hf_cli_usage(call, "%s", wrong.text);
-    enum hf_err err = open_judge(call, &judge, why);
+    err = o->ca != NULL ? open_ca_file(o->ca, &own_store, why) : hf_agent_open(call, &posix, why);
+    if (err == HF_OK && target.at_s != INT64_MIN)
+        hf_trust_store_set_clock(target.at_s);
     if (err == HF_OK)
-        err = probe(o, &judge, why);
-    hf_trust_store_free(judge.own_store);
-    hf_posix_close(judge.posix);
+        err = probe(o, &target, own_store != NULL ? own_store : hf_posix_trust_store(posix), why);
+    hf_trust_store_free(own_store);
+    hf_posix_close(posix);
     return err;
 }
 

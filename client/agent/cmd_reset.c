@@ -10,25 +10,21 @@ struct reset_options {
     bool is_agreed;
 };
 
-/* What is not clearly a yes is a no. */
-static bool is_confirmed(const char *state_dir)
-{
-    char answer[8] = "";
-
-    fprintf(stderr, "holdfast: reset %s? Type yes to go on: ", state_dir);
-    return fgets(answer, sizeof answer, stdin) != NULL && strcmp(answer, "yes\n") == 0;
-}
-
 static enum hf_err reset(struct hf_cli_call *call, struct hf_why *why)
 {
     const struct reset_options *o = call->values;
     const char *state_dir = hf_agent_state(call);
     struct hf_posix *posix = NULL;
     struct hf_buf bundle = {0};
+    char answer[8] = "";
 
     if (!o->is_agreed && isatty(STDIN_FILENO) != 1)
         return hf_cli_usage(call, "there is no terminal to ask on; pass `--yes` to confirm");
-    if (!o->is_agreed && !is_confirmed(state_dir))
+    if (!o->is_agreed)
+        fprintf(stderr, "holdfast: reset %s? Type yes to go on: ", state_dir);
+    /* What is not clearly a yes is a no. */
+    if (!o->is_agreed &&
+        (fgets(answer, sizeof answer, stdin) == NULL || strcmp(answer, "yes\n") != 0))
         return hf_fail(why, HF_E_STATE, "nothing was changed");
     enum hf_err err = hf_agent_read_file("--bundle", o->bundle, HF_BUNDLE_BYTES_MAX, &bundle, why);
     if (err == HF_OK)

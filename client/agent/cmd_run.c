@@ -1,5 +1,4 @@
 #include "client/agent/agent.h"
-#include "common/base/timetext.h"
 #include "common/os/service.h"
 
 #include <holdfast/runner.h>
@@ -15,10 +14,8 @@
 struct loop {
     const struct hf_cli_call *call;
     struct hf_posix *posix;
-    bool has_line; /* what became of a check is printed, and its line is not ended */
+    bool has_line; /* the result of a check is printed, and its line is not ended */
 };
-
-/* ---- signals ------------------------------------------------------------------------------------- */
 
 /* For the handlers: there is one loop in this program, in the only thread that takes signals. */
 static struct hf_runner *running;
@@ -40,16 +37,6 @@ static void poke(int signal_number)
     hf_runner_poke(running);
 }
 
-static void install_signals(void)
-{
-    struct sigaction on_stop = {.sa_handler = stop};
-    struct sigaction on_poke = {.sa_handler = poke};
-
-    (void)sigaction(SIGTERM, &on_stop, NULL);
-    (void)sigaction(SIGINT, &on_stop, NULL);
-    (void)sigaction(SIGUSR1, &on_poke, NULL);
-}
-
 /* During a check it waits: it is no reason to interrupt what the check is waiting for. So it does as
  * long as there is no loop to wake. */
 static void hold_poke(bool is_on)
@@ -59,16 +46,6 @@ static void hold_poke(bool is_on)
     sigemptyset(&set);
     sigaddset(&set, SIGUSR1);
     (void)sigprocmask(is_on ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
-}
-
-/* ---- what is printed -------------------------------------------------------------------------------- */
-
-static void print_now(void)
-{
-    char now[HF_TIME_TEXT_MAX];
-
-    hf_time_format((int64_t)time(NULL), now);
-    fprintf(stderr, "%s ", now);
 }
 
 /* A check may take 15 minutes. What it logs on the way shows the watchdog that it goes on. */
@@ -105,20 +82,16 @@ static void notify_status(const char *what, const char *more)
 static void on_waits(void *ctx, const struct hf_next_check *next)
 {
     struct loop *loop = ctx;
-    char in[HF_AGENT_DURATION_MAX];
 
     if (!loop->has_line) {
-        print_now();
-        fputs("started", stderr);
+        fprintf(stderr, "%s started", hf_agent_time(time(NULL)).text);
         notify_status("waiting for the first check", "");
     }
     loop->has_line = false;
-    if (next == NULL) {
+    if (next == NULL)
         fputs("; next check on demand\n", stderr);
-        return;
-    }
-    hf_agent_format_duration(next->wait_s, in);
-    fprintf(stderr, "; next check in %s\n", in);
+    else
+        fprintf(stderr, "; next check in %s\n", hf_agent_duration(next->wait_s).text);
 }
 
 static void on_begins(void *ctx)
@@ -135,13 +108,15 @@ static void on_ended(void *ctx, enum hf_err err, const struct hf_update_result *
 
     is_checking = 0;
     hold_poke(false);
-    print_now();
+    fprintf(stderr, "%s ", hf_agent_time(time(NULL)).text);
     if (err == HF_OK) {
-        hf_agent_print_result(stderr, hf_posix_config(loop->posix), result);
-        if (result->lost[0] != '\0')
+        char line[HF_AGENT_RESULT_MAX];
+        bool has_lost = result->lost[0] != '\0';
+        hf_agent_format_result(hf_posix_config(loop->posix), result, line);
+        fputs(line, stderr);
+        if (has_lost)
             fprintf(stderr, " (warning: %s)", result->lost);
-        notify_status(result->lost[0] != '\0' ? "the last check succeeded; warning: "
-                                              : "the last check succeeded",
+        notify_status(has_lost ? "the last check succeeded; warning: " : "the last check succeeded",
                       result->lost);
     } else {
         fprintf(stderr, "%s: %s", err == HF_E_POSTPONED ? "postponed" : "failed", why->text);
@@ -149,8 +124,6 @@ static void on_ended(void *ctx, enum hf_err err, const struct hf_update_result *
     }
     loop->has_line = true;
 }
-
-/* ---- the command ------------------------------------------------------------------------------------- */
 
 struct run_options {
     struct hf_agent_options common;
@@ -162,6 +135,7 @@ static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
 {
     const struct run_options *o = call->values;
     struct loop loop = {.call = call};
+    const struct sigaction on_stop = {.sa_handler = stop}, on_poke = {.sa_handler = poke};
     int watchdog_ms = hf_notify_watchdog_ms();
     const struct hf_runner_options options = {
         .interval_s = o->interval_s == BY_SCHEDULE ? 0 : o->interval_s,
@@ -186,7 +160,9 @@ static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
     if (err != HF_E_POLICY)
         err = hf_runner_new(loop.posix, &options, &running, why);
     if (err == HF_OK) {
-        install_signals();
+        (void)sigaction(SIGTERM, &on_stop, NULL);
+        (void)sigaction(SIGINT, &on_stop, NULL);
+        (void)sigaction(SIGUSR1, &on_poke, NULL);
         hold_poke(false);
         hf_notify("READY=1");
         hf_runner_run(running);

@@ -1,5 +1,4 @@
 /* holdfast simulate: what breaks on date X? */
-#include "client/agent/agent.h"
 #include "client/agent/status.h"
 #include "client/port/posix/endpoint_probe.h"
 #include "common/base/limits.h"
@@ -18,10 +17,7 @@ struct simulate_options {
     struct hf_agent_options common;
     char *at, *endpoint, *bundle, *description;
     bool has_legacy_ciphers;
-    int64_t at_s;
 };
-
-/* ---- for people ------------------------------------------------------------------------------- */
 
 static const char *word_of(enum hf_simulated simulated)
 {
@@ -31,76 +27,47 @@ static const char *word_of(enum hf_simulated simulated)
     case HF_SIMULATED_AT_RISK:
         return "at risk";
     case HF_SIMULATED_BREAKS:
-        return "breaks";
+        break;
     }
     return "breaks";
 }
 
-/* "2038-01-17: its last root, "CN=…", expires"; "2038-01-17: it expires" of a root itself. */
-static void print_trouble(const struct hf_forecast *f, FILE *out)
-{
-    char from[HF_TIME_TEXT_MAX], latest[HF_TIME_TEXT_MAX];
-
-    hf_time_format_day(f->trouble_s, from);
-    hf_time_format_day(f->broken_s, latest);
-    if (!f->is_endpoint)
-        fprintf(out, "%s: it %s", from,
-                strcmp(f->cause, "removal") == 0 ? "is removed" : "expires");
-    else if (strcmp(f->cause, "missing") == 0)
-        fprintf(out, "%s: the bundle holds none of its roots", from);
-    else if (strcmp(f->cause, "distrust") == 0)
-        fprintf(out,
-                "from %s on, at the latest %s: certificates issued since then are not accepted "
-                "through its last root, \"%s\"",
-                from, latest, f->root);
-    else
-        fprintf(out, "%s: its last root, \"%s\", %s", from, f->root,
-                strcmp(f->cause, "removal") == 0 ? "is removed" : "expires");
-}
-
+/* "… 2038-01-17: its last root, "CN=…", expires"; "… 2038-01-17: it expires" of a root itself. */
 static void print_forecast(const struct hf_forecast *f, FILE *out)
 {
+    const char *ends = strcmp(f->cause, "removal") == 0 ? "is removed" : "expires";
+    const struct hf_agent_text from = hf_agent_day(f->trouble_s);
+
     fprintf(out, "%-8s %s", word_of(f->at), f->who);
     if (f->through[0] != '\0' && f->is_endpoint)
         fprintf(out, " through \"%s\"", f->through);
-    fputs("; ", out);
-    print_trouble(f, out);
-    fputc('\n', out);
-}
-
-static void print_note(const struct hf_date_note *note, FILE *out)
-{
-    char day[HF_TIME_TEXT_MAX];
-
-    hf_time_format_last(note->at_s, day);
-    fprintf(out, "note     certificates issued after %s are not accepted through \"%s\"\n", day,
-            note->subject);
-}
-
-static void print_summary(const struct hf_simulation *s, FILE *out)
-{
-    char day[HF_TIME_TEXT_MAX];
-
-    if (s->n_forecasts == 0) {
-        fputs("breaks   none of the roots may be used today\n", out);
-        return;
-    }
-    hf_time_format_day(s->forecasts[0].trouble_s, day);
-    fprintf(out, "first day of trouble: %s, %s\n", day, s->forecasts[0].who);
+    if (!f->is_endpoint)
+        fprintf(out, "; %s: it %s\n", from.text, ends);
+    else if (strcmp(f->cause, "missing") == 0)
+        fprintf(out, "; %s: the bundle holds none of its roots\n", from.text);
+    else if (strcmp(f->cause, "distrust") == 0)
+        fprintf(out,
+                "; from %s on, at the latest %s: certificates issued since then are not accepted "
+                "through its last root, \"%s\"\n",
+                from.text, hf_agent_day(f->broken_s).text, f->root);
+    else
+        fprintf(out, "; %s: its last root, \"%s\", %s\n", from.text, f->root, ends);
 }
 
 static void print_text(const struct hf_simulation *s, FILE *out)
 {
-    char at[HF_TIME_TEXT_MAX], now[HF_TIME_TEXT_MAX];
-
-    hf_time_format(s->at_s, at);
-    hf_time_format(s->now_s, now);
-    fprintf(out, "at %s, seen from %s:\n", at, now);
+    fprintf(out, "at %s, seen from %s:\n", hf_agent_time(s->at_s).text,
+            hf_agent_time(s->now_s).text);
     for (size_t i = 0; i < s->n_forecasts; i++)
         print_forecast(&s->forecasts[i], out);
-    print_summary(s, out);
+    if (s->n_forecasts == 0)
+        fputs("breaks   none of the roots may be used today\n", out);
+    else
+        fprintf(out, "first day of trouble: %s, %s\n", hf_agent_day(s->forecasts[0].trouble_s).text,
+                s->forecasts[0].who);
     for (size_t i = 0; i < s->n_notes; i++)
-        print_note(&s->notes[i], out);
+        fprintf(out, "note     certificates issued after %s are not accepted through \"%s\"\n",
+                hf_agent_last_day(s->notes[i].at_s).text, s->notes[i].subject);
     for (size_t i = 0; i < s->n_skipped; i++)
         fprintf(out, "skipped  \"%s\": %s is not supported by this device\n", s->skipped[i].subject,
                 s->skipped[i].unsupported);
@@ -112,8 +79,6 @@ static void print_text(const struct hf_simulation *s, FILE *out)
     fputs("assumed  servers renew their certificates and intermediates under the same roots\n",
           out);
 }
-
-/* ---- for programs ----------------------------------------------------------------------------- */
 
 static json_t *word_json(const void *at, const void *ctx)
 {
@@ -144,39 +109,26 @@ static const struct hf_field note_fields[] = {
 
 static enum hf_err print_json(const struct hf_simulation *s, struct hf_why *why)
 {
+    json_t *forecasts = hf_report_list(forecast_fields, s->forecasts, s->n_forecasts,
+                                       sizeof *s->forecasts, NULL);
+    json_t *notes = hf_report_list(note_fields, s->notes, s->n_notes, sizeof *s->notes, NULL);
+    json_t *skipped = hf_report_list(hf_skipped_fields, s->skipped, s->n_skipped,
+                                     sizeof *s->skipped, NULL);
+    int64_t first_s = s->n_forecasts > 0 ? s->forecasts[0].trouble_s : HF_TIME_NONE;
+
     return hf_json_print_take(json_pack("{s:i, s:o, s:o, s:b, s:o, s:b, s:I, s:o, s:o, s:o}",
                                         "format", 1, "now", hf_json_time(s->now_s), "at",
                                         hf_json_time(s->at_s), "breaks", s->breaks, "first_trouble",
-                                        s->n_forecasts > 0 ? hf_json_time(s->forecasts[0].trouble_s)
-                                                           : json_null(),
-                                        "knows_endpoints", s->knows_endpoints, "n_unseen",
-                                        (json_int_t)s->n_unseen, "forecasts",
-                                        hf_report_list(forecast_fields, s->forecasts,
-                                                       s->n_forecasts, sizeof *s->forecasts, NULL),
-                                        "notes",
-                                        hf_report_list(note_fields, s->notes, s->n_notes,
-                                                       sizeof *s->notes, NULL),
-                                        "skipped",
-                                        hf_report_list(hf_skipped_fields, s->skipped, s->n_skipped,
-                                                       sizeof *s->skipped, NULL)),
+                                        hf_json_time(first_s), "knows_endpoints",
+                                        s->knows_endpoints, "n_unseen", (json_int_t)s->n_unseen,
+                                        "forecasts", forecasts, "notes", notes, "skipped", skipped),
                               stdout, why);
 }
 
-/* ---- the command ------------------------------------------------------------------------------ */
-
-/* A day by itself is asked about as a whole: what has ended by its last second, ends on it. */
-static bool parse_at(struct simulate_options *a)
-{
-    if (!hf_time_parse_lenient(a->at, &a->at_s))
-        return false;
-    if (strchr(a->at, 'T') == NULL)
-        a->at_s += HF_DAY_S - 1;
-    return true;
-}
-
-/* The client certificate is for servers that the device knows. */
-static enum hf_err look_out(const struct hf_cli_call *call, const struct hf_posix *posix,
-                            struct hf_endpoint_probe **out, struct hf_why *why)
+/* Probes the server that --endpoint names, if the device has not seen it. The client certificate is
+ * for servers that the device knows. */
+static enum hf_err probe_endpoint(const struct hf_cli_call *call, const struct hf_posix *posix,
+                                  struct hf_endpoint_probe **out, struct hf_why *why)
 {
     const struct simulate_options *o = call->values;
     const struct hf_posix_endpoint endpoint = {.url = o->endpoint};
@@ -193,47 +145,22 @@ static enum hf_err look_out(const struct hf_cli_call *call, const struct hf_posi
     return hf_endpoint_probe_new(&config, hf_agent_log(call), out, why);
 }
 
-static enum hf_err simulate_in(struct hf_cli_call *call, struct hf_posix *posix,
-                               const struct hf_simulation_query *asked, struct hf_why *why)
-{
-    const struct simulate_options *o = call->values;
-    struct hf_endpoint_probe *lookout = NULL;
-    struct hf_endpoint_port prober;
-    struct hf_simulation_query query = *asked;
-    struct hf_simulation simulation = {0};
-
-    if (o->endpoint != NULL) {
-        HF_TRY(look_out(call, posix, &lookout, why));
-        prober = hf_endpoint_probe_port(lookout);
-        query.prober = &prober;
-        query.endpoint = prober.name(prober.ctx, 0); /* in its one form */
-    }
-    query.at_s = o->at_s;
-    query.now_s = posix != NULL ? HF_TIME_NONE : (int64_t)time(NULL);
-    enum hf_err err = hf_client_simulate(posix != NULL ? hf_posix_client(posix) : NULL, &query,
-                                         &simulation, why);
-    if (err == HF_OK) {
-        call->exit_code = simulation.breaks ? HF_EXIT_BREAKS : HF_EXIT_OK;
-        if (o->common.as_json)
-            err = print_json(&simulation, why);
-        else
-            print_text(&simulation, stdout);
-        hf_simulation_free(&simulation);
-    }
-    hf_endpoint_probe_free(lookout);
-    return err;
-}
-
 static enum hf_err simulate(struct hf_cli_call *call, struct hf_why *why)
 {
-    struct simulate_options *o = call->values;
+    const struct simulate_options *o = call->values;
     struct hf_posix *posix = NULL;
     struct hf_buf pem = {0}, custom = {0};
+    struct hf_endpoint_probe *probe = NULL;
+    struct hf_endpoint_port prober;
     struct hf_simulation_query query = {0};
+    struct hf_simulation simulation = {0};
 
-    if (!parse_at(o))
+    if (!hf_time_parse_lenient(o->at, &query.at_s))
         return hf_cli_usage(call, "--at wants YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, not \"%s\"",
                             o->at);
+    /* A day by itself means all of it: what has ended by its last second, ends on it. */
+    if (strchr(o->at, 'T') == NULL)
+        query.at_s += HF_DAY_S - 1;
     if (o->description != NULL && o->bundle == NULL)
         return hf_cli_usage(call, "--description is about a --bundle");
     enum hf_err err = hf_agent_read_file("--bundle", o->bundle, HF_BUNDLE_BYTES_MAX, &pem, why);
@@ -245,10 +172,31 @@ static enum hf_err simulate(struct hf_cli_call *call, struct hf_why *why)
     /* A bundle can be judged without any device, unless one was named. */
     if (err == HF_E_NOT_FOUND && o->bundle != NULL && hf_agent_named_state(call) == NULL)
         err = HF_OK;
+    if (err == HF_OK && o->endpoint != NULL)
+        err = probe_endpoint(call, posix, &probe, why);
+    if (err != HF_OK)
+        goto out;
+
     query.pem = hf_buf_bytes(&pem);
     query.custom = hf_buf_bytes(&custom);
-    if (err == HF_OK)
-        err = simulate_in(call, posix, &query, why);
+    query.now_s = posix != NULL ? HF_TIME_NONE : (int64_t)time(NULL);
+    if (probe != NULL) {
+        prober = hf_endpoint_probe_port(probe);
+        query.prober = &prober;
+        query.endpoint = prober.name(prober.ctx, 0); /* in its one form */
+    }
+    err = hf_client_simulate(posix != NULL ? hf_posix_client(posix) : NULL, &query, &simulation,
+                             why);
+    if (err != HF_OK)
+        goto out;
+    call->exit_code = simulation.breaks ? HF_EXIT_BREAKS : HF_EXIT_OK;
+    if (o->common.as_json)
+        err = print_json(&simulation, why);
+    else
+        print_text(&simulation, stdout);
+out:
+    hf_simulation_free(&simulation);
+    hf_endpoint_probe_free(probe);
     hf_posix_close(posix);
     hf_buf_free(&pem);
     hf_buf_free(&custom);

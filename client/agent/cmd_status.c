@@ -1,5 +1,5 @@
-/* holdfast status; with --check: is this device well? One line for a monitoring system, and its exit
- * code. */
+/* holdfast status; with --check: the health of this device, as one line for a monitoring system, and its
+ * exit code. */
 #include "client/agent/status.h"
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
@@ -21,20 +21,18 @@ enum hf_health {
     HF_HEALTH_UNKNOWN = 3, /* the state cannot be read */
 };
 
-/* ---- the health of a device ------------------------------------------------------------------- */
-
 #define WARN_DAYS 90            /* a successor must be published and installed by then */
 #define SILENT_S (2 * HF_DAY_S) /* checks are at most 30 hours apart */
 
 struct health {
-    FILE *out;
+    FILE *out; /* NULL: only the level */
     enum hf_health level;
     size_t n;
 };
 
 /* The worst level counts; every problem is printed. */
-static void tell(struct health *h, enum hf_health level, const char *fmt, ...) HF_PRINTF(3, 4);
-static void tell(struct health *h, enum hf_health level, const char *fmt, ...)
+static void add(struct health *h, enum hf_health level, const char *fmt, ...) HF_PRINTF(3, 4);
+static void add(struct health *h, enum hf_health level, const char *fmt, ...)
 {
     va_list args;
 
@@ -64,67 +62,57 @@ static void check_roots(struct health *h, const struct hf_status *s)
         last_s = end_s > last_s ? end_s : last_s;
     }
     if (!s->active.is_present)
-        tell(h, HF_HEALTH_CRITICAL, "no bundle is installed");
+        add(h, HF_HEALTH_CRITICAL, "no bundle is installed");
     else if (!has_usable)
-        tell(h, HF_HEALTH_CRITICAL, "no root of the active bundle is valid");
+        add(h, HF_HEALTH_CRITICAL, "no root of the active bundle is valid");
     else if ((last_s - s->now_s) / HF_DAY_S <= WARN_DAYS)
-        tell(h, HF_HEALTH_WARNING, "the last valid root ends in %" PRId64 " days",
-             (last_s - s->now_s) / HF_DAY_S);
-}
-
-static void check_endpoints(struct health *h, const struct hf_status *s)
-{
-    for (size_t i = 0; i < s->n_warnings; i++) {
-        const struct hf_warning *w = &s->warnings[i];
-        if (w->is_note || w->endpoint[0] == '\0' || w->days_left > WARN_DAYS)
-            continue;
-        tell(h, strcmp(w->kind, "lost") == 0 ? HF_HEALTH_CRITICAL : HF_HEALTH_WARNING, "%s",
-             w->text);
-    }
-}
-
-static void check_checks(struct health *h, const struct hf_status *s)
-{
-    bool was_ok = strcmp(s->last_outcome, hf_err_name(HF_OK)) == 0 ||
-                  strcmp(s->last_outcome, hf_err_name(HF_E_POSTPONED)) == 0;
-
-    if (s->last_check_s == HF_TIME_NONE)
-        tell(h, HF_HEALTH_WARNING, "it has never checked for an update");
-    else if (!was_ok)
-        tell(h, HF_HEALTH_WARNING, "the last check failed: %s", s->last_text);
-    else if (s->now_s - s->last_check_s > SILENT_S)
-        tell(h, HF_HEALTH_WARNING,
-             "the last check was %" PRId64 " days ago; is holdfast run running?",
-             (s->now_s - s->last_check_s) / HF_DAY_S);
-    if (s->timestamp.version != 0 && s->timestamp.expires_s <= s->now_s)
-        tell(h, HF_HEALTH_CRITICAL, "the newest metadata that it has seen has expired");
-    if (s->failed_validations > 0)
-        tell(h, HF_HEALTH_WARNING,
-             "no update server had a valid chain in the last %" PRId64 " checks",
-             s->failed_validations);
+        add(h, HF_HEALTH_WARNING, "the last valid root ends in %" PRId64 " days",
+            (last_s - s->now_s) / HF_DAY_S);
 }
 
 static void check_all(struct health *h, const struct hf_status_view *view)
 {
-    check_roots(h, &view->status);
-    check_endpoints(h, &view->status);
+    const struct hf_status *s = &view->status;
+    bool was_ok = strcmp(s->last_outcome, hf_err_name(HF_OK)) == 0 ||
+                  strcmp(s->last_outcome, hf_err_name(HF_E_POSTPONED)) == 0;
+
+    check_roots(h, s);
+    for (size_t i = 0; i < s->n_warnings; i++) {
+        const struct hf_warning *w = &s->warnings[i];
+        bool is_lost = strcmp(w->kind, "lost") == 0;
+        if (!w->is_note && w->endpoint[0] != '\0' && w->days_left <= WARN_DAYS)
+            add(h, is_lost ? HF_HEALTH_CRITICAL : HF_HEALTH_WARNING, "%s", w->text);
+    }
     if (view->not_writable.code != HF_OK)
-        tell(h, HF_HEALTH_CRITICAL, "the state cannot be written: %s", view->not_writable.text);
-    check_checks(h, &view->status);
-    if (view->not_told.code != HF_OK)
-        tell(h, HF_HEALTH_WARNING, "%s", view->not_told.text);
+        add(h, HF_HEALTH_CRITICAL, "the state cannot be written: %s", view->not_writable.text);
+    if (s->last_check_s == HF_TIME_NONE)
+        add(h, HF_HEALTH_WARNING, "it has never checked for an update");
+    else if (!was_ok)
+        add(h, HF_HEALTH_WARNING, "the last check failed: %s", s->last_text);
+    else if (s->now_s - s->last_check_s > SILENT_S)
+        add(h, HF_HEALTH_WARNING,
+            "the last check was %" PRId64 " days ago; is holdfast run running?",
+            (s->now_s - s->last_check_s) / HF_DAY_S);
+    if (s->timestamp.version != 0 && s->timestamp.expires_s <= s->now_s)
+        add(h, HF_HEALTH_CRITICAL, "the newest metadata that it has seen has expired");
+    if (s->failed_validations > 0)
+        add(h, HF_HEALTH_WARNING,
+            "no update server had a valid chain in the last %" PRId64 " checks",
+            s->failed_validations);
+    if (view->export_is_old.code != HF_OK)
+        add(h, HF_HEALTH_WARNING, "%s", view->export_is_old.text);
 }
 
+/* The level stands before the reasons, so it is determined first. */
 static enum hf_health check_health(FILE *out, const struct hf_status_view *view)
 {
     static const char *const words[] = {"OK", "WARNING", "CRITICAL"};
-    struct health health = {0};
+    struct health health = {0}, printed = {.out = out};
 
     check_all(&health, view);
     if (out == NULL)
         return health.level;
     fprintf(out, "%s: ", words[health.level]);
-    struct health printed = {.out = out};
     check_all(&printed, view);
     if (printed.n == 0)
         fprintf(out, "%s/%s %" PRId64 " is active, the last check succeeded",
@@ -134,40 +122,31 @@ static enum hf_health check_health(FILE *out, const struct hf_status_view *view)
     return health.level;
 }
 
-/* ---- the command ------------------------------------------------------------------------------ */
-
-static enum hf_err print_view(struct hf_cli_call *call, struct hf_posix *posix, struct hf_why *why)
-{
-    const struct status_options *o = call->values;
-    struct hf_status_view view = {.config = hf_posix_config(posix),
-                                  .state_dir = hf_agent_state(call)};
-
-    HF_TRY(hf_client_status(hf_posix_client(posix), &view.status, why));
-    if (hf_posix_device_id(posix, &view.device_id, &view.no_device_id) != HF_OK)
-        view.device_id = NULL;
-    if (hf_posix_is_writable(posix, &view.not_writable) == HF_OK)
-        view.not_writable.code = HF_OK;
-    if (hf_posix_export_is_current(posix, &view.not_told) == HF_OK)
-        view.not_told.code = HF_OK;
-    enum hf_err err = HF_OK;
-    if (o->is_check)
-        call->exit_code = (int)check_health(o->common.as_json ? NULL : stdout, &view);
-    if (o->common.as_json)
-        err = hf_status_print_json(stdout, &view, why);
-    else if (!o->is_check)
-        hf_status_print_text(stdout, &view);
-    hf_status_free(&view.status);
-    return err;
-}
-
 static enum hf_err status(struct hf_cli_call *call, struct hf_why *why)
 {
     const struct status_options *o = call->values;
     struct hf_posix *posix = NULL;
+    struct hf_status_view view = {.state_dir = hf_agent_state(call)};
 
     enum hf_err err = hf_agent_open(call, &posix, why);
     if (err == HF_OK)
-        err = print_view(call, posix, why);
+        err = hf_client_status(hf_posix_client(posix), &view.status, why);
+    if (err == HF_OK) {
+        view.config = hf_posix_config(posix);
+        if (hf_posix_device_id(posix, &view.device_id, &view.no_device_id) != HF_OK)
+            view.device_id = NULL;
+        if (hf_posix_is_writable(posix, &view.not_writable) == HF_OK)
+            view.not_writable.code = HF_OK;
+        if (hf_posix_export_is_current(posix, &view.export_is_old) == HF_OK)
+            view.export_is_old.code = HF_OK;
+        if (o->is_check)
+            call->exit_code = (int)check_health(o->common.as_json ? NULL : stdout, &view);
+        if (o->common.as_json)
+            err = hf_status_print_json(stdout, &view, why);
+        else if (!o->is_check)
+            hf_status_print_text(stdout, &view);
+        hf_status_free(&view.status);
+    }
     hf_posix_close(posix);
     if (err == HF_OK || !o->is_check)
         return err;

@@ -1,8 +1,6 @@
 #include "client/agent/agent.h"
 #include "common/cli/report.h"
 
-#include <stdlib.h>
-
 /* `config` NULL: the state could not be opened. */
 static enum hf_err print_json(const struct hf_posix_config *config, enum hf_err err,
                               const struct hf_update_result *result, const char *sentence,
@@ -29,52 +27,34 @@ static enum hf_err print_json(const struct hf_posix_config *config, enum hf_err 
         stdout, why);
 }
 
-/* The line that text output has, as a text. */
-static enum hf_err print_success(const struct hf_posix_config *config, bool as_json,
-                                 const struct hf_update_result *result, struct hf_why *why)
-{
-    char *line = NULL;
-    size_t len = 0;
-    FILE *memory = open_memstream(&line, &len);
-
-    if (memory == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for the result");
-    hf_agent_print_result(memory, config, result);
-    enum hf_err err = HF_OK;
-    if (fclose(memory) != 0)
-        err = hf_fail(why, HF_E_MEMORY, "out of memory for the result");
-    else if (as_json)
-        err = print_json(config, HF_OK, result, line, why);
-    else
-        puts(line);
-    free(line);
-    return err;
-}
-
 static enum hf_err update(struct hf_cli_call *call, struct hf_why *why)
 {
     bool as_json = ((const struct hf_agent_options *)call->values)->as_json;
     struct hf_posix *posix = NULL;
     struct hf_update_result result = {0};
     struct hf_why unprinted = {0};
+    char line[HF_AGENT_RESULT_MAX];
 
     enum hf_err err = hf_agent_open(call, &posix, why);
     if (err == HF_OK)
         err = hf_posix_update(posix, &result, why);
     const struct hf_posix_config *config = posix != NULL ? hf_posix_config(posix) : NULL;
     if (err == HF_OK)
-        err = print_success(config, as_json, &result, why);
+        hf_agent_format_result(config, &result, line);
+    const char *sentence = err == HF_OK ? line : why->text;
+    if (as_json && print_json(config, err, &result, sentence, &unprinted) != HF_OK)
+        err = hf_fail(why, unprinted.code, "%s", unprinted.text);
+    else if (!as_json && err == HF_OK)
+        puts(sentence);
+    else if (!as_json && err == HF_E_POSTPONED)
+        printf("postponed: %s\n", sentence);
     if (err == HF_OK && result.lost[0] != '\0')
         fprintf(stderr, "holdfast: warning: %s\n", result.lost);
     if (err == HF_OK && result.export_fault[0] != '\0')
         fprintf(stderr, "holdfast: warning: %s\n", result.export_fault);
-    if (err != HF_OK && as_json && print_json(config, err, &result, why->text, &unprinted) != HF_OK)
-        err = hf_fail(why, unprinted.code, "%s", unprinted.text);
     hf_posix_close(posix);
     if (err != HF_E_POSTPONED)
         return err;
-    if (!as_json)
-        printf("postponed: %s\n", why->text);
     call->exit_code = HF_EXIT_POSTPONED;
     return HF_OK;
 }

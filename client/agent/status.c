@@ -1,8 +1,13 @@
-/* The status for programs. schema/status.schema.json says what each field is. */
 #include "client/agent/status.h"
 #include "common/base/timetext.h"
 
-/* ---- roots and bundles ------------------------------------------------------------------------ */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- for programs: JSON ------------------------------------------------------------------------- */
 
 /* `ctx` is the whole status. */
 static json_t *days_left(const void *at, const void *ctx)
@@ -53,26 +58,24 @@ static json_t *bundle_of(const void *at, const void *ctx)
     return bundle->is_present ? hf_report_object(fields, bundle, ctx) : json_null();
 }
 
-/* ---- metadata and checks ---------------------------------------------------------------------- */
-
-static json_t *role_of(int64_t version, int64_t expires_s)
+static json_t *role_of(const void *at, const void *ctx)
 {
-    if (version == 0)
-        return json_null();
-    return json_pack("{s:I, s:o}", "version", (json_int_t)version, "expires",
-                     hf_json_time(expires_s));
-}
-
-static json_t *metadata_of(const void *at, const void *ctx)
-{
-    const struct hf_status *s = at;
+    const struct hf_role_status *role = at;
 
     (void)ctx;
-    return json_pack("{s:o, s:o, s:o, s:o}", "root", role_of(s->root.version, s->root.expires_s),
-                     "timestamp", role_of(s->timestamp.version, s->timestamp.expires_s), "snapshot",
-                     role_of(s->snapshot.version, s->snapshot.expires_s), "targets",
-                     role_of(s->targets.version, s->targets.expires_s));
+    if (role->version == 0)
+        return json_null();
+    return json_pack("{s:I, s:o}", "version", (json_int_t)role->version, "expires",
+                     hf_json_time(role->expires_s));
 }
+
+static const struct hf_field metadata_fields[] = {
+    {"root", HF_FIELD_MADE, offsetof(struct hf_status, root), .make = role_of},
+    {"timestamp", HF_FIELD_MADE, offsetof(struct hf_status, timestamp), .make = role_of},
+    {"snapshot", HF_FIELD_MADE, offsetof(struct hf_status, snapshot), .make = role_of},
+    {"targets", HF_FIELD_MADE, offsetof(struct hf_status, targets), .make = role_of},
+    {0},
+};
 
 static json_t *last_check_of(const void *at, const void *ctx)
 {
@@ -114,24 +117,21 @@ static const struct hf_field next_check_fields[] = {
     {0},
 };
 
-/* ---- endpoints and warnings ------------------------------------------------------------------- */
-
 static json_t *chain_of(const struct hf_chain_status *chain)
 {
+    bool was_seen = chain->seen_s != HF_TIME_NONE;
     json_t *anchors = json_array(), *lost = json_null();
 
-    if (chain->seen_s == HF_TIME_NONE)
-        return json_pack("{s:s, s:n, s:n, s:n, s:o, s:n}", "key_type", chain->key_type, "seen",
-                         "not_before", "not_after", "anchors", anchors, "lost");
-    for (size_t i = 0; i < chain->n_anchors; i++)
+    for (size_t i = 0; was_seen && i < chain->n_anchors; i++)
         anchors = hf_json_append_take(anchors, json_string(chain->anchors[i]));
-    if (chain->lost_since_s != HF_TIME_NONE)
+    if (was_seen && chain->lost_since_s != HF_TIME_NONE)
         lost = json_pack("{s:o, s:s}", "since", hf_json_time(chain->lost_since_s), "root",
                          chain->lost_root);
     return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "key_type", chain->key_type, "seen",
                      hf_json_time(chain->seen_s), "not_before",
-                     hf_json_time(chain->leaf_not_before_s), "not_after",
-                     hf_json_time(chain->leaf_not_after_s), "anchors", anchors, "lost", lost);
+                     hf_json_time(was_seen ? chain->leaf_not_before_s : HF_TIME_NONE), "not_after",
+                     hf_json_time(was_seen ? chain->leaf_not_after_s : HF_TIME_NONE), "anchors",
+                     anchors, "lost", lost);
 }
 
 static json_t *chains_of(const void *at, const void *ctx)
@@ -173,8 +173,6 @@ static const struct hf_field warning_fields[] = {
     {0},
 };
 
-/* ---- the whole -------------------------------------------------------------------------------- */
-
 #undef OF
 #define OF(member) offsetof(struct hf_status, member)
 
@@ -182,7 +180,7 @@ static const struct hf_field status_fields[] = {
     {"time", HF_FIELD_TIME, OF(now_s)},
     {"clock_floor", HF_FIELD_TIME, OF(clock_floor_s)},
     {"last_check", HF_FIELD_MADE, 0, .make = last_check_of},
-    {"metadata", HF_FIELD_MADE, 0, .make = metadata_of},
+    {"metadata", HF_FIELD_RECORD, 0, .fields = metadata_fields},
     {"active", HF_FIELD_MADE, OF(active), .make = bundle_of},
     {"previous", HF_FIELD_MADE, OF(previous), .make = bundle_of},
     {"next_check", HF_FIELD_RECORD, OF(next_check), .fields = next_check_fields},
@@ -215,4 +213,217 @@ enum hf_err hf_status_print_json(FILE *out, const struct hf_status_view *v, stru
     }
     json_decref(more);
     return hf_json_print_take(status, out, why);
+}
+
+/* ---- for people: text, a head about the device, then one block a root --------------------------- */
+
+#define SOON_DAYS 90 /* a root that ends within a quarter needs attention */
+
+struct colours {
+    const char *bold, *green, *yellow, *red, *off;
+};
+
+struct printer {
+    FILE *out;
+    struct colours c;
+    const struct hf_status_view *view;
+};
+
+/* On a terminal only, and not with NO_COLOR set (no-color.org) or TERM=dumb. */
+static struct colours colours_of(FILE *out)
+{
+    const char *no_colour = getenv("NO_COLOR");
+    const char *term = getenv("TERM");
+
+    if ((no_colour != NULL && no_colour[0] != '\0') || term == NULL || strcmp(term, "dumb") == 0 ||
+        isatty(fileno(out)) != 1)
+        return (struct colours){"", "", "", "", ""};
+    return (struct colours){"\x1b[1m", "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[0m"};
+}
+
+/* "NAME         VALUE" */
+static void row(const struct printer *p, const char *name, const char *fmt, ...) HF_PRINTF(3, 4);
+static void row(const struct printer *p, const char *name, const char *fmt, ...)
+{
+    va_list args;
+
+    fprintf(p->out, "%-12s ", name);
+    va_start(args, fmt);
+    vfprintf(p->out, fmt, args);
+    va_end(args);
+    fputc('\n', p->out);
+}
+
+static void print_device(const struct printer *p)
+{
+    const struct hf_status_view *v = p->view;
+    const struct hf_client_config *client = &v->config->client;
+    const struct hf_status *s = &v->status;
+
+    row(p, "bundle", "%s%s/%s%s", p->c.bold, client->set, client->profile, p->c.off);
+    row(p, "device", "%s", v->device_id != NULL ? v->device_id : v->no_device_id.text);
+    row(p, "state", "%s", v->state_dir);
+    if (v->not_writable.code != HF_OK)
+        row(p, "", "%sread-only: %s%s", p->c.yellow, v->not_writable.text, p->c.off);
+    if (client->n_urls == 0)
+        row(p, "mirror", "unknown");
+    for (size_t i = 0; i < client->n_urls; i++)
+        row(p, i == 0 ? "mirror" : "", "%s", client->urls[i]);
+    if (v->config->export_file != NULL)
+        row(p, "export", "%s", v->config->export_file);
+    if (v->config->on_swap != NULL)
+        row(p, "on swap", "%s", v->config->on_swap);
+    row(p, "time", "%s (it is %s at least)", hf_agent_time(s->now_s).text,
+        hf_agent_day(s->clock_floor_s).text);
+    if (s->last_check_s == HF_TIME_NONE) {
+        row(p, "last check", "never");
+    } else {
+        bool was_ok = strcmp(s->last_outcome, hf_err_name(HF_OK)) == 0;
+        bool was_postponed = strcmp(s->last_outcome, hf_err_name(HF_E_POSTPONED)) == 0;
+        row(p, "last check", "%s, %s%s%s: %s", hf_agent_time(s->last_check_s).text,
+            was_ok ? p->c.green : p->c.red,
+            was_ok          ? "ok"
+            : was_postponed ? "postponed"
+                            : "failed",
+            p->c.off, s->last_text);
+    }
+    row(p, "next check", "%s, in %s: %s", hf_agent_time(s->next_check.at_s).text,
+        hf_agent_duration(s->next_check.wait_s).text, s->next_check.reason);
+    if (s->trial.is_on)
+        row(p, "on trial", "%sversion %" PRId64 "%s, for %s of uptime; it waits for %s",
+            p->c.yellow, s->trial.version, p->c.off, hf_agent_duration(s->trial.up_s).text,
+            s->trial.waits_for);
+    if (s->failed_validations > 0)
+        row(p, "servers", "no server's chain has validated in the last %" PRId64 " checks",
+            s->failed_validations);
+    if (s->last_recovery_s != HF_TIME_NONE)
+        row(p, "recovery", "%s, %s: that check did not validate the servers' chains",
+            hf_agent_time(s->last_recovery_s).text,
+            s->has_recovered ? "successful" : "without success");
+}
+
+static void print_chain(const struct printer *p, const struct hf_chain_status *chain)
+{
+    const struct hf_bundle_status *active = &p->view->status.active;
+    bool is_lost = chain->lost_since_s != HF_TIME_NONE;
+
+    row(p, "", "%s key seen %s, its certificate lasts until %s; %s", chain->key_type,
+        hf_agent_time(chain->seen_s).text, hf_agent_day(chain->leaf_not_after_s).text,
+        is_lost                ? "it is lost"
+        : chain->n_anchors > 0 ? "any one of these roots serves:"
+                               : "no root serves");
+    if (is_lost)
+        row(p, "",
+            "%slost since %s%s: no root of its chain is trusted any more, the last one was \"%s\"",
+            p->c.red, hf_agent_time(chain->lost_since_s).text, p->c.off, chain->lost_root);
+    for (size_t i = 0; i < chain->n_anchors && !is_lost; i++) {
+        const char *subject = NULL;
+        for (size_t k = 0; k < active->n_anchors && subject == NULL; k++) {
+            if (strcmp(active->anchors[k].spki_sha256, chain->anchors[i]) == 0)
+                subject = active->anchors[k].subject;
+        }
+        if (subject != NULL)
+            row(p, "", "  %s", subject);
+        else
+            row(p, "", "  SPKI %s, which is not in the active bundle", chain->anchors[i]);
+    }
+}
+
+static void print_endpoint(const struct printer *p, const struct hf_endpoint_status *endpoint)
+{
+    const size_t n = sizeof endpoint->chains / sizeof endpoint->chains[0];
+    bool was_seen = false;
+
+    for (size_t i = 0; i < n; i++)
+        was_seen = was_seen || endpoint->chains[i].seen_s != HF_TIME_NONE;
+    row(p, "endpoint", "%s%s", endpoint->name,
+        was_seen ? "" : ", not seen yet: it was not reached, or no check has looked");
+    for (size_t i = 0; i < n; i++) {
+        if (endpoint->chains[i].seen_s != HF_TIME_NONE)
+            print_chain(p, &endpoint->chains[i]);
+    }
+}
+
+static void print_warning(const struct printer *p, const struct hf_warning *w)
+{
+    fprintf(p->out, "%s%-12s%s ", w->is_note ? p->c.off : p->c.yellow,
+            w->is_note ? "note" : "warning", p->c.off);
+    if (w->threshold_days > 0)
+        fprintf(p->out, "(%d days) ", w->threshold_days);
+    fprintf(p->out, "%s\n", w->text);
+}
+
+static void print_role(const struct printer *p, const char *name, const struct hf_role_status *role)
+{
+    bool is_expired = role->expires_s <= p->view->status.now_s;
+
+    if (role->version == 0)
+        row(p, name, "-");
+    else
+        row(p, name, "version %" PRId64 ", %s%s %s%s", role->version,
+            is_expired ? p->c.red : p->c.off, is_expired ? "expired" : "expires",
+            hf_agent_time(role->expires_s).text, p->c.off);
+}
+
+static void print_root(const struct printer *p, size_t number, const struct hf_anchor_status *root)
+{
+    const struct {
+        const char *name;
+        int64_t time_s;
+    } dates[] = {{"distrust after", root->distrust_after_s},
+                 {"remove after", root->remove_after_s}};
+    int64_t days_left = hf_days_between(p->view->status.now_s, root->not_after_s);
+    const char *colour = days_left < SOON_DAYS ? p->c.yellow : p->c.off;
+
+    if (strcmp(root->state, "usable") != 0)
+        colour = p->c.red;
+    fprintf(p->out, "  %zu. %s%s%s\n", number, p->c.bold, root->subject, p->c.off);
+    fprintf(p->out, "     %-15s %s\n", "SHA-256", root->sha256);
+    fprintf(p->out, "     %-15s %s\n", "SPKI SHA-256", root->spki_sha256);
+    fprintf(p->out, "     %-15s %s%s (%" PRId64 " days left), %s%s\n", "expires", colour,
+            hf_agent_day(root->not_after_s).text, days_left, root->state, p->c.off);
+    for (size_t i = 0; i < sizeof dates / sizeof dates[0]; i++) {
+        if (dates[i].time_s != HF_TIME_NONE)
+            fprintf(p->out, "     %-15s %s (%" PRId64 " days left)\n", dates[i].name,
+                    hf_agent_last_day(dates[i].time_s).text,
+                    hf_days_between(p->view->status.now_s, dates[i].time_s));
+        else if (i == 0)
+            fprintf(p->out, "     %-15s -\n", dates[i].name);
+    }
+}
+
+static void print_bundle(const struct printer *p, const char *name,
+                         const struct hf_bundle_status *bundle, const char *if_absent)
+{
+    fprintf(p->out, "\n%s%s%s: ", p->c.bold, name, p->c.off);
+    if (!bundle->is_present) {
+        fprintf(p->out, "none%s\n", if_absent);
+        return;
+    }
+    fprintf(p->out, "version %" PRId64 "%s, %zu %s, SHA-256 %s\n", bundle->version,
+            bundle->version == 0 ? " (from the factory)" : "", bundle->n_anchors,
+            bundle->n_anchors == 1 ? "root" : "roots", bundle->sha256);
+    for (size_t i = 0; i < bundle->n_anchors; i++)
+        print_root(p, i + 1, &bundle->anchors[i]);
+    for (size_t i = 0; i < bundle->n_skipped; i++)
+        fprintf(p->out, "   skipped %s\n           %s is not supported by this device\n",
+                bundle->skipped[i].subject, bundle->skipped[i].unsupported);
+}
+
+void hf_status_print_text(FILE *out, const struct hf_status_view *view)
+{
+    const struct printer p = {out, colours_of(out), view};
+    const struct hf_status *s = &view->status;
+
+    print_device(&p);
+    for (size_t i = 0; i < s->n_endpoints; i++)
+        print_endpoint(&p, &s->endpoints[i]);
+    for (size_t i = 0; i < s->n_warnings; i++)
+        print_warning(&p, &s->warnings[i]);
+    print_role(&p, "root", &s->root);
+    print_role(&p, "timestamp", &s->timestamp);
+    print_role(&p, "snapshot", &s->snapshot);
+    print_role(&p, "targets", &s->targets);
+    print_bundle(&p, "active", &s->active, "; run holdfast update");
+    print_bundle(&p, "previous", &s->previous, "");
 }

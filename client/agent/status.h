@@ -9,10 +9,10 @@ struct hf_status_view {
     struct hf_status status; /* owned */
     const struct hf_posix_config *config;
     const char *state_dir;
-    const char *device_id;      /* NULL where it cannot be found out */
-    struct hf_why no_device_id; /* why */
-    struct hf_why not_writable; /* code HF_OK where STATE can be written */
-    struct hf_why not_told;     /* code HF_OK where other programs know of the active bundle */
+    const char *device_id;       /* NULL where it cannot be determined */
+    struct hf_why no_device_id;  /* why */
+    struct hf_why not_writable;  /* code HF_OK where STATE can be written */
+    struct hf_why export_is_old; /* code HF_OK where other programs use the active bundle */
 };
 
 void hf_status_print_text(FILE *out, const struct hf_status_view *view);

@@ -187,7 +187,7 @@ struct hf_status {
     size_t n_endpoints;
     struct hf_warning *warnings; /* warnings before notes, the soonest first */
     size_t n_warnings;
-    struct {
+    struct hf_role_status {
         int64_t version; /* 0 where not held */
         int64_t expires_s;
     } root, timestamp, snapshot, targets;
