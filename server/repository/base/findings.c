@@ -58,21 +58,6 @@ bool hf_lint_code_is_error(enum hf_lint_code code)
     return codes[code].is_error;
 }
 
-/* HF_E_ARGUMENT for a name that no error has; warnings need no acceptance. */
-static enum hf_err lint_code_parse_error(const char *name, enum hf_lint_code *out,
-                                         struct hf_why *why)
-{
-    for (size_t i = 0; i < HF_LINT_CODES; i++) {
-        if (codes[i].is_error && strcmp(codes[i].name, name) == 0) {
-            *out = (enum hf_lint_code)i;
-            return HF_OK;
-        }
-    }
-    return hf_fail(why, HF_E_ARGUMENT, "--accept %.80s: no error of lint has that code", name);
-}
-
-/* ---- the list --------------------------------------------------------------------------------- */
-
 enum hf_err hf_findings_add(struct hf_findings *f, enum hf_lint_code code, const char *where,
                             struct hf_why *why, const char *fmt, ...)
 {
@@ -110,12 +95,15 @@ void hf_findings_free(struct hf_findings *f)
 enum hf_err hf_findings_accept(struct hf_findings *f, const char *const *names, struct hf_why *why)
 {
     for (size_t i = 0; names != NULL && names[i] != NULL; i++) {
-        enum hf_lint_code code = HF_LINT_CODES;
-        HF_TRY(lint_code_parse_error(names[i], &code, why));
-        for (size_t j = 0; j < f->n_items; j++) {
-            if (f->items[j].code == code)
-                f->items[j].is_accepted = true;
-        }
+        size_t code = 0;
+        while (code < HF_LINT_CODES &&
+               !(codes[code].is_error && strcmp(codes[code].name, names[i]) == 0))
+            code++;
+        if (code == HF_LINT_CODES)
+            return hf_fail(why, HF_E_ARGUMENT, "--accept %.80s: no error of lint has that code",
+                           names[i]);
+        for (size_t j = 0; j < f->n_items; j++)
+            f->items[j].is_accepted = f->items[j].is_accepted || f->items[j].code == code;
     }
     return HF_OK;
 }
@@ -133,8 +121,6 @@ size_t hf_findings_errors(const struct hf_findings *f, const struct hf_finding *
     }
     return n;
 }
-
-/* ---- for people and for scripts --------------------------------------------------------------- */
 
 static const char *severity(const struct hf_finding *finding)
 {

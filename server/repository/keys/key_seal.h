@@ -12,6 +12,12 @@ struct hf_key_seal {
     uint8_t *wrap_key; /* owned, sodium_malloc; NULL for HF_KDF_NONE */
 };
 
+/** A seal of these parameters, with a passphrase to be chosen for the keys of `folder`.
+ *  `passphrase_file` NULL: ask. */
+HF_MUST_USE enum hf_err hf_key_seal_choose(struct hf_kdf kdf, const char *passphrase_file,
+                                           const char *folder, struct hf_key_seal *out,
+                                           struct hf_why *why);
+
 /**
  * The seal of a key about to be made in `folder`: that of the keys in it, which the passphrase must
  * open (HF_E_KEY), or a new one with a passphrase to be chosen. A folder named "online" gets the
@@ -22,11 +28,6 @@ HF_MUST_USE enum hf_err hf_key_seal_prepare(const char *folder, const char *pass
 
 void hf_key_seal_free(struct hf_key_seal *seal);
 
-/** The folder that `path` names a file in: "." without one. HF_E_LIMIT. */
-HF_MUST_USE enum hf_err hf_path_folder(const char *path, struct hf_path *out, struct hf_why *why);
-
-/* A new passphrase for keys that lie in one folder. */
-
 /**
  * Seal these files (at least one, all of one folder) under a passphrase to be chosen. Each is written
  * beside the old one, opened again, and renamed over it when all of them are there, so that a key is
@@ -36,5 +37,8 @@ HF_MUST_USE enum hf_err hf_path_folder(const char *path, struct hf_path *out, st
  */
 HF_MUST_USE enum hf_err hf_key_rekey(const char *const *paths, const char *passphrase_file,
                                      const char *new_passphrase_file, struct hf_why *why);
+
+/** The folder that `path` names a file in: "." without one. HF_E_LIMIT. */
+HF_MUST_USE enum hf_err hf_path_folder(const char *path, struct hf_path *out, struct hf_why *why);
 
 #endif

@@ -6,34 +6,28 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <sodium.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static const char *find(const struct hf_root *root, const struct hf_role *role,
-                        const struct hf_key *public)
-{
-    for (size_t i = 0; i < role->n_key_ids; i++) {
-        const struct hf_key *key = hf_keyring_find(&root->ring, role->key_ids[i]);
-        if (key != NULL && hf_key_same(key, public))
-            return role->key_ids[i];
-    }
-    return NULL;
-}
+#define FILES_MAX 256 /* key files in one folder */
+#define TRIES_MAX 3   /* at a passphrase that is typed */
 
 const char *hf_key_role_id(const struct hf_root *root, enum hf_top_role role,
                            const json_t *public_key)
 {
-    struct hf_key public = {0};
-    if (root == NULL || hf_key_parse("at hand", public_key, &public, NULL) != HF_OK)
+    struct hf_key wanted = {0};
+    const char *id = NULL;
+    if (root == NULL || hf_key_parse("at hand", public_key, &wanted, NULL) != HF_OK)
         return NULL;
-    const char *id = find(root, &root->roles[role], &public);
-    hf_key_free(&public);
+    const struct hf_role *listed = &root->roles[role];
+    for (size_t i = 0; i < listed->n_key_ids && id == NULL; i++) {
+        const struct hf_key *key = hf_keyring_find(&root->ring, listed->key_ids[i]);
+        if (key != NULL && hf_key_same(key, &wanted))
+            id = listed->key_ids[i];
+    }
+    hf_key_free(&wanted);
     return id;
 }
-
-#define FILES_MAX 256 /* key files in one folder */
-#define TRIES_MAX 3   /* at a passphrase that is typed */
 
 enum hf_key_location hf_key_location_of(enum hf_top_role role)
 {
@@ -86,44 +80,32 @@ void hf_key_set_free(struct hf_key_set *set)
 {
     free_folder(&set->folders[HF_KEYS_OFFLINE]);
     free_folder(&set->folders[HF_KEYS_ONLINE]);
-    for (size_t i = 0; i < set->n_given; i++)
-        free_folder(&set->given[i]);
-    free(set->given);
+    for (size_t i = 0; i < set->n_extra; i++)
+        free_folder(&set->extra[i]);
+    free(set->extra);
     hf_tokens_free(set->tokens);
     *set = (struct hf_key_set){0};
 }
 
-/* ---- listing a folder ------------------------------------------------------------------------- */
+static bool holds(const struct hf_key_folder *folder, const struct hf_key_file *file)
+{
+    for (size_t i = 0; i < folder->n_files; i++) {
+        if (hf_public_key_same(folder->files[i].public_key, file->public_key))
+            return true;
+    }
+    return false;
+}
 
 static int is_key_file(const struct dirent *entry)
 {
-    size_t len = strlen(entry->d_name);
-    size_t suffix_len = strlen(HF_KEY_FILE_SUFFIX);
-    return len > suffix_len && strcmp(entry->d_name + len - suffix_len, HF_KEY_FILE_SUFFIX) == 0;
+    return hf_key_file_check_name(entry->d_name, NULL) == HF_OK;
 }
 
-static enum hf_err read_files(struct hf_key_folder *folder, struct dirent **entries, size_t n,
-                              struct hf_why *why)
-{
-    if (n > FILES_MAX)
-        return hf_fail(why, HF_E_LIMIT, "%s holds %zu key files, at most %d are expected",
-                       folder->path.text, n, FILES_MAX);
-    folder->files = calloc(n + 1, sizeof *folder->files);
-    if (folder->files == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for keys");
-    for (size_t i = 0; i < n; i++) {
-        struct hf_path path;
-        HF_TRY(hf_path_set(&path, why, "%s/%s", folder->path.text, entries[i]->d_name));
-        HF_TRY(hf_key_file_read(path.text, &folder->files[folder->n_files], why));
-        folder->n_files++;
-    }
-    return HF_OK;
-}
-
-/* Once per run, sorted by name, so that the same keys are chosen every time. */
-static enum hf_err list_folder(struct hf_key_folder *folder, struct hf_why *why)
+/* Sorted by name, so that the same keys are chosen every time. */
+enum hf_err hf_key_folder_list(struct hf_key_folder *folder, struct hf_why *why)
 {
     struct dirent **entries = NULL;
+    enum hf_err err = HF_OK;
     if (folder->is_listed)
         return HF_OK;
     int n = scandir(folder->path.text, &entries, is_key_file, alphasort);
@@ -134,35 +116,28 @@ static enum hf_err list_folder(struct hf_key_folder *folder, struct hf_why *why)
     if (n < 0)
         return hf_fail(why, HF_E_STORAGE, "cannot read the folder %s: %s", folder->path.text,
                        strerror(errno));
-    enum hf_err err = read_files(folder, entries, (size_t)n, why);
+    folder->files = n > FILES_MAX ? NULL : calloc((size_t)n + 1, sizeof *folder->files);
+    if (n > FILES_MAX)
+        err = hf_fail(why, HF_E_LIMIT, "%s holds %d key files, at most %d are expected",
+                      folder->path.text, n, FILES_MAX);
+    else if (folder->files == NULL)
+        err = hf_fail(why, HF_E_MEMORY, "out of memory for keys");
+    for (int i = 0; i < n && err == HF_OK; i++) {
+        struct hf_path path;
+        struct hf_key_file file = {0};
+        err = hf_path_set(&path, why, "%s/%s", folder->path.text, entries[i]->d_name);
+        if (err == HF_OK)
+            err = hf_key_file_read(path.text, &file, why);
+        if (err == HF_OK && !holds(folder, &file))
+            folder->files[folder->n_files++] = file;
+        else
+            hf_key_file_free(&file);
+    }
     for (int i = 0; i < n; i++)
         free(entries[i]);
     free(entries);
     folder->is_listed = err == HF_OK;
     return err;
-}
-
-/* ---- keys given one by one -------------------------------------------------------------------- */
-
-static enum hf_err give_one(struct hf_key_set *set, const char *key, const char *passphrase_file,
-                            struct hf_why *why)
-{
-    struct hf_key_folder *folder = &set->given[set->n_given];
-    folder->is_listed = true;
-    folder->passphrase_file = passphrase_file;
-    HF_TRY(hf_path_set(&folder->path, why, "%s", key));
-    folder->files = calloc(1, sizeof *folder->files);
-    if (folder->files == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for keys");
-    set->n_given++;
-    HF_TRY(hf_key_file_find(key, &set->tokens, folder->files, why));
-    folder->n_files = 1;
-    for (size_t i = 0; i + 1 < set->n_given; i++) {
-        if (hf_public_key_same(set->given[i].files[0].public_key, folder->files[0].public_key))
-            return hf_fail(why, HF_E_ARGUMENT, "%s and %s are the same key",
-                           set->given[i].path.text, key);
-    }
-    return HF_OK;
 }
 
 enum hf_err hf_key_set_add_extra(struct hf_key_set *set, const char *const *keys,
@@ -171,33 +146,40 @@ enum hf_err hf_key_set_add_extra(struct hf_key_set *set, const char *const *keys
     size_t n = 0;
     while (keys != NULL && keys[n] != NULL)
         n++;
-    set->given = calloc(n + 1, sizeof *set->given);
-    if (set->given == NULL)
+    set->extra = calloc(n + 1, sizeof *set->extra);
+    if (set->extra == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for keys");
-    for (size_t i = 0; i < n; i++)
-        HF_TRY(give_one(set, keys[i], passphrase_file, why));
-    return HF_OK;
-}
-
-/* ---- which keys are a role's ------------------------------------------------------------------ */
-
-static bool has_a_role(const struct hf_key_file *file, const struct hf_root *root,
-                       const enum hf_top_role *roles, size_t n_roles)
-{
-    for (size_t i = 0; i < n_roles; i++) {
-        if (hf_key_role_id(root, roles[i], file->public_key) != NULL)
-            return true;
+    for (size_t i = 0; i < n; i++) {
+        struct hf_key_folder *folder = &set->extra[i];
+        folder->is_listed = true;
+        folder->passphrase_file = passphrase_file;
+        HF_TRY(hf_path_set(&folder->path, why, "%s", keys[i]));
+        folder->files = calloc(1, sizeof *folder->files);
+        if (folder->files == NULL)
+            return hf_fail(why, HF_E_MEMORY, "out of memory for keys");
+        set->n_extra++;
+        HF_TRY(hf_key_file_find(keys[i], &set->tokens, folder->files, why));
+        folder->n_files = 1;
+        for (size_t k = 0; k < i; k++) {
+            if (holds(&set->extra[k], folder->files))
+                return hf_fail(why, HF_E_ARGUMENT, "%s and %s are the same key",
+                               set->extra[k].path.text, keys[i]);
+        }
     }
-    return false;
+    return HF_OK;
 }
 
 enum hf_err hf_key_set_check_extra(const struct hf_key_set *set, const struct hf_root *root,
                                    const struct hf_root *next, const enum hf_top_role *roles,
                                    size_t n_roles, struct hf_why *why)
 {
-    for (size_t i = 0; i < set->n_given; i++) {
-        const struct hf_key_file *file = &set->given[i].files[0];
-        if (!has_a_role(file, root, roles, n_roles) && !has_a_role(file, next, roles, n_roles))
+    for (size_t i = 0; i < set->n_extra; i++) {
+        const struct hf_key_file *file = &set->extra[i].files[0];
+        bool is_authorised = false;
+        for (size_t k = 0; k < n_roles && !is_authorised; k++)
+            is_authorised = hf_key_role_id(root, roles[k], file->public_key) != NULL ||
+                            hf_key_role_id(next, roles[k], file->public_key) != NULL;
+        if (!is_authorised)
             return hf_fail(why, HF_E_ARGUMENT,
                            "%s (key %.16s…) is not authorised to sign here, by root %" PRId64
                            "; give another key, or none",
@@ -211,39 +193,32 @@ enum hf_err hf_key_set_check_extra(const struct hf_key_set *set, const struct hf
 struct reachable {
     struct hf_key_folder *folder;
     const struct hf_key_file *file;
-    bool is_given;
+    bool is_extra;
 };
 
-/* Each key once, given ones first; the rest in the order of their names. */
+/* Each key once, extra ones first; the rest in the order of their names. */
 struct reach {
-    struct reachable *keys;
+    struct reachable *keys; /* owned */
     size_t n_keys;
 };
 
-static void add_to_reach(struct reach *reach, struct hf_key_folder *folder, bool is_given)
-{
-    for (size_t i = 0; i < folder->n_files; i++) {
-        bool is_repeated = false;
-        for (size_t k = 0; k < reach->n_keys && !is_repeated; k++)
-            is_repeated = hf_public_key_same(reach->keys[k].file->public_key,
-                                             folder->files[i].public_key);
-        if (!is_repeated)
-            reach->keys[reach->n_keys++] = (struct reachable){folder, &folder->files[i], is_given};
-    }
-}
-
-static enum hf_err reach_for(struct hf_key_set *set, enum hf_key_location location,
-                             struct reach *out, struct hf_why *why)
+static enum hf_err find_reach(struct hf_key_set *set, enum hf_key_location location,
+                              struct reach *out, struct hf_why *why)
 {
     struct hf_key_folder *folder = &set->folders[location];
-    struct reach reach = {0};
-    HF_TRY(list_folder(folder, why));
-    reach.keys = calloc(set->n_given + folder->n_files + 1, sizeof *reach.keys);
+    HF_TRY(hf_key_folder_list(folder, why));
+    struct reach reach = {.keys = calloc(set->n_extra + folder->n_files + 1, sizeof *reach.keys)};
     if (reach.keys == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for keys");
-    for (size_t i = 0; i < set->n_given; i++)
-        add_to_reach(&reach, &set->given[i], true);
-    add_to_reach(&reach, folder, false);
+    for (size_t i = 0; i < set->n_extra; i++)
+        reach.keys[reach.n_keys++] = (struct reachable){&set->extra[i], set->extra[i].files, true};
+    for (size_t i = 0; i < folder->n_files; i++) {
+        bool is_extra = false;
+        for (size_t k = 0; k < set->n_extra && !is_extra; k++)
+            is_extra = holds(&set->extra[k], &folder->files[i]);
+        if (!is_extra)
+            reach.keys[reach.n_keys++] = (struct reachable){folder, &folder->files[i], false};
+    }
     *out = reach;
     return HF_OK;
 }
@@ -262,7 +237,7 @@ static enum hf_err check_enough(const struct hf_key_set *set, const struct reach
                    " asks for%s; bring the missing ones%s",
                    set->folders[hf_key_location_of(role)].path.text, n_found,
                    root->roles[role].threshold, hf_top_role_name(role), root->env.version,
-                   set->n_given == 0 ? "" : ", those of --key included",
+                   set->n_extra == 0 ? "" : ", those of --key included",
                    role == HF_ROLE_TARGETS ? ", or let their holders sign a draft" : "");
 }
 
@@ -270,40 +245,33 @@ enum hf_err hf_key_set_find(struct hf_key_set *set, const struct hf_root *root,
                             enum hf_top_role role, struct hf_why *why)
 {
     struct reach reach = {0};
-    HF_TRY(reach_for(set, hf_key_location_of(role), &reach, why));
+    HF_TRY(find_reach(set, hf_key_location_of(role), &reach, why));
     enum hf_err err = check_enough(set, &reach, root, role, why);
     free(reach.keys);
     return err;
 }
 
-/* ---- opening ---------------------------------------------------------------------------------- */
-
-/* Files made together share these parameters, wherever they lie now. */
-static const uint8_t *find_derived(const struct hf_key_set *set, const struct hf_kdf *kdf)
-{
-    for (int location = 0; location < HF_KEY_LOCATIONS; location++) {
-        if (set->folders[location].wrap_key != NULL &&
-            hf_kdf_same(kdf, &set->folders[location].kdf))
-            return set->folders[location].wrap_key;
-    }
-    for (size_t i = 0; i < set->n_given; i++) {
-        if (set->given[i].wrap_key != NULL && hf_kdf_same(kdf, &set->given[i].kdf))
-            return set->given[i].wrap_key;
-    }
-    return NULL;
-}
-
-/* The wrapping key for these parameters; NULL for keys that lie open. */
+/* The wrapping key for these parameters; NULL for keys that lie open. Files made together share the
+ * parameters, wherever they lie now. */
 static enum hf_err unlock(const struct hf_key_set *set, struct hf_key_folder *folder,
                           const struct hf_kdf *kdf, const uint8_t **out, struct hf_why *why)
 {
     uint8_t *wrap_key = NULL;
-    *out = kdf->kind == HF_KDF_NONE ? NULL : find_derived(set, kdf);
-    if (kdf->kind == HF_KDF_NONE || *out != NULL)
+    *out = NULL;
+    if (kdf->kind == HF_KDF_NONE)
+        return HF_OK;
+    for (size_t i = 0; i < HF_KEY_LOCATIONS + set->n_extra && *out == NULL; i++) {
+        const struct hf_key_folder *other = i < HF_KEY_LOCATIONS
+                                                ? &set->folders[i]
+                                                : &set->extra[i - HF_KEY_LOCATIONS];
+        if (other->wrap_key != NULL && hf_kdf_same(kdf, &other->kdf))
+            *out = other->wrap_key;
+    }
+    if (*out != NULL)
         return HF_OK;
     if (folder->passphrase.text == NULL)
-        HF_TRY(hf_passphrase_read(folder->passphrase_file, folder->path.text, &folder->passphrase,
-                                  why));
+        HF_TRY(hf_passphrase_read(HF_SECRET_PASSPHRASE, folder->passphrase_file, folder->path.text,
+                                  &folder->passphrase, why));
     HF_TRY(hf_kdf_derive(kdf, &folder->passphrase, &wrap_key, why));
     sodium_free(folder->wrap_key);
     folder->wrap_key = wrap_key;
@@ -312,101 +280,92 @@ static enum hf_err unlock(const struct hf_key_set *set, struct hf_key_folder *fo
     return HF_OK;
 }
 
-/* After a typo there is another question. This uses up no tries of a PIN: tokens are opened
- * elsewhere. */
-static bool may_try_again(struct hf_key_folder *folder, const uint8_t *wrap_key, int n_tries,
-                          const struct hf_why *why)
-{
-    if (wrap_key == NULL || wrap_key != folder->wrap_key || n_tries >= TRIES_MAX ||
-        !hf_passphrase_is_typed(folder->passphrase_file))
-        return false;
-    fprintf(stderr, "holdfastctl: %s; try again\n", why->text);
-    hf_passphrase_free(&folder->passphrase);
-    sodium_free(folder->wrap_key);
-    folder->wrap_key = NULL;
-    return true;
-}
-
+/* After a typo in a passphrase there is another question. A PIN is asked for elsewhere: its tries are
+ * never used up here. */
 static enum hf_err open_sealed(struct hf_key_set *set, const struct reachable *key,
                                struct hf_signing_key *out, struct hf_why *why)
 {
+    struct hf_key_folder *folder = key->folder;
     for (int n_tries = 1;; n_tries++) {
         const uint8_t *wrap_key = NULL;
         struct hf_why reason = {0};
-        HF_TRY(unlock(set, key->folder, &key->file->kdf, &wrap_key, why));
+        HF_TRY(unlock(set, folder, &key->file->kdf, &wrap_key, why));
         enum hf_err err = hf_key_file_open(key->file, wrap_key, out, &reason);
         if (err == HF_OK)
             return HF_OK;
-        if (err != HF_E_KEY || !may_try_again(key->folder, wrap_key, n_tries, &reason))
+        if (err != HF_E_KEY || wrap_key == NULL || wrap_key != folder->wrap_key ||
+            n_tries >= TRIES_MAX || !hf_passphrase_is_typed(folder->passphrase_file))
             return hf_fail(why, err, "%s", reason.text);
+        hf_terminal_tell("holdfastctl: %s; try again", reason.text);
+        hf_passphrase_free(&folder->passphrase);
+        sodium_free(folder->wrap_key);
+        folder->wrap_key = NULL;
     }
 }
 
-static enum hf_err open_one(struct hf_key_set *set, const struct reachable *key,
+/* Add the opened key to `signers`, which has room. */
+static enum hf_err open_one(struct hf_key_set *set, const struct reachable *key, const char *id,
                             struct hf_signers *signers, struct hf_why *why)
 {
     struct hf_signing_key *to = &signers->keys[signers->n_keys];
-    HF_TRY(key->file->uri != NULL ? hf_key_file_open_token(key->file, &set->tokens, to, why)
-                                  : open_sealed(set, key, to, why));
+    enum hf_err err = HF_OK;
+    if (key->file->uri == NULL) {
+        err = open_sealed(set, key, to, why);
+    } else {
+        err = hf_signing_key_from_token(&set->tokens, key->file->uri, key->file->public_key, to,
+                                        why);
+        /* The sentence names the token; which file led there is put in front. */
+        if (err != HF_OK && key->file->json != NULL)
+            (void)hf_fail_context(why, "%s", key->file->path);
+    }
+    if (err != HF_OK)
+        return err;
+    to->known_as = id;
     signers->n_keys++;
     return HF_OK;
 }
 
-static enum hf_err prepare(struct hf_signers *signers, size_t n_max, struct hf_why *why)
+static bool has_signer(const struct hf_signers *signers, const char *id)
 {
-    signers->keys = calloc(n_max + 1, sizeof *signers->keys);
-    return signers->keys == NULL ? hf_fail(why, HF_E_MEMORY, "out of memory for keys") : HF_OK;
-}
-
-static enum hf_err open_threshold(struct hf_key_set *set, const struct reach *reach,
-                                  const struct hf_root *root, enum hf_top_role role,
-                                  struct hf_signers *signers, struct hf_why *why)
-{
-    size_t wanted = (size_t)root->roles[role].threshold;
-    HF_TRY(check_enough(set, reach, root, role, why));
-    HF_TRY(prepare(signers, reach->n_keys, why));
-    for (size_t i = 0; i < reach->n_keys; i++) {
-        const struct reachable *key = &reach->keys[i];
-        const char *id = hf_key_role_id(root, role, key->file->public_key);
-        if (id == NULL || (!key->is_given && signers->n_keys >= wanted))
-            continue;
-        HF_TRY(open_one(set, key, signers, why));
-        signers->keys[signers->n_keys - 1].known_as = id;
+    for (size_t i = 0; i < signers->n_keys; i++) {
+        if (strcmp(hf_signing_key_name(&signers->keys[i]), id) == 0)
+            return true;
     }
-    return HF_OK;
-}
-
-static enum hf_err open_chosen(struct hf_key_set *set, const struct reach *reach,
-                               const struct hf_key_choice *choice, struct hf_signers *signers,
-                               struct hf_why *why)
-{
-    HF_TRY(prepare(signers, reach->n_keys, why));
-    for (size_t i = 0; i < reach->n_keys; i++) {
-        if (choice->is_wanted(choice->context, reach->keys[i].file))
-            HF_TRY(open_one(set, &reach->keys[i], signers, why));
-    }
-    return HF_OK;
-}
-
-static enum hf_err hand_over(enum hf_err err, struct reach *reach, struct hf_signers *signers,
-                             struct hf_signers *out)
-{
-    free(reach->keys);
-    if (err == HF_OK)
-        *out = *signers;
-    else
-        hf_signers_free(signers);
-    return err;
+    return false;
 }
 
 enum hf_err hf_key_set_open(struct hf_key_set *set, const struct hf_root *root,
-                            enum hf_top_role role, struct hf_signers *out, struct hf_why *why)
+                            const struct hf_root *before, enum hf_top_role role,
+                            struct hf_signers *out, struct hf_why *why)
 {
+    size_t threshold = (size_t)root->roles[role].threshold;
     struct reach reach = {0};
     struct hf_signers signers = {0};
-    HF_TRY(reach_for(set, hf_key_location_of(role), &reach, why));
-    enum hf_err err = open_threshold(set, &reach, root, role, &signers, why);
-    return hand_over(err, &reach, &signers, out);
+    HF_TRY(find_reach(set, hf_key_location_of(role), &reach, why));
+    enum hf_err err = check_enough(set, &reach, root, role, why);
+    if (err != HF_OK)
+        goto out;
+    signers.keys = calloc(2 * reach.n_keys + 1, sizeof *signers.keys); /* under both roots */
+    if (signers.keys == NULL)
+        err = hf_fail(why, HF_E_MEMORY, "out of memory for keys");
+    for (size_t i = 0; i < reach.n_keys && err == HF_OK; i++) {
+        const char *id = hf_key_role_id(root, role, reach.keys[i].file->public_key);
+        if (id != NULL && (reach.keys[i].is_extra || signers.n_keys < threshold))
+            err = open_one(set, &reach.keys[i], id, &signers, why);
+    }
+    for (size_t i = 0; i < reach.n_keys && err == HF_OK; i++) {
+        const char *id = hf_key_role_id(before, role, reach.keys[i].file->public_key);
+        if (id != NULL && !has_signer(&signers, id))
+            err = open_one(set, &reach.keys[i], id, &signers, why);
+    }
+out:
+    free(reach.keys);
+    if (err != HF_OK) {
+        hf_signers_free(&signers);
+        return err;
+    }
+    *out = signers;
+    return HF_OK;
 }
 
 enum hf_err hf_key_set_open_chosen(struct hf_key_set *set, enum hf_key_location location,
@@ -414,10 +373,22 @@ enum hf_err hf_key_set_open_chosen(struct hf_key_set *set, enum hf_key_location 
                                    struct hf_why *why)
 {
     struct reach reach = {0};
-    struct hf_signers signers = {0};
-    HF_TRY(reach_for(set, location, &reach, why));
-    enum hf_err err = open_chosen(set, &reach, choice, &signers, why);
-    return hand_over(err, &reach, &signers, out);
+    HF_TRY(find_reach(set, location, &reach, why));
+    struct hf_signers signers = {.keys = calloc(reach.n_keys + 1, sizeof *signers.keys)};
+    enum hf_err err = HF_OK;
+    if (signers.keys == NULL)
+        err = hf_fail(why, HF_E_MEMORY, "out of memory for keys");
+    for (size_t i = 0; i < reach.n_keys && err == HF_OK; i++) {
+        if (choice->is_wanted(choice->context, reach.keys[i].file))
+            err = open_one(set, &reach.keys[i], NULL, &signers, why);
+    }
+    free(reach.keys);
+    if (err != HF_OK) {
+        hf_signers_free(&signers);
+        return err;
+    }
+    *out = signers;
+    return HF_OK;
 }
 
 void hf_signers_free(struct hf_signers *signers)

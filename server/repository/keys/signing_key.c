@@ -8,54 +8,48 @@
 #include <string.h>
 #include <unistd.h>
 
+#define FILE_BYTES_MAX 4096
+#define PEM_BEGIN "-----BEGIN PRIVATE KEY-----"
+#define PEM_END "-----END PRIVATE KEY-----"
+#define PEM_ENCRYPTED "-----BEGIN ENCRYPTED PRIVATE KEY-----"
+
 _Static_assert(HF_SEED_LEN == crypto_sign_SEEDBYTES, "Ed25519 seed");
 _Static_assert(HF_PUBLIC_KEY_LEN == crypto_sign_PUBLICKEYBYTES, "Ed25519 public key");
 _Static_assert(HF_SECRET_KEY_LEN == crypto_sign_SECRETKEYBYTES, "Ed25519 secret key");
 
-/* ---- in memory -------------------------------------------------------------------------------- */
-
-static enum hf_err complete(struct hf_signing_key *key, const uint8_t public_key[HF_PUBLIC_KEY_LEN],
-                            struct hf_signing_key *out, struct hf_why *why)
+/* `seed` NULL: a random one. */
+static enum hf_err make_in_memory(const uint8_t *seed, struct hf_signing_key *out,
+                                  struct hf_why *why)
 {
-    enum hf_err err = hf_public_key_to_json(public_key, &key->public_key, why);
+    uint8_t public_key[HF_PUBLIC_KEY_LEN];
+    struct hf_signing_key key = {.secret_key = sodium_malloc(HF_SECRET_KEY_LEN)};
+    if (key.secret_key == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no locked memory for a private key");
+    if (seed == NULL)
+        crypto_sign_keypair(public_key, key.secret_key);
+    else
+        crypto_sign_seed_keypair(public_key, key.secret_key, seed);
+    enum hf_err err = hf_public_key_to_json(public_key, &key.public_key, why);
     if (err == HF_OK)
-        err = hf_public_key_id(key->public_key, key->key_id, why);
+        err = hf_public_key_id(key.public_key, key.key_id, why);
     if (err != HF_OK) {
-        hf_signing_key_free(key);
+        hf_signing_key_free(&key);
         return err;
     }
-    *out = *key;
-    return HF_OK;
-}
-
-static enum hf_err allocate(struct hf_signing_key *key, struct hf_why *why)
-{
-    key->secret_key = sodium_malloc(HF_SECRET_KEY_LEN);
-    if (key->secret_key == NULL)
-        return hf_fail(why, HF_E_MEMORY, "no locked memory for a private key");
+    *out = key;
     return HF_OK;
 }
 
 enum hf_err hf_signing_key_generate(struct hf_signing_key *out, struct hf_why *why)
 {
-    struct hf_signing_key key = {0};
-    uint8_t public_key[HF_PUBLIC_KEY_LEN];
-    HF_TRY(allocate(&key, why));
-    crypto_sign_keypair(public_key, key.secret_key);
-    return complete(&key, public_key, out, why);
+    return make_in_memory(NULL, out, why);
 }
 
 enum hf_err hf_signing_key_from_seed(const uint8_t seed[HF_SEED_LEN], struct hf_signing_key *out,
                                      struct hf_why *why)
 {
-    struct hf_signing_key key = {0};
-    uint8_t public_key[HF_PUBLIC_KEY_LEN];
-    HF_TRY(allocate(&key, why));
-    crypto_sign_seed_keypair(public_key, key.secret_key, seed);
-    return complete(&key, public_key, out, why);
+    return make_in_memory(seed, out, why);
 }
-
-/* ---- in a token ------------------------------------------------------------------------------- */
 
 enum hf_err hf_signing_key_from_token(struct hf_tokens **tokens, const char *uri,
                                       const json_t *public_key, struct hf_signing_key *out,
@@ -69,8 +63,6 @@ enum hf_err hf_signing_key_from_token(struct hf_tokens **tokens, const char *uri
     *out = key;
     return HF_OK;
 }
-
-/* ---- both ------------------------------------------------------------------------------------- */
 
 const char *hf_signing_key_name(const struct hf_signing_key *key)
 {
@@ -97,37 +89,23 @@ enum hf_err hf_signing_key_sign(const struct hf_signing_key *key, struct hf_byte
     return HF_OK;
 }
 
-/* ---- import ---------------------------------------------------------------------------------- */
-
-#define FILE_BYTES_MAX 4096
-#define PEM_BEGIN "-----BEGIN PRIVATE KEY-----"
-#define PEM_END "-----END PRIVATE KEY-----"
-#define PEM_ENCRYPTED "-----BEGIN ENCRYPTED PRIVATE KEY-----"
-
-#define PUBLIC_LEN crypto_sign_PUBLICKEYBYTES
-
 /* Straight into locked memory: `text` holds FILE_BYTES_MAX bytes. */
-static enum hf_err read_all(int fd, const char *path, char *text, size_t *len, struct hf_why *why)
-{
-    for (*len = 0; *len < FILE_BYTES_MAX;) {
-        ssize_t n = read(fd, text + *len, FILE_BYTES_MAX - *len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return hf_fail(why, HF_E_STORAGE, "cannot read %s: %s", path, strerror(errno));
-        if (n == 0)
-            return HF_OK;
-        *len += (size_t)n;
-    }
-    return hf_fail(why, HF_E_KEY, "%s is no Ed25519 private key: it has %d bytes or more", path,
-                   FILE_BYTES_MAX);
-}
-
 static enum hf_err read_file(const char *path, char *text, size_t *len, struct hf_why *why)
 {
+    enum hf_err err = HF_OK;
+    ssize_t n = 1;
     int fd = -1;
     HF_TRY(hf_secret_file_open(path, &fd, why));
-    enum hf_err err = read_all(fd, path, text, len, why);
+    for (*len = 0; *len < FILE_BYTES_MAX && n != 0; *len += n > 0 ? (size_t)n : 0) {
+        n = read(fd, text + *len, FILE_BYTES_MAX - *len);
+        if (n < 0 && errno != EINTR) {
+            err = hf_fail(why, HF_E_STORAGE, "cannot read %s: %s", path, strerror(errno));
+            break;
+        }
+    }
+    if (*len == FILE_BYTES_MAX)
+        err = hf_fail(why, HF_E_KEY, "%s is no Ed25519 private key: it has %d bytes or more", path,
+                      FILE_BYTES_MAX);
     close(fd);
     return err;
 }
@@ -137,11 +115,10 @@ static bool decode_pem(char *text, size_t *len)
 {
     const char *end = NULL;
     size_t begin_len = strlen(PEM_BEGIN), n = 0;
-    uint8_t *der = (uint8_t *)text;
     if (*len < begin_len || memcmp(text, PEM_BEGIN, begin_len) != 0)
         return false;
-    if (sodium_base642bin(der, FILE_BYTES_MAX, text + begin_len, *len - begin_len, " \r\n", &n,
-                          &end, sodium_base64_VARIANT_ORIGINAL) != 0 ||
+    if (sodium_base642bin((uint8_t *)text, FILE_BYTES_MAX, text + begin_len, *len - begin_len,
+                          " \r\n", &n, &end, sodium_base64_VARIANT_ORIGINAL) != 0 ||
         end == NULL)
         return false;
     size_t left = *len - (size_t)(end - text);
@@ -160,7 +137,7 @@ struct found {
 /* [1] IMPLICIT BIT STRING; some programs tag it explicitly and put a whole BIT STRING inside. */
 static bool read_public_key(unsigned char **p, const unsigned char *end, const uint8_t **out)
 {
-    static const uint8_t bit_string[] = {MBEDTLS_ASN1_BIT_STRING, 1 + PUBLIC_LEN};
+    static const uint8_t bit_string[] = {MBEDTLS_ASN1_BIT_STRING, 1 + HF_PUBLIC_KEY_LEN};
     const int implicit = MBEDTLS_ASN1_CONTEXT_SPECIFIC | 1;
     size_t len = 0;
     bool is_explicit = *p < end && **p == (implicit | MBEDTLS_ASN1_CONSTRUCTED);
@@ -176,15 +153,24 @@ static bool read_public_key(unsigned char **p, const unsigned char *end, const u
         len -= sizeof bit_string;
     }
     *out = bits + 1;
-    return len == 1 + PUBLIC_LEN && bits[0] == 0; /* no unused bits */
+    return len == 1 + HF_PUBLIC_KEY_LEN && bits[0] == 0; /* no unused bits */
 }
 
 /* OneAsymmetricKey (RFC 5958, 2; RFC 8410, 7): the version, id-Ed25519 without parameters, the seed as
  * an octet string in an octet string; then attributes, which are of no use here, and the public key. */
 static bool read_pkcs8(unsigned char *p, size_t len, struct found *out)
 {
-    static const uint8_t ed25519[] = {0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70};
-    static const uint8_t seed_head[] = {0x04, 2 + HF_SEED_LEN, 0x04, HF_SEED_LEN};
+    static const uint8_t head[] = {/* id-Ed25519 */ 0x30,
+                                   0x05,
+                                   0x06,
+                                   0x03,
+                                   0x2b,
+                                   0x65,
+                                   0x70,
+                                   /* its seed */ 0x04,
+                                   2 + HF_SEED_LEN,
+                                   0x04,
+                                   HF_SEED_LEN};
     const int attributes = MBEDTLS_ASN1_CONTEXT_SPECIFIC | MBEDTLS_ASN1_CONSTRUCTED | 0;
     const unsigned char *end = p + len;
     struct found found = {0};
@@ -194,12 +180,10 @@ static bool read_pkcs8(unsigned char *p, size_t len, struct found *out)
         p + len != end || mbedtls_asn1_get_int(&p, end, &version) != 0 || version < 0 ||
         version > 1)
         return false;
-    if ((size_t)(end - p) < sizeof ed25519 + sizeof seed_head + HF_SEED_LEN ||
-        memcmp(p, ed25519, sizeof ed25519) != 0 ||
-        memcmp(p + sizeof ed25519, seed_head, sizeof seed_head) != 0)
+    if ((size_t)(end - p) < sizeof head + HF_SEED_LEN || memcmp(p, head, sizeof head) != 0)
         return false;
-    found.seed = p + sizeof ed25519 + sizeof seed_head;
-    p += sizeof ed25519 + sizeof seed_head + HF_SEED_LEN;
+    found.seed = p + sizeof head;
+    p += sizeof head + HF_SEED_LEN;
     if (p < end && *p == attributes) {
         if (mbedtls_asn1_get_tag(&p, end, &len, attributes) != 0)
             return false;
@@ -213,31 +197,6 @@ static bool read_pkcs8(unsigned char *p, size_t len, struct found *out)
     return true;
 }
 
-static bool find_key(char *text, size_t len, struct found *out)
-{
-    if (len == HF_SEED_LEN) {
-        out->seed = (const uint8_t *)text;
-        return true;
-    }
-    if (len > 0 && text[0] == '-' && !decode_pem(text, &len))
-        return false;
-    return read_pkcs8((unsigned char *)text, len, out);
-}
-
-static enum hf_err refuse(const char *path, bool is_encrypted, struct hf_why *why)
-{
-    if (is_encrypted)
-        return hf_fail(
-            why, HF_E_KEY,
-            "%s is no Ed25519 private key that can be read here: it is encrypted. Decrypt "
-            "it first, with `openssl pkey -in %s -out FILE`",
-            path, path);
-    return hf_fail(why, HF_E_KEY,
-                   "%s is no Ed25519 private key: 32 bytes of seed or PKCS#8 without passphrase "
-                   "(PEM or DER, RFC 8410) are expected",
-                   path);
-}
-
 enum hf_err hf_key_import(const char *path, struct hf_signing_key *out, struct hf_why *why)
 {
     size_t len = 0;
@@ -247,17 +206,33 @@ enum hf_err hf_key_import(const char *path, struct hf_signing_key *out, struct h
     if (text == NULL)
         return hf_fail(why, HF_E_MEMORY, "no locked memory for a private key");
     enum hf_err err = read_file(path, text, &len, why);
+    if (err != HF_OK)
+        goto out;
     bool is_encrypted = len > strlen(PEM_ENCRYPTED) &&
                         memcmp(text, PEM_ENCRYPTED, strlen(PEM_ENCRYPTED)) == 0;
-    if (err == HF_OK && !find_key(text, len, &found))
-        err = refuse(path, is_encrypted, why);
-    if (err == HF_OK)
+    bool is_pem = len > 0 && text[0] == '-';
+    if (len == HF_SEED_LEN)
+        found.seed = (const uint8_t *)text;
+    else if (!is_pem || decode_pem(text, &len))
+        (void)read_pkcs8((unsigned char *)text, len, &found);
+    if (found.seed == NULL && is_encrypted)
+        err = hf_fail(why, HF_E_KEY,
+                      "%s is no Ed25519 private key that can be read here: it is encrypted. "
+                      "Decrypt it first, with `openssl pkey -in %s -out FILE`",
+                      path, path);
+    else if (found.seed == NULL)
+        err = hf_fail(why, HF_E_KEY,
+                      "%s is no Ed25519 private key: 32 bytes of seed or PKCS#8 without passphrase "
+                      "(PEM or DER, RFC 8410) are expected",
+                      path);
+    else
         err = hf_signing_key_from_seed(found.seed, &key, why);
     if (err == HF_OK && found.public_key != NULL &&
-        memcmp(key.secret_key + HF_SEED_LEN, found.public_key, PUBLIC_LEN) != 0)
+        memcmp(key.secret_key + HF_SEED_LEN, found.public_key, HF_PUBLIC_KEY_LEN) != 0)
         err = hf_fail(
             why, HF_E_KEY,
             "%s: the public key in it is not that of its private key. The file is damaged", path);
+out:
     sodium_free(text);
     if (err != HF_OK) {
         hf_signing_key_free(&key);

@@ -2,7 +2,7 @@
 #ifndef HF_REPOSITORY_SIGNING_KEY_H
 #define HF_REPOSITORY_SIGNING_KEY_H
 
-#include "server/repository/base/key_object.h"
+#include "server/repository/base/public_key.h"
 #include "server/repository/tokens/token.h"
 
 #define HF_SEED_LEN 32       /* the private key proper; the rest follows from it */
@@ -11,9 +11,9 @@
 struct hf_signing_key {
     json_t *public_key; /* owned: the key object of TUF metadata (4.2.1) */
     char key_id[HF_SHA256_HEX_LEN];
-    const char
-        *known_as;       /* borrowed: its id in the root that it signs for (key_set.h), which may be
-                             another program's; NULL: key_id */
+    /* Borrowed: its id in the root that it signs for (key_set.h), which may be another program's;
+     * NULL: key_id. */
+    const char *known_as;
     uint8_t *secret_key; /* owned, sodium_malloc, HF_SECRET_KEY_LEN bytes; NULL: in a token */
     struct hf_token_key *token; /* owned; NULL: in memory */
 };
@@ -38,10 +38,8 @@ HF_MUST_USE enum hf_err hf_signing_key_sign(const struct hf_signing_key *key,
                                             struct hf_bytes message, struct hf_buf *signature,
                                             struct hf_why *why);
 
-/* Ed25519 private keys that other programs made. */
-
 /**
- * Read a file that holds the 32 bytes of a seed (RFC 8032) and nothing else, or an Ed25519 private
+ * Read an Ed25519 private key that another program made: a file that holds the 32 bytes of a seed (RFC 8032) and nothing else, or an Ed25519 private
  * key as PKCS#8 of version 1 or 2 (RFC 5958, RFC 8410), PEM or DER, without passphrase; a public key
  * in it must be that of the private one. HF_E_KEY for a file that others may read
  * (hf_secret_file_open), and for every other kind of key. hf_signing_key_free `out`.

@@ -77,6 +77,10 @@ HF_MUST_USE enum hf_err hf_token_key_sign(struct hf_token_key *key, struct hf_by
 
 enum hf_token_key_type { HF_TOKEN_ED25519, HF_TOKEN_ECDSA_P256 };
 
+/** "ed25519" or "ecdsa-p256", as --type says it; NULL is the first. HF_E_ARGUMENT. */
+HF_MUST_USE enum hf_err hf_key_type_parse(const char *name, enum hf_token_key_type *out,
+                                          struct hf_why *why);
+
 /**
  * Make a key pair inside the token: it signs, never leaves, needs the PIN. `uri` names the token and
  * gives the new object its label, and its id where it has one; without, it is a random one. The key

@@ -5,6 +5,7 @@
 #include "common/tuf/key.h"
 
 #include <sodium.h>
+#include <string.h>
 
 #define NEW_ID_LEN 16 /* bytes, random: two keys of one label can be told apart */
 
@@ -13,6 +14,17 @@ static const uint8_t ed25519_name[] = "\x13\x0c"
                                       "edwards25519"; /* a PrintableString */
 static const uint8_t ed25519_oid[] = {0x06, 0x03, 0x2b, 0x65, 0x70};
 static const uint8_t p256_oid[] = {0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
+
+enum hf_err hf_key_type_parse(const char *name, enum hf_token_key_type *out, struct hf_why *why)
+{
+    if (name == NULL || strcmp(name, "ed25519") == 0)
+        *out = HF_TOKEN_ED25519;
+    else if (strcmp(name, "ecdsa-p256") == 0)
+        *out = HF_TOKEN_ECDSA_P256;
+    else
+        return hf_fail(why, HF_E_ARGUMENT, "--type is ed25519 or ecdsa-p256, not %s", name);
+    return HF_OK;
+}
 
 static const struct recipe {
     const char *name;
@@ -39,8 +51,6 @@ struct making {
     struct hf_bytes label, id;
     CK_OBJECT_HANDLE public_half, private_half;
 };
-
-/* ---- make --------------------------------------------------------------------------------------- */
 
 static CK_ATTRIBUTE bytes_attribute(CK_ATTRIBUTE_TYPE type, struct hf_bytes value)
 {
@@ -101,73 +111,36 @@ static enum hf_err make(struct making *m, struct hf_why *why)
     return rv == CKR_OK ? HF_OK : hf_token_fail(why, m->token, "make a key", rv);
 }
 
-static void destroy(const struct making *m)
-{
-    (void)m->token->module->C_DestroyObject(m->session, m->private_half);
-    (void)m->token->module->C_DestroyObject(m->session, m->public_half);
-}
-
-/* ---- try ---------------------------------------------------------------------------------------- */
-
-static enum hf_err check_kept(const struct hf_token_object *private_half, struct hf_why *why)
-{
-    if (!hf_token_object_flag(private_half, CKA_SENSITIVE, false) ||
-        hf_token_object_flag(private_half, CKA_EXTRACTABLE, true))
-        return hf_fail(why, HF_E_KEY,
-                       "token %s made a private key that could be read out of it, against what it "
-                       "was asked for; the key was destroyed",
-                       private_half->token->name);
-    return HF_OK;
-}
-
-static enum hf_err check_signs(const struct hf_token_object *private_half, const json_t *public_key,
-                               struct hf_why *why)
-{
-    struct hf_bytes message = hf_bytes_of_text("the first signature of a new key, to try it");
-    struct hf_token_key key = hf_token_key_of(private_half);
-    struct hf_key verifier = {0};
-    struct hf_buf signature = {0};
-    HF_TRY(hf_key_parse("just made", public_key, &verifier, why));
-    enum hf_err err = hf_token_key_sign(&key, message, &signature, why);
-    if (err == HF_OK && !hf_key_verify(&verifier, message, hf_buf_bytes(&signature)))
-        err = hf_fail(why, HF_E_KEY,
-                      "the first signature of the new key in token %s does not verify; the key was "
-                      "destroyed",
-                      private_half->token->name);
-    hf_buf_free(&signature);
-    hf_key_free(&verifier);
-    return err;
-}
-
+/* It is shown as a key of its kind, stays in the token, and signs. */
 static enum hf_err try_out(const struct making *m, const struct hf_token_object *public_half,
                            const struct hf_token_object *private_half, struct hf_why *why)
 {
+    const struct hf_bytes message = hf_bytes_of_text("the first signature of a new key, to try it");
+    struct hf_key verifier = {0};
+    struct hf_buf signature = {0};
     if (public_half->json == NULL || !private_half->is_usable)
         return hf_fail(why, HF_E_KEY,
                        "token %s does not show the key that it made as one of %s; the key was "
                        "destroyed",
                        m->token->name, m->recipe->name);
-    HF_TRY(check_kept(private_half, why));
-    return check_signs(private_half, public_half->json, why);
-}
-
-static enum hf_err try_and_show(const struct making *m, const struct hf_token_uri *uri,
-                                struct hf_token_public *out, struct hf_why *why)
-{
-    struct hf_token_object public_half = {0}, private_half = {0};
-    enum hf_err err = hf_token_object_read(m->token, m->public_half, &public_half, why);
-    if (err == HF_OK)
-        err = hf_token_object_read(m->token, m->private_half, &private_half, why);
-    if (err == HF_OK)
-        err = try_out(m, &public_half, &private_half, why);
-    if (err == HF_OK)
-        err = hf_token_object_show(&public_half, uri, out, why);
-    hf_token_object_free(&public_half);
-    hf_token_object_free(&private_half);
+    if (!hf_token_object_flag(private_half, CKA_SENSITIVE, false) ||
+        hf_token_object_flag(private_half, CKA_EXTRACTABLE, true))
+        return hf_fail(why, HF_E_KEY,
+                       "token %s made a private key that could be read out of it, against what it "
+                       "was asked for; the key was destroyed",
+                       m->token->name);
+    struct hf_token_key key = hf_token_key_of(private_half);
+    HF_TRY(hf_key_parse("just made", public_half->json, &verifier, why));
+    enum hf_err err = hf_token_key_sign(&key, message, &signature, why);
+    if (err == HF_OK && !hf_key_verify(&verifier, message, hf_buf_bytes(&signature)))
+        err = hf_fail(why, HF_E_KEY,
+                      "the first signature of the new key in token %s does not verify; the key was "
+                      "destroyed",
+                      m->token->name);
+    hf_buf_free(&signature);
+    hf_key_free(&verifier);
     return err;
 }
-
-/* ---- where -------------------------------------------------------------------------------------- */
 
 static enum hf_err find_token(struct hf_tokens **tokens, const struct hf_token_uri *uri,
                               struct hf_token **out, struct hf_why *why)
@@ -185,23 +158,21 @@ static enum hf_err find_token(struct hf_tokens **tokens, const struct hf_token_u
     return HF_OK;
 }
 
-static enum hf_err find_either(struct hf_token *token, struct hf_bytes label, struct hf_bytes id,
-                               struct hf_token_objects *out, struct hf_why *why)
-{
-    HF_TRY(hf_token_objects_find_named(token, CKO_PUBLIC_KEY, label, id, out, why));
-    return hf_token_objects_find_named(token, CKO_PRIVATE_KEY, label, id, out, why);
-}
-
 /* A label must lead to one key, and an id join two halves only. */
 static enum hf_err check_free(struct hf_token *token, const struct hf_token_uri *uri,
                               struct hf_why *why)
 {
+    static const CK_OBJECT_CLASS classes[] = {CKO_PUBLIC_KEY, CKO_PRIVATE_KEY};
     const struct hf_bytes any = {0};
-    struct hf_bytes id = hf_token_uri_attribute(uri, CKA_ID);
+    const struct hf_bytes label = hf_token_uri_attribute(uri, CKA_LABEL);
+    const struct hf_bytes id = hf_token_uri_attribute(uri, CKA_ID);
     struct hf_token_objects found = {0};
-    enum hf_err err = find_either(token, hf_token_uri_attribute(uri, CKA_LABEL), any, &found, why);
-    if (err == HF_OK && id.data != NULL)
-        err = find_either(token, any, id, &found, why);
+    enum hf_err err = HF_OK;
+    for (size_t i = 0; i < 2 && err == HF_OK; i++) {
+        err = hf_token_objects_find_named(token, classes[i], label, any, &found, why);
+        if (err == HF_OK && id.data != NULL)
+            err = hf_token_objects_find_named(token, classes[i], any, id, &found, why);
+    }
     if (err == HF_OK && found.n > 0)
         err = hf_fail(why, HF_E_STATE,
                       "token %s has a key of the name in %.300s; it is not replaced", token->name,
@@ -210,14 +181,17 @@ static enum hf_err check_free(struct hf_token *token, const struct hf_token_uri 
     return err;
 }
 
+/* Make it, try it, and show it; a key that fails is destroyed. */
 static enum hf_err generate_in(struct hf_token *token, const struct hf_token_uri *uri,
                                enum hf_token_key_type type, struct hf_token_public *out,
                                struct hf_why *why)
 {
     uint8_t new_id[NEW_ID_LEN];
-    struct making m = {.token = token, .recipe = &recipes[type]};
-    m.label = hf_token_uri_attribute(uri, CKA_LABEL);
-    m.id = hf_token_uri_attribute(uri, CKA_ID);
+    struct hf_token_object public_half = {0}, private_half = {0};
+    struct making m = {.token = token,
+                       .recipe = &recipes[type],
+                       .label = hf_token_uri_attribute(uri, CKA_LABEL),
+                       .id = hf_token_uri_attribute(uri, CKA_ID)};
     if (m.id.data == NULL) {
         randombytes_buf(new_id, sizeof new_id);
         m.id = (struct hf_bytes){new_id, sizeof new_id};
@@ -227,11 +201,22 @@ static enum hf_err generate_in(struct hf_token *token, const struct hf_token_uri
     if (rv != CKR_OK)
         return hf_token_fail(why, token, "make a key", rv);
     enum hf_err err = make(&m, why);
-    if (err == HF_OK) {
-        err = try_and_show(&m, uri, out, why);
-        if (err != HF_OK)
-            destroy(&m);
+    if (err != HF_OK)
+        goto out;
+    err = hf_token_object_read(token, m.public_half, &public_half, why);
+    if (err == HF_OK)
+        err = hf_token_object_read(token, m.private_half, &private_half, why);
+    if (err == HF_OK)
+        err = try_out(&m, &public_half, &private_half, why);
+    if (err == HF_OK)
+        err = hf_token_object_show(&public_half, uri, out, why);
+    if (err != HF_OK) {
+        (void)token->module->C_DestroyObject(m.session, m.private_half);
+        (void)token->module->C_DestroyObject(m.session, m.public_half);
     }
+out:
+    hf_token_object_free(&public_half);
+    hf_token_object_free(&private_half);
     (void)token->module->C_CloseSession(m.session);
     return err;
 }

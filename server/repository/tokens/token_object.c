@@ -11,8 +11,8 @@
 
 #define NAMED_MAX 3 /* in one sentence */
 #define FIND_BATCH 32
-
-/* ---- attributes --------------------------------------------------------------------------------- */
+#define RAW_LEN 64 /* of both signatures: R and S of Ed25519; r and s of P-256 */
+#define P256_BITS 256
 
 /* `*len` is 0 for an attribute that the object has not, does not show, or has longer than `size`. */
 static enum hf_err read_attribute(struct hf_token *token, CK_OBJECT_HANDLE handle,
@@ -52,55 +52,32 @@ struct hf_bytes hf_token_object_id(const struct hf_token_object *object)
     return (struct hf_bytes){object->id, object->id_len};
 }
 
-/* ---- one object --------------------------------------------------------------------------------- */
-
-static enum hf_err read_type(struct hf_token_object *object, struct hf_why *why)
-{
-    CK_KEY_TYPE key_type = 0;
-    uint8_t params[HF_TOKEN_EC_BYTES];
-    size_t len = 0;
-    HF_TRY(read_attribute(object->token, object->handle, CKA_KEY_TYPE, &key_type, sizeof key_type,
-                          &len, why));
-    if (len != sizeof key_type || (key_type != CKK_EC && key_type != CKK_EC_EDWARDS))
-        return HF_OK;
-    HF_TRY(read_attribute(object->token, object->handle, CKA_EC_PARAMS, params, sizeof params, &len,
-                          why));
-    object->is_usable = hf_token_curve_parse((struct hf_bytes){params, len}, &object->type) &&
-                        (object->type == HF_TOKEN_ED25519) == (key_type == CKK_EC_EDWARDS);
-    return HF_OK;
-}
-
-/* What is no point of its curve is no key, and must not hide others on the token. */
-static enum hf_err read_public(struct hf_token_object *object, struct hf_why *why)
-{
-    uint8_t point[HF_TOKEN_EC_BYTES];
-    size_t len = 0;
-    if (!object->is_usable)
-        return HF_OK;
-    HF_TRY(read_attribute(object->token, object->handle, CKA_EC_POINT, point, sizeof point, &len,
-                          why));
-    if (len == 0)
-        return HF_OK;
-    enum hf_err err = hf_token_point_to_json(object->type, (struct hf_bytes){point, len},
-                                             &object->json, why);
-    return err == HF_E_KEY ? HF_OK : err;
-}
-
-static enum hf_err read_object(struct hf_token_object *object, struct hf_why *why)
-{
-    HF_TRY(read_attribute(object->token, object->handle, CKA_LABEL, object->label,
-                          sizeof object->label, &object->label_len, why));
-    HF_TRY(read_attribute(object->token, object->handle, CKA_ID, object->id, sizeof object->id,
-                          &object->id_len, why));
-    HF_TRY(read_type(object, why));
-    return read_public(object, why);
-}
-
 enum hf_err hf_token_object_read(struct hf_token *token, CK_OBJECT_HANDLE handle,
                                  struct hf_token_object *out, struct hf_why *why)
 {
     struct hf_token_object object = {.token = token, .handle = handle};
-    HF_TRY(read_object(&object, why)); /* a JSON it has only when it succeeds */
+    CK_KEY_TYPE key_type = 0;
+    uint8_t params[HF_TOKEN_EC_BYTES], point[HF_TOKEN_EC_BYTES];
+    size_t len = 0;
+    HF_TRY(read_attribute(token, handle, CKA_LABEL, object.label, sizeof object.label,
+                          &object.label_len, why));
+    HF_TRY(read_attribute(token, handle, CKA_ID, object.id, sizeof object.id, &object.id_len, why));
+    HF_TRY(read_attribute(token, handle, CKA_KEY_TYPE, &key_type, sizeof key_type, &len, why));
+    if (len == sizeof key_type && (key_type == CKK_EC || key_type == CKK_EC_EDWARDS)) {
+        HF_TRY(read_attribute(token, handle, CKA_EC_PARAMS, params, sizeof params, &len, why));
+        object.is_usable = hf_token_curve_parse((struct hf_bytes){params, len}, &object.type) &&
+                           (object.type == HF_TOKEN_ED25519) == (key_type == CKK_EC_EDWARDS);
+    }
+    if (object.is_usable) {
+        HF_TRY(read_attribute(token, handle, CKA_EC_POINT, point, sizeof point, &len, why));
+        enum hf_err err = len == 0
+                              ? HF_OK
+                              : hf_token_point_to_json(object.type, (struct hf_bytes){point, len},
+                                                       &object.json, why);
+        /* What is no point of its curve is no key, and must not hide others on the token. */
+        if (err != HF_OK && err != HF_E_KEY)
+            return err;
+    }
     *out = object;
     return HF_OK;
 }
@@ -119,71 +96,36 @@ void hf_token_objects_free(struct hf_token_objects *objects)
     *objects = (struct hf_token_objects){0};
 }
 
-/* ---- find --------------------------------------------------------------------------------------- */
-
 struct handles {
     CK_OBJECT_HANDLE items[HF_TOKEN_OBJECTS_MAX];
     size_t n;
 };
 
-static enum hf_err collect(struct hf_token *token, struct handles *out, struct hf_why *why)
-{
-    for (;;) {
-        CK_OBJECT_HANDLE batch[FIND_BATCH];
-        CK_ULONG n = 0;
-        CK_RV rv = token->module->C_FindObjects(token->session, batch, FIND_BATCH, &n);
-        if (rv != CKR_OK)
-            return hf_token_fail(why, token, "list its keys", rv);
-        if (n == 0)
-            return HF_OK;
-        if (n > FIND_BATCH || n > HF_TOKEN_OBJECTS_MAX - out->n)
-            return hf_fail(why, HF_E_KEY,
-                           "token %s shows more than %d keys; name one more closely, by id",
-                           token->name, HF_TOKEN_OBJECTS_MAX);
-        memcpy(out->items + out->n, batch, n * sizeof batch[0]);
-        out->n += n;
-    }
-}
-
-static enum hf_err find_handles(struct hf_token *token, CK_ATTRIBUTE *template, CK_ULONG n,
+static enum hf_err find_handles(struct hf_token *token, CK_ATTRIBUTE *template, CK_ULONG n_template,
                                 struct handles *out, struct hf_why *why)
 {
-    CK_RV rv = token->module->C_FindObjectsInit(token->session, template, n);
+    enum hf_err err = HF_OK;
+    CK_ULONG n = 1;
+    CK_RV rv = token->module->C_FindObjectsInit(token->session, template, n_template);
     if (rv != CKR_OK)
         return hf_token_fail(why, token, "list its keys", rv);
-    enum hf_err err = collect(token, out, why);
+    while (err == HF_OK && n > 0) {
+        CK_OBJECT_HANDLE batch[FIND_BATCH];
+        n = 0;
+        rv = token->module->C_FindObjects(token->session, batch, FIND_BATCH, &n);
+        if (rv != CKR_OK) {
+            err = hf_token_fail(why, token, "list its keys", rv);
+        } else if (n > FIND_BATCH || n > HF_TOKEN_OBJECTS_MAX - out->n) {
+            err = hf_fail(why, HF_E_KEY,
+                          "token %s shows more than %d keys; name one more closely, by id",
+                          token->name, HF_TOKEN_OBJECTS_MAX);
+        } else {
+            memcpy(out->items + out->n, batch, n * sizeof batch[0]);
+            out->n += n;
+        }
+    }
     (void)token->module->C_FindObjectsFinal(token->session);
     return err;
-}
-
-static enum hf_err append(struct hf_token_objects *out, const struct hf_token_object *object,
-                          struct hf_why *why)
-{
-    struct hf_token_object *items = realloc(out->items, (out->n + 1) * sizeof *items);
-    if (items == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for the keys of a token");
-    out->items = items;
-    items[out->n++] = *object;
-    return HF_OK;
-}
-
-/* What a module finds is what it was asked for only if we say so. */
-static enum hf_err read_all(struct hf_token *token, const struct handles *handles,
-                            struct hf_bytes label, struct hf_bytes id, struct hf_token_objects *out,
-                            struct hf_why *why)
-{
-    for (size_t i = 0; i < handles->n; i++) {
-        struct hf_token_object object = {0};
-        HF_TRY(hf_token_object_read(token, handles->items[i], &object, why));
-        bool is_wanted = (label.data == NULL ||
-                          hf_bytes_equal(label, token_object_label(&object))) &&
-                         (id.data == NULL || hf_bytes_equal(id, hf_token_object_id(&object)));
-        enum hf_err err = is_wanted ? append(out, &object, why) : HF_OK;
-        if (!is_wanted || err != HF_OK)
-            hf_token_object_free(&object);
-        HF_TRY(err);
-    }
-    return HF_OK;
 }
 
 enum hf_err hf_token_objects_find_named(struct hf_token *token, CK_OBJECT_CLASS class,
@@ -198,7 +140,22 @@ enum hf_err hf_token_objects_find_named(struct hf_token *token, CK_OBJECT_CLASS 
     if (id.data != NULL)
         template[n++] = (CK_ATTRIBUTE){CKA_ID, (void *)(uintptr_t)id.data, id.len};
     HF_TRY(find_handles(token, template, n, &handles, why));
-    return read_all(token, &handles, label, id, out, why);
+
+    struct hf_token_object *more = realloc(out->items, (out->n + handles.n + 1) * sizeof *more);
+    if (more == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for the keys of a token");
+    out->items = more;
+    for (size_t i = 0; i < handles.n; i++) {
+        struct hf_token_object object = {0};
+        HF_TRY(hf_token_object_read(token, handles.items[i], &object, why));
+        /* What a module finds is what it was asked for only if we say so. */
+        if ((label.data == NULL || hf_bytes_equal(label, token_object_label(&object))) &&
+            (id.data == NULL || hf_bytes_equal(id, hf_token_object_id(&object))))
+            out->items[out->n++] = object;
+        else
+            hf_token_object_free(&object);
+    }
+    return HF_OK;
 }
 
 enum hf_err hf_token_objects_find(struct hf_token *token, CK_OBJECT_CLASS class,
@@ -209,31 +166,14 @@ enum hf_err hf_token_objects_find(struct hf_token *token, CK_OBJECT_CLASS class,
                                        hf_token_uri_attribute(uri, CKA_ID), out, why);
 }
 
-enum hf_err hf_token_objects_find_twin(const struct hf_token_object *object, CK_OBJECT_CLASS class,
-                                       struct hf_token_objects *out, struct hf_why *why)
+enum hf_err hf_token_objects_find_paired(const struct hf_token_object *object,
+                                         CK_OBJECT_CLASS class, struct hf_token_objects *out,
+                                         struct hf_why *why)
 {
     if (object->id_len == 0)
         return HF_OK;
     return hf_token_objects_find_named(object->token, class, (struct hf_bytes){0},
                                        hf_token_object_id(object), out, why);
-}
-
-/* ---- show --------------------------------------------------------------------------------------- */
-
-static enum hf_err write_label(const struct hf_token_object *object, char **out, struct hf_why *why)
-{
-    char text[HF_TOKEN_LABEL_BYTES + 1];
-    char hex[2 * HF_TOKEN_ID_BYTES + 1];
-    struct hf_buf label = {0};
-    hf_token_print(text, sizeof text, token_object_label(object));
-    hf_hex_encode(object->id, object->id_len, hex);
-    enum hf_err err = object->label_len > 0
-                          ? hf_buf_printf(&label, "%s/%s", object->token->name, text)
-                          : hf_buf_printf(&label, "%s/id-%s", object->token->name, hex);
-    if (err != HF_OK)
-        return hf_fail(why, err, "out of memory for the label of a key");
-    *out = (char *)label.data;
-    return HF_OK;
 }
 
 void hf_token_public_free(struct hf_token_public *p)
@@ -248,24 +188,24 @@ enum hf_err hf_token_object_show(const struct hf_token_object *object,
                                  const struct hf_token_uri *like, struct hf_token_public *out,
                                  struct hf_why *why)
 {
-    struct hf_token_public p = {0};
-    enum hf_err err = hf_token_uri_write(like, &object->token->info, token_object_label(object),
-                                         hf_token_object_id(object), &p.uri, why);
-    if (err == HF_OK)
-        err = write_label(object, &p.label, why);
+    char text[HF_TOKEN_LABEL_BYTES + 1];
+    char hex[2 * HF_TOKEN_ID_BYTES + 1];
+    char *uri = NULL;
+    struct hf_buf label = {0};
+    HF_TRY(hf_token_uri_write(like, &object->token->info, token_object_label(object),
+                              hf_token_object_id(object), &uri, why));
+    hf_token_print(text, sizeof text, token_object_label(object));
+    hf_hex_encode(object->id, object->id_len, hex);
+    enum hf_err err = hf_buf_printf(&label, "%s/%s%s", object->token->name,
+                                    object->label_len > 0 ? "" : "id-",
+                                    object->label_len > 0 ? text : hex);
     if (err != HF_OK) {
-        hf_token_public_free(&p);
-        return err;
+        free(uri);
+        return hf_fail(why, err, "out of memory for the label of a key");
     }
-    p.json = json_incref(object->json);
-    *out = p;
+    *out = (struct hf_token_public){uri, (char *)label.data, json_incref(object->json)};
     return HF_OK;
 }
-
-/* ---- signatures ------------------------------------------------------------------------------ */
-
-#define RAW_LEN 64 /* of both: R and S of Ed25519; r and s of P-256 */
-#define P256_BITS 256
 
 struct hf_token_key hf_token_key_of(const struct hf_token_object *private_half)
 {
@@ -282,18 +222,11 @@ void hf_token_key_free(struct hf_token_key *key)
     free(key);
 }
 
-/* ---- by the token ------------------------------------------------------------------------------- */
-
-/* Ed25519 reads its message twice, so the token must hold all of it; some have room for little. */
-static bool is_too_long(const struct hf_token_key *key, CK_RV rv)
-{
-    return key->type == HF_TOKEN_ED25519 &&
-           (rv == CKR_DATA_LEN_RANGE || rv == CKR_DEVICE_MEMORY || rv == CKR_DATA_INVALID);
-}
-
 static enum hf_err refuse(const struct hf_token_key *key, size_t len, CK_RV rv, struct hf_why *why)
 {
-    if (!is_too_long(key, rv))
+    /* Ed25519 reads its message twice, so the token must hold all of it; some have room for little. */
+    if (key->type != HF_TOKEN_ED25519 ||
+        (rv != CKR_DATA_LEN_RANGE && rv != CKR_DEVICE_MEMORY && rv != CKR_DATA_INVALID))
         return hf_token_fail(why, key->token, "sign", rv);
     return hf_fail(why, HF_E_KEY,
                    "token %s cannot take a message of %zu bytes, and Ed25519 signs the message "
@@ -324,43 +257,28 @@ static enum hf_err sign_raw(const struct hf_token_key *key, CK_MECHANISM_TYPE ty
     return HF_OK;
 }
 
-/* ---- as metadata has it ------------------------------------------------------------------------- */
-
-static enum hf_err sign_ed25519(const struct hf_token_key *key, struct hf_bytes message,
-                                struct hf_buf *signature, struct hf_why *why)
-{
-    uint8_t raw[RAW_LEN];
-    HF_TRY(sign_raw(key, CKM_EDDSA, message, raw, why));
-    if (hf_buf_append(signature, raw, sizeof raw) != HF_OK)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for a signature");
-    return HF_OK;
-}
-
-/* Hashed here, so that a token of any size signs metadata of any size. */
-static enum hf_err sign_p256(const struct hf_token_key *key, struct hf_bytes message,
-                             struct hf_buf *signature, struct hf_why *why)
+enum hf_err hf_token_key_sign(struct hf_token_key *key, struct hf_bytes message,
+                              struct hf_buf *signature, struct hf_why *why)
 {
     uint8_t digest[HF_SHA256_LEN];
     uint8_t raw[RAW_LEN];
     uint8_t der[MBEDTLS_ECDSA_MAX_SIG_LEN(P256_BITS)];
-    size_t len = 0;
-    hf_sha256(message, digest);
-    HF_TRY(sign_raw(key, CKM_ECDSA, (struct hf_bytes){digest, sizeof digest}, raw, why));
-    if (mbedtls_ecdsa_raw_to_der(P256_BITS, raw, sizeof raw, der, sizeof der, &len) != 0)
-        return hf_fail(why, HF_E_KEY, "token %s gave a signature that is none", key->token->name);
-    if (hf_buf_append(signature, der, len) != HF_OK)
+    struct hf_bytes made = {raw, sizeof raw};
+    if (key->type == HF_TOKEN_ED25519) {
+        HF_TRY(sign_raw(key, CKM_EDDSA, message, raw, why));
+    } else {
+        /* Hashed here, so that a token of any size signs metadata of any size. */
+        hf_sha256(message, digest);
+        HF_TRY(sign_raw(key, CKM_ECDSA, (struct hf_bytes){digest, sizeof digest}, raw, why));
+        made.data = der;
+        if (mbedtls_ecdsa_raw_to_der(P256_BITS, raw, sizeof raw, der, sizeof der, &made.len) != 0)
+            return hf_fail(why, HF_E_KEY, "token %s gave a signature that is none",
+                           key->token->name);
+    }
+    if (hf_buf_append(signature, made.data, made.len) != HF_OK)
         return hf_fail(why, HF_E_MEMORY, "out of memory for a signature");
     return HF_OK;
 }
-
-enum hf_err hf_token_key_sign(struct hf_token_key *key, struct hf_bytes message,
-                              struct hf_buf *signature, struct hf_why *why)
-{
-    return key->type == HF_TOKEN_ED25519 ? sign_ed25519(key, message, signature, why)
-                                         : sign_p256(key, message, signature, why);
-}
-
-/* ---- errors ---------------------------------------------------------------------------------- */
 
 enum hf_err hf_token_fail_absent(const struct hf_token_list *tokens, const struct hf_token_uri *uri,
                                  struct hf_why *why)

@@ -35,11 +35,11 @@ HF_MUST_USE enum hf_err hf_token_objects_find_named(struct hf_token *token, CK_O
                                                     struct hf_bytes label, struct hf_bytes id,
                                                     struct hf_token_objects *out,
                                                     struct hf_why *why);
-/** The same for what has the id of `object`; nothing where it has none. */
-HF_MUST_USE enum hf_err hf_token_objects_find_twin(const struct hf_token_object *object,
-                                                   CK_OBJECT_CLASS class,
-                                                   struct hf_token_objects *out,
-                                                   struct hf_why *why);
+/** The same for the other object of the key pair: what has the id of `object`; nothing where it has none. */
+HF_MUST_USE enum hf_err hf_token_objects_find_paired(const struct hf_token_object *object,
+                                                     CK_OBJECT_CLASS class,
+                                                     struct hf_token_objects *out,
+                                                     struct hf_why *why);
 void hf_token_objects_free(struct hf_token_objects *objects);
 
 /** One object as it is. hf_token_object_free it. */
@@ -57,8 +57,6 @@ struct hf_bytes hf_token_object_id(const struct hf_token_object *object);
 HF_MUST_USE enum hf_err hf_token_object_show(const struct hf_token_object *object,
                                              const struct hf_token_uri *like,
                                              struct hf_token_public *out, struct hf_why *why);
-
-/* Signatures by a key whose handle is known. */
 
 struct hf_token_key {
     struct hf_token *token;

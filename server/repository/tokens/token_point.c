@@ -1,7 +1,6 @@
 #include "server/repository/tokens/token_point.h"
 
-#include "common/tuf/key.h"
-#include "server/repository/base/key_object.h"
+#include "server/repository/base/public_key.h"
 
 #include <mbedtls/pk.h>
 #include <sodium.h>
@@ -58,75 +57,47 @@ static bool unwrap(struct hf_bytes ec_point, size_t len, struct hf_bytes *out)
     return true;
 }
 
-/* ---- ECDSA P-256 -------------------------------------------------------------------------------- */
-
-static bool set_point(mbedtls_pk_context *pk, struct hf_bytes point)
+static bool write_p256_pem(struct hf_bytes point, unsigned char pem[PEM_MAX])
 {
+    const mbedtls_ecp_group_id curve = MBEDTLS_ECP_DP_SECP256R1;
     mbedtls_ecp_group group;
     mbedtls_ecp_point q;
+    mbedtls_pk_context pk;
     mbedtls_ecp_group_init(&group);
     mbedtls_ecp_point_init(&q);
-    bool is_set = mbedtls_ecp_group_load(&group, MBEDTLS_ECP_DP_SECP256R1) == 0 &&
-                  mbedtls_ecp_point_read_binary(&group, &q, point.data, point.len) == 0 &&
-                  mbedtls_ecp_check_pubkey(&group, &q) == 0 &&
-                  mbedtls_ecp_set_public_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(*pk), &q) == 0;
+    mbedtls_pk_init(&pk);
+    bool is_written = mbedtls_ecp_group_load(&group, curve) == 0 &&
+                      mbedtls_ecp_point_read_binary(&group, &q, point.data, point.len) == 0 &&
+                      mbedtls_ecp_check_pubkey(&group, &q) == 0 &&
+                      mbedtls_pk_setup(&pk, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY)) == 0 &&
+                      mbedtls_ecp_set_public_key(curve, mbedtls_pk_ec(pk), &q) == 0 &&
+                      mbedtls_pk_write_pubkey_pem(&pk, pem, PEM_MAX) == 0;
+    mbedtls_pk_free(&pk);
     mbedtls_ecp_point_free(&q);
     mbedtls_ecp_group_free(&group);
-    return is_set;
-}
-
-static bool write_pem(struct hf_bytes point, unsigned char pem[PEM_MAX])
-{
-    mbedtls_pk_context pk;
-    mbedtls_pk_init(&pk);
-    bool is_written = mbedtls_pk_setup(&pk, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY)) == 0 &&
-                      set_point(&pk, point) && mbedtls_pk_write_pubkey_pem(&pk, pem, PEM_MAX) == 0;
-    mbedtls_pk_free(&pk);
     return is_written;
-}
-
-static enum hf_err p256_to_json(struct hf_bytes ec_point, json_t **out, struct hf_why *why)
-{
-    struct hf_bytes point;
-    unsigned char pem[PEM_MAX];
-    if (!unwrap(ec_point, P256_POINT_LEN, &point) || !write_pem(point, pem))
-        return hf_fail(why, HF_E_KEY, "the token shows no point of P-256 as its public key");
-    *out = json_pack("{s:s, s:s, s:{s:s}}", "keytype", "ecdsa", "scheme", "ecdsa-sha2-nistp256",
-                     "keyval", "public", (const char *)pem);
-    return *out == NULL ? hf_fail(why, HF_E_MEMORY, "out of memory for a public key") : HF_OK;
-}
-
-/* ---- Ed25519 ------------------------------------------------------------------------------------ */
-
-static enum hf_err ed25519_to_json(struct hf_bytes ec_point, json_t **out, struct hf_why *why)
-{
-    struct hf_bytes point;
-    if (!unwrap(ec_point, HF_PUBLIC_KEY_LEN, &point) ||
-        crypto_core_ed25519_is_valid_point(point.data) != 1)
-        return hf_fail(why, HF_E_KEY, "the token shows no point of Ed25519 as its public key");
-    return hf_public_key_to_json(point.data, out, why);
-}
-
-/* ---- both --------------------------------------------------------------------------------------- */
-
-/* What devices make of it is what counts. */
-static bool is_usable(const json_t *object)
-{
-    struct hf_key key = {0};
-    if (hf_key_parse("of a token", object, &key, NULL) != HF_OK)
-        return false;
-    bool is_known = key.scheme != HF_SCHEME_UNKNOWN;
-    hf_key_free(&key);
-    return is_known;
 }
 
 enum hf_err hf_token_point_to_json(enum hf_token_key_type type, struct hf_bytes ec_point,
                                    json_t **out, struct hf_why *why)
 {
+    struct hf_bytes point;
+    unsigned char pem[PEM_MAX];
     json_t *object = NULL;
-    HF_TRY(type == HF_TOKEN_ED25519 ? ed25519_to_json(ec_point, &object, why)
-                                    : p256_to_json(ec_point, &object, why));
-    if (!is_usable(object)) {
+    if (type == HF_TOKEN_ED25519) {
+        if (!unwrap(ec_point, HF_PUBLIC_KEY_LEN, &point) ||
+            crypto_core_ed25519_is_valid_point(point.data) != 1)
+            return hf_fail(why, HF_E_KEY, "the token shows no point of Ed25519 as its public key");
+        HF_TRY(hf_public_key_to_json(point.data, &object, why));
+    } else {
+        if (!unwrap(ec_point, P256_POINT_LEN, &point) || !write_p256_pem(point, pem))
+            return hf_fail(why, HF_E_KEY, "the token shows no point of P-256 as its public key");
+        object = json_pack("{s:s, s:s, s:{s:s}}", "keytype", "ecdsa", "scheme",
+                           "ecdsa-sha2-nistp256", "keyval", "public", (const char *)pem);
+        if (object == NULL)
+            return hf_fail(why, HF_E_MEMORY, "out of memory for a public key");
+    }
+    if (!hf_public_key_is_usable(object)) {
         json_decref(object);
         return hf_fail(why, HF_E_KEY, "devices could not use the public key that the token shows");
     }

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- errors ---------------------------------------------------------------------------------- */
-
 static const struct {
     CK_RV rv;
     const char *words;
@@ -41,21 +39,17 @@ static const struct {
     {CKR_DEVICE_MEMORY, "it has no room"},
 };
 
-static const char *find_words(CK_RV rv)
-{
-    for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
-        if (answers[i].rv == rv)
-            return answers[i].words;
-    }
-    return p11_kit_strerror(rv);
-}
-
-enum hf_err hf_token_fail(struct hf_why *why, const struct hf_token *token, const char *deed,
+enum hf_err hf_token_fail(struct hf_why *why, const struct hf_token *token, const char *action,
                           CK_RV rv)
 {
+    const char *words = NULL;
+    for (size_t i = 0; i < sizeof answers / sizeof answers[0] && words == NULL; i++) {
+        if (answers[i].rv == rv)
+            words = answers[i].words;
+    }
     return hf_fail(why, rv == CKR_HOST_MEMORY ? HF_E_MEMORY : HF_E_KEY,
-                   "token %s, asked to %s: %s (PKCS#11 0x%lx)", token->name, deed, find_words(rv),
-                   (unsigned long)rv);
+                   "token %s, asked to %s: %s (PKCS#11 0x%lx)", token->name, action,
+                   words != NULL ? words : p11_kit_strerror(rv), (unsigned long)rv);
 }
 
 void hf_token_print(char *out, size_t size, struct hf_bytes text)
@@ -66,9 +60,6 @@ void hf_token_print(char *out, size_t size, struct hf_bytes text)
     out[n] = '\0';
 }
 
-/* ---- slots ----------------------------------------------------------------------------------- */
-
-/* Modules and the tokens in their slots. */
 /* The configured modules, or the one of a module-path. */
 struct modules {
     struct modules *next;
@@ -81,55 +72,31 @@ struct hf_tokens {
     struct hf_token *tokens; /* that were opened */
 };
 
-/* ---- free --------------------------------------------------------------------------------------- */
-
-static void close_token(struct hf_token *token)
-{
-    if (token->is_logged_in)
-        (void)token->module->C_Logout(token->session);
-    (void)token->module->C_CloseSession(token->session);
-    hf_passphrase_free(&token->pin);
-    free(token);
-}
-
-static void unload(struct modules *modules)
-{
-    if (modules->path == NULL) {
-        p11_kit_modules_finalize_and_release(modules->list);
-    } else {
-        (void)p11_kit_module_finalize(modules->list[0]);
-        p11_kit_module_release(modules->list[0]);
-        free(modules->list);
-    }
-    free(modules->path);
-    free(modules);
-}
-
 void hf_tokens_free(struct hf_tokens *tokens)
 {
     if (tokens == NULL)
         return;
     for (struct hf_token *t = tokens->tokens, *next; t != NULL; t = next) {
         next = t->next;
-        close_token(t);
+        if (t->is_logged_in)
+            (void)t->module->C_Logout(t->session);
+        (void)t->module->C_CloseSession(t->session);
+        hf_passphrase_free(&t->pin);
+        free(t);
     }
     for (struct modules *m = tokens->modules, *next; m != NULL; m = next) {
         next = m->next;
-        unload(m);
+        if (m->path == NULL) {
+            p11_kit_modules_finalize_and_release(m->list);
+        } else {
+            (void)p11_kit_module_finalize(m->list[0]);
+            p11_kit_module_release(m->list[0]);
+            free(m->list);
+        }
+        free(m->path);
+        free(m);
     }
     free(tokens);
-}
-
-/* ---- load --------------------------------------------------------------------------------------- */
-
-/* One that does not work is left out by p11-kit unless its configuration calls it critical. */
-static enum hf_err load_configured(struct modules *m, struct hf_why *why)
-{
-    m->list = p11_kit_modules_load_and_initialize(0);
-    if (m->list == NULL)
-        return hf_fail(why, HF_E_KEY, "p11-kit cannot load the PKCS#11 modules of this machine: %s",
-                       p11_kit_message());
-    return HF_OK;
 }
 
 static enum hf_err load_path(struct modules *m, const char *path, struct hf_why *why)
@@ -152,25 +119,7 @@ static enum hf_err load_path(struct modules *m, const char *path, struct hf_why 
     return HF_OK;
 }
 
-static enum hf_err load(struct hf_tokens *tokens, const char *path, struct modules **out,
-                        struct hf_why *why)
-{
-    struct modules *m = calloc(1, sizeof *m);
-    if (m == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for a PKCS#11 module");
-    enum hf_err err = path == NULL ? load_configured(m, why) : load_path(m, path, why);
-    if (err != HF_OK) {
-        free(m->path);
-        free(m->list);
-        free(m);
-        return err;
-    }
-    m->next = tokens->modules;
-    tokens->modules = m;
-    *out = m;
-    return HF_OK;
-}
-
+/* The modules of `path` (NULL: the configured ones), loaded when first needed. */
 static enum hf_err want_modules(struct hf_tokens **tokens, const char *path, struct modules **out,
                                 struct hf_why *why)
 {
@@ -184,51 +133,62 @@ static enum hf_err want_modules(struct hf_tokens **tokens, const char *path, str
             return HF_OK;
         }
     }
-    return load(*tokens, path, out, why);
-}
-
-/* ---- tokens ------------------------------------------------------------------------------------- */
-
-static void set_name(struct hf_token *token)
-{
-    size_t len = p11_kit_space_strlen(token->info.label, sizeof token->info.label);
-    struct hf_bytes name = {token->info.label, len};
-    if (len == 0) {
-        name.data = token->info.serialNumber;
-        name.len = p11_kit_space_strlen(name.data, sizeof token->info.serialNumber);
+    struct modules *m = calloc(1, sizeof *m);
+    if (m == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for a PKCS#11 module");
+    enum hf_err err = HF_OK;
+    if (path != NULL) {
+        err = load_path(m, path, why);
+    } else {
+        /* p11-kit leaves out one that does not work unless its configuration calls it critical. */
+        m->list = p11_kit_modules_load_and_initialize(0);
+        if (m->list == NULL)
+            err = hf_fail(why, HF_E_KEY,
+                          "p11-kit cannot load the PKCS#11 modules of this machine: %s",
+                          p11_kit_message());
     }
-    hf_token_print(token->name, sizeof token->name, name);
+    if (err != HF_OK) {
+        free(m->path);
+        free(m->list);
+        free(m);
+        return err;
+    }
+    m->next = (*tokens)->modules;
+    (*tokens)->modules = m;
+    *out = m;
+    return HF_OK;
 }
 
+/* The token in that slot, with a session: the one of this run, or a new one. */
 static enum hf_err open_token(struct hf_tokens *tokens, CK_FUNCTION_LIST *module, CK_SLOT_ID slot,
                               const CK_TOKEN_INFO *info, struct hf_token **out, struct hf_why *why)
 {
+    for (struct hf_token *t = tokens->tokens; t != NULL; t = t->next) {
+        if (t->module == module && t->slot == slot) {
+            *out = t;
+            return HF_OK;
+        }
+    }
     struct hf_token *token = calloc(1, sizeof *token);
     if (token == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for a token");
-    token->module = module;
-    token->slot = slot;
-    token->info = *info;
-    set_name(token);
+    *token = (struct hf_token){.module = module, .slot = slot, .info = *info};
+    struct hf_bytes name = {info->label, p11_kit_space_strlen(info->label, sizeof info->label)};
+    if (name.len == 0)
+        name = (struct hf_bytes){info->serialNumber,
+                                 p11_kit_space_strlen(info->serialNumber,
+                                                      sizeof info->serialNumber)};
+    hf_token_print(token->name, sizeof token->name, name);
     CK_RV rv = module->C_OpenSession(slot, CKF_SERIAL_SESSION, NULL, NULL, &token->session);
     if (rv != CKR_OK) {
-        (void)hf_token_fail(why, token, "open a session", rv);
+        enum hf_err err = hf_token_fail(why, token, "open a session", rv);
         free(token);
-        return why == NULL ? HF_E_KEY : why->code;
+        return err;
     }
     token->next = tokens->tokens;
     tokens->tokens = token;
     *out = token;
     return HF_OK;
-}
-
-static struct hf_token *find_open(const struct hf_tokens *tokens, const CK_FUNCTION_LIST *module,
-                                  CK_SLOT_ID slot)
-{
-    struct hf_token *t = tokens->tokens;
-    while (t != NULL && (t->module != module || t->slot != slot))
-        t = t->next;
-    return t;
 }
 
 static bool is_wanted(CK_FUNCTION_LIST *module, CK_SLOT_ID slot, const struct hf_token_uri *uri,
@@ -243,18 +203,6 @@ static bool is_wanted(CK_FUNCTION_LIST *module, CK_SLOT_ID slot, const struct hf
            module->C_GetTokenInfo(slot, info) == CKR_OK &&
            (info->flags & CKF_TOKEN_INITIALIZED) != 0 &&
            p11_kit_uri_match_token_info(uri->p11, info);
-}
-
-static void visit_slot(struct hf_tokens *tokens, CK_FUNCTION_LIST *module, CK_SLOT_ID slot,
-                       const struct hf_token_uri *uri, struct hf_token_list *out)
-{
-    CK_TOKEN_INFO info = {0};
-    if (out->n == HF_TOKEN_SLOTS_MAX || !is_wanted(module, slot, uri, &info))
-        return;
-    struct hf_token *token = find_open(tokens, module, slot);
-    if (token == NULL && open_token(tokens, module, slot, &info, &token, &out->trouble) != HF_OK)
-        return;
-    out->tokens[out->n++] = token;
 }
 
 static bool is_module_wanted(CK_FUNCTION_LIST *module, const struct hf_token_uri *uri)
@@ -288,8 +236,13 @@ static void visit_module(struct hf_tokens *tokens, CK_FUNCTION_LIST *module,
         free(name);
         return;
     }
-    for (CK_ULONG i = 0; i < n; i++)
-        visit_slot(tokens, module, slots[i], uri, out);
+    for (CK_ULONG i = 0; i < n && out->n < HF_TOKEN_SLOTS_MAX; i++) {
+        CK_TOKEN_INFO info = {0};
+        struct hf_token *token = NULL;
+        if (is_wanted(module, slots[i], uri, &info) &&
+            open_token(tokens, module, slots[i], &info, &token, &out->trouble) == HF_OK)
+            out->tokens[out->n++] = token;
+    }
 }
 
 enum hf_err hf_tokens_find(struct hf_tokens **tokens, const struct hf_token_uri *uri,
@@ -303,9 +256,6 @@ enum hf_err hf_tokens_find(struct hf_tokens **tokens, const struct hf_token_uri 
     return HF_OK;
 }
 
-/* ---- log in ---------------------------------------------------------------------------------- */
-
-/* PINs. A wrong one costs a try, and after a few of them the token is locked. */
 static CK_FLAGS read_flags(const struct hf_token *token)
 {
     CK_TOKEN_INFO info = {0};
@@ -318,60 +268,42 @@ bool hf_token_is_locked(const struct hf_token *token)
     return (token->info.flags & CKF_LOGIN_REQUIRED) != 0 && !token->is_logged_in;
 }
 
-static enum hf_err refuse_pin(struct hf_token *token, const char *pin_file, CK_RV rv,
-                              struct hf_why *why)
-{
-    const char *from = pin_file != NULL ? pin_file : "the terminal";
-    CK_FLAGS flags = read_flags(token);
-    if (rv != CKR_PIN_INCORRECT)
-        return hf_token_fail(why, token, "log in", rv);
-    return hf_fail(why, HF_E_KEY, "token %s: the PIN from %.300s is wrong%s", token->name, from,
-                   (flags & CKF_USER_PIN_LOCKED) != 0      ? ", and it is locked now"
-                   : (flags & CKF_USER_PIN_FINAL_TRY) != 0 ? "; one try is left"
-                   : (flags & CKF_USER_PIN_COUNT_LOW) != 0 ? "; few tries are left"
-                                                           : "");
-}
-
-static enum hf_err log_in(struct hf_token *token, CK_USER_TYPE user,
-                          const struct hf_passphrase *pin, CK_RV *rv_out)
+static CK_RV log_in(struct hf_token *token, CK_USER_TYPE user, const struct hf_passphrase *pin)
 {
     CK_RV rv = token->module->C_Login(token->session, user, (CK_UTF8CHAR *)pin->text, pin->len);
-    *rv_out = rv;
-    return rv == CKR_OK || rv == CKR_USER_ALREADY_LOGGED_IN ? HF_OK : HF_E_KEY;
+    return rv == CKR_USER_ALREADY_LOGGED_IN ? CKR_OK : rv;
 }
 
-/* ---- a device that asks for the PIN itself ------------------------------------------------------ */
-
+/* The device asks for the PIN itself. */
 static enum hf_err log_in_at_device(struct hf_token *token, CK_USER_TYPE user, struct hf_why *why)
 {
     const struct hf_passphrase none = {0};
-    CK_RV rv;
-    fprintf(stderr, "Token %s asks for its PIN itself: look at the device\n", token->name);
-    if (log_in(token, user, &none, &rv) != HF_OK)
-        return hf_token_fail(why, token, "log in", rv);
-    return HF_OK;
+    hf_terminal_tell("Token %s asks for its PIN itself: look at the device", token->name);
+    CK_RV rv = log_in(token, user, &none);
+    return rv == CKR_OK ? HF_OK : hf_token_fail(why, token, "log in", rv);
 }
 
-/* ---- a PIN of ours ------------------------------------------------------------------------------ */
-
-/* A timer would try a wrong file every day until the token locks: after one wrong PIN, whosever it was, the
- * next is for a person to type. */
+/* A wrong PIN costs a try, and after a few of them the token is locked. A timer would try a wrong file
+ * every day until then: after one wrong PIN, the next is for a person to type. */
 static enum hf_err check_tries(const struct hf_token *token, CK_FLAGS flags, const char *pin_file,
                                struct hf_why *why)
 {
-    const char *left = (flags & CKF_USER_PIN_FINAL_TRY) != 0
-                           ? "has one try left before it locks"
-                           : "was given a wrong PIN and none that was right since";
-    if ((flags & (CKF_USER_PIN_FINAL_TRY | CKF_USER_PIN_COUNT_LOW)) != 0 && pin_file != NULL)
+    bool is_last = (flags & CKF_USER_PIN_FINAL_TRY) != 0;
+    if (!is_last && (flags & CKF_USER_PIN_COUNT_LOW) == 0)
+        return HF_OK;
+    if (pin_file != NULL)
         return hf_fail(why, HF_E_KEY,
                        "token %s %s; the PIN from %.300s was not spent on it: correct that file if "
                        "it is wrong, and log in by hand once (the same with --key and its URI "
                        "without pin-source, which asks)",
-                       token->name, left, pin_file);
-    if ((flags & CKF_USER_PIN_FINAL_TRY) != 0)
-        fprintf(stderr, "Token %s has one try left: one more wrong PIN locks it\n", token->name);
-    else if ((flags & CKF_USER_PIN_COUNT_LOW) != 0)
-        fprintf(stderr, "Token %s was given a wrong PIN; few tries are left\n", token->name);
+                       token->name,
+                       is_last ? "has one try left before it locks"
+                               : "was given a wrong PIN and none that was right since",
+                       pin_file);
+    if (is_last)
+        hf_terminal_tell("Token %s has one try left: one more wrong PIN locks it", token->name);
+    else
+        hf_terminal_tell("Token %s was given a wrong PIN; few tries are left", token->name);
     return HF_OK;
 }
 
@@ -380,16 +312,27 @@ static enum hf_err log_in_with_pin(struct hf_token *token, const char *pin_file,
 {
     char what[sizeof "token " + HF_TOKEN_NAME_MAX];
     struct hf_passphrase pin = {0};
-    CK_RV rv;
     HF_TRY(check_tries(token, flags, pin_file, why));
     (void)snprintf(what, sizeof what, "token %s", token->name);
-    HF_TRY(hf_passphrase_read_pin(pin_file, what, &pin, why));
-    if (log_in(token, CKU_USER, &pin, &rv) != HF_OK) {
-        hf_passphrase_free(&pin);
-        return refuse_pin(token, pin_file, rv, why);
+    HF_TRY(hf_passphrase_read(HF_SECRET_PIN, pin_file, what, &pin, why));
+    CK_RV rv = log_in(token, CKU_USER, &pin);
+    if (rv == CKR_OK) {
+        token->pin = pin;
+        return HF_OK;
     }
-    token->pin = pin;
-    return HF_OK;
+    hf_passphrase_free(&pin);
+    if (rv != CKR_PIN_INCORRECT)
+        return hf_token_fail(why, token, "log in", rv);
+    flags = read_flags(token);
+    const char *left = "";
+    if ((flags & CKF_USER_PIN_LOCKED) != 0)
+        left = ", and it is locked now";
+    else if ((flags & CKF_USER_PIN_FINAL_TRY) != 0)
+        left = "; one try is left";
+    else if ((flags & CKF_USER_PIN_COUNT_LOW) != 0)
+        left = "; few tries are left";
+    return hf_fail(why, HF_E_KEY, "token %s: the PIN from %.300s is wrong%s", token->name,
+                   pin_file != NULL ? pin_file : "the terminal", left);
 }
 
 enum hf_err hf_token_login(struct hf_token *token, const struct hf_token_uri *uri,
@@ -409,10 +352,8 @@ enum hf_err hf_token_login(struct hf_token *token, const struct hf_token_uri *ur
 
 enum hf_err hf_token_login_again(struct hf_token *token, struct hf_why *why)
 {
-    CK_RV rv;
     if (token->pin.text == NULL)
         return log_in_at_device(token, CKU_CONTEXT_SPECIFIC, why);
-    if (log_in(token, CKU_CONTEXT_SPECIFIC, &token->pin, &rv) != HF_OK)
-        return hf_token_fail(why, token, "log in for a signature", rv);
-    return HF_OK;
+    CK_RV rv = log_in(token, CKU_CONTEXT_SPECIFIC, &token->pin);
+    return rv == CKR_OK ? HF_OK : hf_token_fail(why, token, "log in for a signature", rv);
 }

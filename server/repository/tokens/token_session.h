@@ -6,7 +6,7 @@
 #ifndef HF_REPOSITORY_TOKEN_SESSION_H
 #define HF_REPOSITORY_TOKEN_SESSION_H
 
-#include "server/repository/base/passphrase.h"
+#include "server/repository/base/terminal.h"
 #include "server/repository/tokens/token_uri.h"
 
 #define HF_TOKEN_SLOTS_MAX 64 /* of one module, with a token in them */
@@ -61,8 +61,8 @@ HF_MUST_USE enum hf_err hf_token_login_again(struct hf_token *token, struct hf_w
 /** Does the token want a PIN before it shows all and signs, and had none yet? */
 bool hf_token_is_locked(const struct hf_token *token);
 
-/** HF_E_KEY (HF_E_MEMORY): what `rv` means while the program tried to do `deed` ("sign"). */
-enum hf_err hf_token_fail(struct hf_why *why, const struct hf_token *token, const char *deed,
+/** HF_E_KEY (HF_E_MEMORY): what `rv` means where the token was asked to do `action` ("sign"). */
+enum hf_err hf_token_fail(struct hf_why *why, const struct hf_token *token, const char *action,
                           CK_RV rv);
 
 /** `text` for people: bytes that are not printable ASCII become '?', what does not fit is cut. */

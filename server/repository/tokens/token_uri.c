@@ -6,8 +6,6 @@
 
 #define SCHEME "pkcs11:"
 
-/* ---- what p11-kit would let pass ---------------------------------------------------------------- */
-
 /* The attributes of RFC 7512 that p11-kit compares with a token or a key, and those of the query. */
 static const struct {
     const char *name;
@@ -68,45 +66,21 @@ static enum hf_err check_attribute(const char *text, size_t len, bool is_query, 
         name_len < 40 ? (int)name_len : 40, text, is_query ? "after" : "before");
 }
 
-static enum hf_err check_part(const char *text, size_t len, bool is_query, unsigned *seen,
-                              struct hf_why *why)
-{
-    const char separator = is_query ? '&' : ';';
-    while (len > 0) {
-        const char *end = memchr(text, separator, len);
-        size_t one = end == NULL ? len : (size_t)(end - text);
-        HF_TRY(check_attribute(text, one, is_query, seen, why));
-        one += end != NULL;
-        text += one;
-        len -= one;
-    }
-    return HF_OK;
-}
-
 static enum hf_err check_attributes(const char *text, struct hf_why *why)
 {
     unsigned seen = 0;
-    const char *path = text + strlen(SCHEME);
-    const char *query = strchr(path, '?');
-    size_t path_len = query == NULL ? strlen(path) : (size_t)(query - path);
-    HF_TRY(check_part(path, path_len, false, &seen, why));
-    return query == NULL ? HF_OK : check_part(query + 1, strlen(query + 1), true, &seen, why);
-}
-
-/* p11-kit drops blanks, where they are meant as %20. */
-static enum hf_err check_characters(const char *text, struct hf_why *why)
-{
-    for (const char *c = text; *c != '\0'; c++) {
-        if (*c <= ' ' || *c > '~')
-            return hf_fail(
-                why, HF_E_ARGUMENT,
-                "a PKCS#11 URI holds plain characters only; write a blank as %%20, other "
-                "bytes in the same way (RFC 7512)");
+    bool is_query = false;
+    for (const char *p = text + strlen(SCHEME); *p != '\0';) {
+        size_t len = strcspn(p, is_query ? "&" : ";?");
+        bool is_end_of_path = !is_query && p[len] == '?';
+        if (len > 0 || !is_end_of_path)
+            HF_TRY(check_attribute(p, len, is_query, &seen, why));
+        is_query = is_query || is_end_of_path;
+        p += len;
+        p += *p != '\0';
     }
     return HF_OK;
 }
-
-/* ---- parse -------------------------------------------------------------------------------------- */
 
 /* A path that leads to one file wherever the program is started, and fits on one line of a sentence. */
 static bool is_whole_path(const char *path)
@@ -132,19 +106,21 @@ static enum hf_err read_pin_source(const char *source, char **out, struct hf_why
     return *out == NULL ? hf_fail(why, HF_E_MEMORY, "out of memory for a URI") : HF_OK;
 }
 
-static enum hf_err check_module(const struct hf_token_uri *uri, struct hf_why *why)
+/* What p11-kit makes of it, and what it means here. */
+static enum hf_err parse(const char *text, struct hf_token_uri *uri, struct hf_why *why)
 {
-    const char *path = p11_kit_uri_get_module_path(uri->p11);
-    if (path != NULL && !is_whole_path(path))
+    uri->p11 = p11_kit_uri_new();
+    int rc = uri->p11 == NULL ? P11_KIT_URI_UNEXPECTED
+                              : p11_kit_uri_parse(text, P11_KIT_URI_FOR_ANY, uri->p11);
+    if (rc == P11_KIT_URI_UNEXPECTED)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for a URI");
+    if (rc != P11_KIT_URI_OK || p11_kit_uri_any_unrecognized(uri->p11))
         return hf_fail(why, HF_E_ARGUMENT,
-                       "module-path names a PKCS#11 module by its whole path, as "
-                       "module-path=/usr/lib/softhsm/libsofthsm2.so");
-    return HF_OK;
-}
+                       "not a PKCS#11 URI (RFC 7512), as pkcs11:token=alice;object=root-1: %s",
+                       rc != P11_KIT_URI_OK ? p11_kit_uri_message(rc)
+                                            : "a value is longer than tokens have it, or unknown");
 
-/* The key's two halves are found by what names them both; certificates and data are no keys. */
-static enum hf_err take_class(const struct hf_token_uri *uri, struct hf_why *why)
-{
+    /* A key is found by what names both of its objects; certificates and data are no keys. */
     const CK_ATTRIBUTE *class = p11_kit_uri_get_attribute(uri->p11, CKA_CLASS);
     CK_OBJECT_CLASS value = CKO_PRIVATE_KEY;
     if (class != NULL && class->ulValueLen == sizeof value)
@@ -154,24 +130,12 @@ static enum hf_err take_class(const struct hf_token_uri *uri, struct hf_why *why
                        "the PKCS#11 URI names something else than a key: type=private is expected, "
                        "or no type at all");
     (void)p11_kit_uri_clear_attribute(uri->p11, CKA_CLASS);
-    return HF_OK;
-}
 
-static enum hf_err parse(const char *text, struct hf_token_uri *uri, struct hf_why *why)
-{
-    uri->p11 = p11_kit_uri_new();
-    if (uri->p11 == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for a URI");
-    int rc = p11_kit_uri_parse(text, P11_KIT_URI_FOR_ANY, uri->p11);
-    if (rc == P11_KIT_URI_UNEXPECTED)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for a URI");
-    if (rc != P11_KIT_URI_OK || p11_kit_uri_any_unrecognized(uri->p11))
+    const char *module = p11_kit_uri_get_module_path(uri->p11);
+    if (module != NULL && !is_whole_path(module))
         return hf_fail(why, HF_E_ARGUMENT,
-                       "not a PKCS#11 URI (RFC 7512), as pkcs11:token=alice;object=root-1: %s",
-                       rc != P11_KIT_URI_OK ? p11_kit_uri_message(rc)
-                                            : "a value is longer than tokens have it, or unknown");
-    HF_TRY(take_class(uri, why));
-    HF_TRY(check_module(uri, why));
+                       "module-path names a PKCS#11 module by its whole path, as "
+                       "module-path=/usr/lib/softhsm/libsofthsm2.so");
     const char *source = p11_kit_uri_get_pin_source(uri->p11);
     if (source != NULL)
         HF_TRY(read_pin_source(source, &uri->pin_file, why));
@@ -190,7 +154,13 @@ enum hf_err hf_token_uri_parse(const char *text, struct hf_token_uri *out, struc
     if (strlen(text) > HF_TOKEN_URI_MAX)
         return hf_fail(why, HF_E_ARGUMENT, "a PKCS#11 URI has at most %d characters",
                        HF_TOKEN_URI_MAX);
-    HF_TRY(check_characters(text, why));
+    for (const char *c = text; *c != '\0'; c++) {
+        if (*c <= ' ' || *c > '~') /* p11-kit drops blanks, where they are meant as %20 */
+            return hf_fail(
+                why, HF_E_ARGUMENT,
+                "a PKCS#11 URI holds plain characters only; write a blank as %%20, other "
+                "bytes in the same way (RFC 7512)");
+    }
     HF_TRY(check_attributes(text, why));
     enum hf_err err = parse(text, &uri, why);
     if (err != HF_OK) {
@@ -220,8 +190,6 @@ bool hf_token_names_module(const char *uri)
     return strstr(uri, "module-path") != NULL;
 }
 
-/* ---- what it names ------------------------------------------------------------------------------ */
-
 struct hf_bytes hf_token_uri_attribute(const struct hf_token_uri *uri, CK_ATTRIBUTE_TYPE type)
 {
     const CK_ATTRIBUTE *attribute = p11_kit_uri_get_attribute(uri->p11, type);
@@ -244,28 +212,22 @@ bool hf_token_uri_names_token(const struct hf_token_uri *uri)
            p11_kit_uri_get_slot_id(uri->p11) != (CK_SLOT_ID)-1;
 }
 
-/* Does it say which token and which key? Else HF_E_ARGUMENT. */
-static enum hf_err token_uri_check_key(const struct hf_token_uri *uri, struct hf_why *why)
-{
-    if (!hf_token_uri_names_token(uri))
-        return hf_fail(why, HF_E_ARGUMENT,
-                       "%.300s does not say which token: token=LABEL (or serial=) is expected, as "
-                       "in pkcs11:token=alice;object=root-1",
-                       uri->text);
-    if (hf_token_uri_attribute(uri, CKA_LABEL).data == NULL &&
-        hf_token_uri_attribute(uri, CKA_ID).data == NULL)
-        return hf_fail(why, HF_E_ARGUMENT,
-                       "%.300s does not say which key: object=LABEL (or id=) is expected, as in "
-                       "pkcs11:token=alice;object=root-1",
-                       uri->text);
-    return HF_OK;
-}
-
 enum hf_err hf_token_uri_parse_key(const char *text, struct hf_token_uri *out, struct hf_why *why)
 {
     struct hf_token_uri uri = {0};
     HF_TRY(hf_token_uri_parse(text, &uri, why));
-    enum hf_err err = token_uri_check_key(&uri, why);
+    enum hf_err err = HF_OK;
+    if (!hf_token_uri_names_token(&uri))
+        err = hf_fail(why, HF_E_ARGUMENT,
+                      "%.300s does not say which token: token=LABEL (or serial=) is expected, as "
+                      "in pkcs11:token=alice;object=root-1",
+                      uri.text);
+    else if (hf_token_uri_attribute(&uri, CKA_LABEL).data == NULL &&
+             hf_token_uri_attribute(&uri, CKA_ID).data == NULL)
+        err = hf_fail(why, HF_E_ARGUMENT,
+                      "%.300s does not say which key: object=LABEL (or id=) is expected, as in "
+                      "pkcs11:token=alice;object=root-1",
+                      uri.text);
     if (err != HF_OK) {
         hf_token_uri_free(&uri);
         return err;
@@ -281,8 +243,6 @@ enum hf_err hf_token_check_uri(const char *text, struct hf_why *why)
     hf_token_uri_free(&uri);
     return HF_OK;
 }
-
-/* ---- write -------------------------------------------------------------------------------------- */
 
 static bool set_attribute(P11KitUri *uri, CK_ATTRIBUTE_TYPE type, struct hf_bytes value)
 {
