@@ -1,6 +1,6 @@
 /* holdfastctl: its commands and its help. */
 #include "server/publish/commands/ctl.h"
-#include "server/repository/base/text.h"
+#include "server/repository/base/terminal.h"
 
 /* In the order of help. */
 static const struct hf_cli_command *const commands[] = {&hf_cmd_init,

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define EXPIRY_FILE_BYTES_MAX 4096
+
 /* jansson's setters take a NULL value and say so in their result, so a chain of them needs one
  * check at its end. */
 static enum hf_err finish(json_t *object, int failures, json_t **out, struct hf_why *why)
@@ -38,14 +40,6 @@ static int set_common(json_t *object, const char *type, const struct hf_signing 
         failures += json_object_set_new(object, "signed_at", time_json(signing->signed_at_s));
     return failures;
 }
-
-/* A copy to change, or a new object. */
-static json_t *successor_of(const json_t *before)
-{
-    return before == NULL ? json_object() : json_deep_copy(before);
-}
-
-/* ---- root ------------------------------------------------------------------------------------- */
 
 static int add_role(json_t *keys, json_t *roles, const char *name, const struct hf_signers *signers,
                     int64_t threshold)
@@ -80,16 +74,14 @@ enum hf_err hf_compose_root(const struct hf_root_plan *plan, const struct hf_sig
 enum hf_err hf_compose_next_root(const json_t *before, const struct hf_signing *signing,
                                  json_t **out, struct hf_why *why)
 {
-    json_t *root = successor_of(before);
+    json_t *root = json_deep_copy(before);
     return finish(root, set_common(root, "root", signing), out, why);
 }
-
-/* ---- targets ---------------------------------------------------------------------------------- */
 
 enum hf_err hf_compose_targets(const json_t *before, const struct hf_signing *signing, json_t **out,
                                struct hf_why *why)
 {
-    json_t *targets = successor_of(before);
+    json_t *targets = before == NULL ? json_object() : json_deep_copy(before);
     int failures = set_common(targets, "targets", signing);
     if (json_object_get(targets, "targets") == NULL)
         failures += json_object_set_new(targets, "targets", json_object());
@@ -113,8 +105,6 @@ void hf_compose_remove_target(json_t *targets, const char *path)
     json_object_del(json_object_get(targets, "targets"), path);
 }
 
-/* ---- snapshot and timestamp ------------------------------------------------------------------- */
-
 /* Version, length and hash: a device then knows the size before it fetches, and a mirror cannot
  * offer another file of the same version. */
 static json_t *file_info(int64_t version, struct hf_bytes file)
@@ -125,23 +115,17 @@ static json_t *file_info(int64_t version, struct hf_bytes file)
                      (json_int_t)file.len, "hashes", "sha256", sha256);
 }
 
-enum hf_err hf_compose_same_snapshot(const json_t *before, const struct hf_signing *signing,
-                                     json_t **out, struct hf_why *why)
-{
-    json_t *snapshot = successor_of(before);
-    return finish(snapshot, set_common(snapshot, "snapshot", signing), out, why);
-}
-
 enum hf_err hf_compose_snapshot(const json_t *before, const struct hf_signing *signing,
                                 int64_t targets_version, struct hf_bytes targets_file, json_t **out,
                                 struct hf_why *why)
 {
-    json_t *snapshot = successor_of(before);
+    json_t *snapshot = before == NULL ? json_object() : json_deep_copy(before);
     int failures = set_common(snapshot, "snapshot", signing);
     if (json_object_get(snapshot, "meta") == NULL)
         failures += json_object_set_new(snapshot, "meta", json_object());
-    failures += json_object_set_new(json_object_get(snapshot, "meta"), "targets.json",
-                                    file_info(targets_version, targets_file));
+    if (targets_version > 0)
+        failures += json_object_set_new(json_object_get(snapshot, "meta"), "targets.json",
+                                        file_info(targets_version, targets_file));
     return finish(snapshot, failures, out, why);
 }
 
@@ -155,10 +139,6 @@ enum hf_err hf_compose_timestamp(const struct hf_signing *signing, int64_t snaps
     return finish(timestamp, failures, out, why);
 }
 
-/* ---- how long signatures last ---------------------------------------------------------------- */
-
-#define FILE_BYTES_MAX 4096
-
 struct hf_expiry hf_expiry_default(void)
 {
     return (struct hf_expiry){.days = {[HF_ROLE_ROOT] = HF_EXPIRY_ROOT_DAYS,
@@ -167,48 +147,40 @@ struct hf_expiry hf_expiry_default(void)
                                        [HF_ROLE_TIMESTAMP] = HF_EXPIRY_TIMESTAMP_DAYS}};
 }
 
-static const enum hf_top_role all_roles[HF_TOP_ROLES] = {HF_ROLE_ROOT, HF_ROLE_TARGETS,
-                                                         HF_ROLE_SNAPSHOT, HF_ROLE_TIMESTAMP};
+static bool is_at(int role, enum hf_key_location location)
+{
+    return hf_key_location_of((enum hf_top_role)role) == location;
+}
+
+static const char *name_of(int role)
+{
+    return hf_top_role_name((enum hf_top_role)role);
+}
 
 enum hf_err hf_expiry_check(const struct hf_expiry *expiry, struct hf_why *why)
 {
-    for (size_t i = 0; i < HF_TOP_ROLES; i++) {
-        int64_t days = expiry->days[all_roles[i]];
-        if (days < 1 || days > HF_EXPIRY_DAYS_MAX)
+    for (int role = 0; role < HF_TOP_ROLES; role++) {
+        if (expiry->days[role] < 1 || expiry->days[role] > HF_EXPIRY_DAYS_MAX)
             return hf_fail(why, HF_E_ARGUMENT, "%s may last 1 to %d days, not %" PRId64,
-                           hf_top_role_name(all_roles[i]), HF_EXPIRY_DAYS_MAX, days);
+                           name_of(role), HF_EXPIRY_DAYS_MAX, expiry->days[role]);
     }
     return HF_OK;
-}
-
-static enum hf_err file_name(const struct hf_key_folder *folder, struct hf_path *out,
-                             struct hf_why *why)
-{
-    return hf_path_set(out, why, "%s/expiry.json", folder->path.text);
-}
-
-static json_t *to_json(enum hf_key_location location, const struct hf_expiry *expiry)
-{
-    json_t *object = json_object();
-    for (size_t i = 0; i < HF_TOP_ROLES && object != NULL; i++) {
-        enum hf_top_role role = all_roles[i];
-        if (hf_key_location_of(role) == location &&
-            json_object_set_new(object, hf_top_role_name(role),
-                                json_pack("{s:I}", "days", (json_int_t)expiry->days[role])) != 0) {
-            json_decref(object);
-            return NULL;
-        }
-    }
-    return object;
 }
 
 enum hf_err hf_expiry_create(const struct hf_key_folder *folder, enum hf_key_location location,
                              const struct hf_expiry *expiry, struct hf_why *why)
 {
     struct hf_path path;
-    HF_TRY(file_name(folder, &path, why));
-    json_t *object = to_json(location, expiry);
-    char *text = object == NULL ? NULL : json_dumps(object, JSON_INDENT(2) | JSON_SORT_KEYS);
+    HF_TRY(hf_path_set(&path, why, "%s/expiry.json", folder->path.text));
+    json_t *object = json_object();
+    int failures = 0;
+    for (int role = 0; role < HF_TOP_ROLES; role++) {
+        if (is_at(role, location))
+            failures += json_object_set_new(object, name_of(role),
+                                            json_pack("{s:I}", "days",
+                                                      (json_int_t)expiry->days[role]));
+    }
+    char *text = failures != 0 ? NULL : json_dumps(object, JSON_INDENT(2) | JSON_SORT_KEYS);
     json_decref(object);
     if (text == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for %s", path.text);
@@ -217,38 +189,32 @@ enum hf_err hf_expiry_create(const struct hf_key_folder *folder, enum hf_key_loc
     return err;
 }
 
-static enum hf_err parse(const json_t *object, const char *name, enum hf_key_location location,
-                         struct hf_expiry *expiry, struct hf_why *why)
-{
-    struct hf_expiry read = *expiry;
-    struct hf_why reason;
-    for (size_t i = 0; i < HF_TOP_ROLES; i++) {
-        json_t *member = NULL;
-        if (hf_key_location_of(all_roles[i]) != location)
-            continue;
-        HF_TRY(hf_json_get_object(object, hf_top_role_name(all_roles[i]), name, &member, why));
-        HF_TRY(hf_json_get_integer(member, "days", name, 1, &read.days[all_roles[i]], why));
-    }
-    if (hf_expiry_check(&read, &reason) != HF_OK)
-        return hf_fail(why, HF_E_FORMAT, "%s: %s", name, reason.text);
-    *expiry = read;
-    return HF_OK;
-}
-
 enum hf_err hf_expiry_read(const struct hf_key_folder *folder, enum hf_key_location location,
                            struct hf_expiry *expiry, struct hf_why *why)
 {
     struct hf_path path;
     struct hf_buf text = {0};
+    struct hf_expiry read = *expiry;
+    struct hf_why reason;
     json_t *object = NULL;
-    HF_TRY(file_name(folder, &path, why));
-    enum hf_err err = hf_file_read_any(path.text, FILE_BYTES_MAX, &text, why);
+    HF_TRY(hf_path_set(&path, why, "%s/expiry.json", folder->path.text));
+    enum hf_err err = hf_file_read_any(path.text, EXPIRY_FILE_BYTES_MAX, &text, why);
     if (err == HF_E_NOT_FOUND)
         return HF_OK;
     if (err == HF_OK)
         err = hf_json_parse_object(hf_buf_bytes(&text), path.text, &object, why);
+    for (int role = 0; role < HF_TOP_ROLES && err == HF_OK; role++) {
+        json_t *member = NULL;
+        if (!is_at(role, location))
+            continue;
+        err = hf_json_get_object(object, name_of(role), path.text, &member, why);
+        if (err == HF_OK)
+            err = hf_json_get_integer(member, "days", path.text, 1, &read.days[role], why);
+    }
+    if (err == HF_OK && hf_expiry_check(&read, &reason) != HF_OK)
+        err = hf_fail(why, HF_E_FORMAT, "%s: %s", path.text, reason.text);
     if (err == HF_OK)
-        err = parse(object, path.text, location, expiry, why);
+        *expiry = read;
     json_decref(object);
     hf_buf_free(&text);
     return err;

@@ -45,15 +45,11 @@ HF_MUST_USE enum hf_err hf_compose_add_target(json_t *targets, const char *path,
 /** No longer list `path`. */
 void hf_compose_remove_target(json_t *targets, const char *path);
 
-/** A snapshot that names this targets file. `before` NULL: the first one. */
+/** A snapshot that names this targets file; of version 0, the same as `before`. `before` NULL: the first
+ *  one. */
 HF_MUST_USE enum hf_err hf_compose_snapshot(const json_t *before, const struct hf_signing *signing,
                                             int64_t targets_version, struct hf_bytes targets_file,
                                             json_t **out, struct hf_why *why);
-
-/** `before` as above; a refreshed snapshot that names the same targets. */
-HF_MUST_USE enum hf_err hf_compose_same_snapshot(const json_t *before,
-                                                 const struct hf_signing *signing, json_t **out,
-                                                 struct hf_why *why);
 
 HF_MUST_USE enum hf_err hf_compose_timestamp(const struct hf_signing *signing,
                                              int64_t snapshot_version,
@@ -83,12 +79,12 @@ struct hf_expiry hf_expiry_default(void);
 /** 1 to HF_EXPIRY_DAYS_MAX for every role, else HF_E_ARGUMENT. */
 HF_MUST_USE enum hf_err hf_expiry_check(const struct hf_expiry *expiry, struct hf_why *why);
 
-/** Write FOLDER/expiry.json for the roles of that half. */
+/** Write FOLDER/expiry.json for the roles whose keys are there. */
 HF_MUST_USE enum hf_err hf_expiry_create(const struct hf_key_folder *folder,
                                          enum hf_key_location location,
                                          const struct hf_expiry *expiry, struct hf_why *why);
 
-/** Read the roles of that half into `expiry`, which keeps what it had without the file. */
+/** Read the roles whose keys are there into `expiry`, which keeps what it had without the file. */
 HF_MUST_USE enum hf_err hf_expiry_read(const struct hf_key_folder *folder,
                                        enum hf_key_location location, struct hf_expiry *expiry,
                                        struct hf_why *why);

@@ -13,8 +13,7 @@
 struct hf_mirror {
     const char *repo_dir; /* borrowed; only read, needs no lock */
     const char *out_dir;  /* borrowed; made when it is missing, its parent is not */
-    struct hf_bytes
-        root; /* borrowed; where trust begins. None: at the repository's own first root */
+    struct hf_bytes root; /* borrowed; where trust begins. None: at the repository's first root */
     int64_t now_s;
     int64_t keep_versions;          /* of replaced snapshot and targets metadata, and their files */
     int64_t keep_days;              /* the same, by the day they were replaced in OUT */

@@ -15,7 +15,7 @@
 #include "server/repository/repo_write.h"
 #include "server/repository/rollback_record.h"
 
-/** Where things are and when it is, as a command was told. Borrowed. */
+/** Where everything is and what time it is, as the command line says. Borrowed. */
 struct hf_publication_context {
     const char *repo_dir;
     const char *keys_dir;
@@ -23,8 +23,8 @@ struct hf_publication_context {
     const char *passphrase_file;        /* NULL: ask */
     const char *online_passphrase_file; /* NULL: as above */
     int64_t now_s;
-    enum hf_key_location location; /* whose keys the command cannot do without */
-    bool is_clock_right;           /* a person says so: no comparison but with signed_at */
+    enum hf_key_location location; /* of the keys that the command cannot do without */
+    bool is_clock_right;           /* --clock-is-right: compare the clock with signed_at only */
     int64_t root_max; /* a ceremony begins at this root, whatever was written since; 0: none */
 };
 
@@ -34,19 +34,19 @@ struct hf_publication {
     struct hf_repo repo;
     struct hf_self_signed self_signed; /* `repo` points to it */
     struct hf_key_set keys;
-    bool is_used[HF_KEY_LOCATIONS]; /* its keys sign; its records were checked */
+    bool is_used[HF_KEY_LOCATIONS]; /* its keys sign; its record was checked */
     struct hf_trusted_set set;      /* what is published, whatever has expired */
     const struct hf_root *next;     /* borrowed; the root about to be published, NULL: none */
-    struct hf_rollback_record record[HF_KEY_LOCATIONS]; /* of the halves used */
+    struct hf_rollback_record record[HF_KEY_LOCATIONS]; /* of the locations used */
     struct hf_signed_files published;                   /* what `set` stands on */
     struct hf_signed_files signed_now;                  /* version 0: none of that role */
-    struct hf_expiry expiry;                            /* read half by half, as keys are used */
+    struct hf_expiry expiry; /* read for each location, as keys are used */
 };
 
 /**
- * Open `out`, which stays where it is until it is closed. Take the lock and verify what is published, from the root pinned beside the keys (trusted_root.h); the
- * online half is compared with it too where its keys are at hand. Expired metadata is no obstacle: to replace it is
- * what this is for. HF_E_ROLLBACK when it is older than what the keys signed last (rollback_record.h).
+ * Open `out`, which stays where it is until it is closed. Take the lock and verify what is published, from the
+ * trusted root beside the keys (trusted_root.h), and from that of the online keys where they are at hand.
+ * Expired metadata is no obstacle: to replace it is what this is for. HF_E_ROLLBACK when it is older than what the keys signed last (rollback_record.h).
  * HF_E_STATE when this machine's clock is behind the last signature, because `signed_at` must not
  * fall, or more than 30 days beyond the end of the timestamp. HF_E_ARGUMENT for a given key that has
  * no say in what the command signs: in a ceremony, hf_publication_sign_under finds that.
@@ -100,11 +100,11 @@ HF_MUST_USE enum hf_err hf_publication_is_due(struct hf_publication *p, enum hf_
  *  are at hand. */
 HF_MUST_USE enum hf_err hf_publication_refresh_if_due(struct hf_publication *p, struct hf_why *why);
 
-/** Write what is staged (hf_repo_write_with), and remember it in the halves used: prepared
+/** Write what is staged (hf_repo_write_with), and remember it in the locations used: prepared
  *  before timestamp.json goes out, committed after. */
 HF_MUST_USE enum hf_err hf_publication_commit(struct hf_publication *p, struct hf_why *why);
 
-/** Note in last.json of the halves used what was signed: as prepared, or as committed. */
+/** Note in last.json of the locations used what was signed: as prepared, or as committed. */
 HF_MUST_USE enum hf_err hf_publication_remember(struct hf_publication *p, bool is_done,
                                                 struct hf_why *why);
 

@@ -7,20 +7,15 @@
 #include <inttypes.h>
 #include <string.h>
 
-static const struct hf_buf *find_staged(const struct hf_repo *repo, const char *path)
-{
-    for (size_t i = 0; i < repo->n_staged; i++) {
-        if (strcmp(repo->staged[i].path, path) == 0)
-            return &repo->staged[i].bytes;
-    }
-    return NULL;
-}
-
 enum hf_err hf_repo_read(const struct hf_repo *repo, const char *path, size_t max_bytes,
                          struct hf_buf *out, struct hf_why *why)
 {
-    const struct hf_buf *staged = find_staged(repo, path);
+    const struct hf_buf *staged = NULL;
     struct hf_path full;
+    for (size_t i = 0; i < repo->n_staged && staged == NULL; i++) {
+        if (strcmp(repo->staged[i].path, path) == 0)
+            staged = &repo->staged[i].bytes;
+    }
     HF_TRY(hf_path_set(&full, why, "%s/%s", repo->dir, path));
     if (staged == NULL)
         return hf_file_read_published(full.text, max_bytes, out, why);

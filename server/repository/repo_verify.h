@@ -1,6 +1,6 @@
 /*
  * A repository as a device sees it: from a root through every step of the TUF client workflow, then
- * every bundle that it lists. The root is the pinned one, where the repository is opened with one
+ * every bundle that it lists. The root is the trusted one, where the repository is opened with one
  * (HF_E_SIGNATURE when it does not hold that very file), else its own first: that proves that it is
  * whole, not whose it is.
  */

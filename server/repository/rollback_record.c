@@ -1,6 +1,5 @@
 #include "server/repository/rollback_record.h"
 
-#include "common/base/limits.h"
 #include "common/base/timetext.h"
 #include "common/json/json.h"
 
@@ -28,14 +27,6 @@ int64_t hf_rollback_record_version(const struct hf_rollback_record *record, enum
     return committed > prepared ? committed : prepared;
 }
 
-/* ---- on disk ---------------------------------------------------------------------------------- */
-
-static enum hf_err file_name(const struct hf_key_folder *folder, struct hf_path *out,
-                             struct hf_why *why)
-{
-    return hf_path_set(out, why, "%s/last.json", folder->path.text);
-}
-
 /* NULL without memory. */
 static json_t *files_to_json(const struct hf_signed_files *files)
 {
@@ -60,7 +51,7 @@ enum hf_err hf_rollback_record_write(const struct hf_key_folder *folder,
 {
     struct hf_path path;
     char signed_at[HF_TIME_TEXT_MAX];
-    HF_TRY(file_name(folder, &path, why));
+    HF_TRY(hf_path_set(&path, why, "%s/last.json", folder->path.text));
     hf_time_format(record->signed_at_s, signed_at);
     json_t *object = json_pack("{s:s, s:o, s:o}", "signed_at", signed_at, "done",
                                files_to_json(&record->committed), "begun",
@@ -74,33 +65,24 @@ enum hf_err hf_rollback_record_write(const struct hf_key_folder *folder,
     return err;
 }
 
-static enum hf_err parse_file(const json_t *object, const char *name, struct hf_signed_file *out,
-                              struct hf_why *why)
-{
-    struct hf_signed_file file = {0};
-    const char *sha256 = NULL;
-    HF_TRY(hf_json_get_integer(object, "version", name, 1, &file.version, why));
-    HF_TRY(hf_json_get_text(object, "sha256", name, &sha256, why));
-    if (strlen(sha256) != HF_SHA256_HEX_LEN - 1)
-        return hf_fail(why, HF_E_FORMAT, "%s: a SHA-256 has 64 digits, not %zu", name,
-                       strlen(sha256));
-    memcpy(file.sha256, sha256, sizeof file.sha256);
-    *out = file;
-    return HF_OK;
-}
-
 static enum hf_err parse_files(const json_t *object, const char *key, const char *name,
                                struct hf_signed_files *out, struct hf_why *why)
 {
     json_t *files = NULL;
     HF_TRY(hf_json_get_object(object, key, name, &files, why));
     for (size_t i = 0; i < N_RECORDED; i++) {
-        enum hf_top_role role = recorded_roles[i];
-        json_t *file = NULL;
-        if (json_object_get(files, hf_top_role_name(role)) == NULL)
+        struct hf_signed_file *file = &out->of[recorded_roles[i]];
+        const char *role = hf_top_role_name(recorded_roles[i]), *sha256 = NULL;
+        json_t *member = NULL;
+        if (json_object_get(files, role) == NULL)
             continue;
-        HF_TRY(hf_json_get_object(files, hf_top_role_name(role), name, &file, why));
-        HF_TRY(parse_file(file, name, &out->of[role], why));
+        HF_TRY(hf_json_get_object(files, role, name, &member, why));
+        HF_TRY(hf_json_get_integer(member, "version", name, 1, &file->version, why));
+        HF_TRY(hf_json_get_text(member, "sha256", name, &sha256, why));
+        if (strlen(sha256) != HF_SHA256_HEX_LEN - 1)
+            return hf_fail(why, HF_E_FORMAT, "%s: a SHA-256 has 64 digits, not %zu", name,
+                           strlen(sha256));
+        memcpy(file->sha256, sha256, sizeof file->sha256);
     }
     return HF_OK;
 }
@@ -112,7 +94,7 @@ enum hf_err hf_rollback_record_read(const struct hf_key_folder *folder,
     struct hf_path path;
     struct hf_buf text = {0};
     json_t *object = NULL;
-    HF_TRY(file_name(folder, &path, why));
+    HF_TRY(hf_path_set(&path, why, "%s/last.json", folder->path.text));
     enum hf_err err = hf_file_read_published(path.text, FILE_BYTES_MAX, &text, why);
     if (err == HF_E_NOT_FOUND) {
         *out = record;
@@ -133,15 +115,11 @@ enum hf_err hf_rollback_record_read(const struct hf_key_folder *folder,
     return err;
 }
 
-/* ---- compared with a repository ---------------------------------------------------------------- */
-
 static enum hf_err observe(const struct hf_repo *repo, enum hf_top_role role, int64_t version,
                            struct hf_signed_file *out, struct hf_why *why)
 {
-    struct hf_path path;
     struct hf_buf file = {0};
-    HF_TRY(hf_repo_role_path(role, version, true, &path, why));
-    enum hf_err err = hf_repo_read(repo, path.text, HF_TARGETS_BYTES_MAX, &file, why);
+    enum hf_err err = hf_repo_read_role(repo, role, version, true, &file, why);
     if (err == HF_OK)
         *out = hf_signed_file_make(version, hf_buf_bytes(&file));
     hf_buf_free(&file);
@@ -164,57 +142,36 @@ enum hf_err hf_rollback_record_observe(const struct hf_repo *repo, const struct 
     return HF_OK;
 }
 
-static enum hf_err check_not_older(const struct hf_repo *repo, const char *role,
-                                   const struct hf_signed_file *done,
-                                   const struct hf_signed_file *found, struct hf_why *why)
-{
-    if (found->version >= done->version)
-        return HF_OK;
-    return hf_fail(why, HF_E_ROLLBACK,
-                   "%s is an old copy: these keys signed %s %" PRId64 " last, it has %" PRId64
-                   "; restore the newest copy of the repository",
-                   repo->dir, role, done->version, found->version);
-}
-
-static enum hf_err check_same_bytes(const struct hf_repo *repo, const char *role,
-                                    const struct hf_signed_file *recorded,
-                                    const struct hf_signed_file *found, struct hf_why *why)
-{
-    if (found->version != recorded->version || strcmp(found->sha256, recorded->sha256) == 0)
-        return HF_OK;
-    return hf_fail(why, HF_E_ROLLBACK,
-                   "%s %" PRId64 " in %s is not the one that these keys signed: expected SHA-256 "
-                   "%s, found %s; restore the newest copy of the repository",
-                   role, found->version, repo->dir, recorded->sha256, found->sha256);
-}
-
-/* Targets signed where no online keys were lie in the repository and wait. */
-static enum hf_err find_waiting(const struct hf_repo *repo, const struct hf_signed_file *done,
-                                struct hf_signed_file *found, struct hf_why *why)
-{
-    struct hf_signed_file waiting;
-    if (done->version <= found->version)
-        return HF_OK;
-    enum hf_err err = observe(repo, HF_ROLE_TARGETS, done->version, &waiting, why);
-    if (err == HF_OK)
-        *found = waiting;
-    return err == HF_E_NOT_FOUND ? HF_OK : err;
-}
-
 enum hf_err hf_rollback_record_check(const struct hf_rollback_record *record,
                                      const struct hf_repo *repo,
                                      const struct hf_signed_files *published, struct hf_why *why)
 {
     for (size_t i = 0; i < N_RECORDED; i++) {
         enum hf_top_role role = recorded_roles[i];
-        const char *name = hf_top_role_name(role);
-        const struct hf_signed_file *done = &record->committed.of[role];
+        const struct hf_signed_file *committed = &record->committed.of[role];
+        const struct hf_signed_file *const recorded[] = {committed, &record->prepared.of[role]};
         struct hf_signed_file found = published->of[role];
-        if (role == HF_ROLE_TARGETS)
-            HF_TRY(find_waiting(repo, done, &found, why));
-        HF_TRY(check_not_older(repo, name, done, &found, why));
-        HF_TRY(check_same_bytes(repo, name, done, &found, why));
-        HF_TRY(check_same_bytes(repo, name, &record->prepared.of[role], &found, why));
+        /* Targets that were signed without the online keys wait in the repository. */
+        if (role == HF_ROLE_TARGETS && committed->version > found.version) {
+            enum hf_err err = observe(repo, role, committed->version, &found, why);
+            if (err != HF_OK && err != HF_E_NOT_FOUND)
+                return err;
+        }
+        if (found.version < committed->version)
+            return hf_fail(why, HF_E_ROLLBACK,
+                           "%s is an old copy: these keys signed %s %" PRId64
+                           " last, it has %" PRId64 "; restore the newest copy of the repository",
+                           repo->dir, hf_top_role_name(role), committed->version, found.version);
+        for (size_t k = 0; k < 2; k++) {
+            if (found.version == recorded[k]->version &&
+                strcmp(found.sha256, recorded[k]->sha256) != 0)
+                return hf_fail(why, HF_E_ROLLBACK,
+                               "%s %" PRId64 " in %s is not the one that these keys signed: "
+                               "expected SHA-256 %s, found %s; restore the newest copy of the "
+                               "repository",
+                               hf_top_role_name(role), found.version, repo->dir,
+                               recorded[k]->sha256, found.sha256);
+        }
     }
     return HF_OK;
 }

@@ -1,5 +1,5 @@
 /*
- * FOLDER/last.json: what the keys of this half signed last. A repository that has less, or other
+ * FOLDER/last.json: what the keys in this folder signed last. A repository that has less, or other
  * bytes under the same number, is an old copy or was changed; to build on it would lose what was
  * signed since (drops, distrust) and show devices two files of one version.
  *

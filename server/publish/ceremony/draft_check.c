@@ -3,8 +3,7 @@
 #include "common/base/timetext.h"
 #include "common/bundle/description.h"
 #include "common/json/json.h"
-#include "server/repository/base/text.h"
-#include "server/repository/keys/public_key.h"
+#include "server/repository/base/public_key.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -133,8 +133,8 @@ static enum hf_err check_folders(const struct hf_draft *draft, const struct hf_k
     *is_known = false;
     if (own[0] != '\0')
         HF_TRY(check_folder(draft, own, updates, is_known, why));
-    for (size_t i = 0; i < holder->n_given; i++) {
-        const char *file = holder->given[i].path.text;
+    for (size_t i = 0; i < holder->n_extra; i++) {
+        const char *file = holder->extra[i].path.text;
         struct hf_path folder;
         if (hf_token_is_uri(file))
             continue;

@@ -45,8 +45,8 @@ static enum hf_err check_given(const struct hf_draft *draft,
                                const struct hf_signature_status *status,
                                const struct hf_key_set *holder, struct hf_why *why)
 {
-    for (size_t i = 0; i < holder->n_given; i++) {
-        const struct hf_key_file *file = &holder->given[i].files[0];
+    for (size_t i = 0; i < holder->n_extra; i++) {
+        const struct hf_key_file *file = &holder->extra[i].files[0];
         struct hf_eligibility key = hf_signature_status_eligibility(status, file->public_key);
         if (key.id != NULL)
             continue;

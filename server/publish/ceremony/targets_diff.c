@@ -7,7 +7,7 @@
 #include "server/publish/ceremony/draft_diff.h"
 #include "server/publish/ceremony/unexplained_diff.h"
 #include "server/publish/lint/lint_accepted.h"
-#include "server/repository/base/text.h"
+#include "server/repository/base/public_key.h"
 
 #include <inttypes.h>
 #include <string.h>

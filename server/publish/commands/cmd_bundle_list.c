@@ -4,7 +4,7 @@
 #include "common/cli/report.h"
 #include "server/publish/bundle/catalog.h"
 #include "server/publish/lint/lint_accepted.h"
-#include "server/repository/base/text.h"
+#include "server/repository/base/public_key.h"
 
 #include <inttypes.h>
 

@@ -5,7 +5,7 @@
 #include "common/bundle/pem.h"
 #include "server/publish/lint/lint_endpoints.h"
 #include "common/os/file_util.h"
-#include "server/repository/base/undo.h"
+#include "server/repository/repo_write.h"
 #include "common/cli/report.h"
 
 /* ---- findings --------------------------------------------------------------------------------- */

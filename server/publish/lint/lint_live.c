@@ -8,7 +8,7 @@
 #include "common/os/clock.h"
 #include "common/os/tls_io.h"
 #include "common/tls/tls_look.h"
-#include "server/repository/base/text.h"
+#include "server/repository/base/terminal.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -48,28 +48,24 @@ static int has_cert_name(const struct dirent *entry)
     return 0;
 }
 
-static enum hf_err add_entries(struct paths *p, const char *folder, struct dirent *const *entries,
-                               int n, struct hf_why *why)
-{
-    for (int i = 0; i < n; i++) {
-        struct hf_path path;
-        HF_TRY(hf_path_set(&path, why, "%s/%s", folder, entries[i]->d_name));
-        HF_TRY(add(p, path.text, why));
-    }
-    return HF_OK;
-}
-
 static enum hf_err add_folder(struct paths *p, const char *folder, struct hf_why *why)
 {
     struct dirent **entries = NULL;
     int n = scandir(folder, &entries, has_cert_name, alphasort);
     if (n < 0)
         return hf_fail(why, HF_E_STORAGE, "%s cannot be read: %m", folder);
-    enum hf_err err = n > 0 ? add_entries(p, folder, entries, n, why)
-                            : hf_fail(why, HF_E_NOT_FOUND,
-                                      "there is no *.pem, *.crt, *.cer or *.der in %s", folder);
-    for (int i = 0; i < n; i++)
+    enum hf_err err = HF_OK;
+    if (n == 0)
+        err = hf_fail(why, HF_E_NOT_FOUND, "there is no *.pem, *.crt, *.cer or *.der in %s",
+                      folder);
+    for (int i = 0; i < n; i++) {
+        struct hf_path path;
+        if (err == HF_OK)
+            err = hf_path_set(&path, why, "%s/%s", folder, entries[i]->d_name);
+        if (err == HF_OK)
+            err = add(p, path.text, why);
         free(entries[i]);
+    }
     free(entries);
     return err;
 }
@@ -90,8 +86,6 @@ enum hf_err hf_cert_paths_find(const char *const *paths, char ***out, struct hf_
     return HF_OK;
 }
 
-/* ---- certificates ---------------------------------------------------------------------------- */
-
 struct reading {
     const struct hf_cert_source *source;
     struct hf_buf *pem;
@@ -104,56 +98,18 @@ struct reading {
     bool *is_found; /* of each known root, in a table that was chosen */
 };
 
-/* The same certificate from two files is one. */
-static bool is_repeated(const struct reading *r, const struct hf_cert *cert)
-{
-    for (size_t i = 0; i < r->n_seen; i++) {
-        if (memcmp(r->seen[i], cert->sha256, HF_SHA256_LEN) == 0)
-            return true;
-    }
-    return false;
-}
-
-static void count_selects(struct reading *r, const struct hf_cert *cert)
-{
-    const char *const *selects = r->source->selects;
-    const struct hf_known_roots *known = r->source->known;
-    for (size_t i = 0; selects != NULL && selects[i] != NULL; i++)
-        r->n_selected[i] += hf_select_matches(selects[i], known, cert);
-    for (size_t i = 0; known != NULL && i < known->n_items; i++)
-        r->is_found[i] = r->is_found[i] ||
-                         memcmp(known->items[i].spki_sha256, cert->spki_sha256, HF_SHA256_LEN) == 0;
-}
-
 /* `list` gets one more name. */
 static enum hf_err add_name(struct hf_buf *list, const char *name, const char *file,
                             struct hf_why *why)
 {
-    char *text = NULL;
-    int len = asprintf(&text, "%s\"%s\"%s%s%s", list->len == 0 ? "" : ", ", name,
-                       file[0] == '\0' ? "" : " (", file, file[0] == '\0' ? "" : ")");
-    enum hf_err err = len < 0 ? HF_E_MEMORY : hf_buf_append(list, text, (size_t)len);
-    if (len >= 0)
-        free(text);
+    const char *comma = list->len == 0 ? "" : ", ";
+    enum hf_err err = file == NULL ? hf_buf_printf(list, "%s\"%s\"", comma, name)
+                                   : hf_buf_printf(list, "%s\"%s\" (%s)", comma, name, file);
     return err == HF_OK ? HF_OK : hf_fail(why, HF_E_MEMORY, "out of memory for certificates");
 }
 
-static enum hf_err note_not_chosen(struct reading *r, const struct hf_cert *cert,
-                                   struct hf_why *why)
-{
-    if (r->source->left_out == NULL || !r->source->are_named)
-        return HF_OK;
-    r->n_not_chosen++;
-    return add_name(&r->not_chosen, cert->subject, r->file, why);
-}
-
-static bool is_expired(const struct reading *r, const struct hf_cert *cert)
-{
-    return r->source->left_out != NULL && cert->not_after_s < r->source->at_s;
-}
-
-static enum hf_err note_left_out(const struct reading *r, const struct hf_cert *cert,
-                                 struct hf_why *why)
+static enum hf_err note_expired(const struct reading *r, const struct hf_cert *cert,
+                                struct hf_why *why)
 {
     char day[HF_TIME_TEXT_MAX];
     hf_time_format_day(cert->not_after_s, day);
@@ -163,16 +119,13 @@ static enum hf_err note_left_out(const struct reading *r, const struct hf_cert *
                            cert->subject, day);
 }
 
-static bool is_present(const struct reading *r, const struct hf_cert *cert)
-{
-    return r->source->present != NULL && hf_bundle_find(r->source->present, cert->sha256) != NULL;
-}
-
 static enum hf_err keep(struct reading *r, const struct hf_cert *cert, struct hf_bytes der,
                         struct hf_why *why)
 {
-    if (is_repeated(r, cert))
-        return HF_OK;
+    for (size_t i = 0; i < r->n_seen; i++) { /* the same certificate from two files is one */
+        if (memcmp(r->seen[i], cert->sha256, HF_SHA256_LEN) == 0)
+            return HF_OK;
+    }
     if (r->n_seen == HF_BUNDLE_ANCHORS_MAX)
         return hf_fail(why, HF_E_LIMIT, "more than the %d certificates that devices accept",
                        HF_BUNDLE_ANCHORS_MAX);
@@ -185,23 +138,35 @@ static enum hf_err keep(struct reading *r, const struct hf_cert *cert, struct hf
 static enum hf_err take_cert(void *ctx, size_t index, struct hf_bytes der, struct hf_why *why)
 {
     struct reading *r = ctx;
+    const struct hf_cert_source *source = r->source;
+    const struct hf_known_roots *known = source->known;
     struct hf_cert cert;
     struct hf_why reason = {0};
     enum hf_err err = hf_cert_parse(der, &cert, &reason);
-    if (err != HF_OK && r->source->problems != NULL)
-        return hf_findings_add(r->source->problems,
+    if (err != HF_OK && source->problems != NULL)
+        return hf_findings_add(source->problems,
                                err == HF_E_POLICY ? HF_LINT_UNSUPPORTED : HF_LINT_BROKEN, r->file,
                                why, "%s: certificate %zu: %s", r->file, index + 1, reason.text);
     if (err != HF_OK)
         return hf_fail(why, err, "certificate %zu: %s", index + 1, reason.text);
-    enum hf_choice choice = hf_select_choose(r->source->selects, r->source->known, &cert);
-    count_selects(r, &cert);
-    if (choice == HF_NOT_CHOSEN)
-        return note_not_chosen(r, &cert, why);
-    if (is_present(r, &cert))
+
+    for (size_t i = 0; source->selects != NULL && source->selects[i] != NULL; i++)
+        r->n_selected[i] += hf_select_matches(source->selects[i], known, &cert);
+    for (size_t i = 0; known != NULL && i < known->n_items; i++)
+        r->is_found[i] = r->is_found[i] ||
+                         memcmp(known->items[i].spki_sha256, cert.spki_sha256, HF_SHA256_LEN) == 0;
+
+    enum hf_choice choice = hf_select_choose(source->selects, known, &cert);
+    if (choice == HF_NOT_CHOSEN) {
+        if (source->left_out == NULL || !source->are_named)
+            return HF_OK;
+        r->n_not_chosen++;
+        return add_name(&r->not_chosen, cert.subject, r->file, why);
+    }
+    if (source->present != NULL && hf_bundle_find(source->present, cert.sha256) != NULL)
         return HF_OK;
-    if (choice == HF_CHOSEN_BY_TABLE && is_expired(r, &cert))
-        return note_left_out(r, &cert, why);
+    if (choice == HF_CHOSEN_BY_TABLE && source->left_out != NULL && cert.not_after_s < source->at_s)
+        return note_expired(r, &cert, why);
     return keep(r, &cert, der, why);
 }
 
@@ -218,19 +183,6 @@ static enum hf_err read_one(struct reading *r, struct hf_why *why)
     return HF_OK;
 }
 
-static enum hf_err check_selects(const struct reading *r, struct hf_why *why)
-{
-    const char *const *selects = r->source->selects;
-    for (size_t i = 0; selects != NULL && selects[i] != NULL; i++) {
-        if (r->n_selected[i] == 0)
-            return hf_fail(why, HF_E_ARGUMENT,
-                           "\"%.80s\" is no SHA-256, table of known roots or part of a subject of "
-                           "any certificate there",
-                           selects[i]);
-    }
-    return HF_OK;
-}
-
 /* Roots of a chosen table that no file had. */
 static enum hf_err note_missing(const struct reading *r, const char *table, struct hf_why *why)
 {
@@ -241,7 +193,7 @@ static enum hf_err note_missing(const struct reading *r, const char *table, stru
         const struct hf_known_root *root = &known->items[i];
         if (strcmp(root->set, table) == 0 && !r->is_found[i] && !root->is_removed &&
             root->not_after_s > r->source->at_s)
-            err = add_name(&names, root->name, "", why);
+            err = add_name(&names, root->name, NULL, why);
     }
     if (err == HF_OK && names.len > 0)
         err = hf_findings_add(r->source->left_out, HF_LINT_KNOWN_ROOT_MISSING, table, why,
@@ -252,9 +204,17 @@ static enum hf_err note_missing(const struct reading *r, const char *table, stru
     return err;
 }
 
-static enum hf_err note_rest(const struct reading *r, struct hf_why *why)
+/* Every select chose something; what it did not choose, and what it lacks, is noted. */
+static enum hf_err check_selects(const struct reading *r, struct hf_why *why)
 {
     const char *const *selects = r->source->selects;
+    for (size_t i = 0; selects != NULL && selects[i] != NULL; i++) {
+        if (r->n_selected[i] == 0)
+            return hf_fail(why, HF_E_ARGUMENT,
+                           "\"%.80s\" is no SHA-256, table of known roots or part of a subject of "
+                           "any certificate there",
+                           selects[i]);
+    }
     if (r->n_not_chosen > 0)
         HF_TRY(hf_findings_add(r->source->left_out, HF_LINT_NOT_SELECTED, "--select", why,
                                "%zu certificate(s) are left out, because no --select chooses them: "
@@ -267,14 +227,6 @@ static enum hf_err note_rest(const struct reading *r, struct hf_why *why)
             HF_TRY(note_missing(r, selects[i], why));
     }
     return HF_OK;
-}
-
-static size_t count(const char *const *texts)
-{
-    size_t n = 0;
-    while (texts != NULL && texts[n] != NULL)
-        n++;
-    return n;
 }
 
 static enum hf_err read_all(struct reading *r, char *const *files, struct hf_why *why)
@@ -291,22 +243,21 @@ static enum hf_err read_all(struct reading *r, char *const *files, struct hf_why
             return hf_fail(why, err, "%s", reason.text);
     }
     /* What was chosen may be in a file that could not be read. */
-    if (problems != NULL && problems->n_items > 0)
-        return HF_OK;
-    HF_TRY(check_selects(r, why));
-    return note_rest(r, why);
+    return problems != NULL && problems->n_items > 0 ? HF_OK : check_selects(r, why);
 }
 
 enum hf_err hf_cert_files_read(const struct hf_cert_source *source, struct hf_buf *pem,
                                struct hf_why *why)
 {
     char **files = NULL;
-    size_t n_known = source->known == NULL ? 0 : source->known->n_items;
+    size_t n_known = source->known == NULL ? 0 : source->known->n_items, n_selects = 0;
+    while (source->selects != NULL && source->selects[n_selects] != NULL)
+        n_selects++;
     HF_TRY(hf_cert_paths_find(source->paths, &files, why));
     struct reading r = {.source = source,
                         .pem = pem,
                         .seen = calloc(HF_BUNDLE_ANCHORS_MAX, sizeof *r.seen),
-                        .n_selected = calloc(count(source->selects) + 1, sizeof *r.n_selected),
+                        .n_selected = calloc(n_selects + 1, sizeof *r.n_selected),
                         .is_found = calloc(n_known + 1, sizeof *r.is_found)};
     enum hf_err err = r.seen == NULL || r.n_selected == NULL || r.is_found == NULL
                           ? hf_fail(why, HF_E_MEMORY, "out of memory for certificates")

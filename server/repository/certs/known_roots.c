@@ -19,8 +19,6 @@ struct reading {
     size_t line;
 };
 
-/* ---- one line --------------------------------------------------------------------------------- */
-
 /* The next field of a line that is cut up; empty at its end. */
 static char *next_field(char **rest)
 {
@@ -71,29 +69,24 @@ static enum hf_err parse_root(const struct reading *r, char *line, struct hf_kno
     return HF_OK;
 }
 
-/* as-of YYYY-MM-DD */
-static enum hf_err take_age(const struct reading *r, const char *day, struct hf_why *why)
-{
-    struct hf_known_roots *known = r->known;
-    int64_t as_of_s = 0;
-    if (!hf_time_parse_lenient(day, &as_of_s))
-        return refuse(r, "the day on which the table was right, as-of YYYY-MM-DD", day, why);
-    if (known->as_of_s != HF_TIME_NONE && known->as_of_s <= as_of_s)
-        return HF_OK;
-    known->as_of_s = as_of_s;
-    memcpy(known->oldest, r->set, sizeof known->oldest);
-    return HF_OK;
-}
-
 static enum hf_err take_line(struct reading *r, char *line, struct hf_why *why)
 {
-    static const char age[] = "as-of ";
+    static const char age[] = "as-of "; /* as-of YYYY-MM-DD */
     struct hf_known_roots *known = r->known;
+    int64_t as_of_s = 0;
     r->line++;
     if (line[strspn(line, " \t")] == '\0' || line[0] == '#')
         return HF_OK;
-    if (strncmp(line, age, strlen(age)) == 0)
-        return take_age(r, line + strlen(age), why);
+    if (strncmp(line, age, strlen(age)) == 0) {
+        const char *day = line + strlen(age);
+        if (!hf_time_parse_lenient(day, &as_of_s))
+            return refuse(r, "the day on which the table was right, as-of YYYY-MM-DD", day, why);
+        if (known->as_of_s == HF_TIME_NONE || known->as_of_s > as_of_s) {
+            known->as_of_s = as_of_s;
+            memcpy(known->oldest, r->set, sizeof known->oldest);
+        }
+        return HF_OK;
+    }
     if (known->n_items == ROOTS_MAX)
         return hf_fail(why, HF_E_LIMIT, "%s: more than %d known roots", r->where, ROOTS_MAX);
     struct hf_known_root root;
@@ -106,48 +99,26 @@ static enum hf_err take_line(struct reading *r, char *line, struct hf_why *why)
     return HF_OK;
 }
 
-/* ---- one table -------------------------------------------------------------------------------- */
-
-/* "…/amazon.txt" is the set amazon. */
-static enum hf_err name_set(struct reading *r, struct hf_why *why)
-{
-    const char *slash = strrchr(r->where, '/');
-    const char *base = slash == NULL ? r->where : slash + 1;
-    size_t len = strcspn(base, ".");
-    if (len == 0 || len >= sizeof r->set)
-        return hf_fail(why, HF_E_ARGUMENT,
-                       "%s: a table of roots is a file named after its set, such as factory.txt",
-                       r->where);
-    memcpy(r->set, base, len);
-    r->set[len] = '\0';
-    return HF_OK;
-}
-
-/* `text` is cut up. */
+/* `text` is cut up. The table "…/amazon.txt" is the set amazon. */
 static enum hf_err take_table(struct hf_known_roots *known, const char *where, char *text,
                               struct hf_why *why)
 {
     struct reading r = {.known = known, .where = where};
-    HF_TRY(name_set(&r, why));
+    const char *name = basename(where);
+    size_t len = strcspn(name, ".");
+    if (len == 0 || len >= sizeof r.set)
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "%s: a table of roots is a file named after its set, such as factory.txt",
+                       where);
+    memcpy(r.set, name, len);
     while (*text != '\0') {
-        size_t len = strcspn(text, "\r\n");
+        len = strcspn(text, "\r\n");
         bool is_last = text[len] == '\0';
         text[len] = '\0';
         HF_TRY(take_line(&r, text, why));
         text += is_last ? len : len + 1;
     }
     return HF_OK;
-}
-
-static enum hf_err take_compiled_in(struct hf_known_roots *known,
-                                    const struct hf_known_table *table, struct hf_why *why)
-{
-    char *text = strdup(table->text);
-    if (text == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for known roots");
-    enum hf_err err = take_table(known, table->name, text, why);
-    free(text);
-    return err;
 }
 
 static enum hf_err take_file(struct hf_known_roots *known, const char *file, struct hf_why *why)
@@ -169,8 +140,12 @@ enum hf_err hf_known_roots_load(const char *const *files, struct hf_known_roots 
 {
     struct hf_known_roots known = {.as_of_s = HF_TIME_NONE};
     enum hf_err err = HF_OK;
-    for (size_t i = 0; i < hf_known_tables_len && err == HF_OK; i++)
-        err = take_compiled_in(&known, &hf_known_tables[i], why);
+    for (size_t i = 0; i < hf_known_tables_len && err == HF_OK; i++) {
+        char *text = strdup(hf_known_tables[i].text);
+        err = text == NULL ? hf_fail(why, HF_E_MEMORY, "out of memory for known roots")
+                           : take_table(&known, hf_known_tables[i].name, text, why);
+        free(text);
+    }
     for (size_t i = 0; files != NULL && files[i] != NULL && err == HF_OK; i++)
         err = take_file(&known, files[i], why);
     if (err != HF_OK) {
@@ -186,8 +161,6 @@ void hf_known_roots_free(struct hf_known_roots *known)
     free(known->items);
     *known = (struct hf_known_roots){0};
 }
-
-/* ---- look up ---------------------------------------------------------------------------------- */
 
 static bool is_key_of(const struct hf_known_root *root, const struct hf_cert *cert)
 {
@@ -248,8 +221,6 @@ bool hf_known_roots_set_holds(const struct hf_known_roots *known, const char *se
     return false;
 }
 
-/* ---- when an anchor ends --------------------------------------------------------------------- */
-
 static void take_earlier(struct hf_anchor_end *end, int64_t end_s, enum hf_end_reason reason)
 {
     if (end_s != HF_TIME_NONE && end_s < end->end_s)
@@ -276,15 +247,10 @@ struct hf_anchor_end hf_anchor_end(const struct hf_anchor *anchor,
 
 const char *hf_end_reason_text(enum hf_end_reason reason)
 {
-    switch (reason) {
-    case HF_END_EXPIRES:
-        return "expires";
-    case HF_END_REMOVED:
-        return "is removed";
-    case HF_END_DISTRUSTED:
-        break;
-    }
-    return "is distrusted";
+    static const char *const words[] = {[HF_END_EXPIRES] = "expires",
+                                        [HF_END_REMOVED] = "is removed",
+                                        [HF_END_DISTRUSTED] = "is distrusted"};
+    return words[reason];
 }
 
 void hf_anchor_end_text(struct hf_anchor_end end, char out[HF_ANCHOR_END_TEXT_MAX])

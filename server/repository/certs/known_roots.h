@@ -45,7 +45,7 @@ HF_MUST_USE enum hf_err hf_known_roots_load(const char *const *files, struct hf_
                                             struct hf_why *why);
 void hf_known_roots_free(struct hf_known_roots *known);
 
-/** By key: a cross-signed twin of a known root is known. NULL where it is in no table, or in one as
+/** By key: a cross-signed certificate of the same key is known too. NULL where it is in no table, or in one as
  *  removed only. */
 const struct hf_known_root *hf_known_roots_find(const struct hf_known_roots *known,
                                                 const struct hf_cert *cert);

@@ -39,27 +39,24 @@ bool hf_fingerprint_matches(const struct hf_fingerprint *f, const uint8_t sha256
     return strncmp(hex, f->digits, strlen(f->digits)) == 0;
 }
 
-/* ---- selection ------------------------------------------------------------------------------- */
-
-static bool is_fingerprint(const char *text, struct hf_fingerprint *out)
+static bool fits(const struct hf_fingerprint *f, const struct hf_cert *cert)
 {
-    struct hf_why unused;
-    return hf_fingerprint_parse(text, strlen(text), out, &unused) == HF_OK;
+    return hf_fingerprint_matches(f, cert->sha256) || hf_fingerprint_matches(f, cert->spki_sha256);
 }
 
 bool hf_select_is_table(const char *text, const struct hf_known_roots *known)
 {
     struct hf_fingerprint unused;
-    return !is_fingerprint(text, &unused) && hf_known_roots_has_set(known, text);
+    return hf_fingerprint_parse(text, strlen(text), &unused, NULL) != HF_OK &&
+           hf_known_roots_has_set(known, text);
 }
 
 bool hf_select_matches(const char *text, const struct hf_known_roots *known,
                        const struct hf_cert *cert)
 {
     struct hf_fingerprint f;
-    if (is_fingerprint(text, &f))
-        return hf_fingerprint_matches(&f, cert->sha256) ||
-               hf_fingerprint_matches(&f, cert->spki_sha256);
+    if (hf_fingerprint_parse(text, strlen(text), &f, NULL) == HF_OK)
+        return fits(&f, cert);
     if (hf_known_roots_has_set(known, text))
         return hf_known_roots_set_holds(known, text, cert);
     return text[0] != '\0' && strcasestr(cert->subject, text) != NULL;
@@ -77,14 +74,6 @@ enum hf_choice hf_select_choose(const char *const *texts, const struct hf_known_
         choice = HF_CHOSEN_BY_TABLE;
     }
     return choice;
-}
-
-/* ---- vouching -------------------------------------------------------------------------------- */
-
-static bool fits(const struct hf_fingerprint *pin, const struct hf_cert *cert)
-{
-    return hf_fingerprint_matches(pin, cert->sha256) ||
-           hf_fingerprint_matches(pin, cert->spki_sha256);
 }
 
 /* A pin that was mistyped must not pass unseen only because its root was known anyway. */
@@ -106,36 +95,24 @@ enum hf_err hf_vouching_check_pins(const struct hf_vouching *by, const struct hf
     return HF_OK;
 }
 
-/* Pins are fingerprints, as was checked. */
-static bool is_pinned(const struct hf_cert *cert, const char *const *pins)
-{
-    for (size_t i = 0; pins != NULL && pins[i] != NULL; i++) {
-        struct hf_fingerprint pin;
-        struct hf_why unused;
-        if (hf_fingerprint_parse(pins[i], strlen(pins[i]), &pin, &unused) == HF_OK &&
-            fits(&pin, cert))
-            return true;
-    }
-    return false;
-}
-
 static bool is_signed(const struct hf_cert *cert, const struct hf_bundle *bundle)
 {
     return bundle != NULL && hf_bundle_find_key(bundle, cert->spki_sha256) != NULL;
-}
-
-static bool is_vouched_for(const struct hf_cert *cert, const struct hf_vouching *by)
-{
-    return (by->known != NULL && hf_known_roots_find(by->known, cert) != NULL) ||
-           is_signed(cert, by->before) || is_signed(cert, by->from) || is_pinned(cert, by->pins);
 }
 
 enum hf_err hf_vouching_check(const struct hf_vouching *by, const struct hf_cert *cert,
                               const char *where, struct hf_findings *out, struct hf_why *why)
 {
     char hex[HF_SHA256_HEX_LEN];
-    if (is_vouched_for(cert, by))
+    if ((by->known != NULL && hf_known_roots_find(by->known, cert) != NULL) ||
+        is_signed(cert, by->before) || is_signed(cert, by->from))
         return HF_OK;
+    for (size_t i = 0; by->pins != NULL && by->pins[i] != NULL; i++) {
+        struct hf_fingerprint pin;
+        if (hf_fingerprint_parse(by->pins[i], strlen(by->pins[i]), &pin, NULL) == HF_OK &&
+            fits(&pin, cert))
+            return HF_OK;
+    }
     hf_hex_encode(cert->sha256, HF_SHA256_LEN, hex);
     return hf_findings_add(out, HF_LINT_UNKNOWN_ROOT, where, why,
                            "\"%s\" is in no table of known roots; compare its SHA-256 %s with the "
