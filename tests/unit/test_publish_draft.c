@@ -8,7 +8,7 @@
 #include "server/repository/keys/signing_key.h"
 #include "server/publish/ceremony/draft_diff.h"
 #include "server/publish/ceremony/draft_signatures.h"
-#include "server/repository/keys/public_key.h"
+#include "server/repository/base/public_key.h"
 
 #include <stdlib.h>
 

@@ -4,7 +4,6 @@
 #include "common/base/timetext.h"
 #include "common/cli/report.h"
 #include "common/os/file_util.h"
-#include "server/repository/base/undo.h"
 #include "server/repository/compose.h"
 #include "server/repository/keys/key_seal.h"
 #include "server/repository/keys/signer.h"

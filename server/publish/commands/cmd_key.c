@@ -3,7 +3,7 @@
 #include "common/cli/report.h"
 #include "server/repository/keys/key_file.h"
 #include "server/repository/keys/key_seal.h"
-#include "server/repository/keys/public_key.h"
+#include "server/repository/base/public_key.h"
 #include "server/repository/keys/signing_key.h"
 
 #include <inttypes.h>
@@ -88,7 +88,7 @@ static enum hf_err inspect_file(json_t *keys, const char *path, struct hf_why *w
     struct hf_public_key key = {0};
     enum hf_err err = hf_key_file_read(path, &file, why);
     /* For a file that is neither, the error about a key file is reported. */
-    if (err != HF_OK && hf_public_key_read(path, &key, NULL) == HF_OK) {
+    if (err != HF_OK && hf_public_key_find(path, &key, NULL) == HF_OK) {
         const struct about about = {path, "public", key.key_id, key.json, NULL, NULL};
         err = report(keys, &about, false, why);
     } else if (err == HF_OK) {

@@ -5,33 +5,11 @@
 #include "server/publish/ceremony/draft_diff.h"
 #include "server/repository/certs/select.h"
 #include "server/repository/keys/key_set.h"
-#include "server/repository/keys/public_key.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum variant { ADD_KEYS, REMOVE_KEYS, SET_THRESHOLD };
-
-/* The public part and its name, from a file or a token. */
-static enum hf_err find_key(const char *key, struct hf_key_reference *out, struct hf_why *why)
-{
-    struct hf_tokens *tokens = NULL;
-    struct hf_key_reference found = {0};
-    const char *slash = strrchr(key, '/');
-    enum hf_err err = hf_token_is_uri(key) ? hf_key_reference_look_up(&tokens, key, &found, why)
-                                           : hf_public_key_read(key, &found.public, why);
-    hf_tokens_free(tokens);
-    if (err == HF_OK && found.name == NULL)
-        found.name = strdup(slash == NULL ? key : slash + 1);
-    if (err == HF_OK && found.name == NULL)
-        err = hf_fail(why, HF_E_MEMORY, "out of memory for a public key");
-    if (err != HF_OK) {
-        hf_key_reference_free(&found);
-        return err;
-    }
-    *out = found;
-    return HF_OK;
-}
 
 static json_t *key_ids_of(const json_t *signed_part, const char *role)
 {
@@ -56,19 +34,19 @@ static size_t count_ids(const json_t *key_ids, const char *digits, size_t *index
 static enum hf_err add_key(json_t *signed_part, json_t *names, const char *role, const char *which,
                            struct hf_why *why)
 {
-    struct hf_key_reference key = {0};
+    struct hf_public_key key = {0};
     size_t index;
-    HF_TRY(find_key(which, &key, why));
-    const char *id = key.public.key_id;
+    HF_TRY(hf_public_key_find(which, &key, why));
+    const char *id = key.key_id;
     json_t *key_ids = key_ids_of(signed_part, role);
     enum hf_err err = HF_OK;
     if (count_ids(key_ids, id, &index) > 0)
         err = hf_fail(why, HF_E_STATE, "role %s has the key %s already", role, id);
-    else if (json_object_set(json_object_get(signed_part, "keys"), id, key.public.json) != 0 ||
+    else if (json_object_set(json_object_get(signed_part, "keys"), id, key.json) != 0 ||
              json_array_append_new(key_ids, json_string(id)) != 0 ||
              json_object_set_new(names, id, json_string(key.name)) != 0)
         err = hf_fail(why, HF_E_MEMORY, "out of memory for a draft");
-    hf_key_reference_free(&key);
+    hf_public_key_free(&key);
     return err;
 }
 
@@ -102,14 +80,14 @@ static enum hf_err remove_id(json_t *signed_part, const char *role, const char *
 static enum hf_err remove_key(json_t *signed_part, const struct hf_root *root,
                               enum hf_top_role role, const char *which, struct hf_why *why)
 {
-    struct hf_key_reference key = {0};
+    struct hf_public_key key = {0};
     if (!hf_token_is_uri(which) && !hf_file_exists(which))
         return remove_id(signed_part, hf_top_role_name(role), which, why);
-    HF_TRY(find_key(which, &key, why));
-    const char *id = hf_key_role_id(root, role, key.public.json);
-    enum hf_err err = remove_id(signed_part, hf_top_role_name(role),
-                                id != NULL ? id : key.public.key_id, why);
-    hf_key_reference_free(&key);
+    HF_TRY(hf_public_key_find(which, &key, why));
+    const char *id = hf_key_role_id(root, role, key.json);
+    enum hf_err err = remove_id(signed_part, hf_top_role_name(role), id != NULL ? id : key.key_id,
+                                why);
+    hf_public_key_free(&key);
     return err;
 }
 

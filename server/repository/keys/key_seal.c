@@ -24,7 +24,8 @@ enum hf_err hf_path_folder(const char *path, struct hf_path *out, struct hf_why 
     return hf_path_set(out, why, "%.*s", (int)(slash - path), path);
 }
 
-enum hf_err hf_key_seal_choose(struct hf_kdf kdf, const char *passphrase_file, const char *folder,
+/* A seal of these parameters, with a passphrase to be chosen for the keys of `folder`. */
+static enum hf_err choose_seal(struct hf_kdf kdf, const char *passphrase_file, const char *folder,
                                struct hf_key_seal *out, struct hf_why *why)
 {
     struct hf_passphrase passphrase = {0};
@@ -66,7 +67,7 @@ enum hf_err hf_key_seal_prepare(const char *folder, const char *passphrase_file,
     if (err != HF_OK || has_sealed)
         return err;
     bool is_online = strcmp(basename(folder), hf_key_location_name(HF_KEYS_ONLINE)) == 0;
-    return hf_key_seal_choose(hf_kdf_make(is_online), passphrase_file, folder, out, why);
+    return choose_seal(hf_kdf_make(is_online), passphrase_file, folder, out, why);
 }
 
 static bool has_name_of(void *context, const struct hf_key_file *file)
@@ -179,7 +180,7 @@ enum hf_err hf_key_rekey(const char *const *paths, const char *passphrase_file,
         err = open_named(&set, paths[0], &opened, why);
     hf_signers_free(&opened);
     if (err == HF_OK)
-        err = hf_key_seal_choose(like, new_passphrase_file, folder->path.text, &seal, why);
+        err = choose_seal(like, new_passphrase_file, folder->path.text, &seal, why);
     if (err != HF_OK)
         goto out;
 

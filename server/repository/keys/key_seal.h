@@ -12,12 +12,6 @@ struct hf_key_seal {
     uint8_t *wrap_key; /* owned, sodium_malloc; NULL for HF_KDF_NONE */
 };
 
-/** A seal of these parameters, with a passphrase to be chosen for the keys of `folder`.
- *  `passphrase_file` NULL: ask. */
-HF_MUST_USE enum hf_err hf_key_seal_choose(struct hf_kdf kdf, const char *passphrase_file,
-                                           const char *folder, struct hf_key_seal *out,
-                                           struct hf_why *why);
-
 /**
  * The seal of a key about to be made in `folder`: that of the keys in it, which the passphrase must
  * open (HF_E_KEY), or a new one with a passphrase to be chosen. A folder named "online" gets the
