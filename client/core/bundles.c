@@ -1,10 +1,11 @@
-/* Bundles as the store keeps them, without what is revoked, and in the live trust store. */
 #include "client/core/bundles.h"
 
+#include "common/base/hex.h"
 #include "common/bundle/pem.h"
 #include "common/bundle/policy.h"
 #include "common/json/json.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,8 +18,9 @@ void hf_bundle_record_free(struct hf_bundle_record *record)
     *record = (struct hf_bundle_record){0};
 }
 
-enum hf_err hf_bundle_record_describe(const struct hf_bundle_record *record,
-                                      struct hf_description *out, struct hf_why *why)
+/* What was signed about it; nothing for the factory's. The caller frees `out`. */
+static enum hf_err describe(const struct hf_bundle_record *record, struct hf_description *out,
+                            struct hf_why *why)
 {
     json_t *custom = NULL;
 
@@ -32,46 +34,32 @@ enum hf_err hf_bundle_record_describe(const struct hf_bundle_record *record,
     return err;
 }
 
-/* The hash is of the certificates only. */
-static enum hf_err check_custom(const struct hf_bundle_record *record, struct hf_why *why)
-{
-    struct hf_description description = {0};
-    struct hf_why reason = {0};
-
-    enum hf_err err = hf_bundle_record_describe(record, &description, &reason);
-    hf_description_free(&description);
-    if (err == HF_OK || err == HF_E_MEMORY)
-        return err == HF_OK ? HF_OK : hf_fail(why, err, "%s", reason.text);
-    return hf_fail(why, HF_E_STORAGE, "%s", reason.text);
-}
-
-static enum hf_err check_pem(const struct hf_bundle_record *record, struct hf_why *why)
-{
-    char found[HF_SHA256_HEX_LEN];
-
-    hf_sha256_hex(hf_buf_bytes(&record->pem), found);
-    if (strcmp(found, record->sha256) == 0)
-        return HF_OK;
-    return hf_fail(why, HF_E_STORAGE, "expected SHA-256 %s, found %s", record->sha256, found);
-}
-
 enum hf_err hf_bundle_load(struct hf_client *c, enum hf_slot slot, struct hf_bundle_record *out,
                            struct hf_why *why)
 {
     struct hf_bundle_record record = {0};
+    struct hf_description description = {0};
+    struct hf_why reason = {0};
+    char found[HF_SHA256_HEX_LEN];
 
     HF_TRY(c->ports.store.load_bundle(c->ports.store.ctx, slot, &record, why));
-    enum hf_err err = check_pem(&record, why);
-    if (err == HF_OK)
-        err = check_custom(&record, why);
-    if (err != HF_OK) {
-        (void)hf_fail_context(why, "the stored bundle %s/%s %lld is damaged", record.set,
-                              record.profile, (long long)record.version);
-        hf_bundle_record_free(&record);
-        return err;
+    hf_sha256_hex(hf_buf_bytes(&record.pem), found);
+    enum hf_err err = HF_OK;
+    if (strcmp(found, record.sha256) != 0)
+        err = hf_fail(&reason, HF_E_STORAGE, "expected SHA-256 %s, found %s", record.sha256, found);
+    if (err == HF_OK) { /* the hash is of the certificates only */
+        err = describe(&record, &description, &reason);
+        hf_description_free(&description);
     }
-    *out = record;
-    return HF_OK;
+    if (err == HF_OK) {
+        *out = record;
+        return HF_OK;
+    }
+    err = hf_fail(why, err == HF_E_MEMORY ? err : HF_E_STORAGE,
+                  "the stored bundle %s/%s %lld is damaged: %s", record.set, record.profile,
+                  (long long)record.version, reason.text);
+    hf_bundle_record_free(&record);
+    return err;
 }
 
 enum hf_err hf_bundle_of_record(const struct hf_bundle_record *record, struct hf_bundle *out,
@@ -81,10 +69,62 @@ enum hf_err hf_bundle_of_record(const struct hf_bundle_record *record, struct hf
 
     if (record->custom.len == 0) /* the factory's: plain anchors */
         return hf_bundle_parse(hf_buf_bytes(&record->pem), NULL, out, why);
-    HF_TRY(hf_bundle_record_describe(record, &description, why));
+    HF_TRY(describe(record, &description, why));
     enum hf_err err = hf_bundle_parse(hf_buf_bytes(&record->pem), &description, out, why);
     hf_description_free(&description);
     return err;
+}
+
+enum hf_err hf_bundle_in_use(struct hf_client *c, const struct hf_bundle_record *record,
+                             struct hf_bundle *out, struct hf_why *why)
+{
+    struct hf_bundle bundle = {0};
+    struct hf_buf revoked = {0};
+    size_t kept = 0;
+
+    HF_TRY(hf_revoked_load(c, &revoked, why));
+    enum hf_err err = hf_bundle_of_record(record, &bundle, why);
+    for (size_t i = 0; i < bundle.n_anchors && err == HF_OK; i++) {
+        if (!hf_revoked_has(hf_buf_bytes(&revoked), bundle.anchors[i].cert.spki_sha256))
+            bundle.anchors[kept++] = bundle.anchors[i];
+    }
+    hf_buf_free(&revoked);
+    HF_TRY(err);
+    bundle.n_anchors = kept;
+    *out = bundle;
+    return HF_OK;
+}
+
+enum hf_err hf_bundle_load_in_use(struct hf_client *c, enum hf_slot slot, struct hf_bundle *out,
+                                  struct hf_why *why)
+{
+    struct hf_bundle_record record = {0};
+
+    HF_TRY(hf_bundle_load(c, slot, &record, why));
+    enum hf_err err = hf_bundle_in_use(c, &record, out, why);
+    hf_bundle_record_free(&record);
+    return err;
+}
+
+enum hf_err hf_skipped_describe(const struct hf_bundle *bundle, struct hf_skipped_status **out,
+                                size_t *n_out, struct hf_why *why)
+{
+    struct hf_skipped_status *list = calloc(bundle->n_skipped + 1, sizeof *list);
+
+    if (list == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for the status of %zu certificates",
+                       bundle->n_skipped);
+    for (size_t i = 0; i < bundle->n_skipped; i++) {
+        const struct hf_unsupported_cert *cert = &bundle->skipped[i];
+        struct hf_skipped_status *status = &list[i];
+        (void)snprintf(status->subject, sizeof status->subject, "%s", cert->subject);
+        (void)snprintf(status->unsupported, sizeof status->unsupported, "%s", cert->what);
+        hf_hex_encode(cert->sha256, HF_SHA256_LEN, status->sha256);
+        hf_hex_encode(cert->spki_sha256, HF_SHA256_LEN, status->spki_sha256);
+    }
+    *out = list;
+    *n_out = bundle->n_skipped;
+    return HF_OK;
 }
 
 size_t hf_bundle_count_usable(const struct hf_bundle *bundle, int64_t now_s)
@@ -118,34 +158,12 @@ bool hf_revoked_has(struct hf_bytes revoked, const uint8_t spki_sha256[HF_SHA256
     return false;
 }
 
-/* ---- the stored list ------------------------------------------------------------------------- */
-
-/* What the newest of the stored bundles says of it, which is all that is left. */
-static enum hf_err load_from_bundles(struct hf_client *c, struct hf_buf *out, struct hf_why *why)
-{
-    static const enum hf_slot slots[] = {HF_SLOT_ACTIVE, HF_SLOT_PREVIOUS};
-    int64_t newest = 0;
-    enum hf_err err = HF_OK;
-
-    for (size_t i = 0; i < sizeof slots / sizeof slots[0] && err == HF_OK; i++) {
-        struct hf_bundle_record record = {0};
-        struct hf_description d = {0};
-        if (hf_bundle_load(c, slots[i], &record, why) == HF_OK && record.version > newest &&
-            hf_bundle_record_describe(&record, &d, why) == HF_OK) {
-            newest = record.version;
-            out->len = 0;
-            err = hf_buf_append(out, d.drops, d.n_drops * HF_SHA256_LEN);
-        }
-        hf_description_free(&d);
-        hf_bundle_record_free(&record);
-    }
-    return err == HF_OK ? HF_OK : hf_fail(why, err, "out of memory for the revoked keys");
-}
-
 enum hf_err hf_revoked_load(struct hf_client *c, struct hf_buf *out, struct hf_why *why)
 {
+    static const enum hf_slot slots[] = {HF_SLOT_ACTIVE, HF_SLOT_PREVIOUS};
     struct hf_buf keys = {0};
     struct hf_why unread = {0};
+    int64_t newest = 0;
 
     enum hf_err err = c->ports.store.load_revoked(c->ports.store.ctx, &keys, &unread);
     if (err != HF_OK && err != HF_E_MEMORY) {
@@ -153,8 +171,22 @@ enum hf_err hf_revoked_load(struct hf_client *c, struct hf_buf *out, struct hf_w
                "the list of revoked roots cannot be read (%s): that of the newest stored bundle is "
                "used",
                unread.text);
+        err = HF_OK;
         keys.len = 0;
-        err = load_from_bundles(c, &keys, &unread);
+        for (size_t i = 0; i < 2 && err == HF_OK; i++) {
+            struct hf_bundle_record record = {0};
+            struct hf_description d = {0};
+            if (hf_bundle_load(c, slots[i], &record, &unread) == HF_OK && record.version > newest &&
+                describe(&record, &d, &unread) == HF_OK) {
+                newest = record.version;
+                keys.len = 0;
+                err = hf_buf_append(&keys, d.drops, d.n_drops * HF_SHA256_LEN);
+            }
+            hf_description_free(&d);
+            hf_bundle_record_free(&record);
+        }
+        if (err != HF_OK)
+            (void)hf_fail(&unread, err, "out of memory for the revoked keys");
     }
     if (err != HF_OK) {
         hf_buf_free(&keys);
@@ -164,47 +196,10 @@ enum hf_err hf_revoked_load(struct hf_client *c, struct hf_buf *out, struct hf_w
     return HF_OK;
 }
 
-enum hf_err hf_revoked_save(struct hf_client *c, const struct hf_description *d, struct hf_why *why)
-{
-    return c->ports.store.save_revoked(c->ports.store.ctx, hf_description_revoked(d), why);
-}
+/* ---- the active trust store ------------------------------------------------------------------ */
 
-bool hf_revoked_is(struct hf_client *c, const struct hf_description *d)
-{
-    struct hf_buf keys = {0};
-
-    bool is_same = c->ports.store.load_revoked(c->ports.store.ctx, &keys, NULL) == HF_OK &&
-                   hf_bytes_equal(hf_buf_bytes(&keys), hf_description_revoked(d));
-    hf_buf_free(&keys);
-    return is_same;
-}
-
-/* ---- bundles without it ---------------------------------------------------------------------- */
-
-enum hf_err hf_bundle_in_use(struct hf_client *c, const struct hf_bundle_record *record,
-                             struct hf_bundle *out, struct hf_why *why)
-{
-    struct hf_bundle bundle = {0};
-    struct hf_buf revoked = {0};
-    size_t kept = 0;
-
-    HF_TRY(hf_revoked_load(c, &revoked, why));
-    enum hf_err err = hf_bundle_of_record(record, &bundle, why);
-    for (size_t i = 0; i < bundle.n_anchors && err == HF_OK; i++) {
-        if (!hf_revoked_has(hf_buf_bytes(&revoked), bundle.anchors[i].cert.spki_sha256))
-            bundle.anchors[kept++] = bundle.anchors[i];
-    }
-    hf_buf_free(&revoked);
-    HF_TRY(err);
-    bundle.n_anchors = kept;
-    *out = bundle;
-    return HF_OK;
-}
-
-/* ---- the live trust store -------------------------------------------------------------------- */
-
-enum hf_err hf_live_anchors(const struct hf_bundle *bundle, struct hf_trust_anchor **out,
-                            struct hf_why *why)
+enum hf_err hf_trust_anchors_of(const struct hf_bundle *bundle, struct hf_trust_anchor **out,
+                                struct hf_why *why)
 {
     struct hf_trust_anchor *anchors = calloc(bundle->n_anchors + 1, sizeof *anchors);
 
@@ -224,64 +219,84 @@ enum hf_err hf_live_anchors(const struct hf_bundle *bundle, struct hf_trust_anch
     return HF_OK;
 }
 
-enum hf_err hf_live_swap(struct hf_client *c, const struct hf_bundle_record *record,
-                         const struct hf_bundle *bundle, struct hf_why *why)
+enum hf_err hf_active_store_swap(struct hf_client *c, const struct hf_bundle_record *record,
+                                 const struct hf_bundle *bundle, struct hf_why *why)
 {
     const struct hf_trust_port *trust = &c->ports.trust;
     struct hf_trust_anchor *anchors = NULL;
 
-    HF_TRY(hf_live_anchors(bundle, &anchors, why));
+    HF_TRY(hf_trust_anchors_of(bundle, &anchors, why));
     enum hf_err err = trust->swap(trust->ctx, anchors, bundle->n_anchors, why);
     free(anchors);
-    if (err != HF_OK)
-        return err;
-    c->live_version = record->version;
-    memcpy(c->live_sha256, record->sha256, sizeof c->live_sha256);
+    HF_TRY(err);
+    c->loaded_version = record->version;
+    memcpy(c->loaded_sha256, record->sha256, sizeof c->loaded_sha256);
     return HF_OK;
 }
 
-static enum hf_err swap_record(struct hf_client *c, const struct hf_bundle_record *record,
-                               struct hf_why *why)
+static bool is_loaded(const struct hf_client *c, const struct hf_bundle_record *record)
+{
+    return c->loaded_version == record->version && strcmp(c->loaded_sha256, record->sha256) == 0;
+}
+
+enum hf_err hf_active_store_follow(struct hf_client *c, const struct hf_bundle_record *record,
+                                   struct hf_why *why)
 {
     struct hf_bundle bundle = {0};
+
+    if (is_loaded(c, record))
+        return HF_OK;
     HF_TRY(hf_bundle_in_use(c, record, &bundle, why));
-    enum hf_err err = hf_live_swap(c, record, &bundle, why);
+    enum hf_err err = hf_active_store_swap(c, record, &bundle, why);
     hf_bundle_free(&bundle);
     return err;
 }
 
-enum hf_err hf_live_swap_if_other(struct hf_client *c, const struct hf_bundle_record *record,
-                                  struct hf_why *why)
-{
-    if (c->live_version == record->version && strcmp(c->live_sha256, record->sha256) == 0)
-        return HF_OK;
-    return swap_record(c, record, why);
-}
-
-void hf_live_follow(struct hf_client *c)
+static enum hf_err follow_slot(struct hf_client *c, enum hf_slot slot, struct hf_why *why)
 {
     struct hf_bundle_record record = {0};
+
+    HF_TRY(hf_bundle_load(c, slot, &record, why));
+    enum hf_err err = hf_active_store_follow(c, &record, why);
+    hf_bundle_record_free(&record);
+    return err;
+}
+
+void hf_active_store_follow_stored(struct hf_client *c)
+{
     struct hf_why why = {0};
 
-    enum hf_err err = hf_bundle_load(c, HF_SLOT_ACTIVE, &record, &why);
-    if (err == HF_OK)
-        err = hf_live_swap_if_other(c, &record, &why);
+    enum hf_err err = follow_slot(c, HF_SLOT_ACTIVE, &why);
     if (err != HF_OK && err != HF_E_NOT_FOUND)
         hf_log(c, HF_LEVEL_WARNING, "the live trust store stays as it is: %s", why.text);
-    hf_bundle_record_free(&record);
 }
 
-/* HF_E_STATE: the slot holds another bundle than the live store. */
-static enum hf_err take_if_live(struct hf_client *c, enum hf_slot slot, struct hf_bundle *out,
-                                struct hf_why *why)
+void hf_active_store_load(struct hf_client *c)
+{
+    struct hf_why why = {0};
+
+    enum hf_err err = follow_slot(c, HF_SLOT_ACTIVE, &why);
+    if (err == HF_OK || err == HF_E_NOT_FOUND) /* none yet: the first update brings one */
+        return;
+    (void)hf_fail_context(&why, "the active bundle is not usable, the previous one is taken");
+    hf_journal_or_log(c, HF_LEVEL_ERROR, "load", why.text);
+    if (follow_slot(c, HF_SLOT_PREVIOUS, &why) == HF_OK)
+        return;
+    (void)hf_fail_context(&why, "the previous bundle is not usable, the trust store is empty");
+    hf_journal_or_log(c, HF_LEVEL_ERROR, "load", why.text);
+}
+
+/* HF_E_STATE: the slot holds another bundle than the active store. */
+static enum hf_err take_if_loaded(struct hf_client *c, enum hf_slot slot, struct hf_bundle *out,
+                                  struct hf_why *why)
 {
     struct hf_bundle_record record = {0};
+
     HF_TRY(hf_bundle_load(c, slot, &record, why));
-    enum hf_err err;
-    if (c->live_version == record.version && strcmp(c->live_sha256, record.sha256) == 0)
-        err = hf_bundle_in_use(c, &record, out, why);
-    else
-        err = hf_fail(why, HF_E_STATE,
+    enum hf_err err =
+        is_loaded(c, &record)
+            ? hf_bundle_in_use(c, &record, out, why)
+            : hf_fail(why, HF_E_STATE,
                       "version %lld is active, but the live trust store could not be brought up to "
                       "it; the next update tries again",
                       (long long)record.version);
@@ -289,56 +304,19 @@ static enum hf_err take_if_live(struct hf_client *c, enum hf_slot slot, struct h
     return err;
 }
 
-enum hf_err hf_live_bundle(struct hf_client *c, struct hf_bundle *out, struct hf_why *why)
+enum hf_err hf_active_store_bundle(struct hf_client *c, struct hf_bundle *out, struct hf_why *why)
 {
     struct hf_why no_previous = {0};
 
-    hf_live_follow(c);
-    enum hf_err err = take_if_live(c, HF_SLOT_ACTIVE, out, why);
+    hf_active_store_follow_stored(c);
+    enum hf_err err = take_if_loaded(c, HF_SLOT_ACTIVE, out, why);
     if (err == HF_OK || err == HF_E_NOT_FOUND)
         return err;
-    /* The active bundle cannot be read, or not be used: then the live store has the one before. */
-    return take_if_live(c, HF_SLOT_PREVIOUS, out, &no_previous) == HF_OK ? HF_OK : err;
+    /* The active bundle cannot be read, or not be used: then the active store has the previous one. */
+    return take_if_loaded(c, HF_SLOT_PREVIOUS, out, &no_previous) == HF_OK ? HF_OK : err;
 }
 
-static enum hf_err swap_slot(struct hf_client *c, enum hf_slot slot, struct hf_why *why)
-{
-    struct hf_bundle_record record = {0};
-    HF_TRY(hf_bundle_load(c, slot, &record, why));
-    enum hf_err err = swap_record(c, &record, why);
-    hf_bundle_record_free(&record);
-    return err;
-}
-
-/* Best effort: the store that a bundle could not be read from may not be writable either. */
-static void note_unusable(struct hf_client *c, enum hf_level level, const char *what,
-                          struct hf_why *why)
-{
-    struct hf_why unwritten = {0};
-    (void)hf_fail_context(why, "%s", what);
-    if (hf_journal(c, level, "load", why->text, &unwritten) != HF_OK)
-        hf_log(c, HF_LEVEL_WARNING, "the journal cannot be written: %s", unwritten.text);
-}
-
-void hf_live_load(struct hf_client *c)
-{
-    struct hf_why why = {0};
-    enum hf_err err = swap_slot(c, HF_SLOT_ACTIVE, &why);
-    if (err == HF_OK || err == HF_E_NOT_FOUND) /* none yet: the first update brings one */
-        return;
-    note_unusable(c, HF_LEVEL_ERROR, "the active bundle is not usable, the previous one is taken",
-                  &why);
-    if (swap_slot(c, HF_SLOT_PREVIOUS, &why) != HF_OK)
-        note_unusable(c, HF_LEVEL_ERROR,
-                      "the previous bundle is not usable, the trust store is empty", &why);
-}
-
-/* ---- the live trust store as PEM ------------------------------------------------------------- */
-
-/*
- * The trust store for programs that do not link libholdfast: PEM of exactly the anchors that the live
- * store offers at this moment.
- */
+/* ---- the active trust store as PEM, for programs that do not link libholdfast ---------------- */
 
 /* What PEM cannot say stands above the certificate. The subject is printable ASCII without line breaks
  * (hf_cert), so it stays a comment. */
@@ -362,27 +340,25 @@ static enum hf_err append_anchor(struct hf_buf *out, const struct hf_anchor *anc
     return hf_pem_append(out, anchor->der);
 }
 
-static enum hf_err append_usable(struct hf_buf *out, const struct hf_bundle *bundle, int64_t now_s)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < bundle->n_anchors; i++) {
-        if (hf_policy_anchor_state(&bundle->anchors[i], now_s) != HF_ANCHOR_USABLE)
-            continue;
-        HF_TRY(append_anchor(out, &bundle->anchors[i]));
-        n++;
-    }
-    return n > 0 ? HF_OK
-                 : hf_buf_append_text(out, "# No root of the active bundle is valid today.\n");
-}
-
 enum hf_err hf_client_export_pem(struct hf_client *client, struct hf_buf *out, struct hf_why *why)
 {
+    const int64_t now_s = hf_client_now_s(client);
     struct hf_bundle bundle = {0};
     struct hf_why own = {0};
+    size_t n = 0;
 
-    enum hf_err err = hf_live_bundle(client, &bundle, &own);
-    if (err == HF_OK && append_usable(out, &bundle, hf_client_now_s(client)) != HF_OK)
+    enum hf_err err = hf_active_store_bundle(client, &bundle, &own);
+    if (err != HF_OK)
+        return hf_report(why, &own, err);
+    for (size_t i = 0; i < bundle.n_anchors && err == HF_OK; i++) {
+        if (hf_policy_anchor_state(&bundle.anchors[i], now_s) != HF_ANCHOR_USABLE)
+            continue;
+        err = append_anchor(out, &bundle.anchors[i]);
+        n++;
+    }
+    if (err == HF_OK && n == 0)
+        err = hf_buf_append_text(out, "# No root of the active bundle is valid today.\n");
+    if (err != HF_OK)
         err = hf_fail(&own, HF_E_MEMORY, "out of memory for the bundle as PEM");
     hf_bundle_free(&bundle);
     return hf_report(why, &own, err);
@@ -413,7 +389,7 @@ void hf_client_export_span(struct hf_client *client, int64_t *from_s, int64_t *u
 
     *from_s = INT64_MIN;
     *until_s = INT64_MAX;
-    if (hf_live_bundle(client, &bundle, &why) != HF_OK)
+    if (hf_active_store_bundle(client, &bundle, &why) != HF_OK)
         return;
     for (size_t i = 0; i < bundle.n_anchors; i++) {
         const struct hf_anchor *anchor = &bundle.anchors[i];

@@ -1,5 +1,4 @@
 /* The device's work: what a configuration must be, open and close, and the update as a list of steps. */
-#include "client/core/bundles.h"
 #include "client/core/endpoints.h"
 #include "client/core/refresh.h"
 #include "client/core/update.h"
@@ -10,23 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static enum hf_err check_url(const char *url, struct hf_why *why)
+static enum hf_err copy_url(struct hf_client *c, const char *url, struct hf_why *why)
 {
     if (url == NULL || (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0))
         return hf_fail(why, HF_E_ARGUMENT,
                        "expected the repository's address to begin with http:// or https://, "
                        "found \"%s\"",
                        url != NULL ? url : "");
-    if (strlen(url) > HF_URL_MAX)
-        return hf_fail(why, HF_E_LIMIT, "expected an address of at most %d bytes, found %zu",
-                       HF_URL_MAX, strlen(url));
-    return HF_OK;
-}
-
-static enum hf_err copy_url(struct hf_client *c, const char *url, struct hf_why *why)
-{
-    HF_TRY(check_url(url, why));
     size_t len = strlen(url);
+    if (len > HF_URL_MAX)
+        return hf_fail(why, HF_E_LIMIT, "expected an address of at most %d bytes, found %zu",
+                       HF_URL_MAX, len);
     while (url[len - 1] == '/')
         len--;
     char *copy = malloc(len + 1);
@@ -35,18 +28,6 @@ static enum hf_err copy_url(struct hf_client *c, const char *url, struct hf_why 
     memcpy(copy, url, len);
     copy[len] = '\0';
     c->urls[c->n_urls++] = copy;
-    return HF_OK;
-}
-
-static enum hf_err copy_urls(struct hf_client *c, const struct hf_client_config *config,
-                             struct hf_why *why)
-{
-    if (config->n_urls < 1 || config->n_urls > HF_MIRRORS_MAX)
-        return hf_fail(why, HF_E_ARGUMENT,
-                       "expected 1 to %d addresses of the repository, found %zu", HF_MIRRORS_MAX,
-                       config->n_urls);
-    for (size_t i = 0; i < config->n_urls; i++)
-        HF_TRY(copy_url(c, config->urls[i], why));
     return HF_OK;
 }
 
@@ -62,20 +43,47 @@ static enum hf_err copy_name(const char *what, const char *name, char out[HF_SET
     return HF_OK;
 }
 
+/* Makes this device's checks fall on other moments than those of others. Not stored: a clone of the
+ * store is another device. */
+static void init_instance(struct hf_client *c, const char *instance)
+{
+    uint8_t random[16];
+
+    if (instance != NULL) {
+        hf_sha256_hex(hf_bytes_of_text(instance), c->instance);
+        return;
+    }
+    c->ports.random.fill(c->ports.random.ctx, random, sizeof random);
+    hf_sha256_hex((struct hf_bytes){random, sizeof random}, c->instance);
+}
+
 enum hf_err hf_client_init(struct hf_client *c, const struct hf_ports *ports,
                            const struct hf_client_config *config, struct hf_why *why)
 {
-    *c = (struct hf_client){.ports = *ports,
-                            .live_version = -1,
-                            .awaits_confirm = config->awaits_confirm};
-    hf_schedule_init(c, config->instance);
     uint32_t seed = 0;
 
+    *c = (struct hf_client){.ports = *ports,
+                            .loaded_version = -1,
+                            .awaits_confirm = config->awaits_confirm};
+    init_instance(c, config->instance);
     ports->random.fill(ports->random.ctx, &seed, sizeof seed);
     hf_json_seed(seed);
     HF_TRY(copy_name("set", config->set, c->set, why));
     HF_TRY(copy_name("profile", config->profile, c->profile, why));
-    enum hf_err err = copy_urls(c, config, why);
+    if (config->n_urls < 1 || config->n_urls > HF_MIRRORS_MAX)
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "expected 1 to %d addresses of the repository, found %zu", HF_MIRRORS_MAX,
+                       config->n_urls);
+    enum hf_err err = HF_OK;
+    for (size_t i = 0; i < config->n_urls && err == HF_OK; i++)
+        err = copy_url(c, config->urls[i], why);
+    if (err == HF_OK) {
+        c->state.endpoints = calloc(ports->endpoints.n_endpoints * HF_KEY_TYPES + 1,
+                                    sizeof *c->state.endpoints);
+        if (c->state.endpoints == NULL)
+            err = hf_fail(why, HF_E_MEMORY, "out of memory for %zu endpoints",
+                          ports->endpoints.n_endpoints);
+    }
     if (err != HF_OK)
         hf_client_clear(c);
     return err;
@@ -86,57 +94,45 @@ void hf_client_clear(struct hf_client *c)
     for (size_t i = 0; i < c->n_urls; i++)
         free(c->urls[i]);
     c->n_urls = 0;
+    free(c->state.endpoints);
+    c->state.endpoints = NULL;
     hf_trusted_set_free(&c->trusted);
 }
 
 /* ---- open and close -------------------------------------------------------------------------- */
 
-/* A store that cannot be read is no reason to leave the device without anchors: the bundle may lie
- * elsewhere, and the update will say what is wrong. */
-static enum hf_err check_initialised(struct hf_client *c, struct hf_why *why)
-{
-    struct hf_buf root = {0};
-    enum hf_err err = c->ports.store.load_metadata(c->ports.store.ctx, "root", &root, why);
-    hf_buf_free(&root);
-    if (err == HF_E_NOT_FOUND)
-        return hf_fail(why, err,
-                       "this device holds no root metadata: initialise it with the root.json of "
-                       "its repository first");
-    if (err != HF_OK)
-        hf_log(c, HF_LEVEL_WARNING, "the root metadata cannot be read: %s", why->text);
-    return HF_OK;
-}
-
-static void load_mirrors(struct hf_client *c)
-{
-    struct hf_why why = {0};
-    int64_t first = 0;
-    if (hf_value_load_integer(c, "mirror.next", 0, &first, &why) != HF_OK || first < 0)
-        first = 0;
-    c->first_mirror = (size_t)((uint64_t)first % c->n_urls);
-    c->mirror = c->first_mirror;
-    hf_mirror_faults_load(c);
-}
-
 enum hf_err hf_client_open(const struct hf_ports *ports, const struct hf_client_config *config,
                            struct hf_client **out, struct hf_why *why)
 {
+    struct hf_buf root = {0};
     struct hf_why own = {0};
     struct hf_client *c = calloc(1, sizeof *c);
+
     if (c == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for the client");
     enum hf_err err = hf_client_init(c, ports, config, &own);
-    if (err == HF_OK)
-        err = check_initialised(c, &own);
-    if (err != HF_OK) {
-        hf_client_close(c);
-        return hf_report(why, &own, err);
+    if (err != HF_OK)
+        goto out;
+    err = ports->store.load_metadata(ports->store.ctx, "root", &root, &own);
+    hf_buf_free(&root);
+    if (err == HF_E_NOT_FOUND) {
+        err = hf_fail(&own, err,
+                      "this device holds no root metadata: initialise it with the root.json of "
+                      "its repository first");
+        goto out;
     }
-    load_mirrors(c);
-    hf_clock_floor_load(c);
-    hf_live_load(c);
+    /* A store that cannot be read is no reason to leave the device without anchors: the bundle may lie
+     * elsewhere, and the update will say what is wrong. */
+    if (err != HF_OK)
+        hf_log(c, HF_LEVEL_WARNING, "the root metadata cannot be read: %s", own.text);
+    hf_state_load_at_open(c);
+    hf_mirrors_init(c);
+    hf_active_store_load(c);
     *out = c;
     return HF_OK;
+out:
+    hf_client_close(c);
+    return hf_report(why, &own, err);
 }
 
 enum hf_err hf_client_configure(struct hf_client *client, const struct hf_ports *ports,
@@ -146,13 +142,13 @@ enum hf_err hf_client_configure(struct hf_client *client, const struct hf_ports 
 
     HF_TRY(hf_client_init(&next, ports, config, why));
     next.last_check = client->last_check;
-    next.live_version = client->live_version;
-    memcpy(next.live_sha256, client->live_sha256, sizeof next.live_sha256);
-    load_mirrors(&next);
-    hf_clock_floor_load(&next);
+    next.loaded_version = client->loaded_version;
+    memcpy(next.loaded_sha256, client->loaded_sha256, sizeof next.loaded_sha256);
+    hf_state_load_at_open(&next);
+    hf_mirrors_init(&next);
     hf_client_clear(client);
     *client = next;
-    hf_live_follow(client);
+    hf_active_store_follow_stored(client);
     return HF_OK;
 }
 
@@ -166,13 +162,7 @@ void hf_client_close(struct hf_client *client)
 
 /* ---- update ---------------------------------------------------------------------------------- */
 
-/* What a check did, step by step. */
-struct course {
-    struct hf_candidate cand;
-    int64_t rejected_version; /* by the trial, on the way; -1 for none */
-};
-
-/* Where no server's chain validates any more, once more without. */
+/* If no server's chain validates any more, it is repeated without validating them. */
 static enum hf_err refresh(struct hf_client *c, struct hf_why *why)
 {
     enum hf_err err = hf_refresh(c, why);
@@ -205,14 +195,13 @@ static void log_candidate(const struct hf_client *c, const struct hf_candidate *
                cand->record.sha256, cand->bundle.n_anchors);
 }
 
-/* The device's work. Each line is a file. */
-static enum hf_err update(struct hf_client *c, struct course *course, struct hf_why *why)
+/* The device's work. `*rejected`: the version that the trial rejected on the way. */
+static enum hf_err update(struct hf_client *c, struct hf_candidate *cand, int64_t *rejected,
+                          struct hf_why *why)
 {
-    struct hf_candidate *cand = &course->cand;
-
-    hf_live_follow(c);                                         /* is it in use?               */
-    HF_TRY(hf_trial_check(c, &course->rejected_version, why)); /* is the last one still good? */
-    HF_TRY(refresh(c, why));                                   /* TUF metadata up to date     */
+    hf_active_store_follow_stored(c);         /* is it in use?               */
+    HF_TRY(hf_trial_check(c, rejected, why)); /* is the last one still good? */
+    HF_TRY(refresh(c, why));                  /* TUF metadata up to date     */
     log_metadata(c);
     HF_TRY(hf_trial_refreshed(c, why));
     HF_TRY(hf_endpoints_learn(c, why));
@@ -223,128 +212,95 @@ static enum hf_err update(struct hf_client *c, struct course *course, struct hf_
     return hf_activate(c, cand, why);   /* stage, commit, swap, trial  */
 }
 
-/* ---- how a check ended ----------------------------------------------------------------------- */
-
-struct check {
-    enum hf_err outcome;
-    const char *text;
-};
-
-/* How long a candidate still waits is no news. */
-static bool has_same_reason(const char *text, const char *before)
+/* The same failure again, check after check, would push everything else out of the journal. How long a
+ * candidate still waits is no news. */
+static bool is_news(const struct hf_device_state *s, enum hf_err outcome, const char *text)
 {
     const char *end = strstr(text, HF_POSTPONED_UNTIL);
-    return end != NULL ? strncmp(text, before, (size_t)(end - text)) == 0
-                       : strcmp(text, before) == 0;
-}
 
-/* The same failure again, check after check, would push everything else out of the journal. */
-static bool is_news(struct hf_client *c, const struct check *check)
-{
-    struct hf_buf before = {0};
-    struct hf_why why = {0};
-
-    if (check->outcome == HF_OK)
+    if (outcome == HF_OK)
         return false;
-    bool is_same = hf_value_is(c, "check.outcome", hf_err_name(check->outcome)) &&
-                   hf_value_load(c, "check.text", &before, &why) == HF_OK &&
-                   has_same_reason(check->text, (const char *)before.data);
-    hf_buf_free(&before);
-    return !is_same;
+    if (strcmp(s->check_outcome, hf_err_name(outcome)) != 0)
+        return true;
+    return end != NULL ? strncmp(text, s->check_text, (size_t)(end - text)) != 0
+                       : strcmp(text, s->check_text) != 0;
 }
 
-static enum hf_err write_check(struct hf_client *c, const void *arg, struct hf_why *why)
-{
-    const struct check *check = arg;
-
-    if (is_news(c, check))
-        HF_TRY(check->outcome == HF_E_POSTPONED
-                   ? hf_journal(c, HF_LEVEL_INFO, "postponed", check->text, why)
-                   : hf_journal(c, HF_LEVEL_ERROR, "failed", check->text, why));
-    HF_TRY(hf_value_save_integer(c, "check.time", hf_client_now_s(c), why));
-    HF_TRY(hf_value_change(c, "check.outcome", hf_err_name(check->outcome), why));
-    HF_TRY(hf_value_change(c, "check.text", check->text, why));
-    HF_TRY(hf_schedule_write(c, why));
-    HF_TRY(hf_verified_write(c, why));
-    if (c->n_urls == 1)
-        return HF_OK;
-    HF_TRY(hf_mirror_faults_write(c, why));
-    return hf_value_save_integer(c, "mirror.next", (int64_t)c->first_mirror, why);
-}
-
-static void record_check(struct hf_client *c, enum hf_err outcome, const char *text)
-{
-    struct check check = {outcome, text};
-    struct hf_why why = {0};
-
-    hf_schedule_count(c, outcome);
-    if (hf_store_transact(c, write_check, &check, &why) != HF_OK)
-        hf_log(c, HF_LEVEL_WARNING, "how this check ended cannot be written down: %s", why.text);
-}
-
-/* A device without a bundle had nothing to look at its endpoints with. A failure here does not
- * undo the update; it ends the next check. */
-static void learn_from_first(struct hf_client *c, const struct hf_candidate *cand)
-{
-    struct hf_why why = {0};
-
-    if (!cand->has_active && hf_endpoints_learn(c, &why) != HF_OK)
-        hf_log(c, HF_LEVEL_WARNING, "the endpoints cannot be looked at: %s", why.text);
-}
-
-static struct hf_update_result result_of(const struct hf_client *c, const struct course *course)
-{
-    const struct hf_candidate *cand = &course->cand;
-    int64_t active = cand->has_active && cand->is_active_of_us ? cand->active.version : -1;
-    bool is_rolled_back = course->rejected_version >= 0;
-
-    return (struct hf_update_result){
-        .is_changed = is_rolled_back || !cand->is_active,
-        .from_version = is_rolled_back ? course->rejected_version : active,
-        .to_version = cand->is_active ? active : cand->record.version,
-        .is_rolled_back = is_rolled_back,
-        .is_recovered = c->waives_validation,
-    };
-}
-
-static void record_success(struct hf_client *c, const struct hf_update_result *result)
+static void success_text(const struct hf_client *c, const struct hf_update_result *result,
+                         char out[HF_WHY_MAX])
 {
     const char *how = result->is_recovered ? ", recovered" : "";
     const char *but = result->lost[0] != '\0' ? ", but " : "";
-    char text[HF_WHY_MAX];
-    if (!result->is_changed)
-        (void)snprintf(text, sizeof text, "current %s/%s %lld%s%s%.400s", c->set, c->profile,
-                       (long long)result->to_version, how, but, result->lost);
-    else if (result->from_version < 0)
-        (void)snprintf(text, sizeof text, "updated %s/%s none -> %lld%s%s%.400s", c->set,
-                       c->profile, (long long)result->to_version, how, but, result->lost);
-    else
-        (void)snprintf(text, sizeof text, "updated %s/%s %lld -> %lld%s%s%.400s", c->set,
-                       c->profile, (long long)result->from_version, (long long)result->to_version,
-                       how, but, result->lost);
-    record_check(c, HF_OK, text);
+    char from[24] = "none";
+
+    if (result->from_version >= 0)
+        (void)snprintf(from, sizeof from, "%lld", (long long)result->from_version);
+    (void)snprintf(out, HF_WHY_MAX, "%s %s/%s %s%s%lld%s%s%.400s",
+                   result->is_changed ? "updated" : "current", c->set, c->profile,
+                   result->is_changed ? from : "", result->is_changed ? " -> " : "",
+                   (long long)result->to_version, how, but, result->lost);
+}
+
+/* In one transaction: which endpoints are lost, how the check ended, and all that is new in the state.
+ * `result` is of a check that succeeded; `text` says why another one did not. */
+static void record_check(struct hf_client *c, enum hf_err outcome, struct hf_update_result *result,
+                         const char *text)
+{
+    struct hf_device_state *s = &c->state;
+    char success[HF_WHY_MAX];
+    struct hf_why why = {0};
+
+    hf_schedule_count(c, outcome);
+    hf_receipts_keep(c);
+    enum hf_err err = hf_state_begin(c, &why);
+    if (err == HF_OK) {
+        err = hf_endpoints_note_losses(c, result->lost, &why);
+        if (outcome == HF_OK) {
+            success_text(c, result, success);
+            text = success;
+        }
+        if (err == HF_OK && is_news(s, outcome, text))
+            err = outcome == HF_E_POSTPONED ? hf_journal(c, HF_LEVEL_INFO, "postponed", text, &why)
+                                            : hf_journal(c, HF_LEVEL_ERROR, "failed", text, &why);
+        if (err == HF_OK)
+            err = hf_mirrors_end_check(c, &why);
+        s->check_time_s = hf_client_now_s(c);
+        (void)snprintf(s->check_outcome, sizeof s->check_outcome, "%s", hf_err_name(outcome));
+        (void)snprintf(s->check_text, sizeof s->check_text, "%s", text);
+        err = hf_state_end(c, err, &why);
+    }
+    if (err != HF_OK)
+        hf_log(c, HF_LEVEL_WARNING, "how this check ended cannot be written down: %s", why.text);
 }
 
 enum hf_err hf_client_update(struct hf_client *client, struct hf_update_result *out,
                              struct hf_why *why)
 {
-    struct course course = {.rejected_version = -1};
-    char lost[HF_WHY_MAX];
-    struct hf_why own = {0};
+    struct hf_update_result result = {0};
+    struct hf_candidate cand = {0};
+    int64_t rejected = -1;
+    struct hf_why own = {0}, learning = {0};
 
+    hf_state_load(client);
     hf_mirrors_begin_check(client);
-    enum hf_err err = update(client, &course, &own);
-    if (err == HF_OK)
-        learn_from_first(client, &course.cand);
-    hf_losses_note(client, lost);
+    enum hf_err err = update(client, &cand, &rejected, &own);
     if (err == HF_OK) {
-        *out = result_of(client, &course);
-        memcpy(out->lost, lost, sizeof out->lost);
-        record_success(client, out);
-    } else {
-        record_check(client, err, own.text);
+        const int64_t active = cand.has_active && cand.is_active_of_us ? cand.active.version : -1;
+        result.is_rolled_back = rejected >= 0;
+        result.is_changed = result.is_rolled_back || !cand.is_active;
+        result.from_version = result.is_rolled_back ? rejected : active;
+        result.to_version = cand.is_active ? active : cand.record.version;
+        result.is_recovered = client->waives_validation;
+        /* A device without a bundle had nothing to validate its endpoints with. A failure here does not
+         * undo the update; it ends the next check. */
+        if (!cand.has_active && hf_endpoints_learn(client, &learning) != HF_OK)
+            hf_log(client, HF_LEVEL_WARNING, "the endpoints cannot be looked at: %s",
+                   learning.text);
     }
-    hf_candidate_free(&course.cand);
+    record_check(client, err, &result, own.text);
+    if (err == HF_OK)
+        *out = result;
+    hf_candidate_free(&cand);
     hf_trusted_set_free(&client->trusted);
     return hf_report(why, &own, err);
 }

@@ -1,12 +1,10 @@
 /*
- * What the device's own servers say about a change of anchors. A look is evidence against it only when
+ * What the device's own servers say about a change of anchors. A probe is evidence against it only when
  * the server proved that it holds the key of a chain that validates before and not after, and that the
- * whole chain is its own; whatever else happens on the wire is silence.
+ * whole chain is its own; anything else that happens on the network is silence.
  */
-#include "client/core/bundles.h"
 #include "client/core/endpoints.h"
-
-#include "common/bundle/policy.h"
+#include "client/core/bundles.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,18 +13,19 @@
 #define LEARN_AGAIN_S (30 * HF_DAY_S)
 #define FORGOTTEN_AFTER_S (2 * LEARN_AGAIN_S)
 
-/* The change that is asked about, as the port takes it. */
-struct question {
-    const struct hf_bundle *before;
-    const struct hf_bundle *after;
-    struct hf_trust_anchor *anchors[3]; /* owned */
-    struct hf_anchor_set sets[3];
-};
 enum {
     BEFORE, /* what the device uses */
     KEPT,   /* of these, what the publisher does not revoke, as far as the dates of AFTER let it */
     AFTER,
     N_SETS
+};
+
+/* The change that is asked about, as the port takes it. */
+struct question {
+    const struct hf_bundle *before;
+    const struct hf_bundle *after;
+    struct hf_trust_anchor *anchors[N_SETS]; /* owned */
+    struct hf_anchor_set sets[N_SETS];
 };
 
 static void question_free(struct question *q)
@@ -47,7 +46,7 @@ static int64_t earlier(int64_t a_s, int64_t b_s)
     return a_s < b_s ? a_s : b_s;
 }
 
-/* What `after` says of this key, where it has it: of several certificates the latest dates. */
+/* What `after` says of this key, if it has it: of several certificates the latest dates. */
 static void restrict_by_dates(const struct hf_bundle *after, const struct hf_anchor *anchor,
                               struct hf_trust_anchor *out)
 {
@@ -78,11 +77,11 @@ static enum hf_err question_init(const struct hf_change *change, struct question
                          .after = change->after};
     size_t n_kept = 0;
 
-    enum hf_err err = hf_live_anchors(q.before, &q.anchors[BEFORE], why);
+    enum hf_err err = hf_trust_anchors_of(q.before, &q.anchors[BEFORE], why);
     if (err == HF_OK)
-        err = hf_live_anchors(q.before, &q.anchors[KEPT], why);
+        err = hf_trust_anchors_of(q.before, &q.anchors[KEPT], why);
     if (err == HF_OK)
-        err = hf_live_anchors(q.after, &q.anchors[AFTER], why);
+        err = hf_trust_anchors_of(q.after, &q.anchors[AFTER], why);
     if (err != HF_OK) {
         question_free(&q);
         return err;
@@ -103,7 +102,7 @@ static enum hf_err question_init(const struct hf_change *change, struct question
     return HF_OK;
 }
 
-/* ---- what is offered ------------------------------------------------------------------------- */
+/* ---- one endpoint ---------------------------------------------------------------------------- */
 
 static const struct {
     enum hf_offer offer;
@@ -115,214 +114,173 @@ static const struct {
 };
 #define N_OFFERS (sizeof offers / sizeof offers[0])
 
-static size_t count_rsa(const struct hf_bundle *bundle)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < bundle->n_anchors; i++)
-        n += bundle->anchors[i].cert.key == HF_CERT_KEY_RSA;
-    return n;
-}
-
 /* A device whose anchors are of one type says nothing about its servers' keys: an RSA root may well
  * stand above a key on a curve. One that has both is shown a chain for each. */
-static bool is_offered(const struct question *q, enum hf_key_type type)
+static bool has_both_types(const struct question *q)
 {
-    size_t n_rsa = count_rsa(q->before) + count_rsa(q->after);
-    bool has_both = n_rsa > 0 && n_rsa < q->before->n_anchors + q->after->n_anchors;
-    return has_both ? type != HF_KEY_TYPE_ANY : type == HF_KEY_TYPE_ANY;
+    const struct hf_bundle *bundles[] = {q->before, q->after};
+    size_t n_rsa = 0, n = 0;
+
+    for (size_t k = 0; k < 2; k++) {
+        n += bundles[k]->n_anchors;
+        for (size_t i = 0; i < bundles[k]->n_anchors; i++)
+            n_rsa += bundles[k]->anchors[i].cert.key == HF_CERT_KEY_RSA;
+    }
+    return n_rsa > 0 && n_rsa < n;
 }
 
-/* ---- one look -------------------------------------------------------------------------------- */
-
-/* Of one endpoint, from look to look. */
-struct hearing {
-    struct hf_client *c;
-    const struct question *question;
-    size_t endpoint;
+/* What the probes of one endpoint showed. */
+struct finding {
     const char *name;
     bool is_for;
     bool is_against;
     bool is_given_up;
-    char text
-        [HF_WHY_MAX]; /* against: what is lost; given up: through which root; else the last silence */
+    /* Against: what is lost; given up: through which root; else the last silence. */
+    char text[HF_WHY_MAX];
     struct hf_endpoint_memory memory[HF_KEY_TYPES];
 };
 
-/* Of those that the chain validates under: one that is lost by the change, else NULL. */
+/* One of those that the chain validates under; NULL if the bundle has none of them. */
 static const struct hf_anchor *find_seen(const struct hf_bundle *bundle,
-                                         const struct hf_chain_observation *sighting)
+                                         const struct hf_chain_observation *seen)
 {
-    for (size_t i = 0; i < sighting->n_anchors; i++) {
-        const struct hf_anchor *anchor = hf_bundle_find_key(bundle, sighting->anchors[i]);
+    for (size_t i = 0; i < seen->n_anchors; i++) {
+        const struct hf_anchor *anchor = hf_bundle_find_key(bundle, seen->anchors[i]);
         if (anchor != NULL)
             return anchor;
     }
     return NULL;
 }
 
-static void note_against(struct hearing *h, const struct hf_chain_observation *sighting)
+static void note_against(const struct question *q, const struct hf_chain_observation *seen,
+                         struct finding *f)
 {
-    const struct hf_anchor *lost = find_seen(h->question->before, sighting);
+    const struct hf_anchor *lost = find_seen(q->before, seen);
     const char *subject = lost != NULL ? lost->cert.subject : "that it leads to";
-    bool is_missing = lost == NULL ||
-                      hf_bundle_find_key(h->question->after, lost->cert.spki_sha256) == NULL;
+    bool is_missing = lost == NULL || hf_bundle_find_key(q->after, lost->cert.spki_sha256) == NULL;
 
-    h->is_against = true;
-    (void)snprintf(h->text, sizeof h->text,
+    f->is_against = true;
+    (void)snprintf(f->text, sizeof f->text,
                    "%s shows a chain issued by \"%.120s\" that this device validates now and would "
                    "not validate any more: the anchor \"%.120s\" %s",
-                   h->name, sighting->issuer, subject,
+                   f->name, seen->issuer, subject,
                    is_missing ? "is missing" : "does not accept it by its dates");
 }
 
 /* The publisher wants it so. A device that loses an endpoint by it must be able to say why. */
-static void note_given_up(struct hearing *h, const struct hf_chain_observation *sighting)
+static void note_given_up(const struct question *q, const struct hf_chain_observation *seen,
+                          int64_t now_s, struct finding *f)
 {
-    const struct hf_anchor *lost = find_seen(h->question->before, sighting);
-    const struct hf_anchor *now = lost == NULL ? NULL
-                                               : hf_bundle_find_key(h->question->after,
-                                                                    lost->cert.spki_sha256);
+    const struct hf_anchor *lost = find_seen(q->before, seen);
+    const struct hf_anchor *now = lost == NULL
+                                      ? NULL
+                                      : hf_bundle_find_key(q->after, lost->cert.spki_sha256);
     const char *how = "revokes";
 
     if (now != NULL)
-        how = now->remove_after_s != HF_TIME_NONE && now->remove_after_s < hf_client_now_s(h->c)
+        how = now->remove_after_s != HF_TIME_NONE && now->remove_after_s < now_s
                   ? "has removed"
                   : "distrusts for its certificate";
-    h->is_given_up = true;
-    (void)snprintf(h->text, sizeof h->text,
+    f->is_given_up = true;
+    (void)snprintf(f->text, sizeof f->text,
                    "%s would be lost: its chain leads to \"%.120s\" only, which the new bundle %s",
-                   h->name, lost != NULL ? lost->cert.subject : "?", how);
+                   f->name, lost != NULL ? lost->cert.subject : "?", how);
 }
 
-static void remember(struct hearing *h, enum hf_key_type type,
-                     const struct hf_chain_observation *sighting)
+static void remember(const struct question *q, const struct hf_chain_observation *seen,
+                     int64_t now_s, struct hf_endpoint_memory *out)
 {
-    struct hf_endpoint_memory *memory = &h->memory[type];
-    const struct hf_anchor *root = find_seen(h->question->after, sighting);
+    const struct hf_anchor *root = find_seen(q->after, seen);
 
     if (root == NULL)
-        root = find_seen(h->question->before, sighting);
-    *memory = (struct hf_endpoint_memory){
-        .seen_s = hf_client_now_s(h->c),
-        .leaf_not_before_s = sighting->leaf_not_before_s,
-        .leaf_not_after_s = sighting->leaf_not_after_s,
-        .n_anchors = sighting->n_anchors,
+        root = find_seen(q->before, seen);
+    *out = (struct hf_endpoint_memory){
+        .seen_s = now_s,
+        .leaf_not_before_s = seen->leaf_not_before_s,
+        .leaf_not_after_s = seen->leaf_not_after_s,
+        .n_anchors = seen->n_anchors,
     };
-    memcpy(memory->anchors, sighting->anchors, sizeof memory->anchors);
+    memcpy(out->anchors, seen->anchors, sizeof out->anchors);
     if (root != NULL)
-        memcpy(memory->root, root->cert.subject, sizeof memory->root);
+        memcpy(out->root, root->cert.subject, sizeof out->root);
 }
 
-static void note_silence(struct hearing *h, const struct hf_chain_observation *sighting)
-{
-    if (!h->is_against && !h->is_given_up)
-        (void)snprintf(h->text, sizeof h->text, "%s: %.400s", h->name,
-                       sighting->text[0] != '\0' ? sighting->text : "no answer");
-}
-
-/* Between two roots there are often two intermediates of one name and key. An attacker on the network
- * could have inserted the one that is about to go. */
-static void doubt(struct hf_chain_observation *sighting)
-{
-    (void)snprintf(
-        sighting->text, sizeof sighting->text,
-        "it ended a handshake of TLS 1.2 before it had proved the chain issued by "
-        "\"%.120s\", which would be lost; until then an attacker on the network can exchange it, "
-        "so it is no evidence. With TLS 1.3 it would be",
-        sighting->issuer);
-}
-
-static enum hf_err look(struct hearing *h, enum hf_offer offer, enum hf_key_type type,
-                        struct hf_why *why)
-{
-    const struct hf_endpoint_port *port = &h->c->ports.endpoints;
-    struct hf_chain_observation sighting = {0};
-    bool is_valid[N_SETS] = {false};
-
-    HF_TRY(port->probe(port->ctx, h->endpoint, offer, h->question->sets, N_SETS, is_valid,
-                       &sighting, why));
-    bool would_lose = sighting.has_proof && is_valid[KEPT] && !is_valid[AFTER];
-    bool is_lost = would_lose && sighting.has_chain_proof;
-    bool is_kept = sighting.has_proof && is_valid[AFTER];
-    bool is_given_up = sighting.has_proof && sighting.has_chain_proof && is_valid[BEFORE] &&
-                       !is_valid[KEPT] && !is_valid[AFTER];
-    if (would_lose && !is_lost)
-        doubt(&sighting);
-    if (is_lost || is_given_up ||
-        (is_kept && (sighting.has_chain_proof || h->memory[type].n_anchors == 0)))
-        remember(h, type, &sighting);
-    if (is_lost && !h->is_against)
-        note_against(h, &sighting);
-    else if (is_given_up && !h->is_against)
-        note_given_up(h, &sighting);
-    else if (is_kept)
-        h->is_for = true;
-    else if (!is_lost)
-        note_silence(h, &sighting);
-    return HF_OK;
-}
-
-/* ---- one endpoint, all endpoints ------------------------------------------------------------- */
-
-/* A chain that the server has stopped showing must not hold an anchor for ever. */
-static void forget_if_old(const struct hearing *h, enum hf_key_type type)
-{
-    struct hf_endpoint_memory memory;
-
-    hf_endpoint_memory_load(h->c, h->endpoint, type, &memory);
-    if (memory.seen_s == HF_TIME_NONE || hf_client_now_s(h->c) - memory.seen_s < FORGOTTEN_AFTER_S)
-        return;
-    memory.n_anchors = 0;
-    hf_endpoint_memory_save(h->c, h->endpoint, type, &memory);
-}
-
-/* Of a server that showed nothing, what it showed last stays known. */
-static void save_memories(const struct hearing *h)
-{
-    bool was_seen = h->is_for || h->is_against || h->is_given_up;
-
-    for (int i = 0; i < HF_KEY_TYPES; i++) {
-        enum hf_key_type type = (enum hf_key_type)i;
-        if (h->memory[type].n_anchors > 0)
-            hf_endpoint_memory_save(h->c, h->endpoint, type, &h->memory[type]);
-        else if (was_seen)
-            forget_if_old(h, type);
-    }
-}
-
-static void add_to(struct hf_judgement *judgement, const struct hearing *h)
-{
-    if (h->is_against) {
-        if (!judgement->is_against)
-            memcpy(judgement->against, h->text, sizeof judgement->against);
-        judgement->is_against = true;
-        return;
-    }
-    if (h->is_for) {
-        judgement->n_for++;
-        return;
-    }
-    if (judgement->n_silent == 0 || (h->is_given_up && judgement->n_given_up == 0))
-        memcpy(judgement->silent, h->text, sizeof judgement->silent);
-    judgement->n_silent++;
-    judgement->n_given_up += h->is_given_up;
-}
-
-static enum hf_err hear(struct hf_client *c, const struct question *question, size_t endpoint,
-                        struct hf_judgement *judgement, struct hf_why *why)
+static enum hf_err probe(struct hf_client *c, const struct question *q, size_t endpoint,
+                         enum hf_offer offer, struct hf_endpoint_memory *memory, struct finding *f,
+                         struct hf_why *why)
 {
     const struct hf_endpoint_port *port = &c->ports.endpoints;
-    struct hearing h = {.c = c, .question = question, .endpoint = endpoint};
+    const int64_t now_s = hf_client_now_s(c);
+    struct hf_chain_observation seen = {0};
+    bool is_valid[N_SETS] = {false};
 
-    h.name = port->name(port->ctx, endpoint);
-    for (size_t i = 0; i < N_OFFERS; i++) {
-        if (is_offered(question, offers[i].type))
-            HF_TRY(look(&h, offers[i].offer, offers[i].type, why));
-    }
-    save_memories(&h);
-    add_to(judgement, &h);
+    HF_TRY(port->probe(port->ctx, endpoint, offer, q->sets, N_SETS, is_valid, &seen, why));
+    bool would_lose = seen.has_proof && is_valid[KEPT] && !is_valid[AFTER];
+    bool is_lost = would_lose && seen.has_chain_proof;
+    bool is_kept = seen.has_proof && is_valid[AFTER];
+    bool is_given_up = seen.has_proof && seen.has_chain_proof && is_valid[BEFORE] &&
+                       !is_valid[KEPT] && !is_valid[AFTER];
+    /* Between two roots there are often two intermediates of one name and key. An attacker on the network
+     * could have inserted the one that is about to end. */
+    if (would_lose && !is_lost)
+        (void)snprintf(seen.text, sizeof seen.text,
+                       "it ended a handshake of TLS 1.2 before it had proved the chain issued by "
+                       "\"%.120s\", which would be lost; until then an attacker on the network can "
+                       "exchange it, so it is no evidence. With TLS 1.3 it would be",
+                       seen.issuer);
+    if (is_lost || is_given_up || (is_kept && (seen.has_chain_proof || memory->n_anchors == 0)))
+        remember(q, &seen, now_s, memory);
+    if (is_lost && !f->is_against)
+        note_against(q, &seen, f);
+    else if (is_given_up && !f->is_against)
+        note_given_up(q, &seen, now_s, f);
+    else if (is_kept)
+        f->is_for = true;
+    else if (!is_lost && !f->is_against && !f->is_given_up)
+        (void)snprintf(f->text, sizeof f->text, "%s: %.400s", f->name,
+                       seen.text[0] != '\0' ? seen.text : "no answer");
     return HF_OK;
 }
+
+static enum hf_err judge_endpoint(struct hf_client *c, const struct question *q, size_t endpoint,
+                                  struct hf_judgement *judgement, struct hf_why *why)
+{
+    struct finding f = {.name = c->ports.endpoints.name(c->ports.endpoints.ctx, endpoint)};
+    const bool has_both = has_both_types(q);
+    const int64_t now_s = hf_client_now_s(c);
+
+    for (size_t i = 0; i < N_OFFERS; i++) {
+        const enum hf_key_type type = offers[i].type;
+        if (has_both == (type != HF_KEY_TYPE_ANY))
+            HF_TRY(probe(c, q, endpoint, offers[i].offer, &f.memory[type], &f, why));
+    }
+    for (int type = 0; type < HF_KEY_TYPES; type++) {
+        struct hf_endpoint_memory *known = &hf_state_endpoint(c, endpoint, (enum hf_key_type)type)
+                                                ->memory;
+        if (f.memory[type].n_anchors > 0)
+            *known = f.memory[type];
+        /* What a silent server showed last stays known. But a chain that the server has stopped showing
+         * must not hold an anchor for ever. */
+        else if ((f.is_for || f.is_against || f.is_given_up) && known->seen_s != HF_TIME_NONE &&
+                 now_s - known->seen_s >= FORGOTTEN_AFTER_S)
+            *known = (struct hf_endpoint_memory){.seen_s = HF_TIME_NONE};
+    }
+    if (f.is_against) {
+        if (!judgement->is_against)
+            memcpy(judgement->against, f.text, sizeof judgement->against);
+        judgement->is_against = true;
+    } else if (f.is_for) {
+        judgement->n_for++;
+    } else {
+        if (judgement->n_silent == 0 || (f.is_given_up && judgement->n_given_up == 0))
+            memcpy(judgement->silent, f.text, sizeof judgement->silent);
+        judgement->n_silent++;
+        judgement->n_given_up += f.is_given_up;
+    }
+    return HF_OK;
+}
+
+/* ---- all of them ----------------------------------------------------------------------------- */
 
 enum hf_err hf_endpoints_judge(struct hf_client *c, const struct hf_change *change,
                                struct hf_judgement *out, struct hf_why *why)
@@ -334,7 +292,7 @@ enum hf_err hf_endpoints_judge(struct hf_client *c, const struct hf_change *chan
 
     HF_TRY(question_init(change, &question, why));
     for (size_t i = 0; i < c->ports.endpoints.n_endpoints && err == HF_OK; i++)
-        err = hear(c, &question, i, &judgement, why);
+        err = judge_endpoint(c, &question, i, &judgement, why);
     question_free(&question);
     /* Slow endpoints do not take the mirrors' part of the check away. */
     c->check_began_ms += hf_client_uptime_ms(c) - began_ms;
@@ -343,68 +301,43 @@ enum hf_err hf_endpoints_judge(struct hf_client *c, const struct hf_change *chan
     return err;
 }
 
-/* ---- to know them better --------------------------------------------------------------------- */
-
-/* Seen within a month, and not lost since: whether a lost one has come back is worth a look a day. */
-static bool is_known(struct hf_client *c, size_t endpoint)
+/* Seen within a month, and not lost since: a lost one is probed every day until it is back. */
+static bool is_known(struct hf_client *c, size_t endpoint, int64_t now_s)
 {
-    int64_t now_s = hf_client_now_s(c);
-    struct hf_endpoint_memory memory;
-    struct hf_loss loss;
-
     bool is_fresh = false;
 
     for (int type = 0; type < HF_KEY_TYPES; type++) {
-        hf_endpoint_memory_load(c, endpoint, (enum hf_key_type)type, &memory);
-        hf_loss_load(c, endpoint, (enum hf_key_type)type, &loss);
-        if (loss.since_s != HF_TIME_NONE)
+        const struct hf_endpoint_state *e = hf_state_endpoint(c, endpoint, (enum hf_key_type)type);
+        const int64_t seen_s = e->memory.seen_s;
+        if (e->loss.since_s != HF_TIME_NONE)
             return false;
-        is_fresh = is_fresh || (memory.seen_s != HF_TIME_NONE && memory.seen_s <= now_s &&
-                                now_s - memory.seen_s < LEARN_AGAIN_S);
+        is_fresh = is_fresh ||
+                   (seen_s != HF_TIME_NONE && seen_s <= now_s && now_s - seen_s < LEARN_AGAIN_S);
     }
     return is_fresh;
 }
 
-static bool are_all_known(struct hf_client *c)
-{
-    for (size_t i = 0; i < c->ports.endpoints.n_endpoints; i++) {
-        if (!is_known(c, i))
-            return false;
-    }
-    return true;
-}
-
-/* A clock that jumped must not make the device ask at every check. */
-static bool was_tried_today(struct hf_client *c, struct hf_why *why)
-{
-    int64_t now_s = hf_client_now_s(c);
-    int64_t tried_s = 0;
-
-    if (hf_value_load_integer(c, "endpoints.tried", 0, &tried_s, why) != HF_OK)
-        hf_log(c, HF_LEVEL_WARNING, "the endpoints are asked: %s", why->text);
-    return tried_s <= now_s && now_s - tried_s < HF_DAY_S / 2;
-}
-
 enum hf_err hf_endpoints_learn(struct hf_client *c, struct hf_why *why)
 {
-    struct hf_bundle_record record = {0};
+    const int64_t now_s = hf_client_now_s(c);
+    const int64_t probed_s = c->state.endpoints_probed_s;
     struct hf_bundle bundle = {0};
     struct hf_judgement judgement;
+    bool are_all_known = true;
 
-    if (c->ports.endpoints.n_endpoints == 0 || are_all_known(c) || was_tried_today(c, why))
+    for (size_t i = 0; i < c->ports.endpoints.n_endpoints && are_all_known; i++)
+        are_all_known = is_known(c, i, now_s);
+    /* A clock that jumped must not make the device probe at every check. */
+    if (are_all_known || (probed_s <= now_s && now_s - probed_s < HF_DAY_S / 2))
         return HF_OK;
-    enum hf_err err = hf_bundle_load(c, HF_SLOT_ACTIVE, &record, why);
+    enum hf_err err = hf_bundle_load_in_use(c, HF_SLOT_ACTIVE, &bundle, why);
     if (err == HF_E_NOT_FOUND || err == HF_E_STORAGE)
         return HF_OK;
+    HF_TRY(err);
+    const struct hf_change change = {.after = &bundle};
+    err = hf_endpoints_judge(c, &change, &judgement, why);
     if (err == HF_OK)
-        err = hf_bundle_in_use(c, &record, &bundle, why);
-    if (err == HF_OK) {
-        const struct hf_change change = {.after = &bundle};
-        err = hf_endpoints_judge(c, &change, &judgement, why);
-    }
-    if (err == HF_OK)
-        err = hf_value_save_integer(c, "endpoints.tried", hf_client_now_s(c), why);
+        c->state.endpoints_probed_s = now_s;
     hf_bundle_free(&bundle);
-    hf_bundle_record_free(&record);
     return err;
 }

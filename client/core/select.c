@@ -1,10 +1,51 @@
-#include "client/core/bundles.h"
+/* Which of the signed targets is the bundle for this device, and which versions may come at all. */
 #include "client/core/update.h"
 
 #include <stdio.h>
 #include <string.h>
 
-/* ---- what there is --------------------------------------------------------------------------- */
+void hf_candidate_raise_limits(struct hf_candidate *cand, int64_t version)
+{
+    struct hf_version_limits *limits = cand->limits;
+
+    if (cand->has_new_keys) {
+        memcpy(limits->keys, cand->keys, sizeof limits->keys);
+        limits->n_rejected = 0;
+        limits->lowest = version;
+        limits->fault = HF_OK;
+    }
+    if (version > limits->lowest)
+        limits->lowest = version;
+    cand->has_new_keys = false;
+}
+
+static bool is_forbidden(const struct hf_candidate *cand, int64_t version)
+{
+    if (cand->has_new_keys)
+        return false;
+    for (size_t i = 0; i < cand->limits->n_rejected; i++) {
+        if (cand->limits->rejected[i] == version)
+            return true;
+    }
+    return version < cand->limits->lowest;
+}
+
+/* The limits of a set and profile, and whether they belong to other keys than `keys`. */
+static enum hf_err find_limits(struct hf_client *c, const char *set, const char *profile,
+                               const char *keys, struct hf_version_limits **out, bool *has_new_keys,
+                               struct hf_why *why)
+{
+    struct hf_version_limits *limits = hf_state_limits_of(c, set, profile);
+    bool is_other = strcmp(limits->keys, keys) != 0;
+
+    if (limits->fault != HF_OK && (limits->is_unread || !is_other))
+        return hf_fail(why, limits->fault, "%s", limits->fault_text);
+    *out = limits;
+    *has_new_keys = is_other;
+    return HF_OK;
+}
+
+/* ---- one target ------------------------------------------------------------------------------ */
 
 /* Sets and profiles seen, for the sentence that says ours is not among them. */
 #define OTHERS_MAX 12
@@ -25,91 +66,45 @@ static void note_other(struct others *others, const struct hf_description *d)
         memcpy(others->names[others->n++], name, sizeof name);
 }
 
-static enum hf_err fail_not_found(const struct hf_client *c, const struct others *others,
-                                  struct hf_why *why)
-{
-    struct hf_buf list = {0};
-    enum hf_err err = HF_OK;
-
-    for (size_t i = 0; i < others->n && err == HF_OK; i++)
-        err = hf_buf_printf(&list, "%s%s", i > 0 ? ", " : "", others->names[i]);
-    err = hf_fail(why, HF_E_NOT_FOUND,
-                  "the repository holds no bundle of set \"%s\" and profile \"%s\"; it holds %s",
-                  c->set, c->profile, list.len > 0 ? (const char *)list.data : "no bundle at all");
-    hf_buf_free(&list);
-    return err;
-}
-
-/* ---- which are ours -------------------------------------------------------------------------- */
-
-static bool is_in_our_folder(const struct hf_client *c, const char *path)
-{
-    char folder[2 * HF_SET_NAME_MAX + 3];
-    int len = snprintf(folder, sizeof folder, "%s/%s/", c->set, c->profile);
-    return strncmp(path, folder, (size_t)len) == 0;
-}
-
-static bool is_of_us(const struct hf_client *c, const struct hf_description *d)
-{
-    return strcmp(d->set, c->set) == 0 && strcmp(d->profile, c->profile) == 0;
-}
-
-/* A bundle under another name could shadow or outrun the real one: SET/PROFILE/VERSION.pem only. */
-static enum hf_err check_path(const struct hf_description *d, const char *path, struct hf_why *why)
-{
-    struct hf_buf expected = {0};
-    HF_TRY(hf_description_target_path(d, &expected, why));
-    enum hf_err err = HF_OK;
-    if (strcmp((const char *)expected.data, path) != 0)
-        err = hf_fail(why, HF_E_POLICY, "its description belongs to %s",
-                      (const char *)expected.data);
-    hf_buf_free(&expected);
-    return err;
-}
-
 /* HF_E_NOT_FOUND: a target of another program. Anything else says what is wrong with one of ours. */
 static enum hf_err read_target(const struct hf_client *c, const struct hf_target *target,
                                struct others *others, struct hf_description *out,
                                struct hf_why *why)
 {
     struct hf_description d = {0};
-    bool is_in_ours = is_in_our_folder(c, target->path);
+    struct hf_buf expected = {0};
+    char folder[2 * HF_SET_NAME_MAX + 3];
 
+    const int len = snprintf(folder, sizeof folder, "%s/%s/", c->set, c->profile);
+    bool is_in_ours = strncmp(target->path, folder, (size_t)len) == 0;
     enum hf_err err = target->custom != NULL ? hf_description_parse(target->custom, &d, why)
                                              : hf_fail(why, HF_E_NOT_FOUND, "no description");
-    if (err != HF_OK && err != HF_E_MEMORY)
+    if (err == HF_E_MEMORY)
+        return err;
+    if (err != HF_OK)
         return is_in_ours ? hf_fail(why, HF_E_FORMAT, "%s", why->text) : HF_E_NOT_FOUND;
-    HF_TRY(err);
 
-    if (is_of_us(c, &d) || is_in_ours) {
-        err = check_path(&d, target->path, why);
-    } else {
+    if (!is_in_ours && (strcmp(d.set, c->set) != 0 || strcmp(d.profile, c->profile) != 0)) {
         note_other(others, &d);
         err = HF_E_NOT_FOUND;
+    } else {
+        /* A bundle under another name could shadow or outrun the real one: SET/PROFILE/VERSION.pem only. */
+        err = hf_description_target_path(&d, &expected, why);
+        if (err == HF_OK && strcmp((const char *)expected.data, target->path) != 0)
+            err = hf_fail(why, HF_E_POLICY, "its description belongs to %s",
+                          (const char *)expected.data);
+        hf_buf_free(&expected);
     }
-    if (err != HF_OK) {
+    if (err == HF_OK)
+        *out = d;
+    else
         hf_description_free(&d);
-        return err;
-    }
-    *out = d;
-    return HF_OK;
+    return err;
 }
 
 /* ---- the newest ------------------------------------------------------------------------------ */
 
-static void take_if_newer(struct hf_candidate *cand, const struct hf_target *target,
-                          struct hf_description *d)
-{
-    if (cand->target != NULL && d->version <= cand->description.version) {
-        hf_description_free(d);
-        return;
-    }
-    hf_description_free(&cand->description);
-    cand->description = *d;
-    cand->target = target;
-}
-
-/* The newest that neither floor nor rejection forbids. `n_ours` counts the forbidden ones too. */
+/* The newest that the limits allow. `n_ours` counts the forbidden ones too. */
 static enum hf_err find_newest(struct hf_client *c, struct hf_candidate *cand, size_t *n_ours,
                                struct others *others, struct hf_why *why)
 {
@@ -126,47 +121,58 @@ static enum hf_err find_newest(struct hf_client *c, struct hf_candidate *cand, s
         if (err != HF_OK)
             continue;
         ++*n_ours;
-        if (hf_bundle_floor_rejects(&cand->floor, d.version))
+        bool is_newer = cand->target == NULL || d.version > cand->description.version;
+        if (is_newer && !is_forbidden(cand, d.version)) {
+            hf_description_free(&cand->description);
+            cand->description = d;
+            cand->target = target;
+        } else {
             hf_description_free(&d);
-        else
-            take_if_newer(cand, target, &d);
+        }
     }
     return HF_OK;
 }
 
-/* A damaged active bundle counts as none, so that the update replaces it. */
-static enum hf_err load_active(struct hf_client *c, struct hf_candidate *cand, struct hf_why *why)
+static enum hf_err fail_not_found(const struct hf_client *c, const struct others *others,
+                                  struct hf_why *why)
 {
-    enum hf_err err = hf_bundle_load(c, HF_SLOT_ACTIVE, &cand->active, why);
-    cand->has_active = err == HF_OK;
-    if (err == HF_E_STORAGE)
-        hf_log(c, HF_LEVEL_WARNING, "%s", why->text);
-    return err == HF_E_NOT_FOUND || err == HF_E_STORAGE ? HF_OK : err;
-}
+    struct hf_buf list = {0};
+    enum hf_err err = HF_OK;
 
-/* A bundle of another set and profile has a floor of its own. */
-static enum hf_err load_floors(struct hf_client *c, struct hf_candidate *cand, struct hf_why *why)
-{
-    const struct hf_bundle_record *active = &cand->active;
-    struct hf_bundle_floor floor = {0};
-
-    HF_TRY(hf_bundle_floor_load(c, c->set, c->profile, &cand->floor, why));
-    if (!cand->has_active)
-        return HF_OK;
-    HF_TRY(hf_bundle_floor_load(c, active->set, active->profile, &floor, why));
-    cand->is_active_of_us = strcmp(active->set, c->set) == 0 &&
-                            strcmp(active->profile, c->profile) == 0;
-    cand->is_active_of_former_keys = active->version > 0 && floor.is_new;
-    return HF_OK;
+    for (size_t i = 0; i < others->n && err == HF_OK; i++)
+        err = hf_buf_printf(&list, "%s%s", i > 0 ? ", " : "", others->names[i]);
+    err = hf_fail(why, HF_E_NOT_FOUND,
+                  "the repository holds no bundle of set \"%s\" and profile \"%s\"; it holds %s",
+                  c->set, c->profile, list.len > 0 ? (const char *)list.data : "no bundle at all");
+    hf_buf_free(&list);
+    return err;
 }
 
 enum hf_err hf_select(struct hf_client *c, struct hf_candidate *cand, struct hf_why *why)
 {
+    const struct hf_bundle_record *active = &cand->active;
+    struct hf_version_limits *of_active = NULL;
     struct others others = {0};
     size_t n_ours = 0;
 
-    HF_TRY(load_active(c, cand, why));
-    HF_TRY(load_floors(c, cand, why));
+    /* A damaged active bundle counts as none, so that the update replaces it. */
+    enum hf_err err = hf_bundle_load(c, HF_SLOT_ACTIVE, &cand->active, why);
+    cand->has_active = err == HF_OK;
+    if (err == HF_E_STORAGE)
+        hf_log(c, HF_LEVEL_WARNING, "%s", why->text);
+    else if (err != HF_OK && err != HF_E_NOT_FOUND)
+        return err;
+
+    HF_TRY(hf_role_keys_identity(c->trusted.root, HF_ROLE_TARGETS, cand->keys, why));
+    HF_TRY(find_limits(c, c->set, c->profile, cand->keys, &cand->limits, &cand->has_new_keys, why));
+    if (cand->has_active) {
+        bool has_new_keys = false;
+        HF_TRY(find_limits(c, active->set, active->profile, cand->keys, &of_active, &has_new_keys,
+                           why));
+        cand->is_active_of_us = of_active == cand->limits;
+        /* Version 0 came with the device and has no signer. */
+        cand->is_active_of_former_keys = active->version > 0 && has_new_keys;
+    }
     HF_TRY(find_newest(c, cand, &n_ours, &others, why));
     if (cand->target != NULL)
         return HF_OK;
@@ -176,15 +182,10 @@ enum hf_err hf_select(struct hf_client *c, struct hf_candidate *cand, struct hf_
         return hf_fail(why, HF_E_ROLLBACK,
                        "all bundles of %s/%s in the repository are older than version %lld, which "
                        "this device has had, or were rejected by it; publish a newer one",
-                       c->set, c->profile, (long long)cand->floor.version);
+                       c->set, c->profile,
+                       (long long)(cand->has_new_keys ? 0 : cand->limits->lowest));
     cand->is_active = true;
     return HF_OK;
-}
-
-bool hf_candidate_has_new_keys(const struct hf_candidate *cand)
-{
-    /* Version 0 came with the device and has no signer. */
-    return cand->is_active_of_former_keys;
 }
 
 void hf_candidate_free(struct hf_candidate *cand)

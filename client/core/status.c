@@ -1,6 +1,5 @@
-#include "client/core/reliance.h"
-#include "client/core/bundles.h"
-#include "client/core/endpoints.h"
+/* What a person is told of the device: bundles, the last check and the next one, endpoints, warnings. */
+#include "client/core/dependency.h"
 #include "client/core/update.h"
 
 #include "common/base/hex.h"
@@ -9,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- bundles --------------------------------------------------------------------------------- */
 
 static void describe_anchor(const struct hf_anchor *anchor, struct hf_bytes revoked, int64_t now_s,
                             struct hf_anchor_status *out)
@@ -27,75 +24,41 @@ static void describe_anchor(const struct hf_anchor *anchor, struct hf_bytes revo
                      : hf_anchor_state_text(hf_policy_anchor_state(anchor, now_s));
 }
 
-static enum hf_err describe_anchors(const struct hf_bundle *bundle, struct hf_bytes revoked,
-                                    int64_t now_s, struct hf_bundle_status *out, struct hf_why *why)
-{
-    out->anchors = calloc(bundle->n_anchors + 1, sizeof *out->anchors);
-    if (out->anchors == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for the status of %zu anchors",
-                       bundle->n_anchors);
-    out->n_anchors = bundle->n_anchors;
-    for (size_t i = 0; i < bundle->n_anchors; i++)
-        describe_anchor(&bundle->anchors[i], revoked, now_s, &out->anchors[i]);
-    return HF_OK;
-}
-
-enum hf_err hf_skipped_describe(const struct hf_bundle *bundle, struct hf_skipped_status **out,
-                                size_t *n_out, struct hf_why *why)
-{
-    struct hf_skipped_status *list = calloc(bundle->n_skipped + 1, sizeof *list);
-    if (list == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for the status of %zu certificates",
-                       bundle->n_skipped);
-    for (size_t i = 0; i < bundle->n_skipped; i++) {
-        const struct hf_unsupported_cert *cert = &bundle->skipped[i];
-        struct hf_skipped_status *status = &list[i];
-        (void)snprintf(status->subject, sizeof status->subject, "%s", cert->subject);
-        (void)snprintf(status->unsupported, sizeof status->unsupported, "%s", cert->what);
-        hf_hex_encode(cert->sha256, HF_SHA256_LEN, status->sha256);
-        hf_hex_encode(cert->spki_sha256, HF_SHA256_LEN, status->spki_sha256);
-    }
-    *out = list;
-    *n_out = bundle->n_skipped;
-    return HF_OK;
-}
-
-static enum hf_err describe_record(struct hf_client *c, const struct hf_bundle_record *record,
-                                   int64_t now_s, struct hf_bundle_status *out, struct hf_why *why)
-{
-    struct hf_bundle bundle = {0};
-    struct hf_buf revoked = {0};
-
-    out->is_present = true;
-    out->version = record->version;
-    memcpy(out->sha256, record->sha256, sizeof out->sha256);
-    HF_TRY(hf_revoked_load(c, &revoked, why));
-    enum hf_err err = hf_bundle_of_record(record, &bundle, why);
-    if (err == HF_OK)
-        err = describe_anchors(&bundle, hf_buf_bytes(&revoked), now_s, out, why);
-    hf_buf_free(&revoked);
-    if (err == HF_OK)
-        err = hf_skipped_describe(&bundle, &out->skipped, &out->n_skipped, why);
-    hf_bundle_free(&bundle);
-    return err;
-}
-
 static enum hf_err describe_slot(struct hf_client *c, enum hf_slot slot, int64_t now_s,
                                  struct hf_bundle_status *out, struct hf_why *why)
 {
     struct hf_bundle_record record = {0};
+    struct hf_bundle bundle = {0};
+    struct hf_buf revoked = {0};
+
     enum hf_err err = hf_bundle_load(c, slot, &record, why);
     if (err == HF_E_NOT_FOUND)
         return HF_OK;
+    HF_TRY(err);
+    out->is_present = true;
+    out->version = record.version;
+    memcpy(out->sha256, record.sha256, sizeof out->sha256);
+    err = hf_revoked_load(c, &revoked, why);
     if (err == HF_OK)
-        err = describe_record(c, &record, now_s, out, why);
+        err = hf_bundle_of_record(&record, &bundle, why);
+    if (err == HF_OK) {
+        out->anchors = calloc(bundle.n_anchors + 1, sizeof *out->anchors);
+        if (out->anchors == NULL)
+            err = hf_fail(why, HF_E_MEMORY, "out of memory for the status of %zu anchors",
+                          bundle.n_anchors);
+    }
+    for (size_t i = 0; i < bundle.n_anchors && err == HF_OK; i++)
+        describe_anchor(&bundle.anchors[i], hf_buf_bytes(&revoked), now_s,
+                        &out->anchors[out->n_anchors++]);
+    if (err == HF_OK)
+        err = hf_skipped_describe(&bundle, &out->skipped, &out->n_skipped, why);
+    hf_buf_free(&revoked);
+    hf_bundle_free(&bundle);
     hf_bundle_record_free(&record);
     return err;
 }
 
-/* ---- metadata and the last check ------------------------------------------------------------- */
-
-/* Zero where the role is not held. */
+/* Zero if the role is not held. */
 static enum hf_err describe_role(struct hf_client *c, const char *role, int64_t *version,
                                  int64_t *expires_s, struct hf_why *why)
 {
@@ -116,77 +79,49 @@ static enum hf_err describe_role(struct hf_client *c, const char *role, int64_t 
     return err;
 }
 
-static enum hf_err describe_metadata(struct hf_client *c, struct hf_status *out, struct hf_why *why)
+static void describe_state(const struct hf_client *c, struct hf_status *out)
 {
-    HF_TRY(describe_role(c, "root", &out->root.version, &out->root.expires_s, why));
-    HF_TRY(describe_role(c, "timestamp", &out->timestamp.version, &out->timestamp.expires_s, why));
-    HF_TRY(describe_role(c, "snapshot", &out->snapshot.version, &out->snapshot.expires_s, why));
-    return describe_role(c, "targets", &out->targets.version, &out->targets.expires_s, why);
-}
+    const struct hf_device_state *s = &c->state;
+    const char *waits_for = "the next check that reaches the repository";
 
-static enum hf_err copy_value(struct hf_client *c, const char *name, char *out, size_t out_size,
-                              struct hf_why *why)
-{
-    struct hf_buf value = {0};
-    HF_TRY(hf_value_load(c, name, &value, why));
-    (void)snprintf(out, out_size, "%s", (const char *)value.data);
-    hf_buf_free(&value);
-    return HF_OK;
-}
-
-static enum hf_err describe_check(struct hf_client *c, struct hf_status *out, struct hf_why *why)
-{
-    HF_TRY(hf_value_load_integer(c, "check.time", HF_TIME_NONE, &out->last_check_s, why));
-    HF_TRY(copy_value(c, "check.outcome", out->last_outcome, sizeof out->last_outcome, why));
-    return copy_value(c, "check.text", out->last_text, sizeof out->last_text, why);
-}
-
-/* ---- what is ahead --------------------------------------------------------------------------- */
-
-static void describe_trial(struct hf_client *c, struct hf_trial_status *out)
-{
-    struct hf_trial trial;
-    const char *what = "the next check that reaches the repository";
-
-    hf_trial_load(c, &trial);
-    if (!trial.is_on)
+    out->last_check_s = s->check_time_s;
+    (void)snprintf(out->last_outcome, sizeof out->last_outcome, "%s", s->check_outcome);
+    (void)snprintf(out->last_text, sizeof out->last_text, "%s", s->check_text);
+    out->failed_validations = s->failures.n_checks;
+    out->last_recovery_s = s->last_recovery_s;
+    out->has_recovered = strcmp(s->last_recovery, "helped") == 0;
+    if (s->trial.version == 0)
         return;
-    *out = (struct hf_trial_status){true, trial.version, trial.up_s, ""};
     if (c->awaits_confirm)
-        what = "the application (holdfast confirm, or reject)";
+        waits_for = "the application (holdfast confirm, or reject)";
     else if (c->ports.endpoints.n_endpoints > 0)
-        what = "a look at every endpoint that finds it good, after an hour of uptime or ten starts";
-    (void)snprintf(out->waits_for, sizeof out->waits_for, "%s", what);
+        waits_for =
+            "a look at every endpoint that finds it good, after an hour of uptime or ten starts";
+    out->trial = (struct hf_trial_status){true, s->trial.version, s->trial.up_s, ""};
+    (void)snprintf(out->trial.waits_for, sizeof out->trial.waits_for, "%s", waits_for);
 }
 
-/* ---- endpoints ------------------------------------------------------------------------------- */
-
-static void describe_chain(struct hf_client *c, size_t endpoint, enum hf_key_type type,
+static void describe_chain(const struct hf_endpoint_state *e, const char *key_type,
                            struct hf_chain_status *out)
 {
-    static const char *const types[] =
-        {[HF_KEY_TYPE_RSA] = "RSA", [HF_KEY_TYPE_ECC] = "ECC", [HF_KEY_TYPE_ANY] = "any"};
-    struct hf_endpoint_memory memory;
-    struct hf_loss loss;
-
-    hf_endpoint_memory_load(c, endpoint, type, &memory);
-    hf_loss_load(c, endpoint, type, &loss);
     *out = (struct hf_chain_status){
-        .key_type = types[type],
-        .seen_s = memory.seen_s,
-        .leaf_not_before_s = memory.leaf_not_before_s,
-        .leaf_not_after_s = memory.leaf_not_after_s,
-        .n_anchors = memory.n_anchors,
-        .lost_since_s = loss.since_s,
+        .key_type = key_type,
+        .seen_s = e->memory.seen_s,
+        .leaf_not_before_s = e->memory.leaf_not_before_s,
+        .leaf_not_after_s = e->memory.leaf_not_after_s,
+        .n_anchors = e->memory.n_anchors,
+        .lost_since_s = e->loss.since_s,
     };
-    (void)snprintf(out->lost_root, sizeof out->lost_root, "%s", loss.root);
-    for (size_t i = 0; i < memory.n_anchors; i++)
-        hf_hex_encode(memory.anchors[i], HF_SHA256_LEN, out->anchors[i]);
+    (void)snprintf(out->lost_root, sizeof out->lost_root, "%s", e->loss.root);
+    for (size_t i = 0; i < e->memory.n_anchors; i++)
+        hf_hex_encode(e->memory.anchors[i], HF_SHA256_LEN, out->anchors[i]);
 }
 
 static enum hf_err describe_endpoints(struct hf_client *c, struct hf_status *out,
                                       struct hf_why *why)
 {
+    static const char *const types[] =
+        {[HF_KEY_TYPE_RSA] = "RSA", [HF_KEY_TYPE_ECC] = "ECC", [HF_KEY_TYPE_ANY] = "any"};
     const struct hf_endpoint_port *port = &c->ports.endpoints;
 
     out->endpoints = calloc(port->n_endpoints + 1, sizeof *out->endpoints);
@@ -198,80 +133,71 @@ static enum hf_err describe_endpoints(struct hf_client *c, struct hf_status *out
         struct hf_endpoint_status *endpoint = &out->endpoints[i];
         (void)snprintf(endpoint->name, sizeof endpoint->name, "%s", port->name(port->ctx, i));
         for (int type = 0; type < HF_KEY_TYPES; type++)
-            describe_chain(c, i, (enum hf_key_type)type, &endpoint->chains[type]);
+            describe_chain(hf_state_endpoint(c, i, (enum hf_key_type)type), types[type],
+                           &endpoint->chains[type]);
     }
     return HF_OK;
 }
 
-/* ---- warnings -------------------------------------------------------------------------------- */
-
-static enum hf_err warn_of_bundle(struct hf_client *c, const struct hf_bundle_record *record,
-                                  struct hf_status *out, struct hf_why *why)
+static enum hf_err describe_warnings(struct hf_client *c, struct hf_status *out, struct hf_why *why)
 {
     struct hf_bundle bundle = {0};
-    struct hf_reliances reliances = {0};
+    struct hf_dependencies dependencies = {0};
 
-    HF_TRY(hf_bundle_in_use(c, record, &bundle, why));
-    enum hf_err err = hf_reliances_load(c, &bundle, &reliances, why);
+    enum hf_err err = hf_bundle_load_in_use(c, HF_SLOT_ACTIVE, &bundle, why);
+    if (err == HF_E_NOT_FOUND)
+        return HF_OK;
     if (err == HF_OK)
-        err = hf_warnings_make(&bundle, &reliances, out->now_s, &out->warnings, &out->n_warnings,
+        err = hf_dependencies_make(c, &bundle, &dependencies, why);
+    if (err == HF_OK)
+        err = hf_warnings_make(&bundle, &dependencies, out->now_s, &out->warnings, &out->n_warnings,
                                why);
-    hf_reliances_free(&reliances);
+    hf_dependencies_free(&dependencies);
     hf_bundle_free(&bundle);
     return err;
 }
 
-static enum hf_err describe_warnings(struct hf_client *c, struct hf_status *out, struct hf_why *why)
-{
-    struct hf_bundle_record record = {0};
-
-    enum hf_err err = hf_bundle_load(c, HF_SLOT_ACTIVE, &record, why);
-    if (err == HF_E_NOT_FOUND)
-        return HF_OK;
-    if (err == HF_OK)
-        err = warn_of_bundle(c, &record, out, why);
-    hf_bundle_record_free(&record);
-    return err;
-}
-
-static enum hf_err describe_outlook(struct hf_client *c, struct hf_status *out, struct hf_why *why)
-{
-    describe_trial(c, &out->trial);
-    hf_client_next_check(c, &out->next_check);
-    HF_TRY(describe_endpoints(c, out, why));
-    return describe_warnings(c, out, why);
-}
-
-/* ---- the whole ------------------------------------------------------------------------------- */
-
-/* Bundles are readable where the rest of the store may not be (a damaged or newer database). */
+/* Bundles are readable if the rest of the store is not (a damaged or newer database). */
 static enum hf_err describe(struct hf_client *c, struct hf_status *out, struct hf_why *why)
 {
+    const struct {
+        const char *role;
+        int64_t *version;
+        int64_t *expires_s;
+    } roles[] = {
+        {"root", &out->root.version, &out->root.expires_s},
+        {"timestamp", &out->timestamp.version, &out->timestamp.expires_s},
+        {"snapshot", &out->snapshot.version, &out->snapshot.expires_s},
+        {"targets", &out->targets.version, &out->targets.expires_s},
+    };
     struct hf_why unread = {0};
+    enum hf_err err = HF_OK;
 
     HF_TRY(describe_slot(c, HF_SLOT_ACTIVE, out->now_s, &out->active, why));
     HF_TRY(describe_slot(c, HF_SLOT_PREVIOUS, out->now_s, &out->previous, why));
-    if (describe_check(c, out, &unread) != HF_OK ||
-        hf_recovery_describe(c, out, &unread) != HF_OK ||
-        describe_metadata(c, out, &unread) != HF_OK)
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0] && err == HF_OK; i++)
+        err = describe_role(c, roles[i].role, roles[i].version, roles[i].expires_s, &unread);
+    if (err != HF_OK)
         hf_log(c, HF_LEVEL_WARNING, "the status is incomplete: %s", unread.text);
-    return describe_outlook(c, out, why);
+    describe_state(c, out);
+    hf_schedule_next(c, &out->next_check);
+    HF_TRY(describe_endpoints(c, out, why));
+    return describe_warnings(c, out, why);
 }
 
 enum hf_err hf_client_status(struct hf_client *client, struct hf_status *out, struct hf_why *why)
 {
     struct hf_why own = {0};
+
+    hf_state_load(client);
     struct hf_status status = {.now_s = hf_client_now_s(client),
-                               .clock_floor_s = client->clock_floor_s,
-                               .last_check_s = HF_TIME_NONE,
-                               .last_recovery_s = HF_TIME_NONE};
+                               .clock_floor_s = client->clock_floor_s};
     enum hf_err err = describe(client, &status, &own);
-    if (err != HF_OK) {
+    if (err == HF_OK)
+        *out = status;
+    else
         hf_status_free(&status);
-        return hf_report(why, &own, err);
-    }
-    *out = status;
-    return HF_OK;
+    return hf_report(why, &own, err);
 }
 
 void hf_status_free(struct hf_status *status)

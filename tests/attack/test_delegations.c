@@ -24,6 +24,7 @@ static void add(struct tuf_delegated_role *role, const char *path, const char *c
 static void publish(struct device *d)
 {
     tuf_repo_publish_next(&d->repo);
+    hf_state_load(d->client);
     hf_mirrors_begin_check(d->client);
     CHECK_OK(hf_refresh(d->client, &d->why));
     fake_transport_forget(&d->fake.transport);

@@ -77,6 +77,7 @@ static enum hf_err open_client(struct session *s, struct hf_why *why)
     HF_TRY(hf_http_transport_new(s->trust_store, NULL, false, &s->http, why));
     s->urls.http = hf_http_transport_port(s->http);
     HF_TRY(hf_client_open(&ports, &config, &s->client, why));
+    hf_state_load(s->client);
     hf_mirrors_begin_check(s->client);
     return HF_OK;
 }
@@ -164,7 +165,9 @@ enum hf_err session_init(const struct session_options *options, const char *root
 static enum hf_err refresh(struct session *s, struct hf_why *why)
 {
     HF_TRY(hf_refresh(s->client, why));
-    return hf_verified_write(s->client, why);
+    hf_receipts_keep(s->client);
+    HF_TRY(hf_state_begin(s->client, why));
+    return hf_state_end(s->client, HF_OK, why);
 }
 
 enum hf_err session_refresh(const struct session_options *options, struct hf_why *why)

@@ -172,6 +172,7 @@ static void find(struct world *w, const char *path)
     tuf_repo_publish_next(&d->repo);
     for (size_t i = 0; i < d->repo.n_delegated; i++)
         d->repo.delegated[i].role.version++; /* for the next time */
+    hf_state_load(d->client);
     hf_mirrors_begin_check(d->client);
     FUZZ_OK(hf_refresh(d->client, &d->why), &d->why);
     FUZZ_OK(hf_find_target(d->client, path, &target, &d->why), &d->why);

@@ -1,4 +1,4 @@
-/* client/core/endpoint_memory, endpoints, losses: what is known of the device's servers, and which are lost. */
+/* client/core/state, endpoints, losses: what is known of the device's servers, and which are lost. */
 #include "tests/support/check.h"
 
 #include "common/base/hex.h"
@@ -48,6 +48,13 @@ static int teardown(void **state)
     hf_buf_free(&w->both);
     free(w);
     return device_teardown(&device);
+}
+
+/* As the next operation would load it. */
+static struct hf_endpoint_state known_of(struct world *w, enum hf_key_type type)
+{
+    hf_state_load(w->d->client);
+    return *hf_state_endpoint(w->d->client, 0, type);
 }
 
 static void sha256_of(const struct hf_buf *pem, char out[65])
@@ -172,7 +179,7 @@ static void test_damaged_loss_is_none(void **state)
 
     for (size_t i = 0; i < sizeof damaged / sizeof damaged[0]; i++) {
         fake_store_put_value(&w->d->fake.store, "endpoint.0.any.lost", damaged[i]);
-        hf_loss_load(w->d->client, 0, HF_KEY_TYPE_ANY, &loss);
+        loss = known_of(w, HF_KEY_TYPE_ANY).loss;
         assert_int_equal(loss.since_s, HF_TIME_NONE);
     }
 }
@@ -193,11 +200,11 @@ static void test_memory_is_what_was_seen(void **state)
 
     fake_endpoint_show_all(w->home, hf_buf_bytes(&w->a));
     learn(w);
-    hf_endpoint_memory_load(w->d->client, 0, HF_KEY_TYPE_ANY, &memory);
+    memory = known_of(w, HF_KEY_TYPE_ANY).memory;
     assert_int_equal(memory.seen_s, w->d->fake.now_s);
     assert_int_equal(memory.n_anchors, 1);
     assert_string_equal(memory.root, "CN=Root A");
-    hf_endpoint_memory_load(w->d->client, 0, HF_KEY_TYPE_RSA, &memory);
+    memory = known_of(w, HF_KEY_TYPE_RSA).memory;
     assert_int_equal(memory.seen_s, HF_TIME_NONE);
 }
 
@@ -220,11 +227,11 @@ static void test_chain_that_is_not_shown_any_more_is_forgotten(void **state)
     fake_endpoint_show_all(w->home, hf_buf_bytes(&w->both));
     remember_rsa_chain(w, sha256, 59);
     learn(w);
-    hf_endpoint_memory_load(w->d->client, 0, HF_KEY_TYPE_RSA, &memory);
+    memory = known_of(w, HF_KEY_TYPE_RSA).memory;
     assert_int_equal(memory.n_anchors, 1);
     w->d->fake.now_s += 31 * HF_DAY_S;
     CHECK_OK(device_update(w->d));
-    hf_endpoint_memory_load(w->d->client, 0, HF_KEY_TYPE_RSA, &memory);
+    memory = known_of(w, HF_KEY_TYPE_RSA).memory;
     assert_int_equal(memory.seen_s, HF_TIME_NONE);
 }
 
@@ -237,7 +244,7 @@ static void test_chain_of_a_silent_endpoint_is_not_forgotten(void **state)
     sha256_of(&w->a, sha256);
     remember_rsa_chain(w, sha256, 500);
     learn(w);
-    hf_endpoint_memory_load(w->d->client, 0, HF_KEY_TYPE_RSA, &memory);
+    memory = known_of(w, HF_KEY_TYPE_RSA).memory;
     assert_int_equal(memory.n_anchors, 1);
     assert_string_equal(memory.root, ""); /* stored by an earlier version */
 }
@@ -251,7 +258,7 @@ static void test_certificate_from_before_1970_is_remembered(void **state)
     for (int offer = 0; offer < FAKE_OFFERS; offer++)
         w->home->chains[offer].leaf_not_before_s = -1;
     learn(w);
-    hf_endpoint_memory_load(w->d->client, 0, HF_KEY_TYPE_ANY, &memory);
+    memory = known_of(w, HF_KEY_TYPE_ANY).memory;
     assert_int_equal(memory.seen_s, w->d->fake.now_s);
     assert_int_equal(memory.n_anchors, 1);
 }
@@ -268,7 +275,7 @@ static void test_chain_that_could_be_exchanged_is_remembered_only_without_a_bett
     fake_endpoint_show(w->home, HF_OFFER_TLS12_ANY, hf_buf_bytes(&w->b));
     w->home->chains[HF_OFFER_TLS12_ANY].is_open = true;
     learn(w);
-    hf_endpoint_memory_load(w->d->client, 0, HF_KEY_TYPE_ANY, &memory);
+    memory = known_of(w, HF_KEY_TYPE_ANY).memory;
     assert_int_equal(memory.n_anchors, 1);
     assert_memory_equal(memory.anchors[0], a.anchors[0].cert.spki_sha256, HF_SHA256_LEN);
     hf_bundle_free(&a);
@@ -283,7 +290,7 @@ static void test_endpoint_of_another_name_is_not_known(void **state)
     learn(w);
     snprintf(w->home->name, sizeof w->home->name, "mqtts://home.test:88"); /* a prefix of it */
     device_reboot(w->d);
-    hf_endpoint_memory_load(w->d->client, 0, HF_KEY_TYPE_ANY, &memory);
+    memory = known_of(w, HF_KEY_TYPE_ANY).memory;
     assert_int_equal(memory.seen_s, HF_TIME_NONE);
 }
 
@@ -306,7 +313,7 @@ static void test_damaged_memory_is_none(void **state)
 
     for (size_t i = 0; i < sizeof damaged / sizeof damaged[0]; i++) {
         fake_store_put_value(&w->d->fake.store, "endpoint.0.any", damaged[i]);
-        hf_endpoint_memory_load(w->d->client, 0, HF_KEY_TYPE_ANY, &memory);
+        memory = known_of(w, HF_KEY_TYPE_ANY).memory;
         assert_int_equal(memory.seen_s, HF_TIME_NONE);
         assert_int_equal(memory.n_anchors, 0);
     }

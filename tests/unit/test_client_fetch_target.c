@@ -26,6 +26,7 @@ static const struct hf_target *publish_and_find(struct device *d, const char *pa
     const struct hf_target *target = NULL;
     tuf_repo_add_target(&d->repo, path, hf_bytes_of_text("content"), NULL);
     tuf_repo_publish_next(&d->repo);
+    hf_state_load(d->client);
     hf_mirrors_begin_check(d->client);
     CHECK_OK(hf_refresh(d->client, &d->why));
     CHECK_OK(hf_find_target(d->client, path, &target, &d->why));

@@ -42,6 +42,7 @@ static void delegate_again(struct device *d, const char *delegator, const char *
 /* A new check of a device that runs on, or has just started: metadata up to date, nothing sought. */
 static void refresh(struct device *d)
 {
+    hf_state_load(d->client);
     hf_mirrors_begin_check(d->client);
     CHECK_OK(hf_refresh(d->client, &d->why));
     fake_transport_forget(&d->fake.transport);

@@ -1,5 +1,5 @@
 /* client/core/schedule: when the next check is. */
-#include "client/core/client_internal.h"
+#include "client/core/update.h"
 #include "tests/support/check.h"
 
 #include "tests/support/device.h"

@@ -72,11 +72,15 @@ static int teardown(void **state)
     return device_teardown(&device);
 }
 
+static struct hf_trial trial_of(struct world *w)
+{
+    hf_state_load(w->d->client);
+    return w->d->client->state.trial;
+}
+
 static bool is_on_trial(struct world *w)
 {
-    struct hf_trial trial;
-    hf_trial_load(w->d->client, &trial);
-    return trial.is_on;
+    return trial_of(w).version > 0;
 }
 
 static void pass_time(struct world *w, int64_t seconds)
@@ -420,9 +424,9 @@ static void test_a_trial_of_a_holdfast_that_counted_no_starts_goes_on(void **sta
 {
     struct world *w = *state;
     take_new_root_only(w, 3);
-    CHECK_OK(hf_value_save(w->d->client, "trial", "3 3599 1000", &w->d->why));
+    fake_store_put_value(&w->d->fake.store, "trial", "3 3599 1000");
     assert_true(is_on_trial(w));
-    CHECK_OK(hf_value_save(w->d->client, "trial", "3 3599 1000 2 9", &w->d->why));
+    fake_store_put_value(&w->d->fake.store, "trial", "3 3599 1000 2 9");
     assert_false(is_on_trial(w));
 }
 
@@ -464,8 +468,8 @@ static void test_silent_trial_counts_a_day_of_uptime(void **state)
         pass_time(w, 720);
         CHECK_OK(device_update(w->d));
     }
-    hf_trial_load(w->d->client, &trial);
-    assert_true(trial.is_on);
+    trial = trial_of(w);
+    assert_true(trial.version > 0);
     assert_true(trial.up_s >= HF_DAY_S);
     assert_true(trial.up_s < HF_DAY_S + 720);
 }
@@ -500,8 +504,8 @@ static void test_version_that_replaces_a_damaged_one_is_the_one_on_trial(void **
     damage_active(w);
     publish(w, 4, &w->new_root);
     CHECK_OK(device_update(w->d));
-    hf_trial_load(w->d->client, &trial);
-    assert_true(trial.is_on);
+    trial = trial_of(w);
+    assert_true(trial.version > 0);
     assert_int_equal(trial.version, 4);
     fake_endpoint_show_all(w->home, hf_buf_bytes(&w->old_root));
     CHECK_OK(device_update(w->d));

@@ -1,7 +1,7 @@
 /* client/core/warnings: what the status says of the roots that will go, and whom that hits. */
 #include "tests/support/check.h"
 
-#include "client/core/reliance.h"
+#include "client/core/dependency.h"
 #include "client/core/endpoints.h"
 #include "tests/support/test_pki.h"
 
@@ -15,8 +15,8 @@
 struct fixture {
     struct hf_anchor anchors[4];
     struct hf_bundle bundle;
-    struct hf_reliance items[4];
-    struct hf_reliances reliances;
+    struct hf_dependency items[4];
+    struct hf_dependencies dependencies;
     uint8_t keys[2][HF_SHA256_LEN];
     struct hf_warning *warnings;
     size_t n;
@@ -28,7 +28,7 @@ static int setup(void **state)
     struct fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
     f->bundle = (struct hf_bundle){.anchors = f->anchors};
-    f->reliances = (struct hf_reliances){.items = f->items};
+    f->dependencies = (struct hf_dependencies){.items = f->items};
     *state = f;
     return 0;
 }
@@ -58,7 +58,7 @@ static void rely(struct fixture *f, uint8_t key, uint8_t other_key)
 {
     f->keys[0][0] = key;
     f->keys[1][0] = other_key;
-    f->items[f->reliances.n++] = (struct hf_reliance){
+    f->items[f->dependencies.n++] = (struct hf_dependency){
         .endpoint = "mqtts://a.test:8883",
         .key_type = HF_KEY_TYPE_RSA,
         .keys = (const uint8_t(*)[HF_SHA256_LEN])f->keys,
@@ -70,15 +70,15 @@ static void rely(struct fixture *f, uint8_t key, uint8_t other_key)
 
 static void make(struct fixture *f, int64_t now_s)
 {
-    struct hf_reliances roots = {0};
+    struct hf_dependencies roots = {0};
     struct hf_why why = {0};
 
     free(f->warnings);
     f->warnings = NULL;
-    CHECK_OK(hf_reliances_of_roots(&f->bundle, &roots, &why));
-    CHECK_OK(hf_warnings_make(&f->bundle, f->reliances.n > 0 ? &f->reliances : &roots, now_s,
+    CHECK_OK(hf_dependencies_make(NULL, &f->bundle, &roots, &why));
+    CHECK_OK(hf_warnings_make(&f->bundle, f->dependencies.n > 0 ? &f->dependencies : &roots, now_s,
                               &f->warnings, &f->n, &why));
-    hf_reliances_free(&roots);
+    hf_dependencies_free(&roots);
 }
 
 static void check_one(const struct fixture *f, bool is_note, const char *kind, int threshold_days,
@@ -219,7 +219,7 @@ static void test_an_endpoint_without_any_root_is_lost(void **state)
 static void check_last_end(const struct fixture *f, int64_t expected_s, const char *subject)
 {
     const struct hf_anchor *last = NULL;
-    assert_int_equal(hf_reliance_last_end(&f->items[0], &f->bundle, NOW_S, &last), expected_s);
+    assert_int_equal(hf_dependency_last_end(&f->items[0], &f->bundle, NOW_S, &last), expected_s);
     if (subject == NULL)
         assert_null(last);
     else

@@ -187,7 +187,7 @@ HF_MUST_USE enum hf_err hf_db_revoked_save(sqlite3 *db, struct hf_bytes keys, st
 HF_MUST_USE enum hf_err hf_db_revoked_check(sqlite3 *db, struct hf_why *why);
 
 /** What the device refuses permanently, in a database of schema `version`: are `bundle.floor` and
- *  `bundle.rejected` numbers still (client/core/floors.c), and is the list of revoked keys whole? A floor
+ *  `bundle.rejected` numbers still (client/core/state.c), and is the list of revoked keys whole? A floor
  *  that is none would stop every update, a damaged list would bring back what was revoked. HF_E_FORMAT. */
 HF_MUST_USE enum hf_err hf_db_check_floors(sqlite3 *db, int64_t version, struct hf_why *why);
 

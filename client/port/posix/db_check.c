@@ -147,10 +147,10 @@ static enum hf_err verify_root(sqlite3 *db, struct hf_bytes file, int64_t *versi
     struct hf_why reason = {0};
 
     /* What cannot be read counts as none. */
-    if (hf_db_query(db, "SELECT value FROM value WHERE name = '" HF_VERIFIED_NAME "'",
+    if (hf_db_query(db, "SELECT value FROM value WHERE name = '" HF_RECEIPTS_VALUE "'",
                     "read the receipts", &receipts, NULL) == HF_OK &&
         receipts.len > 0)
-        hf_verified_parse((const char *)receipts.data, &known);
+        hf_receipts_of_value((const char *)receipts.data, &known);
     hf_buf_free(&receipts);
     enum hf_err err = hf_trusted_set_resume(&set, file, 0, &known, &reason);
     if (err == HF_E_MEMORY)
