@@ -11,7 +11,7 @@
 
 #define TEXT_MAX 2048 /* of a value, with its NUL: an endpoint's is the longest, with 1,700 */
 #define NAME_MAX 64   /* of a value, by the port */
-#define NUMBER_MAX (INT64_C(1) << 53)
+#define COUNT_MAX (INT64_C(1) << 53) /* sums with it do not overflow */
 
 /* ---- log and journal ------------------------------------------------------------------------- */
 
@@ -117,15 +117,15 @@ static uint64_t hash_of(const char *text)
     return hash;
 }
 
-/* At least `n_least` and at most `n_most` whole numbers. Returns what follows, NULL if they are not
- * there. */
+/* At least `n_least` and at most `n_most` whole numbers; several are counts and times that are added to.
+ * Returns what follows, NULL if they are not there. */
 static const char *parse_numbers(const char *text, int64_t *out, size_t n_least, size_t n_most)
 {
     for (size_t n = 1; n <= n_most; n++) {
         char *end = NULL;
         errno = 0;
         const long long number = strtoll(text, &end, 10);
-        if (errno != 0 || end == text || number < 0 || number > NUMBER_MAX ||
+        if (errno != 0 || end == text || number < 0 || (n_most > 1 && number > COUNT_MAX) ||
             (*end != ' ' && *end != '\0'))
             return NULL;
         out[n - 1] = number;

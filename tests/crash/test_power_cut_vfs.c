@@ -210,26 +210,6 @@ static void an_update_without_a_new_bundle(void **state)
     disk_image_free(&start);
 }
 
-/* Cut where a bundle is staged and not active; from there, cut everywhere again. */
-static void an_update_after_an_interrupted_stage(void **state)
-{
-    struct disk_image start = {0};
-    struct disk_image staged = {0};
-    struct cut_found found = {0};
-
-    (void)state;
-    start_an_update(&start);
-    for (unsigned cut = 1; !found.has_staged; cut++) {
-        assert_false(cut_update_at(&start, cut, 1));
-        found = cut_look();
-    }
-    assert_int_equal(found.active, 1);
-    start_from(&staged, 1, 2);
-    cut_with_all_seeds("update after an interrupted stage", &staged, 20);
-    disk_image_free(&start);
-    disk_image_free(&staged);
-}
-
 /* Lines in the journal until the log is as long as it gets, so that the update folds it in. */
 static void fill_the_log(void)
 {
@@ -391,7 +371,6 @@ int main(void)
         IN_WORLD(the_first_update),
         IN_WORLD(an_update),
         IN_WORLD(an_update_without_a_new_bundle),
-        IN_WORLD(an_update_after_an_interrupted_stage),
         IN_WORLD(an_update_that_folds_in_the_log),
         IN_WORLD(a_rejection),
         IN_WORLD(an_update_of_a_device_whose_database_has_rotted),

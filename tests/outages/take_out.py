@@ -15,16 +15,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-PREFLIGHT = ("client/core/preflight.c", "    if (judgement->is_against)\n",
-             "    if (judgement->is_against && false)\n")
-RECOVERY_AT_ONCE = ("client/core/recovery.c", "bool begins = !has_anchor || is_long_enough(&row);",
-                    "bool begins = is_long_enough(&row);")
+PREFLIGHT = ("client/core/preflight.c", "    if (judgement.is_against)\n",
+             "    if (judgement.is_against && false)\n")
+RECOVERY_AT_ONCE = ("client/core/recovery.c", "bool begins = !has_anchor || is_long_enough;",
+                    "bool begins = is_long_enough;")
 RECOVERY_AFTER_A_DAY = ("client/core/recovery.c",
-                        "bool begins = !has_anchor || is_long_enough(&row);",
-                        "bool begins = !has_anchor || (is_long_enough(&row) && false);")
-RECOVERY_BY_STARTS = ("client/core/recovery.c", "    row->n_starts += is_started;\n",
-                      "    row->n_starts += is_started && false;\n")
-LIVE_SWAP = ("client/core/activate.c", "hf_live_swap(c, &cand->record, &cand->bundle, why);", "HF_OK;")
+                        "bool begins = !has_anchor || is_long_enough;",
+                        "bool begins = !has_anchor || (is_long_enough && false);")
+RECOVERY_BY_STARTS = ("client/core/recovery.c", "    f->n_starts += is_started;\n",
+                      "    f->n_starts += is_started && false;\n")
+LIVE_SWAP = ("client/core/activate.c", "hf_active_store_swap(c, &cand->record, &cand->bundle, why);", "HF_OK;")
 LEAF_DATE = ("common/bundle/policy.c",
              "return distrust_after_s == HF_TIME_NONE || leaf_not_before_s <= distrust_after_s;",
              "return distrust_after_s == HF_TIME_NONE || leaf_not_before_s <= INT64_MAX;")
@@ -63,43 +63,43 @@ DEFENCES = [
      "        if (!cert->is_self_issued && false)\n            return hf_fail(why, HF_E_POLICY,\n"
      "                           \"\\\"%s\\\" is no root"),
     # A reset that forgets the time, and one that forgets which root metadata is the newest.
-    ("chromecast_2025_factory_reset", "client/core/provision.c", "    \"etag.timestamp\", ",
-     "    \"clock.floor\", \"clock.targets\", \"etag.timestamp\", "),
+    ("chromecast_2025_factory_reset", "client/core/state.c",
+     "#define N_KEPT_AT_RESET 3\n", "#define N_KEPT_AT_RESET 0\n"),
     ("chromecast_2025_factory_reset", "client/core/provision.c",
      "    HF_TRY(store->remove_metadata(store->ctx, \"timestamp\", why));\n",
      "    HF_TRY(store->remove_metadata(store->ctx, \"root\", why));\n"
      "    HF_TRY(store->remove_metadata(store->ctx, \"timestamp\", why));\n"),
     ("event_badge_2024", *PREFLIGHT),
     # A simulation that does not ask which keys an endpoint's chain needs.
-    ("event_badge_2024", "client/core/reliance.c",
-     "bool hf_reliance_has(const struct hf_reliance *r, const struct hf_anchor *anchor)\n{\n",
-     "bool hf_reliance_has(const struct hf_reliance *r, const struct hf_anchor *anchor)\n{\n"
-     "    if (r->n_keys > 0)\n        return true;\n"),
+    ("event_badge_2024", "client/core/dependency.c",
+     "bool hf_dependency_has(const struct hf_dependency *d, const struct hf_anchor *anchor)\n{\n",
+     "bool hf_dependency_has(const struct hf_dependency *d, const struct hf_anchor *anchor)\n{\n"
+     "    if (d->n_keys > 0)\n        return true;\n"),
     ("pool_controller_damaged_pem", "client/core/obtain.c",
-     "    HF_TRY(hf_file_info_verify(&wanted->target->info, content, wanted->target->path, why));\n",
-     "    (void)why;\n"),
+     "    HF_TRY(hf_file_info_verify(&wanted->target->info, hf_buf_bytes(&answer->body),\n"
+     "                               wanted->target->path, why));\n", "    (void)why;\n"),
     ("pool_controller_damaged_pem", "client/core/obtain.c", "    enum hf_err err = check(c, cand, why);\n",
      "    enum hf_err err = check(c, cand, why) == HF_OK ? HF_OK : HF_OK;\n"),
     ("pool_controller_damaged_pem", *PREFLIGHT),
     ("pool_controller_damaged_pem", "client/core/provision.c",
      "        err = hf_policy_verify_self_signatures(&bundle, why);\n", "        err = HF_OK;\n"),
     ("pool_controller_damaged_pem", "client/core/bundles.c",
-     "    if (swap_slot(c, HF_SLOT_PREVIOUS, &why) != HF_OK)\n",
-     "    if (swap_slot(c, HF_SLOT_STAGED, &why) != HF_OK)\n"),
+     "    if (follow_slot(c, HF_SLOT_PREVIOUS, &why) == HF_OK)\n",
+     "    if (follow_slot(c, HF_SLOT_STAGED, &why) == HF_OK)\n"),
     ("boards_without_clock_battery", "common/chain/clock.c",
      "return now < lowest ? lowest : now;", "return now < lowest ? now : now;"),
-    ("boards_without_clock_battery", "client/core/store.c",
+    ("boards_without_clock_battery", "client/core/clock.c",
      "return now_s > c->clock_floor_s ? now_s : c->clock_floor_s;", "return now_s;"),
-    ("clocks_years_ahead", "client/core/floors.c",
+    ("clocks_years_ahead", "client/core/clock.c",
      "    if (now_s - c->clock_floor_s <= CLOCK_FAR_AHEAD_S)\n", "    if (now_s > 0)\n"),
     # A floor that follows the local clock.
-    ("clocks_years_ahead", "client/core/floors.c",
+    ("clocks_years_ahead", "client/core/clock.c",
      "return own_s >= c->clock_floor_s && own_s < signed_at_s ? own_s : signed_at_s;",
      "return own_s > signed_at_s ? own_s : signed_at_s;"),
     # What is stored is checked first, and ends it.
     ("aktualizr_two_months_off", "client/core/refresh.c",
      "    return err == HF_E_NOT_FOUND ? HF_OK : err;\n",
-     "    if (*out == HF_E_EXPIRED) {\n        *why = refusal;\n        return *out;\n    }\n"
+     "    if (refusal.code == HF_E_EXPIRED) {\n        *why = refusal;\n        return refusal.code;\n    }\n"
      "    return err == HF_E_NOT_FOUND ? HF_OK : err;\n"),
     # Each root metadata on the way must hold today.
     ("earthquake_sensors_three_years_off", "common/tuf/trusted_set.c",
@@ -110,9 +110,10 @@ DEFENCES = [
     ("mqtt_demo_2026_accepts_everything", *CHECK_CONFIG),
     # The root metadata that is held must be valid before the next is asked for.
     ("rauc_signing_certificate_expired", "client/core/refresh.c",
-     "    HF_TRY(walk(c, end, why));\n",
+     "    HF_TRY(hf_trusted_set_shed(&c->trusted, why));\n\n",
+     "    HF_TRY(hf_trusted_set_shed(&c->trusted, why));\n"
      "    if (c->trusted.root->env.expires_s <= hf_client_now_s(c))\n"
-     "        return end_roots(c, why);\n    HF_TRY(walk(c, end, why));\n"),
+     "        return hf_trusted_set_end_roots(&c->trusted, why);\n"),
     ("expired_anchor_in_the_store", "common/chain/anchors.c",
      "if (!is_usable(anchor, now_s) ||\n", "if (now_s == INT64_MIN ||\n"),
     ("garage_of_esp32s_verification_off", *CHECK_CONFIG),

@@ -159,16 +159,6 @@ static int64_t version_in(struct hf_posix *posix, enum hf_slot slot)
     return version;
 }
 
-static bool is_staged(struct hf_posix *posix)
-{
-    struct hf_store_port store = hf_sqlite_store_port(posix->store);
-    struct hf_bundle_record row = {0};
-
-    bool is_there = store.load_bundle(store.ctx, HF_SLOT_STAGED, &row, NULL) == HF_OK;
-    hf_bundle_record_free(&row);
-    return is_there;
-}
-
 /* Which version other programs read; every byte of it. */
 int64_t cut_exported_version(void)
 {
@@ -191,7 +181,6 @@ static struct cut_found look_at(struct hf_posix *posix)
     CHECK_OK(hf_client_status(hf_posix_client(posix), &status, &why));
     struct cut_found found = {
         .active = version_in(posix, HF_SLOT_ACTIVE),
-        .has_staged = is_staged(posix),
         .root = status.root.version,
         .timestamp = status.timestamp.version,
         .targets = status.targets.version,

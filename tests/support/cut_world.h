@@ -51,7 +51,6 @@ void cut_update_to(int64_t version);
 /* What was found, after checking that all places agree to the byte. */
 struct cut_found {
     int64_t active; /* CUT_NO_VERSION where there is none */
-    bool has_staged;
     int64_t root, timestamp, targets;
 };
 

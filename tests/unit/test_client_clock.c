@@ -1,4 +1,4 @@
-/* client/core/clock_floor: the clock floor, and clocks that are wrong. */
+/* client/core/clock: the clock floor, and clocks that are wrong. */
 #include "tests/support/check.h"
 
 #include "common/base/limits.h"

@@ -1,4 +1,4 @@
-/* client/core/verified: an unchanged check verifies nothing again, and what lies in the store is
+/* client/core/refresh: an unchanged check verifies nothing again, and what lies in the store is
  * believed for that reason only while it is what was verified. */
 #include "tests/support/check.h"
 

@@ -1,4 +1,4 @@
-/* client/core/simulate: what breaks on date X, from what the device's endpoints showed. */
+/* client/core/forecast: what breaks on date X, from what the device's endpoints showed. */
 #include "client/core/client_internal.h"
 #include "tests/support/check.h"
 

@@ -1,4 +1,4 @@
-/* client/core/trial: on trial until confirmed or rolled back. */
+/* client/core/activate: on trial until confirmed or rolled back. */
 #include "tests/support/check.h"
 
 #include "common/base/hex.h"

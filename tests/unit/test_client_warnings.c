@@ -1,4 +1,4 @@
-/* client/core/warnings: what the status says of the roots that will go, and whom that hits. */
+/* client/core/forecast: what the status says of the roots that will go, and whom that hits. */
 #include "tests/support/check.h"
 
 #include "client/core/dependency.h"
