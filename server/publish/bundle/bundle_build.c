@@ -4,7 +4,6 @@
 #include "common/base/timetext.h"
 #include "common/bundle/pem.h"
 #include "common/bundle/policy.h"
-#include "server/publish/bundle/bundle_drops.h"
 #include "server/publish/lint/lint.h"
 #include "server/repository/certs/select.h"
 
@@ -12,161 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static enum hf_err name_it(const struct hf_bundle_order *order, const struct hf_repo_bundle *before,
-                           struct hf_description *d, struct hf_why *why)
-{
-    if (!hf_set_name_is_valid(order->set) || !hf_set_name_is_valid(order->profile))
-        return hf_fail(
-            why, HF_E_ARGUMENT,
-            "a set or profile is named with a-z, 0-9, \".\", \"_\" and \"-\", at most %d of "
-            "them, a letter or digit first; \"%.80s\" of \"%.80s\" is not",
-            HF_SET_NAME_MAX, order->profile, order->set);
-    memcpy(d->set, order->set, strlen(order->set) + 1);
-    memcpy(d->profile, order->profile, strlen(order->profile) + 1);
-    d->version = before == NULL ? 1 : before->description.version + 1;
-    return HF_OK;
-}
-
-/* A device would take them and leave them out of its live store; published now, they are a
- * mistake. */
-static enum hf_err check_dates(const struct hf_anchor *anchor, int64_t now_s, struct hf_why *why)
-{
-    const struct hf_cert *cert = &anchor->cert;
-    char day[HF_TIME_TEXT_MAX];
-    switch (hf_policy_anchor_state(anchor, now_s)) {
-    case HF_ANCHOR_USABLE:
-        break;
-    case HF_ANCHOR_NOT_YET_VALID:
-        hf_time_format_day(cert->not_before_s, day);
-        return hf_fail(why, HF_E_POLICY, "\"%s\" is not valid before %s; leave it out until then",
-                       cert->subject, day);
-    case HF_ANCHOR_EXPIRED:
-        hf_time_format_day(cert->not_after_s, day);
-        return hf_fail(why, HF_E_POLICY, "\"%s\" expired on %s; leave it out", cert->subject, day);
-    case HF_ANCHOR_REMOVED:
-        hf_time_format_last(anchor->remove_after_s, day);
-        return hf_fail(why, HF_E_POLICY,
-                       "\"%s\" is to be removed after %s, which has passed; leave it out",
-                       cert->subject, day);
-    }
-    return HF_OK;
-}
-
-/* The first version of a set follows nothing, and may still drop a root that an attacker installed. */
-static enum hf_err make_drops(const struct hf_bundle_order *order, const struct hf_bundle *bundle,
-                              const struct hf_repo_bundle *before, struct hf_bundle_built *b,
-                              struct hf_why *why)
-{
-    static const struct hf_repo_bundle nothing;
-    const struct hf_repo_bundle *follows = before != NULL ? before : &nothing;
-    const struct hf_bundle_change change = {bundle, &follows->bundle, &follows->description,
-                                            order->drops, order->undrops};
-    return hf_bundle_drops_make(&change, &b->description, &b->n_strangers, &b->findings, why);
-}
-
-/* What this holdfastctl does not support would be lost in the next version without a word. */
-static enum hf_err check_supported(const struct hf_bundle *bundle, const char *holder,
-                                   struct hf_why *why)
-{
-    if (bundle->n_skipped == 0)
-        return HF_OK;
-    return hf_fail(why, HF_E_POLICY,
-                   "%s \"%s\", which is not supported here: Mbed TLS cannot use its %s; leave this "
-                   "certificate out, or use a holdfastctl that supports it",
-                   holder, bundle->skipped[0].subject, bundle->skipped[0].what);
-}
-
-static enum hf_err describe(const struct hf_bundle_order *order, struct hf_bytes pem,
-                            const struct hf_repo_bundle *before, int64_t now_s,
-                            struct hf_bundle_built *b, struct hf_findings *problems,
-                            struct hf_why *why)
-{
-    struct hf_bundle plain = {0};
-    struct hf_description *d = &b->description;
-    HF_TRY(name_it(order, before, d, why));
-    HF_TRY(hf_bundle_parse(pem, NULL, &plain, why));
-    /* What another profile says of its certificates comes with them. */
-    const struct hf_repo_bundle *noted = order->from != NULL ? order->from : before;
-    struct hf_note_options options = order->notes;
-    options.carries_intermediates = order->from != NULL;
-    const struct hf_note_tables tables = {order->known, order->selects, now_s};
-    enum hf_err err = hf_bundle_notes_make(&plain, noted == NULL ? NULL : &noted->bundle, &options,
-                                           &tables, d, problems, why);
-    hf_bundle_free(&plain);
-    return err;
-}
-
-/* What may not be in a bundle, whatever --accept says. The others are looked at all the same. */
-static enum hf_err check_one(const struct hf_bundle_order *order, const struct hf_vouching *by,
-                             struct hf_anchor *anchor, int64_t now_s, struct hf_findings *problems,
-                             struct hf_why *why)
-{
-    const char *subject = anchor->cert.subject;
-    struct hf_why reason = {0};
-    if (!anchor->cert.is_ca && !anchor->cert.is_self_issued)
-        return HF_OK; /* it was noted when its use was chosen */
-    if (hf_policy_check_anchor(anchor, &reason) != HF_OK)
-        return hf_findings_add(problems, HF_LINT_WEAK, subject, why, "%s", reason.text);
-    const struct hf_bundle alone = {.anchors = anchor, .n_anchors = 1};
-    enum hf_err err = hf_self_signed_verify(order->self_signed, &alone, &reason);
-    if (err == HF_E_MEMORY)
-        return hf_fail(why, err, "%s", reason.text);
-    if (err != HF_OK)
-        return hf_findings_add(problems, HF_LINT_BROKEN, subject, why, "%s", reason.text);
-    if (check_dates(anchor, now_s, &reason) != HF_OK)
-        HF_TRY(hf_findings_add(problems, HF_LINT_NOT_IN_DATE, subject, why, "%s", reason.text));
-    return hf_vouching_check(by, &anchor->cert, subject, problems, why);
-}
-
-static enum hf_err check_all(const struct hf_bundle_order *order,
-                             const struct hf_repo_bundle *before, const struct hf_bundle *bundle,
-                             int64_t now_s, struct hf_findings *problems, struct hf_why *why)
-{
-    const struct hf_vouching by = {
-        .known = order->known,
-        .before = before == NULL ? NULL : &before->bundle,
-        .from = order->from == NULL ? NULL : &order->from->bundle,
-        .pins = order->pins,
-    };
-    HF_TRY(hf_vouching_check_pins(&by, bundle, why));
-    for (size_t i = 0; i < bundle->n_anchors; i++)
-        HF_TRY(check_one(order, &by, &bundle->anchors[i], now_s, problems, why));
-    return HF_OK;
-}
-
-/* With other problems there is no question, since nothing is published; missing drops are listed. */
-static enum hf_err add_drops(const struct hf_bundle_order *order,
-                             const struct hf_repo_bundle *before, struct hf_bundle_built *b,
-                             struct hf_findings *problems, struct hf_why *why)
-{
-    if (problems->n_items > 0 && isatty(STDIN_FILENO))
-        return HF_OK;
-    enum hf_err err = make_drops(order, &b->bundle, before, b, why);
-    if (err != HF_E_POLICY || problems->n_items == 0)
-        return err;
-    const struct hf_why missing = *why;
-    return hf_findings_add(problems, HF_LINT_SHRINKS, order->profile, why, "%s", missing.text);
-}
-
-static enum hf_err build(const struct hf_bundle_order *order, struct hf_bytes pem,
-                         const struct hf_repo_bundle *before, int64_t now_s,
-                         struct hf_bundle_built *b, struct hf_findings *problems,
-                         struct hf_why *why)
-{
-    if (pem.len == 0 && problems->n_items > 0)
-        return HF_OK; /* no file could be read */
-    HF_TRY(describe(order, pem, before, now_s, b, problems, why));
-    HF_TRY(hf_bundle_parse(pem, &b->description, &b->bundle, why));
-    HF_TRY(check_supported(&b->bundle, "these files hold", why));
-    if (before != NULL)
-        HF_TRY(check_supported(&before->bundle, "the version before holds", why));
-    if (order->from != NULL)
-        HF_TRY(check_supported(&order->from->bundle, "the bundle to copy holds", why));
-    HF_TRY(check_all(order, before, &b->bundle, now_s, problems, why));
-    HF_TRY(add_drops(order, before, b, problems, why));
-    return hf_bundle_to_pem(&b->bundle, &b->pem);
-}
 
 /* ---- what goes in ----------------------------------------------------------------------------- */
 
@@ -197,31 +41,18 @@ static enum hf_err take_from(const struct hf_bundle_order *order, struct hf_buf 
                              struct hf_why *why)
 {
     const struct hf_bundle *from = &order->from->bundle;
-    size_t n_taken = 0;
     for (size_t i = 0; i < from->n_anchors; i++) {
         const struct hf_anchor *anchor = &from->anchors[i];
-        if (!is_of_kind(&anchor->cert, order->from_kind) || is_left_out(order, &anchor->cert))
-            continue;
-        if (hf_pem_append(pem, anchor->der) != HF_OK)
+        if (is_of_kind(&anchor->cert, order->from_kind) && !is_left_out(order, &anchor->cert) &&
+            hf_pem_append(pem, anchor->der) != HF_OK)
             return hf_fail(why, HF_E_MEMORY, "out of memory for the bundle to copy");
-        n_taken++;
     }
-    if (n_taken == 0)
-        return hf_fail(why, HF_E_POLICY,
-                       "no certificate would be left in %s/%s; devices keep what they have when a "
-                       "bundle is empty, so none is published",
-                       order->set, order->profile);
-    return HF_OK;
-}
-
-/* Where tables choose, or give dates. */
-static enum hf_err note_old_tables(const struct hf_bundle_order *order, int64_t now_s,
-                                   struct hf_findings *findings, struct hf_why *why)
-{
-    bool is_used = order->notes.signs_planned;
-    for (size_t i = 0; order->selects != NULL && order->selects[i] != NULL; i++)
-        is_used = is_used || hf_select_is_table(order->selects[i], order->known);
-    return is_used ? hf_lint_tables(order->known, now_s, findings, why) : HF_OK;
+    if (pem->len > 0)
+        return HF_OK;
+    return hf_fail(why, HF_E_POLICY,
+                   "no certificate would be left in %s/%s; devices keep what they have when a "
+                   "bundle is empty, so none is published",
+                   order->set, order->profile);
 }
 
 static enum hf_err read_files(const struct hf_bundle_order *order, int64_t now_s,
@@ -240,39 +71,146 @@ static enum hf_err read_files(const struct hf_bundle_order *order, int64_t now_s
         .set = strcmp(order->profile, "full") == 0 ? order->set : "",
         .problems = problems,
     };
-    size_t len_before = pem->len;
-    HF_TRY(note_old_tables(order, now_s, findings, why));
+    const size_t len_before = pem->len;
+    bool uses_tables = order->notes.signs_planned; /* to choose, or for dates */
+    for (size_t i = 0; order->selects != NULL && order->selects[i] != NULL; i++)
+        uses_tables = uses_tables || hf_select_is_table(order->selects[i], order->known);
+    if (uses_tables)
+        HF_TRY(hf_lint_tables(order->known, now_s, findings, why));
     HF_TRY(hf_cert_files_read(&source, pem, why));
     if (pem->len > len_before || order->adds_to_from || problems->n_items > 0)
         return HF_OK;
     return hf_fail(why, HF_E_POLICY, "all that was chosen has expired; choose roots in date");
 }
 
-static enum hf_err read_certificates(const struct hf_bundle_order *order, int64_t now_s,
-                                     struct hf_buf *pem, struct hf_findings *findings,
-                                     struct hf_findings *problems, struct hf_why *why)
+/* ---- checks ----------------------------------------------------------------------------------- */
+
+/* What this holdfastctl does not support would be lost in the next version without a word. */
+static enum hf_err check_supported(const struct hf_bundle *bundle, const char *holder,
+                                   struct hf_why *why)
 {
-    if (order->from != NULL)
-        HF_TRY(take_from(order, pem, why));
-    return order->files == NULL ? HF_OK : read_files(order, now_s, pem, findings, problems, why);
+    if (bundle->n_skipped == 0)
+        return HF_OK;
+    return hf_fail(why, HF_E_POLICY,
+                   "%s \"%s\", which is not supported here: Mbed TLS cannot use its %s; leave this "
+                   "certificate out, or use a holdfastctl that supports it",
+                   holder, bundle->skipped[0].subject, bundle->skipped[0].what);
 }
 
-/* ---- is it new? ------------------------------------------------------------------------------- */
-
-static bool has_anchor(const struct hf_bundle *bundle, const struct hf_anchor *wanted)
+/* A device would take them and leave them out of its live store; published now, they are a
+ * mistake. */
+static enum hf_err check_dates(const struct hf_anchor *anchor, int64_t now_s, struct hf_why *why)
 {
-    const struct hf_anchor *a = hf_bundle_find(bundle, wanted->cert.sha256);
-    return a != NULL && a->use == wanted->use && a->distrust_after_s == wanted->distrust_after_s &&
-           a->remove_after_s == wanted->remove_after_s;
-}
-
-static bool drops(const struct hf_description *d, const uint8_t spki_sha256[HF_SHA256_LEN])
-{
-    for (size_t i = 0; i < d->n_drops; i++) {
-        if (memcmp(d->drops[i], spki_sha256, HF_SHA256_LEN) == 0)
-            return true;
+    const struct hf_cert *cert = &anchor->cert;
+    char day[HF_TIME_TEXT_MAX];
+    switch (hf_policy_anchor_state(anchor, now_s)) {
+    case HF_ANCHOR_USABLE:
+        break;
+    case HF_ANCHOR_NOT_YET_VALID:
+        hf_time_format_day(cert->not_before_s, day);
+        return hf_fail(why, HF_E_POLICY, "\"%s\" is not valid before %s; leave it out until then",
+                       cert->subject, day);
+    case HF_ANCHOR_EXPIRED:
+        hf_time_format_day(cert->not_after_s, day);
+        return hf_fail(why, HF_E_POLICY, "\"%s\" expired on %s; leave it out", cert->subject, day);
+    case HF_ANCHOR_REMOVED:
+        hf_time_format_last(anchor->remove_after_s, day);
+        return hf_fail(why, HF_E_POLICY,
+                       "\"%s\" is to be removed after %s, which has passed; leave it out",
+                       cert->subject, day);
     }
-    return false;
+    return HF_OK;
+}
+
+/* What may not be in a bundle, whatever --accept says. The others are looked at all the same. */
+static enum hf_err check_anchor(const struct hf_bundle_order *order, const struct hf_vouching *by,
+                                struct hf_anchor *anchor, int64_t now_s,
+                                struct hf_findings *problems, struct hf_why *why)
+{
+    const char *subject = anchor->cert.subject;
+    const struct hf_bundle alone = {.anchors = anchor, .n_anchors = 1};
+    struct hf_why reason = {0};
+    if (!anchor->cert.is_ca && !anchor->cert.is_self_issued)
+        return HF_OK; /* it was noted when its use was chosen */
+    if (hf_policy_check_anchor(anchor, &reason) != HF_OK)
+        return hf_findings_add(problems, HF_LINT_WEAK, subject, why, "%s", reason.text);
+    enum hf_err err = hf_self_signed_verify(order->self_signed, &alone, &reason);
+    if (err == HF_E_MEMORY)
+        return hf_fail(why, err, "%s", reason.text);
+    if (err != HF_OK)
+        return hf_findings_add(problems, HF_LINT_BROKEN, subject, why, "%s", reason.text);
+    if (check_dates(anchor, now_s, &reason) != HF_OK)
+        HF_TRY(hf_findings_add(problems, HF_LINT_NOT_IN_DATE, subject, why, "%s", reason.text));
+    return hf_vouching_check(by, &anchor->cert, subject, problems, why);
+}
+
+/* With other problems there is no question, since nothing is published; missing drops are listed. */
+static enum hf_err add_drops(const struct hf_bundle_order *order,
+                             const struct hf_repo_bundle *before, struct hf_bundle_built *b,
+                             struct hf_findings *problems, struct hf_why *why)
+{
+    if (problems->n_items > 0 && isatty(STDIN_FILENO))
+        return HF_OK;
+    enum hf_err err = hf_bundle_drops_make(order, before, b, why);
+    if (err != HF_E_POLICY || problems->n_items == 0)
+        return err;
+    const struct hf_why missing = *why;
+    return hf_findings_add(problems, HF_LINT_SHRINKS, order->profile, why, "%s", missing.text);
+}
+
+/* ---- a version -------------------------------------------------------------------------------- */
+
+/* Set, profile, version, and what is signed about each certificate. */
+static enum hf_err describe(const struct hf_bundle_order *order, struct hf_bytes pem,
+                            const struct hf_repo_bundle *before, int64_t now_s,
+                            struct hf_description *d, struct hf_findings *problems,
+                            struct hf_why *why)
+{
+    /* What another profile says of its certificates comes with them. */
+    const struct hf_repo_bundle *noted = order->from != NULL ? order->from : before;
+    struct hf_bundle plain = {0};
+    if (!hf_set_name_is_valid(order->set) || !hf_set_name_is_valid(order->profile))
+        return hf_fail(
+            why, HF_E_ARGUMENT,
+            "a set or profile is named with a-z, 0-9, \".\", \"_\" and \"-\", at most %d of "
+            "them, a letter or digit first; \"%.80s\" of \"%.80s\" is not",
+            HF_SET_NAME_MAX, order->profile, order->set);
+    memcpy(d->set, order->set, strlen(order->set) + 1);
+    memcpy(d->profile, order->profile, strlen(order->profile) + 1);
+    d->version = before == NULL ? 1 : before->description.version + 1;
+    HF_TRY(hf_bundle_parse(pem, NULL, &plain, why));
+    enum hf_err err = hf_bundle_notes_make(order, &plain, noted == NULL ? NULL : &noted->bundle,
+                                           now_s, d, problems, why);
+    hf_bundle_free(&plain);
+    return err;
+}
+
+static enum hf_err build(const struct hf_bundle_order *order, const struct hf_repo_bundle *before,
+                         int64_t now_s, struct hf_bundle_built *b, struct hf_findings *problems,
+                         struct hf_why *why)
+{
+    const struct hf_vouching by = {
+        .known = order->known,
+        .before = before == NULL ? NULL : &before->bundle,
+        .from = order->from == NULL ? NULL : &order->from->bundle,
+        .pins = order->pins,
+    };
+    struct hf_bytes pem = hf_buf_bytes(&b->pem);
+    if (pem.len == 0 && problems->n_items > 0)
+        return HF_OK; /* no file could be read */
+    HF_TRY(describe(order, pem, before, now_s, &b->description, problems, why));
+    HF_TRY(hf_bundle_parse(pem, &b->description, &b->bundle, why));
+    HF_TRY(check_supported(&b->bundle, "these files hold", why));
+    if (by.before != NULL)
+        HF_TRY(check_supported(by.before, "the version before holds", why));
+    if (by.from != NULL)
+        HF_TRY(check_supported(by.from, "the bundle to copy holds", why));
+    HF_TRY(hf_vouching_check_pins(&by, &b->bundle, why));
+    for (size_t i = 0; i < b->bundle.n_anchors; i++)
+        HF_TRY(check_anchor(order, &by, &b->bundle.anchors[i], now_s, problems, why));
+    HF_TRY(add_drops(order, before, b, problems, why));
+    hf_buf_free(&b->pem);
+    return hf_bundle_to_pem(&b->bundle, &b->pem);
 }
 
 /* Order is of no account: neither in the file nor in the list of drops does a device look at it. */
@@ -282,17 +220,18 @@ static bool is_same(const struct hf_bundle_built *b, const struct hf_repo_bundle
         b->description.n_drops != before->description.n_drops)
         return false;
     for (size_t i = 0; i < b->bundle.n_anchors; i++) {
-        if (!has_anchor(&before->bundle, &b->bundle.anchors[i]))
+        const struct hf_anchor *new = &b->bundle.anchors[i];
+        const struct hf_anchor *old = hf_bundle_find(&before->bundle, new->cert.sha256);
+        if (old == NULL || old->use != new->use || old->distrust_after_s != new->distrust_after_s ||
+            old->remove_after_s != new->remove_after_s)
             return false;
     }
     for (size_t i = 0; i < b->description.n_drops; i++) {
-        if (!drops(&before->description, b->description.drops[i]))
+        if (!hf_description_drops(&before->description, b->description.drops[i]))
             return false;
     }
     return true;
 }
-
-/* ---- together --------------------------------------------------------------------------------- */
 
 /* Each with the name of its file or certificate, so that one run is enough. */
 static enum hf_err refuse(const struct hf_findings *problems, struct hf_why *why)
@@ -312,11 +251,11 @@ enum hf_err hf_bundle_build(const struct hf_bundle_order *order,
 {
     struct hf_bundle_built b = {0};
     struct hf_findings problems = {0};
-    struct hf_buf pem = {0};
-    enum hf_err err = read_certificates(order, now_s, &pem, &b.findings, &problems, why);
+    enum hf_err err = order->from == NULL ? HF_OK : take_from(order, &b.pem, why);
+    if (err == HF_OK && order->files != NULL)
+        err = read_files(order, now_s, &b.pem, &b.findings, &problems, why);
     if (err == HF_OK)
-        err = build(order, hf_buf_bytes(&pem), before, now_s, &b, &problems, why);
-    hf_buf_free(&pem);
+        err = build(order, before, now_s, &b, &problems, why);
     /* Another error may follow from them: a --pin of what is in a file that could not be read. */
     if (problems.n_items > 0 && err != HF_E_MEMORY)
         err = refuse(&problems, why);
@@ -340,109 +279,54 @@ void hf_bundle_built_free(struct hf_bundle_built *built)
     hf_findings_free(&built->findings);
 }
 
-/* ---- derived profiles ------------------------------------------------------------------------ */
-
-static const struct hf_derivation known_ones[HF_DERIVED_MAX] = {
-    {"rsa", HF_KEYS_OF_RSA},
-    {"ecc", HF_KEYS_OF_ECC},
-};
-
-/* ---- what was asked for ----------------------------------------------------------------------- */
-
-static const struct hf_derivation *find_one(const char *text, size_t len)
-{
-    for (size_t i = 0; i < HF_DERIVED_MAX; i++) {
-        if (strlen(known_ones[i].profile) == len && strncmp(known_ones[i].profile, text, len) == 0)
-            return &known_ones[i];
-    }
-    return NULL;
-}
-
-static enum hf_err add_one(const char *text, size_t len, const char *profile,
-                           struct hf_derivation *out, size_t *n_out, struct hf_why *why)
-{
-    const struct hf_derivation *d = find_one(text, len);
-    if (d == NULL || strcmp(d->profile, profile) == 0)
-        return hf_fail(why, HF_E_ARGUMENT,
-                       "--derive: from profile %.64s come rsa, ecc or both, not \"%.*s\"", profile,
-                       (int)(len < 64 ? len : 64), text);
-    for (size_t i = 0; i < *n_out; i++) {
-        if (strcmp(out[i].profile, d->profile) == 0)
-            return hf_fail(why, HF_E_ARGUMENT, "--derive: %s is given twice", d->profile);
-    }
-    out[(*n_out)++] = *d;
-    return HF_OK;
-}
+/* ---- derived profiles ------------------------------------------------------------------------- */
 
 enum hf_err hf_derivations_parse(const char *const *texts, const char *profile,
                                  struct hf_derivation *out, size_t *n_out, struct hf_why *why)
 {
-    *n_out = 0;
+    static const struct hf_derivation known[HF_DERIVED_MAX] = {{"rsa", HF_KEYS_OF_RSA},
+                                                               {"ecc", HF_KEYS_OF_ECC}};
+    size_t n = 0;
     for (size_t i = 0; texts != NULL && texts[i] != NULL; i++) {
-        const char *text = texts[i];
-        for (;;) {
+        for (const char *text = texts[i]; text != NULL;) {
+            const struct hf_derivation *d = NULL;
             size_t len = strcspn(text, ",");
-            HF_TRY(add_one(text, len, profile, out, n_out, why));
-            if (text[len] == '\0')
-                break;
-            text += len + 1;
+            for (size_t k = 0; k < HF_DERIVED_MAX; k++) {
+                if (strlen(known[k].profile) == len && strncmp(known[k].profile, text, len) == 0)
+                    d = &known[k];
+            }
+            if (d == NULL || strcmp(d->profile, profile) == 0)
+                return hf_fail(why, HF_E_ARGUMENT,
+                               "--derive: from profile %.64s come rsa, ecc or both, not \"%.*s\"",
+                               profile, (int)(len < 64 ? len : 64), text);
+            for (size_t k = 0; k < n; k++) {
+                if (out[k].kind == d->kind)
+                    return hf_fail(why, HF_E_ARGUMENT, "--derive: %s is given twice", d->profile);
+            }
+            out[n++] = *d;
+            text = text[len] == '\0' ? NULL : text + len + 1;
         }
     }
+    *n_out = n;
     return HF_OK;
 }
 
-/* ---- making it -------------------------------------------------------------------------------- */
-
-/* The drops of `full` that `before` still has, or that are strange to both, as --drop would name them;
- * and those of `before` that --undrop took from `full`. */
-struct agreed {
-    char (*hex)[HF_SHA256_HEX_LEN];
-    const char **texts;   /* NULL-terminated */
-    const char **undrops; /* the same */
-};
-
-static void agreed_free(struct agreed *a)
+/* The drops of `full` that `before` still has, or that are unknown to both, as --drop would name them. */
+static size_t choose_drops(const struct hf_bundle_built *full, const struct hf_repo_bundle *before,
+                           char (*hex)[HF_SHA256_HEX_LEN], const char **out)
 {
-    free(a->hex);
-    free(a->texts);
-    free(a->undrops);
-}
-
-static enum hf_err agree(const struct hf_bundle_built *built, const char *const *undrops,
-                         const struct hf_repo_bundle *before, struct agreed *out,
-                         struct hf_why *why)
-{
-    const struct hf_description *full = &built->description;
-    size_t n_undrops = 0;
-    while (undrops != NULL && undrops[n_undrops] != NULL)
-        n_undrops++;
-    struct agreed a = {calloc(full->n_drops + 1, sizeof *a.hex),
-                       calloc(full->n_drops + 1, sizeof *a.texts),
-                       calloc(n_undrops + 1, sizeof *a.undrops)};
+    const struct hf_description *d = &full->description;
     size_t n = 0;
-    if (a.hex == NULL || a.texts == NULL || a.undrops == NULL) {
-        agreed_free(&a);
-        return hf_fail(why, HF_E_MEMORY, "out of memory for a derived bundle");
-    }
-    for (size_t i = 0; i < full->n_drops; i++) {
-        bool is_strange = i >= full->n_drops - built->n_strangers;
-        bool was_there = before != NULL &&
-                         hf_bundle_find_key(&before->bundle, full->drops[i]) != NULL;
-        if (!is_strange && !was_there)
+    for (size_t i = 0; i < d->n_drops; i++) {
+        bool is_unknown = i >= d->n_drops - full->n_unknown_drops;
+        if (!is_unknown &&
+            (before == NULL || hf_bundle_find_key(&before->bundle, d->drops[i]) == NULL))
             continue;
-        hf_hex_encode(full->drops[i], HF_SHA256_LEN, a.hex[n]);
-        a.texts[n] = a.hex[n];
+        hf_hex_encode(d->drops[i], HF_SHA256_LEN, hex[n]);
+        out[n] = hex[n];
         n++;
     }
-    n = 0;
-    for (size_t i = 0; i < n_undrops && before != NULL; i++) {
-        uint8_t key[HF_SHA256_LEN];
-        if (hf_hex_decode(undrops[i], key, sizeof key) &&
-            hf_description_drops(&before->description, key))
-            a.undrops[n++] = undrops[i];
-    }
-    *out = a;
-    return HF_OK;
+    return n;
 }
 
 enum hf_err hf_bundle_derive(const struct hf_bundle_built *full,
@@ -451,9 +335,27 @@ enum hf_err hf_bundle_derive(const struct hf_bundle_built *full,
                              const struct hf_repo_bundle *before, int64_t now_s,
                              struct hf_bundle_built *out, struct hf_why *why)
 {
-    struct agreed agreed = {0};
-    HF_TRY(agree(full, full_order->undrops, before, &agreed, why));
     const struct hf_repo_bundle from = {.description = full->description, .bundle = full->bundle};
+    const char *const *all_undrops = full_order->undrops;
+    size_t n_drops_max = full->description.n_drops, n_all_undrops = 0, n_undrops = 0;
+    while (all_undrops != NULL && all_undrops[n_all_undrops] != NULL)
+        n_all_undrops++;
+    char(*hex)[HF_SHA256_HEX_LEN] = calloc(n_drops_max + 1, sizeof *hex);
+    const char **drops = calloc(n_drops_max + 1, sizeof *drops);
+    const char **undrops = calloc(n_all_undrops + 1, sizeof *undrops);
+    enum hf_err err = HF_E_MEMORY;
+    if (hex == NULL || drops == NULL || undrops == NULL) {
+        (void)hf_fail(why, err, "out of memory for a derived bundle");
+        goto out;
+    }
+    size_t n_drops = choose_drops(full, before, hex, drops);
+    /* Those that --undrop took from `full`, if `before` has them too. */
+    for (size_t i = 0; i < n_all_undrops && before != NULL; i++) {
+        uint8_t key[HF_SHA256_LEN];
+        if (hf_hex_decode(all_undrops[i], key, sizeof key) &&
+            hf_description_drops(&before->description, key))
+            undrops[n_undrops++] = all_undrops[i];
+    }
     const struct hf_bundle_order order = {
         .set = full->description.set,
         .profile = derivation->profile,
@@ -462,12 +364,15 @@ enum hf_err hf_bundle_derive(const struct hf_bundle_built *full,
         .known = full_order->known,
         .self_signed = full_order->self_signed,
         .is_again = full_order->is_again,
-        .drops = agreed.texts[0] == NULL ? NULL : agreed.texts,
-        .undrops = agreed.undrops,
+        .drops = n_drops == 0 ? NULL : drops,
+        .undrops = undrops,
     };
-    enum hf_err err = hf_bundle_build(&order, before, now_s, out, why);
-    agreed_free(&agreed);
+    err = hf_bundle_build(&order, before, now_s, out, why);
     if (err != HF_OK)
-        return hf_fail_context(why, "profile %s", derivation->profile);
-    return HF_OK;
+        (void)hf_fail_context(why, "profile %s", derivation->profile);
+out:
+    free(hex);
+    free(drops);
+    free(undrops);
+    return err;
 }

@@ -2,7 +2,6 @@
 #ifndef HF_PUBLISH_BUNDLE_BUILD_H
 #define HF_PUBLISH_BUNDLE_BUILD_H
 
-#include "server/publish/bundle/bundle_notes.h"
 #include "server/repository/base/findings.h"
 #include "server/repository/certs/cert_files.h"
 #include "server/repository/repo_verify.h"
@@ -12,6 +11,14 @@ enum hf_key_kind {
     HF_KEYS_OF_ANY_KIND = 0,
     HF_KEYS_OF_RSA, /* for devices that validate no ECDSA */
     HF_KEYS_OF_ECC, /* for devices that validate no RSA */
+};
+
+/** What is signed about certificates. Lists are NULL-terminated or NULL. */
+struct hf_note_options {
+    bool allows_intermediate;          /* --allow-intermediate */
+    bool signs_planned;                /* --planned-dates: every date of distrust in the tables */
+    const char *const *distrust_after; /* FINGERPRINT=DATE or FINGERPRINT=none */
+    const char *const *remove_after;
 };
 
 /* Lists are NULL-terminated, or NULL for none. */
@@ -31,7 +38,7 @@ struct hf_bundle_order {
     struct hf_self_signed *self_signed; /* as in hf_repo */
     const char *const *pins;
     const char *const *drops;   /* --drop */
-    const char *const *undrops; /* --undrop */
+    const char *const *undrops; /* --undrop, all digits of a key */
     struct hf_note_options notes;
 };
 
@@ -41,7 +48,7 @@ struct hf_bundle_built {
     struct hf_bundle bundle;
     struct hf_buf pem;
     bool is_unchanged;           /* the version before has all of this; `version` is its number */
-    size_t n_strangers;          /* of the drops, the last ones: keys that no version before had */
+    size_t n_unknown_drops;      /* of the drops, the last ones: keys that no version before had */
     struct hf_findings findings; /* what was left out, and what lint says of it */
 };
 
@@ -81,5 +88,54 @@ HF_MUST_USE enum hf_err hf_bundle_derive(const struct hf_bundle_built *full,
                                          const struct hf_bundle_order *full_order,
                                          const struct hf_repo_bundle *before, int64_t now_s,
                                          struct hf_bundle_built *out, struct hf_why *why);
+
+/* ---- steps of hf_bundle_build in files of their own ------------------------------------------- */
+
+/**
+ * bundle_notes.c: fill in `d->notes`, what is signed about the certificates of `bundle`: which are no
+ * plain anchors, and the dates their publisher sets.
+ *
+ * A CA that is not self-issued is "cross-signed" if a self-issued certificate of the same key is in
+ * the bundle too: then it is a known root's key under another issuer. Any other is an intermediate
+ * and needs --allow-intermediate, but for one that `from` has as such: without it, and for what is no
+ * CA, `problems` says so.
+ *
+ * A date that `noted` (the bundle to copy, or the version before, or NULL) has for a certificate stays in
+ * force unless this command gives another one or "none": a restriction once signed must not vanish
+ * because it was not typed again. Nor because another certificate of the same key is added: it is
+ * distrusted from the same day; and removed with the one it comes in place of.
+ *
+ * A date of distrust that a table has is signed where the options ask for it; and where a whole table
+ * chose the root and the date has passed: a list of roots comes with its limits.
+ *
+ * HF_E_ARGUMENT for a date that is none, or a fingerprint that fits no certificate or several. No I/O.
+ */
+HF_MUST_USE enum hf_err hf_bundle_notes_make(const struct hf_bundle_order *order,
+                                             const struct hf_bundle *bundle,
+                                             const struct hf_bundle *noted, int64_t now_s,
+                                             struct hf_description *d, struct hf_findings *problems,
+                                             struct hf_why *why);
+
+/**
+ * bundle_drops.c: fill in the drops of `built`, a bundle with a description, that follows `before` (NULL:
+ * none). A device swaps to a bundle without an anchor that it needs only if the publisher signed that
+ * intent, so nothing gets in here unasked.
+ *
+ * Dropped are the keys of the version before that this one lacks, and whatever that one dropped
+ * and this one does not bring back: a device that slept through a version must still learn what
+ * went. Each key that goes now must be agreed to: by --drop ("all"; 16 digits or more of the SHA-256
+ * of the certificate or of its key; a file with the certificate), or, without --drop and with a
+ * terminal, by a person. A file, or all 64 digits of a key, may also name a key that neither version
+ * has: one that another party installed on devices. These come last, and each is noted in the findings.
+ *
+ * What --undrop names is no longer carried on: a device that still holds such a root trusts it again.
+ *
+ * HF_E_POLICY with a list on standard error when not all is agreed to; HF_E_ARGUMENT when --drop names
+ * what stays, or --undrop what the version before did not drop; HF_E_LIMIT for more keys than a device
+ * keeps. I/O: reads those files.
+ */
+HF_MUST_USE enum hf_err hf_bundle_drops_make(const struct hf_bundle_order *order,
+                                             const struct hf_repo_bundle *before,
+                                             struct hf_bundle_built *built, struct hf_why *why);
 
 #endif

@@ -1,8 +1,8 @@
-#include "server/publish/bundle/bundle_drops.h"
+#include "server/publish/bundle/bundle_build.h"
 
 #include "common/base/hex.h"
 #include "common/base/limits.h"
-#include "server/repository/certs/cert_files.h"
+#include "common/cli/cli.h"
 #include "common/os/file_util.h"
 #include "server/repository/certs/select.h"
 
@@ -12,99 +12,83 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Anchors that go now: of the version before, one per key. */
-struct leaving {
-    const struct hf_anchor **anchors;
-    bool *is_agreed;
-    size_t n_anchors;
-};
-
-/* Keys to drop that neither version has. */
-struct strangers {
-    uint8_t (*spki_sha256)[HF_SHA256_LEN];
-    size_t n_keys;
-};
-
 struct drops {
-    const struct hf_bundle_change *change;
-    struct leaving leaving;
-    struct strangers strangers;
+    const struct hf_bundle_order *order;
+    const struct hf_bundle *bundle; /* the new one */
+    const struct hf_repo_bundle *before;
+    /* Anchors that go now: of the version before, one per key. */
+    const struct hf_anchor **leaving; /* owned */
+    bool *is_agreed;                  /* owned */
+    size_t n_leaving;
+    /* Keys to drop that neither version has. */
+    uint8_t (*unknown)[HF_SHA256_LEN]; /* owned */
+    size_t n_unknown;
 };
 
-static bool is_listed(const struct leaving *l, const uint8_t spki_sha256[HF_SHA256_LEN])
+static bool is_leaving(const struct drops *drops, const uint8_t spki_sha256[HF_SHA256_LEN])
 {
-    for (size_t i = 0; i < l->n_anchors; i++) {
-        if (memcmp(l->anchors[i]->cert.spki_sha256, spki_sha256, HF_SHA256_LEN) == 0)
+    for (size_t i = 0; i < drops->n_leaving; i++) {
+        if (memcmp(drops->leaving[i]->cert.spki_sha256, spki_sha256, HF_SHA256_LEN) == 0)
             return true;
     }
     return false;
 }
 
-static enum hf_err find_leaving(const struct hf_bundle *bundle, const struct hf_bundle *before,
-                                struct leaving *out, struct hf_why *why)
+static enum hf_err find_leaving(struct drops *drops, struct hf_why *why)
 {
-    out->anchors = calloc(before->n_anchors + 1, sizeof(const struct hf_anchor *));
-    out->is_agreed = calloc(before->n_anchors + 1, sizeof *out->is_agreed);
-    if (out->anchors == NULL || out->is_agreed == NULL)
+    const struct hf_bundle *before = &drops->before->bundle;
+    drops->leaving = calloc(before->n_anchors + 1, sizeof(const struct hf_anchor *));
+    drops->is_agreed = calloc(before->n_anchors + 1, sizeof *drops->is_agreed);
+    if (drops->leaving == NULL || drops->is_agreed == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for a bundle");
     for (size_t i = 0; i < before->n_anchors; i++) {
         const struct hf_anchor *anchor = &before->anchors[i];
-        if (hf_bundle_find_key(bundle, anchor->cert.spki_sha256) == NULL &&
-            !is_listed(out, anchor->cert.spki_sha256))
-            out->anchors[out->n_anchors++] = anchor;
+        if (hf_bundle_find_key(drops->bundle, anchor->cert.spki_sha256) == NULL &&
+            !is_leaving(drops, anchor->cert.spki_sha256))
+            drops->leaving[drops->n_leaving++] = anchor;
     }
     return HF_OK;
 }
 
 /* ---- agreement -------------------------------------------------------------------------------- */
 
-static void print_leaving(const struct leaving *l)
+static bool is_of(const struct hf_fingerprint *f, const struct hf_cert *cert)
 {
-    fputs("These are in the version before and not in this one:\n", stderr);
-    for (size_t i = 0; i < l->n_anchors; i++) {
-        char cert[HF_SHA256_HEX_LEN], key[HF_SHA256_HEX_LEN];
-        const struct hf_cert *c = &l->anchors[i]->cert;
-        hf_hex_encode(c->sha256, HF_SHA256_LEN, cert);
-        hf_hex_encode(c->spki_sha256, HF_SHA256_LEN, key);
-        fprintf(stderr, "  %s%s\n      certificate %s\n      key         %s\n", c->subject,
-                l->is_agreed[i] ? " (agreed)" : "", cert, key);
-    }
+    return hf_fingerprint_matches(f, cert->sha256) || hf_fingerprint_matches(f, cert->spki_sha256);
 }
 
-static enum hf_err add_stranger(struct strangers *s, const uint8_t spki_sha256[HF_SHA256_LEN],
-                                struct hf_why *why)
-{
-    for (size_t i = 0; i < s->n_keys; i++) {
-        if (memcmp(s->spki_sha256[i], spki_sha256, HF_SHA256_LEN) == 0)
-            return HF_OK;
-    }
-    void *more = realloc(s->spki_sha256, (s->n_keys + 1) * sizeof *s->spki_sha256);
-    if (more == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for keys to drop");
-    s->spki_sha256 = more;
-    memcpy(s->spki_sha256[s->n_keys++], spki_sha256, HF_SHA256_LEN);
-    return HF_OK;
-}
-
-static bool agree_to_leaving(struct leaving *l, const struct hf_fingerprint *f)
+static bool agree_to_leaving(struct drops *drops, const struct hf_fingerprint *f)
 {
     bool is_found = false;
-    for (size_t i = 0; i < l->n_anchors; i++) {
-        const struct hf_cert *c = &l->anchors[i]->cert;
-        if (hf_fingerprint_matches(f, c->sha256) || hf_fingerprint_matches(f, c->spki_sha256))
-            l->is_agreed[i] = is_found = true;
+    for (size_t i = 0; i < drops->n_leaving; i++) {
+        if (is_of(f, &drops->leaving[i]->cert))
+            drops->is_agreed[i] = is_found = true;
     }
     return is_found;
 }
 
-static bool stays(const struct hf_bundle *bundle, const struct hf_fingerprint *f)
+static bool stays(const struct drops *drops, const struct hf_fingerprint *f)
 {
-    for (size_t i = 0; i < bundle->n_anchors; i++) {
-        const struct hf_cert *c = &bundle->anchors[i].cert;
-        if (hf_fingerprint_matches(f, c->sha256) || hf_fingerprint_matches(f, c->spki_sha256))
+    for (size_t i = 0; i < drops->bundle->n_anchors; i++) {
+        if (is_of(f, &drops->bundle->anchors[i].cert))
             return true;
     }
     return false;
+}
+
+static enum hf_err add_unknown(struct drops *drops, const uint8_t spki_sha256[HF_SHA256_LEN],
+                               struct hf_why *why)
+{
+    for (size_t i = 0; i < drops->n_unknown; i++) {
+        if (memcmp(drops->unknown[i], spki_sha256, HF_SHA256_LEN) == 0)
+            return HF_OK;
+    }
+    void *more = realloc(drops->unknown, (drops->n_unknown + 1) * sizeof *drops->unknown);
+    if (more == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for keys to drop");
+    drops->unknown = more;
+    memcpy(drops->unknown[drops->n_unknown++], spki_sha256, HF_SHA256_LEN);
+    return HF_OK;
 }
 
 static enum hf_err agree_to_digits(struct drops *drops, const char *text, struct hf_why *why)
@@ -113,27 +97,13 @@ static enum hf_err agree_to_digits(struct drops *drops, const char *text, struct
     uint8_t spki_sha256[HF_SHA256_LEN];
     if (hf_fingerprint_parse(text, strlen(text), &f, why) != HF_OK)
         return hf_fail_context(why, "--drop");
-    if (agree_to_leaving(&drops->leaving, &f))
+    if (agree_to_leaving(drops, &f))
         return HF_OK;
-    if (stays(drops->change->bundle, &f) ||
-        !hf_hex_decode(f.digits, spki_sha256, sizeof spki_sha256))
+    if (stays(drops, &f) || !hf_hex_decode(f.digits, spki_sha256, sizeof spki_sha256))
         return hf_fail(why, HF_E_ARGUMENT,
                        "--drop %s: no certificate or key of that SHA-256 is about to be dropped",
                        f.digits);
-    return add_stranger(&drops->strangers, spki_sha256, why);
-}
-
-static enum hf_err agree_to_cert(struct drops *drops, const char *file, const struct hf_cert *cert,
-                                 struct hf_why *why)
-{
-    struct hf_fingerprint f;
-    hf_hex_encode(cert->spki_sha256, HF_SHA256_LEN, f.digits);
-    if (agree_to_leaving(&drops->leaving, &f))
-        return HF_OK;
-    if (stays(drops->change->bundle, &f))
-        return hf_fail(why, HF_E_ARGUMENT, "--drop %s: the key of \"%s\" is in this version", file,
-                       cert->subject);
-    return add_stranger(&drops->strangers, cert->spki_sha256, why);
+    return add_unknown(drops, spki_sha256, why);
 }
 
 static enum hf_err agree_to_file(struct drops *drops, const char *file, struct hf_why *why)
@@ -145,80 +115,70 @@ static enum hf_err agree_to_file(struct drops *drops, const char *file, struct h
     enum hf_err err = hf_cert_files_read(&source, &pem, why);
     if (err == HF_OK)
         err = hf_bundle_parse(hf_buf_bytes(&pem), NULL, &bundle, why);
-    for (size_t i = 0; i < bundle.n_anchors && err == HF_OK; i++)
-        err = agree_to_cert(drops, file, &bundle.anchors[i].cert, why);
+    for (size_t i = 0; i < bundle.n_anchors && err == HF_OK; i++) {
+        const struct hf_cert *cert = &bundle.anchors[i].cert;
+        struct hf_fingerprint f;
+        hf_hex_encode(cert->spki_sha256, HF_SHA256_LEN, f.digits);
+        if (agree_to_leaving(drops, &f))
+            continue;
+        err = stays(drops, &f)
+                  ? hf_fail(why, HF_E_ARGUMENT, "--drop %s: the key of \"%s\" is in this version",
+                            file, cert->subject)
+                  : add_unknown(drops, cert->spki_sha256, why);
+    }
     hf_bundle_free(&bundle);
     hf_buf_free(&pem);
     return err;
 }
 
-/* Mark what one --drop agrees to. */
-static enum hf_err agree_to(struct drops *drops, const char *text, struct hf_why *why)
+static void print_leaving(const struct drops *drops)
 {
-    if (strcmp(text, "all") != 0)
-        return hf_file_exists(text) ? agree_to_file(drops, text, why)
-                                    : agree_to_digits(drops, text, why);
-    for (size_t i = 0; i < drops->leaving.n_anchors; i++)
-        drops->leaving.is_agreed[i] = true;
-    return HF_OK;
-}
-
-static bool ask_person(void)
-{
-    char answer[16] = "";
-    fputs("Devices will lose them, also where an endpoint still needs them. Drop? [y/N] ", stderr);
-    if (fgets(answer, sizeof answer, stdin) == NULL)
-        return false;
-    return strcmp(answer, "y\n") == 0 || strcmp(answer, "Y\n") == 0 || strcmp(answer, "yes\n") == 0;
+    fputs("These are in the version before and not in this one:\n", stderr);
+    for (size_t i = 0; i < drops->n_leaving; i++) {
+        char cert[HF_SHA256_HEX_LEN], key[HF_SHA256_HEX_LEN];
+        const struct hf_cert *c = &drops->leaving[i]->cert;
+        hf_hex_encode(c->sha256, HF_SHA256_LEN, cert);
+        hf_hex_encode(c->spki_sha256, HF_SHA256_LEN, key);
+        fprintf(stderr, "  %s%s\n      certificate %s\n      key         %s\n", c->subject,
+                drops->is_agreed[i] ? " (agreed)" : "", cert, key);
+    }
 }
 
 static enum hf_err agree(struct drops *drops, struct hf_why *why)
 {
-    const char *const *agreed = drops->change->agreed;
-    const struct leaving *l = &drops->leaving;
+    const char *const *agreed = drops->order->drops;
     size_t n_open = 0;
-    for (size_t i = 0; agreed != NULL && agreed[i] != NULL; i++)
-        HF_TRY(agree_to(drops, agreed[i], why));
-    for (size_t i = 0; i < l->n_anchors; i++)
-        n_open += !l->is_agreed[i];
+    for (size_t i = 0; agreed != NULL && agreed[i] != NULL; i++) {
+        if (strcmp(agreed[i], "all") == 0)
+            memset(drops->is_agreed, true, drops->n_leaving);
+        else
+            HF_TRY(hf_file_exists(agreed[i]) ? agree_to_file(drops, agreed[i], why)
+                                             : agree_to_digits(drops, agreed[i], why));
+    }
+    for (size_t i = 0; i < drops->n_leaving; i++)
+        n_open += !drops->is_agreed[i];
     if (n_open == 0)
         return HF_OK;
-    print_leaving(l);
-    if (agreed == NULL && isatty(STDIN_FILENO)) {
-        if (ask_person())
-            return HF_OK;
-        return hf_fail(why, HF_E_POLICY, "not dropped, so nothing was published; add them again");
-    }
-    return hf_fail(why, HF_E_POLICY,
-                   "%zu root(s) of the version before are missing; add them again, or agree with "
-                   "--drop SHA256 for each or --drop all",
-                   n_open);
+    print_leaving(drops);
+    if (agreed != NULL || !isatty(STDIN_FILENO))
+        return hf_fail(why, HF_E_POLICY,
+                       "%zu root(s) of the version before are missing; add them again, or agree "
+                       "with --drop SHA256 for each or --drop all",
+                       n_open);
+    if (hf_cli_agrees("Devices will lose them, also where an endpoint still needs them. Drop?"))
+        return HF_OK;
+    return hf_fail(why, HF_E_POLICY, "not dropped, so nothing was published; add them again");
 }
 
 /* ---- the signed list -------------------------------------------------------------------------- */
 
-static enum hf_err note(const struct hf_description *d, const uint8_t spki_sha256[HF_SHA256_LEN],
-                        struct hf_findings *findings, struct hf_why *why)
-{
-    char where[HF_TARGET_PATH_MAX], key[HF_SHA256_HEX_LEN];
-    snprintf(where, sizeof where, "%s/%s %" PRId64, d->set, d->profile, d->version);
-    hf_hex_encode(spki_sha256, HF_SHA256_LEN, key);
-    return hf_findings_add(findings, HF_LINT_DROPS_UNKNOWN_KEY, where, why,
-                           "the key %s is dropped and was not in the version before: devices that "
-                           "have it revoke it. Check that this is the SHA-256 of a key: that of a "
-                           "certificate has no effect",
-                           key);
-}
-
-/* Keys that --undrop takes from the list of the version before. */
 static enum hf_err check_undrops(const struct drops *drops, struct hf_why *why)
 {
-    const char *const *undrops = drops->change->undrops;
+    const char *const *undrops = drops->order->undrops;
     uint8_t key[HF_SHA256_LEN];
-
     for (size_t i = 0; undrops != NULL && undrops[i] != NULL; i++) {
         if (!hf_hex_decode(undrops[i], key, sizeof key) ||
-            !hf_description_drops(drops->change->before_description, key))
+            !hf_description_drops(&drops->before->description, key))
             return hf_fail(why, HF_E_ARGUMENT,
                            "--undrop %.80s: the version before drops no such key (expected the 64 "
                            "digits of one that `holdfastctl bundle list --json` shows)",
@@ -229,9 +189,8 @@ static enum hf_err check_undrops(const struct drops *drops, struct hf_why *why)
 
 static bool is_undropped(const struct drops *drops, const uint8_t spki_sha256[HF_SHA256_LEN])
 {
-    const char *const *undrops = drops->change->undrops;
+    const char *const *undrops = drops->order->undrops;
     uint8_t key[HF_SHA256_LEN];
-
     for (size_t i = 0; undrops != NULL && undrops[i] != NULL; i++) {
         if (hf_hex_decode(undrops[i], key, sizeof key) && memcmp(key, spki_sha256, sizeof key) == 0)
             return true;
@@ -239,8 +198,42 @@ static bool is_undropped(const struct drops *drops, const uint8_t spki_sha256[HF
     return false;
 }
 
-static enum hf_err check_count(const struct hf_description *d, struct hf_why *why)
+static enum hf_err add_unknown_drop(struct hf_bundle_built *built,
+                                    const uint8_t spki_sha256[HF_SHA256_LEN], struct hf_why *why)
 {
+    struct hf_description *d = &built->description;
+    char where[HF_TARGET_PATH_MAX], key[HF_SHA256_HEX_LEN];
+    if (hf_description_drops(d, spki_sha256))
+        return HF_OK;
+    memcpy(d->drops[d->n_drops++], spki_sha256, HF_SHA256_LEN);
+    built->n_unknown_drops++;
+    snprintf(where, sizeof where, "%s/%s %" PRId64, d->set, d->profile, d->version);
+    hf_hex_encode(spki_sha256, HF_SHA256_LEN, key);
+    return hf_findings_add(&built->findings, HF_LINT_DROPS_UNKNOWN_KEY, where, why,
+                           "the key %s is dropped and was not in the version before: devices that "
+                           "have it revoke it. Check that this is the SHA-256 of a key: that of a "
+                           "certificate has no effect",
+                           key);
+}
+
+static enum hf_err fill_in(const struct drops *drops, struct hf_bundle_built *built,
+                           struct hf_why *why)
+{
+    const struct hf_description *before = &drops->before->description;
+    struct hf_description *d = &built->description;
+    d->drops = calloc(drops->n_leaving + before->n_drops + drops->n_unknown + 1, sizeof *d->drops);
+    if (d->drops == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for a bundle");
+    for (size_t i = 0; i < before->n_drops; i++) {
+        const uint8_t *key = before->drops[i];
+        if (hf_bundle_find_key(drops->bundle, key) == NULL && !is_leaving(drops, key) &&
+            !is_undropped(drops, key))
+            memcpy(d->drops[d->n_drops++], key, HF_SHA256_LEN);
+    }
+    for (size_t i = 0; i < drops->n_leaving; i++)
+        memcpy(d->drops[d->n_drops++], drops->leaving[i]->cert.spki_sha256, HF_SHA256_LEN);
+    for (size_t i = 0; i < drops->n_unknown; i++)
+        HF_TRY(add_unknown_drop(built, drops->unknown[i], why));
     if (d->n_drops <= HF_REVOKED_MAX)
         return HF_OK;
     return hf_fail(why, HF_E_LIMIT,
@@ -252,49 +245,24 @@ static enum hf_err check_count(const struct hf_description *d, struct hf_why *wh
                    d->n_drops - HF_REVOKED_MAX);
 }
 
-static enum hf_err fill_in(const struct drops *drops, struct hf_description *d, size_t *n_strangers,
-                           struct hf_findings *findings, struct hf_why *why)
-{
-    const struct hf_description *before = drops->change->before_description;
-    const struct leaving *l = &drops->leaving;
-    const struct strangers *s = &drops->strangers;
-    size_t n = 0;
-    d->drops = calloc(l->n_anchors + before->n_drops + s->n_keys + 1, sizeof *d->drops);
-    if (d->drops == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for a bundle");
-    for (size_t i = 0; i < before->n_drops; i++) {
-        if (hf_bundle_find_key(drops->change->bundle, before->drops[i]) == NULL &&
-            !is_listed(l, before->drops[i]) && !is_undropped(drops, before->drops[i]))
-            memcpy(d->drops[d->n_drops++], before->drops[i], HF_SHA256_LEN);
-    }
-    for (size_t i = 0; i < l->n_anchors; i++)
-        memcpy(d->drops[d->n_drops++], l->anchors[i]->cert.spki_sha256, HF_SHA256_LEN);
-    for (size_t i = 0; i < s->n_keys; i++) {
-        if (hf_description_drops(d, s->spki_sha256[i]))
-            continue;
-        HF_TRY(note(d, s->spki_sha256[i], findings, why));
-        memcpy(d->drops[d->n_drops++], s->spki_sha256[i], HF_SHA256_LEN);
-        n++;
-    }
-    HF_TRY(check_count(d, why));
-    *n_strangers = n;
-    return HF_OK;
-}
-
-enum hf_err hf_bundle_drops_make(const struct hf_bundle_change *change, struct hf_description *d,
-                                 size_t *n_strangers, struct hf_findings *findings,
+/* The first version of a set follows nothing, and may still drop a root that an attacker installed. */
+enum hf_err hf_bundle_drops_make(const struct hf_bundle_order *order,
+                                 const struct hf_repo_bundle *before, struct hf_bundle_built *built,
                                  struct hf_why *why)
 {
-    struct drops drops = {.change = change};
-    enum hf_err err = find_leaving(change->bundle, change->before, &drops.leaving, why);
+    static const struct hf_repo_bundle nothing;
+    struct drops drops = {.order = order,
+                          .bundle = &built->bundle,
+                          .before = before == NULL ? &nothing : before};
+    enum hf_err err = find_leaving(&drops, why);
     if (err == HF_OK)
         err = check_undrops(&drops, why);
     if (err == HF_OK)
         err = agree(&drops, why);
     if (err == HF_OK)
-        err = fill_in(&drops, d, n_strangers, findings, why);
-    free(drops.leaving.anchors);
-    free(drops.leaving.is_agreed);
-    free(drops.strangers.spki_sha256);
+        err = fill_in(&drops, built, why);
+    free(drops.leaving);
+    free(drops.is_agreed);
+    free(drops.unknown);
     return err;
 }

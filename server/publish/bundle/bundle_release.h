@@ -7,6 +7,7 @@
 #define HF_PUBLISH_BUNDLE_RELEASE_H
 
 #include "server/publish/bundle/bundle_build.h"
+#include "server/publish/bundle/catalog.h"
 #include "server/publish/lint/lint_endpoints.h"
 #include "server/repository/publication.h"
 
@@ -34,5 +35,19 @@ struct hf_release_order {
 /** Prints what was published and what lint says. HF_E_POLICY for an error that is not accepted,
  *  and as hf_bundle_build and hf_publication_open. */
 HF_MUST_USE enum hf_err hf_release(const struct hf_release_order *order, struct hf_why *why);
+
+/** A release under way: the bundle that was asked for, and the profiles derived from it. */
+struct hf_release_run {
+    const struct hf_release_order *order;
+    struct hf_publication p;
+    struct hf_lint_endpoints endpoints;
+    struct hf_known_roots known;
+    struct hf_catalog catalog; /* as it was before */
+    struct hf_bundle_built built[1 + HF_DERIVED_MAX];
+    size_t n_built;
+    json_t *unlisted;        /* versions that are too old now */
+    int64_t targets_version; /* 0: there is nothing to publish, and the targets stay */
+    bool is_published;       /* neither published nor, with order->draft_file, signed */
+};
 
 #endif

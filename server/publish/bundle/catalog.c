@@ -95,65 +95,13 @@ void hf_catalog_view_close(struct hf_catalog_view *view)
     hf_trusted_set_free(&view->set);
 }
 
-/* ---- new sets and profiles ------------------------------------------------------------------- */
-
-/* What devices are told to ask for (`holdfast init --profile`). */
-static const char *const profiles[] = {"full", "rsa", "ecc", "legacy"};
-#define N_PROFILES (sizeof profiles / sizeof profiles[0])
-
-static bool is_usual(const char *profile)
-{
-    for (size_t i = 0; i < N_PROFILES; i++) {
-        if (strcmp(profiles[i], profile) == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool has_set(const struct hf_repo_bundles *bundles, const char *set)
-{
-    for (size_t i = 0; i < bundles->n_items; i++) {
-        if (strcmp(bundles->items[i].description.set, set) == 0)
-            return true;
-    }
-    return false;
-}
-
-static enum hf_err refuse_set(const struct hf_repo_bundles *bundles, const char *set,
-                              struct hf_why *why)
-{
-    for (size_t i = 0; i < bundles->n_items; i++) {
-        const char *near = bundles->items[i].description.set;
-        if (hf_cli_is_slip(set, near))
-            return hf_fail(why, HF_E_POLICY,
-                           "there is no set \"%s\", did you mean \"%s\"? --new creates it", set,
-                           near);
-    }
-    return hf_fail(why, HF_E_POLICY,
-                   "there is no set \"%s\" yet, holdfastctl bundle list shows those there are; "
-                   "--new creates it",
-                   set);
-}
-
-/* One that was begun in another set is no slip either, but may be meant for that set alone. */
-static enum hf_err refuse_profile(const char *set, const char *profile, struct hf_why *why)
-{
-    for (size_t i = 0; i < N_PROFILES; i++) {
-        if (hf_cli_is_slip(profile, profiles[i]))
-            return hf_fail(
-                why, HF_E_POLICY,
-                "set \"%s\" has no profile \"%s\", did you mean \"%s\"? --new creates it", set,
-                profile, profiles[i]);
-    }
-    return hf_fail(why, HF_E_POLICY,
-                   "set \"%s\" has no profile \"%s\", and devices ask for full, rsa, ecc or legacy "
-                   "unless they are configured otherwise; --new creates it",
-                   set, profile);
-}
-
 enum hf_err hf_bundle_check_begin(const struct hf_repo_bundles *bundles, const char *set,
                                   const char *profile, bool is_meant, struct hf_why *why)
 {
+    /* What devices are told to ask for (`holdfast init --profile`). */
+    static const char *const profiles[] = {"full", "rsa", "ecc", "legacy"};
+    const size_t n_profiles = sizeof profiles / sizeof profiles[0];
+    const char *near = NULL;
     bool exists = hf_repo_bundles_newest(bundles, set, profile) != NULL;
     if (exists && is_meant)
         return hf_fail(why, HF_E_ARGUMENT,
@@ -162,7 +110,33 @@ enum hf_err hf_bundle_check_begin(const struct hf_repo_bundles *bundles, const c
                        set, profile);
     if (exists || is_meant)
         return HF_OK;
-    if (bundles->n_items > 0 && !has_set(bundles, set))
-        return refuse_set(bundles, set, why);
-    return is_usual(profile) ? HF_OK : refuse_profile(set, profile, why);
+    bool has_set = bundles->n_items == 0;
+    for (size_t i = 0; i < bundles->n_items; i++) {
+        const char *other = bundles->items[i].description.set;
+        has_set = has_set || strcmp(other, set) == 0;
+        near = near == NULL && hf_cli_is_slip(set, other) ? other : near;
+    }
+    if (!has_set && near != NULL)
+        return hf_fail(why, HF_E_POLICY,
+                       "there is no set \"%s\", did you mean \"%s\"? --new creates it", set, near);
+    if (!has_set)
+        return hf_fail(why, HF_E_POLICY,
+                       "there is no set \"%s\" yet, holdfastctl bundle list shows those there are; "
+                       "--new creates it",
+                       set);
+    /* A profile of another set is no typo either, but may be meant for that set alone. */
+    near = NULL;
+    for (size_t i = 0; i < n_profiles; i++) {
+        if (strcmp(profiles[i], profile) == 0)
+            return HF_OK;
+        near = near == NULL && hf_cli_is_slip(profile, profiles[i]) ? profiles[i] : near;
+    }
+    if (near != NULL)
+        return hf_fail(why, HF_E_POLICY,
+                       "set \"%s\" has no profile \"%s\", did you mean \"%s\"? --new creates it",
+                       set, profile, near);
+    return hf_fail(why, HF_E_POLICY,
+                   "set \"%s\" has no profile \"%s\", and devices ask for full, rsa, ecc or legacy "
+                   "unless they are configured otherwise; --new creates it",
+                   set, profile);
 }
