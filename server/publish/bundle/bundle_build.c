@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- what goes in ----------------------------------------------------------------------------- */
+/* ---- what goes in ---------------------------------------------------------------------------- */
 
 static bool is_of_kind(const struct hf_cert *cert, enum hf_key_kind kind)
 {
@@ -83,9 +83,9 @@ static enum hf_err read_files(const struct hf_bundle_order *order, int64_t now_s
     return hf_fail(why, HF_E_POLICY, "all that was chosen has expired; choose roots in date");
 }
 
-/* ---- checks ----------------------------------------------------------------------------------- */
+/* ---- checks ---------------------------------------------------------------------------------- */
 
-/* What this holdfastctl does not support would be lost in the next version without a word. */
+/* A certificate that is not supported here would silently be lost in the next version. */
 static enum hf_err check_supported(const struct hf_bundle *bundle, const char *holder,
                                    struct hf_why *why)
 {
@@ -97,8 +97,7 @@ static enum hf_err check_supported(const struct hf_bundle *bundle, const char *h
                    holder, bundle->skipped[0].subject, bundle->skipped[0].what);
 }
 
-/* A device would take them and leave them out of its live store; published now, they are a
- * mistake. */
+/* A device would not use such an anchor, so to publish it now is a mistake. */
 static enum hf_err check_dates(const struct hf_anchor *anchor, int64_t now_s, struct hf_why *why)
 {
     const struct hf_cert *cert = &anchor->cert;
@@ -122,7 +121,7 @@ static enum hf_err check_dates(const struct hf_anchor *anchor, int64_t now_s, st
     return HF_OK;
 }
 
-/* What may not be in a bundle, whatever --accept says. The others are looked at all the same. */
+/* Errors that --accept cannot accept. One does not stop the check of the other anchors. */
 static enum hf_err check_anchor(const struct hf_bundle_order *order, const struct hf_vouching *by,
                                 struct hf_anchor *anchor, int64_t now_s,
                                 struct hf_findings *problems, struct hf_why *why)
@@ -144,7 +143,7 @@ static enum hf_err check_anchor(const struct hf_bundle_order *order, const struc
     return hf_vouching_check(by, &anchor->cert, subject, problems, why);
 }
 
-/* With other problems there is no question, since nothing is published; missing drops are listed. */
+/* With other problems nothing is published, so no question is asked; missing drops are listed. */
 static enum hf_err add_drops(const struct hf_bundle_order *order,
                              const struct hf_repo_bundle *before, struct hf_bundle_built *b,
                              struct hf_findings *problems, struct hf_why *why)
@@ -158,7 +157,7 @@ static enum hf_err add_drops(const struct hf_bundle_order *order,
     return hf_findings_add(problems, HF_LINT_SHRINKS, order->profile, why, "%s", missing.text);
 }
 
-/* ---- a version -------------------------------------------------------------------------------- */
+/* ---- a version ------------------------------------------------------------------------------- */
 
 /* Set, profile, version, and what is signed about each certificate. */
 static enum hf_err describe(const struct hf_bundle_order *order, struct hf_bytes pem,
@@ -213,7 +212,7 @@ static enum hf_err build(const struct hf_bundle_order *order, const struct hf_re
     return hf_bundle_to_pem(&b->bundle, &b->pem);
 }
 
-/* Order is of no account: neither in the file nor in the list of drops does a device look at it. */
+/* The order of certificates and of drops makes no difference to a device. */
 static bool is_same(const struct hf_bundle_built *b, const struct hf_repo_bundle *before)
 {
     if (b->bundle.n_anchors != before->bundle.n_anchors ||
@@ -233,7 +232,7 @@ static bool is_same(const struct hf_bundle_built *b, const struct hf_repo_bundle
     return true;
 }
 
-/* Each with the name of its file or certificate, so that one run is enough. */
+/* All problems, each with the name of its file or certificate: one run finds them all. */
 static enum hf_err refuse(const struct hf_findings *problems, struct hf_why *why)
 {
     if (problems->n_items == 1)
@@ -256,7 +255,8 @@ enum hf_err hf_bundle_build(const struct hf_bundle_order *order,
         err = read_files(order, now_s, &b.pem, &b.findings, &problems, why);
     if (err == HF_OK)
         err = build(order, before, now_s, &b, &problems, why);
-    /* Another error may follow from them: a --pin of what is in a file that could not be read. */
+    /* They come first: another error may be their consequence, such as a --pin for an unreadable
+     * file. */
     if (problems.n_items > 0 && err != HF_E_MEMORY)
         err = refuse(&problems, why);
     hf_findings_free(&problems);
@@ -279,7 +279,7 @@ void hf_bundle_built_free(struct hf_bundle_built *built)
     hf_findings_free(&built->findings);
 }
 
-/* ---- derived profiles ------------------------------------------------------------------------- */
+/* ---- derived profiles ------------------------------------------------------------------------ */
 
 enum hf_err hf_derivations_parse(const char *const *texts, const char *profile,
                                  struct hf_derivation *out, size_t *n_out, struct hf_why *why)
@@ -311,7 +311,8 @@ enum hf_err hf_derivations_parse(const char *const *texts, const char *profile,
     return HF_OK;
 }
 
-/* The drops of `full` that `before` still has, or that are unknown to both, as --drop would name them. */
+/* The drops of `full` that `before` still has, or that are unknown to both, as --drop would name
+ * them. */
 static size_t choose_drops(const struct hf_bundle_built *full, const struct hf_repo_bundle *before,
                            char (*hex)[HF_SHA256_HEX_LEN], const char **out)
 {

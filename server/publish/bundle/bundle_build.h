@@ -1,4 +1,4 @@
-/* From certificate files to a bundle that may be signed: the next version of its set and profile. */
+/* From certificate files to the next version of a set and profile, as it may be signed. */
 #ifndef HF_PUBLISH_BUNDLE_BUILD_H
 #define HF_PUBLISH_BUNDLE_BUILD_H
 
@@ -54,9 +54,10 @@ struct hf_bundle_built {
 
 /**
  * Read, check (parse, CA, key policy, in date at `now_s`, no duplicates, self-signatures, known or
- * pinned) and describe the certificates of `order`. `before` is the newest listed bundle of that set and
- * profile, NULL for none. May ask on the terminal about roots that go. I/O: reads files.
- * HF_E_POLICY when anything is wrong with a file or certificate: all of it is on standard error.
+ * pinned) and describe the certificates of `order`. `before` is the newest listed bundle of that
+ * set and profile, NULL for none. May ask on the terminal about roots that are dropped. I/O: reads
+ * files. HF_E_POLICY when anything is wrong with a file or certificate: all of it is on standard
+ * error.
  */
 HF_MUST_USE enum hf_err hf_bundle_build(const struct hf_bundle_order *order,
                                         const struct hf_repo_bundle *before, int64_t now_s,
@@ -79,9 +80,9 @@ HF_MUST_USE enum hf_err hf_derivations_parse(const char *const *texts, const cha
                                              struct hf_why *why);
 
 /**
- * The next version of a derived profile, from the new `full`, which `full_order` asked for, with its
- * dates. What `full` drops may go from it unasked; whatever else it had and would lose is asked about.
- * `before`: its newest version, NULL for none.
+ * The next version of a derived profile, from the new `full`, which `full_order` asked for, with
+ * its dates. What `full` drops may go from it unasked; whatever else it had and would lose is asked
+ * about. `before`: its newest version, NULL for none.
  */
 HF_MUST_USE enum hf_err hf_bundle_derive(const struct hf_bundle_built *full,
                                          const struct hf_derivation *derivation,
@@ -89,26 +90,28 @@ HF_MUST_USE enum hf_err hf_bundle_derive(const struct hf_bundle_built *full,
                                          const struct hf_repo_bundle *before, int64_t now_s,
                                          struct hf_bundle_built *out, struct hf_why *why);
 
-/* ---- steps of hf_bundle_build in files of their own ------------------------------------------- */
+/* Steps of hf_bundle_build in files of their own. */
 
 /**
- * bundle_notes.c: fill in `d->notes`, what is signed about the certificates of `bundle`: which are no
- * plain anchors, and the dates their publisher sets.
+ * bundle_notes.c: fill in `d->notes`, what is signed about the certificates of `bundle`: which are
+ * no plain anchors, and the dates their publisher sets.
  *
  * A CA that is not self-issued is "cross-signed" if a self-issued certificate of the same key is in
  * the bundle too: then it is a known root's key under another issuer. Any other is an intermediate
- * and needs --allow-intermediate, but for one that `from` has as such: without it, and for what is no
- * CA, `problems` says so.
+ * and needs --allow-intermediate, but for one that `from` has as such: without it, and for what is
+ * no CA, `problems` says so.
  *
- * A date that `noted` (the bundle to copy, or the version before, or NULL) has for a certificate stays in
- * force unless this command gives another one or "none": a restriction once signed must not vanish
- * because it was not typed again. Nor because another certificate of the same key is added: it is
- * distrusted from the same day; and removed with the one it comes in place of.
+ * A date that `noted` (the bundle to copy, or the version before, or NULL) has for a certificate
+ * stays in force unless this command gives another one or "none": a signed restriction must not
+ * vanish because it was not typed again, or because another certificate of the same key was added.
+ * That one is distrusted from the same day, and removed on the day of the certificate that it
+ * replaces.
  *
- * A date of distrust that a table has is signed where the options ask for it; and where a whole table
- * chose the root and the date has passed: a list of roots comes with its limits.
+ * A date of distrust that a table has is signed where the options ask for it; and where a whole
+ * table chose the root and the date has passed: a list of roots comes with its limits.
  *
- * HF_E_ARGUMENT for a date that is none, or a fingerprint that fits no certificate or several. No I/O.
+ * HF_E_ARGUMENT for a date that is none, or a fingerprint that fits no certificate or several. No
+ * I/O.
  */
 HF_MUST_USE enum hf_err hf_bundle_notes_make(const struct hf_bundle_order *order,
                                              const struct hf_bundle *bundle,
@@ -117,22 +120,24 @@ HF_MUST_USE enum hf_err hf_bundle_notes_make(const struct hf_bundle_order *order
                                              struct hf_why *why);
 
 /**
- * bundle_drops.c: fill in the drops of `built`, a bundle with a description, that follows `before` (NULL:
- * none). A device swaps to a bundle without an anchor that it needs only if the publisher signed that
- * intent, so nothing gets in here unasked.
+ * bundle_drops.c: fill in the drops of `built`, a bundle with a description, that follows `before`
+ * (NULL: none). A device swaps to a bundle without an anchor that it needs only if the publisher
+ * signed that intent, so no key is dropped without agreement.
  *
- * Dropped are the keys of the version before that this one lacks, and whatever that one dropped
- * and this one does not bring back: a device that slept through a version must still learn what
- * went. Each key that goes now must be agreed to: by --drop ("all"; 16 digits or more of the SHA-256
- * of the certificate or of its key; a file with the certificate), or, without --drop and with a
- * terminal, by a person. A file, or all 64 digits of a key, may also name a key that neither version
- * has: one that another party installed on devices. These come last, and each is noted in the findings.
+ * The drops are the keys of the version before that this one lacks, and the drops of that version,
+ * but for keys that this one has again: a device that missed a version must still learn what was
+ * dropped. Each key that is dropped now needs agreement: by --drop ("all"; 16 digits or more of the
+ * SHA-256 of the certificate or of its key; a file with the certificate), or, without --drop and
+ * with a terminal, by the operator. A file, or all 64 digits of a key, may also name a key that
+ * neither version has: one that an attacker installed on devices. These come last, and each is
+ * noted in the findings.
  *
- * What --undrop names is no longer carried on: a device that still holds such a root trusts it again.
+ * A key that --undrop names is removed from the drops: a device that still holds such a root trusts
+ * it again.
  *
- * HF_E_POLICY with a list on standard error when not all is agreed to; HF_E_ARGUMENT when --drop names
- * what stays, or --undrop what the version before did not drop; HF_E_LIMIT for more keys than a device
- * keeps. I/O: reads those files.
+ * HF_E_POLICY with a list on standard error when not all is agreed to; HF_E_ARGUMENT when --drop
+ * names what stays, or --undrop what the version before did not drop; HF_E_LIMIT for more keys than
+ * a device keeps. I/O: reads those files.
  */
 HF_MUST_USE enum hf_err hf_bundle_drops_make(const struct hf_bundle_order *order,
                                              const struct hf_repo_bundle *before,

@@ -16,7 +16,7 @@ struct drops {
     const struct hf_bundle_order *order;
     const struct hf_bundle *bundle; /* the new one */
     const struct hf_repo_bundle *before;
-    /* Anchors that go now: of the version before, one per key. */
+    /* Anchors of the version before that this one lacks, one per key. */
     const struct hf_anchor **leaving; /* owned */
     bool *is_agreed;                  /* owned */
     size_t n_leaving;
@@ -49,8 +49,6 @@ static enum hf_err find_leaving(struct drops *drops, struct hf_why *why)
     }
     return HF_OK;
 }
-
-/* ---- agreement -------------------------------------------------------------------------------- */
 
 static bool is_of(const struct hf_fingerprint *f, const struct hf_cert *cert)
 {
@@ -170,8 +168,6 @@ static enum hf_err agree(struct drops *drops, struct hf_why *why)
     return hf_fail(why, HF_E_POLICY, "not dropped, so nothing was published; add them again");
 }
 
-/* ---- the signed list -------------------------------------------------------------------------- */
-
 static enum hf_err check_undrops(const struct drops *drops, struct hf_why *why)
 {
     const char *const *undrops = drops->order->undrops;
@@ -245,7 +241,7 @@ static enum hf_err fill_in(const struct drops *drops, struct hf_bundle_built *bu
                    d->n_drops - HF_REVOKED_MAX);
 }
 
-/* The first version of a set follows nothing, and may still drop a root that an attacker installed. */
+/* A first version, too, may drop a root that an attacker installed. */
 enum hf_err hf_bundle_drops_make(const struct hf_bundle_order *order,
                                  const struct hf_repo_bundle *before, struct hf_bundle_built *built,
                                  struct hf_why *why)

@@ -48,7 +48,7 @@ static void take_earlier(int64_t *date_s, int64_t other_s)
 }
 
 /* The dates that `noted` has: for the very certificate; or, for one that was not there before, for
- * others of its key. To a chain it makes no difference by which of them it ends in that key. */
+ * others of its key: a chain can end in any of them. */
 static void inherit_dates(const struct hf_bundle *bundle, const struct hf_bundle *noted,
                           const struct hf_cert *cert, struct hf_anchor_note *note)
 {
@@ -68,8 +68,8 @@ static void inherit_dates(const struct hf_bundle *bundle, const struct hf_bundle
     }
 }
 
-/* The date of distrust that a table has for it, where that is to be signed. `is_copied`: it comes from
- * another bundle, with the dates that it has there. */
+/* The date of distrust that a table has for it, where that is to be signed. `is_copied`: it comes
+ * from another bundle, with the dates that it has there. */
 static int64_t date_of_tables(const struct hf_bundle_order *order, bool is_copied,
                               const struct hf_cert *cert, int64_t now_s)
 {
@@ -159,7 +159,7 @@ enum hf_err hf_bundle_notes_make(const struct hf_bundle_order *order,
         free(notes);
         return err;
     }
-    /* Only those with something to say are signed. */
+    /* Plain anchors without dates need no note. */
     for (size_t i = 0; i < bundle->n_anchors; i++) {
         if (notes[i].use != HF_USE_ANCHOR || notes[i].distrust_after_s != HF_TIME_NONE ||
             notes[i].remove_after_s != HF_TIME_NONE)

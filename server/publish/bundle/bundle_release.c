@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- what is built ---------------------------------------------------------------------------- */
-
 static const struct hf_repo_bundle *newest(const struct hf_release_run *r, const char *profile)
 {
     return hf_repo_bundles_newest(&r->catalog.bundles, r->order->bundle.set, profile);
@@ -28,7 +26,7 @@ static const struct hf_cert *find_meant(const struct hf_bundle *bundle, const ch
     return NULL;
 }
 
-/* What fits nothing is most likely a typo, unless an earlier version held it. */
+/* A text that matches nothing is most likely a typo, unless an earlier version held that root. */
 static enum hf_err refuse_to_remove(const struct hf_release_run *r,
                                     const struct hf_repo_bundle *from, const char *text,
                                     struct hf_why *why)
@@ -58,7 +56,8 @@ static enum hf_err refuse_to_remove(const struct hf_release_run *r,
                    text, from->target->path);
 }
 
-/* The bundle that `from_profile` names, NULL where it names none; it must have what is to be removed. */
+/* The bundle that `from_profile` names, NULL where it names none; it must have what is to be
+ * removed. */
 static enum hf_err find_from(const struct hf_release_run *r, const struct hf_repo_bundle **out,
                              struct hf_why *why)
 {
@@ -88,8 +87,7 @@ static enum hf_err build_all(struct hf_release_run *r, struct hf_why *why)
     struct hf_derivation derivations[HF_DERIVED_MAX];
     size_t n = 0;
     const char *from = r->order->from_profile;
-    /* A name that cannot be one is refused where the bundle is named, a line that is to begin with
-     * itself where that is looked up. */
+    /* hf_bundle_build refuses an invalid name, and find_from a profile that does not exist yet. */
     if (hf_set_name_is_valid(order.set) && hf_set_name_is_valid(order.profile) &&
         (from == NULL || strcmp(from, order.profile) != 0))
         HF_TRY(hf_bundle_check_begin(&r->catalog.bundles, order.set, order.profile,
@@ -109,8 +107,6 @@ static enum hf_err build_all(struct hf_release_run *r, struct hf_why *why)
     return HF_OK;
 }
 
-/* ---- lint ------------------------------------------------------------------------------------- */
-
 /* What an rsa or ecc is compared with: the full that is signed with it, or the newest there is. */
 static const struct hf_bundle *find_full(const struct hf_release_run *r)
 {
@@ -122,8 +118,8 @@ static const struct hf_bundle *find_full(const struct hf_release_run *r)
     return full == NULL ? NULL : &full->bundle;
 }
 
-/* An unchanged bundle is compared with the version before it, as lint does. Errors that were accepted
- * when it was signed stay accepted. */
+/* An unchanged bundle is compared with the version before it, as lint does. Errors that were
+ * accepted when it was signed stay accepted. */
 static enum hf_err lint_one(const struct hf_release_run *r, const struct hf_lint *lint,
                             struct hf_bundle_built *b, struct hf_why *why)
 {
@@ -147,8 +143,9 @@ static enum hf_err lint_one(const struct hf_release_run *r, const struct hf_lint
     return hf_findings_accept(&b->findings, r->order->accepts, why);
 }
 
-/* Fills in the findings of each bundle. HF_E_POLICY with the first error, all of them on standard error:
- * also of what is unchanged, which may wait to be published, or be out and cut devices off. */
+/* Fills in the findings of each bundle. HF_E_POLICY with the first error; all are on standard
+ * error. An unchanged bundle is checked too: it may wait to be published, or cut devices off
+ * already. */
 static enum hf_err lint_all(struct hf_release_run *r, struct hf_why *why)
 {
     const struct hf_finding *first = NULL;
@@ -174,17 +171,14 @@ static enum hf_err lint_all(struct hf_release_run *r, struct hf_why *why)
         return HF_OK;
     for (size_t i = 0; n_errors > 1 && i < r->n_built; i++)
         hf_findings_print(&r->built[i].findings, 0, stderr);
-    /* The same sentence for every line would hide which it is about: each says where it was found. */
     return hf_fail(why, HF_E_POLICY,
                    "nothing was published: %s (%s): %s. If that is meant to be, --accept %s",
                    hf_lint_code_name(first->code), first->where, first->sentence,
                    hf_lint_code_name(first->code));
 }
 
-/* ---- the new targets metadata ----------------------------------------------------------------- */
-
-/* Is there a new version, or a reason to sign the same targets again: what waits can be published now,
- * or the end is near? */
+/* Is there a new version, or a reason to sign the same targets again: signed targets wait and can
+ * be published now, or the targets expire soon? */
 static enum hf_err has_work(struct hf_release_run *r, bool *out, struct hf_why *why)
 {
     bool has_new = r->catalog.is_waiting && r->p.is_used[HF_KEYS_ONLINE] &&
@@ -197,9 +191,9 @@ static enum hf_err has_work(struct hf_release_run *r, bool *out, struct hf_why *
                : hf_publication_is_due(&r->p, HF_ROLE_TARGETS, &r->catalog.targets->env, out, why);
 }
 
-/* List the bundle in `targets`, stage its content under the name that listing gives it, and no longer
- * list what is older than the newest versions to keep. Signed besides the description are the errors of
- * lint that were accepted, which devices ignore. */
+/* List the bundle in `targets`, stage its content under the name that listing gives it, and no
+ * longer list what is older than the newest versions to keep. Signed besides the description are
+ * the errors of lint that were accepted, which devices ignore. */
 static enum hf_err list_and_stage(struct hf_release_run *r, json_t *targets,
                                   struct hf_bundle_built *built, struct hf_why *why)
 {
@@ -262,7 +256,7 @@ static enum hf_err send_out(struct hf_release_run *r, struct hf_why *why)
 enum hf_err hf_release(const struct hf_release_order *order, struct hf_why *why)
 {
     struct hf_release_run r = {.order = order, .p.lock = -1, .unlisted = json_array()};
-    /* Servers take their time: they are asked before the repository is locked and any key is opened. */
+    /* Servers may answer slowly: ask them before the repository is locked and any key is opened. */
     enum hf_err err = hf_lint_endpoints_load(&order->endpoints, &r.endpoints, why);
     if (err == HF_OK)
         err = hf_publication_open(&order->place, &r.p, why);

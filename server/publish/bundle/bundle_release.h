@@ -1,7 +1,7 @@
 /*
- * The way that a new version of a bundle goes, whichever command makes it: built on the newest one,
- * looked at by lint, its profiles derived, all of them signed in one targets metadata, and published
- * where the online keys are at hand.
+ * How every command makes a new version of a bundle: build it on the newest version, derive its
+ * profiles, check all of them with lint, sign them in one targets metadata, and publish if the
+ * online keys are here.
  */
 #ifndef HF_PUBLISH_BUNDLE_RELEASE_H
 #define HF_PUBLISH_BUNDLE_RELEASE_H
@@ -11,11 +11,11 @@
 #include "server/publish/lint/lint_endpoints.h"
 #include "server/repository/publication.h"
 
-/* Older versions stay listed so that a device that decided on one just now can still fetch it. */
+/* Older versions stay listed, so that a device that has just selected one can still fetch it. */
 #define HF_KEEP_DEFAULT 5
 #define HF_KEEP_MAX 1000
 
-/** What a command was told. Lists are NULL-terminated or NULL; all is borrowed. */
+/** The options of a command. Lists are NULL-terminated or NULL; all is borrowed. */
 struct hf_release_order {
     struct hf_publication_context place;
     struct hf_bundle_order bundle; /* `from`, `known`, `self_signed` are filled in here */

@@ -1,6 +1,6 @@
 /*
  * The newest signed bundles of a repository, published or waiting to be: what the next version is
- * built on, and what list, diff, lint and plan look at.
+ * built on, and what list, diff, lint and plan read.
  */
 #ifndef HF_PUBLISH_CATALOG_H
 #define HF_PUBLISH_CATALOG_H
@@ -14,8 +14,8 @@ struct hf_catalog {
     struct hf_repo_bundles bundles;
 };
 
-/** From verified metadata (hf_trusted_set borrowed as long as the catalog). hf_catalog_free `out`, also
- *  after a failure. */
+/** From verified metadata (hf_trusted_set borrowed as long as the catalog). hf_catalog_free `out`,
+ *  also after a failure. */
 HF_MUST_USE enum hf_err hf_catalog_load(const struct hf_repo *repo,
                                         const struct hf_trusted_set *set, struct hf_catalog *out,
                                         struct hf_why *why);
@@ -30,7 +30,7 @@ HF_MUST_USE enum hf_err hf_catalog_find(const struct hf_catalog *catalog, const 
                                         const char *profile, int64_t version,
                                         const struct hf_repo_bundle **out, struct hf_why *why);
 
-/** A repository opened to be looked at: without keys, lock, or regard to dates. */
+/** A repository opened for reading: without keys or lock, and dates are not checked. */
 struct hf_catalog_view {
     struct hf_repo repo;
     struct hf_trusted_set set;
@@ -49,14 +49,14 @@ HF_MUST_USE enum hf_err hf_catalog_check_has(const struct hf_catalog *catalog, c
 bool hf_catalog_is_of(const struct hf_repo_bundle *bundle, const char *set, const char *profile);
 
 /*
- * May a bundle begin a new line, a set and profile of which nothing was published yet? A name that
- * was mistyped is signed and served like any other, and no device ever asks for it.
+ * May a bundle be the first of its set and profile? A mistyped name would be signed and served like
+ * any other, and no device would ever ask for it.
  */
 
 /**
- * New without a word may be: the first set of a repository, and the profiles full, rsa, ecc and
- * legacy. Anything else HF_E_POLICY, with the name that was meant if one is near, unless `is_meant`
- * (--new); HF_E_ARGUMENT if that is said of what exists already. No I/O.
+ * Allowed without --new: the first set of a repository, and the profiles full, rsa, ecc and legacy.
+ * HF_E_POLICY for any other new name, with a similar existing name, unless `is_meant` (--new).
+ * HF_E_ARGUMENT for --new with a set and profile that exist already. No I/O.
  */
 HF_MUST_USE enum hf_err hf_bundle_check_begin(const struct hf_repo_bundles *bundles,
                                               const char *set, const char *profile, bool is_meant,

@@ -41,9 +41,7 @@ enum hf_err hf_publish_report_print_take(struct hf_publish_report *report, FILE 
                               out, why);
 }
 
-/* ---- a release -------------------------------------------------------------------------------- */
-
-/* Signed by an earlier command, and not published by this one. */
+/* An earlier command signed targets, and this one did not publish them. */
 static bool waits(const struct hf_release_run *run)
 {
     return run->targets_version == 0 && run->catalog.is_waiting;
@@ -153,9 +151,7 @@ static json_t *bundle_json(const struct hf_release_run *run, const struct hf_bun
         object = hf_json_set_take(object, "anchors", hf_json_anchors(new));
         object = hf_json_set_take(object, "added", only_in(new, old));
         object = hf_json_set_take(object, "removed", only_in(old, new));
-        object = hf_json_set_take(object, "drops",
-                                  hf_json_hashes(d->drops,
-                                                 d->n_drops));
+        object = hf_json_set_take(object, "drops", hf_json_hashes(d->drops, d->n_drops));
     }
     return hf_json_set_take(object, "findings", hf_findings_to_json(&built->findings));
 }

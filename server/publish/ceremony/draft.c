@@ -96,8 +96,8 @@ static enum hf_err parse_role(const json_t *json, enum hf_top_role *out, struct 
     return HF_OK;
 }
 
-/* May be absent; what the roots prove is seen when a holder's keys know one of them. The last of them is
- * in force where the one after it is still to come. */
+/* May be absent; what the roots prove is seen when a holder's keys know one of them. The last of
+ * them is in force where the one after it is still to come. */
 static enum hf_err parse_roots(struct hf_draft *draft, struct hf_why *why)
 {
     const json_t *to_come = json_object_get(draft->json, "root_to_come");

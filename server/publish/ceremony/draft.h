@@ -1,7 +1,7 @@
 /*
  * A draft: metadata that waits for signatures, as one file that is carried from key holder to key
- * holder. It brings along all that a holder needs to see what is signed, on a machine that has
- * nothing but this file and a key:
+ * holder. It holds all that a holder needs to see what is signed, on a machine that has only this
+ * file and a key:
  *
  *     {"format": "holdfast-draft", "version": 1, "role": "root" or "targets",
  *      "root":       the newest root metadata, byte for byte as text: whose keys must sign
@@ -14,11 +14,12 @@
  *      "signatures": those gathered so far
  *      "names":      names of key files by key id, for people}
  *
- * A draft of root must be signed by the thresholds of the root in it and of its own (TUF 5.3.4), one
- * of targets by that of the root in it. Under a root to come the targets keys of the root before may
- * sign too. Two ordinary ceremonies (add the new targets keys, later remove the old ones) reach the
- * same end, but devices accept a stolen targets key until the second one has gathered its signatures;
- * a root to come removes it with the first. Nothing in it is trusted before a person has looked.
+ * A draft of root must be signed by the thresholds of the root in it and of its own (TUF 5.3.4),
+ * one of targets by that of the root in it. Under a root to come the targets keys of the root
+ * before may sign too. Two ordinary ceremonies (add the new targets keys, later remove the old
+ * ones) reach the same end, but devices accept a stolen targets key until the second one has
+ * gathered its signatures; a root to come removes it with the first. Nothing in a draft is trusted
+ * before a person has reviewed it.
  */
 #ifndef HF_PUBLISH_DRAFT_H
 #define HF_PUBLISH_DRAFT_H
@@ -40,11 +41,11 @@ struct hf_draft {
 };
 
 /**
- * Read a draft, and check that it could ever be published: it follows the root in it, thresholds can
- * be met, no key id means two keys, no text would confuse a terminal, and the files are those that
- * are listed. Signatures are not looked at (draft_signatures.h). HF_E_FORMAT, HF_E_LIMIT, HF_E_SIGNATURE
- * for a root that its own keys, or a root to come that those before it, did not sign. `out` is
- * written on HF_OK only; hf_draft_free it.
+ * Read a draft, and check that it could ever be published: it follows the root in it, thresholds
+ * can be met, no key id means two keys, no text would confuse a terminal, and the files are those
+ * that are listed. Signatures are not verified (draft_signatures.h). HF_E_FORMAT, HF_E_LIMIT,
+ * HF_E_SIGNATURE for a root that its own keys, or a root to come that those before it, did not
+ * sign. `out` is written on HF_OK only; hf_draft_free it.
  */
 HF_MUST_USE enum hf_err hf_draft_parse(struct hf_bytes text, struct hf_draft *out,
                                        struct hf_why *why);
@@ -65,8 +66,8 @@ HF_MUST_USE enum hf_err hf_draft_make(const struct hf_draft_parts *parts, struct
                                       struct hf_why *why);
 
 /**
- * Put another value in place of "signed", "signatures" or "names" (taken, also on failure), and look
- * at the whole again. The draft is as it was when this fails.
+ * Put another value in place of "signed", "signatures" or "names" (taken, also on failure), and
+ * check the draft again. The draft is unchanged when this fails.
  */
 HF_MUST_USE enum hf_err hf_draft_set_take(struct hf_draft *draft, const char *member, json_t *value,
                                           struct hf_why *why);
@@ -91,7 +92,7 @@ const struct hf_envelope *hf_draft_envelope(const struct hf_draft *draft);
 /** Are these the same bytes to sign? */
 bool hf_draft_is_same_signed(const struct hf_envelope *a, const struct hf_envelope *b);
 
-/** SHA-256 of the very bytes that are signed: stays as signatures come. */
+/** SHA-256 of exactly the signed bytes: more signatures do not change it. */
 void hf_draft_digest(const struct hf_draft *draft, uint8_t out[HF_SHA256_LEN]);
 
 /** The name that goes with a key id, "" without one. Borrowed. */
@@ -108,17 +109,18 @@ HF_MUST_USE enum hf_err hf_draft_read(const char *path, struct hf_draft *out, st
 /** HF_E_STATE when the name is taken. */
 HF_MUST_USE enum hf_err hf_draft_create(const char *path, const struct hf_draft *draft,
                                         struct hf_why *why);
-/** In the place of what is there, whole or not at all. */
+/** Replaces the file, atomically. */
 HF_MUST_USE enum hf_err hf_draft_write(const char *path, const struct hf_draft *draft,
                                        struct hf_why *why);
 
-/* draft_check.c: what a draft must be beyond well-formed, before a holder is asked to sign it. No I/O. */
+/* draft_check.c: what a draft must be beyond well-formed, before a holder is asked to sign it. No
+ * I/O. */
 
 /** Everything hf_draft_parse promises besides the form; HF_E_FORMAT. Sets is_before_verified. */
 HF_MUST_USE enum hf_err hf_draft_check(struct hf_draft *draft, struct hf_why *why);
 
 /** Before a key signs: HF_E_STATE for a draft made more than a day after now. Its time of signing
- *  becomes the least that devices take the time to be. */
+ *  becomes the clock floor of devices. */
 HF_MUST_USE enum hf_err hf_draft_check_clock(const struct hf_draft *draft, int64_t now_s,
                                              struct hf_why *why);
 

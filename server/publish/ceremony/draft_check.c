@@ -10,7 +10,7 @@
 
 #define VERSION_STEP_MAX 1000 /* numbers that were begun and lost are few */
 
-/* ---- text that would confuse a terminal ------------------------------------------------------- */
+/* ---- text that would confuse a terminal ------------------------------------------------------ */
 
 static size_t count_line_ends(struct hf_bytes text)
 {
@@ -35,7 +35,7 @@ static size_t count_pem_line_ends(const json_t *keys)
     return n;
 }
 
-/* In what is signed nothing but a PEM has a reason to hold any. */
+/* In signed metadata only a PEM may contain one. */
 static enum hf_err check_controls(const struct hf_envelope *env, struct hf_why *why)
 {
     struct hf_bytes text = hf_buf_bytes(&env->signed_bytes);
@@ -87,10 +87,10 @@ static enum hf_err check_key_ids(const struct hf_root *root, struct hf_why *why)
     return HF_OK;
 }
 
-/* ---- root ------------------------------------------------------------------------------------- */
+/* ---- root ------------------------------------------------------------------------------------ */
 
 /* To devices an id is a label. People ask a holder for the id of a new key, and the answer must not
- * fit a key that an attacker made: it is computed from the key, and from no more. */
+ * fit a key that an attacker made: it is computed from the key alone. */
 static enum hf_err check_new_key(const char *key_id, const json_t *object, struct hf_why *why)
 {
     struct hf_public_key key = {0};
@@ -180,9 +180,9 @@ static enum hf_err check_next_root(const struct hf_root *before, const struct hf
     return check_keys(before, next, why);
 }
 
-/* ---- targets ---------------------------------------------------------------------------------- */
+/* ---- targets --------------------------------------------------------------------------------- */
 
-/* Versions only rise, so one that leaps up is the last. Former targets without valid signatures could
+/* Versions only rise, so none can follow a huge one. Targets before without valid signatures could
  * name any version: they count as none. */
 static enum hf_err check_step(const struct hf_draft *draft, const char *what, int64_t before,
                               int64_t version, struct hf_why *why)
@@ -224,7 +224,7 @@ static int64_t newest_before(const struct hf_draft *draft, const struct hf_descr
     return newest;
 }
 
-/* What is newly listed must be there to be looked at. */
+/* The content of a newly listed file must be in the draft, so that a holder can review it. */
 static enum hf_err check_listed(const struct hf_draft *draft, struct hf_why *why)
 {
     const json_t *before = json_object_get(draft->before.env.signed_part, "targets");
@@ -249,7 +249,7 @@ static enum hf_err check_listed(const struct hf_draft *draft, struct hf_why *why
     return HF_OK;
 }
 
-/* A root to come is one that could be published on this day: both thresholds signed it (5.3.4). */
+/* A root to come could be published today: both thresholds have signed it (5.3.4). */
 static enum hf_err check_root_to_come(const struct hf_draft *draft, struct hf_why *why)
 {
     const struct hf_root *before = &draft->root_before;
@@ -299,7 +299,7 @@ enum hf_err hf_draft_check(struct hf_draft *draft, struct hf_why *why)
                                        : check_targets(draft, why);
 }
 
-/* ---- clocks ----------------------------------------------------------------------------------- */
+/* ---- clocks ---------------------------------------------------------------------------------- */
 
 enum hf_err hf_draft_check_clock(const struct hf_draft *draft, int64_t now_s, struct hf_why *why)
 {

@@ -1,7 +1,7 @@
 /*
- * The roots that led to the one a draft follows. An attacker who carries a draft could make up that root, and
- * then what it changes would be shown against a lie: so a draft brings the roots before, and they are
- * walked from the one that a holder's keys know, as a device walks them (TUF 5.3).
+ * The roots that led to the one a draft follows. An attacker who carries a draft could invent that
+ * root, and the changes shown would be wrong. So a draft includes the roots before, and they are
+ * walked from the root that is stored beside the holder's keys, as a device walks them (TUF 5.3).
  */
 #ifndef HF_PUBLISH_DRAFT_ROOTS_H
 #define HF_PUBLISH_DRAFT_ROOTS_H
@@ -21,17 +21,17 @@ HF_MUST_USE enum hf_err hf_draft_check_follows(const struct hf_draft *draft, con
                                                struct hf_why *why);
 
 /**
- * Does the draft's root follow from the one that the holder's keys know (trusted_root.h)? That is root.json in
- * the holder's folder, and in those of key files that were given. Without such a file there is nothing to
- * compare, and `is_known` is false. HF_E_ROLLBACK when they know a newer root than the draft's;
- * HF_E_SIGNATURE when theirs leads to another, or the draft does not show how it leads to its own.
+ * Does the draft's root follow from the one that the holder's keys know (trusted_root.h)? That is
+ * root.json in the holder's folder, and in those of key files that were given. Without such a file
+ * `is_known` is false. HF_E_ROLLBACK when they know a newer root than the draft's; HF_E_SIGNATURE
+ * when theirs leads to another, or the draft does not show how it leads to its own.
  */
 HF_MUST_USE enum hf_err hf_draft_check_trusted_roots(const struct hf_draft *draft,
                                                      const struct hf_key_set *holder,
                                                      bool *is_known, struct hf_why *why);
 
-/** Let those files be the draft's root, to which they lead (checked again). One that was not there is
- *  not made, and a root that is still to be published is not taken. As above, and HF_E_STORAGE. */
+/** Replace those files by the draft's root, to which they lead (checked again). A missing file is
+ *  not created, and a root that is not published yet is not stored. As above, and HF_E_STORAGE. */
 HF_MUST_USE enum hf_err hf_draft_update_trusted_roots(const struct hf_draft *draft,
                                                       const struct hf_key_set *holder,
                                                       struct hf_why *why);

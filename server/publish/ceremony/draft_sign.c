@@ -40,7 +40,7 @@ static enum hf_err add_who_is_missing(const struct hf_signature_status *status, 
     return HF_E_KEY;
 }
 
-/* What was named must be of use; a folder may contain anything. */
+/* A key that was named must be able to sign; a folder may contain any keys. */
 static enum hf_err check_given(const struct hf_draft *draft,
                                const struct hf_signature_status *status,
                                const struct hf_key_set *holder, struct hf_why *why)
@@ -90,7 +90,7 @@ enum hf_err hf_draft_find_keys(const struct hf_draft *draft, struct hf_key_set *
     return err;
 }
 
-/* The names, which may be refused, come first: then the draft is as it was. Takes them. */
+/* Takes `names`. They come first: if they are refused, the draft is unchanged. */
 static enum hf_err add_signatures(struct hf_draft *draft, const json_t *more, json_t *names,
                                   struct hf_why *why)
 {
@@ -107,7 +107,7 @@ static enum hf_err add_signatures(struct hf_draft *draft, const json_t *more, js
     return err;
 }
 
-/* The one place that signs makes a whole file; the signatures in it are what is wanted here. */
+/* hf_signer_sign makes a whole metadata file; its signatures are taken out of it. */
 enum hf_err hf_draft_sign(struct hf_draft *draft, struct hf_key_set *holder, size_t *n_signed,
                           struct hf_why *why)
 {
@@ -145,7 +145,7 @@ enum hf_err hf_draft_sign(struct hf_draft *draft, struct hf_key_set *holder, siz
     return err;
 }
 
-/* Also what it is compared with: else two holders may have been shown two differences. */
+/* With the same roots and targets before: else two holders were shown different changes. */
 static bool is_same_draft(const struct hf_draft *a, const struct hf_draft *b)
 {
     return a->role == b->role && hf_bytes_equal(hf_draft_root_file(a), hf_draft_root_file(b)) &&

@@ -39,7 +39,7 @@ static void list_quorum(const struct hf_draft *draft, const struct hf_root *root
     }
 }
 
-/* A root of other makers may list one key under two ids; it counts once. */
+/* A root made by another program may list one key under two ids; it counts once. */
 static bool is_counted(const struct hf_signature_status *status, size_t quorum,
                        const struct hf_key *public)
 {
@@ -158,7 +158,7 @@ enum hf_err hf_signature_status_words(const struct hf_signature_status *status, 
     return HF_OK;
 }
 
-/* Would its signature bring anything to a quorum of that kind? */
+/* Does a quorum of that kind still lack signatures, and would this key count? */
 static bool is_missing(const struct hf_signature_status *status, const struct hf_quorum_key *key,
                        bool is_optional)
 {

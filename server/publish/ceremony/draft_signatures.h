@@ -1,10 +1,10 @@
 /*
- * Signatures on a draft: who has signed and who is still to sign; made here, or gathered from copies
- * that came back.
+ * Signatures on a draft: who has signed and who is still to sign; made here, or gathered from
+ * copies that came back.
  *
- * A draft of root needs two quorums: of the keys of the root before, and of its own (TUF 5.3.4). One of
- * targets needs one, and under a root to come a second may sign too: the targets keys of the root in
- * force. This is for people: what is published is verified again the way a device does it.
+ * A draft of root needs two quorums: of the keys of the root before, and of its own (TUF 5.3.4).
+ * One of targets needs one, and under a root to come a second may sign too: the targets keys of the
+ * root in force. This is for people: what is published is verified again the way a device does it.
  */
 #ifndef HF_PUBLISH_DRAFT_SIGNATURES_H
 #define HF_PUBLISH_DRAFT_SIGNATURES_H
@@ -27,7 +27,7 @@ struct hf_quorum {
     size_t n_keys;
     int64_t threshold;
     int64_t n_signed;
-    bool is_optional; /* nothing depends on it but what devices see in passing */
+    bool is_optional; /* with it, no device sees metadata that it must refuse */
 };
 
 struct hf_signature_status {
@@ -55,9 +55,10 @@ HF_MUST_USE enum hf_err hf_signature_status_require(const struct hf_signature_st
 HF_MUST_USE enum hf_err hf_draft_require_signed(const struct hf_draft *draft, struct hf_why *why);
 
 /**
- * What a key may do for the draft. `id` is the id under which it should sign, borrowed from the draft:
- * NULL where it is not authorised, or where it has signed and counts once, which `has_signed` tells apart.
- * Its public part is compared, not its id, which other programs make in other ways.
+ * What a key may do for the draft. `id` is the id under which it should sign, borrowed from the
+ * draft: NULL where it is not authorised, or where it has signed and counts once, which
+ * `has_signed` tells apart. Its public part is compared, not its id, which other programs make in
+ * other ways.
  */
 struct hf_eligibility {
     const char *id;
@@ -83,8 +84,8 @@ json_t *hf_signature_status_to_json(const struct hf_signature_status *status);
 /* draft_sign.c */
 
 /**
- * Has the holder keys that may sign and have not, and are all given keys such? HF_E_KEY with words on
- * what is there and who is still to sign. Asks for no passphrase.
+ * Has the holder keys that may sign and have not, and are all given keys such? HF_E_KEY with words
+ * on what is there and who is still to sign. Asks for no passphrase.
  */
 HF_MUST_USE enum hf_err hf_draft_find_keys(const struct hf_draft *draft, struct hf_key_set *holder,
                                            struct hf_why *why);

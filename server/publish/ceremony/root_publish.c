@@ -15,10 +15,10 @@ struct root_ceremony {
     const struct hf_draft *targets; /* that come with it; NULL: none */
     struct hf_path path;            /* of the new root, below the repository */
     struct hf_buf file;             /* of the new root */
-    bool is_out;                    /* it lies there already: a ceremony that was cut off */
+    bool is_out;                    /* that file is there: an interrupted ceremony */
 };
 
-/* ---- may the draft be published? -------------------------------------------------------------- */
+/* ---- may the draft be published? ------------------------------------------------------------- */
 
 static enum hf_err check_follows(const struct root_ceremony *c, struct hf_why *why)
 {
@@ -38,7 +38,7 @@ static enum hf_err check_follows(const struct root_ceremony *c, struct hf_why *w
     return HF_OK;
 }
 
-/* What lies there under the new number must be this very root, and stays as it is. */
+/* A file of the new number must be exactly this root, and is kept. */
 static enum hf_err make_file(struct root_ceremony *c, struct hf_why *why)
 {
     const int64_t version = c->draft->next.env.version;
@@ -72,10 +72,10 @@ static enum hf_err verify_root(const struct root_ceremony *c, struct hf_why *why
     return err;
 }
 
-/* ---- was it published before, and do the keys know? ------------------------------------------- */
+/* ---- was it published before, and do the keys know? ------------------------------------------ */
 
-/* Is the repository whole for devices that know the root before, up to root `root_max`? If that is the
- * new root, it must be this one, with these targets. */
+/* Is the repository whole for devices that know the root before, up to root `root_max`? If that is
+ * the new root, it must be this one, with these targets. */
 static bool is_whole(const char *repo_dir, const struct hf_draft *draft,
                      const struct hf_draft *targets, int64_t root_max, int64_t now_s)
 {
@@ -93,9 +93,9 @@ static bool is_whole(const char *repo_dir, const struct hf_draft *draft,
     return is_it;
 }
 
-/* Would a device find, from the root before on, this root and all that comes with it? Then a ceremony
- * was cut off after its last rename, if the keys do not know the root yet. What has expired since is no
- * less published, unless it is what this ceremony is to sign again. */
+/* Would a device find, from the root before on, this root and all that comes with it? If the keys
+ * do not know it yet, a ceremony was interrupted after its last rename. Metadata that has expired
+ * since counts as published too, unless this ceremony has to sign it again. */
 static bool is_published(const struct hf_publication_context *at, const struct hf_draft *draft,
                          const struct hf_draft *targets)
 {
@@ -105,7 +105,7 @@ static bool is_published(const struct hf_publication_context *at, const struct h
             !is_whole(at->repo_dir, draft, targets, before, HF_REPO_ANY_TIME));
 }
 
-/* Numbers that were given out and never noted as published; or nothing was ever noted. */
+/* Versions were prepared and never noted as committed; or nothing was ever noted. */
 static bool is_record_open(const struct hf_rollback_record *record)
 {
     if (record->committed.of[HF_ROLE_TIMESTAMP].version == 0)
@@ -117,7 +117,7 @@ static bool is_record_open(const struct hf_rollback_record *record)
     return false;
 }
 
-/* Is there a folder of keys whose record is not what it is after a ceremony? */
+/* Is the record of a folder of keys older than the ceremony? */
 static enum hf_err are_records_behind(const struct root_ceremony *c, bool *out, struct hf_why *why)
 {
     bool is_behind = false;
@@ -142,8 +142,8 @@ static enum hf_err are_records_behind(const struct root_ceremony *c, bool *out, 
     return HF_OK;
 }
 
-/* The keys know the new root from now on; new folders of keys learn whose they are. Last of all, so
- * that a cut before it is found by the records. */
+/* The keys know the new root from now on, new folders of keys too. This is last: if the ceremony is
+ * interrupted before, the old records show it. */
 static enum hf_err update_records(struct root_ceremony *c, struct hf_why *why)
 {
     const struct hf_repo repo = {.dir = c->p.repo.dir};
@@ -164,7 +164,7 @@ static enum hf_err update_records(struct root_ceremony *c, struct hf_why *why)
                                 "same root finish again");
 }
 
-/* ---- what must be signed again ---------------------------------------------------------------- */
+/* ---- what must be signed again --------------------------------------------------------------- */
 
 static bool holds_under(const struct root_ceremony *c, const struct hf_envelope *env,
                         enum hf_top_role role)
@@ -174,8 +174,8 @@ static bool holds_under(const struct root_ceremony *c, const struct hf_envelope 
            hf_envelope_verify(env, &next->ring, &next->roles[role], "it", NULL) == HF_OK;
 }
 
-/* What waits to be published could never be published: its keys are not authorised any more, or others
- * sign under its number. */
+/* Waiting targets could never be published: their keys are no longer authorised, or their version
+ * is used for others. */
 static enum hf_err check_nothing_is_lost(const struct root_ceremony *c, bool have_targets,
                                          struct hf_why *why)
 {
@@ -224,7 +224,7 @@ static enum hf_err stage_metadata(struct root_ceremony *c, struct hf_why *why)
     int64_t version = published->version;
     struct hf_buf file = {0};
     enum hf_err err = HF_OK;
-    /* Those that come with the root may be out, of a ceremony that was cut off. */
+    /* Targets that come with the root may be published already, by an interrupted ceremony. */
     bool have_targets = (drafted == NULL || hf_draft_is_same_signed(published, drafted)) &&
                         holds_under(c, published, HF_ROLE_TARGETS);
     if (have_targets || drafted == NULL)
@@ -252,9 +252,9 @@ static enum hf_err stage_metadata(struct root_ceremony *c, struct hf_why *why)
     return err;
 }
 
-/* ---- going out -------------------------------------------------------------------------------- */
+/* ---- going out ------------------------------------------------------------------------------- */
 
-/* The whole as it will be, before anything is written. */
+/* The repository as it will be, before anything is written. */
 static enum hf_err verify_whole(struct root_ceremony *c, struct hf_why *why)
 {
     const size_t n = c->p.repo.n_staged;
@@ -320,7 +320,7 @@ static enum hf_err publish(struct root_ceremony *c, struct hf_root_published *ou
     return HF_OK;
 }
 
-/* All of it is out. Did the keys learn of it? */
+/* All of it is published. Do the keys know? */
 static enum hf_err catch_up(struct root_ceremony *c, struct hf_root_published *out,
                             struct hf_why *why)
 {

@@ -48,7 +48,7 @@ static void forget_description(json_t *description, const struct hf_target *targ
         json_object_del(description, "accepted");
 }
 
-/* Of what is listed about one file. A sha512 was checked against the content, where that is there. */
+/* Of what is listed about one file. A sha512 was checked against the content, if that is here. */
 static json_t *target_unexplained(const struct hf_draft *draft, const struct hf_target *target,
                                   bool is_bundle, bool has_content)
 {
@@ -67,8 +67,8 @@ static json_t *target_unexplained(const struct hf_draft *draft, const struct hf_
     return hf_unexplained_diff_take(json_pack("{s:{s:{}}}", "custom", "holdfast"), after);
 }
 
-/* What a device would read; both are to be freed, also after false. Set, profile and version are those of
- * the path: a device passes over any other. */
+/* What a device would read; both are to be freed, also after false. Set, profile and version are
+ * those of the path: a device passes over any other. */
 static bool read_bundle(const struct hf_target *target, struct hf_bytes content,
                         struct hf_description *d, struct hf_bundle *bundle)
 {
@@ -151,8 +151,8 @@ static json_t *unexplained_copy(const struct hf_targets *targets)
     return copy;
 }
 
-/* Former targets without valid signatures may say anything to hide a difference: against them nothing is
- * unchanged. */
+/* Former targets without valid signatures may say anything to hide a difference: against them
+ * nothing is unchanged. */
 json_t *hf_draft_targets_changes(const struct hf_draft *draft)
 {
     const struct hf_targets *before = &draft->before, *after = &draft->targets;

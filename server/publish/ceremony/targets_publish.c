@@ -1,4 +1,4 @@
-/* A draft of targets that came back, signed by the holders of keys on several machines. */
+/* Publishes a draft of targets that the holders of keys on several machines have signed. */
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
 #include "server/publish/ceremony/draft_signatures.h"
@@ -84,7 +84,7 @@ static enum hf_err overtaken(const struct hf_draft *draft, int64_t newest, struc
                    draft->targets.env.version, draft->before.env.version, newest);
 }
 
-/* Did a publication of these very bytes begin, and not get as far as to leave them there? */
+/* Was a publication of exactly these bytes interrupted before it wrote them? */
 static bool was_begun(const struct hf_publication *p, int64_t version, struct hf_bytes file)
 {
     const struct hf_signed_file same = hf_signed_file_make(version, file);
@@ -97,8 +97,7 @@ static bool was_begun(const struct hf_publication *p, int64_t version, struct hf
     return false;
 }
 
-/* It must come after the newest signed targets, published or waiting: else it would lose what they
- * brought. */
+/* It must follow the newest signed targets, published or waiting, or their changes are lost. */
 static enum hf_err check_before(const struct hf_publication *p, const struct hf_draft *draft,
                                 struct hf_bytes draft_file, struct hf_why *why)
 {
@@ -119,7 +118,8 @@ static enum hf_err check_before(const struct hf_publication *p, const struct hf_
     return overtaken(draft, newest_version, why);
 }
 
-/* Its own file lies there. Nothing may have come after it, nor in place of what it follows. */
+/* Its own file is there. No newer file may exist, and the targets before must be those of the
+ * draft. */
 static enum hf_err check_resumed(const struct hf_publication *p, const struct hf_draft *draft,
                                  struct hf_why *why)
 {
@@ -143,7 +143,7 @@ static enum hf_err check_resumed(const struct hf_publication *p, const struct hf
     return err;
 }
 
-/* The file of a publication that was cut off, if that is what lies under its number. */
+/* The file of an interrupted publication of this draft, if there is one. */
 static enum hf_err find_own_file(const struct hf_publication *p, const struct hf_draft *draft,
                                  const char *path, struct hf_buf *out, struct hf_why *why)
 {
@@ -162,7 +162,7 @@ static enum hf_err find_own_file(const struct hf_publication *p, const struct hf
     return err;
 }
 
-/* Its metadata file, new or as it lies there, if it comes after what is there. */
+/* Its metadata file: new, or of an interrupted publication. */
 static enum hf_err stage_metadata(struct hf_publication *p, const struct hf_draft *draft,
                                   struct hf_buf *file, struct hf_why *why)
 {

@@ -77,9 +77,9 @@ static void print_plain(const char *text, size_t len, FILE *out)
 }
 
 /*
- * All of a long value, its lines broken at a blank where there is one. Every line begins with a mark: a
- * string of many blanks could otherwise be made so long that what a terminal continues on its next row
- * looks like one of our own lines.
+ * All of a long value, its lines broken at a blank where there is one. Every line begins with a
+ * mark: a string of many blanks could otherwise be made so long that what a terminal continues on
+ * its next row looks like one of our own lines.
  */
 static void print_lines(const char *text, int indent, FILE *out)
 {

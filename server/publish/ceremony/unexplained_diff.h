@@ -1,6 +1,6 @@
 /*
- * What differs and no sentence explains: members that this program does not know, at any depth. They
- * are signed like the rest, so they are shown, with their values.
+ * What differs and no sentence explains: members that this program does not know, at any depth.
+ * They are signed like the rest, so they are shown, with their values.
  */
 #ifndef HF_PUBLISH_UNEXPLAINED_DIFF_H
 #define HF_PUBLISH_UNEXPLAINED_DIFF_H
@@ -15,13 +15,14 @@ json_t *hf_unexplained_copy(const struct hf_envelope *env);
 
 /**
  * Where two objects differ, member by member: a new list of {"member": "roles.mirrors", "change":
- * "new", "changes" or "goes", "before": …, "after": …}, the last two where there is one. Takes both;
- * callers have deleted from them what they explain. NULL when one of them is, or without memory.
+ * "new", "changes" or "goes", "before": …, "after": …}, the last two where there is one. Takes
+ * both; callers have deleted from them what they explain. NULL when one of them is, or without
+ * memory.
  */
 json_t *hf_unexplained_diff_take(json_t *before, json_t *after);
 
-/** Each of them in full, with `indent` spaces before it, in ASCII that steers no terminal: on one line,
- *  or on lines that begin with "| ". */
+/** Each of them in full, with `indent` spaces before it, in ASCII that steers no terminal: on one
+ *  line, or on lines that begin with "| ". */
 void hf_unexplained_print(const json_t *diff, int indent, FILE *out);
 
 /** Their names only, to be read last: what is shown in full may have left the screen. */
