@@ -24,20 +24,15 @@ const char *hf_agent_state(const struct hf_cli_call *call)
                                                                    : HF_AGENT_STATE_DEFAULT;
 }
 
-const char *hf_agent_level_name(enum hf_level level)
-{
-    static const char *const names[] = {[HF_LEVEL_DEBUG] = "debug",
-                                        [HF_LEVEL_INFO] = "info",
-                                        [HF_LEVEL_WARNING] = "warning",
-                                        [HF_LEVEL_ERROR] = "error"};
-
-    return level <= HF_LEVEL_ERROR ? names[level] : "error";
-}
+const char *const hf_agent_level_names[] = {[HF_LEVEL_DEBUG] = "debug",
+                                            [HF_LEVEL_INFO] = "info",
+                                            [HF_LEVEL_WARNING] = "warning",
+                                            [HF_LEVEL_ERROR] = "error"};
 
 static void write_log(void *ctx, enum hf_level level, const char *text)
 {
     (void)ctx;
-    fprintf(stderr, "holdfast: %s: %s\n", hf_agent_level_name(level), text);
+    fprintf(stderr, "holdfast: %s: %s\n", hf_agent_level_names[level], text);
 }
 
 struct hf_log_port hf_agent_log(const struct hf_cli_call *call)

@@ -5,9 +5,8 @@
 #include <holdfast/posix.h>
 
 #include "common/cli/cli.h"
+#include "common/cli/report.h"
 #include "common/tls/endpoint_url.h"
-
-#include <jansson.h>
 
 #include <stddef.h>
 #include <stdio.h>
@@ -72,7 +71,7 @@ const char *hf_agent_named_state(const struct hf_cli_call *call);
 /** Everything to standard error with --verbose, else nothing: errors come back as sentences. */
 struct hf_log_port hf_agent_log(const struct hf_cli_call *call);
 /** "debug", "info", "warning", "error" */
-const char *hf_agent_level_name(enum hf_level level);
+extern const char *const hf_agent_level_names[];
 
 /** The device of that folder, with that log. */
 HF_MUST_USE enum hf_err hf_agent_open(const struct hf_cli_call *call, struct hf_posix **out,
@@ -138,8 +137,9 @@ HF_MUST_USE enum hf_err hf_endpoints_finish(struct hf_cli_call *call, struct hf_
 /** Write what was given to `config`, which borrows it; the rest stays as it is. */
 void hf_endpoints_apply(const struct hf_endpoint_options *o, struct hf_posix_config *config);
 
-/** One line each after `before`, "none" without any; and as JSON, NULL when memory is short. */
+/** One line each after `before`, "none" without any. */
 void hf_endpoints_print(const struct hf_posix_config *config, const char *before);
-json_t *hf_endpoints_json(const struct hf_posix_config *config);
+/** Of struct hf_posix_endpoint. */
+extern const struct hf_field hf_endpoint_fields[];
 
 #endif

@@ -8,68 +8,95 @@
 #include <stdlib.h>
 #include <string.h>
 
+static json_t *client_cert_json(const void *at, const void *ctx)
+{
+    const struct hf_posix_config *config = at;
+
+    (void)ctx;
+    if (config->client_cert_file == NULL)
+        return json_null();
+    return json_pack("{s:s, s:s}", "certificate", config->client_cert_file, "key",
+                     config->client_key_file);
+}
+
+#define AT(member) offsetof(struct hf_posix_config, member)
+
+static const struct hf_field fields[] = {
+    {"mirrors", HF_FIELD_TEXTS, AT(client.urls), .n_at = AT(client.n_urls)},
+    {"set", HF_FIELD_TEXT, AT(client.set)},
+    {"profile", HF_FIELD_TEXT, AT(client.profile)},
+    {"redirect_hosts", HF_FIELD_TEXTS, AT(redirect_hosts), .n_at = AT(n_redirect_hosts)},
+    {"server_ca", HF_FIELD_TEXT, AT(server_ca)},
+    {"endpoints", HF_FIELD_LIST, AT(endpoints), .fields = hf_endpoint_fields,
+     .n_at = AT(n_endpoints), .size = sizeof(struct hf_posix_endpoint)},
+    {"client_cert", HF_FIELD_MADE, 0, .make = client_cert_json},
+    {"export", HF_FIELD_TEXT, AT(export_file)},
+    {"on_swap", HF_FIELD_TEXT, AT(on_swap)},
+    {"device_id", HF_FIELD_TEXT, AT(device_id)},
+    {"device_id_file", HF_FIELD_TEXT, AT(device_id_file)},
+    {"await_confirm", HF_FIELD_FLAG, AT(client.awaits_confirm)},
+    {"legacy_ciphers", HF_FIELD_FLAG, AT(has_legacy_ciphers)},
+    {0},
+};
+
 enum kind {
-    KIND_LIST, /* `at2`: how many */
+    KIND_LIST,
     KIND_ENDPOINTS,
-    KIND_PAIR, /* of paths; `at2`: the second */
+    KIND_CLIENT_CERT,
     KIND_YES_NO,
     KIND_TEXT,
     KIND_PATH,
     KIND_PEM
 };
 
-/* A part of the configuration. A new text is one row. */
-static const struct field {
+/* A part of the configuration, in the order of `fields`. A new text is one row in both. */
+static const struct part {
     const char *key;
-    const char *json;
     enum kind kind;
     bool is_needed; /* cannot be unset */
-    size_t at;      /* in hf_posix_config */
-    size_t at2;
-} fields[] = {
-#define AT(member) offsetof(struct hf_posix_config, member)
-    {"url", "mirrors", KIND_LIST, true, AT(client.urls), AT(client.n_urls)},
-    {"set", "set", KIND_TEXT, true, AT(client.set), 0},
-    {"profile", "profile", KIND_TEXT, true, AT(client.profile), 0},
-    {"redirect-hosts", "redirect_hosts", KIND_LIST, false, AT(redirect_hosts),
-     AT(n_redirect_hosts)},
-    {"server-ca", "server_ca", KIND_PEM, false, AT(server_ca), 0},
-    {"endpoints", "endpoints", KIND_ENDPOINTS, false, AT(endpoints), AT(n_endpoints)},
-    {"client-cert", "client_cert", KIND_PAIR, false, AT(client_cert_file), AT(client_key_file)},
-    {"export", "export", KIND_PATH, false, AT(export_file), 0},
-    {"on-swap", "on_swap", KIND_TEXT, false, AT(on_swap), 0},
-    {"device-id", "device_id", KIND_TEXT, false, AT(device_id), 0},
-    {"device-id-file", "device_id_file", KIND_PATH, false, AT(device_id_file), 0},
-    {"await-confirm", "await_confirm", KIND_YES_NO, false, AT(client.awaits_confirm), 0},
-    {"legacy-ciphers", "legacy_ciphers", KIND_YES_NO, false, AT(has_legacy_ciphers), 0},
-#undef AT
+} parts[] = {
+    {"url", KIND_LIST, true},
+    {"set", KIND_TEXT, true},
+    {"profile", KIND_TEXT, true},
+    {"redirect-hosts", KIND_LIST, false},
+    {"server-ca", KIND_PEM, false},
+    {"endpoints", KIND_ENDPOINTS, false},
+    {"client-cert", KIND_CLIENT_CERT, false},
+    {"export", KIND_PATH, false},
+    {"on-swap", KIND_TEXT, false},
+    {"device-id", KIND_TEXT, false},
+    {"device-id-file", KIND_PATH, false},
+    {"await-confirm", KIND_YES_NO, false},
+    {"legacy-ciphers", KIND_YES_NO, false},
 };
-#define N_FIELDS (sizeof fields / sizeof fields[0])
+#define N_PARTS (sizeof parts / sizeof parts[0])
+_Static_assert(sizeof fields / sizeof fields[0] == N_PARTS + 1, "a field for each part");
 
-/* A member of the configuration, which only set and unset change. */
+/* Where a part is in the configuration. Only the set and unset functions change it. */
 struct member {
-    const char **text, **text2;
+    const char **text;
     const char *const **list;
     size_t *n;
     bool *flag;
 };
 
-static struct member member_of(const struct hf_posix_config *config, const struct field *field)
+static struct member member_of(const struct hf_posix_config *config, const struct part *part)
 {
+    const struct hf_field *field = &fields[part - parts];
     void *at = (char *)(uintptr_t)config + field->at;
-    void *at2 = (char *)(uintptr_t)config + field->at2;
+    void *n_at = (char *)(uintptr_t)config + field->n_at;
 
-    return (struct member){.text = at, .text2 = at2, .list = at, .n = at2, .flag = at};
+    return (struct member){.text = at, .list = at, .n = n_at, .flag = at};
 }
 
-static void print_field(const struct hf_posix_config *config, const struct field *field)
+static void print_part(const struct hf_posix_config *config, const struct part *part)
 {
-    const struct member m = member_of(config, field);
+    const struct member m = member_of(config, part);
     char before[32];
     const char *value = "-";
 
-    (void)snprintf(before, sizeof before, "%-15s ", field->key);
-    switch (field->kind) {
+    (void)snprintf(before, sizeof before, "%-15s ", part->key);
+    switch (part->kind) {
     case KIND_LIST:
         for (size_t i = 0; i < *m.n; i++)
             printf("%s%s\n", before, (*m.list)[i]);
@@ -79,9 +106,9 @@ static void print_field(const struct hf_posix_config *config, const struct field
     case KIND_ENDPOINTS:
         hf_endpoints_print(config, before);
         return;
-    case KIND_PAIR:
-        if (*m.text != NULL) {
-            printf("%s%s %s\n", before, *m.text, *m.text2);
+    case KIND_CLIENT_CERT:
+        if (config->client_cert_file != NULL) {
+            printf("%s%s %s\n", before, config->client_cert_file, config->client_key_file);
             return;
         }
         break;
@@ -99,44 +126,6 @@ static void print_field(const struct hf_posix_config *config, const struct field
     printf("%s%s\n", before, value);
 }
 
-static json_t *field_json(const struct hf_posix_config *config, const struct field *field)
-{
-    const struct member m = member_of(config, field);
-
-    switch (field->kind) {
-    case KIND_LIST:
-        return hf_json_texts(*m.list, *m.n);
-    case KIND_ENDPOINTS:
-        return hf_endpoints_json(config);
-    case KIND_YES_NO:
-        return json_boolean(*m.flag);
-    case KIND_PAIR:
-        if (*m.text != NULL)
-            return json_pack("{s:s, s:s}", "certificate", *m.text, "key", *m.text2);
-        break;
-    case KIND_TEXT:
-    case KIND_PATH:
-    case KIND_PEM:
-        if (*m.text != NULL)
-            return json_string(*m.text);
-        break;
-    }
-    return json_null();
-}
-
-static enum hf_err print_json(const struct hf_posix_config *config, struct hf_why *why)
-{
-    json_t *all = json_pack("{s:i}", "format", 1);
-
-    for (size_t i = 0; i < N_FIELDS && all != NULL; i++) {
-        if (json_object_set_new(all, fields[i].json, field_json(config, &fields[i])) != 0) {
-            json_decref(all);
-            all = NULL;
-        }
-    }
-    return hf_json_print_take(all, stdout, why);
-}
-
 /* A changed configuration, and what it points to. */
 struct change {
     struct hf_posix_config config;
@@ -145,13 +134,13 @@ struct change {
     char *paths[2];
 };
 
-static enum hf_err set_field(struct change *change, const struct field *field,
-                             const char *const *values, size_t n, struct hf_why *why)
+static enum hf_err set_part(struct change *change, const struct part *part,
+                            const char *const *values, size_t n, struct hf_why *why)
 {
     struct hf_posix_config *config = &change->config;
-    const struct member m = member_of(config, field);
+    const struct member m = member_of(config, part);
 
-    switch (field->kind) {
+    switch (part->kind) {
     case KIND_LIST:
         *m.list = values;
         *m.n = n;
@@ -170,13 +159,15 @@ static enum hf_err set_field(struct change *change, const struct field *field,
         if (!*m.flag && strcmp(values[0], "no") != 0)
             return hf_fail(why, HF_E_ARGUMENT, "expected yes or no, found \"%s\"", values[0]);
         break;
-    case KIND_PAIR:
+    case KIND_CLIENT_CERT:
+        HF_TRY(hf_file_absolute(values[0], &change->paths[0], why));
+        HF_TRY(hf_file_absolute(values[1], &change->paths[1], why));
+        config->client_cert_file = change->paths[0];
+        config->client_key_file = change->paths[1];
+        break;
     case KIND_PATH:
-        for (size_t i = 0; i < n; i++)
-            HF_TRY(hf_file_absolute(values[i], &change->paths[i], why));
+        HF_TRY(hf_file_absolute(values[0], &change->paths[0], why));
         *m.text = change->paths[0];
-        if (field->kind == KIND_PAIR)
-            *m.text2 = change->paths[1];
         break;
     case KIND_PEM:
         HF_TRY(hf_file_read(values[0], HF_BUNDLE_BYTES_MAX, &change->pem, why));
@@ -191,29 +182,29 @@ static enum hf_err set_field(struct change *change, const struct field *field,
         break;
     }
     /* The device's id is configured in one place only. */
-    if (strcmp(field->key, "device-id") == 0)
+    if (strcmp(part->key, "device-id") == 0)
         config->device_id_file = NULL;
-    if (strcmp(field->key, "device-id-file") == 0)
+    if (strcmp(part->key, "device-id-file") == 0)
         config->device_id = NULL;
     return HF_OK;
 }
 
-static void unset_field(struct hf_posix_config *config, const struct field *field)
+static void unset_part(struct hf_posix_config *config, const struct part *part)
 {
-    const struct member m = member_of(config, field);
+    const struct member m = member_of(config, part);
 
-    if (field->kind == KIND_LIST || field->kind == KIND_ENDPOINTS)
+    if (part->kind == KIND_LIST || part->kind == KIND_ENDPOINTS)
         *m.n = 0;
-    else if (field->kind == KIND_YES_NO)
+    else if (part->kind == KIND_YES_NO)
         *m.flag = false;
+    else if (part->kind == KIND_CLIENT_CERT)
+        config->client_cert_file = config->client_key_file = NULL;
     else
         *m.text = NULL;
-    if (field->kind == KIND_PAIR)
-        *m.text2 = NULL;
 }
 
-/* NULL, or what is wrong. `*field` NULL: nothing is to be changed. */
-static const char *usage_fault(const struct hf_cli_call *call, const struct field **field)
+/* NULL, or what is wrong. `*part` NULL: nothing is to be changed. */
+static const char *usage_fault(const struct hf_cli_call *call, const struct part **part)
 {
     bool is_set = call->n_words > 0 && strcmp(call->words[0], "set") == 0;
     bool is_unset = call->n_words > 0 && strcmp(call->words[0], "unset") == 0;
@@ -222,20 +213,20 @@ static const char *usage_fault(const struct hf_cli_call *call, const struct fiel
         return NULL;
     if (!is_set && !is_unset)
         return "expected set or unset first";
-    for (size_t i = 0; i < N_FIELDS && call->n_words > 1; i++) {
-        if (strcmp(fields[i].key, call->words[1]) == 0)
-            *field = &fields[i];
+    for (size_t i = 0; i < N_PARTS && call->n_words > 1; i++) {
+        if (strcmp(parts[i].key, call->words[1]) == 0)
+            *part = &parts[i];
     }
-    if (*field == NULL)
+    if (*part == NULL)
         return "expected a KEY that is listed in the help";
-    if (is_unset && (*field)->is_needed)
+    if (is_unset && (*part)->is_needed)
         return "this KEY can be set, but not unset";
     if (is_unset)
         return call->n_words == 2 ? NULL : "unset takes a KEY and nothing else";
     size_t n = call->n_words - 2;
-    if ((*field)->kind == KIND_PAIR)
+    if ((*part)->kind == KIND_CLIENT_CERT)
         return n == 2 ? NULL : "client-cert takes a certificate file and a key file";
-    if ((*field)->kind == KIND_LIST || (*field)->kind == KIND_ENDPOINTS)
+    if ((*part)->kind == KIND_LIST || (*part)->kind == KIND_ENDPOINTS)
         return n > 0 ? NULL : "expected at least one VALUE";
     if (n != 1 || call->words[2][0] == '\0')
         return "expected one VALUE, which is not empty";
@@ -246,31 +237,31 @@ static enum hf_err config(struct hf_cli_call *call, struct hf_why *why)
 {
     const struct hf_agent_options *o = call->values;
     struct hf_posix *posix = NULL;
-    const struct field *field = NULL;
-    const char *fault = usage_fault(call, &field);
+    const struct part *part = NULL;
+    const char *fault = usage_fault(call, &part);
     enum hf_err err = HF_OK;
 
     if (fault != NULL)
         return hf_cli_usage(call, "%s", fault);
     HF_TRY(hf_agent_open(call, &posix, why));
     struct change change = {.config = *hf_posix_config(posix)};
-    if (field != NULL && call->n_words > 2)
-        err = set_field(&change, field, call->words + 2, call->n_words - 2, why);
-    else if (field != NULL)
-        unset_field(&change.config, field);
-    if (field != NULL && err == HF_OK)
+    if (part != NULL && call->n_words > 2)
+        err = set_part(&change, part, call->words + 2, call->n_words - 2, why);
+    else if (part != NULL)
+        unset_part(&change.config, part);
+    if (part != NULL && err == HF_OK)
         err = hf_posix_configure(posix, &change.config, why);
     hf_buf_free(&change.pem);
     free(change.paths[0]);
     free(change.paths[1]);
-    if (err != HF_OK)
-        (void)hf_fail_context(why, "%s", field->key);
-    else if (o->as_json)
-        err = print_json(hf_posix_config(posix), why);
-    for (size_t i = 0; i < N_FIELDS && err == HF_OK && !o->as_json; i++) {
-        if (field == NULL || field == &fields[i])
-            print_field(hf_posix_config(posix), &fields[i]);
+    for (size_t i = 0; i < N_PARTS && err == HF_OK; i++) {
+        if (!o->as_json && (part == NULL || part == &parts[i]))
+            print_part(hf_posix_config(posix), &parts[i]);
     }
+    if (err != HF_OK)
+        (void)hf_fail_context(why, "%s", part->key);
+    else if (o->as_json)
+        err = hf_report_print(fields, hf_posix_config(posix), NULL, stdout, why);
     hf_posix_close(posix);
     return err;
 }
@@ -306,7 +297,6 @@ const struct hf_cli_command hf_cmd_config = {
                 "  holdfast config set server-ca new-ca.pem\n"
                 "  holdfast config unset on-swap\n",
     .options = options,
-    .values_size = sizeof(struct hf_agent_options),
     .max_words = 20,
     .run = config,
 };

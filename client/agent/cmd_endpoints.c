@@ -116,17 +116,11 @@ void hf_endpoints_apply(const struct hf_endpoint_options *o, struct hf_posix_con
         config->has_legacy_ciphers = o->ciphers == HF_CIPHERS_LEGACY;
 }
 
-json_t *hf_endpoints_json(const struct hf_posix_config *config)
-{
-    static const struct hf_field fields[] = {
-        {"url", HF_FIELD_TEXT, offsetof(struct hf_posix_endpoint, url)},
-        {"alpn", HF_FIELD_TEXT, offsetof(struct hf_posix_endpoint, alpn)},
-        {0},
-    };
-
-    return hf_report_list(fields, config->endpoints, config->n_endpoints, sizeof *config->endpoints,
-                          NULL);
-}
+const struct hf_field hf_endpoint_fields[] = {
+    {"url", HF_FIELD_TEXT, offsetof(struct hf_posix_endpoint, url)},
+    {"alpn", HF_FIELD_TEXT, offsetof(struct hf_posix_endpoint, alpn)},
+    {0},
+};
 
 void hf_endpoints_print(const struct hf_posix_config *config, const char *before)
 {
@@ -144,6 +138,17 @@ void hf_endpoints_print(const struct hf_posix_config *config, const char *before
 struct command_options {
     struct hf_endpoint_options endpoints;
     bool is_none;
+};
+
+#undef AT
+#define AT(member) offsetof(struct hf_posix_config, member)
+
+static const struct hf_field report_fields[] = {
+    {"endpoints", HF_FIELD_LIST, AT(endpoints), .fields = hf_endpoint_fields,
+     .n_at = AT(n_endpoints), .size = sizeof(struct hf_posix_endpoint)},
+    {"client_cert", HF_FIELD_TEXT, AT(client_cert_file)},
+    {"client_key", HF_FIELD_TEXT, AT(client_key_file)},
+    {0},
 };
 
 static enum hf_err endpoints(struct hf_cli_call *call, struct hf_why *why)
@@ -169,11 +174,7 @@ static enum hf_err endpoints(struct hf_cli_call *call, struct hf_why *why)
     }
     const struct hf_posix_config *config = hf_posix_config(posix);
     if (err == HF_OK && given->common.as_json)
-        err = hf_json_print_take(json_pack("{s:i, s:o, s:s?, s:s?}", "format", 1, "endpoints",
-                                           hf_endpoints_json(config), "client_cert",
-                                           config->client_cert_file, "client_key",
-                                           config->client_key_file),
-                                 stdout, why);
+        err = hf_report_print(report_fields, config, NULL, stdout, why);
     else if (err == HF_OK)
         hf_endpoints_print(config, "");
     hf_posix_close(posix);

@@ -10,18 +10,21 @@ struct journal_options {
 static void print_line(void *ctx, const struct hf_event *event)
 {
     fprintf(ctx, "%s %-7s %-10s %s\n", hf_agent_time(event->time_s).text,
-            hf_agent_level_name(event->level), event->kind, event->text);
+            hf_agent_level_names[event->level], event->kind, event->text);
 }
 
-/* If memory is short, the list becomes NULL, which is reported when all is printed. */
 static void add_line(void *ctx, const struct hf_event *event)
 {
+    static const struct hf_field fields[] = {
+        {"time", HF_FIELD_TIME, offsetof(struct hf_event, time_s)},
+        {"level", HF_FIELD_ENUM, offsetof(struct hf_event, level), .names = hf_agent_level_names},
+        {"kind", HF_FIELD_TEXT, offsetof(struct hf_event, kind)},
+        {"text", HF_FIELD_TEXT, offsetof(struct hf_event, text)},
+        {0},
+    };
     json_t **lines = ctx;
 
-    *lines = hf_json_append_take(*lines, json_pack("{s:o, s:s, s:s, s:s}", "time",
-                                                   hf_json_time(event->time_s), "level",
-                                                   hf_agent_level_name(event->level), "kind",
-                                                   event->kind, "text", event->text));
+    *lines = hf_json_append_take(*lines, hf_report_object(fields, event, NULL));
 }
 
 static enum hf_err journal(struct hf_cli_call *call, struct hf_why *why)

@@ -61,22 +61,11 @@ static enum hf_err parse_arguments(const struct hf_cli_call *call, struct target
 
 /* ---- the report --------------------------------------------------------------------------------- */
 
-static const char *digest_text(enum hf_cert_digest digest)
-{
-    switch (digest) {
-    case HF_CERT_DIGEST_SHA1:
-        return "SHA-1";
-    case HF_CERT_DIGEST_SHA256:
-        return "SHA-256";
-    case HF_CERT_DIGEST_SHA384:
-        return "SHA-384";
-    case HF_CERT_DIGEST_SHA512:
-        return "SHA-512";
-    case HF_CERT_DIGEST_OTHER:
-        break;
-    }
-    return "an outdated hash";
-}
+static const char *const digest_names[] = {[HF_CERT_DIGEST_OTHER] = "an outdated hash",
+                                           [HF_CERT_DIGEST_SHA1] = "SHA-1",
+                                           [HF_CERT_DIGEST_SHA256] = "SHA-256",
+                                           [HF_CERT_DIGEST_SHA384] = "SHA-384",
+                                           [HF_CERT_DIGEST_SHA512] = "SHA-512"};
 
 /* About one certificate, as part of the whole verdict. */
 static const char *remark(const struct hf_chain_verdict *verdict, const struct hf_cert_verdict *v)
@@ -96,7 +85,7 @@ static void print_cert(const struct hf_cert *cert)
     hf_cert_key_text(cert, key);
     hf_hex_encode(cert->sha256, sizeof cert->sha256, sha256);
     printf("  subject  %s\n  issuer   %s\n", cert->subject, cert->issuer);
-    printf("  key      %s, certificate signed with %s\n", key, digest_text(cert->digest));
+    printf("  key      %s, certificate signed with %s\n", key, digest_names[cert->digest]);
     printf("  valid    %s to %s\n  SHA-256  %s\n", hf_agent_time(cert->not_before_s).text,
            hf_agent_time(cert->not_after_s).text, sha256);
 }
@@ -138,19 +127,13 @@ static json_t *key_json(const void *at, const void *ctx)
     return json_string(key);
 }
 
-static json_t *digest_json(const void *at, const void *ctx)
-{
-    (void)ctx;
-    return json_string(digest_text(*(const enum hf_cert_digest *)at));
-}
-
 #define OF(member) offsetof(struct hf_cert, member)
 
 static const struct hf_field cert_fields[] = {
     {"subject", HF_FIELD_CHARS, OF(subject)},
     {"issuer", HF_FIELD_CHARS, OF(issuer)},
     {"key", HF_FIELD_MADE, 0, .make = key_json},
-    {"signed_with", HF_FIELD_MADE, OF(digest), .make = digest_json},
+    {"signed_with", HF_FIELD_ENUM, OF(digest), .names = digest_names},
     {"not_before", HF_FIELD_TIME, OF(not_before_s)},
     {"not_after", HF_FIELD_TIME, OF(not_after_s)},
     {"sha256", HF_FIELD_SHA256, OF(sha256)},

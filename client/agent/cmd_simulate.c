@@ -19,18 +19,9 @@ struct simulate_options {
     bool has_legacy_ciphers;
 };
 
-static const char *word_of(enum hf_simulated simulated)
-{
-    switch (simulated) {
-    case HF_SIMULATED_HOLDS:
-        return "holds";
-    case HF_SIMULATED_AT_RISK:
-        return "at risk";
-    case HF_SIMULATED_BREAKS:
-        break;
-    }
-    return "breaks";
-}
+static const char *const words[] = {[HF_SIMULATED_BREAKS] = "breaks",
+                                    [HF_SIMULATED_AT_RISK] = "at risk",
+                                    [HF_SIMULATED_HOLDS] = "holds"};
 
 /* "… 2038-01-17: its last root, "CN=…", expires"; "… 2038-01-17: it expires" of a root itself. */
 static void print_forecast(const struct hf_forecast *f, FILE *out)
@@ -38,7 +29,7 @@ static void print_forecast(const struct hf_forecast *f, FILE *out)
     const char *ends = strcmp(f->cause, "removal") == 0 ? "is removed" : "expires";
     const struct hf_agent_text from = hf_agent_day(f->trouble_s);
 
-    fprintf(out, "%-8s %s", word_of(f->at), f->who);
+    fprintf(out, "%-8s %s", words[f->at], f->who);
     if (f->through[0] != '\0' && f->is_endpoint)
         fprintf(out, " through \"%s\"", f->through);
     if (!f->is_endpoint)
@@ -80,18 +71,12 @@ static void print_text(const struct hf_simulation *s, FILE *out)
           out);
 }
 
-static json_t *word_json(const void *at, const void *ctx)
-{
-    (void)ctx;
-    return json_string(word_of(*(const enum hf_simulated *)at));
-}
-
 #define OF(member) offsetof(struct hf_forecast, member)
 
 static const struct hf_field forecast_fields[] = {
     {"who", HF_FIELD_CHARS, OF(who)},
     {"is_endpoint", HF_FIELD_FLAG, OF(is_endpoint)},
-    {"then", HF_FIELD_MADE, OF(at), .make = word_json},
+    {"then", HF_FIELD_ENUM, OF(at), .names = words},
     {"through", HF_FIELD_WORDS, OF(through)},
     {"cause", HF_FIELD_TEXT, OF(cause)},
     {"root", HF_FIELD_WORDS, OF(root)},
@@ -107,23 +92,32 @@ static const struct hf_field note_fields[] = {
     {0},
 };
 
-static enum hf_err print_json(const struct hf_simulation *s, struct hf_why *why)
+static json_t *first_trouble(const void *at, const void *ctx)
 {
-    json_t *forecasts = hf_report_list(forecast_fields, s->forecasts, s->n_forecasts,
-                                       sizeof *s->forecasts, NULL);
-    json_t *notes = hf_report_list(note_fields, s->notes, s->n_notes, sizeof *s->notes, NULL);
-    json_t *skipped = hf_report_list(hf_skipped_fields, s->skipped, s->n_skipped,
-                                     sizeof *s->skipped, NULL);
-    int64_t first_s = s->n_forecasts > 0 ? s->forecasts[0].trouble_s : HF_TIME_NONE;
+    const struct hf_simulation *s = at;
 
-    return hf_json_print_take(json_pack("{s:i, s:o, s:o, s:b, s:o, s:b, s:I, s:o, s:o, s:o}",
-                                        "format", 1, "now", hf_json_time(s->now_s), "at",
-                                        hf_json_time(s->at_s), "breaks", s->breaks, "first_trouble",
-                                        hf_json_time(first_s), "knows_endpoints",
-                                        s->knows_endpoints, "n_unseen", (json_int_t)s->n_unseen,
-                                        "forecasts", forecasts, "notes", notes, "skipped", skipped),
-                              stdout, why);
+    (void)ctx;
+    return s->n_forecasts > 0 ? hf_json_time(s->forecasts[0].trouble_s) : json_null();
 }
+
+#undef OF
+#define OF(member) offsetof(struct hf_simulation, member)
+
+static const struct hf_field simulation_fields[] = {
+    {"now", HF_FIELD_TIME, OF(now_s)},
+    {"at", HF_FIELD_TIME, OF(at_s)},
+    {"breaks", HF_FIELD_FLAG, OF(breaks)},
+    {"first_trouble", HF_FIELD_MADE, 0, .make = first_trouble},
+    {"knows_endpoints", HF_FIELD_FLAG, OF(knows_endpoints)},
+    {"n_unseen", HF_FIELD_COUNT, OF(n_unseen)},
+    {"forecasts", HF_FIELD_LIST, OF(forecasts), .fields = forecast_fields, .n_at = OF(n_forecasts),
+     .size = sizeof(struct hf_forecast)},
+    {"notes", HF_FIELD_LIST, OF(notes), .fields = note_fields, .n_at = OF(n_notes),
+     .size = sizeof(struct hf_date_note)},
+    {"skipped", HF_FIELD_LIST, OF(skipped), .fields = hf_skipped_fields, .n_at = OF(n_skipped),
+     .size = sizeof(struct hf_skipped_status)},
+    {0},
+};
 
 /* Probes the server that --endpoint names, if the device has not seen it. The client certificate is
  * for servers that the device knows. */
@@ -191,7 +185,7 @@ static enum hf_err simulate(struct hf_cli_call *call, struct hf_why *why)
         goto out;
     call->exit_code = simulation.breaks ? HF_EXIT_BREAKS : HF_EXIT_OK;
     if (o->common.as_json)
-        err = print_json(&simulation, why);
+        err = hf_report_print(simulation_fields, &simulation, NULL, stdout, why);
     else
         print_text(&simulation, stdout);
 out:

@@ -83,7 +83,7 @@ static void check_all(struct health *h, const struct hf_status_view *view)
         if (!w->is_note && w->endpoint[0] != '\0' && w->days_left <= WARN_DAYS)
             add(h, is_lost ? HF_HEALTH_CRITICAL : HF_HEALTH_WARNING, "%s", w->text);
     }
-    if (view->not_writable.code != HF_OK)
+    if (!view->is_writable)
         add(h, HF_HEALTH_CRITICAL, "the state cannot be written: %s", view->not_writable.text);
     if (s->last_check_s == HF_TIME_NONE)
         add(h, HF_HEALTH_WARNING, "it has never checked for an update");
@@ -99,7 +99,7 @@ static void check_all(struct health *h, const struct hf_status_view *view)
         add(h, HF_HEALTH_WARNING,
             "no update server had a valid chain in the last %" PRId64 " checks",
             s->failed_validations);
-    if (view->export_is_old.code != HF_OK)
+    if (!view->export_is_current)
         add(h, HF_HEALTH_WARNING, "%s", view->export_is_old.text);
 }
 
@@ -116,8 +116,7 @@ static enum hf_health check_health(FILE *out, const struct hf_status_view *view)
     check_all(&printed, view);
     if (printed.n == 0)
         fprintf(out, "%s/%s %" PRId64 " is active, the last check succeeded",
-                view->config->client.set, view->config->client.profile,
-                view->status.active.version);
+                view->config.client.set, view->config.client.profile, view->status.active.version);
     fputc('\n', out);
     return health.level;
 }
@@ -132,13 +131,13 @@ static enum hf_err status(struct hf_cli_call *call, struct hf_why *why)
     if (err == HF_OK)
         err = hf_client_status(hf_posix_client(posix), &view.status, why);
     if (err == HF_OK) {
-        view.config = hf_posix_config(posix);
+        view.config = *hf_posix_config(posix);
         if (hf_posix_device_id(posix, &view.device_id, &view.no_device_id) != HF_OK)
             view.device_id = NULL;
-        if (hf_posix_is_writable(posix, &view.not_writable) == HF_OK)
-            view.not_writable.code = HF_OK;
-        if (hf_posix_export_is_current(posix, &view.export_is_old) == HF_OK)
-            view.export_is_old.code = HF_OK;
+        view.is_writable = hf_posix_is_writable(posix, &view.not_writable) == HF_OK;
+        if (view.is_writable)
+            view.not_writable.text[0] = '\0';
+        view.export_is_current = hf_posix_export_is_current(posix, &view.export_is_old) == HF_OK;
         if (o->is_check)
             call->exit_code = (int)check_health(o->common.as_json ? NULL : stdout, &view);
         if (o->common.as_json)

@@ -40,7 +40,6 @@ const struct hf_cli_command hf_cmd_confirm = {
         "next successful check. Without a bundle on trial nothing changes. Uses no network.",
     .examples = "  holdfast confirm\n",
     .options = confirm_options,
-    .values_size = sizeof(struct hf_agent_options),
     .run = confirm,
 };
 

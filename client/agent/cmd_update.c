@@ -89,6 +89,5 @@ const struct hf_cli_command hf_cmd_update = {
                 "  holdfast --state ./device update --verbose\n",
     .more_exit_codes = ", 3 postponed",
     .options = options,
-    .values_size = sizeof(struct hf_agent_options),
     .run = update,
 };

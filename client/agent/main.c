@@ -54,6 +54,7 @@ static const struct hf_cli_program program = {
     .help_after = help_after,
     .options = options,
     .values = &before_command,
+    .values_size = sizeof(struct hf_agent_options),
 };
 
 int main(int argc, const char **argv)

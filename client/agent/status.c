@@ -40,23 +40,18 @@ const struct hf_field hf_skipped_fields[] = {
     {0},
 };
 
-static json_t *bundle_of(const void *at, const void *ctx)
-{
-    static const struct hf_field fields[] = {
-        {"version", HF_FIELD_NUMBER, offsetof(struct hf_bundle_status, version)},
-        {"sha256", HF_FIELD_CHARS, offsetof(struct hf_bundle_status, sha256)},
-        {"roots", HF_FIELD_LIST, offsetof(struct hf_bundle_status, anchors),
-         .fields = anchor_fields, .n_at = offsetof(struct hf_bundle_status, n_anchors),
-         .size = sizeof(struct hf_anchor_status)},
-        {"skipped", HF_FIELD_LIST, offsetof(struct hf_bundle_status, skipped),
-         .fields = hf_skipped_fields, .n_at = offsetof(struct hf_bundle_status, n_skipped),
-         .size = sizeof(struct hf_skipped_status)},
-        {0},
-    };
-    const struct hf_bundle_status *bundle = at;
+#undef OF
+#define OF(member) offsetof(struct hf_bundle_status, member)
 
-    return bundle->is_present ? hf_report_object(fields, bundle, ctx) : json_null();
-}
+static const struct hf_field bundle_fields[] = {
+    {"version", HF_FIELD_NUMBER, OF(version)},
+    {"sha256", HF_FIELD_CHARS, OF(sha256)},
+    {"roots", HF_FIELD_LIST, OF(anchors), .fields = anchor_fields, .n_at = OF(n_anchors),
+     .size = sizeof(struct hf_anchor_status)},
+    {"skipped", HF_FIELD_LIST, OF(skipped), .fields = hf_skipped_fields, .n_at = OF(n_skipped),
+     .size = sizeof(struct hf_skipped_status)},
+    {0},
+};
 
 static json_t *role_of(const void *at, const void *ctx)
 {
@@ -88,17 +83,6 @@ static json_t *last_check_of(const void *at, const void *ctx)
                      s->last_outcome, "text", s->last_text);
 }
 
-static json_t *trial_of(const void *at, const void *ctx)
-{
-    const struct hf_trial_status *trial = at;
-
-    (void)ctx;
-    if (!trial->is_on)
-        return json_null();
-    return json_pack("{s:I, s:I, s:s}", "version", (json_int_t)trial->version, "uptime_s",
-                     (json_int_t)trial->up_s, "waits_for", trial->waits_for);
-}
-
 static json_t *last_recovery_of(const void *at, const void *ctx)
 {
     const struct hf_status *s = at;
@@ -109,6 +93,13 @@ static json_t *last_recovery_of(const void *at, const void *ctx)
     return json_pack("{s:o, s:b}", "time", hf_json_time(s->last_recovery_s), "succeeded",
                      s->has_recovered);
 }
+
+static const struct hf_field trial_fields[] = {
+    {"version", HF_FIELD_NUMBER, offsetof(struct hf_trial_status, version)},
+    {"uptime_s", HF_FIELD_NUMBER, offsetof(struct hf_trial_status, up_s)},
+    {"waits_for", HF_FIELD_CHARS, offsetof(struct hf_trial_status, waits_for)},
+    {0},
+};
 
 static const struct hf_field next_check_fields[] = {
     {"time", HF_FIELD_TIME, offsetof(struct hf_next_check, at_s)},
@@ -181,10 +172,12 @@ static const struct hf_field status_fields[] = {
     {"clock_floor", HF_FIELD_TIME, OF(clock_floor_s)},
     {"last_check", HF_FIELD_MADE, 0, .make = last_check_of},
     {"metadata", HF_FIELD_RECORD, 0, .fields = metadata_fields},
-    {"active", HF_FIELD_MADE, OF(active), .make = bundle_of},
-    {"previous", HF_FIELD_MADE, OF(previous), .make = bundle_of},
+    {"active", HF_FIELD_RECORD_IF, OF(active), .fields = bundle_fields,
+     .n_at = OF(active.is_present)},
+    {"previous", HF_FIELD_RECORD_IF, OF(previous), .fields = bundle_fields,
+     .n_at = OF(previous.is_present)},
     {"next_check", HF_FIELD_RECORD, OF(next_check), .fields = next_check_fields},
-    {"trial", HF_FIELD_MADE, OF(trial), .make = trial_of},
+    {"trial", HF_FIELD_RECORD_IF, OF(trial), .fields = trial_fields, .n_at = OF(trial.is_on)},
     {"last_recovery", HF_FIELD_MADE, 0, .make = last_recovery_of},
     {"failed_validations", HF_FIELD_NUMBER, OF(failed_validations)},
     {"endpoints", HF_FIELD_LIST, OF(endpoints), .fields = endpoint_fields, .n_at = OF(n_endpoints),
@@ -194,25 +187,26 @@ static const struct hf_field status_fields[] = {
     {0},
 };
 
-enum hf_err hf_status_print_json(FILE *out, const struct hf_status_view *v, struct hf_why *why)
-{
-    const struct hf_client_config *client = &v->config->client;
-    bool is_writable = v->not_writable.code == HF_OK;
-    json_t *status = json_pack("{s:i, s:s, s:s, s:s, s:s?, s:o, s:s?, s:s?, s:b, s:s?}", "format",
-                               1, "state", v->state_dir, "set", client->set, "profile",
-                               client->profile, "device_id", v->device_id, "mirrors",
-                               hf_json_texts(client->urls, client->n_urls), "export",
-                               v->config->export_file, "on_swap", v->config->on_swap, "writable",
-                               is_writable, "read_only_reason",
-                               is_writable ? NULL : v->not_writable.text);
-    json_t *more = hf_report_object(status_fields, &v->status, &v->status);
+#undef OF
+#define OF(member) offsetof(struct hf_status_view, member)
 
-    if (json_object_update(status, more) != 0) {
-        json_decref(status);
-        status = NULL;
-    }
-    json_decref(more);
-    return hf_json_print_take(status, out, why);
+static const struct hf_field view_fields[] = {
+    {"state", HF_FIELD_TEXT, OF(state_dir)},
+    {"set", HF_FIELD_TEXT, OF(config.client.set)},
+    {"profile", HF_FIELD_TEXT, OF(config.client.profile)},
+    {"device_id", HF_FIELD_TEXT, OF(device_id)},
+    {"mirrors", HF_FIELD_TEXTS, OF(config.client.urls), .n_at = OF(config.client.n_urls)},
+    {"export", HF_FIELD_TEXT, OF(config.export_file)},
+    {"on_swap", HF_FIELD_TEXT, OF(config.on_swap)},
+    {"writable", HF_FIELD_FLAG, OF(is_writable)},
+    {"read_only_reason", HF_FIELD_WORDS, OF(not_writable.text)},
+    {.kind = HF_FIELD_INCLUDE, .at = OF(status), .fields = status_fields},
+    {0},
+};
+
+enum hf_err hf_status_print_json(FILE *out, const struct hf_status_view *view, struct hf_why *why)
+{
+    return hf_report_print(view_fields, view, &view->status, out, why);
 }
 
 /* ---- for people: text, a head about the device, then one block a root --------------------------- */
@@ -257,22 +251,22 @@ static void row(const struct printer *p, const char *name, const char *fmt, ...)
 static void print_device(const struct printer *p)
 {
     const struct hf_status_view *v = p->view;
-    const struct hf_client_config *client = &v->config->client;
+    const struct hf_client_config *client = &v->config.client;
     const struct hf_status *s = &v->status;
 
     row(p, "bundle", "%s%s/%s%s", p->c.bold, client->set, client->profile, p->c.off);
     row(p, "device", "%s", v->device_id != NULL ? v->device_id : v->no_device_id.text);
     row(p, "state", "%s", v->state_dir);
-    if (v->not_writable.code != HF_OK)
+    if (!v->is_writable)
         row(p, "", "%sread-only: %s%s", p->c.yellow, v->not_writable.text, p->c.off);
     if (client->n_urls == 0)
         row(p, "mirror", "unknown");
     for (size_t i = 0; i < client->n_urls; i++)
         row(p, i == 0 ? "mirror" : "", "%s", client->urls[i]);
-    if (v->config->export_file != NULL)
-        row(p, "export", "%s", v->config->export_file);
-    if (v->config->on_swap != NULL)
-        row(p, "on swap", "%s", v->config->on_swap);
+    if (v->config.export_file != NULL)
+        row(p, "export", "%s", v->config.export_file);
+    if (v->config.on_swap != NULL)
+        row(p, "on swap", "%s", v->config.on_swap);
     row(p, "time", "%s (it is %s at least)", hf_agent_time(s->now_s).text,
         hf_agent_day(s->clock_floor_s).text);
     if (s->last_check_s == HF_TIME_NONE) {

@@ -6,13 +6,15 @@
 #include "common/cli/report.h"
 
 struct hf_status_view {
-    struct hf_status status; /* owned */
-    const struct hf_posix_config *config;
+    struct hf_status status;       /* owned */
+    struct hf_posix_config config; /* what it points to is borrowed */
     const char *state_dir;
-    const char *device_id;       /* NULL where it cannot be determined */
-    struct hf_why no_device_id;  /* why */
-    struct hf_why not_writable;  /* code HF_OK where STATE can be written */
-    struct hf_why export_is_old; /* code HF_OK where other programs use the active bundle */
+    const char *device_id;      /* NULL where it cannot be determined */
+    struct hf_why no_device_id; /* why */
+    bool is_writable;
+    struct hf_why not_writable; /* why; empty where it is */
+    bool export_is_current;
+    struct hf_why export_is_old; /* why */
 };
 
 void hf_status_print_text(FILE *out, const struct hf_status_view *view);

@@ -197,9 +197,11 @@ enum hf_err hf_sqlite_store_events(struct hf_sqlite_store *store, size_t max,
                          action, &stmt, why));
     (void)sqlite3_bind_int64(stmt, 1, (sqlite3_int64)max);
     while ((rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        int level = sqlite3_column_int(stmt, 1); /* of a damaged file it may be any number */
+        bool is_level = level >= HF_LEVEL_DEBUG && level <= HF_LEVEL_ERROR;
         struct hf_event event = {
             .time_s = sqlite3_column_int64(stmt, 0),
-            .level = (enum hf_level)sqlite3_column_int(stmt, 1),
+            .level = is_level ? (enum hf_level)level : HF_LEVEL_ERROR,
             .kind = (const char *)sqlite3_column_text(stmt, 2),
             .text = (const char *)sqlite3_column_text(stmt, 3),
         };
