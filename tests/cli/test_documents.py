@@ -111,18 +111,19 @@ def test_a_command_that_is_named_without_its_program_exists():
     assert n > 5
 
 
-def test_the_other_lines_of_the_entry_pages_run_what_exists():
+def test_a_script_or_preset_in_a_document_exists_and_knows_its_options():
     presets = json.loads((ctl.CHECKOUT / "CMakePresets.json").read_text())
     presets = {preset["name"] for kind in ("configurePresets", "buildPresets") for preset in presets[kind]}
-    n = 0
-    for name in ("README.md", "CONTRIBUTING.md"):
-        for piece in pieces(name, (ctl.CHECKOUT / name).read_text()):
+    scripts = {}
+    for name, text in documents():
+        for piece in pieces(name, text) if name.endswith(".md") else []:
             for preset in re.findall(r"cmake .*?--preset (\S+)", piece):
                 assert preset in presets, (name, piece)
-            found = re.match(r"(?:\./)?((?:deploy|tests)/\S+\.sh)((?: [a-z-]+)*)", piece)
-            if found:
-                n += 1
-                done = subprocess.run([ctl.CHECKOUT / found[1], *found[2].split(), "--help"],
-                                      capture_output=True, text=True, timeout=ctl.TIMEOUT_S)
-                assert (done.returncode, done.stderr) == (0, ""), (name, piece, done)
-    assert n > 4
+            # What follows two spaces is said about the line.
+            if found := re.match(r"(?:\S+=\S+ )*(?:\./)?((?:deploy|tests)/\S+\.sh)((?: [^ #]+)*)", piece):
+                scripts[found[1], *found[2].split()] = name
+    for (script, *words), name in scripts.items():
+        done = subprocess.run([ctl.CHECKOUT / script, *words, "--help"], capture_output=True, text=True,
+                              timeout=ctl.TIMEOUT_S)
+        assert (done.returncode, done.stderr) == (0, ""), (name, script, words, done)
+    assert len(scripts) > 15

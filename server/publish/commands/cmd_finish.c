@@ -32,7 +32,7 @@ static enum hf_err report_root(const struct hf_draft *draft,
                                        .is_unbridged = !published->is_bridged};
     struct hf_signature_status status = {0};
     struct hf_buf words = {0};
-    for (int role = 0; role < HF_TOP_ROLES; role++)
+    for (enum hf_top_role role = 0; role < HF_TOP_ROLES; role++)
         report.versions[role] = published->versions[role];
     report.versions[HF_ROLE_ROOT] = draft->next.env.version;
     if (is_json)

@@ -39,12 +39,8 @@ static enum hf_err sort_given(struct init *m, struct hf_why *why)
         n_all++;
     for (size_t i = 0; i < n_all; i++) {
         size_t len = strcspn(texts[i], "=");
-        int role = 0;
-        while (role < HF_TOP_ROLES &&
-               (strlen(hf_top_role_name((enum hf_top_role)role)) != len ||
-                memcmp(hf_top_role_name((enum hf_top_role)role), texts[i], len) != 0))
-            role++;
-        if (role == HF_TOP_ROLES || texts[i][len] == '\0' || texts[i][len + 1] == '\0')
+        enum hf_top_role role;
+        if (!hf_ctl_find_role(texts[i], len, &role) || strlen(texts[i]) < len + 2)
             return hf_fail(why, HF_E_ARGUMENT,
                            "--key is ROLE=KEY with the role root, targets, snapshot or timestamp, "
                            "not %s",
@@ -55,13 +51,13 @@ static enum hf_err sort_given(struct init *m, struct hf_why *why)
             return hf_fail(why, HF_E_MEMORY, "out of memory for keys");
         m->given[role][n[role]++] = texts[i] + len + 1;
     }
-    for (int role = 0; role < HF_TOP_ROLES; role++) {
+    for (enum hf_top_role role = 0; role < HF_TOP_ROLES; role++) {
         /* 1 is also the value without the option. */
         if (n[role] > 0 && m->counts[role] != 1 && m->counts[role] != (int64_t)n[role])
             return hf_fail(why, HF_E_ARGUMENT,
                            "--key gives %zu %s key(s), but %" PRId64
                            " are asked for; give all keys of a role, or none",
-                           n[role], hf_top_role_name((enum hf_top_role)role), m->counts[role]);
+                           n[role], hf_top_role_name(role), m->counts[role]);
         if (n[role] > 0)
             m->counts[role] = (int64_t)n[role];
     }
@@ -70,8 +66,8 @@ static enum hf_err sort_given(struct init *m, struct hf_why *why)
 
 static enum hf_err check_counts(const struct init *m, struct hf_why *why)
 {
-    for (int i = 0; i < HF_TOP_ROLES; i++) {
-        const char *role = hf_top_role_name((enum hf_top_role)i);
+    for (enum hf_top_role i = 0; i < HF_TOP_ROLES; i++) {
+        const char *role = hf_top_role_name(i);
         int64_t n = m->counts[i], threshold = m->plan.thresholds[i];
         if (n < 1 || n > HF_ROLE_KEYS_MAX)
             return hf_fail(why, HF_E_ARGUMENT, "a role has 1 to %d keys, not %" PRId64 " (%s)",
@@ -158,11 +154,11 @@ static enum hf_err open_given(struct init *m, enum hf_top_role role, struct hf_w
 
 static enum hf_err collect_keys(struct init *m, struct hf_why *why)
 {
-    for (int role = 0; role < HF_TOP_ROLES; role++) {
+    for (enum hf_top_role role = 0; role < HF_TOP_ROLES; role++) {
         struct hf_signers *keys = &m->plan.keys[role];
         size_t n = (size_t)m->counts[role];
         if (m->given[role] != NULL) {
-            HF_TRY(open_given(m, (enum hf_top_role)role, why));
+            HF_TRY(open_given(m, role, why));
             continue;
         }
         keys->keys = calloc(n, sizeof *keys->keys);
@@ -175,17 +171,16 @@ static enum hf_err collect_keys(struct init *m, struct hf_why *why)
 }
 
 /* Write the key file: the encrypted key, or a reference to its token. */
-static enum hf_err write_key(struct init *m, int role, size_t i, const struct hf_key_seal *seal,
-                             struct hf_why *why)
+static enum hf_err write_key(struct init *m, enum hf_top_role role, size_t i,
+                             const struct hf_key_seal *seal, struct hf_why *why)
 {
     const struct hf_signing_key *key = &m->plan.keys[role].keys[i];
     const char *uri = m->uris[role][i];
-    enum hf_key_location location = hf_key_location_of((enum hf_top_role)role);
+    enum hf_key_location location = hf_key_location_of(role);
     struct hf_token_public found = {0};
     struct hf_path path;
     HF_TRY(hf_path_set(&path, why, "%s/%s-%zu" HF_KEY_FILE_SUFFIX,
-                       m->set.folders[location].path.text, hf_top_role_name((enum hf_top_role)role),
-                       i + 1));
+                       m->set.folders[location].path.text, hf_top_role_name(role), i + 1));
     if (key->token == NULL) {
         HF_TRY(hf_key_file_create(path.text, key, &seal->kdf, seal->wrap_key, why));
         return hf_undo_note(&m->undo, path.text, why);
@@ -203,8 +198,8 @@ static enum hf_err write_keys(struct init *m, enum hf_key_location location,
 {
     const struct hf_key_folder *folder = &m->set.folders[location];
     struct hf_path periods;
-    for (int role = 0; role < HF_TOP_ROLES; role++) {
-        bool is_here = hf_key_location_of((enum hf_top_role)role) == location;
+    for (enum hf_top_role role = 0; role < HF_TOP_ROLES; role++) {
+        bool is_here = hf_key_location_of(role) == location;
         for (size_t i = 0; i < m->plan.keys[role].n_keys && is_here; i++)
             HF_TRY(write_key(m, role, i, seal, why));
     }
@@ -217,22 +212,22 @@ static enum hf_err make_keys(struct init *m, struct hf_why *why)
 {
     struct hf_key_seal seals[HF_KEY_LOCATIONS] = {0};
     enum hf_err err = collect_keys(m, why);
-    for (int i = 0; i < HF_KEY_LOCATIONS && err == HF_OK; i++) {
+    for (enum hf_key_location i = 0; i < HF_KEY_LOCATIONS && err == HF_OK; i++) {
         const struct hf_key_folder *folder = &m->set.folders[i];
         bool has_seeds = false; /* if every key is in a token, there is no passphrase */
-        for (int role = 0; role < HF_TOP_ROLES; role++) {
+        for (enum hf_top_role role = 0; role < HF_TOP_ROLES; role++) {
             const struct hf_signers *keys = &m->plan.keys[role];
             for (size_t k = 0; k < keys->n_keys; k++)
-                has_seeds = has_seeds || ((int)hf_key_location_of((enum hf_top_role)role) == i &&
-                                          keys->keys[k].token == NULL);
+                has_seeds = has_seeds ||
+                            (hf_key_location_of(role) == i && keys->keys[k].token == NULL);
         }
         err = hf_undo_make_folder(&m->undo, folder->path.text, 0700, why);
         if (err == HF_OK && has_seeds && !m->o->is_insecure)
             err = hf_key_seal_prepare(folder->path.text, folder->passphrase_file, &seals[i], why);
     }
-    for (int i = 0; i < HF_KEY_LOCATIONS && err == HF_OK; i++)
-        err = write_keys(m, (enum hf_key_location)i, &seals[i], why);
-    for (int i = 0; i < HF_KEY_LOCATIONS; i++)
+    for (enum hf_key_location i = 0; i < HF_KEY_LOCATIONS && err == HF_OK; i++)
+        err = write_keys(m, i, &seals[i], why);
+    for (enum hf_key_location i = 0; i < HF_KEY_LOCATIONS; i++)
         hf_key_seal_free(&seals[i]);
     return err;
 }
@@ -265,8 +260,8 @@ static enum hf_err stage_metadata(struct init *m, struct hf_repo *repo, struct h
     struct hf_signing of[HF_TOP_ROLES];
     json_t *part = NULL;
     struct hf_bytes file = {0};
-    for (int i = 0; i < HF_TOP_ROLES; i++)
-        of[i] = (struct hf_signing){1, hf_expiry_of(&m->expiry, (enum hf_top_role)i, m->now_s),
+    for (enum hf_top_role i = 0; i < HF_TOP_ROLES; i++)
+        of[i] = (struct hf_signing){1, hf_expiry_of(&m->expiry, i, m->now_s),
                                     i == HF_ROLE_ROOT || i == HF_ROLE_TARGETS ? m->now_s
                                                                               : HF_TIME_NONE};
     HF_TRY(hf_compose_root(&m->plan, &of[HF_ROLE_ROOT], &part, why));
@@ -289,7 +284,7 @@ static enum hf_err write_metadata(struct init *m, struct hf_why *why)
     HF_TRY(hf_undo_make_folder(&m->undo, path.text, 0755, why));
     enum hf_err err = stage_metadata(m, &repo, why);
     /* The root that the keys trust is beside them, in both folders. */
-    for (int i = 0; i < HF_KEY_LOCATIONS && err == HF_OK; i++)
+    for (enum hf_key_location i = 0; i < HF_KEY_LOCATIONS && err == HF_OK; i++)
         err = hf_trusted_root_create(&m->set.folders[i], &repo, &m->undo, why);
     /* Noted before they are written: removing a file that does not exist does no harm. */
     for (size_t i = 0; i < repo.n_staged && err == HF_OK; i++) {
@@ -328,10 +323,10 @@ static enum hf_err print_json(const struct hf_ctl_options *o, const struct hf_ro
 {
     char sha256[HF_SHA256_HEX_LEN];
     json_t *roles = json_object();
-    for (int i = 0; i < HF_TOP_ROLES; i++) {
+    for (enum hf_top_role i = 0; i < HF_TOP_ROLES; i++) {
         const struct hf_role *role = &root->roles[i];
         json_t *ids = hf_json_texts((const char *const *)role->key_ids, role->n_key_ids);
-        json_object_set_new(roles, hf_top_role_name((enum hf_top_role)i),
+        json_object_set_new(roles, hf_top_role_name(i),
                             json_pack("{s:I, s:o}", "threshold", (json_int_t)role->threshold,
                                       "key_ids", ids));
     }
@@ -402,7 +397,7 @@ static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
         hf_undo_free(&m.undo);
     else
         hf_undo_run(&m.undo);
-    for (int role = 0; role < HF_TOP_ROLES; role++) {
+    for (enum hf_top_role role = 0; role < HF_TOP_ROLES; role++) {
         hf_signers_free(&m.plan.keys[role]);
         free(m.given[role]);
         for (size_t i = 0; i < HF_ROLE_KEYS_MAX; i++)

@@ -95,18 +95,15 @@ static enum hf_err change_role(const struct hf_ctl_options *o, enum variant vari
                                const struct hf_draft *draft, json_t *signed_part, json_t *names,
                                struct hf_why *why)
 {
-    int role = 0;
-    while (role < HF_TOP_ROLES && strcmp(o->role, hf_top_role_name((enum hf_top_role)role)) != 0)
-        role++;
-    if (role == HF_TOP_ROLES)
+    enum hf_top_role role;
+    if (!hf_ctl_find_role(o->role, strlen(o->role), &role))
         return hf_fail(why, HF_E_ARGUMENT, "--role is root, targets, snapshot or timestamp, not %s",
                        o->role);
     for (size_t i = 0; o->extra_keys != NULL && o->extra_keys[i] != NULL; i++) {
         if (variant == ADD_KEYS)
             HF_TRY(add_key(signed_part, names, o->role, o->extra_keys[i], why));
         else
-            HF_TRY(remove_key(signed_part, &draft->next, (enum hf_top_role)role, o->extra_keys[i],
-                              why));
+            HF_TRY(remove_key(signed_part, &draft->next, role, o->extra_keys[i], why));
     }
     json_t *object = json_object_get(json_object_get(signed_part, "roles"), o->role);
     if (o->threshold != 0 &&

@@ -5,6 +5,7 @@
 #include "common/cli/report.h"
 #include "server/publish/ceremony/targets_release.h"
 
+#include <string.h>
 #include <time.h>
 
 struct hf_publication_context hf_ctl_publication(const struct hf_ctl_options *o,
@@ -48,6 +49,18 @@ enum hf_err hf_ctl_time(struct hf_cli_call *call, const char *option, const char
         return HF_OK;
     return hf_cli_usage(call, "%s wants YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ, not \"%s\"", option,
                         text);
+}
+
+bool hf_ctl_find_role(const char *name, size_t len, enum hf_top_role *out)
+{
+    for (enum hf_top_role role = 0; role < HF_TOP_ROLES; role++) {
+        const char *known = hf_top_role_name(role);
+        if (strlen(known) == len && memcmp(known, name, len) == 0) {
+            *out = role;
+            return true;
+        }
+    }
+    return false;
 }
 
 struct hf_lint_sources hf_ctl_lint_sources(const struct hf_ctl_options *o)

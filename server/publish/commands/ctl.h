@@ -199,6 +199,9 @@ int64_t hf_ctl_now_s(void);
 HF_MUST_USE enum hf_err hf_ctl_time(struct hf_cli_call *call, const char *option, const char *text,
                                     int64_t *out_s);
 
+/** The role of that name, of `len` bytes. */
+bool hf_ctl_find_role(const char *name, size_t len, enum hf_top_role *out);
+
 /** What lint asks and reads; borrows from `o`. */
 struct hf_lint_sources hf_ctl_lint_sources(const struct hf_ctl_options *o);
 
