@@ -19,7 +19,7 @@ struct check {
 };
 
 /* Metadata that verifies is not enough: there must be a bundle to install. */
-static enum hf_err judge(const struct hf_repo *repo, struct check *c, struct hf_why *why)
+static enum hf_err check_updatable(const struct hf_repo *repo, struct check *c, struct hf_why *why)
 {
     /* Dates are checked last, so that the report has content if only a date is wrong. */
     HF_TRY(hf_repo_verify_metadata(repo, HF_REPO_ANY_TIME, &c->set, why));
@@ -184,7 +184,7 @@ static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
     HF_TRY(hf_ctl_time(call, "--at", o->at, &c.at_s));
     if (hf_ctl_read_root(o->root, &root, &c.reason) == HF_OK) {
         repo.trusted_root = hf_buf_bytes(&root);
-        c.is_updatable = judge(&repo, &c, &c.reason) == HF_OK;
+        c.is_updatable = check_updatable(&repo, &c, &c.reason) == HF_OK;
     }
     enum hf_err err = o->is_json ? print_json(&c, why) : print_text(&c, why);
     if (err == HF_OK && !c.is_updatable) {
@@ -200,7 +200,7 @@ static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
 
 static const struct hf_cli_option options[] = {HF_CTL_REPO, HF_CTL_ROOT,
                                                HF_CTL_TEXT("at", at,
-                                                           "judge at that time instead of now",
+                                                           "check as of that time instead of now",
                                                            "YYYY-MM-DD[THH:MM:SSZ]"),
                                                HF_CTL_REPORT("check-report")};
 

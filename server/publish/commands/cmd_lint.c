@@ -98,7 +98,7 @@ static enum hf_err lint_repository(struct session *s, struct hf_why *why)
     return HF_OK;
 }
 
-static enum hf_err find_all(struct session *s, const char *const *files, struct hf_why *why)
+static enum hf_err lint_all(struct session *s, const char *const *files, struct hf_why *why)
 {
     const struct hf_ctl_options *o = s->o;
     const struct hf_lint_sources sources = hf_ctl_lint_sources(o);
@@ -169,7 +169,7 @@ static enum hf_err lint(struct hf_cli_call *call, struct hf_why *why)
         HF_TRY(hf_cli_need(call, "--endpoint or --endpoints", endpoints));
     HF_TRY(hf_ctl_time(call, "--at", o->at, &s.at_s));
     HF_TRY(hf_ctl_time(call, "--next-ceremony", o->next_ceremony, &s.next_ceremony_s));
-    enum hf_err err = find_all(&s, call->words, why);
+    enum hf_err err = lint_all(&s, call->words, why);
     if (err == HF_OK) {
         const struct hf_finding *first = NULL;
         size_t n_errors = hf_findings_errors(&s.findings, &first);
@@ -195,7 +195,7 @@ static const struct hf_cli_option options[] =
      HF_CTL_TEXT("next-ceremony", next_ceremony,
                  "when root and targets are signed again (default: a year after they were)",
                  "YYYY-MM-DD"),
-     HF_CTL_TEXT("at", at, "judge as of that day instead of today", "YYYY-MM-DD"),
+     HF_CTL_TEXT("at", at, "check as of that day instead of today", "YYYY-MM-DD"),
      HF_CTL_REPORT("lint-report")};
 
 const struct hf_cli_command hf_cmd_lint = {
@@ -216,7 +216,8 @@ const struct hf_cli_command hf_cmd_lint = {
         "CHAIN.pem begins with the endpoint's own certificate; openssl s_client -showcerts prints\n"
         "it. --endpoint does the same for one server, without a list.\n\n"
         "A server is asked with TLS 1.3 and 1.2, for an RSA and an ECC key. Only handshakes are\n"
-        "sent, without a proxy. Proved chains are judged like chains from files. A server that is\n"
+        "sent, without a proxy. Proved chains are checked like chains from files. A server that "
+        "is\n"
         "silent, or proves nothing, is a warning, because that says nothing about a bundle.\n"
         "--save-chains records the chains for a machine without a network; it needs no bundle.\n"
         "There, --endpoints DIR/endpoints.txt finds the same.\n\n"

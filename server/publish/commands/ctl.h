@@ -23,7 +23,7 @@ extern const struct hf_cli_command hf_cmd_init, hf_cmd_bundle_add, hf_cmd_bundle
     hf_cmd_targets_status, hf_cmd_targets_merge, hf_cmd_targets_sign, hf_cmd_targets_finish,
     hf_cmd_key_generate, hf_cmd_key_import, hf_cmd_key_inspect, hf_cmd_key_change_passphrase;
 
-/* The options of all commands. A command has rows for those that it takes; the others are zero. */
+/* The options of all commands. A command has rows for those that it takes; the others stay zero. */
 struct hf_ctl_options {
     char *repo;
     char *keys;
@@ -41,7 +41,7 @@ struct hf_ctl_options {
     char **pins;
     long long keep;
     bool is_insecure; /* --insecure-no-passphrase */
-    /* of what lint looks at */
+    /* for lint */
     char *endpoints;
     char **addresses;
     long long timeout_s;
@@ -52,7 +52,7 @@ struct hf_ctl_options {
     char **accepts;
     char *next_ceremony;
     char *save_dir;
-    /* of a new version, or two versions */
+    /* for versions of a bundle */
     char **drops;
     char **undrops;
     char **derives;
@@ -65,21 +65,21 @@ struct hf_ctl_options {
     bool is_again;
     long long old_version; /* 0: not given */
     long long new_version;
-    /* of mirror */
+    /* for mirror */
     char *out;
     long long keep_days;
-    /* of init */
+    /* for init */
     long long root_keys, root_threshold, targets_keys, targets_threshold;
     long long days_root, days_targets, days_snapshot, days_timestamp;
     char *given_passphrase_file;
-    /* of drafts */
+    /* for drafts */
     char *yes;
     char *role;
     long long threshold; /* 0: not given */
     bool discards_signatures;
     char **targets; /* copies of a draft of targets */
     char **under;   /* copies of a draft of root */
-    /* of one key */
+    /* for one key */
     char *key;
     char *type;
     char *public_out;
@@ -95,14 +95,14 @@ struct hf_ctl_options {
 #define HF_CTL_TEXT(name, member, about, value) HF_CTL_ROW(name, HF_CLI_TEXT, member, about, value)
 #define HF_CTL_LIST(name, member, about, value) HF_CTL_ROW(name, HF_CLI_LIST, member, about, value)
 #define HF_CTL_FLAG(name, member, about) HF_CTL_ROW(name, HF_CLI_FLAG, member, about, NULL)
-/* `number` without the option, which help shows unless it is 0. */
+/* `number` is the value without the option; help shows it unless it is 0. */
 #define HF_CTL_NUMBER(name, member, number, least, most, about, value)                             \
     {                                                                                              \
         name, 0, HF_CLI_INT64, offsetof(struct hf_ctl_options, member), about, value,              \
             .preset = (number), .shows_preset = (number) != 0, .min = (least), .max = (most)       \
     }
 
-/* Those that several commands take. */
+/* Rows that several commands have. */
 #define HF_CTL_REPO HF_CTL_TEXT("repo", repo, "the repository", "DIR")
 #define HF_CTL_KEYS HF_CTL_TEXT("keys", keys, "the folder of private keys", "DIR")
 #define HF_CTL_KEY                                                                                 \
@@ -123,7 +123,7 @@ struct hf_ctl_options {
 #define HF_CTL_CLOCK                                                                               \
     HF_CTL_FLAG("clock-is-right", is_clock_right,                                                  \
                 "sign although the clock is far from the last signature of these keys")
-/* Of every command that signs in a repository. */
+/* For commands that sign in a repository. */
 #define HF_CTL_SIGNING HF_CTL_PASSPHRASE, HF_CTL_ONLINE_PASSPHRASE, HF_CTL_CLOCK
 #define HF_CTL_ROOT                                                                                \
     HF_CTL_TEXT("root", root,                                                                      \
@@ -136,7 +136,7 @@ struct hf_ctl_options {
 #define HF_CTL_LEAD                                                                                \
     HF_CTL_NUMBER("lead", lead_days, HF_LEAD_DAYS_DEFAULT, 0, HF_LEAD_DAYS_MAX,                    \
                   "how long the last device may need to install a new root", "DAYS")
-/* Of every command that asks lint. */
+/* For commands that run lint. */
 #define HF_CTL_LINT                                                                                \
     HF_CTL_TEXT("endpoints", endpoints,                                                            \
                 "a list of endpoints and the chains they show (lint --help)", "FILE"),             \
@@ -158,7 +158,7 @@ struct hf_ctl_options {
     HF_CTL_LIST("pin", pins,                                                                       \
                 "accept a root that is in no table, by the fingerprint that its owner publishes",  \
                 "SHA256")
-/* Of every command that changes targets. */
+/* For commands that change targets. */
 #define HF_CTL_DRAFT                                                                               \
     HF_CTL_TEXT("draft", draft, "sign nothing: write a draft for targets sign and targets finish", \
                 "FILE")
@@ -172,7 +172,7 @@ struct hf_ctl_options {
         {"verbose", 'v', HF_CLI_VERBOSE, 0, "log each step to standard error", NULL},              \
         HF_CLI_HELP_ROW
 
-/* Of the help of every command that signs. */
+/* For the help of commands that sign. */
 #define HF_CTL_KEY_TEXT                                                                            \
     "A key can also be in a token (smart card, HSM). KEYS then holds a file that refers to it\n"   \
     "(key import), or --key names it by its PKCS#11 URI, in quotes because of the semicolon:\n\n"  \
@@ -185,17 +185,17 @@ struct hf_ctl_options {
 struct hf_publication_context hf_ctl_publication(const struct hf_ctl_options *o,
                                                  enum hf_key_location location);
 
-/** To sign targets, or, with --draft, to write a draft of them, for which any keys will do. */
+/** The same, to sign targets; with --draft, to write a draft, for which any folder of keys is enough. */
 struct hf_publication_context hf_ctl_targets_publication(const struct hf_ctl_options *o);
 
-/** The root metadata that --root names, appended; nothing where it was not given (NULL). Where trust
- *  begins: hf_repo.trusted_root. HF_E_FORMAT for an empty file, and as hf_file_read_any. */
+/** Append the root metadata that --root names; nothing without --root (NULL). For
+ *  hf_repo.trusted_root. HF_E_FORMAT for an empty file, and as hf_file_read_any. */
 HF_MUST_USE enum hf_err hf_ctl_read_root(const char *file, struct hf_buf *out, struct hf_why *why);
 
 /** Seconds since 1970 by this machine's clock. */
 int64_t hf_ctl_now_s(void);
 
-/** The time `text` of `option`; `*out_s` stays without it (NULL). A usage error for what is none. */
+/** Parse the time `text` of `option`; NULL leaves `*out_s`. A usage error if it is no time. */
 HF_MUST_USE enum hf_err hf_ctl_time(struct hf_cli_call *call, const char *option, const char *text,
                                     int64_t *out_s);
 
