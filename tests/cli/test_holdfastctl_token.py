@@ -159,7 +159,7 @@ def test_a_key_of_a_file_is_not_put_into_a_token(hsm, tmp_path):
     seed = tmp_path / "seed"
     seed.write_bytes(bytes(32))
     seed.chmod(0o600)
-    assert "make one there" in ctl.refused("key", "import", "--from", seed, "--key", hsm.uri("a"), code=2)
+    assert "make a new key there" in ctl.refused("key", "import", "--from", seed, "--key", hsm.uri("a"), code=2)
 
 
 def test_a_pin_is_no_passphrase(hsm, tmp_path):
