@@ -21,13 +21,6 @@ static enum hf_err finish(json_t *object, int failures, json_t **out, struct hf_
     return HF_OK;
 }
 
-static json_t *time_json(int64_t time_s)
-{
-    char text[HF_TIME_TEXT_MAX];
-    hf_time_format(time_s, text);
-    return json_string(text);
-}
-
 /* The members that all kinds begin with (4.3), into a new object or over what a copy says. */
 static int set_common(json_t *object, const char *type, const struct hf_signing *signing)
 {
@@ -35,9 +28,9 @@ static int set_common(json_t *object, const char *type, const struct hf_signing 
     failures += json_object_set_new(object, "_type", json_string(type));
     failures += json_object_set_new(object, "spec_version", json_string(HF_SPEC_VERSION));
     failures += json_object_set_new(object, "version", json_integer(signing->version));
-    failures += json_object_set_new(object, "expires", time_json(signing->expires_s));
+    failures += json_object_set_new(object, "expires", hf_json_time(signing->expires_s));
     if (signing->signed_at_s != HF_TIME_NONE)
-        failures += json_object_set_new(object, "signed_at", time_json(signing->signed_at_s));
+        failures += json_object_set_new(object, "signed_at", hf_json_time(signing->signed_at_s));
     return failures;
 }
 

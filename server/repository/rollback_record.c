@@ -50,11 +50,9 @@ enum hf_err hf_rollback_record_write(const struct hf_key_folder *folder,
                                      const struct hf_rollback_record *record, struct hf_why *why)
 {
     struct hf_path path;
-    char signed_at[HF_TIME_TEXT_MAX];
     HF_TRY(hf_path_set(&path, why, "%s/last.json", folder->path.text));
-    hf_time_format(record->signed_at_s, signed_at);
-    json_t *object = json_pack("{s:s, s:o, s:o}", "signed_at", signed_at, "done",
-                               files_to_json(&record->committed), "begun",
+    json_t *object = json_pack("{s:o, s:o, s:o}", "signed_at", hf_json_time(record->signed_at_s),
+                               "done", files_to_json(&record->committed), "begun",
                                files_to_json(&record->prepared));
     char *text = object == NULL ? NULL : json_dumps(object, JSON_INDENT(2) | JSON_SORT_KEYS);
     json_decref(object);
