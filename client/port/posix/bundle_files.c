@@ -1,5 +1,7 @@
 #include "client/port/posix/bundle_files.h"
 
+#include "client/port/posix/db.h"
+
 #include "common/base/digest.h"
 #include "common/base/limits.h"
 #include "common/json/json.h"
@@ -14,6 +16,7 @@
 #include <unistd.h>
 
 #define FILE_MODE 0600
+#define REVOKED_FILE "revoked"
 
 struct file_name {
     char text[100]; /* HASH.VERSION.json and its NUL: 64 + 1 + 19 + 5 + 1 */
@@ -99,17 +102,24 @@ enum hf_err hf_bundle_files_write(const char *state_dir, const struct hf_bundle_
 
 /* Where the database cannot be written at the next start, this file says what is revoked. So it is on disk
  * before a link leads to a bundle that it says something about, unless no key is revoked, as without it. */
-static enum hf_err write_revoked(const char *dir, struct hf_bytes content, struct hf_why *why)
+static enum hf_err write_revoked(const char *dir, struct hf_bytes keys, struct hf_why *why)
 {
     struct hf_path path;
+    struct hf_buf lines = {0};
+    struct hf_buf content = {0};
+    char sha256[HF_SHA256_HEX_LEN];
 
-    HF_TRY(hf_path_set(&path, why, "%s/" HF_REVOKED_FILE, dir));
-    if (hf_file_has_content(path.text, content))
-        return HF_OK;
-    bool is_empty = content.len < HF_SHA256_HEX_LEN + 1; /* nothing but its SHA-256 */
-    return is_empty && !hf_file_exists(path.text)
-               ? hf_file_place(path.text, content, FILE_MODE, why)
-               : hf_file_replace(path.text, content, FILE_MODE, why);
+    HF_TRY(hf_path_set(&path, why, "%s/" REVOKED_FILE, dir));
+    enum hf_err err = hf_revoked_format(keys, &lines, sha256, why);
+    if (err == HF_OK && hf_buf_printf(&content, "%s\n%s", sha256, (char *)lines.data) != HF_OK)
+        err = hf_fail(why, HF_E_MEMORY, "out of memory for the revoked keys");
+    if (err == HF_OK && !hf_file_has_content(path.text, hf_buf_bytes(&content)))
+        err = keys.len == 0 && !hf_file_exists(path.text)
+                  ? hf_file_place(path.text, hf_buf_bytes(&content), FILE_MODE, why)
+                  : hf_file_replace(path.text, hf_buf_bytes(&content), FILE_MODE, why);
+    hf_buf_free(&lines);
+    hf_buf_free(&content);
+    return err;
 }
 
 /* `record` NULL: no link. */
@@ -138,7 +148,7 @@ static bool is_ours(const char *name)
 {
     if (strcmp(name, "active.new") == 0 || strcmp(name, "previous.new") == 0)
         return true;
-    if (strncmp(name, "." HF_REVOKED_FILE ".", sizeof("." HF_REVOKED_FILE ".") - 1) == 0)
+    if (strncmp(name, "." REVOKED_FILE ".", sizeof("." REVOKED_FILE ".") - 1) == 0)
         return true;
     const char *hash = name[0] == '.' ? name + 1 : name;
     return strspn(hash, "0123456789abcdef") == HF_SHA256_HEX_LEN - 1 &&
@@ -278,6 +288,32 @@ enum hf_err hf_bundle_files_load(const char *state_dir, enum hf_slot slot,
     else
         hf_bundle_record_free(&record);
     free(target);
+    return err;
+}
+
+enum hf_err hf_revoked_file_load(const char *state_dir, struct hf_buf *out, struct hf_why *why)
+{
+    struct hf_path path;
+    struct hf_buf file = {0};
+    struct hf_buf keys = {0};
+    char sha256[HF_SHA256_HEX_LEN];
+    const size_t head_len = HF_REVOKED_LINE_LEN; /* the first line */
+
+    HF_TRY(hf_path_set(&path, why, "%s/bundles/" REVOKED_FILE, state_dir));
+    enum hf_err err = hf_file_read(path.text, head_len + HF_REVOKED_LINES_MAX, &file, why);
+    if (err == HF_OK && (file.len < head_len || file.data[head_len - 1] != '\n'))
+        err = hf_fail(why, HF_E_STORAGE, "%s is damaged: it does not begin with a SHA-256",
+                      path.text);
+    if (err == HF_OK) {
+        memcpy(sha256, file.data, head_len - 1);
+        sha256[head_len - 1] = '\0';
+        err = hf_revoked_parse((struct hf_bytes){file.data + head_len, file.len - head_len}, sha256,
+                               path.text, &keys, why);
+    }
+    if (err == HF_OK && hf_buf_append(out, keys.data, keys.len) != HF_OK)
+        err = hf_fail(why, HF_E_MEMORY, "out of memory for the revoked keys");
+    hf_buf_free(&keys);
+    hf_buf_free(&file);
     return err;
 }
 

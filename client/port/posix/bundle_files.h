@@ -23,10 +23,8 @@ struct hf_bundle_slots {
     const struct hf_bundle_record *active;
     const struct hf_bundle_record *previous;
     const struct hf_bundle_record *staged;
-    const struct hf_buf *revoked; /* content of that file; NULL: leave it as it is */
+    const struct hf_buf *revoked; /* keys of 32 bytes; NULL: leave their file as it is */
 };
-
-#define HF_REVOKED_FILE "revoked"
 
 /** Write both files of `record`, unless they are there and whole. Nothing points to them yet. HF_E_FORMAT
  *  if `custom` is not a JSON object, HF_E_STORAGE. */
@@ -50,6 +48,11 @@ HF_MUST_USE enum hf_err hf_bundle_files_follow(const char *state_dir,
  */
 HF_MUST_USE enum hf_err hf_bundle_files_load(const char *state_dir, enum hf_slot slot,
                                              struct hf_bundle_record *out, struct hf_why *why);
+
+/** The keys in STATE/bundles/revoked: the SHA-256 of its other lines, and these (hf_revoked_parse). `out` is
+ *  appended to on HF_OK only. HF_E_NOT_FOUND, HF_E_STORAGE where it is damaged. */
+HF_MUST_USE enum hf_err hf_revoked_file_load(const char *state_dir, struct hf_buf *out,
+                                             struct hf_why *why);
 
 /** Is there an active bundle among the files? */
 bool hf_bundle_files_exist(const char *state_dir);

@@ -7,6 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#define LOG_PAGES 256 /* of 4 KiB: the log is folded in when it is longer */
+#define BUSY_MS 5000  /* a writer holds the database for milliseconds; slow flash for more */
+
 enum hf_err hf_db_fail(sqlite3 *db, const char *action, struct hf_why *why)
 {
     const char *name = sqlite3_db_filename(db, "main");
@@ -189,7 +192,7 @@ static enum hf_err open_with(const char *name, int flags, sqlite3 **out, struct 
     if (code != SQLITE_OK)
         return hf_db_fail(*out, "open the database", why);
     hf_db_harden(*out);
-    (void)sqlite3_busy_timeout(*out, HF_DB_BUSY_MS);
+    (void)sqlite3_busy_timeout(*out, BUSY_MS);
     return HF_OK;
 }
 
@@ -257,7 +260,7 @@ static enum hf_err try_to_write(const char *path, bool is_new, bool *lacks_memor
         err = has_log(db, &is_log, why);
     if (err == HF_OK && is_log) {
         err = hf_db_exec(db, "PRAGMA synchronous = NORMAL", action, why);
-        (void)sqlite3_wal_autocheckpoint(db, HF_DB_LOG_PAGES);
+        (void)sqlite3_wal_autocheckpoint(db, LOG_PAGES);
         /* To fold the log in at each close would cost two fsyncs and a rewrite at every update, and
          * the next one would begin a new log with two more. */
         (void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, is_new ? 0 : 1, NULL);

@@ -1,17 +1,7 @@
 /*
- * SQLite, with its faults as sentences.
- *
- * Write-ahead log with synchronous=NORMAL: a commit is one append, its frames carry checksums. A
- * power cut takes back the newest commits, in order, and never half of one; after hf_db_sync it takes
- * back none of those before. That is called where it matters (an activation, the end of an update), not
- * for each of the eight commits of an update. A rollback journal would cost three to
- * four fsyncs a commit, and readers would wait for the writer. The price is the -wal and -shm file
- * beside the database, which stay when it is closed.
- *
- * The log needs memory that processes share through a mapped file. File systems without such mappings
- * (JFFS2, 9p, FUSE with direct_io) get a rollback journal instead, synced at every commit; the
- * database's own header says which of the two it has. On a disk that cannot be written the database is
- * opened for reading with these files or, if they cannot be used, as "immutable", without them.
+ * SQLite, with its faults as sentences: a write-ahead log with explicit syncs or, where processes cannot
+ * share memory, a rollback journal. README.md (Power cuts) says why. On a disk that cannot be written the
+ * database is opened for reading with the files of its log or, if they cannot be used, as "immutable".
  */
 #ifndef HF_CLIENT_PORT_POSIX_DB_H
 #define HF_CLIENT_PORT_POSIX_DB_H
@@ -23,9 +13,6 @@
 #include "common/base/limits.h"
 
 #include <sqlite3.h>
-
-#define HF_DB_LOG_PAGES 256 /* of 4 KiB: the log is folded in when it is longer */
-#define HF_DB_BUSY_MS 5000  /* a writer holds the database for milliseconds; slow flash for more */
 
 /**
  * Make a new, empty database, mode 0600, with a log or a journal, whichever works where it is.

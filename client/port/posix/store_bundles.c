@@ -3,8 +3,6 @@
 
 #include "client/port/posix/bundle_files.h"
 
-#include "common/os/file_util.h"
-
 #include <string.h>
 
 static const char *const slot_names[] = {
@@ -94,28 +92,51 @@ enum hf_err hf_store_load_bundle(void *ctx, enum hf_slot slot, struct hf_bundle_
 
 /* ---- the files follow -------------------------------------------------------------------------- */
 
-/* The content of STATE/bundles/revoked, for the day when the database cannot be used: the SHA-256 of its
- * other lines, and these. */
-static enum hf_err format_revoked_file(struct hf_sqlite_store *store, struct hf_buf *out,
-                                       struct hf_why *why)
+/* ?1 to ?6 */
+static void bind_record(sqlite3_stmt *stmt, const struct hf_bundle_record *record)
 {
-    char sha256[HF_SHA256_HEX_LEN];
-    struct hf_buf keys = {0};
-    struct hf_buf lines = {0};
-
-    enum hf_err err = hf_db_revoked_load(store->db, &keys, why);
-    if (err == HF_OK)
-        err = hf_revoked_format(hf_buf_bytes(&keys), &lines, sha256, why);
-    if (err == HF_OK && hf_buf_printf(out, "%s\n%s", sha256, (const char *)lines.data) != HF_OK)
-        err = hf_fail(why, HF_E_MEMORY, "out of memory for the revoked keys");
-    hf_buf_free(&keys);
-    hf_buf_free(&lines);
-    return err;
+    hf_db_bind_text(stmt, 1, record->set);
+    hf_db_bind_text(stmt, 2, record->profile);
+    (void)sqlite3_bind_int64(stmt, 3, record->version);
+    hf_db_bind_text(stmt, 4, record->sha256);
+    hf_db_bind_bytes(stmt, 5, hf_buf_bytes(&record->pem));
+    hf_db_bind_bytes(stmt, 6, hf_buf_bytes(&record->custom));
 }
 
-/* Make STATE/bundles agree with the database. What cannot be done now is done by the next commit or open;
- * until then the journal says so. */
-static void make_files_follow(struct hf_sqlite_store *store)
+/* The record of a row that is damaged, from its file, which then takes the row's place. */
+static bool repair_row(struct hf_sqlite_store *store, enum hf_slot slot, const char *damage,
+                       struct hf_bundle_record *out)
+{
+    static const char action[] = "repair a bundle";
+    struct hf_bundle_record file = {0};
+    struct hf_why text = {0};
+    sqlite3_stmt *stmt = NULL;
+
+    if (hf_bundle_files_load(store->state_dir, slot, &file, NULL) != HF_OK)
+        return false;
+    /* The link may be behind the row, after a power cut: a file of another version is not its file. */
+    enum hf_err err = hf_db_prepare(store->db,
+                                    "UPDATE bundle SET set_name = ?1, profile = ?2, sha256 = ?4, "
+                                    "pem = ?5, custom = ?6 WHERE slot = ?7 AND version = ?3",
+                                    action, &stmt, NULL);
+    if (err == HF_OK) {
+        bind_record(stmt, &file);
+        hf_db_bind_text(stmt, 7, slot_names[slot]);
+        err = hf_db_finish(store->db, stmt, action, NULL);
+    }
+    if (err != HF_OK || sqlite3_changes(store->db) == 0) {
+        hf_bundle_record_free(&file);
+        return false;
+    }
+    (void)hf_fail(&text, HF_E_STORAGE, "%.400s; its file has taken its place", damage);
+    hf_store_note(store, HF_LEVEL_ERROR, "restored", text.text);
+    *out = file;
+    return true;
+}
+
+/* Make STATE/bundles agree with the database, after `repairs` of rows that are damaged. What cannot be done
+ * now is done by the next commit or open; until then the journal says so. */
+static void make_files_follow(struct hf_sqlite_store *store, bool repairs)
 {
     struct hf_bundle_record records[3] = {0};
     const struct hf_bundle_record *in[3] = {0};
@@ -126,6 +147,8 @@ static void make_files_follow(struct hf_sqlite_store *store)
     /* A row that cannot be loaded ends it here: its file is the last copy and must stay. */
     for (enum hf_slot slot = HF_SLOT_ACTIVE; slot <= HF_SLOT_STAGED && err == HF_OK; slot++) {
         err = load_row(store, slot, &records[slot], &why);
+        if (err == HF_E_STORAGE && repairs && repair_row(store, slot, why.text, &records[slot]))
+            err = HF_OK;
         if (err == HF_OK)
             in[slot] = &records[slot];
         else if (err == HF_E_NOT_FOUND)
@@ -133,7 +156,7 @@ static void make_files_follow(struct hf_sqlite_store *store)
     }
     if (err == HF_OK) {
         /* A list that has rotted must not take its file with it. */
-        bool has_list = format_revoked_file(store, &revoked, NULL) == HF_OK;
+        bool has_list = hf_db_revoked_load(store->db, &revoked, NULL) == HF_OK;
         const struct hf_bundle_slots slots = {in[HF_SLOT_ACTIVE], in[HF_SLOT_PREVIOUS],
                                               in[HF_SLOT_STAGED], has_list ? &revoked : NULL};
         err = hf_bundle_files_follow(store->state_dir, &slots, &why);
@@ -191,7 +214,7 @@ static enum hf_err commit_now(struct hf_sqlite_store *store, struct hf_why *why)
     if (store->has_moved) {
         err = hf_store_sync_log(store, why); /* before links and trust store depend on it */
         store->has_moved = false;
-        make_files_follow(store);
+        make_files_follow(store, false);
     }
     return err;
 }
@@ -256,12 +279,7 @@ enum hf_err hf_store_stage_bundle(void *ctx, const struct hf_bundle_record *reco
                          "(slot, set_name, profile, version, sha256, pem, custom) "
                          "VALUES ('staged', ?1, ?2, ?3, ?4, ?5, ?6)",
                          action, &stmt, why));
-    hf_db_bind_text(stmt, 1, record->set);
-    hf_db_bind_text(stmt, 2, record->profile);
-    (void)sqlite3_bind_int64(stmt, 3, record->version);
-    hf_db_bind_text(stmt, 4, record->sha256);
-    hf_db_bind_bytes(stmt, 5, hf_buf_bytes(&record->pem));
-    hf_db_bind_bytes(stmt, 6, hf_buf_bytes(&record->custom));
+    bind_record(stmt, record);
     return hf_db_finish(store->db, stmt, action, why);
 }
 
@@ -321,49 +339,19 @@ enum hf_err hf_store_restore_previous(void *ctx, struct hf_why *why)
 
 /* ---- revoked keys ---------------------------------------------------------------------------- */
 
-/* `out` is written on HF_OK only. */
-static enum hf_err load_revoked_file(const struct hf_sqlite_store *store, struct hf_buf *out,
-                                     struct hf_why *why)
-{
-    struct hf_path path;
-    struct hf_buf file = {0};
-    struct hf_buf keys = {0};
-    char sha256[HF_SHA256_HEX_LEN];
-
-    HF_TRY(hf_path_set(&path, why, "%s/bundles/" HF_REVOKED_FILE, store->state_dir));
-    enum hf_err err = hf_file_read(path.text, HF_REVOKED_LINE_LEN + HF_REVOKED_LINES_MAX, &file,
-                                   why);
-    if (err == HF_OK &&
-        (file.len < HF_REVOKED_LINE_LEN || file.data[HF_REVOKED_LINE_LEN - 1] != '\n'))
-        err = hf_fail(why, HF_E_STORAGE, "%s is damaged: it does not begin with a SHA-256",
-                      path.text);
-    if (err == HF_OK) {
-        memcpy(sha256, file.data, HF_REVOKED_LINE_LEN - 1);
-        sha256[HF_REVOKED_LINE_LEN - 1] = '\0';
-        err = hf_revoked_parse((struct hf_bytes){file.data + HF_REVOKED_LINE_LEN,
-                                                 file.len - HF_REVOKED_LINE_LEN},
-                               sha256, path.text, &keys, why);
-    }
-    if (err == HF_OK && hf_buf_append(out, keys.data, keys.len) != HF_OK)
-        err = hf_fail(why, HF_E_MEMORY, "out of memory for the revoked keys");
-    hf_buf_free(&keys);
-    hf_buf_free(&file);
-    return err;
-}
-
 /* The file comes first where the bundles come from their files. */
 enum hf_err hf_store_load_revoked(void *ctx, struct hf_buf *out, struct hf_why *why)
 {
     const struct hf_sqlite_store *store = ctx;
     struct hf_why damage = store->unusable;
 
-    if (store->unusable.code != HF_OK && load_revoked_file(store, out, NULL) == HF_OK)
+    if (store->unusable.code != HF_OK && hf_revoked_file_load(store->state_dir, out, NULL) == HF_OK)
         return HF_OK;
     enum hf_err err = store->db != NULL ? hf_db_revoked_load(store->db, out, &damage)
                                         : HF_E_STORAGE;
     if (err == HF_OK || err == HF_E_NOT_FOUND)
         return HF_OK;
-    if (store->unusable.code == HF_OK && load_revoked_file(store, out, NULL) == HF_OK)
+    if (store->unusable.code == HF_OK && hf_revoked_file_load(store->state_dir, out, NULL) == HF_OK)
         return HF_OK;
     return hf_fail(why, err == HF_E_MEMORY ? err : HF_E_STORAGE, "%s", damage.text);
 }
@@ -389,33 +377,11 @@ void hf_store_adopt_revoked(struct hf_sqlite_store *store)
     struct hf_buf keys = {0};
     struct hf_why why = {0};
 
-    if (store->unusable.code == HF_OK && load_revoked_file(store, &keys, NULL) == HF_OK &&
+    if (store->unusable.code == HF_OK &&
+        hf_revoked_file_load(store->state_dir, &keys, NULL) == HF_OK &&
         hf_db_revoked_save(store->db, hf_buf_bytes(&keys), &why) != HF_OK)
         hf_store_note(store, HF_LEVEL_ERROR, "bundle-files", why.text);
     hf_buf_free(&keys);
-}
-
-/* ---- rows that rot ----------------------------------------------------------------------------- */
-
-static enum hf_err replace_row(struct hf_sqlite_store *store, enum hf_slot slot,
-                               const struct hf_bundle_record *file)
-{
-    static const char action[] = "repair a bundle";
-    sqlite3_stmt *stmt = NULL;
-
-    /* The link may be behind the row, after a power cut: a file of another version is not its file. */
-    HF_TRY(hf_db_prepare(store->db,
-                         "UPDATE bundle SET set_name = ?3, profile = ?4, sha256 = ?5, pem = ?6, "
-                         "custom = ?7 WHERE slot = ?1 AND version = ?2",
-                         action, &stmt, NULL));
-    hf_db_bind_text(stmt, 1, slot_names[slot]);
-    (void)sqlite3_bind_int64(stmt, 2, file->version);
-    hf_db_bind_text(stmt, 3, file->set);
-    hf_db_bind_text(stmt, 4, file->profile);
-    hf_db_bind_text(stmt, 5, file->sha256);
-    hf_db_bind_bytes(stmt, 6, hf_buf_bytes(&file->pem));
-    hf_db_bind_bytes(stmt, 7, hf_buf_bytes(&file->custom));
-    return hf_db_finish(store->db, stmt, action, NULL);
 }
 
 void hf_store_repair_files(struct hf_sqlite_store *store)
@@ -423,23 +389,12 @@ void hf_store_repair_files(struct hf_sqlite_store *store)
     struct hf_buf keys = {0};
     struct hf_why damage = {0};
 
-    for (enum hf_slot slot = HF_SLOT_ACTIVE; slot <= HF_SLOT_PREVIOUS; slot++) {
-        struct hf_bundle_record record = {0};
-        if (load_row(store, slot, &record, &damage) == HF_E_STORAGE &&
-            hf_bundle_files_load(store->state_dir, slot, &record, NULL) == HF_OK &&
-            replace_row(store, slot, &record) == HF_OK && sqlite3_changes(store->db) > 0) {
-            (void)hf_fail(&damage, HF_E_STORAGE, "%.400s; its file has taken its place",
-                          damage.text);
-            hf_store_note(store, HF_LEVEL_ERROR, "restored", damage.text);
-        }
-        hf_bundle_record_free(&record);
-    }
     if (hf_db_revoked_check(store->db, &damage) == HF_E_FORMAT &&
-        load_revoked_file(store, &keys, NULL) == HF_OK &&
+        hf_revoked_file_load(store->state_dir, &keys, NULL) == HF_OK &&
         hf_db_revoked_save(store->db, hf_buf_bytes(&keys), NULL) == HF_OK) {
         (void)hf_fail_context(&damage, "the file beside the bundles has taken its place");
         hf_store_note(store, HF_LEVEL_ERROR, "restored", damage.text);
     }
     hf_buf_free(&keys);
-    make_files_follow(store);
+    make_files_follow(store, true);
 }
