@@ -11,6 +11,35 @@
 
 #include <string.h>
 
+bool hf_text_is_same(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+bool hf_texts_are_same(const char *const *a, size_t n_a, const char *const *b, size_t n_b)
+{
+    bool is_same = n_a == n_b;
+
+    for (size_t i = 0; i < n_a && is_same; i++)
+        is_same = strcmp(a[i], b[i]) == 0;
+    return is_same;
+}
+
+bool hf_config_has_same_urls(const struct hf_client_config *a, const struct hf_client_config *b)
+{
+    return hf_texts_are_same(a->urls, a->n_urls, b->urls, b->n_urls);
+}
+
+bool hf_config_has_same_endpoints(const struct hf_posix_config *a, const struct hf_posix_config *b)
+{
+    bool is_same = a->n_endpoints == b->n_endpoints;
+
+    for (size_t i = 0; i < a->n_endpoints && is_same; i++)
+        is_same = hf_text_is_same(a->endpoints[i].url, b->endpoints[i].url) &&
+                  hf_text_is_same(a->endpoints[i].alpn, b->endpoints[i].alpn);
+    return is_same;
+}
+
 static enum hf_err check_urls(const struct hf_client_config *config, struct hf_why *why)
 {
     struct hf_url url;

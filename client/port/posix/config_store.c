@@ -35,35 +35,6 @@ static const char *text_of(const struct hf_posix_config *config, const struct co
     return text;
 }
 
-bool hf_text_is_same(const char *a, const char *b)
-{
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
-}
-
-static bool has_same_texts(const char *const *a, size_t n_a, const char *const *b, size_t n_b)
-{
-    bool is_same = n_a == n_b;
-
-    for (size_t i = 0; i < n_a && is_same; i++)
-        is_same = strcmp(a[i], b[i]) == 0;
-    return is_same;
-}
-
-bool hf_config_has_same_urls(const struct hf_client_config *a, const struct hf_client_config *b)
-{
-    return has_same_texts(a->urls, a->n_urls, b->urls, b->n_urls);
-}
-
-bool hf_config_has_same_endpoints(const struct hf_posix_config *a, const struct hf_posix_config *b)
-{
-    bool is_same = a->n_endpoints == b->n_endpoints;
-
-    for (size_t i = 0; i < a->n_endpoints && is_same; i++)
-        is_same = hf_text_is_same(a->endpoints[i].url, b->endpoints[i].url) &&
-                  hf_text_is_same(a->endpoints[i].alpn, b->endpoints[i].alpn);
-    return is_same;
-}
-
 bool hf_config_is_same(const struct hf_posix_config *a, const struct hf_posix_config *b)
 {
     for (size_t i = 0; i < N_COLUMNS; i++) {
@@ -73,8 +44,8 @@ bool hf_config_is_same(const struct hf_posix_config *a, const struct hf_posix_co
     return a->client.awaits_confirm == b->client.awaits_confirm &&
            a->has_legacy_ciphers == b->has_legacy_ciphers &&
            hf_config_has_same_urls(&a->client, &b->client) &&
-           has_same_texts(a->redirect_hosts, a->n_redirect_hosts, b->redirect_hosts,
-                          b->n_redirect_hosts) &&
+           hf_texts_are_same(a->redirect_hosts, a->n_redirect_hosts, b->redirect_hosts,
+                             b->n_redirect_hosts) &&
            hf_config_has_same_endpoints(a, b);
 }
 

@@ -34,6 +34,7 @@ HF_MUST_USE enum hf_err hf_config_check_endpoint(const struct hf_posix_endpoint 
 
 /** NULL is the same as NULL only. */
 bool hf_text_is_same(const char *a, const char *b);
+bool hf_texts_are_same(const char *const *a, size_t n_a, const char *const *b, size_t n_b);
 bool hf_config_has_same_urls(const struct hf_client_config *a, const struct hf_client_config *b);
 bool hf_config_has_same_endpoints(const struct hf_posix_config *a, const struct hf_posix_config *b);
 bool hf_config_is_same(const struct hf_posix_config *a, const struct hf_posix_config *b);

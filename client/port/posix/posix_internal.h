@@ -1,5 +1,5 @@
-/* What the files of the POSIX port share: posix.c is an open state folder, init.c makes one,
- * subscribers.c notifies other programs. */
+/* What the files of the POSIX port share: state.c is an open state folder, posix.c what is done to it,
+ * init.c makes one, subscribers.c notifies other programs. */
 #ifndef HF_CLIENT_PORT_POSIX_POSIX_INTERNAL_H
 #define HF_CLIENT_PORT_POSIX_POSIX_INTERNAL_H
 
@@ -30,6 +30,9 @@ struct hf_posix {
 
 /** All ports; those for transport and endpoints are empty where there is none. */
 struct hf_ports hf_posix_ports(struct hf_posix *posix);
+
+/** Another process may have changed the configuration. On failure everything stays as it was. */
+HF_MUST_USE enum hf_err hf_posix_reload_config(struct hf_posix *posix, struct hf_why *why);
 
 /** To the journal and to the log; what cannot be written is only logged. */
 void hf_posix_journal(struct hf_posix *posix, enum hf_level level, const char *kind,
