@@ -6,7 +6,6 @@
 #include "tests/fuzz/scratch.h"
 
 #include "common/base/plaintext.h"
-#include "server/publish/lint/lint_answers.h"
 #include "server/publish/lint/lint_endpoints.h"
 #include "tests/support/test_pki.h"
 

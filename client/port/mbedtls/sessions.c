@@ -85,48 +85,45 @@ struct hf_trust_resumption hf_sessions_offer(struct hf_sessions *s, const char *
     return resumption;
 }
 
-static bool serialise(const mbedtls_ssl_session *session, struct hf_session *out)
-{
-    size_t len = 0;
-    (void)mbedtls_ssl_session_save(session, NULL, 0, &len); /* tells the length */
-    if (len == 0 || len > HF_SESSION_BYTES_MAX)
-        return false;
-    out->bytes = calloc(1, len);
-    out->len = len;
-    return out->bytes != NULL && mbedtls_ssl_session_save(session, out->bytes, len, &len) == 0;
-}
-
 /* Each session can be taken out of a connection once, and only out of a verified one. */
 static bool take_out(mbedtls_ssl_context *ssl, const char *peer, struct hf_session *out)
 {
+    mbedtls_ssl_session session;
+    size_t len = 0;
+
     if (!mbedtls_ssl_is_handshake_over(ssl) || mbedtls_ssl_get_verify_result(ssl) != 0 ||
         strlen(peer) > HF_SESSION_PEER_MAX)
         return false;
-    mbedtls_ssl_session session;
     mbedtls_ssl_session_init(&session);
-    bool is_taken = mbedtls_ssl_get_session(ssl, &session) == 0 && serialise(&session, out);
-    mbedtls_ssl_session_free(&session);
-    if (is_taken)
+    if (mbedtls_ssl_get_session(ssl, &session) == 0)
+        (void)mbedtls_ssl_session_save(&session, NULL, 0, &len); /* tells the length */
+    if (len > 0 && len <= HF_SESSION_BYTES_MAX) {
+        out->bytes = calloc(1, len);
+        out->len = len;
         out->peer = strdup(peer);
-    return is_taken && out->peer != NULL;
+    }
+    bool is_taken = out->bytes != NULL && out->peer != NULL &&
+                    mbedtls_ssl_session_save(&session, out->bytes, len, &len) == 0;
+    mbedtls_ssl_session_free(&session);
+    return is_taken;
 }
 
-/* The place of an older session of that peer, else a free one, else the least recently used. */
-static struct hf_session *place_for(struct hf_sessions *s, const char *peer)
+/* The slot of an older session of that peer, else a free one, else the least recently used. */
+static struct hf_session *slot_for(struct hf_sessions *s, const char *peer)
 {
-    struct hf_session *place = find(s, peer);
-    for (size_t i = 0; place == NULL && i < HF_SESSIONS_MAX; i++) {
+    struct hf_session *slot = find(s, peer);
+    for (size_t i = 0; slot == NULL && i < HF_SESSIONS_MAX; i++) {
         if (s->at[i].peer == NULL)
-            place = &s->at[i];
+            slot = &s->at[i];
     }
-    if (place != NULL)
-        return place;
-    place = &s->at[0];
+    if (slot != NULL)
+        return slot;
+    slot = &s->at[0];
     for (size_t i = 1; i < HF_SESSIONS_MAX; i++) {
-        if (s->at[i].last_used < place->last_used)
-            place = &s->at[i];
+        if (s->at[i].last_used < slot->last_used)
+            slot = &s->at[i];
     }
-    return place;
+    return slot;
 }
 
 void hf_sessions_keep(struct hf_sessions *s, const char *peer,
@@ -140,11 +137,11 @@ void hf_sessions_keep(struct hf_sessions *s, const char *peer,
     (void)pthread_mutex_lock(&s->mutex);
     /* Asked under the lock: a swap drops sessions under it, so none slips in behind. */
     if (resumption.generation == s->generation) {
-        struct hf_session *place = place_for(s, peer);
-        forget(place);
-        *place = fresh;
-        place->verified_s = resumption.verified_s;
-        place->last_used = ++s->uses;
+        struct hf_session *slot = slot_for(s, peer);
+        forget(slot);
+        *slot = fresh;
+        slot->verified_s = resumption.verified_s;
+        slot->last_used = ++s->uses;
         fresh = (struct hf_session){0};
     }
     (void)pthread_mutex_unlock(&s->mutex);

@@ -24,44 +24,25 @@
 #define NOT_BEFORE "19500101000000"
 #define NOT_AFTER "99991231235959"
 
-/* ---- keys --------------------------------------------------------------------------------------- */
-
-static int make_ec_key(mbedtls_ecp_group_id curve, mbedtls_pk_context *out)
-{
-    int code = mbedtls_pk_setup(out, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY));
-
-    if (code != 0)
-        return code;
-    return mbedtls_ecp_gen_key(curve, mbedtls_pk_ec(*out), mbedtls_psa_get_random,
-                               MBEDTLS_PSA_RANDOM_STATE);
-}
-
-static int make_rsa_key(mbedtls_pk_context *out)
-{
-    int code = mbedtls_pk_setup(out, mbedtls_pk_info_from_type(MBEDTLS_PK_RSA));
-
-    if (code != 0)
-        return code;
-    return mbedtls_rsa_gen_key(mbedtls_pk_rsa(*out), mbedtls_psa_get_random,
-                               MBEDTLS_PSA_RANDOM_STATE, 2048, 65537);
-}
-
 static int make_key(enum hf_test_server_kind kind, mbedtls_pk_context *out)
 {
-    switch (kind) {
-    case HF_TEST_SERVER_P256:
-        return make_ec_key(MBEDTLS_ECP_DP_SECP256R1, out);
-    case HF_TEST_SERVER_P384:
-        return make_ec_key(MBEDTLS_ECP_DP_SECP384R1, out);
-    case HF_TEST_SERVER_P521:
-        return make_ec_key(MBEDTLS_ECP_DP_SECP521R1, out);
-    case HF_TEST_SERVER_RSA_2048:
-        return make_rsa_key(out);
-    }
-    return MBEDTLS_ERR_PK_BAD_INPUT_DATA;
-}
+    static const mbedtls_ecp_group_id curves[] = {
+        [HF_TEST_SERVER_P256] = MBEDTLS_ECP_DP_SECP256R1,
+        [HF_TEST_SERVER_P384] = MBEDTLS_ECP_DP_SECP384R1,
+        [HF_TEST_SERVER_P521] = MBEDTLS_ECP_DP_SECP521R1,
+    };
+    bool is_rsa = kind == HF_TEST_SERVER_RSA_2048;
+    int code = mbedtls_pk_setup(out, mbedtls_pk_info_from_type(is_rsa ? MBEDTLS_PK_RSA
+                                                                      : MBEDTLS_PK_ECKEY));
 
-/* ---- certificates --------------------------------------------------------------------------------- */
+    if (code != 0)
+        return code;
+    if (is_rsa)
+        return mbedtls_rsa_gen_key(mbedtls_pk_rsa(*out), mbedtls_psa_get_random,
+                                   MBEDTLS_PSA_RANDOM_STATE, 2048, 65537);
+    return mbedtls_ecp_gen_key(curves[kind], mbedtls_pk_ec(*out), mbedtls_psa_get_random,
+                               MBEDTLS_PSA_RANDOM_STATE);
+}
 
 struct draft {
     const char *subject;
@@ -70,34 +51,23 @@ struct draft {
     bool is_ca;
 };
 
-static int set_serial(mbedtls_x509write_cert *w)
+static int describe(mbedtls_x509write_cert *w, const struct draft *draft)
 {
+    static const char host[] = HF_TEST_SERVER_HOST;
+    mbedtls_x509_san_list names = {.node.type = MBEDTLS_X509_SAN_DNS_NAME};
     unsigned char serial[SERIAL_BYTES];
     int code = mbedtls_psa_get_random(MBEDTLS_PSA_RANDOM_STATE, serial, sizeof serial);
 
     serial[0] = (unsigned char)((serial[0] & 0x7f) | 0x01); /* positive, and not shortened */
-    return code != 0 ? code : mbedtls_x509write_crt_set_serial_raw(w, serial, sizeof serial);
-}
-
-static int set_host(mbedtls_x509write_cert *w)
-{
-    static const char host[] = HF_TEST_SERVER_HOST;
-    mbedtls_x509_san_list names = {.node.type = MBEDTLS_X509_SAN_DNS_NAME};
-
     /* Mbed TLS asks for a pointer that it does not write through. */
     names.node.san.unstructured_name.p = (unsigned char *)(uintptr_t)host;
     names.node.san.unstructured_name.len = sizeof host - 1;
-    return mbedtls_x509write_crt_set_subject_alternative_name(w, &names);
-}
-
-static int describe(mbedtls_x509write_cert *w, const struct draft *draft)
-{
-    int code = set_serial(w);
-
     mbedtls_x509write_crt_set_version(w, MBEDTLS_X509_CRT_VERSION_3);
     mbedtls_x509write_crt_set_md_alg(w, MBEDTLS_MD_SHA256);
     mbedtls_x509write_crt_set_subject_key(w, draft->key);
     mbedtls_x509write_crt_set_issuer_key(w, draft->ca_key);
+    if (code == 0)
+        code = mbedtls_x509write_crt_set_serial_raw(w, serial, sizeof serial);
     if (code == 0)
         code = mbedtls_x509write_crt_set_subject_name(w, draft->subject);
     if (code == 0)
@@ -107,7 +77,7 @@ static int describe(mbedtls_x509write_cert *w, const struct draft *draft)
     if (code == 0)
         code = mbedtls_x509write_crt_set_basic_constraints(w, draft->is_ca, -1);
     if (code == 0 && !draft->is_ca)
-        code = set_host(w);
+        code = mbedtls_x509write_crt_set_subject_alternative_name(w, &names);
     return code;
 }
 
@@ -116,10 +86,9 @@ static int issue(const struct draft *draft, mbedtls_x509_crt *chain)
 {
     unsigned char der[CERT_MAX];
     mbedtls_x509write_cert w;
-    int len;
 
     mbedtls_x509write_crt_init(&w);
-    len = describe(&w, draft);
+    int len = describe(&w, draft);
     if (len == 0) /* it is written at the end of the buffer */
         len = mbedtls_x509write_crt_der(&w, der, sizeof der, mbedtls_psa_get_random,
                                         MBEDTLS_PSA_RANDOM_STATE);
@@ -144,8 +113,6 @@ static int issue_chain(struct hf_test_server *server)
     return code;
 }
 
-/* ---- the server ----------------------------------------------------------------------------------- */
-
 static int configure(struct hf_test_server *server)
 {
     int code = mbedtls_ssl_config_defaults(&server->config, MBEDTLS_SSL_IS_SERVER,
@@ -157,41 +124,35 @@ static int configure(struct hf_test_server *server)
                      : mbedtls_ssl_conf_own_cert(&server->config, &server->chain, &server->key);
 }
 
-static enum hf_err make_anchors(struct hf_test_server *server, struct hf_why *why)
+enum hf_err hf_test_server_make(enum hf_test_server_kind kind, struct hf_test_server *out,
+                                struct hf_why *why)
 {
-    const mbedtls_x509_crt *ca = server->chain.next;
-    const struct hf_trust_anchor anchor = {
-        .der = {ca->raw.p, ca->raw.len},
+    struct hf_trust_anchor anchor = {
         .not_before_s = INT64_MIN,
         .not_after_s = INT64_MAX,
         .distrust_after_s = INT64_MIN,
         .remove_after_s = INT64_MIN,
     };
-    return hf_anchors_new(&anchor, 1, &server->anchors, why);
-}
-
-enum hf_err hf_test_server_make(enum hf_test_server_kind kind, struct hf_test_server *out,
-                                struct hf_why *why)
-{
-    enum hf_err err = HF_OK;
-    int code;
+    enum hf_err err;
 
     *out = (struct hf_test_server){.is_made = true};
     mbedtls_pk_init(&out->key);
     mbedtls_x509_crt_init(&out->chain);
     mbedtls_ssl_config_init(&out->config);
-    code = make_key(kind, &out->key);
+    int code = make_key(kind, &out->key);
     if (code == 0)
         code = issue_chain(out);
     if (code == 0)
         code = configure(out);
-    if (code != 0)
+    if (code == 0) {
+        anchor.der = (struct hf_bytes){out->chain.next->raw.p, out->chain.next->raw.len};
+        err = hf_anchors_new(&anchor, 1, &out->anchors, why);
+    } else {
         err = hf_fail(why, HF_E_STATE,
                       "Mbed TLS could not make a throw-away server (error -0x%04x); are memory and "
                       "a source of randomness there?",
                       (unsigned)-code);
-    if (err == HF_OK)
-        err = make_anchors(out, why);
+    }
     if (err != HF_OK)
         hf_test_server_free(out);
     return err;
@@ -223,8 +184,6 @@ struct pair {
     mbedtls_ssl_context client, server;
     struct pipe to_client, to_server;
 };
-
-/* ---- the wire ------------------------------------------------------------------------------------- */
 
 static int put(struct pipe *pipe, const unsigned char *data, size_t len)
 {
@@ -273,10 +232,14 @@ static int server_receives(void *pair, unsigned char *data, size_t len)
     return take(&((struct pair *)pair)->to_server, data, len);
 }
 
-/* ---- the handshake -------------------------------------------------------------------------------- */
+static bool wants_more(int code)
+{
+    return code == MBEDTLS_ERR_SSL_WANT_READ || code == MBEDTLS_ERR_SSL_WANT_WRITE;
+}
 
-static int set_up(struct pair *pair, const mbedtls_ssl_config *client,
-                  const mbedtls_ssl_config *server, const char *host)
+/* 0: it ran, however it ended. */
+static int run(struct pair *pair, const mbedtls_ssl_config *client,
+               const mbedtls_ssl_config *server, const char *host, struct hf_memory_handshake *out)
 {
     int code = mbedtls_ssl_setup(&pair->client, client);
 
@@ -284,32 +247,22 @@ static int set_up(struct pair *pair, const mbedtls_ssl_config *client,
         code = mbedtls_ssl_setup(&pair->server, server);
     if (code == 0)
         code = mbedtls_ssl_set_hostname(&pair->client, host);
+    if (code != 0)
+        return code;
     mbedtls_ssl_set_bio(&pair->client, pair, client_sends, client_receives, NULL);
     mbedtls_ssl_set_bio(&pair->server, pair, server_sends, server_receives, NULL);
-    return code;
-}
-
-static bool wants_more(int code)
-{
-    return code == MBEDTLS_ERR_SSL_WANT_READ || code == MBEDTLS_ERR_SSL_WANT_WRITE;
-}
-
-/** A client that fails has said so; one that is up waits for what its server makes of it. */
-static bool is_over(const struct hf_memory_handshake *h)
-{
-    return !wants_more(h->code) && (h->code != 0 || !wants_more(h->server_code));
-}
-
-static void run(struct pair *pair, struct hf_memory_handshake *out)
-{
     out->code = out->server_code = MBEDTLS_ERR_SSL_WANT_READ;
-    for (int turn = 0; turn < TURNS_MAX && !is_over(out); turn++) {
+    for (int turn = 0; turn < TURNS_MAX; turn++) {
+        /* A client that fails has said so; one that is up waits for what its server makes of it. */
+        if (!wants_more(out->code) && (out->code != 0 || !wants_more(out->server_code)))
+            break;
         if (wants_more(out->code))
             out->code = mbedtls_ssl_handshake(&pair->client);
         if (wants_more(out->server_code))
             out->server_code = mbedtls_ssl_handshake(&pair->server);
     }
     out->flags = mbedtls_ssl_get_verify_result(&pair->client);
+    return 0;
 }
 
 static bool is_out_of_memory(int code)
@@ -325,15 +278,12 @@ enum hf_err hf_memory_handshake(const mbedtls_ssl_config *client, const mbedtls_
 {
     struct hf_memory_handshake result = {0};
     struct pair *pair = calloc(1, sizeof *pair);
-    int code;
 
     if (pair == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory for a handshake in memory");
     mbedtls_ssl_init(&pair->client);
     mbedtls_ssl_init(&pair->server);
-    code = set_up(pair, client, server, host);
-    if (code == 0)
-        run(pair, &result);
+    int code = run(pair, client, server, host, &result);
     mbedtls_ssl_free(&pair->client);
     mbedtls_ssl_free(&pair->server);
     free(pair);

@@ -1,5 +1,5 @@
 /*
- * A TLS server made for one occasion: a CA and a server certificate with keys that exist nowhere
+ * A TLS server for self-tests, made for one occasion: a CA and a server certificate with keys that exist nowhere
  * else and go with it. A client that accepts it accepts any server. No I/O.
  */
 #ifndef HF_CLIENT_PORT_MBEDTLS_TEST_SERVER_H
@@ -11,7 +11,7 @@
 
 #include <mbedtls/ssl.h>
 
-#define HF_TEST_SERVER_HOST "throwaway.invalid" /* whom its certificate is for (RFC 2606) */
+#define HF_TEST_SERVER_HOST "throwaway.invalid" /* what its certificate is for (RFC 2606) */
 
 /* Of the server's own certificate; the CA is always P-256. */
 enum hf_test_server_kind {

@@ -3,8 +3,7 @@
 #include "server/publish/bundle/publish_report.h"
 #include "server/publish/ceremony/targets_release.h"
 #include "server/publish/lint/lint.h"
-#include "server/publish/lint/lint_accepted.h"
-#include "server/publish/lint/lint_answers.h"
+#include "server/publish/lint/lint_endpoints.h"
 #include "server/repository/certs/select.h"
 
 #include <inttypes.h>

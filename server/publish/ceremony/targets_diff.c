@@ -6,7 +6,7 @@
 #include "common/cli/report.h"
 #include "server/publish/ceremony/draft_diff.h"
 #include "server/publish/ceremony/unexplained_diff.h"
-#include "server/publish/lint/lint_accepted.h"
+#include "server/publish/lint/lint.h"
 #include "server/repository/base/public_key.h"
 
 #include <inttypes.h>

@@ -3,7 +3,7 @@
 #include "common/base/timetext.h"
 #include "common/cli/report.h"
 #include "server/publish/bundle/catalog.h"
-#include "server/publish/lint/lint_accepted.h"
+#include "server/publish/lint/lint.h"
 #include "server/repository/base/public_key.h"
 
 #include <inttypes.h>

@@ -3,8 +3,8 @@
 #include "common/base/timetext.h"
 #include "common/cli/report.h"
 #include "server/publish/bundle/catalog.h"
-#include "server/publish/lint/lint_accepted.h"
-#include "server/publish/lint/lint_answers.h"
+#include "server/publish/lint/lint.h"
+#include "server/publish/lint/lint_endpoints.h"
 #include "common/os/file_util.h"
 
 #include <inttypes.h>

@@ -1,14 +1,11 @@
-/* What endpoints showed: what of it is no evidence, and all of it for people and scripts. */
-#include "server/publish/lint/lint_answers.h"
+/* What endpoints showed: what of it is no evidence, and all of it for people, scripts and files. */
+#include "server/publish/lint/lint_endpoints.h"
 
 #include "common/base/timetext.h"
 #include "common/bundle/pem.h"
-#include "server/publish/lint/lint_endpoints.h"
+#include "common/cli/report.h"
 #include "common/os/file_util.h"
 #include "server/repository/repo_write.h"
-#include "common/cli/report.h"
-
-/* ---- findings --------------------------------------------------------------------------------- */
 
 enum hf_err hf_lint_answers(const struct hf_lint_endpoints *endpoints, struct hf_findings *out,
                             struct hf_why *why)
@@ -31,156 +28,135 @@ enum hf_err hf_lint_answers(const struct hf_lint_endpoints *endpoints, struct hf
     return HF_OK;
 }
 
-/* ---- for people ------------------------------------------------------------------------------- */
-
 void hf_lint_answers_print(const struct hf_lint_endpoints *endpoints, FILE *out)
 {
+    static const char *const kinds[] =
+        {[HF_CHAIN_MIXED] = "mixed", [HF_CHAIN_RSA] = "RSA", [HF_CHAIN_ECC] = "ECC"};
+
     for (size_t i = 0; i < endpoints->n_chains; i++) {
         const struct hf_lint_chain *chain = endpoints->chains[i];
+        size_t n = chain->sent.n_certs;
         if (chain->is_live)
             fprintf(out, "%s shows %zu certificate(s), %s, issued in the end by \"%s\" (%s)\n",
-                    chain->name, chain->sent.n_certs, hf_chain_kind_text(chain->kind),
-                    chain->certs[chain->sent.n_certs - 1].issuer, chain->source);
+                    chain->name, n, kinds[chain->kind], chain->certs[n - 1].issuer, chain->source);
     }
 }
 
-/* ---- for scripts ------------------------------------------------------------------------------ */
+static const struct hf_field cert_fields[] = {
+    {"subject", HF_FIELD_CHARS, offsetof(struct hf_cert, subject)},
+    {"issuer", HF_FIELD_CHARS, offsetof(struct hf_cert, issuer)},
+    {"not_before", HF_FIELD_TIME, offsetof(struct hf_cert, not_before_s)},
+    {"not_after", HF_FIELD_TIME, offsetof(struct hf_cert, not_after_s)},
+    {"sha256", HF_FIELD_SHA256, offsetof(struct hf_cert, sha256)},
+    {0},
+};
 
-static json_t *cert_to_json(const struct hf_cert *cert)
+static json_t *certs_json(const void *at, const void *ctx)
 {
-    return json_pack("{s:s, s:s, s:o, s:o, s:o}", "subject", cert->subject, "issuer", cert->issuer,
-                     "not_before", hf_json_time(cert->not_before_s), "not_after",
-                     hf_json_time(cert->not_after_s), "sha256", hf_json_sha256(cert->sha256));
+    const struct hf_lint_chain *chain = at;
+
+    (void)ctx;
+    return hf_report_list(cert_fields, chain->certs, chain->sent.n_certs, sizeof chain->certs[0],
+                          NULL);
 }
 
-static json_t *chain_to_json(const struct hf_lint_chain *chain)
-{
-    static const char *const kinds[] =
-        {[HF_CHAIN_MIXED] = "mixed", [HF_CHAIN_RSA] = "rsa", [HF_CHAIN_ECC] = "ecc"};
-    json_t *certs = json_array();
-    bool is_whole = certs != NULL;
-    for (size_t i = 0; i < chain->sent.n_certs && is_whole; i++)
-        is_whole = json_array_append_new(certs, cert_to_json(&chain->certs[i])) == 0;
-    if (!is_whole) {
-        json_decref(certs);
-        return NULL;
-    }
-    return json_pack("{s:s, s:o, s:s, s:b, s:b, s:s?, s:o}", "name", chain->name, "source",
-                     hf_json_plain(chain->source), "kind", kinds[chain->kind], "live",
-                     chain->is_live, "device", chain->is_devices, "doubt", chain->doubt,
-                     "certificates", certs);
-}
+static const char *const kind_names[] =
+    {[HF_CHAIN_MIXED] = "mixed", [HF_CHAIN_RSA] = "rsa", [HF_CHAIN_ECC] = "ecc"};
 
-static json_t *silence_to_json(const struct hf_lint_silence *silence)
-{
-    return json_pack("{s:s, s:s}", "name", silence->name, "why", silence->why);
-}
+#define OF(member) offsetof(struct hf_lint_chain, member)
+static const struct hf_field chain_fields[] = {
+    {"name", HF_FIELD_TEXT, OF(name)},
+    {"source", HF_FIELD_PLAIN, OF(source)},
+    {"kind", HF_FIELD_ENUM, OF(kind), .names = kind_names},
+    {"live", HF_FIELD_FLAG, OF(is_live)},
+    {"device", HF_FIELD_FLAG, OF(is_devices)},
+    {"doubt", HF_FIELD_TEXT, OF(doubt)},
+    {"certificates", HF_FIELD_MADE, 0, .make = certs_json},
+    {0},
+};
+#undef OF
+
+static const struct hf_field silence_fields[] = {
+    {"name", HF_FIELD_TEXT, offsetof(struct hf_lint_silence, name)},
+    {"why", HF_FIELD_TEXT, offsetof(struct hf_lint_silence, why)},
+    {0},
+};
 
 json_t *hf_lint_answers_to_json(const struct hf_lint_endpoints *endpoints)
 {
-    json_t *chains = json_array(), *silences = json_array();
-    bool is_whole = chains != NULL && silences != NULL;
-    for (size_t i = 0; i < endpoints->n_chains && is_whole; i++)
-        is_whole = json_array_append_new(chains, chain_to_json(endpoints->chains[i])) == 0;
-    for (size_t i = 0; i < endpoints->n_silences && is_whole; i++)
-        is_whole = json_array_append_new(silences, silence_to_json(&endpoints->silences[i])) == 0;
-    if (!is_whole) {
-        json_decref(chains);
-        json_decref(silences);
-        return NULL;
-    }
-    return json_pack("{s:o, s:o}", "chains", chains, "silent", silences);
+    json_t *chains = json_array();
+
+    for (size_t i = 0; i < endpoints->n_chains; i++)
+        chains = hf_json_append_take(chains,
+                                     hf_report_object(chain_fields, endpoints->chains[i], NULL));
+    return hf_json_set_take(hf_json_set_take(json_object(), "chains", chains), "silent",
+                            hf_report_list(silence_fields, endpoints->silences,
+                                           endpoints->n_silences, sizeof endpoints->silences[0],
+                                           NULL));
 }
 
 /* ---- saved for the next run ------------------------------------------------------------------ */
 
-/* What servers showed, as files for a desk without a network. */
-#define FOLDER_MODE 0755
-#define FILE_MODE 0644
-
-struct saving {
-    const char *dir;
-    struct hf_undo undo;
-    struct hf_buf list;
-};
-
-static enum hf_err no_memory(struct hf_why *why)
-{
-    return hf_fail(why, HF_E_MEMORY, "out of memory for what endpoints show");
-}
-
-static enum hf_err save_file(struct saving *s, const char *name, struct hf_bytes content,
-                             struct hf_why *why)
+static enum hf_err save_file(struct hf_undo *undo, const char *dir, const char *name,
+                             const struct hf_buf *content, struct hf_why *why)
 {
     struct hf_path path;
-    HF_TRY(hf_path_set(&path, why, "%s/%s", s->dir, name));
-    HF_TRY(hf_file_create(path.text, FILE_MODE, content, why));
-    return hf_undo_note(&s->undo, path.text, why);
+    HF_TRY(hf_path_set(&path, why, "%s/%s", dir, name));
+    HF_TRY(hf_file_create(path.text, 0644, hf_buf_bytes(content), why));
+    return hf_undo_note(undo, path.text, why);
 }
 
-static enum hf_err compose_pem(const struct hf_lint_chain *chain, struct hf_buf *out)
-{
-    for (size_t i = 0; i < chain->sent.n_certs; i++)
-        HF_TRY(hf_pem_append(out, hf_buf_bytes(&chain->sent.certs[i])));
-    return HF_OK;
-}
-
-static enum hf_err save_chain(struct saving *s, const struct hf_lint_chain *chain, size_t number,
+/* The chain's file, and its line in the list. */
+static enum hf_err save_chain(struct hf_undo *undo, const char *dir,
+                              const struct hf_lint_chain *chain, size_t number, struct hf_buf *list,
                               struct hf_why *why)
 {
-    struct hf_path name;
+    char name[32];
     struct hf_buf pem = {0};
     const char *kind = chain->doubt != NULL ? "unproved"
                        : chain->is_devices  ? "device"
                                             : "endpoint";
-    HF_TRY(hf_path_set(&name, why, "chain-%zu.pem", number));
-    enum hf_err err = compose_pem(chain, &pem) == HF_OK
-                          ? save_file(s, name.text, hf_buf_bytes(&pem), why)
-                          : no_memory(why);
+    (void)snprintf(name, sizeof name, "chain-%zu.pem", number);
+    enum hf_err err = hf_buf_printf(list, "%s %s %s%s%s\n", kind, chain->name, name,
+                                    chain->doubt == NULL ? "" : " ",
+                                    chain->doubt == NULL ? "" : chain->doubt);
+    for (size_t i = 0; err == HF_OK && i < chain->sent.n_certs; i++)
+        err = hf_pem_append(&pem, hf_buf_bytes(&chain->sent.certs[i]));
+    err = err == HF_OK ? save_file(undo, dir, name, &pem, why)
+                       : hf_fail(why, err, "out of memory for what endpoints show");
     hf_buf_free(&pem);
-    HF_TRY(err);
-    if (hf_buf_printf(&s->list, "%s %s %s%s%s\n", kind, chain->name, name.text,
-                      chain->doubt == NULL ? "" : " ",
-                      chain->doubt == NULL ? "" : chain->doubt) != HF_OK)
-        return no_memory(why);
-    return HF_OK;
-}
-
-static enum hf_err save_list(struct saving *s, const struct hf_lint_endpoints *endpoints,
-                             struct hf_why *why)
-{
-    for (size_t i = 0; i < endpoints->n_silences; i++) {
-        const struct hf_lint_silence *silence = &endpoints->silences[i];
-        if (hf_buf_printf(&s->list, "silent %s %s\n", silence->name, silence->why) != HF_OK)
-            return no_memory(why);
-    }
-    return save_file(s, "endpoints.txt", hf_buf_bytes(&s->list), why);
-}
-
-static enum hf_err save_all(struct saving *s, const struct hf_lint_endpoints *endpoints,
-                            int64_t now_s, struct hf_why *why)
-{
-    char now[HF_TIME_TEXT_MAX];
-    hf_time_format(now_s, now);
-    HF_TRY(hf_file_make_new_dir(s->dir, FOLDER_MODE, why));
-    HF_TRY(hf_undo_note(&s->undo, s->dir, why));
-    if (hf_buf_printf(&s->list, "# What endpoints showed on %s; for holdfastctl lint --endpoints\n",
-                      now) != HF_OK)
-        return no_memory(why);
-    for (size_t i = 0; i < endpoints->n_chains; i++)
-        HF_TRY(save_chain(s, endpoints->chains[i], i + 1, why));
-    HF_TRY(save_list(s, endpoints, why));
-    return hf_file_sync_dir(s->dir, why);
+    return err;
 }
 
 enum hf_err hf_lint_endpoints_save(const struct hf_lint_endpoints *endpoints, const char *dir,
                                    int64_t now_s, struct hf_why *why)
 {
-    struct saving s = {.dir = dir};
-    enum hf_err err = save_all(&s, endpoints, now_s, why);
+    struct hf_undo undo = {0};
+    struct hf_buf list = {0};
+    char now[HF_TIME_TEXT_MAX];
+
+    hf_time_format(now_s, now);
+    enum hf_err err = hf_file_make_new_dir(dir, 0755, why);
+    if (err == HF_OK)
+        err = hf_undo_note(&undo, dir, why);
+    if (err == HF_OK &&
+        hf_buf_printf(&list, "# What endpoints showed on %s; for holdfastctl lint --endpoints\n",
+                      now) != HF_OK)
+        err = hf_fail(why, HF_E_MEMORY, "out of memory for what endpoints show");
+    for (size_t i = 0; err == HF_OK && i < endpoints->n_chains; i++)
+        err = save_chain(&undo, dir, endpoints->chains[i], i + 1, &list, why);
+    for (size_t i = 0; err == HF_OK && i < endpoints->n_silences; i++) {
+        const struct hf_lint_silence *silence = &endpoints->silences[i];
+        if (hf_buf_printf(&list, "silent %s %s\n", silence->name, silence->why) != HF_OK)
+            err = hf_fail(why, HF_E_MEMORY, "out of memory for what endpoints show");
+    }
+    if (err == HF_OK)
+        err = save_file(&undo, dir, "endpoints.txt", &list, why);
+    if (err == HF_OK)
+        err = hf_file_sync_dir(dir, why);
     if (err != HF_OK)
-        hf_undo_run(&s.undo);
-    hf_undo_free(&s.undo);
-    hf_buf_free(&s.list);
+        hf_undo_run(&undo);
+    hf_undo_free(&undo);
+    hf_buf_free(&list);
     return err;
 }

@@ -1,9 +1,13 @@
+#include "server/publish/lint/lint.h"
+
 #include "common/base/hex.h"
 #include "common/base/timetext.h"
 #include "common/bundle/policy.h"
-#include "server/publish/lint/lint.h"
 
 #include <string.h>
+
+/* Root and targets keys are brought together once a year, unless their publisher says otherwise. */
+#define CEREMONY_DAYS 365
 
 static enum hf_err judge_state(const struct hf_lint *lint, const struct hf_lint_line *line,
                                const struct hf_anchor *anchor, struct hf_findings *out,
@@ -65,15 +69,16 @@ static bool is_later(int64_t date_s, int64_t than_s)
 }
 
 /* A chain that may not end in one certificate any more ends in another one of the same key. */
-static enum hf_err judge_twins(const struct hf_lint_line *line, const struct hf_anchor *anchor,
-                               struct hf_findings *out, struct hf_why *why)
+static enum hf_err judge_same_key_certs(const struct hf_lint_line *line,
+                                        const struct hf_anchor *anchor, struct hf_findings *out,
+                                        struct hf_why *why)
 {
     for (size_t i = 0; i < line->bundle->n_anchors; i++) {
-        const struct hf_anchor *twin = &line->bundle->anchors[i];
+        const struct hf_anchor *other = &line->bundle->anchors[i];
         char hex[HF_SHA256_HEX_LEN];
-        if (memcmp(twin->cert.spki_sha256, anchor->cert.spki_sha256, HF_SHA256_LEN) != 0 ||
-            (!is_later(anchor->distrust_after_s, twin->distrust_after_s) &&
-             !is_later(anchor->remove_after_s, twin->remove_after_s)))
+        if (memcmp(other->cert.spki_sha256, anchor->cert.spki_sha256, HF_SHA256_LEN) != 0 ||
+            (!is_later(anchor->distrust_after_s, other->distrust_after_s) &&
+             !is_later(anchor->remove_after_s, other->remove_after_s)))
             continue;
         hf_hex_encode(anchor->cert.sha256, HF_SHA256_LEN, hex);
         return hf_findings_add(
@@ -85,51 +90,42 @@ static enum hf_err judge_twins(const struct hf_lint_line *line, const struct hf_
     return HF_OK;
 }
 
-static bool outlives_lead(const struct hf_lint *lint, const struct hf_anchor *anchor)
-{
-    return hf_policy_anchor_state(anchor, lint->at_s) == HF_ANCHOR_USABLE &&
-           hf_anchor_end(anchor, lint->known).end_s > lint->at_s + lint->lead_s;
-}
-
 enum hf_err hf_lint_dates(const struct hf_lint *lint, const struct hf_lint_line *line,
                           struct hf_findings *out, struct hf_why *why)
 {
+    const int64_t lead_end_s = lint->at_s + lint->lead_s;
     size_t n_lasting = 0;
     char day[HF_TIME_TEXT_MAX];
     for (size_t i = 0; i < line->bundle->n_anchors; i++) {
         const struct hf_anchor *anchor = &line->bundle->anchors[i];
         HF_TRY(judge_state(lint, line, anchor, out, why));
-        HF_TRY(judge_twins(line, anchor, out, why));
-        if (hf_policy_anchor_state(anchor, lint->at_s) == HF_ANCHOR_USABLE)
-            HF_TRY(judge_ends(lint, line, anchor, out, why));
-        n_lasting += outlives_lead(lint, anchor);
+        HF_TRY(judge_same_key_certs(line, anchor, out, why));
+        if (hf_policy_anchor_state(anchor, lint->at_s) != HF_ANCHOR_USABLE)
+            continue;
+        HF_TRY(judge_ends(lint, line, anchor, out, why));
+        n_lasting += hf_anchor_end(anchor, lint->known).end_s > lead_end_s;
     }
     if (n_lasting > 0)
         return HF_OK;
-    hf_time_format_day(lint->at_s + lint->lead_s, day);
+    hf_time_format_day(lead_end_s, day);
     return hf_findings_add(out, HF_LINT_NO_SUCCESSOR, line->where, why,
                            "no root in it will be good on %s, when the last device has it; add the "
                            "roots that come after",
                            day);
 }
 
-/* ---- metadata -------------------------------------------------------------------------------- */
-
-/* Root and targets keys are brought together once a year, unless their publisher says otherwise. */
-#define CEREMONY_DAYS 365
-
-static enum hf_err judge(const struct hf_lint *lint, const struct hf_envelope *env,
-                         const char *role, int64_t next_ceremony_s, struct hf_findings *out,
-                         struct hf_why *why)
+static enum hf_err judge_role(const struct hf_lint *lint, const struct hf_envelope *env,
+                              const char *role, int64_t next_s, struct hf_findings *out,
+                              struct hf_why *why)
 {
     char ends[HF_TIME_TEXT_MAX], next[HF_TIME_TEXT_MAX];
     hf_time_format_day(env->expires_s, ends);
-    hf_time_format_day(next_ceremony_s, next);
+    hf_time_format_day(next_s, next);
     if (env->expires_s <= lint->at_s)
         return hf_findings_add(out, HF_LINT_METADATA_EXPIRED, "metadata", why,
                                "%s %lld expired on %s: no device updates; sign it again", role,
                                (long long)env->version, ends);
-    if (env->expires_s >= next_ceremony_s)
+    if (env->expires_s >= next_s)
         return HF_OK;
     return hf_findings_add(out, HF_LINT_METADATA_ENDS, "metadata", why,
                            "%s %lld expires on %s, before the next ceremony on %s: every update "
@@ -137,7 +133,7 @@ static enum hf_err judge(const struct hf_lint *lint, const struct hf_envelope *e
                            role, (long long)env->version, ends, next);
 }
 
-static int64_t next_after(const struct hf_lint *lint, const struct hf_envelope *env)
+static int64_t next_ceremony(const struct hf_lint *lint, const struct hf_envelope *env)
 {
     int64_t signed_at_s = hf_envelope_signed_at(env);
     int64_t last_s = signed_at_s == HF_TIME_NONE ? lint->at_s : signed_at_s;
@@ -161,8 +157,8 @@ enum hf_err hf_lint_metadata(const struct hf_lint *lint, const struct hf_trusted
         int64_t next_s = lint->at_s; /* a timer signs the others */
         if (roles[i].is_offline)
             next_s = next_ceremony_s != HF_TIME_NONE ? next_ceremony_s
-                                                     : next_after(lint, roles[i].env);
-        HF_TRY(judge(lint, roles[i].env, roles[i].role, next_s, out, why));
+                                                     : next_ceremony(lint, roles[i].env);
+        HF_TRY(judge_role(lint, roles[i].env, roles[i].role, next_s, out, why));
     }
     return HF_OK;
 }

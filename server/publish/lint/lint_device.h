@@ -13,19 +13,13 @@
 
 #include "common/bundle/cert.h"
 
-#include <mbedtls/x509_crt.h>
+#include <mbedtls/pk.h>
 
 struct hf_lint_device {
     unsigned digests;    /* bit 1 << enum hf_cert_digest */
-    unsigned signatures; /* bit 1 << enum hf_lint_signature */
+    unsigned signatures; /* bits of lint_device.c */
     unsigned keys;       /* bit 1 << enum hf_cert_key */
     unsigned rsa_bits_max;
-};
-
-enum hf_lint_signature {
-    HF_LINT_RSA_PKCS1,
-    HF_LINT_RSA_PSS,
-    HF_LINT_ECDSA,
 };
 
 /** I/O: reads it. HF_E_FORMAT with file and line. */

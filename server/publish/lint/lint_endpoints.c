@@ -5,21 +5,27 @@
 #include "common/os/file_util.h"
 
 #include <mbedtls/x509_crt.h>
-#include <stdio.h>
+
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-/* ---- chains ---------------------------------------------------------------------------------- */
+#define ENDPOINTS_BYTES_MAX (256u * 1024u)
+
+static enum hf_err no_memory(struct hf_why *why)
+{
+    return hf_fail(why, HF_E_MEMORY, "out of memory for endpoints");
+}
+
+/* ---- a chain ---------------------------------------------------------------------------------- */
 
 void hf_lint_chain_free(struct hf_lint_chain *chain)
 {
     if (chain == NULL)
         return;
     hf_chain_free(&chain->sent);
-    free(chain->host);
     free(chain->name);
     free(chain->source);
+    free(chain->host);
     free(chain->doubt);
     free(chain);
 }
@@ -50,54 +56,28 @@ static enum hf_err take_certs(struct hf_lint_chain *chain, const struct hf_chain
     return HF_OK;
 }
 
-/* By what a device must compute first: the leaf's key, and the signature on it. */
-static enum hf_chain_kind kind_of(const struct hf_lint_chain *chain)
+static enum hf_err fill(struct hf_lint_chain *chain, const struct hf_chain *sent,
+                        struct hf_why *why)
 {
-    bool has_rsa_signature = chain->signatures[0] == MBEDTLS_PK_RSA ||
-                             chain->signatures[0] == MBEDTLS_PK_RSASSA_PSS;
-    bool has_rsa_key = chain->certs[0].key == HF_CERT_KEY_RSA;
-    if (has_rsa_key != has_rsa_signature)
-        return HF_CHAIN_MIXED;
-    return has_rsa_key ? HF_CHAIN_RSA : HF_CHAIN_ECC;
-}
+    const struct hf_cert *leaf = &chain->certs[0];
 
-/* To Mbed TLS a root that comes first is an anchor that ends in itself, and what follows it is never
- * looked at. A lone one may be what a small server shows; lint_reach.c has a word on that. */
-static enum hf_err check_order(const struct hf_lint_chain *chain, struct hf_why *why)
-{
-    const struct hf_cert *first = &chain->certs[0];
-    if (!first->is_ca || chain->is_lone_root)
-        return HF_OK;
-    return hf_fail(why, HF_E_FORMAT,
-                   "it begins with a CA, \"%s\"; the certificate of the endpoint itself comes "
-                   "first, then those that issued it",
-                   first->subject);
-}
-
-const char *hf_chain_kind_text(enum hf_chain_kind kind)
-{
-    static const char *const texts[] =
-        {[HF_CHAIN_MIXED] = "mixed", [HF_CHAIN_RSA] = "RSA", [HF_CHAIN_ECC] = "ECC"};
-    return texts[kind];
-}
-
-/* ---- a chain ---------------------------------------------------------------------------------- */
-
-static enum hf_err fill(struct hf_lint_chain *chain, const char *name, const char *source,
-                        const char *host, const struct hf_chain *sent, struct hf_why *why)
-{
-    chain->name = strdup(name);
-    chain->source = strdup(source);
-    chain->host = host == NULL ? NULL : strdup(host);
-    if (chain->name == NULL || chain->source == NULL || (host != NULL && chain->host == NULL))
-        return hf_fail(why, HF_E_MEMORY, "out of memory for endpoints");
     if (sent->n_certs == 0)
         return hf_fail(why, HF_E_FORMAT, "it holds no certificate");
     HF_TRY(take_certs(chain, sent, why));
-    chain->is_lone_root = chain->sent.n_certs == 1 && chain->certs[0].is_ca &&
-                          chain->certs[0].is_self_issued;
-    HF_TRY(check_order(chain, why));
-    chain->kind = kind_of(chain);
+    /* To Mbed TLS a root that comes first is an anchor that ends in itself, and what follows it is
+     * never looked at. A lone one may be what a small server shows; lint_reach.c warns of that. */
+    chain->is_lone_root = chain->sent.n_certs == 1 && leaf->is_ca && leaf->is_self_issued;
+    if (leaf->is_ca && !chain->is_lone_root)
+        return hf_fail(why, HF_E_FORMAT,
+                       "it begins with a CA, \"%s\"; the certificate of the endpoint itself comes "
+                       "first, then those that issued it",
+                       leaf->subject);
+    /* By what a device must compute first: the leaf's key, and the signature on it. */
+    bool has_rsa_key = leaf->key == HF_CERT_KEY_RSA;
+    bool has_rsa_signature = chain->signatures[0] == MBEDTLS_PK_RSA ||
+                             chain->signatures[0] == MBEDTLS_PK_RSASSA_PSS;
+    if (has_rsa_key == has_rsa_signature)
+        chain->kind = has_rsa_key ? HF_CHAIN_RSA : HF_CHAIN_ECC;
     return HF_OK;
 }
 
@@ -107,46 +87,21 @@ enum hf_err hf_lint_chain_new(const char *name, const char *source, const char *
 {
     struct hf_lint_chain *chain = calloc(1, sizeof *chain);
     if (chain == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for endpoints");
-    enum hf_err err = fill(chain, name, source, host, sent, why);
-    if (err != HF_OK) {
+        return no_memory(why);
+    chain->name = strdup(name);
+    chain->source = strdup(source);
+    chain->host = host == NULL ? NULL : strdup(host);
+    bool is_whole = chain->name != NULL && chain->source != NULL &&
+                    (host == NULL || chain->host != NULL);
+    enum hf_err err = is_whole ? fill(chain, sent, why) : no_memory(why);
+    if (err == HF_OK)
+        *out = chain;
+    else
         hf_lint_chain_free(chain);
-        return err;
-    }
-    *out = chain;
-    return HF_OK;
+    return err;
 }
 
-static enum hf_err take_block(void *ctx, size_t index, struct hf_bytes der, struct hf_why *why)
-{
-    (void)index;
-    return hf_chain_add(ctx, der, why);
-}
-
-/* The CERTIFICATE blocks of a PEM text. HF_E_FORMAT, HF_E_NOT_FOUND, HF_E_LIMIT. No I/O. */
-static enum hf_err lint_chain_parse(struct hf_bytes pem, struct hf_chain *out, struct hf_why *why)
-{
-    struct hf_chain chain = {0};
-    enum hf_err err = hf_pem_walk(pem, take_block, &chain, why);
-    if (err != HF_OK) {
-        hf_chain_free(&chain);
-        return err;
-    }
-    *out = chain;
-    return HF_OK;
-}
-
-/* ---- endpoints ------------------------------------------------------------------------------- */
-
-#define ENDPOINTS_BYTES_MAX (256u * 1024u)
-
-struct reading {
-    struct hf_lint_endpoints *endpoints;
-    const char *file;
-    size_t line;
-};
-
-/* ---- all of them ------------------------------------------------------------------------------ */
+/* ---- the collection --------------------------------------------------------------------------- */
 
 void hf_lint_endpoints_free(struct hf_lint_endpoints *endpoints)
 {
@@ -164,22 +119,17 @@ void hf_lint_endpoints_free(struct hf_lint_endpoints *endpoints)
     *endpoints = (struct hf_lint_endpoints){0};
 }
 
-static enum hf_err no_memory(struct hf_why *why)
-{
-    return hf_fail(why, HF_E_MEMORY, "out of memory for endpoints");
-}
-
 enum hf_err hf_lint_endpoints_add_take(struct hf_lint_endpoints *e, struct hf_lint_chain *chain,
                                        struct hf_why *why)
 {
-    if (e->n_chains == HF_LINT_CHAINS_MAX) {
-        hf_lint_chain_free(chain);
-        return hf_fail(why, HF_E_LIMIT, "more than %d chains", HF_LINT_CHAINS_MAX);
-    }
-    struct hf_lint_chain **more = realloc(e->chains, (e->n_chains + 1) * sizeof(*more));
+    struct hf_lint_chain **more = NULL;
+    if (e->n_chains < HF_LINT_CHAINS_MAX)
+        more = realloc(e->chains, (e->n_chains + 1) * sizeof(*more));
     if (more == NULL) {
         hf_lint_chain_free(chain);
-        return no_memory(why);
+        return e->n_chains < HF_LINT_CHAINS_MAX
+                   ? no_memory(why)
+                   : hf_fail(why, HF_E_LIMIT, "more than %d chains", HF_LINT_CHAINS_MAX);
     }
     e->chains = more;
     e->chains[e->n_chains++] = chain;
@@ -193,40 +143,30 @@ enum hf_err hf_lint_endpoints_add_silence(struct hf_lint_endpoints *e, const cha
     if (more == NULL)
         return no_memory(why);
     e->silences = more;
-    struct hf_lint_silence *silence = &more[e->n_silences];
+    struct hf_lint_silence *silence = &more[e->n_silences++];
     *silence = (struct hf_lint_silence){strdup(name), strdup(reason)};
-    e->n_silences++;
     return silence->name == NULL || silence->why == NULL ? no_memory(why) : HF_OK;
-}
-
-/* ---- servers to be asked ---------------------------------------------------------------------- */
-
-static bool is_listed(const struct hf_lint_endpoints *e, const char *name,
-                      const struct hf_endpoint_url *url)
-{
-    for (size_t i = 0; i < e->n_live; i++) {
-        if (strcmp(e->live[i].name, name) == 0 &&
-            hf_endpoint_equal(&e->live[i].url.peer, &url->peer))
-            return true;
-    }
-    return false;
 }
 
 static enum hf_err add_live(struct hf_lint_endpoints *e, const char *name,
                             const struct hf_endpoint_url *url, struct hf_why *why)
 {
-    if (is_listed(e, name, url))
-        return HF_OK;
+    for (size_t i = 0; i < e->n_live; i++) {
+        if (strcmp(e->live[i].name, name) == 0 &&
+            hf_endpoint_equal(&e->live[i].url.peer, &url->peer))
+            return HF_OK;
+    }
     if (e->n_live == HF_LINT_LIVE_MAX)
         return hf_fail(why, HF_E_LIMIT, "more than %d servers to be asked", HF_LINT_LIVE_MAX);
     struct hf_lint_live *more = realloc(e->live, (e->n_live + 1) * sizeof *more);
     if (more == NULL)
         return no_memory(why);
     e->live = more;
-    more[e->n_live] = (struct hf_lint_live){strdup(name), *url};
-    e->n_live++;
+    more[e->n_live++] = (struct hf_lint_live){strdup(name), *url};
     return more[e->n_live - 1].name == NULL ? no_memory(why) : HF_OK;
 }
+
+/* ---- sources ---------------------------------------------------------------------------------- */
 
 static enum hf_err read_answer_of_aws(const char *file, struct hf_endpoint_url *out,
                                       struct hf_why *why)
@@ -253,7 +193,12 @@ static enum hf_err take_address(struct hf_lint_endpoints *e, const char *value, 
     return add_live(e, name, &url, why);
 }
 
-/* ---- one source of the list ------------------------------------------------------------------- */
+/* A list of endpoints that is being read. */
+struct reading {
+    struct hf_lint_endpoints *endpoints;
+    const char *file;
+    size_t line;
+};
 
 /* Beside the list, unless its path begins at the root. */
 static enum hf_err find_file(const struct reading *r, const char *name, struct hf_path *out,
@@ -265,21 +210,10 @@ static enum hf_err find_file(const struct reading *r, const char *name, struct h
     return hf_path_set(out, why, "%.*s/%s", (int)(slash - r->file), r->file, name);
 }
 
-static enum hf_err read_chain(const char *name, const char *file, struct hf_lint_chain **out,
-                              struct hf_why *why)
+static enum hf_err take_block(void *ctx, size_t index, struct hf_bytes der, struct hf_why *why)
 {
-    struct hf_buf text = {0};
-    struct hf_chain sent = {0};
-    struct hf_endpoint_url url;
-    HF_TRY(hf_file_read_any(file, HF_BUNDLE_BYTES_MAX, &text, why));
-    enum hf_err err = lint_chain_parse(hf_buf_bytes(&text), &sent, why);
-    hf_buf_free(&text);
-    /* A name that is a URL names the server; other names are for people only. */
-    bool has_host = hf_endpoint_url_parse(name, &url, NULL) == HF_OK;
-    if (err == HF_OK)
-        err = hf_lint_chain_new(name, file, has_host ? url.peer.host : NULL, &sent, out, why);
-    hf_chain_free(&sent);
-    return err == HF_OK ? HF_OK : hf_fail_context(why, "%s", file);
+    (void)index;
+    return hf_chain_add(ctx, der, why);
 }
 
 /* `doubt` NULL: it is evidence. */
@@ -287,9 +221,22 @@ static enum hf_err take_file(const struct reading *r, const char *name, const ch
                              bool is_devices, const char *doubt, struct hf_why *why)
 {
     struct hf_lint_chain *chain = NULL;
+    struct hf_buf text = {0};
+    struct hf_chain sent = {0};
+    struct hf_endpoint_url url;
     struct hf_path path;
     HF_TRY(find_file(r, file, &path, why));
-    HF_TRY(read_chain(name, path.text, &chain, why));
+    HF_TRY(hf_file_read_any(path.text, HF_BUNDLE_BYTES_MAX, &text, why));
+    enum hf_err err = hf_pem_walk(hf_buf_bytes(&text), take_block, &sent, why);
+    hf_buf_free(&text);
+    /* A name that is a URL names the server; other names are for people only. */
+    bool has_host = hf_endpoint_url_parse(name, &url, NULL) == HF_OK;
+    if (err == HF_OK)
+        err = hf_lint_chain_new(name, path.text, has_host ? url.peer.host : NULL, &sent, &chain,
+                                why);
+    hf_chain_free(&sent);
+    if (err != HF_OK)
+        return hf_fail_context(why, "%s", path.text);
     chain->is_devices = is_devices;
     if (doubt != NULL && (chain->doubt = strdup(doubt)) == NULL) {
         hf_lint_chain_free(chain);
@@ -298,29 +245,21 @@ static enum hf_err take_file(const struct reading *r, const char *name, const ch
     return hf_lint_endpoints_add_take(r->endpoints, chain, why);
 }
 
-static enum hf_err take_live(const struct reading *r, const char *name, const char *source,
-                             struct hf_why *why)
-{
-    struct hf_endpoint_url url;
-    struct hf_path path;
-    enum hf_err err;
-    if (source[0] == '@') {
-        HF_TRY(find_file(r, source + 1, &path, why));
-        HF_TRY(read_answer_of_aws(path.text, &url, why));
-        return add_live(r->endpoints, name, &url, why);
-    }
-    err = hf_endpoint_url_parse(source, &url, why);
-    if (err != HF_OK)
-        return hf_fail_context(why, "%s, line %zu", r->file, r->line);
-    return add_live(r->endpoints, name, &url, why);
-}
-
+/* Of an endpoint: a file, the address of a server, or @FILE of AWS. */
 static enum hf_err take_source(const struct reading *r, const char *name, const char *source,
                                struct hf_why *why)
 {
-    if (source[0] == '@' || strstr(source, "://") != NULL)
-        return take_live(r, name, source, why);
-    return take_file(r, name, source, false, NULL, why);
+    struct hf_endpoint_url url;
+    struct hf_path path;
+    if (source[0] == '@') {
+        HF_TRY(find_file(r, source + 1, &path, why));
+        HF_TRY(read_answer_of_aws(path.text, &url, why));
+    } else if (strstr(source, "://") == NULL) {
+        return take_file(r, name, source, false, NULL, why);
+    } else if (hf_endpoint_url_parse(source, &url, why) != HF_OK) {
+        return hf_fail_context(why, "%s, line %zu", r->file, r->line);
+    }
+    return add_live(r->endpoints, name, &url, why);
 }
 
 /* ---- the list --------------------------------------------------------------------------------- */
@@ -334,36 +273,25 @@ static char *next_word(char **rest)
     return word;
 }
 
-/* What is left of the line, for people. */
-static const char *rest_of(const char *rest)
-{
-    return rest != NULL && rest[0] != '\0' ? rest : "no reason given";
-}
-
-static enum hf_err not_a_line(const struct reading *r, struct hf_why *why)
-{
-    return hf_fail(why, HF_E_FORMAT,
-                   "%s, line %zu: expected endpoint NAME CHAIN.pem, endpoint NAME mqtts://HOST or "
-                   "device NAME CHAIN.pem",
-                   r->file, r->line);
-}
-
 static enum hf_err take_line(const struct reading *r, char *line, struct hf_why *why)
 {
     const char *kind = next_word(&line);
     if (kind == NULL || kind[0] == '#')
         return HF_OK;
     const char *name = next_word(&line);
-    if (name != NULL && strcmp(kind, "silent") == 0)
-        return hf_lint_endpoints_add_silence(r->endpoints, name, rest_of(line), why);
-    const char *source = next_word(&line);
-    if (source == NULL)
-        return not_a_line(r, why);
-    if (strcmp(kind, "unproved") == 0)
-        return take_file(r, name, source, false, rest_of(line), why);
-    bool is_devices = strcmp(kind, "device") == 0;
-    if (!is_devices && strcmp(kind, "endpoint") != 0)
-        return not_a_line(r, why);
+    bool is_silent = strcmp(kind, "silent") == 0, is_unproved = strcmp(kind, "unproved") == 0;
+    bool is_devices = strcmp(kind, "device") == 0, is_endpoint = strcmp(kind, "endpoint") == 0;
+    const char *source = is_silent ? NULL : next_word(&line);
+    const char *reason = line != NULL && line[0] != '\0' ? line : "no reason given";
+    if (is_silent && name != NULL)
+        return hf_lint_endpoints_add_silence(r->endpoints, name, reason, why);
+    if (source == NULL || (!is_unproved && !is_devices && !is_endpoint))
+        return hf_fail(why, HF_E_FORMAT,
+                       "%s, line %zu: expected endpoint NAME CHAIN.pem, endpoint NAME mqtts://HOST "
+                       "or device NAME CHAIN.pem",
+                       r->file, r->line);
+    if (is_unproved)
+        return take_file(r, name, source, false, reason, why);
     for (; source != NULL; source = next_word(&line))
         HF_TRY(is_devices ? take_file(r, name, source, true, NULL, why)
                           : take_source(r, name, source, why));
@@ -385,68 +313,50 @@ static enum hf_err check_line(const struct reading *r, const char *line, struct 
     return HF_OK;
 }
 
-/* As editors elsewhere end a line. */
-static void drop_return(char *line)
-{
-    size_t len = strlen(line);
-    if (len > 0 && line[len - 1] == '\r')
-        line[len - 1] = '\0';
-}
-
-static enum hf_err take_text(struct reading *r, char *text, struct hf_why *why)
-{
-    const struct hf_lint_endpoints *e = r->endpoints;
-    char *line;
-    while ((line = strsep(&text, "\n")) != NULL) {
-        r->line++;
-        drop_return(line);
-        HF_TRY(check_line(r, line, why));
-        HF_TRY(take_line(r, line, why));
-    }
-    if (e->n_chains + e->n_live + e->n_silences == 0)
-        return hf_fail(why, HF_E_FORMAT, "%s names no endpoint", r->file);
-    return HF_OK;
-}
-
 static enum hf_err take_list(struct hf_lint_endpoints *e, const char *file, struct hf_why *why)
 {
     struct reading r = {.endpoints = e, .file = file};
     struct hf_buf text = {0};
-    char none[] = "";
+    enum hf_err err = HF_OK;
+    char *line, *rest = NULL;
     HF_TRY(hf_file_read_any(file, ENDPOINTS_BYTES_MAX, &text, why));
-    size_t mark = hf_plain_mark_len(hf_buf_bytes(&text));
-    enum hf_err err = text.len > 0 && memchr(text.data, '\0', text.len) != NULL
-                          ? hf_fail(why, HF_E_FORMAT,
-                                    "%s: expected text in UTF-8, found a byte 0x00; is it UTF-16? "
-                                    "Convert it: `iconv -f UTF-16 -t UTF-8`",
-                                    file)
-                          : take_text(&r, text.len == 0 ? none : (char *)text.data + mark, why);
+    if (text.len > 0 && memchr(text.data, '\0', text.len) != NULL)
+        err = hf_fail(why, HF_E_FORMAT,
+                      "%s: expected text in UTF-8, found a byte 0x00; is it UTF-16? "
+                      "Convert it: `iconv -f UTF-16 -t UTF-8`",
+                      file);
+    else if (text.len > 0)
+        rest = (char *)text.data + hf_plain_mark_len(hf_buf_bytes(&text));
+    while (err == HF_OK && (line = strsep(&rest, "\n")) != NULL) {
+        size_t len = strlen(line);
+        if (len > 0 && line[len - 1] == '\r') /* as editors elsewhere end a line */
+            line[len - 1] = '\0';
+        r.line++;
+        err = check_line(&r, line, why);
+        if (err == HF_OK)
+            err = take_line(&r, line, why);
+    }
+    if (err == HF_OK && e->n_chains + e->n_live + e->n_silences == 0)
+        err = hf_fail(why, HF_E_FORMAT, "%s names no endpoint", file);
     hf_buf_free(&text);
     return err;
-}
-
-static enum hf_err take_all(const struct hf_lint_sources *sources, struct hf_lint_endpoints *e,
-                            struct hf_why *why)
-{
-    if (sources->file != NULL)
-        HF_TRY(take_list(e, sources->file, why));
-    for (size_t i = 0; sources->addresses != NULL && sources->addresses[i] != NULL; i++) {
-        enum hf_err err = take_address(e, sources->addresses[i], why);
-        if (err != HF_OK)
-            return hf_fail_context(why, "--endpoint");
-    }
-    return HF_OK;
 }
 
 enum hf_err hf_lint_endpoints_read(const struct hf_lint_sources *sources,
                                    struct hf_lint_endpoints *out, struct hf_why *why)
 {
     struct hf_lint_endpoints endpoints = {0};
-    enum hf_err err = take_all(sources, &endpoints, why);
-    if (err != HF_OK) {
-        hf_lint_endpoints_free(&endpoints);
-        return err;
+    enum hf_err err = HF_OK;
+    if (sources->file != NULL)
+        err = take_list(&endpoints, sources->file, why);
+    for (const char *const *a = sources->addresses; err == HF_OK && a != NULL && *a != NULL; a++) {
+        err = take_address(&endpoints, *a, why);
+        if (err != HF_OK)
+            (void)hf_fail_context(why, "--endpoint");
     }
-    *out = endpoints;
-    return HF_OK;
+    if (err == HF_OK)
+        *out = endpoints;
+    else
+        hf_lint_endpoints_free(&endpoints);
+    return err;
 }

@@ -1,9 +1,10 @@
-/* One chain that a server, or a device, shows; what lint judges, wherever it comes from. */
+/* The chains that lint judges: what servers and devices show, wherever it comes from. */
 #ifndef HF_PUBLISH_LINT_ENDPOINTS_H
 #define HF_PUBLISH_LINT_ENDPOINTS_H
 
 #include "common/chain/chain.h"
 #include "common/tls/endpoint_url.h"
+#include "server/repository/base/findings.h"
 
 enum hf_chain_kind {
     HF_CHAIN_MIXED = 0, /* needs RSA and ECC */
@@ -27,16 +28,13 @@ struct hf_lint_chain {
     mbedtls_pk_type_t signatures[HF_CHAIN_CERTS_MAX];
 };
 
-/** Copies what `sent` holds, and the texts; `host` may be NULL. HF_E_FORMAT for an empty chain, one with a certificate that
- *  cannot be read, and one that begins with a CA, unless that is a root and alone; HF_E_MEMORY. No
- *  I/O. */
+/** Copies what `sent` holds, and the texts; `host` may be NULL. HF_E_FORMAT for an empty chain, one with
+ *  a certificate that cannot be read, and one that begins with a CA, unless that is a root and alone;
+ *  HF_E_MEMORY. No I/O. */
 HF_MUST_USE enum hf_err hf_lint_chain_new(const char *name, const char *source, const char *host,
                                           const struct hf_chain *sent, struct hf_lint_chain **out,
                                           struct hf_why *why);
 void hf_lint_chain_free(struct hf_lint_chain *chain);
-
-/** "RSA", "ECC" or "mixed". */
-const char *hf_chain_kind_text(enum hf_chain_kind kind);
 
 /*
  * The chains that a fleet meets: what each endpoint sends, its own certificate first. A text of lines
@@ -108,5 +106,23 @@ HF_MUST_USE enum hf_err hf_lint_endpoints_add_take(struct hf_lint_endpoints *end
 HF_MUST_USE enum hf_err hf_lint_endpoints_add_silence(struct hf_lint_endpoints *endpoints,
                                                       const char *name, const char *reason,
                                                       struct hf_why *why);
+
+/** A warning for each server that is silent, and for each chain that is no evidence. HF_E_MEMORY. */
+HF_MUST_USE enum hf_err hf_lint_answers(const struct hf_lint_endpoints *endpoints,
+                                        struct hf_findings *out, struct hf_why *why);
+
+/** A line for each chain of a server that was asked. */
+void hf_lint_answers_print(const struct hf_lint_endpoints *endpoints, FILE *out);
+
+/** {"chains": […], "silent": […]}, a new object; NULL when memory ran out. */
+json_t *hf_lint_answers_to_json(const struct hf_lint_endpoints *endpoints);
+
+/**
+ * Write everything into the new folder `dir`, each chain a PEM file and all of them named in
+ * DIR/endpoints.txt, which lint finds the same in. HF_E_STATE when there is something of that name
+ * already; after a failure nothing is left. I/O.
+ */
+HF_MUST_USE enum hf_err hf_lint_endpoints_save(const struct hf_lint_endpoints *endpoints,
+                                               const char *dir, int64_t now_s, struct hf_why *why);
 
 #endif

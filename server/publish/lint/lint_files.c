@@ -3,8 +3,8 @@
 #include "common/base/timetext.h"
 #include "common/bundle/pem.h"
 #include "common/bundle/policy.h"
-#include "server/repository/certs/cert_files.h"
 #include "common/os/file_util.h"
+#include "server/repository/certs/cert_files.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -58,33 +58,7 @@ static enum hf_err read_file(struct reading *r, struct hf_why *why)
     hf_buf_free(&content);
     if (err == HF_E_FORMAT || err == HF_E_NOT_FOUND)
         return hf_findings_add(r->out, HF_LINT_BROKEN, r->file, why, "%s", reason.text);
-    if (err != HF_OK)
-        return hf_fail(why, err, "%s: %s", r->file, reason.text);
-    return HF_OK;
-}
-
-/* ---- each among the others -------------------------------------------------------------------- */
-
-/* The same certificate from two files is one. */
-static bool is_repeated(const struct reading *r, size_t index)
-{
-    for (size_t i = 0; i < index; i++) {
-        if (memcmp(r->items[i].anchor.cert.sha256, r->items[index].anchor.cert.sha256,
-                   HF_SHA256_LEN) == 0)
-            return true;
-    }
-    return false;
-}
-
-static bool has_root_of_same_key(const struct reading *r, const struct hf_cert *cert)
-{
-    for (size_t i = 0; i < r->n_items; i++) {
-        const struct hf_cert *other = &r->items[i].anchor.cert;
-        if (other->is_self_issued &&
-            memcmp(other->spki_sha256, cert->spki_sha256, HF_SHA256_LEN) == 0)
-            return true;
-    }
-    return false;
+    return err == HF_OK ? HF_OK : hf_fail(why, err, "%s: %s", r->file, reason.text);
 }
 
 /* `*is_fit` says whether it may go into a bundle. */
@@ -93,9 +67,16 @@ static enum hf_err judge(const struct reading *r, size_t index, bool *is_fit, st
     struct candidate *c = &r->items[index];
     struct hf_cert *cert = &c->anchor.cert;
     struct hf_why reason = {0};
+    bool has_root_of_same_key = false;
     *is_fit = false;
-    if (is_repeated(r, index))
-        return HF_OK;
+    for (size_t i = 0; i < r->n_items; i++) {
+        const struct hf_cert *other = &r->items[i].anchor.cert;
+        if (i < index && memcmp(other->sha256, cert->sha256, HF_SHA256_LEN) == 0)
+            return HF_OK; /* the same certificate from two files is one */
+        if (other->is_self_issued &&
+            memcmp(other->spki_sha256, cert->spki_sha256, HF_SHA256_LEN) == 0)
+            has_root_of_same_key = true;
+    }
     /* There is no root of its issuer to be found: it is its own. */
     if (cert->is_self_issued && hf_policy_check_ca(&c->anchor, &reason) != HF_OK)
         return hf_findings_add(r->out, HF_LINT_NOT_A_CA, c->file, why, "%s", reason.text);
@@ -103,7 +84,7 @@ static enum hf_err judge(const struct reading *r, size_t index, bool *is_fit, st
         return hf_findings_add(r->out, HF_LINT_NOT_A_CA, c->file, why,
                                "\"%s\" is not a CA certificate; find the root of its issuer \"%s\"",
                                cert->subject, cert->issuer);
-    if (!cert->is_self_issued && !has_root_of_same_key(r, cert))
+    if (!cert->is_self_issued && !has_root_of_same_key)
         return hf_findings_add(r->out, HF_LINT_INTERMEDIATE, c->file, why,
                                "\"%s\" is an intermediate, issued by \"%s\", which may replace it "
                                "any day; take that root instead",
@@ -117,27 +98,6 @@ static enum hf_err judge(const struct reading *r, size_t index, bool *is_fit, st
     return r->by == NULL ? HF_OK : hf_vouching_check(r->by, cert, c->file, r->out, why);
 }
 
-static enum hf_err judge_all(struct reading *r, struct hf_buf *pem, struct hf_why *why)
-{
-    for (size_t i = 0; i < r->n_items; i++) {
-        bool is_fit = false;
-        HF_TRY(judge(r, i, &is_fit, why));
-        if (is_fit && hf_pem_append(pem, r->items[i].anchor.der) != HF_OK)
-            return hf_fail(why, HF_E_MEMORY, "out of memory for certificates");
-    }
-    return HF_OK;
-}
-
-static enum hf_err read_and_judge(struct reading *r, char *const *files, struct hf_buf *pem,
-                                  struct hf_why *why)
-{
-    for (size_t i = 0; files != NULL && files[i] != NULL; i++) {
-        r->file = files[i];
-        HF_TRY(read_file(r, why));
-    }
-    return judge_all(r, pem, why);
-}
-
 enum hf_err hf_lint_files(const char *const *paths, const struct hf_vouching *by,
                           struct hf_findings *out, struct hf_buf *pem, struct hf_why *why)
 {
@@ -148,8 +108,16 @@ enum hf_err hf_lint_files(const char *const *paths, const struct hf_vouching *by
     if (r.items == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for certificates");
     enum hf_err err = hf_cert_paths_find(paths, &files, why);
-    if (err == HF_OK)
-        err = read_and_judge(&r, files, pem, why);
+    for (size_t i = 0; err == HF_OK && files != NULL && files[i] != NULL; i++) {
+        r.file = files[i];
+        err = read_file(&r, why);
+    }
+    for (size_t i = 0; err == HF_OK && i < r.n_items; i++) {
+        bool is_fit = false;
+        err = judge(&r, i, &is_fit, why);
+        if (err == HF_OK && is_fit && hf_pem_append(pem, r.items[i].anchor.der) != HF_OK)
+            err = hf_fail(why, HF_E_MEMORY, "out of memory for certificates");
+    }
     for (size_t i = 0; i < r.n_items; i++)
         hf_buf_free(&r.items[i].der);
     free(r.items);

@@ -50,8 +50,6 @@ static enum hf_err make_anchors(const struct hf_lint *lint, const struct hf_bund
     return err;
 }
 
-/* ---- one chain -------------------------------------------------------------------------------- */
-
 /* Of the roots that validate the chain today, the one that ends last; NULL for none. */
 static enum hf_err find_last(const struct hf_lint *lint, const struct hf_lint_line *line,
                              const struct hf_lint_chain *chain, const struct hf_anchor **out,
@@ -159,8 +157,6 @@ static enum hf_err judge_intermediates(const struct hf_lint *lint, const struct 
     return HF_OK;
 }
 
-/* ---- which chains a profile must validate ----------------------------------------------------- */
-
 /* What is no evidence is for none. */
 static bool is_for(const struct hf_lint_chain *chain, const char *profile)
 {
@@ -173,22 +169,16 @@ static bool is_for(const struct hf_lint_chain *chain, const char *profile)
     return true;
 }
 
-static bool is_first_of_name(const struct hf_lint_endpoints *e, size_t index)
+/* Has the endpoint of that chain none for the profile? Asked once for each endpoint: at its first. */
+static bool is_unchecked(const struct hf_lint_endpoints *e, size_t index, const char *profile)
 {
-    for (size_t i = 0; i < index; i++) {
-        if (e->chains[i]->doubt == NULL && strcmp(e->chains[i]->name, e->chains[index]->name) == 0)
+    for (size_t i = 0; i < e->n_chains; i++) {
+        const struct hf_lint_chain *chain = e->chains[i];
+        if (strcmp(chain->name, e->chains[index]->name) == 0 &&
+            ((i < index && chain->doubt == NULL) || is_for(chain, profile)))
             return false;
     }
     return true;
-}
-
-static bool has_chain_for(const struct hf_lint_endpoints *e, const char *name, const char *profile)
-{
-    for (size_t i = 0; i < e->n_chains; i++) {
-        if (strcmp(e->chains[i]->name, name) == 0 && is_for(e->chains[i], profile))
-            return true;
-    }
-    return false;
 }
 
 static enum hf_err judge_chain(const struct hf_lint *lint, const struct hf_lint_line *line,
@@ -199,8 +189,7 @@ static enum hf_err judge_chain(const struct hf_lint *lint, const struct hf_lint_
     const char *profile = line->description->profile;
     if (chain->doubt != NULL)
         return HF_OK;
-    if (is_first_of_name(lint->endpoints, index) && !chain->is_devices &&
-        !has_chain_for(lint->endpoints, chain->name, profile))
+    if (!chain->is_devices && is_unchecked(lint->endpoints, index, profile))
         HF_TRY(hf_findings_add(out, HF_LINT_ENDPOINT_UNCHECKED, line->where, why,
                                "no %s chain of %s is known, so it is unknown whether devices of "
                                "this profile reach it",
@@ -230,8 +219,6 @@ enum hf_err hf_lint_reach(const struct hf_lint *lint, const struct hf_lint_line 
     hf_anchors_free(anchors.later);
     return err;
 }
-
-/* ---- algorithms ------------------------------------------------------------------------------- */
 
 /* The key of each certificate, and the signature of each that is no root or anchor itself. */
 static enum hf_err judge_chain_algorithms(const struct hf_lint *lint,
