@@ -106,11 +106,8 @@ struct hf_bytes hf_draft_content(const struct hf_draft *draft, const char *path)
 
 /* As files. Reading prefixes every sentence with the name. */
 HF_MUST_USE enum hf_err hf_draft_read(const char *path, struct hf_draft *out, struct hf_why *why);
-/** HF_E_STATE when the name is taken. */
-HF_MUST_USE enum hf_err hf_draft_create(const char *path, const struct hf_draft *draft,
-                                        struct hf_why *why);
-/** Replaces the file, atomically. */
-HF_MUST_USE enum hf_err hf_draft_write(const char *path, const struct hf_draft *draft,
+/** Replaces the file, atomically. `is_new`: makes it, HF_E_STATE when the name is taken. */
+HF_MUST_USE enum hf_err hf_draft_write(const char *path, const struct hf_draft *draft, bool is_new,
                                        struct hf_why *why);
 
 /* draft_check.c: what a draft must be beyond well-formed, before a holder is asked to sign it. No

@@ -168,22 +168,14 @@ enum hf_err hf_draft_read(const char *path, struct hf_draft *out, struct hf_why 
     return err;
 }
 
-enum hf_err hf_draft_create(const char *path, const struct hf_draft *draft, struct hf_why *why)
+enum hf_err hf_draft_write(const char *path, const struct hf_draft *draft, bool is_new,
+                           struct hf_why *why)
 {
     struct hf_buf text = {0};
     enum hf_err err = hf_draft_format(draft, &text, why);
     if (err == HF_OK)
-        err = hf_file_create(path, 0644, hf_buf_bytes(&text), why);
-    hf_buf_free(&text);
-    return err;
-}
-
-enum hf_err hf_draft_write(const char *path, const struct hf_draft *draft, struct hf_why *why)
-{
-    struct hf_buf text = {0};
-    enum hf_err err = hf_draft_format(draft, &text, why);
-    if (err == HF_OK)
-        err = hf_file_replace_alone(path, hf_buf_bytes(&text), why);
+        err = is_new ? hf_file_create(path, 0644, hf_buf_bytes(&text), why)
+                     : hf_file_replace_alone(path, hf_buf_bytes(&text), why);
     hf_buf_free(&text);
     return err;
 }

@@ -125,37 +125,23 @@ static enum hf_err check_folder(const struct hf_draft *draft, const char *folder
     return err;
 }
 
-/* In the holder's folder, and in those of key files that were given. */
-static enum hf_err check_folders(const struct hf_draft *draft, const struct hf_key_set *holder,
-                                 bool updates, bool *is_known, struct hf_why *why)
+enum hf_err hf_draft_check_trusted_roots(const struct hf_draft *draft,
+                                         const struct hf_key_set *holder, bool updates,
+                                         bool *is_known, struct hf_why *why)
 {
     const char *own = holder->folders[HF_KEYS_OFFLINE].path.text;
-    *is_known = false;
+    bool is_any_known = false;
+    updates = updates && !hf_draft_is_under_coming_root(draft);
     if (own[0] != '\0')
-        HF_TRY(check_folder(draft, own, updates, is_known, why));
+        HF_TRY(check_folder(draft, own, updates, &is_any_known, why));
     for (size_t i = 0; i < holder->n_extra; i++) {
         const char *file = holder->extra[i].path.text;
         struct hf_path folder;
         if (hf_token_is_uri(file))
             continue;
         HF_TRY(hf_path_folder(file, &folder, why));
-        HF_TRY(check_folder(draft, folder.text, updates, is_known, why));
+        HF_TRY(check_folder(draft, folder.text, updates, &is_any_known, why));
     }
+    *is_known = is_any_known;
     return HF_OK;
-}
-
-enum hf_err hf_draft_check_trusted_roots(const struct hf_draft *draft,
-                                         const struct hf_key_set *holder, bool *is_known,
-                                         struct hf_why *why)
-{
-    return check_folders(draft, holder, false, is_known, why);
-}
-
-enum hf_err hf_draft_update_trusted_roots(const struct hf_draft *draft,
-                                          const struct hf_key_set *holder, struct hf_why *why)
-{
-    bool is_known = false;
-    if (hf_draft_is_under_coming_root(draft))
-        return HF_OK;
-    return check_folders(draft, holder, true, &is_known, why);
 }

@@ -25,15 +25,12 @@ HF_MUST_USE enum hf_err hf_draft_check_follows(const struct hf_draft *draft, con
  * root.json in the holder's folder, and in those of key files that were given. Without such a file
  * `is_known` is false. HF_E_ROLLBACK when they know a newer root than the draft's; HF_E_SIGNATURE
  * when theirs leads to another, or the draft does not show how it leads to its own.
+ *
+ * `updates`: those files become the draft's root. A missing file is not created, and a root that is
+ * not published yet is not stored. HF_E_STORAGE besides.
  */
 HF_MUST_USE enum hf_err hf_draft_check_trusted_roots(const struct hf_draft *draft,
-                                                     const struct hf_key_set *holder,
+                                                     const struct hf_key_set *holder, bool updates,
                                                      bool *is_known, struct hf_why *why);
-
-/** Replace those files by the draft's root, to which they lead (checked again). A missing file is
- *  not created, and a root that is not published yet is not stored. As above, and HF_E_STORAGE. */
-HF_MUST_USE enum hf_err hf_draft_update_trusted_roots(const struct hf_draft *draft,
-                                                      const struct hf_key_set *holder,
-                                                      struct hf_why *why);
 
 #endif

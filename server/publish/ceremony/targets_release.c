@@ -103,7 +103,7 @@ enum hf_err hf_targets_draft(const struct hf_publication *p, const struct hf_tar
     if (err == HF_OK)
         err = hf_draft_make(&parts, &draft, why);
     if (err == HF_OK)
-        err = hf_draft_create(path, &draft, why);
+        err = hf_draft_write(path, &draft, true, why);
     hf_draft_free(&draft);
     json_decref(files);
     json_decref(roots);

@@ -77,7 +77,7 @@ static enum hf_err draft_root(struct hf_cli_call *call, struct hf_why *why)
     if (err == HF_OK)
         err = compose_root(&repo, o->days_root, &draft, why);
     if (err == HF_OK)
-        err = hf_draft_create(o->draft, &draft, why);
+        err = hf_draft_write(o->draft, &draft, true, why);
     if (err == HF_OK && o->is_json)
         err = hf_draft_print_json(&draft, stdout, why);
     else if (err == HF_OK)

@@ -149,7 +149,7 @@ static enum hf_err edit(struct hf_cli_call *call, struct hf_why *why)
     HF_TRY(hf_draft_read(o->draft, &draft, why));
     enum hf_err err = change(o, variant, &draft, &changed, why);
     if (err == HF_OK)
-        err = hf_draft_write(o->draft, &changed, why);
+        err = hf_draft_write(o->draft, &changed, false, why);
     if (err == HF_OK && o->is_json)
         err = hf_draft_print_json(&changed, stdout, why);
     else if (err == HF_OK)

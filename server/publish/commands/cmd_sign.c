@@ -45,7 +45,7 @@ static enum hf_err check_and_ask(const struct hf_draft *draft, const struct hf_c
     HF_TRY(hf_key_set_add_extra(holder, hf_cli_list(o->extra_keys), o->passphrase_file, why));
     if (o->root != NULL)
         HF_TRY(hf_draft_check_follows(draft, o->root, why));
-    HF_TRY(hf_draft_check_trusted_roots(draft, holder, &is_known, why));
+    HF_TRY(hf_draft_check_trusted_roots(draft, holder, false, &is_known, why));
     HF_TRY(hf_draft_find_keys(draft, holder, why));
     HF_TRY(hf_draft_check_clock(draft, hf_ctl_now_s(), why));
     if (!is_known && o->root == NULL && o->yes == NULL && isatty(STDIN_FILENO))
@@ -70,7 +70,7 @@ static enum hf_err write_signed(struct hf_draft *draft, const char *path, struct
                                "%s was changed after it was shown, so your signature was not "
                                "added",
                                path);
-    return hf_draft_write(path, draft, why);
+    return hf_draft_write(path, draft, false, why);
 }
 
 static enum hf_err sign(struct hf_cli_call *call, struct hf_why *why)
@@ -80,6 +80,7 @@ static enum hf_err sign(struct hf_cli_call *call, struct hf_why *why)
     struct hf_key_set holder = {0};
     struct hf_why note = {0};
     size_t n_signed = 0;
+    bool is_known = false;
     HF_TRY(
         hf_cli_need(call, "--keys or --key", o->extra_keys != NULL ? o->extra_keys[0] : o->keys));
     HF_TRY(hf_draft_read(o->draft, &draft, why));
@@ -93,7 +94,8 @@ static enum hf_err sign(struct hf_cli_call *call, struct hf_why *why)
     if (err == HF_OK)
         err = write_signed(&draft, o->draft, why);
     /* The draft is signed and written: a folder of keys that cannot be written is no failure. */
-    if (err == HF_OK && hf_draft_update_trusted_roots(&draft, &holder, &note) != HF_OK)
+    if (err == HF_OK &&
+        hf_draft_check_trusted_roots(&draft, &holder, true, &is_known, &note) != HF_OK)
         fprintf(
             stderr,
             "holdfastctl: the draft is signed, but root.json beside the keys could not be updated "
@@ -187,13 +189,13 @@ static enum hf_err write_merged(struct hf_draft *draft, const char *path, struct
 {
     struct hf_draft there = {0};
     if (!hf_file_exists(path))
-        return hf_draft_create(path, draft, why);
+        return hf_draft_write(path, draft, true, why);
     HF_TRY(hf_draft_read(path, &there, why));
     enum hf_err err = hf_draft_merge(draft, &there, why);
     hf_draft_free(&there);
     if (err != HF_OK)
         return hf_fail_context(why, "%s exists and is unchanged", path);
-    return hf_draft_write(path, draft, why);
+    return hf_draft_write(path, draft, false, why);
 }
 
 static enum hf_err merge(struct hf_cli_call *call, struct hf_why *why)
