@@ -24,31 +24,9 @@ static bool speaks_our_version(const char *spec_version)
     }
 }
 
-/* Holdfast's own field. Another publisher may have one of that name and another meaning. */
-static int64_t read_signed_at(const json_t *signed_part)
+static enum hf_err read_signed_fields(struct hf_envelope *e, const char *type, struct hf_why *why)
 {
-    int64_t time_s = HF_TIME_NONE;
-    const char *text = json_string_value(json_object_get(signed_part, "signed_at"));
-    return text != NULL && hf_time_parse(text, &time_s) ? time_s : HF_TIME_NONE;
-}
-
-/* Only the newest root's expiry is judged (TUF 5.3.10): one on the way there must not stop a device
- * because its date is written oddly. It counts as long past, so as the newest it is refused. */
-static enum hf_err read_expiry(struct hf_envelope *e, const char *type, const char *what,
-                               struct hf_why *why)
-{
-    const char *text = NULL;
-    HF_TRY(hf_json_get_text(e->signed_part, "expires", what, &text, why));
-    if (strcmp(type, "root") != 0)
-        return hf_json_get_time(e->signed_part, "expires", what, &e->expires_s, why);
-    if (!hf_time_parse(text, &e->expires_s))
-        e->expires_s = 0;
-    return HF_OK;
-}
-
-static enum hf_err read_common_fields(struct hf_envelope *e, const char *type, struct hf_why *why)
-{
-    const char *spec_version = NULL;
+    const char *spec_version = NULL, *expires = NULL;
     char what[40];
     (void)snprintf(what, sizeof what, "%.20s metadata", type);
     HF_TRY(hf_json_get_text(e->signed_part, "_type", what, &e->type, why));
@@ -60,28 +38,19 @@ static enum hf_err read_common_fields(struct hf_envelope *e, const char *type, s
             why, HF_E_FORMAT,
             "%s metadata should follow version 1 of TUF, its \"spec_version\" is another", type);
     HF_TRY(hf_json_get_integer(e->signed_part, "version", what, 1, &e->version, why));
-    HF_TRY(read_expiry(e, type, what, why));
-    e->signed_at_s = read_signed_at(e->signed_part);
-    return HF_OK;
-}
 
-/* A signature that is missing, empty, too long or not hexadecimal stays without bytes and never
- * verifies: it may be of a scheme of the future, and others may suffice. */
-static enum hf_err read_signature_bytes(const char *hex, struct hf_signature *out,
-                                        struct hf_why *why)
-{
-    size_t digits = hex == NULL ? 0 : strlen(hex);
-    if (digits == 0 || digits % 2 != 0 || digits / 2 > HF_SIGNATURE_BYTES_MAX)
-        return HF_OK;
-    uint8_t *bytes = malloc(digits / 2);
-    if (bytes == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory while reading signatures");
-    if (!hf_hex_decode(hex, bytes, digits / 2)) {
-        free(bytes);
-        return HF_OK;
-    }
-    out->bytes = bytes;
-    out->len = digits / 2;
+    /* Only the newest root's expiry is checked (TUF 5.3.10). An older one with a strange date must
+     * not stop a device. It counts as expired long ago, so that it is refused as the newest. */
+    HF_TRY(hf_json_get_text(e->signed_part, "expires", what, &expires, why));
+    if (strcmp(type, "root") != 0)
+        HF_TRY(hf_json_get_time(e->signed_part, "expires", what, &e->expires_s, why));
+    else if (!hf_time_parse(expires, &e->expires_s))
+        e->expires_s = 0;
+
+    /* Holdfast's own field. Another publisher may use the name with another meaning. */
+    const char *signed_at = json_string_value(json_object_get(e->signed_part, "signed_at"));
+    if (signed_at == NULL || !hf_time_parse(signed_at, &e->signed_at_s))
+        e->signed_at_s = HF_TIME_NONE;
     return HF_OK;
 }
 
@@ -97,37 +66,31 @@ static const struct hf_signature *find_signature(const struct hf_envelope *e, co
 static enum hf_err read_signature(const json_t *object, const char *type, struct hf_envelope *e,
                                   struct hf_why *why)
 {
-    const char *hex = json_string_value(json_object_get(object, "sig"));
-    struct hf_signature signature = {0};
+    struct hf_signature *signature = &e->signatures[e->n_signatures];
+    const char *key_id = NULL, *hex = json_string_value(json_object_get(object, "sig"));
     char what[60];
     (void)snprintf(what, sizeof what, "each signature of %.20s metadata", type);
-    HF_TRY(hf_json_get_text(object, "keyid", what, &signature.key_id, why));
-    if (find_signature(e, signature.key_id) != NULL)
+    HF_TRY(hf_json_get_text(object, "keyid", what, &key_id, why));
+    if (find_signature(e, key_id) != NULL)
         return hf_fail(why, HF_E_FORMAT,
                        "%s metadata carries two signatures under one key id; one key signs once",
                        type);
-    HF_TRY(read_signature_bytes(hex, &signature, why));
-    e->signatures[e->n_signatures++] = signature;
-    return HF_OK;
-}
-
-static enum hf_err read_signatures(struct hf_envelope *e, const char *type, struct hf_why *why)
-{
-    json_t *list = NULL;
-    size_t index;
-    json_t *element;
-    HF_TRY(hf_json_get_array(e->json, "signatures", "metadata", &list, why));
-    size_t count = json_array_size(list);
-    if (count > HF_SIGNATURES_MAX)
-        return hf_fail(why, HF_E_LIMIT, "%s metadata carries %zu signatures, at most %d are read",
-                       type, count, HF_SIGNATURES_MAX);
-    e->signatures = calloc(count == 0 ? 1 : count, sizeof *e->signatures);
-    if (e->signatures == NULL)
+    signature->key_id = key_id;
+    e->n_signatures++;
+    /* One that is missing, empty, too long or not hexadecimal stays without bytes and never
+     * verifies: it may be of a future scheme, and others may suffice. */
+    size_t digits = hex == NULL ? 0 : strlen(hex);
+    if (digits == 0 || digits % 2 != 0 || digits / 2 > HF_SIGNATURE_BYTES_MAX)
+        return HF_OK;
+    signature->bytes = malloc(digits / 2);
+    if (signature->bytes == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory while reading signatures");
-    json_array_foreach(list, index, element)
-    {
-        HF_TRY(read_signature(element, type, e, why));
+    if (hf_hex_decode(hex, signature->bytes, digits / 2)) {
+        signature->len = digits / 2;
+        return HF_OK;
     }
+    free(signature->bytes);
+    signature->bytes = NULL;
     return HF_OK;
 }
 
@@ -142,13 +105,26 @@ struct hf_metadata_limits hf_metadata_limits(const char *type)
     return (struct hf_metadata_limits){HF_TARGETS_BYTES_MAX, HF_TARGETS_HEAP_MAX};
 }
 
-static enum hf_err read_envelope(struct hf_bytes file, const char *type, struct hf_envelope *e,
-                                 struct hf_why *why)
+static enum hf_err read_envelope(struct hf_bytes file, const char *type, size_t heap_max,
+                                 struct hf_envelope *e, struct hf_why *why)
 {
-    HF_TRY(hf_json_parse_within(file, type, hf_metadata_limits(type).heap_max, &e->json, why));
+    json_t *list = NULL, *element;
+    size_t index;
+    HF_TRY(hf_json_parse_within(file, type, heap_max, &e->json, why));
     HF_TRY(hf_json_get_object(e->json, "signed", type, &e->signed_part, why));
-    HF_TRY(read_common_fields(e, type, why));
-    HF_TRY(read_signatures(e, type, why));
+    HF_TRY(read_signed_fields(e, type, why));
+    HF_TRY(hf_json_get_array(e->json, "signatures", "metadata", &list, why));
+    size_t count = json_array_size(list);
+    if (count > HF_SIGNATURES_MAX)
+        return hf_fail(why, HF_E_LIMIT, "%s metadata carries %zu signatures, at most %d are read",
+                       type, count, HF_SIGNATURES_MAX);
+    e->signatures = calloc(count == 0 ? 1 : count, sizeof *e->signatures);
+    if (e->signatures == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory while reading signatures");
+    json_array_foreach(list, index, element)
+    {
+        HF_TRY(read_signature(element, type, e, why));
+    }
     /* Canonical form is no longer than what was read, so that the buffer need not grow. */
     if (hf_buf_reserve(&e->signed_bytes, file.len) != HF_OK)
         return hf_fail(why, HF_E_MEMORY, "out of memory while reading %s metadata", type);
@@ -158,12 +134,12 @@ static enum hf_err read_envelope(struct hf_bytes file, const char *type, struct 
 enum hf_err hf_envelope_parse(struct hf_bytes file, const char *type, struct hf_envelope *out,
                               struct hf_why *why)
 {
-    size_t max_bytes = hf_metadata_limits(type).bytes_max;
-    if (file.len > max_bytes)
+    struct hf_metadata_limits limits = hf_metadata_limits(type);
+    if (file.len > limits.bytes_max)
         return hf_fail(why, HF_E_LIMIT, "%s metadata of %zu bytes; at most %zu are read", type,
-                       file.len, max_bytes);
+                       file.len, limits.bytes_max);
     struct hf_envelope e = {0};
-    enum hf_err err = read_envelope(file, type, &e, why);
+    enum hf_err err = read_envelope(file, type, limits.heap_max, &e, why);
     if (err != HF_OK) {
         hf_envelope_free(&e);
         return err;
@@ -197,49 +173,20 @@ void hf_envelope_free(struct hf_envelope *e)
     *e = (struct hf_envelope){0};
 }
 
-static bool was_counted(const struct hf_key *const *counted, size_t n, const struct hf_key *key)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (hf_key_same(counted[i], key))
-            return true;
-    }
-    return false;
-}
-
-static size_t count_unusable(const struct hf_keyring *ring, const struct hf_role *role)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < role->n_key_ids; i++) {
-        const struct hf_key *key = hf_keyring_find(ring, role->key_ids[i]);
-        n += key == NULL || key->scheme == HF_SCHEME_UNKNOWN;
-    }
-    return n;
-}
-
-static enum hf_err fail_below_threshold(const struct hf_keyring *ring, const struct hf_role *role,
-                                        const char *what, size_t n_counted, struct hf_why *why)
-{
-    size_t n_unusable = count_unusable(ring, role);
-    char unusable[80] = "";
-    if (n_unusable > 0)
-        (void)snprintf(unusable, sizeof unusable, " (%zu of its %zu keys cannot be used here)",
-                       n_unusable, role->n_key_ids);
-    return hf_fail(
-        why, HF_E_SIGNATURE,
-        "%.200s is signed by %zu of the keys of role %.64s%s, its threshold is %lld; it is "
-        "not what the publisher released, or the metadata that names newer keys is missing",
-        what, n_counted, role->name, unusable, (long long)role->threshold);
-}
-
 enum hf_err hf_envelope_verify(const struct hf_envelope *e, const struct hf_keyring *ring,
                                const struct hf_role *role, const char *what, struct hf_why *why)
 {
     const struct hf_key *counted[HF_ROLE_KEYS_MAX] = {NULL};
-    size_t n_counted = 0;
+    size_t n_counted = 0, n_unusable = 0;
+    char unusable[80] = "";
     for (size_t i = 0; i < role->n_key_ids && i < HF_ROLE_KEYS_MAX; i++) {
         const struct hf_key *key = hf_keyring_find(ring, role->key_ids[i]);
         const struct hf_signature *signature = find_signature(e, role->key_ids[i]);
-        if (key == NULL || signature == NULL || was_counted(counted, n_counted, key))
+        bool is_counted = false;
+        for (size_t c = 0; key != NULL && c < n_counted; c++)
+            is_counted = is_counted || hf_key_same(counted[c], key);
+        n_unusable += key == NULL || key->scheme == HF_SCHEME_UNKNOWN;
+        if (key == NULL || signature == NULL || is_counted)
             continue;
         struct hf_bytes bytes = {signature->bytes, signature->len};
         if (!hf_key_verify(key, hf_buf_bytes(&e->signed_bytes), bytes))
@@ -248,5 +195,12 @@ enum hf_err hf_envelope_verify(const struct hf_envelope *e, const struct hf_keyr
         if ((int64_t)n_counted >= role->threshold)
             return HF_OK;
     }
-    return fail_below_threshold(ring, role, what, n_counted, why);
+    if (n_unusable > 0)
+        (void)snprintf(unusable, sizeof unusable, " (%zu of its %zu keys cannot be used here)",
+                       n_unusable, role->n_key_ids);
+    return hf_fail(
+        why, HF_E_SIGNATURE,
+        "%.200s is signed by %zu of the keys of role %.64s%s, its threshold is %lld; it is "
+        "not what the publisher released, or the metadata that names newer keys is missing",
+        what, n_counted, role->name, unusable, (long long)role->threshold);
 }

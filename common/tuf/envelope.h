@@ -31,19 +31,6 @@ struct hf_envelope {
     int64_t signed_at_s; /* Holdfast's own field; HF_TIME_NONE where absent */
 };
 
-/** Keys and the roles that use them: the `keys` of root or of a delegation. */
-struct hf_keyring {
-    struct hf_key *keys;
-    size_t n_keys;
-};
-
-struct hf_role {
-    const char *name;     /* borrowed from the delegator's JSON, or a literal */
-    const char **key_ids; /* owned array of borrowed strings */
-    size_t n_key_ids;
-    int64_t threshold; /* >= 1 */
-};
-
 /** What a device reads of a metadata file of that type (limits.h). */
 struct hf_metadata_limits {
     size_t bytes_max;
@@ -54,7 +41,8 @@ struct hf_metadata_limits hf_metadata_limits(const char *type);
 /**
  * Parse a metadata file of the given `type` ("root", "timestamp", "snapshot", "targets").
  * Refuses: another _type, a spec_version other than 1.x, version < 1, signatures that repeat a key
- * id, and what is beyond hf_metadata_limits. Nothing is verified. `out` is written on HF_OK only; hf_envelope_free it.
+ * id, and what is beyond hf_metadata_limits. Nothing is verified. `out` is written on HF_OK only;
+ * hf_envelope_free it.
  */
 HF_MUST_USE enum hf_err hf_envelope_parse(struct hf_bytes file, const char *type,
                                           struct hf_envelope *out, struct hf_why *why);
@@ -64,7 +52,7 @@ void hf_envelope_free(struct hf_envelope *e);
 void hf_envelope_shed(struct hf_envelope *e);
 
 /** `signed_at_s`, or HF_TIME_NONE where there is none or it is not before the file's own expiry: a
- *  slip of the publisher, which does not count. */
+ *  mistake of the publisher, which does not count. */
 int64_t hf_envelope_signed_at(const struct hf_envelope *e);
 
 /**
@@ -76,15 +64,5 @@ HF_MUST_USE enum hf_err hf_envelope_verify(const struct hf_envelope *e,
                                            const struct hf_keyring *ring,
                                            const struct hf_role *role, const char *what,
                                            struct hf_why *why);
-
-HF_MUST_USE enum hf_err hf_keyring_parse(const json_t *keys, const char *what,
-                                         struct hf_keyring *out, struct hf_why *why);
-void hf_keyring_free(struct hf_keyring *ring);
-const struct hf_key *hf_keyring_find(const struct hf_keyring *ring, const char *key_id);
-
-/** `object` holds keyids and threshold. A repeated key id is refused. `what` names it in messages. */
-HF_MUST_USE enum hf_err hf_role_parse(const char *name, const json_t *object, const char *what,
-                                      struct hf_role *out, struct hf_why *why);
-void hf_role_free(struct hf_role *role);
 
 #endif

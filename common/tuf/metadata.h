@@ -1,6 +1,6 @@
 /*
- * The four kinds of metadata as values (TUF 4.3 to 4.6). One .c file each: root.c, timestamp.c,
- * snapshot.c, targets.c, with parse and free. Parsing verifies nothing; trusted_set.h does.
+ * The four kinds of metadata as values (TUF 4.3 to 4.6): targets in targets.c, the others in
+ * metadata.c. Parsing verifies nothing; trusted_set.h does.
  */
 #ifndef HF_COMMON_TUF_METADATA_H
 #define HF_COMMON_TUF_METADATA_H
@@ -108,6 +108,10 @@ void hf_targets_free(struct hf_targets *m);
 /** Once it is verified: keep the entries, and free everything else that was read. `env.json` and
  *  `env.signed_part` are NULL then. HF_E_MEMORY, and nothing has changed. */
 HF_MUST_USE enum hf_err hf_snapshot_shed(struct hf_snapshot *m, struct hf_why *why);
+
+/** The same usable public keys, whatever their ids, for `role` in both? */
+bool hf_root_role_keys_same(const struct hf_root *a, const struct hf_root *b,
+                            enum hf_top_role role);
 
 /** NULL where not listed. */
 const struct hf_file_info *hf_snapshot_find(const struct hf_snapshot *m, const char *file);

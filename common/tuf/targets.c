@@ -1,24 +1,12 @@
 #include "common/tuf/metadata.h"
 
+#include "common/base/hex.h"
 #include "common/base/limits.h"
 #include "common/json/json.h"
 
+#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
-
-static enum hf_err read_target(const char *path, const json_t *object, struct hf_target *out,
-                               struct hf_why *why)
-{
-    if (strlen(path) > HF_TARGET_PATH_MAX)
-        return hf_fail(why, HF_E_LIMIT, "a target path is longer than %d bytes",
-                       HF_TARGET_PATH_MAX);
-    struct hf_target target = {.path = path};
-    HF_TRY(hf_file_info_parse(object, HF_FILE_TARGET, "an entry of targets", &target.info, why));
-    const json_t *custom = json_object_get(object, "custom");
-    target.custom = json_is_object(custom) ? custom : NULL; /* what else it may be is not for us */
-    *out = target;
-    return HF_OK;
-}
 
 static enum hf_err read_targets_list(const json_t *list, struct hf_targets *m, struct hf_why *why)
 {
@@ -30,8 +18,15 @@ static enum hf_err read_targets_list(const json_t *list, struct hf_targets *m, s
     json_t *object;
     json_object_foreach(hf_json_iterable(list), path, object)
     {
-        HF_TRY(read_target(path, object, &m->targets[m->n_targets], why));
-        m->n_targets++;
+        struct hf_target *target = &m->targets[m->n_targets++];
+        target->path = path;
+        if (strlen(path) > HF_TARGET_PATH_MAX)
+            return hf_fail(why, HF_E_LIMIT, "a target path is longer than %d bytes",
+                           HF_TARGET_PATH_MAX);
+        HF_TRY(
+            hf_file_info_parse(object, HF_FILE_TARGET, "an entry of targets", &target->info, why));
+        const json_t *custom = json_object_get(object, "custom");
+        target->custom = json_is_object(custom) ? custom : NULL; /* other types are not ours */
     }
     return HF_OK;
 }
@@ -57,35 +52,16 @@ static enum hf_err check_scope(const json_t *list, const char *key, struct hf_wh
     return HF_OK;
 }
 
-/* At most one of paths and path_hash_prefixes (TUF 4.5). */
-static enum hf_err read_scope(const json_t *object, struct hf_delegation *d, struct hf_why *why)
-{
-    d->paths = json_object_get(object, "paths");
-    d->path_hash_prefixes = json_object_get(object, "path_hash_prefixes");
-    if (d->paths != NULL && d->path_hash_prefixes != NULL)
-        return hf_fail(why, HF_E_FORMAT,
-                       "a delegation should have either paths or path_hash_prefixes");
-    HF_TRY(check_scope(d->paths, "paths", why));
-    return check_scope(d->path_hash_prefixes, "path_hash_prefixes", why);
-}
-
-static bool is_top_role_name(const char *name)
-{
-    for (int i = 0; i < HF_TOP_ROLES; i++) {
-        if (strcmp(name, hf_top_role_name((enum hf_top_role)i)) == 0)
-            return true;
-    }
-    return false;
-}
-
 static enum hf_err check_role_name(const char *name, const struct hf_targets *m, struct hf_why *why)
 {
     if (name[0] == '\0' || strlen(name) > HF_ROLE_NAME_MAX)
         return hf_fail(why, HF_E_FORMAT, "a delegated role should have a name of 1 to %d bytes",
                        HF_ROLE_NAME_MAX);
-    if (is_top_role_name(name))
-        return hf_fail(why, HF_E_FORMAT,
-                       "a delegation may not be named \"%s\", as a top-level role is", name);
+    for (int i = 0; i < HF_TOP_ROLES; i++) {
+        if (strcmp(name, hf_top_role_name((enum hf_top_role)i)) == 0)
+            return hf_fail(why, HF_E_FORMAT,
+                           "a delegation may not be named \"%s\", as a top-level role is", name);
+    }
     for (size_t i = 0; i < m->n_delegations; i++) {
         if (strcmp(m->delegations[i].role.name, name) == 0)
             return hf_fail(why, HF_E_FORMAT, "one role is delegated to twice in one file");
@@ -105,7 +81,14 @@ static enum hf_err read_delegation(const json_t *object, struct hf_targets *m, s
     HF_TRY(hf_role_parse(name, object, "a delegated role", &d->role, why));
     m->n_delegations++; /* from here on its memory is freed with the rest */
     d->is_terminating = json_is_true(terminating);
-    return read_scope(object, d, why);
+    /* At most one of paths and path_hash_prefixes (TUF 4.5). */
+    d->paths = json_object_get(object, "paths");
+    d->path_hash_prefixes = json_object_get(object, "path_hash_prefixes");
+    if (d->paths != NULL && d->path_hash_prefixes != NULL)
+        return hf_fail(why, HF_E_FORMAT,
+                       "a delegation should have either paths or path_hash_prefixes");
+    HF_TRY(check_scope(d->paths, "paths", why));
+    return check_scope(d->path_hash_prefixes, "path_hash_prefixes", why);
 }
 
 static enum hf_err read_delegations(const json_t *delegations, struct hf_targets *m,
@@ -136,13 +119,12 @@ static enum hf_err read_delegations(const json_t *delegations, struct hf_targets
 
 static enum hf_err read_targets(struct hf_bytes file, struct hf_targets *m, struct hf_why *why)
 {
-    json_t *list = NULL;
+    json_t *list = NULL, *delegations = NULL;
     HF_TRY(hf_envelope_parse(file, "targets", &m->env, why));
     HF_TRY(hf_json_get_object(m->env.signed_part, "targets", "targets metadata", &list, why));
     HF_TRY(read_targets_list(list, m, why));
     if (json_object_get(m->env.signed_part, "delegations") == NULL)
         return HF_OK;
-    json_t *delegations = NULL;
     HF_TRY(hf_json_get_object(m->env.signed_part, "delegations", "targets metadata", &delegations,
                               why));
     return read_delegations(delegations, m, why);
@@ -152,12 +134,11 @@ enum hf_err hf_targets_parse(struct hf_bytes file, struct hf_targets *out, struc
 {
     struct hf_targets m = {0};
     enum hf_err err = read_targets(file, &m, why);
-    if (err != HF_OK) {
+    if (err == HF_OK)
+        *out = m;
+    else
         hf_targets_free(&m);
-        return err;
-    }
-    *out = m;
-    return HF_OK;
+    return err;
 }
 
 void hf_targets_free(struct hf_targets *m)
@@ -180,4 +161,66 @@ const struct hf_target *hf_targets_find(const struct hf_targets *m, const char *
             return &m->targets[i];
     }
     return NULL;
+}
+
+bool hf_delegation_covers(const struct hf_delegation *d, const char *path)
+{
+    char hash[HF_SHA256_HEX_LEN];
+    size_t index;
+    json_t *element;
+    /* Shell patterns, part by part: no wildcard crosses a slash (TUF 4.5). */
+    json_array_foreach(d->paths, index, element)
+    {
+        if (fnmatch(json_string_value(element), path, FNM_PATHNAME | FNM_NOESCAPE) == 0)
+            return true;
+    }
+    hf_sha256_hex(hf_bytes_of_text(path), hash);
+    json_array_foreach(d->path_hash_prefixes, index, element)
+    {
+        if (strncmp(hash, json_string_value(element), json_string_length(element)) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool hf_target_path_is_safe(const char *path)
+{
+    if (strlen(path) > HF_TARGET_PATH_MAX)
+        return false;
+    for (const char *part = path;; part++) {
+        size_t len = strcspn(part, "/");
+        if (len == 0 || (part[0] == '.' && (len == 1 || (len == 2 && part[1] == '.'))))
+            return false;
+        for (size_t i = 0; i < len; i++) {
+            unsigned char c = (unsigned char)part[i];
+            if (c < 0x20u || c == 0x7Fu || c == '\\')
+                return false;
+        }
+        part += len;
+        if (*part == '\0')
+            return true;
+    }
+}
+
+enum hf_err hf_target_file_name(const struct hf_target *t, bool consistent_snapshot,
+                                struct hf_buf *out, struct hf_why *why)
+{
+    char hash[HF_SHA512_HEX_LEN];
+    if (t->info.has_sha256)
+        hf_hex_encode(t->info.sha256, HF_SHA256_LEN, hash);
+    else if (t->info.has_sha512)
+        hf_hex_encode(t->info.sha512, HF_SHA512_LEN, hash);
+    else if (consistent_snapshot)
+        return hf_fail(
+            why, HF_E_FORMAT,
+            "the target %.200s has neither a SHA-256 nor a SHA-512, one of them names its file",
+            t->path);
+    const char *slash = strrchr(t->path, '/');
+    const char *name = slash == NULL ? t->path : slash + 1;
+    enum hf_err err = hf_buf_append(out, t->path, (size_t)(name - t->path));
+    if (err == HF_OK && consistent_snapshot)
+        err = hf_buf_printf(out, "%s.", hash);
+    if (err == HF_OK)
+        err = hf_buf_append_text(out, name);
+    return err == HF_OK ? HF_OK : hf_fail(why, err, "out of memory while naming a target file");
 }

@@ -14,8 +14,8 @@
  *   update_targets(…)             5.6   top-level, then delegated roles
  *
  * A cached file goes through the very same door as a fetched one, so one that was tampered with on
- * disk is simply not accepted. Once a root taken here has rotated the keys of timestamp or snapshot,
- * no cached one of either is (5.3.11); the caller removes them from its store.
+ * disk is simply not accepted. Once a root taken here has rotated the keys of timestamp or
+ * snapshot, no cached one of either is (5.3.11); the caller removes them from its store.
  */
 #ifndef HF_COMMON_TUF_TRUSTED_SET_H
 #define HF_COMMON_TUF_TRUSTED_SET_H
@@ -31,7 +31,7 @@ enum hf_origin {
 /* A targets role as verified under one delegator. A role reached through two delegators stands here
  * twice: who may speak for what depends on the way it was reached. */
 struct hf_trusted_targets {
-    char *role;                                 /* owned; "targets" for the top-level one */
+    const char *role;                           /* "targets" for the top-level one */
     const struct hf_trusted_targets *delegator; /* in the same set; NULL: root */
     struct hf_targets targets;
 };
@@ -100,8 +100,8 @@ HF_MUST_USE enum hf_err hf_trusted_set_update_targets(struct hf_trusted_set *set
                                                       struct hf_why *why);
 
 /**
- * Free what only those need who verify or publish: signatures, the bytes that they are over, and all
- * of snapshot but its entries (hf_snapshot_shed). For devices, whenever something was accepted.
+ * Free what only those need who verify or publish: signatures, the bytes that they are over, and
+ * all of snapshot but its entries (hf_snapshot_shed). For devices, whenever something was accepted.
  * HF_E_MEMORY, and what is trusted is the same.
  */
 HF_MUST_USE enum hf_err hf_trusted_set_shed(struct hf_trusted_set *set, struct hf_why *why);

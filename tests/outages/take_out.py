@@ -104,7 +104,7 @@ DEFENCES = [
     # Each root metadata on the way must hold today.
     ("earthquake_sensors_three_years_off", "common/tuf/trusted_set.c",
      "    set->root = next;\n    return HF_OK;\n",
-     "    set->root = next;\n    return hf_check_expiry(set, &next->env, \"root\", \"5.3\", why);\n"),
+     "    set->root = next;\n    return check_expiry(set, &next->env, \"root\", \"5.3\", why);\n"),
     ("earthquake_sensors_three_years_off", *RECOVERY_AT_ONCE),
     ("earthquake_sensors_three_years_off", *RECOVERY_AFTER_A_DAY),
     ("mqtt_demo_2026_accepts_everything", *CHECK_CONFIG),
