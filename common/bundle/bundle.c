@@ -8,15 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct hf_anchor *find(const struct hf_bundle *b, const uint8_t sha256[HF_SHA256_LEN])
-{
-    for (size_t i = 0; i < b->n_anchors; i++) {
-        if (memcmp(b->anchors[i].cert.sha256, sha256, HF_SHA256_LEN) == 0)
-            return &b->anchors[i];
-    }
-    return NULL;
-}
-
 static const struct hf_unsupported_cert *find_skipped(const struct hf_bundle *b,
                                                       const uint8_t sha256[HF_SHA256_LEN])
 {
@@ -46,17 +37,16 @@ static enum hf_err grow(const struct hf_bundle *b, void **array, size_t n, size_
     return HF_OK;
 }
 
-struct reading {
+struct reader {
     struct hf_bundle *bundle;
     bool is_signed; /* then a duplicate is a mistake of its publisher */
 };
 
-static enum hf_err skip(const struct reading *r, const struct hf_unsupported_cert *cert,
-                        struct hf_why *why)
+static enum hf_err add_skipped(const struct reader *r, const struct hf_unsupported_cert *cert,
+                               struct hf_why *why)
 {
     struct hf_bundle *b = r->bundle;
     void *skipped = b->skipped;
-
     if (find_skipped(b, cert->sha256) != NULL)
         return r->is_signed
                    ? hf_fail(why, HF_E_FORMAT, "\"%s\" comes twice; leave one out", cert->subject)
@@ -67,20 +57,12 @@ static enum hf_err skip(const struct reading *r, const struct hf_unsupported_cer
     return HF_OK;
 }
 
-static void describe_other_key(const struct hf_cert *cert, struct hf_unsupported_cert *out)
-{
-    memcpy(out->sha256, cert->sha256, HF_SHA256_LEN);
-    memcpy(out->spki_sha256, cert->spki_sha256, HF_SHA256_LEN);
-    memcpy(out->subject, cert->subject, sizeof out->subject);
-    (void)snprintf(out->what, sizeof out->what, "key, which is not RSA, P-256, P-384 or P-521");
-}
-
-static enum hf_err add(const struct reading *r, const struct hf_anchor *anchor, struct hf_why *why)
+static enum hf_err add_anchor(const struct reader *r, const struct hf_anchor *anchor,
+                              struct hf_why *why)
 {
     struct hf_bundle *b = r->bundle;
     void *anchors = b->anchors;
-    const struct hf_anchor *same = find(b, anchor->cert.sha256);
-
+    const struct hf_anchor *same = hf_bundle_find(b, anchor->cert.sha256);
     if (same != NULL)
         return r->is_signed ? hf_fail(why, HF_E_FORMAT,
                                       "\"%s\" is the same as certificate %zu; leave one out",
@@ -94,7 +76,7 @@ static enum hf_err add(const struct reading *r, const struct hf_anchor *anchor, 
 
 static enum hf_err add_block(void *ctx, size_t index, struct hf_bytes der, struct hf_why *why)
 {
-    const struct reading *r = ctx;
+    const struct reader *r = ctx;
     struct hf_bundle *b = r->bundle;
     struct hf_anchor anchor = {.distrust_after_s = HF_TIME_NONE, .remove_after_s = HF_TIME_NONE};
     struct hf_unsupported_cert unsupported;
@@ -108,22 +90,27 @@ static enum hf_err add_block(void *ctx, size_t index, struct hf_bytes der, struc
 
     enum hf_err err = hf_cert_parse(anchor.der, &anchor.cert, why);
     if (err == HF_OK && anchor.cert.key != HF_CERT_KEY_OTHER)
-        return add(r, &anchor, why);
-    if (err == HF_OK)
-        describe_other_key(&anchor.cert, &unsupported);
-    else if (err != HF_E_POLICY || !hf_cert_describe_unsupported(anchor.der, &unsupported))
+        return add_anchor(r, &anchor, why);
+    if (err == HF_OK) {
+        memcpy(unsupported.sha256, anchor.cert.sha256, HF_SHA256_LEN);
+        memcpy(unsupported.spki_sha256, anchor.cert.spki_sha256, HF_SHA256_LEN);
+        memcpy(unsupported.subject, anchor.cert.subject, sizeof unsupported.subject);
+        (void)snprintf(unsupported.what, sizeof unsupported.what,
+                       "key, which is not RSA, P-256, P-384 or P-521");
+    } else if (err != HF_E_POLICY || !hf_cert_describe_unsupported(anchor.der, &unsupported)) {
         return err;
+    }
     b->der.len = at;
-    return skip(r, &unsupported, why);
+    return add_skipped(r, &unsupported, why);
 }
 
 static enum hf_err apply_note(struct hf_bundle *b, const struct hf_anchor_note *note,
                               struct hf_why *why)
 {
-    for (size_t i = 0; i < b->n_anchors; i++) {
-        struct hf_anchor *anchor = &b->anchors[i];
-        if (memcmp(anchor->cert.sha256, note->sha256, HF_SHA256_LEN) != 0)
-            continue;
+    char hex[HF_SHA256_HEX_LEN];
+    const struct hf_anchor *found = hf_bundle_find(b, note->sha256);
+    if (found != NULL) {
+        struct hf_anchor *anchor = &b->anchors[found - b->anchors];
         anchor->use = note->use;
         anchor->distrust_after_s = note->distrust_after_s;
         anchor->remove_after_s = note->remove_after_s;
@@ -131,7 +118,6 @@ static enum hf_err apply_note(struct hf_bundle *b, const struct hf_anchor_note *
     }
     if (find_skipped(b, note->sha256) != NULL)
         return HF_OK;
-    char hex[HF_SHA256_HEX_LEN];
     hf_hex_encode(note->sha256, HF_SHA256_LEN, hex);
     return hf_fail(why, HF_E_FORMAT,
                    "the bundle's description speaks of a certificate with SHA-256 %s, the bundle "
@@ -139,42 +125,34 @@ static enum hf_err apply_note(struct hf_bundle *b, const struct hf_anchor_note *
                    hex);
 }
 
-/* Back to what it holds: doubled for 144 anchors, it has room for 256. */
-static void shrink(struct hf_bundle *b)
-{
-    struct hf_anchor *anchors = realloc(b->anchors, b->n_anchors * sizeof *anchors);
-    if (anchors != NULL)
-        b->anchors = anchors;
-}
-
-static enum hf_err parse(struct hf_bytes pem, const struct hf_description *description,
-                         struct hf_bundle *b, struct hf_why *why)
-{
-    /* Four characters of base64, all of them padded, are three bytes at most. */
-    if (hf_buf_reserve(&b->der, pem.len / 4 * 3 + 3) != HF_OK)
-        return hf_fail(why, HF_E_MEMORY, "out of memory while reading a bundle");
-    struct reading r = {b, description != NULL};
-    HF_TRY(hf_pem_walk(pem, add_block, &r, why));
-    if (b->n_anchors == 0) {
-        char skipped[HF_WHY_MAX];
-        hf_bundle_skipped_text(b, skipped);
-        return hf_fail(why, HF_E_POLICY,
-                       "no certificate of it can be used (expected at least one): %s", skipped);
-    }
-    shrink(b);
-    for (size_t i = 0; description != NULL && i < description->n_notes; i++)
-        HF_TRY(apply_note(b, &description->notes[i], why));
-    return HF_OK;
-}
-
 enum hf_err hf_bundle_parse(struct hf_bytes pem, const struct hf_description *description,
                             struct hf_bundle *out, struct hf_why *why)
 {
+    struct hf_bundle b = {0};
+    struct reader r = {&b, description != NULL};
     if (pem.len > HF_BUNDLE_BYTES_MAX)
         return hf_fail(why, HF_E_LIMIT, "the bundle has %zu bytes, at most %u are accepted",
                        pem.len, HF_BUNDLE_BYTES_MAX);
-    struct hf_bundle b = {0};
-    enum hf_err err = parse(pem, description, &b, why);
+    /* Four characters of base64, all of them padded, are three bytes at most. */
+    if (hf_buf_reserve(&b.der, pem.len / 4 * 3 + 3) != HF_OK)
+        return hf_fail(why, HF_E_MEMORY, "out of memory while reading a bundle");
+    enum hf_err err = hf_pem_walk(pem, add_block, &r, why);
+    if (err != HF_OK)
+        goto out;
+    if (b.n_anchors == 0) {
+        char skipped[HF_WHY_MAX];
+        hf_bundle_skipped_text(&b, skipped);
+        err = hf_fail(why, HF_E_POLICY,
+                      "no certificate of it can be used (expected at least one): %s", skipped);
+        goto out;
+    }
+    /* Back to what it holds: doubled for 144 anchors, it has room for 256. */
+    struct hf_anchor *anchors = realloc(b.anchors, b.n_anchors * sizeof *anchors);
+    if (anchors != NULL)
+        b.anchors = anchors;
+    for (size_t i = 0; description != NULL && i < description->n_notes && err == HF_OK; i++)
+        err = apply_note(&b, &description->notes[i], why);
+out:
     if (err == HF_OK)
         *out = b;
     else
@@ -195,7 +173,11 @@ void hf_bundle_free(struct hf_bundle *bundle)
 const struct hf_anchor *hf_bundle_find(const struct hf_bundle *b,
                                        const uint8_t sha256[HF_SHA256_LEN])
 {
-    return find(b, sha256);
+    for (size_t i = 0; i < b->n_anchors; i++) {
+        if (memcmp(b->anchors[i].cert.sha256, sha256, HF_SHA256_LEN) == 0)
+            return &b->anchors[i];
+    }
+    return NULL;
 }
 
 const struct hf_anchor *hf_bundle_find_key(const struct hf_bundle *b,

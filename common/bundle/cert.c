@@ -1,40 +1,17 @@
 #include "common/bundle/cert.h"
 
-#include "common/base/timetext.h"
-#include "common/bundle/x509_time.h"
-#include "common/bundle/x509_usage.h"
+#include "common/bundle/x509.h"
 
 #include <mbedtls/ecp.h>
 #include <mbedtls/error.h>
 #include <mbedtls/md.h>
-#include <mbedtls/oid.h>
 #include <mbedtls/pk.h>
-#include <mbedtls/x509_crt.h>
 
 #include <stdio.h>
 #include <string.h>
 
 /* A name as text before it is cut; longer ones are not shown. */
 #define DN_SCRATCH 2048
-
-bool hf_x509_time(const mbedtls_x509_time *time, int64_t *out_s)
-{
-    return hf_time_from_civil(time->year, time->mon, time->day, time->hour, time->min, time->sec,
-                              out_s);
-}
-
-bool hf_x509_is_ca(const mbedtls_x509_crt *crt)
-{
-    return mbedtls_x509_crt_get_ca_istrue(crt) == 1 &&
-           mbedtls_x509_crt_check_key_usage(crt, MBEDTLS_X509_KU_KEY_CERT_SIGN) == 0;
-}
-
-bool hf_x509_allows_server_auth(const mbedtls_x509_crt *crt)
-{
-    return mbedtls_x509_crt_check_extended_key_usage(crt, MBEDTLS_OID_SERVER_AUTH,
-                                                     MBEDTLS_OID_SIZE(MBEDTLS_OID_SERVER_AUTH)) ==
-           0;
-}
 
 /* Mbed TLS escapes everything but printable ASCII, so cutting cannot break a character. */
 static void name_text(const mbedtls_x509_name *name, char out[HF_DN_TEXT_MAX])
@@ -48,26 +25,18 @@ static void name_text(const mbedtls_x509_name *name, char out[HF_DN_TEXT_MAX])
     memcpy(out, text, strlen(text) + 1);
 }
 
-static enum hf_cert_key ec_key(const mbedtls_pk_context *pk)
+static enum hf_cert_key key_of(const mbedtls_pk_context *pk)
 {
+    if (mbedtls_pk_get_type(pk) == MBEDTLS_PK_RSA)
+        return HF_CERT_KEY_RSA;
+    if (mbedtls_pk_get_type(pk) != MBEDTLS_PK_ECKEY)
+        return HF_CERT_KEY_OTHER;
     mbedtls_ecp_group_id id = mbedtls_ecp_keypair_get_group_id(mbedtls_pk_ec(*pk));
     if (id == MBEDTLS_ECP_DP_SECP256R1)
         return HF_CERT_KEY_P256;
     if (id == MBEDTLS_ECP_DP_SECP384R1)
         return HF_CERT_KEY_P384;
-    if (id == MBEDTLS_ECP_DP_SECP521R1)
-        return HF_CERT_KEY_P521;
-    return HF_CERT_KEY_OTHER;
-}
-
-static enum hf_cert_key key_of(const mbedtls_pk_context *pk)
-{
-    mbedtls_pk_type_t type = mbedtls_pk_get_type(pk);
-    if (type == MBEDTLS_PK_RSA)
-        return HF_CERT_KEY_RSA;
-    if (type == MBEDTLS_PK_ECKEY)
-        return ec_key(pk);
-    return HF_CERT_KEY_OTHER;
+    return id == MBEDTLS_ECP_DP_SECP521R1 ? HF_CERT_KEY_P521 : HF_CERT_KEY_OTHER;
 }
 
 static enum hf_cert_digest digest_of(mbedtls_md_type_t md)
@@ -88,57 +57,46 @@ static struct hf_bytes borrow(const mbedtls_x509_buf *buf)
     return (struct hf_bytes){buf->p, buf->len};
 }
 
-/* An error of Mbed TLS is the sum of one of X.509 and one of what it is built on. */
-static bool is_out_of_memory(int code)
-{
-    int high = -(-code & 0xFF80), low = -(-code & 0x7F);
-    return high == MBEDTLS_ERR_X509_ALLOC_FAILED || high == MBEDTLS_ERR_PK_ALLOC_FAILED ||
-           high == MBEDTLS_ERR_ECP_ALLOC_FAILED || low == MBEDTLS_ERR_ASN1_ALLOC_FAILED ||
-           low == MBEDTLS_ERR_MPI_ALLOC_FAILED;
-}
-
-static void describe(struct hf_bytes der, const struct hf_x509_form *form,
-                     struct hf_unsupported_cert *out)
-{
-    hf_sha256(der, out->sha256);
-    hf_sha256(form->spki, out->spki_sha256);
-    hf_x509_form_name(form->subject, out->subject);
-    if (!hf_x509_form_unsupported(form, out->what))
-        (void)snprintf(out->what, sizeof out->what,
-                       "elliptic curve, or a field of an unusual kind");
-}
-
-bool hf_cert_describe_unsupported(struct hf_bytes der, struct hf_unsupported_cert *out)
+/* `is_named` is whether Mbed TLS is known not to support the certificate. */
+static bool describe(struct hf_bytes der, struct hf_unsupported_cert *out, bool *is_named)
 {
     struct hf_x509_form form;
     if (!hf_x509_form_parse(der, &form))
         return false;
-    describe(der, &form, out);
+    hf_sha256(der, out->sha256);
+    hf_sha256(form.spki, out->spki_sha256);
+    hf_x509_form_name(form.subject, out->subject);
+    *is_named = hf_x509_form_unsupported(&form, out->what);
+    if (!*is_named)
+        (void)snprintf(out->what, sizeof out->what,
+                       "elliptic curve, or a field of an unusual kind");
     return true;
 }
 
-/* Other errors may be damage, or a shortage of memory that Mbed TLS calls a bad key. */
-static bool is_unsupported(int code, const struct hf_x509_form *form)
+bool hf_cert_describe_unsupported(struct hf_bytes der, struct hf_unsupported_cert *out)
 {
-    char what[HF_UNSUPPORTED_MAX];
-    int high = -(-code & 0xFF80);
-    return hf_x509_form_unsupported(form, what) || high == MBEDTLS_ERR_PK_UNKNOWN_NAMED_CURVE ||
-           high == MBEDTLS_ERR_PK_FEATURE_UNAVAILABLE ||
-           high == MBEDTLS_ERR_X509_FEATURE_UNAVAILABLE;
+    bool is_named;
+    return describe(der, out, &is_named);
 }
 
 static enum hf_err fail_parse(int code, struct hf_bytes der, struct hf_why *why)
 {
     struct hf_unsupported_cert cert = {0};
-    struct hf_x509_form form;
     char reason[128];
-
-    if (is_out_of_memory(code))
+    bool is_unsupported = false;
+    /* An error of Mbed TLS is the sum of one of X.509 and one of what it is built on. */
+    int high = -(-code & 0xFF80), low = -(-code & 0x7F);
+    if (high == MBEDTLS_ERR_X509_ALLOC_FAILED || high == MBEDTLS_ERR_PK_ALLOC_FAILED ||
+        high == MBEDTLS_ERR_ECP_ALLOC_FAILED || low == MBEDTLS_ERR_ASN1_ALLOC_FAILED ||
+        low == MBEDTLS_ERR_MPI_ALLOC_FAILED)
         return hf_fail(why, HF_E_MEMORY, "out of memory while reading a certificate");
-    bool is_well_formed = hf_x509_form_parse(der, &form);
-    if (is_well_formed)
-        describe(der, &form, &cert);
-    if (is_well_formed && is_unsupported(code, &form))
+
+    bool is_well_formed = describe(der, &cert, &is_unsupported);
+    /* Other errors may be damage, or a shortage of memory that Mbed TLS calls a bad key. */
+    is_unsupported = is_unsupported || high == MBEDTLS_ERR_PK_UNKNOWN_NAMED_CURVE ||
+                     high == MBEDTLS_ERR_PK_FEATURE_UNAVAILABLE ||
+                     high == MBEDTLS_ERR_X509_FEATURE_UNAVAILABLE;
+    if (is_well_formed && is_unsupported)
         return hf_fail(
             why, HF_E_POLICY,
             "\"%s\" is a certificate that is not supported here: Mbed TLS cannot use its "
@@ -175,24 +133,6 @@ static enum hf_err parse_der(struct hf_bytes der, mbedtls_x509_crt *crt, struct 
     return HF_OK;
 }
 
-static void fill(const mbedtls_x509_crt *crt, struct hf_cert *out)
-{
-    hf_sha256(borrow(&crt->raw), out->sha256);
-    hf_sha256(borrow(&crt->pk_raw), out->spki_sha256);
-    name_text(&crt->subject, out->subject);
-    name_text(&crt->issuer, out->issuer);
-    out->subject_der = borrow(&crt->subject_raw);
-    out->issuer_der = borrow(&crt->issuer_raw);
-    out->key = key_of(&crt->pk);
-    out->key_bits = (unsigned)mbedtls_pk_get_bitlen(&crt->pk);
-    /* There is no accessor for the digest in 3.6. */
-    out->digest = digest_of(crt->MBEDTLS_PRIVATE(sig_md));
-    out->x509_version = crt->version;
-    out->is_ca = hf_x509_is_ca(crt);
-    out->allows_server_auth = hf_x509_allows_server_auth(crt);
-    out->is_self_issued = hf_bytes_equal(out->subject_der, out->issuer_der);
-}
-
 enum hf_err hf_cert_parse(struct hf_bytes der, struct hf_cert *out, struct hf_why *why)
 {
     struct hf_cert cert = {0};
@@ -202,7 +142,20 @@ enum hf_err hf_cert_parse(struct hf_bytes der, struct hf_cert *out, struct hf_wh
     enum hf_err err = parse_der(der, &crt, why);
     if (err != HF_OK)
         goto out;
-    fill(&crt, &cert);
+    hf_sha256(borrow(&crt.raw), cert.sha256);
+    hf_sha256(borrow(&crt.pk_raw), cert.spki_sha256);
+    name_text(&crt.subject, cert.subject);
+    name_text(&crt.issuer, cert.issuer);
+    cert.subject_der = borrow(&crt.subject_raw);
+    cert.issuer_der = borrow(&crt.issuer_raw);
+    cert.key = key_of(&crt.pk);
+    cert.key_bits = (unsigned)mbedtls_pk_get_bitlen(&crt.pk);
+    /* There is no accessor for the digest in 3.6. */
+    cert.digest = digest_of(crt.MBEDTLS_PRIVATE(sig_md));
+    cert.x509_version = crt.version;
+    cert.is_ca = hf_x509_is_ca(&crt);
+    cert.allows_server_auth = hf_x509_allows_server_auth(&crt);
+    cert.is_self_issued = hf_bytes_equal(cert.subject_der, cert.issuer_der);
     if (!hf_x509_time(&crt.valid_from, &cert.not_before_s) ||
         !hf_x509_time(&crt.valid_to, &cert.not_after_s)) {
         err = hf_fail(why, HF_E_FORMAT, "\"%s\" has a validity that is no date", cert.subject);
@@ -212,20 +165,6 @@ enum hf_err hf_cert_parse(struct hf_bytes der, struct hf_cert *out, struct hf_wh
 out:
     mbedtls_x509_crt_free(&crt);
     return err;
-}
-
-bool hf_x509_is_signed_with(const mbedtls_x509_crt *child, mbedtls_pk_context *key)
-{
-    const mbedtls_md_info_t *md = mbedtls_md_info_from_type(child->MBEDTLS_PRIVATE(sig_md));
-    uint8_t hash[MBEDTLS_MD_MAX_SIZE];
-    if (md == NULL || mbedtls_md(md, child->tbs.p, child->tbs.len, hash) != 0)
-        return false;
-    /* Not mbedtls_x509_crt_verify: it takes a self-issued certificate that is its own anchor
-     * without looking at the signature. */
-    return mbedtls_pk_verify_ext(child->MBEDTLS_PRIVATE(sig_pk), child->MBEDTLS_PRIVATE(sig_opts),
-                                 key, child->MBEDTLS_PRIVATE(sig_md), hash, mbedtls_md_get_size(md),
-                                 child->MBEDTLS_PRIVATE(sig).p,
-                                 child->MBEDTLS_PRIVATE(sig).len) == 0;
 }
 
 enum hf_err hf_cert_verify_self_signature(struct hf_bytes der, struct hf_why *why)
@@ -248,17 +187,8 @@ enum hf_err hf_cert_verify_self_signature(struct hf_bytes der, struct hf_why *wh
 
 void hf_cert_key_text(const struct hf_cert *cert, char out[16])
 {
-    switch (cert->key) {
-    case HF_CERT_KEY_RSA:
-        (void)snprintf(out, 16, "RSA %u", cert->key_bits);
-        return;
-    case HF_CERT_KEY_P256:
-    case HF_CERT_KEY_P384:
-    case HF_CERT_KEY_P521:
-        (void)snprintf(out, 16, "P-%u", cert->key_bits);
-        return;
-    case HF_CERT_KEY_OTHER:
-        break;
-    }
-    (void)snprintf(out, 16, "other %u", cert->key_bits);
+    bool is_curve = cert->key == HF_CERT_KEY_P256 || cert->key == HF_CERT_KEY_P384 ||
+                    cert->key == HF_CERT_KEY_P521;
+    const char *type = is_curve ? "P-" : cert->key == HF_CERT_KEY_RSA ? "RSA " : "other ";
+    (void)snprintf(out, 16, "%s%u", type, cert->key_bits);
 }

@@ -39,14 +39,14 @@ struct hf_cert {
     int x509_version;           /* 1, 2 or 3; only 3 has basicConstraints */
     enum hf_cert_digest digest; /* of the signature */
     bool is_ca;                 /* basicConstraints cA, and keyCertSign where keyUsage is present */
-    bool allows_server_auth;    /* no extendedKeyUsage, or one with serverAuth (x509_usage.h) */
+    bool allows_server_auth;    /* no extendedKeyUsage, or one with serverAuth (x509.h) */
     bool is_self_issued;        /* subject equals issuer */
 };
 
 /**
  * Parse exactly one DER certificate. HF_E_FORMAT in words, HF_E_LIMIT, HF_E_MEMORY. HF_E_POLICY: it
- * is a well-formed certificate of a kind that Mbed TLS does not support; `why` names its subject and
- * what is not supported.
+ * is a well-formed certificate of a kind that Mbed TLS does not support; `why` names its subject
+ * and what is not supported.
  */
 HF_MUST_USE enum hf_err hf_cert_parse(struct hf_bytes der, struct hf_cert *out, struct hf_why *why);
 

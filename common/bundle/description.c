@@ -11,21 +11,13 @@
 #define WHAT "the bundle's description (custom.holdfast)"
 #define WHAT_NOTE "an entry of \"anchors\" in the bundle's description"
 
-static const struct {
-    enum hf_use use;
-    const char *name;
-} uses[] = {
-    {HF_USE_CROSS_SIGNED, "cross-signed"},
-    {HF_USE_INTERMEDIATE, "intermediate"},
-};
+static const char *const use_names[] = {[HF_USE_ANCHOR] = "anchor",
+                                        [HF_USE_CROSS_SIGNED] = "cross-signed",
+                                        [HF_USE_INTERMEDIATE] = "intermediate"};
 
 const char *hf_use_name(enum hf_use use)
 {
-    for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++) {
-        if (uses[i].use == use)
-            return uses[i].name;
-    }
-    return "anchor";
+    return use_names[use];
 }
 
 bool hf_set_name_is_valid(const char *name)
@@ -33,8 +25,6 @@ bool hf_set_name_is_valid(const char *name)
     size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-");
     return len > 0 && len <= HF_SET_NAME_MAX && name[len] == '\0' && strchr("._-", name[0]) == NULL;
 }
-
-/* ---- parse -------------------------------------------------------------------------------------- */
 
 static enum hf_err parse_name(const json_t *object, const char *key, char out[HF_SET_NAME_MAX + 1],
                               struct hf_why *why)
@@ -62,25 +52,6 @@ static enum hf_err parse_sha256(const char *text, const char *what, uint8_t out[
     return HF_OK;
 }
 
-/* Absent means a plain anchor. */
-static enum hf_err parse_use(const json_t *object, enum hf_use *out, struct hf_why *why)
-{
-    const char *name = NULL;
-    if (json_object_get(object, "use") == NULL)
-        return HF_OK;
-    HF_TRY(hf_json_get_text(object, "use", WHAT_NOTE, &name, why));
-    for (size_t i = 0; i < sizeof uses / sizeof uses[0]; i++) {
-        if (strcmp(uses[i].name, name) == 0) {
-            *out = uses[i].use;
-            return HF_OK;
-        }
-    }
-    return hf_fail(why, HF_E_FORMAT,
-                   "%s: \"use\" should be \"cross-signed\" or \"intermediate\", found \"%.80s\"; a "
-                   "newer Holdfast may know it",
-                   WHAT_NOTE, name);
-}
-
 static enum hf_err parse_date(const json_t *object, const char *key, int64_t *out_s,
                               struct hf_why *why)
 {
@@ -92,10 +63,21 @@ static enum hf_err parse_date(const json_t *object, const char *key, int64_t *ou
 static enum hf_err parse_note(const json_t *object, struct hf_anchor_note *out, struct hf_why *why)
 {
     struct hf_anchor_note note = {.distrust_after_s = HF_TIME_NONE, .remove_after_s = HF_TIME_NONE};
-    const char *sha256 = NULL;
+    const char *sha256 = NULL, *use = NULL;
     HF_TRY(hf_json_get_text(object, "sha256", WHAT_NOTE, &sha256, why));
     HF_TRY(parse_sha256(sha256, WHAT_NOTE, note.sha256, why));
-    HF_TRY(parse_use(object, &note.use, why));
+    if (json_object_get(object, "use") != NULL) { /* absent: a plain anchor */
+        HF_TRY(hf_json_get_text(object, "use", WHAT_NOTE, &use, why));
+        if (strcmp(use, use_names[HF_USE_CROSS_SIGNED]) == 0)
+            note.use = HF_USE_CROSS_SIGNED;
+        else if (strcmp(use, use_names[HF_USE_INTERMEDIATE]) == 0)
+            note.use = HF_USE_INTERMEDIATE;
+        else
+            return hf_fail(why, HF_E_FORMAT,
+                           "%s: \"use\" should be \"cross-signed\" or \"intermediate\", found "
+                           "\"%.80s\"; a newer Holdfast may know it",
+                           WHAT_NOTE, use);
+    }
     HF_TRY(parse_date(object, "distrust_after", &note.distrust_after_s, why));
     HF_TRY(parse_date(object, "remove_after", &note.remove_after_s, why));
     *out = note;
@@ -164,26 +146,21 @@ static enum hf_err parse_drops(const json_t *object, struct hf_description *d, s
     return HF_OK;
 }
 
-static enum hf_err parse_members(const json_t *object, struct hf_description *d, struct hf_why *why)
-{
-    HF_TRY(parse_name(object, "set", d->set, why));
-    HF_TRY(parse_name(object, "profile", d->profile, why));
-    HF_TRY(hf_json_get_integer(object, "version", WHAT, 1, &d->version, why));
-    HF_TRY(parse_notes(object, d, why));
-    return parse_drops(object, d, why);
-}
-
 enum hf_err hf_description_parse(const json_t *custom, struct hf_description *out,
                                  struct hf_why *why)
 {
+    struct hf_description d = {0};
+    json_t *object = NULL;
     if (!json_is_object(custom) || json_object_get(custom, "holdfast") == NULL)
         return hf_fail(why, HF_E_NOT_FOUND,
                        "the target has no \"holdfast\" in its \"custom\": it is no bundle");
-    json_t *object = NULL;
     HF_TRY(hf_json_get_object(custom, "holdfast", "the target's \"custom\"", &object, why));
-
-    struct hf_description d = {0};
-    enum hf_err err = parse_members(object, &d, why);
+    HF_TRY(parse_name(object, "set", d.set, why));
+    HF_TRY(parse_name(object, "profile", d.profile, why));
+    HF_TRY(hf_json_get_integer(object, "version", WHAT, 1, &d.version, why));
+    enum hf_err err = parse_notes(object, &d, why);
+    if (err == HF_OK)
+        err = parse_drops(object, &d, why);
     if (err == HF_OK)
         *out = d;
     else
@@ -200,79 +177,16 @@ void hf_description_free(struct hf_description *d)
     *d = (struct hf_description){0};
 }
 
-/* ---- write -------------------------------------------------------------------------------------- */
-
-/* These return false only when memory ran out. Each takes the new value over, NULL included. */
-
-static bool add(json_t *object, const char *key, json_t *value)
-{
-    return json_object_set_new(object, key, value) == 0;
-}
-
-static bool add_date(json_t *object, const char *key, int64_t time_s)
-{
-    if (time_s == HF_TIME_NONE)
-        return true;
-    char text[HF_TIME_TEXT_MAX];
-    hf_time_format(time_s, text);
-    return add(object, key, json_string(text));
-}
-
-static json_t *sha256_to_json(const uint8_t sha256[HF_SHA256_LEN])
-{
-    char hex[HF_SHA256_HEX_LEN];
-    hf_hex_encode(sha256, HF_SHA256_LEN, hex);
-    return json_string(hex);
-}
-
-static bool add_use(json_t *object, enum hf_use use)
-{
-    return use == HF_USE_ANCHOR || add(object, "use", json_string(hf_use_name(use)));
-}
-
 static json_t *note_to_json(const struct hf_anchor_note *note)
 {
-    json_t *object = json_object();
-    if (add(object, "sha256", sha256_to_json(note->sha256)) && add_use(object, note->use) &&
-        add_date(object, "distrust_after", note->distrust_after_s) &&
-        add_date(object, "remove_after", note->remove_after_s))
-        return object;
-    json_decref(object);
-    return NULL;
-}
-
-static json_t *notes_to_json(const struct hf_description *d)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < d->n_notes; i++) {
-        if (json_array_append_new(list, note_to_json(&d->notes[i])) != 0) {
-            json_decref(list);
-            return NULL;
-        }
-    }
-    return list;
-}
-
-static json_t *drops_to_json(const struct hf_description *d)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < d->n_drops; i++) {
-        if (json_array_append_new(list, sha256_to_json(d->drops[i])) != 0) {
-            json_decref(list);
-            return NULL;
-        }
-    }
-    return list;
-}
-
-/* What has nothing to say is left out. */
-static bool add_members(json_t *object, const struct hf_description *d)
-{
-    return add(object, "set", json_string(d->set)) &&
-           add(object, "profile", json_string(d->profile)) &&
-           add(object, "version", json_integer(d->version)) &&
-           (d->n_notes == 0 || add(object, "anchors", notes_to_json(d))) &&
-           (d->n_drops == 0 || add(object, "drops", drops_to_json(d)));
+    json_t *object = hf_json_set_take(json_object(), "sha256", hf_json_sha256(note->sha256));
+    if (note->use != HF_USE_ANCHOR)
+        object = hf_json_set_take(object, "use", json_string(hf_use_name(note->use)));
+    if (note->distrust_after_s != HF_TIME_NONE)
+        object = hf_json_set_take(object, "distrust_after", hf_json_time(note->distrust_after_s));
+    if (note->remove_after_s != HF_TIME_NONE)
+        object = hf_json_set_take(object, "remove_after", hf_json_time(note->remove_after_s));
+    return object;
 }
 
 enum hf_err hf_description_to_json(const struct hf_description *d, json_t **out, struct hf_why *why)
@@ -282,21 +196,23 @@ enum hf_err hf_description_to_json(const struct hf_description *d, json_t **out,
                        "a bundle to be published wants valid names and a version of 1 or more, "
                        "found set \"%s\", profile \"%s\", version %" PRId64,
                        d->set, d->profile, d->version);
-    json_t *custom = json_object();
-    json_t *object = json_object();
-    if (!add_members(object, d)) {
-        json_decref(object);
-        object = NULL;
-    }
-    if (!add(custom, "holdfast", object)) {
-        json_decref(custom);
+    json_t *object = json_pack("{s:s, s:s, s:I}", "set", d->set, "profile", d->profile, "version",
+                               (json_int_t)d->version);
+    json_t *notes = d->n_notes == 0 ? NULL : json_array();
+    for (size_t i = 0; i < d->n_notes; i++)
+        notes = hf_json_append_take(notes, note_to_json(&d->notes[i]));
+    /* Members without content are left out. */
+    if (d->n_notes > 0)
+        object = hf_json_set_take(object, "anchors", notes);
+    if (d->n_drops > 0)
+        object = hf_json_set_take(object, "drops",
+                                  hf_json_hashes((const void *)d->drops, d->n_drops));
+    json_t *custom = hf_json_set_take(json_object(), "holdfast", object);
+    if (custom == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory while writing %s", WHAT);
-    }
     *out = custom;
     return HF_OK;
 }
-
-/* ---- look up ------------------------------------------------------------------------------------ */
 
 const struct hf_anchor_note *hf_description_note(const struct hf_description *d,
                                                  const uint8_t sha256[HF_SHA256_LEN])

@@ -2,7 +2,6 @@
 
 #include "common/base/limits.h"
 #include "common/base/plaintext.h"
-#include "common/bundle/file_kind.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -11,6 +10,8 @@
 #define END_LINE "-----END CERTIFICATE-----"
 #define LINE_BYTES 48 /* of DER: 64 characters of base64 (RFC 7468 section 2) */
 #define LINE_CHARS 64
+
+#define SEQUENCE 0x30 /* the tag, in DER */
 
 struct walker {
     struct hf_bytes text;
@@ -89,40 +90,9 @@ static enum hf_err refuse_boundary(const struct walker *w, struct hf_bytes line,
                    w->line_no, BEGIN_LINE, shown, (const char *)line.data);
 }
 
-/* Read up to the END line; `body` is what stands before it. */
-static enum hf_err find_end(struct walker *w, struct hf_bytes *body, struct hf_why *why)
-{
-    size_t begin_line_no = w->line_no;
-    size_t start = w->pos;
-    struct hf_bytes line;
-    for (;;) {
-        size_t line_start = w->pos;
-        if (!next_line(w, &line) || looks_like_boundary(line)) {
-            *body = (struct hf_bytes){w->text.data + start, line_start - start};
-            break;
-        }
-    }
-    if (w->pos - start == body->len || !line_is(line, END_LINE))
-        return hf_fail(why, HF_E_FORMAT,
-                       "certificate %zu (line %zu) has no end: expected \"%s\", found %s at line "
-                       "%zu; the file is cut short or damaged",
-                       w->n_blocks, begin_line_no, END_LINE,
-                       w->pos - start == body->len ? "the end of the file" : "another boundary",
-                       w->line_no);
-    return HF_OK;
-}
-
-static size_t count_newlines(const uint8_t *from, const uint8_t *to)
-{
-    size_t n = 0;
-    for (; from < to; from++)
-        n += *from == '\n';
-    return n;
-}
-
-/* Strict base64 (RFC 4648 section 4): only blanks and line breaks are skipped, padding and the unused
- * bits of the last character must be right. */
-static enum hf_err decode(struct walker *w, struct hf_bytes body, size_t first_line_no,
+/* Decode strict base64 (RFC 4648 section 4) into `w->der`: only blanks and line breaks are skipped,
+ * padding and the unused bits of the last character must be right. */
+static enum hf_err decode(struct walker *w, struct hf_bytes body, size_t line_no,
                           struct hf_why *why)
 {
     w->der.len = 0;
@@ -131,29 +101,43 @@ static enum hf_err decode(struct walker *w, struct hf_bytes body, size_t first_l
                        w->n_blocks);
     const char *text = (const char *)body.data;
     const char *stopped = text;
-    size_t len = 0;
+    size_t len = 0, n_newlines = 0;
     int failed = sodium_base642bin(w->der.data, body.len + 1, text, body.len, " \t\v\f\r\n", &len,
                                    &stopped, sodium_base64_VARIANT_ORIGINAL);
-    if (failed != 0 || stopped != text + body.len || len == 0)
+    if (failed != 0 || stopped != text + body.len || len == 0) {
+        for (const char *c = text; c < stopped; c++)
+            n_newlines += *c == '\n';
         return hf_fail(why, HF_E_FORMAT,
                        "certificate %zu is damaged: expected base64, found something else at line "
                        "%zu; take the certificate from its source again",
-                       w->n_blocks,
-                       first_line_no + count_newlines(body.data, (const uint8_t *)stopped));
+                       w->n_blocks, line_no + n_newlines);
+    }
     if (len > HF_CERT_DER_MAX)
         return hf_fail(why, HF_E_LIMIT,
                        "certificate %zu (line %zu) has %zu bytes, at most %u are accepted",
-                       w->n_blocks, first_line_no, len, HF_CERT_DER_MAX);
+                       w->n_blocks, line_no, len, HF_CERT_DER_MAX);
     w->der.len = len;
     return HF_OK;
 }
 
+/* The line BEGIN was read last. */
 static enum hf_err walk_block(struct walker *w, hf_pem_block_fn fn, void *ctx, struct hf_why *why)
 {
-    size_t begin_line_no = w->line_no;
-    struct hf_bytes body;
+    size_t begin_line_no = w->line_no, start = w->pos, line_start;
+    struct hf_bytes line;
+    bool has_line;
     w->n_blocks++;
-    HF_TRY(find_end(w, &body, why));
+    do {
+        line_start = w->pos;
+        has_line = next_line(w, &line);
+    } while (has_line && !looks_like_boundary(line));
+    if (!has_line || !line_is(line, END_LINE))
+        return hf_fail(why, HF_E_FORMAT,
+                       "certificate %zu (line %zu) has no end: expected \"%s\", found %s at line "
+                       "%zu; the file is cut short or damaged",
+                       w->n_blocks, begin_line_no, END_LINE,
+                       has_line ? "another boundary" : "the end of the file", w->line_no);
+    struct hf_bytes body = {w->text.data + start, line_start - start};
     HF_TRY(decode(w, body, begin_line_no + 1, why));
     enum hf_err err = fn(ctx, w->n_blocks - 1, hf_buf_bytes(&w->der), why);
     if (err != HF_OK)
@@ -161,39 +145,72 @@ static enum hf_err walk_block(struct walker *w, hf_pem_block_fn fn, void *ctx, s
     return err;
 }
 
-static enum hf_err walk(struct walker *w, hf_pem_block_fn fn, void *ctx, struct hf_why *why)
+static bool starts_with(struct hf_bytes content, const char *bytes, size_t len)
 {
-    struct hf_bytes line;
-    while (next_line(w, &line)) {
-        if (line_is(line, BEGIN_LINE))
-            HF_TRY(walk_block(w, fn, ctx, why));
-        else if (looks_like_boundary(line))
-            return refuse_boundary(w, line, why);
-    }
-    const char *kind = w->n_blocks == 0 ? hf_file_kind(w->text) : NULL;
-    if (kind != NULL)
-        return hf_fail(why, HF_E_FORMAT, "expected PEM certificates, found %s", kind);
-    if (w->n_blocks == 0)
-        return hf_fail(why, HF_E_NOT_FOUND, "expected PEM certificates, found no line \"%s\"",
-                       BEGIN_LINE);
-    return HF_OK;
+    return content.len >= len && memcmp(content.data, bytes, len) == 0;
+}
+#define STARTS_WITH(content, literal) starts_with((content), (literal), sizeof(literal) - 1)
+
+static const char der_kind[] = "DER; convert it: `openssl x509 -inform DER -in FILE -out FILE.pem`";
+
+/* The kind of a file without PEM, and the command that converts it. NULL: unknown. */
+static const char *find_kind(struct hf_bytes content)
+{
+    const uint8_t *c = content.data;
+    /* An ASCII character and a zero, in either order: UTF-16 without its mark. */
+    bool is_utf16 = content.len >= 4 && (c[0] == 0) != (c[1] == 0) && (c[0] == 0) == (c[2] == 0) &&
+                    (c[1] == 0) == (c[3] == 0);
+    if (is_utf16 || STARTS_WITH(content, "\xFF\xFE") || STARTS_WITH(content, "\xFE\xFF"))
+        return "text in UTF-16; convert it: `iconv -f UTF-16 -t UTF-8 FILE > FILE.pem`";
+    if (STARTS_WITH(content, "\xFE\xED\xFE\xED") || STARTS_WITH(content, "\xCE\xCE\xCE\xCE"))
+        return "a Java keystore (JKS); convert it: `keytool -exportcert -rfc -keystore FILE -alias "
+               "NAME -file FILE.pem`";
+    if (content.len < 2 || c[0] != SEQUENCE)
+        return content.len > 0 && c[0] == SEQUENCE ? der_kind : NULL;
+    size_t header = c[1] < 0x80 ? 2 : 2u + (c[1] & 0x7Fu);
+    struct hf_bytes inner = {0};
+    if (header <= content.len)
+        inner = (struct hf_bytes){c + header, content.len - header};
+    /* ContentInfo begins with an OBJECT IDENTIFIER below 1.2.840.113549.1.7 (RFC 2315). */
+    if (STARTS_WITH(inner, "\x06\x09\x2A\x86\x48\x86\xF7\x0D\x01\x07"))
+        return "PKCS#7; convert it: `openssl pkcs7 -inform DER -in FILE -print_certs -out "
+               "FILE.pem`";
+    /* PFX begins with version 3 (RFC 7292, 4). */
+    if (STARTS_WITH(inner, "\x02\x01\x03"))
+        return "PKCS#12; convert it: `openssl pkcs12 -in FILE -nokeys -out FILE.pem`";
+    return der_kind;
 }
 
 enum hf_err hf_pem_walk(struct hf_bytes text, hf_pem_block_fn fn, void *ctx, struct hf_why *why)
 {
+    struct walker w = {.text = text, .pos = hf_plain_mark_len(text)};
+    struct hf_bytes line;
+    enum hf_err err = HF_OK;
     if (text.len > HF_BUNDLE_BYTES_MAX)
         return hf_fail(why, HF_E_LIMIT, "%zu bytes of PEM are more than the %u that are accepted",
                        text.len, HF_BUNDLE_BYTES_MAX);
-    struct walker w = {.text = text, .pos = hf_plain_mark_len(text)};
-    enum hf_err err = walk(&w, fn, ctx, why);
+    while (err == HF_OK && next_line(&w, &line)) {
+        if (line_is(line, BEGIN_LINE))
+            err = walk_block(&w, fn, ctx, why);
+        else if (looks_like_boundary(line))
+            err = refuse_boundary(&w, line, why);
+    }
     hf_buf_free(&w.der);
-    return err;
+    if (err != HF_OK || w.n_blocks > 0)
+        return err;
+    const char *kind = find_kind(text);
+    if (kind != NULL)
+        return hf_fail(why, HF_E_FORMAT, "expected PEM certificates, found %s", kind);
+    return hf_fail(why, HF_E_NOT_FOUND, "expected PEM certificates, found no line \"%s\"",
+                   BEGIN_LINE);
 }
 
 enum hf_err hf_pem_or_der_walk(struct hf_bytes content, hf_pem_block_fn fn, void *ctx,
                                struct hf_why *why)
 {
-    return hf_file_is_der(content) ? fn(ctx, 0, content, why) : hf_pem_walk(content, fn, ctx, why);
+    /* A PEM file cannot begin like DER: the tag of a SEQUENCE is the digit 0. */
+    return find_kind(content) == der_kind ? fn(ctx, 0, content, why)
+                                          : hf_pem_walk(content, fn, ctx, why);
 }
 
 enum hf_err hf_pem_append(struct hf_buf *out, struct hf_bytes der)

@@ -4,7 +4,7 @@
 
 #define RSA_BITS_MIN 2048
 
-static enum hf_err check_key(const struct hf_cert *cert, struct hf_why *why)
+static enum hf_err check_algorithms(const struct hf_cert *cert, struct hf_why *why)
 {
     char key[16];
     hf_cert_key_text(cert, key);
@@ -18,19 +18,14 @@ static enum hf_err check_key(const struct hf_cert *cert, struct hf_why *why)
                        "the key of \"%s\" is %s; at least %d bits are expected; leave this "
                        "certificate out",
                        cert->subject, key, RSA_BITS_MIN);
-    return HF_OK;
-}
-
-/* The signature of a self-signed anchor proves nothing, so SHA-1 does no harm there. Other programs that read
- * the bundle may rely on that of a cross-sign or an intermediate. */
-static enum hf_err check_digest(const struct hf_cert *cert, struct hf_why *why)
-{
     if (cert->digest == HF_CERT_DIGEST_OTHER)
         return hf_fail(
             why, HF_E_POLICY,
             "the signature of \"%s\" is over MD5 or another digest that is not accepted; "
             "expected SHA-256, SHA-384 or SHA-512; leave this certificate out",
             cert->subject);
+    /* The signature of a self-signed anchor proves nothing, so SHA-1 does no harm there. Other
+     * programs that read the bundle may rely on that of a cross-sign or an intermediate. */
     if (cert->digest == HF_CERT_DIGEST_SHA1 && !cert->is_self_issued)
         return hf_fail(why, HF_E_POLICY,
                        "\"%s\" is signed by another CA with SHA-1; only a root's own signature may "
@@ -95,8 +90,7 @@ enum hf_err hf_policy_check_issuers(const struct hf_bundle *bundle, struct hf_wh
 enum hf_err hf_policy_check_anchor(const struct hf_anchor *anchor, struct hf_why *why)
 {
     HF_TRY(hf_policy_check_ca(anchor, why));
-    HF_TRY(check_key(&anchor->cert, why));
-    HF_TRY(check_digest(&anchor->cert, why));
+    HF_TRY(check_algorithms(&anchor->cert, why));
     return check_use(anchor, why);
 }
 

@@ -26,8 +26,6 @@ enum {
     HIGH_TAG = 0x1F,
 };
 
-/* ---- one value ---------------------------------------------------------------------------------- */
-
 struct value {
     uint8_t tag;
     struct hf_bytes whole; /* tag and length included */
@@ -91,8 +89,6 @@ static bool is_well_formed(struct hf_bytes contents, unsigned depth)
     }
     return true;
 }
-
-/* ---- the parts of a certificate ----------------------------------------------------------------- */
 
 /* AlgorithmIdentifier: an OBJECT IDENTIFIER, and at most one value of parameters. */
 static bool take_algorithm(struct hf_bytes *in, struct value *whole, struct hf_bytes *oid)
@@ -261,39 +257,35 @@ bool hf_x509_form_parse(struct hf_bytes der, struct hf_x509_form *out)
     return true;
 }
 
-/* ---- names -------------------------------------------------------------------------------------- */
-
-static void append(char *out, size_t cap, const char *text)
+static mbedtls_asn1_buf asn1_oid(struct hf_bytes oid)
 {
-    size_t len = strlen(out);
-    (void)snprintf(out + len, cap - len, "%s", text);
+    return (mbedtls_asn1_buf){MBEDTLS_ASN1_OID, oid.len, (unsigned char *)(uintptr_t)oid.data};
 }
 
 /* "1.3.101.112", or "an unreadable number". */
 static void oid_text(struct hf_bytes oid, char out[64])
 {
-    const mbedtls_asn1_buf buf = {MBEDTLS_ASN1_OID, oid.len, (unsigned char *)(uintptr_t)oid.data};
+    const mbedtls_asn1_buf buf = asn1_oid(oid);
     if (mbedtls_oid_get_numeric_string(out, 64, &buf) < 0)
         (void)snprintf(out, 64, "an unreadable number");
 }
 
+/* ", NAME=" and the printable characters of `text`; what does not fit is cut. */
 static void append_attribute(struct hf_bytes oid, struct hf_bytes text, char out[HF_DN_TEXT_MAX])
 {
-    const mbedtls_asn1_buf buf = {MBEDTLS_ASN1_OID, oid.len, (unsigned char *)(uintptr_t)oid.data};
+    const mbedtls_asn1_buf buf = asn1_oid(oid);
     const char *name = NULL;
     char number[64];
-
+    size_t len = strlen(out);
     if (mbedtls_oid_get_attr_short_name(&buf, &name) != 0) {
         oid_text(oid, number);
         name = number;
     }
-    append(out, HF_DN_TEXT_MAX, out[0] == '\0' ? "" : ", ");
-    append(out, HF_DN_TEXT_MAX, name);
-    append(out, HF_DN_TEXT_MAX, "=");
-    for (size_t i = 0; i < text.len; i++) {
-        char c[2] = {text.data[i] >= ' ' && text.data[i] < 0x7F ? (char)text.data[i] : '?', '\0'};
-        append(out, HF_DN_TEXT_MAX, c);
-    }
+    (void)snprintf(out + len, HF_DN_TEXT_MAX - len, "%s%s=", len == 0 ? "" : ", ", name);
+    len = strlen(out);
+    for (size_t i = 0; i < text.len && len < HF_DN_TEXT_MAX - 1; i++)
+        out[len++] = text.data[i] >= ' ' && text.data[i] < 0x7F ? (char)text.data[i] : '?';
+    out[len] = '\0';
 }
 
 void hf_x509_form_name(struct hf_bytes name, char out[HF_DN_TEXT_MAX])
@@ -313,74 +305,47 @@ void hf_x509_form_name(struct hf_bytes name, char out[HF_DN_TEXT_MAX])
         }
     }
     if (out[0] == '\0')
-        append(out, HF_DN_TEXT_MAX, "(an empty name)");
+        (void)snprintf(out, HF_DN_TEXT_MAX, "(an empty name)");
 }
 
-/* ---- what is not supported ---------------------------------------------------------------------- */
-
-static const struct {
-    const char *oid;
-    size_t oid_len;
-    const char *name;
-} known_names[] = {
-#define NAMED(oid, name)                                                                           \
-    {                                                                                              \
-        (oid), sizeof(oid) - 1, (name)                                                             \
-    }
-    NAMED("\x2B\x65\x70", "Ed25519"),
-    NAMED("\x2B\x65\x71", "Ed448"),
-    NAMED("\x60\x86\x48\x01\x65\x03\x04\x03\x11", "ML-DSA-44"),
-    NAMED("\x60\x86\x48\x01\x65\x03\x04\x03\x12", "ML-DSA-65"),
-    NAMED("\x60\x86\x48\x01\x65\x03\x04\x03\x13", "ML-DSA-87"),
-    NAMED("\x60\x86\x48\x01\x65\x03\x04\x03\x0A", "ECDSA with SHA3-256"),
-    NAMED("\x60\x86\x48\x01\x65\x03\x04\x03\x0B", "ECDSA with SHA3-384"),
-    NAMED("\x60\x86\x48\x01\x65\x03\x04\x03\x0C", "ECDSA with SHA3-512"),
-    NAMED("\x60\x86\x48\x01\x65\x03\x04\x03\x0E", "RSA with SHA3-256"),
-    NAMED("\x60\x86\x48\x01\x65\x03\x04\x03\x0F", "RSA with SHA3-384"),
-    NAMED("\x60\x86\x48\x01\x65\x03\x04\x03\x10", "RSA with SHA3-512"),
-    NAMED("\x2A\x86\x48\x86\xF7\x0D\x01\x01\x0A", "RSASSA-PSS"),
-    NAMED("\x2A\x86\x48\xCE\x38\x04\x01", "DSA"),
-    NAMED("\x55\x1D\x1E", "nameConstraints"),
-    NAMED("\x55\x1D\x24", "policyConstraints"),
-    NAMED("\x55\x1D\x21", "policyMappings"),
-    NAMED("\x55\x1D\x36", "inhibitAnyPolicy"),
-    NAMED("\x55\x1D\x12", "issuerAltName"),
-    NAMED("\x55\x1D\x20", "certificatePolicies"),
-#undef NAMED
-};
-
-/* "Ed25519", or the number of one that has no name here. */
-static void named(const char *what, struct hf_bytes oid, char out[HF_UNSUPPORTED_MAX])
+/* "key type Ed25519", or the number of an algorithm or extension without a name here. */
+static void name_oid(const char *what, struct hf_bytes oid, char out[HF_UNSUPPORTED_MAX])
 {
+    static const char *const names[][2] = {
+        {"1.3.101.112", "Ed25519"},
+        {"1.3.101.113", "Ed448"},
+        {"2.16.840.1.101.3.4.3.17", "ML-DSA-44"},
+        {"2.16.840.1.101.3.4.3.18", "ML-DSA-65"},
+        {"2.16.840.1.101.3.4.3.19", "ML-DSA-87"},
+        {"2.16.840.1.101.3.4.3.10", "ECDSA with SHA3-256"},
+        {"2.16.840.1.101.3.4.3.11", "ECDSA with SHA3-384"},
+        {"2.16.840.1.101.3.4.3.12", "ECDSA with SHA3-512"},
+        {"2.16.840.1.101.3.4.3.14", "RSA with SHA3-256"},
+        {"2.16.840.1.101.3.4.3.15", "RSA with SHA3-384"},
+        {"2.16.840.1.101.3.4.3.16", "RSA with SHA3-512"},
+        {"1.2.840.113549.1.1.10", "RSASSA-PSS"},
+        {"1.2.840.10040.4.1", "DSA"},
+        {"2.5.29.30", "nameConstraints"},
+        {"2.5.29.36", "policyConstraints"},
+        {"2.5.29.33", "policyMappings"},
+        {"2.5.29.54", "inhibitAnyPolicy"},
+        {"2.5.29.18", "issuerAltName"},
+        {"2.5.29.32", "certificatePolicies"},
+    };
     char number[64];
-    for (size_t i = 0; i < sizeof known_names / sizeof known_names[0]; i++) {
-        const struct hf_bytes known = {(const uint8_t *)known_names[i].oid, known_names[i].oid_len};
-        if (hf_bytes_equal(known, oid)) {
-            (void)snprintf(out, HF_UNSUPPORTED_MAX, "%s %s", what, known_names[i].name);
-            return;
-        }
-    }
     oid_text(oid, number);
-    (void)snprintf(out, HF_UNSUPPORTED_MAX, "%s %s", what, number);
-}
-
-/* Those that Mbed TLS takes apart, or needs not to. */
-static bool is_known_extension(struct hf_bytes oid)
-{
-    const mbedtls_asn1_buf buf = {MBEDTLS_ASN1_OID, oid.len, (unsigned char *)(uintptr_t)oid.data};
-    int type = 0;
-    if (mbedtls_oid_get_x509_ext_type(&buf, &type) != 0)
-        return false;
-    /* Of certificatePolicies it takes anyPolicy only, where the extension is critical. */
-    return type != MBEDTLS_OID_X509_EXT_CERTIFICATE_POLICIES;
+    const char *name = number;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strcmp(names[i][0], number) == 0)
+            name = names[i][1];
+    }
+    (void)snprintf(out, HF_UNSUPPORTED_MAX, "%s %s", what, name);
 }
 
 bool hf_x509_form_unsupported(const struct hf_x509_form *form, char out[HF_UNSUPPORTED_MAX])
 {
-    const mbedtls_asn1_buf signature = {MBEDTLS_ASN1_OID, form->signature_oid.len,
-                                        (unsigned char *)(uintptr_t)form->signature_oid.data};
-    const mbedtls_asn1_buf key = {MBEDTLS_ASN1_OID, form->key_oid.len,
-                                  (unsigned char *)(uintptr_t)form->key_oid.data};
+    const mbedtls_asn1_buf signature = asn1_oid(form->signature_oid);
+    const mbedtls_asn1_buf key = asn1_oid(form->key_oid);
     mbedtls_md_type_t digest;
     mbedtls_pk_type_t type;
     struct hf_bytes rest = form->extensions, oid;
@@ -391,16 +356,21 @@ bool hf_x509_form_unsupported(const struct hf_x509_form *form, char out[HF_UNSUP
         return true;
     }
     if (mbedtls_oid_get_sig_alg(&signature, &digest, &type) != 0) {
-        named("signature algorithm", form->signature_oid, out);
+        name_oid("signature algorithm", form->signature_oid, out);
         return true;
     }
     if (mbedtls_oid_get_pk_alg(&key, &type) != 0) {
-        named("key type", form->key_oid, out);
+        name_oid("key type", form->key_oid, out);
         return true;
     }
     while (take_extension(&rest, &oid, &is_critical)) {
-        if (is_critical && !is_known_extension(oid)) {
-            named("critical extension", oid, out);
+        const mbedtls_asn1_buf id = asn1_oid(oid);
+        int extension = 0;
+        /* Of certificatePolicies Mbed TLS takes anyPolicy only, if the extension is critical. */
+        bool is_known = mbedtls_oid_get_x509_ext_type(&id, &extension) == 0 &&
+                        extension != MBEDTLS_OID_X509_EXT_CERTIFICATE_POLICIES;
+        if (is_critical && !is_known) {
+            name_oid("critical extension", oid, out);
             return true;
         }
     }

@@ -1,8 +1,7 @@
 #include "client/port/mbedtls/leaf.h"
 
 #include "common/base/digest.h"
-#include "common/bundle/x509_name.h"
-#include "common/bundle/x509_time.h"
+#include "common/bundle/x509.h"
 
 #include <string.h>
 
@@ -75,8 +74,8 @@ static bool continues(const struct verification *v, const mbedtls_x509_crt *chil
 {
     if (mbedtls_x509_crt_get_ca_istrue(child) != 1)
         return false;
-    bool is_repeated = child == v->child && hf_name_hash(&child->issuer) == v->issuer_hash;
-    return (is_repeated || hf_name_hash(&child->subject) == v->issuer_hash) &&
+    bool is_repeated = child == v->child && hf_x509_name_hash(&child->issuer) == v->issuer_hash;
+    return (is_repeated || hf_x509_name_hash(&child->subject) == v->issuer_hash) &&
            is_of_same_server(v, child);
 }
 
@@ -110,7 +109,7 @@ int64_t hf_leaf_not_before(const mbedtls_x509_crt *child)
     if (child != v->child)
         v->last_offered = NULL;
     v->child = child;
-    v->issuer_hash = hf_name_hash(&child->issuer);
+    v->issuer_hash = hf_x509_name_hash(&child->issuer);
     return v->leaf_not_before_s;
 }
 
