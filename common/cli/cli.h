@@ -19,8 +19,6 @@ enum hf_exit {
     HF_EXIT_USAGE = 2,
 };
 
-/* ---- options ---------------------------------------------------------------------------------- */
-
 /* Where an option's value goes: `at` bytes into the values of the command. */
 enum hf_cli_kind {
     HF_CLI_ROWS_END = 0, /* the end of a table */
@@ -68,8 +66,8 @@ struct hf_cli_line {
     size_t n_words;
     bool is_quiet;
     bool is_verbose;
-    /* With HF_CLI_WRONG, the option that is wrong, as typed, and what is wrong about it. Of a number
-     * that is none, `bad` is the value. */
+    /* With HF_CLI_WRONG, the option that is wrong, as typed, and what is wrong about it. Of a
+     * number that is none, `bad` is the value. */
     const char *bad;
     const char *fault;
     bool is_unknown;    /* there is no such option */
@@ -80,9 +78,9 @@ struct hf_cli_line {
 enum hf_cli_asked { HF_CLI_ASKED_NOTHING, HF_CLI_ASKED_HELP, HF_CLI_ASKED_VERSION, HF_CLI_WRONG };
 
 /**
- * Parse argv[1] and what follows into `values`, which are zero before. Whatever comes of it, what was
- * taken up to there is released with hf_cli_values_free and hf_cli_line_free. Options end at the
- * first word if `stops_at_word`. Reads no files.
+ * Parse argv[1] and what follows into `values`, which are zero before. Whatever comes of it, what
+ * was taken up to there is released with hf_cli_values_free and hf_cli_line_free. Options end at
+ * the first word if `stops_at_word`. Reads no files.
  */
 enum hf_cli_asked hf_cli_line_parse(struct hf_cli_line *line, const struct hf_cli_option *options,
                                     void *values, int argc, const char **argv, bool stops_at_word);
@@ -93,8 +91,6 @@ void hf_cli_line_print_options(const struct hf_cli_line *line);
 
 /** Free the texts and lists; the rest is untouched. */
 void hf_cli_values_free(const struct hf_cli_option *options, void *values);
-
-/* ---- commands --------------------------------------------------------------------------------- */
 
 #define HF_CLI_NEEDS_MAX 5
 #define HF_CLI_ANY_WORDS ((size_t)-1)
@@ -118,8 +114,8 @@ struct hf_cli_command {
 
     /**
      * Do it. HF_OK: the exit code is call->exit_code. An error ends with its sentence on standard
-     * error and HF_EXIT_FAILED, or HF_EXIT_USAGE for HF_E_ARGUMENT, since what was typed is wrong on
-     * every machine.
+     * error and HF_EXIT_FAILED, or HF_EXIT_USAGE for HF_E_ARGUMENT, since what was typed is wrong
+     * on every machine.
      */
     enum hf_err (*run)(struct hf_cli_call *call, struct hf_why *why);
     int variant; /* for `run`, where several commands share one */
@@ -159,8 +155,8 @@ struct hf_cli_call {
  *  report its end. The exit code. */
 int hf_cli_main(const struct hf_cli_program *program, int argc, const char **argv);
 
-/** "PROGRAM COMMAND: SENTENCE; see PROGRAM COMMAND --help" on standard error. The command returns what
- *  this returns, and ends with HF_EXIT_USAGE. */
+/** "PROGRAM COMMAND: SENTENCE; see PROGRAM COMMAND --help" on standard error. The command returns
+ *  what this returns, and ends with HF_EXIT_USAGE. */
 HF_MUST_USE enum hf_err hf_cli_usage(struct hf_cli_call *call, const char *fmt, ...)
     HF_PRINTF(2, 3);
 
@@ -174,9 +170,9 @@ static inline const char *const *hf_cli_list(char *const *texts)
     return (const char *const *)texts;
 }
 
-/** Is `typed` one slip of the fingers away from `name`: a letter left out, too many, another, or two in
- *  the wrong order? Of one or two letters that says nothing. */
-bool hf_cli_is_slip(const char *typed, const char *name);
+/** Is `typed` one edit away from `name`: a letter missing, added or changed, or two letters
+ *  swapped? False for one or two letters, where that says nothing. */
+bool hf_cli_is_typo(const char *typed, const char *name);
 
 /** Ask on the terminal, "… [y/N]" on standard error. Anything but y, Y or yes is a no. */
 bool hf_cli_agrees(const char *fmt, ...) HF_PRINTF(1, 2);

@@ -11,9 +11,7 @@
 
 #define TYPED_MAX 126 /* bytes of two words that are repeated in a sentence */
 
-/* ---- slips ------------------------------------------------------------------------------------ */
-
-bool hf_cli_is_slip(const char *typed, const char *name)
+bool hf_cli_is_typo(const char *typed, const char *name)
 {
     size_t i = 0, n_typed = strlen(typed), n_name = strlen(name);
     if (n_typed < 3)
@@ -79,15 +77,6 @@ static bool is_in_group(const char *name, const char *group)
     return name[len] == ' ' && len == strlen(group) && strncmp(name, group, len) == 0;
 }
 
-static bool is_group(const struct hf_cli_program *program, const char *word)
-{
-    for (size_t i = 0; i < program->n_commands; i++) {
-        if (is_in_group(program->commands[i]->name, word))
-            return true;
-    }
-    return false;
-}
-
 /* ---- help ------------------------------------------------------------------------------------- */
 
 /* `group` NULL: all. */
@@ -105,14 +94,6 @@ static void print_program(const struct hf_cli_program *program, FILE *out)
     fprintf(out, "%s\nCommands:\n", program->help);
     print_commands(program, NULL, out);
     fputs(program->help_after, out);
-}
-
-static void print_group(const struct hf_cli_program *program, const char *group, FILE *out)
-{
-    fprintf(out, "Usage: %s %s COMMAND [OPTION…]\n\nCommands:\n", program->name, group);
-    print_commands(program, group, out);
-    fprintf(out, "\n%s %s COMMAND --help says more about each, with examples.\n\n%s", program->name,
-            group, program->exit_codes);
 }
 
 static void print_command(const struct hf_cli_call *call, const struct hf_cli_line *line)
@@ -177,7 +158,7 @@ static enum hf_err check_numbers(struct hf_cli_call *call)
     return HF_OK;
 }
 
-static enum hf_err check(struct hf_cli_call *call)
+static enum hf_err check_and_run(struct hf_cli_call *call, struct hf_why *why)
 {
     const struct hf_cli_command *command = call->command;
     for (size_t i = 0; i < HF_CLI_NEEDS_MAX && command->needs[i] != NULL; i++)
@@ -186,15 +167,10 @@ static enum hf_err check(struct hf_cli_call *call)
         HF_TRY(hf_cli_need(call, command->needs_word, call->words == NULL ? NULL : call->words[0]));
     if (call->n_words > command->max_words)
         return hf_cli_usage(call, "unexpected argument \"%s\"", call->words[command->max_words]);
-    return check_numbers(call);
-}
-
-static enum hf_err check_and_run(struct hf_cli_call *call, struct hf_why *why)
-{
-    HF_TRY(check(call));
+    HF_TRY(check_numbers(call));
     if (call->is_verbose && call->program->on_verbose != NULL)
         call->program->on_verbose();
-    return call->command->run(call, why);
+    return command->run(call, why);
 }
 
 static int end(const struct hf_cli_call *call, enum hf_err err, const struct hf_why *why)
@@ -244,33 +220,32 @@ static int run(const struct hf_cli_program *program, const struct hf_cli_command
 static const char *nearest(const struct hf_cli_program *program, const char *typed)
 {
     for (size_t i = 0; i < program->n_commands; i++) {
-        if (hf_cli_is_slip(typed, program->commands[i]->name))
+        if (hf_cli_is_typo(typed, program->commands[i]->name))
             return program->commands[i]->name;
     }
     return NULL;
 }
 
-/* "sign" is meant as "root sign" or "targets sign". */
-static const char *second_word(const struct hf_cli_program *program, const char *word)
-{
-    for (size_t i = 0; i < program->n_commands; i++) {
-        const char *name = program->commands[i]->name;
-        const char *space = strchr(name, ' ');
-        if (space != NULL && strcmp(space + 1, word) == 0)
-            return name;
-    }
-    return NULL;
-}
-
 /* No command begins with these words, of which there is one at least. */
-static int miss(const struct hf_cli_program *program, const char *const *words, size_t n_words)
+static int fail_unknown(const struct hf_cli_program *program, const char *const *words,
+                        size_t n_words)
 {
-    const char *group = is_group(program, words[0]) ? words[0] : NULL;
-    const char *second = n_words > 1 ? words[1] : "-";
+    const char *second = n_words > 1 ? words[1] : "-", *group = NULL, *same_second = NULL;
     char typed[TYPED_MAX];
     bool is_help = strcmp(second, "--help") == 0 || strcmp(second, "-h") == 0;
+    for (size_t i = 0; i < program->n_commands; i++) {
+        const char *name = program->commands[i]->name, *space = strchr(name, ' ');
+        if (is_in_group(name, words[0]))
+            group = words[0];
+        if (same_second == NULL && space != NULL && strcmp(space + 1, words[0]) == 0)
+            same_second = name;
+    }
     if (group != NULL && (n_words == 1 || is_help)) {
-        print_group(program, group, is_help ? stdout : stderr);
+        FILE *out = is_help ? stdout : stderr;
+        fprintf(out, "Usage: %s %s COMMAND [OPTION…]\n\nCommands:\n", program->name, group);
+        print_commands(program, group, out);
+        fprintf(out, "\n%s %s COMMAND --help says more about each, with examples.\n\n%s",
+                program->name, group, program->exit_codes);
         return is_help ? HF_EXIT_OK : HF_EXIT_USAGE;
     }
     /* Of "bundel list" both words say what was meant, of "publsh REPO" only the first does. */
@@ -280,8 +255,8 @@ static int miss(const struct hf_cli_program *program, const char *const *words, 
     if (near == NULL && group == NULL) {
         (void)snprintf(typed, sizeof typed, "%s", words[0]);
         near = nearest(program, typed);
-        if (near == NULL)
-            near = second_word(program, typed);
+        if (near == NULL) /* "sign" is meant as "root sign" or "targets sign" */
+            near = same_second;
     }
     fprintf(stderr, "%s: there is no command \"%s\"; ", program->name, typed);
     if (near != NULL)
@@ -302,7 +277,8 @@ static int help(const struct hf_cli_program *program, const char *const *words, 
     }
     const struct hf_cli_command *command = find(program, words, n_words, &n);
     if (command == NULL)
-        return miss(program, (const char *[]){words[0], n_words > 1 ? words[1] : "--help"}, 2);
+        return fail_unknown(program, (const char *[]){words[0], n_words > 1 ? words[1] : "--help"},
+                            2);
     if (n_words > n) {
         fprintf(stderr, "%s: help takes one command, found \"%s\"; see %s --help\n", program->name,
                 words[n], program->name);
@@ -323,7 +299,7 @@ static int choose(const struct hf_cli_program *program, struct hf_cli_line *line
         return help(program, line->words + 1, line->n_words - 1);
     const struct hf_cli_command *command = find(program, line->words, line->n_words, &n);
     if (command == NULL)
-        return miss(program, line->words, line->n_words);
+        return fail_unknown(program, line->words, line->n_words);
     return run(program, command, (int)(line->n_words - n + 1),
                (const char **)(void *)(line->words + n - 1), line);
 }

@@ -16,55 +16,39 @@ struct hf_cli_parser {
     int n_of;
 };
 
-static void *place(void *values, const struct hf_cli_option *option)
+static void *value_at(void *values, const struct hf_cli_option *option)
 {
     return (char *)values + option->at;
 }
 
-/* Numbers are left to popt, which shows them in its help and says what is none. */
+/* popt parses numbers itself: it shows the presets in its help and names a bad number. */
 static void add_row(struct hf_cli_parser *p, struct poptOption *row, void *values,
                     const struct hf_cli_option *option)
 {
     *row = (struct poptOption){option->name, option->letter, POPT_ARG_NONE, NULL,
                                p->n_of + 1,  option->about,  option->value};
     p->of[++p->n_of] = option;
-    switch (option->kind) {
-    case HF_CLI_TEXT:
-    case HF_CLI_CALL:
+    if (option->kind == HF_CLI_TEXT || option->kind == HF_CLI_CALL)
         row->argInfo = POPT_ARG_STRING;
-        break;
-    case HF_CLI_LIST:
+    if (option->kind == HF_CLI_LIST)
         row->argInfo = POPT_ARG_ARGV;
-        break;
-    case HF_CLI_INT:
-        *(int *)place(values, option) = (int)option->preset;
-        row->argInfo = POPT_ARG_INT;
-        break;
-    case HF_CLI_INT64:
-        *(long long *)place(values, option) = option->preset;
-        row->argInfo = POPT_ARG_LONGLONG;
-        break;
-    case HF_CLI_GROUP:
+    if (option->kind == HF_CLI_INT || option->kind == HF_CLI_INT64) {
+        row->arg = value_at(values, option);
+        row->val = 0;
+        row->argInfo = option->kind == HF_CLI_INT ? POPT_ARG_INT : POPT_ARG_LONGLONG;
+        if (option->kind == HF_CLI_INT)
+            *(int *)row->arg = (int)option->preset;
+        else
+            *(long long *)row->arg = option->preset;
+        if (option->shows_preset)
+            row->argInfo |= POPT_ARGFLAG_SHOW_DEFAULT;
+    }
+    if (option->kind == HF_CLI_GROUP) {
         row->argInfo = POPT_ARG_INCLUDE_TABLE;
         row->arg = p->group;
         row->val = 0;
         for (size_t i = 0; option->group[i].kind != HF_CLI_ROWS_END; i++)
             add_row(p, &p->group[i], values, &option->group[i]);
-        break;
-    case HF_CLI_ROWS_END:
-    case HF_CLI_FLAG:
-    case HF_CLI_CHOICE:
-    case HF_CLI_HELP:
-    case HF_CLI_VERSION:
-    case HF_CLI_QUIET:
-    case HF_CLI_VERBOSE:
-        break;
-    }
-    if (option->kind == HF_CLI_INT || option->kind == HF_CLI_INT64) {
-        row->arg = place(values, option);
-        row->val = 0;
-        if (option->shows_preset)
-            row->argInfo |= POPT_ARGFLAG_SHOW_DEFAULT;
     }
 }
 
@@ -82,46 +66,31 @@ static bool append(char ***list, char *text)
     return true;
 }
 
-/* `text` is taken. */
+/* `text` is taken. False when memory is short. */
 static bool take(struct hf_cli_line *line, void *values, const struct hf_cli_option *option,
                  char *text)
 {
-    char **old = place(values, option);
-    switch (option->kind) {
-    case HF_CLI_TEXT:
-        free(*old);
-        *old = text;
-        return text != NULL;
-    case HF_CLI_LIST:
-        if (text != NULL && append(place(values, option), text))
+    void *at = value_at(values, option);
+    bool has_text = text != NULL;
+    if (option->kind == HF_CLI_TEXT) {
+        free(*(char **)at);
+        *(char **)at = text;
+        return has_text;
+    }
+    if (option->kind == HF_CLI_LIST) {
+        if (has_text && append(at, text))
             return true;
         free(text);
         return false;
-    case HF_CLI_CALL:
-        if (text != NULL)
-            option->take(place(values, option), option, text);
-        free(text);
-        return true;
-    case HF_CLI_FLAG:
-        *(bool *)place(values, option) = true;
-        break;
-    case HF_CLI_CHOICE:
-        *(int *)place(values, option) = (int)option->preset;
-        break;
-    case HF_CLI_QUIET:
-        line->is_quiet = true;
-        break;
-    case HF_CLI_VERBOSE:
-        line->is_verbose = true;
-        break;
-    case HF_CLI_ROWS_END:
-    case HF_CLI_INT:
-    case HF_CLI_INT64:
-    case HF_CLI_GROUP:
-    case HF_CLI_HELP:
-    case HF_CLI_VERSION:
-        break;
     }
+    if (option->kind == HF_CLI_CALL && has_text)
+        option->take(at, option, text);
+    if (option->kind == HF_CLI_FLAG)
+        *(bool *)at = true;
+    if (option->kind == HF_CLI_CHOICE)
+        *(int *)at = (int)option->preset;
+    line->is_quiet = line->is_quiet || option->kind == HF_CLI_QUIET;
+    line->is_verbose = line->is_verbose || option->kind == HF_CLI_VERBOSE;
     free(text);
     return true;
 }
@@ -191,12 +160,12 @@ void hf_cli_values_free(const struct hf_cli_option *options, void *values)
         if (o->kind == HF_CLI_GROUP)
             hf_cli_values_free(o->group, values);
         if (o->kind == HF_CLI_TEXT) {
-            char **text = place(values, o);
+            char **text = value_at(values, o);
             free(*text);
             *text = NULL;
         }
         if (o->kind == HF_CLI_LIST) {
-            char ***list = place(values, o);
+            char ***list = value_at(values, o);
             for (size_t i = 0; *list != NULL && (*list)[i] != NULL; i++)
                 free((*list)[i]);
             free(*list);

@@ -128,7 +128,7 @@ static enum hf_err fail_option(const struct hf_cli_line *line, struct hf_why *wh
     char name[64];
     (void)snprintf(name, sizeof name, "%.*s", (int)strcspn(line->bad, "="), line->bad);
     for (const struct hf_cli_option *o = rows; o->kind != HF_CLI_ROWS_END; o++)
-        if (hf_cli_is_slip(name + strspn(name, "-"), o->name))
+        if (hf_cli_is_typo(name + strspn(name, "-"), o->name))
             return hf_fail(why, HF_E_ARGUMENT, "%s: unknown option. Did you mean --%s?", name,
                            o->name);
     return hf_fail(why, HF_E_ARGUMENT, "%s: unknown option. See `holdfastd --help`", name);

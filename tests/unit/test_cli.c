@@ -1,4 +1,4 @@
-/* common/cli: slips of the fingers, option tables, and reports from one table of fields. */
+/* common/cli: typos, option tables, and reports from one table of fields. */
 #include "tests/support/check.h"
 
 #include "common/base/timetext.h"
@@ -8,20 +8,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void one_edit_is_a_slip_and_two_are_not(void **state)
+static void one_edit_is_a_typo_and_two_are_not(void **state)
 {
     (void)state;
-    assert_true(hf_cli_is_slip("status", "status"));
-    assert_true(hf_cli_is_slip("staus", "status"));
-    assert_true(hf_cli_is_slip("statuss", "status"));
-    assert_true(hf_cli_is_slip("stetus", "status"));
-    assert_true(hf_cli_is_slip("sttaus", "status"));
-    assert_true(hf_cli_is_slip("statsu", "status"));
-    assert_false(hf_cli_is_slip("stuas", "status"));
-    assert_false(hf_cli_is_slip("stetas", "status"));
-    assert_false(hf_cli_is_slip("statussy", "status"));
-    assert_false(hf_cli_is_slip("ad", "add"));
-    assert_false(hf_cli_is_slip("", "a"));
+    assert_true(hf_cli_is_typo("status", "status"));
+    assert_true(hf_cli_is_typo("staus", "status"));
+    assert_true(hf_cli_is_typo("statuss", "status"));
+    assert_true(hf_cli_is_typo("stetus", "status"));
+    assert_true(hf_cli_is_typo("sttaus", "status"));
+    assert_true(hf_cli_is_typo("statsu", "status"));
+    assert_false(hf_cli_is_typo("stuas", "status"));
+    assert_false(hf_cli_is_typo("stetas", "status"));
+    assert_false(hf_cli_is_typo("statussy", "status"));
+    assert_false(hf_cli_is_typo("ad", "add"));
+    assert_false(hf_cli_is_typo("", "a"));
 }
 
 /* ---- options ---------------------------------------------------------------------------------- */
@@ -264,7 +264,7 @@ static void records_hold_records_and_arrays(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_edit_is_a_slip_and_two_are_not),
+        cmocka_unit_test(one_edit_is_a_typo_and_two_are_not),
         cmocka_unit_test(values_go_where_their_rows_say),
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(a_number_outside_its_limits_is_a_usage_error),
