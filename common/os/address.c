@@ -53,7 +53,6 @@ static const struct {
 static bool contains(const uint8_t *prefix, unsigned bits, const uint8_t *address)
 {
     size_t bytes = bits / 8, rest = bits % 8;
-
     if (memcmp(prefix, address, bytes) != 0)
         return false;
     return rest == 0 || (prefix[bytes] ^ address[bytes]) >> (8 - rest) == 0;
@@ -69,38 +68,24 @@ static enum hf_address_kind kind_in(const struct network *networks, size_t n,
     return HF_ADDRESS_PUBLIC;
 }
 
-static enum hf_address_kind kind_of_v4(const uint8_t *address)
-{
-    return kind_in(v4_networks, sizeof v4_networks / sizeof v4_networks[0], address);
-}
-
-static enum hf_address_kind kind_of_v6(const uint8_t *address)
-{
-    enum hf_address_kind kind = kind_in(v6_networks, sizeof v6_networks / sizeof v6_networks[0],
-                                        address);
-
-    if (kind != HF_ADDRESS_PUBLIC)
-        return kind;
-    for (size_t i = 0; i < sizeof v4_inside / sizeof v4_inside[0]; i++) {
-        if (contains(v4_inside[i].prefix, v4_inside[i].bits, address))
-            return kind_of_v4(address + v4_inside[i].offset);
-    }
-    return HF_ADDRESS_PUBLIC;
-}
-
 enum hf_address_kind hf_address_kind(const struct sockaddr *address)
 {
+    const size_t n_v4 = sizeof v4_networks / sizeof v4_networks[0];
+    const size_t n_v6 = sizeof v6_networks / sizeof v6_networks[0];
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
-
-    switch (address->sa_family) {
-    case AF_INET:
+    if (address->sa_family == AF_INET) {
         memcpy(&v4, address, sizeof v4);
-        return kind_of_v4((const uint8_t *)&v4.sin_addr);
-    case AF_INET6:
-        memcpy(&v6, address, sizeof v6);
-        return kind_of_v6(v6.sin6_addr.s6_addr);
-    default:
-        return HF_ADDRESS_LOOPBACK;
+        return kind_in(v4_networks, n_v4, (const uint8_t *)&v4.sin_addr);
     }
+    if (address->sa_family != AF_INET6)
+        return HF_ADDRESS_LOOPBACK;
+    memcpy(&v6, address, sizeof v6);
+    const uint8_t *bytes = v6.sin6_addr.s6_addr;
+    enum hf_address_kind kind = kind_in(v6_networks, n_v6, bytes);
+    for (size_t i = 0; i < sizeof v4_inside / sizeof v4_inside[0]; i++) {
+        if (kind == HF_ADDRESS_PUBLIC && contains(v4_inside[i].prefix, v4_inside[i].bits, bytes))
+            return kind_in(v4_networks, n_v4, bytes + v4_inside[i].offset);
+    }
+    return kind;
 }

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -36,7 +35,6 @@ static enum hf_err open_regular(const char *path, int *out_fd, size_t *out_size,
 {
     struct stat st;
     int fd = -1;
-
     HF_TRY(open_file(path, O_NONBLOCK, "file ", &fd, &st, why));
     if (!S_ISREG(st.st_mode)) {
         close(fd);
@@ -56,56 +54,31 @@ static ssize_t read_some(int fd, uint8_t chunk[READ_CHUNK])
     return n;
 }
 
-static enum hf_err read_all(int fd, const char *path, size_t max_bytes, struct hf_buf *out,
-                            struct hf_why *why)
-{
-    uint8_t chunk[READ_CHUNK];
-    size_t total = 0;
-
-    for (;;) {
-        ssize_t n = read_some(fd, chunk);
-        if (n < 0)
-            return hf_file_fail(why, "read", path, errno);
-        if (n == 0)
-            return HF_OK;
-        total += (size_t)n;
-        if (total > max_bytes)
-            return hf_fail(why, HF_E_LIMIT, "%s is longer than the %zu bytes it may have", path,
-                           max_bytes);
-        if (hf_buf_append(out, chunk, (size_t)n) != HF_OK)
-            return hf_fail(why, HF_E_MEMORY, "out of memory reading %s", path);
-    }
-}
-
-/* `content` is taken. Most often there is nothing before it, and a bundle is large: no second copy. */
-static enum hf_err append_take(struct hf_buf *out, struct hf_buf *content, const char *path,
-                               struct hf_why *why)
-{
-    enum hf_err err = HF_OK;
-    if (out->data == NULL && content->len > 0) {
-        *out = *content;
-        return HF_OK;
-    }
-    if (content->len > 0 && hf_buf_append(out, content->data, content->len) != HF_OK)
-        err = hf_fail(why, HF_E_MEMORY, "out of memory reading %s", path);
-    hf_buf_free(content);
-    return err;
-}
-
-/* `fd` is taken; of `size` bytes, as far as that is known. */
+/* `fd` is taken; `size` is what is expected, 0 where that is unknown. */
 static enum hf_err read_take(int fd, const char *path, size_t size, size_t max_bytes,
                              struct hf_buf *out, struct hf_why *why)
 {
     struct hf_buf content = {0};
+    uint8_t chunk[READ_CHUNK];
+    ssize_t n = 0;
+    bool is_memory_short = size > 0 && size <= max_bytes && hf_buf_reserve(&content, size) != HF_OK;
+    while (!is_memory_short && content.len <= max_bytes && (n = read_some(fd, chunk)) > 0)
+        is_memory_short = hf_buf_append(&content, chunk, (size_t)n) != HF_OK;
     enum hf_err err = HF_OK;
-
-    if (size > 0 && size <= max_bytes && hf_buf_reserve(&content, size) != HF_OK)
-        err = hf_fail(why, HF_E_MEMORY, "out of memory reading %s", path);
-    if (err == HF_OK)
-        err = read_all(fd, path, max_bytes, &content, why);
+    if (n < 0)
+        err = hf_file_fail(why, "read", path, errno);
+    else if (content.len > max_bytes)
+        err = hf_fail(why, HF_E_LIMIT, "%s is longer than the %zu bytes it may have", path,
+                      max_bytes);
     close(fd);
-    if (err == HF_OK)
-        return append_take(out, &content, path, why);
+    if (err == HF_OK && !is_memory_short && out->data == NULL && content.len > 0) {
+        *out = content; /* most often, and a bundle is large: no second copy */
+        return HF_OK;
+    }
+    if (err == HF_OK && !is_memory_short && content.len > 0)
+        is_memory_short = hf_buf_append(out, content.data, content.len) != HF_OK;
+    if (err == HF_OK && is_memory_short)
+        err = hf_fail(why, HF_E_MEMORY, "out of memory reading %s", path);
     hf_buf_free(&content);
     return err;
 }
@@ -114,7 +87,6 @@ enum hf_err hf_file_read(const char *path, size_t max_bytes, struct hf_buf *out,
 {
     size_t size = 0;
     int fd = -1;
-
     HF_TRY(open_regular(path, &fd, &size, why));
     return read_take(fd, path, size, max_bytes, out, why);
 }
@@ -124,7 +96,6 @@ enum hf_err hf_file_read_secret(const char *path, size_t max_bytes, struct hf_bu
 {
     size_t size = 0;
     int fd = -1;
-
     HF_TRY(open_regular(path, &fd, &size, why));
     enum hf_err err = hf_secret_file_check(path, fd, why);
     if (err == HF_OK)
@@ -138,7 +109,6 @@ enum hf_err hf_file_read_any(const char *path, size_t max_bytes, struct hf_buf *
 {
     struct stat st;
     int fd = -1;
-
     HF_TRY(open_file(path, 0, "", &fd, &st, why));
     return read_take(fd, path, 0, max_bytes, out, why);
 }
@@ -148,7 +118,6 @@ enum hf_err hf_file_read_any_secret(const char *path, size_t max_bytes, struct h
 {
     struct stat st;
     int fd = -1;
-
     HF_TRY(hf_secret_file_open(path, &fd, why));
     if (fstat(fd, &st) != 0) {
         enum hf_err err = hf_file_fail(why, "look at", path, errno);
@@ -165,8 +134,7 @@ enum hf_err hf_file_read_published(const char *path, size_t max_bytes, struct hf
     struct stat st;
     int fd = -1;
     bool is_regular = lstat(path, &st) != 0 || S_ISREG(st.st_mode);
-
-    /* Looked at again once it is open: the folder may belong to another user. */
+    /* Checked again once it is open: the folder may belong to another user. */
     if (is_regular)
         HF_TRY(open_file(path, O_NONBLOCK | O_NOFOLLOW | O_NOCTTY, "", &fd, &st, why));
     if (is_regular && S_ISREG(st.st_mode))
@@ -177,38 +145,28 @@ enum hf_err hf_file_read_published(const char *path, size_t max_bytes, struct hf
                    "%s is no regular file; a repository holds nothing else, take it away", path);
 }
 
-static bool holds(int fd, struct hf_bytes expected)
-{
-    uint8_t chunk[READ_CHUNK];
-    size_t at = 0;
-
-    for (;;) {
-        ssize_t n = read_some(fd, chunk);
-        if (n <= 0)
-            return n == 0 && at == expected.len;
-        if ((size_t)n > expected.len - at || memcmp(chunk, expected.data + at, (size_t)n) != 0)
-            return false;
-        at += (size_t)n;
-    }
-}
-
 bool hf_file_has_content(const char *path, struct hf_bytes expected)
 {
-    size_t size = 0;
+    uint8_t chunk[READ_CHUNK];
+    size_t size = 0, at = 0;
+    ssize_t n = 0;
     int fd = -1;
-
     if (open_regular(path, &fd, &size, NULL) != HF_OK)
         return false;
-    bool is_same = size == expected.len && holds(fd, expected);
+    bool is_same = size == expected.len;
+    while (is_same && (n = read_some(fd, chunk)) > 0) {
+        is_same = (size_t)n <= expected.len - at &&
+                  memcmp(chunk, expected.data + at, (size_t)n) == 0;
+        at += (size_t)n;
+    }
     close(fd);
-    return is_same;
+    return is_same && n == 0 && at == expected.len;
 }
 
 enum hf_err hf_file_read_link(const char *path, char **out, struct hf_why *why)
 {
     char target[PATH_MAX];
     ssize_t n = readlink(path, target, sizeof(target) - 1);
-
     if (n < 0 && (errno == ENOENT || errno == EINVAL || errno == ENOTDIR))
         return hf_fail(why, HF_E_NOT_FOUND, "there is no symbolic link %s", path);
     if (n < 0)

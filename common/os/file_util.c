@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,7 +45,6 @@ enum hf_err hf_path_set(struct hf_path *path, struct hf_why *why, const char *fm
 enum hf_err hf_file_join(const char *dir, const char *name, char **out, struct hf_why *why)
 {
     struct hf_buf path = {0};
-
     if (hf_buf_printf(&path, "%s/%s", dir, name) != HF_OK) {
         hf_buf_free(&path);
         return hf_fail(why, HF_E_MEMORY, "out of memory for the path of %s", name);
@@ -58,7 +56,6 @@ enum hf_err hf_file_join(const char *dir, const char *name, char **out, struct h
 enum hf_err hf_file_absolute(const char *path, char **out, struct hf_why *why)
 {
     char cwd[PATH_MAX];
-
     if (path[0] == '\0') /* a variable of a script that is not set: not the current folder */
         return hf_fail(why, HF_E_ARGUMENT, "a name is expected, and it is empty");
     if (path[0] != '/') {
@@ -73,50 +70,45 @@ enum hf_err hf_file_absolute(const char *path, char **out, struct hf_why *why)
     return HF_OK;
 }
 
-/* The folder that `path` is in; to be freed. */
-static enum hf_err parent_of(const char *path, char **out, struct hf_why *why)
+/* The bytes of `path` up to and with the last slash; 0 for a file in the current folder. */
+static int folder_len(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    char *parent = slash == NULL   ? strdup(".")
-                   : slash == path ? strdup("/")
-                                   : strndup(path, (size_t)(slash - path));
+    return slash == NULL ? 0 : (int)(slash - path + 1);
+}
 
-    if (parent == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for the folder of %s", path);
-    *out = parent;
-    return HF_OK;
+static enum hf_err set_folder(struct hf_path *folder, const char *path, struct hf_why *why)
+{
+    int len = folder_len(path);
+    if (len == 0)
+        return hf_path_set(folder, why, ".");
+    return hf_path_set(folder, why, "%.*s", len > 1 ? len - 1 : 1, path);
 }
 
 bool hf_file_exists(const char *path)
 {
     struct stat st;
-
     return lstat(path, &st) == 0;
 }
 
-static bool can_write(const char *path)
+bool hf_file_is_link(const char *path)
 {
-    return faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0;
+    struct stat st;
+    return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
 }
 
 bool hf_file_is_something_else(const char *path)
 {
-    struct stat itself, target;
-
-    if (lstat(path, &itself) != 0)
-        return false;
-    return stat(path, &target) != 0 || !S_ISREG(target.st_mode);
+    struct stat target;
+    return hf_file_exists(path) && (stat(path, &target) != 0 || !S_ISREG(target.st_mode));
 }
 
 bool hf_file_is_writable(const char *path)
 {
-    char *parent = NULL;
-
-    if (!can_write(path) || parent_of(path, &parent, NULL) != HF_OK)
-        return false;
-    bool is_writable = can_write(parent);
-    free(parent);
-    return is_writable;
+    struct hf_path folder;
+    return set_folder(&folder, path, NULL) == HF_OK &&
+           faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) == 0 &&
+           faccessat(AT_FDCWD, folder.text, W_OK, AT_EACCESS) == 0;
 }
 
 /* ---- replacing -------------------------------------------------------------------------------- */
@@ -134,12 +126,9 @@ enum hf_err hf_file_sync_dir(const char *dir, struct hf_why *why)
 
 enum hf_err hf_file_sync_parent(const char *path, struct hf_why *why)
 {
-    char *parent = NULL;
-
-    HF_TRY(parent_of(path, &parent, why));
-    enum hf_err err = hf_file_sync_dir(parent, why);
-    free(parent);
-    return err;
+    struct hf_path folder;
+    HF_TRY(set_folder(&folder, path, why));
+    return hf_file_sync_dir(folder.text, why);
 }
 
 enum hf_err hf_file_rename(const char *from, const char *to, struct hf_why *why)
@@ -149,25 +138,17 @@ enum hf_err hf_file_rename(const char *from, const char *to, struct hf_why *why)
     return hf_file_sync_parent(to, why);
 }
 
-static int write_all(int fd, struct hf_bytes bytes)
-{
-    size_t done = 0;
-
-    while (done < bytes.len) {
-        ssize_t n = write(fd, bytes.data + done, bytes.len - done);
-        if (n < 0 && errno != EINTR)
-            return errno;
-        if (n > 0)
-            done += (size_t)n;
-    }
-    return 0;
-}
-
 /* 0 or an errno; closes `fd` either way. */
 static int fill_and_close(int fd, struct hf_bytes bytes, mode_t mode, bool is_synced)
 {
-    int error = write_all(fd, bytes);
-
+    int error = 0;
+    while (error == 0 && bytes.len > 0) {
+        ssize_t n = write(fd, bytes.data, bytes.len);
+        if (n < 0 && errno != EINTR)
+            error = errno;
+        if (n > 0)
+            bytes = (struct hf_bytes){bytes.data + n, bytes.len - (size_t)n};
+    }
     if (error == 0 && fchmod(fd, mode) != 0)
         error = errno;
     if (error == 0 && is_synced && fsync(fd) != 0)
@@ -177,39 +158,31 @@ static int fill_and_close(int fd, struct hf_bytes bytes, mode_t mode, bool is_sy
     return error;
 }
 
-/* A name beside `path` that hf_file_replace may use and a cleaner recognises by its dot. */
-static enum hf_err temp_name(const char *path, char **out, struct hf_why *why)
+/* Fill the new file `temp`, which is open as `fd`, and give it the name `path`. Closes `fd`. */
+static enum hf_err fill_and_rename(int fd, const char *temp, const char *path,
+                                   struct hf_bytes bytes, mode_t mode, bool is_synced,
+                                   struct hf_why *why)
 {
-    const char *slash = strrchr(path, '/');
-    int dir_len = slash == NULL ? 0 : (int)(slash - path + 1);
-    struct hf_buf name = {0};
-
-    if (hf_buf_printf(&name, "%.*s.%s.XXXXXX", dir_len, path, path + dir_len) != HF_OK) {
-        hf_buf_free(&name);
-        return hf_fail(why, HF_E_MEMORY, "out of memory for a temporary file of %s", path);
-    }
-    *out = (char *)name.data;
-    return HF_OK;
+    int error = fill_and_close(fd, bytes, mode, is_synced);
+    if (error == 0 && renameat(AT_FDCWD, temp, AT_FDCWD, path) != 0)
+        error = errno;
+    if (error == 0)
+        return HF_OK;
+    unlink(temp);
+    return hf_file_fail(why, "write", path, error);
 }
 
 static enum hf_err place(const char *path, struct hf_bytes bytes, mode_t mode, bool is_synced,
                          struct hf_why *why)
 {
-    char *temp = NULL;
-    enum hf_err err = HF_OK;
-
-    HF_TRY(temp_name(path, &temp, why));
-    int fd = mkostemp(temp, O_CLOEXEC);
-    int error = fd < 0 ? errno : fill_and_close(fd, bytes, mode, is_synced);
-    if (error == 0 && rename(temp, path) != 0)
-        error = errno;
-    if (error != 0) {
-        err = hf_file_fail(why, "write", path, error);
-        if (fd >= 0)
-            unlink(temp);
-    }
-    free(temp);
-    return err;
+    /* In the same folder: a rename does not cross file systems. A cleaner knows it by its dot. */
+    struct hf_path temp;
+    int len = folder_len(path);
+    HF_TRY(hf_path_set(&temp, why, "%.*s.%s.XXXXXX", len, path, path + len));
+    int fd = mkostemp(temp.text, O_CLOEXEC);
+    if (fd < 0)
+        return hf_file_fail(why, "write", path, errno);
+    return fill_and_rename(fd, temp.text, path, bytes, mode, is_synced, why);
 }
 
 enum hf_err hf_file_place(const char *path, struct hf_bytes bytes, mode_t mode, struct hf_why *why)
@@ -224,9 +197,23 @@ enum hf_err hf_file_replace(const char *path, struct hf_bytes bytes, mode_t mode
     return hf_file_sync_parent(path, why);
 }
 
+enum hf_err hf_file_replace_alone(const char *path, struct hf_bytes bytes, struct hf_why *why)
+{
+    struct hf_path temp;
+    HF_TRY(hf_path_set(&temp, why, "%.*s.new", folder_len(path), path));
+    /* A crashed writer's leftover, or a trap of that name, is not written into. */
+    if (unlink(temp.text) != 0 && errno != ENOENT)
+        return hf_file_fail(why, "take away", temp.text, errno);
+    int fd = open(temp.text, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return hf_file_fail(why, "create", temp.text, errno);
+    HF_TRY(fill_and_rename(fd, temp.text, path, bytes, 0644, true, why));
+    return hf_file_sync_parent(path, why);
+}
+
 enum hf_err hf_file_create(const char *path, mode_t mode, struct hf_bytes bytes, struct hf_why *why)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, S_IRUSR | S_IWUSR);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0 && errno == EEXIST)
         return hf_fail(why, HF_E_STATE, "%s exists already; it is never overwritten", path);
     if (fd < 0)
@@ -239,48 +226,16 @@ enum hf_err hf_file_create(const char *path, mode_t mode, struct hf_bytes bytes,
     return err;
 }
 
-enum hf_err hf_file_replace_alone(const char *path, struct hf_bytes bytes, struct hf_why *why)
-{
-    struct hf_path temp;
-    const char *slash = strrchr(path, '/');
-    int dir_len = slash == NULL ? 0 : (int)(slash + 1 - path);
-
-    /* In the same folder: a rename does not cross file systems. */
-    HF_TRY(hf_path_set(&temp, why, "%.*s.new", dir_len, path));
-    /* Whatever has the name, a crashed writer's rest or a trap, is not written into. */
-    if (unlink(temp.text) != 0 && errno != ENOENT)
-        return hf_file_fail(why, "take away", temp.text, errno);
-    int fd = open(temp.text, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
-                  S_IRUSR | S_IWUSR);
-    if (fd < 0)
-        return hf_file_fail(why, "create", temp.text, errno);
-    int error = fill_and_close(fd, bytes, 0644, true);
-    if (error == 0 && renameat(AT_FDCWD, temp.text, AT_FDCWD, path) != 0)
-        error = errno;
-    if (error == 0)
-        return hf_file_sync_parent(path, why);
-    unlink(temp.text);
-    return hf_file_fail(why, "write", path, error);
-}
-
 enum hf_err hf_file_replace_link(const char *path, const char *target, struct hf_why *why)
 {
-    struct hf_buf temp = {0};
-    enum hf_err err = HF_OK;
-
     /* A fixed name: a leftover is ours, and the caller holds the lock. */
-    if (hf_buf_printf(&temp, "%s.new", path) != HF_OK) {
-        err = hf_fail(why, HF_E_MEMORY, "out of memory for the symbolic link %s", path);
-        goto out;
-    }
-    const char *temp_path = (const char *)temp.data;
-    unlink(temp_path);
-    if (symlink(target, temp_path) != 0 || rename(temp_path, path) != 0) {
-        err = hf_file_fail(why, "make the symbolic link", path, errno);
-        unlink(temp_path);
-    }
-out:
-    hf_buf_free(&temp);
+    struct hf_path temp;
+    HF_TRY(hf_path_set(&temp, why, "%s.new", path));
+    unlink(temp.text);
+    if (symlink(target, temp.text) == 0 && rename(temp.text, path) == 0)
+        return HF_OK;
+    enum hf_err err = hf_file_fail(why, "make the symbolic link", path, errno);
+    unlink(temp.text);
     return err;
 }
 
@@ -289,7 +244,6 @@ out:
 enum hf_err hf_file_make_dir(const char *path, bool *was_made, struct hf_why *why)
 {
     struct stat st;
-
     if (mkdir(path, 0700) == 0) {
         *was_made = true;
         return HF_OK;
@@ -304,7 +258,7 @@ enum hf_err hf_file_make_dir(const char *path, bool *was_made, struct hf_why *wh
 
 enum hf_err hf_file_make_new_dir(const char *path, mode_t mode, struct hf_why *why)
 {
-    if (mkdir(path, S_IRWXU) != 0) {
+    if (mkdir(path, 0700) != 0) {
         if (errno == EEXIST)
             return hf_fail(why, HF_E_STATE, "%s exists already", path);
         return hf_file_fail(why, "create the folder", path, errno);
@@ -332,12 +286,6 @@ enum hf_err hf_file_check_way(const char *top, const char *path, struct hf_why *
     return HF_OK;
 }
 
-bool hf_file_is_link(const char *path)
-{
-    struct stat st;
-    return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
-}
-
 static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
 {
     (void)st;
@@ -354,38 +302,29 @@ void hf_file_remove_tree(const char *path)
 
 /* ---- locks ------------------------------------------------------------------------------------ */
 
-/* flock has no deadline of its own, and a signal for one would be the application's business. */
-static int flock_within(int fd, unsigned wait_ms)
-{
-    const struct timespec pause = {.tv_nsec = LOCK_POLL_MS * 1000000L};
-
-    for (unsigned waited_ms = 0;; waited_ms += LOCK_POLL_MS) {
-        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-            return 0;
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            return errno;
-        if (waited_ms >= wait_ms)
-            return EWOULDBLOCK;
-        nanosleep(&pause, NULL);
-    }
-}
-
 enum hf_err hf_file_lock(const char *path, unsigned wait_ms, int *out, struct hf_why *why)
 {
+    const struct timespec pause = {.tv_nsec = LOCK_POLL_MS * 1000000L};
     /* Close-on-exec: what a command that we start leaves running must not hold the lock. */
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return hf_file_fail(why, "open", path, errno);
-
-    int error = flock_within(fd, wait_ms);
-    if (error == 0) {
-        *out = fd;
-        return HF_OK;
+    /* flock has no deadline of its own, and a signal for one is the application's business. */
+    for (unsigned waited_ms = 0;; waited_ms += LOCK_POLL_MS) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0) {
+            *out = fd;
+            return HF_OK;
+        }
+        int error = errno;
+        bool is_busy = error == EWOULDBLOCK || error == EINTR;
+        if (is_busy && waited_ms < wait_ms) {
+            nanosleep(&pause, NULL);
+            continue;
+        }
+        close(fd);
+        return is_busy ? hf_fail(why, HF_E_BUSY, "%s is locked by another process", path)
+                       : hf_file_fail(why, "lock", path, error);
     }
-    close(fd);
-    if (error != EWOULDBLOCK)
-        return hf_file_fail(why, "lock", path, error);
-    return hf_fail(why, HF_E_BUSY, "%s is locked by another process", path);
 }
 
 void hf_file_unlock(int lock)

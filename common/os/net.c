@@ -39,20 +39,15 @@ struct hf_deadline hf_deadline_within(const struct hf_deadline *outer, int limit
     return inner.end_ms < outer->end_ms ? inner : *outer;
 }
 
-static double seconds(int ms)
-{
-    return (double)ms / 1000.0;
-}
-
-static enum hf_err too_long(const struct hf_deadline *deadline, struct hf_why *why)
+static enum hf_err fail_too_long(const struct hf_deadline *deadline, struct hf_why *why)
 {
     return hf_fail(why, HF_E_NETWORK, "it took longer than %g seconds; given up",
-                   seconds(deadline->limit_ms));
+                   deadline->limit_ms / 1000.0);
 }
 
 enum hf_err hf_deadline_check(const struct hf_deadline *deadline, struct hf_why *why)
 {
-    return hf_monotonic_ms() < deadline->end_ms ? HF_OK : too_long(deadline, why);
+    return hf_monotonic_ms() < deadline->end_ms ? HF_OK : fail_too_long(deadline, why);
 }
 
 enum hf_err hf_net_wait(int fd, short events, const struct hf_deadline *deadline,
@@ -76,8 +71,8 @@ enum hf_err hf_net_wait(int fd, short events, const struct hf_deadline *deadline
     }
     if (is_idle_limit)
         return hf_fail(why, HF_E_NETWORK, "nothing came for %g seconds; given up",
-                       seconds(deadline->idle_ms));
-    return too_long(deadline, why);
+                       deadline->idle_ms / 1000.0);
+    return fail_too_long(deadline, why);
 }
 
 /* ---- looking a name up -------------------------------------------------------------------------- */
@@ -111,17 +106,6 @@ static struct answer ask(const char *host, const char *port, int flags)
     return answer;
 }
 
-static enum hf_err take(const char *host, const struct answer *answer, struct addrinfo **out,
-                        struct hf_why *why)
-{
-    if (answer->code != 0)
-        return hf_fail(why, HF_E_NETWORK, "the address of \"%s\" could not be found: %s", host,
-                       answer->code == EAI_SYSTEM ? strerror(answer->error)
-                                                  : gai_strerror(answer->code));
-    *out = answer->addresses;
-    return HF_OK;
-}
-
 static void free_look_up(struct look_up *l)
 {
     (void)pthread_cond_destroy(&l->ended);
@@ -149,30 +133,10 @@ static void *look_up_in_thread(void *arg)
     return NULL;
 }
 
-/* Signals are for the program's own threads: none of them is to be handled in this one. */
-static int start_thread(struct look_up *l)
-{
-    pthread_t thread;
-    pthread_attr_t attributes;
-    sigset_t all, before;
-
-    int error = pthread_attr_init(&attributes);
-    if (error != 0)
-        return error;
-    (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(&thread, &attributes, look_up_in_thread, l);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    (void)pthread_attr_destroy(&attributes);
-    return error;
-}
-
 static struct look_up *new_look_up(const struct hf_endpoint *peer)
 {
     pthread_condattr_t attributes;
     struct look_up *l = calloc(1, sizeof *l);
-
     if (l == NULL || pthread_condattr_init(&attributes) != 0) {
         free(l);
         return NULL;
@@ -186,13 +150,41 @@ static struct look_up *new_look_up(const struct hf_endpoint *peer)
     return l;
 }
 
-/* Did it end in time? If not, the thread has it from here on. */
+/* Signals are for the program's own threads: none of them is to be handled in this one. */
+static enum hf_err start(struct look_up *l, struct hf_why *why)
+{
+    pthread_t thread;
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    if (atomic_fetch_add(&n_running, 1) >= HF_LOOK_UPS_MAX) {
+        atomic_fetch_sub(&n_running, 1);
+        return hf_fail(why, HF_E_NETWORK,
+                       "the address of \"%s\" is not looked up: the resolver has not answered %d "
+                       "earlier look-ups yet; check the name servers of this device",
+                       l->host, HF_LOOK_UPS_MAX);
+    }
+    int error = pthread_attr_init(&attributes);
+    if (error == 0) {
+        (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+        sigfillset(&all);
+        (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+        error = pthread_create(&thread, &attributes, look_up_in_thread, l);
+        (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+        (void)pthread_attr_destroy(&attributes);
+    }
+    if (error == 0)
+        return HF_OK;
+    atomic_fetch_sub(&n_running, 1);
+    return hf_fail(why, HF_E_MEMORY, "no thread to look up \"%s\" in: %s", l->host,
+                   strerror(error));
+}
+
+/* Did it end in time? If not, the thread owns it from here on. */
 static bool wait_until(struct look_up *l, const struct hf_deadline *deadline)
 {
     const struct timespec end = {.tv_sec = (time_t)(deadline->end_ms / 1000),
                                  .tv_nsec = (long)(deadline->end_ms % 1000) * 1000000};
     int error = 0;
-
     (void)pthread_mutex_lock(&l->mutex);
     while (!l->has_ended && error == 0)
         error = pthread_cond_timedwait(&l->ended, &l->mutex, &end);
@@ -202,53 +194,40 @@ static bool wait_until(struct look_up *l, const struct hf_deadline *deadline)
     return has_ended;
 }
 
-static enum hf_err start_look_up(struct look_up *l, struct hf_why *why)
-{
-    if (atomic_fetch_add(&n_running, 1) >= HF_LOOK_UPS_MAX) {
-        atomic_fetch_sub(&n_running, 1);
-        return hf_fail(why, HF_E_NETWORK,
-                       "the address of \"%s\" is not looked up: the resolver has not answered %d "
-                       "earlier look-ups yet; check the name servers of this device",
-                       l->host, HF_LOOK_UPS_MAX);
-    }
-    int error = start_thread(l);
-    if (error == 0)
-        return HF_OK;
-    atomic_fetch_sub(&n_running, 1);
-    return hf_fail(why, HF_E_MEMORY, "no thread to look up \"%s\" in: %s", l->host,
-                   strerror(error));
-}
-
-static enum hf_err look_up_name(const struct hf_endpoint *peer, const struct hf_deadline *deadline,
-                                struct addrinfo **out, struct hf_why *why)
+enum hf_err hf_route_find(const struct hf_endpoint *peer, const struct hf_deadline *deadline,
+                          struct hf_route *out, struct hf_why *why)
 {
     struct look_up *l = new_look_up(peer);
-
     if (l == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for a look-up");
-    enum hf_err err = start_look_up(l, why);
-    if (err == HF_OK && !wait_until(l, deadline))
-        return hf_fail(
-            why, HF_E_NETWORK,
-            "the address of \"%s\" could not be found: the resolver did not answer within "
-            "%g seconds; check the name servers of this device",
-            peer->host, (double)deadline->limit_ms / 1000.0);
-    if (err == HF_OK)
-        err = take(peer->host, &l->answer, out, why);
+    enum hf_err err = HF_OK;
+    if (hf_endpoint_is_address(peer)) {
+        l->answer = ask(l->host, l->port, AI_NUMERICHOST);
+    } else {
+        err = start(l, why);
+        if (err == HF_OK && !wait_until(l, deadline))
+            return hf_fail(
+                why, HF_E_NETWORK,
+                "the address of \"%s\" could not be found: the resolver did not answer within "
+                "%g seconds; check the name servers of this device",
+                peer->host, deadline->limit_ms / 1000.0);
+    }
+    const struct answer *answer = &l->answer;
+    if (err == HF_OK && answer->code != 0)
+        err = hf_fail(why, HF_E_NETWORK, "the address of \"%s\" could not be found: %s", l->host,
+                      answer->code == EAI_SYSTEM ? strerror(answer->error)
+                                                 : gai_strerror(answer->code));
+    else if (err == HF_OK)
+        *out = (struct hf_route){.addresses = answer->addresses};
     free_look_up(l);
     return err;
 }
 
-enum hf_err hf_look_up(const struct hf_endpoint *peer, const struct hf_deadline *deadline,
-                       struct addrinfo **out, struct hf_why *why)
+void hf_route_free(struct hf_route *route)
 {
-    char port[8];
-
-    if (!hf_endpoint_is_address(peer))
-        return look_up_name(peer, deadline, out, why);
-    (void)snprintf(port, sizeof port, "%u", peer->port);
-    const struct answer answer = ask(peer->host, port, AI_NUMERICHOST);
-    return take(peer->host, &answer, out, why);
+    if (route->addresses != NULL)
+        freeaddrinfo(route->addresses);
+    *route = (struct hf_route){0};
 }
 
 /* ---- connecting --------------------------------------------------------------------------------- */
@@ -288,23 +267,6 @@ static bool is_wanted(const struct addrinfo *address, const enum hf_address_kind
     enum hf_address_kind kind = hf_address_kind(address->ai_addr);
 
     return also == NULL || kind == HF_ADDRESS_PUBLIC || kind == *also;
-}
-
-enum hf_err hf_route_find(const struct hf_endpoint *peer, const struct hf_deadline *deadline,
-                          struct hf_route *out, struct hf_why *why)
-{
-    struct addrinfo *addresses = NULL;
-
-    HF_TRY(hf_look_up(peer, deadline, &addresses, why));
-    *out = (struct hf_route){.addresses = addresses};
-    return HF_OK;
-}
-
-void hf_route_free(struct hf_route *route)
-{
-    if (route->addresses != NULL)
-        freeaddrinfo(route->addresses);
-    *route = (struct hf_route){0};
 }
 
 enum hf_err hf_route_connect(struct hf_route *route, const enum hf_address_kind *also,

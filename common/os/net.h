@@ -35,18 +35,9 @@ HF_MUST_USE enum hf_err hf_deadline_check(const struct hf_deadline *deadline, st
 HF_MUST_USE enum hf_err hf_net_wait(int fd, short events, const struct hf_deadline *deadline,
                                     struct hf_why *why);
 
-/* Limit of look-ups whose caller has given up while the resolver has not answered. Each holds a thread. At
- * the limit no further look-up starts until an answer comes. */
+/* Limit of look-ups whose caller has given up while the resolver has not answered. Each holds a
+ * thread. At the limit no further look-up starts until an answer comes. */
 #define HF_LOOK_UPS_MAX 8
-
-/**
- * Look `peer` up, for TCP. `*out` is the caller's, for freeaddrinfo. HF_E_NETWORK when there is no such
- * host or no answer until `deadline`, HF_E_MEMORY. The look-up has a thread of its own, which takes no
- * signals; one that comes too late ends by itself. An address needs neither.
- */
-HF_MUST_USE enum hf_err hf_look_up(const struct hf_endpoint *peer,
-                                   const struct hf_deadline *deadline, struct addrinfo **out,
-                                   struct hf_why *why);
 
 /* The addresses of a server, found once. All zero is none. */
 struct hf_route {
@@ -54,16 +45,20 @@ struct hf_route {
     const struct addrinfo *works; /* the one that answered; NULL: none has yet */
 };
 
-/** As hf_look_up. */
+/**
+ * Look `peer` up, for TCP. HF_E_NETWORK when there is no such host or no answer until `deadline`,
+ * HF_E_MEMORY. The look-up has a thread of its own, which takes no signals; one that comes too late
+ * ends by itself. An address needs no thread. hf_route_free it.
+ */
 HF_MUST_USE enum hf_err hf_route_find(const struct hf_endpoint *peer,
                                       const struct hf_deadline *deadline, struct hf_route *out,
                                       struct hf_why *why);
 void hf_route_free(struct hf_route *route);
 
 /**
- * Connect to the address that works, else to the first that answers; each gets its share of the time
- * that is left. `also`: only addresses that are public or of that kind (HF_E_NETWORK when there is none
- * of them); NULL: any. `*out_fd` is the caller's to close. HF_E_NETWORK.
+ * Connect to the address that works, else to the first that answers; each gets its share of the
+ * time that is left. `also`: only addresses that are public or of that kind (HF_E_NETWORK when
+ * there is none of them); NULL: any. `*out_fd` is the caller's to close. HF_E_NETWORK.
  */
 HF_MUST_USE enum hf_err hf_route_connect(struct hf_route *route, const enum hf_address_kind *also,
                                          const struct hf_deadline *deadline, int *out_fd,

@@ -17,102 +17,70 @@
 
 #define POLL_MS 20
 
-/* ---- the environment ---------------------------------------------------------------------------- */
-
-struct environment {
-    char **ours; /* owned, and its texts; ends with NULL */
-    char **all;  /* ours, then the process's own; owned, its texts not */
-};
-
-static void environment_free(struct environment *env)
+static void free_environment(char **env, size_t n_variables)
 {
-    for (char **one = env->ours; one != NULL && *one != NULL; one++)
-        free(*one);
-    free(env->ours);
-    free(env->all);
+    for (size_t i = 0; env != NULL && i < n_variables; i++)
+        free(env[i]);
+    free(env);
 }
 
-static bool is_ours(const struct environment *env, const char *entry)
-{
-    for (char **one = env->ours; *one != NULL; one++)
-        if (strncmp(*one, entry, strcspn(*one, "=") + 1) == 0)
-            return true;
-    return false;
-}
-
-/* Of two equal names some shells take the first and some the last, so each stands there once. */
-static enum hf_err environment_make(const struct hf_variable *variables, size_t n_variables,
-                                    struct environment *env)
+/* `variables`, which are owned, and then the process's own without those names: of two equal names
+ * some shells take the first and some the last. NULL when memory is short. */
+static char **make_environment(const struct hf_variable *variables, size_t n_variables)
 {
     size_t n_inherited = 0, n = n_variables;
-
     while (environ[n_inherited] != NULL)
         n_inherited++;
-    env->ours = calloc(n_variables + 1, sizeof *env->ours);
-    env->all = calloc(n_variables + n_inherited + 1, sizeof *env->all);
-    if (env->ours == NULL || env->all == NULL)
-        return HF_E_MEMORY;
-    for (size_t i = 0; i < n_variables; i++) {
+    char **env = calloc(n_variables + n_inherited + 1, sizeof *env);
+    for (size_t i = 0; env != NULL && i < n_variables; i++) {
         struct hf_buf text = {0};
-        enum hf_err err = hf_buf_printf(&text, "%s=%s", variables[i].name, variables[i].value);
-        if (err != HF_OK) {
+        if (hf_buf_printf(&text, "%s=%s", variables[i].name, variables[i].value) != HF_OK) {
             hf_buf_free(&text);
-            return err;
+            free_environment(env, i);
+            return NULL;
         }
-        env->all[i] = env->ours[i] = (char *)text.data;
+        env[i] = (char *)text.data;
     }
-    for (size_t i = 0; i < n_inherited; i++)
-        if (!is_ours(env, environ[i]))
-            env->all[n++] = environ[i];
-    return HF_OK;
+    for (size_t i = 0; env != NULL && i < n_inherited; i++) {
+        bool is_ours = false;
+        for (size_t v = 0; v < n_variables && !is_ours; v++)
+            is_ours = strncmp(env[v], environ[i], strcspn(env[v], "=") + 1) == 0;
+        if (!is_ours)
+            env[n++] = environ[i];
+    }
+    return env;
 }
 
-/* ---- starting and waiting ------------------------------------------------------------------------ */
-
-/* A process group of its own, so that all of it can be killed; signals as a shell expects them. */
-static int set_attributes(posix_spawnattr_t *attributes)
-{
-    sigset_t none;
-    sigset_t all;
-
-    sigemptyset(&none);
-    sigfillset(&all);
-    int error = posix_spawnattr_setsigmask(attributes, &none);
-    if (error == 0)
-        error = posix_spawnattr_setsigdefault(attributes, &all);
-    if (error == 0)
-        error = posix_spawnattr_setpgroup(attributes, 0);
-    if (error == 0)
-        error = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK |
-                                                         POSIX_SPAWN_SETSIGDEF |
-                                                         POSIX_SPAWN_SETPGROUP);
-    return error;
-}
-
-static int set_streams(posix_spawn_file_actions_t *actions)
-{
-    int error = posix_spawn_file_actions_addopen(actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-
-    /* Standard output belongs to the program's own last line. */
-    return error != 0 ? error
-                      : posix_spawn_file_actions_adddup2(actions, STDERR_FILENO, STDOUT_FILENO);
-}
-
+/* In a process group of its own, so that all of it can be killed, and with signals as a shell
+ * expects them. 0 or an errno. */
 static int start_shell(const char *command, char **env, pid_t *out)
 {
     char *const argv[] = {(char[]){"sh"}, (char[]){"-c"}, (char *)(uintptr_t)command, NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-
+    sigset_t none, all;
+    sigemptyset(&none);
+    sigfillset(&all);
     if (posix_spawn_file_actions_init(&actions) != 0)
         return ENOMEM;
     if (posix_spawnattr_init(&attributes) != 0) {
         posix_spawn_file_actions_destroy(&actions);
         return ENOMEM;
     }
-    int error = set_streams(&actions);
+    int error = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    /* Standard output belongs to the program's own last line. */
     if (error == 0)
-        error = set_attributes(&attributes);
+        error = posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
+    if (error == 0)
+        error = posix_spawnattr_setsigmask(&attributes, &none);
+    if (error == 0)
+        error = posix_spawnattr_setsigdefault(&attributes, &all);
+    if (error == 0)
+        error = posix_spawnattr_setpgroup(&attributes, 0);
+    if (error == 0)
+        error = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK |
+                                                          POSIX_SPAWN_SETSIGDEF |
+                                                          POSIX_SPAWN_SETPGROUP);
     if (error == 0)
         error = posix_spawn(out, "/bin/sh", &actions, &attributes, argv, env);
     posix_spawnattr_destroy(&attributes);
@@ -126,7 +94,6 @@ static enum hf_err wait_for(pid_t child, const char *what, unsigned timeout_ms, 
 {
     const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
     const int64_t deadline_ms = hf_monotonic_ms() + timeout_ms;
-
     for (;;) {
         pid_t ended = waitpid(child, status, WNOHANG);
         if (ended == child)
@@ -147,16 +114,13 @@ static enum hf_err wait_for(pid_t child, const char *what, unsigned timeout_ms, 
 enum hf_err hf_shell_run(const char *command, const char *what, const struct hf_variable *variables,
                          size_t n_variables, unsigned timeout_ms, struct hf_why *why)
 {
-    struct environment env = {0};
     pid_t child = -1;
     int status = 0;
-
-    if (environment_make(variables, n_variables, &env) != HF_OK) {
-        environment_free(&env);
+    char **env = make_environment(variables, n_variables);
+    if (env == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for %s", what);
-    }
-    int error = start_shell(command, env.all, &child);
-    environment_free(&env);
+    int error = start_shell(command, env, &child);
+    free_environment(env, n_variables);
     if (error != 0)
         return hf_fail(why, HF_E_STATE, "%s cannot be started: %s", what, strerror(error));
     HF_TRY(wait_for(child, what, timeout_ms, &status, why));
@@ -170,6 +134,7 @@ enum hf_err hf_shell_run(const char *command, const char *what, const struct hf_
 
 void hf_core_dump_forbid(void)
 {
-    /* RLIMIT_CORE does not stop a collector that the kernel pipes dumps to, and children inherit it. */
+    /* RLIMIT_CORE does not stop a collector that the kernel pipes dumps to, and children inherit
+     * it. */
     (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }

@@ -1,17 +1,24 @@
 #include "common/os/secret_file.h"
 
-#include "common/os/acl.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/xattr.h>
 #include <unistd.h>
+
+/* An ACL as the kernel hands it over (linux/posix_acl_xattr.h): a version, then entries of a tag,
+ * the rights and an id, all little-endian. */
+#define ACL_NAME "system.posix_acl_access"
+#define ACL_VERSION 2u
+#define ACL_HEAD_LEN 4u
+#define ACL_ENTRY_LEN 8u
+#define ACL_LEN_MAX (ACL_HEAD_LEN + HF_ACL_ENTRIES_MAX * ACL_ENTRY_LEN)
 
 /* Bits of one class of a mode, and of an entry of an ACL. */
 #define MAY_READ 4u
@@ -20,27 +27,48 @@
 
 #define WHO_MAX 48 /* "the members of group 4294967295" */
 
+static unsigned little_endian(const uint8_t *bytes, size_t len)
+{
+    unsigned value = 0;
+    for (size_t i = len; i > 0; i--)
+        value = value << 8 | bytes[i - 1];
+    return value;
+}
+
+/* `got` is what the kernel returned for `raw`. */
+static ssize_t parse(const uint8_t *raw, ssize_t got, struct hf_acl_entry out[HF_ACL_ENTRIES_MAX])
+{
+    if (got < 0)
+        return errno == ERANGE || errno == E2BIG ? -1 : 0;
+    size_t len = (size_t)got;
+    if (len < ACL_HEAD_LEN || (len - ACL_HEAD_LEN) % ACL_ENTRY_LEN != 0 ||
+        little_endian(raw, ACL_HEAD_LEN) != ACL_VERSION)
+        return -1;
+    size_t n = (len - ACL_HEAD_LEN) / ACL_ENTRY_LEN;
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t *entry = raw + ACL_HEAD_LEN + i * ACL_ENTRY_LEN;
+        out[i] = (struct hf_acl_entry){little_endian(entry, 2), little_endian(entry + 2, 2),
+                                       little_endian(entry + 4, 4)};
+    }
+    return (ssize_t)n;
+}
+
+static ssize_t read_acl(int fd, struct hf_acl_entry out[HF_ACL_ENTRIES_MAX])
+{
+    uint8_t raw[ACL_LEN_MAX];
+    return parse(raw, fgetxattr(fd, ACL_NAME, raw, sizeof raw), out);
+}
+
+ssize_t hf_acl_read_path(const char *path, struct hf_acl_entry out[HF_ACL_ENTRIES_MAX])
+{
+    uint8_t raw[ACL_LEN_MAX];
+    return parse(raw, lgetxattr(path, ACL_NAME, raw, sizeof raw), out);
+}
+
 /* Is it this user, root, or for root the owner of the file? */
 static bool is_ours(uid_t user, const struct stat *st)
 {
     return user == 0 || user == geteuid() || (geteuid() == 0 && user == st->st_uid);
-}
-
-static bool acl_grants(const struct hf_acl_entry *entry, const struct stat *st, char who[WHO_MAX])
-{
-    switch (entry->tag) {
-    case HF_ACL_USER:
-        (void)snprintf(who, WHO_MAX, "user %u", entry->id);
-        return !is_ours(entry->id, st);
-    case HF_ACL_GROUP_OBJ:
-        (void)snprintf(who, WHO_MAX, "the members of group %u", (unsigned)st->st_gid);
-        return true;
-    case HF_ACL_GROUP:
-        (void)snprintf(who, WHO_MAX, "the members of group %u", entry->id);
-        return true;
-    default:
-        return false; /* the owner, all others and the mask, which the mode shows */
-    }
 }
 
 /* Does a user or group that the mode's group bits stand for have one of `rights`? */
@@ -50,24 +78,26 @@ static bool group_class_has(int fd, const struct stat *st, unsigned rights, char
     rights &= st->st_mode >> 3; /* the group's, or the mask of an ACL */
     if (rights == 0)
         return false;
-    ssize_t n = hf_acl_read(fd, entries);
-    if (n <=
-        0) { /* the group bits of the mode are the mask of an ACL, and stand for all it grants */
+    ssize_t n = read_acl(fd, entries);
+    if (n <= 0) { /* no ACL; of one that cannot be read, the mode's group bits are the mask */
         entries[0] = (struct hf_acl_entry){HF_ACL_GROUP_OBJ, rights, 0};
         n = 1;
     }
     for (ssize_t i = 0; i < n; i++) {
-        if ((entries[i].rights & rights) != 0 && acl_grants(&entries[i], st, who))
+        const struct hf_acl_entry *entry = &entries[i];
+        bool is_group = entry->tag == HF_ACL_GROUP || entry->tag == HF_ACL_GROUP_OBJ;
+        unsigned gid = entry->tag == HF_ACL_GROUP ? entry->id : (unsigned)st->st_gid;
+        /* Other tags are the owner, all others and the mask, which the mode shows. */
+        if ((entry->rights & rights) == 0)
+            continue;
+        if (is_group)
+            (void)snprintf(who, WHO_MAX, "the members of group %u", gid);
+        else
+            (void)snprintf(who, WHO_MAX, "user %u", entry->id);
+        if (is_group || (entry->tag == HF_ACL_USER && !is_ours(entry->id, st)))
             return true;
     }
     return false;
-}
-
-/* Docker, Podman and Kubernetes mount secrets there; on a host it is a folder like any other. */
-static bool is_mounted_below_run(const struct stat *st)
-{
-    struct stat run;
-    return stat("/run", &run) == 0 && run.st_dev != st->st_dev;
 }
 
 enum place { ANY_PLACE, CREDENTIAL, CONTAINER_SECRET };
@@ -77,11 +107,13 @@ static enum place find_place(const char *path, const struct stat *st)
     static const char container[] = "/run/secrets/";
     const char *named = getenv("CREDENTIALS_DIRECTORY");
     char real[PATH_MAX];
-    struct stat same, folder, credentials;
+    struct stat same, run, folder, credentials;
     if (realpath(path, real) == NULL || stat(real, &same) != 0 || same.st_dev != st->st_dev ||
         same.st_ino != st->st_ino)
         return ANY_PLACE;
-    if (strncmp(real, container, sizeof container - 1) == 0 && is_mounted_below_run(st))
+    /* Docker, Podman and Kubernetes mount secrets there; on a host it is an ordinary folder. */
+    if (strncmp(real, container, sizeof container - 1) == 0 && stat("/run", &run) == 0 &&
+        run.st_dev != st->st_dev)
         return CONTAINER_SECRET;
     *strrchr(real, '/') = '\0';
     bool is_there = named != NULL && stat(real, &folder) == 0 && stat(named, &credentials) == 0;
@@ -90,24 +122,21 @@ static enum place find_place(const char *path, const struct stat *st)
                : ANY_PLACE;
 }
 
-static bool everybody_may_search(const char *folder)
-{
-    struct stat st;
-    return stat(folder, &st) != 0 || (st.st_mode & MAY_SEARCH) != 0;
-}
-
-/* Which other user may read it (NULL: none), unless the place allows that. */
+/* The user that may read the file although it should not; NULL: there is none. */
 static const char *find_reader(const char *path, int fd, const struct stat *st, char who[WHO_MAX])
 {
     enum place place = find_place(path, st);
+    struct stat folder;
     if (place == CONTAINER_SECRET)
         return NULL;
     if (!is_ours(st->st_uid, st)) {
         (void)snprintf(who, WHO_MAX, "its owner, user %u,", (unsigned)st->st_uid);
         return who;
     }
-    if ((st->st_mode & MAY_READ) != 0 &&
-        (place != CREDENTIAL || everybody_may_search(getenv("CREDENTIALS_DIRECTORY"))))
+    /* If every user may read the file, a closed folder of credentials keeps them out. */
+    bool is_open = place != CREDENTIAL || stat(getenv("CREDENTIALS_DIRECTORY"), &folder) != 0 ||
+                   (folder.st_mode & MAY_SEARCH) != 0;
+    if ((st->st_mode & MAY_READ) != 0 && is_open)
         return "every user";
     return place != CREDENTIAL && group_class_has(fd, st, MAY_READ, who) ? who : NULL;
 }

@@ -18,8 +18,6 @@
 #include <time.h>
 #include <unistd.h>
 
-/* ---- systemd ----------------------------------------------------------------------------------- */
-
 void hf_notify(const char *state)
 {
     const char *name = getenv("NOTIFY_SOCKET");
@@ -28,10 +26,9 @@ void hf_notify(const char *state)
     if (len < 2 || len >= sizeof to.sun_path || (name[0] != '/' && name[0] != '@'))
         return;
     memcpy(to.sun_path, name, len);
+    /* An abstract socket: its name ends with the address, not with a NUL. */
     if (name[0] == '@')
-        to.sun_path[0] =
-            '\0'; /* an abstract socket: its name ends with the address, not with a NUL */
-
+        to.sun_path[0] = '\0';
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return;
@@ -57,33 +54,24 @@ int hf_notify_watchdog_ms(void)
     return ms > INT_MAX ? INT_MAX : (int)ms;
 }
 
-/* ---- log lines --------------------------------------------------------------------------------- */
-
 static atomic_uint n_lost;
-
-/* Is standard error a stream to the journal (JOURNAL_STREAM, systemd.exec(5))? */
-static bool is_journal(void)
-{
-    const char *journal = getenv("JOURNAL_STREAM");
-    struct stat st;
-    char own[64];
-    if (journal == NULL || fstat(STDERR_FILENO, &st) != 0)
-        return false;
-    (void)snprintf(own, sizeof own, "%llu:%llu", (unsigned long long)st.st_dev,
-                   (unsigned long long)st.st_ino);
-    return strcmp(journal, own) == 0;
-}
 
 static int format_front(enum hf_log_level level, char *out, size_t size)
 {
-    char now[HF_TIME_TEXT_MAX];
-    if (is_journal())
-        return snprintf(out, size, "<%d>", (int)level);
+    const char *journal = getenv("JOURNAL_STREAM"); /* systemd.exec(5): our standard error is it */
+    const char *name = level == HF_LOG_ERROR     ? "error"
+                       : level == HF_LOG_WARNING ? "warning"
+                                                 : "info";
+    struct stat st;
+    char own[64], now[HF_TIME_TEXT_MAX];
+    if (journal != NULL && fstat(STDERR_FILENO, &st) == 0) {
+        (void)snprintf(own, sizeof own, "%llu:%llu", (unsigned long long)st.st_dev,
+                       (unsigned long long)st.st_ino);
+        if (strcmp(journal, own) == 0)
+            return snprintf(out, size, "<%d>", (int)level);
+    }
     hf_time_format(time(NULL), now);
-    return snprintf(out, size, "%s %s %s: ", now, program_invocation_short_name,
-                    level == HF_LOG_ERROR     ? "error"
-                    : level == HF_LOG_WARNING ? "warning"
-                                              : "info");
+    return snprintf(out, size, "%s %s %s: ", now, program_invocation_short_name, name);
 }
 
 static bool write_line(const char *line, size_t len)

@@ -8,8 +8,6 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-/* ---- the socket as Mbed TLS wants it ------------------------------------------------------------ */
-
 static int io_failure(int otherwise)
 {
     if (errno == ECONNRESET || errno == EPIPE)
@@ -46,8 +44,6 @@ static int receive_some(void *ctx, unsigned char *data, size_t len)
     return is_not_ready() ? MBEDTLS_ERR_SSL_WANT_READ : io_failure(MBEDTLS_ERR_NET_RECV_FAILED);
 }
 
-/* ---- setting up --------------------------------------------------------------------------------- */
-
 enum hf_err hf_tls_io_setup(mbedtls_ssl_context *ssl, const mbedtls_ssl_config *config,
                             struct hf_tls_wire *wire, const struct hf_endpoint *peer,
                             struct hf_why *why)
@@ -56,8 +52,6 @@ enum hf_err hf_tls_io_setup(mbedtls_ssl_context *ssl, const mbedtls_ssl_config *
     mbedtls_ssl_set_bio(ssl, wire, send_some, receive_some, NULL);
     return HF_OK;
 }
-
-/* ---- waiting ------------------------------------------------------------------------------------ */
 
 enum hf_err hf_tls_io_wait(int code, const struct hf_tls_wire *wire, struct hf_why *why)
 {
@@ -87,8 +81,6 @@ enum hf_err hf_tls_io_handshake(mbedtls_ssl_context *ssl, const struct hf_tls_wi
         HF_TRY(err);
     }
 }
-
-/* ---- for a look ----------------------------------------------------------------------------------- */
 
 static enum hf_err wait_for(void *ctx, int code, struct hf_why *why)
 {

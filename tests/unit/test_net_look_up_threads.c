@@ -79,8 +79,11 @@ static enum hf_err look_up(const char *host, int limit_ms, struct addrinfo **out
 {
     struct hf_endpoint peer = {.port = 8883};
     struct hf_deadline deadline = hf_deadline_start(limit_ms, limit_ms);
+    struct hf_route route = {0};
     memcpy(peer.host, host, strlen(host) + 1);
-    return hf_look_up(&peer, &deadline, out, why);
+    HF_TRY(hf_route_find(&peer, &deadline, &route, why));
+    *out = route.addresses;
+    return HF_OK;
 }
 
 static void assert_not_answered(int limit_ms)

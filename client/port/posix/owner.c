@@ -1,6 +1,6 @@
 #include "client/port/posix/owner.h"
 
-#include "common/os/acl.h"
+#include "common/os/secret_file.h"
 #include "common/os/file_util.h"
 
 #include <errno.h>
