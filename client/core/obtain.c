@@ -2,7 +2,7 @@
 #include "client/core/refresh.h"
 #include "client/core/update.h"
 
-#include "common/base/percent.h"
+#include "common/base/hex.h"
 #include "common/bundle/policy.h"
 #include "common/json/json.h"
 

@@ -20,10 +20,3 @@ void hf_sha256_hex(struct hf_bytes data, char out[HF_SHA256_HEX_LEN])
     hf_sha256(data, digest);
     hf_hex_encode(digest, sizeof digest, out);
 }
-
-void hf_sha512_hex(struct hf_bytes data, char out[HF_SHA512_HEX_LEN])
-{
-    uint8_t digest[HF_SHA512_LEN];
-    hf_sha512(data, digest);
-    hf_hex_encode(digest, sizeof digest, out);
-}

@@ -12,6 +12,5 @@
 void hf_sha256(struct hf_bytes data, uint8_t out[HF_SHA256_LEN]);
 void hf_sha512(struct hf_bytes data, uint8_t out[HF_SHA512_LEN]);
 void hf_sha256_hex(struct hf_bytes data, char out[HF_SHA256_HEX_LEN]);
-void hf_sha512_hex(struct hf_bytes data, char out[HF_SHA512_HEX_LEN]);
 
 #endif

@@ -18,9 +18,9 @@ enum hf_err hf_fail(struct hf_why *why, enum hf_err code, const char *fmt, ...)
     va_end(args);
     if (written < 0)
         text[0] = '\0';
-    /* What an attacker wrote may be quoted, cut in the middle of a character. It must not steer a
-     * terminal, fake a second log line, or stop the sentence from being valid text. */
-    hf_text_disarm(text);
+    /* It may quote an attacker's text, cut in the middle of a character. That must not steer a
+     * terminal, fake a second log line, or make the sentence invalid UTF-8. */
+    hf_text_sanitize(text);
     why->code = code;
     memcpy(why->text, text, sizeof text);
     return code;
@@ -42,49 +42,29 @@ enum hf_err hf_fail_context(struct hf_why *why, const char *fmt, ...)
 
 const char *hf_err_name(enum hf_err code)
 {
-    switch (code) {
-    case HF_OK:
-        return "ok";
-    case HF_E_ARGUMENT:
-        return "argument";
-    case HF_E_MEMORY:
-        return "memory";
-    case HF_E_FORMAT:
-        return "format";
-    case HF_E_LIMIT:
-        return "limit";
-    case HF_E_SIGNATURE:
-        return "signature";
-    case HF_E_ROLLBACK:
-        return "rollback";
-    case HF_E_SAME_VERSION:
-        return "same-version";
-    case HF_E_EXPIRED:
-        return "expired";
-    case HF_E_HASH:
-        return "hash";
-    case HF_E_POLICY:
-        return "policy";
-    case HF_E_NOT_FOUND:
-        return "not-found";
-    case HF_E_NETWORK:
-        return "network";
-    case HF_E_TLS:
-        return "tls";
-    case HF_E_STORAGE:
-        return "storage";
-    case HF_E_SCHEMA:
-        return "schema";
-    case HF_E_BUSY:
-        return "busy";
-    case HF_E_KEY:
-        return "key";
-    case HF_E_STATE:
-        return "state";
-    case HF_E_UNTRUSTED:
-        return "untrusted";
-    case HF_E_POSTPONED:
-        return "postponed";
-    }
-    return "unknown";
+    static const char *const names[] = {
+        [HF_OK] = "ok",
+        [HF_E_ARGUMENT] = "argument",
+        [HF_E_MEMORY] = "memory",
+        [HF_E_FORMAT] = "format",
+        [HF_E_LIMIT] = "limit",
+        [HF_E_SIGNATURE] = "signature",
+        [HF_E_ROLLBACK] = "rollback",
+        [HF_E_SAME_VERSION] = "same-version",
+        [HF_E_EXPIRED] = "expired",
+        [HF_E_HASH] = "hash",
+        [HF_E_POLICY] = "policy",
+        [HF_E_NOT_FOUND] = "not-found",
+        [HF_E_NETWORK] = "network",
+        [HF_E_TLS] = "tls",
+        [HF_E_STORAGE] = "storage",
+        [HF_E_SCHEMA] = "schema",
+        [HF_E_BUSY] = "busy",
+        [HF_E_KEY] = "key",
+        [HF_E_STATE] = "state",
+        [HF_E_UNTRUSTED] = "untrusted",
+        [HF_E_POSTPONED] = "postponed",
+    };
+    size_t i = (size_t)code;
+    return i < sizeof names / sizeof names[0] ? names[i] : "unknown";
 }

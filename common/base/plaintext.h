@@ -1,4 +1,4 @@
-/* Text of others, which people are to read off a terminal. */
+/* Text from others: made safe for a terminal and for JSON. No I/O. */
 #ifndef HF_COMMON_BASE_PLAINTEXT_H
 #define HF_COMMON_BASE_PLAINTEXT_H
 
@@ -7,13 +7,13 @@
 /** Bytes of the byte order mark that some editors put before UTF-8; 0 without one. */
 size_t hf_plain_mark_len(struct hf_bytes text);
 
-/** Bytes of the UTF-8 character at `text`, which ends in NUL; 0 where there is none (also one that was
- *  cut), and for one that steers a terminal: a control character, a separator of lines, or what turns
- *  the direction of writing. */
+/** Bytes of the UTF-8 character at `text`, which ends in NUL. 0 for bytes that are no character,
+ *  also one that was cut, and for one that steers a terminal: a control character, a line
+ *  separator, or a change of the writing direction. */
 size_t hf_plain_char_len(const char *text);
 
 /** Put '?' for every byte that belongs to no such character. */
-void hf_text_disarm(char *text);
+void hf_text_sanitize(char *text);
 
 /**
  * Write `text` as what stands between the quotes of a JSON string: quotes, backslashes, control

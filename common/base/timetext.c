@@ -37,19 +37,14 @@ static void civil_from_days(int64_t days, int64_t *year, int *month, int *day)
     *year = year_of_era + era * 400 + (*month <= 2 ? 1 : 0);
 }
 
-static int days_in_month(int64_t year, int month)
-{
-    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
-    return month == 2 && is_leap ? 29 : days[month - 1];
-}
-
 bool hf_time_from_civil(int64_t year, int month, int day, int hour, int minute, int second,
                         int64_t *out_s)
 {
+    static const int month_days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
     if (year < 0 || year > YEAR_MAX || month < 1 || month > 12)
         return false;
-    if (day < 1 || day > days_in_month(year, month))
+    if (day < 1 || day > month_days[month - 1] + (month == 2 && is_leap))
         return false;
     if (hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59)
         return false;
@@ -96,12 +91,11 @@ bool hf_time_parse(const char *text, int64_t *out_s)
 
 bool hf_time_parse_lenient(const char *text, int64_t *out_s)
 {
+    char midnight[HF_TIME_TEXT_MAX];
     if (!matches(text, "dddd-dd-dd"))
         return hf_time_parse(text, out_s);
-    int year = number_at(text, 4);
-    if (year < YEAR_MIN)
-        return false;
-    return hf_time_from_civil(year, number_at(text + 5, 2), number_at(text + 8, 2), 0, 0, 0, out_s);
+    (void)snprintf(midnight, sizeof midnight, "%sT00:00:00Z", text);
+    return hf_time_parse(midnight, out_s);
 }
 
 bool hf_time_parse_last(const char *text, int64_t *out_s)
@@ -113,19 +107,14 @@ bool hf_time_parse_last(const char *text, int64_t *out_s)
     return true;
 }
 
-/* 0001-01-01 and the like stand in some certificates; text begins at 1970 as metadata does. */
-static int64_t clamp(int64_t time_s)
-{
-    if (time_s < 0)
-        return 0;
-    return time_s > LAST_SECOND ? LAST_SECOND : time_s;
-}
-
 void hf_time_format(int64_t time_s, char out[HF_TIME_TEXT_MAX])
 {
-    int64_t t = clamp(time_s);
+    /* Some certificates say 0001-01-01 and the like; text begins at 1970, as metadata does. */
+    int64_t t = time_s < 0 ? 0 : time_s;
     int64_t year;
     int month, day;
+    if (t > LAST_SECOND)
+        t = LAST_SECOND;
     civil_from_days(t / HF_DAY_S, &year, &month, &day);
     unsigned second_of_day = (unsigned)(t % HF_DAY_S);
     (void)snprintf(out, HF_TIME_TEXT_MAX, "%04u-%02u-%02uT%02u:%02u:%02uZ", (unsigned)year % 10000u,

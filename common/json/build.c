@@ -57,7 +57,7 @@ json_t *hf_json_plain(const char *text)
     struct hf_buf plain = {0};
     json_t *value = NULL;
     if (hf_buf_append_text(&plain, text) == HF_OK) {
-        hf_text_disarm((char *)plain.data);
+        hf_text_sanitize((char *)plain.data);
         value = json_string((const char *)plain.data);
     }
     hf_buf_free(&plain);

@@ -29,43 +29,32 @@ static int compare_keys(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-/* The keys of `object`, sorted: an owned array of borrowed strings. */
-static const char **sorted_keys(json_t *object)
+static enum hf_err write_object(json_t *object, struct hf_buf *out, struct hf_why *why)
 {
-    size_t n = json_object_size(object);
+    size_t n = json_object_size(object), n_keys = 0;
+    const char *key;
+    json_t *member;
     const char **keys = malloc((n == 0 ? 1 : n) * sizeof *keys);
     if (keys == NULL)
-        return NULL;
-    size_t i = 0;
-    for (void *it = json_object_iter(object); it != NULL; it = json_object_iter_next(object, it))
-        keys[i++] = json_object_iter_key(it);
-    qsort(keys, n, sizeof *keys, compare_keys);
-    return keys;
-}
-
-static enum hf_err write_members(const json_t *object, const char **keys, struct hf_buf *out,
-                                 struct hf_why *why)
-{
-    size_t n = json_object_size(object);
-    HF_TRY(hf_buf_append(out, "{", 1));
-    for (size_t i = 0; i < n; i++) {
-        if (i > 0)
-            HF_TRY(hf_buf_append(out, ",", 1));
-        HF_TRY(write_string(keys[i], strlen(keys[i]), out));
-        HF_TRY(hf_buf_append(out, ":", 1));
-        HF_TRY(write_value(json_object_get(object, keys[i]), out, why));
-    }
-    return hf_buf_append(out, "}", 1);
-}
-
-static enum hf_err write_object(const json_t *object, struct hf_buf *out, struct hf_why *why)
-{
-    const char **keys = sorted_keys(hf_json_iterable(object));
-    if (keys == NULL)
         return HF_E_MEMORY;
-    enum hf_err err = write_members(object, keys, out, why);
+    json_object_foreach(object, key, member)
+    {
+        keys[n_keys++] = key;
+    }
+    qsort(keys, n, sizeof *keys, compare_keys);
+    enum hf_err err = hf_buf_append(out, "{", 1);
+    for (size_t i = 0; i < n && err == HF_OK; i++) {
+        if (i > 0)
+            err = hf_buf_append(out, ",", 1);
+        if (err == HF_OK)
+            err = write_string(keys[i], strlen(keys[i]), out);
+        if (err == HF_OK)
+            err = hf_buf_append(out, ":", 1);
+        if (err == HF_OK)
+            err = write_value(json_object_get(object, keys[i]), out, why);
+    }
     free(keys);
-    return err;
+    return err == HF_OK ? hf_buf_append(out, "}", 1) : err;
 }
 
 static enum hf_err write_array(const json_t *array, struct hf_buf *out, struct hf_why *why)
@@ -86,7 +75,7 @@ static enum hf_err write_value(const json_t *value, struct hf_buf *out, struct h
 {
     switch (json_typeof(value)) {
     case JSON_OBJECT:
-        return write_object(value, out, why);
+        return write_object(hf_json_iterable(value), out, why);
     case JSON_ARRAY:
         return write_array(value, out, why);
     case JSON_STRING:
@@ -113,8 +102,6 @@ enum hf_err hf_json_canonical(const json_t *value, struct hf_buf *out, struct hf
         return hf_fail(why, HF_E_MEMORY, "out of memory while writing canonical JSON");
     return err;
 }
-
-/* ---- as a file -------------------------------------------------------------------------------- */
 
 static int append(const char *text, size_t len, void *out)
 {

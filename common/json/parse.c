@@ -7,8 +7,8 @@
 
 /*
  * What jansson allocates, in bytes, on a 64-bit system and with what malloc adds to each block: an
- * upper bound, which tests/attack/test_heap.c compares with the real allocations. An object begins with a
- * table of eight buckets, an array with eight places, and both double when they are full.
+ * upper bound, which tests/attack/test_heap.c compares with the real allocations. An object begins
+ * with a table of eight buckets, an array with eight places, and both double when they are full.
  */
 #define OBJECT_HEAP 272
 #define ARRAY_HEAP 160
@@ -18,7 +18,6 @@
 
 /* What the parser would have to build, counted without building it. */
 struct shape {
-    unsigned depth;
     unsigned depth_max;
     size_t n_objects;
     size_t n_arrays;
@@ -27,47 +26,38 @@ struct shape {
     size_t longest; /* string, in bytes */
 };
 
-static void count_byte(uint8_t c, struct shape *shape)
-{
-    if (c == '{' || c == '[') {
-        shape->n_objects += c == '{';
-        shape->n_arrays += c == '[';
-        if (++shape->depth > shape->depth_max)
-            shape->depth_max = shape->depth;
-    } else if ((c == '}' || c == ']') && shape->depth > 0) {
-        shape->depth--;
-    } else if (c == ',') {
-        shape->n_commas++;
-    }
-}
-
-/* Of a number or a word: a wrong one may be as long as the text. */
-static bool is_token_byte(uint8_t c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '+' ||
-           c == '-' || c == '.';
-}
-
 static struct shape measure(struct hf_bytes text)
 {
     struct shape shape = {0};
     bool in_string = false;
-    size_t begin = 0;
+    unsigned depth = 0;
+    size_t token = 0; /* where the string, number or word at hand begins */
     for (size_t i = 0; i < text.len; i++) {
         uint8_t c = text.data[i];
-        if (!in_string)
-            count_byte(c, &shape);
         if (in_string && c == '\\') {
             i++; /* whatever is escaped, it does not end the string */
         } else if (c == '"') {
             in_string = !in_string;
             shape.n_strings += in_string;
-            begin = i;
-        } else if (!in_string && !is_token_byte(c)) {
-            begin = i;
+            token = i;
+        } else if (!in_string) {
+            shape.n_objects += c == '{';
+            shape.n_arrays += c == '[';
+            shape.n_commas += c == ',';
+            if (c == '{' || c == '[')
+                depth++;
+            else if ((c == '}' || c == ']') && depth > 0)
+                depth--;
+            if (depth > shape.depth_max)
+                shape.depth_max = depth;
+            /* A wrong number or word may be as long as the text. */
+            bool is_token = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') ||
+                            (c >= 'a' && c <= 'z') || c == '+' || c == '-' || c == '.';
+            if (!is_token)
+                token = i;
         }
-        if (i - begin > shape.longest)
-            shape.longest = i - begin;
+        if (i - token > shape.longest)
+            shape.longest = i - token;
     }
     return shape;
 }
@@ -85,40 +75,29 @@ size_t hf_json_heap(struct hf_bytes text)
     return heap_of(&shape, text.len);
 }
 
-/* Looked at before the parser runs: it recurses, and it builds everything before it can be asked. */
-static enum hf_err check_shape(struct hf_bytes text, const char *what, size_t heap_max,
-                               struct hf_why *why)
+/* Before the parser runs: it recurses, and it builds everything before its caller can refuse. */
+static enum hf_err check_unparsed(struct hf_bytes text, const char *what, size_t heap_max,
+                                  struct hf_why *why)
 {
     struct shape shape = measure(text);
-    if (shape.depth_max > HF_JSON_DEPTH_MAX)
-        return hf_fail(why, HF_E_LIMIT, "%s nests deeper than %d levels; it is refused unread",
-                       what, HF_JSON_DEPTH_MAX);
-    if (heap_of(&shape, text.len) > heap_max)
-        return hf_fail(why, HF_E_LIMIT,
-                       "%s packs more values into %zu bytes than real metadata does: expected at "
-                       "most %zu bytes of memory for them, found %zu; it is refused unread",
-                       what, text.len, heap_max, heap_of(&shape, text.len));
-    return HF_OK;
-}
-
-/* The commonest thing that is no metadata: a login page answering for the server. */
-static bool looks_like_a_page(struct hf_bytes text)
-{
-    size_t i = 0;
-    while (i < text.len && (text.data[i] <= ' ' || text.data[i] > 0x7Eu))
-        i++;
-    return i < text.len && text.data[i] == '<';
-}
-
-static enum hf_err check_is_text(struct hf_bytes text, const char *what, struct hf_why *why)
-{
+    size_t heap = heap_of(&shape, text.len), i = 0;
     if (text.len == 0)
         return hf_fail(why, HF_E_FORMAT, "%s is empty, a JSON object was expected", what);
-    if (looks_like_a_page(text))
+    while (i < text.len && (text.data[i] <= ' ' || text.data[i] > 0x7Eu))
+        i++;
+    if (i < text.len && text.data[i] == '<') /* most often a login page answers for the server */
         return hf_fail(why, HF_E_FORMAT,
                        "%s should be JSON, a web page came instead; is there a login page between "
                        "this device and the server, or is the address wrong?",
                        what);
+    if (shape.depth_max > HF_JSON_DEPTH_MAX)
+        return hf_fail(why, HF_E_LIMIT, "%s nests deeper than %d levels; it is refused unread",
+                       what, HF_JSON_DEPTH_MAX);
+    if (heap > heap_max)
+        return hf_fail(why, HF_E_LIMIT,
+                       "%s packs more values into %zu bytes than real metadata does: expected at "
+                       "most %zu bytes of memory for them, found %zu; it is refused unread",
+                       what, text.len, heap_max, heap);
     return HF_OK;
 }
 
@@ -128,62 +107,39 @@ static bool numbers_are_whole(const json_t *value)
     size_t index;
     const char *key;
     json_t *member;
-    switch (json_typeof(value)) {
-    case JSON_REAL:
+    if (json_is_real(value))
         return false;
-    case JSON_OBJECT:
-        json_object_foreach(hf_json_iterable(value), key, member)
-        {
-            if (!numbers_are_whole(member))
-                return false;
-        }
-        return true;
-    case JSON_ARRAY:
-        json_array_foreach(value, index, member)
-        {
-            if (!numbers_are_whole(member))
-                return false;
-        }
-        return true;
-    case JSON_INTEGER:
-    case JSON_STRING:
-    case JSON_TRUE:
-    case JSON_FALSE:
-    case JSON_NULL:
-        return true;
+    json_object_foreach(hf_json_iterable(value), key, member)
+    {
+        if (!numbers_are_whole(member))
+            return false;
     }
-    return false;
+    json_array_foreach(value, index, member)
+    {
+        if (!numbers_are_whole(member))
+            return false;
+    }
+    return true;
 }
 
-/* Why the text is no JSON. jansson's own sentences quote the text, which is not verified. */
+/* Why the text is not JSON. jansson's own sentences quote the text, which is not verified. */
 static const char *syntax_fault(const json_error_t *at)
 {
-    switch (json_error_code(at)) {
-    case json_error_invalid_utf8:
-        return "it is not valid UTF-8";
-    case json_error_premature_end_of_input:
-        return "it ends too early";
-    case json_error_end_of_input_expected:
-        return "something follows the object";
-    case json_error_null_character:
-    case json_error_null_byte_in_key:
-        return "a string holds a NUL character";
-    case json_error_duplicate_key:
-        return "an object has the same key twice";
-    case json_error_numeric_overflow:
-        return "a number is too large";
-    case json_error_unknown:
-    case json_error_out_of_memory:
-    case json_error_stack_overflow:
-    case json_error_cannot_open_file:
-    case json_error_invalid_argument:
-    case json_error_invalid_syntax:
-    case json_error_invalid_format:
-    case json_error_wrong_type:
-    case json_error_null_value:
-    case json_error_item_not_found:
-    case json_error_index_out_of_range:
-        break;
+    static const struct {
+        enum json_error_code code;
+        const char *fault;
+    } faults[] = {
+        {json_error_invalid_utf8, "it is not valid UTF-8"},
+        {json_error_premature_end_of_input, "it ends too early"},
+        {json_error_end_of_input_expected, "something follows the object"},
+        {json_error_null_character, "a string holds a NUL character"},
+        {json_error_null_byte_in_key, "a string holds a NUL character"},
+        {json_error_duplicate_key, "an object has the same key twice"},
+        {json_error_numeric_overflow, "a number is too large"},
+    };
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        if (faults[i].code == json_error_code(at))
+            return faults[i].fault;
     }
     return "wrong syntax";
 }
@@ -204,8 +160,7 @@ enum hf_err hf_json_parse_object(struct hf_bytes text, const char *what, json_t 
 enum hf_err hf_json_parse_within(struct hf_bytes text, const char *what, size_t heap_max,
                                  json_t **out, struct hf_why *why)
 {
-    HF_TRY(check_is_text(text, what, why));
-    HF_TRY(check_shape(text, what, heap_max, why));
+    HF_TRY(check_unparsed(text, what, heap_max, why));
     json_error_t at;
     json_t *value = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &at);
     if (value == NULL) {
@@ -221,12 +176,11 @@ enum hf_err hf_json_parse_within(struct hf_bytes text, const char *what, size_t 
         err = hf_fail(why, HF_E_FORMAT,
                       "%s holds a number that is not whole; what is signed has whole ones only",
                       what);
-    if (err != HF_OK) {
+    if (err == HF_OK)
+        *out = value;
+    else
         json_decref(value);
-        return err;
-    }
-    *out = value;
-    return HF_OK;
+    return err;
 }
 
 enum hf_err hf_json_get_text(const json_t *object, const char *key, const char *what,

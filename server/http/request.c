@@ -1,6 +1,6 @@
 #include "server/http/request.h"
 
-#include "common/base/percent.h"
+#include "common/base/hex.h"
 
 #include <arpa/inet.h>
 #include <string.h>

@@ -5,7 +5,7 @@
 #include "tests/support/check.h"
 
 #include "common/base/limits.h"
-#include "common/base/percent.h"
+#include "common/base/hex.h"
 #include "common/bundle/policy.h"
 #include "common/bundle/pem.h"
 #include "common/json/json.h"

@@ -76,8 +76,8 @@ enum hf_err hf_findings_add(struct hf_findings *f, enum hf_lint_code code, const
         return hf_fail(why, HF_E_MEMORY, "out of memory for what lint found");
     }
     /* Names of files and of servers are in it, for terminals and for JSON. */
-    hf_text_disarm(finding.where);
-    hf_text_disarm(finding.sentence);
+    hf_text_sanitize(finding.where);
+    hf_text_sanitize(finding.sentence);
     f->items[f->n_items++] = finding;
     return HF_OK;
 }
