@@ -2,7 +2,7 @@
 
 #include "common/base/limits.h"
 #include "common/bundle/policy.h"
-#include "common/bundle/x509_name.h"
+#include "common/bundle/x509.h"
 #include "common/chain/words.h"
 
 #include <mbedtls/platform.h>
@@ -41,7 +41,7 @@ static enum hf_err subject_hash_of(struct hf_bytes der, size_t number, uint64_t 
     int ret = mbedtls_x509_crt_parse_der_nocopy(&crt, der.data, der.len);
     bool is_whole = ret == 0 && crt.raw.len == der.len;
     if (is_whole)
-        *out = hf_name_hash(&crt.subject);
+        *out = hf_x509_name_hash(&crt.subject);
     mbedtls_x509_crt_free(&crt);
     if (ret == MBEDTLS_ERR_X509_ALLOC_FAILED)
         return hf_fail(why, HF_E_MEMORY, "out of memory while swapping the trust store");
@@ -166,7 +166,7 @@ bool hf_anchors_has_usable(const struct hf_anchors *anchors, int64_t now_s)
 static const struct entry *find(const struct hf_anchors *anchors, const mbedtls_x509_name *subject,
                                 const struct entry **end)
 {
-    uint64_t hash = hf_name_hash(subject);
+    uint64_t hash = hf_x509_name_hash(subject);
     size_t low = 0, high = anchors->n_entries;
 
     while (low < high) {

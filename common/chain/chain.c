@@ -1,6 +1,6 @@
 #include "common/chain/chain.h"
 
-#include "common/bundle/x509_usage.h"
+#include "common/bundle/x509.h"
 #include "common/chain/clock.h"
 
 #include <mbedtls/oid.h>

@@ -3,8 +3,7 @@
 #include "common/base/timetext.h"
 #include "common/bundle/cert.h"
 #include "common/bundle/policy.h"
-#include "common/bundle/x509_name.h"
-#include "common/bundle/x509_usage.h"
+#include "common/bundle/x509.h"
 
 #include <mbedtls/oid.h>
 
@@ -103,7 +102,7 @@ static void append_mismatch(const mbedtls_x509_crt *crt, const char *host, char 
 
 static bool is_issuer_by_name(const mbedtls_x509_crt *issuer, const mbedtls_x509_crt *child)
 {
-    return hf_name_hash(&issuer->subject) == hf_name_hash(&child->issuer);
+    return hf_x509_name_hash(&issuer->subject) == hf_x509_name_hash(&child->issuer);
 }
 
 /* The issuer of `crt` that the server sent, and whether it was sent behind `crt`: Mbed TLS looks for

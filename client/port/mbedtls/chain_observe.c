@@ -1,5 +1,5 @@
 #include "client/port/mbedtls/trust_store_internal.h"
-#include "common/bundle/x509_name.h"
+#include "common/bundle/x509.h"
 #include "common/chain/clock.h"
 
 #include <stdio.h>
@@ -9,7 +9,7 @@
 struct verify_ctx {
     const struct hf_chain *chain;
     struct hf_chain_context context;
-    uint64_t issuers[HF_CHAIN_CERTS_MAX]; /* of the chain's certificates, by hf_name_hash */
+    uint64_t issuers[HF_CHAIN_CERTS_MAX]; /* of the chain's certificates, by hf_x509_name_hash */
 };
 
 static bool hash_name(struct hf_bytes der, bool of_issuer, uint64_t *out)
@@ -19,7 +19,7 @@ static bool hash_name(struct hf_bytes der, bool of_issuer, uint64_t *out)
     mbedtls_x509_crt_init(&crt);
     bool is_read = mbedtls_x509_crt_parse_der_nocopy(&crt, der.data, der.len) == 0;
     if (is_read)
-        *out = hf_name_hash(of_issuer ? &crt.issuer : &crt.subject);
+        *out = hf_x509_name_hash(of_issuer ? &crt.issuer : &crt.subject);
     mbedtls_x509_crt_free(&crt);
     return is_read;
 }
