@@ -114,7 +114,7 @@ enum hf_err hf_bundle_check_begin(const struct hf_repo_bundles *bundles, const c
     for (size_t i = 0; i < bundles->n_items; i++) {
         const char *other = bundles->items[i].description.set;
         has_set = has_set || strcmp(other, set) == 0;
-        near = near == NULL && hf_cli_is_slip(set, other) ? other : near;
+        near = near == NULL && hf_cli_is_typo(set, other) ? other : near;
     }
     if (!has_set && near != NULL)
         return hf_fail(why, HF_E_POLICY,
@@ -129,7 +129,7 @@ enum hf_err hf_bundle_check_begin(const struct hf_repo_bundles *bundles, const c
     for (size_t i = 0; i < n_profiles; i++) {
         if (strcmp(profiles[i], profile) == 0)
             return HF_OK;
-        near = near == NULL && hf_cli_is_slip(profile, profiles[i]) ? profiles[i] : near;
+        near = near == NULL && hf_cli_is_typo(profile, profiles[i]) ? profiles[i] : near;
     }
     if (near != NULL)
         return hf_fail(why, HF_E_POLICY,
