@@ -57,7 +57,7 @@ static enum hf_err commit_new(struct hf_client *c, struct hf_candidate *cand, st
     const struct hf_bundle_record *new = &cand->record;
     struct hf_trial *trial = &c->state.trial;
     /* A version that follows one on trial: the confirmed one stays what the device rolls back to. */
-    const bool is_active_on_trial = trial->version > 0;
+    const bool is_active_on_trial = trial->version >= 0;
     const size_t n = cand->bundle.n_anchors;
     char from[24] = "none", text[HF_WHY_MAX];
 
@@ -77,7 +77,7 @@ static enum hf_err commit_new(struct hf_client *c, struct hf_candidate *cand, st
     if (err == HF_OK)
         err = hf_journal(c, HF_LEVEL_INFO, "swap", text, why);
     hf_candidate_raise_limits(cand, new->version);
-    *trial = (struct hf_trial){0};
+    *trial = (struct hf_trial){.version = -1};
     if ((cand->has_active || is_active_on_trial) && !cand->is_active_of_former_keys)
         *trial = (struct hf_trial){.version = new->version, .last_uptime_ms = trial_clock_ms(c)};
     return hf_state_end(c, err, why);
@@ -107,7 +107,7 @@ static enum hf_err confirm(struct hf_client *c, const char *reason, struct hf_wh
     (void)snprintf(text, sizeof text, "confirmed %s/%s %lld: %s", c->set, c->profile,
                    (long long)c->state.trial.version, reason);
     HF_TRY(hf_state_begin(c, why));
-    c->state.trial = (struct hf_trial){0};
+    c->state.trial = (struct hf_trial){.version = -1};
     return hf_state_end(c, hf_journal(c, HF_LEVEL_INFO, "confirmed", text, why), why);
 }
 
@@ -155,7 +155,7 @@ static enum hf_err roll_back(struct hf_client *c, const char *reason, struct hf_
     err = reject_active(c, why);
     if (err == HF_OK)
         err = store->restore_previous(store->ctx, why);
-    c->state.trial = (struct hf_trial){0};
+    c->state.trial = (struct hf_trial){.version = -1};
     (void)snprintf(text, sizeof text, "rolled back %s/%s %lld, never to be taken again: %.400s",
                    c->set, c->profile, (long long)version, reason);
     if (err == HF_OK)
@@ -223,7 +223,7 @@ enum hf_err hf_trial_check(struct hf_client *c, int64_t *rejected, struct hf_why
     struct hf_trial *trial = &c->state.trial;
     struct hf_judgement judgement;
 
-    if (trial->version == 0)
+    if (trial->version < 0)
         return HF_OK;
     count_time(c, trial);
     if (c->ports.endpoints.n_endpoints == 0)
@@ -253,7 +253,7 @@ enum hf_err hf_trial_check(struct hf_client *c, int64_t *rejected, struct hf_why
 
 enum hf_err hf_trial_refreshed(struct hf_client *c, struct hf_why *why)
 {
-    if (c->state.trial.version == 0 || c->ports.endpoints.n_endpoints > 0 || c->awaits_confirm ||
+    if (c->state.trial.version < 0 || c->ports.endpoints.n_endpoints > 0 || c->awaits_confirm ||
         c->waives_validation)
         return HF_OK;
     return confirm(c, "the repository was reached with it", why);
@@ -266,7 +266,7 @@ enum hf_err hf_client_confirm(struct hf_client *client, struct hf_why *why)
     struct hf_why own = {0};
 
     hf_state_load(client);
-    if (client->state.trial.version == 0)
+    if (client->state.trial.version < 0)
         return HF_OK;
     return hf_report(why, &own, confirm(client, "the application says that it works", &own));
 }
@@ -277,7 +277,7 @@ enum hf_err hf_client_reject(struct hf_client *client, const char *reason, struc
     char text[HF_WHY_MAX];
 
     hf_state_load(client);
-    if (client->state.trial.version == 0)
+    if (client->state.trial.version < 0)
         return hf_fail(why, HF_E_STATE,
                        "no bundle is on trial, so there is none to reject; what was confirmed is "
                        "replaced by publishing a newer version");

@@ -125,7 +125,7 @@ enum hf_err hf_client_open(const struct hf_ports *ports, const struct hf_client_
      * elsewhere, and the update will say what is wrong. */
     if (err != HF_OK)
         hf_log(c, HF_LEVEL_WARNING, "the root metadata cannot be read: %s", own.text);
-    hf_state_load_at_open(c);
+    hf_state_load(c);
     hf_mirrors_init(c);
     hf_active_store_load(c);
     *out = c;
@@ -144,7 +144,7 @@ enum hf_err hf_client_configure(struct hf_client *client, const struct hf_ports 
     next.last_check = client->last_check;
     next.loaded_version = client->loaded_version;
     memcpy(next.loaded_sha256, client->loaded_sha256, sizeof next.loaded_sha256);
-    hf_state_load_at_open(&next);
+    hf_state_load(&next);
     hf_mirrors_init(&next);
     hf_client_clear(client);
     *client = next;

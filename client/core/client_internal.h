@@ -92,7 +92,7 @@ void hf_clock_doubt(const struct hf_client *c, struct hf_why *why);
 HF_MUST_USE enum hf_err hf_role_keys_identity(const struct hf_root *root, enum hf_top_role role,
                                               char out[HF_SHA256_HEX_LEN], struct hf_why *why);
 
-/* ---- state.c --------------------------------------------------------------------------------- */
+/* ---- store.c --------------------------------------------------------------------------------- */
 
 /** One line to the log port. */
 void hf_log(const struct hf_client *c, enum hf_level level, const char *fmt, ...) HF_PRINTF(3, 4);

@@ -120,7 +120,7 @@ static void plan_for_trial(const struct hf_trial *trial, struct plan *plan)
 {
     const int64_t interval_s = trial->up_s < HF_DAY_S ? TRIAL_S : TRIAL_LONG_S;
 
-    if (trial->version == 0 || plan->interval_s <= interval_s)
+    if (trial->version < 0 || plan->interval_s <= interval_s)
         return;
     plan->interval_s = interval_s;
     (void)snprintf(plan->reason, sizeof plan->reason, "version %" PRId64 " is on trial",

@@ -44,7 +44,7 @@ struct hf_version_limits {
 
 /* The bundle on trial. */
 struct hf_trial {
-    int64_t version; /* the active bundle's; 0: no trial */
+    int64_t version; /* the active bundle's; -1: no trial */
     int64_t up_s;    /* of the device's own uptime, so far */
     int64_t last_uptime_ms;
     int64_t n_starts; /* of the device, seen so far; absent before there was that count */
@@ -133,15 +133,10 @@ struct hf_device_state {
 
 /** Everything as it is stored now. A clock floor that cannot be read stays what it was. */
 void hf_state_load(struct hf_client *c);
-/** Only the clock floor and what is known of the mirrors. */
-void hf_state_load_at_open(struct hf_client *c);
 
 /** The limits of a set and profile: those of the configured one, or others, loaded now. */
 struct hf_version_limits *hf_state_limits_of(struct hf_client *c, const char *set,
                                              const char *profile);
-
-struct hf_endpoint_state *hf_state_endpoint(struct hf_client *c, size_t endpoint,
-                                            enum hf_key_type type);
 
 /** Part of a factory reset's transaction: everything but the clock floor and the limits of bundle
  *  versions, of all endpoints there may have been. */
@@ -152,5 +147,36 @@ HF_MUST_USE enum hf_err hf_state_begin(struct hf_client *c, struct hf_why *why);
 /** End it. If `err` is HF_OK, the changes of the state are saved too, and all is committed. Otherwise, or
  *  if that fails, nothing is written and the state is what is stored. */
 HF_MUST_USE enum hf_err hf_state_end(struct hf_client *c, enum hf_err err, struct hf_why *why);
+
+/* ---- store.c: one stored text ---------------------------------------------------------------- */
+
+#define HF_VALUE_TEXT_MAX                                                                          \
+    2048 /* of a value, with its NUL: an endpoint's is the longest, with 1,700 */
+#define HF_VALUE_NAME_MAX 64 /* of a value, by the port */
+
+/** Hash of a stored text. Not against attackers, who could only keep a value from changing. */
+uint64_t hf_value_hash(const char *text);
+/** At least `n_least` and at most `n_most` whole numbers; several are counts and times that are added to.
+ *  Returns what follows, NULL if they are not there. */
+const char *hf_value_parse_numbers(const char *text, int64_t *out, size_t n_least, size_t n_most);
+/** Empty if there is none; cut if it is too long to be one of ours. */
+HF_MUST_USE enum hf_err hf_value_load(struct hf_client *c, const char *name,
+                                      char out[HF_VALUE_TEXT_MAX], struct hf_why *why);
+/** Save a text unless it is what is stored: flash wears out. */
+HF_MUST_USE enum hf_err hf_value_save(struct hf_client *c, const char *name, const char *text,
+                                      uint64_t *stored, struct hf_why *why);
+/** Once for all values: most likely the whole store cannot be read. */
+void hf_value_log_unread(const struct hf_client *c, const char *name, const struct hf_why *why,
+                         bool *has_failed);
+
+/* ---- state_endpoints.c ----------------------------------------------------------------------- */
+
+struct hf_endpoint_state *hf_state_endpoint(struct hf_client *c, size_t endpoint,
+                                            enum hf_key_type type);
+
+void hf_state_load_endpoint(struct hf_client *c, size_t endpoint, int type, bool *has_failed);
+HF_MUST_USE enum hf_err hf_state_save_endpoint(struct hf_client *c, size_t endpoint, int type,
+                                               struct hf_why *why);
+HF_MUST_USE enum hf_err hf_state_forget_endpoints(struct hf_client *c, struct hf_why *why);
 
 #endif

@@ -90,7 +90,7 @@ static void describe_state(const struct hf_client *c, struct hf_status *out)
     out->failed_validations = s->failures.n_checks;
     out->last_recovery_s = s->last_recovery_s;
     out->has_recovered = strcmp(s->last_recovery, "helped") == 0;
-    if (s->trial.version == 0)
+    if (s->trial.version < 0)
         return;
     if (c->awaits_confirm)
         waits_for = "the application (holdfast confirm, or reject)";

@@ -103,7 +103,7 @@ def device(tmp_path, roots):
 
 
 def has_seen(device, *roots):
-    """As a check writes it down (client/core/state.c)."""
+    """As a check writes it down (client/core/state_endpoints.c)."""
     now = int(NOW.replace(tzinfo=datetime.timezone.utc).timestamp())
     words = [ENDPOINT, now, now - 30 * 86400, now + 60 * 86400, *(root.spki_sha256 for root in roots)]
     with sqlite3.connect(device.database) as connection:
