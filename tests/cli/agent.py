@@ -52,11 +52,13 @@ def refused(*args, code=1, **how):
 
 
 def tree(top):
-    """Every file, folder and link at and below `top`: mode and content."""
+    """Every file, folder and link at and below `top`: mode and content. Not the content of SQLite's shared
+    memory, which each first open of the database rebuilds, for reading too."""
     top = Path(top)
     seen = {}
     for path in [top, *sorted(top.rglob("*"))] if top.exists() else []:
-        what = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
+        is_read = path.is_file() and path.name != "holdfast.db-shm"
+        what = os.readlink(path) if path.is_symlink() else path.read_bytes() if is_read else None
         seen[str(path)] = (path.lstat().st_mode, what)
     return seen
 
