@@ -19,8 +19,6 @@
     "supported are RSA, P-256, P-384 and P-521 keys, signed with RSA or ECDSA and SHA-2, and no "  \
     "critical extension such as nameConstraints"
 
-/* ---- words -------------------------------------------------------------------------------------- */
-
 /* Errors of X.509, and of the keys in certificates, which Mbed TLS adds one of ASN.1 to. */
 static bool is_about_certificate(int code)
 {
@@ -91,8 +89,6 @@ enum hf_err hf_handshake_fail(int code, struct hf_why *why)
     }
 }
 
-/* ---- the certificate at fault ------------------------------------------------------------------- */
-
 /* A length of `n_octets` and as many bytes. */
 static bool take(struct hf_bytes *in, size_t n_octets, struct hf_bytes *out)
 {
@@ -161,8 +157,6 @@ bool hf_handshake_has_leaf(const mbedtls_ssl_context *ssl, const mbedtls_x509_cr
            (der.len >= crt->raw.len && memcmp(der.data, crt->raw.p, crt->raw.len) == 0);
 }
 
-/* ---- setting up --------------------------------------------------------------------------------- */
-
 enum hf_err hf_handshake_config(mbedtls_ssl_config *config, struct hf_why *why)
 {
     int code;
@@ -191,8 +185,6 @@ enum hf_err hf_handshake_setup(mbedtls_ssl_context *ssl, const mbedtls_ssl_confi
     return code == 0 ? HF_OK : hf_handshake_fail(code, why);
 }
 
-/* ---- what was agreed on ------------------------------------------------------------------------- */
-
 const char *hf_handshake_cipher_suite(const mbedtls_ssl_context *ssl)
 {
     /* Moved at the end of a handshake. Mbed TLS has no getter for one that did not get there. */
@@ -216,21 +208,20 @@ unsigned hf_handshake_key_usage(const mbedtls_ssl_context *ssl)
     return MBEDTLS_X509_KU_DIGITAL_SIGNATURE; /* all others sign, in TLS 1.3 too */
 }
 
-/* ---- what was proved ---------------------------------------------------------------------------- */
-
-/** In TLS 1.2 with an ephemeral exchange the ServerKeyExchange is signed. */
-static bool has_proved_key_12(const mbedtls_ssl_context *ssl)
+bool hf_handshake_has_proved_key(mbedtls_ssl_context *ssl)
 {
     const char *suite = hf_handshake_cipher_suite(ssl);
+    int state = ssl->MBEDTLS_PRIVATE(state);
 
-    return (strncmp(suite, "TLS-ECDHE-", 10) == 0 || strncmp(suite, "TLS-DHE-", 8) == 0) &&
-           ssl->MBEDTLS_PRIVATE(state) > MBEDTLS_SSL_SERVER_KEY_EXCHANGE;
-}
-
-/** In TLS 1.3 the server's Finished comes behind its signature, and before anything of the client's. */
-static bool has_proved_key_13(const mbedtls_ssl_context *ssl)
-{
-    switch (ssl->MBEDTLS_PRIVATE(state)) {
+    if (mbedtls_ssl_is_handshake_over(ssl))
+        return true;
+    /* In TLS 1.2 with an ephemeral exchange the ServerKeyExchange is signed. */
+    if (mbedtls_ssl_get_version_number(ssl) == MBEDTLS_SSL_VERSION_TLS1_2)
+        return (strncmp(suite, "TLS-ECDHE-", 10) == 0 || strncmp(suite, "TLS-DHE-", 8) == 0) &&
+               state > MBEDTLS_SSL_SERVER_KEY_EXCHANGE;
+    /* In TLS 1.3 the server's Finished comes behind its signature, and before anything of the
+     * client's. */
+    switch (state) {
     case MBEDTLS_SSL_CLIENT_CCS_AFTER_SERVER_FINISHED:
     case MBEDTLS_SSL_CLIENT_CERTIFICATE:
     case MBEDTLS_SSL_CLIENT_CERTIFICATE_VERIFY:
@@ -241,15 +232,6 @@ static bool has_proved_key_13(const mbedtls_ssl_context *ssl)
     default:
         return false;
     }
-}
-
-bool hf_handshake_has_proved_key(mbedtls_ssl_context *ssl)
-{
-    if (mbedtls_ssl_is_handshake_over(ssl))
-        return true;
-    return mbedtls_ssl_get_version_number(ssl) == MBEDTLS_SSL_VERSION_TLS1_2
-               ? has_proved_key_12(ssl)
-               : has_proved_key_13(ssl);
 }
 
 bool hf_handshake_has_proved_chain(mbedtls_ssl_context *ssl)

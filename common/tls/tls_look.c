@@ -16,8 +16,6 @@ struct session {
     bool is_refused;       /* by the client */
 };
 
-/* ---- the chain ---------------------------------------------------------------------------------- */
-
 static int no_anchors(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_crt **out)
 {
     (void)ctx;
@@ -26,58 +24,44 @@ static int no_anchors(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_crt
     return 0;
 }
 
-static int take_down(struct session *s, const mbedtls_x509_crt *sent)
+/* A verify callback; at depth 0 `crt` is the list of all that the server sent, which is taken down. */
+static int verify(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
-    if (!hf_handshake_has_leaf(&s->ssl, sent)) {
+    struct session *s = ctx;
+    const struct hf_tls_look_client *client = s->request->client;
+
+    if (client != NULL) {
+        int code = client->verify(client->ctx, crt, depth, flags);
+        s->is_refused = s->is_refused || code != 0 || *flags != 0;
+        if (code != 0)
+            return code;
+    }
+    if (depth != 0)
+        return 0;
+    if (!hf_handshake_has_leaf(&s->ssl, crt)) {
         hf_handshake_name_certificate(&s->ssl, &s->failure);
         return MBEDTLS_ERR_X509_FATAL_ERROR;
     }
-    for (; sent != NULL; sent = sent->next)
+    for (const mbedtls_x509_crt *sent = crt; sent != NULL; sent = sent->next)
         if (hf_chain_add(&s->chain, (struct hf_bytes){sent->raw.p, sent->raw.len}, &s->failure) !=
             HF_OK)
             return MBEDTLS_ERR_X509_FATAL_ERROR;
     return 0;
 }
 
-/* Verify callbacks; at depth 0 `crt` is the list of all that the server sent. */
-
-static int judge_nothing(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
-{
-    (void)flags;
-    return depth == 0 ? take_down(ctx, crt) : 0;
-}
-
-static int judge(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
-{
-    struct session *s = ctx;
-    const struct hf_tls_look_client *client = s->request->client;
-    int code = client->verify(client->ctx, crt, depth, flags);
-
-    s->is_refused = s->is_refused || code != 0 || *flags != 0;
-    return code == 0 && depth == 0 ? take_down(s, crt) : code;
-}
-
-/* ---- the handshake ------------------------------------------------------------------------------ */
-
-/** The anchors to trust, and the client certificate to show. */
-static enum hf_err configure(struct session *s, struct hf_why *why)
-{
-    const struct hf_tls_look_client *client = s->request->client;
-
-    HF_TRY(hf_handshake_config(&s->config, why));
-    if (client != NULL)
-        return client->configure(client->ctx, &s->config, why);
-    mbedtls_ssl_conf_authmode(&s->config, MBEDTLS_SSL_VERIFY_OPTIONAL);
-    mbedtls_ssl_conf_ca_cb(&s->config, no_anchors, NULL);
-    return HF_OK;
-}
-
 static enum hf_err set_up(struct session *s, struct hf_why *why)
 {
     const struct hf_tls_look_request *request = s->request;
+    const struct hf_tls_look_client *client = request->client;
     int code = 0;
 
-    HF_TRY(configure(s, why));
+    HF_TRY(hf_handshake_config(&s->config, why));
+    if (client != NULL) {
+        HF_TRY(client->configure(client->ctx, &s->config, why));
+    } else {
+        mbedtls_ssl_conf_authmode(&s->config, MBEDTLS_SSL_VERIFY_OPTIONAL);
+        mbedtls_ssl_conf_ca_cb(&s->config, no_anchors, NULL);
+    }
     hf_tls_offer_set(&s->config, request->offer);
     s->alpn[0] = request->alpn;
     if (request->alpn != NULL)
@@ -86,28 +70,22 @@ static enum hf_err set_up(struct session *s, struct hf_why *why)
         return hf_handshake_fail(code, why);
     HF_TRY(hf_handshake_setup(&s->ssl, &s->config, request->server, why));
     mbedtls_ssl_set_bio(&s->ssl, s->carrier->ctx, s->carrier->send, s->carrier->receive, NULL);
-    mbedtls_ssl_set_verify(&s->ssl, request->client != NULL ? judge : judge_nothing, s);
+    mbedtls_ssl_set_verify(&s->ssl, verify, s);
     return HF_OK;
 }
 
-static enum hf_err shake_hands(struct session *s, struct hf_why *why)
+static enum hf_err shake_hands(struct session *s, struct hf_tls_look_result *out,
+                               struct hf_why *why)
 {
+    enum hf_err err = HF_OK;
+    struct hf_why end = {0};
     int code;
 
-    while ((code = mbedtls_ssl_handshake(&s->ssl)) != 0) {
-        enum hf_err err = s->carrier->wait(s->carrier->ctx, code, why);
+    while (err == HF_OK && (code = mbedtls_ssl_handshake(&s->ssl)) != 0) {
+        err = s->carrier->wait(s->carrier->ctx, code, &end);
         if (err == HF_E_TLS)
-            hf_handshake_name_certificate(&s->ssl, why);
-        HF_TRY(err);
+            hf_handshake_name_certificate(&s->ssl, &end);
     }
-    return HF_OK;
-}
-
-static enum hf_err look(struct session *s, struct hf_tls_look_result *out, struct hf_why *why)
-{
-    struct hf_why end = {0};
-    enum hf_err err = shake_hands(s, &end);
-
     if (s->failure.code != HF_OK)
         return hf_fail(why, s->failure.code, "%s", s->failure.text);
     if (s->is_refused)
@@ -130,13 +108,12 @@ enum hf_err hf_tls_look(const struct hf_tls_look_request *request,
                         struct hf_why *why)
 {
     struct session s = {.request = request, .carrier = carrier};
-    enum hf_err err;
 
     mbedtls_ssl_init(&s.ssl);
     mbedtls_ssl_config_init(&s.config);
-    err = set_up(&s, why);
+    enum hf_err err = set_up(&s, why);
     if (err == HF_OK)
-        err = look(&s, out, why);
+        err = shake_hands(&s, out, why);
     (void)mbedtls_ssl_close_notify(&s.ssl); /* where there is a session */
     mbedtls_ssl_free(&s.ssl);
     mbedtls_ssl_config_free(&s.config);
