@@ -252,7 +252,7 @@ static const struct hf_cli_option options[] = {
     {"ca", 0, HF_CLI_TEXT, AT(ca), "use the certificates in this PEM file", "FILE"},
     {"servername", 0, HF_CLI_TEXT, AT(server_name),
      "the name to ask for (SNI) and to expect, if it is not HOST", "NAME"},
-    {"at", 0, HF_CLI_TEXT, AT(at), "judge as of that time instead of now",
+    {"at", 0, HF_CLI_TEXT, AT(at), "validate as of that time instead of now",
      "YYYY-MM-DD[THH:MM:SSZ]"},
     {"tls12", 0, HF_CLI_FLAG, AT(is_tls12), "offer TLS 1.2 only", NULL},
     {"legacy-ciphers", 0, HF_CLI_FLAG, AT(has_legacy_ciphers),

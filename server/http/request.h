@@ -64,7 +64,7 @@ void hf_request_parser_init(llhttp_t *parser);
 
 /**
  * Make `request` empty, ready for the first byte of a head. `parser` writes into it from now on. A body may be
- * `body_max` bytes long, and a request tells its length before (else 411, RFC 9110, 15.5.12). 0: a body
+ * `body_max` bytes long, and a request must state its length first (else 411, RFC 9110, 15.5.12). 0: a body
  * is refused, with 413, or with 405 where only another method than GET and HEAD would bring one.
  */
 void hf_request_begin(struct hf_request *request, llhttp_t *parser, size_t body_max);

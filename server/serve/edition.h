@@ -14,7 +14,7 @@
 
 #define HF_ETAG_LEN 66 /* 64 hexadecimal digits in quotes */
 
-/** What tells, without reading, that a file on disk is still the one that was read. */
+/** Shows, without reading it, that a file on disk is still the one that was read. */
 struct hf_file_mark {
     dev_t device;
     ino_t inode;
@@ -101,7 +101,7 @@ void hf_edition_skip(struct hf_edition *e, const char *name, const char *kind);
 /** HF_E_NOT_FOUND: `name` is missing, or it or one of its folders was skipped, and as what. */
 HF_MUST_USE enum hf_err hf_edition_fail_missing(const struct hf_edition *e, const char *name,
                                                 struct hf_why *why);
-/** Sort, after the last file was added and before the first look-up. */
+/** Sort, after the last file was added and before hf_edition_find. */
 void hf_edition_sort(struct hf_edition *e);
 
 /** Borrowed; NULL where nothing is served under exactly this name (`name_len` bytes). */
@@ -113,8 +113,8 @@ struct hf_served_file *hf_edition_reach(struct hf_edition *e, const char *name, 
 
 /**
  * Drop what was neither reached nor, with the same bytes, served by `before` (may be NULL; pruned
- * itself). So no name is served that no published timestamp led to: a cache that is told to keep
- * it could otherwise keep bytes that are never published. Before the edition is shared only.
+ * itself). So no name is served that no published timestamp led to: a cache could otherwise keep
+ * bytes for a year that are never published. Before the edition is shared only.
  */
 void hf_edition_prune(struct hf_edition *e, const struct hf_edition *before);
 

@@ -8,7 +8,7 @@
 #define HF_SERVE_REPOSITORY_FILES_MAX 100000u
 #define HF_SERVE_SKIPPED_BYTES_MAX (1024u * 1024u) /* of names that are links or no files */
 #define HF_SERVE_REPOSITORY_DEPTH_MAX 16u          /* folders within folders */
-#define HF_SERVE_POLL_MS 1000u                     /* between two looks at timestamp.json */
+#define HF_SERVE_POLL_MS 1000u                     /* between two polls of timestamp.json */
 #define HF_SERVE_RETRY_MS_MAX 30000u /* between two tries on a repository that is not whole */
 
 #endif

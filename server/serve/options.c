@@ -37,7 +37,7 @@ static const char help[] =
     "  -V, --version                print the version and stop\n"
     "  -h, --help                   print this help and stop; so does `holdfastd help`\n"
     "\n"
-    "Signals: TERM and INT finish the answers under way, then end; HUP looks at the repository\n"
+    "Signals: TERM and INT finish the answers under way, then end; HUP reads the repository\n"
     "at once and opens the access log again.\n"
     "\n"
     "Environment: nothing needs to be set. Under systemd, NOTIFY_SOCKET and WATCHDOG_USEC are "
