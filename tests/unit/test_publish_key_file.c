@@ -2,7 +2,7 @@
 #include "tests/support/check.h"
 
 #include "common/os/file_util.h"
-#include "server/repository/keys/key_file.h"
+#include "server/repository/keys/key_set.h"
 #include "tests/support/temp_dir.h"
 
 #include <sodium.h>
@@ -313,6 +313,27 @@ static void a_reference_that_others_may_read_is_refused(void **state)
     CHECK_REFUSED(hf_key_file_read(path, &file, &why), HF_E_KEY, &why, "chmod 600");
 }
 
+static void a_folder_that_was_refused_can_be_listed_again(void **state)
+{
+    const char *odd = temp_path(*state, "root-2.key.json");
+    struct hf_key_set set = {0};
+    struct hf_key_folder *folder = &set.folders[HF_KEYS_OFFLINE];
+    struct hf_signing_key key = {0};
+    struct hf_why why;
+    (void)sealed_file(*state, &key);
+    CHECK_OK(hf_file_create(odd, 0600, hf_bytes_of_text("{}"), NULL));
+    CHECK_OK(hf_path_set(&folder->path, NULL, "%s", temp_path(*state, ".")));
+    for (int i = 0; i < 3; i++) {
+        CHECK_REFUSED(hf_key_folder_list(folder, &why), HF_E_KEY, &why, "root-2.key.json");
+        assert_int_equal(folder->n_files, 0);
+    }
+    assert_int_equal(remove(odd), 0);
+    CHECK_OK(hf_key_folder_list(folder, NULL));
+    assert_int_equal(folder->n_files, 1);
+    hf_signing_key_free(&key);
+    hf_key_set_free(&set);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, temp_dir_setup, temp_dir_teardown)
 
 int main(void)
@@ -333,6 +354,7 @@ int main(void)
         TEST(an_odd_reference_is_refused),
         TEST(a_pin_is_in_no_sentence),
         TEST(a_reference_that_others_may_read_is_refused),
+        TEST(a_folder_that_was_refused_can_be_listed_again),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -118,7 +118,7 @@ enum hf_err hf_draft_make(const struct hf_draft_parts *parts, struct hf_draft *o
                              root.data, root.len, "signatures", "names",
                              parts->names == NULL ? json_object() : json_deep_copy(parts->names),
                              "signed", json_deep_copy(parts->signed_part));
-    int failures = json == NULL;
+    int failures = 0;
     if (parts->roots != NULL)
         failures += json_object_set_new(json, "roots", json_deep_copy(parts->roots));
     if (parts->role == HF_ROLE_TARGETS) {
@@ -129,7 +129,7 @@ enum hf_err hf_draft_make(const struct hf_draft_parts *parts, struct hf_draft *o
         if (parts->is_root_to_come)
             failures += json_object_set_new(json, "root_to_come", json_true());
     }
-    if (failures == 0)
+    if (json != NULL && failures == 0)
         return parse_json_take(json, out, why);
     json_decref(json);
     return out_of_memory(why);

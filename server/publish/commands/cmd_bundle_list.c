@@ -60,9 +60,8 @@ static json_t *bundle_json(const struct hf_repo_bundle *b)
     json_t *anchors = hf_report_list(anchor_fields, b->bundle.anchors, b->bundle.n_anchors,
                                      sizeof *b->bundle.anchors, NULL);
     json_t *object = hf_ctl_bundle_json(b, anchors);
-    json_object_set_new(object, "accepted", codes);
-    json_object_set_new(object, "accepted_at", hf_json_time(accepted.at_s));
-    return object;
+    object = hf_json_set_take(object, "accepted", codes);
+    return hf_json_set_take(object, "accepted_at", hf_json_time(accepted.at_s));
 }
 
 static enum hf_err list(struct hf_cli_call *call, struct hf_why *why)

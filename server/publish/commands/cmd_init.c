@@ -326,9 +326,9 @@ static enum hf_err print_json(const struct hf_ctl_options *o, const struct hf_ro
     for (enum hf_top_role i = 0; i < HF_TOP_ROLES; i++) {
         const struct hf_role *role = &root->roles[i];
         json_t *ids = hf_json_texts((const char *const *)role->key_ids, role->n_key_ids);
-        json_object_set_new(roles, hf_top_role_name(i),
-                            json_pack("{s:I, s:o}", "threshold", (json_int_t)role->threshold,
-                                      "key_ids", ids));
+        roles = hf_json_set_take(roles, hf_top_role_name(i),
+                                 json_pack("{s:I, s:o}", "threshold", (json_int_t)role->threshold,
+                                           "key_ids", ids));
     }
     hf_sha256_hex(file, sha256);
     return hf_json_print_take(json_pack("{s:i, s:s, s:s, s:b, s:{s:s, s:s, s:o}, s:o}", "format", 1,

@@ -67,11 +67,18 @@ enum hf_err hf_key_set_init_holder(struct hf_key_set *set, const char *dir,
     return HF_OK;
 }
 
-static void free_folder(struct hf_key_folder *folder)
+static void free_files(struct hf_key_folder *folder)
 {
     for (size_t i = 0; i < folder->n_files; i++)
         hf_key_file_free(&folder->files[i]);
     free(folder->files);
+    folder->files = NULL;
+    folder->n_files = 0;
+}
+
+static void free_folder(struct hf_key_folder *folder)
+{
+    free_files(folder);
     hf_passphrase_free(&folder->passphrase);
     sodium_free(folder->wrap_key);
 }
@@ -137,6 +144,8 @@ enum hf_err hf_key_folder_list(struct hf_key_folder *folder, struct hf_why *why)
         free(entries[i]);
     free(entries);
     folder->is_listed = err == HF_OK;
+    if (err != HF_OK)
+        free_files(folder); /* it may be listed again */
     return err;
 }
 
