@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <threads.h>
 #include <time.h>
 
 static_assert(sizeof(mbedtls_time_t) == sizeof(int64_t), "a time of 32 bits ends in 2038");
@@ -37,12 +38,16 @@ void hf_chain_clock_install(void)
 {
     /* Once, because threads that are verifying read the pointer without a lock. */
     static _Atomic int is_begun, is_done;
+    const struct timespec pause = {.tv_nsec = 100000};
+
     if (atomic_exchange(&is_begun, 1) == 0) {
         (void)mbedtls_platform_set_time(time_for_mbedtls); /* stores the pointer, cannot fail */
         atomic_store(&is_done, 1);
     }
+    /* Another thread is about to store it. Sleeping, not spinning: that one may have a lower priority on
+     * the same core. */
     while (atomic_load(&is_done) == 0)
-        ; /* another thread is about to store it */
+        (void)thrd_sleep(&pause, NULL);
 }
 
 void hf_chain_clock_raise_floor(int64_t floor_s)

@@ -30,22 +30,32 @@ static void append_name(char *out, const uint8_t *name, size_t len)
                         name[i] > ' ' && name[i] < 0x7f ? name[i] : '?');
 }
 
+/* The longest run of zeros in an IPv6 address is "::" (RFC 5952, 4.2). */
 static void append_address(char *out, const uint8_t *p, size_t len)
 {
-    char text[sizeof "255.255.255.255"] = "?";
+    char text[sizeof "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"] = "?";
+    size_t at = 0, zeros = 8, n_zeros = 1;
 
     if (len == 4)
         (void)snprintf(text, sizeof text, "%u.%u.%u.%u", p[0], p[1], p[2], p[3]);
-    if (len != 16) {
-        append_name(out, (const uint8_t *)text, strlen(text));
-        return;
+    for (size_t i = 0; len == 16 && i < 8; i++) {
+        size_t end = i;
+        while (end < 8 && p[2 * end] == 0 && p[2 * end + 1] == 0)
+            end++;
+        if (end - i > n_zeros) {
+            zeros = i;
+            n_zeros = end - i;
+        }
     }
-    for (size_t i = 0; i < 16; i += 2)
-        hf_words_append(out, HF_NAMES_TEXT_MAX, "%s%x",
-                        i > 0            ? ":"
-                        : out[0] != '\0' ? ", "
-                                         : "",
-                        (unsigned)p[i] << 8 | p[i + 1]);
+    for (size_t i = 0; len == 16 && i < 8; i += i == zeros ? n_zeros : 1) {
+        bool is_behind_colon = i == 0 || i == zeros + n_zeros;
+        int n = i == zeros
+                    ? snprintf(text + at, sizeof text - at, "::")
+                    : snprintf(text + at, sizeof text - at, "%s%x", is_behind_colon ? "" : ":",
+                               (unsigned)p[2 * i] << 8 | p[2 * i + 1]);
+        at += (size_t)n;
+    }
+    append_name(out, (const uint8_t *)text, strlen(text));
 }
 
 void hf_words_names(const mbedtls_x509_crt *crt, char out[HF_NAMES_TEXT_MAX])

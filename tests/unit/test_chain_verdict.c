@@ -10,6 +10,8 @@
 #include "common/bundle/pem.h"
 #include "tests/support/test_pki.h"
 
+#include <mbedtls/oid.h>
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -438,6 +440,38 @@ static void common_name_is_no_address(void **state)
     f->chain = kept;
 }
 
+static void ipv6_addresses_are_short(void **state)
+{
+    static const struct {
+        uint8_t address[16];
+        const char *text;
+    } cases[] = {
+        {{0x20, 0x01, 0x0d, 0xb8, [15] = 1}, "2001:db8::1"},
+        {{0x20, 0x01, 0x0d, 0xb8, [5] = 1, [7] = 2, [11] = 3, [13] = 4, [15] = 5},
+         "2001:db8:1:2:0:3:4:5"},
+        {{0x20, 0x01, [7] = 1, [15] = 2}, "2001:0:0:1::2"},
+        {{0xfe, 0x80}, "fe80::"},
+        {{[15] = 1}, "::1"},
+        {{0}, "::"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        uint8_t address[16];
+        char names[HF_NAMES_TEXT_MAX];
+        mbedtls_x509_crt crt;
+
+        mbedtls_x509_crt_init(&crt);
+        memcpy(address, cases[i].address, sizeof address);
+        crt.MBEDTLS_PRIVATE(ext_types) = MBEDTLS_X509_EXT_SUBJECT_ALT_NAME;
+        crt.subject_alt_names.buf = (mbedtls_x509_buf){MBEDTLS_ASN1_CONTEXT_SPECIFIC |
+                                                           MBEDTLS_X509_SAN_IP_ADDRESS,
+                                                       sizeof address, address};
+        hf_words_names(&crt, names);
+        assert_string_equal(names, cases[i].text);
+    }
+}
+
 static void no_certificate_and_garbage_are_refused(void **state)
 {
     struct fixture *f = *state;
@@ -480,6 +514,7 @@ int main(void)
         WITH_PKI(root_that_is_sent_along_does_no_harm),
         WITH_PKI(key_usage_is_that_of_the_handshake),
         WITH_PKI(common_name_is_no_address),
+        cmocka_unit_test(ipv6_addresses_are_short),
         WITH_PKI(no_certificate_and_garbage_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
