@@ -384,6 +384,19 @@ def test_saved_chains_are_judged_as_they_were_live(p, a, r, tmp_path):
     assert sorted(codes(offline)) == ["chain-ends", "endpoint-silent", "endpoint-unproved"]
 
 
+def test_a_saved_chain_is_still_for_the_wrong_name(p, a, tmp_path):
+    """Also where the name in the list does not say which server showed it."""
+    saved = tmp_path / "saved"
+    p.add(a.file)
+    with s_server(*server_files(tmp_path, "s", a, names=("elsewhere.test",))) as server:
+        (tmp_path / "list").write_text(f"endpoint broker tls://{server}\n")
+        live = report("--repo", p.repo, "--endpoints", tmp_path / "list", "--save-chains", saved)
+    assert codes(live) == ["endpoint-refused"]
+    assert (saved / "endpoints.txt").read_text().splitlines()[1:] == \
+        ["shown broker chain-1.pem localhost"]
+    assert judged(report("--repo", p.repo, "--endpoints", saved / "endpoints.txt")) == judged(live)
+
+
 def test_chains_are_saved_without_any_bundle(tmp_path, a):
     saved = tmp_path / "saved"
     net_pki.write_pem(tmp_path / "own.pem", a.leaf("device", **NEW)[0])

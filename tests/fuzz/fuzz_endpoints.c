@@ -91,6 +91,8 @@ static void check_same(const struct hf_lint_endpoints *a, const struct hf_lint_e
         FUZZ_CHECK((x->doubt == NULL) == (y->doubt == NULL));
         FUZZ_CHECK(x->doubt == NULL || strcmp(x->doubt, y->doubt) == 0);
         FUZZ_CHECK(x->is_devices == y->is_devices);
+        FUZZ_CHECK((x->host == NULL) == (y->host == NULL));
+        FUZZ_CHECK(x->host == NULL || x->doubt != NULL || strcmp(x->host, y->host) == 0);
         for (size_t j = 0; j < x->sent.n_certs; j++)
             FUZZ_CHECK(memcmp(x->certs[j].sha256, y->certs[j].sha256, HF_SHA256_LEN) == 0);
     }

@@ -7,6 +7,8 @@
 #include "common/os/file_util.h"
 #include "server/repository/repo_write.h"
 
+#include <string.h>
+
 enum hf_err hf_lint_answers(const struct hf_lint_endpoints *endpoints, struct hf_findings *out,
                             struct hf_why *why)
 {
@@ -113,13 +115,21 @@ static enum hf_err save_chain(struct hf_undo *undo, const char *dir,
 {
     char name[32];
     struct hf_buf pem = {0};
-    const char *kind = chain->doubt != NULL ? "unproved"
-                       : chain->is_devices  ? "device"
-                                            : "endpoint";
+    const char *kind = "endpoint", *more = NULL;
+    struct hf_endpoint_url url;
+    if (chain->doubt != NULL) {
+        kind = "unproved";
+        more = chain->doubt;
+    } else if (chain->is_devices) {
+        kind = "device";
+    } else if (chain->host != NULL && (hf_endpoint_url_parse(chain->name, &url, NULL) != HF_OK ||
+                                       strcmp(url.peer.host, chain->host) != 0)) {
+        kind = "shown"; /* by whom, the name does not tell */
+        more = chain->host;
+    }
     (void)snprintf(name, sizeof name, "chain-%zu.pem", number);
     enum hf_err err = hf_buf_printf(list, "%s %s %s%s%s\n", kind, chain->name, name,
-                                    chain->doubt == NULL ? "" : " ",
-                                    chain->doubt == NULL ? "" : chain->doubt);
+                                    more == NULL ? "" : " ", more == NULL ? "" : more);
     for (size_t i = 0; err == HF_OK && i < chain->sent.n_certs; i++)
         err = hf_pem_append(&pem, hf_buf_bytes(&chain->sent.certs[i]));
     err = err == HF_OK ? save_file(undo, dir, name, &pem, why)

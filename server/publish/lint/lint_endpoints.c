@@ -216,9 +216,11 @@ static enum hf_err take_block(void *ctx, size_t index, struct hf_bytes der, stru
     return hf_chain_add(ctx, der, why);
 }
 
-/* `doubt` NULL: it is evidence. */
+/* `doubt` NULL: it is evidence. `host` NULL: the name tells, if it is a URL; other names are for people
+ * only. */
 static enum hf_err take_file(const struct reading *r, const char *name, const char *file,
-                             bool is_devices, const char *doubt, struct hf_why *why)
+                             bool is_devices, const char *doubt, const char *host,
+                             struct hf_why *why)
 {
     struct hf_lint_chain *chain = NULL;
     struct hf_buf text = {0};
@@ -229,11 +231,10 @@ static enum hf_err take_file(const struct reading *r, const char *name, const ch
     HF_TRY(hf_file_read_any(path.text, HF_BUNDLE_BYTES_MAX, &text, why));
     enum hf_err err = hf_pem_walk(hf_buf_bytes(&text), take_block, &sent, why);
     hf_buf_free(&text);
-    /* A name that is a URL names the server; other names are for people only. */
-    bool has_host = hf_endpoint_url_parse(name, &url, NULL) == HF_OK;
+    if (host == NULL && hf_endpoint_url_parse(name, &url, NULL) == HF_OK)
+        host = url.peer.host;
     if (err == HF_OK)
-        err = hf_lint_chain_new(name, path.text, has_host ? url.peer.host : NULL, &sent, &chain,
-                                why);
+        err = hf_lint_chain_new(name, path.text, host, &sent, &chain, why);
     hf_chain_free(&sent);
     if (err != HF_OK)
         return hf_fail_context(why, "%s", path.text);
@@ -255,7 +256,7 @@ static enum hf_err take_source(const struct reading *r, const char *name, const 
         HF_TRY(find_file(r, source + 1, &path, why));
         HF_TRY(read_answer_of_aws(path.text, &url, why));
     } else if (strstr(source, "://") == NULL) {
-        return take_file(r, name, source, false, NULL, why);
+        return take_file(r, name, source, false, NULL, NULL, why);
     } else if (hf_endpoint_url_parse(source, &url, why) != HF_OK) {
         return hf_fail_context(why, "%s, line %zu", r->file, r->line);
     }
@@ -281,19 +282,23 @@ static enum hf_err take_line(const struct reading *r, char *line, struct hf_why 
     const char *name = next_word(&line);
     bool is_silent = strcmp(kind, "silent") == 0, is_unproved = strcmp(kind, "unproved") == 0;
     bool is_devices = strcmp(kind, "device") == 0, is_endpoint = strcmp(kind, "endpoint") == 0;
+    bool is_shown = strcmp(kind, "shown") == 0;
     const char *source = is_silent ? NULL : next_word(&line);
     const char *reason = line != NULL && line[0] != '\0' ? line : "no reason given";
     if (is_silent && name != NULL)
         return hf_lint_endpoints_add_silence(r->endpoints, name, reason, why);
-    if (source == NULL || (!is_unproved && !is_devices && !is_endpoint))
+    if (is_unproved && source != NULL)
+        return take_file(r, name, source, false, reason, NULL, why);
+    const char *host = is_shown ? next_word(&line) : NULL;
+    if (host != NULL)
+        return take_file(r, name, source, false, NULL, host, why);
+    if (source == NULL || (!is_devices && !is_endpoint))
         return hf_fail(why, HF_E_FORMAT,
                        "%s, line %zu: expected endpoint NAME CHAIN.pem, endpoint NAME mqtts://HOST "
                        "or device NAME CHAIN.pem",
                        r->file, r->line);
-    if (is_unproved)
-        return take_file(r, name, source, false, reason, why);
     for (; source != NULL; source = next_word(&line))
-        HF_TRY(is_devices ? take_file(r, name, source, true, NULL, why)
+        HF_TRY(is_devices ? take_file(r, name, source, true, NULL, NULL, why)
                           : take_source(r, name, source, why));
     return HF_OK;
 }

@@ -46,8 +46,10 @@ void hf_lint_chain_free(struct hf_lint_chain *chain);
  * https://HOST[:443], tls://HOST:PORT) or @FILE with what `aws iot describe-endpoint` printed. Several
  * files are the chains that one endpoint shows by turns (RSA and ECC); `device` is a chain that devices
  * themselves show, so that its intermediates do not renew themselves. Files are looked for beside the
- * text. What hf_lint_endpoints_save has written holds two more kinds, for what is no evidence:
+ * text. What hf_lint_endpoints_save has written holds three more kinds: for a server that NAME does not
+ * tell, and for what is no evidence:
  *
+ *     shown    NAME CHAIN.pem HOST
  *     unproved NAME CHAIN.pem WHY
  *     silent   NAME WHY
  */
