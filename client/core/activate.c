@@ -118,6 +118,10 @@ static enum hf_err reject_active(struct hf_client *c, struct hf_why *why)
 
     HF_TRY(c->ports.store.load_bundle(c->ports.store.ctx, HF_SLOT_ACTIVE, &active, why));
     struct hf_version_limits *limits = hf_state_limits_of(c, active.set, active.profile);
+    if (limits->is_unread) { /* a version whose rejection is not kept would come back */
+        hf_bundle_record_free(&active);
+        return hf_fail(why, limits->fault, "%s", limits->fault_text);
+    }
     /* The oldest one makes room: the lowest version is long above it. */
     if (limits->n_rejected == HF_REJECTED_MAX)
         memmove(limits->rejected, limits->rejected + 1,

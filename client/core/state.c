@@ -119,6 +119,8 @@ static void load_value(struct hf_client *c, size_t i, bool *has_failed)
         return;
     }
     hf_value_log_unread(c, v->name, &why, has_failed);
+    if (v->text == offsetof(struct hf_device_state, first_set))
+        s->first_set_fault = err;
     if (i >= N_CLOCK_VALUES)
         make_absent(v, s);
     format_value(v, s, text); /* so that it is not overwritten */
@@ -165,6 +167,13 @@ static void limits_load(struct hf_client *c, const char *set, const char *profil
 
     *out = (struct hf_version_limits){0};
     limits_suffix(c, set, profile, out->suffix);
+    if (c->state.first_set_fault != HF_OK) { /* then the suffix is not known either */
+        out->fault =
+            hf_fail(&why, c->state.first_set_fault,
+                    "it is not known whose version limits are stored: \"bundle.of\" cannot "
+                    "be read");
+        out->is_unread = true;
+    }
     for (size_t i = 0; i < 3 && out->fault == HF_OK; i++) {
         (void)snprintf(name, sizeof name, "%s%s", limit_names[i], out->suffix);
         out->fault = hf_value_load(c, name, text, &why);
@@ -228,7 +237,7 @@ enum hf_err hf_client_keep_floors(struct hf_client *client, struct hf_why *why)
     struct hf_why own = {0};
 
     hf_state_load(client);
-    if (s->first_set[0] != '\0')
+    if (s->first_set[0] != '\0' || s->first_set_fault != HF_OK)
         return HF_OK;
     (void)snprintf(s->first_set, sizeof s->first_set, "%s/%s", client->set, client->profile);
     return hf_report(why, &own, store->save_value(store->ctx, "bundle.of", s->first_set, &own));
@@ -240,6 +249,7 @@ void hf_state_load(struct hf_client *c)
 {
     bool has_failed = false;
 
+    c->state.first_set_fault = HF_OK;
     for (size_t i = 0; i < N_VALUES; i++)
         load_value(c, i, &has_failed);
     hf_clock_floor_apply(c);
@@ -284,7 +294,13 @@ enum hf_err hf_state_forget(struct hf_client *c, struct hf_why *why)
 
 enum hf_err hf_state_begin(struct hf_client *c, struct hf_why *why)
 {
-    return c->ports.store.begin(c->ports.store.ctx, why);
+    enum hf_err err = c->ports.store.begin(c->ports.store.ctx, why);
+
+    /* What belongs to this transaction must not come with a later one: an entity tag without its
+     * timestamp, for example. */
+    if (err != HF_OK)
+        hf_state_load(c);
+    return err;
 }
 
 enum hf_err hf_state_end(struct hf_client *c, enum hf_err err, struct hf_why *why)

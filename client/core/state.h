@@ -37,7 +37,7 @@ struct hf_version_limits {
     size_t n_rejected;
     /* HF_OK, or why these limits are not known, with a sentence: nothing may be installed then. */
     enum hf_err fault;
-    bool is_unread; /* it is not even known whose they are */
+    bool is_unread; /* the store did not give them: a later attempt may */
     char fault_text[200];
     uint64_t stored[3];
 };
@@ -107,6 +107,7 @@ struct hf_endpoint_state {
 struct hf_device_state {
     struct hf_clock_state clock;
     char first_set[2 * HF_SET_NAME_MAX + 2]; /* "SET/PROFILE" whose limits have the plain names */
+    enum hf_err first_set_fault;             /* HF_OK, or why that cannot be read */
     struct hf_version_limits limits;         /* of the configured set and profile */
     struct hf_version_limits other_limits;   /* hf_state_limits_of */
     struct hf_trial trial;
@@ -142,7 +143,7 @@ struct hf_version_limits *hf_state_limits_of(struct hf_client *c, const char *se
  *  versions, of all endpoints there may have been. */
 HF_MUST_USE enum hf_err hf_state_forget(struct hf_client *c, struct hf_why *why);
 
-/** Begin a transaction of the store. */
+/** Begin a transaction of the store. If that fails, the state is what is stored. */
 HF_MUST_USE enum hf_err hf_state_begin(struct hf_client *c, struct hf_why *why);
 /** End it. If `err` is HF_OK, the changes of the state are saved too, and all is committed. Otherwise, or
  *  if that fails, nothing is written and the state is what is stored. */
@@ -150,8 +151,8 @@ HF_MUST_USE enum hf_err hf_state_end(struct hf_client *c, enum hf_err err, struc
 
 /* ---- store.c: one stored text ---------------------------------------------------------------- */
 
-#define HF_VALUE_TEXT_MAX                                                                          \
-    2048 /* of a value, with its NUL: an endpoint's is the longest, with 1,700 */
+/* Of a value, with its NUL: that of an entity tag is the longest, an endpoint's has up to 1,700. */
+#define HF_VALUE_TEXT_MAX (HF_URL_MAX + HF_ETAG_TEXT + 2)
 #define HF_VALUE_NAME_MAX 64 /* of a value, by the port */
 
 /** Hash of a stored text. Not against attackers, who could only keep a value from changing. */

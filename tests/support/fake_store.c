@@ -160,6 +160,10 @@ static enum hf_err store_begin(void *ctx, struct hf_why *why)
     HF_TRY(check_power(s, why));
     if (s->refuse_writes != HF_OK)
         return hf_fail(why, s->refuse_writes, "this store only refuses to write");
+    if (s->fails_next_begin) {
+        s->fails_next_begin = false;
+        return hf_fail(why, HF_E_BUSY, "another process writes");
+    }
     assert_false(s->in_transaction);
     s->in_transaction = true;
     return HF_OK;
@@ -279,6 +283,8 @@ static enum hf_err store_load_value(void *ctx, const char *name, struct hf_buf *
                                     struct hf_why *why)
 {
     struct fake_store *s = ctx;
+    if (s->refuse_value != NULL && strcmp(s->refuse_value, name) == 0)
+        return hf_fail(why, HF_E_STORAGE, "the value has rotted");
     return load_row(s, &s->state.values, name, out, why);
 }
 

@@ -43,7 +43,9 @@ struct fake_store {
     bool is_power_off;
     unsigned fail_at_write;     /* this one fails with HF_E_STORAGE, later ones do not; 0: none */
     enum hf_err refuse_writes;  /* HF_OK, or what every write fails with */
+    bool fails_next_begin;      /* with HF_E_BUSY, once */
     enum hf_err refuse_revoked; /* HF_OK, or how reading the revoked keys fails */
+    const char *refuse_value;   /* NULL, or the value that cannot be read */
 };
 
 struct hf_store_port fake_store_port(struct fake_store *store);

@@ -102,6 +102,19 @@ static void test_equal_timestamp_without_etag_is_no_news(void **state)
     assert_true(fake_store_has_written(&d->fake.store, "value etag.timestamp"));
 }
 
+/* With it, the server would say of the next one that there is nothing new. */
+static void test_entity_tag_is_not_kept_without_its_timestamp(void **state)
+{
+    struct device *d = *state;
+    CHECK_OK(device_update(d));
+    device_publish(d, 2);
+    d->fake.store.fails_next_begin = true;
+    CHECK_REFUSED(device_update(d), HF_E_BUSY, &d->why, "another process");
+    CHECK_OK(device_update(d));
+    assert_int_equal(d->result.to_version, 2);
+    check_held(d, HF_ROLE_TIMESTAMP);
+}
+
 static void test_server_without_304_causes_no_writes(void **state)
 {
     struct device *d = *state;
@@ -361,6 +374,7 @@ int main(void)
         TEST(test_an_age_that_cannot_be_read_stops_nothing),
         TEST(test_nothing_new_from_mirrors_in_turn_writes_only_the_check),
         TEST(test_equal_timestamp_without_etag_is_no_news),
+        TEST(test_entity_tag_is_not_kept_without_its_timestamp),
         TEST(test_server_without_304_causes_no_writes),
         TEST(test_unchanged_timestamp_finishes_an_interrupted_update),
         TEST(test_repository_without_consistent_snapshots),

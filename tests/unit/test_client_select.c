@@ -148,6 +148,23 @@ static void test_damaged_floor_is_not_taken_for_none(void **state)
     assert_int_equal(device_version(d, HF_SLOT_ACTIVE), 1);
 }
 
+/* Another set's must not stand in for them, nor its name be replaced. */
+static void test_limits_of_an_unknown_set_are_not_taken_for_ours(void **state)
+{
+    struct device *d = *state;
+    CHECK_OK(device_update(d));
+    fake_store_put_value(&d->fake.store, "bundle.of", "another/full");
+    device_publish(d, 2);
+    d->fake.store.refuse_value = "bundle.of";
+    CHECK_REFUSED(device_update(d), HF_E_STORAGE, &d->why, "\"bundle.of\" cannot be read");
+    CHECK_OK(hf_client_keep_floors(d->client, &d->why));
+    d->fake.store.refuse_value = NULL;
+    assert_int_equal(device_version(d, HF_SLOT_ACTIVE), 1);
+    assert_string_equal(fake_store_value(&d->fake.store, "bundle.of"), "another/full");
+    CHECK_OK(device_update(d));
+    assert_int_equal(device_version(d, HF_SLOT_ACTIVE), 2);
+}
+
 /* A stolen targets key must not be able to end the line with a huge number. */
 static void test_floor_and_rejections_end_with_the_targets_keys(void **state)
 {
@@ -217,6 +234,7 @@ int main(void)
         TEST(test_rejected_version_is_passed_over),
         TEST(test_all_forbidden_and_nothing_active),
         TEST(test_damaged_floor_is_not_taken_for_none),
+        TEST(test_limits_of_an_unknown_set_are_not_taken_for_ours),
         TEST(test_floor_and_rejections_end_with_the_targets_keys),
         TEST(test_new_targets_keys_adopt_the_active_version_once),
         TEST(test_same_keys_under_new_labels_keep_the_floor),

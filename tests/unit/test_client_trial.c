@@ -182,6 +182,23 @@ static void test_application_rejects(void **state)
     assert_true(fake_log_has(&w->d->fake, "the broker is out of reach"));
 }
 
+/* The version would be taken again. */
+static void test_no_rollback_without_a_record_of_the_rejection(void **state)
+{
+    struct world *w = *state;
+    publish(w, 3, &w->new_root);
+    CHECK_OK(device_update(w->d));
+    w->d->fake.store.refuse_value = "bundle.rejected";
+    CHECK_REFUSED(hf_client_reject(w->d->client, "no", &w->d->why), HF_E_STORAGE, &w->d->why,
+                  "has rotted");
+    assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 3);
+    w->d->fake.store.refuse_value = NULL;
+    assert_true(is_on_trial(w));
+    CHECK_OK(hf_client_reject(w->d->client, "no", &w->d->why));
+    assert_int_equal(device_version(w->d, HF_SLOT_ACTIVE), 2);
+    assert_string_equal(fake_store_value(&w->d->fake.store, "bundle.rejected"), "3");
+}
+
 static void test_rejected_version_is_never_taken_again(void **state)
 {
     struct world *w = *state;
@@ -564,6 +581,7 @@ int main(void)
         T(test_next_successful_refresh_confirms, setup),
         T(test_application_confirms, setup_with_application),
         T(test_application_rejects, setup_with_application),
+        T(test_no_rollback_without_a_record_of_the_rejection, setup_with_application),
         T(test_rejected_version_is_never_taken_again, setup_with_application),
         T(test_nothing_to_reject, setup_with_application),
         T(test_newer_version_on_top_of_a_trial_goes_back_to_what_was_confirmed,
