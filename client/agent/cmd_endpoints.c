@@ -133,8 +133,6 @@ void hf_endpoints_print(const struct hf_posix_config *config, const char *before
         printf("%snone\n", before);
 }
 
-/* ---- the command ------------------------------------------------------------------------------ */
-
 struct command_options {
     struct hf_endpoint_options endpoints;
     bool is_none;

@@ -59,8 +59,6 @@ static enum hf_err parse_arguments(const struct hf_cli_call *call, struct target
     return HF_OK;
 }
 
-/* ---- the report --------------------------------------------------------------------------------- */
-
 static const char *const digest_names[] = {[HF_CERT_DIGEST_OTHER] = "an outdated hash",
                                            [HF_CERT_DIGEST_SHA1] = "SHA-1",
                                            [HF_CERT_DIGEST_SHA256] = "SHA-256",
@@ -175,8 +173,6 @@ static json_t *report_json(const struct target *t, const struct hf_tls_look_resu
                                          : NULL,
                      "chain", chain_json(verdict));
 }
-
-/* ---- the command -------------------------------------------------------------------------------- */
 
 static enum hf_err open_ca_file(const char *path, struct hf_trust_store **out, struct hf_why *why)
 {

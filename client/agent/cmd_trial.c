@@ -3,8 +3,6 @@
 
 #include <inttypes.h>
 
-/* ---- confirm ---------------------------------------------------------------------------------- */
-
 static enum hf_err confirm(struct hf_cli_call *call, struct hf_why *why)
 {
     struct hf_posix *posix = NULL;
@@ -42,8 +40,6 @@ const struct hf_cli_command hf_cmd_confirm = {
     .options = confirm_options,
     .run = confirm,
 };
-
-/* ---- reject ----------------------------------------------------------------------------------- */
 
 struct reject_options {
     struct hf_agent_options common;

@@ -16,8 +16,6 @@ static int64_t trial_clock_ms(const struct hf_client *c)
     return c->ports.clock.uptime_ms != NULL ? hf_client_uptime_ms(c) : hf_client_now_s(c) * 1000;
 }
 
-/* ---- activate -------------------------------------------------------------------------------- */
-
 static bool has_same_revoked(struct hf_client *c, const struct hf_description *d)
 {
     struct hf_buf keys = {0};
@@ -98,8 +96,6 @@ enum hf_err hf_activate(struct hf_client *c, struct hf_candidate *cand, struct h
     return err;
 }
 
-/* ---- confirm and roll back ------------------------------------------------------------------- */
-
 static enum hf_err confirm(struct hf_client *c, const char *reason, struct hf_why *why)
 {
     char text[HF_WHY_MAX];
@@ -172,8 +168,6 @@ out:
     hf_bundle_record_free(&record);
     return err;
 }
-
-/* ---- at every check -------------------------------------------------------------------------- */
 
 /* After a restart the uptime starts again: what the device had before it went down is lost, so that a
  * trial never ends too early. A start is noticed by that; those that are missed only make it longer.
@@ -262,8 +256,6 @@ enum hf_err hf_trial_refreshed(struct hf_client *c, struct hf_why *why)
         return HF_OK;
     return confirm(c, "the repository was reached with it", why);
 }
-
-/* ---- the application ------------------------------------------------------------------------- */
 
 enum hf_err hf_client_confirm(struct hf_client *client, struct hf_why *why)
 {

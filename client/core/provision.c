@@ -102,8 +102,6 @@ enum hf_err hf_client_provision(const struct hf_ports *ports, const struct hf_cl
     return hf_report(why, &own, err);
 }
 
-/* ---- factory reset --------------------------------------------------------------------------- */
-
 /*
  * A device starts again without losing what protects it from its own past. The newest root metadata, the
  * clock floor, the limits of bundle versions and the revoked keys are kept; everything that can be

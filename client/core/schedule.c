@@ -68,8 +68,6 @@ static int64_t elapsed_s(const struct hf_client *c, const struct hf_check_memory
     return by_uptime_s > by_clock_s ? by_uptime_s : by_clock_s;
 }
 
-/* ---- how long between two checks ------------------------------------------------------------- */
-
 struct plan {
     int64_t interval_s; /* on average */
     char reason[sizeof((struct hf_next_check *)0)->reason];
@@ -150,8 +148,6 @@ static void plan_for_failures(const struct hf_check_memory *last, struct plan *p
                        last->n_failures,
                        last->n_failures == FAILURES_COUNTED_MAX ? " or more" : "");
 }
-
-/* ---- the next check -------------------------------------------------------------------------- */
 
 /* The same for every call until the next check, another one on every device: 0 to 2^32 - 1. */
 static int64_t draw(const struct hf_client *c, const struct hf_check_memory *last)

@@ -45,8 +45,6 @@ static enum hf_err find_limits(struct hf_client *c, const char *set, const char 
     return HF_OK;
 }
 
-/* ---- one target ------------------------------------------------------------------------------ */
-
 /* Sets and profiles seen, for the sentence that says ours is not among them. */
 #define OTHERS_MAX 12
 struct others {
@@ -101,8 +99,6 @@ static enum hf_err read_target(const struct hf_client *c, const struct hf_target
         hf_description_free(&d);
     return err;
 }
-
-/* ---- the newest ------------------------------------------------------------------------------ */
 
 /* The newest that the limits allow. `n_ours` counts the forbidden ones too. */
 static enum hf_err find_newest(struct hf_client *c, struct hf_candidate *cand, size_t *n_ours,

@@ -54,8 +54,6 @@ enum hf_err hf_report(struct hf_why *why, const struct hf_why *own, enum hf_err 
     return err;
 }
 
-/* ---- stored texts ---------------------------------------------------------------------------- */
-
 /* FNV-1a. */
 uint64_t hf_value_hash(const char *text)
 {

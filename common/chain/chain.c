@@ -37,8 +37,6 @@ bool hf_chain_equal(const struct hf_chain *a, const struct hf_chain *b)
     return a->n_certs == b->n_certs;
 }
 
-/* ---- the rules that Mbed TLS leaves out ---------------------------------------------------------- */
-
 uint32_t hf_chain_check_leaf(const mbedtls_x509_crt *crt, const char *host, unsigned key_usage)
 {
     uint32_t flags = 0, address[4];
@@ -63,8 +61,6 @@ uint32_t hf_chain_check_issuer(const mbedtls_x509_crt *crt, bool is_anchor)
 {
     return is_anchor || hf_x509_allows_server_auth(crt) ? 0 : MBEDTLS_X509_BADCERT_EXT_KEY_USAGE;
 }
-
-/* ---- the verdict --------------------------------------------------------------------------------- */
 
 struct judgement {
     const struct hf_chain *chain;

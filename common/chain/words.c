@@ -76,8 +76,6 @@ void hf_words_names(const mbedtls_x509_crt *crt, char out[HF_NAMES_TEXT_MAX])
     }
 }
 
-/* ---- faults of a certificate -------------------------------------------------------------------- */
-
 /* Those that need no more than their name. */
 static const struct {
     uint32_t flag;
@@ -200,8 +198,6 @@ void hf_words_faults(const mbedtls_x509_crt *crt, mbedtls_x509_crt *sent, uint32
         hf_words_append(faults, sizeof faults, ", not valid (flags 0x%x)", (unsigned)flags);
     hf_words_append(out, cap, "%s", faults + strlen(", "));
 }
-
-/* ---- anchors ------------------------------------------------------------------------------------ */
 
 /* Do the key identifiers of the two say that the anchor has another key than the issuer of `child`
  * (RFC 5280, 4.2.1.1)? */

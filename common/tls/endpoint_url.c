@@ -10,8 +10,6 @@
 #define MQTTS_PORT 8883
 #define AWS_MQTT_ALPN "x-amzn-mqtt-ca"
 
-/* ---- addresses ----------------------------------------------------------------------------------- */
-
 static const struct scheme {
     const char *name;
     uint16_t port; /* 0: must be given */
@@ -126,8 +124,6 @@ void hf_endpoint_url_format(const struct hf_endpoint_url *url, char out[HF_ENDPO
     (void)snprintf(out, HF_ENDPOINT_URL_TEXT, "%s://%s", url->scheme, peer);
 }
 
-/* ---- ALPN ------------------------------------------------------------------------------------------ */
-
 enum hf_err hf_alpn_check(const char *alpn, struct hf_why *why)
 {
     size_t len = strlen(alpn);
@@ -143,8 +139,6 @@ enum hf_err hf_alpn_check(const char *alpn, struct hf_why *why)
     }
     return HF_OK;
 }
-
-/* ---- AWS IoT --------------------------------------------------------------------------------------- */
 
 /** Cut `label` with the dot before it off the end of the `len` bytes at `host`. */
 static bool cut_suffix(const char *host, size_t *len, const char *suffix)

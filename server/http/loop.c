@@ -20,8 +20,6 @@ static bool may_warn(const struct hf_loop *loop, uint64_t *warned_ms)
     return true;
 }
 
-/* ---- accepting --------------------------------------------------------------------------------- */
-
 static void pause_accepting(struct hf_loop *loop, const char *reason)
 {
     (void)uv_poll_stop(&loop->waiting);
@@ -118,8 +116,6 @@ static void resume_accepting(struct hf_loop *loop)
         hf_service_log(HF_LOG_ERROR, "%s", why.text);
 }
 
-/* ---- the end ----------------------------------------------------------------------------------- */
-
 static void end_if_drained(struct hf_loop *loop)
 {
     if (!loop->conns.is_draining || loop->n_conns > 0 || loop->is_ended)
@@ -181,8 +177,6 @@ static void on_sweep(uv_timer_t *timer)
         for_each_in(loop, (enum hf_phase)phase, hf_conn_close);
 }
 
-/* ---- from other threads ------------------------------------------------------------------------ */
-
 static void on_wake(uv_async_t *wake)
 {
     struct hf_loop *loop = wake->data;
@@ -203,8 +197,6 @@ void hf_loop_stop(struct hf_loop *loop)
     atomic_store(&loop->is_stop_asked, true);
     (void)uv_async_send(&loop->wake);
 }
-
-/* ---- from beginning to end --------------------------------------------------------------------- */
 
 enum hf_err hf_loop_init_take(struct hf_loop *loop, int listener,
                               const struct hf_http_config *config, struct hf_why *why)

@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- a file ------------------------------------------------------------------------------------ */
-
 struct hf_file_mark hf_file_mark_of(const struct stat *st)
 {
     return (struct hf_file_mark){st->st_dev, st->st_ino, st->st_size, st->st_mtim, st->st_ctim};
@@ -102,8 +100,6 @@ void hf_served_file_unref(struct hf_served_file *file)
     if (file != NULL)
         hf_body_unref(&file->body);
 }
-
-/* ---- an edition: its files ---------------------------------------------------------------------- */
 
 enum hf_err hf_edition_new(struct hf_edition **out, struct hf_why *why)
 {

@@ -163,8 +163,6 @@ enum hf_err hf_repository_check(struct hf_edition *e, struct hf_why *why)
     return err;
 }
 
-/* ---- is it newer? ---------------------------------------------------------------------------------- */
-
 /* From the root that was served to the newest one of `e`. */
 static enum hf_err walk_roots(struct hf_trusted_set *set, const struct hf_edition *e,
                               struct hf_why *why)
@@ -212,8 +210,6 @@ out:
     hf_trusted_set_free(&set);
     return err;
 }
-
-/* ---- remembering ------------------------------------------------------------------------------- */
 
 enum hf_err hf_newest_remember(struct hf_newest *newest, const struct hf_edition *e,
                                const char *state, struct hf_why *why)

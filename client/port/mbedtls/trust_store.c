@@ -181,8 +181,6 @@ struct hf_trust_port hf_trust_store_port(struct hf_trust_store *store)
     return (struct hf_trust_port){store, port_swap, port_set_clock_floor};
 }
 
-/* ---- what Mbed TLS calls --------------------------------------------------------------------------- */
-
 enum hf_err hf_trust_store_bind_checked(struct hf_trust_store *store, mbedtls_ssl_config *config,
                                         struct hf_trust_store_abi abi, struct hf_why *why)
 {
@@ -263,8 +261,6 @@ enum hf_err hf_trust_store_judge(struct hf_trust_store *store, const struct hf_c
     hf_generations_unpin(&store->generations, pin);
     return err;
 }
-
-/* ---- sessions ------------------------------------------------------------------------------------- */
 
 int64_t hf_trust_store_last_end(struct hf_trust_store *store)
 {

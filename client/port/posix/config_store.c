@@ -49,8 +49,6 @@ bool hf_config_is_same(const struct hf_posix_config *a, const struct hf_posix_co
            hf_config_has_same_endpoints(a, b);
 }
 
-/* ---- saving ------------------------------------------------------------------------------------ */
-
 static const char saving[] = "save the configuration";
 
 static enum hf_err update_row(sqlite3 *db, const struct hf_posix_config *config, struct hf_why *why)
@@ -133,8 +131,6 @@ enum hf_err hf_config_replace(struct hf_sqlite_store *store, const struct hf_pos
     HF_TRY(hf_store_write_begin(store, why));
     return hf_store_write_end(store, replace_all(store->db, config, why), why);
 }
-
-/* ---- loading ----------------------------------------------------------------------------------- */
 
 static const char loading[] = "load the configuration";
 

@@ -113,8 +113,6 @@ enum hf_err hf_db_copy_load_root(const char *state_dir, struct hf_buf *out, int6
     return err;
 }
 
-/* ---- using it ----------------------------------------------------------------------------------- */
-
 static enum hf_err move_if_there(const char *state_dir, const char *from, const char *to,
                                  struct hf_why *why)
 {

@@ -69,8 +69,6 @@ enum hf_err hf_posix_configure(struct hf_posix *posix, const struct hf_posix_con
     return err == HF_OK ? hf_posix_reload_config(posix, why) : err;
 }
 
-/* ---- exports ------------------------------------------------------------------------------------- */
-
 static enum hf_err write_export(const char *path, const struct hf_buf *content, struct hf_why *why)
 {
     HF_TRY(hf_owner_check_path(path, why));
@@ -112,8 +110,6 @@ enum hf_err hf_posix_export_root(struct hf_posix *posix, const char *file, struc
     free(path);
     return err;
 }
-
-/* ---- confirm, reject, reset ---------------------------------------------------------------------- */
 
 enum hf_err hf_posix_confirm(struct hf_posix *posix, struct hf_why *why)
 {

@@ -24,8 +24,6 @@ struct hf_ports hf_posix_ports(struct hf_posix *posix)
     return ports;
 }
 
-/* ---- open and close ----------------------------------------------------------------------------- */
-
 /* hf_config_check has accepted them; what was damaged since allows nothing. */
 static void allow_redirects(struct hf_posix *posix)
 {
@@ -141,8 +139,6 @@ void hf_posix_close(struct hf_posix *posix)
     free(posix->state_dir);
     free(posix);
 }
-
-/* ---- what is open -------------------------------------------------------------------------------- */
 
 struct hf_client *hf_posix_client(struct hf_posix *posix)
 {

@@ -63,8 +63,6 @@ enum hf_err hf_store_run(struct hf_sqlite_store *store, sqlite3_stmt *stmt, cons
     return err;
 }
 
-/* ---- rows by name ---------------------------------------------------------------------------- */
-
 #define VALUE_BYTES_MAX 4096 /* as schema/client.sql */
 
 /* "save the metadata 'timestamp'": what the sentence about a fault begins with. */
@@ -157,8 +155,6 @@ enum hf_err hf_store_save_value(void *ctx, const char *name, const char *value, 
     hf_db_bind_text(stmt, 2, value);
     return hf_store_run(store, stmt, action.text, why);
 }
-
-/* ---- the journal ------------------------------------------------------------------------------- */
 
 enum hf_err hf_store_append_event(void *ctx, const struct hf_event *event, struct hf_why *why)
 {

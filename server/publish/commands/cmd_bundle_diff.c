@@ -26,8 +26,6 @@ struct sides {
     size_t n_differences;
 };
 
-/* ---- what differs ----------------------------------------------------------------------------- */
-
 /* Compare files with a version, or two versions: by default the newest and the one before it. */
 static enum hf_err find_sides(const struct hf_catalog *catalog, const struct hf_ctl_options *o,
                               const char *const *files, struct sides *s, struct hf_why *why)
@@ -86,8 +84,6 @@ static enum hf_err find_differences(struct sides *s, struct hf_why *why)
     }
     return HF_OK;
 }
-
-/* ---- for people ------------------------------------------------------------------------------- */
 
 static void print_date(const char *what, int64_t before_s, int64_t after_s)
 {
@@ -155,8 +151,6 @@ static void print_text(const struct sides *s)
         puts("no difference");
 }
 
-/* ---- for scripts ------------------------------------------------------------------------------ */
-
 #define OF(member) offsetof(struct hf_anchor, member)
 static const struct hf_field anchor_fields[] = {
     {"subject", HF_FIELD_CHARS, OF(cert.subject)},
@@ -197,8 +191,6 @@ static enum hf_err print_json(const struct sides *s, struct hf_why *why)
                                         hf_json_skipped(s->after)),
                               stdout, why);
 }
-
-/* ---- the command ------------------------------------------------------------------------------ */
 
 static enum hf_err diff(struct hf_cli_call *call, struct hf_why *why)
 {

@@ -44,8 +44,6 @@ static enum hf_err check_updatable(const struct hf_repo *repo, struct check *c, 
     return HF_OK;
 }
 
-/* ---- the report ------------------------------------------------------------------------------- */
-
 #define N_ROLES 4
 
 struct role_row {
@@ -171,8 +169,6 @@ static enum hf_err print_json(const struct check *c, struct hf_why *why)
                                         roles, "bundles", bundles),
                               stdout, why);
 }
-
-/* ---- the command ------------------------------------------------------------------------------ */
 
 static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
 {

@@ -11,8 +11,6 @@
 
 #include <inttypes.h>
 
-/* ---- root ------------------------------------------------------------------------------------- */
-
 static enum hf_err next_signing(const struct hf_root *before, long long days,
                                 struct hf_signing *out, struct hf_why *why)
 {
@@ -120,8 +118,6 @@ const struct hf_cli_command hf_cmd_root_draft = {
     .needs = {"--from", "--draft"},
     .run = draft_root,
 };
-
-/* ---- targets: the same content, the next version and a new expiry --------------------------------- */
 
 /* Signed targets that wait to be published are the newest ones. */
 static enum hf_err compose_targets(struct hf_publication *p, const struct hf_draft *under,

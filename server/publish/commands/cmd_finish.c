@@ -21,8 +21,6 @@ static enum hf_err print_json(struct hf_publish_report *report, const struct hf_
     return hf_publish_report_print_take(report, stdout, why);
 }
 
-/* ---- root ------------------------------------------------------------------------------------- */
-
 static enum hf_err report_root(const struct hf_draft *draft,
                                const struct hf_root_published *published, bool is_json,
                                struct hf_why *why)
@@ -117,8 +115,6 @@ const struct hf_cli_command hf_cmd_root_finish = {
     .max_words = HF_CLI_ANY_WORDS,
     .run = finish_root,
 };
-
-/* ---- targets ---------------------------------------------------------------------------------- */
 
 static enum hf_err finish_targets(struct hf_cli_call *call, struct hf_why *why)
 {

@@ -26,8 +26,6 @@ struct plan {
     struct hf_findings findings; /* about the tables of known roots */
 };
 
-/* ---- making it -------------------------------------------------------------------------------- */
-
 static int compare(const void *a, const void *b)
 {
     int64_t x = ((const struct step *)a)->publish_by_s, y = ((const struct step *)b)->publish_by_s;
@@ -84,8 +82,6 @@ static enum hf_err make(const struct hf_ctl_options *o, const struct hf_catalog 
     qsort(out->steps, out->n_steps, sizeof *out->steps, compare);
     return HF_OK;
 }
-
-/* ---- showing it ------------------------------------------------------------------------------- */
 
 static json_t *make_bundle(const void *at, const void *ctx)
 {

@@ -12,8 +12,6 @@
 static const struct hf_cli_option options[] = {HF_CTL_REPO, HF_CTL_KEYS, HF_CTL_KEY, HF_CTL_SIGNING,
                                                HF_CTL_REPORT("publish-report")};
 
-/* ---- publish ---------------------------------------------------------------------------------- */
-
 /* A device refuses expired targets; to publish them would cut every device off. */
 static enum hf_err publish_pending(struct hf_publication *p, struct hf_why *why)
 {
@@ -81,8 +79,6 @@ const struct hf_cli_command hf_cmd_publish = {
     .needs = {"--repo", "--keys"},
     .run = publish,
 };
-
-/* ---- refresh ---------------------------------------------------------------------------------- */
 
 #define WARN_BEFORE_DAYS 60 /* a ceremony takes weeks to arrange */
 

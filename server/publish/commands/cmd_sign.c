@@ -35,8 +35,6 @@ static enum hf_err print_status(const struct hf_draft *draft, struct hf_why *why
     return HF_OK;
 }
 
-/* ---- sign ------------------------------------------------------------------------------------- */
-
 /* Everything that can be refused is refused before a question or a passphrase. */
 static enum hf_err check_and_ask(const struct hf_draft *draft, const struct hf_ctl_options *o,
                                  struct hf_key_set *holder, struct hf_why *why)
@@ -165,8 +163,6 @@ const struct hf_cli_command hf_cmd_targets_sign = {
     .run = sign,
     .variant = HF_ROLE_TARGETS,
 };
-
-/* ---- status and merge ------------------------------------------------------------------------- */
 
 static enum hf_err status(struct hf_cli_call *call, struct hf_why *why)
 {

@@ -58,8 +58,6 @@ enum hf_err hf_lint_tables(const struct hf_known_roots *known, int64_t now_s,
         day);
 }
 
-/* ---- what was accepted ------------------------------------------------------------------------ */
-
 struct hf_accepted hf_accepted_of(const struct hf_target *target)
 {
     const json_t *holdfast = json_object_get(target->custom, "holdfast");

@@ -97,8 +97,6 @@ json_t *hf_lint_answers_to_json(const struct hf_lint_endpoints *endpoints)
                                            NULL));
 }
 
-/* ---- saved for the next run ------------------------------------------------------------------ */
-
 static enum hf_err save_file(struct hf_undo *undo, const char *dir, const char *name,
                              const struct hf_buf *content, struct hf_why *why)
 {

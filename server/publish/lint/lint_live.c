@@ -89,8 +89,6 @@ static enum hf_err ask_all_offers(const struct hf_endpoint_url *url, int timeout
     return err;
 }
 
-/* ---- what it shows becomes chains, doubts and silences ------------------------------------------ */
-
 /* The chain of answer `index`, once for all answers that show the same. */
 static enum hf_err add_chain(struct hf_lint_endpoints *endpoints, const struct hf_lint_live *live,
                              const struct answer answers[N_OFFERS], size_t index,
