@@ -44,7 +44,7 @@ static enum hf_err subject_hash_of(struct hf_bytes der, size_t number, uint64_t 
         *out = hf_x509_name_hash(&crt.subject);
     mbedtls_x509_crt_free(&crt);
     if (ret == MBEDTLS_ERR_X509_ALLOC_FAILED)
-        return hf_fail(why, HF_E_MEMORY, "out of memory while swapping the trust store");
+        return hf_fail(why, HF_E_MEMORY, "out of memory for trust anchors");
     if (!is_whole)
         return hf_fail(
             why, HF_E_FORMAT,
@@ -85,7 +85,7 @@ enum hf_err hf_anchors_new(const struct hf_trust_anchor *list, size_t n, struct 
         anchors->der = malloc(der_len > 0 ? der_len : 1);
     if (anchors == NULL || anchors->der == NULL) {
         hf_anchors_free(anchors);
-        return hf_fail(why, HF_E_MEMORY, "out of memory while swapping the trust store");
+        return hf_fail(why, HF_E_MEMORY, "out of memory for trust anchors");
     }
     uint8_t *at = anchors->der;
     for (size_t i = 0; i < n; i++) {
