@@ -39,6 +39,7 @@ int __wrap_ftruncate(int fd, off_t len);
 int __wrap_fsync(int fd);
 int __wrap_fdatasync(int fd);
 int __wrap_rename(const char *from, const char *to);
+int __wrap_renameat(int from_folder, const char *from, int to_folder, const char *to);
 int __wrap_symlink(const char *target, const char *path);
 int __wrap_unlink(const char *path);
 int __wrap_unlinkat(int folder, const char *name, int flags);
@@ -163,6 +164,15 @@ int __wrap_fdatasync(int fd)
 int __wrap_rename(const char *from, const char *to)
 {
     return cut_disk_rename(from, to) ? __real_rename(from, to) : no_power();
+}
+
+/* Of paths from the current folder, as ours all are. */
+int __wrap_renameat(int from_folder, const char *from, int to_folder, const char *to)
+{
+    if (from_folder == AT_FDCWD && to_folder == AT_FDCWD)
+        return __wrap_rename(from, to);
+    errno = ENOSYS;
+    return -1;
 }
 
 int __wrap_unlink(const char *path)
