@@ -144,6 +144,20 @@ static void assert_not_restored(void **state, const char *part)
     hf_sqlite_store_close(store);
 }
 
+/* What a store that cannot be written gives. */
+static void assert_active(void **state, int64_t version)
+{
+    struct hf_sqlite_store *store = open_in(state);
+    struct hf_store_port port = hf_sqlite_store_port(store);
+    struct hf_bundle_record active = {0};
+
+    assert_int_not_equal(hf_store_check_writable(store, NULL), HF_OK);
+    CHECK_OK(port.load_bundle(port.ctx, HF_SLOT_ACTIVE, &active, NULL));
+    assert_int_equal(active.version, version);
+    hf_bundle_record_free(&active);
+    hf_sqlite_store_close(store);
+}
+
 /* ---- when it is made ---------------------------------------------------------------------------- */
 
 static ino_t copy_of(void **state)
@@ -485,14 +499,56 @@ static void a_folder_that_cannot_be_written_is_left_alone(void **state)
     const struct temp_dir *dir = *state;
     make_state(state);
     damage(state);
+    assert_int_equal(unlink(temp_path(dir, "bundles/active")), 0);
     assert_int_equal(chmod(temp_path(dir, "lock"), 0400), 0);
     assert_int_equal(chmod(dir->path, 0500), 0);
     temp_become_nobody(dir->path);
     assert_not_restored(state, "its copy cannot take its place");
+    assert_active(state, 7); /* of the copy: a power cut may have taken the files */
     temp_become_root_again();
     assert_int_equal(chmod(dir->path, 0700), 0);
     assert_int_equal(chmod(temp_path(dir, "lock"), 0600), 0);
     assert_restored(state, "is damaged");
+}
+
+/* A power cut takes back links that were not synced, and then the disk is mounted read-only. */
+static void links_that_are_behind_do_not_bring_back_the_bundle_before(void **state)
+{
+    const struct temp_dir *dir = *state;
+    char sha256[HF_SHA256_HEX_LEN], target[128];
+    make_state(state);
+    struct hf_sqlite_store *store = open_in(state);
+    activate(store, 8);
+    CHECK_OK(hf_sqlite_store_sync(store, NULL));
+    hf_sqlite_store_close(store);
+    hf_sha256_hex(hf_bytes_of_text(content), sha256);
+    (void)snprintf(target, sizeof target, "%s.7.pem", sha256);
+    assert_int_equal(unlink(temp_path(dir, "bundles/active")), 0);
+    assert_int_equal(symlink(target, temp_path(dir, "bundles/active")), 0);
+
+    assert_int_equal(chmod(dir->path, 0500), 0);
+    temp_become_nobody(dir->path);
+    assert_active(state, 8);
+    temp_become_root_again();
+    assert_int_equal(chmod(dir->path, 0700), 0);
+}
+
+/* The log cannot be read and holds the newest bundle: then the links know more than the rows. */
+static void rows_that_are_behind_do_not_bring_back_the_bundle_before(void **state)
+{
+    const struct temp_dir *dir = *state;
+    make_state(state);
+    struct hf_sqlite_store *store = open_in(state);
+    CHECK_OK(hf_db_fold(store->db, NULL));
+    activate(store, 8);
+    CHECK_OK(hf_sqlite_store_sync(store, NULL));
+    hf_sqlite_store_close(store);
+
+    temp_become_nobody(dir->path);
+    assert_int_equal(chmod(temp_path(dir, "holdfast.db-wal"), 0), 0);
+    assert_active(state, 8);
+    assert_int_equal(chmod(temp_path(dir, "holdfast.db-wal"), 0600), 0);
+    temp_become_root_again();
 }
 
 static void a_newer_schema_is_no_damage(void **state)
@@ -625,6 +681,8 @@ int main(void)
         IN_TEMP(whoever_holds_the_lock_may_be_restoring),
         IN_TEMP(a_folder_that_cannot_be_written_is_left_alone),
         IN_TEMP(a_log_of_somebody_else_is_named_and_left_alone),
+        IN_TEMP(links_that_are_behind_do_not_bring_back_the_bundle_before),
+        IN_TEMP(rows_that_are_behind_do_not_bring_back_the_bundle_before),
         IN_TEMP(a_newer_schema_is_no_damage),
         IN_TEMP(a_store_that_is_open_for_long_sees_what_another_has_restored),
         IN_TEMP(a_store_that_waits_for_its_first_update_sees_it_too),

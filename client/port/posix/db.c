@@ -269,8 +269,8 @@ static enum hf_err try_to_write(const char *path, bool is_new, bool *lacks_memor
         err = hf_db_exec(db, "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = FULL", action,
                          why);
     }
-    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
     if (err == HF_OK) {
+        (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
         *out = db;
         return HF_OK;
     }

@@ -207,6 +207,10 @@ HF_MUST_USE enum hf_err hf_db_copy_write(const char *state_dir, sqlite3 *db,
 HF_MUST_USE enum hf_err hf_db_copy_load_root(const char *state_dir, struct hf_buf *out,
                                              int64_t *version, struct hf_why *why);
 
+/** The copy for reading alone, if it is whole and of today's schema, for a database whose place it cannot
+ *  take, as on a read-only disk. HF_E_NOT_FOUND, HF_E_STORAGE, HF_E_SCHEMA, … */
+HF_MUST_USE enum hf_err hf_db_copy_open(const char *state_dir, sqlite3 **out, struct hf_why *why);
+
 /** What stands where SQLite's shared memory should be, and is no file, is moved away: it is not used,
  *  and nothing is lost. If that fails, opening the database says so. */
 void hf_db_clear_index(const char *state_dir);

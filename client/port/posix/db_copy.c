@@ -113,6 +113,27 @@ enum hf_err hf_db_copy_load_root(const char *state_dir, struct hf_buf *out, int6
     return err;
 }
 
+enum hf_err hf_db_copy_open(const char *state_dir, sqlite3 **out, struct hf_why *why)
+{
+    const int64_t newest = (int64_t)hf_client_migrations_len;
+    char known_root[HF_SHA256_HEX_LEN] = "";
+    sqlite3 *db = NULL;
+    int64_t version = 0;
+
+    HF_TRY(open_copy(state_dir, &db, why));
+    enum hf_err err = check_whole(db, known_root, why);
+    if (err == HF_OK)
+        err = hf_schema_check(db, newest, &version, why);
+    if (err == HF_OK && version < newest)
+        err = hf_fail(why, HF_E_SCHEMA, "%s is of an older schema",
+                      sqlite3_db_filename(db, "main"));
+    if (err == HF_OK)
+        *out = db;
+    else
+        sqlite3_close(db);
+    return err;
+}
+
 static enum hf_err move_if_there(const char *state_dir, const char *from, const char *to,
                                  struct hf_why *why)
 {

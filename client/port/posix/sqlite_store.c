@@ -233,6 +233,9 @@ static enum hf_err open_as_it_is(struct hf_sqlite_store *store, const char *path
     if (err != HF_OK) {
         close_database(store);
         store->unusable = reason;
+        /* On a read-only disk, for instance, the copy cannot take its place but be read. */
+        if (err == HF_E_STORAGE && hf_db_copy_open(store->state_dir, &store->db, NULL) != HF_OK)
+            store->db = NULL;
     }
     if (store->unusable.code == HF_E_FORMAT || store->unusable.code == HF_E_ROLLBACK)
         store->unusable.code = HF_E_STORAGE;
@@ -274,6 +277,7 @@ enum hf_err hf_sqlite_store_open(const char *state_dir, bool create, struct hf_s
 
 enum hf_err hf_sqlite_store_refresh(struct hf_sqlite_store *store, struct hf_why *why)
 {
+    struct hf_why reason = {0};
     struct hf_path path;
 
     /* Opened just now, unless that failed or the file is another one since. */
@@ -284,7 +288,13 @@ enum hf_err hf_sqlite_store_refresh(struct hf_sqlite_store *store, struct hf_why
     }
     HF_TRY(hf_path_set(&path, why, "%s/holdfast.db", store->state_dir));
     close_database(store);
-    return open_as_it_is(store, path.text, why);
+    enum hf_err err = open_as_it_is(store, path.text, &reason);
+    if (err == HF_OK)
+        return HF_OK;
+    /* Every later call fails with the reason. Not with HF_E_NOT_FOUND: a value without a row has that. */
+    if (store->unusable.code == HF_OK)
+        (void)hf_fail(&store->unusable, HF_E_STORAGE, "%s", reason.text);
+    return hf_fail(why, err, "%s", reason.text);
 }
 
 void hf_sqlite_store_close(struct hf_sqlite_store *store)

@@ -2,9 +2,9 @@
  * The store port over SQLite (schema/client.sql) and the bundle files beside it.
  *
  * The database decides; the files follow. Files and symbolic links are brought in line after each
- * activation and at every open. Where the database cannot be used (damaged, of a newer schema,
- * read-only disk), bundles are loaded from the files and every write is refused with the reason. A
- * damaged or lost database is first replaced by its copy, if there is one (db.h).
+ * activation and at every open. Where the database cannot be used (damaged, of a newer schema), bundles
+ * are loaded from the files and every write is refused with the reason. A damaged or lost database is
+ * first replaced by its copy, if there is one (db.h); on a read-only disk the copy is read in its place.
  *
  * sqlite_store.c opens, repairs and syncs it; store_bundles.c is about bundles, revoked keys and the
  * transactions that move them; store_rows.c about statements, metadata, values and the journal.
@@ -32,7 +32,7 @@ enum hf_sql {
 
 struct hf_sqlite_store {
     char *state_dir;
-    sqlite3 *db; /* NULL where the database cannot be used at all */
+    sqlite3 *db; /* or its copy, for reading; NULL where neither can be used */
     sqlite3_stmt *statements[HF_SQL_COUNT];
     struct hf_why unusable;    /* why it cannot be written; code HF_OK where it can */
     struct hf_why root_damage; /* why its root metadata cannot be used; code HF_OK where it can */

@@ -70,15 +70,25 @@ static enum hf_err load_row(struct hf_sqlite_store *store, enum hf_slot slot,
     return err;
 }
 
-/* The files come first where the database cannot be written, as it may lack the newest part of its log.
- * The other one serves where the first is damaged: a row that rotted after the check at open, or files
- * that a power cut took before they were on disk. */
+/* A database that cannot be written may lack the newest part of its log, unless it has seen as many changes
+ * as its copy. */
+static bool has_newest_rows(const struct hf_sqlite_store *store)
+{
+    int64_t changes = 0;
+
+    return store->db != NULL && store->copied_changes >= 0 &&
+           hf_db_changes(store->db, &changes, NULL) == HF_OK && changes >= store->copied_changes;
+}
+
+/* The rows come first if they are the newest: after a power cut the files may be old or damaged. The other
+ * one serves where the first cannot be used. */
 enum hf_err hf_store_load_bundle(void *ctx, enum hf_slot slot, struct hf_bundle_record *out,
                                  struct hf_why *why)
 {
     struct hf_sqlite_store *store = ctx;
 
-    if (store->unusable.code != HF_OK) {
+    /* Nothing can be staged where the database cannot be written, and a staged bundle has no link. */
+    if (store->unusable.code != HF_OK && (slot == HF_SLOT_STAGED || !has_newest_rows(store))) {
         enum hf_err err = hf_bundle_files_load(store->state_dir, slot, out, why);
         bool is_in_row = err != HF_OK && slot != HF_SLOT_STAGED && store->db != NULL &&
                          load_row(store, slot, out, NULL) == HF_OK;
@@ -172,10 +182,14 @@ static void make_files_follow(struct hf_sqlite_store *store, bool repairs)
 
 enum hf_err hf_store_sync_log(struct hf_sqlite_store *store, struct hf_why *why)
 {
+    int64_t changes = -1;
+
+    /* Counted before: what another process commits meanwhile is not synced for certain. */
+    if (hf_db_changes(store->db, &changes, NULL) != HF_OK)
+        changes = -1;
     HF_TRY(hf_db_sync(store->db, why));
     store->is_unsynced = false;
-    if (hf_db_changes(store->db, &store->synced_changes, NULL) != HF_OK)
-        store->synced_changes = -1;
+    store->synced_changes = changes;
     return HF_OK;
 }
 
