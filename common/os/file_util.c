@@ -164,7 +164,7 @@ static enum hf_err fill_and_rename(int fd, const char *temp, const char *path,
                                    struct hf_why *why)
 {
     int error = fill_and_close(fd, bytes, mode, is_synced);
-    if (error == 0 && rename(temp, path) != 0)
+    if (error == 0 && renameat(AT_FDCWD, temp, AT_FDCWD, path) != 0)
         error = errno;
     if (error == 0)
         return HF_OK;
