@@ -247,11 +247,13 @@ static void record_check(struct hf_client *c, enum hf_err outcome, struct hf_upd
                          const char *text)
 {
     struct hf_device_state *s = &c->state;
+    struct hf_receipts receipts;
     char success[HF_WHY_MAX];
     struct hf_why why = {0};
 
     hf_schedule_count(c, outcome);
-    hf_receipts_keep(c);
+    if (hf_trusted_set_receipts(&c->trusted, &receipts)) /* the refresh succeeded */
+        hf_receipts_keep(c, &receipts);
     enum hf_err err = hf_state_begin(c, &why);
     if (err == HF_OK) {
         err = hf_endpoints_note_losses(c, result->lost, &why);

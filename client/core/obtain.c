@@ -140,7 +140,10 @@ enum hf_err hf_obtain(struct hf_client *c, struct hf_candidate *cand, struct hf_
     if (cand->is_active)
         return HF_OK;
     HF_TRY(hf_fetch_target(c, cand->target, HF_BUNDLE_BYTES_MAX, &record->pem, why));
-    hf_sha256_hex(hf_buf_bytes(&record->pem), record->sha256);
+    if (cand->target->info.has_sha256) /* and it matched */
+        hf_hex_encode(cand->target->info.sha256, HF_SHA256_LEN, record->sha256);
+    else
+        hf_sha256_hex(hf_buf_bytes(&record->pem), record->sha256);
     enum hf_err err = check(c, cand, why);
     if (err != HF_OK)
         (void)hf_fail_context(why, "%s", cand->target->path);

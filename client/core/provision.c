@@ -1,6 +1,6 @@
 /* First trust, and the factory reset. */
 #include "client/core/bundles.h"
-#include "client/core/client_internal.h"
+#include "client/core/refresh.h"
 
 #include "common/bundle/policy.h"
 
@@ -66,6 +66,7 @@ static enum hf_err write_first_trust(struct hf_client *c, struct hf_bytes root,
 static enum hf_err provision(struct hf_client *c, struct hf_bytes root, struct hf_bytes factory_pem,
                              struct hf_bundle_record *factory, struct hf_why *why)
 {
+    struct hf_receipts receipts = {0};
     struct hf_buf held = {0};
 
     enum hf_err err = c->ports.store.load_metadata(c->ports.store.ctx, "root", &held, why);
@@ -80,6 +81,10 @@ static enum hf_err provision(struct hf_client *c, struct hf_bytes root, struct h
         return hf_fail_context(why, "the root metadata");
     HF_TRY(factory_record(c, factory_pem, factory, why));
     HF_TRY(hf_clock_floor_learn_root(c, why));
+    /* So that the first update need not verify it again. */
+    hf_receipt_make(c->trusted.root, HF_ROLE_ROOT, &c->trusted.root->env,
+                    receipts.of[HF_ROLE_ROOT]);
+    hf_receipts_keep(c, &receipts);
     HF_TRY(hf_state_begin(c, why));
     return hf_state_end(c, write_first_trust(c, root, factory, why), why);
 }

@@ -27,14 +27,11 @@ void hf_receipts_of_value(const char *text, struct hf_receipts *out)
         hf_receipts_parse(text + sizeof RECEIPTS_PREFIX - 1, out);
 }
 
-void hf_receipts_keep(struct hf_client *c)
+void hf_receipts_keep(struct hf_client *c, const struct hf_receipts *receipts)
 {
-    struct hf_receipts receipts;
     char text[HF_RECEIPTS_TEXT_SIZE];
 
-    if (!hf_trusted_set_receipts(&c->trusted, &receipts))
-        return;
-    hf_receipts_format(&receipts, text);
+    hf_receipts_format(receipts, text);
     (void)snprintf(c->state.receipts, sizeof c->state.receipts, RECEIPTS_PREFIX "%s", text);
 }
 

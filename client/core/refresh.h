@@ -71,8 +71,8 @@ HF_MUST_USE enum hf_err hf_refresh(struct hf_client *c, struct hf_why *why);
 #define HF_RECEIPTS_VALUE "metadata.verified"
 /** What `text`, the value, says; nothing if another version of this program wrote it. */
 void hf_receipts_of_value(const char *text, struct hf_receipts *out);
-/** Those of `c->trusted`, for the next transaction; after a refresh that succeeded, else no change. */
-void hf_receipts_keep(struct hf_client *c);
+/** These replace the stored ones in the next transaction. */
+void hf_receipts_keep(struct hf_client *c, const struct hf_receipts *receipts);
 
 /* ---- obtain.c: the content of a target ------------------------------------------------------- */
 

@@ -164,8 +164,11 @@ enum hf_err session_init(const struct session_options *options, const char *root
 /* With the receipts that a device keeps at the end of its check. */
 static enum hf_err refresh(struct session *s, struct hf_why *why)
 {
+    struct hf_receipts receipts;
+
     HF_TRY(hf_refresh(s->client, why));
-    hf_receipts_keep(s->client);
+    if (hf_trusted_set_receipts(&s->client->trusted, &receipts))
+        hf_receipts_keep(s->client, &receipts);
     HF_TRY(hf_state_begin(s->client, why));
     return hf_state_end(s->client, HF_OK, why);
 }

@@ -130,12 +130,12 @@ static void the_hash_of_the_newest_schema_is_compiled_in(void **state)
 {
     struct hf_buf schema = {0};
     struct hf_why why = {0};
-    char found[HF_SHA256_HEX_LEN];
+    char found[HF_SCHEMA_HASH_HEX_LEN];
 
     CHECK_OK(hf_schema_migrate(*state, hf_client_migrations, hf_client_migrations_len, &why));
     CHECK_OK(hf_schema_describe(*state, &schema, &why));
-    hf_sha256_hex(hf_buf_bytes(&schema), found);
-    assert_string_equal(hf_client_schema_sha256, found);
+    hf_schema_hash(hf_buf_bytes(&schema), found);
+    assert_string_equal(hf_client_schema_hash, found);
     hf_buf_free(&schema);
 }
 

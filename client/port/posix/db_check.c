@@ -6,6 +6,7 @@
 #include "common/tuf/trusted_set.h"
 
 #include <inttypes.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -87,8 +88,16 @@ enum hf_err hf_schema_describe(sqlite3 *db, struct hf_buf *out, struct hf_why *w
     return err;
 }
 
-const char hf_client_schema_sha256[] =
-    "422f67e4dfdf1aac1c99850d63143d02e6cdef2bff4bbb05c51939fed3a65a81";
+const char hf_client_schema_hash[] =
+    "e69d6fd8bbc29ed9365699352036ce1b82a1ffe097929eaecb9453cf6ab7e3f4";
+
+void hf_schema_hash(struct hf_bytes description, char out[HF_SCHEMA_HASH_HEX_LEN])
+{
+    uint8_t hash[HF_SCHEMA_HASH_LEN];
+
+    (void)crypto_generichash(hash, sizeof hash, description.data, description.len, NULL, 0);
+    hf_hex_encode(hash, sizeof hash, out);
+}
 
 enum hf_err hf_schema_compare(sqlite3 *db, const struct hf_migration *steps, int64_t version,
                               struct hf_why *why)
@@ -97,16 +106,16 @@ enum hf_err hf_schema_compare(sqlite3 *db, const struct hf_migration *steps, int
     struct hf_buf is = {0};
     struct hf_buf should_be = {0};
     sqlite3 *made = NULL;
-    char sha256[HF_SHA256_HEX_LEN];
+    char hash[HF_SCHEMA_HASH_HEX_LEN];
 
     enum hf_err err = hf_schema_describe(db, &is, why);
     if (err != HF_OK)
         goto out;
     /* To build a database costs more than an update without news, so that is done only if the schema is
      * not today's. */
-    hf_sha256_hex(hf_buf_bytes(&is), sha256);
+    hf_schema_hash(hf_buf_bytes(&is), hash);
     if (steps == hf_client_migrations && version == (int64_t)hf_client_migrations_len &&
-        strcmp(sha256, hf_client_schema_sha256) == 0)
+        strcmp(hash, hf_client_schema_hash) == 0)
         goto out;
     if (sqlite3_open(":memory:", &made) != SQLITE_OK)
         err = hf_fail(why, HF_E_MEMORY, "out of memory for the schema of a new database");
@@ -137,21 +146,28 @@ static enum hf_err load_root(sqlite3 *db, struct hf_buf *out, struct hf_why *why
                                   sqlite3_db_filename(db, "main"));
 }
 
+/* What cannot be read counts as none. */
+static void load_receipts(sqlite3 *db, struct hf_receipts *out)
+{
+    struct hf_buf text = {0};
+
+    *out = (struct hf_receipts){0};
+    if (hf_db_query(db, "SELECT value FROM value WHERE name = '" HF_RECEIPTS_VALUE "'",
+                    "read the receipts", &text, NULL) == HF_OK &&
+        text.len > 0)
+        hf_receipts_of_value((const char *)text.data, out);
+    hf_buf_free(&text);
+}
+
 /* It was signed and verified before it was stored: whatever is wrong with it now is damage. */
 static enum hf_err verify_root(sqlite3 *db, struct hf_bytes file, int64_t *version,
                                struct hf_why *why)
 {
     struct hf_trusted_set set = {0};
-    struct hf_receipts known = {0};
-    struct hf_buf receipts = {0};
+    struct hf_receipts known;
     struct hf_why reason = {0};
 
-    /* What cannot be read counts as none. */
-    if (hf_db_query(db, "SELECT value FROM value WHERE name = '" HF_RECEIPTS_VALUE "'",
-                    "read the receipts", &receipts, NULL) == HF_OK &&
-        receipts.len > 0)
-        hf_receipts_of_value((const char *)receipts.data, &known);
-    hf_buf_free(&receipts);
+    load_receipts(db, &known);
     enum hf_err err = hf_trusted_set_resume(&set, file, 0, &known, &reason);
     if (err == HF_E_MEMORY)
         return hf_fail(why, err, "%s", reason.text);
@@ -179,15 +195,21 @@ enum hf_err hf_db_root_load(sqlite3 *db, struct hf_buf *out, int64_t *version, s
 
 enum hf_err hf_db_root_check(sqlite3 *db, char known[HF_SHA256_HEX_LEN], struct hf_why *why)
 {
+    struct hf_root root = {0}; /* no more than what a receipt is made of */
+    struct hf_receipts receipts;
     struct hf_buf file = {0};
     char sha256[HF_SHA256_HEX_LEN];
     int64_t version = 0;
 
     enum hf_err err = load_root(db, &file, why);
     if (err == HF_OK) {
-        hf_sha256_hex(hf_buf_bytes(&file), sha256);
-        if (known == NULL || strcmp(known, sha256) != 0)
-            err = verify_root(db, hf_buf_bytes(&file), &version, why);
+        hf_sha256(hf_buf_bytes(&file), root.env.file_sha256);
+        hf_hex_encode(root.env.file_sha256, HF_SHA256_LEN, sha256);
+        if (known == NULL || strcmp(known, sha256) != 0) {
+            load_receipts(db, &receipts);
+            if (!hf_receipts_include(&receipts, &root, HF_ROLE_ROOT, &root.env))
+                err = verify_root(db, hf_buf_bytes(&file), &version, why);
+        }
         if (err == HF_OK && known != NULL)
             memcpy(known, sha256, sizeof sha256);
     }
