@@ -591,6 +591,26 @@ static void a_store_that_waits_for_its_first_update_sees_it_too(void **state)
     hf_sqlite_store_close(old);
 }
 
+/* After a sync that failed, for instance, and without a copy. */
+static void a_store_that_lost_its_database_refuses_and_has_nothing_to_sync(void **state)
+{
+    const struct temp_dir *dir = *state;
+    char command[256];
+    make_state(state);
+    struct hf_sqlite_store *store = open_in(state);
+    CHECK_OK(hf_sqlite_store_refresh(store, NULL));
+    save(store, "timestamp", 1);
+    (void)snprintf(command, sizeof command, "rm -r %s/holdfast.db* %s/bundles", dir->path,
+                   dir->path);
+    assert_int_equal(system(command), 0);
+
+    assert_int_equal(hf_sqlite_store_refresh(store, NULL), HF_E_NOT_FOUND);
+    assert_int_equal(hf_store_check_writable(store, NULL), HF_E_STORAGE);
+    assert_int_equal(hf_store_check_readable(store, NULL), HF_E_STORAGE);
+    CHECK_OK(hf_sqlite_store_sync(store, NULL));
+    hf_sqlite_store_close(store);
+}
+
 static void what_could_not_be_opened_at_first_is_tried_again_by_the_first_update(void **state)
 {
     const struct temp_dir *dir = *state;
@@ -686,6 +706,7 @@ int main(void)
         IN_TEMP(a_newer_schema_is_no_damage),
         IN_TEMP(a_store_that_is_open_for_long_sees_what_another_has_restored),
         IN_TEMP(a_store_that_waits_for_its_first_update_sees_it_too),
+        IN_TEMP(a_store_that_lost_its_database_refuses_and_has_nothing_to_sync),
         IN_TEMP(what_could_not_be_opened_at_first_is_tried_again_by_the_first_update),
         IN_TEMP(what_was_revoked_after_the_copy_was_made_stays_revoked),
         IN_TEMP(a_file_that_has_rotted_is_not_believed),

@@ -319,10 +319,10 @@ enum hf_err hf_sqlite_store_sync(struct hf_sqlite_store *store, struct hf_why *w
 {
     int64_t changes = 0;
 
-    if (store->is_unsynced)
-        HF_TRY(hf_store_sync_log(store, why));
     if (store->unusable.code != HF_OK)
         return HF_OK;
+    if (store->is_unsynced)
+        HF_TRY(hf_store_sync_log(store, why));
     HF_TRY(hf_db_changes(store->db, &changes, why));
     /* One that was damaged since is noticed here, as long as there is something to copy. */
     if (changes == store->copied_changes &&
