@@ -89,7 +89,7 @@ def test_what_waits_for_the_new_keys_is_shown(p, new, root, targets):
 def test_the_new_keys_sign_where_they_are(p, new, root, targets):
     before = p.metadata("targets")["signed"]
     assert "carry it to the next key holder" in new[0].sign(targets, "targets")
-    assert "complete: run holdfastctl " in new[1].sign(targets, "targets")
+    assert "complete: run holdfastctl root finish with --targets " in new[1].sign(targets, "targets")
     said = finish(p, root, "--targets", targets)
     assert "published: root 2, targets 3, snapshot 3, timestamp 3\n" in said
     assert "a device that\nchecked during the change retries" in said

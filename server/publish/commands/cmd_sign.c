@@ -26,11 +26,13 @@ static enum hf_err print_status(const struct hf_draft *draft, struct hf_why *why
     struct hf_signature_status status = {0};
     HF_TRY(hf_signature_status_make(draft, &status, why));
     hf_signature_status_print(&status, stdout);
-    if (hf_signature_status_is_complete(&status))
+    if (!hf_signature_status_is_complete(&status))
+        puts("not complete: carry it to the next key holder");
+    else if (hf_draft_is_under_coming_root(draft))
+        puts("complete: run holdfastctl root finish with --targets where the repository is");
+    else
         printf("complete: run holdfastctl %s finish where the repository is\n",
                hf_top_role_name(draft->role));
-    else
-        puts("not complete: carry it to the next key holder");
     hf_signature_status_free(&status);
     return HF_OK;
 }
