@@ -1,5 +1,6 @@
 // Firmware in C++: all public headers, and a use of each that a C++ compiler could trip over. Links and
 // runs without a device: tests/e2e/test_embed.py.
+#include <holdfast/anchor.h>
 #include <holdfast/bytes.h>
 #include <holdfast/client.h>
 #include <holdfast/error.h>
