@@ -252,38 +252,41 @@ enum hf_err hf_active_store_follow(struct hf_client *c, const struct hf_bundle_r
     return err;
 }
 
-static enum hf_err follow_slot(struct hf_client *c, enum hf_slot slot, struct hf_why *why)
+static enum hf_err follow_slot(struct hf_client *c, enum hf_slot slot, struct hf_bundle_record *out,
+                               struct hf_why *why)
 {
-    struct hf_bundle_record record = {0};
-
-    HF_TRY(hf_bundle_load(c, slot, &record, why));
-    enum hf_err err = hf_active_store_follow(c, &record, why);
-    hf_bundle_record_free(&record);
+    HF_TRY(hf_bundle_load(c, slot, out, why));
+    enum hf_err err = hf_active_store_follow(c, out, why);
+    if (err != HF_OK)
+        hf_bundle_record_free(out);
     return err;
 }
 
-void hf_active_store_follow_stored(struct hf_client *c)
+void hf_active_store_follow_stored(struct hf_client *c, struct hf_bundle_record *out)
 {
     struct hf_why why = {0};
 
-    enum hf_err err = follow_slot(c, HF_SLOT_ACTIVE, &why);
+    enum hf_err err = follow_slot(c, HF_SLOT_ACTIVE, out, &why);
     if (err != HF_OK && err != HF_E_NOT_FOUND)
         hf_log(c, HF_LEVEL_WARNING, "the live trust store stays as it is: %s", why.text);
 }
 
 void hf_active_store_load(struct hf_client *c)
 {
+    struct hf_bundle_record record = {0};
     struct hf_why why = {0};
 
-    enum hf_err err = follow_slot(c, HF_SLOT_ACTIVE, &why);
-    if (err == HF_OK || err == HF_E_NOT_FOUND) /* none yet: the first update brings one */
-        return;
-    (void)hf_fail_context(&why, "the active bundle is not usable, the previous one is taken");
-    hf_journal_or_log(c, HF_LEVEL_ERROR, "load", why.text);
-    if (follow_slot(c, HF_SLOT_PREVIOUS, &why) == HF_OK)
-        return;
-    (void)hf_fail_context(&why, "the previous bundle is not usable, the trust store is empty");
-    hf_journal_or_log(c, HF_LEVEL_ERROR, "load", why.text);
+    enum hf_err err = follow_slot(c, HF_SLOT_ACTIVE, &record, &why);
+    if (err != HF_OK && err != HF_E_NOT_FOUND) { /* none yet: the first update brings one */
+        (void)hf_fail_context(&why, "the active bundle is not usable, the previous one is taken");
+        hf_journal_or_log(c, HF_LEVEL_ERROR, "load", why.text);
+        if (follow_slot(c, HF_SLOT_PREVIOUS, &record, &why) != HF_OK) {
+            (void)hf_fail_context(&why,
+                                  "the previous bundle is not usable, the trust store is empty");
+            hf_journal_or_log(c, HF_LEVEL_ERROR, "load", why.text);
+        }
+    }
+    hf_bundle_record_free(&record);
 }
 
 /* HF_E_STATE: the slot holds another bundle than the active store. */
@@ -306,10 +309,13 @@ static enum hf_err take_if_loaded(struct hf_client *c, enum hf_slot slot, struct
 
 enum hf_err hf_active_store_bundle(struct hf_client *c, struct hf_bundle *out, struct hf_why *why)
 {
+    struct hf_bundle_record record = {0};
     struct hf_why no_previous = {0};
 
-    hf_active_store_follow_stored(c);
-    enum hf_err err = take_if_loaded(c, HF_SLOT_ACTIVE, out, why);
+    hf_active_store_follow_stored(c, &record);
+    enum hf_err err = record.pem.len > 0 ? hf_bundle_in_use(c, &record, out, why)
+                                         : take_if_loaded(c, HF_SLOT_ACTIVE, out, why);
+    hf_bundle_record_free(&record);
     if (err == HF_OK || err == HF_E_NOT_FOUND)
         return err;
     /* The active bundle cannot be read, or not be used: then the active store has the previous one. */

@@ -57,8 +57,8 @@ HF_MUST_USE enum hf_err hf_active_store_follow(struct hf_client *c,
                                                struct hf_why *why);
 
 /** At the start of a check: another process may have rolled back since, or the swap of a rollback may have
- *  failed. The refresh may need it. What goes wrong is logged. */
-void hf_active_store_follow_stored(struct hf_client *c);
+ *  failed. The refresh may need it. `out` is the active record, or stays empty: what goes wrong is logged. */
+void hf_active_store_follow_stored(struct hf_client *c, struct hf_bundle_record *out);
 
 /**
  * The bundle that the active store holds, without what is revoked, after bringing the store up to the one

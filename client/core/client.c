@@ -138,6 +138,7 @@ out:
 enum hf_err hf_client_configure(struct hf_client *client, const struct hf_ports *ports,
                                 const struct hf_client_config *config, struct hf_why *why)
 {
+    struct hf_bundle_record active = {0};
     struct hf_client next;
 
     HF_TRY(hf_client_init(&next, ports, config, why));
@@ -148,7 +149,8 @@ enum hf_err hf_client_configure(struct hf_client *client, const struct hf_ports 
     hf_mirrors_init(&next);
     hf_client_clear(client);
     *client = next;
-    hf_active_store_follow_stored(client);
+    hf_active_store_follow_stored(client, &active);
+    hf_bundle_record_free(&active);
     return HF_OK;
 }
 
@@ -199,8 +201,10 @@ static void log_candidate(const struct hf_client *c, const struct hf_candidate *
 static enum hf_err update(struct hf_client *c, struct hf_candidate *cand, int64_t *rejected,
                           struct hf_why *why)
 {
-    hf_active_store_follow_stored(c);         /* is it in use?               */
-    HF_TRY(hf_trial_check(c, rejected, why)); /* is the last one still good? */
+    hf_active_store_follow_stored(c, &cand->active); /* is it in use?               */
+    HF_TRY(hf_trial_check(c, rejected, why));        /* is the last one still good? */
+    if (*rejected >= 0)
+        hf_bundle_record_free(&cand->active); /* hf_select loads the one that is active now */
     HF_TRY(refresh(c, why));                  /* TUF metadata up to date     */
     log_metadata(c);
     HF_TRY(hf_trial_refreshed(c, why));

@@ -152,7 +152,9 @@ enum hf_err hf_select(struct hf_client *c, struct hf_candidate *cand, struct hf_
     size_t n_ours = 0;
 
     /* A damaged active bundle counts as none, so that the update replaces it. */
-    enum hf_err err = hf_bundle_load(c, HF_SLOT_ACTIVE, &cand->active, why);
+    enum hf_err err = cand->active.pem.len > 0
+                          ? HF_OK
+                          : hf_bundle_load(c, HF_SLOT_ACTIVE, &cand->active, why);
     cand->has_active = err == HF_OK;
     if (err == HF_E_STORAGE)
         hf_log(c, HF_LEVEL_WARNING, "%s", why->text);
