@@ -70,7 +70,7 @@ enum hf_err hf_agent_make_absolute(const char *option, char **path, struct hf_wh
 
 struct hf_agent_text hf_agent_time(int64_t time_s)
 {
-    struct hf_agent_text out;
+    struct hf_agent_text out = {0};
 
     hf_time_format(time_s, out.text);
     return out;
@@ -78,7 +78,7 @@ struct hf_agent_text hf_agent_time(int64_t time_s)
 
 struct hf_agent_text hf_agent_day(int64_t time_s)
 {
-    struct hf_agent_text out;
+    struct hf_agent_text out = {0};
 
     hf_time_format_day(time_s, out.text);
     return out;
@@ -86,7 +86,7 @@ struct hf_agent_text hf_agent_day(int64_t time_s)
 
 struct hf_agent_text hf_agent_last_day(int64_t time_s)
 {
-    struct hf_agent_text out;
+    struct hf_agent_text out = {0};
 
     hf_time_format_last(time_s, out.text);
     return out;

@@ -52,7 +52,7 @@ enum hf_err hf_role_keys_identity(const struct hf_root *root, enum hf_top_role r
                                   char out[HF_SHA256_HEX_LEN], struct hf_why *why)
 {
     const struct hf_role *of = &root->roles[role];
-    const struct hf_key *keys[HF_ROLE_KEYS_MAX];
+    const struct hf_key *keys[HF_ROLE_KEYS_MAX] = {0};
     struct hf_buf all = {0};
     enum hf_err err = HF_OK;
     size_t n = 0;
