@@ -57,17 +57,20 @@ def print_missed(name, lines):
 
 def main():
     build, folder, at_least = sys.argv[1:4]
-    total = Count()
+    total, folders = Count(), {}
     files = sorted(counted_files(build, folder))
     print(f"{'':<36} {'lines':>16} {'branches':>16}")
     for name, lines in files:
         count = Count()
         count.add(lines)
         total.add(lines)
+        folders.setdefault(str(pathlib.Path(name).parent), Count()).add(lines)
         print(count.row(name))
         if "--missed" in sys.argv:
             print_missed(name, lines)
-    print(total.row(f"{folder}/"))
+    for name, count in folders.items():
+        print(count.row(f"{name}/"))
+    print(total.row(f"{folder}/ (all)"))
     if not total.branches or 100 * total.branches_taken / total.branches < float(at_least):
         sys.exit(f"fewer than {at_least} % of the branches of {folder}/ were taken")
 
