@@ -5,7 +5,7 @@
 #include "common/bundle/bundle.h"
 #include "client/core/update.h"
 #include "client/port/mbedtls/trust_store_internal.h"
-#include "common/tls/tls_offer.h"
+#include "client/port/posix/endpoint_probe.h"
 #include "tests/support/check.h"
 
 #include <stdio.h>
@@ -159,23 +159,10 @@ static int no_anchors(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_crt
     return 0;
 }
 
-static struct hf_tls_offer tls_offer_of(enum hf_offer offer)
-{
-    static const struct hf_tls_offer offers[] = {
-        [HF_OFFER_TLS13_RSA] = {HF_TLS_13, HF_TLS_KEYS_RSA, false},
-        [HF_OFFER_TLS13_ECC] = {HF_TLS_13, HF_TLS_KEYS_ECC, false},
-        [HF_OFFER_TLS13_ANY] = {HF_TLS_13, HF_TLS_KEYS_ANY, false},
-        [HF_OFFER_TLS12_RSA] = {HF_TLS_12, HF_TLS_KEYS_RSA, false},
-        [HF_OFFER_TLS12_ECC] = {HF_TLS_12, HF_TLS_KEYS_ECC, false},
-        [HF_OFFER_TLS12_ANY] = {HF_TLS_12, HF_TLS_KEYS_ANY, false},
-    };
-    return offers[offer];
-}
-
 static int take_down_chain(const struct replay_server *server, enum hf_offer offer,
                            struct hf_chain *out)
 {
-    const struct hf_tls_offer tls = tls_offer_of(offer);
+    const struct hf_tls_offer tls = hf_probe_offer(offer, false);
     mbedtls_ssl_protocol_version version = tls.version == HF_TLS_13 ? MBEDTLS_SSL_VERSION_TLS1_3
                                                                     : MBEDTLS_SSL_VERSION_TLS1_2;
     mbedtls_ssl_config config;

@@ -230,7 +230,7 @@ static enum hf_err fill_with_all(struct hf_endpoint_probe *p, const struct hf_an
     return err;
 }
 
-static struct hf_tls_offer tls_offer_of(enum hf_offer offer, bool has_legacy_ciphers)
+struct hf_tls_offer hf_probe_offer(enum hf_offer offer, bool has_legacy_ciphers)
 {
     static const struct hf_tls_offer offers[] = {
         [HF_OFFER_TLS13_RSA] = {HF_TLS_13, HF_TLS_KEYS_RSA, false},
@@ -285,7 +285,7 @@ static enum hf_err probe(void *ctx, size_t endpoint, enum hf_offer offer,
 {
     struct hf_endpoint_probe *p = ctx;
     const struct server *server = &p->servers[endpoint];
-    const struct hf_tls_offer tls_offer = tls_offer_of(offer, p->has_legacy_ciphers);
+    const struct hf_tls_offer tls_offer = hf_probe_offer(offer, p->has_legacy_ciphers);
     struct hf_tls_look_result seen = {0};
     struct hf_client_auth auth;
     const struct hf_probe_client client = {p->store, &auth};

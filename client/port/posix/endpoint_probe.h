@@ -29,6 +29,9 @@ struct hf_probe_request {
     struct hf_timeouts timeouts;
 };
 
+/** What the core's `offer` is in a ClientHello. */
+struct hf_tls_offer hf_probe_offer(enum hf_offer offer, bool has_legacy_ciphers);
+
 /** As hf_tls_look; HF_E_NETWORK also without a connection. */
 HF_MUST_USE enum hf_err hf_probe(const struct hf_probe_request *request,
                                  struct hf_tls_look_result *out, struct hf_why *why);
