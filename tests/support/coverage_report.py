@@ -27,6 +27,10 @@ def relative(path):
     return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
+# Percent of the branches, by folder: what verifies is tested to the end (tests/coverage.md).
+LEAST = {"common/tuf": 95, "common/base": 95, "common/json": 93, "common/bundle": 87, "common/chain": 75}
+
+
 class Count:
     def __init__(self):
         self.lines = self.lines_run = self.branches = self.branches_taken = 0
@@ -37,6 +41,9 @@ class Count:
             self.lines_run += line["count"] > 0
             self.branches += len(line["branches"])
             self.branches_taken += sum(b["count"] > 0 for b in line["branches"])
+
+    def has_taken(self, least):
+        return self.branches > 0 and 100 * self.branches_taken / self.branches >= least
 
     def row(self, name):
         return (f"{name:<36} {percent(self.lines_run, self.lines):>7} of {self.lines:>5}"
@@ -71,8 +78,11 @@ def main():
     for name, count in folders.items():
         print(count.row(f"{name}/"))
     print(total.row(f"{folder}/ (all)"))
-    if not total.branches or 100 * total.branches_taken / total.branches < float(at_least):
-        sys.exit(f"fewer than {at_least} % of the branches of {folder}/ were taken")
+    checked = [(folder, total, at_least)] + [(n, c, LEAST[n]) for n, c in folders.items() if n in LEAST]
+    failed = [f"fewer than {least} % of the branches of {name}/ were taken"
+              for name, count, least in checked if not count.has_taken(float(least))]
+    if failed:
+        sys.exit("\n".join(failed))
 
 
 main()
