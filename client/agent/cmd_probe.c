@@ -88,7 +88,7 @@ static void print_cert(const struct hf_cert *cert)
            hf_agent_time(cert->not_after_s).text, sha256);
 }
 
-static void print_text(const struct target *t, const struct hf_tls_look_result *probe,
+static void print_text(const struct target *t, const struct hf_tls_probe_result *probe,
                        const struct hf_chain_verdict *verdict)
 {
     char sha256[HF_SHA256_HEX_LEN];
@@ -158,7 +158,7 @@ static json_t *chain_json(const struct hf_chain_verdict *verdict)
     return chain;
 }
 
-static json_t *report_json(const struct target *t, const struct hf_tls_look_result *probe,
+static json_t *report_json(const struct target *t, const struct hf_tls_probe_result *probe,
                            const struct hf_chain_verdict *verdict)
 {
     char faults[HF_WHY_MAX];
@@ -199,7 +199,7 @@ static enum hf_err probe(const struct probe_options *o, const struct target *t,
                                                                               : HF_TLS_12_OR_13,
                                                        .has_legacy_ciphers = o->has_legacy_ciphers},
                                              .timeouts = hf_timeouts_default()};
-    struct hf_tls_look_result result = {0};
+    struct hf_tls_probe_result result = {0};
     struct hf_chain_verdict verdict = {0};
 
     enum hf_err err = hf_probe(&request, &result, why);

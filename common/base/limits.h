@@ -71,7 +71,7 @@
 #define HF_TIMEOUT_CONNECT_MS 15000
 #define HF_TIMEOUT_IDLE_MS 20000   /* no byte in that time: given up */
 #define HF_TIMEOUT_TOTAL_MS 120000 /* one request as a whole: slow retrieval */
-#define HF_TIMEOUT_LOOK_MS 12000   /* one look at an endpoint; a check may make 32 of them */
+#define HF_TIMEOUT_PROBE_MS 12000  /* one probe of an endpoint; a check makes at most 32 */
 #define HF_TIMEOUT_CHECK_MS 900000 /* no request is begun later in a check: many slow files */
 
 #endif

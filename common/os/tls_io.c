@@ -22,11 +22,11 @@ static bool is_not_ready(void)
 
 static int send_some(void *ctx, const unsigned char *data, size_t len)
 {
-    const struct hf_tls_wire *wire = ctx;
+    const struct hf_tls_socket *socket = ctx;
 
-    if (hf_deadline_check(&wire->deadline, NULL) != HF_OK)
+    if (hf_deadline_check(&socket->deadline, NULL) != HF_OK)
         return MBEDTLS_ERR_SSL_TIMEOUT;
-    ssize_t n = send(wire->fd, data, len, MSG_NOSIGNAL);
+    ssize_t n = send(socket->fd, data, len, MSG_NOSIGNAL);
     if (n >= 0)
         return (int)n;
     return is_not_ready() ? MBEDTLS_ERR_SSL_WANT_WRITE : io_failure(MBEDTLS_ERR_NET_SEND_FAILED);
@@ -34,48 +34,48 @@ static int send_some(void *ctx, const unsigned char *data, size_t len)
 
 static int receive_some(void *ctx, unsigned char *data, size_t len)
 {
-    const struct hf_tls_wire *wire = ctx;
+    const struct hf_tls_socket *socket = ctx;
 
-    if (hf_deadline_check(&wire->deadline, NULL) != HF_OK)
+    if (hf_deadline_check(&socket->deadline, NULL) != HF_OK)
         return MBEDTLS_ERR_SSL_TIMEOUT;
-    ssize_t n = recv(wire->fd, data, len, 0);
+    ssize_t n = recv(socket->fd, data, len, 0);
     if (n >= 0)
         return (int)n;
     return is_not_ready() ? MBEDTLS_ERR_SSL_WANT_READ : io_failure(MBEDTLS_ERR_NET_RECV_FAILED);
 }
 
 enum hf_err hf_tls_io_setup(mbedtls_ssl_context *ssl, const mbedtls_ssl_config *config,
-                            struct hf_tls_wire *wire, const struct hf_endpoint *peer,
+                            struct hf_tls_socket *socket, const struct hf_endpoint *peer,
                             struct hf_why *why)
 {
     HF_TRY(hf_handshake_setup(ssl, config, peer, why));
-    mbedtls_ssl_set_bio(ssl, wire, send_some, receive_some, NULL);
+    mbedtls_ssl_set_bio(ssl, socket, send_some, receive_some, NULL);
     return HF_OK;
 }
 
-enum hf_err hf_tls_io_wait(int code, const struct hf_tls_wire *wire, struct hf_why *why)
+enum hf_err hf_tls_io_wait(int code, const struct hf_tls_socket *socket, struct hf_why *why)
 {
     switch (code) {
     case MBEDTLS_ERR_SSL_WANT_READ:
-        return hf_net_wait(wire->fd, POLLIN, &wire->deadline, why);
+        return hf_net_wait(socket->fd, POLLIN, &socket->deadline, why);
     case MBEDTLS_ERR_SSL_WANT_WRITE:
-        return hf_net_wait(wire->fd, POLLOUT, &wire->deadline, why);
+        return hf_net_wait(socket->fd, POLLOUT, &socket->deadline, why);
     case MBEDTLS_ERR_SSL_TIMEOUT: /* send_some and receive_some; time does not go back */
-        return hf_deadline_check(&wire->deadline, why);
+        return hf_deadline_check(&socket->deadline, why);
     default:
         return hf_handshake_fail(code, why);
     }
 }
 
-enum hf_err hf_tls_io_handshake(mbedtls_ssl_context *ssl, const struct hf_tls_wire *wire,
+enum hf_err hf_tls_io_handshake(mbedtls_ssl_context *ssl, const struct hf_tls_socket *socket,
                                 struct hf_why *why)
 {
     for (;;) {
-        HF_TRY(hf_deadline_check(&wire->deadline, why));
+        HF_TRY(hf_deadline_check(&socket->deadline, why));
         int code = mbedtls_ssl_handshake(ssl);
         if (code == 0)
             return HF_OK;
-        enum hf_err err = hf_tls_io_wait(code, wire, why);
+        enum hf_err err = hf_tls_io_wait(code, socket, why);
         if (err == HF_E_TLS)
             hf_handshake_name_certificate(ssl, why);
         HF_TRY(err);
@@ -87,7 +87,7 @@ static enum hf_err wait_for(void *ctx, int code, struct hf_why *why)
     return hf_tls_io_wait(code, ctx, why);
 }
 
-struct hf_tls_carrier hf_tls_io_carrier(struct hf_tls_wire *wire)
+struct hf_tls_transport hf_tls_io_transport(struct hf_tls_socket *socket)
 {
-    return (struct hf_tls_carrier){wire, send_some, receive_some, wait_for};
+    return (struct hf_tls_transport){socket, send_some, receive_some, wait_for};
 }

@@ -18,7 +18,7 @@ import json_schema
 import net_pki
 from ctl import DAY, NOW, Root
 from net_servers import RawServer, raw, tls_context
-from test_look import mosquitto, nginx
+from test_endpoint_probe import mosquitto, nginx
 from test_probe import free_port, s_server
 
 NEW = {"start": NOW - 20 * DAY, "end": NOW + 60 * DAY}

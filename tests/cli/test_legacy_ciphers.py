@@ -8,7 +8,7 @@ import net_pki
 import pytest
 from net_servers import RawServer, answer, tls_context
 from test_holdfastctl_lint_live import report, server_files
-from test_look import is_silence, look
+from test_endpoint_probe import is_silence, probe
 from test_probe import not_valid, s_server, valid
 
 OPTION = "--legacy-ciphers"
@@ -58,8 +58,8 @@ def test_for_a_device_such_an_endpoint_is_silent_and_the_reason_names_the_option
         port = endpoint.rsplit(":", 1)[1]
         for offer in ("tls12-rsa", "tls12-any"):
             how = {"offer": offer, "sets": [world.ca], "at": ctl.NOW}
-            assert is_silence(look(port, **how), says=OPTION)
-            seen = look(port, options=[OPTION], **how)
+            assert is_silence(probe(port, **how), says=OPTION)
+            seen = probe(port, options=[OPTION], **how)
             assert seen["has_proof"] and seen["is_valid"] == [True]
 
 

@@ -42,7 +42,7 @@ def publisher(folder):
 def server(processes, publisher):
     """holdfastd before the publisher's repository; it must end cleanly and in silence."""
     holdfastd = Holdfastd(processes, publisher.repo)
-    publisher.followers.append(holdfastd.catch_up)
+    publisher.subscribers.append(holdfastd.catch_up)
     yield holdfastd
     holdfastd.stop()
 

@@ -86,7 +86,7 @@ def test_python_tuf_reads_what_tokens_signed(folder, processes, monkeypatch):
         for word in ("--key", f"{role}={hsm.uri(name)}")))
     publisher.add(*roots.amazon(1))
     server = Holdfastd(processes, publisher.repo)
-    publisher.followers.append(server.catch_up)
+    publisher.subscribers.append(server.catch_up)
     client = updater(folder / "first", publisher.root, server.url)
     assert b"BEGIN CERTIFICATE" in download(client, "amazon-iot/full/1.pem")[1]
     draft, public = folder / "root.draft", folder / "root-c.pub"

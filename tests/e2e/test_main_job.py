@@ -84,7 +84,7 @@ def update_until(device, version):
 
 
 def test_the_server_shows_what_is_published_without_a_restart(publisher, device):
-    publisher.followers.clear()
+    publisher.subscribers.clear()
     for version in (1, 2, 3):
         publisher.add(*roots.amazon(*range(1, version + 1)))
         wait_until(lambda: update_until(device, version), f"version {version} is seen")

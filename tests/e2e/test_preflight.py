@@ -221,7 +221,7 @@ def test_without_endpoints_nobody_is_asked(publisher, world, make):
 # ---- afterwards, on trial -----------------------------------------------------------------------------------
 
 
-class Followers:
+class Subscribers:
     """The export and the on-swap command of a device."""
 
     def __init__(self, folder):
@@ -240,9 +240,9 @@ def certificates(pem):
 
 def test_an_endpoint_that_is_lost_afterwards_brings_the_old_bundle_back(
         processes, folder, publisher, world, make):
-    followers = Followers(folder)
+    subscribers = Subscribers(folder)
     server = OpensslServer(processes, *world.by_rsa)
-    device = make(["rsa", "ecc"], server.port, options=followers.options)
+    device = make(["rsa", "ecc"], server.port, options=subscribers.options)
     publish(publisher, world, "rsa", "other")
     assert device.update() == "updated amazon-iot/full 0 -> 1"
     server.process.stop()
@@ -250,8 +250,8 @@ def test_an_endpoint_that_is_lost_afterwards_brings_the_old_bundle_back(
                              "-cert", world.by_ecc[0], "-key", world.by_ecc[1]], "s_server")
     moved.wait_for(lambda: accepts(server.port), "it shows another chain")
     assert device.update() == "rolled back amazon-iot/full 1 -> 0"
-    assert followers.swaps == ["none 1", "1 0"]
-    assert certificates(followers.export.read_text()) == certificates(
+    assert subscribers.swaps == ["none 1", "1 0"]
+    assert certificates(subscribers.export.read_text()) == certificates(
         world.factory("rsa", "ecc").read_text())
     assert [t for kind, t in journal(device) if kind == "rollback" and "ECC Root" in t] != []
     # Never that version again; a newer one is welcome.
@@ -261,14 +261,14 @@ def test_an_endpoint_that_is_lost_afterwards_brings_the_old_bundle_back(
 
 
 def test_the_application_may_reject(folder, publisher, world, make):
-    followers = Followers(folder)
-    device = make(["ecc"], options=[*followers.options, "--await-confirm"])
+    subscribers = Subscribers(folder)
+    device = make(["ecc"], options=[*subscribers.options, "--await-confirm"])
     publish(publisher, world, "other")
     assert device.update() == "updated amazon-iot/full 0 -> 1"
     assert device.update() == "current amazon-iot/full 1"  # silence extends the trial
     assert device.reject("the broker is gone") == "rolled back"
-    assert followers.swaps == ["none 1", "1 0"]
-    assert certificates(followers.export.read_text()) == certificates(
+    assert subscribers.swaps == ["none 1", "1 0"]
+    assert certificates(subscribers.export.read_text()) == certificates(
         world.factory("ecc").read_text())
     assert [t for kind, t in journal(device) if kind == "rollback" and "the broker is gone" in t] != []
     assert device.update() == "current amazon-iot/full 0"

@@ -90,7 +90,7 @@ def test_all_root_keys_are_replaced_one_at_a_time(folder, processes):
     publisher = Publisher(folder / "p", "--root-keys", "3", "--root-threshold", "2")
     publisher.add(*roots.amazon(1, 2, 3, 4))
     server = Holdfastd(processes, publisher.repo)
-    publisher.followers.append(server.catch_up)
+    publisher.subscribers.append(server.catch_up)
     online = Device(folder / "online").init(publisher.root, server.url)
     asleep = Device(folder / "asleep").init(publisher.root, server.url)
     for device in (online, asleep):
@@ -129,7 +129,7 @@ def test_a_new_device_begins_at_the_first_root(publisher, server, ceremony, fold
 
 def test_with_the_old_keys_at_hand_no_device_ever_sees_a_fault(publisher, server, device_at_1, ceremony):
     """What lies there between the two renames of a rotation: all but the new root."""
-    publisher.followers.clear()
+    publisher.subscribers.clear()
     old, new = ceremony.key_file("timestamp", "timestamp-1"), ceremony.new_key("timestamp")
     ceremony.hold(("add-key", "timestamp", "--key", new), ("remove-key", "timestamp", "--key", old))
     new_root = publisher.newest_file("root")

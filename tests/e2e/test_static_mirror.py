@@ -79,7 +79,7 @@ def mirrored(publisher, folder):
     def follow():
         programs.ok("holdfastctl", "mirror", "--repo", publisher.repo, "--out", out)
 
-    publisher.followers.append(follow)
+    publisher.subscribers.append(follow)
     return out
 
 

@@ -50,9 +50,9 @@ static bool verify(const struct fake_chain *chain, const struct hf_anchor_set *s
     return is_valid;
 }
 
-static enum hf_err look(void *ctx, size_t endpoint, enum hf_offer offer,
-                        const struct hf_anchor_set *sets, size_t n_sets, bool *is_valid,
-                        struct hf_chain_observation *out, struct hf_why *why)
+static enum hf_err probe(void *ctx, size_t endpoint, enum hf_offer offer,
+                         const struct hf_anchor_set *sets, size_t n_sets, bool *is_valid,
+                         struct hf_chain_observation *out, struct hf_why *why)
 {
     struct fake_endpoints *fake = ctx;
     struct fake_endpoint *e = &fake->endpoints[endpoint];
@@ -89,7 +89,7 @@ struct hf_endpoint_port fake_endpoints_port(struct fake_endpoints *fake, const i
 {
     fake->now_s = now_s;
     return (
-        struct hf_endpoint_port){.ctx = fake, .n_endpoints = fake->n, .name = name, .probe = look};
+        struct hf_endpoint_port){.ctx = fake, .n_endpoints = fake->n, .name = name, .probe = probe};
 }
 
 struct fake_endpoint *fake_endpoint_add(struct fake_endpoints *fake, const char *called)

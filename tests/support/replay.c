@@ -177,9 +177,9 @@ static int take_down_chain(const struct replay_server *server, enum hf_offer off
     return ret;
 }
 
-static enum hf_err look(void *ctx, size_t endpoint, enum hf_offer offer,
-                        const struct hf_anchor_set *sets, size_t n_sets, bool *is_valid,
-                        struct hf_chain_observation *out, struct hf_why *why)
+static enum hf_err probe(void *ctx, size_t endpoint, enum hf_offer offer,
+                         const struct hf_anchor_set *sets, size_t n_sets, bool *is_valid,
+                         struct hf_chain_observation *out, struct hf_why *why)
 {
     struct replay *r = ctx;
     const struct replay_server *server = &r->homes[endpoint];
@@ -217,7 +217,7 @@ struct hf_ports replay_ports(struct replay *r)
     ports.transport = (struct hf_transport_port){.ctx = r, .fetch = fetch};
     ports.trust = hf_trust_store_port(r->store);
     if (r->n_homes > 0)
-        ports.endpoints = (struct hf_endpoint_port){r, r->n_homes, home_name, look};
+        ports.endpoints = (struct hf_endpoint_port){r, r->n_homes, home_name, probe};
     return ports;
 }
 

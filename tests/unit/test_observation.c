@@ -1,7 +1,7 @@
 /*
  * client/port/mbedtls/chain_observe.c: which sets of anchors, and which anchors alone, a chain validates
  * under. The chains that AWS IoT really sent, and some of a PKI made here. (Over the wire:
- * tests/cli/test_look.py.)
+ * tests/cli/test_endpoint_probe.py.)
  */
 #include "tests/support/check.h"
 

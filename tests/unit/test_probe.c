@@ -100,7 +100,7 @@ static void *serve(void *ctx)
 }
 
 static enum hf_err probe(struct fixture *f, mbedtls_ssl_protocol_version version,
-                         struct pki_key *key, struct hf_tls_look_result *out, struct hf_why *why)
+                         struct pki_key *key, struct hf_tls_probe_result *out, struct hf_why *why)
 {
     struct server server = {.listener = f->listener};
     const struct hf_endpoint name = {.host = TLS_HOST};
@@ -126,7 +126,7 @@ static void chain_is_taken_down_as_it_was_sent(void **state)
     struct fixture *f = *state;
 
     for (size_t i = 0; i < 2; i++) {
-        struct hf_tls_look_result result = {0};
+        struct hf_tls_probe_result result = {0};
         struct hf_why why = {0};
         CHECK_OK(probe(f, versions[i], &f->leaf_key, &result, &why));
         assert_string_equal(result.tls_version, names[i]);
@@ -144,7 +144,7 @@ static void chain_without_its_key_is_no_evidence(void **state)
     struct fixture *f = *state;
 
     for (size_t i = 0; i < 2; i++) {
-        struct hf_tls_look_result result = {.chain = {.n_certs = 7}};
+        struct hf_tls_probe_result result = {.chain = {.n_certs = 7}};
         struct hf_why why = {0};
         CHECK_REFUSED(probe(f, versions[i], &f->other_key, &result, &why), HF_E_TLS, &why,
                       "TLS handshake");

@@ -124,24 +124,24 @@ static int verify(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
     return code;
 }
 
-enum hf_err hf_probe(const struct hf_probe_request *request, struct hf_tls_look_result *out,
+enum hf_err hf_probe(const struct hf_probe_request *request, struct hf_tls_probe_result *out,
                      struct hf_why *why)
 {
     const struct hf_endpoint *server = request->server != NULL ? request->server : &request->peer;
     struct showing showing = {request->client, server};
-    const struct hf_tls_look_client client = {&showing, configure, verify};
-    const struct hf_tls_look_request look = {.server = server,
-                                             .offer = request->offer,
-                                             .alpn = request->alpn,
-                                             .client = request->client != NULL ? &client : NULL};
+    const struct hf_tls_probe_client client = {&showing, configure, verify};
+    const struct hf_tls_probe_request probe = {.server = server,
+                                               .offer = request->offer,
+                                               .alpn = request->alpn,
+                                               .client = request->client != NULL ? &client : NULL};
     struct hf_deadline total = hf_deadline_start(request->timeouts.total_ms,
                                                  request->timeouts.idle_ms);
-    struct hf_tls_wire wire = {-1, hf_deadline_within(&total, request->timeouts.connect_ms)};
-    const struct hf_tls_carrier carrier = hf_tls_io_carrier(&wire);
+    struct hf_tls_socket socket = {-1, hf_deadline_within(&total, request->timeouts.connect_ms)};
+    const struct hf_tls_transport transport = hf_tls_io_transport(&socket);
 
-    HF_TRY(hf_net_connect(&request->peer, NULL, &wire.deadline, &wire.fd, why));
-    enum hf_err err = hf_tls_look(&look, &carrier, out, why);
-    (void)close(wire.fd);
+    HF_TRY(hf_net_connect(&request->peer, NULL, &socket.deadline, &socket.fd, why));
+    enum hf_err err = hf_tls_probe(&probe, &transport, out, why);
+    (void)close(socket.fd);
     return err;
 }
 
@@ -249,16 +249,16 @@ struct hf_tls_offer hf_probe_offer(enum hf_offer offer, bool has_legacy_ciphers)
 /* With a certificate the handshake may end at the server's chain, or over the certificate itself, before
  * the server has proved anything; then once more without. Both together have the time of one. */
 static enum hf_err shake_hands(const struct server *server, struct hf_tls_offer offer,
-                               const struct hf_probe_client *client, struct hf_tls_look_result *out,
-                               struct hf_why *why)
+                               const struct hf_probe_client *client,
+                               struct hf_tls_probe_result *out, struct hf_why *why)
 {
-    const int64_t end_ms = hf_monotonic_ms() + HF_TIMEOUT_LOOK_MS;
+    const int64_t end_ms = hf_monotonic_ms() + HF_TIMEOUT_PROBE_MS;
     struct hf_probe_request request = {
         .peer = server->peer,
         .offer = offer,
         .alpn = server->alpn[0] != '\0' ? server->alpn : NULL,
         .client = client,
-        .timeouts = {HF_TIMEOUT_LOOK_MS, HF_TIMEOUT_LOOK_MS, HF_TIMEOUT_LOOK_MS},
+        .timeouts = {HF_TIMEOUT_PROBE_MS, HF_TIMEOUT_PROBE_MS, HF_TIMEOUT_PROBE_MS},
     };
 
     if (client != NULL) {
@@ -286,7 +286,7 @@ static enum hf_err probe(void *ctx, size_t endpoint, enum hf_offer offer,
     struct hf_endpoint_probe *p = ctx;
     const struct server *server = &p->servers[endpoint];
     const struct hf_tls_offer tls_offer = hf_probe_offer(offer, p->has_legacy_ciphers);
-    struct hf_tls_look_result seen = {0};
+    struct hf_tls_probe_result seen = {0};
     struct hf_client_auth auth;
     const struct hf_probe_client client = {p->store, &auth};
     struct hf_why silence = {0};

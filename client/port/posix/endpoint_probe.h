@@ -1,5 +1,5 @@
 /*
- * What does a server show? common/tls/tls_look.h over a socket, and with the certificate of a client
+ * What does a server show? common/tls/tls_probe.h over a socket, and with the certificate of a client
  * where there is one. What the chain is worth is chain.h's business.
  */
 #ifndef HF_CLIENT_PORT_POSIX_ENDPOINT_PROBE_H
@@ -9,7 +9,7 @@
 #include <holdfast/posix.h>
 
 #include "common/os/net.h"
-#include "common/tls/tls_look.h"
+#include "common/tls/tls_probe.h"
 
 #include <mbedtls/pk.h>
 #include <mbedtls/x509_crt.h>
@@ -32,9 +32,9 @@ struct hf_probe_request {
 /** What the core's `offer` is in a ClientHello. */
 struct hf_tls_offer hf_probe_offer(enum hf_offer offer, bool has_legacy_ciphers);
 
-/** As hf_tls_look; HF_E_NETWORK also without a connection. */
+/** As hf_tls_probe; HF_E_NETWORK also without a connection. */
 HF_MUST_USE enum hf_err hf_probe(const struct hf_probe_request *request,
-                                 struct hf_tls_look_result *out, struct hf_why *why);
+                                 struct hf_tls_probe_result *out, struct hf_why *why);
 
 /* The certificate that a device shows to its own servers, and its key: `--client-cert`,
  * `--client-key`. Reads files. */

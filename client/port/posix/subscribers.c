@@ -22,7 +22,7 @@
 
 /* The stored value: "VERSION SHA256", or VERSION when they may have read another export; the SHA-256 is
  * that of the PEM text, since dates change it without a new version. */
-#define NOTICE_VALUE "followers.told"
+#define NOTICE_VALUE "subscribers.notified"
 
 struct notice {
     char version[24];
@@ -181,7 +181,7 @@ enum hf_err hf_subscribers_notify(struct hf_posix *posix, struct hf_why *why)
     hf_buf_free(&pem);
     if (err == HF_OK)
         return HF_OK;
-    hf_posix_journal(posix, HF_LEVEL_ERROR, "followers", reason.text);
+    hf_posix_journal(posix, HF_LEVEL_ERROR, "subscribers", reason.text);
     return hf_fail(why, err, "%s", reason.text);
 }
 

@@ -39,7 +39,7 @@ struct judged {
 struct hf_tls_conn {
     struct hf_tls_client *client;
     mbedtls_ssl_context ssl;
-    struct hf_tls_wire wire;
+    struct hf_tls_socket socket;
     struct hf_endpoint peer;
     char session_name[HF_ENDPOINT_TEXT];
     struct hf_trust_resumption resumption; /* by the device's store, before the handshake */
@@ -204,11 +204,11 @@ static enum hf_err handshake(struct hf_tls_conn *conn, struct hf_why *why)
     bool is_judge = conn->client->device != NULL;
     enum hf_err err;
 
-    HF_TRY(hf_tls_io_setup(&conn->ssl, &conn->client->config, &conn->wire, &conn->peer, why));
+    HF_TRY(hf_tls_io_setup(&conn->ssl, &conn->client->config, &conn->socket, &conn->peer, why));
     mbedtls_ssl_set_verify(&conn->ssl, judge_certificate, conn);
     if (is_judge)
         resume_session(conn);
-    err = hf_tls_io_handshake(&conn->ssl, &conn->wire, why);
+    err = hf_tls_io_handshake(&conn->ssl, &conn->socket, why);
     if (conn->faults[0] != '\0')
         return hf_fail(why, HF_E_UNTRUSTED, "the server is not trusted: %s", conn->faults);
     if (err != HF_OK) {
@@ -233,7 +233,7 @@ enum hf_err hf_tls_conn_open(struct hf_tls_client *client, int fd, const struct 
     if (conn == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory for a connection");
     conn->client = client;
-    conn->wire = (struct hf_tls_wire){.fd = fd, .deadline = *deadline};
+    conn->socket = (struct hf_tls_socket){.fd = fd, .deadline = *deadline};
     conn->peer = *peer;
     hf_endpoint_format(peer, conn->session_name);
     mbedtls_ssl_init(&conn->ssl);
@@ -256,7 +256,7 @@ void hf_tls_conn_close(struct hf_tls_conn *conn)
 {
     if (conn == NULL)
         return;
-    conn->wire.deadline = hf_deadline_start(ASIDE_MS, ASIDE_MS);
+    conn->socket.deadline = hf_deadline_start(ASIDE_MS, ASIDE_MS);
     (void)mbedtls_ssl_close_notify(&conn->ssl); /* a courtesy: its result does not matter */
     mbedtls_ssl_free(&conn->ssl);
     free(conn);
@@ -265,11 +265,11 @@ void hf_tls_conn_close(struct hf_tls_conn *conn)
 enum hf_err hf_tls_conn_send(struct hf_tls_conn *conn, struct hf_bytes data,
                              const struct hf_deadline *deadline, struct hf_why *why)
 {
-    conn->wire.deadline = *deadline;
+    conn->socket.deadline = *deadline;
     while (data.len > 0) {
         int n = mbedtls_ssl_write(&conn->ssl, data.data, data.len);
         if (n < 0) {
-            HF_TRY(hf_tls_io_wait(n, &conn->wire, why));
+            HF_TRY(hf_tls_io_wait(n, &conn->socket, why));
             continue;
         }
         data.data += n;
@@ -282,8 +282,8 @@ enum hf_err hf_tls_conn_send(struct hf_tls_conn *conn, struct hf_bytes data,
 static int read_some(struct hf_tls_conn *conn, void *data, size_t cap)
 {
     for (int round = 0; round < TICKETS_AT_ONCE_MAX; round++) {
-        /* What is buffered already comes without a look at the wire. */
-        if (hf_deadline_check(&conn->wire.deadline, NULL) != HF_OK)
+        /* What is buffered already comes without a look at the socket. */
+        if (hf_deadline_check(&conn->socket.deadline, NULL) != HF_OK)
             return MBEDTLS_ERR_SSL_TIMEOUT;
         int n = mbedtls_ssl_read(&conn->ssl, data, cap);
         if (n == MBEDTLS_ERR_SSL_RECEIVED_NEW_SESSION_TICKET)
@@ -300,7 +300,7 @@ enum hf_err hf_tls_conn_receive(struct hf_tls_conn *conn, void *data, size_t cap
                                 const struct hf_deadline *deadline, size_t *out_len,
                                 struct hf_why *why)
 {
-    conn->wire.deadline = *deadline;
+    conn->socket.deadline = *deadline;
     for (;;) {
         int n = read_some(conn, data, cap);
         if (n > 0 || n == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY) {
@@ -308,7 +308,7 @@ enum hf_err hf_tls_conn_receive(struct hf_tls_conn *conn, void *data, size_t cap
             return HF_OK;
         }
         /* 0 is the socket's end without TLS's own. */
-        HF_TRY(hf_tls_io_wait(n == 0 ? MBEDTLS_ERR_SSL_CONN_EOF : n, &conn->wire, why));
+        HF_TRY(hf_tls_io_wait(n == 0 ? MBEDTLS_ERR_SSL_CONN_EOF : n, &conn->socket, why));
     }
 }
 
@@ -316,6 +316,6 @@ bool hf_tls_conn_is_quiet(struct hf_tls_conn *conn)
 {
     unsigned char byte;
 
-    conn->wire.deadline = hf_deadline_start(ASIDE_MS, ASIDE_MS);
+    conn->socket.deadline = hf_deadline_start(ASIDE_MS, ASIDE_MS);
     return read_some(conn, &byte, sizeof byte) == MBEDTLS_ERR_SSL_WANT_READ;
 }

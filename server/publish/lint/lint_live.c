@@ -7,7 +7,7 @@
 
 #include "common/os/clock.h"
 #include "common/os/tls_io.h"
-#include "common/tls/tls_look.h"
+#include "common/tls/tls_probe.h"
 #include "server/repository/base/terminal.h"
 
 #include <stdio.h>
@@ -31,29 +31,29 @@ static const struct offer {
 
 /* What came of one offer. */
 struct answer {
-    struct hf_tls_look_result seen; /* where it showed a chain */
-    struct hf_why silence;          /* why it did not; HF_OK where it did */
+    struct hf_tls_probe_result seen; /* where it showed a chain */
+    struct hf_why silence;           /* why it did not; HF_OK where it did */
 };
 
 /* HF_E_MEMORY is the only failure. */
 static enum hf_err ask(const struct hf_endpoint_url *url, const struct offer *offer,
-                       bool has_legacy_ciphers, struct hf_tls_wire *wire, struct answer *answer,
+                       bool has_legacy_ciphers, struct hf_tls_socket *socket, struct answer *answer,
                        struct hf_why *why)
 {
-    const struct hf_tls_carrier carrier = hf_tls_io_carrier(wire);
-    const struct hf_tls_look_request request = {.server = &url->peer,
-                                                .offer = {offer->version, offer->keys,
-                                                          has_legacy_ciphers},
-                                                .alpn = hf_endpoint_url_default_alpn(url)};
-    enum hf_err err = hf_tls_look(&request, &carrier, &answer->seen, &answer->silence);
+    const struct hf_tls_transport transport = hf_tls_io_transport(socket);
+    const struct hf_tls_probe_request request = {.server = &url->peer,
+                                                 .offer = {offer->version, offer->keys,
+                                                           has_legacy_ciphers},
+                                                 .alpn = hf_endpoint_url_default_alpn(url)};
+    enum hf_err err = hf_tls_probe(&request, &transport, &answer->seen, &answer->silence);
 
     if (err == HF_OK)
         answer->silence.code = HF_OK;
     if (err == HF_E_MEMORY)
         return hf_fail(why, err, "%s", answer->silence.text);
-    if (err == HF_E_NETWORK && hf_deadline_check(&wire->deadline, NULL) != HF_OK)
+    if (err == HF_E_NETWORK && hf_deadline_check(&socket->deadline, NULL) != HF_OK)
         (void)hf_fail(&answer->silence, err, "no answer within %g seconds; given up",
-                      (double)wire->deadline.limit_ms / 1000.0);
+                      (double)socket->deadline.limit_ms / 1000.0);
     return HF_OK;
 }
 
@@ -73,17 +73,17 @@ static enum hf_err ask_all_offers(const struct hf_endpoint_url *url, int timeout
 
     const int64_t end_ms = hf_monotonic_ms() + timeout_ms;
     for (int i = 0; err == HF_OK && i < N_OFFERS; i++) {
-        struct hf_tls_wire wire = {.fd = -1};
+        struct hf_tls_socket socket = {.fd = -1};
         int64_t left_ms = end_ms - hf_monotonic_ms();
         int share_ms = left_ms > 0 ? (int)left_ms / (N_OFFERS - i) : 0;
-        wire.deadline = hf_deadline_start(share_ms, share_ms);
+        socket.deadline = hf_deadline_start(share_ms, share_ms);
         if (!has_route || reason.code != HF_OK ||
-            hf_route_connect(&route, NULL, &wire.deadline, &wire.fd, &reason) != HF_OK) {
+            hf_route_connect(&route, NULL, &socket.deadline, &socket.fd, &reason) != HF_OK) {
             answers[i].silence = reason;
             continue;
         }
-        err = ask(url, &offers[i], has_legacy_ciphers, &wire, &answers[i], why);
-        (void)close(wire.fd);
+        err = ask(url, &offers[i], has_legacy_ciphers, &socket, &answers[i], why);
+        (void)close(socket.fd);
     }
     hf_route_free(&route);
     return err;
@@ -94,7 +94,7 @@ static enum hf_err add_chain(struct hf_lint_endpoints *endpoints, const struct h
                              const struct answer answers[N_OFFERS], size_t index,
                              struct hf_why *why)
 {
-    const struct hf_tls_look_result *seen = &answers[index].seen;
+    const struct hf_tls_probe_result *seen = &answers[index].seen;
     struct hf_lint_chain *chain = NULL;
     struct hf_why reason = {0};
     char versions[64] = "", text[HF_WHY_MAX] = "";

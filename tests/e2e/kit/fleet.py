@@ -24,7 +24,7 @@ def certificates(pem):
 def moved(publisher, folder):
     """The same publisher, whose files lie in another folder."""
     other = copy.copy(publisher)
-    other.repo, other.keys, other.followers = folder / "repository", folder / "keys", []
+    other.repo, other.keys, other.subscribers = folder / "repository", folder / "keys", []
     return other
 
 
@@ -50,7 +50,7 @@ class Fleet:
         self.publisher = moved(history.publisher, folder / "publisher")
         self.desk = Desk(self.publisher, folder / "desk")
         self.server = Holdfastd(processes, self.publisher.repo)
-        self.publisher.followers.append(self.server.catch_up)
+        self.publisher.subscribers.append(self.server.catch_up)
         self.way = folder / "way"  # where the wire of `fooled` leads
         self.way.symlink_to(self.publisher.repo)
         self.wire = PlainServer(self.way)

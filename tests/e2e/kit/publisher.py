@@ -8,10 +8,10 @@ SET, PROFILE = "amazon-iot", "full"
 
 
 class Publisher:
-    """`followers` are called after each publication, for servers that notice it in their own time."""
+    """`subscribers` are called after each publication, for servers that notice it in their own time."""
 
     def __init__(self, folder, *init_options):
-        self.followers = []
+        self.subscribers = []
         self.repo = folder / "repository"
         self.keys = folder / "keys"
         programs.ok("holdfastctl", "init", *self.place, "--insecure-no-passphrase", *init_options)
@@ -40,7 +40,7 @@ class Publisher:
         return self.add(*more, profile=to_profile, options=["--from", from_profile, *options])
 
     def _tell(self):
-        for follow in self.followers:
+        for follow in self.subscribers:
             follow()
 
     def refuses_to_add(self, *certificates, **how):

@@ -61,7 +61,7 @@ class Desk:
                               stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=TIMEOUT_S)
         assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
-        for follow in self.publisher.followers:
+        for follow in self.publisher.subscribers:
             follow()
         return done.stdout
 

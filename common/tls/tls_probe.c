@@ -1,4 +1,4 @@
-#include "common/tls/tls_look.h"
+#include "common/tls/tls_probe.h"
 
 #include "common/tls/handshake.h"
 
@@ -6,8 +6,8 @@
 
 /* One handshake in progress. */
 struct session {
-    const struct hf_tls_look_request *request;
-    const struct hf_tls_carrier *carrier;
+    const struct hf_tls_probe_request *request;
+    const struct hf_tls_transport *transport;
     const char *alpn[2]; /* as Mbed TLS wants it, and keeps */
     mbedtls_ssl_config config;
     mbedtls_ssl_context ssl;
@@ -28,7 +28,7 @@ static int no_anchors(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_crt
 static int verify(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
     struct session *s = ctx;
-    const struct hf_tls_look_client *client = s->request->client;
+    const struct hf_tls_probe_client *client = s->request->client;
 
     if (client != NULL) {
         int code = client->verify(client->ctx, crt, depth, flags);
@@ -51,8 +51,8 @@ static int verify(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 
 static enum hf_err set_up(struct session *s, struct hf_why *why)
 {
-    const struct hf_tls_look_request *request = s->request;
-    const struct hf_tls_look_client *client = request->client;
+    const struct hf_tls_probe_request *request = s->request;
+    const struct hf_tls_probe_client *client = request->client;
     int code = 0;
 
     HF_TRY(hf_handshake_config(&s->config, why));
@@ -69,12 +69,13 @@ static enum hf_err set_up(struct session *s, struct hf_why *why)
     if (code != 0)
         return hf_handshake_fail(code, why);
     HF_TRY(hf_handshake_setup(&s->ssl, &s->config, request->server, why));
-    mbedtls_ssl_set_bio(&s->ssl, s->carrier->ctx, s->carrier->send, s->carrier->receive, NULL);
+    mbedtls_ssl_set_bio(&s->ssl, s->transport->ctx, s->transport->send, s->transport->receive,
+                        NULL);
     mbedtls_ssl_set_verify(&s->ssl, verify, s);
     return HF_OK;
 }
 
-static enum hf_err shake_hands(struct session *s, struct hf_tls_look_result *out,
+static enum hf_err shake_hands(struct session *s, struct hf_tls_probe_result *out,
                                struct hf_why *why)
 {
     enum hf_err err = HF_OK;
@@ -82,7 +83,7 @@ static enum hf_err shake_hands(struct session *s, struct hf_tls_look_result *out
     int code;
 
     while (err == HF_OK && (code = mbedtls_ssl_handshake(&s->ssl)) != 0) {
-        err = s->carrier->wait(s->carrier->ctx, code, &end);
+        err = s->transport->wait(s->transport->ctx, code, &end);
         if (err == HF_E_TLS)
             hf_handshake_name_certificate(&s->ssl, &end);
     }
@@ -94,20 +95,20 @@ static enum hf_err shake_hands(struct session *s, struct hf_tls_look_result *out
     if (!hf_handshake_has_proved_key(&s->ssl))
         return hf_fail(why, err, "TLS handshake: %s", end.text);
     s->chain.key_usage = hf_handshake_key_usage(&s->ssl);
-    *out = (struct hf_tls_look_result){.chain = s->chain,
-                                       .tls_version = mbedtls_ssl_get_version(&s->ssl),
-                                       .cipher_suite = hf_handshake_cipher_suite(&s->ssl),
-                                       .has_chain_proof = hf_handshake_has_proved_chain(&s->ssl)};
+    *out = (struct hf_tls_probe_result){.chain = s->chain,
+                                        .tls_version = mbedtls_ssl_get_version(&s->ssl),
+                                        .cipher_suite = hf_handshake_cipher_suite(&s->ssl),
+                                        .has_chain_proof = hf_handshake_has_proved_chain(&s->ssl)};
     memcpy(out->ending, end.text, sizeof out->ending);
     s->chain = (struct hf_chain){0};
     return HF_OK;
 }
 
-enum hf_err hf_tls_look(const struct hf_tls_look_request *request,
-                        const struct hf_tls_carrier *carrier, struct hf_tls_look_result *out,
-                        struct hf_why *why)
+enum hf_err hf_tls_probe(const struct hf_tls_probe_request *request,
+                         const struct hf_tls_transport *transport, struct hf_tls_probe_result *out,
+                         struct hf_why *why)
 {
-    struct session s = {.request = request, .carrier = carrier};
+    struct session s = {.request = request, .transport = transport};
 
     mbedtls_ssl_init(&s.ssl);
     mbedtls_ssl_config_init(&s.config);

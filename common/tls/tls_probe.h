@@ -1,11 +1,11 @@
 /*
- * What does a server show? One TLS handshake whose only purpose is the chain, over a wire that is the
- * caller's. The chain is taken down whether it is valid or not, and the server must prove that it
+ * What does a server show? One TLS handshake whose only purpose is the chain, over a transport of the
+ * caller. The chain is taken down whether it is valid or not, and the server must prove that it
  * holds the key of its certificate. Nothing of the application's protocol is sent. What the chain is
  * worth is for others to judge.
  */
-#ifndef HF_COMMON_TLS_TLS_LOOK_H
-#define HF_COMMON_TLS_TLS_LOOK_H
+#ifndef HF_COMMON_TLS_TLS_PROBE_H
+#define HF_COMMON_TLS_TLS_PROBE_H
 
 #include "common/chain/chain.h"
 #include "common/tls/endpoint.h"
@@ -15,7 +15,7 @@
 
 /* What carries the records, and looks at its deadline with each of them: one call of Mbed TLS may
  * take any number, as long as a peer sends them without pause. */
-struct hf_tls_carrier {
+struct hf_tls_transport {
     void *ctx;
     mbedtls_ssl_send_t *send; /* as mbedtls_ssl_set_bio has them; they never wait */
     mbedtls_ssl_recv_t *receive;
@@ -24,7 +24,7 @@ struct hf_tls_carrier {
 };
 
 /* A client that is strict about the server, and has something to show. */
-struct hf_tls_look_client {
+struct hf_tls_probe_client {
     void *ctx;
     /* Trust, and a certificate, for a configuration of hf_handshake_config. */
     enum hf_err (*configure)(void *ctx, mbedtls_ssl_config *config, struct hf_why *why);
@@ -33,14 +33,14 @@ struct hf_tls_look_client {
 };
 
 /* All borrowed. */
-struct hf_tls_look_request {
+struct hf_tls_probe_request {
     const struct hf_endpoint *server; /* whom to ask for by SNI */
     struct hf_tls_offer offer;
-    const char *alpn;                        /* the one protocol to offer; NULL: none */
-    const struct hf_tls_look_client *client; /* NULL: judges nothing and shows nothing */
+    const char *alpn;                         /* the one protocol to offer; NULL: none */
+    const struct hf_tls_probe_client *client; /* NULL: judges nothing and shows nothing */
 };
 
-struct hf_tls_look_result {
+struct hf_tls_probe_result {
     struct hf_chain chain;
     const char *tls_version;  /* "TLSv1.3"; static */
     const char *cipher_suite; /* static */
@@ -56,8 +56,8 @@ struct hf_tls_look_result {
  * that nothing was shown to it; HF_E_LIMIT for a chain that is too long; HF_E_MEMORY.
  * hf_chain_free(&out->chain).
  */
-HF_MUST_USE enum hf_err hf_tls_look(const struct hf_tls_look_request *request,
-                                    const struct hf_tls_carrier *carrier,
-                                    struct hf_tls_look_result *out, struct hf_why *why);
+HF_MUST_USE enum hf_err hf_tls_probe(const struct hf_tls_probe_request *request,
+                                     const struct hf_tls_transport *transport,
+                                     struct hf_tls_probe_result *out, struct hf_why *why);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * hf-look: the endpoint port alone, for tests/cli/test_look.py. Looks at one endpoint and prints one
+ * hf-endpoint-probe: the endpoint port alone, for tests/cli/test_endpoint_probe.py. Looks at one endpoint and prints one
  * JSON object: what the port said of it.
  */
 #include "client/port/posix/endpoint_probe.h"
@@ -42,7 +42,7 @@ static const char *const offers[] = {
 
 static void die(const char *what, const struct hf_why *why)
 {
-    fprintf(stderr, "hf-look: %s: %s\n", what, why != NULL ? why->text : "cannot");
+    fprintf(stderr, "hf-endpoint-probe: %s: %s\n", what, why != NULL ? why->text : "cannot");
     exit(2);
 }
 
@@ -102,19 +102,19 @@ static struct hf_anchor_set load_set(const char *path, struct hf_bundle *bundle)
     return (struct hf_anchor_set){.anchors = anchors, .n_anchors = bundle->n_anchors};
 }
 
-static json_t *anchors_json(const struct hf_chain_observation *sighting)
+static json_t *anchors_json(const struct hf_chain_observation *observation)
 {
     json_t *list = json_array();
     char text[HF_SHA256_HEX_LEN];
 
-    for (size_t i = 0; i < sighting->n_anchors; i++) {
-        hf_hex_encode(sighting->anchors[i], HF_SHA256_LEN, text);
+    for (size_t i = 0; i < observation->n_anchors; i++) {
+        hf_hex_encode(observation->anchors[i], HF_SHA256_LEN, text);
         (void)json_array_append_new(list, json_string(text));
     }
     return list;
 }
 
-static void print(const char *name, const struct hf_chain_observation *sighting,
+static void print(const char *name, const struct hf_chain_observation *observation,
                   const bool *is_valid, size_t n_sets)
 {
     json_t *valid = json_array();
@@ -122,41 +122,41 @@ static void print(const char *name, const struct hf_chain_observation *sighting,
     for (size_t i = 0; i < n_sets; i++)
         (void)json_array_append_new(valid, json_boolean(is_valid[i]));
     json_t *all = json_pack("{s:s, s:b, s:b, s:o, s:s, s:I, s:I, s:o, s:s}", "name", name,
-                            "has_proof", sighting->has_proof, "has_chain_proof",
-                            sighting->has_chain_proof, "is_valid", valid, "issuer",
-                            sighting->issuer, "leaf_not_before",
-                            (json_int_t)sighting->leaf_not_before_s, "leaf_not_after",
-                            (json_int_t)sighting->leaf_not_after_s, "anchors",
-                            anchors_json(sighting), "text", sighting->text);
+                            "has_proof", observation->has_proof, "has_chain_proof",
+                            observation->has_chain_proof, "is_valid", valid, "issuer",
+                            observation->issuer, "leaf_not_before",
+                            (json_int_t)observation->leaf_not_before_s, "leaf_not_after",
+                            (json_int_t)observation->leaf_not_after_s, "anchors",
+                            anchors_json(observation), "text", observation->text);
     (void)json_dumpf(all, stdout, 0);
     json_decref(all);
 }
 
-static int look(struct hf_endpoint_probe *lookout)
+static int probe(struct hf_endpoint_probe *endpoint_probe)
 {
-    struct hf_endpoint_port port = hf_endpoint_probe_port(lookout);
+    struct hf_endpoint_port port = hf_endpoint_probe_port(endpoint_probe);
     bool is_valid[SETS_MAX] = {true, true, true, true};
-    struct hf_chain_observation sighting = {0};
+    struct hf_chain_observation observation = {0};
     struct hf_why why = {0};
     size_t n_sets = 0;
 
     for (; options.sets != NULL && options.sets[n_sets] != NULL && n_sets < SETS_MAX; n_sets++)
         sets[n_sets] = load_set(options.sets[n_sets], &bundles[n_sets]);
-    enum hf_err err = port.probe(port.ctx, 0, find_offer(), sets, n_sets, is_valid, &sighting,
+    enum hf_err err = port.probe(port.ctx, 0, find_offer(), sets, n_sets, is_valid, &observation,
                                  &why);
     if (err != HF_OK) {
         printf("%s\n", hf_err_name(err));
         fprintf(stderr, "%s\n", why.text);
         return 1;
     }
-    print(port.name(port.ctx, 0), &sighting, is_valid, n_sets);
+    print(port.name(port.ctx, 0), &observation, is_valid, n_sets);
     return 0;
 }
 
 int main(int argc, const char **argv)
 {
-    poptContext popt = poptGetContext("hf-look", argc, argv, table, 0);
-    struct hf_endpoint_probe *lookout = NULL;
+    poptContext popt = poptGetContext("hf-endpoint-probe", argc, argv, table, 0);
+    struct hf_endpoint_probe *endpoint_probe = NULL;
     struct hf_why why = {0};
 
     if (poptGetNextOpt(popt) != -1 || options.endpoint == NULL)
@@ -168,11 +168,11 @@ int main(int argc, const char **argv)
                                            .client_key_file = options.key,
                                            .has_legacy_ciphers = options.has_legacy_ciphers != 0};
     hf_trust_store_set_clock(time_option(options.at, hf_time_parse_lenient));
-    if (hf_endpoint_probe_new(&config, (struct hf_log_port){.write = write_log}, &lookout, &why) !=
-        HF_OK)
-        die("lookout", &why);
-    int code = look(lookout);
-    hf_endpoint_probe_free(lookout);
+    if (hf_endpoint_probe_new(&config, (struct hf_log_port){.write = write_log}, &endpoint_probe,
+                              &why) != HF_OK)
+        die("endpoint_probe", &why);
+    int code = probe(endpoint_probe);
+    hf_endpoint_probe_free(endpoint_probe);
     poptFreeContext(popt);
     return code;
 }

@@ -1,4 +1,4 @@
-"""What the endpoint port makes of real servers, through hf-look (tests/support/look_main.c): which
+"""What the endpoint port makes of real servers, through hf-endpoint-probe (tests/support/endpoint_probe_main.c): which
 chain each offer is shown, what is evidence and what is not, who sees the client certificate."""
 
 import contextlib
@@ -21,20 +21,20 @@ from net_servers import RawServer, raw
 from test_probe import free_port, s_server, wait_for
 
 BIN = pathlib.Path(os.environ["HOLDFAST_BIN"])
-LOOK = BIN.parent / "tests" / "hf-look"
+PROBE = BIN.parent / "tests" / "hf-endpoint-probe"
 # Servers judge the client's certificate by the clock of this machine.
 TODAY = {"start": net_pki.datetime.datetime(2020, 1, 1), "end": net_pki.datetime.datetime(2099, 1, 1)}
 VERSIONS = ["tls12", "tls13"]
 
 
 def run_look(port, offer="tls13-any", sets=(), host="localhost", options=(), at=NOW):
-    words = [str(LOOK), "--endpoint", f"tls://{host}:{port}", "--offer", offer]
+    words = [str(PROBE), "--endpoint", f"tls://{host}:{port}", "--offer", offer]
     words += [word for file in sets for word in ("--set", file)]
     words += [f"--at={at:%Y-%m-%dT%H:%M:%SZ}", *options]
     return subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
 
 
-def look(port, *args, logs="", **how):
+def probe(port, *args, logs="", **how):
     """What the port said; on standard error nothing but `logs`."""
     done = run_look(port, *args, **how)
     assert done.returncode == 0, done.stderr
@@ -154,9 +154,9 @@ def mosquitto(folder, files, client_ca):
 @pytest.mark.parametrize("version", VERSIONS)
 def test_each_offer_is_shown_its_own_chain(world, tmp_path, version):
     with nginx(tmp_path, world.rsa, world.ecc) as port:
-        rsa = look(port, f"{version}-rsa", [world.both, world.only_ecc])
-        ecc = look(port, f"{version}-ecc", [world.both, world.only_rsa])
-        either = look(port, f"{version}-any", [world.both])
+        rsa = probe(port, f"{version}-rsa", [world.both, world.only_ecc])
+        ecc = probe(port, f"{version}-ecc", [world.both, world.only_rsa])
+        either = probe(port, f"{version}-any", [world.both])
     assert rsa["has_proof"] and ecc["has_proof"] and either["has_proof"]
     assert rsa["is_valid"] == [True, False] and rsa["anchors"] == [spki(world.rsa_root)]
     assert ecc["is_valid"] == [True, False] and ecc["anchors"] == [spki(world.ecc_root)]
@@ -170,15 +170,15 @@ def test_each_offer_is_shown_its_own_chain(world, tmp_path, version):
 def test_a_type_of_key_that_the_server_does_not_have_is_no_evidence(world, version, has, wanted):
     with s_server(*getattr(world, has)) as endpoint:
         port = endpoint.split(":")[1]
-        assert is_silence(look(port, f"{version}-{wanted}", [world.both]), "alert")
-        assert look(port, f"{version}-{has}", [world.both])["is_valid"] == [True]
+        assert is_silence(probe(port, f"{version}-{wanted}", [world.both]), "alert")
+        assert probe(port, f"{version}-{has}", [world.both])["is_valid"] == [True]
 
 
 def test_a_version_that_the_server_does_not_speak_is_no_evidence(world):
     with s_server(*world.ecc, "-tls1_2") as endpoint:
         port = endpoint.split(":")[1]
-        assert is_silence(look(port, "tls13-any", [world.both]))
-        assert look(port, "tls12-any", [world.both])["is_valid"] == [True]
+        assert is_silence(probe(port, "tls13-any", [world.both]))
+        assert probe(port, "tls12-any", [world.both])["is_valid"] == [True]
 
 
 def test_a_key_on_a_curve_under_an_rsa_root_is_asked_for_as_ecc(world):
@@ -186,7 +186,7 @@ def test_a_key_on_a_curve_under_an_rsa_root_is_asked_for_as_ecc(world):
     files = world.server("mixed", root)
     with s_server(*files) as endpoint:
         for version in VERSIONS:
-            seen = look(endpoint.split(":")[1], f"{version}-ecc", [world.set(root)])
+            seen = probe(endpoint.split(":")[1], f"{version}-ecc", [world.set(root)])
             assert (seen["has_proof"], seen["is_valid"]) == (True, [True])
 
 
@@ -195,7 +195,7 @@ def test_a_key_on_a_curve_under_an_rsa_root_is_asked_for_as_ecc(world):
 
 def test_a_chain_under_none_of_the_sets_is_told_with_its_fault(world):
     with s_server(*world.ecc) as endpoint:
-        seen = look(endpoint.split(":")[1], "tls13-ecc", [world.only_other, "-"])
+        seen = probe(endpoint.split(":")[1], "tls13-ecc", [world.only_other, "-"])
     assert (seen["has_proof"], seen["is_valid"], seen["anchors"]) == (True, [False, False], [])
     assert 'no trust anchor for issuer "O=Holdfast Test, CN=ECC Root"' in seen["text"]
 
@@ -208,24 +208,24 @@ def test_every_anchor_that_would_do_by_itself_is_named(world):
     with s_server(*files) as endpoint:
         port = endpoint.split(":")[1]
         sets = [world.set(old), world.set(namesake, new), world.set(world.other, namesake)]
-        seen = look(port, "tls13-ecc", sets)
+        seen = probe(port, "tls13-ecc", sets)
         assert seen["is_valid"] == [True, True, False]
         assert sorted(seen["anchors"]) == sorted([spki(old), spki(new)])
         # In one set, the twin beside its self-signed form: one key, named once.
-        seen = look(port, "tls13-ecc", [world.set(new, twin, old, namesake)])
+        seen = probe(port, "tls13-ecc", [world.set(new, twin, old, namesake)])
         assert sorted(seen["anchors"]) == sorted([spki(old), spki(new)])
 
 
 def test_it_is_judged_for_its_name_and_at_the_time_that_counts(world):
     files = world.server("elsewhere", world.ecc_root, names=("elsewhere.example",))
     with s_server(*files) as endpoint:
-        seen = look(endpoint.split(":")[1], "tls13-ecc", [world.only_ecc])
+        seen = probe(endpoint.split(":")[1], "tls13-ecc", [world.only_ecc])
     assert (seen["has_proof"], seen["is_valid"]) == (True, [False])
     assert "issued for elsewhere.example, not for localhost" in seen["text"]
     with s_server(*world.ecc) as endpoint:
         port = endpoint.split(":")[1]
-        late = look(port, "tls13-ecc", [world.only_ecc], at=NOW + 60 * DAY)
-        address = look(port, "tls13-ecc", [world.only_ecc], host="127.0.0.1")
+        late = probe(port, "tls13-ecc", [world.only_ecc], at=NOW + 60 * DAY)
+        address = probe(port, "tls13-ecc", [world.only_ecc], host="127.0.0.1")
     assert (late["has_proof"], late["is_valid"]) == (True, [False])
     assert "expired on 2026-07-01" in late["text"]
     assert late["leaf_not_before"] == (NOW - 30 * DAY - net_pki.datetime.datetime(1970, 1, 1)).total_seconds()
@@ -237,7 +237,7 @@ def test_a_leaf_issued_after_its_root_was_distrusted_is_not_valid(world):
     with s_server(*world.ecc) as endpoint:
         port = endpoint.split(":")[1]
         for date, valid in (("2026-05-01", False), ("2026-05-03", True)):
-            seen = look(port, "tls13-ecc", [world.only_ecc], options=["--distrust-after", date])
+            seen = probe(port, "tls13-ecc", [world.only_ecc], options=["--distrust-after", date])
             assert (seen["has_proof"], seen["is_valid"]) == (True, [valid])
 
 
@@ -246,9 +246,9 @@ def test_a_leaf_issued_after_its_root_was_distrusted_is_not_valid(world):
 
 def test_a_chain_without_its_key_is_no_evidence(world):
     with s_server(*world.ecc) as endpoint, tls_watch.Forger(int(endpoint.split(":")[1])) as forger:
-        assert is_silence(look(forger.port, "tls12-ecc", [world.both]), "TLS")
+        assert is_silence(probe(forger.port, "tls12-ecc", [world.both]), "TLS")
         assert forger.forged == 1
-        honest = look(endpoint.split(":")[1], "tls12-ecc", [world.both])
+        honest = probe(endpoint.split(":")[1], "tls12-ecc", [world.both])
     assert honest["is_valid"] == [True]
 
 
@@ -261,9 +261,9 @@ def test_a_chain_exchanged_on_the_way_is_not_proved(world):
     with s_server(*world.ecc) as endpoint:
         port = endpoint.split(":")[1]
         with tls_watch.Forger(int(port), exchange) as forger:
-            seen = look(forger.port, "tls12-ecc", sets)
+            seen = probe(forger.port, "tls12-ecc", sets)
             assert forger.forged == 1
-        honest = [look(port, f"{version}-ecc", sets) for version in VERSIONS]
+        honest = [probe(port, f"{version}-ecc", sets) for version in VERSIONS]
     assert (seen["has_proof"], seen["has_chain_proof"]) == (True, False)
     assert seen["is_valid"] == [True, False]  # what would be evidence against the second set
     for told in honest:
@@ -276,14 +276,14 @@ def test_a_server_that_insists_on_a_certificate_proves_its_chain_in_tls12_to_who
         world, version, options, proves):
     context = tls_watch.context(*world.ecc, client_ca=world.client_ca, required=True)
     with tls_watch.Watch(context) as watch:
-        seen = look(watch.port, f"{version}-ecc", [world.both],
+        seen = probe(watch.port, f"{version}-ecc", [world.both],
                     options=world.showing if options else [])
     assert (seen["has_proof"], seen["has_chain_proof"]) == (True, proves)
     assert seen["is_valid"] == [True]
 
 
 def test_nobody_there_is_no_evidence(world):
-    assert is_silence(look(free_port(), sets=[world.both]), "Connection refused")
+    assert is_silence(probe(free_port(), sets=[world.both]), "Connection refused")
 
 
 GARBAGE = {
@@ -299,7 +299,7 @@ GARBAGE = {
 @pytest.mark.parametrize("garbage", GARBAGE)
 def test_garbage_is_no_evidence(world, garbage, offer):
     with RawServer(raw(b""), greeting=GARBAGE[garbage]) as server:
-        assert is_silence(look(server.port, offer, [world.both]))
+        assert is_silence(probe(server.port, offer, [world.both]))
 
 
 def test_a_reset_is_no_evidence(world):
@@ -310,12 +310,12 @@ def test_a_reset_is_no_evidence(world):
             conn.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             conn.close()
         threading.Thread(target=reset, daemon=True).start()
-        assert is_silence(look(listener.getsockname()[1], sets=[world.both]), "broke")
+        assert is_silence(probe(listener.getsockname()[1], sets=[world.both]), "broke")
 
 
 def test_silence_is_no_evidence_and_does_not_last(world):
     with RawServer(silent=True) as server:
-        assert is_silence(look(server.port, sets=[world.both]), "12 s")
+        assert is_silence(probe(server.port, sets=[world.both]), "12 s")
 
 
 # ---- what goes over the wire ----------------------------------------------------------------------------------
@@ -324,7 +324,7 @@ def test_silence_is_no_evidence_and_does_not_last(world):
 @pytest.mark.parametrize("version", VERSIONS)
 def test_nothing_of_the_application_is_sent(world, version):
     with tls_watch.Watch(tls_watch.context(*world.ecc)) as watch:
-        assert look(watch.port, f"{version}-ecc", [world.both])["has_proof"]
+        assert probe(watch.port, f"{version}-ecc", [world.both])["has_proof"]
         seen = watch.wait(1)[0]
     assert seen.data == b"" and seen.server_name == "localhost" and seen.alpn is None
 
@@ -332,7 +332,7 @@ def test_nothing_of_the_application_is_sent(world, version):
 def test_alpn_is_offered_as_configured(world):
     context = tls_watch.context(*world.ecc, alpn=["x-amzn-mqtt-ca"])
     with tls_watch.Watch(context) as watch:
-        look(watch.port, "tls13-ecc", [world.both], options=["--alpn", "x-amzn-mqtt-ca"])
+        probe(watch.port, "tls13-ecc", [world.both], options=["--alpn", "x-amzn-mqtt-ca"])
         assert watch.wait(1)[0].alpn == "x-amzn-mqtt-ca"
 
 
@@ -343,7 +343,7 @@ def test_alpn_is_offered_as_configured(world):
 def test_a_server_that_wants_a_certificate_is_judged_without_one(world, version):
     options = ["-Verify", "1", "-verify_return_error", "-CAfile", world.client_ca]
     with s_server(*world.ecc, *options) as endpoint:
-        seen = look(endpoint.split(":")[1], f"{version}-ecc", [world.both, world.only_rsa])
+        seen = probe(endpoint.split(":")[1], f"{version}-ecc", [world.both, world.only_rsa])
     assert (seen["has_proof"], seen["is_valid"]) == (True, [True, False])
 
 
@@ -351,7 +351,7 @@ def test_mosquitto_that_wants_a_certificate_is_judged_without_one(world, tmp_pat
     with mosquitto(tmp_path, world.ecc, world.client_ca) as port:
         for version in VERSIONS:
             for options in ([], world.showing):
-                seen = look(port, f"{version}-ecc", [world.both], options=options)
+                seen = probe(port, f"{version}-ecc", [world.both], options=options)
                 assert (seen["has_proof"], seen["is_valid"]) == (True, [True])
 
 
@@ -359,7 +359,7 @@ def test_mosquitto_that_wants_a_certificate_is_judged_without_one(world, tmp_pat
 def test_the_certificate_is_shown_to_a_server_whose_chain_is_valid(world, version):
     context = tls_watch.context(*world.ecc, client_ca=world.client_ca, required=True)
     with tls_watch.Watch(context) as watch:
-        seen = look(watch.port, f"{version}-ecc", [world.both, world.only_ecc],
+        seen = probe(watch.port, f"{version}-ecc", [world.both, world.only_ecc],
                     options=world.showing)
         assert (seen["has_proof"], seen["is_valid"]) == (True, [True, True])
         shown = watch.wait(1)[0]
@@ -372,7 +372,7 @@ def test_the_certificate_is_shown_to_a_server_whose_chain_is_valid(world, versio
 def test_the_chain_that_would_be_lost_is_proved_with_it(world, version, sets):
     context = tls_watch.context(*world.ecc, client_ca=world.client_ca, required=True)
     with tls_watch.Watch(context) as watch:
-        seen = look(watch.port, f"{version}-ecc", [getattr(world, s) for s in sets],
+        seen = probe(watch.port, f"{version}-ecc", [getattr(world, s) for s in sets],
                     options=world.showing)
     assert seen["has_proof"] and seen["has_chain_proof"]
     assert seen["is_valid"] == [s == "both" for s in sets]
@@ -393,7 +393,7 @@ def test_the_certificate_is_shown_to_nobody_else(world, version, sets, how):
             watch.socket.close()
             watch.socket = socket.create_server((how["host"], watch.port))
             threading.Thread(target=watch._accept, daemon=True).start()
-        seen = look(watch.port, f"{version}-ecc", [getattr(world, s) for s in sets],
+        seen = probe(watch.port, f"{version}-ecc", [getattr(world, s) for s in sets],
                     options=world.showing, **how)
         connections = watch.wait(2)
     assert seen["has_proof"]  # the second handshake shows nothing and takes the chain down
@@ -407,7 +407,7 @@ def test_a_certificate_that_the_server_does_not_take_costs_no_evidence(world, ve
     ca = net_pki.write_pem(world.folder / "stranger.pem", stranger.cert)
     context = tls_watch.context(*world.ecc, client_ca=ca, required=True)
     with tls_watch.Watch(context) as watch:
-        seen = look(watch.port, f"{version}-ecc", [world.both], options=world.showing)
+        seen = probe(watch.port, f"{version}-ecc", [world.both], options=world.showing)
     assert (seen["has_proof"], seen["is_valid"]) == (True, [True])
 
 
@@ -416,7 +416,7 @@ def test_a_key_of_the_other_type_costs_no_evidence(world):
     context = tls_watch.context(*world.ecc, client_ca=world.client_ca)
     with tls_watch.Watch(context) as watch:
         for offer in ("tls12-ecc", "tls13-ecc"):
-            seen = look(watch.port, offer, [world.both],
+            seen = probe(watch.port, offer, [world.both],
                         options=["--client-cert", cert, "--client-key", key])
             assert (seen["has_proof"], seen["is_valid"]) == (True, [True])
 
@@ -442,7 +442,7 @@ def test_a_certificate_that_cannot_be_used_is_said_to_and_not_shown(world, cert,
     files = [world.client[f] if isinstance(f, int) else str(world.folder / f) for f in (cert, key)]
     context = tls_watch.context(*world.ecc, client_ca=world.client_ca)
     with tls_watch.Watch(context) as watch:
-        seen = look(watch.port, "tls13-ecc", [world.both], logs=says,
+        seen = probe(watch.port, "tls13-ecc", [world.both], logs=says,
                     options=["--client-cert", files[0], "--client-key", files[1]])
         assert watch.wait(1)[0].certificate is None
     assert (seen["has_proof"], seen["is_valid"]) == (True, [True])
