@@ -77,8 +77,8 @@ enum hf_err hf_client_init(struct hf_client *c, const struct hf_ports *ports,
     enum hf_err err = HF_OK;
     for (size_t i = 0; i < config->n_urls && err == HF_OK; i++)
         err = copy_url(c, config->urls[i], why);
-    if (err == HF_OK) {
-        c->state.endpoints = calloc(ports->endpoints.n_endpoints * HF_KEY_TYPES + 1,
+    if (err == HF_OK && ports->endpoints.n_endpoints > 0) {
+        c->state.endpoints = calloc(ports->endpoints.n_endpoints * HF_KEY_TYPES,
                                     sizeof *c->state.endpoints);
         if (c->state.endpoints == NULL)
             err = hf_fail(why, HF_E_MEMORY, "out of memory for %zu endpoints",

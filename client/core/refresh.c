@@ -224,23 +224,26 @@ enum hf_err hf_targets_obtain(struct hf_client *c, const char *role,
 
 /* An entity tag means something to the server that gave it. Sent to another one, it would tell which
  * device asks, and it could be the tag of what that has new, given out in advance to make it answer "not
- * modified". So with several mirrors there is none, and it is stored behind the URL that it came from:
- * under another one it is not used. The timestamp is small. */
+ * modified". So with several mirrors there is none, and it is stored behind the hash of the URL that it
+ * came from: under another one it is not used. The timestamp is small. */
 static void keep_etag(struct hf_client *c, const char *etag)
 {
-    char *out = c->state.etag;
+    char url[HF_SHA256_HEX_LEN];
 
-    out[0] = '\0';
+    hf_sha256_hex(hf_bytes_of_text(c->urls[0]), url);
+    c->state.etag[0] = '\0';
     if (c->n_urls == 1 && etag[0] != '\0')
-        (void)snprintf(out, sizeof c->state.etag, "%s %s", c->urls[0], etag);
+        (void)snprintf(c->state.etag, sizeof c->state.etag, "%s %s", url, etag);
 }
 
 static const char *find_etag(const struct hf_client *c)
 {
+    char url[HF_SHA256_HEX_LEN];
     const char *text = c->state.etag;
-    size_t len = strlen(c->urls[0]);
+    const size_t len = sizeof url - 1;
 
-    if (c->n_urls != 1 || strncmp(text, c->urls[0], len) != 0 || text[len] != ' ')
+    hf_sha256_hex(hf_bytes_of_text(c->urls[0]), url);
+    if (c->n_urls != 1 || strncmp(text, url, len) != 0 || text[len] != ' ')
         return NULL;
     return text + len + 1;
 }

@@ -120,14 +120,15 @@ struct hf_device_state {
     char check_text[HF_WHY_MAX];
     int64_t check_failures;
     int64_t timestamp_seen_s; /* when the cached one first came; HF_TIME_NONE for unknown */
-    char etag[HF_URL_MAX + HF_ETAG_TEXT + 2]; /* of the cached timestamp: "URL TAG" */
+    char etag[HF_SHA256_HEX_LEN +
+              HF_ETAG_TEXT]; /* of the cached timestamp: SHA-256 of the URL, tag */
     /* The version of this program and its receipts: another one may verify signatures better. */
     char receipts[HF_RECEIPTS_TEXT_SIZE + 32];
     int64_t endpoints_probed_s; /* to know them better; 0: never */
     int64_t next_mirror;
     char mirror_faults[HF_MIRRORS_MAX * 11]; /* a number per mirror */
-    struct hf_endpoint_state
-        *endpoints; /* owned; of endpoint N and TYPE: [N * HF_KEY_TYPES + TYPE] */
+    /* Owned, NULL without endpoints; of endpoint N and TYPE: [N * HF_KEY_TYPES + TYPE]. */
+    struct hf_endpoint_state *endpoints;
 
     uint64_t stored[HF_STATE_VALUES_MAX]; /* hashes of the texts in the store */
 };
@@ -151,9 +152,8 @@ HF_MUST_USE enum hf_err hf_state_end(struct hf_client *c, enum hf_err err, struc
 
 /* ---- store.c: one stored text ---------------------------------------------------------------- */
 
-/* Of a value, with its NUL: that of an entity tag is the longest, an endpoint's has up to 1,700. */
-#define HF_VALUE_TEXT_MAX (HF_URL_MAX + HF_ETAG_TEXT + 2)
-#define HF_VALUE_NAME_MAX 64 /* of a value, by the port */
+#define HF_VALUE_TEXT_MAX 2048 /* of a value, with its NUL: an endpoint's has up to 1,700 */
+#define HF_VALUE_NAME_MAX 64   /* of a value, by the port */
 
 /** Hash of a stored text. Not against attackers, who could only keep a value from changing. */
 uint64_t hf_value_hash(const char *text);

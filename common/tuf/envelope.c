@@ -164,12 +164,19 @@ void hf_envelope_shed(struct hf_envelope *e)
     hf_buf_free(&e->signed_bytes);
 }
 
+void hf_envelope_shed_json(struct hf_envelope *e)
+{
+    hf_envelope_shed(e);
+    json_decref(e->json);
+    e->json = e->signed_part = NULL;
+    e->type = NULL;
+}
+
 void hf_envelope_free(struct hf_envelope *e)
 {
     if (e == NULL)
         return;
-    hf_envelope_shed(e);
-    json_decref(e->json);
+    hf_envelope_shed_json(e);
     *e = (struct hf_envelope){0};
 }
 

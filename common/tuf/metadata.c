@@ -121,10 +121,44 @@ enum hf_err hf_root_parse(struct hf_bytes file, struct hf_root *out, struct hf_w
     return err;
 }
 
+/* Copy `*name` to `*at`, behind which the next one goes. */
+static void move_name(const char **name, char **at)
+{
+    size_t size = strlen(*name) + 1;
+    *name = memcpy(*at, *name, size);
+    *at += size;
+}
+
+enum hf_err hf_root_shed(struct hf_root *m, struct hf_why *why)
+{
+    size_t size = 1;
+    if (m->env.json == NULL)
+        return HF_OK;
+    for (size_t i = 0; i < m->ring.n_keys; i++)
+        size += strlen(m->ring.keys[i].key_id) + 1;
+    for (int role = 0; role < HF_TOP_ROLES; role++) {
+        for (size_t i = 0; i < m->roles[role].n_key_ids; i++)
+            size += strlen(m->roles[role].key_ids[i]) + 1;
+    }
+    m->names = malloc(size);
+    if (m->names == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory while keeping root metadata");
+    char *at = m->names;
+    for (size_t i = 0; i < m->ring.n_keys; i++)
+        move_name(&m->ring.keys[i].key_id, &at);
+    for (int role = 0; role < HF_TOP_ROLES; role++) {
+        for (size_t i = 0; i < m->roles[role].n_key_ids; i++)
+            move_name(&m->roles[role].key_ids[i], &at);
+    }
+    hf_envelope_shed_json(&m->env);
+    return HF_OK;
+}
+
 void hf_root_free(struct hf_root *m)
 {
     if (m == NULL)
         return;
+    free(m->names);
     for (int i = 0; i < HF_TOP_ROLES; i++)
         hf_role_free(&m->roles[i]);
     hf_keyring_free(&m->ring);
@@ -222,25 +256,17 @@ enum hf_err hf_snapshot_parse(struct hf_bytes file, struct hf_snapshot *out, str
 enum hf_err hf_snapshot_shed(struct hf_snapshot *m, struct hf_why *why)
 {
     size_t size = 1;
+    if (m->env.json == NULL)
+        return HF_OK;
     for (size_t i = 0; i < m->n_entries; i++)
         size += strlen(m->entries[i].file) + 1;
-    char *names = malloc(size);
-    if (names == NULL)
+    m->names = malloc(size);
+    if (m->names == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory while keeping snapshot metadata");
-    char *at = names;
-    for (size_t i = 0; i < m->n_entries; i++) {
-        size_t len = strlen(m->entries[i].file) + 1;
-        memcpy(at, m->entries[i].file, len);
-        m->entries[i].file = at;
-        at += len;
-    }
-    free(m->names);
-    m->names = names;
-    hf_envelope_shed(&m->env);
-    json_decref(m->env.json);
-    m->env.json = NULL;
-    m->env.signed_part = NULL;
-    m->env.type = "snapshot";
+    char *at = m->names;
+    for (size_t i = 0; i < m->n_entries; i++)
+        move_name(&m->entries[i].file, &at);
+    hf_envelope_shed_json(&m->env);
     return HF_OK;
 }
 

@@ -49,6 +49,7 @@ struct hf_root {
     bool consistent_snapshot;
     struct hf_keyring ring;
     struct hf_role roles[HF_TOP_ROLES];
+    char *names; /* the key ids of both, once hf_root_shed has been called */
 };
 
 struct hf_timestamp {
@@ -105,8 +106,9 @@ void hf_timestamp_free(struct hf_timestamp *m);
 void hf_snapshot_free(struct hf_snapshot *m);
 void hf_targets_free(struct hf_targets *m);
 
-/** Once it is verified: keep the entries, and free everything else that was read. `env.json` and
- *  `env.signed_part` are NULL then. HF_E_MEMORY, and nothing has changed. */
+/** Once it is verified: keep keys and roles, or the entries, and free everything else that was read
+ *  (hf_envelope_shed_json). A second call does nothing. HF_E_MEMORY, and nothing has changed. */
+HF_MUST_USE enum hf_err hf_root_shed(struct hf_root *m, struct hf_why *why);
 HF_MUST_USE enum hf_err hf_snapshot_shed(struct hf_snapshot *m, struct hf_why *why);
 
 /** The same usable public keys, whatever their ids, for `role` in both? */

@@ -414,15 +414,13 @@ int64_t hf_trusted_set_signed_at(const struct hf_trusted_set *set)
 
 enum hf_err hf_trusted_set_shed(struct hf_trusted_set *set, struct hf_why *why)
 {
-    if (set->root != NULL)
-        hf_envelope_shed(&set->root->env);
     if (set->timestamp != NULL)
-        hf_envelope_shed(&set->timestamp->env);
+        hf_envelope_shed_json(&set->timestamp->env);
     for (size_t i = 0; i < set->n_targets; i++)
         hf_envelope_shed(&set->targets[i]->targets.env);
-    if (set->snapshot == NULL || set->snapshot->env.json == NULL)
-        return HF_OK;
-    return hf_snapshot_shed(set->snapshot, why);
+    if (set->root != NULL)
+        HF_TRY(hf_root_shed(set->root, why));
+    return set->snapshot != NULL ? hf_snapshot_shed(set->snapshot, why) : HF_OK;
 }
 
 void hf_trusted_set_free(struct hf_trusted_set *set)

@@ -100,8 +100,8 @@ HF_MUST_USE enum hf_err hf_trusted_set_update_targets(struct hf_trusted_set *set
                                                       struct hf_why *why);
 
 /**
- * Free what only those need who verify or publish: signatures, the bytes that they are over, and
- * all of snapshot but its entries (hf_snapshot_shed). For devices, whenever something was accepted.
+ * Free what only those need who verify or publish: signatures, the bytes that they are over, and the
+ * JSON of all but targets. For devices, whenever something was accepted.
  * HF_E_MEMORY, and what is trusted is the same.
  */
 HF_MUST_USE enum hf_err hf_trusted_set_shed(struct hf_trusted_set *set, struct hf_why *why);

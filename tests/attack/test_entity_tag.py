@@ -1,5 +1,7 @@
 """An entity tag as a lever: one that matches everything freezes a device, one of its own tells a device
 from the others."""
+import hashlib
+
 import agent
 import pytest
 
@@ -33,7 +35,8 @@ def test_what_is_no_entity_tag_is_not_kept(scene, tag):
 def test_an_entity_tag_is_sent_back(scene, tag):
     scene.answers("timestamp", tagged(scene.genuine("timestamp"), tag))
     agent.ok("--state", scene.state, "update")
-    assert scene.value("etag.timestamp") == f"{scene.site.url('')} {tag}"
+    url = hashlib.sha256(scene.site.url("").encode()).hexdigest()
+    assert scene.value("etag.timestamp") == f"{url} {tag}"
     agent.ok("--state", scene.state, "update")
     assert f"\r\nIf-None-Match: {tag}\r\n".encode() in scene.site.requests[-1]
 
@@ -44,7 +47,7 @@ def test_of_two_entity_tags_none_is_kept(scene):
     assert not scene.value("etag.timestamp")
 
 
-@pytest.mark.parametrize("stored", ['"x"', "*", 'http://127.0.0.1:1 "x"', 'https://roots.example "x"'])
+@pytest.mark.parametrize("stored", ['"x"', "*", 'http://127.0.0.1:1 "x"', 64 * "0" + ' "x"'])
 def test_an_entity_tag_of_another_origin_is_not_sent(scene, stored):
     """Stored by an older program, or before the URL was changed."""
     agent.ok("--state", scene.state, "update")
