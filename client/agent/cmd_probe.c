@@ -2,7 +2,7 @@
 #include "client/agent/agent.h"
 #include "client/port/mbedtls/trust_store_internal.h"
 #include "client/port/posix/endpoint_probe.h"
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/base/timetext.h"
 #include "common/cli/report.h"
 #include "common/os/file_util.h"

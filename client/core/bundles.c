@@ -1,6 +1,6 @@
 #include "client/core/bundles.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/bundle/pem.h"
 #include "common/bundle/policy.h"
 #include "common/json/json.h"

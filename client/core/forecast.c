@@ -8,7 +8,7 @@
 
 #include <holdfast/simulate.h>
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/bundle/policy.h"
 #include "common/json/json.h"
 

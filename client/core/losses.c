@@ -7,7 +7,7 @@
 #include "client/core/dependency.h"
 #include "client/core/endpoints.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/bundle/policy.h"
 
 #include <stdio.h>

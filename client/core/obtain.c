@@ -2,7 +2,8 @@
 #include "client/core/refresh.h"
 #include "client/core/update.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
+#include "common/base/plaintext.h"
 #include "common/bundle/policy.h"
 #include "common/json/json.h"
 

@@ -1,7 +1,7 @@
 /* What is known of the device's endpoints, as stored. */
 #include "client/core/client_internal.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 #include "client/core/dependency.h"
 #include "client/core/update.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/bundle/policy.h"
 
 #include <stdio.h>

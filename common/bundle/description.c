@@ -1,6 +1,6 @@
 #include "common/bundle/description.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/base/timetext.h"
 #include "common/json/json.h"
 

@@ -223,11 +223,6 @@ const struct hf_field hf_unsupported_fields[] = {
     {0},
 };
 
-json_t *hf_json_anchor(const struct hf_anchor *anchor)
-{
-    return hf_report_object(hf_anchor_fields, anchor, NULL);
-}
-
 json_t *hf_json_anchors(const struct hf_bundle *bundle)
 {
     return hf_report_list(hf_anchor_use_fields, bundle->anchors, bundle->n_anchors,

@@ -97,8 +97,6 @@ extern const struct hf_field hf_anchor_fields[];      /* struct hf_anchor: names
 extern const struct hf_field hf_anchor_use_fields[];  /* the same, and its use */
 extern const struct hf_field hf_unsupported_fields[]; /* struct hf_unsupported_cert */
 
-/** hf_anchor_fields of one. */
-json_t *hf_json_anchor(const struct hf_anchor *anchor);
 /** hf_anchor_use_fields of all certificates of a bundle. */
 json_t *hf_json_anchors(const struct hf_bundle *bundle);
 /** A list of the certificates that are not supported here. */

@@ -1,6 +1,6 @@
 #include "common/tuf/envelope.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
 #include "common/json/json.h"

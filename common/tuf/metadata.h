@@ -119,9 +119,6 @@ bool hf_root_role_keys_same(const struct hf_root *a, const struct hf_root *b,
 const struct hf_file_info *hf_snapshot_find(const struct hf_snapshot *m, const char *file);
 const struct hf_target *hf_targets_find(const struct hf_targets *m, const char *path);
 
-/** Does this delegation speak for `path` (TUF 4.5: path patterns, or prefixes of SHA-256)? */
-bool hf_delegation_covers(const struct hf_delegation *d, const char *path);
-
 /** A target path that can be a file below a folder: relative, no empty, "." or ".." part, no
  *  control characters or backslash, at most HF_TARGET_PATH_MAX bytes. */
 bool hf_target_path_is_safe(const char *path);

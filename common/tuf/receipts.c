@@ -1,6 +1,6 @@
 #include "common/tuf/receipts.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 
 #include <stdio.h>
 #include <string.h>

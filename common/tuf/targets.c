@@ -1,10 +1,9 @@
 #include "common/tuf/metadata.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/base/limits.h"
 #include "common/json/json.h"
 
-#include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -161,26 +160,6 @@ const struct hf_target *hf_targets_find(const struct hf_targets *m, const char *
             return &m->targets[i];
     }
     return NULL;
-}
-
-bool hf_delegation_covers(const struct hf_delegation *d, const char *path)
-{
-    char hash[HF_SHA256_HEX_LEN];
-    size_t index;
-    json_t *element;
-    /* Shell patterns, part by part: no wildcard crosses a slash (TUF 4.5). */
-    json_array_foreach(d->paths, index, element)
-    {
-        if (fnmatch(json_string_value(element), path, FNM_PATHNAME | FNM_NOESCAPE) == 0)
-            return true;
-    }
-    hf_sha256_hex(hf_bytes_of_text(path), hash);
-    json_array_foreach(d->path_hash_prefixes, index, element)
-    {
-        if (strncmp(hash, json_string_value(element), json_string_length(element)) == 0)
-            return true;
-    }
-    return false;
 }
 
 bool hf_target_path_is_safe(const char *path)

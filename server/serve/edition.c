@@ -1,6 +1,6 @@
 #include "server/serve/edition.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "server/serve/limits.h"
 
 #include <stdio.h>

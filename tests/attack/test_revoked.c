@@ -5,7 +5,7 @@
  */
 #include "tests/support/attack.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/bundle/bundle.h"
 #include "client/core/update.h"
 

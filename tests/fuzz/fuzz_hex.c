@@ -1,7 +1,7 @@
-/* common/base/hex: what is decoded encodes to the same text, in lower case. */
+/* hf_hex_decode (common/base/digest): what is decoded encodes to the same text, in lower case. */
 #include "tests/fuzz/fuzz.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 
 #include <strings.h>
 

@@ -4,7 +4,7 @@
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/json/json.h"
 #include "common/tuf/key.h"
 

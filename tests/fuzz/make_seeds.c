@@ -5,7 +5,7 @@
 #include "tests/fuzz/scratch.h"
 
 #include "client/port/posix/bundle_files.h"
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "server/publish/ceremony/draft.h"
 #include "server/repository/keys/key_file.h"
 #include "tests/support/device.h"

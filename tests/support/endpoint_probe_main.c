@@ -3,7 +3,7 @@
  * JSON object: what the port said of it.
  */
 #include "client/port/posix/endpoint_probe.h"
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/base/timetext.h"
 #include "common/bundle/bundle.h"
 

@@ -1,5 +1,6 @@
 #include "tests/support/find_target.h"
 
+#include <fnmatch.h>
 #include <string.h>
 
 /* ---- which role lists it, TUF 5.6.7 --------------------------------------------------------------- */
@@ -57,6 +58,26 @@ static enum hf_err follow(struct hf_client *c, struct search *s,
                        HF_DELEGATIONS_VISITED_MAX, s->path);
     HF_TRY(obtain_role(c, delegation->role.name, delegator, &next, why));
     return visit(c, s, next, why);
+}
+
+bool hf_delegation_covers(const struct hf_delegation *d, const char *path)
+{
+    char hash[HF_SHA256_HEX_LEN];
+    size_t index;
+    json_t *element;
+    /* Shell patterns, part by part: no wildcard crosses a slash (TUF 4.5). */
+    json_array_foreach(d->paths, index, element)
+    {
+        if (fnmatch(json_string_value(element), path, FNM_PATHNAME | FNM_NOESCAPE) == 0)
+            return true;
+    }
+    hf_sha256_hex(hf_bytes_of_text(path), hash);
+    json_array_foreach(d->path_hash_prefixes, index, element)
+    {
+        if (strncmp(hash, json_string_value(element), json_string_length(element)) == 0)
+            return true;
+    }
+    return false;
 }
 
 /* Pre-order, depth first. The number of roles visited bounds the depth. */

@@ -15,4 +15,7 @@
 HF_MUST_USE enum hf_err hf_find_target(struct hf_client *c, const char *path,
                                        const struct hf_target **out, struct hf_why *why);
 
+/** Does this delegation speak for `path` (TUF 4.5: path patterns, or prefixes of SHA-256)? */
+bool hf_delegation_covers(const struct hf_delegation *d, const char *path);
+
 #endif

@@ -1,6 +1,6 @@
 #include "tests/support/replay.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/base/timetext.h"
 #include "common/bundle/bundle.h"
 #include "client/core/update.h"

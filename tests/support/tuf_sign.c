@@ -1,6 +1,6 @@
 #include "tests/support/tuf_sign.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/base/timetext.h"
 #include "common/json/json.h"
 #include "tests/support/check.h"

@@ -1,7 +1,7 @@
 /* common/bundle/bundle.c: certificates joined with what is signed about them. */
 #include "tests/support/check.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/base/timetext.h"
 #include "common/bundle/bundle.h"
 #include "common/bundle/pem.h"

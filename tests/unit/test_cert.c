@@ -1,7 +1,7 @@
 /* common/bundle/cert.c: certificates as plain values. */
 #include "tests/support/check.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/base/timetext.h"
 #include "common/bundle/cert.h"
 #include "common/bundle/pem.h"

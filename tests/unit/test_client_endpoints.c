@@ -1,7 +1,7 @@
 /* client/core/state, endpoints, losses: what is known of the device's servers, and which are lost. */
 #include "tests/support/check.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/base/timetext.h"
 #include "common/bundle/bundle.h"
 #include "client/core/endpoints.h"

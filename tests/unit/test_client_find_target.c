@@ -483,6 +483,43 @@ static void test_without_consistent_snapshots_names_have_no_version(void **state
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, device_setup, device_teardown)
 
+/* ---- patterns ----------------------------------------------------------------------------------- */
+
+static bool covers(const char *key, const char *pattern, const char *path)
+{
+    json_t *list = json_pack("[s]", pattern);
+    struct hf_delegation d = {0};
+    if (strcmp(key, "paths") == 0)
+        d.paths = list;
+    else
+        d.path_hash_prefixes = list;
+    bool result = hf_delegation_covers(&d, path);
+    json_decref(list);
+    return result;
+}
+
+static void test_patterns_match_part_by_part(void **state)
+{
+    (void)state;
+    assert_true(covers("paths", "a/*.pem", "a/1.pem"));
+    assert_true(covers("paths", "a/?.pem", "a/1.pem"));
+    assert_true(covers("paths", "*/*", "a/1.pem"));
+    assert_false(covers("paths", "*", "a/1.pem"));
+    assert_false(covers("paths", "a/*.pem", "a/b/1.pem"));
+    assert_false(covers("paths", "a/*.pem", "b/1.pem"));
+    assert_false(covers("paths", "", "a"));
+    /* printf 'a/1.pem' | sha256sum */
+    assert_true(covers("prefixes", "", "a/1.pem"));
+    char hash[HF_SHA256_HEX_LEN];
+    hf_sha256_hex(hf_bytes_of_text("a/1.pem"), hash);
+    assert_true(covers("prefixes", hash, "a/1.pem"));
+    hash[4] = '\0';
+    assert_true(covers("prefixes", hash, "a/1.pem"));
+    hash[3] = hash[3] == '0' ? '1' : '0';
+    assert_false(covers("prefixes", hash, "a/1.pem"));
+    assert_false(hf_delegation_covers(&(struct hf_delegation){0}, "a"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -511,6 +548,7 @@ int main(void)
         TEST(test_role_reached_again_in_one_search_is_not_asked_again),
         TEST(test_odd_role_names_are_one_segment_of_the_path),
         TEST(test_without_consistent_snapshots_names_have_no_version),
+        cmocka_unit_test(test_patterns_match_part_by_part),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

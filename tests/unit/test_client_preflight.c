@@ -2,7 +2,6 @@
 #include "tests/support/check.h"
 
 #include "common/base/digest.h"
-#include "common/base/hex.h"
 #include "common/base/timetext.h"
 #include "common/bundle/bundle.h"
 #include "client/core/update.h"

@@ -1,7 +1,7 @@
 /* client/core/provision and opening: first trust, and what is loaded at the start. */
 #include "tests/support/check.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
 #include "common/bundle/bundle.h"

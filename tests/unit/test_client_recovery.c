@@ -1,7 +1,6 @@
 /* client/core/recovery: when no server's chain validates any more. */
 #include "tests/support/check.h"
 
-#include "common/base/hex.h"
 #include "common/base/timetext.h"
 #include "client/core/update.h"
 #include "tests/support/device.h"

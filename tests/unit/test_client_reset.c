@@ -1,7 +1,6 @@
 /* client/core/reset: what a factory reset keeps, and that an attacker gains nothing. */
 #include "tests/support/check.h"
 
-#include "common/base/hex.h"
 #include "common/base/timetext.h"
 #include "common/bundle/bundle.h"
 #include "tests/support/device.h"

@@ -1,7 +1,7 @@
 /* client/core/activate: on trial until confirmed or rolled back. */
 #include "tests/support/check.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/base/timetext.h"
 #include "common/bundle/bundle.h"
 #include "client/core/update.h"

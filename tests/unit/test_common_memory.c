@@ -5,7 +5,8 @@
 #include "tests/support/check.h"
 
 #include "common/base/limits.h"
-#include "common/base/hex.h"
+#include "common/base/digest.h"
+#include "common/base/plaintext.h"
 #include "common/bundle/policy.h"
 #include "common/bundle/pem.h"
 #include "common/json/json.h"

@@ -307,41 +307,6 @@ static void length_and_every_known_hash_must_match(void **state)
 
 /* ---- paths -------------------------------------------------------------------------------------- */
 
-static bool covers(const char *key, const char *pattern, const char *path)
-{
-    json_t *list = json_pack("[s]", pattern);
-    struct hf_delegation d = {0};
-    if (strcmp(key, "paths") == 0)
-        d.paths = list;
-    else
-        d.path_hash_prefixes = list;
-    bool result = hf_delegation_covers(&d, path);
-    json_decref(list);
-    return result;
-}
-
-static void patterns_match_part_by_part(void **state)
-{
-    (void)state;
-    assert_true(covers("paths", "a/*.pem", "a/1.pem"));
-    assert_true(covers("paths", "a/?.pem", "a/1.pem"));
-    assert_true(covers("paths", "*/*", "a/1.pem"));
-    assert_false(covers("paths", "*", "a/1.pem"));
-    assert_false(covers("paths", "a/*.pem", "a/b/1.pem"));
-    assert_false(covers("paths", "a/*.pem", "b/1.pem"));
-    assert_false(covers("paths", "", "a"));
-    /* printf 'a/1.pem' | sha256sum */
-    assert_true(covers("prefixes", "", "a/1.pem"));
-    char hash[HF_SHA256_HEX_LEN];
-    hf_sha256_hex(hf_bytes_of_text("a/1.pem"), hash);
-    assert_true(covers("prefixes", hash, "a/1.pem"));
-    hash[4] = '\0';
-    assert_true(covers("prefixes", hash, "a/1.pem"));
-    hash[3] = hash[3] == '0' ? '1' : '0';
-    assert_false(covers("prefixes", hash, "a/1.pem"));
-    assert_false(hf_delegation_covers(&(struct hf_delegation){0}, "a"));
-}
-
 static void a_path_that_could_leave_its_folder_is_not_safe(void **state)
 {
     (void)state;
@@ -408,7 +373,6 @@ int main(void)
         cmocka_unit_test(lists_are_bounded),
         cmocka_unit_test(signatures_must_have_their_shape),
         cmocka_unit_test(length_and_every_known_hash_must_match),
-        cmocka_unit_test(patterns_match_part_by_part),
         cmocka_unit_test(a_path_that_could_leave_its_folder_is_not_safe),
         cmocka_unit_test(a_target_is_fetched_under_its_hash),
     };

@@ -6,7 +6,7 @@
 #include "tests/support/check.h"
 
 #include "client/port/mbedtls/trust_store_internal.h"
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/bundle/bundle.h"
 #include "common/bundle/pem.h"
 #include "tests/support/test_pki.h"

@@ -1,7 +1,7 @@
 /* server/repository/certs/known_roots.c and select.c: who is known, when distrusted, and whom a text means. */
 #include "tests/support/check.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/base/timetext.h"
 #include "server/repository/certs/known_roots.h"
 #include "server/repository/certs/select.h"

@@ -5,7 +5,7 @@
  */
 #include "tests/support/check.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/base/limits.h"
 #include "common/tuf/key.h"
 

@@ -2,7 +2,7 @@
 #include "client/port/posix/db.h"
 
 #include "client/core/refresh.h"
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/tuf/trusted_set.h"
 
 #include <inttypes.h>

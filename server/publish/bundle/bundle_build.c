@@ -1,6 +1,6 @@
 #include "server/publish/bundle/bundle_build.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/base/timetext.h"
 #include "common/bundle/pem.h"
 #include "common/bundle/policy.h"

@@ -1,6 +1,6 @@
 #include "server/publish/bundle/bundle_build.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/base/limits.h"
 #include "common/cli/cli.h"
 #include "common/os/file_util.h"

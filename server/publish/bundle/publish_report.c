@@ -130,7 +130,7 @@ static json_t *only_in(const struct hf_bundle *bundle, const struct hf_bundle *o
     for (size_t i = 0; bundle != NULL && i < bundle->n_anchors; i++) {
         const struct hf_anchor *anchor = &bundle->anchors[i];
         if (other == NULL || hf_bundle_find(other, anchor->cert.sha256) == NULL)
-            list = hf_json_append_take(list, hf_json_anchor(anchor));
+            list = hf_json_append_take(list, hf_report_object(hf_anchor_fields, anchor, NULL));
     }
     return list;
 }

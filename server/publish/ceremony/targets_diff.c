@@ -1,6 +1,6 @@
 /* What a draft of targets changes: bundles that are listed and no longer listed, certificate by
  * certificate. */
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/base/timetext.h"
 #include "common/bundle/bundle.h"
 #include "common/cli/report.h"

@@ -1,6 +1,6 @@
 /* holdfastctl bundle diff: two versions, or a version and certificate files. Needs no key. */
 #include "server/publish/commands/ctl.h"
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
 #include "common/cli/report.h"

@@ -1,6 +1,6 @@
 /* holdfastctl plan: the date by which devices need a successor of each anchor. Needs no key. */
 #include "server/publish/commands/ctl.h"
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/base/timetext.h"
 #include "common/cli/report.h"
 #include "server/publish/bundle/catalog.h"

@@ -1,6 +1,6 @@
 #include "server/repository/base/public_key.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/json/json.h"
 #include "common/os/file_util.h"
 #include "common/tuf/key.h"

@@ -1,6 +1,6 @@
 #include "server/repository/certs/known_roots.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/base/plaintext.h"
 #include "common/base/timetext.h"
 #include "common/os/file_util.h"

@@ -1,6 +1,6 @@
 #include "server/repository/certs/select.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 
 #include <ctype.h>
 #include <string.h>

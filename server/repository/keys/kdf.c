@@ -1,6 +1,6 @@
 #include "server/repository/keys/kdf.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/json/json.h"
 
 #include <sodium.h>

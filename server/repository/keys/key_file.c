@@ -1,6 +1,6 @@
 #include "server/repository/keys/key_file.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/json/json.h"
 #include "common/os/file_util.h"
 

@@ -1,6 +1,6 @@
 #include "server/repository/keys/signer.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/json/json.h"
 #include "common/tuf/key.h"
 #include "common/tuf/metadata.h"

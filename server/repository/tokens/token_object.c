@@ -1,7 +1,6 @@
 #include "server/repository/tokens/token_object.h"
 
 #include "common/base/digest.h"
-#include "common/base/hex.h"
 #include "server/repository/tokens/token_point.h"
 
 #include <mbedtls/ecdsa.h>
