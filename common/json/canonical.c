@@ -59,14 +59,11 @@ static enum hf_err write_object(json_t *object, struct hf_buf *out, struct hf_wh
 
 static enum hf_err write_array(const json_t *array, struct hf_buf *out, struct hf_why *why)
 {
-    size_t i;
-    json_t *element;
     HF_TRY(hf_buf_append(out, "[", 1));
-    json_array_foreach(array, i, element)
-    {
+    for (size_t i = 0; i < json_array_size(array); i++) {
         if (i > 0)
             HF_TRY(hf_buf_append(out, ",", 1));
-        HF_TRY(write_value(element, out, why));
+        HF_TRY(write_value(json_array_get(array, i), out, why));
     }
     return hf_buf_append(out, "]", 1);
 }
@@ -103,14 +100,23 @@ enum hf_err hf_json_canonical(const json_t *value, struct hf_buf *out, struct hf
     return err;
 }
 
-static int append(const char *text, size_t len, void *out)
+struct sink {
+    struct hf_buf *out;
+    bool is_short; /* of memory: jansson (2.14) goes on without a key that was not taken */
+};
+
+static int append(const char *text, size_t len, void *ctx)
 {
-    return hf_buf_append(out, text, len) == HF_OK ? 0 : -1;
+    struct sink *sink = ctx;
+    sink->is_short = sink->is_short || hf_buf_append(sink->out, text, len) != HF_OK;
+    return sink->is_short ? -1 : 0;
 }
 
 enum hf_err hf_json_write(const json_t *value, struct hf_buf *out, struct hf_why *why)
 {
-    if (json_dump_callback(value, append, out, JSON_COMPACT | JSON_SORT_KEYS) != 0)
+    struct sink sink = {out, false};
+    if (json_dump_callback(value, append, &sink, JSON_COMPACT | JSON_SORT_KEYS) != 0 ||
+        sink.is_short)
         return hf_fail(why, HF_E_MEMORY, "out of memory while writing JSON");
     return HF_OK;
 }

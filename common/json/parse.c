@@ -104,19 +104,17 @@ static enum hf_err check_unparsed(struct hf_bytes text, const char *what, size_t
 /* A number with a fraction has no canonical form. Depth is bounded by now. */
 static bool numbers_are_whole(const json_t *value)
 {
-    size_t index;
     const char *key;
     json_t *member;
-    if (json_is_real(value))
+    if (json_typeof(value) == JSON_REAL)
         return false;
     json_object_foreach(hf_json_iterable(value), key, member)
     {
         if (!numbers_are_whole(member))
             return false;
     }
-    json_array_foreach(value, index, member)
-    {
-        if (!numbers_are_whole(member))
+    for (size_t i = 0; i < json_array_size(value); i++) {
+        if (!numbers_are_whole(json_array_get(value, i)))
             return false;
     }
     return true;
@@ -170,7 +168,7 @@ enum hf_err hf_json_parse_within(struct hf_bytes text, const char *what, size_t 
                        syntax_fault(&at), at.line, at.column);
     }
     enum hf_err err = HF_OK;
-    if (!json_is_object(value))
+    if (json_typeof(value) != JSON_OBJECT)
         err = hf_fail(why, HF_E_FORMAT, "%s should be a JSON object", what);
     else if (!numbers_are_whole(value))
         err = hf_fail(why, HF_E_FORMAT,

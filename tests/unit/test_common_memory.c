@@ -81,6 +81,19 @@ static void add_anchor(struct fixture *f, size_t i)
     pki_key_free(&key);
 }
 
+/* A tenth certificate, which is skipped. */
+static void add_unsupported(struct fixture *f)
+{
+    struct pki_key key;
+    struct hf_buf der = {0};
+    pki_key_make(&key, PKI_P256);
+    pki_root("CN=Of tomorrow", &key, &der);
+    pki_change_signature_algorithm(&der);
+    CHECK_OK(hf_pem_append(&f->pem, hf_buf_bytes(&der)));
+    hf_buf_free(&der);
+    pki_key_free(&key);
+}
+
 static void make_repo(struct fixture *f)
 {
     tuf_repo_init(&f->repo, NOW_S);
@@ -135,6 +148,7 @@ static int make(void **state)
     make_repo(f);
     for (size_t i = 0; i < 9; i++) /* one more than the first array of anchors holds */
         add_anchor(f, i);
+    add_unsupported(f);
     CHECK_OK(hf_bundle_parse(hf_buf_bytes(&f->pem), NULL, &f->bundle, &f->why));
     f->custom = make_custom(f);
     f->keys[0] = tuf_key_json(&f->repo.roles[HF_ROLE_ROOT].keys.keys[0]);
@@ -221,6 +235,16 @@ static enum hf_err write_canonical(struct fixture *f)
     return err;
 }
 
+static enum hf_err write_json(struct fixture *f)
+{
+    struct hf_buf out = {0};
+    json_t *value = hf_json_set_take(json_object(), "a", hf_json_plain("b\x1b[2J"));
+    enum hf_err err = value == NULL ? HF_E_MEMORY : hf_json_write(value, &out, &f->why);
+    json_decref(value);
+    hf_buf_free(&out);
+    return err;
+}
+
 static void texts(void **state)
 {
     struct fixture *f = *state;
@@ -229,6 +253,7 @@ static void texts(void **state)
     check_refuses(f, percent_encode, MEMORY);
     check_refuses(f, parse_json, PARSED);
     check_refuses(f, write_canonical, MEMORY);
+    check_refuses(f, write_json, MEMORY);
 }
 
 /* At every place of a text where the buffer may have to grow: what is written byte by byte grows at
@@ -358,8 +383,13 @@ static enum hf_err step_delegated(struct fixture *f, struct hf_trusted_set *set)
                                          &f->why);
 }
 
-static const step_fn steps[] = {step_root,     step_end,     step_timestamp,
-                                step_snapshot, step_targets, step_delegated};
+static enum hf_err step_shed(struct fixture *f, struct hf_trusted_set *set)
+{
+    return hf_trusted_set_shed(set, &f->why);
+}
+
+static const step_fn steps[] = {step_root,    step_end,       step_timestamp, step_snapshot,
+                                step_targets, step_delegated, step_shed};
 
 static bool is_same(const struct hf_trusted_set *a, const struct hf_trusted_set *b)
 {
