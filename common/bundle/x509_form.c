@@ -70,11 +70,6 @@ static bool take_tag(struct hf_bytes *in, uint8_t tag, struct value *out)
     return true;
 }
 
-static bool is_next(struct hf_bytes in, uint8_t tag)
-{
-    return in.len > 0 && in.data[0] == tag;
-}
-
 /* Is `contents` a row of whole values, each of them too? */
 static bool is_well_formed(struct hf_bytes contents, unsigned depth)
 {
@@ -177,8 +172,8 @@ static bool take_extension(struct hf_bytes *in, struct hf_bytes *oid, bool *is_c
     *is_critical = false;
     if (!take_tag(&rest, TAG_OID, &id))
         return false;
-    if (is_next(rest, TAG_BOOLEAN)) {
-        if (!take(&rest, &critical) || critical.contents.len != 1)
+    if (take_tag(&rest, TAG_BOOLEAN, &critical)) {
+        if (critical.contents.len != 1)
             return false;
         *is_critical = critical.contents.data[0] != 0;
     }
@@ -209,10 +204,8 @@ static bool take_version(struct hf_bytes *in, int64_t *out)
 {
     struct value wrapper, number;
     *out = 1;
-    if (!is_next(*in, TAG_VERSION))
+    if (!take_tag(in, TAG_VERSION, &wrapper))
         return true;
-    if (!take(in, &wrapper))
-        return false;
     struct hf_bytes rest = wrapper.contents;
     if (!take_tag(&rest, TAG_INTEGER, &number) || rest.len > 0 || number.contents.len != 1 ||
         number.contents.data[0] >= 0x80)
@@ -229,13 +222,9 @@ static bool parse_tbs(struct hf_bytes in, struct hf_x509_form *form, struct valu
         !take_name(&in, &form->issuer) || !take_validity(&in) || !take_name(&in, &form->subject) ||
         !take_key(&in, form))
         return false;
-    if (is_next(in, TAG_ISSUER_ID) && !take(&in, &id))
-        return false;
-    if (is_next(in, TAG_SUBJECT_ID) && !take(&in, &id))
-        return false;
-    if (in.len > 0 && !take_extensions(&in, &form->extensions))
-        return false;
-    return in.len == 0;
+    (void)take_tag(&in, TAG_ISSUER_ID, &id); /* each of the three may be absent */
+    (void)take_tag(&in, TAG_SUBJECT_ID, &id);
+    return in.len == 0 || (take_extensions(&in, &form->extensions) && in.len == 0);
 }
 
 bool hf_x509_form_parse(struct hf_bytes der, struct hf_x509_form *out)

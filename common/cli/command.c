@@ -144,20 +144,6 @@ static const char *value_of(const struct hf_cli_call *call, const char *need)
     return NULL;
 }
 
-static enum hf_err check_numbers(struct hf_cli_call *call)
-{
-    for (const struct hf_cli_option *o = call->command->options; o->kind != HF_CLI_ROWS_END; o++) {
-        const void *at = (const char *)call->values + o->at;
-        if (o->min == 0 && o->max == 0)
-            continue;
-        long long value = o->kind == HF_CLI_INT ? *(const int *)at : *(const long long *)at;
-        if (value != o->preset && (value < o->min || value > o->max))
-            return hf_cli_usage(call, "--%s %s is %lld to %lld, not %lld", o->name, o->value,
-                                o->min, o->max, value);
-    }
-    return HF_OK;
-}
-
 static enum hf_err check_and_run(struct hf_cli_call *call, struct hf_why *why)
 {
     const struct hf_cli_command *command = call->command;
@@ -167,7 +153,15 @@ static enum hf_err check_and_run(struct hf_cli_call *call, struct hf_why *why)
         HF_TRY(hf_cli_need(call, command->needs_word, call->words == NULL ? NULL : call->words[0]));
     if (call->n_words > command->max_words)
         return hf_cli_usage(call, "unexpected argument \"%s\"", call->words[command->max_words]);
-    HF_TRY(check_numbers(call));
+    for (const struct hf_cli_option *o = command->options; o->kind != HF_CLI_ROWS_END; o++) {
+        const void *at = (const char *)call->values + o->at;
+        if (o->min == 0 && o->max == 0)
+            continue;
+        long long value = o->kind == HF_CLI_INT ? *(const int *)at : *(const long long *)at;
+        if (value != o->preset && (value < o->min || value > o->max))
+            return hf_cli_usage(call, "--%s %s is %lld to %lld, not %lld", o->name, o->value,
+                                o->min, o->max, value);
+    }
     if (call->is_verbose && call->program->on_verbose != NULL)
         call->program->on_verbose();
     return command->run(call, why);

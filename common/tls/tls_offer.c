@@ -59,16 +59,6 @@ static const int ecc_suites_and_legacy[] = {ECC_SUITES, ECC_LEGACY_SUITES, 0};
 static const int all_suites_and_legacy[] = {TLS13_SUITES,      ECC_SUITES,        RSA_SUITES,
                                             ECC_LEGACY_SUITES, RSA_LEGACY_SUITES, 0};
 
-static const int *suites_of(struct hf_tls_offer offer)
-{
-    /* Mbed TLS has one list for both versions. In TLS 1.3 no suite chooses the key. */
-    if (offer.version != HF_TLS_12 || offer.keys == HF_TLS_KEYS_ANY)
-        return offer.has_legacy_ciphers ? all_suites_and_legacy : all_suites;
-    if (offer.keys == HF_TLS_KEYS_RSA)
-        return offer.has_legacy_ciphers ? rsa_suites_and_legacy : rsa_suites;
-    return offer.has_legacy_ciphers ? ecc_suites_and_legacy : ecc_suites;
-}
-
 static void set_version(mbedtls_ssl_config *config, mbedtls_ssl_protocol_version version)
 {
     mbedtls_ssl_conf_min_tls_version(config, version);
@@ -77,9 +67,17 @@ static void set_version(mbedtls_ssl_config *config, mbedtls_ssl_protocol_version
 
 void hf_tls_offer_set(mbedtls_ssl_config *config, struct hf_tls_offer offer)
 {
-    bool is_rsa = offer.keys == HF_TLS_KEYS_RSA;
+    bool is_rsa = offer.keys == HF_TLS_KEYS_RSA, has_legacy = offer.has_legacy_ciphers;
+    const int *suites;
 
-    mbedtls_ssl_conf_ciphersuites(config, suites_of(offer));
+    /* Mbed TLS has one list for both versions. In TLS 1.3 no suite chooses the key. */
+    if (offer.version != HF_TLS_12 || offer.keys == HF_TLS_KEYS_ANY)
+        suites = has_legacy ? all_suites_and_legacy : all_suites;
+    else if (is_rsa)
+        suites = has_legacy ? rsa_suites_and_legacy : rsa_suites;
+    else
+        suites = has_legacy ? ecc_suites_and_legacy : ecc_suites;
+    mbedtls_ssl_conf_ciphersuites(config, suites);
     switch (offer.version) {
     case HF_TLS_12:
         set_version(config, MBEDTLS_SSL_VERSION_TLS1_2);

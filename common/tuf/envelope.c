@@ -108,8 +108,7 @@ struct hf_metadata_limits hf_metadata_limits(const char *type)
 static enum hf_err read_envelope(struct hf_bytes file, const char *type, size_t heap_max,
                                  struct hf_envelope *e, struct hf_why *why)
 {
-    json_t *list = NULL, *element;
-    size_t index;
+    json_t *list = NULL;
     HF_TRY(hf_json_parse_within(file, type, heap_max, &e->json, why));
     HF_TRY(hf_json_get_object(e->json, "signed", type, &e->signed_part, why));
     HF_TRY(read_signed_fields(e, type, why));
@@ -121,10 +120,8 @@ static enum hf_err read_envelope(struct hf_bytes file, const char *type, size_t 
     e->signatures = calloc(count == 0 ? 1 : count, sizeof *e->signatures);
     if (e->signatures == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory while reading signatures");
-    json_array_foreach(list, index, element)
-    {
-        HF_TRY(read_signature(element, type, e, why));
-    }
+    for (size_t i = 0; i < count; i++)
+        HF_TRY(read_signature(json_array_get(list, i), type, e, why));
     /* Canonical form is no longer than what was read, so that the buffer need not grow. */
     if (hf_buf_reserve(&e->signed_bytes, file.len) != HF_OK)
         return hf_fail(why, HF_E_MEMORY, "out of memory while reading %s metadata", type);
@@ -190,8 +187,8 @@ enum hf_err hf_envelope_verify(const struct hf_envelope *e, const struct hf_keyr
         const struct hf_key *key = hf_keyring_find(ring, role->key_ids[i]);
         const struct hf_signature *signature = find_signature(e, role->key_ids[i]);
         bool is_counted = false;
-        for (size_t c = 0; key != NULL && c < n_counted; c++)
-            is_counted = is_counted || hf_key_same(counted[c], key);
+        for (size_t c = 0; key != NULL && c < n_counted && !is_counted; c++)
+            is_counted = hf_key_same(counted[c], key);
         n_unusable += key == NULL || key->scheme == HF_SCHEME_UNKNOWN;
         if (key == NULL || signature == NULL || is_counted)
             continue;

@@ -18,7 +18,7 @@
 static const struct {
     enum hf_scheme scheme;
     const char *name;
-    const char *key_types[3]; /* old and new names of the same thing */
+    const char *key_types[3]; /* old and new names of the same thing; NULL at the end */
 } schemes[] = {
     {HF_SCHEME_ED25519, "ed25519", {"ed25519"}},
     {HF_SCHEME_ECDSA_P256_SHA256, "ecdsa-sha2-nistp256", {"ecdsa", "ecdsa-sha2-nistp256"}},
@@ -41,19 +41,12 @@ static enum hf_scheme find_scheme(const char *key_type, const char *name)
     for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
         if (strcmp(schemes[i].name, name) != 0)
             continue;
-        for (size_t t = 0; t < 3 && schemes[i].key_types[t] != NULL; t++) {
+        for (size_t t = 0; schemes[i].key_types[t] != NULL; t++) {
             if (strcmp(schemes[i].key_types[t], key_type) == 0)
                 return schemes[i].scheme;
         }
     }
     return HF_SCHEME_UNKNOWN;
-}
-
-static mbedtls_ecp_group_id curve_of(enum hf_scheme scheme)
-{
-    return scheme == HF_SCHEME_ECDSA_P256_SHA256   ? MBEDTLS_ECP_DP_SECP256R1
-           : scheme == HF_SCHEME_ECDSA_P384_SHA384 ? MBEDTLS_ECP_DP_SECP384R1
-                                                   : MBEDTLS_ECP_DP_NONE;
 }
 
 /* An ECDSA key as the hexadecimal point that some writers use instead of PEM. */
@@ -99,8 +92,12 @@ static bool read_public_key(const char *text, struct hf_key *key)
                set_public_key(key, der, crypto_sign_PUBLICKEYBYTES);
 
     mbedtls_pk_init(&pk);
-    mbedtls_ecp_group_id curve = curve_of(key->scheme);
+    mbedtls_ecp_group_id curve = MBEDTLS_ECP_DP_NONE; /* RSA */
     bool is_usable;
+    if (key->scheme == HF_SCHEME_ECDSA_P256_SHA256)
+        curve = MBEDTLS_ECP_DP_SECP256R1;
+    if (key->scheme == HF_SCHEME_ECDSA_P384_SHA384)
+        curve = MBEDTLS_ECP_DP_SECP384R1;
     if (curve == MBEDTLS_ECP_DP_NONE || strncmp(text, "-----", 5) == 0) /* the NUL is counted */
         is_usable = mbedtls_pk_parse_public_key(&pk, (const uint8_t *)text, strlen(text) + 1) == 0;
     else
@@ -256,8 +253,8 @@ enum hf_err hf_role_parse(const char *name, const json_t *object, const char *wh
     for (size_t i = 0; i < count && err == HF_OK; i++) {
         const char *key_id = json_string_value(json_array_get(list, i));
         bool is_repeated = false;
-        for (size_t k = 0; k < i && key_id != NULL; k++)
-            is_repeated = is_repeated || strcmp(role.key_ids[k], key_id) == 0;
+        for (size_t k = 0; k < i && key_id != NULL && !is_repeated; k++)
+            is_repeated = strcmp(role.key_ids[k], key_id) == 0;
         if (key_id == NULL)
             err = hf_fail(why, HF_E_FORMAT, "the key ids of %s should be strings", what);
         else if (is_repeated)

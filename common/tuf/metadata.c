@@ -74,7 +74,7 @@ enum hf_err hf_file_info_verify(const struct hf_file_info *info, struct hf_bytes
     uint8_t digest[HF_SHA512_LEN];
     if (info->has_sha256) {
         hf_sha256(data, digest);
-        is_match = is_match && memcmp(digest, info->sha256, HF_SHA256_LEN) == 0;
+        is_match = memcmp(digest, info->sha256, HF_SHA256_LEN) == 0;
     }
     if (info->has_sha512) {
         hf_sha512(data, digest);

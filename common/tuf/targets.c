@@ -32,16 +32,14 @@ static enum hf_err read_targets_list(const json_t *list, struct hf_targets *m, s
 
 static enum hf_err check_scope(const json_t *list, const char *key, struct hf_why *why)
 {
-    size_t index;
-    json_t *element;
     if (list != NULL && !json_is_array(list))
         return hf_fail(why, HF_E_FORMAT, "%s of a delegation should be a list", key);
     if (json_array_size(list) > HF_PATH_PATTERNS_MAX)
         return hf_fail(why, HF_E_LIMIT, "%s of a delegation has %zu elements, at most %d are read",
                        key, json_array_size(list), HF_PATH_PATTERNS_MAX);
-    json_array_foreach(list, index, element)
-    {
-        if (!json_is_string(element))
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *element = json_array_get(list, i);
+        if (json_string_value(element) == NULL)
             return hf_fail(why, HF_E_FORMAT, "%s of a delegation should be strings", key);
         if (json_string_length(element) > HF_TARGET_PATH_MAX)
             return hf_fail(why, HF_E_LIMIT,
@@ -93,10 +91,7 @@ static enum hf_err read_delegation(const json_t *object, struct hf_targets *m, s
 static enum hf_err read_delegations(const json_t *delegations, struct hf_targets *m,
                                     struct hf_why *why)
 {
-    json_t *keys = NULL;
-    json_t *roles = NULL;
-    size_t index;
-    json_t *object;
+    json_t *keys = NULL, *roles = NULL;
     HF_TRY(hf_json_get_object(delegations, "keys", "delegations", &keys, why));
     HF_TRY(hf_keyring_parse(keys, "delegations", &m->ring, why));
     if (json_object_get(delegations, "roles") == NULL)
@@ -109,10 +104,8 @@ static enum hf_err read_delegations(const json_t *delegations, struct hf_targets
     m->delegations = calloc(count == 0 ? 1 : count, sizeof *m->delegations);
     if (m->delegations == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory while reading delegations");
-    json_array_foreach(roles, index, object)
-    {
-        HF_TRY(read_delegation(object, m, why));
-    }
+    for (size_t i = 0; i < count; i++)
+        HF_TRY(read_delegation(json_array_get(roles, i), m, why));
     return HF_OK;
 }
 

@@ -188,6 +188,52 @@ static void what_is_not_supported_is_skipped_and_named(void **state)
     unmake(&c);
 }
 
+/* In an unsigned file, what is skipped counts once too. Each is named, until the sentence is full. */
+static void many_are_skipped(void **state)
+{
+    (void)state;
+    struct made made[2];
+    struct hf_buf pem = {0}, der = {0};
+    struct pki_key key;
+    struct hf_bundle b = {0};
+    struct hf_why why = {0};
+    char subject[200], skipped[HF_WHY_MAX];
+    (void)snprintf(subject, sizeof subject, "CN=%060d,O=%060d", 1, 2);
+    make_unsupported(&made[0], subject);
+    make(&made[1], "CN=C");
+    join(&pem, &made[0], &made[1]);
+    join(&pem, &made[0], &made[1]);
+    /* a key on a curve that Mbed TLS reads, and no program accepts in TLS */
+    pki_key_make(&key, PKI_SECP256K1);
+    pki_root("CN=K", &key, &der);
+    CHECK_OK(hf_pem_append(&pem, hf_buf_bytes(&der)));
+    pki_key_free(&key);
+    hf_buf_free(&der);
+    for (int i = 0; i < 8; i++) {
+        struct made more;
+        make_unsupported(&more, subject);
+        CHECK_OK(hf_buf_append(&pem, more.pem.data, more.pem.len));
+        unmake(&more);
+    }
+    CHECK_OK(hf_bundle_parse(hf_buf_bytes(&pem), NULL, &b, &why));
+    assert_int_equal(b.n_anchors, 1);
+    assert_int_equal(b.n_skipped, 10);
+    assert_string_equal(b.skipped[1].subject, "CN=K");
+    assert_string_equal(b.skipped[1].what, "key, which is not RSA, P-256, P-384 or P-521");
+    hf_bundle_skipped_text(&b, skipped);
+    assert_non_null(strstr(skipped, "\"CN=K\" (key, which is not RSA"));
+    assert_int_equal(strlen(skipped), HF_WHY_MAX - 1);
+    hf_bundle_free(&b);
+
+    /* Of notes, the first wrong one is named. */
+    struct hf_anchor_note notes[2] = {{.sha256 = {0xAB}}, {.sha256 = {0xCD}}};
+    const struct hf_description d = {.notes = notes, .n_notes = 2};
+    assert_refused(hf_buf_bytes(&made[1].pem), &d, HF_E_FORMAT, "SHA-256 ab000000");
+    hf_buf_free(&pem);
+    unmake(&made[0]);
+    unmake(&made[1]);
+}
+
 static void a_bundle_without_a_supported_certificate_is_refused(void **state)
 {
     (void)state;
@@ -301,6 +347,7 @@ int main(void)
         cmocka_unit_test(a_note_about_a_certificate_that_is_not_there_is_refused),
         cmocka_unit_test(the_same_certificate_twice_is_refused_where_it_is_signed),
         cmocka_unit_test(what_is_not_supported_is_skipped_and_named),
+        cmocka_unit_test(many_are_skipped),
         cmocka_unit_test(a_bundle_without_a_supported_certificate_is_refused),
         cmocka_unit_test(three_damaged_bytes_are_refused_by_block_and_reason),
         cmocka_unit_test(damage_in_a_signature_is_found_by_verifying_it),

@@ -236,7 +236,53 @@ static void a_threshold_of_keys_that_are_not_there_is_not_met(void **state)
     assert_null(hf_keyring_find(&m.ring, "c"));
     CHECK_REFUSED(hf_envelope_verify(&m.env, &m.ring, &m.delegations[0].role, "it", &why),
                   HF_E_SIGNATURE, &why, "2 of its 2 keys cannot be used here");
+    /* No more keys are counted than a role may have. */
+    const char *ids[HF_ROLE_KEYS_MAX + 1];
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
+        ids[i] = "c";
+    const struct hf_role large = {"a", ids, HF_ROLE_KEYS_MAX + 1, 1};
+    CHECK_REFUSED(hf_envelope_verify(&m.env, &m.ring, &large, "it", &why), HF_E_SIGNATURE, &why,
+                  "64 of its 65 keys cannot be used here");
     hf_targets_free(&m);
+}
+
+static void check_role(const char *key_ids, const char *part)
+{
+    struct hf_role role = {.name = "before"};
+    json_t *object = json_pack("{s:o, s:i}", "keyids", json_loads(key_ids, 0, NULL), "threshold",
+                               1);
+    assert_non_null(object);
+    CHECK_REFUSED(hf_role_parse("a", object, "it", &role, &why), HF_E_FORMAT, &why, part);
+    assert_string_equal(role.name, "before");
+    json_decref(object);
+}
+
+static void a_role_names_each_of_its_keys_once(void **state)
+{
+    (void)state;
+    check_role("[7,\"a\"]", "should be strings");
+    check_role("[\"a\",7,\"b\"]", "should be strings");
+    check_role("[\"a\",\"b\",\"a\",\"c\"]", "one key id twice");
+}
+
+/* By the keys, not by their ids; an id without a key, and a key that is of no use, are nothing. */
+static void roles_have_the_same_keys_or_not(void **state)
+{
+    uint8_t bytes[2][32] = {{1}, {2}};
+    struct hf_key keys[] = {{.key_id = "1", .public_key = bytes[0], .public_key_len = 32},
+                            {.key_id = "other 1", .public_key = bytes[0], .public_key_len = 32},
+                            {.key_id = "2", .public_key = bytes[1], .public_key_len = 32},
+                            {.key_id = "of no use"}};
+    const char *of_a[] = {"missing", "of no use", "1"}, *of_b[] = {"other 1"}, *of_c[] = {"2"};
+    struct hf_root a = {.ring = {keys, 4}}, b = a, c = a;
+    (void)state;
+    a.roles[HF_ROLE_SNAPSHOT] = (struct hf_role){"snapshot", of_a, 3, 1};
+    b.roles[HF_ROLE_SNAPSHOT] = (struct hf_role){"snapshot", of_b, 1, 1};
+    c.roles[HF_ROLE_SNAPSHOT] = (struct hf_role){"snapshot", of_c, 1, 1};
+    assert_true(hf_root_role_keys_same(&a, &b, HF_ROLE_SNAPSHOT));
+    assert_true(hf_root_role_keys_same(&b, &a, HF_ROLE_SNAPSHOT));
+    assert_false(hf_root_role_keys_same(&a, &c, HF_ROLE_SNAPSHOT));
+    assert_false(hf_root_role_keys_same(&c, &b, HF_ROLE_SNAPSHOT));
 }
 
 /* ---- the trusted set ---------------------------------------------------------------------------- */
@@ -252,6 +298,7 @@ static void an_empty_set_answers(void **state)
     CHECK_REFUSED(hf_trusted_set_snapshot_is_final(&set, &why), HF_E_STATE, &why, "snapshot");
     assert_int_equal(hf_trusted_set_signed_at(&set), HF_TIME_NONE);
     assert_null(hf_trusted_set_top_targets(&set));
+    CHECK_OK(hf_trusted_set_shed(&set, &why));
 }
 
 /* A snapshot that was good stops being so with its timestamp. */
@@ -360,6 +407,8 @@ int main(void)
         cmocka_unit_test(odd_members_of_targets_are_said),
         cmocka_unit_test(members_of_other_shapes_are_left_alone),
         cmocka_unit_test(a_threshold_of_keys_that_are_not_there_is_not_met),
+        cmocka_unit_test(a_role_names_each_of_its_keys_once),
+        cmocka_unit_test(roles_have_the_same_keys_or_not),
         cmocka_unit_test(an_empty_set_answers),
         cmocka_unit_test(a_final_snapshot_needs_a_timestamp_of_today),
         cmocka_unit_test(an_endless_name_is_said_so),

@@ -93,6 +93,7 @@ static void a_target_without_description_is_not_found(void **state)
     CHECK_REFUSED(hf_description_parse(other, &d, &why), HF_E_NOT_FOUND, &why, "it is no bundle");
     CHECK_REFUSED(hf_description_parse(NULL, &d, &why), HF_E_NOT_FOUND, &why, "it is no bundle");
     json_decref(other);
+    CHECK_REFUSED(hf_description_parse(NULL, &d, &why), HF_E_NOT_FOUND, &why, "it is no bundle");
     json_t *text = json_of("{\"holdfast\":\"text\"}");
     CHECK_REFUSED(hf_description_parse(text, &d, &why), HF_E_FORMAT, &why, "an object");
     json_decref(text);
@@ -107,6 +108,10 @@ static void unknown_members_are_ignored_and_known_ones_are_strict(void **state)
     CHECK_OK(parse(HEAD ",\"min_version\":3,\"anchors\":[{\"sha256\":\"" A64 "\",\"colour\":1}]",
                    &d, &why));
     assert_int_equal(d.n_notes, 1);
+    hf_description_free(&d);
+
+    CHECK_OK(parse(HEAD ",\"anchors\":[],\"drops\":[]", &d, &why));
+    assert_true(d.n_notes == 0 && d.n_drops == 0);
     hf_description_free(&d);
 
     assert_refused("\"profile\":\"full\",\"version\":7", HF_E_FORMAT, "\"set\"");
@@ -212,6 +217,10 @@ static void what_has_nothing_to_say_is_left_out(void **state)
     custom = NULL;
     d.version = 0; /* the factory's bundle is not published */
     CHECK_REFUSED(hf_description_to_json(&d, &custom, &why), HF_E_ARGUMENT, &why, "version 0");
+    d = (struct hf_description){.set = "a", .profile = "../b", .version = 1};
+    CHECK_REFUSED(hf_description_to_json(&d, &custom, &why), HF_E_ARGUMENT, &why, "\"../b\"");
+    d = (struct hf_description){.set = "", .profile = "b", .version = 1};
+    CHECK_REFUSED(hf_description_to_json(&d, &custom, &why), HF_E_ARGUMENT, &why, "set \"\"");
     assert_null(custom);
 }
 

@@ -33,6 +33,9 @@ static void only_one_whole_object_is_read(void **state)
     CHECK_PARSE_REFUSED("{\"a\":1}{}", HF_E_FORMAT, "something follows the object");
     CHECK_PARSE_REFUSED("{\"a\":1", HF_E_FORMAT, "not valid JSON");
     CHECK_PARSE_REFUSED("{'a':1}", HF_E_FORMAT, "not valid JSON");
+    CHECK_PARSE_REFUSED("{\"a\":NaN}", HF_E_FORMAT, "not valid JSON");
+    CHECK_PARSE_REFUSED("{\"a\":_}", HF_E_FORMAT, "not valid JSON");
+    CHECK_PARSE_REFUSED("{\"a\":+.5}", HF_E_FORMAT, "not valid JSON");
     CHECK_PARSE_REFUSED("{\"a\":1,}", HF_E_FORMAT, "not valid JSON");
 }
 

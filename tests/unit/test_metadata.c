@@ -300,6 +300,11 @@ static void length_and_every_known_hash_must_match(void **state)
     info.has_sha512 = true; /* all zero: does not match */
     CHECK_REFUSED(hf_file_info_verify(&info, abc, "it", &why), HF_E_HASH, &why,
                   "does not have a hash");
+    info.has_sha256 = false;
+    CHECK_REFUSED(hf_file_info_verify(&info, abc, "it", &why), HF_E_HASH, &why,
+                  "does not have a hash");
+    hf_sha512(abc, info.sha512);
+    CHECK_OK(hf_file_info_verify(&info, abc, "it", &why));
     info = info_of("{\"version\":1,\"hashes\":{\"md99\":\"x\"}}");
     CHECK_REFUSED(hf_file_info_verify(&info, abc, "it", &why), HF_E_HASH, &why,
                   "does not have a hash");

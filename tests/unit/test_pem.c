@@ -95,12 +95,17 @@ static void other_kinds_of_files_are_named_with_the_command_that_converts_them(v
         {FILE_OF("\xFF\xFE-\0-\0-\0"), "UTF-16; convert it: `iconv"},
         {FILE_OF("\xFE\xFF\0-\0-\0-"), "UTF-16; convert it: `iconv"},
         {FILE_OF("-\0-\0-\0-\0"), "UTF-16; convert it: `iconv"},
+        {FILE_OF("\0-\0-\0-\0-"), "UTF-16; convert it: `iconv"},
         {FILE_OF("\x30\x82\x01\x10\x06\x09\x2A\x86\x48\x86\xF7\x0D\x01\x07\x02\xA0"),
          "PKCS#7; convert it: `openssl pkcs7 -inform DER"},
         {FILE_OF("\x30\x82\x01\x10\x02\x01\x03\x30\x82"), "PKCS#12; convert it: `openssl pkcs12"},
         {FILE_OF("\xFE\xED\xFE\xED\0\0\0\x02"), "JKS); convert it: `keytool"},
+        {FILE_OF("\xCE\xCE\xCE\xCE\0\0\0\x02"), "JKS); convert it: `keytool"},
+        {FILE_OF("\x30"), "DER; convert it: `openssl x509 -inform DER"},
+        {FILE_OF("\x30\x84\x01"), "DER; convert it: `openssl x509 -inform DER"},
         {FILE_OF("\x30\x82\x01\x10\x30\x82\x01\x00"), "DER; convert it: `openssl x509 -inform DER"},
         {FILE_OF("-----BEGIN PKCS7-----\nYWJj\n"), "PKCS#7 (found \"-----BEGIN PKCS7-----\")"},
+        {FILE_OF("-----BEGIN PKCS #7 SIGNED DATA-----\nYWJj\n"), "it is PKCS#7"},
         {FILE_OF("-----BEGIN TRUSTED CERTIFICATE-----\nYWJj\n"), "`openssl x509 -in FILE"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -137,6 +142,13 @@ static void a_file_without_blocks_is_not_found(void **state)
     CHECK_REFUSED(walk("", &seen, &why), HF_E_NOT_FOUND, &why, "expected PEM certificates");
     CHECK_REFUSED(walk("just text\n", &seen, &why), HF_E_NOT_FOUND, &why,
                   "found no line \"-----BEGIN CERTIFICATE-----\"");
+    CHECK_REFUSED(walk(" \t\v\f\r\n", &seen, &why), HF_E_NOT_FOUND, &why, "found no line");
+    /* Zeros make no UTF-16. */
+    static const char zeros[][4] = {{0, 0, 'a', 'b'}, {'a', 0, 'b', 'c'}, {'a', 0, 0, 0}};
+    for (size_t i = 0; i < sizeof zeros / sizeof zeros[0]; i++)
+        CHECK_REFUSED(hf_pem_walk((struct hf_bytes){(const uint8_t *)zeros[i], sizeof zeros[i]},
+                                  look, &seen, &why),
+                      HF_E_NOT_FOUND, &why, "found no line");
     assert_int_equal(seen.n, 0);
 }
 

@@ -162,6 +162,24 @@ static void an_empty_bundle_is_refused(void **state)
     CHECK_REFUSED(hf_policy_check_bundle(&empty, &why), HF_E_POLICY, &why, "no trust anchor");
 }
 
+/* Whatever else a bundle holds, one of it must be able to issue certificates. */
+static void a_bundle_without_a_ca_is_refused(void **state)
+{
+    (void)state;
+    struct hf_anchor anchors[2] = {{.cert = {.subject = "CN=A", .x509_version = 3}},
+                                   {.cert = {.subject = "CN=B", .x509_version = 3}}};
+    struct hf_bundle bundle = {.anchors = anchors, .n_anchors = 2};
+    struct hf_why why = {0};
+    CHECK_REFUSED(hf_policy_check_issuers(&bundle, &why), HF_E_POLICY, &why,
+                  "\"CN=A\" is not a CA certificate (basicConstraints CA");
+    anchors[1].cert.x509_version = 1; /* cannot say what it is */
+    CHECK_OK(hf_policy_check_issuers(&bundle, &why));
+    CHECK_REFUSED(hf_policy_check_ca(&anchors[1], &why), HF_E_POLICY, &why,
+                  "\"CN=B\" is not a CA certificate: it is X.509 version 1");
+    anchors[1].cert = (struct hf_cert){.x509_version = 3, .is_ca = true};
+    CHECK_OK(hf_policy_check_issuers(&bundle, &why));
+}
+
 static void an_anchor_is_usable_from_its_first_to_its_last_second(void **state)
 {
     (void)state;
@@ -197,6 +215,7 @@ int main(void)
         cmocka_unit_test(an_intermediate_goes_in_on_purpose_only),
         cmocka_unit_test(a_forged_self_signature_is_refused),
         cmocka_unit_test(an_empty_bundle_is_refused),
+        cmocka_unit_test(a_bundle_without_a_ca_is_refused),
         cmocka_unit_test(an_anchor_is_usable_from_its_first_to_its_last_second),
         cmocka_unit_test(a_leaf_counts_by_the_day_it_was_issued),
     };
