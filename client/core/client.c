@@ -43,31 +43,24 @@ static enum hf_err copy_name(const char *what, const char *name, char out[HF_SET
     return HF_OK;
 }
 
-/* Makes this device's checks fall on other moments than those of others. Not stored: a clone of the
- * store is another device. */
-static void init_instance(struct hf_client *c, const char *instance)
-{
-    uint8_t random[16];
-
-    if (instance != NULL) {
-        hf_sha256_hex(hf_bytes_of_text(instance), c->instance);
-        return;
-    }
-    c->ports.random.fill(c->ports.random.ctx, random, sizeof random);
-    hf_sha256_hex((struct hf_bytes){random, sizeof random}, c->instance);
-}
-
 enum hf_err hf_client_init(struct hf_client *c, const struct hf_ports *ports,
                            const struct hf_client_config *config, struct hf_why *why)
 {
+    const struct hf_random_port *random = &ports->random;
     uint32_t seed = 0;
+    uint8_t name[16];
 
     *c = (struct hf_client){.ports = *ports,
                             .loaded_version = -1,
                             .awaits_confirm = config->awaits_confirm};
-    init_instance(c, config->instance);
-    ports->random.fill(ports->random.ctx, &seed, sizeof seed);
+    random->fill(random->ctx, &seed, sizeof seed);
     hf_json_seed(seed);
+    /* Makes this device's checks fall on other moments than those of others. Not stored: a clone of the
+     * store is another device. */
+    random->fill(random->ctx, name, sizeof name);
+    hf_sha256_hex(config->instance != NULL ? hf_bytes_of_text(config->instance)
+                                           : (struct hf_bytes){name, sizeof name},
+                  c->instance);
     HF_TRY(copy_name("set", config->set, c->set, why));
     HF_TRY(copy_name("profile", config->profile, c->profile, why));
     if (config->n_urls < 1 || config->n_urls > HF_MIRRORS_MAX)

@@ -166,16 +166,6 @@ struct span {
 /* Some leaves end "never", in 9999. */
 #define LEAF_LASTS_MAX_S (INT64_C(10000) * 366 * HF_DAY_S)
 
-/* The last second in which a leaf may be in use that was issued by `distrust_after_s`. */
-static int64_t last_leaf_s(const struct hf_dependency *d, int64_t distrust_after_s, int64_t now_s)
-{
-    int64_t lasts_s = d->leaf_not_after_s - d->leaf_not_before_s;
-
-    if (now_s <= distrust_after_s) /* it may be renewed on the last day */
-        return distrust_after_s + (lasts_s < LEAF_LASTS_MAX_S ? lasts_s : LEAF_LASTS_MAX_S);
-    return d->leaf_not_before_s <= distrust_after_s ? d->leaf_not_after_s : distrust_after_s;
-}
-
 /* False if it is not one of these anchors. */
 static bool find_span(const struct hf_dependency *d, const struct hf_anchor *anchor, int64_t now_s,
                       struct span *out)
@@ -192,7 +182,13 @@ static bool find_span(const struct hf_dependency *d, const struct hf_anchor *anc
     }
     if (d->leaf_not_before_s != HF_TIME_NONE && distrust_s != HF_TIME_NONE &&
         distrust_s < out->sure_s) {
-        const int64_t last_s = last_leaf_s(d, distrust_s, now_s);
+        /* The last second in which a leaf may be in use that was issued by then. */
+        const int64_t lasts_s = d->leaf_not_after_s - d->leaf_not_before_s;
+        int64_t last_s = distrust_s;
+        if (now_s <= distrust_s) /* it may be renewed on the last day */
+            last_s += lasts_s < LEAF_LASTS_MAX_S ? lasts_s : LEAF_LASTS_MAX_S;
+        else if (d->leaf_not_before_s <= distrust_s)
+            last_s = d->leaf_not_after_s;
         out->sure_s = distrust_s;
         out->end = HF_END_DISTRUST;
         if (last_s < out->perhaps_s)

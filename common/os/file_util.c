@@ -42,31 +42,17 @@ enum hf_err hf_path_set(struct hf_path *path, struct hf_why *why, const char *fm
     return HF_OK;
 }
 
-enum hf_err hf_file_join(const char *dir, const char *name, char **out, struct hf_why *why)
-{
-    struct hf_buf path = {0};
-    if (hf_buf_printf(&path, "%s/%s", dir, name) != HF_OK) {
-        hf_buf_free(&path);
-        return hf_fail(why, HF_E_MEMORY, "out of memory for the path of %s", name);
-    }
-    *out = (char *)path.data;
-    return HF_OK;
-}
-
 enum hf_err hf_file_absolute(const char *path, char **out, struct hf_why *why)
 {
-    char cwd[PATH_MAX];
+    char cwd[PATH_MAX] = "";
+    struct hf_buf full = {0};
     if (path[0] == '\0') /* a variable of a script that is not set: not the current folder */
         return hf_fail(why, HF_E_ARGUMENT, "a name is expected, and it is empty");
-    if (path[0] != '/') {
-        if (getcwd(cwd, sizeof(cwd)) == NULL)
-            return hf_file_fail(why, "find the current folder for", path, errno);
-        return hf_file_join(cwd, path, out, why);
-    }
-    char *copy = strdup(path);
-    if (copy == NULL)
+    if (path[0] != '/' && getcwd(cwd, sizeof cwd) == NULL)
+        return hf_file_fail(why, "find the current folder for", path, errno);
+    if (hf_buf_printf(&full, "%s%s%s", cwd, path[0] == '/' ? "" : "/", path) != HF_OK)
         return hf_fail(why, HF_E_MEMORY, "out of memory for the path %s", path);
-    *out = copy;
+    *out = (char *)full.data;
     return HF_OK;
 }
 

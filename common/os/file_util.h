@@ -19,10 +19,6 @@ struct hf_path {
 HF_MUST_USE enum hf_err hf_path_set(struct hf_path *path, struct hf_why *why, const char *fmt, ...)
     HF_PRINTF(3, 4);
 
-/** DIR/NAME, to be freed. HF_E_MEMORY. */
-HF_MUST_USE enum hf_err hf_file_join(const char *dir, const char *name, char **out,
-                                     struct hf_why *why);
-
 /** `path` from the root of the file system, so that it means the same in every folder; to be
  *  freed. Nothing is resolved and nothing need exist. HF_E_ARGUMENT if it is empty. */
 HF_MUST_USE enum hf_err hf_file_absolute(const char *path, char **out, struct hf_why *why);

@@ -148,22 +148,22 @@ static enum hf_err start_control(struct server *s, struct hf_why *why)
  * one that serves holds DIR/holdfastd.lock, which contains its process id. */
 static enum hf_err take_state(const char *dir, int *lock, struct hf_why *why)
 {
-    char *path = NULL;
+    struct hf_path path;
     char id[32] = "";
     bool was_made = false;
     struct hf_why reason;
-    HF_TRY(hf_file_join(dir, "holdfastd.lock", &path, why));
+    HF_TRY(hf_path_set(&path, why, "%s/holdfastd.lock", dir));
     enum hf_err err = hf_file_make_dir(dir, &was_made, &reason);
     if (err == HF_OK)
-        err = hf_file_lock(path, 0, lock, &reason);
+        err = hf_file_lock(path.text, 0, lock, &reason);
     if (err == HF_OK) {
         int len = snprintf(id, sizeof id, "%ld\n", (long)getpid());
         if (ftruncate(*lock, 0) != 0 || pwrite(*lock, id, (size_t)len, 0) != len)
-            err = hf_file_fail(&reason, "write", path, errno);
+            err = hf_file_fail(&reason, "write", path.text, errno);
     }
     if (err == HF_E_BUSY) {
         struct hf_buf text = {0};
-        if (hf_file_read(path, sizeof id, &text, NULL) == HF_OK && text.len > 0)
+        if (hf_file_read(path.text, sizeof id, &text, NULL) == HF_OK && text.len > 0)
             (void)snprintf(id, sizeof id, "%.*s", (int)strcspn((const char *)text.data, "\n"),
                            (const char *)text.data);
         hf_buf_free(&text);
@@ -174,7 +174,6 @@ static enum hf_err take_state(const char *dir, int *lock, struct hf_why *why)
     } else if (err != HF_OK) {
         err = hf_fail(why, err, "the state folder %s cannot be used: %s", dir, reason.text);
     }
-    free(path);
     return err;
 }
 

@@ -5,7 +5,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* The set judges expiry at the beginning of time, when nothing has expired yet. */
@@ -236,13 +235,11 @@ enum hf_err hf_newest_remember(struct hf_newest *newest, const struct hf_edition
         *rows[i].kept = (struct hf_newest_file){.bytes = copy, .is_unsaved = true};
     }
     for (size_t i = 0; state != NULL && i < n; i++) {
-        char *path = NULL;
+        struct hf_path path;
         if (!rows[i].kept->is_unsaved)
             continue;
-        HF_TRY(hf_file_join(state, rows[i].name, &path, why));
-        enum hf_err err = hf_file_replace(path, hf_buf_bytes(&rows[i].kept->bytes), 0600, why);
-        free(path);
-        HF_TRY(err);
+        HF_TRY(hf_path_set(&path, why, "%s/%s", state, rows[i].name));
+        HF_TRY(hf_file_replace(path.text, hf_buf_bytes(&rows[i].kept->bytes), 0600, why));
         rows[i].kept->is_unsaved = false;
     }
     return HF_OK;
@@ -251,10 +248,9 @@ enum hf_err hf_newest_remember(struct hf_newest *newest, const struct hf_edition
 static enum hf_err load(const char *state, const char *name, size_t max_bytes, struct hf_buf *out,
                         struct hf_why *why)
 {
-    char *path = NULL;
-    HF_TRY(hf_file_join(state, name, &path, why));
-    enum hf_err err = hf_file_read(path, max_bytes, out, why);
-    free(path);
+    struct hf_path path;
+    HF_TRY(hf_path_set(&path, why, "%s/%s", state, name));
+    enum hf_err err = hf_file_read(path.text, max_bytes, out, why);
     return err == HF_E_NOT_FOUND ? HF_OK : err;
 }
 

@@ -65,28 +65,20 @@ static enum hf_err judge(const struct verify_ctx *ctx, const struct hf_trust_anc
     return HF_OK;
 }
 
-/** Only an anchor whose name the chain asks for can be its end. */
-static bool is_asked_for(const struct verify_ctx *ctx, const struct hf_trust_anchor *anchor)
-{
-    uint64_t subject = 0;
-
-    if (!hash_name(anchor->der, false, &subject))
-        return false;
-    for (size_t i = 0; i < ctx->chain->n_certs; i++) {
-        if (ctx->issuers[i] == subject)
-            return true;
-    }
-    return false;
-}
-
 /* Alone, so that no other of the same name or key can do its work. */
 static enum hf_err try_anchor(const struct verify_ctx *ctx, const struct hf_trust_anchor *anchor,
                               struct hf_chain_observation *out, struct hf_why *why)
 {
     struct hf_cert cert;
-    bool is_valid = false;
+    uint64_t subject = 0;
+    bool is_asked_for = false, is_valid = false;
 
-    if (out->n_anchors == HF_OBSERVED_ANCHORS_MAX || !is_asked_for(ctx, anchor) ||
+    /* Only an anchor whose name the chain asks for can be its end. */
+    if (hash_name(anchor->der, false, &subject)) {
+        for (size_t i = 0; i < ctx->chain->n_certs; i++)
+            is_asked_for = is_asked_for || ctx->issuers[i] == subject;
+    }
+    if (!is_asked_for || out->n_anchors == HF_OBSERVED_ANCHORS_MAX ||
         hf_cert_parse(anchor->der, &cert, NULL) != HF_OK)
         return HF_OK;
     for (size_t i = 0; i < out->n_anchors; i++) {

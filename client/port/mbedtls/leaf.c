@@ -54,50 +54,41 @@ static struct verification *innermost(void)
     return NULL;
 }
 
-/* Is `child` in the list of certificates that the server of `v` sent? A list ends in the same
- * certificate at the same address wherever it is entered. The address alone would not do: memory
- * that an abandoned verification left is used again. */
-static bool is_of_same_server(const struct verification *v, const mbedtls_x509_crt *child)
+/* Is `child` further up the chain of `v`? Then it is a CA that the same server sent, and either the
+ * one that was asked about last (by a second store) or one with the name that was looked for. */
+static bool continues(const struct verification *v, const mbedtls_x509_crt *child)
 {
     const mbedtls_x509_crt *last = last_of(child);
     uint8_t sha256[HF_SHA256_LEN];
 
+    if (mbedtls_x509_crt_get_ca_istrue(child) != 1)
+        return false;
+    bool is_repeated = child == v->child && hf_x509_name_hash(&child->issuer) == v->issuer_hash;
+    if (!is_repeated && hf_x509_name_hash(&child->subject) != v->issuer_hash)
+        return false;
+    /* The list that a server sent ends in the same certificate at the same address wherever it is
+     * entered. The address alone would not do: memory that an abandoned verification left is used
+     * again. */
     if (last != v->last)
         return false;
     hash_of(last, sha256);
     return memcmp(sha256, v->last_sha256, sizeof sha256) == 0;
 }
 
-/* Is `child` further up the chain of `v`? Then it is a CA that the same server sent, and either the
- * one that was asked about last (by a second store) or one with the name that was looked for. */
-static bool continues(const struct verification *v, const mbedtls_x509_crt *child)
-{
-    if (mbedtls_x509_crt_get_ca_istrue(child) != 1)
-        return false;
-    bool is_repeated = child == v->child && hf_x509_name_hash(&child->issuer) == v->issuer_hash;
-    return (is_repeated || hf_x509_name_hash(&child->subject) == v->issuer_hash) &&
-           is_of_same_server(v, child);
-}
-
-static struct verification *begin(void)
-{
-    while (running.n > 0 && running.at[running.n - 1].is_confirmed)
-        running.n--;
-    if (running.n == NESTED_MAX) { /* the oldest one stopped half-way, most likely */
-        memmove(&running.at[0], &running.at[1], (NESTED_MAX - 1) * sizeof running.at[0]);
-        running.n--;
-    }
-    running.at[running.n] = (struct verification){0};
-    return &running.at[running.n++];
-}
-
 int64_t hf_leaf_not_before(const mbedtls_x509_crt *child)
 {
     struct verification *v = innermost();
     bool is_leaf = v != NULL && child == v->leaf;
-    if (v == NULL || (!is_leaf && !continues(v, child))) {
-        v = begin();
-        v->leaf = child;
+
+    if (v == NULL || (!is_leaf && !continues(v, child))) { /* a new one begins */
+        while (running.n > 0 && running.at[running.n - 1].is_confirmed)
+            running.n--;
+        if (running.n == NESTED_MAX) { /* the oldest one stopped half-way, most likely */
+            memmove(&running.at[0], &running.at[1], (NESTED_MAX - 1) * sizeof running.at[0]);
+            running.n--;
+        }
+        v = &running.at[running.n++];
+        *v = (struct verification){.leaf = child};
         is_leaf = true;
     }
     /* What is known of the leaf is read again even for a known address: memory is reused. */

@@ -50,25 +50,22 @@ static struct hf_session *find(struct hf_sessions *s, const char *peer)
     return NULL;
 }
 
-/** A clock that was turned back says nothing about a session's age. */
-static bool is_fresh(const struct hf_session *session, int64_t now_s, int64_t last_end_s)
-{
-    return session->verified_s > last_end_s && session->verified_s <= now_s &&
-           now_s - session->verified_s < HF_SESSION_LIFE_S;
-}
-
 struct hf_trust_resumption hf_sessions_offer(struct hf_sessions *s, const char *peer,
                                              int64_t last_end_s, mbedtls_ssl_context *ssl)
 {
-    struct hf_trust_resumption resumption = {.verified_s = hf_chain_clock_now_s()};
+    const int64_t now_s = hf_chain_clock_now_s();
+    struct hf_trust_resumption resumption = {.verified_s = now_s};
     mbedtls_ssl_session session;
-    mbedtls_ssl_session_init(&session);
     bool is_found = false;
 
+    mbedtls_ssl_session_init(&session);
     (void)pthread_mutex_lock(&s->mutex);
     resumption.generation = s->generation;
     struct hf_session *kept = find(s, peer);
-    if (kept != NULL && !is_fresh(kept, resumption.verified_s, last_end_s)) {
+    /* A clock that was turned back says nothing about a session's age. */
+    bool is_fresh = kept != NULL && kept->verified_s > last_end_s && kept->verified_s <= now_s &&
+                    now_s - kept->verified_s < HF_SESSION_LIFE_S;
+    if (kept != NULL && !is_fresh) {
         forget(kept);
     } else if (kept != NULL) {
         kept->last_used = ++s->uses;

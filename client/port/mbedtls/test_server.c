@@ -44,84 +44,44 @@ static int make_key(enum hf_test_server_kind kind, mbedtls_pk_context *out)
                                MBEDTLS_PSA_RANDOM_STATE);
 }
 
-struct draft {
-    const char *subject;
-    mbedtls_pk_context *key;
-    mbedtls_pk_context *ca_key;
-    bool is_ca;
-};
-
-static int describe(mbedtls_x509write_cert *w, const struct draft *draft)
+/** Sign a certificate and append it to `chain`. */
+static int issue(const char *subject, mbedtls_pk_context *key, mbedtls_pk_context *ca_key,
+                 bool is_ca, mbedtls_x509_crt *chain)
 {
     static const char host[] = HF_TEST_SERVER_HOST;
     mbedtls_x509_san_list names = {.node.type = MBEDTLS_X509_SAN_DNS_NAME};
-    unsigned char serial[SERIAL_BYTES];
-    int code = mbedtls_psa_get_random(MBEDTLS_PSA_RANDOM_STATE, serial, sizeof serial);
+    unsigned char serial[SERIAL_BYTES], der[CERT_MAX];
+    mbedtls_x509write_cert w;
 
-    serial[0] = (unsigned char)((serial[0] & 0x7f) | 0x01); /* positive, and not shortened */
     /* Mbed TLS asks for a pointer that it does not write through. */
     names.node.san.unstructured_name.p = (unsigned char *)(uintptr_t)host;
     names.node.san.unstructured_name.len = sizeof host - 1;
-    mbedtls_x509write_crt_set_version(w, MBEDTLS_X509_CRT_VERSION_3);
-    mbedtls_x509write_crt_set_md_alg(w, MBEDTLS_MD_SHA256);
-    mbedtls_x509write_crt_set_subject_key(w, draft->key);
-    mbedtls_x509write_crt_set_issuer_key(w, draft->ca_key);
-    if (code == 0)
-        code = mbedtls_x509write_crt_set_serial_raw(w, serial, sizeof serial);
-    if (code == 0)
-        code = mbedtls_x509write_crt_set_subject_name(w, draft->subject);
-    if (code == 0)
-        code = mbedtls_x509write_crt_set_issuer_name(w, CA_NAME);
-    if (code == 0)
-        code = mbedtls_x509write_crt_set_validity(w, NOT_BEFORE, NOT_AFTER);
-    if (code == 0)
-        code = mbedtls_x509write_crt_set_basic_constraints(w, draft->is_ca, -1);
-    if (code == 0 && !draft->is_ca)
-        code = mbedtls_x509write_crt_set_subject_alternative_name(w, &names);
-    return code;
-}
-
-/** Sign and append to `chain`. */
-static int issue(const struct draft *draft, mbedtls_x509_crt *chain)
-{
-    unsigned char der[CERT_MAX];
-    mbedtls_x509write_cert w;
-
     mbedtls_x509write_crt_init(&w);
-    int len = describe(&w, draft);
-    if (len == 0) /* it is written at the end of the buffer */
-        len = mbedtls_x509write_crt_der(&w, der, sizeof der, mbedtls_psa_get_random,
-                                        MBEDTLS_PSA_RANDOM_STATE);
+    mbedtls_x509write_crt_set_version(&w, MBEDTLS_X509_CRT_VERSION_3);
+    mbedtls_x509write_crt_set_md_alg(&w, MBEDTLS_MD_SHA256);
+    mbedtls_x509write_crt_set_subject_key(&w, key);
+    mbedtls_x509write_crt_set_issuer_key(&w, ca_key);
+    int code = mbedtls_psa_get_random(MBEDTLS_PSA_RANDOM_STATE, serial, sizeof serial);
+    serial[0] = (unsigned char)((serial[0] & 0x7f) | 0x01); /* positive, and not shortened */
+    if (code == 0)
+        code = mbedtls_x509write_crt_set_serial_raw(&w, serial, sizeof serial);
+    if (code == 0)
+        code = mbedtls_x509write_crt_set_subject_name(&w, subject);
+    if (code == 0)
+        code = mbedtls_x509write_crt_set_issuer_name(&w, CA_NAME);
+    if (code == 0)
+        code = mbedtls_x509write_crt_set_validity(&w, NOT_BEFORE, NOT_AFTER);
+    if (code == 0)
+        code = mbedtls_x509write_crt_set_basic_constraints(&w, is_ca, -1);
+    if (code == 0 && !is_ca)
+        code = mbedtls_x509write_crt_set_subject_alternative_name(&w, &names);
+    if (code == 0) /* the length; it is written at the end of the buffer */
+        code = mbedtls_x509write_crt_der(&w, der, sizeof der, mbedtls_psa_get_random,
+                                         MBEDTLS_PSA_RANDOM_STATE);
     mbedtls_x509write_crt_free(&w);
-    if (len < 0)
-        return len;
-    return mbedtls_x509_crt_parse_der(chain, der + sizeof der - (size_t)len, (size_t)len);
-}
-
-static int issue_chain(struct hf_test_server *server)
-{
-    mbedtls_pk_context ca_key;
-    int code;
-
-    mbedtls_pk_init(&ca_key);
-    code = make_key(HF_TEST_SERVER_P256, &ca_key);
-    if (code == 0)
-        code = issue(&(struct draft){SERVER_NAME, &server->key, &ca_key, false}, &server->chain);
-    if (code == 0)
-        code = issue(&(struct draft){CA_NAME, &ca_key, &ca_key, true}, &server->chain);
-    mbedtls_pk_free(&ca_key); /* it must not issue anything else */
-    return code;
-}
-
-static int configure(struct hf_test_server *server)
-{
-    int code = mbedtls_ssl_config_defaults(&server->config, MBEDTLS_SSL_IS_SERVER,
-                                           MBEDTLS_SSL_TRANSPORT_STREAM,
-                                           MBEDTLS_SSL_PRESET_DEFAULT);
-
-    mbedtls_ssl_conf_rng(&server->config, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
-    return code != 0 ? code
-                     : mbedtls_ssl_conf_own_cert(&server->config, &server->chain, &server->key);
+    return code < 0
+               ? code
+               : mbedtls_x509_crt_parse_der(chain, der + sizeof der - (size_t)code, (size_t)code);
 }
 
 enum hf_err hf_test_server_make(enum hf_test_server_kind kind, struct hf_test_server *out,
@@ -133,17 +93,29 @@ enum hf_err hf_test_server_make(enum hf_test_server_kind kind, struct hf_test_se
         .distrust_after_s = INT64_MIN,
         .remove_after_s = INT64_MIN,
     };
+    mbedtls_pk_context ca_key;
     enum hf_err err;
 
     *out = (struct hf_test_server){.is_made = true};
+    mbedtls_pk_init(&ca_key);
     mbedtls_pk_init(&out->key);
     mbedtls_x509_crt_init(&out->chain);
     mbedtls_ssl_config_init(&out->config);
     int code = make_key(kind, &out->key);
     if (code == 0)
-        code = issue_chain(out);
+        code = make_key(HF_TEST_SERVER_P256, &ca_key);
     if (code == 0)
-        code = configure(out);
+        code = issue(SERVER_NAME, &out->key, &ca_key, false, &out->chain);
+    if (code == 0)
+        code = issue(CA_NAME, &ca_key, &ca_key, true, &out->chain);
+    mbedtls_pk_free(&ca_key); /* it must not issue anything else */
+    if (code == 0)
+        code = mbedtls_ssl_config_defaults(&out->config, MBEDTLS_SSL_IS_SERVER,
+                                           MBEDTLS_SSL_TRANSPORT_STREAM,
+                                           MBEDTLS_SSL_PRESET_DEFAULT);
+    mbedtls_ssl_conf_rng(&out->config, mbedtls_psa_get_random, MBEDTLS_PSA_RANDOM_STATE);
+    if (code == 0)
+        code = mbedtls_ssl_conf_own_cert(&out->config, &out->chain, &out->key);
     if (code == 0) {
         anchor.der = (struct hf_bytes){out->chain.next->raw.p, out->chain.next->raw.len};
         err = hf_anchors_new(&anchor, 1, &out->anchors, why);
@@ -180,28 +152,31 @@ struct pipe {
     size_t begin, end;
 };
 
-struct pair {
-    mbedtls_ssl_context client, server;
-    struct pipe to_client, to_server;
+struct end {
+    mbedtls_ssl_context ssl;
+    struct pipe in;
+    struct end *other;
+    int code; /* of its handshake */
 };
 
-static int put(struct pipe *pipe, const unsigned char *data, size_t len)
+static int put(void *end, const unsigned char *data, size_t len)
 {
-    size_t room, n;
+    struct pipe *pipe = &((struct end *)end)->other->in;
 
     if (pipe->begin == pipe->end)
         pipe->begin = pipe->end = 0;
-    room = sizeof pipe->data - pipe->end;
+    size_t room = sizeof pipe->data - pipe->end;
+    size_t n = len < room ? len : room;
     if (room == 0)
         return MBEDTLS_ERR_SSL_WANT_WRITE;
-    n = len < room ? len : room;
     memcpy(pipe->data + pipe->end, data, n);
     pipe->end += n;
     return (int)n;
 }
 
-static int take(struct pipe *pipe, unsigned char *data, size_t len)
+static int take(void *end, unsigned char *data, size_t len)
 {
+    struct pipe *pipe = &((struct end *)end)->in;
     size_t there = pipe->end - pipe->begin;
     size_t n = there < len ? there : len;
 
@@ -212,57 +187,9 @@ static int take(struct pipe *pipe, unsigned char *data, size_t len)
     return (int)n;
 }
 
-static int client_sends(void *pair, const unsigned char *data, size_t len)
+static bool wants_more(const struct end *end)
 {
-    return put(&((struct pair *)pair)->to_server, data, len);
-}
-
-static int client_receives(void *pair, unsigned char *data, size_t len)
-{
-    return take(&((struct pair *)pair)->to_client, data, len);
-}
-
-static int server_sends(void *pair, const unsigned char *data, size_t len)
-{
-    return put(&((struct pair *)pair)->to_client, data, len);
-}
-
-static int server_receives(void *pair, unsigned char *data, size_t len)
-{
-    return take(&((struct pair *)pair)->to_server, data, len);
-}
-
-static bool wants_more(int code)
-{
-    return code == MBEDTLS_ERR_SSL_WANT_READ || code == MBEDTLS_ERR_SSL_WANT_WRITE;
-}
-
-/* 0: it ran, however it ended. */
-static int run(struct pair *pair, const mbedtls_ssl_config *client,
-               const mbedtls_ssl_config *server, const char *host, struct hf_memory_handshake *out)
-{
-    int code = mbedtls_ssl_setup(&pair->client, client);
-
-    if (code == 0)
-        code = mbedtls_ssl_setup(&pair->server, server);
-    if (code == 0)
-        code = mbedtls_ssl_set_hostname(&pair->client, host);
-    if (code != 0)
-        return code;
-    mbedtls_ssl_set_bio(&pair->client, pair, client_sends, client_receives, NULL);
-    mbedtls_ssl_set_bio(&pair->server, pair, server_sends, server_receives, NULL);
-    out->code = out->server_code = MBEDTLS_ERR_SSL_WANT_READ;
-    for (int turn = 0; turn < TURNS_MAX; turn++) {
-        /* A client that fails has said so; one that is up waits for what its server makes of it. */
-        if (!wants_more(out->code) && (out->code != 0 || !wants_more(out->server_code)))
-            break;
-        if (wants_more(out->code))
-            out->code = mbedtls_ssl_handshake(&pair->client);
-        if (wants_more(out->server_code))
-            out->server_code = mbedtls_ssl_handshake(&pair->server);
-    }
-    out->flags = mbedtls_ssl_get_verify_result(&pair->client);
-    return 0;
+    return end->code == MBEDTLS_ERR_SSL_WANT_READ || end->code == MBEDTLS_ERR_SSL_WANT_WRITE;
 }
 
 static bool is_out_of_memory(int code)
@@ -276,17 +203,38 @@ enum hf_err hf_memory_handshake(const mbedtls_ssl_config *client, const mbedtls_
                                 const char *host, struct hf_memory_handshake *out,
                                 struct hf_why *why)
 {
-    struct hf_memory_handshake result = {0};
-    struct pair *pair = calloc(1, sizeof *pair);
+    struct end *ends = calloc(2, sizeof *ends);
+    uint32_t flags = HF_FLAGS_UNKNOWN;
+    int code = 0;
 
-    if (pair == NULL)
+    if (ends == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory for a handshake in memory");
-    mbedtls_ssl_init(&pair->client);
-    mbedtls_ssl_init(&pair->server);
-    int code = run(pair, client, server, host, &result);
-    mbedtls_ssl_free(&pair->client);
-    mbedtls_ssl_free(&pair->server);
-    free(pair);
+    struct end *c = &ends[0], *s = &ends[1];
+    for (size_t i = 0; i < 2; i++) {
+        mbedtls_ssl_init(&ends[i].ssl);
+        ends[i].other = &ends[1 - i];
+        ends[i].code = MBEDTLS_ERR_SSL_WANT_READ;
+        mbedtls_ssl_set_bio(&ends[i].ssl, &ends[i], put, take, NULL);
+        if (code == 0)
+            code = mbedtls_ssl_setup(&ends[i].ssl, i == 0 ? client : server);
+    }
+    if (code == 0)
+        code = mbedtls_ssl_set_hostname(&c->ssl, host);
+    for (int turn = 0; code == 0 && turn < TURNS_MAX; turn++) {
+        /* A client that fails has said so; one that is up waits for what its server makes of it. */
+        if (!wants_more(c) && (c->code != 0 || !wants_more(s)))
+            break;
+        if (wants_more(c))
+            c->code = mbedtls_ssl_handshake(&c->ssl);
+        if (wants_more(s))
+            s->code = mbedtls_ssl_handshake(&s->ssl);
+    }
+    if (code == 0)
+        flags = mbedtls_ssl_get_verify_result(&c->ssl);
+    const struct hf_memory_handshake result = {c->code, s->code, flags};
+    mbedtls_ssl_free(&c->ssl);
+    mbedtls_ssl_free(&s->ssl);
+    free(ends);
     if (is_out_of_memory(code) || is_out_of_memory(result.code) ||
         is_out_of_memory(result.server_code))
         return hf_fail(why, HF_E_MEMORY, "no memory for a handshake in memory");

@@ -250,11 +250,6 @@ static const char *env_lookup(const char *name)
     return getenv(name);
 }
 
-static bool is_redirect(int status)
-{
-    return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
-}
-
 static enum hf_err get_following(struct hf_http_transport *t, struct get *get, struct hf_why *why)
 {
     for (;; get->n_redirects++) {
@@ -266,11 +261,12 @@ static enum hf_err get_following(struct hf_http_transport *t, struct get *get, s
             err = exchange(t, get, hf_buf_bytes(&request), why);
         hf_buf_free(&request);
         HF_TRY(err);
-        if (get->answer.status == 304 && etag == NULL)
+        const int status = get->answer.status;
+        if (status == 304 && etag == NULL)
             return hf_fail(why, HF_E_NETWORK,
                            "the server says \"not modified\" (HTTP 304), but the request had no "
                            "entity tag");
-        if (!is_redirect(get->answer.status))
+        if (status != 301 && status != 302 && status != 303 && status != 307 && status != 308)
             return HF_OK;
         if (get->n_redirects == HF_REDIRECTS_MAX)
             return hf_fail(why, HF_E_NETWORK, "it redirects more than %d times", HF_REDIRECTS_MAX);
@@ -281,22 +277,6 @@ static enum hf_err get_following(struct hf_http_transport *t, struct get *get, s
 }
 
 /* ---- the port ----------------------------------------------------------------------------------- */
-
-/* The URL that was asked for. One that the answer named is the server's text, of which nothing is
- * quoted but a host that the configuration names too. */
-static void name_in_failure(const struct get *get, struct hf_why *why)
-{
-    struct hf_buf text = {0};
-    char host[HF_ENDPOINT_TEXT];
-
-    hf_endpoint_format(&get->url.peer, host);
-    enum hf_err err = hf_url_append(&get->asked, &text);
-    if (err == HF_OK && get->n_redirects > 0)
-        err = hf_buf_printf(&text, " (redirected to %s)", host);
-    if (err == HF_OK)
-        (void)hf_fail_context(why, "%.300s", (const char *)text.data);
-    hf_buf_free(&text);
-}
 
 static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_response *out,
                          struct hf_why *why)
@@ -315,7 +295,15 @@ static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_
         if (out->status == 200 && is_at_origin(&get))
             memcpy(out->etag, get.answer.etag, sizeof out->etag);
     } else {
-        name_in_failure(&get, why);
+        /* The URL that was asked for. One that the answer named is the server's text, of which nothing
+         * is quoted but a host that the configuration names too. */
+        struct hf_buf text = {0};
+        char host[HF_ENDPOINT_TEXT];
+        hf_endpoint_format(&get.url.peer, host);
+        if (hf_url_append(&get.asked, &text) == HF_OK &&
+            (get.n_redirects == 0 || hf_buf_printf(&text, " (redirected to %s)", host) == HF_OK))
+            (void)hf_fail_context(why, "%.300s", (const char *)text.data);
+        hf_buf_free(&text);
     }
     hf_answer_free(&get.answer);
     return err;

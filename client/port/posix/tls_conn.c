@@ -96,16 +96,6 @@ static void note_faults(struct hf_tls_conn *conn, mbedtls_x509_crt *sent,
         hf_words_append(conn->faults, sizeof conn->faults, " (%s)", known);
 }
 
-/* Where a chain breaks can be seen only in all of what the server sent. */
-static void note_path(struct hf_tls_conn *conn, mbedtls_x509_crt *sent)
-{
-    for (size_t i = PATH_MAX_CERTS; i > 0; i--) {
-        if (conn->path[i - 1].flags != 0)
-            note_faults(conn, sent, conn->path[i - 1].crt, conn->path[i - 1].flags);
-        conn->path[i - 1] = (struct judged){0};
-    }
-}
-
 /** Called for each certificate of the chain, from its top down to the server's own (depth 0). */
 static int judge_certificate(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
@@ -126,8 +116,12 @@ static int judge_certificate(void *ctx, mbedtls_x509_crt *crt, int depth, uint32
         *flags |= hf_chain_check_leaf(crt, conn->peer.host, hf_handshake_key_usage(&conn->ssl));
     if (depth < PATH_MAX_CERTS)
         conn->path[depth] = (struct judged){crt, *flags};
-    if (depth == 0)
-        note_path(conn, crt);
+    /* Where a chain breaks can be seen only in all of what the server sent. */
+    for (size_t i = depth == 0 ? PATH_MAX_CERTS : 0; i > 0; i--) {
+        if (conn->path[i - 1].flags != 0)
+            note_faults(conn, crt, conn->path[i - 1].crt, conn->path[i - 1].flags);
+        conn->path[i - 1] = (struct judged){0};
+    }
     return code;
 }
 
@@ -181,19 +175,6 @@ void hf_tls_client_free(struct hf_tls_client *client)
     free(client);
 }
 
-/** Offer a session of an earlier connection, unless anything has changed about whom to trust. */
-static void resume_session(struct hf_tls_conn *conn)
-{
-    struct hf_tls_client *client = conn->client;
-    int64_t last_end_s = hf_trust_store_last_end(client->device);
-
-    if (client->server_ca != NULL && hf_trust_store_last_end(client->server_ca) > last_end_s)
-        last_end_s = hf_trust_store_last_end(client->server_ca);
-    hf_sessions_begin(&client->sessions, hf_trust_store_generation(client->device));
-    conn->resumption = hf_sessions_offer(&client->sessions, conn->session_name, last_end_s,
-                                         &conn->ssl);
-}
-
 static void save_session(struct hf_tls_conn *conn)
 {
     hf_sessions_keep(&conn->client->sessions, conn->session_name, conn->resumption, &conn->ssl);
@@ -201,14 +182,21 @@ static void save_session(struct hf_tls_conn *conn)
 
 static enum hf_err handshake(struct hf_tls_conn *conn, struct hf_why *why)
 {
-    bool is_judge = conn->client->device != NULL;
-    enum hf_err err;
+    struct hf_tls_client *client = conn->client;
+    bool is_judge = client->device != NULL;
 
-    HF_TRY(hf_tls_io_setup(&conn->ssl, &conn->client->config, &conn->socket, &conn->peer, why));
+    HF_TRY(hf_tls_io_setup(&conn->ssl, &client->config, &conn->socket, &conn->peer, why));
     mbedtls_ssl_set_verify(&conn->ssl, judge_certificate, conn);
-    if (is_judge)
-        resume_session(conn);
-    err = hf_tls_io_handshake(&conn->ssl, &conn->socket, why);
+    if (is_judge) {
+        /* A session of an earlier connection, unless anything has changed about whom to trust. */
+        int64_t last_end_s = hf_trust_store_last_end(client->device);
+        if (client->server_ca != NULL && hf_trust_store_last_end(client->server_ca) > last_end_s)
+            last_end_s = hf_trust_store_last_end(client->server_ca);
+        hf_sessions_begin(&client->sessions, hf_trust_store_generation(client->device));
+        conn->resumption = hf_sessions_offer(&client->sessions, conn->session_name, last_end_s,
+                                             &conn->ssl);
+    }
+    enum hf_err err = hf_tls_io_handshake(&conn->ssl, &conn->socket, why);
     if (conn->faults[0] != '\0')
         return hf_fail(why, HF_E_UNTRUSTED, "the server is not trusted: %s", conn->faults);
     if (err != HF_OK) {
