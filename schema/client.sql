@@ -1,5 +1,5 @@
 -- The device's database, STATE/holdfast.db, as it is today: the sum of client-migrations/, which is
--- what the agent runs (client/port/posix/migrate.c). tests/cli/test_schema.py holds the two equal.
+-- what the agent runs (client/port/posix/db_check.c). tests/cli/test_schema.py holds the two equal.
 --
 -- To change it: add client-migrations/NNNN-subject.sql with the next number, change this file to
 -- what comes out, and raise user_version below. A migration that was released is never edited.
@@ -10,7 +10,7 @@
 -- application_id and user_version are set by the agent in the transaction of the migration.
 
 PRAGMA application_id = 0x48464354;    -- "HFCT"
-PRAGMA user_version = 6;
+PRAGMA user_version = 2;
 
 -- The configuration of `holdfast init`. One row.
 CREATE TABLE config (
@@ -77,7 +77,7 @@ CREATE TABLE bundle (
 CREATE TABLE revoked (
     id     INTEGER PRIMARY KEY CHECK (id = 1),
     keys   TEXT NOT NULL CHECK (length(keys) % 65 = 0 AND length(keys) <= 33280),
-    sha256 TEXT CHECK (length(sha256) = 64)    -- of `keys`, to notice rot; NULL: written before version 5
+    sha256 TEXT NOT NULL CHECK (length(sha256) = 64)    -- of `keys`, to notice rot
 ) STRICT;
 
 -- Small named values of the update cycle: clock floor, last check, entity tags

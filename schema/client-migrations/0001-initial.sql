@@ -1,13 +1,17 @@
 -- The configuration of `holdfast init`. One row.
 CREATE TABLE config (
-    id             INTEGER PRIMARY KEY CHECK (id = 1),
-    set_name       TEXT NOT NULL CHECK (length(set_name) BETWEEN 1 AND 64),
-    profile        TEXT NOT NULL CHECK (length(profile) BETWEEN 1 AND 64),
-    device_id      TEXT,    -- NULL: from device_id_file, or derived from the machine-id
-    device_id_file TEXT,
-    server_ca      TEXT,    -- PEM
-    export_file    TEXT,    -- absolute path
-    on_swap        TEXT,    -- a command for /bin/sh
+    id               INTEGER PRIMARY KEY CHECK (id = 1),
+    set_name         TEXT NOT NULL CHECK (length(set_name) BETWEEN 1 AND 64),
+    profile          TEXT NOT NULL CHECK (length(profile) BETWEEN 1 AND 64),
+    device_id        TEXT,    -- NULL: from device_id_file, or derived from the machine-id
+    device_id_file   TEXT,
+    server_ca        TEXT,    -- PEM
+    export_file      TEXT,    -- absolute path
+    on_swap          TEXT,    -- a command for /bin/sh
+    client_cert_file TEXT,    -- absolute paths; shown to endpoints whose chain validates
+    client_key_file  TEXT CHECK ((client_key_file IS NULL) = (client_cert_file IS NULL)),
+    awaits_confirm   INTEGER NOT NULL DEFAULT 0 CHECK (awaits_confirm IN (0, 1)),
+    has_legacy_ciphers INTEGER NOT NULL DEFAULT 0 CHECK (has_legacy_ciphers IN (0, 1)),
     CHECK (device_id IS NULL OR device_id_file IS NULL)
 ) STRICT;
 
@@ -16,6 +20,15 @@ CREATE TABLE mirror (
     config_id INTEGER NOT NULL DEFAULT 1 REFERENCES config (id) ON DELETE CASCADE,
     position  INTEGER NOT NULL CHECK (position BETWEEN 0 AND 15),
     url       TEXT NOT NULL CHECK (length(url) BETWEEN 1 AND 2048),
+    PRIMARY KEY (config_id, position)
+) STRICT;
+
+-- The device's own servers, asked before and after a change of anchors, in the order given.
+CREATE TABLE endpoint (
+    config_id INTEGER NOT NULL DEFAULT 1 REFERENCES config (id) ON DELETE CASCADE,
+    position  INTEGER NOT NULL CHECK (position BETWEEN 0 AND 7),
+    url       TEXT NOT NULL CHECK (length(url) BETWEEN 1 AND 2048),
+    alpn      TEXT CHECK (length(alpn) BETWEEN 1 AND 255),    -- NULL: the usual
     PRIMARY KEY (config_id, position)
 ) STRICT;
 
@@ -37,6 +50,14 @@ CREATE TABLE bundle (
     custom   BLOB NOT NULL    -- JSON as signed; empty for version 0
 ) STRICT;
 
+-- The keys that the newest signed bundle revoked (its `drops`): SHA-256 of the SubjectPublicKeyInfo as 64
+-- hexadecimal digits, a line each. One row, none before the first list. client/port/posix/store_bundles.c
+CREATE TABLE revoked (
+    id     INTEGER PRIMARY KEY CHECK (id = 1),
+    keys   TEXT NOT NULL CHECK (length(keys) % 65 = 0 AND length(keys) <= 33280),
+    sha256 TEXT NOT NULL CHECK (length(sha256) = 64)    -- of `keys`, to notice rot
+) STRICT;
+
 -- Small named values of the update cycle: clock floor, last check, entity tags
 CREATE TABLE value (
     name  TEXT NOT NULL PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 64),
@@ -55,4 +76,58 @@ CREATE TABLE event (
 CREATE TRIGGER event_bound AFTER INSERT ON event
 BEGIN
     DELETE FROM event WHERE id <= NEW.id - 1000;
+END;
+
+-- How often something has changed that must not be lost with this database: the copy beside it
+-- (client/port/posix/README.md) is due when it has seen fewer changes, and a database that has seen
+-- fewer than its copy has lost some.
+CREATE TABLE change (
+    id    INTEGER PRIMARY KEY CHECK (id = 1),
+    count INTEGER NOT NULL
+) STRICT;
+INSERT INTO change (id, count) VALUES (1, 0);
+
+-- What only init or a person can say.
+CREATE TRIGGER config_made AFTER INSERT ON config
+BEGIN
+    UPDATE change SET count = count + 1;
+END;
+CREATE TRIGGER config_changed AFTER UPDATE ON config
+BEGIN
+    UPDATE change SET count = count + 1;
+END;
+CREATE TRIGGER endpoint_made AFTER INSERT ON endpoint
+BEGIN
+    UPDATE change SET count = count + 1;
+END;
+CREATE TRIGGER endpoint_gone AFTER DELETE ON endpoint
+BEGIN
+    UPDATE change SET count = count + 1;
+END;
+
+-- Root, targets and what targets delegates to. Timestamp and snapshot are re-signed every day, and an
+-- older one does no harm.
+CREATE TRIGGER metadata_made AFTER INSERT ON metadata WHEN NEW.role NOT IN ('timestamp', 'snapshot')
+BEGIN
+    UPDATE change SET count = count + 1;
+END;
+
+-- What is in use, and which versions may never be again.
+CREATE TRIGGER bundle_moved AFTER UPDATE ON bundle
+BEGIN
+    UPDATE change SET count = count + 1;
+END;
+CREATE TRIGGER bundle_gone AFTER DELETE ON bundle WHEN OLD.slot <> 'staged'
+BEGIN
+    UPDATE change SET count = count + 1;
+END;
+CREATE TRIGGER bundle_value_made AFTER INSERT ON value WHEN NEW.name GLOB 'bundle.*'
+BEGIN
+    UPDATE change SET count = count + 1;
+END;
+
+-- What may never be trusted again.
+CREATE TRIGGER revoked_made AFTER INSERT ON revoked
+BEGIN
+    UPDATE change SET count = count + 1;
 END;

@@ -66,6 +66,19 @@ def test_a_part_is_changed_and_nothing_else(device, key, json_key, values, expec
     assert kept(device) == before
 
 
+def test_a_device_of_before_gets_redirect_hosts_too(device):
+    """The database as an older agent made it (schema 1) is migrated at the first open."""
+    others = shown(device)
+    device.copy.unlink()
+    connection = sqlite3.connect(device.database)
+    connection.executescript("DROP TABLE redirect_host; PRAGMA user_version = 1")
+    connection.close()
+    assert shown(device) == others
+    config(device, "set", "redirect-hosts", "cdn.example")
+    assert shown(device) == {**others, "redirect_hosts": ["cdn.example"]}
+    assert device.copy.exists()
+
+
 def test_the_server_s_ca_is_copied(device, tmp_path):
     ca = tmp_path / "ca.pem"
     ca.write_text(agent.Root("Server CA").pem)

@@ -235,29 +235,6 @@ def test_a_device_that_is_none_has_no_endpoints(device):
     assert "not initialised" in agent.refused("--state", device.state, "endpoints")
 
 
-def test_a_device_of_before_gets_them_too(device):
-    """The database as an older agent made it (schema 1) is migrated at the first open."""
-    device.init_with_roots(agent.Root("A").pem)
-    device.copy.unlink()
-    connection = sqlite3.connect(device.database)
-    triggers = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger' "
-                                  "AND name <> 'event_bound'").fetchall()
-    for name, in triggers:
-        connection.execute(f"DROP TRIGGER {name}")
-    for statement in ("DROP TABLE change", "DROP TABLE redirect_host", "DROP TABLE revoked", "DROP TABLE endpoint",
-                      "ALTER TABLE config DROP COLUMN awaits_confirm",
-                      "ALTER TABLE config DROP COLUMN has_legacy_ciphers",
-                          "ALTER TABLE config DROP COLUMN client_key_file",
-                      "ALTER TABLE config DROP COLUMN client_cert_file", "PRAGMA user_version = 1"):
-        connection.execute(statement)
-    connection.close()
-    assert endpoints(device) == ["none"]
-    assert endpoints(device, "--endpoint", "mqtts://a.example") == ["mqtts://a.example:8883"]
-    assert endpoints(device) == ["mqtts://a.example:8883"]
-    assert device.status()["active"]["version"] == 0
-    assert device.copy.exists()
-
-
 def test_an_endpoint_that_rotted_on_disk_is_left_out(device):
     device.init_with_roots(agent.Root("A").pem, options=["--endpoint", "mqtts://a.example",
                                                          "--endpoint", "mqtts://b.example"])

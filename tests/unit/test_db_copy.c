@@ -312,8 +312,8 @@ static void a_database_whose_schema_rotted_is_replaced(void **state)
 static void a_database_whose_schema_has_an_older_number_is_replaced(void **state)
 {
     make_state(state);
-    spoil(state, "PRAGMA user_version = 2");
-    assert_restored(state, "its schema is not that of version 2");
+    spoil(state, "PRAGMA user_version = 1");
+    assert_restored(state, "its schema is not that of version 1");
 }
 
 static void a_database_whose_schema_has_no_number_is_replaced(void **state)

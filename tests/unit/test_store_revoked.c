@@ -208,28 +208,6 @@ static void test_a_store_that_was_made_safe_is_used_again(void **state)
     hf_sqlite_store_close(store);
 }
 
-/* A database of schema 3, whose list was a value. */
-static void test_the_list_of_an_older_schema_is_taken_over(void **state)
-{
-    struct hf_sqlite_store *store = NULL;
-    char sql[256];
-    sqlite3 *db = NULL;
-    char hex[2 * HF_SHA256_LEN + 1];
-
-    for (size_t i = 0; i < HF_SHA256_LEN; i++) {
-        keys[i] = 0xab;
-        (void)snprintf(hex + 2 * i, 3, "ab");
-    }
-    CHECK_OK(hf_db_create(path_in(state, "holdfast.db"), &db, NULL));
-    CHECK_OK(hf_schema_migrate(db, hf_client_migrations, 3, NULL));
-    (void)snprintf(sql, sizeof sql, "INSERT INTO value VALUES ('bundle.drops', '%s ')", hex);
-    CHECK_OK(hf_db_exec(db, sql, "be older", NULL));
-    sqlite3_close(db);
-    store = open_in(state);
-    check_list(store, (struct hf_bytes){keys, HF_SHA256_LEN});
-    hf_sqlite_store_close(store);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, temp_dir_setup, temp_dir_teardown)
 
 int main(void)
@@ -243,7 +221,6 @@ int main(void)
         TEST(test_a_row_that_rotted_without_its_file_is_an_error_and_no_empty_list),
         TEST(test_without_its_database_the_file_serves),
         TEST(test_a_store_that_was_made_safe_is_used_again),
-        TEST(test_the_list_of_an_older_schema_is_taken_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

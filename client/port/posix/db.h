@@ -164,7 +164,7 @@ HF_MUST_USE enum hf_err hf_db_root_check(sqlite3 *db, char known[HF_SHA256_HEX_L
     HF_SHA256_HEX_LEN /* the digits, and a newline where their NUL would be */
 #define HF_REVOKED_LINES_MAX (HF_REVOKED_MAX * HF_REVOKED_LINE_LEN) /* bytes of the longest list */
 
-/** The keys of `lines`, whose SHA-256 is `sha256` (NULL: not known), appended to `out` as 32 bytes each.
+/** The keys of `lines`, whose SHA-256 is `sha256`, appended to `out` as 32 bytes each.
  *  `where` names them in the sentence. HF_E_STORAGE where they are damaged. */
 HF_MUST_USE enum hf_err hf_revoked_parse(struct hf_bytes lines, const char *sha256,
                                          const char *where, struct hf_buf *out, struct hf_why *why);
@@ -180,10 +180,9 @@ HF_MUST_USE enum hf_err hf_db_revoked_save(sqlite3 *db, struct hf_bytes keys, st
 /** HF_E_FORMAT where the list is damaged. HF_OK where there is none. */
 HF_MUST_USE enum hf_err hf_db_revoked_check(sqlite3 *db, struct hf_why *why);
 
-/** What the device refuses permanently, in a database of schema `version`: are `bundle.floor` and
- *  `bundle.rejected` numbers still (client/core/state.c), and is the list of revoked keys whole? A floor
- *  that is none would stop every update, a damaged list would bring back what was revoked. HF_E_FORMAT. */
-HF_MUST_USE enum hf_err hf_db_check_floors(sqlite3 *db, int64_t version, struct hf_why *why);
+/** What the device refuses permanently: are `bundle.floor` and `bundle.rejected` numbers still
+ *  (client/core/state.c), and is the list of revoked keys whole? A floor that is none would stop every update, a damaged list would bring back what was revoked. HF_E_FORMAT. */
+HF_MUST_USE enum hf_err hf_db_check_floors(sqlite3 *db, struct hf_why *why);
 
 /*
  * The copy of the database, STATE/holdfast.db.backup, which replaces it when it is damaged or lost: such

@@ -89,7 +89,7 @@ enum hf_err hf_schema_describe(sqlite3 *db, struct hf_buf *out, struct hf_why *w
 }
 
 const char hf_client_schema_hash[] =
-    "e69d6fd8bbc29ed9365699352036ce1b82a1ffe097929eaecb9453cf6ab7e3f4";
+    "3511815519d19cbc5865f3659496116a3f940be8318eb3045b0925ac83acff9c";
 
 void hf_schema_hash(struct hf_bytes description, char out[HF_SCHEMA_HASH_HEX_LEN])
 {
@@ -226,7 +226,7 @@ enum hf_err hf_revoked_parse(struct hf_bytes lines, const char *sha256, const ch
     uint8_t key[HF_SHA256_LEN];
 
     hf_sha256_hex(lines, text);
-    if (sha256 != NULL && strcmp(text, sha256) != 0)
+    if (strcmp(text, sha256) != 0)
         return hf_fail(why, HF_E_STORAGE,
                        "%s: the list of revoked keys is damaged (expected SHA-256 %s, found %s)",
                        where, sha256, text);
@@ -269,8 +269,7 @@ enum hf_err hf_revoked_format(struct hf_bytes keys, struct hf_buf *lines,
 enum hf_err hf_db_revoked_load(sqlite3 *db, struct hf_buf *out, struct hf_why *why)
 {
     static const char action[] = "read the list of revoked keys";
-    struct hf_buf lines = {0};
-    struct hf_buf keys = {0};
+    struct hf_buf lines = {0}, sha256 = {0}, keys = {0};
     sqlite3_stmt *stmt = NULL;
     enum hf_err err;
 
@@ -283,12 +282,16 @@ enum hf_err hf_db_revoked_load(sqlite3 *db, struct hf_buf *out, struct hf_why *w
     else
         err = hf_db_fail(db, action, why);
     if (err == HF_OK)
-        err = hf_revoked_parse(hf_buf_bytes(&lines), (const char *)sqlite3_column_text(stmt, 1),
-                               sqlite3_db_filename(db, "main"), &keys, why);
+        err = hf_db_column_append(stmt, 1, &sha256, why);
     sqlite3_finalize(stmt);
+    if (err == HF_OK)
+        err = hf_revoked_parse(hf_buf_bytes(&lines),
+                               sha256.len > 0 ? (const char *)sha256.data : "",
+                               sqlite3_db_filename(db, "main"), &keys, why);
     if (err == HF_OK && hf_buf_append(out, keys.data, keys.len) != HF_OK)
         err = hf_fail(why, HF_E_MEMORY, "out of memory for the revoked keys");
     hf_buf_free(&lines);
+    hf_buf_free(&sha256);
     hf_buf_free(&keys);
     return err;
 }
@@ -326,9 +329,7 @@ enum hf_err hf_db_revoked_check(sqlite3 *db, struct hf_why *why)
     return hf_fail(why, err == HF_E_STORAGE ? HF_E_FORMAT : err, "%s", damage.text);
 }
 
-#define REVOKED_SINCE 5 /* the schema that brought the table */
-
-enum hf_err hf_db_check_floors(sqlite3 *db, int64_t version, struct hf_why *why)
+enum hf_err hf_db_check_floors(sqlite3 *db, struct hf_why *why)
 {
     int64_t n = 0;
 
@@ -344,5 +345,5 @@ enum hf_err hf_db_check_floors(sqlite3 *db, int64_t version, struct hf_why *why)
         return hf_fail(why, HF_E_FORMAT,
                        "%s is damaged: the versions that it refuses are no numbers",
                        sqlite3_db_filename(db, "main"));
-    return version >= REVOKED_SINCE ? hf_db_revoked_check(db, why) : HF_OK;
+    return hf_db_revoked_check(db, why);
 }

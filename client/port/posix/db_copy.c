@@ -26,7 +26,7 @@ static enum hf_err check_whole(sqlite3 *db, char known_root[HF_SHA256_HEX_LEN], 
     if (hf_schema_check(db, (int64_t)hf_client_migrations_len, &version, NULL) != HF_OK)
         return HF_OK;
     HF_TRY(hf_schema_compare(db, hf_client_migrations, version, why));
-    HF_TRY(hf_db_check_floors(db, version, why));
+    HF_TRY(hf_db_check_floors(db, why));
     return hf_db_root_check(db, known_root, why);
 }
 

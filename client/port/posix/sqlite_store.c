@@ -47,7 +47,7 @@ static enum hf_err open_existing(struct hf_sqlite_store *store, const char *path
     HF_TRY(hf_schema_check(store->db, newest, &version, why));
     enum hf_err err = hf_schema_compare(store->db, hf_client_migrations, version, &damage);
     if (err == HF_OK)
-        err = hf_db_check_floors(store->db, version, &damage);
+        err = hf_db_check_floors(store->db, &damage);
     /* Without a copy that could replace it, most of such a database works all the same, and the rest fails
      * with a reason; unless another process has just used the copy. */
     bool is_lived_with = err == HF_E_FORMAT &&
