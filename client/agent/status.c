@@ -338,15 +338,6 @@ static void print_endpoint(const struct printer *p, const struct hf_endpoint_sta
     }
 }
 
-static void print_warning(const struct printer *p, const struct hf_warning *w)
-{
-    fprintf(p->out, "%s%-12s%s ", w->is_note ? p->c.off : p->c.yellow,
-            w->is_note ? "note" : "warning", p->c.off);
-    if (w->threshold_days > 0)
-        fprintf(p->out, "(%d days) ", w->threshold_days);
-    fprintf(p->out, "%s\n", w->text);
-}
-
 static void print_role(const struct printer *p, const char *name, const struct hf_role_status *role)
 {
     bool is_expired = role->expires_s <= p->view->status.now_s;
@@ -412,8 +403,14 @@ void hf_status_print_text(FILE *out, const struct hf_status_view *view)
     print_device(&p);
     for (size_t i = 0; i < s->n_endpoints; i++)
         print_endpoint(&p, &s->endpoints[i]);
-    for (size_t i = 0; i < s->n_warnings; i++)
-        print_warning(&p, &s->warnings[i]);
+    for (size_t i = 0; i < s->n_warnings; i++) {
+        const struct hf_warning *w = &s->warnings[i];
+        fprintf(out, "%s%-12s%s ", w->is_note ? p.c.off : p.c.yellow,
+                w->is_note ? "note" : "warning", p.c.off);
+        if (w->threshold_days > 0)
+            fprintf(out, "(%d days) ", w->threshold_days);
+        fprintf(out, "%s\n", w->text);
+    }
     print_role(&p, "root", &s->root);
     print_role(&p, "timestamp", &s->timestamp);
     print_role(&p, "snapshot", &s->snapshot);

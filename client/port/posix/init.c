@@ -123,16 +123,6 @@ static void remove_made(const char *state)
     }
 }
 
-/* Everything that init, or a later update, writes to or runs. */
-static enum hf_err check_owners(const char *state, const struct hf_posix_config *config,
-                                struct hf_why *why)
-{
-    HF_TRY(hf_owner_check_state(state, why));
-    if (config->export_file != NULL)
-        HF_TRY(hf_owner_check_path(config->export_file, why));
-    return config->on_swap != NULL ? hf_owner_check_command(config->on_swap, why) : HF_OK;
-}
-
 static enum hf_err init_absolute(const char *state, const struct hf_posix_config *config,
                                  struct hf_bytes root_metadata, struct hf_bytes factory_pem,
                                  struct hf_log_port log, struct hf_why *why)
@@ -145,7 +135,6 @@ static enum hf_err init_absolute(const char *state, const struct hf_posix_config
     HF_TRY(hf_path_set(&making, why, "%s/.init", state));
     HF_TRY(hf_path_set(&made, why, "%s/holdfast.db", making.text));
     HF_TRY(hf_path_set(&database, why, "%s/holdfast.db", state));
-    HF_TRY(check_owners(state, config, why));
     HF_TRY(hf_file_make_dir(state, &was_made, why));
     bool had_lock = hf_file_exists(lock_file.text);
     enum hf_err err = was_made ? hf_file_sync_parent(state, why) : HF_OK;
@@ -186,7 +175,14 @@ enum hf_err hf_posix_init(const char *state_dir, const struct hf_posix_config *c
     HF_TRY(hf_config_check(config, NULL, why));
     if (hf_file_absolute(state_dir, &state, why) != HF_OK)
         return hf_fail_context(why, "the state folder");
-    enum hf_err err = init_absolute(state, config, root_metadata, factory_pem, log, why);
+    /* Everything that init, or a later update, writes to or runs. */
+    enum hf_err err = hf_owner_check_state(state, why);
+    if (err == HF_OK && config->export_file != NULL)
+        err = hf_owner_check_path(config->export_file, why);
+    if (err == HF_OK && config->on_swap != NULL)
+        err = hf_owner_check_command(config->on_swap, why);
+    if (err == HF_OK)
+        err = init_absolute(state, config, root_metadata, factory_pem, log, why);
     free(state);
     return err;
 }
