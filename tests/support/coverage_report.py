@@ -28,7 +28,8 @@ def relative(path):
 
 
 # Percent of the branches, by folder: what verifies is tested to the end (tests/coverage.md).
-LEAST = {"common/tuf": 95, "common/base": 95, "common/json": 93, "common/bundle": 87, "common/chain": 75}
+LEAST = {"common/tuf": 98, "common/base": 96.5, "common/json": 97, "common/bundle": 96.5,
+         "common/chain": 78, "common/cli": 91}
 
 
 class Count:

@@ -273,6 +273,8 @@ static struct output run_words(const struct hf_cli_program *program, const char 
     return o;
 }
 
+static int no_values; /* options before the command have none */
+
 static const struct hf_cli_program sample = {.name = "p",
                                              .version = "1.2",
                                              .commands = all_commands,
@@ -282,6 +284,7 @@ static const struct hf_cli_program sample = {.name = "p",
                                              .help_after = "\nThe end.\n",
                                              .exit_codes = "Exit codes.\n",
                                              .options = program_rows,
+                                             .values = &no_values,
                                              .on_verbose = count_verbose};
 
 #define RUN(...) run_words(&sample, (const char *const[]){__VA_ARGS__, NULL})

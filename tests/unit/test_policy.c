@@ -196,6 +196,15 @@ static void an_anchor_is_usable_from_its_first_to_its_last_second(void **state)
     assert_int_equal(hf_policy_anchor_state(&a, 1400), HF_ANCHOR_USABLE);
 }
 
+static void each_state_has_its_words(void **state)
+{
+    (void)state;
+    assert_string_equal(hf_anchor_state_text(HF_ANCHOR_USABLE), "usable");
+    assert_string_equal(hf_anchor_state_text(HF_ANCHOR_NOT_YET_VALID), "not yet valid");
+    assert_string_equal(hf_anchor_state_text(HF_ANCHOR_EXPIRED), "expired");
+    assert_string_equal(hf_anchor_state_text(HF_ANCHOR_REMOVED), "removed");
+}
+
 static void a_leaf_counts_by_the_day_it_was_issued(void **state)
 {
     (void)state;
@@ -217,6 +226,7 @@ int main(void)
         cmocka_unit_test(an_empty_bundle_is_refused),
         cmocka_unit_test(a_bundle_without_a_ca_is_refused),
         cmocka_unit_test(an_anchor_is_usable_from_its_first_to_its_last_second),
+        cmocka_unit_test(each_state_has_its_words),
         cmocka_unit_test(a_leaf_counts_by_the_day_it_was_issued),
     };
     return cmocka_run_group_tests(tests, make_keys, free_keys);
