@@ -160,7 +160,7 @@ static enum hf_err check_out(const struct transfer *t, int64_t now_s, struct hf_
 
 static enum hf_err write_staged(struct hf_repo *repo, int64_t now_s, struct hf_why *why)
 {
-    return repo->n_staged == 0 ? HF_OK : hf_repo_write(repo, now_s, why);
+    return repo->n_staged == 0 ? HF_OK : hf_repo_write(repo, now_s, NULL, why);
 }
 
 static enum hf_err write_in_order(struct transfer *t, int64_t now_s, struct hf_why *why)

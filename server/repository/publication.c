@@ -4,7 +4,6 @@
 #include "common/base/timetext.h"
 #include "server/repository/base/terminal.h"
 #include "server/repository/keys/signer.h"
-#include "server/repository/trusted_root.h"
 
 #include <inttypes.h>
 
@@ -207,7 +206,7 @@ static enum hf_err before_timestamp(void *context, struct hf_why *why)
     struct hf_publication *p = context;
     for (int location = 0; location < HF_KEY_LOCATIONS; location++) {
         if (p->is_used[location])
-            HF_TRY(hf_trusted_root_renew(&p->keys.folders[location], &p->repo, p->now_s, why));
+            HF_TRY(hf_trusted_root_renew(&p->keys.folders[location], &p->repo, 0, p->now_s, why));
     }
     return hf_publication_remember(p, false, why);
 }
@@ -215,7 +214,7 @@ static enum hf_err before_timestamp(void *context, struct hf_why *why)
 enum hf_err hf_publication_commit(struct hf_publication *p, struct hf_why *why)
 {
     const struct hf_repo_step step = {before_timestamp, p};
-    HF_TRY(hf_repo_write_with(&p->repo, p->now_s, &step, why));
+    HF_TRY(hf_repo_write(&p->repo, p->now_s, &step, why));
     if (hf_publication_remember(p, true, why) != HF_OK)
         return hf_fail_context(why, "the repository is written, but not the memory of it");
     return HF_OK;

@@ -13,7 +13,7 @@
 #include "server/repository/repo_read.h"
 #include "server/repository/repo_verify.h"
 #include "server/repository/repo_write.h"
-#include "server/repository/rollback_record.h"
+#include "server/repository/key_record.h"
 
 /** Where everything is and what time it is, as the command line says. Borrowed. */
 struct hf_publication_context {
@@ -45,9 +45,9 @@ struct hf_publication {
 
 /**
  * Open `out`, which stays where it is until it is closed. Take the lock and verify what is published,
- * from the trusted root beside the keys (trusted_root.h), and from that of the online keys where they are at hand.
+ * from the trusted root beside the keys (key_record.h), and from that of the online keys where they are at hand.
  * Expired metadata is no obstacle: to replace it is what this is for. HF_E_ROLLBACK when it is older
- * than what the keys signed last (rollback_record.h). HF_E_STATE when this machine's clock is behind
+ * than what the keys signed last (key_record.h). HF_E_STATE when this machine's clock is behind
  * the last signature, because `signed_at` must not fall, or more than 30 days beyond the end of the
  * timestamp. HF_E_ARGUMENT for an extra key that is not authorised for what the command signs; in a
  * ceremony, hf_publication_sign_under checks that.
@@ -101,7 +101,7 @@ HF_MUST_USE enum hf_err hf_publication_is_due(struct hf_publication *p, enum hf_
  *  are at hand. */
 HF_MUST_USE enum hf_err hf_publication_refresh_if_due(struct hf_publication *p, struct hf_why *why);
 
-/** Write what is staged (hf_repo_write_with), and remember it in the locations used: prepared
+/** Write what is staged (hf_repo_write), and remember it in the locations used: prepared
  *  before timestamp.json goes out, committed after. */
 HF_MUST_USE enum hf_err hf_publication_commit(struct hf_publication *p, struct hf_why *why);
 

@@ -128,8 +128,8 @@ static enum hf_err write_file(const struct hf_repo *repo, const struct hf_repo_f
     return hf_file_replace_alone(path.text, hf_buf_bytes(&file->bytes), why);
 }
 
-enum hf_err hf_repo_write_with(struct hf_repo *repo, int64_t now_s, const struct hf_repo_step *step,
-                               struct hf_why *why)
+enum hf_err hf_repo_write(struct hf_repo *repo, int64_t now_s, const struct hf_repo_step *step,
+                          struct hf_why *why)
 {
     struct hf_undo undo = {0};
     size_t n = 0;
@@ -164,11 +164,6 @@ enum hf_err hf_repo_write_with(struct hf_repo *repo, int64_t now_s, const struct
     if (err == HF_OK)
         hf_repo_unstage(repo);
     return err;
-}
-
-enum hf_err hf_repo_write(struct hf_repo *repo, int64_t now_s, struct hf_why *why)
-{
-    return hf_repo_write_with(repo, now_s, NULL, why);
 }
 
 enum hf_err hf_repo_lock(const char *dir, int *lock, struct hf_why *why)

@@ -53,15 +53,12 @@ struct hf_repo_step {
     void *context;
 };
 
-/** hf_repo_write, with that step in it. */
-HF_MUST_USE enum hf_err hf_repo_write_with(struct hf_repo *repo, int64_t now_s,
-                                           const struct hf_repo_step *step, struct hf_why *why);
-
 /**
  * Write what is staged. With a root or timestamp.json among it, the repository is verified at
- * `now_s` as a device will find it, before the first of them goes out. On failure the new files are taken away
- * again and what devices see is what it was.
+ * `now_s` as a device will find it, before the first of them goes out. On failure the new files are
+ * taken away again and what devices see is what it was. `step` may be NULL.
  */
-HF_MUST_USE enum hf_err hf_repo_write(struct hf_repo *repo, int64_t now_s, struct hf_why *why);
+HF_MUST_USE enum hf_err hf_repo_write(struct hf_repo *repo, int64_t now_s,
+                                      const struct hf_repo_step *step, struct hf_why *why);
 
 #endif

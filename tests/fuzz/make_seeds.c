@@ -231,7 +231,7 @@ static void key_file_seed(const char *name, enum hf_kdf_kind kind)
     struct hf_signing_key key = {0};
     struct hf_why why = {0};
     const char *path = scratch_path("seed.key.json");
-    FUZZ_OK(hf_signing_key_generate(&key, &why), &why);
+    FUZZ_OK(hf_signing_key_make(NULL, &key, &why), &why);
     FUZZ_OK(hf_key_file_create(path, &key, &kdf, kind == HF_KDF_NONE ? NULL : wrap_key, &why),
             &why);
     copy_seed("key_file", name, path);
@@ -245,7 +245,7 @@ static void reference_seed(void)
     struct hf_signing_key key = {0};
     struct hf_why why = {0};
     const char *path = scratch_path("seed.key.json");
-    FUZZ_OK(hf_signing_key_generate(&key, &why), &why);
+    FUZZ_OK(hf_signing_key_make(NULL, &key, &why), &why);
     const struct hf_token_public found = {uri, label, key.public_key};
     FUZZ_OK(hf_key_file_create_reference(path, &found, "pkcs11:?pin-source=file:/pin", &why), &why);
     copy_seed("key_file", "token", path);

@@ -91,7 +91,7 @@ static struct hf_root_plan plan_of(size_t n_root_keys, int64_t root_threshold)
         plan.thresholds[i] = i == HF_ROLE_ROOT ? root_threshold : 1;
         plan.keys[i].keys = calloc(n, sizeof *plan.keys[i].keys);
         for (; plan.keys[i].n_keys < n; plan.keys[i].n_keys++)
-            CHECK_OK(hf_signing_key_generate(&plan.keys[i].keys[plan.keys[i].n_keys], NULL));
+            CHECK_OK(hf_signing_key_make(NULL, &plan.keys[i].keys[plan.keys[i].n_keys], NULL));
     }
     return plan;
 }
@@ -158,8 +158,8 @@ static void a_key_whose_halves_differ_signs_nothing(void **state)
     struct hf_buf file = {0};
     json_t *value = NULL;
     CHECK_OK(hf_compose_timestamp(&signing, 5, hf_bytes_of_text("abc"), &value, NULL));
-    CHECK_OK(hf_signing_key_generate(&key, NULL));
-    CHECK_OK(hf_signing_key_generate(&other, NULL));
+    CHECK_OK(hf_signing_key_make(NULL, &key, NULL));
+    CHECK_OK(hf_signing_key_make(NULL, &other, NULL));
     json_decref(key.public_key);
     key.public_key = json_incref(other.public_key);
     CHECK_REFUSED(hf_signer_sign(value, &key, 1, &file, &why), HF_E_SIGNATURE, &why,
@@ -184,7 +184,7 @@ static void a_key_id_is_the_hash_of_the_canonical_key(void **state)
     char wanted[HF_SHA256_HEX_LEN];
     struct hf_signing_key key;
     assert_int_equal(sodium_hex2bin(seed, sizeof seed, seed_hex, 64, NULL, NULL, NULL), 0);
-    CHECK_OK(hf_signing_key_from_seed(seed, &key, NULL));
+    CHECK_OK(hf_signing_key_make(seed, &key, NULL));
     hf_sha256_hex(hf_bytes_of_text(object), wanted);
     assert_string_equal(key.key_id, wanted);
     hf_signing_key_free(&key);

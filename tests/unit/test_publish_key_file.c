@@ -35,7 +35,7 @@ static const char *sealed_file(const struct temp_dir *dir, struct hf_signing_key
     const char *path = temp_path(dir, "root-1.key.json");
     struct hf_kdf kdf = quick_kdf();
     uint8_t *wrap_key = wrap_key_of("correct", &kdf);
-    CHECK_OK(hf_signing_key_generate(key, NULL));
+    CHECK_OK(hf_signing_key_make(NULL, key, NULL));
     CHECK_OK(hf_key_file_create(path, key, &kdf, wrap_key, NULL));
     sodium_free(wrap_key);
     return path;
@@ -89,7 +89,7 @@ static void an_open_key_needs_no_passphrase(void **state)
     struct hf_key_file file;
     const struct hf_kdf none = {0};
     const char *path = temp_path(*state, "open.key.json");
-    CHECK_OK(hf_signing_key_generate(&key, NULL));
+    CHECK_OK(hf_signing_key_make(NULL, &key, NULL));
     CHECK_OK(hf_key_file_create(path, &key, &none, NULL, NULL));
     assert_int_equal(temp_mode(path), 0600);
     CHECK_OK(hf_key_file_read(path, &file, NULL));
@@ -107,7 +107,7 @@ static void an_existing_file_is_never_overwritten(void **state)
     const struct hf_kdf none = {0};
     const char *path = temp_path(*state, "root-1.key.json");
     temp_write(path, "precious");
-    CHECK_OK(hf_signing_key_generate(&key, NULL));
+    CHECK_OK(hf_signing_key_make(NULL, &key, NULL));
     CHECK_REFUSED(hf_key_file_create(path, &key, &none, NULL, &why), HF_E_STATE, &why,
                   "exists already; it is never overwritten");
     assert_string_equal(temp_read(path), "precious");

@@ -57,7 +57,7 @@ static void write_out(void)
             continue;
         }
         CHECK_OK(hf_repo_stage_take(&one, file->path, &copy, NULL));
-        CHECK_OK(hf_repo_write(&one, NOW_S, NULL));
+        CHECK_OK(hf_repo_write(&one, NOW_S, NULL, NULL));
     }
 }
 

@@ -94,7 +94,7 @@ static int setup(void **state)
     tuf_repo_publish(&w.publisher);
     w.repo.dir = w.dir->path;
     stage_published(true);
-    CHECK_OK(hf_repo_write(&w.repo, NOW_S, NULL));
+    CHECK_OK(hf_repo_write(&w.repo, NOW_S, NULL, NULL));
     /* Version 2 is staged and waits for the test to write it. */
     add_bundle(2);
     tuf_repo_publish_next(&w.publisher);
@@ -146,7 +146,7 @@ static void a_reader_after_each_rename_sees_a_whole_repository(void **state)
     looks = 0;
     last_seen = 1;
     renames.after = look;
-    CHECK_OK(hf_repo_write(&w.repo, NOW_S, NULL));
+    CHECK_OK(hf_repo_write(&w.repo, NOW_S, NULL, NULL));
     assert_int_equal(looks, n_files);
     assert_int_equal(last_seen, 2);
     assert_int_equal(w.repo.n_staged, 0);
@@ -157,7 +157,7 @@ static void only_the_last_rename_makes_it_visible(void **state)
     (void)state;
     struct hf_why why;
     renames.fail_at = (int)w.repo.n_staged;
-    CHECK_REFUSED(hf_repo_write(&w.repo, NOW_S, &why), HF_E_STORAGE, &why,
+    CHECK_REFUSED(hf_repo_write(&w.repo, NOW_S, NULL, &why), HF_E_STORAGE, &why,
                   "metadata/timestamp.json: the disk holding it is full");
     assert_int_equal(version_on_disk(), 1);
 }
@@ -168,7 +168,7 @@ static void write_until_cut(int cut_at)
     assert_true(child >= 0);
     if (child == 0) {
         renames.cut_at = cut_at;
-        _exit(hf_repo_write(&w.repo, NOW_S, NULL) == HF_OK ? 0 : 1);
+        _exit(hf_repo_write(&w.repo, NOW_S, NULL, NULL) == HF_OK ? 0 : 1);
     }
     int status = 0;
     assert_int_equal(waitpid(child, &status, 0), child);
@@ -182,7 +182,7 @@ static void a_power_cut_at_any_rename_leaves_old_or_new_and_the_next_run_goes_on
         write_until_cut(cut);
         assert_int_equal(version_on_disk(), 1);
     }
-    CHECK_OK(hf_repo_write(&w.repo, NOW_S, NULL));
+    CHECK_OK(hf_repo_write(&w.repo, NOW_S, NULL, NULL));
     assert_int_equal(version_on_disk(), 2);
 }
 
@@ -199,7 +199,7 @@ static void a_failure_takes_the_new_files_away(void **state)
     for (int fail = 1; fail < (int)w.repo.n_staged; fail++) {
         renames.count = 0;
         renames.fail_at = fail;
-        CHECK_REFUSED(hf_repo_write(&w.repo, NOW_S, &why), HF_E_STORAGE, &why,
+        CHECK_REFUSED(hf_repo_write(&w.repo, NOW_S, NULL, &why), HF_E_STORAGE, &why,
                       "the disk holding it is full");
         assert_int_equal(files_below("metadata"), metadata);
         assert_int_equal(files_below("targets/s/p"), targets);
@@ -214,7 +214,7 @@ static void what_devices_would_refuse_is_not_published(void **state)
     struct hf_why why;
     size_t metadata = files_below("metadata");
     /* Two years on, everything has expired. */
-    CHECK_REFUSED(hf_repo_write(&w.repo, NOW_S + 730 * HF_DAY_S, &why), HF_E_EXPIRED, &why,
+    CHECK_REFUSED(hf_repo_write(&w.repo, NOW_S + 730 * HF_DAY_S, NULL, &why), HF_E_EXPIRED, &why,
                   "nothing was published, devices would refuse it: ");
     assert_int_equal(files_below("metadata"), metadata);
 }
@@ -223,7 +223,7 @@ static void published_files_are_readable_by_a_server(void **state)
 {
     (void)state;
     mode_t before = umask(077);
-    CHECK_OK(hf_repo_write(&w.repo, NOW_S, NULL));
+    CHECK_OK(hf_repo_write(&w.repo, NOW_S, NULL, NULL));
     (void)umask(before);
     assert_int_equal(temp_mode(temp_path(w.dir, "metadata/timestamp.json")), 0644);
     assert_int_equal(temp_mode(temp_path(w.dir, "metadata/2.targets.json")), 0644);

@@ -21,7 +21,7 @@ HF_MUST_USE enum hf_err hf_draft_check_follows(const struct hf_draft *draft, con
                                                struct hf_why *why);
 
 /**
- * Does the draft's root follow from the one that the holder's keys know (trusted_root.h)? That is
+ * Does the draft's root follow from the one that the holder's keys know (key_record.h)? That is
  * root.json in the holder's folder, and in those of key files that were given. Without such a file
  * `is_known` is false. HF_E_ROLLBACK when they know a newer root than the draft's; HF_E_SIGNATURE
  * when theirs leads to another, or the draft does not show how it leads to its own.

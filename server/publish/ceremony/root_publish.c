@@ -3,7 +3,7 @@
 #include "common/base/limits.h"
 #include "server/publish/ceremony/draft_signatures.h"
 #include "server/publish/ceremony/targets_release.h"
-#include "server/repository/trusted_root.h"
+#include "server/repository/key_record.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -153,7 +153,7 @@ static enum hf_err update_records(struct root_ceremony *c, struct hf_why *why)
         const struct hf_key_folder *folder = &c->p.keys.folders[location];
         if (!hf_file_exists(folder->path.text))
             continue;
-        err = hf_trusted_root_put(folder, &repo, version, c->p.now_s, why);
+        err = hf_trusted_root_renew(folder, &repo, version, c->p.now_s, why);
         c->p.is_used[location] = true; /* a new folder remembers from here on */
     }
     if (err == HF_OK)
@@ -292,9 +292,9 @@ static enum hf_err write_all(struct root_ceremony *c, bool *is_bridged, struct h
     bool has_more = repo->n_staged > 0;
     bool is_good_before = !c->is_out && hf_repo_verify(repo, c->p.now_s, NULL) == HF_OK;
     if (has_more && is_good_before)
-        HF_TRY(hf_repo_write_with(repo, c->p.now_s, &step, why));
+        HF_TRY(hf_repo_write(repo, c->p.now_s, &step, why));
     HF_TRY(hf_repo_stage_copy(repo, c->path.text, hf_buf_bytes(&c->file), why));
-    HF_TRY(hf_repo_write_with(repo, c->p.now_s, &step, why));
+    HF_TRY(hf_repo_write(repo, c->p.now_s, &step, why));
     *is_bridged = !has_more || is_good_before;
     return HF_OK;
 }

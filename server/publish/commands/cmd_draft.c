@@ -7,7 +7,7 @@
 #include "server/publish/ceremony/draft_roots.h"
 #include "server/publish/ceremony/draft_signatures.h"
 #include "server/publish/ceremony/targets_release.h"
-#include "server/repository/trusted_root.h"
+#include "server/repository/key_record.h"
 
 #include <inttypes.h>
 

@@ -7,7 +7,7 @@
 #include "server/repository/compose.h"
 #include "server/repository/keys/key_seal.h"
 #include "server/repository/keys/signer.h"
-#include "server/repository/trusted_root.h"
+#include "server/repository/key_record.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -165,7 +165,7 @@ static enum hf_err collect_keys(struct init *m, struct hf_why *why)
         if (keys->keys == NULL)
             return hf_fail(why, HF_E_MEMORY, "out of memory for keys");
         for (; keys->n_keys < n; keys->n_keys++)
-            HF_TRY(hf_signing_key_generate(&keys->keys[keys->n_keys], why));
+            HF_TRY(hf_signing_key_make(NULL, &keys->keys[keys->n_keys], why));
     }
     return HF_OK;
 }
@@ -293,7 +293,7 @@ static enum hf_err write_metadata(struct init *m, struct hf_why *why)
             err = hf_undo_note(&m->undo, path.text, why);
     }
     if (err == HF_OK)
-        err = hf_repo_write(&repo, m->now_s, why);
+        err = hf_repo_write(&repo, m->now_s, NULL, why);
     hf_repo_unstage(&repo);
     return err;
 }

@@ -200,7 +200,7 @@ static enum hf_err make_file(const struct hf_ctl_options *o, struct hf_why *why)
                        o->key);
     HF_TRY(check_new_key_file(o->key, why));
     HF_TRY(hf_path_folder(o->key, &folder, why));
-    HF_TRY(o->from == NULL ? hf_signing_key_generate(&key, why)
+    HF_TRY(o->from == NULL ? hf_signing_key_make(NULL, &key, why)
                            : hf_key_import(o->from, &key, why));
     enum hf_err err = HF_OK;
     if (!o->is_insecure)

@@ -167,12 +167,14 @@ static bool is_key_of(const struct hf_known_root *root, const struct hf_cert *ce
     return memcmp(root->spki_sha256, cert->spki_sha256, HF_SHA256_LEN) == 0;
 }
 
-const struct hf_known_root *hf_known_roots_find(const struct hf_known_roots *known,
+const struct hf_known_root *hf_known_roots_find(const struct hf_known_roots *known, const char *set,
                                                 const struct hf_cert *cert)
 {
     for (size_t i = 0; i < known->n_items; i++) {
-        if (!known->items[i].is_removed && is_key_of(&known->items[i], cert))
-            return &known->items[i];
+        const struct hf_known_root *root = &known->items[i];
+        if (!root->is_removed && (set == NULL || strcmp(root->set, set) == 0) &&
+            is_key_of(root, cert))
+            return root;
     }
     return NULL;
 }
@@ -205,17 +207,6 @@ bool hf_known_roots_has_set(const struct hf_known_roots *known, const char *set)
 {
     for (size_t i = 0; i < known->n_items; i++) {
         if (strcmp(known->items[i].set, set) == 0)
-            return true;
-    }
-    return false;
-}
-
-bool hf_known_roots_set_holds(const struct hf_known_roots *known, const char *set,
-                              const struct hf_cert *cert)
-{
-    for (size_t i = 0; i < known->n_items; i++) {
-        const struct hf_known_root *root = &known->items[i];
-        if (!root->is_removed && strcmp(root->set, set) == 0 && is_key_of(root, cert))
             return true;
     }
     return false;

@@ -45,9 +45,9 @@ HF_MUST_USE enum hf_err hf_known_roots_load(const char *const *files, struct hf_
                                             struct hf_why *why);
 void hf_known_roots_free(struct hf_known_roots *known);
 
-/** By key: a cross-signed certificate of the same key is known too. NULL where it is in no table, or in one as
- *  removed only. */
-const struct hf_known_root *hf_known_roots_find(const struct hf_known_roots *known,
+/** By key: a cross-signed certificate of the same key is known too. `set` names one table; NULL: any.
+ *  NULL where the key is in no table, or in one as removed only. */
+const struct hf_known_root *hf_known_roots_find(const struct hf_known_roots *known, const char *set,
                                                 const struct hf_cert *cert);
 
 /** The earliest date that any table has for that key, planned or past; HF_TIME_NONE. */
@@ -60,8 +60,6 @@ bool hf_known_roots_is_old(const struct hf_known_roots *known, int64_t now_s);
 bool hf_known_roots_is_table_of(const char *table, const char *set);
 
 bool hf_known_roots_has_set(const struct hf_known_roots *known, const char *set);
-bool hf_known_roots_set_holds(const struct hf_known_roots *known, const char *set,
-                              const struct hf_cert *cert);
 
 /* The day on which an anchor stops to be enough, as far as is known. No I/O. */
 

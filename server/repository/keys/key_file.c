@@ -215,7 +215,7 @@ enum hf_err hf_key_file_open(const struct hf_key_file *file, const uint8_t *wrap
                           ? get_hex(file->json, "seed", seed, HF_SEED_LEN, why)
                           : unseal(file->json, wrap_key, seed, why);
     if (err == HF_OK)
-        err = hf_signing_key_from_seed(seed, &key, why);
+        err = hf_signing_key_make(seed, &key, why);
     sodium_free(seed);
     if (err == HF_OK && strcmp(key.key_id, file->key_id) != 0)
         err = hf_fail(why, HF_E_KEY, "the public key in the file is not that of its private key");

@@ -17,9 +17,7 @@ _Static_assert(HF_SEED_LEN == crypto_sign_SEEDBYTES, "Ed25519 seed");
 _Static_assert(HF_PUBLIC_KEY_LEN == crypto_sign_PUBLICKEYBYTES, "Ed25519 public key");
 _Static_assert(HF_SECRET_KEY_LEN == crypto_sign_SECRETKEYBYTES, "Ed25519 secret key");
 
-/* `seed` NULL: a random one. */
-static enum hf_err make_in_memory(const uint8_t *seed, struct hf_signing_key *out,
-                                  struct hf_why *why)
+enum hf_err hf_signing_key_make(const uint8_t *seed, struct hf_signing_key *out, struct hf_why *why)
 {
     uint8_t public_key[HF_PUBLIC_KEY_LEN];
     struct hf_signing_key key = {.secret_key = sodium_malloc(HF_SECRET_KEY_LEN)};
@@ -38,17 +36,6 @@ static enum hf_err make_in_memory(const uint8_t *seed, struct hf_signing_key *ou
     }
     *out = key;
     return HF_OK;
-}
-
-enum hf_err hf_signing_key_generate(struct hf_signing_key *out, struct hf_why *why)
-{
-    return make_in_memory(NULL, out, why);
-}
-
-enum hf_err hf_signing_key_from_seed(const uint8_t seed[HF_SEED_LEN], struct hf_signing_key *out,
-                                     struct hf_why *why)
-{
-    return make_in_memory(seed, out, why);
 }
 
 enum hf_err hf_signing_key_from_token(struct hf_tokens **tokens, const char *uri,
@@ -226,7 +213,7 @@ enum hf_err hf_key_import(const char *path, struct hf_signing_key *out, struct h
                       "(PEM or DER, RFC 8410) are expected",
                       path);
     else
-        err = hf_signing_key_from_seed(found.seed, &key, why);
+        err = hf_signing_key_make(found.seed, &key, why);
     if (err == HF_OK && found.public_key != NULL &&
         memcmp(key.secret_key + HF_SEED_LEN, found.public_key, HF_PUBLIC_KEY_LEN) != 0)
         err = hf_fail(

@@ -18,10 +18,10 @@ struct hf_signing_key {
     struct hf_token_key *token; /* owned; NULL: in memory */
 };
 
-/* No I/O in these two. hf_signing_key_free `out`. */
-HF_MUST_USE enum hf_err hf_signing_key_generate(struct hf_signing_key *out, struct hf_why *why);
-HF_MUST_USE enum hf_err hf_signing_key_from_seed(const uint8_t seed[HF_SEED_LEN],
-                                                 struct hf_signing_key *out, struct hf_why *why);
+/** A key in memory, of these HF_SEED_LEN bytes; `seed` NULL: a new one. hf_signing_key_free `out`. No
+ *  I/O. */
+HF_MUST_USE enum hf_err hf_signing_key_make(const uint8_t *seed, struct hf_signing_key *out,
+                                            struct hf_why *why);
 
 /** Log in to the token and find the private key of `public_key` (hf_token_key_open). To be freed
  *  before `*tokens`. */

@@ -1,29 +1,50 @@
 /*
- * FOLDER/last.json: what the keys in this folder signed last. A repository that has less, or other
- * bytes under the same number, is an old copy or was changed; to build on it would lose what was
- * signed since (drops, distrust) and show devices two files of one version.
+ * What the keys in a folder know of the repository that they sign. Neither file is secret, but a user
+ * who can write them decides what the keys sign.
  *
- * Two records, because a power cut may come between this file and the repository's:
+ * FOLDER/root.json, the trusted root: the newest root metadata that these keys have signed under.
+ * Verification begins there, not in the repository, which may have been replaced by an attacker's.
+ *
+ * FOLDER/last.json, the rollback record: what these keys signed last. A repository that has less, or
+ * other bytes under the same number, is an old copy or was changed; to build on it would lose what
+ * was signed since (drops, distrust) and show devices two files of one version. Two records, because
+ * a power cut may come between this file and the repository's:
  *
  *     prepared   ("begun")  written before timestamp.json is renamed: its numbers are not used again
  *     committed  ("done")   written after: the repository must not fall below it
  *
- * Neither is a secret. Without the file nothing is known, and nothing refused.
+ * Without the file nothing is known, and nothing refused.
  */
-#ifndef HF_REPOSITORY_ROLLBACK_RECORD_H
-#define HF_REPOSITORY_ROLLBACK_RECORD_H
+#ifndef HF_REPOSITORY_KEY_RECORD_H
+#define HF_REPOSITORY_KEY_RECORD_H
 
 #include "common/base/digest.h"
 #include "common/tuf/trusted_set.h"
 #include "server/repository/keys/key_set.h"
-#include "server/repository/repo_read.h"
+#include "server/repository/repo_write.h"
+
+/** Keep the repository's first root (staged or on disk) beside new keys. HF_E_STATE when there is a
+ *  trusted root already. Noted in `undo`. */
+HF_MUST_USE enum hf_err hf_trusted_root_create(const struct hf_key_folder *folder,
+                                               const struct hf_repo *repo, struct hf_undo *undo,
+                                               struct hf_why *why);
+
+/** Append the trusted root. HF_E_NOT_FOUND (in words) without one. */
+HF_MUST_USE enum hf_err hf_trusted_root_read(const struct hf_key_folder *folder, struct hf_buf *out,
+                                             struct hf_why *why);
+
+/** Put the newest root that the repository has in the place of the trusted root that leads to it.
+ *  Where there is none yet, put root `first` of the repository; `first` 0: HF_E_NOT_FOUND. */
+HF_MUST_USE enum hf_err hf_trusted_root_renew(const struct hf_key_folder *folder,
+                                              const struct hf_repo *repo, int64_t first,
+                                              int64_t now_s, struct hf_why *why);
 
 struct hf_signed_file {
     int64_t version; /* 0: none */
     char sha256[HF_SHA256_HEX_LEN];
 };
 
-/** By role; that of root stays empty, root.json says it (trusted_root.h). */
+/** By role; that of root stays empty, root.json says it. */
 struct hf_signed_files {
     struct hf_signed_file of[HF_TOP_ROLES];
 };
