@@ -57,7 +57,7 @@ static enum hf_err verify_from_keys(struct hf_publication *p, enum hf_key_locati
                                     struct hf_trusted_set *out, struct hf_why *why)
 {
     struct hf_buf root = {0};
-    HF_TRY(hf_trusted_root_read(&p->keys.folders[location], &root, why));
+    HF_TRY(hf_trusted_root_read(&p->keys->folders[location], &root, why));
     const struct hf_repo repo = {.dir = p->repo.dir,
                                  .trusted_root = hf_buf_bytes(&root),
                                  .root_max = p->repo.root_max};
@@ -70,7 +70,7 @@ static enum hf_err verify_from_keys(struct hf_publication *p, enum hf_key_locati
 static enum hf_err check_record(struct hf_publication *p, enum hf_key_location location,
                                 struct hf_why *why)
 {
-    HF_TRY(hf_rollback_record_read(&p->keys.folders[location], &p->record[location], why));
+    HF_TRY(hf_rollback_record_read(&p->keys->folders[location], &p->record[location], why));
     HF_TRY(hf_rollback_record_check(&p->record[location], &p->repo, &p->published, why));
     p->is_used[location] = true;
     return HF_OK;
@@ -88,7 +88,7 @@ static enum hf_err add_online_keys(struct hf_publication *p, struct hf_why *why)
     } else {
         /* In a ceremony the keys may be those of the next root; that they know this repository
          * counts. */
-        const struct hf_path *folder = &p->keys.folders[HF_KEYS_ONLINE].path;
+        const struct hf_path *folder = &p->keys->folders[HF_KEYS_ONLINE].path;
         HF_TRY(hf_path_set(&root, why, "%s/root.json", folder->text));
         if (!hf_file_exists(root.text))
             return HF_OK;
@@ -103,8 +103,7 @@ static enum hf_err check_extra_keys(const struct hf_publication *p, bool signs_t
                                     struct hf_why *why)
 {
     static const enum hf_top_role roles[] = {HF_ROLE_TIMESTAMP, HF_ROLE_SNAPSHOT, HF_ROLE_TARGETS};
-    return hf_key_set_check_extra(&p->keys, p->set.root, p->next, roles, signs_targets ? 3 : 2,
-                                  why);
+    return hf_key_set_check_extra(p->keys, p->set.root, p->next, roles, signs_targets ? 3 : 2, why);
 }
 
 enum hf_err hf_publication_open(const struct hf_publication_context *context,
@@ -116,14 +115,15 @@ enum hf_err hf_publication_open(const struct hf_publication_context *context,
                                .lock = -1,
                                .repo = {.dir = context->repo_dir, .root_max = context->root_max},
                                .expiry = hf_expiry_default()};
+    p.keys = context->keys != NULL ? context->keys : &p.own_keys;
     if (online_passphrase_file == NULL)
         online_passphrase_file = passphrase_file;
     enum hf_err err = hf_repo_lock(context->repo_dir, &p.lock, why);
-    if (err == HF_OK)
-        err = hf_key_set_init(&p.keys, context->keys_dir, passphrase_file, online_passphrase_file,
+    if (err == HF_OK && context->keys == NULL)
+        err = hf_key_set_init(p.keys, context->keys_dir, passphrase_file, online_passphrase_file,
                               why);
-    if (err == HF_OK)
-        err = hf_key_set_add_extra(&p.keys, context->extra_keys, passphrase_file, why);
+    if (err == HF_OK && context->keys == NULL)
+        err = hf_key_set_add_extra(p.keys, context->extra_keys, passphrase_file, why);
     if (err == HF_OK)
         err = verify_from_keys(&p, context->location, &p.set, why);
     if (err == HF_OK)
@@ -142,6 +142,8 @@ enum hf_err hf_publication_open(const struct hf_publication_context *context,
     }
     *out = p;
     out->repo.self_signed = &out->self_signed;
+    if (context->keys == NULL)
+        out->keys = &out->own_keys;
     hf_verbose("verified %s: root %" PRId64 ", targets %" PRId64 ", snapshot %" PRId64
                ", timestamp %" PRId64,
                context->repo_dir, out->set.root->env.version,
@@ -154,7 +156,7 @@ void hf_publication_close(struct hf_publication *p)
 {
     hf_repo_unstage(&p->repo);
     hf_trusted_set_free(&p->set);
-    hf_key_set_free(&p->keys);
+    hf_key_set_free(&p->own_keys);
     hf_self_signed_free(&p->self_signed);
     hf_file_unlock(p->lock);
     *p = (struct hf_publication){.lock = -1};
@@ -167,8 +169,8 @@ const struct hf_targets *hf_publication_targets(const struct hf_publication *p)
 
 enum hf_err hf_publication_find_online(struct hf_publication *p, struct hf_why *why)
 {
-    HF_TRY(hf_key_set_find(&p->keys, p->set.root, HF_ROLE_SNAPSHOT, why));
-    return hf_key_set_find(&p->keys, p->set.root, HF_ROLE_TIMESTAMP, why);
+    HF_TRY(hf_key_set_find(p->keys, p->set.root, HF_ROLE_SNAPSHOT, why));
+    return hf_key_set_find(p->keys, p->set.root, HF_ROLE_TIMESTAMP, why);
 }
 
 enum hf_err hf_publication_sign_under(struct hf_publication *p, const struct hf_root *next,
@@ -196,7 +198,7 @@ enum hf_err hf_publication_remember(struct hf_publication *p, bool is_done, stru
         record->signed_at_s = p->now_s;
         if (is_done)
             record->committed = record->prepared;
-        HF_TRY(hf_rollback_record_write(&p->keys.folders[location], record, why));
+        HF_TRY(hf_rollback_record_write(&p->keys->folders[location], record, why));
     }
     return HF_OK;
 }
@@ -206,7 +208,7 @@ static enum hf_err before_timestamp(void *context, struct hf_why *why)
     struct hf_publication *p = context;
     for (int location = 0; location < HF_KEY_LOCATIONS; location++) {
         if (p->is_used[location])
-            HF_TRY(hf_trusted_root_renew(&p->keys.folders[location], &p->repo, 0, p->now_s, why));
+            HF_TRY(hf_trusted_root_renew(&p->keys->folders[location], &p->repo, 0, p->now_s, why));
     }
     return hf_publication_remember(p, false, why);
 }
@@ -224,7 +226,7 @@ enum hf_err hf_publication_expiry(struct hf_publication *p, enum hf_top_role rol
                                   struct hf_why *why)
 {
     enum hf_key_location location = hf_key_location_of(role);
-    HF_TRY(hf_expiry_read(&p->keys.folders[location], location, &p->expiry, why));
+    HF_TRY(hf_expiry_read(&p->keys->folders[location], location, &p->expiry, why));
     *out_s = hf_expiry_of(&p->expiry, role, p->now_s);
     return HF_OK;
 }
@@ -260,7 +262,7 @@ static enum hf_err sign_and_stage(struct hf_publication *p, enum hf_top_role rol
     struct hf_buf staged = {0};
     struct hf_path path;
     HF_TRY(hf_repo_role_path(role, version, p->set.root->consistent_snapshot, &path, why));
-    HF_TRY(hf_key_set_open(&p->keys, root, before, role, &signers, why));
+    HF_TRY(hf_key_set_open(p->keys, root, before, role, &signers, why));
     hf_verbose("signing %s %" PRId64 " with %zu key(s)", hf_top_role_name(role), version,
                signers.n_keys);
     enum hf_err err = hf_signer_sign(signed_part, signers.keys, signers.n_keys, &staged, why);

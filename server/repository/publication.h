@@ -15,10 +15,11 @@
 #include "server/repository/repo_write.h"
 #include "server/repository/key_record.h"
 
-/** Where everything is and what time it is, as the command line says. Borrowed. */
+/** Where everything is and what time it is. Borrowed. */
 struct hf_publication_context {
     const char *repo_dir;
-    const char *keys_dir;
+    struct hf_key_set *keys; /* held by the caller, who may be a daemon; NULL: opened for this */
+    const char *keys_dir;    /* this and what follows is for keys that are opened */
     const char *const *extra_keys;      /* --key: NULL-terminated; NULL: none */
     const char *passphrase_file;        /* NULL: ask */
     const char *online_passphrase_file; /* NULL: as above */
@@ -33,7 +34,8 @@ struct hf_publication {
     int lock; /* -1: none */
     struct hf_repo repo;
     struct hf_self_signed self_signed; /* `repo` points to it */
-    struct hf_key_set keys;
+    struct hf_key_set *keys;
+    struct hf_key_set own_keys;     /* `keys` points to it, unless the caller holds them */
     bool is_used[HF_KEY_LOCATIONS]; /* its keys sign; its record was checked */
     struct hf_trusted_set set;      /* what is published, whatever has expired */
     const struct hf_root *next;     /* borrowed; the root about to be published, NULL: none */

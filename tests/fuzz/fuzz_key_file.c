@@ -9,7 +9,7 @@
 
 #include "common/base/timetext.h"
 #include "common/tuf/key.h"
-#include "server/publish/ceremony/draft.h"
+#include "server/repository/drafts/draft.h"
 #include "server/repository/base/public_key.h"
 #include "server/repository/keys/key_file.h"
 #include "server/repository/keys/signer.h"

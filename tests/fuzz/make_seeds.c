@@ -6,7 +6,7 @@
 
 #include "client/port/posix/bundle_files.h"
 #include "common/base/digest.h"
-#include "server/publish/ceremony/draft.h"
+#include "server/repository/drafts/draft.h"
 #include "server/repository/keys/key_file.h"
 #include "tests/support/device.h"
 #include "tests/support/test_pki.h"

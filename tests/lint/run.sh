@@ -150,7 +150,7 @@ check_includes() {
     forbid_include server/publish "serve or signer: they meet at the repository on disk" 'server/(serve|signer)/'
     check_layers server/publish lint ceremony bundle commands
     forbid_include server/repository "publish or serve: they stand on it" 'server/(publish|serve)/|common/cli/'
-    check_layers server/repository base certs tokens keys
+    check_layers server/repository base certs tokens keys drafts
     forbid_include server/http "what stands above it: it knows no repository" 'server/(publish|repository|serve|signer)/|common/(cli|tuf|bundle)/'
     forbid_include server/serve "what signs: the network process holds no key" 'server/(publish|repository|signer)/'
 }

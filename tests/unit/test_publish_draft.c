@@ -1,4 +1,4 @@
-/* server/publish/ceremony/draft.c, draft_check.c, draft_signatures.c, draft_diff.c: drafts, as a key
+/* server/repository/drafts/draft.c, draft_check.c, draft_signatures.c, draft_diff.c: drafts, as a key
  * holder's machine reads them from an untrusted carrier. */
 #include "tests/support/check.h"
 #include "tests/support/tuf_repo.h"
@@ -7,7 +7,7 @@
 #include "server/repository/compose.h"
 #include "server/repository/keys/signing_key.h"
 #include "server/publish/ceremony/draft_diff.h"
-#include "server/publish/ceremony/draft_signatures.h"
+#include "server/repository/drafts/draft_signatures.h"
 #include "server/repository/base/public_key.h"
 
 #include <stdlib.h>

@@ -1,10 +1,10 @@
-/* server/publish/ceremony/draft.c, draft_check.c, signature_status.c: drafts of targets under a root that is not
+/* server/repository/drafts/draft.c, draft_check.c, draft_signatures.c: drafts of targets under a root that is not
  * published yet, as a key holder's machine reads them from an untrusted carrier. */
 #include "tests/support/check.h"
 #include "tests/support/tuf_repo.h"
 
 #include "common/base/timetext.h"
-#include "server/publish/ceremony/draft_signatures.h"
+#include "server/repository/drafts/draft_signatures.h"
 
 #include <stdlib.h>
 

@@ -1,7 +1,7 @@
 #include "server/publish/bundle/bundle_release.h"
 
 #include "server/publish/bundle/publish_report.h"
-#include "server/publish/ceremony/targets_release.h"
+#include "server/repository/drafts/targets_release.h"
 #include "server/publish/lint/lint.h"
 #include "server/publish/lint/lint_endpoints.h"
 #include "server/repository/certs/select.h"
@@ -261,7 +261,7 @@ enum hf_err hf_release(const struct hf_release_order *order, struct hf_why *why)
         err = hf_publication_open(&order->place, &r.p, why);
     /* Before any question or passphrase: are the keys here at all? */
     if (err == HF_OK && order->draft_file == NULL)
-        err = hf_key_set_find(&r.p.keys, r.p.set.root, HF_ROLE_TARGETS, why);
+        err = hf_key_set_find(r.p.keys, r.p.set.root, HF_ROLE_TARGETS, why);
     if (err == HF_OK)
         err = hf_known_roots_load(order->roots, &r.known, why);
     if (err == HF_OK)

@@ -2,7 +2,7 @@
 
 #include "common/base/timetext.h"
 #include "common/cli/report.h"
-#include "server/publish/ceremony/targets_release.h"
+#include "server/repository/drafts/targets_release.h"
 
 #include <inttypes.h>
 
@@ -39,6 +39,13 @@ enum hf_err hf_publish_report_print_take(struct hf_publish_report *report, FILE 
                                         list_take(&report->unlisted), "warnings",
                                         list_take(&report->warnings), "signatures", signatures),
                               out, why);
+}
+
+void hf_targets_print_drafted(int64_t version, const char *draft_file)
+{
+    printf("not signed: targets %" PRId64 " is a draft; let each key holder run\n"
+           "holdfastctl targets sign --draft %s --keys DIR\n",
+           version, draft_file);
 }
 
 /* An earlier command signed targets, and this one did not publish them. */

@@ -28,6 +28,9 @@ void hf_publish_report_note(struct hf_publish_report *report, const struct hf_pu
 HF_MUST_USE enum hf_err hf_publish_report_print_take(struct hf_publish_report *report, FILE *out,
                                                      struct hf_why *why);
 
+/** For people: what is to be done with the draft of these targets. */
+void hf_targets_print_drafted(int64_t version, const char *draft_file);
+
 /** What became of a release, on standard output as order->is_json asks. HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_release_report(const struct hf_release_run *run, struct hf_why *why);
 

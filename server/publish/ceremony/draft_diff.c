@@ -3,7 +3,7 @@
 #include "common/base/timetext.h"
 #include "common/cli/cli.h"
 #include "common/cli/report.h"
-#include "server/publish/ceremony/draft_signatures.h"
+#include "server/repository/drafts/draft_signatures.h"
 #include "server/publish/ceremony/unexplained_diff.h"
 #include "server/repository/certs/select.h"
 
@@ -114,12 +114,82 @@ static const struct hf_envelope *before_of(const struct hf_draft *draft)
     return draft->role == HF_ROLE_ROOT ? &draft->root.env : &draft->before.env;
 }
 
+enum hf_err hf_draft_print_signatures(const struct hf_draft *draft, bool lists_keys, FILE *out,
+                                      bool *is_complete, struct hf_why *why)
+{
+    struct hf_signature_status status = {0};
+    struct hf_buf words = {0};
+    HF_TRY(hf_signature_status_make(draft, &status, why));
+    if (hf_signature_status_words(&status, &words, NULL) == HF_OK)
+        fprintf(out, "signed by %s\n", (const char *)words.data);
+    for (size_t i = 0; i < status.n_keys && lists_keys; i++) {
+        const struct hf_quorum_key *key = &status.keys[i];
+        const char *state = key->has_signed  ? "signed"
+                            : key->must_sign ? "to sign"
+                            : key->may_sign  ? "may sign"
+                                             : "-";
+        fprintf(out, "  %-8s %s", state, key->key_id);
+        for (size_t q = 0; q < status.n_quorums; q++) {
+            if (key->is_of[q])
+                fprintf(out, "%s%" PRId64, q == 1 && key->is_of[0] ? " and " : "  of root ",
+                        status.quorums[q].root_version);
+        }
+        fprintf(out, "%s%s\n", key->name[0] ? "  " : "", key->name);
+    }
+    if (is_complete != NULL)
+        *is_complete = hf_signature_status_is_complete(&status);
+    hf_buf_free(&words);
+    hf_signature_status_free(&status);
+    return HF_OK;
+}
+
+enum hf_err hf_draft_signatures_json(const struct hf_draft *draft, json_t **out, struct hf_why *why)
+{
+    static const struct hf_field of_quorum[] = {
+        {"root", HF_FIELD_NUMBER, offsetof(struct hf_quorum, root_version)},
+        {"keys", HF_FIELD_COUNT, offsetof(struct hf_quorum, n_keys)},
+        {"threshold", HF_FIELD_NUMBER, offsetof(struct hf_quorum, threshold)},
+        {"signed", HF_FIELD_NUMBER, offsetof(struct hf_quorum, n_signed)},
+        {"optional", HF_FIELD_FLAG, offsetof(struct hf_quorum, is_optional)},
+        {0},
+    };
+    struct hf_signature_status status = {0};
+    json_t *keys = json_array();
+    enum hf_err err = hf_signature_status_make(draft, &status, why);
+    for (size_t i = 0; i < status.n_keys; i++) {
+        const struct hf_quorum_key *key = &status.keys[i];
+        json_t *roots = json_array();
+        for (size_t q = 0; q < status.n_quorums; q++) {
+            if (key->is_of[q])
+                roots = hf_json_append_take(roots, json_integer(status.quorums[q].root_version));
+        }
+        keys = hf_json_append_take(keys,
+                                   json_pack("{s:s, s:s?, s:o, s:b, s:b}", "key_id", key->key_id,
+                                             "name", key->name[0] == '\0' ? NULL : key->name,
+                                             "roots", roots, "signed", key->has_signed, "to_sign",
+                                             key->must_sign));
+    }
+    json_t *object = json_pack("{s:b, s:o, s:o}", "complete",
+                               hf_signature_status_is_complete(&status), "sides",
+                               hf_report_list(of_quorum, status.quorums, status.n_quorums,
+                                              sizeof status.quorums[0], NULL),
+                               "keys", keys);
+    hf_signature_status_free(&status);
+    if (err == HF_OK && object == NULL)
+        err = hf_fail(why, HF_E_MEMORY, "out of memory for the report");
+    if (err == HF_OK)
+        *out = object;
+    else
+        json_decref(object);
+    return err;
+}
+
 enum hf_err hf_draft_print_json(const struct hf_draft *draft, FILE *out, struct hf_why *why)
 {
     char digest[HF_SHA256_HEX_LEN], root[HF_SHA256_HEX_LEN];
     const struct hf_envelope *env = hf_draft_envelope(draft);
-    struct hf_signature_status status = {0};
-    HF_TRY(hf_signature_status_make(draft, &status, why));
+    json_t *signatures = NULL;
+    HF_TRY(hf_draft_signatures_json(draft, &signatures, why));
     hf_sha256_hex(hf_buf_bytes(&env->signed_bytes), digest);
     hf_sha256_hex(hf_draft_root_file(draft), root);
     json_t *report = json_pack("{s:i, s:s, s:s, s:{s:I, s:s, s:b}, s:o, s:o, s:o, s:o}", "format",
@@ -127,9 +197,7 @@ enum hf_err hf_draft_print_json(const struct hf_draft *draft, FILE *out, struct 
                                "version", (json_int_t)draft->root.env.version, "sha256", root,
                                "published", !hf_draft_is_under_coming_root(draft), "before",
                                envelope_json(before_of(draft)), "after", envelope_json(env),
-                               "changes", changes_of(draft), "signatures",
-                               hf_signature_status_to_json(&status));
-    hf_signature_status_free(&status);
+                               "changes", changes_of(draft), "signatures", signatures);
     return hf_json_print_take(report, out, why);
 }
 

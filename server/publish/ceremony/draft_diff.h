@@ -1,11 +1,11 @@
 /*
- * What a draft changes, as people read it before they sign, and as scripts do. Everything that
+ * What a draft changes and who has signed it, as people read it before they sign, and as scripts do. Everything that
  * differs is in both, also what this program does not know: the text is printed from the data.
  */
 #ifndef HF_PUBLISH_DRAFT_DIFF_H
 #define HF_PUBLISH_DRAFT_DIFF_H
 
-#include "server/publish/ceremony/draft.h"
+#include "server/repository/drafts/draft.h"
 
 /** The whole difference, as text. */
 void hf_draft_show(const struct hf_draft *draft, FILE *out);
@@ -22,6 +22,18 @@ HF_MUST_USE enum hf_err hf_draft_confirm(const struct hf_draft *draft, const cha
  *  for signatures that do not verify (hf_signature_status_make), HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_draft_print_json(const struct hf_draft *draft, FILE *out,
                                             struct hf_why *why);
+
+/**
+ * Who has signed, as text: a line, and with `lists_keys` a line for each key. `*is_complete` (may be
+ * NULL) says whether enough keys have signed. As hf_signature_status_make.
+ */
+HF_MUST_USE enum hf_err hf_draft_print_signatures(const struct hf_draft *draft, bool lists_keys,
+                                                  FILE *out, bool *is_complete, struct hf_why *why);
+
+/** The same for scripts: complete, the quorums ("sides"), the keys. `*out` is a new reference. As
+ *  hf_signature_status_make. */
+HF_MUST_USE enum hf_err hf_draft_signatures_json(const struct hf_draft *draft, json_t **out,
+                                                 struct hf_why *why);
 
 /* targets_diff.c: the member "changes" of a draft of targets, and the text of it. A new reference,
  * NULL without memory. */

@@ -3,7 +3,7 @@
 #include "common/base/limits.h"
 #include "server/publish/bundle/publish_report.h"
 #include "server/publish/bundle/catalog.h"
-#include "server/publish/ceremony/targets_release.h"
+#include "server/repository/drafts/targets_release.h"
 
 #include <inttypes.h>
 
@@ -100,7 +100,7 @@ static enum hf_err unlist_and_release(struct unlisting *u, const char *const *ve
     const struct hf_ctl_options *o = u->o;
     bool is_published = false;
     if (o->draft == NULL)
-        HF_TRY(hf_key_set_find(&u->p.keys, u->p.set.root, HF_ROLE_TARGETS, why));
+        HF_TRY(hf_key_set_find(u->p.keys, u->p.set.root, HF_ROLE_TARGETS, why));
     HF_TRY(hf_catalog_load(&u->p.repo, &u->p.set, &u->catalog, why));
     HF_TRY(hf_catalog_check_has(&u->catalog, o->set, o->profile, why));
     u->newest = hf_repo_bundles_newest(&u->catalog.bundles, o->set, o->profile);

@@ -4,9 +4,9 @@
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
 #include "server/publish/ceremony/draft_diff.h"
-#include "server/publish/ceremony/draft_roots.h"
-#include "server/publish/ceremony/draft_signatures.h"
-#include "server/publish/ceremony/targets_release.h"
+#include "server/repository/drafts/draft_roots.h"
+#include "server/repository/drafts/draft_signatures.h"
+#include "server/repository/drafts/targets_release.h"
 #include "server/repository/key_record.h"
 
 #include <inttypes.h>
@@ -64,7 +64,6 @@ static enum hf_err draft_root(struct hf_cli_call *call, struct hf_why *why)
     struct hf_key_set keys = {0};
     struct hf_buf trusted = {0};
     struct hf_draft draft = {0};
-    struct hf_signature_status status = {0};
     enum hf_err err = HF_OK;
     /* Trust starts from the root beside the keys; without keys, from the first root of the repository. */
     if (o->keys != NULL)
@@ -76,18 +75,15 @@ static enum hf_err draft_root(struct hf_cli_call *call, struct hf_why *why)
         err = compose_root(&repo, o->days_root, &draft, why);
     if (err == HF_OK)
         err = hf_draft_write(o->draft, &draft, true, why);
-    if (err == HF_OK && o->is_json)
+    if (err == HF_OK && o->is_json) {
         err = hf_draft_print_json(&draft, stdout, why);
-    else if (err == HF_OK)
-        err = hf_signature_status_make(&draft, &status, why);
-    if (err == HF_OK && !o->is_json) {
+    } else if (err == HF_OK) {
         hf_draft_show(&draft, stdout);
-        hf_signature_status_print(&status, stdout);
+        err = hf_draft_print_signatures(&draft, true, stdout, NULL, why);
         printf("\nNext: change it with holdfastctl root add-key, remove-key, set-threshold; then "
                "let each\nkey holder run: holdfastctl root sign --draft %s --keys DIR\n",
                o->draft);
     }
-    hf_signature_status_free(&status);
     hf_draft_free(&draft);
     hf_buf_free(&trusted);
     hf_key_set_free(&keys);

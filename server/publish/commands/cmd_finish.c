@@ -2,9 +2,10 @@
  * also a draft of targets that is signed under it. */
 #include "server/publish/commands/ctl.h"
 #include "server/publish/bundle/publish_report.h"
-#include "server/publish/ceremony/draft_signatures.h"
-#include "server/publish/ceremony/root_publish.h"
-#include "server/publish/ceremony/targets_release.h"
+#include "server/publish/ceremony/draft_diff.h"
+#include "server/repository/drafts/draft_signatures.h"
+#include "server/repository/drafts/root_publish.h"
+#include "server/repository/drafts/targets_release.h"
 
 #include <inttypes.h>
 
@@ -12,12 +13,7 @@
 static enum hf_err print_json(struct hf_publish_report *report, const struct hf_draft *draft,
                               struct hf_why *why)
 {
-    struct hf_signature_status status = {0};
-    HF_TRY(hf_signature_status_make(draft, &status, why));
-    report->signatures = hf_signature_status_to_json(&status);
-    hf_signature_status_free(&status);
-    if (report->signatures == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for the report");
+    HF_TRY(hf_draft_signatures_json(draft, &report->signatures, why));
     return hf_publish_report_print_take(report, stdout, why);
 }
 
@@ -28,18 +24,12 @@ static enum hf_err report_root(const struct hf_draft *draft,
     static const enum hf_top_role others[] = {HF_ROLE_TARGETS, HF_ROLE_SNAPSHOT, HF_ROLE_TIMESTAMP};
     struct hf_publish_report report = {.outcome = "published",
                                        .is_unbridged = !published->is_bridged};
-    struct hf_signature_status status = {0};
-    struct hf_buf words = {0};
     for (enum hf_top_role role = 0; role < HF_TOP_ROLES; role++)
         report.versions[role] = published->versions[role];
     report.versions[HF_ROLE_ROOT] = draft->next.env.version;
     if (is_json)
         return print_json(&report, draft, why);
-    if (hf_signature_status_make(draft, &status, NULL) == HF_OK &&
-        hf_signature_status_words(&status, &words, NULL) == HF_OK)
-        printf("signed by %s\n", (const char *)words.data);
-    hf_buf_free(&words);
-    hf_signature_status_free(&status);
+    (void)hf_draft_print_signatures(draft, false, stdout, NULL, NULL);
     printf("published: root %" PRId64, draft->next.env.version);
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         if (published->versions[others[i]] > 0)

@@ -3,8 +3,8 @@
  * role. */
 #include "server/publish/commands/ctl.h"
 #include "server/publish/ceremony/draft_diff.h"
-#include "server/publish/ceremony/draft_roots.h"
-#include "server/publish/ceremony/draft_signatures.h"
+#include "server/repository/drafts/draft_roots.h"
+#include "server/repository/drafts/draft_signatures.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -23,17 +23,15 @@ static enum hf_err check_role(const struct hf_draft *draft, const struct hf_cli_
 
 static enum hf_err print_status(const struct hf_draft *draft, struct hf_why *why)
 {
-    struct hf_signature_status status = {0};
-    HF_TRY(hf_signature_status_make(draft, &status, why));
-    hf_signature_status_print(&status, stdout);
-    if (!hf_signature_status_is_complete(&status))
+    bool is_complete = false;
+    HF_TRY(hf_draft_print_signatures(draft, true, stdout, &is_complete, why));
+    if (!is_complete)
         puts("not complete: carry it to the next key holder");
     else if (hf_draft_is_under_coming_root(draft))
         puts("complete: run holdfastctl root finish with --targets where the repository is");
     else
         printf("complete: run holdfastctl %s finish where the repository is\n",
                hf_top_role_name(draft->role));
-    hf_signature_status_free(&status);
     return HF_OK;
 }
 

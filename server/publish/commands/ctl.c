@@ -3,7 +3,7 @@
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
 #include "common/cli/report.h"
-#include "server/publish/ceremony/targets_release.h"
+#include "server/repository/drafts/targets_release.h"
 
 #include <string.h>
 #include <time.h>

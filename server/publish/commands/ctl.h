@@ -4,7 +4,7 @@
 
 #include "common/cli/cli.h"
 #include "server/publish/bundle/bundle_release.h"
-#include "server/publish/ceremony/draft.h"
+#include "server/repository/drafts/draft.h"
 #include "server/repository/certs/known_roots.h"
 #include "server/repository/publication.h"
 

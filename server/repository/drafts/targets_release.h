@@ -4,10 +4,10 @@
  * written as a draft, if the targets keys are on several machines. A signed draft is published by
  * the functions at the end.
  */
-#ifndef HF_PUBLISH_TARGETS_RELEASE_H
-#define HF_PUBLISH_TARGETS_RELEASE_H
+#ifndef HF_REPOSITORY_TARGETS_RELEASE_H
+#define HF_REPOSITORY_TARGETS_RELEASE_H
 
-#include "server/publish/ceremony/draft.h"
+#include "server/repository/drafts/draft.h"
 #include "server/repository/publication.h"
 
 /** Signed now at the publication's time, with the next free number and the same content as
@@ -30,9 +30,6 @@ HF_MUST_USE enum hf_err hf_targets_release(struct hf_publication *p,
                                            const struct hf_targets *before, const json_t *targets,
                                            const char *draft_file, bool *is_published,
                                            struct hf_why *why);
-
-/** For people: what is to be done with the draft of these targets. */
-void hf_targets_print_drafted(int64_t version, const char *draft_file);
 
 /**
  * Write `targets` (its signed part, composed) with the target files that are staged to a new file

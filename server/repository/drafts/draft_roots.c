@@ -1,4 +1,4 @@
-#include "server/publish/ceremony/draft_roots.h"
+#include "server/repository/drafts/draft_roots.h"
 
 #include "common/base/limits.h"
 #include "common/tuf/trusted_set.h"

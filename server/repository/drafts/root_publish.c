@@ -1,8 +1,8 @@
-#include "server/publish/ceremony/root_publish.h"
+#include "server/repository/drafts/root_publish.h"
 
 #include "common/base/limits.h"
-#include "server/publish/ceremony/draft_signatures.h"
-#include "server/publish/ceremony/targets_release.h"
+#include "server/repository/drafts/draft_signatures.h"
+#include "server/repository/drafts/targets_release.h"
 #include "server/repository/key_record.h"
 
 #include <inttypes.h>
@@ -122,7 +122,7 @@ static enum hf_err are_records_behind(const struct root_ceremony *c, bool *out, 
 {
     bool is_behind = false;
     for (int location = 0; location < HF_KEY_LOCATIONS && !is_behind; location++) {
-        const struct hf_key_folder *folder = &c->p.keys.folders[location];
+        const struct hf_key_folder *folder = &c->p.keys->folders[location];
         struct hf_root trusted = {0};
         struct hf_buf file = {0};
         if (!hf_file_exists(folder->path.text))
@@ -150,7 +150,7 @@ static enum hf_err update_records(struct root_ceremony *c, struct hf_why *why)
     const int64_t version = c->draft->next.env.version;
     enum hf_err err = HF_OK;
     for (int location = 0; location < HF_KEY_LOCATIONS && err == HF_OK; location++) {
-        const struct hf_key_folder *folder = &c->p.keys.folders[location];
+        const struct hf_key_folder *folder = &c->p.keys->folders[location];
         if (!hf_file_exists(folder->path.text))
             continue;
         err = hf_trusted_root_renew(folder, &repo, version, c->p.now_s, why);

@@ -21,8 +21,8 @@
  * gathered its signatures; a root to come removes it with the first. Nothing in a draft is trusted
  * before a person has reviewed it.
  */
-#ifndef HF_PUBLISH_DRAFT_H
-#define HF_PUBLISH_DRAFT_H
+#ifndef HF_REPOSITORY_DRAFT_H
+#define HF_REPOSITORY_DRAFT_H
 
 #include "common/tuf/metadata.h"
 

@@ -1,5 +1,5 @@
 /* Signatures are made here, or gathered from copies that came back. */
-#include "server/publish/ceremony/draft_signatures.h"
+#include "server/repository/drafts/draft_signatures.h"
 
 #include "server/repository/keys/signer.h"
 

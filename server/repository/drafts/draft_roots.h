@@ -3,10 +3,10 @@
  * root, and the changes shown would be wrong. So a draft includes the roots before, and they are
  * walked from the root that is stored beside the holder's keys, as a device walks them (TUF 5.3).
  */
-#ifndef HF_PUBLISH_DRAFT_ROOTS_H
-#define HF_PUBLISH_DRAFT_ROOTS_H
+#ifndef HF_REPOSITORY_DRAFT_ROOTS_H
+#define HF_REPOSITORY_DRAFT_ROOTS_H
 
-#include "server/publish/ceremony/draft.h"
+#include "server/repository/drafts/draft.h"
 #include "server/repository/keys/key_set.h"
 #include "server/repository/repo_read.h"
 

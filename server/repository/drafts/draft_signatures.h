@@ -6,10 +6,10 @@
  * One of targets needs one, and under a root to come a second may sign too: the targets keys of the
  * root in force. This is for people: what is published is verified again the way a device does it.
  */
-#ifndef HF_PUBLISH_DRAFT_SIGNATURES_H
-#define HF_PUBLISH_DRAFT_SIGNATURES_H
+#ifndef HF_REPOSITORY_DRAFT_SIGNATURES_H
+#define HF_REPOSITORY_DRAFT_SIGNATURES_H
 
-#include "server/publish/ceremony/draft.h"
+#include "server/repository/drafts/draft.h"
 #include "server/repository/keys/key_set.h"
 
 #define HF_QUORUMS_MAX 2
@@ -20,6 +20,7 @@ struct hf_quorum_key {
     const struct hf_key *public; /* NULL: the root that lists it lacks it */
     bool is_of[HF_QUORUMS_MAX];
     bool has_signed;
+    bool must_sign, may_sign; /* it has not, and a quorum that is needed, or optional, lacks it */
 };
 
 struct hf_quorum {
@@ -74,12 +75,6 @@ HF_MUST_USE enum hf_err hf_signature_status_words(const struct hf_signature_stat
 /** "root-2.key.json (1f…), …": keys that must still sign; appended. */
 HF_MUST_USE enum hf_err hf_signature_status_missing(const struct hf_signature_status *status,
                                                     struct hf_buf *out, struct hf_why *why);
-
-void hf_signature_status_print(const struct hf_signature_status *status, FILE *out);
-
-/** The same for scripts: complete, the quorums ("sides"), the keys; a new reference, NULL without
- *  memory. */
-json_t *hf_signature_status_to_json(const struct hf_signature_status *status);
 
 /* draft_sign.c */
 

@@ -1,4 +1,4 @@
-#include "server/publish/ceremony/draft.h"
+#include "server/repository/drafts/draft.h"
 
 #include "common/json/json.h"
 

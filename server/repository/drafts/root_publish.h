@@ -2,10 +2,10 @@
  * Publishes a signed draft as the newest root, together with the metadata that must be signed again
  * because of it, so that devices find a repository that they accept at every moment.
  */
-#ifndef HF_PUBLISH_ROOT_PUBLISH_H
-#define HF_PUBLISH_ROOT_PUBLISH_H
+#ifndef HF_REPOSITORY_ROOT_PUBLISH_H
+#define HF_REPOSITORY_ROOT_PUBLISH_H
 
-#include "server/publish/ceremony/draft.h"
+#include "server/repository/drafts/draft.h"
 #include "server/repository/publication.h"
 
 /** Versions of what was signed together with it; 0: none. */

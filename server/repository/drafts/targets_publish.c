@@ -1,8 +1,8 @@
 /* Publishes a draft of targets that the holders of keys on several machines have signed. */
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
-#include "server/publish/ceremony/draft_signatures.h"
-#include "server/publish/ceremony/targets_release.h"
+#include "server/repository/drafts/draft_signatures.h"
+#include "server/repository/drafts/targets_release.h"
 
 #include <inttypes.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* The file of a draft: parsed, made, changed, read and written. */
-#include "server/publish/ceremony/draft.h"
+#include "server/repository/drafts/draft.h"
 
 #include "common/json/json.h"
 #include "common/os/file_util.h"

@@ -1,6 +1,4 @@
-#include "server/publish/ceremony/draft_signatures.h"
-
-#include "common/cli/report.h"
+#include "server/repository/drafts/draft_signatures.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -74,6 +72,11 @@ static enum hf_err count_signature(const struct hf_draft *draft, const struct hf
     return HF_OK;
 }
 
+static bool is_short(const struct hf_quorum *quorum)
+{
+    return quorum->n_signed < quorum->threshold;
+}
+
 enum hf_err hf_signature_status_make(const struct hf_draft *draft, struct hf_signature_status *out,
                                      struct hf_why *why)
 {
@@ -95,6 +98,14 @@ enum hf_err hf_signature_status_make(const struct hf_draft *draft, struct hf_sig
         if (err != HF_OK) {
             hf_signature_status_free(&status);
             return err;
+        }
+    }
+    for (size_t i = 0; i < status.n_keys; i++) {
+        struct hf_quorum_key *key = &status.keys[i];
+        for (size_t q = 0; q < status.n_quorums && !key->has_signed; q++) {
+            bool is_lacking = key->is_of[q] && is_short(&status.quorums[q]);
+            key->must_sign = key->must_sign || (is_lacking && !status.quorums[q].is_optional);
+            key->may_sign = key->may_sign || (is_lacking && status.quorums[q].is_optional);
         }
     }
     *out = status;
@@ -130,11 +141,6 @@ struct hf_eligibility hf_signature_status_eligibility(const struct hf_signature_
     return found;
 }
 
-static bool is_short(const struct hf_quorum *quorum)
-{
-    return quorum->n_signed < quorum->threshold;
-}
-
 bool hf_signature_status_is_complete(const struct hf_signature_status *status)
 {
     for (size_t i = 0; i < status->n_quorums; i++) {
@@ -158,25 +164,13 @@ enum hf_err hf_signature_status_words(const struct hf_signature_status *status, 
     return HF_OK;
 }
 
-/* Does a quorum of that kind still lack signatures, and would this key count? */
-static bool is_missing(const struct hf_signature_status *status, const struct hf_quorum_key *key,
-                       bool is_optional)
-{
-    for (size_t i = 0; i < status->n_quorums && !key->has_signed; i++) {
-        const struct hf_quorum *q = &status->quorums[i];
-        if (key->is_of[i] && q->is_optional == is_optional && is_short(q))
-            return true;
-    }
-    return false;
-}
-
 enum hf_err hf_signature_status_missing(const struct hf_signature_status *status,
                                         struct hf_buf *out, struct hf_why *why)
 {
     const char *separator = "";
     for (size_t i = 0; i < status->n_keys; i++) {
         const struct hf_quorum_key *key = &status->keys[i];
-        if (!is_missing(status, key, false))
+        if (!key->must_sign)
             continue;
         if (hf_buf_printf(out, "%s%s%s%.*s", separator, key->name, key->name[0] ? " " : "",
                           KEY_ID_SHOWN, key->key_id) != HF_OK)
@@ -211,57 +205,4 @@ enum hf_err hf_draft_require_signed(const struct hf_draft *draft, struct hf_why 
     enum hf_err err = hf_signature_status_require(&status, why);
     hf_signature_status_free(&status);
     return err;
-}
-
-void hf_signature_status_print(const struct hf_signature_status *status, FILE *out)
-{
-    struct hf_buf words = {0};
-    if (hf_signature_status_words(status, &words, NULL) == HF_OK)
-        fprintf(out, "signed by %s\n", (const char *)words.data);
-    hf_buf_free(&words);
-    for (size_t i = 0; i < status->n_keys; i++) {
-        const struct hf_quorum_key *key = &status->keys[i];
-        const char *state = key->has_signed                  ? "signed"
-                            : is_missing(status, key, false) ? "to sign"
-                            : is_missing(status, key, true)  ? "may sign"
-                                                             : "-";
-        fprintf(out, "  %-8s %s", state, key->key_id);
-        for (size_t q = 0; q < status->n_quorums; q++) {
-            if (key->is_of[q])
-                fprintf(out, "%s%" PRId64, q == 1 && key->is_of[0] ? " and " : "  of root ",
-                        status->quorums[q].root_version);
-        }
-        fprintf(out, "%s%s\n", key->name[0] ? "  " : "", key->name);
-    }
-}
-
-json_t *hf_signature_status_to_json(const struct hf_signature_status *status)
-{
-    static const struct hf_field of_quorum[] = {
-        {"root", HF_FIELD_NUMBER, offsetof(struct hf_quorum, root_version)},
-        {"keys", HF_FIELD_COUNT, offsetof(struct hf_quorum, n_keys)},
-        {"threshold", HF_FIELD_NUMBER, offsetof(struct hf_quorum, threshold)},
-        {"signed", HF_FIELD_NUMBER, offsetof(struct hf_quorum, n_signed)},
-        {"optional", HF_FIELD_FLAG, offsetof(struct hf_quorum, is_optional)},
-        {0},
-    };
-    json_t *keys = json_array();
-    for (size_t i = 0; i < status->n_keys; i++) {
-        const struct hf_quorum_key *key = &status->keys[i];
-        json_t *roots = json_array();
-        for (size_t q = 0; q < status->n_quorums; q++) {
-            if (key->is_of[q])
-                roots = hf_json_append_take(roots, json_integer(status->quorums[q].root_version));
-        }
-        keys = hf_json_append_take(keys,
-                                   json_pack("{s:s, s:s?, s:o, s:b, s:b}", "key_id", key->key_id,
-                                             "name", key->name[0] == '\0' ? NULL : key->name,
-                                             "roots", roots, "signed", key->has_signed, "to_sign",
-                                             is_missing(status, key, false)));
-    }
-    return json_pack("{s:b, s:o, s:o}", "complete", hf_signature_status_is_complete(status),
-                     "sides",
-                     hf_report_list(of_quorum, status->quorums, status->n_quorums,
-                                    sizeof status->quorums[0], NULL),
-                     "keys", keys);
 }

@@ -1,7 +1,7 @@
-#include "server/publish/ceremony/targets_release.h"
+#include "server/repository/drafts/targets_release.h"
 
-#include "server/publish/ceremony/draft_roots.h"
-#include "server/publish/ceremony/draft_signatures.h"
+#include "server/repository/drafts/draft_roots.h"
+#include "server/repository/drafts/draft_signatures.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -153,11 +153,4 @@ enum hf_err hf_targets_release(struct hf_publication *p, const struct hf_targets
         err = hf_targets_commit(p, version, hf_buf_bytes(&file), is_published, why);
     hf_buf_free(&file);
     return err;
-}
-
-void hf_targets_print_drafted(int64_t version, const char *draft_file)
-{
-    printf("not signed: targets %" PRId64 " is a draft; let each key holder run\n"
-           "holdfastctl targets sign --draft %s --keys DIR\n",
-           version, draft_file);
 }

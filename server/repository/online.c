@@ -1,0 +1,151 @@
+#include "server/repository/online.h"
+
+#include "common/base/limits.h"
+
+#include <inttypes.h>
+
+static enum hf_err open_online(const struct hf_publication_context *at, struct hf_publication *p,
+                               struct hf_why *why)
+{
+    struct hf_publication_context online = *at;
+    online.location = HF_KEYS_ONLINE;
+    return hf_publication_open(&online, p, why);
+}
+
+/* `targets_expire_s` is of targets that were published now. */
+static struct hf_online_result result_of(const struct hf_publication *p, int64_t targets_expire_s)
+{
+    const struct hf_envelope *const before[HF_TOP_ROLES] =
+        {[HF_ROLE_ROOT] = &p->set.root->env,
+         [HF_ROLE_TIMESTAMP] = &p->set.timestamp->env,
+         [HF_ROLE_SNAPSHOT] = &p->set.snapshot->env,
+         [HF_ROLE_TARGETS] = &hf_publication_targets(p)->env};
+    struct hf_online_result result = {0};
+    for (enum hf_top_role role = 0; role < HF_TOP_ROLES; role++) {
+        int64_t version = p->signed_now.of[role].version;
+        result.signed_now[role] = version;
+        result.versions[role] = version > 0 ? version : before[role]->version;
+        if (version == 0)
+            result.expires_s[role] = before[role]->expires_s;
+        else if (role == HF_ROLE_TARGETS)
+            result.expires_s[role] = targets_expire_s;
+        else
+            result.expires_s[role] = hf_expiry_of(&p->expiry, role, p->now_s);
+    }
+    return result;
+}
+
+enum hf_err hf_online_refresh(const struct hf_publication_context *at, struct hf_online_result *out,
+                              struct hf_why *why)
+{
+    struct hf_publication p;
+    struct hf_targets pending = {0};
+    struct hf_buf file = {0};
+    HF_TRY(open_online(at, &p, why));
+    enum hf_err err = hf_publication_stage_refresh(&p, why);
+    if (err == HF_OK)
+        err = hf_publication_commit(&p, why);
+    if (err == HF_OK) {
+        struct hf_online_result result = result_of(&p, 0);
+        struct hf_why reason = {0};
+        /* The file is verified first: an attacker may have put it there. */
+        enum hf_err waiting = hf_repo_verify_pending(&p.repo, &p.set, &pending, &file, &reason);
+        if (waiting == HF_OK)
+            result.waiting = pending.env.version;
+        else if (waiting != HF_E_NOT_FOUND)
+            result.waiting_why = reason;
+        *out = result;
+    }
+    hf_targets_free(&pending);
+    hf_buf_free(&file);
+    hf_publication_close(&p);
+    return err;
+}
+
+/* A copy that lacks the newest targets here, published or waiting, is older than they are. */
+static enum hf_err check_copy_follows(const struct hf_publication *p, const struct hf_repo *copy,
+                                      int64_t newest, struct hf_why *why)
+{
+    struct hf_buf ours = {0}, theirs = {0};
+    enum hf_err err = hf_repo_read_role(&p->repo, HF_ROLE_TARGETS, newest, true, &ours, why);
+    if (err == HF_OK)
+        err = hf_repo_read_role(copy, HF_ROLE_TARGETS, newest, true, &theirs, why);
+    if (err == HF_E_NOT_FOUND ||
+        (err == HF_OK && !hf_bytes_equal(hf_buf_bytes(&ours), hf_buf_bytes(&theirs))))
+        err = hf_fail(why, HF_E_ROLLBACK,
+                      "%s does not follow targets %" PRId64
+                      " of %s: it is an old copy, or of another "
+                      "repository; sign in a copy of the newest one",
+                      copy->dir, newest, p->repo.dir);
+    hf_buf_free(&ours);
+    hf_buf_free(&theirs);
+    return err;
+}
+
+/* Stage the signed targets in `file`, and what they list and the repository lacks. */
+static enum hf_err stage_from_copy(struct hf_publication *p, const struct hf_repo *copy,
+                                   const struct hf_targets *targets, struct hf_bytes file,
+                                   struct hf_why *why)
+{
+    struct hf_path path;
+    HF_TRY(hf_repo_role_path(HF_ROLE_TARGETS, targets->env.version, true, &path, why));
+    HF_TRY(hf_repo_stage_copy(&p->repo, path.text, file, why));
+    for (size_t i = 0; i < targets->n_targets; i++) {
+        const struct hf_target *target = &targets->targets[i];
+        struct hf_buf content = {0};
+        if (!hf_target_path_is_safe(target->path))
+            return hf_fail(why, HF_E_FORMAT, "the target path %.200s is no plain file name",
+                           target->path);
+        HF_TRY(hf_repo_target_path(target, p->set.root->consistent_snapshot, &path, why));
+        enum hf_err err = hf_repo_read(&p->repo, path.text, HF_BUNDLE_BYTES_MAX, &content, NULL);
+        if (err == HF_OK)
+            err = hf_file_info_verify(&target->info, hf_buf_bytes(&content), path.text, NULL);
+        bool is_here = err == HF_OK;
+        hf_buf_free(&content);
+        if (is_here)
+            continue;
+        err = hf_repo_read(copy, path.text, HF_BUNDLE_BYTES_MAX, &content, why);
+        if (err == HF_OK)
+            err = hf_file_info_verify(&target->info, hf_buf_bytes(&content), path.text, why);
+        if (err == HF_OK)
+            err = hf_repo_stage_take(&p->repo, path.text, &content, why);
+        hf_buf_free(&content);
+        HF_TRY(err);
+    }
+    return HF_OK;
+}
+
+enum hf_err hf_online_publish(const struct hf_publication_context *at, const char *from_dir,
+                              struct hf_online_result *out, struct hf_why *why)
+{
+    const struct hf_repo copy = {.dir = from_dir};
+    struct hf_publication p;
+    struct hf_targets pending = {0};
+    struct hf_buf file = {0};
+    int64_t newest = 0, newest_here = 0;
+    HF_TRY(open_online(at, &p, why));
+    enum hf_err err = hf_repo_newest_targets(&p.repo, &newest_here, why);
+    if (err == HF_OK && from_dir != NULL)
+        err = check_copy_follows(&p, &copy, newest_here, why);
+    if (err == HF_OK)
+        err = hf_repo_newest_targets(from_dir == NULL ? &p.repo : &copy, &newest, why);
+    bool is_waiting = err == HF_OK && newest > hf_publication_targets(&p)->env.version;
+    if (is_waiting) {
+        err = hf_repo_verify_pending(from_dir == NULL ? &p.repo : &copy, &p.set, &pending, &file,
+                                     why);
+        if (err == HF_OK && from_dir != NULL)
+            err = stage_from_copy(&p, &copy, &pending, hf_buf_bytes(&file), why);
+        if (err == HF_OK)
+            err = hf_publication_stage_online(&p, newest, hf_buf_bytes(&file), why);
+        if (err == HF_OK)
+            err = hf_publication_commit(&p, why);
+    } else if (err == HF_OK) {
+        err = hf_publication_refresh_if_due(&p, why);
+    }
+    if (err == HF_OK)
+        *out = result_of(&p, pending.env.expires_s);
+    hf_targets_free(&pending);
+    hf_buf_free(&file);
+    hf_publication_close(&p);
+    return err;
+}

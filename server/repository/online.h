@@ -1,0 +1,46 @@
+/*
+ * What the online keys do without a person: sign a new timestamp in time, and publish what the
+ * offline keys have signed. `holdfastctl refresh` and `publish` are one of these calls and a report; a
+ * daemon makes the same calls with keys that it holds (hf_publication_context.keys).
+ *
+ * Each call takes the lock, verifies the repository from the trusted root beside the keys, compares
+ * it with the rollback record and the clock, signs in memory, verifies the result as a device does,
+ * and writes it, timestamp.json last. After any failure before that last rename, devices see what
+ * they saw. KEYS/offline is not opened.
+ */
+#ifndef HF_REPOSITORY_ONLINE_H
+#define HF_REPOSITORY_ONLINE_H
+
+#include "server/repository/publication.h"
+
+struct hf_online_result {
+    int64_t signed_now[HF_TOP_ROLES]; /* versions that this call signed or published; 0: none */
+    int64_t versions[HF_TOP_ROLES];   /* what devices find now */
+    int64_t expires_s[HF_TOP_ROLES];  /* until when that is valid */
+    int64_t waiting;           /* version of signed targets that wait to be published; 0: none */
+    struct hf_why waiting_why; /* why targets that wait must not be published; else empty */
+};
+
+/**
+ * Sign a new timestamp, and a new snapshot if the present one would expire before it. Publishes
+ * nothing else. `at` says where, with which keys and at what time; at->location counts as
+ * HF_KEYS_ONLINE. As hf_publication_open, hf_key_set_open and hf_repo_write.
+ */
+HF_MUST_USE enum hf_err hf_online_refresh(const struct hf_publication_context *at,
+                                          struct hf_online_result *out, struct hf_why *why);
+
+/**
+ * Publish the newest targets that the offline keys have signed: verify them under the root of the
+ * repository, sign a new snapshot and timestamp, and write. If none wait, sign a new timestamp only
+ * if the present one expires soon; out->signed_now of targets is 0 then.
+ *
+ * `from_dir` is a copy of the repository in which they were signed; what the repository lacks is
+ * taken from there, each file verified before. NULL: they wait in the repository itself. HF_E_ROLLBACK
+ * for a copy without the repository's newest targets: what it adds would lose their changes. As
+ * hf_repo_verify_pending besides, and as above.
+ */
+HF_MUST_USE enum hf_err hf_online_publish(const struct hf_publication_context *at,
+                                          const char *from_dir, struct hf_online_result *out,
+                                          struct hf_why *why);
+
+#endif
