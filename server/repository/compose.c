@@ -34,20 +34,6 @@ static int set_common(json_t *object, const char *type, const struct hf_signing 
     return failures;
 }
 
-static int add_role(json_t *keys, json_t *roles, const char *name, const struct hf_signers *signers,
-                    int64_t threshold)
-{
-    int failures = 0;
-    json_t *key_ids = json_array();
-    for (size_t i = 0; i < signers->n_keys; i++) {
-        failures += json_object_set(keys, signers->keys[i].key_id, signers->keys[i].public_key);
-        failures += json_array_append_new(key_ids, json_string(signers->keys[i].key_id));
-    }
-    json_t *role = json_pack("{s:o, s:I}", "keyids", key_ids, "threshold", (json_int_t)threshold);
-    failures += json_object_set_new(roles, name, role);
-    return failures;
-}
-
 enum hf_err hf_compose_root(const struct hf_root_plan *plan, const struct hf_signing *signing,
                             json_t **out, struct hf_why *why)
 {
@@ -56,9 +42,17 @@ enum hf_err hf_compose_root(const struct hf_root_plan *plan, const struct hf_sig
     json_t *roles = json_object();
     int failures = set_common(root, "root", signing);
     failures += json_object_set_new(root, "consistent_snapshot", json_true());
-    for (int role = 0; role < HF_TOP_ROLES; role++)
-        failures += add_role(keys, roles, hf_top_role_name((enum hf_top_role)role),
-                             &plan->keys[role], plan->thresholds[role]);
+    for (enum hf_top_role i = 0; i < HF_TOP_ROLES; i++) {
+        json_t *key_ids = json_array();
+        for (size_t k = 0; k < plan->keys[i].n_keys; k++) {
+            const struct hf_signing_key *key = &plan->keys[i].keys[k];
+            failures += json_object_set(keys, key->key_id, key->public_key);
+            failures += json_array_append_new(key_ids, json_string(key->key_id));
+        }
+        json_t *role = json_pack("{s:o, s:I}", "keyids", key_ids, "threshold",
+                                 (json_int_t)plan->thresholds[i]);
+        failures += json_object_set_new(roles, hf_top_role_name(i), role);
+    }
     failures += json_object_set_new(root, "keys", keys);
     failures += json_object_set_new(root, "roles", roles);
     return finish(root, failures, out, why);

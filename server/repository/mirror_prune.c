@@ -94,20 +94,6 @@ static bool read_targets(const struct hf_repo *out, int64_t version, struct hf_t
     return is_known;
 }
 
-static bool is_snapshot(const struct hf_repo *out, int64_t version)
-{
-    struct hf_buf file = {0};
-    struct hf_snapshot snapshot;
-    bool is_known = false;
-    if (hf_repo_read_role(out, HF_ROLE_SNAPSHOT, version, true, &file, NULL) == HF_OK &&
-        hf_snapshot_parse(hf_buf_bytes(&file), &snapshot, NULL) == HF_OK) {
-        is_known = snapshot.env.version == version;
-        hf_snapshot_free(&snapshot);
-    }
-    hf_buf_free(&file);
-    return is_known;
-}
-
 static enum hf_err remove_file(const struct hf_mirror_prune *m, const char *path,
                                struct hf_why *why)
 {
@@ -139,18 +125,6 @@ static enum hf_err keep_files(const struct hf_targets *targets, json_t *kept, st
     return HF_OK;
 }
 
-/* Below OUT, not through a link, and the very bytes that the metadata describes. */
-static bool is_its_file(const struct hf_repo *out, const struct hf_target *target, const char *path)
-{
-    struct hf_buf bytes = {0};
-    bool is_it = hf_target_path_is_safe(target->path) &&
-                 hf_file_check_way(out->dir, path, NULL) == HF_OK &&
-                 hf_repo_read(out, path, (size_t)target->info.length, &bytes, NULL) == HF_OK &&
-                 hf_file_info_verify(&target->info, hf_buf_bytes(&bytes), path, NULL) == HF_OK;
-    hf_buf_free(&bytes);
-    return is_it;
-}
-
 static enum hf_err remove_files(const struct hf_mirror_prune *m, const struct hf_repo *out,
                                 const struct hf_targets *targets, const json_t *kept,
                                 struct hf_why *why)
@@ -158,8 +132,19 @@ static enum hf_err remove_files(const struct hf_mirror_prune *m, const struct hf
     for (size_t i = 0; i < targets->n_targets; i++) {
         const struct hf_target *target = &targets->targets[i];
         struct hf_path path;
-        if (hf_repo_target_path(target, true, &path, NULL) == HF_OK &&
-            json_object_get(kept, path.text) == NULL && is_its_file(out, target, path.text))
+        struct hf_buf bytes = {0};
+        if (hf_repo_target_path(target, true, &path, NULL) != HF_OK ||
+            json_object_get(kept, path.text) != NULL)
+            continue;
+        /* Below OUT, not through a link, and the very bytes that the metadata describes. */
+        bool is_it = hf_target_path_is_safe(target->path) &&
+                     hf_file_check_way(out->dir, path.text, NULL) == HF_OK &&
+                     hf_repo_read(out, path.text, (size_t)target->info.length, &bytes, NULL) ==
+                         HF_OK &&
+                     hf_file_info_verify(&target->info, hf_buf_bytes(&bytes), path.text, NULL) ==
+                         HF_OK;
+        hf_buf_free(&bytes);
+        if (is_it)
             HF_TRY(remove_file(m, path.text, why));
     }
     return HF_OK;
@@ -171,8 +156,15 @@ static enum hf_err prune_snapshots(const struct hf_mirror_prune *m, const struct
     struct versions v = {0};
     enum hf_err err = find_versions(m, HF_ROLE_SNAPSHOT, now->snapshot->env.version, &v, why);
     for (size_t i = 0; i < v.n_leaving && err == HF_OK; i++) {
-        if (is_snapshot(out, v.items[i]))
-            err = remove_role(m, HF_ROLE_SNAPSHOT, v.items[i], why);
+        const int64_t version = v.items[i];
+        struct hf_buf file = {0};
+        struct hf_snapshot snapshot = {0};
+        if (hf_repo_read_role(out, HF_ROLE_SNAPSHOT, version, true, &file, NULL) == HF_OK &&
+            hf_snapshot_parse(hf_buf_bytes(&file), &snapshot, NULL) == HF_OK &&
+            snapshot.env.version == version)
+            err = remove_role(m, HF_ROLE_SNAPSHOT, version, why);
+        hf_snapshot_free(&snapshot);
+        hf_buf_free(&file);
     }
     free(v.items);
     return err;

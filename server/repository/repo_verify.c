@@ -8,15 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_known(const struct hf_self_signed *known, const struct hf_cert *cert)
-{
-    for (size_t i = 0; i < known->n_items; i++) {
-        if (memcmp(known->sha256[i], cert->sha256, HF_SHA256_LEN) == 0)
-            return true;
-    }
-    return false;
-}
-
 enum hf_err hf_self_signed_verify(struct hf_self_signed *known, const struct hf_bundle *bundle,
                                   struct hf_why *why)
 {
@@ -30,7 +21,10 @@ enum hf_err hf_self_signed_verify(struct hf_self_signed *known, const struct hf_
     known->sha256 = more;
     for (size_t i = 0; i < bundle->n_anchors; i++) {
         const struct hf_anchor *anchor = &bundle->anchors[i];
-        if (anchor->use != HF_USE_ANCHOR || is_known(known, &anchor->cert))
+        bool is_known = false;
+        for (size_t k = 0; k < known->n_items && !is_known; k++)
+            is_known = memcmp(known->sha256[k], anchor->cert.sha256, HF_SHA256_LEN) == 0;
+        if (anchor->use != HF_USE_ANCHOR || is_known)
             continue;
         HF_TRY(hf_cert_verify_self_signature(anchor->der, why));
         memcpy(known->sha256[known->n_items++], anchor->cert.sha256, HF_SHA256_LEN);

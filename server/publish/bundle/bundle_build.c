@@ -28,22 +28,17 @@ static bool is_of_kind(const struct hf_cert *cert, enum hf_key_kind kind)
     return false;
 }
 
-static bool is_left_out(const struct hf_bundle_order *order, const struct hf_cert *cert)
-{
-    for (size_t i = 0; order->without != NULL && order->without[i] != NULL; i++) {
-        if (hf_select_matches(order->without[i], order->known, cert))
-            return true;
-    }
-    return false;
-}
-
 static enum hf_err take_from(const struct hf_bundle_order *order, struct hf_buf *pem,
                              struct hf_why *why)
 {
     const struct hf_bundle *from = &order->from->bundle;
     for (size_t i = 0; i < from->n_anchors; i++) {
         const struct hf_anchor *anchor = &from->anchors[i];
-        if (is_of_kind(&anchor->cert, order->from_kind) && !is_left_out(order, &anchor->cert) &&
+        bool is_left_out = false;
+        for (size_t k = 0; order->without != NULL && order->without[k] != NULL; k++)
+            is_left_out = is_left_out ||
+                          hf_select_matches(order->without[k], order->known, &anchor->cert);
+        if (is_of_kind(&anchor->cert, order->from_kind) && !is_left_out &&
             hf_pem_append(pem, anchor->der) != HF_OK)
             return hf_fail(why, HF_E_MEMORY, "out of memory for the bundle to copy");
     }
@@ -143,20 +138,6 @@ static enum hf_err check_anchor(const struct hf_bundle_order *order, const struc
     return hf_vouching_check(by, &anchor->cert, subject, problems, why);
 }
 
-/* With other problems nothing is published, so no question is asked; missing drops are listed. */
-static enum hf_err add_drops(const struct hf_bundle_order *order,
-                             const struct hf_repo_bundle *before, struct hf_bundle_built *b,
-                             struct hf_findings *problems, struct hf_why *why)
-{
-    if (problems->n_items > 0 && isatty(STDIN_FILENO))
-        return HF_OK;
-    enum hf_err err = hf_bundle_drops_make(order, before, b, why);
-    if (err != HF_E_POLICY || problems->n_items == 0)
-        return err;
-    const struct hf_why missing = *why;
-    return hf_findings_add(problems, HF_LINT_SHRINKS, order->profile, why, "%s", missing.text);
-}
-
 /* ---- a version ------------------------------------------------------------------------------- */
 
 /* Set, profile, version, and what is signed about each certificate. */
@@ -207,7 +188,16 @@ static enum hf_err build(const struct hf_bundle_order *order, const struct hf_re
     HF_TRY(hf_vouching_check_pins(&by, &b->bundle, why));
     for (size_t i = 0; i < b->bundle.n_anchors; i++)
         HF_TRY(check_anchor(order, &by, &b->bundle.anchors[i], now_s, problems, why));
-    HF_TRY(add_drops(order, before, b, problems, why));
+    /* With other problems nothing is published, so no question is asked; missing drops are listed. */
+    if (problems->n_items == 0 || !isatty(STDIN_FILENO)) {
+        enum hf_err err = hf_bundle_drops_make(order, before, b, why);
+        if (err == HF_E_POLICY && problems->n_items > 0) {
+            const struct hf_why missing = *why;
+            err = hf_findings_add(problems, HF_LINT_SHRINKS, order->profile, why, "%s",
+                                  missing.text);
+        }
+        HF_TRY(err);
+    }
     hf_buf_free(&b->pem);
     return hf_bundle_to_pem(&b->bundle, &b->pem);
 }
@@ -232,18 +222,6 @@ static bool is_same(const struct hf_bundle_built *b, const struct hf_repo_bundle
     return true;
 }
 
-/* All problems, each with the name of its file or certificate: one run finds them all. */
-static enum hf_err refuse(const struct hf_findings *problems, struct hf_why *why)
-{
-    if (problems->n_items == 1)
-        return hf_fail(why, HF_E_POLICY, "%s", problems->items[0].sentence);
-    for (size_t i = 0; i < problems->n_items; i++)
-        fprintf(stderr, "  %s\n", problems->items[i].sentence);
-    return hf_fail(why, HF_E_POLICY,
-                   "nothing was published, because of the %zu problems above; the first is: %s",
-                   problems->n_items, problems->items[0].sentence);
-}
-
 enum hf_err hf_bundle_build(const struct hf_bundle_order *order,
                             const struct hf_repo_bundle *before, int64_t now_s,
                             struct hf_bundle_built *out, struct hf_why *why)
@@ -255,10 +233,17 @@ enum hf_err hf_bundle_build(const struct hf_bundle_order *order,
         err = read_files(order, now_s, &b.pem, &b.findings, &problems, why);
     if (err == HF_OK)
         err = build(order, before, now_s, &b, &problems, why);
-    /* They come first: another error may be their consequence, such as a --pin for an unreadable
-     * file. */
-    if (problems.n_items > 0 && err != HF_E_MEMORY)
-        err = refuse(&problems, why);
+    /* All problems, each with the name of its file or certificate: one run finds them all. They come
+     * first: another error may be their consequence, such as a --pin for an unreadable file. */
+    if (problems.n_items == 1 && err != HF_E_MEMORY) {
+        err = hf_fail(why, HF_E_POLICY, "%s", problems.items[0].sentence);
+    } else if (problems.n_items > 1 && err != HF_E_MEMORY) {
+        for (size_t i = 0; i < problems.n_items; i++)
+            fprintf(stderr, "  %s\n", problems.items[i].sentence);
+        err = hf_fail(why, HF_E_POLICY,
+                      "nothing was published, because of the %zu problems above; the first is: %s",
+                      problems.n_items, problems.items[0].sentence);
+    }
     hf_findings_free(&problems);
     if (err != HF_OK) {
         hf_bundle_built_free(&b);

@@ -89,21 +89,6 @@ static enum hf_err add_unknown(struct drops *drops, const uint8_t spki_sha256[HF
     return HF_OK;
 }
 
-static enum hf_err agree_to_digits(struct drops *drops, const char *text, struct hf_why *why)
-{
-    struct hf_fingerprint f;
-    uint8_t spki_sha256[HF_SHA256_LEN];
-    if (hf_fingerprint_parse(text, strlen(text), &f, why) != HF_OK)
-        return hf_fail_context(why, "--drop");
-    if (agree_to_leaving(drops, &f))
-        return HF_OK;
-    if (stays(drops, &f) || !hf_hex_decode(f.digits, spki_sha256, sizeof spki_sha256))
-        return hf_fail(why, HF_E_ARGUMENT,
-                       "--drop %s: no certificate or key of that SHA-256 is about to be dropped",
-                       f.digits);
-    return add_unknown(drops, spki_sha256, why);
-}
-
 static enum hf_err agree_to_file(struct drops *drops, const char *file, struct hf_why *why)
 {
     const char *const paths[] = {file, NULL};
@@ -147,11 +132,26 @@ static enum hf_err agree(struct drops *drops, struct hf_why *why)
     const char *const *agreed = drops->order->drops;
     size_t n_open = 0;
     for (size_t i = 0; agreed != NULL && agreed[i] != NULL; i++) {
-        if (strcmp(agreed[i], "all") == 0)
+        struct hf_fingerprint f;
+        uint8_t spki_sha256[HF_SHA256_LEN];
+        if (strcmp(agreed[i], "all") == 0) {
             memset(drops->is_agreed, true, drops->n_leaving);
-        else
-            HF_TRY(hf_file_exists(agreed[i]) ? agree_to_file(drops, agreed[i], why)
-                                             : agree_to_digits(drops, agreed[i], why));
+            continue;
+        }
+        if (hf_file_exists(agreed[i])) {
+            HF_TRY(agree_to_file(drops, agreed[i], why));
+            continue;
+        }
+        if (hf_fingerprint_parse(agreed[i], strlen(agreed[i]), &f, why) != HF_OK)
+            return hf_fail_context(why, "--drop");
+        if (agree_to_leaving(drops, &f))
+            continue;
+        if (stays(drops, &f) || !hf_hex_decode(f.digits, spki_sha256, sizeof spki_sha256))
+            return hf_fail(
+                why, HF_E_ARGUMENT,
+                "--drop %s: no certificate or key of that SHA-256 is about to be dropped",
+                f.digits);
+        HF_TRY(add_unknown(drops, spki_sha256, why));
     }
     for (size_t i = 0; i < drops->n_leaving; i++)
         n_open += !drops->is_agreed[i];
@@ -183,17 +183,6 @@ static enum hf_err check_undrops(const struct drops *drops, struct hf_why *why)
     return HF_OK;
 }
 
-static bool is_undropped(const struct drops *drops, const uint8_t spki_sha256[HF_SHA256_LEN])
-{
-    const char *const *undrops = drops->order->undrops;
-    uint8_t key[HF_SHA256_LEN];
-    for (size_t i = 0; undrops != NULL && undrops[i] != NULL; i++) {
-        if (hf_hex_decode(undrops[i], key, sizeof key) && memcmp(key, spki_sha256, sizeof key) == 0)
-            return true;
-    }
-    return false;
-}
-
 static enum hf_err add_unknown_drop(struct hf_bundle_built *built,
                                     const uint8_t spki_sha256[HF_SHA256_LEN], struct hf_why *why)
 {
@@ -222,8 +211,14 @@ static enum hf_err fill_in(const struct drops *drops, struct hf_bundle_built *bu
         return hf_fail(why, HF_E_MEMORY, "out of memory for a bundle");
     for (size_t i = 0; i < before->n_drops; i++) {
         const uint8_t *key = before->drops[i];
+        const char *const *undrops = drops->order->undrops;
+        uint8_t undrop[HF_SHA256_LEN];
+        bool is_undropped = false;
+        for (size_t k = 0; undrops != NULL && undrops[k] != NULL; k++)
+            is_undropped = is_undropped || (hf_hex_decode(undrops[k], undrop, sizeof undrop) &&
+                                            memcmp(undrop, key, sizeof undrop) == 0);
         if (hf_bundle_find_key(drops->bundle, key) == NULL && !is_leaving(drops, key) &&
-            !is_undropped(drops, key))
+            !is_undropped)
             memcpy(d->drops[d->n_drops++], key, HF_SHA256_LEN);
     }
     for (size_t i = 0; i < drops->n_leaving; i++)

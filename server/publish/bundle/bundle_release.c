@@ -106,17 +106,6 @@ static enum hf_err build_all(struct hf_release_run *r, struct hf_why *why)
     return HF_OK;
 }
 
-/* What an rsa or ecc is compared with: the full that is signed with it, or the newest there is. */
-static const struct hf_bundle *find_full(const struct hf_release_run *r)
-{
-    for (size_t i = 0; i < r->n_built; i++) {
-        if (strcmp(r->built[i].description.profile, "full") == 0)
-            return &r->built[i].bundle;
-    }
-    const struct hf_repo_bundle *full = newest(r, "full");
-    return full == NULL ? NULL : &full->bundle;
-}
-
 /* An unchanged bundle is compared with the version before it, as lint does. Errors that were
  * accepted when it was signed stay accepted. */
 static enum hf_err lint_one(const struct hf_release_run *r, const struct hf_lint *lint,
@@ -128,11 +117,18 @@ static enum hf_err lint_one(const struct hf_release_run *r, const struct hf_lint
     const struct hf_repo_bundle *before = b->is_unchanged ? hf_catalog_before(&r->catalog, d)
                                                           : last;
     const size_t n_before = b->findings.n_items;
+    /* What an rsa or ecc is compared with: the full that is signed with it, or the newest there is. */
+    const struct hf_repo_bundle *newest_full = newest(r, "full");
+    const struct hf_bundle *full = newest_full == NULL ? NULL : &newest_full->bundle;
+    for (size_t i = 0; i < r->n_built; i++) {
+        if (strcmp(r->built[i].description.profile, "full") == 0)
+            full = &r->built[i].bundle;
+    }
     const struct hf_lint_line line = {.where = where,
                                       .bundle = &b->bundle,
                                       .description = d,
                                       .before = before == NULL ? NULL : &before->bundle,
-                                      .full = find_full(r)};
+                                      .full = full};
     (void)snprintf(where, sizeof where, "%s/%s %" PRId64, d->set, d->profile, d->version);
     HF_TRY(hf_lint_line(lint, &line, &b->findings, why));
     if (b->is_unchanged) {
@@ -176,20 +172,6 @@ static enum hf_err lint_all(struct hf_release_run *r, struct hf_why *why)
                    hf_lint_code_name(first->code));
 }
 
-/* Is there a new version, or a reason to sign the same targets again: signed targets wait and can
- * be published now, or the targets expire soon? */
-static enum hf_err has_work(struct hf_release_run *r, bool *out, struct hf_why *why)
-{
-    bool has_new = r->catalog.is_waiting && r->p.is_used[HF_KEYS_ONLINE] &&
-                   r->order->draft_file == NULL;
-    for (size_t i = 0; i < r->n_built; i++)
-        has_new = has_new || !r->built[i].is_unchanged;
-    *out = has_new;
-    return has_new
-               ? HF_OK
-               : hf_publication_is_due(&r->p, HF_ROLE_TARGETS, &r->catalog.targets->env, out, why);
-}
-
 /* List the bundle in `targets`, stage its content under the name that listing gives it, and no
  * longer list what is older than the newest versions to keep. Signed besides the description are
  * the errors of lint that were accepted, which devices ignore. */
@@ -229,9 +211,16 @@ static enum hf_err list_and_stage(struct hf_release_run *r, json_t *targets,
 static enum hf_err send_out(struct hf_release_run *r, struct hf_why *why)
 {
     json_t *targets = NULL;
-    bool has_new = false;
-    HF_TRY(has_work(r, &has_new, why));
-    if (!has_new) {
+    /* Is there a new version, or a reason to sign the same targets again: signed targets wait and can
+     * be published now, or the targets expire soon? */
+    bool has_work = r->catalog.is_waiting && r->p.is_used[HF_KEYS_ONLINE] &&
+                    r->order->draft_file == NULL;
+    for (size_t i = 0; i < r->n_built; i++)
+        has_work = has_work || !r->built[i].is_unchanged;
+    if (!has_work)
+        HF_TRY(hf_publication_is_due(&r->p, HF_ROLE_TARGETS, &r->catalog.targets->env, &has_work,
+                                     why));
+    if (!has_work) {
         if (r->order->draft_file == NULL)
             HF_TRY(hf_publication_refresh_if_due(&r->p, why));
         return hf_release_report(r, why);

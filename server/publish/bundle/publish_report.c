@@ -54,26 +54,23 @@ static bool waits(const struct hf_release_run *run)
     return run->targets_version == 0 && run->catalog.is_waiting;
 }
 
-static void print_anchor(const struct hf_anchor *anchor)
-{
-    char ends[HF_TIME_TEXT_MAX], distrusted[HF_TIME_TEXT_MAX], removed[HF_TIME_TEXT_MAX];
-    hf_time_format_day(anchor->cert.not_after_s, ends);
-    hf_time_format_last(anchor->distrust_after_s, distrusted);
-    hf_time_format_last(anchor->remove_after_s, removed);
-    printf("  %s, until %s", anchor->cert.subject, ends);
-    if (anchor->distrust_after_s != HF_TIME_NONE)
-        printf(", distrust after %s", distrusted);
-    if (anchor->remove_after_s != HF_TIME_NONE)
-        printf(", remove after %s", removed);
-    putchar('\n');
-}
-
 static void print_bundle(const struct hf_release_run *run, const struct hf_bundle_built *built)
 {
     const struct hf_description *d = &built->description;
     const struct hf_publication_context *place = &run->order->place;
-    for (size_t i = 0; i < built->bundle.n_anchors; i++)
-        print_anchor(&built->bundle.anchors[i]);
+    for (size_t i = 0; i < built->bundle.n_anchors; i++) {
+        const struct hf_anchor *anchor = &built->bundle.anchors[i];
+        char ends[HF_TIME_TEXT_MAX], distrusted[HF_TIME_TEXT_MAX], removed[HF_TIME_TEXT_MAX];
+        hf_time_format_day(anchor->cert.not_after_s, ends);
+        hf_time_format_last(anchor->distrust_after_s, distrusted);
+        hf_time_format_last(anchor->remove_after_s, removed);
+        printf("  %s, until %s", anchor->cert.subject, ends);
+        if (anchor->distrust_after_s != HF_TIME_NONE)
+            printf(", distrust after %s", distrusted);
+        if (anchor->remove_after_s != HF_TIME_NONE)
+            printf(", remove after %s", removed);
+        putchar('\n');
+    }
     hf_findings_print(&built->findings, 2, stdout);
     if (built->is_unchanged) {
         printf("nothing to publish: %s/%s %" PRId64 " has this content already%s\n", d->set,

@@ -53,17 +53,6 @@ static enum hf_err print_bundle(const struct hf_repo_bundle *b, struct hf_why *w
                            sizeof *b->bundle.anchors, NULL, 2, stdout, why);
 }
 
-static json_t *bundle_json(const struct hf_repo_bundle *b)
-{
-    const struct hf_accepted accepted = hf_accepted_of(b->target);
-    json_t *codes = accepted.codes == NULL ? json_array() : json_deep_copy(accepted.codes);
-    json_t *anchors = hf_report_list(anchor_fields, b->bundle.anchors, b->bundle.n_anchors,
-                                     sizeof *b->bundle.anchors, NULL);
-    json_t *object = hf_ctl_bundle_json(b, anchors);
-    object = hf_json_set_take(object, "accepted", codes);
-    return hf_json_set_take(object, "accepted_at", hf_json_time(accepted.at_s));
-}
-
 static enum hf_err list(struct hf_cli_call *call, struct hf_why *why)
 {
     const struct hf_ctl_options *o = call->values;
@@ -78,10 +67,17 @@ static enum hf_err list(struct hf_cli_call *call, struct hf_why *why)
         const struct hf_repo_bundle *b = &view.catalog.bundles.items[i];
         if (!hf_catalog_is_of(b, o->set, o->profile))
             continue;
-        if (o->is_json)
-            bundles = hf_json_append_take(bundles, bundle_json(b));
-        else
+        if (!o->is_json) {
             err = print_bundle(b, why);
+            continue;
+        }
+        const struct hf_accepted accepted = hf_accepted_of(b->target);
+        json_t *codes = accepted.codes == NULL ? json_array() : json_deep_copy(accepted.codes);
+        json_t *anchors = hf_report_list(anchor_fields, b->bundle.anchors, b->bundle.n_anchors,
+                                         sizeof *b->bundle.anchors, NULL);
+        json_t *object = hf_json_set_take(hf_ctl_bundle_json(b, anchors), "accepted", codes);
+        object = hf_json_set_take(object, "accepted_at", hf_json_time(accepted.at_s));
+        bundles = hf_json_append_take(bundles, object);
     }
     if (err == HF_OK && o->is_json)
         err = hf_json_print_take(json_pack("{s:i, s:b, s:O}", "format", 1, "waiting",

@@ -170,42 +170,36 @@ static enum hf_err collect_keys(struct init *m, struct hf_why *why)
     return HF_OK;
 }
 
-/* Write the key file: the encrypted key, or a reference to its token. */
-static enum hf_err write_key(struct init *m, enum hf_top_role role, size_t i,
-                             const struct hf_key_seal *seal, struct hf_why *why)
-{
-    const struct hf_signing_key *key = &m->plan.keys[role].keys[i];
-    const char *uri = m->uris[role][i];
-    enum hf_key_location location = hf_key_location_of(role);
-    struct hf_token_public found = {0};
-    struct hf_path path;
-    HF_TRY(hf_path_set(&path, why, "%s/%s-%zu" HF_KEY_FILE_SUFFIX,
-                       m->set.folders[location].path.text, hf_top_role_name(role), i + 1));
-    if (key->token == NULL) {
-        HF_TRY(hf_key_file_create(path.text, key, &seal->kdf, seal->wrap_key, why));
-        return hf_undo_note(&m->undo, path.text, why);
-    }
-    if (uri == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for a key in a token");
-    HF_TRY(hf_token_read_public(&m->set.tokens, uri, &found, why));
-    enum hf_err err = hf_key_file_create_reference(path.text, &found, uri, why);
-    hf_token_public_free(&found);
-    return err == HF_OK ? hf_undo_note(&m->undo, path.text, why) : err;
-}
-
+/* Write the key files, encrypted keys or references to their tokens, and the periods. */
 static enum hf_err write_keys(struct init *m, enum hf_key_location location,
                               const struct hf_key_seal *seal, struct hf_why *why)
 {
     const struct hf_key_folder *folder = &m->set.folders[location];
-    struct hf_path periods;
+    struct hf_path path;
     for (enum hf_top_role role = 0; role < HF_TOP_ROLES; role++) {
         bool is_here = hf_key_location_of(role) == location;
-        for (size_t i = 0; i < m->plan.keys[role].n_keys && is_here; i++)
-            HF_TRY(write_key(m, role, i, seal, why));
+        for (size_t i = 0; i < m->plan.keys[role].n_keys && is_here; i++) {
+            const struct hf_signing_key *key = &m->plan.keys[role].keys[i];
+            const char *uri = m->uris[role][i];
+            struct hf_token_public found = {0};
+            HF_TRY(hf_path_set(&path, why, "%s/%s-%zu" HF_KEY_FILE_SUFFIX, folder->path.text,
+                               hf_top_role_name(role), i + 1));
+            if (key->token == NULL) {
+                HF_TRY(hf_key_file_create(path.text, key, &seal->kdf, seal->wrap_key, why));
+            } else if (uri == NULL) {
+                return hf_fail(why, HF_E_MEMORY, "out of memory for a key in a token");
+            } else {
+                HF_TRY(hf_token_read_public(&m->set.tokens, uri, &found, why));
+                enum hf_err err = hf_key_file_create_reference(path.text, &found, uri, why);
+                hf_token_public_free(&found);
+                HF_TRY(err);
+            }
+            HF_TRY(hf_undo_note(&m->undo, path.text, why));
+        }
     }
     HF_TRY(hf_expiry_create(folder, location, &m->expiry, why));
-    HF_TRY(hf_path_set(&periods, why, "%s/expiry.json", folder->path.text));
-    return hf_undo_note(&m->undo, periods.text, why);
+    HF_TRY(hf_path_set(&path, why, "%s/expiry.json", folder->path.text));
+    return hf_undo_note(&m->undo, path.text, why);
 }
 
 static enum hf_err make_keys(struct init *m, struct hf_why *why)
@@ -360,19 +354,6 @@ static enum hf_err report(const struct hf_ctl_options *o, struct hf_why *why)
 
 /* ---- the command ------------------------------------------------------------------------------ */
 
-static enum hf_err make(struct init *m, struct hf_why *why)
-{
-    const struct hf_ctl_options *o = m->o;
-    const char *online = o->online_passphrase_file;
-    HF_TRY(sort_given(m, why));
-    HF_TRY(check_counts(m, why));
-    HF_TRY(hf_key_set_init(&m->set, o->keys, o->passphrase_file,
-                           online == NULL ? o->passphrase_file : online, why));
-    HF_TRY(make_folders(m, why));
-    HF_TRY(make_keys(m, why));
-    return write_metadata(m, why);
-}
-
 static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
 {
     const struct hf_ctl_options *o = call->values;
@@ -392,7 +373,19 @@ static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
     m.plan.thresholds[HF_ROLE_TARGETS] = o->targets_threshold;
     if (o->is_insecure && (o->passphrase_file != NULL || o->online_passphrase_file != NULL))
         return hf_cli_usage(call, "give a passphrase file or --insecure-no-passphrase, not both");
-    enum hf_err err = make(&m, why);
+    const char *online = o->online_passphrase_file;
+    enum hf_err err = sort_given(&m, why);
+    if (err == HF_OK)
+        err = check_counts(&m, why);
+    if (err == HF_OK)
+        err = hf_key_set_init(&m.set, o->keys, o->passphrase_file,
+                              online == NULL ? o->passphrase_file : online, why);
+    if (err == HF_OK)
+        err = make_folders(&m, why);
+    if (err == HF_OK)
+        err = make_keys(&m, why);
+    if (err == HF_OK)
+        err = write_metadata(&m, why);
     if (err == HF_OK)
         hf_undo_free(&m.undo);
     else

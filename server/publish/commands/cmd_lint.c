@@ -86,18 +86,6 @@ static enum hf_err lint_files(struct session *s, const char *const *files, struc
     return err;
 }
 
-static enum hf_err lint_repository(struct session *s, struct hf_why *why)
-{
-    const struct hf_catalog *catalog = &s->view.catalog;
-    HF_TRY(hf_catalog_check_has(catalog, s->o->set, s->o->profile, why));
-    for (size_t i = 0; i < catalog->bundles.n_items; i++) {
-        const struct hf_repo_bundle *b = &catalog->bundles.items[i];
-        if (b->is_newest && hf_catalog_is_of(b, s->o->set, s->o->profile))
-            HF_TRY(lint_published(s, b, why));
-    }
-    return HF_OK;
-}
-
 static enum hf_err lint_all(struct session *s, const char *const *files, struct hf_why *why)
 {
     const struct hf_ctl_options *o = s->o;
@@ -126,7 +114,12 @@ static enum hf_err lint_all(struct session *s, const char *const *files, struct 
     if (files != NULL)
         HF_TRY(lint_files(s, files, why));
     else if (o->repo != NULL)
-        HF_TRY(lint_repository(s, why));
+        HF_TRY(hf_catalog_check_has(&s->view.catalog, o->set, o->profile, why));
+    for (size_t i = 0; files == NULL && i < s->view.catalog.bundles.n_items; i++) {
+        const struct hf_repo_bundle *b = &s->view.catalog.bundles.items[i];
+        if (b->is_newest && hf_catalog_is_of(b, o->set, o->profile))
+            HF_TRY(lint_published(s, b, why));
+    }
     if (o->repo != NULL)
         HF_TRY(hf_lint_metadata(&s->lint, &s->view.set, s->view.catalog.targets, s->next_ceremony_s,
                                 &s->findings, why));

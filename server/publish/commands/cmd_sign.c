@@ -56,18 +56,17 @@ static enum hf_err check_and_ask(const struct hf_draft *draft, const struct hf_c
     return hf_draft_confirm(draft, o->yes, why);
 }
 
-/* Another program may have added signatures to the file while the question was on the terminal. */
-static enum hf_err write_signed(struct hf_draft *draft, const char *path, struct hf_why *why)
+/* Write `draft` over the file at `path`, with the signatures that are there, which `draft` gets too.
+ * `otherwise` says what it means when that is another draft. */
+static enum hf_err write_merged(struct hf_draft *draft, const char *path, const char *otherwise,
+                                struct hf_why *why)
 {
-    struct hf_draft now = {0};
-    HF_TRY(hf_draft_read(path, &now, why));
-    enum hf_err err = hf_draft_merge(draft, &now, why);
-    hf_draft_free(&now);
+    struct hf_draft there = {0};
+    HF_TRY(hf_draft_read(path, &there, why));
+    enum hf_err err = hf_draft_merge(draft, &there, why);
+    hf_draft_free(&there);
     if (err != HF_OK)
-        return hf_fail_context(why,
-                               "%s was changed after it was shown, so your signature was not "
-                               "added",
-                               path);
+        return hf_fail_context(why, "%s %s", path, otherwise);
     return hf_draft_write(path, draft, false, why);
 }
 
@@ -89,8 +88,10 @@ static enum hf_err sign(struct hf_cli_call *call, struct hf_why *why)
         err = check_and_ask(&draft, o, &holder, why);
     if (err == HF_OK)
         err = hf_draft_sign(&draft, &holder, &n_signed, why);
+    /* Another program may have added signatures while the question was on the terminal. */
     if (err == HF_OK)
-        err = write_signed(&draft, o->draft, why);
+        err = write_merged(&draft, o->draft,
+                           "was changed after it was shown, so your signature was not added", why);
     /* The draft is signed and written: a folder of keys that cannot be written is no failure. */
     if (err == HF_OK &&
         hf_draft_check_trusted_roots(&draft, &holder, true, &is_known, &note) != HF_OK)
@@ -180,20 +181,6 @@ static enum hf_err status(struct hf_cli_call *call, struct hf_why *why)
     return err;
 }
 
-/* With the signatures of a file that exists already; `draft` gets them too. */
-static enum hf_err write_merged(struct hf_draft *draft, const char *path, struct hf_why *why)
-{
-    struct hf_draft there = {0};
-    if (!hf_file_exists(path))
-        return hf_draft_write(path, draft, true, why);
-    HF_TRY(hf_draft_read(path, &there, why));
-    enum hf_err err = hf_draft_merge(draft, &there, why);
-    hf_draft_free(&there);
-    if (err != HF_OK)
-        return hf_fail_context(why, "%s exists and is unchanged", path);
-    return hf_draft_write(path, draft, false, why);
-}
-
 static enum hf_err merge(struct hf_cli_call *call, struct hf_why *why)
 {
     const struct hf_ctl_options *o = call->values;
@@ -201,7 +188,9 @@ static enum hf_err merge(struct hf_cli_call *call, struct hf_why *why)
     HF_TRY(hf_draft_read_all(call->words, &draft, why));
     enum hf_err err = check_role(&draft, call, "this", why);
     if (err == HF_OK)
-        err = write_merged(&draft, o->draft, why);
+        err = hf_file_exists(o->draft)
+                  ? write_merged(&draft, o->draft, "exists and is unchanged", why)
+                  : hf_draft_write(o->draft, &draft, true, why);
     if (err == HF_OK && o->is_json) {
         err = hf_draft_print_json(&draft, stdout, why);
     } else if (err == HF_OK) {

@@ -101,19 +101,6 @@ static bool lists_code(const struct hf_accepted *accepted, enum hf_lint_code cod
     return false;
 }
 
-/* The sentence names the certificate and what is the matter with it; that of no-successor, which is
- * about all of them, names a day that moves with the calendar. */
-static bool was_found(const struct hf_findings *then, const struct hf_finding *now)
-{
-    for (size_t i = 0; i < then->n_items; i++) {
-        if (then->items[i].code == now->code &&
-            (now->code == HF_LINT_NO_SUCCESSOR ||
-             strcmp(then->items[i].sentence, now->sentence) == 0))
-            return true;
-    }
-    return false;
-}
-
 enum hf_err hf_accepted_hold(const struct hf_accepted *accepted, const struct hf_lint *lint,
                              const struct hf_lint_line *line, struct hf_findings *f,
                              size_t n_before, struct hf_why *why)
@@ -126,8 +113,16 @@ enum hf_err hf_accepted_hold(const struct hf_accepted *accepted, const struct hf
         return HF_OK;
     enum hf_err err = hf_lint_line(&of_then, line, &then, why);
     for (size_t i = n_before; err == HF_OK && i < f->n_items; i++) {
-        if (lists_code(accepted, f->items[i].code) && was_found(&then, &f->items[i]))
-            f->items[i].is_accepted = true;
+        struct hf_finding *now = &f->items[i];
+        bool was_found = false;
+        /* The sentence names the certificate and what is the matter with it; that of no-successor,
+         * which is about all of them, names a day that moves with the calendar. */
+        for (size_t k = 0; k < then.n_items; k++)
+            was_found = was_found || (then.items[k].code == now->code &&
+                                      (now->code == HF_LINT_NO_SUCCESSOR ||
+                                       strcmp(then.items[k].sentence, now->sentence) == 0));
+        if (was_found && lists_code(accepted, now->code))
+            now->is_accepted = true;
     }
     hf_findings_free(&then);
     return err;

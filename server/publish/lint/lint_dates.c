@@ -133,14 +133,6 @@ static enum hf_err judge_role(const struct hf_lint *lint, const struct hf_envelo
                            role, (long long)env->version, ends, next);
 }
 
-static int64_t next_ceremony(const struct hf_lint *lint, const struct hf_envelope *env)
-{
-    int64_t signed_at_s = hf_envelope_signed_at(env);
-    int64_t last_s = signed_at_s == HF_TIME_NONE ? lint->at_s : signed_at_s;
-    int64_t next_s = last_s + CEREMONY_DAYS * HF_DAY_S;
-    return next_s > lint->at_s ? next_s : lint->at_s;
-}
-
 enum hf_err hf_lint_metadata(const struct hf_lint *lint, const struct hf_trusted_set *set,
                              const struct hf_targets *targets, int64_t next_ceremony_s,
                              struct hf_findings *out, struct hf_why *why)
@@ -155,9 +147,14 @@ enum hf_err hf_lint_metadata(const struct hf_lint *lint, const struct hf_trusted
                  {&set->timestamp->env, "timestamp", false}};
     for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
         int64_t next_s = lint->at_s; /* a timer signs the others */
-        if (roles[i].is_offline)
-            next_s = next_ceremony_s != HF_TIME_NONE ? next_ceremony_s
-                                                     : next_ceremony(lint, roles[i].env);
+        if (roles[i].is_offline && next_ceremony_s != HF_TIME_NONE) {
+            next_s = next_ceremony_s;
+        } else if (roles[i].is_offline) {
+            int64_t last_s = hf_envelope_signed_at(roles[i].env);
+            int64_t usual_s = (last_s == HF_TIME_NONE ? lint->at_s : last_s) +
+                              CEREMONY_DAYS * HF_DAY_S;
+            next_s = usual_s > lint->at_s ? usual_s : lint->at_s;
+        }
         HF_TRY(judge_role(lint, roles[i].env, roles[i].role, next_s, out, why));
     }
     return HF_OK;

@@ -178,21 +178,6 @@ static enum hf_err read_answer_of_aws(const char *file, struct hf_endpoint_url *
     return err == HF_OK ? HF_OK : hf_fail_context(why, "%s", file);
 }
 
-/* --endpoint: an address, the JSON that AWS prints, or @FILE with that. */
-static enum hf_err take_address(struct hf_lint_endpoints *e, const char *value, struct hf_why *why)
-{
-    char name[HF_ENDPOINT_URL_TEXT];
-    struct hf_endpoint_url url;
-    if (value[0] == '@')
-        HF_TRY(read_answer_of_aws(value + 1, &url, why));
-    else if (value[0] == '{')
-        HF_TRY(hf_endpoint_url_parse_json(hf_bytes_of_text(value), &url, why));
-    else
-        HF_TRY(hf_endpoint_url_parse(value, &url, why));
-    hf_endpoint_url_format(&url, name);
-    return add_live(e, name, &url, why);
-}
-
 /* A list of endpoints that is being read. */
 struct reading {
     struct hf_lint_endpoints *endpoints;
@@ -354,8 +339,20 @@ enum hf_err hf_lint_endpoints_read(const struct hf_lint_sources *sources,
     enum hf_err err = HF_OK;
     if (sources->file != NULL)
         err = take_list(&endpoints, sources->file, why);
+    /* --endpoint: an address, the JSON that AWS prints, or @FILE with that. */
     for (const char *const *a = sources->addresses; err == HF_OK && a != NULL && *a != NULL; a++) {
-        err = take_address(&endpoints, *a, why);
+        char name[HF_ENDPOINT_URL_TEXT];
+        struct hf_endpoint_url url;
+        if (**a == '@')
+            err = read_answer_of_aws(*a + 1, &url, why);
+        else if (**a == '{')
+            err = hf_endpoint_url_parse_json(hf_bytes_of_text(*a), &url, why);
+        else
+            err = hf_endpoint_url_parse(*a, &url, why);
+        if (err == HF_OK) {
+            hf_endpoint_url_format(&url, name);
+            err = add_live(&endpoints, name, &url, why);
+        }
         if (err != HF_OK)
             (void)hf_fail_context(why, "--endpoint");
     }

@@ -108,17 +108,6 @@ static enum hf_err add_name(struct hf_buf *list, const char *name, const char *f
     return err == HF_OK ? HF_OK : hf_fail(why, HF_E_MEMORY, "out of memory for certificates");
 }
 
-static enum hf_err note_expired(const struct reading *r, const struct hf_cert *cert,
-                                struct hf_why *why)
-{
-    char day[HF_TIME_TEXT_MAX];
-    hf_time_format_day(cert->not_after_s, day);
-    return hf_findings_add(r->source->left_out, HF_LINT_EXPIRED_LEFT_OUT, r->file, why,
-                           "\"%s\" is in the table that was chosen, but expired on %s; it is left "
-                           "out",
-                           cert->subject, day);
-}
-
 static enum hf_err keep(struct reading *r, const struct hf_cert *cert, struct hf_bytes der,
                         struct hf_why *why)
 {
@@ -165,22 +154,16 @@ static enum hf_err take_cert(void *ctx, size_t index, struct hf_bytes der, struc
     }
     if (source->present != NULL && hf_bundle_find(source->present, cert.sha256) != NULL)
         return HF_OK;
-    if (choice == HF_CHOSEN_BY_TABLE && source->left_out != NULL && cert.not_after_s < source->at_s)
-        return note_expired(r, &cert, why);
+    if (choice == HF_CHOSEN_BY_TABLE && source->left_out != NULL &&
+        cert.not_after_s < source->at_s) {
+        char day[HF_TIME_TEXT_MAX];
+        hf_time_format_day(cert.not_after_s, day);
+        return hf_findings_add(source->left_out, HF_LINT_EXPIRED_LEFT_OUT, r->file, why,
+                               "\"%s\" is in the table that was chosen, but expired on %s; it is "
+                               "left out",
+                               cert.subject, day);
+    }
     return keep(r, &cert, der, why);
-}
-
-static enum hf_err read_one(struct reading *r, struct hf_why *why)
-{
-    struct hf_buf content = {0};
-    enum hf_err err = hf_file_read_any(r->file, HF_BUNDLE_BYTES_MAX, &content, why);
-    if (err != HF_OK)
-        return err; /* names the file already */
-    err = hf_pem_or_der_walk(hf_buf_bytes(&content), take_cert, r, why);
-    hf_buf_free(&content);
-    if (err != HF_OK)
-        return hf_fail_context(why, "%s", r->file);
-    return HF_OK;
 }
 
 /* Roots of a chosen table that no file had. */
@@ -234,8 +217,15 @@ static enum hf_err read_all(struct reading *r, char *const *files, struct hf_why
     struct hf_findings *problems = r->source->problems;
     for (size_t i = 0; files != NULL && files[i] != NULL; i++) {
         struct hf_why reason = {0};
+        struct hf_buf content = {0};
         r->file = files[i];
-        enum hf_err err = read_one(r, &reason);
+        enum hf_err err = hf_file_read_any(r->file, HF_BUNDLE_BYTES_MAX, &content, &reason);
+        if (err == HF_OK) { /* else the sentence names the file already */
+            err = hf_pem_or_der_walk(hf_buf_bytes(&content), take_cert, r, &reason);
+            if (err != HF_OK)
+                (void)hf_fail_context(&reason, "%s", r->file);
+        }
+        hf_buf_free(&content);
         bool is_of_file = err == HF_E_FORMAT || err == HF_E_NOT_FOUND || err == HF_E_STORAGE;
         if (is_of_file && problems != NULL)
             HF_TRY(hf_findings_add(problems, HF_LINT_BROKEN, r->file, why, "%s", reason.text));

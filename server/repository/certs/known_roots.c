@@ -121,20 +121,6 @@ static enum hf_err take_table(struct hf_known_roots *known, const char *where, c
     return HF_OK;
 }
 
-static enum hf_err take_file(struct hf_known_roots *known, const char *file, struct hf_why *why)
-{
-    struct hf_buf text = {0};
-    HF_TRY(hf_file_read_any(file, TABLE_BYTES_MAX, &text, why));
-    enum hf_err err = HF_OK;
-    if (text.len > 0 && memchr(text.data, '\0', text.len) != NULL)
-        err = hf_fail(why, HF_E_FORMAT, "%s is no text; a table of known roots is expected", file);
-    else if (text.len > 0)
-        err = take_table(known, file, (char *)text.data + hf_plain_mark_len(hf_buf_bytes(&text)),
-                         why);
-    hf_buf_free(&text);
-    return err;
-}
-
 enum hf_err hf_known_roots_load(const char *const *files, struct hf_known_roots *out,
                                 struct hf_why *why)
 {
@@ -146,8 +132,17 @@ enum hf_err hf_known_roots_load(const char *const *files, struct hf_known_roots 
                            : take_table(&known, hf_known_tables[i].name, text, why);
         free(text);
     }
-    for (size_t i = 0; files != NULL && files[i] != NULL && err == HF_OK; i++)
-        err = take_file(&known, files[i], why);
+    for (size_t i = 0; files != NULL && files[i] != NULL && err == HF_OK; i++) {
+        struct hf_buf text = {0};
+        err = hf_file_read_any(files[i], TABLE_BYTES_MAX, &text, why);
+        if (err == HF_OK && text.len > 0 && memchr(text.data, '\0', text.len) != NULL)
+            err = hf_fail(why, HF_E_FORMAT, "%s is no text; a table of known roots is expected",
+                          files[i]);
+        else if (err == HF_OK && text.len > 0)
+            err = take_table(&known, files[i],
+                             (char *)text.data + hf_plain_mark_len(hf_buf_bytes(&text)), why);
+        hf_buf_free(&text);
+    }
     if (err != HF_OK) {
         hf_known_roots_free(&known);
         return err;

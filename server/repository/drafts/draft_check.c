@@ -62,20 +62,6 @@ static enum hf_err check_label(const char *text, const char *what, struct hf_why
                    what, HF_LABEL_MAX);
 }
 
-static enum hf_err check_names(const struct hf_draft *draft, struct hf_why *why)
-{
-    const char *key_id;
-    json_t *name;
-    json_object_foreach(hf_json_iterable(json_object_get(draft->json, "names")), key_id, name)
-    {
-        if (!json_is_string(name))
-            return hf_fail(why, HF_E_FORMAT, "the names of keys in the draft should be strings");
-        HF_TRY(check_label(key_id, "key id", why));
-        HF_TRY(check_label(json_string_value(name), "key name", why));
-    }
-    return HF_OK;
-}
-
 static enum hf_err check_key_ids(const struct hf_root *root, struct hf_why *why)
 {
     for (size_t i = 0; i < root->ring.n_keys; i++)
@@ -249,24 +235,19 @@ static enum hf_err check_listed(const struct hf_draft *draft, struct hf_why *why
     return HF_OK;
 }
 
-/* A root to come could be published today: both thresholds have signed it (5.3.4). */
-static enum hf_err check_root_to_come(const struct hf_draft *draft, struct hf_why *why)
-{
-    const struct hf_root *before = &draft->root_before;
-    HF_TRY(check_key_ids(before, why));
-    HF_TRY(check_next_root(before, &draft->root, why));
-    return hf_envelope_verify(&draft->root.env, &before->ring, &before->roles[HF_ROLE_ROOT],
-                              "the root to come in the draft", why);
-}
-
 static enum hf_err check_targets(struct hf_draft *draft, struct hf_why *why)
 {
     const struct hf_root *in_force = hf_draft_root_in_force(draft);
     int64_t before = draft->before.env.version, version = draft->targets.env.version;
     const char *path;
     json_t *content;
-    if (hf_draft_is_under_coming_root(draft))
-        HF_TRY(check_root_to_come(draft, why));
+    /* A root to come could be published today: both thresholds have signed it (5.3.4). */
+    if (hf_draft_is_under_coming_root(draft)) {
+        HF_TRY(check_key_ids(in_force, why));
+        HF_TRY(check_next_root(in_force, &draft->root, why));
+        HF_TRY(hf_envelope_verify(&draft->root.env, &in_force->ring, &in_force->roles[HF_ROLE_ROOT],
+                                  "the root to come in the draft", why));
+    }
     if (version <= before)
         return hf_fail(why, HF_E_FORMAT,
                        "the draft of targets %" PRId64 " is not newer than targets %" PRId64,
@@ -288,8 +269,16 @@ static enum hf_err check_targets(struct hf_draft *draft, struct hf_why *why)
 enum hf_err hf_draft_check(struct hf_draft *draft, struct hf_why *why)
 {
     const struct hf_envelope *env = hf_draft_envelope(draft);
+    const char *key_id;
+    json_t *name;
     HF_TRY(check_controls(env, why));
-    HF_TRY(check_names(draft, why));
+    json_object_foreach(hf_json_iterable(json_object_get(draft->json, "names")), key_id, name)
+    {
+        if (!json_is_string(name))
+            return hf_fail(why, HF_E_FORMAT, "the names of keys in the draft should be strings");
+        HF_TRY(check_label(key_id, "key id", why));
+        HF_TRY(check_label(json_string_value(name), "key name", why));
+    }
     HF_TRY(check_key_ids(&draft->root, why));
     for (size_t i = 0; i < env->n_signatures; i++)
         HF_TRY(check_label(env->signatures[i].key_id, "key id", why));

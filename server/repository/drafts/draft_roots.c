@@ -33,24 +33,19 @@ enum hf_err hf_draft_roots_read(const struct hf_repo *repo, int64_t newest, json
     return HF_OK;
 }
 
-/* The root of that version that the draft brings; its own is the one after the last of "roots". */
-static struct hf_bytes root_of_version(const struct hf_draft *draft, int64_t version)
-{
-    const json_t *list = json_object_get(draft->json, "roots");
-    int64_t index = (int64_t)json_array_size(list) - (draft->root.env.version - version);
-    if (version == draft->root.env.version)
-        return hf_draft_root_file(draft);
-    const json_t *text = index < 0 ? NULL : json_array_get(list, (size_t)index);
-    return (struct hf_bytes){(const uint8_t *)json_string_value(text), json_string_length(text)};
-}
-
 /* As a device walks them, from `set`, which holds the root in `path`. */
 static enum hf_err walk_to(const struct hf_draft *draft, struct hf_trusted_set *set,
                            const char *path, struct hf_why *why)
 {
     const int64_t known = set->root->env.version, last = draft->root.env.version;
+    const json_t *roots = json_object_get(draft->json, "roots");
     for (int64_t version = known + 1; version <= last; version++) {
-        struct hf_bytes file = root_of_version(draft, version);
+        /* The draft's own root is the one after the last of "roots". */
+        int64_t index = (int64_t)json_array_size(roots) - (last - version);
+        const json_t *text = index < 0 ? NULL : json_array_get(roots, (size_t)index);
+        struct hf_bytes file = {(const uint8_t *)json_string_value(text), json_string_length(text)};
+        if (version == last)
+            file = hf_draft_root_file(draft);
         if (file.data == NULL)
             return hf_fail(why, HF_E_SIGNATURE,
                            "the draft follows root %" PRId64 ", %s is root %" PRId64

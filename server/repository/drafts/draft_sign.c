@@ -145,14 +145,6 @@ enum hf_err hf_draft_sign(struct hf_draft *draft, struct hf_key_set *holder, siz
     return err;
 }
 
-/* With the same roots and targets before: else two holders were shown different changes. */
-static bool is_same_draft(const struct hf_draft *a, const struct hf_draft *b)
-{
-    return a->role == b->role && hf_bytes_equal(hf_draft_root_file(a), hf_draft_root_file(b)) &&
-           hf_bytes_equal(hf_draft_before_file(a), hf_draft_before_file(b)) &&
-           hf_draft_is_same_signed(hf_draft_envelope(a), hf_draft_envelope(b));
-}
-
 static bool has_signature_of(const json_t *signatures, const json_t *other)
 {
     size_t index;
@@ -171,7 +163,11 @@ enum hf_err hf_draft_merge(struct hf_draft *draft, const struct hf_draft *other,
     size_t index;
     json_t *signature, *more = json_array();
     int failures = more == NULL;
-    if (!is_same_draft(draft, other)) {
+    /* With the same roots and targets before: else two holders were shown different changes. */
+    if (draft->role != other->role ||
+        !hf_bytes_equal(hf_draft_root_file(draft), hf_draft_root_file(other)) ||
+        !hf_bytes_equal(hf_draft_before_file(draft), hf_draft_before_file(other)) ||
+        !hf_draft_is_same_signed(hf_draft_envelope(draft), hf_draft_envelope(other))) {
         json_decref(more);
         hf_sha256_hex(hf_buf_bytes(&hf_draft_envelope(draft)->signed_bytes), wanted);
         hf_sha256_hex(hf_buf_bytes(&hf_draft_envelope(other)->signed_bytes), found);

@@ -93,46 +93,28 @@ static bool is_whole(const char *repo_dir, const struct hf_draft *draft,
     return is_it;
 }
 
-/* Would a device find, from the root before on, this root and all that comes with it? If the keys
- * do not know it yet, a ceremony was interrupted after its last rename. Metadata that has expired
- * since counts as published too, unless this ceremony has to sign it again. */
-static bool is_published(const struct hf_publication_context *at, const struct hf_draft *draft,
-                         const struct hf_draft *targets)
-{
-    const int64_t before = draft->root.env.version, next = draft->next.env.version;
-    return is_whole(at->repo_dir, draft, targets, next, at->now_s) ||
-           (is_whole(at->repo_dir, draft, targets, next, HF_REPO_ANY_TIME) &&
-            !is_whole(at->repo_dir, draft, targets, before, HF_REPO_ANY_TIME));
-}
-
-/* Versions were prepared and never noted as committed; or nothing was ever noted. */
-static bool is_record_open(const struct hf_rollback_record *record)
-{
-    if (record->committed.of[HF_ROLE_TIMESTAMP].version == 0)
-        return true;
-    for (int role = 0; role < HF_TOP_ROLES; role++) {
-        if (record->prepared.of[role].version > record->committed.of[role].version)
-            return true;
-    }
-    return false;
-}
-
 /* Is the record of a folder of keys older than the ceremony? */
 static enum hf_err are_records_behind(const struct root_ceremony *c, bool *out, struct hf_why *why)
 {
     bool is_behind = false;
     for (int location = 0; location < HF_KEY_LOCATIONS && !is_behind; location++) {
         const struct hf_key_folder *folder = &c->p.keys->folders[location];
+        const struct hf_rollback_record *record = &c->p.record[location];
         struct hf_root trusted = {0};
         struct hf_buf file = {0};
         if (!hf_file_exists(folder->path.text))
             continue;
+        /* Versions were prepared and never noted as committed; or nothing was ever noted. */
+        bool is_open = record->committed.of[HF_ROLE_TIMESTAMP].version == 0;
+        for (int role = 0; role < HF_TOP_ROLES; role++)
+            is_open = is_open ||
+                      record->prepared.of[role].version > record->committed.of[role].version;
         enum hf_err err = hf_trusted_root_read(folder, &file, why);
         bool has_root = err != HF_E_NOT_FOUND;
         if (err == HF_OK)
             err = hf_root_parse(hf_buf_bytes(&file), &trusted, why);
         is_behind = !has_root || trusted.env.version < c->draft->next.env.version ||
-                    (c->p.is_used[location] && is_record_open(&c->p.record[location]));
+                    (c->p.is_used[location] && is_open);
         hf_root_free(&trusted);
         hf_buf_free(&file);
         if (has_root && err != HF_OK)
@@ -320,29 +302,32 @@ static enum hf_err publish(struct root_ceremony *c, struct hf_root_published *ou
     return HF_OK;
 }
 
-/* All of it is published. Do the keys know? */
-static enum hf_err catch_up(struct root_ceremony *c, struct hf_root_published *out,
-                            struct hf_why *why)
-{
-    bool is_behind = false;
-    HF_TRY(are_records_behind(c, &is_behind, why));
-    if (!is_behind)
-        return check_follows(c, why);
-    HF_TRY(update_records(c, why));
-    *out = (struct hf_root_published){.is_bridged = true, .was_out = true};
-    return HF_OK;
-}
-
 enum hf_err hf_root_publish(const struct hf_publication_context *at, const struct hf_draft *draft,
                             const struct hf_draft *targets, struct hf_root_published *out,
                             struct hf_why *why)
 {
     struct root_ceremony c = {.draft = draft, .targets = targets};
     struct hf_publication_context context = *at;
-    bool was_published = is_published(at, draft, targets);
-    context.root_max = was_published ? draft->next.env.version : draft->root.env.version;
+    const int64_t before = draft->root.env.version, next = draft->next.env.version;
+    /* Would a device find, from the root before on, this root and all that comes with it? If the keys
+     * do not know it yet, a ceremony was interrupted after its last rename. Metadata that has expired
+     * since counts as published too, unless this ceremony has to sign it again. */
+    bool was_published = is_whole(at->repo_dir, draft, targets, next, at->now_s) ||
+                         (is_whole(at->repo_dir, draft, targets, next, HF_REPO_ANY_TIME) &&
+                          !is_whole(at->repo_dir, draft, targets, before, HF_REPO_ANY_TIME));
+    bool is_behind = false;
+    context.root_max = was_published ? next : before;
     HF_TRY(hf_publication_open(&context, &c.p, why));
-    enum hf_err err = was_published ? catch_up(&c, out, why) : publish(&c, out, why);
+    enum hf_err err = HF_OK;
+    if (!was_published) {
+        err = publish(&c, out, why);
+    } else {
+        err = are_records_behind(&c, &is_behind, why);
+        if (err == HF_OK)
+            err = is_behind ? update_records(&c, why) : check_follows(&c, why);
+        if (err == HF_OK && is_behind)
+            *out = (struct hf_root_published){.is_bridged = true, .was_out = true};
+    }
     hf_buf_free(&c.file);
     hf_publication_close(&c.p);
     return err;

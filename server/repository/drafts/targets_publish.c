@@ -52,18 +52,6 @@ static enum hf_err check_root(const struct hf_publication *p, const struct hf_dr
                    version, p->repo.dir, wanted);
 }
 
-static enum hf_err check_expiry(const struct hf_draft *draft, int64_t now_s, struct hf_why *why)
-{
-    char now[HF_TIME_TEXT_MAX], ends[HF_TIME_TEXT_MAX];
-    int64_t expires_s = draft->targets.env.expires_s;
-    if (expires_s > now_s)
-        return HF_OK;
-    hf_time_format(now_s, now);
-    hf_time_format(expires_s, ends);
-    return hf_fail(why, HF_E_EXPIRED, "the draft expired at %s, it is %s; start a new draft", ends,
-                   now);
-}
-
 /* As a device does it. */
 static enum hf_err verify_signed(const struct hf_publication *p, const struct hf_targets *targets,
                                  struct hf_why *why)
@@ -84,19 +72,6 @@ static enum hf_err overtaken(const struct hf_draft *draft, int64_t newest, struc
                    draft->targets.env.version, draft->before.env.version, newest);
 }
 
-/* Was a publication of exactly these bytes interrupted before it wrote them? */
-static bool was_begun(const struct hf_publication *p, int64_t version, struct hf_bytes file)
-{
-    const struct hf_signed_file same = hf_signed_file_make(version, file);
-    for (int location = 0; location < HF_KEY_LOCATIONS; location++) {
-        const struct hf_signed_file *begun = &p->record[location].prepared.of[HF_ROLE_TARGETS];
-        if (p->is_used[location] && begun->version == version &&
-            strcmp(begun->sha256, same.sha256) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* It must follow the newest signed targets, published or waiting, or their changes are lost. */
 static enum hf_err check_before(const struct hf_publication *p, const struct hf_draft *draft,
                                 struct hf_bytes draft_file, struct hf_why *why)
@@ -112,8 +87,15 @@ static enum hf_err check_before(const struct hf_publication *p, const struct hf_
     int64_t newest_version = newest->version, version = draft->targets.env.version;
     bool is_same = memcmp(newest->file_sha256, draft->before.env.file_sha256, HF_SHA256_LEN) == 0;
     hf_targets_free(&pending);
-    if (is_same && (version >= hf_publication_next_version(p, HF_ROLE_TARGETS, newest_version) ||
-                    was_begun(p, version, draft_file)))
+    /* Or a publication of exactly these bytes was interrupted before it wrote them. */
+    bool is_next = version >= hf_publication_next_version(p, HF_ROLE_TARGETS, newest_version);
+    const struct hf_signed_file wanted = hf_signed_file_make(version, draft_file);
+    for (int location = 0; location < HF_KEY_LOCATIONS; location++) {
+        const struct hf_signed_file *begun = &p->record[location].prepared.of[HF_ROLE_TARGETS];
+        is_next = is_next || (p->is_used[location] && begun->version == version &&
+                              strcmp(begun->sha256, wanted.sha256) == 0);
+    }
+    if (is_same && is_next)
         return HF_OK;
     return overtaken(draft, newest_version, why);
 }
@@ -193,7 +175,13 @@ enum hf_err hf_targets_stage(struct hf_publication *p, const struct hf_draft *dr
                              struct hf_buf *file, struct hf_why *why)
 {
     HF_TRY(check_root(p, draft, why));
-    HF_TRY(check_expiry(draft, p->now_s, why));
+    if (draft->targets.env.expires_s <= p->now_s) {
+        char now[HF_TIME_TEXT_MAX], ends[HF_TIME_TEXT_MAX];
+        hf_time_format(p->now_s, now);
+        hf_time_format(draft->targets.env.expires_s, ends);
+        return hf_fail(why, HF_E_EXPIRED, "the draft expired at %s, it is %s; start a new draft",
+                       ends, now);
+    }
     HF_TRY(hf_draft_check_made_before(draft, p->now_s, why));
     HF_TRY(hf_draft_require_signed(draft, why));
     HF_TRY(verify_signed(p, &draft->targets, why));

@@ -112,28 +112,24 @@ enum hf_err hf_targets_draft(const struct hf_publication *p, const struct hf_tar
     return err;
 }
 
-/* `publish` does not check it again. */
-static enum hf_err verify_waiting(const struct hf_publication *p, struct hf_bytes targets_file,
-                                  struct hf_why *why)
-{
-    struct hf_targets targets = {0};
-    struct hf_repo_bundles bundles = {0};
-    HF_TRY(hf_targets_parse(targets_file, &targets, why));
-    enum hf_err err = hf_repo_verify_targets(&p->set, &targets, why);
-    if (err == HF_OK)
-        err = hf_repo_verify_bundles(&p->repo, &targets, p->set.root->consistent_snapshot, &bundles,
-                                     why);
-    hf_repo_bundles_free(&bundles);
-    hf_targets_free(&targets);
-    return err;
-}
-
 enum hf_err hf_targets_commit(struct hf_publication *p, int64_t version,
                               struct hf_bytes targets_file, bool *is_published, struct hf_why *why)
 {
     bool has_online = hf_publication_find_online(p, NULL) == HF_OK && p->is_used[HF_KEYS_ONLINE];
-    HF_TRY(has_online ? hf_publication_stage_online(p, version, targets_file, why)
-                      : verify_waiting(p, targets_file, why));
+    if (has_online) {
+        HF_TRY(hf_publication_stage_online(p, version, targets_file, why));
+    } else { /* `publish` does not check it again */
+        struct hf_targets targets = {0};
+        struct hf_repo_bundles bundles = {0};
+        HF_TRY(hf_targets_parse(targets_file, &targets, why));
+        enum hf_err err = hf_repo_verify_targets(&p->set, &targets, why);
+        if (err == HF_OK)
+            err = hf_repo_verify_bundles(&p->repo, &targets, p->set.root->consistent_snapshot,
+                                         &bundles, why);
+        hf_repo_bundles_free(&bundles);
+        hf_targets_free(&targets);
+        HF_TRY(err);
+    }
     HF_TRY(hf_publication_commit(p, why));
     *is_published = has_online;
     return HF_OK;
