@@ -27,14 +27,15 @@ static void check_same_again(const struct hf_draft *draft)
     hf_buf_free(&text);
 }
 
-static void check_shown(const struct hf_draft *draft)
+static void check_shown(const struct hf_draft *draft, bool has_good_signatures)
 {
     char *text = NULL;
     size_t len = 0;
     FILE *memory = open_memstream(&text, &len);
     FUZZ_CHECK(memory != NULL);
     hf_draft_show(draft, memory);
-    (void)hf_draft_print_signatures(draft, true, memory, NULL, NULL);
+    enum hf_err err = hf_draft_print_signatures(draft, true, memory, NULL, NULL);
+    FUZZ_CHECK((err == HF_OK) == has_good_signatures);
     FUZZ_CHECK(fclose(memory) == 0);
     for (size_t i = 0; i < len; i++)
         FUZZ_CHECK(text[i] == '\n' || ((unsigned char)text[i] >= ' ' && text[i] != 0x7f));
@@ -87,7 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check_status(&draft, &status);
     else
         fuzz_check_refusal(err, &why);
-    check_shown(&draft);
+    check_shown(&draft, err == HF_OK);
     hf_signature_status_free(&status);
     hf_draft_free(&draft);
     return 0;

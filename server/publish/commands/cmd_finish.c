@@ -29,7 +29,7 @@ static enum hf_err report_root(const struct hf_draft *draft,
     report.versions[HF_ROLE_ROOT] = draft->next.env.version;
     if (is_json)
         return print_json(&report, draft, why);
-    (void)hf_draft_print_signatures(draft, false, stdout, NULL, NULL);
+    HF_TRY(hf_draft_print_signatures(draft, false, stdout, NULL, why));
     printf("published: root %" PRId64, draft->next.env.version);
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
         if (published->versions[others[i]] > 0)
