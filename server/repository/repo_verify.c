@@ -249,13 +249,12 @@ enum hf_err hf_repo_verify(const struct hf_repo *repo, int64_t now_s, struct hf_
     return err;
 }
 
-enum hf_err hf_repo_verify_targets(const struct hf_trusted_set *set,
-                                   const struct hf_targets *targets, struct hf_why *why)
+enum hf_err hf_repo_verify_targets(const struct hf_root *root, const struct hf_targets *targets,
+                                   struct hf_why *why)
 {
     char what[48];
     snprintf(what, sizeof what, "targets %" PRId64, targets->env.version);
-    return hf_envelope_verify(&targets->env, &set->root->ring, &set->root->roles[HF_ROLE_TARGETS],
-                              what, why);
+    return hf_envelope_verify(&targets->env, &root->ring, &root->roles[HF_ROLE_TARGETS], what, why);
 }
 
 enum hf_err hf_repo_verify_pending(const struct hf_repo *repo, const struct hf_trusted_set *set,
@@ -276,7 +275,7 @@ enum hf_err hf_repo_verify_pending(const struct hf_repo *repo, const struct hf_t
         err = hf_fail(why, HF_E_ROLLBACK, "it says that it is version %" PRId64,
                       pending.env.version);
     if (err == HF_OK)
-        err = hf_repo_verify_targets(set, &pending, why);
+        err = hf_repo_verify_targets(set->root, &pending, why);
     if (err == HF_OK && hf_buf_append(file, bytes.data, bytes.len) != HF_OK)
         err = hf_fail(why, HF_E_MEMORY, "out of memory for targets metadata");
     hf_buf_free(&bytes);

@@ -63,8 +63,8 @@ HF_MUST_USE enum hf_err hf_repo_verify_pending(const struct hf_repo *repo,
                                                struct hf_targets *out, struct hf_buf *file,
                                                struct hf_why *why);
 
-/** `targets`, not (yet) named by a snapshot, is signed as the root in `set` asks. */
-HF_MUST_USE enum hf_err hf_repo_verify_targets(const struct hf_trusted_set *set,
+/** `targets`, not (yet) named by a snapshot, is signed as `root` asks. HF_E_SIGNATURE. */
+HF_MUST_USE enum hf_err hf_repo_verify_targets(const struct hf_root *root,
                                                const struct hf_targets *targets,
                                                struct hf_why *why);
 

@@ -284,22 +284,6 @@ void hf_draft_show(const struct hf_draft *draft, FILE *out)
     json_decref(changes);
 }
 
-/* Of the metadata, and of each file that it newly lists. */
-static json_t *all_unexplained(const json_t *changes)
-{
-    json_t *all = json_copy(json_object_get(changes, "other_members")), *added;
-    size_t index;
-    int failures = 0;
-    json_array_foreach(json_object_get(changes, "added"), index, added)
-    {
-        failures += json_array_extend(all, json_object_get(added, "other_members"));
-    }
-    if (failures == 0)
-        return all;
-    json_decref(all);
-    return NULL;
-}
-
 static enum hf_err check_digest(const struct hf_draft *draft, const char *yes, struct hf_why *why)
 {
     struct hf_fingerprint f;
@@ -318,9 +302,17 @@ static enum hf_err check_digest(const struct hf_draft *draft, const char *yes, s
 
 enum hf_err hf_draft_confirm(const struct hf_draft *draft, const char *yes, struct hf_why *why)
 {
-    json_t *changes = changes_of(draft), *unexplained = all_unexplained(changes);
+    /* Of the metadata, and of each file that it newly lists. */
+    json_t *changes = changes_of(draft), *added;
+    json_t *unexplained = json_copy(json_object_get(changes, "other_members"));
     const char *role = hf_top_role_name(draft->role);
-    enum hf_err err = hf_unexplained_check(unexplained, why);
+    size_t index;
+    int failures = 0;
+    json_array_foreach(json_object_get(changes, "added"), index, added)
+    {
+        failures += json_array_extend(unexplained, json_object_get(added, "other_members"));
+    }
+    enum hf_err err = hf_unexplained_check(failures == 0 ? unexplained : NULL, why);
     if (err == HF_OK && yes != NULL) {
         err = check_digest(draft, yes, why);
     } else if (err == HF_OK && isatty(STDIN_FILENO)) {

@@ -59,19 +59,6 @@ static enum hf_err make_file(struct root_ceremony *c, struct hf_why *why)
     return err;
 }
 
-/* In words for people; then as a device does it (TUF 5.3.4, 5.3.5). */
-static enum hf_err verify_root(const struct root_ceremony *c, struct hf_why *why)
-{
-    struct hf_trusted_set set = {0};
-    HF_TRY(hf_draft_require_signed(c->draft, why));
-    HF_TRY(hf_trusted_set_init(&set, hf_draft_root_file(c->draft), c->p.now_s, why));
-    enum hf_err err = hf_trusted_set_update_root(&set, hf_buf_bytes(&c->file), why);
-    if (err == HF_OK)
-        err = hf_trusted_set_end_roots(&set, why);
-    hf_trusted_set_free(&set);
-    return err;
-}
-
 /* ---- was it published before, and do the keys know? ------------------------------------------ */
 
 /* Is the repository whole for devices that know the root before, up to root `root_max`? If that is
@@ -285,9 +272,17 @@ static enum hf_err publish(struct root_ceremony *c, struct hf_root_published *ou
                            struct hf_why *why)
 {
     struct hf_root_published published = {0};
+    struct hf_trusted_set set = {0};
     HF_TRY(check_follows(c, why));
     HF_TRY(make_file(c, why));
-    HF_TRY(verify_root(c, why));
+    /* Is it signed? In words for people; then as a device does it (TUF 5.3.4, 5.3.5). */
+    HF_TRY(hf_draft_require_signed(c->draft, why));
+    HF_TRY(hf_trusted_set_init(&set, hf_draft_root_file(c->draft), c->p.now_s, why));
+    enum hf_err err = hf_trusted_set_update_root(&set, hf_buf_bytes(&c->file), why);
+    if (err == HF_OK)
+        err = hf_trusted_set_end_roots(&set, why);
+    hf_trusted_set_free(&set);
+    HF_TRY(err);
     HF_TRY(hf_draft_check_made_before(c->draft, c->p.now_s, why));
     HF_TRY(hf_publication_sign_under(&c->p, &c->draft->next, why));
     HF_TRY(stage_metadata(c, why));

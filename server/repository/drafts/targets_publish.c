@@ -52,16 +52,6 @@ static enum hf_err check_root(const struct hf_publication *p, const struct hf_dr
                    version, p->repo.dir, wanted);
 }
 
-/* As a device does it. */
-static enum hf_err verify_signed(const struct hf_publication *p, const struct hf_targets *targets,
-                                 struct hf_why *why)
-{
-    const struct hf_root *root = root_of(p);
-    char what[48];
-    snprintf(what, sizeof what, "targets %" PRId64, targets->env.version);
-    return hf_envelope_verify(&targets->env, &root->ring, &root->roles[HF_ROLE_TARGETS], what, why);
-}
-
 static enum hf_err overtaken(const struct hf_draft *draft, int64_t newest, struct hf_why *why)
 {
     return hf_fail(why, HF_E_ROLLBACK,
@@ -134,7 +124,7 @@ static enum hf_err find_own_file(const struct hf_publication *p, const struct hf
     enum hf_err err = hf_repo_read(&p->repo, path, HF_TARGETS_BYTES_MAX, &file, why);
     if (err == HF_OK && (hf_targets_parse(hf_buf_bytes(&file), &there, NULL) != HF_OK ||
                          !hf_draft_is_same_signed(&there.env, &draft->targets.env) ||
-                         verify_signed(p, &there, NULL) != HF_OK))
+                         hf_repo_verify_targets(root_of(p), &there, NULL) != HF_OK))
         err = HF_E_NOT_FOUND;
     hf_targets_free(&there);
     if (err == HF_OK)
@@ -184,7 +174,7 @@ enum hf_err hf_targets_stage(struct hf_publication *p, const struct hf_draft *dr
     }
     HF_TRY(hf_draft_check_made_before(draft, p->now_s, why));
     HF_TRY(hf_draft_require_signed(draft, why));
-    HF_TRY(verify_signed(p, &draft->targets, why));
+    HF_TRY(hf_repo_verify_targets(root_of(p), &draft->targets, why)); /* as a device does it */
     HF_TRY(stage_metadata(p, draft, file, why));
     for (size_t i = 0; i < draft->targets.n_targets; i++) {
         const struct hf_target *target = &draft->targets.targets[i];

@@ -122,7 +122,7 @@ enum hf_err hf_targets_commit(struct hf_publication *p, int64_t version,
         struct hf_targets targets = {0};
         struct hf_repo_bundles bundles = {0};
         HF_TRY(hf_targets_parse(targets_file, &targets, why));
-        enum hf_err err = hf_repo_verify_targets(&p->set, &targets, why);
+        enum hf_err err = hf_repo_verify_targets(p->set.root, &targets, why);
         if (err == HF_OK)
             err = hf_repo_verify_bundles(&p->repo, &targets, p->set.root->consistent_snapshot,
                                          &bundles, why);
