@@ -152,6 +152,8 @@ check_includes() {
     forbid_include server/repository "publish or serve: they stand on it" 'server/(publish|serve)/|common/cli/'
     check_layers server/repository base certs tokens keys drafts
     forbid_include server/http "what stands above it: it knows no repository" 'server/(publish|repository|serve|signer)/|common/(cli|tuf|bundle)/'
+    forbid_include server/identity "what stands above it or does I/O: it only decides" \
+        "$io|uv\.h|sqlite3\.h|llhttp\.h|openssl/ssl\.h|server/(http|db|fleet|api|admin|publish|repository|serve|signer)/|common/(os|cli)/"
     forbid_include server/serve "what signs: the network process holds no key" 'server/(publish|repository|signer)/'
 }
 
