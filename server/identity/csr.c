@@ -104,7 +104,7 @@ static enum hf_err check(X509_REQ *request, struct hf_client_key_form *key, stru
     if (verified != 1)
         return hf_fail(why, HF_E_SIGNATURE,
                        "CSR: its signature was not made by the private key of its public key. Make "
-                       "the request anew with the device's own key");
+                       "another request with the device's own key");
     return HF_OK;
 }
 

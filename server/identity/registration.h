@@ -20,7 +20,7 @@ HF_MUST_USE enum hf_err hf_ca_check(const X509 *ca, int64_t now_s, struct hf_cli
                                     struct hf_why *why);
 
 /**
- * Does whoever registers `ca` hold its private key? `proof` is a certificate that the CA has signed, for
+ * Does the one who registers `ca` hold its private key? `proof` is a certificate that the CA has signed, for
  * any key, whose CN is the account's registration code (AWS's way). The CA was checked.
  * HF_E_ARGUMENT for a wrong CN, HF_E_SIGNATURE, HF_E_POLICY (algorithms), HF_E_EXPIRED, HF_E_FORMAT.
  */

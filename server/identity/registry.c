@@ -1,7 +1,6 @@
 #include "server/identity/registry.h"
 
 #include <sodium.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,9 +99,14 @@ bool hf_registry_find_default(const struct hf_registry *registry,
     return find(registry, sha256, 0, out);
 }
 
-uint64_t hf_registry_generation(const struct hf_registry *registry)
+const atomic_uint_fast64_t *hf_registry_generation(const struct hf_registry *registry)
 {
-    return atomic_load_explicit(&registry->generation, memory_order_acquire);
+    return &registry->generation;
+}
+
+void hf_registry_count_change(struct hf_registry *registry)
+{
+    (void)atomic_fetch_add_explicit(&registry->generation, 1, memory_order_release);
 }
 
 /* ---- the writer --------------------------------------------------------------------------------- */
@@ -110,11 +114,6 @@ uint64_t hf_registry_generation(const struct hf_registry *registry)
 static struct table *writers_table(const struct hf_registry *registry)
 {
     return atomic_load_explicit(&registry->table, memory_order_relaxed);
-}
-
-static void count_change(struct hf_registry *registry)
-{
-    (void)atomic_fetch_add_explicit(&registry->generation, 1, memory_order_release);
 }
 
 /* A quarter of the slots stays empty: a search for what is not there then looks at eight on average. */
@@ -247,7 +246,7 @@ enum hf_err hf_registry_set(struct hf_registry *registry, const uint8_t sha256[H
         if (slot != NULL)
             mark_removed(registry, slot);
     }
-    count_change(registry);
+    hf_registry_count_change(registry);
     return HF_OK;
 }
 
@@ -258,7 +257,7 @@ bool hf_registry_remove(struct hf_registry *registry, const uint8_t sha256[HF_SH
     if (slot == NULL)
         return false;
     mark_removed(registry, slot);
-    count_change(registry);
+    hf_registry_count_change(registry);
     return true;
 }
 

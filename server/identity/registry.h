@@ -16,6 +16,8 @@
 
 #include <holdfast/bytes.h>
 
+#include <stdatomic.h>
+
 /* Flags of an entry. */
 #define HF_CREDENTIAL_UNCONFIRMED                                                                  \
     1u /* from a rotation: its first request sets the old one INACTIVE later */
@@ -61,8 +63,11 @@ HF_MUST_USE bool hf_registry_find_default(const struct hf_registry *registry,
                                           const uint8_t sha256[HF_SHA256_LEN],
                                           struct hf_registered *out);
 
-/** Counts changes: what was decided before it moved has to be decided again. From any thread. */
-uint64_t hf_registry_generation(const struct hf_registry *registry);
+/** Counts changes: what was decided before it moved has to be decided again. From any thread; lives as
+ *  long as the registry. */
+const atomic_uint_fast64_t *hf_registry_generation(const struct hf_registry *registry);
+/** Count a change that is not the registry's own: a new directory was offered to the loops. From any thread. */
+void hf_registry_count_change(struct hf_registry *registry);
 
 /** What the table takes. From the writer's thread. */
 struct hf_registry_size {

@@ -9,6 +9,7 @@
 #include "server/repository/drafts/draft.h"
 #include "server/repository/keys/key_file.h"
 #include "tests/support/device.h"
+#include "tests/support/openssl_pki.h"
 #include "tests/support/test_pki.h"
 
 #include <mbedtls/pk.h>
@@ -356,6 +357,32 @@ static void bundle_file_seed(void)
     hf_bundle_record_free(&record);
 }
 
+/* ---- certificates and requests of clients, by OpenSSL ------------------------------------------------ */
+
+static const char *const client_keys[] = {"RSA:2048", "RSA-PSS:2048:SHA256", "P-256", "P-521",
+                                          "ED25519"};
+
+static void client_seeds(void)
+{
+    for (size_t i = 0; i < sizeof client_keys / sizeof *client_keys; i++) {
+        struct hf_buf der = {0}, pem = {0}, cert_der = {0};
+        EVP_PKEY *key = ossl_key(client_keys[i]);
+        X509_REQ *csr = ossl_csr(key, &(struct ossl_signing){.key = key});
+        X509 *cert = ossl_cert(&(struct ossl_cert){.subject = "device", .key = key, .is_ca = true});
+        char name[32];
+        ossl_csr_der(csr, &der);
+        ossl_csr_pem(csr, &pem);
+        ossl_cert_der(cert, &cert_der);
+        write_buf("csr", client_keys[i], &der);
+        write_buf("client_cert", client_keys[i], &cert_der);
+        (void)snprintf(name, sizeof name, "%s.pem", client_keys[i]);
+        write_buf("csr", name, &pem);
+        X509_REQ_free(csr);
+        X509_free(cert);
+        EVP_PKEY_free(key);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 2) {
@@ -372,5 +399,6 @@ int main(int argc, char **argv)
     reference_seed();
     draft_seeds();
     bundle_file_seed();
+    client_seeds();
     return 0;
 }
