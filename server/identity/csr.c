@@ -144,6 +144,46 @@ out:
     return err;
 }
 
+static bool is_signed_by(EVP_PKEY *key, struct hf_bytes message, struct hf_bytes signature)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    bool is_signed =
+        ctx != NULL && EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, key) == 1 &&
+        EVP_DigestVerify(ctx, signature.data, signature.len, message.data, message.len) == 1;
+    EVP_MD_CTX_free(ctx);
+    ERR_clear_error();
+    return is_signed;
+}
+
+enum hf_err hf_csr_check_renewal(const struct hf_csr *csr, X509 *old, struct hf_bytes signature,
+                                 struct hf_why *why)
+{
+    static const char prefix[] = "holdfast renew"; /* and its NUL */
+    struct hf_buf message = {0};
+    unsigned char *spki = NULL;
+    int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(old), &spki);
+    bool is_same_key = len > 0 && (size_t)len == csr->spki.len &&
+                       memcmp(spki, csr->spki.data, csr->spki.len) == 0;
+    OPENSSL_free(spki);
+    if (is_same_key)
+        return hf_fail(why, HF_E_POLICY,
+                       "CSR: it has the key of the old certificate. Generate a new key for the new "
+                       "certificate");
+    enum hf_err err = hf_buf_append(&message, prefix, sizeof prefix);
+    if (err == HF_OK)
+        err = hf_buf_append(&message, csr->der.data, csr->der.len);
+    bool is_signed =
+        err == HF_OK && is_signed_by(X509_get0_pubkey(old), hf_buf_bytes(&message), signature);
+    hf_buf_free(&message);
+    if (err != HF_OK)
+        return hf_fail(why, err, "CSR: no memory");
+    if (!is_signed)
+        return hf_fail(why, HF_E_SIGNATURE,
+                       "CSR: the key of the old certificate did not sign it. Sign the request with the "
+                       "device's present key");
+    return HF_OK;
+}
+
 void hf_csr_free(struct hf_csr *csr)
 {
     hf_buf_free(&csr->der);

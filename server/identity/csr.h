@@ -27,6 +27,15 @@ struct hf_csr {
  */
 HF_MUST_USE enum hf_err hf_csr_check(struct hf_bytes pem_or_der, struct hf_csr *out,
                                      struct hf_why *why);
+/**
+ * Did the key of `old`, a certificate, sign this request too? So a device asks for the successor of a certificate
+ * that it holds the key of. `signature` is over "holdfast renew", a NUL and the request's DER, with SHA-256: ECDSA in DER,
+ * RSA PKCS#1 v1.5, or RSASSA-PSS for an RSA-PSS key. The request must bring another key. HF_E_SIGNATURE, HF_E_POLICY,
+ * HF_E_MEMORY.
+ */
+HF_MUST_USE enum hf_err hf_csr_check_renewal(const struct hf_csr *csr, X509 *old,
+                                             struct hf_bytes signature, struct hf_why *why);
+
 /** Frees and zeroes. */
 void hf_csr_free(struct hf_csr *csr);
 

@@ -224,6 +224,13 @@ void hf_registry_free(struct hf_registry *registry)
     free(registry);
 }
 
+enum hf_err hf_registry_reserve(struct hf_registry *registry, size_t more, struct hf_why *why)
+{
+    while (writers_table(registry)->n_used + more > capacity(writers_table(registry)))
+        HF_TRY(grow(registry, why));
+    return HF_OK;
+}
+
 enum hf_err hf_registry_set(struct hf_registry *registry, const uint8_t sha256[HF_SHA256_LEN],
                             const struct hf_registered *entry, struct hf_why *why)
 {

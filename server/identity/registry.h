@@ -43,6 +43,11 @@ HF_MUST_USE enum hf_err hf_registry_new(size_t expected, struct hf_registry **ou
 /** After the last reader has gone. NULL is fine. */
 void hf_registry_free(struct hf_registry *registry);
 
+/** Room for `more` new certificates: as many hf_registry_set cannot fail for want of it. HF_E_MEMORY,
+ *  HF_E_LIMIT. */
+HF_MUST_USE enum hf_err hf_registry_reserve(struct hf_registry *registry, size_t more,
+                                            struct hf_why *why);
+
 /**
  * Add, or change what is there: a certificate has one entry in an account. HF_E_ARGUMENT without a
  * credential number, account, status, mode or kind; HF_E_MEMORY, HF_E_LIMIT: then nothing has changed.

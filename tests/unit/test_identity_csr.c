@@ -192,6 +192,64 @@ static void a_request_that_is_too_long_is_not_read(void **state)
     free(bytes);
 }
 
+/* ---- renewal ------------------------------------------------------------------------------------ */
+
+static struct hf_buf sign_renewal(EVP_PKEY *key, const char *prefix, const struct hf_csr *csr)
+{
+    struct hf_buf message = {0}, signature = {0};
+    size_t len = 0;
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    CHECK_OK(hf_buf_append(&message, prefix, strlen(prefix) + 1));
+    CHECK_OK(hf_buf_append(&message, csr->der.data, csr->der.len));
+    assert_int_equal(EVP_DigestSignInit(ctx, NULL, EVP_sha256(), NULL, key), 1);
+    assert_int_equal(EVP_DigestSign(ctx, NULL, &len, message.data, message.len), 1);
+    CHECK_OK(hf_buf_reserve(&signature, len));
+    assert_int_equal(EVP_DigestSign(ctx, signature.data, &len, message.data, message.len), 1);
+    signature.len = len;
+    EVP_MD_CTX_free(ctx);
+    hf_buf_free(&message);
+    return signature;
+}
+
+static void the_old_key_signs_the_request_for_a_new_one(void **state)
+{
+    static const char *const old_keys[] = {"P-256", "P-521", "RSA:2048", "RSA-PSS:2048"};
+    EVP_PKEY *fresh = ossl_key("P-256"), *other = ossl_key("P-256");
+    struct hf_buf der = csr_der(fresh, &(struct ossl_signing){.key = fresh});
+    struct hf_csr csr = {0};
+    struct hf_why why = {0};
+    (void)state;
+    CHECK_OK(hf_csr_check(hf_buf_bytes(&der), &csr, &why));
+    for (size_t i = 0; i < sizeof old_keys / sizeof *old_keys; i++) {
+        EVP_PKEY *key = ossl_key(old_keys[i]);
+        X509 *old = ossl_cert(&(struct ossl_cert){.subject = "device", .key = key});
+        struct hf_buf good = sign_renewal(key, "holdfast renew", &csr);
+        struct hf_buf bad[] = {sign_renewal(other, "holdfast renew", &csr),
+                               sign_renewal(key, "holdfast reneW", &csr),
+                               {0}};
+        CHECK_OK(hf_csr_check_renewal(&csr, old, hf_buf_bytes(&good), &why));
+        for (size_t b = 0; b < 3; b++) {
+            CHECK_REFUSED(hf_csr_check_renewal(&csr, old, hf_buf_bytes(&bad[b]), &why),
+                          HF_E_SIGNATURE, &why, "did not sign it");
+            hf_buf_free(&bad[b]);
+        }
+        assert_int_equal(ERR_peek_error(), 0);
+        hf_buf_free(&good);
+        X509_free(old);
+        EVP_PKEY_free(key);
+    }
+    X509 *same = ossl_cert(&(struct ossl_cert){.subject = "device", .key = fresh});
+    struct hf_buf signature = sign_renewal(fresh, "holdfast renew", &csr);
+    CHECK_REFUSED(hf_csr_check_renewal(&csr, same, hf_buf_bytes(&signature), &why), HF_E_POLICY,
+                  &why, "Generate a new key");
+    hf_buf_free(&signature);
+    hf_buf_free(&der);
+    hf_csr_free(&csr);
+    X509_free(same);
+    EVP_PKEY_free(fresh);
+    EVP_PKEY_free(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -204,6 +262,7 @@ int main(void)
         cmocka_unit_test(bytes_behind_der_are_refused),
         cmocka_unit_test(other_things_are_refused),
         cmocka_unit_test(a_request_that_is_too_long_is_not_read),
+        cmocka_unit_test(the_old_key_signs_the_request_for_a_new_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
