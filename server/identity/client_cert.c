@@ -1,6 +1,6 @@
 #include "server/identity/client_cert.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/base/plaintext.h"
 #include "common/base/timetext.h"
 #include "common/bundle/pem.h"

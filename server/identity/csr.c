@@ -147,9 +147,9 @@ out:
 static bool is_signed_by(EVP_PKEY *key, struct hf_bytes message, struct hf_bytes signature)
 {
     EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    bool is_signed =
-        ctx != NULL && EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, key) == 1 &&
-        EVP_DigestVerify(ctx, signature.data, signature.len, message.data, message.len) == 1;
+    bool is_signed = ctx != NULL && EVP_DigestVerifyInit(ctx, NULL, EVP_sha256(), NULL, key) == 1 &&
+                     EVP_DigestVerify(ctx, signature.data, signature.len, message.data,
+                                      message.len) == 1;
     EVP_MD_CTX_free(ctx);
     ERR_clear_error();
     return is_signed;
@@ -172,15 +172,16 @@ enum hf_err hf_csr_check_renewal(const struct hf_csr *csr, X509 *old, struct hf_
     enum hf_err err = hf_buf_append(&message, prefix, sizeof prefix);
     if (err == HF_OK)
         err = hf_buf_append(&message, csr->der.data, csr->der.len);
-    bool is_signed =
-        err == HF_OK && is_signed_by(X509_get0_pubkey(old), hf_buf_bytes(&message), signature);
+    bool is_signed = err == HF_OK &&
+                     is_signed_by(X509_get0_pubkey(old), hf_buf_bytes(&message), signature);
     hf_buf_free(&message);
     if (err != HF_OK)
         return hf_fail(why, err, "CSR: no memory");
     if (!is_signed)
-        return hf_fail(why, HF_E_SIGNATURE,
-                       "CSR: the key of the old certificate did not sign it. Sign the request with the "
-                       "device's present key");
+        return hf_fail(
+            why, HF_E_SIGNATURE,
+            "CSR: the key of the old certificate did not sign it. Sign the request with the "
+            "device's present key");
     return HF_OK;
 }
 

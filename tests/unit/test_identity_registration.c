@@ -1,7 +1,7 @@
 /* server/identity/registration and client_cert: what is checked when a CA or a certificate is registered. */
 #include "tests/support/check.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "server/identity/registration.h"
 #include "tests/support/openssl_pki.h"
 
