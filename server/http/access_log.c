@@ -186,30 +186,27 @@ static void add_escaped(struct line *line, const char *key, const char *value, s
     line->bytes[line->len++] = '"';
 }
 
-void hf_access_log_add(struct hf_access_log *log, const union hf_peer *peer,
-                       const struct hf_request *request, unsigned status, size_t body_len)
+/* The time and who it was. */
+static void begin_line(struct line *line, const union hf_peer *peer)
 {
-    struct line line;
     char now[HF_TIME_TEXT_MAX];
     char address[HF_ADDRESS_TEXT_MAX];
     hf_time_format(time(NULL), now);
     hf_address_format(peer, address);
-    line.len = (size_t)snprintf(line.bytes, sizeof line.bytes,
-                                "{\"time\":\"%s\",\"peer\":\"%s\",\"method\":\"%s\","
-                                "\"status\":%u,\"bytes\":%zu",
-                                now, address, llhttp_method_name((llhttp_method_t)request->method),
-                                status, body_len);
-    /* The fields that a client fills come last. */
-    add_escaped(&line, "target", request->target.text, request->target.len);
-    add_escaped(&line, "agent", request->agent.text, request->agent.len);
-    memcpy(line.bytes + line.len, "}\n", 2);
-    line.len += 2;
+    line->len = (size_t)snprintf(line->bytes, sizeof line->bytes,
+                                 "{\"time\":\"%s\",\"peer\":\"%s\"", now, address);
+}
+
+static void end_line(struct hf_access_log *log, struct line *line)
+{
+    memcpy(line->bytes + line->len, "}\n", 2);
+    line->len += 2;
 
     uv_mutex_lock(&log->mutex);
     struct text *to = log->filling;
-    if (line.len <= sizeof to->bytes - to->len) {
-        memcpy(to->bytes + to->len, line.bytes, line.len);
-        to->len += line.len;
+    if (line->len <= sizeof to->bytes - to->len) {
+        memcpy(to->bytes + to->len, line->bytes, line->len);
+        to->len += line->len;
     } else {
         log->dropped++;
     }
@@ -217,6 +214,40 @@ void hf_access_log_add(struct hf_access_log *log, const union hf_peer *peer,
     uv_mutex_unlock(&log->mutex);
     if (is_half_full)
         uv_cond_signal(&log->wake);
+}
+
+void hf_access_log_add(struct hf_access_log *log, const union hf_peer *peer,
+                       const struct hf_request *request, unsigned status, size_t body_len)
+{
+    struct line line;
+    begin_line(&line, peer);
+    line.len += (size_t)snprintf(line.bytes + line.len, sizeof line.bytes - line.len,
+                                 ",\"method\":\"%s\",\"status\":%u,\"bytes\":%zu",
+                                 llhttp_method_name((llhttp_method_t)request->method), status,
+                                 body_len);
+    /* The fields that a client fills come last. */
+    add_escaped(&line, "target", request->target.text, request->target.len);
+    add_escaped(&line, "agent", request->agent.text, request->agent.len);
+    end_line(log, &line);
+}
+
+void hf_access_log_add_handshake(struct hf_access_log *log, const union hf_peer *peer,
+                                 const struct hf_tls_peer *tls, int alert_sent, int alert_received)
+{
+    struct line line;
+    begin_line(&line, peer);
+    bool is_sent = alert_sent >= 0;
+    line.len += (size_t)snprintf(line.bytes + line.len, sizeof line.bytes - line.len,
+                                 ",\"alert\":\"%s\",\"from\":\"%s\"",
+                                 hf_tls_alert_name(is_sent ? alert_sent : alert_received),
+                                 is_sent ? "server" : "client");
+    if (tls->version != 0)
+        line.len += (size_t)snprintf(line.bytes + line.len, sizeof line.bytes - line.len,
+                                     ",\"tls\":\"%s\"",
+                                     tls->version == TLS1_3_VERSION ? "1.3" : "1.2");
+    if (tls->sni != NULL)
+        add_escaped(&line, "sni", tls->sni, strlen(tls->sni));
+    end_line(log, &line);
 }
 
 void hf_access_log_reopen(struct hf_access_log *log)

@@ -10,17 +10,28 @@
 #include <sodium.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/types.h>
+
+/* A client on a Unix-domain socket, as the kernel knows it (SO_PEERCRED). */
+struct hf_local_peer {
+    sa_family_t family; /* AF_UNIX */
+    uid_t uid;
+    gid_t gid;
+    pid_t pid;
+};
 
 union hf_peer {
     struct sockaddr any;
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
+    struct hf_local_peer local;
 };
 
 #define HF_ADDRESS_TEXT_MAX 64
 
 /** "127.0.0.1:8080" or "[::1]:8080". HF_E_ARGUMENT in words. */
 HF_MUST_USE enum hf_err hf_address_parse(const char *text, union hf_peer *out, struct hf_why *why);
+/** The same in the other direction; "unix:uid=1000" for a local client. */
 void hf_address_format(const union hf_peer *address, char out[HF_ADDRESS_TEXT_MAX]);
 
 /**
@@ -31,6 +42,28 @@ void hf_address_format(const union hf_peer *address, char out[HF_ADDRESS_TEXT_MA
  */
 HF_MUST_USE enum hf_err hf_listen(union hf_peer *address, bool is_first, int *out,
                                   struct hf_why *why);
+
+/**
+ * Listen on the Unix-domain socket `path`, which is made with exactly `mode`, and with the group `gid` if it
+ * is not (gid_t)-1. A socket there on which no server listens any more is replaced. HF_E_ARGUMENT for a
+ * path that is too long, HF_E_BUSY when a server listens there, HF_E_NETWORK, in words.
+ */
+HF_MUST_USE enum hf_err hf_listen_local(const char *path, mode_t mode, gid_t gid, int *out,
+                                        struct hf_why *why);
+/** Who is at the other end of an accepted Unix-domain socket. False if the kernel does not say. */
+bool hf_local_peer_of(int fd, union hf_peer *out);
+
+/** A network: the first `bits` of an address. An IPv4 network is kept as its mapped IPv6 one. */
+struct hf_network {
+    uint8_t address[16];
+    unsigned bits;
+};
+/** "192.0.2.0/24", "2001:db8::/32", or a single address. HF_E_ARGUMENT in words; bits behind the
+ *  prefix must be zero, so that a typo in it is noticed. */
+HF_MUST_USE enum hf_err hf_network_parse(const char *text, struct hf_network *out,
+                                         struct hf_why *why);
+/** Is the address in one of them? IPv4 through an IPv6 socket counts as IPv4; a local client is in none. */
+bool hf_networks_contain(const struct hf_network *networks, size_t n, const union hf_peer *peer);
 
 /**
  * How many connections an address has, over all loops: IPv4 addresses, also those that come through
@@ -50,7 +83,8 @@ struct hf_address_count {
 /** NULL without memory; to be freed with free(3). */
 struct hf_address_count *hf_address_count_new(unsigned max);
 
-/** One connection more of `peer`; false, and nothing counted, if it has `max` already. */
+/** One connection more of `peer`; false, and nothing counted, if it has `max` already. Local clients are
+ *  not counted: the mode of their socket says who may connect. */
 bool hf_address_count_add(struct hf_address_count *count, const union hf_peer *peer);
 /** One connection less of `peer`. */
 void hf_address_count_drop(struct hf_address_count *count, const union hf_peer *peer);

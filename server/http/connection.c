@@ -1,27 +1,37 @@
-#include "server/http/connection.h"
+#include "server/http/connection_parts.h"
 
-#include <stdio.h>
+#include "server/http/tls_conn.h"
+
 #include <stdlib.h>
 #include <string.h>
+
+_Static_assert(HF_STREAM_INPUT == UV_READABLE && HF_STREAM_OUTPUT == UV_WRITABLE,
+               "what a stream waits for is what uv_poll takes");
 
 static void on_ready(uv_poll_t *poll, int status, int events);
 static void consume(struct hf_conn *c, const uint8_t *data, size_t len);
 
-static void enter(struct hf_conn *c, enum hf_phase phase)
+void hf_conn_enter(struct hf_conn *c, enum hf_phase phase)
 {
-    TAILQ_REMOVE(&c->conns->phases[c->phase], c, link);
+    struct hf_conns *conns = c->conns;
+    TAILQ_REMOVE(&conns->phases[c->phase], c, link);
+    conns->n_handshakes -= c->phase == HF_PHASE_HANDSHAKE;
+    conns->n_handshakes += phase == HF_PHASE_HANDSHAKE;
     c->phase = phase;
-    c->since_ms = uv_now(c->conns->uv);
+    c->since_ms = uv_now(conns->uv);
     c->moved = 0;
-    TAILQ_INSERT_TAIL(&c->conns->phases[phase], c, link);
+    TAILQ_INSERT_TAIL(&conns->phases[phase], c, link);
     /* The progress of a client is what it acknowledges: the socket's buffer accepts bytes in large
      * steps, and on a slow link with long pauses. */
-    if (phase == HF_PHASE_WRITE)
+    if (phase == HF_PHASE_WRITE) {
+        (void)hf_stream_pushed(&c->stream, 0);
         c->unacked = hf_stream_unacknowledged(&c->stream);
+    }
 }
 
-static void wait_for(struct hf_conn *c, int events)
+void hf_conn_wait_for(struct hf_conn *c, unsigned what)
 {
+    int events = (int)what;
     if (!c->is_polled) {
         if (uv_poll_init(c->conns->uv, &c->poll, c->stream.fd) != 0) {
             hf_conn_close(c);
@@ -42,7 +52,7 @@ static void wait_for_request(struct hf_conn *c)
     if (c->request == NULL && c->conns->is_draining)
         hf_conn_close(c);
     else
-        wait_for(c, UV_READABLE);
+        hf_conn_wait_for(c, hf_stream_waits_to_read(&c->stream));
 }
 
 /* ---- closing ----------------------------------------------------------------------------------- */
@@ -69,11 +79,14 @@ static void close_conn(struct hf_conn *c, bool drops_unsent)
 {
     struct hf_conns *conns = c->conns;
     TAILQ_REMOVE(&conns->phases[c->phase], c, link);
+    conns->n_handshakes -= c->phase == HF_PHASE_HANDSHAKE;
     c->is_closed = true;
     hf_pending_free(c->pending);
+    free(c->proxy);
     if (!c->is_handled)
         release_request(c);
-    hf_address_count_drop(conns->config.addresses, &c->peer);
+    if (c->is_counted)
+        hf_address_count_drop(conns->config.addresses, &c->peer);
     if (c->is_polled)
         uv_close((uv_handle_t *)&c->poll, on_closed); /* libuv forgets the descriptor here */
     hf_stream_close(&c->stream, drops_unsent);
@@ -92,11 +105,11 @@ static void linger(struct hf_conn *c)
     struct hf_conns *conns = c->conns;
     for (;;) {
         size_t len = 0;
-        enum hf_stream_result result = hf_stream_read(&c->stream, conns->input, sizeof conns->input,
-                                                      &len);
+        enum hf_stream_result result = hf_stream_read_raw(&c->stream, conns->input,
+                                                          sizeof conns->input, &len);
         c->moved += len;
         if (result == HF_STREAM_BLOCKED) {
-            wait_for(c, UV_READABLE);
+            hf_conn_wait_for(c, HF_STREAM_INPUT);
             return;
         }
         if (len == 0 || c->moved > HF_HTTP_LINGER_BYTES_MAX) {
@@ -106,13 +119,13 @@ static void linger(struct hf_conn *c)
     }
 }
 
-static void finish(struct hf_conn *c)
+void hf_conn_finish(struct hf_conn *c)
 {
     if (!c->must_linger || !hf_stream_end(&c->stream)) {
         hf_conn_close(c);
         return;
     }
-    enter(c, HF_PHASE_LINGER);
+    hf_conn_enter(c, HF_PHASE_LINGER);
     linger(c);
 }
 
@@ -131,12 +144,13 @@ static bool send_answers(struct hf_conn *c, const uint8_t *rest, size_t rest_len
     /* The socket is full: keep what is left, and the requests behind it, and read no more. */
     if (result == HF_STREAM_BLOCKED)
         c->pending = hf_pending_new(&c->conns->output, sent, rest, c->is_last ? 0 : rest_len);
+    hf_output_clear(&c->conns->output);
     if (c->pending == NULL) {
         hf_conn_close(c);
         return false;
     }
-    enter(c, HF_PHASE_WRITE);
-    wait_for(c, UV_WRITABLE);
+    hf_conn_enter(c, HF_PHASE_WRITE);
+    hf_conn_wait_for(c, hf_stream_waits_to_write(&c->stream));
     return false;
 }
 
@@ -145,7 +159,7 @@ static bool send_answers(struct hf_conn *c, const uint8_t *rest, size_t rest_len
 static void wait_for_answer(struct hf_conn *c, const uint8_t *rest, size_t rest_len)
 {
     size_t sent = 0;
-    enter(c, HF_PHASE_ANSWER);
+    hf_conn_enter(c, HF_PHASE_ANSWER);
     if (hf_output_send(&c->conns->output, &c->stream, false, &sent) != HF_STREAM_BROKEN)
         c->pending = hf_pending_new(&c->conns->output, sent, rest, rest_len);
     if (c->pending == NULL) {
@@ -166,9 +180,8 @@ static void resume(struct hf_conn *c)
     hf_pending_free(kept);
 }
 
-/* The one way to an answer: `head`, then `text` or `body`, neither after HEAD. */
-static void answer(struct hf_request *request, unsigned status, struct hf_bytes head,
-                   struct hf_bytes text, struct hf_body *body)
+void hf_conn_answer(struct hf_request *request, unsigned status, struct hf_bytes head,
+                    struct hf_bytes text, struct hf_body *body)
 {
     struct hf_conn *c = request->conn;
     struct hf_conns *conns = c->conns;
@@ -207,51 +220,9 @@ static void answer(struct hf_request *request, unsigned status, struct hf_bytes 
         hf_access_log_add(conns->config.access_log, &c->peer, request, status, body_len);
     release_request(c);
     if (is_late) {
-        enter(c, HF_PHASE_IDLE);
+        hf_conn_enter(c, HF_PHASE_IDLE);
         resume(c);
     }
-}
-
-static void answer_text(struct hf_request *request, unsigned status, const char *type,
-                        struct hf_bytes text, const char *header)
-{
-    char head[HF_HTTP_ANSWER_HEAD_MAX];
-    (void)snprintf(head, sizeof head,
-                   "HTTP/1.1 %u %s\r\nServer: holdfastd\r\nContent-Type: %s\r\n"
-                   "Content-Length: %zu\r\nCache-Control: no-store\r\n%s",
-                   status, hf_status_phrase(status), type, text.len, header);
-    answer(request, status, hf_bytes_of_text(head), text, NULL);
-}
-
-void hf_answer_text(struct hf_request *request, unsigned status, const char *type, const char *text,
-                    size_t len)
-{
-    answer_text(request, status, type, (struct hf_bytes){(const uint8_t *)text, len}, "");
-}
-
-void hf_answer_refusal(struct hf_request *request, unsigned status)
-{
-    const struct hf_http_config *config = &request->conn->conns->config;
-    const struct hf_refusal *refusal = NULL;
-    char text[256];
-    for (size_t i = 0; i < config->n_refusals && refusal == NULL; i++)
-        if (config->refusals[i].status == status)
-            refusal = &config->refusals[i];
-    (void)snprintf(text, sizeof text, "%u %s%s%s\n", status, hf_status_phrase(status),
-                   refusal != NULL ? ": " : "", refusal != NULL ? refusal->sentence : "");
-    answer_text(request, status, "text/plain", hf_bytes_of_text(text),
-                refusal != NULL && refusal->header != NULL ? refusal->header : "");
-}
-
-void hf_answer_body(struct hf_request *request, unsigned status, struct hf_bytes head,
-                    struct hf_body *body)
-{
-    answer(request, status, head, hf_bytes_of_text(""), body);
-}
-
-uv_loop_t *hf_request_loop(const struct hf_request *request)
-{
-    return request->conn->conns->uv;
 }
 
 static void handle(struct hf_conn *c)
@@ -277,9 +248,25 @@ static bool begin_request(struct hf_conn *c)
     else if ((c->request = malloc(sizeof *c->request)) == NULL)
         return false;
     hf_request_begin(c->request, &c->parser, conns->config.body_max);
+    c->request->body_rules = conns->config.body_rules;
+    c->request->n_body_rules = conns->config.n_body_rules;
     c->request->conn = c;
-    enter(c, HF_PHASE_HEAD);
+    hf_conn_enter(c, HF_PHASE_HEAD);
     return true;
+}
+
+/* The request is not whole. If that is for its body, it has its own time, and the client may wait to be
+ * told to send it (RFC 9110, 10.1.1). */
+static void await_body(struct hf_conn *c)
+{
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    if (!c->request->is_head_whole)
+        return;
+    if (c->phase != HF_PHASE_BODY)
+        hf_conn_enter(c, HF_PHASE_BODY);
+    if (c->request->must_continue && c->request->body.len == 0)
+        hf_output_append(&c->conns->output, go_on, sizeof go_on - 1);
+    c->request->must_continue = false;
 }
 
 /* Answer every whole request in `data`, in order, behind what the output holds; remember the beginning
@@ -295,8 +282,14 @@ static void consume(struct hf_conn *c, const uint8_t *data, size_t len)
             hf_conn_close(c);
             return;
         }
-        if (!hf_request_feed(c->request, &c->parser, data, len, &used))
+        if (!hf_request_feed(c->request, &c->parser, data, len, &used)) {
+            await_body(c);
             break;
+        }
+        if (c->stream.tls != NULL && !hf_tls_is_allowed(c->stream.tls)) {
+            hf_conn_close(c);
+            return;
+        }
         data += used;
         len -= used;
         handle(c);
@@ -308,13 +301,14 @@ static void consume(struct hf_conn *c, const uint8_t *data, size_t len)
     if (!send_answers(c, NULL, 0))
         return;
     if (c->is_last) {
-        finish(c);
+        hf_conn_finish(c);
         return;
     }
     if (c->request == NULL)
-        enter(c, HF_PHASE_IDLE);
-    else if (c->phase != HF_PHASE_HEAD) /* its time has begun, unless it waited behind a write */
-        enter(c, HF_PHASE_HEAD);
+        hf_conn_enter(c, HF_PHASE_IDLE);
+    else if (c->phase != HF_PHASE_HEAD && c->phase != HF_PHASE_BODY)
+        /* Its time has begun, unless it waited behind a write. */
+        hf_conn_enter(c, c->request->is_head_whole ? HF_PHASE_BODY : HF_PHASE_HEAD);
     wait_for_request(c);
 }
 
@@ -341,7 +335,8 @@ static void on_writable(struct hf_conn *c)
         hf_conn_close(c);
         break;
     case HF_STREAM_BLOCKED:
-        c->moved += sent;
+        c->moved += hf_stream_pushed(&c->stream, sent);
+        hf_conn_wait_for(c, hf_stream_waits_to_write(&c->stream));
         break;
     case HF_STREAM_DONE:
         hf_output_clear(&c->conns->output);
@@ -360,6 +355,8 @@ static void on_ready(uv_poll_t *poll, int status, int events)
         on_writable(c);
     else if (c->phase == HF_PHASE_LINGER)
         linger(c);
+    else if (c->phase <= HF_PHASE_HANDSHAKE)
+        hf_conn_open(c);
     else
         on_readable(c);
 }
@@ -368,28 +365,41 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 
 void hf_conn_begin_take(struct hf_conn *c, int fd, const union hf_peer *peer)
 {
+    const struct hf_http_config *config = &c->conns->config;
     c->stream.fd = fd;
     c->peer = *peer;
-    c->phase = HF_PHASE_HEAD;
+    bool is_plain = config->tls == NULL && !c->is_balanced;
+    c->phase = is_plain ? HF_PHASE_HEAD : HF_PHASE_OPEN;
     c->since_ms = uv_now(c->conns->uv);
-    TAILQ_INSERT_TAIL(&c->conns->phases[HF_PHASE_HEAD], c, link);
+    TAILQ_INSERT_TAIL(&c->conns->phases[c->phase], c, link);
     hf_request_parser_init(&c->parser);
-    on_readable(c); /* with TCP_DEFER_ACCEPT its request is there already */
+    if (is_plain)
+        on_readable(c); /* with TCP_DEFER_ACCEPT its request is there already */
+    else if (c->is_balanced && !hf_conn_expect_proxy(c))
+        hf_conn_close(c);
+    else
+        hf_conn_open(c);
+}
+
+void hf_conn_serve(struct hf_conn *c)
+{
+    hf_conn_enter(c, HF_PHASE_HEAD);
+    on_readable(c);
 }
 
 void hf_conn_time_out(struct hf_conn *c)
 {
     if (c->phase == HF_PHASE_WRITE &&
         c->unacked + c->moved >= hf_stream_unacknowledged(&c->stream) + HF_HTTP_PROGRESS_BYTES) {
-        enter(c, HF_PHASE_WRITE);
-    } else if (c->phase != HF_PHASE_HEAD || c->request == NULL) {
+        hf_conn_enter(c, HF_PHASE_WRITE);
+    } else if ((c->phase != HF_PHASE_HEAD && c->phase != HF_PHASE_BODY) || c->request == NULL) {
         close_conn(c, c->phase == HF_PHASE_WRITE);
     } else {
         hf_output_clear(&c->conns->output);
         c->request->refused = 408;
         handle(c);
         if (send_answers(c, NULL, 0))
-            finish(c);
+            hf_conn_finish(c);
     }
 }
 
@@ -397,4 +407,10 @@ void hf_conn_drain(struct hf_conn *c)
 {
     if (c->phase == HF_PHASE_IDLE || (c->phase == HF_PHASE_HEAD && c->request == NULL))
         on_readable(c);
+}
+
+void hf_conn_recheck(struct hf_conn *c)
+{
+    if (c->stream.tls != NULL && c->stream.tls->is_established && !hf_tls_is_allowed(c->stream.tls))
+        close_conn(c, c->phase == HF_PHASE_WRITE);
 }

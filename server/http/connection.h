@@ -2,7 +2,9 @@
  * One client's connection, from accept to close, on the loop that accepted it; what the connections
  * of a loop share; and the functions that a handler calls.
  *
+ *     OPEN ──▶ HANDSHAKE ──▶ HEAD    with TLS or behind a balancer; otherwise it begins with HEAD
  *     HEAD ──▶ IDLE ──▶ HEAD …       a request is arriving / none is
+ *       ├──▶ BODY ──▶ IDLE …         its head is there and its body is arriving
  *       ├──▶ ANSWER ──▶ IDLE …       the handler answers later; nothing is read meanwhile
  *       ├──▶ WRITE ──▶ IDLE …        the client accepts its answer slowly; nothing is read meanwhile
  *       └──▶ LINGER ──▶ closed       refused; what it still sends is thrown away for a while
@@ -17,7 +19,9 @@
 #define HF_HTTP_CONNECTION_H
 
 #include "server/http/access_log.h"
+#include "server/http/proxy.h"
 #include "server/http/response.h"
+#include "server/http/tls.h"
 
 #include <sys/queue.h>
 #include <uv.h>
@@ -40,6 +44,24 @@ void hf_answer_body(struct hf_request *request, unsigned status, struct hf_bytes
 /** "404 Not Found: SENTENCE" as plain text, with the sentence that the server has for `status`. */
 void hf_answer_refusal(struct hf_request *request, unsigned status);
 
+/**
+ * A status with a body of `type` and with `headers` (NULL: none), each with its line end; caches must not
+ * keep it. `body` is taken, of any length, and empty after this; 204 and 304 have none, and neither has
+ * `type` NULL. Head and headers together are at most HF_HTTP_ANSWER_HEAD_MAX bytes.
+ */
+void hf_answer_take(struct hf_request *request, unsigned status, const char *type,
+                    const char *headers, struct hf_buf *body);
+
+/** Who asks. */
+struct hf_request_peer {
+    const union hf_peer
+        *address; /* the client itself, also behind a balancer; of a local client its
+                                      process (hf_local_peer) */
+    const struct hf_tls_peer *tls; /* NULL: it came without TLS */
+};
+/** Borrowed from the connection, until the answer. */
+struct hf_request_peer hf_request_peer(const struct hf_request *request);
+
 /** The loop that a request came from, for a handler that works elsewhere and answers later. */
 uv_loop_t *hf_request_loop(const struct hf_request *request);
 
@@ -55,9 +77,19 @@ struct hf_http_config {
     uint64_t header_timeout_ms;
     uint64_t idle_timeout_ms;
     size_t body_max; /* see hf_request_begin */
+    const struct hf_body_rule *body_rules;
+    size_t n_body_rules;
+    struct hf_tls_server *tls; /* NULL: plain */
+    const struct hf_tls_rules
+        *tls_rules;                /* with the ctx of this loop; NULL: no client certificates */
+    uint64_t handshake_timeout_ms; /* 0: HF_TLS_HANDSHAKE_TIMEOUT_MS */
+    unsigned handshakes_max;       /* of one loop; 0: HF_TLS_HANDSHAKES_MAX */
+    /* From addresses in these, and from no others, a connection begins with a PROXY header (proxy.h). */
+    const struct hf_network *balancers;
+    size_t n_balancers;
     hf_handler *handler;
     void *handler_ctx; /* of one loop, for instance */
-    /* http itself uses 400, 405, 408, 411, 413, 414, 431, 503 and 505. */
+    /* http itself uses 400, 405, 408, 411, 413, 414, 417, 431, 503 and 505. */
     const struct hf_refusal *refusals;
     size_t n_refusals;
     struct hf_access_log *access_log; /* NULL: off */
@@ -67,7 +99,10 @@ struct hf_http_config {
 /* What a connection waits for. Each phase has one time limit, so the loop keeps a queue for each
  * in which the first is the next to run out. */
 enum hf_phase {
+    HF_PHASE_OPEN,      /* for a balancer's header, or for the first byte of TLS */
+    HF_PHASE_HANDSHAKE, /* OpenSSL has memory for it */
     HF_PHASE_HEAD,
+    HF_PHASE_BODY,
     HF_PHASE_IDLE,
     HF_PHASE_ANSWER,
     HF_PHASE_WRITE,
@@ -83,6 +118,8 @@ struct hf_conn {
     TAILQ_ENTRY(hf_conn) link;
 
     uv_poll_t poll;
+    bool is_balanced;  /* it came from a balancer */
+    bool is_counted;   /* with its address */
     bool is_polled;    /* `poll` is initialised: closing goes through libuv */
     int polled_events; /* what is waited for; 0 for nothing */
 
@@ -94,8 +131,9 @@ struct hf_conn {
     size_t unacked;   /* bytes sent before since_ms and not acknowledged then (WRITE) */
 
     llhttp_t parser;
-    struct hf_request *request; /* NULL between requests */
-    struct hf_pending *pending; /* NULL unless in WRITE or ANSWER */
+    struct hf_request *request;   /* NULL between requests */
+    struct hf_pending *pending;   /* NULL unless in WRITE or ANSWER */
+    struct hf_proxy_input *proxy; /* NULL unless a balancer's header is arriving */
     union hf_peer peer;
 };
 TAILQ_HEAD(hf_conn_queue, hf_conn);
@@ -107,18 +145,22 @@ struct hf_conns {
     uint64_t timeout_ms[HF_PHASES];
     /* A connection is closed and goes back to its loop: the only call in that direction. */
     void (*on_end)(struct hf_conn *conn);
-    void *on_end_ctx;
+    /* An address has as many connections as it may. */
+    void (*on_too_many)(struct hf_conn *conn);
+    void *on_end_ctx;                 /* of both */
     char date_line[HF_DATE_LINE_MAX]; /* of this second */
     bool is_draining;                 /* the server is stopping */
 
     struct hf_conn_queue phases[HF_PHASES];
+    unsigned n_handshakes; /* in HANDSHAKE */
     struct hf_request *spare_requests;
 
     uint8_t input[HF_HTTP_READ_BYTES]; /* what was just read, by whichever connection */
     struct hf_output output;           /* what is about to be sent, by the same one */
 };
 
-/** Begin to serve an accepted, non-blocking socket, which is taken. `conn` is zero but for `conns`. */
+/** Begin to serve an accepted, non-blocking socket, which is taken. `conn` is zero but for `conns`,
+ *  is_balanced and is_counted. */
 void hf_conn_begin_take(struct hf_conn *conn, int fd, const union hf_peer *peer);
 
 /** Its phase has lasted too long; one that makes progress (WRITE) gets a new time limit. */
@@ -126,6 +168,9 @@ void hf_conn_time_out(struct hf_conn *conn);
 
 /** The server is stopping: a request that is there is answered, then, or at once, it closes. */
 void hf_conn_drain(struct hf_conn *conn);
+
+/** Close it if the rules about its certificate do not allow it any more. */
+void hf_conn_recheck(struct hf_conn *conn);
 
 /** Close now, whatever is under way. */
 void hf_conn_close(struct hf_conn *conn);

@@ -26,6 +26,9 @@
 #define HF_HTTP_ETAGS_BYTES_MAX 512u   /* If-None-Match; a longer one is ignored, which is safe */
 #define HF_HTTP_HOST_BYTES_MAX 272u    /* a DNS name, partly encoded, and a port */
 #define HF_HTTP_AGENT_BYTES_MAX 128u   /* User-Agent, for the access log; a longer one is cut */
+/* The values of all other headers that a handler may ask for (hf_request_header), together: a bearer
+ * token, two media types, a version and a key are less than half of it. */
+#define HF_HTTP_HEADER_VALUES_BYTES_MAX 1536u
 
 /* Buffers, one of each per loop. A blocked client makes the server keep at most the rest of both. */
 #define HF_HTTP_READ_BYTES (16u * 1024u)
@@ -47,6 +50,9 @@
 /* Times, in milliseconds; a sweep each second looks at them, so they are good to a second. */
 #define HF_HTTP_HEADER_TIMEOUT_MS 10000u /* from the first byte to the end of the head */
 #define HF_HTTP_IDLE_TIMEOUT_MS 60000u   /* between two requests */
+/* From the end of the head to the end of the body: a device on a 2 kbit/s link sends 15 KB meanwhile,
+ * more than a request to enrol and a batch of reports have. */
+#define HF_HTTP_BODY_TIMEOUT_MS 60000u
 /* Without acknowledging HF_HTTP_PROGRESS_BYTES: a device on a 2 kbit/s link still gets its bundle,
  * one that takes a byte now and then does not hold a connection for ever. */
 #define HF_HTTP_WRITE_TIMEOUT_MS 60000u
@@ -59,6 +65,32 @@
 #define HF_HTTP_SWEEP_MS 1000u
 /* The kernel hands a connection over when its request is there, or after about this time. */
 #define HF_HTTP_DEFER_ACCEPT_S 1
+
+/* Balancers' networks of one server. */
+#define HF_HTTP_NETWORKS_MAX 64u
+/* A PROXY header with all that it tells besides addresses. Balancers add names and the fields of a TLS
+ * client, together some hundred bytes. */
+#define HF_PROXY_BYTES_MAX 2048u
+
+/* TLS. Certificates of one server: RSA and ECDSA for each of some names. */
+#define HF_TLS_CERTIFICATES_MAX 16u
+#define HF_TLS_PEM_BYTES_MAX (256u * 1024u) /* a file with a chain or a key */
+#define HF_TLS_SNI_BYTES_MAX 253u           /* the longest DNS name */
+/* A client's chain: three certificates with keys of RSA 4096 are 6 KB. OpenSSL's own limit is 100 KB,
+ * which every half-open connection could make it hold. */
+#define HF_TLS_CLIENT_CHAIN_BYTES_MAX (16u * 1024u)
+/* From the first byte to the end of the handshake. Both sides send 5 KB in one with certificates of
+ * both, 20 s on a 2 kbit/s link. */
+#define HF_TLS_HANDSHAKE_TIMEOUT_MS 30000u
+/* Handshakes under way on one loop, each up to 45 KB in OpenSSL. A further one ends the oldest. A loop
+ * completes some 3,000 a second, so 4,096 are under way only when most of them do not go on. */
+#define HF_TLS_HANDSHAKES_MAX 4096u
+/* Ticket keys: one issues for this time and then decrypts for as long again. */
+#define HF_TLS_TICKET_PERIOD_S (12 * 3600)
+/* How often a loop looks whether certificates lost their right, far below the second that a revoked
+ * one may keep its connection; and how often it asks without being told, for those that expire. */
+#define HF_TLS_RECHECK_MS 200u
+#define HF_TLS_RECHECK_ALL_MS 60000u
 
 /* The access log's buffer. Lines that do not fit while the disk stalls are counted and reported. */
 #define HF_HTTP_LOG_BYTES (256u * 1024u)

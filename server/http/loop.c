@@ -54,6 +54,19 @@ static void put_back(struct hf_loop *loop, struct hf_conn *conn)
     loop->n_conns--;
 }
 
+static void warn_too_many(struct hf_conn *conn)
+{
+    struct hf_loop *loop = conn->conns->on_end_ctx;
+    char address[HF_ADDRESS_TEXT_MAX];
+    if (!may_warn(loop, &loop->full_warned_ms))
+        return;
+    hf_address_format(&conn->peer, address);
+    hf_service_log(HF_LOG_WARNING,
+                   "the client %s has %u connections open, the most that --max-per-address "
+                   "allows: further ones are closed",
+                   address, loop->conns.config.addresses->max);
+}
+
 /* False when there is no more to accept for now. */
 static bool accept_one(struct hf_loop *loop)
 {
@@ -73,18 +86,20 @@ static bool accept_one(struct hf_loop *loop)
         /* A client that gave up while it was waiting is no reason to stop. */
         return failed == ECONNABORTED || failed == EINTR;
     }
-    if (hf_address_count_add(loop->conns.config.addresses, &peer)) {
+    if (peer.any.sa_family == AF_UNIX && !hf_local_peer_of(fd, &peer)) {
+        close(fd);
+        put_back(loop, conn);
+        return true;
+    }
+    const struct hf_http_config *config = &loop->conns.config;
+    conn->is_balanced = hf_networks_contain(config->balancers, config->n_balancers, &peer);
+    conn->is_counted = !conn->is_balanced && hf_address_count_add(config->addresses, &peer);
+    if (conn->is_balanced || conn->is_counted) {
         hf_conn_begin_take(conn, fd, &peer);
         return true;
     }
-    if (may_warn(loop, &loop->full_warned_ms)) {
-        char address[HF_ADDRESS_TEXT_MAX];
-        hf_address_format(&peer, address);
-        hf_service_log(HF_LOG_WARNING,
-                       "the client %s has %u connections open, the most that --max-per-address "
-                       "allows: further ones are closed",
-                       address, loop->conns.config.addresses->max);
-    }
+    conn->peer = peer;
+    warn_too_many(conn);
     close(fd);
     put_back(loop, conn);
     return true;
@@ -123,6 +138,7 @@ static void end_if_drained(struct hf_loop *loop)
     loop->is_ended = true;
     uv_close((uv_handle_t *)&loop->wake, NULL);
     uv_close((uv_handle_t *)&loop->sweep, NULL);
+    uv_close((uv_handle_t *)&loop->recheck, NULL);
 }
 
 static void on_conn_end(struct hf_conn *conn)
@@ -153,6 +169,8 @@ static void begin_drain(struct hf_loop *loop)
     loop->is_listening = false;
     uv_close((uv_handle_t *)&loop->waiting, NULL);
     close(loop->listener);
+    for_each_in(loop, HF_PHASE_OPEN, hf_conn_close);
+    for_each_in(loop, HF_PHASE_HANDSHAKE, hf_conn_close);
     for_each_in(loop, HF_PHASE_IDLE, hf_conn_drain);
     for_each_in(loop, HF_PHASE_HEAD, hf_conn_drain);
     end_if_drained(loop);
@@ -177,6 +195,21 @@ static void on_sweep(uv_timer_t *timer)
         for_each_in(loop, (enum hf_phase)phase, hf_conn_close);
 }
 
+/* Certificates may have lost their right, or expired. */
+static void on_recheck(uv_timer_t *timer)
+{
+    struct hf_loop *loop = timer->data;
+    const struct hf_tls_rules *rules = loop->conns.config.tls_rules;
+    uint64_t generation = atomic_load_explicit(rules->generation, memory_order_acquire);
+    uint64_t now_ms = uv_now(&loop->uv);
+    if (generation == loop->generation && now_ms - loop->checked_ms < HF_TLS_RECHECK_ALL_MS)
+        return;
+    loop->generation = generation;
+    loop->checked_ms = now_ms;
+    for (int phase = 0; phase < HF_PHASES; phase++)
+        for_each_in(loop, (enum hf_phase)phase, hf_conn_recheck);
+}
+
 static void on_wake(uv_async_t *wake)
 {
     struct hf_loop *loop = wake->data;
@@ -198,13 +231,30 @@ void hf_loop_stop(struct hf_loop *loop)
     (void)uv_async_send(&loop->wake);
 }
 
+static void set_timeouts(struct hf_conns *conns)
+{
+    const struct hf_http_config *config = &conns->config;
+    const uint64_t handshake_ms = config->handshake_timeout_ms;
+    const uint64_t timeouts_ms[HF_PHASES] = {
+        [HF_PHASE_OPEN] = config->header_timeout_ms,
+        [HF_PHASE_HANDSHAKE] = handshake_ms != 0 ? handshake_ms : HF_TLS_HANDSHAKE_TIMEOUT_MS,
+        [HF_PHASE_HEAD] = config->header_timeout_ms,
+        [HF_PHASE_BODY] = HF_HTTP_BODY_TIMEOUT_MS,
+        [HF_PHASE_IDLE] = config->idle_timeout_ms,
+        [HF_PHASE_ANSWER] = UINT64_MAX, /* the handler decides */
+        [HF_PHASE_WRITE] = HF_HTTP_WRITE_TIMEOUT_MS,
+        [HF_PHASE_LINGER] = HF_HTTP_LINGER_MS,
+    };
+    memcpy(conns->timeout_ms, timeouts_ms, sizeof timeouts_ms);
+}
+
 enum hf_err hf_loop_init_take(struct hf_loop *loop, int listener,
                               const struct hf_http_config *config, struct hf_why *why)
 {
     memset(loop, 0, sizeof *loop);
     loop->listener = listener;
     loop->is_listening = true;
-    loop->wake.data = loop->sweep.data = loop->waiting.data = loop;
+    loop->wake.data = loop->sweep.data = loop->recheck.data = loop->waiting.data = loop;
     atomic_init(&loop->has_answered, true); /* nothing was asked yet */
     TAILQ_INIT(&loop->spare);
 
@@ -213,11 +263,10 @@ enum hf_err hf_loop_init_take(struct hf_loop *loop, int listener,
     conns->config = *config;
     conns->on_end = on_conn_end;
     conns->on_end_ctx = loop;
-    conns->timeout_ms[HF_PHASE_HEAD] = config->header_timeout_ms;
-    conns->timeout_ms[HF_PHASE_IDLE] = config->idle_timeout_ms;
-    conns->timeout_ms[HF_PHASE_ANSWER] = UINT64_MAX; /* the handler decides */
-    conns->timeout_ms[HF_PHASE_WRITE] = HF_HTTP_WRITE_TIMEOUT_MS;
-    conns->timeout_ms[HF_PHASE_LINGER] = HF_HTTP_LINGER_MS;
+    conns->on_too_many = warn_too_many;
+    set_timeouts(conns);
+    if (conns->config.handshakes_max == 0)
+        conns->config.handshakes_max = HF_TLS_HANDSHAKES_MAX;
     hf_date_line(time(NULL), conns->date_line);
     for (int phase = 0; phase < HF_PHASES; phase++)
         TAILQ_INIT(&conns->phases[phase]);
@@ -229,6 +278,10 @@ enum hf_err hf_loop_init_take(struct hf_loop *loop, int listener,
         failed = uv_timer_init(&loop->uv, &loop->sweep);
     if (failed == 0)
         failed = uv_timer_start(&loop->sweep, on_sweep, HF_HTTP_SWEEP_MS, HF_HTTP_SWEEP_MS);
+    if (failed == 0)
+        failed = uv_timer_init(&loop->uv, &loop->recheck);
+    if (failed == 0 && config->tls != NULL && config->tls_rules != NULL)
+        failed = uv_timer_start(&loop->recheck, on_recheck, HF_TLS_RECHECK_MS, HF_TLS_RECHECK_MS);
     if (failed != 0)
         return hf_fail(why, HF_E_MEMORY, "an event loop cannot be made: %s", uv_strerror(failed));
     failed = uv_poll_init(&loop->uv, &loop->waiting, listener);
@@ -256,6 +309,7 @@ void hf_loop_join(struct hf_loop *loop)
     struct hf_conn *conn;
     (void)uv_thread_join(&loop->thread);
     (void)uv_loop_close(&loop->uv);
+    hf_output_clear(&loop->conns.output);
     while ((conn = TAILQ_FIRST(&loop->spare)) != NULL) {
         TAILQ_REMOVE(&loop->spare, conn, link);
         free(conn);

@@ -13,6 +13,9 @@ struct hf_loop {
     uv_thread_t thread;
     uv_async_t wake;
     uv_timer_t sweep;
+    uv_timer_t recheck;  /* runs only where there are rules about certificates */
+    uint64_t generation; /* of the rules at the last check of all connections */
+    uint64_t checked_ms; /* when that was */
 
     int listener;
     uv_poll_t waiting; /* for clients, on the listener */

@@ -115,31 +115,78 @@ static int on_field(llhttp_t *parser, const char *data, size_t len)
     return 0;
 }
 
+static enum hf_header header_of(const char *name, size_t len)
+{
+    static const struct {
+        const char *name;
+        size_t len;
+    } names[HF_HEADERS] = {
+#define NAME(text) {text, sizeof text - 1}
+        [HF_HEADER_HOST] = NAME("host"),
+        [HF_HEADER_IF_NONE_MATCH] = NAME("if-none-match"),
+        [HF_HEADER_USER_AGENT] = NAME("user-agent"),
+        [HF_HEADER_ACCEPT] = NAME("accept"),
+        [HF_HEADER_AUTHORIZATION] = NAME("authorization"),
+        [HF_HEADER_CONTENT_TYPE] = NAME("content-type"),
+        [HF_HEADER_EXPECT] = NAME("expect"),
+        [HF_HEADER_IDEMPOTENCY_KEY] = NAME("idempotency-key"),
+        [HF_HEADER_IF_MATCH] = NAME("if-match"),
+        [HF_HEADER_LAST_EVENT_ID] = NAME("last-event-id"),
+#undef NAME
+    };
+    for (enum hf_header h = HF_HEADER_HOST; h < HF_HEADERS; h++)
+        if (names[h].len == len && strncasecmp(name, names[h].name, len) == 0)
+            return h;
+    return HF_HEADER_OTHER;
+}
+
+/* A kept header begins. False: it repeats, and clients and proxies disagree which one counts. */
+static bool begin_value(struct hf_request *r)
+{
+    struct hf_header_value *value = &r->kept[r->header - HF_HEADER_KEPT];
+    if (value->is_there && r->header == HF_HEADER_ACCEPT)
+        r->header = HF_HEADER_OTHER;
+    else if (value->is_there)
+        return false;
+    else
+        *value = (struct hf_header_value){.at = (uint16_t)r->values_len, .is_there = true};
+    return true;
+}
+
 static int on_field_complete(llhttp_t *parser)
 {
-    static const char *const names[] = {[HF_HEADER_HOST] = "host",
-                                        [HF_HEADER_IF_NONE_MATCH] = "if-none-match",
-                                        [HF_HEADER_USER_AGENT] = "user-agent"};
     struct hf_request *r = parser->data;
     size_t len = r->header_name.len;
     if (len == 0) /* RFC 9110, 5.1: a name has a character at least */
         return refuse(r, 400);
-    r->header = HF_HEADER_OTHER;
-    for (enum hf_header h = HF_HEADER_HOST; h <= HF_HEADER_USER_AGENT; h++)
-        if (!r->header_name.is_cut && len == strlen(names[h]) &&
-            strncasecmp(r->header_name.text, names[h], len) == 0)
-            r->header = h;
+    r->header = r->header_name.is_cut ? HF_HEADER_OTHER : header_of(r->header_name.text, len);
     r->n_hosts += r->header == HF_HEADER_HOST;
     if (r->header == HF_HEADER_IF_NONE_MATCH && r->if_none_match.len != 0)
         COLLECT(&r->if_none_match, ",", 1);
+    if (r->header >= HF_HEADER_KEPT && !begin_value(r))
+        return refuse(r, 400);
     r->header_name.len = 0;
     r->header_name.is_cut = false;
+    return 0;
+}
+
+/* Of a kept header. It is not cut: half a token must not look like a wrong one. */
+static int keep_value(struct hf_request *r, const char *data, size_t len)
+{
+    if (len > sizeof r->values - r->values_len)
+        return refuse(r, 431);
+    memcpy(r->values + r->values_len, data, len);
+    r->values_len += len;
+    struct hf_header_value *value = &r->kept[r->header - HF_HEADER_KEPT];
+    value->len = (uint16_t)(value->len + len);
     return 0;
 }
 
 static int on_value(llhttp_t *parser, const char *data, size_t len)
 {
     struct hf_request *r = parser->data;
+    if (r->header >= HF_HEADER_KEPT)
+        return keep_value(r, data, len);
     if (r->header == HF_HEADER_IF_NONE_MATCH)
         COLLECT(&r->if_none_match, data, len);
     else if (r->header == HF_HEADER_USER_AGENT)
@@ -160,6 +207,31 @@ static bool has_valid_host(const struct hf_request *r)
     return !r->host.is_cut && hf_authority_is_valid(r->host.text, len);
 }
 
+/* How long the body of a request with this target may be. */
+static size_t body_max_of(const struct hf_request *r)
+{
+    char path[HF_HTTP_TARGET_BYTES_MAX];
+    size_t len = 0;
+    if (r->n_body_rules == 0 || !hf_request_path(r->target.text, r->target.len, path, &len))
+        return r->body_max;
+    for (size_t i = 0; i < r->n_body_rules; i++) {
+        size_t prefix = strlen(r->body_rules[i].prefix);
+        if (len >= prefix && memcmp(path, r->body_rules[i].prefix, prefix) == 0)
+            return r->body_rules[i].max;
+    }
+    return r->body_max;
+}
+
+/* RFC 9110, 10.1.1: there is one expectation, and HTTP/1.0 has none. False for another. */
+static bool read_expectation(struct hf_request *r, bool has_body)
+{
+    struct hf_bytes value;
+    if (r->is_http_1_0 || !hf_request_header(r, HF_HEADER_EXPECT, &value))
+        return true;
+    r->must_continue = has_body;
+    return value.len == 12 && strncasecmp((const char *)value.data, "100-continue", 12) == 0;
+}
+
 static int on_headers_complete(llhttp_t *parser)
 {
     struct hf_request *r = parser->data;
@@ -173,6 +245,8 @@ static int on_headers_complete(llhttp_t *parser)
         return refuse(r, 505);
     if (!has_valid_host(r))
         return refuse(r, 400);
+    if (has_body)
+        r->body_max = body_max_of(r);
     if (has_body && r->body_max == 0)
         return refuse(r, is_read ? 413 : 405);
     if (is_chunked)
@@ -181,6 +255,8 @@ static int on_headers_complete(llhttp_t *parser)
         return refuse(r, 413);
     if (parser->method == HTTP_CONNECT)
         return refuse(r, 405); /* what follows would not be HTTP */
+    if (!read_expectation(r, has_body))
+        return refuse(r, 417);
     return has_body ? HPE_PAUSED : 0;
 }
 
@@ -216,7 +292,7 @@ void hf_request_parser_init(llhttp_t *parser)
 
 void hf_request_begin(struct hf_request *request, llhttp_t *parser, size_t body_max)
 {
-    memset(request, 0, sizeof *request);
+    memset(request, 0, offsetof(struct hf_request, values));
     request->method = HTTP_GET;
     request->body_max = body_max;
     parser->data = request;
@@ -225,6 +301,42 @@ void hf_request_begin(struct hf_request *request, llhttp_t *parser, size_t body_
 void hf_request_end(struct hf_request *request)
 {
     hf_buf_free(&request->body);
+}
+
+static struct hf_bytes trimmed(const char *text, size_t len)
+{
+    while (len > 0 && (text[len - 1] == ' ' || text[len - 1] == '\t'))
+        len--;
+    while (len > 0 && (*text == ' ' || *text == '\t')) {
+        text++;
+        len--;
+    }
+    return (struct hf_bytes){(const uint8_t *)text, len};
+}
+
+bool hf_request_header(const struct hf_request *request, enum hf_header header,
+                       struct hf_bytes *out)
+{
+    const struct hf_header_value *value = &request->kept[header - HF_HEADER_KEPT];
+    if (value->is_there)
+        *out = trimmed(request->values + value->at, value->len);
+    return value->is_there;
+}
+
+bool hf_request_host(const struct hf_request *request, char out[HF_HTTP_HOST_BYTES_MAX])
+{
+    struct hf_bytes host = trimmed(request->host.text, request->host.len);
+    size_t n = 0;
+    /* It is valid (has_valid_host), so colons are in brackets or before a port. */
+    for (bool in_brackets = false; n < host.len && (in_brackets || host.data[n] != ':'); n++) {
+        char c = (char)host.data[n];
+        in_brackets = (in_brackets || c == '[') && c != ']';
+        out[n] = c >= 'A' && c <= 'Z' ? (char)(c + 'a' - 'A') : c;
+    }
+    if (n == 0 || n >= HF_HTTP_HOST_BYTES_MAX)
+        return false;
+    out[n] = '\0';
+    return true;
 }
 
 /* Does a line begin with a blank? It would continue the one before (obs-fold), which proxies read in

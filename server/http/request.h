@@ -27,6 +27,31 @@ enum hf_header {
     HF_HEADER_HOST,
     HF_HEADER_IF_NONE_MATCH,
     HF_HEADER_USER_AGENT,
+    /* The values of these are kept as they came, for hf_request_header. */
+    HF_HEADER_KEPT,
+    HF_HEADER_ACCEPT = HF_HEADER_KEPT,
+    HF_HEADER_AUTHORIZATION,
+    HF_HEADER_CONTENT_TYPE,
+    HF_HEADER_EXPECT,
+    HF_HEADER_IDEMPOTENCY_KEY,
+    HF_HEADER_IF_MATCH,
+    HF_HEADER_LAST_EVENT_ID,
+    HF_HEADERS,
+};
+
+/* Where the value of a kept header is in the request's values. */
+struct hf_header_value {
+    uint16_t at, len;
+    bool is_there;
+};
+
+/**
+ * How long a body may be, by the path that the target names: of the rules whose `prefix` is that path's,
+ * the first one counts, and without one the server's body_max.
+ */
+struct hf_body_rule {
+    const char *prefix;
+    size_t max;
 };
 
 struct hf_conn;
@@ -39,8 +64,8 @@ struct hf_request {
     uint8_t method; /* llhttp_method_t */
     bool is_http_1_0;
     bool is_keep_alive;
-    /* 0, or the status of the refusal: 400, 405, 408, 411, 413, 414, 431, 503, 505. The connection ends
-     * with it. */
+    /* 0, or the status of the refusal: 400, 405, 408, 411, 413, 414, 417, 431, 503, 505. The connection
+     * ends with it. */
     unsigned refused;
     HF_HTTP_FIELD(HF_HTTP_TARGET_BYTES_MAX) target;
     HF_HTTP_FIELD(HF_HTTP_ETAGS_BYTES_MAX) if_none_match; /* several are joined by commas */
@@ -50,13 +75,19 @@ struct hf_request {
 
     /* While it is being read. */
     size_t body_max;
-    size_t head_len; /* bytes so far */
+    const struct hf_body_rule *body_rules; /* borrowed, as they are in hf_http_config */
+    size_t n_body_rules;
+    bool must_continue; /* the client waits for 100 Continue before it sends the body */
+    size_t head_len;    /* bytes so far */
     bool is_head_whole;
     bool is_whole;
     unsigned n_hosts;
     bool is_line_new; /* the last byte ended a line */
     enum hf_header header;
     HF_HTTP_FIELD(16) header_name;
+    struct hf_header_value kept[HF_HEADERS - HF_HEADER_KEPT];
+    size_t values_len;
+    char values[HF_HTTP_HEADER_VALUES_BYTES_MAX]; /* the last: not zeroed for each request */
 };
 
 /** Prepare the parser of a new connection. */
@@ -64,12 +95,21 @@ void hf_request_parser_init(llhttp_t *parser);
 
 /**
  * Make `request` empty, ready for the first byte of a head. `parser` writes into it from now on. A body may be
- * `body_max` bytes long, and a request must state its length first (else 411, RFC 9110, 15.5.12). 0: a body
+ * `body_max` bytes long (or as a body rule set after this says), and a request must state its length first (else 411, RFC 9110, 15.5.12). 0: a body
  * is refused, with 413, or with 405 where only another method than GET and HEAD would bring one.
  */
 void hf_request_begin(struct hf_request *request, llhttp_t *parser, size_t body_max);
 /** Free what reading allocated. */
 void hf_request_end(struct hf_request *request);
+
+/** The value of a kept header (from HF_HEADER_KEPT on) without blanks around it, in `*out`, borrowed from the
+ *  request. False without that header. One that repeats was refused, but for Accept, whose first counts. */
+bool hf_request_header(const struct hf_request *request, enum hf_header header,
+                       struct hf_bytes *out);
+
+/** The host that Host names, in lower case and without a port: which site was meant. False when there is
+ *  no Host, which only HTTP/1.0 allows. */
+bool hf_request_host(const struct hf_request *request, char out[HF_HTTP_HOST_BYTES_MAX]);
 
 /**
  * Read on. True: answer the request, which is whole or must be refused (`refused`); `*used` bytes

@@ -18,6 +18,7 @@ void hf_body_unref(struct hf_body *body)
 
 void hf_output_clear(struct hf_output *out)
 {
+    hf_body_unref(out->body);
     out->body = NULL;
     out->len = 0;
 }
@@ -38,7 +39,7 @@ void hf_output_append_body(struct hf_output *out, struct hf_body *body)
     if (body->bytes.len <= HF_HTTP_COPY_BYTES_MAX)
         hf_output_append(out, body->bytes.data, body->bytes.len);
     else
-        out->body = body;
+        out->body = hf_body_ref(body);
 }
 
 enum hf_stream_result hf_output_send(const struct hf_output *out, struct hf_stream *stream,
@@ -99,14 +100,32 @@ const char *hf_status_phrase(unsigned status)
         const char *phrase;
     } phrases[] = {
         {200, "OK"},
+        {201, "Created"},
+        {202, "Accepted"},
+        {204, "No Content"},
+        {304, "Not Modified"},
         {400, "Bad Request"},
+        {401, "Unauthorized"},
+        {403, "Forbidden"},
         {404, "Not Found"},
         {405, "Method Not Allowed"},
+        {406, "Not Acceptable"},
         {408, "Request Timeout"},
+        {409, "Conflict"},
+        {410, "Gone"},
         {411, "Length Required"},
+        {412, "Precondition Failed"},
         {413, "Content Too Large"},
         {414, "URI Too Long"},
+        {415, "Unsupported Media Type"},
+        {417, "Expectation Failed"},
+        {421, "Misdirected Request"},
+        {422, "Unprocessable Content"},
+        {428, "Precondition Required"},
+        {429, "Too Many Requests"},
         {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},
         {503, "Service Unavailable"},
         {505, "HTTP Version Not Supported"},
     };

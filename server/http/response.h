@@ -27,7 +27,7 @@ struct hf_body *hf_body_ref(struct hf_body *body);
 void hf_body_unref(struct hf_body *body);
 
 struct hf_output {
-    struct hf_body *body; /* borrowed; it follows the bytes; or NULL */
+    struct hf_body *body; /* a reference of its own; it follows the bytes; or NULL */
     size_t len;
     uint8_t bytes[HF_HTTP_OUTPUT_BYTES];
 };
