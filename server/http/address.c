@@ -103,9 +103,12 @@ enum hf_err hf_listen(union hf_peer *address, bool is_first, int *out, struct hf
 
 /* ---- Unix-domain sockets ----------------------------------------------------------------------- */
 
-/* Nothing listens on a socket that refuses; what is no socket stays, and bind(2) says so. */
+/* Nothing listens on a socket that refuses, but files refuse as well: they stay, and bind(2) says so. */
 static enum hf_err remove_stale(const struct sockaddr_un *name, struct hf_why *why)
 {
+    struct stat st;
+    if (lstat(name->sun_path, &st) != 0 || !S_ISSOCK(st.st_mode))
+        return HF_OK;
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return hf_fail(why, HF_E_NETWORK, "cannot listen on %s: %s", name->sun_path,

@@ -3,6 +3,7 @@
 
 #include "server/http/tls_conn.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #define TLS_HANDSHAKE_RECORD 22 /* the first byte of every client that speaks TLS (RFC 8446, 5.1) */
@@ -32,24 +33,25 @@ static bool read_proxy(struct hf_conn *c)
 {
     struct hf_proxy_input *in = c->proxy;
     struct hf_proxy proxy;
-    size_t needed = HF_PROXY_FIXED_BYTES;
+    size_t needed = 0;
     for (;;) {
         size_t len = 0;
-        enum hf_stream_result result = hf_stream_read_raw(&c->stream, in->bytes + in->len,
-                                                          needed - in->len, &len);
-        if (result == HF_STREAM_BLOCKED) {
-            hf_conn_wait_for(c, HF_STREAM_INPUT);
-            return false;
-        }
-        in->len += len;
         enum hf_proxy_result parsed = hf_proxy_parse((struct hf_bytes){in->bytes, in->len}, &needed,
                                                      &proxy);
         if (parsed == HF_PROXY_DONE)
             break;
-        if (len == 0 || parsed == HF_PROXY_BAD) {
+        enum hf_stream_result result = HF_STREAM_BROKEN;
+        if (parsed == HF_PROXY_MORE)
+            result = hf_stream_read_raw(&c->stream, in->bytes + in->len, needed - in->len, &len);
+        if (result == HF_STREAM_BLOCKED) {
+            hf_conn_wait_for(c, HF_STREAM_INPUT);
+            return false;
+        }
+        if (len == 0) {
             hf_conn_close(c);
             return false;
         }
+        in->len += len;
     }
     free(c->proxy);
     c->proxy = NULL;
@@ -64,11 +66,13 @@ static bool read_proxy(struct hf_conn *c)
 /* What does not speak TLS gets one answer that it may understand: of HTTP, or an alert, unexpected_message. */
 static void refuse_stranger(struct hf_conn *c, uint8_t first)
 {
-    static const char http[] = "HTTP/1.1 400 Bad Request\r\nServer: holdfastd\r\n"
-                               "Content-Type: text/plain\r\nContent-Length: 62\r\n"
-                               "Cache-Control: no-store\r\nConnection: close\r\n\r\n"
-                               "400 Bad Request: this port speaks TLS; begin the URL with https\n";
+    static const char text[] = "400 Bad Request: this port speaks TLS; begin the URL with https\n";
     static const uint8_t alert[] = {21, 3, 1, 0, 2, 2, SSL_AD_UNEXPECTED_MESSAGE};
+    char http[HF_HTTP_ANSWER_HEAD_MAX];
+    (void)snprintf(http, sizeof http,
+                   "HTTP/1.1 400 Bad Request\r\nServer: holdfastd\r\nContent-Type: text/plain\r\n"
+                   "Content-Length: %zu\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n%s",
+                   sizeof text - 1, text);
     if (first >= 'A' && first <= 'Z')
         hf_stream_send_raw(&c->stream, hf_bytes_of_text(http));
     else

@@ -86,6 +86,8 @@ bool hf_request_path(const char *target, size_t len, char *out, size_t *out_len)
 #define COLLECT(field, data, n)                                                                    \
     ((field)->is_cut |= collect((field)->text, sizeof(field)->text, &(field)->len, data, n))
 
+#define CLEAR(field) ((field)->is_cut = false, (field)->len = 0)
+
 static bool collect(char *text, size_t size, size_t *len, const char *data, size_t n)
 {
     size_t room = size - *len;
@@ -165,8 +167,7 @@ static int on_field_complete(llhttp_t *parser)
         COLLECT(&r->if_none_match, ",", 1);
     if (r->header >= HF_HEADER_KEPT && !begin_value(r))
         return refuse(r, 400);
-    r->header_name.len = 0;
-    r->header_name.is_cut = false;
+    CLEAR(&r->header_name);
     return 0;
 }
 
@@ -292,7 +293,11 @@ void hf_request_parser_init(llhttp_t *parser)
 
 void hf_request_begin(struct hf_request *request, llhttp_t *parser, size_t body_max)
 {
-    memset(request, 0, offsetof(struct hf_request, values));
+    memset(request, 0, offsetof(struct hf_request, target));
+    CLEAR(&request->target);
+    CLEAR(&request->if_none_match);
+    CLEAR(&request->agent);
+    CLEAR(&request->host);
     request->method = HTTP_GET;
     request->body_max = body_max;
     parser->data = request;

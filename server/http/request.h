@@ -17,9 +17,9 @@
 /* A text that is collected up to the room there is. */
 #define HF_HTTP_FIELD(size)                                                                        \
     struct {                                                                                       \
-        char text[size];                                                                           \
         size_t len;                                                                                \
         bool is_cut; /* there was more */                                                          \
+        char text[size];                                                                           \
     }
 
 enum hf_header {
@@ -67,10 +67,6 @@ struct hf_request {
     /* 0, or the status of the refusal: 400, 405, 408, 411, 413, 414, 417, 431, 503, 505. The connection
      * ends with it. */
     unsigned refused;
-    HF_HTTP_FIELD(HF_HTTP_TARGET_BYTES_MAX) target;
-    HF_HTTP_FIELD(HF_HTTP_ETAGS_BYTES_MAX) if_none_match; /* several are joined by commas */
-    HF_HTTP_FIELD(HF_HTTP_AGENT_BYTES_MAX) agent;
-    HF_HTTP_FIELD(HF_HTTP_HOST_BYTES_MAX) host;
     struct hf_buf body;
 
     /* While it is being read. */
@@ -87,7 +83,13 @@ struct hf_request {
     HF_HTTP_FIELD(16) header_name;
     struct hf_header_value kept[HF_HEADERS - HF_HEADER_KEPT];
     size_t values_len;
-    char values[HF_HTTP_HEADER_VALUES_BYTES_MAX]; /* the last: not zeroed for each request */
+
+    /* Texts, also once it is whole. They are long, and not zeroed for each request. */
+    HF_HTTP_FIELD(HF_HTTP_TARGET_BYTES_MAX) target;
+    HF_HTTP_FIELD(HF_HTTP_ETAGS_BYTES_MAX) if_none_match; /* several are joined by commas */
+    HF_HTTP_FIELD(HF_HTTP_AGENT_BYTES_MAX) agent;
+    HF_HTTP_FIELD(HF_HTTP_HOST_BYTES_MAX) host;
+    char values[HF_HTTP_HEADER_VALUES_BYTES_MAX]; /* of kept headers */
 };
 
 /** Prepare the parser of a new connection. */

@@ -12,7 +12,8 @@
 
 /* AEAD with forward secrecy only; TLS 1.3 has its own list, which is OpenSSL's. */
 #define CIPHERS_1_2 "ECDHE+AESGCM:ECDHE+CHACHA20"
-#define GROUPS "X25519:P-256:P-384"
+/* In TLS 1.2 these are also the curves that a client's key may be on. */
+#define GROUPS "X25519:P-256:P-384:P-521"
 /* What a client may sign with, and have its certificates signed with. RSA-PSS keys stand here for both
  * versions: the rules refuse them in TLS 1.2 with the alert that says so. DSA is possible in TLS 1.2 only. */
 #define CLIENT_SIGNATURES                                                                          \
@@ -32,13 +33,19 @@ static const char *openssl_reason(void)
 
 /* ---- files ------------------------------------------------------------------------------------- */
 
+/* NULL without memory. An empty file has no bytes to point to. */
+static BIO *bio_of(const struct hf_buf *text)
+{
+    return BIO_new_mem_buf(text->len > 0 ? (const void *)text->data : "", (int)text->len);
+}
+
 static enum hf_err read_chain(const char *path, X509 **leaf, STACK_OF(X509) * others,
                               struct hf_why *why)
 {
     struct hf_buf text = {0};
     X509 *cert = NULL, *first = NULL;
     HF_TRY(hf_file_read_any(path, HF_TLS_PEM_BYTES_MAX, &text, why));
-    BIO *bio = BIO_new_mem_buf(text.data, (int)text.len);
+    BIO *bio = bio_of(&text);
     enum hf_err err = bio == NULL ? hf_fail(why, HF_E_MEMORY, "no memory for %s", path) : HF_OK;
     while (err == HF_OK && (cert = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
         if (first == NULL)
@@ -77,11 +84,12 @@ static enum hf_err read_key(const char *path, EVP_PKEY **out, struct hf_why *why
     struct hf_buf text = {0};
     bool is_encrypted = false;
     HF_TRY(hf_file_read_secret(path, HF_TLS_PEM_BYTES_MAX, &text, why));
-    BIO *bio = BIO_new_mem_buf(text.data, (int)text.len);
+    BIO *bio = bio_of(&text);
     EVP_PKEY *key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, &is_encrypted)
                                 : NULL;
     BIO_free(bio);
-    OPENSSL_cleanse(text.data, text.len);
+    if (text.len > 0)
+        OPENSSL_cleanse(text.data, text.len);
     hf_buf_free(&text);
     const char *reason = openssl_reason();
     if (key == NULL)

@@ -290,9 +290,9 @@ static void handle(void *ctx, struct hf_request *request)
         out.len = n;
         hf_answer_take(request, 200, "text/plain", NULL, &out);
     } else {
-        hf_answer_text(request, 200, "text/plain",
-                       request->body.len > 0 ? (const char *)request->body.data : "",
-                       request->body.len);
+        out = request->body;
+        request->body = (struct hf_buf){0};
+        hf_answer_take(request, 200, "text/plain", NULL, &out);
     }
 }
 
