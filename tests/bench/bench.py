@@ -17,9 +17,10 @@ import part_server
 import part_size
 import part_store
 import part_swap
+import part_tls
 import part_update
 
-PARTS = {"server": part_server, "update": part_update, "core": part_core, "heap": part_heap, "store": part_store,
+PARTS = {"server": part_server, "tls": part_tls, "update": part_update, "core": part_core, "heap": part_heap, "store": part_store,
          "swap": part_swap, "size": part_size, "publish": part_publish}
 ROOTS = Path("/usr/share/ca-certificates/mozilla")
 FIVE_ROOTS = [ROOTS / f"{name}.crt" for name in (

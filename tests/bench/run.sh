@@ -10,6 +10,8 @@ Installs what is missing, builds the release preset, and measures, each pair in 
 with the median of the rounds' ratios:
 
   server   holdfastd (1 loop) against nginx (1 worker) serving the same timestamp.json (wrk)
+  tls      server/http with TLS (1 loop) against nginx (1 worker): handshakes a CPU second of the
+           server, memory of 10,000 idle connections
   update   `holdfast update` on a new device against python-tuf's client: wall and CPU time, memory;
            and the memory of swaps from and to all of Debian's roots
   core     requests, heap and signature verifications of a cold update and of an unchanged check
@@ -23,7 +25,7 @@ with the median of the rounds' ratios:
   --json FILE    what was measured, as JSON (default build/bench.json)
   --seconds S    length of one wrk run (default 3)
   --rounds N     rounds of each pair (default 5)
-  --only PART    server, update, core, heap, store, swap, size or publish; may be repeated
+  --only PART    server, tls, update, core, heap, store, swap, size or publish; may be repeated
   --bin DIR      programs built elsewhere, nothing is installed or built
   --help         this text
 
@@ -51,8 +53,8 @@ if [ -z "$bin" ]; then
     deploy/install-deps.sh --for bench
     cmake --preset release >/dev/null
     cmake --build --preset release --target holdfast holdfast_shared holdfastctl holdfastd bench
-    # The part `heap` is a test, which needs cmocka.
-    cmake --build --preset release --target attack_test_heap || true
+    # The part `heap` is a test and `tls` a test's server, which need cmocka.
+    cmake --build --preset release --target attack_test_heap hf-tls-serve || true
     bin=$root/build/release/bin
 fi
 # python-tuf, where Python does not find one by itself.

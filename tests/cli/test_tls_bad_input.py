@@ -38,7 +38,8 @@ def client_hello():
     return outgoing.read()
 
 
-@pytest.mark.parametrize("raw", [b"\0", b"\x80\x2e\x01\0\x02", b"\x17\x03\x03\0\x05hello", b"\xff" * 20000])
+@pytest.mark.parametrize("raw", [b"\0", b"\x80\x2e\x01\0\x02", b"\x17\x03\x03\0\x05hello", b"\xff" * 20000],
+                         ids=["zero", "ssl2", "data", "long"])
 def test_garbage_gets_an_alert(pair, raw):
     with TlsServe(pairs=[pair]) as serve, serve.tcp() as s:
         s.sendall(raw)
@@ -47,7 +48,7 @@ def test_garbage_gets_an_alert(pair, raw):
             assert ask(c)["sni"] == "dev.test"
 
 
-@pytest.mark.parametrize("raw", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"POST / HTTP/1.0\r\n\r\n", b"PROXY TCP4 "])
+@pytest.mark.parametrize("raw", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"POST / HTTP/1.0\r\n\r\n", b"PROXY TCP4 "], ids=["get", "post", "proxy"])
 def test_plain_http_is_told_to_speak_tls(pair, raw):
     with TlsServe(pairs=[pair]) as serve, serve.tcp() as s:
         s.sendall(raw)
