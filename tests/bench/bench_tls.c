@@ -69,6 +69,8 @@ static int one(SSL_SESSION *resumed, int is_last)
         die("answer");
     while (is_last && SSL_read(ssl, answer, sizeof answer) > 0)
         ;
+    if (is_last)
+        (void)SSL_shutdown(ssl); /* or OpenSSL takes the session for damaged */
     SSL_free(ssl);
     if (!is_last)
         return fd;

@@ -13,9 +13,10 @@ from kit.programs import CHECKOUT, environment
 PROGRAMS = ("holdfast", "holdfastctl", "holdfastd")
 # What a program says it needs, and what the bill of materials calls that.
 SHARED = {"libsodium": "libsodium", "libjansson": "jansson", "libsqlite3": "sqlite3", "libuv": "libuv",
-          "libpopt": "popt", "libp11-kit": "p11-kit", "libllhttp": "llhttp"}
+          "libpopt": "popt", "libp11-kit": "p11-kit", "libllhttp": "llhttp", "libssl": "openssl",
+          "libcrypto": "openssl"}
 PKG_CONFIG = {"libsodium": "libsodium", "jansson": "jansson", "sqlite3": "sqlite3", "libuv": "libuv",
-              "popt": "popt", "p11-kit": "p11-kit-1"}
+              "popt": "popt", "p11-kit": "p11-kit-1", "openssl": "openssl"}
 # The C library and compiler run-time of the system.
 SYSTEM = re.compile(r"ld-linux|lib(c|m|dl|pthread|asan|ubsan|tsan|gcc_s)\.so")
 

@@ -12,7 +12,7 @@
  */
 #include "server/http/loop.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/os/file_util.h"
 
 #include <inttypes.h>
