@@ -1,0 +1,33 @@
+/* What the files of the SQLite driver share. */
+#ifndef HF_DB_SQLITE_H
+#define HF_DB_SQLITE_H
+
+#include "server/db/driver.h"
+
+#include <sqlite3.h>
+
+/** "HFFL" in the file's header: a database of the fleet service. */
+#define HF_DB_APPLICATION_ID INT64_C(0x4846464C)
+
+#define HF_DB_LOCKS_MAX 4
+
+/** What the driver's `conn` is. */
+struct hf_sqlite {
+    sqlite3 *db;
+    bool is_writer;
+    int locks[HF_DB_LOCKS_MAX];
+    unsigned n_locks;
+    int64_t data_version; /* hf_db_listen; -1: never asked */
+};
+
+/** The sentence for what `db` has just met while it was to `action` ("save a credential"). */
+enum hf_err hf_sqlite_fail(sqlite3 *db, const char *action, struct hf_why *why);
+
+/** Run statements that give no rows. */
+HF_MUST_USE enum hf_err hf_sqlite_exec(sqlite3 *db, const char *sql, const char *action,
+                                       struct hf_why *why);
+/** The integer that a query of one row and one column gives. */
+HF_MUST_USE enum hf_err hf_sqlite_get_int(sqlite3 *db, const char *sql, const char *action,
+                                          int64_t *out, struct hf_why *why);
+
+#endif

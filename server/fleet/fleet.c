@@ -1,0 +1,179 @@
+#include "server/fleet/fleet.h"
+
+#include "common/os/service.h"
+#include "server/db/driver.h"
+#include "server/db/migrate.h"
+#include "server/db/sqlite_copy.h"
+#include "server/fleet/credential.h"
+#include "server/fleet/idempotency.h"
+#include "server/fleet/restore.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+struct hf_fleet {
+    struct hf_db *writer_db;
+    struct hf_db *reader_db;
+    struct hf_live live;
+    struct hf_writer writing;
+    struct hf_worker writer;
+    struct hf_worker reader;
+    struct hf_job tick;
+    atomic_bool is_ticking;
+};
+
+/* ---- opening ------------------------------------------------------------------------------------- */
+
+static enum hf_err open_databases(struct hf_fleet *fleet, const char *path, struct hf_why *why)
+{
+    bool has_changed;
+
+    HF_TRY(hf_db_open(&hf_db_sqlite, path, HF_DB_CREATE, &fleet->writer_db, why));
+    if (hf_db_lock(fleet->writer_db, "writer", why) != HF_OK)
+        return hf_fail_context(why, "%s: another holdfastd uses this database", path);
+    HF_TRY(hf_db_migrate(fleet->writer_db, hf_fleet_migrations, hf_fleet_migrations_len, why));
+    HF_TRY(hf_db_open(&hf_db_sqlite, path, HF_DB_READ, &fleet->reader_db, why));
+    HF_TRY(hf_live_load(&fleet->live, fleet->writer_db, why));
+    return hf_db_listen(fleet->writer_db, &has_changed, why);
+}
+
+static enum hf_err start_workers(struct hf_fleet *fleet, struct hf_why *why)
+{
+    const struct hf_worker_config writer = {.name = "hf-writer",
+                                            .queue_max = HF_FLEET_QUEUE_MAX,
+                                            .batch_max = HF_FLEET_BATCH_MAX,
+                                            .run = hf_writer_run,
+                                            .ctx = &fleet->writing};
+    const struct hf_worker_config reader = {.name = "hf-reader",
+                                            .queue_max = HF_FLEET_QUEUE_MAX,
+                                            .batch_max = 1,
+                                            .run = hf_reader_run,
+                                            .ctx = fleet->reader_db};
+
+    fleet->writing.db = fleet->writer_db;
+    fleet->writing.port = hf_live_port(&fleet->live);
+    HF_TRY(hf_worker_start(&fleet->writer, &writer, why));
+    enum hf_err err = hf_worker_start(&fleet->reader, &reader, why);
+    if (err != HF_OK)
+        hf_worker_stop(&fleet->writer);
+    return err;
+}
+
+static void free_fleet(struct hf_fleet *fleet)
+{
+    hf_writer_free(&fleet->writing);
+    hf_live_free(&fleet->live);
+    hf_db_close(fleet->reader_db);
+    hf_db_close(fleet->writer_db);
+    free(fleet);
+}
+
+enum hf_err hf_fleet_open(const struct hf_fleet_config *config, struct hf_fleet **out,
+                          struct hf_why *why)
+{
+    struct hf_fleet *fleet = calloc(1, sizeof *fleet);
+
+    if (fleet == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for the store");
+    fleet->live.is_sni_optional = config->is_sni_optional;
+    fleet->live.offer = config->offer;
+    fleet->live.offer_ctx = config->offer_ctx;
+    enum hf_err err = open_databases(fleet, config->path, why);
+    if (err == HF_OK)
+        err = start_workers(fleet, why);
+    if (err == HF_OK)
+        *out = fleet;
+    else
+        free_fleet(fleet);
+    return err;
+}
+
+void hf_fleet_close(struct hf_fleet *fleet)
+{
+    if (fleet == NULL)
+        return;
+    hf_worker_stop(&fleet->reader);
+    hf_worker_stop(&fleet->writer);
+    free_fleet(fleet);
+}
+
+const struct hf_registry *hf_fleet_registry(const struct hf_fleet *fleet)
+{
+    return fleet->live.registry;
+}
+
+struct hf_directory *hf_fleet_directory(const struct hf_fleet *fleet)
+{
+    return hf_directory_ref(fleet->live.directory);
+}
+
+enum hf_err hf_fleet_write(struct hf_fleet *fleet, struct hf_job *job, struct hf_why *why)
+{
+    return hf_worker_submit(&fleet->writer, job, why);
+}
+
+enum hf_err hf_fleet_read(struct hf_fleet *fleet, struct hf_job *job, struct hf_why *why)
+{
+    return hf_worker_submit(&fleet->reader, job, why);
+}
+
+/* ---- what is due --------------------------------------------------------------------------------- */
+
+static struct hf_fleet *fleet_of(struct hf_job *job)
+{
+    return (struct hf_fleet *)((char *)job - offsetof(struct hf_fleet, tick));
+}
+
+static enum hf_err tick(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
+{
+    bool has_changed = false;
+    size_t n_retired = 0;
+
+    (void)job;
+    HF_TRY(hf_db_listen(tx->db, &has_changed, why));
+    if (has_changed)
+        hf_service_log(HF_LOG_ERROR,
+                       "another process has changed %s: the certificates in memory may differ from "
+                       "it. Restart holdfastd",
+                       hf_db_where(tx->db));
+    HF_TRY(hf_credential_retire_due(tx, &n_retired, why));
+    if (n_retired > 0)
+        hf_service_log(HF_LOG_INFO, "%zu certificates were due to be retired after a rotation",
+                       n_retired);
+    return hf_idempotency_purge(tx, why);
+}
+
+static void tick_done(struct hf_job *job)
+{
+    if (job->err != HF_OK)
+        hf_service_log(HF_LOG_ERROR, "regular work in the database failed: %s", job->why.text);
+    atomic_store(&fleet_of(job)->is_ticking, false);
+}
+
+void hf_fleet_tick(struct hf_fleet *fleet)
+{
+    if (atomic_exchange(&fleet->is_ticking, true))
+        return;
+    fleet->tick = (struct hf_job){.act = tick, .done = tick_done, .actor = "holdfastd"};
+    if (hf_fleet_write(fleet, &fleet->tick, NULL) != HF_OK) /* the next one will do */
+        atomic_store(&fleet->is_ticking, false);
+}
+
+/* ---- backup and restore -------------------------------------------------------------------------- */
+
+/* A connection of its own, since the job has a read transaction on the reader's. */
+enum hf_err hf_fleet_backup(struct hf_fleet *fleet, const char *to, struct hf_why *why)
+{
+    struct hf_db *db = NULL;
+
+    HF_TRY(hf_db_open(&hf_db_sqlite, hf_db_where(fleet->reader_db), HF_DB_READ, &db, why));
+    enum hf_err err = hf_db_backup(db, to, why);
+    hf_db_close(db);
+    return err;
+}
+
+enum hf_err hf_fleet_restore_backup(struct hf_fleet *fleet, struct hf_tx *tx, const char *backup,
+                                    struct hf_why *why)
+{
+    return hf_fleet_restore(tx, &fleet->writing.port, backup, why);
+}

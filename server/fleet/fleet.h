@@ -1,0 +1,54 @@
+/*
+ * The store of the service: the database, its two threads, and what of it is in memory. holdfastd opens one.
+ */
+#ifndef HF_FLEET_FLEET_H
+#define HF_FLEET_FLEET_H
+
+#include "server/fleet/live.h"
+#include "server/fleet/writer.h"
+
+struct hf_fleet_config {
+    const char *path; /* of the database; made if it is missing */
+    bool is_sni_optional;
+    /* hf_live.offer */
+    void (*offer)(void *ctx, struct hf_directory *directory);
+    void *offer_ctx;
+};
+
+struct hf_fleet;
+
+/**
+ * Open the database, bring its schema up to date, load registry and directory, and start both threads.
+ * HF_E_BUSY while another holdfastd has it; otherwise as hf_db_open and hf_db_migrate.
+ */
+HF_MUST_USE enum hf_err hf_fleet_open(const struct hf_fleet_config *config, struct hf_fleet **out,
+                                      struct hf_why *why);
+/** Finish what is queued and close. After every loop has ended. NULL is fine. */
+void hf_fleet_close(struct hf_fleet *fleet);
+
+/** For as long as the fleet is open; from any thread. */
+const struct hf_registry *hf_fleet_registry(const struct hf_fleet *fleet);
+/** The directory that was loaded by hf_fleet_open, with a reference for the caller; newer ones come by
+ *  `offer`. */
+struct hf_directory *hf_fleet_directory(const struct hf_fleet *fleet);
+
+/** hf_worker_submit of the writer, or of the reader, which changes nothing. */
+HF_MUST_USE enum hf_err hf_fleet_write(struct hf_fleet *fleet, struct hf_job *job,
+                                       struct hf_why *why);
+HF_MUST_USE enum hf_err hf_fleet_read(struct hf_fleet *fleet, struct hf_job *job,
+                                      struct hf_why *why);
+
+/** What is due: old certificates become INACTIVE, old answers are forgotten. Call it every ten seconds; does
+ *  not block, and does nothing while the last call is at work. One thread calls it. */
+void hf_fleet_tick(struct hf_fleet *fleet);
+
+/* Bodies of jobs. */
+
+/** In a reader's job: write a backup to the new file `to` (hf_db_backup). Other reads wait meanwhile,
+ *  writes do not. */
+HF_MUST_USE enum hf_err hf_fleet_backup(struct hf_fleet *fleet, const char *to, struct hf_why *why);
+/** In a writer's job that runs_alone (restore.h). */
+HF_MUST_USE enum hf_err hf_fleet_restore_backup(struct hf_fleet *fleet, struct hf_tx *tx,
+                                                const char *backup, struct hf_why *why);
+
+#endif

@@ -1,0 +1,43 @@
+/* The limits of the fleet's store, each with its unit and its reason. */
+#ifndef HF_FLEET_LIMITS_H
+#define HF_FLEET_LIMITS_H
+
+/* Names, in bytes. Those of devices are in common/base/device_id.h. */
+#define HF_FLEET_ACCOUNT_NAME_MAX 64u
+#define HF_FLEET_CA_NAME_MAX 64u /* of a CA of the signer */
+#define HF_FLEET_GROUP_NAME_MAX 64u
+#define HF_FLEET_TOKEN_NAME_MAX 64u
+#define HF_FLEET_SNI_MAX 253u     /* a DNS name (RFC 1035, 2.3.4) */
+#define HF_FLEET_ACTOR_MAX 128u   /* "token:NAME", "uid:1000", "device:" and a SHA-256 */
+#define HF_FLEET_REASON_MAX 256u  /* a sentence that an operator gives; the log keeps it for ever */
+#define HF_FLEET_SUBJECT_MAX 256u /* of a certificate as text, as HF_DN_TEXT_MAX */
+#define HF_FLEET_SERIAL_MAX 65u   /* hexadecimal digits and a NUL */
+
+#define HF_FLEET_DER_MAX (16u * 1024u) /* of one certificate, as HF_CERT_DER_MAX */
+#define HF_FLEET_SNIS_PER_ACCOUNT_MAX 64u
+#define HF_FLEET_PAGE_MAX 1000u /* rows of one list: at most about a MiB of JSON */
+
+/* Tokens. */
+#define HF_FLEET_TOKEN_BYTES                                                                       \
+    32u /* of chance: 256 bits cannot be guessed, so a plain hash keeps them safe */
+#define HF_FLEET_TOKEN_USES_MAX 1000000u          /* one production batch */
+#define HF_FLEET_TOKEN_LIFE_MAX_S (366 * 86400LL) /* of an enrolment token */
+
+#define HF_FLEET_LAST_USE_S 3600 /* a token's last use is written at most so often */
+
+/* Idempotency: an operator's script repeats within minutes; a day is what comparable services keep. */
+#define HF_FLEET_IDEMPOTENCY_KEY_MAX 128u
+#define HF_FLEET_IDEMPOTENCY_LIFE_S 86400
+#define HF_FLEET_ANSWER_MAX (64u * 1024u)
+
+/* Rotation: from the first request with the new certificate to the end of the old one. A device that
+ * rolls back to a saved state within a day still connects. */
+#define HF_FLEET_RETIRE_AFTER_S 86400
+#define HF_FLEET_RETIRE_AT_ONCE 500u /* in one transaction; the rest a moment later */
+
+/* Worker threads. A job is some hundred bytes; what does not fit is answered 503. */
+#define HF_FLEET_QUEUE_MAX 8192u
+/* Jobs of one transaction: larger batches gain little, and all of them wait for the last one. */
+#define HF_FLEET_BATCH_MAX 1000u
+
+#endif

@@ -1,0 +1,138 @@
+#include "server/fleet/writer.h"
+
+#include <time.h>
+
+static int64_t clock_s(const struct hf_writer *writer)
+{
+    return writer->now_s != NULL ? writer->now_s() : (int64_t)time(NULL);
+}
+
+static struct hf_tx tx_for(struct hf_writer *writer, const struct hf_job *job)
+{
+    return (struct hf_tx){.db = writer->db,
+                          .now_s = clock_s(writer),
+                          .actor = job->actor,
+                          .effects = &writer->effects};
+}
+
+/* In a savepoint. */
+static void run_job(struct hf_writer *writer, struct hf_job *job)
+{
+    const size_t n_effects = writer->effects.n;
+    struct hf_tx tx = tx_for(writer, job);
+
+    job->why = (struct hf_why){0};
+    job->err = hf_db_begin(writer->db, &job->why);
+    if (job->err != HF_OK)
+        return;
+    job->err = job->act(job, &tx, &job->why);
+    if (job->err == HF_OK)
+        job->err = hf_db_commit(writer->db, &job->why);
+    else
+        hf_db_rollback(writer->db);
+    if (job->err != HF_OK)
+        hf_effects_cut(&writer->effects, n_effects);
+}
+
+/* What is in memory is made ready before the commit and changed after it. */
+static enum hf_err commit(struct hf_writer *writer, struct hf_why *why)
+{
+    enum hf_err err = writer->port.prepare(writer->port.ctx, writer->db, &writer->effects, why);
+
+    if (err != HF_OK)
+        hf_db_rollback(writer->db);
+    else
+        err = hf_db_commit(writer->db, why);
+    if (err == HF_OK)
+        writer->port.apply(writer->port.ctx, &writer->effects);
+    else
+        writer->port.cancel(writer->port.ctx);
+    return err;
+}
+
+/* From `first` up to `end` (NULL: the last one), in one transaction. On failure none of them counts. */
+static enum hf_err run_together(struct hf_writer *writer, struct hf_job *first,
+                                const struct hf_job *end, struct hf_why *why)
+{
+    size_t n_done = 0;
+
+    hf_effects_cut(&writer->effects, 0);
+    HF_TRY(hf_db_begin(writer->db, why));
+    for (struct hf_job *job = first; job != end; job = STAILQ_NEXT(job, link)) {
+        run_job(writer, job);
+        n_done += job->err == HF_OK;
+    }
+    if (n_done > 0)
+        return commit(writer, why);
+    hf_db_rollback(writer->db);
+    return HF_OK;
+}
+
+static void run_or_fail(struct hf_writer *writer, struct hf_job *job)
+{
+    struct hf_why why = {0};
+    enum hf_err err = run_together(writer, job, STAILQ_NEXT(job, link), &why);
+
+    if (err != HF_OK) {
+        job->err = err;
+        job->why = why;
+    }
+}
+
+/* It makes its own transaction, and what it noted counts if it succeeds. */
+static void run_alone(struct hf_writer *writer, struct hf_job *job)
+{
+    struct hf_tx tx = tx_for(writer, job);
+
+    hf_effects_cut(&writer->effects, 0);
+    job->why = (struct hf_why){0};
+    job->err = job->act(job, &tx, &job->why);
+    while (hf_db_depth(writer->db) > 0)
+        hf_db_rollback(writer->db);
+    if (job->err == HF_OK)
+        writer->port.apply(writer->port.ctx, &writer->effects);
+    else
+        writer->port.cancel(writer->port.ctx);
+}
+
+void hf_writer_run(void *ctx, struct hf_job_list *batch)
+{
+    struct hf_writer *writer = ctx;
+    struct hf_job *job = STAILQ_FIRST(batch), *end;
+
+    while (job != NULL) {
+        if (job->runs_alone) {
+            run_alone(writer, job);
+            job = STAILQ_NEXT(job, link);
+            continue;
+        }
+        for (end = job; end != NULL && !end->runs_alone;)
+            end = STAILQ_NEXT(end, link);
+        if (run_together(writer, job, end, NULL) == HF_OK)
+            job = end;
+        for (; job != end; job = STAILQ_NEXT(job, link))
+            run_or_fail(writer, job);
+    }
+    hf_effects_cut(&writer->effects, 0);
+}
+
+void hf_writer_free(struct hf_writer *writer)
+{
+    hf_effects_free(&writer->effects);
+}
+
+void hf_reader_run(void *ctx, struct hf_job_list *batch)
+{
+    struct hf_db *db = ctx;
+    struct hf_job *job;
+
+    STAILQ_FOREACH(job, batch, link)
+    {
+        struct hf_tx tx = {.db = db, .now_s = (int64_t)time(NULL), .actor = job->actor};
+        job->why = (struct hf_why){0};
+        job->err = hf_db_begin(db, &job->why);
+        if (job->err == HF_OK)
+            job->err = job->act(job, &tx, &job->why);
+        hf_db_rollback(db);
+    }
+}
