@@ -46,8 +46,8 @@ struct hf_param hf_p_bytes(const char *name, const void *data, size_t len)
 
 /* ---- a connection ------------------------------------------------------------------------------- */
 
-enum hf_err hf_db_open(const struct hf_db_driver *driver, const char *where, enum hf_db_mode mode,
-                       struct hf_db **out, struct hf_why *why)
+enum hf_err hf_db_connect(const struct hf_db_driver *driver, const char *where,
+                          enum hf_db_mode mode, struct hf_db **out, struct hf_why *why)
 {
     struct hf_db *db = calloc(1, sizeof *db);
     enum hf_err err;
@@ -185,8 +185,8 @@ void hf_db_end(struct hf_rows *rows)
     rows->statement->is_running = false;
 }
 
-enum hf_err hf_db_exec(struct hf_db *db, const struct hf_sql *sql, const struct hf_param *params,
-                       size_t n_params, struct hf_why *why)
+enum hf_err hf_db_execute(struct hf_db *db, const struct hf_sql *sql, const struct hf_param *params,
+                          size_t n_params, struct hf_why *why)
 {
     struct hf_rows rows;
     enum hf_err err;
@@ -199,7 +199,7 @@ enum hf_err hf_db_exec(struct hf_db *db, const struct hf_sql *sql, const struct 
     return err == HF_E_NOT_FOUND ? HF_OK : err;
 }
 
-enum hf_err hf_db_exec_text(struct hf_db *db, const char *text, struct hf_why *why)
+enum hf_err hf_db_execute_text(struct hf_db *db, const char *text, struct hf_why *why)
 {
     void *handle;
     enum hf_err err;

@@ -75,11 +75,11 @@ struct hf_db_driver;
 
 /** Connect to `where`, with SQLite the path of a file. HF_E_NOT_FOUND, HF_E_FORMAT for a file that is no
  *  database of the service, HF_E_STORAGE, HF_E_BUSY, HF_E_MEMORY. */
-HF_MUST_USE enum hf_err hf_db_open(const struct hf_db_driver *driver, const char *where,
-                                   enum hf_db_mode mode, struct hf_db **out, struct hf_why *why);
+HF_MUST_USE enum hf_err hf_db_connect(const struct hf_db_driver *driver, const char *where,
+                                      enum hf_db_mode mode, struct hf_db **out, struct hf_why *why);
 /** What was not committed is rolled back. NULL is fine. */
 void hf_db_close(struct hf_db *db);
-/** As it was given to hf_db_open. */
+/** As it was given to hf_db_connect. */
 const char *hf_db_where(const struct hf_db *db);
 /** The driver's own connection, for what only one database has (sqlite_copy.h). */
 void *hf_db_connection(struct hf_db *db);
@@ -101,11 +101,11 @@ HF_MUST_USE enum hf_err hf_db_next(struct hf_rows *rows, struct hf_why *why);
 void hf_db_end(struct hf_rows *rows);
 
 /** Run a statement to its end and ignore its rows. */
-HF_MUST_USE enum hf_err hf_db_exec(struct hf_db *db, const struct hf_sql *sql,
-                                   const struct hf_param *params, size_t n_params,
-                                   struct hf_why *why);
+HF_MUST_USE enum hf_err hf_db_execute(struct hf_db *db, const struct hf_sql *sql,
+                                      const struct hf_param *params, size_t n_params,
+                                      struct hf_why *why);
 /** The same of a text that is used once. */
-HF_MUST_USE enum hf_err hf_db_exec_text(struct hf_db *db, const char *text, struct hf_why *why);
+HF_MUST_USE enum hf_err hf_db_execute_text(struct hf_db *db, const char *text, struct hf_why *why);
 /** The integer in the first column of the only row; HF_E_NOT_FOUND, without a sentence, if there is no
  *  row. */
 HF_MUST_USE enum hf_err hf_db_get_int(struct hf_db *db, const struct hf_sql *sql,

@@ -58,7 +58,7 @@ static enum hf_err run_script(struct hf_db *db, const char *sql, struct hf_why *
         if (err != HF_OK)
             err = hf_fail(why, err, "out of memory for a step of the schema");
         else
-            err = hf_db_exec_text(db, (const char *)text.data, why);
+            err = hf_db_execute_text(db, (const char *)text.data, why);
         sql += end != NULL ? len + 2 : len;
     }
     hf_buf_free(&text);
@@ -70,7 +70,7 @@ enum hf_err hf_db_migrate(struct hf_db *db, const struct hf_migration *steps, si
 {
     size_t seen = 0;
 
-    HF_TRY(hf_db_exec_text(db, make_table, why));
+    HF_TRY(hf_db_execute_text(db, make_table, why));
     do {
         HF_TRY(hf_db_begin(db, why));
         /* Within the transaction: another process may have been quicker. */
@@ -79,10 +79,10 @@ enum hf_err hf_db_migrate(struct hf_db *db, const struct hf_migration *steps, si
             const struct hf_migration *step = &steps[seen];
             err = run_script(db, step->sql, why);
             if (err == HF_OK)
-                err = hf_db_exec(db, &insert,
-                                 HF_PARAMS(hf_p_int("number", step->number),
-                                           hf_p_text("name", step->name)),
-                                 why);
+                err = hf_db_execute(db, &insert,
+                                    HF_PARAMS(hf_p_int("number", step->number),
+                                              hf_p_text("name", step->name)),
+                                    why);
             if (err != HF_OK)
                 err = hf_fail_context(why, "%s: step %s", hf_db_where(db), step->name);
         }

@@ -265,9 +265,9 @@ enum hf_err hf_account_delete(struct hf_tx *tx, int64_t id, int64_t if_version, 
                        "account \"%s\" still has CAs, certificates, devices or tokens. Remove them "
                        "first",
                        row.name);
-    HF_TRY(hf_db_exec(tx->db, &hf_account_sql[SNI_DELETE_ALL], HF_PARAMS(hf_p_int("account", id)),
-                      why));
-    HF_TRY(hf_db_exec(tx->db, &hf_account_sql[DELETE], HF_PARAMS(hf_p_int("id", id)), why));
+    HF_TRY(hf_db_execute(tx->db, &hf_account_sql[SNI_DELETE_ALL],
+                         HF_PARAMS(hf_p_int("account", id)), why));
+    HF_TRY(hf_db_execute(tx->db, &hf_account_sql[DELETE], HF_PARAMS(hf_p_int("id", id)), why));
     HF_TRY(
         hf_audit_append_take(tx, "account.delete", id, json_pack("{s:s}", "name", row.name), why));
     return note_directory(tx, why);
@@ -311,8 +311,8 @@ enum hf_err hf_account_add_sni(struct hf_tx *tx, int64_t id, const char *name, s
     if (n >= HF_FLEET_SNIS_PER_ACCOUNT_MAX)
         return hf_fail(why, HF_E_LIMIT, "account \"%s\" has %u server names, the most there may be",
                        row.name, HF_FLEET_SNIS_PER_ACCOUNT_MAX);
-    HF_TRY(hf_db_exec(tx->db, &hf_account_sql[SNI_INSERT],
-                      HF_PARAMS(hf_p_text("name", sni), hf_p_int("account", id)), why));
+    HF_TRY(hf_db_execute(tx->db, &hf_account_sql[SNI_INSERT],
+                         HF_PARAMS(hf_p_text("name", sni), hf_p_int("account", id)), why));
     return finish_sni(tx, &row, "account.add-sni", sni, why);
 }
 

@@ -192,6 +192,6 @@ bool hf_admin_token_use_is_due(const struct hf_admin_token *token, int64_t now_s
 
 enum hf_err hf_admin_token_note_use(struct hf_tx *tx, int64_t id, struct hf_why *why)
 {
-    return hf_db_exec(tx->db, &hf_admin_token_sql[NOTE_USE],
-                      HF_PARAMS(hf_p_int("id", id), hf_p_int("now", tx->now_s)), why);
+    return hf_db_execute(tx->db, &hf_admin_token_sql[NOTE_USE],
+                         HF_PARAMS(hf_p_int("id", id), hf_p_int("now", tx->now_s)), why);
 }

@@ -88,12 +88,12 @@ enum hf_err hf_audit_append_take(struct hf_tx *tx, const char *action, int64_t a
     if (err == HF_OK)
         err = hf_audit_extend(&head, entry, why);
     if (err == HF_OK)
-        err = hf_db_exec(tx->db, &hf_audit_log_sql[INSERT],
-                         HF_PARAMS(hf_p_int("sequence", head.sequence),
-                                   hf_p_bytes("hash", head.hash, sizeof head.hash),
-                                   hf_p_int_or_null("account", account_id, 0),
-                                   hf_p_text("entry", (const char *)text.data)),
-                         why);
+        err = hf_db_execute(tx->db, &hf_audit_log_sql[INSERT],
+                            HF_PARAMS(hf_p_int("sequence", head.sequence),
+                                      hf_p_bytes("hash", head.hash, sizeof head.hash),
+                                      hf_p_int_or_null("account", account_id, 0),
+                                      hf_p_text("entry", (const char *)text.data)),
+                            why);
     json_decref(entry);
     hf_buf_free(&text);
     return err;
@@ -201,11 +201,12 @@ enum hf_err hf_seal_save(struct hf_tx *tx, const struct hf_seal *seal, const uin
                        "a seal is older than the newest one (expected entry %" PRId64
                        " or later, found %" PRId64 ")",
                        last, seal->sequence);
-    return hf_db_exec(tx->db, &hf_audit_log_sql[SEAL_INSERT],
-                      HF_PARAMS(hf_p_int("sequence", seal->sequence),
-                                hf_p_int("sealed", seal->sealed_s),
-                                hf_p_bytes("signature", seal->signature, sizeof seal->signature)),
-                      why);
+    return hf_db_execute(tx->db, &hf_audit_log_sql[SEAL_INSERT],
+                         HF_PARAMS(hf_p_int("sequence", seal->sequence),
+                                   hf_p_int("sealed", seal->sealed_s),
+                                   hf_p_bytes("signature", seal->signature,
+                                              sizeof seal->signature)),
+                         why);
 }
 
 /* ---- verification -------------------------------------------------------------------------------- */

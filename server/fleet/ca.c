@@ -280,7 +280,7 @@ enum hf_err hf_ca_delete(struct hf_tx *tx, int64_t account_id, int64_t id, int64
             why, HF_E_STATE,
             "certificates are registered with this CA. Set it INACTIVE, and it registers "
             "no more");
-    HF_TRY(hf_db_exec(tx->db, &hf_ca_sql[DELETE], HF_PARAMS(hf_p_int("id", id)), why));
+    HF_TRY(hf_db_execute(tx->db, &hf_ca_sql[DELETE], HF_PARAMS(hf_p_int("id", id)), why));
     HF_TRY(hf_audit_append_take(tx, "ca.delete", account_id,
                                 json_pack("{s:o}", "ca", hf_json_sha256(row.sha256)), why));
     return note_directory(tx, why);

@@ -157,9 +157,9 @@ enum hf_err hf_device_delete(struct hf_tx *tx, int64_t account_id, int64_t id, i
         return hf_fail(why, HF_E_STATE,
                        "device \"%s\" has certificates that are not revoked. Revoke them first",
                        row.name);
-    HF_TRY(
-        hf_db_exec(tx->db, &hf_device_sql[LEAVE_CREDENTIALS], HF_PARAMS(hf_p_int("id", id)), why));
-    HF_TRY(hf_db_exec(tx->db, &hf_device_sql[DELETE], HF_PARAMS(hf_p_int("id", id)), why));
+    HF_TRY(hf_db_execute(tx->db, &hf_device_sql[LEAVE_CREDENTIALS], HF_PARAMS(hf_p_int("id", id)),
+                         why));
+    HF_TRY(hf_db_execute(tx->db, &hf_device_sql[DELETE], HF_PARAMS(hf_p_int("id", id)), why));
     return hf_audit_append_take(tx, "device.delete", account_id,
                                 json_pack("{s:s}", "device", row.name), why);
 }

@@ -28,11 +28,11 @@ static enum hf_err open_databases(struct hf_fleet *fleet, const char *path, stru
 {
     bool has_changed;
 
-    HF_TRY(hf_db_open(&hf_db_sqlite, path, HF_DB_CREATE, &fleet->writer_db, why));
+    HF_TRY(hf_db_connect(&hf_db_sqlite, path, HF_DB_CREATE, &fleet->writer_db, why));
     if (hf_db_lock(fleet->writer_db, "writer", why) != HF_OK)
         return hf_fail_context(why, "%s: another holdfastd uses this database", path);
     HF_TRY(hf_db_migrate(fleet->writer_db, hf_fleet_migrations, hf_fleet_migrations_len, why));
-    HF_TRY(hf_db_open(&hf_db_sqlite, path, HF_DB_READ, &fleet->reader_db, why));
+    HF_TRY(hf_db_connect(&hf_db_sqlite, path, HF_DB_READ, &fleet->reader_db, why));
     HF_TRY(hf_live_load(&fleet->live, fleet->writer_db, why));
     return hf_db_listen(fleet->writer_db, &has_changed, why);
 }
@@ -166,7 +166,7 @@ enum hf_err hf_fleet_backup(struct hf_fleet *fleet, const char *to, struct hf_wh
 {
     struct hf_db *db = NULL;
 
-    HF_TRY(hf_db_open(&hf_db_sqlite, hf_db_where(fleet->reader_db), HF_DB_READ, &db, why));
+    HF_TRY(hf_db_connect(&hf_db_sqlite, hf_db_where(fleet->reader_db), HF_DB_READ, &db, why));
     enum hf_err err = hf_db_backup(db, to, why);
     hf_db_close(db);
     return err;

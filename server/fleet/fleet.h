@@ -19,7 +19,7 @@ struct hf_fleet;
 
 /**
  * Open the database, bring its schema up to date, load registry and directory, and start both threads.
- * HF_E_BUSY while another holdfastd has it; otherwise as hf_db_open and hf_db_migrate.
+ * HF_E_BUSY while another holdfastd has it; otherwise as hf_db_connect and hf_db_migrate.
  */
 HF_MUST_USE enum hf_err hf_fleet_open(const struct hf_fleet_config *config, struct hf_fleet **out,
                                       struct hf_why *why);

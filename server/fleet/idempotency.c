@@ -62,15 +62,15 @@ enum hf_err hf_idempotency_save(struct hf_tx *tx, const char *key,
     if (strlen(answer) > HF_FLEET_ANSWER_MAX)
         return hf_fail(why, HF_E_LIMIT, "an answer has %zu bytes (expected %u at most)",
                        strlen(answer), HF_FLEET_ANSWER_MAX);
-    return hf_db_exec(tx->db, &hf_idempotency_sql[INSERT],
-                      HF_PARAMS(hf_p_text("actor", tx->actor), hf_p_text("key", key),
-                                hf_p_bytes("request", request_sha256, HF_SHA256_LEN),
-                                hf_p_int("status", status), hf_p_text("answer", answer),
-                                hf_p_int("now", tx->now_s)),
-                      why);
+    return hf_db_execute(tx->db, &hf_idempotency_sql[INSERT],
+                         HF_PARAMS(hf_p_text("actor", tx->actor), hf_p_text("key", key),
+                                   hf_p_bytes("request", request_sha256, HF_SHA256_LEN),
+                                   hf_p_int("status", status), hf_p_text("answer", answer),
+                                   hf_p_int("now", tx->now_s)),
+                         why);
 }
 
 enum hf_err hf_idempotency_purge(struct hf_tx *tx, struct hf_why *why)
 {
-    return hf_db_exec(tx->db, &hf_idempotency_sql[PURGE], HF_PARAMS(oldest(tx)), why);
+    return hf_db_execute(tx->db, &hf_idempotency_sql[PURGE], HF_PARAMS(oldest(tx)), why);
 }

@@ -82,23 +82,24 @@ static enum hf_err carry_entry(void *ctx, const struct hf_audit_entry *entry, st
         account = hf_col_int_or(&rows, 0, 0);
     hf_db_end(&rows);
     HF_TRY(err);
-    return hf_db_exec(carry->to, &hf_restore_sql[LOG_INSERT],
-                      HF_PARAMS(hf_p_int("sequence", entry->sequence),
-                                hf_p_bytes("hash", entry->hash, sizeof entry->hash),
-                                hf_p_int_or_null("account", account, 0),
-                                (struct hf_param){"entry", {HF_VALUE_TEXT, 0, entry->text}}),
-                      why);
+    return hf_db_execute(carry->to, &hf_restore_sql[LOG_INSERT],
+                         HF_PARAMS(hf_p_int("sequence", entry->sequence),
+                                   hf_p_bytes("hash", entry->hash, sizeof entry->hash),
+                                   hf_p_int_or_null("account", account, 0),
+                                   (struct hf_param){"entry", {HF_VALUE_TEXT, 0, entry->text}}),
+                         why);
 }
 
 static enum hf_err carry_seal(void *ctx, const struct hf_seal *seal, struct hf_why *why)
 {
     struct carry *carry = ctx;
 
-    return hf_db_exec(carry->to, &hf_restore_sql[SEAL_INSERT],
-                      HF_PARAMS(hf_p_int("sequence", seal->sequence),
-                                hf_p_int("sealed", seal->sealed_s),
-                                hf_p_bytes("signature", seal->signature, sizeof seal->signature)),
-                      why);
+    return hf_db_execute(carry->to, &hf_restore_sql[SEAL_INSERT],
+                         HF_PARAMS(hf_p_int("sequence", seal->sequence),
+                                   hf_p_int("sealed", seal->sealed_s),
+                                   hf_p_bytes("signature", seal->signature,
+                                              sizeof seal->signature)),
+                         why);
 }
 
 /* The backup's last entry has to be in our log, with the same hash. */
@@ -160,29 +161,29 @@ static enum hf_err keep_revoked(struct hf_db *to, const struct hf_rows *row, str
 {
     struct hf_bytes sha256 = hf_col_bytes(row, 1);
 
-    return hf_db_exec(to, &hf_restore_sql[REVOKE],
-                      HF_PARAMS(hf_p_int("account", hf_col_int(row, 0)),
-                                hf_p_bytes("sha256", sha256.data, sha256.len)),
-                      why);
+    return hf_db_execute(to, &hf_restore_sql[REVOKE],
+                         HF_PARAMS(hf_p_int("account", hf_col_int(row, 0)),
+                                   hf_p_bytes("sha256", sha256.data, sha256.len)),
+                         why);
 }
 
 static enum hf_err keep_token(struct hf_db *to, const struct hf_rows *row, struct hf_why *why)
 {
     struct hf_bytes hash = hf_col_bytes(row, 0);
 
-    return hf_db_exec(to, &hf_restore_sql[TOKEN_LIMIT],
-                      HF_PARAMS(hf_p_bytes("hash", hash.data, hash.len),
-                                hf_p_int("uses", hf_col_int(row, 1)),
-                                hf_p_int("revoked", hf_col_int(row, 2))),
-                      why);
+    return hf_db_execute(to, &hf_restore_sql[TOKEN_LIMIT],
+                         HF_PARAMS(hf_p_bytes("hash", hash.data, hash.len),
+                                   hf_p_int("uses", hf_col_int(row, 1)),
+                                   hf_p_int("revoked", hf_col_int(row, 2))),
+                         why);
 }
 
 static enum hf_err keep_admin_token(struct hf_db *to, const struct hf_rows *row, struct hf_why *why)
 {
     struct hf_bytes hash = hf_col_bytes(row, 0);
 
-    return hf_db_exec(to, &hf_restore_sql[ADMIN_TOKEN_REVOKE],
-                      HF_PARAMS(hf_p_bytes("hash", hash.data, hash.len)), why);
+    return hf_db_execute(to, &hf_restore_sql[ADMIN_TOKEN_REVOKE],
+                         HF_PARAMS(hf_p_bytes("hash", hash.data, hash.len)), why);
 }
 
 /* One transaction of the copy. */
@@ -261,11 +262,11 @@ static enum hf_err make_copy(const char *backup, const char *path, struct hf_db 
 {
     struct hf_db *source = NULL, *copy = NULL;
 
-    HF_TRY(hf_db_open(&hf_db_sqlite, backup, HF_DB_READ, &source, why));
+    HF_TRY(hf_db_connect(&hf_db_sqlite, backup, HF_DB_READ, &source, why));
     enum hf_err err = hf_db_backup(source, path, why);
     hf_db_close(source);
     if (err == HF_OK)
-        err = hf_db_open(&hf_db_sqlite, path, HF_DB_WRITE, &copy, why);
+        err = hf_db_connect(&hf_db_sqlite, path, HF_DB_WRITE, &copy, why);
     if (err == HF_OK)
         err = hf_db_migrate(copy, hf_fleet_migrations, hf_fleet_migrations_len, why);
     if (err == HF_OK)

@@ -154,6 +154,9 @@ check_includes() {
     forbid_include server/http "what stands above it: it knows no repository" 'server/(publish|repository|serve|signer)/|common/(cli|tuf|bundle)/'
     forbid_include server/identity "what stands above it or does I/O: it only decides" \
         "$io|uv\.h|sqlite3\.h|llhttp\.h|openssl/ssl\.h|server/(http|db|fleet|api|admin|publish|repository|serve|signer)/|common/(os|cli)/"
+    forbid_include server/audit "what stands above it: it is pure" "$io|server/(db|fleet|identity|http|api|serve|signer|admin|publish|repository)/|common/(os|cli)/"
+    forbid_include server/db "what stands above it" 'server/(audit|fleet|identity|http|api|serve|signer|admin|publish|repository)/|common/cli/'
+    forbid_include server/fleet "what stands above it or beside it" 'server/(http|api|serve|admin|publish|repository|config)/|common/cli/'
     forbid_include server/serve "what signs: the network process holds no key" 'server/(publish|repository|signer)/'
 }
 
