@@ -1,6 +1,6 @@
 #include "server/audit/copy.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/base/timetext.h"
 
 #include <inttypes.h>

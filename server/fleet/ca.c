@@ -1,6 +1,6 @@
 #include "server/fleet/ca.h"
 
-#include "common/base/hex.h"
+#include "common/base/digest.h"
 #include "common/json/json.h"
 #include "server/fleet/audit_log.h"
 #include "server/fleet/names.h"
