@@ -19,7 +19,7 @@ CREATE TABLE sni (
     name       TEXT NOT NULL PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 253),
     account_id BIGINT NOT NULL REFERENCES account (id)
 );
-CREATE INDEX sni_account ON sni (account_id);
+CREATE INDEX sni_account ON sni (account_id, name);
 
 CREATE TABLE ca (
     id           @id@,
@@ -39,6 +39,8 @@ CREATE TABLE ca (
     CHECK (signer_name IS NULL OR auto_registration = 'off'),
     UNIQUE (account_id, sha256)
 );
+CREATE INDEX ca_account ON ca (account_id, id);
+CREATE INDEX ca_sha256 ON ca (sha256);
 CREATE UNIQUE INDEX ca_default ON ca (sha256) WHERE mode = 'DEFAULT';
 
 CREATE TABLE device (
@@ -50,6 +52,7 @@ CREATE TABLE device (
     version    BIGINT NOT NULL,
     UNIQUE (account_id, name)
 );
+CREATE INDEX device_account ON device (account_id, id);
 
 CREATE TABLE credential (
     id                  @id@,

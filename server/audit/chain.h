@@ -1,8 +1,8 @@
 /*
  * The audit log as a chain: the hash of an entry is SHA-256(hash of the entry before || canonical JSON of
- * the entry), zeros before the first. Whoever knows one hash knows all entries up to it. The signer seals
- * the newest hash with its log key now and then, so that whoever changes the database cannot rewrite what was
- * sealed. No I/O: shared by the store that writes the log, the signer that seals it, and
+ * the entry), zeros before the first. One hash stands for all entries up to it. The signer seals the
+ * newest hash with its log key now and then, so that an attacker who changes the database cannot rewrite what
+ * was sealed. No I/O: shared by the store that writes the log, the signer that seals it, and
  * `holdfast-admin log verify`, which works offline.
  */
 #ifndef HF_AUDIT_CHAIN_H

@@ -6,8 +6,6 @@
 
 enum { FIND, INSERT, PURGE };
 
-/* A secret that an answer shows once is in it for a day. Whoever can read the database could replace the
- * hashes of tokens as well. */
 const struct hf_sql hf_idempotency_sql[] = {
     [FIND] = {"idempotency_find",
               "SELECT request_sha256, status, answer FROM idempotency "

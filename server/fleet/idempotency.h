@@ -17,7 +17,8 @@ HF_MUST_USE enum hf_err hf_idempotency_find(struct hf_tx *tx, const char *key,
                                             const uint8_t request_sha256[HF_SHA256_LEN],
                                             int64_t *status, struct hf_buf *answer,
                                             struct hf_why *why);
-/** `answer` is text, at most HF_FLEET_ANSWER_MAX bytes. */
+/** `answer` is text, at most HF_FLEET_ANSWER_MAX bytes. An answer that shows a secret is not saved: save one
+ *  without it. */
 HF_MUST_USE enum hf_err hf_idempotency_save(struct hf_tx *tx, const char *key,
                                             const uint8_t request_sha256[HF_SHA256_LEN],
                                             int64_t status, const char *answer, struct hf_why *why);
