@@ -36,16 +36,16 @@ const struct hf_sql hf_admin_token_sql[] = {
 static const char *const role_names[] = {"none", "viewer", "operator", "registrar", "admin"};
 #define N_ROLES (sizeof role_names / sizeof role_names[0])
 
-const char *hf_role_name(enum hf_role role)
+const char *hf_admin_role_name(enum hf_admin_role role)
 {
     return role_names[role < N_ROLES ? role : 0];
 }
 
-bool hf_role_parse(const char *text, enum hf_role *out)
+bool hf_admin_role_parse(const char *text, enum hf_admin_role *out)
 {
     for (size_t i = 1; i < N_ROLES; i++) {
         if (strcmp(role_names[i], text) == 0) {
-            *out = (enum hf_role)i;
+            *out = (enum hf_admin_role)i;
             return true;
         }
     }
@@ -63,7 +63,7 @@ static enum hf_err read_row(const struct hf_rows *rows, struct hf_admin_token *o
                                  .last_use_s = hf_col_int_or(rows, 8, 0)};
 
     HF_TRY(hf_col_copy_text(rows, 1, row.name, sizeof row.name, why));
-    if (!hf_role_parse(hf_col_text(rows, 2), &row.role))
+    if (!hf_admin_role_parse(hf_col_text(rows, 2), &row.role))
         return hf_col_fail_word(rows, 2, why);
     HF_TRY(hf_col_copy_text(rows, 6, row.created_by, sizeof row.created_by, why));
     *out = row;
@@ -113,7 +113,7 @@ enum hf_err hf_admin_token_list(struct hf_db *db, int64_t after, size_t limit,
     return err == HF_E_NOT_FOUND ? HF_OK : err;
 }
 
-enum hf_err hf_admin_token_create(struct hf_tx *tx, const char *name, enum hf_role role,
+enum hf_err hf_admin_token_create(struct hf_tx *tx, const char *name, enum hf_admin_role role,
                                   int64_t expires_s, char secret[HF_SECRET_TEXT_MAX],
                                   struct hf_admin_token *out, struct hf_why *why)
 {
@@ -122,7 +122,7 @@ enum hf_err hf_admin_token_create(struct hf_tx *tx, const char *name, enum hf_ro
     struct hf_admin_token row;
 
     HF_TRY(hf_name_check_token(name, why));
-    if (role == HF_ROLE_NONE || role >= N_ROLES)
+    if (role == HF_ADMIN_NONE || role >= N_ROLES)
         return hf_fail(why, HF_E_ARGUMENT, "role: expected viewer, operator, registrar or admin");
     if (expires_s != 0 && expires_s <= tx->now_s)
         return hf_fail(why, HF_E_ARGUMENT, "expires: expected a time from now on");
@@ -135,13 +135,14 @@ enum hf_err hf_admin_token_create(struct hf_tx *tx, const char *name, enum hf_ro
     hf_secret_make(HF_SECRET_ADMIN, text, hash);
     HF_TRY(read_one(tx->db, &hf_admin_token_sql[INSERT],
                     HF_PARAMS(hf_p_bytes("hash", hash, sizeof hash), hf_p_text("name", name),
-                              hf_p_text("role", hf_role_name(role)),
+                              hf_p_text("role", hf_admin_role_name(role)),
                               hf_p_int_or_null("expires", expires_s, 0), hf_p_int("now", tx->now_s),
                               hf_p_text("actor", tx->actor)),
                     &row, why));
-    HF_TRY(hf_audit_append_take(tx, "token.create", 0,
-                                json_pack("{s:s,s:s}", "name", name, "role", hf_role_name(role)),
-                                why));
+    HF_TRY(
+        hf_audit_append_take(tx, "token.create", 0,
+                             json_pack("{s:s,s:s}", "name", name, "role", hf_admin_role_name(role)),
+                             why));
     memcpy(secret, text, sizeof text);
     *out = row;
     return HF_OK;

@@ -8,22 +8,22 @@
 extern const struct hf_sql hf_admin_token_sql[];
 
 /* Each may do what those before it may. */
-enum hf_role {
-    HF_ROLE_NONE = 0,
-    HF_ROLE_VIEWER,    /* reads */
-    HF_ROLE_OPERATOR,  /* changes the status of devices and certificates */
-    HF_ROLE_REGISTRAR, /* registers CAs and certificates, makes enrolment tokens */
-    HF_ROLE_ADMIN,     /* accounts, tokens, publications */
+enum hf_admin_role {
+    HF_ADMIN_NONE = 0,
+    HF_ADMIN_VIEWER,    /* reads */
+    HF_ADMIN_OPERATOR,  /* changes the status of devices and certificates */
+    HF_ADMIN_REGISTRAR, /* registers CAs and certificates, makes enrolment tokens */
+    HF_ADMIN_ADMIN,     /* accounts, tokens, publications */
 };
-/** "viewer", …; "none" for HF_ROLE_NONE. */
-const char *hf_role_name(enum hf_role role);
+/** "viewer", …; "none" for HF_ADMIN_NONE. */
+const char *hf_admin_role_name(enum hf_admin_role role);
 /** False for a text that names no role. */
-HF_MUST_USE bool hf_role_parse(const char *text, enum hf_role *out);
+HF_MUST_USE bool hf_admin_role_parse(const char *text, enum hf_admin_role *out);
 
 struct hf_admin_token {
     int64_t id;
     char name[HF_FLEET_TOKEN_NAME_MAX + 1];
-    enum hf_role role;
+    enum hf_admin_role role;
     int64_t expires_s;  /* 0: never */
     int64_t last_use_s; /* good to HF_FLEET_LAST_USE_S; 0: never used */
     bool is_revoked;
@@ -34,8 +34,9 @@ struct hf_admin_token {
 
 /** `secret` is shown once and never again. HF_E_STATE when the name is taken, also by a revoked one: the
  *  log names tokens. */
-HF_MUST_USE enum hf_err hf_admin_token_create(struct hf_tx *tx, const char *name, enum hf_role role,
-                                              int64_t expires_s, char secret[HF_SECRET_TEXT_MAX],
+HF_MUST_USE enum hf_err hf_admin_token_create(struct hf_tx *tx, const char *name,
+                                              enum hf_admin_role role, int64_t expires_s,
+                                              char secret[HF_SECRET_TEXT_MAX],
                                               struct hf_admin_token *out, struct hf_why *why);
 /** A second time changes nothing. */
 HF_MUST_USE enum hf_err hf_admin_token_revoke(struct hf_tx *tx, int64_t id, int64_t if_version,

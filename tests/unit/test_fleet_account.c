@@ -339,7 +339,8 @@ static void sql_in_strings_does_nothing(void **state)
         FLEET_REFUSED(w, hf_device_ensure(&w->tx, one, "d", sql, &device, &w->why), HF_E_ARGUMENT,
                       "not a valid name");
         FLEET_REFUSED(w,
-                      hf_admin_token_create(&w->tx, sql, HF_ROLE_ADMIN, 0, secret, &admin, &w->why),
+                      hf_admin_token_create(&w->tx, sql, HF_ADMIN_ADMIN, 0, secret, &admin,
+                                            &w->why),
                       HF_E_ARGUMENT, "not a valid name");
         FLEET_REFUSED(w, hf_admin_token_check(w->tx.db, sql, FLEET_NOW_S, &admin, &w->why),
                       HF_E_POLICY, "not valid");

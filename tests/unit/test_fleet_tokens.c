@@ -157,11 +157,11 @@ static void an_admin_token_says_who_it_is(void **state)
     char secret[HF_SECRET_TEXT_MAX];
     struct hf_admin_token row, found;
 
-    CHECK_OK(hf_admin_token_create(&w->tx, "ci.deploy", HF_ROLE_REGISTRAR, FLEET_NOW_S + 60, secret,
-                                   &row, &w->why));
+    CHECK_OK(hf_admin_token_create(&w->tx, "ci.deploy", HF_ADMIN_REGISTRAR, FLEET_NOW_S + 60,
+                                   secret, &row, &w->why));
     CHECK_OK(hf_admin_token_check(w->tx.db, secret, FLEET_NOW_S + 59, &found, &w->why));
     assert_string_equal(found.name, "ci.deploy");
-    assert_int_equal(found.role, HF_ROLE_REGISTRAR);
+    assert_int_equal(found.role, HF_ADMIN_REGISTRAR);
     assert_true(hf_admin_token_use_is_due(&found, FLEET_NOW_S));
     CHECK_OK(hf_admin_token_note_use(&w->tx, row.id, &w->why));
     CHECK_OK(hf_admin_token_get(w->tx.db, row.id, &found, &w->why));
@@ -175,12 +175,12 @@ static void an_admin_token_says_who_it_is(void **state)
     FLEET_REFUSED(w, hf_admin_token_check(w->tx.db, secret, FLEET_NOW_S, &found, &w->why),
                   HF_E_POLICY, "expired or revoked");
     FLEET_REFUSED(w,
-                  hf_admin_token_create(&w->tx, "ci.deploy", HF_ROLE_ADMIN, 0, secret, &row,
+                  hf_admin_token_create(&w->tx, "ci.deploy", HF_ADMIN_ADMIN, 0, secret, &row,
                                         &w->why),
                   HF_E_STATE, "exists already");
-    FLEET_REFUSED(w, hf_admin_token_create(&w->tx, "x", HF_ROLE_NONE, 0, secret, &row, &w->why),
+    FLEET_REFUSED(w, hf_admin_token_create(&w->tx, "x", HF_ADMIN_NONE, 0, secret, &row, &w->why),
                   HF_E_ARGUMENT, "role");
-    FLEET_REFUSED(w, hf_admin_token_create(&w->tx, "x", HF_ROLE_ADMIN, 1, secret, &row, &w->why),
+    FLEET_REFUSED(w, hf_admin_token_create(&w->tx, "x", HF_ADMIN_ADMIN, 1, secret, &row, &w->why),
                   HF_E_ARGUMENT, "expires");
 }
 
@@ -194,7 +194,7 @@ static void an_enrolment_token_is_no_admin_token(void **state)
     struct hf_enroll_use use;
 
     (void)make_token(w, &wanted, enroll);
-    CHECK_OK(hf_admin_token_create(&w->tx, "a", HF_ROLE_VIEWER, 0, admin, &row, &w->why));
+    CHECK_OK(hf_admin_token_create(&w->tx, "a", HF_ADMIN_VIEWER, 0, admin, &row, &w->why));
     FLEET_REFUSED(w, hf_admin_token_check(w->tx.db, enroll, FLEET_NOW_S, &row, &w->why),
                   HF_E_POLICY, "not valid");
     FLEET_REFUSED(w, redeem(w, one, admin, "pump", 1, &use), HF_E_POLICY, "not valid");
@@ -202,15 +202,15 @@ static void an_enrolment_token_is_no_admin_token(void **state)
 
 static void roles_have_names(void **state)
 {
-    enum hf_role role;
+    enum hf_admin_role role;
 
     (void)state;
-    for (int i = HF_ROLE_VIEWER; i <= HF_ROLE_ADMIN; i++) {
-        assert_true(hf_role_parse(hf_role_name((enum hf_role)i), &role));
+    for (int i = HF_ADMIN_VIEWER; i <= HF_ADMIN_ADMIN; i++) {
+        assert_true(hf_admin_role_parse(hf_admin_role_name((enum hf_admin_role)i), &role));
         assert_int_equal(role, i);
     }
-    assert_false(hf_role_parse("none", &role));
-    assert_false(hf_role_parse("Admin", &role));
+    assert_false(hf_admin_role_parse("none", &role));
+    assert_false(hf_admin_role_parse("Admin", &role));
 }
 
 /* ---- idempotency keys ---------------------------------------------------------------------------- */
