@@ -207,7 +207,7 @@ enum hf_err hf_network_parse(const char *text, struct hf_network *out, struct hf
         uint8_t prefix[16] = {0};
         network.bits = bits + (128 - all);
         for (unsigned i = 0; i < network.bits; i++)
-            prefix[i / 8] |= network.address[i / 8] & (uint8_t)(0x80 >> i % 8);
+            prefix[i / 8] = (uint8_t)(prefix[i / 8] | (network.address[i / 8] & 0x80 >> i % 8));
         if (memcmp(prefix, network.address, sizeof prefix) == 0) {
             *out = network;
             return HF_OK;

@@ -95,7 +95,7 @@ void hf_answer_take(struct hf_request *request, unsigned status, const char *typ
         return;
     }
     hf_conn_answer(request, status, hf_bytes_of_text(head),
-                   has_body ? hf_buf_bytes(body) : hf_bytes_of_text(""), NULL);
+                   has_body && body->len > 0 ? hf_buf_bytes(body) : hf_bytes_of_text(""), NULL);
     hf_buf_free(body);
 }
 

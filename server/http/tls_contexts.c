@@ -140,6 +140,9 @@ static SSL_CTX *make_context(void)
      * output to memory of the connection before it is tried again. */
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
                               SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    /* A client can send key updates without end. SSL_read would process them for as long as they
+     * come, and the loop would serve no other client meanwhile. */
+    SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_read_ahead(ctx, 1); /* one read(2) a record instead of two */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_timeout(ctx, HF_TLS_TICKET_PERIOD_S);
