@@ -1,5 +1,5 @@
 -- The fleet service: who is who. One text for SQLite 3.40 and PostgreSQL 15; the build writes the types
--- that differ (@id@, @bytes@: schema/embed-sql.cmake). Each statement ends with ";" at the end of a line.
+-- that differ (@id@, @key@, @bytes@: schema/embed-sql.cmake). Each statement ends with ";" at the end of a line.
 -- Times are seconds since 1970-01-01 UTC. `version` of a row is its ETag: each change adds one.
 
 CREATE TABLE account (
@@ -58,7 +58,6 @@ CREATE TABLE credential (
     id                  @id@,
     account_id          BIGINT NOT NULL REFERENCES account (id),
     sha256              @bytes@ NOT NULL CHECK (length(sha256) = 32),
-    der                 @bytes@ NOT NULL,
     subject             TEXT NOT NULL,
     serial              TEXT NOT NULL,
     kind                TEXT NOT NULL CHECK (kind IN ('device', 'claim')),
@@ -89,6 +88,12 @@ CREATE INDEX credential_ca ON credential (ca_id) WHERE ca_id IS NOT NULL;
 CREATE INDEX credential_transfer ON credential (transfer_account_id) WHERE transfer_account_id IS NOT NULL;
 CREATE INDEX credential_retire ON credential (retire_at_s) WHERE retire_at_s IS NOT NULL;
 CREATE INDEX credential_replaces ON credential (replaces_id) WHERE replaces_id IS NOT NULL;
+
+-- Beside the rows that change: a change of a status rewrites its page, and the start reads them all.
+CREATE TABLE credential_der (
+    credential_id @key@ REFERENCES credential (id),
+    der           @bytes@ NOT NULL
+);
 
 -- The right to enrol a device. Only the SHA-256 of the token is kept.
 CREATE TABLE enroll_token (
@@ -147,7 +152,7 @@ CREATE INDEX idempotency_created ON idempotency (created_s);
 
 -- Every administrative act and every signature (server/audit). hash = SHA-256(hash before || entry).
 CREATE TABLE audit_log (
-    sequence   BIGINT NOT NULL PRIMARY KEY CHECK (sequence >= 1),
+    sequence   @key@ CHECK (sequence >= 1),
     hash       @bytes@ NOT NULL CHECK (length(hash) = 32),
     account_id BIGINT,           -- to search by; no reference, since the log outlives accounts
     entry      TEXT NOT NULL     -- canonical JSON
@@ -156,7 +161,7 @@ CREATE INDEX audit_log_account ON audit_log (account_id, sequence) WHERE account
 
 -- The signer's signatures over entries of the log and all before them.
 CREATE TABLE seal (
-    sequence  BIGINT NOT NULL PRIMARY KEY REFERENCES audit_log (sequence),
+    sequence  @key@ REFERENCES audit_log (sequence),
     sealed_s  BIGINT NOT NULL,
     signature @bytes@ NOT NULL CHECK (length(signature) = 64)
 );

@@ -140,6 +140,9 @@ static void sqlite_close(void *arg)
 
     if (conn == NULL)
         return;
+    for (unsigned depth = 0; depth < HF_DB_DEPTH_MAX; depth++)
+        for (unsigned step = 0; step < HF_SQLITE_STEPS; step++)
+            (void)sqlite3_finalize(conn->steps[depth][step]);
     (void)sqlite3_close(conn->db);
     for (unsigned i = 0; i < conn->n_locks; i++)
         hf_file_unlock(conn->locks[i]);
@@ -302,7 +305,41 @@ static void sqlite_end(void *arg)
     (void)sqlite3_clear_bindings(arg); /* they point to what the caller may free now */
 }
 
-/* ---- transactions ----------------------------------------------------------------------------------- */
+/* ---- transactions -------------------------------------------------------------------------------- */
+
+static enum hf_err prepare_step(struct hf_sqlite *conn, unsigned depth, enum hf_sqlite_step step,
+                                struct hf_why *why)
+{
+    static const char *const outer[] = {"BEGIN", "COMMIT", "ROLLBACK"};
+    static const char *const inner[] = {"SAVEPOINT s%u", "RELEASE s%u", "ROLLBACK TO s%u"};
+    char text[32];
+
+    if (depth > 0)
+        (void)snprintf(text, sizeof text, inner[step], depth);
+    else if (step == HF_SQLITE_BEGIN && conn->is_writer)
+        (void)snprintf(text, sizeof text, "BEGIN IMMEDIATE");
+    else
+        (void)snprintf(text, sizeof text, "%s", outer[step]);
+    if (sqlite3_prepare_v3(conn->db, text, -1, SQLITE_PREPARE_PERSISTENT, &conn->steps[depth][step],
+                           NULL) != SQLITE_OK)
+        return hf_sqlite_fail(conn->db, "prepare a transaction", why);
+    return HF_OK;
+}
+
+static enum hf_err take_step(struct hf_sqlite *conn, unsigned depth, enum hf_sqlite_step step,
+                             struct hf_why *why)
+{
+    static const char *const actions[] = {"begin a transaction", "commit a transaction",
+                                          "roll back a transaction"};
+    enum hf_err err = HF_OK;
+
+    if (conn->steps[depth][step] == NULL)
+        HF_TRY(prepare_step(conn, depth, step, why));
+    if (sqlite3_step(conn->steps[depth][step]) != SQLITE_DONE)
+        err = hf_sqlite_fail(conn->db, actions[step], why);
+    (void)sqlite3_reset(conn->steps[depth][step]);
+    return err;
+}
 
 /* SQLite itself ends a transaction that met a full disk or a damaged page. */
 static enum hf_err fail_ended(sqlite3 *db, struct hf_why *why)
@@ -315,40 +352,34 @@ static enum hf_err fail_ended(sqlite3 *db, struct hf_why *why)
 static enum hf_err sqlite_begin(void *arg, unsigned depth, struct hf_why *why)
 {
     struct hf_sqlite *conn = arg;
-    char savepoint[32];
 
     /* A savepoint outside of a transaction would begin one of its own, and commit it. */
     if (depth > 0 && sqlite3_get_autocommit(conn->db))
         return fail_ended(conn->db, why);
-    (void)snprintf(savepoint, sizeof savepoint, "SAVEPOINT s%u", depth);
-    return hf_sqlite_exec(conn->db,
-                          depth > 0         ? savepoint
-                          : conn->is_writer ? "BEGIN IMMEDIATE"
-                                            : "BEGIN",
-                          "begin a transaction", why);
+    return take_step(conn, depth, HF_SQLITE_BEGIN, why);
 }
 
 static void sqlite_rollback(void *arg, unsigned depth)
 {
     struct hf_sqlite *conn = arg;
-    char text[64];
 
     if (sqlite3_get_autocommit(conn->db))
         return;
-    (void)snprintf(text, sizeof text, "ROLLBACK TO s%u; RELEASE s%u", depth, depth);
-    (void)sqlite3_exec(conn->db, depth > 0 ? text : "ROLLBACK", NULL, NULL, NULL);
+    /* If a savepoint cannot be undone, nothing of its transaction may be committed. */
+    enum hf_err err = take_step(conn, depth, HF_SQLITE_ROLLBACK, NULL);
+    if (err == HF_OK && depth > 0)
+        err = take_step(conn, depth, HF_SQLITE_COMMIT, NULL);
+    if (err != HF_OK)
+        (void)sqlite3_exec(conn->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
 static enum hf_err sqlite_commit(void *arg, unsigned depth, struct hf_why *why)
 {
     struct hf_sqlite *conn = arg;
-    char release[32];
 
     if (sqlite3_get_autocommit(conn->db))
         return fail_ended(conn->db, why);
-    (void)snprintf(release, sizeof release, "RELEASE s%u", depth);
-    enum hf_err err = hf_sqlite_exec(conn->db, depth > 0 ? release : "COMMIT",
-                                     "commit a transaction", why);
+    enum hf_err err = take_step(conn, depth, HF_SQLITE_COMMIT, why);
     if (err != HF_OK)
         sqlite_rollback(conn, depth);
     return err;

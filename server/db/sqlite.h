@@ -11,10 +11,14 @@
 
 #define HF_DB_LOCKS_MAX 4
 
+/* What begins and ends a transaction (depth 0) or a savepoint, prepared once: a batch has a thousand. */
+enum hf_sqlite_step { HF_SQLITE_BEGIN, HF_SQLITE_COMMIT, HF_SQLITE_ROLLBACK, HF_SQLITE_STEPS };
+
 /** What the driver's `conn` is. */
 struct hf_sqlite {
     sqlite3 *db;
     bool is_writer;
+    sqlite3_stmt *steps[HF_DB_DEPTH_MAX][HF_SQLITE_STEPS];
     int locks[HF_DB_LOCKS_MAX];
     unsigned n_locks;
     int64_t data_version; /* hf_db_listen; -1: never asked */

@@ -17,10 +17,10 @@
 const struct hf_sql hf_credential_sql[] = {
     [HF_CRED_INSERT] =
         {"credential_insert",
-         "INSERT INTO credential (account_id, sha256, der, subject, serial, kind, mode, status, "
+         "INSERT INTO credential (account_id, sha256, subject, serial, kind, mode, status, "
          "source, ca_id, device_id, not_before_s, not_after_s, created_s, replaces_id, "
          "is_confirmed, is_rotation_asked, version) "
-         "VALUES (:account, :sha256, :der, :subject, :serial, :kind, :mode, :status, :source, :ca, "
+         "VALUES (:account, :sha256, :subject, :serial, :kind, :mode, :status, :source, :ca, "
          ":device, :not_before, :not_after, :now, :replaces, :confirmed, 0, 1) RETURNING " COLUMNS,
          TYPES},
     [HF_CRED_GET] = {"credential_get", SELECT "WHERE id = :id AND account_id = :account", TYPES},
@@ -38,7 +38,12 @@ const struct hf_sql hf_credential_sql[] = {
                             "AND (mode = 'DEFAULT' OR :mode = 'DEFAULT')",
                             "i"},
     [HF_CRED_DER] = {"credential_der",
-                     "SELECT der FROM credential WHERE id = :id AND account_id = :account", "b"},
+                     "SELECT der FROM credential_der JOIN credential ON id = credential_id "
+                     "WHERE id = :id AND account_id = :account",
+                     "b"},
+    [HF_CRED_DER_INSERT] = {"credential_der_insert",
+                            "INSERT INTO credential_der (credential_id, der) VALUES (:id, :der)",
+                            ""},
     [HF_CRED_LIST] = {"credential_list",
                       SELECT "WHERE account_id = :account "
                              "AND (:status = '' OR status = :status) " PAGE,

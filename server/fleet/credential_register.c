@@ -135,7 +135,6 @@ enum hf_err hf_credential_insert(struct hf_tx *tx, const struct hf_credential_ne
         hf_credential_one(tx->db, &hf_credential_sql[HF_CRED_INSERT],
                           HF_PARAMS(hf_p_int("account", wanted->account_id),
                                     hf_p_bytes("sha256", wanted->sha256, HF_SHA256_LEN),
-                                    hf_p_bytes("der", wanted->der.data, wanted->der.len),
                                     hf_p_text("subject", wanted->subject),
                                     hf_p_text("serial", wanted->serial),
                                     hf_p_text("kind", hf_cert_kind_name(wanted->kind)),
@@ -150,6 +149,10 @@ enum hf_err hf_credential_insert(struct hf_tx *tx, const struct hf_credential_ne
                                     hf_p_int_or_null("replaces", old != NULL ? old->id : 0, 0),
                                     hf_p_int("confirmed", old == NULL)),
                           &row, why));
+    HF_TRY(hf_db_execute(tx->db, &hf_credential_sql[HF_CRED_DER_INSERT],
+                         HF_PARAMS(hf_p_int("id", row.id),
+                                   hf_p_bytes("der", wanted->der.data, wanted->der.len)),
+                         why));
     HF_TRY(log_new(tx, &row, wanted->device, why));
     HF_TRY(hf_credential_note(tx, &row, why));
     *out = row;

@@ -30,7 +30,7 @@ def sql():
 
 def sqlite_schema():
     text = "".join(path.read_text() for path in sorted(SCHEMA.glob("*.sql")))
-    return (text.replace("@id@", "INTEGER PRIMARY KEY AUTOINCREMENT").replace("@bytes@", "BLOB"))
+    return (text.replace("@id@", "INTEGER PRIMARY KEY AUTOINCREMENT").replace("@key@", "INTEGER PRIMARY KEY").replace("@bytes@", "BLOB"))
 
 
 def test_every_statement_is_one_that_sqlite_takes(sql):
@@ -45,7 +45,7 @@ def test_every_statement_is_one_that_sqlite_takes(sql):
 
 
 # Other than by its primary key or an index, no table that grows is searched.
-LARGE = ("credential", "device", "audit_log", "enroll_use", "idempotency")
+LARGE = ("credential", "credential_der", "device", "audit_log", "enroll_use", "idempotency")
 READS_ALL = {"credential_list_registered", "credential_count", "restore_revoked"}
 
 
