@@ -1,5 +1,7 @@
 #include "common/cli/report.h"
 
+#include "common/base/plaintext.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,6 +183,40 @@ enum hf_err hf_report_table(const struct hf_field *fields, const void *records, 
     }
     if (cells != NULL && is_whole)
         print_cells(cells, n_cells, n_columns, indent, out);
+    for (size_t i = 0; i < n_cells; i++)
+        free(cells[i]);
+    free(cells);
+    return cells != NULL && is_whole ? HF_OK
+                                     : hf_fail(why, HF_E_MEMORY, "out of memory for a table");
+}
+
+/* Owned; NULL when memory is short. */
+static char *json_cell(const json_t *value)
+{
+    char *cell = value == NULL || json_is_null(value) ? strdup("-")
+                 : json_is_string(value)              ? strdup(json_string_value(value))
+                                                      : json_dumps(value, JSON_ENCODE_ANY);
+    if (cell != NULL)
+        hf_text_sanitize(cell);
+    return cell;
+}
+
+enum hf_err hf_report_json_table(const char *const *columns, const json_t *list, FILE *out,
+                                 struct hf_why *why)
+{
+    size_t n_columns = 0, n_cells = 0, n = json_array_size(list);
+    bool is_whole = true;
+    while (n_columns < COLUMNS_MAX && columns[n_columns] != NULL)
+        n_columns++;
+    char **cells = calloc((n + 1) * n_columns, sizeof *cells);
+    for (size_t i = 0; i < (n + 1) * n_columns && cells != NULL; i++) {
+        const char *key = columns[i % n_columns];
+        const json_t *record = i < n_columns ? NULL : json_array_get(list, i / n_columns - 1);
+        cells[n_cells] = record == NULL ? strdup(key) : json_cell(json_object_get(record, key));
+        is_whole = cells[n_cells++] != NULL && is_whole;
+    }
+    if (cells != NULL && is_whole)
+        print_cells(cells, n_cells, n_columns, 0, out);
     for (size_t i = 0; i < n_cells; i++)
         free(cells[i]);
     free(cells);

@@ -84,6 +84,11 @@ HF_MUST_USE enum hf_err hf_report_table(const struct hf_field *fields, const voi
                                         size_t n, size_t size, const void *ctx, int indent,
                                         FILE *out, struct hf_why *why);
 
+/** A table of an array of objects: a column for each member named in `columns` (NULL at the end), which is its
+ *  head too; what is missing or null is "-". Bytes of others that steer a terminal become '?'. HF_E_MEMORY. */
+HF_MUST_USE enum hf_err hf_report_json_table(const char *const *columns, const json_t *list,
+                                             FILE *out, struct hf_why *why);
+
 /** The whole report of a command: `"format": 1`, then the members of `record`. HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_report_print(const struct hf_field *fields, const void *record,
                                         const void *ctx, FILE *out, struct hf_why *why);

@@ -101,6 +101,6 @@ def test_values_are_what_the_help_says_they_are(tmp_path):
 def test_it_is_for_all_programs():
     done = subprocess.run(["bash", "--norc", "-c", '. "$1"; complete -p', "bash", FILE],
                           capture_output=True, text=True, check=True)
-    assert sorted(done.stdout.splitlines()) == ["complete -F _holdfast holdfast",
-                                                "complete -F _holdfast holdfastctl",
-                                                "complete -F _holdfast holdfastd"]
+    assert sorted(done.stdout.splitlines()) == [
+        f"complete -F _holdfast {program}" for program in
+        ("holdfast", "holdfast-admin", "holdfast-signer", "holdfastctl", "holdfastd")]

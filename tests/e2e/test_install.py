@@ -10,13 +10,14 @@ import pytest
 from kit import installed
 from kit.programs import CHECKOUT, environment
 
-PROGRAMS = ("holdfast", "holdfastctl", "holdfastd")
+PROGRAMS = ("holdfast", "holdfastctl", "holdfastd", "holdfast-admin", "holdfast-signer")
 # What a program says it needs, and what the bill of materials calls that.
 SHARED = {"libsodium": "libsodium", "libjansson": "jansson", "libsqlite3": "sqlite3", "libuv": "libuv",
           "libpopt": "popt", "libp11-kit": "p11-kit", "libllhttp": "llhttp", "libssl": "openssl",
-          "libcrypto": "openssl"}
+          "libcrypto": "openssl", "libinih": "inih", "libcurl": "curl"}
 PKG_CONFIG = {"libsodium": "libsodium", "jansson": "jansson", "sqlite3": "sqlite3", "libuv": "libuv",
-              "popt": "popt", "p11-kit": "p11-kit-1", "openssl": "openssl"}
+              "popt": "popt", "p11-kit": "p11-kit-1", "openssl": "openssl",
+              "inih": "inih", "curl": "libcurl"}
 # The C library and compiler run-time of the system.
 SYSTEM = re.compile(r"ld-linux|lib(c|m|dl|pthread|asan|ubsan|tsan|gcc_s)\.so")
 
@@ -41,8 +42,8 @@ def names_below(folder):
 def test_the_readme_says_what_is_installed(package):
     share, doc = package.prefix / "share/holdfast", package.prefix / "share/doc/holdfast"
     assert names_below(package.prefix / "bin") == set(PROGRAMS)
-    assert {f.name for f in share.iterdir()} == {"holdfast.cdx.json", "roots", "schema", "static",
-                                                 "systemd"}
+    assert {f.name for f in share.iterdir()} == {"holdfast.cdx.json", "holdfast.conf", "roots",
+                                                 "schema", "static", "systemd"}
     runbooks = names_below(CHECKOUT / "deploy/runbooks")
     assert runbooks and names_below(doc / "runbooks") == runbooks
     assert {"README.md", "SECURITY.md", "CHANGELOG.md", "LICENSE"} <= names_below(doc)
@@ -84,7 +85,7 @@ def test_the_bill_of_materials_is_cyclonedx(bom):
     assert len(set(refs)) == len(refs)
     for component in bom["components"]:
         assert component["type"] == "library"
-        assert re.fullmatch(r"[0-9]+(\.[0-9]+)+", component["version"]), component
+        assert re.fullmatch(r"[0-9]+(\.[0-9]+)*", component["version"]), component
         assert component["purl"] == f"pkg:generic/{component['name']}@{component['version']}"
         assert [set(part) for part in component["licenses"]] == [{"expression"}]
         assert {p["name"] for p in component["properties"]} == {"holdfast:linkage"}

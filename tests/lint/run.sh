@@ -157,6 +157,9 @@ check_includes() {
     forbid_include server/audit "what stands above it: it is pure" "$io|server/(db|fleet|identity|http|api|serve|signer|admin|publish|repository)/|common/(os|cli)/"
     forbid_include server/db "what stands above it" 'server/(audit|fleet|identity|http|api|serve|signer|admin|publish|repository)/|common/cli/'
     forbid_include server/fleet "what stands above it or beside it" 'server/(http|api|serve|admin|publish|repository|config)/|common/cli/'
+    forbid_include server/signer "the network and the fleet" 'server/(http|fleet|api|admin|serve|publish)/|uv\.h'
+    forbid_include server/config "what reads it" 'server/(http|identity|db|fleet|api|admin|audit|publish|repository|serve|signer)/'
+    forbid_include server/admin "the service: it is reached by its API only" 'server/(http|identity|db|fleet|api|publish|repository|serve|signer)/'
     forbid_include server/serve "what signs: the network process holds no key" 'server/(publish|repository|signer)/'
 }
 

@@ -64,16 +64,6 @@ enum hf_err hf_lock_take(const char *state_dir, unsigned wait_ms, int *out, stru
  * device would have a new id. */
 static const char derivation[] = "holdfast device id, from machine-id: ";
 
-static const char id_characters[] =
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:-";
-
-bool hf_device_id_is_valid(const char *id)
-{
-    size_t len = strspn(id, id_characters);
-
-    return len >= 1 && len <= HF_DEVICE_ID_MAX && id[len] == '\0';
-}
-
 enum hf_err hf_device_id_check(const char *id, struct hf_why *why)
 {
     if (hf_device_id_is_valid(id))

@@ -3,6 +3,8 @@
 #ifndef HF_CLIENT_PORT_POSIX_SYSTEM_H
 #define HF_CLIENT_PORT_POSIX_SYSTEM_H
 
+#include "common/base/device_id.h"
+
 #include <holdfast/error.h>
 #include <holdfast/port.h>
 
@@ -29,11 +31,7 @@ HF_MUST_USE enum hf_err hf_lock_take(const char *state_dir, unsigned wait_ms, in
  */
 
 #define HF_INSTANCE_MAX 1024 /* bytes */
-#define HF_DEVICE_ID_MAX 128 /* characters; AWS IoT allows a thing's name as many */
 #define HF_MACHINE_ID_FILE "/etc/machine-id"
-
-/** 1 to HF_DEVICE_ID_MAX of A-Z a-z 0-9 . _ : - ; it stands in URLs and logs. */
-bool hf_device_id_is_valid(const char *id);
 
 /** HF_E_ARGUMENT for one that is not valid. */
 HF_MUST_USE enum hf_err hf_device_id_check(const char *id, struct hf_why *why);

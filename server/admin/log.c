@@ -1,0 +1,193 @@
+/* holdfast-admin log: a copy of the audit log, and its verification without the service. */
+#include "server/admin/api.h"
+#include "server/admin/commands.h"
+#include "server/audit/copy.h"
+
+#include "common/base/digest.h"
+#include "common/os/file_util.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AT(member) offsetof(struct hf_admin_options, member)
+#define SERVICE "the service's answer"
+#define SEALS_AT_ONCE 1000
+
+/* ---- export ---------------------------------------------------------------------------------------- */
+
+/* Seals are read in front of the entries that they stand behind. */
+struct copier {
+    struct hf_admin_api *api;
+    json_t *seals; /* a page of them */
+    size_t next_seal;
+    struct hf_audit_copy check; /* of what is written: never a copy that does not verify */
+};
+
+static enum hf_err put(struct copier *c, struct hf_buf *line, struct hf_why *why)
+{
+    enum hf_err err = hf_audit_copy_line(&c->check, (struct hf_bytes){line->data, line->len - 1},
+                                         why);
+    if (err == HF_OK && fwrite(line->data, 1, line->len, stdout) != line->len)
+        err = hf_file_fail(why, "write", "standard output", errno);
+    hf_buf_free(line);
+    return err;
+}
+
+static enum hf_err read_seals(struct copier *c, int64_t after, struct hf_why *why)
+{
+    char path[96];
+    struct hf_admin_call call = {.method = "GET", .path = path};
+    (void)snprintf(path, sizeof path, "/v1/log/seals?after=%" PRId64 "&limit=%d", after,
+                   SEALS_AT_ONCE);
+    HF_TRY(hf_admin_call(c->api, &call, why));
+    json_decref(c->seals);
+    c->seals = json_incref(json_object_get(call.answer, "seals"));
+    c->next_seal = 0;
+    json_decref(call.answer);
+    return HF_OK;
+}
+
+/* The seal of entry `sequence`, if it has one. */
+static enum hf_err put_seal(struct copier *c, int64_t sequence, struct hf_why *why)
+{
+    const json_t *seal = json_array_get(c->seals, c->next_seal);
+    const char *text = NULL;
+    uint8_t signature[HF_AUDIT_SIGNATURE_LEN];
+    int64_t of = 0, sealed_s = 0;
+    size_t len = 0;
+    struct hf_buf line = {0};
+    if (seal == NULL)
+        return HF_OK;
+    HF_TRY(hf_json_get_integer(seal, "sequence", SERVICE, 1, &of, why));
+    if (of != sequence)
+        return HF_OK;
+    HF_TRY(hf_json_get_time(seal, "time", SERVICE, &sealed_s, why));
+    HF_TRY(hf_json_get_text(seal, "signature", SERVICE, &text, why));
+    if (sodium_base642bin(signature, sizeof signature, text, strlen(text), NULL, &len, NULL,
+                          sodium_base64_VARIANT_ORIGINAL) != 0 ||
+        len != sizeof signature)
+        return hf_fail(why, HF_E_FORMAT,
+                       SERVICE ": the signature of a seal is no base64 of 64 bytes");
+    HF_TRY(hf_audit_seal_line(sequence, sealed_s, signature, &line, why));
+    HF_TRY(put(c, &line, why));
+    if (++c->next_seal == json_array_size(c->seals) && c->next_seal == SEALS_AT_ONCE)
+        return read_seals(c, sequence, why);
+    return HF_OK;
+}
+
+static enum hf_err put_entry(struct copier *c, const json_t *row, struct hf_why *why)
+{
+    json_t *entry = NULL;
+    const char *hex = NULL;
+    uint8_t hash[HF_AUDIT_HASH_LEN];
+    struct hf_buf text = {0}, line = {0};
+    HF_TRY(hf_json_get_object(row, "entry", SERVICE, &entry, why));
+    HF_TRY(hf_json_get_text(row, "hash", SERVICE, &hex, why));
+    if (!hf_hex_decode(hex, hash, sizeof hash))
+        return hf_fail(why, HF_E_FORMAT, SERVICE ": a hash is no 64 hexadecimal digits");
+    HF_TRY(hf_audit_entry_text(entry, &text, why));
+    enum hf_err err = hf_audit_entry_line(hf_buf_bytes(&text), hash, &line, why);
+    hf_buf_free(&text);
+    if (err == HF_OK)
+        err = put(c, &line, why);
+    return err == HF_OK ? put_seal(c, c->check.head.sequence, why) : err;
+}
+
+static enum hf_err export_log(struct hf_cli_call *cli, struct hf_why *why)
+{
+    struct copier c = {0};
+    char next[1024] = "/v1/log?after=0&limit=1000";
+    HF_TRY(hf_admin_open_for(cli->values, &c.api, why));
+    enum hf_err err = read_seals(&c, 0, why);
+    while (err == HF_OK && next[0] != '\0') {
+        struct hf_admin_call call = {.method = "GET", .path = next};
+        err = hf_admin_call(c.api, &call, why);
+        const json_t *entries = json_object_get(call.answer, "entries");
+        for (size_t i = 0; i < json_array_size(entries) && err == HF_OK; i++)
+            err = put_entry(&c, json_array_get(entries, i), why);
+        json_decref(call.answer);
+        memcpy(next, call.next, sizeof next);
+    }
+    json_decref(c.seals);
+    hf_admin_close(c.api);
+    return err;
+}
+
+static const struct hf_cli_option export_options[] = {HF_ADMIN_WHERE};
+
+const struct hf_cli_command hf_admin_log_export = {
+    .name = "log export",
+    .summary = "Print a copy of the audit log with its seals, a line each.",
+    .arguments = "[OPTION…]",
+    .about = "The copy begins at the first entry. Each hash is computed again before its line is\n"
+             "printed, so what is printed hangs together; `log verify` tells whether the signer\n"
+             "sealed it.",
+    .examples = "  holdfast-admin log export >log.jsonl\n",
+    .options = export_options,
+    .run = export_log,
+};
+
+/* ---- verify ------------------------------------------------------------------------------------------ */
+
+static enum hf_err verify_log(struct hf_cli_call *cli, struct hf_why *why)
+{
+    const struct hf_admin_options *o = cli->values;
+    uint8_t key[HF_AUDIT_KEY_LEN];
+    struct hf_audit_copy copy = {.key = key};
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t len;
+    enum hf_err err = HF_OK;
+    if (!hf_hex_decode(o->key, key, sizeof key))
+        return hf_fail(
+            why, HF_E_ARGUMENT,
+            "--key: expected 64 hexadecimal digits, as holdfast-signer init prints them");
+    FILE *in = fopen(cli->words[0], "re");
+    if (in == NULL)
+        return hf_file_fail(why, "read", cli->words[0], errno);
+    while (err == HF_OK && (len = getline(&line, &cap, in)) > 0) {
+        size_t n = (size_t)len - (line[len - 1] == '\n');
+        err = hf_audit_copy_line(&copy, (struct hf_bytes){(const uint8_t *)line, n}, why);
+    }
+    if (err == HF_OK && ferror(in) != 0)
+        err = hf_file_fail(why, "read", cli->words[0], errno);
+    free(line);
+    (void)fclose(in);
+    if (err != HF_OK) {
+        struct hf_why reason = *why;
+        return hf_fail(why, err, "%s, line %" PRId64 ": %s", cli->words[0], copy.n_lines,
+                       reason.text);
+    }
+    printf("%" PRId64 " entries hang together; %" PRId64 " seals of this key, up to entry %" PRId64
+           "\n",
+           copy.head.sequence, copy.n_seals, copy.sealed_sequence);
+    if (copy.sealed_sequence < copy.head.sequence)
+        printf("entries %" PRId64 " to %" PRId64 " are not sealed yet\n", copy.sealed_sequence + 1,
+               copy.head.sequence);
+    return HF_OK;
+}
+
+static const struct hf_cli_option verify_options[] = {
+    {"key", '\0', HF_CLI_TEXT, AT(key), "the signer's log key, 64 hexadecimal digits", "KEY"},
+    HF_CLI_HELP_ROW,
+    HF_CLI_END,
+};
+
+const struct hf_cli_command hf_admin_log_verify = {
+    .name = "log verify",
+    .summary = "Verify a copy of the audit log, without the service.",
+    .arguments = "FILE --key KEY",
+    .about =
+        "FILE is what `log export` printed. Every entry must follow from the one before, and\n"
+        "every seal must be of that key. Entries up to the last seal cannot have been changed\n"
+        "by a stolen holdfastd or a stolen database.",
+    .examples = "  holdfast-admin log verify log.jsonl --key 754eb93b40977933573bdd95e24634…\n",
+    .options = verify_options,
+    .needs = {"--key KEY"},
+    .needs_word = "a copy of the log",
+    .max_words = 1,
+    .run = verify_log,
+};

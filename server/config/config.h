@@ -1,0 +1,79 @@
+/*
+ * The service's one configuration file: INI with comments (inih), read by holdfastd and
+ * holdfast-signer. Every key is a row of one table (config.c): where its value goes, what it may be,
+ * what it is without one. An unknown section or key, a key given twice and a value out of bounds are
+ * errors, so that a typo never turns a protection off.
+ */
+#ifndef HF_CONFIG_CONFIG_H
+#define HF_CONFIG_CONFIG_H
+
+#include <holdfast/error.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Whole file, in bytes: the commented example takes 5 KiB. */
+#define HF_CONFIG_BYTES_MAX (64u * 1024u)
+/* inih splits longer lines silently, so they are refused. */
+#define HF_CONFIG_LINE_MAX 190u
+#define HF_CONFIG_LIST_MAX 32u /* values of one key: certificates, balancers */
+#define HF_CONFIG_PATH "/etc/holdfast/holdfast.conf"
+
+struct hf_config_list {
+    char **items; /* owned */
+    size_t n;
+};
+
+enum hf_config_sni { HF_CONFIG_SNI_REQUIRED, HF_CONFIG_SNI_OPTIONAL };
+
+/* NULL or an empty list: not given. Paths are as written; they must be absolute. Times in seconds. */
+struct hf_config {
+    struct {
+        char *path;
+    } repository;
+    struct {
+        char *listen;
+    } http; /* static files without TLS, for everyone */
+    struct {
+        char *listen;
+        struct hf_config_list certificates, keys; /* the n-th key belongs to the n-th certificate */
+        struct hf_config_list balancers; /* networks whose connections begin with PROXY v2 */
+        int64_t sni;                     /* enum hf_config_sni */
+    } devices;
+    struct {
+        int64_t loops; /* 0: one a core */
+        int64_t max_connections, max_per_address;
+        int64_t header_timeout_s, idle_timeout_s;
+        char *access_log; /* "off", "-" or a file */
+        char *state;
+    } server;
+    struct {
+        char *socket;
+        char *listen;
+        struct hf_config_list certificates, keys;
+    } admin;
+    struct {
+        char *path;
+    } database;
+    struct {
+        char *socket;
+        char *client_user; /* who may connect */
+        char *state;
+        char *keys;
+        char *passphrase_file;
+        int64_t timestamp_every_s;
+        int64_t issue_per_day;
+    } signer;
+};
+
+/** Read and check `path`. `out` is written on HF_OK only, and is to be freed. HF_E_NOT_FOUND, HF_E_LIMIT,
+ *  HF_E_FORMAT and HF_E_ARGUMENT with file, section, key, what was expected and what was found. */
+HF_MUST_USE enum hf_err hf_config_read(const char *path, struct hf_config *out, struct hf_why *why);
+void hf_config_free(struct hf_config *config);
+
+/** The rows of the table one by one, for tests and documents: `*section` and `*name` of row `i`; false
+ *  behind the last. */
+bool hf_config_row(size_t i, const char **section, const char **name);
+
+#endif

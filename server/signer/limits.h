@@ -1,0 +1,31 @@
+/* The limits of the signer, each with its unit and its reason. */
+#ifndef HF_SIGNER_LIMITS_H
+#define HF_SIGNER_LIMITS_H
+
+/* One packet of signer.sock. A default socket buffer takes 208 KiB; a seal of HF_SEAL_ENTRIES_MAX entries
+ * of the log is the longest message. */
+#define HF_SIGNER_MESSAGE_MAX (128u * 1024u)
+/* holdfastd keeps one connection open; an operator may look at the status beside it. */
+#define HF_SIGNER_CLIENTS_MAX 8u
+/* The client gives up then: an Ed25519 signature and a sync take milliseconds, a publication with sealed
+ * keys takes a second of Argon2id and the reading of a repository. */
+#define HF_SIGNER_CALL_TIMEOUT_MS 60000u
+#define HF_SIGNER_CSR_BYTES_MAX 16384u    /* RSA 16384 with a long subject takes 5 KiB */
+#define HF_SIGNER_SIGNATURES_AT_ONCE 200u /* records of one answer, some 200 bytes each */
+#define HF_SEAL_ENTRIES_MAX 200u          /* of one message; a page of the log */
+
+/* A certificate begins this long before it is made, for servers whose clock is behind. */
+#define HF_ISSUE_BACKDATE_S INT64_C(3600)
+#define HF_CERTIFICATE_END_S INT64_C(2524607999) /* 2049-12-31T23:59:59Z, as AWS IoT's end */
+/* A device that renews more often than this has a fault, or was stolen. */
+#define HF_RENEW_EVERY_S INT64_C(3600)
+/* Without a change the timestamp is signed again at most this often: each one is a file. */
+#define HF_REFRESH_EVERY_S INT64_C(60)
+/* After a refresh that failed, the next try. */
+#define HF_REFRESH_RETRY_S INT64_C(60)
+
+#define HF_CA_NAME_MAX 64u /* of a device CA and of an account: a common name holds 64 characters */
+#define HF_DEVICE_CAS_MAX 64u
+#define HF_PEM_FILE_MAX 65536u
+
+#endif

@@ -1,0 +1,198 @@
+#include "server/signer/service.h"
+
+#include "common/os/clock.h"
+#include "common/os/service.h"
+#include "server/signer/protocol.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SLOT_SIGNALS 0
+#define SLOT_LISTENER 1
+#define SLOT_CLIENTS 2
+#define SLOTS (SLOT_CLIENTS + HF_SIGNER_CLIENTS_MAX)
+#define WAKE_MAX_MS 60000 /* a clock that was set is noticed within a minute */
+
+/* A client that does not take its answer in this time is dropped. */
+static const struct timeval send_limit = {.tv_sec = 5};
+
+struct service {
+    struct hf_signer *signer;
+    uid_t client_uid;
+    struct pollfd slots[SLOTS]; /* fd -1: free */
+    int64_t next_refresh_s;
+    int watchdog_ms;
+};
+
+static enum hf_err listen_at(const char *path, int *out, struct hf_why *why)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path)
+        return hf_fail(why, HF_E_LIMIT, "%s: the path of a socket has at most %zu bytes", path,
+                       sizeof address.sun_path - 1);
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    /* The state folder is locked, so a socket that is there belongs to no running signer. */
+    (void)unlink(path);
+    int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd >= 0 && bind(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
+        chmod(path, 0666) == 0 && listen(fd, (int)HF_SIGNER_CLIENTS_MAX) == 0) {
+        *out = fd;
+        return HF_OK;
+    }
+    int failed = errno;
+    if (fd >= 0)
+        close(fd);
+    return hf_fail(why, HF_E_STORAGE, "cannot listen at %s: %s", path, strerror(failed));
+}
+
+static enum hf_err find_user(const char *name, uid_t *out, struct hf_why *why)
+{
+    const struct passwd *user = name != NULL ? getpwnam(name) : NULL;
+    if (name == NULL)
+        *out = geteuid();
+    else if (user == NULL)
+        return hf_fail(why, HF_E_NOT_FOUND, "[signer] client_user: there is no user \"%s\"", name);
+    else
+        *out = user->pw_uid;
+    return HF_OK;
+}
+
+/* SIGTERM and SIGINT come as bytes to read. */
+static int open_signals(void)
+{
+    sigset_t set;
+    (void)sigemptyset(&set);
+    (void)sigaddset(&set, SIGTERM);
+    (void)sigaddset(&set, SIGINT);
+    (void)sigprocmask(SIG_BLOCK, &set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void accept_client(struct service *s)
+{
+    struct ucred peer;
+    socklen_t len = sizeof peer;
+    int fd = accept4(s->slots[SLOT_LISTENER].fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd < 0)
+        return;
+    (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &send_limit, sizeof send_limit);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 || peer.uid != s->client_uid) {
+        hf_service_log(
+            HF_LOG_WARNING,
+            "a process of user %u was refused: only user %u ([signer] client_user) may ask",
+            (unsigned)peer.uid, (unsigned)s->client_uid);
+        close(fd);
+        return;
+    }
+    for (size_t i = SLOT_CLIENTS; i < SLOTS; i++)
+        if (s->slots[i].fd < 0) {
+            s->slots[i] = (struct pollfd){.fd = fd, .events = POLLIN};
+            return;
+        }
+    hf_service_log(HF_LOG_WARNING,
+                   "%u clients are connected, the most there can be: one more is "
+                   "refused",
+                   HF_SIGNER_CLIENTS_MAX);
+    close(fd);
+}
+
+/* One request and its answer; false when the connection is over. */
+static bool serve_client(struct service *s, int fd)
+{
+    struct hf_why why;
+    json_t *request = NULL, *answer = NULL;
+    int folder = -1;
+    enum hf_err err = hf_signer_receive(fd, &request, &folder, &why);
+    if (err == HF_OK) {
+        answer = hf_signer_answer(s->signer, request, folder, time(NULL));
+        if (answer != NULL && !json_is_true(json_object_get(answer, "ok")))
+            hf_service_log(HF_LOG_WARNING, "%s was refused: %s",
+                           json_string_value(json_object_get(request, "verb")) != NULL
+                               ? json_string_value(json_object_get(request, "verb"))
+                               : "a request",
+                           json_string_value(json_object_get(answer, "sentence")));
+    } else if (err != HF_E_NETWORK) {
+        answer = hf_signer_refusal(&why);
+    }
+    bool is_over = answer == NULL || hf_signer_send(fd, answer, -1, &why) != HF_OK;
+    json_decref(answer);
+    json_decref(request);
+    if (folder >= 0)
+        close(folder);
+    return !is_over;
+}
+
+static void keep_fresh(struct service *s)
+{
+    struct hf_why why;
+    int64_t now_s = time(NULL);
+    /* A next time that is far off was counted by a clock that has gone back since. */
+    if (now_s < s->next_refresh_s &&
+        s->next_refresh_s - now_s <= s->signer->config->signer.timestamp_every_s)
+        return;
+    enum hf_err err = hf_signer_keep_fresh(s->signer, now_s, &s->next_refresh_s, &why);
+    if (err == HF_OK) {
+        hf_notify("STATUS=the timestamp is fresh");
+        return;
+    }
+    hf_service_log(HF_LOG_ERROR, "the timestamp cannot be signed: %s; next try in %d seconds",
+                   why.text, (int)HF_REFRESH_RETRY_S);
+    hf_notify("STATUS=the timestamp cannot be signed; see the log");
+}
+
+static int wait_ms(const struct service *s)
+{
+    int64_t left_ms = (s->next_refresh_s - time(NULL)) * 1000;
+    int most_ms = s->watchdog_ms > 1 ? s->watchdog_ms / 2 : WAKE_MAX_MS;
+    if (most_ms > WAKE_MAX_MS)
+        most_ms = WAKE_MAX_MS;
+    return left_ms < 0 ? 0 : left_ms < most_ms ? (int)left_ms : most_ms;
+}
+
+enum hf_err hf_signer_serve(struct hf_signer *signer, struct hf_why *why)
+{
+    struct service s = {.signer = signer, .watchdog_ms = hf_notify_watchdog_ms()};
+    const char *path = signer->config->signer.socket;
+    for (size_t i = 0; i < SLOTS; i++)
+        s.slots[i] = (struct pollfd){.fd = -1, .events = POLLIN};
+    HF_TRY(find_user(signer->config->signer.client_user, &s.client_uid, why));
+    HF_TRY(listen_at(path, &s.slots[SLOT_LISTENER].fd, why));
+    s.slots[SLOT_SIGNALS].fd = open_signals();
+    keep_fresh(&s);
+    hf_service_log(HF_LOG_INFO, "waiting for requests at %s", path);
+    hf_notify("READY=1");
+
+    while (s.slots[SLOT_SIGNALS].revents == 0) {
+        for (size_t i = SLOT_CLIENTS; i < SLOTS; i++)
+            if (s.slots[i].fd >= 0 && s.slots[i].revents != 0 && !serve_client(&s, s.slots[i].fd)) {
+                close(s.slots[i].fd);
+                s.slots[i].fd = -1;
+            }
+        if (s.slots[SLOT_LISTENER].revents != 0)
+            accept_client(&s);
+        keep_fresh(&s);
+        if (s.watchdog_ms > 0)
+            hf_notify("WATCHDOG=1");
+        for (size_t i = 0; i < SLOTS; i++)
+            s.slots[i].revents = 0;
+        if (poll(s.slots, SLOTS, wait_ms(&s)) < 0 && errno != EINTR)
+            break;
+    }
+    hf_notify("STOPPING=1");
+    for (size_t i = 0; i < SLOTS; i++)
+        if (s.slots[i].fd >= 0)
+            close(s.slots[i].fd);
+    (void)unlink(path);
+    return HF_OK;
+}

@@ -1,0 +1,54 @@
+/*
+ * What holdfast-signer does, verb by verb. It takes no bytes to sign: each verb says what is wanted, and the
+ * signer decides by what it verified itself. holdfastd, which alone may connect, gets no more
+ * than this:
+ *
+ *     status      what is signed until when, the device CAs, the quota, the log key
+ *     refresh     a new timestamp, at most one a minute
+ *     publish     what the offline keys signed, out of a folder that is handed over as a descriptor
+ *     issue       a certificate for a device, within the day's quota, for the account of the CA
+ *     renew       the same for a device whose old key signed the request, once an hour a certificate
+ *     cas         the certificates of the device CAs
+ *     seal        the log's newest hash, computed from its entries and the last seal
+ *     signatures  what was signed, by number
+ *
+ * Every signature is noted on disk before it is handed out (signer_state.h).
+ */
+#ifndef HF_SIGNER_SIGNER_H
+#define HF_SIGNER_SIGNER_H
+
+#include "server/config/config.h"
+#include "server/repository/keys/signing_key.h"
+#include "server/signer/signer_state.h"
+
+struct hf_signer {
+    const struct hf_config *config; /* borrowed */
+    struct hf_signer_state state;
+    struct hf_signing_key log_key;
+    int64_t refreshed_s; /* when a timestamp was signed last, by this process; 0: not yet */
+};
+
+/** Open the state folder and the log key, which is made with the folder (hf_signer_make). HF_E_NOT_FOUND with
+ *  what to do when there is none. */
+HF_MUST_USE enum hf_err hf_signer_open(const struct hf_config *config, struct hf_signer *out,
+                                       struct hf_why *why);
+void hf_signer_close(struct hf_signer *signer);
+
+/** Make the state folder of the configuration with a new log key, which may be run again after a power
+ *  cut. HF_E_STATE when there is one. */
+HF_MUST_USE enum hf_err hf_signer_make(const struct hf_config *config, struct hf_why *why);
+
+/**
+ * Answer one request, `fd` being a descriptor that came with it or -1, both borrowed: a new reference to an
+ * answer, also for what is refused; NULL without memory.
+ */
+json_t *hf_signer_answer(struct hf_signer *signer, const json_t *request, int fd, int64_t now_s);
+
+/**
+ * Sign a new timestamp if it is time for one: [signer] timestamp_every has passed since the last, or less than
+ * half of its lifetime is left. `*next_s` is when to look again, also on failure.
+ */
+HF_MUST_USE enum hf_err hf_signer_keep_fresh(struct hf_signer *signer, int64_t now_s,
+                                             int64_t *next_s, struct hf_why *why);
+
+#endif

@@ -1,0 +1,249 @@
+#include "server/signer/signer_state.h"
+
+#include "common/base/timetext.h"
+#include "common/os/file_util.h"
+#include "server/db/driver.h"
+#include "server/db/migrate.h"
+#include "server/signer/limits.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+extern const struct hf_migration hf_signer_migrations[];
+extern const size_t hf_signer_migrations_len;
+
+enum hf_err hf_signer_state_open(const char *dir, struct hf_signer_state *out, struct hf_why *why)
+{
+    struct hf_signer_state state = {0};
+    struct hf_path path;
+    HF_TRY(hf_path_set(&path, why, "%s/signer.db", dir));
+    HF_TRY(hf_db_connect(&hf_db_sqlite, path.text, HF_DB_CREATE, &state.db, why));
+    enum hf_err err = hf_db_lock(state.db, "signer", why);
+    if (err == HF_E_BUSY)
+        err = hf_fail(why, err, "another holdfast-signer uses the state folder %s; stop it first",
+                      dir);
+    if (err == HF_OK)
+        err = hf_db_migrate(state.db, hf_signer_migrations, hf_signer_migrations_len, why);
+    if (err == HF_OK)
+        *out = state;
+    else
+        hf_signer_state_close(&state);
+    return err;
+}
+
+void hf_signer_state_close(struct hf_signer_state *state)
+{
+    hf_db_close(state->db);
+    *state = (struct hf_signer_state){0};
+}
+
+static enum hf_err insert_note(struct hf_signer_state *state, const struct hf_signature_note *note,
+                               struct hf_why *why)
+{
+    static const struct hf_sql insert =
+        {"signature_insert",
+         "INSERT INTO signature (at_s, kind, subject, version, sha256)"
+         " VALUES (:at_s, :kind, :subject, :version, :sha256)",
+         ""};
+    uint8_t sha256[HF_SHA256_LEN];
+    hf_sha256(note->what, sha256);
+    return hf_db_execute(state->db, &insert,
+                         HF_PARAMS(hf_p_int("at_s", note->now_s), hf_p_text("kind", note->kind),
+                                   hf_p_text("subject", note->subject),
+                                   hf_p_int("version", note->version),
+                                   hf_p_bytes("sha256", sha256, sizeof sha256)),
+                         why);
+}
+
+/* Commit, or roll back what led to `err`. */
+static enum hf_err end(struct hf_signer_state *state, enum hf_err err, struct hf_why *why)
+{
+    if (err == HF_OK)
+        return hf_db_commit(state->db, why);
+    hf_db_rollback(state->db);
+    return err;
+}
+
+enum hf_err hf_signer_state_note_version(struct hf_signer_state *state,
+                                         const struct hf_signature_note *note, struct hf_why *why)
+{
+    static const struct hf_sql newest =
+        {"signature_newest", "SELECT COALESCE(MAX(version), 0) FROM signature WHERE kind = :kind",
+         "i"};
+    int64_t noted = 0;
+    HF_TRY(hf_db_begin(state->db, why));
+    enum hf_err err = hf_db_get_int(state->db, &newest, HF_PARAMS(hf_p_text("kind", note->kind)),
+                                    &noted, why);
+    if (err == HF_OK && note->version > noted)
+        err = insert_note(state, note, why);
+    return end(state, err, why);
+}
+
+/* ---- quota ---------------------------------------------------------------------------------------- */
+
+enum hf_err hf_signer_state_issued(struct hf_signer_state *state, int64_t now_s, int64_t *out,
+                                   struct hf_why *why)
+{
+    static const struct hf_sql issued =
+        {"quota_issued",
+         "SELECT CASE WHEN day >= :day THEN issued ELSE 0 END FROM quota WHERE id = 1", "i"};
+    return hf_db_get_int(state->db, &issued, HF_PARAMS(hf_p_int("day", now_s / HF_DAY_S)), out,
+                         why);
+}
+
+enum hf_err hf_signer_state_issue(struct hf_signer_state *state, int64_t per_day,
+                                  const struct hf_signature_note *note, struct hf_why *why)
+{
+    /* A clock that goes back a day gives no second quota. */
+    static const struct hf_sql count =
+        {"quota_count",
+         "UPDATE quota SET issued = :issued, day = CASE WHEN day >= :day THEN day ELSE :day2 END"
+         " WHERE id = 1",
+         ""};
+    int64_t issued = 0, day = note->now_s / HF_DAY_S;
+    HF_TRY(hf_db_begin(state->db, why));
+    enum hf_err err = hf_signer_state_issued(state, note->now_s, &issued, why);
+    if (err == HF_OK && issued >= per_day)
+        err = hf_fail(why, HF_E_LIMIT,
+                      "the quota of new certificates is used up (%" PRId64
+                      " today); raise [signer] "
+                      "issue_per_day if that many devices are expected",
+                      issued);
+    if (err == HF_OK)
+        err = hf_db_execute(state->db, &count,
+                            HF_PARAMS(hf_p_int("issued", issued + 1), hf_p_int("day", day),
+                                      hf_p_int("day2", day)),
+                            why);
+    if (err == HF_OK)
+        err = insert_note(state, note, why);
+    return end(state, err, why);
+}
+
+enum hf_err hf_signer_state_renew(struct hf_signer_state *state,
+                                  const uint8_t old_sha256[HF_SHA256_LEN],
+                                  const struct hf_signature_note *note, struct hf_why *why)
+{
+    static const struct hf_sql forget = {"renewal_forget",
+                                         "DELETE FROM renewal WHERE at_s <= :before", ""};
+    static const struct hf_sql find = {"renewal_find",
+                                       "SELECT at_s FROM renewal WHERE sha256 = :sha256", "i"};
+    static const struct hf_sql insert =
+        {"renewal_insert", "INSERT INTO renewal (sha256, at_s) VALUES (:sha256, :at_s)", ""};
+    int64_t last_s = 0;
+    HF_TRY(hf_db_begin(state->db, why));
+    enum hf_err err = hf_db_execute(state->db, &forget,
+                                    HF_PARAMS(hf_p_int("before", note->now_s - HF_RENEW_EVERY_S)),
+                                    why);
+    if (err == HF_OK) {
+        err = hf_db_get_int(state->db, &find,
+                            HF_PARAMS(hf_p_bytes("sha256", old_sha256, HF_SHA256_LEN)), &last_s,
+                            why);
+        if (err == HF_OK)
+            err = hf_fail(why, HF_E_LIMIT,
+                          "this certificate was renewed %" PRId64 " seconds ago; once an hour is "
+                          "allowed",
+                          note->now_s - last_s);
+        else if (err == HF_E_NOT_FOUND)
+            err = HF_OK;
+    }
+    if (err == HF_OK)
+        err = hf_db_execute(state->db, &insert,
+                            HF_PARAMS(hf_p_bytes("sha256", old_sha256, HF_SHA256_LEN),
+                                      hf_p_int("at_s", note->now_s)),
+                            why);
+    if (err == HF_OK)
+        err = insert_note(state, note, why);
+    return end(state, err, why);
+}
+
+/* ---- the seal -------------------------------------------------------------------------------------- */
+
+enum hf_err hf_signer_state_seal_head(struct hf_signer_state *state, struct hf_seal_head *out,
+                                      struct hf_why *why)
+{
+    static const struct hf_sql read = {"seal_read",
+                                       "SELECT sequence, hash, sealed_s FROM seal WHERE id = 1",
+                                       "ibi"};
+    struct hf_seal_head head = {0};
+    struct hf_rows rows;
+    HF_TRY(hf_db_run(state->db, &read, HF_NO_PARAMS, &rows, why));
+    enum hf_err err = hf_db_next(&rows, why);
+    if (err == HF_OK) {
+        head.sequence = hf_col_int(&rows, 0);
+        head.sealed_s = hf_col_int(&rows, 2);
+        err = hf_col_copy_bytes(&rows, 1, head.hash, sizeof head.hash, why);
+    } else if (err == HF_E_NOT_FOUND) {
+        err = HF_OK;
+    }
+    hf_db_end(&rows);
+    if (err == HF_OK)
+        *out = head;
+    return err;
+}
+
+enum hf_err hf_signer_state_set_seal_head(struct hf_signer_state *state,
+                                          const struct hf_seal_head *head,
+                                          const struct hf_signature_note *note, struct hf_why *why)
+{
+    static const struct hf_sql write =
+        {"seal_write",
+         "INSERT INTO seal (id, sequence, hash, sealed_s) VALUES (1, :sequence, :hash, :sealed_s)"
+         " ON CONFLICT (id) DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash,"
+         " sealed_s = excluded.sealed_s",
+         ""};
+    struct hf_seal_head before;
+    HF_TRY(hf_db_begin(state->db, why));
+    enum hf_err err = hf_signer_state_seal_head(state, &before, why);
+    if (err == HF_OK && head->sequence <= before.sequence)
+        err = hf_fail(why, HF_E_ROLLBACK,
+                      "the log is sealed up to entry %" PRId64 ": expected a later one, found "
+                      "%" PRId64,
+                      before.sequence, head->sequence);
+    if (err == HF_OK)
+        err = hf_db_execute(state->db, &write,
+                            HF_PARAMS(hf_p_int("sequence", head->sequence),
+                                      hf_p_bytes("hash", head->hash, sizeof head->hash),
+                                      hf_p_int("sealed_s", head->sealed_s)),
+                            why);
+    if (err == HF_OK)
+        err = insert_note(state, note, why);
+    return end(state, err, why);
+}
+
+/* ---- what was signed ---------------------------------------------------------------------------------- */
+
+enum hf_err hf_signer_state_signatures(struct hf_signer_state *state, int64_t after, json_t **out,
+                                       struct hf_why *why)
+{
+    static const struct hf_sql list = {"signature_list",
+                                       "SELECT id, at_s, kind, subject, sha256 FROM signature"
+                                       " WHERE id > :after ORDER BY id LIMIT :n",
+                                       "iittb"};
+    struct hf_rows rows;
+    json_t *found = json_array();
+    enum hf_err err;
+    HF_TRY(
+        hf_db_run(state->db, &list,
+                  HF_PARAMS(hf_p_int("after", after), hf_p_int("n", HF_SIGNER_SIGNATURES_AT_ONCE)),
+                  &rows, why));
+    while ((err = hf_db_next(&rows, why)) == HF_OK) {
+        uint8_t sha256[HF_SHA256_LEN];
+        err = hf_col_copy_bytes(&rows, 4, sha256, sizeof sha256, why);
+        if (err != HF_OK)
+            break;
+        found = hf_json_append_take(found, json_pack("{s:I, s:o, s:s, s:s, s:o}", "id",
+                                                     (json_int_t)hf_col_int(&rows, 0), "time",
+                                                     hf_json_time(hf_col_int(&rows, 1)), "kind",
+                                                     hf_col_text(&rows, 2), "subject",
+                                                     hf_col_text(&rows, 3), "sha256",
+                                                     hf_json_sha256(sha256)));
+    }
+    hf_db_end(&rows);
+    if (err == HF_E_NOT_FOUND)
+        err = found != NULL ? HF_OK : hf_fail(why, HF_E_MEMORY, "no memory for a list");
+    if (err == HF_OK)
+        *out = found;
+    else
+        json_decref(found);
+    return err;
+}
