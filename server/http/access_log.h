@@ -30,13 +30,15 @@ HF_MUST_USE enum hf_err hf_access_log_open(const char *path, struct hf_access_lo
  *  any thread; never waits for the disk. */
 void hf_access_log_add(struct hf_access_log *log, const union hf_peer *peer,
                        const struct hf_request *request, unsigned status, size_t body_len);
-/** A handshake with `peer` failed; `tls` is as far as it came. The alerts are -1 where there was none. */
+/** A handshake with `peer` failed; `tls` is as far as it came. The alerts are -1 where there was
+ *  none. */
 void hf_access_log_add_handshake(struct hf_access_log *log, const union hf_peer *peer,
                                  const struct hf_tls_peer *tls, int alert_sent, int alert_received);
 /** Open the file again by its name before the next write (after a rotation). */
 void hf_access_log_reopen(struct hf_access_log *log);
 /** Write out what is there, end the thread, free. A disk or reader that accepts nothing is given up
- *  after HF_HTTP_LOG_CLOSE_MS; what it blocks is then left to the end of the process. NULL is fine. */
+ *  after HF_HTTP_LOG_CLOSE_MS; what it blocks is then left to the end of the process. NULL is
+ *  fine. */
 void hf_access_log_close(struct hf_access_log *log);
 
 #endif

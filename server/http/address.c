@@ -83,9 +83,9 @@ enum hf_err hf_listen(union hf_peer *address, bool is_first, int *out, struct hf
         close(fd);
     fd = !is_first || fd >= 0 ? bound_socket(address, true) : -1;
     if (fd >= 0) {
-        /* Accepted sockets inherit all of these. Answers are written whole, so waiting for more to send
-         * (Nagle) only costs time. Without the second, everything works as well, a little slower. The
-         * others bound what the kernel holds for a client that does not read. */
+        /* Accepted sockets inherit all of these. Answers are written whole, so waiting for more to
+         * send (Nagle) only costs time. Without the second, everything works as well, a little
+         * slower. The others bound what the kernel holds for a client that does not read. */
         (void)set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
         (void)set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, HF_HTTP_DEFER_ACCEPT_S);
         (void)set_option(fd, SOL_SOCKET, SO_SNDBUF, (int)HF_HTTP_SEND_BUFFER_BYTES);
@@ -103,7 +103,8 @@ enum hf_err hf_listen(union hf_peer *address, bool is_first, int *out, struct hf
 
 /* ---- Unix-domain sockets ----------------------------------------------------------------------- */
 
-/* Nothing listens on a socket that refuses, but files refuse as well: they stay, and bind(2) says so. */
+/* Nothing listens on a socket that refuses, but files refuse as well: they stay, and bind(2) says
+ * so. */
 static enum hf_err remove_stale(const struct sockaddr_un *name, struct hf_why *why)
 {
     struct stat st;

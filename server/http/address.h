@@ -44,9 +44,10 @@ HF_MUST_USE enum hf_err hf_listen(union hf_peer *address, bool is_first, int *ou
                                   struct hf_why *why);
 
 /**
- * Listen on the Unix-domain socket `path`, which is made with exactly `mode`, and with the group `gid` if it
- * is not (gid_t)-1. A socket there on which no server listens any more is replaced. HF_E_ARGUMENT for a
- * path that is too long, HF_E_BUSY when a server listens there, HF_E_NETWORK, in words.
+ * Listen on the Unix-domain socket `path`, which is made with exactly `mode`, and with the group
+ * `gid` if it is not (gid_t)-1. A socket there on which no server listens any more is replaced.
+ * HF_E_ARGUMENT for a path that is too long, HF_E_BUSY when a server listens there, HF_E_NETWORK,
+ * in words.
  */
 HF_MUST_USE enum hf_err hf_listen_local(const char *path, mode_t mode, gid_t gid, int *out,
                                         struct hf_why *why);
@@ -62,7 +63,8 @@ struct hf_network {
  *  prefix must be zero, so that a typo in it is noticed. */
 HF_MUST_USE enum hf_err hf_network_parse(const char *text, struct hf_network *out,
                                          struct hf_why *why);
-/** Is the address in one of them? IPv4 through an IPv6 socket counts as IPv4; a local client is in none. */
+/** Is the address in one of them? IPv4 through an IPv6 socket counts as IPv4; a local client is in
+ *  none. */
 bool hf_networks_contain(const struct hf_network *networks, size_t n, const union hf_peer *peer);
 
 /**
@@ -83,8 +85,8 @@ struct hf_address_count {
 /** NULL without memory; to be freed with free(3). */
 struct hf_address_count *hf_address_count_new(unsigned max);
 
-/** One connection more of `peer`; false, and nothing counted, if it has `max` already. Local clients are
- *  not counted: the mode of their socket says who may connect. */
+/** One connection more of `peer`; false, and nothing counted, if it has `max` already. Local
+ *  clients are not counted: the mode of their socket says who may connect. */
 bool hf_address_count_add(struct hf_address_count *count, const union hf_peer *peer);
 /** One connection less of `peer`. */
 void hf_address_count_drop(struct hf_address_count *count, const union hf_peer *peer);

@@ -255,8 +255,8 @@ static bool begin_request(struct hf_conn *c)
     return true;
 }
 
-/* The request is not whole. If that is for its body, it has its own time, and the client may wait to be
- * told to send it (RFC 9110, 10.1.1). */
+/* The request is not whole. If that is for its body, it has its own time, and the client may wait
+ * to be told to send it (RFC 9110, 10.1.1). */
 static void await_body(struct hf_conn *c)
 {
     static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -269,8 +269,8 @@ static void await_body(struct hf_conn *c)
     c->request->must_continue = false;
 }
 
-/* Answer every whole request in `data`, in order, behind what the output holds; remember the beginning
- * of the last. */
+/* Answer every whole request in `data`, in order, behind what the output holds; remember the
+ * beginning of the last. */
 static void consume(struct hf_conn *c, const uint8_t *data, size_t len)
 {
     struct hf_output *out = &c->conns->output;

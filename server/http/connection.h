@@ -27,10 +27,10 @@
 #include <uv.h>
 
 /**
- * Answers `request`, which is whole and was not refused, by exactly one call of hf_answer_…, before it
- * returns or later. Until then the request belongs to it, even if the client is gone, and its loop
- * does not end. On the loop's thread, as that call, which must not come from within the handler's work
- * on another request: both would write into the one output of the loop.
+ * Answers `request`, which is whole and was not refused, by exactly one call of hf_answer_…, before
+ * it returns or later. Until then the request belongs to it, even if the client is gone, and its
+ * loop does not end. On the loop's thread, as that call, which must not come from within the
+ * handler's work on another request: both would write into the one output of the loop.
  */
 typedef void hf_handler(void *ctx, struct hf_request *request);
 
@@ -45,9 +45,9 @@ void hf_answer_body(struct hf_request *request, unsigned status, struct hf_bytes
 void hf_answer_refusal(struct hf_request *request, unsigned status);
 
 /**
- * A status with a body of `type` and with `headers` (NULL: none), each with its line end; caches must not
- * keep it. `body` is taken, of any length, and empty after this; 204 and 304 have none, and neither has
- * `type` NULL. Head and headers together are at most HF_HTTP_ANSWER_HEAD_MAX bytes.
+ * A status with a body of `type` and with `headers` (NULL: none), each with its line end; caches
+ * must not keep it. `body` is taken, of any length, and empty after this; 204 and 304 have none,
+ * and neither has `type` NULL. Head and headers together are at most HF_HTTP_ANSWER_HEAD_MAX bytes.
  */
 void hf_answer_take(struct hf_request *request, unsigned status, const char *type,
                     const char *headers, struct hf_buf *body);
@@ -84,7 +84,8 @@ struct hf_http_config {
         *tls_rules;                /* with the ctx of this loop; NULL: no client certificates */
     uint64_t handshake_timeout_ms; /* 0: HF_TLS_HANDSHAKE_TIMEOUT_MS */
     unsigned handshakes_max;       /* of one loop; 0: HF_TLS_HANDSHAKES_MAX */
-    /* From addresses in these, and from no others, a connection begins with a PROXY header (proxy.h). */
+    /* From addresses in these, and from no others, a connection begins with a PROXY header
+     * (proxy.h). */
     const struct hf_network *balancers;
     size_t n_balancers;
     hf_handler *handler;

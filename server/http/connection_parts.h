@@ -1,5 +1,5 @@
-/* Between the files that are one connection: connection.c (reading, writing, closing), opening.c (what comes
- * before HTTP) and answer.c (what a handler calls). */
+/* Between the files that are one connection: connection.c (reading, writing, closing), opening.c
+ * (what comes before HTTP) and answer.c (what a handler calls). */
 #ifndef HF_HTTP_CONNECTION_PARTS_H
 #define HF_HTTP_CONNECTION_PARTS_H
 

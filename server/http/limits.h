@@ -68,8 +68,8 @@
 
 /* Balancers' networks of one server. */
 #define HF_HTTP_NETWORKS_MAX 64u
-/* A PROXY header with all that it tells besides addresses. Balancers add names and the fields of a TLS
- * client, together some hundred bytes. */
+/* A PROXY header with all that it tells besides addresses. Balancers add names and the fields of a
+ * TLS client, together some hundred bytes. */
 #define HF_PROXY_BYTES_MAX 2048u
 
 /* TLS. Certificates of one server: RSA and ECDSA for each of some names. */
@@ -82,7 +82,7 @@
 /* From the first byte to the end of the handshake. Both sides send 5 KB in one with certificates of
  * both, 20 s on a 2 kbit/s link. */
 #define HF_TLS_HANDSHAKE_TIMEOUT_MS 30000u
-/* Handshakes under way on one loop, each up to 45 KB in OpenSSL. A further one ends the oldest. A loop
+/* Handshakes under way on one loop, each some 50 KB in OpenSSL. A further one ends the oldest. A loop
  * completes some 3,000 a second, so 4,096 are under way only when most of them do not go on. */
 #define HF_TLS_HANDSHAKES_MAX 4096u
 /* Ticket keys: one issues for this time and then decrypts for as long again. */

@@ -27,8 +27,8 @@ static bool become_client(struct hf_conn *c, const struct hf_proxy *proxy)
     return c->is_counted;
 }
 
-/* Read the header and not a byte more: what follows may be TLS, which reads the socket itself. False: it is
- * not there yet, or the connection is closed. */
+/* Read the header and not a byte more: what follows may be TLS, which reads the socket itself.
+ * False: it is not there yet, or the connection is closed. */
 static bool read_proxy(struct hf_conn *c)
 {
     struct hf_proxy_input *in = c->proxy;
@@ -63,7 +63,8 @@ static bool read_proxy(struct hf_conn *c)
 
 /* ---- TLS --------------------------------------------------------------------------------------- */
 
-/* What does not speak TLS gets one answer that it may understand: of HTTP, or an alert, unexpected_message. */
+/* What does not speak TLS gets one answer that it may understand: of HTTP, or an alert,
+ * unexpected_message. */
 static void refuse_stranger(struct hf_conn *c, uint8_t first)
 {
     static const char text[] = "400 Bad Request: this port speaks TLS; begin the URL with https\n";
@@ -112,8 +113,8 @@ static bool begin_tls(struct hf_conn *c)
     return true;
 }
 
-/* An alert that was sent must reach the client, although more of it may be on its way to us: closing at once
- * would destroy it (as an answer, RFC 9112, 9.6). */
+/* An alert that was sent must reach the client, although more of it may be on its way to us:
+ * closing at once would destroy it (as an answer, RFC 9112, 9.6). */
 static void end_handshake(struct hf_conn *c)
 {
     const struct hf_tls_conn *tls = c->stream.tls;

@@ -46,8 +46,8 @@ struct hf_header_value {
 };
 
 /**
- * How long a body may be, by the path that the target names: of the rules whose `prefix` is that path's,
- * the first one counts, and without one the server's body_max.
+ * How long a body may be, by the path that the target names: of the rules whose `prefix` is that
+ * path's, the first one counts, and without one the server's body_max.
  */
 struct hf_body_rule {
     const char *prefix;
@@ -64,8 +64,8 @@ struct hf_request {
     uint8_t method; /* llhttp_method_t */
     bool is_http_1_0;
     bool is_keep_alive;
-    /* 0, or the status of the refusal: 400, 405, 408, 411, 413, 414, 417, 431, 503, 505. The connection
-     * ends with it. */
+    /* 0, or the status of the refusal: 400, 405, 408, 411, 413, 414, 417, 431, 503, 505. The
+     * connection ends with it. */
     unsigned refused;
     struct hf_buf body;
 
@@ -96,21 +96,23 @@ struct hf_request {
 void hf_request_parser_init(llhttp_t *parser);
 
 /**
- * Make `request` empty, ready for the first byte of a head. `parser` writes into it from now on. A body may be
- * `body_max` bytes long (or as a body rule set after this says), and a request must state its length first (else 411, RFC 9110, 15.5.12). 0: a body
- * is refused, with 413, or with 405 where only another method than GET and HEAD would bring one.
+ * Make `request` empty, ready for the first byte of a head. `parser` writes into it from now on. A
+ * body may be `body_max` bytes long (or as a body rule set after this says), and a request must
+ * state its length first (else 411, RFC 9110, 15.5.12). 0: a body is refused, with 413, or with 405
+ * where only another method than GET and HEAD would bring one.
  */
 void hf_request_begin(struct hf_request *request, llhttp_t *parser, size_t body_max);
 /** Free what reading allocated. */
 void hf_request_end(struct hf_request *request);
 
-/** The value of a kept header (from HF_HEADER_KEPT on) without blanks around it, in `*out`, borrowed from the
- *  request. False without that header. One that repeats was refused, but for Accept, whose first counts. */
+/** The value of a kept header (from HF_HEADER_KEPT on) without blanks around it, in `*out`,
+ *  borrowed from the request. False without that header. One that repeats was refused, but for
+ *  Accept, whose first counts. */
 bool hf_request_header(const struct hf_request *request, enum hf_header header,
                        struct hf_bytes *out);
 
-/** The host that Host names, in lower case and without a port: which site was meant. False when there is
- *  no Host, which only HTTP/1.0 allows. */
+/** The host that Host names, in lower case and without a port: which site was meant. False when
+ *  there is no Host, which only HTTP/1.0 allows. */
 bool hf_request_host(const struct hf_request *request, char out[HF_HTTP_HOST_BYTES_MAX]);
 
 /**

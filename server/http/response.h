@@ -14,7 +14,8 @@
 
 /**
  * An immutable body with a reference count: answers on several threads share it, and a slow client
- * keeps only what it is reading. Embedded in a struct of its owner, which makes it with one reference.
+ * keeps only what it is reading. Embedded in a struct of its owner, which makes it with one
+ * reference.
  */
 struct hf_body {
     atomic_uint references;

@@ -1,6 +1,6 @@
 /*
- * TLS on one connection, over its non-blocking socket: the handshake with the server's rules (tls.h), then
- * bytes in both directions. Every step can wait for the socket in either direction.
+ * TLS on one connection, over its non-blocking socket: the handshake with the server's rules
+ * (tls.h), then bytes in both directions. Every step can wait for the socket in either direction.
  *
  * OpenSSL writes to the socket itself, without MSG_NOSIGNAL: the process ignores SIGPIPE.
  */
@@ -35,9 +35,9 @@ struct hf_tls_conn *hf_tls_conn_new(struct hf_tls_server *server, const struct h
 void hf_tls_conn_free(struct hf_tls_conn *c);
 
 /**
- * Go on with the handshake. HF_STREAM_DONE when it is complete and the rules accept it; HF_STREAM_BLOCKED: wait as
- * hf_tls_conn.waits_to_read says. HF_STREAM_BROKEN: it has failed, or the client is gone, or the rules closed it;
- * an alert, where there is one to tell, is sent.
+ * Go on with the handshake. HF_STREAM_DONE when it is complete and the rules accept it;
+ * HF_STREAM_BLOCKED: wait as hf_tls_conn.waits_to_read says. HF_STREAM_BROKEN: it has failed, or
+ * the client is gone, or the rules closed it; an alert, where there is one to tell, is sent.
  */
 enum hf_stream_result hf_tls_handshake(struct hf_tls_conn *c);
 

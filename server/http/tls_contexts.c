@@ -14,8 +14,9 @@
 #define CIPHERS_1_2 "ECDHE+AESGCM:ECDHE+CHACHA20"
 /* In TLS 1.2 these are also the curves that a client's key may be on. */
 #define GROUPS "X25519:P-256:P-384:P-521"
-/* What a client may sign with, and have its certificates signed with. RSA-PSS keys stand here for both
- * versions: the rules refuse them in TLS 1.2 with the alert that says so. DSA is possible in TLS 1.2 only. */
+/* What a client may sign with, and have its certificates signed with. RSA-PSS keys stand here for
+ * both versions: the rules refuse them in TLS 1.2 with the alert that says so. DSA is possible in
+ * TLS 1.2 only. */
 #define CLIENT_SIGNATURES                                                                          \
     "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:"                                                      \
     "RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:"                                                \

@@ -1,6 +1,6 @@
 /*
- * One generation of a server's certificates, as OpenSSL contexts: immutable once it is made, counted, and
- * held by the connections that began under it.
+ * One generation of a server's certificates, as OpenSSL contexts: immutable once it is made,
+ * counted, and held by the connections that began under it.
  */
 #ifndef HF_HTTP_TLS_CONTEXTS_H
 #define HF_HTTP_TLS_CONTEXTS_H

@@ -58,8 +58,8 @@ static bool is_dns_char(char c)
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
 }
 
-/* server_name (RFC 6066, 3): a list of one host name. 0 with `*out` allocated, or NULL if the client sent
- * none; else the alert. */
+/* server_name (RFC 6066, 3): a list of one host name. 0 with `*out` allocated, or NULL if the
+ * client sent none; else the alert. */
 static int read_sni(SSL *ssl, char **out)
 {
     const unsigned char *data = NULL;
@@ -89,8 +89,8 @@ static int read_sni(SSL *ssl, char **out)
     return 0;
 }
 
-/* supported_versions (RFC 8446, 4.2.1): one byte for the list, two for each version. If the client offers
- * TLS 1.3, that is what is spoken. */
+/* supported_versions (RFC 8446, 4.2.1): one byte for the list, two for each version. If the client
+ * offers TLS 1.3, that is what is spoken. */
 static bool offers_1_3(SSL *ssl)
 {
     const unsigned char *data = NULL;

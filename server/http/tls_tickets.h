@@ -1,7 +1,7 @@
 /*
- * The keys of session tickets: one issues, and its predecessor still decrypts. They change by time, are shared
- * by all loops, and are never written to disk: a copy
- * of them decrypts recorded TLS 1.2 sessions.
+ * The keys of session tickets: one issues, and its predecessor still decrypts. They change by time,
+ * are shared by all loops, and are never written to disk: a copy of them decrypts recorded TLS 1.2
+ * sessions.
  */
 #ifndef HF_HTTP_TLS_TICKETS_H
 #define HF_HTTP_TLS_TICKETS_H
@@ -29,8 +29,8 @@ struct hf_tls_tickets {
     EVP_CIPHER *cipher;
 };
 
-/** HF_E_MEMORY when there are no random numbers or no cipher. `now_s` counts from any moment and never goes
- *  back, as in the next. */
+/** HF_E_MEMORY when there are no random numbers or no cipher. `now_s` counts from any moment and
+ *  never goes back, as in the next. */
 HF_MUST_USE enum hf_err hf_tls_tickets_init(struct hf_tls_tickets *t, int64_t now_s,
                                             struct hf_why *why);
 /** Wipes the keys. */

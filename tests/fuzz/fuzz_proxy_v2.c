@@ -1,6 +1,6 @@
 /*
- * server/http/proxy: what a balancer sends first. In whatever pieces it comes it is the same header; what
- * follows it is never part of it; and an address is one that the input holds.
+ * server/http/proxy: what a balancer sends first. In whatever pieces it comes it is the same
+ * header; what follows it is never part of it; and an address is one that the input holds.
  */
 #include "tests/fuzz/fuzz.h"
 

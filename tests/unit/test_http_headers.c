@@ -1,4 +1,5 @@
-/* server/http/request: the headers that handlers ask for, body limits by path, expectations, the host. */
+/* server/http/request: the headers that handlers ask for, body limits by path, expectations, the
+ * host. */
 #include "tests/support/check.h"
 
 #include "server/http/request.h"
