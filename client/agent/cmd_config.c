@@ -1,5 +1,6 @@
 /* holdfast config: what init has written down, shown and changed. */
 #include "client/agent/agent.h"
+#include "client/port/identity/token_uri.h"
 #include "common/base/limits.h"
 #include "common/cli/report.h"
 #include "common/os/file_util.h"
@@ -161,8 +162,11 @@ static enum hf_err set_part(struct change *change, const struct part *part,
         break;
     case KIND_CLIENT_CERT:
         HF_TRY(hf_file_absolute(values[0], &change->paths[0], why));
-        HF_TRY(hf_file_absolute(values[1], &change->paths[1], why));
         config->client_cert_file = change->paths[0];
+        config->client_key_file = values[1];
+        if (hf_pkcs11_uri_is(values[1]))
+            break;
+        HF_TRY(hf_file_absolute(values[1], &change->paths[1], why));
         config->client_key_file = change->paths[1];
         break;
     case KIND_PATH:
@@ -284,7 +288,7 @@ const struct hf_cli_command hf_cmd_config = {
         "  server-ca        PEM file with the update server's own CA; it is copied\n"
         "  endpoints        the servers that the device must always reach (see also holdfast\n"
         "                   endpoints, which has --alpn)\n"
-        "  client-cert      certificate file and key file, shown to endpoints\n"
+        "  client-cert      certificate file, and key file or PKCS#11 URI, shown to endpoints\n"
         "  export           file that holds the active store as PEM\n"
         "  on-swap          command that /bin/sh runs after each change of the store\n"
         "  device-id        the id of this device\n"

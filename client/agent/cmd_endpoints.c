@@ -1,5 +1,6 @@
 /* holdfast endpoints, and the options about endpoints that init takes too. */
 #include "client/agent/agent.h"
+#include "client/port/identity/token_uri.h"
 #include "common/cli/report.h"
 #include "common/os/file_util.h"
 
@@ -79,7 +80,9 @@ const struct hf_cli_option hf_endpoint_rows[] = {
      "without it",
      "FILE"},
     {"client-key", '\0', HF_CLI_TEXT, AT(client_key),
-     "its key, without a passphrase, in a file that no other user may read or change", "FILE"},
+     "its key, without a passphrase, in a file that no other user may read or change; or a PKCS#11 "
+     "URI, pkcs11:token=NAME;object=NAME?pin-source=FILE",
+     "FILE"},
     {"legacy-ciphers", '\0', HF_CLI_CHOICE, AT(ciphers),
      "also offer servers and mirrors cipher suites with static RSA and CBC", NULL,
      .preset = HF_CIPHERS_LEGACY},
@@ -99,6 +102,8 @@ enum hf_err hf_endpoints_finish(struct hf_cli_call *call, struct hf_why *why)
     if ((o->client_cert == NULL) != (o->client_key == NULL))
         return hf_cli_usage(call, "--client-cert and --client-key belong together");
     HF_TRY(hf_agent_make_absolute("--client-cert", &o->client_cert, why));
+    if (hf_pkcs11_uri_is(o->client_key))
+        return HF_OK;
     return hf_agent_make_absolute("--client-key", &o->client_key, why);
 }
 

@@ -136,7 +136,7 @@ static enum hf_err probe_endpoint(const struct hf_cli_call *call, const struct h
 
     if (hf_endpoint_url_parse(o->endpoint, &url, why) != HF_OK)
         return hf_fail_context(why, "--endpoint");
-    return hf_endpoint_probe_new(&config, hf_agent_log(call), out, why);
+    return hf_endpoint_probe_new(&config, NULL, hf_agent_log(call), out, why);
 }
 
 static enum hf_err simulate(struct hf_cli_call *call, struct hf_why *why)

@@ -70,6 +70,15 @@ static void check_roots(struct health *h, const struct hf_status *s)
             (last_s - s->now_s) / HF_DAY_S);
 }
 
+static void check_identity(struct health *h, const struct hf_identity_status *id, int64_t now_s)
+{
+    if (id->is_present && id->credential.not_after_s <= now_s)
+        add(h, HF_HEALTH_CRITICAL,
+            "the certificate of this device has expired; run holdfast enroll --again");
+    else if (id->last_error[0] != '\0')
+        add(h, HF_HEALTH_WARNING, "the certificate of this device: %s", id->last_error);
+}
+
 static void check_all(struct health *h, const struct hf_status_view *view)
 {
     const struct hf_status *s = &view->status;
@@ -99,6 +108,7 @@ static void check_all(struct health *h, const struct hf_status_view *view)
         add(h, HF_HEALTH_WARNING,
             "no update server had a valid chain in the last %" PRId64 " checks",
             s->failed_validations);
+    check_identity(h, &view->identity, s->now_s);
     if (!view->export_is_current)
         add(h, HF_HEALTH_WARNING, "%s", view->export_is_old.text);
 }
@@ -138,6 +148,9 @@ static enum hf_err status(struct hf_cli_call *call, struct hf_why *why)
         if (view.is_writable)
             view.not_writable.text[0] = '\0';
         view.export_is_current = hf_posix_export_is_current(posix, &view.export_is_old) == HF_OK;
+        hf_posix_identity_status(posix, &view.identity);
+        view.shows_identity = view.identity.is_present || view.identity.is_pending ||
+                              view.identity.last_error[0] != '\0';
         if (o->is_check)
             call->exit_code = (int)check_health(o->common.as_json ? NULL : stdout, &view);
         if (o->common.as_json)
@@ -172,17 +185,18 @@ const struct hf_cli_command hf_cmd_status = {
         "the certificate and of its key (SPKI), expiry and days left, and the date after which\n"
         "certificates issued under it are not accepted. Shows the last check and its result, and\n"
         "the next check; the bundle on trial and what it waits for; and the roots that each\n"
-        "endpoint needs, with a warning 730, 365, 180, 90 and 30 days before they end. Uses no\n"
-        "network. Also works if the state can only be read, and says so.\n\n"
+        "endpoint needs, with a warning 730, 365, 180, 90 and 30 days before they end. Shows the\n"
+        "device's own certificate, if it is enrolled, and when it is rotated. Uses no network.\n"
+        "Also works if the state can only be read, and says so.\n\n"
         "Without --check, the exit code is 0 if the status could be shown. With --check, it is\n"
         "the health of the device in the form of monitoring plugins, with one line that gives the\n"
         "reason:\n"
         "  0 ok\n"
         "  1 warning   the last check failed, or none was made for two days; a root that an\n"
         "              endpoint needs, or the last valid root, ends within 90 days; the export or\n"
-        "              the on-swap command failed\n"
+        "              the on-swap command failed; the rotation of the certificate failed\n"
         "  2 critical  no valid root; an endpoint has no root any more; metadata has expired; the\n"
-        "              state cannot be written\n"
+        "              state cannot be written; the device's own certificate has expired\n"
         "  3 unknown   the state cannot be read",
     .examples =
         "  holdfast status\n"

@@ -188,6 +188,40 @@ static const struct hf_field status_fields[] = {
 };
 
 #undef OF
+#define OF(member) offsetof(struct hf_identity_status, member)
+
+static json_t *failure_of(const void *at, const void *ctx)
+{
+    const struct hf_identity_status *id = at;
+
+    (void)ctx;
+    if (id->last_error[0] == '\0')
+        return json_null();
+    return json_pack("{s:o, s:I, s:s}", "time", hf_json_time(id->last_try_s), "count",
+                     (json_int_t)id->n_failures, "text", id->last_error);
+}
+
+static const struct hf_field credential_fields[] = {
+    {"credential", HF_FIELD_CHARS, OF(credential.sha256)},
+    {"subject", HF_FIELD_CHARS, OF(credential.subject)},
+    {"not_before", HF_FIELD_TIME, OF(credential.not_before_s)},
+    {"expires", HF_FIELD_TIME, OF(credential.not_after_s)},
+    {"service", HF_FIELD_WORDS, OF(url)},
+    {"certificate_file", HF_FIELD_WORDS, OF(cert_file)},
+    {"key_file", HF_FIELD_WORDS, OF(key_file)},
+    {"rotation_due", HF_FIELD_TIME, OF(rotation_due_s)},
+    {"rotation_requested", HF_FIELD_FLAG, OF(is_requested)},
+    {0},
+};
+
+static const struct hf_field identity_fields[] = {
+    {"current", HF_FIELD_RECORD_IF, 0, .fields = credential_fields, .n_at = OF(is_present)},
+    {"pending", HF_FIELD_FLAG, OF(is_pending)},
+    {"last_failure", HF_FIELD_MADE, 0, .make = failure_of},
+    {0},
+};
+
+#undef OF
 #define OF(member) offsetof(struct hf_status_view, member)
 
 static const struct hf_field view_fields[] = {
@@ -200,6 +234,8 @@ static const struct hf_field view_fields[] = {
     {"on_swap", HF_FIELD_TEXT, OF(config.on_swap)},
     {"writable", HF_FIELD_FLAG, OF(is_writable)},
     {"read_only_reason", HF_FIELD_WORDS, OF(not_writable.text)},
+    {"identity", HF_FIELD_RECORD_IF, OF(identity), .fields = identity_fields,
+     .n_at = OF(shows_identity)},
     {.kind = HF_FIELD_INCLUDE, .at = OF(status), .fields = status_fields},
     {0},
 };
@@ -294,6 +330,30 @@ static void print_device(const struct printer *p)
         row(p, "recovery", "%s, %s: that check did not validate the servers' chains",
             hf_agent_time(s->last_recovery_s).text,
             s->has_recovered ? "successful" : "without success");
+}
+
+static void print_identity(const struct printer *p)
+{
+    const struct hf_identity_status *id = &p->view->identity;
+    int64_t now_s = p->view->status.now_s;
+    bool is_expired = id->credential.not_after_s <= now_s;
+
+    if (id->is_present) {
+        row(p, "identity", "%s", id->credential.sha256);
+        row(p, "", "%s, %s%s on %s%s, of %s", id->credential.subject,
+            is_expired ? p->c.red : p->c.off, is_expired ? "ended" : "ends",
+            hf_agent_day(id->credential.not_after_s).text, p->c.off,
+            id->url[0] != '\0' ? id->url : "a service whose address is unknown");
+        row(p, "rotation", "%s%s", hf_agent_time(id->rotation_due_s).text,
+            id->is_pending     ? ", begun and not finished"
+            : id->is_requested ? ", asked for by the service"
+                               : "");
+    } else if (id->is_pending) {
+        row(p, "identity", "%sthe enrolment is not finished; run holdfast enroll again%s",
+            p->c.yellow, p->c.off);
+    }
+    if (id->last_error[0] != '\0')
+        row(p, "", "%sfailed%s: %s", p->c.red, p->c.off, id->last_error);
 }
 
 static void print_chain(const struct printer *p, const struct hf_chain_status *chain)
@@ -401,6 +461,7 @@ void hf_status_print_text(FILE *out, const struct hf_status_view *view)
     const struct hf_status *s = &view->status;
 
     print_device(&p);
+    print_identity(&p);
     for (size_t i = 0; i < s->n_endpoints; i++)
         print_endpoint(&p, &s->endpoints[i]);
     for (size_t i = 0; i < s->n_warnings; i++) {

@@ -15,6 +15,8 @@ struct hf_status_view {
     struct hf_why not_writable; /* why; empty where it is */
     bool export_is_current;
     struct hf_why export_is_old; /* why */
+    struct hf_identity_status identity;
+    bool shows_identity; /* there is one, or an enrolment that is not finished */
 };
 
 void hf_status_print_text(FILE *out, const struct hf_status_view *view);

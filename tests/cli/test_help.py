@@ -7,7 +7,7 @@ import agent
 import pytest
 
 COMMANDS = ["init", "update", "run", "status", "journal", "simulate", "export", "config",
-            "endpoints", "confirm", "reject", "reset", "probe"]
+            "endpoints", "enroll", "rotate", "confirm", "reject", "reset", "probe"]
 
 
 def test_help_names_every_command_and_the_exit_codes():

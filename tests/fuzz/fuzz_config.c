@@ -33,7 +33,7 @@ static void check_config(const struct hf_posix_config *config)
 {
     struct hf_url url;
     struct hf_why why = {0};
-    enum hf_err err = hf_config_check(config, NULL, &why);
+    enum hf_err err = hf_config_check(config, NULL, NULL, &why);
     if (err != HF_OK) {
         FUZZ_CHECK(err == HF_E_ARGUMENT || err == HF_E_FORMAT);
         fuzz_check_refusal(err, &why);

@@ -48,7 +48,9 @@ static void check_answer(const struct exchange *x, enum hf_answer_kind kind, siz
     }
     FUZZ_CHECK(a->is_complete && a->status >= 200 && a->status <= 599);
     FUZZ_CHECK(a->body.len <= max_bytes);
-    FUZZ_CHECK(a->body.len == 0 || (a->status == 200 && kind == HF_ANSWER_TO_GET));
+    FUZZ_CHECK(a->body.len == 0 || kind == HF_ANSWER_TO_API ||
+               (a->status == 200 && kind == HF_ANSWER_TO_GET));
+    FUZZ_CHECK(a->retry_after_s >= HF_RETRY_AFTER_NONE && a->retry_after_s <= HF_RETRY_AFTER_MAX_S);
     FUZZ_CHECK(memchr(a->etag, '\0', sizeof a->etag) != NULL);
     for (const char *c = a->etag; *c != '\0'; c++)
         FUZZ_CHECK((unsigned char)*c > ' ' && *c != 0x7f);
@@ -77,6 +79,8 @@ static void check_same(const struct exchange *a, const struct exchange *b)
     FUZZ_CHECK(a->answer.may_reuse == b->answer.may_reuse);
     FUZZ_CHECK(hf_bytes_equal(hf_buf_bytes(&a->answer.body), hf_buf_bytes(&b->answer.body)));
     FUZZ_CHECK(strcmp(a->answer.etag, b->answer.etag) == 0);
+    FUZZ_CHECK(a->answer.retry_after_s == b->answer.retry_after_s);
+    FUZZ_CHECK(a->answer.asks_for_rotation == b->answer.asks_for_rotation);
     FUZZ_CHECK(strcmp(a->answer.location, b->answer.location) == 0);
 }
 
@@ -84,7 +88,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static struct exchange whole, bytes, pieces;
     struct fuzz_input in = {data, size};
-    enum hf_answer_kind kind = fuzz_below(&in, 4) == 3 ? HF_ANSWER_TO_CONNECT : HF_ANSWER_TO_GET;
+    static const enum hf_answer_kind kinds[] = {HF_ANSWER_TO_GET, HF_ANSWER_TO_GET,
+                                                HF_ANSWER_TO_API, HF_ANSWER_TO_CONNECT};
+    enum hf_answer_kind kind = kinds[fuzz_below(&in, 4)];
     size_t max_bytes = fuzz_below(&in, 4096);
     struct hf_bytes sizes = fuzz_section(&in), answer = {in.data, in.len};
 

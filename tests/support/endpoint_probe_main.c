@@ -168,8 +168,8 @@ int main(int argc, const char **argv)
                                            .client_key_file = options.key,
                                            .has_legacy_ciphers = options.has_legacy_ciphers != 0};
     hf_trust_store_set_clock(time_option(options.at, hf_time_parse_lenient));
-    if (hf_endpoint_probe_new(&config, (struct hf_log_port){.write = write_log}, &endpoint_probe,
-                              &why) != HF_OK)
+    if (hf_endpoint_probe_new(&config, NULL, (struct hf_log_port){.write = write_log},
+                              &endpoint_probe, &why) != HF_OK)
         die("endpoint_probe", &why);
     int code = probe(endpoint_probe);
     hf_endpoint_probe_free(endpoint_probe);

@@ -221,6 +221,24 @@ struct hf_endpoint_port {
 };
 #define HF_ENDPOINTS_MAX 8
 
+/* ---- the device's own private key, where it is no file --------------------------------------------- */
+
+/*
+ * For firmware whose key is in a secure element or another place that keeps it: hf_posix_use_device_key.
+ * A P-256 or P-384 key serves TLS 1.2 and 1.3; an RSA key serves TLS 1.2 only, because Mbed TLS 3.6 makes
+ * the signature of TLS 1.3 (RSA-PSS) only with keys that it holds itself.
+ */
+struct hf_device_key {
+    void *ctx;
+    /* Append the SubjectPublicKeyInfo in DER (RFC 5280, 4.1.2.7). HF_E_KEY in words. */
+    enum hf_err (*public_key)(void *ctx, struct hf_buf *out, struct hf_why *why);
+    /* Sign a digest; 32 bytes are SHA-256, 48 SHA-384, 64 SHA-512. Append the signature: ECDSA as
+     * ECDSA-Sig-Value in DER (RFC 3279, 2.2.3), RSA as PKCS#1 v1.5 with the DigestInfo of that hash
+     * (RFC 8017, 8.2.1). Called within a TLS handshake. HF_E_KEY in words; `why` may be NULL. */
+    enum hf_err (*sign)(void *ctx, struct hf_bytes digest, struct hf_buf *signature,
+                        struct hf_why *why);
+};
+
 struct hf_ports {
     struct hf_transport_port transport;
     struct hf_store_port store;

@@ -6,6 +6,8 @@
  * STATE/holdfast.db.backup     its copy, which replaces it when it is damaged or lost
  * STATE/bundles/HASH.VERSION.pem, .json  active and previous bundle and what is signed about them
  * STATE/bundles/active, previous  symbolic links to them; enough to load the store without the db
+ * STATE/identity/current/certificate.pem, key.pem  the device's own certificate and key; `current` is a
+ *                              symbolic link that always leads to a pair that the service accepted
  * STATE/lock                   held by the process that writes
  */
 #ifndef HOLDFAST_POSIX_H
@@ -34,8 +36,9 @@ struct hf_posix_config {
     size_t n_redirect_hosts; /* at most HF_REDIRECT_HOSTS_MAX */
     const struct hf_posix_endpoint *endpoints;
     size_t n_endpoints; /* at most HF_ENDPOINTS_MAX, each a server of its own */
-    /* NULL, or absolute paths of the certificate and key shown to endpoints whose chain validates.
-     * Neither is needed to judge an endpoint, also if it asks for them. */
+    /* NULL, or absolute paths of the certificate and key shown to endpoints whose chain validates, and to
+     * update servers if the device is not enrolled. The key may also be a PKCS#11 URI. Neither is needed to
+     * judge an endpoint, also if it asks for them. */
     const char *client_cert_file;
     const char *client_key_file;
     /* Offer mirrors and endpoints cipher suites with static RSA and CBC, too. */
@@ -145,6 +148,82 @@ HF_MUST_USE enum hf_err hf_posix_export_root(struct hf_posix *posix, const char 
  *  when another process updates. */
 HF_MUST_USE enum hf_err hf_posix_reset(struct hf_posix *posix, struct hf_bytes factory_pem,
                                        struct hf_why *why);
+
+/*
+ * The device's own identity: a certificate that the fleet service issued, and its key. It is shown to the
+ * update server and, unless another one is configured, to the endpoints. client/port/identity/README.md.
+ */
+
+#define HF_ENROLL_TOKEN_MAX 512 /* bytes */
+
+enum hf_key_kind { HF_KEY_P256, HF_KEY_P384, HF_KEY_RSA2048 };
+
+struct hf_credential {
+    char sha256[65]; /* of the certificate: its name at the service */
+    char subject[256];
+    int64_t not_before_s;
+    int64_t not_after_s;
+};
+
+/* How a device gets its first identity, or another one. */
+struct hf_enrolment {
+    const char *url;   /* https://HOST[:PORT] of the service; NULL: the first https mirror */
+    const char *token; /* an enrolment token; NULL: none */
+    const char *claim_cert_file; /* NULL, or a certificate that may enrol devices, and its key */
+    const char *claim_key_file;
+    /* NULL, or the PKCS#11 URI (RFC 7512) of a key that the token has already; it is stored as the key of
+     * the client certificate. A PIN comes from the file that its pin-source names. */
+    const char *key_uri;
+    enum hf_key_kind key_kind; /* of the new key, if there is neither that nor a key of the port */
+    bool is_again;             /* also if the device has an identity; the new one takes its place */
+};
+
+/**
+ * Make a key, have the service certify it, and use the certificate once the service accepts it in a
+ * connection. An enrolment that was interrupted after the certificate came is finished without the token.
+ * The service's chain must validate under the trust store or the server CA. On failure the identity
+ * before, if there is one, stays in use. Takes STATE/lock for as long as the service takes.
+ *
+ * HF_E_ARGUMENT, HF_E_STATE for a device that has an identity, HF_E_POLICY for a refusal of the service,
+ * HF_E_UNTRUSTED, HF_E_NETWORK, HF_E_TLS, HF_E_KEY, HF_E_BUSY, …
+ */
+HF_MUST_USE enum hf_err hf_posix_enroll(struct hf_posix *posix,
+                                        const struct hf_enrolment *enrolment,
+                                        struct hf_credential *out, struct hf_why *why);
+
+/**
+ * Replace the certificate now, with a new key; hf_posix_update does it by itself when it is due. A
+ * rotation that was interrupted is finished. On failure the old pair stays in use, and journal and
+ * status say why. HF_E_STATE without an identity, else as hf_posix_enroll.
+ */
+HF_MUST_USE enum hf_err hf_posix_rotate(struct hf_posix *posix, struct hf_credential *out,
+                                        struct hf_why *why);
+
+/** Seconds until hf_posix_update has a rotation to do, 0 for now; INT64_MAX without an identity. No
+ *  network; writes nothing. */
+int64_t hf_posix_rotation_wait_s(struct hf_posix *posix);
+
+struct hf_identity_status {
+    bool is_present; /* the rest is valid only then, but for last_error */
+    struct hf_credential credential;
+    char url[300];          /* of the service */
+    char cert_file[320];    /* for applications; empty if the path is longer */
+    char key_file[320];     /* empty also for a key of the port */
+    int64_t rotation_due_s; /* when the next rotation is tried */
+    bool is_requested;      /* the service asked for it */
+    bool is_pending;        /* one has begun and is not finished */
+    int64_t last_try_s;     /* of a rotation that failed; INT64_MIN: the last one did not fail */
+    int64_t n_failures;     /* in a row */
+    char last_error[HF_WHY_MAX]; /* of that, or why the identity cannot be read; empty for none */
+};
+
+/** No network; writes nothing. */
+void hf_posix_identity_status(struct hf_posix *posix, struct hf_identity_status *out);
+
+/** Use `key` as the private key of the device's own and the configured certificate, from now on; the files
+ *  with keys are not read. Enrolment and rotation certify this key and make none. Copied; NULL: the
+ *  files again. Not stored. */
+void hf_posix_use_device_key(struct hf_posix *posix, const struct hf_device_key *key);
 
 /** The newest lines first, at most `max`; an event lives until `each` returns. HF_E_STORAGE or
  *  HF_E_SCHEMA where the database cannot be read. */

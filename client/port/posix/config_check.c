@@ -1,6 +1,8 @@
 /* Is a configuration usable? In words, before anything is written. */
 #include "client/port/posix/config_store.h"
 
+#include "client/port/identity/token_key.h"
+#include "client/port/identity/token_uri.h"
 #include "client/port/posix/endpoint_probe.h"
 #include "client/port/posix/system.h"
 #include "client/port/posix/url.h"
@@ -141,10 +143,13 @@ static enum hf_err check_endpoints(const struct hf_posix_config *config, struct 
     return HF_OK;
 }
 
-static enum hf_err check_client_auth(const struct hf_posix_config *config, struct hf_why *why)
+static enum hf_err check_client_auth(const struct hf_posix_config *config,
+                                     const struct hf_device_key *device_key, struct hf_why *why)
 {
     const char *const cert = config->client_cert_file, *const key = config->client_key_file;
     struct hf_client_auth auth;
+    struct hf_pkcs11_key *token = NULL;
+    struct hf_device_key token_key;
     struct hf_why reason = {0};
 
     if (cert == NULL && key == NULL)
@@ -153,19 +158,28 @@ static enum hf_err check_client_auth(const struct hf_posix_config *config, struc
         return hf_fail(why, HF_E_ARGUMENT,
                        "a client certificate and its key belong together, and only the %s is given",
                        cert != NULL ? "certificate" : "key");
-    if (cert[0] != '/' || key[0] != '/')
+    if (cert[0] != '/' || (key[0] != '/' && !hf_pkcs11_uri_is(key)))
         return hf_fail(
             why, HF_E_ARGUMENT,
             "the files of the client certificate must begin with \"/\", so that they mean "
             "the same in every folder");
-    if (hf_client_auth_load(cert, key, &auth, &reason) != HF_OK)
+    struct hf_client_auth_source source = {cert, key, device_key};
+    if (device_key == NULL && hf_pkcs11_uri_is(key)) {
+        HF_TRY(hf_pkcs11_key_new(key, &token, why));
+        token_key = hf_pkcs11_key_port(token);
+        source.key = &token_key;
+    }
+    enum hf_err err = hf_client_auth_load(&source, &auth, &reason);
+    hf_pkcs11_key_free(token);
+    if (err != HF_OK)
         return hf_fail(why, HF_E_FORMAT, "the client certificate is not usable: %s", reason.text);
     hf_client_auth_free(&auth);
     return HF_OK;
 }
 
 enum hf_err hf_config_check(const struct hf_posix_config *config,
-                            const struct hf_posix_config *before, struct hf_why *why)
+                            const struct hf_posix_config *before, const struct hf_device_key *key,
+                            struct hf_why *why)
 {
     static const struct hf_posix_config nothing = {0};
     const struct hf_posix_config *old = before != NULL ? before : &nothing;
@@ -188,6 +202,6 @@ enum hf_err hf_config_check(const struct hf_posix_config *config,
         HF_TRY(check_endpoints(config, why));
     if (!hf_text_is_same(config->client_cert_file, old->client_cert_file) ||
         !hf_text_is_same(config->client_key_file, old->client_key_file))
-        HF_TRY(check_client_auth(config, why));
+        HF_TRY(check_client_auth(config, key, why));
     return check_path("the export file", config->export_file, why);
 }

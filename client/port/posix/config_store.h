@@ -23,9 +23,11 @@ struct hf_stored_config {
 };
 
 /** In words: addresses, names, id, PEM and paths, before anything is written. Reads the client
- *  certificate and its key. With `before`, only what differs from that. HF_E_ARGUMENT. */
+ *  certificate and its key, which is `key`, of the port, instead if that is not NULL. With `before`, only what differs
+ *  from that. HF_E_ARGUMENT. */
 HF_MUST_USE enum hf_err hf_config_check(const struct hf_posix_config *config,
-                                        const struct hf_posix_config *before, struct hf_why *why);
+                                        const struct hf_posix_config *before,
+                                        const struct hf_device_key *key, struct hf_why *why);
 
 /** Of one endpoint; `name` is its address in full. HF_E_ARGUMENT. */
 HF_MUST_USE enum hf_err hf_config_check_endpoint(const struct hf_posix_endpoint *endpoint,

@@ -4,96 +4,13 @@
 
 #include "common/base/limits.h"
 #include "common/os/clock.h"
-#include "common/os/file_util.h"
 #include "common/os/tls_io.h"
 #include "common/tls/endpoint_url.h"
 #include "common/tls/handshake.h"
 
-#include <mbedtls/psa_util.h>
-#include <psa/crypto.h>
-
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* Mbed TLS tells PEM by the NUL behind it, which it wants counted; every hf_buf ends with one. */
-static enum hf_err read_file(const char *path, bool is_secret, struct hf_buf *out,
-                             struct hf_why *why)
-{
-    HF_TRY(is_secret ? hf_file_read_secret(path, HF_CLIENT_AUTH_BYTES_MAX, out, why)
-                     : hf_file_read(path, HF_CLIENT_AUTH_BYTES_MAX, out, why));
-    return out->len > 0 ? HF_OK : hf_fail(why, HF_E_FORMAT, "%s is empty", path);
-}
-
-static enum hf_err load_chain(const char *path, mbedtls_x509_crt *chain, struct hf_why *why)
-{
-    struct hf_buf file = {0};
-    enum hf_err err = read_file(path, false, &file, why);
-
-    if (err == HF_OK && mbedtls_x509_crt_parse(chain, file.data, file.len + 1) != 0 &&
-        mbedtls_x509_crt_parse(chain, file.data, file.len) != 0)
-        err = hf_fail(why, HF_E_FORMAT,
-                      "%s is not a certificate, or not one as a whole; PEM or DER is expected",
-                      path);
-    hf_buf_free(&file);
-    return err;
-}
-
-static enum hf_err load_key(const char *path, mbedtls_pk_context *key, struct hf_why *why)
-{
-    struct hf_buf file = {0};
-    enum hf_err err = read_file(path, true, &file, why);
-    int code = 0;
-
-    if (err == HF_OK) {
-        code = mbedtls_pk_parse_key(key, file.data, file.len + 1, NULL, 0, mbedtls_psa_get_random,
-                                    MBEDTLS_PSA_RANDOM_STATE);
-        if (code == MBEDTLS_ERR_PK_KEY_INVALID_FORMAT) /* DER has no NUL */
-            code = mbedtls_pk_parse_key(key, file.data, file.len, NULL, 0, mbedtls_psa_get_random,
-                                        MBEDTLS_PSA_RANDOM_STATE);
-        sodium_memzero(file.data, file.len);
-    }
-    hf_buf_free(&file);
-    if (code == MBEDTLS_ERR_PK_PASSWORD_REQUIRED || code == MBEDTLS_ERR_PK_PASSWORD_MISMATCH)
-        return hf_fail(why, HF_E_KEY,
-                       "the key in %s is encrypted, and the device cannot ask for its "
-                       "passphrase; store it without one, readable by its owner only",
-                       path);
-    return code == 0
-               ? err
-               : hf_fail(why, HF_E_KEY, "%s is not a private key; PEM or DER is expected", path);
-}
-
-enum hf_err hf_client_auth_load(const char *cert_file, const char *key_file,
-                                struct hf_client_auth *out, struct hf_why *why)
-{
-    enum hf_err err = HF_OK;
-
-    mbedtls_x509_crt_init(&out->chain);
-    mbedtls_pk_init(&out->key);
-    if (psa_crypto_init() != PSA_SUCCESS)
-        err = hf_fail(why, HF_E_STATE, "the system's random source does not work");
-    if (err == HF_OK)
-        err = load_chain(cert_file, &out->chain, why);
-    if (err == HF_OK)
-        err = load_key(key_file, &out->key, why);
-    if (err == HF_OK && mbedtls_pk_check_pair(&out->chain.pk, &out->key, mbedtls_psa_get_random,
-                                              MBEDTLS_PSA_RANDOM_STATE) != 0)
-        err = hf_fail(why, HF_E_KEY,
-                      "the key in %s is not that of the first certificate in %s; the two are "
-                      "expected to belong together",
-                      key_file, cert_file);
-    if (err != HF_OK)
-        hf_client_auth_free(out);
-    return err;
-}
-
-void hf_client_auth_free(struct hf_client_auth *auth)
-{
-    mbedtls_x509_crt_free(&auth->chain);
-    mbedtls_pk_free(&auth->key);
-}
 
 /* ---- one handshake --------------------------------------------------------------------------- */
 
@@ -109,8 +26,7 @@ static enum hf_err configure(void *ctx, mbedtls_ssl_config *config, struct hf_wh
     struct hf_client_auth *auth = showing->client->auth;
 
     HF_TRY(hf_trust_store_bind(showing->client->store, config, why));
-    int code = auth == NULL ? 0 : mbedtls_ssl_conf_own_cert(config, &auth->chain, &auth->key);
-    return code == 0 ? HF_OK : hf_handshake_fail(code, why);
+    return auth == NULL ? HF_OK : hf_client_auth_show(auth, config, why);
 }
 
 static int verify(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
@@ -158,6 +74,7 @@ struct hf_endpoint_probe {
     size_t n_servers;
     char *cert_file; /* NULL for none */
     char *key_file;
+    const struct hf_device_key *const *key; /* *key: that of the port, or NULL */
     struct hf_log_port log;
     struct hf_trust_store *store; /* of the anchors of a probe */
     bool is_proved;               /* verification is on */
@@ -178,7 +95,9 @@ static bool load_auth(struct hf_endpoint_probe *p, struct hf_client_auth *out)
 
     if (p->cert_file == NULL)
         return false;
-    enum hf_err err = hf_client_auth_load(p->cert_file, p->key_file, out, &why);
+    const struct hf_client_auth_source source = {p->cert_file, p->key_file,
+                                                 p->key != NULL ? *p->key : NULL};
+    enum hf_err err = hf_client_auth_load(&source, out, &why);
     if (err != HF_OK && !p->has_warned) {
         (void)hf_fail_context(&why, "the endpoints are shown no client certificate");
         warn(p, &why);
@@ -339,7 +258,8 @@ static enum hf_err fill_server(struct server *server, const struct hf_posix_endp
     return HF_OK;
 }
 
-enum hf_err hf_endpoint_probe_new(const struct hf_posix_config *config, struct hf_log_port log,
+enum hf_err hf_endpoint_probe_new(const struct hf_posix_config *config,
+                                  const struct hf_device_key *const *key, struct hf_log_port log,
                                   struct hf_endpoint_probe **out, struct hf_why *why)
 {
     if (config->n_endpoints > HF_ENDPOINTS_MAX)
@@ -349,6 +269,7 @@ enum hf_err hf_endpoint_probe_new(const struct hf_posix_config *config, struct h
     if (p == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for the endpoints");
     p->log = log;
+    p->key = key;
     p->has_legacy_ciphers = config->has_legacy_ciphers;
     /* They were checked before they were stored. A device whose disk has rotted goes on with the rest. */
     for (size_t i = 0; i < config->n_endpoints; i++) {

@@ -8,11 +8,9 @@
 #include <holdfast/error.h>
 #include <holdfast/posix.h>
 
+#include "client/port/identity/client_auth.h"
 #include "common/os/net.h"
 #include "common/tls/tls_probe.h"
-
-#include <mbedtls/pk.h>
-#include <mbedtls/x509_crt.h>
 
 /* A client that has a certificate, and who may see it. All borrowed. */
 struct hf_probe_client {
@@ -36,26 +34,6 @@ struct hf_tls_offer hf_probe_offer(enum hf_offer offer, bool has_legacy_ciphers)
 HF_MUST_USE enum hf_err hf_probe(const struct hf_probe_request *request,
                                  struct hf_tls_probe_result *out, struct hf_why *why);
 
-/* The certificate that a device shows to its own servers, and its key: `--client-cert`,
- * `--client-key`. Reads files. */
-
-#define HF_CLIENT_AUTH_BYTES_MAX (64u * 1024u) /* of either file: a chain of RSA 8192 has 20 KiB */
-
-struct hf_client_auth {
-    mbedtls_x509_crt chain; /* the device's own certificate first */
-    mbedtls_pk_context key;
-};
-
-/**
- * Read both files, PEM or DER; the key without a passphrase, since no person is there to enter it. In
- * words: HF_E_NOT_FOUND, HF_E_STORAGE, HF_E_LIMIT, HF_E_FORMAT, HF_E_KEY when the key is not the
- * certificate's or other users may read or change its file, HF_E_MEMORY. hf_client_auth_free `out`
- * after HF_OK.
- */
-HF_MUST_USE enum hf_err hf_client_auth_load(const char *cert_file, const char *key_file,
-                                            struct hf_client_auth *out, struct hf_why *why);
-void hf_client_auth_free(struct hf_client_auth *auth);
-
 /*
  * The endpoint port over sockets: looks at the chains that the device's own servers show, with TLS
  * handshakes and nothing more. Proxies are not used: this is about the servers themselves.
@@ -68,8 +46,10 @@ void hf_client_auth_free(struct hf_client_auth *auth);
 struct hf_endpoint_probe;
 
 /** Copies what `config` says of endpoints and of the client certificate, which is read again at each
- *  look: one that cannot be read is logged and not shown. HF_E_ARGUMENT, HF_E_MEMORY. */
+ *  look: one that cannot be read is logged and not shown. `*key` is read then too: the key of the port, or
+ *  NULL; `key` may be NULL, and must outlive the probe. HF_E_ARGUMENT, HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_endpoint_probe_new(const struct hf_posix_config *config,
+                                              const struct hf_device_key *const *key,
                                               struct hf_log_port log,
                                               struct hf_endpoint_probe **out, struct hf_why *why);
 void hf_endpoint_probe_free(struct hf_endpoint_probe *probe);

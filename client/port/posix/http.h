@@ -10,6 +10,9 @@
 #ifndef HF_CLIENT_PORT_POSIX_HTTP_H
 #define HF_CLIENT_PORT_POSIX_HTTP_H
 
+#include "client/port/identity/client_auth.h"
+#include "client/port/identity/service.h"
+#include "client/port/posix/shown_identity.h"
 #include "client/port/posix/url.h"
 
 #include <holdfast/port.h>
@@ -35,6 +38,26 @@ struct hf_transport_port hf_http_transport_port(struct hf_http_transport *transp
 /** Close kept-alive connections; called after a run of requests. */
 void hf_http_transport_idle(struct hf_http_transport *transport);
 
+/**
+ * Show servers the certificate that `identity` gives, from now on: to the server of the URL that is asked, if
+ * its chain validates, and to no other that it redirects to. Taken; NULL for none.
+ */
+void hf_http_transport_identify_take(struct hf_http_transport *transport,
+                                     struct hf_shown_identity *identity);
+/** Load it again at the next request. */
+void hf_http_transport_forget_identity(struct hf_http_transport *transport);
+/** Did a server that was shown it ask for a new certificate (Holdfast-Rotate) since the last call? */
+bool hf_http_transport_take_rotation_request(struct hf_http_transport *transport);
+
+/**
+ * One request to the fleet service's API, over a connection of its own that is closed after it. The server's
+ * chain is always validated, redirects are not followed, and nothing is repeated. HF_OK whatever the
+ * status; HF_E_ARGUMENT for a URL that is not https; else as a fetch. The caller frees `out->body`.
+ */
+HF_MUST_USE enum hf_err hf_http_transport_call(struct hf_http_transport *transport,
+                                               const struct hf_api_request *request,
+                                               struct hf_api_response *out, struct hf_why *why);
+
 /** For tests, which cannot wait for two minutes. */
 void hf_http_transport_set_timeouts(struct hf_http_transport *transport,
                                     struct hf_timeouts timeouts);
@@ -50,6 +73,12 @@ HF_MUST_USE enum hf_err hf_http_request_get(const struct hf_url *url, const stru
                                             const char *etag, struct hf_buf *out,
                                             struct hf_why *why);
 
+/** Append a request of the fleet service's API: `method`, and `json` as its body unless that is empty. Over
+ *  https only, so no proxy sees it. */
+HF_MUST_USE enum hf_err hf_http_request_api(const struct hf_url *url, const char *method,
+                                            struct hf_bytes json, struct hf_buf *out,
+                                            struct hf_why *why);
+
 /** Append a CONNECT to `peer`. */
 HF_MUST_USE enum hf_err hf_http_request_connect(const struct hf_endpoint *peer,
                                                 const struct hf_proxy *proxy, struct hf_buf *out,
@@ -58,9 +87,12 @@ HF_MUST_USE enum hf_err hf_http_request_connect(const struct hf_endpoint *peer,
 enum hf_answer_kind {
     HF_ANSWER_TO_GET,
     HF_ANSWER_TO_CONNECT, /* 2xx has no body: what follows is the tunnel */
+    HF_ANSWER_TO_API,     /* the body of every status is kept: an error says in it what is wrong */
 };
 
-#define HF_HEADER_NAME_MAX 24 /* the longest that is looked at, and room */
+#define HF_HEADER_NAME_MAX 24                /* the longest that is looked at, and room */
+#define HF_RETRY_AFTER_MAX_S INT64_C(604800) /* a week; a longer Retry-After counts as this */
+#define HF_RETRY_AFTER_NONE (-1)
 
 struct hf_answer {
     /* The answer; final when is_complete. */
@@ -68,7 +100,9 @@ struct hf_answer {
     bool is_complete;
     bool may_reuse; /* the connection can carry another request */
     int status;
-    struct hf_buf body;      /* of a 200 */
+    struct hf_buf body;      /* of a 200; of every status with HF_ANSWER_TO_API */
+    int64_t retry_after_s;   /* HF_RETRY_AFTER_NONE without one, or with a date */
+    bool asks_for_rotation;  /* "Holdfast-Rotate: requested" */
     char etag[HF_ETAG_TEXT]; /* empty unless there is exactly one, well-formed and short enough */
     char location[HF_URL_MAX + 1];
 
@@ -124,6 +158,11 @@ HF_MUST_USE enum hf_err hf_tls_client_new(struct hf_trust_store *device,
                                           struct hf_tls_client **out, struct hf_why *why);
 /** No connection of it may be open any more. */
 void hf_tls_client_free(struct hf_tls_client *client);
+
+/** Show `auth`, which must outlive the client, to servers that ask for a certificate and whose chain
+ *  validates. Not for a client that does not judge chains: HF_E_STATE. HF_E_TLS. */
+HF_MUST_USE enum hf_err hf_tls_client_show(struct hf_tls_client *client,
+                                           struct hf_client_auth *auth, struct hf_why *why);
 
 struct hf_tls_conn;
 

@@ -55,6 +55,27 @@ enum hf_err hf_http_request_get(const struct hf_url *url, const struct hf_proxy 
     return err == HF_OK ? HF_OK : hf_fail(why, HF_E_MEMORY, "no memory for a request");
 }
 
+enum hf_err hf_http_request_api(const struct hf_url *url, const char *method, struct hf_bytes json,
+                                struct hf_buf *out, struct hf_why *why)
+{
+    char host[HF_ENDPOINT_TEXT];
+
+    hf_url_host_header(url, host);
+    enum hf_err err = hf_buf_printf(out,
+                                    "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: holdfast/" HF_VERSION
+                                    "\r\nAccept: application/json, application/problem+json\r\n"
+                                    "Accept-Encoding: identity\r\nConnection: close\r\n",
+                                    method, url->target, host);
+    if (err == HF_OK && json.len > 0)
+        err = hf_buf_printf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
+                            json.len);
+    if (err == HF_OK)
+        err = hf_buf_append_text(out, "\r\n");
+    if (err == HF_OK)
+        err = hf_buf_append(out, json.data, json.len);
+    return err == HF_OK ? HF_OK : hf_fail(why, HF_E_MEMORY, "no memory for a request");
+}
+
 enum hf_err hf_http_request_connect(const struct hf_endpoint *peer, const struct hf_proxy *proxy,
                                     struct hf_buf *out, struct hf_why *why)
 {
@@ -112,6 +133,20 @@ static bool is_named(const struct hf_answer *a, const char *name)
     return a->name_len == strlen(name) && strcasecmp(a->name, name) == 0;
 }
 
+/* A number of seconds. The other form, a date, depends on a clock that may be wrong. */
+static int64_t retry_after_s(const char *value)
+{
+    int64_t s = 0;
+
+    if (*value == '\0')
+        return HF_RETRY_AFTER_NONE;
+    for (; *value >= '0' && *value <= '9'; value++)
+        s = s > HF_RETRY_AFTER_MAX_S ? s : s * 10 + (*value - '0');
+    if (*value != '\0')
+        return HF_RETRY_AFTER_NONE;
+    return s < HF_RETRY_AFTER_MAX_S ? s : HF_RETRY_AFTER_MAX_S;
+}
+
 static int take_header(struct hf_answer *a)
 {
     if (is_named(a, "content-length")) {
@@ -134,6 +169,10 @@ static int take_header(struct hf_answer *a)
         bool is_usable = !a->has_etag && a->value_len < sizeof a->etag && is_etag(a->value);
         memcpy(a->etag, is_usable ? a->value : "", is_usable ? a->value_len + 1 : 1);
         a->has_etag = true;
+    } else if (is_named(a, "retry-after")) {
+        a->retry_after_s = retry_after_s(a->value);
+    } else if (is_named(a, "holdfast-rotate")) {
+        a->asks_for_rotation = strcmp(a->value, "requested") == 0;
     }
     return 0;
 }
@@ -155,6 +194,11 @@ static int on_header_value_complete(llhttp_t *parser)
 static bool is_interim(const struct hf_answer *a)
 {
     return a->status >= 100 && a->status < 200;
+}
+
+static bool keeps_body(const struct hf_answer *a)
+{
+    return a->status == 200 || a->kind == HF_ANSWER_TO_API;
 }
 
 /** 1: there is no body, whatever the headers say (RFC 9112, 6.3). */
@@ -180,7 +224,7 @@ static int on_headers_complete(llhttp_t *parser)
     if (is_interim(a) || a->status == 204 || a->status == 304 ||
         (a->kind == HF_ANSWER_TO_CONNECT && a->status / 100 == 2))
         return 1;
-    if (a->status == 200 && a->has_length && parser->content_length > a->max_bytes) {
+    if (keeps_body(a) && a->has_length && parser->content_length > a->max_bytes) {
         (void)hf_fail(&a->failure, HF_E_LIMIT,
                       "the answer announces %llu bytes, at most %zu are allowed",
                       (unsigned long long)parser->content_length, a->max_bytes);
@@ -201,7 +245,7 @@ static int on_body(llhttp_t *parser, const char *at, size_t n)
 
     a->body_end = at + n;
     a->n_body += n;
-    if (a->status != 200) {
+    if (!keeps_body(a)) {
         a->discarded += n;
         return is_long_enough(a) ? -1 : 0;
     }
@@ -222,6 +266,8 @@ static int on_message_complete(llhttp_t *parser)
     if (is_interim(a)) { /* the answer itself is still to come (RFC 9110, 15.2) */
         a->has_length = a->has_encoding = a->has_etag = a->is_trailer = false;
         a->etag[0] = a->location[0] = '\0';
+        a->retry_after_s = HF_RETRY_AFTER_NONE;
+        a->asks_for_rotation = false;
         return 0;
     }
     a->is_complete = true;
@@ -242,7 +288,9 @@ static const llhttp_settings_t settings = {
 
 void hf_answer_init(struct hf_answer *answer, enum hf_answer_kind kind, size_t max_bytes)
 {
-    *answer = (struct hf_answer){.kind = kind, .max_bytes = max_bytes};
+    *answer = (struct hf_answer){.kind = kind,
+                                 .max_bytes = max_bytes,
+                                 .retry_after_s = HF_RETRY_AFTER_NONE};
     llhttp_init(&answer->parser, HTTP_RESPONSE, &settings);
     answer->parser.data = answer;
 }

@@ -1,164 +1,55 @@
-#include "client/port/posix/http.h"
+#include "client/port/posix/http_conn.h"
 
 #include "client/port/mbedtls/trust_store_internal.h"
 
+#include "common/chain/clock.h"
+
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-/* One connection that carries HTTP requests, one after the other: to the server or to a proxy, plain or in
- * TLS, through a CONNECT tunnel where both are wanted. */
-struct conn {
-    int fd;
-    struct hf_tls_conn *tls; /* NULL for plain HTTP */
-    bool is_https;
-    struct hf_endpoint peer; /* of the URL, not of the proxy */
-    struct hf_proxy proxy;
-};
-
 struct hf_http_transport {
     struct hf_tls_client *tls;
     struct hf_tls_client *unvalidated; /* for requests that waive validation; shares nothing */
-    struct hf_trust_store *server_ca;  /* owned; NULL for none */
+    struct hf_trust_store *store;
+    struct hf_trust_store *server_ca; /* owned; NULL for none */
+    bool has_legacy_ciphers;
+    struct hf_shown_identity *identity; /* owned; NULL for none */
+    struct hf_tls_client *identified;   /* shows it; NULL without one that can be used */
+    bool asks_for_rotation;             /* a server that was shown it did */
     struct hf_timeouts timeouts;
     struct hf_redirect_targets redirect_targets;
     /* Connections that can carry another request, oldest first. */
-    struct conn *kept[HF_HTTP_KEPT_MAX];
+    struct hf_http_conn *kept[HF_HTTP_KEPT_MAX];
     size_t n_kept;
 };
 
-/* ---- one connection ------------------------------------------------------------------------------ */
-
-static void close_conn(struct conn *conn)
-{
-    hf_tls_conn_close(conn->tls);
-    if (conn->fd >= 0)
-        (void)close(conn->fd);
-    free(conn);
-}
-
-/* Send `request` and read into `answer`, which was initialised for it, until it is complete. After an error,
- * or where the answer says so (may_reuse), the connection is of no more use. */
-static enum hf_err exchange_over(struct conn *conn, struct hf_bytes request,
-                                 const struct hf_deadline *deadline, struct hf_answer *answer,
-                                 struct hf_why *why)
-{
-    uint8_t data[16 * 1024]; /* a whole TLS record */
-    size_t len;
-
-    HF_TRY(conn->tls != NULL ? hf_tls_conn_send(conn->tls, request, deadline, why)
-                             : hf_net_send(conn->fd, request, deadline, why));
-    while (!answer->is_complete) {
-        HF_TRY(conn->tls != NULL
-                   ? hf_tls_conn_receive(conn->tls, data, sizeof data, deadline, &len, why)
-                   : hf_net_receive(conn->fd, data, sizeof data, deadline, &len, why));
-        if (len == 0)
-            return hf_answer_end(answer, why);
-        HF_TRY(hf_answer_feed(answer, (struct hf_bytes){data, len}, why));
-    }
-    return HF_OK;
-}
-
-static enum hf_err open_tunnel(struct conn *conn, const struct hf_deadline *deadline,
-                               struct hf_why *why)
-{
-    struct hf_buf request = {0};
-    struct hf_answer answer;
-
-    hf_answer_init(&answer, HF_ANSWER_TO_CONNECT, 0);
-    enum hf_err err = hf_http_request_connect(&conn->peer, &conn->proxy, &request, why);
-    if (err == HF_OK)
-        err = exchange_over(conn, hf_buf_bytes(&request), deadline, &answer, why);
-    if (err == HF_OK && answer.status == 407)
-        err = hf_fail(why, HF_E_NETWORK,
-                      "it wants a user name and password (407), or other ones than the proxy "
-                      "variable holds: http://USER:PASSWORD@HOST:PORT");
-    else if (err == HF_OK && answer.status / 100 != 2)
-        err = hf_fail(why, HF_E_NETWORK, "it refused a tunnel to the server with status %d",
-                      answer.status);
-    hf_answer_free(&answer);
-    hf_buf_free(&request);
-    return err;
-}
-
-/**
- * Connect for requests to `url`'s server by way of `proxy`. `also` NULL: wherever its name leads; else
- * only to public addresses and those of that kind. A proxy looks the name up itself, so that `also`
- * does not matter there. HF_E_NETWORK, and as hf_tls_conn_open.
- */
-static enum hf_err open_conn(struct hf_tls_client *tls, const struct hf_url *url,
-                             const struct hf_proxy *proxy, const enum hf_address_kind *also,
-                             const struct hf_deadline *deadline, struct conn **out,
-                             struct hf_why *why)
-{
-    char name[HF_ENDPOINT_TEXT];
-
-    struct conn *conn = calloc(1, sizeof *conn);
-    if (conn == NULL)
-        return hf_fail(why, HF_E_MEMORY, "no memory for a connection");
-    *conn = (struct conn){.fd = -1, .is_https = url->is_https, .peer = url->peer, .proxy = *proxy};
-    enum hf_err err = proxy->is_used ? hf_net_connect(&proxy->peer, NULL, deadline, &conn->fd, why)
-                                     : hf_net_connect(&conn->peer, also, deadline, &conn->fd, why);
-    if (err == HF_OK && proxy->is_used && conn->is_https)
-        err = open_tunnel(conn, deadline, why);
-    if (err != HF_OK && proxy->is_used) {
-        hf_endpoint_format(&proxy->peer, name);
-        (void)hf_fail_context(why, "proxy %s", name);
-    }
-    if (err == HF_OK && conn->is_https)
-        err = hf_tls_conn_open(tls, conn->fd, &conn->peer, deadline, &conn->tls, why);
-    if (err == HF_OK)
-        *out = conn;
-    else
-        close_conn(conn);
-    return err;
-}
-
-/* The kind of the server's address; HF_ADDRESS_PUBLIC where only a proxy knows it. */
-static enum hf_address_kind kind_of(const struct conn *conn)
-{
-    return conn->proxy.is_used ? HF_ADDRESS_PUBLIC : hf_net_peer_kind(conn->fd);
-}
-
-/* Could a request to `url` by way of `proxy`, to an address of that kind, go over this connection? */
-static bool serves(const struct conn *conn, const struct hf_url *url, const struct hf_proxy *proxy,
-                   const enum hf_address_kind *also)
-{
-    if (conn->is_https != url->is_https || !hf_endpoint_equal(&conn->peer, &url->peer) ||
-        conn->proxy.is_used != proxy->is_used)
-        return false;
-    if (proxy->is_used && (!hf_endpoint_equal(&conn->proxy.peer, &proxy->peer) ||
-                           strcmp(conn->proxy.authorization, proxy->authorization) != 0))
-        return false;
-    return also == NULL || kind_of(conn) == HF_ADDRESS_PUBLIC || kind_of(conn) == *also;
-}
-
 /* ---- connections kept alive --------------------------------------------------------------------- */
 
-static struct conn *take_out(struct hf_http_transport *t, size_t i)
+static struct hf_http_conn *take_out(struct hf_http_transport *t, size_t i)
 {
-    struct conn *conn = t->kept[i];
+    struct hf_http_conn *conn = t->kept[i];
 
     t->n_kept--;
     memmove(&t->kept[i], &t->kept[i + 1], (t->n_kept - i) * sizeof t->kept[0]);
     return conn;
 }
 
-/** A kept connection to where `url` goes, or NULL. Those that the server has closed, or over which
- *  something has come unasked, are dropped. */
-static struct conn *take_kept(struct hf_http_transport *t, const struct hf_url *url,
-                              const struct hf_proxy *proxy, const enum hf_address_kind *also)
+/** A kept connection for that way, or NULL. Those that the server has closed, or over which something has
+ *  come unasked, are dropped. */
+static struct hf_http_conn *take_kept(struct hf_http_transport *t, const struct hf_http_way *way)
 {
     for (size_t i = 0; i < t->n_kept;) {
-        if (!serves(t->kept[i], url, proxy, also)) {
+        if (!hf_http_conn_serves(t->kept[i], way)) {
             i++;
             continue;
         }
-        struct conn *conn = take_out(t, i);
+        struct hf_http_conn *conn = take_out(t, i);
         if (conn->tls != NULL ? hf_tls_conn_is_quiet(conn->tls) : hf_net_is_quiet(conn->fd))
             return conn;
-        close_conn(conn);
+        hf_http_conn_close(conn);
     }
     return NULL;
 }
@@ -166,7 +57,7 @@ static struct conn *take_kept(struct hf_http_transport *t, const struct hf_url *
 void hf_http_transport_idle(struct hf_http_transport *transport)
 {
     while (transport->n_kept > 0)
-        close_conn(take_out(transport, 0));
+        hf_http_conn_close(take_out(transport, 0));
 }
 
 /* ---- one request -------------------------------------------------------------------------------- */
@@ -192,21 +83,23 @@ static bool is_at_origin(const struct get *get)
 }
 
 /** Send over `conn`, which is consumed: kept for the next request or closed. */
-static enum hf_err get_over(struct hf_http_transport *t, struct conn *conn, struct get *get,
+static enum hf_err get_over(struct hf_http_transport *t, struct hf_http_conn *conn, struct get *get,
                             struct hf_bytes request, struct hf_why *why)
 {
     hf_answer_free(&get->answer);
     hf_answer_init(&get->answer, HF_ANSWER_TO_GET, get->request->max_bytes);
     if (get->n_redirects == 0)
-        get->asked_kind = kind_of(conn);
-    enum hf_err err = exchange_over(conn, request, &get->deadline, &get->answer, why);
+        get->asked_kind = hf_http_conn_kind(conn);
+    enum hf_err err = hf_http_conn_exchange(conn, request, &get->deadline, &get->answer, why);
     get->tls_version = conn->tls != NULL ? hf_tls_conn_version(conn->tls) : "";
+    if (err == HF_OK && conn->is_identified && get->answer.asks_for_rotation)
+        t->asks_for_rotation = true;
     if (err != HF_OK || !get->answer.may_reuse || get->request->waives_validation) {
-        close_conn(conn);
+        hf_http_conn_close(conn);
         return err;
     }
     if (t->n_kept == HF_HTTP_KEPT_MAX)
-        close_conn(take_out(t, 0));
+        hf_http_conn_close(take_out(t, 0));
     t->kept[t->n_kept++] = conn;
     return HF_OK;
 }
@@ -218,12 +111,19 @@ static enum hf_err exchange(struct hf_http_transport *t, struct get *get, struct
     /* Which kind of address, besides the public ones, a connection may lead to; NULL for any. An address
      * in the URL of a redirect is named by the configuration, or it would not have got this far. */
     bool is_free = get->n_redirects == 0 || hf_endpoint_is_address(&get->url.peer);
-    const enum hf_address_kind *also = is_free ? NULL : &get->asked_kind;
     bool is_waived = get->request->waives_validation;
+    const struct hf_http_way way = {
+        .url = &get->url,
+        .proxy = &get->proxy,
+        .also = is_free ? NULL : &get->asked_kind,
+        .is_identified = !is_waived && get->url.is_https && is_at_origin(get) &&
+                         t->identified != NULL,
+    };
+    struct hf_tls_client *validating = way.is_identified ? t->identified : t->tls;
     struct hf_deadline connect;
     struct hf_why reason = {0};
 
-    struct conn *conn = is_waived ? NULL : take_kept(t, &get->url, &get->proxy, also);
+    struct hf_http_conn *conn = is_waived ? NULL : take_kept(t, &way);
     bool was_kept = conn != NULL;
     if (was_kept) {
         enum hf_err err = get_over(t, conn, get, request, &reason);
@@ -235,8 +135,8 @@ static enum hf_err exchange(struct hf_http_transport *t, struct get *get, struct
          * new connection, so there is no second time. */
     }
     connect = hf_deadline_within(&get->deadline, t->timeouts.connect_ms);
-    enum hf_err err = open_conn(is_waived ? t->unvalidated : t->tls, &get->url, &get->proxy, also,
-                                &connect, &conn, why);
+    enum hf_err err = hf_http_conn_open(is_waived ? t->unvalidated : validating, &way, &connect,
+                                        &conn, why);
     if (err == HF_OK)
         err = get_over(t, conn, get, request, why);
     if (err != HF_OK && was_kept)
@@ -276,6 +176,127 @@ static enum hf_err get_following(struct hf_http_transport *t, struct get *get, s
     }
 }
 
+/* ---- the client certificate ----------------------------------------------------------------------- */
+
+/* A client that shows `auth`; `auth` outlives it. */
+static enum hf_err make_identified(const struct hf_http_transport *t, struct hf_client_auth *auth,
+                                   struct hf_tls_client **out, struct hf_why *why)
+{
+    struct hf_tls_client *client = NULL;
+
+    HF_TRY(hf_tls_client_new(t->store, t->server_ca, t->has_legacy_ciphers, &client, why));
+    enum hf_err err = auth != NULL ? hf_tls_client_show(client, auth, why) : HF_OK;
+    if (err == HF_OK)
+        *out = client;
+    else
+        hf_tls_client_free(client);
+    return err;
+}
+
+static void drop_identified(struct hf_http_transport *t)
+{
+    if (t->identified == NULL)
+        return;
+    hf_http_transport_idle(t);
+    hf_tls_client_free(t->identified);
+    t->identified = NULL;
+}
+
+/* Before each request: a rotation may have replaced it. Its saved sessions go with the old one. */
+static enum hf_err follow_identity(struct hf_http_transport *t, struct hf_why *why)
+{
+    struct hf_client_auth *auth = NULL;
+
+    if (t->identity == NULL)
+        return HF_OK;
+    bool is_stale = hf_shown_identity_is_stale(t->identity);
+    if (is_stale) {
+        drop_identified(t);
+        auth = hf_shown_identity_load(t->identity);
+    }
+    if (hf_shown_identity_has_expired(t->identity, hf_chain_clock_now_s())) {
+        drop_identified(t);
+        return HF_OK;
+    }
+    return auth != NULL ? make_identified(t, auth, &t->identified, why) : HF_OK;
+}
+
+void hf_http_transport_identify_take(struct hf_http_transport *transport,
+                                     struct hf_shown_identity *identity)
+{
+    drop_identified(transport);
+    hf_shown_identity_free(transport->identity);
+    transport->identity = identity;
+}
+
+void hf_http_transport_forget_identity(struct hf_http_transport *transport)
+{
+    if (transport->identity != NULL)
+        hf_shown_identity_forget(transport->identity);
+}
+
+bool hf_http_transport_take_rotation_request(struct hf_http_transport *transport)
+{
+    bool asks = transport->asks_for_rotation;
+
+    transport->asks_for_rotation = false;
+    return asks;
+}
+
+/* ---- the API of the fleet service ------------------------------------------------------------------ */
+
+/* Over a connection of its own, which shows what this request is to show. */
+static enum hf_err call_over(struct hf_http_transport *t, const struct hf_http_way *way,
+                             struct hf_client_auth *auth, struct hf_bytes request,
+                             struct hf_answer *answer, struct hf_why *why)
+{
+    struct hf_deadline deadline = hf_deadline_start(t->timeouts.total_ms, t->timeouts.idle_ms);
+    struct hf_deadline connect = hf_deadline_within(&deadline, t->timeouts.connect_ms);
+    struct hf_tls_client *client = NULL;
+    struct hf_http_conn *conn = NULL;
+
+    HF_TRY(make_identified(t, auth, &client, why));
+    enum hf_err err = hf_http_conn_open(client, way, &connect, &conn, why);
+    if (err == HF_OK) {
+        err = hf_http_conn_exchange(conn, request, &deadline, answer, why);
+        hf_http_conn_close(conn);
+    }
+    hf_tls_client_free(client);
+    return err;
+}
+
+enum hf_err hf_http_transport_call(struct hf_http_transport *t,
+                                   const struct hf_api_request *request,
+                                   struct hf_api_response *out, struct hf_why *why)
+{
+    struct hf_url url;
+    struct hf_proxy proxy = {0};
+    const struct hf_http_way way = {&url, &proxy, NULL, request->auth != NULL};
+    struct hf_answer answer;
+    struct hf_buf bytes = {0};
+
+    HF_TRY(hf_url_parse(request->url, &url, why));
+    if (!url.is_https)
+        return hf_fail(why, HF_E_ARGUMENT, "%.300s: expected https", request->url);
+    hf_answer_init(&answer, HF_ANSWER_TO_API, HF_ANSWER_BYTES_MAX);
+    enum hf_err err = hf_proxy_pick(&url, env_lookup, &proxy, why);
+    if (err == HF_OK)
+        err = hf_http_request_api(&url, request->method, request->json, &bytes, why);
+    if (err == HF_OK)
+        err = call_over(t, &way, request->auth, hf_buf_bytes(&bytes), &answer, why);
+    if (err == HF_OK) {
+        *out = (struct hf_api_response){answer.status, answer.body, answer.retry_after_s};
+        answer.body = (struct hf_buf){0};
+    } else {
+        (void)hf_fail_context(why, "%s %.300s", request->method, request->url);
+    }
+    if (bytes.data != NULL)
+        sodium_memzero(bytes.data, bytes.len); /* a token may be in it */
+    hf_buf_free(&bytes);
+    hf_answer_free(&answer);
+    return err;
+}
+
 /* ---- the port ----------------------------------------------------------------------------------- */
 
 static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_response *out,
@@ -285,6 +306,7 @@ static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_
     struct get get = {.request = request};
 
     HF_TRY(hf_url_parse(request->url, &get.asked, why));
+    HF_TRY(follow_identity(t, why));
     get.url = get.asked;
     get.deadline = hf_deadline_start(t->timeouts.total_ms, t->timeouts.idle_ms);
     enum hf_err err = get_following(t, &get, why);
@@ -343,6 +365,8 @@ enum hf_err hf_http_transport_new(struct hf_trust_store *store, const char *serv
     if (t == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory for the transport");
     t->timeouts = hf_timeouts_default();
+    t->store = store;
+    t->has_legacy_ciphers = has_legacy_ciphers;
     if (server_ca_pem != NULL) {
         err = hf_trust_store_new_from_pem(hf_bytes_of_text(server_ca_pem), &t->server_ca, NULL,
                                           why);
@@ -365,6 +389,8 @@ void hf_http_transport_free(struct hf_http_transport *transport)
     if (transport == NULL)
         return;
     hf_http_transport_idle(transport);
+    hf_tls_client_free(transport->identified);
+    hf_shown_identity_free(transport->identity);
     hf_tls_client_free(transport->tls);
     hf_tls_client_free(transport->unvalidated);
     hf_trust_store_free(transport->server_ca);

@@ -172,7 +172,7 @@ enum hf_err hf_posix_init(const char *state_dir, const struct hf_posix_config *c
     if (sodium_init() < 0)
         return hf_fail(why, HF_E_STATE, "the cryptographic library cannot be initialised");
     hf_json_seed(randombytes_random());
-    HF_TRY(hf_config_check(config, NULL, why));
+    HF_TRY(hf_config_check(config, NULL, NULL, why));
     if (hf_file_absolute(state_dir, &state, why) != HF_OK)
         return hf_fail_context(why, "the state folder");
     /* Everything that init, or a later update, writes to or runs. */

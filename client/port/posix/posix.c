@@ -22,9 +22,11 @@ enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out
     HF_TRY(hf_posix_reload_config(posix, why));
     HF_TRY(hf_lock_take(posix->state_dir, LOCK_WAIT_MS, &lock, why));
     enum hf_err err = hf_client_update(posix->client, &result, why);
-    hf_http_transport_idle(posix->transport);
     enum hf_err notified = hf_subscribers_notify(posix, &reason);
     hf_posix_secure(posix);
+    /* Last, so that it neither delays nor prevents an update. */
+    hf_posix_maintain_identity(posix);
+    hf_http_transport_idle(posix->transport);
     hf_file_unlock(lock);
     /* The update's own error comes first; that of the subscribers is in the journal. */
     if (err != HF_OK)
@@ -61,7 +63,8 @@ enum hf_err hf_posix_configure(struct hf_posix *posix, const struct hf_posix_con
     int lock = -1;
 
     HF_TRY(hf_posix_is_writable(posix, why));
-    HF_TRY(hf_config_check(config, &posix->config.view, why));
+    HF_TRY(
+        hf_config_check(config, &posix->config.view, posix->has_port_key ? posix->key : NULL, why));
     HF_TRY(hf_lock_take(posix->state_dir, LOCK_WAIT_MS, &lock, why));
     enum hf_err err = replace_config(posix, config, why);
     hf_posix_secure(posix);

@@ -1,10 +1,11 @@
 /* What the files of the POSIX port share: state.c is an open state folder, posix.c what is done to it,
- * init.c makes one, subscribers.c notifies other programs. */
+ * posix_identity.c its certificate, init.c makes one, subscribers.c notifies other programs. */
 #ifndef HF_CLIENT_PORT_POSIX_POSIX_INTERNAL_H
 #define HF_CLIENT_PORT_POSIX_POSIX_INTERNAL_H
 
 #include <holdfast/posix.h>
 
+#include "client/port/identity/token_key.h"
 #include "client/port/posix/config_store.h"
 #include "client/port/posix/endpoint_probe.h"
 #include "client/port/posix/http.h"
@@ -26,6 +27,10 @@ struct hf_posix {
     int64_t notified_until_s;                 /* until before then; 0 and 0: not compared yet */
     struct hf_why export_fault;           /* the on-swap command ran all the same; HF_OK for none */
     char device_id[HF_DEVICE_ID_MAX + 1]; /* empty until it is needed */
+    struct hf_pkcs11_key *token; /* of the configured key, if it is in one; NULL for none */
+    struct hf_device_key device_key;
+    const struct hf_device_key *key; /* that one, or NULL */
+    bool has_port_key;               /* it is from hf_posix_use_device_key */
 };
 
 /** All ports; those for transport and endpoints are empty where there is none. */
@@ -40,6 +45,13 @@ void hf_posix_journal(struct hf_posix *posix, enum hf_level level, const char *k
 
 /** hf_sqlite_store_sync; a failure is logged. The caller holds STATE/lock. */
 void hf_posix_secure(struct hf_posix *posix);
+
+/** Use the key of the port, else that in the configured token, else files. */
+void hf_posix_choose_key(struct hf_posix *posix);
+
+/** Rotate the device's certificate if it is due, or finish what was interrupted. The journal and the status
+ *  say what fails. The caller holds STATE/lock. */
+void hf_posix_maintain_identity(struct hf_posix *posix);
 
 /**
  * Update the configured export, and run the on-swap command, if they do not match the active bundle.

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -125,11 +126,24 @@ static void wait_longer(struct hf_next_check *next, int64_t wait_s)
     next->wait_s = wait_s;
 }
 
+/* A rotation of the certificate that is due is a reason to check, too: it is a part of an update. */
+static void hurry_for_rotation(struct hf_runner *runner, struct hf_next_check *next)
+{
+    int64_t wait_s = hf_posix_rotation_wait_s(runner->posix);
+
+    if (wait_s >= next->wait_s)
+        return;
+    next->at_s -= next->wait_s - wait_s;
+    next->wait_s = wait_s;
+    (void)snprintf(next->reason, sizeof next->reason, "the certificate of this device is rotated");
+}
+
 static struct hf_next_check next_check(struct hf_runner *runner)
 {
     struct hf_next_check next;
 
     hf_client_next_check(hf_posix_client(runner->posix), &next);
+    hurry_for_rotation(runner, &next);
     if (runner->options.interval_s > 0) {
         wait_longer(&next, runner->has_checked ? runner->options.interval_s : 0);
     } else if (!runner->has_checked || next.wait_s >= AFTER_CHECK_MIN_S) {

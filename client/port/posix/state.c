@@ -1,6 +1,8 @@
 /* An open state folder: opened and closed, made from its configuration, asked for its parts. */
 #include "client/port/posix/posix_internal.h"
 
+#include "client/port/identity/token_uri.h"
+
 #include "common/json/json.h"
 #include "common/os/file_util.h"
 
@@ -43,6 +45,12 @@ static void allow_redirects(struct hf_posix *posix)
     hf_http_transport_allow_redirects(posix->transport, &targets);
 }
 
+static void write_log(const struct hf_posix *posix, enum hf_level level, const char *text)
+{
+    if (posix->log.write != NULL)
+        posix->log.write(posix->log.ctx, level, text);
+}
+
 /* What is made from the configuration. An existing client continues with the new one. */
 static enum hf_err apply_config(struct hf_posix *posix, struct hf_why *why)
 {
@@ -51,6 +59,8 @@ static enum hf_err apply_config(struct hf_posix *posix, struct hf_why *why)
     static const char *const nowhere[] = {"http://unknown.invalid"};
     const struct hf_posix_config *view = &posix->config.view;
     struct hf_client_config config = view->client;
+    struct hf_shown_identity *identity = NULL;
+    struct hf_why damaged = {0};
     char instance[HF_INSTANCE_MAX];
 
     hf_device_instance(posix->state_dir, view->device_id, instance);
@@ -62,7 +72,13 @@ static enum hf_err apply_config(struct hf_posix *posix, struct hf_why *why)
     HF_TRY(hf_http_transport_new(posix->trust_store, view->server_ca, view->has_legacy_ciphers,
                                  &posix->transport, why));
     allow_redirects(posix);
-    HF_TRY(hf_endpoint_probe_new(view, posix->log, &posix->endpoint_probe, why));
+    if (hf_pkcs11_uri_is(view->client_key_file) &&
+        hf_pkcs11_key_new(view->client_key_file, &posix->token, &damaged) != HF_OK)
+        write_log(posix, HF_LEVEL_WARNING, damaged.text);
+    hf_posix_choose_key(posix);
+    HF_TRY(hf_shown_identity_new(posix->state_dir, view, &posix->key, posix->log, &identity, why));
+    hf_http_transport_identify_take(posix->transport, identity);
+    HF_TRY(hf_endpoint_probe_new(view, &posix->key, posix->log, &posix->endpoint_probe, why));
     struct hf_ports ports = hf_posix_ports(posix);
     if (posix->client == NULL)
         return hf_client_open(&ports, &config, &posix->client, why);
@@ -83,6 +99,7 @@ enum hf_err hf_posix_reload_config(struct hf_posix *posix, struct hf_why *why)
     hf_stored_config_settle(&posix->config);
     posix->transport = NULL;
     posix->endpoint_probe = NULL;
+    posix->token = NULL;
     enum hf_err err = apply_config(posix, why);
     struct hf_posix unused = err == HF_OK ? before : *posix;
     if (err != HF_OK) {
@@ -94,6 +111,7 @@ enum hf_err hf_posix_reload_config(struct hf_posix *posix, struct hf_why *why)
     }
     hf_endpoint_probe_free(unused.endpoint_probe);
     hf_http_transport_free(unused.transport);
+    hf_pkcs11_key_free(unused.token);
     hf_stored_config_free(&unused.config);
     return err;
 }
@@ -133,6 +151,7 @@ void hf_posix_close(struct hf_posix *posix)
     hf_client_close(posix->client);
     hf_endpoint_probe_free(posix->endpoint_probe);
     hf_http_transport_free(posix->transport);
+    hf_pkcs11_key_free(posix->token);
     hf_trust_store_free(posix->trust_store);
     hf_stored_config_free(&posix->config);
     hf_sqlite_store_close(posix->store);
@@ -170,12 +189,6 @@ enum hf_err hf_posix_device_id(struct hf_posix *posix, const char **out, struct 
                    : hf_device_id_derive(HF_MACHINE_ID_FILE, posix->device_id, why));
     *out = config->device_id != NULL ? config->device_id : posix->device_id;
     return HF_OK;
-}
-
-static void write_log(const struct hf_posix *posix, enum hf_level level, const char *text)
-{
-    if (posix->log.write != NULL)
-        posix->log.write(posix->log.ctx, level, text);
 }
 
 void hf_posix_journal(struct hf_posix *posix, enum hf_level level, const char *kind,

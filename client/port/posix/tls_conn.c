@@ -166,6 +166,14 @@ enum hf_err hf_tls_client_new(struct hf_trust_store *device, struct hf_trust_sto
     return HF_OK;
 }
 
+enum hf_err hf_tls_client_show(struct hf_tls_client *client, struct hf_client_auth *auth,
+                               struct hf_why *why)
+{
+    if (client->device == NULL)
+        return hf_fail(why, HF_E_STATE, "a client that does not judge chains shows no certificate");
+    return hf_client_auth_show(auth, &client->config, why);
+}
+
 void hf_tls_client_free(struct hf_tls_client *client)
 {
     if (client == NULL)

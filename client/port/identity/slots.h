@@ -1,0 +1,62 @@
+/*
+ * The device's certificates and keys on disk:
+ *
+ *     STATE/identity/1/key.pem, certificate.pem     a slot; a new one has a higher number than the current
+ *     STATE/identity/current -> 1                   the slot in use, replaced in one step
+ *
+ * Folders are 0700, files 0600, and each is synced before the next step begins. So a slot with a
+ * certificate has its key, and `current` leads to a whole slot, also after a power cut. At most two slots
+ * are kept: the current one, and either its successor in the making or its predecessor.
+ *
+ * Functions that write expect that the caller holds STATE/lock.
+ */
+#ifndef HF_CLIENT_PORT_IDENTITY_SLOTS_H
+#define HF_CLIENT_PORT_IDENTITY_SLOTS_H
+
+#include "client/port/identity/client_auth.h"
+#include "common/os/file_util.h"
+
+#define HF_SLOT_CURRENT "current"
+#define HF_SLOT_KEY "key.pem"
+#define HF_SLOT_CERTIFICATE "certificate.pem"
+
+struct hf_slots {
+    struct hf_path dir;     /* STATE/identity */
+    unsigned current;       /* 0: none */
+    unsigned candidate;     /* the highest above it; 0: none */
+    bool candidate_has_key; /* a file; a key of the port has none */
+    bool candidate_has_certificate;
+    unsigned highest;  /* 0: none */
+    bool is_cluttered; /* there are others, or leftovers */
+};
+
+/** What is there; nothing at all is no error. HF_E_STORAGE, HF_E_LIMIT. */
+HF_MUST_USE enum hf_err hf_slots_read(const char *state_dir, struct hf_slots *out,
+                                      struct hf_why *why);
+
+/** "STATE/identity/NUMBER/FILE"; number 0 is `current`. HF_E_LIMIT. */
+HF_MUST_USE enum hf_err hf_slots_path(const struct hf_slots *slots, unsigned number,
+                                      const char *file, struct hf_path *out, struct hf_why *why);
+
+/** Remove every slot but the current one and, with `keeps_candidate`, the candidate. HF_E_STORAGE. */
+HF_MUST_USE enum hf_err hf_slots_clean(struct hf_slots *slots, bool keeps_candidate,
+                                       struct hf_why *why);
+
+/** A new candidate with this key; `key_pem` is empty for a key of the port. There is none before.
+ *  HF_E_STORAGE, HF_E_LIMIT. */
+HF_MUST_USE enum hf_err hf_slots_add(struct hf_slots *slots, struct hf_bytes key_pem,
+                                     struct hf_why *why);
+
+/** HF_E_STORAGE. */
+HF_MUST_USE enum hf_err hf_slots_put_certificate(struct hf_slots *slots, struct hf_bytes pem,
+                                                 struct hf_why *why);
+
+/** The candidate, a whole pair, becomes current; what was current is kept. HF_E_STORAGE. */
+HF_MUST_USE enum hf_err hf_slots_adopt(struct hf_slots *slots, struct hf_why *why);
+
+/** Certificate and key of a slot; number 0 is `current`. As hf_client_auth_load. */
+HF_MUST_USE enum hf_err hf_slots_load(const struct hf_slots *slots, unsigned number,
+                                      const struct hf_device_key *key, struct hf_client_auth *out,
+                                      struct hf_why *why);
+
+#endif

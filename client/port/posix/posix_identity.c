@@ -1,0 +1,188 @@
+/* The identity of an open state folder: what client/port/identity needs of it, and its public functions. */
+#include "client/port/posix/posix_internal.h"
+
+#include "client/port/identity/identity.h"
+#include "client/port/identity/slots.h"
+#include "common/os/file_util.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LOCK_WAIT_MS 2000 /* as for other writers (posix.c) */
+
+static enum hf_err call(void *ctx, const struct hf_api_request *request,
+                        struct hf_api_response *out, struct hf_why *why)
+{
+    const struct hf_posix *posix = ctx;
+
+    return hf_http_transport_call(posix->transport, request, out, why);
+}
+
+static void journal(void *ctx, enum hf_level level, const char *kind, const char *text)
+{
+    hf_posix_journal(ctx, level, kind, text);
+}
+
+/* HF_E_NOT_FOUND, … without a device id, which requests need; the rest is filled in all the same. */
+static enum hf_err identity_of(struct hf_posix *posix, struct hf_identity *out, struct hf_why *why)
+{
+    const struct hf_client_config *config = &posix->config.view.client;
+    const char *url = NULL;
+
+    for (size_t i = 0; i < config->n_urls && url == NULL; i++) {
+        if (strncmp(config->urls[i], "https://", strlen("https://")) == 0)
+            url = config->urls[i];
+    }
+    *out = (struct hf_identity){
+        .state_dir = posix->state_dir,
+        .default_url = url,
+        .key = posix->key,
+        .api = {posix, call},
+        .store = hf_sqlite_store_port(posix->store),
+        .now_s = hf_client_now_s(posix->client),
+        .ctx = posix,
+        .journal = journal,
+    };
+    return hf_posix_device_id(posix, &out->device_id, why);
+}
+
+/* The configured client certificate, if there is one, is the device's own. */
+static bool shows_own(const struct hf_posix *posix, const char *own)
+{
+    const char *configured = posix->config.view.client_cert_file;
+
+    return configured == NULL || strcmp(configured, own) == 0;
+}
+
+/* Endpoints are shown the device's own certificate, unless another one is configured. A key of the port is in no
+ * file; the name is stored all the same, since both belong together. */
+static enum hf_err show_to_endpoints(struct hf_posix *posix, const char *cert_file,
+                                     const char *key_uri, struct hf_why *why)
+{
+    struct hf_posix_config config = posix->config.view;
+    struct hf_path key_file;
+
+    if (!shows_own(posix, cert_file))
+        return HF_OK;
+    HF_TRY(hf_path_set(&key_file, why, "%s/identity/" HF_SLOT_CURRENT "/" HF_SLOT_KEY,
+                       posix->state_dir));
+    config.client_cert_file = cert_file;
+    if (key_uri != NULL)
+        config.client_key_file = key_uri;
+    else if (posix->token == NULL)
+        config.client_key_file = key_file.text;
+    return hf_posix_configure(posix, &config, why);
+}
+
+static enum hf_err enroll_locked(struct hf_posix *posix, const struct hf_identity *identity,
+                                 const struct hf_enrolment *enrolment, struct hf_credential *out,
+                                 struct hf_why *why)
+{
+    int lock = -1;
+
+    HF_TRY(hf_lock_take(posix->state_dir, LOCK_WAIT_MS, &lock, why));
+    enum hf_err err = hf_identity_enroll(identity, enrolment, out, why);
+    hf_posix_secure(posix);
+    hf_file_unlock(lock);
+    return err;
+}
+
+enum hf_err hf_posix_enroll(struct hf_posix *posix, const struct hf_enrolment *enrolment,
+                            struct hf_credential *out, struct hf_why *why)
+{
+    struct hf_identity identity;
+    struct hf_credential made;
+    struct hf_path cert_file;
+    struct hf_pkcs11_key *token = NULL;
+    struct hf_device_key token_key;
+
+    HF_TRY(hf_posix_is_writable(posix, why));
+    HF_TRY(identity_of(posix, &identity, why));
+    HF_TRY(hf_path_set(&cert_file, why, "%s/identity/" HF_SLOT_CURRENT "/" HF_SLOT_CERTIFICATE,
+                       posix->state_dir));
+    if (enrolment->key_uri != NULL) {
+        if (!shows_own(posix, cert_file.text))
+            return hf_fail(
+                why, HF_E_STATE,
+                "another client certificate is configured, and a device has one key in a "
+                "token; run `holdfast config unset client-cert` first");
+        HF_TRY(hf_pkcs11_key_new(enrolment->key_uri, &token, why));
+        token_key = hf_pkcs11_key_port(token);
+        identity.key = &token_key;
+    }
+    enum hf_err err = enroll_locked(posix, &identity, enrolment, &made, why);
+    hf_pkcs11_key_free(token);
+    HF_TRY(err);
+    if (show_to_endpoints(posix, cert_file.text, enrolment->key_uri, why) != HF_OK)
+        return hf_fail_context(why, "this device is enrolled, but its endpoints are not shown the "
+                                    "certificate");
+    *out = made;
+    return HF_OK;
+}
+
+enum hf_err hf_posix_rotate(struct hf_posix *posix, struct hf_credential *out, struct hf_why *why)
+{
+    struct hf_identity identity;
+    int lock = -1;
+
+    HF_TRY(hf_posix_is_writable(posix, why));
+    HF_TRY(identity_of(posix, &identity, why));
+    HF_TRY(hf_lock_take(posix->state_dir, LOCK_WAIT_MS, &lock, why));
+    enum hf_err err = hf_identity_rotate(&identity, out, why);
+    hf_posix_secure(posix);
+    hf_file_unlock(lock);
+    return err;
+}
+
+void hf_posix_maintain_identity(struct hf_posix *posix)
+{
+    struct hf_identity identity;
+    struct hf_why why = {0};
+    bool is_requested = hf_http_transport_take_rotation_request(posix->transport);
+
+    if (identity_of(posix, &identity, &why) == HF_OK)
+        hf_identity_maintain(&identity, is_requested);
+}
+
+void hf_posix_identity_status(struct hf_posix *posix, struct hf_identity_status *out)
+{
+    struct hf_identity identity;
+    struct hf_why why = {0};
+
+    /* The device id is for requests only. */
+    (void)!identity_of(posix, &identity, &why);
+    hf_identity_get_status(&identity, out);
+}
+
+int64_t hf_posix_rotation_wait_s(struct hf_posix *posix)
+{
+    struct hf_identity_status status;
+    int64_t now_s = hf_client_now_s(posix->client);
+
+    hf_posix_identity_status(posix, &status);
+    if (!status.is_present)
+        return INT64_MAX;
+    return status.rotation_due_s > now_s ? status.rotation_due_s - now_s : 0;
+}
+
+void hf_posix_choose_key(struct hf_posix *posix)
+{
+    if (posix->has_port_key)
+        return;
+    posix->key = NULL;
+    if (posix->token != NULL) {
+        posix->device_key = hf_pkcs11_key_port(posix->token);
+        posix->key = &posix->device_key;
+    }
+}
+
+void hf_posix_use_device_key(struct hf_posix *posix, const struct hf_device_key *key)
+{
+    posix->has_port_key = key != NULL;
+    if (key != NULL) {
+        posix->device_key = *key;
+        posix->key = &posix->device_key;
+    }
+    hf_posix_choose_key(posix);
+    hf_http_transport_forget_identity(posix->transport);
+}
