@@ -92,6 +92,78 @@ static void good_answers_however_they_are_cut(void **state)
     }
 }
 
+/* An API says in the body of an error what is wrong. */
+static void an_api_answer_keeps_the_body_of_every_status(void **state)
+{
+    static const struct {
+        const char *text;
+        int status;
+        const char *body;
+        int64_t retry_after_s;
+        bool asks_for_rotation;
+    } cases[] = {
+        {"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}", 201, "{}", -1, false},
+        {"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\n{}", 403, "{}", -1, false},
+        {"HTTP/1.1 503 No\r\nRetry-After: 120\r\nContent-Length: 0\r\n\r\n", 503, "", 120, false},
+        {"HTTP/1.1 503 No\r\nRetry-After: 99999999999999999999\r\nContent-Length: 0\r\n\r\n", 503,
+         "", 604800, false},
+        {"HTTP/1.1 503 No\r\nRetry-After: Fri, 31 Dec 2027 23:59:59 GMT\r\nContent-Length: "
+         "0\r\n\r\n",
+         503, "", -1, false},
+        {"HTTP/1.1 429 No\r\nRetry-After: -5\r\nContent-Length: 0\r\n\r\n", 429, "", -1, false},
+        {OK "Holdfast-Rotate: requested\r\nContent-Length: 0\r\n\r\n", 200, "", -1, true},
+        {OK "holdfast-rotate: perhaps\r\nContent-Length: 0\r\n\r\n", 200, "", -1, false},
+        {"HTTP/1.1 103 Early\r\nHoldfast-Rotate: requested\r\nRetry-After: 5\r\n\r\n" OK
+         "Content-Length: 0\r\n\r\n",
+         200, "", -1, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        for (size_t step = 1; step <= strlen(cases[i].text); step += strlen(cases[i].text) - 1) {
+            struct fed fed;
+            feed(&fed, HF_ANSWER_TO_API, cases[i].text, strlen(cases[i].text),
+                 strlen(cases[i].text), step);
+            CHECK_OK(fed.err);
+            assert_int_equal(fed.answer.status, cases[i].status);
+            assert_int_equal(fed.answer.body.len, strlen(cases[i].body));
+            assert_int_equal(fed.answer.retry_after_s, cases[i].retry_after_s);
+            assert_int_equal(fed.answer.asks_for_rotation, cases[i].asks_for_rotation);
+            hf_answer_free(&fed.answer);
+        }
+    }
+}
+
+static void an_api_answer_has_a_limit_whatever_its_status(void **state)
+{
+    static const char text[] = "HTTP/1.1 403 No\r\nContent-Length: 65\r\n\r\n";
+    struct fed fed;
+
+    (void)state;
+    feed(&fed, HF_ANSWER_TO_API, text, sizeof text - 1, sizeof text - 1, 1);
+    CHECK_REFUSED(fed.err, HF_E_LIMIT, &fed.why, "at most 64 are allowed");
+    hf_answer_free(&fed.answer);
+}
+
+static void an_api_request_has_its_body_and_closes(void **state)
+{
+    static const char wanted[] = "POST /v1/enroll HTTP/1.1\r\nHost: fleet.test:8443\r\n";
+    struct hf_url url;
+    struct hf_buf out = {0};
+
+    (void)state;
+    CHECK_OK(hf_url_parse("https://fleet.test:8443/v1/enroll", &url, NULL));
+    CHECK_OK(hf_http_request_api(&url, "POST", hf_bytes_of_text("{\"a\":1}"), &out, NULL));
+    const char *text = (const char *)out.data;
+    assert_memory_equal(text, wanted, sizeof wanted - 1);
+    assert_non_null(strstr(text, "\r\nConnection: close\r\n"));
+    assert_non_null(strstr(text, "\r\nContent-Length: 7\r\n\r\n{\"a\":1}"));
+    out.len = 0;
+    CHECK_OK(hf_http_request_api(&url, "GET", (struct hf_bytes){0}, &out, NULL));
+    assert_null(strstr((const char *)out.data, "Content-"));
+    hf_buf_free(&out);
+}
+
 struct bad {
     const char *text;
     enum hf_err err;
@@ -353,6 +425,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good_answers_however_they_are_cut),
+        cmocka_unit_test(an_api_answer_keeps_the_body_of_every_status),
+        cmocka_unit_test(an_api_answer_has_a_limit_whatever_its_status),
+        cmocka_unit_test(an_api_request_has_its_body_and_closes),
         cmocka_unit_test(hostile_answers_however_they_are_cut),
         cmocka_unit_test(body_is_bounded_by_its_bytes_too),
         cmocka_unit_test(bytes_after_the_end_are_refused),

@@ -1,0 +1,259 @@
+/* Enrolment and rotation against a service that misbehaves: what is in use, what is kept, what is removed. */
+#include "client/port/identity/identity.h"
+
+#include "client/port/identity/request.h"
+#include "client/port/identity/slots.h"
+#include "common/base/timetext.h"
+#include "tests/support/check.h"
+#include "tests/support/fake_service.h"
+#include "tests/support/fake_store.h"
+#include "tests/support/temp_dir.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define NOW INT64_C(1800000000) /* certificates of tests last from 2020 to 2040 */
+
+static struct world {
+    struct fake_service service;
+    struct fake_store store;
+    struct hf_identity id;
+    struct hf_credential made;
+    struct hf_why why;
+    unsigned n_lines; /* in the journal */
+} world;
+
+static void journal(void *ctx, enum hf_level level, const char *kind, const char *text)
+{
+    (void)ctx, (void)level, (void)kind, (void)text;
+    world.n_lines++;
+}
+
+static enum hf_err enroll_with(struct hf_enrolment enrolment)
+{
+    return hf_identity_enroll(&world.id, &enrolment, &world.made, &world.why);
+}
+
+static enum hf_err enroll(void)
+{
+    return enroll_with((struct hf_enrolment){.token = FAKE_TOKEN});
+}
+
+static enum hf_err rotate(void)
+{
+    return hf_identity_rotate(&world.id, &world.made, &world.why);
+}
+
+static struct hf_slots slots(void)
+{
+    struct hf_slots out;
+
+    CHECK_OK(hf_slots_read(world.id.state_dir, &out, NULL));
+    return out;
+}
+
+static struct hf_identity_status status(void)
+{
+    struct hf_identity_status out;
+
+    hf_identity_get_status(&world.id, &out);
+    return out;
+}
+
+static void break_at(const char *path, int with)
+{
+    world.service.fails_path = path;
+    world.service.fails_with = with;
+}
+
+static void a_certificate_that_the_service_refuses_is_removed(void **state)
+{
+    (void)state;
+    CHECK_OK(enroll());
+    world.service.refuses_from = 1;
+    CHECK_REFUSED(rotate(), HF_E_POLICY, &world.why, "cannot be used and is removed");
+    assert_int_equal(slots().current, 1);
+    assert_int_equal(slots().candidate, 0);
+    world.service.refuses_from = 0;
+    CHECK_OK(rotate());
+    assert_true(slots().current > 1);
+}
+
+static void an_alert_alone_removes_nothing(void **state)
+{
+    (void)state;
+    CHECK_OK(enroll());
+    break_at("/v1/whoami", -1); /* for the old one too */
+    CHECK_REFUSED(rotate(), HF_E_TLS, &world.why, "cannot be used yet");
+    assert_int_equal(slots().candidate, 2);
+    size_t n_known = world.service.n_known;
+    break_at(NULL, 0);
+    CHECK_OK(rotate());
+    assert_int_equal(slots().current, 2);
+    assert_int_equal(world.service.n_known, n_known); /* no other one was asked for */
+}
+
+static void connections_that_break_are_tried_again_and_the_candidate_stays(void **state)
+{
+    (void)state;
+    CHECK_OK(enroll());
+    break_at("/v1/whoami", 0);
+    for (int i = 0; i < 6; i++)
+        CHECK_REFUSED(rotate(), HF_E_NETWORK, &world.why, "cannot be used yet");
+    assert_int_equal(slots().candidate, 2);
+    assert_int_equal(status().n_failures, 6);
+    assert_int_equal(world.n_lines, 2); /* enrolled, and the failure once */
+    break_at(NULL, 0);
+    CHECK_OK(rotate());
+    assert_int_equal(slots().current, 2);
+    assert_int_equal(status().n_failures, 0);
+}
+
+static void an_answer_that_was_lost_is_asked_for_with_the_same_key(void **state)
+{
+    char key[4096];
+
+    (void)state;
+    break_at("/v1/enroll", 0);
+    world.service.loses_answer = true;
+    CHECK_REFUSED(enroll(), HF_E_NETWORK, &world.why, "closed");
+    (void)snprintf(key, sizeof key, "%s",
+                   temp_read(temp_path((struct temp_dir *)*state, "identity/1/key.pem")));
+    world.service.loses_answer = false;
+    break_at(NULL, 0);
+    CHECK_OK(enroll());
+    assert_string_equal(temp_read(temp_path((struct temp_dir *)*state, "identity/1/key.pem")), key);
+    assert_int_equal(slots().current, 1);
+}
+
+static void a_damaged_candidate_is_removed(void **state)
+{
+    (void)state;
+    CHECK_OK(enroll());
+    break_at("/v1/whoami", 0);
+    assert_int_equal(rotate(), HF_E_NETWORK);
+    temp_write(temp_path(*state, "identity/2/certificate.pem"), "rotten");
+    break_at(NULL, 0);
+    CHECK_REFUSED(rotate(), HF_E_FORMAT, &world.why, "cannot be used and is removed");
+    assert_int_equal(slots().candidate, 0);
+    CHECK_OK(rotate());
+    assert_int_equal(slots().current, 2);
+}
+
+static void a_current_link_that_leads_nowhere_is_repaired_from_a_whole_slot(void **state)
+{
+    (void)state;
+    CHECK_OK(enroll());
+    assert_int_equal(unlink(temp_path(*state, "identity/current")), 0);
+    assert_int_equal(symlink("7", temp_path(*state, "identity/current")), 0);
+    assert_int_equal(slots().current, 0);
+    hf_identity_maintain(&world.id, false);
+    assert_int_equal(slots().current, 1);
+}
+
+static void it_rotates_when_asked_and_keeps_the_request_until_it_has(void **state)
+{
+    (void)state;
+    CHECK_OK(enroll());
+    break_at("/v1/rotate", 503);
+    world.service.retry_after_s = 600;
+    hf_identity_maintain(&world.id, true);
+    assert_true(status().is_requested);
+    assert_int_equal(slots().current, 1);
+    unsigned n_calls = world.service.n_calls;
+    hf_identity_maintain(&world.id, true);
+    assert_int_equal(world.service.n_calls, n_calls); /* it waits */
+    break_at(NULL, 0);
+    world.id.now_s += 700;
+    hf_identity_maintain(&world.id, false);
+    assert_false(status().is_requested);
+    assert_int_equal(slots().current, 2);
+}
+
+static void a_service_that_is_not_asked_for_anything_is_not_called(void **state)
+{
+    (void)state;
+    hf_identity_maintain(&world.id, false);
+    hf_identity_maintain(&world.id, true);
+    assert_int_equal(world.service.n_calls, 0);
+    CHECK_OK(enroll());
+    unsigned n_calls = world.service.n_calls;
+    hf_identity_maintain(&world.id, false);
+    assert_int_equal(world.service.n_calls, n_calls);
+}
+
+static void another_enrolment_leaves_the_first_until_it_is_done(void **state)
+{
+    struct hf_credential first;
+
+    (void)state;
+    CHECK_OK(enroll());
+    first = world.made;
+    CHECK_REFUSED(enroll(), HF_E_STATE, &world.why, "--again");
+    const struct hf_enrolment again = {.token = FAKE_TOKEN, .is_again = true};
+    CHECK_REFUSED(enroll_with(again), HF_E_POLICY, &world.why, "used up");
+    assert_string_equal(status().credential.sha256, first.sha256);
+    assert_int_equal(slots().candidate, 0);
+    world.service.token_key[0] = '\0';
+    CHECK_OK(enroll_with(again));
+    assert_string_not_equal(status().credential.sha256, first.sha256);
+}
+
+static void each_address_but_https_is_refused_before_anything_is_made(void **state)
+{
+    static const char *const urls[] = {"http://fleet.test", "fleet.test", "https://u:p@fleet.test"};
+
+    for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+        const struct hf_enrolment enrolment = {.token = FAKE_TOKEN, .url = urls[i]};
+        assert_int_equal(enroll_with(enrolment), HF_E_ARGUMENT);
+        assert_null(strstr(world.why.text, "u:p"));
+    }
+    world.id.default_url = NULL;
+    CHECK_REFUSED(enroll(), HF_E_ARGUMENT, &world.why, "--url");
+    assert_false(temp_exists(temp_path(*state, "identity")));
+}
+
+static int setup(void **state)
+{
+    if (temp_dir_setup(state) != 0)
+        return -1;
+    memset(&world, 0, sizeof world);
+    fake_service_init(&world.service);
+    world.id = (struct hf_identity){
+        .state_dir = ((struct temp_dir *)*state)->path,
+        .device_id = "unit-test",
+        .default_url = "https://fleet.test/repository",
+        .api = fake_service_port(&world.service),
+        .store = fake_store_port(&world.store),
+        .now_s = NOW,
+        .journal = journal,
+    };
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    fake_service_free(&world.service);
+    fake_store_free(&world.store);
+    return temp_dir_teardown(state);
+}
+
+#define WITH_WORLD(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_WORLD(a_certificate_that_the_service_refuses_is_removed),
+        WITH_WORLD(an_alert_alone_removes_nothing),
+        WITH_WORLD(connections_that_break_are_tried_again_and_the_candidate_stays),
+        WITH_WORLD(an_answer_that_was_lost_is_asked_for_with_the_same_key),
+        WITH_WORLD(a_damaged_candidate_is_removed),
+        WITH_WORLD(a_current_link_that_leads_nowhere_is_repaired_from_a_whole_slot),
+        WITH_WORLD(it_rotates_when_asked_and_keeps_the_request_until_it_has),
+        WITH_WORLD(a_service_that_is_not_asked_for_anything_is_not_called),
+        WITH_WORLD(another_enrolment_leaves_the_first_until_it_is_done),
+        WITH_WORLD(each_address_but_https_is_refused_before_anything_is_made),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
