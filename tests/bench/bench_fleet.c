@@ -157,12 +157,14 @@ static void measure_store(uint64_t n)
     static struct change changes[AT_ONCE];
     const struct hf_fleet_config config = {.path = path};
     const double memory_before = memory_mb(), start = now_s(CLOCK_MONOTONIC);
+    const double start_cpu = now_s(CLOCK_PROCESS_CPUTIME_ID);
     struct hf_fleet *fleet = NULL;
 
     if (hf_fleet_open(&config, &fleet, &why) != HF_OK)
         die("open");
     const double load = now_s(CLOCK_MONOTONIC) - start;
-    printf("\"load_s\": %.2f, \"load_mb\": %.0f, ", load, memory_mb() - memory_before);
+    printf("\"load_s\": %.2f, \"load_cpu_s\": %.2f, \"load_mb\": %.0f, ", load,
+           now_s(CLOCK_PROCESS_CPUTIME_ID) - start_cpu, memory_mb() - memory_before);
 
     const double many = now_s(CLOCK_MONOTONIC), cpu = now_s(CLOCK_PROCESS_CPUTIME_ID);
     for (int i = 0; i < ROUNDS; i++)
