@@ -68,14 +68,31 @@ static enum hf_err run_together(struct hf_writer *writer, struct hf_job *first,
     return HF_OK;
 }
 
-static void run_or_fail(struct hf_writer *writer, struct hf_job *job)
+/* A fault that no job is the cause of, and that each would meet again, after the same wait. */
+static bool is_of_database(enum hf_err err)
 {
-    struct hf_why why = {0};
-    enum hf_err err = run_together(writer, job, STAILQ_NEXT(job, link), &why);
+    return err == HF_E_BUSY || err == HF_E_STORAGE || err == HF_E_MEMORY;
+}
 
-    if (err != HF_OK) {
-        job->err = err;
-        job->why = why;
+static void fail_job(struct hf_job *job, enum hf_err err, const struct hf_why *why)
+{
+    job->err = err;
+    job->why = *why;
+}
+
+/* In one transaction; if that fails because of one of them, each in its own. */
+static void run_jobs(struct hf_writer *writer, struct hf_job *first, const struct hf_job *end)
+{
+    struct hf_why why = {0}, own = {0};
+    enum hf_err err = run_together(writer, first, end, &why), own_err;
+
+    if (err == HF_OK)
+        return;
+    for (struct hf_job *job = first; job != end; job = STAILQ_NEXT(job, link)) {
+        if (is_of_database(err))
+            fail_job(job, err, &why);
+        else if ((own_err = run_together(writer, job, STAILQ_NEXT(job, link), &own)) != HF_OK)
+            fail_job(job, own_err, &own);
     }
 }
 
@@ -108,10 +125,8 @@ void hf_writer_run(void *ctx, struct hf_job_list *batch)
         }
         for (end = job; end != NULL && !end->runs_alone;)
             end = STAILQ_NEXT(end, link);
-        if (run_together(writer, job, end, NULL) == HF_OK)
-            job = end;
-        for (; job != end; job = STAILQ_NEXT(job, link))
-            run_or_fail(writer, job);
+        run_jobs(writer, job, end);
+        job = end;
     }
     hf_effects_cut(&writer->effects, 0);
 }

@@ -4,7 +4,8 @@
  * The writer is the only one that writes. A batch is one transaction, and one sync of the disk; each job is
  * a savepoint in it, so a job that fails takes nothing with it. Then, in order: what the jobs change in
  * memory is made ready, the transaction is committed, the changes are applied, the loops are told. If the
- * batch as a whole fails, each job is tried alone: one that cannot be committed does not fail the others.
+ * batch as a whole fails because of one job, each is tried alone: one that cannot be committed does not fail
+ * the others. If the database itself fails, all of them do.
  */
 #ifndef HF_FLEET_WRITER_H
 #define HF_FLEET_WRITER_H

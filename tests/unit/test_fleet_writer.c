@@ -21,6 +21,7 @@ static struct {
     char calls[32];
     size_t n_applied;
     unsigned n_prepare_failures; /* that are to come */
+    enum hf_err fails_with;
     struct hf_db *db;
 } port;
 
@@ -42,7 +43,7 @@ static enum hf_err prepare(void *ctx, struct hf_db *db, const struct hf_effects 
     if (port.n_prepare_failures == 0)
         return HF_OK;
     port.n_prepare_failures--;
-    return hf_fail(why, HF_E_LIMIT, "the registry is full");
+    return hf_fail(why, port.fails_with, "the registry is full");
 }
 
 static void apply(void *ctx, const struct hf_effects *effects)
@@ -81,6 +82,7 @@ static struct hf_writer make_writer(struct fleet_world *w)
 {
     memset(&port, 0, sizeof port);
     port.db = w->tx.db;
+    port.fails_with = HF_E_LIMIT;
     return (struct hf_writer){.db = w->tx.db, .port = {NULL, prepare, apply, cancel}};
 }
 
@@ -174,6 +176,26 @@ static void when_a_batch_fails_each_job_is_tried_alone(void **state)
     hf_writer_free(&writer);
 }
 
+static void when_the_database_fails_no_job_is_tried_again(void **state)
+{
+    struct fleet_world *w = *state;
+    struct hf_writer writer = make_writer(w);
+    struct hf_job_list batch;
+    struct step steps[N];
+
+    make_batch(w, steps, &batch);
+    port.n_prepare_failures = 1;
+    port.fails_with = HF_E_STORAGE;
+    hf_writer_run(&writer, &batch);
+    assert_string_equal(port.calls, "pc");
+    for (size_t i = 0; i < N; i++) {
+        CHECK_REFUSED(steps[i].job.err, HF_E_STORAGE, &steps[i].job.why, "the registry is full");
+        assert_int_equal(steps[i].n_runs, 1);
+    }
+    assert_int_equal(n_credentials(w), 0);
+    hf_writer_free(&writer);
+}
+
 static enum hf_err alone(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
 {
     assert_int_equal(hf_db_depth(tx->db), 0);
@@ -211,6 +233,7 @@ int main(void)
         IN_A_WORLD(a_job_that_fails_takes_nothing_with_it),
         IN_A_WORLD(a_batch_of_failures_commits_nothing),
         IN_A_WORLD(when_a_batch_fails_each_job_is_tried_alone),
+        IN_A_WORLD(when_the_database_fails_no_job_is_tried_again),
         IN_A_WORLD(a_job_that_runs_alone_splits_the_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
