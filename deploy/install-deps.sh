@@ -45,7 +45,7 @@ mbedtls_suites="sid testing stable stable-proposed-updates"
 build_packages=(gcc libc6-dev cmake ninja-build "pkgconf|pkg-config" bzip2 patch ca-certificates
     libsodium-dev libuv1-dev libsqlite3-dev zlib1g-dev libjansson-dev libpopt-dev
     libp11-kit-dev libssl-dev libinih-dev libcurl4-openssl-dev)
-test_packages=(libcmocka-dev g++ python3-pytest python3-cryptography openssl jq
+test_packages=(libcmocka-dev g++ python3-pytest python3-cryptography python3-yaml openssl jq
     "nginx-light|nginx|nginx-core|nginx-full|nginx-extras" mosquitto mosquitto-clients curl procps
     softhsm2 groff-base faketime strace systemd clang libclang-rt-dev clang-format cppcheck)
 bench_packages=(wrk)

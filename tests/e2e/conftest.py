@@ -9,7 +9,9 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "cli")]
 import pytest
 
 from kit import roots
+from kit.api import Api, Description
 from kit.device import Device
+from kit.fake_signer import FakeSigner
 from kit.fleet import Fleet, History
 from kit.processes import Processes
 from kit.publisher import Publisher
@@ -74,3 +76,19 @@ def fleet(folder, processes, history):
     yield made
     made.wire.close()
     made.server.stop()
+
+
+@pytest.fixture
+def signer(folder):
+    """The other end of signer.sock, which issues what it is asked for."""
+    fake = FakeSigner(folder / "signer.sock")
+    yield fake
+    fake.stop()
+
+
+@pytest.fixture
+def api(folder, signer):
+    """The API of the service, whose every answer is held against schema/openapi.yaml."""
+    running = Api(folder / "api", Description(), signer.path)
+    yield running
+    running.stop()

@@ -64,7 +64,7 @@ dictionary() {
     case $1 in
     url | proxy | http_* | route | config) echo "-dict=$here/http.dict" ;;
     endpoint | endpoints) echo "-dict=$here/$1.dict" ;;
-    json | root | timestamp | snapshot | targets | key | description | bundle | key_file | expiry | \
+    api_request | json | root | timestamp | snapshot | targets | key | description | bundle | key_file | expiry | \
         bundle_file | draft | trusted_set | client | stored | find_target) echo "-dict=$here/json.dict" ;;
     esac
 }

@@ -160,6 +160,8 @@ check_includes() {
     forbid_include server/signer "the network and the fleet" 'server/(http|fleet|api|admin|serve|publish)/|uv\.h'
     forbid_include server/config "what reads it" 'server/(http|identity|db|fleet|api|admin|audit|publish|repository|serve|signer)/'
     forbid_include server/admin "the service: it is reached by its API only" 'server/(http|identity|db|fleet|api|publish|repository|serve|signer)/'
+    forbid_include server/api "what stands above it, signs or draws" \
+        'server/(serve|admin|publish|repository)/|server/signer/([a-oq-z]|p[a-qs-z])|common/(cli|tuf)/'
     forbid_include server/serve "what signs: the network process holds no key" 'server/(publish|repository|signer)/'
 }
 

@@ -1,0 +1,50 @@
+/*
+ * The API of the service, /v1: what devices call to enrol and to rotate their certificates, and what operators
+ * call. This header is what holdfastd wires up: one hf_api for the process. Each loop that answers requests has a mailbox
+ * (server/fleet/worker.h), and that of a device listener a gate.
+ */
+#ifndef HF_API_API_H
+#define HF_API_API_H
+
+#include "common/json/json.h"
+#include "server/api/gate.h"
+#include "server/fleet/fleet.h"
+#include "server/http/connection.h"
+
+struct hf_api_config {
+    struct hf_fleet *fleet;
+    const char *signer_socket; /* NULL: there is no signer, and nothing is issued or published */
+    const char *version;       /* of the program, for GET /v1/status */
+    /* Members of GET /v1/status that the API does not know, such as what is served: a new reference, or NULL. On
+     * any worker's thread. May be NULL. */
+    json_t *(*status)(void *ctx);
+    void *status_ctx;
+};
+
+/** All is borrowed, but for the config itself. */
+struct hf_api {
+    struct hf_api_config config;
+    struct hf_worker signer; /* talks to the signer, one call at a time */
+    int signer_connection;   /* of that thread; -1: none */
+    int64_t started_s;
+};
+
+/** Start the thread that talks to the signer. `api` must not move. */
+HF_MUST_USE enum hf_err hf_api_start(struct hf_api *api, const struct hf_api_config *config,
+                                     struct hf_why *why);
+/** After all loops have ended. */
+void hf_api_stop(struct hf_api *api);
+
+/** Does the path of a request belong to the API ("/v1/…")? */
+bool hf_api_is_path(const struct hf_request *request);
+
+/** Answer a request of the admin listener: of the Unix socket, whose clients are administrators, or with a token. */
+void hf_api_handle_admin(struct hf_api *api, struct hf_request *request);
+/** Answer a request of a device listener, which `gate` judges. */
+void hf_api_handle_device(struct hf_api *api, struct hf_gate *gate, struct hf_request *request);
+
+/* Every route, for the documents' test: each table ends with a route without pattern, the list with NULL. */
+extern const struct hf_route *const hf_api_admin_routes[];
+extern const struct hf_route *const hf_api_device_routes[];
+
+#endif

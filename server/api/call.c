@@ -1,0 +1,539 @@
+#include "server/api/call.h"
+
+#include "common/base/digest.h"
+#include "common/base/plaintext.h"
+#include "common/base/timetext.h"
+#include "common/os/service.h"
+#include "server/api/problem.h"
+#include "server/fleet/idempotency.h"
+#include "server/fleet/names.h"
+#include "server/signer/protocol.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the answer --------------------------------------------------------------------------------- */
+
+static void call_free(struct hf_api_call *call)
+{
+    if (call->free_work != NULL)
+        call->free_work(call->work);
+    free(call->work);
+    json_decref(call->body);
+    json_decref(call->answer);
+    sodium_memzero(call->asker.bearer, sizeof call->asker.bearer);
+    free(call);
+}
+
+/* The path and query of the next page. */
+static enum hf_err write_next(const struct hf_api_call *call, struct hf_buf *out)
+{
+    HF_TRY(hf_buf_printf(out, "Link: <%s?limit=%zu&after=%" PRId64, call->path, call->match.limit,
+                         call->next));
+    for (size_t i = 0; i < HF_API_FILTERS_MAX; i++)
+        if (call->match.has_filter[i]) {
+            HF_TRY(hf_buf_printf(out, "&%s=", call->match.route->filters[i]));
+            HF_TRY(hf_percent_encode(call->match.filters[i], "", out));
+        }
+    return hf_buf_append_text(out, ">; rel=\"next\"\r\n");
+}
+
+static enum hf_err write_headers(const struct hf_api_call *call, unsigned status,
+                                 struct hf_buf *out)
+{
+    HF_TRY(hf_buf_append_text(out, ""));
+    if (call->version != 0)
+        HF_TRY(hf_buf_printf(out, "ETag: \"%" PRId64 "\"\r\n", call->version));
+    if (call->next != 0)
+        HF_TRY(write_next(call, out));
+    if (call->asks_rotation)
+        HF_TRY(hf_buf_append_text(out, "Holdfast-Rotate: requested\r\n"));
+    if (status == 401)
+        HF_TRY(hf_buf_append_text(out, "WWW-Authenticate: Bearer\r\n"));
+    if (status == 503)
+        HF_TRY(hf_buf_printf(out, "Retry-After: %d\r\n", HF_API_RETRY_AFTER_S));
+    if (status == 405)
+        HF_TRY(hf_buf_printf(out, "Allow: %s\r\n", call->match.allow));
+    return HF_OK;
+}
+
+/* The one place that answers; the call is over. */
+static void send_answer(struct hf_api_call *call, unsigned status, const char *type,
+                        struct hf_buf *body)
+{
+    struct hf_buf headers = {0};
+    if (write_headers(call, status, &headers) == HF_OK && headers.len <= HF_API_HEADERS_MAX)
+        hf_answer_take(call->request, status, type,
+                       headers.len > 0 ? (const char *)headers.data : NULL, body);
+    else
+        hf_answer_refusal(call->request, 503);
+    hf_buf_free(&headers);
+    hf_buf_free(body);
+    call_free(call);
+}
+
+static void refuse(struct hf_api_call *call, unsigned status, const struct hf_why *why)
+{
+    struct hf_buf body = {0};
+    if (status == 500)
+        hf_service_log(HF_LOG_ERROR, "%s: %s", call->match.route->pattern, why->text);
+    call->version = call->next = 0;
+    if (hf_problem_write(status, why, &body) != HF_OK)
+        status = 503;
+    send_answer(call, status, body.len > 0 ? HF_PROBLEM_TYPE : NULL, &body);
+}
+
+static void succeed(struct hf_api_call *call)
+{
+    struct hf_buf body = {0};
+    struct hf_why why = {0};
+    unsigned status = call->status != 0 ? call->status : 200;
+    if (call->answer != NULL && hf_json_write(call->answer, &body, &why) != HF_OK) {
+        hf_buf_free(&body);
+        refuse(call, 503, &why);
+        return;
+    }
+    send_answer(call, status, call->answer != NULL ? "application/json" : NULL, &body);
+}
+
+/* ---- steps, on a worker ------------------------------------------------------------------------- */
+
+static enum hf_err authenticate(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
+{
+    struct hf_api_asker *asker = &call->asker;
+    struct hf_admin_token token;
+    if (call->match.route->role == HF_ADMIN_NONE || asker->actor[0] != '\0')
+        return HF_OK;
+    enum hf_err err = hf_admin_token_check(tx->db, asker->bearer, tx->now_s, &token, why);
+    if (err == HF_E_POLICY)
+        call->status = 401;
+    HF_TRY(err);
+    if (token.role < call->match.route->role)
+        return hf_fail(why, HF_E_POLICY,
+                       "the token \"%s\" has the role %s, and this needs %s. Use another token",
+                       token.name, hf_admin_role_name(token.role), hf_admin_role_name(call->match.route->role));
+    asker->role = token.role;
+    (void)snprintf(asker->actor, sizeof asker->actor, "token:%s", token.name);
+    return HF_OK;
+}
+
+/* The answer that this key got before; HF_E_NOT_FOUND when it is new. */
+static enum hf_err replay(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
+{
+    struct hf_buf text = {0};
+    int64_t status = 0;
+    json_t *kept = NULL;
+    enum hf_err err = hf_idempotency_find(tx, call->idempotency_key, call->request_sha256, &status,
+                                          &text, why);
+    if (err == HF_OK && call->match.route->has_secret)
+        err = hf_fail(
+            why, HF_E_STATE,
+            "Idempotency-Key: this request was answered before, and its token is shown once "
+            "only. Delete what it made, and create another with another key");
+    if (err == HF_OK)
+        err = hf_json_parse_object(hf_buf_bytes(&text), "a kept answer", &kept, why);
+    if (err == HF_OK) {
+        call->status = (unsigned)status;
+        call->version = hf_body_integer(kept, "version", 0);
+        call->answer = json_incref(json_object_get(kept, "answer"));
+    }
+    json_decref(kept);
+    hf_buf_free(&text);
+    return err;
+}
+
+static enum hf_err keep_answer(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
+{
+    struct hf_buf text = {0};
+    /* No token is kept anywhere in clear. */
+    json_t *answer = call->match.route->has_secret ? NULL : call->answer;
+    json_t *kept = json_pack("{s:I, s:O*}", "version", (json_int_t)call->version, "answer", answer);
+    enum hf_err err = kept != NULL ? hf_json_write(kept, &text, why)
+                                   : hf_fail(why, HF_E_MEMORY, "no memory for an answer");
+    if (err == HF_OK)
+        err = hf_idempotency_save(tx, call->idempotency_key, call->request_sha256,
+                                  call->status != 0 ? call->status : 200, (const char *)text.data,
+                                  why);
+    json_decref(kept);
+    hf_buf_free(&text);
+    return err;
+}
+
+static enum hf_err run_step(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
+{
+    const struct hf_route *route = call->match.route;
+    bool is_write = route->steps[call->step].where == HF_API_WRITE;
+    bool is_kept = is_write && call->idempotency_key[0] != '\0';
+    bool is_last = call->step + 1 == HF_API_STAGES_MAX ||
+                   route->steps[call->step + 1].where == HF_API_END;
+    if (is_kept) {
+        enum hf_err err = replay(call, tx, why);
+        call->is_replayed = err == HF_OK;
+        if (err != HF_E_NOT_FOUND)
+            return err;
+    }
+    HF_TRY(route->steps[call->step].run(call, tx, why));
+    return is_kept && is_last ? keep_answer(call, tx, why) : HF_OK;
+}
+
+/* hf_job.act */
+static enum hf_err act(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
+{
+    struct hf_api_call *call = (struct hf_api_call *)job;
+    json_decref(call->answer);
+    call->answer = NULL;
+    call->status = 0;
+    call->version = call->last = call->next = 0;
+    call->is_replayed = false;
+    HF_TRY(authenticate(call, tx, why));
+    tx->actor = call->asker.actor;
+    return run_step(call, tx, why);
+}
+
+/* The token alone, on the reader, before a first step that has no database. */
+static enum hf_err act_authenticate(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
+{
+    return authenticate((struct hf_api_call *)job, tx, why);
+}
+
+/* ---- from step to step, on the loop ------------------------------------------------------------- */
+
+static void done(struct hf_job *job);
+
+static enum hf_err submit(struct hf_api_call *call, struct hf_why *why)
+{
+    enum hf_api_where where = call->match.route->steps[call->step].where;
+    bool is_known = call->match.route->role == HF_ADMIN_NONE || call->asker.actor[0] != '\0';
+    call->job.done = done;
+    call->job.home = hf_mailbox_of(hf_request_loop(call->request));
+    call->job.actor = call->asker.actor;
+    call->job.act = act;
+    if (where == HF_API_WRITE)
+        return hf_fleet_write(call->api->config.fleet, &call->job, why);
+    if (where == HF_API_READ)
+        return hf_fleet_read(call->api->config.fleet, &call->job, why);
+    if (is_known)
+        return hf_worker_submit(&call->api->signer, &call->job, why);
+    call->job.act = act_authenticate;
+    return hf_fleet_read(call->api->config.fleet, &call->job, why);
+}
+
+static void go_on(struct hf_api_call *call)
+{
+    struct hf_why why = {0};
+    enum hf_err err = submit(call, &why);
+    if (err != HF_OK)
+        refuse(call, hf_problem_status(err), &why);
+}
+
+/* hf_job.done */
+static void done(struct hf_job *job)
+{
+    struct hf_api_call *call = (struct hf_api_call *)job;
+    if (job->err != HF_OK) {
+        refuse(call, call->status >= 400 ? call->status : hf_problem_status(job->err), &job->why);
+        return;
+    }
+    if (job->act == act)
+        call->step++;
+    if (!call->is_replayed && call->step < HF_API_STAGES_MAX &&
+        call->match.route->steps[call->step].where != HF_API_END)
+        go_on(call);
+    else
+        succeed(call);
+}
+
+/* ---- reading the request ------------------------------------------------------------------------ */
+
+static bool header(const struct hf_api_call *call, enum hf_header name, char *out, size_t size)
+{
+    struct hf_bytes value;
+    if (!hf_request_header(call->request, name, &value))
+        return false;
+    size_t len = value.len < size ? value.len : size - 1;
+    memcpy(out, value.data, len);
+    out[len] = '\0';
+    return true;
+}
+
+/* An operator: a process of this machine, or the holder of a token. */
+static unsigned read_operator(struct hf_api_call *call, struct hf_why *why)
+{
+    static const char scheme[] = "Bearer ";
+    char value[sizeof scheme + HF_API_BEARER_MAX];
+    const union hf_peer *address = hf_request_peer(call->request).address;
+    if (address->any.sa_family == AF_UNIX) {
+        call->asker.is_local = true;
+        call->asker.role = HF_ADMIN_ADMIN;
+        (void)snprintf(call->asker.actor, sizeof call->asker.actor, "uid:%lu",
+                       (unsigned long)address->local.uid);
+        return 0;
+    }
+    if (!header(call, HF_HEADER_AUTHORIZATION, value, sizeof value) ||
+        strncasecmp(value, scheme, sizeof scheme - 1) != 0 || value[sizeof scheme - 1] == '\0') {
+        (void)hf_fail(
+            why, HF_E_KEY,
+            "this needs a token (expected the header \"Authorization: Bearer TOKEN\"). Make "
+            "one with `holdfast-admin token create`");
+        return 401;
+    }
+    (void)snprintf(call->asker.bearer, sizeof call->asker.bearer, "%s", value + sizeof scheme - 1);
+    sodium_memzero(value, sizeof value);
+    if (call->match.route->is_local) {
+        (void)hf_fail(why, HF_E_POLICY,
+                      "this works over the Unix socket only. Run holdfast-admin on this machine");
+        return 403;
+    }
+    return 0;
+}
+
+static enum hf_gate_use use_of(const struct hf_route *route)
+{
+    if (strcmp(route->pattern, "/v1/enroll") == 0)
+        return HF_GATE_ENROLL;
+    return strcmp(route->pattern, "/v1/whoami") == 0 ? HF_GATE_WHOAMI : HF_GATE_DEVICE;
+}
+
+static unsigned read_device(struct hf_api_call *call, struct hf_why *why)
+{
+    struct hf_api_asker *asker = &call->asker;
+    char hex[HF_SHA256_HEX_LEN] = "";
+    const struct hf_tls_peer *peer = hf_request_peer(call->request).tls;
+    unsigned status = hf_gate_check(call->gate, call->request, use_of(call->match.route),
+                                    &asker->identity);
+    if (status != 0) {
+        (void)hf_fail(why, HF_E_POLICY, "%s", asker->identity.sentence);
+        return status;
+    }
+    asker->identity.ca = NULL;
+    if (asker->identity.has_certificate) {
+        memcpy(asker->sha256, peer->sha256, sizeof asker->sha256);
+        hf_hex_encode(asker->sha256, sizeof asker->sha256, hex);
+        call->asks_rotation = (asker->identity.registered.flags & HF_CREDENTIAL_ROTATE) != 0;
+    }
+    (void)snprintf(asker->actor, sizeof asker->actor, "device:%s",
+                   hex[0] != '\0' ? hex : "unknown");
+    return 0;
+}
+
+/* A version in quotes, or `*` for any (RFC 9110, 13.1.1). */
+static unsigned read_if_match(struct hf_api_call *call, struct hf_why *why)
+{
+    char value[32];
+    if (!call->match.route->must_match)
+        return 0;
+    if (!header(call, HF_HEADER_IF_MATCH, value, sizeof value)) {
+        (void)hf_fail(
+            why, HF_E_ARGUMENT,
+            "If-Match is missing. Read the object first and send its ETag, so that the change "
+            "of another operator is not lost");
+        return 428;
+    }
+    if (strcmp(value, "*") == 0)
+        return 0;
+    size_t digits = value[0] == '"' ? strspn(value + 1, "0123456789") : 0;
+    if (digits == 0 || digits > 18 || strcmp(value + 1 + digits, "\"") != 0) {
+        (void)hf_fail(why, HF_E_STALE,
+                      "If-Match: this is not the ETag of this object. Read it again");
+        return 412;
+    }
+    call->if_version = strtoll(value + 1, NULL, 10);
+    return 0;
+}
+
+static unsigned read_idempotency_key(struct hf_api_call *call, struct hf_why *why)
+{
+    char value[HF_FLEET_IDEMPOTENCY_KEY_MAX + 2];
+    struct hf_buf text = {0};
+    if (call->match.route->method != HTTP_POST || call->match.route->role == HF_ADMIN_NONE ||
+        !header(call, HF_HEADER_IDEMPOTENCY_KEY, value, sizeof value))
+        return 0;
+    if (hf_name_check_idempotency_key(value, why) != HF_OK)
+        return 400;
+    memcpy(call->idempotency_key, value, strlen(value) + 1);
+    enum hf_err err = hf_buf_append_text(&text, call->path);
+    if (err == HF_OK)
+        err = hf_buf_append(&text, "", 1);
+    if (err == HF_OK && call->request->body.len > 0)
+        err = hf_buf_append(&text, call->request->body.data, call->request->body.len);
+    hf_sha256(hf_buf_bytes(&text), call->request_sha256);
+    hf_buf_free(&text);
+    if (err == HF_OK)
+        return 0;
+    (void)hf_fail(why, HF_E_MEMORY, "no memory for a request");
+    return 503;
+}
+
+static unsigned read_body(struct hf_api_call *call, struct hf_why *why)
+{
+    static const char json[] = "application/json";
+    struct hf_bytes text = hf_buf_bytes(&call->request->body);
+    char type[64] = "";
+    size_t max = call->match.route->role == HF_ADMIN_NONE ? HF_API_DEVICE_BODY_MAX
+                                                         : HF_API_ADMIN_BODY_MAX;
+    (void)header(call, HF_HEADER_CONTENT_TYPE, type, sizeof type);
+    bool is_json = strncasecmp(type, json, sizeof json - 1) == 0 &&
+                   strchr("; \t", type[sizeof json - 1]) != NULL;
+    if (text.len > max) {
+        (void)hf_fail(why, HF_E_LIMIT, "body: it is too long (expected at most %zu bytes)", max);
+        return 413;
+    }
+    if (text.len > 0 && !is_json) {
+        (void)hf_fail(why, HF_E_ARGUMENT, "Content-Type: expected application/json");
+        return 415;
+    }
+    enum hf_err err = hf_body_read(text, call->match.route->body, &call->body, why);
+    if (err == HF_OK)
+        return 0;
+    return err == HF_E_MEMORY ? 503 : 400;
+}
+
+/* The path and query of the target, also of one in absolute form (RFC 9112, 3.2.2). */
+static const char *path_of(const struct hf_request *request, size_t *len)
+{
+    const char *target = request->target.text, *end = target + request->target.len;
+    const char *authority = memmem(target, request->target.len, "://", 3);
+    if (target < end && target[0] != '/' && authority != NULL) {
+        target = memchr(authority + 3, '/', (size_t)(end - authority - 3));
+        if (target == NULL)
+            target = end;
+    }
+    *len = (size_t)(end - target);
+    return target;
+}
+
+static unsigned read_request(struct hf_api_call *call, const struct hf_route *const *tables,
+                             struct hf_why *why)
+{
+    const struct hf_request *request = call->request;
+    llhttp_method_t method = request->method == HTTP_HEAD ? HTTP_GET
+                                                          : (llhttp_method_t)request->method;
+    size_t len = 0, path_len = 0;
+    const char *target = path_of(request, &len);
+    while (path_len < len && target[path_len] != '?')
+        path_len++;
+    memcpy(call->path, target, path_len);
+    call->path[path_len] = '\0';
+
+    unsigned status = hf_route_find(tables, method, target, len, &call->match, why);
+    if (status != 0 && call->match.route == NULL)
+        return status;
+    unsigned refused = call->match.route->role == HF_ADMIN_NONE ? read_device(call, why)
+                                                               : read_operator(call, why);
+    if (refused != 0)
+        return refused;
+    if (status == 0)
+        status = read_if_match(call, why);
+    if (status == 0)
+        status = read_body(call, why);
+    if (status == 0)
+        status = read_idempotency_key(call, why);
+    return status;
+}
+
+void hf_api_call_begin(struct hf_api *api, struct hf_gate *gate, struct hf_request *request,
+                       const struct hf_route *const *tables)
+{
+    struct hf_why why = {0};
+    struct hf_api_call *call = calloc(1, sizeof *call);
+    if (call == NULL) {
+        hf_answer_refusal(request, 503);
+        return;
+    }
+    call->api = api;
+    call->gate = gate;
+    call->request = request;
+    unsigned status = read_request(call, tables, &why);
+    if (status != 0)
+        refuse(call, status, &why);
+    else
+        go_on(call);
+}
+
+/* ---- for steps ---------------------------------------------------------------------------------- */
+
+void *hf_api_work(struct hf_api_call *call, size_t size, void (*free_work)(void *work))
+{
+    if (call->free_work != NULL)
+        call->free_work(call->work);
+    free(call->work);
+    call->work = calloc(1, size);
+    call->free_work = call->work != NULL ? free_work : NULL;
+    return call->work;
+}
+
+enum hf_err hf_api_input(struct hf_api_call *call, enum hf_err err)
+{
+    if (err != HF_OK && err != HF_E_MEMORY)
+        call->status = 400;
+    return err;
+}
+
+enum hf_err hf_api_answer_take(struct hf_api_call *call, unsigned status, json_t *value,
+                               struct hf_why *why)
+{
+    if (value == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for an answer");
+    call->answer = value;
+    call->status = status;
+    return HF_OK;
+}
+
+enum hf_err hf_api_answer_list_take(struct hf_api_call *call, const char *name, json_t *rows,
+                                    struct hf_why *why)
+{
+    json_t *value = hf_json_set_take(json_object(), name, rows);
+    return hf_api_answer_take(call, 200, value, why);
+}
+
+bool hf_api_page_takes(struct hf_api_call *call, const json_t *rows, int64_t row)
+{
+    bool is_room = json_array_size(rows) < call->match.limit;
+    if (is_room)
+        call->last = row;
+    else
+        call->next = call->last;
+    return is_room;
+}
+
+enum hf_err hf_api_param_sha256(const struct hf_api_call *call, size_t i,
+                                uint8_t out[HF_SHA256_LEN], struct hf_why *why)
+{
+    if (strlen(call->match.params[i]) == 2 * HF_SHA256_LEN &&
+        hf_hex_decode(call->match.params[i], out, HF_SHA256_LEN))
+        return HF_OK;
+    return hf_fail(why, HF_E_NOT_FOUND,
+                   "path: expected the SHA-256 of a certificate, 64 hexadecimal digits");
+}
+
+enum hf_err hf_api_param_number(const struct hf_api_call *call, size_t i, int64_t *out,
+                                struct hf_why *why)
+{
+    const char *text = call->match.params[i];
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > 18 || text[digits] != '\0')
+        return hf_fail(why, HF_E_NOT_FOUND, "path: expected the number of a token");
+    *out = strtoll(text, NULL, 10);
+    return HF_OK;
+}
+
+enum hf_err hf_api_ask_signer_take(struct hf_api_call *call, json_t *request, int fd,
+                                   json_t **answer_out, struct hf_why *why)
+{
+    struct hf_api *api = call->api;
+    if (api->config.signer_socket == NULL) {
+        json_decref(request);
+        return hf_fail(why, HF_E_NETWORK,
+                       "this service has no signer. Configure [signer] socket, or sign elsewhere");
+    }
+    enum hf_err err = hf_signer_call_take(api->config.signer_socket, &api->signer_connection,
+                                          request, fd, answer_out, why);
+    if (err == HF_E_LIMIT)
+        call->status = 429; /* the day's quota, or once a minute */
+    if (err == HF_E_ARGUMENT || err == HF_E_FORMAT)
+        call->status = 400;
+    return err;
+}

@@ -1,0 +1,97 @@
+/*
+ * One request of the API on its way: from the loop to the workers of its steps, and back with the answer.
+ *
+ *     on the loop      read the request, find its route, see who asks     hf_api_call_begin
+ *     on a worker      check the token, run the step                      (once for each step)
+ *     on the loop      the next step, or the answer
+ *
+ * What a step does not change may be read in it; what it writes is below "answer", or its own `work`. The writer may
+ * run a step again whose transaction failed, so a step begins from what the steps before it left.
+ */
+#ifndef HF_API_CALL_H
+#define HF_API_CALL_H
+
+#include "server/api/api.h"
+#include "server/api/route.h"
+#include "server/fleet/worker.h"
+#include "server/http/connection.h"
+#include "server/identity/identity.h"
+
+/** Who asks, and what that one may do. */
+struct hf_api_asker {
+    char actor[HF_FLEET_ACTOR_MAX + 1]; /* for the log; "" until the token was checked */
+    enum hf_admin_role role;
+    bool is_local; /* over the Unix socket */
+    char bearer[HF_API_BEARER_MAX + 1];
+
+    /* A device. */
+    struct hf_identity identity; /* its `ca` is not valid any more */
+    uint8_t sha256[HF_SHA256_LEN];
+};
+
+struct hf_api_call {
+    struct hf_job job; /* first, so that a job leads to its call */
+    struct hf_api *api;
+    struct hf_gate *gate;       /* of a device listener; NULL: an operator asks */
+    struct hf_request *request; /* on the loop's thread only */
+    unsigned step;
+
+    struct hf_route_match match;
+    struct hf_api_asker asker;
+    json_t *body;       /* NULL: none */
+    int64_t if_version; /* 0: no condition */
+    char idempotency_key[HF_FLEET_IDEMPOTENCY_KEY_MAX + 1];
+    uint8_t request_sha256[HF_SHA256_LEN];
+    char path[HF_HTTP_TARGET_BYTES_MAX]; /* without the query */
+
+    void *work; /* of the route's steps (hf_api_work) */
+    void (*free_work)(void *work);
+
+    /* The answer. */
+    unsigned status;    /* 0: 200, or what the error says */
+    json_t *answer;     /* NULL: no body */
+    int64_t version;    /* ETag; 0: none */
+    int64_t last;       /* the number of the row that is last on this page */
+    int64_t next;       /* `after` of the next page; 0: there is none */
+    bool is_replayed;   /* it is the answer that this Idempotency-Key got before */
+    bool asks_rotation; /* the device should rotate its certificate */
+};
+
+/** Read `request` and begin to answer it; a refusal is answered at once. */
+void hf_api_call_begin(struct hf_api *api, struct hf_gate *gate, struct hf_request *request,
+                       const struct hf_route *const *tables);
+
+/** Memory of this call's steps, zeroed; what was there before is freed. NULL without memory. */
+void *hf_api_work(struct hf_api_call *call, size_t size, void (*free_work)(void *work));
+
+/** What the request itself brought is wrong: 400 instead of the status that `err` would get. Errors of memory stay. */
+HF_MUST_USE enum hf_err hf_api_input(struct hf_api_call *call, enum hf_err err);
+
+/** Answer with `value`, which is taken. HF_E_MEMORY for NULL. */
+HF_MUST_USE enum hf_err hf_api_answer_take(struct hf_api_call *call, unsigned status, json_t *value,
+                                           struct hf_why *why);
+
+/** A list: `rows`, taken, under `name`. */
+HF_MUST_USE enum hf_err hf_api_answer_list_take(struct hf_api_call *call, const char *name,
+                                                json_t *rows, struct hf_why *why);
+
+/* Pages: a list asks for one row more than fits, so it knows whether there is a next page. */
+static inline size_t hf_api_page(const struct hf_api_call *call)
+{
+    return call->match.limit + 1;
+}
+/** Does the row of that number fit on the page, whose `rows` there are already? */
+bool hf_api_page_takes(struct hf_api_call *call, const json_t *rows, int64_t row);
+
+/** A SHA-256 in the path. HF_E_NOT_FOUND for anything else. */
+HF_MUST_USE enum hf_err hf_api_param_sha256(const struct hf_api_call *call, size_t i,
+                                            uint8_t out[HF_SHA256_LEN], struct hf_why *why);
+/** The number of a row in the path. HF_E_NOT_FOUND for anything else. */
+HF_MUST_USE enum hf_err hf_api_param_number(const struct hf_api_call *call, size_t i, int64_t *out,
+                                            struct hf_why *why);
+
+/** In a step of HF_API_SIGNER: ask it. `request` is taken; `fd` goes with it unless it is negative. */
+HF_MUST_USE enum hf_err hf_api_ask_signer_take(struct hf_api_call *call, json_t *request, int fd,
+                                               json_t **answer, struct hf_why *why);
+
+#endif

@@ -1,0 +1,23 @@
+/* The limits of the API, each with its unit and its reason; those of names are in server/fleet/limits.h. */
+#ifndef HF_API_LIMITS_H
+#define HF_API_LIMITS_H
+
+/* Bodies of requests, in bytes. Devices send a CSR and a signature; operators two certificates. */
+#define HF_API_DEVICE_BODY_MAX (32u * 1024u)
+#define HF_API_ADMIN_BODY_MAX (64u * 1024u)
+
+#define HF_API_PARAMS_MAX 2u     /* names in a path: an account, and what belongs to it */
+#define HF_API_PARAM_MAX 160u    /* bytes of one, decoded: a device id has 128 */
+#define HF_API_FILTERS_MAX 2u    /* parameters of a list besides its page */
+#define HF_API_PAGE_DEFAULT 100u /* rows of a list, without ?limit= */
+#define HF_API_LISTED_MAX 64u    /* entries of a list in a body: server names of an account */
+
+#define HF_API_STAGES_MAX 4u   /* of one request: check, redeem, sign, record */
+#define HF_API_BEARER_MAX 128u /* bytes of a bearer token; ours have 47 */
+/* An answer's headers besides those of HTTP itself: ETag, Link, Location. */
+#define HF_API_HEADERS_MAX 768u
+/* Calls that wait for the signer, which does some hundred a second: more would wait longer than a device does. */
+#define HF_API_SIGNER_QUEUE_MAX 1024u
+#define HF_API_RETRY_AFTER_S 5 /* when a queue is full or the signer is away */
+
+#endif

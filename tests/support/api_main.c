@@ -1,0 +1,158 @@
+/*
+ * hf-api DATABASE SOCKET SIGNER|- CERTIFICATE KEY: the API alone, without holdfastd around it. Operators come over
+ * SOCKET, or with a token over plain TCP, devices over TLS. Prints "admin ADDRESS" and "device ADDRESS" when it listens,
+ * and ends when its standard input does. hf-api routes prints METHOD, PATH and ROLE of each route.
+ */
+#include "server/api/api.h"
+#include "server/api/limits.h"
+#include "server/api/route.h"
+#include "server/http/loop.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* One listener with its loop. */
+struct part {
+    struct hf_loop loop;
+    struct hf_mailbox mailbox;
+    struct hf_gate *gate; /* NULL: operators */
+    struct hf_api *api;
+};
+
+static struct hf_gate gate;
+static struct hf_api api;
+static struct part parts[3];
+
+static void die(const struct hf_why *why)
+{
+    (void)fprintf(stderr, "hf-api: %s\n", why->text);
+    exit(1);
+}
+
+static void handle(void *ctx, struct hf_request *request)
+{
+    struct part *part = ctx;
+    if (part->gate != NULL)
+        hf_api_handle_device(part->api, part->gate, request);
+    else
+        hf_api_handle_admin(part->api, request);
+}
+
+static void offer(void *ctx, struct hf_directory *directory)
+{
+    (void)ctx;
+    hf_gate_offer(&gate, directory);
+}
+
+static const struct hf_refusal refusals[] = {
+    {400, "this is not a request of HTTP/1.1", NULL},
+    {405, "the API does not know this method", NULL},
+    {408, "the request did not arrive in time", NULL},
+    {411, "say how long the body is (Content-Length)", NULL},
+    {413, "the body is too long", NULL},
+    {414, "the path is too long", NULL},
+    {417, "only 100-continue can be expected here", NULL},
+    {431, "the head is too long", NULL},
+    {503, "the service cannot do it now", "Retry-After: 5\r\n"},
+    {505, "this server speaks HTTP/1.1", NULL},
+};
+
+static void start(struct part *part, int listener, struct hf_tls_server *tls,
+                  struct hf_gate *devices)
+{
+    struct hf_why why = {0};
+    struct hf_http_config config = {
+        .connections_max = 256,
+        .header_timeout_ms = 10000,
+        .idle_timeout_ms = 60000,
+        .body_max = HF_API_ADMIN_BODY_MAX,
+        .tls = tls,
+        .tls_rules = devices != NULL ? &devices->rules : NULL,
+        .handler = handle,
+        .handler_ctx = part,
+        .refusals = refusals,
+        .n_refusals = sizeof refusals / sizeof *refusals,
+        .addresses = hf_address_count_new(256),
+    };
+    part->gate = devices;
+    part->api = &api;
+    if (hf_loop_init_take(&part->loop, listener, &config, &why) != HF_OK ||
+        hf_mailbox_init(&part->mailbox, &part->loop.uv, &why) != HF_OK ||
+        hf_loop_start(&part->loop, &why) != HF_OK)
+        die(&why);
+}
+
+static int listen_on(const char *name)
+{
+    struct hf_why why = {0};
+    union hf_peer address;
+    int listener = -1;
+    char text[HF_ADDRESS_TEXT_MAX];
+    if (hf_address_parse("127.0.0.1:0", &address, &why) != HF_OK ||
+        hf_listen(&address, true, &listener, &why) != HF_OK)
+        die(&why);
+    hf_address_format(&address, text);
+    (void)printf("%s %s\n", name, text);
+    return listener;
+}
+
+static void print_routes(const struct hf_route *const *tables)
+{
+    for (; *tables != NULL; tables++)
+        for (const struct hf_route *route = *tables; route->pattern != NULL; route++)
+            (void)printf("%s %s %s\n", llhttp_method_name(route->method), route->pattern,
+                         hf_admin_role_name(route->role));
+}
+
+int main(int argc, char **argv)
+{
+    struct hf_why why = {0};
+    struct hf_fleet *fleet = NULL;
+    struct hf_tls_server *tls = NULL;
+    int local = -1;
+    char end;
+    if (argc == 2 && strcmp(argv[1], "routes") == 0) {
+        print_routes(hf_api_admin_routes);
+        print_routes(hf_api_device_routes);
+        return 0;
+    }
+    if (argc != 6 || sodium_init() < 0)
+        return 2;
+    hf_json_seed(randombytes_random());
+    const struct hf_fleet_config fleet_config = {.path = argv[1], .offer = offer};
+    const struct hf_tls_certificate certificate = {argv[4], argv[5]};
+    if (hf_fleet_open(&fleet_config, &fleet, &why) != HF_OK)
+        die(&why);
+    hf_gate_init(&gate, fleet);
+    const struct hf_api_config config = {.fleet = fleet,
+                                         .signer_socket = strcmp(argv[3], "-") != 0 ? argv[3]
+                                                                                    : NULL,
+                                         .version = "test"};
+    if (hf_api_start(&api, &config, &why) != HF_OK ||
+        hf_tls_server_new(&certificate, 1, &tls, &why) != HF_OK ||
+        hf_listen_local(argv[2], 0660, (gid_t)-1, &local, &why) != HF_OK)
+        die(&why);
+    start(&parts[0], local, NULL, NULL);
+    start(&parts[1], listen_on("admin"), NULL, NULL);
+    start(&parts[2], listen_on("device"), tls, &gate);
+    (void)fflush(stdout);
+    while (read(STDIN_FILENO, &end, 1) > 0)
+        ;
+    for (size_t i = 0; i < 3; i++) {
+        hf_loop_stop(&parts[i].loop);
+        hf_mailbox_close(&parts[i].mailbox);
+    }
+    for (size_t i = 0; i < 3; i++) {
+        hf_loop_join(&parts[i].loop);
+        hf_mailbox_free(&parts[i].mailbox);
+        free((void *)(uintptr_t)parts[i].loop.conns.config.addresses);
+    }
+    hf_api_stop(&api);
+    hf_gate_free(&gate);
+    hf_fleet_close(fleet);
+    hf_tls_server_free(tls);
+    return 0;
+}
