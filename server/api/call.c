@@ -114,8 +114,10 @@ static enum hf_err authenticate(struct hf_api_call *call, struct hf_tx *tx, stru
     if (token.role < call->match.route->role)
         return hf_fail(why, HF_E_POLICY,
                        "the token \"%s\" has the role %s, and this needs %s. Use another token",
-                       token.name, hf_admin_role_name(token.role), hf_admin_role_name(call->match.route->role));
+                       token.name, hf_admin_role_name(token.role),
+                       hf_admin_role_name(call->match.route->role));
     asker->role = token.role;
+    asker->used_token = hf_admin_token_use_is_due(&token, tx->now_s) ? token.id : 0;
     (void)snprintf(asker->actor, sizeof asker->actor, "token:%s", token.name);
     return HF_OK;
 }
@@ -229,10 +231,39 @@ static void go_on(struct hf_api_call *call)
         refuse(call, hf_problem_status(err), &why);
 }
 
+/* That a token was used: no answer waits for the note, and one that is lost is made at the next use. */
+struct use_note {
+    struct hf_job job;
+    int64_t token;
+};
+
+static enum hf_err act_note_use(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
+{
+    return hf_admin_token_note_use(tx, ((struct use_note *)job)->token, why);
+}
+
+static void free_note(struct hf_job *job)
+{
+    free(job);
+}
+
+static void note_use(struct hf_api_call *call)
+{
+    struct use_note *note = call->asker.used_token != 0 ? calloc(1, sizeof *note) : NULL;
+    if (note == NULL)
+        return;
+    note->token = call->asker.used_token;
+    note->job = (struct hf_job){.act = act_note_use, .done = free_note, .actor = ""};
+    call->asker.used_token = 0;
+    if (hf_fleet_write(call->api->config.fleet, &note->job, NULL) != HF_OK)
+        free(note);
+}
+
 /* hf_job.done */
 static void done(struct hf_job *job)
 {
     struct hf_api_call *call = (struct hf_api_call *)job;
+    note_use(call);
     if (job->err != HF_OK) {
         refuse(call, call->status >= 400 ? call->status : hf_problem_status(job->err), &job->why);
         return;
@@ -373,7 +404,7 @@ static unsigned read_body(struct hf_api_call *call, struct hf_why *why)
     struct hf_bytes text = hf_buf_bytes(&call->request->body);
     char type[64] = "";
     size_t max = call->match.route->role == HF_ADMIN_NONE ? HF_API_DEVICE_BODY_MAX
-                                                         : HF_API_ADMIN_BODY_MAX;
+                                                          : HF_API_ADMIN_BODY_MAX;
     (void)header(call, HF_HEADER_CONTENT_TYPE, type, sizeof type);
     bool is_json = strncasecmp(type, json, sizeof json - 1) == 0 &&
                    strchr("; \t", type[sizeof json - 1]) != NULL;
@@ -422,7 +453,7 @@ static unsigned read_request(struct hf_api_call *call, const struct hf_route *co
     if (status != 0 && call->match.route == NULL)
         return status;
     unsigned refused = call->match.route->role == HF_ADMIN_NONE ? read_device(call, why)
-                                                               : read_operator(call, why);
+                                                                : read_operator(call, why);
     if (refused != 0)
         return refused;
     if (status == 0)

@@ -23,6 +23,7 @@ struct hf_api_asker {
     enum hf_admin_role role;
     bool is_local; /* over the Unix socket */
     char bearer[HF_API_BEARER_MAX + 1];
+    int64_t used_token; /* whose use is to be noted; 0: none */
 
     /* A device. */
     struct hf_identity identity; /* its `ca` is not valid any more */

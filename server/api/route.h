@@ -28,7 +28,8 @@ typedef enum hf_err hf_api_step(struct hf_api_call *call, struct hf_tx *tx, stru
 struct hf_route {
     llhttp_method_t method;
     const char *pattern; /* "/v1/accounts/{account}/cas/{sha256}" */
-    enum hf_admin_role role;   /* the least that an operator needs; HF_ADMIN_NONE: a route of devices */
+    enum hf_admin_role
+        role; /* the least that an operator needs; HF_ADMIN_NONE: a route of devices */
 
     const struct hf_body_field *body; /* NULL: none */
     /* Names of query parameters besides those of a page. */

@@ -9,9 +9,10 @@
 
 static json_t *token_json(const struct hf_admin_token *row)
 {
-    return json_pack("{s:I, s:s, s:s, s:o, s:b, s:o, s:s}", "id", (json_int_t)row->id, "name",
+    return json_pack("{s:I, s:s, s:s, s:o, s:o, s:b, s:o, s:s}", "id", (json_int_t)row->id, "name",
                      row->name, "role", hf_admin_role_name(row->role), "expires",
-                     hf_api_time_or_null(row->expires_s), "is_revoked", row->is_revoked, "created",
+                     hf_api_time_or_null(row->expires_s), "last_used",
+                     hf_api_time_or_null(row->last_use_s), "is_revoked", row->is_revoked, "created",
                      hf_json_time(row->created_s), "created_by", row->created_by);
 }
 

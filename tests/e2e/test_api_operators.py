@@ -5,6 +5,7 @@ import pytest
 
 from kit import client_pki
 from kit.api import Description, routes
+from kit.processes import wait_until
 
 A, B = "/v1/accounts/pumps", "/v1/accounts/valves"
 
@@ -171,6 +172,7 @@ def test_without_a_good_token_nothing_is_told(api):
         assert b"pumps" not in answer.raw
         if answer.status == 401:
             assert answer.headers["WWW-Authenticate"] == "Bearer"
+    wait_until(lambda: api.get(f"/v1/tokens/{number}").json["last_used"], "its use is noted")
     assert api.get("/v1/nothing", token="").status == 404
     assert api.change("DELETE", f"/v1/tokens/{number}").status == 204
     assert api.get("/v1/accounts", token=token).status == 401
