@@ -88,7 +88,7 @@ def signer(folder):
 
 @pytest.fixture
 def api(folder, signer):
-    """The API of the service, whose every answer is held against schema/openapi.yaml."""
+    """The API of the service, whose every answer is checked against schema/openapi.yaml."""
     running = Api(folder / "api", Description(), signer.path)
     yield running
     running.stop()

@@ -140,11 +140,11 @@ def test_row_3_an_unknown_certificate_registers_itself(pumps, folder, automatic,
         assert pumps.change("PATCH", path, {"status": "ACTIVE"}).status == 200
     assert client.whoami().json["device"] == "pump-3"
     # An attacker who has the certificate, which is public, but not its key.
-    thief = Client(pumps, folder, "x")
+    attacker = Client(pumps, folder, "x")
     stolen = ca.issue("pump-4", public_key=client_pki.new_key().public_key())
-    thief.pair = client_pki.write_pair(folder, "stolen", stolen, thief.key)
+    attacker.pair = client_pki.write_pair(folder, "stolen", stolen, attacker.key)
     with pytest.raises(ssl.SSLError):
-        thief.whoami()  # OpenSSL's own client does not even send it
+        attacker.whoami()  # OpenSSL's own client does not even send it
     assert pumps.get(f"{A}/credentials/{client_pki.sha256(stolen)}").status == 404
 
 

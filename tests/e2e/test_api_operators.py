@@ -146,7 +146,7 @@ def test_each_role_may_do_what_its_routes_say_and_no_more(api):
     for method, path, needed in routes():
         if needed == "none":
             continue
-        target = (path.replace("{account}", "nobody-has-it").replace("{sha256}", "0" * 64)
+        target = (path.replace("{account}", "no-such-account").replace("{sha256}", "0" * 64)
                   .replace("{id}", "999"))
         body = {"name": "t", "role": "viewer"} if path == "/v1/tokens" and method == "POST" else None
         if "requestBody" in description.document["paths"][path][method.lower()] and body is None:
@@ -331,7 +331,7 @@ def test_a_transfer_is_offered_accepted_rejected_and_cancelled(api):
     there = f"{B}/credentials/{client_pki.sha256(cert)}"
     assert api.call("POST", f"{path}/transfer", {"to": "valves"}).status == 409  # it is ACTIVE
     api.change("PATCH", path, {"status": "INACTIVE"})
-    assert api.call("POST", f"{path}/transfer", {"to": "nobody"}).status == 400
+    assert api.call("POST", f"{path}/transfer", {"to": "no-such"}).status == 400
     for end, status in (("cancel", 200), ("reject", 204)):
         offered = api.call("POST", f"{path}/transfer", {"to": "valves", "message": "yours"})
         assert offered.json["status"] == "PENDING_TRANSFER"

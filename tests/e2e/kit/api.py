@@ -49,7 +49,7 @@ class _LocalConnection(http.client.HTTPConnection):
 
 
 class Description:
-    """schema/openapi.yaml, which every answer is held against."""
+    """schema/openapi.yaml, which every answer is checked against."""
 
     def __init__(self):
         self.document = yaml.safe_load(OPENAPI.read_text())
