@@ -62,6 +62,11 @@ struct hf_api_call {
 void hf_api_call_begin(struct hf_api *api, struct hf_gate *gate, struct hf_request *request,
                        const struct hf_route *const *tables);
 
+/** The beginning of that: everything that the loop reads of the request. 0, or the status to refuse it with and the
+ *  sentence. */
+unsigned hf_api_call_read(struct hf_api_call *call, const struct hf_route *const *tables,
+                          struct hf_why *why);
+
 /** Memory of this call's steps, zeroed; what was there before is freed. NULL without memory. */
 void *hf_api_work(struct hf_api_call *call, size_t size, void (*free_work)(void *work));
 

@@ -14,7 +14,8 @@ const struct hf_route *const hf_api_admin_routes[] = {
     hf_signer_routes,       NULL,
 };
 
-const struct hf_route *const hf_api_device_routes[] = {hf_enrolment_routes, NULL};
+const struct hf_route *const hf_api_device_routes[] = {hf_enrolment_routes, hf_rotation_routes,
+                                                       NULL};
 
 enum hf_err hf_api_account(const struct hf_api_call *call, struct hf_tx *tx,
                            struct hf_account_row *out, struct hf_why *why)
