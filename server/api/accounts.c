@@ -190,7 +190,7 @@ static const struct hf_body_field create_body[] = {{"name", HF_BODY_TEXT, .is_re
                                                    CHANGEABLE};
 static const struct hf_body_field change_body[] = {CHANGEABLE};
 
-const struct hf_route hf_account_routes[] = {
+const struct hf_api_route hf_account_routes[] = {
     {HTTP_GET, "/v1/accounts", HF_ADMIN_VIEWER, .is_list = true, .steps = {{HF_API_READ, list}}},
     {HTTP_POST, "/v1/accounts", HF_ADMIN_REGISTRAR, create_body, .steps = {{HF_API_WRITE, create}}},
     {HTTP_GET, "/v1/accounts/{account}", HF_ADMIN_VIEWER, .steps = {{HF_API_READ, show}}},

@@ -44,7 +44,7 @@ void hf_api_handle_admin(struct hf_api *api, struct hf_request *request);
 void hf_api_handle_device(struct hf_api *api, struct hf_gate *gate, struct hf_request *request);
 
 /* Every route, for the documents' test: each table ends with a route without pattern, the list with NULL. */
-extern const struct hf_route *const hf_api_admin_routes[];
-extern const struct hf_route *const hf_api_device_routes[];
+extern const struct hf_api_route *const hf_api_admin_routes[];
+extern const struct hf_api_route *const hf_api_device_routes[];
 
 #endif

@@ -166,7 +166,7 @@ static enum hf_err keep_answer(struct hf_api_call *call, struct hf_tx *tx, struc
 
 static enum hf_err run_step(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {
-    const struct hf_route *route = call->match.route;
+    const struct hf_api_route *route = call->match.route;
     bool is_write = route->steps[call->step].where == HF_API_WRITE;
     bool is_kept = is_write && call->idempotency_key[0] != '\0';
     bool is_last = call->step + 1 == HF_API_STAGES_MAX ||
@@ -280,7 +280,7 @@ static void done(struct hf_job *job)
 /* ---- begin --------------------------------------------------------------------------------------- */
 
 void hf_api_call_begin(struct hf_api *api, struct hf_gate *gate, struct hf_request *request,
-                       const struct hf_route *const *tables)
+                       const struct hf_api_route *const *tables)
 {
     struct hf_why why = {0};
     struct hf_api_call *call = calloc(1, sizeof *call);

@@ -37,7 +37,7 @@ struct hf_api_call {
     struct hf_request *request; /* on the loop's thread only */
     unsigned step;
 
-    struct hf_route_match match;
+    struct hf_api_match match;
     struct hf_api_asker asker;
     json_t *body;       /* NULL: none */
     int64_t if_version; /* 0: no condition */
@@ -60,11 +60,11 @@ struct hf_api_call {
 
 /** Read `request` and begin to answer it; a refusal is answered at once. */
 void hf_api_call_begin(struct hf_api *api, struct hf_gate *gate, struct hf_request *request,
-                       const struct hf_route *const *tables);
+                       const struct hf_api_route *const *tables);
 
 /** The beginning of that: everything that the loop reads of the request. 0, or the status to refuse it with and the
  *  sentence. */
-unsigned hf_api_call_read(struct hf_api_call *call, const struct hf_route *const *tables,
+unsigned hf_api_call_read(struct hf_api_call *call, const struct hf_api_route *const *tables,
                           struct hf_why *why);
 
 /** Memory of this call's steps, zeroed; what was there before is freed. NULL without memory. */

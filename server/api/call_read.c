@@ -51,7 +51,7 @@ static unsigned read_operator(struct hf_api_call *call, struct hf_why *why)
     return 0;
 }
 
-static enum hf_gate_use use_of(const struct hf_route *route)
+static enum hf_gate_use use_of(const struct hf_api_route *route)
 {
     if (strcmp(route->pattern, "/v1/enroll") == 0)
         return HF_GATE_ENROLL;
@@ -166,7 +166,7 @@ static const char *path_of(const struct hf_request *request, size_t *len)
     return target;
 }
 
-unsigned hf_api_call_read(struct hf_api_call *call, const struct hf_route *const *tables,
+unsigned hf_api_call_read(struct hf_api_call *call, const struct hf_api_route *const *tables,
                           struct hf_why *why)
 {
     const struct hf_request *request = call->request;
@@ -179,7 +179,7 @@ unsigned hf_api_call_read(struct hf_api_call *call, const struct hf_route *const
     memcpy(call->path, target, path_len);
     call->path[path_len] = '\0';
 
-    unsigned status = hf_route_find(tables, method, target, len, &call->match, why);
+    unsigned status = hf_api_route_find(tables, method, target, len, &call->match, why);
     if (status != 0 && call->match.route == NULL)
         return status;
     unsigned refused = call->match.route->role == HF_ADMIN_NONE ? read_device(call, why)

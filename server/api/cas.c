@@ -281,7 +281,7 @@ static const struct hf_body_field change_body[] = {TERMS};
 
 #define CAS "/v1/accounts/{account}/cas"
 
-const struct hf_route hf_ca_routes[] = {
+const struct hf_api_route hf_ca_routes[] = {
     {HTTP_GET, CAS, HF_ADMIN_VIEWER, .is_list = true, .steps = {{HF_API_READ, list}}},
     {HTTP_POST, CAS, HF_ADMIN_REGISTRAR, register_body,
      .steps = {{HF_API_SIGNER, fetch_from_signer}, {HF_API_WRITE, register_ca}}},

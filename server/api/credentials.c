@@ -52,7 +52,7 @@ static enum hf_err add_credential(void *ctx, const struct hf_credential *row, st
 static enum hf_err read_filter(struct hf_api_call *call, struct hf_tx *tx,
                                struct hf_credential_filter *out, bool *is_empty, struct hf_why *why)
 {
-    const struct hf_route_match *match = &call->match;
+    const struct hf_api_match *match = &call->match;
     struct hf_device device;
     *is_empty = false;
     if (match->has_filter[0] && !hf_cert_status_parse(match->filters[0], &out->status))
@@ -293,7 +293,7 @@ static const struct hf_body_field reject_body[] = {
 #define CREDENTIALS "/v1/accounts/{account}/credentials"
 #define CREDENTIAL CREDENTIALS "/{sha256}"
 
-const struct hf_route hf_credential_routes[] = {
+const struct hf_api_route hf_credential_routes[] = {
     {HTTP_GET, CREDENTIALS, HF_ADMIN_VIEWER, .filters = {"status", "device"}, .is_list = true,
      .steps = {{HF_API_READ, list}}},
     {HTTP_POST, CREDENTIALS, HF_ADMIN_REGISTRAR, register_body,
@@ -306,7 +306,7 @@ const struct hf_route hf_credential_routes[] = {
     {0},
 };
 
-const struct hf_route hf_transfer_routes[] = {
+const struct hf_api_route hf_transfer_routes[] = {
     {HTTP_POST, CREDENTIAL "/transfer", HF_ADMIN_REGISTRAR, transfer_body,
      .steps = {{HF_API_WRITE, transfer}}},
     {HTTP_POST, CREDENTIAL "/cancel", HF_ADMIN_REGISTRAR, .steps = {{HF_API_WRITE, cancel}}},

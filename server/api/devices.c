@@ -88,7 +88,7 @@ static const struct hf_body_field change_body[] = {
 
 #define DEVICES "/v1/accounts/{account}/devices"
 
-const struct hf_route hf_device_routes[] = {
+const struct hf_api_route hf_device_routes[] = {
     {HTTP_GET, DEVICES, HF_ADMIN_VIEWER, .is_list = true, .steps = {{HF_API_READ, list}}},
     {HTTP_GET, DEVICES "/{id}", HF_ADMIN_VIEWER, .steps = {{HF_API_READ, show}}},
     {HTTP_PATCH, DEVICES "/{id}", HF_ADMIN_OPERATOR, change_body, .must_match = true,

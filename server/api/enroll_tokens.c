@@ -124,7 +124,7 @@ static const struct hf_body_field create_body[] = {
 
 #define TOKENS "/v1/accounts/{account}/enroll-tokens"
 
-const struct hf_route hf_enroll_token_routes[] = {
+const struct hf_api_route hf_enroll_token_routes[] = {
     {HTTP_GET, TOKENS, HF_ADMIN_VIEWER, .is_list = true, .steps = {{HF_API_READ, list}}},
     {HTTP_POST, TOKENS, HF_ADMIN_REGISTRAR, create_body, .has_secret = true,
      .steps = {{HF_API_WRITE, create}}},

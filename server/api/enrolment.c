@@ -94,7 +94,7 @@ static const struct hf_body_field enroll_body[] = {
     {"token", HF_BODY_TEXT, .max = HF_API_BEARER_MAX},
     {0},
 };
-const struct hf_route hf_enrolment_routes[] = {
+const struct hf_api_route hf_enrolment_routes[] = {
     {HTTP_POST, "/v1/enroll", HF_ADMIN_NONE, enroll_body,
      .steps = {{HF_API_READ, check_enrolment},
                {HF_API_WRITE, redeem},

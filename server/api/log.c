@@ -72,7 +72,7 @@ static enum hf_err list_seals(struct hf_api_call *call, struct hf_tx *tx, struct
     return hf_api_answer_list_take(call, "seals", page.rows, why);
 }
 
-const struct hf_route hf_log_routes[] = {
+const struct hf_api_route hf_log_routes[] = {
     {HTTP_GET, "/v1/log", HF_ADMIN_VIEWER, .is_list = true, .steps = {{HF_API_READ, list_all}}},
     {HTTP_GET, "/v1/log/seals", HF_ADMIN_VIEWER, .is_list = true,
      .steps = {{HF_API_READ, list_seals}}},

@@ -8,17 +8,17 @@
 #include "server/fleet/credential.h"
 #include "server/fleet/device.h"
 
-extern const struct hf_route hf_account_routes[];
-extern const struct hf_route hf_ca_routes[];
-extern const struct hf_route hf_credential_routes[];
-extern const struct hf_route hf_transfer_routes[];
-extern const struct hf_route hf_enroll_token_routes[];
-extern const struct hf_route hf_device_routes[];
-extern const struct hf_route hf_token_routes[];
-extern const struct hf_route hf_log_routes[];
-extern const struct hf_route hf_signer_routes[];
-extern const struct hf_route hf_enrolment_routes[];
-extern const struct hf_route hf_rotation_routes[];
+extern const struct hf_api_route hf_account_routes[];
+extern const struct hf_api_route hf_ca_routes[];
+extern const struct hf_api_route hf_credential_routes[];
+extern const struct hf_api_route hf_transfer_routes[];
+extern const struct hf_api_route hf_enroll_token_routes[];
+extern const struct hf_api_route hf_device_routes[];
+extern const struct hf_api_route hf_token_routes[];
+extern const struct hf_api_route hf_log_routes[];
+extern const struct hf_api_route hf_signer_routes[];
+extern const struct hf_api_route hf_enrolment_routes[];
+extern const struct hf_api_route hf_rotation_routes[];
 
 /** The account that the path names first. HF_E_NOT_FOUND. */
 HF_MUST_USE enum hf_err hf_api_account(const struct hf_api_call *call, struct hf_tx *tx,

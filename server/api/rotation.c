@@ -107,7 +107,7 @@ static const struct hf_body_field rotate_body[] = {
     {0},
 };
 
-const struct hf_route hf_rotation_routes[] = {
+const struct hf_api_route hf_rotation_routes[] = {
     {HTTP_POST, "/v1/rotate", HF_ADMIN_NONE, rotate_body,
      .steps = {{HF_API_READ, check_rotation},
                {HF_API_SIGNER, hf_order_sign},

@@ -25,7 +25,7 @@ static bool decode(const char *text, size_t len, char out[HF_API_PARAM_MAX + 1])
 
 /* Does the path fit the pattern, segment by segment? A parameter is one segment that is not empty. */
 static bool matches(const char *pattern, const char *path, size_t path_len,
-                    struct hf_route_match *out)
+                    struct hf_api_match *out)
 {
     size_t at = 0, n_params = 0;
     while (*pattern != '\0') {
@@ -47,13 +47,14 @@ static bool matches(const char *pattern, const char *path, size_t path_len,
     return at == path_len;
 }
 
-static const struct hf_route *find(const struct hf_route *const *tables, llhttp_method_t method,
-                                   const char *path, size_t path_len, struct hf_route_match *out)
+static const struct hf_api_route *find(const struct hf_api_route *const *tables,
+                                       llhttp_method_t method, const char *path, size_t path_len,
+                                       struct hf_api_match *out)
 {
     size_t at = 0;
     for (; *tables != NULL; tables++)
-        for (const struct hf_route *route = *tables; route->pattern != NULL; route++) {
-            struct hf_route_match match = {0};
+        for (const struct hf_api_route *route = *tables; route->pattern != NULL; route++) {
+            struct hf_api_match match = {0};
             if (!matches(route->pattern, path, path_len, &match))
                 continue;
             if (route->method == method) {
@@ -87,10 +88,10 @@ static int64_t parse_after(const char *text)
     return is_number ? strtoll(text, NULL, 10) : -1;
 }
 
-static unsigned take_parameter(struct hf_route_match *match, const char *name, const char *value,
+static unsigned take_parameter(struct hf_api_match *match, const char *name, const char *value,
                                struct hf_why *why)
 {
-    const struct hf_route *route = match->route;
+    const struct hf_api_route *route = match->route;
     if (route->is_list && strcmp(name, "limit") == 0) {
         match->limit = parse_limit(value);
         if (match->limit != 0)
@@ -122,7 +123,7 @@ static unsigned take_parameter(struct hf_route_match *match, const char *name, c
     return 400;
 }
 
-static unsigned take_query(struct hf_route_match *match, const char *query, size_t len,
+static unsigned take_query(struct hf_api_match *match, const char *query, size_t len,
                            struct hf_why *why)
 {
     const char *end = query + len;
@@ -146,9 +147,9 @@ static unsigned take_query(struct hf_route_match *match, const char *query, size
     return 0;
 }
 
-unsigned hf_route_find(const struct hf_route *const *tables, llhttp_method_t method,
-                       const char *target, size_t target_len, struct hf_route_match *out,
-                       struct hf_why *why)
+unsigned hf_api_route_find(const struct hf_api_route *const *tables, llhttp_method_t method,
+                           const char *target, size_t target_len, struct hf_api_match *out,
+                           struct hf_why *why)
 {
     const char *question = memchr(target, '?', target_len);
     size_t path_len = question != NULL ? (size_t)(question - target) : target_len;

@@ -25,7 +25,7 @@ enum hf_api_where {
 /** One step. It fails with an error that hf_problem_status knows, or sets call->status before. */
 typedef enum hf_err hf_api_step(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why);
 
-struct hf_route {
+struct hf_api_route {
     llhttp_method_t method;
     const char *pattern; /* "/v1/accounts/{account}/cas/{sha256}" */
     enum hf_admin_role
@@ -46,8 +46,8 @@ struct hf_route {
 };
 
 /* A path and query, taken apart. */
-struct hf_route_match {
-    const struct hf_route *route;
+struct hf_api_match {
+    const struct hf_api_route *route;
     char params[HF_API_PARAMS_MAX][HF_API_PARAM_MAX + 1]; /* decoded, in the order of the pattern */
     char filters[HF_API_FILTERS_MAX][HF_API_PARAM_MAX + 1];
     bool has_filter[HF_API_FILTERS_MAX];
@@ -61,8 +61,8 @@ struct hf_route_match {
  * 404, 405, 400 for a query that the route does not have, with the sentence. `tables` ends with NULL; each
  * table ends with a route without pattern.
  */
-unsigned hf_route_find(const struct hf_route *const *tables, llhttp_method_t method,
-                       const char *target, size_t target_len, struct hf_route_match *out,
-                       struct hf_why *why);
+unsigned hf_api_route_find(const struct hf_api_route *const *tables, llhttp_method_t method,
+                           const char *target, size_t target_len, struct hf_api_match *out,
+                           struct hf_why *why);
 
 #endif

@@ -109,7 +109,7 @@ static const struct hf_body_field publish_body[] = {
     {0},
 };
 
-const struct hf_route hf_signer_routes[] = {
+const struct hf_api_route hf_signer_routes[] = {
     {HTTP_GET, "/v1/signer", HF_ADMIN_VIEWER, .steps = {{HF_API_SIGNER, ask_status}}},
     {HTTP_POST, "/v1/signer/refresh", HF_ADMIN_OPERATOR,
      .steps = {{HF_API_SIGNER, ask_refresh}, {HF_API_WRITE, record_refresh}}},

@@ -96,7 +96,7 @@ static const struct hf_body_field create_body[] = {
     {0},
 };
 
-const struct hf_route hf_token_routes[] = {
+const struct hf_api_route hf_token_routes[] = {
     {HTTP_GET, "/v1/tokens", HF_ADMIN_ADMIN, .is_list = true, .steps = {{HF_API_READ, list}}},
     {HTTP_POST, "/v1/tokens", HF_ADMIN_ADMIN, create_body, .has_secret = true,
      .steps = {{HF_API_WRITE, create}}},

@@ -18,7 +18,7 @@ static void check_member(const struct hf_body_field *field, const json_t *value)
         FUZZ_CHECK(json_array_size(value) <= HF_API_LISTED_MAX);
 }
 
-static void check_body(const struct hf_route *route, struct hf_bytes text)
+static void check_body(const struct hf_api_route *route, struct hf_bytes text)
 {
     struct hf_why why = {0};
     json_t *body = NULL;
@@ -39,7 +39,7 @@ static void check_body(const struct hf_route *route, struct hf_bytes text)
     json_decref(body);
 }
 
-static void check_match(const struct hf_route_match *match)
+static void check_match(const struct hf_api_match *match)
 {
     FUZZ_CHECK(match->limit >= 1 && match->limit <= HF_FLEET_PAGE_MAX && match->after >= 0);
     for (size_t i = 0; i < HF_API_PARAMS_MAX; i++)
@@ -51,13 +51,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static const llhttp_method_t methods[] = {HTTP_GET, HTTP_POST, HTTP_PATCH, HTTP_DELETE,
                                               HTTP_PUT};
     struct fuzz_input in = {data, size};
-    struct hf_route_match match;
+    struct hf_api_match match;
     struct hf_why why = {0};
     llhttp_method_t method = methods[fuzz_below(&in, 5)];
     bool is_device = fuzz_below(&in, 2) == 1;
     struct hf_bytes target = fuzz_section(&in);
-    unsigned status = hf_route_find(is_device ? hf_api_device_routes : hf_api_admin_routes, method,
-                                    (const char *)target.data, target.len, &match, &why);
+    unsigned status = hf_api_route_find(is_device ? hf_api_device_routes : hf_api_admin_routes,
+                                        method, (const char *)target.data, target.len, &match,
+                                        &why);
     if (status != 0) {
         FUZZ_CHECK(status == 400 || status == 404 || status == 405);
         fuzz_check_refusal(why.code, &why);

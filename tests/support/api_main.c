@@ -99,10 +99,10 @@ static int listen_on(const char *name)
     return listener;
 }
 
-static void print_routes(const struct hf_route *const *tables)
+static void print_routes(const struct hf_api_route *const *tables)
 {
     for (; *tables != NULL; tables++)
-        for (const struct hf_route *route = *tables; route->pattern != NULL; route++)
+        for (const struct hf_api_route *route = *tables; route->pattern != NULL; route++)
             (void)printf("%s %s %s\n", llhttp_method_name(route->method), route->pattern,
                          hf_admin_role_name(route->role));
 }

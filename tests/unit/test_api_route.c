@@ -7,26 +7,26 @@
 
 #include "common/base/timetext.h"
 
-static const struct hf_route routes[] = {
+static const struct hf_api_route routes[] = {
     {HTTP_GET, "/v1/a", HF_ADMIN_VIEWER, .is_list = true, .filters = {"status", "device"}},
     {HTTP_POST, "/v1/a", HF_ADMIN_ADMIN},
     {HTTP_GET, "/v1/a/{x}", HF_ADMIN_VIEWER},
     {0},
 };
-static const struct hf_route more_routes[] = {
+static const struct hf_api_route more_routes[] = {
     {HTTP_GET, "/v1/a/{x}/b/{y}", HF_ADMIN_VIEWER},
     {HTTP_DELETE, "/v1/a/{x}/b/{y}", HF_ADMIN_VIEWER},
     {0},
 };
-static const struct hf_route *const tables[] = {routes, more_routes, NULL};
+static const struct hf_api_route *const tables[] = {routes, more_routes, NULL};
 
-static struct hf_route_match match;
+static struct hf_api_match match;
 static struct hf_why why;
 
 static unsigned find(llhttp_method_t method, const char *target)
 {
     why = (struct hf_why){0};
-    unsigned status = hf_route_find(tables, method, target, strlen(target), &match, &why);
+    unsigned status = hf_api_route_find(tables, method, target, strlen(target), &match, &why);
     assert_true((status == 0) == (why.text[0] == '\0'));
     return status;
 }
