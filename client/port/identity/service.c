@@ -90,6 +90,8 @@ static enum hf_err call(struct hf_service *service, const char *method, const ch
     service->has_refused = false;
     service->retry_after_s = -1;
     enum hf_err err = service->api.call(service->api.ctx, &request, &response, why);
+    if (err == HF_E_TLS && auth != NULL)
+        (void)hf_fail_context(why, "the service may have revoked the certificate, or not know it");
     if (err == HF_OK) {
         service->status = response.status;
         service->retry_after_s = response.retry_after_s;

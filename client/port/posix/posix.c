@@ -25,7 +25,8 @@ enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out
     enum hf_err notified = hf_subscribers_notify(posix, &reason);
     hf_posix_secure(posix);
     /* Last, so that it neither delays nor prevents an update. */
-    hf_posix_maintain_identity(posix);
+    hf_posix_maintain_identity(posix,
+                               err != HF_E_NETWORK && err != HF_E_TLS && err != HF_E_UNTRUSTED);
     hf_http_transport_idle(posix->transport);
     hf_file_unlock(lock);
     /* The update's own error comes first; that of the subscribers is in the journal. */

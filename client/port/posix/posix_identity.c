@@ -134,14 +134,37 @@ enum hf_err hf_posix_rotate(struct hf_posix *posix, struct hf_credential *out, s
     return err;
 }
 
-void hf_posix_maintain_identity(struct hf_posix *posix)
+/* The service asks for a rotation in its own answers, and a mirror need not be the service. Where it is, this goes
+ * over the connection that the update has opened. What is answered does not matter here. */
+static void ask_service(struct hf_posix *posix, const struct hf_identity *identity)
+{
+    const struct hf_transport_port transport = hf_http_transport_port(posix->transport);
+    struct hf_identity_status status;
+    struct hf_response response = {0};
+    struct hf_why why = {0};
+    char url[sizeof status.url + 16];
+
+    hf_identity_get_status(identity, &status);
+    if (!status.is_present || status.is_requested || status.url[0] == '\0')
+        return;
+    (void)snprintf(url, sizeof url, "%s/v1/whoami", status.url);
+    const struct hf_request request = {.url = url, .max_bytes = HF_ANSWER_BYTES_MAX};
+    if (transport.fetch(transport.ctx, &request, &response, &why) == HF_OK)
+        hf_buf_free(&response.body);
+    else if (posix->log.write != NULL)
+        posix->log.write(posix->log.ctx, HF_LEVEL_INFO, why.text);
+}
+
+void hf_posix_maintain_identity(struct hf_posix *posix, bool is_online)
 {
     struct hf_identity identity;
     struct hf_why why = {0};
-    bool is_requested = hf_http_transport_take_rotation_request(posix->transport);
 
-    if (identity_of(posix, &identity, &why) == HF_OK)
-        hf_identity_maintain(&identity, is_requested);
+    if (identity_of(posix, &identity, &why) != HF_OK)
+        return;
+    if (is_online)
+        ask_service(posix, &identity);
+    hf_identity_maintain(&identity, hf_http_transport_take_rotation_request(posix->transport));
 }
 
 void hf_posix_identity_status(struct hf_posix *posix, struct hf_identity_status *out)

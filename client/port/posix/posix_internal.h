@@ -49,9 +49,9 @@ void hf_posix_secure(struct hf_posix *posix);
 /** Use the key of the port, else that in the configured token, else files. */
 void hf_posix_choose_key(struct hf_posix *posix);
 
-/** Rotate the device's certificate if it is due, or finish what was interrupted. The journal and the status
- *  say what fails. The caller holds STATE/lock. */
-void hf_posix_maintain_identity(struct hf_posix *posix);
+/** Rotate the device's certificate if it is due or asked for, or finish what was interrupted. The journal and the
+ *  status say what fails. `is_online`: the update before it reached its servers. The caller holds STATE/lock. */
+void hf_posix_maintain_identity(struct hf_posix *posix, bool is_online);
 
 /**
  * Update the configured export, and run the on-swap command, if they do not match the active bundle.

@@ -72,7 +72,8 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
     def end_headers(self):
         peer = self._peer()
-        if peer is not None and sha256(peer) in self.service.asked_to_rotate:
+        may_ask = self.service.asks_with_files or self.path.startswith("/v1/")
+        if may_ask and peer is not None and sha256(peer) in self.service.asked_to_rotate:
             self.send_header("Holdfast-Rotate", "requested")
         super().end_headers()
 
@@ -131,6 +132,7 @@ class FleetService:
         self.calls = []           # (path, credential or None, status)
         self.fetches = []         # of the repository: (path, credential or None)
         self.starts, self.ends = -60 * SECOND, 365 * 86400 * SECOND  # of certificates, from now
+        self.asks_with_files = True  # for a rotation, not only in answers of the API
         self.may_keep_keys = False  # a rotation may certify the present key again
         handler = functools.partial(_Handler, directory=repo)
         self.server = _Server(("127.0.0.1", 0), handler)
@@ -161,6 +163,10 @@ class FleetService:
         token = base64.urlsafe_b64encode(hashlib.sha256(str(len(self.tokens)).encode()).digest()).decode()
         self.tokens[token] = uses
         return token
+
+    def asked_for(self, path):
+        """How often."""
+        return [called for called, _ in self.calls].count(path)
 
     def is_active(self, certificate):
         known = self.credentials.get(sha256(certificate))
