@@ -60,7 +60,7 @@ static void other_paths_find_nothing(void **state)
     longest[6 + HF_API_PARAM_MAX] = '\0';
     assert_int_equal(find(HTTP_GET, longest), 0);
     assert_int_equal(strlen(match.params[0]), HF_API_PARAM_MAX);
-    strncat(longest, "x", 1);
+    memcpy(longest + 6 + HF_API_PARAM_MAX, "x", 2);
     assert_int_equal(find(HTTP_GET, longest), 404);
 }
 
