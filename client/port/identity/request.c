@@ -22,6 +22,12 @@
 #include <sodium.h>
 #include <stdio.h>
 
+#if !defined(MBEDTLS_X509_CSR_WRITE_C) || !defined(MBEDTLS_PK_WRITE_C) ||                          \
+    !defined(MBEDTLS_PEM_WRITE_C) || !defined(MBEDTLS_GENPRIME)
+#error                                                                                             \
+    "a device makes keys and certificate requests: Mbed TLS needs X509_CSR_WRITE, PK_WRITE, PEM_WRITE"
+#endif
+
 #define RSA_EXPONENT 65537
 
 static enum hf_err fail_key(const mbedtls_pk_context *key, int code, const char *what,

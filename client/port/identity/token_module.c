@@ -5,7 +5,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <sodium.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MODULES_MAX 4
@@ -14,7 +14,7 @@
 #define PROXY "p11-kit-proxy.so" /* found by the loader, in a folder of libraries */
 
 struct hf_pkcs11_module {
-    char path[PATH_MAX];
+    char *path;
     void *library;
     CK_FUNCTION_LIST *functions;
     unsigned n_users; /* 0: this place is free */
@@ -78,6 +78,7 @@ static void stop(struct hf_pkcs11_module *module)
         (void)module->functions->C_Finalize(NULL);
     if (module->library != NULL)
         (void)dlclose(module->library);
+    free(module->path);
     *module = (struct hf_pkcs11_module){.had_wrong_pin = false};
 }
 
@@ -97,8 +98,10 @@ static enum hf_err use(const char *path, struct hf_pkcs11_module **out, struct h
     }
     if (place == NULL)
         return hf_fail(why, HF_E_LIMIT, "expected at most %d PKCS#11 modules at once", MODULES_MAX);
-    (void)snprintf(place->path, sizeof place->path, "%s", path);
-    enum hf_err err = start(place, why);
+    place->path = strdup(path);
+    enum hf_err err = place->path != NULL
+                          ? start(place, why)
+                          : hf_fail(why, HF_E_MEMORY, "out of memory for a PKCS#11 module");
     if (err != HF_OK) {
         stop(place);
         return err;
