@@ -19,7 +19,7 @@
 
 #define NOW INT64_C(1800000000) /* certificates of tests last from 2020 to 2040 */
 #define SEEDS_SHORT 3
-#define SEEDS_LONG 200
+#define SEEDS_LONG 100
 
 static struct world {
     struct temp_dir *dir;

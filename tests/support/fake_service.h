@@ -9,7 +9,7 @@
 #include "client/port/identity/service.h"
 #include "tests/support/test_pki.h"
 
-#define FAKE_CREDENTIALS_MAX 4096
+#define FAKE_CREDENTIALS_MAX 32768
 #define FAKE_TOKEN "one-token"
 
 struct fake_credential {
