@@ -53,7 +53,8 @@ enum hf_err hf_tls_io_setup(mbedtls_ssl_context *ssl, const mbedtls_ssl_config *
     return HF_OK;
 }
 
-enum hf_err hf_tls_io_wait(int code, const struct hf_tls_socket *socket, struct hf_why *why)
+enum hf_err hf_tls_io_wait(const mbedtls_ssl_context *ssl, int code,
+                           const struct hf_tls_socket *socket, struct hf_why *why)
 {
     switch (code) {
     case MBEDTLS_ERR_SSL_WANT_READ:
@@ -62,6 +63,8 @@ enum hf_err hf_tls_io_wait(int code, const struct hf_tls_socket *socket, struct 
         return hf_net_wait(socket->fd, POLLOUT, &socket->deadline, why);
     case MBEDTLS_ERR_SSL_TIMEOUT: /* send_some and receive_some; time does not go back */
         return hf_deadline_check(&socket->deadline, why);
+    case MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE:
+        return hf_handshake_fail_alert(ssl, why);
     default:
         return hf_handshake_fail(code, why);
     }
@@ -75,7 +78,7 @@ enum hf_err hf_tls_io_handshake(mbedtls_ssl_context *ssl, const struct hf_tls_so
         int code = mbedtls_ssl_handshake(ssl);
         if (code == 0)
             return HF_OK;
-        enum hf_err err = hf_tls_io_wait(code, socket, why);
+        enum hf_err err = hf_tls_io_wait(ssl, code, socket, why);
         if (err == HF_E_TLS)
             hf_handshake_name_certificate(ssl, why);
         HF_TRY(err);
@@ -84,7 +87,7 @@ enum hf_err hf_tls_io_handshake(mbedtls_ssl_context *ssl, const struct hf_tls_so
 
 static enum hf_err wait_for(void *ctx, int code, struct hf_why *why)
 {
-    return hf_tls_io_wait(code, ctx, why);
+    return hf_tls_io_wait(NULL, code, ctx, why);
 }
 
 struct hf_tls_transport hf_tls_io_transport(struct hf_tls_socket *socket)

@@ -24,8 +24,8 @@ HF_MUST_USE enum hf_err hf_tls_io_setup(mbedtls_ssl_context *ssl, const mbedtls_
 
 /** After a call of Mbed TLS that failed with `code`. HF_OK: the socket is ready, call it again;
  *  HF_E_NETWORK when the time is up; else as hf_handshake_fail. */
-HF_MUST_USE enum hf_err hf_tls_io_wait(int code, const struct hf_tls_socket *socket,
-                                       struct hf_why *why);
+HF_MUST_USE enum hf_err hf_tls_io_wait(const mbedtls_ssl_context *ssl, int code,
+                                       const struct hf_tls_socket *socket, struct hf_why *why);
 
 /** The whole handshake. HF_E_NETWORK when the time is up or the connection breaks, else as
  *  hf_handshake_fail. */

@@ -89,6 +89,36 @@ enum hf_err hf_handshake_fail(int code, struct hf_why *why)
     }
 }
 
+enum hf_err hf_handshake_fail_alert(const mbedtls_ssl_context *ssl, struct hf_why *why)
+{
+    /* RFC 8446, 6.2 */
+    static const struct {
+        uint8_t alert;
+        const char *name, *sentence;
+    } alerts[] = {
+        {42, "bad_certificate", "this client's certificate is not active there"},
+        {43, "unsupported_certificate",
+         "the key or the signature of this client's certificate is of a kind that it does not "
+         "take"},
+        {44, "certificate_revoked", "this client's certificate was revoked there; get a new one"},
+        {45, "certificate_expired",
+         "this client's certificate is outside its dates; check the clock"},
+        {48, "unknown_ca", "this client's certificate is not registered there"},
+        {112, "unrecognized_name", "it does not know the server name that was asked for"},
+        {116, "certificate_required", "it wants a client certificate"},
+    };
+    /* Mbed TLS keeps the alert where it read it. */
+    const uint8_t *message = ssl != NULL &&
+                                     ssl->MBEDTLS_PRIVATE(in_msgtype) == MBEDTLS_SSL_MSG_ALERT
+                                 ? ssl->MBEDTLS_PRIVATE(in_msg)
+                                 : NULL;
+    for (size_t i = 0; i < sizeof alerts / sizeof alerts[0] && message != NULL; i++)
+        if (message[1] == alerts[i].alert)
+            return hf_fail(why, HF_E_TLS, "the server refused with the TLS alert %s: %s",
+                           alerts[i].name, alerts[i].sentence);
+    return hf_handshake_fail(MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE, why);
+}
+
 /* A length of `n_octets` and as many bytes. */
 static bool take(struct hf_bytes *in, size_t n_octets, struct hf_bytes *out)
 {

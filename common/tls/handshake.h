@@ -22,6 +22,10 @@ HF_MUST_USE enum hf_err hf_handshake_setup(mbedtls_ssl_context *ssl,
  *  that verification gave up on, HF_E_MEMORY, else HF_E_TLS. */
 enum hf_err hf_handshake_fail(int code, struct hf_why *why);
 
+/** The sentence for MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE: HF_E_TLS, with the alert's name and what to do where
+ *  it is about the client's certificate or the name that was asked for. `ssl` NULL: it is not known. */
+enum hf_err hf_handshake_fail_alert(const mbedtls_ssl_context *ssl, struct hf_why *why);
+
 /** After mbedtls_ssl_handshake has failed with HF_E_TLS, or without hf_handshake_has_leaf: if a
  *  certificate that the server sent cannot be read, replace `why` by its subject and the reason. Else
  *  `why` stays. */

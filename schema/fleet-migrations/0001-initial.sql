@@ -165,3 +165,9 @@ CREATE TABLE seal (
     sealed_s  BIGINT NOT NULL,
     signature @bytes@ NOT NULL CHECK (length(signature) = 64)
 );
+
+-- One row: the number of the signer's newest signature that is in the audit log.
+CREATE TABLE signer_position (
+    id        BIGINT NOT NULL PRIMARY KEY CHECK (id = 1),
+    signature BIGINT NOT NULL
+);

@@ -61,6 +61,9 @@ static enum hf_err ask_publish(struct hf_api_call *call, struct hf_tx *tx, struc
                             hf_fail(why, HF_E_ARGUMENT, "\"directory\": %s", strerror(errno)));
     enum hf_err err = ask(call, json_pack("{s:s}", "verb", "publish"), fd, why);
     (void)close(fd);
+    /* What the signer found in the folder is the operator's to mend: the sentence is shown. */
+    if (err != HF_OK && err != HF_E_NETWORK && err != HF_E_MEMORY && call->status == 0)
+        call->status = 409;
     return err;
 }
 

@@ -294,3 +294,23 @@ void hf_config_free(struct hf_config *config)
     }
     *config = (struct hf_config){0};
 }
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+bool hf_config_differs(const struct hf_config *a, const struct hf_config *b, size_t i)
+{
+    const char *at_a = (const char *)a + rows[i].at, *at_b = (const char *)b + rows[i].at;
+    if (rows[i].kind == TEXT || rows[i].kind == PATH)
+        return !is_same_text(*(char *const *)(const void *)at_a,
+                             *(char *const *)(const void *)at_b);
+    if (rows[i].kind != LIST && rows[i].kind != PATHS)
+        return memcmp(at_a, at_b, sizeof(int64_t)) != 0;
+    const struct hf_config_list *list_a = (const void *)at_a, *list_b = (const void *)at_b;
+    bool are_same = list_a->n == list_b->n;
+    for (size_t j = 0; j < list_a->n && are_same; j++)
+        are_same = is_same_text(list_a->items[j], list_b->items[j]);
+    return !are_same;
+}

@@ -1,6 +1,7 @@
 /*
- * holdfastd: serves a TUF repository over HTTP. Holds no key. One loop, which serves no client, watches
- * the repository and handles signals; the serving loops run beside it.
+ * holdfastd: serves a TUF repository over HTTP and, with a configuration, is the fleet service (service.h). Holds
+ * no key that signs. One loop, which serves no client, watches the repository and handles signals; the
+ * serving loops run beside it.
  */
 #include "common/cli/cli.h"
 #include "common/json/json.h"
@@ -9,6 +10,7 @@
 #include "server/http/loop.h"
 #include "server/serve/options.h"
 #include "server/serve/route.h"
+#include "server/serve/service.h"
 
 #include <sodium.h>
 
@@ -22,6 +24,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define SERVICE_TICK_MS 10000u
+
 struct serving {
     int listener; /* -1: the loop has it, or there is none */
     struct hf_loop loop;
@@ -30,16 +34,21 @@ struct serving {
 
 struct server {
     const struct hf_serve_options *options; /* borrowed */
+    const struct hf_config *config;         /* borrowed; NULL: none */
+    struct hf_service *service;             /* NULL: none */
     int state_lock;                         /* -1: none */
     struct hf_access_log *access_log;       /* NULL: off */
     struct hf_address_count *addresses;
-    union hf_peer address;   /* that it listens on, with its port */
-    struct serving *serving; /* one for each loop */
-    unsigned n_loops;        /* running */
+    union hf_peer address;      /* that it listens on, with its port */
+    struct serving *serving;    /* one for each loop */
+    unsigned n_serving;         /* 0: no listener without TLS */
+    struct hf_http_config http; /* what all listeners share */
+    unsigned n_loops;           /* running */
 
     uv_loop_t control;
     uv_signal_t signals[3];
     uv_timer_t watchdog; /* active only when systemd expects a sign of life */
+    uv_timer_t tick;     /* active only with a service */
     struct hf_repository repository;
 };
 
@@ -52,8 +61,15 @@ static void on_watchdog(uv_timer_t *timer)
     bool are_alive = true;
     for (unsigned i = 0; i < s->n_loops; i++)
         are_alive &= hf_loop_is_alive(&s->serving[i].loop);
+    if (s->service != NULL)
+        are_alive &= hf_service_is_alive(s->service);
     if (are_alive)
         hf_notify("WATCHDOG=1");
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+    hf_service_tick(((struct server *)timer->data)->service);
 }
 
 static void on_edition(void *ctx, struct hf_edition *e)
@@ -61,6 +77,8 @@ static void on_edition(void *ctx, struct hf_edition *e)
     struct server *s = ctx;
     for (unsigned i = 0; i < s->n_loops; i++)
         hf_site_offer(&s->serving[i].site, e);
+    if (s->service != NULL)
+        hf_service_offer(s->service, e);
 }
 
 static void on_read(void *ctx, bool was_asked)
@@ -87,9 +105,24 @@ static void stop(struct server *s)
     for (size_t i = 0; i < sizeof s->signals / sizeof s->signals[0]; i++)
         uv_close((uv_handle_t *)&s->signals[i], NULL);
     uv_close((uv_handle_t *)&s->watchdog, NULL);
+    uv_close((uv_handle_t *)&s->tick, NULL);
+    if (s->service != NULL)
+        hf_service_stop(s->service);
     hf_repository_stop(&s->repository);
     for (unsigned i = 0; i < s->n_loops; i++)
         hf_loop_stop(&s->serving[i].loop);
+}
+
+static void reload_service(struct server *s)
+{
+    struct hf_config config;
+    struct hf_why why;
+    if (hf_config_read(s->options->config, &config, &why) != HF_OK) {
+        hf_service_log(HF_LOG_ERROR, "the configuration stays as it was: %s", why.text);
+        return;
+    }
+    hf_service_reload(s->service, &config);
+    hf_config_free(&config);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -107,6 +140,8 @@ static void on_signal(uv_signal_t *handle, int number)
         hf_repository_reload(&s->repository);
         if (s->access_log != NULL)
             hf_access_log_reopen(s->access_log);
+        if (s->service != NULL)
+            reload_service(s);
         return;
     }
     hf_notify("STOPPING=1");
@@ -134,6 +169,11 @@ static enum hf_err start_control(struct server *s, struct hf_why *why)
     uint64_t every_ms = interval_ms >= 4 ? interval_ms / 4 : 1;
     s->watchdog.data = s;
     failed = uv_timer_init(&s->control, &s->watchdog);
+    s->tick.data = s;
+    if (failed == 0)
+        failed = uv_timer_init(&s->control, &s->tick);
+    if (failed == 0 && s->service != NULL)
+        failed = uv_timer_start(&s->tick, on_tick, SERVICE_TICK_MS, SERVICE_TICK_MS);
     if (failed == 0 && interval_ms > 0)
         failed = uv_timer_start(&s->watchdog, on_watchdog, every_ms, every_ms);
     if (failed != 0)
@@ -177,36 +217,6 @@ static enum hf_err take_state(const char *dir, int *lock, struct hf_why *why)
     return err;
 }
 
-static enum hf_err prepare(struct server *s, struct hf_why *why)
-{
-    const struct hf_serve_options *o = s->options;
-    /* A log reader that closes, and a log that is too long, are errors of write(2). */
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGXFSZ, SIG_IGN);
-    if (!o->must_wait)
-        HF_TRY(hf_repository_require(o->repo, why));
-    s->addresses = hf_address_count_new(o->per_address_max);
-    if (s->addresses == NULL)
-        return hf_fail(why, HF_E_MEMORY, "no memory to count the connections of an address");
-    if (o->state != NULL)
-        HF_TRY(take_state(o->state, &s->state_lock, why));
-
-    s->address = o->listen;
-    s->serving = calloc(o->loops, sizeof *s->serving);
-    if (s->serving == NULL)
-        return hf_fail(why, HF_E_MEMORY, "no memory for %u loops", o->loops);
-    for (unsigned i = 0; i < o->loops; i++)
-        s->serving[i].listener = -1;
-    for (unsigned i = 0; i < o->loops; i++)
-        HF_TRY(hf_listen(&s->address, i == 0, &s->serving[i].listener, why));
-    if (o->access_log != NULL)
-        HF_TRY(hf_access_log_open(o->access_log, &s->access_log, why));
-    int failed = uv_loop_init(&s->control);
-    if (failed != 0)
-        return hf_fail(why, HF_E_MEMORY, "an event loop cannot be made: %s", uv_strerror(failed));
-    return HF_OK;
-}
-
 /* As many connections as asked for, as far as descriptors go. */
 static unsigned raise_descriptors(unsigned connections)
 {
@@ -228,21 +238,62 @@ static unsigned raise_descriptors(unsigned connections)
     return (unsigned)fit;
 }
 
-static enum hf_err start_loops(struct server *s, struct hf_why *why)
+static enum hf_err open_service(struct server *s, struct hf_why *why)
+{
+    const struct hf_service_setup setup = {s->config, &s->http, &s->repository, s->options->loops};
+    if (s->config == NULL || (s->config->devices.listen == NULL &&
+                              s->config->admin.socket == NULL && s->config->admin.listen == NULL))
+        return HF_OK;
+    return hf_service_open(&setup, &s->service, why);
+}
+
+static enum hf_err prepare(struct server *s, struct hf_why *why)
 {
     const struct hf_serve_options *o = s->options;
-    char text[HF_ADDRESS_TEXT_MAX];
-    struct hf_http_config config = {
+    /* A log reader that closes, and a log that is too long, are errors of write(2). */
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
+    if (!o->must_wait)
+        HF_TRY(hf_repository_require(o->repo, why));
+    s->addresses = hf_address_count_new(o->per_address_max);
+    if (s->addresses == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory to count the connections of an address");
+    if (o->state != NULL)
+        HF_TRY(take_state(o->state, &s->state_lock, why));
+
+    s->address = o->listen;
+    s->n_serving = o->listen_text != NULL ? o->loops : 0;
+    s->serving = calloc(o->loops, sizeof *s->serving);
+    if (s->serving == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for %u loops", o->loops);
+    for (unsigned i = 0; i < s->n_serving; i++)
+        s->serving[i].listener = -1;
+    for (unsigned i = 0; i < s->n_serving; i++)
+        HF_TRY(hf_listen(&s->address, i == 0, &s->serving[i].listener, why));
+    if (o->access_log != NULL)
+        HF_TRY(hf_access_log_open(o->access_log, &s->access_log, why));
+    s->http = (struct hf_http_config){
         .connections_max = (raise_descriptors(o->connections_max) + o->loops - 1) / o->loops,
         .header_timeout_ms = UINT64_C(1000) * o->header_timeout_s,
         .idle_timeout_ms = UINT64_C(1000) * o->idle_timeout_s,
-        .handler = hf_site_handle,
-        .refusals = hf_site_refusals,
-        .n_refusals = HF_SITE_REFUSALS,
         .access_log = s->access_log,
         .addresses = s->addresses,
     };
-    for (unsigned i = 0; i < o->loops; i++) {
+    HF_TRY(open_service(s, why));
+    int failed = uv_loop_init(&s->control);
+    if (failed != 0)
+        return hf_fail(why, HF_E_MEMORY, "an event loop cannot be made: %s", uv_strerror(failed));
+    return HF_OK;
+}
+
+static enum hf_err start_loops(struct server *s, struct hf_why *why)
+{
+    char text[HF_ADDRESS_TEXT_MAX];
+    struct hf_http_config config = s->http;
+    config.handler = hf_site_handle;
+    config.refusals = hf_site_refusals;
+    config.n_refusals = HF_SITE_REFUSALS;
+    for (unsigned i = 0; i < s->n_serving; i++) {
         struct serving *one = &s->serving[i];
         int listener = one->listener;
         one->site.repository = &s->repository;
@@ -254,16 +305,24 @@ static enum hf_err start_loops(struct server *s, struct hf_why *why)
         HF_TRY(hf_loop_start(&one->loop, why));
         s->n_loops++;
     }
-    hf_address_format(&s->address, text);
-    hf_service_log(HF_LOG_INFO, "listening on http://%s (%u loops)", text, o->loops);
+    if (s->n_serving > 0) {
+        hf_address_format(&s->address, text);
+        hf_service_log(HF_LOG_INFO, "listening on http://%s (%u loops)", text, s->n_serving);
+    }
+    if (s->service != NULL) {
+        if (s->repository.current != NULL)
+            hf_service_offer(s->service, s->repository.current);
+        HF_TRY(hf_service_start(s->service, why));
+    }
     hf_notify("READY=1");
     return HF_OK;
 }
 
 /* Until SIGTERM or SIGINT; HF_OK after an orderly end. */
-static enum hf_err run(const struct hf_serve_options *options, struct hf_why *why)
+static enum hf_err run(const struct hf_serve_options *options, const struct hf_config *config,
+                       struct hf_why *why)
 {
-    struct server s = {.options = options, .state_lock = -1};
+    struct server s = {.options = options, .config = config, .state_lock = -1};
     enum hf_err err = prepare(&s, why);
     if (err == HF_OK)
         err = start_control(&s, why);
@@ -276,10 +335,13 @@ static enum hf_err run(const struct hf_serve_options *options, struct hf_why *wh
     /* The loops ask the repository for its status until their end. */
     for (; s.n_loops > 0; s.n_loops--)
         hf_loop_join(&s.serving[s.n_loops - 1].loop);
+    hf_service_free(s.service);
+    s.service = NULL;
     hf_repository_free(&s.repository);
     (void)uv_loop_close(&s.control);
 out:
-    for (unsigned i = 0; s.serving != NULL && i < options->loops; i++) {
+    hf_service_free(s.service);
+    for (unsigned i = 0; s.serving != NULL && i < s.n_serving; i++) {
         hf_site_free(&s.serving[i].site);
         if (s.serving[i].listener >= 0)
             close(s.serving[i].listener);
@@ -291,19 +353,40 @@ out:
     return err;
 }
 
+/* With a configuration: read it, and take the options from it. */
+static enum hf_err read_config(struct hf_serve_options *options, struct hf_config *config,
+                               struct hf_why *why)
+{
+    const char *file = options->check_config != NULL ? options->check_config : options->config;
+    HF_TRY(hf_config_read(file, config, why));
+    return hf_serve_options_from_config(options, config, why);
+}
+
 int main(int argc, char **argv)
 {
     struct hf_serve_options options;
+    struct hf_config config = {0};
     struct hf_why why;
 
+    if (sodium_init() < 0)
+        return HF_EXIT_FAILED;
     hf_json_seed(randombytes_random());
     int exit_code = hf_serve_options_parse(argc, (const char **)argv, &options);
     if (exit_code >= 0)
         return exit_code;
-    enum hf_err err = run(&options, &why);
+    bool is_check = options.check_config != NULL, has_config = is_check || options.config != NULL;
+    enum hf_err err = has_config ? read_config(&options, &config, &why) : HF_OK;
+    if (err == HF_OK && is_check)
+        printf("%s is right\n", options.check_config);
+    else if (err == HF_OK)
+        err = run(&options, has_config ? &config : NULL, &why);
     hf_serve_options_free(&options);
+    hf_config_free(&config);
     if (err == HF_OK)
         return HF_EXIT_OK;
-    hf_service_log(HF_LOG_ERROR, "%s", why.text);
+    if (is_check)
+        fprintf(stderr, "holdfastd: %s\n", why.text);
+    else
+        hf_service_log(HF_LOG_ERROR, "%s", why.text);
     return HF_EXIT_FAILED;
 }

@@ -11,12 +11,17 @@
 #include <unistd.h>
 
 static const char help[] =
-    "Usage: holdfastd --repo DIR --listen ADDRESS:PORT [OPTION...]\n"
+    "Usage: holdfastd {--repo DIR --listen ADDRESS:PORT [OPTION...]|--config FILE}\n"
     "\n"
     "Serves a TUF repository over HTTP: DIR/metadata and DIR/targets under the same names, and\n"
     "/healthz. What is published is served within a second, and only when it is whole.\n"
     "\n"
+    "With a configuration file it also is the fleet service: devices enrol and identify\n"
+    "themselves over TLS, and operators steer it with holdfast-admin.\n"
+    "\n"
     "Options:\n"
+    "      --config=FILE            all settings of the service; no other option beside it\n"
+    "      --check-config=FILE      say whether the file is right, and stop\n"
     "      --repo=DIR               the repository, as holdfastctl makes it\n"
     "      --wait                   start also when there is no repository in DIR yet: answer 503\n"
     "                               until there is one\n"
@@ -58,6 +63,8 @@ static const char help[] =
 /* What they are about stands in the help. */
 static const struct hf_cli_option rows[] = {
     {"repo", '\0', HF_CLI_TEXT, AT(repo)},
+    {"config", '\0', HF_CLI_TEXT, AT(config)},
+    {"check-config", '\0', HF_CLI_TEXT, AT(check_config)},
     {"wait", '\0', HF_CLI_FLAG, AT(must_wait)},
     {"listen", '\0', HF_CLI_TEXT, AT(listen_text)},
     {"state", '\0', HF_CLI_TEXT, AT(state)},
@@ -76,8 +83,28 @@ static const struct hf_cli_option rows[] = {
     HF_CLI_END,
 };
 
+/* One a core. */
+static unsigned default_loops(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned loops = cores < 1 ? 1 : (unsigned)cores;
+    return loops > HF_HTTP_LOOPS_MAX ? HF_HTTP_LOOPS_MAX : loops;
+}
+
 static enum hf_err check(struct hf_serve_options *o, struct hf_why *why)
 {
+    const char *file = o->config != NULL ? o->config : o->check_config;
+    if (file != NULL) {
+        bool is_alone = o->repo == NULL && o->listen_text == NULL && o->state == NULL &&
+                        o->access_log == NULL && !o->must_wait &&
+                        (o->config == NULL || o->check_config == NULL);
+        if (is_alone && file[0] != '\0')
+            return HF_OK;
+        return hf_fail(why, HF_E_ARGUMENT,
+                       is_alone ? "--config: the name of the file is empty"
+                                : "--config and --check-config stand alone: the file has all "
+                                  "settings");
+    }
     if (o->repo == NULL || o->repo[0] == '\0')
         return hf_fail(why, HF_E_ARGUMENT, "--repo DIR is missing: the repository to serve");
     if (o->listen_text == NULL)
@@ -87,12 +114,8 @@ static enum hf_err check(struct hf_serve_options *o, struct hf_why *why)
         return hf_fail(why, HF_E_ARGUMENT, "--state: the name of the folder is empty");
     if (o->access_log != NULL && o->access_log[0] == '\0')
         return hf_fail(why, HF_E_ARGUMENT, "--access-log: the name of the file is empty");
-    if ((int)o->loops == DEFAULT_LOOPS) {
-        long cores = sysconf(_SC_NPROCESSORS_ONLN);
-        o->loops = cores < 1 ? 1 : (unsigned)cores;
-        if (o->loops > HF_HTTP_LOOPS_MAX)
-            o->loops = HF_HTTP_LOOPS_MAX;
-    }
+    if ((int)o->loops == DEFAULT_LOOPS)
+        o->loops = default_loops();
     const struct {
         const char *name;
         unsigned value, max;
@@ -111,6 +134,31 @@ static enum hf_err check(struct hf_serve_options *o, struct hf_why *why)
         free(o->access_log);
         o->access_log = NULL;
     }
+    return HF_OK;
+}
+
+static enum hf_err copy_text(const char *text, char **out, struct hf_why *why)
+{
+    *out = text != NULL ? strdup(text) : NULL;
+    return text == NULL || *out != NULL ? HF_OK
+                                        : hf_fail(why, HF_E_MEMORY, "no memory for options");
+}
+
+enum hf_err hf_serve_options_from_config(struct hf_serve_options *o, const struct hf_config *config,
+                                         struct hf_why *why)
+{
+    const char *log = config->server.access_log;
+    HF_TRY(copy_text(config->repository.path, &o->repo, why));
+    HF_TRY(copy_text(config->server.state, &o->state, why));
+    HF_TRY(copy_text(config->http.listen, &o->listen_text, why));
+    HF_TRY(copy_text(log != NULL && strcmp(log, "off") != 0 ? log : NULL, &o->access_log, why));
+    if (o->listen_text != NULL && hf_address_parse(o->listen_text, &o->listen, why) != HF_OK)
+        return hf_fail_context(why, "[http] listen");
+    o->loops = config->server.loops == 0 ? default_loops() : (unsigned)config->server.loops;
+    o->connections_max = (unsigned)config->server.max_connections;
+    o->per_address_max = (unsigned)config->server.max_per_address;
+    o->header_timeout_s = (unsigned)config->server.header_timeout_s;
+    o->idle_timeout_s = (unsigned)config->server.idle_timeout_s;
     return HF_OK;
 }
 

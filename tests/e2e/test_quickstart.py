@@ -1,4 +1,4 @@
-"""deploy/quickstart.sh itself, with the programs that are being tested."""
+"""deploy/quickstart.sh and quickstart-fleet.sh themselves, with the programs that are being tested."""
 import re
 import shutil
 import signal
@@ -13,8 +13,11 @@ from kit.programs import BIN, CHECKOUT, environment
 SCRIPT = CHECKOUT / "deploy" / "quickstart.sh"
 
 
-def quickstart(folder, bin_folder=BIN):
-    return subprocess.run([SCRIPT, "--dir", folder, "--bin", bin_folder], env=environment(),
+FLEET = CHECKOUT / "deploy" / "quickstart-fleet.sh"
+
+
+def quickstart(folder, bin_folder=BIN, script=SCRIPT):
+    return subprocess.run([script, "--dir", folder, "--bin", bin_folder], env=environment(),
                           stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
 
 
@@ -72,3 +75,20 @@ def test_interrupted_it_takes_the_server_with_it(folder, processes, number):
     script.signal(number)
     assert script.wait() == 143
     wait_until(lambda: not accepts(port_of(script.out)), "the server is gone")
+
+
+def test_the_fleet_from_an_account_to_a_device_that_is_shut_out(folder):
+    played = folder / "played"
+    done = quickstart(played, script=FLEET)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    told = [line.strip() for line in done.stdout.splitlines()]
+    for beginning in ("enrolled pump-7: certificate ", "updated amazon-iot/full none -> 1",
+                      "rotated pump-7: certificate ", "published: targets 3", "updated amazon-iot/full 1 -> 2"):
+        assert [line for line in told if line.startswith(beginning)], beginning
+    assert "TLS alert certificate_revoked" in done.stdout
+    assert "entries hang together" in done.stdout
+    port = re.search(r"for devices on https://127\.0\.0\.1:([0-9]+)", done.stdout).group(1)
+    assert not accepts(int(port))
+    token = (played / "token").read_text().strip()
+    assert token and token not in done.stdout

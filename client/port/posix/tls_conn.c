@@ -265,7 +265,7 @@ enum hf_err hf_tls_conn_send(struct hf_tls_conn *conn, struct hf_bytes data,
     while (data.len > 0) {
         int n = mbedtls_ssl_write(&conn->ssl, data.data, data.len);
         if (n < 0) {
-            HF_TRY(hf_tls_io_wait(n, &conn->socket, why));
+            HF_TRY(hf_tls_io_wait(&conn->ssl, n, &conn->socket, why));
             continue;
         }
         data.data += n;
@@ -304,7 +304,8 @@ enum hf_err hf_tls_conn_receive(struct hf_tls_conn *conn, void *data, size_t cap
             return HF_OK;
         }
         /* 0 is the socket's end without TLS's own. */
-        HF_TRY(hf_tls_io_wait(n == 0 ? MBEDTLS_ERR_SSL_CONN_EOF : n, &conn->socket, why));
+        HF_TRY(
+            hf_tls_io_wait(&conn->ssl, n == 0 ? MBEDTLS_ERR_SSL_CONN_EOF : n, &conn->socket, why));
     }
 }
 

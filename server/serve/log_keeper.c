@@ -1,0 +1,273 @@
+#include "server/serve/log_keeper.h"
+
+#include "common/base/digest.h"
+#include "common/json/json.h"
+#include "common/os/service.h"
+#include "server/fleet/audit_log.h"
+#include "server/fleet/signature.h"
+#include "server/signer/protocol.h"
+
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOOK_EVERY_S 10
+#define SEAL_EVERY_S 3600
+#define ENTRIES_BYTES_MAX (HF_SIGNER_MESSAGE_MAX - 16u * 1024u) /* in one message */
+#define SIGNER "the signer's answer"
+
+struct hf_log_keeper {
+    struct hf_fleet *fleet;
+    const char *socket;
+    int connection;
+    int64_t sealed_s; /* when the signer sealed last, as it says; 0: not asked yet */
+    bool has_failed;  /* the last look; a sentence is logged once */
+
+    uv_thread_t thread;
+    uv_mutex_t mutex;
+    uv_cond_t ending;
+    bool is_ending;
+};
+
+/* ---- a job and its end ---------------------------------------------------------------------------------- */
+
+struct task {
+    struct hf_job job; /* the first member */
+    uv_sem_t ended;
+    const json_t *signatures;
+    struct hf_seal seal;
+    struct hf_audit_head head; /* of the signer; what follows it is read */
+    json_t *entries;           /* behind it */
+    size_t bytes;              /* of these */
+    bool are_more;             /* than fit into one message */
+    bool is_head_ours;         /* the log has that very entry */
+    int64_t last_signature;
+};
+
+static void on_end(struct hf_job *job)
+{
+    uv_sem_post(&((struct task *)job)->ended);
+}
+
+typedef enum hf_err hf_submit(struct hf_fleet *fleet, struct hf_job *job, struct hf_why *why);
+
+/* Run it on a thread of the store, and wait. */
+static enum hf_err run(struct hf_log_keeper *keeper, struct task *task, hf_submit *submit,
+                       enum hf_err (*act)(struct hf_job *, struct hf_tx *, struct hf_why *),
+                       struct hf_why *why)
+{
+    task->job = (struct hf_job){.act = act, .done = on_end, .actor = "holdfastd"};
+    HF_TRY(submit(keeper->fleet, &task->job, why));
+    uv_sem_wait(&task->ended);
+    if (task->job.err != HF_OK)
+        *why = task->job.why;
+    return task->job.err;
+}
+
+static enum hf_err ask_take(struct hf_log_keeper *keeper, json_t *request, json_t **answer,
+                            struct hf_why *why)
+{
+    return hf_signer_call_take(keeper->socket, &keeper->connection, request, -1, answer, why);
+}
+
+/* ---- signatures ------------------------------------------------------------------------------------------ */
+
+static enum hf_err read_last(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
+{
+    return hf_signature_last(tx->db, &((struct task *)job)->last_signature, why);
+}
+
+static enum hf_err save_signatures(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
+{
+    return hf_signature_log(tx, ((struct task *)job)->signatures, why);
+}
+
+static enum hf_err take_signatures(struct hf_log_keeper *keeper, struct task *task,
+                                   struct hf_why *why)
+{
+    for (;;) {
+        json_t *answer = NULL;
+        HF_TRY(run(keeper, task, hf_fleet_read, read_last, why));
+        HF_TRY(ask_take(keeper,
+                        json_pack("{s:s, s:I}", "verb", "signatures", "after",
+                                  (json_int_t)task->last_signature),
+                        &answer, why));
+        task->signatures = json_object_get(answer, "signatures");
+        size_t n = json_array_size(task->signatures);
+        enum hf_err err = n > 0 ? run(keeper, task, hf_fleet_write, save_signatures, why) : HF_OK;
+        json_decref(answer);
+        if (err != HF_OK || n == 0)
+            return err;
+    }
+}
+
+/* ---- seals ----------------------------------------------------------------------------------------------- */
+
+static enum hf_err read_entry(void *ctx, const struct hf_audit_entry *entry, struct hf_why *why)
+{
+    struct task *task = ctx;
+    json_t *json = NULL;
+    if (entry->sequence == task->head.sequence) {
+        task->is_head_ours = memcmp(entry->hash, task->head.hash, sizeof entry->hash) == 0;
+        return HF_OK;
+    }
+    task->bytes += entry->text.len;
+    task->are_more |= task->bytes > ENTRIES_BYTES_MAX;
+    if (task->are_more)
+        return HF_OK;
+    HF_TRY(hf_json_parse_object(entry->text, "an entry of the log", &json, why));
+    task->entries = hf_json_append_take(task->entries, json);
+    return task->entries != NULL ? HF_OK : hf_fail(why, HF_E_MEMORY, "no memory for the log");
+}
+
+/* What follows the signer's head, and the entry of the head itself. */
+static enum hf_err read_entries(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
+{
+    struct task *task = (struct task *)job;
+    int64_t from = task->head.sequence > 0 ? task->head.sequence - 1 : 0;
+    task->is_head_ours = task->head.sequence == 0;
+    return hf_audit_log_list(tx->db, 0, from, HF_SEAL_ENTRIES_MAX, read_entry, task, why);
+}
+
+static enum hf_err save_seal(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
+{
+    return hf_seal_save(tx, &((struct task *)job)->seal, NULL, why);
+}
+
+static enum hf_err read_head(struct hf_log_keeper *keeper, struct task *task, struct hf_why *why)
+{
+    json_t *answer = NULL, *seal = NULL;
+    const char *hash = NULL;
+    HF_TRY(ask_take(keeper, json_pack("{s:s}", "verb", "status"), &answer, why));
+    enum hf_err err = hf_json_get_object(answer, "seal", SIGNER, &seal, why);
+    if (err == HF_OK)
+        err = hf_json_get_integer(seal, "sequence", SIGNER, 0, &task->head.sequence, why);
+    if (err == HF_OK)
+        err = hf_json_get_text(seal, "hash", SIGNER, &hash, why);
+    if (err == HF_OK && !hf_hex_decode(hash, task->head.hash, sizeof task->head.hash))
+        err = hf_fail(why, HF_E_FORMAT, SIGNER ": the hash of the seal");
+    if (err == HF_OK && task->head.sequence > 0)
+        err = hf_json_get_time(seal, "time", SIGNER, &keeper->sealed_s, why);
+    json_decref(answer);
+    return err;
+}
+
+static enum hf_err seal_entries(struct hf_log_keeper *keeper, struct task *task, struct hf_why *why)
+{
+    json_t *answer = NULL;
+    const char *signature = NULL;
+    size_t len = 0;
+    HF_TRY(ask_take(keeper, json_pack("{s:s, s:O}", "verb", "seal", "entries", task->entries),
+                    &answer, why));
+    enum hf_err err = hf_json_get_integer(answer, "sequence", SIGNER, 1, &task->seal.sequence, why);
+    if (err == HF_OK)
+        err = hf_json_get_time(answer, "time", SIGNER, &task->seal.sealed_s, why);
+    if (err == HF_OK)
+        err = hf_json_get_text(answer, "signature", SIGNER, &signature, why);
+    if (err == HF_OK && (sodium_base642bin(task->seal.signature, sizeof task->seal.signature,
+                                           signature, strlen(signature), NULL, &len, NULL,
+                                           sodium_base64_VARIANT_ORIGINAL) != 0 ||
+                         len != sizeof task->seal.signature))
+        err = hf_fail(why, HF_E_FORMAT, SIGNER ": the signature of the seal");
+    json_decref(answer);
+    if (err != HF_OK)
+        return err;
+    keeper->sealed_s = task->seal.sealed_s;
+    return run(keeper, task, hf_fleet_write, save_seal, why);
+}
+
+static enum hf_err seal_log(struct hf_log_keeper *keeper, struct task *task, struct hf_why *why)
+{
+    for (;;) {
+        HF_TRY(read_head(keeper, task, why));
+        task->entries = json_array();
+        task->bytes = 0;
+        task->are_more = false;
+        enum hf_err err = run(keeper, task, hf_fleet_read, read_entries, why);
+        if (err == HF_OK && !task->is_head_ours)
+            err = hf_fail(why, HF_E_ROLLBACK,
+                          "the log differs from what the signer sealed at entry %" PRId64
+                          ": the database is an old copy or was changed; restore the newest one",
+                          task->head.sequence);
+        size_t n = json_array_size(task->entries);
+        if (err == HF_OK && n > 0)
+            err = seal_entries(keeper, task, why);
+        json_decref(task->entries);
+        task->entries = NULL;
+        if (err != HF_OK || (n + 1 < HF_SEAL_ENTRIES_MAX && !task->are_more))
+            return err;
+    }
+}
+
+/* ---- the thread ------------------------------------------------------------------------------------------- */
+
+static void look(struct hf_log_keeper *keeper)
+{
+    struct task task = {0};
+    struct hf_why why = {0};
+    int64_t now_s = time(NULL);
+    if (uv_sem_init(&task.ended, 0) != 0)
+        return;
+    enum hf_err err = take_signatures(keeper, &task, &why);
+    if (err == HF_OK && (now_s - keeper->sealed_s >= SEAL_EVERY_S || now_s < keeper->sealed_s))
+        err = seal_log(keeper, &task, &why);
+    uv_sem_destroy(&task.ended);
+    if (err != HF_OK && !keeper->has_failed)
+        hf_service_log(HF_LOG_WARNING, "the audit log cannot be sealed at the moment: %s",
+                       why.text);
+    else if (err == HF_OK && keeper->has_failed)
+        hf_service_log(HF_LOG_INFO, "the audit log is sealed again");
+    keeper->has_failed = err != HF_OK;
+}
+
+static void keep(void *arg)
+{
+    struct hf_log_keeper *keeper = arg;
+    uv_mutex_lock(&keeper->mutex);
+    while (!keeper->is_ending) {
+        uv_mutex_unlock(&keeper->mutex);
+        look(keeper);
+        uv_mutex_lock(&keeper->mutex);
+        if (!keeper->is_ending)
+            (void)uv_cond_timedwait(&keeper->ending, &keeper->mutex,
+                                    LOOK_EVERY_S * UINT64_C(1000000000));
+    }
+    uv_mutex_unlock(&keeper->mutex);
+}
+
+enum hf_err hf_log_keeper_start(struct hf_fleet *fleet, const char *signer_socket,
+                                struct hf_log_keeper **out, struct hf_why *why)
+{
+    struct hf_log_keeper *keeper = calloc(1, sizeof *keeper);
+    if (keeper == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for the keeper of the log");
+    keeper->fleet = fleet;
+    keeper->socket = signer_socket;
+    keeper->connection = -1;
+    if (uv_mutex_init(&keeper->mutex) != 0 || uv_cond_init(&keeper->ending) != 0 ||
+        uv_thread_create(&keeper->thread, keep, keeper) != 0) {
+        free(keeper);
+        return hf_fail(why, HF_E_MEMORY, "a thread cannot be made");
+    }
+    *out = keeper;
+    return HF_OK;
+}
+
+void hf_log_keeper_stop(struct hf_log_keeper *keeper)
+{
+    if (keeper == NULL)
+        return;
+    uv_mutex_lock(&keeper->mutex);
+    keeper->is_ending = true;
+    uv_cond_signal(&keeper->ending);
+    uv_mutex_unlock(&keeper->mutex);
+    (void)uv_thread_join(&keeper->thread);
+    if (keeper->connection >= 0)
+        close(keeper->connection);
+    uv_cond_destroy(&keeper->ending);
+    uv_mutex_destroy(&keeper->mutex);
+    free(keeper);
+}

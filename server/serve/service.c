@@ -1,0 +1,324 @@
+#include "server/serve/service.h"
+
+#include "common/os/service.h"
+#include "server/api/api.h"
+#include "server/api/limits.h"
+#include "server/http/loop.h"
+#include "server/serve/log_keeper.h"
+#include "server/serve/route.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ADMIN_FRONTS_MAX 2u /* the socket, and TLS */
+#define ADMIN_CONNECTIONS_MAX 256u
+
+/* One listener with its loop. */
+struct front {
+    struct hf_service *service;
+    bool is_for_devices;
+    int listener; /* -1: the loop has it, or there is none */
+    struct hf_loop loop;
+    struct hf_mailbox mailbox;
+    struct hf_gate gate; /* of devices */
+    struct hf_site site; /* of devices: the signed files */
+    bool is_running;
+};
+
+struct hf_service {
+    const struct hf_config *config;
+    struct hf_http_config http;
+    struct hf_repository *repository;
+    struct hf_network balancers[HF_CONFIG_LIST_MAX];
+    struct hf_tls_server *device_tls, *admin_tls; /* NULL: no such listener */
+    struct hf_fleet *fleet;
+    struct hf_api api;
+    bool has_api;
+    struct hf_log_keeper *keeper; /* NULL: no signer */
+    struct front *fronts;
+    unsigned n_fronts;
+};
+
+static const struct hf_body_rule device_bodies[] = {{"/v1/", HF_API_DEVICE_BODY_MAX}};
+
+static const struct hf_refusal refusals[] = {
+    {400, "this is not a request of HTTP/1.1 that names a path", NULL},
+    {403, "this client may not do that", NULL},
+    {404, "there is nothing of that name", NULL},
+    {405, "this path does not know the method", NULL},
+    {408, "the request did not arrive in time", NULL},
+    {411, "say how long the body is (Content-Length)", NULL},
+    {413, "the body is longer than this path takes", NULL},
+    {414, "the path is too long", NULL},
+    {417, "only 100-continue can be expected here", NULL},
+    {421, "this connection belongs to another account; open a new one for this name", NULL},
+    {431, "the request's head is longer than 8 KiB", NULL},
+    {503, "the service cannot do it now", "Retry-After: 10\r\n"},
+    {505, "this server speaks HTTP/1.1 and HTTP/1.0", NULL},
+};
+
+/* ---- requests ---------------------------------------------------------------------------------------- */
+
+static void handle_device(void *ctx, struct hf_request *request)
+{
+    struct front *front = ctx;
+    struct hf_identity identity;
+    char text[256];
+    if (hf_api_is_path(request)) {
+        hf_api_handle_device(&front->service->api, &front->gate, request);
+        return;
+    }
+    unsigned status = hf_gate_check(&front->gate, request, HF_GATE_REPOSITORY, &identity);
+    if (status == 0) {
+        hf_site_handle(&front->site, request);
+    } else if (status == 403) {
+        int len = snprintf(text, sizeof text, "403 Forbidden: %s\n", identity.sentence);
+        hf_answer_text(request, status, "text/plain", text,
+                       (size_t)len < sizeof text ? (size_t)len : sizeof text - 1);
+    } else {
+        hf_answer_refusal(request, status);
+    }
+}
+
+static void handle_operator(void *ctx, struct hf_request *request)
+{
+    struct front *front = ctx;
+    hf_api_handle_admin(&front->service->api, request);
+}
+
+static json_t *status_of_repository(void *ctx)
+{
+    const struct hf_service *service = ctx;
+    struct hf_repository_status status;
+    char text[HF_HEALTH_TEXT_MAX];
+    size_t len = 0;
+    hf_repository_status(service->repository, &status);
+    (void)hf_health_text(&status, time(NULL), text, &len);
+    return json_pack("{s:o}", "repository", json_loadb(text, len, 0, NULL));
+}
+
+/* On the writer's thread. */
+static void offer_directory(void *ctx, struct hf_directory *directory)
+{
+    struct hf_service *service = ctx;
+    for (unsigned i = 0; i < service->n_fronts; i++)
+        if (service->fronts[i].is_for_devices)
+            hf_gate_offer(&service->fronts[i].gate, directory);
+}
+
+/* ---- opening ------------------------------------------------------------------------------------------- */
+
+static enum hf_err read_tls(const struct hf_config_list *chains, const struct hf_config_list *keys,
+                            struct hf_tls_server **server, struct hf_why *why)
+{
+    struct hf_tls_certificate certificates[HF_CONFIG_LIST_MAX];
+    for (size_t i = 0; i < chains->n; i++)
+        certificates[i] = (struct hf_tls_certificate){chains->items[i], keys->items[i]};
+    return *server == NULL ? hf_tls_server_new(certificates, chains->n, server, why)
+                           : hf_tls_server_reload(*server, certificates, chains->n, why);
+}
+
+static enum hf_err listen_on(const char *text, struct front *fronts, unsigned n, const char *what,
+                             struct hf_why *why)
+{
+    union hf_peer address;
+    char name[HF_ADDRESS_TEXT_MAX];
+    HF_TRY(hf_address_parse(text, &address, why));
+    for (unsigned i = 0; i < n; i++)
+        HF_TRY(hf_listen(&address, i == 0, &fronts[i].listener, why));
+    hf_address_format(&address, name);
+    hf_service_log(HF_LOG_INFO, "listening for %s on https://%s (%u loops)", what, name, n);
+    return HF_OK;
+}
+
+static enum hf_err open_listeners(struct hf_service *s, unsigned loops, struct hf_why *why)
+{
+    const struct hf_config *c = s->config;
+    unsigned n_devices = c->devices.listen != NULL ? loops : 0;
+    s->fronts = calloc(n_devices + ADMIN_FRONTS_MAX, sizeof *s->fronts);
+    if (s->fronts == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for %u loops", n_devices + ADMIN_FRONTS_MAX);
+    for (unsigned i = 0; i < n_devices + ADMIN_FRONTS_MAX; i++)
+        s->fronts[i] = (struct front){.service = s,
+                                      .listener = -1,
+                                      .is_for_devices = i < n_devices};
+    for (size_t i = 0; i < c->devices.balancers.n; i++)
+        HF_TRY(hf_network_parse(c->devices.balancers.items[i], &s->balancers[i], why));
+    if (n_devices > 0) {
+        HF_TRY(read_tls(&c->devices.certificates, &c->devices.keys, &s->device_tls, why));
+        HF_TRY(listen_on(c->devices.listen, s->fronts, n_devices, "devices", why));
+    }
+    s->n_fronts = n_devices;
+    if (c->admin.socket != NULL) {
+        HF_TRY(hf_listen_local(c->admin.socket, 0660, (gid_t)-1, &s->fronts[s->n_fronts].listener,
+                               why));
+        s->n_fronts++;
+        hf_service_log(HF_LOG_INFO, "listening for operators on %s", c->admin.socket);
+    }
+    if (c->admin.listen != NULL) {
+        HF_TRY(read_tls(&c->admin.certificates, &c->admin.keys, &s->admin_tls, why));
+        HF_TRY(listen_on(c->admin.listen, &s->fronts[s->n_fronts], 1, "operators", why));
+        s->n_fronts++;
+    }
+    return HF_OK;
+}
+
+enum hf_err hf_service_open(const struct hf_service_setup *setup, struct hf_service **out,
+                            struct hf_why *why)
+{
+    const struct hf_config *c = setup->config;
+    struct hf_service *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for the fleet service");
+    *out = s;
+    s->config = c;
+    s->http = *setup->http;
+    s->http.refusals = refusals;
+    s->http.n_refusals = sizeof refusals / sizeof refusals[0];
+    s->repository = setup->repository;
+    HF_TRY(open_listeners(s, setup->loops, why));
+    const struct hf_fleet_config fleet = {.path = c->database.path,
+                                          .is_sni_optional = c->devices.sni ==
+                                                             HF_CONFIG_SNI_OPTIONAL,
+                                          .offer = offer_directory,
+                                          .offer_ctx = s};
+    HF_TRY(hf_fleet_open(&fleet, &s->fleet, why));
+    const struct hf_api_config api = {.fleet = s->fleet,
+                                      .signer_socket = c->signer.socket,
+                                      .version = HF_VERSION,
+                                      .status = status_of_repository,
+                                      .status_ctx = s};
+    HF_TRY(hf_api_start(&s->api, &api, why));
+    s->has_api = true;
+    for (unsigned i = 0; i < s->n_fronts; i++)
+        if (s->fronts[i].is_for_devices) {
+            hf_gate_init(&s->fronts[i].gate, s->fleet);
+            s->fronts[i].site.repository = s->repository;
+        }
+    return c->signer.socket == NULL
+               ? HF_OK
+               : hf_log_keeper_start(s->fleet, c->signer.socket, &s->keeper, why);
+}
+
+static enum hf_err start_front(struct front *front, struct hf_why *why)
+{
+    struct hf_service *s = front->service;
+    struct hf_http_config config = s->http;
+    int listener = front->listener;
+    bool is_local = !front->is_for_devices && s->config->admin.socket != NULL &&
+                    front == &s->fronts[s->n_fronts - (s->admin_tls != NULL ? 2 : 1)];
+    config.handler = front->is_for_devices ? handle_device : handle_operator;
+    config.handler_ctx = front;
+    if (front->is_for_devices) {
+        config.tls = s->device_tls;
+        config.tls_rules = &front->gate.rules;
+        config.body_rules = device_bodies;
+        config.n_body_rules = sizeof device_bodies / sizeof device_bodies[0];
+        config.balancers = s->balancers;
+        config.n_balancers = s->config->devices.balancers.n;
+    } else {
+        config.connections_max = ADMIN_CONNECTIONS_MAX;
+        config.body_max = HF_API_ADMIN_BODY_MAX;
+        config.tls = is_local ? NULL : s->admin_tls;
+    }
+    front->listener = -1;
+    HF_TRY(hf_loop_init_take(&front->loop, listener, &config, why));
+    HF_TRY(hf_mailbox_init(&front->mailbox, &front->loop.uv, why));
+    HF_TRY(hf_loop_start(&front->loop, why));
+    front->is_running = true;
+    return HF_OK;
+}
+
+enum hf_err hf_service_start(struct hf_service *service, struct hf_why *why)
+{
+    for (unsigned i = 0; i < service->n_fronts; i++)
+        HF_TRY(start_front(&service->fronts[i], why));
+    return HF_OK;
+}
+
+/* ---- while it runs --------------------------------------------------------------------------------------- */
+
+void hf_service_offer(struct hf_service *service, struct hf_edition *edition)
+{
+    for (unsigned i = 0; i < service->n_fronts; i++)
+        if (service->fronts[i].is_for_devices)
+            hf_site_offer(&service->fronts[i].site, edition);
+}
+
+bool hf_service_is_alive(struct hf_service *service)
+{
+    bool are_alive = true;
+    for (unsigned i = 0; i < service->n_fronts; i++)
+        are_alive &= !service->fronts[i].is_running || hf_loop_is_alive(&service->fronts[i].loop);
+    return are_alive;
+}
+
+void hf_service_reload(struct hf_service *service, const struct hf_config *config)
+{
+    const char *section = NULL, *name = NULL;
+    struct hf_why why;
+    for (size_t i = 0; hf_config_row(i, &section, &name); i++)
+        if (hf_config_differs(service->config, config, i) && strcmp(name, "certificate") != 0 &&
+            strcmp(name, "key") != 0 && strcmp(section, "signer") != 0)
+            hf_service_log(HF_LOG_WARNING,
+                           "[%s] %s has changed: it counts after a restart of holdfastd", section,
+                           name);
+    enum hf_err err = HF_OK;
+    if (service->device_tls != NULL && config->devices.certificates.n > 0)
+        err = read_tls(&config->devices.certificates, &config->devices.keys, &service->device_tls,
+                       &why);
+    if (err == HF_OK && service->admin_tls != NULL && config->admin.certificates.n > 0)
+        err = read_tls(&config->admin.certificates, &config->admin.keys, &service->admin_tls, &why);
+    if (err != HF_OK)
+        hf_service_log(HF_LOG_ERROR, "the certificates stay as they were: %s", why.text);
+    else
+        hf_service_log(HF_LOG_INFO, "new connections get the certificates as they are on disk");
+}
+
+void hf_service_tick(struct hf_service *service)
+{
+    hf_fleet_tick(service->fleet);
+}
+
+/* ---- the end ----------------------------------------------------------------------------------------------- */
+
+void hf_service_stop(struct hf_service *service)
+{
+    for (unsigned i = 0; i < service->n_fronts; i++)
+        if (service->fronts[i].is_running) {
+            hf_loop_stop(&service->fronts[i].loop);
+            hf_mailbox_close(&service->fronts[i].mailbox);
+        }
+}
+
+void hf_service_free(struct hf_service *s)
+{
+    if (s == NULL)
+        return;
+    for (unsigned i = 0; i < s->n_fronts; i++)
+        if (s->fronts[i].is_running) {
+            hf_loop_join(&s->fronts[i].loop);
+            hf_mailbox_free(&s->fronts[i].mailbox);
+        }
+    hf_log_keeper_stop(s->keeper);
+    if (s->has_api)
+        hf_api_stop(&s->api);
+    for (unsigned i = 0; i < s->n_fronts; i++) {
+        if (s->fronts[i].is_for_devices && s->fleet != NULL) {
+            hf_gate_free(&s->fronts[i].gate);
+            hf_site_free(&s->fronts[i].site);
+        }
+        if (s->fronts[i].listener >= 0)
+            close(s->fronts[i].listener);
+    }
+    hf_fleet_close(s->fleet);
+    hf_tls_server_free(s->device_tls);
+    hf_tls_server_free(s->admin_tls);
+    if (s->config->admin.socket != NULL)
+        (void)unlink(s->config->admin.socket);
+    free(s->fronts);
+    free(s);
+}

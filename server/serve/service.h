@@ -1,0 +1,47 @@
+/*
+ * The fleet part of holdfastd: the store, the TLS listener of devices and the listeners of operators, each loop with
+ * what its requests need. Without a configuration that has [devices] or [admin] there is none of it, and
+ * holdfastd serves a folder as before.
+ */
+#ifndef HF_SERVE_SERVICE_H
+#define HF_SERVE_SERVICE_H
+
+#include "server/config/config.h"
+#include "server/http/connection.h"
+#include "server/serve/edition.h"
+#include "server/serve/repository.h"
+
+struct hf_service;
+
+struct hf_service_setup {
+    const struct hf_config *config; /* borrowed for as long as the service is open */
+    const struct hf_http_config
+        *http; /* limits, log and addresses that all listeners share; copied */
+    struct hf_repository *repository; /* for /healthz and GET /v1/status */
+    unsigned loops;                   /* of the device listener */
+};
+
+/** Open the database, read certificates, and listen; nothing is served yet. `*out` is to be freed by
+ *  hf_service_free, also after a later failure. HF_E_BUSY while another holdfastd has the database;
+ *  HF_E_KEY, HF_E_NETWORK, … */
+HF_MUST_USE enum hf_err hf_service_open(const struct hf_service_setup *setup,
+                                        struct hf_service **out, struct hf_why *why);
+/** Serve. On failure some loops may run: hf_service_stop. */
+HF_MUST_USE enum hf_err hf_service_start(struct hf_service *service, struct hf_why *why);
+
+/** Serve this edition from now on. */
+void hf_service_offer(struct hf_service *service, struct hf_edition *edition);
+/** Have all loops run since the last call? */
+bool hf_service_is_alive(struct hf_service *service);
+/** Read the certificates again, as `config` names them; what else has changed in it is named in the log and
+ *  needs a restart. On failure the old ones stay. */
+void hf_service_reload(struct hf_service *service, const struct hf_config *config);
+/** Every ten seconds: what is due in the store. */
+void hf_service_tick(struct hf_service *service);
+
+/** Finish what is under way. */
+void hf_service_stop(struct hf_service *service);
+/** Wait for the end, and free. NULL is fine. */
+void hf_service_free(struct hf_service *service);
+
+#endif

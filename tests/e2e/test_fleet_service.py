@@ -1,0 +1,189 @@
+"""The fleet service as an operator runs it: two processes by one file, holdfast-admin, and real devices."""
+import shutil
+import signal
+import time
+
+import pytest
+
+from kit import programs, roots
+from kit.service import Service
+
+
+@pytest.fixture
+def service(processes, folder, publisher):
+    publisher.add(*roots.amazon(1))
+    made = Service(processes, folder / "service", publisher).start()
+    yield made.with_account()
+    made.server.stop()
+    made.signer.stop()
+
+
+# ---- the main job ---------------------------------------------------------------------------------
+
+def test_enrol_update_rotate_and_shut_out(service):
+    device = service.enrolled("pump-7")
+    assert device.update() == "updated amazon-iot/full none -> 1"
+    first = service.credential_of("pump-7")
+    said = programs.ok("holdfast", "--state", device.state, "rotate").out
+    assert said.startswith("rotated pump-7: certificate ")
+    both = {c["sha256"]: c["status"] for c in service.credentials()}
+    assert len(both) == 2 and both[first] == "ACTIVE"
+    for one in both:
+        service.admin("credential", "revoke", "--account", "pumps", one)
+    outcome = programs.call("holdfast", "--state", device.state, "update")
+    assert outcome.code != 0 and "certificate_revoked" in outcome.err
+    assert service.admin("log", "export").count('"action":"credential.status"') == 2
+
+
+def test_the_log_is_sealed_and_verifies_offline(service, folder):
+    service.enrolled("pump-7")
+    deadline = time.monotonic() + 40
+    while '"seal"' not in service.admin("log", "export"):
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    copy = folder / "log.jsonl"
+    text = service.admin("log", "export")
+    copy.write_text(text)
+    said = programs.ok("holdfast-admin", "log", "verify", copy, "--key", service.log_key).out
+    assert "1 seals of this key" in said
+    assert '"action":"signer.signature"' in text  # the signer's own, taken over
+    # One byte changed, one line lost, another key.
+    copy.write_text(text.replace("pump-7", "pump-8", 1))
+    assert "line" in programs.refused("holdfast-admin", "log", "verify", copy, "--key", service.log_key)
+    copy.write_text("".join(text.splitlines(keepends=True)[1:]))
+    programs.refused("holdfast-admin", "log", "verify", copy, "--key", service.log_key)
+    copy.write_text(text)
+    programs.refused("holdfast-admin", "log", "verify", copy, "--key", "00" * 32)
+
+
+def test_what_the_desk_signed_reaches_the_device(service, publisher, folder):
+    device = service.enrolled("pump-7")
+    assert device.update() == "updated amazon-iot/full none -> 1"
+    desk, keys = folder / "desk", folder / "desk-keys"
+    shutil.copytree(publisher.repo, desk)
+    keys.mkdir()
+    shutil.copytree(publisher.keys / "offline", keys / "offline")
+    real = publisher.repo, publisher.keys
+    publisher.repo, publisher.keys = desk, keys
+    publisher.add(*roots.amazon(1, 2))
+    publisher.repo, publisher.keys = real
+    assert service.admin("publish", desk).startswith("published: targets 3")
+    service.server.wait_for(lambda: "serving timestamp 3" in service.server.err, "serves it")
+    assert device.update() == "updated amazon-iot/full 1 -> 2"
+    # What is no copy of the repository is refused, and the operator reads why.
+    assert "does not follow targets 3" in service.refuses("publish", folder)
+
+
+# ---- without a certificate --------------------------------------------------------------------------
+
+def get(path, host="localhost"):
+    return f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("policy, alert, status", [
+    ("none", "certificate required", None), ("enroll", None, "403"), ("read", None, "200"),
+    ("read+report", None, "200")])
+def test_policies(service, policy, alert, status):
+    service.admin("account", "change", "pumps", "--policy", policy)
+    said = service.s_client("-ign_eof", send=get("/metadata/timestamp.json"))
+    if alert:
+        assert alert in said
+    else:
+        assert f"HTTP/1.1 {status} " in said
+
+
+def test_a_name_of_no_account_is_refused(service):
+    assert "unrecognized name" in service.s_client(name="other.example")
+    assert "missing extension" in service.s_client(name=None)
+
+
+def test_a_request_for_another_account_on_this_connection(service):
+    service.admin("account", "create", "valves", "--sni", "valves.example")
+    assert "HTTP/1.1 421 " in service.s_client(
+        "-ign_eof", send=get("/metadata/timestamp.json", "valves.example"))
+
+
+# ---- the configuration, and what changes while it runs -----------------------------------------------
+
+def test_the_configuration_is_checked_without_a_start(folder):
+    conf = folder / "conf"
+    conf.write_text("[repository]\npath = /srv/repo\n")
+    assert programs.ok("holdfastd", "--check-config", conf).out == f"{conf} is right\n"
+    conf.write_text("[repository]\npath = /srv/repo\n[devices]\nlisen = 0.0.0.0:1\n")
+    assert "there is no key \"lisen\" in [devices]" in programs.refused("holdfastd", "--check-config",
+                                                                       conf)
+    both = programs.call("holdfastd", "--config", conf, "--repo", folder)
+    assert both.code == 2 and "stand alone" in both.err
+
+
+def test_a_configuration_without_the_fleet_serves_a_folder(processes, folder, publisher):
+    publisher.add(*roots.amazon(1))
+    conf = folder / "conf"
+    conf.write_text(f"[repository]\npath = {publisher.repo}\n[http]\nlisten = 127.0.0.1:0\n")
+    server = processes.start(programs.command("holdfastd", "--config", conf), "holdfastd")
+    server.wait_for(lambda: "listening on http://127.0.0.1:" in server.err, "listens")
+    assert server.stop() == 0
+
+
+def test_a_new_server_certificate_without_a_restart(service):
+    before = service.s_client()
+    service.write_certificate()
+    service.settings["server"] = {"max_connections": 10}
+    service.write_config()
+    service.server.signal(signal.SIGHUP)
+    service.server.wait_for(lambda: "new connections get the certificates" in service.server.err,
+                            "reads them")
+    assert "[server] max_connections has changed" in service.server.err
+    serial = [line for line in service.s_client().splitlines() if "MII" in line][:1]
+    assert serial and serial[0] not in before
+    # What cannot be read changes nothing.
+    service.chain.write_text("no certificate")
+    service.server.signal(signal.SIGHUP)
+    service.server.wait_for(lambda: "the certificates stay as they were" in service.server.err, "says so")
+    assert "Verify return code: 0" in service.s_client()
+
+
+def test_two_servers_never_share_a_database(service):
+    second = programs.call("holdfastd", "--config", service.config)
+    assert second.code == 1
+    assert service.server.is_running()
+
+
+# ---- a process is away --------------------------------------------------------------------------------
+
+def test_without_the_signer_devices_update_and_nothing_is_issued(service):
+    device = service.enrolled("pump-7")
+    assert device.update() == "updated amazon-iot/full none -> 1"
+    token = service.token()
+    service.signer.stop()
+    assert device.update() == "current amazon-iot/full 1"
+    late = service.device("pump-8")
+    file = late.state.parent / "late.token"
+    file.touch(mode=0o600)
+    file.write_text(token)
+    refused = programs.call("holdfast", "--state", late.state, "enroll", "--token-file", file)
+    assert refused.code != 0
+    assert service.credentials("--device", "pump-8") == []
+    service.start_signer()
+    # The token was not spent.
+    programs.ok("holdfast", "--state", late.state, "enroll", "--token-file", file)
+
+
+def test_a_kill_of_either_process_loses_nothing_that_was_answered(service):
+    known = {}
+    for i in range(4):
+        service.enrolled(f"pump-{i}")
+        credential = service.credential_of(f"pump-{i}")
+        if i % 2:
+            service.admin("credential", "deactivate", "--account", "pumps", credential)
+        known[credential] = "INACTIVE" if i % 2 else "ACTIVE"
+        if i % 2:
+            service.server.popen.kill()
+            service.server.wait()
+            service.start_server()
+        else:
+            service.signer.popen.kill()
+            service.signer.wait()
+            service.start_signer()
+        assert {c["sha256"]: c["status"] for c in service.credentials()} == known
+    service.admin("log", "export")  # its chain verifies while it is printed
