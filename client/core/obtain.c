@@ -3,7 +3,7 @@
 #include "client/core/update.h"
 
 #include "common/base/digest.h"
-#include "common/base/plaintext.h"
+#include "common/base/percent.h"
 #include "common/bundle/policy.h"
 #include "common/json/json.h"
 

@@ -4,7 +4,7 @@
  */
 #include "client/core/refresh.h"
 
-#include "common/base/plaintext.h"
+#include "common/base/percent.h"
 
 #include <stdio.h>
 #include <string.h>

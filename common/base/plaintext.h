@@ -23,15 +23,4 @@ void hf_text_sanitize(char *text);
  */
 size_t hf_escape_json(const char *text, size_t len, char *out, size_t size);
 
-/**
- * Percent-encode (RFC 3986, section 2): append `text` to `out`, each byte that is neither
- * unreserved (letters, digits, '-', '.', '_', '~') nor in `kept` as %XX. Without '/' in `kept`, the
- * result is one path segment, whatever the text. HF_E_MEMORY, with a part of it appended.
- */
-HF_MUST_USE enum hf_err hf_percent_encode(const char *text, const char *kept, struct hf_buf *out);
-
-/** The byte that "%XX" at the beginning of `text`, `len` bytes, stands for; -1 if there is no such
- *  escape. */
-int hf_percent_byte(const char *text, size_t len);
-
 #endif

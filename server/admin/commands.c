@@ -1,6 +1,6 @@
 #include "server/admin/commands.h"
 
-#include "common/base/plaintext.h"
+#include "common/base/percent.h"
 #include "common/cli/report.h"
 #include "common/os/file_util.h"
 #include "server/admin/api.h"

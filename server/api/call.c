@@ -1,7 +1,7 @@
 #include "server/api/call.h"
 
 #include "common/base/digest.h"
-#include "common/base/plaintext.h"
+#include "common/base/percent.h"
 #include "common/base/timetext.h"
 #include "common/os/service.h"
 #include "server/api/problem.h"

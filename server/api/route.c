@@ -1,5 +1,6 @@
 #include "server/api/route.h"
 
+#include "common/base/percent.h"
 #include "common/base/plaintext.h"
 
 #include <stdio.h>

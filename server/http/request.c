@@ -1,6 +1,6 @@
 #include "server/http/request.h"
 
-#include "common/base/plaintext.h"
+#include "common/base/percent.h"
 
 #include <arpa/inet.h>
 #include <string.h>

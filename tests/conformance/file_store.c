@@ -2,7 +2,7 @@
 
 #include "common/os/file_util.h"
 #include "common/base/limits.h"
-#include "common/base/plaintext.h"
+#include "common/base/percent.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -5,7 +5,7 @@
 #include "common/os/file_util.h"
 #include "client/port/posix/http.h"
 #include "client/port/posix/system.h"
-#include "common/base/plaintext.h"
+#include "common/base/percent.h"
 #include "tests/conformance/file_store.h"
 #include "tests/conformance/two_urls.h"
 

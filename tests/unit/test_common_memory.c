@@ -6,7 +6,7 @@
 
 #include "common/base/limits.h"
 #include "common/base/digest.h"
-#include "common/base/plaintext.h"
+#include "common/base/percent.h"
 #include "common/bundle/policy.h"
 #include "common/bundle/pem.h"
 #include "common/json/json.h"

@@ -1,6 +1,6 @@
 #include "client/port/identity/token_uri.h"
 
-#include "common/base/plaintext.h"
+#include "common/base/percent.h"
 
 #include <stddef.h>
 #include <string.h>

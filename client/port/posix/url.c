@@ -1,6 +1,6 @@
 #include "client/port/posix/url.h"
 
-#include "common/base/plaintext.h"
+#include "common/base/percent.h"
 
 #include <arpa/inet.h>
 #include <sodium.h>
