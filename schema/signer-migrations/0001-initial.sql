@@ -8,7 +8,7 @@ CREATE TABLE quota (
 );
 INSERT INTO quota (id, day, issued) VALUES (1, 0, 0);
 
--- When a certificate was last renewed, by the SHA-256 of the old one. Rows older than the limit are removed.
+-- When a device last renewed its certificate, by the SHA-256 of "account/device". Rows older than the limit are removed.
 CREATE TABLE renewal (
     sha256 @bytes@ PRIMARY KEY,
     at_s BIGINT NOT NULL

@@ -51,7 +51,9 @@ const struct hf_cli_command hf_admin_publish = {
     .about =
         "DIR is a copy of the repository in which the offline keys signed (holdfastctl bundle\n"
         "add where the online keys are not). The signer verifies it, takes what is new, signs\n"
-        "snapshot and timestamp, and devices find it within a second.",
+        "snapshot and timestamp, and devices find it within a second. Under systemd the service "
+        "does\n"
+        "not see /home, /root and /tmp: copy the folder to /srv, for instance.",
     .examples = "  holdfast-admin publish /media/stick/repo\n",
     .options = options,
     .needs_word = "the folder that was signed in",

@@ -19,6 +19,11 @@ enum hf_err hf_api_start(struct hf_api *api, const struct hf_api_config *config,
                            why);
 }
 
+void hf_api_end(struct hf_api *api)
+{
+    atomic_store(&api->is_ending, true);
+}
+
 void hf_api_stop(struct hf_api *api)
 {
     hf_worker_stop(&api->signer);

@@ -26,12 +26,15 @@ struct hf_api {
     struct hf_api_config config;
     struct hf_worker signer; /* talks to the signer, one call at a time */
     int signer_connection;   /* of that thread; -1: none */
+    atomic_bool is_ending;   /* a call under way gives up */
     int64_t started_s;
 };
 
 /** Start the thread that talks to the signer. `api` must not move. */
 HF_MUST_USE enum hf_err hf_api_start(struct hf_api *api, const struct hf_api_config *config,
                                      struct hf_why *why);
+/** The service ends: calls of the signer are given up, and their requests answered 503. From any thread. */
+void hf_api_end(struct hf_api *api);
 /** After all loops have ended. */
 void hf_api_stop(struct hf_api *api);
 

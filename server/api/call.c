@@ -375,7 +375,7 @@ enum hf_err hf_api_ask_signer_take(struct hf_api_call *call, json_t *request, in
                        "this service has no signer. Configure [signer] socket, or sign elsewhere");
     }
     enum hf_err err = hf_signer_call_take(api->config.signer_socket, &api->signer_connection,
-                                          request, fd, answer_out, why);
+                                          request, fd, &api->is_ending, answer_out, why);
     if (err == HF_E_LIMIT)
         call->status = 429; /* the day's quota, or once a minute */
     if (err == HF_E_ARGUMENT || err == HF_E_FORMAT)

@@ -106,7 +106,7 @@ static enum hf_err add_text(struct reader *r, const struct row *row, const char 
         return hf_fail(r->why, HF_E_MEMORY, "no memory for %s", r->path);
     char *base = (char *)&r->config + row->at;
     if (row->kind == TEXT || row->kind == PATH) {
-        memcpy(base, &copy, sizeof copy);
+        *(char **)(void *)base = copy;
         return HF_OK;
     }
     struct hf_config_list *list = (struct hf_config_list *)(void *)base;
@@ -240,9 +240,11 @@ static enum hf_err check_together(const struct reader *r)
                            "%s: [%s] listen needs a certificate and its key, because it speaks TLS",
                            r->path, listeners[i].section);
     }
-    if (c->devices.listen != NULL && (c->database.path == NULL || c->signer.socket == NULL))
+    bool is_fleet = c->devices.listen != NULL || c->admin.socket != NULL || c->admin.listen != NULL;
+    if (is_fleet && (c->database.path == NULL || c->signer.socket == NULL))
         return hf_fail(r->why, HF_E_ARGUMENT,
-                       "%s: [devices] listen needs [database] path and [signer] socket", r->path);
+                       "%s: [devices] and [admin] need [database] path and [signer] socket",
+                       r->path);
     return HF_OK;
 }
 

@@ -23,13 +23,13 @@ struct hf_log_keeper {
     struct hf_fleet *fleet;
     const char *socket;
     int connection;
-    int64_t sealed_s; /* when the signer sealed last, as it says; 0: not asked yet */
-    bool has_failed;  /* the last look; a sentence is logged once */
+    int64_t sealed_s; /* when the signer sealed last and the log agreed; 0: not since the start */
+    int64_t warned_s; /* when the fault of the last look was logged; 0: there was none */
 
     uv_thread_t thread;
     uv_mutex_t mutex;
     uv_cond_t ending;
-    bool is_ending;
+    atomic_bool is_ending;
 };
 
 /* ---- a job and its end ---------------------------------------------------------------------------------- */
@@ -45,6 +45,7 @@ struct task {
     bool are_more;             /* than fit into one message */
     bool is_head_ours;         /* the log has that very entry */
     int64_t last_signature;
+    int64_t sealed_s; /* when the signer sealed last, as it says */
 };
 
 static void on_end(struct hf_job *job)
@@ -70,7 +71,8 @@ static enum hf_err run(struct hf_log_keeper *keeper, struct task *task, hf_submi
 static enum hf_err ask_take(struct hf_log_keeper *keeper, json_t *request, json_t **answer,
                             struct hf_why *why)
 {
-    return hf_signer_call_take(keeper->socket, &keeper->connection, request, -1, answer, why);
+    return hf_signer_call_take(keeper->socket, &keeper->connection, request, -1, &keeper->is_ending,
+                               answer, why);
 }
 
 /* ---- signatures ------------------------------------------------------------------------------------------ */
@@ -97,9 +99,15 @@ static enum hf_err take_signatures(struct hf_log_keeper *keeper, struct task *ta
                         &answer, why));
         task->signatures = json_object_get(answer, "signatures");
         size_t n = json_array_size(task->signatures);
+        int64_t newest = json_integer_value(json_object_get(answer, "newest"));
         enum hf_err err = n > 0 ? run(keeper, task, hf_fleet_write, save_signatures, why) : HF_OK;
         json_decref(answer);
-        if (err != HF_OK || n == 0)
+        if (err == HF_OK && newest < task->last_signature)
+            err = hf_fail(why, HF_E_ROLLBACK,
+                          "the signer remembers %" PRId64 " signatures, and the log has %" PRId64
+                          " of it: its state is an old copy or was lost; restore the newest one",
+                          newest, task->last_signature);
+        if (err != HF_OK || n == 0 || atomic_load(&keeper->is_ending))
             return err;
     }
 }
@@ -150,7 +158,7 @@ static enum hf_err read_head(struct hf_log_keeper *keeper, struct task *task, st
     if (err == HF_OK && !hf_hex_decode(hash, task->head.hash, sizeof task->head.hash))
         err = hf_fail(why, HF_E_FORMAT, SIGNER ": the hash of the seal");
     if (err == HF_OK && task->head.sequence > 0)
-        err = hf_json_get_time(seal, "time", SIGNER, &keeper->sealed_s, why);
+        err = hf_json_get_time(seal, "time", SIGNER, &task->sealed_s, why);
     json_decref(answer);
     return err;
 }
@@ -175,7 +183,7 @@ static enum hf_err seal_entries(struct hf_log_keeper *keeper, struct task *task,
     json_decref(answer);
     if (err != HF_OK)
         return err;
-    keeper->sealed_s = task->seal.sealed_s;
+    task->sealed_s = task->seal.sealed_s;
     return run(keeper, task, hf_fleet_write, save_seal, why);
 }
 
@@ -197,7 +205,9 @@ static enum hf_err seal_log(struct hf_log_keeper *keeper, struct task *task, str
             err = seal_entries(keeper, task, why);
         json_decref(task->entries);
         task->entries = NULL;
-        if (err != HF_OK || (n + 1 < HF_SEAL_ENTRIES_MAX && !task->are_more))
+        if (err == HF_OK && n + 1 < HF_SEAL_ENTRIES_MAX && !task->are_more)
+            keeper->sealed_s = task->sealed_s;
+        if (err != HF_OK || keeper->sealed_s == task->sealed_s || atomic_load(&keeper->is_ending))
             return err;
     }
 }
@@ -215,23 +225,29 @@ static void look(struct hf_log_keeper *keeper)
     if (err == HF_OK && (now_s - keeper->sealed_s >= SEAL_EVERY_S || now_s < keeper->sealed_s))
         err = seal_log(keeper, &task, &why);
     uv_sem_destroy(&task.ended);
-    if (err != HF_OK && !keeper->has_failed)
-        hf_service_log(HF_LOG_WARNING, "the audit log cannot be sealed at the moment: %s",
-                       why.text);
-    else if (err == HF_OK && keeper->has_failed)
+    if (atomic_load(&keeper->is_ending))
+        return;
+    /* A log that was changed or is an old copy is said again every hour, until it is mended. */
+    bool is_grave = err == HF_E_ROLLBACK || err == HF_E_HASH || err == HF_E_SIGNATURE;
+    if (err != HF_OK && (keeper->warned_s == 0 || now_s - keeper->warned_s >= SEAL_EVERY_S)) {
+        hf_service_log(is_grave ? HF_LOG_ERROR : HF_LOG_WARNING,
+                       "the audit log cannot be sealed: %s", why.text);
+        keeper->warned_s = now_s;
+    } else if (err == HF_OK && keeper->warned_s != 0) {
         hf_service_log(HF_LOG_INFO, "the audit log is sealed again");
-    keeper->has_failed = err != HF_OK;
+        keeper->warned_s = 0;
+    }
 }
 
 static void keep(void *arg)
 {
     struct hf_log_keeper *keeper = arg;
     uv_mutex_lock(&keeper->mutex);
-    while (!keeper->is_ending) {
+    while (!atomic_load(&keeper->is_ending)) {
         uv_mutex_unlock(&keeper->mutex);
         look(keeper);
         uv_mutex_lock(&keeper->mutex);
-        if (!keeper->is_ending)
+        if (!atomic_load(&keeper->is_ending))
             (void)uv_cond_timedwait(&keeper->ending, &keeper->mutex,
                                     LOOK_EVERY_S * UINT64_C(1000000000));
     }
@@ -261,7 +277,7 @@ void hf_log_keeper_stop(struct hf_log_keeper *keeper)
     if (keeper == NULL)
         return;
     uv_mutex_lock(&keeper->mutex);
-    keeper->is_ending = true;
+    atomic_store(&keeper->is_ending, true);
     uv_cond_signal(&keeper->ending);
     uv_mutex_unlock(&keeper->mutex);
     (void)uv_thread_join(&keeper->thread);

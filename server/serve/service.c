@@ -36,7 +36,7 @@ struct hf_service {
     struct hf_tls_server *device_tls, *admin_tls; /* NULL: no such listener */
     struct hf_fleet *fleet;
     struct hf_api api;
-    bool has_api;
+    bool has_api, has_socket;
     struct hf_log_keeper *keeper; /* NULL: no signer */
     struct front *fronts;
     unsigned n_fronts;
@@ -156,6 +156,7 @@ static enum hf_err open_listeners(struct hf_service *s, unsigned loops, struct h
         HF_TRY(hf_listen_local(c->admin.socket, 0660, (gid_t)-1, &s->fronts[s->n_fronts].listener,
                                why));
         s->n_fronts++;
+        s->has_socket = true;
         hf_service_log(HF_LOG_INFO, "listening for operators on %s", c->admin.socket);
     }
     if (c->admin.listen != NULL) {
@@ -287,6 +288,8 @@ void hf_service_tick(struct hf_service *service)
 
 void hf_service_stop(struct hf_service *service)
 {
+    if (service->has_api)
+        hf_api_end(&service->api);
     for (unsigned i = 0; i < service->n_fronts; i++)
         if (service->fronts[i].is_running) {
             hf_loop_stop(&service->fronts[i].loop);
@@ -317,7 +320,7 @@ void hf_service_free(struct hf_service *s)
     hf_fleet_close(s->fleet);
     hf_tls_server_free(s->device_tls);
     hf_tls_server_free(s->admin_tls);
-    if (s->config->admin.socket != NULL)
+    if (s->has_socket)
         (void)unlink(s->config->admin.socket);
     free(s->fronts);
     free(s);

@@ -115,7 +115,7 @@ enum hf_err hf_device_ca_issue(const struct hf_device_ca *ca, EVP_PKEY *key, con
                        "holdfast-signer ca new, and check the clock",
                        ca->name);
     int64_t end_s = end_of(INT64_MAX, X509_get0_notAfter(ca->certificate));
-    X509 *made = new_certificate(ca->certificate, key, ca->account, is_long ? "device" : id,
+    X509 *made = new_certificate(ca->certificate, key, ca->account, is_long ? "a device" : id,
                                  now_s - HF_ISSUE_BACKDATE_S, end_s);
     (void)snprintf(uri, sizeof uri, "URI:urn:holdfast:device:%s", id);
     if (made == NULL ||

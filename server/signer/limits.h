@@ -10,9 +10,11 @@
 /* The client gives up then: an Ed25519 signature and a sync take milliseconds, a publication with sealed
  * keys takes a second of Argon2id and the reading of a repository. */
 #define HF_SIGNER_CALL_TIMEOUT_MS 60000u
-#define HF_SIGNER_CSR_BYTES_MAX 16384u    /* RSA 16384 with a long subject takes 5 KiB */
-#define HF_SIGNER_SIGNATURES_AT_ONCE 200u /* records of one answer, some 200 bytes each */
-#define HF_SEAL_ENTRIES_MAX 200u          /* of one message; a page of the log */
+#define HF_SIGNER_LOOK_MS 250              /* a service that ends is noticed by a call under way */
+#define HF_SIGNER_CONNECT_TIMEOUT_MS 5000u /* it accepts at once, unless it signs something long */
+#define HF_SIGNER_CSR_BYTES_MAX 16384u     /* RSA 16384 with a long subject takes 5 KiB */
+#define HF_SIGNER_SIGNATURES_AT_ONCE 200u  /* records of one answer, some 200 bytes each */
+#define HF_SEAL_ENTRIES_MAX 200u           /* of one message; a page of the log */
 
 /* A certificate begins this long before it is made, for servers whose clock is behind. */
 #define HF_ISSUE_BACKDATE_S INT64_C(3600)

@@ -1,6 +1,9 @@
 #include "server/signer/protocol.h"
 
+#include "common/os/clock.h"
+
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -124,14 +127,16 @@ static enum hf_err connect_to(const char *path, int *out, struct hf_why *why)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     const struct timeval limit = {.tv_sec = HF_SIGNER_CALL_TIMEOUT_MS / 1000};
+    const struct timeval connect_limit = {.tv_sec = HF_SIGNER_CONNECT_TIMEOUT_MS / 1000};
     if (strlen(path) >= sizeof address.sun_path)
         return hf_fail(why, HF_E_LIMIT, "%s: the path of a socket has at most %zu bytes", path,
                        sizeof address.sun_path - 1);
     memcpy(address.sun_path, path, strlen(path) + 1);
     int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 &&
-        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0 &&
-        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit) == 0) {
+    /* The limit of sending is that of connecting, too: others may fill the queue of the socket. */
+    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &connect_limit, sizeof connect_limit) == 0 &&
+        connect(fd, (const struct sockaddr *)&address, sizeof address) == 0) {
         *out = fd;
         return HF_OK;
     }
@@ -141,6 +146,21 @@ static enum hf_err connect_to(const char *path, int *out, struct hf_why *why)
     return hf_fail(why, HF_E_NETWORK,
                    "the signer does not answer at %s: %s; is holdfast-signer running?", path,
                    strerror(failed));
+}
+
+/* Until an answer is there, which hf_signer_receive then reads without a wait. */
+static enum hf_err wait_for_answer(int socket, const atomic_bool *is_ending, struct hf_why *why)
+{
+    struct pollfd one = {.fd = socket, .events = POLLIN};
+    int64_t end_ms = hf_monotonic_ms() + HF_SIGNER_CALL_TIMEOUT_MS;
+    while (hf_monotonic_ms() < end_ms) {
+        if (is_ending != NULL && atomic_load(is_ending))
+            return hf_fail(why, HF_E_NETWORK, "the service ends");
+        if (poll(&one, 1, HF_SIGNER_LOOK_MS) > 0)
+            return HF_OK;
+    }
+    return hf_fail(why, HF_E_NETWORK, "the signer did not answer in %u seconds",
+                   HF_SIGNER_CALL_TIMEOUT_MS / 1000);
 }
 
 static enum hf_err read_answer(json_t *answer, json_t **out, struct hf_why *why)
@@ -158,7 +178,7 @@ static enum hf_err read_answer(json_t *answer, json_t **out, struct hf_why *why)
 }
 
 enum hf_err hf_signer_call_take(const char *path, int *connection, json_t *request, int fd,
-                                json_t **answer, struct hf_why *why)
+                                const atomic_bool *is_ending, json_t **answer, struct hf_why *why)
 {
     json_t *got = NULL;
     int none = -1;
@@ -177,7 +197,12 @@ enum hf_err hf_signer_call_take(const char *path, int *connection, json_t *reque
             *connection = -1;
         }
     }
-    if (err == HF_OK && (err = hf_signer_receive(*connection, &got, &none, why)) != HF_OK) {
+    bool is_sent = err == HF_OK;
+    if (is_sent)
+        err = wait_for_answer(*connection, is_ending, why);
+    if (err == HF_OK)
+        err = hf_signer_receive(*connection, &got, &none, why);
+    if (is_sent && err != HF_OK) {
         close(*connection);
         *connection = -1;
     }

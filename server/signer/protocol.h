@@ -13,6 +13,8 @@
 #include "common/json/json.h"
 #include "server/signer/limits.h"
 
+#include <stdatomic.h>
+
 /** Send one packet, with a copy of the descriptor `fd` unless that is negative. HF_E_LIMIT for a longer
  *  one, HF_E_NETWORK when the other side is gone. Blocks as the socket does. */
 HF_MUST_USE enum hf_err hf_signer_send(int socket, const json_t *message, int fd,
@@ -32,10 +34,11 @@ json_t *hf_signer_refusal(const struct hf_why *why);
  * Ask: connect to `path`, send `request`, which is taken, with a copy of `fd` unless that is negative, and
  * wait for the answer. HF_OK only if it says ok: `*answer` is a new reference. Otherwise the code and the
  * sentence of the signer, or HF_E_NETWORK where there is none. Blocks at most HF_SIGNER_CALL_TIMEOUT_MS: for
- * worker threads and command lines. `*connection` is -1 before the first call and stays open for the next
+ * worker threads and command lines; gives up soon after `*is_ending` (may be NULL) became true. `*connection` is -1 before the first call and stays open for the next
  * one; it is the caller's to close.
  */
 HF_MUST_USE enum hf_err hf_signer_call_take(const char *path, int *connection, json_t *request,
-                                            int fd, json_t **answer, struct hf_why *why);
+                                            int fd, const atomic_bool *is_ending, json_t **answer,
+                                            struct hf_why *why);
 
 #endif

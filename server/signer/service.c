@@ -21,6 +21,7 @@
 #define SLOT_LISTENER 1
 #define SLOT_CLIENTS 2
 #define SLOTS (SLOT_CLIENTS + HF_SIGNER_CLIENTS_MAX)
+#define WARN_EVERY_MS 60000
 #define WAKE_MAX_MS 60000 /* a clock that was set is noticed within a minute */
 
 /* A client that does not take its answer in this time is dropped. */
@@ -31,6 +32,7 @@ struct service {
     uid_t client_uid;
     struct pollfd slots[SLOTS]; /* fd -1: free */
     int64_t next_refresh_s;
+    int64_t warned_ms; /* of clients that were turned away: at most once a minute */
     int watchdog_ms;
 };
 
@@ -79,6 +81,16 @@ static int open_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* Clients that are turned away can be many: any user of the machine may knock. */
+static bool may_warn(struct service *s)
+{
+    int64_t now_ms = hf_monotonic_ms();
+    if (s->warned_ms != 0 && now_ms - s->warned_ms < WARN_EVERY_MS)
+        return false;
+    s->warned_ms = now_ms;
+    return true;
+}
+
 static void accept_client(struct service *s)
 {
     struct ucred peer;
@@ -100,10 +112,11 @@ static void accept_client(struct service *s)
             s->slots[i] = (struct pollfd){.fd = fd, .events = POLLIN};
             return;
         }
-    hf_service_log(HF_LOG_WARNING,
-                   "%u clients are connected, the most there can be: one more is "
-                   "refused",
-                   HF_SIGNER_CLIENTS_MAX);
+    if (may_warn(s))
+        hf_service_log(HF_LOG_WARNING,
+                       "%u clients are connected, the most there can be: one more is "
+                       "refused",
+                       HF_SIGNER_CLIENTS_MAX);
     close(fd);
 }
 
@@ -117,10 +130,7 @@ static bool serve_client(struct service *s, int fd)
     if (err == HF_OK) {
         answer = hf_signer_answer(s->signer, request, folder, time(NULL));
         if (answer != NULL && !json_is_true(json_object_get(answer, "ok")))
-            hf_service_log(HF_LOG_WARNING, "%s was refused: %s",
-                           json_string_value(json_object_get(request, "verb")) != NULL
-                               ? json_string_value(json_object_get(request, "verb"))
-                               : "a request",
+            hf_service_log(HF_LOG_WARNING, "refused: %s",
                            json_string_value(json_object_get(answer, "sentence")));
     } else if (err != HF_E_NETWORK) {
         answer = hf_signer_refusal(&why);

@@ -276,7 +276,7 @@ static enum hf_err order_read(struct hf_signer *signer, const json_t *request, s
 
 /* Issue, count by `count`, and answer. */
 static enum hf_err fill_order(struct hf_signer *signer, const struct order *order,
-                              const uint8_t *old_sha256, int64_t now_s, json_t **answer,
+                              const uint8_t *renewed_sha256, int64_t now_s, json_t **answer,
                               struct hf_why *why)
 {
     char subject[HF_CA_NAME_MAX + HF_DEVICE_ID_MAX + 2];
@@ -291,10 +291,10 @@ static enum hf_err fill_order(struct hf_signer *signer, const struct order *orde
     if (err == HF_OK)
         err = hf_certificate_der(made, &der, why);
     (void)snprintf(subject, sizeof subject, "%s/%s", order->ca.account, order->id);
-    const struct hf_signature_note note = {old_sha256 != NULL ? "renewal" : "certificate", subject,
-                                           0, hf_buf_bytes(&der), now_s};
-    if (err == HF_OK && old_sha256 != NULL)
-        err = hf_signer_state_renew(&signer->state, old_sha256, &note, why);
+    const struct hf_signature_note note = {renewed_sha256 != NULL ? "renewal" : "certificate",
+                                           subject, 0, hf_buf_bytes(&der), now_s};
+    if (err == HF_OK && renewed_sha256 != NULL)
+        err = hf_signer_state_renew(&signer->state, renewed_sha256, &note, why);
     else if (err == HF_OK)
         err = hf_signer_state_issue(&signer->state, signer->config->signer.issue_per_day, &note,
                                     why);
@@ -371,7 +371,10 @@ static enum hf_err renew(struct hf_signer *signer, const json_t *request, int fd
     if (err == HF_OK)
         err = check_old(&order, old, hf_buf_bytes(&signature), now_s, why);
     if (err == HF_OK) {
-        hf_sha256(hf_buf_bytes(&old_der), sha256);
+        /* Once an hour a device, not a certificate: a chain of renewals has a new certificate each time. */
+        char device[HF_CA_NAME_MAX + HF_DEVICE_ID_MAX + 2];
+        (void)snprintf(device, sizeof device, "%s/%s", order.ca.account, order.id);
+        hf_sha256(hf_bytes_of_text(device), sha256);
         err = fill_order(signer, &order, sha256, now_s, answer, why);
     }
     X509_free(old);
@@ -461,12 +464,13 @@ static enum hf_err seal(struct hf_signer *signer, const json_t *request, int fd,
 static enum hf_err signatures(struct hf_signer *signer, const json_t *request, int fd,
                               int64_t now_s, json_t **answer, struct hf_why *why)
 {
-    int64_t after = 0;
+    int64_t after = 0, newest = 0;
     json_t *list = NULL;
     (void)fd, (void)now_s;
     HF_TRY(hf_json_get_integer(request, "after", REQUEST, 0, &after, why));
+    HF_TRY(hf_signer_state_newest(&signer->state, &newest, why));
     HF_TRY(hf_signer_state_signatures(&signer->state, after, &list, why));
-    *answer = json_pack("{s:o}", "signatures", list);
+    *answer = json_pack("{s:o, s:I}", "signatures", list, "newest", (json_int_t)newest);
     return HF_OK;
 }
 

@@ -7,7 +7,7 @@
  *     refresh     a new timestamp, at most one a minute
  *     publish     what the offline keys signed, out of a folder that is handed over as a descriptor
  *     issue       a certificate for a device, within the day's quota, for the account of the CA
- *     renew       the same for a device whose old key signed the request, once an hour a certificate
+ *     renew       the same for a device whose old key signed the request, once an hour a device
  *     cas         the certificates of the device CAs
  *     seal        the log's newest hash, computed from its entries and the last seal
  *     signatures  what was signed, by number

@@ -120,7 +120,7 @@ enum hf_err hf_signer_state_issue(struct hf_signer_state *state, int64_t per_day
 }
 
 enum hf_err hf_signer_state_renew(struct hf_signer_state *state,
-                                  const uint8_t old_sha256[HF_SHA256_LEN],
+                                  const uint8_t device_sha256[HF_SHA256_LEN],
                                   const struct hf_signature_note *note, struct hf_why *why)
 {
     static const struct hf_sql forget = {"renewal_forget",
@@ -136,11 +136,12 @@ enum hf_err hf_signer_state_renew(struct hf_signer_state *state,
                                     why);
     if (err == HF_OK) {
         err = hf_db_get_int(state->db, &find,
-                            HF_PARAMS(hf_p_bytes("sha256", old_sha256, HF_SHA256_LEN)), &last_s,
+                            HF_PARAMS(hf_p_bytes("sha256", device_sha256, HF_SHA256_LEN)), &last_s,
                             why);
         if (err == HF_OK)
             err = hf_fail(why, HF_E_LIMIT,
-                          "this certificate was renewed %" PRId64 " seconds ago; once an hour is "
+                          "this device's certificate was renewed %" PRId64
+                          " seconds ago; once an hour is "
                           "allowed",
                           note->now_s - last_s);
         else if (err == HF_E_NOT_FOUND)
@@ -148,7 +149,7 @@ enum hf_err hf_signer_state_renew(struct hf_signer_state *state,
     }
     if (err == HF_OK)
         err = hf_db_execute(state->db, &insert,
-                            HF_PARAMS(hf_p_bytes("sha256", old_sha256, HF_SHA256_LEN),
+                            HF_PARAMS(hf_p_bytes("sha256", device_sha256, HF_SHA256_LEN),
                                       hf_p_int("at_s", note->now_s)),
                             why);
     if (err == HF_OK)
@@ -211,6 +212,13 @@ enum hf_err hf_signer_state_set_seal_head(struct hf_signer_state *state,
 }
 
 /* ---- what was signed ---------------------------------------------------------------------------------- */
+
+enum hf_err hf_signer_state_newest(struct hf_signer_state *state, int64_t *out, struct hf_why *why)
+{
+    static const struct hf_sql newest = {"signature_newest_id",
+                                         "SELECT COALESCE(MAX(id), 0) FROM signature", "i"};
+    return hf_db_get_int(state->db, &newest, HF_NO_PARAMS, out, why);
+}
 
 enum hf_err hf_signer_state_signatures(struct hf_signer_state *state, int64_t after, json_t **out,
                                        struct hf_why *why)

@@ -42,9 +42,9 @@ HF_MUST_USE enum hf_err hf_signer_state_issue(struct hf_signer_state *state, int
 HF_MUST_USE enum hf_err hf_signer_state_issued(struct hf_signer_state *state, int64_t now_s,
                                                int64_t *out, struct hf_why *why);
 
-/** Count a renewal of that certificate, and note it. HF_E_LIMIT within HF_RENEW_EVERY_S of the one before. */
+/** Count a renewal for the device whose "account/device" has that hash, and note it. HF_E_LIMIT within HF_RENEW_EVERY_S of the one before. */
 HF_MUST_USE enum hf_err hf_signer_state_renew(struct hf_signer_state *state,
-                                              const uint8_t old_sha256[HF_SHA256_LEN],
+                                              const uint8_t device_sha256[HF_SHA256_LEN],
                                               const struct hf_signature_note *note,
                                               struct hf_why *why);
 
@@ -61,6 +61,10 @@ HF_MUST_USE enum hf_err hf_signer_state_set_seal_head(struct hf_signer_state *st
                                                       const struct hf_seal_head *head,
                                                       const struct hf_signature_note *note,
                                                       struct hf_why *why);
+
+/** The number of the newest signature; 0: there is none. */
+HF_MUST_USE enum hf_err hf_signer_state_newest(struct hf_signer_state *state, int64_t *out,
+                                               struct hf_why *why);
 
 /** The signatures with a number above `after`, oldest first, at most HF_SIGNER_SIGNATURES_AT_ONCE: an array
  *  of objects. A new reference. */

@@ -56,6 +56,41 @@ def test_the_log_is_sealed_and_verifies_offline(service, folder):
     programs.refused("holdfast-admin", "log", "verify", copy, "--key", "00" * 32)
 
 
+def test_a_log_that_is_an_old_copy_is_said_and_not_taken_back(service, folder):
+    service.enrolled("pump-7")
+    service.server.stop()
+    database = folder / "service" / "fleet.db"
+    shutil.copy(database, folder / "old.db")
+    service.start_server()
+    service.enrolled("pump-8")
+    service.server.stop()
+    service.start_server()  # it seals at its start what is not sealed yet
+    deadline = time.monotonic() + 40
+    while '"seal"' not in service.admin("log", "export").splitlines()[-1]:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    service.server.stop()
+    for more in ("-wal", "-shm"):
+        database.with_name(database.name + more).unlink(missing_ok=True)
+    shutil.copy(folder / "old.db", database)
+    service.start_server()
+    service.server.wait_for(lambda: "the log differs from what the signer sealed" in service.server.err,
+                            "says so")
+    time.sleep(12)  # one more look
+    assert "error: the audit log cannot be sealed" in service.server.err
+    assert "sealed again" not in service.server.err
+
+
+def test_a_stopped_signer_does_not_hold_up_the_end(service):
+    service.signer.signal(signal.SIGSTOP)
+    time.sleep(11)  # the log's keeper waits for it now
+    began = time.monotonic()
+    assert service.server.stop() == 0
+    took = time.monotonic() - began
+    service.signer.signal(signal.SIGCONT)
+    assert took < 12
+
+
 def test_what_the_desk_signed_reaches_the_device(service, publisher, folder):
     device = service.enrolled("pump-7")
     assert device.update() == "updated amazon-iot/full none -> 1"
@@ -147,6 +182,7 @@ def test_two_servers_never_share_a_database(service):
     second = programs.call("holdfastd", "--config", service.config)
     assert second.code == 1
     assert service.server.is_running()
+    assert service.admin("status")  # its socket is still there
 
 
 # ---- a process is away --------------------------------------------------------------------------------

@@ -142,8 +142,9 @@ def test_a_renewal_needs_the_old_key_and_costs_no_quota(signer):
     assert successor.is_in(renewed)
     assert name_of(renewed, NameOID.COMMON_NAME) == "pump-1"
     assert spent(signer) == 1
-    # Once an hour; not even after a restart.
+    # Once an hour a device; not by the new certificate either, and not after a restart.
     assert signer.refused("renew", **renewal(key, certificate, DeviceKey()))[0] == "limit"
+    assert signer.refused("renew", **renewal(successor, renewed, DeviceKey()))[0] == "limit"
     signer.stop()
     signer.start()
     assert signer.refused("renew", **renewal(key, certificate, DeviceKey()))[0] == "limit"
@@ -303,6 +304,9 @@ def test_what_is_no_request(signer):
         answer = signer.send(packet)
         assert answer["ok"] is False and answer["sentence"], packet
     assert signer.ok("status")
+    # What a client sends makes no lines of its own in the log.
+    signer.ask("x was refused\n2026-11-29T00:00:00Z holdfast-signer info: forged")
+    assert not [l for l in signer.process.err.splitlines() if "refused: " not in l and "forged" in l]
 
 
 def test_clients_that_come_and_stay(signer):

@@ -99,7 +99,8 @@ static void test_what_is_wrong_is_named(void **state)
         {REPO "[devices]\ncertificate = /c\n", "1 certificates and 0 keys", HF_E_ARGUMENT},
         {REPO "[admin]\nlisten = 127.0.0.1:1\n", "needs a certificate", HF_E_ARGUMENT},
         {REPO "[devices]\nlisten = 127.0.0.1:1\ncertificate = /c\nkey = /k\n",
-         "needs [database] path and [signer] socket", HF_E_ARGUMENT},
+         "need [database] path and [signer] socket", HF_E_ARGUMENT},
+        {REPO "[admin]\nsocket = /s\n", "need [database] path and [signer] socket", HF_E_ARGUMENT},
         {REPO "this is no line\n", "line 3: expected", HF_E_FORMAT},
         {REPO "[server\n", "line 3: expected", HF_E_FORMAT},
     };
