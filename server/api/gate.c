@@ -148,7 +148,7 @@ static int on_hello(void *ctx, struct hf_tls_peer *peer, enum hf_tls_ask *ask)
     struct hf_hello hello;
     hf_identity_hello(&view, peer->sni, peer->version >= HF_TLS_1_3, &hello);
     if (hello.policy == HF_HELLO_REFUSE)
-        return hello.alert;
+        return (int)hello.alert;
     peer->tag = hello.account;
     *ask = hello.policy == HF_HELLO_REQUIRE ? HF_TLS_ASK_REQUIRED : HF_TLS_ASK_OPTIONAL;
     return 0;
