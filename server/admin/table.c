@@ -295,7 +295,8 @@ const struct hf_admin_row hf_admin_rows[] = {
       .summary = "Shut a certificate out for ever.",
       .arguments = "--account NAME SHA256 [OPTION…]",
       .about =
-          "For a stolen device. Its connections are closed within a second. There is no way back.",
+          "For a stolen device. Its connections are closed within a second. What it has rotated to "
+          "from this one is REVOKED as well. There is no way back.",
       .examples = "  holdfast-admin credential revoke --account pumps 9c41…\n",
       .options = account_options,
       .max_words = 1,

@@ -88,6 +88,14 @@ const struct hf_sql hf_credential_sql[] = {
                                    "AND status = 'ACTIVE' AND is_confirmed = 0 "
                                    "ORDER BY id LIMIT 1",
                             TYPES},
+    /* Also of successors; one that is offered to another account stays offered. */
+    [HF_CRED_LIST_SUCCESSORS] =
+        {"credential_list_successors",
+         "WITH RECURSIVE later (id) AS (SELECT CAST(:id AS BIGINT) UNION SELECT credential.id "
+         "FROM later JOIN credential ON replaces_id = later.id WHERE account_id = :account) "
+         "SELECT id FROM credential WHERE id IN (SELECT id FROM later) AND id <> :id "
+         "AND status IN ('ACTIVE', 'INACTIVE', 'PENDING_ACTIVATION') ORDER BY id",
+         "i"},
     [HF_CRED_DUE] = {"credential_due",
                      SELECT "WHERE retire_at_s <= :now ORDER BY retire_at_s, id LIMIT 1", TYPES},
     [HF_CRED_HAS_SUCCESSOR] = {"credential_has_successor",

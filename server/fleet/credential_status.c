@@ -33,12 +33,53 @@ enum hf_err hf_credential_put_status(struct hf_tx *tx, const struct hf_credentia
     return HF_OK;
 }
 
+/* The numbers of the certificates that were rotated from `id`, one int64_t after the other. */
+static enum hf_err list_successors(struct hf_tx *tx, int64_t account_id, int64_t id,
+                                   struct hf_buf *out, struct hf_why *why)
+{
+    struct hf_rows rows;
+    enum hf_err err;
+
+    HF_TRY(hf_db_run(tx->db, &hf_credential_sql[HF_CRED_LIST_SUCCESSORS],
+                     HF_PARAMS(hf_p_int("id", id), hf_p_int("account", account_id)), &rows, why));
+    while ((err = hf_db_next(&rows, why)) == HF_OK) {
+        int64_t successor = hf_col_int(&rows, 0);
+        if (hf_buf_append(out, &successor, sizeof successor) != HF_OK) {
+            err = hf_fail(why, HF_E_MEMORY, "no memory for the successors of a certificate");
+            break;
+        }
+    }
+    hf_db_end(&rows);
+    return err == HF_E_NOT_FOUND ? HF_OK : err;
+}
+
+/* The device, or who has its key, may have rotated before the operator acts: then the successors are as little to
+ * be trusted. */
+static enum hf_err revoke_successors(struct hf_tx *tx, const struct hf_credential *first,
+                                     const char *reason, struct hf_why *why)
+{
+    struct hf_credential row, revoked;
+    struct hf_buf list = {0};
+    enum hf_err err = list_successors(tx, first->account_id, first->id, &list, why);
+
+    for (size_t at = 0; err == HF_OK && at < list.len; at += sizeof(int64_t)) {
+        int64_t id;
+        memcpy(&id, list.data + at, sizeof id);
+        err = hf_credential_get(tx->db, first->account_id, id, &row, why);
+        if (err == HF_OK)
+            err = hf_credential_put_status(tx, &row, HF_CERT_REVOKED, 0, "credential.status",
+                                           reason, &revoked, why);
+    }
+    hf_buf_free(&list);
+    return err;
+}
+
 enum hf_err hf_credential_set_status(struct hf_tx *tx, int64_t account_id, int64_t id,
                                      int64_t if_version, enum hf_cert_status status,
                                      const char *reason, struct hf_credential *out,
                                      struct hf_why *why)
 {
-    struct hf_credential row;
+    struct hf_credential row, set;
 
     HF_TRY(hf_name_check_text("reason", reason, HF_FLEET_REASON_MAX, why));
     HF_TRY(hf_credential_get(tx->db, account_id, id, &row, why));
@@ -48,7 +89,11 @@ enum hf_err hf_credential_set_status(struct hf_tx *tx, int64_t account_id, int64
         *out = row;
         return HF_OK;
     }
-    return hf_credential_put_status(tx, &row, status, 0, "credential.status", reason, out, why);
+    HF_TRY(hf_credential_put_status(tx, &row, status, 0, "credential.status", reason, &set, why));
+    if (status == HF_CERT_REVOKED)
+        HF_TRY(revoke_successors(tx, &set, reason, why));
+    *out = set;
+    return HF_OK;
 }
 
 /* ---- transfer ------------------------------------------------------------------------------------ */

@@ -438,6 +438,35 @@ static void only_an_active_certificate_of_a_device_is_rotated(void **state)
                   "a successor is");
 }
 
+static void revoking_one_revokes_all_that_were_rotated_from_it(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t one = fleet_account(w, "one"), two = fleet_account(w, "two");
+    struct hf_credential a = with_device(w, one, 1), b = rotate(w, one, a.id, 2), out;
+    struct hf_credential lost = rotate(w, one, b.id, 3), c = rotate(w, one, b.id, 4);
+    struct hf_credential offered = rotate(w, one, a.id, 5), d = rotate(w, one, c.id, 6);
+
+    fleet_force_status(w, offered.id, HF_CERT_PENDING_TRANSFER, two);
+    size_t n_effects = w->effects.n;
+    CHECK_OK(
+        hf_credential_set_status(&w->tx, one, b.id, 0, HF_CERT_REVOKED, "lost", &out, &w->why));
+    assert_int_equal(out.id, b.id);
+    assert_int_equal(fleet_get(w, one, a.id).status, HF_CERT_ACTIVE);
+    const int64_t gone[] = {b.id, lost.id, c.id, d.id};
+    assert_int_equal(w->effects.n, n_effects + 4);
+    for (size_t i = 0; i < 4; i++) {
+        const struct hf_registered *noted = &w->effects.list[n_effects + i].credential;
+        assert_int_equal(fleet_get(w, one, gone[i]).status, HF_CERT_REVOKED);
+        assert_int_equal(noted->credential, gone[i]);
+        assert_int_equal(noted->status, HF_CERT_REVOKED);
+        assert_non_null(strstr(fleet_log(w, (int64_t)i), "\"lost\""));
+    }
+    assert_null(strstr(fleet_log(w, 4), "\"lost\""));
+    CHECK_OK(hf_credential_set_status(&w->tx, one, a.id, 0, HF_CERT_REVOKED, "", &out, &w->why));
+    assert_int_equal(w->effects.n, n_effects + 5);
+    assert_int_equal(fleet_get(w, one, offered.id).status, HF_CERT_PENDING_TRANSFER);
+}
+
 /* ---- lists --------------------------------------------------------------------------------------- */
 
 static enum hf_err count(void *ctx, const struct hf_credential *row, struct hf_why *why)
@@ -494,6 +523,7 @@ int main(void)
         IN_A_WORLD(the_old_one_stays_if_the_device_has_no_other),
         IN_A_WORLD(a_chain_of_rotations_retires_in_order),
         IN_A_WORLD(only_an_active_certificate_of_a_device_is_rotated),
+        IN_A_WORLD(revoking_one_revokes_all_that_were_rotated_from_it),
         IN_A_WORLD(a_list_holds_what_was_asked_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
