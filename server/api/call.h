@@ -43,7 +43,7 @@ struct hf_api_call {
     int64_t if_version; /* 0: no condition */
     char idempotency_key[HF_FLEET_IDEMPOTENCY_KEY_MAX + 1];
     uint8_t request_sha256[HF_SHA256_LEN];
-    char path[HF_HTTP_TARGET_BYTES_MAX]; /* without the query */
+    char path[HF_HTTP_TARGET_BYTES_MAX + 1]; /* without the query */
 
     void *work; /* of the route's steps (hf_api_work) */
     void (*free_work)(void *work);

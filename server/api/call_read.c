@@ -176,6 +176,7 @@ unsigned hf_api_call_read(struct hf_api_call *call, const struct hf_api_route *c
     const char *target = path_of(request, &len);
     while (path_len < len && target[path_len] != '?')
         path_len++;
+    _Static_assert(sizeof call->path > sizeof request->target.text, "room for the NUL");
     memcpy(call->path, target, path_len);
     call->path[path_len] = '\0';
 

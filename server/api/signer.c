@@ -39,6 +39,29 @@ static enum hf_err ask_status(struct hf_api_call *call, struct hf_tx *tx, struct
     return hf_api_answer_take(call, 200, json_incref(work->said), why);
 }
 
+/*
+ * Who asked, before the signer acts: what happened is known even if this process ends before it hears the answer.
+ */
+static enum hf_err log_ask_for_refresh(struct hf_api_call *call, struct hf_tx *tx,
+                                       struct hf_why *why)
+{
+    (void)call;
+    return hf_audit_append_take(tx, "signer.refresh-asked", 0, json_object(), why);
+}
+
+static enum hf_err log_ask_for_publication(struct hf_api_call *call, struct hf_tx *tx,
+                                           struct hf_why *why)
+{
+    const char *path = hf_body_text(call->body, "directory");
+    if (path[0] != '/')
+        return hf_api_input(call,
+                            hf_fail(why, HF_E_ARGUMENT,
+                                    "\"directory\": expected a path from the root of the file "
+                                    "system"));
+    return hf_audit_append_take(tx, "publication.asked", 0, json_pack("{s:s}", "directory", path),
+                                why);
+}
+
 static enum hf_err ask_refresh(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {
     (void)tx;
@@ -50,11 +73,6 @@ static enum hf_err ask_publish(struct hf_api_call *call, struct hf_tx *tx, struc
 {
     const char *path = hf_body_text(call->body, "directory");
     (void)tx;
-    if (path[0] != '/')
-        return hf_api_input(call,
-                            hf_fail(why, HF_E_ARGUMENT,
-                                    "\"directory\": expected a path from the root of the file "
-                                    "system"));
     int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return hf_api_input(call,
@@ -115,9 +133,13 @@ static const struct hf_body_field publish_body[] = {
 const struct hf_api_route hf_signer_routes[] = {
     {HTTP_GET, "/v1/signer", HF_ADMIN_VIEWER, .steps = {{HF_API_SIGNER, ask_status}}},
     {HTTP_POST, "/v1/signer/refresh", HF_ADMIN_OPERATOR,
-     .steps = {{HF_API_SIGNER, ask_refresh}, {HF_API_WRITE, record_refresh}}},
+     .steps = {{HF_API_WRITE, log_ask_for_refresh},
+               {HF_API_SIGNER, ask_refresh},
+               {HF_API_WRITE, record_refresh}}},
     {HTTP_POST, "/v1/publications", HF_ADMIN_ADMIN, publish_body, .is_local = true,
-     .steps = {{HF_API_SIGNER, ask_publish}, {HF_API_WRITE, record_publish}}},
+     .steps = {{HF_API_WRITE, log_ask_for_publication},
+               {HF_API_SIGNER, ask_publish},
+               {HF_API_WRITE, record_publish}}},
     {HTTP_GET, "/v1/status", HF_ADMIN_VIEWER, .steps = {{HF_API_READ, show_status}}},
     {0},
 };

@@ -18,6 +18,8 @@ class FakeSigner:
         self.cas = {}       # name: (account, Ca)
         self.failing = None  # (error, sentence): of every verb but status
         self.asked = []
+        self.is_free = threading.Event()  # cleared: it hears what it is asked for, and answers later
+        self.is_free.set()
         self.folders = []
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.listener.bind(str(path))
@@ -48,6 +50,7 @@ class FakeSigner:
                     return
                 request = json.loads(data)
                 self.asked.append(request)
+                self.is_free.wait(timeout=20)
                 connection.send(json.dumps(self._answer(request, descriptors)).encode())
 
     def _answer(self, request, descriptors):
