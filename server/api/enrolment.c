@@ -32,12 +32,15 @@ static enum hf_err check_enrolment(struct hf_api_call *call, struct hf_tx *tx, s
 
 /* ---- redeem ------------------------------------------------------------------------------------- */
 
-static enum hf_err refuse_second_device(const struct hf_order *order, struct hf_why *why)
+/* What enrols many devices must not take over one that is in the field, nor let in one that was shut out. */
+static enum hf_err refuse_known_device(const struct hf_order *order, struct hf_why *why)
 {
+    if (!order->is_known || order->kind != HF_CERT_DEVICE)
+        return HF_OK;
     return hf_fail(
         why, HF_E_STATE,
-        "the device \"%s\" has an ACTIVE certificate with another key. Rotate that one, or let "
-        "the operator make a token for this very device, or set the certificate INACTIVE",
+        "the device \"%s\" has another certificate, which may be REVOKED or INACTIVE. Rotate "
+        "that one, or let the operator make a token for this very device",
         order->device);
 }
 
@@ -49,16 +52,15 @@ static enum hf_err redeem(struct hf_api_call *call, struct hf_tx *tx, struct hf_
     struct hf_enroll_token token;
     uint8_t csr_sha256[HF_SHA256_LEN];
     if (secret == NULL)
-        return order->has_active ? refuse_second_device(order, why) : HF_OK;
+        return refuse_known_device(order, why);
     hf_sha256(hf_buf_bytes(&order->csr.der), csr_sha256);
     HF_TRY(hf_enroll_token_redeem(tx, order->account.id, secret, order->device, csr_sha256, &use,
                                   why));
     HF_TRY(hf_enroll_token_get(tx->db, order->account.id, use.token_id, &token, why));
-    /* One token for many devices must not take over one that is in the field. */
-    if (order->has_active && use.kind == HF_CERT_DEVICE && token.device[0] == '\0' &&
-        use.credential_id == 0)
-        return refuse_second_device(order, why);
     order->kind = use.kind;
+    order->token_id = token.id;
+    if (token.device[0] == '\0' && use.credential_id == 0)
+        HF_TRY(refuse_known_device(order, why));
     memcpy(order->group, use.group, sizeof order->group);
     if (use.credential_id != 0)
         order->answered_id = use.credential_id;
@@ -69,19 +71,48 @@ static enum hf_err redeem(struct hf_api_call *call, struct hf_tx *tx, struct hf_
 
 /* ---- record -------------------------------------------------------------------------------------- */
 
+/* What enrols the device, or the device itself, may have changed while the signer was asked. */
+static enum hf_err check_again(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
+{
+    struct hf_order *order = call->work;
+    struct hf_enroll_token token = {0};
+    struct hf_credential claim;
+    bool is_good = false;
+    if (order->token_id != 0) {
+        HF_TRY(hf_enroll_token_get(tx->db, order->account.id, order->token_id, &token, why));
+        is_good = !token.is_revoked;
+    } else {
+        enum hf_err err = hf_credential_get(tx->db, order->account.id,
+                                            (int64_t)call->asker.identity.registered.credential,
+                                            &claim, why);
+        if (err != HF_OK && err != HF_E_NOT_FOUND)
+            return err;
+        is_good = err == HF_OK && claim.kind == HF_CERT_CLAIM && claim.status == HF_CERT_ACTIVE;
+    }
+    if (!is_good)
+        return hf_fail(why, HF_E_POLICY,
+                       "the enrolment token or claim certificate is not valid any more");
+    if (order->kind != HF_CERT_DEVICE)
+        return HF_OK;
+    HF_TRY(hf_order_look_at_device(tx, order, why));
+    return token.device[0] == '\0' ? refuse_known_device(order, why) : HF_OK;
+}
+
 static enum hf_err record_enrolment(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {
     struct hf_order *order = call->work;
     struct hf_credential_new wanted;
     struct hf_credential made;
     struct hf_client_cert_text text;
+    if (order->made.len > 0)
+        HF_TRY(check_again(call, tx, why));
     if (order->answered_id != 0) {
         HF_TRY(hf_credential_get(tx->db, order->account.id, order->answered_id, &made, why));
         if (order->use_id != 0)
             HF_TRY(hf_enroll_use_answer(tx, order->use_id, made.id, why));
         return hf_order_answer(call, tx, order, &made, why);
     }
-    HF_TRY(hf_order_describe_made(order, tx->now_s, &wanted, &text, why));
+    HF_TRY(hf_order_describe_made(call, tx, &wanted, &text, why));
     HF_TRY(hf_credential_register(tx, &wanted, &made, why));
     if (order->use_id != 0)
         HF_TRY(hf_enroll_use_answer(tx, order->use_id, made.id, why));

@@ -1,6 +1,7 @@
 #include "server/api/order.h"
 
 #include "common/bundle/pem.h"
+#include "common/os/service.h"
 #include "server/identity/registration.h"
 
 #include <openssl/x509.h>
@@ -70,8 +71,8 @@ static enum hf_err has_key_of(struct hf_tx *tx, const struct hf_credential *row,
     return err;
 }
 
-/* A certificate of the device: was this request answered with it, or is it another one that is in use? */
-static enum hf_err look_at(void *ctx, const struct hf_credential *row, struct hf_why *why)
+/* An ACTIVE certificate of the device: was this request answered with it? */
+static enum hf_err look_for_answer(void *ctx, const struct hf_credential *row, struct hf_why *why)
 {
     struct search *search = ctx;
     struct hf_order *order = search->order;
@@ -80,8 +81,15 @@ static enum hf_err look_at(void *ctx, const struct hf_credential *row, struct hf
     bool is_of_old = order->old.id == 0 || row->replaces_id == order->old.id;
     if (is_same && is_of_old && row->source == HF_SOURCE_ISSUED)
         order->answered_id = row->id;
-    else
-        order->has_active = true;
+    return HF_OK;
+}
+
+static enum hf_err look_for_other(void *ctx, const struct hf_credential *row, struct hf_why *why)
+{
+    struct hf_order *order = ctx;
+    (void)why;
+    if (row->id != order->answered_id)
+        order->is_known = true;
     return HF_OK;
 }
 
@@ -89,19 +97,32 @@ enum hf_err hf_order_look_at_device(struct hf_tx *tx, struct hf_order *order, st
 {
     struct hf_device device;
     struct search search = {tx, order};
+    order->device_id = order->answered_id = 0;
+    order->is_known = false;
     enum hf_err err = hf_device_find(tx->db, order->account.id, order->device, &device, why);
     if (err == HF_E_NOT_FOUND)
         return HF_OK;
     HF_TRY(err);
     order->device_id = device.id;
-    return hf_credential_list(tx->db,
-                              &(struct hf_credential_filter){.account_id = order->account.id,
-                                                             .status = HF_CERT_ACTIVE,
-                                                             .device_id = device.id},
-                              0, HF_FLEET_PAGE_MAX, look_at, &search, why);
+    struct hf_credential_filter filter = {.account_id = order->account.id,
+                                          .status = HF_CERT_ACTIVE,
+                                          .device_id = device.id};
+    HF_TRY(
+        hf_credential_list(tx->db, &filter, 0, HF_FLEET_PAGE_MAX, look_for_answer, &search, why));
+    filter.status = HF_CERT_NONE; /* any; of two, one is not the answer */
+    return hf_credential_list(tx->db, &filter, 0, 2, look_for_other, order, why);
 }
 
 /* ---- sign --------------------------------------------------------------------------------------- */
+
+/* Nothing is wrong with the request: the device keeps its key and asks again. */
+static enum hf_err postpone(struct hf_api_call *call, struct hf_why *why)
+{
+    hf_service_log(HF_LOG_ERROR, "%s: %s", call->match.route->pattern, why->text);
+    call->status = 503;
+    return hf_fail(why, HF_E_POSTPONED,
+                   "the service cannot issue certificates at the moment; try again later");
+}
 
 enum hf_err hf_order_sign(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {
@@ -121,23 +142,41 @@ enum hf_err hf_order_sign(struct hf_api_call *call, struct hf_tx *tx, struct hf_
     }
     if (request == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory for a request");
-    HF_TRY(hf_api_ask_signer_take(call, request, -1, &answer, why));
+    enum hf_err err = hf_api_ask_signer_take(call, request, -1, &answer, why);
+    if (err != HF_OK)
+        return err == HF_E_LIMIT ? err : postpone(call, why);
     const char *text = json_string_value(json_object_get(answer, "certificate"));
     bool is_read = text != NULL && hf_api_base64_decode(text, &order->made);
     json_decref(answer);
-    return is_read ? HF_OK : hf_fail(why, HF_E_STORAGE, "the signer's answer has no certificate");
+    if (is_read)
+        return HF_OK;
+    (void)hf_fail(why, HF_E_STORAGE, "the signer's answer has no certificate");
+    return postpone(call, why);
 }
 
 /* ---- record -------------------------------------------------------------------------------------- */
 
-enum hf_err hf_order_describe_made(struct hf_order *order, int64_t now_s,
+/* While the signer was asked, the operator may have stopped the CA. */
+static enum hf_err check_issuer(struct hf_api_call *call, struct hf_tx *tx,
+                                const struct hf_order *order, struct hf_why *why)
+{
+    struct hf_ca_row ca;
+    enum hf_err err = hf_ca_get(tx->db, order->account.id, order->ca.id, &ca, why);
+    if (err == HF_OK && !ca.is_active)
+        err = hf_fail(why, HF_E_STATE, "the CA that issued the certificate is INACTIVE by now");
+    return err == HF_E_STATE || err == HF_E_NOT_FOUND ? postpone(call, why) : err;
+}
+
+enum hf_err hf_order_describe_made(struct hf_api_call *call, struct hf_tx *tx,
                                    struct hf_credential_new *out, struct hf_client_cert_text *text,
                                    struct hf_why *why)
 {
+    struct hf_order *order = call->work;
     struct hf_client_cert cert;
     X509 *x509 = NULL;
+    HF_TRY(check_issuer(call, tx, order, why));
     HF_TRY(hf_client_cert_read_der(hf_buf_bytes(&order->made), &x509, why));
-    enum hf_err err = hf_client_cert_check(x509, NULL, now_s, &cert, why);
+    enum hf_err err = hf_client_cert_check(x509, NULL, tx->now_s, &cert, why);
     if (err == HF_OK)
         err = hf_client_cert_describe_text(x509, text, why);
     X509_free(x509);

@@ -24,9 +24,10 @@ struct hf_order {
     char group[HF_FLEET_GROUP_NAME_MAX + 1];
     enum hf_cert_kind kind;
     int64_t device_id;   /* 0: there is no such device yet */
-    bool has_active;     /* it has an ACTIVE certificate with another key */
+    bool is_known;       /* it has another certificate than answered_id, of any status */
     int64_t answered_id; /* the certificate that it was answered with before; 0: none */
     int64_t use_id;      /* of the token, to be answered; 0: none */
+    int64_t token_id;    /* that enrols it; 0: a claim certificate does */
     bool is_renewal;     /* the signer verifies the old key's signature itself */
 
     /* Rotation. */
@@ -46,16 +47,17 @@ HF_MUST_USE enum hf_err hf_order_find_issuer(struct hf_api_call *call, struct hf
 /** "csr" of the body. */
 HF_MUST_USE enum hf_err hf_order_read_csr(struct hf_api_call *call, struct hf_order *order,
                                           struct hf_why *why);
-/** Which ACTIVE certificates does the device have? Sets device_id, answered_id and has_active. */
+/** Which certificates does the device have? Sets device_id, answered_id and is_known. */
 HF_MUST_USE enum hf_err hf_order_look_at_device(struct hf_tx *tx, struct hf_order *order,
                                                 struct hf_why *why);
 
-/** The step that asks the signer, unless the request was answered before. */
+/** The step that asks the signer, unless the request was answered before. Except for 429, no failure of the signer is
+ *  the device's to mend: it gets 503, and the log the reason. */
 hf_api_step hf_order_sign;
 
-/** What the store wants of the certificate that was made, which must be for the key of the request. `text` lives as
- *  long as `out`. */
-HF_MUST_USE enum hf_err hf_order_describe_made(struct hf_order *order, int64_t now_s,
+/** What the store wants of the certificate that was made, which must be for the key of the request, and its CA still
+ *  ACTIVE (otherwise 503). `text` lives as long as `out`. */
+HF_MUST_USE enum hf_err hf_order_describe_made(struct hf_api_call *call, struct hf_tx *tx,
                                                struct hf_credential_new *out,
                                                struct hf_client_cert_text *text,
                                                struct hf_why *why);

@@ -62,7 +62,7 @@ static enum hf_err record_rotation(struct hf_api_call *call, struct hf_tx *tx, s
         HF_TRY(hf_credential_get(tx->db, order->account.id, order->answered_id, &made, why));
         return hf_order_answer(call, tx, order, &made, why);
     }
-    HF_TRY(hf_order_describe_made(order, tx->now_s, &wanted, &text, why));
+    HF_TRY(hf_order_describe_made(call, tx, &wanted, &text, why));
     HF_TRY(hf_credential_rotate(tx, order->old.id, &wanted, &made, why));
     return hf_order_answer(call, tx, order, &made, why);
 }

@@ -260,7 +260,7 @@ def test_a_token_for_many_devices_does_not_take_over_one_in_the_field(pumps, fol
     enrolled(pumps, folder, "pump-7")
     attacker = Client(pumps, folder, "pump-7")
     refused = attacker.enroll(token_for(pumps, uses=10))
-    assert refused.status == 409 and "ACTIVE certificate" in refused.json["detail"]
+    assert refused.status == 409 and "has another certificate" in refused.json["detail"]
     assert attacker.enroll(token_for(pumps, device="pump-8")).status == 403
     assert attacker.enroll(token_for(pumps, device="pump-7")).status == 201  # the operator wants it
 
@@ -284,6 +284,105 @@ def test_a_claim_certificate_enrols_devices_and_does_nothing_else(pumps, folder)
     assert "REVOKED" in claim.refused()
 
 
+def claim_client(api, folder):
+    claim = Client(api, folder, "line-1")
+    answer = claim.enroll(token_for(api, kind="claim"))
+    assert answer.status == 201
+    claim.path = f"{A}/credentials/{answer.json['credential']}"
+    return claim.use(answer.json["certificate"])
+
+
+@pytest.mark.parametrize("status", ["REVOKED", "INACTIVE"])
+def test_a_device_that_was_shut_out_does_not_let_itself_in(pumps, folder, status):
+    claim, device = claim_client(pumps, folder), enrolled(pumps, folder)
+    pumps.change("PATCH", device.path, {"status": status})
+    before = pumps.get(f"{A}/credentials").json
+    new = Client(pumps, folder, "pump-7")
+    for client in (new, device):  # with a new key, and with the old one
+        client.pair = None
+        body = {"csr": client.csr, "device": "pump-7"}
+        for answer in (client.enroll(token_for(pumps, uses=10)), claim.call("POST", "/v1/enroll", body)):
+            assert answer.status == 409 and "has another certificate" in answer.json["detail"]
+    assert pumps.get(f"{A}/credentials").json == before
+    answer = new.enroll(token_for(pumps, device="pump-7"))  # the operator wants it
+    assert answer.status == 201
+    assert new.use(answer.json["certificate"]).whoami().status == 200
+
+
+def held(api, signer, requests, meanwhile=lambda: None):
+    """The answers to requests that are all at the signer, or in its queue, at the same moment."""
+    began = len(signer.asked)
+    signer.is_free.clear()
+    with concurrent.futures.ThreadPoolExecutor(len(requests)) as pool:
+        answers = [pool.submit(request) for request in requests]
+        wait_until(lambda: len(signer.asked) > began, "the signer is asked")
+        time.sleep(0.5)  # the others are in the queue
+        meanwhile()
+        signer.is_free.set()
+        return [answer.result() for answer in answers]
+
+
+@pytest.mark.parametrize("by", ["claim", "tokens"])
+def test_two_enrolments_of_one_device_that_wait_for_the_signer_are_one(pumps, folder, signer, by):
+    clients = [Client(pumps, folder, "pump-9") for _ in range(3)]
+    if by == "claim":
+        claim = claim_client(pumps, folder)
+        requests = [lambda c=c: claim.call("POST", "/v1/enroll", {"csr": c.csr, "device": "pump-9"})
+                    for c in clients]
+    else:
+        requests = [lambda c=c, t=token_for(pumps): c.enroll(t) for c in clients]
+    answers = held(pumps, signer, requests)
+    assert sorted(a.status for a in answers) == [201, 409, 409]
+    assert all("has another certificate" in a.json["detail"] for a in answers if a.status == 409)
+    assert len(pumps.get(f"{A}/credentials?device=pump-9").json["credentials"]) == 1
+
+
+def test_one_request_twice_at_the_signer_gets_one_certificate(pumps, folder, signer):
+    claim, client = claim_client(pumps, folder), Client(pumps, folder, "pump-9")
+    body = {"csr": client.csr, "device": "pump-9"}
+    first, second = held(pumps, signer, [lambda: claim.call("POST", "/v1/enroll", body)] * 2)
+    assert first.status == second.status == 201 and first.json == second.json
+    assert len(pumps.get(f"{A}/credentials?device=pump-9").json["credentials"]) == 1
+
+
+def test_what_is_revoked_while_the_signer_is_asked_enrols_nothing(pumps, folder, signer):
+    claim, client = claim_client(pumps, folder), Client(pumps, folder, "pump-9")
+    body = {"csr": client.csr, "device": "pump-9"}
+    token = pumps.call("POST", f"{A}/enroll-tokens", {"uses": 5}).json
+    path = f"{A}/enroll-tokens/{token['id']}"
+
+    def delete_token():
+        assert pumps.change("DELETE", path).status < 300
+
+    def revoke_claim():
+        assert pumps.change("PATCH", claim.path, {"status": "REVOKED"}).status == 200
+
+    [answer] = held(pumps, signer, [lambda: client.enroll(token["token"])], delete_token)
+    assert answer.status == 403 and "not valid any more" in answer.json["detail"]
+    try:  # its connection is closed, which may be before the answer
+        [answer] = held(pumps, signer, [lambda: claim.call("POST", "/v1/enroll", body)], revoke_claim)
+        assert answer.status == 403
+    except OSError:
+        pass
+    assert pumps.get(f"{A}/devices/pump-9").status == 404
+    assert len(pumps.get(f"{A}/credentials").json["credentials"]) == 1
+
+
+def test_a_ca_that_is_stopped_while_the_signer_is_asked_costs_the_device_nothing(pumps, folder, signer):
+    old, client, token = enrolled(pumps, folder), Client(pumps, folder, "pump-9"), token_for(pumps)
+    [ca] = pumps.get(f"{A}/cas").json["cas"]
+
+    def set_ca(status):
+        assert pumps.change("PATCH", f"{A}/cas/{ca['sha256']}", {"status": status}).status == 200
+
+    new = Client(pumps, folder, "pump-7")
+    for request in (lambda: client.enroll(token), lambda: rotate(old, key=new.key)[0]):
+        [answer] = held(pumps, signer, [request], lambda: set_ca("INACTIVE"))
+        assert answer.status == 503 and "cannot issue certificates" in answer.json["detail"]
+        set_ca("ACTIVE")
+        assert request().status == 201
+
+
 def test_an_account_without_a_ca_issues_nothing(api, folder):
     make(api)
     client = Client(api, folder, "pump-1")
@@ -294,10 +393,13 @@ def test_an_account_without_a_ca_issues_nothing(api, folder):
 def test_a_signer_that_fails_costs_the_device_nothing(pumps, folder, signer):
     client = Client(pumps, folder, "pump-1")
     token = token_for(pumps)
-    for error, status in (("limit", 429), ("policy", 403), ("busy", 503)):
-        signer.failing = (error, "the quota of this day is used up")
+    signer.failing = ("limit", "the quota of this day is used up")
+    assert client.enroll(token).status == 429
+    for error in ("key", "policy", "not-found", "state", "argument", "format", "storage", "busy"):
+        signer.failing = (error, "/etc/holdfast/ca.key has mode 0644")
         answer = client.enroll(token)
-        assert answer.status == status
+        assert answer.status == 503 and answer.headers["Retry-After"], (error, answer.raw)
+        assert answer.json["detail"].startswith("the service cannot issue certificates"), answer.raw
     assert pumps.get(f"{A}/credentials").json["credentials"] == []
     signer.failing = None
     assert client.enroll(token).status == 201
@@ -389,6 +491,19 @@ def test_a_certificate_of_another_ca_rotates_to_one_of_ours(pumps, folder, signe
     answer, new = rotate(client)
     assert answer.status == 201 and signer.asked[-1]["verb"] == "issue"
     assert new.whoami().json["device"] == "pump-5"
+
+
+def test_revoking_a_certificate_revokes_those_that_were_rotated_from_it(pumps, folder):
+    first = enrolled(pumps, folder)
+    second = rotate(first)[1]
+    assert second.whoami().status == 200
+    third = rotate(second)[1]
+    other = enrolled(pumps, folder, "pump-8")
+    pumps.change("PATCH", first.path, {"status": "REVOKED", "reason": "stolen"})
+    for client in (first, second, third):
+        assert pumps.get(client.path).json["status"] == "REVOKED"
+        assert "CERTIFICATE_REVOKED" in client.refused()
+    assert other.whoami().status == 200
 
 
 # ---- shut out ----------------------------------------------------------------------------------------
