@@ -38,7 +38,7 @@ static struct hf_identity identity(void)
 {
     return (struct hf_identity){.state_dir = world.state_dir,
                                 .device_id = "crash-test",
-                                .default_url = "https://fleet.test",
+                                .default_url = "https://mirror.test", /* not the service */
                                 .key = world.key,
                                 .api = fake_service_port(&world.service),
                                 .store = fake_store_port(&world.store),
@@ -48,7 +48,7 @@ static struct hf_identity identity(void)
 
 static enum hf_err enroll(struct hf_why *why)
 {
-    const struct hf_enrolment enrolment = {.token = FAKE_TOKEN};
+    const struct hf_enrolment enrolment = {.token = FAKE_TOKEN, .url = "https://identity.test"};
     const struct hf_identity id = identity();
     struct hf_credential made;
 
@@ -80,7 +80,7 @@ static unsigned check_current(void)
     return slots.current;
 }
 
-/* At most two slots and the link; in each nothing but key and certificate. */
+/* At most two slots and the link; in each nothing but key, certificate and address. */
 static void check_tidy(void)
 {
     struct hf_slots slots;
@@ -90,7 +90,7 @@ static void check_tidy(void)
     size_t n = temp_count(slots.dir.text);
     assert_in_range(n, 2, 3);
     CHECK_OK(hf_path_set(&path, NULL, "%s/%u", slots.dir.text, slots.current));
-    assert_int_equal(temp_count(path.text), world.key != NULL ? 1 : 2);
+    assert_int_equal(temp_count(path.text), world.key != NULL ? 2 : 3);
     assert_int_equal(temp_mode(path.text) & 0777, 0700);
 }
 
@@ -196,6 +196,7 @@ static int setup(void **state)
     world.dir = *state;
     (void)snprintf(world.state_dir, sizeof world.state_dir, "%s/device", world.dir->path);
     fake_service_init(&world.service);
+    world.service.host = "identity.test";
     return mkdir(world.state_dir, 0700);
 }
 

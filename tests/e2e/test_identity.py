@@ -1,4 +1,5 @@
 """The device's own certificate: enrolment, rotation, what interrupts them, and mutual TLS with the update server."""
+import glob
 import http.client
 import json
 import os
@@ -286,6 +287,26 @@ def test_an_enrolment_that_was_cut_after_the_certificate_needs_no_token(new, ser
     assert [path for path, _ in service.calls].count("/v1/enroll") == 1
 
 
+def test_an_update_finishes_an_enrolment_with_the_service_that_it_began_with(folder, publisher, service):
+    """The mirror is another host, which does not have the API."""
+    mirror = FleetService(_made(folder / "mirror"), publisher.repo)
+    mirror.faults["/v1/whoami"] = [404] * 9
+    both = folder / "both.pem"
+    both.write_text(service.ca_file.read_text() + mirror.ca_file.read_text())
+    device = Member(folder / "member", service)
+    device.init(publisher.root, mirror.url, options=["--server-ca", both])
+    try:
+        service.faults["/v1/whoami"] = ["cut"]
+        says(device.enroll("--url", service.url, run=programs.refused), "cannot be used yet")
+        device.update()
+        device.connects()
+        device.rotate()
+        device.connects()
+        assert mirror.asked_for("/v1/enroll") == mirror.asked_for("/v1/rotate") == 0
+    finally:
+        mirror.close()
+
+
 def test_an_update_finishes_an_enrolment(new, service):
     service.faults["/v1/whoami"] = ["cut"]
     new.enroll(run=programs.refused)
@@ -415,6 +436,25 @@ def test_a_certificate_that_has_expired_is_not_shown(new, service):
     assert {credential for _, credential in service.fetches} == {None}
     said = programs.call("holdfast", "--state", new.state, "status", "--check")
     assert said.code == 2 and "has expired" in said.out
+
+
+def test_a_certificate_that_only_looked_expired_is_shown_when_the_clock_is_right(member, service, folder,
+                                                                              processes):
+    library = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
+    if not library:
+        pytest.skip("libfaketime is not installed")
+    clock = folder / "clock"
+    clock.write_text("+400d")
+    agent = processes.start_ours(
+        "holdfast", "--state", member.state, "run", "--interval", "1",
+        env=programs.environment(LD_PRELOAD=library[0], FAKETIME_TIMESTAMP_FILE=str(clock),
+                                 FAKETIME_NO_CACHE="1", NO_FAKE_STAT="1", FAKETIME_DONT_FAKE_MONOTONIC="1",
+                                 ASAN_OPTIONS="verify_asan_link_order=0"))
+    agent.wait_for(lambda: service.fetches, "it fetches while its clock is ahead")
+    assert {credential for _, credential in service.fetches} == {None}
+    clock.write_text("+0d")
+    agent.wait_for(lambda: service.fetches[-1][1] == sha256(member.certificate), "it shows it")
+    agent.stop()
 
 
 def test_the_certificate_is_not_shown_to_another_host(member, service, folder, publisher):

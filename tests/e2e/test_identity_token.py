@@ -44,7 +44,7 @@ def test_a_key_in_a_token_enrols_updates_and_rotates(new, service, softhsm, kind
     assert report["key_file"] is None
     first = sha256(new.certificate)
     assert spki(new.certificate.public_key()) == spki(key.public_key())
-    assert sorted(f.name for f in new.current.iterdir()) == ["certificate.pem"]
+    assert sorted(f.name for f in new.current.iterdir()) == ["certificate.pem", "service"]
     config = json.loads(new.holdfast("config", "--json").out)
     assert config["client_cert"] == {"certificate": str(new.current / "certificate.pem"), "key": uri}
     assert new.update() == "updated amazon-iot/full none -> 1"
@@ -103,6 +103,21 @@ def test_a_pin_that_is_written_into_the_uri_is_refused(new, softhsm):
     outcome = new.enroll("--client-key", uri, run=programs.call)
     assert outcome.code == 2 and "pin-source" in outcome.err and "123456" not in outcome.err
     assert not new.identity.exists()
+
+
+def test_a_key_that_does_not_sign_is_not_shown_and_does_not_stop_updates(new, service, softhsm):
+    """Its public half can be read without the PIN, so that it looks usable."""
+    pin_file = softhsm.write_pin("its-pin", softhsm.pin)
+    put(softhsm, "identity", KEYS["p256"]())
+    new.enroll("--client-key", softhsm.uri("identity", pin_file=pin_file))
+    softhsm.write_pin("its-pin", "000000")
+    outcome = new.holdfast("update", "--verbose", run=programs.call)
+    assert outcome.code == 0 and "updated amazon-iot/full none -> 1" in outcome.out
+    assert {credential for _, credential in service.fetches} == {None}
+    assert "update servers are shown no client certificate" in outcome.err and "PIN" in outcome.err
+    softhsm.write_pin("its-pin", softhsm.pin)
+    new.update()
+    assert service.fetches[-1][1] == sha256(new.certificate)
 
 
 def test_a_token_that_was_taken_out_does_not_stop_updates(new, service, softhsm):

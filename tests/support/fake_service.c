@@ -40,6 +40,7 @@ bool fake_service_accepts(const struct fake_service *service, const char *sha256
 static void answer_problem(struct hf_api_response *out, int status, const char *detail)
 {
     out->status = status;
+    out->is_problem = true;
     CHECK_OK(hf_buf_printf(&out->body, "{\"title\": \"no\", \"detail\": \"%s\"}", detail));
 }
 
@@ -171,12 +172,19 @@ static enum hf_err call(void *ctx, const struct hf_api_request *request,
 
     service->n_calls++;
     assert_non_null(path);
+    if (service->host != NULL && strstr(request->url, service->host) == NULL) {
+        *out = (struct hf_api_response){.status = 404, .retry_after_s = -1};
+        return HF_OK;
+    }
     bool fails = service->fails_path != NULL && strcmp(service->fails_path, path) == 0;
+    if (fails && service->fails_times > 0 && --service->fails_times == 0)
+        service->fails_path = NULL;
     if (!fails || service->loses_answer)
         answer(service, request, path, &made);
     if (fails && service->fails_with > 0) {
         made.retry_after_s = service->retry_after_s;
         answer_problem(&made, service->fails_with, "told to");
+        made.is_problem = !service->is_a_stranger;
     } else if (fails) {
         hf_buf_free(&made.body);
         return service->fails_with < 0
@@ -211,7 +219,8 @@ static enum hf_err public_key(void *ctx, struct hf_buf *out, struct hf_why *why)
     unsigned char der[DER_MAX];
     int len = mbedtls_pk_write_pubkey_der(&element->key.pk, der, sizeof der);
 
-    (void)why;
+    if (element->is_away)
+        return hf_fail(why, HF_E_KEY, "the element is away");
     assert_true(len > 0);
     return hf_buf_append(out, der + sizeof der - len, (size_t)len);
 }

@@ -23,9 +23,13 @@ struct fake_service {
     size_t n_known;
     char token_key[65]; /* SPKI SHA-256 of the key that used the token; empty: it is not used yet */
 
+    const char *host; /* requests to another one find a server without its API; NULL: none do */
+
     /* Faults, each until it is taken back. */
     const char *fails_path; /* NULL: none */
     int fails_with;         /* the status; 0: the connection breaks; -1: TLS alert */
+    unsigned fails_times;   /* how often; 0: always */
+    bool is_a_stranger;     /* what answers with fails_with: it sends no problems */
     bool loses_answer;      /* of fails_path, after doing what was asked; the connection breaks */
     int64_t retry_after_s;  /* sent with fails_with */
     size_t refuses_from;    /* it accepts only so many of the first ones; 0: all */
@@ -42,6 +46,7 @@ struct fake_element {
     struct pki_key key;
     unsigned n_signatures;
     bool is_broken; /* it signs no more */
+    bool is_away;   /* it does not even give its public key */
 };
 void fake_element_init(struct fake_element *element, enum pki_kind kind);
 void fake_element_free(struct fake_element *element);

@@ -100,7 +100,7 @@ static void an_api_answer_keeps_the_body_of_every_status(void **state)
         int status;
         const char *body;
         int64_t retry_after_s;
-        bool asks_for_rotation;
+        bool asks_for_rotation, is_problem;
     } cases[] = {
         {"HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}", 201, "{}", -1, false},
         {"HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\n{}", 403, "{}", -1, false},
@@ -112,6 +112,15 @@ static void an_api_answer_keeps_the_body_of_every_status(void **state)
          503, "", -1, false},
         {"HTTP/1.1 429 No\r\nRetry-After: -5\r\nContent-Length: 0\r\n\r\n", 429, "", -1, false},
         {OK "Holdfast-Rotate: requested\r\nContent-Length: 0\r\n\r\n", 200, "", -1, true},
+        {"HTTP/1.1 403 No\r\nContent-Type: application/problem+json\r\nContent-Length: 0\r\n\r\n",
+         403, "", -1, false, true},
+        {"HTTP/1.1 403 No\r\ncontent-type: Application/Problem+JSON;charset=utf-8\r\n"
+         "Content-Length: 0\r\n\r\n",
+         403, "", -1, false, true},
+        {"HTTP/1.1 403 No\r\nContent-Type: application/problem+jsonp\r\nContent-Length: 0\r\n\r\n",
+         403, "", -1, false, false},
+        {"HTTP/1.1 403 No\r\nContent-Type: application/json\r\nContent-Length: 0\r\n\r\n", 403, "",
+         -1, false, false},
         {OK "holdfast-rotate: perhaps\r\nContent-Length: 0\r\n\r\n", 200, "", -1, false},
         {"HTTP/1.1 103 Early\r\nHoldfast-Rotate: requested\r\nRetry-After: 5\r\n\r\n" OK
          "Content-Length: 0\r\n\r\n",
@@ -129,6 +138,7 @@ static void an_api_answer_keeps_the_body_of_every_status(void **state)
             assert_int_equal(fed.answer.body.len, strlen(cases[i].body));
             assert_int_equal(fed.answer.retry_after_s, cases[i].retry_after_s);
             assert_int_equal(fed.answer.asks_for_rotation, cases[i].asks_for_rotation);
+            assert_int_equal(fed.answer.is_problem, cases[i].is_problem);
             hf_answer_free(&fed.answer);
         }
     }

@@ -94,6 +94,107 @@ static void an_alert_alone_removes_nothing(void **state)
     assert_int_equal(world.service.n_known, n_known); /* no other one was asked for */
 }
 
+/* Such an alert can be forged, and the certificate may be the only one that is accepted tomorrow. */
+static void an_alert_while_the_old_certificate_is_accepted_removes_nothing(void **state)
+{
+    (void)state;
+    CHECK_OK(enroll());
+    break_at("/v1/whoami", -1);
+    world.service.fails_times = 1;
+    CHECK_REFUSED(rotate(), HF_E_TLS, &world.why, "cannot be used yet");
+    assert_int_equal(slots().candidate, 2);
+    world.service.known[0].is_active = false;
+    CHECK_OK(rotate());
+    assert_int_equal(slots().current, 2);
+}
+
+static void broken_connections_while_the_old_certificate_is_accepted_remove_nothing(void **state)
+{
+    (void)state;
+    CHECK_OK(enroll());
+    for (int i = 0; i < 6; i++) {
+        break_at("/v1/whoami", 0);
+        world.service.fails_times = 1;
+        CHECK_REFUSED(rotate(), HF_E_NETWORK, &world.why, "cannot be used yet");
+        assert_int_equal(slots().candidate, 2);
+    }
+    CHECK_OK(rotate());
+    assert_int_equal(slots().current, 2);
+}
+
+static void a_device_that_is_shut_out_keeps_both_certificates(void **state)
+{
+    (void)state;
+    CHECK_OK(enroll());
+    break_at("/v1/whoami", 403); /* for the old one too */
+    CHECK_REFUSED(rotate(), HF_E_POLICY, &world.why, "cannot be used yet");
+    assert_int_equal(slots().candidate, 2);
+    break_at(NULL, 0);
+    CHECK_OK(rotate());
+    assert_int_equal(slots().current, 2);
+}
+
+static void only_a_refusal_by_the_service_itself_removes_a_certificate(void **state)
+{
+    static const struct {
+        int status;
+        bool is_a_stranger;
+    } cases[] = {{404, false}, {405, false}, {400, false}, {401, true}, {403, true}, {404, true}};
+
+    (void)state;
+    CHECK_OK(enroll());
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        break_at("/v1/whoami", cases[i].status);
+        world.service.fails_times = 1;
+        world.service.is_a_stranger = cases[i].is_a_stranger;
+        CHECK_REFUSED(rotate(), HF_E_POLICY, &world.why, "cannot be used yet");
+        assert_int_equal(slots().candidate, 2);
+    }
+    break_at("/v1/whoami", 401);
+    world.service.fails_times = 1;
+    world.service.is_a_stranger = false;
+    CHECK_REFUSED(rotate(), HF_E_POLICY, &world.why, "cannot be used and is removed");
+    assert_int_equal(slots().candidate, 0);
+}
+
+/* Its mirrors are at fleet.test, the default. */
+static void an_enrolment_elsewhere_is_finished_where_it_began(void **state)
+{
+    const struct hf_enrolment elsewhere = {.token = FAKE_TOKEN, .url = "https://identity.test"};
+
+    (void)state;
+    world.service.host = "identity.test";
+    break_at("/v1/whoami", 0);
+    CHECK_REFUSED(enroll_with(elsewhere), HF_E_NETWORK, &world.why, "cannot be used yet");
+    assert_int_equal(slots().candidate, 1);
+    break_at(NULL, 0);
+    hf_identity_maintain(&world.id, false);
+    assert_int_equal(slots().current, 1);
+    assert_string_equal(status().url, "https://identity.test");
+    CHECK_OK(rotate());
+    assert_int_equal(slots().current, 2);
+    assert_string_equal(status().url, "https://identity.test");
+}
+
+static void a_key_of_the_port_that_is_away_removes_no_certificate(void **state)
+{
+    struct fake_element element;
+
+    (void)state;
+    fake_element_init(&element, PKI_P256);
+    const struct hf_device_key key = fake_element_key(&element);
+    world.id.key = &key;
+    break_at("/v1/whoami", 0);
+    CHECK_REFUSED(enroll(), HF_E_NETWORK, &world.why, "cannot be used yet");
+    break_at(NULL, 0);
+    element.is_away = true;
+    CHECK_REFUSED(enroll(), HF_E_KEY, &world.why, "cannot be used yet");
+    element.is_away = false;
+    CHECK_OK(enroll());
+    assert_int_equal(slots().current, 1);
+    fake_element_free(&element);
+}
+
 static void connections_that_break_are_tried_again_and_the_candidate_stays(void **state)
 {
     (void)state;
@@ -137,6 +238,18 @@ static void a_damaged_candidate_is_removed(void **state)
     break_at(NULL, 0);
     CHECK_REFUSED(rotate(), HF_E_FORMAT, &world.why, "cannot be used and is removed");
     assert_int_equal(slots().candidate, 0);
+    CHECK_OK(rotate());
+    assert_int_equal(slots().current, 2);
+}
+
+static void a_damaged_current_pair_does_not_keep_its_successor_from_use(void **state)
+{
+    (void)state;
+    CHECK_OK(enroll());
+    break_at("/v1/whoami", 0);
+    assert_int_equal(rotate(), HF_E_NETWORK);
+    temp_write(temp_path(*state, "identity/1/key.pem"), "rotten");
+    break_at(NULL, 0);
     CHECK_OK(rotate());
     assert_int_equal(slots().current, 2);
 }
@@ -246,9 +359,16 @@ int main(void)
     const struct CMUnitTest tests[] = {
         WITH_WORLD(a_certificate_that_the_service_refuses_is_removed),
         WITH_WORLD(an_alert_alone_removes_nothing),
+        WITH_WORLD(an_alert_while_the_old_certificate_is_accepted_removes_nothing),
+        WITH_WORLD(broken_connections_while_the_old_certificate_is_accepted_remove_nothing),
+        WITH_WORLD(a_device_that_is_shut_out_keeps_both_certificates),
+        WITH_WORLD(only_a_refusal_by_the_service_itself_removes_a_certificate),
+        WITH_WORLD(an_enrolment_elsewhere_is_finished_where_it_began),
+        WITH_WORLD(a_key_of_the_port_that_is_away_removes_no_certificate),
         WITH_WORLD(connections_that_break_are_tried_again_and_the_candidate_stays),
         WITH_WORLD(an_answer_that_was_lost_is_asked_for_with_the_same_key),
         WITH_WORLD(a_damaged_candidate_is_removed),
+        WITH_WORLD(a_damaged_current_pair_does_not_keep_its_successor_from_use),
         WITH_WORLD(a_current_link_that_leads_nowhere_is_repaired_from_a_whole_slot),
         WITH_WORLD(it_rotates_when_asked_and_keeps_the_request_until_it_has),
         WITH_WORLD(a_service_that_is_not_asked_for_anything_is_not_called),

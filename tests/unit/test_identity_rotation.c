@@ -57,6 +57,15 @@ static void a_clock_that_is_ahead_does_not_rotate_again_and_again(void **state)
     assert_int_equal(hf_rotation_due_s(&rotation, &c, false, ahead_s), ahead_s + LIFE / 3);
 }
 
+static void a_clock_that_was_ahead_at_enrolment_does_not_put_the_rotation_off(void **state)
+{
+    const struct hf_credential c = credential("00000000");
+    const struct hf_rotation rotation = fresh(START + 10 * LIFE);
+    (void)state;
+
+    assert_int_equal(hf_rotation_due_s(&rotation, &c, false, START), START + LIFE / 3 * 2);
+}
+
 static void failures_wait_longer_each_time_up_to_a_day(void **state)
 {
     const struct hf_credential c = credential("00000000");
@@ -156,6 +165,7 @@ int main(void)
         cmocka_unit_test(it_is_due_at_two_thirds_of_the_life_and_a_little_more_on_each_device),
         cmocka_unit_test(what_is_requested_or_begun_is_due_at_once),
         cmocka_unit_test(a_clock_that_is_ahead_does_not_rotate_again_and_again),
+        cmocka_unit_test(a_clock_that_was_ahead_at_enrolment_does_not_put_the_rotation_off),
         cmocka_unit_test(failures_wait_longer_each_time_up_to_a_day),
         cmocka_unit_test(the_service_says_how_long_to_wait_and_it_is_never_cut_short),
         cmocka_unit_test(a_clock_that_was_put_back_does_not_wait),

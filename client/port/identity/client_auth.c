@@ -111,6 +111,25 @@ enum hf_err hf_client_auth_load(const struct hf_client_auth_source *source,
     return err;
 }
 
+enum hf_err hf_client_auth_try(struct hf_client_auth *auth, struct hf_why *why)
+{
+    static const unsigned char digest[32] = {0}; /* no message that means anything has it */
+    unsigned char signature[MBEDTLS_PK_SIGNATURE_MAX_SIZE];
+    size_t len = 0;
+
+    if (!hf_device_key_is(&auth->key))
+        return HF_OK;
+    int code = mbedtls_pk_sign(&auth->key, MBEDTLS_MD_SHA256, digest, sizeof digest, signature,
+                               sizeof signature, &len, mbedtls_psa_get_random,
+                               MBEDTLS_PSA_RANDOM_STATE);
+    if (code == 0)
+        code = mbedtls_pk_verify(&auth->chain.pk, MBEDTLS_MD_SHA256, digest, sizeof digest,
+                                 signature, len);
+    return code == 0 ? HF_OK
+                     : hf_fail(why, HF_E_KEY, "the device's key does not sign: %.500s",
+                               hf_device_key_fault(&auth->key));
+}
+
 void hf_client_auth_free(struct hf_client_auth *auth)
 {
     mbedtls_x509_crt_free(&auth->chain);

@@ -37,6 +37,9 @@ void hf_client_auth_free(struct hf_client_auth *auth);
 HF_MUST_USE enum hf_err hf_client_key_load(const char *file, const struct hf_device_key *key,
                                            mbedtls_pk_context *out, struct hf_why *why);
 
+/** Let a key of the port sign once: HF_E_KEY if that fails, as with a locked token. Another key needs no try. */
+HF_MUST_USE enum hf_err hf_client_auth_try(struct hf_client_auth *auth, struct hf_why *why);
+
 /** Let the connections of `config` show it. `auth` must outlive them. With an RSA key of the port they
  *  offer TLS 1.2 only (device_key.h). HF_E_TLS. */
 HF_MUST_USE enum hf_err hf_client_auth_show(struct hf_client_auth *auth, mbedtls_ssl_config *config,

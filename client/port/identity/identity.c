@@ -10,8 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define VALUE_URL "identity.url"
-
 /* What one enrolment or rotation works with. */
 struct work {
     const struct hf_identity *id;
@@ -19,7 +17,6 @@ struct work {
     struct hf_service service;
     mbedtls_pk_context key; /* of the candidate */
     bool has_key;
-    int64_t n_failures; /* of rotations before this one, in a row */
     struct hf_credential made;
 };
 
@@ -31,14 +28,16 @@ static void work_free(struct work *w)
 
 /* ---- the service's address ------------------------------------------------------------------------ */
 
-static enum hf_err find_service(const struct hf_identity *id, const char *named,
-                                struct hf_service *out, struct hf_why *why)
+/* That of `named`, or else of slot `number`, or else the default. */
+static enum hf_err find_service(const struct hf_identity *id, const struct hf_slots *slots,
+                                unsigned number, const char *named, struct hf_service *out,
+                                struct hf_why *why)
 {
     struct hf_buf stored = {0};
     const char *url = named;
 
     *out = (struct hf_service){.api = id->api, .retry_after_s = -1};
-    if (url == NULL && id->store.load_value(id->store.ctx, VALUE_URL, &stored, NULL) == HF_OK &&
+    if (url == NULL && number != 0 && hf_slots_get_service(slots, number, &stored, NULL) == HF_OK &&
         stored.len > 0)
         url = (const char *)stored.data;
     if (url == NULL)
@@ -49,6 +48,13 @@ static enum hf_err find_service(const struct hf_identity *id, const char *named,
                                             "mirror is https://; pass `--url https://HOST`");
     hf_buf_free(&stored);
     return err;
+}
+
+/* The slot that the next request is about. */
+static unsigned slot_at_work(const struct hf_slots *slots)
+{
+    return slots->candidate_has_certificate || slots->current == 0 ? slots->candidate
+                                                                   : slots->current;
 }
 
 /* ---- steps that enrolment and rotation share -------------------------------------------------------- */
@@ -84,8 +90,7 @@ static enum hf_err make_candidate_of_port(struct work *w, struct hf_why *why)
     return hf_slots_add(&w->slots, (struct hf_bytes){0}, why);
 }
 
-/* A candidate with a key, on disk before anything is asked for with it. */
-static enum hf_err make_candidate(struct work *w, enum hf_key_kind kind, struct hf_why *why)
+static enum hf_err make_candidate_key(struct work *w, enum hf_key_kind kind, struct hf_why *why)
 {
     struct hf_buf pem = {0};
 
@@ -104,6 +109,13 @@ static enum hf_err make_candidate(struct work *w, enum hf_key_kind kind, struct 
     return take_left_key(w, kind)
                ? HF_OK
                : hf_fail(why, HF_E_KEY, "the new key in %s cannot be read back", w->slots.dir.text);
+}
+
+/* A candidate with a key, and whom it is for, on disk before anything is asked for with it. */
+static enum hf_err make_candidate(struct work *w, enum hf_key_kind kind, struct hf_why *why)
+{
+    HF_TRY(make_candidate_key(w, kind, why));
+    return hf_slots_put_service(&w->slots, w->service.origin, why);
 }
 
 /* Ask for the candidate's certificate: with the token or claim of `enrolment`, or over `old`. */
@@ -135,37 +147,37 @@ static enum hf_err obtain(struct work *w, const struct hf_enrolment *enrolment,
     return err;
 }
 
-/* Does the service still accept what was in use before? */
+/* Does its service still accept what is in use? */
 static bool accepts(struct work *w, struct hf_client_auth *old)
 {
-    struct hf_service service = w->service;
+    struct hf_service service;
     struct hf_credential credential;
 
-    return old != NULL && hf_identity_describe(&old->chain, &credential, NULL) == HF_OK &&
+    return hf_identity_describe(&old->chain, &credential, NULL) == HF_OK &&
+           find_service(w->id, &w->slots, w->slots.current, NULL, &service, NULL) == HF_OK &&
            hf_service_whoami(&service, old, credential.sha256, NULL) == HF_OK;
 }
 
 /*
- * Connect with the candidate, and make it current if the service accepts it. If the service refuses it, or
- * ends the handshake with it while it accepts the old one, it is removed. Any other failure says nothing about
- * it: an attacker on the network can cause that, so it is kept and tried again; but not for ever where
- * connections with the old one work.
+ * Connect with the candidate, and make it current if the service accepts it. It is removed if the service
+ * refuses it and accepts the old one; while both are refused, the device may be shut out for a time. Any other
+ * failure says nothing about it: an attacker on the network can cause that, and the candidate may be the only
+ * pair that the service still accepts. So it is kept and tried again.
  */
 static enum hf_err try_candidate(struct work *w, struct hf_client_auth *old, struct hf_why *why)
 {
     struct hf_client_auth auth;
     enum hf_err err = hf_slots_load(&w->slots, w->slots.candidate, w->id->key, &auth, why);
-    bool is_useless = err != HF_OK && err != HF_E_MEMORY && err != HF_E_STORAGE;
+    /* A key of the port may be away for a time, which says nothing about the certificate either. */
+    bool is_useless = err == HF_E_FORMAT || (err != HF_OK && err != HF_E_MEMORY &&
+                                             err != HF_E_STORAGE && w->id->key == NULL);
 
     if (err == HF_OK) {
         err = hf_identity_describe(&auth.chain, &w->made, why);
         is_useless = err != HF_OK;
         if (err == HF_OK) {
             err = hf_service_whoami(&w->service, &auth, w->made.sha256, why);
-            bool is_closed = err == HF_E_NETWORK && w->service.status == 0 &&
-                             w->n_failures >= HF_CONNECTION_TRIES;
-            is_useless = w->service.has_refused ||
-                         ((err == HF_E_TLS || is_closed) && accepts(w, old));
+            is_useless = w->service.has_refused && (old == NULL || accepts(w, old));
         }
         hf_client_auth_free(&auth);
     }
@@ -205,8 +217,9 @@ static enum hf_err enroll_over(struct work *w, const struct hf_enrolment *enrolm
 
 static enum hf_err enroll(struct work *w, const struct hf_enrolment *enrolment, struct hf_why *why)
 {
-    /* What an interrupted enrolment has: the token may be used up. */
+    /* What an interrupted enrolment has, with the service that it was for: the token may be used up. */
     if (w->slots.current == 0 && w->slots.candidate_has_certificate && !enrolment->is_again) {
+        HF_TRY(find_service(w->id, &w->slots, w->slots.candidate, NULL, &w->service, why));
         if (try_candidate(w, NULL, why) == HF_OK)
             return HF_OK;
         if (w->slots.candidate != 0)
@@ -218,6 +231,8 @@ static enum hf_err enroll(struct work *w, const struct hf_enrolment *enrolment, 
         return hf_fail(why, HF_E_ARGUMENT,
                        "expected an enrolment token or a claim certificate, found neither; pass "
                        "`--token-file FILE`, or `--claim-cert FILE --claim-key FILE`");
+    HF_TRY(
+        find_service(w->id, &w->slots, slot_at_work(&w->slots), enrolment->url, &w->service, why));
     if (w->slots.candidate_has_certificate)
         HF_TRY(hf_slots_clean(&w->slots, false, why));
     return enroll_over(w, enrolment, why);
@@ -233,7 +248,6 @@ static enum hf_err remember(const struct hf_identity *id, const struct work *w, 
     (void)hf_fail(&line, HF_OK, "certificate %.16s… of \"%.120s\" is in use", w->made.sha256,
                   w->made.subject);
     id->journal(id->ctx, HF_LEVEL_INFO, kind, line.text);
-    HF_TRY(id->store.save_value(id->store.ctx, VALUE_URL, w->service.origin, why));
     return hf_rotation_save(&id->store, &fresh, why);
 }
 
@@ -249,7 +263,6 @@ enum hf_err hf_identity_enroll(const struct hf_identity *id, const struct hf_enr
                        "); pass `--again` to replace it by another enrolment, or run `holdfast "
                        "rotate` to renew it",
                        w.slots.dir.text);
-    HF_TRY(find_service(id, enrolment->url, &w.service, why));
     enum hf_err err = enroll(&w, enrolment, why);
     if (err == HF_OK)
         err = remember(id, &w, "enrolled", why);
@@ -270,8 +283,9 @@ static enum hf_err rotate(struct work *w, struct hf_why *why)
                                                   : hf_fail(why, HF_E_STATE,
                                                             "this device has no identity; run "
                                                             "`holdfast enroll` first");
-    HF_TRY(hf_slots_load(&w->slots, w->slots.current, w->id->key, &old, why));
-    enum hf_err err = HF_OK;
+    enum hf_err err = hf_slots_load(&w->slots, w->slots.current, w->id->key, &old, why);
+    if (err != HF_OK) /* damaged: its successor may be whole */
+        return w->slots.candidate_has_certificate ? try_candidate(w, NULL, why) : err;
     if (!w->slots.candidate_has_certificate) {
         err = make_candidate(w, kind_of(&old.key), why);
         if (err == HF_OK)
@@ -303,14 +317,11 @@ enum hf_err hf_identity_rotate(const struct hf_identity *id, struct hf_credentia
                                struct hf_why *why)
 {
     struct work w = {.id = id};
-    struct hf_rotation rotation;
     struct hf_why own = {0};
 
-    hf_rotation_load(&id->store, &rotation);
-    w.n_failures = rotation.n_failures;
     enum hf_err err = hf_slots_read(id->state_dir, &w.slots, &own);
     if (err == HF_OK)
-        err = find_service(id, NULL, &w.service, &own);
+        err = find_service(id, &w.slots, slot_at_work(&w.slots), NULL, &w.service, &own);
     if (err == HF_OK)
         err = rotate(&w, &own);
     bool has_identity = w.slots.current != 0 || w.slots.candidate != 0;
@@ -362,7 +373,7 @@ void hf_identity_get_status(const struct hf_identity *id, struct hf_identity_sta
     memcpy(out->last_error, rotation.error, sizeof out->last_error);
     out->rotation_due_s = hf_rotation_due_s(&rotation, &out->credential, out->is_pending,
                                             id->now_s);
-    if (find_service(id, NULL, &service, NULL) == HF_OK)
+    if (find_service(id, &slots, slots.current, NULL, &service, NULL) == HF_OK)
         (void)snprintf(out->url, sizeof out->url, "%s", service.origin);
     if (hf_slots_path(&slots, 0, HF_SLOT_CERTIFICATE, &file, NULL) == HF_OK &&
         strlen(file.text) < sizeof out->cert_file)

@@ -19,7 +19,5 @@
 #define HF_ROTATION_RETRY_FIRST_S INT64_C(900)
 #define HF_ROTATION_RETRY_MAX_S INT64_C(86400)
 #define HF_ROTATION_FAILURES_MAX 16 /* counted; the longest wait is reached with 8 */
-/* A new certificate with which a connection breaks so often, while it works with the old one, is given up. */
-#define HF_CONNECTION_TRIES 3
 
 #endif

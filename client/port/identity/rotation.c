@@ -107,7 +107,9 @@ int64_t hf_rotation_due_s(const struct hf_rotation *r, const struct hf_credentia
     int64_t life_s = current->not_after_s - current->not_before_s;
     int64_t due_s = current->not_before_s + life_s / 3 * 2 + ((life_s / 20 * draw(current)) >> 32);
 
-    if (r->since_s != HF_TIME_NONE && r->since_s + life_s / 3 > due_s)
+    /* One that came in the future came while the clock was ahead, and says nothing. */
+    if (r->since_s != HF_TIME_NONE && r->since_s <= now_s + CLOCK_SLACK_S &&
+        r->since_s + life_s / 3 > due_s)
         due_s = r->since_s + life_s / 3;
     if (r->is_requested || is_pending)
         due_s = now_s;

@@ -52,22 +52,23 @@ static bool is_for_later(int status)
     return status == 408 || status == 425 || status == 429 || status >= 500;
 }
 
-static enum hf_err fail_with_status(struct hf_service *service, const struct hf_buf *body,
-                                    struct hf_why *why)
+static enum hf_err fail_with_status(struct hf_service *service,
+                                    const struct hf_api_response *response, struct hf_why *why)
 {
     char reason[REASON_MAX];
-    int status = service->status;
+    int status = response->status;
 
-    reason_of(body, reason);
+    reason_of(&response->body, reason);
     const char *colon = reason[0] != '\0' ? ": " : "";
     if (is_for_later(status))
         return hf_fail(why, HF_E_NETWORK, "the service cannot do it now (HTTP %d)%s%s", status,
                        colon, reason);
-    service->has_refused = status >= 400;
+    /* What is no problem comes from another server at this address, and other errors mean the request. */
+    service->has_refused = response->is_problem && (status == 401 || status == 403);
     if (status == 404 && reason[0] == '\0')
         return hf_fail(why, HF_E_POLICY,
                        "there is no fleet service at this address (HTTP 404); correct the address");
-    if (service->has_refused)
+    if (status >= 400)
         return hf_fail(why, HF_E_POLICY, "the service refuses (HTTP %d)%s%s", status, colon,
                        reason);
     return hf_fail(why, HF_E_NETWORK,
@@ -97,7 +98,7 @@ static enum hf_err call(struct hf_service *service, const char *method, const ch
         service->retry_after_s = response.retry_after_s;
         err = response.status == wanted ? hf_json_parse_object(hf_buf_bytes(&response.body),
                                                                "the service's answer", out, why)
-                                        : fail_with_status(service, &response.body, why);
+                                        : fail_with_status(service, &response, why);
         if (err != HF_OK)
             (void)hf_fail_context(why, "%s %s", method, url);
     }

@@ -22,6 +22,8 @@ struct hf_api_response {
     int status;
     struct hf_buf body;    /* at most HF_ANSWER_BYTES_MAX */
     int64_t retry_after_s; /* negative: none was given */
+    bool
+        is_problem; /* its type is that of a problem (RFC 9457), as all refusals of the service have */
 };
 
 /* hf_http_transport_call, or that of a test. */
@@ -36,8 +38,8 @@ struct hf_service {
     struct hf_api_port api;
     char origin[HF_ORIGIN_TEXT_MAX]; /* "https://fleet.example.com:8443" */
     int status;                      /* of the last answer; 0: there was none */
-    bool has_refused;                /* it answered no: the same request will not succeed later */
-    int64_t retry_after_s;           /* negative: it did not say */
+    bool has_refused; /* the service itself said no (401, 403) to the certificate, token or claim */
+    int64_t retry_after_s; /* negative: it did not say */
 };
 
 /** Scheme, host and port of `url`. HF_E_ARGUMENT unless it is https. */

@@ -151,6 +151,23 @@ enum hf_err hf_slots_add(struct hf_slots *slots, struct hf_bytes key_pem, struct
     return hf_file_replace(path.text, key_pem, 0600, why);
 }
 
+enum hf_err hf_slots_put_service(const struct hf_slots *slots, const char *url, struct hf_why *why)
+{
+    struct hf_path path;
+
+    HF_TRY(hf_slots_path(slots, slots->candidate, HF_SLOT_SERVICE, &path, why));
+    return hf_file_replace(path.text, hf_bytes_of_text(url), 0600, why);
+}
+
+enum hf_err hf_slots_get_service(const struct hf_slots *slots, unsigned number, struct hf_buf *url,
+                                 struct hf_why *why)
+{
+    struct hf_path path;
+
+    HF_TRY(hf_slots_path(slots, number, HF_SLOT_SERVICE, &path, why));
+    return hf_file_read(path.text, HF_ORIGIN_TEXT_MAX, url, why);
+}
+
 enum hf_err hf_slots_put_certificate(struct hf_slots *slots, struct hf_bytes pem,
                                      struct hf_why *why)
 {

@@ -2,10 +2,11 @@
  * The device's certificates and keys on disk:
  *
  *     STATE/identity/1/key.pem, certificate.pem     a slot; a new one has a higher number than the current
+ *     STATE/identity/1/service                      the address of the service that certifies it
  *     STATE/identity/current -> 1                   the slot in use, replaced in one step
  *
  * Folders are 0700, files 0600, and each is synced before the next step begins. So a slot with a
- * certificate has its key, and `current` leads to a whole slot, also after a power cut. At most two slots
+ * certificate has its key and address, and `current` leads to a whole slot, also after a power cut. At most two slots
  * are kept: the current one, and either its successor in the making or its predecessor.
  *
  * Functions that write expect that the caller holds STATE/lock.
@@ -19,6 +20,7 @@
 #define HF_SLOT_CURRENT "current"
 #define HF_SLOT_KEY "key.pem"
 #define HF_SLOT_CERTIFICATE "certificate.pem"
+#define HF_SLOT_SERVICE "service"
 
 struct hf_slots {
     struct hf_path dir;     /* STATE/identity */
@@ -46,6 +48,14 @@ HF_MUST_USE enum hf_err hf_slots_clean(struct hf_slots *slots, bool keeps_candid
  *  HF_E_STORAGE, HF_E_LIMIT. */
 HF_MUST_USE enum hf_err hf_slots_add(struct hf_slots *slots, struct hf_bytes key_pem,
                                      struct hf_why *why);
+
+/** The address of the service that the candidate is certified by, before it is asked. HF_E_STORAGE. */
+HF_MUST_USE enum hf_err hf_slots_put_service(const struct hf_slots *slots, const char *url,
+                                             struct hf_why *why);
+
+/** Append that of a slot. HF_E_NOT_FOUND, HF_E_LIMIT, HF_E_STORAGE. */
+HF_MUST_USE enum hf_err hf_slots_get_service(const struct hf_slots *slots, unsigned number,
+                                             struct hf_buf *url, struct hf_why *why);
 
 /** HF_E_STORAGE. */
 HF_MUST_USE enum hf_err hf_slots_put_certificate(struct hf_slots *slots, struct hf_bytes pem,

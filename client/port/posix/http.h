@@ -103,6 +103,7 @@ struct hf_answer {
     struct hf_buf body;      /* of a 200; of every status with HF_ANSWER_TO_API */
     int64_t retry_after_s;   /* HF_RETRY_AFTER_NONE without one, or with a date */
     bool asks_for_rotation;  /* "Holdfast-Rotate: requested" */
+    bool is_problem;         /* "Content-Type: application/problem+json" */
     char etag[HF_ETAG_TEXT]; /* empty unless there is exactly one, well-formed and short enough */
     char location[HF_URL_MAX + 1];
 

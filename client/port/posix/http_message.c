@@ -147,6 +147,16 @@ static int64_t retry_after_s(const char *value)
     return s < HF_RETRY_AFTER_MAX_S ? s : HF_RETRY_AFTER_MAX_S;
 }
 
+/* RFC 9457; parameters of the type say nothing more. */
+static bool is_problem_type(const char *value)
+{
+    static const char type[] = "application/problem+json";
+    const char *rest = value + sizeof type - 1;
+
+    return strncasecmp(value, type, sizeof type - 1) == 0 &&
+           (*rest == '\0' || *rest == ';' || *rest == ' ');
+}
+
 static int take_header(struct hf_answer *a)
 {
     if (is_named(a, "content-length")) {
@@ -173,6 +183,8 @@ static int take_header(struct hf_answer *a)
         a->retry_after_s = retry_after_s(a->value);
     } else if (is_named(a, "holdfast-rotate")) {
         a->asks_for_rotation = strcmp(a->value, "requested") == 0;
+    } else if (is_named(a, "content-type")) {
+        a->is_problem = is_problem_type(a->value);
     }
     return 0;
 }
@@ -267,7 +279,7 @@ static int on_message_complete(llhttp_t *parser)
         a->has_length = a->has_encoding = a->has_etag = a->is_trailer = false;
         a->etag[0] = a->location[0] = '\0';
         a->retry_after_s = HF_RETRY_AFTER_NONE;
-        a->asks_for_rotation = false;
+        a->asks_for_rotation = a->is_problem = false;
         return 0;
     }
     a->is_complete = true;

@@ -205,20 +205,22 @@ static void drop_identified(struct hf_http_transport *t)
 /* Before each request: a rotation may have replaced it. Its saved sessions go with the old one. */
 static enum hf_err follow_identity(struct hf_http_transport *t, struct hf_why *why)
 {
-    struct hf_client_auth *auth = NULL;
-
     if (t->identity == NULL)
         return HF_OK;
-    bool is_stale = hf_shown_identity_is_stale(t->identity);
-    if (is_stale) {
+    if (hf_shown_identity_is_stale(t->identity)) {
         drop_identified(t);
-        auth = hf_shown_identity_load(t->identity);
+        hf_shown_identity_load(t->identity);
     }
     if (hf_shown_identity_has_expired(t->identity, hf_chain_clock_now_s())) {
         drop_identified(t);
         return HF_OK;
     }
-    return auth != NULL ? make_identified(t, auth, &t->identified, why) : HF_OK;
+    /* Also where it looked expired before: the clock may have been wrong. */
+    struct hf_client_auth *auth = hf_shown_identity_get(t->identity);
+    if (auth == NULL || t->identified != NULL)
+        return HF_OK;
+    hf_http_transport_idle(t);
+    return make_identified(t, auth, &t->identified, why);
 }
 
 void hf_http_transport_identify_take(struct hf_http_transport *transport,
@@ -285,7 +287,8 @@ enum hf_err hf_http_transport_call(struct hf_http_transport *t,
     if (err == HF_OK)
         err = call_over(t, &way, request->auth, hf_buf_bytes(&bytes), &answer, why);
     if (err == HF_OK) {
-        *out = (struct hf_api_response){answer.status, answer.body, answer.retry_after_s};
+        *out = (struct hf_api_response){answer.status, answer.body, answer.retry_after_s,
+                                        answer.is_problem};
         answer.body = (struct hf_buf){0};
     } else {
         (void)hf_fail_context(why, "%s %.300s", request->method, request->url);

@@ -119,7 +119,9 @@ static enum hf_err load(struct hf_shown_identity *id, struct hf_why *why)
     struct hf_credential credential;
 
     HF_TRY(hf_client_auth_load(&source, &id->auth, why));
-    enum hf_err err = hf_identity_describe(&id->auth.chain, &credential, why);
+    enum hf_err err = hf_client_auth_try(&id->auth, why);
+    if (err == HF_OK)
+        err = hf_identity_describe(&id->auth.chain, &credential, why);
     if (err == HF_OK) {
         id->not_after_s = credential.not_after_s;
         id->has_auth = true;
@@ -129,7 +131,7 @@ static enum hf_err load(struct hf_shown_identity *id, struct hf_why *why)
     return err;
 }
 
-struct hf_client_auth *hf_shown_identity_load(struct hf_shown_identity *id)
+void hf_shown_identity_load(struct hf_shown_identity *id)
 {
     struct hf_why why = {0};
 
@@ -137,11 +139,15 @@ struct hf_client_auth *hf_shown_identity_load(struct hf_shown_identity *id)
     id->stamp = look(id);
     id->has_looked = true;
     if (id->stamp.place < 0)
-        return NULL;
+        return;
     if (load(id, &why) != HF_OK && id->log.write != NULL) {
         (void)hf_fail_context(&why, "update servers are shown no client certificate");
         id->log.write(id->log.ctx, HF_LEVEL_WARNING, why.text);
     }
+}
+
+struct hf_client_auth *hf_shown_identity_get(struct hf_shown_identity *id)
+{
     return id->has_auth ? &id->auth : NULL;
 }
 

@@ -26,9 +26,12 @@ bool hf_shown_identity_is_stale(const struct hf_shown_identity *identity);
 /** The next look finds it stale. */
 void hf_shown_identity_forget(struct hf_shown_identity *identity);
 
-/** Load it. NULL if there is none, or none that can be used, which is logged: a server that does not ask for
- *  one can be used all the same. Lives until the next load. */
-struct hf_client_auth *hf_shown_identity_load(struct hf_shown_identity *identity);
+/** Load it, and let a key of the port sign once, since a handshake with one that cannot sign fails. What cannot
+ *  be used is logged: a server that does not ask for one can be used all the same. */
+void hf_shown_identity_load(struct hf_shown_identity *identity);
+
+/** What was loaded; NULL if there is none, or none that can be used. Lives until the next load. */
+struct hf_client_auth *hf_shown_identity_get(struct hf_shown_identity *identity);
 
 /** What was loaded ended before `now_s`: it could only be refused. */
 bool hf_shown_identity_has_expired(const struct hf_shown_identity *identity, int64_t now_s);

@@ -82,7 +82,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
         try:
             status, answer, headers = self.service.answer(self.command, self.path, body, self._peer())
         except Problem as problem:
-            status, headers = problem.status, problem.headers
+            status, headers = problem.status, {"Content-Type": "application/problem+json", **problem.headers}
             answer = json.dumps({"title": "no", "status": status, "detail": problem.detail}).encode()
         except Cut:
             self.close_connection = True
