@@ -116,7 +116,9 @@ def test_an_address_has_only_so_many_connections(repo):
         wait_until(lambda: not has_no_place(s), "a free place")
         for c in held[1:]:
             c.socket.close()
-        said = s.lines_with("has 3 connections open, the most that --max-per-address allows")
+        words = "has 3 connections open, the most that --max-per-address allows"
+        wait_until(lambda: s.lines_with(words), "the warning")
+        said = s.lines_with(words)
         assert len(said) == 1 and "holdfastd warning: the client 127.0.0.1:" in said[0]
 
 
