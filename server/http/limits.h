@@ -79,6 +79,9 @@
 /* A client's chain: three certificates with keys of RSA 4096 are 6 KB. OpenSSL's own limit is 100 KB,
  * which every half-open connection could make it hold. */
 #define HF_TLS_CLIENT_CHAIN_BYTES_MAX (16u * 1024u)
+/* All that a client sends in a handshake: a hello of some hundred bytes, or 2 KB with post-quantum keys, and its
+ * chain. OpenSSL would take a hello of 128 KiB. */
+#define HF_TLS_HANDSHAKE_BYTES_MAX (32u * 1024u)
 /* From the first byte to the end of the handshake. Both sides send 5 KB in one with certificates of
  * both, 20 s on a 2 kbit/s link. */
 #define HF_TLS_HANDSHAKE_TIMEOUT_MS 30000u

@@ -67,8 +67,15 @@ enum hf_stream_result hf_tls_handshake(struct hf_tls_conn *c)
 {
     ERR_clear_error();
     int result = SSL_accept(c->ssl);
-    if (result != 1)
-        return failed(c, result, &c->waits_to_read);
+    if (result != 1) {
+        enum hf_stream_result why = failed(c, result, &c->waits_to_read);
+        if (why == HF_STREAM_BLOCKED &&
+            BIO_number_read(SSL_get_rbio(c->ssl)) > HF_TLS_HANDSHAKE_BYTES_MAX) {
+            c->is_broken = true;
+            return HF_STREAM_BROKEN;
+        }
+        return why;
+    }
     c->is_established = true;
     c->has_input = SSL_has_pending(c->ssl) == 1;
     c->peer.is_resumed = SSL_session_reused(c->ssl) == 1;
@@ -85,6 +92,11 @@ enum hf_stream_result hf_tls_read(struct hf_tls_conn *c, void *data, size_t size
     c->waits_to_read = HF_STREAM_INPUT;
     ERR_clear_error();
     int result = SSL_read_ex(c->ssl, data, size, len);
+    /* OpenSSL refuses it, but first takes a hello of up to 128 KiB, and keeps the memory. */
+    if (c->is_renegotiating) {
+        c->is_broken = true;
+        return HF_STREAM_BROKEN;
+    }
     if (result == 1) {
         c->has_input = SSL_has_pending(c->ssl) == 1;
         return HF_STREAM_DONE;

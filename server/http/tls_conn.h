@@ -21,6 +21,7 @@ struct hf_tls_conn {
 
     int alert_sent, alert_received; /* -1: none */
     bool is_established;
+    bool is_renegotiating;                  /* TLS 1.2: the client tries to; refused */
     bool is_broken;                         /* OpenSSL has given it up */
     bool has_input;                         /* the last read left something behind */
     bool is_writing;                        /* a record is half sent */

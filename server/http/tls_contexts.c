@@ -126,7 +126,7 @@ static void set_callbacks(SSL_CTX *ctx)
     SSL_CTX_set_cert_verify_callback(ctx, hf_tls_on_certificate, NULL);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, hf_tls_on_ticket_key);
     SSL_CTX_set_session_ticket_cb(ctx, NULL, hf_tls_on_ticket, NULL);
-    SSL_CTX_set_info_callback(ctx, hf_tls_on_alert);
+    SSL_CTX_set_info_callback(ctx, hf_tls_on_info);
 }
 
 /* NULL when OpenSSL cannot do what is wanted here. */

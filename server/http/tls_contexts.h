@@ -47,6 +47,6 @@ int hf_tls_on_ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_C
                          EVP_MAC_CTX *mac, int is_new);
 SSL_TICKET_RETURN hf_tls_on_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
                                    size_t name_len, SSL_TICKET_STATUS status, void *unused);
-void hf_tls_on_alert(const SSL *ssl, int where, int value);
+void hf_tls_on_info(const SSL *ssl, int where, int value);
 
 #endif

@@ -40,9 +40,12 @@ const char *hf_tls_alert_name(int alert)
     return is_known && names[alert] != NULL ? names[alert] : "unknown";
 }
 
-void hf_tls_on_alert(const SSL *ssl, int where, int value)
+void hf_tls_on_info(const SSL *ssl, int where, int value)
 {
     struct hf_tls_conn *c = SSL_get_app_data(ssl);
+    if ((where & SSL_CB_HANDSHAKE_START) != 0 && c->is_established &&
+        SSL_version(ssl) == TLS1_2_VERSION)
+        c->is_renegotiating = true;
     if ((where & SSL_CB_ALERT) == 0)
         return;
     if ((where & SSL_CB_WRITE) != 0)
