@@ -35,6 +35,11 @@ static uint32_t pack(const struct hf_registered *entry)
            (uint32_t)entry->flags << 24;
 }
 
+static uint32_t without_flags(uint32_t state)
+{
+    return state & 0xffffff;
+}
+
 static bool is_present(uint32_t state)
 {
     return (state & 0xff) != HF_CERT_NONE;
@@ -239,6 +244,9 @@ enum hf_err hf_registry_set(struct hf_registry *registry, const uint8_t sha256[H
         return hf_fail(why, HF_E_ARGUMENT,
                        "registry: an entry needs a credential, account, status, mode and kind");
     struct slot *slot = find_slot(registry, sha256, entry->account);
+    /* A new entry takes nothing from a connection that is up, and neither do flags. */
+    uint32_t before = slot ? atomic_load_explicit(&slot->state, memory_order_relaxed) : 0;
+    bool is_news = slot != NULL && without_flags(before) != without_flags(pack(entry));
     if (slot != NULL && slot->credential == entry->credential) {
         atomic_store_explicit(&slot->state, pack(entry), memory_order_release);
     } else {
@@ -253,7 +261,8 @@ enum hf_err hf_registry_set(struct hf_registry *registry, const uint8_t sha256[H
         if (slot != NULL)
             mark_removed(registry, slot);
     }
-    hf_registry_count_change(registry);
+    if (is_news)
+        hf_registry_count_change(registry);
     return HF_OK;
 }
 

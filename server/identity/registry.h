@@ -68,7 +68,8 @@ HF_MUST_USE bool hf_registry_find_default(const struct hf_registry *registry,
                                           const uint8_t sha256[HF_SHA256_LEN],
                                           struct hf_registered *out);
 
-/** Counts changes: what was decided before it moved has to be decided again. From any thread; lives as
+/** Counts changes that can take a right away, so not new certificates: what was decided before it moved has to be
+ *  decided again. From any thread; lives as
  *  long as the registry. */
 const atomic_uint_fast64_t *hf_registry_generation(const struct hf_registry *registry);
 /** Count a change that is not the registry's own: a new directory was offered to the loops. From any thread. */

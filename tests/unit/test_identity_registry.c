@@ -86,7 +86,7 @@ static void one_certificate_in_several_accounts(void **state)
     hf_registry_free(registry);
 }
 
-static void a_change_is_seen_and_counted(void **state)
+static void a_change_that_can_take_a_right_away_is_counted(void **state)
 {
     struct hf_registry *registry = new_registry(0);
     struct hf_registered entry = entry_of(7, 1), found;
@@ -94,11 +94,12 @@ static void a_change_is_seen_and_counted(void **state)
     uint64_t before = *hf_registry_generation(registry);
     (void)state;
     number(1, sha256);
+    set(registry, 1, &entry); /* a new certificate takes no right away */
     set(registry, 1, &entry);
-    assert_int_equal(*hf_registry_generation(registry), before + 1);
+    assert_int_equal(*hf_registry_generation(registry), before);
     entry.status = HF_CERT_REVOKED;
     set(registry, 1, &entry);
-    assert_int_equal(*hf_registry_generation(registry), before + 2);
+    assert_int_equal(*hf_registry_generation(registry), before + 1);
     assert_true(hf_registry_find(registry, sha256, 1, &found));
     assert_int_equal(found.status, HF_CERT_REVOKED);
     entry.credential = 8; /* deleted and registered again */
@@ -203,7 +204,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_values_come_back),
         cmocka_unit_test(one_certificate_in_several_accounts),
-        cmocka_unit_test(a_change_is_seen_and_counted),
+        cmocka_unit_test(a_change_that_can_take_a_right_away_is_counted),
         cmocka_unit_test(what_is_removed_is_gone_and_what_lies_behind_it_is_not),
         cmocka_unit_test(nothing_is_lost_or_left_over_when_the_table_grows),
         cmocka_unit_test(a_table_for_an_expected_number_does_not_grow),
