@@ -270,7 +270,7 @@ static void it_rotates_when_asked_and_keeps_the_request_until_it_has(void **stat
     (void)state;
     CHECK_OK(enroll());
     break_at("/v1/rotate", 503);
-    world.service.retry_after_s = 600;
+    world.service.retry_after_s = 7200;
     hf_identity_maintain(&world.id, true);
     assert_true(status().is_requested);
     assert_int_equal(slots().current, 1);
@@ -278,7 +278,7 @@ static void it_rotates_when_asked_and_keeps_the_request_until_it_has(void **stat
     hf_identity_maintain(&world.id, true);
     assert_int_equal(world.service.n_calls, n_calls); /* it waits */
     break_at(NULL, 0);
-    world.id.now_s += 700;
+    world.id.now_s += 8200;
     hf_identity_maintain(&world.id, false);
     assert_false(status().is_requested);
     assert_int_equal(slots().current, 2);

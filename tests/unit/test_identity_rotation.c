@@ -94,8 +94,9 @@ static void the_service_says_how_long_to_wait_and_it_is_never_cut_short(void **s
     assert_int_equal(rotation.wait_s, 7200);
     hf_rotation_count_failure(&rotation, START, 7200, UINT32_MAX, "busy");
     assert_in_range(rotation.wait_s, 7200, 8100);
-    hf_rotation_count_failure(&rotation, START, 0, 0, "busy");
-    assert_int_equal(rotation.wait_s, 60);
+    hf_rotation_count_failure(&rotation, START, 0, 0,
+                              "busy"); /* nor does it shorten the back-off */
+    assert_int_equal(rotation.wait_s, HF_ROTATION_RETRY_FIRST_S * 4 * 3 / 4);
 }
 
 static void a_clock_that_was_put_back_does_not_wait(void **state)

@@ -12,8 +12,7 @@
 #define VALUE_STATE "identity.rotation" /* IS_REQUESTED FAILURES LAST_TRY WAIT SINCE */
 #define VALUE_ERROR "identity.error"
 #define CLOCK_SLACK_S INT64_C(3600) /* a clock that was put back by less is believed */
-#define RETRY_MIN_S INT64_C(60)
-#define RETRY_MAX_S (8 * HF_DAY_S) /* a week of Retry-After, and jitter */
+#define RETRY_MAX_S (8 * HF_DAY_S)  /* a week of Retry-After, and jitter */
 
 static bool is_time(int64_t time_s)
 {
@@ -80,11 +79,12 @@ void hf_rotation_count_failure(struct hf_rotation *r, int64_t now_s, int64_t ret
         wait_s *= 2;
     if (wait_s > HF_ROTATION_RETRY_MAX_S)
         wait_s = HF_ROTATION_RETRY_MAX_S;
-    /* From three quarters of it to five quarters; what the service asked for is never cut short. */
+    /* From three quarters of it to five quarters. What the service asked for is never cut short, and does not
+     * shorten the back-off. */
     wait_s = wait_s * 3 / 4 + ((wait_s / 2 * drawn) >> 32);
-    if (retry_after_s >= 0)
+    if (retry_after_s > wait_s)
         wait_s = retry_after_s + ((retry_after_s / 8 * drawn) >> 32);
-    r->wait_s = wait_s > RETRY_MIN_S ? wait_s : RETRY_MIN_S;
+    r->wait_s = wait_s;
     r->last_try_s = now_s;
     (void)snprintf(r->error, sizeof r->error, "%s", error);
 }
@@ -105,7 +105,9 @@ int64_t hf_rotation_due_s(const struct hf_rotation *r, const struct hf_credentia
                           bool is_pending, int64_t now_s)
 {
     int64_t life_s = current->not_after_s - current->not_before_s;
-    int64_t due_s = current->not_before_s + life_s / 3 * 2 + ((life_s / 20 * draw(current)) >> 32);
+    /* In floating point, because a life may end in the year 9999. */
+    int64_t spread_s = (int64_t)((double)(life_s / 20) * (double)draw(current) / 4294967296.0);
+    int64_t due_s = current->not_before_s + life_s / 3 * 2 + spread_s;
 
     /* One that came in the future came while the clock was ahead, and says nothing. */
     if (r->since_s != HF_TIME_NONE && r->since_s <= now_s + CLOCK_SLACK_S &&
