@@ -224,6 +224,23 @@ enum hf_err hf_report_json_table(const char *const *columns, const json_t *list,
                                      : hf_fail(why, HF_E_MEMORY, "out of memory for a table");
 }
 
+enum hf_err hf_report_json_members(const char *const *columns, const json_t *object, FILE *out,
+                                   struct hf_why *why)
+{
+    int width = 0;
+    for (size_t i = 0; columns[i] != NULL; i++)
+        if ((int)strlen(columns[i]) > width)
+            width = (int)strlen(columns[i]);
+    for (size_t i = 0; columns[i] != NULL; i++) {
+        char *cell = json_cell(json_object_get(object, columns[i]));
+        if (cell == NULL)
+            return hf_fail(why, HF_E_MEMORY, "out of memory for a report");
+        fprintf(out, "%-*s  %s\n", width, columns[i], cell);
+        free(cell);
+    }
+    return HF_OK;
+}
+
 #define OF(member) offsetof(struct hf_anchor, member)
 
 const struct hf_field hf_anchor_fields[] = {

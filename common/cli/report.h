@@ -89,6 +89,10 @@ HF_MUST_USE enum hf_err hf_report_table(const struct hf_field *fields, const voi
 HF_MUST_USE enum hf_err hf_report_json_table(const char *const *columns, const json_t *list,
                                              FILE *out, struct hf_why *why);
 
+/** The members of `object` named in `columns`, a line each, in the same words. HF_E_MEMORY. */
+HF_MUST_USE enum hf_err hf_report_json_members(const char *const *columns, const json_t *object,
+                                               FILE *out, struct hf_why *why);
+
 /** The whole report of a command: `"format": 1`, then the members of `record`. HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_report_print(const struct hf_field *fields, const void *record,
                                         const void *ctx, FILE *out, struct hf_why *why);

@@ -4,6 +4,9 @@
 #include "common/base/plaintext.h"
 #include "common/base/timetext.h"
 
+#include <sodium.h>
+#include <stdlib.h>
+
 json_t *hf_json_append_take(json_t *list, json_t *value)
 {
     if (json_array_append_new(list, value) == 0)
@@ -50,6 +53,18 @@ json_t *hf_json_texts(const char *const *texts, size_t n)
     for (size_t i = 0; i < n; i++)
         list = hf_json_append_take(list, json_string(texts[i]));
     return list;
+}
+
+json_t *hf_json_base64(struct hf_bytes bytes)
+{
+    size_t size = sodium_base64_encoded_len(bytes.len, sodium_base64_VARIANT_ORIGINAL);
+    char *text = malloc(size);
+    if (text == NULL)
+        return NULL;
+    json_t *value = json_string(
+        sodium_bin2base64(text, size, bytes.data, bytes.len, sodium_base64_VARIANT_ORIGINAL));
+    free(text);
+    return value;
 }
 
 json_t *hf_json_plain(const char *text)

@@ -112,11 +112,15 @@ static int append(const char *text, size_t len, void *ctx)
     return sink->is_short ? -1 : 0;
 }
 
-enum hf_err hf_json_write(const json_t *value, struct hf_buf *out, struct hf_why *why)
+enum hf_err hf_json_dump(const json_t *value, size_t flags, struct hf_buf *out, struct hf_why *why)
 {
     struct sink sink = {out, false};
-    if (json_dump_callback(value, append, &sink, JSON_COMPACT | JSON_SORT_KEYS) != 0 ||
-        sink.is_short)
+    if (json_dump_callback(value, append, &sink, flags) != 0 || sink.is_short)
         return hf_fail(why, HF_E_MEMORY, "out of memory while writing JSON");
     return HF_OK;
+}
+
+enum hf_err hf_json_write(const json_t *value, struct hf_buf *out, struct hf_why *why)
+{
+    return hf_json_dump(value, JSON_COMPACT | JSON_SORT_KEYS, out, why);
 }

@@ -56,6 +56,11 @@ HF_MUST_USE enum hf_err hf_json_canonical(const json_t *value, struct hf_buf *ou
  */
 HF_MUST_USE enum hf_err hf_json_write(const json_t *value, struct hf_buf *out, struct hf_why *why);
 
+/** The same laid out by jansson's `flags`. In place of json_dumps, which gives broken JSON when memory runs out within a
+ *  key. `value` NULL: HF_E_MEMORY, so that what was built needs no check of its own. */
+HF_MUST_USE enum hf_err hf_json_dump(const json_t *value, size_t flags, struct hf_buf *out,
+                                     struct hf_why *why);
+
 /*
  * Members by type; `what` names the object they are looked up in. Borrowed results live as long
  * as `object`. HF_E_FORMAT when missing or of another type.
@@ -69,6 +74,12 @@ HF_MUST_USE enum hf_err hf_json_get_array(const json_t *object, const char *key,
 /** A whole number from `min` to HF_JSON_INTEGER_MAX. */
 HF_MUST_USE enum hf_err hf_json_get_integer(const json_t *object, const char *key, const char *what,
                                             int64_t min, int64_t *out, struct hf_why *why);
+/** Bytes as base64 text, at most `max` of them (HF_E_LIMIT), appended. */
+HF_MUST_USE enum hf_err hf_json_get_base64(const json_t *object, const char *key, const char *what,
+                                           size_t max, struct hf_buf *out, struct hf_why *why);
+/** The same of exactly `len` bytes. */
+HF_MUST_USE enum hf_err hf_json_get_bytes(const json_t *object, const char *key, const char *what,
+                                          uint8_t *out, size_t len, struct hf_why *why);
 /** A TUF date-time (hf_time_parse). */
 HF_MUST_USE enum hf_err hf_json_get_time(const json_t *object, const char *key, const char *what,
                                          int64_t *out_s, struct hf_why *why);
@@ -89,6 +100,8 @@ json_t *hf_json_sha256(const uint8_t sha256[HF_SHA256_LEN]);
 /** An array of such. */
 json_t *hf_json_hashes(const uint8_t (*hashes)[HF_SHA256_LEN], size_t n);
 json_t *hf_json_texts(const char *const *texts, size_t n);
+/** Bytes as base64 (RFC 4648, 4). */
+json_t *hf_json_base64(struct hf_bytes bytes);
 /** Text of others, such as a path, which JSON takes only as UTF-8: other bytes become '?'. */
 json_t *hf_json_plain(const char *text);
 

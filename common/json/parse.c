@@ -3,6 +3,7 @@
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
 
+#include <sodium.h>
 #include <string.h>
 
 /*
@@ -236,4 +237,37 @@ enum hf_err hf_json_get_time(const json_t *object, const char *key, const char *
         return hf_fail(why, HF_E_FORMAT, "\"%s\" of %s should be a time like 2030-01-31T00:00:00Z",
                        key, what);
     return HF_OK;
+}
+
+enum hf_err hf_json_get_base64(const json_t *object, const char *key, const char *what, size_t max,
+                               struct hf_buf *out, struct hf_why *why)
+{
+    const char *text = NULL;
+    size_t len = 0;
+    HF_TRY(hf_json_get_text(object, key, what, &text, why));
+    if (strlen(text) > (max + 2) / 3 * 4)
+        return hf_fail(why, HF_E_LIMIT, "\"%s\" of %s should be %zu bytes in base64 at most", key,
+                       what, max);
+    size_t room = strlen(text) / 4 * 3 + 3;
+    if (hf_buf_reserve(out, room) != HF_OK)
+        return hf_fail(why, HF_E_MEMORY, "out of memory reading \"%s\" of %s", key, what);
+    if (sodium_base642bin(out->data + out->len, room, text, strlen(text), NULL, &len, NULL,
+                          sodium_base64_VARIANT_ORIGINAL) != 0)
+        return hf_fail(why, HF_E_FORMAT, "\"%s\" of %s should be base64", key, what);
+    out->len += len;
+    return HF_OK;
+}
+
+enum hf_err hf_json_get_bytes(const json_t *object, const char *key, const char *what, uint8_t *out,
+                              size_t len, struct hf_why *why)
+{
+    struct hf_buf bytes = {0};
+    enum hf_err err = hf_json_get_base64(object, key, what, len, &bytes, why);
+    if (err == HF_OK && bytes.len != len)
+        err = hf_fail(why, HF_E_FORMAT, "\"%s\" of %s should be %zu bytes in base64, found %zu",
+                      key, what, len, bytes.len);
+    if (err == HF_OK)
+        memcpy(out, bytes.data, len);
+    hf_buf_free(&bytes);
+    return err;
 }

@@ -164,23 +164,6 @@ static enum hf_err make_path(const struct hf_admin_request *request, const struc
 
 /* ---- showing what came back ------------------------------------------------------------------------------ */
 
-static enum hf_err show_object(const struct hf_admin_request *request, const json_t *answer,
-                               struct hf_why *why)
-{
-    for (size_t i = 0; request->columns[i] != NULL; i++) {
-        const json_t *value = json_object_get(answer, request->columns[i]);
-        char *text = value == NULL || json_is_null(value) ? strdup("-")
-                     : json_is_string(value)
-                         ? strdup(json_string_value(value))
-                         : json_dumps(value, JSON_ENCODE_ANY | JSON_ENSURE_ASCII);
-        if (text == NULL)
-            return hf_fail(why, HF_E_MEMORY, "no memory for a report");
-        printf("%-18s %s\n", request->columns[i], text);
-        free(text);
-    }
-    return HF_OK;
-}
-
 /* All pages of a list as one, or as many entries as --limit says. */
 static enum hf_err read_list(struct hf_admin_api *api, const struct hf_admin_request *request,
                              struct hf_admin_call *call, int limit, json_t **out,
@@ -224,7 +207,7 @@ static enum hf_err show(struct hf_admin_api *api, const struct hf_admin_request 
     if (o->is_json && call->answer != NULL)
         return hf_json_print_take(json_incref(call->answer), stdout, why);
     if (request->done == NULL)
-        return show_object(request, call->answer, why);
+        return hf_report_json_members(request->columns, call->answer, stdout, why);
     struct hf_buf text = {0};
     HF_TRY(expand(request->done, cli, false, &text, why));
     printf("%s\n", (const char *)text.data);

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,10 +53,8 @@ static enum hf_err read_seals(struct copier *c, int64_t after, struct hf_why *wh
 static enum hf_err put_seal(struct copier *c, int64_t sequence, struct hf_why *why)
 {
     const json_t *seal = json_array_get(c->seals, c->next_seal);
-    const char *text = NULL;
     uint8_t signature[HF_AUDIT_SIGNATURE_LEN];
     int64_t of = 0, sealed_s = 0;
-    size_t len = 0;
     struct hf_buf line = {0};
     if (seal == NULL)
         return HF_OK;
@@ -65,12 +62,7 @@ static enum hf_err put_seal(struct copier *c, int64_t sequence, struct hf_why *w
     if (of != sequence)
         return HF_OK;
     HF_TRY(hf_json_get_time(seal, "time", SERVICE, &sealed_s, why));
-    HF_TRY(hf_json_get_text(seal, "signature", SERVICE, &text, why));
-    if (sodium_base642bin(signature, sizeof signature, text, strlen(text), NULL, &len, NULL,
-                          sodium_base64_VARIANT_ORIGINAL) != 0 ||
-        len != sizeof signature)
-        return hf_fail(why, HF_E_FORMAT,
-                       SERVICE ": the signature of a seal is no base64 of 64 bytes");
+    HF_TRY(hf_json_get_bytes(seal, "signature", SERVICE, signature, sizeof signature, why));
     HF_TRY(hf_audit_seal_line(sequence, sealed_s, signature, &line, why));
     HF_TRY(put(c, &line, why));
     if (++c->next_seal == json_array_size(c->seals) && c->next_seal == SEALS_AT_ONCE)

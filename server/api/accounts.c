@@ -180,13 +180,13 @@ static enum hf_err erase(struct hf_api_call *call, struct hf_tx *tx, struct hf_w
 
 #define CHANGEABLE                                                                                 \
     {"policy", HF_BODY_TEXT, .max = 16}, {"snis", HF_BODY_TEXTS, .max = HF_FLEET_SNI_MAX},         \
-        {"issuing_ca", HF_BODY_TEXT_OR_NULL, .max = HF_FLEET_CA_NAME_MAX},                         \
+        {"issuing_ca", HF_BODY_TEXT_OR_NULL, .max = HF_ACCOUNT_NAME_MAX},                          \
     {                                                                                              \
         0                                                                                          \
     }
 
 static const struct hf_body_field create_body[] = {{"name", HF_BODY_TEXT, .is_required = true,
-                                                    .max = HF_FLEET_ACCOUNT_NAME_MAX},
+                                                    .max = HF_ACCOUNT_NAME_MAX},
                                                    CHANGEABLE};
 static const struct hf_body_field change_body[] = {CHANGEABLE};
 

@@ -88,8 +88,8 @@ static enum hf_err show(struct hf_api_call *call, struct hf_tx *tx, struct hf_wh
 
 /* What the steps hand on. */
 struct work {
-    struct hf_buf der;                           /* of the signer's CA */
-    char account[HF_FLEET_ACCOUNT_NAME_MAX + 1]; /* that the signer has it for */
+    struct hf_buf der;                     /* of the signer's CA */
+    char account[HF_ACCOUNT_NAME_MAX + 1]; /* that the signer has it for */
 };
 
 static void work_free(void *work)
@@ -117,13 +117,14 @@ static enum hf_err fetch_from_signer(struct hf_api_call *call, struct hf_tx *tx,
     {
         const char *name = json_string_value(json_object_get(ca, "name"));
         const char *account = json_string_value(json_object_get(ca, "account"));
-        const char *der = json_string_value(json_object_get(ca, "certificate"));
-        if (name == NULL || account == NULL || der == NULL || strcmp(name, wanted) != 0)
+        if (name == NULL || account == NULL || strcmp(name, wanted) != 0)
             continue;
         (void)snprintf(work->account, sizeof work->account, "%s", account);
-        err = hf_api_base64_decode(der, &work->der)
-                  ? HF_OK
-                  : hf_fail(why, HF_E_STORAGE, "the signer's answer has no certificate");
+        if (hf_json_get_base64(ca, "certificate", "the signer's answer", HF_CERT_DER_MAX,
+                               &work->der, NULL) == HF_OK)
+            err = HF_OK;
+        else
+            err = hf_fail(why, HF_E_STORAGE, "the signer's answer has no certificate");
     }
     json_decref(answer);
     return err;
@@ -273,7 +274,7 @@ static enum hf_err erase(struct hf_api_call *call, struct hf_tx *tx, struct hf_w
 
 static const struct hf_body_field register_body[] = {{"certificate", HF_BODY_TEXT},
                                                      {"signer_ca", HF_BODY_TEXT,
-                                                      .max = HF_FLEET_CA_NAME_MAX},
+                                                      .max = HF_ACCOUNT_NAME_MAX},
                                                      {"mode", HF_BODY_TEXT, .max = 16},
                                                      {"proof", HF_BODY_TEXT},
                                                      TERMS};

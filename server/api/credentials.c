@@ -281,7 +281,7 @@ static const struct hf_body_field status_body[] = {
     {0},
 };
 static const struct hf_body_field transfer_body[] = {
-    {"to", HF_BODY_TEXT, .is_required = true, .max = HF_FLEET_ACCOUNT_NAME_MAX},
+    {"to", HF_BODY_TEXT, .is_required = true, .max = HF_ACCOUNT_NAME_MAX},
     {"message", HF_BODY_TEXT, .max = HF_FLEET_REASON_MAX},
     {0},
 };

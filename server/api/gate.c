@@ -1,6 +1,6 @@
 #include "server/api/gate.h"
 
-#include "common/base/device_id.h"
+#include "common/base/names.h"
 #include "common/base/digest.h"
 #include "common/os/service.h"
 #include "server/fleet/ca.h"

@@ -53,7 +53,7 @@ static enum hf_err add_seal(void *ctx, const struct hf_seal *row, struct hf_why 
         return HF_OK;
     json_t *value = json_pack("{s:I, s:o, s:o}", "sequence", (json_int_t)row->sequence, "time",
                               hf_json_time(row->sealed_s), "signature",
-                              hf_api_base64(
+                              hf_json_base64(
                                   (struct hf_bytes){row->signature, sizeof row->signature}));
     return json_array_append_new(page->rows, value) == 0
                ? HF_OK

@@ -134,24 +134,21 @@ enum hf_err hf_order_sign(struct hf_api_call *call, struct hf_tx *tx, struct hf_
     json_t *request = json_pack("{s:s, s:s, s:s, s:s, s:o}", "verb",
                                 order->is_renewal ? "renew" : "issue", "ca", order->ca.signer_name,
                                 "account", order->account.name, "device", order->device, "csr",
-                                hf_api_base64(hf_buf_bytes(&order->csr.der)));
+                                hf_json_base64(hf_buf_bytes(&order->csr.der)));
     if (order->is_renewal) {
-        request = hf_json_set_take(request, "old", hf_api_base64(hf_buf_bytes(&order->old_der)));
+        request = hf_json_set_take(request, "old", hf_json_base64(hf_buf_bytes(&order->old_der)));
         request = hf_json_set_take(request, "signature",
-                                   hf_api_base64(hf_buf_bytes(&order->signature)));
+                                   hf_json_base64(hf_buf_bytes(&order->signature)));
     }
     if (request == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory for a request");
     enum hf_err err = hf_api_ask_signer_take(call, request, -1, &answer, why);
     if (err != HF_OK)
         return err == HF_E_LIMIT ? err : postpone(call, why);
-    const char *text = json_string_value(json_object_get(answer, "certificate"));
-    bool is_read = text != NULL && hf_api_base64_decode(text, &order->made);
+    err = hf_json_get_base64(answer, "certificate", "the signer's answer", HF_CERT_DER_MAX,
+                             &order->made, why);
     json_decref(answer);
-    if (is_read)
-        return HF_OK;
-    (void)hf_fail(why, HF_E_STORAGE, "the signer's answer has no certificate");
-    return postpone(call, why);
+    return err == HF_OK ? HF_OK : postpone(call, why);
 }
 
 /* ---- record -------------------------------------------------------------------------------------- */

@@ -46,30 +46,6 @@ json_t *hf_api_pem(struct hf_bytes der)
     return value;
 }
 
-json_t *hf_api_base64(struct hf_bytes bytes)
-{
-    size_t size = sodium_base64_encoded_len(bytes.len, sodium_base64_VARIANT_ORIGINAL);
-    char *text = malloc(size);
-    if (text == NULL)
-        return NULL;
-    (void)sodium_bin2base64(text, size, bytes.data, bytes.len, sodium_base64_VARIANT_ORIGINAL);
-    json_t *value = json_string(text);
-    free(text);
-    return value;
-}
-
-bool hf_api_base64_decode(const char *text, struct hf_buf *out)
-{
-    size_t len = strlen(text), n = 0;
-    if (hf_buf_reserve(out, len / 4 * 3 + 3) != HF_OK)
-        return false;
-    if (sodium_base642bin(out->data, len / 4 * 3 + 3, text, len, NULL, &n, NULL,
-                          sodium_base64_VARIANT_ORIGINAL) != 0)
-        return false;
-    out->len = n;
-    return true;
-}
-
 /* The name of the device, or null. */
 static enum hf_err device_json(struct hf_tx *tx, const struct hf_credential *row, json_t **out,
                                struct hf_why *why)

@@ -32,10 +32,6 @@ json_t *hf_api_text_or_null(const char *text);
 json_t *hf_api_time_or_null(int64_t time_s);
 /** A certificate as PEM. */
 json_t *hf_api_pem(struct hf_bytes der);
-/** Bytes as base64. */
-json_t *hf_api_base64(struct hf_bytes bytes);
-/** The bytes of a base64 text, in `out`. False for anything else. */
-HF_MUST_USE bool hf_api_base64_decode(const char *text, struct hf_buf *out);
 
 /** One certificate; `tx` finds the names that belong to it. */
 HF_MUST_USE enum hf_err hf_api_credential_json(struct hf_tx *tx, const struct hf_credential *row,

@@ -10,7 +10,8 @@ static enum hf_err read_signature(struct hf_api_call *call, struct hf_order *ord
                                   struct hf_why *why)
 {
     X509 *old = NULL;
-    if (!hf_api_base64_decode(hf_body_text(call->body, "signature"), &order->signature))
+    if (hf_json_get_base64(call->body, "signature", "the body", HF_API_DEVICE_BODY_MAX,
+                           &order->signature, NULL) != HF_OK)
         return hf_api_input(call, hf_fail(why, HF_E_ARGUMENT, "\"signature\": expected base64"));
     HF_TRY(hf_client_cert_read_der(hf_buf_bytes(&order->old_der), &old, why));
     enum hf_err err = hf_csr_check_renewal(&order->csr, old, hf_buf_bytes(&order->signature), why);

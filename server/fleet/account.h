@@ -2,6 +2,7 @@
 #ifndef HF_FLEET_ACCOUNT_H
 #define HF_FLEET_ACCOUNT_H
 
+#include "common/base/names.h"
 #include "server/fleet/tx.h"
 #include "server/identity/directory.h"
 #include "server/identity/registration.h"
@@ -10,10 +11,9 @@ extern const struct hf_sql hf_account_sql[];
 
 struct hf_account_row {
     int64_t id;
-    char name[HF_FLEET_ACCOUNT_NAME_MAX + 1];
+    char name[HF_ACCOUNT_NAME_MAX + 1];
     enum hf_anonymous anonymous;
-    char
-        issuing_ca[HF_FLEET_CA_NAME_MAX + 1]; /* of the signer's CAs; "": none, nothing is issued */
+    char issuing_ca[HF_ACCOUNT_NAME_MAX + 1]; /* of the signer's CAs; "": none, nothing is issued */
     char registration_code[HF_REGISTRATION_CODE_LEN + 1];
     int64_t created_s;
     int64_t version;

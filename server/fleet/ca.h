@@ -2,6 +2,7 @@
 #ifndef HF_FLEET_CA_H
 #define HF_FLEET_CA_H
 
+#include "common/base/names.h"
 #include "server/fleet/tx.h"
 #include "server/identity/directory.h"
 
@@ -16,7 +17,7 @@ struct hf_ca_row {
     bool is_active;
     enum hf_auto_registration auto_registration;
     /* The signer has its key: it issues, and nothing is registered just in time. "": it has not. */
-    char signer_name[HF_FLEET_CA_NAME_MAX + 1];
+    char signer_name[HF_ACCOUNT_NAME_MAX + 1];
     int64_t not_before_s;
     int64_t not_after_s;
     int64_t created_s;

@@ -2,7 +2,7 @@
 #ifndef HF_FLEET_DEVICE_H
 #define HF_FLEET_DEVICE_H
 
-#include "common/base/device_id.h"
+#include "common/base/names.h"
 #include "server/fleet/tx.h"
 
 extern const struct hf_sql hf_device_sql[];

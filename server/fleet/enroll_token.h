@@ -6,7 +6,7 @@
 #ifndef HF_FLEET_ENROLL_TOKEN_H
 #define HF_FLEET_ENROLL_TOKEN_H
 
-#include "common/base/device_id.h"
+#include "common/base/names.h"
 #include "server/fleet/secret.h"
 #include "server/fleet/tx.h"
 #include "server/identity/status.h"

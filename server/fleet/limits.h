@@ -2,9 +2,7 @@
 #ifndef HF_FLEET_LIMITS_H
 #define HF_FLEET_LIMITS_H
 
-/* Names, in bytes. Those of devices are in common/base/device_id.h. */
-#define HF_FLEET_ACCOUNT_NAME_MAX 64u
-#define HF_FLEET_CA_NAME_MAX 64u /* of a CA of the signer */
+/* Names, in bytes. Those of devices, accounts and CAs are in common/base/names.h. */
 #define HF_FLEET_GROUP_NAME_MAX 64u
 #define HF_FLEET_TOKEN_NAME_MAX 64u
 #define HF_FLEET_SNI_MAX 253u     /* a DNS name (RFC 1035, 2.3.4) */

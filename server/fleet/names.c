@@ -1,6 +1,6 @@
 #include "server/fleet/names.h"
 
-#include "common/base/device_id.h"
+#include "common/base/names.h"
 #include "common/base/plaintext.h"
 
 #include <stdbool.h>
@@ -29,17 +29,17 @@ static enum hf_err fail(const char *what, const char *rule, size_t max, struct h
 
 enum hf_err hf_name_check_account(const char *name, struct hf_why *why)
 {
-    if (is_name(name, LOWER DIGITS, "-", HF_FLEET_ACCOUNT_NAME_MAX))
+    if (hf_account_name_is_valid(name))
         return HF_OK;
-    return fail("account", "a-z, 0-9 and \"-\", and not \"-\" first", HF_FLEET_ACCOUNT_NAME_MAX,
+    return fail("account", "a-z, 0-9 and \"-\", and not \"-\" first or last", HF_ACCOUNT_NAME_MAX,
                 why);
 }
 
 enum hf_err hf_name_check_ca(const char *name, struct hf_why *why)
 {
-    if (is_name(name, LOWER DIGITS, "-", HF_FLEET_CA_NAME_MAX))
+    if (hf_account_name_is_valid(name))
         return HF_OK;
-    return fail("CA", "a-z, 0-9 and \"-\", and not \"-\" first", HF_FLEET_CA_NAME_MAX, why);
+    return fail("CA", "a-z, 0-9 and \"-\", and not \"-\" first or last", HF_ACCOUNT_NAME_MAX, why);
 }
 
 enum hf_err hf_name_check_device(const char *name, struct hf_why *why)

@@ -9,7 +9,7 @@
 
 #include <stddef.h>
 
-/** [a-z0-9] then [a-z0-9-], at most HF_FLEET_ACCOUNT_NAME_MAX. */
+/** hf_account_name_is_valid, with a sentence. */
 HF_MUST_USE enum hf_err hf_name_check_account(const char *name, struct hf_why *why);
 /** The same, of a CA of the signer. */
 HF_MUST_USE enum hf_err hf_name_check_ca(const char *name, struct hf_why *why);

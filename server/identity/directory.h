@@ -6,6 +6,7 @@
 #ifndef HF_IDENTITY_DIRECTORY_H
 #define HF_IDENTITY_DIRECTORY_H
 
+#include "common/base/names.h"
 #include "server/identity/client_cert.h"
 #include "server/identity/status.h"
 

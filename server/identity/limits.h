@@ -13,9 +13,8 @@
 /* A certificate signing request of RSA 8192 with some attributes has 3 KiB as PEM. */
 #define HF_CSR_BYTES_MAX (16u * 1024u)
 
-#define HF_ACCOUNT_NAME_MAX 64 /* bytes, as HF_SET_NAME_MAX */
-#define HF_SNI_MAX 253         /* characters of a DNS name (RFC 1035, 2.3.4) */
-#define HF_SERIAL_TEXT_MAX 65  /* hexadecimal digits and a NUL; RFC 5280, 4.1.2.2: 40 digits */
+#define HF_SNI_MAX 253        /* characters of a DNS name (RFC 1035, 2.3.4) */
+#define HF_SERIAL_TEXT_MAX 65 /* hexadecimal digits and a NUL; RFC 5280, 4.1.2.2: 40 digits */
 
 /* The whole directory is in memory, once for each change that a loop has not taken yet. */
 #define HF_DIRECTORY_ACCOUNTS_MAX 65536u

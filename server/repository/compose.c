@@ -167,12 +167,13 @@ enum hf_err hf_expiry_create(const struct hf_key_folder *folder, enum hf_key_loc
                                             json_pack("{s:I}", "days",
                                                       (json_int_t)expiry->days[role]));
     }
-    char *text = failures != 0 ? NULL : json_dumps(object, JSON_INDENT(2) | JSON_SORT_KEYS);
+    struct hf_buf text = {0};
+    enum hf_err err = hf_json_dump(failures != 0 ? NULL : object, JSON_INDENT(2) | JSON_SORT_KEYS,
+                                   &text, why);
     json_decref(object);
-    if (text == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for %s", path.text);
-    enum hf_err err = hf_file_create(path.text, 0600, hf_bytes_of_text(text), why);
-    free(text);
+    if (err == HF_OK)
+        err = hf_file_create(path.text, 0600, hf_buf_bytes(&text), why);
+    hf_buf_free(&text);
     return err;
 }
 

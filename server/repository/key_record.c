@@ -131,12 +131,12 @@ enum hf_err hf_rollback_record_write(const struct hf_key_folder *folder,
     json_t *object = json_pack("{s:o, s:o, s:o}", "signed_at", hf_json_time(record->signed_at_s),
                                "done", files_to_json(&record->committed), "begun",
                                files_to_json(&record->prepared));
-    char *text = object == NULL ? NULL : json_dumps(object, JSON_INDENT(2) | JSON_SORT_KEYS);
+    struct hf_buf text = {0};
+    enum hf_err err = hf_json_dump(object, JSON_INDENT(2) | JSON_SORT_KEYS, &text, why);
     json_decref(object);
-    if (text == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for %s", path.text);
-    enum hf_err err = hf_file_replace_alone(path.text, hf_bytes_of_text(text), why);
-    free(text);
+    if (err == HF_OK)
+        err = hf_file_replace_alone(path.text, hf_buf_bytes(&text), why);
+    hf_buf_free(&text);
     return err;
 }
 

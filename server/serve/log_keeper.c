@@ -8,7 +8,6 @@
 #include "server/signer/protocol.h"
 
 #include <inttypes.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -166,20 +165,14 @@ static enum hf_err read_head(struct hf_log_keeper *keeper, struct task *task, st
 static enum hf_err seal_entries(struct hf_log_keeper *keeper, struct task *task, struct hf_why *why)
 {
     json_t *answer = NULL;
-    const char *signature = NULL;
-    size_t len = 0;
     HF_TRY(ask_take(keeper, json_pack("{s:s, s:O}", "verb", "seal", "entries", task->entries),
                     &answer, why));
     enum hf_err err = hf_json_get_integer(answer, "sequence", SIGNER, 1, &task->seal.sequence, why);
     if (err == HF_OK)
         err = hf_json_get_time(answer, "time", SIGNER, &task->seal.sealed_s, why);
     if (err == HF_OK)
-        err = hf_json_get_text(answer, "signature", SIGNER, &signature, why);
-    if (err == HF_OK && (sodium_base642bin(task->seal.signature, sizeof task->seal.signature,
-                                           signature, strlen(signature), NULL, &len, NULL,
-                                           sodium_base64_VARIANT_ORIGINAL) != 0 ||
-                         len != sizeof task->seal.signature))
-        err = hf_fail(why, HF_E_FORMAT, SIGNER ": the signature of the seal");
+        err = hf_json_get_bytes(answer, "signature", SIGNER, task->seal.signature,
+                                sizeof task->seal.signature, why);
     json_decref(answer);
     if (err != HF_OK)
         return err;

@@ -15,14 +15,6 @@
 
 #define SERIAL_BYTES 16
 
-bool hf_ca_name_is_valid(const char *name)
-{
-    size_t len = strlen(name);
-    return len > 0 && len <= HF_CA_NAME_MAX &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == len && name[0] != '-' &&
-           name[len - 1] != '-';
-}
-
 static enum hf_err fail_openssl(struct hf_why *why, const char *what)
 {
     char text[128];
@@ -34,11 +26,11 @@ static enum hf_err fail_openssl(struct hf_why *why, const char *what)
 static enum hf_err ca_path(const char *state_dir, const char *name, const char *end,
                            struct hf_path *out, struct hf_why *why)
 {
-    if (!hf_ca_name_is_valid(name))
+    if (!hf_account_name_is_valid(name))
         return hf_fail(
             why, HF_E_ARGUMENT,
-            "the name of a device CA: expected 1 to %u of a-z, 0-9 and -, found \"%.80s\"",
-            HF_CA_NAME_MAX, name);
+            "the name of a device CA: expected 1 to %d of a-z, 0-9 and -, found \"%.80s\"",
+            HF_ACCOUNT_NAME_MAX, name);
     return hf_path_set(out, why, "%s/device-ca/%s%s", state_dir, name, end);
 }
 
@@ -157,15 +149,6 @@ bool hf_device_ca_is_of(X509 *certificate, const char *id)
     return is_found;
 }
 
-enum hf_err hf_certificate_der(X509 *certificate, struct hf_buf *out, struct hf_why *why)
-{
-    unsigned char *der = NULL;
-    int len = i2d_X509(certificate, &der);
-    enum hf_err err = len > 0 ? hf_buf_append(out, der, (size_t)len) : HF_E_MEMORY;
-    OPENSSL_free(der);
-    return err == HF_OK ? HF_OK : hf_fail(why, err, "no memory for a certificate");
-}
-
 /* ---- files -------------------------------------------------------------------------------------- */
 
 /* What `write` puts into a memory BIO, as a new file. */
@@ -197,11 +180,11 @@ enum hf_err hf_device_ca_create(const char *state_dir, const char *name, const c
     HF_TRY(ca_path(state_dir, name, ".key", &key_path, why));
     HF_TRY(ca_path(state_dir, name, ".pem", &certificate_path, why));
     HF_TRY(hf_path_set(&folder, why, "%s/device-ca", state_dir));
-    if (!hf_ca_name_is_valid(account))
+    if (!hf_account_name_is_valid(account))
         return hf_fail(
             why, HF_E_ARGUMENT,
-            "the name of an account: expected 1 to %u of a-z, 0-9 and -, found \"%.80s\"",
-            HF_CA_NAME_MAX, account);
+            "the name of an account: expected 1 to %d of a-z, 0-9 and -, found \"%.80s\"",
+            HF_ACCOUNT_NAME_MAX, account);
     if (hf_file_exists(key_path.text) || hf_file_exists(certificate_path.text))
         return hf_fail(why, HF_E_STATE,
                        "there is a device CA %s already, and keys are never overwritten; choose "
@@ -230,11 +213,11 @@ enum hf_err hf_device_ca_create(const char *state_dir, const char *name, const c
 }
 
 /* The text of the last attribute `nid` of the subject; false if it is missing or longer than `out`. */
-static bool subject_text(X509 *certificate, int nid, char out[HF_CA_NAME_MAX + 1])
+static bool subject_text(X509 *certificate, int nid, char out[HF_ACCOUNT_NAME_MAX + 1])
 {
     X509_NAME *subject = X509_get_subject_name(certificate);
-    int len = X509_NAME_get_text_by_NID(subject, nid, out, HF_CA_NAME_MAX + 1);
-    return len > 0 && strlen(out) == (size_t)len && hf_ca_name_is_valid(out);
+    int len = X509_NAME_get_text_by_NID(subject, nid, out, HF_ACCOUNT_NAME_MAX + 1);
+    return len > 0 && strlen(out) == (size_t)len && hf_account_name_is_valid(out);
 }
 
 static BIO *open_pem(const char *path, bool is_secret, struct hf_buf *text, enum hf_err *err,
@@ -293,24 +276,25 @@ void hf_device_ca_free(struct hf_device_ca *ca)
     *ca = (struct hf_device_ca){0};
 }
 
-enum hf_err hf_device_ca_list(const char *state_dir, char (**names)[HF_CA_NAME_MAX + 1], size_t *n,
-                              struct hf_why *why)
+enum hf_err hf_device_ca_list(const char *state_dir, char (**names)[HF_ACCOUNT_NAME_MAX + 1],
+                              size_t *n, struct hf_why *why)
 {
     struct hf_path folder;
     size_t found = 0;
     HF_TRY(hf_path_set(&folder, why, "%s/device-ca", state_dir));
-    char(*list)[HF_CA_NAME_MAX + 1] = calloc(HF_DEVICE_CAS_MAX, sizeof *list);
+    char(*list)[HF_ACCOUNT_NAME_MAX + 1] = calloc(HF_DEVICE_CAS_MAX, sizeof *list);
     if (list == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory for the names of device CAs");
     DIR *dir = opendir(folder.text);
     int failed = dir == NULL ? errno : 0;
     for (struct dirent *entry; dir != NULL && (entry = readdir(dir)) != NULL;) {
         size_t len = strlen(entry->d_name);
-        char name[HF_CA_NAME_MAX + 1];
-        if (len < 5 || len - 4 > HF_CA_NAME_MAX || strcmp(entry->d_name + len - 4, ".pem") != 0)
+        char name[HF_ACCOUNT_NAME_MAX + 1];
+        if (len < 5 || len - 4 > HF_ACCOUNT_NAME_MAX ||
+            strcmp(entry->d_name + len - 4, ".pem") != 0)
             continue;
         (void)snprintf(name, sizeof name, "%.*s", (int)(len - 4), entry->d_name);
-        if (hf_ca_name_is_valid(name) && found < HF_DEVICE_CAS_MAX)
+        if (hf_account_name_is_valid(name) && found < HF_DEVICE_CAS_MAX)
             memcpy(list[found++], name, sizeof name);
     }
     if (dir != NULL)

@@ -6,6 +6,7 @@
 #ifndef HF_SIGNER_DEVICE_CA_H
 #define HF_SIGNER_DEVICE_CA_H
 
+#include "common/base/names.h"
 #include "server/signer/limits.h"
 
 #include <holdfast/bytes.h>
@@ -13,14 +14,11 @@
 #include <openssl/x509.h>
 
 struct hf_device_ca {
-    char name[HF_CA_NAME_MAX + 1];
-    char account[HF_CA_NAME_MAX + 1];
+    char name[HF_ACCOUNT_NAME_MAX + 1];
+    char account[HF_ACCOUNT_NAME_MAX + 1];
     X509 *certificate;
     EVP_PKEY *key; /* NULL when only the certificate was asked for */
 };
-
-/** 1 to HF_CA_NAME_MAX of a-z, 0-9 and '-', none of them '-' at an end: a file, an account, a DNS label. */
-bool hf_ca_name_is_valid(const char *name);
 
 /**
  * Make a CA: an ECDSA P-256 key, and a certificate that signs itself, of `days` or until 2049-12-31,
@@ -38,12 +36,9 @@ HF_MUST_USE enum hf_err hf_device_ca_read(const char *state_dir, const char *nam
 void hf_device_ca_free(struct hf_device_ca *ca);
 
 /** Names of all CAs in the state folder, at most HF_DEVICE_CAS_MAX. `names` is owned by the caller. */
-HF_MUST_USE enum hf_err hf_device_ca_list(const char *state_dir, char (**names)[HF_CA_NAME_MAX + 1],
-                                          size_t *n, struct hf_why *why);
-
-/** The DER of a certificate, appended. HF_E_MEMORY. */
-HF_MUST_USE enum hf_err hf_certificate_der(X509 *certificate, struct hf_buf *out,
-                                           struct hf_why *why);
+HF_MUST_USE enum hf_err hf_device_ca_list(const char *state_dir,
+                                          char (**names)[HF_ACCOUNT_NAME_MAX + 1], size_t *n,
+                                          struct hf_why *why);
 
 /**
  * Issue a certificate for `key`: version 3, a random serial of 128 bits, O the account of the CA, CN `id`

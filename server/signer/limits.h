@@ -12,7 +12,6 @@
 #define HF_SIGNER_CALL_TIMEOUT_MS 60000u
 #define HF_SIGNER_LOOK_MS 250              /* a service that ends is noticed by a call under way */
 #define HF_SIGNER_CONNECT_TIMEOUT_MS 5000u /* it accepts at once, unless it signs something long */
-#define HF_SIGNER_CSR_BYTES_MAX 16384u     /* RSA 16384 with a long subject takes 5 KiB */
 #define HF_SIGNER_SIGNATURES_AT_ONCE 200u  /* records of one answer, some 200 bytes each */
 #define HF_SEAL_ENTRIES_MAX 200u           /* of one message; a page of the log */
 
@@ -26,7 +25,6 @@
 /* After a refresh that failed, the next try. */
 #define HF_REFRESH_RETRY_S INT64_C(60)
 
-#define HF_CA_NAME_MAX 64u /* of a device CA and of an account: a common name holds 64 characters */
 #define HF_DEVICE_CAS_MAX 64u
 #define HF_PEM_FILE_MAX 65536u
 

@@ -170,9 +170,9 @@ enum hf_err hf_signer_state_seal_head(struct hf_signer_state *state, struct hf_s
     HF_TRY(hf_db_run(state->db, &read, HF_NO_PARAMS, &rows, why));
     enum hf_err err = hf_db_next(&rows, why);
     if (err == HF_OK) {
-        head.sequence = hf_col_int(&rows, 0);
+        head.head.sequence = hf_col_int(&rows, 0);
         head.sealed_s = hf_col_int(&rows, 2);
-        err = hf_col_copy_bytes(&rows, 1, head.hash, sizeof head.hash, why);
+        err = hf_col_copy_bytes(&rows, 1, head.head.hash, sizeof head.head.hash, why);
     } else if (err == HF_E_NOT_FOUND) {
         err = HF_OK;
     }
@@ -195,15 +195,15 @@ enum hf_err hf_signer_state_set_seal_head(struct hf_signer_state *state,
     struct hf_seal_head before;
     HF_TRY(hf_db_begin(state->db, why));
     enum hf_err err = hf_signer_state_seal_head(state, &before, why);
-    if (err == HF_OK && head->sequence <= before.sequence)
+    if (err == HF_OK && head->head.sequence <= before.head.sequence)
         err = hf_fail(why, HF_E_ROLLBACK,
                       "the log is sealed up to entry %" PRId64 ": expected a later one, found "
                       "%" PRId64,
-                      before.sequence, head->sequence);
+                      before.head.sequence, head->head.sequence);
     if (err == HF_OK)
         err = hf_db_execute(state->db, &write,
-                            HF_PARAMS(hf_p_int("sequence", head->sequence),
-                                      hf_p_bytes("hash", head->hash, sizeof head->hash),
+                            HF_PARAMS(hf_p_int("sequence", head->head.sequence),
+                                      hf_p_bytes("hash", head->head.hash, sizeof head->head.hash),
                                       hf_p_int("sealed_s", head->sealed_s)),
                             why);
     if (err == HF_OK)

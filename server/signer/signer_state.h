@@ -8,6 +8,7 @@
 
 #include "common/base/digest.h"
 #include "common/json/json.h"
+#include "server/audit/chain.h"
 #include "server/db/db.h"
 
 struct hf_signer_state {
@@ -50,9 +51,8 @@ HF_MUST_USE enum hf_err hf_signer_state_renew(struct hf_signer_state *state,
 
 /** The head of the log as it was last sealed: sequence 0 and zeros before the first. */
 struct hf_seal_head {
-    int64_t sequence;
+    struct hf_audit_head head;
     int64_t sealed_s;
-    uint8_t hash[HF_SHA256_LEN];
 };
 HF_MUST_USE enum hf_err hf_signer_state_seal_head(struct hf_signer_state *state,
                                                   struct hf_seal_head *out, struct hf_why *why);

@@ -56,8 +56,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *verb = json_string_value(json_object_get(request, "verb"));
     bool is_issued = json_is_true(ok) && strcmp(verb, "issue") == 0;
     FUZZ_CHECK(issued == issued_before + (is_issued ? 1 : 0) && issued <= PER_DAY);
-    FUZZ_CHECK(after.sequence >= before.sequence);
-    FUZZ_CHECK(after.sequence == before.sequence ||
+    FUZZ_CHECK(after.head.sequence >= before.head.sequence);
+    FUZZ_CHECK(after.head.sequence == before.head.sequence ||
                (json_is_true(ok) && strcmp(verb, "seal") == 0));
     json_decref(answer);
     json_decref(request);

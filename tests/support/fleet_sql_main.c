@@ -4,9 +4,33 @@
  */
 #include "common/json/json.h"
 #include "server/db/migrate.h"
-#include "server/fleet/statements.h"
+#include "server/fleet/account.h"
+#include "server/fleet/admin_token.h"
+#include "server/fleet/audit_log.h"
+#include "server/fleet/signature.h"
+#include "server/fleet/ca.h"
+#include "server/fleet/credential.h"
+#include "server/fleet/device.h"
+#include "server/fleet/enroll_token.h"
+#include "server/fleet/idempotency.h"
+#include "server/fleet/restore.h"
 
 #include <stdio.h>
+
+/* All of them: a family that is added adds its list. */
+static const struct hf_sql *const families[] = {
+    hf_account_sql,
+    hf_ca_sql,
+    hf_device_sql,
+    hf_credential_sql,
+    hf_enroll_token_sql,
+    hf_admin_token_sql,
+    hf_idempotency_sql,
+    hf_audit_log_sql,
+    hf_signature_sql,
+    hf_restore_sql,
+    NULL,
+};
 
 static json_t *migrations(void)
 {
@@ -21,8 +45,8 @@ static json_t *statements(void)
 {
     json_t *list = json_array();
 
-    for (size_t i = 0; hf_fleet_statements[i] != NULL; i++)
-        for (const struct hf_sql *sql = hf_fleet_statements[i]; sql->name != NULL; sql++)
+    for (size_t i = 0; families[i] != NULL; i++)
+        for (const struct hf_sql *sql = families[i]; sql->name != NULL; sql++)
             list = hf_json_append_take(list, json_pack("{s:s,s:s,s:s}", "name", sql->name, "text",
                                                        sql->text, "columns", sql->columns));
     return list;

@@ -45,11 +45,11 @@ static enum hf_err describe(const struct hf_bundle_record *record, struct hf_buf
     json_t *object = json_pack("{s:s, s:s, s:I, s:s, s:o}", "set", record->set, "profile",
                                record->profile, "version", (json_int_t)record->version, "sha256",
                                record->sha256, "custom", custom);
-    char *text = object == NULL ? NULL : json_dumps(object, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
-    enum hf_err err = text == NULL ? HF_E_MEMORY : hf_buf_printf(out, "%s\n", text);
-    free(text);
+    enum hf_err err = hf_json_dump(object, JSON_INDENT(2) | JSON_PRESERVE_ORDER, out, why);
     json_decref(object);
-    return err == HF_OK ? HF_OK : hf_fail(why, err, "out of memory describing a bundle");
+    if (err == HF_OK && hf_buf_append_text(out, "\n") != HF_OK)
+        err = hf_fail(why, HF_E_MEMORY, "out of memory describing a bundle");
+    return err;
 }
 
 static enum hf_err write_unless_whole(const char *dir, const char *name, struct hf_bytes bytes,
@@ -223,10 +223,7 @@ static enum hf_err read_description(const json_t *object, struct hf_bundle_recor
     const json_t *custom = json_object_get(object, "custom");
     if (!json_is_object(custom))
         return HF_OK;
-    char *text = json_dumps(custom, JSON_COMPACT | JSON_PRESERVE_ORDER);
-    enum hf_err err = text == NULL ? HF_E_MEMORY : hf_buf_append_text(&out->custom, text);
-    free(text);
-    return err == HF_OK ? HF_OK : hf_fail(why, err, "out of memory reading a bundle");
+    return hf_json_dump(custom, JSON_COMPACT | JSON_PRESERVE_ORDER, &out->custom, why);
 }
 
 /* Both files of `target`, the .pem that a link names. The name, the .json and the bytes must agree. */

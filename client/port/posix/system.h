@@ -3,7 +3,7 @@
 #ifndef HF_CLIENT_PORT_POSIX_SYSTEM_H
 #define HF_CLIENT_PORT_POSIX_SYSTEM_H
 
-#include "common/base/device_id.h"
+#include "common/base/names.h"
 
 #include <holdfast/error.h>
 #include <holdfast/port.h>

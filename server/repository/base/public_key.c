@@ -104,10 +104,10 @@ void hf_public_key_free(struct hf_public_key *key)
 
 enum hf_err hf_public_key_create(const char *path, const json_t *object, struct hf_why *why)
 {
-    char *text = json_dumps(object, JSON_INDENT(2) | JSON_SORT_KEYS);
-    if (text == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for a public key");
-    enum hf_err err = hf_file_create(path, 0644, hf_bytes_of_text(text), why);
-    free(text);
+    struct hf_buf text = {0};
+    enum hf_err err = hf_json_dump(object, JSON_INDENT(2) | JSON_SORT_KEYS, &text, why);
+    if (err == HF_OK)
+        err = hf_file_create(path, 0644, hf_buf_bytes(&text), why);
+    hf_buf_free(&text);
     return err;
 }

@@ -152,10 +152,7 @@ enum hf_err hf_draft_set_take(struct hf_draft *draft, const char *member, json_t
 
 enum hf_err hf_draft_format(const struct hf_draft *draft, struct hf_buf *out, struct hf_why *why)
 {
-    char *text = json_dumps(draft->json, JSON_INDENT(2) | JSON_SORT_KEYS);
-    bool is_whole = text != NULL && hf_buf_append_text(out, text) == HF_OK;
-    free(text);
-    return is_whole ? HF_OK : out_of_memory(why);
+    return hf_json_dump(draft->json, JSON_INDENT(2) | JSON_SORT_KEYS, out, why);
 }
 
 enum hf_err hf_draft_read(const char *path, struct hf_draft *out, struct hf_why *why)

@@ -245,14 +245,16 @@ static enum hf_err create_take(const char *path, json_t *object, const uint8_t *
     enum hf_err err = file.path == NULL ? out_of_memory(why) : parse(&file, why);
     if (err == HF_OK && file.uri == NULL)
         err = hf_key_file_open(&file, wrap_key, &key, why);
-    char *text = err == HF_OK ? json_dumps(object, JSON_INDENT(2) | JSON_SORT_KEYS) : NULL;
-    if (text != NULL) {
-        err = hf_file_create(path, 0600, hf_bytes_of_text(text), why);
-        sodium_memzero(text, strlen(text));
-    } else if (err == HF_OK) {
-        err = out_of_memory(why);
-    }
-    free(text);
+    struct hf_buf text = {0};
+    if (err == HF_OK) /* room at once, so that no copy of a seed is left behind by growing */
+        err = hf_buf_reserve(&text, FILE_BYTES_MAX);
+    if (err == HF_OK)
+        err = hf_json_dump(object, JSON_INDENT(2) | JSON_SORT_KEYS, &text, why);
+    if (err == HF_OK)
+        err = hf_file_create(path, 0600, hf_buf_bytes(&text), why);
+    if (text.data != NULL)
+        sodium_memzero(text.data, text.len);
+    hf_buf_free(&text);
     hf_signing_key_free(&key);
     hf_key_file_free(&file);
     return err;

@@ -1,0 +1,139 @@
+/* The repository: timestamps on time, and what the offline keys signed. */
+#include "server/signer/verbs.h"
+
+#include "server/repository/online.h"
+
+#include <inttypes.h>
+#include <sys/stat.h>
+
+static struct hf_publication_context context_of(const struct hf_signer *signer, int64_t now_s)
+{
+    return (struct hf_publication_context){
+        .repo_dir = signer->config->repository.path,
+        .keys_dir = signer->config->signer.keys,
+        .passphrase_file = signer->config->signer.passphrase_file,
+        .online_passphrase_file = signer->config->signer.passphrase_file,
+        .now_s = now_s,
+        .location = HF_KEYS_ONLINE,
+    };
+}
+
+/* Note what devices find now of the two roles that this process signs. */
+static enum hf_err note_published(struct hf_signer *signer, const struct hf_online_result *result,
+                                  int64_t now_s, struct hf_why *why)
+{
+    static const struct {
+        enum hf_top_role role;
+        const char *kind;
+        bool is_numbered;
+    } roles[] = {{HF_ROLE_SNAPSHOT, "snapshot", true}, {HF_ROLE_TIMESTAMP, "timestamp", false}};
+    const struct hf_repo repo = {.dir = signer->config->repository.path};
+    for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
+        int64_t version = result->versions[roles[i].role];
+        struct hf_buf file = {0};
+        char subject[32];
+        (void)snprintf(subject, sizeof subject, "version %" PRId64, version);
+        enum hf_err err = hf_repo_read_role(&repo, roles[i].role, version, roles[i].is_numbered,
+                                            &file, why);
+        const struct hf_signature_note note = {roles[i].kind, subject, version, hf_buf_bytes(&file),
+                                               now_s};
+        if (err == HF_OK)
+            err = hf_signer_state_note_version(&signer->state, &note, why);
+        hf_buf_free(&file);
+        HF_TRY(err);
+    }
+    return HF_OK;
+}
+
+/* {"root": {"version": 1, "expires": "…", "signed_now": false}, …} */
+static json_t *versions_object(const struct hf_online_result *result)
+{
+    static const char *const names[] = {[HF_ROLE_ROOT] = "root",
+                                        [HF_ROLE_TARGETS] = "targets",
+                                        [HF_ROLE_SNAPSHOT] = "snapshot",
+                                        [HF_ROLE_TIMESTAMP] = "timestamp"};
+    json_t *object = json_object();
+    for (int role = 0; role < HF_TOP_ROLES; role++)
+        object = hf_json_set_take(object, names[role],
+                                  json_pack("{s:I, s:o, s:b}", "version",
+                                            (json_int_t)result->versions[role], "expires",
+                                            hf_json_time(result->expires_s[role]), "signed_now",
+                                            result->signed_now[role] != 0));
+    return object;
+}
+
+static enum hf_err answer_published(struct hf_signer *signer, const struct hf_online_result *result,
+                                    int64_t now_s, json_t **answer, struct hf_why *why)
+{
+    signer->refreshed_s = now_s;
+    HF_TRY(note_published(signer, result, now_s, why));
+    *answer = json_pack("{s:o, s:I}", "versions", versions_object(result), "waiting",
+                        (json_int_t)result->waiting);
+    return HF_OK;
+}
+
+enum hf_err hf_verb_refresh(struct hf_signer *signer, const json_t *request, int fd, int64_t now_s,
+                            json_t **answer, struct hf_why *why)
+{
+    const struct hf_publication_context at = context_of(signer, now_s);
+    struct hf_online_result result = {0};
+    (void)request, (void)fd;
+    if (signer->refreshed_s != 0 && now_s - signer->refreshed_s < HF_REFRESH_EVERY_S)
+        return hf_fail(why, HF_E_LIMIT,
+                       "a timestamp was signed %" PRId64 " seconds ago; one a minute is allowed",
+                       now_s - signer->refreshed_s);
+    HF_TRY(hf_online_refresh(&at, &result, why));
+    return answer_published(signer, &result, now_s, answer, why);
+}
+
+/* The folder is read through the descriptor, so that a name cannot be exchanged under us, and with the rights
+ * of this process. */
+enum hf_err hf_verb_publish(struct hf_signer *signer, const json_t *request, int fd, int64_t now_s,
+                            json_t **answer, struct hf_why *why)
+{
+    const struct hf_publication_context at = context_of(signer, now_s);
+    struct hf_online_result result = {0};
+    char from[64];
+    struct stat status;
+    (void)request;
+    if (fd < 0 || fstat(fd, &status) != 0 || !S_ISDIR(status.st_mode))
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "publish: expected the descriptor of a folder with the request, found none");
+    (void)snprintf(from, sizeof from, "/proc/self/fd/%d", fd);
+    HF_TRY(hf_online_publish(&at, from, &result, why));
+    return answer_published(signer, &result, now_s, answer, why);
+}
+
+enum hf_err hf_signer_keep_fresh(struct hf_signer *signer, int64_t now_s, int64_t *next_s,
+                                 struct hf_why *why)
+{
+    const struct hf_publication_context at = context_of(signer, now_s);
+    int64_t every_s = signer->config->signer.timestamp_every_s;
+    struct hf_publication p;
+    struct hf_online_result result = {0};
+    int64_t new_end_s = 0;
+    bool is_half_over = false;
+    *next_s = now_s + HF_REFRESH_RETRY_S;
+    HF_TRY(hf_publication_open(&at, &p, why));
+    int64_t end_s = p.set.timestamp->env.expires_s;
+    enum hf_err err = hf_publication_expiry(&p, HF_ROLE_TIMESTAMP, &new_end_s, why);
+    if (err == HF_OK)
+        err = hf_publication_is_due(&p, HF_ROLE_TIMESTAMP, &p.set.timestamp->env, &is_half_over,
+                                    why);
+    hf_publication_close(&p);
+    if (err != HF_OK)
+        return err;
+    /* A new one would end at new_end_s, so this one is as old as it ends earlier. */
+    int64_t age_s = new_end_s - end_s;
+    if (is_half_over || age_s >= every_s) {
+        HF_TRY(hf_online_refresh(&at, &result, why));
+        signer->refreshed_s = now_s;
+        HF_TRY(note_published(signer, &result, now_s, why));
+        age_s = 0;
+    }
+    int64_t half_s = (new_end_s - now_s) / 2, wait_s = every_s - age_s;
+    if (half_s - age_s < wait_s)
+        wait_s = half_s - age_s;
+    *next_s = now_s + (wait_s > 1 ? wait_s : 1);
+    return HF_OK;
+}

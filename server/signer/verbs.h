@@ -1,0 +1,24 @@
+/* The verbs of the signer, by file: what is shared between them and the table in signer.c. */
+#ifndef HF_SIGNER_VERBS_H
+#define HF_SIGNER_VERBS_H
+
+#include "server/signer/limits.h"
+#include "server/signer/signer.h"
+
+#define HF_SIGNER_REQUEST "a request to the signer" /* in sentences */
+
+/** Do what `request` asks; `fd` is a descriptor that came with it, or -1. `*answer` is written on HF_OK only: a new
+ *  reference, NULL without memory. */
+typedef enum hf_err hf_signer_verb(struct hf_signer *signer, const json_t *request, int fd,
+                                   int64_t now_s, json_t **answer, struct hf_why *why);
+
+/* repository.c */
+hf_signer_verb hf_verb_refresh, hf_verb_publish;
+/* certificates.c */
+hf_signer_verb hf_verb_issue, hf_verb_renew, hf_verb_cas;
+
+/** Name, account and certificate of each device CA: a new reference. */
+HF_MUST_USE enum hf_err hf_signer_list_cas(struct hf_signer *signer, json_t **out,
+                                           struct hf_why *why);
+
+#endif
