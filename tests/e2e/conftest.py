@@ -8,7 +8,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "cli")]
 
 import pytest
 
-from kit import roots
+from kit import compromise, roots
 from kit.api import Api, Description
 from kit.device import Device
 from kit.fake_signer import FakeSigner
@@ -92,3 +92,18 @@ def api(folder, signer):
     running = Api(folder / "api", Description(), signer.path)
     yield running
     running.stop()
+
+
+@pytest.fixture
+def service(processes, folder, publisher):
+    """The fleet service with two accounts, for an attacker."""
+    publisher.add(*roots.amazon(1))
+    made = compromise.start(processes, folder, publisher)
+    yield made
+    made.server.stop()
+    made.signer.stop()
+
+
+@pytest.fixture
+def client(service):
+    return compromise.Client(service)

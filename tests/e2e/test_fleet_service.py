@@ -94,14 +94,7 @@ def test_a_stopped_signer_does_not_hold_up_the_end(service):
 def test_what_the_desk_signed_reaches_the_device(service, publisher, folder):
     device = service.enrolled("pump-7")
     assert device.update() == "updated amazon-iot/full none -> 1"
-    desk, keys = folder / "desk", folder / "desk-keys"
-    shutil.copytree(publisher.repo, desk)
-    keys.mkdir()
-    shutil.copytree(publisher.keys / "offline", keys / "offline")
-    real = publisher.repo, publisher.keys
-    publisher.repo, publisher.keys = desk, keys
-    publisher.add(*roots.amazon(1, 2))
-    publisher.repo, publisher.keys = real
+    desk = publisher.sign_offline(folder / "desk", *roots.amazon(1, 2))
     assert service.admin("publish", desk).startswith("published: targets 3")
     service.server.wait_for(lambda: "serving timestamp 3" in service.server.err, "serves it")
     assert device.update() == "updated amazon-iot/full 1 -> 2"

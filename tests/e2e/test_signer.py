@@ -3,7 +3,6 @@ import base64
 import datetime
 import json
 import os
-import shutil
 import socket
 import time
 
@@ -175,23 +174,9 @@ def test_what_is_no_renewal_is_refused(signer):
 
 # ---- the repository ---------------------------------------------------------------------------------------
 
-def sign_offline(publisher, folder, *certificates):
-    """A copy of the repository, with a new version signed where the online keys are not."""
-    shutil.copytree(publisher.repo, folder)
-    away = publisher.keys / "away"
-    os.rename(publisher.keys / "online", away)
-    try:
-        desk_repo, publisher.repo = publisher.repo, folder
-        publisher.add(*certificates)
-    finally:
-        publisher.repo = desk_repo
-        os.rename(away, publisher.keys / "online")
-    return folder
-
-
 def test_what_the_desk_signed_is_published(signer, publisher, folder):
     before = publisher.metadata("timestamp")["signed"]["version"]
-    desk = sign_offline(publisher, folder / "desk", *roots.amazon(1, 2, 3))
+    desk = publisher.sign_offline(folder / "desk", *roots.amazon(1, 2, 3))
     answer = signer.publish(desk)
     assert answer["ok"] and answer["versions"]["targets"]["signed_now"], answer
     assert publisher.metadata("timestamp")["signed"]["version"] == before + 1
@@ -201,7 +186,7 @@ def test_what_the_desk_signed_is_published(signer, publisher, folder):
 
 
 def test_a_folder_with_changed_signatures_is_not_published(signer, publisher, folder):
-    desk = sign_offline(publisher, folder / "desk", *roots.amazon(1, 2))
+    desk = publisher.sign_offline(folder / "desk", *roots.amazon(1, 2))
     newest = max((desk / "metadata").glob("*.targets.json"), key=lambda f: int(f.name.split(".")[0]))
     newest.write_text(newest.read_text().replace("amazon-iot", "amazon-lot"))
     before = publisher.newest_file("timestamp").read_bytes()

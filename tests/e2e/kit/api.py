@@ -115,29 +115,16 @@ class Description:
         assert answer.headers.get("Cache-Control", "no-store") == "no-store"
 
 
-class Api:
-    """A running API. `call` checks each answer against the description."""
+class Client:
+    """Asks the API at three addresses. `call` checks each answer against the description."""
 
-    def __init__(self, folder, description, signer="-"):
-        self.folder, self.description = Path(folder), description
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.socket = self.folder / "admin.sock"
-        self.certificate, self.key = client_pki.write_pair(
-            self.folder, "server", *client_pki.self_signed("localhost"))
-        self.signer = signer
-        self.start()
+    socket = None         # the path of the Unix socket
+    admin = None          # HOST:PORT for operators with a token, and how TLS is spoken there, if it is
+    admin_context = None
+    device = None         # HOST:PORT for devices
 
-    def start(self):
-        self.process = subprocess.Popen(
-            [DRIVER, self.folder / "fleet.db", self.socket, str(self.signer),
-             self.certificate, self.key], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env=environment())
-        self.admin = self.process.stdout.readline().split()[1]
-        self.device = self.process.stdout.readline().split()[1]
-
-    def stop(self):
-        self.process.stdin.close()
-        assert self.process.wait(timeout=30) == 0
+    def __init__(self, description):
+        self.description = description
 
     def raw(self, method, target, body=None, headers=None, connection=None):
         """One request over the Unix socket, or over `connection`."""
@@ -160,13 +147,18 @@ class Api:
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         connection = None
         if token is not None:
-            host, port = self.admin.split(":")
-            connection = http.client.HTTPConnection(host, int(port), timeout=20)
+            connection = self._to_admin()
             if token:
                 headers["Authorization"] = f"Bearer {token}"
         answer = self.raw(method, target, body, headers, connection)
         self.description.check(method, target, answer)
         return answer
+
+    def _to_admin(self):
+        host, port = self.admin.split(":")
+        if self.admin_context is None:
+            return http.client.HTTPConnection(host, int(port), timeout=20)
+        return http.client.HTTPSConnection(host, int(port), timeout=20, context=self.admin_context)
 
     def get(self, target, **more):
         return self.call("GET", target, **more)
@@ -195,3 +187,29 @@ class Api:
             connection.close()
         self.description.check(method, target, answer)
         return answer
+
+
+class Api(Client):
+    """The API alone, running (tests/support/api_main.c)."""
+
+    def __init__(self, folder, description, signer="-"):
+        super().__init__(description)
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.socket = self.folder / "admin.sock"
+        self.certificate, self.key = client_pki.write_pair(
+            self.folder, "server", *client_pki.self_signed("localhost"))
+        self.signer = signer
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [DRIVER, self.folder / "fleet.db", self.socket, str(self.signer),
+             self.certificate, self.key], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env=environment())
+        self.admin = self.process.stdout.readline().split()[1]
+        self.device = self.process.stdout.readline().split()[1]
+
+    def stop(self):
+        self.process.stdin.close()
+        assert self.process.wait(timeout=30) == 0

@@ -1,5 +1,6 @@
 """A publisher: a repository, its keys, and holdfastctl."""
 import json
+import shutil
 
 import net_pki  # of tests/cli; conftest.py puts it on the path
 from kit import programs
@@ -38,6 +39,20 @@ class Publisher:
     def copy(self, from_profile, to_profile, *more, options=()):
         """The content of one profile as the next version of another."""
         return self.add(*more, profile=to_profile, options=["--from", from_profile, *options])
+
+    def sign_offline(self, folder, *certificates):
+        """A copy of the repository in `folder`, with targets that wait there for the online keys."""
+        keys = folder.with_name(f"{folder.name}-keys")
+        shutil.copytree(self.repo, folder)
+        keys.mkdir()
+        shutil.copytree(self.keys / "offline", keys / "offline")
+        real = self.repo, self.keys, self.subscribers
+        self.repo, self.keys, self.subscribers = folder, keys, []
+        try:
+            self.add(*certificates)
+        finally:
+            self.repo, self.keys, self.subscribers = real
+        return folder
 
     def _tell(self):
         for follow in self.subscribers:

@@ -38,43 +38,11 @@ class DeviceKey:
                 == self.key.public_key().public_bytes(*form))
 
 
-class Signer:
-    def __init__(self, processes, folder, publisher, **settings):
-        self.processes, self.folder, self.publisher = processes, folder, publisher
-        folder.mkdir()
-        self.state, self.socket, self.config = folder / "state", folder / "sock", folder / "conf"
-        self.settings = {"socket": self.socket, "state": self.state, "keys": publisher.keys,
-                         **settings}
-        self.write_config()
-        self.init_report = programs.ok("holdfast-signer", "init", "--config", self.config)
-        self.process, self.connection = None, None
+class SignerClient:
+    """The other end of signer.sock: what holdfastd can ask, and what an attacker in its place can."""
 
-    def write_config(self, **changes):
-        self.settings.update(changes)
-        lines = [f"{key} = {value}" for key, value in self.settings.items()]
-        self.config.write_text("\n".join(["[repository]", f"path = {self.publisher.repo}",
-                                          "[signer]", *lines, ""]))
-
-    @property
-    def log_key(self):
-        return bytes.fromhex(self.init_report.out.split()[-1])
-
-    def new_ca(self, name, account, *options):
-        return programs.ok("holdfast-signer", "ca", "new", name, "--account", account,
-                           "--config", self.config, *options)
-
-    def ca(self, name):
-        return x509.load_pem_x509_certificate((self.state / "device-ca" / f"{name}.pem").read_bytes())
-
-    def start(self):
-        self.process = self.processes.start(
-            programs.command("holdfast-signer", "run", "--config", self.config), "holdfast-signer")
-        self.process.wait_for(lambda: "waiting for requests" in self.process.err, "is ready")
-        return self
-
-    def stop(self):
-        self.hang_up()
-        return self.process.stop()
+    def __init__(self, socket):
+        self.socket, self.connection = socket, None
 
     def hang_up(self):
         if self.connection:
@@ -112,3 +80,43 @@ class Signer:
     def issue(self, key, device, ca="ca-1", account="pumps"):
         answer = self.ok("issue", ca=ca, account=account, device=device, csr=encoded(key.csr()))
         return x509.load_der_x509_certificate(base64.b64decode(answer["certificate"]))
+
+
+class Signer(SignerClient):
+    def __init__(self, processes, folder, publisher, **settings):
+        super().__init__(folder / "sock")
+        self.processes, self.folder, self.publisher = processes, folder, publisher
+        folder.mkdir()
+        self.state, self.config = folder / "state", folder / "conf"
+        self.settings = {"socket": self.socket, "state": self.state, "keys": publisher.keys,
+                         **settings}
+        self.write_config()
+        self.init_report = programs.ok("holdfast-signer", "init", "--config", self.config)
+        self.process = None
+
+    def write_config(self, **changes):
+        self.settings.update(changes)
+        lines = [f"{key} = {value}" for key, value in self.settings.items()]
+        self.config.write_text("\n".join(["[repository]", f"path = {self.publisher.repo}",
+                                          "[signer]", *lines, ""]))
+
+    @property
+    def log_key(self):
+        return bytes.fromhex(self.init_report.out.split()[-1])
+
+    def new_ca(self, name, account, *options):
+        return programs.ok("holdfast-signer", "ca", "new", name, "--account", account,
+                           "--config", self.config, *options)
+
+    def ca(self, name):
+        return x509.load_pem_x509_certificate((self.state / "device-ca" / f"{name}.pem").read_bytes())
+
+    def start(self):
+        self.process = self.processes.start(
+            programs.command("holdfast-signer", "run", "--config", self.config), "holdfast-signer")
+        self.process.wait_for(lambda: "waiting for requests" in self.process.err, "is ready")
+        return self
+
+    def stop(self):
+        self.hang_up()
+        return self.process.stop()
