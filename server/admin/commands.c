@@ -240,7 +240,7 @@ enum hf_err hf_admin_run(struct hf_cli_call *cli, struct hf_why *why)
     }
     call.method = request->method;
     call.body = body;
-    call.if_match = etag[0] != '\0' ? etag : NULL;
+    call.if_match = request->shuts_out ? "*" : etag[0] != '\0' ? etag : NULL;
     if (err == HF_OK)
         err = hf_admin_call(api, &call, why);
     if (err == HF_OK)

@@ -87,6 +87,7 @@ struct hf_admin_request {
     const char *columns[HF_ADMIN_COLUMNS_MAX + 1];
     const char *done; /* printed instead, with {0} and {account}; NULL: the answer is */
     bool must_match;  /* read it first, and change exactly what was read (If-Match) */
+    bool shuts_out;   /* change it whatever its version is (If-Match: *) */
 };
 
 struct hf_admin_row {
