@@ -100,10 +100,11 @@ static void accept_client(struct service *s)
         return;
     (void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &send_limit, sizeof send_limit);
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0 || peer.uid != s->client_uid) {
-        hf_service_log(
-            HF_LOG_WARNING,
-            "a process of user %u was refused: only user %u ([signer] client_user) may ask",
-            (unsigned)peer.uid, (unsigned)s->client_uid);
+        if (may_warn(s))
+            hf_service_log(
+                HF_LOG_WARNING,
+                "a process of user %u was refused: only user %u ([signer] client_user) may ask",
+                (unsigned)peer.uid, (unsigned)s->client_uid);
         close(fd);
         return;
     }

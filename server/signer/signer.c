@@ -2,6 +2,7 @@
 
 #include "common/base/timetext.h"
 #include "common/os/file_util.h"
+#include "common/os/service.h"
 #include "server/repository/keys/key_file.h"
 #include "server/signer/protocol.h"
 #include "server/signer/verbs.h"
@@ -83,6 +84,9 @@ static enum hf_err seal(struct hf_signer *signer, const json_t *request, int fd,
     const struct hf_signature_note note = {"seal", subject, 0, hf_buf_bytes(&text), now_s};
     enum hf_err err = hf_signer_state_set_seal_head(&signer->state, &next, &note, why);
     if (err == HF_OK) {
+        /* Out of holdfastd's reach: it shows that a copy of the log was cut short. */
+        hf_service_log(HF_LOG_INFO, "sealed the audit log up to entry %" PRId64,
+                       next.head.sequence);
         crypto_sign_detached(signature, NULL, text.data, text.len, signer->log_key.secret_key);
         *answer = json_pack("{s:I, s:o, s:o, s:o}", "sequence", (json_int_t)next.head.sequence,
                             "hash", hf_json_sha256(next.head.hash), "time", hf_json_time(now_s),
