@@ -5,11 +5,11 @@
 
 #include <string.h>
 
-static enum hf_err add_sni(void *ctx, const char *name, int64_t account_id, struct hf_why *why)
+static enum hf_err add_sni(void *ctx, const void *data, struct hf_why *why)
 {
+    const struct hf_sni *sni = data;
     json_t *list = ctx;
-    (void)account_id;
-    if (json_array_append_new(list, json_string(name)) != 0)
+    if (json_array_append_new(list, json_string(sni->name)) != 0)
         return hf_fail(why, HF_E_MEMORY, "no memory for an answer");
     return HF_OK;
 }
@@ -40,34 +40,21 @@ static enum hf_err answer_account(struct hf_api_call *call, struct hf_tx *tx, un
 
 /* ---- reading ------------------------------------------------------------------------------------ */
 
-struct page {
-    struct hf_api_call *call;
-    struct hf_tx *tx;
-    json_t *rows;
-};
-
-static enum hf_err add_account(void *ctx, const struct hf_account_row *row, struct hf_why *why)
+static enum hf_err add_account(void *ctx, const void *data, struct hf_why *why)
 {
-    struct page *page = ctx;
+    const struct hf_account_row *row = data;
+    struct hf_api_page *page = ctx;
     json_t *value = NULL;
-    if (!hf_api_page_takes(page->call, page->rows, row->id))
-        return HF_OK;
     HF_TRY(account_json(page->tx, row, &value, why));
-    return json_array_append_new(page->rows, value) == 0
-               ? HF_OK
-               : hf_fail(why, HF_E_MEMORY, "no memory for an answer");
+    return hf_api_page_add_take(page, row->id, value, why);
 }
 
 static enum hf_err list(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {
-    struct page page = {call, tx, json_array()};
-    enum hf_err err = hf_account_list(tx->db, call->match.after, hf_api_page(call), add_account,
-                                      &page, why);
-    if (err != HF_OK) {
-        json_decref(page.rows);
-        return err;
-    }
-    return hf_api_answer_list_take(call, "accounts", page.rows, why);
+    struct hf_api_page page = hf_api_page_begin(call, tx);
+    enum hf_err err = hf_account_list(tx->db, call->match.after, page.limit, add_account, &page,
+                                      why);
+    return hf_api_page_end(&page, "accounts", err, why);
 }
 
 static enum hf_err show(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)

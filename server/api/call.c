@@ -327,21 +327,33 @@ enum hf_err hf_api_answer_take(struct hf_api_call *call, unsigned status, json_t
     return HF_OK;
 }
 
-enum hf_err hf_api_answer_list_take(struct hf_api_call *call, const char *name, json_t *rows,
-                                    struct hf_why *why)
+struct hf_api_page hf_api_page_begin(struct hf_api_call *call, struct hf_tx *tx)
 {
-    json_t *value = hf_json_set_take(json_object(), name, rows);
-    return hf_api_answer_take(call, 200, value, why);
+    return (struct hf_api_page){call, tx, call->match.limit + 1, json_array()};
 }
 
-bool hf_api_page_takes(struct hf_api_call *call, const json_t *rows, int64_t row)
+enum hf_err hf_api_page_add_take(struct hf_api_page *page, int64_t number, json_t *value,
+                                 struct hf_why *why)
 {
-    bool is_room = json_array_size(rows) < call->match.limit;
-    if (is_room)
-        call->last = row;
-    else
-        call->next = call->last;
-    return is_room;
+    if (value != NULL && json_array_size(page->rows) == page->call->match.limit) {
+        page->call->next = page->call->last;
+        json_decref(value);
+        return HF_OK;
+    }
+    page->call->last = number;
+    return json_array_append_new(page->rows, value) == 0
+               ? HF_OK
+               : hf_fail(why, HF_E_MEMORY, "no memory for an answer");
+}
+
+enum hf_err hf_api_page_end(struct hf_api_page *page, const char *name, enum hf_err err,
+                            struct hf_why *why)
+{
+    if (err == HF_OK)
+        return hf_api_answer_take(page->call, 200,
+                                  hf_json_set_take(json_object(), name, page->rows), why);
+    json_decref(page->rows);
+    return err;
 }
 
 enum hf_err hf_api_param_sha256(const struct hf_api_call *call, size_t i,

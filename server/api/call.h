@@ -77,17 +77,25 @@ HF_MUST_USE enum hf_err hf_api_input(struct hf_api_call *call, enum hf_err err);
 HF_MUST_USE enum hf_err hf_api_answer_take(struct hf_api_call *call, unsigned status, json_t *value,
                                            struct hf_why *why);
 
-/** A list: `rows`, taken, under `name`. */
-HF_MUST_USE enum hf_err hf_api_answer_list_take(struct hf_api_call *call, const char *name,
-                                                json_t *rows, struct hf_why *why);
-
-/* Pages: a list asks for one row more than fits, so it knows whether there is a next page. */
-static inline size_t hf_api_page(const struct hf_api_call *call)
-{
-    return call->match.limit + 1;
-}
-/** Does the row of that number fit on the page, whose `rows` there are already? */
-bool hf_api_page_takes(struct hf_api_call *call, const json_t *rows, int64_t row);
+/* A page of a list, which asks for one row more than fits, so it knows whether there is a next page:
+ *
+ *     struct hf_api_page page = hf_api_page_begin(call, tx);
+ *     enum hf_err err = hf_thing_list(tx->db, call->match.after, page.limit, add_thing, &page, why);
+ *     return hf_api_page_end(&page, "things", err, why);
+ */
+struct hf_api_page {
+    struct hf_api_call *call;
+    struct hf_tx *tx;
+    size_t limit;
+    json_t *rows;
+};
+struct hf_api_page hf_api_page_begin(struct hf_api_call *call, struct hf_tx *tx);
+/** Add `value`, taken, as the row of that number, if there is room for it. */
+HF_MUST_USE enum hf_err hf_api_page_add_take(struct hf_api_page *page, int64_t number,
+                                             json_t *value, struct hf_why *why);
+/** Answer with the rows under `name`, unless `err` says that they could not be read. */
+HF_MUST_USE enum hf_err hf_api_page_end(struct hf_api_page *page, const char *name, enum hf_err err,
+                                        struct hf_why *why);
 
 /** A SHA-256 in the path. HF_E_NOT_FOUND for anything else. */
 HF_MUST_USE enum hf_err hf_api_param_sha256(const struct hf_api_call *call, size_t i,

@@ -41,35 +41,20 @@ static enum hf_err find(struct hf_api_call *call, struct hf_tx *tx, struct hf_ca
     return err;
 }
 
-struct page {
-    struct hf_api_call *call;
-    json_t *rows;
-};
-
-static enum hf_err add_ca(void *ctx, const struct hf_ca_row *row, struct hf_bytes der,
-                          struct hf_why *why)
+static enum hf_err add_ca(void *ctx, const void *data, struct hf_why *why)
 {
-    struct page *page = ctx;
-    (void)der;
-    if (!hf_api_page_takes(page->call, page->rows, row->id))
-        return HF_OK;
-    return json_array_append_new(page->rows, ca_json(row)) == 0
-               ? HF_OK
-               : hf_fail(why, HF_E_MEMORY, "no memory for an answer");
+    const struct hf_ca_listed *listed = data;
+    return hf_api_page_add_take(ctx, listed->ca.id, ca_json(&listed->ca), why);
 }
 
 static enum hf_err list(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {
     struct hf_account_row account;
     HF_TRY(hf_api_account(call, tx, &account, why));
-    struct page page = {call, json_array()};
-    enum hf_err err = hf_ca_list(tx->db, account.id, call->match.after, hf_api_page(call), add_ca,
-                                 &page, why);
-    if (err != HF_OK) {
-        json_decref(page.rows);
-        return err;
-    }
-    return hf_api_answer_list_take(call, "cas", page.rows, why);
+    struct hf_api_page page = hf_api_page_begin(call, tx);
+    enum hf_err err = hf_ca_list(tx->db, account.id, call->match.after, page.limit, add_ca, &page,
+                                 why);
+    return hf_api_page_end(&page, "cas", err, why);
 }
 
 static enum hf_err show(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)

@@ -30,22 +30,13 @@ static enum hf_err find(struct hf_api_call *call, struct hf_tx *tx, struct hf_ac
 
 /* ---- reading ------------------------------------------------------------------------------------ */
 
-struct page {
-    struct hf_api_call *call;
-    struct hf_tx *tx;
-    json_t *rows;
-};
-
-static enum hf_err add_credential(void *ctx, const struct hf_credential *row, struct hf_why *why)
+static enum hf_err add_credential(void *ctx, const void *data, struct hf_why *why)
 {
-    struct page *page = ctx;
+    const struct hf_credential *row = data;
+    struct hf_api_page *page = ctx;
     json_t *value = NULL;
-    if (!hf_api_page_takes(page->call, page->rows, row->id))
-        return HF_OK;
     HF_TRY(hf_api_credential_json(page->tx, row, &value, why));
-    return json_array_append_new(page->rows, value) == 0
-               ? HF_OK
-               : hf_fail(why, HF_E_MEMORY, "no memory for an answer");
+    return hf_api_page_add_take(page, row->id, value, why);
 }
 
 /* What the query asks for; `*is_empty`: of a device that is not there. */
@@ -73,16 +64,12 @@ static enum hf_err list(struct hf_api_call *call, struct hf_tx *tx, struct hf_wh
     HF_TRY(hf_api_account(call, tx, &account, why));
     struct hf_credential_filter filter = {.account_id = account.id};
     HF_TRY(read_filter(call, tx, &filter, &is_empty, why));
-    struct page page = {call, tx, json_array()};
+    struct hf_api_page page = hf_api_page_begin(call, tx);
     enum hf_err err = HF_OK;
     if (!is_empty)
-        err = hf_credential_list(tx->db, &filter, call->match.after, hf_api_page(call),
-                                 add_credential, &page, why);
-    if (err != HF_OK) {
-        json_decref(page.rows);
-        return err;
-    }
-    return hf_api_answer_list_take(call, "credentials", page.rows, why);
+        err = hf_credential_list(tx->db, &filter, call->match.after, page.limit, add_credential,
+                                 &page, why);
+    return hf_api_page_end(&page, "credentials", err, why);
 }
 
 static enum hf_err show(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
@@ -109,19 +96,19 @@ struct search {
     X509 *ca;
 };
 
-static enum hf_err try_ca(void *ctx, const struct hf_ca_row *row, struct hf_bytes der,
-                          struct hf_why *why)
+static enum hf_err try_ca(void *ctx, const void *data, struct hf_why *why)
 {
+    const struct hf_ca_listed *listed = data;
     struct search *search = ctx;
     X509 *ca = NULL;
-    if (search->found != 0 || !row->is_active)
+    if (search->found != 0 || !listed->ca.is_active)
         return HF_OK;
-    HF_TRY(hf_client_cert_read_der(der, &ca, why));
+    HF_TRY(hf_client_cert_read_der(listed->der, &ca, why));
     if (hf_ca_check_signed(ca, search->cert, NULL) != HF_OK) {
         X509_free(ca);
         return HF_OK;
     }
-    search->found = row->id;
+    search->found = listed->ca.id;
     search->ca = ca;
     return HF_OK;
 }

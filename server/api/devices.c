@@ -27,33 +27,20 @@ static enum hf_err find(struct hf_api_call *call, struct hf_tx *tx, struct hf_de
     return err;
 }
 
-struct page {
-    struct hf_api_call *call;
-    json_t *rows;
-};
-
-static enum hf_err add_device(void *ctx, const struct hf_device *row, struct hf_why *why)
+static enum hf_err add_device(void *ctx, const void *data, struct hf_why *why)
 {
-    struct page *page = ctx;
-    if (!hf_api_page_takes(page->call, page->rows, row->id))
-        return HF_OK;
-    return json_array_append_new(page->rows, device_json(row)) == 0
-               ? HF_OK
-               : hf_fail(why, HF_E_MEMORY, "no memory for an answer");
+    const struct hf_device *row = data;
+    return hf_api_page_add_take(ctx, row->id, device_json(row), why);
 }
 
 static enum hf_err list(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {
     struct hf_account_row account;
     HF_TRY(hf_api_account(call, tx, &account, why));
-    struct page page = {call, json_array()};
-    enum hf_err err = hf_device_list(tx->db, account.id, call->match.after, hf_api_page(call),
-                                     add_device, &page, why);
-    if (err != HF_OK) {
-        json_decref(page.rows);
-        return err;
-    }
-    return hf_api_answer_list_take(call, "devices", page.rows, why);
+    struct hf_api_page page = hf_api_page_begin(call, tx);
+    enum hf_err err = hf_device_list(tx->db, account.id, call->match.after, page.limit, add_device,
+                                     &page, why);
+    return hf_api_page_end(&page, "devices", err, why);
 }
 
 static enum hf_err show(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)

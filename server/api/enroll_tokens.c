@@ -20,33 +20,20 @@ static json_t *token_json(const struct hf_enroll_token *row)
                      hf_json_time(row->created_s), "created_by", row->created_by);
 }
 
-struct page {
-    struct hf_api_call *call;
-    json_t *rows;
-};
-
-static enum hf_err add_token(void *ctx, const struct hf_enroll_token *row, struct hf_why *why)
+static enum hf_err add_token(void *ctx, const void *data, struct hf_why *why)
 {
-    struct page *page = ctx;
-    if (!hf_api_page_takes(page->call, page->rows, row->id))
-        return HF_OK;
-    return json_array_append_new(page->rows, token_json(row)) == 0
-               ? HF_OK
-               : hf_fail(why, HF_E_MEMORY, "no memory for an answer");
+    const struct hf_enroll_token *row = data;
+    return hf_api_page_add_take(ctx, row->id, token_json(row), why);
 }
 
 static enum hf_err list(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {
     struct hf_account_row account;
     HF_TRY(hf_api_account(call, tx, &account, why));
-    struct page page = {call, json_array()};
-    enum hf_err err = hf_enroll_token_list(tx->db, account.id, call->match.after, hf_api_page(call),
+    struct hf_api_page page = hf_api_page_begin(call, tx);
+    enum hf_err err = hf_enroll_token_list(tx->db, account.id, call->match.after, page.limit,
                                            add_token, &page, why);
-    if (err != HF_OK) {
-        json_decref(page.rows);
-        return err;
-    }
-    return hf_api_answer_list_take(call, "enroll_tokens", page.rows, why);
+    return hf_api_page_end(&page, "enroll_tokens", err, why);
 }
 
 static enum hf_err find(struct hf_api_call *call, struct hf_tx *tx, struct hf_enroll_token *out,

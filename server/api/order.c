@@ -72,8 +72,9 @@ static enum hf_err has_key_of(struct hf_tx *tx, const struct hf_credential *row,
 }
 
 /* An ACTIVE certificate of the device: was this request answered with it? */
-static enum hf_err look_for_answer(void *ctx, const struct hf_credential *row, struct hf_why *why)
+static enum hf_err look_for_answer(void *ctx, const void *data, struct hf_why *why)
 {
+    const struct hf_credential *row = data;
     struct search *search = ctx;
     struct hf_order *order = search->order;
     bool is_same = false;
@@ -84,8 +85,9 @@ static enum hf_err look_for_answer(void *ctx, const struct hf_credential *row, s
     return HF_OK;
 }
 
-static enum hf_err look_for_other(void *ctx, const struct hf_credential *row, struct hf_why *why)
+static enum hf_err look_for_other(void *ctx, const void *data, struct hf_why *why)
 {
+    const struct hf_credential *row = data;
     struct hf_order *order = ctx;
     (void)why;
     if (row->id != order->answered_id)

@@ -227,6 +227,43 @@ enum hf_err hf_db_get_int(struct hf_db *db, const struct hf_sql *sql, const stru
     return err;
 }
 
+enum hf_err hf_db_read_one(struct hf_db *db, const struct hf_sql *sql,
+                           const struct hf_param *params, size_t n_params, hf_db_reader *reader,
+                           void *out, const char *missing, struct hf_why *why)
+{
+    struct hf_rows rows;
+
+    HF_TRY(hf_db_run(db, sql, params, n_params, &rows, why));
+    enum hf_err err = hf_db_next(&rows, why);
+    if (err == HF_OK)
+        err = reader(&rows, out, why);
+    else if (err == HF_E_NOT_FOUND)
+        err = hf_fail(why, HF_E_NOT_FOUND, "%s", missing);
+    hf_db_end(&rows);
+    return err;
+}
+
+enum hf_err hf_db_read_each(struct hf_db *db, const struct hf_sql *sql,
+                            const struct hf_param *params, size_t n_params, hf_db_reader *reader,
+                            void *row, hf_db_each *each, void *ctx, struct hf_why *why)
+{
+    struct hf_rows rows;
+    enum hf_err err;
+
+    HF_TRY(hf_db_run(db, sql, params, n_params, &rows, why));
+    while ((err = hf_db_next(&rows, why)) == HF_OK) {
+        err = reader(&rows, row, why);
+        if (err == HF_OK)
+            err = each(ctx, row, why);
+        if (err != HF_OK) {
+            hf_db_end(&rows);
+            return err;
+        }
+    }
+    hf_db_end(&rows);
+    return err == HF_E_NOT_FOUND ? HF_OK : err;
+}
+
 /* ---- columns --------------------------------------------------------------------------------------- */
 
 int64_t hf_col_int(const struct hf_rows *rows, unsigned column)

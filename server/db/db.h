@@ -112,6 +112,22 @@ HF_MUST_USE enum hf_err hf_db_get_int(struct hf_db *db, const struct hf_sql *sql
                                       const struct hf_param *params, size_t n_params, int64_t *out,
                                       struct hf_why *why);
 
+/** Reads the row that `rows` is at into `out`, a struct of its table's own. */
+typedef enum hf_err hf_db_reader(const struct hf_rows *rows, void *out, struct hf_why *why);
+/** Is given each row of a list, as a reader has read it. An error ends the list. */
+typedef enum hf_err hf_db_each(void *ctx, const void *row, struct hf_why *why);
+
+/** Read the first row. HF_E_NOT_FOUND with the sentence `missing`. */
+HF_MUST_USE enum hf_err hf_db_read_one(struct hf_db *db, const struct hf_sql *sql,
+                                       const struct hf_param *params, size_t n_params,
+                                       hf_db_reader *reader, void *out, const char *missing,
+                                       struct hf_why *why);
+/** Read each row into `row`, and give it to `each`. What the row borrows lives until `each` returns. */
+HF_MUST_USE enum hf_err hf_db_read_each(struct hf_db *db, const struct hf_sql *sql,
+                                        const struct hf_param *params, size_t n_params,
+                                        hf_db_reader *reader, void *row, hf_db_each *each,
+                                        void *ctx, struct hf_why *why);
+
 int64_t hf_col_int(const struct hf_rows *rows, unsigned column);
 /** `none` where it is NULL. */
 int64_t hf_col_int_or(const struct hf_rows *rows, unsigned column, int64_t none);

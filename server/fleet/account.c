@@ -71,8 +71,7 @@ const struct hf_sql hf_account_sql[] = {
 
 /* ---- reading ------------------------------------------------------------------------------------- */
 
-static enum hf_err read_row(const struct hf_rows *rows, struct hf_account_row *out,
-                            struct hf_why *why)
+static enum hf_err read_row(const struct hf_rows *rows, void *out, struct hf_why *why)
 {
     struct hf_account_row row = {.id = hf_col_int(rows, 0),
                                  .created_s = hf_col_int(rows, 4),
@@ -84,7 +83,7 @@ static enum hf_err read_row(const struct hf_rows *rows, struct hf_account_row *o
         return hf_col_fail_word(rows, 2, why);
     if (hf_col_text(rows, 6) != NULL)
         HF_TRY(hf_col_copy_text(rows, 6, row.issuing_ca, sizeof row.issuing_ca, why));
-    *out = row;
+    *(struct hf_account_row *)out = row;
     return HF_OK;
 }
 
@@ -92,16 +91,8 @@ static enum hf_err read_one(struct hf_db *db, const struct hf_sql *sql,
                             const struct hf_param *params, size_t n_params,
                             struct hf_account_row *out, struct hf_why *why)
 {
-    struct hf_rows rows;
-
-    HF_TRY(hf_db_run(db, sql, params, n_params, &rows, why));
-    enum hf_err err = hf_db_next(&rows, why);
-    if (err == HF_OK)
-        err = read_row(&rows, out, why);
-    else if (err == HF_E_NOT_FOUND)
-        err = hf_fail(why, HF_E_NOT_FOUND, "there is no such account");
-    hf_db_end(&rows);
-    return err;
+    return hf_db_read_one(db, sql, params, n_params, read_row, out, "there is no such account",
+                          why);
 }
 
 enum hf_err hf_account_get(struct hf_db *db, int64_t id, struct hf_account_row *out,
@@ -116,49 +107,35 @@ enum hf_err hf_account_find(struct hf_db *db, const char *name, struct hf_accoun
     return read_one(db, &hf_account_sql[FIND], HF_PARAMS(hf_p_text("name", name)), out, why);
 }
 
-enum hf_err hf_account_list(struct hf_db *db, int64_t after, size_t limit, hf_account_each *each,
+enum hf_err hf_account_list(struct hf_db *db, int64_t after, size_t limit, hf_db_each *each,
                             void *ctx, struct hf_why *why)
 {
     struct hf_account_row row;
-    struct hf_rows rows;
-    enum hf_err err;
 
-    HF_TRY(hf_db_run(db, &hf_account_sql[LIST],
-                     HF_PARAMS(hf_p_int("after", after), hf_p_int("limit", (int64_t)limit)), &rows,
-                     why));
-    while ((err = hf_db_next(&rows, why)) == HF_OK) {
-        err = read_row(&rows, &row, why);
-        if (err == HF_OK)
-            err = each(ctx, &row, why);
-        if (err != HF_OK)
-            break;
-    }
-    hf_db_end(&rows);
-    return err == HF_E_NOT_FOUND ? HF_OK : err;
+    return hf_db_read_each(db, &hf_account_sql[LIST],
+                           HF_PARAMS(hf_p_int("after", after), hf_p_int("limit", (int64_t)limit)),
+                           read_row, &row, each, ctx, why);
 }
 
-enum hf_err hf_sni_list(struct hf_db *db, int64_t account_id, hf_sni_each *each, void *ctx,
+static enum hf_err read_sni(const struct hf_rows *rows, void *out, struct hf_why *why)
+{
+    struct hf_sni *sni = out;
+
+    sni->account_id = hf_col_int(rows, 1);
+    return hf_col_copy_text(rows, 0, sni->name, sizeof sni->name, why);
+}
+
+enum hf_err hf_sni_list(struct hf_db *db, int64_t account_id, hf_db_each *each, void *ctx,
                         struct hf_why *why)
 {
-    char name[HF_FLEET_SNI_MAX + 1];
-    struct hf_rows rows;
-    enum hf_err err;
+    struct hf_sni sni;
 
-    if (account_id != 0)
-        err = hf_db_run(db, &hf_account_sql[SNI_LIST], HF_PARAMS(hf_p_int("account", account_id)),
-                        &rows, why);
-    else
-        err = hf_db_run(db, &hf_account_sql[SNI_LIST_ALL], HF_NO_PARAMS, &rows, why);
-    HF_TRY(err);
-    while ((err = hf_db_next(&rows, why)) == HF_OK) {
-        err = hf_col_copy_text(&rows, 0, name, sizeof name, why);
-        if (err == HF_OK)
-            err = each(ctx, name, hf_col_int(&rows, 1), why);
-        if (err != HF_OK)
-            break;
-    }
-    hf_db_end(&rows);
-    return err == HF_E_NOT_FOUND ? HF_OK : err;
+    if (account_id == 0)
+        return hf_db_read_each(db, &hf_account_sql[SNI_LIST_ALL], HF_NO_PARAMS, read_sni, &sni,
+                               each, ctx, why);
+    return hf_db_read_each(db, &hf_account_sql[SNI_LIST],
+                           HF_PARAMS(hf_p_int("account", account_id)), read_sni, &sni, each, ctx,
+                           why);
 }
 
 /* ---- changing ------------------------------------------------------------------------------------ */

@@ -45,17 +45,17 @@ HF_MUST_USE enum hf_err hf_account_get(struct hf_db *db, int64_t id, struct hf_a
 HF_MUST_USE enum hf_err hf_account_find(struct hf_db *db, const char *name,
                                         struct hf_account_row *out, struct hf_why *why);
 
-typedef enum hf_err hf_account_each(void *ctx, const struct hf_account_row *account,
-                                    struct hf_why *why);
-/** By number, after `after`. What `each` returns other than HF_OK ends the list and is returned; so in
- *  every list of this folder. `each` runs no statement of this list. */
+/** Gives `each` a struct hf_account_row, by number, after `after`. `each` runs no statement of this list;
+ *  so in every list of this folder. */
 HF_MUST_USE enum hf_err hf_account_list(struct hf_db *db, int64_t after, size_t limit,
-                                        hf_account_each *each, void *ctx, struct hf_why *why);
+                                        hf_db_each *each, void *ctx, struct hf_why *why);
 
-typedef enum hf_err hf_sni_each(void *ctx, const char *name, int64_t account_id,
-                                struct hf_why *why);
-/** In the order of the alphabet; `account_id` 0: of all accounts. */
-HF_MUST_USE enum hf_err hf_sni_list(struct hf_db *db, int64_t account_id, hf_sni_each *each,
+struct hf_sni {
+    char name[HF_FLEET_SNI_MAX + 1];
+    int64_t account_id;
+};
+/** A struct hf_sni each, in the order of the alphabet; `account_id` 0: of all accounts. */
+HF_MUST_USE enum hf_err hf_sni_list(struct hf_db *db, int64_t account_id, hf_db_each *each,
                                     void *ctx, struct hf_why *why);
 
 #endif

@@ -52,8 +52,7 @@ bool hf_admin_role_parse(const char *text, enum hf_admin_role *out)
     return false;
 }
 
-static enum hf_err read_row(const struct hf_rows *rows, struct hf_admin_token *out,
-                            struct hf_why *why)
+static enum hf_err read_row(const struct hf_rows *rows, void *out, struct hf_why *why)
 {
     struct hf_admin_token row = {.id = hf_col_int(rows, 0),
                                  .expires_s = hf_col_int_or(rows, 3, 0),
@@ -66,7 +65,7 @@ static enum hf_err read_row(const struct hf_rows *rows, struct hf_admin_token *o
     if (!hf_admin_role_parse(hf_col_text(rows, 2), &row.role))
         return hf_col_fail_word(rows, 2, why);
     HF_TRY(hf_col_copy_text(rows, 6, row.created_by, sizeof row.created_by, why));
-    *out = row;
+    *(struct hf_admin_token *)out = row;
     return HF_OK;
 }
 
@@ -74,16 +73,7 @@ static enum hf_err read_one(struct hf_db *db, const struct hf_sql *sql,
                             const struct hf_param *params, size_t n_params,
                             struct hf_admin_token *out, struct hf_why *why)
 {
-    struct hf_rows rows;
-
-    HF_TRY(hf_db_run(db, sql, params, n_params, &rows, why));
-    enum hf_err err = hf_db_next(&rows, why);
-    if (err == HF_OK)
-        err = read_row(&rows, out, why);
-    else if (err == HF_E_NOT_FOUND)
-        err = hf_fail(why, HF_E_NOT_FOUND, "there is no such token");
-    hf_db_end(&rows);
-    return err;
+    return hf_db_read_one(db, sql, params, n_params, read_row, out, "there is no such token", why);
 }
 
 enum hf_err hf_admin_token_get(struct hf_db *db, int64_t id, struct hf_admin_token *out,
@@ -92,25 +82,14 @@ enum hf_err hf_admin_token_get(struct hf_db *db, int64_t id, struct hf_admin_tok
     return read_one(db, &hf_admin_token_sql[GET], HF_PARAMS(hf_p_int("id", id)), out, why);
 }
 
-enum hf_err hf_admin_token_list(struct hf_db *db, int64_t after, size_t limit,
-                                hf_admin_token_each *each, void *ctx, struct hf_why *why)
+enum hf_err hf_admin_token_list(struct hf_db *db, int64_t after, size_t limit, hf_db_each *each,
+                                void *ctx, struct hf_why *why)
 {
     struct hf_admin_token row;
-    struct hf_rows rows;
-    enum hf_err err;
 
-    HF_TRY(hf_db_run(db, &hf_admin_token_sql[LIST],
-                     HF_PARAMS(hf_p_int("after", after), hf_p_int("limit", (int64_t)limit)), &rows,
-                     why));
-    while ((err = hf_db_next(&rows, why)) == HF_OK) {
-        err = read_row(&rows, &row, why);
-        if (err == HF_OK)
-            err = each(ctx, &row, why);
-        if (err != HF_OK)
-            break;
-    }
-    hf_db_end(&rows);
-    return err == HF_E_NOT_FOUND ? HF_OK : err;
+    return hf_db_read_each(db, &hf_admin_token_sql[LIST],
+                           HF_PARAMS(hf_p_int("after", after), hf_p_int("limit", (int64_t)limit)),
+                           read_row, &row, each, ctx, why);
 }
 
 enum hf_err hf_admin_token_create(struct hf_tx *tx, const char *name, enum hf_admin_role role,

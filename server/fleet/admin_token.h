@@ -52,10 +52,8 @@ HF_MUST_USE enum hf_err hf_admin_token_note_use(struct hf_tx *tx, int64_t id, st
 
 HF_MUST_USE enum hf_err hf_admin_token_get(struct hf_db *db, int64_t id, struct hf_admin_token *out,
                                            struct hf_why *why);
-typedef enum hf_err hf_admin_token_each(void *ctx, const struct hf_admin_token *token,
-                                        struct hf_why *why);
+/** A struct hf_admin_token each, by number, after `after`. */
 HF_MUST_USE enum hf_err hf_admin_token_list(struct hf_db *db, int64_t after, size_t limit,
-                                            hf_admin_token_each *each, void *ctx,
-                                            struct hf_why *why);
+                                            hf_db_each *each, void *ctx, struct hf_why *why);
 
 #endif

@@ -99,59 +99,49 @@ enum hf_err hf_audit_append_take(struct hf_tx *tx, const char *action, int64_t a
     return err;
 }
 
-enum hf_err hf_audit_log_list(struct hf_db *db, int64_t account_id, int64_t after, size_t limit,
-                              hf_audit_each *each, void *ctx, struct hf_why *why)
+static enum hf_err read_entry(const struct hf_rows *rows, void *out, struct hf_why *why)
 {
-    struct hf_audit_entry entry;
-    struct hf_rows rows;
-    enum hf_err err;
+    struct hf_audit_entry *entry = out;
 
-    if (account_id != 0)
-        err = hf_db_run(db, &hf_audit_log_sql[LIST_OF_ACCOUNT],
-                        HF_PARAMS(hf_p_int("account", account_id), hf_p_int("after", after),
-                                  hf_p_int("limit", (int64_t)limit)),
-                        &rows, why);
-    else
-        err = hf_db_run(db, &hf_audit_log_sql[LIST],
-                        HF_PARAMS(hf_p_int("after", after), hf_p_int("limit", (int64_t)limit)),
-                        &rows, why);
-    HF_TRY(err);
-    while ((err = hf_db_next(&rows, why)) == HF_OK) {
-        entry.sequence = hf_col_int(&rows, 0);
-        entry.text = hf_col_bytes(&rows, 2);
-        err = hf_col_copy_bytes(&rows, 1, entry.hash, sizeof entry.hash, why);
-        if (err == HF_OK)
-            err = each(ctx, &entry, why);
-        if (err != HF_OK)
-            break;
-    }
-    hf_db_end(&rows);
-    return err == HF_E_NOT_FOUND ? HF_OK : err;
+    entry->sequence = hf_col_int(rows, 0);
+    entry->text = hf_col_bytes(rows, 2);
+    return hf_col_copy_bytes(rows, 1, entry->hash, sizeof entry->hash, why);
+}
+
+enum hf_err hf_audit_log_list(struct hf_db *db, int64_t account_id, int64_t after, size_t limit,
+                              hf_db_each *each, void *ctx, struct hf_why *why)
+{
+    const struct hf_param from = hf_p_int("after", after);
+    const struct hf_param most = hf_p_int("limit", (int64_t)limit);
+    struct hf_audit_entry entry;
+
+    if (account_id == 0)
+        return hf_db_read_each(db, &hf_audit_log_sql[LIST], HF_PARAMS(from, most), read_entry,
+                               &entry, each, ctx, why);
+    return hf_db_read_each(db, &hf_audit_log_sql[LIST_OF_ACCOUNT],
+                           HF_PARAMS(hf_p_int("account", account_id), from, most), read_entry,
+                           &entry, each, ctx, why);
 }
 
 /* ---- seals --------------------------------------------------------------------------------------- */
 
-enum hf_err hf_seal_list(struct hf_db *db, int64_t after, size_t limit, hf_seal_each *each,
-                         void *ctx, struct hf_why *why)
+static enum hf_err read_seal(const struct hf_rows *rows, void *out, struct hf_why *why)
+{
+    struct hf_seal *seal = out;
+
+    seal->sequence = hf_col_int(rows, 0);
+    seal->sealed_s = hf_col_int(rows, 1);
+    return hf_col_copy_bytes(rows, 2, seal->signature, sizeof seal->signature, why);
+}
+
+enum hf_err hf_seal_list(struct hf_db *db, int64_t after, size_t limit, hf_db_each *each, void *ctx,
+                         struct hf_why *why)
 {
     struct hf_seal seal;
-    struct hf_rows rows;
-    enum hf_err err;
 
-    HF_TRY(hf_db_run(db, &hf_audit_log_sql[SEAL_LIST],
-                     HF_PARAMS(hf_p_int("after", after), hf_p_int("limit", (int64_t)limit)), &rows,
-                     why));
-    while ((err = hf_db_next(&rows, why)) == HF_OK) {
-        seal.sequence = hf_col_int(&rows, 0);
-        seal.sealed_s = hf_col_int(&rows, 1);
-        err = hf_col_copy_bytes(&rows, 2, seal.signature, sizeof seal.signature, why);
-        if (err == HF_OK)
-            err = each(ctx, &seal, why);
-        if (err != HF_OK)
-            break;
-    }
-    hf_db_end(&rows);
-    return err == HF_E_NOT_FOUND ? HF_OK : err;
+    return hf_db_read_each(db, &hf_audit_log_sql[SEAL_LIST],
+                           HF_PARAMS(hf_p_int("after", after), hf_p_int("limit", (int64_t)limit)),
+                           read_seal, &seal, each, ctx, why);
 }
 
 enum hf_err hf_seal_last(struct hf_db *db, int64_t *out_sequence, struct hf_why *why)
@@ -218,8 +208,9 @@ struct verification {
     struct hf_buf line;
 };
 
-static enum hf_err note_seal(void *ctx, const struct hf_seal *seal, struct hf_why *why)
+static enum hf_err note_seal(void *ctx, const void *data, struct hf_why *why)
 {
+    const struct hf_seal *seal = data;
     struct verification *v = ctx;
 
     (void)why;
@@ -241,8 +232,9 @@ static enum hf_err verify_line(struct verification *v, struct hf_why *why)
     return hf_audit_copy_line(&v->copy, (struct hf_bytes){v->line.data, v->line.len - 1}, why);
 }
 
-static enum hf_err verify_entry(void *ctx, const struct hf_audit_entry *entry, struct hf_why *why)
+static enum hf_err verify_entry(void *ctx, const void *data, struct hf_why *why)
 {
+    const struct hf_audit_entry *entry = data;
     struct verification *v = ctx;
 
     v->line.len = 0;

@@ -27,12 +27,10 @@ struct hf_audit_entry {
     uint8_t hash[HF_AUDIT_HASH_LEN];
     struct hf_bytes text; /* canonical JSON; borrowed for the call */
 };
-typedef enum hf_err hf_audit_each(void *ctx, const struct hf_audit_entry *entry,
-                                  struct hf_why *why);
-/** Entries after number `after`, oldest first, at most `limit`; `account_id` 0: of all accounts and of
+/** A struct hf_audit_entry each: entries after number `after`, oldest first, at most `limit`; `account_id` 0: of all accounts and of
  *  none. */
 HF_MUST_USE enum hf_err hf_audit_log_list(struct hf_db *db, int64_t account_id, int64_t after,
-                                          size_t limit, hf_audit_each *each, void *ctx,
+                                          size_t limit, hf_db_each *each, void *ctx,
                                           struct hf_why *why);
 
 struct hf_seal {
@@ -40,10 +38,9 @@ struct hf_seal {
     int64_t sealed_s;
     uint8_t signature[HF_AUDIT_SIGNATURE_LEN];
 };
-typedef enum hf_err hf_seal_each(void *ctx, const struct hf_seal *seal, struct hf_why *why);
-/** Seals of entries after `after`, oldest first. */
+/** A struct hf_seal each: of entries after `after`, oldest first. */
 HF_MUST_USE enum hf_err hf_seal_list(struct hf_db *db, int64_t after, size_t limit,
-                                     hf_seal_each *each, void *ctx, struct hf_why *why);
+                                     hf_db_each *each, void *ctx, struct hf_why *why);
 /** The newest sealed entry; 0 without one. */
 HF_MUST_USE enum hf_err hf_seal_last(struct hf_db *db, int64_t *out_sequence, struct hf_why *why);
 /**

@@ -56,7 +56,7 @@ static const char *status_name(bool is_active)
 
 /* ---- reading ------------------------------------------------------------------------------------- */
 
-static enum hf_err read_row(const struct hf_rows *rows, struct hf_ca_row *out, struct hf_why *why)
+static enum hf_err read_row(const struct hf_rows *rows, void *out, struct hf_why *why)
 {
     struct hf_ca_row row = {.id = hf_col_int(rows, 0),
                             .account_id = hf_col_int(rows, 1),
@@ -74,7 +74,7 @@ static enum hf_err read_row(const struct hf_rows *rows, struct hf_ca_row *out, s
         return hf_col_fail_word(rows, 6, why);
     if (hf_col_text(rows, 7) != NULL)
         HF_TRY(hf_col_copy_text(rows, 7, row.signer_name, sizeof row.signer_name, why));
-    *out = row;
+    *(struct hf_ca_row *)out = row;
     return HF_OK;
 }
 
@@ -82,16 +82,8 @@ static enum hf_err read_one(struct hf_db *db, const struct hf_sql *sql,
                             const struct hf_param *params, size_t n_params, struct hf_ca_row *out,
                             struct hf_why *why)
 {
-    struct hf_rows rows;
-
-    HF_TRY(hf_db_run(db, sql, params, n_params, &rows, why));
-    enum hf_err err = hf_db_next(&rows, why);
-    if (err == HF_OK)
-        err = read_row(&rows, out, why);
-    else if (err == HF_E_NOT_FOUND)
-        err = hf_fail(why, HF_E_NOT_FOUND, "this account has no such CA");
-    hf_db_end(&rows);
-    return err;
+    return hf_db_read_one(db, sql, params, n_params, read_row, out, "this account has no such CA",
+                          why);
 }
 
 enum hf_err hf_ca_get(struct hf_db *db, int64_t account_id, int64_t id, struct hf_ca_row *out,
@@ -135,32 +127,27 @@ enum hf_err hf_ca_der(struct hf_db *db, int64_t account_id, int64_t id, struct h
     return err;
 }
 
-enum hf_err hf_ca_list(struct hf_db *db, int64_t account_id, int64_t after, size_t limit,
-                       hf_ca_each *each, void *ctx, struct hf_why *why)
+static enum hf_err read_listed(const struct hf_rows *rows, void *out, struct hf_why *why)
 {
-    struct hf_ca_row row;
-    struct hf_rows rows;
-    enum hf_err err;
+    struct hf_ca_listed *listed = out;
 
-    if (account_id != 0)
-        err = hf_db_run(db, &hf_ca_sql[LIST],
-                        HF_PARAMS(hf_p_int("account", account_id), hf_p_int("after", after),
-                                  hf_p_int("limit", (int64_t)limit)),
-                        &rows, why);
-    else
-        err = hf_db_run(db, &hf_ca_sql[LIST_ALL],
-                        HF_PARAMS(hf_p_int("after", after), hf_p_int("limit", (int64_t)limit)),
-                        &rows, why);
-    HF_TRY(err);
-    while ((err = hf_db_next(&rows, why)) == HF_OK) {
-        err = read_row(&rows, &row, why);
-        if (err == HF_OK)
-            err = each(ctx, &row, hf_col_bytes(&rows, DER), why);
-        if (err != HF_OK)
-            break;
-    }
-    hf_db_end(&rows);
-    return err == HF_E_NOT_FOUND ? HF_OK : err;
+    listed->der = hf_col_bytes(rows, DER);
+    return read_row(rows, &listed->ca, why);
+}
+
+enum hf_err hf_ca_list(struct hf_db *db, int64_t account_id, int64_t after, size_t limit,
+                       hf_db_each *each, void *ctx, struct hf_why *why)
+{
+    const struct hf_param from = hf_p_int("after", after);
+    const struct hf_param most = hf_p_int("limit", (int64_t)limit);
+    struct hf_ca_listed listed;
+
+    if (account_id == 0)
+        return hf_db_read_each(db, &hf_ca_sql[LIST_ALL], HF_PARAMS(from, most), read_listed,
+                               &listed, each, ctx, why);
+    return hf_db_read_each(db, &hf_ca_sql[LIST],
+                           HF_PARAMS(hf_p_int("account", account_id), from, most), read_listed,
+                           &listed, each, ctx, why);
 }
 
 /* ---- changing ------------------------------------------------------------------------------------ */

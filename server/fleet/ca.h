@@ -54,11 +54,12 @@ HF_MUST_USE enum hf_err hf_ca_find(struct hf_db *db, int64_t account_id,
 HF_MUST_USE enum hf_err hf_ca_der(struct hf_db *db, int64_t account_id, int64_t id,
                                   struct hf_buf *out, struct hf_why *why);
 
-/** `der` is borrowed for the call. */
-typedef enum hf_err hf_ca_each(void *ctx, const struct hf_ca_row *ca, struct hf_bytes der,
-                               struct hf_why *why);
-/** By number, after `after`; `account_id` 0: of all accounts. */
+struct hf_ca_listed {
+    struct hf_ca_row ca;
+    struct hf_bytes der; /* borrowed for the call */
+};
+/** A struct hf_ca_listed each, by number, after `after`; `account_id` 0: of all accounts. */
 HF_MUST_USE enum hf_err hf_ca_list(struct hf_db *db, int64_t account_id, int64_t after,
-                                   size_t limit, hf_ca_each *each, void *ctx, struct hf_why *why);
+                                   size_t limit, hf_db_each *each, void *ctx, struct hf_why *why);
 
 #endif

@@ -131,8 +131,7 @@ static bool parse_source(const char *text, enum hf_credential_source *out)
     return false;
 }
 
-enum hf_err hf_credential_read(const struct hf_rows *rows, struct hf_credential *out,
-                               struct hf_why *why)
+enum hf_err hf_credential_read(const struct hf_rows *rows, void *out, struct hf_why *why)
 {
     struct hf_credential row = {.id = hf_col_int(rows, 0),
                                 .account_id = hf_col_int(rows, 1),
@@ -159,7 +158,7 @@ enum hf_err hf_credential_read(const struct hf_rows *rows, struct hf_credential 
         return hf_col_fail_word(rows, 7, why);
     if (!parse_source(hf_col_text(rows, 8), &row.source))
         return hf_col_fail_word(rows, 8, why);
-    *out = row;
+    *(struct hf_credential *)out = row;
     return HF_OK;
 }
 
@@ -167,16 +166,8 @@ enum hf_err hf_credential_one(struct hf_db *db, const struct hf_sql *sql,
                               const struct hf_param *params, size_t n_params,
                               struct hf_credential *out, struct hf_why *why)
 {
-    struct hf_rows rows;
-
-    HF_TRY(hf_db_run(db, sql, params, n_params, &rows, why));
-    enum hf_err err = hf_db_next(&rows, why);
-    if (err == HF_OK)
-        err = hf_credential_read(&rows, out, why);
-    else if (err == HF_E_NOT_FOUND)
-        err = hf_fail(why, HF_E_NOT_FOUND, "this account has no such certificate");
-    hf_db_end(&rows);
-    return err;
+    return hf_db_read_one(db, sql, params, n_params, hf_credential_read, out,
+                          "this account has no such certificate", why);
 }
 
 enum hf_err hf_credential_get(struct hf_db *db, int64_t account_id, int64_t id,
@@ -226,8 +217,9 @@ enum hf_err hf_credential_der(struct hf_db *db, int64_t account_id, int64_t id, 
 
 /* ---- lists --------------------------------------------------------------------------------------- */
 
-static enum hf_err run_list(struct hf_db *db, const struct hf_credential_filter *filter,
-                            int64_t after, size_t limit, struct hf_rows *rows, struct hf_why *why)
+enum hf_err hf_credential_list(struct hf_db *db, const struct hf_credential_filter *filter,
+                               int64_t after, size_t limit, hf_db_each *each, void *ctx,
+                               struct hf_why *why)
 {
     const struct hf_param account = hf_p_int("account", filter->account_id);
     const struct hf_param from = hf_p_int("after", after);
@@ -235,37 +227,20 @@ static enum hf_err run_list(struct hf_db *db, const struct hf_credential_filter 
     const struct hf_param status = hf_p_text("status", filter->status == HF_CERT_NONE
                                                            ? ""
                                                            : hf_cert_status_name(filter->status));
+    struct hf_credential row;
 
     if (filter->is_offered)
-        return hf_db_run(db, &hf_credential_sql[HF_CRED_LIST_OFFERED],
-                         HF_PARAMS(account, from, most), rows, why);
+        return hf_db_read_each(db, &hf_credential_sql[HF_CRED_LIST_OFFERED],
+                               HF_PARAMS(account, from, most), hf_credential_read, &row, each, ctx,
+                               why);
     if (filter->device_id != 0)
-        return hf_db_run(db, &hf_credential_sql[HF_CRED_LIST_OF_DEVICE],
-                         HF_PARAMS(account, from, most, status,
-                                   hf_p_int("device", filter->device_id)),
-                         rows, why);
-    return hf_db_run(db, &hf_credential_sql[HF_CRED_LIST], HF_PARAMS(account, from, most, status),
-                     rows, why);
-}
-
-enum hf_err hf_credential_list(struct hf_db *db, const struct hf_credential_filter *filter,
-                               int64_t after, size_t limit, hf_credential_each *each, void *ctx,
-                               struct hf_why *why)
-{
-    struct hf_credential row;
-    struct hf_rows rows;
-    enum hf_err err;
-
-    HF_TRY(run_list(db, filter, after, limit, &rows, why));
-    while ((err = hf_db_next(&rows, why)) == HF_OK) {
-        err = hf_credential_read(&rows, &row, why);
-        if (err == HF_OK)
-            err = each(ctx, &row, why);
-        if (err != HF_OK)
-            break;
-    }
-    hf_db_end(&rows);
-    return err == HF_E_NOT_FOUND ? HF_OK : err;
+        return hf_db_read_each(db, &hf_credential_sql[HF_CRED_LIST_OF_DEVICE],
+                               HF_PARAMS(account, from, most, status,
+                                         hf_p_int("device", filter->device_id)),
+                               hf_credential_read, &row, each, ctx, why);
+    return hf_db_read_each(db, &hf_credential_sql[HF_CRED_LIST],
+                           HF_PARAMS(account, from, most, status), hf_credential_read, &row, each,
+                           ctx, why);
 }
 
 struct hf_registered hf_credential_registered(const struct hf_credential *credential)
@@ -281,44 +256,32 @@ struct hf_registered hf_credential_registered(const struct hf_credential *creden
     };
 }
 
-static enum hf_err read_registered(const struct hf_rows *rows, struct hf_credential *out,
-                                   struct hf_why *why)
+static enum hf_err read_registered(const struct hf_rows *rows, void *out, struct hf_why *why)
 {
+    struct hf_registered_row *listed = out;
     struct hf_credential row = {.id = hf_col_int(rows, 0),
                                 .account_id = hf_col_int(rows, 1),
                                 .is_confirmed = hf_col_int(rows, 6) != 0,
                                 .is_rotation_asked = hf_col_int(rows, 7) != 0};
 
-    HF_TRY(hf_col_copy_bytes(rows, 2, row.sha256, sizeof row.sha256, why));
+    HF_TRY(hf_col_copy_bytes(rows, 2, listed->sha256, sizeof listed->sha256, why));
     if (!hf_cert_kind_parse(hf_col_text(rows, 3), &row.kind))
         return hf_col_fail_word(rows, 3, why);
     if (!hf_cert_mode_parse(hf_col_text(rows, 4), &row.mode))
         return hf_col_fail_word(rows, 4, why);
     if (!hf_cert_status_parse(hf_col_text(rows, 5), &row.status))
         return hf_col_fail_word(rows, 5, why);
-    *out = row;
+    listed->entry = hf_credential_registered(&row);
     return HF_OK;
 }
 
-enum hf_err hf_credential_list_registered(struct hf_db *db, hf_registered_each *each, void *ctx,
+enum hf_err hf_credential_list_registered(struct hf_db *db, hf_db_each *each, void *ctx,
                                           struct hf_why *why)
 {
-    struct hf_credential row;
-    struct hf_rows rows;
-    enum hf_err err;
+    struct hf_registered_row row;
 
-    HF_TRY(hf_db_run(db, &hf_credential_sql[HF_CRED_LIST_REGISTERED], HF_NO_PARAMS, &rows, why));
-    while ((err = hf_db_next(&rows, why)) == HF_OK) {
-        err = read_registered(&rows, &row, why);
-        if (err == HF_OK) {
-            struct hf_registered entry = hf_credential_registered(&row);
-            err = each(ctx, row.sha256, &entry, why);
-        }
-        if (err != HF_OK)
-            break;
-    }
-    hf_db_end(&rows);
-    return err == HF_E_NOT_FOUND ? HF_OK : err;
+    return hf_db_read_each(db, &hf_credential_sql[HF_CRED_LIST_REGISTERED], HF_NO_PARAMS,
+                           read_registered, &row, each, ctx, why);
 }
 
 enum hf_err hf_credential_count(struct hf_db *db, int64_t *out, struct hf_why *why)

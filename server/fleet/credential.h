@@ -142,19 +142,19 @@ struct hf_credential_filter {
     int64_t device_id;          /* 0: any */
     bool is_offered;            /* those that other accounts offer to this one, instead */
 };
-typedef enum hf_err hf_credential_each(void *ctx, const struct hf_credential *credential,
-                                       struct hf_why *why);
-/** By number, after `after`. */
+/** A struct hf_credential each, by number, after `after`. */
 HF_MUST_USE enum hf_err hf_credential_list(struct hf_db *db,
                                            const struct hf_credential_filter *filter, int64_t after,
-                                           size_t limit, hf_credential_each *each, void *ctx,
+                                           size_t limit, hf_db_each *each, void *ctx,
                                            struct hf_why *why);
 
-typedef enum hf_err hf_registered_each(void *ctx, const uint8_t sha256[HF_SHA256_LEN],
-                                       const struct hf_registered *entry, struct hf_why *why);
-/** All of all accounts, as the registry holds them. */
-HF_MUST_USE enum hf_err hf_credential_list_registered(struct hf_db *db, hf_registered_each *each,
-                                                      void *ctx, struct hf_why *why);
+struct hf_registered_row {
+    uint8_t sha256[HF_SHA256_LEN];
+    struct hf_registered entry;
+};
+/** A struct hf_registered_row each: all of all accounts, as the registry holds them. */
+HF_MUST_USE enum hf_err hf_credential_list_registered(struct hf_db *db, hf_db_each *each, void *ctx,
+                                                      struct hf_why *why);
 HF_MUST_USE enum hf_err hf_credential_count(struct hf_db *db, int64_t *out, struct hf_why *why);
 
 /** What of a certificate the registry holds. */

@@ -39,7 +39,7 @@ const struct hf_sql hf_device_sql[] = {
     {0},
 };
 
-static enum hf_err read_row(const struct hf_rows *rows, struct hf_device *out, struct hf_why *why)
+static enum hf_err read_row(const struct hf_rows *rows, void *out, struct hf_why *why)
 {
     struct hf_device row = {.id = hf_col_int(rows, 0),
                             .account_id = hf_col_int(rows, 1),
@@ -48,7 +48,7 @@ static enum hf_err read_row(const struct hf_rows *rows, struct hf_device *out, s
 
     HF_TRY(hf_col_copy_text(rows, 2, row.name, sizeof row.name, why));
     HF_TRY(hf_col_copy_text(rows, 3, row.group, sizeof row.group, why));
-    *out = row;
+    *(struct hf_device *)out = row;
     return HF_OK;
 }
 
@@ -56,16 +56,8 @@ static enum hf_err read_one(struct hf_db *db, const struct hf_sql *sql,
                             const struct hf_param *params, size_t n_params, struct hf_device *out,
                             struct hf_why *why)
 {
-    struct hf_rows rows;
-
-    HF_TRY(hf_db_run(db, sql, params, n_params, &rows, why));
-    enum hf_err err = hf_db_next(&rows, why);
-    if (err == HF_OK)
-        err = read_row(&rows, out, why);
-    else if (err == HF_E_NOT_FOUND)
-        err = hf_fail(why, HF_E_NOT_FOUND, "this account has no such device");
-    hf_db_end(&rows);
-    return err;
+    return hf_db_read_one(db, sql, params, n_params, read_row, out,
+                          "this account has no such device", why);
 }
 
 enum hf_err hf_device_get(struct hf_db *db, int64_t account_id, int64_t id, struct hf_device *out,
@@ -83,25 +75,14 @@ enum hf_err hf_device_find(struct hf_db *db, int64_t account_id, const char *nam
 }
 
 enum hf_err hf_device_list(struct hf_db *db, int64_t account_id, int64_t after, size_t limit,
-                           hf_device_each *each, void *ctx, struct hf_why *why)
+                           hf_db_each *each, void *ctx, struct hf_why *why)
 {
     struct hf_device row;
-    struct hf_rows rows;
-    enum hf_err err;
 
-    HF_TRY(hf_db_run(db, &hf_device_sql[LIST],
-                     HF_PARAMS(hf_p_int("account", account_id), hf_p_int("after", after),
-                               hf_p_int("limit", (int64_t)limit)),
-                     &rows, why));
-    while ((err = hf_db_next(&rows, why)) == HF_OK) {
-        err = read_row(&rows, &row, why);
-        if (err == HF_OK)
-            err = each(ctx, &row, why);
-        if (err != HF_OK)
-            break;
-    }
-    hf_db_end(&rows);
-    return err == HF_E_NOT_FOUND ? HF_OK : err;
+    return hf_db_read_each(db, &hf_device_sql[LIST],
+                           HF_PARAMS(hf_p_int("account", account_id), hf_p_int("after", after),
+                                     hf_p_int("limit", (int64_t)limit)),
+                           read_row, &row, each, ctx, why);
 }
 
 enum hf_err hf_device_ensure(struct hf_tx *tx, int64_t account_id, const char *name,

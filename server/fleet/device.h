@@ -31,10 +31,9 @@ HF_MUST_USE enum hf_err hf_device_get(struct hf_db *db, int64_t account_id, int6
                                       struct hf_device *out, struct hf_why *why);
 HF_MUST_USE enum hf_err hf_device_find(struct hf_db *db, int64_t account_id, const char *name,
                                        struct hf_device *out, struct hf_why *why);
-typedef enum hf_err hf_device_each(void *ctx, const struct hf_device *device, struct hf_why *why);
-/** By number, after `after`. */
+/** A struct hf_device each, by number, after `after`. */
 HF_MUST_USE enum hf_err hf_device_list(struct hf_db *db, int64_t account_id, int64_t after,
-                                       size_t limit, hf_device_each *each, void *ctx,
+                                       size_t limit, hf_db_each *each, void *ctx,
                                        struct hf_why *why);
 
 #endif

@@ -56,8 +56,7 @@ const struct hf_sql hf_enroll_token_sql[] = {
 
 /* ---- reading ------------------------------------------------------------------------------------- */
 
-static enum hf_err read_row(const struct hf_rows *rows, struct hf_enroll_token *out,
-                            struct hf_why *why)
+static enum hf_err read_row(const struct hf_rows *rows, void *out, struct hf_why *why)
 {
     struct hf_enroll_token row = {.id = hf_col_int(rows, 0),
                                   .account_id = hf_col_int(rows, 1),
@@ -74,7 +73,7 @@ static enum hf_err read_row(const struct hf_rows *rows, struct hf_enroll_token *
     HF_TRY(hf_col_copy_text(rows, 9, row.created_by, sizeof row.created_by, why));
     if (!hf_cert_kind_parse(hf_col_text(rows, 11), &row.kind))
         return hf_col_fail_word(rows, 11, why);
-    *out = row;
+    *(struct hf_enroll_token *)out = row;
     return HF_OK;
 }
 
@@ -82,16 +81,8 @@ static enum hf_err read_one(struct hf_db *db, const struct hf_sql *sql,
                             const struct hf_param *params, size_t n_params,
                             struct hf_enroll_token *out, struct hf_why *why)
 {
-    struct hf_rows rows;
-
-    HF_TRY(hf_db_run(db, sql, params, n_params, &rows, why));
-    enum hf_err err = hf_db_next(&rows, why);
-    if (err == HF_OK)
-        err = read_row(&rows, out, why);
-    else if (err == HF_E_NOT_FOUND)
-        err = hf_fail(why, HF_E_NOT_FOUND, "this account has no such token");
-    hf_db_end(&rows);
-    return err;
+    return hf_db_read_one(db, sql, params, n_params, read_row, out,
+                          "this account has no such token", why);
 }
 
 enum hf_err hf_enroll_token_get(struct hf_db *db, int64_t account_id, int64_t id,
@@ -102,25 +93,14 @@ enum hf_err hf_enroll_token_get(struct hf_db *db, int64_t account_id, int64_t id
 }
 
 enum hf_err hf_enroll_token_list(struct hf_db *db, int64_t account_id, int64_t after, size_t limit,
-                                 hf_enroll_token_each *each, void *ctx, struct hf_why *why)
+                                 hf_db_each *each, void *ctx, struct hf_why *why)
 {
     struct hf_enroll_token row;
-    struct hf_rows rows;
-    enum hf_err err;
 
-    HF_TRY(hf_db_run(db, &hf_enroll_token_sql[LIST],
-                     HF_PARAMS(hf_p_int("account", account_id), hf_p_int("after", after),
-                               hf_p_int("limit", (int64_t)limit)),
-                     &rows, why));
-    while ((err = hf_db_next(&rows, why)) == HF_OK) {
-        err = read_row(&rows, &row, why);
-        if (err == HF_OK)
-            err = each(ctx, &row, why);
-        if (err != HF_OK)
-            break;
-    }
-    hf_db_end(&rows);
-    return err == HF_E_NOT_FOUND ? HF_OK : err;
+    return hf_db_read_each(db, &hf_enroll_token_sql[LIST],
+                           HF_PARAMS(hf_p_int("account", account_id), hf_p_int("after", after),
+                                     hf_p_int("limit", (int64_t)limit)),
+                           read_row, &row, each, ctx, why);
 }
 
 /* ---- changing ------------------------------------------------------------------------------------ */

@@ -61,10 +61,9 @@ HF_MUST_USE enum hf_err hf_enroll_use_answer(struct hf_tx *tx, int64_t use_id,
 
 HF_MUST_USE enum hf_err hf_enroll_token_get(struct hf_db *db, int64_t account_id, int64_t id,
                                             struct hf_enroll_token *out, struct hf_why *why);
-typedef enum hf_err hf_enroll_token_each(void *ctx, const struct hf_enroll_token *token,
-                                         struct hf_why *why);
+/** A struct hf_enroll_token each, by number, after `after`. */
 HF_MUST_USE enum hf_err hf_enroll_token_list(struct hf_db *db, int64_t account_id, int64_t after,
-                                             size_t limit, hf_enroll_token_each *each, void *ctx,
+                                             size_t limit, hf_db_each *each, void *ctx,
                                              struct hf_why *why);
 
 #endif

@@ -17,8 +17,9 @@ struct filling {
     size_t n;
 };
 
-static enum hf_err add_account(void *ctx, const struct hf_account_row *row, struct hf_why *why)
+static enum hf_err add_account(void *ctx, const void *data, struct hf_why *why)
 {
+    const struct hf_account_row *row = data;
     struct filling *f = ctx;
 
     f->last = row->id;
@@ -27,15 +28,17 @@ static enum hf_err add_account(void *ctx, const struct hf_account_row *row, stru
                                     why);
 }
 
-static enum hf_err add_sni(void *ctx, const char *name, int64_t account_id, struct hf_why *why)
+static enum hf_err add_sni(void *ctx, const void *data, struct hf_why *why)
 {
+    const struct hf_sni *sni = data;
     struct filling *f = ctx;
-    return hf_directory_add_sni(f->directory, name, (uint32_t)account_id, why);
+    return hf_directory_add_sni(f->directory, sni->name, (uint32_t)sni->account_id, why);
 }
 
-static enum hf_err add_ca(void *ctx, const struct hf_ca_row *row, struct hf_bytes der,
-                          struct hf_why *why)
+static enum hf_err add_ca(void *ctx, const void *data, struct hf_why *why)
 {
+    const struct hf_ca_listed *listed = data;
+    const struct hf_ca_row *row = &listed->ca;
     struct filling *f = ctx;
     const struct hf_ca ca = {.id = (uint64_t)row->id,
                              .account = (uint32_t)row->account_id,
@@ -45,7 +48,7 @@ static enum hf_err add_ca(void *ctx, const struct hf_ca_row *row, struct hf_byte
 
     f->last = row->id;
     f->n++;
-    return hf_directory_add_ca(f->directory, &ca, der, why);
+    return hf_directory_add_ca(f->directory, &ca, listed->der, why);
 }
 
 /* Page by page, so that no statement stays open for long. */
@@ -81,10 +84,10 @@ enum hf_err hf_directory_load(struct hf_db *db, struct hf_directory *before, boo
 
 /* ---- the registry -------------------------------------------------------------------------------- */
 
-static enum hf_err add_credential(void *ctx, const uint8_t sha256[HF_SHA256_LEN],
-                                  const struct hf_registered *entry, struct hf_why *why)
+static enum hf_err add_credential(void *ctx, const void *data, struct hf_why *why)
 {
-    return hf_registry_set(ctx, sha256, entry, why);
+    const struct hf_registered_row *row = data;
+    return hf_registry_set(ctx, row->sha256, &row->entry, why);
 }
 
 enum hf_err hf_live_load(struct hf_live *live, struct hf_db *db, struct hf_why *why)

@@ -69,8 +69,9 @@ struct carry {
     struct hf_db *to;   /* the copy of the backup */
 };
 
-static enum hf_err carry_entry(void *ctx, const struct hf_audit_entry *entry, struct hf_why *why)
+static enum hf_err carry_entry(void *ctx, const void *data, struct hf_why *why)
 {
+    const struct hf_audit_entry *entry = data;
     struct carry *carry = ctx;
     struct hf_rows rows;
     int64_t account = 0;
@@ -90,8 +91,9 @@ static enum hf_err carry_entry(void *ctx, const struct hf_audit_entry *entry, st
                          why);
 }
 
-static enum hf_err carry_seal(void *ctx, const struct hf_seal *seal, struct hf_why *why)
+static enum hf_err carry_seal(void *ctx, const void *data, struct hf_why *why)
 {
+    const struct hf_seal *seal = data;
     struct carry *carry = ctx;
 
     return hf_db_execute(carry->to, &hf_restore_sql[SEAL_INSERT],
@@ -221,27 +223,27 @@ struct difference {
     struct hf_effects *effects;
 };
 
-static enum hf_err note_gone(void *ctx, const uint8_t sha256[HF_SHA256_LEN],
-                             const struct hf_registered *entry, struct hf_why *why)
+static enum hf_err note_gone(void *ctx, const void *data, struct hf_why *why)
 {
+    const struct hf_registered_row *gone = data;
     struct difference *d = ctx;
-    struct hf_effect effect = {.kind = HF_EFFECT_CREDENTIAL_GONE, .credential = *entry};
+    struct hf_effect effect = {.kind = HF_EFFECT_CREDENTIAL_GONE, .credential = gone->entry};
     struct hf_credential row;
 
-    enum hf_err err = hf_credential_find(d->copy, entry->account, sha256, &row, why);
+    enum hf_err err = hf_credential_find(d->copy, gone->entry.account, gone->sha256, &row, why);
     if (err != HF_E_NOT_FOUND)
         return err;
-    memcpy(effect.sha256, sha256, sizeof effect.sha256);
+    memcpy(effect.sha256, gone->sha256, sizeof effect.sha256);
     return hf_effects_add(d->effects, &effect, why);
 }
 
-static enum hf_err note_present(void *ctx, const uint8_t sha256[HF_SHA256_LEN],
-                                const struct hf_registered *entry, struct hf_why *why)
+static enum hf_err note_present(void *ctx, const void *data, struct hf_why *why)
 {
+    const struct hf_registered_row *present = data;
     struct difference *d = ctx;
-    struct hf_effect effect = {.kind = HF_EFFECT_CREDENTIAL, .credential = *entry};
+    struct hf_effect effect = {.kind = HF_EFFECT_CREDENTIAL, .credential = present->entry};
 
-    memcpy(effect.sha256, sha256, sizeof effect.sha256);
+    memcpy(effect.sha256, present->sha256, sizeof effect.sha256);
     return hf_effects_add(d->effects, &effect, why);
 }
 

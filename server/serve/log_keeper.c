@@ -113,8 +113,9 @@ static enum hf_err take_signatures(struct hf_log_keeper *keeper, struct task *ta
 
 /* ---- seals ----------------------------------------------------------------------------------------------- */
 
-static enum hf_err read_entry(void *ctx, const struct hf_audit_entry *entry, struct hf_why *why)
+static enum hf_err read_entry(void *ctx, const void *data, struct hf_why *why)
 {
+    const struct hf_audit_entry *entry = data;
     struct task *task = ctx;
     json_t *json = NULL;
     if (entry->sequence == task->head.sequence) {

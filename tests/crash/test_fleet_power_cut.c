@@ -154,8 +154,9 @@ static void make_store(void)
 
 /* ---- what must be there afterwards --------------------------------------------------------------- */
 
-static enum hf_err check_entry(void *ctx, const struct hf_audit_entry *entry, struct hf_why *why)
+static enum hf_err check_entry(void *ctx, const void *data, struct hf_why *why)
 {
+    const struct hf_audit_entry *entry = data;
     (void)why;
     if (entry->sequence == known.log.sequence) {
         assert_memory_equal(entry->hash, known.log.hash, sizeof entry->hash);

@@ -142,8 +142,9 @@ static void run(const char *path)
 
 /* ---- check --------------------------------------------------------------------------------------- */
 
-static enum hf_err print_entry(void *ctx, const struct hf_audit_entry *entry, struct hf_why *why)
+static enum hf_err print_entry(void *ctx, const void *data, struct hf_why *why)
 {
+    const struct hf_audit_entry *entry = data;
     char hash[HF_SHA256_HEX_LEN];
 
     (void)ctx;

@@ -121,8 +121,9 @@ static void an_account_that_owns_something_stays(void **state)
     CHECK_OK(hf_account_add_sni(&w->tx, one, "two.example.com", &w->why));
 }
 
-static enum hf_err collect(void *ctx, const struct hf_account_row *row, struct hf_why *why)
+static enum hf_err collect(void *ctx, const void *data, struct hf_why *why)
 {
+    const struct hf_account_row *row = data;
     char *text = ctx;
     (void)why;
     strncat(text, row->name, 63 - strlen(text));

@@ -469,7 +469,7 @@ static void revoking_one_revokes_all_that_were_rotated_from_it(void **state)
 
 /* ---- lists --------------------------------------------------------------------------------------- */
 
-static enum hf_err count(void *ctx, const struct hf_credential *row, struct hf_why *why)
+static enum hf_err count(void *ctx, const void *row, struct hf_why *why)
 {
     (void)row;
     (void)why;
