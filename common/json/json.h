@@ -30,6 +30,10 @@ HF_MUST_USE enum hf_err hf_json_parse_object(struct hf_bytes text, const char *w
 HF_MUST_USE enum hf_err hf_json_parse_within(struct hf_bytes text, const char *what,
                                              size_t heap_max, json_t **out, struct hf_why *why);
 
+/** The same, of an object or a list. */
+HF_MUST_USE enum hf_err hf_json_parse_any(struct hf_bytes text, const char *what, size_t heap_max,
+                                          json_t **out, struct hf_why *why);
+
 /** The memory that the values of `text` take at most, in bytes, while they are read and afterwards:
  *  counted from the text alone. */
 size_t hf_json_heap(struct hf_bytes text);

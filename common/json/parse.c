@@ -159,6 +159,20 @@ enum hf_err hf_json_parse_object(struct hf_bytes text, const char *what, json_t 
 enum hf_err hf_json_parse_within(struct hf_bytes text, const char *what, size_t heap_max,
                                  json_t **out, struct hf_why *why)
 {
+    json_t *value = NULL;
+
+    HF_TRY(hf_json_parse_any(text, what, heap_max, &value, why));
+    if (!json_is_object(value)) {
+        json_decref(value);
+        return hf_fail(why, HF_E_FORMAT, "%s should be a JSON object", what);
+    }
+    *out = value;
+    return HF_OK;
+}
+
+enum hf_err hf_json_parse_any(struct hf_bytes text, const char *what, size_t heap_max, json_t **out,
+                              struct hf_why *why)
+{
     HF_TRY(check_unparsed(text, what, heap_max, why));
     json_error_t at;
     json_t *value = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &at);
@@ -168,18 +182,14 @@ enum hf_err hf_json_parse_within(struct hf_bytes text, const char *what, size_t 
         return hf_fail(why, HF_E_FORMAT, "%s is not valid JSON: %s (line %d, column %d)", what,
                        syntax_fault(&at), at.line, at.column);
     }
-    enum hf_err err = HF_OK;
-    if (json_typeof(value) != JSON_OBJECT)
-        err = hf_fail(why, HF_E_FORMAT, "%s should be a JSON object", what);
-    else if (!numbers_are_whole(value))
-        err = hf_fail(why, HF_E_FORMAT,
-                      "%s holds a number that is not whole; what is signed has whole ones only",
-                      what);
-    if (err == HF_OK)
-        *out = value;
-    else
+    if (!numbers_are_whole(value)) {
         json_decref(value);
-    return err;
+        return hf_fail(why, HF_E_FORMAT,
+                       "%s holds a number that is not whole; what is signed has whole ones only",
+                       what);
+    }
+    *out = value;
+    return HF_OK;
 }
 
 enum hf_err hf_json_get_text(const json_t *object, const char *key, const char *what,

@@ -62,9 +62,9 @@ export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 
 dictionary() {
     case $1 in
-    url | proxy | http_* | route | config) echo "-dict=$here/http.dict" ;;
+    url | proxy | http_* | route | config | report_signature) echo "-dict=$here/http.dict" ;;
     endpoint | endpoints) echo "-dict=$here/$1.dict" ;;
-    api_request | json | root | timestamp | snapshot | targets | key | description | bundle | key_file | expiry | \
+    report | api_request | json | root | timestamp | snapshot | targets | key | description | bundle | key_file | expiry | \
         bundle_file | draft | trusted_set | client | stored | find_target) echo "-dict=$here/json.dict" ;;
     esac
 }

@@ -140,7 +140,7 @@ check_includes() {
         forbid_include "${pure%/}" "what does I/O" "$io|uv\.h|sqlite3\.h|llhttp\.h|common/(os|cli)/"
     done
     forbid_include common/os "the command line" 'common/cli/'
-    check_layers common base json tuf bundle chain tls os cli
+    check_layers common base json tuf bundle chain tls report os cli
     forbid_include client/core "what does I/O" 'common/(os|cli)/'
     forbid_include client "server" 'server/|uv\.h'
     forbid_include client/core "port or agent" 'client/(port|agent)/|holdfast/posix\.h'
