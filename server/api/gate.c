@@ -106,11 +106,16 @@ static struct note *new_note(const struct hf_tls_peer *peer, uint32_t account)
     return note;
 }
 
-static void submit(struct hf_gate *gate, struct note *note)
+/* A note that was taken is the writer's, and may be gone already. */
+static void submit_take(struct hf_gate *gate, struct note *note)
 {
-    note->job.err = hf_fleet_write(gate->fleet, &note->job, &note->job.why);
-    if (note->job.err != HF_OK)
-        note_done(&note->job);
+    struct hf_why why;
+    enum hf_err err = hf_fleet_write(gate->fleet, &note->job, &why);
+    if (err == HF_OK)
+        return;
+    note->job.err = err;
+    note->job.why = why;
+    note_done(&note->job);
 }
 
 static void note_unknown(struct hf_gate *gate, const struct hf_tls_peer *peer,
@@ -124,7 +129,7 @@ static void note_unknown(struct hf_gate *gate, const struct hf_tls_peer *peer,
     if (hf_client_cert_describe(peer->leaf, &note->cert, NULL) == HF_OK &&
         hf_client_cert_describe_text(peer->leaf, &note->text, NULL) == HF_OK &&
         hf_client_cert_der(peer->leaf, &note->der, NULL) == HF_OK)
-        submit(gate, note);
+        submit_take(gate, note);
     else
         note_done(&note->job);
 }
@@ -137,7 +142,7 @@ static void note_used(struct hf_gate *gate, const struct hf_tls_peer *peer,
         return;
     note->credential = (int64_t)identity->registered.credential;
     note->job.act = confirm;
-    submit(gate, note);
+    submit_take(gate, note);
 }
 
 /* ---- the rules of TLS --------------------------------------------------------------------------- */

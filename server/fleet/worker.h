@@ -78,7 +78,8 @@ struct hf_worker {
 
 HF_MUST_USE enum hf_err hf_worker_start(struct hf_worker *worker,
                                         const struct hf_worker_config *config, struct hf_why *why);
-/** From the thread of the job's home. HF_E_BUSY: the queue is full, or the worker or the home stops; then
+/** From the thread of the job's home. On HF_OK the job is the worker's: without a home it may be done, and freed,
+ *  before this returns. HF_E_BUSY: the queue is full, or the worker or the home stops; then
  *  `done` is not called, and the answer is 503. */
 HF_MUST_USE enum hf_err hf_worker_submit(struct hf_worker *worker, struct hf_job *job,
                                          struct hf_why *why);
