@@ -43,11 +43,12 @@ class Row:
         assert rows_with_tests() == {row for row, _ in table()}
 
 
-def start(processes, folder, publisher):
+def start(processes, folder, publisher, **settings):
     """Two accounts with a device CA each, and operators at a Unix socket and at a port."""
     certificate, key = client_pki.write_pair(folder, "admin", *client_pki.self_signed("localhost"))
-    service = Service(processes, folder / "service", publisher, admin__listen="127.0.0.1:0",
-                      admin__certificate=certificate, admin__key=key, signer__issue_per_day=QUOTA)
+    settings = {"admin__listen": "127.0.0.1:0", "admin__certificate": certificate, "admin__key": key,
+                "signer__issue_per_day": QUOTA, **settings}
+    service = Service(processes, folder / "service", publisher, **settings)
     programs.ok("holdfast-signer", "ca", "new", "ca-2", "--account", "valves", "--config", service.config)
     service.start().with_account()
     service.admin("account", "create", "valves", "--sni", "valves.example")
