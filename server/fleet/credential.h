@@ -73,7 +73,8 @@ HF_MUST_USE enum hf_err hf_credential_register(struct hf_tx *tx,
 
 /** By hand. To what it is already: HF_OK, and nothing is changed or logged. HF_E_ARGUMENT for PENDING_*,
  *  HF_E_STATE for a status that does not follow. REVOKED revokes all that were rotated from it as well, each
- *  with its entry; one that is offered to another account stays offered. */
+ *  with its entry; one that is offered to another account stays offered. INACTIVE and REVOKED make a predecessor
+ *  that waits to retire INACTIVE at once. */
 HF_MUST_USE enum hf_err hf_credential_set_status(struct hf_tx *tx, int64_t account_id, int64_t id,
                                                  int64_t if_version, enum hf_cert_status status,
                                                  const char *reason, struct hf_credential *out,

@@ -74,6 +74,23 @@ static enum hf_err revoke_successors(struct hf_tx *tx, const struct hf_credentia
     return err;
 }
 
+/* A device that is shut out must not come back with the certificate that only waits to retire. */
+static enum hf_err stop_predecessor(struct hf_tx *tx, const struct hf_credential *row,
+                                    struct hf_why *why)
+{
+    struct hf_credential old, stopped;
+    enum hf_err err = row->replaces_id != 0
+                          ? hf_credential_get(tx->db, row->account_id, row->replaces_id, &old, why)
+                          : HF_E_NOT_FOUND;
+
+    if (err == HF_E_NOT_FOUND ||
+        (err == HF_OK && (old.status != HF_CERT_ACTIVE || old.retire_at_s == 0)))
+        return HF_OK;
+    HF_TRY(err);
+    return hf_credential_put_status(tx, &old, HF_CERT_INACTIVE, 0, "credential.retire",
+                                    "its successor was shut out", &stopped, why);
+}
+
 enum hf_err hf_credential_set_status(struct hf_tx *tx, int64_t account_id, int64_t id,
                                      int64_t if_version, enum hf_cert_status status,
                                      const char *reason, struct hf_credential *out,
@@ -92,6 +109,8 @@ enum hf_err hf_credential_set_status(struct hf_tx *tx, int64_t account_id, int64
     HF_TRY(hf_credential_put_status(tx, &row, status, 0, "credential.status", reason, &set, why));
     if (status == HF_CERT_REVOKED)
         HF_TRY(revoke_successors(tx, &set, reason, why));
+    if (status != HF_CERT_ACTIVE)
+        HF_TRY(stop_predecessor(tx, &set, why));
     *out = set;
     return HF_OK;
 }
