@@ -351,6 +351,8 @@ static void print_identity(const struct printer *p)
     } else if (id->is_pending) {
         row(p, "identity", "%sthe enrolment is not finished; run holdfast enroll again%s",
             p->c.yellow, p->c.off);
+    } else if (id->is_unusable) {
+        row(p, "identity", "%sits files cannot be used%s", p->c.red, p->c.off);
     }
     if (id->last_error[0] != '\0')
         row(p, "", "%sfailed%s: %s", p->c.red, p->c.off, id->last_error);

@@ -1,6 +1,7 @@
 /*
  * The power goes at every operation on the disk of an enrolment and of a rotation: what `current` leads to is
- * a pair that the service accepts, and the same command succeeds afterwards. The slots are real files; the
+ * a pair that the service accepts, or its predecessor if it refused that before, and the same command succeeds
+ * afterwards. The slots are real files; the
  * service and the values of the database are in memory. README.md.
  */
 #include "client/port/identity/identity.h"
@@ -27,11 +28,20 @@ static struct world {
     struct fake_store store;
     const struct hf_device_key *key;
     char state_dir[128];
+    unsigned refused; /* the service refuses what is in this slot; 0: none */
 } world;
 
 static void journal(void *ctx, enum hf_level level, const char *kind, const char *text)
 {
     (void)ctx, (void)level, (void)kind, (void)text;
+}
+
+static enum hf_err save(void *ctx, const struct hf_rotation *rotation, struct hf_why *why)
+{
+    const struct hf_store_port store = fake_store_port(&world.store);
+
+    (void)ctx;
+    return hf_rotation_save(&store, rotation, why);
 }
 
 static struct hf_identity identity(void)
@@ -43,6 +53,7 @@ static struct hf_identity identity(void)
                                 .api = fake_service_port(&world.service),
                                 .store = fake_store_port(&world.store),
                                 .now_s = NOW,
+                                .save = save,
                                 .journal = journal};
 }
 
@@ -63,7 +74,18 @@ static enum hf_err rotate(struct hf_why *why)
     return hf_identity_rotate(&id, &made, why);
 }
 
-/* The slot in use, 0 for none, after checking that the service accepts it. */
+/* The candidate has had all its tries but one. */
+static enum hf_err rotate_at_last(struct hf_why *why)
+{
+    const struct hf_rotation rotation = {.last_try_s = HF_TIME_NONE,
+                                         .since_s = HF_TIME_NONE,
+                                         .n_denied = HF_CANDIDATE_TRIES_MAX - 1};
+
+    CHECK_OK(save(NULL, &rotation, NULL));
+    return rotate(why);
+}
+
+/* The slot in use, 0 for none, after checking that the service accepts it, or its predecessor. */
 static unsigned check_current(void)
 {
     struct hf_slots slots;
@@ -73,7 +95,9 @@ static unsigned check_current(void)
     CHECK_OK(hf_slots_read(world.state_dir, &slots, NULL));
     if (slots.current == 0)
         return 0;
-    CHECK_OK(hf_slots_load(&slots, 0, world.key, &auth, NULL));
+    unsigned accepted = slots.current == world.refused ? slots.predecessor : slots.current;
+    assert_int_not_equal(accepted, 0);
+    CHECK_OK(hf_slots_load(&slots, accepted, world.key, &auth, NULL));
     CHECK_OK(hf_identity_describe(&auth.chain, &credential, NULL));
     assert_true(fake_service_accepts(&world.service, credential.sha256));
     hf_client_auth_free(&auth);
@@ -173,6 +197,32 @@ static void a_rotation_with_leftovers(void **state)
     cut_everywhere("rotation with leftovers", rotate, 2);
 }
 
+static void a_rotation_that_replaces_a_certificate_that_cannot_connect(void **state)
+{
+    struct hf_why why = {0};
+
+    (void)state;
+    CHECK_OK(enroll(&why));
+    world.service.fails_path = "/v1/whoami";
+    assert_int_equal(rotate(&why), HF_E_NETWORK);
+    world.service.fails_path = NULL;
+    world.service.known[1].is_active = false;
+    world.service.refuses_by_alert = true;
+    cut_everywhere("replacement", rotate_at_last, 1);
+}
+
+static void a_rotation_over_the_predecessor(void **state)
+{
+    struct hf_why why = {0};
+
+    (void)state;
+    CHECK_OK(enroll(&why));
+    CHECK_OK(rotate(&why));
+    world.service.known[1].is_active = false;
+    world.refused = 2;
+    cut_everywhere("rotation over the predecessor", rotate, 2);
+}
+
 static void an_enrolment_and_rotations_with_a_key_of_the_port(void **state)
 {
     struct fake_element element;
@@ -213,6 +263,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_enrolment, setup, teardown),
         cmocka_unit_test_setup_teardown(a_rotation, setup, teardown),
         cmocka_unit_test_setup_teardown(a_rotation_with_leftovers, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_rotation_that_replaces_a_certificate_that_cannot_connect,
+                                        setup, teardown),
+        cmocka_unit_test_setup_teardown(a_rotation_over_the_predecessor, setup, teardown),
         cmocka_unit_test_setup_teardown(an_enrolment_and_rotations_with_a_key_of_the_port, setup,
                                         teardown),
     };

@@ -6,6 +6,7 @@ import os
 import re
 import sqlite3
 import ssl
+import threading
 import time
 
 import pytest
@@ -77,7 +78,7 @@ class Member(Device):
     def has_had_it_for_long(self):
         """The device remembers that its certificate came years ago."""
         connection = sqlite3.connect(self.database)
-        connection.execute("UPDATE value SET value = '0 0 -9223372036854775808 0 1000000000' "
+        connection.execute("UPDATE value SET value = '0 0 -9223372036854775808 0 1000000000 0' "
                            "WHERE name = 'identity.rotation'")
         connection.commit()
         connection.close()
@@ -378,12 +379,96 @@ def test_an_update_rotates_when_the_service_asks_for_it(member, service):
     assert service.asked_for("/v1/rotate") == asked == 1
 
 
-def test_a_service_that_asks_only_in_answers_of_its_api_is_heard(member, service):
-    service.asks_with_files = False
-    old = sha256(member.certificate)
+@pytest.fixture
+def mirror(folder, publisher, service):
+    """Another host, which sees the device's certificate and accepts what the service accepts."""
+    made = FleetService(_made(folder / "mirror"), publisher.repo, service.device_ca)
+    made.credentials = service.credentials
+    yield made
+    made.close()
+
+
+def test_only_the_service_of_the_certificate_can_ask_for_a_rotation(folder, publisher, service, mirror):
+    both = folder / "both.pem"
+    both.write_text(service.ca_file.read_text() + mirror.ca_file.read_text())
+    device = Member(folder / "member", service)
+    device.init(publisher.root, mirror.url, options=["--server-ca", both])
+    device.enroll("--url", service.url)
+    old = sha256(device.certificate)
+    mirror.asked_to_rotate.add(old)
+    assert device.update() == "updated amazon-iot/full none -> 1"
+    assert {credential for _, credential in mirror.fetches} == {old}  # it was shown it, and asked
+    assert sha256(device.certificate) == old and mirror.calls == []
+    assert not device.status()["identity"]["current"]["rotation_requested"]
     service.asked_to_rotate.add(old)
+    device.update()
+    assert sha256(device.certificate) != old and mirror.calls == []
+    device.connects()
+
+
+# ---- a service that does not accept what is in use -----------------------------------------------------------
+
+
+def test_a_service_that_lost_the_newest_certificate_renews_the_one_before(member, service):
+    """As after a restore of its database."""
+    member.rotate()
+    lost = sha256(member.certificate)
+    del service.credentials[lost]
+    member.refuses_update()
+    assert sha256(member.certificate) != lost
+    member.connects()
+    assert member.update() == "updated amazon-iot/full none -> 1"
+    assert member.journal("identity") == ["the service does not accept the current certificate; the one before "
+                                          "it is renewed"]
+    assert member.status()["identity"]["last_failure"] is None and len(member.slots()) == 2
+
+
+def test_a_device_that_is_shut_out_says_so_and_stays_out(member, service):
+    member.rotate()
+    for known in service.credentials.values():
+        known["status"] = "REVOKED"
+    current = sha256(member.certificate)
+    member.refuses_update()
+    assert sha256(member.certificate) == current and service.asked_for("/v1/rotate") == 2
+    failure = member.status()["identity"]["last_failure"]["text"]
+    says(failure, "does not accept the certificate of this device", "--again", "HTTP 403")
+    assert failure[:60] in member.status_text()
+    json_schema.check(member.status(), "status.schema.json")
+    calls = len(service.calls)
+    member.refuses_update()
+    assert service.calls[calls:] == [("/v1/whoami", current)]  # of the update; the rest waits
+    service.credentials[current]["status"] = "ACTIVE"
     member.update()
-    assert sha256(member.certificate) != old
+    assert sha256(member.certificate) == current
+
+
+def test_a_certificate_that_can_never_connect_is_replaced(member, service):
+    """The service issued it and does not know it; what answers in its place is no refusal of the service."""
+    old = sha256(member.certificate)
+    service.faults["/v1/whoami"] = ["cut", "cut"]
+    says(member.rotate(run=programs.refused), "cannot be used yet")
+    for _ in range(5):
+        # The candidate meets garbage, the current certificate an answer.
+        service.faults["/v1/whoami"] = ["garbage"]
+        outcome = programs.call("holdfast", "--state", member.state, "rotate")
+    assert outcome.code == 0 and sha256(member.certificate) != old
+    assert service.asked_for("/v1/rotate") == 2 and len(member.slots()) == 2
+    member.connects()
+
+
+def test_nothing_waits_for_a_service_that_keeps_silent(member, service, processes):
+    """Other commands work while the identity is at work; a second one that would work on it says what is wrong."""
+    member.update()
+    gate = service.gates["/v1/rotate"] = threading.Event()
+    rotation = processes.start_ours("holdfast", "--state", member.state, "rotate")
+    rotation.wait_for(lambda: len(member.slots()) == 2, "it has made a key")
+    assert member.update() == "current amazon-iot/full 1"
+    assert member.status()["identity"]["current"]["credential"] == sha256(member.certificate)
+    member.holdfast("config", "set", "redirect-hosts", "127.0.0.1:1")
+    says(member.rotate(run=programs.refused), "another process is enrolling this device or rotating")
+    assert rotation.is_running() and sha256(member.certificate) in service.credentials
+    gate.set()
+    assert rotation.wait(60) == 0
     member.connects()
 
 

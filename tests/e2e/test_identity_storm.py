@@ -67,7 +67,7 @@ def test_whenever_a_rotation_is_killed_the_device_connects(member, service):
         kills += kill_a_rotation(member, dice.uniform(0, duration_s))
         service.faults = {}
         member.connects()
-        assert len(member.slots()) <= 2
+        assert len(member.slots()) <= 4  # current, the one before, a candidate, a draft
         now = sha256(member.certificate)
         rotations += now != before
         before = now

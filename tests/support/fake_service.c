@@ -176,6 +176,13 @@ static enum hf_err call(void *ctx, const struct hf_api_request *request,
         *out = (struct hf_api_response){.status = 404, .retry_after_s = -1};
         return HF_OK;
     }
+    if (service->refuses_by_alert && request->auth != NULL) {
+        char sha256[65];
+        hf_sha256_hex((struct hf_bytes){request->auth->chain.raw.p, request->auth->chain.raw.len},
+                      sha256);
+        if (!fake_service_accepts(service, sha256))
+            return hf_fail(why, HF_E_TLS, "the server refused with a TLS alert");
+    }
     bool fails = service->fails_path != NULL && strcmp(service->fails_path, path) == 0;
     if (fails && service->fails_times > 0 && --service->fails_times == 0)
         service->fails_path = NULL;

@@ -33,6 +33,7 @@ struct fake_service {
     bool loses_answer;      /* of fails_path, after doing what was asked; the connection breaks */
     int64_t retry_after_s;  /* sent with fails_with */
     size_t refuses_from;    /* it accepts only so many of the first ones; 0: all */
+    bool refuses_by_alert;  /* what it does not accept meets a TLS alert, as with holdfastd */
     unsigned n_calls;
 };
 

@@ -30,6 +30,12 @@ static void journal(void *ctx, enum hf_level level, const char *kind, const char
     world.n_lines++;
 }
 
+static enum hf_err save(void *ctx, const struct hf_rotation *rotation, struct hf_why *why)
+{
+    (void)ctx;
+    return hf_rotation_save(&world.id.store, rotation, why);
+}
+
 static enum hf_err enroll_with(struct hf_enrolment enrolment)
 {
     return hf_identity_enroll(&world.id, &enrolment, &world.made, &world.why);
@@ -43,6 +49,14 @@ static enum hf_err enroll(void)
 static enum hf_err rotate(void)
 {
     return hf_identity_rotate(&world.id, &world.made, &world.why);
+}
+
+static const struct hf_service_news QUIET, ASKS = {.asks_for_rotation = true},
+                                           REFUSES = {.may_have_refused = true};
+
+static void maintain(struct hf_service_news news)
+{
+    hf_identity_maintain(&world.id, &news);
 }
 
 static struct hf_slots slots(void)
@@ -112,7 +126,7 @@ static void broken_connections_while_the_old_certificate_is_accepted_remove_noth
 {
     (void)state;
     CHECK_OK(enroll());
-    for (int i = 0; i < 6; i++) {
+    for (int i = 1; i < HF_CANDIDATE_TRIES_MAX; i++) {
         break_at("/v1/whoami", 0);
         world.service.fails_times = 1;
         CHECK_REFUSED(rotate(), HF_E_NETWORK, &world.why, "cannot be used yet");
@@ -120,6 +134,150 @@ static void broken_connections_while_the_old_certificate_is_accepted_remove_noth
     }
     CHECK_OK(rotate());
     assert_int_equal(slots().current, 2);
+}
+
+/* The second certificate was issued and can never connect. */
+static void begin_a_rotation_that_cannot_end(void)
+{
+    CHECK_OK(enroll());
+    break_at("/v1/whoami", 0);
+    CHECK_REFUSED(rotate(), HF_E_NETWORK, &world.why, "cannot be used yet");
+    break_at(NULL, 0);
+    world.service.known[1].is_active = false;
+    world.service.refuses_by_alert = true;
+}
+
+static void a_certificate_that_can_never_connect_is_replaced_after_some_tries(void **state)
+{
+    begin_a_rotation_that_cannot_end();
+    for (int i = 1; i < HF_CANDIDATE_TRIES_MAX; i++) {
+        CHECK_REFUSED(rotate(), HF_E_TLS, &world.why, "cannot be used yet");
+        assert_int_equal(slots().candidate, 2);
+        assert_int_equal(world.service.n_known, 2);
+    }
+    CHECK_OK(rotate());
+    assert_int_equal(slots().current, 3);
+    assert_int_equal(world.service.n_known, 3);
+    assert_false(temp_exists(temp_path(*state, "identity/2")));
+}
+
+static void its_place_is_taken_only_by_one_that_is_stored(void **state)
+{
+    (void)state;
+    begin_a_rotation_that_cannot_end();
+    for (int i = 1; i < HF_CANDIDATE_TRIES_MAX; i++)
+        CHECK_REFUSED(rotate(), HF_E_TLS, &world.why, "cannot be used yet");
+    break_at("/v1/rotate", 503);
+    for (int i = 0; i < 3; i++) {
+        CHECK_REFUSED(rotate(), HF_E_NETWORK, &world.why, "HTTP 503");
+        assert_int_equal(slots().candidate, 2);
+    }
+    world.service.known[1].is_active = true; /* it was to be patient after all */
+    CHECK_OK(rotate());
+    assert_int_equal(slots().current, 2);
+    assert_int_equal(slots().draft, 0);
+}
+
+/* A restored database may not know the newest certificate. */
+static void the_one_before_a_refused_certificate_gets_a_new_one(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        world.service.refuses_by_alert = i == 1;
+        unsigned first = slots().current;
+        CHECK_OK(first == 0 ? enroll() : rotate());
+        CHECK_OK(rotate());
+        unsigned current = slots().current;
+        world.service.known[world.service.n_known - 1].is_active = false;
+        maintain(REFUSES);
+        assert_true(slots().current > current);
+        assert_string_equal(status().last_error, "");
+        assert_true(fake_service_accepts(&world.service, status().credential.sha256));
+    }
+}
+
+static void a_rotation_over_a_refused_certificate_goes_over_the_one_before(void **state)
+{
+    (void)state;
+    CHECK_OK(enroll());
+    CHECK_OK(rotate());
+    world.service.known[1].is_active = false;
+    CHECK_OK(rotate());
+    assert_int_equal(slots().current, 3);
+}
+
+static void one_that_is_revoked_comes_back_into_no_use(void **state)
+{
+    (void)state;
+    CHECK_OK(enroll());
+    CHECK_OK(rotate());
+    world.service.known[0].is_active = world.service.known[1].is_active = false;
+    maintain(REFUSES);
+    assert_int_equal(slots().current, 2);
+    assert_int_equal(world.service.n_known, 2);
+    assert_int_equal(status().n_failures, 1);
+    assert_non_null(strstr(status().last_error, "does not accept the certificate of this device"));
+    unsigned n_calls = world.service.n_calls;
+    maintain(REFUSES);
+    assert_int_equal(world.service.n_calls, n_calls); /* it waits */
+    world.service.known[1].is_active = true;
+    world.id.now_s += HF_ROTATION_RETRY_MAX_S;
+    maintain(REFUSES);
+    assert_int_equal(slots().current, 2);
+    assert_string_equal(status().last_error, "");
+}
+
+/* Anyone on the network can cause an alert. */
+static void what_looks_like_a_refusal_makes_no_device_rotate(void **state)
+{
+    (void)state;
+    CHECK_OK(enroll());
+    CHECK_OK(rotate());
+    maintain(REFUSES);
+    break_at("/v1/whoami", 0);
+    maintain(REFUSES);
+    assert_int_equal(slots().current, 2);
+    assert_int_equal(world.service.n_known, 2);
+    assert_int_equal(status().n_failures, 0);
+}
+
+static void the_service_of_an_earlier_enrolment_gets_no_device_back(void **state)
+{
+    const struct hf_enrolment elsewhere = {.token = FAKE_TOKEN,
+                                           .url = "https://identity.test",
+                                           .is_again = true};
+
+    (void)state;
+    CHECK_OK(enroll());
+    world.service.token_key[0] = '\0';
+    CHECK_OK(enroll_with(elsewhere));
+    world.service.known[1].is_active = false;
+    maintain(REFUSES);
+    assert_int_equal(slots().current, 2);
+    assert_int_equal(world.service.n_known, 2);
+    assert_non_null(strstr(status().last_error, "does not accept"));
+}
+
+static void a_mirror_is_not_asked_where_the_service_is_not_known(void **state)
+{
+    (void)state;
+    CHECK_OK(enroll());
+    assert_int_equal(unlink(temp_path(*state, "identity/1/service")), 0);
+    unsigned n_calls = world.service.n_calls;
+    CHECK_REFUSED(rotate(), HF_E_NOT_FOUND, &world.why, "is not known");
+    assert_int_equal(world.service.n_calls, n_calls);
+    assert_string_equal(status().url, "");
+}
+
+static void a_damaged_current_pair_is_replaced_over_the_one_before(void **state)
+{
+    CHECK_OK(enroll());
+    CHECK_OK(rotate());
+    temp_write(temp_path(*state, "identity/2/key.pem"), "rotten");
+    assert_true(status().is_unusable);
+    maintain(QUIET);
+    assert_int_equal(slots().current, 3);
+    assert_true(status().is_present);
 }
 
 static void a_device_that_is_shut_out_keeps_both_certificates(void **state)
@@ -136,6 +294,7 @@ static void a_device_that_is_shut_out_keeps_both_certificates(void **state)
 
 static void only_a_refusal_by_the_service_itself_removes_a_certificate(void **state)
 {
+    const struct hf_rotation untried = {.last_try_s = HF_TIME_NONE, .since_s = HF_TIME_NONE};
     static const struct {
         int status;
         bool is_a_stranger;
@@ -144,6 +303,7 @@ static void only_a_refusal_by_the_service_itself_removes_a_certificate(void **st
     (void)state;
     CHECK_OK(enroll());
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        CHECK_OK(save(NULL, &untried, NULL)); /* or it would be replaced */
         break_at("/v1/whoami", cases[i].status);
         world.service.fails_times = 1;
         world.service.is_a_stranger = cases[i].is_a_stranger;
@@ -168,7 +328,7 @@ static void an_enrolment_elsewhere_is_finished_where_it_began(void **state)
     CHECK_REFUSED(enroll_with(elsewhere), HF_E_NETWORK, &world.why, "cannot be used yet");
     assert_int_equal(slots().candidate, 1);
     break_at(NULL, 0);
-    hf_identity_maintain(&world.id, false);
+    maintain(QUIET);
     assert_int_equal(slots().current, 1);
     assert_string_equal(status().url, "https://identity.test");
     CHECK_OK(rotate());
@@ -261,7 +421,7 @@ static void a_current_link_that_leads_nowhere_is_repaired_from_a_whole_slot(void
     assert_int_equal(unlink(temp_path(*state, "identity/current")), 0);
     assert_int_equal(symlink("7", temp_path(*state, "identity/current")), 0);
     assert_int_equal(slots().current, 0);
-    hf_identity_maintain(&world.id, false);
+    maintain(QUIET);
     assert_int_equal(slots().current, 1);
 }
 
@@ -271,15 +431,15 @@ static void it_rotates_when_asked_and_keeps_the_request_until_it_has(void **stat
     CHECK_OK(enroll());
     break_at("/v1/rotate", 503);
     world.service.retry_after_s = 7200;
-    hf_identity_maintain(&world.id, true);
+    maintain(ASKS);
     assert_true(status().is_requested);
     assert_int_equal(slots().current, 1);
     unsigned n_calls = world.service.n_calls;
-    hf_identity_maintain(&world.id, true);
+    maintain(ASKS);
     assert_int_equal(world.service.n_calls, n_calls); /* it waits */
     break_at(NULL, 0);
     world.id.now_s += 8200;
-    hf_identity_maintain(&world.id, false);
+    maintain(QUIET);
     assert_false(status().is_requested);
     assert_int_equal(slots().current, 2);
 }
@@ -287,12 +447,12 @@ static void it_rotates_when_asked_and_keeps_the_request_until_it_has(void **stat
 static void a_service_that_is_not_asked_for_anything_is_not_called(void **state)
 {
     (void)state;
-    hf_identity_maintain(&world.id, false);
-    hf_identity_maintain(&world.id, true);
+    maintain(QUIET);
+    maintain(ASKS);
     assert_int_equal(world.service.n_calls, 0);
     CHECK_OK(enroll());
     unsigned n_calls = world.service.n_calls;
-    hf_identity_maintain(&world.id, false);
+    maintain(QUIET);
     assert_int_equal(world.service.n_calls, n_calls);
 }
 
@@ -340,6 +500,7 @@ static int setup(void **state)
         .api = fake_service_port(&world.service),
         .store = fake_store_port(&world.store),
         .now_s = NOW,
+        .save = save,
         .journal = journal,
     };
     return 0;
@@ -361,6 +522,15 @@ int main(void)
         WITH_WORLD(an_alert_alone_removes_nothing),
         WITH_WORLD(an_alert_while_the_old_certificate_is_accepted_removes_nothing),
         WITH_WORLD(broken_connections_while_the_old_certificate_is_accepted_remove_nothing),
+        WITH_WORLD(a_certificate_that_can_never_connect_is_replaced_after_some_tries),
+        WITH_WORLD(its_place_is_taken_only_by_one_that_is_stored),
+        WITH_WORLD(the_one_before_a_refused_certificate_gets_a_new_one),
+        WITH_WORLD(a_rotation_over_a_refused_certificate_goes_over_the_one_before),
+        WITH_WORLD(one_that_is_revoked_comes_back_into_no_use),
+        WITH_WORLD(what_looks_like_a_refusal_makes_no_device_rotate),
+        WITH_WORLD(the_service_of_an_earlier_enrolment_gets_no_device_back),
+        WITH_WORLD(a_mirror_is_not_asked_where_the_service_is_not_known),
+        WITH_WORLD(a_damaged_current_pair_is_replaced_over_the_one_before),
         WITH_WORLD(a_device_that_is_shut_out_keeps_both_certificates),
         WITH_WORLD(only_a_refusal_by_the_service_itself_removes_a_certificate),
         WITH_WORLD(an_enrolment_elsewhere_is_finished_where_it_began),

@@ -9,6 +9,7 @@
  * STATE/identity/current/certificate.pem, key.pem  the device's own certificate and key; `current` is a
  *                              symbolic link that always leads to a pair that the service accepted
  * STATE/lock                   held by the process that writes
+ * STATE/identity.lock          held by the process that enrols the device or rotates its certificate
  */
 #ifndef HOLDFAST_POSIX_H
 #define HOLDFAST_POSIX_H
@@ -182,7 +183,8 @@ struct hf_enrolment {
  * Make a key, have the service certify it, and use the certificate once the service accepts it in a
  * connection. An enrolment that was interrupted after the certificate came is finished without the token.
  * The service's chain must validate under the trust store or the server CA. On failure the identity
- * before, if there is one, stays in use. Takes STATE/lock for as long as the service takes.
+ * before, if there is one, stays in use. Takes STATE/identity.lock for as long as the service takes, and
+ * STATE/lock to write down the result.
  *
  * HF_E_ARGUMENT, HF_E_STATE for a device that has an identity, HF_E_POLICY for a refusal of the service,
  * HF_E_UNTRUSTED, HF_E_NETWORK, HF_E_TLS, HF_E_KEY, HF_E_BUSY, …
@@ -212,6 +214,7 @@ struct hf_identity_status {
     int64_t rotation_due_s; /* when the next rotation is tried */
     bool is_requested;      /* the service asked for it */
     bool is_pending;        /* one has begun and is not finished */
+    bool is_unusable;       /* not present: there is one that cannot be read, as last_error says */
     int64_t last_try_s;     /* of a rotation that failed; INT64_MIN: the last one did not fail */
     int64_t n_failures;     /* in a row */
     char last_error[HF_WHY_MAX]; /* of that, or why the identity cannot be read; empty for none */

@@ -79,6 +79,13 @@ enum hf_err hf_identity_key_make(enum hf_key_kind kind, struct hf_buf *pem, stru
     return err;
 }
 
+enum hf_key_kind hf_identity_key_kind(const mbedtls_pk_context *key)
+{
+    if (mbedtls_pk_get_type(key) == MBEDTLS_PK_RSA)
+        return HF_KEY_RSA2048;
+    return mbedtls_pk_get_bitlen(key) == 384 ? HF_KEY_P384 : HF_KEY_P256;
+}
+
 enum hf_err hf_identity_csr_make(mbedtls_pk_context *key, const char *device, struct hf_buf *der,
                                  struct hf_why *why)
 {

@@ -15,6 +15,9 @@
 HF_MUST_USE enum hf_err hf_identity_key_make(enum hf_key_kind kind, struct hf_buf *pem,
                                              struct hf_why *why);
 
+/** The kind of key to make in its place. */
+enum hf_key_kind hf_identity_key_kind(const mbedtls_pk_context *key);
+
 /** Append a request by `key` in DER, signed with SHA-256. Its common name is `device`, which the service
  *  is free to ignore. HF_E_KEY, HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_identity_csr_make(mbedtls_pk_context *key, const char *device,

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define VALUE_STATE "identity.rotation" /* IS_REQUESTED FAILURES LAST_TRY WAIT SINCE */
+#define VALUE_STATE "identity.rotation" /* IS_REQUESTED FAILURES LAST_TRY WAIT SINCE DENIED */
 #define VALUE_ERROR "identity.error"
 #define CLOCK_SLACK_S INT64_C(3600) /* a clock that was put back by less is believed */
 #define RETRY_MAX_S (8 * HF_DAY_S)  /* a week of Retry-After, and jitter */
@@ -24,13 +24,15 @@ static bool parse(const char *text, struct hf_rotation *out)
     struct hf_rotation r = {0};
     int is_requested = 0, end = 0;
 
-    if (sscanf(text, "%1d %3" SCNd64 " %20" SCNd64 " %10" SCNd64 " %20" SCNd64 "%n", &is_requested,
-               &r.n_failures, &r.last_try_s, &r.wait_s, &r.since_s, &end) != 5 ||
+    if (sscanf(text, "%1d %3" SCNd64 " %20" SCNd64 " %10" SCNd64 " %20" SCNd64 " %3" SCNd64 "%n",
+               &is_requested, &r.n_failures, &r.last_try_s, &r.wait_s, &r.since_s, &r.n_denied,
+               &end) != 6 ||
         text[end] != '\0')
         return false;
     if (is_requested < 0 || is_requested > 1 || r.n_failures < 0 ||
         r.n_failures > HF_ROTATION_FAILURES_MAX || r.wait_s < 0 || r.wait_s > RETRY_MAX_S ||
-        !is_time(r.last_try_s) || !is_time(r.since_s))
+        r.n_denied < 0 || r.n_denied > HF_CANDIDATE_TRIES_MAX || !is_time(r.last_try_s) ||
+        !is_time(r.since_s))
         return false;
     r.is_requested = is_requested == 1;
     *out = r;
@@ -55,8 +57,9 @@ enum hf_err hf_rotation_save(const struct hf_store_port *store, const struct hf_
 {
     char state[128];
 
-    (void)snprintf(state, sizeof state, "%d %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64,
-                   r->is_requested, r->n_failures, r->last_try_s, r->wait_s, r->since_s);
+    (void)snprintf(state, sizeof state,
+                   "%d %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64, r->is_requested,
+                   r->n_failures, r->last_try_s, r->wait_s, r->since_s, r->n_denied);
     HF_TRY(store->begin(store->ctx, why));
     enum hf_err err = store->save_value(store->ctx, VALUE_STATE, state, why);
     if (err == HF_OK)

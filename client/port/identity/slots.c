@@ -80,10 +80,13 @@ static enum hf_err count(struct hf_slots *slots, const char *name, struct hf_why
     unsigned number = number_of(name);
 
     (void)why;
-    if (number != slots->current || number == 0)
-        slots->is_cluttered = true;
     if (number > slots->highest)
         slots->highest = number;
+    if (number == 0 || number == slots->current || !has_file(slots, number, HF_SLOT_CERTIFICATE))
+        return HF_OK;
+    unsigned *place = number > slots->current ? &slots->candidate : &slots->predecessor;
+    if (number > *place)
+        *place = number;
     return HF_OK;
 }
 
@@ -94,11 +97,8 @@ enum hf_err hf_slots_read(const char *state_dir, struct hf_slots *out, struct hf
     HF_TRY(hf_path_set(&slots.dir, why, "%s/identity", state_dir));
     HF_TRY(read_current(&slots, why));
     HF_TRY(walk(&slots, count, why));
-    if (slots.highest > slots.current) {
-        slots.candidate = slots.highest;
-        slots.candidate_has_key = has_file(&slots, slots.candidate, HF_SLOT_KEY);
-        slots.candidate_has_certificate = has_file(&slots, slots.candidate, HF_SLOT_CERTIFICATE);
-    }
+    if (slots.highest > slots.current && slots.highest > slots.candidate)
+        slots.draft = slots.highest;
     *out = slots;
     return HF_OK;
 }
@@ -108,7 +108,8 @@ static enum hf_err remove_unused(struct hf_slots *slots, const char *name, struc
     struct hf_path path;
     unsigned number = number_of(name);
 
-    if (number != 0 && (number == slots->current || number == slots->candidate))
+    if (number != 0 && (number == slots->current || number == slots->predecessor ||
+                        number == slots->candidate || number == slots->draft))
         return HF_OK;
     HF_TRY(hf_path_set(&path, why, "%s/%s", slots->dir.text, name));
     hf_file_remove_tree(path.text);
@@ -117,15 +118,9 @@ static enum hf_err remove_unused(struct hf_slots *slots, const char *name, struc
                : HF_OK;
 }
 
-enum hf_err hf_slots_clean(struct hf_slots *slots, bool keeps_candidate, struct hf_why *why)
+enum hf_err hf_slots_clean(struct hf_slots *slots, struct hf_why *why)
 {
-    if (!keeps_candidate) {
-        slots->candidate = 0;
-        slots->candidate_has_key = slots->candidate_has_certificate = false;
-    }
-    HF_TRY(walk(slots, remove_unused, why));
-    slots->is_cluttered = slots->candidate != 0;
-    return HF_OK;
+    return walk(slots, remove_unused, why);
 }
 
 enum hf_err hf_slots_add(struct hf_slots *slots, struct hf_bytes key_pem, struct hf_why *why)
@@ -142,9 +137,7 @@ enum hf_err hf_slots_add(struct hf_slots *slots, struct hf_bytes key_pem, struct
         HF_TRY(hf_file_sync_parent(slots->dir.text, why));
     HF_TRY(hf_path_set(&path, why, "%s/%u", slots->dir.text, number));
     HF_TRY(hf_file_make_new_dir(path.text, 0700, why));
-    slots->candidate = slots->highest = number;
-    slots->candidate_has_certificate = false;
-    slots->candidate_has_key = key_pem.len > 0;
+    slots->draft = slots->highest = number;
     if (key_pem.len == 0)
         return HF_OK;
     HF_TRY(hf_slots_path(slots, number, HF_SLOT_KEY, &path, why));
@@ -155,7 +148,7 @@ enum hf_err hf_slots_put_service(const struct hf_slots *slots, const char *url, 
 {
     struct hf_path path;
 
-    HF_TRY(hf_slots_path(slots, slots->candidate, HF_SLOT_SERVICE, &path, why));
+    HF_TRY(hf_slots_path(slots, slots->draft, HF_SLOT_SERVICE, &path, why));
     return hf_file_replace(path.text, hf_bytes_of_text(url), 0600, why);
 }
 
@@ -173,9 +166,10 @@ enum hf_err hf_slots_put_certificate(struct hf_slots *slots, struct hf_bytes pem
 {
     struct hf_path path;
 
-    HF_TRY(hf_slots_path(slots, slots->candidate, HF_SLOT_CERTIFICATE, &path, why));
+    HF_TRY(hf_slots_path(slots, slots->draft, HF_SLOT_CERTIFICATE, &path, why));
     HF_TRY(hf_file_replace(path.text, pem, 0600, why));
-    slots->candidate_has_certificate = true;
+    slots->candidate = slots->draft;
+    slots->draft = 0;
     return HF_OK;
 }
 
@@ -188,6 +182,7 @@ enum hf_err hf_slots_adopt(struct hf_slots *slots, struct hf_why *why)
     HF_TRY(hf_path_set(&link, why, "%s/" HF_SLOT_CURRENT, slots->dir.text));
     HF_TRY(hf_file_replace_link(link.text, target, why));
     HF_TRY(hf_file_sync_parent(link.text, why));
+    slots->predecessor = slots->current;
     slots->current = slots->candidate;
     slots->candidate = 0;
     return HF_OK;

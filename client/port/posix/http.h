@@ -46,8 +46,9 @@ void hf_http_transport_identify_take(struct hf_http_transport *transport,
                                      struct hf_shown_identity *identity);
 /** Load it again at the next request. */
 void hf_http_transport_forget_identity(struct hf_http_transport *transport);
-/** Did a server that was shown it ask for a new certificate (Holdfast-Rotate) since the last call? */
-bool hf_http_transport_take_rotation_request(struct hf_http_transport *transport);
+/** Did the server that answered the last fetch ask for a new certificate (Holdfast-Rotate)? It was shown this one, at
+ *  the origin of the URL that was fetched. Only the device's own service may ask: fetch from that. */
+bool hf_http_transport_asks_for_rotation(const struct hf_http_transport *transport);
 
 /**
  * One request to the fleet service's API, over a connection of its own that is closed after it. The server's

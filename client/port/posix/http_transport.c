@@ -18,7 +18,7 @@ struct hf_http_transport {
     bool has_legacy_ciphers;
     struct hf_shown_identity *identity; /* owned; NULL for none */
     struct hf_tls_client *identified;   /* shows it; NULL without one that can be used */
-    bool asks_for_rotation;             /* a server that was shown it did */
+    bool asks_for_rotation; /* the last fetch ended at a server that was shown it, and did */
     struct hf_timeouts timeouts;
     struct hf_redirect_targets redirect_targets;
     /* Connections that can carry another request, oldest first. */
@@ -92,8 +92,7 @@ static enum hf_err get_over(struct hf_http_transport *t, struct hf_http_conn *co
         get->asked_kind = hf_http_conn_kind(conn);
     enum hf_err err = hf_http_conn_exchange(conn, request, &get->deadline, &get->answer, why);
     get->tls_version = conn->tls != NULL ? hf_tls_conn_version(conn->tls) : "";
-    if (err == HF_OK && conn->is_identified && get->answer.asks_for_rotation)
-        t->asks_for_rotation = true;
+    t->asks_for_rotation = err == HF_OK && conn->is_identified && get->answer.asks_for_rotation;
     if (err != HF_OK || !get->answer.may_reuse || get->request->waives_validation) {
         hf_http_conn_close(conn);
         return err;
@@ -237,12 +236,9 @@ void hf_http_transport_forget_identity(struct hf_http_transport *transport)
         hf_shown_identity_forget(transport->identity);
 }
 
-bool hf_http_transport_take_rotation_request(struct hf_http_transport *transport)
+bool hf_http_transport_asks_for_rotation(const struct hf_http_transport *transport)
 {
-    bool asks = transport->asks_for_rotation;
-
-    transport->asks_for_rotation = false;
-    return asks;
+    return transport->asks_for_rotation;
 }
 
 /* ---- the API of the fleet service ------------------------------------------------------------------ */
@@ -308,6 +304,7 @@ static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_
     struct hf_http_transport *t = ctx;
     struct get get = {.request = request};
 
+    t->asks_for_rotation = false;
     HF_TRY(hf_url_parse(request->url, &get.asked, why));
     HF_TRY(follow_identity(t, why));
     get.url = get.asked;

@@ -222,6 +222,7 @@ enum hf_err hf_owner_check_state(const char *state_dir, struct hf_why *why)
                                         "holdfast.db.backup",
                                         "bundles",
                                         "lock",
+                                        "identity.lock",
                                         ".init"};
     struct hf_path path;
     struct stat st;

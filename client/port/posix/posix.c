@@ -24,11 +24,10 @@ enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out
     enum hf_err err = hf_client_update(posix->client, &result, why);
     enum hf_err notified = hf_subscribers_notify(posix, &reason);
     hf_posix_secure(posix);
-    /* Last, so that it neither delays nor prevents an update. */
-    hf_posix_maintain_identity(posix,
-                               err != HF_E_NETWORK && err != HF_E_TLS && err != HF_E_UNTRUSTED);
-    hf_http_transport_idle(posix->transport);
     hf_file_unlock(lock);
+    /* Last, and without the lock, so that it neither delays nor prevents an update. */
+    hf_posix_maintain_identity(posix);
+    hf_http_transport_idle(posix->transport);
     /* The update's own error comes first; that of the subscribers is in the journal. */
     if (err != HF_OK)
         return err;

@@ -9,6 +9,8 @@
 #include <string.h>
 
 #define LOCK_WAIT_MS 2000 /* as for other writers (posix.c) */
+#define RECORD_WAIT_MS                                                                             \
+    60000 /* an update of another process may last; nothing waits for us meanwhile */
 
 static enum hf_err call(void *ctx, const struct hf_api_request *request,
                         struct hf_api_response *out, struct hf_why *why)
@@ -20,7 +22,42 @@ static enum hf_err call(void *ctx, const struct hf_api_request *request,
 
 static void journal(void *ctx, enum hf_level level, const char *kind, const char *text)
 {
-    hf_posix_journal(ctx, level, kind, text);
+    struct hf_posix *posix = ctx;
+    int lock = -1;
+
+    if (hf_lock_take(posix->state_dir, RECORD_WAIT_MS, &lock, NULL) == HF_OK)
+        hf_posix_journal(posix, level, kind, text);
+    else if (posix->log.write != NULL)
+        posix->log.write(posix->log.ctx, level, text);
+    hf_file_unlock(lock);
+}
+
+static enum hf_err save(void *ctx, const struct hf_rotation *rotation, struct hf_why *why)
+{
+    struct hf_posix *posix = ctx;
+    const struct hf_store_port store = hf_sqlite_store_port(posix->store);
+    int lock = -1;
+
+    HF_TRY(hf_lock_take(posix->state_dir, RECORD_WAIT_MS, &lock, why));
+    enum hf_err err = hf_rotation_save(&store, rotation, why);
+    hf_posix_secure(posix);
+    hf_file_unlock(lock);
+    return err;
+}
+
+/* One process at a time works on the identity. It holds no other lock while it waits for the service. */
+static enum hf_err lock_identity(const struct hf_posix *posix, unsigned wait_ms, int *out,
+                                 struct hf_why *why)
+{
+    struct hf_path path;
+
+    HF_TRY(hf_path_set(&path, why, "%s/identity.lock", posix->state_dir));
+    enum hf_err err = hf_file_lock(path.text, wait_ms, out, why);
+    if (err == HF_E_BUSY)
+        return hf_fail(why, err,
+                       "another process is enrolling this device or rotating its certificate; wait "
+                       "for it to end and try again");
+    return err;
 }
 
 /* HF_E_NOT_FOUND, … without a device id, which requests need; the rest is filled in all the same. */
@@ -41,6 +78,7 @@ static enum hf_err identity_of(struct hf_posix *posix, struct hf_identity *out, 
         .store = hf_sqlite_store_port(posix->store),
         .now_s = hf_client_now_s(posix->client),
         .ctx = posix,
+        .save = save,
         .journal = journal,
     };
     return hf_posix_device_id(posix, &out->device_id, why);
@@ -80,9 +118,8 @@ static enum hf_err enroll_locked(struct hf_posix *posix, const struct hf_identit
 {
     int lock = -1;
 
-    HF_TRY(hf_lock_take(posix->state_dir, LOCK_WAIT_MS, &lock, why));
+    HF_TRY(lock_identity(posix, LOCK_WAIT_MS, &lock, why));
     enum hf_err err = hf_identity_enroll(identity, enrolment, out, why);
-    hf_posix_secure(posix);
     hf_file_unlock(lock);
     return err;
 }
@@ -127,44 +164,50 @@ enum hf_err hf_posix_rotate(struct hf_posix *posix, struct hf_credential *out, s
 
     HF_TRY(hf_posix_is_writable(posix, why));
     HF_TRY(identity_of(posix, &identity, why));
-    HF_TRY(hf_lock_take(posix->state_dir, LOCK_WAIT_MS, &lock, why));
+    HF_TRY(lock_identity(posix, LOCK_WAIT_MS, &lock, why));
     enum hf_err err = hf_identity_rotate(&identity, out, why);
-    hf_posix_secure(posix);
     hf_file_unlock(lock);
     return err;
 }
 
-/* The service asks for a rotation in its own answers, and a mirror need not be the service. Where it is, this goes
- * over the connection that the update has opened. What is answered does not matter here. */
-static void ask_service(struct hf_posix *posix, const struct hf_identity *identity)
+/* Ask the service, and no other server that sees the certificate, for its wishes. Where it is the mirror, this goes over
+ * the connection that the update has opened. */
+static struct hf_service_news ask_service(struct hf_posix *posix,
+                                          const struct hf_identity *identity)
 {
     const struct hf_transport_port transport = hf_http_transport_port(posix->transport);
+    struct hf_service_news news = {0};
     struct hf_identity_status status;
     struct hf_response response = {0};
     struct hf_why why = {0};
     char url[sizeof status.url + 16];
 
     hf_identity_get_status(identity, &status);
-    if (!status.is_present || status.is_requested || status.url[0] == '\0')
-        return;
+    if (!status.is_present || status.url[0] == '\0')
+        return news;
     (void)snprintf(url, sizeof url, "%s/v1/whoami", status.url);
     const struct hf_request request = {.url = url, .max_bytes = HF_ANSWER_BYTES_MAX};
-    if (transport.fetch(transport.ctx, &request, &response, &why) == HF_OK)
-        hf_buf_free(&response.body);
-    else if (posix->log.write != NULL)
+    enum hf_err err = transport.fetch(transport.ctx, &request, &response, &why);
+    if (err != HF_OK && posix->log.write != NULL)
         posix->log.write(posix->log.ctx, HF_LEVEL_INFO, why.text);
+    news.asks_for_rotation = hf_http_transport_asks_for_rotation(posix->transport);
+    news.may_have_refused = err == HF_E_TLS || response.status == 401 || response.status == 403;
+    hf_buf_free(&response.body);
+    return news;
 }
 
-void hf_posix_maintain_identity(struct hf_posix *posix, bool is_online)
+void hf_posix_maintain_identity(struct hf_posix *posix)
 {
     struct hf_identity identity;
     struct hf_why why = {0};
+    int lock = -1;
 
-    if (identity_of(posix, &identity, &why) != HF_OK)
+    if (identity_of(posix, &identity, &why) != HF_OK ||
+        lock_identity(posix, 0, &lock, &why) != HF_OK)
         return;
-    if (is_online)
-        ask_service(posix, &identity);
-    hf_identity_maintain(&identity, hf_http_transport_take_rotation_request(posix->transport));
+    const struct hf_service_news news = ask_service(posix, &identity);
+    hf_identity_maintain(&identity, &news);
+    hf_file_unlock(lock);
 }
 
 void hf_posix_identity_status(struct hf_posix *posix, struct hf_identity_status *out)

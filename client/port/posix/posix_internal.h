@@ -50,8 +50,9 @@ void hf_posix_secure(struct hf_posix *posix);
 void hf_posix_choose_key(struct hf_posix *posix);
 
 /** Rotate the device's certificate if it is due or asked for, or finish what was interrupted. The journal and the
- *  status say what fails. `is_online`: the update before it reached its servers. The caller holds STATE/lock. */
-void hf_posix_maintain_identity(struct hf_posix *posix, bool is_online);
+ *  status say what fails. The caller does not hold STATE/lock: the service may take minutes. Nothing happens while
+ *  another process is at it. */
+void hf_posix_maintain_identity(struct hf_posix *posix);
 
 /**
  * Update the configured export, and run the on-swap command, if they do not match the active bundle.

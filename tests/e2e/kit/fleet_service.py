@@ -72,8 +72,7 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
     def end_headers(self):
         peer = self._peer()
-        may_ask = self.service.asks_with_files or self.path.startswith("/v1/")
-        if may_ask and peer is not None and sha256(peer) in self.service.asked_to_rotate:
+        if peer is not None and sha256(peer) in self.service.asked_to_rotate:
             self.send_header("Holdfast-Rotate", "requested")
         super().end_headers()
 
@@ -118,9 +117,9 @@ class _Server(http.server.ThreadingHTTPServer):
 class FleetService:
     """`faults` names what goes wrong next, by path: {"/v1/rotate": ["lost answer", …]}; each is used once."""
 
-    def __init__(self, folder, repo):
+    def __init__(self, folder, repo, device_ca=None):
         self.server_ca = pki.Authority("Fleet Server CA")
-        self.device_ca = pki.Authority("Fleet Device CA")
+        self.device_ca = device_ca or pki.Authority("Fleet Device CA")
         self.ca_file = self.server_ca.write(folder / "server-ca.pem")
         self.device_ca_file = self.device_ca.write(folder / "device-ca.pem")
         self.chain, self.key = pki.write_chain(folder, "fleet", self.server_ca.leaf(), self.server_ca)
@@ -132,7 +131,7 @@ class FleetService:
         self.calls = []           # (path, credential or None, status)
         self.fetches = []         # of the repository: (path, credential or None)
         self.starts, self.ends = -60 * SECOND, 365 * 86400 * SECOND  # of certificates, from now
-        self.asks_with_files = True  # for a rotation, not only in answers of the API
+        self.gates = {}           # path of the API: an event that its answers wait for
         self.may_keep_keys = False  # a rotation may certify the present key again
         handler = functools.partial(_Handler, directory=repo)
         self.server = _Server(("127.0.0.1", 0), handler)
@@ -188,6 +187,8 @@ class FleetService:
     # ---- the API -----------------------------------------------------------------------------------------
 
     def answer(self, method, path, body, peer):
+        if path in self.gates:
+            self.gates[path].wait(60)
         with self.lock:
             pending = self.faults.get(path, [])
             fault = pending.pop(0) if pending else None
