@@ -34,7 +34,7 @@ static struct hf_identity_question ask_about(const struct hf_tls_peer *peer,
     if (peer->leaf == NULL)
         return question;
     question.cert = cert;
-    if (hf_client_cert_describe(peer->leaf, cert, NULL) == HF_OK)
+    if (hf_client_cert_describe_hashed(peer->leaf, peer->sha256, cert, NULL) == HF_OK)
         question.x509 = peer->leaf;
     else
         *cert = (struct hf_client_cert){0}; /* registered nowhere, so it is unknown */

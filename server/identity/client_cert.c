@@ -96,23 +96,20 @@ static bool read_time(const ASN1_TIME *time, int64_t *out_s)
                               tm.tm_min, tm.tm_sec, out_s);
 }
 
-enum hf_err hf_client_cert_describe(const X509 *x509, struct hf_client_cert *out,
-                                    struct hf_why *why)
+enum hf_err hf_client_cert_describe_hashed(const X509 *x509, const uint8_t sha256[HF_SHA256_LEN],
+                                           struct hf_client_cert *out, struct hf_why *why)
 {
     struct hf_client_cert cert = {0};
     const X509_ALGOR *outside = NULL;
-    unsigned int len = sizeof cert.sha256;
 
+    memcpy(cert.sha256, sha256, sizeof cert.sha256);
     X509_get0_signature(NULL, &outside, x509);
     bool is_readable = read_time(X509_get0_notBefore(x509), &cert.not_before_s) &&
                        read_time(X509_get0_notAfter(x509), &cert.not_after_s);
-    bool is_hashed = X509_digest(x509, EVP_sha256(), cert.sha256, &len) == 1;
     ERR_clear_error();
     if (!is_readable)
         return hf_fail(why, HF_E_FORMAT,
                        "the dates of the certificate cannot be read. Issue it again");
-    if (!is_hashed)
-        return hf_fail(why, HF_E_MEMORY, "no memory for a certificate");
     if (X509_ALGOR_cmp(outside, X509_get0_tbs_sigalg(x509)) != 0)
         return hf_fail(why, HF_E_FORMAT,
                        "the certificate names two different signature algorithms. Issue it again");
@@ -120,6 +117,17 @@ enum hf_err hf_client_cert_describe(const X509 *x509, struct hf_client_cert *out
     cert.signature = hf_client_signature_describe(outside);
     *out = cert;
     return HF_OK;
+}
+
+enum hf_err hf_client_cert_describe(const X509 *x509, struct hf_client_cert *out,
+                                    struct hf_why *why)
+{
+    uint8_t sha256[HF_SHA256_LEN];
+    bool is_hashed = X509_digest(x509, EVP_sha256(), sha256, NULL) == 1;
+    ERR_clear_error();
+    if (!is_hashed)
+        return hf_fail(why, HF_E_MEMORY, "no memory for a certificate");
+    return hf_client_cert_describe_hashed(x509, sha256, out, why);
 }
 
 /* Printable ASCII; what does not fit is cut. */
