@@ -28,7 +28,7 @@ def service(processes, folder, publisher):
 
 
 class Load:
-    """Threads that each do one thing again and again until the time is over."""
+    """Threads that each do one thing, at least once, until the time is over."""
 
     def __init__(self):
         self.end = time.monotonic() + SECONDS
@@ -40,9 +40,11 @@ class Load:
 
     def _repeat(self, act, *args):
         try:
-            while time.monotonic() < self.end:
+            is_over = False
+            while not is_over:
                 act(*args)
                 self.rounds[act.__name__] = self.rounds.get(act.__name__, 0) + 1
+                is_over = time.monotonic() > self.end
         except Exception as e:
             self.failures.append((act.__name__, e))
             raise
