@@ -26,7 +26,7 @@ Environment:
                           remove it to fetch and build everything again; CMake reads this too
   CC                      the compiler of release, asan and tsan (default gcc); fuzz uses clang
 
-Services that come with test packages (nginx, mosquitto) are neither started nor enabled.
+Services that come with test packages (nginx, mosquitto, Prometheus) are neither started nor enabled.
 HELP
 }
 
@@ -45,14 +45,14 @@ mbedtls_suites="sid testing stable stable-proposed-updates"
 build_packages=(gcc libc6-dev cmake ninja-build "pkgconf|pkg-config" bzip2 patch ca-certificates
     libsodium-dev libuv1-dev libsqlite3-dev zlib1g-dev libjansson-dev libpopt-dev
     libp11-kit-dev libssl-dev libinih-dev libcurl4-openssl-dev)
-test_packages=(libcmocka-dev g++ python3-pytest python3-cryptography python3-yaml openssl jq
+test_packages=(libcmocka-dev g++ python3-pytest python3-cryptography python3-yaml openssl jq prometheus
     "nginx-light|nginx|nginx-core|nginx-full|nginx-extras" mosquitto mosquitto-clients curl procps
     softhsm2 groff-base faketime strace systemd clang libclang-rt-dev clang-format cppcheck)
 bench_packages=(wrk)
 # Packages that the tests compare with and Debian 12 lacks come from this suite, which does not change.
 newer_suite=trixie
 # Their packages would start them, now and at every boot.
-services=(nginx mosquitto)
+services=(nginx mosquitto prometheus)
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 overlay=$root/common/include/holdfast/mbedtls_config.h

@@ -8,6 +8,7 @@
 
 #include "common/json/json.h"
 #include "server/api/gate.h"
+#include "server/api/metrics.h"
 #include "server/fleet/fleet.h"
 #include "server/http/connection.h"
 
@@ -18,7 +19,10 @@ struct hf_api_config {
     /* Members of GET /v1/status that the API does not know, such as what is served: a new reference, or NULL. On
      * any worker's thread. May be NULL. */
     json_t *(*status)(void *ctx);
-    void *status_ctx;
+    /* What the API does not count itself, such as connections, for GET /metrics. On any worker's thread. May be
+     * NULL. */
+    void (*metrics)(void *ctx, struct hf_metrics *m);
+    void *ctx; /* of both */
 };
 
 /** All is borrowed, but for the config itself. */

@@ -91,12 +91,20 @@ static void succeed(struct hf_api_call *call)
     struct hf_buf body = {0};
     struct hf_why why = {0};
     unsigned status = call->status != 0 ? call->status : 200;
-    if (call->answer != NULL && hf_json_write(call->answer, &body, &why) != HF_OK) {
+    const char *type = call->match.route->text_type;
+    enum hf_err err = HF_OK;
+    if (type != NULL)
+        err = hf_buf_append_text(&body, json_string_value(call->answer));
+    else if (call->answer != NULL)
+        err = hf_json_write(call->answer, &body, &why);
+    if (err != HF_OK) {
         hf_buf_free(&body);
         refuse(call, 503, &why);
         return;
     }
-    send_answer(call, status, call->answer != NULL ? "application/json" : NULL, &body);
+    if (type == NULL && call->answer != NULL)
+        type = "application/json";
+    send_answer(call, status, type, &body);
 }
 
 /* ---- steps, on a worker ------------------------------------------------------------------------- */

@@ -34,10 +34,11 @@ struct hf_api_route {
     const struct hf_body_field *body; /* NULL: none */
     /* Names of query parameters besides those of a page. */
     const char *filters[HF_API_FILTERS_MAX];
-    bool is_list;    /* ?limit= and ?after= */
-    bool must_match; /* If-Match names the version that is changed */
-    bool is_local;   /* on the Unix socket only */
-    bool has_secret; /* its answer has a "token", which is kept nowhere */
+    bool is_list;          /* ?limit= and ?after= */
+    bool must_match;       /* If-Match names the version that is changed */
+    bool is_local;         /* on the Unix socket only */
+    const char *text_type; /* NULL: JSON. Otherwise its answer is a string, sent as it is */
+    bool has_secret;       /* its answer has a "token", which is kept nowhere */
 
     struct {
         enum hf_api_where where;

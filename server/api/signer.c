@@ -108,7 +108,8 @@ static enum hf_err record_publish(struct hf_api_call *call, struct hf_tx *tx, st
 static enum hf_err show_status(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {
     const struct hf_api_config *config = &call->api->config;
-    int64_t n_credentials = 0, sealed = 0;
+    int64_t n_credentials = 0;
+    struct hf_seal sealed;
     struct hf_audit_head head;
     HF_TRY(hf_credential_count(tx->db, &n_credentials, why));
     HF_TRY(hf_audit_log_head(tx->db, &head, why));
@@ -116,9 +117,9 @@ static enum hf_err show_status(struct hf_api_call *call, struct hf_tx *tx, struc
     json_t *value = json_pack("{s:s, s:o, s:{s:I}, s:{s:I, s:I}, s:{s:b}}", "version",
                               config->version, "started", hf_json_time(call->api->started_s),
                               "counts", "credentials", (json_int_t)n_credentials, "log", "entries",
-                              (json_int_t)head.sequence, "sealed", (json_int_t)sealed, "signer",
-                              "is_configured", config->signer_socket != NULL);
-    json_t *more = config->status != NULL ? config->status(config->status_ctx) : NULL;
+                              (json_int_t)head.sequence, "sealed", (json_int_t)sealed.sequence,
+                              "signer", "is_configured", config->signer_socket != NULL);
+    json_t *more = config->status != NULL ? config->status(config->ctx) : NULL;
     if (value != NULL && more != NULL)
         (void)json_object_update_missing(value, more);
     json_decref(more);

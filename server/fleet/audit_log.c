@@ -31,7 +31,9 @@ const struct hf_sql hf_audit_log_sql[] = {
                    "SELECT sequence, sealed_s, signature FROM seal WHERE sequence > :after "
                    "ORDER BY sequence LIMIT :limit",
                    "iib"},
-    [SEAL_LAST] = {"seal_last", "SELECT sequence FROM seal ORDER BY sequence DESC LIMIT 1", "i"},
+    [SEAL_LAST] = {"seal_last",
+                   "SELECT sequence, sealed_s, signature FROM seal ORDER BY sequence DESC LIMIT 1",
+                   "iib"},
     {0},
 };
 
@@ -144,13 +146,14 @@ enum hf_err hf_seal_list(struct hf_db *db, int64_t after, size_t limit, hf_db_ea
                            read_seal, &seal, each, ctx, why);
 }
 
-enum hf_err hf_seal_last(struct hf_db *db, int64_t *out_sequence, struct hf_why *why)
+enum hf_err hf_seal_last(struct hf_db *db, struct hf_seal *out, struct hf_why *why)
 {
-    int64_t sequence = 0;
-    enum hf_err err = hf_db_get_int(db, &hf_audit_log_sql[SEAL_LAST], HF_NO_PARAMS, &sequence, why);
+    struct hf_seal seal = {0};
+    enum hf_err err = hf_db_read_one(db, &hf_audit_log_sql[SEAL_LAST], HF_NO_PARAMS, read_seal,
+                                     &seal, "", why);
 
     if (err == HF_OK || err == HF_E_NOT_FOUND)
-        *out_sequence = sequence;
+        *out = seal;
     return err == HF_E_NOT_FOUND ? HF_OK : err;
 }
 
@@ -180,17 +183,17 @@ enum hf_err hf_seal_save(struct hf_tx *tx, const struct hf_seal *seal, const uin
                          struct hf_why *why)
 {
     struct hf_audit_head covered;
-    int64_t last = 0;
+    struct hf_seal last;
 
     HF_TRY(find_covered(tx->db, seal->sequence, &covered, why));
     if (key != NULL)
         HF_TRY(hf_audit_seal_verify(&covered, seal->sealed_s, seal->signature, key, why));
     HF_TRY(hf_seal_last(tx->db, &last, why));
-    if (seal->sequence < last)
+    if (seal->sequence < last.sequence)
         return hf_fail(why, HF_E_ROLLBACK,
                        "a seal is older than the newest one (expected entry %" PRId64
                        " or later, found %" PRId64 ")",
-                       last, seal->sequence);
+                       last.sequence, seal->sequence);
     return hf_db_execute(tx->db, &hf_audit_log_sql[SEAL_INSERT],
                          HF_PARAMS(hf_p_int("sequence", seal->sequence),
                                    hf_p_int("sealed", seal->sealed_s),

@@ -41,8 +41,8 @@ struct hf_seal {
 /** A struct hf_seal each: of entries after `after`, oldest first. */
 HF_MUST_USE enum hf_err hf_seal_list(struct hf_db *db, int64_t after, size_t limit,
                                      hf_db_each *each, void *ctx, struct hf_why *why);
-/** The newest sealed entry; 0 without one. */
-HF_MUST_USE enum hf_err hf_seal_last(struct hf_db *db, int64_t *out_sequence, struct hf_why *why);
+/** The newest seal; zero without one. */
+HF_MUST_USE enum hf_err hf_seal_last(struct hf_db *db, struct hf_seal *out, struct hf_why *why);
 /**
  * Keep a seal that the signer made over the entry with that number of this log. HF_E_SIGNATURE when it is not
  * over this log or not of `key` (NULL: not verified); HF_E_ROLLBACK when this log has no such entry, or a

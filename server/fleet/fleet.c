@@ -117,6 +117,19 @@ enum hf_err hf_fleet_read(struct hf_fleet *fleet, struct hf_job *job, struct hf_
     return hf_worker_submit(&fleet->reader, job, why);
 }
 
+void hf_fleet_numbers(struct hf_fleet *fleet, struct hf_fleet_numbers *out)
+{
+    *out = (struct hf_fleet_numbers){
+        .certificates = hf_registry_count(fleet->live.registry),
+        .waiting_writes = hf_worker_waiting(&fleet->writer),
+        .waiting_reads = hf_worker_waiting(&fleet->reader),
+        .writes = hf_counted(&fleet->writing.jobs),
+        .commits = hf_counted(&fleet->writing.commits),
+        .failures = hf_counted(&fleet->writing.failures),
+        .commit_ns = hf_counted(&fleet->writing.commit_ns),
+    };
+}
+
 /* ---- what is due --------------------------------------------------------------------------------- */
 
 static struct hf_fleet *fleet_of(struct hf_job *job)

@@ -32,6 +32,15 @@ const struct hf_registry *hf_fleet_registry(const struct hf_fleet *fleet);
  *  `offer`. */
 struct hf_directory *hf_fleet_directory(const struct hf_fleet *fleet);
 
+/* For monitoring; what counts only grows. */
+struct hf_fleet_numbers {
+    size_t certificates; /* in the registry */
+    size_t waiting_writes, waiting_reads;
+    uint64_t writes, commits, failures, commit_ns; /* as struct hf_writer has them */
+};
+/** From any thread. */
+void hf_fleet_numbers(struct hf_fleet *fleet, struct hf_fleet_numbers *out);
+
 /** hf_worker_submit of the writer, or of the reader, which changes nothing. */
 HF_MUST_USE enum hf_err hf_fleet_write(struct hf_fleet *fleet, struct hf_job *job,
                                        struct hf_why *why);

@@ -130,14 +130,14 @@ static enum hf_err check_same_log(struct hf_db *db, const struct hf_audit_head *
 static enum hf_err carry_log(struct carry *carry, struct hf_why *why)
 {
     struct hf_audit_copy checked;
-    int64_t sealed = 0;
+    struct hf_seal sealed;
 
     HF_TRY(hf_audit_log_verify(carry->to, NULL, &checked, why));
     HF_TRY(check_same_log(carry->from, &checked.head, why));
     HF_TRY(hf_seal_last(carry->to, &sealed, why));
     HF_TRY(hf_audit_log_list(carry->from, 0, checked.head.sequence, INT64_MAX, carry_entry, carry,
                              why));
-    return hf_seal_list(carry->from, sealed, INT64_MAX, carry_seal, carry, why);
+    return hf_seal_list(carry->from, sealed.sequence, INT64_MAX, carry_seal, carry, why);
 }
 
 /* ---- what protects the fleet stays --------------------------------------------------------------- */

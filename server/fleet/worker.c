@@ -161,6 +161,14 @@ enum hf_err hf_worker_submit(struct hf_worker *worker, struct hf_job *job, struc
     return hf_fail(why, HF_E_BUSY, "the server has too much to do. Try again in a moment");
 }
 
+size_t hf_worker_waiting(struct hf_worker *worker)
+{
+    uv_mutex_lock(&worker->mutex);
+    size_t n = worker->n_queued;
+    uv_mutex_unlock(&worker->mutex);
+    return n;
+}
+
 void hf_worker_stop(struct hf_worker *worker)
 {
     uv_mutex_lock(&worker->mutex);

@@ -83,6 +83,8 @@ HF_MUST_USE enum hf_err hf_worker_start(struct hf_worker *worker,
  *  `done` is not called, and the answer is 503. */
 HF_MUST_USE enum hf_err hf_worker_submit(struct hf_worker *worker, struct hf_job *job,
                                          struct hf_why *why);
+/** Jobs that wait. From any thread. */
+size_t hf_worker_waiting(struct hf_worker *worker);
 /** Finish what is queued, and end the thread. */
 void hf_worker_stop(struct hf_worker *worker);
 

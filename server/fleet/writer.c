@@ -54,18 +54,26 @@ static enum hf_err commit(struct hf_writer *writer, struct hf_why *why)
 static enum hf_err run_together(struct hf_writer *writer, struct hf_job *first,
                                 const struct hf_job *end, struct hf_why *why)
 {
-    size_t n_done = 0;
+    const uint64_t began_ns = uv_hrtime();
+    size_t n_jobs = 0, n_done = 0;
+    enum hf_err err = HF_OK;
 
     hf_effects_cut(&writer->effects, 0);
     HF_TRY(hf_db_begin(writer->db, why));
     for (struct hf_job *job = first; job != end; job = STAILQ_NEXT(job, link)) {
         run_job(writer, job);
         n_done += job->err == HF_OK;
+        n_jobs++;
     }
     if (n_done > 0)
-        return commit(writer, why);
-    hf_db_rollback(writer->db);
-    return HF_OK;
+        err = commit(writer, why);
+    else
+        hf_db_rollback(writer->db);
+    hf_count(&writer->jobs, n_jobs);
+    hf_count(&writer->commits, n_done > 0 && err == HF_OK);
+    hf_count(&writer->failures, err != HF_OK);
+    hf_count(&writer->commit_ns, uv_hrtime() - began_ns);
+    return err;
 }
 
 /* A fault that no job is the cause of, and that each would meet again, after the same wait. */

@@ -10,6 +10,7 @@
 #ifndef HF_FLEET_WRITER_H
 #define HF_FLEET_WRITER_H
 
+#include "common/base/counter.h"
 #include "server/fleet/worker.h"
 
 struct hf_writer {
@@ -17,6 +18,9 @@ struct hf_writer {
     struct hf_effects_port port;
     struct hf_effects effects; /* of the batch under way */
     int64_t (*now_s)(void);    /* NULL: the clock */
+    /* For monitoring, by the writer's thread */
+    hf_counter jobs, commits, failures; /* failures: of transactions */
+    hf_counter commit_ns;               /* spent on transactions */
 };
 
 /** hf_worker_config.run; `ctx` is a struct hf_writer. */

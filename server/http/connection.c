@@ -216,6 +216,9 @@ void hf_conn_answer(struct hf_request *request, unsigned status, struct hf_bytes
         hf_output_append(out, text.data, text.len);
         body_len = text.len;
     }
+    if (status / 100 < sizeof conns->counters.answers / sizeof conns->counters.answers[0])
+        hf_count(&conns->counters.answers[status / 100], 1);
+    hf_count(&conns->counters.body_bytes, body_len);
     if (conns->config.access_log != NULL)
         hf_access_log_add(conns->config.access_log, &c->peer, request, status, body_len);
     release_request(c);

@@ -19,6 +19,7 @@
 #define HF_HTTP_CONNECTION_H
 
 #include "server/http/access_log.h"
+#include "server/http/counters.h"
 #include "server/http/proxy.h"
 #include "server/http/response.h"
 #include "server/http/tls.h"
@@ -149,6 +150,7 @@ struct hf_conns {
     /* An address has as many connections as it may. */
     void (*on_too_many)(struct hf_conn *conn);
     void *on_end_ctx;                 /* of both */
+    struct hf_http_counters counters; /* read by other threads, too */
     char date_line[HF_DATE_LINE_MAX]; /* of this second */
     bool is_draining;                 /* the server is stopping */
 

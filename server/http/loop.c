@@ -58,6 +58,7 @@ static void warn_too_many(struct hf_conn *conn)
 {
     struct hf_loop *loop = conn->conns->on_end_ctx;
     char address[HF_ADDRESS_TEXT_MAX];
+    hf_count(&loop->conns.counters.turned_away, 1);
     if (!may_warn(loop, &loop->full_warned_ms))
         return;
     hf_address_format(&conn->peer, address);
@@ -95,6 +96,7 @@ static bool accept_one(struct hf_loop *loop)
     conn->is_balanced = hf_networks_contain(config->balancers, config->n_balancers, &peer);
     conn->is_counted = !conn->is_balanced && hf_address_count_add(config->addresses, &peer);
     if (conn->is_balanced || conn->is_counted) {
+        hf_count(&loop->conns.counters.opened, 1);
         hf_conn_begin_take(conn, fd, &peer);
         return true;
     }
@@ -144,6 +146,7 @@ static void end_if_drained(struct hf_loop *loop)
 static void on_conn_end(struct hf_conn *conn)
 {
     struct hf_loop *loop = conn->conns->on_end_ctx;
+    hf_count(&loop->conns.counters.closed, 1);
     put_back(loop, conn);
     resume_accepting(loop);
     end_if_drained(loop);

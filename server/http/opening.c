@@ -119,6 +119,10 @@ static void end_handshake(struct hf_conn *c)
 {
     const struct hf_tls_conn *tls = c->stream.tls;
     struct hf_access_log *log = c->conns->config.access_log;
+    struct hf_http_counters *counters = &c->conns->counters;
+    hf_count(&counters->failed_handshakes, 1);
+    if (tls->alert_sent >= 0 && tls->alert_sent < (int)HF_HTTP_ALERTS)
+        hf_count(&counters->alerts[tls->alert_sent], 1);
     if (log != NULL && (tls->alert_sent > 0 || tls->alert_received > 0))
         hf_access_log_add_handshake(log, &c->peer, &tls->peer, tls->alert_sent,
                                     tls->alert_received);
@@ -133,6 +137,9 @@ static bool shake_hands(struct hf_conn *c)
         return false;
     switch (hf_tls_handshake(c->stream.tls)) {
     case HF_STREAM_DONE:
+        hf_count(c->stream.tls->peer.is_resumed ? &c->conns->counters.resumed_handshakes
+                                                : &c->conns->counters.full_handshakes,
+                 1);
         return true;
     case HF_STREAM_BLOCKED:
         hf_conn_wait_for(c, c->stream.tls->waits_to_read);

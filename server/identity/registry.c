@@ -24,7 +24,7 @@ struct table {
 struct hf_registry {
     _Atomic(struct table *) table;
     atomic_uint_fast64_t generation;
-    size_t n_entries;
+    atomic_size_t n_entries; /* read by other threads, too */
     /* Secret, so that an attacker cannot issue certificates whose slots collide. */
     uint8_t key[crypto_shorthash_KEYBYTES];
 };
@@ -275,6 +275,11 @@ bool hf_registry_remove(struct hf_registry *registry, const uint8_t sha256[HF_SH
     mark_removed(registry, slot);
     hf_registry_count_change(registry);
     return true;
+}
+
+size_t hf_registry_count(const struct hf_registry *registry)
+{
+    return registry->n_entries;
 }
 
 struct hf_registry_size hf_registry_size(const struct hf_registry *registry)

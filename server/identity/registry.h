@@ -69,11 +69,13 @@ HF_MUST_USE bool hf_registry_find_default(const struct hf_registry *registry,
                                           struct hf_registered *out);
 
 /** Counts changes that can take a right away, so not new certificates: what was decided before it moved has to be
- *  decided again. From any thread; lives as
- *  long as the registry. */
+ *  decided again. From any thread; lives as long as the registry. */
 const atomic_uint_fast64_t *hf_registry_generation(const struct hf_registry *registry);
 /** Count a change that is not the registry's own: a new directory was offered to the loops. From any thread. */
 void hf_registry_count_change(struct hf_registry *registry);
+
+/** Entries in it. From any thread. */
+size_t hf_registry_count(const struct hf_registry *registry);
 
 /** What the table takes. From the writer's thread. */
 struct hf_registry_size {

@@ -238,9 +238,21 @@ static unsigned raise_descriptors(unsigned connections)
     return (unsigned)fit;
 }
 
+static void count_plain(void *ctx, struct hf_http_counters *sum)
+{
+    const struct server *s = ctx;
+    for (unsigned i = 0; i < s->n_loops; i++)
+        hf_http_counters_add(sum, &s->serving[i].loop.conns.counters);
+}
+
 static enum hf_err open_service(struct server *s, struct hf_why *why)
 {
-    const struct hf_service_setup setup = {s->config, &s->http, &s->repository, s->options->loops};
+    const struct hf_service_setup setup = {.config = s->config,
+                                           .http = &s->http,
+                                           .repository = &s->repository,
+                                           .loops = s->options->loops,
+                                           .count_plain = count_plain,
+                                           .ctx = s};
     if (s->config == NULL || (s->config->devices.listen == NULL &&
                               s->config->admin.socket == NULL && s->config->admin.listen == NULL))
         return HF_OK;

@@ -5,6 +5,7 @@
 #include "server/api/limits.h"
 #include "server/http/loop.h"
 #include "server/serve/log_keeper.h"
+#include "server/serve/metrics.h"
 #include "server/serve/route.h"
 
 #include <stdio.h>
@@ -32,6 +33,8 @@ struct hf_service {
     const struct hf_config *config;
     struct hf_http_config http;
     struct hf_repository *repository;
+    void (*count_plain)(void *ctx, struct hf_http_counters *sum);
+    void *count_ctx;
     struct hf_network balancers[HF_CONFIG_LIST_MAX];
     struct hf_tls_server *device_tls, *admin_tls; /* NULL: no such listener */
     struct hf_fleet *fleet;
@@ -98,6 +101,26 @@ static json_t *status_of_repository(void *ctx)
     hf_repository_status(service->repository, &status);
     (void)hf_health_text(&status, time(NULL), text, &len);
     return json_pack("{s:o}", "repository", json_loadb(text, len, 0, NULL));
+}
+
+static void write_metrics(void *ctx, struct hf_metrics *m)
+{
+    struct hf_service *service = ctx;
+    struct hf_repository_status status;
+    struct hf_listener_numbers listeners[] = {{.name = "devices"},
+                                              {.name = "operators"},
+                                              {.name = "plain"}};
+    for (unsigned i = 0; i < service->n_fronts; i++) {
+        const struct front *front = &service->fronts[i];
+        if (front->is_running)
+            hf_http_counters_add(&listeners[front->is_for_devices ? 0 : 1].sum,
+                                 &front->loop.conns.counters);
+    }
+    if (service->count_plain != NULL)
+        service->count_plain(service->count_ctx, &listeners[2].sum);
+    hf_metrics_of_listeners(m, listeners, sizeof listeners / sizeof listeners[0]);
+    hf_repository_status(service->repository, &status);
+    hf_metrics_of_repository(m, &status);
 }
 
 /* On the writer's thread. */
@@ -180,6 +203,8 @@ enum hf_err hf_service_open(const struct hf_service_setup *setup, struct hf_serv
     s->http.refusals = refusals;
     s->http.n_refusals = sizeof refusals / sizeof refusals[0];
     s->repository = setup->repository;
+    s->count_plain = setup->count_plain;
+    s->count_ctx = setup->ctx;
     HF_TRY(open_listeners(s, setup->loops, why));
     const struct hf_fleet_config fleet = {.path = c->database.path,
                                           .is_sni_optional = c->devices.sni ==
@@ -191,7 +216,8 @@ enum hf_err hf_service_open(const struct hf_service_setup *setup, struct hf_serv
                                       .signer_socket = c->signer.socket,
                                       .version = HF_VERSION,
                                       .status = status_of_repository,
-                                      .status_ctx = s};
+                                      .metrics = write_metrics,
+                                      .ctx = s};
     HF_TRY(hf_api_start(&s->api, &api, why));
     s->has_api = true;
     for (unsigned i = 0; i < s->n_fronts; i++)

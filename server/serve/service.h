@@ -19,6 +19,9 @@ struct hf_service_setup {
         *http; /* limits, log and addresses that all listeners share; copied */
     struct hf_repository *repository; /* for /healthz and GET /v1/status */
     unsigned loops;                   /* of the device listener */
+    /* Add the numbers of the loops that are not the service's own, for GET /metrics. May be NULL. */
+    void (*count_plain)(void *ctx, struct hf_http_counters *sum);
+    void *ctx;
 };
 
 /** Open the database, read certificates, and listen; nothing is served yet. `*out` is to be freed by

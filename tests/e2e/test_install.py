@@ -42,8 +42,8 @@ def names_below(folder):
 def test_the_readme_says_what_is_installed(package):
     share, doc = package.prefix / "share/holdfast", package.prefix / "share/doc/holdfast"
     assert names_below(package.prefix / "bin") == set(PROGRAMS)
-    assert {f.name for f in share.iterdir()} == {"holdfast.cdx.json", "holdfast.conf", "roots",
-                                                 "schema", "static", "systemd"}
+    assert {f.name for f in share.iterdir()} == {"grafana", "holdfast.cdx.json", "holdfast.conf",
+                                                 "prometheus", "roots", "schema", "static", "systemd"}
     runbooks = names_below(CHECKOUT / "deploy/runbooks")
     assert runbooks and names_below(doc / "runbooks") == runbooks
     assert {"README.md", "SECURITY.md", "CHANGELOG.md", "LICENSE"} <= names_below(doc)
