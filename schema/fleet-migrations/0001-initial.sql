@@ -125,6 +125,13 @@ CREATE TABLE enroll_use (
     UNIQUE (token_id, csr_sha256)
 );
 
+-- How many devices a claim certificate has enrolled in the hour that ends at `ends_s`.
+CREATE TABLE claim_use (
+    credential_id @key@ REFERENCES credential (id),
+    used          BIGINT NOT NULL CHECK (used >= 1),
+    ends_s        BIGINT NOT NULL
+);
+
 CREATE TABLE admin_token (
     id         @id@,
     hash       @bytes@ NOT NULL UNIQUE CHECK (length(hash) = 32),

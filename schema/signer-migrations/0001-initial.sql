@@ -1,19 +1,23 @@
 -- What holdfast-signer must not forget, each change synced before it answers.
 
--- One row: how many certificates were issued for new devices on `day`, days since 1970-01-01 UTC.
+-- What was used of each limit until `ends_s`, in the signer's own time: of the signer ('signer'), of a device CA
+-- ('ca NAME'), of a device ('issue ACCOUNT/DEVICE', 'renew ACCOUNT/DEVICE'). A row that has ended is removed.
 CREATE TABLE quota (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    day BIGINT NOT NULL,
-    issued BIGINT NOT NULL
+    what TEXT NOT NULL PRIMARY KEY,
+    used BIGINT NOT NULL,
+    ends_s BIGINT NOT NULL
 );
-INSERT INTO quota (id, day, issued) VALUES (1, 0, 0);
+CREATE INDEX quota_by_end ON quota (ends_s);
 
--- When a device last renewed its certificate, by the SHA-256 of "account/device". Rows older than the limit are removed.
-CREATE TABLE renewal (
-    sha256 @bytes@ PRIMARY KEY,
-    at_s BIGINT NOT NULL
+-- One row: the signer's own time when it was counted last, and what the machine's clocks said then.
+CREATE TABLE own_time (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    own_s BIGINT NOT NULL,
+    boot TEXT NOT NULL,
+    up_s BIGINT NOT NULL,
+    wall_s BIGINT NOT NULL
 );
-CREATE INDEX renewal_by_time ON renewal (at_s);
+INSERT INTO own_time (id, own_s, boot, up_s, wall_s) VALUES (1, 0, '', 0, 0);
 
 -- One row: the head of the audit log as it was last sealed.
 CREATE TABLE seal (

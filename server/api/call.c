@@ -53,8 +53,9 @@ static enum hf_err write_headers(const struct hf_api_call *call, unsigned status
         HF_TRY(hf_buf_append_text(out, "Holdfast-Rotate: requested\r\n"));
     if (status == 401)
         HF_TRY(hf_buf_append_text(out, "WWW-Authenticate: Bearer\r\n"));
-    if (status == 503)
-        HF_TRY(hf_buf_printf(out, "Retry-After: %d\r\n", HF_API_RETRY_AFTER_S));
+    if (status == 429 || status == 503)
+        HF_TRY(hf_buf_printf(out, "Retry-After: %" PRId64 "\r\n",
+                             call->retry_after_s > 0 ? call->retry_after_s : HF_API_RETRY_AFTER_S));
     if (status == 405)
         HF_TRY(hf_buf_printf(out, "Allow: %s\r\n", call->match.allow));
     return HF_OK;
@@ -196,7 +197,7 @@ static enum hf_err act(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
     json_decref(call->answer);
     call->answer = NULL;
     call->status = 0;
-    call->version = call->last = call->next = 0;
+    call->version = call->last = call->next = call->retry_after_s = 0;
     call->is_replayed = false;
     HF_TRY(authenticate(call, tx, why));
     tx->actor = call->asker.actor;
@@ -325,6 +326,13 @@ enum hf_err hf_api_input(struct hf_api_call *call, enum hf_err err)
     return err;
 }
 
+enum hf_err hf_api_limited(struct hf_api_call *call, enum hf_err err)
+{
+    if (err == HF_E_LIMIT)
+        call->status = 429;
+    return err;
+}
+
 enum hf_err hf_api_answer_take(struct hf_api_call *call, unsigned status, json_t *value,
                                struct hf_why *why)
 {
@@ -396,8 +404,11 @@ enum hf_err hf_api_ask_signer_take(struct hf_api_call *call, json_t *request, in
     }
     enum hf_err err = hf_signer_call_take(api->config.signer_socket, &api->signer_connection,
                                           request, fd, &api->is_ending, answer_out, why);
-    if (err == HF_E_LIMIT)
-        call->status = 429; /* the day's quota, or once a minute */
+    if (err == HF_E_LIMIT) { /* a quota, which may last a day but may be raised; or once a minute */
+        bool is_device = call->match.route->role == HF_ADMIN_NONE;
+        call->retry_after_s = is_device ? HF_API_QUOTA_RETRY_S : HF_API_REFRESH_RETRY_S;
+        call->status = 429;
+    }
     if (err == HF_E_ARGUMENT || err == HF_E_FORMAT)
         call->status = 400;
     return err;

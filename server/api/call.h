@@ -49,13 +49,14 @@ struct hf_api_call {
     void (*free_work)(void *work);
 
     /* The answer. */
-    unsigned status;    /* 0: 200, or what the error says */
-    json_t *answer;     /* NULL: no body */
-    int64_t version;    /* ETag; 0: none */
-    int64_t last;       /* the number of the row that is last on this page */
-    int64_t next;       /* `after` of the next page; 0: there is none */
-    bool is_replayed;   /* it is the answer that this Idempotency-Key got before */
-    bool asks_rotation; /* the device should rotate its certificate */
+    unsigned status;       /* 0: 200, or what the error says */
+    json_t *answer;        /* NULL: no body */
+    int64_t version;       /* ETag; 0: none */
+    int64_t last;          /* the number of the row that is last on this page */
+    int64_t next;          /* `after` of the next page; 0: there is none */
+    int64_t retry_after_s; /* of 429 and 503; 0: HF_API_RETRY_AFTER_S */
+    bool is_replayed;      /* it is the answer that this Idempotency-Key got before */
+    bool asks_rotation;    /* the device should rotate its certificate */
 };
 
 /** Read `request` and begin to answer it; a refusal is answered at once. */
@@ -72,6 +73,10 @@ void *hf_api_work(struct hf_api_call *call, size_t size, void (*free_work)(void 
 
 /** What the request itself brought is wrong: 400 instead of the status that `err` would get. Errors of memory stay. */
 HF_MUST_USE enum hf_err hf_api_input(struct hf_api_call *call, enum hf_err err);
+
+/** More was asked for than is allowed now: 429 instead of the status that HF_E_LIMIT would get, after `retry_after_s` of the
+ *  call was set. Other errors stay. */
+HF_MUST_USE enum hf_err hf_api_limited(struct hf_api_call *call, enum hf_err err);
 
 /** Answer with `value`, which is taken. HF_E_MEMORY for NULL. */
 HF_MUST_USE enum hf_err hf_api_answer_take(struct hf_api_call *call, unsigned status, json_t *value,

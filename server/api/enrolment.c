@@ -1,6 +1,7 @@
 /* What a device calls first: POST /v1/enroll, with a token or over a claim certificate. */
 #include "server/api/order.h"
 
+#include "server/fleet/claim_use.h"
 #include "server/fleet/enroll_token.h"
 
 #include <string.h>
@@ -9,14 +10,14 @@ static enum hf_err check_enrolment(struct hf_api_call *call, struct hf_tx *tx, s
 {
     struct hf_order *order = NULL;
     const char *device = hf_body_text(call->body, "device");
-    bool is_claim = call->asker.identity.has_certificate;
+    const char *secret = hf_body_text(call->body, "token");
+    bool has_certificate = call->asker.identity.has_certificate;
     HF_TRY(hf_order_new(call, &order, why));
-    if (!is_claim && hf_body_text(call->body, "token") == NULL)
+    if (!has_certificate && secret == NULL)
         return hf_fail(
             why, HF_E_POLICY,
             "\"token\" is missing: a device enrols with a token or over a claim certificate");
-    if (is_claim && call->asker.identity.registered.kind != HF_CERT_CLAIM &&
-        hf_body_text(call->body, "token") == NULL)
+    if (has_certificate && call->asker.identity.registered.kind != HF_CERT_CLAIM && secret == NULL)
         return hf_fail(why, HF_E_POLICY,
                        "the device has a certificate already. Rotate it with POST /v1/rotate");
     if (!hf_device_id_is_valid(device))
@@ -26,8 +27,12 @@ static enum hf_err check_enrolment(struct hf_api_call *call, struct hf_tx *tx, s
     memcpy(order->device, device, strlen(device) + 1);
     order->kind = HF_CERT_DEVICE;
     HF_TRY(hf_order_read_csr(call, order, why));
+    if (secret != NULL)
+        HF_TRY(hf_enroll_token_check(tx, call->asker.identity.account, secret, order->device,
+                                     order->csr_sha256, why));
     HF_TRY(hf_order_find_issuer(call, tx, order, why));
-    return hf_order_look_at_device(tx, order, why);
+    HF_TRY(hf_order_look_at_device(tx, order, why));
+    return hf_order_verify_csr(call, order, why);
 }
 
 /* ---- redeem ------------------------------------------------------------------------------------- */
@@ -44,18 +49,28 @@ static enum hf_err refuse_known_device(const struct hf_order *order, struct hf_w
         order->device);
 }
 
+/* A device that asks again for its answer takes no second use. */
+static enum hf_err use_claim(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
+{
+    const struct hf_order *order = call->work;
+    HF_TRY(refuse_known_device(order, why));
+    if (order->answered_id != 0)
+        return HF_OK;
+    return hf_api_limited(call,
+                          hf_claim_use_take(tx, (int64_t)call->asker.identity.registered.credential,
+                                            &call->retry_after_s, why));
+}
+
 static enum hf_err redeem(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {
     struct hf_order *order = call->work;
     const char *secret = hf_body_text(call->body, "token");
     struct hf_enroll_use use;
     struct hf_enroll_token token;
-    uint8_t csr_sha256[HF_SHA256_LEN];
     if (secret == NULL)
-        return refuse_known_device(order, why);
-    hf_sha256(hf_buf_bytes(&order->csr.der), csr_sha256);
-    HF_TRY(hf_enroll_token_redeem(tx, order->account.id, secret, order->device, csr_sha256, &use,
-                                  why));
+        return use_claim(call, tx, why);
+    HF_TRY(hf_enroll_token_redeem(tx, order->account.id, secret, order->device, order->csr_sha256,
+                                  &use, why));
     HF_TRY(hf_enroll_token_get(tx->db, order->account.id, use.token_id, &token, why));
     order->kind = use.kind;
     order->token_id = token.id;

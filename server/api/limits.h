@@ -18,6 +18,9 @@
 #define HF_API_HEADERS_MAX 768u
 /* Calls that wait for the signer, which does some hundred a second: more would wait longer than a device does. */
 #define HF_API_SIGNER_QUEUE_MAX 1024u
-#define HF_API_RETRY_AFTER_S 5 /* when a queue is full or the signer is away */
+#define HF_API_RETRY_AFTER_S INT64_C(5) /* when a queue is full or the signer is away */
+#define HF_API_QUOTA_RETRY_S                                                                       \
+    3600 /* when the signer's quota is used up: it opens within a day, or is raised */
+#define HF_API_REFRESH_RETRY_S 60 /* when a timestamp was asked for within the same minute */
 
 #endif

@@ -45,7 +45,15 @@ enum hf_err hf_order_find_issuer(struct hf_api_call *call, struct hf_tx *tx, str
 enum hf_err hf_order_read_csr(struct hf_api_call *call, struct hf_order *order, struct hf_why *why)
 {
     const char *csr = hf_body_text(call->body, "csr");
-    return hf_api_input(call, hf_csr_check(hf_bytes_of_text(csr), &order->csr, why));
+    HF_TRY(hf_api_input(call, hf_csr_read(hf_bytes_of_text(csr), &order->csr, why)));
+    hf_sha256(hf_buf_bytes(&order->csr.der), order->csr_sha256);
+    return HF_OK;
+}
+
+enum hf_err hf_order_verify_csr(struct hf_api_call *call, const struct hf_order *order,
+                                struct hf_why *why)
+{
+    return hf_api_input(call, hf_csr_verify(&order->csr, why));
 }
 
 struct search {

@@ -20,6 +20,7 @@ struct hf_order {
     struct hf_account_row account;
     struct hf_ca_row ca; /* that issues */
     struct hf_csr csr;
+    uint8_t csr_sha256[HF_SHA256_LEN];
     char device[HF_DEVICE_ID_MAX + 1];
     char group[HF_FLEET_GROUP_NAME_MAX + 1];
     enum hf_cert_kind kind;
@@ -44,9 +45,12 @@ HF_MUST_USE enum hf_err hf_order_new(struct hf_api_call *call, struct hf_order *
 /** The account of the device, and the CA that issues for it. HF_E_STATE without one. */
 HF_MUST_USE enum hf_err hf_order_find_issuer(struct hf_api_call *call, struct hf_tx *tx,
                                              struct hf_order *order, struct hf_why *why);
-/** "csr" of the body. */
+/** "csr" of the body, without its signature; and its signature, which is verified last: whoever may not ask costs no
+ *  more than a look into the database. */
 HF_MUST_USE enum hf_err hf_order_read_csr(struct hf_api_call *call, struct hf_order *order,
                                           struct hf_why *why);
+HF_MUST_USE enum hf_err hf_order_verify_csr(struct hf_api_call *call, const struct hf_order *order,
+                                            struct hf_why *why);
 /** Which certificates does the device have? Sets device_id, answered_id and is_known. */
 HF_MUST_USE enum hf_err hf_order_look_at_device(struct hf_tx *tx, struct hf_order *order,
                                                 struct hf_why *why);

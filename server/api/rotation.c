@@ -1,6 +1,7 @@
 /* What a device calls later: POST /v1/rotate for its next certificate, GET /v1/whoami. */
 #include "server/api/order.h"
 
+#include "common/base/timetext.h"
 #include "server/identity/registration.h"
 
 #include <openssl/x509.h>
@@ -30,17 +31,38 @@ static enum hf_err is_of_issuing_ca(struct hf_tx *tx, struct hf_order *order, st
     return HF_OK;
 }
 
+/* A new certificate, unlike a renewal, counts against the day's quota: what one device takes of it is bounded. */
+static enum hf_err check_hour(struct hf_api_call *call, struct hf_tx *tx,
+                              const struct hf_order *order, struct hf_why *why)
+{
+    int64_t last_s = HF_TIME_NONE;
+    char next[HF_TIME_TEXT_MAX];
+    if (order->is_renewal || order->answered_id != 0)
+        return HF_OK;
+    HF_TRY(hf_credential_rotated_at(tx->db, order->old.device_id, tx->now_s, &last_s, why));
+    if (last_s == HF_TIME_NONE)
+        return HF_OK;
+    call->retry_after_s = last_s + HF_FLEET_ISSUE_WINDOW_S - tx->now_s;
+    hf_time_format(last_s + HF_FLEET_ISSUE_WINDOW_S, next);
+    return hf_api_limited(call, hf_fail(why, HF_E_LIMIT,
+                                        "the device has rotated within the last hour, and once an "
+                                        "hour is allowed. Try again at %s",
+                                        next));
+}
+
 static enum hf_err check_rotation(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {
     struct hf_order *order = NULL;
     struct hf_device device;
     HF_TRY(hf_order_new(call, &order, why));
-    HF_TRY(hf_order_read_csr(call, order, why));
     HF_TRY(hf_order_find_issuer(call, tx, order, why));
     order->kind = HF_CERT_DEVICE;
     HF_TRY(hf_credential_get(tx->db, order->account.id,
                              (int64_t)call->asker.identity.registered.credential, &order->old,
                              why));
+    if (order->old.status != HF_CERT_ACTIVE)
+        return hf_fail(why, HF_E_STATE, "the certificate is %s by now",
+                       hf_cert_status_name(order->old.status));
     if (order->old.device_id == 0)
         return hf_fail(why, HF_E_STATE,
                        "the certificate belongs to no device. The operator registers it with one "
@@ -48,9 +70,12 @@ static enum hf_err check_rotation(struct hf_api_call *call, struct hf_tx *tx, st
     HF_TRY(hf_device_get(tx->db, order->account.id, order->old.device_id, &device, why));
     memcpy(order->device, device.name, sizeof device.name);
     HF_TRY(hf_credential_der(tx->db, order->account.id, order->old.id, &order->old_der, why));
-    HF_TRY(read_signature(call, order, why));
+    HF_TRY(hf_order_read_csr(call, order, why));
     HF_TRY(is_of_issuing_ca(tx, order, why));
-    return hf_order_look_at_device(tx, order, why);
+    HF_TRY(hf_order_look_at_device(tx, order, why));
+    HF_TRY(check_hour(call, tx, order, why));
+    HF_TRY(hf_order_verify_csr(call, order, why));
+    return read_signature(call, order, why);
 }
 
 static enum hf_err record_rotation(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)

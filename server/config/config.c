@@ -58,6 +58,7 @@ static const struct row rows[] = {
     {"signer", "passphrase_file", PATH, AT(signer.passphrase_file)},
     {"signer", "timestamp_every", SECONDS, AT(signer.timestamp_every_s), 86400, 1, 30 * 86400},
     {"signer", "issue_per_day", NUMBER, AT(signer.issue_per_day), 10000, 0, 100000000},
+    {"signer", "issue_per_day_per_ca", NUMBER, AT(signer.issue_per_day_per_ca), 5000, 0, 100000000},
 };
 #define ROWS (sizeof rows / sizeof rows[0])
 

@@ -64,6 +64,7 @@ struct hf_config {
         char *passphrase_file;
         int64_t timestamp_every_s;
         int64_t issue_per_day;
+        int64_t issue_per_day_per_ca;
     } signer;
 };
 

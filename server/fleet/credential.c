@@ -102,6 +102,11 @@ const struct hf_sql hf_credential_sql[] = {
                                "SELECT count(*) FROM credential WHERE device_id = :device "
                                "AND id > :id AND status = 'ACTIVE' AND is_confirmed = 1",
                                "i"},
+    [HF_CRED_ROTATED_AT] = {"credential_rotated_at",
+                            "SELECT max(created_s) FROM credential WHERE device_id = :device "
+                            "AND replaces_id IS NOT NULL "
+                            "AND created_s > :since AND created_s <= :now",
+                            "I"},
     {0},
 };
 

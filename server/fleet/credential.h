@@ -113,6 +113,10 @@ HF_MUST_USE enum hf_err hf_credential_ask_rotation(struct hf_tx *tx, int64_t acc
 HF_MUST_USE enum hf_err hf_credential_rotate(struct hf_tx *tx, int64_t old_id,
                                              const struct hf_credential_new *wanted,
                                              struct hf_credential *out, struct hf_why *why);
+/** When the device was given the successor of a certificate within the last HF_FLEET_ISSUE_WINDOW_S; HF_TIME_NONE: it was
+ *  not. Successors with a date ahead of `now_s` do not count, so a clock that was ahead blocks no device. */
+HF_MUST_USE enum hf_err hf_credential_rotated_at(struct hf_db *db, int64_t device_id, int64_t now_s,
+                                                 int64_t *out, struct hf_why *why);
 /** Its first request was seen: the old one becomes INACTIVE HF_FLEET_RETIRE_AFTER_S later. A second time
  *  changes nothing. */
 HF_MUST_USE enum hf_err hf_credential_confirm(struct hf_tx *tx, int64_t account_id, int64_t id,

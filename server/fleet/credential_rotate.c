@@ -4,6 +4,7 @@
  */
 #include "server/fleet/credential_sql.h"
 
+#include "common/base/timetext.h"
 #include "common/json/json.h"
 #include "server/fleet/audit_log.h"
 
@@ -63,6 +64,23 @@ enum hf_err hf_credential_rotate(struct hf_tx *tx, int64_t old_id,
         return hf_fail(why, HF_E_ARGUMENT, "a successor is an ACTIVE certificate of a device");
     HF_TRY(drop_unseen(tx, &old, why));
     return hf_credential_insert(tx, wanted, &old, out, why);
+}
+
+enum hf_err hf_credential_rotated_at(struct hf_db *db, int64_t device_id, int64_t now_s,
+                                     int64_t *out, struct hf_why *why)
+{
+    struct hf_rows rows;
+
+    HF_TRY(hf_db_run(db, &hf_credential_sql[HF_CRED_ROTATED_AT],
+                     HF_PARAMS(hf_p_int("device", device_id),
+                               hf_p_int("since", now_s - HF_FLEET_ISSUE_WINDOW_S),
+                               hf_p_int("now", now_s)),
+                     &rows, why));
+    enum hf_err err = hf_db_next(&rows, why);
+    if (err == HF_OK)
+        *out = hf_col_int_or(&rows, 0, HF_TIME_NONE);
+    hf_db_end(&rows);
+    return err;
 }
 
 enum hf_err hf_credential_confirm(struct hf_tx *tx, int64_t account_id, int64_t id,

@@ -27,6 +27,7 @@ enum {
     HF_CRED_LIST_SUCCESSORS,
     HF_CRED_DUE,
     HF_CRED_HAS_SUCCESSOR,
+    HF_CRED_ROTATED_AT,
 };
 
 /** Run a statement that gives one whole row. HF_E_NOT_FOUND with a sentence. */

@@ -229,13 +229,13 @@ static enum hf_err take_use(struct hf_tx *tx, int64_t account_id, int64_t token_
                                 why);
 }
 
-enum hf_err hf_enroll_token_redeem(struct hf_tx *tx, int64_t account_id, const char *secret,
-                                   const char *device, const uint8_t csr_sha256[HF_SHA256_LEN],
-                                   struct hf_enroll_use *out, struct hf_why *why)
+/* A token that this device may use now, or has used for this request: then `use->id` is not 0. */
+static enum hf_err find_usable(struct hf_tx *tx, int64_t account_id, const char *secret,
+                               const char *device, const uint8_t csr_sha256[HF_SHA256_LEN],
+                               struct hf_enroll_token *token, struct hf_enroll_use *use,
+                               struct hf_why *why)
 {
     uint8_t hash[HF_SHA256_LEN];
-    struct hf_enroll_token token;
-    struct hf_enroll_use use = {0};
 
     HF_TRY(hf_name_check_device(device, why));
     if (!hf_secret_hash(HF_SECRET_ENROLL, secret, hash))
@@ -243,17 +243,39 @@ enum hf_err hf_enroll_token_redeem(struct hf_tx *tx, int64_t account_id, const c
     enum hf_err err = read_one(tx->db, &hf_enroll_token_sql[FIND],
                                HF_PARAMS(hf_p_bytes("hash", hash, sizeof hash),
                                          hf_p_int("account", account_id)),
-                               &token, why);
+                               token, why);
     if (err == HF_E_NOT_FOUND)
         return refuse(why);
     HF_TRY(err);
-    if (token.is_revoked || token.expires_s <= tx->now_s ||
-        (token.device[0] != '\0' && strcmp(token.device, device) != 0))
+    if (token->is_revoked || token->expires_s <= tx->now_s ||
+        (token->device[0] != '\0' && strcmp(token->device, device) != 0))
         return refuse(why);
-    err = find_use(tx, token.id, device, csr_sha256, &use, why);
-    if (err == HF_E_NOT_FOUND)
-        err = take_use(tx, account_id, token.id, device, csr_sha256, &use, why);
-    HF_TRY(err);
+    err = find_use(tx, token->id, device, csr_sha256, use, why);
+    if (err != HF_E_NOT_FOUND)
+        return err;
+    return token->uses < token->uses_max ? HF_OK : refuse(why);
+}
+
+enum hf_err hf_enroll_token_check(struct hf_tx *tx, int64_t account_id, const char *secret,
+                                  const char *device, const uint8_t csr_sha256[HF_SHA256_LEN],
+                                  struct hf_why *why)
+{
+    struct hf_enroll_token token;
+    struct hf_enroll_use use = {0};
+
+    return find_usable(tx, account_id, secret, device, csr_sha256, &token, &use, why);
+}
+
+enum hf_err hf_enroll_token_redeem(struct hf_tx *tx, int64_t account_id, const char *secret,
+                                   const char *device, const uint8_t csr_sha256[HF_SHA256_LEN],
+                                   struct hf_enroll_use *out, struct hf_why *why)
+{
+    struct hf_enroll_token token;
+    struct hf_enroll_use use = {0};
+
+    HF_TRY(find_usable(tx, account_id, secret, device, csr_sha256, &token, &use, why));
+    if (use.id == 0)
+        HF_TRY(take_use(tx, account_id, token.id, device, csr_sha256, &use, why));
     use.token_id = token.id;
     use.kind = token.kind;
     memcpy(use.group, token.group, sizeof use.group);

@@ -54,6 +54,11 @@ HF_MUST_USE enum hf_err hf_enroll_token_redeem(struct hf_tx *tx, int64_t account
                                                const char *secret, const char *device,
                                                const uint8_t csr_sha256[HF_SHA256_LEN],
                                                struct hf_enroll_use *out, struct hf_why *why);
+/** Would hf_enroll_token_redeem take it? Same errors, same sentence; changes nothing, for a reader's job. */
+HF_MUST_USE enum hf_err hf_enroll_token_check(struct hf_tx *tx, int64_t account_id,
+                                              const char *secret, const char *device,
+                                              const uint8_t csr_sha256[HF_SHA256_LEN],
+                                              struct hf_why *why);
 /** The certificate that a use was answered with. HF_E_STATE if there is one already: then this one is not
  *  registered, because the transaction fails. */
 HF_MUST_USE enum hf_err hf_enroll_use_answer(struct hf_tx *tx, int64_t use_id,

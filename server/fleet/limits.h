@@ -33,6 +33,12 @@
 #define HF_FLEET_RETIRE_AFTER_S 86400
 #define HF_FLEET_RETIRE_AT_ONCE 500u /* in one transaction; the rest a moment later */
 
+/* Certificates that a thief could ask for without end. A claim certificate enrols a device each half a minute: 2,880 a
+ * day, so one alone does not use up the day's quota of its CA ([signer] issue_per_day_per_ca, 5,000 unless configured).
+ * A factory that is quicker has a claim certificate for each line. */
+#define HF_FLEET_ISSUE_WINDOW_S 3600
+#define HF_FLEET_CLAIM_USES_MAX 120
+
 /* Worker threads. A job is some hundred bytes; what does not fit is answered 503. */
 #define HF_FLEET_QUEUE_MAX 8192u
 /* Jobs of one transaction: larger batches gain little, and all of them wait for the last one. */

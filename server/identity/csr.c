@@ -99,12 +99,6 @@ static enum hf_err check(X509_REQ *request, struct hf_client_key_form *key, stru
     if (hf_client_key_check(key, HF_TLS_ANY, why) != HF_OK ||
         hf_client_signature_check(hf_client_signature_describe(algorithm), why) != HF_OK)
         return hf_fail_context(why, "CSR");
-    int verified = X509_REQ_verify(request, X509_REQ_get0_pubkey(request));
-    ERR_clear_error();
-    if (verified != 1)
-        return hf_fail(why, HF_E_SIGNATURE,
-                       "CSR: its signature was not made by the private key of its public key. Make "
-                       "another request with the device's own key");
     return HF_OK;
 }
 
@@ -116,7 +110,7 @@ static enum hf_err append_taken(struct hf_buf *out, unsigned char *der, int len)
     return err;
 }
 
-enum hf_err hf_csr_check(struct hf_bytes pem_or_der, struct hf_csr *out, struct hf_why *why)
+enum hf_err hf_csr_read(struct hf_bytes pem_or_der, struct hf_csr *out, struct hf_why *why)
 {
     X509_REQ *request = NULL;
     struct hf_csr csr = {0};
@@ -141,6 +135,32 @@ out:
     ERR_clear_error();
     hf_csr_free(&csr);
     X509_REQ_free(request);
+    return err;
+}
+
+enum hf_err hf_csr_verify(const struct hf_csr *csr, struct hf_why *why)
+{
+    X509_REQ *request = parse_der(hf_buf_bytes(&csr->der));
+    bool is_signed = request != NULL &&
+                     X509_REQ_verify(request, X509_REQ_get0_pubkey(request)) == 1;
+    X509_REQ_free(request);
+    ERR_clear_error();
+    if (!is_signed)
+        return hf_fail(why, HF_E_SIGNATURE,
+                       "CSR: its signature was not made by the private key of its public key. Make "
+                       "another request with the device's own key");
+    return HF_OK;
+}
+
+enum hf_err hf_csr_check(struct hf_bytes pem_or_der, struct hf_csr *out, struct hf_why *why)
+{
+    struct hf_csr csr = {0};
+    HF_TRY(hf_csr_read(pem_or_der, &csr, why));
+    enum hf_err err = hf_csr_verify(&csr, why);
+    if (err == HF_OK)
+        *out = csr;
+    else
+        hf_csr_free(&csr);
     return err;
 }
 

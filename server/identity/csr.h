@@ -27,6 +27,11 @@ struct hf_csr {
  */
 HF_MUST_USE enum hf_err hf_csr_check(struct hf_bytes pem_or_der, struct hf_csr *out,
                                      struct hf_why *why);
+/** The same in two steps: everything but the signature, and then that. A signature costs up to some milliseconds to verify,
+ *  so a server looks first whether the sender may ask at all. Nothing may be issued before the second step. */
+HF_MUST_USE enum hf_err hf_csr_read(struct hf_bytes pem_or_der, struct hf_csr *out,
+                                    struct hf_why *why);
+HF_MUST_USE enum hf_err hf_csr_verify(const struct hf_csr *csr, struct hf_why *why);
 /**
  * Did the key of `old`, a certificate, sign this request too? So a device asks for the successor of a certificate
  * that it holds the key of. `signature` is over "holdfast renew", a NUL and the request's DER, with SHA-256: ECDSA in DER,

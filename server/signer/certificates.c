@@ -1,4 +1,4 @@
-/* Certificates of devices: issued within the quota, renewed by the old key. */
+/* Certificates of devices: issued within the quotas, renewed by the old key; and the CAs that issue them. */
 #include "server/signer/verbs.h"
 
 #include "common/base/limits.h"
@@ -6,6 +6,7 @@
 #include "server/identity/csr.h"
 #include "server/identity/registration.h"
 #include "server/signer/device_ca.h"
+#include "server/signer/quota.h"
 
 #include <openssl/x509.h>
 #include <stdio.h>
@@ -55,45 +56,55 @@ static enum hf_err order_read(struct hf_signer *signer, const json_t *request, s
     return err;
 }
 
-/* Issue, count by `count`, and answer. */
-static enum hf_err fill_order(struct hf_signer *signer, const struct order *order,
-                              const uint8_t *renewed_sha256, int64_t now_s, json_t **answer,
-                              struct hf_why *why)
+static enum hf_err make_certificate(const struct order *order, int64_t now_s, struct hf_buf *der,
+                                    struct hf_why *why)
 {
-    char subject[HF_ACCOUNT_NAME_MAX + HF_DEVICE_ID_MAX + 2];
     const unsigned char *spki = order->csr.spki.data;
     X509 *made = NULL;
-    struct hf_buf der = {0};
     EVP_PKEY *key = d2i_PUBKEY(NULL, &spki, (long)order->csr.spki.len);
     enum hf_err err = key != NULL ? HF_OK
                                   : hf_fail(why, HF_E_FORMAT, "the key of a request is unreadable");
     if (err == HF_OK)
         err = hf_device_ca_issue(&order->ca, key, order->id, now_s, &made, why);
     if (err == HF_OK)
-        err = hf_client_cert_der(made, &der, why);
-    (void)snprintf(subject, sizeof subject, "%s/%s", order->ca.account, order->id);
-    const struct hf_signature_note note = {renewed_sha256 != NULL ? "renewal" : "certificate",
-                                           subject, 0, hf_buf_bytes(&der), now_s};
-    if (err == HF_OK && renewed_sha256 != NULL)
-        err = hf_signer_state_renew(&signer->state, renewed_sha256, &note, why);
-    else if (err == HF_OK)
-        err = hf_signer_state_issue(&signer->state, signer->config->signer.issue_per_day, &note,
-                                    why);
-    if (err == HF_OK)
-        *answer = json_pack("{s:o}", "certificate", hf_json_base64(hf_buf_bytes(&der)));
-    hf_buf_free(&der);
+        err = hf_client_cert_der(made, der, why);
     X509_free(made);
     EVP_PKEY_free(key);
     return err;
 }
 
-enum hf_err hf_verb_issue(struct hf_signer *signer, const json_t *request, int fd, int64_t now_s,
-                          json_t **answer, struct hf_why *why)
+/* Count it first, so that nothing is signed that a quota refuses; then sign, note and answer. */
+static enum hf_err fill_order(struct hf_signer *signer, const struct order *order, bool is_renewal,
+                              const struct hf_moment *now, json_t **answer, struct hf_why *why)
+{
+    char device[HF_ACCOUNT_NAME_MAX + HF_DEVICE_ID_MAX + 2];
+    struct hf_buf der = {0};
+    (void)snprintf(device, sizeof device, "%s/%s", order->ca.account, order->id);
+    const struct hf_quota renewals = {HF_QUOTA_RENEWAL, device, HF_RENEWALS_PER_HOUR};
+    const struct hf_quota issues[] = {
+        {HF_QUOTA_ISSUE, device, HF_ISSUES_PER_HOUR},
+        {HF_QUOTA_CA, order->ca.name, signer->config->signer.issue_per_day_per_ca},
+        {HF_QUOTA_SIGNER, "", signer->config->signer.issue_per_day},
+    };
+    HF_TRY(hf_quota_take(&signer->state, is_renewal ? &renewals : issues,
+                         is_renewal ? 1 : sizeof issues / sizeof issues[0], now, why));
+    enum hf_err err = make_certificate(order, now->wall_s, &der, why);
+    const struct hf_signature_note note = {is_renewal ? "renewal" : "certificate", device, 0,
+                                           hf_buf_bytes(&der), now->wall_s};
+    err = hf_quota_commit(&signer->state, err, &note, why);
+    if (err == HF_OK)
+        *answer = json_pack("{s:o}", "certificate", hf_json_base64(hf_buf_bytes(&der)));
+    hf_buf_free(&der);
+    return err;
+}
+
+enum hf_err hf_verb_issue(struct hf_signer *signer, const json_t *request, int fd,
+                          const struct hf_moment *now, json_t **answer, struct hf_why *why)
 {
     struct order order;
     (void)fd;
     HF_TRY(order_read(signer, request, &order, why));
-    enum hf_err err = fill_order(signer, &order, NULL, now_s, answer, why);
+    enum hf_err err = fill_order(signer, &order, false, now, answer, why);
     order_free(&order);
     return err;
 }
@@ -116,13 +127,12 @@ static enum hf_err check_old(const struct order *order, X509 *old, struct hf_byt
     return hf_csr_check_renewal(&order->csr, old, signature, why);
 }
 
-enum hf_err hf_verb_renew(struct hf_signer *signer, const json_t *request, int fd, int64_t now_s,
-                          json_t **answer, struct hf_why *why)
+enum hf_err hf_verb_renew(struct hf_signer *signer, const json_t *request, int fd,
+                          const struct hf_moment *now, json_t **answer, struct hf_why *why)
 {
     struct order order;
     struct hf_buf old_der = {0}, signature = {0};
     X509 *old = NULL;
-    uint8_t sha256[HF_SHA256_LEN];
     (void)fd;
     HF_TRY(order_read(signer, request, &order, why));
     enum hf_err err = hf_json_get_base64(request, "old", HF_SIGNER_REQUEST, HF_CERT_DER_MAX,
@@ -133,14 +143,9 @@ enum hf_err hf_verb_renew(struct hf_signer *signer, const json_t *request, int f
     if (err == HF_OK)
         err = hf_client_cert_read_der(hf_buf_bytes(&old_der), &old, why);
     if (err == HF_OK)
-        err = check_old(&order, old, hf_buf_bytes(&signature), now_s, why);
-    if (err == HF_OK) {
-        /* Once an hour a device, not a certificate: a chain of renewals has a new certificate each time. */
-        char device[HF_ACCOUNT_NAME_MAX + HF_DEVICE_ID_MAX + 2];
-        (void)snprintf(device, sizeof device, "%s/%s", order.ca.account, order.id);
-        hf_sha256(hf_bytes_of_text(device), sha256);
-        err = fill_order(signer, &order, sha256, now_s, answer, why);
-    }
+        err = check_old(&order, old, hf_buf_bytes(&signature), now->wall_s, why);
+    if (err == HF_OK)
+        err = fill_order(signer, &order, true, now, answer, why);
     X509_free(old);
     hf_buf_free(&old_der);
     hf_buf_free(&signature);
@@ -148,26 +153,38 @@ enum hf_err hf_verb_renew(struct hf_signer *signer, const json_t *request, int f
     return err;
 }
 
-enum hf_err hf_signer_list_cas(struct hf_signer *signer, json_t **out, struct hf_why *why)
+static enum hf_err describe_ca(struct hf_signer *signer, const char *name,
+                               const struct hf_moment *now, json_t **out, struct hf_why *why)
 {
-    const char *dir = signer->config->signer.state;
+    struct hf_device_ca ca;
+    struct hf_buf der = {0};
+    struct hf_quota_use use = {.used = 0};
+    HF_TRY(hf_device_ca_read(signer->config->signer.state, name, false, &ca, why));
+    enum hf_err err = now != NULL ? hf_quota_look(&signer->state, HF_QUOTA_CA, name, now, &use, why)
+                                  : hf_client_cert_der(ca.certificate, &der, why);
+    if (err == HF_OK && now != NULL)
+        *out = json_pack("{s:s, s:s, s:I, s:o}", "name", ca.name, "account", ca.account, "issued",
+                         (json_int_t)use.used, "opens", hf_json_time(use.opens_s));
+    else if (err == HF_OK)
+        *out = json_pack("{s:s, s:s, s:o}", "name", ca.name, "account", ca.account, "certificate",
+                         hf_json_base64(hf_buf_bytes(&der)));
+    hf_buf_free(&der);
+    hf_device_ca_free(&ca);
+    return err;
+}
+
+enum hf_err hf_signer_list_cas(struct hf_signer *signer, const struct hf_moment *now, json_t **out,
+                               struct hf_why *why)
+{
     char(*names)[HF_ACCOUNT_NAME_MAX + 1] = NULL;
     size_t n = 0;
-    HF_TRY(hf_device_ca_list(dir, &names, &n, why));
+    HF_TRY(hf_device_ca_list(signer->config->signer.state, &names, &n, why));
     enum hf_err err = HF_OK;
-    json_t *list = json_array();
+    json_t *list = json_array(), *one = NULL;
     for (size_t i = 0; i < n && err == HF_OK; i++) {
-        struct hf_device_ca ca;
-        struct hf_buf der = {0};
-        err = hf_device_ca_read(dir, names[i], false, &ca, why);
-        if (err != HF_OK)
-            break;
-        err = hf_client_cert_der(ca.certificate, &der, why);
-        list = hf_json_append_take(list, json_pack("{s:s, s:s, s:o}", "name", ca.name, "account",
-                                                   ca.account, "certificate",
-                                                   hf_json_base64(hf_buf_bytes(&der))));
-        hf_buf_free(&der);
-        hf_device_ca_free(&ca);
+        err = describe_ca(signer, names[i], now, &one, why);
+        if (err == HF_OK)
+            list = hf_json_append_take(list, one);
     }
     free(names);
     if (err == HF_OK)
@@ -177,12 +194,32 @@ enum hf_err hf_signer_list_cas(struct hf_signer *signer, json_t **out, struct hf
     return err;
 }
 
-enum hf_err hf_verb_cas(struct hf_signer *signer, const json_t *request, int fd, int64_t now_s,
-                        json_t **answer, struct hf_why *why)
+enum hf_err hf_verb_cas(struct hf_signer *signer, const json_t *request, int fd,
+                        const struct hf_moment *now, json_t **answer, struct hf_why *why)
 {
     json_t *list = NULL;
-    (void)request, (void)fd, (void)now_s;
-    HF_TRY(hf_signer_list_cas(signer, &list, why));
+    (void)request, (void)fd, (void)now;
+    HF_TRY(hf_signer_list_cas(signer, NULL, &list, why));
     *answer = json_pack("{s:o}", "cas", list);
     return HF_OK;
+}
+
+/* The note comes before the files: a power cut in between leaves a note of a CA that no one has. */
+enum hf_err hf_signer_make_ca(const struct hf_config *config, const char *name, const char *account,
+                              int64_t days, int64_t now_s, struct hf_why *why)
+{
+    char subject[2 * HF_ACCOUNT_NAME_MAX + 2];
+    struct hf_device_ca ca;
+    struct hf_buf der = {0};
+    HF_TRY(hf_device_ca_make(config->signer.state, name, account, days, now_s, &ca, why));
+    enum hf_err err = hf_client_cert_der(ca.certificate, &der, why);
+    (void)snprintf(subject, sizeof subject, "%s/%s", account, name);
+    const struct hf_signature_note note = {"device-ca", subject, 0, hf_buf_bytes(&der), now_s};
+    if (err == HF_OK)
+        err = hf_signer_state_note_beside(config->signer.state, &note, why);
+    if (err == HF_OK)
+        err = hf_device_ca_save(config->signer.state, &ca, why);
+    hf_buf_free(&der);
+    hf_device_ca_free(&ca);
+    return err;
 }

@@ -172,43 +172,62 @@ static enum hf_err create_pem(const char *path, mode_t mode, EVP_PKEY *key, X509
     return err;
 }
 
-enum hf_err hf_device_ca_create(const char *state_dir, const char *name, const char *account,
-                                int64_t days, int64_t now_s, struct hf_why *why)
+static enum hf_err check_is_new(const char *state_dir, const char *name, struct hf_why *why)
 {
-    struct hf_path key_path, certificate_path, folder;
-    bool was_made = false;
-    HF_TRY(ca_path(state_dir, name, ".key", &key_path, why));
-    HF_TRY(ca_path(state_dir, name, ".pem", &certificate_path, why));
-    HF_TRY(hf_path_set(&folder, why, "%s/device-ca", state_dir));
+    struct hf_path key, certificate;
+    HF_TRY(ca_path(state_dir, name, ".key", &key, why));
+    HF_TRY(ca_path(state_dir, name, ".pem", &certificate, why));
+    if (!hf_file_exists(key.text) && !hf_file_exists(certificate.text))
+        return HF_OK;
+    return hf_fail(why, HF_E_STATE,
+                   "there is a device CA %s already, and keys are never overwritten; choose "
+                   "another name",
+                   name);
+}
+
+enum hf_err hf_device_ca_make(const char *state_dir, const char *name, const char *account,
+                              int64_t days, int64_t now_s, struct hf_device_ca *out,
+                              struct hf_why *why)
+{
+    struct hf_device_ca ca = {0};
     if (!hf_account_name_is_valid(account))
         return hf_fail(
             why, HF_E_ARGUMENT,
             "the name of an account: expected 1 to %d of a-z, 0-9 and -, found \"%.80s\"",
             HF_ACCOUNT_NAME_MAX, account);
-    if (hf_file_exists(key_path.text) || hf_file_exists(certificate_path.text))
-        return hf_fail(why, HF_E_STATE,
-                       "there is a device CA %s already, and keys are never overwritten; choose "
-                       "another name",
-                       name);
-    HF_TRY(hf_file_make_dir(folder.text, &was_made, why));
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *made = NULL;
-    if (key != NULL)
-        made = new_certificate(NULL, key, account, name, now_s - HF_ISSUE_BACKDATE_S,
-                               end_of(now_s + days * HF_DAY_S, NULL));
-    enum hf_err err = HF_OK;
+    HF_TRY(check_is_new(state_dir, name, why));
+    (void)snprintf(ca.name, sizeof ca.name, "%s", name);
+    (void)snprintf(ca.account, sizeof ca.account, "%s", account);
+    ca.key = EVP_EC_gen("P-256");
+    if (ca.key != NULL)
+        ca.certificate = new_certificate(NULL, ca.key, account, name, now_s - HF_ISSUE_BACKDATE_S,
+                                         end_of(now_s + days * HF_DAY_S, NULL));
+    X509 *made = ca.certificate;
     if (made == NULL ||
         !add_extension(made, made, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") ||
         !add_extension(made, made, NID_key_usage, "critical,keyCertSign,cRLSign") ||
         !add_extension(made, made, NID_subject_key_identifier, "hash") ||
-        X509_sign(made, key, EVP_sha256()) == 0)
-        err = fail_openssl(why, "making a device CA");
-    if (err == HF_OK)
-        err = create_pem(key_path.text, 0600, key, NULL, why);
-    if (err == HF_OK && (err = create_pem(certificate_path.text, 0644, NULL, made, why)) != HF_OK)
+        X509_sign(made, ca.key, EVP_sha256()) == 0) {
+        hf_device_ca_free(&ca);
+        return fail_openssl(why, "making a device CA");
+    }
+    *out = ca;
+    return HF_OK;
+}
+
+enum hf_err hf_device_ca_save(const char *state_dir, const struct hf_device_ca *ca,
+                              struct hf_why *why)
+{
+    struct hf_path key_path, certificate_path, folder;
+    bool was_made = false;
+    HF_TRY(ca_path(state_dir, ca->name, ".key", &key_path, why));
+    HF_TRY(ca_path(state_dir, ca->name, ".pem", &certificate_path, why));
+    HF_TRY(hf_path_set(&folder, why, "%s/device-ca", state_dir));
+    HF_TRY(hf_file_make_dir(folder.text, &was_made, why));
+    HF_TRY(create_pem(key_path.text, 0600, ca->key, NULL, why));
+    enum hf_err err = create_pem(certificate_path.text, 0644, NULL, ca->certificate, why);
+    if (err != HF_OK)
         (void)unlink(key_path.text);
-    X509_free(made);
-    EVP_PKEY_free(key);
     return err;
 }
 

@@ -21,13 +21,15 @@ struct hf_device_ca {
 };
 
 /**
- * Make a CA: an ECDSA P-256 key, and a certificate that signs itself, of `days` or until 2049-12-31,
- * whichever is first. HF_E_STATE when there is one of that name, HF_E_ARGUMENT, HF_E_STORAGE; then nothing
- * of it is left.
+ * Make a CA, in memory: an ECDSA P-256 key, and a certificate that signs itself, of `days` or until 2049-12-31,
+ * whichever is first. HF_E_STATE when the folder has one of that name, HF_E_ARGUMENT. hf_device_ca_free `out`.
  */
-HF_MUST_USE enum hf_err hf_device_ca_create(const char *state_dir, const char *name,
-                                            const char *account, int64_t days, int64_t now_s,
-                                            struct hf_why *why);
+HF_MUST_USE enum hf_err hf_device_ca_make(const char *state_dir, const char *name,
+                                          const char *account, int64_t days, int64_t now_s,
+                                          struct hf_device_ca *out, struct hf_why *why);
+/** Write it into the folder. HF_E_STORAGE; then nothing of it is left there. */
+HF_MUST_USE enum hf_err hf_device_ca_save(const char *state_dir, const struct hf_device_ca *ca,
+                                          struct hf_why *why);
 
 /** Read the CA of that name, with its key if `has_key`. HF_E_NOT_FOUND, HF_E_KEY for a key that others may
  *  read or that is not the certificate's, HF_E_FORMAT. hf_device_ca_free `out`. */

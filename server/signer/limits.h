@@ -18,8 +18,13 @@
 /* A certificate begins this long before it is made, for servers whose clock is behind. */
 #define HF_ISSUE_BACKDATE_S INT64_C(3600)
 #define HF_CERTIFICATE_END_S INT64_C(2524607999) /* 2049-12-31T23:59:59Z, as AWS IoT's end */
-/* A device that renews more often than this has a fault, or was stolen. */
-#define HF_RENEW_EVERY_S INT64_C(3600)
+/* What a device gets in an hour. One that renews more often has a fault, or was stolen. A new certificate may get lost
+ * between here and the registry of holdfastd, so the device may ask for a few; more of them would let one thief, with
+ * requests sent at the same moment, use up the day's quota of all others. */
+#define HF_HOUR_S INT64_C(3600)
+#define HF_RENEWALS_PER_HOUR 1
+#define HF_ISSUES_PER_HOUR 3
+#define HF_QUOTA_NAME_MAX 224u /* bytes: "issue ACCOUNT/DEVICE", 64 and 128 of them names */
 /* Without a change the timestamp is signed again at most this often: each one is a file. */
 #define HF_REFRESH_EVERY_S INT64_C(60)
 /* After a refresh that failed, the next try. */

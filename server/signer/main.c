@@ -3,7 +3,6 @@
 #include "common/cli/cli.h"
 #include "common/json/json.h"
 #include "server/repository/base/public_key.h"
-#include "server/signer/device_ca.h"
 #include "server/signer/service.h"
 
 #include <sodium.h>
@@ -82,8 +81,8 @@ static enum hf_err make_ca(struct hf_cli_call *call, struct hf_why *why)
     const struct options *o = call->values;
     struct hf_config config;
     HF_TRY(read_config(o, &config, why));
-    enum hf_err err = hf_device_ca_create(config.signer.state, call->words[0], o->account, o->days,
-                                          time(NULL), why);
+    enum hf_err err = hf_signer_make_ca(&config, call->words[0], o->account, o->days, time(NULL),
+                                        why);
     if (err == HF_OK)
         printf("made the device CA %s for account %s: %s/device-ca/%s.pem\n", call->words[0],
                o->account, config.signer.state, call->words[0]);

@@ -63,35 +63,37 @@ static json_t *versions_object(const struct hf_online_result *result)
 }
 
 static enum hf_err answer_published(struct hf_signer *signer, const struct hf_online_result *result,
-                                    int64_t now_s, json_t **answer, struct hf_why *why)
+                                    const struct hf_moment *now, json_t **answer,
+                                    struct hf_why *why)
 {
-    signer->refreshed_s = now_s;
-    HF_TRY(note_published(signer, result, now_s, why));
+    signer->refreshed = *now;
+    HF_TRY(note_published(signer, result, now->wall_s, why));
     *answer = json_pack("{s:o, s:I}", "versions", versions_object(result), "waiting",
                         (json_int_t)result->waiting);
     return HF_OK;
 }
 
-enum hf_err hf_verb_refresh(struct hf_signer *signer, const json_t *request, int fd, int64_t now_s,
-                            json_t **answer, struct hf_why *why)
+enum hf_err hf_verb_refresh(struct hf_signer *signer, const json_t *request, int fd,
+                            const struct hf_moment *now, json_t **answer, struct hf_why *why)
 {
-    const struct hf_publication_context at = context_of(signer, now_s);
+    const struct hf_publication_context at = context_of(signer, now->wall_s);
     struct hf_online_result result = {0};
     (void)request, (void)fd;
-    if (signer->refreshed_s != 0 && now_s - signer->refreshed_s < HF_REFRESH_EVERY_S)
+    int64_t age_s = now->up_s - signer->refreshed.up_s;
+    if (signer->refreshed.wall_s != 0 && age_s < HF_REFRESH_EVERY_S)
         return hf_fail(why, HF_E_LIMIT,
                        "a timestamp was signed %" PRId64 " seconds ago; one a minute is allowed",
-                       now_s - signer->refreshed_s);
+                       age_s);
     HF_TRY(hf_online_refresh(&at, &result, why));
-    return answer_published(signer, &result, now_s, answer, why);
+    return answer_published(signer, &result, now, answer, why);
 }
 
 /* The folder is read through the descriptor, so that a name cannot be exchanged under us, and with the rights
  * of this process. */
-enum hf_err hf_verb_publish(struct hf_signer *signer, const json_t *request, int fd, int64_t now_s,
-                            json_t **answer, struct hf_why *why)
+enum hf_err hf_verb_publish(struct hf_signer *signer, const json_t *request, int fd,
+                            const struct hf_moment *now, json_t **answer, struct hf_why *why)
 {
-    const struct hf_publication_context at = context_of(signer, now_s);
+    const struct hf_publication_context at = context_of(signer, now->wall_s);
     struct hf_online_result result = {0};
     char from[64];
     struct stat status;
@@ -101,19 +103,19 @@ enum hf_err hf_verb_publish(struct hf_signer *signer, const json_t *request, int
                        "publish: expected the descriptor of a folder with the request, found none");
     (void)snprintf(from, sizeof from, "/proc/self/fd/%d", fd);
     HF_TRY(hf_online_publish(&at, from, &result, why));
-    return answer_published(signer, &result, now_s, answer, why);
+    return answer_published(signer, &result, now, answer, why);
 }
 
-enum hf_err hf_signer_keep_fresh(struct hf_signer *signer, int64_t now_s, int64_t *next_s,
-                                 struct hf_why *why)
+enum hf_err hf_signer_keep_fresh(struct hf_signer *signer, const struct hf_moment *now,
+                                 int64_t *next_s, struct hf_why *why)
 {
-    const struct hf_publication_context at = context_of(signer, now_s);
+    const struct hf_publication_context at = context_of(signer, now->wall_s);
     int64_t every_s = signer->config->signer.timestamp_every_s;
     struct hf_publication p;
     struct hf_online_result result = {0};
     int64_t new_end_s = 0;
     bool is_half_over = false;
-    *next_s = now_s + HF_REFRESH_RETRY_S;
+    *next_s = now->wall_s + HF_REFRESH_RETRY_S;
     HF_TRY(hf_publication_open(&at, &p, why));
     int64_t end_s = p.set.timestamp->env.expires_s;
     enum hf_err err = hf_publication_expiry(&p, HF_ROLE_TIMESTAMP, &new_end_s, why);
@@ -123,17 +125,18 @@ enum hf_err hf_signer_keep_fresh(struct hf_signer *signer, int64_t now_s, int64_
     hf_publication_close(&p);
     if (err != HF_OK)
         return err;
-    /* A new one would end at new_end_s, so this one is as old as it ends earlier. */
+    /* A new one would end at new_end_s, so this one is as old as it ends earlier. One that ends much later was signed by a
+     * clock that was far ahead: nothing would be signed until then. */
     int64_t age_s = new_end_s - end_s;
-    if (is_half_over || age_s >= every_s) {
+    if (is_half_over || age_s >= every_s || age_s <= -every_s) {
         HF_TRY(hf_online_refresh(&at, &result, why));
-        signer->refreshed_s = now_s;
-        HF_TRY(note_published(signer, &result, now_s, why));
+        signer->refreshed = *now;
+        HF_TRY(note_published(signer, &result, now->wall_s, why));
         age_s = 0;
     }
-    int64_t half_s = (new_end_s - now_s) / 2, wait_s = every_s - age_s;
+    int64_t half_s = (new_end_s - now->wall_s) / 2, wait_s = every_s - age_s;
     if (half_s - age_s < wait_s)
         wait_s = half_s - age_s;
-    *next_s = now_s + (wait_s > 1 ? wait_s : 1);
+    *next_s = now->wall_s + (wait_s > 1 ? wait_s : 1);
     return HF_OK;
 }

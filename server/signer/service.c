@@ -3,6 +3,7 @@
 #include "common/os/clock.h"
 #include "common/os/service.h"
 #include "server/signer/protocol.h"
+#include "server/signer/quota.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -129,7 +130,8 @@ static bool serve_client(struct service *s, int fd)
     int folder = -1;
     enum hf_err err = hf_signer_receive(fd, &request, &folder, &why);
     if (err == HF_OK) {
-        answer = hf_signer_answer(s->signer, request, folder, time(NULL));
+        const struct hf_moment now = hf_moment_read();
+        answer = hf_signer_answer(s->signer, request, folder, &now);
         if (answer != NULL && !json_is_true(json_object_get(answer, "ok")))
             hf_service_log(HF_LOG_WARNING, "refused: %s",
                            json_string_value(json_object_get(answer, "sentence")));
@@ -147,12 +149,12 @@ static bool serve_client(struct service *s, int fd)
 static void keep_fresh(struct service *s)
 {
     struct hf_why why;
-    int64_t now_s = time(NULL);
+    const struct hf_moment now = hf_moment_read();
     /* A next time that is far off was counted by a clock that has gone back since. */
-    if (now_s < s->next_refresh_s &&
-        s->next_refresh_s - now_s <= s->signer->config->signer.timestamp_every_s)
+    if (now.wall_s < s->next_refresh_s &&
+        s->next_refresh_s - now.wall_s <= s->signer->config->signer.timestamp_every_s)
         return;
-    enum hf_err err = hf_signer_keep_fresh(s->signer, now_s, &s->next_refresh_s, &why);
+    enum hf_err err = hf_signer_keep_fresh(s->signer, &now, &s->next_refresh_s, &why);
     if (err == HF_OK) {
         hf_notify("STATUS=the timestamp is fresh");
         return;
@@ -177,6 +179,8 @@ enum hf_err hf_signer_serve(struct hf_signer *signer, struct hf_why *why)
     const char *path = signer->config->signer.socket;
     for (size_t i = 0; i < SLOTS; i++)
         s.slots[i] = (struct pollfd){.fd = -1, .events = POLLIN};
+    const struct hf_moment now = hf_moment_read();
+    HF_TRY(hf_quota_keep_time(&signer->state, &now, why));
     HF_TRY(find_user(signer->config->signer.client_user, &s.client_uid, why));
     HF_TRY(listen_at(path, &s.slots[SLOT_LISTENER].fd, why));
     s.slots[SLOT_SIGNALS].fd = open_signals();

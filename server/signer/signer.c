@@ -5,6 +5,7 @@
 #include "common/os/service.h"
 #include "server/repository/keys/key_file.h"
 #include "server/signer/protocol.h"
+#include "server/signer/quota.h"
 #include "server/signer/verbs.h"
 
 #include <inttypes.h>
@@ -59,8 +60,8 @@ void hf_signer_close(struct hf_signer *signer)
 
 /* ---- the log --------------------------------------------------------------------------------------------- */
 
-static enum hf_err seal(struct hf_signer *signer, const json_t *request, int fd, int64_t now_s,
-                        json_t **answer, struct hf_why *why)
+static enum hf_err seal(struct hf_signer *signer, const json_t *request, int fd,
+                        const struct hf_moment *now, json_t **answer, struct hf_why *why)
 {
     struct hf_seal_head next;
     struct hf_buf text = {0};
@@ -77,11 +78,11 @@ static enum hf_err seal(struct hf_signer *signer, const json_t *request, int fd,
     HF_TRY(hf_signer_state_seal_head(&signer->state, &next, why));
     for (size_t i = 0; i < n; i++)
         HF_TRY(hf_audit_extend(&next.head, json_array_get(entries, i), why));
-    next.sealed_s = now_s;
+    next.sealed_s = now->wall_s;
 
-    HF_TRY(hf_audit_seal_text(&next.head, now_s, &text, why));
+    HF_TRY(hf_audit_seal_text(&next.head, now->wall_s, &text, why));
     (void)snprintf(subject, sizeof subject, "entry %" PRId64, next.head.sequence);
-    const struct hf_signature_note note = {"seal", subject, 0, hf_buf_bytes(&text), now_s};
+    const struct hf_signature_note note = {"seal", subject, 0, hf_buf_bytes(&text), now->wall_s};
     enum hf_err err = hf_signer_state_set_seal_head(&signer->state, &next, &note, why);
     if (err == HF_OK) {
         /* Out of holdfastd's reach: it shows that a copy of the log was cut short. */
@@ -89,8 +90,8 @@ static enum hf_err seal(struct hf_signer *signer, const json_t *request, int fd,
                        next.head.sequence);
         crypto_sign_detached(signature, NULL, text.data, text.len, signer->log_key.secret_key);
         *answer = json_pack("{s:I, s:o, s:o, s:o}", "sequence", (json_int_t)next.head.sequence,
-                            "hash", hf_json_sha256(next.head.hash), "time", hf_json_time(now_s),
-                            "signature",
+                            "hash", hf_json_sha256(next.head.hash), "time",
+                            hf_json_time(now->wall_s), "signature",
                             hf_json_base64((struct hf_bytes){signature, sizeof signature}));
     }
     hf_buf_free(&text);
@@ -98,11 +99,11 @@ static enum hf_err seal(struct hf_signer *signer, const json_t *request, int fd,
 }
 
 static enum hf_err signatures(struct hf_signer *signer, const json_t *request, int fd,
-                              int64_t now_s, json_t **answer, struct hf_why *why)
+                              const struct hf_moment *now, json_t **answer, struct hf_why *why)
 {
     int64_t after = 0, newest = 0;
     json_t *list = NULL;
-    (void)fd, (void)now_s;
+    (void)fd, (void)now;
     HF_TRY(hf_json_get_integer(request, "after", HF_SIGNER_REQUEST, 0, &after, why));
     HF_TRY(hf_signer_state_newest(&signer->state, &newest, why));
     HF_TRY(hf_signer_state_signatures(&signer->state, after, &list, why));
@@ -112,28 +113,31 @@ static enum hf_err signatures(struct hf_signer *signer, const json_t *request, i
 
 /* ---- status, and the table ----------------------------------------------------------------------------------- */
 
-static enum hf_err status(struct hf_signer *signer, const json_t *request, int fd, int64_t now_s,
-                          json_t **answer, struct hf_why *why)
+static enum hf_err status(struct hf_signer *signer, const json_t *request, int fd,
+                          const struct hf_moment *now, json_t **answer, struct hf_why *why)
 {
     struct hf_seal_head seal;
-    int64_t issued = 0;
+    struct hf_quota_use use = {.used = 0};
+    int64_t refreshed_s = signer->refreshed.wall_s;
     json_t *list = NULL;
     (void)request, (void)fd;
-    HF_TRY(hf_signer_state_issued(&signer->state, now_s, &issued, why));
+    HF_TRY(hf_quota_look(&signer->state, HF_QUOTA_SIGNER, "", now, &use, why));
     HF_TRY(hf_signer_state_seal_head(&signer->state, &seal, why));
-    HF_TRY(hf_signer_list_cas(signer, &list, why));
-    *answer = json_pack("{s:o, s:o, s:{s:I, s:I}, s:{s:I, s:o, s:o}, s:o}", "log_key",
+    HF_TRY(hf_signer_list_cas(signer, now, &list, why));
+    *answer = json_pack("{s:o, s:o, s:{s:I, s:I, s:I, s:o}, s:{s:I, s:o, s:o}, s:o}", "log_key",
                         json_incref(signer->log_key.public_key), "cas", list, "quota", "per_day",
-                        (json_int_t)signer->config->signer.issue_per_day, "issued_today",
-                        (json_int_t)issued, "seal", "sequence", (json_int_t)seal.head.sequence,
-                        "hash", hf_json_sha256(seal.head.hash), "time",
+                        (json_int_t)signer->config->signer.issue_per_day, "per_day_per_ca",
+                        (json_int_t)signer->config->signer.issue_per_day_per_ca, "issued",
+                        (json_int_t)use.used, "opens", hf_json_time(use.opens_s), "seal",
+                        "sequence", (json_int_t)seal.head.sequence, "hash",
+                        hf_json_sha256(seal.head.hash), "time",
                         hf_json_time(seal.head.sequence > 0 ? seal.sealed_s : HF_TIME_NONE),
-                        "refreshed",
-                        hf_json_time(signer->refreshed_s > 0 ? signer->refreshed_s : HF_TIME_NONE));
+                        "refreshed", hf_json_time(refreshed_s > 0 ? refreshed_s : HF_TIME_NONE));
     return HF_OK;
 }
 
-json_t *hf_signer_answer(struct hf_signer *signer, const json_t *request, int fd, int64_t now_s)
+json_t *hf_signer_answer(struct hf_signer *signer, const json_t *request, int fd,
+                         const struct hf_moment *now)
 {
     static const struct {
         const char *verb;
@@ -151,7 +155,7 @@ json_t *hf_signer_answer(struct hf_signer *signer, const json_t *request, int fd
         err = hf_fail(&why, HF_E_ARGUMENT, HF_SIGNER_REQUEST ": there is no verb \"%.32s\"", verb);
     for (size_t i = 0; verb != NULL && i < sizeof verbs / sizeof verbs[0]; i++)
         if (strcmp(verbs[i].verb, verb) == 0)
-            err = verbs[i].run(signer, request, fd, now_s, &answer, &why);
+            err = verbs[i].run(signer, request, fd, now, &answer, &why);
     if (err != HF_OK)
         return hf_signer_refusal(&why);
     return hf_json_set_take(answer, "ok", json_true());

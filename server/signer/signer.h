@@ -3,10 +3,10 @@
  * signer decides by what it verified itself. holdfastd, which alone may connect, gets no more
  * than this:
  *
- *     status      what is signed until when, the device CAs, the quota, the log key
+ *     status      what is signed until when, the device CAs, the quotas, the log key
  *     refresh     a new timestamp, at most one a minute
  *     publish     what the offline keys signed, out of a folder that is handed over as a descriptor
- *     issue       a certificate for a device, within the day's quota, for the account of the CA
+ *     issue       a certificate for a device, within the quotas (quota.h), for the account of the CA
  *     renew       the same for a device whose old key signed the request, once an hour a device
  *     cas         the certificates of the device CAs
  *     seal        the log's newest hash, computed from its entries and the last seal
@@ -19,13 +19,15 @@
 
 #include "server/config/config.h"
 #include "server/repository/keys/signing_key.h"
+#include "server/signer/moment.h"
 #include "server/signer/signer_state.h"
 
 struct hf_signer {
     const struct hf_config *config; /* borrowed */
     struct hf_signer_state state;
     struct hf_signing_key log_key;
-    int64_t refreshed_s; /* when a timestamp was signed last, by this process; 0: not yet */
+    struct hf_moment
+        refreshed; /* when a timestamp was signed last, by this process; wall_s 0: not yet */
 };
 
 /** Open the state folder and the log key, which is made with the folder (hf_signer_make). HF_E_NOT_FOUND with
@@ -42,13 +44,21 @@ HF_MUST_USE enum hf_err hf_signer_make(const struct hf_config *config, struct hf
  * Answer one request, `fd` being a descriptor that came with it or -1, both borrowed: a new reference to an
  * answer, also for what is refused; NULL without memory.
  */
-json_t *hf_signer_answer(struct hf_signer *signer, const json_t *request, int fd, int64_t now_s);
+json_t *hf_signer_answer(struct hf_signer *signer, const json_t *request, int fd,
+                         const struct hf_moment *now);
+
+/** Make a device CA and note its certificate, which it signs itself, in the state folder; also while the signer of the
+ *  folder runs. Errors: hf_device_ca_make, hf_device_ca_save, hf_signer_state_note_beside. */
+HF_MUST_USE enum hf_err hf_signer_make_ca(const struct hf_config *config, const char *name,
+                                          const char *account, int64_t days, int64_t now_s,
+                                          struct hf_why *why);
 
 /**
  * Sign a new timestamp if it is time for one: [signer] timestamp_every has passed since the last, or less than
- * half of its lifetime is left. `*next_s` is when to look again, also on failure.
+ * half of its lifetime is left, or it was signed by a clock that is far ahead of this one. `*next_s` is when to look
+ * again, also on failure.
  */
-HF_MUST_USE enum hf_err hf_signer_keep_fresh(struct hf_signer *signer, int64_t now_s,
+HF_MUST_USE enum hf_err hf_signer_keep_fresh(struct hf_signer *signer, const struct hf_moment *now,
                                              int64_t *next_s, struct hf_why *why);
 
 #endif

@@ -1,6 +1,5 @@
 #include "server/signer/signer_state.h"
 
-#include "common/base/timetext.h"
 #include "common/os/file_util.h"
 #include "server/db/driver.h"
 #include "server/db/migrate.h"
@@ -37,8 +36,8 @@ void hf_signer_state_close(struct hf_signer_state *state)
     *state = (struct hf_signer_state){0};
 }
 
-static enum hf_err insert_note(struct hf_signer_state *state, const struct hf_signature_note *note,
-                               struct hf_why *why)
+enum hf_err hf_signer_state_note(struct hf_signer_state *state,
+                                 const struct hf_signature_note *note, struct hf_why *why)
 {
     static const struct hf_sql insert =
         {"signature_insert",
@@ -53,6 +52,20 @@ static enum hf_err insert_note(struct hf_signer_state *state, const struct hf_si
                                    hf_p_int("version", note->version),
                                    hf_p_bytes("sha256", sha256, sizeof sha256)),
                          why);
+}
+
+enum hf_err hf_signer_state_note_beside(const char *dir, const struct hf_signature_note *note,
+                                        struct hf_why *why)
+{
+    struct hf_signer_state state = {0};
+    struct hf_path path;
+    HF_TRY(hf_path_set(&path, why, "%s/signer.db", dir));
+    HF_TRY(hf_db_connect(&hf_db_sqlite, path.text, HF_DB_WRITE, &state.db, why));
+    enum hf_err err = hf_db_migrate(state.db, hf_signer_migrations, hf_signer_migrations_len, why);
+    if (err == HF_OK)
+        err = hf_signer_state_note(&state, note, why);
+    hf_signer_state_close(&state);
+    return err;
 }
 
 /* Commit, or roll back what led to `err`. */
@@ -75,85 +88,7 @@ enum hf_err hf_signer_state_note_version(struct hf_signer_state *state,
     enum hf_err err = hf_db_get_int(state->db, &newest, HF_PARAMS(hf_p_text("kind", note->kind)),
                                     &noted, why);
     if (err == HF_OK && note->version > noted)
-        err = insert_note(state, note, why);
-    return end(state, err, why);
-}
-
-/* ---- quota ---------------------------------------------------------------------------------------- */
-
-enum hf_err hf_signer_state_issued(struct hf_signer_state *state, int64_t now_s, int64_t *out,
-                                   struct hf_why *why)
-{
-    static const struct hf_sql issued =
-        {"quota_issued",
-         "SELECT CASE WHEN day >= :day THEN issued ELSE 0 END FROM quota WHERE id = 1", "i"};
-    return hf_db_get_int(state->db, &issued, HF_PARAMS(hf_p_int("day", now_s / HF_DAY_S)), out,
-                         why);
-}
-
-enum hf_err hf_signer_state_issue(struct hf_signer_state *state, int64_t per_day,
-                                  const struct hf_signature_note *note, struct hf_why *why)
-{
-    /* A clock that goes back a day gives no second quota. */
-    static const struct hf_sql count =
-        {"quota_count",
-         "UPDATE quota SET issued = :issued, day = CASE WHEN day >= :day THEN day ELSE :day2 END"
-         " WHERE id = 1",
-         ""};
-    int64_t issued = 0, day = note->now_s / HF_DAY_S;
-    HF_TRY(hf_db_begin(state->db, why));
-    enum hf_err err = hf_signer_state_issued(state, note->now_s, &issued, why);
-    if (err == HF_OK && issued >= per_day)
-        err = hf_fail(why, HF_E_LIMIT,
-                      "the quota of new certificates is used up (%" PRId64
-                      " today); raise [signer] "
-                      "issue_per_day if that many devices are expected",
-                      issued);
-    if (err == HF_OK)
-        err = hf_db_execute(state->db, &count,
-                            HF_PARAMS(hf_p_int("issued", issued + 1), hf_p_int("day", day),
-                                      hf_p_int("day2", day)),
-                            why);
-    if (err == HF_OK)
-        err = insert_note(state, note, why);
-    return end(state, err, why);
-}
-
-enum hf_err hf_signer_state_renew(struct hf_signer_state *state,
-                                  const uint8_t device_sha256[HF_SHA256_LEN],
-                                  const struct hf_signature_note *note, struct hf_why *why)
-{
-    static const struct hf_sql forget = {"renewal_forget",
-                                         "DELETE FROM renewal WHERE at_s <= :before", ""};
-    static const struct hf_sql find = {"renewal_find",
-                                       "SELECT at_s FROM renewal WHERE sha256 = :sha256", "i"};
-    static const struct hf_sql insert =
-        {"renewal_insert", "INSERT INTO renewal (sha256, at_s) VALUES (:sha256, :at_s)", ""};
-    int64_t last_s = 0;
-    HF_TRY(hf_db_begin(state->db, why));
-    enum hf_err err = hf_db_execute(state->db, &forget,
-                                    HF_PARAMS(hf_p_int("before", note->now_s - HF_RENEW_EVERY_S)),
-                                    why);
-    if (err == HF_OK) {
-        err = hf_db_get_int(state->db, &find,
-                            HF_PARAMS(hf_p_bytes("sha256", device_sha256, HF_SHA256_LEN)), &last_s,
-                            why);
-        if (err == HF_OK)
-            err = hf_fail(why, HF_E_LIMIT,
-                          "this device's certificate was renewed %" PRId64
-                          " seconds ago; once an hour is "
-                          "allowed",
-                          note->now_s - last_s);
-        else if (err == HF_E_NOT_FOUND)
-            err = HF_OK;
-    }
-    if (err == HF_OK)
-        err = hf_db_execute(state->db, &insert,
-                            HF_PARAMS(hf_p_bytes("sha256", device_sha256, HF_SHA256_LEN),
-                                      hf_p_int("at_s", note->now_s)),
-                            why);
-    if (err == HF_OK)
-        err = insert_note(state, note, why);
+        err = hf_signer_state_note(state, note, why);
     return end(state, err, why);
 }
 
@@ -207,7 +142,7 @@ enum hf_err hf_signer_state_set_seal_head(struct hf_signer_state *state,
                                       hf_p_int("sealed_s", head->sealed_s)),
                             why);
     if (err == HF_OK)
-        err = insert_note(state, note, why);
+        err = hf_signer_state_note(state, note, why);
     return end(state, err, why);
 }
 

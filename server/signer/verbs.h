@@ -10,15 +10,17 @@
 /** Do what `request` asks; `fd` is a descriptor that came with it, or -1. `*answer` is written on HF_OK only: a new
  *  reference, NULL without memory. */
 typedef enum hf_err hf_signer_verb(struct hf_signer *signer, const json_t *request, int fd,
-                                   int64_t now_s, json_t **answer, struct hf_why *why);
+                                   const struct hf_moment *now, json_t **answer,
+                                   struct hf_why *why);
 
 /* repository.c */
 hf_signer_verb hf_verb_refresh, hf_verb_publish;
 /* certificates.c */
 hf_signer_verb hf_verb_issue, hf_verb_renew, hf_verb_cas;
 
-/** Name, account and certificate of each device CA: a new reference. */
-HF_MUST_USE enum hf_err hf_signer_list_cas(struct hf_signer *signer, json_t **out,
-                                           struct hf_why *why);
+/** Name and account of each device CA, with what is used of its quota by `now`, or without `now` (NULL) with its
+ *  certificate: a new reference. */
+HF_MUST_USE enum hf_err hf_signer_list_cas(struct hf_signer *signer, const struct hf_moment *now,
+                                           json_t **out, struct hf_why *why);
 
 #endif

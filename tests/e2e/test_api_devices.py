@@ -77,12 +77,13 @@ def enrolled(api, folder, name="pump-7"):
     return client.use(answer.json["certificate"])
 
 
-def own(api, folder, name="own", status="ACTIVE", account=A, **more):
+def own(api, folder, name="own", status="ACTIVE", account=A, device=None, **more):
     """A device whose certificate the operator registered without a CA."""
     client = Client(api, folder, name)
     cert = client_pki.certificate(name, client.key, **more)
     answer = api.call("POST", f"{account}/credentials",
-                      {"certificate": client_pki.pem(cert), "status": status})
+                      {"certificate": client_pki.pem(cert), "status": status,
+                       **({"device": device} if device else {})})
     assert answer.status == 201, answer.raw
     client.sha = answer.json["sha256"]
     client.path = f"{account}/credentials/{client.sha}"
@@ -284,6 +285,26 @@ def test_a_claim_certificate_enrols_devices_and_does_nothing_else(pumps, folder)
     assert "REVOKED" in claim.refused()
 
 
+def test_a_claim_certificate_enrols_so_many_devices_an_hour(pumps, folder, signer):
+    claim, other = claim_client(pumps, folder), claim_client(pumps, folder)
+    key = client_pki.new_key()
+    csr, _ = client_pki.csr(key)
+
+    def enroll(device, by=claim):
+        return by.call("POST", "/v1/enroll", {"csr": csr, "device": device})
+
+    for i in range(120):
+        assert enroll(f"pump-{i}").status == 201
+    asked = len(signer.asked)
+    refused = enroll("pump-120")
+    assert refused.status == 429 and 0 < int(refused.headers["Retry-After"]) <= 3600
+    assert "has enrolled 120 devices within an hour" in refused.json["detail"]
+    assert pumps.get(f"{A}/devices/pump-120").status == 404 and len(signer.asked) == asked
+    assert enroll("pump-7").status == 201  # its answer again, which costs no use
+    assert len(signer.asked) == asked
+    assert enroll("pump-120", other).status == 201  # another claim certificate has its own hour
+
+
 def claim_client(api, folder):
     claim = Client(api, folder, "line-1")
     answer = claim.enroll(token_for(api, kind="claim"))
@@ -394,7 +415,8 @@ def test_a_signer_that_fails_costs_the_device_nothing(pumps, folder, signer):
     client = Client(pumps, folder, "pump-1")
     token = token_for(pumps)
     signer.failing = ("limit", "the quota of this day is used up")
-    assert client.enroll(token).status == 429
+    answer = client.enroll(token)
+    assert answer.status == 429 and answer.headers["Retry-After"] == "3600"
     for error in ("key", "policy", "not-found", "state", "argument", "format", "storage", "busy"):
         signer.failing = (error, "/etc/holdfast/ca.key has mode 0644")
         answer = client.enroll(token)
@@ -491,6 +513,39 @@ def test_a_certificate_of_another_ca_rotates_to_one_of_ours(pumps, folder, signe
     answer, new = rotate(client)
     assert answer.status == 201 and signer.asked[-1]["verb"] == "issue"
     assert new.whoami().json["device"] == "pump-5"
+
+
+def test_a_rotation_that_costs_a_new_certificate_is_allowed_once_an_hour(pumps, folder, signer):
+    old = own(pumps, folder, "pump-5", device="pump-5")
+    first, new = rotate(old)
+    assert first.status == 201 and signer.asked[-1]["verb"] == "issue"
+    asked, before = len(signer.asked), pumps.get(f"{A}/credentials").json
+    refused, _ = rotate(old)
+    assert refused.status == 429 and 0 < int(refused.headers["Retry-After"]) <= 3600
+    assert "once an hour is allowed" in refused.json["detail"]
+    assert len(signer.asked) == asked and pumps.get(f"{A}/credentials").json == before
+    again, _ = rotate(old, key=new.key)  # its answer again
+    assert again.status == 201 and again.json["credential"] == first.json["credential"]
+    assert rotate(new)[0].status == 201 and signer.asked[-1]["verb"] == "renew"
+    signer.add_ca("pumps-2027", "pumps")  # nor by way of a CA that was replaced
+    assert pumps.call("POST", f"{A}/cas", {"signer_ca": "pumps-2027"}).status == 201
+    assert rotate(new)[0].status == 429
+
+
+def test_a_certificate_request_is_verified_after_everything_else(pumps, folder, signer):
+    """Who may not ask costs no signature: a request that is signed by another key gets the refusal of the token."""
+    client, token = Client(pumps, folder, "pump-1"), token_for(pumps, device="pump-1")
+    forged = client_pki.forged_csr()
+    good = {"csr": forged, "device": "pump-1", "token": token}
+    for change in ({"token": "hfe_" + 43 * "A"}, {"token": "x"}, {"device": "pump-2"}):
+        answer = client.call("POST", "/v1/enroll", {**good, **change})
+        assert answer.status == 403 and "token is not valid here" in answer.json["detail"], answer.raw
+    answer = client.call("POST", "/v1/enroll", good)
+    assert answer.status == 400 and "its signature was not made" in answer.json["detail"]
+    assert client.enroll(token).status == 201  # the forged one cost no use
+    answer = client.call("POST", "/v1/enroll", good)  # used up
+    assert answer.status == 403 and "token is not valid here" in answer.json["detail"]
+    assert len([r for r in signer.asked if r["verb"] == "issue"]) == 1
 
 
 def test_revoking_a_certificate_revokes_those_that_were_rotated_from_it(pumps, folder):

@@ -1,6 +1,7 @@
 """holdfast-signer: what it gives to a client of its socket, and what it never gives."""
 import base64
 import datetime
+import hashlib
 import json
 import os
 import socket
@@ -33,7 +34,11 @@ def name_of(certificate, oid):
 
 
 def spent(signer):
-    return signer.ok("status")["quota"]["issued_today"]
+    return signer.ok("status")["quota"]["issued"]
+
+
+def order_of(device, ca="ca-1", account="pumps"):
+    return {"ca": ca, "account": account, "device": device, "csr": encoded(DeviceKey().csr())}
 
 
 # ---- certificates -----------------------------------------------------------------------------------
@@ -78,14 +83,47 @@ def test_a_certificate_ends_with_its_ca(signer):
 def test_the_quota_bounds_new_devices_also_across_a_restart(signer):
     for i in range(3):
         signer.issue(DeviceKey(), f"pump-{i}")
-    refusal = signer.refused("issue", ca="ca-1", account="pumps", device="pump-4",
-                             csr=encoded(DeviceKey().csr()))
-    assert refusal[0] == "limit" and "3 today" in refusal[1]
+    refusal = signer.refused("issue", **order_of("pump-4"))
+    assert refusal[0] == "limit" and "the quota of the signer is used up (3 a day" in refusal[1]
     assert signer.stop() == 0
     signer.start()
-    assert signer.refused("issue", ca="ca-1", account="pumps", device="pump-4",
-                          csr=encoded(DeviceKey().csr()))[0] == "limit"
+    assert signer.refused("issue", **order_of("pump-4")) == refusal
+    quota = signer.ok("status")["quota"]
+    assert (quota["per_day"], quota["issued"]) == (3, 3)
+    assert refusal[1].endswith(f"It opens again at {quota['opens']}")
+
+
+def test_a_ca_cannot_use_up_what_another_one_needs(processes, folder, publisher):
+    publisher.add(*roots.amazon(1))
+    signer = Signer(processes, folder / "signer", publisher, issue_per_day_per_ca=2, issue_per_day=3)
+    signer.new_ca("ca-1", "pumps")
+    signer.new_ca("ca-2", "valves")
+    signer.start()
+    for i in range(2):
+        signer.issue(DeviceKey(), f"pump-{i}")
+    error, sentence = signer.refused("issue", **order_of("pump-3"))
+    assert error == "limit" and "the device CA ca-1 is used up (2 a day" in sentence
+    first, second = signer.ok("status")["cas"]
+    assert (first["issued"], second["issued"]) == (2, 0)
+    assert sentence.endswith(f"It opens again at {first['opens']}") and second["opens"] is None
+    signer.issue(DeviceKey(), "valve-1", ca="ca-2", account="valves")
+    assert "the signer is used up (3 a day" in signer.refused(
+        "issue", **order_of("valve-2", ca="ca-2", account="valves"))[1]
+    assert "issued" not in signer.ok("cas")["cas"][0]
+
+
+def test_one_device_cannot_use_up_what_the_others_need(processes, folder, publisher):
+    publisher.add(*roots.amazon(1))
+    signer = Signer(processes, folder / "signer", publisher)
+    signer.new_ca("ca-1", "pumps")
+    signer.new_ca("ca-2", "pumps")
+    signer.start()
+    for ca in ("ca-1", "ca-2", "ca-1"):
+        signer.issue(DeviceKey(), "pump-1", ca=ca)
+    error, sentence = signer.refused("issue", **order_of("pump-1", ca="ca-2"))
+    assert error == "limit" and "the device pumps/pump-1 is used up (3 an hour)" in sentence
     assert spent(signer) == 3
+    signer.issue(DeviceKey(), "pump-2")
 
 
 def forged_csr():
@@ -261,6 +299,21 @@ def test_a_seal_extends_the_last_one_and_nothing_else(signer):
     assert seal["sequence"] == 3
     with pytest.raises(InvalidSignature):
         verify_seal(signer, {**seal, "sequence": 4})
+
+
+def test_a_new_ca_is_noted_also_while_the_signer_runs(signer):
+    for name in ("ca-2", "ca-3"):
+        signer.new_ca(name, "valves")
+        [note] = [s for s in signer.ok("signatures", after=0)["signatures"]
+                  if s["subject"] == f"valves/{name}"]
+        der = signer.ca(name).public_bytes(DER)
+        assert note["kind"] == "device-ca" and note["sha256"] == hashlib.sha256(der).hexdigest()
+    signer.issue(DeviceKey(), "valve-1", ca="ca-3", account="valves")
+    noted = signer.ok("signatures", after=0)["signatures"]
+    refused = programs.refused("holdfast-signer", "ca", "new", "ca-3", "--account", "valves",
+                               "--config", signer.config)
+    assert "never overwritten" in refused
+    assert signer.ok("signatures", after=0)["signatures"] == noted
 
 
 def test_every_signature_is_noted(signer):

@@ -9,6 +9,7 @@
 #include "server/fleet/audit_log.h"
 #include "server/fleet/signature.h"
 #include "server/fleet/ca.h"
+#include "server/fleet/claim_use.h"
 #include "server/fleet/credential.h"
 #include "server/fleet/device.h"
 #include "server/fleet/enroll_token.h"
@@ -25,6 +26,7 @@ static const struct hf_sql *const families[] = {
     hf_credential_sql,
     hf_enroll_token_sql,
     hf_admin_token_sql,
+    hf_claim_use_sql,
     hf_idempotency_sql,
     hf_audit_log_sql,
     hf_signature_sql,

@@ -54,6 +54,7 @@ static void test_what_is_not_given_has_its_preset(void **state)
     CHECK_OK(read_text(*state, REPO, &config, &why));
     assert_int_equal(config.server.max_connections, 65536);
     assert_int_equal(config.signer.issue_per_day, 10000);
+    assert_int_equal(config.signer.issue_per_day_per_ca, 5000);
     assert_int_equal(config.server.loops, 0);
     assert_null(config.database.path);
     assert_int_equal(config.devices.balancers.n, 0);

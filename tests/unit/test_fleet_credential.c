@@ -2,6 +2,8 @@
 #include "tests/support/check.h"
 #include "tests/support/fleet_world.h"
 
+#include "common/base/timetext.h"
+
 /* ---- registration -------------------------------------------------------------------------------- */
 
 static void one_without_a_ca_is_sni_only_and_in_several_accounts(void **state)
@@ -431,6 +433,34 @@ static void a_chain_of_rotations_retires_in_order(void **state)
     assert_int_equal(fleet_get(w, one, c.id).status, HF_CERT_ACTIVE);
 }
 
+static int64_t rotated_at(struct fleet_world *w, int64_t device_id)
+{
+    int64_t at_s = 0;
+
+    CHECK_OK(hf_credential_rotated_at(w->tx.db, device_id, w->tx.now_s, &at_s, &w->why));
+    return at_s;
+}
+
+static void a_rotation_is_remembered_for_an_hour_of_a_right_clock(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t one = fleet_account(w, "one");
+    struct hf_credential old = with_device(w, one, 1), other = with_device(w, one, 9);
+
+    assert_true(rotated_at(w, old.device_id) == HF_TIME_NONE); /* the first one is no rotation */
+    struct hf_credential new = rotate(w, one, old.id, 2);
+    assert_int_equal(rotated_at(w, old.device_id), FLEET_NOW_S);
+    assert_true(other.device_id == old.device_id || rotated_at(w, other.device_id) == HF_TIME_NONE);
+    w->tx.now_s += HF_FLEET_ISSUE_WINDOW_S - 1;
+    assert_int_equal(rotated_at(w, old.device_id), FLEET_NOW_S);
+    w->tx.now_s++;
+    assert_true(rotated_at(w, old.device_id) == HF_TIME_NONE);
+    w->tx.now_s = FLEET_NOW_S - 1; /* it was made by a clock that was ahead */
+    assert_true(rotated_at(w, old.device_id) == HF_TIME_NONE);
+    (void)rotate(w, one, new.id, 3);
+    assert_int_equal(rotated_at(w, old.device_id), FLEET_NOW_S - 1);
+}
+
 static void only_an_active_certificate_of_a_device_is_rotated(void **state)
 {
     struct fleet_world *w = *state;
@@ -539,6 +569,7 @@ int main(void)
         IN_A_WORLD(shutting_out_the_new_one_stops_the_old_one_that_waits_to_retire),
         IN_A_WORLD(one_that_does_not_retire_stays_when_its_successor_is_shut_out),
         IN_A_WORLD(a_chain_of_rotations_retires_in_order),
+        IN_A_WORLD(a_rotation_is_remembered_for_an_hour_of_a_right_clock),
         IN_A_WORLD(only_an_active_certificate_of_a_device_is_rotated),
         IN_A_WORLD(revoking_one_revokes_all_that_were_rotated_from_it),
         IN_A_WORLD(a_list_holds_what_was_asked_for),

@@ -1,8 +1,9 @@
-/* server/fleet: enrolment tokens, admin tokens, idempotency keys. */
+/* server/fleet: enrolment tokens, claim certificates, admin tokens, idempotency keys. */
 #include "tests/support/check.h"
 #include "tests/support/fleet_world.h"
 
 #include "common/os/file_util.h"
+#include "server/fleet/claim_use.h"
 
 #include <stdio.h>
 
@@ -124,6 +125,73 @@ static void a_token_has_its_limits(void **state)
     FLEET_REFUSED(w, redeem(w, one, secret, "pump", 1, &use), HF_E_POLICY, "not valid here");
     FLEET_REFUSED(w, hf_enroll_token_revoke(&w->tx, two, row.id, 0, &row, &w->why), HF_E_NOT_FOUND,
                   "no such token");
+}
+
+static void a_token_is_checked_before_it_is_used(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t one = fleet_account(w, "one"), two = fleet_account(w, "two");
+    struct hf_enroll_token wanted = wanted_token(one, 1);
+    const uint8_t csr[HF_SHA256_LEN] = {1}, other[HF_SHA256_LEN] = {2};
+    char secret[HF_SECRET_TEXT_MAX];
+    struct hf_enroll_use use;
+
+    (void)make_token(w, &wanted, secret);
+    uint64_t before = fleet_fingerprint(w);
+    CHECK_OK(hf_enroll_token_check(&w->tx, one, secret, "pump", csr, &w->why));
+    assert_true(before == fleet_fingerprint(w));
+    FLEET_REFUSED(w, hf_enroll_token_check(&w->tx, two, secret, "pump", csr, &w->why), HF_E_POLICY,
+                  "not valid here");
+    CHECK_OK(redeem(w, one, secret, "pump", 1, &use));
+    CHECK_OK(hf_enroll_token_check(&w->tx, one, secret, "pump", csr, &w->why));
+    FLEET_REFUSED(w, hf_enroll_token_check(&w->tx, one, secret, "pump", other, &w->why),
+                  HF_E_POLICY, "not valid here");
+    FLEET_REFUSED(w, hf_enroll_token_check(&w->tx, one, secret, "other", csr, &w->why), HF_E_POLICY,
+                  "not valid here");
+    w->tx.now_s = wanted.expires_s;
+    FLEET_REFUSED(w, hf_enroll_token_check(&w->tx, one, secret, "pump", csr, &w->why), HF_E_POLICY,
+                  "not valid here");
+}
+
+static void use_up(struct fleet_world *w, int64_t claim)
+{
+    int64_t wait_s = -1;
+
+    for (int i = 0; i < HF_FLEET_CLAIM_USES_MAX; i++)
+        CHECK_OK(hf_claim_use_take(&w->tx, claim, &wait_s, &w->why));
+    assert_int_equal(wait_s, -1);
+    FLEET_REFUSED(w, hf_claim_use_take(&w->tx, claim, &wait_s, &w->why), HF_E_LIMIT,
+                  "has enrolled 120 devices within an hour");
+    assert_in_range(wait_s, 1, HF_FLEET_ISSUE_WINDOW_S);
+}
+
+static void a_claim_certificate_has_its_hour(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t one = fleet_account(w, "one"), wait_s = 0;
+    struct hf_credential_new a = fleet_new(one, 1), b = fleet_new(one, 2);
+    int64_t claim = fleet_register(w, &a).id, other = fleet_register(w, &b).id;
+
+    use_up(w, claim);
+    CHECK_OK(hf_claim_use_take(&w->tx, other, &wait_s, &w->why));
+    w->tx.now_s += HF_FLEET_ISSUE_WINDOW_S - 1;
+    FLEET_REFUSED(w, hf_claim_use_take(&w->tx, claim, &wait_s, &w->why), HF_E_LIMIT,
+                  "Try again at 2027-01-15T09:00:00Z");
+    assert_int_equal(wait_s, 1);
+    w->tx.now_s++;
+    use_up(w, claim);
+}
+
+static void a_clock_that_was_ahead_does_not_block_a_claim_certificate(void **state)
+{
+    struct fleet_world *w = *state;
+    struct hf_credential_new wanted = fleet_new(fleet_account(w, "one"), 1);
+    int64_t claim = fleet_register(w, &wanted).id;
+
+    w->tx.now_s += INT64_C(40) * 365 * 86400;
+    use_up(w, claim);
+    w->tx.now_s = FLEET_NOW_S;
+    use_up(w, claim);
 }
 
 static void wrong_tokens_are_not_made(void **state)
@@ -260,6 +328,9 @@ int main(void)
         IN_A_WORLD(one_use_is_one_use),
         IN_A_WORLD(a_request_is_answered_with_one_certificate),
         IN_A_WORLD(a_token_has_its_limits),
+        IN_A_WORLD(a_token_is_checked_before_it_is_used),
+        IN_A_WORLD(a_claim_certificate_has_its_hour),
+        IN_A_WORLD(a_clock_that_was_ahead_does_not_block_a_claim_certificate),
         IN_A_WORLD(wrong_tokens_are_not_made),
         IN_A_WORLD(an_admin_token_says_who_it_is),
         IN_A_WORLD(an_enrolment_token_is_no_admin_token),

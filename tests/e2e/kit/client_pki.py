@@ -51,6 +51,17 @@ def csr(key, cn="another-device"):
     return request.public_bytes(PEM).decode(), request.public_bytes(DER)
 
 
+def forged_csr():
+    """A request for one key that another key has signed."""
+    length = 75  # at most, of the algorithm and the signature behind what is signed
+    while True:
+        (_, ours), (_, theirs) = csr(new_key()), csr(new_key())
+        if len(ours) == len(theirs):
+            request = x509.load_der_x509_csr(ours[:-length] + theirs[-length:])
+            if not request.is_signature_valid:
+                return request.public_bytes(PEM).decode()
+
+
 def renewal(key, csr_der):
     return key.sign(b"holdfast renew\0" + csr_der, ec.ECDSA(hashes.SHA256()))
 
