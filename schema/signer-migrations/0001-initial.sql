@@ -5,7 +5,8 @@
 CREATE TABLE quota (
     what TEXT NOT NULL PRIMARY KEY,
     used BIGINT NOT NULL,
-    ends_s BIGINT NOT NULL
+    ends_s BIGINT NOT NULL,
+    opens_s BIGINT NOT NULL -- the same in the time of day, as it was when the first was used
 );
 CREATE INDEX quota_by_end ON quota (ends_s);
 

@@ -86,13 +86,13 @@ enum hf_err hf_signer_receive(int socket, json_t **out, int *fd, struct hf_why *
         len = recvmsg(socket, &packet, MSG_CMSG_CLOEXEC);
     while (len < 0 && errno == EINTR);
     enum hf_err err = HF_OK;
+    *fd = len >= 0 ? take_descriptor(&packet) : -1; /* a packet of no bytes may bring some, too */
     if (len <= 0) {
         err = hf_fail(why, HF_E_NETWORK, "the signer's connection %s",
                       len == 0          ? "has ended"
                       : errno == EAGAIN ? "brought nothing in time"
                                         : "broke");
     } else {
-        *fd = take_descriptor(&packet);
         if ((packet.msg_flags & MSG_TRUNC) != 0)
             err = hf_fail(why, HF_E_LIMIT, "a message of the signer: expected at most %u bytes",
                           HF_SIGNER_MESSAGE_MAX);

@@ -66,14 +66,23 @@ static const struct {
 struct use {
     char name[HF_QUOTA_NAME_MAX];
     int64_t used;
-    int64_t ends_s; /* with `used` 0 for one that has not begun or has ended */
+    int64_t opens_s; /* when it opens again, in the time of day */
 };
 
+/* The seconds of the two clocks do not begin at the same moment; what differs by more was set since. */
+static int64_t opens_at(int64_t noted_s, int64_t ends_s, const struct hf_moment *now, int64_t own_s)
+{
+    int64_t counted_s = now->wall_s + ends_s - own_s;
+    return counted_s - noted_s > 2 || noted_s - counted_s > 2 ? counted_s : noted_s;
+}
+
 static enum hf_err read_use(struct hf_signer_state *state, enum hf_quota_kind kind, const char *of,
-                            int64_t own_s, struct use *out, struct hf_why *why)
+                            const struct hf_moment *now, int64_t own_s, struct use *out,
+                            struct hf_why *why)
 {
     static const struct hf_sql read =
-        {"quota_read", "SELECT used, ends_s FROM quota WHERE what = :what AND ends_s > :own", "ii"};
+        {"quota_read",
+         "SELECT used, ends_s, opens_s FROM quota WHERE what = :what AND ends_s > :own", "iii"};
     struct use use = {.used = 0};
     struct hf_rows rows;
     (void)snprintf(use.name, sizeof use.name, "%s%s", kinds[kind].prefix, of);
@@ -82,7 +91,7 @@ static enum hf_err read_use(struct hf_signer_state *state, enum hf_quota_kind ki
     enum hf_err err = hf_db_next(&rows, why);
     if (err == HF_OK) {
         use.used = hf_col_int(&rows, 0);
-        use.ends_s = hf_col_int(&rows, 1);
+        use.opens_s = opens_at(hf_col_int(&rows, 2), hf_col_int(&rows, 1), now, own_s);
     }
     hf_db_end(&rows);
     if (err != HF_OK && err != HF_E_NOT_FOUND)
@@ -109,18 +118,17 @@ static enum hf_err count(struct hf_signer_state *state, const struct hf_quota *q
 {
     static const struct hf_sql write =
         {"quota_count",
-         "INSERT INTO quota (what, used, ends_s) VALUES (:what, :used, :ends) "
-         "ON CONFLICT (what) DO UPDATE SET used = excluded.used, ends_s = excluded.ends_s",
+         "INSERT INTO quota (what, used, ends_s, opens_s) VALUES (:what, 1, :ends, :opens) "
+         "ON CONFLICT (what) DO UPDATE SET used = quota.used + 1",
          ""};
     struct use use;
-    HF_TRY(read_use(state, quota->kind, quota->of, own_s, &use, why));
+    int64_t every_s = kinds[quota->kind].every_s;
+    HF_TRY(read_use(state, quota->kind, quota->of, now, own_s, &use, why));
     if (use.used >= quota->most)
-        return refuse(quota, now->wall_s + use.ends_s - own_s, why);
-    if (use.used == 0)
-        use.ends_s = own_s + kinds[quota->kind].every_s;
+        return refuse(quota, use.opens_s, why);
     return hf_db_execute(state->db, &write,
-                         HF_PARAMS(hf_p_text("what", use.name), hf_p_int("used", use.used + 1),
-                                   hf_p_int("ends", use.ends_s)),
+                         HF_PARAMS(hf_p_text("what", use.name), hf_p_int("ends", own_s + every_s),
+                                   hf_p_int("opens", now->wall_s + every_s)),
                          why);
 }
 
@@ -172,8 +180,7 @@ enum hf_err hf_quota_look(struct hf_signer_state *state, enum hf_quota_kind kind
     int64_t own_s = 0;
     struct use use;
     HF_TRY(own_time(state, now, &own_s, why));
-    HF_TRY(read_use(state, kind, of, own_s, &use, why));
-    *out = (struct hf_quota_use){use.used,
-                                 use.used > 0 ? now->wall_s + use.ends_s - own_s : HF_TIME_NONE};
+    HF_TRY(read_use(state, kind, of, now, own_s, &use, why));
+    *out = (struct hf_quota_use){use.used, use.used > 0 ? use.opens_s : HF_TIME_NONE};
     return HF_OK;
 }

@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -28,7 +29,7 @@
 /* A client that does not take its answer in this time is dropped. */
 static const struct timeval send_limit = {.tv_sec = 5};
 
-struct service {
+struct hf_signer_service {
     struct hf_signer *signer;
     uid_t client_uid;
     struct pollfd slots[SLOTS]; /* fd -1: free */
@@ -83,7 +84,7 @@ static int open_signals(void)
 }
 
 /* Clients that are turned away can be many: any user of the machine may knock. */
-static bool may_warn(struct service *s)
+static bool may_warn(struct hf_signer_service *s)
 {
     int64_t now_ms = hf_monotonic_ms();
     if (s->warned_ms != 0 && now_ms - s->warned_ms < WARN_EVERY_MS)
@@ -92,7 +93,7 @@ static bool may_warn(struct service *s)
     return true;
 }
 
-static void accept_client(struct service *s)
+static void accept_client(struct hf_signer_service *s)
 {
     struct ucred peer;
     socklen_t len = sizeof peer;
@@ -123,7 +124,7 @@ static void accept_client(struct service *s)
 }
 
 /* One request and its answer; false when the connection is over. */
-static bool serve_client(struct service *s, int fd)
+static bool serve_client(struct hf_signer_service *s, int fd)
 {
     struct hf_why why;
     json_t *request = NULL, *answer = NULL;
@@ -146,7 +147,7 @@ static bool serve_client(struct service *s, int fd)
     return !is_over;
 }
 
-static void keep_fresh(struct service *s)
+static void keep_fresh(struct hf_signer_service *s)
 {
     struct hf_why why;
     const struct hf_moment now = hf_moment_read();
@@ -164,7 +165,7 @@ static void keep_fresh(struct service *s)
     hf_notify("STATUS=the timestamp cannot be signed; see the log");
 }
 
-static int wait_ms(const struct service *s)
+static int wait_ms(const struct hf_signer_service *s)
 {
     int64_t left_ms = (s->next_refresh_s - time(NULL)) * 1000;
     int most_ms = s->watchdog_ms > 1 ? s->watchdog_ms / 2 : WAKE_MAX_MS;
@@ -173,41 +174,72 @@ static int wait_ms(const struct service *s)
     return left_ms < 0 ? 0 : left_ms < most_ms ? (int)left_ms : most_ms;
 }
 
+enum hf_err hf_signer_service_open(struct hf_signer *signer, struct hf_signer_service **out,
+                                   struct hf_why *why)
+{
+    const struct hf_moment now = hf_moment_read();
+    uid_t client_uid = 0;
+    HF_TRY(hf_quota_keep_time(&signer->state, &now, why));
+    HF_TRY(find_user(signer->config->signer.client_user, &client_uid, why));
+    struct hf_signer_service *s = calloc(1, sizeof *s);
+    if (s == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for the signer's service");
+    s->signer = signer;
+    s->client_uid = client_uid;
+    s->watchdog_ms = hf_notify_watchdog_ms();
+    for (size_t i = 0; i < SLOTS; i++)
+        s->slots[i] = (struct pollfd){.fd = -1, .events = POLLIN};
+    enum hf_err err = listen_at(signer->config->signer.socket, &s->slots[SLOT_LISTENER].fd, why);
+    if (err != HF_OK) {
+        free(s);
+        return err;
+    }
+    keep_fresh(s);
+    *out = s;
+    return HF_OK;
+}
+
+bool hf_signer_service_step(struct hf_signer_service *s, int most_ms)
+{
+    int ms = wait_ms(s);
+    for (size_t i = 0; i < SLOTS; i++)
+        s->slots[i].revents = 0;
+    if (poll(s->slots, SLOTS, ms < most_ms ? ms : most_ms) < 0 && errno != EINTR)
+        return false;
+    if (s->slots[SLOT_SIGNALS].revents != 0)
+        return false;
+    for (size_t i = SLOT_CLIENTS; i < SLOTS; i++)
+        if (s->slots[i].revents != 0 && !serve_client(s, s->slots[i].fd)) {
+            close(s->slots[i].fd);
+            s->slots[i].fd = -1;
+        }
+    if (s->slots[SLOT_LISTENER].revents != 0)
+        accept_client(s);
+    keep_fresh(s);
+    if (s->watchdog_ms > 0)
+        hf_notify("WATCHDOG=1");
+    return true;
+}
+
+void hf_signer_service_close(struct hf_signer_service *s)
+{
+    for (size_t i = 0; i < SLOTS; i++)
+        if (s->slots[i].fd >= 0)
+            close(s->slots[i].fd);
+    (void)unlink(s->signer->config->signer.socket);
+    free(s);
+}
+
 enum hf_err hf_signer_serve(struct hf_signer *signer, struct hf_why *why)
 {
-    struct service s = {.signer = signer, .watchdog_ms = hf_notify_watchdog_ms()};
-    const char *path = signer->config->signer.socket;
-    for (size_t i = 0; i < SLOTS; i++)
-        s.slots[i] = (struct pollfd){.fd = -1, .events = POLLIN};
-    const struct hf_moment now = hf_moment_read();
-    HF_TRY(hf_quota_keep_time(&signer->state, &now, why));
-    HF_TRY(find_user(signer->config->signer.client_user, &s.client_uid, why));
-    HF_TRY(listen_at(path, &s.slots[SLOT_LISTENER].fd, why));
-    s.slots[SLOT_SIGNALS].fd = open_signals();
-    keep_fresh(&s);
-    hf_service_log(HF_LOG_INFO, "waiting for requests at %s", path);
+    struct hf_signer_service *s = NULL;
+    HF_TRY(hf_signer_service_open(signer, &s, why));
+    s->slots[SLOT_SIGNALS].fd = open_signals();
+    hf_service_log(HF_LOG_INFO, "waiting for requests at %s", signer->config->signer.socket);
     hf_notify("READY=1");
-
-    while (s.slots[SLOT_SIGNALS].revents == 0) {
-        for (size_t i = SLOT_CLIENTS; i < SLOTS; i++)
-            if (s.slots[i].fd >= 0 && s.slots[i].revents != 0 && !serve_client(&s, s.slots[i].fd)) {
-                close(s.slots[i].fd);
-                s.slots[i].fd = -1;
-            }
-        if (s.slots[SLOT_LISTENER].revents != 0)
-            accept_client(&s);
-        keep_fresh(&s);
-        if (s.watchdog_ms > 0)
-            hf_notify("WATCHDOG=1");
-        for (size_t i = 0; i < SLOTS; i++)
-            s.slots[i].revents = 0;
-        if (poll(s.slots, SLOTS, wait_ms(&s)) < 0 && errno != EINTR)
-            break;
-    }
+    while (hf_signer_service_step(s, WAKE_MAX_MS))
+        ;
     hf_notify("STOPPING=1");
-    for (size_t i = 0; i < SLOTS; i++)
-        if (s.slots[i].fd >= 0)
-            close(s.slots[i].fd);
-    (void)unlink(path);
+    hf_signer_service_close(s);
     return HF_OK;
 }

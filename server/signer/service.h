@@ -11,4 +11,15 @@
 /** Until SIGTERM or SIGINT. HF_OK after an orderly end; else why it could not begin. */
 HF_MUST_USE enum hf_err hf_signer_serve(struct hf_signer *signer, struct hf_why *why);
 
+/* The same step by step, without signals, for tests. */
+
+struct hf_signer_service;
+
+/** Listen at the socket of the configuration. HF_E_NOT_FOUND without the configured user, HF_E_STORAGE, HF_E_LIMIT. */
+HF_MUST_USE enum hf_err hf_signer_service_open(struct hf_signer *signer,
+                                               struct hf_signer_service **out, struct hf_why *why);
+/** Wait at most `most_ms` for something to do, and do it: one request of each client, one new client. False at the end. */
+bool hf_signer_service_step(struct hf_signer_service *service, int most_ms);
+void hf_signer_service_close(struct hf_signer_service *service);
+
 #endif

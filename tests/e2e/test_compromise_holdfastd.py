@@ -107,17 +107,17 @@ def test_a_ca_issues_for_its_own_account(stolen):
     all_refused(stolen, refused)
 
 
-@holdfastd_row.shows("has new certificates issued within the day's quota, each noted by the signer")
+@holdfastd_row.shows("has new certificates issued within the day's quotas of the signer and of each device CA, each noted by the signer")
 def test_the_quota_holds_for_all_that_ask_at_once(stolen):
     before, outcomes = stolen.signatures(), []
 
-    def ask():
+    def ask(number):
         mine = SignerClient(stolen.socket)
-        outcomes.append(mine.ask("issue", **order()))
+        outcomes.append(mine.ask("issue", **order(device=f"pump-{number}")))
         mine.hang_up()
 
-    for _ in range(3):
-        many = [threading.Thread(target=ask) for _ in range(5)]  # the signer takes eight clients
+    for start in range(0, 15, 5):  # the signer takes eight clients
+        many = [threading.Thread(target=ask, args=[start + i]) for i in range(5)]
         for one in many:
             one.start()
         for one in many:
@@ -125,7 +125,7 @@ def test_the_quota_holds_for_all_that_ask_at_once(stolen):
     issued = [o for o in outcomes if o["ok"]]
     refused = [o for o in outcomes if not o["ok"]]
     assert len(issued) == QUOTA and len(refused) == 15 - QUOTA
-    assert all(o["error"] == "limit" and f"{QUOTA} today" in o["sentence"] for o in refused)
+    assert all(o["error"] == "limit" and f"the signer is used up ({QUOTA} a day" in o["sentence"] for o in refused)
     noted = stolen.ok("signatures", after=before)["signatures"]
     assert [n["sha256"] for n in noted if n["kind"] == "certificate"] and len(noted) == QUOTA
     made = {hashlib.sha256(base64.b64decode(o["certificate"])).hexdigest() for o in issued}
@@ -170,7 +170,7 @@ def test_a_renewal_needs_the_old_key(stolen):
     all_refused(stolen, [("renew", {**good, **change}, error, "") for change, error in wrong])
     stolen.ok("renew", **good)
     # What was heard once is worth nothing a second time.
-    all_refused(stolen, [("renew", good, "limit", "once an hour")])
+    all_refused(stolen, [("renew", good, "limit", "renewals of the device pumps/pump-1 is used up (1 an hour)")])
 
 
 @holdfastd_row.shows("asks for early timestamps, one a minute")
@@ -321,7 +321,7 @@ def test_packets_that_come_at_once_are_answered_one_by_one(stolen):
     with pytest.raises(OSError):
         for _ in range(100000):
             deaf.connection.send(b'{"verb":"cas"}')
-    assert stolen.ok("status")["quota"]["issued_today"] == 2
+    assert stolen.ok("status")["quota"]["issued"] == 2
     deaf.hang_up()
 
 

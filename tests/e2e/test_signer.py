@@ -347,6 +347,24 @@ def test_what_is_no_request(signer):
     assert not [l for l in signer.process.err.splitlines() if "refused: " not in l and "forged" in l]
 
 
+def test_descriptors_that_nobody_asked_for_are_closed(signer):
+    folder = f"/proc/{signer.process.popen.pid}/fd"
+    signer.ok("status")
+    before = len(os.listdir(folder))
+    with open("/etc/passwd") as file:
+        three = [file.fileno()] * 3
+        for packet in (b'{"verb":"status"}', b"{", b"x" * 140000):
+            socket.send_fds(signer.connection, [packet], three)
+            assert json.loads(signer.connection.recv(1 << 18))
+        for _ in range(5):  # a packet of no bytes ends the connection
+            with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as one:
+                one.connect(str(signer.socket))
+                socket.send_fds(one, [b""], three)
+                assert one.recv(1) == b""
+    signer.ok("status")
+    assert len(os.listdir(folder)) == before
+
+
 def test_clients_that_come_and_stay(signer):
     held = []
     for _ in range(20):

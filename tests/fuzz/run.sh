@@ -64,10 +64,13 @@ dictionary() {
     case $1 in
     url | proxy | http_* | route | config | report_signature) echo "-dict=$here/http.dict" ;;
     endpoint | endpoints) echo "-dict=$here/$1.dict" ;;
-    report | api_request | json | root | timestamp | snapshot | targets | key | description | bundle | key_file | expiry | \
+    signer | signer_service | report | api_request | json | root | timestamp | snapshot | targets | key | description | bundle | key_file | expiry | \
         bundle_file | draft | trusted_set | client | stored | find_target) echo "-dict=$here/json.dict" ;;
     esac
 }
+
+# A service logs what it refuses: a line for most inputs. libFuzzer and the sanitizers keep their own output.
+quiet() { [ "$1" != signer_service ] || echo "-close_fd_mask=2"; }
 
 # Exit code 0 when nothing was found. Files are named one by one, so that libFuzzer replays them.
 run_one() {
@@ -84,7 +87,7 @@ run_one() {
     local limit=(-max_total_time="$seconds")
     [ "$seconds" -gt 0 ] || limit=(-runs=0)
     "$program" -artifact_prefix="$build/findings/$name-" -print_final_stats=1 -timeout=10 \
-        -rss_limit_mb=2048 -max_len=65536 -len_control=50 $(dictionary "$name") "${limit[@]}" \
+        -rss_limit_mb=2048 -max_len=65536 -len_control=50 $(dictionary "$name") $(quiet "$name") "${limit[@]}" \
         "$build/corpus/$name" "${inputs[@]}" >>"$log" 2>&1
 }
 
