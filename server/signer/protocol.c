@@ -92,13 +92,12 @@ enum hf_err hf_signer_receive(int socket, json_t **out, int *fd, struct hf_why *
                       len == 0          ? "has ended"
                       : errno == EAGAIN ? "brought nothing in time"
                                         : "broke");
+    } else if ((packet.msg_flags & MSG_TRUNC) != 0) {
+        err = hf_fail(why, HF_E_LIMIT, "a message of the signer: expected at most %u bytes",
+                      HF_SIGNER_MESSAGE_MAX);
     } else {
-        if ((packet.msg_flags & MSG_TRUNC) != 0)
-            err = hf_fail(why, HF_E_LIMIT, "a message of the signer: expected at most %u bytes",
-                          HF_SIGNER_MESSAGE_MAX);
-        else
-            err = hf_json_parse_object((struct hf_bytes){text.data, (size_t)len},
-                                       "a message of the signer", out, why);
+        err = hf_json_parse_object((struct hf_bytes){text.data, (size_t)len},
+                                   "a message of the signer", out, why);
     }
     if (err != HF_OK && *fd >= 0) {
         close(*fd);
