@@ -45,7 +45,7 @@ HF_MUST_USE enum hf_err hf_order_new(struct hf_api_call *call, struct hf_order *
 /** The account of the device, and the CA that issues for it. HF_E_STATE without one. */
 HF_MUST_USE enum hf_err hf_order_find_issuer(struct hf_api_call *call, struct hf_tx *tx,
                                              struct hf_order *order, struct hf_why *why);
-/** "csr" of the body, without its signature; and its signature, which is verified last: whoever may not ask costs no
+/** "csr" of the body, without its signature; and its signature, which is verified last: a client that may not ask costs no
  *  more than a look into the database. */
 HF_MUST_USE enum hf_err hf_order_read_csr(struct hf_api_call *call, struct hf_order *order,
                                           struct hf_why *why);

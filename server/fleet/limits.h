@@ -33,7 +33,7 @@
 #define HF_FLEET_RETIRE_AFTER_S 86400
 #define HF_FLEET_RETIRE_AT_ONCE 500u /* in one transaction; the rest a moment later */
 
-/* Certificates that a thief could ask for without end. A claim certificate enrols a device each half a minute: 2,880 a
+/* Certificates that an attacker could ask for without end. A claim certificate enrols a device each half a minute: 2,880 a
  * day, so one alone does not use up the day's quota of its CA ([signer] issue_per_day_per_ca, 5,000 unless configured).
  * A factory that is quicker has a claim certificate for each line. */
 #define HF_FLEET_ISSUE_WINDOW_S 3600

@@ -19,7 +19,7 @@
 #define HF_ISSUE_BACKDATE_S INT64_C(3600)
 #define HF_CERTIFICATE_END_S INT64_C(2524607999) /* 2049-12-31T23:59:59Z, as AWS IoT's end */
 /* What a device gets in an hour. One that renews more often has a fault, or was stolen. A new certificate may get lost
- * between here and the registry of holdfastd, so the device may ask for a few; more of them would let one thief, with
+ * between here and the registry of holdfastd, so the device may ask for a few; more of them would let one attacker, with
  * requests sent at the same moment, use up the day's quota of all others. */
 #define HF_HOUR_S INT64_C(3600)
 #define HF_RENEWALS_PER_HOUR 1

@@ -46,7 +46,7 @@ HF_MUST_USE enum hf_err hf_quota_commit(struct hf_signer_state *state, enum hf_e
 
 struct hf_quota_use {
     int64_t used;
-    int64_t opens_s; /* when it begins anew, in the time of day; HF_TIME_NONE: nothing is used */
+    int64_t opens_s; /* when it begins again, in the time of day; HF_TIME_NONE: nothing is used */
 };
 /** What is used of the quota of that kind. */
 HF_MUST_USE enum hf_err hf_quota_look(struct hf_signer_state *state, enum hf_quota_kind kind,
