@@ -81,7 +81,8 @@ const struct hf_cli_option hf_endpoint_rows[] = {
      "FILE"},
     {"client-key", '\0', HF_CLI_TEXT, AT(client_key),
      "its key, without a passphrase, in a file that no other user may read or change; or a PKCS#11 "
-     "URI, pkcs11:token=NAME;object=NAME?pin-source=FILE",
+     "URI, pkcs11:token=NAME;object=NAME?pin-source=FILE (an RSA key there works with TLS 1.2 "
+     "only)",
      "FILE"},
     {"legacy-ciphers", '\0', HF_CLI_CHOICE, AT(ciphers),
      "also offer servers and mirrors cipher suites with static RSA and CBC", NULL,

@@ -178,7 +178,7 @@ static const struct hf_cli_option enroll_options[] = {
      "TYPE"},
     {"client-key", '\0', HF_CLI_TEXT, AT(client_key),
      "a key that a PKCS#11 token has, in place of a new one in a file; the PIN is in a file that "
-     "pin-source names",
+     "pin-source names. Use P-256 or P-384: an RSA key in a token works with TLS 1.2 only",
      "URI"},
     {"again", '\0', HF_CLI_FLAG, AT(is_again),
      "also if this device has an identity, which the new one replaces", NULL},
