@@ -35,6 +35,21 @@ def test_enrol_update_rotate_and_shut_out(service):
     assert service.admin("log", "export").count('"action":"credential.status"') == 2
 
 
+def test_a_device_that_is_shut_out_comes_back_only_by_a_certificate_that_is_made_active_again(service):
+    device = service.enrolled("pump-7")
+    old = service.credential_of("pump-7")
+    programs.ok("holdfast", "--state", device.state, "rotate")
+    new, = {c["sha256"] for c in service.credentials()} - {old}
+    service.admin("credential", "deactivate", "--account", "pumps", new)
+    assert {c["status"] for c in service.credentials()} == {"INACTIVE"}
+    assert "bad_certificate" in device.refuses_update()
+    assert "does not accept the certificate of this device" in device.status()["identity"]["last_failure"]["text"]
+    service.admin("credential", "activate", "--account", "pumps", old)
+    # The service accepts the one before again, and renews it as often as any other.
+    said = programs.refused("holdfast", "--state", device.state, "rotate")
+    assert "bad_certificate" in said and "once an hour is allowed" in said
+
+
 def test_the_log_is_sealed_and_verifies_offline(service, folder):
     service.enrolled("pump-7")
     deadline = time.monotonic() + 40
