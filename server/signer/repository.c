@@ -4,7 +4,9 @@
 #include "server/repository/online.h"
 
 #include <inttypes.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static struct hf_publication_context context_of(const struct hf_signer *signer, int64_t now_s)
 {
@@ -88,6 +90,19 @@ enum hf_err hf_verb_refresh(struct hf_signer *signer, const json_t *request, int
     return answer_published(signer, &result, now, answer, why);
 }
 
+/* The operator knows the folder by its name, not by our descriptor. */
+static enum hf_err fail_with_name(const char *from, enum hf_err err, struct hf_why *why)
+{
+    const struct hf_why reason = *why;
+    const char *at = strstr(reason.text, from);
+    char name[256];
+    ssize_t len = readlink(from, name, sizeof name);
+    if (at == NULL || len <= 0)
+        return err;
+    return hf_fail(why, err, "%.*s%.*s%s", (int)(at - reason.text), reason.text, (int)len, name,
+                   at + strlen(from));
+}
+
 /* The folder is read through the descriptor, so that a name cannot be exchanged under us, and with the rights
  * of this process. */
 enum hf_err hf_verb_publish(struct hf_signer *signer, const json_t *request, int fd,
@@ -102,7 +117,9 @@ enum hf_err hf_verb_publish(struct hf_signer *signer, const json_t *request, int
         return hf_fail(why, HF_E_ARGUMENT,
                        "publish: expected the descriptor of a folder with the request, found none");
     (void)snprintf(from, sizeof from, "/proc/self/fd/%d", fd);
-    HF_TRY(hf_online_publish(&at, from, &result, why));
+    enum hf_err err = hf_online_publish(&at, from, &result, why);
+    if (err != HF_OK)
+        return fail_with_name(from, err, why);
     return answer_published(signer, &result, now, answer, why);
 }
 

@@ -265,6 +265,7 @@ def test_only_what_follows_and_is_signed_is_published(stolen, publisher, folder)
         answer = stolen.publish(place)
         assert answer["ok"] is False, (name, answer)
         assert answer["error"] == error and words in answer["sentence"], (name, answer)
+        assert "/proc/self" not in answer["sentence"]
         assert "seed" not in answer["sentence"] and "PRIVATE" not in answer["sentence"]
     assert stolen.sees() == before
     # A folder that changes while it is read is no way around: what was verified is what is written.

@@ -114,7 +114,7 @@ def test_what_the_desk_signed_reaches_the_device(service, publisher, folder):
     service.server.wait_for(lambda: "serving timestamp 3" in service.server.err, "serves it")
     assert device.update() == "updated amazon-iot/full 1 -> 2"
     # What is no copy of the repository is refused, and the operator reads why.
-    assert "does not follow targets 3" in service.refuses("publish", folder)
+    assert f"{folder} does not follow targets 3" in service.refuses("publish", folder)
 
 
 # ---- without a certificate --------------------------------------------------------------------------
