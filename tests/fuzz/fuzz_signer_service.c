@@ -15,6 +15,7 @@
  */
 #include "tests/fuzz/scratch.h"
 
+#include "server/signer/limits.h"
 #include "server/signer/service.h"
 
 #include <dirent.h>
@@ -24,7 +25,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CLIENTS_MAX (HF_SIGNER_CLIENTS_MAX + 2)
 #define ANSWER_MAX (256u * 1024u)
 
 static struct hf_config config, foreign_config;
@@ -80,7 +80,7 @@ static int64_t newest_signature(void)
 
 /* ---- clients ------------------------------------------------------------------------------------------ */
 
-static int clients[CLIENTS_MAX];
+static int clients[HF_SIGNER_CLIENTS_MAX];
 static size_t n_clients;
 
 static int connect_to(const char *path)
