@@ -89,6 +89,14 @@ CREATE INDEX credential_transfer ON credential (transfer_account_id) WHERE trans
 CREATE INDEX credential_retire ON credential (retire_at_s) WHERE retire_at_s IS NOT NULL;
 CREATE INDEX credential_replaces ON credential (replaces_id) WHERE replaces_id IS NOT NULL;
 
+-- Certificates that were revoked and that a restore has lost: they are never registered again. No reference,
+-- since the restore may have lost the account as well.
+CREATE TABLE lost_revocation (
+    account_id BIGINT NOT NULL,
+    sha256     @bytes@ NOT NULL CHECK (length(sha256) = 32),
+    PRIMARY KEY (account_id, sha256)
+);
+
 -- Beside the rows that change: a change of a status rewrites its page, and the start reads them all.
 CREATE TABLE credential_der (
     credential_id @key@ REFERENCES credential (id),

@@ -28,6 +28,16 @@ CREATE TABLE seal (
     sealed_s BIGINT NOT NULL
 );
 
+-- At most one row: the operator has restarted the log (holdfast-signer log restart), and it is not sealed again yet.
+-- `statement` is JSON (server/audit/chain.h); sequence and hash are how far the new log was read, sequence -1 for
+-- not at all.
+CREATE TABLE restart (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    statement TEXT NOT NULL,
+    sequence BIGINT NOT NULL,
+    hash @bytes@ NOT NULL
+);
+
 -- One row for each signature that was made.
 CREATE TABLE signature (
     id @id@,

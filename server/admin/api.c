@@ -49,8 +49,6 @@ enum hf_err hf_admin_open(const struct hf_admin_target *target, struct hf_admin_
     api->origin = target->url != NULL ? target->url : "http://localhost";
     CURLcode code = curl_easy_setopt(api->curl, CURLOPT_ERRORBUFFER, api->error);
     if (code == CURLE_OK)
-        code = curl_easy_setopt(api->curl, CURLOPT_TIMEOUT, HF_ADMIN_TIMEOUT_S);
-    if (code == CURLE_OK)
         code = curl_easy_setopt(api->curl, CURLOPT_PROTOCOLS_STR, "http,https");
     if (code == CURLE_OK && target->url == NULL) {
         code = curl_easy_setopt(api->curl, CURLOPT_UNIX_SOCKET_PATH, target->socket);
@@ -176,6 +174,8 @@ enum hf_err hf_admin_call(struct hf_admin_api *api, struct hf_admin_call *call, 
     curl_easy_setopt(api->curl, CURLOPT_POSTFIELDS, body.len > 0 ? (const char *)body.data : NULL);
     if (body.len == 0)
         curl_easy_setopt(api->curl, CURLOPT_HTTPGET, 1L);
+    curl_easy_setopt(api->curl, CURLOPT_TIMEOUT,
+                     call->is_long ? HF_ADMIN_LONG_TIMEOUT_S : HF_ADMIN_TIMEOUT_S);
     CURLcode code = curl_easy_perform(api->curl);
     (void)curl_easy_getinfo(api->curl, CURLINFO_RESPONSE_CODE, &status);
     if (code != CURLE_OK) {

@@ -11,7 +11,8 @@
 /* An answer is a page of a list at most. */
 #define HF_ADMIN_ANSWER_MAX (16u * 1024u * 1024u)
 #define HF_ADMIN_TOKEN_MAX 256u
-#define HF_ADMIN_TIMEOUT_S 90L /* a publication waits for the signer, at most 60 seconds */
+#define HF_ADMIN_TIMEOUT_S 90L        /* a publication waits for the signer, at most 60 seconds */
+#define HF_ADMIN_LONG_TIMEOUT_S 7200L /* a backup of some ten GB, read once more and synced */
 
 /* Where the service is. Borrowed; `socket` or `url`. */
 struct hf_admin_target {
@@ -33,6 +34,7 @@ struct hf_admin_call {
     const char *path;     /* "/v1/accounts?limit=100" */
     const json_t *body;   /* borrowed; NULL: none */
     const char *if_match; /* the entity tag of what is changed; NULL: none */
+    bool is_long;         /* wait for HF_ADMIN_LONG_TIMEOUT_S */
     json_t *answer;       /* set: a new reference, or NULL where the answer has no body */
     char etag[80];        /* set: of what was answered, or "" */
     char next[1024];      /* set: path of the next page, or "" */

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define AT(member) offsetof(struct hf_admin_options, member)
 #define FILE_BYTES_MAX (64u * 1024u)
@@ -70,6 +71,16 @@ static enum hf_err expand(const char *text, const struct hf_cli_call *call, bool
     return err == HF_OK ? HF_OK : hf_fail(why, err, "no memory for a request");
 }
 
+/* The service has a current folder of its own, so it is told the whole path. */
+static enum hf_err absolute(const char *path, json_t **out, struct hf_why *why)
+{
+    char *whole = NULL;
+    HF_TRY(hf_file_absolute(path, &whole, why));
+    *out = hf_json_plain(whole);
+    free(whole);
+    return *out != NULL ? HF_OK : hf_fail(why, HF_E_MEMORY, "no memory for a path");
+}
+
 /* The member's value; NULL where it is not given, which is no error. */
 static enum hf_err field_value(const struct hf_admin_field *field, const struct hf_cli_call *call,
                                json_t **out, struct hf_why *why)
@@ -97,10 +108,12 @@ static enum hf_err field_value(const struct hf_admin_field *field, const struct 
         *out = json_string(field->fixed);
         return HF_OK;
     case HF_ADMIN_FIELD_TEXT:
+    case HF_ADMIN_FIELD_PATH:
     case HF_ADMIN_FIELD_FILE:
         memcpy(&text, base, sizeof text);
         break;
     case HF_ADMIN_FIELD_WORD:
+    case HF_ADMIN_FIELD_WORD_PATH:
     case HF_ADMIN_FIELD_WORD_FILE:
         text = call->n_words > 0 ? call->words[0] : NULL;
         break;
@@ -111,6 +124,8 @@ static enum hf_err field_value(const struct hf_admin_field *field, const struct 
         *out = hf_json_plain(text);
         return HF_OK;
     }
+    if (field->kind == HF_ADMIN_FIELD_PATH || field->kind == HF_ADMIN_FIELD_WORD_PATH)
+        return absolute(text, out, why);
     HF_TRY(hf_file_read_any(text, FILE_BYTES_MAX, &file, why));
     *out = json_stringn(file.data != NULL ? (const char *)file.data : "", file.len);
     hf_buf_free(&file);
@@ -215,6 +230,18 @@ static enum hf_err show(struct hf_admin_api *api, const struct hf_admin_request 
     return HF_OK;
 }
 
+static enum hf_err ask(const struct hf_admin_request *request, const struct hf_admin_options *o,
+                       struct hf_why *why)
+{
+    if (request->question == NULL || o->is_yes)
+        return HF_OK;
+    if (isatty(STDIN_FILENO) == 0)
+        return hf_fail(why, HF_E_ARGUMENT, "there is no terminal to ask on; pass --yes to confirm");
+    return hf_cli_agrees("%s", request->question)
+               ? HF_OK
+               : hf_fail(why, HF_E_POLICY, "not confirmed: nothing was done");
+}
+
 /* ---- the one function of all rows --------------------------------------------------------------------------- */
 
 enum hf_err hf_admin_run(struct hf_cli_call *cli, struct hf_why *why)
@@ -226,8 +253,9 @@ enum hf_err hf_admin_run(struct hf_cli_call *cli, struct hf_why *why)
     struct hf_buf path = {0};
     json_t *body = NULL;
     char etag[80] = "";
+    HF_TRY(ask(request, cli->values, why));
     HF_TRY(make_path(request, cli, &path, why));
-    struct hf_admin_call call = {.path = (const char *)path.data};
+    struct hf_admin_call call = {.path = (const char *)path.data, .is_long = request->is_long};
     enum hf_err err = make_body(request, cli, &body, why);
     if (err == HF_OK)
         err = hf_admin_open_for(cli->values, &api, why);

@@ -10,18 +10,18 @@
 #include "server/config/config.h"
 
 #define HF_ADMIN_FIELDS_MAX 10
-#define HF_ADMIN_COLUMNS_MAX 8
+#define HF_ADMIN_COLUMNS_MAX 10
 
 /* What the options of all commands say. */
 struct hf_admin_options {
     char *config, *socket, *url, *token_file, *ca_file; /* where the service is */
-    bool is_json;
+    bool is_json, is_yes;
     char *account;
     char *policy, *issuing_ca;
     char **snis;
     char *mode, *proof, *signer_ca, *status, *auto_registration;
     char *kind, *device, *group, *to, *message, *role, *expires;
-    char *key, *seals;
+    char *key, *seals, *log;
     int uses, limit;
     long long after;
 };
@@ -62,6 +62,8 @@ enum hf_admin_field_kind {
     HF_ADMIN_FIELD_LIST,      /* an option that may be given several times, when it is */
     HF_ADMIN_FIELD_INT,       /* an option; 0 is left out */
     HF_ADMIN_FIELD_WORD,      /* the first word */
+    HF_ADMIN_FIELD_PATH,      /* the absolute path of the file that the option names */
+    HF_ADMIN_FIELD_WORD_PATH, /* … that the first word names */
     HF_ADMIN_FIELD_FILE,      /* the content of the file that the option names */
     HF_ADMIN_FIELD_WORD_FILE, /* the content of the file that the first word names */
     HF_ADMIN_FIELD_FIXED,     /* `fixed` */
@@ -85,9 +87,11 @@ struct hf_admin_request {
     const char *list;
     /* Members that are columns of the list, or lines of one object; NULL at the end. */
     const char *columns[HF_ADMIN_COLUMNS_MAX + 1];
-    const char *done; /* printed instead, with {0} and {account}; NULL: the answer is */
-    bool must_match;  /* read it first, and change exactly what was read (If-Match) */
-    bool shuts_out;   /* change it whatever its version is (If-Match: *) */
+    const char *done;     /* printed instead, with {0} and {account}; NULL: the answer is */
+    const char *question; /* asked on the terminal, unless --yes is given; NULL: nothing is */
+    bool is_long;         /* the disk may take minutes */
+    bool must_match;      /* read it first, and change exactly what was read (If-Match) */
+    bool shuts_out;       /* change it whatever its version is (If-Match: *) */
 };
 
 struct hf_admin_row {

@@ -142,7 +142,13 @@ static enum hf_err verify_log(struct hf_cli_call *cli, struct hf_why *why)
         return hf_file_fail(why, "read", cli->words[0], errno);
     while (err == HF_OK && (len = getline(&line, &cap, in)) > 0) {
         size_t n = (size_t)len - (line[len - 1] == '\n');
+        int64_t n_restarts = copy.n_restarts;
         err = hf_audit_copy_line(&copy, (struct hf_bytes){(const uint8_t *)line, n}, why);
+        if (err == HF_OK && copy.n_restarts > n_restarts)
+            printf("GAP: entry %" PRId64
+                   " states that the log was restarted: entries up to %" PRId64
+                   " had been sealed, and those after entry %" PRId64 " are lost\n",
+                   copy.restart_sequence, copy.restart_lost, copy.restart_sequence - 1);
     }
     if (err == HF_OK && ferror(in) != 0)
         err = hf_file_fail(why, "read", cli->words[0], errno);
@@ -175,7 +181,9 @@ const struct hf_cli_command hf_admin_log_verify = {
     .about =
         "FILE is what `log export` printed. Every entry must follow from the one before, and\n"
         "every seal must be of that key. Entries up to the last seal cannot have been changed\n"
-        "by a stolen holdfastd or a stolen database.",
+        "by a stolen holdfastd or a stolen database. A line with GAP is printed for each entry "
+        "that\n"
+        "states a restart of the log: sealed entries before it are lost.",
     .examples = "  holdfast-admin log verify log.jsonl --key 754eb93b40977933573bdd95e24634…\n",
     .options = verify_options,
     .needs = {"--key KEY"},

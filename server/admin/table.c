@@ -80,6 +80,12 @@ static const struct hf_cli_option token_options[] =
      {"expires", '\0', HF_CLI_TEXT, AT(expires), "until when, as 2027-12-31T00:00:00Z", "TIME"},
      HF_ADMIN_WHERE};
 
+static const struct hf_cli_option restore_options[] =
+    {{"log", '\0', HF_CLI_TEXT, AT(log),
+      "a copy of the log (log export) that is newer than the backup", "FILE"},
+     {"yes", '\0', HF_CLI_FLAG, AT(is_yes), "do not ask"},
+     HF_ADMIN_WHERE};
+
 #define CREDENTIAL_PATH "/v1/accounts/{account}/credentials/{0}"
 #define CREDENTIAL_COLUMNS                                                                         \
     {                                                                                              \
@@ -492,6 +498,47 @@ const struct hf_admin_row hf_admin_rows[] = {
       .max_words = 0,
       .run = hf_admin_run},
      {"POST", "/v1/signer/refresh", .done = "a new timestamp is signed"}},
+    {{.name = "backup",
+      .summary = "Write a backup of the database, while the service runs.",
+      .arguments = "FILE [OPTION…]",
+      .about =
+          "FILE is made on the machine of the service, by its user, for that user alone; an "
+          "existing\n"
+          "file is never overwritten. It is complete and on disk when this returns. Keep it on\n"
+          "another machine, with a copy of the log (`log export`) that is as new as possible: "
+          "from\n"
+          "both, a restore knows what was revoked after the backup.",
+      .examples = "  holdfast-admin backup /var/lib/holdfastd/backup/2026-11-29.db\n",
+      .options = plain_options,
+      .max_words = 1,
+      .needs_word = "a new file",
+      .run = hf_admin_run},
+     {"POST", "/v1/backups", .is_long = true, .fields = {{"file", HF_ADMIN_FIELD_WORD_PATH}},
+      .columns = {"file", "bytes", "entry"}}},
+    {{.name = "restore",
+      .summary = "Take back what was changed since a backup, while the service runs.",
+      .arguments = "FILE [--log FILE] [--yes] [OPTION…]",
+      .about =
+          "What protects the fleet is kept: certificates that were revoked stay revoked, used "
+          "tokens\n"
+          "stay used, CAs that were stopped stay stopped, and the audit log keeps every entry. On "
+          "a\n"
+          "new machine nothing of this is known; then give --log, and what the copy says about\n"
+          "certificates, CAs, tokens and policies is done again. The files are on the machine of "
+          "the\n"
+          "service, where its user can read them. If it fails, nothing has changed.",
+      .examples = "  holdfast-admin restore /var/lib/holdfastd/backup/2026-11-29.db\n"
+                  "  holdfast-admin restore backup.db --log log.jsonl --yes\n",
+      .options = restore_options,
+      .max_words = 1,
+      .needs_word = "a backup",
+      .run = hf_admin_run},
+     {"POST", "/v1/restores", .is_long = true,
+      .question = "Take back all that operators and devices changed since this backup?",
+      .fields = {{"file", HF_ADMIN_FIELD_WORD_PATH}, {"log", HF_ADMIN_FIELD_PATH, AT(log)}},
+      .columns = {"state_of_entry", "certificates_gone", "certificates_back", "statuses_changed",
+                  "revocations_kept", "entries_kept", "entries_from_log", "changes_redone",
+                  "certificates_unknown", "entries"}}},
     {{.name = "status",
       .summary = "Show what the service says of itself.",
       .arguments = "[OPTION…]",

@@ -1,6 +1,7 @@
 #include "server/api/api.h"
 
 #include "server/api/call.h"
+#include "server/api/problem.h"
 
 #include <string.h>
 #include <time.h>
@@ -11,12 +12,17 @@ enum hf_err hf_api_start(struct hf_api *api, const struct hf_api_config *config,
     *api = (struct hf_api){.config = *config,
                            .signer_connection = -1,
                            .started_s = (int64_t)time(NULL)};
-    return hf_worker_start(&api->signer,
-                           &(struct hf_worker_config){.name = "signer",
-                                                      .queue_max = HF_API_SIGNER_QUEUE_MAX,
-                                                      .batch_max = 1,
-                                                      .run = hf_worker_run_each},
-                           why);
+    struct hf_worker_config worker = {.name = "signer",
+                                      .queue_max = HF_API_SIGNER_QUEUE_MAX,
+                                      .batch_max = 1,
+                                      .run = hf_worker_run_each};
+    HF_TRY(hf_worker_start(&api->signer, &worker, why));
+    worker.name = "disk";
+    worker.queue_max = HF_API_DISK_QUEUE_MAX;
+    enum hf_err err = hf_worker_start(&api->disk, &worker, why);
+    if (err != HF_OK)
+        hf_worker_stop(&api->signer);
+    return err;
 }
 
 void hf_api_end(struct hf_api *api)
@@ -26,6 +32,7 @@ void hf_api_end(struct hf_api *api)
 
 void hf_api_stop(struct hf_api *api)
 {
+    hf_worker_stop(&api->disk);
     hf_worker_stop(&api->signer);
     if (api->signer_connection >= 0)
         (void)close(api->signer_connection);
@@ -37,6 +44,22 @@ bool hf_api_is_path(const struct hf_request *request)
     size_t len = 0;
     return hf_request_path(request->target.text, request->target.len, path, &len) && len >= 4 &&
            memcmp(path, "/v1/", 4) == 0;
+}
+
+const char *hf_api_refuse_admin(const struct hf_request *request, unsigned status,
+                                const char *sentence, struct hf_buf *out)
+{
+    struct hf_why why = {0};
+    (void)request;
+    (void)hf_fail(&why, hf_problem_error(status), "%s", sentence);
+    return hf_problem_write(status, &why, out) == HF_OK ? HF_PROBLEM_TYPE : NULL;
+}
+
+const char *hf_api_refuse_device(const struct hf_request *request, unsigned status,
+                                 const char *sentence, struct hf_buf *out)
+{
+    bool is_api = request->target.len >= 4 && memcmp(request->target.text, "/v1/", 4) == 0;
+    return is_api ? hf_api_refuse_admin(request, status, sentence, out) : NULL;
 }
 
 void hf_api_handle_admin(struct hf_api *api, struct hf_request *request)

@@ -29,12 +29,13 @@ struct hf_api_config {
 struct hf_api {
     struct hf_api_config config;
     struct hf_worker signer; /* talks to the signer, one call at a time */
+    struct hf_worker disk;   /* writes backups, one at a time */
     int signer_connection;   /* of that thread; -1: none */
     atomic_bool is_ending;   /* a call under way gives up */
     int64_t started_s;
 };
 
-/** Start the thread that talks to the signer. `api` must not move. */
+/** Start the threads that talk to the signer and write backups. `api` must not move. */
 HF_MUST_USE enum hf_err hf_api_start(struct hf_api *api, const struct hf_api_config *config,
                                      struct hf_why *why);
 /** The service ends: calls of the signer are given up, and their requests answered 503. From any thread. */
@@ -49,6 +50,13 @@ bool hf_api_is_path(const struct hf_request *request);
 void hf_api_handle_admin(struct hf_api *api, struct hf_request *request);
 /** Answer a request of a device listener, which `gate` judges. */
 void hf_api_handle_device(struct hf_api *api, struct hf_gate *gate, struct hf_request *request);
+
+/** hf_http_config.refusal_format of the two: problem+json for all requests of operators, and of devices for those
+ *  whose target begins with "/v1/". */
+const char *hf_api_refuse_admin(const struct hf_request *request, unsigned status,
+                                const char *sentence, struct hf_buf *out);
+const char *hf_api_refuse_device(const struct hf_request *request, unsigned status,
+                                 const char *sentence, struct hf_buf *out);
 
 /* Every route, for the documents' test: each table ends with a route without pattern, the list with NULL. */
 extern const struct hf_api_route *const hf_api_admin_routes[];

@@ -222,12 +222,14 @@ static enum hf_err submit(struct hf_api_call *call, struct hf_why *why)
     call->job.home = hf_mailbox_of(hf_request_loop(call->request));
     call->job.actor = call->asker.actor;
     call->job.act = act;
-    if (where == HF_API_WRITE)
+    call->job.runs_alone = where == HF_API_ALONE;
+    if (where == HF_API_WRITE || where == HF_API_ALONE)
         return hf_fleet_write(call->api->config.fleet, &call->job, why);
     if (where == HF_API_READ)
         return hf_fleet_read(call->api->config.fleet, &call->job, why);
     if (is_known)
-        return hf_worker_submit(&call->api->signer, &call->job, why);
+        return hf_worker_submit(where == HF_API_DISK ? &call->api->disk : &call->api->signer,
+                                &call->job, why);
     call->job.act = act_authenticate;
     return hf_fleet_read(call->api->config.fleet, &call->job, why);
 }
@@ -235,9 +237,13 @@ static enum hf_err submit(struct hf_api_call *call, struct hf_why *why)
 static void go_on(struct hf_api_call *call)
 {
     struct hf_why why = {0};
-    enum hf_err err = submit(call, &why);
+    const struct hf_api_route *route = call->match.route;
+    bool is_here = route->steps[call->step].where == HF_API_LOOP;
+    enum hf_err err = is_here ? route->steps[call->step].run(call, NULL, &why) : submit(call, &why);
     if (err != HF_OK)
         refuse(call, hf_problem_status(err), &why);
+    else if (is_here)
+        succeed(call);
 }
 
 /* That a token was used: no answer waits for the note, and one that is lost is made at the next use. */

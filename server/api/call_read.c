@@ -33,6 +33,8 @@ static unsigned read_operator(struct hf_api_call *call, struct hf_why *why)
                        (unsigned long)address->local.uid);
         return 0;
     }
+    if (call->match.route->role == HF_ADMIN_NONE)
+        return 0;
     if (!header(call, HF_HEADER_AUTHORIZATION, value, sizeof value) ||
         strncasecmp(value, scheme, sizeof scheme - 1) != 0 || value[sizeof scheme - 1] == '\0') {
         (void)hf_fail(
@@ -68,6 +70,11 @@ static unsigned read_device(struct hf_api_call *call, struct hf_why *why)
     if (status != 0) {
         (void)hf_fail(why, HF_E_POLICY, "%s", asker->identity.sentence);
         return status;
+    }
+    if (call->match.route->lets_in && hf_fleet_is_behind(call->api->config.fleet)) {
+        (void)hf_fail(why, HF_E_POSTPONED,
+                      "the service does not issue certificates at the moment; try again later");
+        return 503;
     }
     asker->identity.ca = NULL;
     if (asker->identity.has_certificate) {
@@ -183,8 +190,7 @@ unsigned hf_api_call_read(struct hf_api_call *call, const struct hf_api_route *c
     unsigned status = hf_api_route_find(tables, method, target, len, &call->match, why);
     if (status != 0 && call->match.route == NULL)
         return status;
-    unsigned refused = call->match.route->role == HF_ADMIN_NONE ? read_device(call, why)
-                                                                : read_operator(call, why);
+    unsigned refused = call->gate != NULL ? read_device(call, why) : read_operator(call, why);
     if (refused != 0)
         return refused;
     if (status == 0)

@@ -189,7 +189,8 @@ static bool on_established(void *ctx, const struct hf_tls_peer *peer)
     struct hf_identity_question question = ask_about(peer, &cert);
     struct hf_identity identity;
     hf_identity_decide(&view, &question, &identity);
-    if (identity.admission == HF_MUST_REGISTER && !peer->is_resumed && gate->fleet != NULL)
+    if (identity.admission == HF_MUST_REGISTER && !peer->is_resumed && gate->fleet != NULL &&
+        !hf_fleet_is_behind(gate->fleet))
         note_unknown(gate, peer, &identity);
     return identity.admission == HF_ADMITTED;
 }

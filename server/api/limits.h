@@ -12,6 +12,7 @@
 #define HF_API_PAGE_DEFAULT 100u /* rows of a list, without ?limit= */
 #define HF_API_LISTED_MAX 64u    /* entries of a list in a body: server names of an account */
 
+#define HF_API_PATH_MAX 4000u  /* bytes of a path on the server; 4,095 are the system's limit */
 #define HF_API_STAGES_MAX 4u   /* of one request: check, redeem, sign, record */
 #define HF_API_BEARER_MAX 128u /* bytes of a bearer token; ours have 47 */
 /* An answer's headers besides those of HTTP itself: ETag, Link, Location. */
@@ -22,5 +23,6 @@
 #define HF_API_QUOTA_RETRY_S                                                                       \
     3600 /* when the signer's quota is used up: it opens within a day, or is raised */
 #define HF_API_REFRESH_RETRY_S 60 /* when a timestamp was asked for within the same minute */
+#define HF_API_DISK_QUEUE_MAX 4u  /* backups that wait for one under way: an operator and a timer */
 
 #endif

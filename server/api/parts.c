@@ -17,6 +17,8 @@ const struct hf_api_route *const hf_api_admin_routes[] = {
     hf_log_routes,
     hf_signer_routes,
     hf_metrics_routes,
+    hf_database_routes,
+    hf_health_routes,
     NULL,
 };
 

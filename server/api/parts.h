@@ -18,6 +18,8 @@ extern const struct hf_api_route hf_token_routes[];
 extern const struct hf_api_route hf_log_routes[];
 extern const struct hf_api_route hf_metrics_routes[];
 extern const struct hf_api_route hf_signer_routes[];
+extern const struct hf_api_route hf_database_routes[];
+extern const struct hf_api_route hf_health_routes[];
 extern const struct hf_api_route hf_enrolment_routes[];
 extern const struct hf_api_route hf_rotation_routes[];
 

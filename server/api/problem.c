@@ -41,6 +41,25 @@ unsigned hf_problem_status(enum hf_err err)
     return 500;
 }
 
+enum hf_err hf_problem_error(unsigned status)
+{
+    switch (status) {
+    case 403:
+    case 421:
+        return HF_E_POLICY;
+    case 404:
+        return HF_E_NOT_FOUND;
+    case 413:
+    case 414:
+    case 431:
+        return HF_E_LIMIT;
+    case 503:
+        return HF_E_BUSY;
+    default:
+        return HF_E_ARGUMENT;
+    }
+}
+
 enum hf_err hf_problem_write(unsigned status, const struct hf_why *why, struct hf_buf *out)
 {
     const char *detail = why->text;

@@ -19,4 +19,7 @@ unsigned hf_problem_status(enum hf_err err);
 HF_MUST_USE enum hf_err hf_problem_write(unsigned status, const struct hf_why *why,
                                          struct hf_buf *out);
 
+/** The error that says the same as a status that HTTP itself refuses with. */
+enum hf_err hf_problem_error(unsigned status);
+
 #endif

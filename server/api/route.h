@@ -19,7 +19,10 @@ enum hf_api_where {
     HF_API_END = 0,
     HF_API_READ,   /* the reader's connection */
     HF_API_WRITE,  /* in the writer's transaction */
+    HF_API_ALONE,  /* on the writer, which gives it no transaction; it makes its own */
     HF_API_SIGNER, /* the thread that talks to the signer */
+    HF_API_DISK,   /* a thread that may wait for the disk for minutes */
+    HF_API_LOOP, /* at once, on the loop: it looks at memory and nothing else; a route's only step */
 };
 
 /** One step. It fails with an error that hf_problem_status knows, or sets call->status before. */
@@ -29,7 +32,7 @@ struct hf_api_route {
     llhttp_method_t method;
     const char *pattern; /* "/v1/accounts/{account}/cas/{sha256}" */
     enum hf_admin_role
-        role; /* the least that an operator needs; HF_ADMIN_NONE: a route of devices */
+        role; /* the least that an operator needs; HF_ADMIN_NONE: a route of devices, or one for everyone */
 
     const struct hf_body_field *body; /* NULL: none */
     /* Names of query parameters besides those of a page. */
@@ -39,6 +42,7 @@ struct hf_api_route {
     bool is_local;         /* on the Unix socket only */
     const char *text_type; /* NULL: JSON. Otherwise its answer is a string, sent as it is */
     bool has_secret;       /* its answer has a "token", which is kept nowhere */
+    bool lets_in; /* a device gets a new certificate: not while the log is behind (fleet.h) */
 
     struct {
         enum hf_api_where where;

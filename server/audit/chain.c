@@ -54,3 +54,67 @@ enum hf_err hf_audit_seal_verify(const struct hf_audit_head *head, int64_t seale
                        head->sequence);
     return HF_OK;
 }
+
+/* ---- a restart of the log -------------------------------------------------------------------------- */
+
+/* What is signed: the statement without its signature, and a type, so that it is no seal. */
+static enum hf_err restart_text(const json_t *statement, struct hf_buf *out, struct hf_why *why)
+{
+    json_t *text = json_copy((json_t *)(uintptr_t)statement);
+    if (text == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for a restart of the log");
+    (void)json_object_del(text, "signature");
+    text = hf_json_set_take(text, "type", json_string("holdfast-log-restart"));
+    enum hf_err err = text != NULL ? hf_json_canonical(text, out, why)
+                                   : hf_fail(why, HF_E_MEMORY, "no memory for a restart");
+    json_decref(text);
+    return err;
+}
+
+json_t *hf_audit_restart_sign(const struct hf_audit_head *lost, int64_t now_s, const char *reason,
+                              const uint8_t secret_key[64])
+{
+    uint8_t signature[HF_AUDIT_SIGNATURE_LEN];
+    struct hf_buf text = {0};
+    json_t *statement = json_pack("{s:o, s:s, s:I, s:o}", "hash", hf_json_sha256(lost->hash),
+                                  "reason", reason, "sequence", (json_int_t)lost->sequence, "time",
+                                  hf_json_time(now_s));
+    if (statement == NULL || restart_text(statement, &text, NULL) != HF_OK) {
+        json_decref(statement);
+        return NULL;
+    }
+    crypto_sign_detached(signature, NULL, text.data, text.len, secret_key);
+    hf_buf_free(&text);
+    return hf_json_set_take(statement, "signature",
+                            hf_json_base64((struct hf_bytes){signature, sizeof signature}));
+}
+
+enum hf_err hf_audit_restart_verify(const json_t *statement, const uint8_t *public_key,
+                                    struct hf_audit_head *lost, const char **reason,
+                                    struct hf_why *why)
+{
+    static const char what[] = "a restart of the log";
+    struct hf_audit_head head;
+    uint8_t signature[HF_AUDIT_SIGNATURE_LEN];
+    const char *hash = NULL, *text_reason = NULL;
+    struct hf_buf text = {0};
+    int64_t time_s = 0;
+    HF_TRY(hf_json_get_integer(statement, "sequence", what, 1, &head.sequence, why));
+    HF_TRY(hf_json_get_text(statement, "hash", what, &hash, why));
+    HF_TRY(hf_json_get_text(statement, "reason", what, &text_reason, why));
+    HF_TRY(hf_json_get_time(statement, "time", what, &time_s, why));
+    HF_TRY(hf_json_get_bytes(statement, "signature", what, signature, sizeof signature, why));
+    if (!hf_hex_decode(hash, head.hash, sizeof head.hash) || json_object_size(statement) != 5)
+        return hf_fail(why, HF_E_FORMAT, "%s: expected hash, reason, sequence, signature and time",
+                       what);
+    HF_TRY(restart_text(statement, &text, why));
+    int failed = public_key == NULL ? 0
+                                    : crypto_sign_ed25519_verify_detached(signature, text.data,
+                                                                          text.len, public_key);
+    hf_buf_free(&text);
+    if (failed != 0)
+        return hf_fail(why, HF_E_SIGNATURE, "%s is not signed by this log key", what);
+    *lost = head;
+    *reason = text_reason;
+    return HF_OK;
+}

@@ -38,6 +38,10 @@ struct hf_audit_copy {
     struct hf_audit_head head;
     int64_t sealed_sequence; /* entries up to here are covered by a verified seal */
     int64_t n_seals;
+    int64_t n_restarts;
+    /* Of the last restart: its entry, and the entry up to which the log had been sealed before. With a key only one that
+     * this key signed counts; any other is HF_E_SIGNATURE. */
+    int64_t restart_sequence, restart_lost;
     int64_t n_lines;
 };
 

@@ -37,6 +37,10 @@ const struct hf_sql hf_credential_sql[] = {
                             "AND account_id <> :account "
                             "AND (mode = 'DEFAULT' OR :mode = 'DEFAULT')",
                             "i"},
+    [HF_CRED_FIND_LOST] = {"credential_find_lost",
+                           "SELECT COUNT(*) FROM lost_revocation "
+                           "WHERE account_id = :account AND sha256 = :sha256",
+                           "i"},
     [HF_CRED_DER] = {"credential_der",
                      "SELECT der FROM credential_der JOIN credential ON id = credential_id "
                      "WHERE id = :id AND account_id = :account",

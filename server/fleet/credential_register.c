@@ -76,7 +76,7 @@ static enum hf_err check_alone(struct hf_tx *tx, const struct hf_credential_new 
                                enum hf_cert_mode mode, struct hf_why *why)
 {
     struct hf_credential here;
-    int64_t n_others = 0;
+    int64_t n_others = 0, n_lost = 0;
 
     enum hf_err err = hf_credential_find(tx->db, wanted->account_id, wanted->sha256, &here, why);
     if (err == HF_OK)
@@ -89,6 +89,13 @@ static enum hf_err check_alone(struct hf_tx *tx, const struct hf_credential_new 
                                    hf_p_int("account", wanted->account_id),
                                    hf_p_text("mode", hf_cert_mode_name(mode))),
                          &n_others, why));
+    HF_TRY(hf_db_get_int(tx->db, &hf_credential_sql[HF_CRED_FIND_LOST],
+                         HF_PARAMS(hf_p_bytes("sha256", wanted->sha256, HF_SHA256_LEN),
+                                   hf_p_int("account", wanted->account_id)),
+                         &n_lost, why));
+    if (n_lost > 0)
+        return hf_fail(why, HF_E_STATE,
+                       "the certificate was revoked, before a backup was restored");
     if (n_others > 0)
         return hf_fail(why, HF_E_STATE,
                        "the certificate is registered in another account, and mode DEFAULT means "

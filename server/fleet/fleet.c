@@ -6,7 +6,6 @@
 #include "server/db/sqlite_copy.h"
 #include "server/fleet/credential.h"
 #include "server/fleet/idempotency.h"
-#include "server/fleet/restore.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -20,6 +19,7 @@ struct hf_fleet {
     struct hf_worker reader;
     struct hf_job tick;
     atomic_bool is_ticking;
+    atomic_bool is_behind; /* hf_fleet_set_behind */
 };
 
 /* ---- opening ------------------------------------------------------------------------------------- */
@@ -174,7 +174,6 @@ void hf_fleet_tick(struct hf_fleet *fleet)
 
 /* ---- backup and restore -------------------------------------------------------------------------- */
 
-/* A connection of its own, since the job has a read transaction on the reader's. */
 enum hf_err hf_fleet_backup(struct hf_fleet *fleet, const char *to, struct hf_why *why)
 {
     struct hf_db *db = NULL;
@@ -185,8 +184,19 @@ enum hf_err hf_fleet_backup(struct hf_fleet *fleet, const char *to, struct hf_wh
     return err;
 }
 
-enum hf_err hf_fleet_restore_backup(struct hf_fleet *fleet, struct hf_tx *tx, const char *backup,
+enum hf_err hf_fleet_restore_backup(struct hf_fleet *fleet, struct hf_tx *tx,
+                                    const struct hf_restore_from *from, struct hf_restored *out,
                                     struct hf_why *why)
 {
-    return hf_fleet_restore(tx, &fleet->writing.port, backup, why);
+    return hf_fleet_restore(tx, &fleet->writing.port, from, out, why);
+}
+
+void hf_fleet_set_behind(struct hf_fleet *fleet, bool is_behind)
+{
+    atomic_store(&fleet->is_behind, is_behind);
+}
+
+bool hf_fleet_is_behind(const struct hf_fleet *fleet)
+{
+    return atomic_load(&fleet->is_behind);
 }

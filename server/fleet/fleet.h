@@ -5,6 +5,7 @@
 #define HF_FLEET_FLEET_H
 
 #include "server/fleet/live.h"
+#include "server/fleet/restore.h"
 #include "server/fleet/writer.h"
 
 struct hf_fleet_config {
@@ -51,13 +52,20 @@ HF_MUST_USE enum hf_err hf_fleet_read(struct hf_fleet *fleet, struct hf_job *job
  *  not block, and does nothing while the last call is at work. One thread calls it. */
 void hf_fleet_tick(struct hf_fleet *fleet);
 
-/* Bodies of jobs. */
-
-/** In a reader's job: write a backup to the new file `to` (hf_db_backup). Other reads wait meanwhile,
- *  writes do not. */
+/** Write a backup to the new file `to` (hf_db_backup), over a connection of its own: from any thread that may wait for
+ *  the disk. */
 HF_MUST_USE enum hf_err hf_fleet_backup(struct hf_fleet *fleet, const char *to, struct hf_why *why);
 /** In a writer's job that runs_alone (restore.h). */
 HF_MUST_USE enum hf_err hf_fleet_restore_backup(struct hf_fleet *fleet, struct hf_tx *tx,
-                                                const char *backup, struct hf_why *why);
+                                                const struct hf_restore_from *from,
+                                                struct hf_restored *out, struct hf_why *why);
+
+/*
+ * The log lacks entries that the signer sealed: the database is an old copy. Then a certificate may be ACTIVE here that
+ * was revoked, and a token unused that was used. Devices that are known connect as before, since a whole fleet that
+ * is shut out is worse than one device that fetches public files; but nothing new is let in. From any thread.
+ */
+void hf_fleet_set_behind(struct hf_fleet *fleet, bool is_behind);
+bool hf_fleet_is_behind(const struct hf_fleet *fleet);
 
 #endif

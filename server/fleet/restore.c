@@ -6,37 +6,16 @@
 #include "server/db/sqlite_copy.h"
 #include "server/fleet/audit_log.h"
 #include "server/fleet/credential.h"
+#include "server/fleet/restore_log.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    LOG_AT,
-    LOG_INSERT,
-    LOG_ACCOUNT,
-    SEAL_INSERT,
-    REVOKED,
-    REVOKE,
-    TOKENS,
-    TOKEN_LIMIT,
-    ADMIN_TOKENS,
-    ADMIN_TOKEN_REVOKE,
-};
+enum { REVOKED, REVOKE, LOST, CAS, CA_STOP, TOKENS, TOKEN_LIMIT, ADMIN_TOKENS, ADMIN_TOKEN_REVOKE };
 
 const struct hf_sql hf_restore_sql[] = {
-    [LOG_AT] = {"restore_log_at", "SELECT hash FROM audit_log WHERE sequence = :sequence", "b"},
-    [LOG_INSERT] = {"restore_log_insert",
-                    "INSERT INTO audit_log (sequence, hash, account_id, entry) "
-                    "VALUES (:sequence, :hash, :account, :entry)",
-                    ""},
-    [LOG_ACCOUNT] = {"restore_log_account",
-                     "SELECT account_id FROM audit_log WHERE sequence = :sequence", "I"},
-    [SEAL_INSERT] = {"restore_seal_insert",
-                     "INSERT INTO seal (sequence, sealed_s, signature) "
-                     "VALUES (:sequence, :sealed, :signature) ON CONFLICT (sequence) DO NOTHING",
-                     ""},
     [REVOKED] = {"restore_revoked",
                  "SELECT account_id, sha256 FROM credential WHERE status = 'REVOKED'", "ib"},
     [REVOKE] = {"restore_revoke",
@@ -44,6 +23,12 @@ const struct hf_sql hf_restore_sql[] = {
                 "retire_at_s = NULL, version = version + 1 "
                 "WHERE sha256 = :sha256 AND account_id = :account AND status <> 'REVOKED'",
                 ""},
+    [LOST] = {"restore_lost", "SELECT account_id, sha256 FROM lost_revocation", "ib"},
+    [CAS] = {"restore_cas", "SELECT account_id, sha256 FROM ca WHERE status = 'INACTIVE'", "ib"},
+    [CA_STOP] = {"restore_ca_stop",
+                 "UPDATE ca SET status = 'INACTIVE', version = version + 1 "
+                 "WHERE sha256 = :sha256 AND account_id = :account AND status <> 'INACTIVE'",
+                 ""},
     [TOKENS] = {"restore_tokens",
                 "SELECT hash, uses, is_revoked FROM enroll_token WHERE uses > 0 OR is_revoked = 1",
                 "bii"},
@@ -62,89 +47,17 @@ const struct hf_sql hf_restore_sql[] = {
     {0},
 };
 
-/* ---- the log goes on ----------------------------------------------------------------------------- */
+/* ---- what protects the fleet stays --------------------------------------------------------------- */
 
 struct carry {
     struct hf_db *from; /* the database as it is */
     struct hf_db *to;   /* the copy of the backup */
+    struct hf_restored *restored;
 };
-
-static enum hf_err carry_entry(void *ctx, const void *data, struct hf_why *why)
-{
-    const struct hf_audit_entry *entry = data;
-    struct carry *carry = ctx;
-    struct hf_rows rows;
-    int64_t account = 0;
-
-    HF_TRY(hf_db_run(carry->from, &hf_restore_sql[LOG_ACCOUNT],
-                     HF_PARAMS(hf_p_int("sequence", entry->sequence)), &rows, why));
-    enum hf_err err = hf_db_next(&rows, why);
-    if (err == HF_OK)
-        account = hf_col_int_or(&rows, 0, 0);
-    hf_db_end(&rows);
-    HF_TRY(err);
-    return hf_db_execute(carry->to, &hf_restore_sql[LOG_INSERT],
-                         HF_PARAMS(hf_p_int("sequence", entry->sequence),
-                                   hf_p_bytes("hash", entry->hash, sizeof entry->hash),
-                                   hf_p_int_or_null("account", account, 0),
-                                   (struct hf_param){"entry", {HF_VALUE_TEXT, 0, entry->text}}),
-                         why);
-}
-
-static enum hf_err carry_seal(void *ctx, const void *data, struct hf_why *why)
-{
-    const struct hf_seal *seal = data;
-    struct carry *carry = ctx;
-
-    return hf_db_execute(carry->to, &hf_restore_sql[SEAL_INSERT],
-                         HF_PARAMS(hf_p_int("sequence", seal->sequence),
-                                   hf_p_int("sealed", seal->sealed_s),
-                                   hf_p_bytes("signature", seal->signature,
-                                              sizeof seal->signature)),
-                         why);
-}
-
-/* The backup's last entry has to be in our log, with the same hash. */
-static enum hf_err check_same_log(struct hf_db *db, const struct hf_audit_head *head,
-                                  struct hf_why *why)
-{
-    uint8_t hash[HF_AUDIT_HASH_LEN];
-    struct hf_rows rows;
-
-    if (head->sequence == 0)
-        return HF_OK;
-    HF_TRY(hf_db_run(db, &hf_restore_sql[LOG_AT], HF_PARAMS(hf_p_int("sequence", head->sequence)),
-                     &rows, why));
-    enum hf_err err = hf_db_next(&rows, why);
-    if (err == HF_OK)
-        err = hf_col_copy_bytes(&rows, 0, hash, sizeof hash, why);
-    hf_db_end(&rows);
-    if (err == HF_E_NOT_FOUND || (err == HF_OK && memcmp(hash, head->hash, sizeof hash) != 0))
-        return hf_fail(why, HF_E_POLICY,
-                       "it is not a backup of this database: their logs differ at entry %" PRId64
-                       ". Stop the service and replace the file by hand if that is intended",
-                       head->sequence);
-    return err;
-}
-
-static enum hf_err carry_log(struct carry *carry, struct hf_why *why)
-{
-    struct hf_audit_copy checked;
-    struct hf_seal sealed;
-
-    HF_TRY(hf_audit_log_verify(carry->to, NULL, &checked, why));
-    HF_TRY(check_same_log(carry->from, &checked.head, why));
-    HF_TRY(hf_seal_last(carry->to, &sealed, why));
-    HF_TRY(hf_audit_log_list(carry->from, 0, checked.head.sequence, INT64_MAX, carry_entry, carry,
-                             why));
-    return hf_seal_list(carry->from, sealed.sequence, INT64_MAX, carry_seal, carry, why);
-}
-
-/* ---- what protects the fleet stays --------------------------------------------------------------- */
 
 /* Run `change` on the copy for each row that `list` gives, with the parameters that `take` makes of it. */
 static enum hf_err for_each(struct carry *carry, int list,
-                            enum hf_err (*change)(struct hf_db *to, const struct hf_rows *row,
+                            enum hf_err (*change)(struct carry *carry, const struct hf_rows *row,
                                                   struct hf_why *why),
                             struct hf_why *why)
 {
@@ -153,63 +66,111 @@ static enum hf_err for_each(struct carry *carry, int list,
 
     HF_TRY(hf_db_run(carry->from, &hf_restore_sql[list], HF_NO_PARAMS, &rows, why));
     while ((err = hf_db_next(&rows, why)) == HF_OK)
-        if ((err = change(carry->to, &rows, why)) != HF_OK)
+        if ((err = change(carry, &rows, why)) != HF_OK)
             break;
     hf_db_end(&rows);
     return err == HF_E_NOT_FOUND ? HF_OK : err;
 }
 
-static enum hf_err keep_revoked(struct hf_db *to, const struct hf_rows *row, struct hf_why *why)
+/* Revoked in the copy too, or, where the copy does not have it, never to be registered again. */
+static enum hf_err keep_revoked(struct carry *carry, const struct hf_rows *row, struct hf_why *why)
+{
+    int64_t account = hf_col_int(row, 0);
+    uint8_t sha256[HF_SHA256_LEN];
+    struct hf_credential there;
+
+    HF_TRY(hf_col_copy_bytes(row, 1, sha256, sizeof sha256, why));
+    enum hf_err err = hf_credential_find(carry->to, account, sha256, &there, why);
+    if (err == HF_E_NOT_FOUND)
+        return hf_restore_keep_lost(carry->to, account, sha256, why);
+    if (err != HF_OK || there.status == HF_CERT_REVOKED)
+        return err;
+    carry->restored->kept_revoked++;
+    return hf_db_execute(carry->to, &hf_restore_sql[REVOKE],
+                         HF_PARAMS(hf_p_int("account", account),
+                                   hf_p_bytes("sha256", sha256, sizeof sha256)),
+                         why);
+}
+
+static enum hf_err keep_lost(struct carry *carry, const struct hf_rows *row, struct hf_why *why)
+{
+    uint8_t sha256[HF_SHA256_LEN];
+
+    HF_TRY(hf_col_copy_bytes(row, 1, sha256, sizeof sha256, why));
+    return hf_restore_keep_lost(carry->to, hf_col_int(row, 0), sha256, why);
+}
+
+static enum hf_err keep_ca_stopped(struct carry *carry, const struct hf_rows *row,
+                                   struct hf_why *why)
 {
     struct hf_bytes sha256 = hf_col_bytes(row, 1);
 
-    return hf_db_execute(to, &hf_restore_sql[REVOKE],
+    return hf_db_execute(carry->to, &hf_restore_sql[CA_STOP],
                          HF_PARAMS(hf_p_int("account", hf_col_int(row, 0)),
                                    hf_p_bytes("sha256", sha256.data, sha256.len)),
                          why);
 }
 
-static enum hf_err keep_token(struct hf_db *to, const struct hf_rows *row, struct hf_why *why)
+static enum hf_err keep_token(struct carry *carry, const struct hf_rows *row, struct hf_why *why)
 {
     struct hf_bytes hash = hf_col_bytes(row, 0);
 
-    return hf_db_execute(to, &hf_restore_sql[TOKEN_LIMIT],
+    return hf_db_execute(carry->to, &hf_restore_sql[TOKEN_LIMIT],
                          HF_PARAMS(hf_p_bytes("hash", hash.data, hash.len),
                                    hf_p_int("uses", hf_col_int(row, 1)),
                                    hf_p_int("revoked", hf_col_int(row, 2))),
                          why);
 }
 
-static enum hf_err keep_admin_token(struct hf_db *to, const struct hf_rows *row, struct hf_why *why)
+static enum hf_err keep_admin_token(struct carry *carry, const struct hf_rows *row,
+                                    struct hf_why *why)
 {
     struct hf_bytes hash = hf_col_bytes(row, 0);
 
-    return hf_db_execute(to, &hf_restore_sql[ADMIN_TOKEN_REVOKE],
+    return hf_db_execute(carry->to, &hf_restore_sql[ADMIN_TOKEN_REVOKE],
                          HF_PARAMS(hf_p_bytes("hash", hash.data, hash.len)), why);
 }
 
-/* One transaction of the copy. */
-static enum hf_err carry_over(const struct hf_tx *tx, struct hf_db *copy, struct hf_why *why)
+static enum hf_err keep_protection(struct carry *carry, struct hf_why *why)
 {
-    struct carry carry = {tx->db, copy};
-    struct hf_effects ignored = {0};
-    struct hf_tx log = {copy, tx->now_s, tx->actor, &ignored};
+    HF_TRY(for_each(carry, REVOKED, keep_revoked, why));
+    HF_TRY(for_each(carry, LOST, keep_lost, why));
+    HF_TRY(for_each(carry, CAS, keep_ca_stopped, why));
+    HF_TRY(for_each(carry, TOKENS, keep_token, why));
+    return for_each(carry, ADMIN_TOKENS, keep_admin_token, why);
+}
+
+/* That, and what of it, was restored. */
+static enum hf_err log_restore(struct hf_tx *to, struct hf_restored *restored, struct hf_why *why)
+{
     struct hf_audit_head head;
 
+    HF_TRY(hf_audit_append_take(to, "database.restore", 0,
+                                json_pack("{s:I,s:I,s:I}", "state_of_entry",
+                                          (json_int_t)restored->state_of_entry, "entries_of_copy",
+                                          (json_int_t)restored->entries_of_copy, "unknown",
+                                          (json_int_t)restored->unknown),
+                                why));
+    HF_TRY(hf_audit_log_head(to->db, &head, why));
+    restored->entries = head.sequence;
+    return HF_OK;
+}
+
+/* One transaction of the copy. */
+static enum hf_err carry_over(const struct hf_tx *tx, struct hf_db *copy, const char *log_path,
+                              struct hf_restored *restored, struct hf_why *why)
+{
+    struct hf_effects ignored = {0};
+    struct hf_tx to = {copy, tx->now_s, tx->actor, &ignored};
+    struct carry carry = {tx->db, copy, restored};
+    struct hf_restore_log log = {tx->db, &to, restored};
+
     HF_TRY(hf_db_begin(copy, why));
-    enum hf_err err = hf_audit_log_head(copy, &head, why);
+    enum hf_err err = hf_restore_carry_log(&log, log_path, why);
     if (err == HF_OK)
-        err = carry_log(&carry, why);
+        err = keep_protection(&carry, why);
     if (err == HF_OK)
-        err = for_each(&carry, REVOKED, keep_revoked, why);
-    if (err == HF_OK)
-        err = for_each(&carry, TOKENS, keep_token, why);
-    if (err == HF_OK)
-        err = for_each(&carry, ADMIN_TOKENS, keep_admin_token, why);
-    if (err == HF_OK)
-        err = hf_audit_append_take(&log, "database.restore", 0,
-                                   json_pack("{s:I}", "state_of_entry", (json_int_t)head.sequence),
-                                   why);
+        err = log_restore(&to, restored, why);
     if (err == HF_OK)
         return hf_db_commit(copy, why);
     hf_db_rollback(copy);
@@ -219,8 +180,9 @@ static enum hf_err carry_over(const struct hf_tx *tx, struct hf_db *copy, struct
 /* ---- registry and directory ---------------------------------------------------------------------- */
 
 struct difference {
-    struct hf_db *copy;
+    struct hf_db *from, *copy;
     struct hf_effects *effects;
+    struct hf_restored *restored;
 };
 
 static enum hf_err note_gone(void *ctx, const void *data, struct hf_why *why)
@@ -234,6 +196,7 @@ static enum hf_err note_gone(void *ctx, const void *data, struct hf_why *why)
     if (err != HF_E_NOT_FOUND)
         return err;
     memcpy(effect.sha256, gone->sha256, sizeof effect.sha256);
+    d->restored->gone++;
     return hf_effects_add(d->effects, &effect, why);
 }
 
@@ -242,14 +205,22 @@ static enum hf_err note_present(void *ctx, const void *data, struct hf_why *why)
     const struct hf_registered_row *present = data;
     struct difference *d = ctx;
     struct hf_effect effect = {.kind = HF_EFFECT_CREDENTIAL, .credential = present->entry};
+    struct hf_credential row;
 
+    enum hf_err err = hf_credential_find(d->from, present->entry.account, present->sha256, &row,
+                                         why);
+    if (err != HF_OK && err != HF_E_NOT_FOUND)
+        return err;
+    d->restored->back += err == HF_E_NOT_FOUND;
+    d->restored->changed += err == HF_OK && row.status != present->entry.status;
     memcpy(effect.sha256, present->sha256, sizeof effect.sha256);
     return hf_effects_add(d->effects, &effect, why);
 }
 
-static enum hf_err note_difference(struct hf_tx *tx, struct hf_db *copy, struct hf_why *why)
+static enum hf_err note_difference(struct hf_tx *tx, struct hf_db *copy,
+                                   struct hf_restored *restored, struct hf_why *why)
 {
-    struct difference d = {copy, tx->effects};
+    struct difference d = {tx->db, copy, tx->effects, restored};
 
     HF_TRY(hf_credential_list_registered(tx->db, note_gone, &d, why));
     HF_TRY(hf_credential_list_registered(copy, note_present, &d, why));
@@ -289,23 +260,28 @@ static void remove_copy(const char *path)
 }
 
 enum hf_err hf_fleet_restore(struct hf_tx *tx, const struct hf_effects_port *port,
-                             const char *backup, struct hf_why *why)
+                             const struct hf_restore_from *from, struct hf_restored *out,
+                             struct hf_why *why)
 {
+    struct hf_restored restored = {0};
     struct hf_db *copy = NULL;
     struct hf_path path;
 
     HF_TRY(hf_path_set(&path, why, "%s.restore", hf_db_where(tx->db)));
     remove_copy(path.text); /* of a restore that was killed */
-    enum hf_err err = make_copy(backup, path.text, &copy, why);
+    enum hf_err err = make_copy(from->backup, path.text, &copy, why);
     if (err == HF_OK)
-        err = carry_over(tx, copy, why);
+        err = carry_over(tx, copy, from->log, &restored, why);
     if (err == HF_OK)
-        err = note_difference(tx, copy, why);
+        err = note_difference(tx, copy, &restored, why);
     if (err == HF_OK)
         err = port->prepare(port->ctx, copy, tx->effects, why);
     if (err == HF_OK)
         err = hf_db_replace(tx->db, copy, why);
     hf_db_close(copy);
     remove_copy(path.text);
-    return err == HF_OK ? HF_OK : hf_fail_context(why, "%s", backup);
+    if (err != HF_OK)
+        return hf_fail_context(why, "%s", from->backup);
+    *out = restored;
+    return HF_OK;
 }

@@ -28,14 +28,21 @@ void hf_answer_refusal(struct hf_request *request, unsigned status)
 {
     const struct hf_http_config *config = &request->conn->conns->config;
     const struct hf_refusal *refusal = NULL;
+    const char *type = NULL;
+    struct hf_buf own = {0};
     char text[256];
     for (size_t i = 0; i < config->n_refusals && refusal == NULL; i++)
         if (config->refusals[i].status == status)
             refusal = &config->refusals[i];
+    const char *sentence = refusal != NULL ? refusal->sentence : "";
+    const char *header = refusal != NULL && refusal->header != NULL ? refusal->header : "";
+    if (config->refusal_format != NULL)
+        type = config->refusal_format(request, status, sentence, &own);
     (void)snprintf(text, sizeof text, "%u %s%s%s\n", status, hf_status_phrase(status),
-                   refusal != NULL ? ": " : "", refusal != NULL ? refusal->sentence : "");
-    answer_text(request, status, "text/plain", hf_bytes_of_text(text),
-                refusal != NULL && refusal->header != NULL ? refusal->header : "");
+                   sentence[0] != '\0' ? ": " : "", sentence);
+    answer_text(request, status, type != NULL ? type : "text/plain",
+                type != NULL ? hf_buf_bytes(&own) : hf_bytes_of_text(text), header);
+    hf_buf_free(&own);
 }
 
 void hf_answer_body(struct hf_request *request, unsigned status, struct hf_bytes head,

@@ -42,7 +42,8 @@ void hf_answer_text(struct hf_request *request, unsigned status, const char *typ
  *  Connection and the empty line. `body` NULL: none; a reference is taken where one is needed. */
 void hf_answer_body(struct hf_request *request, unsigned status, struct hf_bytes head,
                     struct hf_body *body);
-/** "404 Not Found: SENTENCE" as plain text, with the sentence that the server has for `status`. */
+/** "404 Not Found: SENTENCE" as plain text, with the sentence that the server has for `status`, or what its
+ *  refusal_format makes of it. */
 void hf_answer_refusal(struct hf_request *request, unsigned status);
 
 /**
@@ -72,6 +73,14 @@ struct hf_refusal {
     const char *header; /* one more, with its line end; NULL: none */
 };
 
+/**
+ * Append the body of a refusal in a form of the server's own, at most HF_HTTP_COPY_BYTES_MAX bytes, and return
+ * its media type; NULL for the plain text, also without memory. Of a request that HTTP refused only what
+ * was read of it is there: its target may be cut or no path at all.
+ */
+typedef const char *hf_refusal_format(const struct hf_request *request, unsigned status,
+                                      const char *sentence, struct hf_buf *out);
+
 /** What a server decides; borrowed. */
 struct hf_http_config {
     unsigned connections_max; /* of one loop */
@@ -94,7 +103,8 @@ struct hf_http_config {
     /* http itself uses 400, 405, 408, 411, 413, 414, 417, 431, 503 and 505. */
     const struct hf_refusal *refusals;
     size_t n_refusals;
-    struct hf_access_log *access_log; /* NULL: off */
+    hf_refusal_format *refusal_format; /* NULL: plain text */
+    struct hf_access_log *access_log;  /* NULL: off */
     struct hf_address_count *addresses;
 };
 

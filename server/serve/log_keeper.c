@@ -23,6 +23,7 @@ struct hf_log_keeper {
     const char *socket;
     int connection;
     int64_t sealed_s; /* when the signer sealed last and the log agreed; 0: not since the start */
+    bool is_compared; /* the log was compared with what the signer sealed, since the start */
     int64_t warned_s; /* when the fault of the last look was logged; 0: there was none */
 
     uv_thread_t thread;
@@ -43,6 +44,8 @@ struct task {
     size_t bytes;              /* of these */
     bool are_more;             /* than fit into one message */
     bool is_head_ours;         /* the log has that very entry */
+    json_t *restart;        /* owned; the signer's statement that the log may go on; NULL: none */
+    bool is_restart_logged; /* … is in the log */
     int64_t last_signature;
     int64_t sealed_s; /* when the signer sealed last, as it says */
 };
@@ -140,6 +143,59 @@ static enum hf_err read_entries(struct hf_job *job, struct hf_tx *tx, struct hf_
     return hf_audit_log_list(tx->db, 0, from, HF_SEAL_ENTRIES_MAX, read_entry, task, why);
 }
 
+/* ---- a log that was restarted ----------------------------------------------------------------------------- */
+
+static enum hf_err look_for_restart(void *ctx, const void *data, struct hf_why *why)
+{
+    const struct hf_audit_entry *entry = data;
+    struct task *task = ctx;
+    json_t *json = NULL;
+    HF_TRY(hf_json_parse_object(entry->text, "an entry of the log", &json, why));
+    const char *action = json_string_value(json_object_get(json, "action"));
+    task->is_restart_logged |= action != NULL && strcmp(action, HF_AUDIT_RESTART) == 0 &&
+                               json_equal(json_object_get(json, "details"), task->restart) == 1;
+    json_decref(json);
+    return HF_OK;
+}
+
+static enum hf_err take_hash(void *ctx, const void *data, struct hf_why *why)
+{
+    const struct hf_audit_entry *entry = data;
+    struct task *task = ctx;
+    (void)why;
+    task->head.sequence = entry->sequence;
+    memcpy(task->head.hash, entry->hash, sizeof entry->hash);
+    return HF_OK;
+}
+
+/* State the restart in the log, once, and find the newest seal in the log: from there the signer reads on. */
+static enum hf_err state_restart(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
+{
+    struct task *task = (struct task *)job;
+    struct hf_seal last = {0};
+    task->is_restart_logged = false;
+    task->head = (struct hf_audit_head){0};
+    HF_TRY(hf_seal_last(tx->db, &last, why));
+    HF_TRY(hf_audit_log_list(tx->db, 0, last.sequence, INT64_MAX, look_for_restart, task, why));
+    if (!task->is_restart_logged)
+        HF_TRY(hf_audit_append_take(tx, HF_AUDIT_RESTART, 0, json_incref(task->restart), why));
+    task->seal = last;
+    return last.sequence == 0
+               ? HF_OK
+               : hf_audit_log_list(tx->db, 0, last.sequence - 1, 1, take_hash, task, why);
+}
+
+static json_t *make_base(const struct task *task)
+{
+    if (task->head.sequence == 0)
+        return json_pack("{s:i}", "sequence", 0);
+    return json_pack("{s:I, s:o, s:o, s:o}", "sequence", (json_int_t)task->head.sequence, "hash",
+                     hf_json_sha256(task->head.hash), "time", hf_json_time(task->seal.sealed_s),
+                     "signature",
+                     hf_json_base64(
+                         (struct hf_bytes){task->seal.signature, sizeof task->seal.signature}));
+}
+
 static enum hf_err save_seal(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
 {
     return hf_seal_save(tx, &((struct task *)job)->seal, NULL, why);
@@ -159,50 +215,107 @@ static enum hf_err read_head(struct hf_log_keeper *keeper, struct task *task, st
         err = hf_fail(why, HF_E_FORMAT, SIGNER ": the hash of the seal");
     if (err == HF_OK && task->head.sequence > 0)
         err = hf_json_get_time(seal, "time", SIGNER, &task->sealed_s, why);
+    json_decref(task->restart);
+    task->restart = json_incref(json_object_get(answer, "restart"));
     json_decref(answer);
     return err;
 }
 
-static enum hf_err seal_entries(struct hf_log_keeper *keeper, struct task *task, struct hf_why *why)
+/* `base` is taken; NULL: the signer goes on from its last seal. After a restart there is no seal until the entry that
+ * states it. */
+static enum hf_err seal_entries(struct hf_log_keeper *keeper, struct task *task, json_t *base,
+                                struct hf_why *why)
 {
     json_t *answer = NULL;
-    HF_TRY(ask_take(keeper, json_pack("{s:s, s:O}", "verb", "seal", "entries", task->entries),
-                    &answer, why));
+    json_t *request = json_pack("{s:s, s:O, s:o*}", "verb", "seal", "entries", task->entries,
+                                "base", base);
+    HF_TRY(ask_take(keeper, request, &answer, why));
+    const char *hash = NULL;
+    bool has_seal = json_object_get(answer, "signature") != NULL;
     enum hf_err err = hf_json_get_integer(answer, "sequence", SIGNER, 1, &task->seal.sequence, why);
     if (err == HF_OK)
-        err = hf_json_get_time(answer, "time", SIGNER, &task->seal.sealed_s, why);
+        err = hf_json_get_text(answer, "hash", SIGNER, &hash, why);
+    if (err == HF_OK && !hf_hex_decode(hash, task->head.hash, sizeof task->head.hash))
+        err = hf_fail(why, HF_E_FORMAT, SIGNER ": the hash of the log");
     if (err == HF_OK)
+        task->head.sequence = task->seal.sequence;
+    if (err == HF_OK && has_seal)
+        err = hf_json_get_time(answer, "time", SIGNER, &task->seal.sealed_s, why);
+    if (err == HF_OK && has_seal)
         err = hf_json_get_bytes(answer, "signature", SIGNER, task->seal.signature,
                                 sizeof task->seal.signature, why);
     json_decref(answer);
-    if (err != HF_OK)
+    if (err != HF_OK || !has_seal)
         return err;
     task->sealed_s = task->seal.sealed_s;
     return run(keeper, task, hf_fleet_write, save_seal, why);
 }
 
+/* Read what follows task->head, at most a message of it. */
+static enum hf_err read_on(struct hf_log_keeper *keeper, struct task *task, struct hf_why *why)
+{
+    json_decref(task->entries);
+    task->entries = json_array();
+    task->bytes = 0;
+    task->are_more = false;
+    HF_TRY(run(keeper, task, hf_fleet_read, read_entries, why));
+    size_t n = json_array_size(task->entries);
+    task->are_more |= n + 1 >= HF_SEAL_ENTRIES_MAX;
+    return HF_OK;
+}
+
+/* The operator at the signer has let the log go on after a loss: the log says so, and is sealed again. */
+static enum hf_err settle(struct hf_log_keeper *keeper, struct task *task, struct hf_why *why)
+{
+    HF_TRY(run(keeper, task, hf_fleet_write, state_restart, why));
+    json_t *base = make_base(task);
+    do {
+        enum hf_err err = read_on(keeper, task, why);
+        if (err == HF_OK)
+            err = seal_entries(keeper, task, base, why);
+        else
+            json_decref(base);
+        HF_TRY(err);
+        base = NULL;
+    } while (task->are_more && !atomic_load(&keeper->is_ending));
+    hf_service_log(HF_LOG_WARNING,
+                   "the audit log goes on without the entries that were lost: it states the gap");
+    return HF_OK;
+}
+
+/* The head of the signer is in the log, or the log is behind: then nothing new is let in (hf_fleet_set_behind). */
+static enum hf_err compare(struct hf_log_keeper *keeper, struct task *task, struct hf_why *why)
+{
+    HF_TRY(read_head(keeper, task, why));
+    if (task->restart != NULL) {
+        HF_TRY(settle(keeper, task, why));
+        HF_TRY(read_head(keeper, task, why));
+    }
+    HF_TRY(read_on(keeper, task, why));
+    hf_fleet_set_behind(keeper->fleet, !task->is_head_ours);
+    keeper->is_compared = true;
+    if (task->is_head_ours)
+        return HF_OK;
+    keeper->sealed_s = 0; /* look again each time */
+    return hf_fail(why, HF_E_ROLLBACK,
+                   "the log differs from what the signer sealed at entry %" PRId64
+                   ": the database is an old copy or was changed. Until that is settled no device "
+                   "gets a certificate. Restore the newest backup with the newest copy of the log "
+                   "(`holdfast-admin restore`); if entries stay lost, run `holdfast-signer log "
+                   "restart`",
+                   task->head.sequence);
+}
+
 static enum hf_err seal_log(struct hf_log_keeper *keeper, struct task *task, struct hf_why *why)
 {
     for (;;) {
-        HF_TRY(read_head(keeper, task, why));
-        task->entries = json_array();
-        task->bytes = 0;
-        task->are_more = false;
-        enum hf_err err = run(keeper, task, hf_fleet_read, read_entries, why);
-        if (err == HF_OK && !task->is_head_ours)
-            err = hf_fail(why, HF_E_ROLLBACK,
-                          "the log differs from what the signer sealed at entry %" PRId64
-                          ": the database is an old copy or was changed; restore the newest one",
-                          task->head.sequence);
-        size_t n = json_array_size(task->entries);
-        if (err == HF_OK && n > 0)
-            err = seal_entries(keeper, task, why);
-        json_decref(task->entries);
-        task->entries = NULL;
-        if (err == HF_OK && n + 1 < HF_SEAL_ENTRIES_MAX && !task->are_more)
+        HF_TRY(compare(keeper, task, why));
+        if (json_array_size(task->entries) > 0)
+            HF_TRY(seal_entries(keeper, task, NULL, why));
+        if (!task->are_more)
             keeper->sealed_s = task->sealed_s;
-        if (err != HF_OK || keeper->sealed_s == task->sealed_s || atomic_load(&keeper->is_ending))
-            return err;
+        if (keeper->sealed_s == task->sealed_s || atomic_load(&keeper->is_ending))
+            return HF_OK;
     }
 }
 
@@ -215,9 +328,16 @@ static void look(struct hf_log_keeper *keeper)
     int64_t now_s = time(NULL);
     if (uv_sem_init(&task.ended, 0) != 0)
         return;
-    enum hf_err err = take_signatures(keeper, &task, &why);
+    /* First of all: a log that is behind must not grow. */
+    enum hf_err err = keeper->sealed_s == 0 ? compare(keeper, &task, &why) : HF_OK;
+    if (!keeper->is_compared) /* without the signer it cannot be known */
+        hf_fleet_set_behind(keeper->fleet, false);
+    if (err == HF_OK)
+        err = take_signatures(keeper, &task, &why);
     if (err == HF_OK && (now_s - keeper->sealed_s >= SEAL_EVERY_S || now_s < keeper->sealed_s))
         err = seal_log(keeper, &task, &why);
+    json_decref(task.entries);
+    json_decref(task.restart);
     uv_sem_destroy(&task.ended);
     if (atomic_load(&keeper->is_ending))
         return;
@@ -257,6 +377,7 @@ enum hf_err hf_log_keeper_start(struct hf_fleet *fleet, const char *signer_socke
     keeper->fleet = fleet;
     keeper->socket = signer_socket;
     keeper->connection = -1;
+    hf_fleet_set_behind(fleet, true); /* until the first look */
     if (uv_mutex_init(&keeper->mutex) != 0 || uv_cond_init(&keeper->ending) != 0 ||
         uv_thread_create(&keeper->thread, keep, keeper) != 0) {
         free(keeper);

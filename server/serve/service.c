@@ -239,6 +239,7 @@ static enum hf_err start_front(struct front *front, struct hf_why *why)
                     front == &s->fronts[s->n_fronts - (s->admin_tls != NULL ? 2 : 1)];
     config.handler = front->is_for_devices ? handle_device : handle_operator;
     config.handler_ctx = front;
+    config.refusal_format = front->is_for_devices ? hf_api_refuse_device : hf_api_refuse_admin;
     if (front->is_for_devices) {
         config.tls = s->device_tls;
         config.tls_rules = &front->gate.rules;

@@ -13,6 +13,7 @@
 #define HF_SIGNER_LOOK_MS 250              /* a service that ends is noticed by a call under way */
 #define HF_SIGNER_CONNECT_TIMEOUT_MS 5000u /* it accepts at once, unless it signs something long */
 #define HF_SIGNER_SIGNATURES_AT_ONCE 200u  /* records of one answer, some 200 bytes each */
+#define HF_RESTART_REASON_MAX 500u         /* bytes of a sentence, in the log for ever */
 #define HF_SEAL_ENTRIES_MAX 200u           /* of one message; a page of the log */
 
 /* A certificate begins this long before it is made, for servers whose clock is behind. */

@@ -5,6 +5,7 @@
 #include "server/repository/base/public_key.h"
 #include "server/signer/service.h"
 
+#include <inttypes.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <time.h>
@@ -12,6 +13,7 @@
 struct options {
     char *config;
     char *account;
+    char *reason;
     int days;
 };
 
@@ -115,6 +117,51 @@ static const struct hf_cli_command cmd_ca_new = {
     .run = make_ca,
 };
 
+/* ---- log restart ------------------------------------------------------------------------------- */
+
+static enum hf_err restart_log(struct hf_cli_call *call, struct hf_why *why)
+{
+    const struct options *o = call->values;
+    struct hf_config config;
+    struct hf_signer signer;
+    struct hf_audit_head lost;
+    HF_TRY(read_config(o, &config, why));
+    enum hf_err err = hf_signer_open(&config, &signer, why);
+    if (err == HF_OK) {
+        err = hf_signer_restart_log(&signer, o->reason, time(NULL), &lost, why);
+        hf_signer_close(&signer);
+    }
+    if (err == HF_OK)
+        printf("the log may go on without the entries that were sealed up to entry %" PRId64 "\n",
+               lost.sequence);
+    hf_config_free(&config);
+    return err;
+}
+
+static const struct hf_cli_option restart_options[] = {
+    CONFIG_ROW,
+    {"reason", '\0', HF_CLI_TEXT, AT(reason), "what happened, for the readers of the log", "TEXT"},
+    HF_CLI_HELP_ROW,
+    HF_CLI_END,
+};
+
+static const struct hf_cli_command cmd_log_restart = {
+    .name = "log restart",
+    .summary = "Let the audit log go on after sealed entries of it are lost.",
+    .arguments = "--reason TEXT [--config FILE]",
+    .about =
+        "For the day on which the database is lost and the backup lacks entries that this signer\n"
+        "sealed. It then refuses to seal the log, as it would for a log that an attacker cut. "
+        "This\n"
+        "command signs a statement of what is lost, which becomes an entry of the log: `log\n"
+        "verify` shows it as a gap for ever. Look for a newer backup, and for a copy of the log\n"
+        "(holdfast-admin log export), before you run it. Stop holdfast-signer first.",
+    .examples = "  holdfast-signer log restart --reason \"disk lost, backup of 2026-11-28\"\n",
+    .options = restart_options,
+    .needs = {"--reason TEXT"},
+    .run = restart_log,
+};
+
 /* ---- run --------------------------------------------------------------------------------------- */
 
 static enum hf_err serve(struct hf_cli_call *call, struct hf_why *why)
@@ -145,7 +192,8 @@ static const struct hf_cli_command cmd_run = {
 
 /* ---- the program ------------------------------------------------------------------------------- */
 
-static const struct hf_cli_command *const commands[] = {&cmd_init, &cmd_ca_new, &cmd_run};
+static const struct hf_cli_command *const commands[] = {&cmd_init, &cmd_ca_new, &cmd_log_restart,
+                                                        &cmd_run};
 
 static const char help[] =
     "Usage: holdfast-signer COMMAND [OPTION…]\n\n"
@@ -169,7 +217,7 @@ static const struct hf_cli_program program = {
     .commands = commands,
     .n_commands = sizeof commands / sizeof commands[0],
     .values_size = sizeof(struct options),
-    .name_width = 8,
+    .name_width = 12,
     .help = help,
     .help_after = help_after,
     .exit_codes = EXITS,

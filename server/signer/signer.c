@@ -58,45 +58,7 @@ void hf_signer_close(struct hf_signer *signer)
     hf_signing_key_free(&signer->log_key);
 }
 
-/* ---- the log --------------------------------------------------------------------------------------------- */
-
-static enum hf_err seal(struct hf_signer *signer, const json_t *request, int fd,
-                        const struct hf_moment *now, json_t **answer, struct hf_why *why)
-{
-    struct hf_seal_head next;
-    struct hf_buf text = {0};
-    uint8_t signature[HF_AUDIT_SIGNATURE_LEN];
-    json_t *entries = NULL;
-    char subject[32];
-    (void)fd;
-    HF_TRY(hf_json_get_array(request, "entries", HF_SIGNER_REQUEST, &entries, why));
-    size_t n = json_array_size(entries);
-    if (n == 0 || n > HF_SEAL_ENTRIES_MAX)
-        return hf_fail(why, HF_E_LIMIT,
-                       HF_SIGNER_REQUEST ": \"entries\": expected 1 to %u, found %zu",
-                       HF_SEAL_ENTRIES_MAX, n);
-    HF_TRY(hf_signer_state_seal_head(&signer->state, &next, why));
-    for (size_t i = 0; i < n; i++)
-        HF_TRY(hf_audit_extend(&next.head, json_array_get(entries, i), why));
-    next.sealed_s = now->wall_s;
-
-    HF_TRY(hf_audit_seal_text(&next.head, now->wall_s, &text, why));
-    (void)snprintf(subject, sizeof subject, "entry %" PRId64, next.head.sequence);
-    const struct hf_signature_note note = {"seal", subject, 0, hf_buf_bytes(&text), now->wall_s};
-    enum hf_err err = hf_signer_state_set_seal_head(&signer->state, &next, &note, why);
-    if (err == HF_OK) {
-        /* Out of holdfastd's reach: it shows that a copy of the log was cut short. */
-        hf_service_log(HF_LOG_INFO, "sealed the audit log up to entry %" PRId64,
-                       next.head.sequence);
-        crypto_sign_detached(signature, NULL, text.data, text.len, signer->log_key.secret_key);
-        *answer = json_pack("{s:I, s:o, s:o, s:o}", "sequence", (json_int_t)next.head.sequence,
-                            "hash", hf_json_sha256(next.head.hash), "time",
-                            hf_json_time(now->wall_s), "signature",
-                            hf_json_base64((struct hf_bytes){signature, sizeof signature}));
-    }
-    hf_buf_free(&text);
-    return err;
-}
+/* ---- signatures, status, and the table ---------------------------------------------------------------- */
 
 static enum hf_err signatures(struct hf_signer *signer, const json_t *request, int fd,
                               const struct hf_moment *now, json_t **answer, struct hf_why *why)
@@ -111,19 +73,23 @@ static enum hf_err signatures(struct hf_signer *signer, const json_t *request, i
     return HF_OK;
 }
 
-/* ---- status, and the table ----------------------------------------------------------------------------------- */
-
 static enum hf_err status(struct hf_signer *signer, const json_t *request, int fd,
                           const struct hf_moment *now, json_t **answer, struct hf_why *why)
 {
     struct hf_seal_head seal;
+    struct hf_log_restart restart;
     struct hf_quota_use use = {.used = 0};
     int64_t refreshed_s = signer->refreshed.wall_s;
     json_t *list = NULL;
     (void)request, (void)fd;
     HF_TRY(hf_quota_look(&signer->state, HF_QUOTA_SIGNER, "", now, &use, why));
     HF_TRY(hf_signer_state_seal_head(&signer->state, &seal, why));
-    HF_TRY(hf_signer_list_cas(signer, now, &list, why));
+    HF_TRY(hf_signer_state_restart(&signer->state, &restart, why));
+    enum hf_err err = hf_signer_list_cas(signer, now, &list, why);
+    if (err != HF_OK) {
+        json_decref(restart.statement);
+        return err;
+    }
     *answer = json_pack("{s:o, s:o, s:{s:I, s:I, s:I, s:o}, s:{s:I, s:o, s:o}, s:o}", "log_key",
                         json_incref(signer->log_key.public_key), "cas", list, "quota", "per_day",
                         (json_int_t)signer->config->signer.issue_per_day, "per_day_per_ca",
@@ -133,6 +99,8 @@ static enum hf_err status(struct hf_signer *signer, const json_t *request, int f
                         hf_json_sha256(seal.head.hash), "time",
                         hf_json_time(seal.head.sequence > 0 ? seal.sealed_s : HF_TIME_NONE),
                         "refreshed", hf_json_time(refreshed_s > 0 ? refreshed_s : HF_TIME_NONE));
+    if (restart.statement != NULL)
+        *answer = hf_json_set_take(*answer, "restart", restart.statement);
     return HF_OK;
 }
 
@@ -145,7 +113,7 @@ json_t *hf_signer_answer(struct hf_signer *signer, const json_t *request, int fd
     } verbs[] = {
         {"status", status},       {"refresh", hf_verb_refresh}, {"publish", hf_verb_publish},
         {"issue", hf_verb_issue}, {"renew", hf_verb_renew},     {"cas", hf_verb_cas},
-        {"seal", seal},           {"signatures", signatures},
+        {"seal", hf_verb_seal},   {"signatures", signatures},
     };
     struct hf_why why = {0};
     const char *verb = NULL;

@@ -54,6 +54,15 @@ HF_MUST_USE enum hf_err hf_signer_make_ca(const struct hf_config *config, const 
                                           struct hf_why *why);
 
 /**
+ * Allow the log to go on without the entries that are sealed and lost. Until the service has stated that in the log
+ * (HF_AUDIT_RESTART), nothing more is sealed. Not a verb: the operator at this machine decides. `*lost` is the newest
+ * sealed entry. HF_E_STATE when nothing is sealed, HF_E_ARGUMENT for the reason.
+ */
+HF_MUST_USE enum hf_err hf_signer_restart_log(struct hf_signer *signer, const char *reason,
+                                              int64_t now_s, struct hf_audit_head *lost,
+                                              struct hf_why *why);
+
+/**
  * Sign a new timestamp if it is time for one: [signer] timestamp_every has passed since the last, or less than
  * half of its lifetime is left, or it was signed by a clock that is far ahead of this one. `*next_s` is when to look
  * again, also on failure.

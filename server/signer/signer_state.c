@@ -127,10 +127,16 @@ enum hf_err hf_signer_state_set_seal_head(struct hf_signer_state *state,
          " ON CONFLICT (id) DO UPDATE SET sequence = excluded.sequence, hash = excluded.hash,"
          " sealed_s = excluded.sealed_s",
          ""};
+    static const struct hf_sql is_restarted = {"restart_count", "SELECT COUNT(*) FROM restart",
+                                               "i"};
+    static const struct hf_sql forget = {"restart_forget", "DELETE FROM restart", ""};
     struct hf_seal_head before;
+    int64_t n_restarts = 0;
     HF_TRY(hf_db_begin(state->db, why));
     enum hf_err err = hf_signer_state_seal_head(state, &before, why);
-    if (err == HF_OK && head->head.sequence <= before.head.sequence)
+    if (err == HF_OK)
+        err = hf_db_get_int(state->db, &is_restarted, HF_NO_PARAMS, &n_restarts, why);
+    if (err == HF_OK && n_restarts == 0 && head->head.sequence <= before.head.sequence)
         err = hf_fail(why, HF_E_ROLLBACK,
                       "the log is sealed up to entry %" PRId64 ": expected a later one, found "
                       "%" PRId64,
@@ -142,8 +148,75 @@ enum hf_err hf_signer_state_set_seal_head(struct hf_signer_state *state,
                                       hf_p_int("sealed_s", head->sealed_s)),
                             why);
     if (err == HF_OK)
+        err = hf_db_execute(state->db, &forget, HF_NO_PARAMS, why);
+    if (err == HF_OK)
         err = hf_signer_state_note(state, note, why);
     return end(state, err, why);
+}
+
+/* ---- a restart of the log --------------------------------------------------------------------------- */
+
+enum hf_err hf_signer_state_restart(struct hf_signer_state *state, struct hf_log_restart *out,
+                                    struct hf_why *why)
+{
+    static const struct hf_sql read = {"restart_read",
+                                       "SELECT statement, sequence, hash FROM restart WHERE id = 1",
+                                       "tib"};
+    struct hf_log_restart restart = {0};
+    struct hf_rows rows;
+    HF_TRY(hf_db_run(state->db, &read, HF_NO_PARAMS, &rows, why));
+    enum hf_err err = hf_db_next(&rows, why);
+    if (err == HF_OK) {
+        restart.read.sequence = hf_col_int(&rows, 1);
+        err = hf_col_copy_bytes(&rows, 2, restart.read.hash, sizeof restart.read.hash, why);
+        if (err == HF_OK)
+            err = hf_json_parse_object(hf_bytes_of_text(hf_col_text(&rows, 0)),
+                                       "a restart of the log", &restart.statement, why);
+    } else if (err == HF_E_NOT_FOUND) {
+        err = HF_OK;
+    }
+    hf_db_end(&rows);
+    if (err == HF_OK)
+        *out = restart;
+    return err;
+}
+
+enum hf_err hf_signer_state_begin_restart(struct hf_signer_state *state, const json_t *statement,
+                                          const struct hf_signature_note *note, struct hf_why *why)
+{
+    static const struct hf_sql write =
+        {"restart_write",
+         "INSERT INTO restart (id, statement, sequence, hash) VALUES (1, :statement, -1, :hash)"
+         " ON CONFLICT (id) DO UPDATE SET statement = excluded.statement, sequence = -1",
+         ""};
+    static const uint8_t none[HF_AUDIT_HASH_LEN];
+    struct hf_buf text = {0};
+    HF_TRY(hf_json_write(statement, &text, why));
+    enum hf_err err = hf_db_begin(state->db, why);
+    if (err == HF_OK) {
+        err = hf_db_execute(state->db, &write,
+                            HF_PARAMS(hf_p_text("statement", (const char *)text.data),
+                                      hf_p_bytes("hash", none, sizeof none)),
+                            why);
+        if (err == HF_OK)
+            err = hf_signer_state_note(state, note, why);
+        err = end(state, err, why);
+    }
+    hf_buf_free(&text);
+    return err;
+}
+
+enum hf_err hf_signer_state_set_restart_read(struct hf_signer_state *state,
+                                             const struct hf_audit_head *read, struct hf_why *why)
+{
+    static const struct hf_sql write = {"restart_set_read",
+                                        "UPDATE restart SET sequence = :sequence, hash = :hash"
+                                        " WHERE id = 1",
+                                        ""};
+    return hf_db_execute(state->db, &write,
+                         HF_PARAMS(hf_p_int("sequence", read->sequence),
+                                   hf_p_bytes("hash", read->hash, sizeof read->hash)),
+                         why);
 }
 
 /* ---- what was signed ---------------------------------------------------------------------------------- */

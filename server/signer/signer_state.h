@@ -52,11 +52,29 @@ struct hf_seal_head {
 };
 HF_MUST_USE enum hf_err hf_signer_state_seal_head(struct hf_signer_state *state,
                                                   struct hf_seal_head *out, struct hf_why *why);
-/** Replace it by one with a higher sequence, and note the signature. */
+/** Replace it by one with a higher sequence, and note the signature. After a restart of the log any sequence is taken,
+ *  and the restart is over. */
 HF_MUST_USE enum hf_err hf_signer_state_set_seal_head(struct hf_signer_state *state,
                                                       const struct hf_seal_head *head,
                                                       const struct hf_signature_note *note,
                                                       struct hf_why *why);
+
+/* The operator has restarted the log, and it is not sealed again yet. */
+struct hf_log_restart {
+    json_t *statement;         /* owned; NULL: there is no restart */
+    struct hf_audit_head read; /* how far the new log was read; sequence -1: not at all */
+};
+HF_MUST_USE enum hf_err hf_signer_state_restart(struct hf_signer_state *state,
+                                                struct hf_log_restart *out, struct hf_why *why);
+/** Begin one, which takes the place of another that is not over, and note its signature. */
+HF_MUST_USE enum hf_err hf_signer_state_begin_restart(struct hf_signer_state *state,
+                                                      const json_t *statement,
+                                                      const struct hf_signature_note *note,
+                                                      struct hf_why *why);
+/** Remember how far the new log was read. */
+HF_MUST_USE enum hf_err hf_signer_state_set_restart_read(struct hf_signer_state *state,
+                                                         const struct hf_audit_head *read,
+                                                         struct hf_why *why);
 
 /** The number of the newest signature; 0: there is none. */
 HF_MUST_USE enum hf_err hf_signer_state_newest(struct hf_signer_state *state, int64_t *out,

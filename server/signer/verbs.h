@@ -18,6 +18,9 @@ hf_signer_verb hf_verb_refresh, hf_verb_publish;
 /* certificates.c */
 hf_signer_verb hf_verb_issue, hf_verb_renew, hf_verb_cas;
 
+/* log.c */
+hf_signer_verb hf_verb_seal;
+
 /** Name and account of each device CA, with what is used of its quota by `now`, or without `now` (NULL) with its
  *  certificate: a new reference. */
 HF_MUST_USE enum hf_err hf_signer_list_cas(struct hf_signer *signer, const struct hf_moment *now,

@@ -346,7 +346,9 @@ static void restore(void)
     is_restored = false;
     if (open_store(&tx.db, NULL) != HF_OK)
         return;
-    is_restored = hf_fleet_restore(&tx, &no_port, path_of("backup"), NULL) == HF_OK;
+    const struct hf_restore_from from = {path_of("backup"), NULL};
+    struct hf_restored restored;
+    is_restored = hf_fleet_restore(&tx, &no_port, &from, &restored, NULL) == HF_OK;
     hf_effects_free(&effects);
     hf_db_close(tx.db);
 }

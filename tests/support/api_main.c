@@ -75,6 +75,7 @@ static void start(struct part *part, int listener, struct hf_tls_server *tls,
         .handler_ctx = part,
         .refusals = refusals,
         .n_refusals = sizeof refusals / sizeof *refusals,
+        .refusal_format = devices != NULL ? hf_api_refuse_device : hf_api_refuse_admin,
         .addresses = hf_address_count_new(256),
     };
     part->gate = devices;

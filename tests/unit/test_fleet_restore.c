@@ -15,7 +15,8 @@ struct task {
     struct hf_job job;
     enum hf_err (*body)(struct task *task, struct hf_tx *tx, struct hf_why *why);
     struct hf_fleet *fleet;
-    const char *path;
+    const char *path, *log;
+    struct hf_restored restored;
     int64_t account, id;
     enum hf_cert_status status;
     uint32_t number;
@@ -79,7 +80,8 @@ static enum hf_err backup(struct task *task, struct hf_tx *tx, struct hf_why *wh
 
 static enum hf_err restore(struct task *task, struct hf_tx *tx, struct hf_why *why)
 {
-    return hf_fleet_restore_backup(task->fleet, tx, task->path, why);
+    const struct hf_restore_from from = {task->path, task->log};
+    return hf_fleet_restore_backup(task->fleet, tx, &from, &task->restored, why);
 }
 
 static enum hf_err verify_log(struct task *task, struct hf_tx *tx, struct hf_why *why)

@@ -1,0 +1,443 @@
+#include "server/fleet/restore_log.h"
+
+#include "common/os/file_util.h"
+#include "server/fleet/audit_log.h"
+#include "server/fleet/credential.h"
+#include "server/fleet/signature.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    LOG_AT,
+    LOG_INSERT,
+    LOG_ACCOUNT,
+    SEAL_INSERT,
+    LOST_INSERT,
+    STATUS,
+    CA,
+    POLICY,
+    TOKEN_USE,
+    TOKEN_REVOKE,
+    ADMIN_TOKEN_REVOKE,
+};
+
+const struct hf_sql hf_restore_log_sql[] = {
+    [LOG_AT] = {"restore_log_at", "SELECT hash FROM audit_log WHERE sequence = :sequence", "b"},
+    [LOG_INSERT] = {"restore_log_insert",
+                    "INSERT INTO audit_log (sequence, hash, account_id, entry) "
+                    "VALUES (:sequence, :hash, :account, :entry)",
+                    ""},
+    [LOG_ACCOUNT] = {"restore_log_account",
+                     "SELECT account_id FROM audit_log WHERE sequence = :sequence", "I"},
+    [SEAL_INSERT] = {"restore_seal_insert",
+                     "INSERT INTO seal (sequence, sealed_s, signature) "
+                     "VALUES (:sequence, :sealed, :signature) ON CONFLICT (sequence) DO NOTHING",
+                     ""},
+    [LOST_INSERT] = {"restore_lost_insert",
+                     "INSERT INTO lost_revocation (account_id, sha256) VALUES (:account, :sha256) "
+                     "ON CONFLICT (account_id, sha256) DO NOTHING",
+                     ""},
+    [STATUS] = {"restore_status",
+                "UPDATE credential SET status = :status, transfer_account_id = NULL, "
+                "retire_at_s = CASE WHEN :status = 'ACTIVE' THEN retire_at_s END, "
+                "version = version + 1 "
+                "WHERE sha256 = :sha256 AND account_id = :account AND status <> 'REVOKED'",
+                ""},
+    [CA] = {"restore_ca",
+            "UPDATE ca SET status = :status, auto_registration = :automatic, "
+            "version = version + 1 WHERE sha256 = :sha256 AND account_id = :account",
+            ""},
+    [POLICY] = {"restore_policy",
+                "UPDATE account SET anonymous = :anonymous, version = version + 1 "
+                "WHERE id = :account",
+                ""},
+    [TOKEN_USE] = {"restore_token_use",
+                   "UPDATE enroll_token SET version = version + 1, "
+                   "uses = CASE WHEN uses < uses_max THEN uses + 1 ELSE uses END WHERE id = :id",
+                   ""},
+    [TOKEN_REVOKE] = {"restore_token_revoke",
+                      "UPDATE enroll_token SET is_revoked = 1, version = version + 1 "
+                      "WHERE id = :id",
+                      ""},
+    [ADMIN_TOKEN_REVOKE] = {"restore_admin_token_revoke_name",
+                            "UPDATE admin_token SET is_revoked = 1, version = version + 1 "
+                            "WHERE name = :name",
+                            ""},
+    {0},
+};
+
+enum hf_err hf_restore_keep_lost(struct hf_db *to, int64_t account_id,
+                                 const uint8_t sha256[HF_SHA256_LEN], struct hf_why *why)
+{
+    return hf_db_execute(to, &hf_restore_log_sql[LOST_INSERT],
+                         HF_PARAMS(hf_p_int("account", account_id),
+                                   hf_p_bytes("sha256", sha256, HF_SHA256_LEN)),
+                         why);
+}
+
+/* ---- what an entry of the copy says is done again -------------------------------------------------- */
+
+/* One entry of the copy, taken apart; members that it does not have are "" or 0. */
+struct said {
+    const json_t *details;
+    int64_t account;
+};
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text != NULL ? text : "";
+}
+
+/* A certificate is set to the status that the log says. An offer to another account has to be made again, and one
+ * that was accepted is not moved: both are INACTIVE here. */
+static enum hf_err redo_credential(struct hf_restore_log *log, const struct said *said,
+                                   struct hf_why *why)
+{
+    uint8_t sha256[HF_SHA256_LEN];
+    struct hf_credential row;
+    const char *status = text_of(said->details, "to");
+    const json_t *from_account = json_object_get(said->details, "from_account");
+    int64_t account = from_account != NULL ? json_integer_value(from_account) : said->account;
+
+    if (!hf_hex_decode(text_of(said->details, "credential"), sha256, sizeof sha256))
+        return HF_OK;
+    enum hf_err err = hf_credential_find(log->to->db, account, sha256, &row, why);
+    if (err == HF_E_NOT_FOUND) {
+        log->restored->unknown += status[0] == '\0' || from_account != NULL;
+        return strcmp(status, "REVOKED") == 0
+                   ? hf_restore_keep_lost(log->to->db, account, sha256, why)
+                   : HF_OK;
+    }
+    HF_TRY(err);
+    if (status[0] == '\0' || strcmp(status, hf_cert_status_name(row.status)) == 0)
+        return HF_OK;
+    if (strcmp(status, "ACTIVE") != 0 && strcmp(status, "REVOKED") != 0)
+        status = "INACTIVE";
+    log->restored->redone++;
+    return hf_db_execute(log->to->db, &hf_restore_log_sql[STATUS],
+                         HF_PARAMS(hf_p_int("account", account), hf_p_text("status", status),
+                                   hf_p_bytes("sha256", sha256, sizeof sha256)),
+                         why);
+}
+
+static enum hf_err put_ca(struct hf_restore_log *log, const struct said *said, const char *status,
+                          const char *automatic, struct hf_why *why)
+{
+    uint8_t sha256[HF_SHA256_LEN];
+
+    if (!hf_hex_decode(text_of(said->details, "ca"), sha256, sizeof sha256))
+        return HF_OK;
+    log->restored->redone++;
+    return hf_db_execute(log->to->db, &hf_restore_log_sql[CA],
+                         HF_PARAMS(hf_p_int("account", said->account), hf_p_text("status", status),
+                                   hf_p_text("automatic", automatic),
+                                   hf_p_bytes("sha256", sha256, sizeof sha256)),
+                         why);
+}
+
+static enum hf_err redo_ca(struct hf_restore_log *log, const struct said *said, struct hf_why *why)
+{
+    return put_ca(log, said, text_of(said->details, "status"),
+                  text_of(said->details, "auto_registration"), why);
+}
+
+/* Its certificates are there again, so it is not deleted. */
+static enum hf_err redo_ca_delete(struct hf_restore_log *log, const struct said *said,
+                                  struct hf_why *why)
+{
+    return put_ca(log, said, "INACTIVE", "off", why);
+}
+
+static enum hf_err redo_policy(struct hf_restore_log *log, const struct said *said,
+                               struct hf_why *why)
+{
+    log->restored->redone++;
+    return hf_db_execute(log->to->db, &hf_restore_log_sql[POLICY],
+                         HF_PARAMS(hf_p_int("account", said->account),
+                                   hf_p_text("anonymous", text_of(said->details, "anonymous"))),
+                         why);
+}
+
+static enum hf_err put_token(struct hf_restore_log *log, const struct said *said, int statement,
+                             struct hf_why *why)
+{
+    int64_t id = json_integer_value(json_object_get(said->details, "token"));
+    log->restored->redone++;
+    return hf_db_execute(log->to->db, &hf_restore_log_sql[statement], HF_PARAMS(hf_p_int("id", id)),
+                         why);
+}
+
+static enum hf_err redo_token_use(struct hf_restore_log *log, const struct said *said,
+                                  struct hf_why *why)
+{
+    return put_token(log, said, TOKEN_USE, why);
+}
+
+static enum hf_err redo_token_revoke(struct hf_restore_log *log, const struct said *said,
+                                     struct hf_why *why)
+{
+    return put_token(log, said, TOKEN_REVOKE, why);
+}
+
+static enum hf_err redo_admin_token(struct hf_restore_log *log, const struct said *said,
+                                    struct hf_why *why)
+{
+    log->restored->redone++;
+    return hf_db_execute(log->to->db, &hf_restore_log_sql[ADMIN_TOKEN_REVOKE],
+                         HF_PARAMS(hf_p_text("name", text_of(said->details, "name"))), why);
+}
+
+static enum hf_err redo_signature(struct hf_restore_log *log, const struct said *said,
+                                  struct hf_why *why)
+{
+    return hf_signature_set_last(log->to->db,
+                                 json_integer_value(json_object_get(said->details, "id")), why);
+}
+
+static enum hf_err redo(struct hf_restore_log *log, const json_t *entry, struct hf_why *why)
+{
+    static const struct {
+        const char *action;
+        enum hf_err (*redo)(struct hf_restore_log *log, const struct said *said,
+                            struct hf_why *why);
+    } acts[] = {
+        {"account.change", redo_policy},
+        {"ca.change", redo_ca},
+        {"ca.delete", redo_ca_delete},
+        {"enroll-token.use", redo_token_use},
+        {"enroll-token.revoke", redo_token_revoke},
+        {"token.revoke", redo_admin_token},
+        {"signer.signature", redo_signature},
+    };
+    const char *action = text_of(entry, "action");
+    const struct said said = {json_object_get(entry, "details"),
+                              json_integer_value(json_object_get(entry, "account"))};
+
+    if (strcmp(action, "log.carried") == 0)
+        return redo(log, json_object_get(said.details, "entry"), why);
+    if (strcmp(action, "credential.register") == 0 || json_object_get(said.details, "to") != NULL)
+        return redo_credential(log, &said, why);
+    for (size_t i = 0; i < sizeof acts / sizeof acts[0]; i++)
+        if (strcmp(acts[i].action, action) == 0)
+            return acts[i].redo(log, &said, why);
+    return HF_OK;
+}
+
+/* ---- entries and seals of the copy ----------------------------------------------------------------- */
+
+static enum hf_err insert_entry(struct hf_db *to, const struct hf_audit_entry *entry,
+                                int64_t account, struct hf_why *why)
+{
+    return hf_db_execute(to, &hf_restore_log_sql[LOG_INSERT],
+                         HF_PARAMS(hf_p_int("sequence", entry->sequence),
+                                   hf_p_bytes("hash", entry->hash, sizeof entry->hash),
+                                   hf_p_int_or_null("account", account, 0),
+                                   (struct hf_param){"entry", {HF_VALUE_TEXT, 0, entry->text}}),
+                         why);
+}
+
+static enum hf_err insert_seal(struct hf_db *to, const struct hf_seal *seal, struct hf_why *why)
+{
+    return hf_db_execute(to, &hf_restore_log_sql[SEAL_INSERT],
+                         HF_PARAMS(hf_p_int("sequence", seal->sequence),
+                                   hf_p_int("sealed", seal->sealed_s),
+                                   hf_p_bytes("signature", seal->signature,
+                                              sizeof seal->signature)),
+                         why);
+}
+
+static enum hf_err take_entry(struct hf_restore_log *log, const json_t *json,
+                              const struct hf_audit_head *head, struct hf_why *why)
+{
+    struct hf_audit_entry entry = {.sequence = head->sequence};
+    struct hf_buf text = {0};
+
+    memcpy(entry.hash, head->hash, sizeof entry.hash);
+    HF_TRY(hf_audit_entry_text(json, &text, why));
+    entry.text = hf_buf_bytes(&text);
+    enum hf_err err = insert_entry(log->to->db, &entry,
+                                   json_integer_value(json_object_get(json, "account")), why);
+    hf_buf_free(&text);
+    log->restored->entries_of_copy++;
+    return err == HF_OK ? redo(log, json, why) : err;
+}
+
+static enum hf_err take_seal(struct hf_restore_log *log, const json_t *line, struct hf_why *why)
+{
+    const json_t *json = json_object_get(line, "seal");
+    struct hf_seal seal = {0};
+
+    HF_TRY(hf_json_get_integer(json, "sequence", "seal of the log", 1, &seal.sequence, why));
+    HF_TRY(hf_json_get_time(json, "time", "seal of the log", &seal.sealed_s, why));
+    HF_TRY(hf_json_get_bytes(line, "signature", "line of the log", seal.signature,
+                             sizeof seal.signature, why));
+    return insert_seal(log->to->db, &seal, why);
+}
+
+static enum hf_err fail_other_log(const char *what, int64_t sequence, struct hf_why *why)
+{
+    return hf_fail(why, HF_E_POLICY,
+                   "%s: their logs differ at entry %" PRId64
+                   ". Stop the service and replace the file by hand if that is intended",
+                   what, sequence);
+}
+
+/* One line of the copy, which is verified; what follows the backup is taken. */
+static enum hf_err take_line(struct hf_restore_log *log, struct hf_audit_copy *copy,
+                             const struct hf_audit_head *backup, struct hf_bytes text,
+                             struct hf_why *why)
+{
+    json_t *line = NULL;
+
+    HF_TRY(hf_audit_copy_line(copy, text, why));
+    if (copy->head.sequence < backup->sequence)
+        return HF_OK;
+    if (copy->head.sequence == backup->sequence &&
+        memcmp(copy->head.hash, backup->hash, sizeof backup->hash) != 0)
+        return fail_other_log("the copy of the log is not of this backup", backup->sequence, why);
+    HF_TRY(hf_json_parse_object(text, "line of the log", &line, why));
+    const json_t *entry = json_object_get(line, "entry");
+    enum hf_err err = HF_OK;
+    if (entry == NULL)
+        err = take_seal(log, line, why);
+    else if (copy->head.sequence > backup->sequence)
+        err = take_entry(log, entry, &copy->head, why);
+    json_decref(line);
+    return err;
+}
+
+static enum hf_err take_copy(struct hf_restore_log *log, const char *path,
+                             const struct hf_audit_head *backup, struct hf_why *why)
+{
+    struct hf_audit_copy copy = {0};
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t len;
+    enum hf_err err = HF_OK;
+    FILE *in = fopen(path, "re");
+
+    if (in == NULL)
+        return hf_file_fail(why, "read", path, errno);
+    while (err == HF_OK && (len = getline(&line, &cap, in)) > 0) {
+        size_t n = (size_t)len - (line[len - 1] == '\n');
+        err = take_line(log, &copy, backup, (struct hf_bytes){(const uint8_t *)line, n}, why);
+    }
+    if (err == HF_OK && ferror(in) != 0)
+        err = hf_file_fail(why, "read", path, errno);
+    if (err == HF_OK && copy.head.sequence < backup->sequence)
+        err = hf_fail(why, HF_E_POLICY,
+                      "it ends at entry %" PRId64 ", before the backup, which has %" PRId64
+                      ". Leave it out, or name a newer one",
+                      copy.head.sequence, backup->sequence);
+    free(line);
+    (void)fclose(in);
+    return err == HF_OK ? HF_OK : hf_fail_context(why, "%s", path);
+}
+
+/* ---- entries and seals of the database as it is ---------------------------------------------------- */
+
+struct carry {
+    struct hf_restore_log *log;
+    int64_t same_to; /* up to here the log is that of the database */
+    bool has_forked; /* from here on the copy of the log has other entries */
+};
+
+/* Does the log have an entry of that number (`*is_there`), and is it this one? */
+static enum hf_err compare(struct hf_db *db, int64_t sequence,
+                           const uint8_t hash[HF_AUDIT_HASH_LEN], bool *is_there, bool *is_same,
+                           struct hf_why *why)
+{
+    uint8_t found[HF_AUDIT_HASH_LEN];
+    struct hf_rows rows;
+
+    HF_TRY(hf_db_run(db, &hf_restore_log_sql[LOG_AT], HF_PARAMS(hf_p_int("sequence", sequence)),
+                     &rows, why));
+    enum hf_err err = hf_db_next(&rows, why);
+    *is_there = err == HF_OK;
+    if (err == HF_OK)
+        err = hf_col_copy_bytes(&rows, 0, found, sizeof found, why);
+    hf_db_end(&rows);
+    *is_same = err == HF_OK && memcmp(found, hash, sizeof found) == 0;
+    return err == HF_E_NOT_FOUND ? HF_OK : err;
+}
+
+static enum hf_err account_of(struct hf_db *db, int64_t sequence, int64_t *out, struct hf_why *why)
+{
+    struct hf_rows rows;
+
+    HF_TRY(hf_db_run(db, &hf_restore_log_sql[LOG_ACCOUNT],
+                     HF_PARAMS(hf_p_int("sequence", sequence)), &rows, why));
+    enum hf_err err = hf_db_next(&rows, why);
+    if (err == HF_OK)
+        *out = hf_col_int_or(&rows, 0, 0);
+    hf_db_end(&rows);
+    return err;
+}
+
+static enum hf_err carry_entry(void *ctx, const void *data, struct hf_why *why)
+{
+    const struct hf_audit_entry *entry = data;
+    struct carry *carry = ctx;
+    struct hf_restore_log *log = carry->log;
+    int64_t account = 0;
+    bool is_there = false, is_same = false;
+    json_t *json = NULL;
+
+    HF_TRY(compare(log->to->db, entry->sequence, entry->hash, &is_there, &is_same, why));
+    carry->has_forked |= is_there && !is_same;
+    if (!carry->has_forked)
+        carry->same_to = entry->sequence;
+    if (is_same && !carry->has_forked)
+        return HF_OK;
+    HF_TRY(account_of(log->from, entry->sequence, &account, why));
+    log->restored->entries_kept++;
+    if (!carry->has_forked)
+        return insert_entry(log->to->db, entry, account, why);
+    HF_TRY(hf_json_parse_object(entry->text, "an entry of the log", &json, why));
+    return hf_audit_append_take(log->to, "log.carried", account, json_pack("{s:o}", "entry", json),
+                                why);
+}
+
+static enum hf_err carry_seal(void *ctx, const void *data, struct hf_why *why)
+{
+    const struct hf_seal *seal = data;
+    const struct carry *carry = ctx;
+    return seal->sequence <= carry->same_to ? insert_seal(carry->log->to->db, seal, why) : HF_OK;
+}
+
+/* A new database has nothing to carry, and takes any backup. */
+static enum hf_err carry_database(struct hf_restore_log *log, const struct hf_audit_head *backup,
+                                  struct hf_why *why)
+{
+    struct carry carry = {.log = log, .same_to = backup->sequence};
+    struct hf_audit_head head;
+    bool is_there = false, is_same = backup->sequence == 0;
+
+    HF_TRY(hf_audit_log_head(log->from, &head, why));
+    if (head.sequence == 0)
+        return HF_OK;
+    if (backup->sequence > 0)
+        HF_TRY(compare(log->from, backup->sequence, backup->hash, &is_there, &is_same, why));
+    if (!is_same)
+        return fail_other_log("it is not a backup of this database", backup->sequence, why);
+    HF_TRY(hf_audit_log_list(log->from, 0, backup->sequence, INT64_MAX, carry_entry, &carry, why));
+    return hf_seal_list(log->from, 0, INT64_MAX, carry_seal, &carry, why);
+}
+
+enum hf_err hf_restore_carry_log(struct hf_restore_log *log, const char *path, struct hf_why *why)
+{
+    struct hf_audit_copy backup;
+    int64_t last = 0;
+
+    HF_TRY(hf_audit_log_verify(log->to->db, NULL, &backup, why));
+    log->restored->state_of_entry = backup.head.sequence;
+    if (path != NULL)
+        HF_TRY(take_copy(log, path, &backup.head, why));
+    HF_TRY(carry_database(log, &backup.head, why));
+    HF_TRY(hf_signature_last(log->from, &last, why));
+    return hf_signature_set_last(log->to->db, last, why);
+}
