@@ -505,3 +505,59 @@ def test_no_text_is_taken_for_sql(api, text):
         assert api.get(target).status == 404
     assert api.get(f"{A}/credentials?device={quote(text, safe='')}").json["credentials"] == []
     assert api.call("POST", "/v1/accounts", {"name": text}).status == 400
+
+
+# ---- what HTTP itself refuses, health, backups -----------------------------------------------------
+
+
+def test_what_http_refuses_is_a_problem_too(api):
+    """A request that the API never sees: too long a head or body, no length, no method of HTTP."""
+    for status, request in [
+            (400, b"GET /v1/accounts HTTP/1.1\r\n\r\n"),
+            (411, b"POST /v1/accounts HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"),
+            (413, b"POST /v1/accounts HTTP/1.1\r\nHost: x\r\nContent-Length: 999999\r\n\r\n"),
+            (414, b"GET /v1/" + b"x" * 5000 + b" HTTP/1.1\r\nHost: x\r\n\r\n"),
+            (417, b"POST /v1/accounts HTTP/1.1\r\nHost: x\r\nExpect: y\r\nContent-Length: 2\r\n\r\n{}"),
+            (431, b"GET /v1/accounts HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 9000 + b"\r\n\r\n"),
+            (505, b"GET /v1/accounts HTTP/3.7\r\nHost: x\r\n\r\n")]:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(20)
+            client.connect(str(api.socket))
+            client.sendall(request)
+            said = b""
+            while more := client.recv(65536):
+                said += more
+        head, _, body = said.partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 %d " % status), (status, head)
+        assert b"\r\nContent-Type: application/problem+json\r\n" in head, (status, head)
+        problem = json.loads(body)
+        assert problem["status"] == status and len(problem["detail"]) > 10
+        assert set(problem) == {"type", "title", "status", "detail", "code"}
+
+
+def test_health_is_told_to_everyone_and_readiness_to_viewers(api):
+    assert api.get("/healthz").json == {"status": "ok"}
+    assert api.get("/healthz", token="").json == {"status": "ok"}
+    assert api.get("/readyz").json == {"status": "ready"}
+    assert api.get("/readyz", token="").status == 401
+    assert api.get("/readyz", token=new_token(api, "viewer")[0]).status == 200
+
+
+def test_a_backup_and_a_restore(api):
+    make(api)
+    file = api.folder / "backup.db"
+    answer = api.call("POST", "/v1/backups", {"file": str(file)})
+    assert answer.status == 201 and answer.json["bytes"] == file.stat().st_size
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert api.call("POST", "/v1/backups", {"file": str(file)}).status == 409
+    assert api.call("POST", "/v1/backups", {"file": "backup.db"}).status == 400
+    assert api.call("POST", "/v1/backups", {"file": "/no/such/folder/b"}).status == 409
+    admin = new_token(api, "admin")[0]
+    assert api.call("POST", "/v1/backups", {"file": str(file)}, token=admin).status == 403
+    assert api.call("POST", "/v1/restores", {"file": str(file)}, token=admin).status == 403
+    make(api, "later")
+    assert api.call("POST", "/v1/restores", {"file": "/no/such/file"}).status == 409
+    assert api.get("/v1/accounts/later").status == 200
+    answer = api.call("POST", "/v1/restores", {"file": str(file)})
+    assert answer.status == 201 and answer.json["entries"] > answer.json["state_of_entry"] > 0
+    assert api.get("/v1/accounts/later").status == 404 and api.get(A).status == 200
