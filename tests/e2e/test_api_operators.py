@@ -1,6 +1,8 @@
 """The operators' part of the API, with a real server and database: each route, and what it refuses."""
 import concurrent.futures
+import json
 import os
+import socket
 
 import pytest
 
