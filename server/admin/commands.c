@@ -117,10 +117,13 @@ static enum hf_err field_value(const struct hf_admin_field *field, const struct 
     case HF_ADMIN_FIELD_WORD_FILE:
         text = call->n_words > 0 ? call->words[0] : NULL;
         break;
+    case HF_ADMIN_FIELD_WORD_2:
+        text = call->n_words > 1 ? call->words[1] : NULL;
+        break;
     }
     if (text == NULL)
         return HF_OK;
-    if (field->kind == HF_ADMIN_FIELD_TEXT || field->kind == HF_ADMIN_FIELD_WORD) {
+    if (field->kind != HF_ADMIN_FIELD_FILE && field->kind != HF_ADMIN_FIELD_WORD_FILE) {
         *out = hf_json_plain(text);
         return HF_OK;
     }

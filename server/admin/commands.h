@@ -10,7 +10,7 @@
 #include "server/config/config.h"
 
 #define HF_ADMIN_FIELDS_MAX 10
-#define HF_ADMIN_COLUMNS_MAX 10
+#define HF_ADMIN_COLUMNS_MAX 16
 
 /* What the options of all commands say. */
 struct hf_admin_options {
@@ -21,6 +21,7 @@ struct hf_admin_options {
     char **snis;
     char *mode, *proof, *signer_ca, *status, *auto_registration;
     char *kind, *device, *group, *to, *message, *role, *expires;
+    char *prefix, *set, *result, *silent_since, *version;
     char *key, *seals, *log;
     int uses, limit;
     long long after;
@@ -64,6 +65,7 @@ enum hf_admin_field_kind {
     HF_ADMIN_FIELD_WORD,      /* the first word */
     HF_ADMIN_FIELD_PATH,      /* the absolute path of the file that the option names */
     HF_ADMIN_FIELD_WORD_PATH, /* … that the first word names */
+    HF_ADMIN_FIELD_WORD_2,    /* the second word */
     HF_ADMIN_FIELD_FILE,      /* the content of the file that the option names */
     HF_ADMIN_FIELD_WORD_FILE, /* the content of the file that the first word names */
     HF_ADMIN_FIELD_FIXED,     /* `fixed` */
@@ -81,7 +83,7 @@ struct hf_admin_request {
     /* "/v1/accounts/{account}/credentials/{0}": {account} is --account, {N} the N-th word. */
     const char *path;
     /* Options that become parameters of the query, as body members of the others. */
-    struct hf_admin_field query[4];
+    struct hf_admin_field query[6];
     struct hf_admin_field fields[HF_ADMIN_FIELDS_MAX];
     /* A list: the member of the answer that holds it; NULL: the answer itself is shown. */
     const char *list;

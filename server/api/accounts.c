@@ -179,10 +179,11 @@ static const struct hf_body_field change_body[] = {CHANGEABLE};
 
 const struct hf_api_route hf_account_routes[] = {
     {HTTP_GET, "/v1/accounts", HF_ADMIN_VIEWER, .is_list = true, .steps = {{HF_API_READ, list}}},
-    {HTTP_POST, "/v1/accounts", HF_ADMIN_REGISTRAR, create_body, .steps = {{HF_API_WRITE, create}}},
+    {HTTP_POST, "/v1/accounts", HF_ADMIN_REGISTRAR, .body = create_body,
+     .steps = {{HF_API_WRITE, create}}},
     {HTTP_GET, "/v1/accounts/{account}", HF_ADMIN_VIEWER, .steps = {{HF_API_READ, show}}},
-    {HTTP_PATCH, "/v1/accounts/{account}", HF_ADMIN_REGISTRAR, change_body, .must_match = true,
-     .steps = {{HF_API_WRITE, change}}},
+    {HTTP_PATCH, "/v1/accounts/{account}", HF_ADMIN_REGISTRAR, .body = change_body,
+     .must_match = true, .steps = {{HF_API_WRITE, change}}},
     {HTTP_DELETE, "/v1/accounts/{account}", HF_ADMIN_REGISTRAR, .must_match = true,
      .steps = {{HF_API_WRITE, erase}}},
     {HTTP_GET, "/v1/accounts/{account}/registration-code", HF_ADMIN_REGISTRAR,

@@ -1,11 +1,16 @@
 #include "server/api/api.h"
 
+#include "common/report/limits.h"
 #include "server/api/call.h"
 #include "server/api/problem.h"
 
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+const struct hf_body_rule hf_api_device_bodies[] = {{"/v1/reports", HF_REPORT_BODY_MAX},
+                                                    {"/v1/", HF_API_DEVICE_BODY_MAX}};
+const size_t hf_api_n_device_bodies = sizeof hf_api_device_bodies / sizeof hf_api_device_bodies[0];
 
 enum hf_err hf_api_start(struct hf_api *api, const struct hf_api_config *config, struct hf_why *why)
 {

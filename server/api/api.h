@@ -16,6 +16,8 @@ struct hf_api_config {
     struct hf_fleet *fleet;
     const char *signer_socket; /* NULL: there is no signer, and nothing is issued or published */
     const char *version;       /* of the program, for GET /v1/status */
+    int64_t
+        unverified_max; /* reports that an account keeps of clients that prove nothing; 0: HF_FLEET_UNVERIFIED_MAX */
     /* Members of GET /v1/status that the API does not know, such as what is served: a new reference, or NULL. On
      * any worker's thread. May be NULL. */
     json_t *(*status)(void *ctx);
@@ -45,6 +47,10 @@ void hf_api_stop(struct hf_api *api);
 
 /** Does the path of a request belong to the API ("/v1/…")? */
 bool hf_api_is_path(const struct hf_request *request);
+
+/* How long the bodies of devices may be, by path (hf_http_config). */
+extern const struct hf_body_rule hf_api_device_bodies[];
+extern const size_t hf_api_n_device_bodies;
 
 /** Answer a request of the admin listener: of the Unix socket, whose clients are administrators, or with a token. */
 void hf_api_handle_admin(struct hf_api *api, struct hf_request *request);

@@ -31,12 +31,15 @@ static void call_free(struct hf_api_call *call)
 /* The path and query of the next page. */
 static enum hf_err write_next(const struct hf_api_call *call, struct hf_buf *out)
 {
-    HF_TRY(hf_buf_printf(out, "Link: <%s?limit=%zu&after=%" PRId64, call->path, call->match.limit,
-                         call->next));
+    HF_TRY(hf_buf_printf(out, "Link: <%s?limit=%zu&after=", call->path, call->match.limit));
+    if (call->match.route->has_text_after)
+        HF_TRY(hf_percent_encode(call->next_text, ":", out));
+    else
+        HF_TRY(hf_buf_printf(out, "%" PRId64, call->next));
     for (size_t i = 0; i < HF_API_FILTERS_MAX; i++)
         if (call->match.has_filter[i]) {
             HF_TRY(hf_buf_printf(out, "&%s=", call->match.route->filters[i]));
-            HF_TRY(hf_percent_encode(call->match.filters[i], "", out));
+            HF_TRY(hf_percent_encode(call->match.filters[i], ":", out));
         }
     return hf_buf_append_text(out, ">; rel=\"next\"\r\n");
 }
@@ -47,7 +50,7 @@ static enum hf_err write_headers(const struct hf_api_call *call, unsigned status
     HF_TRY(hf_buf_append_text(out, ""));
     if (call->version != 0)
         HF_TRY(hf_buf_printf(out, "ETag: \"%" PRId64 "\"\r\n", call->version));
-    if (call->next != 0)
+    if (call->next != 0 || call->next_text[0] != '\0')
         HF_TRY(write_next(call, out));
     if (call->asks_rotation)
         HF_TRY(hf_buf_append_text(out, "Holdfast-Rotate: requested\r\n"));
@@ -82,6 +85,7 @@ static void refuse(struct hf_api_call *call, unsigned status, const struct hf_wh
     if (status == 500)
         hf_service_log(HF_LOG_ERROR, "%s: %s", call->match.route->pattern, why->text);
     call->version = call->next = 0;
+    call->next_text[0] = '\0';
     if (hf_problem_write(status, why, &body) != HF_OK)
         status = 503;
     send_answer(call, status, body.len > 0 ? HF_PROBLEM_TYPE : NULL, &body);
@@ -198,6 +202,7 @@ static enum hf_err act(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
     call->answer = NULL;
     call->status = 0;
     call->version = call->last = call->next = call->retry_after_s = 0;
+    call->next_text[0] = '\0';
     call->is_replayed = false;
     HF_TRY(authenticate(call, tx, why));
     tx->actor = call->asker.actor;
@@ -281,6 +286,10 @@ static void done(struct hf_job *job)
     note_use(call);
     if (job->err != HF_OK) {
         refuse(call, call->status >= 400 ? call->status : hf_problem_status(job->err), &job->why);
+        return;
+    }
+    if (call->status >= 400) { /* a refusal that is committed */
+        refuse(call, call->status, &job->why);
         return;
     }
     if (job->act == act)

@@ -49,19 +49,29 @@ struct hf_api_call {
     void (*free_work)(void *work);
 
     /* The answer. */
-    unsigned status;       /* 0: 200, or what the error says */
-    json_t *answer;        /* NULL: no body */
-    int64_t version;       /* ETag; 0: none */
-    int64_t last;          /* the number of the row that is last on this page */
-    int64_t next;          /* `after` of the next page; 0: there is none */
-    int64_t retry_after_s; /* of 429 and 503; 0: HF_API_RETRY_AFTER_S */
-    bool is_replayed;      /* it is the answer that this Idempotency-Key got before */
-    bool asks_rotation;    /* the device should rotate its certificate */
+    unsigned status;                      /* 0: 200, or what the error says */
+    json_t *answer;                       /* NULL: no body */
+    int64_t version;                      /* ETag; 0: none */
+    int64_t last;                         /* the number of the row that is last on this page */
+    int64_t next;                         /* `after` of the next page; 0: there is none */
+    char next_text[HF_API_PARAM_MAX + 1]; /* the same of a route that has_text_after */
+    int64_t retry_after_s;                /* of 429 and 503; 0: HF_API_RETRY_AFTER_S */
+    bool is_replayed;   /* it is the answer that this Idempotency-Key got before */
+    bool asks_rotation; /* the device should rotate its certificate */
 };
 
 /** Read `request` and begin to answer it; a refusal is answered at once. */
 void hf_api_call_begin(struct hf_api *api, struct hf_gate *gate, struct hf_request *request,
                        const struct hf_api_route *const *tables);
+
+/* ---- for readers of requests (route.h) ------------------------------------------------------------ */
+
+/** The value of a header, cut to `size` - 1 bytes. False without it. */
+bool hf_api_header(const struct hf_api_call *call, enum hf_header name, char *out, size_t size);
+/** What the gate says of a device that wants to do `use`. 0, or the status to refuse it with. */
+unsigned hf_api_read_device(struct hf_api_call *call, enum hf_gate_use use, struct hf_why *why);
+/** Is the body JSON of at most `max` bytes, by length and Content-Type? The same. */
+unsigned hf_api_check_body(const struct hf_api_call *call, size_t max, struct hf_why *why);
 
 /** The beginning of that: everything that the loop reads of the request. 0, or the status to refuse it with and the
  *  sentence. */

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-static bool header(const struct hf_api_call *call, enum hf_header name, char *out, size_t size)
+bool hf_api_header(const struct hf_api_call *call, enum hf_header name, char *out, size_t size)
 {
     struct hf_bytes value;
     if (!hf_request_header(call->request, name, &value))
@@ -35,7 +35,7 @@ static unsigned read_operator(struct hf_api_call *call, struct hf_why *why)
     }
     if (call->match.route->role == HF_ADMIN_NONE)
         return 0;
-    if (!header(call, HF_HEADER_AUTHORIZATION, value, sizeof value) ||
+    if (!hf_api_header(call, HF_HEADER_AUTHORIZATION, value, sizeof value) ||
         strncasecmp(value, scheme, sizeof scheme - 1) != 0 || value[sizeof scheme - 1] == '\0') {
         (void)hf_fail(
             why, HF_E_KEY,
@@ -60,13 +60,12 @@ static enum hf_gate_use use_of(const struct hf_api_route *route)
     return strcmp(route->pattern, "/v1/whoami") == 0 ? HF_GATE_WHOAMI : HF_GATE_DEVICE;
 }
 
-static unsigned read_device(struct hf_api_call *call, struct hf_why *why)
+unsigned hf_api_read_device(struct hf_api_call *call, enum hf_gate_use use, struct hf_why *why)
 {
     struct hf_api_asker *asker = &call->asker;
     char hex[HF_SHA256_HEX_LEN] = "";
     const struct hf_tls_peer *peer = hf_request_peer(call->request).tls;
-    unsigned status = hf_gate_check(call->gate, call->request, use_of(call->match.route),
-                                    &asker->identity);
+    unsigned status = hf_gate_check(call->gate, call->request, use, &asker->identity);
     if (status != 0) {
         (void)hf_fail(why, HF_E_POLICY, "%s", asker->identity.sentence);
         return status;
@@ -93,7 +92,7 @@ static unsigned read_if_match(struct hf_api_call *call, struct hf_why *why)
     char value[32];
     if (!call->match.route->must_match)
         return 0;
-    if (!header(call, HF_HEADER_IF_MATCH, value, sizeof value)) {
+    if (!hf_api_header(call, HF_HEADER_IF_MATCH, value, sizeof value)) {
         (void)hf_fail(
             why, HF_E_ARGUMENT,
             "If-Match is missing. Read the object first and send its ETag, so that the change "
@@ -117,7 +116,7 @@ static unsigned read_idempotency_key(struct hf_api_call *call, struct hf_why *wh
     char value[HF_FLEET_IDEMPOTENCY_KEY_MAX + 2];
     struct hf_buf text = {0};
     if (call->match.route->method != HTTP_POST || call->match.route->role == HF_ADMIN_NONE ||
-        !header(call, HF_HEADER_IDEMPOTENCY_KEY, value, sizeof value))
+        !hf_api_header(call, HF_HEADER_IDEMPOTENCY_KEY, value, sizeof value))
         return 0;
     if (hf_name_check_idempotency_key(value, why) != HF_OK)
         return 400;
@@ -135,24 +134,33 @@ static unsigned read_idempotency_key(struct hf_api_call *call, struct hf_why *wh
     return 503;
 }
 
-static unsigned read_body(struct hf_api_call *call, struct hf_why *why)
+unsigned hf_api_check_body(const struct hf_api_call *call, size_t max, struct hf_why *why)
 {
     static const char json[] = "application/json";
-    struct hf_bytes text = hf_buf_bytes(&call->request->body);
+    const size_t len = call->request->body.len;
     char type[64] = "";
-    size_t max = call->match.route->role == HF_ADMIN_NONE ? HF_API_DEVICE_BODY_MAX
-                                                          : HF_API_ADMIN_BODY_MAX;
-    (void)header(call, HF_HEADER_CONTENT_TYPE, type, sizeof type);
+    (void)hf_api_header(call, HF_HEADER_CONTENT_TYPE, type, sizeof type);
     bool is_json = strncasecmp(type, json, sizeof json - 1) == 0 &&
                    strchr("; \t", type[sizeof json - 1]) != NULL;
-    if (text.len > max) {
+    if (len > max) {
         (void)hf_fail(why, HF_E_LIMIT, "body: it is too long (expected at most %zu bytes)", max);
         return 413;
     }
-    if (text.len > 0 && !is_json) {
+    if (len > 0 && !is_json) {
         (void)hf_fail(why, HF_E_ARGUMENT, "Content-Type: expected application/json");
         return 415;
     }
+    return 0;
+}
+
+static unsigned read_body(struct hf_api_call *call, struct hf_why *why)
+{
+    struct hf_bytes text = hf_buf_bytes(&call->request->body);
+    size_t max = call->match.route->role == HF_ADMIN_NONE ? HF_API_DEVICE_BODY_MAX
+                                                          : HF_API_ADMIN_BODY_MAX;
+    unsigned status = hf_api_check_body(call, max, why);
+    if (status != 0)
+        return status;
     enum hf_err err = hf_body_read(text, call->match.route->body, &call->body, why);
     if (err == HF_OK)
         return 0;
@@ -190,7 +198,10 @@ unsigned hf_api_call_read(struct hf_api_call *call, const struct hf_api_route *c
     unsigned status = hf_api_route_find(tables, method, target, len, &call->match, why);
     if (status != 0 && call->match.route == NULL)
         return status;
-    unsigned refused = call->gate != NULL ? read_device(call, why) : read_operator(call, why);
+    if (status == 0 && call->match.route->read != NULL)
+        return call->match.route->read(call, why);
+    unsigned refused = call->gate != NULL ? hf_api_read_device(call, use_of(call->match.route), why)
+                                          : read_operator(call, why);
     if (refused != 0)
         return refused;
     if (status == 0)

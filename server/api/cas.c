@@ -269,10 +269,10 @@ static const struct hf_body_field change_body[] = {TERMS};
 
 const struct hf_api_route hf_ca_routes[] = {
     {HTTP_GET, CAS, HF_ADMIN_VIEWER, .is_list = true, .steps = {{HF_API_READ, list}}},
-    {HTTP_POST, CAS, HF_ADMIN_REGISTRAR, register_body,
+    {HTTP_POST, CAS, HF_ADMIN_REGISTRAR, .body = register_body,
      .steps = {{HF_API_SIGNER, fetch_from_signer}, {HF_API_WRITE, register_ca}}},
     {HTTP_GET, CAS "/{sha256}", HF_ADMIN_VIEWER, .steps = {{HF_API_READ, show}}},
-    {HTTP_PATCH, CAS "/{sha256}", HF_ADMIN_REGISTRAR, change_body, .must_match = true,
+    {HTTP_PATCH, CAS "/{sha256}", HF_ADMIN_REGISTRAR, .body = change_body, .must_match = true,
      .steps = {{HF_API_WRITE, change}}},
     {HTTP_DELETE, CAS "/{sha256}", HF_ADMIN_REGISTRAR, .must_match = true,
      .steps = {{HF_API_WRITE, erase}}},

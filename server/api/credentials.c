@@ -283,10 +283,10 @@ static const struct hf_body_field reject_body[] = {
 const struct hf_api_route hf_credential_routes[] = {
     {HTTP_GET, CREDENTIALS, HF_ADMIN_VIEWER, .filters = {"status", "device"}, .is_list = true,
      .steps = {{HF_API_READ, list}}},
-    {HTTP_POST, CREDENTIALS, HF_ADMIN_REGISTRAR, register_body,
+    {HTTP_POST, CREDENTIALS, HF_ADMIN_REGISTRAR, .body = register_body,
      .steps = {{HF_API_WRITE, register_cert}}},
     {HTTP_GET, CREDENTIAL, HF_ADMIN_VIEWER, .steps = {{HF_API_READ, show}}},
-    {HTTP_PATCH, CREDENTIAL, HF_ADMIN_OPERATOR, status_body, .must_match = true,
+    {HTTP_PATCH, CREDENTIAL, HF_ADMIN_OPERATOR, .body = status_body, .must_match = true,
      .steps = {{HF_API_WRITE, set_status}}},
     {HTTP_POST, CREDENTIAL "/request-rotation", HF_ADMIN_OPERATOR,
      .steps = {{HF_API_WRITE, request_rotation}}},
@@ -294,11 +294,11 @@ const struct hf_api_route hf_credential_routes[] = {
 };
 
 const struct hf_api_route hf_transfer_routes[] = {
-    {HTTP_POST, CREDENTIAL "/transfer", HF_ADMIN_REGISTRAR, transfer_body,
+    {HTTP_POST, CREDENTIAL "/transfer", HF_ADMIN_REGISTRAR, .body = transfer_body,
      .steps = {{HF_API_WRITE, transfer}}},
     {HTTP_POST, CREDENTIAL "/cancel", HF_ADMIN_REGISTRAR, .steps = {{HF_API_WRITE, cancel}}},
     {HTTP_POST, CREDENTIAL "/accept", HF_ADMIN_REGISTRAR, .steps = {{HF_API_WRITE, accept_offer}}},
-    {HTTP_POST, CREDENTIAL "/reject", HF_ADMIN_REGISTRAR, reject_body,
+    {HTTP_POST, CREDENTIAL "/reject", HF_ADMIN_REGISTRAR, .body = reject_body,
      .steps = {{HF_API_WRITE, reject_offer}}},
     {0},
 };

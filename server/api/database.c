@@ -98,9 +98,9 @@ static const struct hf_body_field restore_body[] = {
 };
 
 const struct hf_api_route hf_database_routes[] = {
-    {HTTP_POST, "/v1/backups", HF_ADMIN_ADMIN, backup_body, .is_local = true,
+    {HTTP_POST, "/v1/backups", HF_ADMIN_ADMIN, .body = backup_body, .is_local = true,
      .steps = {{HF_API_WRITE, log_ask_for_backup}, {HF_API_DISK, write_backup}}},
-    {HTTP_POST, "/v1/restores", HF_ADMIN_ADMIN, restore_body, .is_local = true,
+    {HTTP_POST, "/v1/restores", HF_ADMIN_ADMIN, .body = restore_body, .is_local = true,
      .steps = {{HF_API_ALONE, restore}}},
     {0},
 };

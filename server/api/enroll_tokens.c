@@ -113,7 +113,7 @@ static const struct hf_body_field create_body[] = {
 
 const struct hf_api_route hf_enroll_token_routes[] = {
     {HTTP_GET, TOKENS, HF_ADMIN_VIEWER, .is_list = true, .steps = {{HF_API_READ, list}}},
-    {HTTP_POST, TOKENS, HF_ADMIN_REGISTRAR, create_body, .has_secret = true,
+    {HTTP_POST, TOKENS, HF_ADMIN_REGISTRAR, .body = create_body, .has_secret = true,
      .steps = {{HF_API_WRITE, create}}},
     {HTTP_GET, TOKENS "/{id}", HF_ADMIN_VIEWER, .steps = {{HF_API_READ, show}}},
     {HTTP_DELETE, TOKENS "/{id}", HF_ADMIN_REGISTRAR, .must_match = true,

@@ -141,7 +141,7 @@ static const struct hf_body_field enroll_body[] = {
     {0},
 };
 const struct hf_api_route hf_enrolment_routes[] = {
-    {HTTP_POST, "/v1/enroll", HF_ADMIN_NONE, enroll_body, .lets_in = true,
+    {HTTP_POST, "/v1/enroll", HF_ADMIN_NONE, .body = enroll_body, .lets_in = true,
      .steps = {{HF_API_READ, check_enrolment},
                {HF_API_WRITE, redeem},
                {HF_API_SIGNER, hf_order_sign},

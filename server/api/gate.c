@@ -5,6 +5,7 @@
 #include "common/os/service.h"
 #include "server/fleet/ca.h"
 #include "server/fleet/credential.h"
+#include "server/fleet/report_key.h"
 #include "server/identity/registration.h"
 
 #include <openssl/x509.h>
@@ -229,12 +230,52 @@ static const char *misuse_without_certificate(enum hf_anonymous policy, enum hf_
         if (policy >= HF_ANONYMOUS_ENROLL)
             return NULL;
         return "this account enrols no device without a certificate";
+    case HF_GATE_REPORT:
+        if (policy >= HF_ANONYMOUS_REPORT)
+            return NULL;
+        return "this account takes reports of known devices only. Enrol the device, or let it sign "
+               "its reports";
     case HF_GATE_WHOAMI:
+    case HF_GATE_SIGNED:
         return NULL;
     case HF_GATE_DEVICE:
         break;
     }
     return "this needs the device's certificate. Enrol the device first";
+}
+
+/* Nothing is known of the client, and what it gets is not secret. */
+static unsigned check_plain(const struct hf_identity_view *view, const struct hf_request *request,
+                            enum hf_gate_use use, struct hf_identity *out)
+{
+    *out = (struct hf_identity){.admission = HF_ADMITTED,
+                                .anonymous = HF_ANONYMOUS_READ,
+                                .sentence = ""};
+    if (use == HF_GATE_REPOSITORY)
+        return 0;
+    if (use != HF_GATE_SIGNED) {
+        out->sentence = "this works over TLS only, or with a signature where it is a report. Use "
+                        "the https address of the service";
+        return 403;
+    }
+    const struct hf_account *account = hf_directory_by_host(view->directory, request->host.text,
+                                                            request->host.len);
+    if (account == NULL) {
+        out->sentence = "this host name belongs to no account. Use a name of the account";
+        return 421;
+    }
+    out->account = account->id;
+    return 0;
+}
+
+bool hf_gate_find_report_key(const struct hf_gate *gate, uint32_t account,
+                             const uint8_t public_key[HF_REPORT_KEY_LEN], struct hf_registered *out)
+{
+    uint8_t hash[HF_SHA256_LEN];
+
+    hf_report_key_hash(public_key, hash);
+    return hf_registry_find(gate->registry, hash, account, out) &&
+           out->kind == HF_CERT_REPORT_KEY && out->status == HF_CERT_ACTIVE;
 }
 
 unsigned hf_gate_check(struct hf_gate *gate, const struct hf_request *request, enum hf_gate_use use,
@@ -244,15 +285,8 @@ unsigned hf_gate_check(struct hf_gate *gate, const struct hf_request *request, e
     struct hf_identity_view view = view_of(gate);
     struct hf_client_cert cert;
 
-    if (peer == NULL) {
-        *out = (struct hf_identity){.admission = HF_ADMITTED,
-                                    .anonymous = HF_ANONYMOUS_READ,
-                                    .sentence = ""};
-        if (use == HF_GATE_REPOSITORY)
-            return 0;
-        out->sentence = "this works over TLS only. Use the https address of the service";
-        return 403;
-    }
+    if (peer == NULL)
+        return check_plain(&view, request, use, out);
     struct hf_identity_question question = ask_about(peer, &cert);
     question.x509 = NULL; /* only the handshake registers a certificate */
     unsigned status = hf_identity_request(&view, &question, request->host.text, request->host.len,
@@ -290,6 +324,7 @@ void hf_gate_init(struct hf_gate *gate, struct hf_fleet *fleet)
                   .still_allowed = on_still_allowed,
                   .generation = hf_registry_generation(hf_fleet_registry(fleet))},
     };
+    hf_meter_init(&gate->reports);
 }
 
 void hf_gate_free(struct hf_gate *gate)

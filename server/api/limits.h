@@ -6,9 +6,23 @@
 #define HF_API_DEVICE_BODY_MAX (32u * 1024u)
 #define HF_API_ADMIN_BODY_MAX (64u * 1024u)
 
+/* How often clients may report. A device reports a few times in an update and once a day, at most 50 reports in one
+ * request; what comes faster is answered 429. In milliseconds between two requests, after so many at once. */
+#define HF_API_DEVICE_REPORTS_MS 1000
+#define HF_API_DEVICE_REPORTS_BURST 30
+/* Of one address, whose clients have proved nothing: many devices behind one NAT. */
+#define HF_API_ADDRESS_REPORTS_MS 100
+#define HF_API_ADDRESS_REPORTS_BURST 100
+/* All unverified reports of an account, on one loop: they must not keep the writer from work for those that
+ * are known. */
+#define HF_API_UNVERIFIED_REPORTS_MS 5
+#define HF_API_UNVERIFIED_REPORTS_BURST 500
+/* Senders that a loop remembers: those of the last seconds. A power of two; 16 bytes each. */
+#define HF_API_METER_CELLS 8192u
+
 #define HF_API_PARAMS_MAX 2u     /* names in a path: an account, and what belongs to it */
 #define HF_API_PARAM_MAX 160u    /* bytes of one, decoded: a device id has 128 */
-#define HF_API_FILTERS_MAX 2u    /* parameters of a list besides its page */
+#define HF_API_FILTERS_MAX 6u    /* parameters of a list besides its page: those of devices */
 #define HF_API_PAGE_DEFAULT 100u /* rows of a list, without ?limit= */
 #define HF_API_LISTED_MAX 64u    /* entries of a list in a body: server names of an account */
 
@@ -16,7 +30,7 @@
 #define HF_API_STAGES_MAX 4u   /* of one request: check, redeem, sign, record */
 #define HF_API_BEARER_MAX 128u /* bytes of a bearer token; ours have 47 */
 /* An answer's headers besides those of HTTP itself: ETag, Link, Location. */
-#define HF_API_HEADERS_MAX 768u
+#define HF_API_HEADERS_MAX 2048u
 /* Calls that wait for the signer, which does some hundred a second: more would wait longer than a device does. */
 #define HF_API_SIGNER_QUEUE_MAX 1024u
 #define HF_API_RETRY_AFTER_S INT64_C(5) /* when a queue is full or the signer is away */

@@ -22,10 +22,16 @@ extern const struct hf_api_route hf_database_routes[];
 extern const struct hf_api_route hf_health_routes[];
 extern const struct hf_api_route hf_enrolment_routes[];
 extern const struct hf_api_route hf_rotation_routes[];
+extern const struct hf_api_route hf_report_routes[];
+extern const struct hf_api_route hf_device_report_routes[];
 
 /** The account that the path names first. HF_E_NOT_FOUND. */
 HF_MUST_USE enum hf_err hf_api_account(const struct hf_api_call *call, struct hf_tx *tx,
                                        struct hf_account_row *out, struct hf_why *why);
+
+/** The device that it names second. HF_E_NOT_FOUND. */
+HF_MUST_USE enum hf_err hf_api_device(const struct hf_api_call *call, struct hf_tx *tx,
+                                      struct hf_device *out, struct hf_why *why);
 
 /* Values of answers; NULL when memory is short. Texts of the store are UTF-8. */
 
@@ -33,6 +39,8 @@ HF_MUST_USE enum hf_err hf_api_account(const struct hf_api_call *call, struct hf
 json_t *hf_api_text_or_null(const char *text);
 /** A time, or null for 0. */
 json_t *hf_api_time_or_null(int64_t time_s);
+/** The version of a bundle, or null for -1. */
+json_t *hf_api_version_or_null(int64_t version);
 /** A certificate as PEM. */
 json_t *hf_api_pem(struct hf_bytes der);
 

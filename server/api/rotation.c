@@ -134,7 +134,7 @@ static const struct hf_body_field rotate_body[] = {
 };
 
 const struct hf_api_route hf_rotation_routes[] = {
-    {HTTP_POST, "/v1/rotate", HF_ADMIN_NONE, rotate_body, .lets_in = true,
+    {HTTP_POST, "/v1/rotate", HF_ADMIN_NONE, .body = rotate_body, .lets_in = true,
      .steps = {{HF_API_READ, check_rotation},
                {HF_API_SIGNER, hf_order_sign},
                {HF_API_WRITE, record_rotation}}},

@@ -101,6 +101,10 @@ static unsigned take_parameter(struct hf_api_match *match, const char *name, con
                       HF_FLEET_PAGE_MAX);
         return 400;
     }
+    if (route->has_text_after && strcmp(name, "after") == 0) {
+        (void)snprintf(match->after_text, sizeof match->after_text, "%s", value);
+        return 0;
+    }
     if (route->is_list && strcmp(name, "after") == 0) {
         match->after = parse_after(value);
         if (match->after >= 0)

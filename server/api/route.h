@@ -28,16 +28,21 @@ enum hf_api_where {
 /** One step. It fails with an error that hf_problem_status knows, or sets call->status before. */
 typedef enum hf_err hf_api_step(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why);
 
+/** On the loop: who asks, and what the request brings. 0, or the status to refuse it with and the sentence. */
+typedef unsigned hf_api_reader(struct hf_api_call *call, struct hf_why *why);
+
 struct hf_api_route {
     llhttp_method_t method;
     const char *pattern; /* "/v1/accounts/{account}/cas/{sha256}" */
     enum hf_admin_role
         role; /* the least that an operator needs; HF_ADMIN_NONE: a route of devices, or one for everyone */
 
+    hf_api_reader *read;              /* NULL: the client as its listener says, and `body` */
     const struct hf_body_field *body; /* NULL: none */
     /* Names of query parameters besides those of a page. */
     const char *filters[HF_API_FILTERS_MAX];
     bool is_list;          /* ?limit= and ?after= */
+    bool has_text_after;   /* `after` is not the number of a row */
     bool must_match;       /* If-Match names the version that is changed */
     bool is_local;         /* on the Unix socket only */
     const char *text_type; /* NULL: JSON. Otherwise its answer is a string, sent as it is */
@@ -58,7 +63,8 @@ struct hf_api_match {
     bool has_filter[HF_API_FILTERS_MAX];
     size_t limit;
     int64_t after;
-    char allow[64]; /* with status 405: the methods that this path has */
+    char after_text[HF_API_PARAM_MAX + 1]; /* with has_text_after, instead; "": the first page */
+    char allow[64];                        /* with status 405: the methods that this path has */
 };
 
 /**

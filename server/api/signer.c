@@ -137,7 +137,7 @@ const struct hf_api_route hf_signer_routes[] = {
      .steps = {{HF_API_WRITE, log_ask_for_refresh},
                {HF_API_SIGNER, ask_refresh},
                {HF_API_WRITE, record_refresh}}},
-    {HTTP_POST, "/v1/publications", HF_ADMIN_ADMIN, publish_body, .is_local = true,
+    {HTTP_POST, "/v1/publications", HF_ADMIN_ADMIN, .body = publish_body, .is_local = true,
      .steps = {{HF_API_WRITE, log_ask_for_publication},
                {HF_API_SIGNER, ask_publish},
                {HF_API_WRITE, record_publish}}},

@@ -85,7 +85,7 @@ static const struct hf_body_field create_body[] = {
 
 const struct hf_api_route hf_token_routes[] = {
     {HTTP_GET, "/v1/tokens", HF_ADMIN_ADMIN, .is_list = true, .steps = {{HF_API_READ, list}}},
-    {HTTP_POST, "/v1/tokens", HF_ADMIN_ADMIN, create_body, .has_secret = true,
+    {HTTP_POST, "/v1/tokens", HF_ADMIN_ADMIN, .body = create_body, .has_secret = true,
      .steps = {{HF_API_WRITE, create}}},
     {HTTP_GET, "/v1/tokens/{id}", HF_ADMIN_ADMIN, .steps = {{HF_API_READ, show}}},
     {HTTP_DELETE, "/v1/tokens/{id}", HF_ADMIN_ADMIN, .must_match = true,

@@ -55,6 +55,8 @@ struct hf_config {
     } admin;
     struct {
         char *path;
+        int64_t report_keep_s;
+        int64_t unverified_reports; /* of an account */
     } database;
     struct {
         char *socket;

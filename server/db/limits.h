@@ -3,7 +3,7 @@
 #ifndef HF_DB_LIMITS_H
 #define HF_DB_LIMITS_H
 
-#define HF_DB_COLUMNS_MAX 32u /* of one row; the widest table has 22 */
+#define HF_DB_COLUMNS_MAX 40u /* of one row; a device with all it reports has 33 */
 /* Statements that one connection keeps prepared: a power of two, at least twice as many as there are. */
 #define HF_DB_STATEMENTS_MAX 256u
 #define HF_DB_DEPTH_MAX 4u /* transactions within one another: batch, job, and room */

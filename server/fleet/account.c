@@ -18,6 +18,9 @@ enum {
     CHANGE,
     RENEW_CODE,
     DELETE,
+    DELETE_UNVERIFIED,
+    DELETE_VERSIONS,
+    DELETE_SERIES,
     COUNT_OWNED,
     SNI_INSERT,
     SNI_DELETE,
@@ -46,6 +49,11 @@ const struct hf_sql hf_account_sql[] = {
                     "WHERE id = :id RETURNING " COLUMNS,
                     TYPES},
     [DELETE] = {"account_delete", "DELETE FROM account WHERE id = :id", ""},
+    [DELETE_UNVERIFIED] = {"account_delete_unverified",
+                           "DELETE FROM unverified_report WHERE account_id = :id", ""},
+    [DELETE_VERSIONS] = {"account_delete_versions",
+                         "DELETE FROM version_count WHERE account_id = :id", ""},
+    [DELETE_SERIES] = {"account_delete_series", "DELETE FROM series WHERE account_id = :id", ""},
     [COUNT_OWNED] = {"account_count_owned",
                      "SELECT (SELECT count(*) FROM ca WHERE account_id = :id) + "
                      "(SELECT count(*) FROM credential WHERE account_id = :id "
@@ -244,6 +252,8 @@ enum hf_err hf_account_delete(struct hf_tx *tx, int64_t id, int64_t if_version, 
                        row.name);
     HF_TRY(hf_db_execute(tx->db, &hf_account_sql[SNI_DELETE_ALL],
                          HF_PARAMS(hf_p_int("account", id)), why));
+    for (int i = DELETE_UNVERIFIED; i <= DELETE_SERIES; i++)
+        HF_TRY(hf_db_execute(tx->db, &hf_account_sql[i], HF_PARAMS(hf_p_int("id", id)), why));
     HF_TRY(hf_db_execute(tx->db, &hf_account_sql[DELETE], HF_PARAMS(hf_p_int("id", id)), why));
     HF_TRY(
         hf_audit_append_take(tx, "account.delete", id, json_pack("{s:s}", "name", row.name), why));

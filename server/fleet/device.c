@@ -1,14 +1,16 @@
 #include "server/fleet/device.h"
 
 #include "server/fleet/audit_log.h"
+#include "server/fleet/device_state.h"
 #include "server/fleet/names.h"
+#include "server/fleet/report_key.h"
 
 #include <string.h>
 
 #define COLUMNS "id, account_id, name, group_name, created_s, version"
 #define TYPES "iittii"
 
-enum { INSERT, GET, FIND, LIST, CHANGE, DELETE, COUNT_CREDENTIALS, LEAVE_CREDENTIALS };
+enum { INSERT, GET, FIND, CHANGE, DELETE, COUNT_CREDENTIALS, LEAVE_CREDENTIALS };
 
 const struct hf_sql hf_device_sql[] = {
     [INSERT] = {"device_insert",
@@ -19,10 +21,6 @@ const struct hf_sql hf_device_sql[] = {
              "SELECT " COLUMNS " FROM device WHERE id = :id AND account_id = :account", TYPES},
     [FIND] = {"device_find",
               "SELECT " COLUMNS " FROM device WHERE account_id = :account AND name = :name", TYPES},
-    [LIST] = {"device_list",
-              "SELECT " COLUMNS " FROM device WHERE account_id = :account AND id > :after "
-              "ORDER BY id LIMIT :limit",
-              TYPES},
     [CHANGE] = {"device_change",
                 "UPDATE device SET group_name = :group, version = version + 1 WHERE id = :id "
                 "RETURNING " COLUMNS,
@@ -74,17 +72,6 @@ enum hf_err hf_device_find(struct hf_db *db, int64_t account_id, const char *nam
                     HF_PARAMS(hf_p_int("account", account_id), hf_p_text("name", name)), out, why);
 }
 
-enum hf_err hf_device_list(struct hf_db *db, int64_t account_id, int64_t after, size_t limit,
-                           hf_db_each *each, void *ctx, struct hf_why *why)
-{
-    struct hf_device row;
-
-    return hf_db_read_each(db, &hf_device_sql[LIST],
-                           HF_PARAMS(hf_p_int("account", account_id), hf_p_int("after", after),
-                                     hf_p_int("limit", (int64_t)limit)),
-                           read_row, &row, each, ctx, why);
-}
-
 enum hf_err hf_device_ensure(struct hf_tx *tx, int64_t account_id, const char *name,
                              const char *group, struct hf_device *out, struct hf_why *why)
 {
@@ -99,6 +86,7 @@ enum hf_err hf_device_ensure(struct hf_tx *tx, int64_t account_id, const char *n
                     HF_PARAMS(hf_p_int("account", account_id), hf_p_text("name", name),
                               hf_p_text("group", group), hf_p_int("now", tx->now_s)),
                     &row, why));
+    HF_TRY(hf_device_state_insert(tx, account_id, row.id, why));
     HF_TRY(hf_audit_append_take(tx, "device.create", account_id,
                                 json_pack("{s:s,s:s}", "device", name, "group", group), why));
     *out = row;
@@ -140,6 +128,10 @@ enum hf_err hf_device_delete(struct hf_tx *tx, int64_t account_id, int64_t id, i
                        row.name);
     HF_TRY(hf_db_execute(tx->db, &hf_device_sql[LEAVE_CREDENTIALS], HF_PARAMS(hf_p_int("id", id)),
                          why));
+    enum hf_err err = hf_report_key_revoke(tx, &row, why);
+    if (err != HF_OK && err != HF_E_NOT_FOUND)
+        return err;
+    HF_TRY(hf_device_state_delete(tx, id, why));
     HF_TRY(hf_db_execute(tx->db, &hf_device_sql[DELETE], HF_PARAMS(hf_p_int("id", id)), why));
     return hf_audit_append_take(tx, "device.delete", account_id,
                                 json_pack("{s:s}", "device", row.name), why);

@@ -6,6 +6,8 @@
 #include "server/db/sqlite_copy.h"
 #include "server/fleet/credential.h"
 #include "server/fleet/idempotency.h"
+#include "server/fleet/report_row.h"
+#include "server/fleet/series.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -20,6 +22,8 @@ struct hf_fleet {
     struct hf_job tick;
     atomic_bool is_ticking;
     atomic_bool is_behind; /* hf_fleet_set_behind */
+    int64_t report_keep_s;
+    int64_t hour_kept_s; /* the last hour whose counts were written; the writer's */
 };
 
 /* ---- opening ------------------------------------------------------------------------------------- */
@@ -41,11 +45,13 @@ static enum hf_err start_workers(struct hf_fleet *fleet, struct hf_why *why)
 {
     const struct hf_worker_config writer = {.name = "hf-writer",
                                             .queue_max = HF_FLEET_QUEUE_MAX,
+                                            .bulk_max = HF_FLEET_QUEUE_REPORTS_MAX,
                                             .batch_max = HF_FLEET_BATCH_MAX,
                                             .run = hf_writer_run,
                                             .ctx = &fleet->writing};
     const struct hf_worker_config reader = {.name = "hf-reader",
                                             .queue_max = HF_FLEET_QUEUE_MAX,
+                                            .bulk_max = HF_FLEET_QUEUE_MAX,
                                             .batch_max = 1,
                                             .run = hf_reader_run,
                                             .ctx = fleet->reader_db};
@@ -75,6 +81,8 @@ enum hf_err hf_fleet_open(const struct hf_fleet_config *config, struct hf_fleet 
 
     if (fleet == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for the store");
+    fleet->report_keep_s = config->report_keep_s != 0 ? config->report_keep_s
+                                                      : HF_FLEET_REPORT_KEEP_S;
     fleet->live.is_sni_optional = config->is_sni_optional;
     fleet->live.offer = config->offer;
     fleet->live.offer_ctx = config->offer_ctx;
@@ -137,12 +145,25 @@ static struct hf_fleet *fleet_of(struct hf_job *job)
     return (struct hf_fleet *)((char *)job - offsetof(struct hf_fleet, tick));
 }
 
+/* Old reports go; once an hour the counts of the fleet are written down. */
+static enum hf_err tick_reports(struct hf_fleet *fleet, struct hf_tx *tx, struct hf_why *why)
+{
+    const int64_t hour_s = tx->now_s - tx->now_s % HF_SERIES_HOUR_S;
+
+    HF_TRY(hf_report_row_purge(tx, fleet->report_keep_s, why));
+    if (hour_s == fleet->hour_kept_s)
+        return HF_OK;
+    HF_TRY(hf_report_row_purge_unverified(tx, fleet->report_keep_s, why));
+    HF_TRY(hf_series_keep(tx, why));
+    fleet->hour_kept_s = hour_s;
+    return HF_OK;
+}
+
 static enum hf_err tick(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
 {
     bool has_changed = false;
     size_t n_retired = 0;
 
-    (void)job;
     HF_TRY(hf_db_listen(tx->db, &has_changed, why));
     if (has_changed)
         hf_service_log(HF_LOG_ERROR,
@@ -153,6 +174,7 @@ static enum hf_err tick(struct hf_job *job, struct hf_tx *tx, struct hf_why *why
     if (n_retired > 0)
         hf_service_log(HF_LOG_INFO, "%zu certificates were due to be retired after a rotation",
                        n_retired);
+    HF_TRY(tick_reports(fleet_of(job), tx, why));
     return hf_idempotency_purge(tx, why);
 }
 

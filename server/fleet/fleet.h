@@ -11,6 +11,7 @@
 struct hf_fleet_config {
     const char *path; /* of the database; made if it is missing */
     bool is_sni_optional;
+    int64_t report_keep_s; /* how long reports are kept; 0: HF_FLEET_REPORT_KEEP_S */
     /* hf_live.offer */
     void (*offer)(void *ctx, struct hf_directory *directory);
     void *offer_ctx;
@@ -48,7 +49,7 @@ HF_MUST_USE enum hf_err hf_fleet_write(struct hf_fleet *fleet, struct hf_job *jo
 HF_MUST_USE enum hf_err hf_fleet_read(struct hf_fleet *fleet, struct hf_job *job,
                                       struct hf_why *why);
 
-/** What is due: old certificates become INACTIVE, old answers are forgotten. Call it every ten seconds; does
+/** What is due: old certificates become INACTIVE, old answers and reports are forgotten, the hour's counts are written. Call it every ten seconds; does
  *  not block, and does nothing while the last call is at work. One thread calls it. */
 void hf_fleet_tick(struct hf_fleet *fleet);
 

@@ -14,6 +14,8 @@
 #define HF_FLEET_DER_MAX (16u * 1024u) /* of one certificate, as HF_CERT_DER_MAX */
 #define HF_FLEET_SNIS_PER_ACCOUNT_MAX 64u
 #define HF_FLEET_PAGE_MAX 1000u /* rows of one list: at most about a MiB of JSON */
+/* Devices that one page of a list looks at, when it is asked for a few of many: some 30 ms. */
+#define HF_FLEET_LOOK_MAX 10000u
 
 /* Tokens. */
 #define HF_FLEET_TOKEN_BYTES                                                                       \
@@ -39,8 +41,20 @@
 #define HF_FLEET_ISSUE_WINDOW_S 3600
 #define HF_FLEET_CLAIM_USES_MAX 120
 
+/* Reports. The history of a device: two years of ten updates a year, with all that goes wrong. A device that
+ * makes up reports writes over its own. */
+#define HF_FLEET_REPORTS_PER_DEVICE_MAX 500
+#define HF_FLEET_REPORT_KEEP_S                                                                     \
+    (180 * 86400LL)                   /* the history, unless the configuration says otherwise */
+#define HF_FLEET_UNVERIFIED_MAX 10000 /* unverified reports of an account, likewise */
+#define HF_FLEET_SERIES_KEEP_S (3 * 366 * 86400LL) /* a few rows an hour */
+#define HF_FLEET_SERIES_PER_HOUR_MAX 1000 /* of an account, should a device make up versions */
+#define HF_FLEET_PURGE_AT_ONCE 1000       /* rows in one transaction; the rest a moment later */
+
 /* Worker threads. A job is some hundred bytes; what does not fit is answered 503. */
 #define HF_FLEET_QUEUE_MAX 8192u
+/* Of these for reports. The rest is for operators, who must be able to shut out the devices that fill it. */
+#define HF_FLEET_QUEUE_REPORTS_MAX 6144u
 /* Jobs of one transaction: larger batches gain little, and all of them wait for the last one. */
 #define HF_FLEET_BATCH_MAX 1000u
 

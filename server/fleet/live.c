@@ -4,6 +4,7 @@
 #include "server/fleet/account.h"
 #include "server/fleet/ca.h"
 #include "server/fleet/credential.h"
+#include "server/fleet/report_key.h"
 
 #include <stdlib.h>
 
@@ -102,6 +103,8 @@ enum hf_err hf_live_load(struct hf_live *live, struct hf_db *db, struct hf_why *
         err = hf_registry_new((size_t)(n + n / 4), &registry, why);
     if (err == HF_OK)
         err = hf_credential_list_registered(db, add_credential, registry, why);
+    if (err == HF_OK)
+        err = hf_report_key_list_registered(db, add_credential, registry, why);
     if (err != HF_OK) {
         hf_directory_unref(directory);
         hf_registry_free(registry);

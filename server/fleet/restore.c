@@ -6,6 +6,7 @@
 #include "server/db/sqlite_copy.h"
 #include "server/fleet/audit_log.h"
 #include "server/fleet/credential.h"
+#include "server/fleet/report_key.h"
 #include "server/fleet/restore_log.h"
 
 #include <inttypes.h>
@@ -13,7 +14,19 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { REVOKED, REVOKE, LOST, CAS, CA_STOP, TOKENS, TOKEN_LIMIT, ADMIN_TOKENS, ADMIN_TOKEN_REVOKE };
+enum {
+    REVOKED,
+    REVOKE,
+    LOST,
+    CAS,
+    CA_STOP,
+    TOKENS,
+    TOKEN_LIMIT,
+    ADMIN_TOKENS,
+    ADMIN_TOKEN_REVOKE,
+    REVOKED_KEYS,
+    REVOKE_KEY,
+};
 
 const struct hf_sql hf_restore_sql[] = {
     [REVOKED] = {"restore_revoked",
@@ -44,6 +57,14 @@ const struct hf_sql hf_restore_sql[] = {
                             "UPDATE admin_token SET is_revoked = 1, version = version + 1 "
                             "WHERE hash = :hash",
                             ""},
+    [REVOKED_KEYS] = {"restore_revoked_keys",
+                      "SELECT account_id, public_key, revoked_s FROM report_key "
+                      "WHERE revoked_s IS NOT NULL",
+                      "ibi"},
+    [REVOKE_KEY] = {"restore_revoke_key",
+                    "UPDATE report_key SET revoked_s = :revoked "
+                    "WHERE account_id = :account AND public_key = :key AND revoked_s IS NULL",
+                    ""},
     {0},
 };
 
@@ -131,13 +152,26 @@ static enum hf_err keep_admin_token(struct carry *carry, const struct hf_rows *r
                          HF_PARAMS(hf_p_bytes("hash", hash.data, hash.len)), why);
 }
 
+static enum hf_err keep_revoked_key(struct carry *carry, const struct hf_rows *row,
+                                    struct hf_why *why)
+{
+    struct hf_bytes key = hf_col_bytes(row, 1);
+
+    return hf_db_execute(carry->to, &hf_restore_sql[REVOKE_KEY],
+                         HF_PARAMS(hf_p_int("account", hf_col_int(row, 0)),
+                                   hf_p_bytes("key", key.data, key.len),
+                                   hf_p_int("revoked", hf_col_int(row, 2))),
+                         why);
+}
+
 static enum hf_err keep_protection(struct carry *carry, struct hf_why *why)
 {
     HF_TRY(for_each(carry, REVOKED, keep_revoked, why));
     HF_TRY(for_each(carry, LOST, keep_lost, why));
     HF_TRY(for_each(carry, CAS, keep_ca_stopped, why));
     HF_TRY(for_each(carry, TOKENS, keep_token, why));
-    return for_each(carry, ADMIN_TOKENS, keep_admin_token, why);
+    HF_TRY(for_each(carry, ADMIN_TOKENS, keep_admin_token, why));
+    return for_each(carry, REVOKED_KEYS, keep_revoked_key, why);
 }
 
 /* That, and what of it, was restored. */
@@ -200,11 +234,21 @@ static enum hf_err note_gone(void *ctx, const void *data, struct hf_why *why)
     return hf_effects_add(d->effects, &effect, why);
 }
 
+/* Of a certificate, or of a key for reports. */
+static enum hf_err note_entry(void *ctx, const void *data, struct hf_why *why)
+{
+    const struct hf_registered_row *present = data;
+    const struct difference *d = ctx;
+    struct hf_effect effect = {.kind = HF_EFFECT_CREDENTIAL, .credential = present->entry};
+
+    memcpy(effect.sha256, present->sha256, sizeof effect.sha256);
+    return hf_effects_add(d->effects, &effect, why);
+}
+
 static enum hf_err note_present(void *ctx, const void *data, struct hf_why *why)
 {
     const struct hf_registered_row *present = data;
     struct difference *d = ctx;
-    struct hf_effect effect = {.kind = HF_EFFECT_CREDENTIAL, .credential = present->entry};
     struct hf_credential row;
 
     enum hf_err err = hf_credential_find(d->from, present->entry.account, present->sha256, &row,
@@ -213,8 +257,7 @@ static enum hf_err note_present(void *ctx, const void *data, struct hf_why *why)
         return err;
     d->restored->back += err == HF_E_NOT_FOUND;
     d->restored->changed += err == HF_OK && row.status != present->entry.status;
-    memcpy(effect.sha256, present->sha256, sizeof effect.sha256);
-    return hf_effects_add(d->effects, &effect, why);
+    return note_entry(ctx, data, why);
 }
 
 static enum hf_err note_difference(struct hf_tx *tx, struct hf_db *copy,
@@ -223,7 +266,9 @@ static enum hf_err note_difference(struct hf_tx *tx, struct hf_db *copy,
     struct difference d = {tx->db, copy, tx->effects, restored};
 
     HF_TRY(hf_credential_list_registered(tx->db, note_gone, &d, why));
+    HF_TRY(hf_report_key_note_gone(tx->db, copy, tx->effects, why));
     HF_TRY(hf_credential_list_registered(copy, note_present, &d, why));
+    HF_TRY(hf_report_key_list_registered(copy, note_entry, &d, why));
     return hf_effects_add(tx->effects, &(struct hf_effect){.kind = HF_EFFECT_DIRECTORY}, why);
 }
 

@@ -139,6 +139,7 @@ enum hf_err hf_worker_start(struct hf_worker *worker, const struct hf_worker_con
 
 enum hf_err hf_worker_submit(struct hf_worker *worker, struct hf_job *job, struct hf_why *why)
 {
+    const size_t max = job->is_bulk ? worker->config.bulk_max : worker->config.queue_max;
     bool is_taken = false;
 
     if (job->home != NULL) {
@@ -147,7 +148,7 @@ enum hf_err hf_worker_submit(struct hf_worker *worker, struct hf_job *job, struc
         job->home->n_away++;
     }
     uv_mutex_lock(&worker->mutex);
-    is_taken = worker->n_queued < worker->config.queue_max && !worker->is_stopping;
+    is_taken = worker->n_queued < max && !worker->is_stopping;
     if (is_taken) {
         STAILQ_INSERT_TAIL(&worker->queue, job, link);
         worker->n_queued++;

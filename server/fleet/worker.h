@@ -26,6 +26,7 @@ struct hf_job {
     struct hf_mailbox *home; /* NULL: `done` (may be NULL then) runs on the worker's thread */
     const char *actor;       /* hf_tx.actor; lives as long as the job */
     bool runs_alone;         /* the writer gives it no transaction: it makes its own */
+    bool is_bulk;            /* it leaves room in the queue for others: hf_worker_config.bulk_max */
 
     enum hf_err err; /* what `act` returned, or why it was not committed */
     struct hf_why why;
@@ -60,6 +61,7 @@ void hf_mailbox_free(struct hf_mailbox *mailbox);
 struct hf_worker_config {
     const char *name; /* of the thread, at most 15 characters */
     size_t queue_max; /* jobs */
+    size_t bulk_max;  /* of these as many may be queued when another one that is_bulk comes */
     size_t batch_max; /* jobs that `run` is given at once */
     /* Run each job of the batch, in order, and set its err and why. */
     void (*run)(void *ctx, struct hf_job_list *batch);

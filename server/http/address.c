@@ -243,23 +243,23 @@ struct hf_address_count *hf_address_count_new(unsigned max)
     return count;
 }
 
+struct hf_bytes hf_address_host(const union hf_peer *peer)
+{
+    const uint8_t *address = peer->v6.sin6_addr.s6_addr;
+    if (peer->any.sa_family != AF_INET6)
+        return (struct hf_bytes){(const uint8_t *)&peer->v4.sin_addr, 4};
+    if (IN6_IS_ADDR_V4MAPPED(&peer->v6.sin6_addr))
+        return (struct hf_bytes){address + 12, 4};
+    return (struct hf_bytes){address, 8};
+}
+
 /* The counters of an address. */
 static void find(struct hf_address_count *count, const union hf_peer *peer, atomic_uint *out[2])
 {
-    /* An IPv4 address cannot be mistaken for a network: it is shorter. */
-    const uint8_t *address = (const uint8_t *)&peer->v4.sin_addr;
-    size_t len = sizeof peer->v4.sin_addr;
-    if (peer->any.sa_family == AF_INET6) {
-        address = peer->v6.sin6_addr.s6_addr;
-        len = 8;
-        if (IN6_IS_ADDR_V4MAPPED(&peer->v6.sin6_addr)) {
-            address += 12;
-            len = 4;
-        }
-    }
+    const struct hf_bytes host = hf_address_host(peer);
     uint32_t hash[2];
     _Static_assert(sizeof hash == crypto_shorthash_BYTES, "one hash, two places");
-    crypto_shorthash((unsigned char *)hash, address, len, count->key);
+    crypto_shorthash((unsigned char *)hash, host.data, host.len, count->key);
     for (int row = 0; row < 2; row++)
         out[row] = &count->cells[row][hash[row] % HF_HTTP_ADDRESS_CELLS];
 }

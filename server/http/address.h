@@ -4,7 +4,7 @@
 
 #include "server/http/limits.h"
 
-#include <holdfast/error.h>
+#include <holdfast/bytes.h>
 
 #include <netinet/in.h>
 #include <sodium.h>
@@ -66,6 +66,10 @@ HF_MUST_USE enum hf_err hf_network_parse(const char *text, struct hf_network *ou
 /** Is the address in one of them? IPv4 through an IPv6 socket counts as IPv4; a local client is in
  *  none. */
 bool hf_networks_contain(const struct hf_network *networks, size_t n, const union hf_peer *peer);
+
+/** What one host can have, to count by: an IPv4 address, also one that comes through an IPv6 socket (4 bytes),
+ *  or an IPv6 network of 64 bits (8 bytes). Borrowed from `peer`, which is no local client. */
+struct hf_bytes hf_address_host(const union hf_peer *peer);
 
 /**
  * How many connections an address has, over all loops: IPv4 addresses, also those that come through

@@ -27,7 +27,8 @@
 #define HF_HTTP_HOST_BYTES_MAX 272u    /* a DNS name, partly encoded, and a port */
 #define HF_HTTP_AGENT_BYTES_MAX 128u   /* User-Agent, for the access log; a longer one is cut */
 /* The values of all other headers that a handler may ask for (hf_request_header), together: a bearer
- * token, two media types, a version and a key are less than half of it. */
+ * token, two media types, a version and a key are less than half of it, and so are the headers of a
+ * signed report. */
 #define HF_HTTP_HEADER_VALUES_BYTES_MAX 1536u
 
 /* Buffers, one of each per loop. A blocked client makes the server keep at most the rest of both. */

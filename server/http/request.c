@@ -129,11 +129,14 @@ static enum hf_header header_of(const char *name, size_t len)
         [HF_HEADER_USER_AGENT] = NAME("user-agent"),
         [HF_HEADER_ACCEPT] = NAME("accept"),
         [HF_HEADER_AUTHORIZATION] = NAME("authorization"),
+        [HF_HEADER_CONTENT_DIGEST] = NAME("content-digest"),
         [HF_HEADER_CONTENT_TYPE] = NAME("content-type"),
         [HF_HEADER_EXPECT] = NAME("expect"),
         [HF_HEADER_IDEMPOTENCY_KEY] = NAME("idempotency-key"),
         [HF_HEADER_IF_MATCH] = NAME("if-match"),
         [HF_HEADER_LAST_EVENT_ID] = NAME("last-event-id"),
+        [HF_HEADER_SIGNATURE] = NAME("signature"),
+        [HF_HEADER_SIGNATURE_INPUT] = NAME("signature-input"),
 #undef NAME
     };
     for (enum hf_header h = HF_HEADER_HOST; h < HF_HEADERS; h++)

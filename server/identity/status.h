@@ -30,6 +30,9 @@ enum hf_cert_mode {
 enum hf_cert_kind {
     HF_CERT_DEVICE = 1,
     HF_CERT_CLAIM, /* of a production line: enrols devices and may do nothing else */
+    /* No certificate, but a key with which a device signs reports (server/fleet/report_key.h). It has no name, so
+     * that no certificate is registered as one. */
+    HF_CERT_REPORT_KEY,
 };
 
 /* What happens to a certificate, besides being set to a status by hand. */

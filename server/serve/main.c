@@ -238,25 +238,24 @@ static unsigned raise_descriptors(unsigned connections)
     return (unsigned)fit;
 }
 
-static void count_plain(void *ctx, struct hf_http_counters *sum)
-{
-    const struct server *s = ctx;
-    for (unsigned i = 0; i < s->n_loops; i++)
-        hf_http_counters_add(sum, &s->serving[i].loop.conns.counters);
-}
-
 static enum hf_err open_service(struct server *s, struct hf_why *why)
 {
+    int plain[HF_HTTP_LOOPS_MAX];
     const struct hf_service_setup setup = {.config = s->config,
                                            .http = &s->http,
                                            .repository = &s->repository,
                                            .loops = s->options->loops,
-                                           .count_plain = count_plain,
-                                           .ctx = s};
+                                           .plain_listeners = plain,
+                                           .n_plain = s->n_serving};
     if (s->config == NULL || (s->config->devices.listen == NULL &&
                               s->config->admin.socket == NULL && s->config->admin.listen == NULL))
         return HF_OK;
-    return hf_service_open(&setup, &s->service, why);
+    for (unsigned i = 0; i < s->n_serving; i++)
+        plain[i] = s->serving[i].listener;
+    enum hf_err err = hf_service_open(&setup, &s->service, why);
+    for (unsigned i = 0; i < s->n_serving; i++)
+        s->serving[i].listener = plain[i];
+    return err;
 }
 
 static enum hf_err prepare(struct server *s, struct hf_why *why)
@@ -305,7 +304,8 @@ static enum hf_err start_loops(struct server *s, struct hf_why *why)
     config.handler = hf_site_handle;
     config.refusals = hf_site_refusals;
     config.n_refusals = HF_SITE_REFUSALS;
-    for (unsigned i = 0; i < s->n_serving; i++) {
+    /* With the fleet part, its loops answer also without TLS. */
+    for (unsigned i = 0; s->service == NULL && i < s->n_serving; i++) {
         struct serving *one = &s->serving[i];
         int listener = one->listener;
         one->site.repository = &s->repository;

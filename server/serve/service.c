@@ -21,7 +21,8 @@
 struct front {
     struct hf_service *service;
     bool is_for_devices;
-    int listener; /* -1: the loop has it, or there is none */
+    bool is_plain; /* of devices: without TLS */
+    int listener;  /* -1: the loop has it, or there is none */
     struct hf_loop loop;
     struct hf_mailbox mailbox;
     struct hf_gate gate; /* of devices */
@@ -33,8 +34,6 @@ struct hf_service {
     const struct hf_config *config;
     struct hf_http_config http;
     struct hf_repository *repository;
-    void (*count_plain)(void *ctx, struct hf_http_counters *sum);
-    void *count_ctx;
     struct hf_network balancers[HF_CONFIG_LIST_MAX];
     struct hf_tls_server *device_tls, *admin_tls; /* NULL: no such listener */
     struct hf_fleet *fleet;
@@ -44,8 +43,6 @@ struct hf_service {
     struct front *fronts;
     unsigned n_fronts;
 };
-
-static const struct hf_body_rule device_bodies[] = {{"/v1/", HF_API_DEVICE_BODY_MAX}};
 
 static const struct hf_refusal refusals[] = {
     {400, "this is not a request of HTTP/1.1 that names a path", NULL},
@@ -103,6 +100,14 @@ static json_t *status_of_repository(void *ctx)
     return json_pack("{s:o}", "repository", json_loadb(text, len, 0, NULL));
 }
 
+/* Its place among the listeners of write_metrics. */
+static unsigned kind_of(const struct front *front)
+{
+    if (front->is_plain)
+        return 2;
+    return front->is_for_devices ? 0 : 1;
+}
+
 static void write_metrics(void *ctx, struct hf_metrics *m)
 {
     struct hf_service *service = ctx;
@@ -113,11 +118,8 @@ static void write_metrics(void *ctx, struct hf_metrics *m)
     for (unsigned i = 0; i < service->n_fronts; i++) {
         const struct front *front = &service->fronts[i];
         if (front->is_running)
-            hf_http_counters_add(&listeners[front->is_for_devices ? 0 : 1].sum,
-                                 &front->loop.conns.counters);
+            hf_http_counters_add(&listeners[kind_of(front)].sum, &front->loop.conns.counters);
     }
-    if (service->count_plain != NULL)
-        service->count_plain(service->count_ctx, &listeners[2].sum);
     hf_metrics_of_listeners(m, listeners, sizeof listeners / sizeof listeners[0]);
     hf_repository_status(service->repository, &status);
     hf_metrics_of_repository(m, &status);
@@ -157,24 +159,33 @@ static enum hf_err listen_on(const char *text, struct front *fronts, unsigned n,
     return HF_OK;
 }
 
-static enum hf_err open_listeners(struct hf_service *s, unsigned loops, struct hf_why *why)
+static enum hf_err open_listeners(struct hf_service *s, const struct hf_service_setup *setup,
+                                  struct hf_why *why)
 {
     const struct hf_config *c = s->config;
-    unsigned n_devices = c->devices.listen != NULL ? loops : 0;
+    unsigned n_tls = c->devices.listen != NULL ? setup->loops : 0;
+    unsigned n_devices = n_tls + setup->n_plain;
     s->fronts = calloc(n_devices + ADMIN_FRONTS_MAX, sizeof *s->fronts);
     if (s->fronts == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory for %u loops", n_devices + ADMIN_FRONTS_MAX);
-    for (unsigned i = 0; i < n_devices + ADMIN_FRONTS_MAX; i++)
-        s->fronts[i] = (struct front){.service = s,
-                                      .listener = -1,
-                                      .is_for_devices = i < n_devices};
-    for (size_t i = 0; i < c->devices.balancers.n; i++)
-        HF_TRY(hf_network_parse(c->devices.balancers.items[i], &s->balancers[i], why));
-    if (n_devices > 0) {
-        HF_TRY(read_tls(&c->devices.certificates, &c->devices.keys, &s->device_tls, why));
-        HF_TRY(listen_on(c->devices.listen, s->fronts, n_devices, "devices", why));
+    for (unsigned i = 0; i < n_devices + ADMIN_FRONTS_MAX; i++) {
+        struct front *front = &s->fronts[i];
+        front->service = s;
+        front->listener = -1;
+        front->is_for_devices = i < n_devices;
+        front->is_plain = i >= n_tls && i < n_devices;
     }
     s->n_fronts = n_devices;
+    for (unsigned i = 0; i < setup->n_plain; i++) {
+        s->fronts[n_tls + i].listener = setup->plain_listeners[i];
+        setup->plain_listeners[i] = -1;
+    }
+    for (size_t i = 0; i < c->devices.balancers.n; i++)
+        HF_TRY(hf_network_parse(c->devices.balancers.items[i], &s->balancers[i], why));
+    if (n_tls > 0) {
+        HF_TRY(read_tls(&c->devices.certificates, &c->devices.keys, &s->device_tls, why));
+        HF_TRY(listen_on(c->devices.listen, s->fronts, n_tls, "devices", why));
+    }
     if (c->admin.socket != NULL) {
         HF_TRY(hf_listen_local(c->admin.socket, 0660, (gid_t)-1, &s->fronts[s->n_fronts].listener,
                                why));
@@ -203,18 +214,18 @@ enum hf_err hf_service_open(const struct hf_service_setup *setup, struct hf_serv
     s->http.refusals = refusals;
     s->http.n_refusals = sizeof refusals / sizeof refusals[0];
     s->repository = setup->repository;
-    s->count_plain = setup->count_plain;
-    s->count_ctx = setup->ctx;
-    HF_TRY(open_listeners(s, setup->loops, why));
+    HF_TRY(open_listeners(s, setup, why));
     const struct hf_fleet_config fleet = {.path = c->database.path,
                                           .is_sni_optional = c->devices.sni ==
                                                              HF_CONFIG_SNI_OPTIONAL,
+                                          .report_keep_s = c->database.report_keep_s,
                                           .offer = offer_directory,
                                           .offer_ctx = s};
     HF_TRY(hf_fleet_open(&fleet, &s->fleet, why));
     const struct hf_api_config api = {.fleet = s->fleet,
                                       .signer_socket = c->signer.socket,
                                       .version = HF_VERSION,
+                                      .unverified_max = c->database.unverified_reports,
                                       .status = status_of_repository,
                                       .metrics = write_metrics,
                                       .ctx = s};
@@ -241,10 +252,15 @@ static enum hf_err start_front(struct front *front, struct hf_why *why)
     config.handler_ctx = front;
     config.refusal_format = front->is_for_devices ? hf_api_refuse_device : hf_api_refuse_admin;
     if (front->is_for_devices) {
+        config.body_rules = hf_api_device_bodies;
+        config.n_body_rules = hf_api_n_device_bodies;
+    }
+    if (front->is_plain) {
+        config.refusals = hf_site_refusals;
+        config.n_refusals = HF_SITE_REFUSALS;
+    } else if (front->is_for_devices) {
         config.tls = s->device_tls;
         config.tls_rules = &front->gate.rules;
-        config.body_rules = device_bodies;
-        config.n_body_rules = sizeof device_bodies / sizeof device_bodies[0];
         config.balancers = s->balancers;
         config.n_balancers = s->config->devices.balancers.n;
     } else {

@@ -1,6 +1,6 @@
 /*
- * The fleet part of holdfastd: the store, the TLS listener of devices and the listeners of operators, each loop with
- * what its requests need. Without a configuration that has [devices] or [admin] there is none of it, and
+ * The fleet part of holdfastd: the store, the listeners of devices with and without TLS, and those of operators, each
+ * loop with what its requests need. Without a configuration that has [devices] or [admin] there is none of it, and
  * holdfastd serves a folder as before.
  */
 #ifndef HF_SERVE_SERVICE_H
@@ -19,9 +19,9 @@ struct hf_service_setup {
         *http; /* limits, log and addresses that all listeners share; copied */
     struct hf_repository *repository; /* for /healthz and GET /v1/status */
     unsigned loops;                   /* of the device listener */
-    /* Add the numbers of the loops that are not the service's own, for GET /metrics. May be NULL. */
-    void (*count_plain)(void *ctx, struct hf_http_counters *sum);
-    void *ctx;
+    int *
+        plain_listeners; /* of the listener without TLS, one for each of its loops: taken, and -1 after it */
+    unsigned n_plain; /* 0: there is none */
 };
 
 /** Open the database, read certificates, and listen; nothing is served yet. `*out` is to be freed by

@@ -45,8 +45,10 @@ def test_every_statement_is_one_that_sqlite_takes(sql):
 
 
 # Other than by its primary key or an index, no table that grows is searched.
-LARGE = ("credential", "credential_der", "device", "audit_log", "enroll_use", "idempotency")
-READS_ALL = {"credential_list_registered", "credential_count", "restore_revoked"}
+LARGE = ("credential", "credential_der", "device", "audit_log", "enroll_use", "idempotency", "device_state", "report",
+         "report_key", "series", "c", "d", "k", "s")
+READS_ALL = {"credential_list_registered", "credential_count", "restore_revoked", "report_key_list_registered",
+             "restore_revoked_keys"}
 
 
 def test_no_statement_searches_a_large_table_from_end_to_end(sql):
@@ -63,6 +65,30 @@ def test_no_statement_searches_a_large_table_from_end_to_end(sql):
                 f"{statement['name']}: {step}"
             assert "TEMP B-TREE" not in step, f"{statement['name']}: {step}"
     database.close()
+
+
+def test_a_page_of_devices_is_found_by_an_index_whatever_is_asked_for(sql):
+    """A condition is of use only if the search begins with it: not with all devices of the account."""
+    database = sqlite3.connect(":memory:")
+    database.executescript(sqlite_schema())
+    starts = {}
+    for statement in sql["statements"]:
+        if not statement["name"].startswith("device_view_list"):
+            continue
+        values = {name: None for name in PARAMETER.findall(statement["text"])}
+        plan = [step for *_, step in database.execute("EXPLAIN QUERY PLAN " + statement["text"], values)]
+        assert all(step.startswith("SEARCH") for step in plan), plan
+        starts[statement["name"].removeprefix("device_view_list").removeprefix("_by_")] = plan[0]
+    database.close()
+    assert set(starts) == {"", "name", "group", "version", "result", "seen", "seen_at"}
+    for name, condition in {"": "account_id=? AND id>?", "name": "account_id=? AND name>? AND name<?",
+                            "group": "account_id=? AND group_name=? AND id>?",
+                            "version": "account_id=? AND active_version=? AND device_id>?",
+                            "result": "account_id=? AND result=? AND device_id>?",
+                            "seen": "account_id=? AND seen_s>? AND seen_s<?",
+                            "seen_at": "account_id=? AND seen_s=? AND device_id>?"}.items():
+        assert f"({condition})" in starts[name].replace("rowid>?", "device_id>?" if "device_id" in condition
+                                                        else "id>?"), (name, starts[name])
 
 
 # ---- PostgreSQL ------------------------------------------------------------------------------------

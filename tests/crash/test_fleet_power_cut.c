@@ -7,9 +7,13 @@
 #include "tests/support/cut_vfs.h"
 #include "tests/support/fleet_world.h"
 
+#include "common/base/timetext.h"
 #include "server/db/driver.h"
 #include "server/db/migrate.h"
 #include "server/db/sqlite_copy.h"
+#include "server/fleet/device_view.h"
+#include "server/fleet/report.h"
+#include "server/fleet/report_row.h"
 #include "server/fleet/restore.h"
 #include "server/fleet/writer.h"
 
@@ -19,6 +23,11 @@
 
 #define CERTIFICATES 6u
 #define BATCHES 4u
+#define REQUESTS 3u /* with reports, in a batch */
+#define REPORTS 2u  /* of one request */
+#define REPORT_BATCHES 2u
+#define N_REPORTS (REPORT_BATCHES * REQUESTS * REPORTS)
+#define DEVICE "pump-1" /* of the first certificate */
 
 /* What is lost (cut_disk.h). */
 static const uint64_t seeds_short[] = {0, 1, 2};
@@ -34,6 +43,7 @@ static struct known {
     enum hf_cert_status answered[CERTIFICATES];
     enum hf_cert_status under_way[CERTIFICATES];
     struct hf_audit_head log; /* the newest entry of an answered act */
+    bool is_reported[N_REPORTS + 1];
 } known;
 
 static const char *path_of(const char *name)
@@ -144,6 +154,7 @@ static void make_store(void)
     known.account = fleet_account(&w, "one");
     for (unsigned i = 0; i < CERTIFICATES; i++) {
         struct hf_credential_new wanted = fleet_new(known.account, i);
+        wanted.device = i == 0 ? DEVICE : NULL;
         known.ids[i] = fleet_register(&w, &wanted).id;
         known.answered[i] = known.under_way[i] = HF_CERT_ACTIVE;
     }
@@ -265,6 +276,134 @@ static void changes_that_were_answered_are_there(void **state)
     make_store();
     disk_image_read(dir->path, &start);
     cut_everywhere("changes of statuses", &start, change_statuses, check_changes, 20);
+    disk_image_free(&start);
+}
+
+/* ---- reports ------------------------------------------------------------------------------------- */
+
+struct request {
+    struct hf_job job;
+    int64_t first; /* number of its first report */
+    struct hf_report_answer answer;
+};
+
+static enum hf_err act_report(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
+{
+    struct request *request = (struct request *)job;
+    const struct hf_report_sender sender = {known.account, known.ids[0], 0};
+    struct hf_report reports[REPORTS];
+    bool is_conflict = false;
+
+    for (unsigned i = 0; i < REPORTS; i++) {
+        struct hf_report *r = &reports[i];
+        *r = HF_REPORT_NOTHING;
+        r->kind = HF_REPORT_FAILED;
+        r->seq = request->first + i;
+        (void)snprintf(r->device, sizeof r->device, DEVICE);
+        (void)snprintf(r->installation, sizeof r->installation, "%032d", 1);
+        (void)snprintf(r->kind_name, sizeof r->kind_name, "failed");
+        (void)snprintf(r->set, sizeof r->set, "one");
+        (void)snprintf(r->profile, sizeof r->profile, "full");
+        (void)snprintf(r->text, sizeof r->text, "%d", (int)r->seq);
+    }
+    HF_TRY(hf_report_take(tx, &sender, reports, REPORTS, &request->answer, &is_conflict, why));
+    assert_false(is_conflict);
+    return HF_OK;
+}
+
+/* Some requests in one transaction; what it answers is known from then on. */
+static bool report_batch(struct hf_writer *writer, unsigned batch)
+{
+    struct request requests[REQUESTS];
+    struct hf_job_list list = STAILQ_HEAD_INITIALIZER(list);
+    bool is_answered = true;
+
+    for (unsigned i = 0; i < REQUESTS; i++) {
+        requests[i] = (struct request){.first = 1 + (batch * REQUESTS + i) * REPORTS};
+        requests[i].job = (struct hf_job){.act = act_report, .actor = "device:1"};
+        STAILQ_INSERT_TAIL(&list, &requests[i].job, link);
+    }
+    hf_writer_run(writer, &list);
+    for (unsigned i = 0; i < REQUESTS; i++) {
+        bool is_ok = requests[i].job.err == HF_OK;
+        for (unsigned k = 0; k < REPORTS; k++)
+            known.is_reported[requests[i].first + k] |= is_ok;
+        assert_true(!is_ok ||
+                    requests[i].answer.accepted + requests[i].answer.duplicates == REPORTS);
+        is_answered &= is_ok;
+    }
+    return is_answered;
+}
+
+static bool report_all(struct hf_writer *writer)
+{
+    bool is_answered = true;
+
+    for (unsigned i = 0; i < REPORT_BATCHES && is_answered; i++)
+        is_answered = report_batch(writer, i);
+    return is_answered;
+}
+
+static void send_reports(void)
+{
+    struct hf_writer writer = {.port = no_port};
+
+    if (open_store(&writer.db, NULL) != HF_OK)
+        return;
+    (void)report_all(&writer);
+    hf_writer_free(&writer);
+    hf_db_close(writer.db);
+}
+
+static enum hf_err count_report(void *ctx, const void *data, struct hf_why *why)
+{
+    const struct hf_report_row *row = data;
+    unsigned *n = ctx;
+    int number = 0;
+
+    (void)why;
+    assert_int_equal(sscanf(row->report.text, "%d", &number), 1);
+    assert_in_range(number, 1, N_REPORTS);
+    n[number]++;
+    return HF_OK;
+}
+
+/* Each that was answered is there, and none twice. */
+static void check_history(struct hf_db *db)
+{
+    unsigned n[N_REPORTS + 1] = {0};
+    struct hf_device_view view;
+    struct hf_why why = {0};
+
+    CHECK_OK(hf_db_check(db, &why));
+    CHECK_OK(hf_device_view_find(db, known.account, DEVICE, &view, &why));
+    CHECK_OK(hf_report_row_list(db, view.device.id, 0, 1000, count_report, n, &why));
+    for (unsigned i = 1; i <= N_REPORTS; i++) {
+        assert_true(n[i] <= 1);
+        assert_true(n[i] == 1 || !known.is_reported[i]);
+    }
+}
+
+/* The device sends all of them again, since it does not know which were taken. */
+static void check_reports(void)
+{
+    struct hf_writer writer = {.db = open_surely(), .port = no_port};
+
+    check_history(writer.db);
+    assert_true(report_all(&writer));
+    check_history(writer.db);
+    hf_writer_free(&writer);
+    hf_db_close(writer.db);
+}
+
+static void reports_that_were_answered_are_there_once(void **state)
+{
+    struct disk_image start = {0};
+
+    (void)state;
+    make_store();
+    disk_image_read(dir->path, &start);
+    cut_everywhere("reports", &start, send_reports, check_reports, 10);
     disk_image_free(&start);
 }
 
@@ -406,6 +545,7 @@ int main(void)
 #define ON_A_DISK(test) cmocka_unit_test_setup_teardown(test, setup, temp_dir_teardown)
     const struct CMUnitTest tests[] = {
         ON_A_DISK(changes_that_were_answered_are_there),
+        ON_A_DISK(reports_that_were_answered_are_there_once),
         ON_A_DISK(a_database_that_was_begun_is_finished),
         ON_A_DISK(a_backup_is_whole_or_not_there),
         ON_A_DISK(a_restore_is_whole_or_did_not_happen),

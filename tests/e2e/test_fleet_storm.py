@@ -1,13 +1,17 @@
-"""kill -9 of either process at any moment, under load: whatever was answered is there afterwards.
+"""kill -9 of either process at any moment, under load: whatever was answered is there afterwards, and every report once.
 A few kills, or 300 in a long run."""
+import http.client
+import json
 import os
 import random
+import ssl
 import threading
 import time
 
 import pytest
 
-from kit import programs, roots
+from kit import client_pki, programs, roots
+from kit.reports import PATH, as_body, report
 from kit.service import Service
 
 KILLS = 300 if os.environ.get("HOLDFAST_LONG") else 8
@@ -58,6 +62,65 @@ class Load:
         self.thread.join()
 
 
+class Reporter:
+    """Devices report one after the other, again and again until they are answered; then they know no more of it."""
+
+    PER_DEVICE = 300  # fewer than the history keeps
+
+    def __init__(self, service, number):
+        self.service, self.number = service, number
+        self.answered, self.is_over = {}, False  # the texts of each device
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def register(self, name):
+        cert, key = client_pki.self_signed(name)
+        self.pair = client_pki.write_pair(self.service.folder, name, cert, key)
+        while not self.is_over:
+            outcome = programs.call("holdfast-admin", "credential", "register", "--account", "pumps", self.pair[0],
+                                    "--device", name, "--status", "ACTIVE", "--config", self.service.config)
+            if outcome.code == 0 or "already" in outcome.err:
+                return
+
+    def send(self, reports):
+        """The status, or None without an answer."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.load_cert_chain(*self.pair)
+        connection = http.client.HTTPSConnection("localhost", self.service.port, timeout=20, context=context)
+        try:
+            connection.request("POST", PATH, as_body(reports), {"Content-Type": "application/json"})
+            answer = connection.getresponse()
+            said = json.loads(answer.read())
+            assert answer.status != 200 or said["accepted"] + said["duplicates"] == len(reports)
+            return answer.status
+        except (OSError, http.client.HTTPException, ValueError):
+            return None
+        finally:
+            connection.close()
+
+    def run(self):
+        seq = 0
+        while not self.is_over:
+            name = f"meter-{self.number}-{seq // self.PER_DEVICE}"
+            if seq % self.PER_DEVICE == 0:
+                self.register(name)
+                self.answered[name] = []
+            reports = [report(name, seq + i + 1, "failed") for i in range(3)]
+            while not self.is_over:
+                status = self.send(reports)
+                assert status in (None, 200, 429, 503), status
+                if status == 200:
+                    self.answered[name] += [r["text"] for r in reports]
+                    seq += 3
+                    break
+                time.sleep(0.1)
+
+    def stop(self):
+        self.is_over = True
+        self.thread.join()
+
+
 @pytest.fixture
 def service(processes, folder, publisher):
     publisher.add(*roots.amazon(1))
@@ -71,6 +134,7 @@ def service(processes, folder, publisher):
 def test_a_storm_of_kills(service, publisher):
     chance = random.Random(KILLS)
     loads = [Load(service, n) for n in range(WORKERS)]
+    reporters = [Reporter(service, n) for n in range(2)]
     try:
         for _ in range(KILLS):
             time.sleep(chance.uniform(0.1, 1.0))
@@ -81,13 +145,17 @@ def test_a_storm_of_kills(service, publisher):
             again()
             publisher.check()
     finally:
-        for load in loads:
+        for load in loads + reporters:
             load.stop()
     answered = {sha256: status for load in loads for sha256, status in load.answered.items()}
     assert answered
     found = {c["sha256"]: c["status"] for c in service.credentials()}
     for sha256, status in answered.items():
         assert found[sha256] == status or (status is None and sha256 in found), sha256
+    for name, texts in [item for reporter in reporters for item in reporter.answered.items()]:
+        kept = [r["text"] for r in service.admin_json("device", "reports", "--account", "pumps", name)["reports"]]
+        assert len(kept) == len(set(kept)) and set(texts) <= set(kept), name
+    assert all(reporter.answered for reporter in reporters)
     # The log's chain verifies while it is printed, and has an entry for each.
     log = service.admin("log", "export")
     for sha256 in answered:

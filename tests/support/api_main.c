@@ -1,7 +1,7 @@
 /*
  * hf-api DATABASE SOCKET SIGNER|- CERTIFICATE KEY: the API alone, without holdfastd around it. Operators come over
- * SOCKET, or with a token over plain TCP, devices over TLS. Prints "admin ADDRESS" and "device ADDRESS" when it listens,
- * and ends when its standard input does. hf-api routes prints METHOD, PATH and ROLE of each route.
+ * SOCKET, or with a token over plain TCP, devices over TLS or without it. Prints "admin ADDRESS", "device ADDRESS" and
+ * "plain ADDRESS" when it listens, and ends when its standard input does. hf-api routes prints METHOD, PATH and ROLE of each route.
  */
 #include "server/api/api.h"
 #include "server/api/limits.h"
@@ -22,9 +22,12 @@ struct part {
     struct hf_api *api;
 };
 
-static struct hf_gate gate;
+#define PARTS 4
+#define UNVERIFIED_MAX 70 /* few, so that a test can send more */
+
+static struct hf_gate gates[2]; /* with TLS, and without */
 static struct hf_api api;
-static struct part parts[3];
+static struct part parts[PARTS];
 
 static void die(const struct hf_why *why)
 {
@@ -44,7 +47,8 @@ static void handle(void *ctx, struct hf_request *request)
 static void offer(void *ctx, struct hf_directory *directory)
 {
     (void)ctx;
-    hf_gate_offer(&gate, directory);
+    hf_gate_offer(&gates[0], directory);
+    hf_gate_offer(&gates[1], directory);
 }
 
 static const struct hf_refusal refusals[] = {
@@ -69,8 +73,10 @@ static void start(struct part *part, int listener, struct hf_tls_server *tls,
         .header_timeout_ms = 10000,
         .idle_timeout_ms = 60000,
         .body_max = HF_API_ADMIN_BODY_MAX,
+        .body_rules = devices != NULL ? hf_api_device_bodies : NULL,
+        .n_body_rules = devices != NULL ? hf_api_n_device_bodies : 0,
         .tls = tls,
-        .tls_rules = devices != NULL ? &devices->rules : NULL,
+        .tls_rules = tls != NULL ? &devices->rules : NULL,
         .handler = handle,
         .handler_ctx = part,
         .refusals = refusals,
@@ -127,32 +133,36 @@ int main(int argc, char **argv)
     const struct hf_tls_certificate certificate = {argv[4], argv[5]};
     if (hf_fleet_open(&fleet_config, &fleet, &why) != HF_OK)
         die(&why);
-    hf_gate_init(&gate, fleet);
+    hf_gate_init(&gates[0], fleet);
+    hf_gate_init(&gates[1], fleet);
     const struct hf_api_config config = {.fleet = fleet,
                                          .signer_socket = strcmp(argv[3], "-") != 0 ? argv[3]
                                                                                     : NULL,
-                                         .version = "test"};
+                                         .version = "test",
+                                         .unverified_max = UNVERIFIED_MAX};
     if (hf_api_start(&api, &config, &why) != HF_OK ||
         hf_tls_server_new(&certificate, 1, &tls, &why) != HF_OK ||
         hf_listen_local(argv[2], 0660, (gid_t)-1, &local, &why) != HF_OK)
         die(&why);
     start(&parts[0], local, NULL, NULL);
     start(&parts[1], listen_on("admin"), NULL, NULL);
-    start(&parts[2], listen_on("device"), tls, &gate);
+    start(&parts[2], listen_on("device"), tls, &gates[0]);
+    start(&parts[3], listen_on("plain"), NULL, &gates[1]);
     (void)fflush(stdout);
     while (read(STDIN_FILENO, &end, 1) > 0)
         ;
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < PARTS; i++) {
         hf_loop_stop(&parts[i].loop);
         hf_mailbox_close(&parts[i].mailbox);
     }
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < PARTS; i++) {
         hf_loop_join(&parts[i].loop);
         hf_mailbox_free(&parts[i].mailbox);
         free((void *)(uintptr_t)parts[i].loop.conns.config.addresses);
     }
     hf_api_stop(&api);
-    hf_gate_free(&gate);
+    hf_gate_free(&gates[0]);
+    hf_gate_free(&gates[1]);
     hf_fleet_close(fleet);
     hf_tls_server_free(tls);
     return 0;

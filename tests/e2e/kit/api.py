@@ -165,8 +165,17 @@ class Client:
         """PATCH or DELETE of the version that is there now."""
         return self.call(method, target, body, If_Match=self.get(target).etag, **more)
 
+    def plain_call(self, method, target, body=None, host="localhost", headers=None):
+        """One request of a device without TLS."""
+        address, port = self.plain.split(":")
+        connection = http.client.HTTPConnection(address, int(port), timeout=20)
+        answer = self.raw(method, target, body, {"Host": host, **(headers or {})}, connection)
+        connection.close()
+        self.description.check(method, target, answer)
+        return answer
+
     def device_call(self, method, target, body=None, sni="localhost", cert=None, key=None,
-                    version=None, host=None):
+                    version=None, host=None, headers=None):
         """One request of a device over TLS. Raises ssl.SSLError when the handshake fails."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
@@ -180,7 +189,8 @@ class Client:
         plain = socket.create_connection((address, int(port)), timeout=20)
         connection.sock = context.wrap_socket(plain, server_hostname=sni)
         try:
-            answer = self.raw(method, target, body, {"Host": host or sni}, connection)
+            answer = self.raw(method, target, body, {"Host": host or sni, **(headers or {})},
+                              connection)
         finally:
             connection.close()
         self.description.check(method, target, answer)
@@ -207,6 +217,7 @@ class Api(Client):
             env=environment())
         self.admin = self.process.stdout.readline().split()[1]
         self.device = self.process.stdout.readline().split()[1]
+        self.plain = self.process.stdout.readline().split()[1]
 
     def stop(self):
         self.process.stdin.close()
