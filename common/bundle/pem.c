@@ -1,5 +1,7 @@
 #include "common/bundle/pem.h"
 
+#include "common/base/base64.h"
+
 #include "common/base/limits.h"
 #include "common/base/plaintext.h"
 
@@ -102,9 +104,9 @@ static enum hf_err decode(struct walker *w, struct hf_bytes body, size_t line_no
     const char *text = (const char *)body.data;
     const char *stopped = text;
     size_t len = 0, n_newlines = 0;
-    int failed = sodium_base642bin(w->der.data, body.len + 1, text, body.len, " \t\v\f\r\n", &len,
-                                   &stopped, sodium_base64_VARIANT_ORIGINAL);
-    if (failed != 0 || stopped != text + body.len || len == 0) {
+    bool is_base64 = hf_base64_decode(text, body.len, " \t\v\f\r\n", sodium_base64_VARIANT_ORIGINAL,
+                                      w->der.data, body.len + 1, &len, &stopped);
+    if (!is_base64 || stopped != text + body.len || len == 0) {
         for (const char *c = text; c < stopped; c++)
             n_newlines += *c == '\n';
         return hf_fail(why, HF_E_FORMAT,

@@ -1,5 +1,6 @@
 #include "common/json/json.h"
 
+#include "common/base/base64.h"
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
 
@@ -252,7 +253,7 @@ enum hf_err hf_json_get_time(const json_t *object, const char *key, const char *
 enum hf_err hf_json_get_base64(const json_t *object, const char *key, const char *what, size_t max,
                                struct hf_buf *out, struct hf_why *why)
 {
-    const char *text = NULL;
+    const char *text = NULL, *stopped = NULL;
     size_t len = 0;
     HF_TRY(hf_json_get_text(object, key, what, &text, why));
     if (strlen(text) > (max + 2) / 3 * 4)
@@ -261,8 +262,9 @@ enum hf_err hf_json_get_base64(const json_t *object, const char *key, const char
     size_t room = strlen(text) / 4 * 3 + 3;
     if (hf_buf_reserve(out, room) != HF_OK)
         return hf_fail(why, HF_E_MEMORY, "out of memory reading \"%s\" of %s", key, what);
-    if (sodium_base642bin(out->data + out->len, room, text, strlen(text), NULL, &len, NULL,
-                          sodium_base64_VARIANT_ORIGINAL) != 0)
+    if (!hf_base64_decode(text, strlen(text), NULL, sodium_base64_VARIANT_ORIGINAL,
+                          out->data + out->len, room, &len, &stopped) ||
+        *stopped != '\0')
         return hf_fail(why, HF_E_FORMAT, "\"%s\" of %s should be base64", key, what);
     out->len += len;
     return HF_OK;

@@ -1,5 +1,7 @@
 #include "common/report/signature.h"
 
+#include "common/base/base64.h"
+
 #include <inttypes.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -30,7 +32,7 @@ static bool decode(const char *text, size_t text_len, int variant, uint8_t *out,
     size_t found = 0;
     const char *end = NULL;
 
-    return sodium_base642bin(out, len, text, text_len, NULL, &found, &end, variant) == 0 &&
+    return hf_base64_decode(text, text_len, NULL, variant, out, len, &found, &end) &&
            found == len && end == text + text_len;
 }
 

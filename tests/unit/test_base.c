@@ -1,11 +1,13 @@
 /* common/base: sentences, bytes, hexadecimal, time as text, digests. */
 #include "tests/support/check.h"
 
+#include "common/base/base64.h"
 #include "common/base/digest.h"
 #include "common/base/plaintext.h"
 #include "common/base/timetext.h"
 
 #include <jansson.h>
+#include <sodium.h>
 
 static void a_failure_returns_its_code_and_writes_its_sentence(void **state)
 {
@@ -253,6 +255,26 @@ static void an_escape_is_never_cut(void **state)
     assert_int_equal(hf_escape_json("abc", 3, out, 0), 0);
 }
 
+/* All 256 bytes in all four places: only the digits of base64 are taken. */
+static void base64_has_one_text_for_the_same_bytes(void **state)
+{
+    (void)state;
+    const char *stopped = NULL;
+    uint8_t out[3];
+    size_t len = 0;
+    unsigned n_taken = 0;
+    for (size_t at = 0; at < 4; at++) {
+        for (int byte = 0; byte < 256; byte++) {
+            char text[] = "AAAA";
+            text[at] = (char)byte;
+            n_taken += hf_base64_decode(text, 4, NULL, sodium_base64_VARIANT_ORIGINAL, out,
+                                        sizeof out, &len, &stopped) &&
+                       stopped == text + 4;
+        }
+    }
+    assert_int_equal(n_taken, 4 * 64 + 1); /* and "AAA=" */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +293,7 @@ int main(void)
         cmocka_unit_test(digests_are_those_of_the_standard),
         cmocka_unit_test(any_byte_becomes_plain_ascii),
         cmocka_unit_test(an_escape_is_never_cut),
+        cmocka_unit_test(base64_has_one_text_for_the_same_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

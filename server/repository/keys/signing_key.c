@@ -1,5 +1,6 @@
 #include "server/repository/keys/signing_key.h"
 
+#include "common/base/base64.h"
 #include "common/os/secret_file.h"
 
 #include <errno.h>
@@ -104,9 +105,9 @@ static bool decode_pem(char *text, size_t *len)
     size_t begin_len = strlen(PEM_BEGIN), n = 0;
     if (*len < begin_len || memcmp(text, PEM_BEGIN, begin_len) != 0)
         return false;
-    if (sodium_base642bin((uint8_t *)text, FILE_BYTES_MAX, text + begin_len, *len - begin_len,
-                          " \r\n", &n, &end, sodium_base64_VARIANT_ORIGINAL) != 0 ||
-        end == NULL)
+    if (!hf_base64_decode(text + begin_len, *len - begin_len, " \r\n",
+                          sodium_base64_VARIANT_ORIGINAL, (uint8_t *)text, FILE_BYTES_MAX, &n,
+                          &end))
         return false;
     size_t left = *len - (size_t)(end - text);
     if (left < strlen(PEM_END) || memcmp(end, PEM_END, strlen(PEM_END)) != 0)
