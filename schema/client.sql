@@ -10,7 +10,7 @@
 -- application_id and user_version are set by the agent in the transaction of the migration.
 
 PRAGMA application_id = 0x48464354;    -- "HFCT"
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;
 
 -- The configuration of `holdfast init`. One row.
 CREATE TABLE config (
@@ -26,6 +26,8 @@ CREATE TABLE config (
     client_key_file  TEXT CHECK ((client_key_file IS NULL) = (client_cert_file IS NULL)),
     awaits_confirm   INTEGER NOT NULL DEFAULT 0 CHECK (awaits_confirm IN (0, 1)),
     has_legacy_ciphers INTEGER NOT NULL DEFAULT 0 CHECK (has_legacy_ciphers IN (0, 1)),
+    report TEXT CHECK (length(report) BETWEEN 1 AND 2048),    -- NULL: none are sent; 'service', or a URL
+    signs_reports INTEGER NOT NULL DEFAULT 0 CHECK (signs_reports IN (0, 1)),
     CHECK (device_id IS NULL OR device_id_file IS NULL)
 ) STRICT;
 
@@ -52,6 +54,21 @@ CREATE TABLE endpoint (
     url       TEXT NOT NULL CHECK (length(url) BETWEEN 1 AND 2048),
     alpn      TEXT CHECK (length(alpn) BETWEEN 1 AND 255),    -- NULL: the usual
     PRIMARY KEY (config_id, position)
+) STRICT;
+
+-- Groups that the device says it is in, in the order given.
+CREATE TABLE report_group (
+    config_id INTEGER NOT NULL DEFAULT 1 REFERENCES config (id) ON DELETE CASCADE,
+    position  INTEGER NOT NULL CHECK (position BETWEEN 0 AND 7),
+    name      TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 64),
+    PRIMARY KEY (config_id, position)
+) STRICT;
+
+-- Reports to the fleet service that wait to be sent (client/core/report.c), at most 64. A report keeps its
+-- content under its number for ever.
+CREATE TABLE report (
+    seq  INTEGER PRIMARY KEY CHECK (seq >= 1),
+    json TEXT NOT NULL CHECK (length(CAST(json AS BLOB)) BETWEEN 1 AND 4096)
 ) STRICT;
 
 -- Verified metadata, the newest of each role only, byte for byte as it was signed.
@@ -132,6 +149,15 @@ BEGIN
     UPDATE change SET count = count + 1;
 END;
 CREATE TRIGGER redirect_host_gone AFTER DELETE ON redirect_host
+BEGIN
+    UPDATE change SET count = count + 1;
+END;
+
+CREATE TRIGGER report_group_made AFTER INSERT ON report_group
+BEGIN
+    UPDATE change SET count = count + 1;
+END;
+CREATE TRIGGER report_group_gone AFTER DELETE ON report_group
 BEGIN
     UPDATE change SET count = count + 1;
 END;

@@ -30,6 +30,7 @@ extern const struct hf_cli_command hf_cmd_config;
 extern const struct hf_cli_command hf_cmd_endpoints;
 extern const struct hf_cli_command hf_cmd_enroll;
 extern const struct hf_cli_command hf_cmd_rotate;
+extern const struct hf_cli_command hf_cmd_report;
 extern const struct hf_cli_command hf_cmd_confirm;
 extern const struct hf_cli_command hf_cmd_reject;
 extern const struct hf_cli_command hf_cmd_reset;

@@ -37,6 +37,9 @@ static const struct hf_field fields[] = {
     {"device_id_file", HF_FIELD_TEXT, AT(device_id_file)},
     {"await_confirm", HF_FIELD_FLAG, AT(client.awaits_confirm)},
     {"legacy_ciphers", HF_FIELD_FLAG, AT(has_legacy_ciphers)},
+    {"report", HF_FIELD_TEXT, AT(report)},
+    {"report_signature", HF_FIELD_FLAG, AT(signs_reports)},
+    {"groups", HF_FIELD_TEXTS, AT(groups), .n_at = AT(n_groups)},
     {0},
 };
 
@@ -69,6 +72,9 @@ static const struct part {
     {"device-id-file", KIND_PATH, false},
     {"await-confirm", KIND_YES_NO, false},
     {"legacy-ciphers", KIND_YES_NO, false},
+    {"report", KIND_TEXT, false},
+    {"report-signature", KIND_YES_NO, false},
+    {"groups", KIND_LIST, false},
 };
 #define N_PARTS (sizeof parts / sizeof parts[0])
 _Static_assert(sizeof fields / sizeof fields[0] == N_PARTS + 1, "a field for each part");
@@ -96,7 +102,7 @@ static void print_part(const struct hf_posix_config *config, const struct part *
     char before[32];
     const char *value = "-";
 
-    (void)snprintf(before, sizeof before, "%-15s ", part->key);
+    (void)snprintf(before, sizeof before, "%-16s ", part->key);
     switch (part->kind) {
     case KIND_LIST:
         for (size_t i = 0; i < *m.n; i++)
@@ -185,6 +191,8 @@ static enum hf_err set_part(struct change *change, const struct part *part,
         *m.text = values[0];
         break;
     }
+    if (strcmp(part->key, "report") == 0 && strcmp(values[0], "off") == 0)
+        config->report = NULL;
     /* The device's id is configured in one place only. */
     if (strcmp(part->key, "device-id") == 0)
         config->device_id_file = NULL;
@@ -295,6 +303,12 @@ const struct hf_cli_command hf_cmd_config = {
         "  device-id-file   file whose first line is the id\n"
         "  await-confirm    yes: a new bundle stays on trial until holdfast confirm\n"
         "  legacy-ciphers   yes: also offer TLS 1.2 cipher suites with static RSA or CBC\n"
+        "  report           where this device reports what it installs and refuses: the address "
+        "of\n"
+        "                   the fleet service, service (the one it is enrolled at), or off\n"
+        "  report-signature yes: sign reports with a key of this device (holdfast report --key);\n"
+        "                   over http:// they are signed in any case\n"
+        "  groups           groups that this device says it is in, such as lab; at most 8\n"
         "All but url, set and profile can be unset.",
     .examples = "  holdfast config\n"
                 "  holdfast config set url https://roots1.example.com https://roots2.example.com\n"

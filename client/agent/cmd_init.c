@@ -17,6 +17,8 @@ struct init_options {
     char *bundle;
     char *export_file;
     char *on_swap;
+    char *report;
+    char **groups;
     bool awaits_confirm;
 };
 
@@ -72,6 +74,9 @@ static enum hf_err init(struct hf_cli_call *call, struct hf_why *why)
             .server_ca = (const char *)server_ca.data,
             .export_file = o->export_file,
             .on_swap = o->on_swap,
+            .report = o->report,
+            .groups = hf_cli_list(o->groups),
+            .n_groups = list_len(o->groups),
         };
         hf_endpoints_apply(&o->endpoints, &config);
         err = hf_posix_init(state_dir, &config, hf_buf_bytes(&root), hf_buf_bytes(&bundle),
@@ -117,6 +122,12 @@ static const struct hf_cli_option options[] = {
      "COMMAND"},
     {"await-confirm", '\0', HF_CLI_FLAG, AT(awaits_confirm),
      "a new bundle stays on trial until holdfast confirm or holdfast reject", NULL},
+    {"report", '\0', HF_CLI_TEXT, AT(report),
+     "report what this device installs and refuses: to the fleet service with this address, or to "
+     "the one that it will be enrolled at (service)",
+     "URL"},
+    {"group", '\0', HF_CLI_LIST, AT(groups),
+     "a group that this device says it is in; again for each, at most 8", "NAME"},
     HF_ENDPOINT_ROWS,
     HF_AGENT_JSON("init"),
     HF_AGENT_COMMON,

@@ -149,6 +149,7 @@ static enum hf_err status(struct hf_cli_call *call, struct hf_why *why)
             view.not_writable.text[0] = '\0';
         view.export_is_current = hf_posix_export_is_current(posix, &view.export_is_old) == HF_OK;
         hf_posix_identity_status(posix, &view.identity);
+        hf_posix_report_status(posix, &view.reports);
         view.shows_identity = view.identity.is_present || view.identity.is_pending ||
                               view.identity.last_error[0] != '\0';
         if (o->is_check)

@@ -4,9 +4,10 @@
 #include <sqlite3.h>
 
 static const struct hf_cli_command *const commands[] = {
-    &hf_cmd_init,     &hf_cmd_update,  &hf_cmd_run,    &hf_cmd_status,    &hf_cmd_journal,
-    &hf_cmd_simulate, &hf_cmd_export,  &hf_cmd_config, &hf_cmd_endpoints, &hf_cmd_enroll,
-    &hf_cmd_rotate,   &hf_cmd_confirm, &hf_cmd_reject, &hf_cmd_reset,     &hf_cmd_probe,
+    &hf_cmd_init,      &hf_cmd_update,   &hf_cmd_run,    &hf_cmd_status,
+    &hf_cmd_journal,   &hf_cmd_simulate, &hf_cmd_export, &hf_cmd_config,
+    &hf_cmd_endpoints, &hf_cmd_enroll,   &hf_cmd_rotate, &hf_cmd_report,
+    &hf_cmd_confirm,   &hf_cmd_reject,   &hf_cmd_reset,  &hf_cmd_probe,
 };
 
 static const char help[] =

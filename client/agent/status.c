@@ -222,6 +222,19 @@ static const struct hf_field identity_fields[] = {
 };
 
 #undef OF
+#define OF(member) offsetof(struct hf_report_status, member)
+
+static const struct hf_field report_fields[] = {
+    {"url", HF_FIELD_WORDS, OF(url)},
+    {"waiting", HF_FIELD_COUNT, OF(n_waiting)},
+    {"last_sent", HF_FIELD_TIME, OF(last_sent_s)},
+    {"failures", HF_FIELD_NUMBER, OF(n_failures)},
+    {"next_try", HF_FIELD_TIME, OF(next_try_s)},
+    {"last_error", HF_FIELD_WORDS, OF(last_error)},
+    {0},
+};
+
+#undef OF
 #define OF(member) offsetof(struct hf_status_view, member)
 
 static const struct hf_field view_fields[] = {
@@ -236,6 +249,8 @@ static const struct hf_field view_fields[] = {
     {"read_only_reason", HF_FIELD_WORDS, OF(not_writable.text)},
     {"identity", HF_FIELD_RECORD_IF, OF(identity), .fields = identity_fields,
      .n_at = OF(shows_identity)},
+    {"reports", HF_FIELD_RECORD_IF, OF(reports), .fields = report_fields,
+     .n_at = OF(reports.is_on)},
     {.kind = HF_FIELD_INCLUDE, .at = OF(status), .fields = status_fields},
     {0},
 };
@@ -358,6 +373,21 @@ static void print_identity(const struct printer *p)
         row(p, "", "%sfailed%s: %s", p->c.red, p->c.off, id->last_error);
 }
 
+static void print_reports(const struct printer *p)
+{
+    const struct hf_report_status *r = &p->view->reports;
+
+    if (!r->is_on) {
+        row(p, "reports", "off");
+        return;
+    }
+    row(p, "reports", "%s; %zu waiting; last sent %s", r->url[0] != '\0' ? r->url : "-",
+        r->n_waiting,
+        r->last_sent_s == HF_TIME_NONE ? "never" : hf_agent_time(r->last_sent_s).text);
+    if (r->last_error[0] != '\0')
+        row(p, "", "%sfailed%s: %s", p->c.red, p->c.off, r->last_error);
+}
+
 static void print_chain(const struct printer *p, const struct hf_chain_status *chain)
 {
     const struct hf_bundle_status *active = &p->view->status.active;
@@ -464,6 +494,7 @@ void hf_status_print_text(FILE *out, const struct hf_status_view *view)
 
     print_device(&p);
     print_identity(&p);
+    print_reports(&p);
     for (size_t i = 0; i < s->n_endpoints; i++)
         print_endpoint(&p, &s->endpoints[i]);
     for (size_t i = 0; i < s->n_warnings; i++) {

@@ -16,6 +16,7 @@ struct hf_status_view {
     bool export_is_current;
     struct hf_why export_is_old; /* why */
     struct hf_identity_status identity;
+    struct hf_report_status reports;
     bool shows_identity; /* there is one, or an enrolment that is not finished */
 };
 

@@ -4,8 +4,7 @@
  * that neither a clock that jumps nor one that stands still ends a trial. A device that wakes, checks and
  * goes off again is hardly ever up; its starts count instead, as for the recovery.
  */
-#include "client/core/endpoints.h"
-#include "client/core/update.h"
+#include "client/core/report.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -78,6 +77,15 @@ static enum hf_err commit_new(struct hf_client *c, struct hf_candidate *cand, st
     *trial = (struct hf_trial){.version = -1};
     if ((cand->has_active || is_active_on_trial) && !cand->is_active_of_former_keys)
         *trial = (struct hf_trial){.version = new->version, .last_uptime_ms = trial_clock_ms(c)};
+    /* Without a trial there is nothing that would confirm it later. */
+    const struct hf_report_event event = {.kind = trial->version >= 0 ? HF_REPORT_SWAPPED
+                                                                      : HF_REPORT_CONFIRMED,
+                                          .from = cand->has_active ? cand->active.version : -1,
+                                          .to = new->version,
+                                          .sha256 = new->sha256,
+                                          .text = text};
+    if (err == HF_OK)
+        hf_report_note(c, &event);
     return hf_state_end(c, err, why);
 }
 
@@ -102,9 +110,19 @@ static enum hf_err confirm(struct hf_client *c, const char *reason, struct hf_wh
 
     (void)snprintf(text, sizeof text, "confirmed %s/%s %lld: %s", c->set, c->profile,
                    (long long)c->state.trial.version, reason);
+    const struct hf_report_event event = {.kind = HF_REPORT_CONFIRMED,
+                                          .from = -1,
+                                          .to = c->state.trial.version,
+                                          .sha256 = c->loaded_version == c->state.trial.version
+                                                        ? c->loaded_sha256
+                                                        : NULL,
+                                          .text = text};
     HF_TRY(hf_state_begin(c, why));
     c->state.trial = (struct hf_trial){.version = -1};
-    return hf_state_end(c, hf_journal(c, HF_LEVEL_INFO, "confirmed", text, why), why);
+    enum hf_err err = hf_journal(c, HF_LEVEL_INFO, "confirmed", text, why);
+    if (err == HF_OK)
+        hf_report_note(c, &event);
+    return hf_state_end(c, err, why);
 }
 
 /* Never take the version that is active again, as long as root names the same targets keys. */
@@ -128,8 +146,9 @@ static enum hf_err reject_active(struct hf_client *c, struct hf_why *why)
 }
 
 /* To the previous bundle as it would be used: without what was revoked since. HF_E_STATE if that leaves
- * nothing. */
-static enum hf_err roll_back(struct hf_client *c, const char *reason, struct hf_why *why)
+ * nothing. `missing` is why, NULL: the application says so. */
+static enum hf_err roll_back(struct hf_client *c, const char *reason,
+                             const struct hf_missing_root *missing, struct hf_why *why)
 {
     const struct hf_store_port *store = &c->ports.store;
     const int64_t version = c->state.trial.version;
@@ -160,6 +179,15 @@ static enum hf_err roll_back(struct hf_client *c, const char *reason, struct hf_
                    c->set, c->profile, (long long)version, reason);
     if (err == HF_OK)
         err = hf_journal(c, HF_LEVEL_ERROR, "rollback", text, why);
+    const struct hf_report_event event = {.kind = HF_REPORT_ROLLED_BACK,
+                                          .from = version,
+                                          .to = record.version,
+                                          .sha256 = record.sha256,
+                                          .text = reason,
+                                          .outcome = HF_E_POLICY,
+                                          .missing = missing};
+    if (err == HF_OK)
+        hf_report_note(c, &event);
     err = hf_state_end(c, err, why);
     if (err == HF_OK)
         err = hf_active_store_swap(c, &record, &previous, why);
@@ -239,7 +267,7 @@ enum hf_err hf_trial_check(struct hf_client *c, int64_t *rejected, struct hf_why
                    : HF_OK;
     }
     const int64_t version = trial->version;
-    err = roll_back(c, judgement.against, why);
+    err = roll_back(c, judgement.against, &judgement.missing, why);
     if (err == HF_OK)
         *rejected = version;
     if (err != HF_E_STATE)
@@ -264,7 +292,7 @@ enum hf_err hf_client_confirm(struct hf_client *client, struct hf_why *why)
     hf_state_load(client);
     if (client->state.trial.version < 0)
         return HF_OK;
-    return hf_report(why, &own, confirm(client, "the application says that it works", &own));
+    return hf_pass_on(why, &own, confirm(client, "the application says that it works", &own));
 }
 
 enum hf_err hf_client_reject(struct hf_client *client, const char *reason, struct hf_why *why)
@@ -279,5 +307,5 @@ enum hf_err hf_client_reject(struct hf_client *client, const char *reason, struc
                        "replaced by publishing a newer version");
     (void)snprintf(text, sizeof text, "the application says: %s",
                    reason != NULL && reason[0] != '\0' ? reason : "it does not work");
-    return hf_report(why, &own, roll_back(client, text, &own));
+    return hf_pass_on(why, &own, roll_back(client, text, NULL, &own));
 }

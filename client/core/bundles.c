@@ -229,6 +229,7 @@ enum hf_err hf_active_store_swap(struct hf_client *c, const struct hf_bundle_rec
     enum hf_err err = trust->swap(trust->ctx, anchors, bundle->n_anchors, why);
     free(anchors);
     HF_TRY(err);
+    c->has_swapped = true;
     c->loaded_version = record->version;
     memcpy(c->loaded_sha256, record->sha256, sizeof c->loaded_sha256);
     return HF_OK;
@@ -355,7 +356,7 @@ enum hf_err hf_client_export_pem(struct hf_client *client, struct hf_buf *out, s
 
     enum hf_err err = hf_active_store_bundle(client, &bundle, &own);
     if (err != HF_OK)
-        return hf_report(why, &own, err);
+        return hf_pass_on(why, &own, err);
     for (size_t i = 0; i < bundle.n_anchors && err == HF_OK; i++) {
         if (hf_policy_anchor_state(&bundle.anchors[i], now_s) != HF_ANCHOR_USABLE)
             continue;
@@ -367,7 +368,7 @@ enum hf_err hf_client_export_pem(struct hf_client *client, struct hf_buf *out, s
     if (err != HF_OK)
         err = hf_fail(&own, HF_E_MEMORY, "out of memory for the bundle as PEM");
     hf_bundle_free(&bundle);
-    return hf_report(why, &own, err);
+    return hf_pass_on(why, &own, err);
 }
 
 /* `first_s`: the first second of a new state of an anchor; HF_TIME_NONE: never. */

@@ -1,6 +1,7 @@
 /* The device's work: what a configuration must be, open and close, and the update as a list of steps. */
 #include "client/core/endpoints.h"
 #include "client/core/refresh.h"
+#include "client/core/report.h"
 #include "client/core/update.h"
 
 #include "common/json/json.h"
@@ -125,7 +126,7 @@ enum hf_err hf_client_open(const struct hf_ports *ports, const struct hf_client_
     return HF_OK;
 out:
     hf_client_close(c);
-    return hf_report(why, &own, err);
+    return hf_pass_on(why, &own, err);
 }
 
 enum hf_err hf_client_configure(struct hf_client *client, const struct hf_ports *ports,
@@ -206,6 +207,7 @@ static enum hf_err update(struct hf_client *c, struct hf_candidate *cand, int64_
     HF_TRY(hf_obtain(c, cand, why)); /* fetched, hashed, parsed     */
     log_candidate(c, cand);
     HF_TRY(hf_preflight(c, cand, why)); /* would it still reach home?  */
+    hf_report_announce(c, cand);        /* to the fleet service, if there is one */
     return hf_activate(c, cand, why);   /* stage, commit, swap, trial  */
 }
 
@@ -240,8 +242,8 @@ static void success_text(const struct hf_client *c, const struct hf_update_resul
 
 /* In one transaction: which endpoints are lost, how the check ended, and all that is new in the state.
  * `result` is of a check that succeeded; `text` says why another one did not. */
-static void record_check(struct hf_client *c, enum hf_err outcome, struct hf_update_result *result,
-                         const char *text)
+static void record_check(struct hf_client *c, const struct hf_candidate *cand, enum hf_err outcome,
+                         struct hf_update_result *result, const char *text)
 {
     struct hf_device_state *s = &c->state;
     struct hf_receipts receipts;
@@ -258,11 +260,14 @@ static void record_check(struct hf_client *c, enum hf_err outcome, struct hf_upd
             success_text(c, result, success);
             text = success;
         }
-        if (err == HF_OK && is_news(s, outcome, text))
+        bool is_new = is_news(s, outcome, text);
+        if (err == HF_OK && is_new)
             err = outcome == HF_E_POSTPONED ? hf_journal(c, HF_LEVEL_INFO, "postponed", text, &why)
                                             : hf_journal(c, HF_LEVEL_ERROR, "failed", text, &why);
         if (err == HF_OK)
             err = hf_mirrors_end_check(c, &why);
+        if (err == HF_OK)
+            hf_report_note_check(c, cand, outcome, result, text, is_new);
         s->check_time_s = hf_client_now_s(c);
         (void)snprintf(s->check_outcome, sizeof s->check_outcome, "%s", hf_err_name(outcome));
         (void)snprintf(s->check_text, sizeof s->check_text, "%s", text);
@@ -296,10 +301,10 @@ enum hf_err hf_client_update(struct hf_client *client, struct hf_update_result *
             hf_log(client, HF_LEVEL_WARNING, "the endpoints cannot be looked at: %s",
                    learning.text);
     }
-    record_check(client, err, &result, own.text);
+    record_check(client, &cand, err, &result, own.text);
     if (err == HF_OK)
         *out = result;
     hf_candidate_free(&cand);
     hf_trusted_set_free(&client->trusted);
-    return hf_report(why, &own, err);
+    return hf_pass_on(why, &own, err);
 }

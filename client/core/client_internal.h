@@ -33,6 +33,16 @@ struct hf_check_memory {
     bool is_postponed;
 };
 
+/* Where reports go, and what each of them says of the device. */
+struct hf_reporter {
+    bool is_on;
+    char url[HF_URL_MAX + 1];
+    char device[HF_DEVICE_ID_MAX + 1];
+    char groups[HF_REPORT_GROUPS_MAX][HF_SET_NAME_MAX + 1];
+    size_t n_groups;
+    bool has_recovered; /* in this check, and that is news */
+};
+
 struct hf_client {
     struct hf_ports ports;
     char *urls[HF_MIRRORS_MAX]; /* owned, without a slash at the end */
@@ -51,6 +61,8 @@ struct hf_client {
     int64_t check_began_ms;            /* by the uptime of the clock port */
     bool waives_validation;            /* in this check (recovery.c) */
     struct hf_check_memory last_check; /* of this process (schedule.c) */
+    struct hf_reporter reporter;
+    bool has_swapped; /* the active store, since the last report was sent */
 
     struct hf_trusted_set trusted;       /* during an update only */
     struct hf_buf unsaved[HF_TOP_ROLES]; /* verified in this refresh; it is saved at its end */
@@ -109,6 +121,6 @@ HF_MUST_USE enum hf_err hf_journal_skipped(struct hf_client *c, const struct hf_
                                            struct hf_why *why);
 
 /** Pass the reason of `err` on to the caller of the library, unless that is NULL. Returns `err`. */
-enum hf_err hf_report(struct hf_why *why, const struct hf_why *own, enum hf_err err);
+enum hf_err hf_pass_on(struct hf_why *why, const struct hf_why *own, enum hf_err err);
 
 #endif

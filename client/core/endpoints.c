@@ -137,6 +137,7 @@ struct finding {
     bool is_given_up;
     /* Against: what is lost; given up: through which root; else the last silence. */
     char text[HF_WHY_MAX];
+    struct hf_missing_root missing; /* against */
     struct hf_endpoint_memory memory[HF_KEY_TYPES];
 };
 
@@ -160,6 +161,11 @@ static void note_against(const struct question *q, const struct hf_chain_observa
     bool is_missing = lost == NULL || hf_bundle_find_key(q->after, lost->cert.spki_sha256) == NULL;
 
     f->is_against = true;
+    (void)snprintf(f->missing.endpoint, sizeof f->missing.endpoint, "%s", f->name);
+    if (lost != NULL) {
+        hf_hex_encode(lost->cert.spki_sha256, HF_SHA256_LEN, f->missing.spki_sha256);
+        (void)snprintf(f->missing.subject, sizeof f->missing.subject, "%s", subject);
+    }
     (void)snprintf(f->text, sizeof f->text,
                    "%s shows a chain issued by \"%.120s\" that this device validates now and would "
                    "not validate any more: the anchor \"%.120s\" %s",
@@ -266,8 +272,10 @@ static enum hf_err judge_endpoint(struct hf_client *c, const struct question *q,
             *known = (struct hf_endpoint_memory){.seen_s = HF_TIME_NONE};
     }
     if (f.is_against) {
-        if (!judgement->is_against)
+        if (!judgement->is_against) {
             memcpy(judgement->against, f.text, sizeof judgement->against);
+            judgement->missing = f.missing;
+        }
         judgement->is_against = true;
     } else if (f.is_for) {
         judgement->n_for++;

@@ -19,11 +19,20 @@ struct hf_change {
  * for that certificate, or removed by date, is no evidence against: else the CA that is distrusted would
  * have a veto.
  */
+
+/* Of an endpoint that would be lost. */
+struct hf_missing_root {
+    char endpoint[HF_REPORT_ENDPOINT_MAX + 1]; /* empty: there is none */
+    char spki_sha256[HF_SHA256_HEX_LEN];       /* empty: not known */
+    char subject[HF_DN_TEXT_MAX];
+};
+
 struct hf_judgement {
     size_t n_for;
-    size_t n_silent;          /* gave no evidence either way, those that are given up among them */
-    size_t n_given_up;        /* of these, lost by the publisher's will */
-    bool is_against;          /* a chain was proved that validates before and not after */
+    size_t n_silent;   /* gave no evidence either way, those that are given up among them */
+    size_t n_given_up; /* of these, lost by the publisher's will */
+    bool is_against;   /* a chain was proved that validates before and not after */
+    struct hf_missing_root missing;
     char against[HF_WHY_MAX]; /* endpoint, presented issuer, the anchor that was missing */
     char silent[HF_WHY_MAX];  /* of the first silent one, a given up one first: its name, and why */
 };

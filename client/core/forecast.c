@@ -366,7 +366,7 @@ enum hf_err hf_client_simulate(struct hf_client *client, const struct hf_simulat
         hf_simulation_free(&result);
     else
         *out = result;
-    return hf_report(why, &own, err);
+    return hf_pass_on(why, &own, err);
 }
 
 void hf_simulation_free(struct hf_simulation *simulation)

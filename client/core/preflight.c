@@ -40,7 +40,7 @@ static enum hf_err postpone(struct hf_client *c, int64_t version, const char *re
                    (long long)version, reason, (long long)left + 1, left == 0 ? "" : "s", until);
 }
 
-enum hf_err hf_preflight(struct hf_client *c, const struct hf_candidate *cand, struct hf_why *why)
+enum hf_err hf_preflight(struct hf_client *c, struct hf_candidate *cand, struct hf_why *why)
 {
     const int64_t version = cand->description.version;
     struct hf_bundle before = {0};
@@ -63,6 +63,7 @@ enum hf_err hf_preflight(struct hf_client *c, const struct hf_candidate *cand, s
     HF_TRY(err);
     if (judgement.is_against && cand->is_active_of_former_keys)
         return postpone(c, version, judgement.against, why);
+    cand->missing = judgement.missing;
     if (judgement.is_against)
         return hf_fail(why, HF_E_POLICY,
                        "version %lld is not taken: %s; publish a version that holds this anchor "

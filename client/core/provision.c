@@ -1,4 +1,5 @@
 /* First trust, and the factory reset. */
+#include "client/core/report.h"
 #include "client/core/bundles.h"
 #include "client/core/refresh.h"
 
@@ -99,12 +100,12 @@ enum hf_err hf_client_provision(const struct hf_ports *ports, const struct hf_cl
 
     enum hf_err err = hf_client_init(&c, ports, config, &own);
     if (err != HF_OK)
-        return hf_report(why, &own, err);
+        return hf_pass_on(why, &own, err);
     hf_state_load(&c);
     err = provision(&c, root_metadata, factory_pem, &factory, &own);
     hf_bundle_record_free(&factory);
     hf_client_clear(&c);
-    return hf_report(why, &own, err);
+    return hf_pass_on(why, &own, err);
 }
 
 /*
@@ -124,6 +125,7 @@ static enum hf_err write_reset(struct hf_client *c, const struct hf_bundle_recor
     HF_TRY(store->remove_metadata(store->ctx, "snapshot", why));
     HF_TRY(store->remove_metadata(store->ctx, "targets", why));
     HF_TRY(hf_state_forget(c, why));
+    HF_TRY(hf_report_forget(c, why));
     if (has_factory)
         HF_TRY(activate_factory(c, factory, why));
     return hf_journal(c, HF_LEVEL_WARNING, "reset",
@@ -165,5 +167,5 @@ enum hf_err hf_client_reset(struct hf_client *client, struct hf_bytes factory_pe
     if (err == HF_OK)
         err = reset(client, &factory, &own);
     hf_bundle_record_free(&factory);
-    return hf_report(why, &own, err);
+    return hf_pass_on(why, &own, err);
 }

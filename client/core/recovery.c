@@ -118,6 +118,7 @@ enum hf_err hf_recovery_end(struct hf_client *c, enum hf_err err, const struct h
     s->last_recovery_s = hf_client_now_s(c);
     (void)snprintf(s->last_recovery, sizeof s->last_recovery, "%s", outcome);
     if (err == HF_OK) {
+        c->reporter.has_recovered = is_news;
         report(c, is_news, HF_LEVEL_INFO,
                "recovery helped: the metadata is up to date, by its signatures");
         return HF_OK;

@@ -82,8 +82,7 @@ int64_t hf_schedule_interval_s(int64_t left_s)
     return interval_s > EAGER_MIN_S ? interval_s : EAGER_MIN_S;
 }
 
-/* The first needed anchor to end. Without a bundle that can be read there is no reason to be eager. */
-static void plan_for_active(struct hf_client *c, struct plan *plan)
+int64_t hf_schedule_first_end_s(struct hf_client *c, char subject[HF_DN_TEXT_MAX])
 {
     const int64_t now_s = hf_client_now_s(c);
     const struct hf_anchor *first = NULL;
@@ -91,7 +90,6 @@ static void plan_for_active(struct hf_client *c, struct plan *plan)
     struct hf_bundle bundle = {0};
     struct hf_dependencies dependencies = {0};
     struct hf_why why = {0};
-    char day[HF_TIME_TEXT_MAX];
 
     enum hf_err err = hf_bundle_load_in_use(c, HF_SLOT_ACTIVE, &bundle, &why);
     if (err == HF_OK)
@@ -104,14 +102,23 @@ static void plan_for_active(struct hf_client *c, struct plan *plan)
             first_s = end_s;
         }
     }
-    if (first != NULL && hf_schedule_interval_s(first_s - now_s) < HF_CHECK_INTERVAL_S) {
-        plan->interval_s = hf_schedule_interval_s(first_s - now_s);
-        hf_time_format_day(first_s, day);
-        (void)snprintf(plan->reason, sizeof plan->reason, "\"%.100s\" goes on %s",
-                       first->cert.subject, day);
-    }
+    (void)snprintf(subject, HF_DN_TEXT_MAX, "%s", first != NULL ? first->cert.subject : "");
     hf_dependencies_free(&dependencies);
     hf_bundle_free(&bundle);
+    return first_s;
+}
+
+/* Without a bundle that can be read there is no reason to be eager. */
+static void plan_for_active(struct hf_client *c, struct plan *plan)
+{
+    char subject[HF_DN_TEXT_MAX], day[HF_TIME_TEXT_MAX];
+    const int64_t now_s = hf_client_now_s(c), first_s = hf_schedule_first_end_s(c, subject);
+
+    if (first_s == INT64_MAX || hf_schedule_interval_s(first_s - now_s) >= HF_CHECK_INTERVAL_S)
+        return;
+    plan->interval_s = hf_schedule_interval_s(first_s - now_s);
+    hf_time_format_day(first_s, day);
+    (void)snprintf(plan->reason, sizeof plan->reason, "\"%.100s\" goes on %s", subject, day);
 }
 
 static void plan_for_trial(const struct hf_trial *trial, struct plan *plan)

@@ -27,7 +27,14 @@ static const struct value {
     {"clock.targets", BOTH(clock.targets_s, 0, clock.targets_keys)},
 #define N_CLOCK_VALUES 2
     {"bundle.of", TEXT(first_set)},
-#define N_KEPT_AT_RESET 3
+    {"report.nonce", TEXT(report.nonce)}, /* so that the service knows the device again */
+#define N_KEPT_AT_RESET 4
+    {"report.seq", NUMBERS(report.seq, 1, 1, 0)},
+    {"report.installation", TEXT(report.installation)},
+    {"report.current", NUMBERS(report.current_day, 1, 1, -1)},
+    {"report.sent", NUMBERS(report.sent_s, 1, 1, HF_TIME_NONE)},
+    {"report.failures", NUMBERS(report.n_failures, 4, 4, 0)},
+    {"report.error", TEXT(report.error)},
     {"mirror.next", NUMBERS(next_mirror, 1, 1, 0)},
     {"mirror.faults", TEXT(mirror_faults)},
     {"etag.timestamp", TEXT(etag)},
@@ -240,7 +247,7 @@ enum hf_err hf_client_keep_floors(struct hf_client *client, struct hf_why *why)
     if (s->first_set[0] != '\0' || s->first_set_fault != HF_OK)
         return HF_OK;
     (void)snprintf(s->first_set, sizeof s->first_set, "%s/%s", client->set, client->profile);
-    return hf_report(why, &own, store->save_value(store->ctx, "bundle.of", s->first_set, &own));
+    return hf_pass_on(why, &own, store->save_value(store->ctx, "bundle.of", s->first_set, &own));
 }
 
 /* ---- the whole ------------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@
 #include "common/base/limits.h"
 #include "common/base/digest.h"
 #include "common/base/timetext.h"
+#include "common/report/report.h"
 #include "common/tuf/receipts.h"
 
 /* Signed times that raise the lowest time this device believes. Those of targets belong to the targets
@@ -102,7 +103,21 @@ struct hf_endpoint_state {
     uint64_t stored[2];
 };
 
-#define HF_STATE_VALUES_MAX 24
+/* Reports to the fleet service (report.c). */
+struct hf_report_state {
+    char nonce[HF_REPORT_NONCE_SIZE]; /* as the service gave it last; empty: not yet */
+    int64_t seq;                      /* of the last report; 0: there was none */
+    char installation[HF_REPORT_INSTALLATION_SIZE]; /* made with the first report */
+    int64_t current_day;                            /* of the last `current`; -1: none */
+    int64_t sent_s;     /* when the service took some last; HF_TIME_NONE: never */
+    int64_t n_failures; /* in a row since then, and: */
+    int64_t tried_s;
+    int64_t wait_s;     /* from then to the next try */
+    int64_t n_refusals; /* of them, how many were about what was sent */
+    char error[HF_WHY_MAX];
+};
+
+#define HF_STATE_VALUES_MAX 32
 
 struct hf_device_state {
     struct hf_clock_state clock;
@@ -124,6 +139,7 @@ struct hf_device_state {
               HF_ETAG_TEXT]; /* of the cached timestamp: SHA-256 of the URL, tag */
     /* The version of this program and its receipts: another one may verify signatures better. */
     char receipts[HF_RECEIPTS_TEXT_SIZE + 32];
+    struct hf_report_state report;
     int64_t endpoints_probed_s; /* to know them better; 0: never */
     int64_t next_mirror;
     char mirror_faults[HF_MIRRORS_MAX * 11]; /* a number per mirror */

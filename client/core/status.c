@@ -197,7 +197,7 @@ enum hf_err hf_client_status(struct hf_client *client, struct hf_status *out, st
         *out = status;
     else
         hf_status_free(&status);
-    return hf_report(why, &own, err);
+    return hf_pass_on(why, &own, err);
 }
 
 void hf_status_free(struct hf_status *status)
@@ -217,5 +217,5 @@ enum hf_err hf_client_export_root(struct hf_client *client, struct hf_buf *out, 
 {
     struct hf_why own = {0};
     const struct hf_store_port *store = &client->ports.store;
-    return hf_report(why, &own, store->load_metadata(store->ctx, "root", out, &own));
+    return hf_pass_on(why, &own, store->load_metadata(store->ctx, "root", out, &own));
 }

@@ -47,7 +47,7 @@ enum hf_err hf_journal_skipped(struct hf_client *c, const struct hf_bundle *bund
     return text[0] == '\0' ? HF_OK : hf_journal(c, HF_LEVEL_WARNING, "skipped", text, why);
 }
 
-enum hf_err hf_report(struct hf_why *why, const struct hf_why *own, enum hf_err err)
+enum hf_err hf_pass_on(struct hf_why *why, const struct hf_why *own, enum hf_err err)
 {
     if (why != NULL && err != HF_OK)
         *why = *own;

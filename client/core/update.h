@@ -3,6 +3,7 @@
 #define HF_CLIENT_CORE_UPDATE_H
 
 #include "client/core/bundles.h"
+#include "client/core/endpoints.h"
 
 /* What an update is about, filled from step to step. */
 struct hf_candidate {
@@ -23,6 +24,8 @@ struct hf_candidate {
 
     struct hf_bundle_record record; /* the target's content */
     struct hf_bundle bundle;
+
+    struct hf_missing_root missing; /* why preflight refused it */
 };
 void hf_candidate_free(struct hf_candidate *cand);
 
@@ -47,9 +50,10 @@ HF_MUST_USE enum hf_err hf_obtain(struct hf_client *c, struct hf_candidate *cand
 /**
  * Would the device still reach its endpoints? HF_E_POLICY when one proved a chain that validates now and
  * would not afterwards, though the candidate neither revokes nor distrusts nor removes its root.
- * HF_E_POSTPONED while that is not known of all. HF_OK without endpoints.
+ * HF_E_POSTPONED while that is not known of all. HF_OK without endpoints. `cand->missing` is what HF_E_POLICY
+ * is about.
  */
-HF_MUST_USE enum hf_err hf_preflight(struct hf_client *c, const struct hf_candidate *cand,
+HF_MUST_USE enum hf_err hf_preflight(struct hf_client *c, struct hf_candidate *cand,
                                      struct hf_why *why);
 
 /* ---- activate.c ------------------------------------------------------------------------------ */
@@ -96,6 +100,10 @@ void hf_schedule_count(struct hf_client *c, enum hf_err outcome);
 
 /** hf_client_next_check by the state that is loaded already. */
 void hf_schedule_next(struct hf_client *c, struct hf_next_check *out);
+
+/** When the first anchor ends that the device needs; INT64_MAX if none does or that is not known.
+ *  `subject` is its subject, empty then. */
+int64_t hf_schedule_first_end_s(struct hf_client *c, char subject[HF_DN_TEXT_MAX]);
 
 /** How long between two checks, on average, when the first anchor that is needed ends in `left_s`; a
  *  negative one has ended and does not count. */

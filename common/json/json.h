@@ -88,6 +88,10 @@ HF_MUST_USE enum hf_err hf_json_get_bytes(const json_t *object, const char *key,
 HF_MUST_USE enum hf_err hf_json_get_time(const json_t *object, const char *key, const char *what,
                                          int64_t *out_s, struct hf_why *why);
 
+/** The `detail` of a problem (RFC 9457) or else its title, on one line without control characters; empty if
+ *  there is neither. At most `cap` bytes with the NUL. */
+void hf_json_problem(struct hf_bytes body, char *out, size_t cap);
+
 /*
  * Values to build a document from. Each is a new reference, or NULL when memory is short. What takes
  * values takes NULL too and gives NULL then, so that only the finished document has to be checked.

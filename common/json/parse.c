@@ -2,9 +2,11 @@
 
 #include "common/base/base64.h"
 #include "common/base/limits.h"
+#include "common/base/plaintext.h"
 #include "common/base/timetext.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 
 /*
@@ -282,4 +284,19 @@ enum hf_err hf_json_get_bytes(const json_t *object, const char *key, const char 
         memcpy(out, bytes.data, len);
     hf_buf_free(&bytes);
     return err;
+}
+
+void hf_json_problem(struct hf_bytes body, char *out, size_t cap)
+{
+    json_t *problem = NULL;
+    const char *text = NULL;
+
+    out[0] = '\0';
+    if (hf_json_parse_object(body, "the answer", &problem, NULL) != HF_OK)
+        return;
+    if (hf_json_get_text(problem, "detail", "the answer", &text, NULL) == HF_OK ||
+        hf_json_get_text(problem, "title", "the answer", &text, NULL) == HF_OK)
+        (void)snprintf(out, cap, "%s", text);
+    hf_text_sanitize(out);
+    json_decref(problem);
 }

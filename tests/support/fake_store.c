@@ -75,6 +75,7 @@ void fake_state_copy(struct fake_state *to, const struct fake_state *from)
     copy_rows(&to->metadata, &from->metadata);
     copy_rows(&to->values, &from->values);
     copy_rows(&to->events, &from->events);
+    copy_rows(&to->reports, &from->reports);
     CHECK_OK(hf_buf_append(&to->revoked, from->revoked.data, from->revoked.len));
     for (int slot = 0; slot <= HF_SLOT_STAGED; slot++) {
         to->has_bundle[slot] = from->has_bundle[slot];
@@ -87,6 +88,7 @@ void fake_state_free(struct fake_state *state)
     free_rows(&state->metadata);
     free_rows(&state->values);
     free_rows(&state->events);
+    free_rows(&state->reports);
     hf_buf_free(&state->revoked);
     for (int slot = 0; slot <= HF_SLOT_STAGED; slot++) {
         hf_bundle_record_free(&state->bundles[slot]);
@@ -337,6 +339,55 @@ static enum hf_err store_append_event(void *ctx, const struct hf_event *event, s
     return HF_OK;
 }
 
+static enum hf_err store_append_report(void *ctx, int64_t seq, struct hf_bytes json,
+                                       struct hf_why *why)
+{
+    struct fake_store *s = ctx;
+    char name[24];
+
+    (void)snprintf(name, sizeof name, "%lld", (long long)seq);
+    if (s->refuses_reports)
+        return hf_fail(why, HF_E_STORAGE, "this store takes no reports");
+    HF_TRY(begin_write(s, "report", name, why));
+    assert_null(find_row(&s->state.reports, name)); /* a number never comes again */
+    struct fake_row *row = add_row(&s->state.reports, name);
+    CHECK_OK(hf_buf_append(&row->bytes, json.data, json.len));
+    end_write(s);
+    return HF_OK;
+}
+
+static enum hf_err
+store_load_reports(void *ctx, void (*each)(void *each_ctx, int64_t seq, struct hf_bytes json),
+                   void *each_ctx, struct hf_why *why)
+{
+    struct fake_store *s = ctx;
+
+    HF_TRY(check_power(s, why));
+    for (size_t i = 0; i < s->state.reports.n; i++)
+        each(each_ctx, strtoll(s->state.reports.rows[i].name, NULL, 10),
+             hf_buf_bytes(&s->state.reports.rows[i].bytes));
+    return HF_OK;
+}
+
+static enum hf_err store_remove_report(void *ctx, int64_t seq, struct hf_why *why)
+{
+    struct fake_store *s = ctx;
+    struct fake_rows *rows = &s->state.reports;
+    char name[24];
+
+    (void)snprintf(name, sizeof name, "%lld", (long long)seq);
+    HF_TRY(begin_write(s, "unreport", name, why));
+    for (size_t i = 0; i < rows->n; i++) {
+        if (strcmp(rows->rows[i].name, name) != 0)
+            continue;
+        hf_buf_free(&rows->rows[i].bytes);
+        memmove(&rows->rows[i], &rows->rows[i + 1], (--rows->n - i) * sizeof rows->rows[0]);
+        break;
+    }
+    end_write(s);
+    return HF_OK;
+}
+
 struct hf_store_port fake_store_port(struct fake_store *store)
 {
     return (struct hf_store_port){
@@ -356,6 +407,9 @@ struct hf_store_port fake_store_port(struct fake_store *store)
         .load_revoked = store_load_revoked,
         .save_revoked = store_save_revoked,
         .append_event = store_append_event,
+        .append_report = store_append_report,
+        .load_reports = store_load_reports,
+        .remove_report = store_remove_report,
     };
 }
 

@@ -7,7 +7,7 @@
 
 #include <holdfast/port.h>
 
-#define FAKE_ROWS_MAX 64
+#define FAKE_ROWS_MAX 256
 
 /* A metadata file, a value or an event, by its name. */
 struct fake_row {
@@ -23,7 +23,8 @@ struct fake_rows {
 struct fake_state {
     struct fake_rows metadata; /* by role */
     struct fake_rows values;
-    struct fake_rows events; /* in order; named by their kind */
+    struct fake_rows events;  /* in order; named by their kind */
+    struct fake_rows reports; /* in order; named by their number */
     bool has_bundle[HF_SLOT_STAGED + 1];
     struct hf_bundle_record bundles[HF_SLOT_STAGED + 1];
     struct hf_buf revoked; /* 32 bytes a key */
@@ -45,7 +46,8 @@ struct fake_store {
     enum hf_err refuse_writes;  /* HF_OK, or what every write fails with */
     bool fails_next_begin;      /* with HF_E_BUSY, once */
     enum hf_err refuse_revoked; /* HF_OK, or how reading the revoked keys fails */
-    const char *refuse_value;   /* NULL, or the value that cannot be read */
+    bool refuses_reports;
+    const char *refuse_value; /* NULL, or the value that cannot be read */
 };
 
 struct hf_store_port fake_store_port(struct fake_store *store);

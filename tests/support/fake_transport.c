@@ -80,6 +80,32 @@ static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_
     return HF_OK;
 }
 
+static enum hf_err post(void *ctx, const struct hf_post *request, struct hf_post_answer *out,
+                        struct hf_why *why)
+{
+    struct fake_transport *t = ctx;
+    const struct fake_service_answer *answer = &t->service;
+
+    assert_true(t->n_posts < FAKE_POSTS_MAX);
+    if (t->n_posts < t->n_services)
+        answer = &t->services[t->n_posts];
+    struct fake_post *p = &t->posts[t->n_posts++];
+    *p = (struct fake_post){.timeout_ms = request->timeout_ms,
+                            .needs_new_connection = request->needs_new_connection,
+                            .n_requests = t->n_requests};
+    snprintf(p->url, sizeof p->url, "%s", request->url);
+    CHECK_OK(hf_buf_append(&p->body, request->body.data, request->body.len));
+    if (t->on_post != NULL)
+        t->on_post(t->on_post_ctx);
+    if (answer->err != HF_OK)
+        return hf_fail(why, answer->err, "the service does not answer");
+    *out = (struct hf_post_answer){.status = answer->status,
+                                   .retry_after_s = answer->retry_after_s > 0
+                                                        ? answer->retry_after_s
+                                                        : -1};
+    return answer->body != NULL ? hf_buf_append_text(&out->body, answer->body) : HF_OK;
+}
+
 static bool has_anchor(void *ctx)
 {
     return ((const struct fake_transport *)ctx)->has_anchor;
@@ -87,11 +113,15 @@ static bool has_anchor(void *ctx)
 
 struct hf_transport_port fake_transport_port(struct fake_transport *transport)
 {
-    return (struct hf_transport_port){.ctx = transport, .fetch = fetch, .has_anchor = has_anchor};
+    return (struct hf_transport_port){.ctx = transport,
+                                      .fetch = fetch,
+                                      .has_anchor = has_anchor,
+                                      .post = post};
 }
 
 void fake_transport_free(struct fake_transport *transport)
 {
+    fake_transport_forget(transport);
     for (size_t i = 0; i < transport->n_mirrors; i++)
         fake_mirror_reset(&transport->mirrors[i]);
 }
@@ -133,6 +163,9 @@ void fake_transport_forget(struct fake_transport *transport)
     transport->n_requests = 0;
     transport->n_not_modified = 0;
     transport->n_waived = 0;
+    for (size_t i = 0; i < transport->n_posts; i++)
+        hf_buf_free(&transport->posts[i].body);
+    transport->n_posts = 0;
 }
 
 size_t fake_transport_count(const struct fake_transport *transport, const char *part)

@@ -8,6 +8,7 @@
 
 #define FAKE_MIRRORS_MAX 4
 #define FAKE_REQUESTS_MAX 2048
+#define FAKE_POSTS_MAX 128
 
 struct fake_answer {
     char path[160]; /* below the mirror's URL; "*" for every path */
@@ -25,6 +26,23 @@ struct fake_mirror {
     const char *etag;   /* its tag for whatever it has; NULL: the hash of each file */
 };
 
+/* A report that was posted. */
+struct fake_post {
+    char url[160];
+    struct hf_buf body;
+    int timeout_ms;
+    bool needs_new_connection;
+    size_t n_requests; /* that had been made before it */
+};
+
+/* The fleet service, in the place of which the test answers. */
+struct fake_service_answer {
+    enum hf_err err; /* HF_OK, or there is no answer */
+    int status;
+    const char *body;
+    int64_t retry_after_s;
+};
+
 struct fake_transport {
     struct fake_mirror mirrors[FAKE_MIRRORS_MAX];
     size_t n_mirrors;
@@ -33,6 +51,14 @@ struct fake_transport {
     size_t n_not_modified; /* answers of 304 */
     size_t n_waived;       /* requests that waived validation */
     bool has_anchor;       /* one of its own */
+
+    struct fake_service_answer service;         /* to every post, unless: */
+    const struct fake_service_answer *services; /* NULL, or one for each post in turn, n_services */
+    size_t n_services;
+    struct fake_post posts[FAKE_POSTS_MAX];
+    size_t n_posts;
+    void (*on_post)(void *ctx); /* NULL, or called before the answer */
+    void *on_post_ctx;
 };
 
 struct hf_transport_port fake_transport_port(struct fake_transport *transport);

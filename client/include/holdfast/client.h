@@ -198,6 +198,57 @@ HF_MUST_USE enum hf_err hf_client_status(struct hf_client *client, struct hf_sta
                                          struct hf_why *why);
 void hf_status_free(struct hf_status *status);
 
+/*
+ * Reports to the fleet service: what this device has installed, refused, rolled back. Off until
+ * hf_client_report_to. A report is written down in the transaction of its event, if the store port keeps
+ * reports, and waits there until hf_client_send_reports. client/README.md.
+ */
+struct hf_report_target {
+    const char *url;       /* they are posted there: "https://fleet.example.com/v1/reports" */
+    const char *device_id; /* 1 to 128 of A-Z a-z 0-9 . _ : - */
+    const char *const *groups;
+    size_t n_groups; /* at most 8 */
+};
+
+/** From now on; copied. After each hf_client_open and hf_client_configure. NULL: no reports.
+ *  HF_E_ARGUMENT; then nothing has changed. */
+HF_MUST_USE enum hf_err hf_client_report_to(struct hf_client *client,
+                                            const struct hf_report_target *target,
+                                            struct hf_why *why);
+
+/**
+ * After hf_client_update, and after the programs that use the trust store were notified: send what waits, in
+ * at most 20 seconds. Nothing happens during the wait after a failure, unless `is_now`. A failure is no
+ * fault of the device: what was not sent stays. `n_sent` may be NULL. With `is_now` HF_E_STATE if
+ * reports are off; else as the transport port, or HF_E_POLICY where the service does not take them.
+ */
+HF_MUST_USE enum hf_err hf_client_send_reports(struct hf_client *client, bool is_now,
+                                               size_t *n_sent, struct hf_why *why);
+
+/** Write down now what is in use, as it is done once a day. Nothing if reports are off. */
+HF_MUST_USE enum hf_err hf_client_note_current(struct hf_client *client, struct hf_why *why);
+
+/** The body of the next request, appended, and how many reports are in it. No network. */
+HF_MUST_USE enum hf_err hf_client_show_reports(struct hf_client *client, struct hf_buf *out,
+                                               size_t *n, struct hf_why *why);
+
+/** After the device got another identity: what waits is dropped, and the next report begins a new
+ *  installation. */
+HF_MUST_USE enum hf_err hf_client_forget_reports(struct hf_client *client, struct hf_why *why);
+
+struct hf_report_status {
+    bool is_on;
+    char url[2049];
+    size_t n_waiting;
+    int64_t last_sent_s; /* when the service took some last; INT64_MIN: never */
+    int64_t n_failures;  /* in a row since then */
+    int64_t next_try_s;  /* not before then; INT64_MIN: with the next check */
+    char last_error[HF_WHY_MAX];
+};
+
+/** No network; writes nothing. */
+void hf_client_report_status(struct hf_client *client, struct hf_report_status *out);
+
 /** The device's time: its clock's, but never below its floor. */
 int64_t hf_client_now_s(const struct hf_client *client);
 

@@ -38,6 +38,23 @@ struct hf_response {
     char tls[16]; /* "TLSv1.3", for the log; empty without TLS or if unknown */
 };
 
+/* Reports to the fleet service, JSON. A port that signs them does it as common/report/signature.h says. */
+struct hf_post {
+    const char *url;
+    struct hf_bytes body;
+    int64_t created_s; /* the device's time, for the signature */
+    int timeout_ms;    /* for all of it, from the look-up of the name on */
+    size_t max_bytes;  /* of the answer's body; a longer one is HF_E_LIMIT */
+    bool
+        needs_new_connection; /* the trust store was swapped: neither a kept connection nor a session */
+};
+
+struct hf_post_answer {
+    int status;
+    struct hf_buf body;    /* of every status */
+    int64_t retry_after_s; /* negative: it did not say */
+};
+
 struct hf_transport_port {
     void *ctx;
     /**
@@ -50,6 +67,13 @@ struct hf_transport_port {
     /** NULL for never. Does it trust an anchor besides the active store, such as the update server's
      *  CA, that is valid today? */
     bool (*has_anchor)(void *ctx);
+    /**
+     * NULL: this device sends no reports. POST to the fleet service. The server's chain is always validated,
+     * the device's certificate may be shown, redirects are not followed. HF_OK if a complete answer came,
+     * whatever its status; else as `fetch`. The caller frees `out->body`.
+     */
+    enum hf_err (*post)(void *ctx, const struct hf_post *post, struct hf_post_answer *out,
+                        struct hf_why *why);
 };
 
 /* ---- store: must survive a power cut ----------------------------------------------------------- */
@@ -126,6 +150,16 @@ struct hf_store_port {
 
     /* Bounded by the port: it removes old lines when it is full. */
     enum hf_err (*append_event)(void *ctx, const struct hf_event *event, struct hf_why *why);
+
+    /* Reports that wait to be sent, JSON of at most 4 KiB by number, at most 64 (the library sees to that).
+     * NULL, all three: this device sends none. load: in the order of their numbers; first everything that
+     * was committed is made durable, because a number that the service has seen must not come again with
+     * another report. remove: no fault if absent. */
+    enum hf_err (*append_report)(void *ctx, int64_t seq, struct hf_bytes json, struct hf_why *why);
+    enum hf_err (*load_reports)(void *ctx,
+                                void (*each)(void *each_ctx, int64_t seq, struct hf_bytes json),
+                                void *each_ctx, struct hf_why *why);
+    enum hf_err (*remove_report)(void *ctx, int64_t seq, struct hf_why *why);
 };
 
 /* ---- clock, random, log ------------------------------------------------------------------------- */

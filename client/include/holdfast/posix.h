@@ -8,6 +8,7 @@
  * STATE/bundles/active, previous  symbolic links to them; enough to load the store without the db
  * STATE/identity/current/certificate.pem, key.pem  the device's own certificate and key; `current` is a
  *                              symbolic link that always leads to a pair that the service accepted
+ * STATE/report.key             the seed of the key that signs reports (Ed25519, 32 bytes), where they are signed
  * STATE/lock                   held by the process that writes
  * STATE/identity.lock          held by the process that enrols the device or rotates its certificate
  */
@@ -28,6 +29,8 @@ struct hf_posix_endpoint {
 };
 
 #define HF_REDIRECT_HOSTS_MAX 8
+#define HF_GROUPS_MAX 8
+#define HF_REPORT_TO_SERVICE "service"
 
 /* What `holdfast init` stores and every later check reads. */
 struct hf_posix_config {
@@ -49,6 +52,12 @@ struct hf_posix_config {
     const char *server_ca;   /* NULL, or PEM text trusted for the update server besides the store */
     const char *export_file; /* NULL, or the absolute path where the active store is kept as PEM */
     const char *on_swap;     /* NULL, or a command run by /bin/sh after each swap */
+    /* Reports to the fleet service. NULL: none; "service": the one that the device is enrolled at, or else the
+     * first https mirror; or its http:// or https:// address. */
+    const char *report;
+    bool signs_reports; /* by STATE/report.key; reports over http:// are signed in any case */
+    const char *const *groups; /* that the device says it is in */
+    size_t n_groups;           /* at most HF_GROUPS_MAX */
 };
 
 /**
@@ -227,6 +236,19 @@ void hf_posix_identity_status(struct hf_posix *posix, struct hf_identity_status 
  *  with keys are not read. Enrolment and rotation certify this key and make none. Copied; NULL: the
  *  files again. Not stored. */
 void hf_posix_use_device_key(struct hf_posix *posix, const struct hf_device_key *key);
+
+/** hf_client_send_reports now, where nothing waits with a report of what is in use. HF_E_BUSY when another
+ *  process updates. */
+HF_MUST_USE enum hf_err hf_posix_send_reports(struct hf_posix *posix, size_t *n_sent,
+                                              struct hf_why *why);
+
+/** hf_client_report_status, and why reports that are configured cannot be sent. No network. */
+void hf_posix_report_status(struct hf_posix *posix, struct hf_report_status *out);
+
+/** The public key that reports are signed with, base64url; made now if there is none. */
+#define HF_REPORT_KEY_TEXT 44 /* bytes, with the NUL */
+HF_MUST_USE enum hf_err hf_posix_report_key(struct hf_posix *posix, char out[HF_REPORT_KEY_TEXT],
+                                            struct hf_why *why);
 
 /** The newest lines first, at most `max`; an event lives until `each` returns. HF_E_STORAGE or
  *  HF_E_SCHEMA where the database cannot be read. */

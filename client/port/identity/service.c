@@ -2,7 +2,6 @@
 
 #include "client/port/posix/url.h"
 
-#include "common/base/plaintext.h"
 #include "common/json/json.h"
 
 #include <sodium.h>
@@ -31,22 +30,6 @@ enum hf_err hf_service_set_url(struct hf_service *service, const char *url, stru
 
 /* ---- answers ------------------------------------------------------------------------------------- */
 
-/* The detail of a problem (RFC 9457), or its title, on one line. Empty if there is neither. */
-static void reason_of(const struct hf_buf *body, char out[REASON_MAX])
-{
-    json_t *problem = NULL;
-    const char *text = NULL;
-
-    out[0] = '\0';
-    if (hf_json_parse_object(hf_buf_bytes(body), "the answer", &problem, NULL) != HF_OK)
-        return;
-    if (hf_json_get_text(problem, "detail", "the answer", &text, NULL) == HF_OK ||
-        hf_json_get_text(problem, "title", "the answer", &text, NULL) == HF_OK)
-        (void)snprintf(out, REASON_MAX, "%s", text);
-    hf_text_sanitize(out);
-    json_decref(problem);
-}
-
 static bool is_for_later(int status)
 {
     return status == 408 || status == 425 || status == 429 || status >= 500;
@@ -58,7 +41,7 @@ static enum hf_err fail_with_status(struct hf_service *service,
     char reason[REASON_MAX];
     int status = response->status;
 
-    reason_of(&response->body, reason);
+    hf_json_problem(hf_buf_bytes(&response->body), reason, sizeof reason);
     const char *colon = reason[0] != '\0' ? ": " : "";
     if (is_for_later(status))
         return hf_fail(why, HF_E_NETWORK, "the service cannot do it now (HTTP %d)%s%s", status,

@@ -177,6 +177,24 @@ static enum hf_err check_client_auth(const struct hf_posix_config *config,
     return HF_OK;
 }
 
+static enum hf_err check_reports(const struct hf_posix_config *config, struct hf_why *why)
+{
+    struct hf_url url;
+    struct hf_why reason = {0};
+
+    if (config->report != NULL && strcmp(config->report, HF_REPORT_TO_SERVICE) != 0 &&
+        hf_url_parse(config->report, &url, &reason) != HF_OK)
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "reports go to \"service\" or to an address, and this one is not usable: %s",
+                       reason.text);
+    if (config->n_groups > HF_GROUPS_MAX)
+        return hf_fail(why, HF_E_ARGUMENT, "expected at most %d groups, found %zu", HF_GROUPS_MAX,
+                       config->n_groups);
+    for (size_t i = 0; i < config->n_groups; i++)
+        HF_TRY(check_name("group", config->groups[i], why));
+    return HF_OK;
+}
+
 enum hf_err hf_config_check(const struct hf_posix_config *config,
                             const struct hf_posix_config *before, const struct hf_device_key *key,
                             struct hf_why *why)
@@ -189,6 +207,7 @@ enum hf_err hf_config_check(const struct hf_posix_config *config,
     HF_TRY(check_redirect_hosts(config, why));
     HF_TRY(check_name("set", config->client.set, why));
     HF_TRY(check_name("profile", config->client.profile, why));
+    HF_TRY(check_reports(config, why));
     if (!hf_text_is_same(config->server_ca, old->server_ca))
         HF_TRY(check_server_ca(config->server_ca, why));
     if (config->device_id != NULL && config->device_id_file != NULL)

@@ -22,6 +22,7 @@ static const struct column {
     {"on_swap", offsetof(struct hf_posix_config, on_swap)},
     {"client_cert_file", offsetof(struct hf_posix_config, client_cert_file)},
     {"client_key_file", offsetof(struct hf_posix_config, client_key_file)},
+    {"report", offsetof(struct hf_posix_config, report)},
 };
 #define N_COLUMNS (sizeof columns / sizeof columns[0])
 enum { COLUMN_SET, COLUMN_PROFILE }; /* rows of the above */
@@ -42,7 +43,8 @@ bool hf_config_is_same(const struct hf_posix_config *a, const struct hf_posix_co
             return false;
     }
     return a->client.awaits_confirm == b->client.awaits_confirm &&
-           a->has_legacy_ciphers == b->has_legacy_ciphers &&
+           a->has_legacy_ciphers == b->has_legacy_ciphers && a->signs_reports == b->signs_reports &&
+           hf_texts_are_same(a->groups, a->n_groups, b->groups, b->n_groups) &&
            hf_config_has_same_urls(&a->client, &b->client) &&
            hf_texts_are_same(a->redirect_hosts, a->n_redirect_hosts, b->redirect_hosts,
                              b->n_redirect_hosts) &&
@@ -56,18 +58,19 @@ static enum hf_err update_row(sqlite3 *db, const struct hf_posix_config *config,
     sqlite3_stmt *stmt = NULL;
     struct hf_buf sql = {0};
 
-    enum hf_err err =
-        hf_buf_append_text(&sql, "UPDATE config SET awaits_confirm = ?1, has_legacy_ciphers = ?2");
+    enum hf_err err = hf_buf_append_text(
+        &sql, "UPDATE config SET awaits_confirm = ?1, has_legacy_ciphers = ?2, signs_reports = ?3");
     for (size_t i = 0; i < N_COLUMNS && err == HF_OK; i++)
-        err = hf_buf_printf(&sql, ", %s = ?%zu", columns[i].name, i + 3);
+        err = hf_buf_printf(&sql, ", %s = ?%zu", columns[i].name, i + 4);
     err = err == HF_OK ? hf_db_prepare(db, (const char *)sql.data, saving, &stmt, why)
                        : hf_fail(why, err, "out of memory saving the configuration");
     hf_buf_free(&sql);
     HF_TRY(err);
     (void)sqlite3_bind_int(stmt, 1, config->client.awaits_confirm);
     (void)sqlite3_bind_int(stmt, 2, config->has_legacy_ciphers);
+    (void)sqlite3_bind_int(stmt, 3, config->signs_reports);
     for (size_t i = 0; i < N_COLUMNS; i++)
-        hf_db_bind_text(stmt, (int)i + 3, text_of(config, &columns[i]));
+        hf_db_bind_text(stmt, (int)i + 4, text_of(config, &columns[i]));
     return hf_db_finish(db, stmt, saving, why);
 }
 
@@ -91,7 +94,9 @@ static enum hf_err replace_all(sqlite3 *db, const struct hf_posix_config *config
     char name[HF_ENDPOINT_URL_TEXT];
 
     HF_TRY(update_row(db, config, why));
-    HF_TRY(hf_db_exec(db, "DELETE FROM mirror; DELETE FROM redirect_host; DELETE FROM endpoint",
+    HF_TRY(hf_db_exec(db,
+                      "DELETE FROM mirror; DELETE FROM redirect_host; DELETE FROM endpoint; "
+                      "DELETE FROM report_group",
                       saving, why));
     for (size_t i = 0; i < config->client.n_urls; i++)
         HF_TRY(insert(db, "INSERT INTO mirror (position, url) VALUES (?1, ?2)", i,
@@ -99,6 +104,9 @@ static enum hf_err replace_all(sqlite3 *db, const struct hf_posix_config *config
     for (size_t i = 0; i < config->n_redirect_hosts; i++)
         HF_TRY(insert(db, "INSERT INTO redirect_host (position, host) VALUES (?1, ?2)", i,
                       config->redirect_hosts[i], NULL, why));
+    for (size_t i = 0; i < config->n_groups; i++)
+        HF_TRY(insert(db, "INSERT INTO report_group (position, name) VALUES (?1, ?2)", i,
+                      config->groups[i], NULL, why));
     for (size_t i = 0; i < config->n_endpoints; i++) {
         HF_TRY(hf_config_check_endpoint(&config->endpoints[i], name, why));
         HF_TRY(insert(db, "INSERT INTO endpoint (position, url, alpn) VALUES (?1, ?2, ?3)", i, name,
@@ -158,7 +166,8 @@ static enum hf_err load_row(struct hf_sqlite_store *store, struct hf_stored_conf
     sqlite3_stmt *stmt = NULL;
     struct hf_buf sql = {0};
 
-    enum hf_err err = hf_buf_append_text(&sql, "SELECT awaits_confirm, has_legacy_ciphers");
+    enum hf_err err =
+        hf_buf_append_text(&sql, "SELECT awaits_confirm, has_legacy_ciphers, signs_reports");
     for (size_t i = 0; i < N_COLUMNS && err == HF_OK; i++)
         err = hf_buf_printf(&sql, ", %s", columns[i].name);
     if (err == HF_OK)
@@ -171,8 +180,9 @@ static enum hf_err load_row(struct hf_sqlite_store *store, struct hf_stored_conf
     if (rc == SQLITE_ROW) {
         out->view.client.awaits_confirm = sqlite3_column_int(stmt, 0) != 0;
         out->view.has_legacy_ciphers = sqlite3_column_int(stmt, 1) != 0;
+        out->view.signs_reports = sqlite3_column_int(stmt, 2) != 0;
         for (size_t i = 0; i < N_COLUMNS && err == HF_OK; i++)
-            err = take_text(out, i, (const char *)sqlite3_column_text(stmt, (int)i + 2), why);
+            err = take_text(out, i, (const char *)sqlite3_column_text(stmt, (int)i + 3), why);
     } else if (rc == SQLITE_DONE) {
         err = hf_fail(why, HF_E_NOT_FOUND, "%s is not initialised: run holdfast init first",
                       store->state_dir);
@@ -234,6 +244,9 @@ enum hf_err hf_config_load(struct hf_sqlite_store *store, struct hf_stored_confi
         err = load_list(db, "SELECT host FROM redirect_host ORDER BY position", out->redirect_hosts,
                         NULL, HF_REDIRECT_HOSTS_MAX, &out->view.n_redirect_hosts, why);
     if (err == HF_OK && db != NULL)
+        err = load_list(db, "SELECT name FROM report_group ORDER BY position", out->groups, NULL,
+                        HF_GROUPS_MAX, &out->view.n_groups, why);
+    if (err == HF_OK && db != NULL)
         err = load_list(db, "SELECT url, alpn FROM endpoint ORDER BY position", out->endpoint_urls,
                         out->endpoint_alpns, HF_ENDPOINTS_MAX, &out->view.n_endpoints, why);
     if (err == HF_OK)
@@ -247,6 +260,7 @@ void hf_stored_config_settle(struct hf_stored_config *config)
 {
     config->view.client.urls = (const char *const *)config->urls;
     config->view.redirect_hosts = (const char *const *)config->redirect_hosts;
+    config->view.groups = (const char *const *)config->groups;
     for (size_t i = 0; i < HF_ENDPOINTS_MAX; i++)
         config->endpoints[i] = (struct hf_posix_endpoint){config->endpoint_urls[i],
                                                           config->endpoint_alpns[i]};
@@ -264,6 +278,7 @@ void hf_stored_config_free(struct hf_stored_config *config)
     free_texts(config->urls, HF_MIRRORS_MAX);
     free_texts(config->redirect_hosts, HF_REDIRECT_HOSTS_MAX);
     free_texts(config->texts, HF_CONFIG_TEXTS_MAX);
+    free_texts(config->groups, HF_GROUPS_MAX);
     free_texts(config->endpoint_urls, HF_ENDPOINTS_MAX);
     free_texts(config->endpoint_alpns, HF_ENDPOINTS_MAX);
     *config = (struct hf_stored_config){0};

@@ -17,6 +17,7 @@ struct hf_stored_config {
     char *urls[HF_MIRRORS_MAX];
     char *redirect_hosts[HF_REDIRECT_HOSTS_MAX];
     char *texts[HF_CONFIG_TEXTS_MAX];
+    char *groups[HF_GROUPS_MAX];
     char *endpoint_urls[HF_ENDPOINTS_MAX];
     char *endpoint_alpns[HF_ENDPOINTS_MAX];
     struct hf_posix_endpoint endpoints[HF_ENDPOINTS_MAX]; /* of these texts */

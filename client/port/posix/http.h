@@ -19,6 +19,7 @@
 #include <holdfast/trust_store.h>
 
 #include "common/os/net.h"
+#include "common/report/signature.h"
 
 #include <llhttp.h>
 
@@ -59,6 +60,10 @@ HF_MUST_USE enum hf_err hf_http_transport_call(struct hf_http_transport *transpo
                                                const struct hf_api_request *request,
                                                struct hf_api_response *out, struct hf_why *why);
 
+/** Sign reports with the key of `seed`, from now on, or none with NULL. Copied. */
+void hf_http_transport_sign_reports(struct hf_http_transport *transport,
+                                    const uint8_t seed[HF_REPORT_KEY_LEN]);
+
 /** For tests, which cannot wait for two minutes. */
 void hf_http_transport_set_timeouts(struct hf_http_transport *transport,
                                     struct hf_timeouts timeouts);
@@ -79,6 +84,12 @@ HF_MUST_USE enum hf_err hf_http_request_get(const struct hf_url *url, const stru
 HF_MUST_USE enum hf_err hf_http_request_api(const struct hf_url *url, const char *method,
                                             struct hf_bytes json, struct hf_buf *out,
                                             struct hf_why *why);
+
+/** Append a POST of reports. `signature` NULL: not signed. */
+HF_MUST_USE enum hf_err hf_http_request_post(const struct hf_url *url, const struct hf_proxy *proxy,
+                                             struct hf_bytes json,
+                                             const struct hf_report_headers *signature,
+                                             struct hf_buf *out, struct hf_why *why);
 
 /** Append a CONNECT to `peer`. */
 HF_MUST_USE enum hf_err hf_http_request_connect(const struct hf_endpoint *peer,

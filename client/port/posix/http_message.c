@@ -30,24 +30,29 @@ static bool is_etag(const char *text)
     return c[0] == '"' && c[1] == '\0';
 }
 
-enum hf_err hf_http_request_get(const struct hf_url *url, const struct hf_proxy *proxy,
-                                const char *etag, struct hf_buf *out, struct hf_why *why)
+/* Up to the headers that not every request has. */
+static enum hf_err append_start(const char *method, const struct hf_url *url,
+                                const struct hf_proxy *proxy, const char *accepted,
+                                struct hf_buf *out)
 {
     char host[HF_ENDPOINT_TEXT];
     /* A proxy takes the whole URL (RFC 9112, 3.2.2); in a tunnel it is out of the way. */
     bool is_absolute = proxy->is_used && !url->is_https;
 
     hf_url_host_header(url, host);
-    enum hf_err err = hf_buf_append_text(out, "GET ");
-    if (err == HF_OK)
-        err = is_absolute ? hf_url_append(url, out) : hf_buf_append_text(out, url->target);
-    if (err == HF_OK)
-        err = hf_buf_printf(out,
-                            " HTTP/1.1\r\nHost: %s\r\nUser-Agent: holdfast/" HF_VERSION
-                            "\r\nAccept: */*\r\nAccept-Encoding: identity\r\n",
-                            host);
-    if (err == HF_OK && is_absolute)
-        err = append_proxy_authorization(proxy, out);
+    HF_TRY(hf_buf_printf(out, "%s ", method));
+    HF_TRY(is_absolute ? hf_url_append(url, out) : hf_buf_append_text(out, url->target));
+    HF_TRY(hf_buf_printf(out,
+                         " HTTP/1.1\r\nHost: %s\r\nUser-Agent: holdfast/" HF_VERSION
+                         "\r\nAccept: %s\r\nAccept-Encoding: identity\r\n",
+                         host, accepted));
+    return is_absolute ? append_proxy_authorization(proxy, out) : HF_OK;
+}
+
+enum hf_err hf_http_request_get(const struct hf_url *url, const struct hf_proxy *proxy,
+                                const char *etag, struct hf_buf *out, struct hf_why *why)
+{
+    enum hf_err err = append_start("GET", url, proxy, "*/*", out);
     if (err == HF_OK && etag != NULL && etag[0] != '\0' && is_etag(etag))
         err = hf_buf_printf(out, "If-None-Match: %s\r\n", etag);
     if (err == HF_OK)
@@ -69,6 +74,27 @@ enum hf_err hf_http_request_api(const struct hf_url *url, const char *method, st
     if (err == HF_OK && json.len > 0)
         err = hf_buf_printf(out, "Content-Type: application/json\r\nContent-Length: %zu\r\n",
                             json.len);
+    if (err == HF_OK)
+        err = hf_buf_append_text(out, "\r\n");
+    if (err == HF_OK)
+        err = hf_buf_append(out, json.data, json.len);
+    return err == HF_OK ? HF_OK : hf_fail(why, HF_E_MEMORY, "no memory for a request");
+}
+
+enum hf_err hf_http_request_post(const struct hf_url *url, const struct hf_proxy *proxy,
+                                 struct hf_bytes json, const struct hf_report_headers *signature,
+                                 struct hf_buf *out, struct hf_why *why)
+{
+    enum hf_err err = append_start("POST", url, proxy, "application/json, application/problem+json",
+                                   out);
+    if (err == HF_OK)
+        err = hf_buf_printf(out,
+                            "Content-Type: " HF_REPORT_CONTENT_TYPE "\r\nContent-Length: %zu\r\n",
+                            json.len);
+    if (err == HF_OK && signature != NULL)
+        err = hf_buf_printf(out, "Content-Digest: %s\r\nSignature-Input: %s\r\nSignature: %s\r\n",
+                            signature->content_digest, signature->signature_input,
+                            signature->signature);
     if (err == HF_OK)
         err = hf_buf_append_text(out, "\r\n");
     if (err == HF_OK)

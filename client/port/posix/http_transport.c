@@ -19,6 +19,8 @@ struct hf_http_transport {
     struct hf_shown_identity *identity; /* owned; NULL for none */
     struct hf_tls_client *identified;   /* shows it; NULL without one that can be used */
     bool asks_for_rotation; /* the last fetch ended at a server that was shown it, and did */
+    bool signs_reports;
+    uint8_t report_seed[HF_REPORT_KEY_LEN];
     struct hf_timeouts timeouts;
     struct hf_redirect_targets redirect_targets;
     /* Connections that can carry another request, oldest first. */
@@ -62,7 +64,7 @@ void hf_http_transport_idle(struct hf_http_transport *transport)
 
 /* ---- one request -------------------------------------------------------------------------------- */
 
-/* A GET on its way. */
+/* A request on its way. */
 struct get {
     struct hf_url asked;
     struct hf_url url; /* changes with redirects */
@@ -70,6 +72,8 @@ struct get {
     enum hf_address_kind asked_kind; /* of the server asked; known after the first answer */
     struct hf_proxy proxy;
     const struct hf_request *request;
+    enum hf_answer_kind kind;
+    bool needs_new_connection;
     struct hf_deadline deadline;
     struct hf_answer answer;
     const char *tls_version; /* "TLSv1.3"; empty without TLS; static */
@@ -87,7 +91,7 @@ static enum hf_err get_over(struct hf_http_transport *t, struct hf_http_conn *co
                             struct hf_bytes request, struct hf_why *why)
 {
     hf_answer_free(&get->answer);
-    hf_answer_init(&get->answer, HF_ANSWER_TO_GET, get->request->max_bytes);
+    hf_answer_init(&get->answer, get->kind, get->request->max_bytes);
     if (get->n_redirects == 0)
         get->asked_kind = hf_http_conn_kind(conn);
     enum hf_err err = hf_http_conn_exchange(conn, request, &get->deadline, &get->answer, why);
@@ -122,7 +126,7 @@ static enum hf_err exchange(struct hf_http_transport *t, struct get *get, struct
     struct hf_deadline connect;
     struct hf_why reason = {0};
 
-    struct hf_http_conn *conn = is_waived ? NULL : take_kept(t, &way);
+    struct hf_http_conn *conn = is_waived || get->needs_new_connection ? NULL : take_kept(t, &way);
     bool was_kept = conn != NULL;
     if (was_kept) {
         enum hf_err err = get_over(t, conn, get, request, &reason);
@@ -130,8 +134,8 @@ static enum hf_err exchange(struct hf_http_transport *t, struct get *get, struct
             return HF_OK;
         if (get->answer.has_begun || hf_deadline_check(&get->deadline, NULL) != HF_OK)
             return hf_fail(why, err, "%s", reason.text);
-        /* The server may have closed it while the request was on its way. A GET can be repeated; over a
-         * new connection, so there is no second time. */
+        /* The server may have closed it while the request was on its way. A GET can be repeated, and so can
+         * reports, by their numbers; over a new connection, so there is no second time. */
     }
     connect = hf_deadline_within(&get->deadline, t->timeouts.connect_ms);
     enum hf_err err = hf_http_conn_open(is_waived ? t->unvalidated : validating, &way, &connect,
@@ -331,6 +335,79 @@ static enum hf_err fetch(void *ctx, const struct hf_request *request, struct hf_
     return err;
 }
 
+/* The address without its query. */
+static void path_of(const struct hf_url *url, char out[HF_URL_MAX + 1])
+{
+    (void)snprintf(out, HF_URL_MAX + 1, "%.*s", (int)strcspn(url->target, "?"), url->target);
+}
+
+static enum hf_err sign(const struct hf_http_transport *t, const struct hf_url *url,
+                        const struct hf_post *post, struct hf_report_headers *out,
+                        struct hf_why *why)
+{
+    char host[HF_ENDPOINT_TEXT], path[HF_URL_MAX + 1];
+    const struct hf_report_message message = {"POST", host, path, HF_REPORT_CONTENT_TYPE,
+                                              post->body};
+
+    hf_url_host_header(url, host);
+    path_of(url, path);
+    return hf_report_sign(&message, post->created_s, t->report_seed, out, why);
+}
+
+static enum hf_err post_over(struct hf_http_transport *t, struct get *get,
+                             const struct hf_post *post, struct hf_why *why)
+{
+    struct hf_report_headers signature;
+    struct hf_buf bytes = {0};
+
+    HF_TRY(hf_proxy_pick(&get->url, env_lookup, &get->proxy, why));
+    enum hf_err err = t->signs_reports ? sign(t, &get->url, post, &signature, why) : HF_OK;
+    if (err == HF_OK)
+        err = hf_http_request_post(&get->url, &get->proxy, post->body,
+                                   t->signs_reports ? &signature : NULL, &bytes, why);
+    if (err == HF_OK)
+        err = exchange(t, get, hf_buf_bytes(&bytes), why);
+    hf_buf_free(&bytes);
+    return err;
+}
+
+static enum hf_err post(void *ctx, const struct hf_post *post, struct hf_post_answer *out,
+                        struct hf_why *why)
+{
+    struct hf_http_transport *t = ctx;
+    const struct hf_request request = {.url = post->url, .max_bytes = post->max_bytes};
+    struct get get = {.request = &request,
+                      .kind = HF_ANSWER_TO_API,
+                      .needs_new_connection = post->needs_new_connection};
+    int total_ms = post->timeout_ms < t->timeouts.total_ms ? post->timeout_ms
+                                                           : t->timeouts.total_ms;
+
+    HF_TRY(hf_url_parse(request.url, &get.asked, why));
+    HF_TRY(follow_identity(t, why));
+    get.url = get.asked;
+    get.deadline = hf_deadline_start(total_ms, t->timeouts.idle_ms);
+    enum hf_err err = post_over(t, &get, post, why);
+    if (err == HF_OK) {
+        *out = (struct hf_post_answer){get.answer.status, get.answer.body,
+                                       get.answer.retry_after_s};
+        get.answer.body = (struct hf_buf){0};
+    } else {
+        (void)hf_fail_context(why, "POST %.300s", post->url);
+    }
+    hf_answer_free(&get.answer);
+    return err;
+}
+
+void hf_http_transport_sign_reports(struct hf_http_transport *transport,
+                                    const uint8_t seed[HF_REPORT_KEY_LEN])
+{
+    transport->signs_reports = seed != NULL;
+    if (seed != NULL)
+        memcpy(transport->report_seed, seed, sizeof transport->report_seed);
+    else
+        sodium_memzero(transport->report_seed, sizeof transport->report_seed);
+}
+
 static bool has_anchor(void *ctx)
 {
     const struct hf_http_transport *t = ctx;
@@ -340,7 +417,10 @@ static bool has_anchor(void *ctx)
 
 struct hf_transport_port hf_http_transport_port(struct hf_http_transport *transport)
 {
-    return (struct hf_transport_port){.ctx = transport, .fetch = fetch, .has_anchor = has_anchor};
+    return (struct hf_transport_port){.ctx = transport,
+                                      .fetch = fetch,
+                                      .has_anchor = has_anchor,
+                                      .post = post};
 }
 
 void hf_http_transport_set_timeouts(struct hf_http_transport *transport,
@@ -389,6 +469,7 @@ void hf_http_transport_free(struct hf_http_transport *transport)
     if (transport == NULL)
         return;
     hf_http_transport_idle(transport);
+    sodium_memzero(transport->report_seed, sizeof transport->report_seed);
     hf_tls_client_free(transport->identified);
     hf_shown_identity_free(transport->identity);
     hf_tls_client_free(transport->tls);

@@ -14,7 +14,7 @@ enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out
                             struct hf_why *why)
 {
     struct hf_update_result result = {0};
-    struct hf_why reason = {0};
+    struct hf_why unnotified = {0}, unsent = {0};
     int lock = -1;
 
     HF_TRY(hf_sqlite_store_refresh(posix->store, why));
@@ -22,17 +22,20 @@ enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out
     HF_TRY(hf_posix_reload_config(posix, why));
     HF_TRY(hf_lock_take(posix->state_dir, LOCK_WAIT_MS, &lock, why));
     enum hf_err err = hf_client_update(posix->client, &result, why);
-    enum hf_err notified = hf_subscribers_notify(posix, &reason);
+    enum hf_err notified = hf_subscribers_notify(posix, &unnotified);
     hf_posix_secure(posix);
     hf_file_unlock(lock);
     /* Last, and without the lock, so that it neither delays nor prevents an update. */
+    const bool is_online = err != HF_E_NETWORK && err != HF_E_TLS && err != HF_E_UNTRUSTED;
+    if (is_online && hf_client_send_reports(posix->client, false, NULL, &unsent) != HF_OK)
+        hf_posix_log(posix, HF_LEVEL_INFO, unsent.text);
     hf_posix_maintain_identity(posix);
     hf_http_transport_idle(posix->transport);
     /* The update's own error comes first; that of the subscribers is in the journal. */
     if (err != HF_OK)
         return err;
     if (notified != HF_OK)
-        return hf_fail(why, notified, "%s", reason.text);
+        return hf_fail(why, notified, "%s", unnotified.text);
     memcpy(result.export_fault, posix->export_fault.text, sizeof result.export_fault);
     *out = result;
     return HF_OK;

@@ -150,6 +150,9 @@ enum hf_err hf_posix_enroll(struct hf_posix *posix, const struct hf_enrolment *e
     enum hf_err err = enroll_locked(posix, &identity, enrolment, &made, why);
     hf_pkcs11_key_free(token);
     HF_TRY(err);
+    if (hf_posix_restart_reports(posix, why) != HF_OK)
+        return hf_fail_context(why, "this device is enrolled, but its reports still have the "
+                                    "identity before");
     if (show_to_endpoints(posix, cert_file.text, enrolment->key_uri, why) != HF_OK)
         return hf_fail_context(why, "this device is enrolled, but its endpoints are not shown the "
                                     "certificate");

@@ -31,6 +31,8 @@ struct hf_posix {
     struct hf_device_key device_key;
     const struct hf_device_key *key; /* that one, or NULL */
     bool has_port_key;               /* it is from hf_posix_use_device_key */
+    struct hf_why
+        no_reports; /* why none are sent although they are configured; HF_OK: they are, or off */
 };
 
 /** All ports; those for transport and endpoints are empty where there is none. */
@@ -38,6 +40,9 @@ struct hf_ports hf_posix_ports(struct hf_posix *posix);
 
 /** Another process may have changed the configuration. On failure everything stays as it was. */
 HF_MUST_USE enum hf_err hf_posix_reload_config(struct hf_posix *posix, struct hf_why *why);
+
+/** To the log only. */
+void hf_posix_log(const struct hf_posix *posix, enum hf_level level, const char *text);
 
 /** To the journal and to the log; what cannot be written is only logged. */
 void hf_posix_journal(struct hf_posix *posix, enum hf_level level, const char *kind,
@@ -48,6 +53,12 @@ void hf_posix_secure(struct hf_posix *posix);
 
 /** Use the key of the port, else that in the configured token, else files. */
 void hf_posix_choose_key(struct hf_posix *posix);
+
+/** Reports as configured, from now on: after the client was opened or configured. What prevents them is logged
+ *  and in the status. */
+void hf_posix_apply_reports(struct hf_posix *posix);
+/** The device was enrolled: to the service it is another one now. HF_E_BUSY, … */
+HF_MUST_USE enum hf_err hf_posix_restart_reports(struct hf_posix *posix, struct hf_why *why);
 
 /** Rotate the device's certificate if it is due or asked for, or finish what was interrupted. The journal and the
  *  status say what fails. The caller does not hold STATE/lock: the service may take minutes. Nothing happens while

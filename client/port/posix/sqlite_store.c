@@ -98,7 +98,9 @@ static enum hf_err restore(struct hf_sqlite_store *store, const char *path, stru
     if (err == HF_OK)
         damage = store->unusable;
     close_database(store);
-    err = hf_db_copy_restore(store->state_dir, &reason);
+    err = hf_store_doubt_reports(store, &reason);
+    if (err == HF_OK)
+        err = hf_db_copy_restore(store->state_dir, &reason);
     if (err != HF_OK)
         goto out;
     store->copied_changes = -1;
@@ -240,6 +242,8 @@ static enum hf_err open_as_it_is(struct hf_sqlite_store *store, const char *path
     if (store->unusable.code == HF_E_FORMAT || store->unusable.code == HF_E_ROLLBACK)
         store->unusable.code = HF_E_STORAGE;
     if (store->unusable.code == HF_OK) {
+        if (hf_store_settle_reports(store, &reason) != HF_OK)
+            hf_store_note(store, HF_LEVEL_WARNING, "report", reason.text);
         repair_root(store);
         /* The holder of the lock is about to do the same to the files. */
         if (hf_lock_take(store->state_dir, 0, &lock, NULL) == HF_OK)
@@ -355,5 +359,8 @@ struct hf_store_port hf_sqlite_store_port(struct hf_sqlite_store *store)
         .load_revoked = hf_store_load_revoked,
         .save_revoked = hf_store_save_revoked,
         .append_event = hf_store_append_event,
+        .append_report = hf_store_append_report,
+        .load_reports = hf_store_load_reports,
+        .remove_report = hf_store_remove_report,
     };
 }

@@ -7,7 +7,8 @@
  * first replaced by its copy, if there is one (db.h); on a read-only disk the copy is read in its place.
  *
  * sqlite_store.c opens, repairs and syncs it; store_bundles.c is about bundles, revoked keys and the
- * transactions that move them; store_rows.c about statements, metadata, values and the journal.
+ * transactions that move them; store_rows.c about statements, metadata, values and the journal, store_reports.c about
+ * reports that wait to be sent.
  */
 #ifndef HF_CLIENT_PORT_POSIX_SQLITE_STORE_H
 #define HF_CLIENT_PORT_POSIX_SQLITE_STORE_H
@@ -26,6 +27,8 @@ enum hf_sql {
     HF_SQL_LOAD_VALUE,
     HF_SQL_SAVE_VALUE,
     HF_SQL_APPEND_EVENT,
+    HF_SQL_APPEND_REPORT,
+    HF_SQL_REMOVE_REPORT,
     HF_SQL_LOAD_BUNDLE,
     HF_SQL_COUNT,
 };
@@ -99,6 +102,12 @@ void hf_store_note(struct hf_sqlite_store *store, enum hf_level level, const cha
 /** All that was committed survives a power cut. */
 HF_MUST_USE enum hf_err hf_store_sync_log(struct hf_sqlite_store *store, struct hf_why *why);
 
+/** After the copy took the database's place, or is about to: it may hold numbers of reports that were used
+ *  since for others. The next report begins a new installation. The caller holds STATE/lock. */
+HF_MUST_USE enum hf_err hf_store_doubt_reports(struct hf_sqlite_store *store, struct hf_why *why);
+/** At each open: do so, if that was begun. */
+HF_MUST_USE enum hf_err hf_store_settle_reports(struct hf_sqlite_store *store, struct hf_why *why);
+
 /** A write of several statements that is a transaction of its own, unless one has begun. */
 HF_MUST_USE enum hf_err hf_store_write_begin(struct hf_sqlite_store *store, struct hf_why *why);
 /** Commit what hf_store_write_begin began, or take it back when `err` is not HF_OK. */
@@ -128,6 +137,12 @@ enum hf_err hf_store_save_value(void *ctx, const char *name, const char *value, 
 enum hf_err hf_store_load_revoked(void *ctx, struct hf_buf *out, struct hf_why *why);
 enum hf_err hf_store_save_revoked(void *ctx, struct hf_bytes keys, struct hf_why *why);
 enum hf_err hf_store_append_event(void *ctx, const struct hf_event *event, struct hf_why *why);
+enum hf_err hf_store_append_report(void *ctx, int64_t seq, struct hf_bytes json,
+                                   struct hf_why *why);
+enum hf_err hf_store_load_reports(void *ctx,
+                                  void (*each)(void *each_ctx, int64_t seq, struct hf_bytes json),
+                                  void *each_ctx, struct hf_why *why);
+enum hf_err hf_store_remove_report(void *ctx, int64_t seq, struct hf_why *why);
 enum hf_err hf_store_load_bundle(void *ctx, enum hf_slot slot, struct hf_bundle_record *out,
                                  struct hf_why *why);
 enum hf_err hf_store_stage_bundle(void *ctx, const struct hf_bundle_record *record,

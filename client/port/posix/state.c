@@ -45,7 +45,7 @@ static void allow_redirects(struct hf_posix *posix)
     hf_http_transport_allow_redirects(posix->transport, &targets);
 }
 
-static void write_log(const struct hf_posix *posix, enum hf_level level, const char *text)
+void hf_posix_log(const struct hf_posix *posix, enum hf_level level, const char *text)
 {
     if (posix->log.write != NULL)
         posix->log.write(posix->log.ctx, level, text);
@@ -74,15 +74,17 @@ static enum hf_err apply_config(struct hf_posix *posix, struct hf_why *why)
     allow_redirects(posix);
     if (hf_pkcs11_uri_is(view->client_key_file) &&
         hf_pkcs11_key_new(view->client_key_file, &posix->token, &damaged) != HF_OK)
-        write_log(posix, HF_LEVEL_WARNING, damaged.text);
+        hf_posix_log(posix, HF_LEVEL_WARNING, damaged.text);
     hf_posix_choose_key(posix);
     HF_TRY(hf_shown_identity_new(posix->state_dir, view, &posix->key, posix->log, &identity, why));
     hf_http_transport_identify_take(posix->transport, identity);
     HF_TRY(hf_endpoint_probe_new(view, &posix->key, posix->log, &posix->endpoint_probe, why));
     struct hf_ports ports = hf_posix_ports(posix);
-    if (posix->client == NULL)
-        return hf_client_open(&ports, &config, &posix->client, why);
-    return hf_client_configure(posix->client, &ports, &config, why);
+    HF_TRY(posix->client == NULL ? hf_client_open(&ports, &config, &posix->client, why)
+                                 : hf_client_configure(posix->client, &ports, &config, why));
+    posix->device_id[0] = '\0';
+    hf_posix_apply_reports(posix);
+    return HF_OK;
 }
 
 enum hf_err hf_posix_reload_config(struct hf_posix *posix, struct hf_why *why)
@@ -106,7 +108,6 @@ enum hf_err hf_posix_reload_config(struct hf_posix *posix, struct hf_why *why)
         *posix = before;
         hf_stored_config_settle(&posix->config);
     } else {
-        posix->device_id[0] = '\0';
         posix->notified_from_s = posix->notified_until_s = 0;
     }
     hf_endpoint_probe_free(unused.endpoint_probe);
@@ -198,9 +199,9 @@ void hf_posix_journal(struct hf_posix *posix, enum hf_level level, const char *k
     struct hf_event event = {clock.now_s(clock.ctx), level, kind, text};
     struct hf_why why = {0};
 
-    write_log(posix, level, text);
+    hf_posix_log(posix, level, text);
     if (hf_store_append_event(posix->store, &event, &why) != HF_OK)
-        write_log(posix, HF_LEVEL_WARNING, why.text);
+        hf_posix_log(posix, HF_LEVEL_WARNING, why.text);
 }
 
 void hf_posix_secure(struct hf_posix *posix)
@@ -208,7 +209,7 @@ void hf_posix_secure(struct hf_posix *posix)
     struct hf_why why = {0};
 
     if (hf_sqlite_store_sync(posix->store, &why) != HF_OK)
-        write_log(posix, HF_LEVEL_WARNING, why.text);
+        hf_posix_log(posix, HF_LEVEL_WARNING, why.text);
 }
 
 enum hf_err hf_posix_journal_read(struct hf_posix *posix, size_t max,

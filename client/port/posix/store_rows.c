@@ -21,6 +21,8 @@ static const struct {
     [HF_SQL_APPEND_EVENT] = {"INSERT INTO event (time_s, level, kind, text) "
                              "VALUES (?1, ?2, ?3, ?4)",
                              true},
+    [HF_SQL_APPEND_REPORT] = {"INSERT INTO report (seq, json) VALUES (?1, ?2)", true},
+    [HF_SQL_REMOVE_REPORT] = {"DELETE FROM report WHERE seq = ?1", true},
     [HF_SQL_LOAD_BUNDLE] = {"SELECT set_name, profile, version, sha256, pem, custom FROM bundle "
                             "WHERE slot = ?1",
                             false},
