@@ -122,6 +122,7 @@ enum hf_err hf_client_open(const struct hf_ports *ports, const struct hf_client_
     hf_state_load(c);
     hf_mirrors_init(c);
     hf_active_store_load(c);
+    c->has_swapped = false; /* no connection is older than this */
     *out = c;
     return HF_OK;
 out:

@@ -52,6 +52,9 @@ def kept(device):
     ("device-id-file", "device_id_file", ["/etc/hostname"], "/etc/hostname"),
     ("await-confirm", "await_confirm", ["yes"], True),
     ("legacy-ciphers", "legacy_ciphers", ["yes"], True),
+    ("report", "report", ["https://fleet.example"], "https://fleet.example"),
+    ("report-signature", "report_signature", ["yes"], True),
+    ("groups", "groups", ["lab", "ring-1"], ["lab", "ring-1"]),
     ("redirect-hosts", "redirect_hosts", ["cdn.example", "b.example:8443"], ["cdn.example", "b.example:8443"]),
 ])
 def test_a_part_is_changed_and_nothing_else(device, key, json_key, values, expected):
@@ -71,11 +74,14 @@ def test_a_device_of_before_gets_redirect_hosts_too(device):
     others = shown(device)
     device.copy.unlink()
     connection = sqlite3.connect(device.database)
-    connection.executescript("DROP TABLE redirect_host; PRAGMA user_version = 1")
+    connection.executescript(
+        "DROP TABLE redirect_host; DROP TABLE report; DROP TABLE report_group; ALTER TABLE config DROP COLUMN report;"
+        "ALTER TABLE config DROP COLUMN signs_reports; PRAGMA user_version = 1")
     connection.close()
     assert shown(device) == others
     config(device, "set", "redirect-hosts", "cdn.example")
-    assert shown(device) == {**others, "redirect_hosts": ["cdn.example"]}
+    config(device, "set", "groups", "lab")
+    assert shown(device) == {**others, "redirect_hosts": ["cdn.example"], "groups": ["lab"]}
     assert device.copy.exists()
 
 

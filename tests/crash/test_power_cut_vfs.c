@@ -75,6 +75,8 @@ static void check_next_update(void)
     assert_int_equal(found.active, run.new_version);
     assert_int_equal(cut_exported_version(), run.new_version);
     assert_int_equal(cut_world.told_version, run.new_version);
+    /* No report is lost, whenever the power went. */
+    assert_true(run.new_version == run.old_version || cut_reports_has(run.new_version));
     /* Two bundles with a .json each, two links; where version 1 is all there is, one of each. And the
      * list of revoked keys. */
     assert_int_equal(temp_count(temp_path(cut_world.dir, "device/bundles")),
@@ -90,6 +92,7 @@ static bool cut_update_at(const struct disk_image *start, unsigned cut, uint64_t
     struct hf_why why = {0};
 
     disk_image_write(cut_world.dir->path, start);
+    cut_reports_forget();
     cut_world.told_version = run.old_version;
     cut_disk_begin(cut_world.dir->path, cut, seed);
     enum hf_err err = run.work(&why);

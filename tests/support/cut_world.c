@@ -7,7 +7,9 @@
 #include "client/port/posix/bundle_files.h"
 #include "client/port/posix/posix_internal.h"
 
+#include "common/base/timetext.h"
 #include "common/os/process.h"
+#include "common/report/report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +19,7 @@
 #define URL "http://a.test/repo"
 #define SET "amazon-iot"
 #define PROFILE "full"
+#define SERVICE "https://fleet.test"
 
 struct cut_world cut_world;
 
@@ -101,6 +104,7 @@ enum hf_err cut_init(struct hf_why *why)
         .device_id = "crash-test",
         .export_file = export_file(),
         .on_swap = "tell the broker",
+        .report = SERVICE,
     };
     struct hf_bytes root = tuf_files_find(&cut_world.repo.files, "metadata/1.root.json");
     return hf_posix_init(cut_state_dir(), &config, root, (struct hf_bytes){0},
@@ -128,6 +132,72 @@ enum hf_err cut_reject(struct hf_why *why)
     enum hf_err err = hf_posix_reject(posix, "no connection to the broker", why);
     hf_posix_close(posix);
     return err;
+}
+
+/* ---- the service --------------------------------------------------------------------------------------- */
+
+#define REPORTS_MAX 256
+
+struct seen_report {
+    enum hf_report_kind kind; /* HF_REPORT_OTHER: not seen */
+    int64_t to;
+    char sha256[HF_SHA256_HEX_LEN]; /* of its content */
+};
+
+static struct {
+    char installation[HF_REPORT_INSTALLATION_SIZE];
+    struct seen_report reports[REPORTS_MAX]; /* by number */
+} service;
+
+void cut_reports_forget(void)
+{
+    memset(&service, 0, sizeof service);
+}
+
+static void take_report(const struct hf_report *report)
+{
+    struct hf_report content = *report;
+    struct hf_buf json = {0};
+
+    if (strcmp(service.installation, report->installation) != 0)
+        cut_reports_forget();
+    memcpy(service.installation, report->installation, sizeof service.installation);
+    content.nonce[0] = '\0';
+    content.sent_s = HF_TIME_NONE;
+    CHECK_OK(hf_report_write(&content, &json, NULL));
+    assert_in_range(report->seq, 1, REPORTS_MAX - 1);
+    struct seen_report *known = &service.reports[report->seq];
+    struct seen_report seen = {.kind = report->kind, .to = report->to};
+    hf_sha256_hex(hf_buf_bytes(&json), seen.sha256);
+    if (known->kind != HF_REPORT_OTHER && strcmp(known->sha256, seen.sha256) != 0)
+        fail_msg("a %s was report %lld, and now it is %s", hf_report_kind_name(known->kind),
+                 (long long)report->seq, (const char *)json.data);
+    *known = seen;
+    hf_buf_free(&json);
+}
+
+static void take_post(void *ctx)
+{
+    const struct fake_transport *t = ctx;
+    struct hf_report *list = NULL;
+    size_t n = 0;
+
+    CHECK_OK(hf_report_list_read(hf_buf_bytes(&t->posts[t->n_posts - 1].body), &list, &n, NULL));
+    for (size_t i = 0; i < n; i++)
+        take_report(&list[i]);
+    free(list);
+}
+
+bool cut_reports_has(int64_t version)
+{
+    for (size_t i = 0; i < REPORTS_MAX; i++) {
+        const struct seen_report *report = &service.reports[i];
+        if (report->to == version &&
+            (report->kind == HF_REPORT_SWAPPED || report->kind == HF_REPORT_CONFIRMED ||
+             report->kind == HF_REPORT_ROLLED_BACK))
+            return true;
+    }
+    return false;
 }
 
 /* ---- what is there ----------------------------------------------------------------------------------------- */
@@ -258,6 +328,11 @@ int cut_world_setup(void **state)
     tuf_repo_init(&cut_world.repo, (int64_t)time(NULL) - 86400);
     tuf_repo_publish_root(&cut_world.repo);
     fake_transport_add(&cut_world.transport, URL, &cut_world.repo.files);
+    cut_reports_forget();
+    cut_world.transport.service = (struct fake_service_answer){
+        .status = 200, .body = "{\"accepted\":1,\"duplicates\":0,\"nonce\":\"00112233aabbccdd\"}"};
+    cut_world.transport.on_post = take_post;
+    cut_world.transport.on_post_ctx = &cut_world.transport;
     return 0;
 }
 

@@ -48,6 +48,16 @@ void cut_init_device(void);
 /** Publish a version, update to it, and remember what it looks like to other programs. */
 void cut_update_to(int64_t version);
 
+/*
+ * The fleet service of that device, which takes every report. It fails the test if a number comes again with
+ * another content, within one installation.
+ */
+
+/** The device is another one: nothing is known of it. */
+void cut_reports_forget(void);
+/** Was an outcome of the install of `version` reported (swapped, confirmed), or the rollback to it? */
+bool cut_reports_has(int64_t version);
+
 /* What was found, after checking that all places agree to the byte. */
 struct cut_found {
     int64_t active; /* CUT_NO_VERSION where there is none */

@@ -89,7 +89,7 @@ enum hf_err hf_schema_describe(sqlite3 *db, struct hf_buf *out, struct hf_why *w
 }
 
 const char hf_client_schema_hash[] =
-    "3511815519d19cbc5865f3659496116a3f940be8318eb3045b0925ac83acff9c";
+    "f8043774cba59a59e8e544480744de28d8623e8fc428449e86dcb924cac682f6";
 
 void hf_schema_hash(struct hf_bytes description, char out[HF_SCHEMA_HASH_HEX_LEN])
 {
