@@ -72,21 +72,21 @@ static enum hf_err report(struct hf_cli_call *call, struct hf_why *why)
     const struct report_options *o = call->values;
     struct hf_posix *posix = NULL;
 
-    if (o->shows + o->sends + o->prints_key != 1)
-        return hf_cli_usage(call, "expected one of --show, --send and --key");
-    if (o->common.as_json && !o->shows)
+    if (o->shows + o->sends + o->prints_key > 1)
+        return hf_cli_usage(call, "--show, --send and --key exclude each other");
+    if (o->common.as_json && (o->sends || o->prints_key))
         return hf_cli_usage(call, "--json belongs to --show");
     HF_TRY(hf_agent_open(call, &posix, why));
-    enum hf_err err = o->shows   ? show(call, posix, why)
-                      : o->sends ? send_now(posix, why)
-                                 : print_key(posix, why);
+    enum hf_err err = o->sends        ? send_now(posix, why)
+                      : o->prints_key ? print_key(posix, why)
+                                      : show(call, posix, why);
     hf_posix_close(posix);
     return err;
 }
 
 static const struct hf_cli_option options[] = {
     {"show", '\0', HF_CLI_FLAG, offsetof(struct report_options, shows),
-     "print the next request to the fleet service, byte for byte; nothing is sent", NULL},
+     "print the next request to the fleet service; nothing is sent (the default)", NULL},
     {"send", '\0', HF_CLI_FLAG, offsetof(struct report_options, sends),
      "send now what waits, or what is in use if nothing does", NULL},
     {"key", '\0', HF_CLI_FLAG, offsetof(struct report_options, prints_key),
@@ -99,7 +99,7 @@ static const struct hf_cli_option options[] = {
 const struct hf_cli_command hf_cmd_report = {
     .name = "report",
     .summary = "show or send what this device reports to the fleet service",
-    .arguments = "--show [--json] | --send | --key [--state DIR]",
+    .arguments = "[--show | --send | --key] [--json] [--state DIR]",
     .about =
         "Reports tell the fleet service what this device installed, refused or rolled back, and\n"
         "once a day what is in use. They are off until `holdfast config set report` names the\n"

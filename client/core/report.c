@@ -195,12 +195,10 @@ void hf_report_note_check(struct hf_client *c, const struct hf_candidate *cand, 
     c->state.report.current_day = day; /* also if it has no such date */
 }
 
-static void count(void *ctx, int64_t seq, struct hf_bytes json)
+static void take_number(void *ctx, int64_t seq, struct hf_bytes json)
 {
-    int64_t *newest = ctx;
-
     (void)json;
-    *newest = seq;
+    *(int64_t *)ctx = seq;
 }
 
 enum hf_err hf_report_forget(struct hf_client *c, struct hf_why *why)
@@ -213,7 +211,7 @@ enum hf_err hf_report_forget(struct hf_client *c, struct hf_why *why)
     c->state.report.current_day = -1;
     while (store->load_reports != NULL) {
         seq = 0;
-        HF_TRY(store->load_reports(store->ctx, count, &seq, why));
+        HF_TRY(store->load_reports(store->ctx, take_number, &seq, why));
         if (seq == 0)
             break;
         HF_TRY(store->remove_report(store->ctx, seq, why));

@@ -76,7 +76,7 @@ static enum hf_err make_batch(struct hf_client *c, size_t max, struct batch *out
 
 /* ---- what the service says --------------------------------------------------------------------- */
 
-/* Is it about what was sent? What concerns the device, the address or the moment may be put right. */
+/* Is it about what was sent? What concerns the device, the address or the moment can change. */
 static bool is_about_content(int status)
 {
     return status == 400 || status == 413 || status == 415 || status == 422;

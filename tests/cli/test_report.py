@@ -31,14 +31,14 @@ def shown(device):
 
 
 def test_reports_are_off_at_first(device):
-    assert report(device, "--show") == "reports are off; set the service with `holdfast config set report URL`\n"
+    assert report(device) == report(device, "--show") == "reports are off; set the service with `holdfast config set report URL`\n"
     assert shown(device) == {"format": 1, "on": False, "url": None, "waiting": 0, "body": []}
     assert "holdfast config set report" in agent.refused("--state", device.state, "report", "--send")
 
 
 @pytest.mark.parametrize("words, says", [
-    ([], "expected one of --show, --send and --key"),
-    (["--show", "--send"], "expected one of --show, --send and --key"),
+    (["--show", "--send"], "--show, --send and --key exclude each other"),
+    (["--send", "--key"], "--show, --send and --key exclude each other"),
     (["--send", "--json"], "--json belongs to --show"),
 ])
 def test_a_usage_error_says_what_is_expected(device, words, says):
@@ -82,7 +82,7 @@ def test_service_is_the_first_https_mirror_of_a_device_that_is_not_enrolled(devi
 ])
 def test_a_bad_configuration_is_refused_and_changes_nothing(device, key, values, says):
     before = config(device, "--json")
-    assert says in agent.refused("--state", device.state, "config", "set", key, *values)
+    assert says in agent.refused("--state", device.state, "config", "set", key, *values, code=2)
     assert config(device, "--json") == before
 
 

@@ -67,6 +67,7 @@ static int setup(void **state)
     disk_image_read(cut_world.dir->path, &start);
     cut_update_to(NEW);
     disk_image_write(cut_world.dir->path, &start);
+    cut_reports_forget();
     disk_image_free(&start);
     fold_log_in();
     disk_image_read(cut_world.dir->path, &start);
@@ -87,6 +88,7 @@ static void flip(size_t at)
 {
     char byte = (char)(database.data[at] ^ (1U << (at % 8)));
     disk_image_write(cut_world.dir->path, &start);
+    cut_reports_forget();
     temp_overwrite(database_file(), (long)at, &byte, 1);
 }
 

@@ -150,8 +150,10 @@ static enum hf_err begin_write(struct fake_store *s, const char *what, const cha
 /* Outside a transaction a write is one of its own. */
 static void end_write(struct fake_store *s)
 {
-    if (!s->in_transaction)
-        fake_state_copy(&s->at_rest, &s->state);
+    if (s->in_transaction)
+        return;
+    fake_state_copy(&s->at_rest, &s->state);
+    s->n_transactions++;
 }
 
 /* ---- the port -------------------------------------------------------------------------------------- */

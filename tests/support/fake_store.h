@@ -39,6 +39,7 @@ struct fake_store {
      * "metadata root" or "value clock.floor"; "commit" ends a transaction. */
     struct fake_rows writes;
     unsigned n_writes; /* since the power came on */
+    unsigned n_transactions;
 
     unsigned cut_at_write; /* the power goes instead of this write, 1 for the first; 0: never */
     bool is_power_off;

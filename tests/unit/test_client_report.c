@@ -254,6 +254,31 @@ static void current_comes_once_a_day(void **state)
     assert_int_equal(n_waiting(d), n_current + 1);
 }
 
+static unsigned transactions_of_a_day(struct device *d)
+{
+    const unsigned before = d->fake.store.n_transactions;
+
+    for (int hour = 0; hour < 24; hour++) {
+        d->fake.now_s += 3600;
+        CHECK_OK(device_update(d));
+        CHECK_OK(send_reports(d, false));
+    }
+    return d->fake.store.n_transactions - before;
+}
+
+static void a_day_costs_one_transaction_more(void **state)
+{
+    struct device *d = *state;
+
+    settle(d);
+    (void)transactions_of_a_day(d);
+    const unsigned with = transactions_of_a_day(d);
+    CHECK_OK(hf_client_report_to(d->client, NULL, &d->why));
+    const unsigned without = transactions_of_a_day(d);
+    print_message("transactions of a day with hourly checks: %u, with reports %u\n", without, with);
+    assert_int_equal(with, without + 1);
+}
+
 /* ---- the queue ----------------------------------------------------------------------------------- */
 
 static void a_full_queue_drops_current_first(void **state)
@@ -626,6 +651,7 @@ int main(void)
         REPORT_TEST(a_rollback_says_from_where_to_where),
         REPORT_TEST(a_failure_is_reported_once),
         REPORT_TEST(current_comes_once_a_day),
+        REPORT_TEST(a_day_costs_one_transaction_more),
         REPORT_TEST(a_full_queue_drops_current_first),
         REPORT_TEST(a_store_without_room_for_reports_stops_no_update),
         REPORT_TEST(a_full_queue_goes_in_two_requests),
