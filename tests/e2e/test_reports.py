@@ -13,6 +13,7 @@ from kit import programs, roots
 from kit.client_pki import Ca, new_key, write_pair
 from kit.pki import Authority, write_chain
 from kit.report_service import ReportService
+from kit.service import Service
 
 FOUR, FIVE = roots.amazon(1, 2, 3, 4), roots.amazon(1, 2, 3, 4) + [roots.STARFIELD.file]
 VERSIONS, KILLS = (40, 20) if "HOLDFAST_LONG" in os.environ else (4, 6)
@@ -166,6 +167,42 @@ def test_nothing_goes_to_a_service_that_does_not_validate(folder, publisher, dev
     assert service.received == 0 and len(waiting(device)) == 2
     assert "is not trusted" in device.status()["reports"]["last_error"] or service.requests == []
     service.close()
+
+
+# ---- the fleet service itself -------------------------------------------------------------------------
+
+
+def test_the_fleet_service_knows_what_a_device_does(processes, folder, publisher):
+    publisher.add(*FOUR)
+    service = Service(processes, folder / "service", publisher).start().with_account()
+    device = service.device("pump-7")
+    holdfast(device, "config", "set", "report", "service")
+    service.enroll(device)
+    device.update()
+    publisher.add(*FIVE)
+    service.server.wait_for(lambda: device.update() == "updated amazon-iot/full 1 -> 2", "it serves version 2")
+    device.update()
+    reports = service.admin_json("device", "reports", "--account", "pumps", "pump-7")["reports"]
+    assert [report["kind"] for report in reports if report["kind"] != "current"] == [
+        "confirmed", "swapped", "announce", "confirmed", "announce"]
+    assert device.status()["reports"]["last_error"] is None and waiting(device) == []
+    service.stop()
+
+
+def test_the_fleet_service_takes_signed_reports_of_a_device_without_a_certificate(processes, folder, publisher):
+    publisher.add(*FOUR)
+    service = Service(processes, folder / "service", publisher).start().with_account()
+    service.enrolled("pump-8")  # so that the device is known; it reports from a state folder without that certificate
+    device = service.device("plain")
+    holdfast(device, "config", "set", "device-id", "pump-8")
+    holdfast(device, "config", "set", "report-signature", "yes")
+    holdfast(device, "config", "set", "report", "service")
+    service.admin("device", "report-key", "--account", "pumps", "pump-8", holdfast(device, "report", "--key").last_line)
+    device.update()
+    assert holdfast(device, "report", "--send").last_line.startswith("sent ")
+    kinds = [report["kind"] for report in service.admin_json("device", "reports", "--account", "pumps", "pump-8")["reports"]]
+    assert "confirmed" in kinds and "announce" in kinds
+    service.stop()
 
 
 # ---- kill -9 ------------------------------------------------------------------------------------------
