@@ -23,6 +23,7 @@ struct hf_admin_options {
     char *kind, *device, *group, *to, *message, *role, *expires;
     char *prefix, *set, *result, *silent_since, *version;
     char *key, *seals, *log;
+    char *reason, *until, *check, *state;
     int uses, limit;
     long long after;
 };

@@ -9,13 +9,15 @@
 #include "common/json/json.h"
 #include "server/api/gate.h"
 #include "server/api/metrics.h"
+#include "server/findings/auditor.h"
 #include "server/fleet/fleet.h"
 #include "server/http/connection.h"
 
 struct hf_api_config {
     struct hf_fleet *fleet;
-    const char *signer_socket; /* NULL: there is no signer, and nothing is issued or published */
-    const char *version;       /* of the program, for GET /v1/status */
+    struct hf_auditor *auditor; /* NULL: there are no audits */
+    const char *signer_socket;  /* NULL: there is no signer, and nothing is issued or published */
+    const char *version;        /* of the program, for GET /v1/status */
     int64_t
         unverified_max; /* reports that an account keeps of clients that prove nothing; 0: HF_FLEET_UNVERIFIED_MAX */
     /* Members of GET /v1/status that the API does not know, such as what is served: a new reference, or NULL. On

@@ -2,6 +2,7 @@
 #include "server/api/metrics.h"
 
 #include "server/api/parts.h"
+#include "server/findings/finding.h"
 #include "server/fleet/audit_log.h"
 
 #include <stdarg.h>
@@ -72,6 +73,31 @@ static enum hf_err write_log(struct hf_metrics *m, struct hf_db *db, struct hf_w
     return HF_OK;
 }
 
+static enum hf_err add_count(void *ctx, const void *row, struct hf_why *why)
+{
+    const struct hf_finding_count *count = row;
+    (void)why;
+    hf_metrics_sample(ctx, (double)count->n, "check=\"%s\",state=\"%s\"", count->check,
+                      hf_finding_state_name(count->is_muted ? HF_FINDING_MUTED : HF_FINDING_OPEN));
+    return HF_OK;
+}
+
+static enum hf_err write_audits(struct hf_metrics *m, struct hf_tx *tx, struct hf_why *why)
+{
+    struct hf_check_run run;
+    hf_metrics_family(m, "holdfast_findings", "gauge",
+                      "What the audits have found and is not gone; at most 1000 of a check and "
+                      "account.");
+    HF_TRY(hf_finding_count(tx->db, tx->now_s, add_count, m, why));
+    hf_metrics_family(m, "holdfast_audit_ended_timestamp_seconds", "gauge",
+                      "When the newest audit of a check ended, as Unix time; 0: never.");
+    for (size_t i = 0; i < hf_n_checks; i++) {
+        HF_TRY(hf_check_run_get(tx->db, hf_checks[i].name, &run, why));
+        hf_metrics_sample(m, (double)run.ended_s, "check=\"%s\"", hf_checks[i].name);
+    }
+    return HF_OK;
+}
+
 static enum hf_err answer(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {
     const struct hf_api_config *config = &call->api->config;
@@ -84,6 +110,8 @@ static enum hf_err answer(struct hf_api_call *call, struct hf_tx *tx, struct hf_
         config->metrics(config->ctx, &m);
     write_store(&m, config->fleet);
     enum hf_err err = write_log(&m, tx->db, why);
+    if (err == HF_OK && config->auditor != NULL)
+        err = write_audits(&m, tx, why);
     if (err == HF_OK)
         err = hf_api_answer_take(call, 200,
                                  m.is_short ? NULL

@@ -16,6 +16,7 @@ extern const struct hf_api_route hf_enroll_token_routes[];
 extern const struct hf_api_route hf_device_routes[];
 extern const struct hf_api_route hf_token_routes[];
 extern const struct hf_api_route hf_log_routes[];
+extern const struct hf_api_route hf_finding_routes[];
 extern const struct hf_api_route hf_metrics_routes[];
 extern const struct hf_api_route hf_signer_routes[];
 extern const struct hf_api_route hf_database_routes[];

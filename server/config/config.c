@@ -28,6 +28,7 @@ struct row {
 };
 
 #define AT(member) offsetof(struct hf_config, member)
+#define DAY INT64_C(86400)
 
 static const char *const sni_choices[] = {"required", "optional", NULL};
 
@@ -62,6 +63,18 @@ static const struct row rows[] = {
     {"signer", "timestamp_every", SECONDS, AT(signer.timestamp_every_s), 86400, 1, 30 * 86400},
     {"signer", "issue_per_day", NUMBER, AT(signer.issue_per_day), 10000, 0, 100000000},
     {"signer", "issue_per_day_per_ca", NUMBER, AT(signer.issue_per_day_per_ca), 5000, 0, 100000000},
+    {"audits", "every", SECONDS, AT(audits.every_s), 3600, 60, 30 * DAY},
+    {"audits", "ca_certificate_expiring", SECONDS, AT(audits.ca_expiring_s), 30 * DAY, 0,
+     3652 * DAY},
+    {"audits", "device_certificate_expiring", SECONDS, AT(audits.certificate_expiring_s), 30 * DAY,
+     30 * DAY, 3652 * DAY},
+    {"audits", "device_certificate_age", SECONDS, AT(audits.certificate_age_s), 0, 0, 3652 * DAY},
+    {"audits", "rotation_stuck", SECONDS, AT(audits.rotation_stuck_s), 7 * DAY, 3600, 365 * DAY},
+    {"audits", "metadata_ending", SECONDS, AT(audits.metadata_ending_s), 30 * DAY, 0, 365 * DAY},
+    {"audits", "online_metadata_ending", SECONDS, AT(audits.online_metadata_ending_s), 2 * DAY, 0,
+     365 * DAY},
+    {"audits", "weak_keys", PATHS, AT(audits.weak_keys)},
+    {"audits", "crl", PATHS, AT(audits.crls)},
 };
 #define ROWS (sizeof rows / sizeof rows[0])
 

@@ -68,6 +68,14 @@ struct hf_config {
         int64_t issue_per_day;
         int64_t issue_per_day_per_ca;
     } signer;
+    struct {
+        int64_t every_s;
+        int64_t ca_expiring_s, certificate_expiring_s;
+        int64_t certificate_age_s; /* 0: off */
+        int64_t rotation_stuck_s;
+        int64_t metadata_ending_s, online_metadata_ending_s;
+        struct hf_config_list weak_keys, crls; /* files */
+    } audits;
 };
 
 /** Read and check `path`. `out` is written on HF_OK only, and is to be freed. HF_E_NOT_FOUND, HF_E_LIMIT,

@@ -125,6 +125,11 @@ enum hf_err hf_fleet_read(struct hf_fleet *fleet, struct hf_job *job, struct hf_
     return hf_worker_submit(&fleet->reader, job, why);
 }
 
+enum hf_err hf_fleet_connect(struct hf_fleet *fleet, struct hf_db **out, struct hf_why *why)
+{
+    return hf_db_connect(&hf_db_sqlite, hf_db_where(fleet->reader_db), HF_DB_READ, out, why);
+}
+
 void hf_fleet_numbers(struct hf_fleet *fleet, struct hf_fleet_numbers *out)
 {
     *out = (struct hf_fleet_numbers){
@@ -200,7 +205,7 @@ enum hf_err hf_fleet_backup(struct hf_fleet *fleet, const char *to, struct hf_wh
 {
     struct hf_db *db = NULL;
 
-    HF_TRY(hf_db_connect(&hf_db_sqlite, hf_db_where(fleet->reader_db), HF_DB_READ, &db, why));
+    HF_TRY(hf_fleet_connect(fleet, &db, why));
     enum hf_err err = hf_db_backup(db, to, why);
     hf_db_close(db);
     return err;

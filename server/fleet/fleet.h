@@ -43,6 +43,10 @@ struct hf_fleet_numbers {
 /** From any thread. */
 void hf_fleet_numbers(struct hf_fleet *fleet, struct hf_fleet_numbers *out);
 
+/** A connection for reading, for a thread of the caller's own, which closes it. */
+HF_MUST_USE enum hf_err hf_fleet_connect(struct hf_fleet *fleet, struct hf_db **out,
+                                         struct hf_why *why);
+
 /** hf_worker_submit of the writer, or of the reader, which changes nothing. */
 HF_MUST_USE enum hf_err hf_fleet_write(struct hf_fleet *fleet, struct hf_job *job,
                                        struct hf_why *why);

@@ -67,6 +67,9 @@ struct hf_summary {
      * needs it refuses the repository. */
     int64_t expires_s;
     char expires_role[HF_ROLE_NAME_MAX + 1];
+    /* The first of those that offline keys sign: root, targets and the delegated ones. */
+    int64_t offline_expires_s;
+    char offline_expires_role[HF_ROLE_NAME_MAX + 1];
 };
 
 struct hf_entry {

@@ -155,6 +155,8 @@ enum hf_err hf_repository_check(struct hf_edition *e, struct hf_why *why)
         count_expiry(s, "root", c.set.root->env.expires_s);
         for (size_t i = 0; i < c.set.n_targets; i++)
             count_expiry(s, c.set.targets[i]->role, c.set.targets[i]->targets.env.expires_s);
+        s->offline_expires_s = s->expires_s;
+        memcpy(s->offline_expires_role, s->expires_role, sizeof s->offline_expires_role);
         count_expiry(s, "snapshot", c.set.snapshot->env.expires_s);
         count_expiry(s, "timestamp", c.set.timestamp->env.expires_s);
     }

@@ -3,6 +3,7 @@
 #include "common/os/service.h"
 #include "server/api/api.h"
 #include "server/api/limits.h"
+#include "server/findings/auditor.h"
 #include "server/http/loop.h"
 #include "server/serve/log_keeper.h"
 #include "server/serve/metrics.h"
@@ -40,6 +41,7 @@ struct hf_service {
     struct hf_api api;
     bool has_api, has_socket;
     struct hf_log_keeper *keeper; /* NULL: no signer */
+    struct hf_auditor *auditor;
     struct front *fronts;
     unsigned n_fronts;
 };
@@ -125,6 +127,20 @@ static void write_metrics(void *ctx, struct hf_metrics *m)
     hf_metrics_of_repository(m, &status);
 }
 
+/* On the auditor's thread. */
+static void tell_metadata_ends(void *ctx, struct hf_metadata_ends *out)
+{
+    const struct hf_service *service = ctx;
+    struct hf_repository_status status;
+    const struct hf_summary *s = &status.summary;
+    hf_repository_status(service->repository, &status);
+    if (!status.is_served)
+        return;
+    *out = (struct hf_metadata_ends){.offline_s = s->offline_expires_s, .first_s = s->expires_s};
+    memcpy(out->offline_role, s->offline_expires_role, sizeof out->offline_role);
+    memcpy(out->first_role, s->expires_role, sizeof out->first_role);
+}
+
 /* On the writer's thread. */
 static void offer_directory(void *ctx, struct hf_directory *directory)
 {
@@ -201,6 +217,27 @@ static enum hf_err open_listeners(struct hf_service *s, const struct hf_service_
     return HF_OK;
 }
 
+static enum hf_err start_auditor(struct hf_service *s, struct hf_why *why)
+{
+    const struct hf_config *c = s->config;
+    const struct hf_auditor_config config =
+        {.fleet = s->fleet,
+         .settings = {.ca_expiring_s = c->audits.ca_expiring_s,
+                      .certificate_expiring_s = c->audits.certificate_expiring_s,
+                      .certificate_age_s = c->audits.certificate_age_s,
+                      .rotation_stuck_s = c->audits.rotation_stuck_s,
+                      .metadata_ending_s = c->audits.metadata_ending_s,
+                      .online_metadata_ending_s = c->audits.online_metadata_ending_s,
+                      .weak_keys = (const char *const *)c->audits.weak_keys.items,
+                      .n_weak_keys = c->audits.weak_keys.n,
+                      .crls = (const char *const *)c->audits.crls.items,
+                      .n_crls = c->audits.crls.n},
+         .every_s = c->audits.every_s,
+         .metadata = tell_metadata_ends,
+         .ctx = s};
+    return hf_auditor_start(&config, &s->auditor, why);
+}
+
 enum hf_err hf_service_open(const struct hf_service_setup *setup, struct hf_service **out,
                             struct hf_why *why)
 {
@@ -222,7 +259,9 @@ enum hf_err hf_service_open(const struct hf_service_setup *setup, struct hf_serv
                                           .offer = offer_directory,
                                           .offer_ctx = s};
     HF_TRY(hf_fleet_open(&fleet, &s->fleet, why));
+    HF_TRY(start_auditor(s, why));
     const struct hf_api_config api = {.fleet = s->fleet,
+                                      .auditor = s->auditor,
                                       .signer_socket = c->signer.socket,
                                       .version = HF_VERSION,
                                       .unverified_max = c->database.unverified_reports,
@@ -350,6 +389,7 @@ void hf_service_free(struct hf_service *s)
             hf_mailbox_free(&s->fronts[i].mailbox);
         }
     hf_log_keeper_stop(s->keeper);
+    hf_auditor_stop(s->auditor);
     if (s->has_api)
         hf_api_stop(&s->api);
     for (unsigned i = 0; i < s->n_fronts; i++) {

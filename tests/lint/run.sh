@@ -153,13 +153,14 @@ check_includes() {
     check_layers server/repository base certs tokens keys drafts
     forbid_include server/http "what stands above it: it knows no repository" 'server/(publish|repository|serve|signer)/|common/(cli|tuf|bundle)/'
     forbid_include server/identity "what stands above it or does I/O: it only decides" \
-        "$io|uv\.h|sqlite3\.h|llhttp\.h|openssl/ssl\.h|server/(http|db|fleet|api|admin|publish|repository|serve|signer)/|common/(os|cli)/"
+        "$io|uv\.h|sqlite3\.h|llhttp\.h|openssl/ssl\.h|server/(http|db|fleet|findings|api|admin|publish|repository|serve|signer)/|common/(os|cli)/"
     forbid_include server/audit "what stands above it: it is pure" "$io|server/(db|fleet|identity|http|api|serve|signer|admin|publish|repository)/|common/(os|cli)/"
     forbid_include server/db "what stands above it" 'server/(audit|fleet|identity|http|api|serve|signer|admin|publish|repository)/|common/cli/'
-    forbid_include server/fleet "what stands above it or beside it" 'server/(http|api|serve|admin|publish|repository|config)/|common/cli/'
+    forbid_include server/fleet "what stands above it or beside it" 'server/(http|findings|api|serve|admin|publish|repository|config)/|common/cli/'
+    forbid_include server/findings "what stands above it or beside it" 'server/(http|api|serve|admin|publish|repository|config|signer)/|common/cli/'
     forbid_include server/signer "the network and the fleet" 'server/(http|fleet|api|admin|serve|publish)/|uv\.h'
     forbid_include server/config "what reads it" 'server/(http|identity|db|fleet|api|admin|audit|publish|repository|serve|signer)/'
-    forbid_include server/admin "the service: it is reached by its API only" 'server/(http|identity|db|fleet|api|publish|repository|serve|signer)/'
+    forbid_include server/admin "the service: it is reached by its API only" 'server/(http|identity|db|fleet|findings|api|publish|repository|serve|signer)/'
     forbid_include server/api "what stands above it, signs or draws" \
         'server/(serve|admin|publish|repository)/|server/signer/([a-oq-z]|p[a-qs-z])|common/(cli|tuf)/'
     forbid_include server/serve "what signs: the network process holds no key" 'server/(publish|repository)/|server/signer/([^p]|p[^r])'

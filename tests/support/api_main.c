@@ -118,6 +118,7 @@ int main(int argc, char **argv)
 {
     struct hf_why why = {0};
     struct hf_fleet *fleet = NULL;
+    struct hf_auditor *auditor = NULL;
     struct hf_tls_server *tls = NULL;
     int local = -1;
     char end;
@@ -135,7 +136,15 @@ int main(int argc, char **argv)
         die(&why);
     hf_gate_init(&gates[0], fleet);
     hf_gate_init(&gates[1], fleet);
+    const struct hf_auditor_config auditing = {.fleet = fleet,
+                                               .settings = {.ca_expiring_s = 30 * 86400,
+                                                            .certificate_expiring_s = 30 * 86400,
+                                                            .rotation_stuck_s = 86400},
+                                               .every_s = 3600};
+    if (hf_auditor_start(&auditing, &auditor, &why) != HF_OK)
+        die(&why);
     const struct hf_api_config config = {.fleet = fleet,
+                                         .auditor = auditor,
                                          .signer_socket = strcmp(argv[3], "-") != 0 ? argv[3]
                                                                                     : NULL,
                                          .version = "test",
@@ -160,6 +169,7 @@ int main(int argc, char **argv)
         hf_mailbox_free(&parts[i].mailbox);
         free((void *)(uintptr_t)parts[i].loop.conns.config.addresses);
     }
+    hf_auditor_stop(auditor);
     hf_api_stop(&api);
     hf_gate_free(&gates[0]);
     hf_gate_free(&gates[1]);

@@ -1,0 +1,186 @@
+#include "server/findings/auditor.h"
+
+#include "common/os/service.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#define WAKE_EVERY_S 60 /* to see what is due */
+#define CHECKS_MAX 64u
+
+struct hf_auditor {
+    struct hf_auditor_config config;
+    struct hf_db *db;
+    uv_thread_t thread;
+    uv_mutex_t mutex;
+    uv_cond_t changed;
+    uv_sem_t written;
+    bool has_failed; /* the thread's: the last round */
+    atomic_bool is_ending;
+    atomic_bool is_asked[CHECKS_MAX];
+    atomic_bool is_running[CHECKS_MAX];
+};
+
+/* ---- writing: a job of the fleet, which is waited for ------------------------------------------- */
+
+struct task {
+    struct hf_job job; /* the first */
+    struct hf_auditor *auditor;
+    hf_audit_act *act;
+    void *what;
+};
+
+static enum hf_err run_task(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
+{
+    struct task *task = (struct task *)job;
+    return task->act(task->what, tx, why);
+}
+
+static void end_task(struct hf_job *job)
+{
+    uv_sem_post(&((struct task *)job)->auditor->written);
+}
+
+static enum hf_err write_act(void *ctx, hf_audit_act *act, void *what, struct hf_why *why)
+{
+    struct hf_auditor *auditor = ctx;
+    struct task task = {.job = {.act = run_task, .done = end_task, .actor = "holdfastd"},
+                        .auditor = auditor,
+                        .act = act,
+                        .what = what};
+    HF_TRY(hf_fleet_write(auditor->config.fleet, &task.job, why));
+    uv_sem_wait(&auditor->written);
+    if (task.job.err != HF_OK)
+        *why = task.job.why;
+    return task.job.err;
+}
+
+static bool is_ending(void *ctx)
+{
+    return atomic_load(&((struct hf_auditor *)ctx)->is_ending);
+}
+
+/* ---- the thread ----------------------------------------------------------------------------------- */
+
+static enum hf_err tidy(void *what, struct hf_tx *tx, struct hf_why *why)
+{
+    (void)what;
+    return hf_finding_tidy(tx, why);
+}
+
+/* If it is due, or was asked for. */
+static enum hf_err run_check(struct hf_auditor *auditor, const struct hf_check *check,
+                             bool was_asked, struct hf_why *why)
+{
+    const struct hf_audit_port port = {auditor->db, auditor, write_act, is_ending};
+    struct hf_check_ctx ctx = {.settings = &auditor->config.settings, .now_s = (int64_t)time(NULL)};
+    struct hf_check_run last;
+    HF_TRY(hf_check_run_get(auditor->db, check->name, &last, why));
+    bool is_due = last.run == 0 || ctx.now_s - last.started_s >= auditor->config.every_s ||
+                  ctx.now_s < last.started_s;
+    if (!is_due && !was_asked)
+        return HF_OK;
+    if (auditor->config.metadata != NULL)
+        auditor->config.metadata(auditor->config.ctx, &ctx.metadata);
+    return hf_audit_run(&port, check, &ctx, why);
+}
+
+/* What could not run stays asked for, or due. */
+static void run_due(struct hf_auditor *auditor)
+{
+    struct hf_why why = {0};
+    enum hf_err err = write_act(auditor, tidy, NULL, &why);
+    for (size_t i = 0; i < hf_n_checks && err == HF_OK && !is_ending(auditor); i++) {
+        atomic_store(&auditor->is_running[i], true);
+        bool was_asked = atomic_exchange(&auditor->is_asked[i], false);
+        err = run_check(auditor, &hf_checks[i], was_asked, &why);
+        if (err != HF_OK && was_asked)
+            atomic_store(&auditor->is_asked[i], true);
+        atomic_store(&auditor->is_running[i], false);
+    }
+    auditor->has_failed = err != HF_OK;
+    if (err != HF_OK && !is_ending(auditor))
+        hf_service_log(HF_LOG_WARNING, "the audits could not run; they are tried again: %s",
+                       why.text);
+}
+
+/* With the mutex held, so that no later request is missed. */
+static bool must_run_now(const struct hf_auditor *auditor)
+{
+    for (size_t i = 0; i < hf_n_checks && !auditor->has_failed; i++)
+        if (atomic_load(&auditor->is_asked[i]))
+            return true;
+    return false;
+}
+
+static void work(void *arg)
+{
+    struct hf_auditor *auditor = arg;
+    uv_mutex_lock(&auditor->mutex);
+    while (!is_ending(auditor)) {
+        uv_mutex_unlock(&auditor->mutex);
+        run_due(auditor);
+        uv_mutex_lock(&auditor->mutex);
+        if (!is_ending(auditor) && !must_run_now(auditor))
+            (void)uv_cond_timedwait(&auditor->changed, &auditor->mutex,
+                                    WAKE_EVERY_S * UINT64_C(1000000000));
+    }
+    uv_mutex_unlock(&auditor->mutex);
+}
+
+enum hf_err hf_auditor_start(const struct hf_auditor_config *config, struct hf_auditor **out,
+                             struct hf_why *why)
+{
+    struct hf_auditor *auditor = calloc(1, sizeof *auditor);
+    if (auditor == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for the auditor");
+    auditor->config = *config;
+    enum hf_err err = hf_fleet_connect(config->fleet, &auditor->db, why);
+    if (err == HF_OK &&
+        (uv_mutex_init(&auditor->mutex) != 0 || uv_cond_init(&auditor->changed) != 0 ||
+         uv_sem_init(&auditor->written, 0) != 0 ||
+         uv_thread_create(&auditor->thread, work, auditor) != 0))
+        err = hf_fail(why, HF_E_MEMORY, "a thread cannot be made");
+    if (err != HF_OK) {
+        hf_db_close(auditor->db);
+        free(auditor);
+        return err;
+    }
+    *out = auditor;
+    return HF_OK;
+}
+
+void hf_auditor_stop(struct hf_auditor *auditor)
+{
+    if (auditor == NULL)
+        return;
+    uv_mutex_lock(&auditor->mutex);
+    atomic_store(&auditor->is_ending, true);
+    uv_cond_signal(&auditor->changed);
+    uv_mutex_unlock(&auditor->mutex);
+    (void)uv_thread_join(&auditor->thread);
+    uv_sem_destroy(&auditor->written);
+    uv_cond_destroy(&auditor->changed);
+    uv_mutex_destroy(&auditor->mutex);
+    hf_db_close(auditor->db);
+    free(auditor);
+}
+
+void hf_auditor_ask(struct hf_auditor *auditor, const struct hf_check *check)
+{
+    uv_mutex_lock(&auditor->mutex);
+    atomic_store(&auditor->is_asked[check - hf_checks], true);
+    uv_cond_signal(&auditor->changed);
+    uv_mutex_unlock(&auditor->mutex);
+}
+
+bool hf_auditor_is_busy(struct hf_auditor *auditor, const struct hf_check *check)
+{
+    return atomic_load(&auditor->is_asked[check - hf_checks]) ||
+           atomic_load(&auditor->is_running[check - hf_checks]);
+}
+
+int64_t hf_auditor_interval(const struct hf_auditor *auditor)
+{
+    return auditor->config.every_s;
+}

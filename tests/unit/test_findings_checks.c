@@ -1,0 +1,427 @@
+/* server/findings: each check finds what it is for and nothing else, at the boundary; findings open, stay, are muted
+ * and close. */
+#include "tests/support/check.h"
+#include "tests/support/fleet_world.h"
+#include "tests/support/openssl_pki.h"
+
+#include "server/findings/auditor.h"
+#include "server/findings/keys.h"
+#include "server/identity/client_cert.h"
+
+#include <openssl/pem.h>
+
+#include <stdio.h>
+
+#define DAY INT64_C(86400)
+
+static const struct hf_check_settings usual = {.ca_expiring_s = 30 * DAY,
+                                               .certificate_expiring_s = 30 * DAY,
+                                               .rotation_stuck_s = 7 * DAY,
+                                               .metadata_ending_s = 30 * DAY,
+                                               .online_metadata_ending_s = 2 * DAY};
+
+/* ---- running a check -------------------------------------------------------------------------------- */
+
+static enum hf_err write_act(void *ctx, hf_audit_act *act, void *what, struct hf_why *why)
+{
+    struct fleet_world *w = ctx;
+    CHECK_OK(hf_db_begin(w->tx.db, why));
+    enum hf_err err = act(what, &w->tx, why);
+    if (err != HF_OK)
+        hf_db_rollback(w->tx.db);
+    else
+        CHECK_OK(hf_db_commit(w->tx.db, why));
+    return err;
+}
+
+static bool never(void *ctx)
+{
+    (void)ctx;
+    return false;
+}
+
+static struct hf_check_run audit(struct fleet_world *w, const char *name,
+                                 const struct hf_check_settings *settings,
+                                 const struct hf_metadata_ends *metadata)
+{
+    const struct hf_audit_port port = {w->tx.db, w, write_act, never};
+    struct hf_check_ctx ctx = {.settings = settings, .now_s = w->tx.now_s};
+    struct hf_check_run run = {0};
+    if (metadata != NULL)
+        ctx.metadata = *metadata;
+    if (hf_audit_run(&port, hf_check_find(name), &ctx, &w->why) != HF_OK ||
+        hf_check_run_get(w->tx.db, name, &run, &w->why) != HF_OK)
+        fail_msg("%s", w->why.text);
+    return run;
+}
+
+/* Findings of a state, as text, a line each. */
+static enum hf_err add_line(void *ctx, const void *data, struct hf_why *why)
+{
+    const struct hf_finding *row = data;
+    (void)why;
+    return hf_buf_printf(ctx, "%s %s: %s\n", row->check, row->device, row->sentence);
+}
+
+static const char *found(struct fleet_world *w, enum hf_finding_state state)
+{
+    static struct hf_buf text;
+    const struct hf_finding_filter filter = {.account_id = -1, .check = "", .state = state};
+    hf_buf_free(&text);
+    CHECK_OK(hf_buf_append_text(&text, ""));
+    CHECK_OK(hf_finding_list(w->tx.db, &filter, w->tx.now_s, 0, 100, add_line, &text, &w->why));
+    return text.data != NULL ? (const char *)text.data : "";
+}
+
+static enum hf_err keep(void *ctx, const void *data, struct hf_why *why)
+{
+    (void)why;
+    memcpy(ctx, data, sizeof(struct hf_finding));
+    return HF_OK;
+}
+
+static struct hf_finding get(struct fleet_world *w, int64_t id)
+{
+    struct hf_finding row;
+    CHECK_OK(hf_finding_get(w->tx.db, id, w->tx.now_s, keep, &row, &w->why));
+    return row;
+}
+
+/* A device's certificate, from a day before now until `ends_s`. */
+static struct hf_credential certificate(struct fleet_world *w, int64_t account, uint32_t n,
+                                        const char *device, int64_t ends_s)
+{
+    struct hf_credential_new wanted = fleet_new(account, n);
+    wanted.device = device;
+    wanted.not_after_s = ends_s;
+    return fleet_register(w, &wanted);
+}
+
+/* ---- the checks --------------------------------------------------------------------------------------- */
+
+static void certificates_that_expire_are_found_to_the_second(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t a = fleet_account(w, "pumps");
+    int64_t edge = FLEET_NOW_S + 30 * DAY;
+    certificate(w, a, 1, "at-the-edge", edge);
+    certificate(w, a, 2, "behind-it", edge + 1);
+    certificate(w, a, 3, "over", FLEET_NOW_S - 1);
+    struct hf_credential inactive = certificate(w, a, 4, "inactive", edge);
+    fleet_force_status(w, inactive.id, HF_CERT_INACTIVE, 0);
+    struct hf_check_run run = audit(w, "DEVICE_CERTIFICATE_EXPIRING", &usual, NULL);
+    assert_int_equal(run.found, 2);
+    assert_string_equal(run.problem, "");
+    assert_string_equal(
+        found(w, HF_FINDING_OPEN),
+        "DEVICE_CERTIFICATE_EXPIRING at-the-edge: the certificate of device \"at-the-edge\" "
+        "expires "
+        "at 2027-02-14T08:00:00Z\n"
+        "DEVICE_CERTIFICATE_EXPIRING over: the certificate of device \"over\" has expired at "
+        "2027-01-15T07:59:59Z\n");
+}
+
+static void old_certificates_are_found_if_the_operator_wants_it(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t a = fleet_account(w, "pumps");
+    certificate(w, a, 1, "pump-1", FLEET_NOW_S * 2); /* a day old */
+    struct hf_check_run run = audit(w, "DEVICE_CERTIFICATE_AGE", &usual, NULL);
+    assert_string_equal(run.problem, "not run: it is turned off ([audits] device_certificate_age)");
+    struct hf_check_settings strict = usual;
+    strict.certificate_age_s = DAY + 1;
+    assert_int_equal(audit(w, "DEVICE_CERTIFICATE_AGE", &strict, NULL).found, 0);
+    strict.certificate_age_s = DAY;
+    assert_int_equal(audit(w, "DEVICE_CERTIFICATE_AGE", &strict, NULL).found, 1);
+    /* Turned off again, it says nothing any more. */
+    audit(w, "DEVICE_CERTIFICATE_AGE", &usual, NULL);
+    assert_string_equal(found(w, HF_FINDING_OPEN), "");
+}
+
+static void cas_that_expire_are_found(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t a = fleet_account(w, "pumps");
+    struct hf_ca_row ca = {.account_id = a,
+                           .subject = "CN=Old",
+                           .mode = HF_CERT_MODE_SNI_ONLY,
+                           .is_active = true,
+                           .not_after_s = FLEET_NOW_S + 30 * DAY};
+    struct hf_ca_row row;
+    ca.sha256[0] = 1;
+    CHECK_OK(hf_ca_register(&w->tx, &ca, hf_bytes_of_text("x"), &row, &w->why));
+    ca.sha256[0] = 2;
+    ca.not_after_s += 1;
+    CHECK_OK(hf_ca_register(&w->tx, &ca, hf_bytes_of_text("x"), &row, &w->why));
+    assert_int_equal(audit(w, "CA_CERTIFICATE_EXPIRING", &usual, NULL).found, 1);
+    assert_non_null(strstr(found(w, HF_FINDING_OPEN), "the CA \"CN=Old\" expires at"));
+    /* A CA that cannot be read fails the audit of keys, which says so and closes nothing. */
+    struct hf_check_run run = audit(w, "CA_CERTIFICATE_KEY_QUALITY", &usual, NULL);
+    assert_non_null(strstr(run.problem, "failed: "));
+}
+
+static void a_rotation_that_is_stuck_is_found(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t a = fleet_account(w, "pumps");
+    struct hf_ca_row ca = fleet_ca(w, a, 1, HF_CERT_MODE_SNI_ONLY, HF_AUTO_REGISTRATION_OFF);
+    struct hf_credential old, next;
+    struct hf_credential_new wanted = fleet_new(a, 1);
+    (void)ca;
+    wanted.device = "pump-1";
+    old = fleet_register(w, &wanted);
+    wanted = fleet_new(a, 2);
+    CHECK_OK(hf_credential_rotate(&w->tx, old.id, &wanted, &next, &w->why));
+    w->tx.now_s += 7 * DAY - 1;
+    assert_int_equal(audit(w, "ROTATION_STUCK", &usual, NULL).found, 0);
+    w->tx.now_s += 1;
+    assert_int_equal(audit(w, "ROTATION_STUCK", &usual, NULL).found, 1);
+    assert_non_null(strstr(found(w, HF_FINDING_OPEN), "the device has not used it"));
+    CHECK_OK(hf_credential_confirm(&w->tx, a, next.id, &w->why));
+    assert_int_equal(audit(w, "ROTATION_STUCK", &usual, NULL).found, 0);
+    assert_string_equal(found(w, HF_FINDING_OPEN), "");
+}
+
+/* A certificate with this key, registered for the device. */
+static struct hf_credential keyed(struct fleet_world *w, int64_t account, EVP_PKEY *key,
+                                  const char *device)
+{
+    EVP_PKEY *ca = ossl_key("P-256");
+    X509 *cert = ossl_cert(
+        &(struct ossl_cert){.subject = device, .issuer = "CA", .key = key, .by = {ca}});
+    struct hf_credential_new wanted = fleet_new(account, 0);
+    struct hf_client_cert form;
+    struct hf_buf der = {0};
+    ossl_cert_der(cert, &der);
+    CHECK_OK(hf_client_cert_describe(cert, &form, &w->why));
+    memcpy(wanted.sha256, form.sha256, sizeof wanted.sha256);
+    wanted.der = (struct hf_bytes){der.data, der.len};
+    wanted.device = device;
+    struct hf_credential row = fleet_register(w, &wanted);
+    hf_buf_free(&der);
+    X509_free(cert);
+    EVP_PKEY_free(ca);
+    return row;
+}
+
+static void a_key_of_two_devices_is_found_at_both(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t a = fleet_account(w, "pumps"), b = fleet_account(w, "valves");
+    EVP_PKEY *same = ossl_key("P-256"), *other = ossl_key("P-256");
+    keyed(w, a, same, "pump-1");
+    keyed(w, a, other, "pump-2");
+    keyed(w, a, other, "pump-2"); /* rotated with the same key: one device */
+    keyed(w, b, same, "valve-1"); /* another account's device: not ours to judge */
+    assert_int_equal(audit(w, "DEVICE_CERTIFICATE_SHARED", &usual, NULL).found, 0);
+    struct hf_credential copy = keyed(w, a, same, "pump-3");
+    assert_int_equal(audit(w, "DEVICE_CERTIFICATE_SHARED", &usual, NULL).found, 2);
+    assert_non_null(
+        strstr(found(w, HF_FINDING_OPEN),
+               "the certificate of device \"pump-3\" has the same key as that of device "
+               "\"pump-1\""));
+    fleet_force_status(w, copy.id, HF_CERT_REVOKED, 0);
+    assert_int_equal(audit(w, "DEVICE_CERTIFICATE_SHARED", &usual, NULL).found, 0);
+    /* But now the other one has the key of a revoked certificate, also in the other account. */
+    assert_int_equal(audit(w, "REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE", &usual, NULL).found, 2);
+    assert_non_null(strstr(found(w, HF_FINDING_OPEN), "has the key of the revoked certificate"));
+    EVP_PKEY_free(same);
+    EVP_PKEY_free(other);
+}
+
+static void weak_keys_are_found_and_judged_again_with_a_new_list(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t a = fleet_account(w, "pumps"), before = 0, after = 0;
+    EVP_PKEY *weak = ossl_key("RSA:1024"), *good = ossl_key("RSA:2048");
+    static const struct hf_sql mark = {"mark", "SELECT min(mark) FROM credential_key", "i"};
+    keyed(w, a, weak, "pump-1");
+    keyed(w, a, good, "pump-2");
+    assert_int_equal(audit(w, "DEVICE_CERTIFICATE_KEY_QUALITY", &usual, NULL).found, 1);
+    assert_non_null(strstr(found(w, HF_FINDING_OPEN), "pump-1"));
+    CHECK_OK(hf_db_get_int(w->tx.db, &mark, HF_NO_PARAMS, &before, &w->why));
+
+    const char *path = temp_path(w->dir, "weak");
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs("00000000000000000000\n", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    struct hf_check_settings listed = usual;
+    listed.weak_keys = &path;
+    listed.n_weak_keys = 1;
+    assert_int_equal(audit(w, "DEVICE_CERTIFICATE_KEY_QUALITY", &listed, NULL).found, 1);
+    CHECK_OK(hf_db_get_int(w->tx.db, &mark, HF_NO_PARAMS, &after, &w->why));
+    assert_true(before != after);
+    EVP_PKEY_free(weak);
+    EVP_PKEY_free(good);
+}
+
+static void revocation_lists_are_needed_for_cas(void **state)
+{
+    struct fleet_world *w = *state;
+    struct hf_check_run run = audit(w, "REVOKED_CA_CERTIFICATE_STILL_ACTIVE", &usual, NULL);
+    assert_string_equal(run.problem, "not run: there is no revocation list ([audits] crl)");
+}
+
+static void metadata_that_ends_is_found(void **state)
+{
+    struct fleet_world *w = *state;
+    struct hf_metadata_ends ends = {.offline_s = FLEET_NOW_S + 30 * DAY + 1,
+                                    .first_s = FLEET_NOW_S + 2 * DAY + 1,
+                                    .offline_role = "targets",
+                                    .first_role = "timestamp"};
+    assert_int_equal(audit(w, "METADATA_ENDING", &usual, &ends).found, 0);
+    ends.first_s--;
+    assert_int_equal(audit(w, "METADATA_ENDING", &usual, &ends).found, 1);
+    assert_non_null(
+        strstr(found(w, HF_FINDING_OPEN), "the role timestamp of the metadata expires"));
+    ends.offline_s--;
+    assert_int_equal(audit(w, "METADATA_ENDING", &usual, &ends).found, 1);
+    assert_non_null(strstr(found(w, HF_FINDING_OPEN), "the role targets of the metadata expires"));
+    assert_int_equal(get(w, 1).version, 2); /* the same finding with another sentence */
+    struct hf_check_run run = audit(w, "METADATA_ENDING", &usual, NULL);
+    assert_string_equal(run.problem, "not run: no repository is served");
+}
+
+/* ---- the life of a finding ------------------------------------------------------------------------------ */
+
+static void a_finding_opens_stays_closes_and_comes_back(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t a = fleet_account(w, "pumps");
+    struct hf_credential cert = certificate(w, a, 1, "pump-1", FLEET_NOW_S);
+    audit(w, "DEVICE_CERTIFICATE_EXPIRING", &usual, NULL);
+    struct hf_finding first = get(w, 1);
+    assert_int_equal(first.state, HF_FINDING_OPEN);
+    assert_int_equal(first.version, 1);
+    /* Seen again an hour later: nothing new to say. */
+    w->tx.now_s += 3600;
+    audit(w, "DEVICE_CERTIFICATE_EXPIRING", &usual, NULL);
+    struct hf_finding again = get(w, 1);
+    assert_int_equal(again.opened_s, FLEET_NOW_S);
+    assert_int_equal(again.seen_s, FLEET_NOW_S + 3600);
+    assert_int_equal(again.version, 2); /* "expires" became "has expired" */
+    audit(w, "DEVICE_CERTIFICATE_EXPIRING", &usual, NULL);
+    assert_int_equal(get(w, 1).version, 2);
+    /* Gone; also when the clock was set back meanwhile. */
+    w->tx.now_s -= 7200;
+    fleet_force_status(w, cert.id, HF_CERT_INACTIVE, 0);
+    audit(w, "DEVICE_CERTIFICATE_EXPIRING", &usual, NULL);
+    struct hf_finding closed = get(w, 1);
+    assert_int_equal(closed.state, HF_FINDING_CLOSED);
+    assert_int_equal(closed.version, 3);
+    fleet_force_status(w, cert.id, HF_CERT_ACTIVE, 0);
+    audit(w, "DEVICE_CERTIFICATE_EXPIRING", &usual, NULL);
+    assert_int_equal(get(w, 2).state, HF_FINDING_OPEN);
+    assert_int_equal(get(w, 1).state, HF_FINDING_CLOSED);
+    w->tx.now_s += 181 * DAY;
+    CHECK_OK(hf_finding_tidy(&w->tx, &w->why));
+    struct hf_finding row;
+    CHECK_REFUSED(hf_finding_get(w->tx.db, 1, w->tx.now_s, keep, &row, &w->why), HF_E_NOT_FOUND,
+                  &w->why, "there is no finding of this number");
+}
+
+static void a_mute_has_a_reason_and_an_end(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t a = fleet_account(w, "pumps"), until = FLEET_NOW_S + 10 * DAY;
+    struct hf_credential cert = certificate(w, a, 1, "pump-1", FLEET_NOW_S - 1);
+    audit(w, "DEVICE_CERTIFICATE_EXPIRING", &usual, NULL);
+    FLEET_REFUSED(w, hf_finding_mute(&w->tx, 1, "", until, &w->why), HF_E_ARGUMENT, "a reason");
+    FLEET_REFUSED(w, hf_finding_mute(&w->tx, 1, "spare", FLEET_NOW_S, &w->why), HF_E_ARGUMENT,
+                  "ends within the next 366 days");
+    FLEET_REFUSED(w, hf_finding_mute(&w->tx, 1, "spare", FLEET_NOW_S + 367 * DAY, &w->why),
+                  HF_E_ARGUMENT, "ends within");
+    FLEET_REFUSED(w, hf_finding_mute(&w->tx, 7, "spare", until, &w->why), HF_E_NOT_FOUND,
+                  "no finding");
+    FLEET_REFUSED(w, hf_finding_unmute(&w->tx, 1, 0, &w->why), HF_E_STATE, "is not muted");
+    CHECK_OK(hf_finding_mute(&w->tx, 1, "spare", until, &w->why));
+    assert_non_null(strstr(fleet_log(w, 0), "\"action\":\"finding.mute\""));
+    assert_int_equal(get(w, 1).state, HF_FINDING_MUTED);
+    assert_int_equal(get(w, 1).version, 2);
+    assert_string_equal(found(w, HF_FINDING_OPEN), "");
+    FLEET_REFUSED(w, hf_finding_unmute(&w->tx, 1, 1, &w->why), HF_E_STALE, "expected version 1");
+
+    /* It closes and comes back muted. */
+    fleet_force_status(w, cert.id, HF_CERT_INACTIVE, 0);
+    audit(w, "DEVICE_CERTIFICATE_EXPIRING", &usual, NULL);
+    FLEET_REFUSED(w, hf_finding_mute(&w->tx, 1, "spare", until, &w->why), HF_E_STATE, "closed");
+    fleet_force_status(w, cert.id, HF_CERT_ACTIVE, 0);
+    audit(w, "DEVICE_CERTIFICATE_EXPIRING", &usual, NULL);
+    assert_int_equal(get(w, 2).state, HF_FINDING_MUTED);
+
+    /* Its end is a change that people hear of. */
+    w->tx.now_s = until - 1;
+    CHECK_OK(hf_finding_tidy(&w->tx, &w->why));
+    assert_int_equal(get(w, 2).state, HF_FINDING_MUTED);
+    int64_t version = get(w, 2).version;
+    w->tx.now_s = until;
+    CHECK_OK(hf_finding_tidy(&w->tx, &w->why));
+    assert_int_equal(get(w, 2).state, HF_FINDING_OPEN);
+    assert_int_equal(get(w, 2).version, version + 1);
+
+    CHECK_OK(hf_finding_mute(&w->tx, 2, "again", until + DAY, &w->why));
+    CHECK_OK(hf_finding_unmute(&w->tx, 2, 0, &w->why));
+    assert_int_equal(get(w, 2).state, HF_FINDING_OPEN);
+    assert_non_null(strstr(fleet_log(w, 0), "\"action\":\"finding.unmute\""));
+}
+
+static void one_account_cannot_list_more_than_a_person_reads(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t a = fleet_account(w, "pumps"), n = 0, b = fleet_account(w, "valves");
+    CHECK_OK(hf_db_begin(w->tx.db, &w->why));
+    for (uint32_t i = 0; i < 2100; i++)
+        certificate(w, a, i + 1, NULL, FLEET_NOW_S);
+    certificate(w, b, 5000, "valve-1", FLEET_NOW_S);
+    CHECK_OK(hf_db_commit(w->tx.db, &w->why));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(audit(w, "DEVICE_CERTIFICATE_EXPIRING", &usual, NULL).found, 2101);
+        CHECK_OK(hf_finding_count_open(w->tx.db, "DEVICE_CERTIFICATE_EXPIRING", a, &n, &w->why));
+        assert_int_equal(n, HF_FINDINGS_LISTED_MAX);
+        CHECK_OK(hf_finding_count_open(w->tx.db, "DEVICE_CERTIFICATE_EXPIRING", b, &n, &w->why));
+        assert_int_equal(n, 1);
+    }
+    assert_int_equal(get(w, 1).version, 1);
+}
+
+/* A run that fails closes nothing. */
+static void a_check_that_fails_says_so(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t a = fleet_account(w, "pumps");
+    EVP_PKEY *weak = ossl_key("RSA:1024");
+    keyed(w, a, weak, "pump-1");
+    EVP_PKEY_free(weak);
+    audit(w, "DEVICE_CERTIFICATE_KEY_QUALITY", &usual, NULL);
+    const char *path = "/nowhere/list";
+    struct hf_check_settings lost = usual;
+    lost.weak_keys = &path;
+    lost.n_weak_keys = 1;
+    struct hf_check_run run = audit(w, "DEVICE_CERTIFICATE_KEY_QUALITY", &lost, NULL);
+    assert_int_equal(strncmp(run.problem, "failed: ", 8), 0);
+    assert_non_null(strstr(run.problem, "/nowhere/list"));
+    assert_int_equal(get(w, 1).state, HF_FINDING_OPEN);
+}
+
+#define WORLD_TEST(name)                                                                           \
+    cmocka_unit_test_setup_teardown(name, fleet_world_setup, fleet_world_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WORLD_TEST(certificates_that_expire_are_found_to_the_second),
+        WORLD_TEST(old_certificates_are_found_if_the_operator_wants_it),
+        WORLD_TEST(cas_that_expire_are_found),
+        WORLD_TEST(a_rotation_that_is_stuck_is_found),
+        WORLD_TEST(a_key_of_two_devices_is_found_at_both),
+        WORLD_TEST(weak_keys_are_found_and_judged_again_with_a_new_list),
+        WORLD_TEST(revocation_lists_are_needed_for_cas),
+        WORLD_TEST(metadata_that_ends_is_found),
+        WORLD_TEST(a_finding_opens_stays_closes_and_comes_back),
+        WORLD_TEST(a_mute_has_a_reason_and_an_end),
+        WORLD_TEST(one_account_cannot_list_more_than_a_person_reads),
+        WORLD_TEST(a_check_that_fails_says_so),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
