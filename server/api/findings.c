@@ -145,7 +145,7 @@ const struct hf_api_route hf_finding_routes[] = {
     {HTTP_GET, "/v1/findings", HF_ADMIN_VIEWER, .filters = {"account", "check", "state"},
      .is_list = true, .steps = {{HF_API_READ, list_findings}}},
     {HTTP_GET, "/v1/findings/{id}", HF_ADMIN_VIEWER, .steps = {{HF_API_READ, show_finding}}},
-    {HTTP_POST, "/v1/findings/{id}/mute", HF_ADMIN_OPERATOR, mute_body,
+    {HTTP_POST, "/v1/findings/{id}/mute", HF_ADMIN_OPERATOR, .body = mute_body,
      .steps = {{HF_API_WRITE, mute}}},
     {HTTP_DELETE, "/v1/findings/{id}/mute", HF_ADMIN_OPERATOR, .must_match = true,
      .steps = {{HF_API_WRITE, unmute}}},

@@ -5,7 +5,7 @@
 
 #define HF_DB_COLUMNS_MAX 40u /* of one row; a device with all it reports has 33 */
 /* Statements that one connection keeps prepared: a power of two, at least twice as many as there are. */
-#define HF_DB_STATEMENTS_MAX 256u
+#define HF_DB_STATEMENTS_MAX 512u
 #define HF_DB_DEPTH_MAX 4u /* transactions within one another: batch, job, and room */
 
 /* A writer waits so long for another process, such as a shell that an operator opened on the file. */

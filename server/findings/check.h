@@ -19,6 +19,10 @@ struct hf_check_settings {
     int64_t certificate_expiring_s;
     int64_t certificate_age_s; /* 0: off */
     int64_t rotation_stuck_s;
+    int64_t device_silent_s;
+    int64_t device_silent_after_update_s;
+    int64_t clock_wrong_s;
+    int64_t conflict_s;               /* how long after the last one */
     int64_t metadata_ending_s;        /* of roles that offline keys sign */
     int64_t online_metadata_ending_s; /* of timestamp and snapshot */
     const char *const *weak_keys;     /* files */
@@ -83,6 +87,8 @@ HF_MUST_USE enum hf_err hf_check_step(const struct hf_check *check, const struct
 hf_check_judge hf_judge_ca_expiring, hf_judge_ca_key, hf_judge_ca_revoked;
 hf_check_judge hf_judge_certificate_expiring, hf_judge_certificate_age, hf_judge_rotation_stuck;
 hf_check_judge hf_judge_certificate_key, hf_judge_certificate_shared, hf_judge_certificate_revoked;
+hf_check_judge hf_judge_device_silent, hf_judge_device_silent_after_update;
+hf_check_judge hf_judge_clock_wrong, hf_judge_conflicting_ids;
 hf_check_judge hf_judge_metadata_ending;
 
 /* The statements. */
@@ -92,6 +98,7 @@ enum {
     HF_CHECK_KEYS,
     HF_CHECK_SHARED,
     HF_CHECK_REVOKED,
+    HF_CHECK_DEVICES,
 };
 
 #endif

@@ -90,6 +90,35 @@ const struct hf_check hf_checks[] = {
                    "certificate may not have reached it, or the device does not save it.",
      .rows = &hf_check_sql[HF_CHECK_CERTIFICATES],
      .judge = hf_judge_rotation_stuck},
+    {.name = "CONFLICTING_CLIENT_IDS",
+     .kind = "device",
+     .what_to_do =
+         "Revoke the device's certificates or its report key, and enrol the right device with a "
+         "new key. If it "
+         "was only set up again, enrol it again too: a new certificate tells the two apart.",
+     .rows = &hf_check_sql[HF_CHECK_DEVICES],
+     .judge = hf_judge_conflicting_ids},
+    {.name = "DEVICE_SILENT",
+     .kind = "device",
+     .what_to_do = "Is it switched on, and does it reach the service? If it is out of use, revoke "
+                   "its certificates.",
+     .rows = &hf_check_sql[HF_CHECK_DEVICES],
+     .judge = hf_judge_device_silent},
+    {.name = "DEVICE_SILENT_AFTER_UPDATE",
+     .kind = "device",
+     .what_to_do = "It may have lost its way home by the update, although it rolls back by itself "
+                   "if an endpoint fails. Hold "
+                   "back the bundle from other devices until you know. `holdfast-admin device "
+                   "reports` shows what it said.",
+     .rows = &hf_check_sql[HF_CHECK_DEVICES],
+     .judge = hf_judge_device_silent_after_update},
+    {.name = "CLOCK_WRONG",
+     .kind = "device",
+     .what_to_do = "Repair its time service or its battery. With a wrong clock it takes valid "
+                   "certificates for expired ones, or "
+                   "the other way round.",
+     .rows = &hf_check_sql[HF_CHECK_DEVICES],
+     .judge = hf_judge_clock_wrong},
     {.name = "METADATA_ENDING",
      .kind = "repository",
      .what_to_do =
@@ -151,6 +180,14 @@ const struct hf_sql hf_check_sql[] = {
                           "LEFT JOIN credential_key k ON k.credential_id = c.id "
                           "LEFT JOIN credential_der r ON r.credential_id = c.id " OF_ACCOUNT,
                           CERTIFICATE_TYPES "TB"},
+    [HF_CHECK_DEVICES] =
+        {"check_devices",
+         "SELECT c.id, c.name, (SELECT count(*) FROM credential b WHERE b.device_id = c.id "
+         "AND b.status = 'ACTIVE') + (SELECT count(*) FROM report_key k WHERE k.device_id = c.id "
+         "AND k.revoked_s IS NULL), s.seen_s, s.kind, s.set_name, s.result_version, "
+         "s.clock_offset_s, s.conflicts, s.conflict_s FROM device c "
+         "JOIN device_state s ON s.device_id = c.id " OF_ACCOUNT,
+         "itiittiiii"},
     {0},
 };
 

@@ -10,6 +10,7 @@
 
 #include <openssl/pem.h>
 
+#include <stdarg.h>
 #include <stdio.h>
 
 #define DAY INT64_C(86400)
@@ -17,6 +18,10 @@
 static const struct hf_check_settings usual = {.ca_expiring_s = 30 * DAY,
                                                .certificate_expiring_s = 30 * DAY,
                                                .rotation_stuck_s = 7 * DAY,
+                                               .device_silent_s = 7 * DAY,
+                                               .device_silent_after_update_s = 6 * 3600,
+                                               .clock_wrong_s = 3600,
+                                               .conflict_s = 7 * DAY,
                                                .metadata_ending_s = 30 * DAY,
                                                .online_metadata_ending_s = 2 * DAY};
 
@@ -263,6 +268,103 @@ static void revocation_lists_are_needed_for_cas(void **state)
     assert_string_equal(run.problem, "not run: there is no revocation list ([audits] crl)");
 }
 
+/* What the devices have reported, as a SET clause for all of them. */
+static void reported(struct fleet_world *w, const char *set, ...)
+{
+    char values[256], text[320];
+    va_list args;
+    va_start(args, set);
+    (void)vsnprintf(values, sizeof values, set, args);
+    va_end(args);
+    (void)snprintf(text, sizeof text, "UPDATE device_state SET %s", values);
+    CHECK_OK(hf_db_execute_text(w->tx.db, text, &w->why));
+}
+
+static int64_t found_by(struct fleet_world *w, const char *name)
+{
+    return audit(w, name, &usual, NULL).found;
+}
+
+static void a_device_that_falls_silent_is_found(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t a = fleet_account(w, "pumps");
+    struct hf_credential cert = certificate(w, a, 1, "pump-1", FLEET_NOW_S * 2);
+    assert_int_equal(found_by(w, "DEVICE_SILENT"), 0); /* it has never reported */
+    reported(w, "seen_s = %lld, kind = 'current'", (long long)(FLEET_NOW_S - 7 * DAY + 1));
+    assert_int_equal(found_by(w, "DEVICE_SILENT"), 0);
+    w->tx.now_s++;
+    assert_int_equal(found_by(w, "DEVICE_SILENT"), 1);
+    assert_string_equal(found(w, HF_FINDING_OPEN),
+                        "DEVICE_SILENT pump-1: the device \"pump-1\" has "
+                        "not reported since 2027-01-08T08:00:01Z\n");
+    assert_int_equal(found_by(w, "DEVICE_SILENT_AFTER_UPDATE"), 0);
+    fleet_force_status(w, cert.id, HF_CERT_REVOKED, 0);
+    assert_int_equal(found_by(w, "DEVICE_SILENT"), 0); /* out of use */
+}
+
+static void a_device_that_falls_silent_after_an_update_is_found_sooner(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t a = fleet_account(w, "pumps");
+    certificate(w, a, 1, "pump-1", FLEET_NOW_S * 2);
+    static const char *const kinds[] = {"announce", "swapped", "confirmed", "rolled-back",
+                                        "current"};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        reported(w, "seen_s = %lld, kind = '%s', set_name = 'amazon-iot', result_version = 3",
+                 (long long)(FLEET_NOW_S - 6 * 3600 + 1), kinds[i]);
+        w->tx.now_s = FLEET_NOW_S;
+        assert_int_equal(found_by(w, "DEVICE_SILENT_AFTER_UPDATE"), 0);
+        w->tx.now_s++;
+        assert_int_equal(found_by(w, "DEVICE_SILENT_AFTER_UPDATE"), i < 2);
+        if (i < 2)
+            assert_non_null(strstr(found(w, HF_FINDING_OPEN),
+                                   "the device \"pump-1\" was installing version 3 of "
+                                   "\"amazon-iot\" at 2027-01-15T02:00:01Z, and has not reported"));
+    }
+    /* Said once, not as DEVICE_SILENT too. */
+    reported(w, "seen_s = 1, kind = 'announce'");
+    assert_int_equal(found_by(w, "DEVICE_SILENT"), 0);
+    assert_int_equal(found_by(w, "DEVICE_SILENT_AFTER_UPDATE"), 1);
+}
+
+static void clocks_that_are_wrong_are_found(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t a = fleet_account(w, "pumps");
+    certificate(w, a, 1, "pump-1", FLEET_NOW_S * 2);
+    static const struct {
+        long long offset_s;
+        const char *sentence;
+    } cases[] = {{0, NULL},
+                 {3599, NULL},
+                 {-3599, NULL},
+                 {3600, "the clock of device \"pump-1\" is about 1 hours ahead"},
+                 {-7300, "is about 2 hours behind"},
+                 {-1800000000, "is about 20833 days behind"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        reported(w, "seen_s = %lld, clock_offset_s = %lld", (long long)FLEET_NOW_S,
+                 cases[i].offset_s);
+        assert_int_equal(found_by(w, "CLOCK_WRONG"), cases[i].sentence != NULL);
+        if (cases[i].sentence != NULL)
+            assert_non_null(strstr(found(w, HF_FINDING_OPEN), cases[i].sentence));
+    }
+}
+
+static void a_copy_of_a_device_is_found(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t a = fleet_account(w, "pumps");
+    certificate(w, a, 1, "pump-1", FLEET_NOW_S * 2);
+    reported(w, "seen_s = 1");
+    assert_int_equal(found_by(w, "CONFLICTING_CLIENT_IDS"), 0);
+    reported(w, "conflicts = 1, conflict_s = %lld", (long long)(FLEET_NOW_S - 7 * DAY + 1));
+    assert_int_equal(found_by(w, "CONFLICTING_CLIENT_IDS"), 1);
+    assert_non_null(strstr(found(w, HF_FINDING_OPEN), "two installations report as the device"));
+    w->tx.now_s++;
+    assert_int_equal(found_by(w, "CONFLICTING_CLIENT_IDS"), 0);
+}
+
 static void metadata_that_ends_is_found(void **state)
 {
     struct fleet_world *w = *state;
@@ -417,6 +519,10 @@ int main(void)
         WORLD_TEST(a_key_of_two_devices_is_found_at_both),
         WORLD_TEST(weak_keys_are_found_and_judged_again_with_a_new_list),
         WORLD_TEST(revocation_lists_are_needed_for_cas),
+        WORLD_TEST(a_device_that_falls_silent_is_found),
+        WORLD_TEST(a_device_that_falls_silent_after_an_update_is_found_sooner),
+        WORLD_TEST(clocks_that_are_wrong_are_found),
+        WORLD_TEST(a_copy_of_a_device_is_found),
         WORLD_TEST(metadata_that_ends_is_found),
         WORLD_TEST(a_finding_opens_stays_closes_and_comes_back),
         WORLD_TEST(a_mute_has_a_reason_and_an_end),
