@@ -8,7 +8,6 @@
 #include "client/core/update.h"
 
 #define HF_REPORT_QUEUE_MAX 64     /* waiting reports: two months of a device that has no service */
-#define HF_REPORT_TIMEOUT_MS 20000 /* after a check; the next one is an hour away at least */
 #define HF_REPORT_ANNOUNCE_MS 5000 /* before an install, which waits for it */
 
 /* ---- report.c -------------------------------------------------------------------------------- */

@@ -254,8 +254,8 @@ void hf_report_announce(struct hf_client *c, const struct hf_candidate *cand)
         hf_log(c, HF_LEVEL_INFO, "the install is not announced: %s", why.text);
 }
 
-enum hf_err hf_client_send_reports(struct hf_client *client, bool is_now, size_t *n_sent,
-                                   struct hf_why *why)
+enum hf_err hf_client_send_reports(struct hf_client *client, int timeout_ms, bool is_now,
+                                   size_t *n_sent, struct hf_why *why)
 {
     struct hf_why own = {0};
     size_t n = 0;
@@ -268,7 +268,7 @@ enum hf_err hf_client_send_reports(struct hf_client *client, bool is_now, size_t
     hf_state_load(client);
     if (!is_now && has_to_wait(client))
         return HF_OK;
-    enum hf_err err = send_all(client, HF_REPORT_TIMEOUT_MS, &n, &own);
+    enum hf_err err = send_all(client, timeout_ms, &n, &own);
     if (n_sent != NULL)
         *n_sent = n;
     return hf_pass_on(why, &own, err);

@@ -66,6 +66,21 @@ def test_an_update_is_announced_and_reported(publisher, reporting, service):
     assert service.requests[-1][1][0]["nonce"] == f"{service.nonces - 1:016x}"
 
 
+def test_what_the_application_decides_is_reported_at_once(publisher, reporting, service):
+    holdfast(reporting, "config", "set", "await-confirm", "yes")
+    publisher.add(*FIVE)
+    reporting.update()
+    reporting.reject("no connection to the broker")
+    assert service.kinds()[-1] == "rolled-back"
+    report = service.reports[max(service.reports, key=lambda key: key[1])]
+    assert (report["from"], report["to"], report["outcome"]) == (2, 1, "policy")
+    assert "no connection to the broker" in report["text"]
+    publisher.add(*FOUR, options=["--drop", "all"])
+    assert reporting.update() == "updated amazon-iot/full 1 -> 3"
+    reporting.confirm()
+    assert service.kinds()[-1] == "confirmed" and waiting(reporting) == []
+
+
 def test_what_is_shown_is_what_is_sent(reporting, service):
     service.answers = [(503, "{}")]
     assert "(HTTP 503)" in programs.refused("holdfast", "--state", reporting.state, "report", "--send")

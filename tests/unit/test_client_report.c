@@ -76,7 +76,7 @@ static enum hf_err send_reports(struct device *d, bool is_now)
 {
     d->why = (struct hf_why){0};
     fake_transport_forget(&d->fake.transport);
-    return hf_client_send_reports(d->client, is_now, NULL, &d->why);
+    return hf_client_send_reports(d->client, HF_REPORT_TIMEOUT_MS, is_now, NULL, &d->why);
 }
 
 /* The device has reported all there is. */

@@ -218,12 +218,13 @@ HF_MUST_USE enum hf_err hf_client_report_to(struct hf_client *client,
 
 /**
  * After hf_client_update, and after the programs that use the trust store were notified: send what waits, in
- * at most 20 seconds. Nothing happens during the wait after a failure, unless `is_now`. A failure is no
+ * at most `timeout_ms` (HF_REPORT_TIMEOUT_MS). Nothing happens during the wait after a failure, unless `is_now`. A failure is no
  * fault of the device: what was not sent stays. `n_sent` may be NULL. With `is_now` HF_E_STATE if
  * reports are off; else as the transport port, or HF_E_POLICY where the service does not take them.
  */
-HF_MUST_USE enum hf_err hf_client_send_reports(struct hf_client *client, bool is_now,
-                                               size_t *n_sent, struct hf_why *why);
+HF_MUST_USE enum hf_err hf_client_send_reports(struct hf_client *client, int timeout_ms,
+                                               bool is_now, size_t *n_sent, struct hf_why *why);
+#define HF_REPORT_TIMEOUT_MS 20000 /* after a check; the next one is an hour away at least */
 
 /** Write down now what is in use, as it is done once a day. Nothing if reports are off. */
 HF_MUST_USE enum hf_err hf_client_note_current(struct hf_client *client, struct hf_why *why);

@@ -120,10 +120,11 @@ HF_MUST_USE enum hf_err hf_posix_renew_export(struct hf_posix *posix, int64_t *w
  *  since. Writes nothing. HF_OK also without a bundle. */
 HF_MUST_USE enum hf_err hf_posix_export_is_current(struct hf_posix *posix, struct hf_why *why);
 
-/** hf_client_confirm. HF_E_BUSY when another process updates. */
+/** hf_client_confirm; then its report, if there is a service, within 5 seconds. HF_E_BUSY when another process
+ *  updates. */
 HF_MUST_USE enum hf_err hf_posix_confirm(struct hf_posix *posix, struct hf_why *why);
 
-/** hf_client_reject, then the other programs as after an update. HF_E_BUSY when another process
+/** hf_client_reject, then the other programs as after an update, and the report as above. HF_E_BUSY when another process
  *  updates. An error of the export or of the command is returned with a sentence that says which
  *  bundle is active. */
 HF_MUST_USE enum hf_err hf_posix_reject(struct hf_posix *posix, const char *reason,

@@ -9,12 +9,13 @@
 
 /* A status or another short writer may hold the lock; an update in progress holds it for longer. */
 #define LOCK_WAIT_MS 2000
+#define REPORT_DECISION_MS 5000
 
 enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out,
                             struct hf_why *why)
 {
     struct hf_update_result result = {0};
-    struct hf_why unnotified = {0}, unsent = {0};
+    struct hf_why unnotified = {0};
     int lock = -1;
 
     HF_TRY(hf_sqlite_store_refresh(posix->store, why));
@@ -26,9 +27,8 @@ enum hf_err hf_posix_update(struct hf_posix *posix, struct hf_update_result *out
     hf_posix_secure(posix);
     hf_file_unlock(lock);
     /* Last, and without the lock, so that it neither delays nor prevents an update. */
-    const bool is_online = err != HF_E_NETWORK && err != HF_E_TLS && err != HF_E_UNTRUSTED;
-    if (is_online && hf_client_send_reports(posix->client, false, NULL, &unsent) != HF_OK)
-        hf_posix_log(posix, HF_LEVEL_INFO, unsent.text);
+    if (err != HF_E_NETWORK && err != HF_E_TLS && err != HF_E_UNTRUSTED)
+        hf_posix_report(posix, HF_REPORT_TIMEOUT_MS);
     hf_posix_maintain_identity(posix);
     hf_http_transport_idle(posix->transport);
     /* The update's own error comes first; that of the subscribers is in the journal. */
@@ -117,6 +117,13 @@ enum hf_err hf_posix_export_root(struct hf_posix *posix, const char *file, struc
     return err;
 }
 
+/* The next check may be a day away. The application waits for this. */
+static void report_decision(struct hf_posix *posix)
+{
+    hf_posix_report(posix, REPORT_DECISION_MS);
+    hf_http_transport_idle(posix->transport);
+}
+
 enum hf_err hf_posix_confirm(struct hf_posix *posix, struct hf_why *why)
 {
     int lock = -1;
@@ -126,6 +133,7 @@ enum hf_err hf_posix_confirm(struct hf_posix *posix, struct hf_why *why)
     enum hf_err err = hf_client_confirm(posix->client, why);
     hf_posix_secure(posix);
     hf_file_unlock(lock);
+    report_decision(posix);
     return err;
 }
 
@@ -141,6 +149,7 @@ enum hf_err hf_posix_reject(struct hf_posix *posix, const char *reason, struct h
         err = hf_subscribers_notify(posix, why);
     hf_posix_secure(posix);
     hf_file_unlock(lock);
+    report_decision(posix);
     return err;
 }
 

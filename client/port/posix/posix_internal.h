@@ -57,6 +57,9 @@ void hf_posix_choose_key(struct hf_posix *posix);
 /** Reports as configured, from now on: after the client was opened or configured. What prevents them is logged
  *  and in the status. */
 void hf_posix_apply_reports(struct hf_posix *posix);
+/** Send what waits, unless the service asked for a wait. A failure is logged and in the status. Not under
+ *  STATE/lock, which an update must not wait for. */
+void hf_posix_report(struct hf_posix *posix, int timeout_ms);
 /** The device was enrolled: to the service it is another one now. HF_E_BUSY, … */
 HF_MUST_USE enum hf_err hf_posix_restart_reports(struct hf_posix *posix, struct hf_why *why);
 

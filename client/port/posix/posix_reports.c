@@ -126,6 +126,14 @@ void hf_posix_apply_reports(struct hf_posix *posix)
     hf_posix_log(posix, HF_LEVEL_WARNING, why.text);
 }
 
+void hf_posix_report(struct hf_posix *posix, int timeout_ms)
+{
+    struct hf_why why = {0};
+
+    if (hf_client_send_reports(posix->client, timeout_ms, false, NULL, &why) != HF_OK)
+        hf_posix_log(posix, HF_LEVEL_INFO, why.text);
+}
+
 /* ---- what is done -------------------------------------------------------------------------------- */
 
 enum hf_err hf_posix_restart_reports(struct hf_posix *posix, struct hf_why *why)
@@ -162,7 +170,8 @@ enum hf_err hf_posix_send_reports(struct hf_posix *posix, size_t *n_sent, struct
     hf_client_report_status(posix->client, &status);
     if (status.n_waiting == 0)
         HF_TRY(note_current(posix, why));
-    enum hf_err err = hf_client_send_reports(posix->client, true, n_sent, why);
+    enum hf_err err = hf_client_send_reports(posix->client, HF_REPORT_TIMEOUT_MS, true, n_sent,
+                                             why);
     hf_http_transport_idle(posix->transport);
     return err;
 }
