@@ -9,7 +9,7 @@ CREATE TABLE device_state (
     installation       @bytes@ CHECK (length(installation) = 16),        -- NULL: it has never reported
     sequence           BIGINT NOT NULL DEFAULT 0,    -- the highest
     seen               BIGINT NOT NULL DEFAULT 0,    -- bit n: number sequence - n was taken
-    newest             BIGINT NOT NULL DEFAULT 0,    -- a hash of the report of that number
+    recent             @bytes@ CHECK (length(recent) = 128),    -- two bytes of a hash of each of these
     nonce              BIGINT NOT NULL DEFAULT 0,    -- a new installation must know it; 0: none
     credential_id      BIGINT NOT NULL DEFAULT 0,    -- the newest certificate and the newest key that it
     report_key_id      BIGINT NOT NULL DEFAULT 0,    -- has reported with; 0: none

@@ -32,7 +32,7 @@ const struct hf_sql hf_device_state_sql[] = {
              "active_sha256 = :active_sha256, result = :result, result_s = :result_s, "
              "result_version = :result_version, outcome = :outcome, reason = :reason, "
              "next_expiry_s = :next_expiry, clock_offset_s = :clock_offset, agent = :agent, "
-             "group_names = :groups, reports = :reports, said = :said, newest = :newest WHERE "
+             "group_names = :groups, reports = :reports, said = :said, recent = :recent WHERE "
              "device_id = :device",
              ""},
     [UNCOUNT] = {"device_state_uncount",
@@ -117,11 +117,12 @@ enum hf_err hf_device_state_read(const struct hf_rows *rows, struct hf_device_st
                                   .next_expiry_s = hf_col_int(rows, 23),
                                   .clock_offset_s = hf_col_int(rows, 24),
                                   .reports = hf_col_int(rows, 27),
-                                  .said = (uint64_t)hf_col_int(rows, 28),
-                                  .newest = (uint64_t)hf_col_int(rows, 29)};
+                                  .said = (uint64_t)hf_col_int(rows, 28)};
 
     HF_TRY(read_installation(rows, 2, &row.has_installation, row.installation, why));
     HF_TRY(read_installation(rows, 8, &row.has_other, row.other_installation, why));
+    if (rows->columns[29].type != HF_VALUE_NULL)
+        HF_TRY(hf_col_copy_bytes(rows, 29, row.recent, sizeof row.recent, why));
     HF_TRY(read_texts(rows, &row, why));
     *out = row;
     return HF_OK;
@@ -205,7 +206,8 @@ enum hf_err hf_device_state_put(struct hf_tx *tx, const struct hf_device_state *
                   hf_p_int("next_expiry", s->next_expiry_s),
                   hf_p_int("clock_offset", s->clock_offset_s), hf_p_text("agent", s->agent),
                   hf_p_text("groups", s->groups), hf_p_int("reports", s->reports),
-                  hf_p_int("said", (int64_t)s->said), hf_p_int("newest", (int64_t)s->newest),
+                  hf_p_int("said", (int64_t)s->said),
+                  hf_p_bytes("recent", s->recent, sizeof s->recent),
                   hf_p_int("device", s->device_id)),
         why);
 }

@@ -11,6 +11,7 @@
 extern const struct hf_sql hf_device_state_sql[];
 
 #define HF_INSTALLATION_LEN 16
+#define HF_REPORTS_RECENT 64 /* numbers of which it is known whether they were taken */
 #define HF_FLEET_GROUPS_TEXT_MAX (HF_REPORT_GROUPS_MAX * (HF_SET_NAME_MAX + 1))
 
 /* Texts are "" and times 0 where the device has not said it; versions are -1. */
@@ -20,10 +21,10 @@ struct hf_device_state {
 
     bool has_installation; /* it has reported */
     uint8_t installation[HF_INSTALLATION_LEN];
-    int64_t sequence; /* the highest of it */
-    uint64_t seen;    /* bit n: number `sequence` - n was taken */
-    uint64_t newest;  /* a hash of the report `sequence` */
-    uint64_t nonce;   /* 0: none */
+    int64_t sequence;                     /* the highest of it */
+    uint64_t seen;                        /* bit n: number `sequence` - n was taken */
+    uint8_t recent[HF_REPORTS_RECENT][2]; /* of a hash of number n, at n modulo their number */
+    uint64_t nonce;                       /* 0: none */
     int64_t credential_id, report_key_id;
     bool has_other; /* the installation before, or one that was refused */
     uint8_t other_installation[HF_INSTALLATION_LEN];
@@ -77,8 +78,8 @@ HF_MUST_USE enum hf_err hf_device_state_put(struct hf_tx *tx, const struct hf_de
     "s.report_key_id, s.other_installation, s.other_sequence, s.conflicts, s.conflict_s, "         \
     "s.seen_s, s.kind, s.set_name, s.profile, s.active_version, s.active_sha256, s.result, "       \
     "s.result_s, s.result_version, s.outcome, s.reason, s.next_expiry_s, s.clock_offset_s, "       \
-    "s.agent, s.group_names, s.reports, s.said, s.newest"
-#define HF_DEVICE_STATE_TYPES "iiBiiiiiBiiiitttittiittiittiii"
+    "s.agent, s.group_names, s.reports, s.said, s.recent"
+#define HF_DEVICE_STATE_TYPES "iiBiiiiiBiiiitttittiittiittiiB"
 #define HF_DEVICE_STATE_N 30u
 /** From the first HF_DEVICE_STATE_N columns. */
 HF_MUST_USE enum hf_err hf_device_state_read(const struct hf_rows *rows,

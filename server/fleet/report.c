@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WINDOW 64 /* numbers that device_state.seen has a bit for */
+#define WINDOW HF_REPORTS_RECENT
+
+_Static_assert(WINDOW == 8 * sizeof((struct hf_device_state *)0)->seen, "a bit for each");
 
 /* ---- which are new ------------------------------------------------------------------------------ */
 
@@ -86,13 +88,32 @@ static void adopt(struct hf_device_state *s, const uint8_t installation[HF_INSTA
     s->said = 0;
 }
 
-/* A report keeps its content under its number. If the newest number comes with another content, two devices
- * count on from one state. */
+static void recent_of(const struct hf_report *report, uint8_t out[2])
+{
+    uint64_t hash = hash_of(report, true);
+
+    out[0] = (uint8_t)(hash >> 16);
+    out[1] = (uint8_t)(hash >> 8);
+}
+
+static void remember(struct hf_device_state *s, const struct hf_report *report)
+{
+    recent_of(report, s->recent[report->seq % WINDOW]);
+}
+
+/* A report keeps its content under its number. If a number that was taken comes with another content, two devices count
+ * on from one state. */
 static bool contradicts(const struct hf_device_state *s, const struct hf_report *reports, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        if (reports[i].seq == s->sequence && hash_of(&reports[i], true) != s->newest)
+    uint8_t recent[2];
+
+    for (size_t i = 0; i < n; i++) {
+        int64_t behind = s->sequence - reports[i].seq;
+        recent_of(&reports[i], recent);
+        if (behind >= 0 && behind < WINDOW && (s->seen >> behind & 1) != 0 &&
+            memcmp(s->recent[reports[i].seq % WINDOW], recent, sizeof recent) != 0)
             return true;
+    }
     return false;
 }
 
@@ -226,10 +247,9 @@ static enum hf_err take_one(struct hf_tx *tx, struct hf_device_state *s,
     const uint64_t said = hash_of(report, false);
     bool says_new = said != s->said && !is_known(s, report);
 
-    if (novelty == NEWEST) {
-        s->newest = hash_of(report, true);
+    remember(s, report);
+    if (novelty == NEWEST)
         HF_TRY(describe(tx, s, report, why));
-    }
     if (!says_new)
         return HF_OK;
     s->said = said;

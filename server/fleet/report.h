@@ -5,8 +5,8 @@
  *
  * A second installation under the same certificate or key is a copy of the device, or the device set up again. The
  * latter has a newer certificate or key, or knows the nonce of the last answer; anything else is a conflict,
- * which is counted for the operator and refused. So is a report that has the newest number and another content: a
- * copy of the device with its state.
+ * which is counted for the operator and refused. So is a report whose number was taken with another content: a copy of the
+ * device with its state.
  *
  * Nothing here decides about trust, and nothing is logged in the audit log: reports are what devices say.
  */

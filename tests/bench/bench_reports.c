@@ -228,20 +228,21 @@ static void measure_bare(double *wall, double *cpu)
                      "cache_size = -65536",
                      NULL, NULL, NULL) != SQLITE_OK)
         die(sqlite3_errmsg(db));
-    sqlite3_stmt *const stmts[] =
-        {prepare(db, "UPDATE device_state SET installation = ?2, sequence = ?3, seen = ?3, "
-                     "newest = ?3, nonce = ?3, credential_id = ?1, seen_s = 1800000000 + ?3, "
-                     "kind = ?4, set_name = ?5, profile = 'full', active_version = 2, result = ?4, "
-                     "result_s = ?3, result_version = 3, outcome = 'network', reason = ?6, "
-                     "clock_offset_s = ?3, agent = '1.0.0', reports = reports + 1, said = ?3 "
-                     "WHERE device_id = ?1"),
-         prepare(db, "INSERT INTO report (device_id, number, received_s, clock_s, kind, set_name, "
-                     "profile, from_version, to_version, sha256, outcome, reason, endpoint, root, "
-                     "root_name, agent) VALUES (?1, ?2, 1800000000, 1800000000, ?3, ?4, 'full', 2, "
-                     "3, ?5, 'network', ?6, '', '', '', '1.0.0')"),
-         prepare(db, "UPDATE series SET n = n + 1 WHERE account_id = 1 AND hour_s = (SELECT "
-                     "max(hour_s) FROM series) AND set_name = 'amazon-iot' AND version = 3 AND "
-                     "what = 'failed'")};
+    sqlite3_stmt *const stmts[] = {
+        prepare(db,
+                "UPDATE device_state SET installation = ?2, sequence = ?3, seen = ?3, "
+                "recent = zeroblob(128), nonce = ?3, credential_id = ?1, seen_s = 1800000000 + ?3, "
+                "kind = ?4, set_name = ?5, profile = 'full', active_version = 2, result = ?4, "
+                "result_s = ?3, result_version = 3, outcome = 'network', reason = ?6, "
+                "clock_offset_s = ?3, agent = '1.0.0', reports = reports + 1, said = ?3 "
+                "WHERE device_id = ?1"),
+        prepare(db, "INSERT INTO report (device_id, number, received_s, clock_s, kind, set_name, "
+                    "profile, from_version, to_version, sha256, outcome, reason, endpoint, root, "
+                    "root_name, agent) VALUES (?1, ?2, 1800000000, 1800000000, ?3, ?4, 'full', 2, "
+                    "3, ?5, 'network', ?6, '', '', '', '1.0.0')"),
+        prepare(db, "UPDATE series SET n = n + 1 WHERE account_id = 1 AND hour_s = (SELECT "
+                    "max(hour_s) FROM series) AND set_name = 'amazon-iot' AND version = 3 AND "
+                    "what = 'failed'")};
     const double start = now_s(CLOCK_MONOTONIC), start_cpu = now_s(CLOCK_PROCESS_CPUTIME_ID);
     for (int i = 0; i < ROUNDS; i++) {
         (void)sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);

@@ -5,7 +5,7 @@ import sqlite3
 
 import pytest
 
-from kit import client_pki, roots
+from kit import client_pki, programs, roots
 from kit.reports import ONE, PATH, TWO, Signer, as_body, report
 from kit.service import Service
 
@@ -412,5 +412,24 @@ def test_an_operator_at_the_command_line(processes, folder, publisher):
         connection.request("GET", "/metadata/timestamp.json")
         assert connection.getresponse().status == 200
         assert signer.key not in service.server.err and said["nonce"] not in service.server.err
+    finally:
+        service.stop()
+
+
+def test_a_real_agent_reports(processes, folder, publisher):
+    publisher.add(*roots.amazon(1))
+    service = Service(processes, folder / "service", publisher).start().with_account()
+    try:
+        device = service.enrolled("pump-7")
+        programs.ok("holdfast", "--state", device.state, "config", "set", "report", service.url)
+        device.update()
+        seen = service.admin_json("device", "show", "--account", "pumps", "pump-7")
+        assert (seen["set"], seen["active_version"], seen["conflicts"]) == ("amazon-iot", 1, 0)
+        assert abs(seen["clock_offset_s"]) < 120 and seen["active_sha256"] == device.status()["active"]["sha256"]
+        assert seen["result"] == service.admin_json("device", "reports", "--account", "pumps",
+                                                    "pump-7")["reports"][0]["kind"]
+        publisher.add(*roots.amazon(1, 2))
+        device.update()
+        assert service.admin_json("device", "show", "--account", "pumps", "pump-7")["active_version"] == 2
     finally:
         service.stop()

@@ -247,11 +247,14 @@ static void two_devices_with_one_state_are_noticed(void **state)
     r.clock_s = 1000;
     ANSWERED(w, r, 1, 0);
     ANSWERED(w, r, 0, 1);
+    struct hf_report next = report(ONE, 6, HF_REPORT_FAILED);
+    ANSWERED(w, next, 1, 0);
+    ANSWERED(w, r, 0, 1); /* the same again, late, is no copy */
     r.clock_s = 1001;
     CHECK_OK(send(w, &r, 1));
     assert_true(is_conflict);
     assert_int_equal(state_of(w, "pump-1").conflicts, 1);
-    assert_int_equal(rows_of(w), 1);
+    assert_int_equal(rows_of(w), 2);
 }
 
 /* ---- what they change --------------------------------------------------------------------------- */
