@@ -45,6 +45,20 @@ static enum hf_err open_regular(const char *path, int *out_fd, size_t *out_size,
     return HF_OK;
 }
 
+enum hf_err hf_file_open_stream(const char *path, FILE **out, struct hf_why *why)
+{
+    size_t size = 0;
+    int fd = -1;
+    HF_TRY(open_regular(path, &fd, &size, why));
+    FILE *stream = fdopen(fd, "r");
+    if (stream == NULL) {
+        close(fd);
+        return hf_fail(why, HF_E_MEMORY, "no memory to read %s", path);
+    }
+    *out = stream;
+    return HF_OK;
+}
+
 static ssize_t read_some(int fd, uint8_t chunk[READ_CHUNK])
 {
     ssize_t n;

@@ -9,6 +9,7 @@
 #include <holdfast/bytes.h>
 
 #include <limits.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 struct hf_path {
@@ -34,6 +35,10 @@ HF_MUST_USE enum hf_err hf_file_read(const char *path, size_t max_bytes, struct 
  *  (hf_secret_file_check). The caller wipes the bytes. */
 HF_MUST_USE enum hf_err hf_file_read_secret(const char *path, size_t max_bytes, struct hf_buf *out,
                                             struct hf_why *why);
+
+/** Open a regular file to read it piece by piece; never waits. HF_E_ARGUMENT, HF_E_NOT_FOUND,
+ *  HF_E_STORAGE, HF_E_MEMORY. The caller closes it. */
+HF_MUST_USE enum hf_err hf_file_open_stream(const char *path, FILE **out, struct hf_why *why);
 
 /** Append the whole file, of any kind: a person named it. HF_E_NOT_FOUND, HF_E_LIMIT above
  *  `max_bytes`, HF_E_STORAGE. */

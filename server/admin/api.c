@@ -3,6 +3,7 @@
 #include "common/os/file_util.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +12,8 @@
 
 struct hf_admin_api {
     CURL *curl;
-    const char *origin; /* "http://localhost" for a socket */
+    char *socket; /* NULL: over https */
+    char *origin; /* "http://localhost" for a socket; without a slash at its end */
     char *authorization;
     char error[CURL_ERROR_SIZE];
 };
@@ -34,6 +36,19 @@ static enum hf_err read_token(const char *path, char **out, struct hf_why *why)
     return err;
 }
 
+/* False when memory is short. */
+static bool keep_target(struct hf_admin_api *api, const struct hf_admin_target *target)
+{
+    api->origin = strdup(target->url != NULL ? target->url : "http://localhost");
+    if (target->url == NULL)
+        api->socket = strdup(target->socket);
+    if (api->origin == NULL || (target->url == NULL && api->socket == NULL))
+        return false;
+    for (size_t len = strlen(api->origin); len > 0 && api->origin[len - 1] == '/'; len--)
+        api->origin[len - 1] = '\0';
+    return true;
+}
+
 enum hf_err hf_admin_open(const struct hf_admin_target *target, struct hf_admin_api **out,
                           struct hf_why *why)
 {
@@ -42,11 +57,10 @@ enum hf_err hf_admin_open(const struct hf_admin_target *target, struct hf_admin_
                        "--url: expected an address that begins with https://, found \"%.100s\"",
                        target->url);
     struct hf_admin_api *api = calloc(1, sizeof *api);
-    if (api == NULL || (api->curl = curl_easy_init()) == NULL) {
-        free(api);
+    if (api == NULL || (api->curl = curl_easy_init()) == NULL || !keep_target(api, target)) {
+        hf_admin_close(api);
         return hf_fail(why, HF_E_MEMORY, "no memory for a connection");
     }
-    api->origin = target->url != NULL ? target->url : "http://localhost";
     CURLcode code = curl_easy_setopt(api->curl, CURLOPT_ERRORBUFFER, api->error);
     if (code == CURLE_OK)
         code = curl_easy_setopt(api->curl, CURLOPT_PROTOCOLS_STR, "http,https");
@@ -77,6 +91,8 @@ void hf_admin_close(struct hf_admin_api *api)
     if (api->authorization != NULL)
         sodium_memzero(api->authorization, strlen(api->authorization));
     free(api->authorization);
+    free(api->origin);
+    free(api->socket);
     free(api);
 }
 
@@ -139,6 +155,31 @@ static enum hf_err refuse(long status, const json_t *problem, struct hf_why *why
     return hf_fail(why, err, "the service answered with status %ld and no reason", status);
 }
 
+/* There is no answer: where it was asked for, and what the operator can do. */
+static enum hf_err fail_transfer(struct hf_admin_api *api, CURLcode code, struct hf_why *why)
+{
+    const char *said = api->error[0] != '\0' ? api->error : curl_easy_strerror(code);
+    const char *where = api->socket != NULL ? api->socket : api->origin;
+    long error = 0;
+
+    (void)curl_easy_getinfo(api->curl, CURLINFO_OS_ERRNO, &error);
+    if (code == CURLE_PEER_FAILED_VERIFICATION)
+        return hf_fail(why, HF_E_TLS,
+                       "%s: the certificate of the service is not trusted: %s. Name the roots for "
+                       "it with --ca-file",
+                       where, said);
+    if (api->socket == NULL || code != CURLE_COULDNT_CONNECT || error == 0)
+        return hf_fail(why, code == CURLE_SSL_CONNECT_ERROR ? HF_E_TLS : HF_E_NETWORK,
+                       "%s: the service does not answer: %s. Look whether holdfastd runs, and what "
+                       "it logs",
+                       where, said);
+    /* libcurl speaks of a host and a port here. */
+    return hf_fail(why, HF_E_NETWORK, "%s: the service does not answer: %s. %s", where,
+                   strerror((int)error),
+                   error == EACCES ? "Join the group of the socket, or use --url with a token"
+                                   : "Start holdfastd, or name its socket with --socket");
+}
+
 enum hf_err hf_admin_call(struct hf_admin_api *api, struct hf_admin_call *call, struct hf_why *why)
 {
     struct hf_buf url = {0}, body = {0}, answer = {0};
@@ -179,10 +220,7 @@ enum hf_err hf_admin_call(struct hf_admin_api *api, struct hf_admin_call *call, 
     CURLcode code = curl_easy_perform(api->curl);
     (void)curl_easy_getinfo(api->curl, CURLINFO_RESPONSE_CODE, &status);
     if (code != CURLE_OK) {
-        bool is_tls = code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR;
-        err = hf_fail(why, is_tls ? HF_E_TLS : HF_E_NETWORK,
-                      "the service does not answer: %s; is holdfastd running?",
-                      api->error[0] != '\0' ? api->error : curl_easy_strerror(code));
+        err = fail_transfer(api, code, why);
         goto out;
     }
     if (answer.len > 0)

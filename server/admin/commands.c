@@ -201,6 +201,8 @@ static enum hf_err read_list(struct hf_admin_api *api, const struct hf_admin_req
         if (err != HF_OK)
             break;
     }
+    while (limit > 0 && json_array_size(all) > (size_t)limit)
+        (void)json_array_remove(all, json_array_size(all) - 1);
     if (err == HF_OK)
         *out = all;
     else

@@ -1,6 +1,7 @@
 /* holdfast-admin log: a copy of the audit log, and its verification without the service. */
 #include "server/admin/api.h"
 #include "server/admin/commands.h"
+#include "server/audit/copy_file.h"
 #include "server/audit/copy.h"
 
 #include "common/base/digest.h"
@@ -129,10 +130,8 @@ static enum hf_err verify_log(struct hf_cli_call *cli, struct hf_why *why)
     const struct hf_admin_options *o = cli->values;
     uint8_t key[HF_AUDIT_KEY_LEN];
     struct hf_audit_copy copy = {.key = key};
-    char *line = NULL;
-    size_t cap = 0;
-    ssize_t len;
-    enum hf_err err = HF_OK;
+    struct hf_audit_line line;
+    enum hf_err err;
     if (!hf_hex_decode(o->key, key, sizeof key))
         return hf_fail(
             why, HF_E_ARGUMENT,
@@ -140,25 +139,21 @@ static enum hf_err verify_log(struct hf_cli_call *cli, struct hf_why *why)
     FILE *in = fopen(cli->words[0], "re");
     if (in == NULL)
         return hf_file_fail(why, "read", cli->words[0], errno);
-    while (err == HF_OK && (len = getline(&line, &cap, in)) > 0) {
-        size_t n = (size_t)len - (line[len - 1] == '\n');
+    while ((err = hf_audit_line_read(in, &line, why)) == HF_OK) {
         int64_t n_restarts = copy.n_restarts;
-        err = hf_audit_copy_line(&copy, (struct hf_bytes){(const uint8_t *)line, n}, why);
-        if (err == HF_OK && copy.n_restarts > n_restarts)
+        err = hf_audit_copy_line(&copy, (struct hf_bytes){(const uint8_t *)line.text, line.len},
+                                 why);
+        if (err != HF_OK)
+            break;
+        if (copy.n_restarts > n_restarts)
             printf("GAP: entry %" PRId64
                    " states that the log was restarted: entries up to %" PRId64
                    " had been sealed, and those after entry %" PRId64 " are lost\n",
                    copy.restart_sequence, copy.restart_lost, copy.restart_sequence - 1);
     }
-    if (err == HF_OK && ferror(in) != 0)
-        err = hf_file_fail(why, "read", cli->words[0], errno);
-    free(line);
     (void)fclose(in);
-    if (err != HF_OK) {
-        struct hf_why reason = *why;
-        return hf_fail(why, err, "%s, line %" PRId64 ": %s", cli->words[0], copy.n_lines,
-                       reason.text);
-    }
+    if (err != HF_E_NOT_FOUND)
+        return hf_fail_context(why, "%s", cli->words[0]);
     printf("%" PRId64 " entries hang together; %" PRId64 " seals of this key, up to entry %" PRId64
            "\n",
            copy.head.sequence, copy.n_seals, copy.sealed_sequence);

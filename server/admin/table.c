@@ -15,14 +15,14 @@
 static const struct hf_cli_option plain_options[] = {HF_ADMIN_WHERE};
 static const struct hf_cli_option account_options[] = {ACCOUNT, HF_ADMIN_WHERE};
 static const struct hf_cli_option list_options[] = {{"limit", '\0', HF_CLI_INT, AT(limit),
-                                                     "show about so many (default: all)", "N",
+                                                     "show so many at most (default: all)", "N",
                                                      .min = 0, .max = 100000000},
                                                     HF_ADMIN_WHERE};
 static const struct hf_cli_option finding_list_options[] =
     {ACCOUNT,
      {"check", '\0', HF_CLI_TEXT, AT(check), "only those of this audit (audit list)", "NAME"},
      {"state", '\0', HF_CLI_TEXT, AT(state), "open (default), muted or closed", "STATE"},
-     {"limit", '\0', HF_CLI_INT, AT(limit), "show about so many (default: all)", "N", .min = 0,
+     {"limit", '\0', HF_CLI_INT, AT(limit), "show so many at most (default: all)", "N", .min = 0,
       .max = 100000000},
      HF_ADMIN_WHERE};
 static const struct hf_cli_option mute_options[] = {{"reason", '\0', HF_CLI_TEXT, AT(reason),
@@ -61,7 +61,7 @@ static const struct hf_cli_option credential_list_options[] =
     {ACCOUNT,
      {"status", '\0', HF_CLI_TEXT, AT(status), "only those", "STATUS"},
      {"device", '\0', HF_CLI_TEXT, AT(device), "only those of this device", "ID"},
-     {"limit", '\0', HF_CLI_INT, AT(limit), "show about so many (default: all)", "N", .min = 0,
+     {"limit", '\0', HF_CLI_INT, AT(limit), "show so many at most (default: all)", "N", .min = 0,
       .max = 100000000},
      HF_ADMIN_WHERE};
 static const struct hf_cli_option credential_register_options[] =
@@ -79,8 +79,8 @@ static const struct hf_cli_option transfer_options[] = {ACCOUNT,
                                                         HF_ADMIN_WHERE};
 static const struct hf_cli_option enroll_token_options[] =
     {ACCOUNT,
-     {"uses", '\0', HF_CLI_INT, AT(uses), "how many devices it may enrol (default: 1)", "N",
-      .min = 1, .max = 1000000},
+     {"uses", '\0', HF_CLI_INT, AT(uses), "how many devices it may enrol", "N", .preset = 1,
+      .shows_preset = true, .min = 1, .max = 1000000},
      {"expires", '\0', HF_CLI_TEXT, AT(expires), "until when, as 2026-12-31T00:00:00Z", "TIME"},
      {"device", '\0', HF_CLI_TEXT, AT(device), "only for this device", "ID"},
      {"group", '\0', HF_CLI_TEXT, AT(group), "the group of the devices that it enrols", "NAME"},
@@ -110,12 +110,12 @@ static const struct hf_cli_option device_list_options[] =
       "only those whose last result is this, such as refused or rolled-back", "KIND"},
      {"silent-since", '\0', HF_CLI_TEXT, AT(silent_since),
       "only those that have not reported since, as 2026-12-31T00:00:00Z", "TIME"},
-     {"limit", '\0', HF_CLI_INT, AT(limit), "show about so many (default: all)", "N", .min = 0,
+     {"limit", '\0', HF_CLI_INT, AT(limit), "show so many at most (default: all)", "N", .min = 0,
       .max = 100000000},
      HF_ADMIN_WHERE};
 static const struct hf_cli_option account_list_options[] = {ACCOUNT,
                                                             {"limit", '\0', HF_CLI_INT, AT(limit),
-                                                             "show about so many (default: all)",
+                                                             "show so many at most (default: all)",
                                                              "N", .min = 0, .max = 100000000},
                                                             HF_ADMIN_WHERE};
 
@@ -184,9 +184,11 @@ const struct hf_admin_row hf_admin_rows[] = {
                  TEXT("issuing_ca", issuing_ca)},
       .done = "changed account {0}"}},
     {{.name = "account delete",
-      .summary = "Delete an account that has no certificates.",
+      .summary = "Delete an account that was never used.",
       .arguments = "NAME [OPTION…]",
-      .about = "Delete an account that has no certificates.",
+      .about = "One that has, or had, certificates or enrolment tokens stays, because they stay on "
+               "record:\n"
+               "revoke its certificates, and set its policy to none.",
       .examples = "  holdfast-admin account delete pumps\n",
       .options = plain_options,
       .max_words = 1,
@@ -264,6 +266,17 @@ const struct hf_admin_row hf_admin_rows[] = {
      {"PATCH", "/v1/accounts/{account}/cas/{0}", .must_match = true,
       .fields = {TEXT("status", status), TEXT("auto_registration", auto_registration)},
       .done = "changed the CA"}},
+    {{.name = "ca delete",
+      .summary = "Delete a CA that no certificate was registered with.",
+      .arguments = "--account NAME SHA256 [OPTION…]",
+      .about = "To stop one with certificates, set it INACTIVE (ca change).",
+      .examples = "  holdfast-admin ca delete --account pumps 3f2a…\n",
+      .options = account_options,
+      .max_words = 1,
+      .needs_word = "the SHA-256 of a CA",
+      .needs = {"--account NAME"},
+      .run = hf_admin_run},
+     {"DELETE", "/v1/accounts/{account}/cas/{0}", .must_match = true, .done = "deleted the CA"}},
     {{.name = "credential register",
       .summary = "Register a device's certificate.",
       .arguments = "--account NAME FILE [OPTION…]",
@@ -540,6 +553,18 @@ const struct hf_admin_row hf_admin_rows[] = {
       .run = hf_admin_run},
      {"PATCH", "/v1/accounts/{account}/devices/{0}", .must_match = true,
       .fields = {TEXT("group", group)}, .done = "changed device {0}"}},
+    {{.name = "device delete",
+      .summary = "Delete a device whose certificates are all revoked.",
+      .arguments = "--account NAME ID [OPTION…]",
+      .about = "Its certificates stay, and stay REVOKED.",
+      .examples = "  holdfast-admin device delete --account pumps pump-7\n",
+      .options = account_options,
+      .max_words = 1,
+      .needs_word = "a device",
+      .needs = {"--account NAME"},
+      .run = hf_admin_run},
+     {"DELETE", "/v1/accounts/{account}/devices/{0}", .must_match = true,
+      .done = "deleted device {0}"}},
     {{.name = "finding list",
       .summary = "List what the audits have found.",
       .arguments = "[--account NAME] [--check NAME] [--state STATE] [OPTION…]",

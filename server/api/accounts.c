@@ -1,6 +1,7 @@
 /* /v1/accounts: who the devices belong to. */
 #include "server/api/parts.h"
 
+#include "server/fleet/ca.h"
 #include "server/fleet/names.h"
 
 #include <string.h>
@@ -141,6 +142,20 @@ static enum hf_err create(struct hf_api_call *call, struct hf_tx *tx, struct hf_
     return answer_account(call, tx, 201, &row, why);
 }
 
+/* A typo would shut out the next device that enrols, long after this. */
+static enum hf_err check_issuer(struct hf_api_call *call, struct hf_tx *tx, int64_t account_id,
+                                const char *name, struct hf_why *why)
+{
+    struct hf_ca_row ca;
+    enum hf_err err = hf_ca_find_issuing(tx->db, account_id, name, &ca, why);
+    if (err == HF_E_NOT_FOUND)
+        return hf_api_input(call, hf_fail(why, HF_E_ARGUMENT,
+                                          "\"issuing_ca\": this account has no CA of the signer "
+                                          "with this name. Register it first (`holdfast-admin ca "
+                                          "register --signer-ca`)"));
+    return err;
+}
+
 static enum hf_err change(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {
     struct hf_account_row row;
@@ -151,6 +166,8 @@ static enum hf_err change(struct hf_api_call *call, struct hf_tx *tx, struct hf_
     const char *name = issuing_ca == NULL         ? row.issuing_ca
                        : json_is_null(issuing_ca) ? ""
                                                   : json_string_value(issuing_ca);
+    if (name[0] != '\0' && strcmp(name, row.issuing_ca) != 0)
+        HF_TRY(check_issuer(call, tx, row.id, name, why));
     HF_TRY(hf_account_change(tx, row.id, call->if_version, policy, name, &row, why));
     HF_TRY(set_snis(call, tx, row.id, why));
     HF_TRY(hf_account_get(tx->db, row.id, &row, why));

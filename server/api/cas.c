@@ -174,7 +174,10 @@ static enum hf_err read_own_ca(struct hf_api_call *call, const struct hf_account
     row->mode = HF_CERT_MODE_SNI_ONLY;
     if (pem == NULL)
         return hf_fail(why, HF_E_ARGUMENT, "body: \"certificate\" or \"signer_ca\" is missing");
-    if (mode == NULL || !hf_cert_mode_parse(mode, &row->mode))
+    if (mode == NULL)
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "\"mode\" is missing: DEFAULT, which needs a \"proof\", or SNI_ONLY");
+    if (!hf_cert_mode_parse(mode, &row->mode))
         return hf_fail(why, HF_E_ARGUMENT, "\"mode\": expected DEFAULT or SNI_ONLY");
     if (row->mode == HF_CERT_MODE_SNI_ONLY && hf_body_text(call->body, "proof") != NULL)
         return hf_fail(why, HF_E_ARGUMENT, "\"proof\": mode SNI_ONLY takes none");

@@ -161,6 +161,9 @@ static enum hf_err sqlite_open(const char *where, enum hf_db_mode mode, void **o
     else if (!hf_file_exists(where))
         return hf_fail(why, HF_E_NOT_FOUND,
                        "%s: there is no database. Check the path, or restore a backup", where);
+    if (hf_file_is_something_else(where)) /* a pipe or a device could hold the thread for ever */
+        return hf_fail(why, HF_E_STORAGE,
+                       "%s: expected a regular file that is a database. Name another file", where);
     struct hf_sqlite *conn = calloc(1, sizeof *conn);
     if (conn == NULL)
         return hf_fail(why, HF_E_MEMORY, "%s: out of memory while opening the database", where);

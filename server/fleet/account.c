@@ -247,8 +247,8 @@ enum hf_err hf_account_delete(struct hf_tx *tx, int64_t id, int64_t if_version, 
                          &n_owned, why));
     if (n_owned > 0)
         return hf_fail(why, HF_E_STATE,
-                       "account \"%s\" still has CAs, certificates, devices or tokens. Remove them "
-                       "first",
+                       "account \"%s\" has a CA, or certificates, devices or enrolment tokens on "
+                       "record, which stay. Revoke its certificates and set its policy to none",
                        row.name);
     HF_TRY(hf_db_execute(tx->db, &hf_account_sql[SNI_DELETE_ALL],
                          HF_PARAMS(hf_p_int("account", id)), why));

@@ -325,8 +325,10 @@ enum hf_err hf_fleet_restore(struct hf_tx *tx, const struct hf_effects_port *por
         err = hf_db_replace(tx->db, copy, why);
     hf_db_close(copy);
     remove_copy(path.text);
-    if (err != HF_OK)
-        return hf_fail_context(why, "%s", from->backup);
+    if (err != HF_OK) /* which may name the file already */
+        return why != NULL && strstr(why->text, from->backup) != NULL
+                   ? err
+                   : hf_fail_context(why, "%s", from->backup);
     *out = restored;
     return HF_OK;
 }

@@ -1,11 +1,11 @@
 #include "server/fleet/restore_log.h"
 
 #include "common/os/file_util.h"
+#include "server/audit/copy_file.h"
 #include "server/fleet/audit_log.h"
 #include "server/fleet/credential.h"
 #include "server/fleet/signature.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -310,30 +310,33 @@ static enum hf_err take_line(struct hf_restore_log *log, struct hf_audit_copy *c
     return err;
 }
 
+static enum hf_err take_lines(struct hf_restore_log *log, FILE *in,
+                              const struct hf_audit_head *backup, struct hf_why *why)
+{
+    struct hf_audit_copy copy = {0};
+    struct hf_audit_line line;
+    enum hf_err err;
+
+    while ((err = hf_audit_line_read(in, &line, why)) == HF_OK)
+        HF_TRY(take_line(log, &copy, backup,
+                         (struct hf_bytes){(const uint8_t *)line.text, line.len}, why));
+    if (err != HF_E_NOT_FOUND)
+        return err;
+    if (copy.head.sequence < backup->sequence)
+        return hf_fail(why, HF_E_POLICY,
+                       "it ends at entry %" PRId64 ", before the backup, which has %" PRId64
+                       ". Leave it out, or name a newer one",
+                       copy.head.sequence, backup->sequence);
+    return HF_OK;
+}
+
 static enum hf_err take_copy(struct hf_restore_log *log, const char *path,
                              const struct hf_audit_head *backup, struct hf_why *why)
 {
-    struct hf_audit_copy copy = {0};
-    char *line = NULL;
-    size_t cap = 0;
-    ssize_t len;
-    enum hf_err err = HF_OK;
-    FILE *in = fopen(path, "re");
+    FILE *in = NULL;
 
-    if (in == NULL)
-        return hf_file_fail(why, "read", path, errno);
-    while (err == HF_OK && (len = getline(&line, &cap, in)) > 0) {
-        size_t n = (size_t)len - (line[len - 1] == '\n');
-        err = take_line(log, &copy, backup, (struct hf_bytes){(const uint8_t *)line, n}, why);
-    }
-    if (err == HF_OK && ferror(in) != 0)
-        err = hf_file_fail(why, "read", path, errno);
-    if (err == HF_OK && copy.head.sequence < backup->sequence)
-        err = hf_fail(why, HF_E_POLICY,
-                      "it ends at entry %" PRId64 ", before the backup, which has %" PRId64
-                      ". Leave it out, or name a newer one",
-                      copy.head.sequence, backup->sequence);
-    free(line);
+    HF_TRY(hf_file_open_stream(path, &in, why));
+    enum hf_err err = take_lines(log, in, backup, why);
     (void)fclose(in);
     return err == HF_OK ? HF_OK : hf_fail_context(why, "%s", path);
 }

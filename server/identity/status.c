@@ -102,6 +102,15 @@ enum hf_err hf_cert_status_after(enum hf_cert_status from, enum hf_cert_act act,
                                  enum hf_cert_status *out, struct hf_why *why)
 {
     bool is_offer = act == HF_CERT_ACT_TRANSFER;
+    if (is_offer && from == HF_CERT_REVOKED)
+        return hf_fail(
+            why, HF_E_STATE,
+            "transfer: the certificate is REVOKED, which is final. Give the device a new "
+            "certificate");
+    if (is_offer && from == HF_CERT_PENDING_TRANSFER)
+        return hf_fail(why, HF_E_STATE,
+                       "transfer: the certificate is offered to another account already. Cancel "
+                       "that offer first");
     if (from != (is_offer ? HF_CERT_INACTIVE : HF_CERT_PENDING_TRANSFER))
         return hf_fail(
             why, HF_E_STATE,

@@ -374,6 +374,16 @@ static enum hf_err read_config(struct hf_serve_options *options, struct hf_confi
     return hf_serve_options_from_config(options, config, why);
 }
 
+/* What the configuration names must be there as well: what would keep the service from starting is found. */
+static enum hf_err check_config(const struct hf_serve_options *options,
+                                const struct hf_config *config, struct hf_why *why)
+{
+    enum hf_err err = hf_service_check(config, why);
+    if (err == HF_OK)
+        err = hf_repository_require(options->repo, why);
+    return err == HF_OK ? HF_OK : hf_fail_context(why, "%s", options->check_config);
+}
+
 int main(int argc, char **argv)
 {
     struct hf_serve_options options;
@@ -388,6 +398,8 @@ int main(int argc, char **argv)
         return exit_code;
     bool is_check = options.check_config != NULL, has_config = is_check || options.config != NULL;
     enum hf_err err = has_config ? read_config(&options, &config, &why) : HF_OK;
+    if (err == HF_OK && is_check)
+        err = check_config(&options, &config, &why);
     if (err == HF_OK && is_check)
         printf("%s is right\n", options.check_config);
     else if (err == HF_OK)

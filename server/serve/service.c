@@ -9,6 +9,7 @@
 #include "server/serve/metrics.h"
 #include "server/serve/route.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -175,6 +176,36 @@ static enum hf_err listen_on(const char *text, struct front *fronts, unsigned n,
     return HF_OK;
 }
 
+static enum hf_err check_listener(const char *section, const char *listen,
+                                  const struct hf_config_list *certificates,
+                                  const struct hf_config_list *keys, struct hf_why *why)
+{
+    union hf_peer address;
+    struct hf_tls_server *tls = NULL;
+    if (listen == NULL)
+        return HF_OK;
+    enum hf_err err = hf_address_parse(listen, &address, why);
+    if (err != HF_OK)
+        return hf_fail_context(why, "[%s] listen", section);
+    err = read_tls(certificates, keys, &tls, why);
+    hf_tls_server_free(tls);
+    return err == HF_OK ? HF_OK : hf_fail_context(why, "[%s]", section);
+}
+
+enum hf_err hf_service_check(const struct hf_config *c, struct hf_why *why)
+{
+    struct hf_network network;
+    const char *user = c->signer.client_user;
+    for (size_t i = 0; i < c->devices.balancers.n; i++)
+        if (hf_network_parse(c->devices.balancers.items[i], &network, why) != HF_OK)
+            return hf_fail_context(why, "[devices] balancer");
+    if (user != NULL && getpwnam(user) == NULL)
+        return hf_fail(why, HF_E_NOT_FOUND, "[signer] client_user: there is no user \"%s\"", user);
+    HF_TRY(check_listener("devices", c->devices.listen, &c->devices.certificates, &c->devices.keys,
+                          why));
+    return check_listener("admin", c->admin.listen, &c->admin.certificates, &c->admin.keys, why);
+}
+
 static enum hf_err open_listeners(struct hf_service *s, const struct hf_service_setup *setup,
                                   struct hf_why *why)
 {
@@ -197,7 +228,8 @@ static enum hf_err open_listeners(struct hf_service *s, const struct hf_service_
         setup->plain_listeners[i] = -1;
     }
     for (size_t i = 0; i < c->devices.balancers.n; i++)
-        HF_TRY(hf_network_parse(c->devices.balancers.items[i], &s->balancers[i], why));
+        if (hf_network_parse(c->devices.balancers.items[i], &s->balancers[i], why) != HF_OK)
+            return hf_fail_context(why, "[devices] balancer");
     if (n_tls > 0) {
         HF_TRY(read_tls(&c->devices.certificates, &c->devices.keys, &s->device_tls, why));
         HF_TRY(listen_on(c->devices.listen, s->fronts, n_tls, "devices", why));
@@ -343,26 +375,32 @@ bool hf_service_is_alive(struct hf_service *service)
     return are_alive;
 }
 
+static void reload_tls(const char *section, const struct hf_config_list *certificates,
+                       const struct hf_config_list *keys, struct hf_tls_server *server)
+{
+    struct hf_why why;
+    if (server == NULL || certificates->n == 0)
+        return;
+    if (read_tls(certificates, keys, &server, &why) != HF_OK)
+        hf_service_log(HF_LOG_ERROR, "[%s]: the certificates stay as they were: %s", section,
+                       why.text);
+    else
+        hf_service_log(HF_LOG_INFO,
+                       "[%s]: new connections get the certificates as they are on disk", section);
+}
+
 void hf_service_reload(struct hf_service *service, const struct hf_config *config)
 {
     const char *section = NULL, *name = NULL;
-    struct hf_why why;
     for (size_t i = 0; hf_config_row(i, &section, &name); i++)
         if (hf_config_differs(service->config, config, i) && strcmp(name, "certificate") != 0 &&
             strcmp(name, "key") != 0 && strcmp(section, "signer") != 0)
             hf_service_log(HF_LOG_WARNING,
                            "[%s] %s has changed: it counts after a restart of holdfastd", section,
                            name);
-    enum hf_err err = HF_OK;
-    if (service->device_tls != NULL && config->devices.certificates.n > 0)
-        err = read_tls(&config->devices.certificates, &config->devices.keys, &service->device_tls,
-                       &why);
-    if (err == HF_OK && service->admin_tls != NULL && config->admin.certificates.n > 0)
-        err = read_tls(&config->admin.certificates, &config->admin.keys, &service->admin_tls, &why);
-    if (err != HF_OK)
-        hf_service_log(HF_LOG_ERROR, "the certificates stay as they were: %s", why.text);
-    else
-        hf_service_log(HF_LOG_INFO, "new connections get the certificates as they are on disk");
+    reload_tls("devices", &config->devices.certificates, &config->devices.keys,
+               service->device_tls);
+    reload_tls("admin", &config->admin.certificates, &config->admin.keys, service->admin_tls);
 }
 
 void hf_service_tick(struct hf_service *service)

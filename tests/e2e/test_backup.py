@@ -117,6 +117,23 @@ def test_a_restore_is_confirmed_and_a_bad_file_changes_nothing(service, folder):
     assert service.admin("log", "export") == before
 
 
+def test_a_file_that_never_ends_holds_up_nothing(service, folder):
+    service.enrolled("pump-1")
+    follow(service)
+    backup, pipe, long = (folder / "backup" / name for name in ("monday.db", "pipe", "long.jsonl"))
+    os.mkfifo(pipe)
+    long.write_text("x" * 100000)
+    before = service.admin("log", "export")
+    for log, said in ((pipe, "is not a regular file"), ("/dev/zero", "is not a regular file"),
+                      (long, "a line is longer than one of a log can be")):
+        assert said in service.refuses("restore", backup, "--log", log, "--yes")
+    for file in (pipe, "/dev/zero", folder):
+        assert "expected a regular file" in service.refuses("restore", file, "--yes")
+    assert "longer than one of a log" in programs.refused("holdfast-admin", "log", "verify", "/dev/zero",
+                                                          "--key", service.log_key)
+    assert service.admin("log", "export") == before
+
+
 def test_a_lost_disk_with_a_copy_of_the_log(service, folder):
     service.enrolled("pump-1"), service.enrolled("pump-2")
     follow(service)

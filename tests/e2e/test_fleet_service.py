@@ -148,15 +148,59 @@ def test_a_request_for_another_account_on_this_connection(service):
 
 # ---- the configuration, and what changes while it runs -----------------------------------------------
 
-def test_the_configuration_is_checked_without_a_start(folder):
+def test_the_configuration_is_checked_without_a_start(folder, publisher):
+    publisher.add(*roots.amazon(1))
     conf = folder / "conf"
-    conf.write_text("[repository]\npath = /srv/repo\n")
+    conf.write_text(f"[repository]\npath = {publisher.repo}\n")
     assert programs.ok("holdfastd", "--check-config", conf).out == f"{conf} is right\n"
     conf.write_text("[repository]\npath = /srv/repo\n[devices]\nlisen = 0.0.0.0:1\n")
     assert "there is no key \"lisen\" in [devices]" in programs.refused("holdfastd", "--check-config",
                                                                        conf)
     both = programs.call("holdfastd", "--config", conf, "--repo", folder)
     assert both.code == 2 and "stand alone" in both.err
+
+
+@pytest.mark.parametrize("line, becomes, said", [
+    ("listen = 127.0.0.1", "listen = localhost", "[devices] listen: "),
+    ("key = ", "key = /none/such/", "[devices]: "),
+    ("[signer]", "[signer]\nclient_user = no-such-user", "[signer] client_user: there is no user"),
+    ("path = ", "path = /none/such/", "/none/such/"),
+    ("[devices]", "[devices]\nbalancer = 10.0.0.1/8", "[devices] balancer: "),
+])
+def test_what_the_configuration_names_is_checked_too(service, folder, line, becomes, said):
+    assert programs.ok("holdfastd", "--check-config", service.config).out.endswith(" is right\n")
+    conf = folder / "wrong.conf"
+    text = service.config.read_text()
+    assert line in text
+    conf.write_text(text.replace(line, becomes, 1))
+    refused = programs.refused("holdfastd", "--check-config", conf)
+    assert str(conf) in refused and said in refused
+
+
+def test_an_operator_is_told_where_the_service_was_looked_for(service, folder):
+    none = folder / "none.sock"
+    said = programs.call("holdfast-admin", "account", "list", "--socket", none)
+    assert said.code == 1
+    assert said.err == (f"holdfast-admin: {none}: the service does not answer: No such file or directory. "
+                        "Start holdfastd, or name its socket with --socket\n")
+
+
+def test_a_limit_is_one_and_no_use_is_no_token(service):
+    for name in ("a", "b", "c"):
+        service.admin("account", "create", name)
+    assert len(service.admin("account", "list", "--limit", "2").splitlines()) == 3
+    none = programs.call("holdfast-admin", "enroll-token", "create", "--account", "a", "--uses", "0",
+                         "--config", service.config)
+    assert none.code == 2 and "1 to 1000000, not 0" in none.err
+
+
+def test_an_issuing_ca_is_one_of_the_account(service):
+    service.admin("account", "create", "valves")
+    before = service.admin("account", "show", "valves")
+    typo = programs.call("holdfast-admin", "account", "change", "valves", "--issuing-ca", "typo",
+                         "--config", service.config)
+    assert typo.code == 2 and "ca register --signer-ca" in typo.err
+    assert service.admin("account", "show", "valves") == before
 
 
 def test_a_configuration_without_the_fleet_serves_a_folder(processes, folder, publisher):
