@@ -184,7 +184,7 @@ const struct hf_admin_row hf_admin_rows[] = {
                  TEXT("issuing_ca", issuing_ca)},
       .done = "changed account {0}"}},
     {{.name = "account delete",
-      .summary = "Delete an account that was never used.",
+      .summary = "Delete an account that has no CA and never had certificates.",
       .arguments = "NAME [OPTION…]",
       .about = "One that has, or had, certificates or enrolment tokens stays, because they stay on "
                "record:\n"

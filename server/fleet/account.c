@@ -246,10 +246,11 @@ enum hf_err hf_account_delete(struct hf_tx *tx, int64_t id, int64_t if_version, 
     HF_TRY(hf_db_get_int(tx->db, &hf_account_sql[COUNT_OWNED], HF_PARAMS(hf_p_int("id", id)),
                          &n_owned, why));
     if (n_owned > 0)
-        return hf_fail(why, HF_E_STATE,
-                       "account \"%s\" has a CA, or certificates, devices or enrolment tokens on "
-                       "record, which stay. Revoke its certificates and set its policy to none",
-                       row.name);
+        return hf_fail(
+            why, HF_E_STATE,
+            "account \"%s\" has CAs, or certificates, devices or enrolment tokens, which stay on "
+            "record. Revoke its certificates and set its policy to none instead",
+            row.name);
     HF_TRY(hf_db_execute(tx->db, &hf_account_sql[SNI_DELETE_ALL],
                          HF_PARAMS(hf_p_int("account", id)), why));
     for (int i = DELETE_UNVERIFIED; i <= DELETE_SERIES; i++)

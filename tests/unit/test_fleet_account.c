@@ -115,7 +115,7 @@ static void an_account_that_owns_something_stays(void **state)
 
     (void)fleet_register(w, &wanted);
     CHECK_OK(hf_account_add_sni(&w->tx, two, "two.example.com", &w->why));
-    FLEET_REFUSED(w, hf_account_delete(&w->tx, one, 0, &w->why), HF_E_STATE, "still has");
+    FLEET_REFUSED(w, hf_account_delete(&w->tx, one, 0, &w->why), HF_E_STATE, "stay on record");
     CHECK_OK(hf_account_delete(&w->tx, two, 0, &w->why));
     assert_int_equal(hf_account_get(w->tx.db, two, &row, &w->why), HF_E_NOT_FOUND);
     CHECK_OK(hf_account_add_sni(&w->tx, one, "two.example.com", &w->why));
