@@ -74,7 +74,8 @@ static enum hf_err check_member(const struct hf_body_field *field, const json_t 
         return hf_fail(why, HF_E_ARGUMENT, "\"%s\": expected a whole number from %lld to %zu",
                        field->name, (long long)field->min, field->max);
     case HF_BODY_TIME:
-        if (json_is_string(value) && hf_time_parse(json_string_value(value), &time_s))
+        /* The second 0 stands for "no end" in the store. */
+        if (json_is_string(value) && hf_time_parse(json_string_value(value), &time_s) && time_s > 0)
             return HF_OK;
         return hf_fail(why, HF_E_ARGUMENT,
                        "\"%s\": expected a time in UTC such as 2026-12-31T00:00:00Z", field->name);

@@ -102,7 +102,8 @@ static unsigned read_if_match(struct hf_api_call *call, struct hf_why *why)
     if (strcmp(value, "*") == 0)
         return 0;
     size_t digits = value[0] == '"' ? strspn(value + 1, "0123456789") : 0;
-    if (digits == 0 || digits > 18 || strcmp(value + 1 + digits, "\"") != 0) {
+    /* Versions begin at 1; 0 would mean any. */
+    if (digits == 0 || digits > 18 || value[1] == '0' || strcmp(value + 1 + digits, "\"") != 0) {
         (void)hf_fail(why, HF_E_STALE,
                       "If-Match: this is not the ETag of this object. Read it again");
         return 412;

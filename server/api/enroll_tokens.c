@@ -66,6 +66,10 @@ static enum hf_err read_token(struct hf_api_call *call, int64_t now_s, struct hf
     out->kind = HF_CERT_DEVICE;
     if (kind != NULL && !hf_cert_kind_parse(kind, &out->kind))
         return hf_fail(why, HF_E_ARGUMENT, "\"kind\": expected device or claim");
+    /* A script whose variable is empty must not make a token for any device. */
+    if (device != NULL && device[0] == '\0')
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "\"device\": it is empty. Name the device, or leave it out for any");
     if (device != NULL)
         memcpy(out->device, device, strlen(device) + 1);
     if (group != NULL)

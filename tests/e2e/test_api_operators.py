@@ -141,6 +141,20 @@ def new_token(api, role, name=None):
     return answer.json["token"], answer.json["id"]
 
 
+def test_what_stands_for_none_in_the_store_cannot_be_asked_for(api):
+    """A time of 0 would be a token without an end, a version of 0 any version, an empty device any device."""
+    make(api)
+    epoch = "1970-01-01T00:00:00Z"
+    tokens, enroll = api.get("/v1/tokens").json, api.get(f"{A}/enroll-tokens").json
+    assert api.call("POST", "/v1/tokens", {"name": "t", "role": "viewer", "expires": epoch}).status == 400
+    assert api.call("POST", f"{A}/enroll-tokens", {"expires": epoch}).status == 400
+    assert api.call("POST", f"{A}/enroll-tokens", {"device": ""}).status == 400
+    assert (api.get("/v1/tokens").json, api.get(f"{A}/enroll-tokens").json) == (tokens, enroll)
+    for version in ('"0"', '"00"', '"01"'):
+        assert api.call("PATCH", A, {"policy": "none"}, If_Match=version).status == 412
+    assert api.get(A).json["policy"] == "read"
+
+
 def test_each_role_may_do_what_its_routes_say_and_no_more(api):
     make(api)
     ranks = ["viewer", "operator", "registrar", "admin"]
