@@ -7,6 +7,7 @@ import pytest
 
 from kit import client_pki, roots
 from kit.processes import wait_until
+from kit.reports import ONE, PATH, TWO, as_body, report
 from kit.service import Service
 
 A = "/v1/accounts/pumps"
@@ -132,3 +133,37 @@ def test_findings_over_the_api(api):
     assert api.call("DELETE", f"{path}/mute", If_Match='"1"').status == 412
     assert api.call("DELETE", f"{path}/mute", If_Match=muted.etag).status == 204
     assert api.get(path).json["state"] == "open" and api.get(path).json["mute"] is None
+
+
+def test_what_devices_report_is_audited(api, folder):
+    assert api.call("POST", "/v1/accounts", {"name": "pumps", "snis": ["pumps.example"]}).status == 201
+
+    def send(pair, *reports):
+        return api.device_call("POST", PATH, as_body(list(reports)), sni="pumps.example", cert=pair[0], key=pair[1],
+                               headers={"Content-Type": "application/json"}).status
+
+    def device(name):
+        cert, key = client_pki.self_signed(name)
+        made = api.call("POST", f"{A}/credentials", {"certificate": client_pki.pem(cert), "status": "ACTIVE",
+                                                     "device": name})
+        assert made.status == 201, made.raw
+        return client_pki.write_pair(folder, name, cert, key)
+
+    def found(check):
+        assert api.call("POST", f"/v1/audits/{check}/run").status == 202
+        wait_until(lambda: not any(a["is_running"] for a in api.get("/v1/audits").json["audits"]), "the audit ends")
+        return [(f["subject"], f["sentence"]) for f in api.get(f"/v1/findings?check={check}").json["findings"]]
+    right, old, copied = device("pump-1"), device("pump-2"), device("pump-3")
+    assert send(right, report("pump-1", 1, "current")) == 200
+    assert send(old, report("pump-2", 1, "current", clock="1970-01-01T00:01:00Z",
+                                      sent="1970-01-01T00:02:00Z")) == 200
+    (subject, sentence), = found("CLOCK_WRONG")
+    assert subject == "pump-2" and sentence.startswith('the clock of device "pump-2" is about ')
+    assert sentence.endswith(" days behind")
+
+    assert found("CONFLICTING_CLIENT_IDS") == []
+    assert send(copied, report("pump-3", 1, "current", installation=ONE)) == 200
+    assert send(copied, report("pump-3", 1, "current", installation=TWO)) == 409
+    assert found("CONFLICTING_CLIENT_IDS") == [
+        ("pump-3", 'two installations report as the device "pump-3": a copy of it is in use')]
+    assert found("DEVICE_SILENT") == [] and found("DEVICE_SILENT_AFTER_UPDATE") == []

@@ -139,7 +139,11 @@ int main(int argc, char **argv)
     const struct hf_auditor_config auditing = {.fleet = fleet,
                                                .settings = {.ca_expiring_s = 30 * 86400,
                                                             .certificate_expiring_s = 30 * 86400,
-                                                            .rotation_stuck_s = 86400},
+                                                            .rotation_stuck_s = 86400,
+                                                            .device_silent_s = 86400,
+                                                            .device_silent_after_update_s = 21600,
+                                                            .clock_wrong_s = 3600,
+                                                            .conflict_s = 86400},
                                                .every_s = 3600};
     if (hf_auditor_start(&auditing, &auditor, &why) != HF_OK)
         die(&why);
