@@ -61,7 +61,7 @@ enum hf_err hf_audit_seal_line(int64_t sequence, int64_t sealed_s,
 /* ---- verifying ----------------------------------------------------------------------------------- */
 
 /* Entries that were sealed are lost, and the signer has let the log go on. */
-static enum hf_err check_restart(struct hf_audit_copy *copy, const json_t *entry,
+static enum hf_err check_restart(struct hf_audit_copy *copy, const json_t *entry, int64_t sequence,
                                  struct hf_why *why)
 {
     struct hf_audit_head lost;
@@ -70,7 +70,7 @@ static enum hf_err check_restart(struct hf_audit_copy *copy, const json_t *entry
     HF_TRY(
         hf_audit_restart_verify(json_object_get(entry, "details"), copy->key, &lost, &reason, why));
     copy->n_restarts++;
-    copy->restart_sequence = copy->head.sequence;
+    copy->restart_sequence = sequence;
     copy->restart_lost = lost.sequence;
     return HF_OK;
 }
@@ -90,10 +90,11 @@ static enum hf_err check_entry(struct hf_audit_copy *copy, const json_t *line, c
         return hf_fail(why, HF_E_HASH,
                        "entry %" PRId64 " or its hash was changed: they do not belong together",
                        next.sequence);
-    copy->head = next;
     const char *action = json_string_value(json_object_get(entry, "action"));
-    return action != NULL && strcmp(action, HF_AUDIT_RESTART) == 0 ? check_restart(copy, entry, why)
-                                                                   : HF_OK;
+    if (action != NULL && strcmp(action, HF_AUDIT_RESTART) == 0)
+        HF_TRY(check_restart(copy, entry, next.sequence, why));
+    copy->head = next;
+    return HF_OK;
 }
 
 static enum hf_err check_seal(struct hf_audit_copy *copy, const json_t *line, const json_t *seal,
