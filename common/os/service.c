@@ -46,6 +46,18 @@ static unsigned long long number_in(const char *variable)
     return end == NULL || end == text || *end != '\0' ? 0 : n;
 }
 
+void hf_notify_reloading(void)
+{
+    /* sd_notify(3) wants to know since when, to the microsecond: earlier than its signal does not
+     * count. */
+    struct timespec now;
+    char text[64];
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    (void)snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
+                   (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    hf_notify(text);
+}
+
 int hf_notify_watchdog_ms(void)
 {
     if (getenv("WATCHDOG_PID") != NULL && number_in("WATCHDOG_PID") != (unsigned long long)getpid())

@@ -30,6 +30,9 @@ void hf_service_log(enum hf_log_level level, const char *fmt, ...) HF_PRINTF(2, 
  */
 void hf_notify(const char *state);
 
+/** RELOADING=1, to be followed by READY=1. */
+void hf_notify_reloading(void);
+
 /**
  * How often systemd expects "WATCHDOG=1", in milliseconds; 0 if it expects none of this process
  * (sd_watchdog_enabled(3)). Send it at half this interval.

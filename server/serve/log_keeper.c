@@ -126,7 +126,8 @@ static enum hf_err read_entry(void *ctx, const void *data, struct hf_why *why)
         return HF_OK;
     }
     task->bytes += entry->text.len;
-    task->are_more |= task->bytes > ENTRIES_BYTES_MAX;
+    task->are_more |= task->bytes > ENTRIES_BYTES_MAX ||
+                      json_array_size(task->entries) == HF_SEAL_ENTRIES_MAX;
     if (task->are_more)
         return HF_OK;
     HF_TRY(hf_json_parse_object(entry->text, "an entry of the log", &json, why));
@@ -140,7 +141,8 @@ static enum hf_err read_entries(struct hf_job *job, struct hf_tx *tx, struct hf_
     struct task *task = (struct task *)job;
     int64_t from = task->head.sequence > 0 ? task->head.sequence - 1 : 0;
     task->is_head_ours = task->head.sequence == 0;
-    return hf_audit_log_list(tx->db, 0, from, HF_SEAL_ENTRIES_MAX, read_entry, task, why);
+    /* With the head before them, and one behind them that shows that there are more. */
+    return hf_audit_log_list(tx->db, 0, from, HF_SEAL_ENTRIES_MAX + 2, read_entry, task, why);
 }
 
 /* ---- a log that was restarted ----------------------------------------------------------------------------- */
@@ -221,14 +223,14 @@ static enum hf_err read_head(struct hf_log_keeper *keeper, struct task *task, st
     return err;
 }
 
-/* `base` is taken; NULL: the signer goes on from its last seal. After a restart there is no seal until the entry that
- * states it. */
+/* `base` is taken; NULL: the signer goes on from its last seal, or from what it read since. It seals when there are no more;
+ * after a restart at the entry that states it, and not before. */
 static enum hf_err seal_entries(struct hf_log_keeper *keeper, struct task *task, json_t *base,
                                 struct hf_why *why)
 {
     json_t *answer = NULL;
-    json_t *request = json_pack("{s:s, s:O, s:o*}", "verb", "seal", "entries", task->entries,
-                                "base", base);
+    json_t *request = json_pack("{s:s, s:O, s:b, s:o*}", "verb", "seal", "entries", task->entries,
+                                "more", task->are_more, "base", base);
     HF_TRY(ask_take(keeper, request, &answer, why));
     const char *hash = NULL;
     bool has_seal = json_object_get(answer, "signature") != NULL;
@@ -258,10 +260,7 @@ static enum hf_err read_on(struct hf_log_keeper *keeper, struct task *task, stru
     task->entries = json_array();
     task->bytes = 0;
     task->are_more = false;
-    HF_TRY(run(keeper, task, hf_fleet_read, read_entries, why));
-    size_t n = json_array_size(task->entries);
-    task->are_more |= n + 1 >= HF_SEAL_ENTRIES_MAX;
-    return HF_OK;
+    return run(keeper, task, hf_fleet_read, read_entries, why);
 }
 
 /* The operator at the signer has let the log go on after a loss: the log says so, and is sealed again. */
@@ -306,17 +305,20 @@ static enum hf_err compare(struct hf_log_keeper *keeper, struct task *task, stru
                    task->head.sequence);
 }
 
+/* One seal for all that there is. */
 static enum hf_err seal_log(struct hf_log_keeper *keeper, struct task *task, struct hf_why *why)
 {
-    for (;;) {
-        HF_TRY(compare(keeper, task, why));
-        if (json_array_size(task->entries) > 0)
-            HF_TRY(seal_entries(keeper, task, NULL, why));
+    HF_TRY(compare(keeper, task, why));
+    while (json_array_size(task->entries) > 0) {
+        HF_TRY(seal_entries(keeper, task, NULL, why));
         if (!task->are_more)
-            keeper->sealed_s = task->sealed_s;
-        if (keeper->sealed_s == task->sealed_s || atomic_load(&keeper->is_ending))
+            break;
+        if (atomic_load(&keeper->is_ending))
             return HF_OK;
+        HF_TRY(read_on(keeper, task, why));
     }
+    keeper->sealed_s = task->sealed_s;
+    return HF_OK;
 }
 
 /* ---- the thread ------------------------------------------------------------------------------------------- */

@@ -83,8 +83,8 @@ static enum hf_err fill_order(struct hf_signer *signer, const struct order *orde
     const struct hf_quota renewals = {HF_QUOTA_RENEWAL, device, HF_RENEWALS_PER_HOUR};
     const struct hf_quota issues[] = {
         {HF_QUOTA_ISSUE, device, HF_ISSUES_PER_HOUR},
-        {HF_QUOTA_CA, order->ca.name, signer->config->signer.issue_per_day_per_ca},
-        {HF_QUOTA_SIGNER, "", signer->config->signer.issue_per_day},
+        {HF_QUOTA_CA, order->ca.name, signer->rates.issue_per_day_per_ca},
+        {HF_QUOTA_SIGNER, "", signer->rates.issue_per_day},
     };
     HF_TRY(hf_quota_take(&signer->state, is_renewal ? &renewals : issues,
                          is_renewal ? 1 : sizeof issues / sizeof issues[0], now, why));

@@ -15,6 +15,9 @@
 #define HF_SIGNER_SIGNATURES_AT_ONCE 200u  /* records of one answer, some 200 bytes each */
 #define HF_RESTART_REASON_MAX 500u         /* bytes of a sentence, in the log for ever */
 #define HF_SEAL_ENTRIES_MAX 200u           /* of one message; a page of the log */
+/* Each is a row for ever. The log is sealed once an hour, and when holdfastd starts; one seal covers any number of
+ * entries. */
+#define HF_SEALS_PER_HOUR 60
 
 /* A certificate begins this long before it is made, for servers whose clock is behind. */
 #define HF_ISSUE_BACKDATE_S INT64_C(3600)

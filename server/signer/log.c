@@ -1,4 +1,5 @@
 /* The audit log: seals over what was computed here, and a restart after entries were lost. */
+#include "server/signer/quota.h"
 #include "server/signer/verbs.h"
 
 #include "common/base/timetext.h"
@@ -34,6 +35,15 @@ static enum hf_err read_base(const struct hf_signer *signer, const json_t *base,
     return HF_OK;
 }
 
+/* Does the request go on behind entries that were read before? Their hash was computed here, from the last seal. */
+static bool goes_on(const struct hf_signer *signer, const json_t *request,
+                    const struct hf_seal_head *sealed)
+{
+    const json_t *first = json_array_get(json_object_get(request, "entries"), 0);
+    return signer->read.sequence > sealed->head.sequence &&
+           json_integer_value(json_object_get(first, "sequence")) == signer->read.sequence + 1;
+}
+
 /* Where the entries of this request begin. */
 static enum hf_err find_head(struct hf_signer *signer, const json_t *request,
                              const struct hf_log_restart *restart, struct hf_audit_head *out,
@@ -47,7 +57,7 @@ static enum hf_err find_head(struct hf_signer *signer, const json_t *request,
                                          "`holdfast-signer log restart` first");
     if (restart->statement == NULL) {
         HF_TRY(hf_signer_state_seal_head(&signer->state, &sealed, why));
-        *out = sealed.head;
+        *out = goes_on(signer, request, &sealed) ? signer->read : sealed.head;
         return HF_OK;
     }
     if (base == NULL && restart->read.sequence < 0)
@@ -67,7 +77,7 @@ static bool is_restart(const json_t *entry, const json_t *statement)
 }
 
 static enum hf_err sign_seal(struct hf_signer *signer, const struct hf_seal_head *next,
-                             json_t **answer, struct hf_why *why)
+                             const struct hf_moment *now, json_t **answer, struct hf_why *why)
 {
     uint8_t signature[HF_AUDIT_SIGNATURE_LEN];
     struct hf_buf text = {0};
@@ -75,8 +85,14 @@ static enum hf_err sign_seal(struct hf_signer *signer, const struct hf_seal_head
     HF_TRY(hf_audit_seal_text(&next->head, next->sealed_s, &text, why));
     (void)snprintf(subject, sizeof subject, "entry %" PRId64, next->head.sequence);
     const struct hf_signature_note note = {"seal", subject, 0, hf_buf_bytes(&text), next->sealed_s};
-    enum hf_err err = hf_signer_state_set_seal_head(&signer->state, next, &note, why);
+    const struct hf_quota quota = {HF_QUOTA_SEAL, "", HF_SEALS_PER_HOUR};
+    enum hf_err err = hf_quota_take(&signer->state, &quota, 1, now, why);
     if (err == HF_OK) {
+        err = hf_signer_state_set_seal_head(&signer->state, next, &note, why);
+        err = hf_quota_commit(&signer->state, err, NULL, why);
+    }
+    if (err == HF_OK) {
+        signer->read = (struct hf_audit_head){0};
         /* Out of holdfastd's reach: it shows that a copy of the log was cut short. */
         hf_service_log(HF_LOG_INFO, "sealed the audit log up to entry %" PRId64,
                        next->head.sequence);
@@ -90,14 +106,16 @@ static enum hf_err sign_seal(struct hf_signer *signer, const struct hf_seal_head
     return err;
 }
 
-/* A restarted log is read, but not sealed, until the entry that states the restart. */
+/* Entries that are not to be sealed yet, because more follow ("more"), are only read. A restarted log is read until the entry
+ * that states the restart, and sealed there. */
 static enum hf_err extend(struct hf_signer *signer, const json_t *request,
-                          const struct hf_log_restart *restart, int64_t now_s, json_t **answer,
-                          struct hf_why *why)
+                          const struct hf_log_restart *restart, const struct hf_moment *now,
+                          json_t **answer, struct hf_why *why)
 {
-    struct hf_seal_head next = {.sealed_s = now_s};
+    struct hf_seal_head next = {.sealed_s = now->wall_s};
     json_t *entries = NULL;
-    bool is_stated = restart->statement == NULL;
+    bool has_restarted = restart->statement != NULL;
+    bool must_seal = !has_restarted && !json_is_true(json_object_get(request, "more"));
     HF_TRY(hf_json_get_array(request, "entries", HF_SIGNER_REQUEST, &entries, why));
     size_t n = json_array_size(entries);
     if (n == 0 || n > HF_SEAL_ENTRIES_MAX)
@@ -107,11 +125,14 @@ static enum hf_err extend(struct hf_signer *signer, const json_t *request,
     HF_TRY(find_head(signer, request, restart, &next.head, why));
     for (size_t i = 0; i < n; i++) {
         HF_TRY(hf_audit_extend(&next.head, json_array_get(entries, i), why));
-        is_stated |= is_restart(json_array_get(entries, i), restart->statement);
+        must_seal |= is_restart(json_array_get(entries, i), restart->statement);
     }
-    if (is_stated)
-        return sign_seal(signer, &next, answer, why);
-    HF_TRY(hf_signer_state_set_restart_read(&signer->state, &next.head, why));
+    if (must_seal)
+        return sign_seal(signer, &next, now, answer, why);
+    if (has_restarted)
+        HF_TRY(hf_signer_state_set_restart_read(&signer->state, &next.head, why));
+    else
+        signer->read = next.head;
     *answer = json_pack("{s:I, s:o}", "sequence", (json_int_t)next.head.sequence, "hash",
                         hf_json_sha256(next.head.hash));
     return HF_OK;
@@ -123,7 +144,7 @@ enum hf_err hf_verb_seal(struct hf_signer *signer, const json_t *request, int fd
     struct hf_log_restart restart;
     (void)fd;
     HF_TRY(hf_signer_state_restart(&signer->state, &restart, why));
-    enum hf_err err = extend(signer, request, &restart, now->wall_s, answer, why);
+    enum hf_err err = extend(signer, request, &restart, now, answer, why);
     json_decref(restart.statement);
     return err;
 }

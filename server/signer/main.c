@@ -27,22 +27,9 @@ struct options {
 
 static const struct hf_cli_option config_options[] = {CONFIG_ROW, HF_CLI_HELP_ROW, HF_CLI_END};
 
-/* The configuration, with what this program cannot do without. */
-static enum hf_err read_config(const struct options *o, struct hf_config *out, struct hf_why *why)
+static const char *config_path(const struct options *o)
 {
-    const char *path = o->config != NULL ? o->config : HF_CONFIG_PATH;
-    struct hf_config config;
-    HF_TRY(hf_config_read(path, &config, why));
-    const char *missing = config.signer.socket == NULL  ? "socket"
-                          : config.signer.state == NULL ? "state"
-                          : config.signer.keys == NULL  ? "keys"
-                                                        : NULL;
-    if (missing == NULL) {
-        *out = config;
-        return HF_OK;
-    }
-    hf_config_free(&config);
-    return hf_fail(why, HF_E_ARGUMENT, "%s: [signer] %s is missing", path, missing);
+    return o->config != NULL ? o->config : HF_CONFIG_PATH;
 }
 
 /* ---- init, ca new ------------------------------------------------------------------------------ */
@@ -51,7 +38,7 @@ static enum hf_err make(struct hf_cli_call *call, struct hf_why *why)
 {
     struct hf_config config;
     struct hf_signer signer;
-    HF_TRY(read_config(call->values, &config, why));
+    HF_TRY(hf_signer_read_config(config_path(call->values), &config, why));
     enum hf_err err = hf_signer_make(&config, why);
     if (err == HF_OK)
         err = hf_signer_open(&config, &signer, why);
@@ -82,7 +69,7 @@ static enum hf_err make_ca(struct hf_cli_call *call, struct hf_why *why)
 {
     const struct options *o = call->values;
     struct hf_config config;
-    HF_TRY(read_config(o, &config, why));
+    HF_TRY(hf_signer_read_config(config_path(o), &config, why));
     enum hf_err err = hf_signer_make_ca(&config, call->words[0], o->account, o->days, time(NULL),
                                         why);
     if (err == HF_OK)
@@ -125,7 +112,7 @@ static enum hf_err restart_log(struct hf_cli_call *call, struct hf_why *why)
     struct hf_config config;
     struct hf_signer signer;
     struct hf_audit_head lost;
-    HF_TRY(read_config(o, &config, why));
+    HF_TRY(hf_signer_read_config(config_path(o), &config, why));
     enum hf_err err = hf_signer_open(&config, &signer, why);
     if (err == HF_OK) {
         err = hf_signer_restart_log(&signer, o->reason, time(NULL), &lost, why);
@@ -168,10 +155,10 @@ static enum hf_err serve(struct hf_cli_call *call, struct hf_why *why)
 {
     struct hf_config config;
     struct hf_signer signer;
-    HF_TRY(read_config(call->values, &config, why));
+    HF_TRY(hf_signer_read_config(config_path(call->values), &config, why));
     enum hf_err err = hf_signer_open(&config, &signer, why);
     if (err == HF_OK) {
-        err = hf_signer_serve(&signer, why);
+        err = hf_signer_serve(&signer, config_path(call->values), why);
         hf_signer_close(&signer);
     }
     hf_config_free(&config);
@@ -184,7 +171,8 @@ static const struct hf_cli_command cmd_run = {
     .arguments = "[--config FILE]",
     .about = "Answers holdfastd over a Unix socket, whose other end must be the configured user.\n"
              "It signs the timestamp again and again, also without any client; so\n"
-             "holdfast-refresh.timer is not needed where it runs.",
+             "holdfast-refresh.timer is not needed where it runs. SIGHUP takes changed quotas and\n"
+             "timestamp_every from the file; the log names what needs a restart.",
     .examples = "  holdfast-signer run --config /etc/holdfast/holdfast.conf\n",
     .options = config_options,
     .run = serve,

@@ -61,6 +61,7 @@ static const struct {
     [HF_QUOTA_CA] = {"ca ", "the device CA ", HF_DAY_S, "a day, [signer] issue_per_day_per_ca"},
     [HF_QUOTA_ISSUE] = {"issue ", "the device ", HF_HOUR_S, "an hour"},
     [HF_QUOTA_RENEWAL] = {"renew ", "renewals of the device ", HF_HOUR_S, "an hour"},
+    [HF_QUOTA_SEAL] = {"seal", "seals of the audit log", HF_HOUR_S, "an hour"},
 };
 
 struct use {
@@ -166,7 +167,7 @@ enum hf_err hf_quota_keep_time(struct hf_signer_state *state, const struct hf_mo
 enum hf_err hf_quota_commit(struct hf_signer_state *state, enum hf_err err,
                             const struct hf_signature_note *note, struct hf_why *why)
 {
-    if (err == HF_OK)
+    if (err == HF_OK && note != NULL)
         err = hf_signer_state_note(state, note, why);
     if (err == HF_OK)
         return hf_db_commit(state->db, why);

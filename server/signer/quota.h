@@ -21,6 +21,7 @@ enum hf_quota_kind {
     HF_QUOTA_CA,      /* those of one CA, a day */
     HF_QUOTA_ISSUE,   /* those of one device, an hour */
     HF_QUOTA_RENEWAL, /* renewals of one device, an hour */
+    HF_QUOTA_SEAL,    /* seals of the log, an hour */
 };
 
 struct hf_quota {
@@ -40,7 +41,7 @@ HF_MUST_USE enum hf_err hf_quota_keep_time(struct hf_signer_state *state,
  */
 HF_MUST_USE enum hf_err hf_quota_take(struct hf_signer_state *state, const struct hf_quota *quotas,
                                       size_t n, const struct hf_moment *now, struct hf_why *why);
-/** If `err` is HF_OK note the signature and commit; otherwise what was counted does not count, and `err` is returned. */
+/** If `err` is HF_OK note the signature (NULL: it is noted) and commit; otherwise what was counted does not count, and `err` is returned. */
 HF_MUST_USE enum hf_err hf_quota_commit(struct hf_signer_state *state, enum hf_err err,
                                         const struct hf_signature_note *note, struct hf_why *why);
 

@@ -127,7 +127,7 @@ enum hf_err hf_signer_keep_fresh(struct hf_signer *signer, const struct hf_momen
                                  int64_t *next_s, struct hf_why *why)
 {
     const struct hf_publication_context at = context_of(signer, now->wall_s);
-    int64_t every_s = signer->config->signer.timestamp_every_s;
+    int64_t every_s = signer->rates.timestamp_every_s;
     struct hf_publication p;
     struct hf_online_result result = {0};
     int64_t new_end_s = 0;

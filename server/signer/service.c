@@ -6,6 +6,7 @@
 #include "server/signer/quota.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <pwd.h>
 #include <signal.h>
@@ -31,6 +32,7 @@ static const struct timeval send_limit = {.tv_sec = 5};
 
 struct hf_signer_service {
     struct hf_signer *signer;
+    const char *config_path; /* to read again at SIGHUP; NULL without signals */
     uid_t client_uid;
     struct pollfd slots[SLOTS]; /* fd -1: free */
     int64_t next_refresh_s;
@@ -71,13 +73,14 @@ static enum hf_err find_user(const char *name, uid_t *out, struct hf_why *why)
     return HF_OK;
 }
 
-/* SIGTERM and SIGINT come as bytes to read. */
+/* SIGTERM, SIGINT and SIGHUP come as records to read. */
 static int open_signals(void)
 {
     sigset_t set;
     (void)sigemptyset(&set);
     (void)sigaddset(&set, SIGTERM);
     (void)sigaddset(&set, SIGINT);
+    (void)sigaddset(&set, SIGHUP);
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
@@ -153,7 +156,7 @@ static void keep_fresh(struct hf_signer_service *s)
     const struct hf_moment now = hf_moment_read();
     /* A next time that is far off was counted by a clock that has gone back since. */
     if (now.wall_s < s->next_refresh_s &&
-        s->next_refresh_s - now.wall_s <= s->signer->config->signer.timestamp_every_s)
+        s->next_refresh_s - now.wall_s <= s->signer->rates.timestamp_every_s)
         return;
     enum hf_err err = hf_signer_keep_fresh(s->signer, &now, &s->next_refresh_s, &why);
     if (err == HF_OK) {
@@ -172,6 +175,47 @@ static int wait_ms(const struct hf_signer_service *s)
     if (most_ms > WAKE_MAX_MS)
         most_ms = WAKE_MAX_MS;
     return left_ms < 0 ? 0 : left_ms < most_ms ? (int)left_ms : most_ms;
+}
+
+/* The whole file is read and checked before anything changes. */
+static void reload(struct hf_signer_service *s)
+{
+    struct hf_signer *signer = s->signer;
+    const char *section = NULL, *name = NULL;
+    struct hf_config config;
+    struct hf_why why;
+    if (hf_signer_read_config(s->config_path, &config, &why) != HF_OK) {
+        hf_service_log(HF_LOG_ERROR, "the configuration stays as it was: %s", why.text);
+        return;
+    }
+    for (size_t i = 0; hf_config_row(i, &section, &name); i++)
+        if ((strcmp(section, "signer") == 0 || strcmp(section, "repository") == 0) &&
+            !hf_config_is_reloadable(i) && hf_config_differs(signer->config, &config, i))
+            hf_service_log(HF_LOG_WARNING,
+                           "[%s] %s has changed: it counts after a restart of holdfast-signer",
+                           section, name);
+    signer->rates = hf_signer_rates_of(&config);
+    s->next_refresh_s = 0; /* counted anew */
+    hf_service_log(HF_LOG_INFO,
+                   "from now on: timestamp_every %" PRId64 "s, issue_per_day %" PRId64
+                   ", issue_per_day_per_ca %" PRId64,
+                   signer->rates.timestamp_every_s, signer->rates.issue_per_day,
+                   signer->rates.issue_per_day_per_ca);
+    hf_config_free(&config);
+}
+
+/* False for a signal that ends the service. */
+static bool take_signal(struct hf_signer_service *s)
+{
+    struct signalfd_siginfo info;
+    if (read(s->slots[SLOT_SIGNALS].fd, &info, sizeof info) != sizeof info)
+        return true;
+    if (info.ssi_signo != SIGHUP)
+        return false;
+    hf_notify_reloading();
+    reload(s);
+    hf_notify("READY=1");
+    return true;
 }
 
 enum hf_err hf_signer_service_open(struct hf_signer *signer, struct hf_signer_service **out,
@@ -206,7 +250,7 @@ bool hf_signer_service_step(struct hf_signer_service *s, int most_ms)
         s->slots[i].revents = 0;
     if (poll(s->slots, SLOTS, ms < most_ms ? ms : most_ms) < 0 && errno != EINTR)
         return false;
-    if (s->slots[SLOT_SIGNALS].revents != 0)
+    if (s->slots[SLOT_SIGNALS].revents != 0 && !take_signal(s))
         return false;
     for (size_t i = SLOT_CLIENTS; i < SLOTS; i++)
         if (s->slots[i].revents != 0 && !serve_client(s, s->slots[i].fd)) {
@@ -230,10 +274,11 @@ void hf_signer_service_close(struct hf_signer_service *s)
     free(s);
 }
 
-enum hf_err hf_signer_serve(struct hf_signer *signer, struct hf_why *why)
+enum hf_err hf_signer_serve(struct hf_signer *signer, const char *config_path, struct hf_why *why)
 {
     struct hf_signer_service *s = NULL;
     HF_TRY(hf_signer_service_open(signer, &s, why));
+    s->config_path = config_path;
     s->slots[SLOT_SIGNALS].fd = open_signals();
     hf_service_log(HF_LOG_INFO, "waiting for requests at %s", signer->config->signer.socket);
     hf_notify("READY=1");

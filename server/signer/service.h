@@ -8,8 +8,10 @@
 
 #include "server/signer/signer.h"
 
-/** Until SIGTERM or SIGINT. HF_OK after an orderly end; else why it could not begin. */
-HF_MUST_USE enum hf_err hf_signer_serve(struct hf_signer *signer, struct hf_why *why);
+/** Until SIGTERM or SIGINT; SIGHUP reads `config_path` again and takes its rates, if all of the file is right. HF_OK
+ *  after an orderly end; else why it could not begin. */
+HF_MUST_USE enum hf_err hf_signer_serve(struct hf_signer *signer, const char *config_path,
+                                        struct hf_why *why);
 
 /* The same step by step, without signals, for tests. */
 

@@ -28,10 +28,32 @@ enum hf_err hf_signer_make(const struct hf_config *config, struct hf_why *why)
     return err;
 }
 
+struct hf_signer_rates hf_signer_rates_of(const struct hf_config *config)
+{
+    return (struct hf_signer_rates){config->signer.timestamp_every_s, config->signer.issue_per_day,
+                                    config->signer.issue_per_day_per_ca};
+}
+
+enum hf_err hf_signer_read_config(const char *path, struct hf_config *out, struct hf_why *why)
+{
+    struct hf_config config;
+    HF_TRY(hf_config_read(path, &config, why));
+    const char *missing = config.signer.socket == NULL  ? "socket"
+                          : config.signer.state == NULL ? "state"
+                          : config.signer.keys == NULL  ? "keys"
+                                                        : NULL;
+    if (missing == NULL) {
+        *out = config;
+        return HF_OK;
+    }
+    hf_config_free(&config);
+    return hf_fail(why, HF_E_ARGUMENT, "%s: [signer] %s is missing", path, missing);
+}
+
 enum hf_err hf_signer_open(const struct hf_config *config, struct hf_signer *out,
                            struct hf_why *why)
 {
-    struct hf_signer signer = {.config = config};
+    struct hf_signer signer = {.config = config, .rates = hf_signer_rates_of(config)};
     struct hf_path path;
     struct hf_key_file file = {0};
     HF_TRY(hf_path_set(&path, why, "%s/log.key.json", config->signer.state));
@@ -92,8 +114,8 @@ static enum hf_err status(struct hf_signer *signer, const json_t *request, int f
     }
     *answer = json_pack("{s:o, s:o, s:{s:I, s:I, s:I, s:o}, s:{s:I, s:o, s:o}, s:o}", "log_key",
                         json_incref(signer->log_key.public_key), "cas", list, "quota", "per_day",
-                        (json_int_t)signer->config->signer.issue_per_day, "per_day_per_ca",
-                        (json_int_t)signer->config->signer.issue_per_day_per_ca, "issued",
+                        (json_int_t)signer->rates.issue_per_day, "per_day_per_ca",
+                        (json_int_t)signer->rates.issue_per_day_per_ca, "issued",
                         (json_int_t)use.used, "opens", hf_json_time(use.opens_s), "seal",
                         "sequence", (json_int_t)seal.head.sequence, "hash",
                         hf_json_sha256(seal.head.hash), "time",

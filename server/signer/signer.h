@@ -9,7 +9,7 @@
  *     issue       a certificate for a device, within the quotas (quota.h), for the account of the CA
  *     renew       the same for a device whose old key signed the request, once an hour a device
  *     cas         the certificates of the device CAs
- *     seal        the log's newest hash, computed from its entries and the last seal
+ *     seal        the log's newest hash, computed from its entries and the last seal, 60 times an hour
  *     signatures  what was signed, by number
  *
  * Every signature is noted on disk before it is handed out (signer_state.h).
@@ -22,13 +22,27 @@
 #include "server/signer/moment.h"
 #include "server/signer/signer_state.h"
 
+/* What may change while it runs (SIGHUP). */
+struct hf_signer_rates {
+    int64_t timestamp_every_s;
+    int64_t issue_per_day, issue_per_day_per_ca;
+};
+struct hf_signer_rates hf_signer_rates_of(const struct hf_config *config);
+
 struct hf_signer {
-    const struct hf_config *config; /* borrowed */
+    const struct hf_config *config; /* borrowed; its rates are those at the start */
+    struct hf_signer_rates rates;
     struct hf_signer_state state;
     struct hf_signing_key log_key;
+    struct hf_audit_head
+        read; /* entries of the log up to here are read, and not sealed yet; sequence 0: none */
     struct hf_moment
         refreshed; /* when a timestamp was signed last, by this process; wall_s 0: not yet */
 };
+
+/** Read the configuration, with what the signer cannot do without. As hf_config_read. */
+HF_MUST_USE enum hf_err hf_signer_read_config(const char *path, struct hf_config *out,
+                                              struct hf_why *why);
 
 /** Open the state folder and the log key, which is made with the folder (hf_signer_make). HF_E_NOT_FOUND with
  *  what to do when there is none. */

@@ -277,6 +277,14 @@ def entries(first, last):
     return [{"sequence": n, "action": f"act {n}"} for n in range(first, last + 1)]
 
 
+def head_of(chain):
+    head = bytes(32)
+    for entry in chain:
+        text = json.dumps(entry, separators=(",", ":"), sort_keys=True).encode()
+        head = hashlib.sha256(head + text).digest()
+    return head.hex()
+
+
 def verify_seal(signer, seal):
     text = json.dumps({"hash": seal["hash"], "sequence": seal["sequence"], "time": seal["time"],
                        "type": "holdfast-seal"}, separators=(",", ":")).encode()
@@ -393,6 +401,33 @@ def test_keys_are_for_the_owner_alone(signer):
                           csr=encoded(DeviceKey().csr()))[0] == "key"
     assert "never overwritten" in programs.refused("holdfast-signer", "ca", "new", "ca-1",
                                                    "--account", "pumps", "--config", signer.config)
+
+
+def test_seals_are_bounded_and_one_covers_any_number_of_entries(signer):
+    before = signer.ok("signatures", after=0)["newest"]
+    # Entries behind which more follow are read, not sealed: nothing is kept for them.
+    for first in (1, 201, 401):
+        read = signer.ok("seal", entries=entries(first, first + 199), more=True)
+        assert read["sequence"] == first + 199 and "signature" not in read
+    assert signer.ok("status")["seal"]["sequence"] == 0
+    assert signer.ok("signatures", after=0)["newest"] == before
+    # What was read can be left out or sent again, in no other way.
+    assert signer.refused("seal", entries=entries(602, 602))[0] == "rollback"
+    seal = signer.ok("seal", entries=entries(601, 650))
+    verify_seal(signer, seal)
+    assert seal["sequence"] == 650 and seal["hash"] == head_of(entries(1, 650))
+    for sequence in range(651, 651 + 59):
+        signer.ok("seal", entries=entries(sequence, sequence))
+    code, sentence = signer.refused("seal", entries=entries(710, 710))
+    assert code == "limit" and "quota of seals of the audit log is used up (60 an hour" in sentence
+    assert signer.ok("status")["seal"]["sequence"] == 709
+    assert signer.ok("signatures", after=before)["newest"] == before + 60
+    # Reading goes on, and what was read is forgotten with the process.
+    assert signer.ok("seal", entries=entries(710, 720), more=True)["sequence"] == 720
+    signer.stop()
+    signer.start()
+    assert signer.refused("seal", entries=entries(721, 721))[0] == "rollback"
+    assert signer.refused("seal", entries=entries(710, 710))[0] == "limit"
 
 
 # ---- kill -9 ------------------------------------------------------------------------------------------------
