@@ -25,6 +25,7 @@ struct row {
     size_t at;
     int64_t preset, min, max;
     const char *const *choices; /* NULL at the end */
+    bool is_reloadable;
 };
 
 #define AT(member) offsetof(struct hf_config, member)
@@ -36,21 +37,25 @@ static const struct row rows[] = {
     {"repository", "path", PATH, AT(repository.path)},
     {"http", "listen", TEXT, AT(http.listen)},
     {"devices", "listen", TEXT, AT(devices.listen)},
-    {"devices", "certificate", PATHS, AT(devices.certificates)},
-    {"devices", "key", PATHS, AT(devices.keys)},
-    {"devices", "balancer", LIST, AT(devices.balancers)},
-    {"devices", "sni", CHOICE, AT(devices.sni), .choices = sni_choices},
+    {"devices", "certificate", PATHS, AT(devices.certificates), .is_reloadable = true},
+    {"devices", "key", PATHS, AT(devices.keys), .is_reloadable = true},
+    {"devices", "balancer", LIST, AT(devices.balancers), .is_reloadable = true},
+    {"devices", "sni", CHOICE, AT(devices.sni), .choices = sni_choices, .is_reloadable = true},
     {"server", "loops", NUMBER, AT(server.loops), 0, 0, 256},
-    {"server", "max_connections", NUMBER, AT(server.max_connections), 65536, 1, 4194304},
-    {"server", "max_per_address", NUMBER, AT(server.max_per_address), 1024, 1, 4194304},
-    {"server", "header_timeout", SECONDS, AT(server.header_timeout_s), 10, 1, 86400},
-    {"server", "idle_timeout", SECONDS, AT(server.idle_timeout_s), 60, 1, 86400},
-    {"server", "access_log", TEXT, AT(server.access_log)},
+    {"server", "max_connections", NUMBER, AT(server.max_connections), 65536, 1, 4194304,
+     .is_reloadable = true},
+    {"server", "max_per_address", NUMBER, AT(server.max_per_address), 1024, 1, 4194304,
+     .is_reloadable = true},
+    {"server", "header_timeout", SECONDS, AT(server.header_timeout_s), 10, 1, 86400,
+     .is_reloadable = true},
+    {"server", "idle_timeout", SECONDS, AT(server.idle_timeout_s), 60, 1, 86400,
+     .is_reloadable = true},
+    {"server", "access_log", TEXT, AT(server.access_log), .is_reloadable = true},
     {"server", "state", PATH, AT(server.state)},
     {"admin", "socket", PATH, AT(admin.socket)},
     {"admin", "listen", TEXT, AT(admin.listen)},
-    {"admin", "certificate", PATHS, AT(admin.certificates)},
-    {"admin", "key", PATHS, AT(admin.keys)},
+    {"admin", "certificate", PATHS, AT(admin.certificates), .is_reloadable = true},
+    {"admin", "key", PATHS, AT(admin.keys), .is_reloadable = true},
     {"database", "path", PATH, AT(database.path)},
     {"database", "report_keep", SECONDS, AT(database.report_keep_s), 180 * 86400, 86400,
      3660 * 86400},
@@ -60,9 +65,12 @@ static const struct row rows[] = {
     {"signer", "state", PATH, AT(signer.state)},
     {"signer", "keys", PATH, AT(signer.keys)},
     {"signer", "passphrase_file", PATH, AT(signer.passphrase_file)},
-    {"signer", "timestamp_every", SECONDS, AT(signer.timestamp_every_s), 86400, 1, 30 * 86400},
-    {"signer", "issue_per_day", NUMBER, AT(signer.issue_per_day), 10000, 0, 100000000},
-    {"signer", "issue_per_day_per_ca", NUMBER, AT(signer.issue_per_day_per_ca), 5000, 0, 100000000},
+    {"signer", "timestamp_every", SECONDS, AT(signer.timestamp_every_s), 86400, 1, 30 * 86400,
+     .is_reloadable = true},
+    {"signer", "issue_per_day", NUMBER, AT(signer.issue_per_day), 10000, 0, 100000000,
+     .is_reloadable = true},
+    {"signer", "issue_per_day_per_ca", NUMBER, AT(signer.issue_per_day_per_ca), 5000, 0, 100000000,
+     .is_reloadable = true},
     {"audits", "every", SECONDS, AT(audits.every_s), 3600, 60, 30 * DAY},
     {"audits", "ca_certificate_expiring", SECONDS, AT(audits.ca_expiring_s), 30 * DAY, 0,
      3652 * DAY},
@@ -98,6 +106,11 @@ bool hf_config_row(size_t i, const char **section, const char **name)
     *section = rows[i].section;
     *name = rows[i].name;
     return true;
+}
+
+bool hf_config_is_reloadable(size_t i)
+{
+    return rows[i].is_reloadable;
 }
 
 /* A whole number with an optional unit. */

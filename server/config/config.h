@@ -89,6 +89,9 @@ void hf_config_free(struct hf_config *config);
  *  behind the last. */
 bool hf_config_row(size_t i, const char **section, const char **name);
 
+/** Does a program that runs take row `i` at SIGHUP? All others need a restart. */
+bool hf_config_is_reloadable(size_t i);
+
 /** Do the two say something else for row `i`? */
 bool hf_config_differs(const struct hf_config *a, const struct hf_config *b, size_t i);
 

@@ -143,6 +143,43 @@ void hf_fleet_numbers(struct hf_fleet *fleet, struct hf_fleet_numbers *out)
     };
 }
 
+/* ---- the policy about SNI ------------------------------------------------------------------------ */
+
+struct sni_change {
+    struct hf_job job; /* the first member */
+    struct hf_live *live;
+    bool is_optional;
+};
+
+static enum hf_err change_sni(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
+{
+    struct sni_change *change = (struct sni_change *)job;
+    change->live->is_sni_optional = change->is_optional;
+    return hf_effects_add(tx->effects, &(struct hf_effect){.kind = HF_EFFECT_DIRECTORY}, why);
+}
+
+static void sni_changed(struct hf_job *job)
+{
+    if (job->err != HF_OK)
+        hf_service_log(HF_LOG_ERROR, "[devices] sni stays as it was until an account changes: %s",
+                       job->why.text);
+    free(job);
+}
+
+enum hf_err hf_fleet_set_sni_optional(struct hf_fleet *fleet, bool is_optional, struct hf_why *why)
+{
+    struct sni_change *change = calloc(1, sizeof *change);
+    if (change == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for a change");
+    change->job = (struct hf_job){.act = change_sni, .done = sni_changed, .actor = "holdfastd"};
+    change->live = &fleet->live;
+    change->is_optional = is_optional;
+    enum hf_err err = hf_fleet_write(fleet, &change->job, why);
+    if (err != HF_OK)
+        free(change);
+    return err;
+}
+
 /* ---- what is due --------------------------------------------------------------------------------- */
 
 static struct hf_fleet *fleet_of(struct hf_job *job)

@@ -34,6 +34,11 @@ const struct hf_registry *hf_fleet_registry(const struct hf_fleet *fleet);
  *  `offer`. */
 struct hf_directory *hf_fleet_directory(const struct hf_fleet *fleet);
 
+/** Make the directory again with this policy (hf_directory_is_sni_optional), soon: HF_OK says that it is asked for.
+ *  HF_E_BUSY, HF_E_MEMORY. From one thread. */
+HF_MUST_USE enum hf_err hf_fleet_set_sni_optional(struct hf_fleet *fleet, bool is_optional,
+                                                  struct hf_why *why);
+
 /* For monitoring; what counts only grows. */
 struct hf_fleet_numbers {
     size_t certificates; /* in the registry */

@@ -12,7 +12,7 @@
 struct hf_live {
     struct hf_registry *registry; /* for all threads, for as long as the live does */
     struct hf_directory *directory;
-    bool is_sni_optional;
+    bool is_sni_optional; /* the writer's, once it runs */
     /* A new directory, for the loops; borrowed for the call, on the writer's thread. May be NULL. */
     void (*offer)(void *ctx, struct hf_directory *directory);
     void *offer_ctx;

@@ -28,11 +28,11 @@ struct text {
 };
 
 struct hf_access_log {
-    char *path;
-    int fd; /* the writer's */
-    bool is_stdout;
-    bool is_failing; /* the last write failed, and a warning said so */
-    bool is_cut;     /* the last byte written was not a line's end */
+    char *path;        /* the writer's, which changes it with the mutex */
+    int fd;            /* the writer's; -1: off */
+    atomic_bool is_on; /* for those who add lines */
+    bool is_failing;   /* the last write failed, and a warning said so */
+    bool is_cut;       /* the last byte written was not a line's end */
     uv_thread_t writer;
 
     uv_mutex_t mutex; /* over what follows */
@@ -40,6 +40,7 @@ struct hf_access_log {
     struct text *filling;
     uint64_t dropped;
     bool is_ended;           /* the writer has written its last line */
+    char *moved;             /* the path to go on with; NULL: the same */
     atomic_bool must_reopen; /* this and the next are also read in the middle of a write */
     atomic_bool is_closing;
 
@@ -54,6 +55,20 @@ static int open_path(const char *path)
     bool is_pipe = stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
     int access = is_pipe ? O_RDWR : O_WRONLY;
     return open(path, access | O_NONBLOCK | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+}
+
+/* Any path of the configuration; -1 with errno, and for "off". */
+static int open_any(const char *path)
+{
+    if (strcmp(path, "off") == 0)
+        return -1;
+    return strcmp(path, "-") == 0 ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0) : open_path(path);
+}
+
+static enum hf_err fail_open(const char *path, struct hf_why *why)
+{
+    return hf_fail(why, HF_E_STORAGE, "the access log %s cannot be opened: %s", path,
+                   strerror(errno));
 }
 
 /* 0, or the error that cost the rest. Waits for a reader, but not if another file is to be opened or
@@ -83,6 +98,10 @@ static int write_all(struct hf_access_log *log, const char *data, size_t len)
 
 static void write_out(struct hf_access_log *log, uint64_t dropped)
 {
+    if (log->fd < 0) {
+        log->writing->len = 0;
+        return;
+    }
     int failed = log->is_cut && log->writing->len > 0 ? write_all(log, "\n", 1) : 0;
     if (failed == 0)
         failed = write_all(log, log->writing->bytes, log->writing->len);
@@ -102,6 +121,34 @@ static void write_out(struct hf_access_log *log, uint64_t dropped)
     log->writing->len = 0;
 }
 
+/* `moved` is taken; NULL: the same path again. */
+static void open_again(struct hf_access_log *log, char *moved)
+{
+    const char *path = moved != NULL ? moved : log->path;
+    bool is_off = strcmp(path, "off") == 0;
+    if (moved == NULL && (is_off || strcmp(path, "-") == 0))
+        return;
+    int fd = open_any(path);
+    if (fd < 0 && !is_off) {
+        hf_service_log(HF_LOG_WARNING,
+                       "the access log %s cannot be opened again: %s; the old file is kept open",
+                       path, strerror(errno));
+        free(moved);
+        return;
+    }
+    if (log->fd >= 0)
+        close(log->fd);
+    log->fd = fd;
+    if (moved != NULL) {
+        uv_mutex_lock(&log->mutex);
+        free(log->path);
+        log->path = moved;
+        uv_mutex_unlock(&log->mutex);
+        log->is_cut = false;
+    }
+    atomic_store(&log->is_on, !is_off);
+}
+
 static void writer(void *arg)
 {
     struct hf_access_log *log = arg;
@@ -117,21 +164,18 @@ static void writer(void *arg)
         log->writing = full;
         uint64_t dropped = log->dropped;
         log->dropped = 0;
+        char *moved = log->moved;
+        log->moved = NULL;
         is_last = atomic_load(&log->is_closing);
         uv_mutex_unlock(&log->mutex);
 
-        if (atomic_exchange(&log->must_reopen, false) && !log->is_stdout) {
-            int fd = open_path(log->path);
-            if (fd < 0) {
-                hf_service_log(HF_LOG_WARNING,
-                               "the access log %s cannot be opened again: %s; the old file is "
-                               "kept open",
-                               log->path, strerror(errno));
-            } else {
-                close(log->fd);
-                log->fd = fd;
-            }
+        /* A pipe that takes nothing holds up nothing while must_reopen is set. */
+        if (moved != NULL) {
+            write_out(log, dropped);
+            dropped = 0;
         }
+        if (atomic_exchange(&log->must_reopen, false) || moved != NULL)
+            open_again(log, moved);
         write_out(log, dropped);
     }
     uv_mutex_lock(&log->mutex);
@@ -145,6 +189,7 @@ static void free_log(struct hf_access_log *log)
     if (log->fd >= 0)
         close(log->fd);
     free(log->path);
+    free(log->moved);
     free(log->filling);
     free(log->writing);
     free(log);
@@ -152,15 +197,14 @@ static void free_log(struct hf_access_log *log)
 
 enum hf_err hf_access_log_open(const char *path, struct hf_access_log **out, struct hf_why *why)
 {
-    bool is_stdout = strcmp(path, "-") == 0;
-    int fd = is_stdout ? fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0) : open_path(path);
-    if (fd < 0)
-        return hf_fail(why, HF_E_STORAGE, "the access log %s cannot be opened: %s", path,
-                       strerror(errno));
+    bool is_off = strcmp(path, "off") == 0;
+    int fd = open_any(path);
+    if (fd < 0 && !is_off)
+        return fail_open(path, why);
     struct hf_access_log *log = calloc(1, sizeof *log);
     if (log != NULL) {
         log->fd = fd;
-        log->is_stdout = is_stdout;
+        atomic_init(&log->is_on, !is_off);
         log->path = strdup(path);
         log->filling = calloc(1, sizeof *log->filling);
         log->writing = calloc(1, sizeof *log->writing);
@@ -171,7 +215,7 @@ enum hf_err hf_access_log_open(const char *path, struct hf_access_log **out, str
             return HF_OK;
         }
         free_log(log);
-    } else {
+    } else if (fd >= 0) {
         close(fd);
     }
     return hf_fail(why, HF_E_MEMORY, "no memory for the access log");
@@ -220,6 +264,8 @@ void hf_access_log_add(struct hf_access_log *log, const union hf_peer *peer,
                        const struct hf_request *request, unsigned status, size_t body_len)
 {
     struct line line;
+    if (!atomic_load_explicit(&log->is_on, memory_order_relaxed))
+        return;
     begin_line(&line, peer);
     line.len += (size_t)snprintf(line.bytes + line.len, sizeof line.bytes - line.len,
                                  ",\"method\":\"%s\",\"status\":%u,\"bytes\":%zu",
@@ -235,6 +281,8 @@ void hf_access_log_add_handshake(struct hf_access_log *log, const union hf_peer 
                                  const struct hf_tls_peer *tls, int alert_sent, int alert_received)
 {
     struct line line;
+    if (!atomic_load_explicit(&log->is_on, memory_order_relaxed))
+        return;
     begin_line(&line, peer);
     bool is_sent = alert_sent >= 0;
     line.len += (size_t)snprintf(line.bytes + line.len, sizeof line.bytes - line.len,
@@ -256,6 +304,25 @@ void hf_access_log_reopen(struct hf_access_log *log)
     uv_cond_signal(&log->wake);
 }
 
+enum hf_err hf_access_log_check(const char *path, struct hf_why *why)
+{
+    int fd = open_any(path);
+    if (fd < 0 && strcmp(path, "off") != 0)
+        return fail_open(path, why);
+    if (fd >= 0)
+        close(fd);
+    return HF_OK;
+}
+
+void hf_access_log_move_take(struct hf_access_log *log, char *path)
+{
+    uv_mutex_lock(&log->mutex);
+    free(log->moved);
+    log->moved = path;
+    uv_mutex_unlock(&log->mutex);
+    hf_access_log_reopen(log);
+}
+
 void hf_access_log_close(struct hf_access_log *log)
 {
     if (log == NULL)
@@ -268,12 +335,12 @@ void hf_access_log_close(struct hf_access_log *log)
     while (!log->is_ended && (now_ns = uv_hrtime()) < until_ns)
         (void)uv_cond_timedwait(&log->wake, &log->mutex, until_ns - now_ns);
     bool is_ended = log->is_ended;
-    uv_mutex_unlock(&log->mutex);
-    if (!is_ended) {
+    if (!is_ended)
         hf_service_log(HF_LOG_WARNING, "the access log %s takes no more: its last lines are lost",
                        log->path);
+    uv_mutex_unlock(&log->mutex);
+    if (!is_ended)
         return;
-    }
     (void)uv_thread_join(&log->writer);
     uv_cond_destroy(&log->wake);
     uv_mutex_destroy(&log->mutex);

@@ -22,8 +22,7 @@
 
 struct hf_access_log;
 
-/** `path` is a file to append to (made with mode 0640), a named pipe or a device, or "-" for
- *  standard output. */
+/** `path` is a file to append to (made with mode 0640), a named pipe or a device, "-" for standard output, or "off". */
 HF_MUST_USE enum hf_err hf_access_log_open(const char *path, struct hf_access_log **out,
                                            struct hf_why *why);
 /** An answer with `status` and `body_len` bytes to `request`, whose target and agent may be cut. From
@@ -36,6 +35,11 @@ void hf_access_log_add_handshake(struct hf_access_log *log, const union hf_peer 
                                  const struct hf_tls_peer *tls, int alert_sent, int alert_received);
 /** Open the file again by its name before the next write (after a rotation). */
 void hf_access_log_reopen(struct hf_access_log *log);
+/** Could `path` be opened? A file that is missing is made. HF_E_STORAGE. */
+HF_MUST_USE enum hf_err hf_access_log_check(const char *path, struct hf_why *why);
+/** The same as reopen, under another name; lines that wait are written to the old one first. `path` is taken, and
+ *  was allocated by malloc. If it cannot be opened after all, the old one stays and the service's log says so. */
+void hf_access_log_move_take(struct hf_access_log *log, char *path);
 /** Write out what is there, end the thread, free. A disk or reader that accepts nothing is given up
  *  after HF_HTTP_LOG_CLOSE_MS; what it blocks is then left to the end of the process. NULL is
  *  fine. */

@@ -238,7 +238,7 @@ struct hf_address_count *hf_address_count_new(unsigned max)
     struct hf_address_count *count = calloc(1, sizeof *count);
     if (count == NULL)
         return NULL;
-    count->max = max;
+    atomic_init(&count->max, max);
     randombytes_buf(count->key, sizeof count->key);
     return count;
 }
@@ -251,6 +251,11 @@ struct hf_bytes hf_address_host(const union hf_peer *peer)
     if (IN6_IS_ADDR_V4MAPPED(&peer->v6.sin6_addr))
         return (struct hf_bytes){address + 12, 4};
     return (struct hf_bytes){address, 8};
+}
+
+void hf_address_count_set_max(struct hf_address_count *count, unsigned max)
+{
+    atomic_store_explicit(&count->max, max, memory_order_relaxed);
 }
 
 /* The counters of an address. */
@@ -272,7 +277,8 @@ bool hf_address_count_add(struct hf_address_count *count, const union hf_peer *p
     find(count, peer, cells);
     unsigned a = atomic_fetch_add_explicit(cells[0], 1, memory_order_relaxed);
     unsigned b = atomic_fetch_add_explicit(cells[1], 1, memory_order_relaxed);
-    if (a < count->max || b < count->max)
+    unsigned max = atomic_load_explicit(&count->max, memory_order_relaxed);
+    if (a < max || b < max)
         return true;
     hf_address_count_drop(count, peer);
     return false;

@@ -81,13 +81,15 @@ struct hf_bytes hf_address_host(const union hf_peer *peer);
  * allocated or locked.
  */
 struct hf_address_count {
-    unsigned max;
+    atomic_uint max;
     unsigned char key[crypto_shorthash_KEYBYTES];
     atomic_uint cells[2][HF_HTTP_ADDRESS_CELLS];
 };
 
 /** NULL without memory; to be freed with free(3). */
 struct hf_address_count *hf_address_count_new(unsigned max);
+/** From now on; connections that are open stay. From any thread. */
+void hf_address_count_set_max(struct hf_address_count *count, unsigned max);
 
 /** One connection more of `peer`; false, and nothing counted, if it has `max` already. Local
  *  clients are not counted: the mode of their socket says who may connect. */

@@ -10,6 +10,7 @@
  * ours and some KiB of the kernel's each. */
 #define HF_HTTP_CONNECTIONS_DEFAULT 65536u
 #define HF_HTTP_CONNECTIONS_MAX 4194304u
+#define HF_HTTP_BALANCERS_MAX 32u /* networks; each connection is compared with all of them */
 /* Connections from one address (--max-per-address). A fleet behind one NAT keeps few open at once. */
 #define HF_HTTP_PER_ADDRESS_DEFAULT 1024u
 /* Counters of addresses in each of two rows, half a MiB together: see address.h. */

@@ -65,7 +65,7 @@ static void warn_too_many(struct hf_conn *conn)
     hf_service_log(HF_LOG_WARNING,
                    "the client %s has %u connections open, the most that --max-per-address "
                    "allows: further ones are closed",
-                   address, loop->conns.config.addresses->max);
+                   address, atomic_load(&loop->conns.config.addresses->max));
 }
 
 /* False when there is no more to accept for now. */
@@ -213,27 +213,6 @@ static void on_recheck(uv_timer_t *timer)
         for_each_in(loop, (enum hf_phase)phase, hf_conn_recheck);
 }
 
-static void on_wake(uv_async_t *wake)
-{
-    struct hf_loop *loop = wake->data;
-    atomic_store(&loop->has_answered, true);
-    if (atomic_load(&loop->is_stop_asked) && !loop->conns.is_draining)
-        begin_drain(loop);
-}
-
-bool hf_loop_is_alive(struct hf_loop *loop)
-{
-    bool has_answered = atomic_exchange(&loop->has_answered, false);
-    (void)uv_async_send(&loop->wake);
-    return has_answered;
-}
-
-void hf_loop_stop(struct hf_loop *loop)
-{
-    atomic_store(&loop->is_stop_asked, true);
-    (void)uv_async_send(&loop->wake);
-}
-
 static void set_timeouts(struct hf_conns *conns)
 {
     const struct hf_http_config *config = &conns->config;
@@ -249,6 +228,51 @@ static void set_timeouts(struct hf_conns *conns)
         [HF_PHASE_LINGER] = HF_HTTP_LINGER_MS,
     };
     memcpy(conns->timeout_ms, timeouts_ms, sizeof timeouts_ms);
+}
+
+static void take_settings(struct hf_loop *loop)
+{
+    struct hf_http_config *config = &loop->conns.config;
+    struct hf_http_settings *fresh = atomic_exchange(&loop->offered, NULL);
+    if (fresh == NULL)
+        return;
+    config->connections_max = fresh->connections_max;
+    config->header_timeout_ms = fresh->header_timeout_ms;
+    config->idle_timeout_ms = fresh->idle_timeout_ms;
+    config->balancers = fresh->balancers;
+    config->n_balancers = fresh->n_balancers;
+    hf_http_settings_unref(loop->settings);
+    loop->settings = fresh;
+    set_timeouts(&loop->conns);
+    resume_accepting(loop);
+}
+
+void hf_loop_offer(struct hf_loop *loop, struct hf_http_settings *settings)
+{
+    hf_http_settings_unref(atomic_exchange(&loop->offered, hf_http_settings_ref(settings)));
+    (void)uv_async_send(&loop->wake);
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    struct hf_loop *loop = wake->data;
+    atomic_store(&loop->has_answered, true);
+    take_settings(loop);
+    if (atomic_load(&loop->is_stop_asked) && !loop->conns.is_draining)
+        begin_drain(loop);
+}
+
+bool hf_loop_is_alive(struct hf_loop *loop)
+{
+    bool has_answered = atomic_exchange(&loop->has_answered, false);
+    (void)uv_async_send(&loop->wake);
+    return has_answered;
+}
+
+void hf_loop_stop(struct hf_loop *loop)
+{
+    atomic_store(&loop->is_stop_asked, true);
+    (void)uv_async_send(&loop->wake);
 }
 
 enum hf_err hf_loop_init_take(struct hf_loop *loop, int listener,
@@ -313,6 +337,8 @@ void hf_loop_join(struct hf_loop *loop)
     (void)uv_thread_join(&loop->thread);
     (void)uv_loop_close(&loop->uv);
     hf_output_clear(&loop->conns.output);
+    hf_http_settings_unref(atomic_exchange(&loop->offered, NULL));
+    hf_http_settings_unref(loop->settings);
     while ((conn = TAILQ_FIRST(&loop->spare)) != NULL) {
         TAILQ_REMOVE(&loop->spare, conn, link);
         free(conn);

@@ -7,6 +7,7 @@
 #define HF_HTTP_LOOP_H
 
 #include "server/http/connection.h"
+#include "server/http/settings.h"
 
 struct hf_loop {
     uv_loop_t uv;
@@ -22,8 +23,10 @@ struct hf_loop {
     bool is_listening;
     bool is_paused;
 
-    atomic_bool is_stop_asked; /* from other threads, as the next */
-    atomic_bool has_answered;  /* hf_loop_is_alive */
+    atomic_bool is_stop_asked;                  /* from other threads, as the next */
+    atomic_bool has_answered;                   /* hf_loop_is_alive */
+    _Atomic(struct hf_http_settings *) offered; /* newer ones, or NULL */
+    struct hf_http_settings *settings;          /* a reference; NULL: those of the configuration */
 
     bool is_ended; /* the last handles are closing */
     uint64_t drain_until_ms;
@@ -40,6 +43,8 @@ struct hf_loop {
 HF_MUST_USE enum hf_err hf_loop_init_take(struct hf_loop *loop, int listener,
                                           const struct hf_http_config *config, struct hf_why *why);
 HF_MUST_USE enum hf_err hf_loop_start(struct hf_loop *loop, struct hf_why *why);
+/** Go on with these settings from the next event on. From any thread, until hf_loop_join. */
+void hf_loop_offer(struct hf_loop *loop, struct hf_http_settings *settings);
 /** Has the loop run since the last call? Asks it again. From any thread. */
 bool hf_loop_is_alive(struct hf_loop *loop);
 /** Stop accepting, finish what is under way, end. From any thread. */

@@ -30,17 +30,29 @@ enum hf_err hf_tls_server_new(const struct hf_tls_certificate *certificates, siz
     return err;
 }
 
-enum hf_err hf_tls_server_reload(struct hf_tls_server *server,
-                                 const struct hf_tls_certificate *certificates, size_t n,
-                                 struct hf_why *why)
+enum hf_err hf_tls_server_read(struct hf_tls_server *server,
+                               const struct hf_tls_certificate *certificates, size_t n,
+                               struct hf_tls_contexts **out, struct hf_why *why)
 {
-    struct hf_tls_contexts *fresh = NULL;
-    HF_TRY(hf_tls_contexts_read(certificates, n, &server->tickets, &fresh, why));
+    return hf_tls_contexts_read(certificates, n, &server->tickets, out, why);
+}
+
+void hf_tls_server_take(struct hf_tls_server *server, struct hf_tls_contexts *fresh)
+{
     uv_mutex_lock(&server->mutex);
     struct hf_tls_contexts *before = server->contexts;
     server->contexts = fresh;
     uv_mutex_unlock(&server->mutex);
     hf_tls_contexts_unref(before);
+}
+
+enum hf_err hf_tls_server_reload(struct hf_tls_server *server,
+                                 const struct hf_tls_certificate *certificates, size_t n,
+                                 struct hf_why *why)
+{
+    struct hf_tls_contexts *fresh = NULL;
+    HF_TRY(hf_tls_server_read(server, certificates, n, &fresh, why));
+    hf_tls_server_take(server, fresh);
     return HF_OK;
 }
 

@@ -49,6 +49,15 @@ HF_MUST_USE enum hf_err hf_tls_server_reload(struct hf_tls_server *server,
                                              const struct hf_tls_certificate *certificates,
                                              size_t n, struct hf_why *why);
 
+/** The two steps of that, for a change of several servers at once: what is read is handed to hf_tls_server_take, which
+ *  cannot fail, or to hf_tls_contexts_unref. */
+struct hf_tls_contexts;
+HF_MUST_USE enum hf_err hf_tls_server_read(struct hf_tls_server *server,
+                                           const struct hf_tls_certificate *certificates, size_t n,
+                                           struct hf_tls_contexts **out, struct hf_why *why);
+void hf_tls_server_take(struct hf_tls_server *server, struct hf_tls_contexts *fresh);
+void hf_tls_contexts_unref(struct hf_tls_contexts *contexts);
+
 /** Change the keys of tickets now: tickets of the last but one key are worth nothing any more, so
  *  two calls make all of them void. HF_E_MEMORY without random numbers. From any thread. */
 HF_MUST_USE enum hf_err hf_tls_server_rotate_tickets(struct hf_tls_server *server,

@@ -25,9 +25,8 @@ struct hf_tls_contexts {
 HF_MUST_USE enum hf_err hf_tls_contexts_read(const struct hf_tls_certificate *certificates,
                                              size_t n, struct hf_tls_tickets *tickets,
                                              struct hf_tls_contexts **out, struct hf_why *why);
-/** NULL is fine, in both; from any thread. */
+/** NULL is fine, as for hf_tls_contexts_unref (tls.h); from any thread. */
 struct hf_tls_contexts *hf_tls_contexts_ref(struct hf_tls_contexts *c);
-void hf_tls_contexts_unref(struct hf_tls_contexts *c);
 
 /** The context for a client that asks for `sni` (NULL: it did not say). */
 SSL_CTX *hf_tls_contexts_choose(const struct hf_tls_contexts *c, const char *sni);

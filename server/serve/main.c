@@ -9,18 +9,17 @@
 #include "common/os/service.h"
 #include "server/http/loop.h"
 #include "server/serve/options.h"
+#include "server/serve/process.h"
 #include "server/serve/route.h"
 #include "server/serve/service.h"
 
 #include <sodium.h>
 
-#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -35,9 +34,11 @@ struct serving {
 struct server {
     const struct hf_serve_options *options; /* borrowed */
     const struct hf_config *config;         /* borrowed; NULL: none */
-    struct hf_service *service;             /* NULL: none */
-    int state_lock;                         /* -1: none */
-    struct hf_access_log *access_log;       /* NULL: off */
+    struct hf_config reloaded;              /* the last one that was taken by a reload */
+    bool has_reloaded;
+    struct hf_service *service;       /* NULL: none */
+    int state_lock;                   /* -1: none */
+    struct hf_access_log *access_log; /* NULL: off */
     struct hf_address_count *addresses;
     union hf_peer address;      /* that it listens on, with its port */
     struct serving *serving;    /* one for each loop */
@@ -113,35 +114,90 @@ static void stop(struct server *s)
         hf_loop_stop(&s->serving[i].loop);
 }
 
-static void reload_service(struct server *s)
+/* What the loops share may be limited further by descriptors. */
+static struct hf_http_settings settings_of(const struct hf_serve_options *o)
 {
-    struct hf_config config;
-    struct hf_why why;
-    if (hf_config_read(s->options->config, &config, &why) != HF_OK) {
-        hf_service_log(HF_LOG_ERROR, "the configuration stays as it was: %s", why.text);
-        return;
+    unsigned connections = hf_raise_descriptors(o->connections_max);
+    return (struct hf_http_settings){
+        .connections_max = (connections + o->loops - 1) / o->loops,
+        .header_timeout_ms = UINT64_C(1000) * o->header_timeout_s,
+        .idle_timeout_ms = UINT64_C(1000) * o->idle_timeout_s,
+    };
+}
+
+static void log_changes(const struct server *s, const struct hf_config *fresh)
+{
+    const struct hf_config *before = s->has_reloaded ? &s->reloaded : s->config;
+    const char *section = NULL, *name = NULL;
+    for (size_t i = 0; hf_config_row(i, &section, &name); i++) {
+        bool is_taken = hf_config_is_reloadable(i);
+        if (strcmp(section, "signer") == 0 && strcmp(name, "socket") != 0)
+            continue; /* of holdfast-signer */
+        if (hf_config_differs(is_taken ? before : s->config, fresh, i))
+            hf_service_log(is_taken ? HF_LOG_INFO : HF_LOG_WARNING, "[%s] %s has changed: %s",
+                           section, name,
+                           is_taken ? "it counts from now on"
+                                    : "it counts after a restart of holdfastd");
     }
-    hf_service_reload(s->service, &config);
-    hf_config_free(&config);
+}
+
+/* All that can fail comes before the first change. */
+static enum hf_err apply(struct server *s, const struct hf_config *config,
+                         const struct hf_serve_options *o, struct hf_why *why)
+{
+    const struct hf_http_settings values = settings_of(o);
+    struct hf_http_settings *settings = NULL;
+    HF_TRY(hf_access_log_check(o->access_log, why));
+    HF_TRY(hf_http_settings_new(&values, &settings, why));
+    enum hf_err err = s->service != NULL ? hf_service_reload(s->service, config, settings, why)
+                                         : HF_OK;
+    if (err == HF_OK) {
+        for (unsigned i = 0; i < s->n_loops; i++)
+            hf_loop_offer(&s->serving[i].loop, settings);
+        hf_address_count_set_max(s->addresses, o->per_address_max);
+    }
+    hf_http_settings_unref(settings);
+    return err;
+}
+
+/* A file with a fault changes nothing. */
+static void reload(struct server *s)
+{
+    struct hf_serve_options options = {0};
+    struct hf_config config = {0};
+    struct hf_why why;
+    enum hf_err err = hf_config_read(s->options->config, &config, &why);
+    if (err == HF_OK)
+        err = hf_serve_options_from_config(&options, &config, &why);
+    if (err == HF_OK)
+        err = hf_service_check(&config, &why);
+    options.loops = s->options->loops; /* as many as there are */
+    if (err == HF_OK)
+        err = apply(s, &config, &options, &why);
+    if (err == HF_OK) {
+        hf_access_log_move_take(s->access_log, options.access_log);
+        options.access_log = NULL;
+        log_changes(s, &config);
+        hf_config_free(&s->reloaded);
+        s->reloaded = config;
+        s->has_reloaded = true;
+    } else {
+        hf_service_log(HF_LOG_ERROR, "the configuration stays as it was: %s", why.text);
+        hf_config_free(&config);
+    }
+    hf_serve_options_free(&options);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
 {
     struct server *s = handle->data;
     if (number == SIGHUP) {
-        /* sd_notify(3) wants to know since when, to the microsecond: earlier than its signal does
-         * not count. */
-        struct timespec now;
-        char text[64];
-        (void)clock_gettime(CLOCK_MONOTONIC, &now);
-        (void)snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld",
-                       (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
-        hf_notify(text);
+        hf_notify_reloading();
         hf_repository_reload(&s->repository);
+        if (s->options->config != NULL)
+            reload(s);
         if (s->access_log != NULL)
             hf_access_log_reopen(s->access_log);
-        if (s->service != NULL)
-            reload_service(s);
         return;
     }
     hf_notify("STOPPING=1");
@@ -184,60 +240,6 @@ static enum hf_err start_control(struct server *s, struct hf_why *why)
 
 /* ---- starting ---------------------------------------------------------------------------------- */
 
-/* Fleet state will live in the server's own folder (--state), and two servers must never write it: the
- * one that serves holds DIR/holdfastd.lock, which contains its process id. */
-static enum hf_err take_state(const char *dir, int *lock, struct hf_why *why)
-{
-    struct hf_path path;
-    char id[32] = "";
-    bool was_made = false;
-    struct hf_why reason;
-    HF_TRY(hf_path_set(&path, why, "%s/holdfastd.lock", dir));
-    enum hf_err err = hf_file_make_dir(dir, &was_made, &reason);
-    if (err == HF_OK)
-        err = hf_file_lock(path.text, 0, lock, &reason);
-    if (err == HF_OK) {
-        int len = snprintf(id, sizeof id, "%ld\n", (long)getpid());
-        if (ftruncate(*lock, 0) != 0 || pwrite(*lock, id, (size_t)len, 0) != len)
-            err = hf_file_fail(&reason, "write", path.text, errno);
-    }
-    if (err == HF_E_BUSY) {
-        struct hf_buf text = {0};
-        if (hf_file_read(path.text, sizeof id, &text, NULL) == HF_OK && text.len > 0)
-            (void)snprintf(id, sizeof id, "%.*s", (int)strcspn((const char *)text.data, "\n"),
-                           (const char *)text.data);
-        hf_buf_free(&text);
-        err = hf_fail(why, err,
-                      "the state folder %s belongs to a holdfastd that runs (process %s); give "
-                      "this one another folder",
-                      dir, id);
-    } else if (err != HF_OK) {
-        err = hf_fail(why, err, "the state folder %s cannot be used: %s", dir, reason.text);
-    }
-    return err;
-}
-
-/* As many connections as asked for, as far as descriptors go. */
-static unsigned raise_descriptors(unsigned connections)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-        return connections;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur == RLIM_INFINITY ||
-        limit.rlim_cur >= (rlim_t)connections + HF_HTTP_DESCRIPTORS_RESERVED)
-        return connections;
-    rlim_t fit = limit.rlim_cur > 2 * HF_HTTP_DESCRIPTORS_RESERVED
-                     ? limit.rlim_cur - HF_HTTP_DESCRIPTORS_RESERVED
-                     : limit.rlim_cur;
-    hf_service_log(HF_LOG_WARNING,
-                   "descriptors are limited to %llu: %llu connections at once instead of %u; raise "
-                   "LimitNOFILE or ulimit -n",
-                   (unsigned long long)limit.rlim_cur, (unsigned long long)fit, connections);
-    return (unsigned)fit;
-}
-
 static enum hf_err open_service(struct server *s, struct hf_why *why)
 {
     int plain[HF_HTTP_LOOPS_MAX];
@@ -270,7 +272,7 @@ static enum hf_err prepare(struct server *s, struct hf_why *why)
     if (s->addresses == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory to count the connections of an address");
     if (o->state != NULL)
-        HF_TRY(take_state(o->state, &s->state_lock, why));
+        HF_TRY(hf_take_state(o->state, &s->state_lock, why));
 
     s->address = o->listen;
     s->n_serving = o->listen_text != NULL ? o->loops : 0;
@@ -283,10 +285,11 @@ static enum hf_err prepare(struct server *s, struct hf_why *why)
         HF_TRY(hf_listen(&s->address, i == 0, &s->serving[i].listener, why));
     if (o->access_log != NULL)
         HF_TRY(hf_access_log_open(o->access_log, &s->access_log, why));
+    const struct hf_http_settings settings = settings_of(o);
     s->http = (struct hf_http_config){
-        .connections_max = (raise_descriptors(o->connections_max) + o->loops - 1) / o->loops,
-        .header_timeout_ms = UINT64_C(1000) * o->header_timeout_s,
-        .idle_timeout_ms = UINT64_C(1000) * o->idle_timeout_s,
+        .connections_max = settings.connections_max,
+        .header_timeout_ms = settings.header_timeout_ms,
+        .idle_timeout_ms = settings.idle_timeout_ms,
         .access_log = s->access_log,
         .addresses = s->addresses,
     };
@@ -361,6 +364,7 @@ out:
     free(s.serving);
     free(s.addresses);
     hf_access_log_close(s.access_log);
+    hf_config_free(&s.reloaded);
     hf_file_unlock(s.state_lock);
     return err;
 }

@@ -45,7 +45,8 @@ static const char help[] =
     "  -h, --help                   print this help and stop; so does `holdfastd help`\n"
     "\n"
     "Signals: TERM and INT finish the answers under way, then end; HUP reads the repository\n"
-    "at once and opens the access log again.\n"
+    "at once, opens the access log again, and takes what has changed in the configuration\n"
+    "file, if all of it is right; the log names what needs a restart.\n"
     "\n"
     "Environment: nothing needs to be set. Under systemd, NOTIFY_SOCKET and WATCHDOG_USEC are "
     "used\n"
@@ -153,7 +154,7 @@ enum hf_err hf_serve_options_from_config(struct hf_serve_options *o, const struc
     HF_TRY(copy_text(config->repository.path, &o->repo, why));
     HF_TRY(copy_text(config->server.state, &o->state, why));
     HF_TRY(copy_text(config->http.listen, &o->listen_text, why));
-    HF_TRY(copy_text(log != NULL && strcmp(log, "off") != 0 ? log : NULL, &o->access_log, why));
+    HF_TRY(copy_text(log != NULL ? log : "off", &o->access_log, why));
     if (o->listen_text != NULL && hf_address_parse(o->listen_text, &o->listen, why) != HF_OK)
         return hf_fail_context(why, "[http] listen");
     o->loops = config->server.loops == 0 ? default_loops() : (unsigned)config->server.loops;

@@ -36,7 +36,9 @@ struct hf_service {
     const struct hf_config *config;
     struct hf_http_config http;
     struct hf_repository *repository;
-    struct hf_network balancers[HF_CONFIG_LIST_MAX];
+    struct hf_network balancers[HF_HTTP_BALANCERS_MAX]; /* at the start */
+    size_t n_balancers;
+    bool is_sni_optional;
     struct hf_tls_server *device_tls, *admin_tls; /* NULL: no such listener */
     struct hf_fleet *fleet;
     struct hf_api api;
@@ -153,14 +155,39 @@ static void offer_directory(void *ctx, struct hf_directory *directory)
 
 /* ---- opening ------------------------------------------------------------------------------------------- */
 
+static void pair_files(const struct hf_config_list *chains, const struct hf_config_list *keys,
+                       struct hf_tls_certificate *out)
+{
+    for (size_t i = 0; i < chains->n; i++)
+        out[i] = (struct hf_tls_certificate){chains->items[i], keys->items[i]};
+}
+
 static enum hf_err read_tls(const struct hf_config_list *chains, const struct hf_config_list *keys,
                             struct hf_tls_server **server, struct hf_why *why)
 {
     struct hf_tls_certificate certificates[HF_CONFIG_LIST_MAX];
-    for (size_t i = 0; i < chains->n; i++)
-        certificates[i] = (struct hf_tls_certificate){chains->items[i], keys->items[i]};
-    return *server == NULL ? hf_tls_server_new(certificates, chains->n, server, why)
-                           : hf_tls_server_reload(*server, certificates, chains->n, why);
+    pair_files(chains, keys, certificates);
+    return hf_tls_server_new(certificates, chains->n, server, why);
+}
+
+static enum hf_err read_tls_again(const struct hf_config_list *chains,
+                                  const struct hf_config_list *keys, struct hf_tls_server *server,
+                                  struct hf_tls_contexts **out, struct hf_why *why)
+{
+    struct hf_tls_certificate certificates[HF_CONFIG_LIST_MAX];
+    pair_files(chains, keys, certificates);
+    return hf_tls_server_read(server, certificates, chains->n, out, why);
+}
+
+static enum hf_err read_balancers(const struct hf_config_list *texts, struct hf_network *out,
+                                  size_t *n, struct hf_why *why)
+{
+    _Static_assert(HF_CONFIG_LIST_MAX <= HF_HTTP_BALANCERS_MAX, "all of the file have room");
+    for (size_t i = 0; i < texts->n; i++)
+        if (hf_network_parse(texts->items[i], &out[i], why) != HF_OK)
+            return hf_fail_context(why, "[devices] balancer");
+    *n = texts->n;
+    return HF_OK;
 }
 
 static enum hf_err listen_on(const char *text, struct front *fronts, unsigned n, const char *what,
@@ -227,9 +254,7 @@ static enum hf_err open_listeners(struct hf_service *s, const struct hf_service_
         s->fronts[n_tls + i].listener = setup->plain_listeners[i];
         setup->plain_listeners[i] = -1;
     }
-    for (size_t i = 0; i < c->devices.balancers.n; i++)
-        if (hf_network_parse(c->devices.balancers.items[i], &s->balancers[i], why) != HF_OK)
-            return hf_fail_context(why, "[devices] balancer");
+    HF_TRY(read_balancers(&c->devices.balancers, s->balancers, &s->n_balancers, why));
     if (n_tls > 0) {
         HF_TRY(read_tls(&c->devices.certificates, &c->devices.keys, &s->device_tls, why));
         HF_TRY(listen_on(c->devices.listen, s->fronts, n_tls, "devices", why));
@@ -288,9 +313,9 @@ enum hf_err hf_service_open(const struct hf_service_setup *setup, struct hf_serv
     s->http.n_refusals = sizeof refusals / sizeof refusals[0];
     s->repository = setup->repository;
     HF_TRY(open_listeners(s, setup, why));
+    s->is_sni_optional = c->devices.sni == HF_CONFIG_SNI_OPTIONAL;
     const struct hf_fleet_config fleet = {.path = c->database.path,
-                                          .is_sni_optional = c->devices.sni ==
-                                                             HF_CONFIG_SNI_OPTIONAL,
+                                          .is_sni_optional = s->is_sni_optional,
                                           .report_keep_s = c->database.report_keep_s,
                                           .offer = offer_directory,
                                           .offer_ctx = s};
@@ -337,7 +362,7 @@ static enum hf_err start_front(struct front *front, struct hf_why *why)
         config.tls = s->device_tls;
         config.tls_rules = &front->gate.rules;
         config.balancers = s->balancers;
-        config.n_balancers = s->config->devices.balancers.n;
+        config.n_balancers = s->n_balancers;
     } else {
         config.connections_max = ADMIN_CONNECTIONS_MAX;
         config.body_max = HF_API_ADMIN_BODY_MAX;
@@ -375,32 +400,69 @@ bool hf_service_is_alive(struct hf_service *service)
     return are_alive;
 }
 
-static void reload_tls(const char *section, const struct hf_config_list *certificates,
-                       const struct hf_config_list *keys, struct hf_tls_server *server)
+/* What a reload has read, before it changes anything. */
+struct fresh {
+    struct hf_tls_contexts *devices_tls, *admin_tls; /* NULL: no such listener */
+    struct hf_http_settings *devices, *operators;
+};
+
+static void fresh_free(struct fresh *fresh)
 {
-    struct hf_why why;
-    if (server == NULL || certificates->n == 0)
-        return;
-    if (read_tls(certificates, keys, &server, &why) != HF_OK)
-        hf_service_log(HF_LOG_ERROR, "[%s]: the certificates stay as they were: %s", section,
-                       why.text);
-    else
-        hf_service_log(HF_LOG_INFO,
-                       "[%s]: new connections get the certificates as they are on disk", section);
+    hf_tls_contexts_unref(fresh->devices_tls);
+    hf_tls_contexts_unref(fresh->admin_tls);
+    hf_http_settings_unref(fresh->devices);
+    hf_http_settings_unref(fresh->operators);
 }
 
-void hf_service_reload(struct hf_service *service, const struct hf_config *config)
+static enum hf_err fresh_read(struct hf_service *s, const struct hf_config *c,
+                              const struct hf_http_settings *settings, struct fresh *out,
+                              struct hf_why *why)
 {
-    const char *section = NULL, *name = NULL;
-    for (size_t i = 0; hf_config_row(i, &section, &name); i++)
-        if (hf_config_differs(service->config, config, i) && strcmp(name, "certificate") != 0 &&
-            strcmp(name, "key") != 0 && strcmp(section, "signer") != 0)
-            hf_service_log(HF_LOG_WARNING,
-                           "[%s] %s has changed: it counts after a restart of holdfastd", section,
-                           name);
-    reload_tls("devices", &config->devices.certificates, &config->devices.keys,
-               service->device_tls);
-    reload_tls("admin", &config->admin.certificates, &config->admin.keys, service->admin_tls);
+    struct hf_http_settings devices = *settings, operators = *settings;
+    operators.connections_max = ADMIN_CONNECTIONS_MAX;
+    HF_TRY(read_balancers(&c->devices.balancers, devices.balancers, &devices.n_balancers, why));
+    HF_TRY(hf_http_settings_new(&devices, &out->devices, why));
+    HF_TRY(hf_http_settings_new(&operators, &out->operators, why));
+    if (s->device_tls != NULL && c->devices.certificates.n > 0)
+        HF_TRY(read_tls_again(&c->devices.certificates, &c->devices.keys, s->device_tls,
+                              &out->devices_tls, why));
+    if (s->admin_tls != NULL && c->admin.certificates.n > 0)
+        HF_TRY(read_tls_again(&c->admin.certificates, &c->admin.keys, s->admin_tls, &out->admin_tls,
+                              why));
+    return HF_OK;
+}
+
+static void fresh_take(struct hf_service *s, struct fresh *fresh, struct hf_http_settings *plain)
+{
+    if (fresh->devices_tls != NULL)
+        hf_tls_server_take(s->device_tls, fresh->devices_tls);
+    if (fresh->admin_tls != NULL)
+        hf_tls_server_take(s->admin_tls, fresh->admin_tls);
+    fresh->devices_tls = fresh->admin_tls = NULL;
+    for (unsigned i = 0; i < s->n_fronts; i++) {
+        struct front *front = &s->fronts[i];
+        if (front->is_running)
+            hf_loop_offer(&front->loop, front->is_plain         ? plain
+                                        : front->is_for_devices ? fresh->devices
+                                                                : fresh->operators);
+    }
+}
+
+enum hf_err hf_service_reload(struct hf_service *service, const struct hf_config *config,
+                              struct hf_http_settings *settings, struct hf_why *why)
+{
+    struct fresh fresh = {0};
+    bool is_sni_optional = config->devices.sni == HF_CONFIG_SNI_OPTIONAL;
+    enum hf_err err = fresh_read(service, config, settings, &fresh, why);
+    if (err == HF_OK && is_sni_optional != service->is_sni_optional)
+        err = hf_fleet_set_sni_optional(service->fleet, is_sni_optional, why);
+    if (err == HF_OK) {
+        service->is_sni_optional = is_sni_optional;
+        fresh_take(service, &fresh, settings);
+        hf_service_log(HF_LOG_INFO, "new connections get the certificates as they are on disk");
+    }
+    fresh_free(&fresh);
+    return err;
 }
 
 void hf_service_tick(struct hf_service *service)

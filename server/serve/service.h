@@ -8,6 +8,7 @@
 
 #include "server/config/config.h"
 #include "server/http/connection.h"
+#include "server/http/settings.h"
 #include "server/serve/edition.h"
 #include "server/serve/repository.h"
 
@@ -40,9 +41,11 @@ HF_MUST_USE enum hf_err hf_service_start(struct hf_service *service, struct hf_w
 void hf_service_offer(struct hf_service *service, struct hf_edition *edition);
 /** Have all loops run since the last call? */
 bool hf_service_is_alive(struct hf_service *service);
-/** Read the certificates again, as `config` names them; what else has changed in it is named in the log and
- *  needs a restart. On failure the old ones stay. */
-void hf_service_reload(struct hf_service *service, const struct hf_config *config);
+/** Go on with the certificates, balancers and SNI policy of `config`, and with `settings`, in which no balancers are. All
+ *  is read and checked first: on failure nothing has changed, and `why` says what is wrong. */
+HF_MUST_USE enum hf_err hf_service_reload(struct hf_service *service,
+                                          const struct hf_config *config,
+                                          struct hf_http_settings *settings, struct hf_why *why);
 /** Every ten seconds: what is due in the store. */
 void hf_service_tick(struct hf_service *service);
 

@@ -226,7 +226,7 @@ def test_a_new_server_certificate_without_a_restart(service):
     # What cannot be read changes nothing.
     service.chain.write_text("no certificate")
     service.server.signal(signal.SIGHUP)
-    service.server.wait_for(lambda: "the certificates stay as they were" in service.server.err, "says so")
+    service.server.wait_for(lambda: "the configuration stays as it was" in service.server.err, "says so")
     assert "Verify return code: 0" in service.s_client()
 
 

@@ -47,6 +47,40 @@ static void test_the_example_is_whole_and_names_every_key(void **state)
     }
 }
 
+/* What the example says right above a key, or above the keys that stand with it. */
+static const char *comment_on(const char *text, const char *section, const char *name)
+{
+    static char comment[1024];
+    char heading[64], line[64];
+    (void)snprintf(heading, sizeof heading, "\n[%s]\n", section);
+    (void)snprintf(line, sizeof line, "%s = ", name);
+    const char *from = strstr(text, heading), *end = strstr(from, line), *begin;
+    while (strncmp(end, "\n; ", 3) != 0 && end > from)
+        end--;
+    for (begin = end; begin > from && strncmp(begin, "\n; ", 3) == 0;)
+        for (begin--; begin > from && *begin != '\n';)
+            begin--;
+    end = strchr(end + 1, '\n');
+    (void)snprintf(comment, sizeof comment, "%.*s", (int)(end - begin), begin);
+    return comment;
+}
+
+static void test_the_example_says_what_needs_a_restart(void **state)
+{
+    const char *section = NULL, *name = NULL;
+    const char *text = temp_read(HF_TEST_SOURCE_DIR "/deploy/holdfast.conf");
+    (void)state;
+    assert_non_null(strstr(text, "\n[audits]\n; All of this section needs a restart.\n"));
+    for (size_t i = 0; hf_config_row(i, &section, &name); i++) {
+        const char *comment = comment_on(text, section, name);
+        bool needs_restart = strstr(comment, "Needs a restart") != NULL ||
+                             strcmp(section, "audits") == 0;
+        if (needs_restart == hf_config_is_reloadable(i))
+            fail_msg("[%s] %s %s a restart; the example says:%s", section, name,
+                     needs_restart ? "does not need" : "needs", comment);
+    }
+}
+
 static void test_what_is_not_given_has_its_preset(void **state)
 {
     struct hf_config config;
@@ -140,6 +174,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_example_is_whole_and_names_every_key),
+        cmocka_unit_test(test_the_example_says_what_needs_a_restart),
         cmocka_unit_test_setup_teardown(test_what_is_not_given_has_its_preset, temp_dir_setup,
                                         temp_dir_teardown),
         cmocka_unit_test_setup_teardown(test_times_and_lists, temp_dir_setup, temp_dir_teardown),

@@ -41,6 +41,23 @@ static void an_address_has_its_connections_whatever_the_port(void **state)
     free(count);
 }
 
+static void another_maximum_counts_from_then_on(void **state)
+{
+    (void)state;
+    struct hf_address_count *count = hf_address_count_new(2);
+    assert_non_null(count);
+    assert_true(add(count, "192.0.2.1:1"));
+    assert_true(add(count, "192.0.2.1:2"));
+    hf_address_count_set_max(count, 1);
+    drop(count, "192.0.2.1:1");
+    assert_false(add(count, "192.0.2.1:1")); /* one that was there stays */
+    hf_address_count_set_max(count, 3);
+    assert_true(add(count, "192.0.2.1:1"));
+    assert_true(add(count, "192.0.2.1:3"));
+    assert_false(add(count, "192.0.2.1:4"));
+    free(count);
+}
+
 static void an_ipv6_network_is_one_address(void **state)
 {
     (void)state;
@@ -70,6 +87,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_has_its_connections_whatever_the_port),
+        cmocka_unit_test(another_maximum_counts_from_then_on),
         cmocka_unit_test(an_ipv6_network_is_one_address),
         cmocka_unit_test(mapped_ipv4_addresses_are_ipv4_addresses),
     };

@@ -228,6 +228,36 @@ static void bodies_come_with_their_requests(void **state)
     }
 }
 
+/* One after the other: the last that is offered counts, also if the loop saw none of those before it. */
+static void new_settings_reach_connections_that_are_open(void **state)
+{
+    (void)state;
+    struct hf_http_settings values = {.connections_max = 10,
+                                      .header_timeout_ms = 10000,
+                                      .idle_timeout_ms = 1};
+    struct hf_http_settings *settings = NULL;
+    struct hf_why why = {.text = ""};
+    char first[64];
+    struct world *w = start_world(false);
+    int fd = ask(w, GET("/now/1"));
+    assert_true(read(fd, first, sizeof first) > 0);
+    for (int i = 0; i < 100; i++) {
+        CHECK_OK(hf_http_settings_new(&values, &settings, &why));
+        hf_loop_offer(&w->loop, settings);
+        hf_http_settings_unref(settings);
+    }
+    (void)rest(fd); /* it is closed: the test's own time limit ends it otherwise */
+    static const char *const parts[] = {"/now/2 ;", NULL};
+    assert_in_order(rest(ask(w, LAST("/now/2"))), parts);
+    CHECK_OK(hf_http_settings_new(&values, &settings, &why));
+    hf_loop_stop(&w->loop);
+    hf_loop_offer(&w->loop, settings); /* perhaps too late: it is freed all the same */
+    hf_http_settings_unref(settings);
+    hf_loop_join(&w->loop);
+    free(w->addresses);
+    free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -237,6 +267,7 @@ int main(void)
         cmocka_unit_test(the_server_stops_when_the_last_answer_is_sent),
         cmocka_unit_test(a_client_that_is_gone_has_its_request_answered_all_the_same),
         cmocka_unit_test(bodies_come_with_their_requests),
+        cmocka_unit_test(new_settings_reach_connections_that_are_open),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
