@@ -195,7 +195,7 @@ static void reload(struct hf_signer_service *s)
                            "[%s] %s has changed: it counts after a restart of holdfast-signer",
                            section, name);
     signer->rates = hf_signer_rates_of(&config);
-    s->next_refresh_s = 0; /* counted anew */
+    s->next_refresh_s = 0; /* look again now */
     hf_service_log(HF_LOG_INFO,
                    "from now on: timestamp_every %" PRId64 "s, issue_per_day %" PRId64
                    ", issue_per_day_per_ca %" PRId64,
