@@ -80,12 +80,52 @@ static void test_a_seal_holds_for_one_head_one_time_and_one_key(void **state)
                   &why, "");
 }
 
+static void test_a_restart_is_what_the_log_key_signed_and_nothing_else(void **state)
+{
+    unsigned char public[32], secret[64], other[32], ignored[64];
+    struct hf_audit_head lost = {0}, found = {.sequence = 77};
+    const char *reason = NULL;
+    struct hf_why why;
+    (void)state;
+    crypto_sign_ed25519_keypair(public, secret);
+    crypto_sign_ed25519_keypair(other, ignored);
+    extend(&lost, 1, "a");
+    json_t *statement = hf_audit_restart_sign(&lost, 1800000000, "disk lost", secret);
+    assert_non_null(statement);
+    CHECK_REFUSED(hf_audit_restart_verify(statement, other, &found, &reason, &why), HF_E_SIGNATURE,
+                  &why, "not signed by this log key");
+    assert_int_equal(found.sequence, 77);
+    CHECK_OK(hf_audit_restart_verify(statement, public, &found, &reason, &why));
+    assert_string_equal(reason, "disk lost");
+    assert_memory_equal(&found, &lost, sizeof lost);
+
+    found.sequence = 77;
+    (void)json_object_set_new(statement, "reason", json_string("nothing lost"));
+    CHECK_REFUSED(hf_audit_restart_verify(statement, public, &found, &reason, &why), HF_E_SIGNATURE,
+                  &why, "not signed by this log key");
+    CHECK_OK(hf_audit_restart_verify(statement, NULL, &found, &reason, &why)); /* unverified */
+    found.sequence = 77;
+    (void)json_object_set_new(statement, "more", json_true());
+    CHECK_REFUSED(hf_audit_restart_verify(statement, NULL, &found, &reason, &why), HF_E_FORMAT,
+                  &why, "expected hash, reason, sequence, signature and time");
+    (void)json_object_del(statement, "more");
+    (void)json_object_set_new(statement, "hash", json_string("00"));
+    CHECK_REFUSED(hf_audit_restart_verify(statement, NULL, &found, &reason, &why), HF_E_FORMAT,
+                  &why, "expected hash, reason, sequence, signature and time");
+    (void)json_object_del(statement, "signature");
+    CHECK_REFUSED(hf_audit_restart_verify(statement, NULL, &found, &reason, &why), HF_E_FORMAT,
+                  &why, "signature");
+    assert_int_equal(found.sequence, 77);
+    json_decref(statement);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_hash_is_over_the_one_before_and_the_canonical_entry),
         cmocka_unit_test(test_a_gap_a_repetition_and_another_order_are_refused),
         cmocka_unit_test(test_a_seal_holds_for_one_head_one_time_and_one_key),
+        cmocka_unit_test(test_a_restart_is_what_the_log_key_signed_and_nothing_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
