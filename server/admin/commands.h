@@ -21,7 +21,7 @@ struct hf_admin_options {
     char **snis;
     char *mode, *proof, *signer_ca, *status, *auto_registration;
     char *kind, *device, *group, *to, *message, *role, *expires;
-    char *prefix, *set, *result, *silent_since, *version;
+    char *prefix, *set, *result, *silent_since, *version, *what, *since;
     char *key, *seals, *log;
     char *reason, *until, *check, *state;
     int uses, limit;
@@ -117,5 +117,7 @@ HF_MUST_USE enum hf_err hf_admin_open_for(const struct hf_admin_options *options
 extern const struct hf_cli_command hf_admin_publish;
 extern const struct hf_cli_command hf_admin_log_export;
 extern const struct hf_cli_command hf_admin_log_verify;
+extern const struct hf_cli_command hf_admin_device_explain;
+extern const struct hf_cli_command hf_admin_fleet_show;
 
 #endif

@@ -34,7 +34,9 @@ static struct hf_admin_options before_command;
 int main(int argc, const char **argv)
 {
     static const struct hf_cli_command *const more[] = {&hf_admin_publish, &hf_admin_log_export,
-                                                        &hf_admin_log_verify};
+                                                        &hf_admin_log_verify,
+                                                        &hf_admin_device_explain,
+                                                        &hf_admin_fleet_show};
     const size_t n_more = sizeof more / sizeof more[0];
     if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
         return HF_EXIT_FAILED;

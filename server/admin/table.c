@@ -119,6 +119,17 @@ static const struct hf_cli_option account_list_options[] = {ACCOUNT,
                                                              "N", .min = 0, .max = 100000000},
                                                             HF_ADMIN_WHERE};
 
+static const struct hf_cli_option series_options[] =
+    {ACCOUNT,
+     {"set", '\0', HF_CLI_TEXT, AT(set), "only of this set", "NAME"},
+     {"what", '\0', HF_CLI_TEXT, AT(what),
+      "only `active`, the devices that use a version, or one kind of report", "WORD"},
+     {"since", '\0', HF_CLI_TEXT, AT(since),
+      "from then on, at most 100 days ago (default: 7 days ago)", "TIME"},
+     {"limit", '\0', HF_CLI_INT, AT(limit), "show about so many (default: all)", "N", .min = 0,
+      .max = 100000000},
+     HF_ADMIN_WHERE};
+
 #define CREDENTIAL_PATH "/v1/accounts/{account}/credentials/{0}"
 #define CREDENTIAL_COLUMNS                                                                         \
     {                                                                                              \
@@ -636,6 +647,20 @@ const struct hf_admin_row hf_admin_rows[] = {
       .needs_word = "the name of an audit",
       .run = hf_admin_run},
      {"POST", "/v1/audits/{0}/run", .done = "the audit {0} runs"}},
+    {{.name = "fleet series",
+      .summary = "List how many devices used a version, hour by hour.",
+      .arguments = "--account NAME [--set NAME] [--what WORD] [--since TIME] [OPTION…]",
+      .about =
+          "For each hour: how many devices used each version (`active`), and how many reports\n"
+          "of each kind came about it. The oldest hour comes first.",
+      .examples = "  holdfast-admin fleet series --account pumps --set amazon-iot --what active\n",
+      .options = series_options,
+      .max_words = 0,
+      .needs = {"--account NAME"},
+      .run = hf_admin_run},
+     {"GET", "/v1/accounts/{account}/series",
+      .query = {TEXT("set", set), TEXT("what", what), TEXT("since", since)}, .list = "series",
+      .columns = {"hour", "set", "version", "what", "n"}}},
     {{.name = "token create",
       .summary = "Make a token for this API.",
       .arguments = "NAME --role ROLE [--expires TIME] [OPTION…]",

@@ -21,13 +21,37 @@ enum hf_err hf_api_start(struct hf_api *api, const struct hf_api_config *config,
                                       .queue_max = HF_API_SIGNER_QUEUE_MAX,
                                       .batch_max = 1,
                                       .run = hf_worker_run_each};
-    HF_TRY(hf_worker_start(&api->signer, &worker, why));
+    if (uv_mutex_init(&api->mutex) != 0)
+        return hf_fail(why, HF_E_MEMORY, "no memory for the API");
+    enum hf_err err = hf_worker_start(&api->signer, &worker, why);
+    if (err != HF_OK)
+        goto out;
     worker.name = "disk";
     worker.queue_max = HF_API_DISK_QUEUE_MAX;
-    enum hf_err err = hf_worker_start(&api->disk, &worker, why);
+    err = hf_worker_start(&api->disk, &worker, why);
     if (err != HF_OK)
         hf_worker_stop(&api->signer);
+out:
+    if (err != HF_OK)
+        uv_mutex_destroy(&api->mutex);
     return err;
+}
+
+void hf_api_offer(struct hf_api *api, struct hf_published *published)
+{
+    uv_mutex_lock(&api->mutex);
+    struct hf_published *old = api->published;
+    api->published = hf_published_ref(published);
+    uv_mutex_unlock(&api->mutex);
+    hf_published_unref(old);
+}
+
+struct hf_published *hf_api_published(struct hf_api *api)
+{
+    uv_mutex_lock(&api->mutex);
+    struct hf_published *published = hf_published_ref(api->published);
+    uv_mutex_unlock(&api->mutex);
+    return published;
 }
 
 void hf_api_end(struct hf_api *api)
@@ -41,6 +65,8 @@ void hf_api_stop(struct hf_api *api)
     hf_worker_stop(&api->signer);
     if (api->signer_connection >= 0)
         (void)close(api->signer_connection);
+    hf_published_unref(api->published);
+    uv_mutex_destroy(&api->mutex);
 }
 
 bool hf_api_is_path(const struct hf_request *request)

@@ -11,6 +11,7 @@
 #include "server/api/metrics.h"
 #include "server/findings/auditor.h"
 #include "server/fleet/fleet.h"
+#include "server/fleet/published.h"
 #include "server/http/connection.h"
 
 struct hf_api_config {
@@ -37,6 +38,8 @@ struct hf_api {
     int signer_connection;   /* of that thread; -1: none */
     atomic_bool is_ending;   /* a call under way gives up */
     int64_t started_s;
+    uv_mutex_t mutex;               /* over the next */
+    struct hf_published *published; /* NULL: nothing is served yet */
 };
 
 /** Start the threads that talk to the signer and write backups. `api` must not move. */
@@ -44,6 +47,10 @@ HF_MUST_USE enum hf_err hf_api_start(struct hf_api *api, const struct hf_api_con
                                      struct hf_why *why);
 /** The service ends: calls of the signer are given up, and their requests answered 503. From any thread. */
 void hf_api_end(struct hf_api *api);
+/** Compare the fleet with these bundles from now on. From any thread. */
+void hf_api_offer(struct hf_api *api, struct hf_published *published);
+/** What was offered last, with a reference for the caller; NULL: nothing. From any thread. */
+struct hf_published *hf_api_published(struct hf_api *api);
 /** After all loops have ended. */
 void hf_api_stop(struct hf_api *api);
 

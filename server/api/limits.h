@@ -26,7 +26,13 @@
 #define HF_API_PAGE_DEFAULT 100u /* rows of a list, without ?limit= */
 #define HF_API_LISTED_MAX 64u    /* entries of a list in a body: server names of an account */
 
-#define HF_API_PATH_MAX 4000u  /* bytes of a path on the server; 4,095 are the system's limit */
+#define HF_API_PATH_MAX 4000u /* bytes of a path on the server; 4,095 are the system's limit */
+/* Reports of a device that are looked through for its last result: those after it are the daily ones. */
+#define HF_API_EXPLAIN_REPORTS 50u
+/* What a series covers without ?since=, and at most: a longer one is asked for in parts. */
+#define HF_API_SERIES_DEFAULT_S (7 * 86400LL)
+#define HF_API_SERIES_RANGE_MAX_S (100 * 86400LL)
+
 #define HF_API_STAGES_MAX 4u   /* of one request: check, redeem, sign, record */
 #define HF_API_BEARER_MAX 128u /* bytes of a bearer token; ours have 47 */
 /* An answer's headers besides those of HTTP itself: ETag, Link, Location. */

@@ -51,6 +51,13 @@
 #define HF_FLEET_SERIES_PER_HOUR_MAX 1000 /* of an account, should a device make up versions */
 #define HF_FLEET_PURGE_AT_ONCE 1000       /* rows in one transaction; the rest a moment later */
 
+/* What is said of a device. It reports at least once a day, so three days without a report are no delay. */
+#define HF_EXPLAIN_SILENT_S (3 * 86400LL)
+/* Beyond an hour, certificates and timestamps that are fresh look as if they came from the future. */
+#define HF_EXPLAIN_CLOCK_WRONG_S 3600LL
+#define HF_EXPLAIN_CERTIFICATE_ENDS_S (30 * 86400LL) /* as the audit does */
+#define HF_EXPLAIN_ANCHOR_ENDS_S (90 * 86400LL)      /* a quarter: a fleet takes weeks to follow */
+
 /* Worker threads. A job is some hundred bytes; what does not fit is answered 503. */
 #define HF_FLEET_QUEUE_MAX 8192u
 /* Of these for reports. The rest is for operators, who must be able to shut out the devices that fill it. */

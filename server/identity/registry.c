@@ -104,6 +104,20 @@ bool hf_registry_find_default(const struct hf_registry *registry,
     return find(registry, sha256, 0, out);
 }
 
+void hf_registry_count(const struct hf_registry *registry, uint32_t account, enum hf_cert_kind kind,
+                       size_t counts[HF_CERT_STATUSES])
+{
+    const struct table *table = atomic_load_explicit(&registry->table, memory_order_acquire);
+
+    memset(counts, 0, HF_CERT_STATUSES * sizeof counts[0]);
+    for (size_t i = 0; i < table->n_slots; i++) {
+        const uint32_t state = atomic_load_explicit(&table->slots[i].state, memory_order_acquire);
+        if (is_present(state) && table->slots[i].account == account &&
+            (state >> 16 & 0xff) == (uint32_t)kind && (state & 0xff) < HF_CERT_STATUSES)
+            counts[state & 0xff]++;
+    }
+}
+
 const atomic_uint_fast64_t *hf_registry_generation(const struct hf_registry *registry)
 {
     return &registry->generation;

@@ -124,6 +124,7 @@ void hf_edition_unref(struct hf_edition *e)
     for (size_t i = 0; i < e->n_files; i++)
         hf_served_file_unref(e->files[i].file);
     hf_buf_free(&e->skipped);
+    hf_published_unref(e->published);
     free(e->files);
     free(e);
 }

@@ -8,6 +8,7 @@
 
 #include "common/base/digest.h"
 #include "common/base/limits.h"
+#include "server/fleet/published.h"
 #include "server/http/response.h"
 
 #include <sys/stat.h>
@@ -86,6 +87,7 @@ struct hf_edition {
     struct hf_buf skipped; /* names that are no regular file, for the check's sentence */
     /* What the check found. The files are among those above: root is the newest one. */
     struct hf_summary summary;
+    struct hf_published *published; /* the bundles */
     const struct hf_served_file *root, *timestamp, *snapshot;
 };
 

@@ -2,6 +2,7 @@
 
 #include "common/os/file_util.h"
 #include "common/tuf/trusted_set.h"
+#include "server/serve/catalog.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -147,6 +148,8 @@ enum hf_err hf_repository_check(struct hf_edition *e, struct hf_why *why)
     struct check c = {.e = e, .why = why};
     struct hf_summary *s = &e->summary;
     enum hf_err err = check_all(&c);
+    if (err == HF_OK)
+        err = hf_catalog_read(e, &c.set, &e->published, why);
     if (err == HF_OK) {
         s->root_version = c.set.root->env.version;
         s->timestamp_version = c.set.timestamp->env.version;

@@ -390,6 +390,7 @@ void hf_service_offer(struct hf_service *service, struct hf_edition *edition)
     for (unsigned i = 0; i < service->n_fronts; i++)
         if (service->fronts[i].is_for_devices)
             hf_site_offer(&service->fronts[i].site, edition);
+    hf_api_offer(&service->api, edition->published);
 }
 
 bool hf_service_is_alive(struct hf_service *service)

@@ -165,6 +165,31 @@ static void a_table_for_an_expected_number_does_not_grow(void **state)
     hf_registry_free(registry);
 }
 
+static void certificates_are_counted_by_account_kind_and_status(void **state)
+{
+    struct hf_registry *registry = new_registry(0);
+    uint8_t sha256[HF_SHA256_LEN];
+    size_t counts[HF_CERT_STATUSES];
+    struct hf_why why = {0};
+    (void)state;
+    for (unsigned i = 1; i <= 100; i++) {
+        struct hf_registered entry = entry_of(i, i % 4 == 0 ? 2 : 1);
+        number(i, sha256);
+        entry.kind = i % 5 == 0 ? HF_CERT_CLAIM : HF_CERT_DEVICE;
+        entry.status = i % 3 == 0 ? HF_CERT_REVOKED : HF_CERT_ACTIVE;
+        CHECK_OK(hf_registry_set(registry, sha256, &entry, &why));
+    }
+    number(1, sha256);
+    assert_true(hf_registry_remove(registry, sha256, 1));
+    hf_registry_count(registry, 1, HF_CERT_DEVICE, counts);
+    assert_int_equal(counts[HF_CERT_REVOKED], 20);
+    assert_int_equal(counts[HF_CERT_ACTIVE], 39);
+    assert_int_equal(counts[HF_CERT_INACTIVE], 0);
+    hf_registry_count(registry, 3, HF_CERT_DEVICE, counts);
+    assert_int_equal(counts[HF_CERT_ACTIVE], 0);
+    hf_registry_free(registry);
+}
+
 static void half_an_entry_is_refused(void **state)
 {
     struct hf_registry *registry = new_registry(0);
@@ -208,6 +233,7 @@ int main(void)
         cmocka_unit_test(what_is_removed_is_gone_and_what_lies_behind_it_is_not),
         cmocka_unit_test(nothing_is_lost_or_left_over_when_the_table_grows),
         cmocka_unit_test(a_table_for_an_expected_number_does_not_grow),
+        cmocka_unit_test(certificates_are_counted_by_account_kind_and_status),
         cmocka_unit_test(half_an_entry_is_refused),
         cmocka_unit_test(more_than_the_limit_is_refused),
     };
