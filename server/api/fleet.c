@@ -156,7 +156,7 @@ static json_t *certificates_json(const struct hf_registry *registry, int64_t acc
     size_t counts[HF_CERT_STATUSES];
     json_t *object = json_object();
 
-    hf_registry_count(registry, (uint32_t)account_id, HF_CERT_DEVICE, counts);
+    hf_registry_count_status(registry, (uint32_t)account_id, HF_CERT_DEVICE, counts);
     for (int status = HF_CERT_ACTIVE; status < HF_CERT_STATUSES; status++)
         object = hf_json_set_take(object, hf_cert_status_name((enum hf_cert_status)status),
                                   json_integer((json_int_t)counts[status]));
@@ -189,6 +189,46 @@ static enum hf_err show_fleet(struct hf_api_call *call, struct hf_tx *tx, struct
                                         (json_int_t)HF_EXPLAIN_SILENT_S, "versions", versions,
                                         "results", by_result, "certificates",
                                         certificates_json(registry, account.id)),
+                              why);
+}
+
+/* ---- what is published -------------------------------------------------------------------------- */
+
+static enum hf_err add_bundle(struct hf_tx *tx, int64_t account_id,
+                              const struct hf_published_bundle *bundle, json_t *list,
+                              struct hf_why *why)
+{
+    const struct hf_description *d = &bundle->description;
+    int64_t devices = 0;
+
+    HF_TRY(hf_summary_version(tx->db, account_id, d->set, d->version, &devices, why));
+    json_t *entry = json_pack("{s:s, s:s, s:I, s:s, s:b, s:I}", "set", d->set, "profile",
+                              d->profile, "version", (json_int_t)d->version, "sha256",
+                              bundle->sha256, "is_newest", bundle->is_newest, "devices",
+                              (json_int_t)devices);
+    return json_array_append_new(list, entry) == 0
+               ? HF_OK
+               : hf_fail(why, HF_E_MEMORY, "no memory for an answer");
+}
+
+static enum hf_err list_bundles(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
+{
+    struct hf_account_row account;
+
+    HF_TRY(hf_api_account(call, tx, &account, why));
+    struct hf_published *published = hf_api_published(call->api);
+    const bool is_served = published != NULL;
+    json_t *list = json_array();
+    enum hf_err err = HF_OK;
+    for (size_t i = 0; is_served && i < published->n && err == HF_OK; i++)
+        err = add_bundle(tx, account.id, &published->bundles[i], list, why);
+    hf_published_unref(published);
+    if (err != HF_OK) {
+        json_decref(list);
+        return err;
+    }
+    return hf_api_answer_take(call, 200,
+                              json_pack("{s:b, s:o}", "is_served", is_served, "bundles", list),
                               why);
 }
 
@@ -296,6 +336,7 @@ const struct hf_api_route hf_fleet_routes[] = {
     {HTTP_GET, ACCOUNT "/devices/{id}/explanation", HF_ADMIN_VIEWER,
      .steps = {{HF_API_READ, explain}}},
     {HTTP_GET, ACCOUNT "/fleet", HF_ADMIN_VIEWER, .steps = {{HF_API_READ, show_fleet}}},
+    {HTTP_GET, ACCOUNT "/bundles", HF_ADMIN_VIEWER, .steps = {{HF_API_READ, list_bundles}}},
     {HTTP_GET, ACCOUNT "/series", HF_ADMIN_VIEWER,
      .filters = {[SET] = "set", [WHAT] = "what", [SINCE] = "since", [UNTIL] = "until"},
      .is_list = true, .has_text_after = true, .steps = {{HF_API_READ, list_series}}},

@@ -51,10 +51,8 @@ void hf_published_unref(struct hf_published *published)
     if (published == NULL ||
         atomic_fetch_sub_explicit(&published->references, 1, memory_order_acq_rel) != 1)
         return;
-    for (size_t i = 0; i < published->n; i++) {
+    for (size_t i = 0; i < published->n; i++)
         hf_description_free(&published->bundles[i].description);
-        hf_bundle_free(&published->bundles[i].content);
-    }
     free(published);
 }
 

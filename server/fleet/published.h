@@ -5,7 +5,7 @@
 #ifndef HF_FLEET_PUBLISHED_H
 #define HF_FLEET_PUBLISHED_H
 
-#include "common/bundle/bundle.h"
+#include "common/bundle/description.h"
 
 #include <stdatomic.h>
 
@@ -13,8 +13,6 @@ struct hf_published_bundle {
     struct hf_description description; /* set, profile, version, dates */
     char sha256[HF_SHA256_HEX_LEN];
     bool is_newest; /* of its set and profile */
-    /* Its certificates: of the newest ones only, and empty where they cannot be read. */
-    struct hf_bundle content;
 };
 
 struct hf_published {

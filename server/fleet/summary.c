@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-enum { RESULTS, NEVER, SILENT, VERSIONS, SERIES };
+enum { RESULTS, NEVER, SILENT, VERSIONS, VERSION, SERIES };
 
 const struct hf_sql hf_summary_sql[] = {
     [RESULTS] = {"summary_results",
@@ -20,6 +20,10 @@ const struct hf_sql hf_summary_sql[] = {
                   "WHERE account_id = :account AND devices > 0 ORDER BY set_name, version "
                   "LIMIT :limit",
                   "tii"},
+    [VERSION] = {"summary_version",
+                 "SELECT devices FROM version_count WHERE account_id = :account "
+                 "AND set_name = :set AND version = :version",
+                 "i"},
     [SERIES] = {"summary_series",
                 "SELECT set_name, version, n, hour_s, what FROM series "
                 "WHERE account_id = :account AND hour_s < :until "
@@ -95,6 +99,19 @@ enum hf_err hf_summary_versions(struct hf_db *db, int64_t account_id, hf_db_each
                            HF_PARAMS(hf_p_int("account", account_id),
                                      hf_p_int("limit", HF_FLEET_PAGE_MAX)),
                            read_version, &row, each, ctx, why);
+}
+
+enum hf_err hf_summary_version(struct hf_db *db, int64_t account_id, const char *set,
+                               int64_t version, int64_t *out, struct hf_why *why)
+{
+    enum hf_err err = hf_db_get_int(db, &hf_summary_sql[VERSION],
+                                    HF_PARAMS(hf_p_int("account", account_id),
+                                              hf_p_text("set", set), hf_p_int("version", version)),
+                                    out, why);
+
+    if (err == HF_E_NOT_FOUND)
+        *out = 0;
+    return err == HF_E_NOT_FOUND ? HF_OK : err;
 }
 
 enum hf_err hf_summary_series(struct hf_db *db, int64_t account_id,

@@ -39,6 +39,10 @@ struct hf_version_count {
 HF_MUST_USE enum hf_err hf_summary_versions(struct hf_db *db, int64_t account_id, hf_db_each *each,
                                             void *ctx, struct hf_why *why);
 
+/** Of one set and version; 0 if no device uses it. */
+HF_MUST_USE enum hf_err hf_summary_version(struct hf_db *db, int64_t account_id, const char *set,
+                                           int64_t version, int64_t *out, struct hf_why *why);
+
 /** The same hour by hour, from `from` (all four of hour, set, version and what; not itself) until before
  *  `until_s`; `set` and `what` NULL: all. */
 struct hf_series_filter {

@@ -104,8 +104,8 @@ bool hf_registry_find_default(const struct hf_registry *registry,
     return find(registry, sha256, 0, out);
 }
 
-void hf_registry_count(const struct hf_registry *registry, uint32_t account, enum hf_cert_kind kind,
-                       size_t counts[HF_CERT_STATUSES])
+void hf_registry_count_status(const struct hf_registry *registry, uint32_t account,
+                              enum hf_cert_kind kind, size_t counts[HF_CERT_STATUSES])
 {
     const struct table *table = atomic_load_explicit(&registry->table, memory_order_acquire);
 

@@ -70,8 +70,8 @@ HF_MUST_USE bool hf_registry_find_default(const struct hf_registry *registry,
 
 /** How many certificates of that kind the account has in each status, while others may change. Looks at every slot: some
  *  10 ms for a million. From any thread. */
-void hf_registry_count(const struct hf_registry *registry, uint32_t account, enum hf_cert_kind kind,
-                       size_t counts[HF_CERT_STATUSES]);
+void hf_registry_count_status(const struct hf_registry *registry, uint32_t account,
+                              enum hf_cert_kind kind, size_t counts[HF_CERT_STATUSES]);
 
 /** Counts changes that can take a right away, so not new certificates: what was decided before it moved has to be
  *  decided again. From any thread; lives as long as the registry. */

@@ -126,6 +126,27 @@ def test_one_account_does_not_see_the_devices_of_another(pumps, folder, path):
 # ---- the whole service -------------------------------------------------------------------------------
 
 
+def test_without_a_repository_no_bundle_is_published(pumps):
+    assert pumps.get(f"{A}/bundles").json == {"is_served": False, "bundles": []}
+
+
+def test_published_bundles_and_who_uses_them(processes, folder, publisher):
+    publisher.add(*roots.amazon(1))
+    publisher.add(*roots.amazon(1, 2))
+    service = Service(processes, folder / "service", publisher).start().with_account()
+    try:
+        with sqlite3.connect(service.folder / "fleet.db", timeout=20) as db:
+            db.execute("INSERT INTO version_count VALUES (1, 'amazon-iot', 1, 7), (1, 'amazon-iot', 9, 3), "
+                       "(1, 'other', 2, 5)")
+        bundles = service.admin_json("fleet", "bundles", "--account", "pumps")["bundles"]
+        assert [(b["set"], b["profile"], b["version"], b["is_newest"], b["devices"]) for b in bundles] == [
+            ("amazon-iot", "full", 2, True, 0), ("amazon-iot", "full", 1, False, 7)]
+        names = [path.name for path in publisher.repo.rglob("*.pem")]
+        assert sorted(f"{b['sha256']}.{b['version']}.pem" for b in bundles) == sorted(names)
+    finally:
+        service.stop()
+
+
 def test_an_operator_asks_why(processes, folder, publisher):
     """The service compares a device with the repository that it serves."""
     publisher.add(*roots.amazon(1))

@@ -181,11 +181,11 @@ static void certificates_are_counted_by_account_kind_and_status(void **state)
     }
     number(1, sha256);
     assert_true(hf_registry_remove(registry, sha256, 1));
-    hf_registry_count(registry, 1, HF_CERT_DEVICE, counts);
+    hf_registry_count_status(registry, 1, HF_CERT_DEVICE, counts);
     assert_int_equal(counts[HF_CERT_REVOKED], 20);
     assert_int_equal(counts[HF_CERT_ACTIVE], 39);
     assert_int_equal(counts[HF_CERT_INACTIVE], 0);
-    hf_registry_count(registry, 3, HF_CERT_DEVICE, counts);
+    hf_registry_count_status(registry, 3, HF_CERT_DEVICE, counts);
     assert_int_equal(counts[HF_CERT_ACTIVE], 0);
     hf_registry_free(registry);
 }
