@@ -71,6 +71,11 @@ static enum hf_err put_seal(struct copier *c, int64_t sequence, struct hf_why *w
     return HF_OK;
 }
 
+static bool is_seal_left(const struct copier *c)
+{
+    return c->next_seal < json_array_size(c->seals);
+}
+
 static enum hf_err put_entry(struct copier *c, const json_t *row, struct hf_why *why)
 {
     json_t *entry = NULL;
@@ -89,21 +94,41 @@ static enum hf_err put_entry(struct copier *c, const json_t *row, struct hf_why 
     return err == HF_OK ? put_seal(c, c->check.head.sequence, why) : err;
 }
 
-static enum hf_err export_log(struct hf_cli_call *cli, struct hf_why *why)
+/* All pages after the entries that were put. */
+static enum hf_err put_entries(struct copier *c, struct hf_why *why)
 {
-    struct copier c = {0};
-    char next[1024] = "/v1/log?after=0&limit=1000";
-    HF_TRY(hf_admin_open_for(cli->values, &c.api, why));
-    enum hf_err err = read_seals(&c, 0, why);
+    char next[1024];
+    enum hf_err err = HF_OK;
+    (void)snprintf(next, sizeof next, "/v1/log?after=%" PRId64 "&limit=1000",
+                   c->check.head.sequence);
     while (err == HF_OK && next[0] != '\0') {
         struct hf_admin_call call = {.method = "GET", .path = next};
-        err = hf_admin_call(c.api, &call, why);
+        err = hf_admin_call(c->api, &call, why);
         const json_t *entries = json_object_get(call.answer, "entries");
         for (size_t i = 0; i < json_array_size(entries) && err == HF_OK; i++)
-            err = put_entry(&c, json_array_get(entries, i), why);
+            err = put_entry(c, json_array_get(entries, i), why);
         json_decref(call.answer);
         memcpy(next, call.next, sizeof next);
     }
+    return err;
+}
+
+static enum hf_err export_log(struct hf_cli_call *cli, struct hf_why *why)
+{
+    struct copier c = {0};
+    int64_t before;
+    HF_TRY(hf_admin_open_for(cli->values, &c.api, why));
+    enum hf_err err = read_seals(&c, 0, why);
+    do { /* again for seals that were made meanwhile, over entries that came meanwhile */
+        before = c.check.head.sequence;
+        if (err == HF_OK)
+            err = put_entries(&c, why);
+    } while (err == HF_OK && c.check.head.sequence > before && is_seal_left(&c));
+    if (err == HF_OK && is_seal_left(&c))
+        err = hf_fail(why, HF_E_ROLLBACK,
+                      "the log ends at entry %" PRId64 ", and a seal is left that does not stand "
+                      "behind one of its entries: entries are missing or were changed",
+                      c.check.head.sequence);
     json_decref(c.seals);
     hf_admin_close(c.api);
     return err;

@@ -2,30 +2,9 @@
 #include "server/api/parts.h"
 
 #include "server/findings/auditor.h"
+#include "server/findings/finding_json.h"
 
 /* ---- findings ----------------------------------------------------------------------------------- */
-
-static json_t *mute_json(const struct hf_finding *row)
-{
-    return row->mute_reason == NULL
-               ? json_null()
-               : json_pack("{s:s, s:o, s:s}", "reason", row->mute_reason, "until",
-                           hf_json_time(row->muted_until_s), "by", row->muted_by);
-}
-
-static json_t *finding_json(const struct hf_finding *row)
-{
-    const struct hf_check *check = hf_check_find(row->check);
-    return json_pack("{s:I, s:s, s:s, s:o, s:s, s:s, s:o, s:s, s:s, s:o, s:o, s:o, s:o}", "id",
-                     (json_int_t)row->id, "check", row->check, "state",
-                     hf_finding_state_name(row->state), "account",
-                     hf_api_text_or_null(row->account != NULL ? row->account : ""), "kind",
-                     row->kind, "subject", row->subject, "device", hf_api_text_or_null(row->device),
-                     "sentence", row->sentence, "what_to_do",
-                     check != NULL ? check->what_to_do : "", "opened", hf_json_time(row->opened_s),
-                     "seen", hf_json_time(row->seen_s), "closed",
-                     hf_api_time_or_null(row->closed_s), "mute", mute_json(row));
-}
 
 static enum hf_err read_filter(struct hf_api_call *call, struct hf_tx *tx,
                                struct hf_finding_filter *out, struct hf_why *why)
@@ -48,7 +27,7 @@ static enum hf_err read_filter(struct hf_api_call *call, struct hf_tx *tx,
 static enum hf_err add_finding(void *ctx, const void *data, struct hf_why *why)
 {
     const struct hf_finding *row = data;
-    return hf_api_page_add_take(ctx, row->id, finding_json(row), why);
+    return hf_api_page_add_take(ctx, row->id, hf_finding_json(row), why);
 }
 
 static enum hf_err list_findings(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
@@ -66,7 +45,7 @@ static enum hf_err answer_finding(void *ctx, const void *data, struct hf_why *wh
     struct hf_api_call *call = ctx;
     const struct hf_finding *row = data;
     call->version = row->version;
-    return hf_api_answer_take(call, 200, finding_json(row), why);
+    return hf_api_answer_take(call, 200, hf_finding_json(row), why);
 }
 
 static enum hf_err show_finding(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)

@@ -88,6 +88,9 @@ static const struct row rows[] = {
      365 * DAY},
     {"audits", "weak_keys", PATHS, AT(audits.weak_keys)},
     {"audits", "crl", PATHS, AT(audits.crls)},
+    {"webhook", "url", TEXT, AT(webhook.url)},
+    {"webhook", "secret_file", PATH, AT(webhook.secret_file)},
+    {"webhook", "ca_file", PATH, AT(webhook.ca_file)},
 };
 #define ROWS (sizeof rows / sizeof rows[0])
 
@@ -280,6 +283,15 @@ static enum hf_err check_together(const struct reader *r)
         return hf_fail(r->why, HF_E_ARGUMENT,
                        "%s: [devices] and [admin] need [database] path and [signer] socket",
                        r->path);
+    if ((c->webhook.url == NULL) != (c->webhook.secret_file == NULL))
+        return hf_fail(r->why, HF_E_ARGUMENT, "%s: [webhook] needs both url and secret_file",
+                       r->path);
+    if (c->webhook.url != NULL && strncmp(c->webhook.url, "https://", 8) != 0 &&
+        strncmp(c->webhook.url, "http://", 7) != 0)
+        return hf_fail(r->why, HF_E_ARGUMENT,
+                       "%s: [webhook] url: expected an address that begins with https:// or "
+                       "http://, found \"%.100s\"",
+                       r->path, c->webhook.url);
     return HF_OK;
 }
 

@@ -78,6 +78,11 @@ struct hf_config {
         int64_t metadata_ending_s, online_metadata_ending_s;
         struct hf_config_list weak_keys, crls; /* files */
     } audits;
+    struct {
+        char *url;
+        char *secret_file;
+        char *ca_file;
+    } webhook;
 };
 
 /** Read and check `path`. `out` is written on HF_OK only, and is to be freed. HF_E_NOT_FOUND, HF_E_LIMIT,

@@ -24,6 +24,8 @@ enum {
     MUTE,
     UNMUTE,
     CHANGED,
+    DUE,
+    DELIVERED,
 };
 
 #define ROW                                                                                        \
@@ -108,6 +110,14 @@ const struct hf_sql hf_finding_sql[] = {
                 "f.subject = mute.subject)",
                 ""},
     [CHANGED] = {"finding_changed", "UPDATE finding SET version = version + 1 WHERE id = :id", ""},
+    [DUE] = {"finding_due",
+             "SELECT " ROW FROM "WHERE f.notified_version < f.version "
+             "AND (f.notified_version > 0 OR f.closed_s IS NULL) ORDER BY f.id LIMIT 1",
+             ROW_TYPES},
+    [DELIVERED] = {"finding_delivered",
+                   "UPDATE finding SET notified_version = :version WHERE id = :id "
+                   "AND notified_version < :version",
+                   ""},
     {0},
 };
 
@@ -363,4 +373,21 @@ enum hf_err hf_finding_unmute(struct hf_tx *tx, int64_t id, int64_t if_version, 
                                 json_pack("{s:s, s:s}", "check", subject.check, "subject",
                                           subject.name),
                                 why);
+}
+
+/* ---- delivery ---------------------------------------------------------------------------------- */
+
+enum hf_err hf_finding_give_due(struct hf_db *db, int64_t now_s, hf_db_each *each, void *ctx,
+                                struct hf_why *why)
+{
+    struct hf_finding row;
+    return hf_db_read_each(db, &hf_finding_sql[DUE], HF_PARAMS(hf_p_int("now", now_s)),
+                           read_finding, &row, each, ctx, why);
+}
+
+enum hf_err hf_finding_note_delivered(struct hf_tx *tx, int64_t id, int64_t version,
+                                      struct hf_why *why)
+{
+    return hf_db_execute(tx->db, &hf_finding_sql[DELIVERED],
+                         HF_PARAMS(hf_p_int("id", id), hf_p_int("version", version)), why);
 }

@@ -8,6 +8,7 @@
 #include "server/serve/log_keeper.h"
 #include "server/serve/metrics.h"
 #include "server/serve/route.h"
+#include "server/serve/webhook.h"
 
 #include <pwd.h>
 #include <stdio.h>
@@ -45,6 +46,7 @@ struct hf_service {
     bool has_api, has_socket;
     struct hf_log_keeper *keeper; /* NULL: no signer */
     struct hf_auditor *auditor;
+    struct hf_webhook *webhook; /* NULL: none is configured */
     struct front *fronts;
     unsigned n_fronts;
 };
@@ -128,6 +130,13 @@ static void write_metrics(void *ctx, struct hf_metrics *m)
     hf_metrics_of_listeners(m, listeners, sizeof listeners / sizeof listeners[0]);
     hf_repository_status(service->repository, &status);
     hf_metrics_of_repository(m, &status);
+    if (service->webhook != NULL) {
+        const struct hf_webhook_numbers *numbers = hf_webhook_numbers(service->webhook);
+        hf_metrics_family(m, "holdfast_webhook_deliveries_total", "counter",
+                          "Findings that were delivered, and tries that failed.");
+        hf_metrics_sample(m, (double)hf_counted(&numbers->delivered), "result=\"delivered\"");
+        hf_metrics_sample(m, (double)hf_counted(&numbers->failed), "result=\"failed\"");
+    }
 }
 
 /* On the auditor's thread. */
@@ -321,6 +330,12 @@ enum hf_err hf_service_open(const struct hf_service_setup *setup, struct hf_serv
                                           .offer_ctx = s};
     HF_TRY(hf_fleet_open(&fleet, &s->fleet, why));
     HF_TRY(start_auditor(s, why));
+    const struct hf_webhook_config webhook = {.fleet = s->fleet,
+                                              .url = c->webhook.url,
+                                              .secret_file = c->webhook.secret_file,
+                                              .ca_file = c->webhook.ca_file};
+    if (webhook.url != NULL)
+        HF_TRY(hf_webhook_start(&webhook, &s->webhook, why));
     const struct hf_api_config api = {.fleet = s->fleet,
                                       .auditor = s->auditor,
                                       .signer_socket = c->signer.socket,
@@ -495,6 +510,7 @@ void hf_service_free(struct hf_service *s)
         }
     hf_log_keeper_stop(s->keeper);
     hf_auditor_stop(s->auditor);
+    hf_webhook_stop(s->webhook);
     if (s->has_api)
         hf_api_stop(&s->api);
     for (unsigned i = 0; i < s->n_fronts; i++) {

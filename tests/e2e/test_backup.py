@@ -67,10 +67,7 @@ def seal(service):
     """The signer seals all that there is: at the start of the service."""
     service.server.stop()
     service.start_server()
-    deadline = time.monotonic() + 60
-    while '"seal"' not in service.admin("log", "export").splitlines()[-1]:
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+    service.wait_until_sealed()
 
 
 def lose_the_disk(service):

@@ -191,7 +191,11 @@ def test_a_changed_log_does_not_verify_however_well_it_is_chained(filled, folder
     rewrite(filled, change)
     filled.start_server()
     copy = folder / "log.jsonl"
-    copy.write_text(filled.admin("log", "export"))  # its hashes hang together
+    exported = programs.call("holdfast-admin", "log", "export", "--config", filled.config)
+    if exported.code != 0:  # a sealed entry is missing
+        assert "a seal is left" in exported.err
+        return
+    copy.write_text(exported.out)  # its hashes hang together
     said = programs.refused("holdfast-admin", "log", "verify", copy, "--key", filled.log_key)
     assert "the seal" in said or "seal" in said, said
     filled.server.wait_for(lambda: "the log differs from what the signer sealed" in filled.server.err,

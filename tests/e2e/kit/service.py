@@ -7,6 +7,7 @@ import subprocess
 from kit import programs
 from kit.device import Device
 from kit.pki import Authority, write_chain
+from kit.processes import wait_until
 
 HOST = "localhost"
 
@@ -87,6 +88,15 @@ class Service:
         self.admin("account", "create", "pumps", "--sni", HOST, *options)
         self.admin("ca", "register", "--account", "pumps", "--signer-ca", "ca-1")
         return self
+
+    def exported_log(self):
+        return [json.loads(line) for line in self.admin("log", "export").splitlines()]
+
+    def wait_until_sealed(self):
+        """All that the log has now. holdfastd has it sealed at its start, and every hour."""
+        entries = sum("entry" in line for line in self.exported_log())
+        wait_until(lambda: any(line["seal"]["sequence"] >= entries
+                               for line in self.exported_log() if "seal" in line), "the log is sealed")
 
     def token(self, *options):
         return self.admin_json("enroll-token", "create", "--account", "pumps", *options)["token"]

@@ -1,0 +1,335 @@
+#include "server/serve/webhook.h"
+
+#include "common/base/digest.h"
+#include "common/json/json.h"
+#include "common/os/file_util.h"
+#include "common/os/service.h"
+#include "server/findings/finding_json.h"
+
+#include <curl/curl.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define LOOK_EVERY_S 5
+#define TRY_TIMEOUT_S 15L
+#define RETRY_FIRST_S 10
+#define RETRY_MAX_S 900
+#define WARN_EVERY_S 3600 /* the same fault */
+#define SECRET_MIN 16u
+#define SECRET_MAX 256u
+
+struct hf_webhook {
+    struct hf_fleet *fleet;
+    const char *url;
+    struct hf_buf secret; /* wiped at the end */
+    struct hf_db *db;     /* for reading */
+    CURL *curl;
+    struct hf_webhook_numbers numbers;
+    int64_t retry_s;  /* 0: the last try succeeded */
+    int64_t warned_s; /* when a fault was logged; 0: there is none */
+
+    uv_thread_t thread;
+    uv_mutex_t mutex;
+    uv_cond_t ending;
+    atomic_bool is_ending;
+};
+
+/* A finding in one of its versions, as it is sent. */
+struct delivery {
+    struct hf_job job; /* the first member: that it was delivered */
+    uv_sem_t marked;
+    int64_t id, version; /* id 0: there is none to deliver */
+    struct hf_buf body;
+};
+
+/* ---- one delivery ---------------------------------------------------------------------------------- */
+
+void hf_webhook_sign(struct hf_bytes secret, int64_t time_s, struct hf_bytes body,
+                     char out[HF_WEBHOOK_SIGNATURE_MAX])
+{
+    uint8_t mac[crypto_auth_hmacsha256_BYTES];
+    char hex[2 * sizeof mac + 1], prefix[32];
+    crypto_auth_hmacsha256_state state;
+
+    (void)snprintf(prefix, sizeof prefix, "%" PRId64 ".", time_s);
+    crypto_auth_hmacsha256_init(&state, secret.data, secret.len);
+    crypto_auth_hmacsha256_update(&state, (const uint8_t *)prefix, strlen(prefix));
+    crypto_auth_hmacsha256_update(&state, body.data, body.len);
+    crypto_auth_hmacsha256_final(&state, mac);
+    hf_hex_encode(mac, sizeof mac, hex);
+    (void)snprintf(out, HF_WEBHOOK_SIGNATURE_MAX, "t=%" PRId64 ",v1=%s", time_s, hex);
+}
+
+/* What the receiver answers is not read. */
+static size_t drop(char *data, size_t size, size_t n, void *ctx)
+{
+    (void)data;
+    (void)ctx;
+    return size * n;
+}
+
+static int may_go_on(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+    const struct hf_webhook *w = ctx;
+    (void)a;
+    (void)b;
+    (void)c;
+    (void)d;
+    return atomic_load(&w->is_ending);
+}
+
+static struct curl_slist *make_headers(const struct hf_webhook *w, const struct delivery *d)
+{
+    char signature[HF_WEBHOOK_SIGNATURE_MAX], texts[2][128];
+    struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
+
+    hf_webhook_sign(hf_buf_bytes(&w->secret), (int64_t)time(NULL), hf_buf_bytes(&d->body),
+                    signature);
+    (void)snprintf(texts[0], sizeof texts[0], "Holdfast-Signature: %s", signature);
+    (void)snprintf(texts[1], sizeof texts[1], "Holdfast-Delivery: %" PRId64 "-%" PRId64, d->id,
+                   d->version);
+    for (size_t i = 0; i < 2; i++) {
+        struct curl_slist *longer = headers != NULL ? curl_slist_append(headers, texts[i]) : NULL;
+        if (longer == NULL)
+            curl_slist_free_all(headers);
+        headers = longer;
+    }
+    return headers;
+}
+
+static enum hf_err post(struct hf_webhook *w, const struct delivery *d, struct hf_why *why)
+{
+    long status = 0;
+    struct curl_slist *headers = make_headers(w, d);
+    if (headers == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for a delivery");
+    CURLcode code = curl_easy_setopt(w->curl, CURLOPT_HTTPHEADER, headers);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(w->curl, CURLOPT_POSTFIELDS, (const char *)d->body.data);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(w->curl, CURLOPT_POSTFIELDSIZE, (long)d->body.len);
+    if (code == CURLE_OK)
+        code = curl_easy_perform(w->curl);
+    if (code == CURLE_OK)
+        code = curl_easy_getinfo(w->curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_slist_free_all(headers);
+    if (code != CURLE_OK)
+        return hf_fail(why, HF_E_NETWORK, "%s", curl_easy_strerror(code));
+    if (status < 200 || status > 299)
+        return hf_fail(why, HF_E_NETWORK, "expected an answer 2xx, found %ld", status);
+    return HF_OK;
+}
+
+static const char *event_of(const struct hf_finding *row)
+{
+    if (row->state == HF_FINDING_CLOSED)
+        return "closed";
+    if (row->state == HF_FINDING_MUTED)
+        return "muted";
+    return row->version == 1 ? "opened" : "changed";
+}
+
+/* ---- those that are due ------------------------------------------------------------------------------ */
+
+static enum hf_err prepare(void *ctx, const void *data, struct hf_why *why)
+{
+    struct delivery *d = ctx;
+    const struct hf_finding *row = data;
+    json_t *value = json_pack("{s:s, s:o}", "event", event_of(row), "finding",
+                              hf_finding_json(row));
+    if (value == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for a delivery");
+    d->id = row->id;
+    d->version = row->version;
+    enum hf_err err = hf_json_write(value, &d->body, why);
+    json_decref(value);
+    return err;
+}
+
+static enum hf_err act_mark(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
+{
+    const struct delivery *d = (const struct delivery *)job;
+    return hf_finding_note_delivered(tx, d->id, d->version, why);
+}
+
+static void on_marked(struct hf_job *job)
+{
+    uv_sem_post(&((struct delivery *)job)->marked);
+}
+
+static enum hf_err mark(struct hf_webhook *w, struct delivery *d, struct hf_why *why)
+{
+    d->job = (struct hf_job){.act = act_mark, .done = on_marked, .actor = "holdfastd"};
+    if (uv_sem_init(&d->marked, 0) != 0)
+        return hf_fail(why, HF_E_MEMORY, "no semaphore can be made");
+    enum hf_err err = hf_fleet_write(w->fleet, &d->job, why);
+    if (err == HF_OK) {
+        uv_sem_wait(&d->marked);
+        err = d->job.err;
+        if (err != HF_OK)
+            *why = d->job.why;
+    }
+    uv_sem_destroy(&d->marked);
+    return err;
+}
+
+/* The oldest that is due; `*is_idle` if there was none. The database is not held while it is sent. */
+static enum hf_err deliver_one(struct hf_webhook *w, bool *is_idle, struct hf_why *why)
+{
+    struct delivery d = {0};
+    HF_TRY(hf_db_begin(w->db, why));
+    enum hf_err err = hf_finding_give_due(w->db, (int64_t)time(NULL), prepare, &d, why);
+    hf_db_rollback(w->db);
+    *is_idle = err == HF_OK && d.id == 0;
+    if (err == HF_OK && d.id != 0) {
+        err = post(w, &d, why);
+        hf_count(err == HF_OK ? &w->numbers.delivered : &w->numbers.failed, 1);
+        if (err == HF_OK)
+            err = mark(w, &d, why);
+    }
+    hf_buf_free(&d.body);
+    return err;
+}
+
+static void look(struct hf_webhook *w)
+{
+    struct hf_why why = {0};
+    int64_t now_s = (int64_t)time(NULL);
+    bool is_idle = false;
+    enum hf_err err = HF_OK;
+    while (err == HF_OK && !is_idle && !atomic_load(&w->is_ending))
+        err = deliver_one(w, &is_idle, &why);
+    if (err == HF_OK) {
+        if (w->warned_s != 0)
+            hf_service_log(HF_LOG_INFO, "findings are delivered to %s again", w->url);
+        w->retry_s = w->warned_s = 0;
+        return;
+    }
+    w->retry_s = w->retry_s == 0 ? RETRY_FIRST_S : 2 * w->retry_s;
+    if (w->retry_s > RETRY_MAX_S)
+        w->retry_s = RETRY_MAX_S;
+    if (atomic_load(&w->is_ending) || (w->warned_s != 0 && now_s - w->warned_s < WARN_EVERY_S))
+        return;
+    w->warned_s = now_s;
+    hf_service_log(HF_LOG_WARNING, "findings cannot be delivered to %s: %s. It is tried again",
+                   w->url, why.text);
+}
+
+static void run(void *ctx)
+{
+    struct hf_webhook *w = ctx;
+    while (!atomic_load(&w->is_ending)) {
+        look(w);
+        int64_t wait_s = w->retry_s > 0 ? w->retry_s : LOOK_EVERY_S;
+        uv_mutex_lock(&w->mutex);
+        if (!atomic_load(&w->is_ending))
+            (void)uv_cond_timedwait(&w->ending, &w->mutex, (uint64_t)wait_s * 1000000000u);
+        uv_mutex_unlock(&w->mutex);
+    }
+}
+
+/* ---- start and end ------------------------------------------------------------------------------------ */
+
+static enum hf_err read_secret(const char *path, struct hf_buf *out, struct hf_why *why)
+{
+    HF_TRY(hf_file_read_secret(path, SECRET_MAX + 2, out, why));
+    size_t len = out->len > 0 ? strcspn((const char *)out->data, "\r\n") : 0;
+    if (len < SECRET_MIN || len > SECRET_MAX)
+        return hf_fail(why, HF_E_FORMAT,
+                       "%s: expected a secret of %u to %u bytes on the first line, found %zu", path,
+                       SECRET_MIN, SECRET_MAX, len);
+    out->len = len;
+    return HF_OK;
+}
+
+static enum hf_err set_up_curl(struct hf_webhook *w, const char *ca_file, struct hf_why *why)
+{
+    w->curl = curl_easy_init();
+    if (w->curl == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for a connection");
+    CURLcode code = curl_easy_setopt(w->curl, CURLOPT_URL, w->url);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(w->curl, CURLOPT_PROTOCOLS_STR, "https,http");
+    if (code == CURLE_OK && ca_file != NULL)
+        code = curl_easy_setopt(w->curl, CURLOPT_CAINFO, ca_file);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(w->curl, CURLOPT_TIMEOUT, TRY_TIMEOUT_S);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(w->curl, CURLOPT_NOSIGNAL, 1L);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(w->curl, CURLOPT_WRITEFUNCTION, drop);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(w->curl, CURLOPT_NOPROGRESS, 0L);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(w->curl, CURLOPT_XFERINFOFUNCTION, may_go_on);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(w->curl, CURLOPT_XFERINFODATA, w);
+    return code == CURLE_OK ? HF_OK
+                            : hf_fail(why, HF_E_MEMORY, "a connection cannot be set up: %s",
+                                      curl_easy_strerror(code));
+}
+
+static void free_webhook(struct hf_webhook *w)
+{
+    if (w->curl != NULL)
+        curl_easy_cleanup(w->curl);
+    hf_db_close(w->db);
+    if (w->secret.data != NULL)
+        sodium_memzero(w->secret.data, w->secret.len);
+    hf_buf_free(&w->secret);
+    free(w);
+}
+
+enum hf_err hf_webhook_start(const struct hf_webhook_config *config, struct hf_webhook **out,
+                             struct hf_why *why)
+{
+    struct hf_webhook *w = calloc(1, sizeof *w);
+    if (w == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for the webhook");
+    w->fleet = config->fleet;
+    w->url = config->url;
+    enum hf_err err = read_secret(config->secret_file, &w->secret, why);
+    if (err == HF_OK)
+        err = hf_fleet_connect(w->fleet, &w->db, why);
+    if (err == HF_OK)
+        err = set_up_curl(w, config->ca_file, why);
+    if (err == HF_OK && uv_mutex_init(&w->mutex) != 0)
+        err = hf_fail(why, HF_E_MEMORY, "no thread can be made for the webhook");
+    if (err != HF_OK)
+        goto out;
+    if (uv_cond_init(&w->ending) == 0) {
+        if (uv_thread_create(&w->thread, run, w) == 0) {
+            *out = w;
+            return HF_OK;
+        }
+        uv_cond_destroy(&w->ending);
+    }
+    uv_mutex_destroy(&w->mutex);
+    err = hf_fail(why, HF_E_MEMORY, "no thread can be made for the webhook");
+out:
+    free_webhook(w);
+    return err;
+}
+
+void hf_webhook_stop(struct hf_webhook *w)
+{
+    if (w == NULL)
+        return;
+    uv_mutex_lock(&w->mutex);
+    atomic_store(&w->is_ending, true);
+    uv_cond_signal(&w->ending);
+    uv_mutex_unlock(&w->mutex);
+    uv_thread_join(&w->thread);
+    uv_cond_destroy(&w->ending);
+    uv_mutex_destroy(&w->mutex);
+    free_webhook(w);
+}
+
+const struct hf_webhook_numbers *hf_webhook_numbers(const struct hf_webhook *w)
+{
+    return &w->numbers;
+}
