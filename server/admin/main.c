@@ -7,14 +7,15 @@
 #include <curl/curl.h>
 #include <sodium.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define EXITS "Exit codes: 0 done, 1 refused or failed, 2 wrong usage\n"
 
 static const char help[] =
     "Usage: holdfast-admin COMMAND [OPTION…]\n\n"
-    "Steers the fleet service: accounts, CAs, certificates, tokens, devices, publications and the\n"
-    "audit log. On the machine of the service it uses the admin socket, elsewhere https with a "
-    "token.\n";
+    "Steers the fleet service: accounts, CAs, certificates, tokens, devices and what they report,\n"
+    "findings, publications and the audit log. On the machine of the service it uses the admin\n"
+    "socket, elsewhere https with a token.\n";
 
 static const char help_after[] =
     "\nholdfast-admin COMMAND --help says more about each, with examples.\n\n"
@@ -31,6 +32,19 @@ static const struct hf_cli_option options[] = {{"version", 'V', HF_CLI_VERSION},
                                                HF_CLI_END};
 static struct hf_admin_options before_command;
 
+/* Behind the last command of its subject, the first word of its name; else at the end. */
+static void insert(const struct hf_cli_command **commands, size_t *n,
+                   const struct hf_cli_command *command)
+{
+    size_t len = strcspn(command->name, " "), at = *n;
+    for (size_t i = 0; i < *n; i++)
+        if (strncmp(commands[i]->name, command->name, len) == 0 && commands[i]->name[len] == ' ')
+            at = i + 1;
+    memmove(&commands[at + 1], &commands[at], (*n - at) * sizeof(const struct hf_cli_command *));
+    commands[at] = command;
+    ++*n;
+}
+
 int main(int argc, const char **argv)
 {
     static const struct hf_cli_command *const more[] = {&hf_admin_publish, &hf_admin_log_export,
@@ -38,6 +52,7 @@ int main(int argc, const char **argv)
                                                         &hf_admin_device_explain,
                                                         &hf_admin_fleet_show};
     const size_t n_more = sizeof more / sizeof more[0];
+    size_t n = hf_admin_n_rows;
     if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
         return HF_EXIT_FAILED;
     hf_json_seed(randombytes_random());
@@ -47,12 +62,12 @@ int main(int argc, const char **argv)
     for (size_t i = 0; i < hf_admin_n_rows; i++)
         commands[i] = &hf_admin_rows[i].cli;
     for (size_t i = 0; i < n_more; i++)
-        commands[hf_admin_n_rows + i] = more[i];
+        insert(commands, &n, more[i]);
     const struct hf_cli_program program = {
         .name = "holdfast-admin",
         .version = HF_VERSION,
         .commands = commands,
-        .n_commands = hf_admin_n_rows + n_more,
+        .n_commands = n,
         .values_size = sizeof(struct hf_admin_options),
         .name_width = 28,
         .help = help,
