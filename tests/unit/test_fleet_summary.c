@@ -110,7 +110,7 @@ static void a_series_goes_on_behind_its_last_row(void **state)
     struct fleet_world *w = *state;
     struct hf_version_count from = {.hour_s = 3599};
     struct hf_series_filter filter = {.from = &from, .until_s = 10800, .limit = 2};
-    char pages[1024] = "";
+    struct hf_buf pages = {0};
 
     run(w, "INSERT INTO series (account_id, hour_s, set_name, version, what, n) VALUES "
            "(1, 0, 'a', 1, 'active', 1), (1, 3600, 'a', 1, 'active', 2), "
@@ -120,11 +120,11 @@ static void a_series_goes_on_behind_its_last_row(void **state)
     do {
         given[0] = '\0';
         CHECK_OK(hf_summary_series(w->tx.db, pumps, &filter, note, &from, &w->why));
-        strncat(pages, given, sizeof pages - strlen(pages) - 1);
-        strncat(pages, "/ ", sizeof pages - strlen(pages) - 1);
+        CHECK_OK(hf_buf_printf(&pages, "%s/ ", given));
     } while (given[0] != '\0');
-    assert_string_equal(pages, "3600:a:1:active=2 3600:a:2:active=3 / "
-                               "3600:a:2:failed=4 7200:b:1:active=5 / / ");
+    assert_string_equal(pages.data, "3600:a:1:active=2 3600:a:2:active=3 / "
+                                    "3600:a:2:failed=4 7200:b:1:active=5 / / ");
+    hf_buf_free(&pages);
     from = (struct hf_version_count){.hour_s = -1};
     filter = (struct hf_series_filter){&from, 10800, "a", "active", 100};
     CHECK_OK(hf_summary_series(w->tx.db, pumps, &filter, note, NULL, &w->why));
