@@ -91,8 +91,8 @@ struct hf_rows {
     struct hf_value columns[HF_DB_COLUMNS_MAX];
 };
 
-/** Begin a statement; hf_db_next gives its rows, and hf_db_end must follow. On failure there is nothing
- *  to end. A statement that is under way cannot be run a second time: HF_E_ARGUMENT. */
+/** Begin a statement; hf_db_next gives its rows, and hf_db_end must follow; until then lives what the parameters
+ *  borrow. On failure there is nothing to end. A statement that is under way cannot be run a second time: HF_E_ARGUMENT. */
 HF_MUST_USE enum hf_err hf_db_run(struct hf_db *db, const struct hf_sql *sql,
                                   const struct hf_param *params, size_t n_params,
                                   struct hf_rows *rows, struct hf_why *why);

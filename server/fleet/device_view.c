@@ -142,15 +142,15 @@ static void end_of_prefix(const char *prefix, char out[HF_DEVICE_ID_MAX + 1])
     out[len - 1]++;
 }
 
+/* `end` is written, and belongs to the statement until it ends. */
 static enum hf_err run(struct hf_db *db, int order, int64_t account_id,
                        const struct hf_device_filter *filter, const struct position *from,
-                       struct hf_rows *rows, struct hf_why *why)
+                       char end[HF_DEVICE_ID_MAX + 1], struct hf_rows *rows, struct hf_why *why)
 {
     const struct hf_sql *sql = &hf_device_view_sql[order];
     const struct hf_param account = hf_p_int("account", account_id);
     const struct hf_param look = hf_p_int("look", HF_FLEET_LOOK_MAX + 1);
     const struct hf_param after = hf_p_int("after", from->id);
-    char end[HF_DEVICE_ID_MAX + 1];
 
     switch (order) {
     case BY_NAME:
@@ -215,10 +215,11 @@ struct listing {
 /* Go through the rows of one statement until the page is full. */
 static enum hf_err scan(struct listing *l, int statement, int order, struct hf_why *why)
 {
+    char end[HF_DEVICE_ID_MAX + 1];
     struct hf_rows rows;
     enum hf_err err;
 
-    HF_TRY(run(l->db, statement, l->account_id, l->filter, &l->from, &rows, why));
+    HF_TRY(run(l->db, statement, l->account_id, l->filter, &l->from, end, &rows, why));
     while ((err = hf_db_next(&rows, why)) == HF_OK) {
         if (l->n_given == l->page->limit || l->n_looked == HF_FLEET_LOOK_MAX) {
             write_position(order, &l->row, l->page->next);

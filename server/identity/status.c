@@ -109,8 +109,8 @@ enum hf_err hf_cert_status_after(enum hf_cert_status from, enum hf_cert_act act,
             "certificate");
     if (is_offer && from == HF_CERT_PENDING_TRANSFER)
         return hf_fail(why, HF_E_STATE,
-                       "transfer: the certificate is offered to another account already. Cancel "
-                       "that offer first");
+                       "transfer: the certificate is PENDING_TRANSFER, so it is offered to another "
+                       "account already. Cancel that offer first");
     if (from != (is_offer ? HF_CERT_INACTIVE : HF_CERT_PENDING_TRANSFER))
         return hf_fail(
             why, HF_E_STATE,

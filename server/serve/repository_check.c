@@ -147,10 +147,13 @@ enum hf_err hf_repository_check(struct hf_edition *e, struct hf_why *why)
 {
     struct check c = {.e = e, .why = why};
     struct hf_summary *s = &e->summary;
+    struct hf_published *published = NULL;
     enum hf_err err = check_all(&c);
     if (err == HF_OK)
-        err = hf_catalog_read(e, &c.set, &e->published, why);
+        err = hf_catalog_read(e, &c.set, &published, why);
     if (err == HF_OK) {
+        hf_published_unref(e->published); /* of a check before */
+        e->published = published;
         s->root_version = c.set.root->env.version;
         s->timestamp_version = c.set.timestamp->env.version;
         s->snapshot_version = c.set.snapshot->env.version;

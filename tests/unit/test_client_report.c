@@ -344,6 +344,7 @@ static void what_is_shown_is_what_is_sent(void **state)
     CHECK_OK(hf_client_show_reports(d->client, &shown, &n, &d->why));
     assert_int_equal(n, 0);
     assert_int_equal(shown.len, 0);
+    hf_buf_free(&shown);
 }
 
 /* ---- what the service says ------------------------------------------------------------------------- */
