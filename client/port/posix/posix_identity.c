@@ -202,10 +202,13 @@ static struct hf_service_news ask_service(struct hf_posix *posix,
 void hf_posix_maintain_identity(struct hf_posix *posix)
 {
     struct hf_identity identity;
+    struct hf_path slots;
     struct hf_why why = {0};
     int lock = -1;
 
-    if (identity_of(posix, &identity, &why) != HF_OK ||
+    /* Without the folder of the slots this device never began to enrol. */
+    if (hf_path_set(&slots, &why, "%s/identity", posix->state_dir) != HF_OK ||
+        !hf_file_exists(slots.text) || identity_of(posix, &identity, &why) != HF_OK ||
         lock_identity(posix, 0, &lock, &why) != HF_OK)
         return;
     const struct hf_service_news news = ask_service(posix, &identity);
