@@ -42,7 +42,7 @@ struct when {
 
 static struct when at(int64_t time_s)
 {
-    struct when when;
+    struct when when = {0};
 
     hf_time_format(time_s, when.text);
     return when;

@@ -354,7 +354,7 @@ static enum hf_err compare(struct hf_db *db, int64_t sequence,
                            const uint8_t hash[HF_AUDIT_HASH_LEN], bool *is_there, bool *is_same,
                            struct hf_why *why)
 {
-    uint8_t found[HF_AUDIT_HASH_LEN];
+    uint8_t found[HF_AUDIT_HASH_LEN] = {0};
     struct hf_rows rows;
 
     HF_TRY(hf_db_run(db, &hf_restore_log_sql[LOG_AT], HF_PARAMS(hf_p_int("sequence", sequence)),
