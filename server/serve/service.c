@@ -329,7 +329,6 @@ enum hf_err hf_service_open(const struct hf_service_setup *setup, struct hf_serv
                                           .offer = offer_directory,
                                           .offer_ctx = s};
     HF_TRY(hf_fleet_open(&fleet, &s->fleet, why));
-    HF_TRY(start_auditor(s, why));
     const struct hf_webhook_config webhook = {.fleet = s->fleet,
                                               .url = c->webhook.url,
                                               .secret_file = c->webhook.secret_file,
@@ -337,7 +336,6 @@ enum hf_err hf_service_open(const struct hf_service_setup *setup, struct hf_serv
     if (webhook.url != NULL)
         HF_TRY(hf_webhook_start(&webhook, &s->webhook, why));
     const struct hf_api_config api = {.fleet = s->fleet,
-                                      .auditor = s->auditor,
                                       .signer_socket = c->signer.socket,
                                       .version = HF_VERSION,
                                       .unverified_max = c->database.unverified_reports,
@@ -393,6 +391,9 @@ static enum hf_err start_front(struct front *front, struct hf_why *why)
 
 enum hf_err hf_service_start(struct hf_service *service, struct hf_why *why)
 {
+    /* The audits look at the repository, which is there by now; no request has asked for them yet. */
+    HF_TRY(start_auditor(service, why));
+    service->api.config.auditor = service->auditor;
     for (unsigned i = 0; i < service->n_fronts; i++)
         HF_TRY(start_front(&service->fronts[i], why));
     return HF_OK;
