@@ -37,7 +37,7 @@ static enum hf_err give_up(const struct audit *audit, struct hf_why *why)
 }
 
 /* Give rows 0 to `n` to `act`, in jobs that others do not wait long for. */
-static enum hf_err write_each(struct audit *audit, size_t n, hf_audit_act *act, struct hf_why *why)
+static enum hf_err write_each(struct audit *audit, size_t n, hf_fleet_act *act, struct hf_why *why)
 {
     for (audit->from = 0; audit->from < n; audit->from = audit->to) {
         size_t left = n - audit->from;

@@ -14,45 +14,15 @@ struct hf_auditor {
     uv_thread_t thread;
     uv_mutex_t mutex;
     uv_cond_t changed;
-    uv_sem_t written;
     bool has_failed; /* the thread's: the last round */
     atomic_bool is_ending;
     atomic_bool is_asked[CHECKS_MAX];
     atomic_bool is_running[CHECKS_MAX];
 };
 
-/* ---- writing: a job of the fleet, which is waited for ------------------------------------------- */
-
-struct task {
-    struct hf_job job; /* the first */
-    struct hf_auditor *auditor;
-    hf_audit_act *act;
-    void *what;
-};
-
-static enum hf_err run_task(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
+static enum hf_err write_act(void *ctx, hf_fleet_act *act, void *what, struct hf_why *why)
 {
-    struct task *task = (struct task *)job;
-    return task->act(task->what, tx, why);
-}
-
-static void end_task(struct hf_job *job)
-{
-    uv_sem_post(&((struct task *)job)->auditor->written);
-}
-
-static enum hf_err write_act(void *ctx, hf_audit_act *act, void *what, struct hf_why *why)
-{
-    struct hf_auditor *auditor = ctx;
-    struct task task = {.job = {.act = run_task, .done = end_task, .actor = "holdfastd"},
-                        .auditor = auditor,
-                        .act = act,
-                        .what = what};
-    HF_TRY(hf_fleet_write(auditor->config.fleet, &task.job, why));
-    uv_sem_wait(&auditor->written);
-    if (task.job.err != HF_OK)
-        *why = task.job.why;
-    return task.job.err;
+    return hf_fleet_write_wait(((struct hf_auditor *)ctx)->config.fleet, act, what, why);
 }
 
 static bool is_ending(void *ctx)
@@ -138,7 +108,6 @@ enum hf_err hf_auditor_start(const struct hf_auditor_config *config, struct hf_a
     enum hf_err err = hf_fleet_connect(config->fleet, &auditor->db, why);
     if (err == HF_OK &&
         (uv_mutex_init(&auditor->mutex) != 0 || uv_cond_init(&auditor->changed) != 0 ||
-         uv_sem_init(&auditor->written, 0) != 0 ||
          uv_thread_create(&auditor->thread, work, auditor) != 0))
         err = hf_fail(why, HF_E_MEMORY, "a thread cannot be made");
     if (err != HF_OK) {
@@ -159,7 +128,6 @@ void hf_auditor_stop(struct hf_auditor *auditor)
     uv_cond_signal(&auditor->changed);
     uv_mutex_unlock(&auditor->mutex);
     (void)uv_thread_join(&auditor->thread);
-    uv_sem_destroy(&auditor->written);
     uv_cond_destroy(&auditor->changed);
     uv_mutex_destroy(&auditor->mutex);
     hf_db_close(auditor->db);

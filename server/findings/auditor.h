@@ -33,11 +33,10 @@ int64_t hf_auditor_interval(const struct hf_auditor *auditor);
 extern const struct hf_sql hf_audit_sql[];
 
 /* One audit without a thread, for tests. `write` runs an act as the writer does. */
-typedef enum hf_err hf_audit_act(void *what, struct hf_tx *tx, struct hf_why *why);
 struct hf_audit_port {
     struct hf_db *db; /* for reading */
     void *ctx;
-    enum hf_err (*write)(void *ctx, hf_audit_act *act, void *what, struct hf_why *why);
+    enum hf_err (*write)(void *ctx, hf_fleet_act *act, void *what, struct hf_why *why);
     bool (*is_ending)(void *ctx);
 };
 /** Run `check` and keep what it found. A check that cannot run, or fails, keeps its reason, and is HF_OK; errors are of

@@ -125,6 +125,55 @@ enum hf_err hf_fleet_read(struct hf_fleet *fleet, struct hf_job *job, struct hf_
     return hf_worker_submit(&fleet->reader, job, why);
 }
 
+struct waited {
+    struct hf_job job; /* the first member */
+    hf_fleet_act *act;
+    void *what;
+    uv_sem_t ended;
+};
+
+static enum hf_err run_waited(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
+{
+    struct waited *waited = (struct waited *)job;
+    return waited->act(waited->what, tx, why);
+}
+
+static void end_waited(struct hf_job *job)
+{
+    uv_sem_post(&((struct waited *)job)->ended);
+}
+
+static enum hf_err wait_for(struct hf_worker *worker, hf_fleet_act *act, void *what,
+                            struct hf_why *why)
+{
+    struct waited waited = {.job = {.act = run_waited, .done = end_waited, .actor = "holdfastd"},
+                            .act = act,
+                            .what = what};
+    if (uv_sem_init(&waited.ended, 0) != 0)
+        return hf_fail(why, HF_E_MEMORY, "no semaphore can be made");
+    enum hf_err err = hf_worker_submit(worker, &waited.job, why);
+    if (err == HF_OK) {
+        uv_sem_wait(&waited.ended);
+        err = waited.job.err;
+        if (err != HF_OK && why != NULL)
+            *why = waited.job.why;
+    }
+    uv_sem_destroy(&waited.ended);
+    return err;
+}
+
+enum hf_err hf_fleet_write_wait(struct hf_fleet *fleet, hf_fleet_act *act, void *what,
+                                struct hf_why *why)
+{
+    return wait_for(&fleet->writer, act, what, why);
+}
+
+enum hf_err hf_fleet_read_wait(struct hf_fleet *fleet, hf_fleet_act *act, void *what,
+                               struct hf_why *why)
+{
+    return wait_for(&fleet->reader, act, what, why);
+}
+
 enum hf_err hf_fleet_connect(struct hf_fleet *fleet, struct hf_db **out, struct hf_why *why)
 {
     return hf_db_connect(&hf_db_sqlite, hf_db_where(fleet->reader_db), HF_DB_READ, out, why);

@@ -58,6 +58,14 @@ HF_MUST_USE enum hf_err hf_fleet_write(struct hf_fleet *fleet, struct hf_job *jo
 HF_MUST_USE enum hf_err hf_fleet_read(struct hf_fleet *fleet, struct hf_job *job,
                                       struct hf_why *why);
 
+/* For a thread of the caller's own, never a loop's: run `act` on the writer or the reader, as "holdfastd", and wait
+ * for its end. Errors of hf_worker_submit and of `act`. */
+typedef enum hf_err hf_fleet_act(void *what, struct hf_tx *tx, struct hf_why *why);
+HF_MUST_USE enum hf_err hf_fleet_write_wait(struct hf_fleet *fleet, hf_fleet_act *act, void *what,
+                                            struct hf_why *why);
+HF_MUST_USE enum hf_err hf_fleet_read_wait(struct hf_fleet *fleet, hf_fleet_act *act, void *what,
+                                           struct hf_why *why);
+
 /** What is due: old certificates become INACTIVE, old answers and reports are forgotten, the hour's counts are written. Call it every ten seconds; does
  *  not block, and does nothing while the last call is at work. One thread calls it. */
 void hf_fleet_tick(struct hf_fleet *fleet);

@@ -32,11 +32,7 @@ struct hf_log_keeper {
     atomic_bool is_ending;
 };
 
-/* ---- a job and its end ---------------------------------------------------------------------------------- */
-
 struct task {
-    struct hf_job job; /* the first member */
-    uv_sem_t ended;
     const json_t *signatures;
     struct hf_seal seal;
     struct hf_audit_head head; /* of the signer; what follows it is read */
@@ -50,26 +46,6 @@ struct task {
     int64_t sealed_s; /* when the signer sealed last, as it says */
 };
 
-static void on_end(struct hf_job *job)
-{
-    uv_sem_post(&((struct task *)job)->ended);
-}
-
-typedef enum hf_err hf_submit(struct hf_fleet *fleet, struct hf_job *job, struct hf_why *why);
-
-/* Run it on a thread of the store, and wait. */
-static enum hf_err run(struct hf_log_keeper *keeper, struct task *task, hf_submit *submit,
-                       enum hf_err (*act)(struct hf_job *, struct hf_tx *, struct hf_why *),
-                       struct hf_why *why)
-{
-    task->job = (struct hf_job){.act = act, .done = on_end, .actor = "holdfastd"};
-    HF_TRY(submit(keeper->fleet, &task->job, why));
-    uv_sem_wait(&task->ended);
-    if (task->job.err != HF_OK)
-        *why = task->job.why;
-    return task->job.err;
-}
-
 static enum hf_err ask_take(struct hf_log_keeper *keeper, json_t *request, json_t **answer,
                             struct hf_why *why)
 {
@@ -79,14 +55,14 @@ static enum hf_err ask_take(struct hf_log_keeper *keeper, json_t *request, json_
 
 /* ---- signatures ------------------------------------------------------------------------------------------ */
 
-static enum hf_err read_last(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
+static enum hf_err read_last(void *what, struct hf_tx *tx, struct hf_why *why)
 {
-    return hf_signature_last(tx->db, &((struct task *)job)->last_signature, why);
+    return hf_signature_last(tx->db, &((struct task *)what)->last_signature, why);
 }
 
-static enum hf_err save_signatures(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
+static enum hf_err save_signatures(void *what, struct hf_tx *tx, struct hf_why *why)
 {
-    return hf_signature_log(tx, ((struct task *)job)->signatures, why);
+    return hf_signature_log(tx, ((struct task *)what)->signatures, why);
 }
 
 static enum hf_err take_signatures(struct hf_log_keeper *keeper, struct task *task,
@@ -94,7 +70,7 @@ static enum hf_err take_signatures(struct hf_log_keeper *keeper, struct task *ta
 {
     for (;;) {
         json_t *answer = NULL;
-        HF_TRY(run(keeper, task, hf_fleet_read, read_last, why));
+        HF_TRY(hf_fleet_read_wait(keeper->fleet, read_last, task, why));
         HF_TRY(ask_take(keeper,
                         json_pack("{s:s, s:I}", "verb", "signatures", "after",
                                   (json_int_t)task->last_signature),
@@ -102,7 +78,8 @@ static enum hf_err take_signatures(struct hf_log_keeper *keeper, struct task *ta
         task->signatures = json_object_get(answer, "signatures");
         size_t n = json_array_size(task->signatures);
         int64_t newest = json_integer_value(json_object_get(answer, "newest"));
-        enum hf_err err = n > 0 ? run(keeper, task, hf_fleet_write, save_signatures, why) : HF_OK;
+        enum hf_err err = n > 0 ? hf_fleet_write_wait(keeper->fleet, save_signatures, task, why)
+                                : HF_OK;
         json_decref(answer);
         if (err == HF_OK && newest < task->last_signature)
             err = hf_fail(why, HF_E_ROLLBACK,
@@ -136,9 +113,9 @@ static enum hf_err read_entry(void *ctx, const void *data, struct hf_why *why)
 }
 
 /* What follows the signer's head, and the entry of the head itself. */
-static enum hf_err read_entries(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
+static enum hf_err read_entries(void *what, struct hf_tx *tx, struct hf_why *why)
 {
-    struct task *task = (struct task *)job;
+    struct task *task = what;
     int64_t from = task->head.sequence > 0 ? task->head.sequence - 1 : 0;
     task->is_head_ours = task->head.sequence == 0;
     /* With the head before them, and one behind them that shows that there are more. */
@@ -171,9 +148,9 @@ static enum hf_err take_hash(void *ctx, const void *data, struct hf_why *why)
 }
 
 /* State the restart in the log, once, and find the newest seal in the log: from there the signer reads on. */
-static enum hf_err state_restart(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
+static enum hf_err state_restart(void *what, struct hf_tx *tx, struct hf_why *why)
 {
-    struct task *task = (struct task *)job;
+    struct task *task = what;
     struct hf_seal last = {0};
     task->is_restart_logged = false;
     task->head = (struct hf_audit_head){0};
@@ -198,9 +175,9 @@ static json_t *make_base(const struct task *task)
                          (struct hf_bytes){task->seal.signature, sizeof task->seal.signature}));
 }
 
-static enum hf_err save_seal(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
+static enum hf_err save_seal(void *what, struct hf_tx *tx, struct hf_why *why)
 {
-    return hf_seal_save(tx, &((struct task *)job)->seal, NULL, why);
+    return hf_seal_save(tx, &((struct task *)what)->seal, NULL, why);
 }
 
 static enum hf_err read_head(struct hf_log_keeper *keeper, struct task *task, struct hf_why *why)
@@ -250,7 +227,7 @@ static enum hf_err seal_entries(struct hf_log_keeper *keeper, struct task *task,
     if (err != HF_OK || !has_seal)
         return err;
     task->sealed_s = task->seal.sealed_s;
-    return run(keeper, task, hf_fleet_write, save_seal, why);
+    return hf_fleet_write_wait(keeper->fleet, save_seal, task, why);
 }
 
 /* Read what follows task->head, at most a message of it. */
@@ -260,13 +237,13 @@ static enum hf_err read_on(struct hf_log_keeper *keeper, struct task *task, stru
     task->entries = json_array();
     task->bytes = 0;
     task->are_more = false;
-    return run(keeper, task, hf_fleet_read, read_entries, why);
+    return hf_fleet_read_wait(keeper->fleet, read_entries, task, why);
 }
 
 /* The operator at the signer has let the log go on after a loss: the log says so, and is sealed again. */
 static enum hf_err settle(struct hf_log_keeper *keeper, struct task *task, struct hf_why *why)
 {
-    HF_TRY(run(keeper, task, hf_fleet_write, state_restart, why));
+    HF_TRY(hf_fleet_write_wait(keeper->fleet, state_restart, task, why));
     json_t *base = make_base(task);
     do {
         enum hf_err err = read_on(keeper, task, why);
@@ -328,8 +305,6 @@ static void look(struct hf_log_keeper *keeper)
     struct task task = {0};
     struct hf_why why = {0};
     int64_t now_s = time(NULL);
-    if (uv_sem_init(&task.ended, 0) != 0)
-        return;
     /* First of all: a log that is behind must not grow. */
     enum hf_err err = keeper->sealed_s == 0 ? compare(keeper, &task, &why) : HF_OK;
     if (!keeper->is_compared) /* without the signer it cannot be known */
@@ -340,7 +315,6 @@ static void look(struct hf_log_keeper *keeper)
         err = seal_log(keeper, &task, &why);
     json_decref(task.entries);
     json_decref(task.restart);
-    uv_sem_destroy(&task.ended);
     if (atomic_load(&keeper->is_ending))
         return;
     /* A log that was changed or is an old copy is said again every hour, until it is mended. */

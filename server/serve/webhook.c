@@ -40,8 +40,6 @@ struct hf_webhook {
 
 /* A finding in one of its versions, as it is sent. */
 struct delivery {
-    struct hf_job job; /* the first member: that it was delivered */
-    uv_sem_t marked;
     int64_t id, version; /* id 0: there is none to deliver */
     struct hf_buf body;
 };
@@ -150,31 +148,10 @@ static enum hf_err prepare(void *ctx, const void *data, struct hf_why *why)
     return err;
 }
 
-static enum hf_err act_mark(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
+static enum hf_err mark(void *what, struct hf_tx *tx, struct hf_why *why)
 {
-    const struct delivery *d = (const struct delivery *)job;
+    const struct delivery *d = what;
     return hf_finding_note_delivered(tx, d->id, d->version, why);
-}
-
-static void on_marked(struct hf_job *job)
-{
-    uv_sem_post(&((struct delivery *)job)->marked);
-}
-
-static enum hf_err mark(struct hf_webhook *w, struct delivery *d, struct hf_why *why)
-{
-    d->job = (struct hf_job){.act = act_mark, .done = on_marked, .actor = "holdfastd"};
-    if (uv_sem_init(&d->marked, 0) != 0)
-        return hf_fail(why, HF_E_MEMORY, "no semaphore can be made");
-    enum hf_err err = hf_fleet_write(w->fleet, &d->job, why);
-    if (err == HF_OK) {
-        uv_sem_wait(&d->marked);
-        err = d->job.err;
-        if (err != HF_OK)
-            *why = d->job.why;
-    }
-    uv_sem_destroy(&d->marked);
-    return err;
 }
 
 /* The oldest that is due; `*is_idle` if there was none. The database is not held while it is sent. */
@@ -189,7 +166,7 @@ static enum hf_err deliver_one(struct hf_webhook *w, bool *is_idle, struct hf_wh
         err = post(w, &d, why);
         hf_count(err == HF_OK ? &w->numbers.delivered : &w->numbers.failed, 1);
         if (err == HF_OK)
-            err = mark(w, &d, why);
+            err = hf_fleet_write_wait(w->fleet, mark, &d, why);
     }
     hf_buf_free(&d.body);
     return err;

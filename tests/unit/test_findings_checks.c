@@ -27,7 +27,7 @@ static const struct hf_check_settings usual = {.ca_expiring_s = 30 * DAY,
 
 /* ---- running a check -------------------------------------------------------------------------------- */
 
-static enum hf_err write_act(void *ctx, hf_audit_act *act, void *what, struct hf_why *why)
+static enum hf_err write_act(void *ctx, hf_fleet_act *act, void *what, struct hf_why *why)
 {
     struct fleet_world *w = ctx;
     CHECK_OK(hf_db_begin(w->tx.db, why));
