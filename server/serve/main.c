@@ -8,6 +8,7 @@
 #include "common/os/file_util.h"
 #include "common/os/service.h"
 #include "server/http/loop.h"
+#include "server/serve/config_files.h"
 #include "server/serve/options.h"
 #include "server/serve/process.h"
 #include "server/serve/route.h"
@@ -170,7 +171,7 @@ static void reload(struct server *s)
     if (err == HF_OK)
         err = hf_serve_options_from_config(&options, &config, &why);
     if (err == HF_OK)
-        err = hf_service_check(&config, &why);
+        err = hf_config_check_files(&config, &why);
     options.loops = s->options->loops; /* as many as there are */
     if (err == HF_OK)
         err = apply(s, &config, &options, &why);
@@ -382,7 +383,7 @@ static enum hf_err read_config(struct hf_serve_options *options, struct hf_confi
 static enum hf_err check_config(const struct hf_serve_options *options,
                                 const struct hf_config *config, struct hf_why *why)
 {
-    enum hf_err err = hf_service_check(config, why);
+    enum hf_err err = hf_config_check_files(config, why);
     if (err == HF_OK)
         err = hf_repository_require(options->repo, why);
     return err == HF_OK ? HF_OK : hf_fail_context(why, "%s", options->check_config);

@@ -5,12 +5,12 @@
 #include "server/api/limits.h"
 #include "server/findings/auditor.h"
 #include "server/http/loop.h"
+#include "server/serve/config_files.h"
 #include "server/serve/log_keeper.h"
 #include "server/serve/metrics.h"
 #include "server/serve/route.h"
 #include "server/serve/webhook.h"
 
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,41 +164,6 @@ static void offer_directory(void *ctx, struct hf_directory *directory)
 
 /* ---- opening ------------------------------------------------------------------------------------------- */
 
-static void pair_files(const struct hf_config_list *chains, const struct hf_config_list *keys,
-                       struct hf_tls_certificate *out)
-{
-    for (size_t i = 0; i < chains->n; i++)
-        out[i] = (struct hf_tls_certificate){chains->items[i], keys->items[i]};
-}
-
-static enum hf_err read_tls(const struct hf_config_list *chains, const struct hf_config_list *keys,
-                            struct hf_tls_server **server, struct hf_why *why)
-{
-    struct hf_tls_certificate certificates[HF_CONFIG_LIST_MAX];
-    pair_files(chains, keys, certificates);
-    return hf_tls_server_new(certificates, chains->n, server, why);
-}
-
-static enum hf_err read_tls_again(const struct hf_config_list *chains,
-                                  const struct hf_config_list *keys, struct hf_tls_server *server,
-                                  struct hf_tls_contexts **out, struct hf_why *why)
-{
-    struct hf_tls_certificate certificates[HF_CONFIG_LIST_MAX];
-    pair_files(chains, keys, certificates);
-    return hf_tls_server_read(server, certificates, chains->n, out, why);
-}
-
-static enum hf_err read_balancers(const struct hf_config_list *texts, struct hf_network *out,
-                                  size_t *n, struct hf_why *why)
-{
-    _Static_assert(HF_CONFIG_LIST_MAX <= HF_HTTP_BALANCERS_MAX, "all of the file have room");
-    for (size_t i = 0; i < texts->n; i++)
-        if (hf_network_parse(texts->items[i], &out[i], why) != HF_OK)
-            return hf_fail_context(why, "[devices] balancer");
-    *n = texts->n;
-    return HF_OK;
-}
-
 static enum hf_err listen_on(const char *text, struct front *fronts, unsigned n, const char *what,
                              struct hf_why *why)
 {
@@ -210,36 +175,6 @@ static enum hf_err listen_on(const char *text, struct front *fronts, unsigned n,
     hf_address_format(&address, name);
     hf_service_log(HF_LOG_INFO, "listening for %s on https://%s (%u loops)", what, name, n);
     return HF_OK;
-}
-
-static enum hf_err check_listener(const char *section, const char *listen,
-                                  const struct hf_config_list *certificates,
-                                  const struct hf_config_list *keys, struct hf_why *why)
-{
-    union hf_peer address;
-    struct hf_tls_server *tls = NULL;
-    if (listen == NULL)
-        return HF_OK;
-    enum hf_err err = hf_address_parse(listen, &address, why);
-    if (err != HF_OK)
-        return hf_fail_context(why, "[%s] listen", section);
-    err = read_tls(certificates, keys, &tls, why);
-    hf_tls_server_free(tls);
-    return err == HF_OK ? HF_OK : hf_fail_context(why, "[%s]", section);
-}
-
-enum hf_err hf_service_check(const struct hf_config *c, struct hf_why *why)
-{
-    struct hf_network network;
-    const char *user = c->signer.client_user;
-    for (size_t i = 0; i < c->devices.balancers.n; i++)
-        if (hf_network_parse(c->devices.balancers.items[i], &network, why) != HF_OK)
-            return hf_fail_context(why, "[devices] balancer");
-    if (user != NULL && getpwnam(user) == NULL)
-        return hf_fail(why, HF_E_NOT_FOUND, "[signer] client_user: there is no user \"%s\"", user);
-    HF_TRY(check_listener("devices", c->devices.listen, &c->devices.certificates, &c->devices.keys,
-                          why));
-    return check_listener("admin", c->admin.listen, &c->admin.certificates, &c->admin.keys, why);
 }
 
 static enum hf_err open_listeners(struct hf_service *s, const struct hf_service_setup *setup,
@@ -263,9 +198,9 @@ static enum hf_err open_listeners(struct hf_service *s, const struct hf_service_
         s->fronts[n_tls + i].listener = setup->plain_listeners[i];
         setup->plain_listeners[i] = -1;
     }
-    HF_TRY(read_balancers(&c->devices.balancers, s->balancers, &s->n_balancers, why));
+    HF_TRY(hf_config_balancers(&c->devices.balancers, s->balancers, &s->n_balancers, why));
     if (n_tls > 0) {
-        HF_TRY(read_tls(&c->devices.certificates, &c->devices.keys, &s->device_tls, why));
+        HF_TRY(hf_config_tls(&c->devices.certificates, &c->devices.keys, &s->device_tls, why));
         HF_TRY(listen_on(c->devices.listen, s->fronts, n_tls, "devices", why));
     }
     if (c->admin.socket != NULL) {
@@ -276,7 +211,7 @@ static enum hf_err open_listeners(struct hf_service *s, const struct hf_service_
         hf_service_log(HF_LOG_INFO, "listening for operators on %s", c->admin.socket);
     }
     if (c->admin.listen != NULL) {
-        HF_TRY(read_tls(&c->admin.certificates, &c->admin.keys, &s->admin_tls, why));
+        HF_TRY(hf_config_tls(&c->admin.certificates, &c->admin.keys, &s->admin_tls, why));
         HF_TRY(listen_on(c->admin.listen, &s->fronts[s->n_fronts], 1, "operators", why));
         s->n_fronts++;
     }
@@ -437,15 +372,16 @@ static enum hf_err fresh_read(struct hf_service *s, const struct hf_config *c,
 {
     struct hf_http_settings devices = *settings, operators = *settings;
     operators.connections_max = ADMIN_CONNECTIONS_MAX;
-    HF_TRY(read_balancers(&c->devices.balancers, devices.balancers, &devices.n_balancers, why));
+    HF_TRY(
+        hf_config_balancers(&c->devices.balancers, devices.balancers, &devices.n_balancers, why));
     HF_TRY(hf_http_settings_new(&devices, &out->devices, why));
     HF_TRY(hf_http_settings_new(&operators, &out->operators, why));
     if (s->device_tls != NULL && c->devices.certificates.n > 0)
-        HF_TRY(read_tls_again(&c->devices.certificates, &c->devices.keys, s->device_tls,
-                              &out->devices_tls, why));
+        HF_TRY(hf_config_tls_again(&c->devices.certificates, &c->devices.keys, s->device_tls,
+                                   &out->devices_tls, why));
     if (s->admin_tls != NULL && c->admin.certificates.n > 0)
-        HF_TRY(read_tls_again(&c->admin.certificates, &c->admin.keys, s->admin_tls, &out->admin_tls,
-                              why));
+        HF_TRY(hf_config_tls_again(&c->admin.certificates, &c->admin.keys, s->admin_tls,
+                                   &out->admin_tls, why));
     return HF_OK;
 }
 

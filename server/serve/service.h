@@ -25,10 +25,6 @@ struct hf_service_setup {
     unsigned n_plain; /* 0: there is none */
 };
 
-/** Would what the configuration names let the service start: addresses, networks, certificates with their keys,
- *  the user that may ask the signer? Changes nothing. HF_E_ARGUMENT, HF_E_NOT_FOUND, HF_E_KEY, … */
-HF_MUST_USE enum hf_err hf_service_check(const struct hf_config *config, struct hf_why *why);
-
 /** Open the database, read certificates, and listen; nothing is served yet. `*out` is to be freed by
  *  hf_service_free, also after a later failure. HF_E_BUSY while another holdfastd has the database;
  *  HF_E_KEY, HF_E_NETWORK, … */
