@@ -12,6 +12,7 @@ none, and Wycheproof's signature vectors. They come from Debian's archive and ar
 Works on Debian 12 and 13, as root or with sudo; needs neither when everything is there already.
 
   --for build|test|bench  what the packages are for (default build; each includes the one before)
+  --prometheus            install Prometheus too, for deploy/quickstart-fleet.sh
   --variant NAME          Mbed TLS to build: release (default), asan, tsan or fuzz; may be repeated
   --tarball FILE          take the Mbed TLS source from FILE instead of Debian's source archive;
                           it must be the same file, its SHA-256 is checked
@@ -63,7 +64,7 @@ die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
 
 # ---- arguments ----------------------------------------------------------------------------------
 
-purpose=build print_prefix=no tarball_given= variants=()
+purpose=build print_prefix=no has_prometheus=no tarball_given= variants=()
 while [ $# -gt 0 ]; do
     case $1 in
     --for | --variant | --tarball)
@@ -71,6 +72,7 @@ while [ $# -gt 0 ]; do
     --for) purpose=$2; shift 2 ;;
     --variant) variants+=("$2"); shift 2 ;;
     --tarball) tarball_given=$(realpath -e -- "$2"); shift 2 ;;
+    --prometheus) has_prometheus=yes; shift ;;
     --print-prefix) print_prefix=yes; shift ;;
     --help | -h) usage; exit 0 ;;
     *) die "unknown option '$1', see --help" ;;
@@ -92,6 +94,7 @@ test) packages=("${build_packages[@]}" "${test_packages[@]}") ;;
 bench) packages=("${build_packages[@]}" "${test_packages[@]}" "${bench_packages[@]}") ;;
 *) die "--for is build, test or bench, not \"$purpose\"" ;;
 esac
+[ $has_prometheus = no ] || packages+=(prometheus)
 case " ${variants[*]} " in
 *" fuzz "*) packages+=(clang libclang-rt-dev) ;;
 esac

@@ -1,6 +1,6 @@
 #!/bin/bash
 # The fleet service, for real, on this machine: a device enrols, updates over mutual TLS, rotates its certificate,
-# and is shut out.
+# reports, refuses a bundle that would cut it off, which ends in an alert, and is shut out.
 set -euo pipefail
 
 usage() {
@@ -8,11 +8,13 @@ usage() {
 Usage: deploy/quickstart-fleet.sh [--dir DIR] [--bin DIR]
 
 Installs what is missing, builds, and runs the fleet service once: a signer that holds the keys, a server
-without any, an operator, and a device. Each step explains itself and shows its commands.
+without any, an operator, a device, and Prometheus, which raises an alert. Each step explains itself and
+shows its commands.
 
   --dir DIR  folder of the example (default build/quickstart-fleet). It is deleted and made again on each
              run, and kept afterwards. A folder that this script did not make is not touched.
-  --bin DIR  take the programs from there; installs and builds nothing
+  --bin DIR  take the programs from there; installs and builds nothing. Without Prometheus the step
+             with the alert is left out, and says so.
   --help     this text
 
 Needs Debian 12 or 13, and root or sudo if packages are missing. All its processes are stopped when
@@ -39,7 +41,7 @@ dir=$(realpath -m --relative-base="$repo_root" -- "$dir")
 [ -z "$bin" ] || bin=$(realpath -m --relative-base="$repo_root" -- "$bin")
 cd "$repo_root"
 
-name=quickstart-fleet n_steps=11
+name=quickstart-fleet n_steps=17
 . deploy/quickstart-steps.sh
 
 # ---- the steps ----------------------------------------------------------------------------------
@@ -56,7 +58,7 @@ publish_version_1() {
 
 # What a company has already: a CA for its servers, and the certificate of this one.
 make_server_certificate() {
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=Servers" \
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj "/CN=Servers" \
         -keyout "$top/servers.key" -out "$top/servers.pem"
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj "/CN=localhost" \
         -keyout "$top/server.key" -out "$top/server.csr"
@@ -78,6 +80,9 @@ certificate = $top/server.pem
 key = $top/server.key
 [admin]
 socket = $top/admin.sock
+listen = 127.0.0.1:0
+certificate = $top/server.pem
+key = $top/server.key
 [database]
 path = $top/fleet.db
 [signer]
@@ -104,18 +109,26 @@ start_service() {
     port=${port%% *}
     url=https://localhost:$port
     wait_for "$server_log" "serving timestamp"
+    said=$(grep -m 1 -F "for operators on https://" "$server_log")
+    operators_port=${said##*127.0.0.1:}
+    operators_port=${operators_port%% *}
 }
 
 admin() { run "$bin/holdfast-admin" "$@" --config "$top/holdfast.conf"; }
+
+# Shown without the token, which is a secret.
+make_token() {
+    show "$bin/holdfast-admin" enroll-token create --account pumps --config "$top/holdfast.conf" --json
+    (umask 077 && "$bin/holdfast-admin" enroll-token create --account pumps \
+        --config "$top/holdfast.conf" --json | sed -n 's/.*"token": "\(.*\)".*/\1/p' >"$top/token")
+}
 
 prepare_account() {
     step "As the operator: an account, its CA, and a token for one device" \
         "An account is a fleet that is told apart from all others, by the name that its devices ask for."
     admin account create pumps --sni localhost
     admin ca register --account pumps --signer-ca pumps-2026
-    show "$bin/holdfast-admin" enroll-token create --account pumps --config "$top/holdfast.conf" --json
-    (umask 077 && "$bin/holdfast-admin" enroll-token create --account pumps \
-        --config "$top/holdfast.conf" --json | sed -n 's/.*"token": "\(.*\)".*/\1/p' >"$top/token")
+    make_token
 }
 
 enroll_device() {
@@ -140,35 +153,147 @@ rotate() {
     admin credential list --account pumps
 }
 
-publish_version_2() {
-    step "Publish version 2: signed at the desk, published by the signer" \
-        "The desk signs a copy without the online keys. The signer takes over what the offline keys signed."
+# Sign the next version on a copy of the repository without the online keys, and have it published.
+publish_from_desk() { # words of `bundle add`
+    rm -rf "$top/desk" "$top/desk-keys"
     cp -r "$top/repo" "$top/desk"
     mkdir -p "$top/desk-keys"
     cp -r "$top/keys/offline" "$top/desk-keys/offline"
-    want_roots 'Amazon Root CA [234]'
     run "$bin/holdfastctl" bundle add --repo "$top/desk" --keys "$top/desk-keys" --set amazon-iot \
-        --profile full "${certificates[@]}"
+        --profile full "$@"
     admin publish "$top/desk"
+}
+
+# Run what must fail, with these words.
+refused() { # WORDS PROGRAM…
+    local words=$1
+    shift
+    show "$@"
+    if "$@" >"$top/refused" 2>&1; then
+        cat "$top/refused"
+        say "this should have been refused" >&2
+        return 1
+    fi
+    tee -a "$log" <"$top/refused" | sed 's/^/    /'
+    grep -q -F -- "$words" "$top/refused"
+}
+
+report() {
+    step "Have the device report" \
+        "What it installs, refuses and rolls back, and once a day what it uses. A report is a hint: it decides" \
+        "nothing about trust."
+    run "$bin/holdfast" --state "$top/device" config set report service
+    run "$bin/holdfast" --state "$top/device" update
+}
+
+publish_version_2() {
+    step "Publish version 2: signed at the desk, published by the signer" \
+        "The desk signs a copy without the online keys. The signer takes over what the offline keys signed."
+    want_roots 'Amazon Root CA [234]'
+    publish_from_desk "${certificates[@]}"
     wait_for "$server_log" "serving timestamp 3"
     run "$bin/holdfast" --state "$top/device" update
+    run "$bin/holdfast" --state "$top/device" update
+}
+
+refuse_version_2() {
+    step "A second device, which version 2 would cut off" \
+        "It left the factory with the root of the company's own servers, and must always reach this one. That" \
+        "root is missing in version 2. The device asks the server before it installs, and refuses."
+    run "$bin/holdfast" --state "$top/device-8" init --root "$top/repo/metadata/1.root.json" --url "$url" \
+        --server-ca "$top/servers.pem" --set amazon-iot --profile full --device-id pump-8 \
+        --bundle "$top/servers.pem" --endpoint "tls://localhost:$port" --report service
+    make_token
+    run "$bin/holdfast" --state "$top/device-8" enroll --token-file "$top/token"
+    refused "is missing" "$bin/holdfast" --state "$top/device-8" update
+}
+
+# Wait until a command prints these words; `said` is what it printed.
+wait_until_printed() { # WORDS PROGRAM…
+    local words=$1 i
+    shift
+    for ((i = 0; i < 300; i++)); do
+        said=$("$@" 2>&1) || true
+        case $said in *"$words"*) return 0 ;; esac
+        sleep 0.2
+    done
+    say "waited in vain for \"$words\"; the last answer was: $said" >&2
+    return 1
+}
+
+find_out() {
+    step "As the operator: what is wrong?" \
+        "Audits run every hour, and now. A finding stays open until its reason is gone."
+    admin audit run DEVICE_UPDATE_FAILED
+    wait_until_printed DEVICE_UPDATE_FAILED "$bin/holdfast-admin" finding list --config "$top/holdfast.conf"
+    admin finding list
+    admin finding show "$("$bin/holdfast-admin" finding list --check DEVICE_UPDATE_FAILED \
+        --config "$top/holdfast.conf" --json | sed -n 's/.*"id": \([0-9]*\).*/\1/p' | head -n 1)"
+}
+
+explain_device() {
+    step "The devices' history, and why one is not updated" "From what it reported, and what is published."
+    admin fleet show --account pumps
+    admin device list --account pumps --result refused
+    admin device reports --account pumps pump-7
+    admin device reports --account pumps pump-8
+    admin device explain --account pumps pump-8
+}
+
+raise_alert() {
+    local rules=$top/prometheus/holdfast.rules.yml
+    step "An alert in Prometheus" \
+        "It reads /metrics with a token that may only look, and knows the rules of deploy/prometheus. Here" \
+        "alerts wait a second, and not minutes, before they fire."
+    if ! command -v prometheus >/dev/null; then
+        say "    left out: prometheus is not installed (deploy/install-deps.sh --prometheus)"
+        return 0
+    fi
+    mkdir "$top/prometheus"
+    (umask 077 && "$bin/holdfast-admin" token create prometheus --role viewer \
+        --config "$top/holdfast.conf" --json | sed -n 's/.*"token": "\(.*\)".*/\1/p' >"$top/prometheus/token")
+    sed -E 's/^( *for:) [0-9]+[mh]$/\1 1s/' deploy/prometheus/holdfast.rules.yml >"$rules"
+    cat >"$top/prometheus/prometheus.yml" <<END
+global: {scrape_interval: 1s, evaluation_interval: 1s}
+rule_files: [holdfast.rules.yml]
+scrape_configs:
+  - job_name: holdfast
+    scheme: https
+    authorization: {credentials_file: token}
+    tls_config: {ca_file: $top/servers.pem}
+    static_configs: [{targets: ["localhost:$operators_port"]}]
+END
+    run cat "$top/prometheus/prometheus.yml"
+    start "$prometheus_log" prometheus --config.file="$top/prometheus/prometheus.yml" \
+        --storage.tsdb.path="$top/prometheus/data" --web.listen-address=127.0.0.1:0
+    wait_for "$prometheus_log" 'msg="Listening on"'
+    local url=http://127.0.0.1:${said##*:}
+    local query='ALERTS{alertstate="firing", alertname="HoldfastFinding"}'
+    wait_until_printed DEVICE_UPDATE_FAILED promtool query instant "$url" "$query"
+    run promtool query instant "$url" "$query"
+}
+
+publish_version_3() {
+    step "Publish version 3, with that root" \
+        "It is in no table of known roots, so it is named by its fingerprint. The device updates, and the finding" \
+        "is closed."
+    publish_from_desk --pin "$(der_sha256 "$top/servers.pem")" "${certificates[@]}" "$top/servers.pem"
+    wait_for "$server_log" "serving timestamp 4"
+    run "$bin/holdfast" --state "$top/device-8" update
+    admin audit run DEVICE_UPDATE_FAILED
+    wait_until_printed DEVICE_UPDATE_FAILED "$bin/holdfast-admin" finding list --state closed \
+        --config "$top/holdfast.conf"
+    admin finding list --state closed
 }
 
 revoke() {
     local credential
     step "Shut the device out" "As after a theft. Open connections end within a second, new ones are refused."
-    for credential in $("$bin/holdfast-admin" credential list --account pumps \
+    for credential in $("$bin/holdfast-admin" credential list --account pumps --device pump-7 \
         --config "$top/holdfast.conf" --json | sed -n 's/.*"sha256": "\(.*\)".*/\1/p'); do
         admin credential revoke --account pumps "$credential"
     done
-    show "$bin/holdfast" --state "$top/device" update
-    if "$bin/holdfast" --state "$top/device" update >"$top/refused" 2>&1; then
-        cat "$top/refused"
-        say "the update should have been refused" >&2
-        return 1
-    fi
-    tee -a "$log" <"$top/refused" | sed 's/^/    /'
-    grep -q 'revoked' "$top/refused"
+    refused revoked "$bin/holdfast" --state "$top/device" update
 }
 
 verify_log() {
@@ -188,7 +313,8 @@ END
 }
 
 top=$(realpath -- "$dir")
-server_log=$top/holdfastd.log signer_log=$top/holdfast-signer.log
+server_log=$top/holdfastd.log signer_log=$top/holdfast-signer.log prometheus_log=$top/prometheus.log
+packages=(--prometheus)
 install_and_build holdfast holdfastctl holdfastd holdfast-signer holdfast-admin
 publish_version_1
 configure
@@ -197,6 +323,12 @@ prepare_account
 enroll_device
 update_device
 rotate
+report
 publish_version_2
+refuse_version_2
+find_out
+explain_device
+raise_alert
+publish_version_3
 revoke
 verify_log

@@ -108,6 +108,8 @@ make_folder() {
     touch "$dir/$marker" "$log"
 }
 
+# With `packages` for options of install-deps.sh.
+packages=()
 install_and_build() { # TARGET…
     if [ -n "$bin" ]; then
         step "Take the programs from $bin" "Nothing is installed or built."
@@ -116,7 +118,7 @@ install_and_build() { # TARGET…
     bin=build/bin
     step "Install what is missing, and build" \
         "Debian packages, and a private Mbed TLS in a cache. The first time takes a minute or two."
-    run deploy/install-deps.sh
+    run deploy/install-deps.sh "${packages[@]}"
     quietly cmake --preset release
     quietly cmake --build --preset release --target "$@"
 }

@@ -157,11 +157,19 @@ static enum hf_report_kind kind_of_failure(enum hf_err outcome, const struct hf_
                                                                        : HF_REPORT_FAILED;
 }
 
+/* "" before the first one. */
+static bool has_last_check_failed(const struct hf_client *c)
+{
+    return c->state.check_outcome[0] != '\0' &&
+           strcmp(c->state.check_outcome, hf_err_name(HF_OK)) != 0;
+}
+
 void hf_report_note_check(struct hf_client *c, const struct hf_candidate *cand, enum hf_err outcome,
                           const struct hf_update_result *result, const char *text, bool is_news)
 {
     const bool has_recovered = c->reporter.has_recovered;
     const bool has_lost = result->lost[0] != '\0';
+    const bool has_failed_before = has_last_check_failed(c);
     struct hf_report_event event = {.kind = HF_REPORT_CURRENT,
                                     .from = -1,
                                     .to = -1,
@@ -171,8 +179,10 @@ void hf_report_note_check(struct hf_client *c, const struct hf_candidate *cand, 
     c->reporter.has_recovered = false;
     if (!c->reporter.is_on)
         return;
+    make_installation(c);
+    const bool is_due = is_new_day(c, &day);
     if (outcome != HF_OK) {
-        if (!is_news)
+        if (!is_news && !is_due)
             return;
         event.kind = kind_of_failure(outcome, cand);
         event.from = cand->active.sha256[0] != '\0' ? cand->active.version : -1;
@@ -180,17 +190,15 @@ void hf_report_note_check(struct hf_client *c, const struct hf_candidate *cand, 
         event.sha256 = cand->record.sha256;
         event.text = text;
         event.missing = &cand->missing;
-        hf_report_note(c, &event);
-        return;
+    } else {
+        /* A change is reported already. */
+        if (!has_recovered && !has_lost && (result->is_changed || !(is_due || has_failed_before)))
+            return;
+        event.kind = has_recovered ? HF_REPORT_RECOVERED : HF_REPORT_CURRENT;
+        event.to = result->to_version;
+        event.sha256 = cand->is_active ? cand->active.sha256 : cand->record.sha256;
+        event.text = has_lost ? result->lost : NULL;
     }
-    make_installation(c);
-    bool is_due = is_new_day(c, &day) && !result->is_changed; /* a change is reported already */
-    if (!has_recovered && !has_lost && !is_due)
-        return;
-    event.kind = has_recovered ? HF_REPORT_RECOVERED : HF_REPORT_CURRENT;
-    event.to = result->to_version;
-    event.sha256 = cand->is_active ? cand->active.sha256 : cand->record.sha256;
-    event.text = has_lost ? result->lost : NULL;
     hf_report_note(c, &event);
     c->state.report.current_day = day; /* also if it has no such date */
 }
@@ -232,6 +240,10 @@ enum hf_err hf_client_note_current(struct hf_client *client, struct hf_why *why)
     if (err == HF_OK) {
         event.to = active.version;
         event.sha256 = active.sha256;
+        if (has_last_check_failed(client)) { /* not as if all were well */
+            event.outcome = HF_E_STATE;
+            event.text = client->state.check_text;
+        }
     } else {
         event.outcome = err;
         event.text = own.text;

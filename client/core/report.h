@@ -25,8 +25,8 @@ struct hf_report_event {
 /** Part of the event's transaction. Nothing if the device sends no reports. */
 void hf_report_note(struct hf_client *c, const struct hf_report_event *event);
 
-/** The report about a check, in its transaction: a failure that is news, a recovery, endpoints that are lost
- *  (`lost`, empty for none), or once a day what is in use. */
+/** The report about a check, in its transaction, before its outcome is noted: a failure that is news, the end of
+ *  failures, a recovery, endpoints that are lost (`lost`, empty for none), or once a day what is in use or still fails. */
 void hf_report_note_check(struct hf_client *c, const struct hf_candidate *cand, enum hf_err outcome,
                           const struct hf_update_result *result, const char *text, bool is_news);
 

@@ -26,7 +26,7 @@ CREATE TABLE device_state (
     profile            TEXT NOT NULL DEFAULT '',
     active_version     BIGINT NOT NULL DEFAULT -1,   -- of the bundle in use; 0: the factory's, -1: unknown
     active_sha256      TEXT NOT NULL DEFAULT '',     -- hexadecimal; '': unknown
-    result             TEXT NOT NULL DEFAULT '',     -- the kind of its last report but 'current'; '': none
+    result             TEXT NOT NULL DEFAULT '',     -- the kind of its last report about an update; '': none
     result_s           BIGINT NOT NULL DEFAULT 0,
     result_version     BIGINT NOT NULL DEFAULT -1,   -- of the bundle that it is about
     outcome            TEXT NOT NULL DEFAULT '',

@@ -88,6 +88,7 @@ hf_check_judge hf_judge_ca_expiring, hf_judge_ca_key, hf_judge_ca_revoked;
 hf_check_judge hf_judge_certificate_expiring, hf_judge_certificate_age, hf_judge_rotation_stuck;
 hf_check_judge hf_judge_certificate_key, hf_judge_certificate_shared, hf_judge_certificate_revoked;
 hf_check_judge hf_judge_device_silent, hf_judge_device_silent_after_update;
+hf_check_judge hf_judge_device_update_failed;
 hf_check_judge hf_judge_clock_wrong, hf_judge_conflicting_ids;
 hf_check_judge hf_judge_metadata_ending;
 
@@ -99,6 +100,7 @@ enum {
     HF_CHECK_SHARED,
     HF_CHECK_REVOKED,
     HF_CHECK_DEVICES,
+    HF_CHECK_RESULTS,
 };
 
 #endif

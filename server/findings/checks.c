@@ -112,6 +112,15 @@ const struct hf_check hf_checks[] = {
                    "reports` shows what it said.",
      .rows = &hf_check_sql[HF_CHECK_DEVICES],
      .judge = hf_judge_device_silent_after_update},
+    {.name = "DEVICE_UPDATE_FAILED",
+     .kind = "device",
+     .what_to_do =
+         "The device goes on with the bundle before. Hold the new one back from other devices with "
+         "this endpoint until you know why. Publish a bundle that holds the root which is named, "
+         "or move the endpoint to a root that the bundle holds. `holdfast-admin device explain` "
+         "says more.",
+     .rows = &hf_check_sql[HF_CHECK_RESULTS],
+     .judge = hf_judge_device_update_failed},
     {.name = "CLOCK_WRONG",
      .kind = "device",
      .what_to_do = "Repair its time service or its battery. With a wrong clock it takes valid "
@@ -143,6 +152,10 @@ const struct hf_check *hf_check_find(const char *name)
     "SELECT c.id, c.sha256, c.subject, d.name, c.status, c.not_before_s, c.not_after_s, "          \
     "c.created_s, c.is_confirmed, c.retire_at_s"
 #define CERTIFICATE_TYPES "ibtTtiiiiI"
+/* Of a device c: how many certificates and keys let it in. */
+#define CREDENTIALS                                                                                \
+    "(SELECT count(*) FROM credential b WHERE b.device_id = c.id AND b.status = 'ACTIVE') + "      \
+    "(SELECT count(*) FROM report_key k WHERE k.device_id = c.id AND k.revoked_s IS NULL)"
 #define OF_ACCOUNT "WHERE c.account_id = :account AND c.id > :after ORDER BY c.id LIMIT :limit"
 
 const struct hf_sql hf_check_sql[] = {
@@ -180,14 +193,23 @@ const struct hf_sql hf_check_sql[] = {
                           "LEFT JOIN credential_key k ON k.credential_id = c.id "
                           "LEFT JOIN credential_der r ON r.credential_id = c.id " OF_ACCOUNT,
                           CERTIFICATE_TYPES "TB"},
-    [HF_CHECK_DEVICES] =
-        {"check_devices",
-         "SELECT c.id, c.name, (SELECT count(*) FROM credential b WHERE b.device_id = c.id "
-         "AND b.status = 'ACTIVE') + (SELECT count(*) FROM report_key k WHERE k.device_id = c.id "
-         "AND k.revoked_s IS NULL), s.seen_s, s.kind, s.set_name, s.result_version, "
-         "s.clock_offset_s, s.conflicts, s.conflict_s FROM device c "
-         "JOIN device_state s ON s.device_id = c.id " OF_ACCOUNT,
-         "itiittiiii"},
+    [HF_CHECK_DEVICES] = {"check_devices",
+                          "SELECT c.id, c.name, " CREDENTIALS
+                          ", s.seen_s, s.kind, s.set_name, s.result_version, "
+                          "s.clock_offset_s, s.conflicts, s.conflict_s FROM device c "
+                          "JOIN device_state s ON s.device_id = c.id " OF_ACCOUNT,
+                          "itiittiiii"},
+    /* The report that says it is looked for among the newest ones of the device, and only where one failed. */
+    [HF_CHECK_RESULTS] =
+        {"check_results",
+         "SELECT c.id, c.name, " CREDENTIALS ", s.seen_s, s.result, s.set_name, s.result_version, "
+         "s.active_version, s.reason, r.endpoint, r.root, r.root_name FROM device c "
+         "JOIN device_state s ON s.device_id = c.id "
+         "LEFT JOIN report r ON r.device_id = c.id AND r.number = "
+         "CASE WHEN s.result IN ('refused', 'rolled-back', 'failed') THEN (SELECT o.number "
+         "FROM report o WHERE o.device_id = c.id AND o.kind = s.result "
+         "ORDER BY o.number DESC LIMIT 1) END " OF_ACCOUNT,
+         "itiittiitTTT"},
     {0},
 };
 

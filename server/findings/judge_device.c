@@ -20,6 +20,16 @@ enum {
     CONFLICT,
 };
 
+/* Of HF_CHECK_RESULTS, which begins as the others. */
+enum {
+    RESULT = KIND, /* of its newest report that is about an update */
+    ACTIVE = VERSION + 1,
+    REASON,
+    ENDPOINT, /* from here on NULL: that report is not kept any more */
+    ROOT,
+    ROOT_NAME,
+};
+
 /* Its name for the finding; false for one that does not count: it has never reported, or is shut out. */
 static bool begin(const struct hf_rows *rows, struct hf_found *out)
 {
@@ -66,6 +76,52 @@ enum hf_err hf_judge_device_silent_after_update(const struct hf_check_ctx *ctx,
                    "the device \"%s\" was installing version %" PRId64
                    " of \"%.128s\" at %s, and has not reported since",
                    out->device, hf_col_int(rows, VERSION), hf_col_text(rows, SET), when);
+    *is_found = true;
+    return HF_OK;
+}
+
+/* What a device did that is still without the bundle; NULL: nothing that is a failure. */
+static const char *failure_of(const struct hf_rows *rows)
+{
+    static const struct {
+        const char *result, *what;
+    } failures[] = {{"refused", "refused"},
+                    {"rolled-back", "rolled back from"},
+                    {"failed", "could not install"}};
+    const char *result = hf_col_text(rows, RESULT);
+    for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++)
+        if (strcmp(failures[i].result, result) == 0)
+            return hf_col_int(rows, ACTIVE) < hf_col_int(rows, VERSION) ? failures[i].what : NULL;
+    return NULL;
+}
+
+/* What it would have lost, or the reason in the device's own words. */
+static void describe_failure(const struct hf_rows *rows, char *out, size_t size)
+{
+    const char *endpoint = hf_col_text(rows, ENDPOINT), *reason = hf_col_text(rows, REASON);
+    const char *root = hf_col_text(rows, ROOT);
+    if (endpoint == NULL || endpoint[0] == '\0')
+        (void)snprintf(out, size, "%s%.500s", reason[0] != '\0' ? ": " : "", reason);
+    else if (root[0] == '\0')
+        (void)snprintf(out, size, ": it would lose its endpoint %.272s", endpoint);
+    else
+        (void)snprintf(out, size, ": its endpoint %.272s needs the root \"%.256s\" (key %.64s)",
+                       endpoint, hf_col_text(rows, ROOT_NAME), root);
+}
+
+enum hf_err hf_judge_device_update_failed(const struct hf_check_ctx *ctx,
+                                          const struct hf_rows *rows, struct hf_found *out,
+                                          bool *is_found, struct hf_why *why)
+{
+    const char *what = failure_of(rows);
+    (void)ctx;
+    (void)why;
+    if (!begin(rows, out) || what == NULL)
+        return HF_OK;
+    int len = snprintf(out->sentence, sizeof out->sentence,
+                       "the device \"%s\" %s version %" PRId64 " of \"%.64s\"", out->device, what,
+                       hf_col_int(rows, VERSION), hf_col_text(rows, SET));
+    describe_failure(rows, out->sentence + len, sizeof out->sentence - (size_t)len);
     *is_found = true;
     return HF_OK;
 }

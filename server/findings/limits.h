@@ -3,7 +3,7 @@
 #define HF_FINDINGS_LIMITS_H
 
 #define HF_FINDING_SENTENCE_MAX                                                                    \
-    512u /* bytes, with a NUL: two subjects of certificates do not fit, one does */
+    1024u /* bytes, with a NUL: a device, its endpoint and the root that it lacks */
 #define HF_KEY_FAULT_MAX 256u       /* bytes, with a NUL: a part of a sentence */
 #define HF_FINDING_SUBJECT_MAX 160u /* bytes, with a NUL: a device id has 128 */
 

@@ -136,7 +136,7 @@ static void check_clock(const struct hf_explain_facts *f, struct hf_statement *s
 {
     const struct hf_device_state *d = &f->device->state;
     const long long off_s = llabs((long long)d->clock_offset_s);
-    const char *way = d->clock_offset_s < 0 ? "behind" : "ahead";
+    const char *way = d->clock_offset_s < 0 ? "behind" : "ahead of";
 
     if (d->seen_s == 0)
         state(s, HF_VERDICT_NOTE, "", "Its clock is unknown: it has not reported.");
@@ -182,6 +182,7 @@ static const struct {
     {"swapped", HF_VERDICT_NOTE, "tries the bundle out",
      "It confirms the bundle or rolls back when the trial ends."},
     {"confirmed", HF_VERDICT_OK, "confirmed the bundle", ""},
+    {"current", HF_VERDICT_OK, "checked without a failure", ""},
     {"recovered", HF_VERDICT_OK, "recovered, and validates servers again", ""},
 };
 

@@ -177,6 +177,21 @@ static int64_t active_after(const struct hf_report *report)
     return -1;
 }
 
+/* The bundle that the report is about; -1: none. A device that rolls back is back at the one before. */
+static int64_t subject_of(const struct hf_report *report)
+{
+    return report->kind == HF_REPORT_ROLLED_BACK ? report->from : report->to;
+}
+
+/* Has the device checked without the failure that it reported last? A rollback stays its result: it does not take that
+ * bundle again. */
+static bool ends_failure(const struct hf_device_state *s, const struct hf_report *report)
+{
+    return report->kind == HF_REPORT_CURRENT && strcmp(report->outcome, "ok") == 0 &&
+           (strcmp(s->result, "refused") == 0 || strcmp(s->result, "failed") == 0 ||
+            strcmp(s->result, "held") == 0);
+}
+
 static enum hf_err set_active(struct hf_tx *tx, struct hf_device_state *s,
                               const struct hf_report *report, struct hf_why *why)
 {
@@ -222,11 +237,11 @@ static enum hf_err describe(struct hf_tx *tx, struct hf_device_state *s,
         s->next_expiry_s = report->next_expiry_s;
     if (report->sent_s != HF_TIME_NONE)
         s->clock_offset_s = report->sent_s - tx->now_s;
-    if (report->kind == HF_REPORT_CURRENT)
+    if (report->kind == HF_REPORT_CURRENT && !ends_failure(s, report))
         return HF_OK;
     memcpy(s->result, report->kind_name, sizeof s->result);
     s->result_s = tx->now_s;
-    s->result_version = report->to;
+    s->result_version = subject_of(report);
     memcpy(s->outcome, report->outcome, sizeof s->outcome);
     memcpy(s->reason, report->text, sizeof s->reason);
     return HF_OK;
@@ -235,8 +250,9 @@ static enum hf_err describe(struct hf_tx *tx, struct hf_device_state *s,
 /* Does the daily "current" say what is known already? Before `describe`. */
 static bool is_known(const struct hf_device_state *s, const struct hf_report *report)
 {
-    return report->kind == HF_REPORT_CURRENT && active_after(report) == s->active_version &&
-           strcmp(s->set, report->set) == 0 && strcmp(s->profile, report->profile) == 0 &&
+    return report->kind == HF_REPORT_CURRENT && !ends_failure(s, report) &&
+           active_after(report) == s->active_version && strcmp(s->set, report->set) == 0 &&
+           strcmp(s->profile, report->profile) == 0 &&
            strcmp(s->active_sha256, report->sha256) == 0 && strcmp(s->agent, report->agent) == 0;
 }
 
@@ -255,7 +271,7 @@ static enum hf_err take_one(struct hf_tx *tx, struct hf_device_state *s,
     s->said = said;
     HF_TRY(hf_report_row_add(tx, s->device_id, ++s->reports, report, why));
     return hf_series_add(tx, s->account_id, report->set,
-                         report->to >= 0 ? report->to : report->from,
+                         subject_of(report) >= 0 ? subject_of(report) : report->from,
                          hf_report_kind_name(report->kind), why);
 }
 

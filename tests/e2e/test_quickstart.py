@@ -3,6 +3,7 @@ import re
 import shutil
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -77,18 +78,43 @@ def test_interrupted_it_takes_the_server_with_it(folder, processes, number):
     wait_until(lambda: not accepts(port_of(script.out)), "the server is gone")
 
 
-def test_the_fleet_from_an_account_to_a_device_that_is_shut_out(folder):
+def test_the_fleet_from_an_account_to_an_alert_and_a_device_that_is_shut_out(folder):
     played = folder / "played"
     done = quickstart(played, script=FLEET)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     told = [line.strip() for line in done.stdout.splitlines()]
     for beginning in ("enrolled pump-7: certificate ", "updated amazon-iot/full none -> 1",
-                      "rotated pump-7: certificate ", "published: targets 3", "updated amazon-iot/full 1 -> 2"):
+                      "rotated pump-7: certificate ", "published: targets 3", "updated amazon-iot/full 1 -> 2",
+                      "pump-8 is not up to date: At ", "published: targets 4", "updated amazon-iot/full 0 -> 3"):
         assert [line for line in told if line.startswith(beginning)], beginning
+    port = re.search(r"for devices on https://127\.0\.0\.1:([0-9]+)", done.stdout).group(1)
+    finding = re.compile(rf'sentence +the device "pump-8" refused version 2 of "amazon-iot": its endpoint tls://localhost:{port} '
+                         r'needs the root "CN=Servers" \(key [0-9a-f]{64}\)')
+    assert [line for line in told if finding.fullmatch(line)]
+    assert any(line.startswith('ALERTS{alertname="HoldfastFinding", alertstate="firing", check="DEVICE_UPDATE_FAILED"')
+               for line in told)
     assert "TLS alert certificate_revoked" in done.stdout
     assert "entries hang together" in done.stdout
-    port = re.search(r"for devices on https://127\.0\.0\.1:([0-9]+)", done.stdout).group(1)
-    assert not accepts(int(port))
+    prometheus = re.search(r'msg="Listening on" address=127\.0\.0\.1:([0-9]+)', done.stdout).group(1)
+    assert not accepts(int(port)) and not accepts(int(prometheus))
     token = (played / "token").read_text().strip()
     assert token and token not in done.stdout
+    viewer = (played / "prometheus" / "token").read_text().strip()
+    assert viewer and viewer not in done.stdout
+
+
+def test_without_prometheus_the_alert_is_left_out_and_the_rest_is_told(folder):
+    """With --bin nothing is installed."""
+    tools = folder / "tools"
+    tools.mkdir()
+    for place in ("/bin", "/usr/bin", "/usr/sbin"):
+        for program in Path(place).iterdir():
+            link = tools / program.name
+            if program.name not in ("prometheus", "promtool") and not link.is_symlink():
+                link.symlink_to(program)
+    done = subprocess.run([FLEET, "--dir", folder / "played", "--bin", BIN], env=environment(PATH=str(tools)),
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and done.stderr == "", done.stdout + done.stderr
+    assert "left out: prometheus is not installed (deploy/install-deps.sh --prometheus)" in done.stdout
+    assert "updated amazon-iot/full 0 -> 3" in done.stdout

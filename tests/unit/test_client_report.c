@@ -215,7 +215,7 @@ static void a_rollback_says_from_where_to_where(void **state)
     assert_non_null(strstr(report.text, "no connection to the broker"));
 }
 
-static void a_failure_is_reported_once(void **state)
+static void a_failure_is_reported_once_a_day_until_it_is_over(void **state)
 {
     struct device *d = *state;
 
@@ -230,6 +230,27 @@ static void a_failure_is_reported_once(void **state)
     assert_string_equal(report.outcome, "network");
     assert_int_equal(report.from, 1);
     assert_int_equal(report.to, -1);
+    /* once a day as long as it lasts */
+    for (int hour = 0; hour < 10 * 24; hour++) {
+        d->fake.now_s += 3600;
+        assert_int_equal(device_update(d), HF_E_NETWORK);
+    }
+    const size_t n = n_waiting(d);
+    assert_in_range(n, 10, 12);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(waiting(d, i).kind, HF_REPORT_FAILED);
+    /* by hand it says that it fails, and the next check that it is over */
+    CHECK_OK(hf_client_note_current(d->client, &d->why));
+    assert_int_equal(waiting(d, n).kind, HF_REPORT_CURRENT);
+    assert_string_equal(waiting(d, n).outcome, "state");
+    assert_string_not_equal(waiting(d, n).text, "");
+    fake_mirror_reset(&d->fake.transport.mirrors[0]);
+    CHECK_OK(device_update(d));
+    assert_int_equal(n_waiting(d), n + 2);
+    assert_int_equal(waiting(d, n + 1).kind, HF_REPORT_CURRENT);
+    assert_string_equal(waiting(d, n + 1).outcome, "ok");
+    CHECK_OK(device_update(d));
+    assert_int_equal(n_waiting(d), n + 2);
 }
 
 static void current_comes_once_a_day(void **state)
@@ -650,7 +671,7 @@ int main(void)
         REPORT_TEST(announce_comes_before_the_swap_and_swapped_over_a_new_connection),
         REPORT_TEST(a_trial_is_reported_to_its_end),
         REPORT_TEST(a_rollback_says_from_where_to_where),
-        REPORT_TEST(a_failure_is_reported_once),
+        REPORT_TEST(a_failure_is_reported_once_a_day_until_it_is_over),
         REPORT_TEST(current_comes_once_a_day),
         REPORT_TEST(a_day_costs_one_transaction_more),
         REPORT_TEST(a_full_queue_drops_current_first),

@@ -4,8 +4,10 @@
 #include "tests/support/fleet_world.h"
 #include "tests/support/openssl_pki.h"
 
+#include "common/base/timetext.h"
 #include "server/findings/auditor.h"
 #include "server/findings/keys.h"
+#include "server/fleet/report_row.h"
 #include "server/identity/client_cert.h"
 
 #include <openssl/pem.h>
@@ -328,6 +330,69 @@ static void a_device_that_falls_silent_after_an_update_is_found_sooner(void **st
     assert_int_equal(found_by(w, "DEVICE_SILENT_AFTER_UPDATE"), 1);
 }
 
+static void a_device_that_cannot_update_is_found_until_it_has(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t a = fleet_account(w, "pumps");
+    struct hf_credential cert = certificate(w, a, 1, "pump-1", FLEET_NOW_S * 2);
+    static const struct {
+        const char *result, *sentence;
+    } cases[] = {{"refused", "DEVICE_UPDATE_FAILED pump-1: the device \"pump-1\" refused version 3 "
+                             "of \"amazon-iot\": no way home\n"},
+                 {"rolled-back", "the device \"pump-1\" rolled back from version 3 of"},
+                 {"failed", "the device \"pump-1\" could not install version 3 of"},
+                 {"held", NULL},
+                 {"announce", NULL},
+                 {"current", NULL},
+                 {"confirmed", NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        reported(w,
+                 "seen_s = 1, result = '%s', set_name = 'amazon-iot', result_version = 3, "
+                 "active_version = 2, reason = 'no way home'",
+                 cases[i].result);
+        assert_int_equal(found_by(w, "DEVICE_UPDATE_FAILED"), cases[i].sentence != NULL);
+        if (cases[i].sentence != NULL)
+            assert_non_null(strstr(found(w, HF_FINDING_OPEN), cases[i].sentence));
+    }
+    reported(w, "result = 'refused', active_version = 3"); /* by hand, say */
+    assert_int_equal(found_by(w, "DEVICE_UPDATE_FAILED"), 0);
+    reported(w, "active_version = 2, result_version = -1");
+    assert_int_equal(found_by(w, "DEVICE_UPDATE_FAILED"), 0);
+    reported(w, "result_version = 3");
+    assert_int_equal(found_by(w, "DEVICE_UPDATE_FAILED"), 1);
+    fleet_force_status(w, cert.id, HF_CERT_REVOKED, 0);
+    assert_int_equal(found_by(w, "DEVICE_UPDATE_FAILED"), 0); /* out of use */
+}
+
+/* The longest names fit into the sentence, and the newest report of the result counts. */
+static void a_refusal_is_found_with_its_endpoint_and_root(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t a = fleet_account(w, "pumps");
+    struct hf_report report = HF_REPORT_NOTHING;
+    char name[HF_DEVICE_ID_MAX + 1] = "";
+    memset(name, 'd', HF_DEVICE_ID_MAX);
+    certificate(w, a, 1, name, FLEET_NOW_S * 2);
+    (void)snprintf(report.kind_name, sizeof report.kind_name, "refused");
+    (void)snprintf(report.endpoint, sizeof report.endpoint, "tls://old.example");
+    CHECK_OK(hf_report_row_add(&w->tx, 1, 1, &report, &w->why));
+    memset(report.endpoint, 'e', HF_REPORT_ENDPOINT_MAX);
+    memset(report.root, 'a', HF_SHA256_HEX_LEN - 1);
+    memset(report.root_name, 'n', HF_REPORT_ROOT_NAME_MAX);
+    CHECK_OK(hf_report_row_add(&w->tx, 1, 2, &report, &w->why));
+    (void)snprintf(report.kind_name, sizeof report.kind_name, "current");
+    CHECK_OK(hf_report_row_add(&w->tx, 1, 3, &report, &w->why));
+    reported(w, "seen_s = 1, result = 'refused', result_version = 9007199254740991, "
+                "active_version = 2, set_name = '"
+                "ssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssssss'");
+    assert_int_equal(found_by(w, "DEVICE_UPDATE_FAILED"), 1);
+    const char *sentence = found(w, HF_FINDING_OPEN);
+    assert_non_null(strstr(sentence, "ssss\": its endpoint eeee"));
+    assert_non_null(strstr(sentence, "eeee needs the root \"nnnn"));
+    assert_non_null(strstr(sentence, "nnnn\" (key aaaa"));
+    assert_string_equal(sentence + strlen(sentence) - 4, "aa)\n");
+}
+
 static void clocks_that_are_wrong_are_found(void **state)
 {
     struct fleet_world *w = *state;
@@ -521,6 +586,8 @@ int main(void)
         WORLD_TEST(revocation_lists_are_needed_for_cas),
         WORLD_TEST(a_device_that_falls_silent_is_found),
         WORLD_TEST(a_device_that_falls_silent_after_an_update_is_found_sooner),
+        WORLD_TEST(a_device_that_cannot_update_is_found_until_it_has),
+        WORLD_TEST(a_refusal_is_found_with_its_endpoint_and_root),
         WORLD_TEST(clocks_that_are_wrong_are_found),
         WORLD_TEST(a_copy_of_a_device_is_found),
         WORLD_TEST(metadata_that_ends_is_found),

@@ -284,6 +284,40 @@ static void a_report_says_what_a_device_uses(void **state)
     assert_string_equal(state_of(w, "pump-1").result, "recovered");
 }
 
+static void a_result_is_about_a_bundle_until_a_check_succeeds(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t seq = 0;
+    static const struct {
+        enum hf_report_kind kind;
+        const char *then; /* after a check that succeeded */
+    } rows[] = {{HF_REPORT_REFUSED, "current"},
+                {HF_REPORT_FAILED, "current"},
+                {HF_REPORT_HELD, "current"},
+                {HF_REPORT_ROLLED_BACK, "rolled-back"},
+                {HF_REPORT_CONFIRMED, "confirmed"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct hf_report r = report(ONE, ++seq, rows[i].kind);
+        if (rows[i].kind == HF_REPORT_ROLLED_BACK)
+            r.from = 3, r.to = 2;
+        ANSWERED(w, r, 1, 0);
+        assert_string_equal(state_of(w, "pump-1").result, hf_report_kind_name(rows[i].kind));
+        assert_int_equal(state_of(w, "pump-1").result_version, 3);
+        r = report(ONE, ++seq, HF_REPORT_CURRENT);
+        r.to = state_of(w, "pump-1").active_version;
+        (void)snprintf(r.outcome, sizeof r.outcome, "state"); /* by hand: it still fails */
+        ANSWERED(w, r, 1, 0);
+        assert_string_equal(state_of(w, "pump-1").result, hf_report_kind_name(rows[i].kind));
+        r.seq = ++seq;
+        (void)snprintf(r.outcome, sizeof r.outcome, "ok");
+        int before = rows_of(w);
+        ANSWERED(w, r, 1, 0);
+        assert_string_equal(state_of(w, "pump-1").result, rows[i].then);
+        if (strcmp(rows[i].then, "current") == 0)
+            assert_int_equal(rows_of(w), before + 1);
+    }
+}
+
 static void a_late_report_is_history_and_changes_no_state(void **state)
 {
     struct fleet_world *w = *state;
@@ -581,6 +615,7 @@ int main(void)
         TEST(recorded_reports_of_an_earlier_installation_change_nothing),
         TEST(two_devices_with_one_state_are_noticed),
         TEST(a_report_says_what_a_device_uses),
+        TEST(a_result_is_about_a_bundle_until_a_check_succeeds),
         TEST(a_late_report_is_history_and_changes_no_state),
         TEST(what_says_nothing_new_is_not_kept),
         TEST(an_unknown_kind_of_a_newer_device_is_kept),
