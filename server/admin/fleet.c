@@ -70,9 +70,13 @@ static enum hf_err explain(struct hf_cli_call *cli, struct hf_why *why)
     if (answer == NULL)
         return HF_OK;
     printf("%s ", cli->words[0]);
-    print_text(json_is_true(json_object_get(answer, "is_up_to_date")) ? "is up to date: "
-                                                                      : "is not up to date: ",
-               json_object_get(answer, "cause"), "text");
+    const json_t *cause = json_object_get(answer, "cause");
+    const char *verdict = json_string_value(json_object_get(cause, "verdict"));
+    const bool is_problem = verdict != NULL && strcmp(verdict, "problem") == 0;
+    if (!json_is_true(json_object_get(answer, "is_up_to_date")))
+        print_text("is not up to date: ", cause, "text");
+    else
+        print_text(is_problem ? "is up to date, but: " : "is up to date: ", cause, "text");
     json_array_foreach(json_object_get(answer, "statements"), i, statement)
     {
         char before[32];

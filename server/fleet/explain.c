@@ -322,7 +322,7 @@ void hf_explain(const struct hf_explain_facts *facts, struct hf_explanation *out
         if (checks[i].check == check_version)
             version = s;
     }
-    out->is_up_to_date = out->cause == NULL && is_newest(facts);
+    out->is_up_to_date = is_newest(facts);
     if (out->cause == NULL)
         out->cause = version;
 }

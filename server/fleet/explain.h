@@ -45,8 +45,9 @@ struct hf_explain_facts {
 struct hf_explanation {
     struct hf_statement statements[HF_EXPLAIN_CHECKS]; /* one for each check, in their order */
     const struct hf_statement
-        *cause;         /* the statement that explains most; of "version" if all is well */
-    bool is_up_to_date; /* it uses the newest bundle, and no check found a problem */
+        *cause; /* the statement that explains most; of "version" if all is well */
+    bool
+        is_up_to_date; /* by its last report it uses the newest bundle; there may be a problem all the same */
 };
 
 /** `out` must not move: `cause` points into it. */

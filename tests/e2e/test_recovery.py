@@ -1,6 +1,5 @@
 """The way home when nothing validates any more: dead anchors, old roots, a clock in 1970, all at once;
 and that an attacker on the network gains nothing."""
-import glob
 import json
 import re
 import shutil
@@ -10,7 +9,7 @@ import ssl
 import pytest
 
 import net_servers  # of tests/cli; conftest.py puts it on the path
-from kit import pki, programs
+from kit import clock, pki, programs
 from kit.device import Device
 from kit.forge import Forge
 from kit.pki import DAY, NOW
@@ -80,15 +79,6 @@ def failed_for_a_day(device):
 
 def journal(device, kind):
     return [text for (text,) in device.rows(f"SELECT text FROM event WHERE kind = '{kind}' ORDER BY id")]
-
-
-def in_1970():
-    library = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
-    if not library:
-        pytest.skip("libfaketime is not installed")
-    return programs.environment(LD_PRELOAD=library[0], FAKETIME="1970-01-02 00:00:00", TZ="UTC",
-                                FAKETIME_DONT_FAKE_MONOTONIC="1",
-                                ASAN_OPTIONS="verify_asan_link_order=0")
 
 
 def rewrite_roots(publisher, first_ends=NOW - 3 * YEAR, second_ends=NOW + YEAR):
@@ -169,7 +159,7 @@ def test_newest_root_has_expired_too_and_the_next_one_cures_it(folder, publisher
 
 def test_clock_in_1970(folder, publisher, static, new_root):
     """The device knows the right root, but takes today's certificate for one of the future."""
-    env = in_1970()
+    env = clock.at(clock.IN_1970)
     publisher.add(new_root.file)
     rewrite_roots(publisher, first_ends=NOW + YEAR)
     device = new_device(folder, publisher, static.url, new_root)
@@ -184,7 +174,7 @@ def test_clock_in_1970(folder, publisher, static, new_root):
 
 
 def test_all_of_it_at_once(folder, publisher, static, dead_root, new_root):
-    env = in_1970()
+    env = clock.at(clock.IN_1970)
     publisher.add(new_root.file)
     rewrite_roots(publisher)
     device = new_device(folder, publisher, static.url, dead_root)

@@ -53,9 +53,9 @@ class Service:
             programs.command("holdfast-signer", "run", "--config", self.config), "holdfast-signer")
         self.signer.wait_for(lambda: "waiting for requests" in self.signer.err, "is ready")
 
-    def start_server(self):
+    def start_server(self, env=None):
         self.server = self.processes.start(
-            programs.command("holdfastd", "--config", self.config), "holdfastd")
+            programs.command("holdfastd", "--config", self.config), "holdfastd", env)
         self.server.wait_for(lambda: "serving timestamp" in self.server.err, "serves")
         self.port = int(re.search(r"for devices on https://127\.0\.0\.1:(\d+)", self.server.err)[1])
         # The next start listens on the same port.
