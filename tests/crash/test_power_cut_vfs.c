@@ -32,6 +32,7 @@ static struct run {
     int64_t new_version;
     enum hf_err (*work)(struct hf_why *why);
     bool has_rotted; /* the database is damaged where it begins */
+    size_t n_lines;  /* of the journal, where it begins */
     unsigned n_cuts;
     unsigned n_old;
     unsigned n_new;
@@ -77,6 +78,8 @@ static void check_next_update(void)
     assert_int_equal(cut_world.told_version, run.new_version);
     /* No report is lost, whenever the power went. */
     assert_true(run.new_version == run.old_version || cut_reports_has(run.new_version));
+    if (!run.has_rotted) /* a copy of the database may lack lines */
+        cut_reports_check_journal(run.n_lines);
     /* Two bundles with a .json each, two links; where version 1 is all there is, one of each. And the
      * list of revoked keys. */
     assert_int_equal(temp_count(temp_path(cut_world.dir, "device/bundles")),
@@ -164,6 +167,8 @@ static void start_from(struct disk_image *start, int64_t old_version, int64_t ne
     disk_image_read(cut_world.dir->path, start);
     run.old_version = old_version;
     run.new_version = new_version;
+    run.n_lines = temp_exists(temp_path(cut_world.dir, "device/holdfast.db")) ? cut_journal_lines()
+                                                                              : 0;
 }
 
 /* A device at version 1; version 2 is there, with new online keys and new targets keys. */

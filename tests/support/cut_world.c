@@ -141,6 +141,7 @@ enum hf_err cut_reject(struct hf_why *why)
 struct seen_report {
     enum hf_report_kind kind; /* HF_REPORT_OTHER: not seen */
     int64_t to;
+    char text[HF_REPORT_TEXT_MAX + 1];
     char sha256[HF_SHA256_HEX_LEN]; /* of its content */
 };
 
@@ -168,6 +169,7 @@ static void take_report(const struct hf_report *report)
     assert_in_range(report->seq, 1, REPORTS_MAX - 1);
     struct seen_report *known = &service.reports[report->seq];
     struct seen_report seen = {.kind = report->kind, .to = report->to};
+    memcpy(seen.text, report->text, sizeof seen.text);
     hf_sha256_hex(hf_buf_bytes(&json), seen.sha256);
     if (known->kind != HF_REPORT_OTHER && strcmp(known->sha256, seen.sha256) != 0)
         fail_msg("a %s was report %lld, and now it is %s", hf_report_kind_name(known->kind),
@@ -188,16 +190,83 @@ static void take_post(void *ctx)
     free(list);
 }
 
+static bool is_install_outcome(const struct seen_report *report)
+{
+    return report->kind == HF_REPORT_SWAPPED || report->kind == HF_REPORT_CONFIRMED ||
+           report->kind == HF_REPORT_ROLLED_BACK;
+}
+
 bool cut_reports_has(int64_t version)
 {
+    for (size_t i = 0; i < REPORTS_MAX; i++)
+        if (service.reports[i].to == version && is_install_outcome(&service.reports[i]))
+            return true;
+    return false;
+}
+
+/* ---- the journal and the reports ------------------------------------------------------------------------ */
+
+/* Events that are reported with the words of their line in the journal. */
+static bool is_outcome(const char *event_kind)
+{
+    return strcmp(event_kind, "swap") == 0 || strcmp(event_kind, "confirmed") == 0 ||
+           strcmp(event_kind, "rollback") == 0;
+}
+
+struct lines {
+    size_t n, n_new; /* of the journal; those to look at, which are the newest */
+    size_t n_outcomes;
+};
+
+static void count_line(void *ctx, const struct hf_event *event)
+{
+    (void)event;
+    ((struct lines *)ctx)->n++;
+}
+
+static void check_line(void *ctx, const struct hf_event *event)
+{
+    struct lines *lines = ctx;
+    size_t n_reports = 0;
+
+    if (lines->n++ >= lines->n_new || !is_outcome(event->kind))
+        return;
+    lines->n_outcomes++;
     for (size_t i = 0; i < REPORTS_MAX; i++) {
         const struct seen_report *report = &service.reports[i];
-        if (report->to == version &&
-            (report->kind == HF_REPORT_SWAPPED || report->kind == HF_REPORT_CONFIRMED ||
-             report->kind == HF_REPORT_ROLLED_BACK))
-            return true;
+        n_reports += is_install_outcome(report) && strstr(event->text, report->text) != NULL;
     }
-    return false;
+    if (n_reports != 1)
+        fail_msg("%zu reports tell what the journal tells: %s", n_reports, event->text);
+}
+
+static struct lines read_journal(void (*each)(void *ctx, const struct hf_event *event),
+                                 struct lines lines)
+{
+    struct hf_posix *posix = NULL;
+    struct hf_why why = {0};
+
+    CHECK_OK(hf_posix_open(cut_state_dir(), (struct hf_log_port){0}, &posix, &why));
+    CHECK_OK(hf_posix_journal_read(posix, SIZE_MAX, each, &lines, &why));
+    hf_posix_close(posix);
+    return lines;
+}
+
+size_t cut_journal_lines(void)
+{
+    return read_journal(count_line, (struct lines){0}).n;
+}
+
+void cut_reports_check_journal(size_t n_before)
+{
+    const struct lines found = read_journal(check_line,
+                                            (struct lines){.n_new = cut_journal_lines() -
+                                                                    n_before});
+    size_t n_reports = 0;
+
+    for (size_t i = 0; i < REPORTS_MAX; i++)
+        n_reports += is_install_outcome(&service.reports[i]);
+    assert_int_equal(n_reports, found.n_outcomes); /* none of what did not happen */
 }
 
 /* ---- what is there ----------------------------------------------------------------------------------------- */

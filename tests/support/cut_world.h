@@ -57,6 +57,11 @@ void cut_update_to(int64_t version);
 void cut_reports_forget(void);
 /** Was an outcome of the install of `version` reported (swapped, confirmed), or the rollback to it? */
 bool cut_reports_has(int64_t version);
+/** How many lines the journal has. */
+size_t cut_journal_lines(void);
+/** Each line about an outcome behind the first `n_before` was reported once, under one number, and each outcome that
+ *  was reported stands in a line. */
+void cut_reports_check_journal(size_t n_before);
 
 /* What was found, after checking that all places agree to the byte. */
 struct cut_found {
