@@ -54,3 +54,33 @@ CREATE TABLE credential_key (
     mark          BIGINT NOT NULL     -- of the rules and the list by which it was judged
 );
 CREATE INDEX credential_key_spki ON credential_key (spki_sha256);
+
+-- A census: which versions the devices hold that may connect, counted by the audit ANCHOR_ENDS_BEFORE_FLEET_IS_READY. The
+-- last one of each day is kept for a while; how it changes is the pace at which the fleet adopts a version. No references,
+-- since an audit may end after its account.
+CREATE TABLE census (
+    account_id BIGINT NOT NULL,
+    day_s      BIGINT NOT NULL,    -- its first second
+    counted_s  BIGINT NOT NULL,
+    unknown    BIGINT NOT NULL,    -- devices whose version is unknown: most of them have never reported
+    shut_out   BIGINT NOT NULL,    -- devices that do not count: no ACTIVE certificate and no report key
+    PRIMARY KEY (account_id, day_s)
+);
+CREATE TABLE census_version (
+    account_id BIGINT NOT NULL,
+    day_s      BIGINT NOT NULL,
+    set_name   TEXT NOT NULL,
+    profile    TEXT NOT NULL,
+    version    BIGINT NOT NULL,
+    devices    BIGINT NOT NULL,
+    PRIMARY KEY (account_id, day_s, set_name, profile, version)
+);
+
+-- Since when the service knows of a published bundle: the metadata does not say when it was published.
+CREATE TABLE bundle_since (
+    set_name TEXT NOT NULL,
+    profile  TEXT NOT NULL,
+    version  BIGINT NOT NULL,
+    since_s  BIGINT NOT NULL,
+    PRIMARY KEY (set_name, profile, version)
+);

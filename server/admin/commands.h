@@ -119,5 +119,7 @@ extern const struct hf_cli_command hf_admin_log_export;
 extern const struct hf_cli_command hf_admin_log_verify;
 extern const struct hf_cli_command hf_admin_device_explain;
 extern const struct hf_cli_command hf_admin_fleet_show;
+extern const struct hf_cli_command hf_admin_fleet_readiness;
+extern const struct hf_cli_command hf_admin_status;
 
 #endif

@@ -161,3 +161,77 @@ const struct hf_cli_command hf_admin_fleet_show = {
     .needs = {"--account NAME"},
     .run = show,
 };
+
+/* ---- fleet readiness ------------------------------------------------------------------------------ */
+
+/* What no row says: when it was counted, and which devices are in no row. */
+static void print_counted(const json_t *answer)
+{
+    const json_t *counted = json_object_get(answer, "counted");
+
+    if (!json_is_string(counted)) {
+        puts("The devices have not been counted yet: the audit ANCHOR_ENDS_BEFORE_FLEET_IS_READY "
+             "counts them.\n`holdfast-admin audit run` runs it now.");
+        return;
+    }
+    printf("\nCounted %s. In no row: %lld devices whose version is unknown, most of which have "
+           "never\nreported, and %lld that do not count: none of their certificates is ACTIVE.\n",
+           json_string_value(counted),
+           (long long)json_integer_value(json_object_get(answer, "unknown")),
+           (long long)json_integer_value(json_object_get(answer, "shut_out")));
+    if (!json_is_true(json_object_get(answer, "is_served")))
+        puts("The service serves no repository, so it does not know when roots end.");
+}
+
+static void print_advice(const json_t *anchors)
+{
+    size_t i;
+    const json_t *anchor;
+
+    json_array_foreach(anchors, i, anchor)
+    {
+        if (!json_is_string(json_object_get(anchor, "advice")))
+            continue;
+        print_text("\n", anchor, "subject");
+        print_text("  ", anchor, "text");
+        print_text("  What to do: ", anchor, "advice");
+    }
+}
+
+static enum hf_err readiness(struct hf_cli_call *cli, struct hf_why *why)
+{
+    static const char *const columns[] = {"ends",  "set",     "profile", "holding", "lacking",
+                                          "ready", "verdict", "subject", NULL};
+    json_t *answer = NULL;
+    enum hf_err err = HF_OK;
+
+    HF_TRY(get(cli, "/readiness", "", "", &answer, why));
+    if (answer == NULL)
+        return HF_OK;
+    const json_t *anchors = json_object_get(answer, "anchors");
+    if (json_array_size(anchors) > 0)
+        err = hf_report_json_table(columns, anchors, stdout, why);
+    if (err == HF_OK) {
+        print_counted(answer);
+        print_advice(anchors);
+    }
+    json_decref(answer);
+    return err;
+}
+
+const struct hf_cli_command hf_admin_fleet_readiness = {
+    .name = "fleet readiness",
+    .summary = "Show by which day the fleet holds a successor of each root.",
+    .arguments = "--account NAME [OPTION…]",
+    .about =
+        "A row for each root of a version that devices hold, the first to end first. holding:\n"
+        "devices with a version that has a successor, a root with another key that ends later.\n"
+        "ready: the day on which all have one, at the pace of the last 14 days. verdict: ready,\n"
+        "in-time, late, no-pace (none has taken one up lately, so there is no forecast) or\n"
+        "no-successor (publish one). The audit ANCHOR_ENDS_BEFORE_FLEET_IS_READY counts the\n"
+        "devices, and has a finding for each root that is not in time.",
+    .examples = "  holdfast-admin fleet readiness --account pumps\n",
+    .options = options,
+    .needs = {"--account NAME"},
+    .run = readiness,
+};

@@ -770,14 +770,5 @@ const struct hf_admin_row hf_admin_rows[] = {
       .columns = {"state_of_entry", "certificates_gone", "certificates_back", "statuses_changed",
                   "revocations_kept", "entries_kept", "entries_from_log", "changes_redone",
                   "certificates_unknown", "entries"}}},
-    {{.name = "status",
-      .summary = "Show what the service says of itself.",
-      .arguments = "[OPTION…]",
-      .about = "Show what the service says of itself.",
-      .examples = "  holdfast-admin status\n",
-      .options = plain_options,
-      .max_words = 0,
-      .run = hf_admin_run},
-     {"GET", "/v1/status", .columns = {"version", "repository", "counts", "signer"}}},
 };
 const size_t hf_admin_n_rows = sizeof hf_admin_rows / sizeof hf_admin_rows[0];

@@ -81,6 +81,8 @@ static const struct row rows[] = {
     {"audits", "device_silent", SECONDS, AT(audits.device_silent_s), 7 * DAY, 3600, 365 * DAY},
     {"audits", "device_silent_after_update", SECONDS, AT(audits.device_silent_after_update_s),
      21600, 600, 365 * DAY},
+    {"audits", "device_behind", SECONDS, AT(audits.device_behind_s), 7 * DAY, 3600, 365 * DAY},
+    {"audits", "anchor_ends", SECONDS, AT(audits.anchor_ends_s), 365 * DAY, 0, 3652 * DAY},
     {"audits", "clock_wrong", SECONDS, AT(audits.clock_wrong_s), 3600, 60, 3652 * DAY},
     {"audits", "conflicting_ids", SECONDS, AT(audits.conflict_s), 7 * DAY, 3600, 365 * DAY},
     {"audits", "metadata_ending", SECONDS, AT(audits.metadata_ending_s), 30 * DAY, 0, 365 * DAY},

@@ -74,6 +74,7 @@ struct hf_config {
         int64_t certificate_age_s; /* 0: off */
         int64_t rotation_stuck_s;
         int64_t device_silent_s, device_silent_after_update_s;
+        int64_t device_behind_s, anchor_ends_s;
         int64_t clock_wrong_s, conflict_s;
         int64_t metadata_ending_s, online_metadata_ending_s;
         struct hf_config_list weak_keys, crls; /* files */

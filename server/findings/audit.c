@@ -1,6 +1,7 @@
 /* One run of one check: hf_audit_run of auditor.h. */
 #include "server/findings/auditor.h"
 #include "server/findings/keys.h"
+#include "server/fleet/bundle_since.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,7 @@ struct audit {
     size_t from, to;
     struct hf_key_step keys;
     int64_t mark;
+    struct hf_census census;
 };
 
 static enum hf_err give_up(const struct audit *audit, struct hf_why *why)
@@ -79,6 +81,27 @@ static enum hf_err update_keys(struct audit *audit, struct hf_why *why)
     return err;
 }
 
+/* ---- what is published -------------------------------------------------------------------------- */
+
+static enum hf_err note_since(void *what, struct hf_tx *tx, struct hf_why *why)
+{
+    const struct hf_check_ctx *ctx = ((const struct audit *)what)->ctx;
+    return hf_bundle_since_note(tx, ctx->published, ctx->since_s, why);
+}
+
+static enum hf_err read_since(struct audit *audit, struct hf_why *why)
+{
+    struct hf_check_ctx *ctx = audit->ctx;
+    bool are_known = true;
+    ctx->since_s = calloc(ctx->published->n + 1, sizeof *ctx->since_s);
+    if (ctx->since_s == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for an audit");
+    HF_TRY(hf_bundle_since_read(audit->port->db, ctx->published, ctx->since_s, why));
+    for (size_t i = 0; i < ctx->published->n; i++)
+        are_known &= ctx->since_s[i] != 0;
+    return are_known ? HF_OK : audit->port->write(audit->port->ctx, note_since, audit, why);
+}
+
 /* ---- findings ------------------------------------------------------------------------------------ */
 
 static enum hf_err note(void *what, struct hf_tx *tx, struct hf_why *why)
@@ -94,12 +117,29 @@ static enum hf_err note(void *what, struct hf_tx *tx, struct hf_why *why)
     return HF_OK;
 }
 
+static enum hf_err save_census(void *what, struct hf_tx *tx, struct hf_why *why)
+{
+    const struct audit *audit = what;
+    return hf_census_put(tx, audit->account_id, &audit->census, why);
+}
+
+static enum hf_err conclude(struct audit *audit, struct hf_why *why)
+{
+    const struct hf_audit_port *port = audit->port;
+    audit->census.counted_s = audit->ctx->now_s;
+    HF_TRY(port->write(port->ctx, save_census, audit, why));
+    HF_TRY(audit->check->conclude(audit->ctx, port->db, audit->account_id, &audit->step, why));
+    audit->run.found += (int64_t)audit->step.n_found;
+    return write_each(audit, audit->step.n_found, note, why);
+}
+
 /* All rows of one account; 0: of the service itself. What does not fit is counted, and what is open stays
  * open. */
 static enum hf_err walk(struct audit *audit, int64_t account_id, struct hf_why *why)
 {
     const struct hf_audit_port *port = audit->port;
     int64_t n_open = 0;
+    hf_census_free(&audit->census);
     HF_TRY(hf_finding_count_open(port->db, audit->check->name, account_id, &n_open, why));
     audit->room = (int64_t)HF_FINDINGS_LISTED_MAX - n_open;
     audit->account_id = account_id;
@@ -110,7 +150,7 @@ static enum hf_err walk(struct audit *audit, int64_t account_id, struct hf_why *
         audit->run.found += (int64_t)audit->step.n_found;
         HF_TRY(write_each(audit, audit->step.n_found, note, why));
     } while (!audit->step.is_end);
-    return HF_OK;
+    return audit->check->conclude != NULL ? conclude(audit, why) : HF_OK;
 }
 
 static enum hf_err walk_accounts(struct audit *audit, struct hf_why *why)
@@ -135,11 +175,14 @@ static enum hf_err prepare(struct audit *audit, struct hf_why *why)
     HF_TRY(hf_weak_keys_read(s->weak_keys, s->n_weak_keys, &ctx->weak_keys, why));
     if (audit->check->needs_crls)
         HF_TRY(hf_crls_read(s->crls, s->n_crls, &ctx->crls, why));
+    if (ctx->published != NULL)
+        HF_TRY(read_since(audit, why));
     return audit->check->needs_keys ? update_keys(audit, why) : HF_OK;
 }
 
 static enum hf_err look(struct audit *audit, struct hf_why *why)
 {
+    audit->ctx->census = &audit->census;
     audit->step.found = calloc(HF_CHECK_STEP_ROWS, sizeof *audit->step.found);
     if (audit->step.found == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory for an audit");
@@ -147,6 +190,9 @@ static enum hf_err look(struct audit *audit, struct hf_why *why)
     if (err == HF_OK)
         err = audit->check->rows == NULL ? walk(audit, 0, why) : walk_accounts(audit, why);
     free(audit->step.found);
+    free(audit->ctx->since_s);
+    audit->ctx->since_s = NULL;
+    hf_census_free(&audit->census);
     hf_weak_keys_free(&audit->ctx->weak_keys);
     hf_crls_free(&audit->ctx->crls);
     return err;

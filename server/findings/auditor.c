@@ -52,7 +52,11 @@ static enum hf_err run_check(struct hf_auditor *auditor, const struct hf_check *
         return HF_OK;
     if (auditor->config.metadata != NULL)
         auditor->config.metadata(auditor->config.ctx, &ctx.metadata);
-    return hf_audit_run(&port, check, &ctx, why);
+    if (auditor->config.published != NULL)
+        ctx.published = auditor->config.published(auditor->config.ctx);
+    enum hf_err err = hf_audit_run(&port, check, &ctx, why);
+    hf_published_unref(ctx.published);
+    return err;
 }
 
 /* What could not run stays asked for, or due. */

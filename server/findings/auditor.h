@@ -14,7 +14,9 @@ struct hf_auditor_config {
     int64_t every_s;
     /* When the metadata that is served ends; on the auditor's thread. NULL: none is. */
     void (*metadata)(void *ctx, struct hf_metadata_ends *out);
-    void *ctx;
+    /* What is published, with a reference for the auditor; NULL: nothing is. The same thread. NULL: nothing ever is. */
+    struct hf_published *(*published)(void *ctx);
+    void *ctx; /* of both */
 };
 
 struct hf_auditor;
@@ -40,7 +42,7 @@ struct hf_audit_port {
     bool (*is_ending)(void *ctx);
 };
 /** Run `check` and keep what it found. A check that cannot run, or fails, keeps its reason, and is HF_OK; errors are of
- *  the port. `ctx` with settings, now_s and metadata; its lists are read here and freed. */
+ *  the port. `ctx` with settings, now_s, metadata and published (borrowed); the rest is filled in here and freed. */
 HF_MUST_USE enum hf_err hf_audit_run(const struct hf_audit_port *port, const struct hf_check *check,
                                      struct hf_check_ctx *ctx, struct hf_why *why);
 

@@ -10,6 +10,8 @@
 #include "server/findings/crl.h"
 #include "server/findings/finding.h"
 #include "server/findings/weak_keys.h"
+#include "server/fleet/census.h"
+#include "server/fleet/published.h"
 
 extern const struct hf_sql hf_check_sql[];
 
@@ -21,6 +23,8 @@ struct hf_check_settings {
     int64_t rotation_stuck_s;
     int64_t device_silent_s;
     int64_t device_silent_after_update_s;
+    int64_t device_behind_s;
+    int64_t anchor_ends_s; /* how long before its end an anchor without a forecast is a finding */
     int64_t clock_wrong_s;
     int64_t conflict_s;               /* how long after the last one */
     int64_t metadata_ending_s;        /* of roles that offline keys sign */
@@ -45,11 +49,27 @@ struct hf_check_ctx {
     struct hf_weak_keys weak_keys;
     struct hf_crls crls;
     struct hf_metadata_ends metadata;
+    struct hf_published *published; /* NULL: nothing is served */
+    int64_t *since_s;               /* of each published bundle: when the service saw it first */
+    struct hf_census *census;       /* of the account, as far as its rows have been judged */
+};
+
+/* What one step found; the room for HF_CHECK_STEP_ROWS is the caller's. */
+struct hf_check_step {
+    struct hf_found *found;
+    size_t n_found;
+    int64_t after; /* of the next step */
+    bool is_end;
 };
 
 /** Judge the row that `rows` is at. `out` is written, with a sentence, if there is something; `out->kind` is the check's. */
 typedef enum hf_err hf_check_judge(const struct hf_check_ctx *ctx, const struct hf_rows *rows,
                                    struct hf_found *out, bool *is_found, struct hf_why *why);
+
+/** After the rows of an account, when the census is kept: what they say together, into `step`. */
+typedef enum hf_err hf_check_conclude(const struct hf_check_ctx *ctx, struct hf_db *db,
+                                      int64_t account_id, struct hf_check_step *step,
+                                      struct hf_why *why);
 
 struct hf_check {
     const char *name;
@@ -59,6 +79,7 @@ struct hf_check {
      * check is of the service itself, and judges once, without rows. */
     const struct hf_sql *rows;
     hf_check_judge *judge;
+    hf_check_conclude *conclude; /* of a check that counts rows; NULL: none */
     /* Why it cannot run now; NULL: it can. May be NULL itself. */
     const char *(*why_not)(const struct hf_check_ctx *ctx);
     bool needs_keys; /* credential_key is brought up to date before (keys.h) */
@@ -69,14 +90,6 @@ extern const struct hf_check hf_checks[];
 extern const size_t hf_n_checks;
 /** NULL if there is none of that name. */
 const struct hf_check *hf_check_find(const char *name);
-
-/* What one step found; the room for HF_CHECK_STEP_ROWS is the caller's. */
-struct hf_check_step {
-    struct hf_found *found;
-    size_t n_found;
-    int64_t after; /* of the next step */
-    bool is_end;
-};
 
 /** The step after `step->after`. */
 HF_MUST_USE enum hf_err hf_check_step(const struct hf_check *check, const struct hf_check_ctx *ctx,
@@ -90,6 +103,8 @@ hf_check_judge hf_judge_certificate_key, hf_judge_certificate_shared, hf_judge_c
 hf_check_judge hf_judge_device_silent, hf_judge_device_silent_after_update;
 hf_check_judge hf_judge_device_update_failed;
 hf_check_judge hf_judge_clock_wrong, hf_judge_conflicting_ids;
+hf_check_judge hf_judge_device_behind, hf_judge_census;
+hf_check_conclude hf_conclude_readiness;
 hf_check_judge hf_judge_metadata_ending;
 
 /* The statements. */

@@ -20,6 +20,11 @@ static const char *no_metadata(const struct hf_check_ctx *ctx)
     return ctx->metadata.first_s == 0 ? "no repository is served" : NULL;
 }
 
+static const char *no_published(const struct hf_check_ctx *ctx)
+{
+    return ctx->published == NULL ? "no repository is served" : NULL;
+}
+
 const struct hf_check hf_checks[] = {
     {.name = "CA_CERTIFICATE_EXPIRING",
      .kind = "ca",
@@ -121,6 +126,24 @@ const struct hf_check hf_checks[] = {
          "says more.",
      .rows = &hf_check_sql[HF_CHECK_RESULTS],
      .judge = hf_judge_device_update_failed},
+    {.name = "DEVICE_BEHIND",
+     .kind = "device",
+     .what_to_do = "`holdfast-admin device explain` says what keeps it from updating, and what to "
+                   "do. If no "
+                   "cause is found, run `holdfast update` on it, and look at its mirror.",
+     .rows = &hf_check_sql[HF_CHECK_DEVICES],
+     .judge = hf_judge_device_behind,
+     .why_not = no_published},
+    {.name = "ANCHOR_ENDS_BEFORE_FLEET_IS_READY",
+     .kind = "anchor",
+     .what_to_do = "If no successor is published, publish a version with a root that lasts longer "
+                   "(`holdfastctl bundle add`). Otherwise find the devices that do not take it up "
+                   "(`holdfast-admin device list --set --version`), and ask why for one of them "
+                   "(`device explain`). `holdfast-admin fleet readiness` has the numbers.",
+     .rows = &hf_check_sql[HF_CHECK_DEVICES],
+     .judge = hf_judge_census,
+     .conclude = hf_conclude_readiness,
+     .why_not = no_published},
     {.name = "CLOCK_WRONG",
      .kind = "device",
      .what_to_do = "Repair its time service or its battery. With a wrong clock it takes valid "
@@ -193,12 +216,13 @@ const struct hf_sql hf_check_sql[] = {
                           "LEFT JOIN credential_key k ON k.credential_id = c.id "
                           "LEFT JOIN credential_der r ON r.credential_id = c.id " OF_ACCOUNT,
                           CERTIFICATE_TYPES "TB"},
-    [HF_CHECK_DEVICES] = {"check_devices",
-                          "SELECT c.id, c.name, " CREDENTIALS
-                          ", s.seen_s, s.kind, s.set_name, s.result_version, "
-                          "s.clock_offset_s, s.conflicts, s.conflict_s FROM device c "
-                          "JOIN device_state s ON s.device_id = c.id " OF_ACCOUNT,
-                          "itiittiiii"},
+    [HF_CHECK_DEVICES] =
+        {"check_devices",
+         "SELECT c.id, c.name, " CREDENTIALS ", s.seen_s, s.kind, s.set_name, s.result_version, "
+         "s.clock_offset_s, s.conflicts, s.conflict_s, s.profile, s.active_version "
+         "FROM device c "
+         "JOIN device_state s ON s.device_id = c.id " OF_ACCOUNT,
+         "itiittiiiiti"},
     /* The report that says it is looked for among the newest ones of the device, and only where one failed. */
     [HF_CHECK_RESULTS] =
         {"check_results",

@@ -18,6 +18,8 @@ enum {
     CLOCK_OFFSET,
     CONFLICTS,
     CONFLICT,
+    PROFILE,
+    ACTIVE_VERSION,
 };
 
 /* Of HF_CHECK_RESULTS, which begins as the others. */
@@ -155,4 +157,59 @@ enum hf_err hf_judge_conflicting_ids(const struct hf_check_ctx *ctx, const struc
                    out->device);
     *is_found = true;
     return HF_OK;
+}
+
+/* Since when a version newer than the device's is published; 0: none is. */
+static int64_t behind_since(const struct hf_check_ctx *ctx,
+                            const struct hf_published_bundle *newest, int64_t version)
+{
+    const struct hf_published *published = ctx->published;
+    int64_t since_s = 0;
+
+    for (size_t i = (size_t)(newest - published->bundles);
+         i < published->n && hf_published_is_same_kind(newest, &published->bundles[i]) &&
+         published->bundles[i].description.version > version;
+         i++)
+        if (since_s == 0 || ctx->since_s[i] < since_s)
+            since_s = ctx->since_s[i];
+    return since_s;
+}
+
+/* While it reports: otherwise it is DEVICE_SILENT. */
+enum hf_err hf_judge_device_behind(const struct hf_check_ctx *ctx, const struct hf_rows *rows,
+                                   struct hf_found *out, bool *is_found, struct hf_why *why)
+{
+    const char *set = hf_col_text(rows, SET), *profile = hf_col_text(rows, PROFILE);
+    const int64_t version = hf_col_int(rows, ACTIVE_VERSION);
+    const struct hf_published_bundle *newest = hf_published_find(ctx->published, set, profile);
+    char when[HF_TIME_TEXT_MAX];
+    (void)why;
+    if (!begin(rows, out) || newest == NULL || version < 0 ||
+        ctx->now_s - hf_col_int(rows, SEEN) >= ctx->settings->device_silent_s)
+        return HF_OK;
+    int64_t since_s = behind_since(ctx, newest, version);
+    if (since_s == 0 || ctx->now_s - since_s < ctx->settings->device_behind_s)
+        return HF_OK;
+    hf_time_format(since_s, when);
+    (void)snprintf(out->sentence, sizeof out->sentence,
+                   "the device \"%s\" reports, and uses version %" PRId64
+                   " of %s/%s; version %" PRId64 " is published, and a newer one than its own "
+                   "since %s",
+                   out->device, version, set, profile, newest->description.version, when);
+    *is_found = true;
+    return HF_OK;
+}
+
+/* Finds nothing, and counts the device. */
+enum hf_err hf_judge_census(const struct hf_check_ctx *ctx, const struct hf_rows *rows,
+                            struct hf_found *out, bool *is_found, struct hf_why *why)
+{
+    (void)out;
+    (void)is_found;
+    if (hf_col_int(rows, CREDENTIALS) == 0) {
+        ctx->census->shut_out++;
+        return HF_OK;
+    }
+    return hf_census_add(ctx->census, hf_col_text(rows, SET), hf_col_text(rows, PROFILE),
+                         hf_col_int(rows, ACTIVE_VERSION), why);
 }

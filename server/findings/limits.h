@@ -5,7 +5,7 @@
 #define HF_FINDING_SENTENCE_MAX                                                                    \
     1024u /* bytes, with a NUL: a device, its endpoint and the root that it lacks */
 #define HF_KEY_FAULT_MAX 256u       /* bytes, with a NUL: a part of a sentence */
-#define HF_FINDING_SUBJECT_MAX 160u /* bytes, with a NUL: a device id has 128 */
+#define HF_FINDING_SUBJECT_MAX 200u /* bytes, with a NUL: a set, a profile and a SHA-256 */
 
 /* Open findings of one check in one account. More than that a person does not read one by one; GET /v1/audits has their
  * number. It also bounds what one hostile account can store. */

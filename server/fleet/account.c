@@ -21,6 +21,8 @@ enum {
     DELETE_UNVERIFIED,
     DELETE_VERSIONS,
     DELETE_SERIES,
+    DELETE_CENSUS,
+    DELETE_CENSUS_VERSIONS,
     COUNT_OWNED,
     SNI_INSERT,
     SNI_DELETE,
@@ -54,6 +56,9 @@ const struct hf_sql hf_account_sql[] = {
     [DELETE_VERSIONS] = {"account_delete_versions",
                          "DELETE FROM version_count WHERE account_id = :id", ""},
     [DELETE_SERIES] = {"account_delete_series", "DELETE FROM series WHERE account_id = :id", ""},
+    [DELETE_CENSUS] = {"account_delete_census", "DELETE FROM census WHERE account_id = :id", ""},
+    [DELETE_CENSUS_VERSIONS] = {"account_delete_census_versions",
+                                "DELETE FROM census_version WHERE account_id = :id", ""},
     [COUNT_OWNED] = {"account_count_owned",
                      "SELECT (SELECT count(*) FROM ca WHERE account_id = :id) + "
                      "(SELECT count(*) FROM credential WHERE account_id = :id "
@@ -253,7 +258,7 @@ enum hf_err hf_account_delete(struct hf_tx *tx, int64_t id, int64_t if_version, 
             row.name);
     HF_TRY(hf_db_execute(tx->db, &hf_account_sql[SNI_DELETE_ALL],
                          HF_PARAMS(hf_p_int("account", id)), why));
-    for (int i = DELETE_UNVERIFIED; i <= DELETE_SERIES; i++)
+    for (int i = DELETE_UNVERIFIED; i <= DELETE_CENSUS_VERSIONS; i++)
         HF_TRY(hf_db_execute(tx->db, &hf_account_sql[i], HF_PARAMS(hf_p_int("id", id)), why));
     HF_TRY(hf_db_execute(tx->db, &hf_account_sql[DELETE], HF_PARAMS(hf_p_int("id", id)), why));
     HF_TRY(

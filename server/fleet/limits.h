@@ -58,6 +58,12 @@
 #define HF_EXPLAIN_CERTIFICATE_ENDS_S (30 * 86400LL) /* as the audit does */
 #define HF_EXPLAIN_ANCHOR_ENDS_S (90 * 86400LL)      /* a quarter: a fleet takes weeks to follow */
 
+/* Readiness. Versions of one census: a fleet has a few, and a device that makes one up adds one. */
+#define HF_FLEET_CENSUS_MAX 1000u
+#define HF_FLEET_CENSUS_DAYS 15 /* today, and the 14 days before, from which a pace is read */
+#define HF_READINESS_LISTED_MAX                                                                    \
+    1000u /* anchors of an account, those that end first: some bundles */
+
 /* Worker threads. A job is some hundred bytes; what does not fit is answered 503. */
 #define HF_FLEET_QUEUE_MAX 8192u
 /* Of these for reports. The rest is for operators, who must be able to shut out the devices that fill it. */

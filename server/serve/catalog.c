@@ -2,6 +2,20 @@
 
 #include <string.h>
 
+/* A bundle that this service cannot read is published all the same: devices judge it. */
+static enum hf_err read_anchors(const struct hf_served_file *file, struct hf_published_bundle *out,
+                                struct hf_why *why)
+{
+    struct hf_bundle bundle;
+    enum hf_err err = hf_bundle_parse(file->body.bytes, &out->description, &bundle, why);
+
+    if (err != HF_OK)
+        return err == HF_E_MEMORY ? err : HF_OK;
+    err = hf_published_set_anchors(out, &bundle);
+    hf_bundle_free(&bundle);
+    return err;
+}
+
 /* HF_E_NOT_FOUND: a target of another program, or a bundle that no device takes. */
 static enum hf_err read_bundle(const struct hf_edition *e, const struct hf_target *target,
                                bool has_hashed_names, struct hf_published_bundle *out,
@@ -24,6 +38,8 @@ static enum hf_err read_bundle(const struct hf_edition *e, const struct hf_targe
         file = hf_edition_find(e, (const char *)name.data, name.len);
     if (err == HF_OK && file == NULL)
         err = HF_E_NOT_FOUND;
+    if (err == HF_OK)
+        err = read_anchors(file, out, why);
     if (err == HF_OK)
         hf_hex_encode(file->sha256, sizeof file->sha256, out->sha256);
     else

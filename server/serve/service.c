@@ -153,6 +153,11 @@ static void tell_metadata_ends(void *ctx, struct hf_metadata_ends *out)
     memcpy(out->first_role, s->expires_role, sizeof out->first_role);
 }
 
+static struct hf_published *tell_published(void *ctx)
+{
+    return hf_api_published(&((struct hf_service *)ctx)->api);
+}
+
 /* On the writer's thread. */
 static void offer_directory(void *ctx, struct hf_directory *directory)
 {
@@ -229,6 +234,8 @@ static enum hf_err start_auditor(struct hf_service *s, struct hf_why *why)
                       .rotation_stuck_s = c->audits.rotation_stuck_s,
                       .device_silent_s = c->audits.device_silent_s,
                       .device_silent_after_update_s = c->audits.device_silent_after_update_s,
+                      .device_behind_s = c->audits.device_behind_s,
+                      .anchor_ends_s = c->audits.anchor_ends_s,
                       .clock_wrong_s = c->audits.clock_wrong_s,
                       .conflict_s = c->audits.conflict_s,
                       .metadata_ending_s = c->audits.metadata_ending_s,
@@ -239,6 +246,7 @@ static enum hf_err start_auditor(struct hf_service *s, struct hf_why *why)
                       .n_crls = c->audits.crls.n},
          .every_s = c->audits.every_s,
          .metadata = tell_metadata_ends,
+         .published = tell_published,
          .ctx = s};
     return hf_auditor_start(&config, &s->auditor, why);
 }

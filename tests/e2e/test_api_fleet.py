@@ -1,9 +1,11 @@
 """What operators see of the fleet: counts, series, and why a device is not updated."""
+import datetime
 import sqlite3
 
 import pytest
 
 from kit import client_pki, roots
+from kit.processes import wait_until
 from kit.reports import PATH, as_body, report
 from kit.service import Service
 
@@ -119,7 +121,7 @@ def test_one_account_does_not_see_the_devices_of_another(pumps, folder, path):
     add_device(pumps, folder, "pump-1")
     assert pumps.call("POST", "/v1/accounts", {"name": "valves"}).status == 201
     assert pumps.get(f"{B}/{path}").status == 404
-    for view in ("fleet", "series"):
+    for view in ("fleet", "series", "readiness"):
         assert pumps.get(f"/v1/accounts/missing/{view}").status == 404
 
 
@@ -145,6 +147,93 @@ def test_published_bundles_and_who_uses_them(processes, folder, publisher):
         assert sorted(f"{b['sha256']}.{b['version']}.pem" for b in bundles) == sorted(names)
     finally:
         service.stop()
+
+
+def test_without_a_count_nothing_is_said_of_readiness(pumps, folder):
+    add_device(pumps, folder, "pump-1")
+    assert pumps.get(f"{A}/readiness").json == {"is_served": False, "counted": None, "unknown": 0, "shut_out": 0,
+                                                "anchors": []}
+
+
+def test_by_which_day_the_fleet_is_ready(processes, folder, publisher):
+    """Root 1 ends first, in 2038, and root 2 is its successor; a signed date makes it end soon."""
+    publisher.add(*roots.amazon(1))
+    publisher.add(*roots.amazon(1, 2))
+    service = Service(processes, folder / "service", publisher).start().with_account()
+    name = "ANCHOR_ENDS_BEFORE_FLEET_IS_READY"
+
+    def has_run(n):
+        with sqlite3.connect(service.folder / "fleet.db", timeout=20) as db:
+            return db.execute("SELECT run FROM check_run WHERE check_name = ?", (name,)).fetchone() == (n,)
+
+    def write(*statements):
+        with sqlite3.connect(service.folder / "fleet.db", timeout=20) as db:
+            for statement in statements:
+                db.execute(*statement)
+    try:
+        wait_until(lambda: has_run(1), "the audit of the start ends")
+        said = service.admin("fleet", "readiness", "--account", "pumps")
+        assert "0 devices whose version is unknown" in said or "have not been counted yet" in said
+        for number in range(1, 6):
+            cert, _ = client_pki.self_signed(f"pump-{number}")
+            (folder / "pump.pem").write_text(client_pki.pem(cert))
+            made = service.admin_json("credential", "register", "--account", "pumps", folder / "pump.pem", "--device",
+                                      f"pump-{number}", "--status", "ACTIVE")
+        service.admin("credential", "revoke", made["sha256"], "--account", "pumps")
+        write(("UPDATE device_state SET seen_s = 1, set_name = 'amazon-iot', profile = 'full', active_version = "
+               "CASE WHEN device_id = 3 THEN 2 ELSE 1 END WHERE device_id <> 4",))
+        service.admin("audit", "run", name)
+        wait_until(lambda: has_run(2), "the audit ends")
+        readiness = service.admin_json("fleet", "readiness", "--account", "pumps")
+        assert (readiness["unknown"], readiness["shut_out"], readiness["is_served"]) == (1, 1, True)
+        first, last = readiness["anchors"]
+        assert first["sha256"] == roots.AMAZON[0].sha256 and first["spki_sha256"] == roots.AMAZON[0].spki
+        assert "Amazon Root CA 1" in first["subject"] and first["because"] == "expires"
+        assert first["ends"] == first["not_after"] == "2038-01-17T00:00:00Z" and first["distrust_after"] is None
+        assert (first["holding"], first["lacking"], first["verdict"], first["ready"]) == (1, 2, "no-pace", None)
+        assert (first["newest"], first["unknown"]) == (2, 1) and "device explain" in first["advice"]
+        assert last["sha256"] == roots.AMAZON[1].sha256 and last["verdict"] == "no-successor"
+        assert service.admin_json("finding", "list", "--check", name)["findings"] == []  # it ends in years
+
+        # A week ago no device had one, so two weeks are left, until 2028; and it is to be removed earlier.
+        write(("UPDATE census SET day_s = day_s - 7 * 86400, counted_s = counted_s - 7 * 86400",),
+                    ("UPDATE census_version SET day_s = day_s - 7 * 86400",),
+                    ("DELETE FROM census_version WHERE version = 2",))
+        service.admin("audit", "run", name)
+        wait_until(lambda: has_run(3), "the audit ends")
+        first, _ = service.admin_json("fleet", "readiness", "--account", "pumps")["anchors"]
+        assert first["verdict"] == "in-time" and first["ready"] < first["ends"]
+        shown = service.admin("fleet", "readiness", "--account", "pumps")
+        assert "in-time" in shown and "1 devices whose version is unknown" in shown
+
+        soon = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=3)).strftime("%Y-%m-%d")
+        publisher.add(*roots.amazon(1, 2), options=["--remove-after", f"{roots.AMAZON[0].sha256}={soon}"])
+        wait_until(lambda: len(service.admin_json("fleet", "bundles", "--account", "pumps")["bundles"]) == 3,
+                   "version 3 is served")
+        first, _ = service.admin_json("fleet", "readiness", "--account", "pumps")["anchors"]
+        assert first["because"] == "is removed" and first["ends"].startswith(soon) and first["verdict"] == "late"
+        service.admin("audit", "run", name)
+        wait_until(lambda: has_run(4), "the audit ends")
+        one, = service.admin_json("finding", "list", "--check", name)["findings"]
+        assert one["kind"] == "anchor" and one["subject"] == f"amazon-iot/full {roots.AMAZON[0].sha256}"
+        assert f"is removed by devices after {soon}, and 2 of 3 devices hold no successor" in one["sentence"]
+        assert "fleet readiness" in one["what_to_do"]
+    finally:
+        service.stop()
+
+
+def test_the_status_says_what_is_not_ready(processes, folder, publisher):
+    publisher.add(*roots.amazon(1))
+    service = Service(processes, folder / "service", publisher, signer__issue_per_day=7,
+                      signer__issue_per_day_per_ca=5).start().with_account()
+    status = service.admin_json("status")
+    assert status["not_ready"] is None and status["quota"]["per_day"] == 7 and status["quota"]["issued"] == 0
+    assert "not_ready   -" in service.admin("status")
+    assert service.signer.stop() == 0
+    status = service.admin_json("status")
+    assert status["not_ready"].startswith("signer: ") and status["quota"] is None
+    assert status["not_ready"] in service.admin("status")
+    assert service.server.stop() == 0
 
 
 def test_an_operator_asks_why(processes, folder, publisher):

@@ -151,6 +151,7 @@ WAYS = {
     "GET /v1/accounts/{account}/fleet": lambda w: (f"{A}/fleet",),
     "GET /v1/accounts/{account}/series": lambda w: (f"{A}/series",),
     "GET /v1/accounts/{account}/bundles": lambda w: (f"{A}/bundles",),
+    "GET /v1/accounts/{account}/readiness": lambda w: (f"{A}/readiness",),
     "GET /v1/findings": lambda w: ("/v1/findings",),
     "GET /v1/findings/{id}": lambda w: (w.finding(),),
     "POST /v1/findings/{id}/mute": lambda w: (w.finding() + "/mute", MUTE),

@@ -11,6 +11,8 @@
 #include "server/fleet/audit_log.h"
 #include "server/fleet/signature.h"
 #include "server/fleet/ca.h"
+#include "server/fleet/bundle_since.h"
+#include "server/fleet/census.h"
 #include "server/fleet/claim_use.h"
 #include "server/fleet/credential.h"
 #include "server/fleet/device.h"
@@ -48,6 +50,8 @@ static const struct hf_sql *const families[] = {
     hf_key_sql,
     hf_audit_sql,
     hf_summary_sql,
+    hf_census_sql,
+    hf_bundle_since_sql,
     NULL,
 };
 

@@ -3,6 +3,7 @@
 #include "tests/support/check.h"
 #include "tests/support/fleet_world.h"
 #include "tests/support/openssl_pki.h"
+#include "tests/support/published.h"
 
 #include "common/base/timetext.h"
 #include "server/findings/auditor.h"
@@ -22,6 +23,8 @@ static const struct hf_check_settings usual = {.ca_expiring_s = 30 * DAY,
                                                .rotation_stuck_s = 7 * DAY,
                                                .device_silent_s = 7 * DAY,
                                                .device_silent_after_update_s = 6 * 3600,
+                                               .device_behind_s = 7 * DAY,
+                                               .anchor_ends_s = 365 * DAY,
                                                .clock_wrong_s = 3600,
                                                .conflict_s = 7 * DAY,
                                                .metadata_ending_s = 30 * DAY,
@@ -47,12 +50,14 @@ static bool never(void *ctx)
     return false;
 }
 
+static struct hf_published *published; /* NULL: nothing */
+
 static struct hf_check_run audit(struct fleet_world *w, const char *name,
                                  const struct hf_check_settings *settings,
                                  const struct hf_metadata_ends *metadata)
 {
     const struct hf_audit_port port = {w->tx.db, w, write_act, never};
-    struct hf_check_ctx ctx = {.settings = settings, .now_s = w->tx.now_s};
+    struct hf_check_ctx ctx = {.settings = settings, .now_s = w->tx.now_s, .published = published};
     struct hf_check_run run = {0};
     if (metadata != NULL)
         ctx.metadata = *metadata;
@@ -450,6 +455,156 @@ static void metadata_that_ends_is_found(void **state)
     assert_string_equal(run.problem, "not run: no repository is served");
 }
 
+/* ---- what is published ------------------------------------------------------------------------------------ */
+
+/* Version 1 with a root that ends in 100 days; newer ones also with a successor. */
+static void publish(int newest)
+{
+    static const struct published_root roots[] = {{'a', FLEET_NOW_S + 100 * DAY},
+                                                  {'b', FLEET_NOW_S + 4000 * DAY}};
+    hf_published_unref(published);
+    published = published_new((size_t)newest);
+    for (int version = 1; version <= newest; version++)
+        published_add(published, "iot", "full", version, version == 1 ? 1 : 2, roots);
+    hf_published_sort(published);
+}
+
+static void unpublish(void)
+{
+    hf_published_unref(published);
+    published = NULL;
+}
+
+static void a_device_that_stays_behind_is_found_while_it_reports(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t a = fleet_account(w, "pumps");
+    struct hf_credential cert = certificate(w, a, 1, "pump-1", FLEET_NOW_S * 2);
+    assert_string_equal(audit(w, "DEVICE_BEHIND", &usual, NULL).problem,
+                        "not run: no repository is served");
+    publish(2);
+    reported(w, "seen_s = %lld, set_name = 'iot', profile = 'full', active_version = 1",
+             (long long)FLEET_NOW_S);
+    assert_int_equal(found_by(w, "DEVICE_BEHIND"), 0); /* version 2 was seen right now */
+    w->tx.now_s += 7 * DAY - 1;
+    publish(3); /* a newer one does not give it more time */
+    reported(w, "seen_s = %lld", (long long)w->tx.now_s);
+    assert_int_equal(found_by(w, "DEVICE_BEHIND"), 0);
+    w->tx.now_s++;
+    assert_int_equal(found_by(w, "DEVICE_BEHIND"), 1);
+    assert_string_equal(
+        found(w, HF_FINDING_OPEN),
+        "DEVICE_BEHIND pump-1: the device \"pump-1\" reports, and uses version 1 of "
+        "iot/full; version 3 is published, and a newer one than its own since "
+        "2027-01-15T08:00:00Z\n");
+    reported(w, "active_version = 2"); /* version 3 is new */
+    assert_int_equal(found_by(w, "DEVICE_BEHIND"), 0);
+    assert_string_equal(found(w, HF_FINDING_OPEN), "");
+    static const char *const others[] = {"active_version = 3",
+                                         "active_version = 4",
+                                         "active_version = -1",
+                                         "active_version = 1, profile = 'small'",
+                                         "profile = 'full', set_name = 'other'",
+                                         "set_name = 'iot', seen_s = 1"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        reported(w, "%s", others[i]);
+        assert_int_equal(found_by(w, "DEVICE_BEHIND"), 0);
+    }
+    reported(w, "seen_s = %lld, active_version = 0", (long long)w->tx.now_s); /* the factory's */
+    assert_int_equal(found_by(w, "DEVICE_BEHIND"), 1);
+    fleet_force_status(w, cert.id, HF_CERT_REVOKED, 0);
+    assert_int_equal(found_by(w, "DEVICE_BEHIND"), 0);
+    unpublish();
+}
+
+static void a_fleet_that_is_not_ready_is_found_once_for_each_root(void **state)
+{
+    static const char name[] = "ANCHOR_ENDS_BEFORE_FLEET_IS_READY";
+    struct fleet_world *w = *state;
+    int64_t a = fleet_account(w, "pumps");
+    certificate(w, a, 1, "pump-1", FLEET_NOW_S * 2);
+    certificate(w, a, 2, "pump-2", FLEET_NOW_S * 2);
+    assert_string_equal(audit(w, name, &usual, NULL).problem, "not run: no repository is served");
+    publish(1);
+    assert_int_equal(found_by(w, name), 0); /* none has reported */
+    reported(w, "seen_s = 1, set_name = 'iot', profile = 'full', active_version = 1");
+    assert_int_equal(found_by(w, name), 1);
+    assert_string_equal(found(w, HF_FINDING_OPEN),
+                        "ANCHOR_ENDS_BEFORE_FLEET_IS_READY : iot/full, \"a\": no successor is "
+                        "published: version 1 has none; it expires on 2027-04-25\n");
+    publish(2);
+    assert_int_equal(found_by(w, name), 1);
+    assert_string_equal(found(w, HF_FINDING_OPEN),
+                        "ANCHOR_ENDS_BEFORE_FLEET_IS_READY : iot/full, \"a\": no forecast: it "
+                        "expires on 2027-04-25, and 2 of 2 devices hold no successor; none has "
+                        "taken one up in the last 14 days\n");
+    static const struct hf_sql of_anchor =
+        {"of_anchor",
+         "SELECT count(*) FROM finding WHERE subject_kind = 'anchor' AND subject = 'iot/full "
+         "6100000000000000000000000000000000000000000000000000000000000000'",
+         "i"};
+    int64_t n = 0;
+    CHECK_OK(hf_db_get_int(w->tx.db, &of_anchor, HF_NO_PARAMS, &n, &w->why));
+    assert_int_equal(n, 1);
+    reported(w, "active_version = 2"); /* in which the last root has no successor, but time */
+    assert_int_equal(found_by(w, name), 0);
+    assert_string_equal(found(w, HF_FINDING_OPEN), "");
+    unpublish();
+}
+
+static void a_forecast_that_is_too_late_is_found_however_far_away(void **state)
+{
+    static const char name[] = "ANCHOR_ENDS_BEFORE_FLEET_IS_READY";
+    struct fleet_world *w = *state;
+    struct hf_check_settings near = usual;
+    int64_t a = fleet_account(w, "pumps");
+    for (uint32_t i = 0; i < 4; i++) {
+        static const char *const names[] = {"pump-1", "pump-2", "pump-3", "pump-4"};
+        certificate(w, a, i + 1, names[i], FLEET_NOW_S * 2);
+    }
+    publish(2);
+    near.anchor_ends_s = 100 * DAY - 1;
+    reported(w, "seen_s = 1, set_name = 'iot', profile = 'full', active_version = 1");
+    assert_int_equal(audit(w, name, &near, NULL).found, 0); /* no forecast, and time */
+    near.anchor_ends_s = 0;
+    w->tx.now_s += 13 * DAY;
+    reported(w, "active_version = CASE device_id WHEN 1 THEN 2 ELSE 1 END");
+    assert_int_equal(audit(w, name, &near, NULL).found,
+                     0); /* one in 13 days: 39 to go, and 87 left */
+    w->tx.now_s += 61 * DAY;
+    assert_int_equal(audit(w, name, &near, NULL).found, 0); /* the first is out of sight: no pace */
+    w->tx.now_s += 13 * DAY;
+    reported(w, "active_version = CASE WHEN device_id <= 2 THEN 2 ELSE 1 END");
+    assert_int_equal(audit(w, name, &near, NULL).found, 1);
+    assert_non_null(
+        strstr(found(w, HF_FINDING_OPEN),
+               "not ready in time: it expires on 2027-04-25, and 2 of 4 devices hold no "
+               "successor; at the pace of the last days all hold one in 2027-05"));
+    unpublish();
+}
+
+static void devices_that_are_shut_out_are_counted_apart(void **state)
+{
+    struct fleet_world *w = *state;
+    struct hf_census_days days;
+    int64_t a = fleet_account(w, "pumps");
+    certificate(w, a, 1, "pump-1", FLEET_NOW_S * 2);
+    struct hf_credential out = certificate(w, a, 2, "pump-2", FLEET_NOW_S * 2);
+    fleet_force_status(w, out.id, HF_CERT_REVOKED, 0);
+    certificate(w, a, 3, "pump-3", FLEET_NOW_S * 2);
+    reported(w, "set_name = 'iot', profile = 'full', active_version = device_id - 2");
+    publish(2);
+    assert_int_equal(found_by(w, "ANCHOR_ENDS_BEFORE_FLEET_IS_READY"), 1);
+    CHECK_OK(hf_census_read(w->tx.db, a, w->tx.now_s, &days, &w->why));
+    assert_int_equal(days.n, 1);
+    assert_int_equal(days.days[0].shut_out, 1);
+    assert_int_equal(days.days[0].unknown, 1);
+    assert_int_equal(days.days[0].n_versions, 1);
+    assert_int_equal(days.days[0].versions[0].devices, 1);
+    hf_census_days_free(&days);
+    unpublish();
+}
+
 /* ---- the life of a finding ------------------------------------------------------------------------------ */
 
 static void a_finding_opens_stays_closes_and_comes_back(void **state)
@@ -591,6 +746,10 @@ int main(void)
         WORLD_TEST(clocks_that_are_wrong_are_found),
         WORLD_TEST(a_copy_of_a_device_is_found),
         WORLD_TEST(metadata_that_ends_is_found),
+        WORLD_TEST(a_device_that_stays_behind_is_found_while_it_reports),
+        WORLD_TEST(a_fleet_that_is_not_ready_is_found_once_for_each_root),
+        WORLD_TEST(a_forecast_that_is_too_late_is_found_however_far_away),
+        WORLD_TEST(devices_that_are_shut_out_are_counted_apart),
         WORLD_TEST(a_finding_opens_stays_closes_and_comes_back),
         WORLD_TEST(a_mute_has_a_reason_and_an_end),
         WORLD_TEST(one_account_cannot_list_more_than_a_person_reads),

@@ -6,6 +6,7 @@
 #ifndef HF_REPOSITORY_KNOWN_ROOTS_H
 #define HF_REPOSITORY_KNOWN_ROOTS_H
 
+#include "common/bundle/anchor_end.h"
 #include "common/bundle/bundle.h"
 #include "common/bundle/cert.h"
 
@@ -67,29 +68,11 @@ bool hf_known_roots_has_set(const struct hf_known_roots *known, const char *set)
 #define HF_LEAD_DAYS_DEFAULT 365
 #define HF_LEAD_DAYS_MAX 36500
 
-enum hf_end_reason {
-    HF_END_EXPIRES = 0, /* its notAfter */
-    HF_END_REMOVED,     /* remove_after, signed */
-    HF_END_DISTRUSTED,  /* distrust_after, signed, or a root program's plan */
-};
-
-struct hf_anchor_end {
-    int64_t end_s; /* the earliest of all */
-    enum hf_end_reason reason;
-};
-
-/** Distrust counts as an end: servers' next certificates will not be accepted through it. */
+/** With the dates that root programs plan. */
 struct hf_anchor_end hf_anchor_end(const struct hf_anchor *anchor,
                                    const struct hf_known_roots *known);
 
 /** The day of distrust, signed or planned, whichever is earlier; HF_TIME_NONE. */
 int64_t hf_anchor_distrust_s(const struct hf_anchor *anchor, const struct hf_known_roots *known);
-
-/** "expires", "is removed", "is distrusted". */
-const char *hf_end_reason_text(enum hf_end_reason reason);
-
-/** "expires on 2027-01-01", "is removed by devices after 2027-01-01". */
-#define HF_ANCHOR_END_TEXT_MAX 96
-void hf_anchor_end_text(struct hf_anchor_end end, char out[HF_ANCHOR_END_TEXT_MAX]);
 
 #endif
