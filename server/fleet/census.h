@@ -18,7 +18,7 @@ struct hf_census_version {
     int64_t devices;
 };
 
-/* All zero: nobody is counted yet. */
+/* All zero: no device is counted yet. */
 struct hf_census {
     int64_t counted_s;
     int64_t unknown;  /* devices whose version is unknown: most of them have never reported */

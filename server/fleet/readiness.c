@@ -100,7 +100,7 @@ static struct share share_of(const struct day *day, const struct hf_readiness *r
     return share;
 }
 
-/* When nobody lacks a successor any more: a line from the oldest census, or from the last one in which nobody held one,
+/* When no device lacks a successor any more: a line from the oldest census, or from the last one in which no device held one,
  * to the newest. Two censuses within a day say too little. 0: no forecast. */
 static int64_t forecast(const struct days *days, const struct hf_readiness *r)
 {

@@ -30,7 +30,7 @@ struct hf_readiness {
     int64_t holding; /* devices that hold a successor */
     int64_t
         lacking; /* the other devices of the set and profile: also those with a version that is not published (any
-                        more), in which nobody can tell what there is */
+                        more), whose anchors are unknown */
     int64_t ready_s; /* when all hold one, at the pace of the last days; 0: no forecast */
     enum hf_readiness_verdict verdict;
 };
