@@ -144,6 +144,15 @@ def test_a_report_that_the_service_never_takes_is_given_up(reporting, service):
     assert "report 3 is given up" in journal
 
 
+def test_a_newer_service_may_say_more(reporting, service):
+    service.answers = [(200, json.dumps({"accepted": 1, "duplicates": 0, "nonce": "0" * 15 + "7", "v": 9,
+                                         "advice": {"rest": ["a while"]}}))]
+    assert holdfast(reporting, "report", "--send").last_line.startswith("sent 1 report")
+    assert waiting(reporting) == []
+    holdfast(reporting, "report", "--send")
+    assert service.requests[-1][1][0]["nonce"] == "0" * 15 + "7"
+
+
 # ---- over TLS, by the device's certificate ----------------------------------------------------------
 
 
