@@ -84,13 +84,14 @@ class World:
         wait_until(lambda: self.service.server.err.count("serving timestamp") > timestamps, "it is served")
 
     def audit(self):
-        """All audits; (check, device): its sentence, of what is open."""
+        """All audits; (check, device): its sentence, of what is open about devices."""
         service = self.service
         for audit in service.admin_json("audit", "list")["audits"]:
             service.admin("audit", "run", audit["name"])
         wait_until(lambda: not any(a["is_running"] for a in service.admin_json("audit", "list")["audits"]),
                    "the audits end")
-        return {(f["check"], f["device"]): f["sentence"] for f in service.admin_json("finding", "list")["findings"]}
+        return {(f["check"], f["device"]): f["sentence"] for f in service.admin_json("finding", "list")["findings"]
+                if f["device"]}
 
 
 # ---- the stories -------------------------------------------------------------------------------------
