@@ -320,8 +320,13 @@ static enum hf_err verify_targets(const struct hf_trusted_set *set,
     const struct hf_targets *from = &entry->delegator->targets;
     for (size_t i = 0; i < from->n_delegations; i++) {
         const struct hf_role *role = &from->delegations[i].role;
-        if (strcmp(role->name, entry->role) == 0)
-            return hf_envelope_verify(env, &from->ring, role, entry->role, why);
+        if (strcmp(role->name, entry->role) != 0)
+            continue;
+        uint8_t receipt[HF_SHA256_LEN];
+        hf_receipt_make_delegated(set->root, &from->env, entry->role, env, receipt);
+        if (memcmp(set->known.of_delegated, receipt, sizeof receipt) == 0)
+            return HF_OK;
+        return hf_envelope_verify(env, &from->ring, role, entry->role, why);
     }
     return hf_fail(why, HF_E_SIGNATURE, "the role %.64s does not delegate to %.64s",
                    entry->delegator->role, entry->role);
@@ -400,6 +405,14 @@ bool hf_trusted_set_receipts(const struct hf_trusted_set *set, struct hf_receipt
     };
     for (int i = 0; i < HF_TOP_ROLES; i++)
         hf_receipt_make(set->root, (enum hf_top_role)i, files[i], out->of[i]);
+    /* The first one that targets delegates to, or none. */
+    memset(out->of_delegated, 0, sizeof out->of_delegated);
+    for (size_t i = set->n_targets; i-- > 1;) {
+        const struct hf_trusted_targets *t = set->targets[i];
+        if (t->delegator != NULL && &t->delegator->targets == targets)
+            hf_receipt_make_delegated(set->root, &targets->env, t->role, &t->targets.env,
+                                      out->of_delegated);
+    }
     return true;
 }
 

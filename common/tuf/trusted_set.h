@@ -121,7 +121,8 @@ hf_trusted_set_find_targets(const struct hf_trusted_set *set, const char *role,
 /** The top-level targets metadata, or NULL while it is not trusted. */
 const struct hf_targets *hf_trusted_set_top_targets(const struct hf_trusted_set *set);
 
-/** The receipts of the four files trusted now; false, with `out` as it was, until all four are. */
+/** The receipts of the four files trusted now, and of the first role that targets delegates to, if one is;
+ *  false, with `out` as it was, until all four are. */
 bool hf_trusted_set_receipts(const struct hf_trusted_set *set, struct hf_receipts *out);
 
 /**
