@@ -20,12 +20,6 @@ const char *hf_use_name(enum hf_use use)
     return use_names[use];
 }
 
-bool hf_set_name_is_valid(const char *name)
-{
-    size_t len = strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789._-");
-    return len > 0 && len <= HF_SET_NAME_MAX && name[len] == '\0' && strchr("._-", name[0]) == NULL;
-}
-
 static enum hf_err parse_name(const json_t *object, const char *key, char out[HF_SET_NAME_MAX + 1],
                               struct hf_why *why)
 {
@@ -146,6 +140,25 @@ static enum hf_err parse_drops(const json_t *object, struct hf_description *d, s
     return HF_OK;
 }
 
+static enum hf_err parse_plan(const json_t *object, struct hf_description *d, struct hf_why *why)
+{
+    const json_t *rollout = json_object_get(object, "rollout");
+
+    if (rollout == NULL)
+        return HF_OK;
+    d->plan = malloc(sizeof *d->plan);
+    if (d->plan == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory while reading %s", WHAT);
+    *d->plan = (struct hf_rollout_plan){0};
+    HF_TRY(hf_rollout_plan_parse(rollout, d->plan, why));
+    if (d->plan->min_version > d->version)
+        return hf_fail(why, HF_E_POLICY,
+                       "the rollout plan of version %" PRId64 ": \"min_version\" should not be a "
+                       "later one, found %" PRId64,
+                       d->version, d->plan->min_version);
+    return HF_OK;
+}
+
 enum hf_err hf_description_parse(const json_t *custom, struct hf_description *out,
                                  struct hf_why *why)
 {
@@ -162,6 +175,8 @@ enum hf_err hf_description_parse(const json_t *custom, struct hf_description *ou
     if (err == HF_OK)
         err = parse_drops(object, &d, why);
     if (err == HF_OK)
+        err = parse_plan(object, &d, why);
+    if (err == HF_OK)
         *out = d;
     else
         hf_description_free(&d);
@@ -174,6 +189,7 @@ void hf_description_free(struct hf_description *d)
         return;
     free(d->notes);
     free(d->drops);
+    free(d->plan);
     *d = (struct hf_description){0};
 }
 
@@ -207,6 +223,8 @@ enum hf_err hf_description_to_json(const struct hf_description *d, json_t **out,
     if (d->n_drops > 0)
         object = hf_json_set_take(object, "drops",
                                   hf_json_hashes((const void *)d->drops, d->n_drops));
+    if (d->plan != NULL)
+        object = hf_json_set_take(object, "rollout", hf_rollout_plan_to_json(d->plan));
     json_t *custom = hf_json_set_take(json_object(), "holdfast", object);
     if (custom == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory while writing %s", WHAT);

@@ -10,6 +10,7 @@
 
 #include "common/base/digest.h"
 #include "common/base/limits.h"
+#include "common/rollout/plan.h"
 
 #include <jansson.h>
 
@@ -35,6 +36,7 @@ struct hf_description {
     size_t n_notes;
     uint8_t (*drops)[HF_SHA256_LEN]; /* owned: SPKI hashes of anchors taken out on purpose */
     size_t n_drops;
+    struct hf_rollout_plan *plan; /* owned; NULL: every device may take it at once */
 };
 
 /** From a target's `custom`. HF_E_NOT_FOUND without `holdfast` in it. */
@@ -55,9 +57,6 @@ bool hf_description_drops(const struct hf_description *d, const uint8_t spki_sha
 
 /** "anchor", "cross-signed" or "intermediate". */
 const char *hf_use_name(enum hf_use use);
-
-/** [a-z0-9][a-z0-9._-]*, at most HF_SET_NAME_MAX: what a set or profile may be called. */
-bool hf_set_name_is_valid(const char *name);
 
 /** SET/PROFILE/VERSION.pem, appended. */
 HF_MUST_USE enum hf_err hf_description_target_path(const struct hf_description *d,

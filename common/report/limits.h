@@ -13,7 +13,6 @@
 #define HF_REPORT_WORD_MAX 32        /* bytes of a kind, an outcome and an agent's version */
 #define HF_REPORT_ENDPOINT_MAX 272   /* bytes: "mqtts://" and HF_ENDPOINT_TEXT */
 #define HF_REPORT_ROOT_NAME_MAX 256  /* bytes: HF_DN_TEXT_MAX */
-#define HF_REPORT_GROUPS_MAX 8       /* of one device: site, ring, model, and room */
 #define HF_REPORT_PROBLEM_MAX 16384u /* bytes of an answer of any status: a page that says no */
 #define HF_REPORT_ANSWER_MAX 1024u   /* bytes of the answer: two numbers and a nonce */
 

@@ -2,7 +2,6 @@
 
 #include "common/base/plaintext.h"
 #include "common/base/timetext.h"
-#include "common/bundle/description.h"
 #include "common/json/json.h"
 
 #include <stdlib.h>
@@ -211,10 +210,10 @@ static enum hf_err read_groups(const json_t *object, struct hf_report *out, stru
     if (json_object_get(object, "groups") == NULL)
         return HF_OK;
     HF_TRY(hf_json_get_array(object, "groups", WHAT, &list, why));
-    if (json_array_size(list) > HF_REPORT_GROUPS_MAX)
+    if (json_array_size(list) > HF_DEVICE_GROUPS_MAX)
         return hf_fail(why, HF_E_LIMIT,
                        "\"groups\" of " WHAT " has too many (expected at most %d, found %zu)",
-                       HF_REPORT_GROUPS_MAX, json_array_size(list));
+                       HF_DEVICE_GROUPS_MAX, json_array_size(list));
     for (size_t i = 0; i < json_array_size(list); i++) {
         const char *text = json_string_value(json_array_get(list, i));
         if (text == NULL)

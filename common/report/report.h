@@ -62,7 +62,7 @@ struct hf_report {
     int64_t next_expiry_s; /* the first anchor in use to expire; HF_TIME_NONE: absent */
     int64_t clock_s;       /* the device's, when it happened; HF_TIME_NONE */
     char agent[HF_REPORT_WORD_MAX + 1];
-    char groups[HF_REPORT_GROUPS_MAX][HF_SET_NAME_MAX + 1];
+    char groups[HF_DEVICE_GROUPS_MAX][HF_SET_NAME_MAX + 1];
     size_t n_groups;
     /* of the request */
     char nonce[HF_REPORT_NONCE_SIZE]; /* as the service gave it last */

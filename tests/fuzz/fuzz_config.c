@@ -75,8 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     };
     const char *urls[] = {url != NULL ? url : ""};
     struct hf_posix_config config =
-        {.client = {.urls = urls, .n_urls = 1, .set = set, .profile = profile},
-         .device_id = id,
+        {.client = {.urls = urls, .n_urls = 1, .set = set, .profile = profile, .device_id = id},
          .device_id_file = id_file,
          .export_file = export_file,
          .server_ca = server_ca,

@@ -21,7 +21,7 @@ static void check_report(const struct hf_report *report)
     size_t n = 0;
 
     FUZZ_CHECK(report->seq >= 1 && report->from >= -1 && report->to >= -1);
-    FUZZ_CHECK(report->n_groups <= HF_REPORT_GROUPS_MAX);
+    FUZZ_CHECK(report->n_groups <= HF_DEVICE_GROUPS_MAX);
     FUZZ_CHECK(report->kind == HF_REPORT_OTHER ||
                strcmp(report->kind_name, hf_report_kind_name(report->kind)) == 0);
     check_printable(report->text);
