@@ -119,14 +119,17 @@ void hf_agent_format_result(const struct hf_posix_config *config,
 {
     const struct hf_client_config *client = &config->client;
     const char *verb = result->is_rolled_back ? "rolled back" : "updated";
-    char from[32] = "none";
+    char from[32] = "none", held[64] = "";
 
     if (result->from_version >= 0)
         (void)snprintf(from, sizeof from, "%" PRId64, result->from_version);
-    (void)snprintf(out, HF_AGENT_RESULT_MAX, "%s %s/%s %s%s%" PRId64 "%s",
+    if (result->held_version > 0)
+        (void)snprintf(held, sizeof held, " (version %" PRId64 " waits for its turn)",
+                       result->held_version);
+    (void)snprintf(out, HF_AGENT_RESULT_MAX, "%s %s/%s %s%s%" PRId64 "%s%s",
                    result->is_changed ? verb : "current", client->set, client->profile,
                    result->is_changed ? from : "", result->is_changed ? " -> " : "",
-                   result->to_version,
+                   result->to_version, held,
                    result->is_recovered ? " (recovery: no server's chain was asked to be valid)"
                                         : "");
 }

@@ -33,13 +33,13 @@ static const struct hf_field fields[] = {
     {"client_cert", HF_FIELD_MADE, 0, .make = client_cert_json},
     {"export", HF_FIELD_TEXT, AT(export_file)},
     {"on_swap", HF_FIELD_TEXT, AT(on_swap)},
-    {"device_id", HF_FIELD_TEXT, AT(device_id)},
+    {"device_id", HF_FIELD_TEXT, AT(client.device_id)},
     {"device_id_file", HF_FIELD_TEXT, AT(device_id_file)},
     {"await_confirm", HF_FIELD_FLAG, AT(client.awaits_confirm)},
     {"legacy_ciphers", HF_FIELD_FLAG, AT(has_legacy_ciphers)},
     {"report", HF_FIELD_TEXT, AT(report)},
     {"report_signature", HF_FIELD_FLAG, AT(signs_reports)},
-    {"groups", HF_FIELD_TEXTS, AT(groups), .n_at = AT(n_groups)},
+    {"groups", HF_FIELD_TEXTS, AT(client.groups), .n_at = AT(client.n_groups)},
     {0},
 };
 
@@ -197,7 +197,7 @@ static enum hf_err set_part(struct change *change, const struct part *part,
     if (strcmp(part->key, "device-id") == 0)
         config->device_id_file = NULL;
     if (strcmp(part->key, "device-id-file") == 0)
-        config->device_id = NULL;
+        config->client.device_id = NULL;
     return HF_OK;
 }
 

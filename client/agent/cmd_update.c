@@ -8,6 +8,7 @@ static enum hf_err print_json(const struct hf_posix_config *config, enum hf_err 
 {
     bool has_versions = err == HF_OK;
     bool has_from = has_versions && result->is_changed && result->from_version >= 0;
+    bool is_held = has_versions && result->held_version > 0;
     const char *outcome = "failed";
 
     if (err == HF_E_POSTPONED)
@@ -17,11 +18,12 @@ static enum hf_err print_json(const struct hf_posix_config *config, enum hf_err 
     else if (has_versions)
         outcome = result->is_rolled_back ? "rolled back" : "updated";
     return hf_json_print_take(
-        json_pack("{s:i, s:s, s:s?, s:s?, s:o, s:o, s:b, s:s?, s:s}", "format", 1, "outcome",
+        json_pack("{s:i, s:s, s:s?, s:s?, s:o, s:o, s:o, s:b, s:s?, s:s}", "format", 1, "outcome",
                   outcome, "set", config != NULL ? config->client.set : NULL, "profile",
                   config != NULL ? config->client.profile : NULL, "from_version",
                   has_from ? json_integer(result->from_version) : json_null(), "to_version",
-                  has_versions ? json_integer(result->to_version) : json_null(), "recovered",
+                  has_versions ? json_integer(result->to_version) : json_null(), "held_version",
+                  is_held ? json_integer(result->held_version) : json_null(), "recovered",
                   has_versions && result->is_recovered, "error",
                   has_versions ? NULL : hf_err_name(err), "text", sentence),
         stdout, why);
@@ -75,6 +77,9 @@ const struct hf_cli_command hf_cmd_update = {
         "The last line of standard output is the result:\n"
         "  updated SET/PROFILE 1 -> 2      a new bundle is active (none -> 1 the first time)\n"
         "  current SET/PROFILE 2           the newest bundle was active already\n"
+        "  current SET/PROFILE 2 (version 3 waits for its turn)   its rollout has not come to "
+        "this\n"
+        "                                  device; `holdfast status` says when it may\n"
         "  rolled back SET/PROFILE 2 -> 1  the bundle on trial was rejected: an endpoint was lost\n"
         "  postponed: SENTENCE             a newer one waits, because an endpoint did not answer "
         "or\n"

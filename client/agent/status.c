@@ -165,6 +165,17 @@ static const struct hf_field warning_fields[] = {
 };
 
 #undef OF
+#define OF(member) offsetof(struct hf_held_status, member)
+
+static const struct hf_field held_fields[] = {
+    {"version", HF_FIELD_NUMBER, OF(version)},
+    {"turn", HF_FIELD_TIME, OF(turn_s)},
+    {"latest", HF_FIELD_TIME, OF(latest_s)},
+    {"text", HF_FIELD_CHARS, OF(text)},
+    {0},
+};
+
+#undef OF
 #define OF(member) offsetof(struct hf_status, member)
 
 static const struct hf_field status_fields[] = {
@@ -178,6 +189,7 @@ static const struct hf_field status_fields[] = {
      .n_at = OF(previous.is_present)},
     {"next_check", HF_FIELD_RECORD, OF(next_check), .fields = next_check_fields},
     {"trial", HF_FIELD_RECORD_IF, OF(trial), .fields = trial_fields, .n_at = OF(trial.is_on)},
+    {"held", HF_FIELD_RECORD_IF, OF(held), .fields = held_fields, .n_at = OF(held.is_on)},
     {"last_recovery", HF_FIELD_MADE, 0, .make = last_recovery_of},
     {"failed_validations", HF_FIELD_NUMBER, OF(failed_validations)},
     {"endpoints", HF_FIELD_LIST, OF(endpoints), .fields = endpoint_fields, .n_at = OF(n_endpoints),
@@ -334,6 +346,8 @@ static void print_device(const struct printer *p)
     }
     row(p, "next check", "%s, in %s: %s", hf_agent_time(s->next_check.at_s).text,
         hf_agent_duration(s->next_check.wait_s).text, s->next_check.reason);
+    if (s->held.is_on)
+        row(p, "waits", "%s", s->held.text);
     if (s->trial.is_on)
         row(p, "on trial", "%sversion %" PRId64 "%s, for %s of uptime; it waits for %s",
             p->c.yellow, s->trial.version, p->c.off, hf_agent_duration(s->trial.up_s).text,

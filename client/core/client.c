@@ -44,6 +44,26 @@ static enum hf_err copy_name(const char *what, const char *name, char out[HF_SET
     return HF_OK;
 }
 
+_Static_assert(HF_GROUPS_MAX == HF_DEVICE_GROUPS_MAX, "one maximum of groups");
+
+static enum hf_err copy_device(struct hf_client *c, const struct hf_client_config *config,
+                               struct hf_why *why)
+{
+    if (config->device_id != NULL && !hf_device_id_is_valid(config->device_id))
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "expected a device id of 1 to %d of A-Z a-z 0-9 . _ : -, found \"%.200s\"",
+                       HF_DEVICE_ID_MAX, config->device_id);
+    if (config->n_groups > HF_DEVICE_GROUPS_MAX)
+        return hf_fail(why, HF_E_ARGUMENT, "expected at most %d groups, found %zu",
+                       HF_DEVICE_GROUPS_MAX, config->n_groups);
+    (void)snprintf(c->device_id, sizeof c->device_id, "%s",
+                   config->device_id != NULL ? config->device_id : "");
+    for (size_t i = 0; i < config->n_groups; i++)
+        HF_TRY(copy_name("group", config->groups[i], c->groups[i], why));
+    c->n_groups = config->n_groups;
+    return HF_OK;
+}
+
 enum hf_err hf_client_init(struct hf_client *c, const struct hf_ports *ports,
                            const struct hf_client_config *config, struct hf_why *why)
 {
@@ -64,6 +84,7 @@ enum hf_err hf_client_init(struct hf_client *c, const struct hf_ports *ports,
                   c->instance);
     HF_TRY(copy_name("set", config->set, c->set, why));
     HF_TRY(copy_name("profile", config->profile, c->profile, why));
+    HF_TRY(copy_device(c, config, why));
     if (config->n_urls < 1 || config->n_urls > HF_MIRRORS_MAX)
         return hf_fail(why, HF_E_ARGUMENT,
                        "expected 1 to %d addresses of the repository, found %zu", HF_MIRRORS_MAX,
@@ -267,6 +288,10 @@ static void record_check(struct hf_client *c, const struct hf_candidate *cand, e
                                             : hf_journal(c, HF_LEVEL_ERROR, "failed", text, &why);
         if (err == HF_OK)
             err = hf_mirrors_end_check(c, &why);
+        if (err == HF_OK && outcome == HF_OK)
+            err = hf_rollout_note(c, &cand->held, &why);
+        else if (cand->held.version > 0)
+            s->held = cand->held;
         if (err == HF_OK)
             hf_report_note_check(c, cand, outcome, result, text, is_new);
         s->check_time_s = hf_client_now_s(c);
@@ -296,6 +321,7 @@ enum hf_err hf_client_update(struct hf_client *client, struct hf_update_result *
         result.from_version = result.is_rolled_back ? rejected : active;
         result.to_version = cand.is_active ? active : cand.record.version;
         result.is_recovered = client->waives_validation;
+        result.held_version = cand.held.version;
         /* A device without a bundle had nothing to validate its endpoints with. A failure here does not
          * undo the update; it ends the next check. */
         if (!cand.has_active && hf_endpoints_learn(client, &learning) != HF_OK)

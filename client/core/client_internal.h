@@ -33,14 +33,10 @@ struct hf_check_memory {
     bool is_postponed;
 };
 
-/* Where reports go, and what each of them says of the device. */
 struct hf_reporter {
     bool is_on;
-    char url[HF_URL_MAX + 1];
-    char device[HF_DEVICE_ID_MAX + 1];
-    char groups[HF_REPORT_GROUPS_MAX][HF_SET_NAME_MAX + 1];
-    size_t n_groups;
-    bool has_recovered; /* in this check, and that is news */
+    char url[HF_URL_MAX + 1]; /* where reports go */
+    bool has_recovered;       /* in this check, and that is news */
 };
 
 struct hf_client {
@@ -50,7 +46,10 @@ struct hf_client {
     char set[HF_SET_NAME_MAX + 1];
     char profile[HF_SET_NAME_MAX + 1];
     bool awaits_confirm;
-    char instance[HF_SHA256_HEX_LEN]; /* hash over what differs from device to device */
+    char instance[HF_SHA256_HEX_LEN];     /* hash over what differs from device to device */
+    char device_id[HF_DEVICE_ID_MAX + 1]; /* empty: not known */
+    char groups[HF_DEVICE_GROUPS_MAX][HF_SET_NAME_MAX + 1];
+    size_t n_groups;
 
     struct hf_device_state state; /* as stored; changed by the steps of an operation */
     int64_t clock_floor_s;        /* the highest of the build time and the two of the state */
@@ -65,6 +64,7 @@ struct hf_client {
     bool has_swapped; /* the active store, since the last report was sent */
 
     struct hf_trusted_set trusted;       /* during an update only */
+    bool has_asked_rollout;              /* for the role rollout-SET, in this refresh */
     struct hf_buf unsaved[HF_TOP_ROLES]; /* verified in this refresh; it is saved at its end */
 
     /* What was last put into the active trust store; version -1 for nothing. */

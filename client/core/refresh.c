@@ -73,6 +73,7 @@ static enum hf_err root_walk(struct hf_client *c, bool asks_all, struct hf_why *
     char path[64];
 
     hf_trusted_set_free(&c->trusted);
+    c->has_asked_rollout = false;
     hf_receipts_of_value(c->state.receipts, &known);
     enum hf_err err = store->load_metadata(store->ctx, "root", &root, why);
     if (err == HF_OK)

@@ -84,14 +84,13 @@ static void make_installation(struct hf_client *c)
 static void describe(struct hf_client *c, const struct hf_report_event *event,
                      struct hf_report *out)
 {
-    const struct hf_reporter *r = &c->reporter;
     char subject[HF_DN_TEXT_MAX];
 
     *out = HF_REPORT_NOTHING;
     out->kind = event->kind;
     out->seq = c->state.report.seq + 1;
     memcpy(out->installation, c->state.report.installation, sizeof out->installation);
-    memcpy(out->device, r->device, sizeof out->device);
+    memcpy(out->device, c->device_id, sizeof out->device);
     memcpy(out->set, c->set, sizeof out->set);
     memcpy(out->profile, c->profile, sizeof out->profile);
     out->from = event->from;
@@ -110,8 +109,8 @@ static void describe(struct hf_client *c, const struct hf_report_event *event,
     }
     out->clock_s = hf_client_clock_s(c);
     set_text(out->agent, sizeof out->agent, HF_VERSION);
-    memcpy(out->groups, r->groups, sizeof out->groups);
-    out->n_groups = r->n_groups;
+    memcpy(out->groups, c->groups, sizeof out->groups);
+    out->n_groups = c->n_groups;
 }
 
 /* Days begin at another time for each device, so that a fleet does not report at once. A clock that was put

@@ -314,35 +314,20 @@ void hf_client_report_status(struct hf_client *client, struct hf_report_status *
     (void)snprintf(out->last_error, sizeof out->last_error, "%s", s->error);
 }
 
-enum hf_err hf_client_report_to(struct hf_client *client, const struct hf_report_target *target,
-                                struct hf_why *why)
+enum hf_err hf_client_report_to(struct hf_client *client, const char *url, struct hf_why *why)
 {
-    struct hf_reporter made = {.is_on = true};
-
-    if (target == NULL) {
+    if (url == NULL) {
         client->reporter = (struct hf_reporter){0};
         return HF_OK;
     }
-    if (strlen(target->url) > HF_URL_MAX || !hf_device_id_is_valid(target->device_id) ||
-        target->n_groups > HF_REPORT_GROUPS_MAX || client->ports.store.append_report == NULL)
-        return hf_fail(
-            why, HF_E_ARGUMENT,
-            "reports need a URL of at most %d bytes, a device id, at most %d groups, and "
-            "a store that keeps them",
-            HF_URL_MAX, HF_REPORT_GROUPS_MAX);
-    (void)snprintf(made.url, sizeof made.url, "%s", target->url);
-    (void)snprintf(made.device, sizeof made.device, "%s", target->device_id);
-    for (size_t i = 0; i < target->n_groups; i++) {
-        if (!hf_set_name_is_valid(target->groups[i]))
-            return hf_fail(
-                why, HF_E_ARGUMENT,
-                "expected the name of a group: a-z, 0-9, \".\", \"_\" and \"-\", at most "
-                "%d characters, found \"%.80s\"",
-                HF_SET_NAME_MAX, target->groups[i]);
-        (void)snprintf(made.groups[i], sizeof made.groups[i], "%s", target->groups[i]);
-    }
-    made.n_groups = target->n_groups;
-    client->reporter = made;
+    if (strlen(url) > HF_URL_MAX || client->device_id[0] == '\0' ||
+        client->ports.store.append_report == NULL)
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "reports need a URL of at most %d bytes, a device id, and a store that "
+                       "keeps them",
+                       HF_URL_MAX);
+    client->reporter = (struct hf_reporter){.is_on = true};
+    (void)snprintf(client->reporter.url, sizeof client->reporter.url, "%s", url);
     return HF_OK;
 }
 

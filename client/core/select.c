@@ -109,6 +109,7 @@ static enum hf_err find_newest(struct hf_client *c, struct hf_candidate *cand, s
     for (size_t i = 0; i < targets->n_targets; i++) {
         const struct hf_target *target = &targets->targets[i];
         struct hf_description d = {0};
+        struct hf_held held = {0};
         enum hf_err err = read_target(c, target, others, &d, why);
         if (err == HF_E_MEMORY)
             return err;
@@ -118,14 +119,19 @@ static enum hf_err find_newest(struct hf_client *c, struct hf_candidate *cand, s
             continue;
         ++*n_ours;
         bool is_newer = cand->target == NULL || d.version > cand->description.version;
-        if (is_newer && !is_forbidden(cand, d.version)) {
+        is_newer = is_newer && !is_forbidden(cand, d.version);
+        if (is_newer && hf_rollout_lets(c, cand, target, &d, &held)) {
             hf_description_free(&cand->description);
             cand->description = d;
             cand->target = target;
         } else {
             hf_description_free(&d);
         }
+        if (held.version > cand->held.version)
+            cand->held = held;
     }
+    if (cand->target != NULL && cand->held.version < cand->description.version)
+        cand->held = (struct hf_held){0};
     return HF_OK;
 }
 
@@ -176,6 +182,8 @@ enum hf_err hf_select(struct hf_client *c, struct hf_candidate *cand, struct hf_
         return HF_OK;
     if (n_ours == 0)
         return fail_not_found(c, &others, why);
+    if (!cand->is_active_of_us && cand->held.version > 0)
+        return hf_fail(why, HF_E_POSTPONED, "%s/%s: %s", c->set, c->profile, cand->held.text);
     if (!cand->is_active_of_us)
         return hf_fail(why, HF_E_ROLLBACK,
                        "all bundles of %s/%s in the repository are older than version %lld, which "

@@ -21,10 +21,10 @@ static const struct value {
 #define AT(member) offsetof(struct hf_device_state, member)
 #define NUMBERS(member, n_least, n_most, absent) AT(member), n_least, n_most, absent, 0, 0
 #define TEXT(member) 0, 0, 0, 0, AT(member), sizeof((struct hf_device_state *)0)->member
-#define BOTH(number, absent, member)                                                               \
-    AT(number), 1, 1, absent, AT(member), sizeof((struct hf_device_state *)0)->member
+#define BOTH(numbers, n, absent, member)                                                           \
+    AT(numbers), n, n, absent, AT(member), sizeof((struct hf_device_state *)0)->member
     {"clock.floor", NUMBERS(clock.root_s, 1, 1, 0)},
-    {"clock.targets", BOTH(clock.targets_s, 0, clock.targets_keys)},
+    {"clock.targets", BOTH(clock.targets_s, 1, 0, clock.targets_keys)},
 #define N_CLOCK_VALUES 2
     {"bundle.of", TEXT(first_set)},
     {"report.nonce", TEXT(report.nonce)}, /* so that the service knows the device again */
@@ -42,9 +42,10 @@ static const struct value {
     {"metadata.verified", TEXT(receipts)},
     {"trial", NUMBERS(trial.version, 3, 4, -1)},
     {"preflight.wait", NUMBERS(wait.version, 3, 3, 0)},
+    {"rollout.held", BOTH(held.version, 3, 0, held.text)},
     {"endpoints.tried", NUMBERS(endpoints_probed_s, 1, 1, 0)},
     {"recovery.failures", NUMBERS(failures.n_checks, 4, 5, 0)},
-    {"recovery.last", BOTH(last_recovery_s, HF_TIME_NONE, last_recovery)},
+    {"recovery.last", BOTH(last_recovery_s, 1, HF_TIME_NONE, last_recovery)},
     {"check.time", NUMBERS(check_time_s, 1, 1, HF_TIME_NONE)},
     {"check.outcome", TEXT(check_outcome)},
     {"check.text", TEXT(check_text)},

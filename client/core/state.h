@@ -58,6 +58,14 @@ struct hf_preflight_wait {
     int64_t since_s;
 };
 
+/* A newer bundle that waits for its turn in the rollout. */
+struct hf_held {
+    int64_t version; /* 0 for none */
+    int64_t turn_s;  /* the earliest moment that its plan allows */
+    int64_t latest_s;
+    char text[HF_WHY_MAX]; /* why, and when its turn comes */
+};
+
 /* The checks in a row in which a server's chain did not validate. */
 struct hf_validation_failures {
     int64_t n_checks;
@@ -127,6 +135,7 @@ struct hf_device_state {
     struct hf_version_limits other_limits;   /* hf_state_limits_of */
     struct hf_trial trial;
     struct hf_preflight_wait wait;
+    struct hf_held held;
     struct hf_validation_failures failures;
     int64_t last_recovery_s; /* HF_TIME_NONE for none */
     char last_recovery[8];   /* "helped" or "failed" */

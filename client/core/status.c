@@ -90,6 +90,9 @@ static void describe_state(const struct hf_client *c, struct hf_status *out)
     out->failed_validations = s->failures.n_checks;
     out->last_recovery_s = s->last_recovery_s;
     out->has_recovered = strcmp(s->last_recovery, "helped") == 0;
+    out->held = (struct hf_held_status){s->held.version > 0, s->held.version, s->held.turn_s,
+                                        s->held.latest_s, ""};
+    memcpy(out->held.text, s->held.text, sizeof out->held.text);
     if (s->trial.version < 0)
         return;
     if (c->awaits_confirm)

@@ -1,4 +1,4 @@
-/* The steps of an update beside the refresh: select.c, obtain.c, preflight.c, activate.c, recovery.c, and schedule.c. */
+/* The steps of an update beside the refresh: select.c, rollout.c, obtain.c, preflight.c, activate.c, recovery.c, and schedule.c. */
 #ifndef HF_CLIENT_CORE_UPDATE_H
 #define HF_CLIENT_CORE_UPDATE_H
 
@@ -20,7 +20,8 @@ struct hf_candidate {
 
     const struct hf_target *target; /* borrowed from c->trusted */
     struct hf_description description;
-    bool is_active; /* nothing to do: the newest bundle is the active one */
+    bool is_active;      /* nothing to do: the newest bundle that may be taken is the active one */
+    struct hf_held held; /* the newest one that waits for its turn, newer than that */
 
     struct hf_bundle_record record; /* the target's content */
     struct hf_bundle bundle;
@@ -29,9 +30,20 @@ struct hf_candidate {
 };
 void hf_candidate_free(struct hf_candidate *cand);
 
-/** The newest bundle of our set and profile that may be taken. HF_E_NOT_FOUND without one. */
+/** The newest bundle of our set and profile that may be taken. HF_E_NOT_FOUND without one; HF_E_POSTPONED if there
+ *  is one, but it waits for its turn and the device has no bundle of this set. */
 HF_MUST_USE enum hf_err hf_select(struct hf_client *c, struct hf_candidate *cand,
                                   struct hf_why *why);
+
+/** May this device install that target now, by the rollout plan in its description? False: `held` says why not.
+ *  A role that cannot be had or does not verify only makes the device wait. rollout.c */
+bool hf_rollout_lets(struct hf_client *c, const struct hf_candidate *cand,
+                     const struct hf_target *target, const struct hf_description *d,
+                     struct hf_held *held);
+
+/** What waits now is news: to the journal and to the fleet service. Part of the transaction of a check. */
+HF_MUST_USE enum hf_err hf_rollout_note(struct hf_client *c, const struct hf_held *held,
+                                        struct hf_why *why);
 
 /** `version` is active now: no lower one may come, as long as root names the same targets keys. */
 void hf_candidate_raise_limits(struct hf_candidate *cand, int64_t version);

@@ -12,7 +12,7 @@ extern const struct hf_sql hf_device_state_sql[];
 
 #define HF_INSTALLATION_LEN 16
 #define HF_REPORTS_RECENT 64 /* numbers of which it is known whether they were taken */
-#define HF_FLEET_GROUPS_TEXT_MAX (HF_REPORT_GROUPS_MAX * (HF_SET_NAME_MAX + 1))
+#define HF_FLEET_GROUPS_TEXT_MAX (HF_DEVICE_GROUPS_MAX * (HF_SET_NAME_MAX + 1))
 
 /* Texts are "" and times 0 where the device has not said it; versions are -1. */
 struct hf_device_state {

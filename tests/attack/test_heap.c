@@ -20,6 +20,7 @@
 #include "client/port/posix/http.h"
 #include "common/base/limits.h"
 #include "common/json/json.h"
+#include "common/rollout/rollout.h"
 
 #include <malloc.h>
 #include <sqlite3.h>
@@ -127,9 +128,11 @@ struct hf_transport_port __wrap_hf_http_transport_port(struct hf_http_transport 
 
 static void init_device(struct world *w, size_t n_mirrors)
 {
-    const struct hf_posix_config config =
-        {.client = {.urls = urls, .n_urls = n_mirrors, .set = "roots", .profile = "full"},
-         .device_id = "test"};
+    const struct hf_posix_config config = {.client = {.urls = urls,
+                                                      .n_urls = n_mirrors,
+                                                      .set = "roots",
+                                                      .profile = "full",
+                                                      .device_id = "test"}};
     struct hf_why why = {0};
 
     if (hf_posix_init(temp_path(w->dir, "device"), &config,
@@ -161,6 +164,8 @@ static void check_peak(const char *what, int64_t peak)
     if (peak >= PEAK_MAX)
         fail_msg("%s: %lld bytes", what, (long long)peak);
 }
+
+#define ROLLOUT "rollout-roots"
 
 /* ---- what is signed ---------------------------------------------------------------------------------- */
 
@@ -248,7 +253,8 @@ static double share_of_limits(const char *role, const json_t *signed_part)
     json_t *file = json_pack("{s:O, s:[{s:s, s:s}, {s:s, s:s}]}", "signed",
                              (json_t *)(uintptr_t)signed_part, "signatures", "keyid", key_id, "sig",
                              sig, "keyid", key_id, "sig", sig);
-    struct hf_metadata_limits limits = hf_metadata_limits(role);
+    struct hf_metadata_limits limits = hf_metadata_limits(strcmp(role, ROLLOUT) == 0 ? "targets"
+                                                                                     : role);
     char *text = json_dumps(file, JSON_INDENT(1)); /* as tuf_sign.c writes it */
 
     assert_non_null(text);
@@ -320,6 +326,27 @@ static void add_bundle(struct world *w, int version)
                         device_custom("roots", "full", version));
 }
 
+/* A bundle in use, because a device without one does not wait, and one that waits for its stage, so that
+ * the device reads the role that names it. */
+static void add_held_beside_the_first(struct world *w)
+{
+    struct hf_why why = {0};
+    const struct hf_rollout_plan plan = {.mandatory_from_s = INT64_C(4102444800) /* 2100 */,
+                                         .stages = {{.ppm = 1}, {.ppm = HF_ROLLOUT_PPM}},
+                                         .n_stages = 2,
+                                         .pause = {.silent_after_s = HF_ROLLOUT_SILENT_MIN_S}};
+    json_t *custom = device_custom("roots", "full", 999);
+
+    add_bundle(w, 1);
+    tuf_repo_publish_next(&w->repo);
+    (void)update(w, HF_OK, &why);
+    assert_int_equal(json_object_set_new(json_object_get(custom, "holdfast"), "rollout",
+                                         hf_rollout_plan_to_json(&plan)),
+                     0);
+    tuf_repo_add_target(&w->repo, "roots/full/999.pem", hf_bytes_of_text("held"), custom);
+    (void)tuf_repo_delegate(&w->repo, "targets", ROLLOUT, "roots/*/*.pem", false);
+}
+
 /* ---- set-up -------------------------------------------------------------------------------------------- */
 
 static int setup(void **state)
@@ -370,7 +397,7 @@ static void check_hostile_metadata(struct world *w, const char *only)
 {
     struct hf_why why = {0};
     char what[80];
-    int version = 0;
+    int version = 1;
 
     /* Of every role each second way: signing takes its time. */
     for (size_t i = 0; i < N_FILLINGS; i += only != NULL ? 1 : 2) {
@@ -378,6 +405,7 @@ static void check_hostile_metadata(struct world *w, const char *only)
         for (int time = 0; time < 2; time++) {
             if (only == NULL)
                 tuf_repo_rotate(&w->repo, HF_ROLE_ROOT);
+            w->repo.delegated[0].role.version++; /* if there is one */
             add_bundle(w, ++version);
             tuf_repo_publish_next(&w->repo);
             (void)snprintf(what, sizeof what, "%s of %s, %s time",
@@ -397,6 +425,16 @@ static void snapshot_by_a_stolen_online_key(void **state)
     check_hostile_metadata(w, "snapshot");
 }
 
+static void stage_by_a_stolen_online_key(void **state)
+{
+    struct world *w = *state;
+
+    tuf_repo_publish_root(&w->repo);
+    init_device(w, 1);
+    add_held_beside_the_first(w);
+    check_hostile_metadata(w, ROLLOUT);
+}
+
 static void every_role_and_the_largest_bundle_by_all_keys(void **state)
 {
     struct world *w = *state;
@@ -404,6 +442,7 @@ static void every_role_and_the_largest_bundle_by_all_keys(void **state)
     w->hostile = (struct hostile){.filling = &fillings[0]};
     tuf_repo_publish_root(&w->repo);
     init_device(w, 1);
+    add_held_beside_the_first(w);
     check_hostile_metadata(w, NULL);
 }
 
@@ -508,6 +547,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(snapshot_by_a_stolen_online_key),
+        TEST(stage_by_a_stolen_online_key),
         TEST(every_role_and_the_largest_bundle_by_all_keys),
         TEST(snapshot_beyond_the_limits),
         TEST(answer_beyond_the_limits_is_the_mirror_s_fault),

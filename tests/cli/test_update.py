@@ -98,7 +98,7 @@ def as_json(device, code):
 
 def test_programs_are_told_every_outcome(device, publisher):
     updated = {"format": 1, "outcome": "updated", "set": "roots", "profile": "full",
-               "from_version": None, "to_version": 1, "recovered": False, "error": None,
+               "from_version": None, "to_version": 1, "held_version": None, "recovered": False, "error": None,
                "text": "updated roots/full none -> 1"}
     assert as_json(device, 0) == updated
     current = {**updated, "outcome": "current", "text": "current roots/full 1"}

@@ -17,7 +17,12 @@ static const char *const roles[] = {"root", "timestamp", "snapshot", "targets"};
 
 struct hf_client_config device_config(const struct device *d)
 {
+    static const char *const groups[] = {"lab", "ring-1"};
+
     return (struct hf_client_config){.instance = d->instance,
+                                     .device_id = DEVICE_ID,
+                                     .groups = groups,
+                                     .n_groups = 2,
                                      .urls = d->urls,
                                      .n_urls = d->n_urls,
                                      .set = DEVICE_SET,

@@ -13,6 +13,7 @@
 #define DEVICE_NOW_S INT64_C(1900000000) /* 2030-03-17 */
 #define DEVICE_SET "amazon-iot"
 #define DEVICE_PROFILE "full"
+#define DEVICE_ID "pump-17"
 
 struct device {
     char instance[40]; /* what tells it from other devices */

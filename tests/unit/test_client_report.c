@@ -17,13 +17,7 @@
 
 static void report_to(struct device *d)
 {
-    static const char *const groups[] = {"lab", "ring-1"};
-    const struct hf_report_target target = {.url = URL,
-                                            .device_id = "pump-17",
-                                            .groups = groups,
-                                            .n_groups = 2};
-
-    CHECK_OK(hf_client_report_to(d->client, &target, &d->why));
+    CHECK_OK(hf_client_report_to(d->client, URL, &d->why));
 }
 
 static int report_setup(void **state)

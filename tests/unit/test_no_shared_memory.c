@@ -63,9 +63,11 @@ static int teardown(void **state)
 static enum hf_err init(const char *path, struct hf_why *why)
 {
     static const char *const urls[] = {"http://127.0.0.1:1"}; /* tcpmux: nothing listens there */
-    const struct hf_posix_config config =
-        {.client = {.urls = urls, .n_urls = 1, .set = "roots", .profile = "full"},
-         .device_id = "test"};
+    const struct hf_posix_config config = {.client = {.urls = urls,
+                                                      .n_urls = 1,
+                                                      .set = "roots",
+                                                      .profile = "full",
+                                                      .device_id = "test"}};
     struct tuf_repo repo;
 
     tuf_repo_init(&repo, (int64_t)time(NULL) - 60);

@@ -117,8 +117,8 @@ static void the_longest_report_is_within_its_limit(void **state)
     memset(report.root_name, '"', sizeof report.root_name - 1);
     memset(report.agent, '"', sizeof report.agent - 1);
     report.seq = report.from = report.to = HF_JSON_INTEGER_MAX;
-    report.n_groups = HF_REPORT_GROUPS_MAX;
-    for (size_t i = 0; i < HF_REPORT_GROUPS_MAX; i++)
+    report.n_groups = HF_DEVICE_GROUPS_MAX;
+    for (size_t i = 0; i < HF_DEVICE_GROUPS_MAX; i++)
         memset(report.groups[i], 'g', sizeof report.groups[i] - 1);
     CHECK_OK(hf_report_write(&report, &text, &why));
     assert_in_range(text.len, 3000, HF_REPORT_BYTES_MAX);

@@ -53,9 +53,11 @@ static void ended(void *ctx, enum hf_err err, const struct hf_update_result *res
 static void make_state(const char *path)
 {
     static const char *const urls[] = {"http://127.0.0.1:1"}; /* tcpmux: nothing listens there */
-    const struct hf_posix_config config =
-        {.client = {.urls = urls, .n_urls = 1, .set = "roots", .profile = "full"},
-         .device_id = "test"};
+    const struct hf_posix_config config = {.client = {.urls = urls,
+                                                      .n_urls = 1,
+                                                      .set = "roots",
+                                                      .profile = "full",
+                                                      .device_id = "test"}};
     struct tuf_repo repo;
     struct hf_why why = {0};
 

@@ -22,6 +22,8 @@ extern "C" {
 
 struct hf_client;
 
+#define HF_GROUPS_MAX 8
+
 struct hf_client_config {
     const char *const *urls; /* mirrors of one repository: URL/metadata/…, URL/targets/… */
     size_t n_urls;           /* 1 to 16 */
@@ -31,6 +33,11 @@ struct hf_client_config {
     /* A text that differs between devices, also between clones of one image, so that they check at
      * different times. The same for all programs of a device. NULL: random for each hf_client_open. */
     const char *instance;
+    /* Who this device is for rollouts and reports: 1 to 128 of A-Z a-z 0-9 . _ : -, the same for ever. NULL: not
+     * known; then its turn in a rollout comes with the last stage. */
+    const char *device_id;
+    const char *const *groups; /* that it says it is in, at most HF_GROUPS_MAX */
+    size_t n_groups;
 };
 
 /**
@@ -62,8 +69,9 @@ struct hf_update_result {
     bool is_changed;
     int64_t from_version; /* -1: there was none of this set and profile */
     int64_t to_version;
-    bool is_rolled_back; /* a bundle on trial was rejected first: from_version */
-    bool is_recovered;   /* the servers' chains were not validated in this check (recovery) */
+    bool is_rolled_back;  /* a bundle on trial was rejected first: from_version */
+    int64_t held_version; /* a newer one that waits for its turn in its rollout; 0: none */
+    bool is_recovered;    /* the servers' chains were not validated in this check (recovery) */
     /* A warning: which endpoints this device does not validate any more since this check, and through
      * which root it did; empty for none. */
     char lost[HF_WHY_MAX];
@@ -74,7 +82,7 @@ struct hf_update_result {
 
 /**
  * One update as a whole. HF_OK: the newest bundle that may be taken is active (is_changed: it
- * was not before). HF_E_POSTPONED: there is a newer one, but no proof that it validates some endpoint;
+ * was not before; held_version: a newer one waits for its turn). HF_E_POSTPONED: there is a newer one, but no proof that it validates some endpoint;
  * it is installed within a day all the same. Otherwise the bundles are unchanged, verified metadata is
  * kept, and `why` says what was refused. (One exception, which `why` names: the bundle is committed,
  * but the swap of the active store failed; the next update or open repeats it.) hf_client_status
@@ -170,6 +178,15 @@ struct hf_warning {
     char text[832];     /* the whole, for people */
 };
 
+/* A newer bundle that waits for its turn in its rollout. */
+struct hf_held_status {
+    bool is_on;
+    int64_t version;
+    int64_t turn_s;   /* its turn comes then at the earliest, */
+    int64_t latest_s; /* and then at the latest */
+    char text[HF_WHY_MAX];
+};
+
 struct hf_status {
     int64_t now_s; /* the device's time, never below its floor */
     int64_t clock_floor_s;
@@ -183,6 +200,7 @@ struct hf_status {
     bool has_recovered;         /* it came to valid metadata */
     struct hf_next_check next_check;
     struct hf_trial_status trial;
+    struct hf_held_status held;
     struct hf_endpoint_status *endpoints;
     size_t n_endpoints;
     struct hf_warning *warnings; /* warnings before notes, the soonest first */
@@ -203,17 +221,11 @@ void hf_status_free(struct hf_status *status);
  * hf_client_report_to. A report is written down in the transaction of its event, if the store port keeps
  * reports, and waits there until hf_client_send_reports. client/README.md.
  */
-struct hf_report_target {
-    const char *url;       /* they are posted there: "https://fleet.example.com/v1/reports" */
-    const char *device_id; /* 1 to 128 of A-Z a-z 0-9 . _ : - */
-    const char *const *groups;
-    size_t n_groups; /* at most 8 */
-};
 
-/** From now on; copied. After each hf_client_open and hf_client_configure. NULL: no reports.
- *  HF_E_ARGUMENT; then nothing has changed. */
-HF_MUST_USE enum hf_err hf_client_report_to(struct hf_client *client,
-                                            const struct hf_report_target *target,
+/** From now on they are posted to `url`, "https://fleet.example.com/v1/reports"; copied. After each
+ *  hf_client_open and hf_client_configure, with a device id. NULL: no reports. HF_E_ARGUMENT; then nothing
+ *  has changed. */
+HF_MUST_USE enum hf_err hf_client_report_to(struct hf_client *client, const char *url,
                                             struct hf_why *why);
 
 /**

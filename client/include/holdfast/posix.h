@@ -29,7 +29,6 @@ struct hf_posix_endpoint {
 };
 
 #define HF_REDIRECT_HOSTS_MAX 8
-#define HF_GROUPS_MAX 8
 #define HF_REPORT_TO_SERVICE "service"
 
 /* What `holdfast init` stores and every later check reads. */
@@ -47,8 +46,8 @@ struct hf_posix_config {
     const char *client_key_file;
     /* Offer mirrors and endpoints cipher suites with static RSA and CBC, too. */
     bool has_legacy_ciphers;
-    const char *device_id;      /* NULL: derived from the machine-id when first needed */
-    const char *device_id_file; /* NULL, or a file whose first line is the id */
+    /* Without `client.device_id`: a file whose first line is the id, or NULL: derived from the machine-id. */
+    const char *device_id_file;
     const char *server_ca;   /* NULL, or PEM text trusted for the update server besides the store */
     const char *export_file; /* NULL, or the absolute path where the active store is kept as PEM */
     const char *on_swap;     /* NULL, or a command run by /bin/sh after each swap */
@@ -56,8 +55,6 @@ struct hf_posix_config {
      * first https mirror; or its http:// or https:// address. */
     const char *report;
     bool signs_reports; /* by STATE/report.key; reports over http:// are signed in any case */
-    const char *const *groups; /* that the device says it is in */
-    size_t n_groups;           /* at most HF_GROUPS_MAX */
 };
 
 /**

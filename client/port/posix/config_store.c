@@ -15,7 +15,7 @@ static const struct column {
 } columns[] = {
     {"set_name", offsetof(struct hf_posix_config, client.set)},
     {"profile", offsetof(struct hf_posix_config, client.profile)},
-    {"device_id", offsetof(struct hf_posix_config, device_id)},
+    {"device_id", offsetof(struct hf_posix_config, client.device_id)},
     {"device_id_file", offsetof(struct hf_posix_config, device_id_file)},
     {"server_ca", offsetof(struct hf_posix_config, server_ca)},
     {"export_file", offsetof(struct hf_posix_config, export_file)},
@@ -44,7 +44,8 @@ bool hf_config_is_same(const struct hf_posix_config *a, const struct hf_posix_co
     }
     return a->client.awaits_confirm == b->client.awaits_confirm &&
            a->has_legacy_ciphers == b->has_legacy_ciphers && a->signs_reports == b->signs_reports &&
-           hf_texts_are_same(a->groups, a->n_groups, b->groups, b->n_groups) &&
+           hf_texts_are_same(a->client.groups, a->client.n_groups, b->client.groups,
+                             b->client.n_groups) &&
            hf_config_has_same_urls(&a->client, &b->client) &&
            hf_texts_are_same(a->redirect_hosts, a->n_redirect_hosts, b->redirect_hosts,
                              b->n_redirect_hosts) &&
@@ -104,9 +105,9 @@ static enum hf_err replace_all(sqlite3 *db, const struct hf_posix_config *config
     for (size_t i = 0; i < config->n_redirect_hosts; i++)
         HF_TRY(insert(db, "INSERT INTO redirect_host (position, host) VALUES (?1, ?2)", i,
                       config->redirect_hosts[i], NULL, why));
-    for (size_t i = 0; i < config->n_groups; i++)
+    for (size_t i = 0; i < config->client.n_groups; i++)
         HF_TRY(insert(db, "INSERT INTO report_group (position, name) VALUES (?1, ?2)", i,
-                      config->groups[i], NULL, why));
+                      config->client.groups[i], NULL, why));
     for (size_t i = 0; i < config->n_endpoints; i++) {
         HF_TRY(hf_config_check_endpoint(&config->endpoints[i], name, why));
         HF_TRY(insert(db, "INSERT INTO endpoint (position, url, alpn) VALUES (?1, ?2, ?3)", i, name,
@@ -245,7 +246,7 @@ enum hf_err hf_config_load(struct hf_sqlite_store *store, struct hf_stored_confi
                         NULL, HF_REDIRECT_HOSTS_MAX, &out->view.n_redirect_hosts, why);
     if (err == HF_OK && db != NULL)
         err = load_list(db, "SELECT name FROM report_group ORDER BY position", out->groups, NULL,
-                        HF_GROUPS_MAX, &out->view.n_groups, why);
+                        HF_GROUPS_MAX, &out->view.client.n_groups, why);
     if (err == HF_OK && db != NULL)
         err = load_list(db, "SELECT url, alpn FROM endpoint ORDER BY position", out->endpoint_urls,
                         out->endpoint_alpns, HF_ENDPOINTS_MAX, &out->view.n_endpoints, why);
@@ -260,7 +261,7 @@ void hf_stored_config_settle(struct hf_stored_config *config)
 {
     config->view.client.urls = (const char *const *)config->urls;
     config->view.redirect_hosts = (const char *const *)config->redirect_hosts;
-    config->view.groups = (const char *const *)config->groups;
+    config->view.client.groups = (const char *const *)config->groups;
     for (size_t i = 0; i < HF_ENDPOINTS_MAX; i++)
         config->endpoints[i] = (struct hf_posix_endpoint){config->endpoint_urls[i],
                                                           config->endpoint_alpns[i]};

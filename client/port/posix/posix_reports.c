@@ -99,18 +99,16 @@ static enum hf_err apply(struct hf_posix *posix, struct hf_why *why)
     const struct hf_posix_config *config = &posix->config.view;
     uint8_t seed[HF_REPORT_KEY_LEN];
     char url[HF_URL_MAX + 1];
-    struct hf_report_target target = {.url = url,
-                                      .groups = config->groups,
-                                      .n_groups = config->n_groups};
+    const char *device_id = NULL;
 
-    HF_TRY(hf_posix_device_id(posix, &target.device_id, why));
+    HF_TRY(hf_posix_device_id(posix, &device_id, why)); /* or it is said why there is none */
     HF_TRY(service_url(posix, url, why));
     if (config->signs_reports || strncmp(url, "http://", strlen("http://")) == 0) {
         HF_TRY(load_or_make_seed(posix, seed, why));
         hf_http_transport_sign_reports(posix->transport, seed);
         sodium_memzero(seed, sizeof seed);
     }
-    return hf_client_report_to(posix->client, &target, why);
+    return hf_client_report_to(posix->client, url, why);
 }
 
 void hf_posix_apply_reports(struct hf_posix *posix)

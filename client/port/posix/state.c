@@ -60,10 +60,13 @@ static enum hf_err apply_config(struct hf_posix *posix, struct hf_why *why)
     const struct hf_posix_config *view = &posix->config.view;
     struct hf_client_config config = view->client;
     struct hf_shown_identity *identity = NULL;
-    struct hf_why damaged = {0};
+    struct hf_why damaged = {0}, unknown = {0};
     char instance[HF_INSTANCE_MAX];
 
-    hf_device_instance(posix->state_dir, view->device_id, instance);
+    posix->device_id[0] = '\0';
+    hf_device_instance(posix->state_dir, view->client.device_id, instance);
+    if (hf_posix_device_id(posix, &config.device_id, &unknown) != HF_OK)
+        hf_posix_log(posix, HF_LEVEL_DEBUG, unknown.text);
     config.instance = instance;
     if (config.n_urls == 0) {
         config.urls = nowhere;
@@ -82,7 +85,6 @@ static enum hf_err apply_config(struct hf_posix *posix, struct hf_why *why)
     struct hf_ports ports = hf_posix_ports(posix);
     HF_TRY(posix->client == NULL ? hf_client_open(&ports, &config, &posix->client, why)
                                  : hf_client_configure(posix->client, &ports, &config, why));
-    posix->device_id[0] = '\0';
     hf_posix_apply_reports(posix);
     return HF_OK;
 }
@@ -184,11 +186,11 @@ enum hf_err hf_posix_device_id(struct hf_posix *posix, const char **out, struct 
 {
     const struct hf_posix_config *config = &posix->config.view;
 
-    if (config->device_id == NULL && posix->device_id[0] == '\0')
+    if (config->client.device_id == NULL && posix->device_id[0] == '\0')
         HF_TRY(config->device_id_file != NULL
                    ? hf_device_id_from_file(config->device_id_file, posix->device_id, why)
                    : hf_device_id_derive(HF_MACHINE_ID_FILE, posix->device_id, why));
-    *out = config->device_id != NULL ? config->device_id : posix->device_id;
+    *out = config->client.device_id != NULL ? config->client.device_id : posix->device_id;
     return HF_OK;
 }
 

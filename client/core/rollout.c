@@ -1,0 +1,122 @@
+/* Whose turn it is: the stage that an online key has signed, compared with the plan that offline keys signed. */
+#include "client/core/refresh.h"
+#include "client/core/report.h"
+#include "client/core/update.h"
+
+#include "common/rollout/rollout.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ROLE_SIZE (sizeof HF_ROLLOUT_ROLE_PREFIX + HF_SET_NAME_MAX)
+
+/* The delegation to rollout-SET for exactly SET/(profile)/(version).pem; another form is none of ours. */
+static bool is_delegated(const struct hf_targets *targets, const char *role, const char *set)
+{
+    char pattern[HF_SET_NAME_MAX + sizeof "/*/*.pem"];
+
+    (void)snprintf(pattern, sizeof pattern, "%s/*/*.pem", set);
+    for (size_t i = 0; i < targets->n_delegations; i++) {
+        const struct hf_delegation *d = &targets->delegations[i];
+        const char *path = json_string_value(json_array_get(d->paths, 0));
+        if (strcmp(d->role.name, role) == 0)
+            return json_array_size(d->paths) == 1 && strcmp(path, pattern) == 0;
+    }
+    return false;
+}
+
+/* Asked for once in a refresh: who withholds the role is not asked again for every bundle. NULL: it is not
+ * there, which the log says. */
+static const struct hf_trusted_targets *obtain_role(struct hf_client *c)
+{
+    const struct hf_trusted_targets *top = hf_trusted_set_find_targets(&c->trusted, "targets",
+                                                                       NULL);
+    struct hf_why why = {0};
+    char role[ROLE_SIZE];
+
+    (void)snprintf(role, sizeof role, HF_ROLLOUT_ROLE_PREFIX "%s", c->set);
+    if (!c->has_asked_rollout) {
+        enum hf_err err = is_delegated(&top->targets, role, c->set)
+                              ? hf_targets_obtain(c, role, top, &why)
+                              : hf_fail(&why, HF_E_NOT_FOUND,
+                                        "targets does not delegate %s/*/*.pem to %s", c->set, role);
+        if (err != HF_OK)
+            hf_log(c, HF_LEVEL_WARNING, "no stage of the rollout is known: %s", why.text);
+    }
+    c->has_asked_rollout = true;
+    return hf_trusted_set_find_targets(&c->trusted, role, top);
+}
+
+static bool is_same_file(const struct hf_file_info *a, const struct hf_file_info *b)
+{
+    return a->length == b->length && a->has_sha256 && b->has_sha256 &&
+           memcmp(a->sha256, b->sha256, HF_SHA256_LEN) == 0;
+}
+
+/* False: there is no valid one for this very bundle. */
+static bool find_activation(struct hf_client *c, const struct hf_target *target,
+                            struct hf_rollout_activation *out)
+{
+    const struct hf_trusted_targets *role = obtain_role(c);
+    const struct hf_target *entry = role != NULL ? hf_targets_find(&role->targets, target->path)
+                                                 : NULL;
+    struct hf_why why = {0};
+
+    if (entry == NULL)
+        return false; /* not yet */
+    if (is_same_file(&entry->info, &target->info) &&
+        hf_rollout_activation_parse(entry->custom, out, &why) == HF_OK)
+        return true;
+    hf_log(c, HF_LEVEL_WARNING, "the stage of %s counts as unknown: %s", target->path,
+           why.code != HF_OK ? why.text : "it is signed for another file");
+    return false;
+}
+
+bool hf_rollout_lets(struct hf_client *c, const struct hf_candidate *cand,
+                     const struct hf_target *target, const struct hf_description *d,
+                     struct hf_held *held)
+{
+    const struct hf_rollout_device device = {.id = c->device_id[0] != '\0' ? c->device_id : NULL,
+                                             .groups = (const void *)c->groups,
+                                             .n_groups = c->n_groups,
+                                             .active = cand->is_active_of_us ? cand->active.version
+                                                                             : -1};
+    const int64_t now_s = c->trusted.now_s;
+    struct hf_rollout_activation activation;
+    char reason[HF_WHY_MAX - 64];
+
+    /* What is in use needs no turn, and a device that can validate nothing has nothing to lose. */
+    if (d->plan == NULL || !cand->has_active || device.active == d->version)
+        return true;
+    bool is_known = now_s >= d->plan->not_before_s && now_s < d->plan->mandatory_from_s &&
+                    find_activation(c, target, &activation);
+    const struct hf_rollout_decision decision = hf_rollout_decide(d->plan,
+                                                                  is_known ? &activation : NULL,
+                                                                  target->info.sha256, &device,
+                                                                  now_s);
+    if (decision.takes)
+        return true;
+    hf_rollout_explain(&decision, d->plan, is_known ? &activation : NULL, now_s, reason,
+                       sizeof reason);
+    *held = (struct hf_held){d->version, decision.turn_s, decision.latest_s, ""};
+    (void)snprintf(held->text, sizeof held->text, "version %lld waits: %s", (long long)d->version,
+                   reason);
+    return false;
+}
+
+enum hf_err hf_rollout_note(struct hf_client *c, const struct hf_held *held, struct hf_why *why)
+{
+    struct hf_held *known = &c->state.held;
+    const struct hf_report_event event = {.kind = HF_REPORT_HELD,
+                                          .from = -1,
+                                          .to = held->version,
+                                          .text = held->text};
+    bool is_news = held->version > 0 && strcmp(held->text, known->text) != 0;
+
+    if (is_news)
+        HF_TRY(hf_journal(c, HF_LEVEL_INFO, "held", held->text, why));
+    if (is_news)
+        hf_report_note(c, &event);
+    *known = *held;
+    return HF_OK;
+}
