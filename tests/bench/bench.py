@@ -13,6 +13,7 @@ from pathlib import Path
 import part_core
 import part_heap
 import part_publish
+import part_reports
 import part_server
 import part_size
 import part_store
@@ -20,7 +21,7 @@ import part_swap
 import part_tls
 import part_update
 
-PARTS = {"server": part_server, "tls": part_tls, "update": part_update, "core": part_core, "heap": part_heap, "store": part_store,
+PARTS = {"server": part_server, "tls": part_tls, "reports": part_reports, "update": part_update, "core": part_core, "heap": part_heap, "store": part_store,
          "swap": part_swap, "size": part_size, "publish": part_publish}
 ROOTS = Path("/usr/share/ca-certificates/mozilla")
 FIVE_ROOTS = [ROOTS / f"{name}.crt" for name in (

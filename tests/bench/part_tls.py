@@ -39,11 +39,14 @@ MODES = {
 IDLE = 10000
 
 
-def make_certificates(folder):
-    """A CA, and certificates of the server and of a device."""
+P256 = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256")
+
+
+def make_certificates(folder, kind=P256):
+    """A CA, and certificates of the server and of a device, with keys of that kind."""
     def openssl(*args):
         subprocess.run(["openssl", *map(str, args)], check=True, capture_output=True, cwd=folder)
-    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    new_key = (*kind, "-nodes")
     openssl("req", "-x509", *new_key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca", "-days", "30")
     for name in ("server", "device"):
         openssl("req", *new_key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
@@ -64,14 +67,16 @@ def start_ours(context, ask, sha256):
     return process.pid, int(re.search(r":(\d+)$", process.stdout.readline())[1])
 
 
-def start_nginx(context):
+def start_nginx(context, folder=None):
+    """With the certificates in that folder: its worker, its port, and the one that asks for a client certificate."""
+    folder = folder or context.folder
     program = shutil.which("nginx", path="/usr/sbin:/usr/bin")
     if not program:
         raise context.Skip("nginx is missing (deploy/install-deps.sh --for bench)")
     port, mutual = part_server.free_port(), part_server.free_port()
-    config = context.folder / f"tls-{port}.conf"
-    config.write_text(NGINX.format(folder=context.folder, port=port, mutual=mutual))
-    process = context.start(program, "-c", config, "-e", context.folder / "tls.error")
+    config = folder / f"tls-{port}.conf"
+    config.write_text(NGINX.format(folder=folder, port=port, mutual=mutual))
+    process = context.start(program, "-c", config, "-e", folder / "tls.error")
     for _ in range(200):
         with open(f"/proc/{process.pid}/task/{process.pid}/children") as f:
             children = f.read().split()
