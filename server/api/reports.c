@@ -138,6 +138,7 @@ static unsigned read_request(struct hf_api_call *call, struct hf_why *why)
     if (identity->has_certificate)
         work->sender.credential_id = (int64_t)identity->registered.credential;
     call->job.is_bulk = true;
+    call->job.checks_first = true; /* as hf_report_take does */
     if (is_signed)
         status = check_signature(call, work, why);
     if (status == 0)

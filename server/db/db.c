@@ -9,6 +9,7 @@ struct hf_db_statement {
     const struct hf_sql *sql; /* NULL: this place is free */
     void *handle;
     bool is_running;
+    bool is_change;
 };
 
 struct hf_db {
@@ -18,6 +19,7 @@ struct hf_db {
     unsigned depth;
     struct hf_db_statement statements[HF_DB_STATEMENTS_MAX]; /* by a hash of the address of `sql` */
     unsigned n_statements;
+    uint64_t n_changes;
 };
 
 /* ---- values ------------------------------------------------------------------------------------ */
@@ -118,6 +120,7 @@ static enum hf_err prepared(struct hf_db *db, const struct hf_sql *sql,
         if (db->driver->prepare(db->conn, sql->text, &statement->handle, why) != HF_OK)
             return hf_fail_context(why, "statement %s", sql->name);
         statement->sql = sql;
+        statement->is_change = strncmp(sql->text, "SELECT", strlen("SELECT")) != 0;
         db->n_statements++;
     }
     *out = statement;
@@ -135,6 +138,7 @@ enum hf_err hf_db_run(struct hf_db *db, const struct hf_sql *sql, const struct h
     if (db->driver->run(statement->handle, params, n_params, why) != HF_OK)
         return hf_fail_context(why, "statement %s", sql->name);
     statement->is_running = true;
+    db->n_changes += statement->is_change;
     rows->db = db;
     rows->statement = statement;
     return HF_OK;
@@ -351,6 +355,11 @@ void hf_db_rollback(struct hf_db *db)
 unsigned hf_db_depth(const struct hf_db *db)
 {
     return db->depth;
+}
+
+uint64_t hf_db_changes(const struct hf_db *db)
+{
+    return db->n_changes;
 }
 
 enum hf_err hf_db_lock(struct hf_db *db, const char *name, struct hf_why *why)

@@ -147,6 +147,8 @@ HF_MUST_USE enum hf_err hf_db_commit(struct hf_db *db, struct hf_why *why);
 void hf_db_rollback(struct hf_db *db);
 /** 0 outside of all transactions. */
 unsigned hf_db_depth(const struct hf_db *db);
+/** How many statements were run that may have changed something. */
+uint64_t hf_db_changes(const struct hf_db *db);
 
 /** Hold the lock `name` until the connection closes. HF_E_BUSY when another process does. */
 HF_MUST_USE enum hf_err hf_db_lock(struct hf_db *db, const char *name, struct hf_why *why);

@@ -234,13 +234,13 @@ static enum hf_err sqlite_run(void *arg, const struct hf_param *params, size_t n
                               struct hf_why *why)
 {
     sqlite3_stmt *stmt = arg;
-    char name[64];
+    char name[64] = ":";
 
     if ((size_t)sqlite3_bind_parameter_count(stmt) != n_params)
         return hf_fail(why, HF_E_ARGUMENT, "expected %d parameters, found %zu",
                        sqlite3_bind_parameter_count(stmt), n_params);
     for (size_t i = 0; i < n_params; i++) {
-        (void)snprintf(name, sizeof name, ":%s", params[i].name);
+        (void)memccpy(name + 1, params[i].name, '\0', sizeof name - 2);
         int index = sqlite3_bind_parameter_index(stmt, name);
         if (index == 0) {
             (void)sqlite3_clear_bindings(stmt);

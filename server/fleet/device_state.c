@@ -5,7 +5,17 @@
 #define COLUMNS HF_DEVICE_STATE_COLUMNS ", d.name"
 #define TYPES HF_DEVICE_STATE_TYPES "t"
 
-enum { INSERT, OF_CREDENTIAL, OF_KEY, PUT, UNCOUNT, DELETE, DELETE_REPORTS, DELETE_KEYS };
+enum {
+    INSERT,
+    OF_CREDENTIAL,
+    OF_KEY,
+    PUT,
+    PUT_INDEXED,
+    UNCOUNT,
+    DELETE,
+    DELETE_REPORTS,
+    DELETE_KEYS
+};
 
 const struct hf_sql hf_device_state_sql[] = {
     [INSERT] = {"device_state_insert",
@@ -28,13 +38,17 @@ const struct hf_sql hf_device_state_sql[] = {
              "seen = :seen, nonce = :nonce, credential_id = :credential, report_key_id = :key, "
              "other_installation = :other_installation, other_sequence = :other_sequence, "
              "conflicts = :conflicts, conflict_s = :conflict_s, seen_s = :seen_s, kind = :kind, "
-             "set_name = :set, profile = :profile, active_version = :active_version, "
-             "active_sha256 = :active_sha256, result = :result, result_s = :result_s, "
+             "set_name = :set, profile = :profile, "
+             "active_sha256 = :active_sha256, result_s = :result_s, "
              "result_version = :result_version, outcome = :outcome, reason = :reason, "
              "next_expiry_s = :next_expiry, clock_offset_s = :clock_offset, agent = :agent, "
              "group_names = :groups, reports = :reports, said = :said, recent = :recent WHERE "
              "device_id = :device",
              ""},
+    [PUT_INDEXED] = {"device_state_put_indexed",
+                     "UPDATE device_state SET active_version = :active_version, result = :result "
+                     "WHERE device_id = :device",
+                     ""},
     [UNCOUNT] = {"device_state_uncount",
                  "UPDATE version_count SET devices = devices - 1 "
                  "WHERE (account_id, set_name, version) IN (SELECT account_id, set_name, "
@@ -185,9 +199,24 @@ static struct hf_param p_installation(const char *name, bool is_there,
                     : (struct hf_param){.name = name};
 }
 
-enum hf_err hf_device_state_put(struct hf_tx *tx, const struct hf_device_state *s,
-                                struct hf_why *why)
+/* Columns of indexes are written only when they change: SQLite would take each entry out of its index and put it in
+ * again, a page of the disk for each. */
+static enum hf_err put_indexed(struct hf_tx *tx, const struct hf_device_state *s,
+                               const struct hf_device_state *before, struct hf_why *why)
 {
+    if (s->active_version == before->active_version && strcmp(s->result, before->result) == 0)
+        return HF_OK;
+    return hf_db_execute(tx->db, &hf_device_state_sql[PUT_INDEXED],
+                         HF_PARAMS(hf_p_int("active_version", s->active_version),
+                                   hf_p_text("result", s->result),
+                                   hf_p_int("device", s->device_id)),
+                         why);
+}
+
+enum hf_err hf_device_state_put(struct hf_tx *tx, const struct hf_device_state *s,
+                                const struct hf_device_state *before, struct hf_why *why)
+{
+    HF_TRY(put_indexed(tx, s, before, why));
     return hf_db_execute(
         tx->db, &hf_device_state_sql[PUT],
         HF_PARAMS(p_installation("installation", s->has_installation, s->installation),
@@ -199,11 +228,9 @@ enum hf_err hf_device_state_put(struct hf_tx *tx, const struct hf_device_state *
                   hf_p_int("conflicts", s->conflicts), hf_p_int("conflict_s", s->conflict_s),
                   hf_p_int("seen_s", s->seen_s), hf_p_text("kind", s->kind),
                   hf_p_text("set", s->set), hf_p_text("profile", s->profile),
-                  hf_p_int("active_version", s->active_version),
-                  hf_p_text("active_sha256", s->active_sha256), hf_p_text("result", s->result),
-                  hf_p_int("result_s", s->result_s), hf_p_int("result_version", s->result_version),
-                  hf_p_text("outcome", s->outcome), hf_p_text("reason", s->reason),
-                  hf_p_int("next_expiry", s->next_expiry_s),
+                  hf_p_text("active_sha256", s->active_sha256), hf_p_int("result_s", s->result_s),
+                  hf_p_int("result_version", s->result_version), hf_p_text("outcome", s->outcome),
+                  hf_p_text("reason", s->reason), hf_p_int("next_expiry", s->next_expiry_s),
                   hf_p_int("clock_offset", s->clock_offset_s), hf_p_text("agent", s->agent),
                   hf_p_text("groups", s->groups), hf_p_int("reports", s->reports),
                   hf_p_int("said", (int64_t)s->said),

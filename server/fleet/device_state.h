@@ -69,7 +69,9 @@ HF_MUST_USE enum hf_err hf_device_state_of_key(struct hf_db *db, int64_t account
                                                struct hf_device_state *out,
                                                char name[HF_DEVICE_ID_MAX + 1], struct hf_why *why);
 
+/** Write `state` in place of `before`, which is what was read. */
 HF_MUST_USE enum hf_err hf_device_state_put(struct hf_tx *tx, const struct hf_device_state *state,
+                                            const struct hf_device_state *before,
                                             struct hf_why *why);
 
 /* For statements that read it with other columns. */

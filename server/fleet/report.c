@@ -343,17 +343,18 @@ enum hf_err hf_report_take(struct hf_tx *tx, const struct hf_report_sender *send
                            const struct hf_report *reports, size_t n, struct hf_report_answer *out,
                            bool *is_conflict, struct hf_why *why)
 {
-    struct hf_device_state s;
+    struct hf_device_state before, s;
     int64_t accepted = 0;
 
     *is_conflict = false;
     HF_TRY(check_one_device(reports, n, why));
-    HF_TRY(find_device(tx, sender, &reports[0], &s, why));
+    HF_TRY(find_device(tx, sender, &reports[0], &before, why));
+    s = before;
     enum installation installation = judge(&s, sender, reports, n);
     if (installation == CONFLICT) {
         s.conflicts++;
         s.conflict_s = tx->now_s;
-        HF_TRY(hf_device_state_put(tx, &s, why));
+        HF_TRY(hf_device_state_put(tx, &s, &before, why));
         *is_conflict = true;
         (void)
             hf_fail(why, HF_E_STATE,
@@ -373,7 +374,7 @@ enum hf_err hf_report_take(struct hf_tx *tx, const struct hf_report_sender *send
             s.credential_id = sender->credential_id;
         if (sender->report_key_id > s.report_key_id)
             s.report_key_id = sender->report_key_id;
-        HF_TRY(hf_device_state_put(tx, &s, why));
+        HF_TRY(hf_device_state_put(tx, &s, &before, why));
     }
     write_answer(&s, accepted, n, out);
     return HF_OK;

@@ -26,7 +26,7 @@ struct hf_report_sender {
  * Take the reports of one request, of one device and one installation. `*is_conflict`: they were refused, with the
  * sentence in `why`, and the conflict is to be committed; then `out` is not written. HF_E_POLICY: the
  * certificate or key belongs to no device, or to another one than the reports name. HF_E_ARGUMENT: they are
- * of several devices or installations.
+ * of several devices or installations. Each of these is found before anything is changed (hf_job.checks_first).
  */
 HF_MUST_USE enum hf_err hf_report_take(struct hf_tx *tx, const struct hf_report_sender *sender,
                                        const struct hf_report *reports, size_t n,

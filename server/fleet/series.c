@@ -1,6 +1,6 @@
 #include "server/fleet/series.h"
 
-enum { COUNT, COUNT_UP, ADD, KEEP, DROP_HOURS, DROP_UNUSED };
+enum { COUNT, FIND, COUNT_UP, ADD, KEEP, DROP_HOURS, DROP_UNUSED };
 
 const struct hf_sql hf_series_sql[] = {
     [COUNT] = {"version_count_add",
@@ -8,10 +8,14 @@ const struct hf_sql hf_series_sql[] = {
                "VALUES (:account, :set, :version, :by) ON CONFLICT (account_id, set_name, version) "
                "DO UPDATE SET devices = version_count.devices + excluded.devices",
                ""},
+    [FIND] = {"series_find",
+              "SELECT n FROM series WHERE account_id = :account AND hour_s = :hour "
+              "AND set_name = :set AND version = :version AND what = :what",
+              "i"},
     [COUNT_UP] = {"series_count_up",
                   "UPDATE series SET n = n + 1 WHERE account_id = :account AND hour_s = :hour "
-                  "AND set_name = :set AND version = :version AND what = :what RETURNING n",
-                  "i"},
+                  "AND set_name = :set AND version = :version AND what = :what",
+                  ""},
     [ADD] = {"series_add",
              "INSERT INTO series (account_id, hour_s, set_name, version, what, n) "
              "SELECT :account, :hour, :set, :version, :what, 1 WHERE (SELECT count(*) FROM series "
@@ -51,8 +55,12 @@ enum hf_err hf_series_add(struct hf_tx *tx, int64_t account_id, const char *set,
     const struct hf_param of_what = hf_p_text("what", what);
     int64_t n = 0;
 
-    enum hf_err err = hf_db_get_int(tx->db, &hf_series_sql[COUNT_UP],
+    /* Each report comes here. To ask first is cheaper than RETURNING, for which SQLite makes a table. */
+    enum hf_err err = hf_db_get_int(tx->db, &hf_series_sql[FIND],
                                     HF_PARAMS(account, hour, of_set, of_version, of_what), &n, why);
+    if (err == HF_OK)
+        return hf_db_execute(tx->db, &hf_series_sql[COUNT_UP],
+                             HF_PARAMS(account, hour, of_set, of_version, of_what), why);
     if (err != HF_E_NOT_FOUND)
         return err;
     return hf_db_execute(tx->db, &hf_series_sql[ADD],

@@ -63,19 +63,32 @@ void hf_mailbox_free(struct hf_mailbox *mailbox)
     uv_mutex_destroy(&mailbox->mutex);
 }
 
-/* The handle is open: its mailbox waits for this job. */
-static void send_home(struct hf_job *job)
+static struct hf_job *take_first(struct hf_job_list *batch)
 {
-    struct hf_mailbox *home = job->home;
+    struct hf_job *job = STAILQ_FIRST(batch);
+    STAILQ_REMOVE_HEAD(batch, link);
+    return job;
+}
+
+/* The first of the batch, with those behind it that have the same home: it is woken once for all of them. Its handle
+ * is open, as its mailbox waits for these jobs. */
+static void send_home(struct hf_job_list *batch)
+{
+    struct hf_mailbox *home = STAILQ_FIRST(batch)->home;
+    struct hf_job *job;
 
     if (home == NULL) {
+        job = take_first(batch);
         if (job->done != NULL)
             job->done(job);
         return;
     }
     /* Within the lock: the loop, when it has seen the last job, closes the handle. */
     uv_mutex_lock(&home->mutex);
-    STAILQ_INSERT_TAIL(&home->jobs, job, link);
+    do {
+        job = take_first(batch);
+        STAILQ_INSERT_TAIL(&home->jobs, job, link);
+    } while (!STAILQ_EMPTY(batch) && STAILQ_FIRST(batch)->home == home);
     (void)uv_async_send(&home->wake);
     uv_mutex_unlock(&home->mutex);
 }
@@ -91,8 +104,7 @@ static bool take_batch(struct hf_worker *worker, struct hf_job_list *batch)
     while (worker->n_queued == 0 && !worker->is_stopping)
         uv_cond_wait(&worker->filled, &worker->mutex);
     for (size_t n = 0; n < worker->config.batch_max && worker->n_queued > 0; n++) {
-        job = STAILQ_FIRST(&worker->queue);
-        STAILQ_REMOVE_HEAD(&worker->queue, link);
+        job = take_first(&worker->queue);
         STAILQ_INSERT_TAIL(batch, job, link);
         worker->n_queued--;
     }
@@ -105,15 +117,12 @@ static void work(void *arg)
 {
     struct hf_worker *worker = arg;
     struct hf_job_list batch = STAILQ_HEAD_INITIALIZER(batch);
-    struct hf_job *job;
 
     (void)pthread_setname_np(pthread_self(), worker->config.name);
     while (take_batch(worker, &batch)) {
         worker->config.run(worker->config.ctx, &batch);
-        while ((job = STAILQ_FIRST(&batch)) != NULL) {
-            STAILQ_REMOVE_HEAD(&batch, link);
-            send_home(job);
-        }
+        while (!STAILQ_EMPTY(&batch))
+            send_home(&batch);
     }
 }
 

@@ -26,6 +26,7 @@ struct hf_job {
     struct hf_mailbox *home; /* NULL: `done` (may be NULL then) runs on the worker's thread */
     const char *actor;       /* hf_tx.actor; lives as long as the job */
     bool runs_alone;         /* the writer gives it no transaction: it makes its own */
+    bool checks_first;       /* what may refuse it comes before its first change: writer.h */
     bool is_bulk;            /* it leaves room in the queue for others: hf_worker_config.bulk_max */
 
     enum hf_err err; /* what `act` returned, or why it was not committed */

@@ -15,23 +15,30 @@ static struct hf_tx tx_for(struct hf_writer *writer, const struct hf_job *job)
                           .effects = &writer->effects};
 }
 
-/* In a savepoint. */
-static void run_job(struct hf_writer *writer, struct hf_job *job)
+static enum hf_err act_in_savepoint(struct hf_writer *writer, struct hf_job *job, struct hf_tx *tx)
+{
+    HF_TRY(hf_db_begin(writer->db, &job->why));
+    enum hf_err err = job->act(job, tx, &job->why);
+    if (err == HF_OK)
+        return hf_db_commit(writer->db, &job->why);
+    hf_db_rollback(writer->db);
+    return err;
+}
+
+/* False if it failed and something of it is left in the transaction, of which nothing may be committed then. */
+static bool run_job(struct hf_writer *writer, struct hf_job *job)
 {
     const size_t n_effects = writer->effects.n;
+    const uint64_t n_changes = hf_db_changes(writer->db);
     struct hf_tx tx = tx_for(writer, job);
 
     job->why = (struct hf_why){0};
-    job->err = hf_db_begin(writer->db, &job->why);
-    if (job->err != HF_OK)
-        return;
-    job->err = job->act(job, &tx, &job->why);
+    job->err = job->checks_first ? job->act(job, &tx, &job->why)
+                                 : act_in_savepoint(writer, job, &tx);
     if (job->err == HF_OK)
-        job->err = hf_db_commit(writer->db, &job->why);
-    else
-        hf_db_rollback(writer->db);
-    if (job->err != HF_OK)
-        hf_effects_cut(&writer->effects, n_effects);
+        return true;
+    hf_effects_cut(&writer->effects, n_effects);
+    return !job->checks_first || hf_db_changes(writer->db) == n_changes;
 }
 
 /* What is in memory is made ready before the commit and changed after it. */
@@ -60,12 +67,13 @@ static enum hf_err run_together(struct hf_writer *writer, struct hf_job *first,
 
     hf_effects_cut(&writer->effects, 0);
     HF_TRY(hf_db_begin(writer->db, why));
-    for (struct hf_job *job = first; job != end; job = STAILQ_NEXT(job, link)) {
-        run_job(writer, job);
+    for (struct hf_job *job = first; job != end && err == HF_OK; job = STAILQ_NEXT(job, link)) {
+        if (!run_job(writer, job))
+            err = hf_fail(why, job->err, "%s", job->why.text);
         n_done += job->err == HF_OK;
         n_jobs++;
     }
-    if (n_done > 0)
+    if (n_done > 0 && err == HF_OK)
         err = commit(writer, why);
     else
         hf_db_rollback(writer->db);

@@ -155,20 +155,16 @@ static bool send_answers(struct hf_conn *c, const uint8_t *rest, size_t rest_len
 }
 
 /* The handler answers later. What was answered before is sent; what the stream does not accept, and
- * the input behind, is kept, and nothing is read meanwhile. */
+ * the input behind, is kept, and nothing is read meanwhile. The kernel goes on watching the socket: most clients send
+ * nothing until they have their answer, and to stop and start again would be three system calls. */
 static void wait_for_answer(struct hf_conn *c, const uint8_t *rest, size_t rest_len)
 {
     size_t sent = 0;
     hf_conn_enter(c, HF_PHASE_ANSWER);
     if (hf_output_send(&c->conns->output, &c->stream, false, &sent) != HF_STREAM_BROKEN)
         c->pending = hf_pending_new(&c->conns->output, sent, rest, rest_len);
-    if (c->pending == NULL) {
+    if (c->pending == NULL)
         hf_conn_close(c);
-        return;
-    }
-    if (c->is_polled)
-        (void)uv_poll_stop(&c->poll);
-    c->polled_events = 0;
 }
 
 /* What was kept is sent, or its answer is there: go on with the requests behind it. */
@@ -348,11 +344,20 @@ static void on_writable(struct hf_conn *c)
     }
 }
 
+/* The client sends more before it has its answer, or is gone: that is seen after the answer. */
+static void look_away(struct hf_conn *c)
+{
+    (void)uv_poll_stop(&c->poll);
+    c->polled_events = 0;
+}
+
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
     struct hf_conn *c = poll->data;
     (void)events; /* an error is reported as whatever is waited for */
-    if (status != 0)
+    if (c->phase == HF_PHASE_ANSWER)
+        look_away(c);
+    else if (status != 0)
         hf_conn_close(c);
     else if (c->phase == HF_PHASE_WRITE)
         on_writable(c);

@@ -3,10 +3,12 @@
  *
  *   bench_signed fill DATABASE DEVICES   makes the database: as many devices of "updates.example", each with a key, and
  *                                        each has reported once
- *   bench_signed send PORT DEVICES FIRST keep|new current|failed SECONDS
- *                                        reports over AT_ONCE connections that stay, or over a new one for each report;
- *                                        the devices take turns, from number FIRST on, as those that report once a day
- *                                        do. Prints how many reports were answered 200
+ *   bench_signed send PORT DEVICES FIRST keep|new daily|update SECONDS
+ *                                        reports number FIRST and so on, over AT_ONCE connections that stay, or each over
+ *                                        a new one. Prints how many were answered 200
+ *
+ * daily: devices of the first half of the database report in turn what the service knows already, as each does once a day.
+ * update: those of the second half install a bundle in turn, and each says so in three reports.
  */
 #include "common/base/timetext.h"
 #include "common/report/signature.h"
@@ -32,6 +34,7 @@
 #define AT_ONCE 256 /* reports that wait for their answer */
 #define STRIDE 7919 /* a prime: the order of the devices is not that of the database */
 #define FILL_AT_ONCE 10000
+#define UPDATE_STEP 400 /* updates that begin before one goes on: more than AT_ONCE */
 
 static struct hf_why why;
 static uint32_t n_devices;
@@ -56,14 +59,29 @@ static int64_t now_us(void)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-/* "current": what the service knows already, as once a day. "failed": with a reason that it has not heard yet. */
-static void make_report(uint32_t device, bool is_current, struct hf_report *out)
+/* Which device sends report number `n` of its kind, and what it says. */
+static uint32_t device_of_daily(uint64_t n)
+{
+    return 1 + (uint32_t)(n * STRIDE % (n_devices / 2));
+}
+
+static uint32_t device_of_update(uint64_t n, enum hf_report_kind *kind)
+{
+    static const enum hf_report_kind kinds[] = {HF_REPORT_ANNOUNCE, HF_REPORT_SWAPPED,
+                                                HF_REPORT_CONFIRMED};
+    const uint64_t step = n % 3, update = n / 3 - UPDATE_STEP * step;
+
+    *kind = kinds[step];
+    return n_devices / 2 + device_of_daily(update);
+}
+
+static void make_report(uint32_t device, enum hf_report_kind kind, struct hf_report *out)
 {
     *out = HF_REPORT_NOTHING;
     out->seq = now_us();
-    out->kind = is_current ? HF_REPORT_CURRENT : HF_REPORT_FAILED;
-    out->to = 3;
+    out->kind = kind;
     out->from = 2;
+    out->to = kind == HF_REPORT_CURRENT ? 2 : 3;
     out->clock_s = out->sent_s = out->seq / 1000000;
     (void)snprintf(out->device, sizeof out->device, "device-%" PRIu32, device);
     (void)snprintf(out->installation, sizeof out->installation, "%032" PRIu32, device);
@@ -72,11 +90,11 @@ static void make_report(uint32_t device, bool is_current, struct hf_report *out)
     (void)snprintf(out->profile, sizeof out->profile, "full");
     (void)snprintf(out->sha256, sizeof out->sha256, "%064d", 7);
     (void)snprintf(out->agent, sizeof out->agent, "1.0.0");
-    if (is_current)
+    if (kind == HF_REPORT_CURRENT)
         return;
-    (void)snprintf(out->outcome, sizeof out->outcome, "network");
+    (void)snprintf(out->outcome, sizeof out->outcome, "ok");
     (void)snprintf(out->text, sizeof out->text,
-                   "https://updates.example: no answer within 10 s, attempt %" PRId64, out->seq);
+                   "https://updates.example and 2 other endpoints are reached with it");
 }
 
 /* ---- fill ----------------------------------------------------------------------------------------------------- */
@@ -111,7 +129,7 @@ static void add_device(struct hf_tx *tx, uint32_t device)
                       HF_PARAMS(hf_p_int("id", device), hf_p_bytes("key", key, sizeof key)),
                       &why) != HF_OK)
         die("key");
-    make_report(device, true, &report);
+    make_report(device, HF_REPORT_CURRENT, &report);
     if (hf_report_take(tx, &sender, &report, 1, &answer, &is_conflict, &why) != HF_OK ||
         is_conflict)
         die("report");
@@ -154,7 +172,7 @@ struct conn {
 
 static struct conn conns[AT_ONCE];
 static in_port_t port;
-static bool is_kept, is_current;
+static bool is_kept, is_daily;
 static uint64_t n_sent;
 
 /* From many addresses, as there are not enough ports for so many connections from one. */
@@ -174,15 +192,17 @@ static int connect_to_server(void)
     return fd;
 }
 
-static void write_request(uint32_t device, struct hf_buf *out)
+static void write_request(uint64_t n, struct hf_buf *out)
 {
+    enum hf_report_kind kind = HF_REPORT_CURRENT;
+    const uint32_t device = is_daily ? device_of_daily(n) : device_of_update(n, &kind);
     uint8_t seed[HF_REPORT_KEY_LEN];
     struct hf_report_headers headers;
     struct hf_report report;
     struct hf_buf body = {0};
 
     seed_of(device, seed);
-    make_report(device, is_current, &report);
+    make_report(device, kind, &report);
     if (hf_report_write(&report, &body, &why) != HF_OK)
         die("write");
     const struct hf_report_message message = {"POST", HOST, "/v1/reports", HF_REPORT_CONTENT_TYPE,
@@ -202,10 +222,9 @@ static void write_request(uint32_t device, struct hf_buf *out)
 
 static void send_next(struct conn *c, uint64_t first)
 {
-    const uint32_t device = 1 + (uint32_t)((first + n_sent++) * STRIDE % n_devices);
     struct hf_buf request = {0};
 
-    write_request(device, &request);
+    write_request(first + n_sent++, &request);
     if (c->fd < 0)
         c->fd = connect_to_server();
     if (write(c->fd, request.data, request.len) != (ssize_t)request.len)
@@ -269,7 +288,7 @@ int main(int argc, char **argv)
 
     if ((!is_fill && !is_send) || sodium_init() < 0) {
         (void)fprintf(stderr, "Usage: bench_signed fill DATABASE DEVICES | send PORT DEVICES FIRST "
-                              "keep|new current|failed "
+                              "keep|new daily|update "
                               "SECONDS\n");
         return 2;
     }
@@ -280,7 +299,7 @@ int main(int argc, char **argv)
     }
     port = htons((in_port_t)strtoul(argv[2], NULL, 10));
     is_kept = strcmp(argv[5], "keep") == 0;
-    is_current = strcmp(argv[6], "current") == 0;
+    is_daily = strcmp(argv[6], "daily") == 0;
     send_all(strtoull(argv[4], NULL, 10), strtod(argv[7], NULL));
     return 0;
 }

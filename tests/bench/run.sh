@@ -12,6 +12,8 @@ with the median of the rounds' ratios:
   server   holdfastd (1 loop) against nginx (1 worker) serving the same timestamp.json (wrk)
   tls      server/http with TLS (1 loop) against nginx (1 worker): handshakes a CPU second of the
            server, memory of 10,000 idle connections
+  reports  a signed report to holdfastd, on disk, against a request over a fresh mutual-TLS handshake
+           to nginx: CPU time of the server
   update   `holdfast update` on a new device against python-tuf's client: wall and CPU time, memory;
            and the memory of swaps from and to all of Debian's roots
   core     requests, heap and signature verifications of a cold update and of an unchanged check
@@ -25,7 +27,7 @@ with the median of the rounds' ratios:
   --json FILE    what was measured, as JSON (default build/bench.json)
   --seconds S    length of one wrk run (default 3)
   --rounds N     rounds of each pair (default 5)
-  --only PART    server, tls, update, core, heap, store, swap, size or publish; may be repeated
+  --only PART    server, tls, reports, update, core, heap, store, swap, size or publish; may be repeated
   --bin DIR      programs built elsewhere, nothing is installed or built
   --help         this text
 

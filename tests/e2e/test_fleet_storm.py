@@ -109,13 +109,12 @@ class Reporter:
             name = f"meter-{self.number}-{seq // self.PER_DEVICE}"
             if seq % self.PER_DEVICE == 0:
                 self.register(name)
-                self.answered[name] = []
             reports = [report(name, seq + i + 1, "failed") for i in range(3)]
             while not self.is_over:
                 status = self.send(reports)
                 assert status in (None, 200, 429, 503), status
                 if status == 200:
-                    self.answered[name] += [r["text"] for r in reports]
+                    self.answered.setdefault(name, []).extend(r["text"] for r in reports)
                     seq += 3
                     break
                 time.sleep(0.1)

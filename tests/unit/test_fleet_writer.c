@@ -13,6 +13,7 @@ struct step {
     int64_t account;
     uint32_t number;
     enum hf_err fails_with; /* after it has changed something */
+    bool fails_first;       /* before it has */
     unsigned n_runs;
 };
 
@@ -67,6 +68,8 @@ static enum hf_err act(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
     struct hf_credential row;
 
     step->n_runs++;
+    if (step->fails_first)
+        return hf_fail(why, step->fails_with, "refused at once");
     HF_TRY(hf_credential_register(tx, &wanted, &row, why));
     return step->fails_with == HF_OK ? HF_OK : hf_fail(why, step->fails_with, "as the test wants");
 }
@@ -196,6 +199,77 @@ static void when_the_database_fails_no_job_is_tried_again(void **state)
     hf_writer_free(&writer);
 }
 
+static void make_checks_first(struct step steps[N])
+{
+    for (size_t i = 0; i < N; i++)
+        steps[i].job.checks_first = true;
+}
+
+static void a_job_that_checks_first_is_refused_without_a_savepoint(void **state)
+{
+    struct fleet_world *w = *state;
+    struct hf_writer writer = make_writer(w);
+    struct hf_job_list batch;
+    struct step steps[N];
+
+    make_batch(w, steps, &batch);
+    make_checks_first(steps);
+    steps[1].fails_with = HF_E_POLICY;
+    steps[1].fails_first = true;
+    hf_writer_run(&writer, &batch);
+    CHECK_OK(steps[0].job.err);
+    CHECK_REFUSED(steps[1].job.err, HF_E_POLICY, &steps[1].job.why, "refused at once");
+    CHECK_OK(steps[3].job.err);
+    assert_string_equal(port.calls, "pa");
+    assert_int_equal(steps[3].n_runs, 1);
+    assert_int_equal(port.n_applied, N - 1);
+    assert_int_equal(n_credentials(w), N - 1);
+    hf_writer_free(&writer);
+}
+
+/* What it has changed would be committed with the others: so nothing is, and each is tried alone. */
+static void a_job_that_checks_first_and_fails_later_leaves_nothing(void **state)
+{
+    struct fleet_world *w = *state;
+    struct hf_writer writer = make_writer(w);
+    struct hf_job_list batch;
+    struct step steps[N];
+
+    make_batch(w, steps, &batch);
+    make_checks_first(steps);
+    steps[1].fails_with = HF_E_STATE;
+    hf_writer_run(&writer, &batch);
+    CHECK_OK(steps[0].job.err);
+    CHECK_REFUSED(steps[1].job.err, HF_E_STATE, &steps[1].job.why, "as the test wants");
+    CHECK_OK(steps[2].job.err);
+    CHECK_OK(steps[3].job.err);
+    assert_string_equal(port.calls, "papapa");
+    assert_int_equal(steps[0].n_runs, 2);
+    assert_int_equal(n_credentials(w), N - 1);
+    assert_int_equal(hf_db_depth(w->tx.db), 0);
+    hf_writer_free(&writer);
+}
+
+static void a_fault_of_the_database_after_the_checks_fails_the_batch(void **state)
+{
+    struct fleet_world *w = *state;
+    struct hf_writer writer = make_writer(w);
+    struct hf_job_list batch;
+    struct step steps[N];
+
+    make_batch(w, steps, &batch);
+    make_checks_first(steps);
+    steps[1].fails_with = HF_E_STORAGE;
+    hf_writer_run(&writer, &batch);
+    for (size_t i = 0; i < N; i++)
+        CHECK_REFUSED(steps[i].job.err, HF_E_STORAGE, &steps[i].job.why, "as the test wants");
+    assert_string_equal(port.calls, "");
+    assert_int_equal(steps[0].n_runs, 1);
+    assert_int_equal(n_credentials(w), 0);
+    assert_int_equal(hf_db_depth(w->tx.db), 0);
+    hf_writer_free(&writer);
+}
+
 static enum hf_err alone(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
 {
     assert_int_equal(hf_db_depth(tx->db), 0);
@@ -234,6 +308,9 @@ int main(void)
         IN_A_WORLD(a_batch_of_failures_commits_nothing),
         IN_A_WORLD(when_a_batch_fails_each_job_is_tried_alone),
         IN_A_WORLD(when_the_database_fails_no_job_is_tried_again),
+        IN_A_WORLD(a_job_that_checks_first_is_refused_without_a_savepoint),
+        IN_A_WORLD(a_job_that_checks_first_and_fails_later_leaves_nothing),
+        IN_A_WORLD(a_fault_of_the_database_after_the_checks_fails_the_batch),
         IN_A_WORLD(a_job_that_runs_alone_splits_the_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -212,6 +212,25 @@ static void a_client_that_is_gone_has_its_request_answered_all_the_same(void **s
     end_world(w);
 }
 
+/* The connection has been waited on before, so the kernel tells of the second request at once. */
+static void a_request_that_comes_before_the_answer_waits_for_it(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {"/a ;", "/b ;", "/now/2 ;", NULL};
+    char first[512];
+    struct world *w = start_world(true);
+    int fd = ask(w, GET("/now/1"));
+    assert_true(read(fd, first, sizeof first) > 0);
+    assert_int_equal(write(fd, GET("/a"), strlen(GET("/a"))), strlen(GET("/a")));
+    while (atomic_load(&w->n_asked) < 2)
+        (void)sched_yield();
+    assert_int_equal(write(fd, GET("/b") LAST("/now/2"), strlen(GET("/b") LAST("/now/2"))),
+                     strlen(GET("/b") LAST("/now/2")));
+    assert_in_order(rest(fd), parts);
+    assert_int_equal(atomic_load(&w->n_asked), 4);
+    end_world(w);
+}
+
 static void bodies_come_with_their_requests(void **state)
 {
     (void)state;
@@ -266,6 +285,7 @@ int main(void)
         cmocka_unit_test(answers_come_in_the_order_of_the_requests),
         cmocka_unit_test(the_server_stops_when_the_last_answer_is_sent),
         cmocka_unit_test(a_client_that_is_gone_has_its_request_answered_all_the_same),
+        cmocka_unit_test(a_request_that_comes_before_the_answer_waits_for_it),
         cmocka_unit_test(bodies_come_with_their_requests),
         cmocka_unit_test(new_settings_reach_connections_that_are_open),
     };
