@@ -21,6 +21,7 @@ enum hf_err hf_api_start(struct hf_api *api, const struct hf_api_config *config,
                                       .queue_max = HF_API_SIGNER_QUEUE_MAX,
                                       .batch_max = 1,
                                       .run = hf_worker_run_each};
+    hf_api_set_unverified_max(api, config->unverified_max);
     if (uv_mutex_init(&api->mutex) != 0)
         return hf_fail(why, HF_E_MEMORY, "no memory for the API");
     enum hf_err err = hf_worker_start(&api->signer, &worker, why);
@@ -35,6 +36,11 @@ out:
     if (err != HF_OK)
         uv_mutex_destroy(&api->mutex);
     return err;
+}
+
+void hf_api_set_unverified_max(struct hf_api *api, int64_t max)
+{
+    atomic_store(&api->unverified_max, max != 0 ? max : HF_FLEET_UNVERIFIED_MAX);
 }
 
 void hf_api_offer(struct hf_api *api, struct hf_published *published)

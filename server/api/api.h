@@ -38,6 +38,7 @@ struct hf_api {
     int signer_connection;   /* of that thread; -1: none */
     atomic_bool is_ending;   /* a call under way gives up */
     int64_t started_s;
+    _Atomic int64_t unverified_max;
     uv_mutex_t mutex;               /* over the next */
     struct hf_published *published; /* NULL: nothing is served yet */
 };
@@ -47,6 +48,8 @@ HF_MUST_USE enum hf_err hf_api_start(struct hf_api *api, const struct hf_api_con
                                      struct hf_why *why);
 /** The service ends: calls of the signer are given up, and their requests answered 503. From any thread. */
 void hf_api_end(struct hf_api *api);
+/** As hf_api_config.unverified_max. From any thread. */
+void hf_api_set_unverified_max(struct hf_api *api, int64_t max);
 /** Compare the fleet with these bundles from now on. From any thread. */
 void hf_api_offer(struct hf_api *api, struct hf_published *published);
 /** What was offered last, with a reference for the caller; NULL: nothing. From any thread. */

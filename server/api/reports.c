@@ -152,7 +152,6 @@ static enum hf_err take(struct hf_api_call *call, struct hf_tx *tx, struct hf_wh
 {
     const struct work *work = call->work;
     const struct hf_report_sender *sender = &work->sender;
-    const int64_t most = call->api->config.unverified_max;
     struct hf_report_answer answer = {0};
     bool is_conflict = false;
 
@@ -160,7 +159,7 @@ static enum hf_err take(struct hf_api_call *call, struct hf_tx *tx, struct hf_wh
         HF_TRY(hf_report_take(tx, sender, work->reports, work->n, &answer, &is_conflict, why));
     else
         HF_TRY(hf_report_take_unverified(tx, sender->account_id,
-                                         most != 0 ? most : HF_FLEET_UNVERIFIED_MAX, work->reports,
+                                         atomic_load(&call->api->unverified_max), work->reports,
                                          work->n, &answer, why));
     if (is_conflict) {
         call->status = 409;

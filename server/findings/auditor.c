@@ -10,6 +10,9 @@
 
 struct hf_auditor {
     struct hf_auditor_config config;
+    struct hf_check_settings *settings; /* the thread's */
+    struct hf_check_settings *fresh;    /* offered, under the mutex; NULL: none */
+    _Atomic int64_t every_s;
     struct hf_db *db;
     uv_thread_t thread;
     uv_mutex_t mutex;
@@ -38,15 +41,26 @@ static enum hf_err tidy(void *what, struct hf_tx *tx, struct hf_why *why)
     return hf_finding_tidy(tx, why);
 }
 
+static void take_fresh(struct hf_auditor *auditor)
+{
+    uv_mutex_lock(&auditor->mutex);
+    if (auditor->fresh != NULL) {
+        free(auditor->settings);
+        auditor->settings = auditor->fresh;
+        auditor->fresh = NULL;
+    }
+    uv_mutex_unlock(&auditor->mutex);
+}
+
 /* If it is due, or was asked for. */
 static enum hf_err run_check(struct hf_auditor *auditor, const struct hf_check *check,
                              bool was_asked, struct hf_why *why)
 {
     const struct hf_audit_port port = {auditor->db, auditor, write_act, is_ending};
-    struct hf_check_ctx ctx = {.settings = &auditor->config.settings, .now_s = (int64_t)time(NULL)};
+    struct hf_check_ctx ctx = {.settings = auditor->settings, .now_s = (int64_t)time(NULL)};
     struct hf_check_run last;
     HF_TRY(hf_check_run_get(auditor->db, check->name, &last, why));
-    bool is_due = last.run == 0 || ctx.now_s - last.started_s >= auditor->config.every_s ||
+    bool is_due = last.run == 0 || ctx.now_s - last.started_s >= atomic_load(&auditor->every_s) ||
                   ctx.now_s < last.started_s;
     if (!is_due && !was_asked)
         return HF_OK;
@@ -65,6 +79,7 @@ static void run_due(struct hf_auditor *auditor)
     struct hf_why why = {0};
     enum hf_err err = write_act(auditor, tidy, NULL, &why);
     for (size_t i = 0; i < hf_n_checks && err == HF_OK && !is_ending(auditor); i++) {
+        take_fresh(auditor);
         atomic_store(&auditor->is_running[i], true);
         bool was_asked = atomic_exchange(&auditor->is_asked[i], false);
         err = run_check(auditor, &hf_checks[i], was_asked, &why);
@@ -81,6 +96,8 @@ static void run_due(struct hf_auditor *auditor)
 /* With the mutex held, so that no later request is missed. */
 static bool must_run_now(const struct hf_auditor *auditor)
 {
+    if (auditor->fresh != NULL)
+        return true;
     for (size_t i = 0; i < hf_n_checks && !auditor->has_failed; i++)
         if (atomic_load(&auditor->is_asked[i]))
             return true;
@@ -109,13 +126,18 @@ enum hf_err hf_auditor_start(const struct hf_auditor_config *config, struct hf_a
     if (auditor == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory for the auditor");
     auditor->config = *config;
-    enum hf_err err = hf_fleet_connect(config->fleet, &auditor->db, why);
+    atomic_init(&auditor->every_s, config->every_s);
+    auditor->settings = hf_check_settings_copy(&config->settings);
+    enum hf_err err = auditor->settings != NULL
+                          ? hf_fleet_connect(config->fleet, &auditor->db, why)
+                          : hf_fail(why, HF_E_MEMORY, "no memory for the auditor");
     if (err == HF_OK &&
         (uv_mutex_init(&auditor->mutex) != 0 || uv_cond_init(&auditor->changed) != 0 ||
          uv_thread_create(&auditor->thread, work, auditor) != 0))
         err = hf_fail(why, HF_E_MEMORY, "a thread cannot be made");
     if (err != HF_OK) {
         hf_db_close(auditor->db);
+        free(auditor->settings);
         free(auditor);
         return err;
     }
@@ -135,7 +157,20 @@ void hf_auditor_stop(struct hf_auditor *auditor)
     uv_cond_destroy(&auditor->changed);
     uv_mutex_destroy(&auditor->mutex);
     hf_db_close(auditor->db);
+    free(auditor->settings);
+    free(auditor->fresh);
     free(auditor);
+}
+
+void hf_auditor_offer_take(struct hf_auditor *auditor, struct hf_check_settings *settings,
+                           int64_t every_s)
+{
+    uv_mutex_lock(&auditor->mutex);
+    free(auditor->fresh); /* the thread has not seen it */
+    auditor->fresh = settings;
+    atomic_store(&auditor->every_s, every_s);
+    uv_cond_signal(&auditor->changed);
+    uv_mutex_unlock(&auditor->mutex);
 }
 
 void hf_auditor_ask(struct hf_auditor *auditor, const struct hf_check *check)
@@ -154,5 +189,5 @@ bool hf_auditor_is_busy(struct hf_auditor *auditor, const struct hf_check *check
 
 int64_t hf_auditor_interval(const struct hf_auditor *auditor)
 {
-    return auditor->config.every_s;
+    return atomic_load(&auditor->every_s);
 }

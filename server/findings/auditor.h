@@ -10,7 +10,7 @@
 
 struct hf_auditor_config {
     struct hf_fleet *fleet;
-    struct hf_check_settings settings; /* what it borrows lives as long as the auditor */
+    struct hf_check_settings settings; /* borrowed for the call */
     int64_t every_s;
     /* When the metadata that is served ends; on the auditor's thread. NULL: none is. */
     void (*metadata)(void *ctx, struct hf_metadata_ends *out);
@@ -25,6 +25,10 @@ HF_MUST_USE enum hf_err hf_auditor_start(const struct hf_auditor_config *config,
                                          struct hf_auditor **out, struct hf_why *why);
 /** Give up what is under way and end. The fleet is still open. NULL is fine. */
 void hf_auditor_stop(struct hf_auditor *auditor);
+
+/** Judge by these (hf_check_settings_copy), and this often, from the next check on. From any thread. */
+void hf_auditor_offer_take(struct hf_auditor *auditor, struct hf_check_settings *settings,
+                           int64_t every_s);
 
 /** Run this check soon, whether it is due or not. From any thread. */
 void hf_auditor_ask(struct hf_auditor *auditor, const struct hf_check *check);

@@ -35,6 +35,9 @@ struct hf_check_settings {
     size_t n_crls;
 };
 
+/** A copy that borrows nothing, to be given to free(). NULL: no memory. */
+struct hf_check_settings *hf_check_settings_copy(const struct hf_check_settings *settings);
+
 /* Of the repository that is served: the roles that expire first, and when; 0: nothing is served. */
 struct hf_metadata_ends {
     int64_t offline_s, first_s;

@@ -22,7 +22,7 @@ struct hf_fleet {
     struct hf_job tick;
     atomic_bool is_ticking;
     atomic_bool is_behind; /* hf_fleet_set_behind */
-    int64_t report_keep_s;
+    _Atomic int64_t report_keep_s;
     int64_t hour_kept_s; /* the last hour whose counts were written; the writer's */
 };
 
@@ -81,8 +81,7 @@ enum hf_err hf_fleet_open(const struct hf_fleet_config *config, struct hf_fleet 
 
     if (fleet == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for the store");
-    fleet->report_keep_s = config->report_keep_s != 0 ? config->report_keep_s
-                                                      : HF_FLEET_REPORT_KEEP_S;
+    hf_fleet_set_report_keep(fleet, config->report_keep_s);
     fleet->live.is_sni_optional = config->is_sni_optional;
     fleet->live.offer = config->offer;
     fleet->live.offer_ctx = config->offer_ctx;
@@ -94,6 +93,11 @@ enum hf_err hf_fleet_open(const struct hf_fleet_config *config, struct hf_fleet 
     else
         free_fleet(fleet);
     return err;
+}
+
+void hf_fleet_set_report_keep(struct hf_fleet *fleet, int64_t keep_s)
+{
+    atomic_store(&fleet->report_keep_s, keep_s != 0 ? keep_s : HF_FLEET_REPORT_KEEP_S);
 }
 
 void hf_fleet_close(struct hf_fleet *fleet)
@@ -240,11 +244,12 @@ static struct hf_fleet *fleet_of(struct hf_job *job)
 static enum hf_err tick_reports(struct hf_fleet *fleet, struct hf_tx *tx, struct hf_why *why)
 {
     const int64_t hour_s = tx->now_s - tx->now_s % HF_SERIES_HOUR_S;
+    const int64_t keep_s = atomic_load(&fleet->report_keep_s);
 
-    HF_TRY(hf_report_row_purge(tx, fleet->report_keep_s, why));
+    HF_TRY(hf_report_row_purge(tx, keep_s, why));
     if (hour_s == fleet->hour_kept_s)
         return HF_OK;
-    HF_TRY(hf_report_row_purge_unverified(tx, fleet->report_keep_s, why));
+    HF_TRY(hf_report_row_purge_unverified(tx, keep_s, why));
     HF_TRY(hf_series_keep(tx, why));
     fleet->hour_kept_s = hour_s;
     return HF_OK;

@@ -39,6 +39,9 @@ struct hf_directory *hf_fleet_directory(const struct hf_fleet *fleet);
 HF_MUST_USE enum hf_err hf_fleet_set_sni_optional(struct hf_fleet *fleet, bool is_optional,
                                                   struct hf_why *why);
 
+/** As hf_fleet_config.report_keep_s. From any thread. */
+void hf_fleet_set_report_keep(struct hf_fleet *fleet, int64_t keep_s);
+
 /* For monitoring; what counts only grows. */
 struct hf_fleet_numbers {
     size_t certificates; /* in the registry */

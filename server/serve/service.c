@@ -1,15 +1,9 @@
-#include "server/serve/service.h"
+#include "server/serve/service_parts.h"
 
 #include "common/os/service.h"
-#include "server/api/api.h"
 #include "server/api/limits.h"
-#include "server/findings/auditor.h"
-#include "server/http/loop.h"
 #include "server/serve/config_files.h"
-#include "server/serve/log_keeper.h"
 #include "server/serve/metrics.h"
-#include "server/serve/route.h"
-#include "server/serve/webhook.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,38 +12,6 @@
 #include <unistd.h>
 
 #define ADMIN_FRONTS_MAX 2u /* the socket, and TLS */
-#define ADMIN_CONNECTIONS_MAX 256u
-
-/* One listener with its loop. */
-struct front {
-    struct hf_service *service;
-    bool is_for_devices;
-    bool is_plain; /* of devices: without TLS */
-    int listener;  /* -1: the loop has it, or there is none */
-    struct hf_loop loop;
-    struct hf_mailbox mailbox;
-    struct hf_gate gate; /* of devices */
-    struct hf_site site; /* of devices: the signed files */
-    bool is_running;
-};
-
-struct hf_service {
-    const struct hf_config *config;
-    struct hf_http_config http;
-    struct hf_repository *repository;
-    struct hf_network balancers[HF_HTTP_BALANCERS_MAX]; /* at the start */
-    size_t n_balancers;
-    bool is_sni_optional;
-    struct hf_tls_server *device_tls, *admin_tls; /* NULL: no such listener */
-    struct hf_fleet *fleet;
-    struct hf_api api;
-    bool has_api, has_socket;
-    struct hf_log_keeper *keeper; /* NULL: no signer */
-    struct hf_auditor *auditor;
-    struct hf_webhook *webhook; /* NULL: none is configured */
-    struct front *fronts;
-    unsigned n_fronts;
-};
 
 static const struct hf_refusal refusals[] = {
     {400, "this is not a request of HTTP/1.1 that names a path", NULL},
@@ -130,13 +92,11 @@ static void write_metrics(void *ctx, struct hf_metrics *m)
     hf_metrics_of_listeners(m, listeners, sizeof listeners / sizeof listeners[0]);
     hf_repository_status(service->repository, &status);
     hf_metrics_of_repository(m, &status);
-    if (service->webhook != NULL) {
-        const struct hf_webhook_numbers *numbers = hf_webhook_numbers(service->webhook);
-        hf_metrics_family(m, "holdfast_webhook_deliveries_total", "counter",
-                          "Findings that were delivered, and tries that failed.");
-        hf_metrics_sample(m, (double)hf_counted(&numbers->delivered), "result=\"delivered\"");
-        hf_metrics_sample(m, (double)hf_counted(&numbers->failed), "result=\"failed\"");
-    }
+    const struct hf_webhook_numbers *numbers = hf_webhook_numbers(service->webhook);
+    hf_metrics_family(m, "holdfast_webhook_deliveries_total", "counter",
+                      "Findings that were delivered, and tries that failed.");
+    hf_metrics_sample(m, (double)hf_counted(&numbers->delivered), "result=\"delivered\"");
+    hf_metrics_sample(m, (double)hf_counted(&numbers->failed), "result=\"failed\"");
 }
 
 /* On the auditor's thread. */
@@ -223,31 +183,29 @@ static enum hf_err open_listeners(struct hf_service *s, const struct hf_service_
     return HF_OK;
 }
 
+static enum hf_err start_webhook(struct hf_service *s, struct hf_why *why)
+{
+    struct hf_webhook_target *target = NULL;
+    HF_TRY(hf_config_webhook(s->config, &target, why));
+    return hf_webhook_start_take(s->fleet, target, &s->webhook, why);
+}
+
+static enum hf_err prepare_audits(struct hf_service *s, struct hf_why *why)
+{
+    const struct hf_check_settings settings = hf_config_audits(s->config);
+    s->audits_every_s = s->config->audits.every_s;
+    s->audits = hf_check_settings_copy(&settings);
+    return s->audits != NULL ? HF_OK : hf_fail(why, HF_E_MEMORY, "no memory for the audits");
+}
+
 static enum hf_err start_auditor(struct hf_service *s, struct hf_why *why)
 {
-    const struct hf_config *c = s->config;
-    const struct hf_auditor_config config =
-        {.fleet = s->fleet,
-         .settings = {.ca_expiring_s = c->audits.ca_expiring_s,
-                      .certificate_expiring_s = c->audits.certificate_expiring_s,
-                      .certificate_age_s = c->audits.certificate_age_s,
-                      .rotation_stuck_s = c->audits.rotation_stuck_s,
-                      .device_silent_s = c->audits.device_silent_s,
-                      .device_silent_after_update_s = c->audits.device_silent_after_update_s,
-                      .device_behind_s = c->audits.device_behind_s,
-                      .anchor_ends_s = c->audits.anchor_ends_s,
-                      .clock_wrong_s = c->audits.clock_wrong_s,
-                      .conflict_s = c->audits.conflict_s,
-                      .metadata_ending_s = c->audits.metadata_ending_s,
-                      .online_metadata_ending_s = c->audits.online_metadata_ending_s,
-                      .weak_keys = (const char *const *)c->audits.weak_keys.items,
-                      .n_weak_keys = c->audits.weak_keys.n,
-                      .crls = (const char *const *)c->audits.crls.items,
-                      .n_crls = c->audits.crls.n},
-         .every_s = c->audits.every_s,
-         .metadata = tell_metadata_ends,
-         .published = tell_published,
-         .ctx = s};
+    const struct hf_auditor_config config = {.fleet = s->fleet,
+                                             .settings = *s->audits,
+                                             .every_s = s->audits_every_s,
+                                             .metadata = tell_metadata_ends,
+                                             .published = tell_published,
+                                             .ctx = s};
     return hf_auditor_start(&config, &s->auditor, why);
 }
 
@@ -272,12 +230,8 @@ enum hf_err hf_service_open(const struct hf_service_setup *setup, struct hf_serv
                                           .offer = offer_directory,
                                           .offer_ctx = s};
     HF_TRY(hf_fleet_open(&fleet, &s->fleet, why));
-    const struct hf_webhook_config webhook = {.fleet = s->fleet,
-                                              .url = c->webhook.url,
-                                              .secret_file = c->webhook.secret_file,
-                                              .ca_file = c->webhook.ca_file};
-    if (webhook.url != NULL)
-        HF_TRY(hf_webhook_start(&webhook, &s->webhook, why));
+    HF_TRY(start_webhook(s, why));
+    HF_TRY(prepare_audits(s, why));
     const struct hf_api_config api = {.fleet = s->fleet,
                                       .signer_socket = c->signer.socket,
                                       .version = HF_VERSION,
@@ -320,7 +274,7 @@ static enum hf_err start_front(struct front *front, struct hf_why *why)
         config.balancers = s->balancers;
         config.n_balancers = s->n_balancers;
     } else {
-        config.connections_max = ADMIN_CONNECTIONS_MAX;
+        config.connections_max = HF_SERVICE_OPERATORS_MAX;
         config.body_max = HF_API_ADMIN_BODY_MAX;
         config.tls = is_local ? NULL : s->admin_tls;
     }
@@ -360,72 +314,6 @@ bool hf_service_is_alive(struct hf_service *service)
     return are_alive;
 }
 
-/* What a reload has read, before it changes anything. */
-struct fresh {
-    struct hf_tls_contexts *devices_tls, *admin_tls; /* NULL: no such listener */
-    struct hf_http_settings *devices, *operators;
-};
-
-static void fresh_free(struct fresh *fresh)
-{
-    hf_tls_contexts_unref(fresh->devices_tls);
-    hf_tls_contexts_unref(fresh->admin_tls);
-    hf_http_settings_unref(fresh->devices);
-    hf_http_settings_unref(fresh->operators);
-}
-
-static enum hf_err fresh_read(struct hf_service *s, const struct hf_config *c,
-                              const struct hf_http_settings *settings, struct fresh *out,
-                              struct hf_why *why)
-{
-    struct hf_http_settings devices = *settings, operators = *settings;
-    operators.connections_max = ADMIN_CONNECTIONS_MAX;
-    HF_TRY(
-        hf_config_balancers(&c->devices.balancers, devices.balancers, &devices.n_balancers, why));
-    HF_TRY(hf_http_settings_new(&devices, &out->devices, why));
-    HF_TRY(hf_http_settings_new(&operators, &out->operators, why));
-    if (s->device_tls != NULL && c->devices.certificates.n > 0)
-        HF_TRY(hf_config_tls_again(&c->devices.certificates, &c->devices.keys, s->device_tls,
-                                   &out->devices_tls, why));
-    if (s->admin_tls != NULL && c->admin.certificates.n > 0)
-        HF_TRY(hf_config_tls_again(&c->admin.certificates, &c->admin.keys, s->admin_tls,
-                                   &out->admin_tls, why));
-    return HF_OK;
-}
-
-static void fresh_take(struct hf_service *s, struct fresh *fresh, struct hf_http_settings *plain)
-{
-    if (fresh->devices_tls != NULL)
-        hf_tls_server_take(s->device_tls, fresh->devices_tls);
-    if (fresh->admin_tls != NULL)
-        hf_tls_server_take(s->admin_tls, fresh->admin_tls);
-    fresh->devices_tls = fresh->admin_tls = NULL;
-    for (unsigned i = 0; i < s->n_fronts; i++) {
-        struct front *front = &s->fronts[i];
-        if (front->is_running)
-            hf_loop_offer(&front->loop, front->is_plain         ? plain
-                                        : front->is_for_devices ? fresh->devices
-                                                                : fresh->operators);
-    }
-}
-
-enum hf_err hf_service_reload(struct hf_service *service, const struct hf_config *config,
-                              struct hf_http_settings *settings, struct hf_why *why)
-{
-    struct fresh fresh = {0};
-    bool is_sni_optional = config->devices.sni == HF_CONFIG_SNI_OPTIONAL;
-    enum hf_err err = fresh_read(service, config, settings, &fresh, why);
-    if (err == HF_OK && is_sni_optional != service->is_sni_optional)
-        err = hf_fleet_set_sni_optional(service->fleet, is_sni_optional, why);
-    if (err == HF_OK) {
-        service->is_sni_optional = is_sni_optional;
-        fresh_take(service, &fresh, settings);
-        hf_service_log(HF_LOG_INFO, "new connections get the certificates as they are on disk");
-    }
-    fresh_free(&fresh);
-    return err;
-}
-
 void hf_service_tick(struct hf_service *service)
 {
     hf_fleet_tick(service->fleet);
@@ -455,6 +343,7 @@ void hf_service_free(struct hf_service *s)
         }
     hf_log_keeper_stop(s->keeper);
     hf_auditor_stop(s->auditor);
+    free(s->audits);
     hf_webhook_stop(s->webhook);
     if (s->has_api)
         hf_api_stop(&s->api);

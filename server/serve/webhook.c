@@ -22,19 +22,25 @@
 #define SECRET_MIN 16u
 #define SECRET_MAX 256u
 
+struct hf_webhook_target {
+    char *url;
+    struct hf_buf secret; /* wiped at the end */
+    CURL *curl;
+};
+
 struct hf_webhook {
     struct hf_fleet *fleet;
-    const char *url;
-    struct hf_buf secret; /* wiped at the end */
-    struct hf_db *db;     /* for reading */
-    CURL *curl;
+    struct hf_webhook_target *target; /* the thread's; NULL: none */
+    struct hf_db *db;                 /* for reading */
     struct hf_webhook_numbers numbers;
     int64_t retry_s;  /* 0: the last try succeeded */
     int64_t warned_s; /* when a fault was logged; 0: there is none */
 
     uv_thread_t thread;
     uv_mutex_t mutex;
-    uv_cond_t ending;
+    uv_cond_t changed;
+    struct hf_webhook_target *fresh; /* offered, under the mutex */
+    atomic_bool has_fresh;
     atomic_bool is_ending;
 };
 
@@ -85,7 +91,7 @@ static struct curl_slist *make_headers(const struct hf_webhook *w, const struct 
     char signature[HF_WEBHOOK_SIGNATURE_MAX], texts[2][128];
     struct curl_slist *headers = curl_slist_append(NULL, "Content-Type: application/json");
 
-    hf_webhook_sign(hf_buf_bytes(&w->secret), (int64_t)time(NULL), hf_buf_bytes(&d->body),
+    hf_webhook_sign(hf_buf_bytes(&w->target->secret), (int64_t)time(NULL), hf_buf_bytes(&d->body),
                     signature);
     (void)snprintf(texts[0], sizeof texts[0], "Holdfast-Signature: %s", signature);
     (void)snprintf(texts[1], sizeof texts[1], "Holdfast-Delivery: %" PRId64 "-%" PRId64, d->id,
@@ -101,19 +107,22 @@ static struct curl_slist *make_headers(const struct hf_webhook *w, const struct 
 
 static enum hf_err post(struct hf_webhook *w, const struct delivery *d, struct hf_why *why)
 {
+    CURL *curl = w->target->curl;
     long status = 0;
     struct curl_slist *headers = make_headers(w, d);
     if (headers == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory for a delivery");
-    CURLcode code = curl_easy_setopt(w->curl, CURLOPT_HTTPHEADER, headers);
+    CURLcode code = curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     if (code == CURLE_OK)
-        code = curl_easy_setopt(w->curl, CURLOPT_POSTFIELDS, (const char *)d->body.data);
+        code = curl_easy_setopt(curl, CURLOPT_XFERINFODATA, w);
     if (code == CURLE_OK)
-        code = curl_easy_setopt(w->curl, CURLOPT_POSTFIELDSIZE, (long)d->body.len);
+        code = curl_easy_setopt(curl, CURLOPT_POSTFIELDS, (const char *)d->body.data);
     if (code == CURLE_OK)
-        code = curl_easy_perform(w->curl);
+        code = curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)d->body.len);
     if (code == CURLE_OK)
-        code = curl_easy_getinfo(w->curl, CURLINFO_RESPONSE_CODE, &status);
+        code = curl_easy_perform(curl);
+    if (code == CURLE_OK)
+        code = curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     curl_slist_free_all(headers);
     if (code != CURLE_OK)
         return hf_fail(why, HF_E_NETWORK, "%s", curl_easy_strerror(code));
@@ -172,17 +181,22 @@ static enum hf_err deliver_one(struct hf_webhook *w, bool *is_idle, struct hf_wh
     return err;
 }
 
+static bool must_stop(const struct hf_webhook *w)
+{
+    return atomic_load(&w->is_ending) || atomic_load(&w->has_fresh);
+}
+
 static void look(struct hf_webhook *w)
 {
     struct hf_why why = {0};
     int64_t now_s = (int64_t)time(NULL);
     bool is_idle = false;
     enum hf_err err = HF_OK;
-    while (err == HF_OK && !is_idle && !atomic_load(&w->is_ending))
+    while (err == HF_OK && !is_idle && !must_stop(w))
         err = deliver_one(w, &is_idle, &why);
     if (err == HF_OK) {
         if (w->warned_s != 0)
-            hf_service_log(HF_LOG_INFO, "findings are delivered to %s again", w->url);
+            hf_service_log(HF_LOG_INFO, "findings are delivered to %s again", w->target->url);
         w->retry_s = w->warned_s = 0;
         return;
     }
@@ -193,18 +207,32 @@ static void look(struct hf_webhook *w)
         return;
     w->warned_s = now_s;
     hf_service_log(HF_LOG_WARNING, "findings cannot be delivered to %s: %s. It is tried again",
-                   w->url, why.text);
+                   w->target->url, why.text);
+}
+
+static void take_fresh(struct hf_webhook *w)
+{
+    uv_mutex_lock(&w->mutex);
+    if (atomic_exchange(&w->has_fresh, false)) {
+        hf_webhook_target_free(w->target);
+        w->target = w->fresh;
+        w->fresh = NULL;
+        w->retry_s = w->warned_s = 0;
+    }
+    uv_mutex_unlock(&w->mutex);
 }
 
 static void run(void *ctx)
 {
     struct hf_webhook *w = ctx;
     while (!atomic_load(&w->is_ending)) {
-        look(w);
+        take_fresh(w);
+        if (w->target != NULL)
+            look(w);
         int64_t wait_s = w->retry_s > 0 ? w->retry_s : LOOK_EVERY_S;
         uv_mutex_lock(&w->mutex);
-        if (!atomic_load(&w->is_ending))
-            (void)uv_cond_timedwait(&w->ending, &w->mutex, (uint64_t)wait_s * 1000000000u);
+        if (!must_stop(w))
+            (void)uv_cond_timedwait(&w->changed, &w->mutex, (uint64_t)wait_s * 1000000000u);
         uv_mutex_unlock(&w->mutex);
     }
 }
@@ -223,67 +251,90 @@ static enum hf_err read_secret(const char *path, struct hf_buf *out, struct hf_w
     return HF_OK;
 }
 
-static enum hf_err set_up_curl(struct hf_webhook *w, const char *ca_file, struct hf_why *why)
+static enum hf_err set_up_curl(CURL *curl, const struct hf_webhook_config *config,
+                               struct hf_why *why)
 {
-    w->curl = curl_easy_init();
-    if (w->curl == NULL)
-        return hf_fail(why, HF_E_MEMORY, "no memory for a connection");
-    CURLcode code = curl_easy_setopt(w->curl, CURLOPT_URL, w->url);
+    CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, config->url);
     if (code == CURLE_OK)
-        code = curl_easy_setopt(w->curl, CURLOPT_PROTOCOLS_STR, "https,http");
-    if (code == CURLE_OK && ca_file != NULL)
-        code = curl_easy_setopt(w->curl, CURLOPT_CAINFO, ca_file);
+        code = curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https,http");
+    if (code == CURLE_OK && config->ca_file != NULL)
+        code = curl_easy_setopt(curl, CURLOPT_CAINFO, config->ca_file);
     if (code == CURLE_OK)
-        code = curl_easy_setopt(w->curl, CURLOPT_TIMEOUT, TRY_TIMEOUT_S);
+        code = curl_easy_setopt(curl, CURLOPT_TIMEOUT, TRY_TIMEOUT_S);
     if (code == CURLE_OK)
-        code = curl_easy_setopt(w->curl, CURLOPT_NOSIGNAL, 1L);
+        code = curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     if (code == CURLE_OK)
-        code = curl_easy_setopt(w->curl, CURLOPT_WRITEFUNCTION, drop);
+        code = curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, drop);
     if (code == CURLE_OK)
-        code = curl_easy_setopt(w->curl, CURLOPT_NOPROGRESS, 0L);
+        code = curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
     if (code == CURLE_OK)
-        code = curl_easy_setopt(w->curl, CURLOPT_XFERINFOFUNCTION, may_go_on);
-    if (code == CURLE_OK)
-        code = curl_easy_setopt(w->curl, CURLOPT_XFERINFODATA, w);
+        code = curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, may_go_on);
     return code == CURLE_OK ? HF_OK
                             : hf_fail(why, HF_E_MEMORY, "a connection cannot be set up: %s",
                                       curl_easy_strerror(code));
 }
 
+void hf_webhook_target_free(struct hf_webhook_target *target)
+{
+    if (target == NULL)
+        return;
+    if (target->curl != NULL)
+        curl_easy_cleanup(target->curl);
+    if (target->secret.data != NULL)
+        sodium_memzero(target->secret.data, target->secret.len);
+    hf_buf_free(&target->secret);
+    free(target->url);
+    free(target);
+}
+
+enum hf_err hf_webhook_target_new(const struct hf_webhook_config *config,
+                                  struct hf_webhook_target **out, struct hf_why *why)
+{
+    struct hf_webhook_target *target = calloc(1, sizeof *target);
+    enum hf_err err = HF_OK;
+    if (target == NULL || (target->url = strdup(config->url)) == NULL ||
+        (target->curl = curl_easy_init()) == NULL)
+        err = hf_fail(why, HF_E_MEMORY, "no memory for the webhook");
+    if (err == HF_OK)
+        err = read_secret(config->secret_file, &target->secret, why);
+    if (err == HF_OK)
+        err = set_up_curl(target->curl, config, why);
+    if (err == HF_OK)
+        *out = target;
+    else
+        hf_webhook_target_free(target);
+    return err;
+}
+
 static void free_webhook(struct hf_webhook *w)
 {
-    if (w->curl != NULL)
-        curl_easy_cleanup(w->curl);
+    hf_webhook_target_free(w->target);
+    hf_webhook_target_free(w->fresh);
     hf_db_close(w->db);
-    if (w->secret.data != NULL)
-        sodium_memzero(w->secret.data, w->secret.len);
-    hf_buf_free(&w->secret);
     free(w);
 }
 
-enum hf_err hf_webhook_start(const struct hf_webhook_config *config, struct hf_webhook **out,
-                             struct hf_why *why)
+enum hf_err hf_webhook_start_take(struct hf_fleet *fleet, struct hf_webhook_target *target,
+                                  struct hf_webhook **out, struct hf_why *why)
 {
     struct hf_webhook *w = calloc(1, sizeof *w);
-    if (w == NULL)
+    if (w == NULL) {
+        hf_webhook_target_free(target);
         return hf_fail(why, HF_E_MEMORY, "no memory for the webhook");
-    w->fleet = config->fleet;
-    w->url = config->url;
-    enum hf_err err = read_secret(config->secret_file, &w->secret, why);
-    if (err == HF_OK)
-        err = hf_fleet_connect(w->fleet, &w->db, why);
-    if (err == HF_OK)
-        err = set_up_curl(w, config->ca_file, why);
+    }
+    w->fleet = fleet;
+    w->target = target;
+    enum hf_err err = hf_fleet_connect(w->fleet, &w->db, why);
     if (err == HF_OK && uv_mutex_init(&w->mutex) != 0)
         err = hf_fail(why, HF_E_MEMORY, "no thread can be made for the webhook");
     if (err != HF_OK)
         goto out;
-    if (uv_cond_init(&w->ending) == 0) {
+    if (uv_cond_init(&w->changed) == 0) {
         if (uv_thread_create(&w->thread, run, w) == 0) {
             *out = w;
             return HF_OK;
         }
-        uv_cond_destroy(&w->ending);
+        uv_cond_destroy(&w->changed);
     }
     uv_mutex_destroy(&w->mutex);
     err = hf_fail(why, HF_E_MEMORY, "no thread can be made for the webhook");
@@ -292,16 +343,26 @@ out:
     return err;
 }
 
+void hf_webhook_offer_take(struct hf_webhook *w, struct hf_webhook_target *target)
+{
+    uv_mutex_lock(&w->mutex);
+    hf_webhook_target_free(w->fresh); /* the thread has not seen it */
+    w->fresh = target;
+    atomic_store(&w->has_fresh, true);
+    uv_cond_signal(&w->changed);
+    uv_mutex_unlock(&w->mutex);
+}
+
 void hf_webhook_stop(struct hf_webhook *w)
 {
     if (w == NULL)
         return;
     uv_mutex_lock(&w->mutex);
     atomic_store(&w->is_ending, true);
-    uv_cond_signal(&w->ending);
+    uv_cond_signal(&w->changed);
     uv_mutex_unlock(&w->mutex);
     uv_thread_join(&w->thread);
-    uv_cond_destroy(&w->ending);
+    uv_cond_destroy(&w->changed);
     uv_mutex_destroy(&w->mutex);
     free_webhook(w);
 }

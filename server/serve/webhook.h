@@ -13,20 +13,32 @@
 #include "common/base/counter.h"
 #include "server/fleet/fleet.h"
 
-/* All is borrowed. */
 struct hf_webhook_config {
-    struct hf_fleet *fleet;
     const char *url;         /* https:// or http://, as the configuration has checked */
     const char *secret_file; /* mode 0600; its first line, 16 to 256 bytes */
     const char *ca_file;     /* NULL: the system's */
 };
 
+/* Where findings go, and the secret. */
+struct hf_webhook_target;
+
+/** Read the secret. Nothing of `config` is kept. HF_E_NOT_FOUND, HF_E_POLICY (others may read the secret),
+ *  HF_E_FORMAT, HF_E_MEMORY, HF_E_STORAGE. */
+HF_MUST_USE enum hf_err hf_webhook_target_new(const struct hf_webhook_config *config,
+                                              struct hf_webhook_target **out, struct hf_why *why);
+/** NULL is fine. */
+void hf_webhook_target_free(struct hf_webhook_target *target);
+
 struct hf_webhook;
 
-/** Read the secret and start the thread. HF_E_NOT_FOUND, HF_E_POLICY (others may read the secret),
- *  HF_E_FORMAT, HF_E_MEMORY, HF_E_STORAGE. */
-HF_MUST_USE enum hf_err hf_webhook_start(const struct hf_webhook_config *config,
-                                         struct hf_webhook **out, struct hf_why *why);
+/** Start the thread. Without a target (NULL) nothing is delivered, and what is due waits in the database. `target` is taken in
+ *  any case. HF_E_MEMORY, HF_E_STORAGE. */
+HF_MUST_USE enum hf_err hf_webhook_start_take(struct hf_fleet *fleet,
+                                              struct hf_webhook_target *target,
+                                              struct hf_webhook **out, struct hf_why *why);
+/** Deliver to this one (NULL: to none) as soon as a delivery under way has ended. What was not delivered goes there, at once.
+ *  From any thread. */
+void hf_webhook_offer_take(struct hf_webhook *webhook, struct hf_webhook_target *target);
 /** Give up what is under way, end the thread and free. Before hf_fleet_close. NULL is fine. */
 void hf_webhook_stop(struct hf_webhook *webhook);
 

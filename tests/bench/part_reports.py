@@ -21,7 +21,7 @@ socket = {folder}/admin.sock
 [database]
 path = {folder}/fleet.db
 [signer]
-socket = {folder}/nobody.sock
+socket = {folder}/signer.sock
 [server]
 state = {folder}/state
 loops = 1
