@@ -8,7 +8,8 @@
  * that was cut. A revoked certificate that the backup does not have is never registered again.
  *
  * On a new machine there is nothing of this; then a copy of the log (`holdfast-admin log export`) brings it: its
- * entries after the backup continue the log, and what they say about rights is done again (restore_log.c).
+ * entries after the backup continue the log, and what they say about rights is done again (restore_log.c,
+ * restore_redo.c).
  */
 #ifndef HF_FLEET_RESTORE_H
 #define HF_FLEET_RESTORE_H

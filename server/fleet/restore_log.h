@@ -1,13 +1,15 @@
 /*
  * The log of a restore: how the log of the backup goes on, and what its entries say about rights that were taken
- * away after the backup. Part of restore.c.
+ * away after the backup (restore_redo.c). Part of restore.c.
  */
 #ifndef HF_FLEET_RESTORE_LOG_H
 #define HF_FLEET_RESTORE_LOG_H
 
 #include "server/fleet/restore.h"
 
-extern const struct hf_sql hf_restore_log_sql[];
+#include <jansson.h>
+
+extern const struct hf_sql hf_restore_log_sql[], hf_restore_redo_sql[];
 
 struct hf_restore_log {
     struct hf_db *from;           /* the database as it is */
@@ -23,6 +25,11 @@ struct hf_restore_log {
  */
 HF_MUST_USE enum hf_err hf_restore_carry_log(struct hf_restore_log *log, const char *path,
                                              struct hf_why *why);
+
+/** Do again what one entry of the log says of certificates, CAs, tokens, policies and signatures; other entries change
+ *  nothing. A certificate that is REVOKED stays so. */
+HF_MUST_USE enum hf_err hf_restore_redo(struct hf_restore_log *log, const json_t *entry,
+                                        struct hf_why *why);
 
 /** That a certificate was revoked which the copy does not have: it is never registered again. */
 HF_MUST_USE enum hf_err hf_restore_keep_lost(struct hf_db *to, int64_t account_id,

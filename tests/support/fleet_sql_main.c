@@ -40,6 +40,7 @@ static const struct hf_sql *const families[] = {
     hf_signature_sql,
     hf_restore_sql,
     hf_restore_log_sql,
+    hf_restore_redo_sql,
     hf_device_state_sql,
     hf_device_view_sql,
     hf_report_row_sql,
