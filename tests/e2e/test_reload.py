@@ -1,5 +1,6 @@
 """SIGHUP: what the configuration says now counts without a restart, all of it or nothing; open connections go on."""
 import contextlib
+import http.client
 import re
 import signal
 import socket
@@ -9,6 +10,7 @@ import pytest
 
 from kit import programs, roots
 from kit.processes import wait_until
+from kit.reports import PATH, as_body, report
 from kit.service import HOST, Service
 from kit.signer import DeviceKey, Signer
 
@@ -185,6 +187,43 @@ def test_sni(service):
         wait_until(lambda: missing in service.s_client(name=None), "SNI is required")
 
 
+def test_audits(service):
+    def problem():
+        service.admin("audit", "run", "DEVICE_CERTIFICATE_AGE")
+        wait_until(lambda: not audit()["is_running"], "has run")
+        return audit()["problem"]
+
+    def audit():
+        return next(a for a in service.admin_json("audit", "list")["audits"] if a["name"] == "DEVICE_CERTIFICATE_AGE")
+
+    with survivors(service):
+        assert "it is turned off" in problem()
+        change(service, "audits", device_certificate_age="1d", every="2h")
+        assert problem() is None
+        change(service, "audits", device_certificate_age="0")
+        assert "it is turned off" in problem()
+
+
+def test_limits_of_reports(service):
+    service.admin("account", "change", "pumps", "--policy", "read+report")
+    context = ssl.create_default_context(cafile=service.server_ca)
+
+    def send(first, last):
+        connection = http.client.HTTPSConnection(HOST, service.port, context=context, timeout=30)
+        connection.request("POST", PATH, as_body([report("pump", n) for n in range(first, last)]),
+                           {"Content-Type": "application/json"})
+        assert connection.getresponse().status == 200
+        return len(service.admin_json("device", "unverified", "--account", "pumps")["reports"])
+
+    with survivors(service):
+        assert send(1, 6) == 5
+        change(service, "database", unverified_reports=2, report_keep="30d")
+        assert "[database] report_keep has changed: it counts from now on" in service.server.err
+        assert send(6, 7) == 2
+        change(service, "database", unverified_reports=100)
+        assert send(7, 10) == 5
+
+
 def test_what_needs_a_restart_is_named_and_stays(service, folder):
     with survivors(service):
         change(service, "database", path=folder / "other.db", line="[database] path has changed: it counts after")
@@ -201,6 +240,8 @@ FAULTS = {
     "bounds": ("[server]\nidle_timeout = 2d\n", "[server] idle_timeout: expected a time from 1 to 86400"),
     "syntax": ("[server]\nidle_timeout\n", "expected \"[section]\", \"key = value\" or a comment"),
     "balancer": ("[devices]\nbalancer = 10.0.0.1/8\n", "[devices] balancer"),
+    "webhook": ("[webhook]\nurl = https://hooks.example/\nsecret_file = /nowhere.secret\n", "/nowhere.secret"),
+    "audits": ("[audits]\nevery = 1s\n", "[audits] every: expected a time from 60"),
     "log": ("[server]\naccess_log = /nowhere/at/all\n", "the access log /nowhere/at/all cannot be opened"),
     "certificate": ("[devices]\ncertificate = /nowhere.pem\nkey = /nowhere.key\n", "/nowhere"),
 }

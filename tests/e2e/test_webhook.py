@@ -4,6 +4,7 @@ import hmac
 import http.server
 import json
 import re
+import signal
 import ssl
 import threading
 import time
@@ -20,7 +21,8 @@ SECRET = "which only the receiver has"
 class Receiver(http.server.ThreadingHTTPServer):
     """Answers with `status`, and keeps what it took."""
 
-    def __init__(self, context):
+    def __init__(self, context, secret=SECRET):
+        self.secret = secret
         super().__init__(("127.0.0.1", 0), Handler)
         self.socket = context.wrap_socket(self.socket, server_side=True)
         self.status, self.taken, self.tries = 200, [], 0
@@ -47,7 +49,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def check(self, body):
         t, mac = re.fullmatch(r"t=(\d+),v1=([0-9a-f]{64})", self.headers["Holdfast-Signature"]).groups()
-        wanted = hmac.new(SECRET.encode(), t.encode() + b"." + body, hashlib.sha256).hexdigest()
+        wanted = hmac.new(self.server.secret.encode(), t.encode() + b"." + body, hashlib.sha256).hexdigest()
         assert hmac.compare_digest(mac, wanted)
         assert abs(time.time() - int(t)) < 60
         assert self.headers["Content-Type"] == "application/json"
@@ -60,9 +62,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 def service(processes, folder, publisher):
     publisher.add(*roots.amazon(1))
     made = Service(processes, folder / "service", publisher)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(made.chain, made.key)
-    made.receiver = Receiver(context)
+    made.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    made.context.load_cert_chain(made.chain, made.key)
+    made.receiver = Receiver(made.context)
     secret = folder / "secret"
     secret.touch(mode=0o600)
     secret.write_text(SECRET + "\n")
@@ -113,6 +115,58 @@ def test_what_cannot_be_delivered_is_not_lost(service):
     receiver.status = 200
     service.start_server()
     wait_until(lambda: {device for _, _, device in receiver.told()} >= {"pump-1", "pump-2"}, "both are delivered")
+
+
+def reload(service):
+    service.write_config()
+    before = service.server.err.count("new connections get the certificates")
+    service.server.signal(signal.SIGHUP)
+    service.server.wait_for(lambda: service.server.err.count("new connections get the certificates") > before,
+                            "has reloaded")
+
+
+def test_a_reload_takes_another_address_and_secret_and_loses_nothing(service):
+    service.receiver.status = 500
+    share_a_key(service, "pump-1", "pump-2")
+    wait_until(lambda: service.receiver.tries > 0, "it tries")
+    other = Receiver(service.context, "another one of the operator's")
+    service.settings["webhook"]["url"] = other.url
+    service.settings["webhook"]["secret_file"].write_text(other.secret)
+    reload(service)
+    both = {("opened", "DEVICE_CERTIFICATE_SHARED", device) for device in ("pump-1", "pump-2")}
+    wait_until(lambda: set(other.told()) >= both, "both are delivered to the new address")
+    assert "[webhook] url has changed: it counts from now on" in service.server.err
+    assert service.receiver.taken == []
+
+    # Without a webhook they wait, and the next one gets what opened meanwhile, by the secret as the file has it now.
+    webhook = service.settings.pop("webhook")
+    reload(service)
+    taken = len(other.taken)
+    for credential in service.credentials("--device", "pump-2"):
+        service.admin("credential", "revoke", "--account", "pumps", credential["sha256"])
+    service.admin("audit", "run", "DEVICE_CERTIFICATE_SHARED")
+    other.secret = "the third of the operator's"
+    webhook["secret_file"].write_text(other.secret)
+    service.settings["webhook"] = webhook
+    assert len(other.taken) == taken
+    reload(service)
+    ends = {("closed", check, device) for _, check, device in both}
+    wait_until(lambda: set(other.told()) >= ends, "that they are gone is delivered")
+    deliveries = [delivery for delivery, _ in other.taken]
+    assert len(deliveries) == len(set(deliveries))
+    other.shutdown()
+
+
+def test_a_secret_that_cannot_be_used_keeps_the_one_before(service):
+    secret = service.settings["webhook"]["secret_file"]
+    secret.write_text("short")
+    service.server.signal(signal.SIGHUP)
+    service.server.wait_for(lambda: "the configuration stays as it was" in service.server.err, "refuses it")
+    assert "expected a secret of 16 to 256 bytes on the first line, found 5" in service.server.err
+    assert "found 5" in programs.refused("holdfastd", "--check-config", service.config)
+    share_a_key(service, "pump-1", "pump-2")
+    wait_until(lambda: {device for _, _, device in service.receiver.told()} >= {"pump-1", "pump-2"},
+               "both are delivered, signed as before")
 
 
 @pytest.mark.parametrize("line, sentence", [
