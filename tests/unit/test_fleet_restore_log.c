@@ -85,7 +85,8 @@ static void a_ca_and_a_policy_get_what_the_log_says(void **state)
 {
     struct fleet_world *w = *state;
     int64_t account = fleet_account(w, "one");
-    struct hf_ca_row ca = fleet_ca(w, account, 7, HF_CERT_MODE_SNI_ONLY, HF_AUTO_REGISTRATION_ACTIVE);
+    struct hf_ca_row ca = fleet_ca(w, account, 7, HF_CERT_MODE_SNI_ONLY,
+                                   HF_AUTO_REGISTRATION_ACTIVE);
     struct hf_account_row policy;
 
     (void)redo_take(w, "ca.change", account,
