@@ -19,7 +19,7 @@ FLEET = CHECKOUT / "deploy" / "quickstart-fleet.sh"
 
 def quickstart(folder, bin_folder=BIN, script=SCRIPT):
     return subprocess.run([script, "--dir", folder, "--bin", bin_folder], env=environment(),
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
 
 
 def port_of(output):
@@ -114,7 +114,7 @@ def test_without_prometheus_the_alert_is_left_out_and_the_rest_is_told(folder):
             if program.name not in ("prometheus", "promtool") and not link.is_symlink():
                 link.symlink_to(program)
     done = subprocess.run([FLEET, "--dir", folder / "played", "--bin", BIN], env=environment(PATH=str(tools)),
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0 and done.stderr == "", done.stdout + done.stderr
     assert "left out: prometheus is not installed (deploy/install-deps.sh --prometheus)" in done.stdout
     assert "updated amazon-iot/full 0 -> 3" in done.stdout
