@@ -181,6 +181,12 @@ const struct hf_check *hf_check_find(const char *name)
     "(SELECT count(*) FROM report_key k WHERE k.device_id = c.id AND k.revoked_s IS NULL)"
 #define OF_ACCOUNT "WHERE c.account_id = :account AND c.id > :after ORDER BY c.id LIMIT :limit"
 
+/* Certificates with the key of `k`, the oldest first, and not all of them: an image that was copied to a million devices
+ * has one key, and each of them would look at all others. */
+#define SAME_KEY                                                                                   \
+    "(SELECT credential_id FROM credential_key WHERE spki_sha256 = k.spki_sha256 "                 \
+    "ORDER BY credential_id LIMIT " HF_CHECK_SAME_KEY_TEXT ") o"
+
 const struct hf_sql hf_check_sql[] = {
     [HF_CHECK_CAS] = {"check_cas",
                       "SELECT c.id, c.sha256, c.subject, c.status, c.not_after_s, c.der "
@@ -198,20 +204,20 @@ const struct hf_sql hf_check_sql[] = {
                        CERTIFICATE_TYPES "T"},
     [HF_CHECK_SHARED] = {"check_shared",
                          CERTIFICATE
-                         ", (SELECT min(e.name) FROM credential_key o "
-                         "JOIN credential b ON b.id = o.credential_id "
-                         "JOIN device e ON e.id = b.device_id WHERE o.spki_sha256 = k.spki_sha256 "
-                         "AND b.account_id = c.account_id AND b.device_id <> c.device_id "
-                         "AND b.status <> 'REVOKED') FROM credential c "
+                         ", (SELECT e.name FROM " SAME_KEY
+                         " JOIN credential b ON b.id = o.credential_id "
+                         "JOIN device e ON e.id = b.device_id "
+                         "WHERE b.account_id = c.account_id AND b.device_id <> c.device_id "
+                         "AND b.status <> 'REVOKED' LIMIT 1) FROM credential c "
                          "LEFT JOIN device d ON d.id = c.device_id "
                          "LEFT JOIN credential_key k ON k.credential_id = c.id " OF_ACCOUNT,
                          CERTIFICATE_TYPES "T"},
     [HF_CHECK_REVOKED] = {"check_revoked",
                           CERTIFICATE
-                          ", (SELECT min(b.subject) FROM credential_key o "
-                          "JOIN credential b ON b.id = o.credential_id "
-                          "WHERE o.spki_sha256 = k.spki_sha256 AND b.status = 'REVOKED' "
-                          "AND b.id <> c.id), r.der FROM credential c "
+                          ", (SELECT b.subject FROM " SAME_KEY
+                          " JOIN credential b ON b.id = o.credential_id "
+                          "WHERE b.status = 'REVOKED' AND b.id <> c.id LIMIT 1), r.der "
+                          "FROM credential c "
                           "LEFT JOIN device d ON d.id = c.device_id "
                           "LEFT JOIN credential_key k ON k.credential_id = c.id "
                           "LEFT JOIN credential_der r ON r.credential_id = c.id " OF_ACCOUNT,

@@ -11,6 +11,7 @@ enum {
     SEE,
     OPEN,
     COUNT_OPEN,
+    IS_OPEN,
     CLOSE_UNSEEN,
     RUN_PUT,
     RUN_GET,
@@ -57,6 +58,10 @@ const struct hf_sql hf_finding_sql[] = {
                     "SELECT count(*) FROM finding WHERE check_name = :check "
                     "AND account_id = :account AND closed_s IS NULL",
                     "i"},
+    [IS_OPEN] = {"finding_is_open",
+                 "SELECT id FROM finding WHERE check_name = :check AND account_id = :account "
+                 "AND subject = :subject AND closed_s IS NULL",
+                 "i"},
     [CLOSE_UNSEEN] = {"finding_close_unseen",
                       "UPDATE finding SET closed_s = :now, version = version + 1 "
                       "WHERE check_name = :check AND closed_s IS NULL AND run <> :run",
@@ -143,6 +148,21 @@ enum hf_err hf_finding_note(struct hf_tx *tx, const struct hf_check_run *run, in
         return err == HF_E_NOT_FOUND ? HF_OK : err;
     HF_TRY(hf_db_execute(tx->db, &hf_finding_sql[OPEN], params, n, why));
     *was_opened = true;
+    return HF_OK;
+}
+
+enum hf_err hf_finding_is_open(struct hf_db *db, const char *check, int64_t account_id,
+                               const char *subject, bool *out, struct hf_why *why)
+{
+    int64_t id = 0;
+    enum hf_err err = hf_db_get_int(db, &hf_finding_sql[IS_OPEN],
+                                    HF_PARAMS(hf_p_text("check", check),
+                                              hf_p_int("account", account_id),
+                                              hf_p_text("subject", subject)),
+                                    &id, why);
+    if (err != HF_OK && err != HF_E_NOT_FOUND)
+        return err;
+    *out = err == HF_OK;
     return HF_OK;
 }
 

@@ -39,6 +39,9 @@ HF_MUST_USE enum hf_err hf_finding_note(struct hf_tx *tx, const struct hf_check_
 /** How many of a check are open in an account. */
 HF_MUST_USE enum hf_err hf_finding_count_open(struct hf_db *db, const char *check,
                                               int64_t account_id, int64_t *out, struct hf_why *why);
+/** Is it open already? */
+HF_MUST_USE enum hf_err hf_finding_is_open(struct hf_db *db, const char *check, int64_t account_id,
+                                           const char *subject, bool *out, struct hf_why *why);
 /** The run has ended: keep it, and close what it has not seen, unless it `must_keep` that since it failed. */
 HF_MUST_USE enum hf_err hf_check_run_end(struct hf_tx *tx, const struct hf_check_run *run,
                                          bool must_keep, struct hf_why *why);

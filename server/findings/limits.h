@@ -15,7 +15,10 @@
 #define HF_MUTE_LIFE_MAX_S (366 * INT64_C(86400)) /* then a person looks again */
 
 #define HF_CHECK_STEP_ROWS 1000u /* rows that a check reads at once: some milliseconds */
-#define HF_CHECK_JOB_ROWS 200u   /* findings written in one job, which other writes wait for */
+/* Certificates with the same key that are looked at for each: among so many there is an ACTIVE one or a revoked one, and
+ * either is a finding. */
+#define HF_CHECK_SAME_KEY_TEXT "200"
+#define HF_CHECK_JOB_ROWS 200u /* findings written in one job, which other writes wait for */
 
 /* The list of Debian's weak keys: of 2,048 bits it has 98,304; room for all sizes. */
 #define HF_WEAK_KEYS_MAX 1000000u

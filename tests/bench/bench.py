@@ -12,7 +12,9 @@ from pathlib import Path
 
 import part_core
 import part_heap
+import part_lists
 import part_publish
+import part_report_wait
 import part_reports
 import part_server
 import part_size
@@ -22,7 +24,8 @@ import part_tls
 import part_update
 
 PARTS = {"server": part_server, "tls": part_tls, "reports": part_reports, "update": part_update, "core": part_core, "heap": part_heap, "store": part_store,
-         "swap": part_swap, "size": part_size, "publish": part_publish}
+         "swap": part_swap, "size": part_size, "publish": part_publish,
+         "lists": part_lists, "report-wait": part_report_wait}
 ROOTS = Path("/usr/share/ca-certificates/mozilla")
 FIVE_ROOTS = [ROOTS / f"{name}.crt" for name in (
     "Amazon_Root_CA_1", "Amazon_Root_CA_2", "Amazon_Root_CA_3", "Amazon_Root_CA_4",
@@ -38,7 +41,7 @@ class Context:
 
     def __init__(self, options, folder):
         self.bin = Path(options.bin)
-        self.seconds, self.rounds = options.seconds, options.rounds
+        self.seconds, self.rounds, self.devices = options.seconds, options.rounds, options.devices
         self.folder = folder
         self.repo, self.keys = folder / "repo", folder / "keys"
         self.Skip, self.five_roots = Skip, FIVE_ROOTS
@@ -110,6 +113,7 @@ def main():
     parser.add_argument("--json", required=True)
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--devices", type=int, default=100000)
     parser.add_argument("--only", action="append", choices=PARTS)
     options = parser.parse_args()
     missing = [str(f) for f in FIVE_ROOTS if not f.exists()]

@@ -23,11 +23,16 @@ with the median of the rounds' ratios:
   size     code of the agent and of libholdfast (`size`), memory of the agent
   publish  Mozilla's whole set as one more version: holdfastctl against openssl, which verifies the
            same roots and does no more; and the whole of it with sealed keys
+  lists    each list, number and audit of a large fleet: CPU time, and look-ups meanwhile
+  report-wait  how long a report waits until it is on disk, while operators list the fleet
 
   --json FILE    what was measured, as JSON (default build/bench.json)
   --seconds S    length of one wrk run (default 3)
   --rounds N     rounds of each pair (default 5)
-  --only PART    server, tls, reports, update, core, heap, store, swap, size or publish; may be repeated
+  --devices N    devices of the parts lists and report-wait, which takes 100,000 at most
+                 (default 100000)
+  --only PART    server, tls, reports, update, core, heap, store, swap, size, publish, lists or
+                 report-wait; may be repeated
   --bin DIR      programs built elsewhere, nothing is installed or built
   --help         this text
 
@@ -40,11 +45,11 @@ root=$(cd "$(dirname "$0")/../.." && pwd)
 json=$root/build/bench.json bin= pass=()
 while [ $# -gt 0 ]; do
     case $1 in
-    --json | --seconds | --rounds | --only | --bin)
+    --json | --seconds | --rounds | --devices | --only | --bin)
         [ $# -ge 2 ] || { echo "run.sh: $1 wants a value, see --help" >&2; exit 2; } ;;&
     --json) json=$(realpath -m -- "$2"); shift 2 ;;
     --bin) bin=$(realpath -e -- "$2"); shift 2 ;;
-    --seconds | --rounds | --only) pass+=("$1" "$2"); shift 2 ;;
+    --seconds | --rounds | --devices | --only) pass+=("$1" "$2"); shift 2 ;;
     --help | -h) usage; exit 0 ;;
     *) echo "run.sh: unknown option '$1', see --help" >&2; exit 2 ;;
     esac
@@ -54,7 +59,8 @@ cd "$root"
 if [ -z "$bin" ]; then
     deploy/install-deps.sh --for bench
     cmake --preset release >/dev/null
-    cmake --build --preset release --target holdfast holdfast_shared holdfastctl holdfastd bench
+    cmake --build --preset release --target holdfast holdfast_shared holdfastctl holdfastd \
+        holdfast-signer holdfast-admin bench
     # The part `heap` is a test and `tls` a test's server, which need cmocka.
     cmake --build --preset release --target attack_test_heap hf-tls-serve || true
     bin=$root/build/release/bin

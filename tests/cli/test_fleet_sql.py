@@ -46,7 +46,7 @@ def test_every_statement_is_one_that_sqlite_takes(sql):
 
 # Other than by its primary key or an index, no table that grows is searched.
 LARGE = ("credential", "credential_der", "device", "audit_log", "enroll_use", "idempotency", "device_state", "report",
-         "report_key", "series", "c", "d", "k", "s")
+         "report_key", "series", "census", "census_version", "credential_key", "c", "d", "k", "s")
 READS_ALL = {"credential_list_registered", "credential_count", "restore_revoked", "report_key_list_registered",
              "restore_revoked_keys"}
 
@@ -89,6 +89,23 @@ def test_a_page_of_devices_is_found_by_an_index_whatever_is_asked_for(sql):
                             "seen_at": "account_id=? AND seen_s=? AND device_id>?"}.items():
         assert f"({condition})" in starts[name].replace("rowid>?", "device_id>?" if "device_id" in condition
                                                         else "id>?"), (name, starts[name])
+
+
+def test_a_step_of_an_audit_begins_where_the_last_one_ended(sql):
+    """By number, within the account: not at the first row again. What it looks up for each row is found by a key."""
+    database = sqlite3.connect(":memory:")
+    database.executescript(sqlite_schema())
+    steps = [statement for statement in sql["statements"] if statement["name"].startswith("check_")
+             and ":after" in statement["text"]]
+    assert len(steps) >= 6
+    for statement in steps:
+        values = {name: None for name in PARAMETER.findall(statement["text"])}
+        plan = [step for *_, step in database.execute("EXPLAIN QUERY PLAN " + statement["text"], values)]
+        assert plan[0].startswith("SEARCH c USING ") and "(account_id=? AND id>?)" in plan[0].replace("rowid>?", "id>?"), \
+            (statement["name"], plan)
+        for step in plan:
+            assert not step.startswith("SCAN") or step.startswith("SCAN o"), (statement["name"], step)
+    database.close()
 
 
 # ---- PostgreSQL ------------------------------------------------------------------------------------

@@ -32,9 +32,12 @@ static const struct hf_check_settings usual = {.ca_expiring_s = 30 * DAY,
 
 /* ---- running a check -------------------------------------------------------------------------------- */
 
+static int n_jobs; /* that the writer was given */
+
 static enum hf_err write_act(void *ctx, hf_fleet_act *act, void *what, struct hf_why *why)
 {
     struct fleet_world *w = ctx;
+    n_jobs++;
     CHECK_OK(hf_db_begin(w->tx.db, why));
     enum hf_err err = act(what, &w->tx, why);
     if (err != HF_OK)
@@ -107,6 +110,11 @@ static struct hf_credential certificate(struct fleet_world *w, int64_t account, 
     wanted.device = device;
     wanted.not_after_s = ends_s;
     return fleet_register(w, &wanted);
+}
+
+static int64_t found_by(struct fleet_world *w, const char *name)
+{
+    return audit(w, name, &usual, NULL).found;
 }
 
 /* ---- the checks --------------------------------------------------------------------------------------- */
@@ -241,6 +249,35 @@ static void a_key_of_two_devices_is_found_at_both(void **state)
     EVP_PKEY_free(other);
 }
 
+/* An image with its key was copied to a whole fleet: each certificate looks at some others, not at all of them. */
+static void a_key_of_a_whole_fleet_is_found_in_bounded_time(void **state)
+{
+    struct fleet_world *w = *state;
+    int64_t a = fleet_account(w, "pumps");
+    const struct hf_weak_keys none = {0};
+    CHECK_OK(hf_db_begin(w->tx.db, &w->why));
+    for (uint32_t i = 0; i < 1500; i++) {
+        char name[32];
+        (void)snprintf(name, sizeof name, "pump-%u", i);
+        certificate(w, a, i + 1, name, FLEET_NOW_S * 2);
+    }
+    char text[256];
+    (void)snprintf(text, sizeof text,
+                   "INSERT INTO credential_key (credential_id, spki_sha256, fault, mark) "
+                   "SELECT id, zeroblob(32), '', %lld FROM credential",
+                   (long long)hf_keys_mark(&none));
+    CHECK_OK(hf_db_execute_text(w->tx.db, text, &w->why));
+    CHECK_OK(hf_db_commit(w->tx.db, &w->why));
+    assert_int_equal(found_by(w, "DEVICE_CERTIFICATE_SHARED"), 1500);
+    assert_non_null(strstr(found(w, HF_FINDING_OPEN),
+                           "of device \"pump-0\" has the same key as that of device \"pump-1\""));
+    /* The oldest are revoked: the others have the key of a revoked certificate, which is found as well. */
+    CHECK_OK(hf_db_execute_text(w->tx.db,
+                                "UPDATE credential SET status = 'REVOKED' WHERE id <= 300",
+                                &w->why));
+    assert_int_equal(found_by(w, "REVOKED_DEVICE_CERTIFICATE_STILL_ACTIVE"), 1200);
+}
+
 static void weak_keys_are_found_and_judged_again_with_a_new_list(void **state)
 {
     struct fleet_world *w = *state;
@@ -285,11 +322,6 @@ static void reported(struct fleet_world *w, const char *set, ...)
     va_end(args);
     (void)snprintf(text, sizeof text, "UPDATE device_state SET %s", values);
     CHECK_OK(hf_db_execute_text(w->tx.db, text, &w->why));
-}
-
-static int64_t found_by(struct fleet_world *w, const char *name)
-{
-    return audit(w, name, &usual, NULL).found;
 }
 
 static void a_device_that_falls_silent_is_found(void **state)
@@ -698,7 +730,10 @@ static void one_account_cannot_list_more_than_a_person_reads(void **state)
     certificate(w, b, 5000, "valve-1", FLEET_NOW_S);
     CHECK_OK(hf_db_commit(w->tx.db, &w->why));
     for (int i = 0; i < 2; i++) {
+        n_jobs = 0;
         assert_int_equal(audit(w, "DEVICE_CERTIFICATE_EXPIRING", &usual, NULL).found, 2101);
+        /* The writer is asked to note those that are listed, not all that there are; and for the end. */
+        assert_int_equal(n_jobs, HF_FINDINGS_LISTED_MAX / HF_CHECK_JOB_ROWS + 1 + 1);
         CHECK_OK(hf_finding_count_open(w->tx.db, "DEVICE_CERTIFICATE_EXPIRING", a, &n, &w->why));
         assert_int_equal(n, HF_FINDINGS_LISTED_MAX);
         CHECK_OK(hf_finding_count_open(w->tx.db, "DEVICE_CERTIFICATE_EXPIRING", b, &n, &w->why));
@@ -737,6 +772,7 @@ int main(void)
         WORLD_TEST(cas_that_expire_are_found),
         WORLD_TEST(a_rotation_that_is_stuck_is_found),
         WORLD_TEST(a_key_of_two_devices_is_found_at_both),
+        WORLD_TEST(a_key_of_a_whole_fleet_is_found_in_bounded_time),
         WORLD_TEST(weak_keys_are_found_and_judged_again_with_a_new_list),
         WORLD_TEST(revocation_lists_are_needed_for_cas),
         WORLD_TEST(a_device_that_falls_silent_is_found),
