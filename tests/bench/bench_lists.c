@@ -1,6 +1,6 @@
 /*
  * Lists, numbers and audits of a large fleet, as JSON: the slowest of some tries of each question that the API asks the
- * database; each audit, and its longest step; look-ups of a device while all audits run. Usage: bench_lists FOLDER
+ * database, each audit and its longest step, in CPU time; look-ups of a device while all audits run. Usage: bench_lists FOLDER
  * [DEVICES], 1000000 by default.
  */
 #include "common/base/timetext.h"
@@ -46,11 +46,22 @@ static void must(enum hf_err err, const char *what)
         die(what);
 }
 
-static double clock_ms(void)
+static double ms_of(clockid_t clock)
 {
     struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    (void)clock_gettime(clock, &t);
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+/* Of this thread: other programs of a busy machine do not count. */
+static double cpu_ms(void)
+{
+    return ms_of(CLOCK_THREAD_CPUTIME_ID);
+}
+
+static double wall_ms(void)
+{
+    return ms_of(CLOCK_MONOTONIC);
 }
 
 static double memory_mb(void)
@@ -65,7 +76,8 @@ static double memory_mb(void)
 /* A tenth has never reported, a twentieth is revoked. A fifth has one key. They use versions 0 to 4, and 5 is the
  * newest: all are behind, which is the worst for the audits. */
 static const char fill_sql[] =
-    "CREATE TEMP TABLE number AS WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+    "CREATE TEMP TABLE number (i INTEGER PRIMARY KEY);"
+    "INSERT INTO number WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
     "WHERE i < %1$lld) SELECT i FROM n;"
     "INSERT INTO device (id, account_id, name, group_name, created_s, version) SELECT i, 1, "
     "printf('pump-%%07d', i), CASE i %% 100 WHEN 0 THEN 'lab' WHEN 1 THEN '' ELSE 'field' END, "
@@ -169,9 +181,9 @@ static void ask(struct hf_db *db, const char *name, question *run, const void *w
     double worst = 0;
 
     for (int i = 0; i < TRIES; i++) {
-        double start = clock_ms();
+        double start = cpu_ms();
         run(db, with);
-        double took = clock_ms() - start;
+        double took = cpu_ms() - start;
         worst = took > worst ? took : worst;
     }
     printf("\"%s\": %.2f, ", name, worst);
@@ -308,7 +320,7 @@ static const struct hf_check_settings settings = {.ca_expiring_s = 30 * HF_DAY_S
                                                   .online_metadata_ending_s = 2 * HF_DAY_S};
 
 /* An audit on this thread, timed from outside: a step is what is between two questions whether the service ends, a job
- * is what the writer is held by. */
+ * is what waits for the writer. */
 struct timing {
     struct hf_fleet *fleet;
     double last, longest_step, longest_job;
@@ -317,18 +329,17 @@ struct timing {
 static enum hf_err timed_write(void *ctx, hf_fleet_act *act, void *what, struct hf_why *reason)
 {
     struct timing *timing = ctx;
-    double start = clock_ms();
+    double start = wall_ms();
     enum hf_err err = hf_fleet_write_wait(timing->fleet, act, what, reason);
-    double took = clock_ms() - start;
+    double took = wall_ms() - start;
     timing->longest_job = took > timing->longest_job ? took : timing->longest_job;
-    timing->last += took; /* waiting for the writer is no reading */
     return err;
 }
 
 static bool between_steps(void *ctx)
 {
     struct timing *timing = ctx;
-    double now = clock_ms(), took = now - timing->last;
+    double now = cpu_ms(), took = now - timing->last;
     timing->longest_step = took > timing->longest_step ? took : timing->longest_step;
     timing->last = now;
     return false;
@@ -337,24 +348,25 @@ static bool between_steps(void *ctx)
 static void audit(struct hf_fleet *fleet, struct hf_db *db, const struct hf_check *check,
                   bool is_shown)
 {
-    struct timing timing = {.fleet = fleet};
+    struct timing timing = {.fleet = fleet, .last = cpu_ms()};
     const struct hf_audit_port port = {db, &timing, timed_write, between_steps};
+    const int64_t far_s = now_s + 365 * HF_DAY_S;
     struct hf_check_ctx ctx = {.settings = &settings,
-                               .now_s = now_s + 2,
-                               .metadata = {.first_s = now_s + 86400 * 365,
-                                            .offline_s = now_s + 86400 * 365},
+                               .now_s = now_s,
+                               .metadata = {.first_s = far_s, .offline_s = far_s},
                                .published = published};
     struct hf_check_run run;
-    double start = timing.last = clock_ms();
+    const double start = wall_ms(), start_cpu = timing.last;
 
     must(hf_audit_run(&port, check, &ctx, &why), check->name);
     if (!is_shown)
         return;
     must(hf_check_run_get(db, check->name, &run, &why), check->name);
-    printf("%s\"%s\": {\"s\": %.3f, \"longest_step_ms\": %.2f, \"longest_job_ms\": %.2f, "
-           "\"found\": %" PRId64 ", \"problem\": \"%s\"}",
-           check == hf_checks ? "" : ", ", check->name, (clock_ms() - start) / 1e3,
-           timing.longest_step, timing.longest_job, run.found, run.problem);
+    printf("%s\"%s\": {\"s\": %.2f, \"cpu_s\": %.3f, \"longest_step_ms\": %.2f, "
+           "\"longest_job_ms\": %.2f, \"found\": %" PRId64 ", \"problem\": \"%s\"}",
+           check == hf_checks ? "" : ", ", check->name, (wall_ms() - start) / 1e3,
+           (cpu_ms() - start_cpu) / 1e3, timing.longest_step, timing.longest_job, run.found,
+           run.problem);
     (void)fflush(stdout);
 }
 
@@ -406,9 +418,9 @@ static void measure_look_ups(struct hf_fleet *fleet, const char *name)
 
     for (size_t i = 0; i < LOOK_UPS; i++) {
         const struct timespec pause = {0, 2000000};
-        double start = clock_ms();
+        double start = wall_ms();
         must(hf_fleet_read_wait(fleet, look_up_act, NULL, &why), "look-up");
-        took[i] = clock_ms() - start;
+        took[i] = wall_ms() - start;
         (void)nanosleep(&pause, NULL);
     }
     qsort(took, LOOK_UPS, sizeof took[0], compare);
