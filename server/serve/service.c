@@ -190,19 +190,11 @@ static enum hf_err start_webhook(struct hf_service *s, struct hf_why *why)
     return hf_webhook_start_take(s->fleet, target, &s->webhook, why);
 }
 
-static enum hf_err prepare_audits(struct hf_service *s, struct hf_why *why)
-{
-    const struct hf_check_settings settings = hf_config_audits(s->config);
-    s->audits_every_s = s->config->audits.every_s;
-    s->audits = hf_check_settings_copy(&settings);
-    return s->audits != NULL ? HF_OK : hf_fail(why, HF_E_MEMORY, "no memory for the audits");
-}
-
 static enum hf_err start_auditor(struct hf_service *s, struct hf_why *why)
 {
     const struct hf_auditor_config config = {.fleet = s->fleet,
-                                             .settings = *s->audits,
-                                             .every_s = s->audits_every_s,
+                                             .settings = hf_config_audits(s->config),
+                                             .every_s = s->config->audits.every_s,
                                              .metadata = tell_metadata_ends,
                                              .published = tell_published,
                                              .ctx = s};
@@ -231,7 +223,6 @@ enum hf_err hf_service_open(const struct hf_service_setup *setup, struct hf_serv
                                           .offer_ctx = s};
     HF_TRY(hf_fleet_open(&fleet, &s->fleet, why));
     HF_TRY(start_webhook(s, why));
-    HF_TRY(prepare_audits(s, why));
     const struct hf_api_config api = {.fleet = s->fleet,
                                       .signer_socket = c->signer.socket,
                                       .version = HF_VERSION,
@@ -343,7 +334,6 @@ void hf_service_free(struct hf_service *s)
         }
     hf_log_keeper_stop(s->keeper);
     hf_auditor_stop(s->auditor);
-    free(s->audits);
     hf_webhook_stop(s->webhook);
     if (s->has_api)
         hf_api_stop(&s->api);

@@ -37,7 +37,7 @@ HF_MUST_USE enum hf_err hf_service_start(struct hf_service *service, struct hf_w
 void hf_service_offer(struct hf_service *service, struct hf_edition *edition);
 /** Have all loops run since the last call? */
 bool hf_service_is_alive(struct hf_service *service);
-/** Go on with the certificates, balancers, SNI policy, audits, webhook and limits of reports of `config`, and with
+/** After the start. Go on with the certificates, balancers, SNI policy, audits, webhook and limits of reports of `config`, and with
  *  `settings`, in which no balancers are. All is read and checked first: on failure nothing has changed, and `why` says what is wrong. */
 HF_MUST_USE enum hf_err hf_service_reload(struct hf_service *service,
                                           const struct hf_config *config,

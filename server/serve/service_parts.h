@@ -37,9 +37,7 @@ struct hf_service {
     struct hf_api api;
     bool has_api, has_socket;
     struct hf_log_keeper *keeper; /* NULL: no signer */
-    struct hf_auditor *auditor; /* NULL before the start: then the next two are what it will have */
-    struct hf_check_settings *audits;
-    int64_t audits_every_s;
+    struct hf_auditor *auditor;
     struct hf_webhook *webhook;
     struct front *fronts;
     unsigned n_fronts;

@@ -46,18 +46,6 @@ static enum hf_err fresh_read(struct hf_service *s, const struct hf_config *c,
     return out->audits != NULL ? HF_OK : hf_fail(why, HF_E_MEMORY, "no memory for the audits");
 }
 
-static void take_audits(struct hf_service *s, struct fresh *fresh, int64_t every_s)
-{
-    if (s->auditor != NULL) {
-        hf_auditor_offer_take(s->auditor, fresh->audits, every_s);
-    } else {
-        free(s->audits);
-        s->audits = fresh->audits;
-        s->audits_every_s = every_s;
-    }
-    fresh->audits = NULL;
-}
-
 static void fresh_take(struct hf_service *s, struct fresh *fresh, const struct hf_config *config,
                        struct hf_http_settings *plain)
 {
@@ -73,8 +61,9 @@ static void fresh_take(struct hf_service *s, struct fresh *fresh, const struct h
                                         : front->is_for_devices ? fresh->devices
                                                                 : fresh->operators);
     }
-    take_audits(s, fresh, config->audits.every_s);
+    hf_auditor_offer_take(s->auditor, fresh->audits, config->audits.every_s);
     hf_webhook_offer_take(s->webhook, fresh->webhook);
+    fresh->audits = NULL;
     fresh->webhook = NULL;
     hf_fleet_set_report_keep(s->fleet, config->database.report_keep_s);
     hf_api_set_unverified_max(&s->api, config->database.unverified_reports);

@@ -158,7 +158,10 @@ static void measure_store(double *wall, double *cpu)
     (void)sem_init(&is_done, 0, 0);
     const double start = now_s(CLOCK_MONOTONIC), start_cpu = now_s(CLOCK_PROCESS_CPUTIME_ID);
     for (size_t i = 0; i < AT_ONCE; i++) {
-        sends[i] = (struct send){.job = {.act = act, .done = done, .actor = "device:bench"},
+        sends[i] = (struct send){.job = {.act = act,
+                                         .done = done,
+                                         .actor = "device:bench",
+                                         .checks_first = true},
                                  .fleet = fleet,
                                  .n_left = ROUNDS,
                                  .is_done = &is_done};

@@ -2,6 +2,7 @@
 bounded memory, and everyone else is served."""
 import re
 import resource
+import signal
 import socket
 import ssl
 
@@ -87,6 +88,51 @@ def test_thousands_that_never_finish_a_handshake(service, client, opening):
     print(f"{opening}: {grown / MANY:.1f} KB each")
     assert grown < MANY * 60  # what OpenSSL needs for a handshake
     is_served(client)
+
+
+HEADER = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c" + bytes([192, 0, 2, 7, 192, 0, 2, 1, 0x9C, 0x40, 0x20, 0xFB])
+
+
+def through_the_balancer(client):
+    """The status of a request of a device behind a balancer."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    s = tcp(client.device)
+    s.sendall(HEADER)
+    with context.wrap_socket(s, server_hostname=HOST) as tls:
+        tls.sendall(f"GET /metadata/timestamp.json HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
+        return tls.recv(4096)[:12]
+
+
+PROXY_HEADERS = {
+    "half": lambda i: HEADER[:1 + i % (len(HEADER) - 1)],
+    "one that announces all that there is room for": lambda i: HEADER[:14] + (2032).to_bytes(2, "big") + bytes(i % 2031),
+    "one that announces too much": lambda i: HEADER[:14] + b"\xff\xff" + bytes(i % 3000),
+    "whole, and nothing behind it": lambda i: HEADER,
+}
+
+
+@pytest.mark.parametrize("header", PROXY_HEADERS)
+def test_thousands_behind_a_balancer_that_never_finish(service, client, header):
+    service.settings["devices"]["balancer"] = "127.0.0.0/8"
+    service.write_config()
+    service.server.signal(signal.SIGHUP)
+    service.server.wait_for(lambda: "[devices] balancer has changed: it counts from now on" in service.server.err, "reloads")
+    assert through_the_balancer(client) == b"HTTP/1.1 200"
+    before, held = memory_kb(service), []
+    for i in range(MANY):
+        held.append(tcp(client.device))
+        try:
+            held[-1].sendall(PROXY_HEADERS[header](i))
+        except OSError:
+            pass  # it has been turned away already
+        if i % 500 == 499:
+            assert through_the_balancer(client) == b"HTTP/1.1 200"
+    grown = memory_kb(service) - before
+    for s in held:
+        s.close()
+    assert grown < MANY * 8  # 2 KiB of a header, and the connection
+    assert through_the_balancer(client) == b"HTTP/1.1 200"
 
 
 def established(client, n):
