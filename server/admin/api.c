@@ -180,6 +180,20 @@ static enum hf_err fail_transfer(struct hf_admin_api *api, CURLcode code, struct
                                    : "Start holdfastd, or name its socket with --socket");
 }
 
+/* The URL of `path`, and the headers of each request. Both are to be freed, also on failure. */
+static enum hf_err begin(struct hf_admin_api *api, const char *path, const char *accept,
+                         struct hf_buf *url, struct curl_slist **headers)
+{
+    HF_TRY(hf_buf_printf(url, "%s%s", api->origin, path));
+    *headers = curl_slist_append(*headers, accept);
+    if (api->authorization != NULL)
+        *headers = curl_slist_append(*headers, api->authorization);
+    api->error[0] = '\0';
+    return curl_easy_setopt(api->curl, CURLOPT_URL, (const char *)url->data) == CURLE_OK
+               ? HF_OK
+               : HF_E_MEMORY;
+}
+
 enum hf_err hf_admin_call(struct hf_admin_api *api, struct hf_admin_call *call, struct hf_why *why)
 {
     struct hf_buf url = {0}, body = {0}, answer = {0};
@@ -189,22 +203,17 @@ enum hf_err hf_admin_call(struct hf_admin_api *api, struct hf_admin_call *call, 
     json_t *value = NULL;
     call->etag[0] = call->next[0] = '\0';
     call->answer = NULL;
-    enum hf_err err = hf_buf_printf(&url, "%s%s", api->origin, call->path);
+    enum hf_err err = begin(api, call->path, "Accept: application/json", &url, &headers);
     if (err == HF_OK && call->body != NULL)
         err = hf_json_write(call->body, &body, why);
     if (err != HF_OK)
         goto out;
-    headers = curl_slist_append(headers, "Accept: application/json");
     headers = curl_slist_append(headers, "Content-Type: application/json");
     headers = curl_slist_append(headers, "Expect:");
-    if (api->authorization != NULL)
-        headers = curl_slist_append(headers, api->authorization);
     if (call->if_match != NULL) {
         (void)snprintf(match, sizeof match, "If-Match: %s", call->if_match);
         headers = curl_slist_append(headers, match);
     }
-    api->error[0] = '\0';
-    curl_easy_setopt(api->curl, CURLOPT_URL, (const char *)url.data);
     curl_easy_setopt(api->curl, CURLOPT_CUSTOMREQUEST, call->method);
     curl_easy_setopt(api->curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(api->curl, CURLOPT_WRITEFUNCTION, on_body);
@@ -236,5 +245,111 @@ out:
     hf_buf_free(&url);
     hf_buf_free(&body);
     hf_buf_free(&answer);
+    return err;
+}
+
+/* ---- an answer that goes on ------------------------------------------------------------------------ */
+
+struct following {
+    struct hf_admin_api *api;
+    struct hf_admin_feed *feed;
+    struct hf_buf refusal; /* the body of an answer that is none */
+    long status;
+};
+
+static size_t on_more(char *data, size_t size, size_t n, void *ctx)
+{
+    struct following *f = ctx;
+    const struct hf_bytes bytes = {(const uint8_t *)data, size * n};
+
+    (void)curl_easy_getinfo(f->api->curl, CURLINFO_RESPONSE_CODE, &f->status);
+    if (f->status != 200)
+        return on_body(data, size, n, &f->refusal);
+    return f->feed->take(f->feed->ctx, bytes) ? bytes.len : 0;
+}
+
+static size_t on_feed_header(char *data, size_t size, size_t n, void *ctx)
+{
+    struct following *f = ctx;
+    char seconds[16] = "";
+
+    if (size * n > 12 && strncasecmp(data, "retry-after:", 12) == 0) {
+        copy_header(data, size * n, 12, seconds, sizeof seconds);
+        f->feed->retry_after_s = strtol(seconds, NULL, 10);
+    }
+    return size * n;
+}
+
+/* CURLOPT_XFERINFOFUNCTION, about once a second. */
+static int is_stopped(void *ctx, curl_off_t a, curl_off_t b, curl_off_t c, curl_off_t d)
+{
+    (void)a;
+    (void)b;
+    (void)c;
+    (void)d;
+    return (int)*((const struct following *)ctx)->feed->is_stopped;
+}
+
+static CURLcode set_following(CURL *curl, struct following *f, struct curl_slist *headers)
+{
+    CURLcode code = curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_more);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(curl, CURLOPT_WRITEDATA, f);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_feed_header);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(curl, CURLOPT_HEADERDATA, f);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, HF_ADMIN_SILENCE_S);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, is_stopped);
+    if (code == CURLE_OK)
+        code = curl_easy_setopt(curl, CURLOPT_XFERINFODATA, f);
+    return code;
+}
+
+enum hf_err hf_admin_follow(struct hf_admin_api *api, struct hf_admin_feed *feed,
+                            struct hf_why *why)
+{
+    struct following f = {.api = api, .feed = feed};
+    struct hf_buf url = {0};
+    struct curl_slist *headers = NULL;
+    json_t *problem = NULL;
+    char last_id[128];
+
+    feed->retry_after_s = 0;
+    enum hf_err err = begin(api, feed->path, "Accept: text/event-stream", &url, &headers);
+    if (feed->last_id[0] != '\0') {
+        (void)snprintf(last_id, sizeof last_id, "Last-Event-ID: %s", feed->last_id);
+        headers = curl_slist_append(headers, last_id);
+    }
+    if (err != HF_OK || headers == NULL) {
+        err = hf_fail(why, HF_E_MEMORY, "no memory for a request");
+        goto out;
+    }
+    CURLcode code = set_following(api->curl, &f, headers);
+    if (code == CURLE_OK)
+        code = curl_easy_perform(api->curl);
+    (void)curl_easy_getinfo(api->curl, CURLINFO_RESPONSE_CODE, &f.status);
+    if (*feed->is_stopped != 0)
+        err = HF_OK;
+    else if (code != CURLE_OK)
+        err = fail_transfer(api, code, why);
+    else if (f.status != 200) {
+        if (hf_json_parse_object(hf_buf_bytes(&f.refusal), "an answer", &problem, NULL) != HF_OK)
+            problem = NULL;
+        err = refuse(f.status, problem, why);
+    }
+out:
+    json_decref(problem);
+    curl_slist_free_all(headers);
+    hf_buf_free(&url);
+    hf_buf_free(&f.refusal);
     return err;
 }

@@ -6,6 +6,7 @@
 
 #include "common/json/json.h"
 
+#include <signal.h>
 #include <stdbool.h>
 
 /* An answer is a page of a list at most. */
@@ -47,5 +48,22 @@ struct hf_admin_call {
  */
 HF_MUST_USE enum hf_err hf_admin_call(struct hf_admin_api *api, struct hf_admin_call *call,
                                       struct hf_why *why);
+
+/* An answer that goes on. It is given up when nothing comes for HF_ADMIN_SILENCE_S: the service says something every 15
+ * seconds. */
+#define HF_ADMIN_SILENCE_S 60L
+
+struct hf_admin_feed {
+    const char *path;
+    const char *last_id;                            /* Last-Event-ID; "": none */
+    bool (*take)(void *ctx, struct hf_bytes bytes); /* false: no more */
+    void *ctx;
+    const volatile sig_atomic_t *is_stopped; /* a second later, it ends with HF_OK */
+    long retry_after_s;                      /* set: as the service has said, or 0 */
+};
+
+/** GET it until it ends. HF_OK: the service has ended it, or it was stopped. Otherwise as hf_admin_call. */
+HF_MUST_USE enum hf_err hf_admin_follow(struct hf_admin_api *api, struct hf_admin_feed *feed,
+                                        struct hf_why *why);
 
 #endif

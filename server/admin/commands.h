@@ -121,5 +121,6 @@ extern const struct hf_cli_command hf_admin_device_explain;
 extern const struct hf_cli_command hf_admin_fleet_show;
 extern const struct hf_cli_command hf_admin_fleet_readiness;
 extern const struct hf_cli_command hf_admin_status;
+extern const struct hf_cli_command hf_admin_fleet_watch;
 
 #endif

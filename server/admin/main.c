@@ -53,6 +53,7 @@ int main(int argc, const char **argv)
                                                         &hf_admin_device_explain,
                                                         &hf_admin_fleet_show,
                                                         &hf_admin_fleet_readiness,
+                                                        &hf_admin_fleet_watch,
                                                         &hf_admin_status};
     const size_t n_more = sizeof more / sizeof more[0];
     size_t n = hf_admin_n_rows;

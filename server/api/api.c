@@ -99,12 +99,13 @@ const char *hf_api_refuse_device(const struct hf_request *request, unsigned stat
     return is_api ? hf_api_refuse_admin(request, status, sentence, out) : NULL;
 }
 
-void hf_api_handle_admin(struct hf_api *api, struct hf_request *request)
+void hf_api_handle_admin(struct hf_api *api, struct hf_api_streams *streams,
+                         struct hf_request *request)
 {
-    hf_api_call_begin(api, NULL, request, hf_api_admin_routes);
+    hf_api_call_begin(api, NULL, streams, request, hf_api_admin_routes);
 }
 
 void hf_api_handle_device(struct hf_api *api, struct hf_gate *gate, struct hf_request *request)
 {
-    hf_api_call_begin(api, gate, request, hf_api_device_routes);
+    hf_api_call_begin(api, gate, NULL, request, hf_api_device_routes);
 }

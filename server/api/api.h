@@ -1,7 +1,7 @@
 /*
  * The API of the service, /v1: what devices call to enrol and to rotate their certificates, and what operators
  * call. This header is what holdfastd wires up: one hf_api for the process. Each loop that answers requests has a mailbox
- * (server/fleet/worker.h), and that of a device listener a gate.
+ * (server/fleet/worker.h), that of a device listener a gate, and that of an admin listener its streams of events.
  */
 #ifndef HF_API_API_H
 #define HF_API_API_H
@@ -9,6 +9,7 @@
 #include "common/json/json.h"
 #include "server/api/gate.h"
 #include "server/api/metrics.h"
+#include "server/api/streams.h"
 #include "server/findings/auditor.h"
 #include "server/fleet/fleet.h"
 #include "server/fleet/published.h"
@@ -64,8 +65,10 @@ bool hf_api_is_path(const struct hf_request *request);
 extern const struct hf_body_rule hf_api_device_bodies[];
 extern const size_t hf_api_n_device_bodies;
 
-/** Answer a request of the admin listener: of the Unix socket, whose clients are administrators, or with a token. */
-void hf_api_handle_admin(struct hf_api *api, struct hf_request *request);
+/** Answer a request of an admin listener: of the Unix socket, whose clients are administrators, or with a token. `streams`
+ *  are those of its loop. */
+void hf_api_handle_admin(struct hf_api *api, struct hf_api_streams *streams,
+                         struct hf_request *request);
 /** Answer a request of a device listener, which `gate` judges. */
 void hf_api_handle_device(struct hf_api *api, struct hf_gate *gate, struct hf_request *request);
 

@@ -98,6 +98,14 @@ static void succeed(struct hf_api_call *call)
     unsigned status = call->status != 0 ? call->status : 200;
     const char *type = call->match.route->text_type;
     enum hf_err err = HF_OK;
+    if (call->match.route->answer != NULL) {
+        status = call->match.route->answer(call, &why);
+        if (status != 0)
+            refuse(call, status, &why);
+        else
+            call_free(call);
+        return;
+    }
     if (type != NULL)
         err = hf_buf_append_text(&body, json_string_value(call->answer));
     else if (call->answer != NULL)
@@ -303,8 +311,8 @@ static void done(struct hf_job *job)
 
 /* ---- begin --------------------------------------------------------------------------------------- */
 
-void hf_api_call_begin(struct hf_api *api, struct hf_gate *gate, struct hf_request *request,
-                       const struct hf_api_route *const *tables)
+void hf_api_call_begin(struct hf_api *api, struct hf_gate *gate, struct hf_api_streams *streams,
+                       struct hf_request *request, const struct hf_api_route *const *tables)
 {
     struct hf_why why = {0};
     struct hf_api_call *call = calloc(1, sizeof *call);
@@ -314,6 +322,7 @@ void hf_api_call_begin(struct hf_api *api, struct hf_gate *gate, struct hf_reque
     }
     call->api = api;
     call->gate = gate;
+    call->streams = streams;
     call->request = request;
     unsigned status = hf_api_call_read(call, tables, &why);
     if (status != 0)

@@ -33,8 +33,9 @@ struct hf_api_asker {
 struct hf_api_call {
     struct hf_job job; /* first, so that a job leads to its call */
     struct hf_api *api;
-    struct hf_gate *gate;       /* of a device listener; NULL: an operator asks */
-    struct hf_request *request; /* on the loop's thread only */
+    struct hf_gate *gate;           /* of a device listener; NULL: an operator asks */
+    struct hf_api_streams *streams; /* of a listener of operators; NULL: a device asks */
+    struct hf_request *request;     /* on the loop's thread only */
     unsigned step;
 
     struct hf_api_match match;
@@ -61,8 +62,8 @@ struct hf_api_call {
 };
 
 /** Read `request` and begin to answer it; a refusal is answered at once. */
-void hf_api_call_begin(struct hf_api *api, struct hf_gate *gate, struct hf_request *request,
-                       const struct hf_api_route *const *tables);
+void hf_api_call_begin(struct hf_api *api, struct hf_gate *gate, struct hf_api_streams *streams,
+                       struct hf_request *request, const struct hf_api_route *const *tables);
 
 /* ---- for readers of requests (route.h) ------------------------------------------------------------ */
 

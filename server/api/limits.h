@@ -43,6 +43,17 @@
 #define HF_API_QUOTA_RETRY_S                                                                       \
     3600 /* when the signer's quota is used up: it opens within a day, or is raised */
 #define HF_API_REFRESH_RETRY_S 60 /* when a timestamp was asked for within the same minute */
-#define HF_API_DISK_QUEUE_MAX 4u  /* backups that wait for one under way: an operator and a timer */
+/* Streams of events on one listener: each sees every event, so they share the loop's time. They leave most of the listener's
+ * connections to requests. One token or user has a few, so that it does not take the places of all. */
+#define HF_API_STREAMS_MAX 64u
+#define HF_API_STREAMS_PER_ACTOR_MAX 8u
+#define HF_API_STREAM_BYTES                                                                        \
+    16384u /* appended at once: what is kept for a client that does not read */
+#define HF_API_STREAM_TYPE "text/event-stream"
+#define HF_API_STREAM_RETRY_MS "2000" /* when a browser connects again */
+#define HF_API_STREAM_RETRY_AFTER_S 30
+#define HF_API_STREAM_CHECK_MS 1000u      /* how long a revoked token keeps its stream */
+#define HF_API_STREAM_UNCHECKED_MS 10000u /* the same while the reader has too much to do */
+#define HF_API_DISK_QUEUE_MAX 4u /* backups that wait for one under way: an operator and a timer */
 
 #endif

@@ -23,6 +23,7 @@ const struct hf_api_route *const hf_api_admin_routes[] = {
     hf_finding_routes,
     hf_fleet_routes,
     hf_readiness_routes,
+    hf_event_routes,
     NULL,
 };
 

@@ -28,6 +28,10 @@ enum hf_api_where {
 /** One step. It fails with an error that hf_problem_status knows, or sets call->status before. */
 typedef enum hf_err hf_api_step(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why);
 
+/** On the loop, after the last step, in place of an answer as JSON: answers the request, and returns 0; or the status to refuse it with
+ *  and the sentence. */
+typedef unsigned hf_api_answerer(struct hf_api_call *call, struct hf_why *why);
+
 /** On the loop: who asks, and what the request brings. 0, or the status to refuse it with and the sentence. */
 typedef unsigned hf_api_reader(struct hf_api_call *call, struct hf_why *why);
 
@@ -41,12 +45,13 @@ struct hf_api_route {
     const struct hf_body_field *body; /* NULL: none */
     /* Names of query parameters besides those of a page. */
     const char *filters[HF_API_FILTERS_MAX];
-    bool is_list;          /* ?limit= and ?after= */
-    bool has_text_after;   /* `after` is not the number of a row */
-    bool must_match;       /* If-Match names the version that is changed */
-    bool is_local;         /* on the Unix socket only */
-    const char *text_type; /* NULL: JSON. Otherwise its answer is a string, sent as it is */
-    bool has_secret;       /* its answer has a "token", which is kept nowhere */
+    bool is_list;            /* ?limit= and ?after= */
+    bool has_text_after;     /* `after` is not the number of a row */
+    bool must_match;         /* If-Match names the version that is changed */
+    bool is_local;           /* on the Unix socket only */
+    const char *text_type;   /* NULL: JSON. Otherwise its answer is a string, sent as it is */
+    hf_api_answerer *answer; /* NULL: what the last step answers */
+    bool has_secret;         /* its answer has a "token", which is kept nowhere */
     bool lets_in; /* a device gets a new certificate: not while the log is behind (fleet.h) */
 
     struct {

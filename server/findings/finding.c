@@ -2,6 +2,7 @@
 
 #include "common/json/json.h"
 #include "server/fleet/audit_log.h"
+#include "server/fleet/events.h"
 #include "server/fleet/names.h"
 
 #include <stdio.h>
@@ -52,8 +53,8 @@ const struct hf_sql hf_finding_sql[] = {
     [OPEN] = {"finding_open",
               "INSERT INTO finding (account_id, check_name, subject_kind, subject, device_name, "
               "sentence, opened_s, seen_s, run, version, notified_version) VALUES (:account, "
-              ":check, :kind, :subject, :device, :sentence, :now, :now, :run, 1, 0)",
-              ""},
+              ":check, :kind, :subject, :device, :sentence, :now, :now, :run, 1, 0) RETURNING id",
+              "i"},
     [COUNT_OPEN] = {"finding_count_open",
                     "SELECT count(*) FROM finding WHERE check_name = :check "
                     "AND account_id = :account AND closed_s IS NULL",
@@ -64,8 +65,9 @@ const struct hf_sql hf_finding_sql[] = {
                  "i"},
     [CLOSE_UNSEEN] = {"finding_close_unseen",
                       "UPDATE finding SET closed_s = :now, version = version + 1 "
-                      "WHERE check_name = :check AND closed_s IS NULL AND run <> :run",
-                      ""},
+                      "WHERE check_name = :check AND closed_s IS NULL AND run <> :run "
+                      "RETURNING id, account_id, subject_kind, subject, device_name, sentence",
+                      "iitttt"},
     [RUN_PUT] = {"check_run_put",
                  "INSERT INTO check_run (check_name, run, started_s, ended_s, found, problem) "
                  "VALUES (:check, :run, :started, :now, :found, :problem) "
@@ -128,6 +130,15 @@ const struct hf_sql hf_finding_sql[] = {
 
 /* ---- audits ----------------------------------------------------------------------------------- */
 
+static void tell(struct hf_tx *tx, const char *event, const struct hf_finding *row)
+{
+    hf_event_note_take(tx, event, row->account_id,
+                       json_pack("{s:I, s:s, s:s, s:o, s:s, s:o}", "finding", (json_int_t)row->id,
+                                 "check", row->check, "kind", row->kind, "subject",
+                                 hf_json_plain(row->subject), "device", row->device, "sentence",
+                                 hf_json_plain(row->sentence)));
+}
+
 enum hf_err hf_finding_note(struct hf_tx *tx, const struct hf_check_run *run, int64_t account_id,
                             const struct hf_found *found, bool may_open, bool *was_opened,
                             struct hf_why *why)
@@ -146,7 +157,15 @@ enum hf_err hf_finding_note(struct hf_tx *tx, const struct hf_check_run *run, in
     enum hf_err err = hf_db_get_int(tx->db, &hf_finding_sql[SEE], params, n - 1, &id, why);
     if (err != HF_E_NOT_FOUND || !may_open)
         return err == HF_E_NOT_FOUND ? HF_OK : err;
-    HF_TRY(hf_db_execute(tx->db, &hf_finding_sql[OPEN], params, n, why));
+    HF_TRY(hf_db_get_int(tx->db, &hf_finding_sql[OPEN], params, n, &id, why));
+    tell(tx, "finding-opened",
+         &(struct hf_finding){.id = id,
+                              .account_id = account_id,
+                              .check = run->check,
+                              .kind = found->kind,
+                              .subject = found->subject,
+                              .device = found->device,
+                              .sentence = found->sentence});
     *was_opened = true;
     return HF_OK;
 }
@@ -174,6 +193,34 @@ enum hf_err hf_finding_count_open(struct hf_db *db, const char *check, int64_t a
                          why);
 }
 
+static enum hf_err read_closed(const struct hf_rows *rows, void *out, struct hf_why *why)
+{
+    (void)why;
+    *(struct hf_finding *)out = (struct hf_finding){.id = hf_col_int(rows, 0),
+                                                    .account_id = hf_col_int(rows, 1),
+                                                    .kind = hf_col_text(rows, 2),
+                                                    .subject = hf_col_text(rows, 3),
+                                                    .device = hf_col_text(rows, 4),
+                                                    .sentence = hf_col_text(rows, 5)};
+    return HF_OK;
+}
+
+struct closing {
+    struct hf_tx *tx;
+    const char *check;
+};
+
+static enum hf_err tell_closed(void *ctx, const void *data, struct hf_why *why)
+{
+    const struct closing *closing = ctx;
+    struct hf_finding row = *(const struct hf_finding *)data;
+
+    (void)why;
+    row.check = closing->check;
+    tell(closing->tx, "finding-closed", &row);
+    return HF_OK;
+}
+
 enum hf_err hf_check_run_end(struct hf_tx *tx, const struct hf_check_run *run, bool must_keep,
                              struct hf_why *why)
 {
@@ -185,10 +232,12 @@ enum hf_err hf_check_run_end(struct hf_tx *tx, const struct hf_check_run *run, b
                       why));
     if (must_keep)
         return HF_OK;
-    return hf_db_execute(tx->db, &hf_finding_sql[CLOSE_UNSEEN],
-                         HF_PARAMS(hf_p_text("check", run->check), hf_p_int("run", run->run),
-                                   hf_p_int("now", tx->now_s)),
-                         why);
+    struct closing closing = {tx, run->check};
+    struct hf_finding row;
+    return hf_db_read_each(tx->db, &hf_finding_sql[CLOSE_UNSEEN],
+                           HF_PARAMS(hf_p_text("check", run->check), hf_p_int("run", run->run),
+                                     hf_p_int("now", tx->now_s)),
+                           read_closed, &row, tell_closed, &closing, why);
 }
 
 static enum hf_err read_run(const struct hf_rows *rows, void *out, struct hf_why *why)

@@ -5,6 +5,7 @@
 #include "server/fleet/audit_log.h"
 #include "server/fleet/ca.h"
 #include "server/fleet/device.h"
+#include "server/fleet/events.h"
 #include "server/fleet/names.h"
 
 #include <string.h>
@@ -121,6 +122,25 @@ static enum hf_err log_new(struct hf_tx *tx, const struct hf_credential *row, co
     return hf_audit_append_take(tx, "credential.register", row->account_id, details, why);
 }
 
+enum hf_err hf_credential_tell(struct hf_tx *tx, const struct hf_credential *row,
+                               const struct hf_credential *old, const char *reason,
+                               struct hf_why *why)
+{
+    struct hf_device device = {.name = ""};
+    bool is_first = old == NULL && row->replaces_id == 0 && row->source == HF_SOURCE_ISSUED &&
+                    row->device_id != 0;
+
+    if (row->device_id != 0)
+        HF_TRY(hf_device_get(tx->db, row->account_id, row->device_id, &device, why));
+    hf_event_note_take(tx, is_first ? "enrolled" : "certificate", row->account_id,
+                       json_pack("{s:s, s:o, s:o, s:s, s:s}", "device", device.name, "credential",
+                                 hf_json_sha256(row->sha256), "from",
+                                 old != NULL ? json_string(hf_cert_status_name(old->status))
+                                             : json_null(),
+                                 "status", hf_cert_status_name(row->status), "reason", reason));
+    return HF_OK;
+}
+
 enum hf_err hf_credential_insert(struct hf_tx *tx, const struct hf_credential_new *wanted,
                                  const struct hf_credential *old, struct hf_credential *out,
                                  struct hf_why *why)
@@ -161,6 +181,7 @@ enum hf_err hf_credential_insert(struct hf_tx *tx, const struct hf_credential_ne
                                    hf_p_bytes("der", wanted->der.data, wanted->der.len)),
                          why));
     HF_TRY(log_new(tx, &row, wanted->device, why));
+    HF_TRY(hf_credential_tell(tx, &row, NULL, "", why));
     HF_TRY(hf_credential_note(tx, &row, why));
     *out = row;
     return HF_OK;

@@ -45,6 +45,10 @@ HF_MUST_USE enum hf_err hf_credential_put_status(struct hf_tx *tx, const struct 
 /** Note that the registry has to hold `row`. */
 HF_MUST_USE enum hf_err hf_credential_note(struct hf_tx *tx, const struct hf_credential *row,
                                            struct hf_why *why);
+/** Note the event of a new certificate (`old` NULL), or of one that was `old` before. */
+HF_MUST_USE enum hf_err hf_credential_tell(struct hf_tx *tx, const struct hf_credential *row,
+                                           const struct hf_credential *old, const char *reason,
+                                           struct hf_why *why);
 /** hf_credential_register, as the successor of `old` where that is not NULL. */
 HF_MUST_USE enum hf_err hf_credential_insert(struct hf_tx *tx,
                                              const struct hf_credential_new *wanted,

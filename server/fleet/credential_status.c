@@ -28,6 +28,7 @@ enum hf_err hf_credential_put_status(struct hf_tx *tx, const struct hf_credentia
     if (details != NULL && to_account_id != 0)
         details = hf_json_set_take(details, "to_account", json_integer(to_account_id));
     HF_TRY(hf_audit_append_take(tx, action, row.account_id, details, why));
+    HF_TRY(hf_credential_tell(tx, &row, old, reason, why));
     HF_TRY(hf_credential_note(tx, &row, why));
     *out = row;
     return HF_OK;
@@ -207,6 +208,7 @@ enum hf_err hf_credential_accept_transfer(struct hf_tx *tx, int64_t account_id, 
     gone.credential.account = (uint32_t)old.account_id;
     memcpy(gone.sha256, old.sha256, sizeof gone.sha256);
     HF_TRY(hf_effects_add(tx->effects, &gone, why));
+    HF_TRY(hf_credential_tell(tx, &row, &old, "", why));
     HF_TRY(hf_credential_note(tx, &row, why));
     *out = row;
     return HF_OK;

@@ -1,7 +1,7 @@
 /*
- * What an act changes besides the database: the registry and the directory in memory. An act only
- * notes it; the writer applies it after the commit, so that no device is let in or shut out by a
- * change that a power cut takes back.
+ * What an act changes besides the database: the registry and the directory in memory, and what those hear who watch
+ * (events.h). An act only notes it; the writer applies it after the commit, so that no device is let in or shut out by
+ * a change that a power cut takes back, and no event tells of one.
  */
 #ifndef HF_FLEET_EFFECTS_H
 #define HF_FLEET_EFFECTS_H
@@ -22,18 +22,39 @@ struct hf_effect {
     struct hf_registered credential; /* of GONE only the account counts */
 };
 
-/** In the order in which they were noted. All zero is an empty list. */
+/* What is to become an event. */
+struct hf_event_note {
+    const char *kind; /* static */
+    int64_t account_id;
+    int64_t time_s;
+    struct hf_buf data; /* a JSON object that is not empty */
+};
+
+/** In the order in which they were noted. All zero is empty. */
 struct hf_effects {
     struct hf_effect *list;
     size_t n;
     size_t cap;
+    struct hf_event_note *notes;
+    size_t n_notes;
+    size_t notes_cap;
+    size_t n_lost; /* notes for which there was no room (HF_EVENTS_KEPT_MAX) or memory */
 };
 
 /** HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_effects_add(struct hf_effects *effects, const struct hf_effect *effect,
                                        struct hf_why *why);
-/** Drop all but the first `n`: the act that noted the others has failed. */
-void hf_effects_cut(struct hf_effects *effects, size_t n);
+/** Note an event (events.h); what does not fit is counted. `data` is taken. */
+void hf_effects_note_take(struct hf_effects *effects, const struct hf_event_note *note);
+
+struct hf_effects_mark {
+    size_t n, n_notes;
+};
+struct hf_effects_mark hf_effects_mark(const struct hf_effects *effects);
+/** Drop what was added since: the act that did it has failed. */
+void hf_effects_cut(struct hf_effects *effects, struct hf_effects_mark mark);
+/** Drop all. */
+void hf_effects_clear(struct hf_effects *effects);
 void hf_effects_free(struct hf_effects *effects);
 
 /** Who applies them: live.h, or a test. */

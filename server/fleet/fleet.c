@@ -15,6 +15,7 @@
 struct hf_fleet {
     struct hf_db *writer_db;
     struct hf_db *reader_db;
+    struct hf_events *events;
     struct hf_live live;
     struct hf_writer writing;
     struct hf_worker writer;
@@ -69,6 +70,7 @@ static void free_fleet(struct hf_fleet *fleet)
 {
     hf_writer_free(&fleet->writing);
     hf_live_free(&fleet->live);
+    hf_events_free(fleet->events);
     hf_db_close(fleet->reader_db);
     hf_db_close(fleet->writer_db);
     free(fleet);
@@ -85,7 +87,10 @@ enum hf_err hf_fleet_open(const struct hf_fleet_config *config, struct hf_fleet 
     fleet->live.is_sni_optional = config->is_sni_optional;
     fleet->live.offer = config->offer;
     fleet->live.offer_ctx = config->offer_ctx;
-    enum hf_err err = open_databases(fleet, config->path, why);
+    enum hf_err err = hf_events_new(&fleet->events, why);
+    fleet->live.events = fleet->events;
+    if (err == HF_OK)
+        err = open_databases(fleet, config->path, why);
     if (err == HF_OK)
         err = start_workers(fleet, why);
     if (err == HF_OK)
@@ -117,6 +122,11 @@ const struct hf_registry *hf_fleet_registry(const struct hf_fleet *fleet)
 struct hf_directory *hf_fleet_directory(const struct hf_fleet *fleet)
 {
     return hf_directory_ref(fleet->live.directory);
+}
+
+struct hf_events *hf_fleet_events(struct hf_fleet *fleet)
+{
+    return fleet->events;
 }
 
 enum hf_err hf_fleet_write(struct hf_fleet *fleet, struct hf_job *job, struct hf_why *why)

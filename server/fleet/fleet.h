@@ -34,6 +34,9 @@ const struct hf_registry *hf_fleet_registry(const struct hf_fleet *fleet);
  *  `offer`. */
 struct hf_directory *hf_fleet_directory(const struct hf_fleet *fleet);
 
+/** What happens in it, and what else is added; for as long as the fleet is open. From any thread. */
+struct hf_events *hf_fleet_events(struct hf_fleet *fleet);
+
 /** Make the directory again with this policy (hf_directory_is_sni_optional), soon: HF_OK says that it is asked for.
  *  HF_E_BUSY, HF_E_MEMORY. From one thread. */
 HF_MUST_USE enum hf_err hf_fleet_set_sni_optional(struct hf_fleet *fleet, bool is_optional,

@@ -64,6 +64,16 @@
 #define HF_READINESS_LISTED_MAX                                                                    \
     1000u /* anchors of an account, those that end first: some bundles */
 
+/* Events that are kept for those who were away for a moment, in number and in bytes of text: an update of 5,000 devices has
+ * three each, and a watcher connects again within seconds. What is older is in the lists of the API. */
+#define HF_EVENTS_KEPT_MAX 16384u
+#define HF_EVENTS_BYTES_MAX (8u * 1024u * 1024u)
+/* One as it is sent: the sentence of a finding or report has 500 bytes, six times that if each is escaped. */
+#define HF_EVENT_BYTES_MAX 4096u
+/* Entries that one look at the ring goes through: some microseconds, in which the writer may wait. */
+#define HF_EVENTS_LOOK_MAX 1024u
+#define HF_EVENTS_LISTENERS_MAX 4u /* loops of operators: of the socket, and of TLS */
+
 /* Worker threads. A job is some hundred bytes; what does not fit is answered 503. */
 #define HF_FLEET_QUEUE_MAX 8192u
 /* Of these for reports. The rest is for operators, who must be able to shut out the devices that fill it. */

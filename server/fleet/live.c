@@ -143,6 +143,18 @@ static enum hf_err prepare(void *ctx, struct hf_db *db, const struct hf_effects 
     return HF_OK;
 }
 
+static void apply_directory(struct hf_live *live)
+{
+    if (live->next == NULL)
+        return;
+    hf_directory_unref(live->directory);
+    live->directory = live->next;
+    live->next = NULL;
+    if (live->offer != NULL)
+        live->offer(live->offer_ctx, live->directory);
+    hf_registry_count_change(live->registry); /* open connections are looked at again */
+}
+
 static void apply(void *ctx, const struct hf_effects *effects)
 {
     struct hf_live *live = ctx;
@@ -159,14 +171,9 @@ static void apply(void *ctx, const struct hf_effects *effects)
             abort();
         }
     }
-    if (live->next == NULL)
-        return;
-    hf_directory_unref(live->directory);
-    live->directory = live->next;
-    live->next = NULL;
-    if (live->offer != NULL)
-        live->offer(live->offer_ctx, live->directory);
-    hf_registry_count_change(live->registry); /* open connections are looked at again */
+    apply_directory(live);
+    if (live->events != NULL)
+        hf_events_publish(live->events, effects, live->directory);
 }
 
 static void cancel(void *ctx)

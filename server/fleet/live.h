@@ -5,7 +5,7 @@
 #ifndef HF_FLEET_LIVE_H
 #define HF_FLEET_LIVE_H
 
-#include "server/fleet/effects.h"
+#include "server/fleet/events.h"
 #include "server/identity/directory.h"
 #include "server/identity/registry.h"
 
@@ -16,10 +16,11 @@ struct hf_live {
     /* A new directory, for the loops; borrowed for the call, on the writer's thread. May be NULL. */
     void (*offer)(void *ctx, struct hf_directory *directory);
     void *offer_ctx;
+    struct hf_events *events;  /* borrowed; NULL: none */
     struct hf_directory *next; /* made, and to be published after the commit */
 };
 
-/** Read everything from `db`. Set is_sni_optional, offer and offer_ctx before. */
+/** Read everything from `db`. Set is_sni_optional, offer, offer_ctx and events before. */
 HF_MUST_USE enum hf_err hf_live_load(struct hf_live *live, struct hf_db *db, struct hf_why *why);
 /** After the last reader has gone. */
 void hf_live_free(struct hf_live *live);

@@ -1,6 +1,8 @@
 #include "server/fleet/report.h"
 
 #include "common/base/timetext.h"
+#include "common/json/json.h"
+#include "server/fleet/events.h"
 #include "server/fleet/report_row.h"
 #include "server/fleet/series.h"
 
@@ -256,6 +258,19 @@ static bool is_known(const struct hf_device_state *s, const struct hf_report *re
            strcmp(s->active_sha256, report->sha256) == 0 && strcmp(s->agent, report->agent) == 0;
 }
 
+static json_t *version_json(int64_t version)
+{
+    return version >= 0 ? json_integer(version) : json_null();
+}
+
+static json_t *event_json(const struct hf_report *r)
+{
+    return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:s}", "device", r->device, "kind",
+                     r->kind_name, "set", r->set, "profile", r->profile, "from",
+                     version_json(r->from), "to", version_json(r->to), "outcome", r->outcome,
+                     "text", r->text);
+}
+
 static enum hf_err take_one(struct hf_tx *tx, struct hf_device_state *s,
                             const struct hf_report *report, enum novelty novelty,
                             struct hf_why *why)
@@ -269,6 +284,7 @@ static enum hf_err take_one(struct hf_tx *tx, struct hf_device_state *s,
     if (!says_new)
         return HF_OK;
     s->said = said;
+    hf_event_note_take(tx, "report", s->account_id, event_json(report));
     HF_TRY(hf_report_row_add(tx, s->device_id, ++s->reports, report, why));
     return hf_series_add(tx, s->account_id, report->set,
                          subject_of(report) >= 0 ? subject_of(report) : report->from,

@@ -6,6 +6,7 @@
 #include "server/db/sqlite_copy.h"
 #include "server/fleet/audit_log.h"
 #include "server/fleet/credential.h"
+#include "server/fleet/events.h"
 #include "server/fleet/report_key.h"
 #include "server/fleet/restore_log.h"
 
@@ -205,6 +206,7 @@ static enum hf_err carry_over(const struct hf_tx *tx, struct hf_db *copy, const 
         err = keep_protection(&carry, why);
     if (err == HF_OK)
         err = log_restore(&to, restored, why);
+    hf_effects_free(&ignored);
     if (err == HF_OK)
         return hf_db_commit(copy, why);
     hf_db_rollback(copy);
@@ -269,6 +271,7 @@ static enum hf_err note_difference(struct hf_tx *tx, struct hf_db *copy,
     HF_TRY(hf_report_key_note_gone(tx->db, copy, tx->effects, why));
     HF_TRY(hf_credential_list_registered(copy, note_present, &d, why));
     HF_TRY(hf_report_key_list_registered(copy, note_entry, &d, why));
+    hf_event_note_take(tx, "restored", 0, json_object());
     return hf_effects_add(tx->effects, &(struct hf_effect){.kind = HF_EFFECT_DIRECTORY}, why);
 }
 

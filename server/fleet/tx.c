@@ -36,14 +36,49 @@ enum hf_err hf_effects_add(struct hf_effects *effects, const struct hf_effect *e
     return HF_OK;
 }
 
-void hf_effects_cut(struct hf_effects *effects, size_t n)
+void hf_effects_note_take(struct hf_effects *effects, const struct hf_event_note *note)
 {
-    if (n < effects->n)
-        effects->n = n;
+    struct hf_buf data = note->data;
+
+    if (effects->n_notes == effects->notes_cap && effects->n_notes < HF_EVENTS_KEPT_MAX) {
+        size_t cap = effects->notes_cap == 0 ? 64 : 2 * effects->notes_cap;
+        struct hf_event_note *notes = realloc(effects->notes, cap * sizeof *notes);
+        if (notes != NULL) {
+            effects->notes = notes;
+            effects->notes_cap = cap;
+        }
+    }
+    if (data.len > 0 && effects->n_notes < effects->notes_cap) {
+        effects->notes[effects->n_notes++] = *note;
+        return;
+    }
+    effects->n_lost++;
+    hf_buf_free(&data);
+}
+
+struct hf_effects_mark hf_effects_mark(const struct hf_effects *effects)
+{
+    return (struct hf_effects_mark){effects->n, effects->n_notes};
+}
+
+void hf_effects_cut(struct hf_effects *effects, struct hf_effects_mark mark)
+{
+    if (mark.n < effects->n)
+        effects->n = mark.n;
+    while (effects->n_notes > mark.n_notes)
+        hf_buf_free(&effects->notes[--effects->n_notes].data);
+}
+
+void hf_effects_clear(struct hf_effects *effects)
+{
+    hf_effects_cut(effects, (struct hf_effects_mark){0, 0});
+    effects->n_lost = 0;
 }
 
 void hf_effects_free(struct hf_effects *effects)
 {
+    hf_effects_clear(effects);
     free(effects->list);
+    free(effects->notes);
     *effects = (struct hf_effects){0};
 }

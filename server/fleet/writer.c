@@ -28,7 +28,7 @@ static enum hf_err act_in_savepoint(struct hf_writer *writer, struct hf_job *job
 /* False if it failed and something of it is left in the transaction, of which nothing may be committed then. */
 static bool run_job(struct hf_writer *writer, struct hf_job *job)
 {
-    const size_t n_effects = writer->effects.n;
+    const struct hf_effects_mark mark = hf_effects_mark(&writer->effects);
     const uint64_t n_changes = hf_db_changes(writer->db);
     struct hf_tx tx = tx_for(writer, job);
 
@@ -37,7 +37,7 @@ static bool run_job(struct hf_writer *writer, struct hf_job *job)
                                  : act_in_savepoint(writer, job, &tx);
     if (job->err == HF_OK)
         return true;
-    hf_effects_cut(&writer->effects, n_effects);
+    hf_effects_cut(&writer->effects, mark);
     return !job->checks_first || hf_db_changes(writer->db) == n_changes;
 }
 
@@ -65,7 +65,7 @@ static enum hf_err run_together(struct hf_writer *writer, struct hf_job *first,
     size_t n_jobs = 0, n_done = 0;
     enum hf_err err = HF_OK;
 
-    hf_effects_cut(&writer->effects, 0);
+    hf_effects_clear(&writer->effects);
     HF_TRY(hf_db_begin(writer->db, why));
     for (struct hf_job *job = first; job != end && err == HF_OK; job = STAILQ_NEXT(job, link)) {
         if (!run_job(writer, job))
@@ -117,7 +117,7 @@ static void run_alone(struct hf_writer *writer, struct hf_job *job)
 {
     struct hf_tx tx = tx_for(writer, job);
 
-    hf_effects_cut(&writer->effects, 0);
+    hf_effects_clear(&writer->effects);
     job->why = (struct hf_why){0};
     job->err = job->act(job, &tx, &job->why);
     while (hf_db_depth(writer->db) > 0)
@@ -144,7 +144,7 @@ void hf_writer_run(void *ctx, struct hf_job_list *batch)
         run_jobs(writer, job, end);
         job = end;
     }
-    hf_effects_cut(&writer->effects, 0);
+    hf_effects_clear(&writer->effects);
 }
 
 void hf_writer_free(struct hf_writer *writer)

@@ -1,5 +1,6 @@
 #include "server/http/connection_parts.h"
 
+#include "server/http/feed.h"
 #include "server/http/tls_conn.h"
 
 #include <stdlib.h>
@@ -78,9 +79,15 @@ static void on_closed(uv_handle_t *poll)
 static void close_conn(struct hf_conn *c, bool drops_unsent)
 {
     struct hf_conns *conns = c->conns;
+    struct hf_feed *feed = c->feed;
     TAILQ_REMOVE(&conns->phases[c->phase], c, link);
     conns->n_handshakes -= c->phase == HF_PHASE_HANDSHAKE;
     c->is_closed = true;
+    if (feed != NULL) {
+        c->feed = NULL;
+        feed->conn = NULL;
+        feed->on_end(feed);
+    }
     hf_pending_free(c->pending);
     free(c->proxy);
     if (!c->is_handled)
@@ -97,6 +104,11 @@ static void close_conn(struct hf_conn *c, bool drops_unsent)
 void hf_conn_close(struct hf_conn *c)
 {
     close_conn(c, false);
+}
+
+void hf_conn_drop(struct hf_conn *c)
+{
+    close_conn(c, true);
 }
 
 /* Throw away what the client sends, until it has seen our end and closes. */
@@ -131,11 +143,10 @@ void hf_conn_finish(struct hf_conn *c)
 
 /* ---- answering --------------------------------------------------------------------------------- */
 
-/* Send the collected answers. False when the connection has to wait, or is closed. */
-static bool send_answers(struct hf_conn *c, const uint8_t *rest, size_t rest_len)
+bool hf_conn_send(struct hf_conn *c, const uint8_t *rest, size_t rest_len)
 {
     size_t sent = 0;
-    bool is_closing = c->is_last && !c->must_linger;
+    bool is_closing = c->is_last && !c->must_linger && c->feed == NULL;
     enum hf_stream_result result = hf_output_send(&c->conns->output, &c->stream, is_closing, &sent);
     if (result == HF_STREAM_DONE) {
         hf_output_clear(&c->conns->output);
@@ -197,7 +208,7 @@ void hf_conn_answer(struct hf_request *request, unsigned status, struct hf_bytes
         hf_output_append(out, c->pending->data, c->pending->bytes_len);
     }
     c->must_linger = request->refused != 0 || status == 400;
-    c->is_last = c->must_linger || !request->is_keep_alive || conns->is_draining;
+    c->is_last = c->must_linger || !request->is_keep_alive || conns->is_draining || c->feed != NULL;
     const char *connection = c->is_last             ? "Connection: close\r\n\r\n"
                              : request->is_http_1_0 ? "Connection: keep-alive\r\n\r\n"
                                                     : "\r\n";
@@ -275,7 +286,7 @@ static void consume(struct hf_conn *c, const uint8_t *data, size_t len)
     struct hf_output *out = &c->conns->output;
     while (len > 0 && !c->is_last) {
         size_t used = 0;
-        if (hf_output_is_full(out) && !send_answers(c, data, len))
+        if (hf_output_is_full(out) && !hf_conn_send(c, data, len))
             return;
         if (!begin_request(c)) {
             hf_conn_close(c);
@@ -297,8 +308,12 @@ static void consume(struct hf_conn *c, const uint8_t *data, size_t len)
             return;
         }
     }
-    if (!send_answers(c, NULL, 0))
+    if (!hf_conn_send(c, NULL, 0))
         return;
+    if (c->feed != NULL) {
+        hf_feed_go_on(c);
+        return;
+    }
     if (c->is_last) {
         hf_conn_finish(c);
         return;
@@ -318,7 +333,7 @@ static void on_readable(struct hf_conn *c)
     enum hf_stream_result result = hf_stream_read(&c->stream, conns->input, sizeof conns->input,
                                                   &len);
     hf_output_clear(&conns->output);
-    if (len > 0)
+    if (len > 0 && c->feed == NULL)
         consume(c, conns->input, len);
     else if (result == HF_STREAM_BLOCKED)
         wait_for_request(c);
@@ -400,13 +415,15 @@ void hf_conn_time_out(struct hf_conn *c)
     if (c->phase == HF_PHASE_WRITE &&
         c->unacked + c->moved >= hf_stream_unacknowledged(&c->stream) + HF_HTTP_PROGRESS_BYTES) {
         hf_conn_enter(c, HF_PHASE_WRITE);
+    } else if (c->phase == HF_PHASE_FEED) {
+        hf_feed_time_out(c);
     } else if ((c->phase != HF_PHASE_HEAD && c->phase != HF_PHASE_BODY) || c->request == NULL) {
         close_conn(c, c->phase == HF_PHASE_WRITE);
     } else {
         hf_output_clear(&c->conns->output);
         c->request->refused = 408;
         handle(c);
-        if (send_answers(c, NULL, 0))
+        if (hf_conn_send(c, NULL, 0))
             hf_conn_finish(c);
     }
 }

@@ -7,6 +7,7 @@
  *       ├──▶ BODY ──▶ IDLE …         its head is there and its body is arriving
  *       ├──▶ ANSWER ──▶ IDLE …       the handler answers later; nothing is read meanwhile
  *       ├──▶ WRITE ──▶ IDLE …        the client accepts its answer slowly; nothing is read meanwhile
+ *       ├──▶ FEED ──▶ WRITE ──▶ FEED …  an answer that goes on, until the connection is closed (feed.h)
  *       └──▶ LINGER ──▶ closed       refused; what it still sends is thrown away for a while
  *
  * It works on the socket directly and leaves only waiting to libuv (uv_poll): a request that came
@@ -118,6 +119,7 @@ enum hf_phase {
     HF_PHASE_IDLE,
     HF_PHASE_ANSWER,
     HF_PHASE_WRITE,
+    HF_PHASE_FEED, /* for the owner of the feed, who has something to append */
     HF_PHASE_LINGER,
     HF_PHASES,
 };
@@ -145,6 +147,7 @@ struct hf_conn {
     llhttp_t parser;
     struct hf_request *request;   /* NULL between requests */
     struct hf_pending *pending;   /* NULL unless in WRITE or ANSWER */
+    struct hf_feed *feed;         /* NULL unless its answer goes on; borrowed */
     struct hf_proxy_input *proxy; /* NULL unless a balancer's header is arriving */
     union hf_peer peer;
 };

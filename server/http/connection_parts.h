@@ -1,5 +1,5 @@
 /* Between the files that are one connection: connection.c (reading, writing, closing), opening.c
- * (what comes before HTTP) and answer.c (what a handler calls). */
+ * (what comes before HTTP), answer.c (what a handler calls) and feed.c (an answer that goes on). */
 #ifndef HF_HTTP_CONNECTION_PARTS_H
 #define HF_HTTP_CONNECTION_PARTS_H
 
@@ -11,6 +11,16 @@ void hf_conn_enter(struct hf_conn *c, enum hf_phase phase);
 void hf_conn_wait_for(struct hf_conn *c, unsigned what);
 /** The last byte is sent: close, but first let the client read it if it must linger. */
 void hf_conn_finish(struct hf_conn *c);
+
+/** Close it, and forget what the client has not taken. */
+void hf_conn_drop(struct hf_conn *c);
+/** Send what the output has. False when the connection has to wait, or is closed; `rest` is kept meanwhile. */
+bool hf_conn_send(struct hf_conn *c, const uint8_t *rest, size_t rest_len);
+
+/** A feed's client has taken all. */
+void hf_feed_go_on(struct hf_conn *c);
+/** Nothing was appended to a feed for its time. */
+void hf_feed_time_out(struct hf_conn *c);
 
 /** The connection begins with a balancer's header. False without memory. */
 bool hf_conn_expect_proxy(struct hf_conn *c);

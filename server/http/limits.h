@@ -59,6 +59,9 @@
  * one that takes a byte now and then does not hold a connection for ever. */
 #define HF_HTTP_WRITE_TIMEOUT_MS 60000u
 #define HF_HTTP_PROGRESS_BYTES 4096u
+/* An answer that goes on: how long it may be silent. Proxies give up a silent connection after 60 s (nginx, HAProxy's
+ * usual configuration), and a client that was sent something and has not taken it by then is gone. */
+#define HF_HTTP_FEED_IDLE_MS 15000u
 /* After a refusal the client may still be sending; closing at once would destroy the answer on its
  * way (RFC 9112, 9.6). */
 #define HF_HTTP_LINGER_MS 2000u

@@ -176,6 +176,7 @@ static void begin_drain(struct hf_loop *loop)
     for_each_in(loop, HF_PHASE_HANDSHAKE, hf_conn_close);
     for_each_in(loop, HF_PHASE_IDLE, hf_conn_drain);
     for_each_in(loop, HF_PHASE_HEAD, hf_conn_drain);
+    for_each_in(loop, HF_PHASE_FEED, hf_conn_close);
     end_if_drained(loop);
 }
 
@@ -225,6 +226,7 @@ static void set_timeouts(struct hf_conns *conns)
         [HF_PHASE_IDLE] = config->idle_timeout_ms,
         [HF_PHASE_ANSWER] = UINT64_MAX, /* the handler decides */
         [HF_PHASE_WRITE] = HF_HTTP_WRITE_TIMEOUT_MS,
+        [HF_PHASE_FEED] = HF_HTTP_FEED_IDLE_MS,
         [HF_PHASE_LINGER] = HF_HTTP_LINGER_MS,
     };
     memcpy(conns->timeout_ms, timeouts_ms, sizeof timeouts_ms);

@@ -3,6 +3,7 @@
 #include "common/os/service.h"
 #include "server/api/limits.h"
 #include "server/serve/config_files.h"
+#include "server/serve/edition_events.h"
 #include "server/serve/metrics.h"
 
 #include <stdio.h>
@@ -55,7 +56,7 @@ static void handle_device(void *ctx, struct hf_request *request)
 static void handle_operator(void *ctx, struct hf_request *request)
 {
     struct front *front = ctx;
-    hf_api_handle_admin(&front->service->api, request);
+    hf_api_handle_admin(&front->service->api, &front->streams, request);
 }
 
 static json_t *status_of_repository(void *ctx)
@@ -272,6 +273,8 @@ static enum hf_err start_front(struct front *front, struct hf_why *why)
     front->listener = -1;
     HF_TRY(hf_loop_init_take(&front->loop, listener, &config, why));
     HF_TRY(hf_mailbox_init(&front->mailbox, &front->loop.uv, why));
+    if (!front->is_for_devices)
+        HF_TRY(hf_api_streams_init(&front->streams, s->fleet, &front->loop.uv, why));
     HF_TRY(hf_loop_start(&front->loop, why));
     front->is_running = true;
     return HF_OK;
@@ -291,6 +294,9 @@ enum hf_err hf_service_start(struct hf_service *service, struct hf_why *why)
 
 void hf_service_offer(struct hf_service *service, struct hf_edition *edition)
 {
+    hf_edition_tell(hf_fleet_events(service->fleet), service->told, edition);
+    hf_edition_unref(service->told);
+    service->told = hf_edition_ref(edition);
     for (unsigned i = 0; i < service->n_fronts; i++)
         if (service->fronts[i].is_for_devices)
             hf_site_offer(&service->fronts[i].site, edition);
@@ -320,6 +326,8 @@ void hf_service_stop(struct hf_service *service)
         if (service->fronts[i].is_running) {
             hf_loop_stop(&service->fronts[i].loop);
             hf_mailbox_close(&service->fronts[i].mailbox);
+            if (!service->fronts[i].is_for_devices)
+                hf_api_streams_close(&service->fronts[i].streams);
         }
 }
 
@@ -345,6 +353,7 @@ void hf_service_free(struct hf_service *s)
         if (s->fronts[i].listener >= 0)
             close(s->fronts[i].listener);
     }
+    hf_edition_unref(s->told);
     hf_fleet_close(s->fleet);
     hf_tls_server_free(s->device_tls);
     hf_tls_server_free(s->admin_tls);

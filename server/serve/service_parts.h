@@ -20,8 +20,9 @@ struct front {
     int listener;  /* -1: the loop has it, or there is none */
     struct hf_loop loop;
     struct hf_mailbox mailbox;
-    struct hf_gate gate; /* of devices */
-    struct hf_site site; /* of devices: the signed files */
+    struct hf_gate gate;           /* of devices */
+    struct hf_api_streams streams; /* of operators: who watches events */
+    struct hf_site site;           /* of devices: the signed files */
     bool is_running;
 };
 
@@ -39,6 +40,7 @@ struct hf_service {
     struct hf_log_keeper *keeper; /* NULL: no signer */
     struct hf_auditor *auditor;
     struct hf_webhook *webhook;
+    struct hf_edition *told; /* the last one of which an event told; NULL: none */
     struct front *fronts;
     unsigned n_fronts;
 };

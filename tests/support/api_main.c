@@ -19,6 +19,7 @@ struct part {
     struct hf_loop loop;
     struct hf_mailbox mailbox;
     struct hf_gate *gate; /* NULL: operators */
+    struct hf_api_streams streams;
     struct hf_api *api;
 };
 
@@ -41,7 +42,7 @@ static void handle(void *ctx, struct hf_request *request)
     if (part->gate != NULL)
         hf_api_handle_device(part->api, part->gate, request);
     else
-        hf_api_handle_admin(part->api, request);
+        hf_api_handle_admin(part->api, &part->streams, request);
 }
 
 static void offer(void *ctx, struct hf_directory *directory)
@@ -88,6 +89,8 @@ static void start(struct part *part, int listener, struct hf_tls_server *tls,
     part->api = &api;
     if (hf_loop_init_take(&part->loop, listener, &config, &why) != HF_OK ||
         hf_mailbox_init(&part->mailbox, &part->loop.uv, &why) != HF_OK ||
+        (devices == NULL &&
+         hf_api_streams_init(&part->streams, api.config.fleet, &part->loop.uv, &why) != HF_OK) ||
         hf_loop_start(&part->loop, &why) != HF_OK)
         die(&why);
 }
@@ -167,6 +170,8 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < PARTS; i++) {
         hf_loop_stop(&parts[i].loop);
         hf_mailbox_close(&parts[i].mailbox);
+        if (parts[i].gate == NULL)
+            hf_api_streams_close(&parts[i].streams);
     }
     for (size_t i = 0; i < PARTS; i++) {
         hf_loop_join(&parts[i].loop);

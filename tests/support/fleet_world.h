@@ -52,12 +52,12 @@ const char *fleet_log(struct fleet_world *w, int64_t n);
 /** `expr` fails as CHECK_REFUSED says, and neither the database nor the effects have changed. */
 #define FLEET_REFUSED(w, expr, wanted, part)                                                       \
     do {                                                                                           \
-        const size_t n_effects_ = (w)->effects.n;                                                  \
+        const struct hf_effects_mark mark_ = hf_effects_mark(&(w)->effects);                       \
         CHECK_OK(hf_db_begin((w)->tx.db, NULL));                                                   \
         const uint64_t before_ = fleet_fingerprint(w);                                             \
         CHECK_REFUSED(expr, wanted, &(w)->why, part);                                              \
         hf_db_rollback((w)->tx.db);                                                                \
-        hf_effects_cut(&(w)->effects, n_effects_);                                                 \
+        hf_effects_cut(&(w)->effects, mark_);                                                      \
         assert_true(before_ == fleet_fingerprint(w));                                              \
     } while (0)
 

@@ -185,7 +185,7 @@ static void a_ca_is_changed_and_noted_in_the_directory(void **state)
     struct hf_ca_row row;
     struct hf_buf der = {0};
 
-    hf_effects_cut(&w->effects, 0);
+    hf_effects_clear(&w->effects);
     CHECK_OK(
         hf_ca_change(&w->tx, one, ca.id, 1, false, HF_AUTO_REGISTRATION_PENDING, &row, &w->why));
     assert_false(row.is_active);

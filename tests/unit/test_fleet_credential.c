@@ -40,7 +40,7 @@ static void the_registry_is_told(void **state)
     int64_t one = fleet_account(w, "one");
     struct hf_credential_new wanted = fleet_new(one, 1);
 
-    hf_effects_cut(&w->effects, 0);
+    hf_effects_clear(&w->effects);
     struct hf_credential row = fleet_register(w, &wanted);
     assert_int_equal(w->effects.n, 1);
     const struct hf_effect *effect = &w->effects.list[0];
@@ -152,7 +152,7 @@ static void every_transition_by_hand(void **state)
             struct hf_credential_new wanted = fleet_new(one, ++number);
             struct hf_credential row = fleet_register(w, &wanted);
             fleet_force_status(w, row.id, (enum hf_cert_status)from, from == PT ? two : 0);
-            hf_effects_cut(&w->effects, 0);
+            hf_effects_clear(&w->effects);
             if (!may[from][to]) {
                 FLEET_REFUSED(w,
                               hf_credential_set_status(&w->tx, one, row.id, 0, wanted_status, "",
@@ -260,7 +260,7 @@ static void an_accepted_certificate_leaves_device_and_ca_behind(void **state)
     assert_int_equal(out.id, row.id);
     FLEET_REFUSED(w, hf_credential_find_offered(w->tx.db, one, row.sha256, &out, &w->why),
                   HF_E_NOT_FOUND, "");
-    hf_effects_cut(&w->effects, 0);
+    hf_effects_clear(&w->effects);
     CHECK_OK(hf_credential_accept_transfer(&w->tx, two, row.id, &out, &w->why));
     assert_int_equal(out.account_id, two);
     assert_int_equal(out.mode, HF_CERT_MODE_SNI_ONLY);

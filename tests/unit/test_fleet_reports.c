@@ -459,7 +459,7 @@ static void a_device_has_one_key_and_a_revoked_one_is_never_good_again(void **st
     new_key(two);
     CHECK_OK(hf_device_find(w->tx.db, account, "pump-1", &device, &w->why));
     CHECK_OK(hf_device_ensure(&w->tx, account, "pump-2", "", &other, &w->why));
-    hf_effects_cut(&w->effects, 0);
+    hf_effects_clear(&w->effects);
     CHECK_OK(hf_report_key_register(&w->tx, &device, one, &row, &w->why));
     assert_int_equal(w->effects.n, 1);
     assert_int_equal(w->effects.list[0].credential.kind, HF_CERT_REPORT_KEY);
