@@ -114,7 +114,7 @@ static void checked(struct hf_job *job)
         hf_feed_end(&s->feed);
 }
 
-/* One that cannot be checked for long ends too: whoever fills the reader's queue keeps no right by it. */
+/* One that cannot be checked for long ends too, so that a client gains nothing by filling the reader's queue. */
 static void check_again(struct hf_api_stream *s)
 {
     if (s->bearer[0] == '\0')
@@ -192,7 +192,7 @@ unsigned hf_api_stream_open(struct hf_api_call *call, int64_t account_id, struct
     s->checked_ms = uv_now(streams->timer.loop);
     TAILQ_INSERT_TAIL(&streams->list, s, link);
     streams->n++;
-    hf_answer_feed(call->request, HF_API_STREAM_TYPE, &s->feed);
+    hf_feed_begin(call->request, HF_API_STREAM_TYPE, &s->feed);
     return 0;
 }
 

@@ -17,7 +17,7 @@
  * | restored | a backup was restored: all lists may have changed | |
  * | gap | events are missing here; the lists of the API have what they told | lost (null: unknown), and nothing else |
  *
- * An event is a hint. Whoever misses some sees a gap: the numbers of one process follow each other, and the first half of
+ * An event is a hint. A reader that misses some sees a gap: the numbers of one process follow each other, and the first half of
  * an id is a random number of the process, so after a restart the place where a client was is unknown.
  *
  * One thread writes the events of the store; any thread may add others and read. A reader copies what it takes, so none

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-void hf_answer_feed(struct hf_request *request, const char *type, struct hf_feed *feed)
+void hf_feed_begin(struct hf_request *request, const char *type, struct hf_feed *feed)
 {
     struct hf_conn *c = request->conn;
     char head[HF_HTTP_ANSWER_HEAD_MAX];

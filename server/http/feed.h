@@ -2,7 +2,7 @@
  * An answer that goes on, such as server-sent events: its body ends with the connection (RFC 9112, 6.3), which its owner,
  * the client, or the end of the server closes.
  *
- *     hf_answer_feed(request, "text/event-stream", &mine->feed);
+ *     hf_feed_begin(request, "text/event-stream", &mine->feed);
  *
  *     on_room, and whenever there is something new:
  *         while (hf_feed_has_room(feed) && next(mine, &text))
@@ -30,7 +30,7 @@ struct hf_feed {
 };
 
 /** As hf_answer_text, with status 200; not for HEAD. The client may be gone: then the feed ends at once. */
-void hf_answer_feed(struct hf_request *request, const char *type, struct hf_feed *feed);
+void hf_feed_begin(struct hf_request *request, const char *type, struct hf_feed *feed);
 
 bool hf_feed_has_room(const struct hf_feed *feed);
 /** Send `text`, at most HF_HTTP_OUTPUT_BYTES; only while there is room, and not while a handler works on a request. False:

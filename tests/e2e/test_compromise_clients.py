@@ -152,6 +152,7 @@ WAYS = {
     "GET /v1/accounts/{account}/series": lambda w: (f"{A}/series",),
     "GET /v1/accounts/{account}/bundles": lambda w: (f"{A}/bundles",),
     "GET /v1/accounts/{account}/readiness": lambda w: (f"{A}/readiness",),
+    "GET /v1/events": lambda w: ("/v1/events?account=pumps",),
     "GET /v1/findings": lambda w: ("/v1/findings",),
     "GET /v1/findings/{id}": lambda w: (w.finding(),),
     "POST /v1/findings/{id}/mute": lambda w: (w.finding() + "/mute", MUTE),

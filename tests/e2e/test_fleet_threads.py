@@ -1,6 +1,7 @@
 """All threads of holdfastd at once: loops, writer, reader, the signer's client, the keeper of the log, while devices
 connect, enrol, rotate and are shut out and operators change everything. Under ThreadSanitizer this is where a race
 between them would show."""
+import contextlib
 import os
 import signal
 import ssl
@@ -12,6 +13,7 @@ import pytest
 
 from kit import client_pki, compromise, roots
 from kit.compromise import A
+from kit.events import Stream
 from kit.service import HOST
 from kit.signer import encoded
 
@@ -155,6 +157,15 @@ class Fleet:
         for target in (f"{A}/credentials", f"{A}/devices", "/v1/log", "/v1/status", "/v1/signer"):
             assert self.client.get(target, token=token).status == 200
 
+    def watch(self, token, streams):
+        """Some read all, one never reads, one comes and goes."""
+        for stream in streams[:2]:
+            assert stream.next()
+        with contextlib.closing(Stream(self.client, last_id=streams[0].last_id)) as guest:
+            assert guest.next()
+        with contextlib.closing(Stream(self.client, "/v1/events?account=pumps", token=token)) as guest:
+            assert guest.status == 200
+
     def reload(self):
         self.service.server.signal(signal.SIGHUP)
         time.sleep(0.2)
@@ -167,15 +178,19 @@ def test_all_threads_while_everything_changes(service, client, folder):
     for act in (fleet.connect, fleet.fetch, fleet.resume):
         for device in devices:
             load.add(act, device)
+    streams = [Stream(client), Stream(client, token=token), Stream(client, token=token, reads=False)]
     load.add(fleet.look, token)
+    load.add(fleet.watch, token, streams)
     for act in (fleet.enrol_and_rotate, fleet.shut_out, fleet.register_itself, fleet.change_accounts,
                 fleet.reload):
         load.add(act)
     load.wait()
     print(load.rounds)
-    assert set(load.rounds) == {"connect", "fetch", "resume", "look", "enrol_and_rotate", "shut_out",
+    assert set(load.rounds) == {"connect", "fetch", "resume", "look", "watch", "enrol_and_rotate", "shut_out",
                                 "register_itself", "change_accounts", "reload"}
     for device in devices:
         fleet.connect(device)
+    for stream in streams:
+        stream.close()
     assert service.server.stop() == 0, service.server.err
     assert "Sanitizer" not in service.server.err + service.signer.err

@@ -136,8 +136,9 @@ class Client:
             headers.setdefault("Content-Type", "application/json")
         connection.request(method, target, body, headers)
         response = connection.getresponse()
-        answer = Answer(response.status, response.headers, response.read())
-        if own:
+        is_endless = response.headers.get("Content-Type") == "text/event-stream"
+        answer = Answer(response.status, response.headers, response.read1() if is_endless else response.read())
+        if own or is_endless:
             connection.close()
         return answer
 
