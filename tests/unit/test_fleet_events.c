@@ -167,7 +167,7 @@ static void texts_are_bounded_together(void **state)
     (void)take(w, &reader);
     const char *gap = strstr(w->text, "\"lost\":");
     assert_non_null(gap);
-    assert_in_range(atoi(gap + 7), 1000, 2000);
+    assert_in_range(strtol(gap + 7, NULL, 10), 1000, 2000);
 }
 
 /* One event too many or too long: nothing is told wrong, and every reader sees that something is missing. */
