@@ -47,14 +47,10 @@ static void insert(const struct hf_cli_command **commands, size_t *n,
 
 int main(int argc, const char **argv)
 {
-    static const struct hf_cli_command *const more[] = {&hf_admin_publish,
-                                                        &hf_admin_log_export,
-                                                        &hf_admin_log_verify,
-                                                        &hf_admin_device_explain,
-                                                        &hf_admin_fleet_show,
-                                                        &hf_admin_fleet_readiness,
-                                                        &hf_admin_fleet_watch,
-                                                        &hf_admin_status};
+    static const struct hf_cli_command *const more[] =
+        {&hf_admin_publish,        &hf_admin_log_export, &hf_admin_log_verify,
+         &hf_admin_device_explain, &hf_admin_fleet_show, &hf_admin_fleet_readiness,
+         &hf_admin_fleet_watch,    &hf_admin_status};
     const size_t n_more = sizeof more / sizeof more[0];
     size_t n = hf_admin_n_rows;
     if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != 0)
