@@ -17,7 +17,7 @@
 #define HF_CHECK_STEP_ROWS 1000u /* rows that a check reads at once: some milliseconds */
 /* Certificates with the same key that are looked at for each: among so many there is an ACTIVE one or a revoked one, and
  * either is a finding. */
-#define HF_CHECK_SAME_KEY_TEXT "200"
+#define HF_CHECK_SAME_KEY_TEXT "50"
 #define HF_CHECK_JOB_ROWS 200u /* findings written in one job, which other writes wait for */
 
 /* The list of Debian's weak keys: of 2,048 bits it has 98,304; room for all sizes. */

@@ -30,5 +30,5 @@ def measure(context):
              "detail": f"p50 {busy['p50_ms']:.2f}, the longest {busy['max_ms']:.1f}; without audits p50 "
                        f"{alone['p50_ms']:.2f}, p99 {alone['p99_ms']:.2f}, the longest {alone['max_ms']:.1f}"}]
     return {"rows": rows, "raw": said,
-            "notes": [f"{said['devices']:,} devices; memory {said['memory_before_mb']} MB after the start, at most "
-                      f"{said['memory_mb']} MB"]}
+            "notes": [f"{said['devices']:,} devices; memory {said['memory_before_mb']} MB after the start, "
+                      f"{said['memory_mb']} MB after all of it"]}
