@@ -163,15 +163,26 @@ static json_t *certificates_json(const struct hf_registry *registry, int64_t acc
     return object;
 }
 
-static enum hf_err show_fleet(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
+/* A step of its own, since it takes the reader 100 ms for a million devices: other requests come between the two. */
+static enum hf_err count_results(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {
     struct hf_account_row account;
-    struct hf_result_counts results;
+    struct hf_result_counts *results = hf_api_work(call, sizeof *results, NULL);
+
+    if (results == NULL)
+        return hf_fail(why, HF_E_MEMORY, "no memory for an answer");
+    HF_TRY(hf_api_account(call, tx, &account, why));
+    return hf_summary_results(tx->db, account.id, results, why);
+}
+
+static enum hf_err show_fleet(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
+{
+    const struct hf_result_counts *results = call->work;
+    struct hf_account_row account;
     struct hf_contact_count contact;
     int64_t devices = 0;
 
     HF_TRY(hf_api_account(call, tx, &account, why));
-    HF_TRY(hf_summary_results(tx->db, account.id, &results, why));
     HF_TRY(hf_summary_contact(tx->db, account.id, tx->now_s - HF_EXPLAIN_SILENT_S, &contact, why));
     json_t *versions = json_array();
     enum hf_err err = hf_summary_versions(tx->db, account.id, add_version, versions, why);
@@ -179,7 +190,7 @@ static enum hf_err show_fleet(struct hf_api_call *call, struct hf_tx *tx, struct
         json_decref(versions);
         return err;
     }
-    json_t *by_result = results_json(&results, &devices);
+    json_t *by_result = results_json(results, &devices);
     const struct hf_registry *registry = hf_fleet_registry(call->api->config.fleet);
     return hf_api_answer_take(call, 200,
                               json_pack("{s:o, s:I, s:I, s:I, s:I, s:o, s:o, s:o}", "time",
@@ -335,7 +346,8 @@ static enum hf_err list_series(struct hf_api_call *call, struct hf_tx *tx, struc
 const struct hf_api_route hf_fleet_routes[] = {
     {HTTP_GET, ACCOUNT "/devices/{id}/explanation", HF_ADMIN_VIEWER,
      .steps = {{HF_API_READ, explain}}},
-    {HTTP_GET, ACCOUNT "/fleet", HF_ADMIN_VIEWER, .steps = {{HF_API_READ, show_fleet}}},
+    {HTTP_GET, ACCOUNT "/fleet", HF_ADMIN_VIEWER,
+     .steps = {{HF_API_READ, count_results}, {HF_API_READ, show_fleet}}},
     {HTTP_GET, ACCOUNT "/bundles", HF_ADMIN_VIEWER, .steps = {{HF_API_READ, list_bundles}}},
     {HTTP_GET, ACCOUNT "/series", HF_ADMIN_VIEWER,
      .filters = {[SET] = "set", [WHAT] = "what", [SINCE] = "since", [UNTIL] = "until"},
