@@ -3,27 +3,10 @@
 #include "client/core/report.h"
 #include "client/core/update.h"
 
-#include "common/rollout/rollout.h"
+#include "common/rollout/role.h"
 
 #include <stdio.h>
 #include <string.h>
-
-#define ROLE_SIZE (sizeof HF_ROLLOUT_ROLE_PREFIX + HF_SET_NAME_MAX)
-
-/* The delegation to rollout-SET for exactly SET/(profile)/(version).pem; another form is none of ours. */
-static bool is_delegated(const struct hf_targets *targets, const char *role, const char *set)
-{
-    char pattern[HF_SET_NAME_MAX + sizeof "/*/*.pem"];
-
-    (void)snprintf(pattern, sizeof pattern, "%s/*/*.pem", set);
-    for (size_t i = 0; i < targets->n_delegations; i++) {
-        const struct hf_delegation *d = &targets->delegations[i];
-        const char *path = json_string_value(json_array_get(d->paths, 0));
-        if (strcmp(d->role.name, role) == 0)
-            return json_array_size(d->paths) == 1 && strcmp(path, pattern) == 0;
-    }
-    return false;
-}
 
 /* Asked for once in a refresh: who withholds the role is not asked again for every bundle. NULL: it is not
  * there, which the log says. */
@@ -32,14 +15,17 @@ static const struct hf_trusted_targets *obtain_role(struct hf_client *c)
     const struct hf_trusted_targets *top = hf_trusted_set_find_targets(&c->trusted, "targets",
                                                                        NULL);
     struct hf_why why = {0};
-    char role[ROLE_SIZE];
+    char role[HF_ROLLOUT_ROLE_SIZE];
 
-    (void)snprintf(role, sizeof role, HF_ROLLOUT_ROLE_PREFIX "%s", c->set);
+    hf_rollout_role_name(c->set, role);
     if (!c->has_asked_rollout) {
-        enum hf_err err = is_delegated(&top->targets, role, c->set)
-                              ? hf_targets_obtain(c, role, top, &why)
-                              : hf_fail(&why, HF_E_NOT_FOUND,
-                                        "targets does not delegate %s/*/*.pem to %s", c->set, role);
+        const struct hf_delegation *d = hf_rollout_delegation(&top->targets, role);
+        enum hf_err err = d == NULL
+                              ? hf_fail(&why, HF_E_NOT_FOUND,
+                                        "targets does not delegate %s/*/*.pem to %s", c->set, role)
+                              : hf_rollout_delegation_check(d, &why);
+        if (err == HF_OK)
+            err = hf_targets_obtain(c, role, top, &why);
         if (err != HF_OK)
             hf_log(c, HF_LEVEL_WARNING, "no stage of the rollout is known: %s", why.text);
     }
@@ -47,29 +33,20 @@ static const struct hf_trusted_targets *obtain_role(struct hf_client *c)
     return hf_trusted_set_find_targets(&c->trusted, role, top);
 }
 
-static bool is_same_file(const struct hf_file_info *a, const struct hf_file_info *b)
-{
-    return a->length == b->length && a->has_sha256 && b->has_sha256 &&
-           memcmp(a->sha256, b->sha256, HF_SHA256_LEN) == 0;
-}
-
 /* False: there is no valid one for this very bundle. */
 static bool find_activation(struct hf_client *c, const struct hf_target *target,
                             struct hf_rollout_activation *out)
 {
     const struct hf_trusted_targets *role = obtain_role(c);
-    const struct hf_target *entry = role != NULL ? hf_targets_find(&role->targets, target->path)
-                                                 : NULL;
     struct hf_why why = {0};
 
-    if (entry == NULL)
-        return false; /* not yet */
-    if (is_same_file(&entry->info, &target->info) &&
-        hf_rollout_activation_parse(entry->custom, out, &why) == HF_OK)
-        return true;
-    hf_log(c, HF_LEVEL_WARNING, "the stage of %s counts as unknown: %s", target->path,
-           why.code != HF_OK ? why.text : "it is signed for another file");
-    return false;
+    if (role == NULL)
+        return false;
+    enum hf_err err = hf_rollout_find(&role->targets, target, out, &why);
+    if (err != HF_OK && err != HF_E_NOT_FOUND) /* not yet */
+        hf_log(c, HF_LEVEL_WARNING, "the stage of %s counts as unknown: %s", target->path,
+               why.text);
+    return err == HF_OK;
 }
 
 bool hf_rollout_lets(struct hf_client *c, const struct hf_candidate *cand,

@@ -18,8 +18,6 @@
 #include "common/base/names.h"
 #include "common/rollout/plan.h"
 
-#define HF_ROLLOUT_ROLE_PREFIX "rollout-"
-
 enum hf_rollout_state {
     HF_ROLLOUT_OPEN,
     HF_ROLLOUT_PAUSED,

@@ -264,7 +264,7 @@ static void a_delegation_for_more_is_none_of_ours(void **state)
                    "*/*/*.pem");
     tuf_repo_publish_next(&d->repo);
     check_held(d, "no valid document");
-    assert_true(fake_log_has(&d->fake, "does not delegate"));
+    assert_true(fake_log_has(&d->fake, "delegate exactly"));
 }
 
 /* ---- what it costs ------------------------------------------------------------------------------- */
