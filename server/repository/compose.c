@@ -4,6 +4,7 @@
 #include "common/json/json.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -114,6 +115,65 @@ enum hf_err hf_compose_snapshot(const json_t *before, const struct hf_signing *s
         failures += json_object_set_new(json_object_get(snapshot, "meta"), "targets.json",
                                         file_info(targets_version, targets_file));
     return finish(snapshot, failures, out, why);
+}
+
+enum hf_err hf_compose_add_to_snapshot(json_t *snapshot, const char *role, int64_t version,
+                                       struct hf_bytes file, struct hf_why *why)
+{
+    char name[HF_ROLLOUT_ROLE_SIZE + sizeof ".json"];
+    (void)snprintf(name, sizeof name, "%s.json", role);
+    if (json_object_set_new(json_object_get(snapshot, "meta"), name, file_info(version, file)) != 0)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for metadata");
+    return HF_OK;
+}
+
+/* The list of delegations without that to `role`. The key that it had stays in the list of keys, with no role. */
+static json_t *other_delegations(const json_t *delegations, const char *role)
+{
+    json_t *others = json_array(), *entry;
+    size_t i;
+    json_array_foreach(json_object_get(delegations, "roles"), i, entry)
+    {
+        const char *name = json_string_value(json_object_get(entry, "name"));
+        if (name != NULL && strcmp(name, role) != 0)
+            others = hf_json_append_take(others, json_incref(entry));
+    }
+    return others;
+}
+
+enum hf_err hf_compose_delegate_rollout(json_t *targets, const char *set, const json_t *public_key,
+                                        struct hf_why *why)
+{
+    char role[HF_ROLLOUT_ROLE_SIZE], pattern[HF_SET_NAME_MAX + sizeof "/*/*.pem"];
+    char id[HF_SHA256_HEX_LEN];
+    const json_t *before = json_object_get(targets, "delegations");
+    json_t *keys = json_object();
+    HF_TRY(hf_public_key_id(public_key, id, why));
+    hf_rollout_role_name(set, role);
+    (void)snprintf(pattern, sizeof pattern, "%s/*/*.pem", set);
+    int failures = 0;
+    if (json_object_get(before, "keys") != NULL)
+        failures += json_object_update(keys, json_object_get(before, "keys"));
+    failures += json_object_set_new(keys, id, json_deep_copy(public_key));
+    json_t *delegation = json_pack("{s:s, s:[s], s:i, s:b, s:[s]}", "name", role, "keyids", id,
+                                   "threshold", 1, "terminating", 0, "paths", pattern);
+    json_t *roles = hf_json_append_take(other_delegations(before, role), delegation);
+    failures += json_object_set_new(targets, "delegations",
+                                    json_pack("{s:o, s:o}", "keys", keys, "roles", roles));
+    return failures == 0 ? HF_OK : hf_fail(why, HF_E_MEMORY, "out of memory for metadata");
+}
+
+enum hf_err hf_compose_set_stage(json_t *rollout, const struct hf_target *target,
+                                 const struct hf_rollout_activation *activation, struct hf_why *why)
+{
+    char sha256[HF_SHA256_HEX_LEN];
+    hf_hex_encode(target->info.sha256, HF_SHA256_LEN, sha256);
+    json_t *entry = json_pack("{s:I, s:{s:s}, s:o}", "length", (json_int_t)target->info.length,
+                              "hashes", "sha256", sha256, "custom",
+                              hf_rollout_activation_to_json(activation));
+    if (json_object_set_new(json_object_get(rollout, "targets"), target->path, entry) != 0)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for metadata");
+    return HF_OK;
 }
 
 enum hf_err hf_compose_timestamp(const struct hf_signing *signing, int64_t snapshot_version,

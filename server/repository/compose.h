@@ -6,6 +6,7 @@
 #ifndef HF_REPOSITORY_COMPOSE_H
 #define HF_REPOSITORY_COMPOSE_H
 
+#include "common/rollout/role.h"
 #include "common/tuf/metadata.h"
 #include "server/repository/keys/key_set.h"
 
@@ -50,6 +51,21 @@ void hf_compose_remove_target(json_t *targets, const char *path);
 HF_MUST_USE enum hf_err hf_compose_snapshot(const json_t *before, const struct hf_signing *signing,
                                             int64_t targets_version, struct hf_bytes targets_file,
                                             json_t **out, struct hf_why *why);
+
+/** And this file of a delegated role, such as "rollout-amazon-iot". */
+HF_MUST_USE enum hf_err hf_compose_add_to_snapshot(json_t *snapshot, const char *role,
+                                                   int64_t version, struct hf_bytes file,
+                                                   struct hf_why *why);
+
+/** Delegate the stages of that set to rollout-SET with this one key, in the place of a delegation that is there
+ *  (common/rollout/role.h). */
+HF_MUST_USE enum hf_err hf_compose_delegate_rollout(json_t *targets, const char *set,
+                                                    const json_t *public_key, struct hf_why *why);
+
+/** The stage of `target` in the document of rollout-SET, which hf_compose_targets makes; in the place of one that is there. */
+HF_MUST_USE enum hf_err hf_compose_set_stage(json_t *rollout, const struct hf_target *target,
+                                             const struct hf_rollout_activation *activation,
+                                             struct hf_why *why);
 
 HF_MUST_USE enum hf_err hf_compose_timestamp(const struct hf_signing *signing,
                                              int64_t snapshot_version,

@@ -5,10 +5,11 @@
 #include "common/json/json.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define FILE_BYTES_MAX 8192
+#define FILE_BYTES_MAX 32768 /* with as many roles of rollouts as there may be */
 
 static const enum hf_top_role recorded_roles[] = {HF_ROLE_TARGETS, HF_ROLE_SNAPSHOT,
                                                   HF_ROLE_TIMESTAMP};
@@ -97,6 +98,37 @@ struct hf_signed_file hf_signed_file_make(int64_t version, struct hf_bytes file)
     return made;
 }
 
+static const struct hf_signed_file *find_rollout(const struct hf_signed_files *files,
+                                                 const char *role)
+{
+    for (size_t i = 0; i < files->n_rollouts; i++) {
+        if (strcmp(files->rollouts[i].role, role) == 0)
+            return &files->rollouts[i].file;
+    }
+    return NULL;
+}
+
+int64_t hf_signed_rollout_version(const struct hf_signed_files *files, const char *role)
+{
+    const struct hf_signed_file *file = find_rollout(files, role);
+    return file == NULL ? 0 : file->version;
+}
+
+enum hf_err hf_signed_rollout_set(struct hf_signed_files *files, const char *role,
+                                  const struct hf_signed_file *file, struct hf_why *why)
+{
+    size_t i = 0;
+    while (i < files->n_rollouts && strcmp(files->rollouts[i].role, role) != 0)
+        i++;
+    if (i == HF_ROLLOUT_ROLES_MAX)
+        return hf_fail(why, HF_E_LIMIT, "there are more than %d roles of rollouts",
+                       HF_ROLLOUT_ROLES_MAX);
+    (void)snprintf(files->rollouts[i].role, sizeof files->rollouts[i].role, "%s", role);
+    files->rollouts[i].file = *file;
+    files->n_rollouts += i == files->n_rollouts;
+    return HF_OK;
+}
+
 int64_t hf_rollback_record_version(const struct hf_rollback_record *record, enum hf_top_role role)
 {
     int64_t committed = record->committed.of[role].version;
@@ -104,23 +136,25 @@ int64_t hf_rollback_record_version(const struct hf_rollback_record *record, enum
     return committed > prepared ? committed : prepared;
 }
 
+static json_t *add_file(json_t *object, const char *role, const struct hf_signed_file *file)
+{
+    if (file->version == 0)
+        return object;
+    return hf_json_set_take(object, role,
+                            json_pack("{s:I, s:s}", "version", (json_int_t)file->version, "sha256",
+                                      file->sha256));
+}
+
 /* NULL without memory. */
 static json_t *files_to_json(const struct hf_signed_files *files)
 {
     json_t *object = json_object();
-    int failures = 0;
-    for (size_t i = 0; i < N_RECORDED; i++) {
-        const struct hf_signed_file *file = &files->of[recorded_roles[i]];
-        if (file->version > 0)
-            failures += json_object_set_new(object, hf_top_role_name(recorded_roles[i]),
-                                            json_pack("{s:I, s:s}", "version",
-                                                      (json_int_t)file->version, "sha256",
-                                                      file->sha256));
-    }
-    if (failures == 0)
-        return object;
-    json_decref(object);
-    return NULL;
+    for (size_t i = 0; i < N_RECORDED; i++)
+        object = add_file(object, hf_top_role_name(recorded_roles[i]),
+                          &files->of[recorded_roles[i]]);
+    for (size_t i = 0; i < files->n_rollouts; i++)
+        object = add_file(object, files->rollouts[i].role, &files->rollouts[i].file);
+    return object;
 }
 
 enum hf_err hf_rollback_record_write(const struct hf_key_folder *folder,
@@ -140,24 +174,39 @@ enum hf_err hf_rollback_record_write(const struct hf_key_folder *folder,
     return err;
 }
 
+static enum hf_err parse_file(const json_t *files, const char *role, const char *name,
+                              struct hf_signed_file *out, struct hf_why *why)
+{
+    const char *sha256 = NULL;
+    json_t *member = NULL;
+    HF_TRY(hf_json_get_object(files, role, name, &member, why));
+    HF_TRY(hf_json_get_integer(member, "version", name, 1, &out->version, why));
+    HF_TRY(hf_json_get_text(member, "sha256", name, &sha256, why));
+    if (strlen(sha256) != HF_SHA256_HEX_LEN - 1)
+        return hf_fail(why, HF_E_FORMAT, "%s: a SHA-256 has 64 digits, not %zu", name,
+                       strlen(sha256));
+    memcpy(out->sha256, sha256, sizeof out->sha256);
+    return HF_OK;
+}
+
 static enum hf_err parse_files(const json_t *object, const char *key, const char *name,
                                struct hf_signed_files *out, struct hf_why *why)
 {
-    json_t *files = NULL;
+    json_t *files = NULL, *member;
+    const char *role;
     HF_TRY(hf_json_get_object(object, key, name, &files, why));
     for (size_t i = 0; i < N_RECORDED; i++) {
-        struct hf_signed_file *file = &out->of[recorded_roles[i]];
-        const char *role = hf_top_role_name(recorded_roles[i]), *sha256 = NULL;
-        json_t *member = NULL;
-        if (json_object_get(files, role) == NULL)
+        role = hf_top_role_name(recorded_roles[i]);
+        if (json_object_get(files, role) != NULL)
+            HF_TRY(parse_file(files, role, name, &out->of[recorded_roles[i]], why));
+    }
+    json_object_foreach(files, role, member)
+    {
+        struct hf_signed_file file = {0};
+        if (hf_rollout_role_set(role) == NULL)
             continue;
-        HF_TRY(hf_json_get_object(files, role, name, &member, why));
-        HF_TRY(hf_json_get_integer(member, "version", name, 1, &file->version, why));
-        HF_TRY(hf_json_get_text(member, "sha256", name, &sha256, why));
-        if (strlen(sha256) != HF_SHA256_HEX_LEN - 1)
-            return hf_fail(why, HF_E_FORMAT, "%s: a SHA-256 has 64 digits, not %zu", name,
-                           strlen(sha256));
-        memcpy(file->sha256, sha256, sizeof file->sha256);
+        HF_TRY(parse_file(files, role, name, &file, why));
+        HF_TRY(hf_signed_rollout_set(out, role, &file, why));
     }
     return HF_OK;
 }
@@ -213,7 +262,52 @@ enum hf_err hf_rollback_record_observe(const struct hf_repo *repo, const struct 
         enum hf_top_role role = recorded_roles[i];
         HF_TRY(observe(repo, role, versions[role], &files.of[role], why));
     }
+    for (size_t i = 0; i < set->n_targets; i++) {
+        const struct hf_trusted_targets *t = set->targets[i];
+        struct hf_signed_file file = {.version = t->targets.env.version};
+        if (hf_rollout_role_set(t->role) == NULL)
+            continue;
+        hf_hex_encode(t->targets.env.file_sha256, HF_SHA256_LEN, file.sha256);
+        HF_TRY(hf_signed_rollout_set(&files, t->role, &file, why));
+    }
     *out = files;
+    return HF_OK;
+}
+
+static enum hf_err check_file(const char *repo_dir, const char *role,
+                              const struct hf_signed_file *committed,
+                              const struct hf_signed_file *prepared,
+                              const struct hf_signed_file *found, struct hf_why *why)
+{
+    const struct hf_signed_file *const recorded[] = {committed, prepared};
+    if (found->version < committed->version)
+        return hf_fail(why, HF_E_ROLLBACK,
+                       "%s is an old copy: these keys signed %s %" PRId64 " last, it has %" PRId64
+                       "; restore the newest copy of the repository",
+                       repo_dir, role, committed->version, found->version);
+    for (size_t k = 0; k < 2; k++) {
+        if (recorded[k] != NULL && found->version == recorded[k]->version &&
+            strcmp(found->sha256, recorded[k]->sha256) != 0)
+            return hf_fail(why, HF_E_ROLLBACK,
+                           "%s %" PRId64 " in %s is not the one that these keys signed: expected "
+                           "SHA-256 %s, found %s; restore the newest copy of the repository",
+                           role, found->version, repo_dir, recorded[k]->sha256, found->sha256);
+    }
+    return HF_OK;
+}
+
+/* A role that is no longer delegated is not there. */
+static enum hf_err check_rollouts(const struct hf_rollback_record *record,
+                                  const struct hf_repo *repo,
+                                  const struct hf_signed_files *published, struct hf_why *why)
+{
+    for (size_t i = 0; i < record->committed.n_rollouts; i++) {
+        const struct hf_signed_rollout *committed = &record->committed.rollouts[i];
+        const struct hf_signed_file *found = find_rollout(published, committed->role);
+        if (found != NULL)
+            HF_TRY(check_file(repo->dir, committed->role, &committed->file,
+                              find_rollout(&record->prepared, committed->role), found, why));
+    }
     return HF_OK;
 }
 
@@ -224,7 +318,6 @@ enum hf_err hf_rollback_record_check(const struct hf_rollback_record *record,
     for (size_t i = 0; i < N_RECORDED; i++) {
         enum hf_top_role role = recorded_roles[i];
         const struct hf_signed_file *committed = &record->committed.of[role];
-        const struct hf_signed_file *const recorded[] = {committed, &record->prepared.of[role]};
         struct hf_signed_file found = published->of[role];
         /* Targets that were signed without the online keys wait in the repository. */
         if (role == HF_ROLE_TARGETS && committed->version > found.version) {
@@ -232,21 +325,8 @@ enum hf_err hf_rollback_record_check(const struct hf_rollback_record *record,
             if (err != HF_OK && err != HF_E_NOT_FOUND)
                 return err;
         }
-        if (found.version < committed->version)
-            return hf_fail(why, HF_E_ROLLBACK,
-                           "%s is an old copy: these keys signed %s %" PRId64
-                           " last, it has %" PRId64 "; restore the newest copy of the repository",
-                           repo->dir, hf_top_role_name(role), committed->version, found.version);
-        for (size_t k = 0; k < 2; k++) {
-            if (found.version == recorded[k]->version &&
-                strcmp(found.sha256, recorded[k]->sha256) != 0)
-                return hf_fail(why, HF_E_ROLLBACK,
-                               "%s %" PRId64 " in %s is not the one that these keys signed: "
-                               "expected SHA-256 %s, found %s; restore the newest copy of the "
-                               "repository",
-                               hf_top_role_name(role), found.version, repo->dir,
-                               recorded[k]->sha256, found.sha256);
-        }
+        HF_TRY(check_file(repo->dir, hf_top_role_name(role), committed, &record->prepared.of[role],
+                          &found, why));
     }
-    return HF_OK;
+    return check_rollouts(record, repo, published, why);
 }

@@ -19,6 +19,7 @@
 #define HF_REPOSITORY_KEY_RECORD_H
 
 #include "common/base/digest.h"
+#include "common/rollout/role.h"
 #include "common/tuf/trusted_set.h"
 #include "server/repository/keys/key_set.h"
 #include "server/repository/repo_write.h"
@@ -44,10 +45,25 @@ struct hf_signed_file {
     char sha256[HF_SHA256_HEX_LEN];
 };
 
+struct hf_signed_rollout {
+    char role[HF_ROLLOUT_ROLE_SIZE];
+    struct hf_signed_file file;
+};
+
 /** By role; that of root stays empty, root.json says it. */
 struct hf_signed_files {
     struct hf_signed_file of[HF_TOP_ROLES];
+    struct hf_signed_rollout rollouts[HF_ROLLOUT_ROLES_MAX];
+    size_t n_rollouts;
 };
+
+/** The version of that role rollout-SET; 0: none. */
+int64_t hf_signed_rollout_version(const struct hf_signed_files *files, const char *role);
+
+/** Note the file of a role rollout-SET. HF_E_LIMIT where there is no room for another role. */
+HF_MUST_USE enum hf_err hf_signed_rollout_set(struct hf_signed_files *files, const char *role,
+                                              const struct hf_signed_file *file,
+                                              struct hf_why *why);
 
 struct hf_rollback_record {
     int64_t signed_at_s; /* by this machine's clock; HF_TIME_NONE: never */

@@ -2,12 +2,15 @@
 
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
+#include "common/rollout/role.h"
 #include "server/repository/mirror_prune.h"
 #include "server/repository/repo_verify.h"
 #include "server/repository/repo_write.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 /* A target that is no bundle may be larger than one; it passes through memory all the same. */
@@ -21,6 +24,17 @@ struct transfer {
     size_t n_rest;     /* of what is staged, without the roots */
     struct hf_self_signed self_signed;
 };
+
+/* The role of "rollout-SET.json". */
+static bool role_of_file(const char *file, char role[HF_ROLLOUT_ROLE_SIZE])
+{
+    const size_t len = strlen(file), ending_len = sizeof ".json" - 1;
+    if (len <= ending_len || strcmp(file + len - ending_len, ".json") != 0 ||
+        len - ending_len >= HF_ROLLOUT_ROLE_SIZE)
+        return false;
+    (void)snprintf(role, HF_ROLLOUT_ROLE_SIZE, "%.*s", (int)(len - ending_len), file);
+    return hf_rollout_role_set(role) != NULL;
+}
 
 /* Read and verify the repository, and refuse what cannot be exported rightly, which holdfastctl never
  * makes. */
@@ -37,11 +51,15 @@ static enum hf_err open_source(struct transfer *t, int64_t now_s, struct hf_why 
                        " is without consistent_snapshot: its files change under one "
                        "name, and no order of writing them is right at every instant",
                        t->set.root->env.version);
-    if (t->set.snapshot->n_entries != 1)
-        return hf_fail(why, HF_E_POLICY,
-                       "snapshot %" PRId64 " names %zu files, expected targets.json alone: "
-                       "delegated roles are not mirrored",
-                       t->set.snapshot->env.version, t->set.snapshot->n_entries);
+    for (size_t i = 0; i < t->set.snapshot->n_entries; i++) {
+        const char *file = t->set.snapshot->entries[i].file;
+        char role[HF_ROLLOUT_ROLE_SIZE];
+        if (strcmp(file, "targets.json") != 0 && !role_of_file(file, role))
+            return hf_fail(why, HF_E_POLICY,
+                           "snapshot %" PRId64 " names %.80s, expected targets.json and roles of "
+                           "rollouts: other delegated roles are not mirrored",
+                           t->set.snapshot->env.version, file);
+    }
     HF_TRY(
         hf_repo_verify_bundles(&t->from, hf_trusted_set_top_targets(&t->set), true, &bundles, why));
     hf_repo_bundles_free(&bundles);
@@ -105,6 +123,15 @@ static enum hf_err add_all(struct transfer *t, struct hf_why *why)
     }
     HF_TRY(add_role(t, HF_ROLE_TARGETS, targets->env.version, HF_TARGETS_BYTES_MAX,
                     hf_snapshot_find(t->set.snapshot, "targets.json"), why));
+    for (size_t i = 0; i < t->set.snapshot->n_entries; i++) {
+        const struct hf_snapshot_entry *entry = &t->set.snapshot->entries[i];
+        char role[HF_ROLLOUT_ROLE_SIZE];
+        struct hf_path path;
+        if (!role_of_file(entry->file, role))
+            continue;
+        HF_TRY(hf_repo_delegated_path(role, entry->info.version, true, &path, why));
+        HF_TRY(add(t, path.text, HF_TARGETS_BYTES_MAX, &entry->info, false, why));
+    }
     HF_TRY(add_role(t, HF_ROLE_SNAPSHOT, snapshot->version, HF_SNAPSHOT_BYTES_MAX, snapshot, why));
     HF_TRY(add_role(t, HF_ROLE_TIMESTAMP, 0, HF_TIMESTAMP_BYTES_MAX, NULL, why));
     t->n_rest = t->to.n_staged;

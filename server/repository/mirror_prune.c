@@ -1,5 +1,6 @@
 #include "server/repository/mirror_prune.h"
 
+#include "common/rollout/role.h"
 #include "server/repository/repo_read.h"
 
 #include <dirent.h>
@@ -28,14 +29,13 @@ static int compare_versions(const void *a, const void *b)
 
 /* A version was replaced when the next one was written here. Times that a copy made younger, or
  * that cannot be read, keep more than is needed. */
-static bool was_replaced_lately(const struct hf_mirror_prune *m, enum hf_top_role role,
-                                int64_t next)
+static bool was_replaced_lately(const struct hf_mirror_prune *m, const char *role, int64_t next)
 {
     struct hf_path name, path;
     struct stat st;
     if (m->keep_s == 0) /* the clock may have gone on since this run began */
         return false;
-    if (hf_repo_role_path(role, next, true, &name, NULL) != HF_OK ||
+    if (hf_repo_delegated_path(role, next, true, &name, NULL) != HF_OK ||
         hf_path_set(&path, NULL, "%s/%s", m->out_dir, name.text) != HF_OK ||
         lstat(path.text, &st) != 0)
         return true;
@@ -44,7 +44,7 @@ static bool was_replaced_lately(const struct hf_mirror_prune *m, enum hf_top_rol
 
 /* The versions in OUT up to what is published: a higher one is not from here. What is published stays;
  * before it, `keep_versions` and what was replaced lately. */
-static enum hf_err find_versions(const struct hf_mirror_prune *m, enum hf_top_role role,
+static enum hf_err find_versions(const struct hf_mirror_prune *m, const char *role,
                                  int64_t published, struct versions *v, struct hf_why *why)
 {
     struct hf_path folder;
@@ -105,11 +105,11 @@ static enum hf_err remove_file(const struct hf_mirror_prune *m, const char *path
     return json_array_append_new(m->removed, json_string(path)) == 0 ? HF_OK : out_of_memory(why);
 }
 
-static enum hf_err remove_role(const struct hf_mirror_prune *m, enum hf_top_role role,
-                               int64_t version, struct hf_why *why)
+static enum hf_err remove_role(const struct hf_mirror_prune *m, const char *role, int64_t version,
+                               struct hf_why *why)
 {
     struct hf_path path;
-    HF_TRY(hf_repo_role_path(role, version, true, &path, why));
+    HF_TRY(hf_repo_delegated_path(role, version, true, &path, why));
     return remove_file(m, path.text, why);
 }
 
@@ -154,7 +154,7 @@ static enum hf_err prune_snapshots(const struct hf_mirror_prune *m, const struct
                                    const struct hf_trusted_set *now, struct hf_why *why)
 {
     struct versions v = {0};
-    enum hf_err err = find_versions(m, HF_ROLE_SNAPSHOT, now->snapshot->env.version, &v, why);
+    enum hf_err err = find_versions(m, "snapshot", now->snapshot->env.version, &v, why);
     for (size_t i = 0; i < v.n_leaving && err == HF_OK; i++) {
         const int64_t version = v.items[i];
         struct hf_buf file = {0};
@@ -162,7 +162,7 @@ static enum hf_err prune_snapshots(const struct hf_mirror_prune *m, const struct
         if (hf_repo_read_role(out, HF_ROLE_SNAPSHOT, version, true, &file, NULL) == HF_OK &&
             hf_snapshot_parse(hf_buf_bytes(&file), &snapshot, NULL) == HF_OK &&
             snapshot.env.version == version)
-            err = remove_role(m, HF_ROLE_SNAPSHOT, version, why);
+            err = remove_role(m, "snapshot", version, why);
         hf_snapshot_free(&snapshot);
         hf_buf_free(&file);
     }
@@ -178,9 +178,8 @@ static enum hf_err prune_targets(const struct hf_mirror_prune *m, const struct h
     struct versions v = {0};
     const struct hf_targets *published = hf_trusted_set_top_targets(now);
     json_t *kept = json_object();
-    enum hf_err err = kept == NULL
-                          ? out_of_memory(why)
-                          : find_versions(m, HF_ROLE_TARGETS, published->env.version, &v, why);
+    enum hf_err err = kept == NULL ? out_of_memory(why)
+                                   : find_versions(m, "targets", published->env.version, &v, why);
     if (err == HF_OK)
         err = keep_files(published, kept, why);
     for (size_t i = v.n_leaving; i < v.n_items && err == HF_OK; i++) {
@@ -198,9 +197,32 @@ static enum hf_err prune_targets(const struct hf_mirror_prune *m, const struct h
         err = remove_files(m, out, &targets, kept, why);
         hf_targets_free(&targets);
         if (err == HF_OK)
-            err = remove_role(m, HF_ROLE_TARGETS, v.items[i], why);
+            err = remove_role(m, "targets", v.items[i], why);
     }
     json_decref(kept);
+    free(v.items);
+    return err;
+}
+
+/* As of snapshots: a kept snapshot finds its roles, which are replaced no oftener. Only what is metadata of that
+ * number is touched. */
+static enum hf_err prune_rollout(const struct hf_mirror_prune *m, const struct hf_repo *out,
+                                 const struct hf_trusted_targets *role, struct hf_why *why)
+{
+    struct versions v = {0};
+    enum hf_err err = find_versions(m, role->role, role->targets.env.version, &v, why);
+    for (size_t i = 0; i < v.n_leaving && err == HF_OK; i++) {
+        struct hf_buf file = {0};
+        struct hf_path path;
+        struct hf_targets targets = {0};
+        if (hf_repo_delegated_path(role->role, v.items[i], true, &path, NULL) == HF_OK &&
+            hf_repo_read(out, path.text, HF_TARGETS_BYTES_MAX, &file, NULL) == HF_OK &&
+            hf_targets_parse(hf_buf_bytes(&file), &targets, NULL) == HF_OK &&
+            targets.env.version == v.items[i])
+            err = remove_role(m, role->role, v.items[i], why);
+        hf_targets_free(&targets);
+        hf_buf_free(&file);
+    }
     free(v.items);
     return err;
 }
@@ -210,5 +232,9 @@ enum hf_err hf_mirror_prune(const struct hf_mirror_prune *prune, const struct hf
 {
     const struct hf_repo out = {.dir = prune->out_dir};
     HF_TRY(prune_snapshots(prune, &out, now, why));
+    for (size_t i = 0; i < now->n_targets; i++) {
+        if (hf_rollout_role_set(now->targets[i]->role) != NULL)
+            HF_TRY(prune_rollout(prune, &out, now->targets[i], why));
+    }
     return prune_targets(prune, &out, now, why);
 }

@@ -1,8 +1,12 @@
 #include "server/repository/online.h"
 
 #include "common/base/limits.h"
+#include "common/base/plaintext.h"
+#include "server/repository/rollout_publish.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 
 static enum hf_err open_online(const struct hf_publication_context *at, struct hf_publication *p,
                                struct hf_why *why)
@@ -146,6 +150,109 @@ enum hf_err hf_online_publish(const struct hf_publication_context *at, const cha
         *out = result_of(&p, pending.env.expires_s);
     hf_targets_free(&pending);
     hf_buf_free(&file);
+    hf_publication_close(&p);
+    return err;
+}
+
+/* ---- the stage of a rollout ------------------------------------------------------------------------ */
+
+/* A bundle with a plan: its target, its description (to be freed) and the name of its role. */
+static enum hf_err find_planned(const struct hf_targets *targets, const char *path,
+                                const struct hf_target **target, struct hf_description *d,
+                                char role[HF_ROLLOUT_ROLE_SIZE], struct hf_why *why)
+{
+    struct hf_description found = {0};
+    *target = hf_targets_find(targets, path);
+    if (*target == NULL)
+        return hf_fail(why, HF_E_NOT_FOUND, "the repository lists no bundle %.200s", path);
+    HF_TRY(hf_description_parse((*target)->custom, &found, why));
+    hf_rollout_role_name(found.set, role);
+    enum hf_err err = HF_OK;
+    if (found.plan == NULL)
+        err = hf_fail(why, HF_E_POLICY,
+                      "%s has no rollout plan: every device may install it at once; give the next "
+                      "version one (bundle add --plan)",
+                      path);
+    else if (hf_rollout_delegation(targets, role) == NULL)
+        err = hf_fail(why, HF_E_POLICY,
+                      "targets do not delegate to %s; run `holdfastctl rollout delegate %s`", role,
+                      found.set);
+    if (err != HF_OK) {
+        hf_description_free(&found);
+        return err;
+    }
+    *d = found;
+    return HF_OK;
+}
+
+static void read_stage(const struct hf_trusted_set *set, const struct hf_target *target,
+                       const struct hf_description *d, const char *role,
+                       struct hf_online_stage *out)
+{
+    const struct hf_targets *published = hf_rollout_published(set, role);
+    *out = (struct hf_online_stage){.plan = *d->plan};
+    memcpy(out->sha256, target->info.sha256, HF_SHA256_LEN);
+    out->version = published == NULL ? 0 : published->env.version;
+    out->is_signed = published != NULL &&
+                     hf_rollout_find(published, target, &out->now, NULL) == HF_OK;
+}
+
+enum hf_err hf_online_read_stage(const struct hf_trusted_set *set, const char *path,
+                                 struct hf_online_stage *out, struct hf_why *why)
+{
+    const struct hf_target *target = NULL;
+    struct hf_description d = {0};
+    char role[HF_ROLLOUT_ROLE_SIZE];
+    HF_TRY(find_planned(hf_trusted_set_top_targets(set), path, &target, &d, role, why));
+    read_stage(set, target, &d, role, out);
+    hf_description_free(&d);
+    return HF_OK;
+}
+
+static enum hf_err step(struct hf_publication *p, const char *path,
+                        const struct hf_rollout_request *request, const char *reason,
+                        struct hf_online_stage *out, struct hf_why *why)
+{
+    const struct hf_targets *targets = hf_publication_targets(p);
+    struct hf_online_stage stage;
+    struct hf_description d = {0};
+    char role[HF_ROLLOUT_ROLE_SIZE];
+    struct hf_rollout_change change = {.role = role,
+                                       .activation = {.stage = request->stage,
+                                                      .state = request->state,
+                                                      .since_s = p->now_s}};
+    HF_TRY(find_planned(targets, path, &change.target, &d, role, why));
+    read_stage(&p->set, change.target, &d, role, &stage);
+    const struct hf_rollout_case at = {.path = path,
+                                       .sha256 = stage.sha256,
+                                       .plan = &stage.plan,
+                                       .now = stage.is_signed ? &stage.now : NULL,
+                                       .version = stage.version,
+                                       .is_superseded = hf_rollout_is_superseded(targets, &d),
+                                       .now_s = p->now_s};
+    enum hf_err err = hf_rollout_rules_check(&at, request, why);
+    (void)snprintf(change.activation.reason, sizeof change.activation.reason, "%s", reason);
+    hf_text_sanitize(change.activation.reason);
+    if (err == HF_OK)
+        err = hf_publication_stage_rollout(p, &change, why);
+    if (err == HF_OK)
+        err = hf_publication_commit(p, why);
+    hf_description_free(&d);
+    HF_TRY(err);
+    stage.is_signed = true;
+    stage.now = change.activation;
+    stage.version = hf_signed_rollout_version(&p->signed_now, role);
+    *out = stage;
+    return HF_OK;
+}
+
+enum hf_err hf_online_step(const struct hf_publication_context *at, const char *path,
+                           const struct hf_rollout_request *request, const char *reason,
+                           struct hf_online_stage *out, struct hf_why *why)
+{
+    struct hf_publication p;
+    HF_TRY(open_online(at, &p, why));
+    enum hf_err err = step(&p, path, request, reason, out, why);
     hf_publication_close(&p);
     return err;
 }

@@ -12,6 +12,7 @@
 #define HF_REPOSITORY_ONLINE_H
 
 #include "server/repository/publication.h"
+#include "server/repository/rollout_rules.h"
 
 struct hf_online_result {
     int64_t signed_now[HF_TOP_ROLES]; /* versions that this call signed or published; 0: none */
@@ -42,5 +43,28 @@ HF_MUST_USE enum hf_err hf_online_refresh(const struct hf_publication_context *a
 HF_MUST_USE enum hf_err hf_online_publish(const struct hf_publication_context *at,
                                           const char *from_dir, struct hf_online_result *out,
                                           struct hf_why *why);
+
+/** What is signed now about the rollout of one bundle, with its plan. */
+struct hf_online_stage {
+    struct hf_rollout_plan plan;
+    uint8_t sha256[HF_SHA256_LEN];
+    bool is_signed; /* `now` says something */
+    struct hf_rollout_activation now;
+    int64_t version; /* of rollout-SET; 0: none */
+};
+
+/**
+ * Sign the stage of the bundle `path` ("SET/PROFILE/VERSION.pem") that `request` asks for, if the rules allow it
+ * (rollout_rules.h), with a new snapshot and timestamp. `reason` is one line. `out` says what is signed after it.
+ * HF_E_NOT_FOUND for a bundle that is not listed, and where the key of the role is not in KEYS/online; HF_E_POLICY
+ * for a bundle without a plan, or a set without the delegation; as hf_rollout_rules_check besides, and as above.
+ */
+HF_MUST_USE enum hf_err hf_online_step(const struct hf_publication_context *at, const char *path,
+                                       const struct hf_rollout_request *request, const char *reason,
+                                       struct hf_online_stage *out, struct hf_why *why);
+
+/** The same reading from a verified set. HF_E_NOT_FOUND, HF_E_POLICY as above. */
+HF_MUST_USE enum hf_err hf_online_read_stage(const struct hf_trusted_set *set, const char *path,
+                                             struct hf_online_stage *out, struct hf_why *why);
 
 #endif

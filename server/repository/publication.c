@@ -4,6 +4,7 @@
 #include "common/base/timetext.h"
 #include "server/repository/base/terminal.h"
 #include "server/repository/keys/signer.h"
+#include "server/repository/rollout_publish.h"
 
 #include <inttypes.h>
 
@@ -180,6 +181,20 @@ enum hf_err hf_publication_sign_under(struct hf_publication *p, const struct hf_
     return check_extra_keys(p, true, why);
 }
 
+static enum hf_err remember_rollouts(const struct hf_publication *p, struct hf_signed_files *after,
+                                     struct hf_why *why)
+{
+    const struct hf_signed_files *const sources[] = {&p->published, &p->signed_now};
+    for (size_t k = 0; k < 2; k++) {
+        for (size_t i = 0; i < sources[k]->n_rollouts; i++) {
+            const struct hf_signed_rollout *r = &sources[k]->rollouts[i];
+            if (k == 1 || r->file.version > hf_signed_rollout_version(after, r->role))
+                HF_TRY(hf_signed_rollout_set(after, r->role, &r->file, why));
+        }
+    }
+    return HF_OK;
+}
+
 enum hf_err hf_publication_remember(struct hf_publication *p, bool is_done, struct hf_why *why)
 {
     for (int location = 0; location < HF_KEY_LOCATIONS; location++) {
@@ -195,6 +210,7 @@ enum hf_err hf_publication_remember(struct hf_publication *p, bool is_done, stru
             else if (p->published.of[role].version > after->version)
                 *after = p->published.of[role];
         }
+        HF_TRY(remember_rollouts(p, &record->prepared, why));
         record->signed_at_s = p->now_s;
         if (is_done)
             record->committed = record->prepared;
@@ -236,17 +252,22 @@ enum hf_err hf_publication_expiry(struct hf_publication *p, enum hf_top_role rol
 int64_t hf_publication_next_version(const struct hf_publication *p, enum hf_top_role role,
                                     int64_t newest)
 {
-    struct hf_path path;
     for (int location = 0; location < HF_KEY_LOCATIONS; location++) {
         int64_t last = p->is_used[location] ? hf_rollback_record_version(&p->record[location], role)
                                             : 0;
         newest = last > newest ? last : newest;
     }
+    return role == HF_ROLE_TIMESTAMP ? newest + 1
+                                     : hf_publication_next_free(p, hf_top_role_name(role), newest);
+}
+
+int64_t hf_publication_next_free(const struct hf_publication *p, const char *role, int64_t newest)
+{
+    struct hf_path path;
     do
         newest++;
-    while (role != HF_ROLE_TIMESTAMP &&
-           hf_path_set(&path, NULL, "%s/metadata/%" PRId64 ".%s.json", p->repo.dir, newest,
-                       hf_top_role_name(role)) == HF_OK &&
+    while (hf_path_set(&path, NULL, "%s/metadata/%" PRId64 ".%s.json", p->repo.dir, newest, role) ==
+               HF_OK &&
            hf_file_exists(path.text));
     return newest;
 }
@@ -314,7 +335,9 @@ static enum hf_err stage_snapshot(struct hf_publication *p, int64_t targets_vers
     HF_TRY(next_signing(p, HF_ROLE_SNAPSHOT, p->set.snapshot->env.version, &signing, why));
     HF_TRY(hf_compose_snapshot(p->set.snapshot->env.signed_part, &signing, targets_version, targets,
                                &snapshot, why));
-    enum hf_err err = sign_and_stage(p, HF_ROLE_SNAPSHOT, signing.version, snapshot, &file, why);
+    enum hf_err err = hf_rollouts_list(p, snapshot, why);
+    if (err == HF_OK)
+        err = sign_and_stage(p, HF_ROLE_SNAPSHOT, signing.version, snapshot, &file, why);
     if (err == HF_OK)
         err = stage_timestamp(p, signing.version, hf_buf_bytes(&file), why);
     hf_buf_free(&file);
@@ -325,8 +348,20 @@ static enum hf_err stage_snapshot(struct hf_publication *p, int64_t targets_vers
 enum hf_err hf_publication_stage_online(struct hf_publication *p, int64_t targets_version,
                                         struct hf_bytes targets_file, struct hf_why *why)
 {
+    struct hf_targets targets = {0};
+    HF_TRY(hf_targets_parse(targets_file, &targets, why));
+    enum hf_err err = hf_rollouts_stage(p, &targets, NULL, why);
+    hf_targets_free(&targets);
+    HF_TRY(err);
     p->signed_now.of[HF_ROLE_TARGETS] = hf_signed_file_make(targets_version, targets_file);
     return stage_snapshot(p, targets_version, targets_file, why);
+}
+
+enum hf_err hf_publication_stage_rollout(struct hf_publication *p,
+                                         const struct hf_rollout_change *change, struct hf_why *why)
+{
+    HF_TRY(hf_rollouts_stage(p, hf_publication_targets(p), change, why));
+    return stage_snapshot(p, 0, (struct hf_bytes){0}, why);
 }
 
 enum hf_err hf_publication_stage_refresh(struct hf_publication *p, struct hf_why *why)
@@ -334,7 +369,8 @@ enum hf_err hf_publication_stage_refresh(struct hf_publication *p, struct hf_why
     struct hf_buf snapshot = {0};
     int64_t timestamp_ends_s = 0, version = p->set.snapshot->env.version;
     HF_TRY(hf_publication_expiry(p, HF_ROLE_TIMESTAMP, &timestamp_ends_s, why));
-    if (p->set.snapshot->env.expires_s < timestamp_ends_s)
+    HF_TRY(hf_rollouts_stage(p, hf_publication_targets(p), NULL, why));
+    if (p->set.snapshot->env.expires_s < timestamp_ends_s || p->signed_now.n_rollouts > 0)
         return stage_snapshot(p, 0, (struct hf_bytes){0}, why);
     enum hf_err err = hf_repo_read_role(&p->repo, HF_ROLE_SNAPSHOT, version,
                                         p->set.root->consistent_snapshot, &snapshot, why);

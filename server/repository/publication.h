@@ -76,6 +76,9 @@ HF_MUST_USE enum hf_err hf_publication_sign_under(struct hf_publication *p,
 int64_t hf_publication_next_version(const struct hf_publication *p, enum hf_top_role role,
                                     int64_t newest);
 
+/** The next number above `newest` under which no file of that role is on disk. */
+int64_t hf_publication_next_free(const struct hf_publication *p, const char *role, int64_t newest);
+
 /** Sign `targets` (its signed part, composed) and stage it; the file is appended to `file`. */
 HF_MUST_USE enum hf_err hf_publication_stage_targets(struct hf_publication *p,
                                                      const json_t *targets, struct hf_buf *file,
@@ -87,7 +90,14 @@ HF_MUST_USE enum hf_err hf_publication_stage_online(struct hf_publication *p,
                                                     struct hf_bytes targets_file,
                                                     struct hf_why *why);
 
-/** A new timestamp, and a new snapshot if the present one would not outlive it. */
+/** A new stage of a bundle, with the snapshot that names it and a timestamp. */
+struct hf_rollout_change; /* rollout_publish.h */
+HF_MUST_USE enum hf_err hf_publication_stage_rollout(struct hf_publication *p,
+                                                     const struct hf_rollout_change *change,
+                                                     struct hf_why *why);
+
+/** A new timestamp, and a new snapshot if the present one would not outlive it. The same of roles
+ *  rollout-SET. */
 HF_MUST_USE enum hf_err hf_publication_stage_refresh(struct hf_publication *p, struct hf_why *why);
 
 /**

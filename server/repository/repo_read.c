@@ -30,9 +30,16 @@ enum hf_err hf_repo_read(const struct hf_repo *repo, const char *path, size_t ma
 enum hf_err hf_repo_role_path(enum hf_top_role role, int64_t version, bool is_numbered,
                               struct hf_path *out, struct hf_why *why)
 {
-    if (role == HF_ROLE_TIMESTAMP || !is_numbered)
-        return hf_path_set(out, why, "metadata/%s.json", hf_top_role_name(role));
-    return hf_path_set(out, why, "metadata/%" PRId64 ".%s.json", version, hf_top_role_name(role));
+    return hf_repo_delegated_path(hf_top_role_name(role), version,
+                                  is_numbered && role != HF_ROLE_TIMESTAMP, out, why);
+}
+
+enum hf_err hf_repo_delegated_path(const char *role, int64_t version, bool is_numbered,
+                                   struct hf_path *out, struct hf_why *why)
+{
+    if (!is_numbered)
+        return hf_path_set(out, why, "metadata/%s.json", role);
+    return hf_path_set(out, why, "metadata/%" PRId64 ".%s.json", version, role);
 }
 
 enum hf_err hf_repo_read_role(const struct hf_repo *repo, enum hf_top_role role, int64_t version,
@@ -55,7 +62,7 @@ enum hf_err hf_repo_target_path(const struct hf_target *target, bool consistent_
     return err;
 }
 
-int64_t hf_repo_version_in_name(const char *name, enum hf_top_role role)
+int64_t hf_repo_version_in_name(const char *name, const char *role)
 {
     int64_t version = 0;
     const char *p = name;
@@ -64,11 +71,10 @@ int64_t hf_repo_version_in_name(const char *name, enum hf_top_role role)
             return 0;
         version = version * 10 + (*p - '0');
     }
-    const char *of = hf_top_role_name(role);
-    size_t of_len = strlen(of);
-    if (name[0] == '0' || *p != '.' || strncmp(p + 1, of, of_len) != 0)
+    size_t role_len = strlen(role);
+    if (name[0] == '0' || *p != '.' || strncmp(p + 1, role, role_len) != 0)
         return 0;
-    return strcmp(p + 1 + of_len, ".json") == 0 ? version : 0;
+    return strcmp(p + 1 + role_len, ".json") == 0 ? version : 0;
 }
 
 enum hf_err hf_repo_newest_targets(const struct hf_repo *repo, int64_t *out, struct hf_why *why)
@@ -81,7 +87,7 @@ enum hf_err hf_repo_newest_targets(const struct hf_repo *repo, int64_t *out, str
                        strerror(errno));
     int64_t newest = 0;
     for (const struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-        int64_t version = hf_repo_version_in_name(entry->d_name, HF_ROLE_TARGETS);
+        int64_t version = hf_repo_version_in_name(entry->d_name, "targets");
         if (version > newest)
             newest = version;
     }

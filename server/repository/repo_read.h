@@ -49,13 +49,17 @@ HF_MUST_USE enum hf_err hf_repo_read(const struct hf_repo *repo, const char *pat
 HF_MUST_USE enum hf_err hf_repo_role_path(enum hf_top_role role, int64_t version, bool is_numbered,
                                           struct hf_path *out, struct hf_why *why);
 
+/** The same of a role that targets delegates to. */
+HF_MUST_USE enum hf_err hf_repo_delegated_path(const char *role, int64_t version, bool is_numbered,
+                                               struct hf_path *out, struct hf_why *why);
+
 /** hf_repo_read of that file, of at most as many bytes as devices take. */
 HF_MUST_USE enum hf_err hf_repo_read_role(const struct hf_repo *repo, enum hf_top_role role,
                                           int64_t version, bool is_numbered, struct hf_buf *out,
                                           struct hf_why *why);
 
 /** The N of "N.ROLE.json" as this program writes it; 0 for any other name. */
-int64_t hf_repo_version_in_name(const char *name, enum hf_top_role role);
+int64_t hf_repo_version_in_name(const char *name, const char *role);
 
 /** Where a target's content lies: "targets/SET/PROFILE/HASH.VERSION.pem". */
 HF_MUST_USE enum hf_err hf_repo_target_path(const struct hf_target *target,

@@ -3,8 +3,10 @@
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
 #include "common/bundle/policy.h"
+#include "common/rollout/role.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -116,6 +118,40 @@ static enum hf_err load_role(const struct hf_repo *repo, enum hf_top_role role, 
     return err;
 }
 
+/* The roles of rollouts, where the snapshot lists them. One that has expired is left out, as devices do: the stage is then
+ * unknown, which is no reason to refuse everything else. */
+static enum hf_err load_rollouts(const struct hf_repo *repo, struct hf_trusted_set *set,
+                                 struct hf_why *why)
+{
+    const struct hf_trusted_targets *top = hf_trusted_set_find_targets(set, "targets", NULL);
+    size_t n = 0;
+    for (size_t i = 0; i < top->targets.n_delegations; i++) {
+        const struct hf_delegation *d = &top->targets.delegations[i];
+        char name[HF_ROLLOUT_ROLE_SIZE + sizeof ".json"];
+        struct hf_path path;
+        struct hf_buf file = {0};
+        if (hf_rollout_role_set(d->role.name) == NULL)
+            continue;
+        HF_TRY(hf_rollout_delegation_check(d, why));
+        if (++n > HF_ROLLOUT_ROLES_MAX)
+            return hf_fail(why, HF_E_LIMIT, "targets delegate to more than %d roles of rollouts",
+                           HF_ROLLOUT_ROLES_MAX);
+        (void)snprintf(name, sizeof name, "%s.json", d->role.name);
+        const struct hf_file_info *info = hf_snapshot_find(set->snapshot, name);
+        if (info == NULL)
+            continue;
+        HF_TRY(hf_repo_delegated_path(d->role.name, info->version, set->root->consistent_snapshot,
+                                      &path, why));
+        enum hf_err err = hf_repo_read(repo, path.text, HF_TARGETS_BYTES_MAX, &file, why);
+        if (err == HF_OK)
+            err = hf_trusted_set_update_targets(set, hf_buf_bytes(&file), d->role.name, top, why);
+        hf_buf_free(&file);
+        if (err != HF_OK && err != HF_E_EXPIRED)
+            return err;
+    }
+    return HF_OK;
+}
+
 enum hf_err hf_repo_verify_metadata(const struct hf_repo *repo, int64_t now_s,
                                     struct hf_trusted_set *out, struct hf_why *why)
 {
@@ -133,6 +169,8 @@ enum hf_err hf_repo_verify_metadata(const struct hf_repo *repo, int64_t now_s,
                                      set.snapshot->env.version)
                            : load_role(repo, HF_ROLE_TARGETS, info->version, &set, why);
     }
+    if (err == HF_OK)
+        err = load_rollouts(repo, &set, why);
     if (err != HF_OK) {
         hf_trusted_set_free(&set);
         return err;

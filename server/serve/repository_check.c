@@ -1,6 +1,7 @@
 #include "server/serve/repository_check.h"
 
 #include "common/os/file_util.h"
+#include "common/rollout/role.h"
 #include "common/tuf/trusted_set.h"
 #include "server/serve/catalog.h"
 
@@ -94,6 +95,13 @@ static bool is_loaded(const struct check *c, const char *role, const char *deleg
     return false;
 }
 
+static bool is_listed(const struct check *c, const char *role)
+{
+    char name[HF_ROLLOUT_ROLE_SIZE + sizeof ".json"];
+    (void)snprintf(name, sizeof name, "%s.json", role);
+    return hf_snapshot_find(c->set.snapshot, name) != NULL;
+}
+
 /* As a device walks it that knows only the first root. */
 static enum hf_err check_all(struct check *c)
 {
@@ -128,7 +136,9 @@ static enum hf_err check_all(struct check *c)
             HF_TRY(check_target(c, &targets->targets[k]));
         for (size_t k = 0; k < targets->n_delegations; k++) {
             const char *delegated = targets->delegations[k].role.name;
-            if (!is_loaded(c, delegated, role->role))
+            /* The stage of a rollout may be signed later than the delegation. */
+            bool is_to_come = hf_rollout_role_set(delegated) != NULL && !is_listed(c, delegated);
+            if (!is_to_come && !is_loaded(c, delegated, role->role))
                 HF_TRY(load_role(c, delegated, role));
         }
     }
@@ -141,6 +151,16 @@ static void count_expiry(struct hf_summary *s, const char *role, int64_t expires
         return;
     s->expires_s = expires_s;
     (void)snprintf(s->expires_role, sizeof s->expires_role, "%s", role);
+}
+
+/* The roles of rollouts are signed online, as snapshot is. */
+static void count_roles(struct hf_summary *s, const struct hf_trusted_set *set, bool is_online)
+{
+    for (size_t i = 0; i < set->n_targets; i++) {
+        const struct hf_trusted_targets *t = set->targets[i];
+        if ((hf_rollout_role_set(t->role) != NULL) == is_online)
+            count_expiry(s, t->role, t->targets.env.expires_s);
+    }
 }
 
 enum hf_err hf_repository_check(struct hf_edition *e, struct hf_why *why)
@@ -159,10 +179,10 @@ enum hf_err hf_repository_check(struct hf_edition *e, struct hf_why *why)
         s->snapshot_version = c.set.snapshot->env.version;
         s->targets_version = c.set.targets[0]->targets.env.version;
         count_expiry(s, "root", c.set.root->env.expires_s);
-        for (size_t i = 0; i < c.set.n_targets; i++)
-            count_expiry(s, c.set.targets[i]->role, c.set.targets[i]->targets.env.expires_s);
+        count_roles(s, &c.set, false);
         s->offline_expires_s = s->expires_s;
         memcpy(s->offline_expires_role, s->expires_role, sizeof s->offline_expires_role);
+        count_roles(s, &c.set, true);
         count_expiry(s, "snapshot", c.set.snapshot->env.expires_s);
         count_expiry(s, "timestamp", c.set.timestamp->env.expires_s);
     }

@@ -52,6 +52,29 @@ static void write_published(const char *dir, bool left_out)
     CHECK_OK(hf_repo_write(&repo, NOW_S, NULL, NULL));
 }
 
+#define DAY_1_S (NOW_S + 2 * HF_DAY_S)
+
+/* Opens to a tenth on the day after tomorrow, and to all a day later. */
+static json_t *plan_json(void)
+{
+    struct hf_rollout_plan plan = {.not_before_s = DAY_1_S,
+                                   .mandatory_from_s = NOW_S + 60 * HF_DAY_S,
+                                   .stages = {{.ppm = 100000, .bake_s = HF_DAY_S},
+                                              {.ppm = HF_ROLLOUT_PPM}},
+                                   .n_stages = 2,
+                                   .pause = {20000, 30000, 50, 21600}};
+    return hf_rollout_plan_to_json(&plan);
+}
+
+static void add_planned(int64_t version)
+{
+    char path[32];
+    (void)snprintf(path, sizeof path, "s/p/%lld.pem", (long long)version);
+    tuf_repo_add_target(&w.publisher, path, hf_buf_bytes(&w.pem),
+                        json_pack("{s:{s:s, s:s, s:I, s:o}}", "holdfast", "set", "s", "profile",
+                                  "p", "version", (json_int_t)version, "rollout", plan_json()));
+}
+
 static void write_key(const char *name, const struct tuf_key *from)
 {
     const struct hf_kdf open = {.kind = HF_KDF_NONE};
@@ -205,6 +228,141 @@ static void a_changed_file_in_a_copy_is_refused(void **state)
     assert_false(temp_exists(temp_path(w.dir, "repo/metadata/2.snapshot.json")));
 }
 
+/* ---- rollouts ------------------------------------------------------------------------------------ */
+
+/* Version 2 has a plan, rollout-s is delegated; its key is at hand. */
+static void begin_rollout(void)
+{
+    struct hf_online_result result = {0};
+    struct tuf_delegated_role *role = tuf_repo_delegate(&w.publisher, "targets", "rollout-s",
+                                                        "s/*/*.pem", false);
+    add_planned(2);
+    tuf_repo_publish_next(&w.publisher);
+    write_key("rollout-s", &role->role.keys.keys[0]);
+    write_published(w.copy, true);
+    CHECK_OK(hf_online_publish(&w.at, w.copy, &result, NULL));
+    check_devices_find(&result);
+}
+
+static enum hf_err step(int64_t from, int64_t stage, enum hf_rollout_state state,
+                        struct hf_online_stage *out, struct hf_why *why)
+{
+    const struct hf_rollout_request request = {.from = from, .stage = stage, .state = state};
+    return hf_online_step(&w.at, "s/p/2.pem", &request, "why\nnot", out, why);
+}
+
+static void read_as_device(const char *path, struct hf_online_stage *out)
+{
+    const struct hf_repo repo = {.dir = w.repo};
+    struct hf_trusted_set set;
+    CHECK_OK(hf_repo_verify_metadata(&repo, w.at.now_s, &set, NULL));
+    CHECK_OK(hf_online_read_stage(&set, path, out, NULL));
+    hf_trusted_set_free(&set);
+}
+
+static void a_stage_is_signed_with_snapshot_and_timestamp(void **state)
+{
+    (void)state;
+    struct hf_online_stage stage = {0}, found = {0};
+    struct hf_why why = {0};
+    begin_rollout();
+    read_as_device("s/p/2.pem", &found);
+    assert_false(found.is_signed);
+    assert_int_equal(found.version, 1); /* signed with the delegation, and empty */
+    CHECK_REFUSED(step(1, 0, HF_ROLLOUT_OPEN, &stage, &why), HF_E_POLICY, &why, "wait until then");
+    assert_false(temp_exists(temp_path(w.dir, "repo/metadata/2.rollout-s.json")));
+    w.at.now_s = DAY_1_S;
+    CHECK_OK(step(1, 0, HF_ROLLOUT_OPEN, &stage, NULL));
+    assert_int_equal(stage.version, 2);
+    read_as_device("s/p/2.pem", &found);
+    assert_true(found.is_signed);
+    assert_int_equal(found.now.state, HF_ROLLOUT_OPEN);
+    assert_int_equal(found.now.since_s, DAY_1_S);
+    assert_string_equal(found.now.reason, "why?not");
+    CHECK_REFUSED(step(1, 0, HF_ROLLOUT_PAUSED, &stage, &why), HF_E_STATE, &why, "found 2");
+    CHECK_OK(step(2, 0, HF_ROLLOUT_ABORTED, &stage, NULL));
+    CHECK_REFUSED(step(3, 0, HF_ROLLOUT_OPEN, &stage, &why), HF_E_POLICY, &why, "final");
+}
+
+static void a_stage_is_carried_over_and_signed_again_in_time(void **state)
+{
+    (void)state;
+    struct hf_online_result result = {0};
+    struct hf_online_stage stage = {0};
+    begin_rollout();
+    w.at.now_s = DAY_1_S;
+    CHECK_OK(step(1, 0, HF_ROLLOUT_OPEN, &stage, NULL));
+    w.at.now_s = DAY_1_S + HF_DAY_S;
+    CHECK_OK(hf_online_refresh(&w.at, &result, NULL));
+    read_as_device("s/p/2.pem", &stage);
+    assert_int_equal(stage.version, 2);
+    w.at.now_s = DAY_1_S + 25 * HF_DAY_S; /* five days before it ends */
+    w.at.is_clock_right = true;
+    CHECK_OK(hf_online_refresh(&w.at, &result, NULL));
+    read_as_device("s/p/2.pem", &stage);
+    assert_int_equal(stage.version, 3);
+    assert_int_equal(stage.now.since_s, DAY_1_S);
+}
+
+static void a_lost_key_holds_up_no_timestamp(void **state)
+{
+    (void)state;
+    struct hf_online_result result = {0};
+    struct hf_online_stage stage = {0};
+    struct hf_why why = {0};
+    begin_rollout();
+    w.at.now_s = DAY_1_S;
+    CHECK_OK(step(1, 0, HF_ROLLOUT_OPEN, &stage, NULL));
+    assert_int_equal(unlink(temp_path(w.dir, "keys/online/rollout-s.key.json")), 0);
+    hf_key_set_free(&w.keys);
+    CHECK_OK(hf_key_set_init(&w.keys, w.keys_dir, NULL, NULL, NULL));
+    CHECK_REFUSED(step(2, 0, HF_ROLLOUT_PAUSED, &stage, &why), HF_E_NOT_FOUND, &why,
+                  "does not hold the key of rollout-s");
+    w.at.now_s = DAY_1_S + 40 * HF_DAY_S; /* it ended */
+    w.at.is_clock_right = true;
+    CHECK_OK(hf_online_refresh(&w.at, &result, NULL));
+    check_devices_find(&result);
+    read_as_device("s/p/2.pem", &stage);
+    assert_false(stage.is_signed);
+}
+
+static void a_superseded_version_is_aborted(void **state)
+{
+    (void)state;
+    struct hf_online_result result = {0};
+    struct hf_online_stage stage = {0};
+    begin_rollout();
+    w.at.now_s = DAY_1_S;
+    CHECK_OK(step(1, 0, HF_ROLLOUT_OPEN, &stage, NULL));
+    add_planned(3);
+    w.publisher.roles[HF_ROLE_TARGETS].version = 2;
+    tuf_repo_publish_next(&w.publisher);
+    write_published(w.copy, true);
+    CHECK_OK(hf_online_publish(&w.at, w.copy, &result, NULL));
+    read_as_device("s/p/2.pem", &stage);
+    assert_int_equal(stage.now.state, HF_ROLLOUT_ABORTED);
+    assert_string_equal(stage.now.reason, "a higher version was published");
+    read_as_device("s/p/3.pem", &stage);
+    assert_false(stage.is_signed);
+}
+
+static void an_older_stage_is_not_built_on(void **state)
+{
+    (void)state;
+    struct hf_online_stage stage = {0};
+    struct hf_why why = {0};
+    struct hf_buf before = {0};
+    const char *path = temp_path(w.dir, "repo/metadata/timestamp.json");
+    begin_rollout();
+    w.at.now_s = DAY_1_S;
+    CHECK_OK(step(1, 0, HF_ROLLOUT_OPEN, &stage, NULL));
+    CHECK_OK(hf_file_read_any(path, 8192, &before, NULL));
+    CHECK_OK(step(2, 0, HF_ROLLOUT_PAUSED, &stage, NULL));
+    CHECK_OK(hf_file_replace_alone(path, hf_buf_bytes(&before), NULL));
+    CHECK_REFUSED(step(3, 0, HF_ROLLOUT_ABORTED, &stage, &why), HF_E_ROLLBACK, &why, "old copy");
+    hf_buf_free(&before);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -214,6 +372,11 @@ int main(void)
         TEST(targets_signed_in_a_copy_are_published),
         TEST(a_copy_without_the_newest_targets_is_refused),
         TEST(a_changed_file_in_a_copy_is_refused),
+        TEST(a_stage_is_signed_with_snapshot_and_timestamp),
+        TEST(a_stage_is_carried_over_and_signed_again_in_time),
+        TEST(a_lost_key_holds_up_no_timestamp),
+        TEST(a_superseded_version_is_aborted),
+        TEST(an_older_stage_is_not_built_on),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }

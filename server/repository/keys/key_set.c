@@ -12,21 +12,26 @@
 #define FILES_MAX 256 /* key files in one folder */
 #define TRIES_MAX 3   /* at a passphrase that is typed */
 
-const char *hf_key_role_id(const struct hf_root *root, enum hf_top_role role,
-                           const json_t *public_key)
+const char *hf_key_id_in(const struct hf_keyring *ring, const struct hf_role *role,
+                         const json_t *public_key)
 {
     struct hf_key wanted = {0};
     const char *id = NULL;
-    if (root == NULL || hf_key_parse("at hand", public_key, &wanted, NULL) != HF_OK)
+    if (hf_key_parse("at hand", public_key, &wanted, NULL) != HF_OK)
         return NULL;
-    const struct hf_role *listed = &root->roles[role];
-    for (size_t i = 0; i < listed->n_key_ids && id == NULL; i++) {
-        const struct hf_key *key = hf_keyring_find(&root->ring, listed->key_ids[i]);
+    for (size_t i = 0; i < role->n_key_ids && id == NULL; i++) {
+        const struct hf_key *key = hf_keyring_find(ring, role->key_ids[i]);
         if (key != NULL && hf_key_same(key, &wanted))
-            id = listed->key_ids[i];
+            id = role->key_ids[i];
     }
     hf_key_free(&wanted);
     return id;
+}
+
+const char *hf_key_role_id(const struct hf_root *root, enum hf_top_role role,
+                           const json_t *public_key)
+{
+    return root == NULL ? NULL : hf_key_id_in(&root->ring, &root->roles[role], public_key);
 }
 
 enum hf_key_location hf_key_location_of(enum hf_top_role role)

@@ -111,4 +111,8 @@ HF_MUST_USE enum hf_err hf_key_set_open_chosen(struct hf_key_set *set,
 const char *hf_key_role_id(const struct hf_root *root, enum hf_top_role role,
                            const json_t *public_key);
 
+/** The same for any role, and the keys among which it names its own. */
+const char *hf_key_id_in(const struct hf_keyring *ring, const struct hf_role *role,
+                         const json_t *public_key);
+
 #endif
