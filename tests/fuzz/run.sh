@@ -64,7 +64,7 @@ dictionary() {
     case $1 in
     url | proxy | http_* | route | config | report_signature) echo "-dict=$here/http.dict" ;;
     endpoint | endpoints) echo "-dict=$here/$1.dict" ;;
-    signer | signer_service | report | rollout | api_request | json | root | timestamp | snapshot | targets | key | description | bundle | key_file | expiry | \
+    signer | signer_service | report | rollout | rollout_plan | api_request | json | root | timestamp | snapshot | targets | key | description | bundle | key_file | expiry | \
         bundle_file | draft | trusted_set | client | stored | find_target) echo "-dict=$here/json.dict" ;;
     esac
 }

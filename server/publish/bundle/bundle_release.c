@@ -1,5 +1,6 @@
 #include "server/publish/bundle/bundle_release.h"
 
+#include "common/rollout/role.h"
 #include "server/publish/bundle/publish_report.h"
 #include "server/repository/drafts/targets_release.h"
 #include "server/publish/lint/lint.h"
@@ -8,6 +9,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const struct hf_repo_bundle *newest(const struct hf_release_run *r, const char *profile)
@@ -102,6 +104,40 @@ static enum hf_err build_all(struct hf_release_run *r, struct hf_why *why)
                                 newest(r, derivations[i].profile), r->p.now_s,
                                 &r->built[r->n_built], why));
         r->n_built++;
+    }
+    return HF_OK;
+}
+
+/* The plan is signed with each new version. Devices wait for a role that speaks of its stages, so targets must
+ * delegate to it. */
+static enum hf_err add_plan(struct hf_release_run *r, struct hf_why *why)
+{
+    const struct hf_rollout_plan *plan = r->order->plan;
+    char role[HF_ROLLOUT_ROLE_SIZE];
+    if (plan == NULL)
+        return HF_OK;
+    hf_rollout_role_name(r->order->bundle.set, role);
+    const struct hf_delegation *delegation = hf_rollout_delegation(r->catalog.targets, role);
+    if (delegation == NULL)
+        return hf_fail(why, HF_E_POLICY,
+                       "targets delegate the stages of set \"%s\" to no key, so no device would "
+                       "install the bundle before its last day; run `holdfastctl rollout delegate "
+                       "%s` first",
+                       r->order->bundle.set, r->order->bundle.set);
+    HF_TRY(hf_rollout_delegation_check(delegation, why));
+    for (size_t i = 0; i < r->n_built; i++) {
+        struct hf_description *d = &r->built[i].description;
+        if (r->built[i].is_unchanged)
+            continue;
+        if (plan->min_version > d->version)
+            return hf_fail(why, HF_E_POLICY,
+                           "\"min_version\" of the plan is above the version that it is for "
+                           "(expected %" PRId64 " at most, found %" PRId64 ")",
+                           d->version, plan->min_version);
+        d->plan = malloc(sizeof *d->plan);
+        if (d->plan == NULL)
+            return hf_fail(why, HF_E_MEMORY, "out of memory for a rollout plan");
+        *d->plan = *plan;
     }
     return HF_OK;
 }
@@ -257,6 +293,8 @@ enum hf_err hf_release(const struct hf_release_order *order, struct hf_why *why)
         err = hf_catalog_load(&r.p.repo, &r.p.set, &r.catalog, why);
     if (err == HF_OK)
         err = build_all(&r, why);
+    if (err == HF_OK)
+        err = add_plan(&r, why);
     if (err == HF_OK)
         err = lint_all(&r, why);
     if (err == HF_OK)

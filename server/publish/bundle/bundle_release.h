@@ -25,8 +25,9 @@ struct hf_release_order {
     const char *const *accepts;    /* --accept */
     const char *const *roots;      /* --roots: tables beside those compiled in */
     struct hf_lint_sources endpoints;
-    const char *device_file; /* NULL: none */
-    const char *draft_file;  /* write a draft there and sign nothing; NULL: sign */
+    const char *device_file;            /* NULL: none */
+    const struct hf_rollout_plan *plan; /* of the new versions; NULL: none */
+    const char *draft_file;             /* write a draft there and sign nothing; NULL: sign */
     int64_t lead_s;
     int keep;
     bool is_json; /* the report */

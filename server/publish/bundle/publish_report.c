@@ -3,6 +3,7 @@
 #include "common/base/timetext.h"
 #include "common/cli/report.h"
 #include "server/repository/drafts/targets_release.h"
+#include "server/repository/online.h"
 
 #include <inttypes.h>
 
@@ -54,6 +55,47 @@ static bool waits(const struct hf_release_run *run)
     return run->targets_version == 0 && run->catalog.is_waiting;
 }
 
+/* A version before that is rolling out, and stops with this one. */
+static void print_superseded(const struct hf_release_run *run, const struct hf_description *d)
+{
+    const struct hf_repo_bundle *before = hf_repo_bundles_newest(&run->catalog.bundles, d->set,
+                                                                 d->profile);
+    struct hf_online_stage stage;
+    char role[HF_ROLLOUT_ROLE_SIZE];
+    if (before == NULL ||
+        hf_online_read_stage(&run->p.set, before->target->path, &stage, NULL) != HF_OK ||
+        !stage.is_signed ||
+        (stage.now.state != HF_ROLLOUT_OPEN && stage.now.state != HF_ROLLOUT_PAUSED))
+        return;
+    hf_rollout_role_name(d->set, role);
+    if (hf_signed_rollout_version(&run->p.signed_now, role) > 0)
+        printf("  the rollout of %s is aborted: this version takes its place\n",
+               before->target->path);
+    else
+        printf("  the rollout of %s goes on until holdfastctl publish aborts it, where the key of "
+               "%s is\n",
+               before->target->path, role);
+}
+
+static void print_plan(const struct hf_release_run *run, const struct hf_description *d)
+{
+    char begins[HF_TIME_TEXT_MAX], mandatory[HF_TIME_TEXT_MAX];
+    print_superseded(run, d);
+    if (d->plan == NULL)
+        return;
+    hf_time_format(d->plan->not_before_s, begins);
+    hf_time_format(d->plan->mandatory_from_s, mandatory);
+    printf("  rolls out in %zu stages from %s on; every device installs it from %s on\n"
+           "  next: holdfastctl rollout open --repo DIR --keys DIR %s/%s\n",
+           d->plan->n_stages, begins, mandatory, d->set, d->profile);
+    for (size_t k = 0; k < d->plan->n_stages; k++) {
+        for (size_t i = 0; i < d->plan->stages[k].n_groups; i++)
+            printf("  stage %zu is for group \"%s\": devices say which groups they are in, so "
+                   "whether one is cannot be checked here\n",
+                   k + 1, d->plan->stages[k].groups[i]);
+    }
+}
+
 static void print_bundle(const struct hf_release_run *run, const struct hf_bundle_built *built)
 {
     const struct hf_description *d = &built->description;
@@ -79,6 +121,7 @@ static void print_bundle(const struct hf_release_run *run, const struct hf_bundl
     }
     if (d->n_drops > 0)
         printf("  drops %zu key(s) on purpose\n", d->n_drops);
+    print_plan(run, d);
     if (run->is_published)
         printf("published: %s/%s %" PRId64 ", targets %" PRId64 "\n", d->set, d->profile,
                d->version, run->targets_version);
@@ -156,6 +199,8 @@ static json_t *bundle_json(const struct hf_release_run *run, const struct hf_bun
         object = hf_json_set_take(object, "added", only_in(new, old));
         object = hf_json_set_take(object, "removed", only_in(old, new));
         object = hf_json_set_take(object, "drops", hf_json_hashes(d->drops, d->n_drops));
+        if (d->plan != NULL)
+            object = hf_json_set_take(object, "rollout", hf_rollout_plan_to_json(d->plan));
     }
     return hf_json_set_take(object, "findings", hf_findings_to_json(&built->findings));
 }

@@ -3,6 +3,7 @@
 #include "common/base/timetext.h"
 #include "common/cli/report.h"
 #include "server/publish/bundle/catalog.h"
+#include "server/publish/commands/rollout_view.h"
 #include "server/publish/lint/lint.h"
 #include "server/repository/base/public_key.h"
 
@@ -34,7 +35,8 @@ static const struct hf_field anchor_fields[] = {
     {0},
 };
 
-static enum hf_err print_bundle(const struct hf_repo_bundle *b, struct hf_why *why)
+static enum hf_err print_bundle(const struct hf_trusted_set *set, const struct hf_repo_bundle *b,
+                                struct hf_why *why)
 {
     const struct hf_description *d = &b->description;
     const struct hf_accepted accepted = hf_accepted_of(b->target);
@@ -47,6 +49,7 @@ static enum hf_err print_bundle(const struct hf_repo_bundle *b, struct hf_why *w
         if (code != NULL && hf_label_is_plain(code))
             printf("  accepted on %s: %s\n", day, code);
     }
+    hf_rollout_view_print(set, b);
     if (!b->is_newest)
         return HF_OK;
     return hf_report_table(anchor_fields, b->bundle.anchors, b->bundle.n_anchors,
@@ -68,7 +71,7 @@ static enum hf_err list(struct hf_cli_call *call, struct hf_why *why)
         if (!hf_catalog_is_of(b, o->set, o->profile))
             continue;
         if (!o->is_json) {
-            err = print_bundle(b, why);
+            err = print_bundle(&view.set, b, why);
             continue;
         }
         const struct hf_accepted accepted = hf_accepted_of(b->target);
@@ -76,6 +79,7 @@ static enum hf_err list(struct hf_cli_call *call, struct hf_why *why)
         json_t *anchors = hf_report_list(anchor_fields, b->bundle.anchors, b->bundle.n_anchors,
                                          sizeof *b->bundle.anchors, NULL);
         json_t *object = hf_json_set_take(hf_ctl_bundle_json(b, anchors), "accepted", codes);
+        object = hf_json_set_take(object, "rollout", hf_rollout_view_bundle(&view.set, b));
         object = hf_json_set_take(object, "accepted_at", hf_json_time(accepted.at_s));
         bundles = hf_json_append_take(bundles, object);
     }

@@ -2,6 +2,7 @@
  * files; import and remove take the newest version and add or remove roots. */
 #include "server/publish/commands/ctl.h"
 #include "common/base/timetext.h"
+#include "server/publish/bundle/rollout_plan.h"
 
 enum variant { ADD, IMPORT, REMOVE };
 
@@ -14,6 +15,9 @@ static enum hf_err release(struct hf_cli_call *call, struct hf_why *why)
     bool has_choice = words != NULL || o->selects != NULL;
     if (o->draft != NULL && o->extra_keys != NULL)
         return hf_cli_usage(call, "--draft signs nothing; give --key to targets sign");
+    struct hf_rollout_plan plan;
+    if (o->plan != NULL)
+        HF_TRY(hf_rollout_plan_read(o->plan, hf_ctl_now_s(), &plan, why));
     struct hf_release_order order = {
         .place = hf_ctl_targets_publication(o),
         .bundle = {.set = o->set,
@@ -34,6 +38,7 @@ static enum hf_err release(struct hf_cli_call *call, struct hf_why *why)
         .roots = hf_cli_list(o->roots),
         .endpoints = hf_ctl_lint_sources(o),
         .device_file = o->device,
+        .plan = o->plan == NULL ? NULL : &plan,
         .draft_file = o->draft,
         .lead_s = o->lead_days * HF_DAY_S,
         .keep = (int)o->keep,
@@ -78,8 +83,11 @@ static enum hf_err release(struct hf_cli_call *call, struct hf_why *why)
         HF_CTL_LIST("undrop", undrops,                                                             \
                     "stop dropping a key that the version before drops; again for each", "SHA256")
 #define SIGNED                                                                                     \
-    HF_CTL_LIST("derive", derives, "publish these profiles too, made of the roots with such keys", \
-                "rsa,ecc"),                                                                        \
+    HF_CTL_TEXT("plan", plan,                                                                      \
+                "roll the new version out in stages: careful, normal, urgent, or a JSON file",     \
+                "PLAN"),                                                                           \
+        HF_CTL_LIST("derive", derives,                                                             \
+                    "publish these profiles too, made of the roots with such keys", "rsa,ecc"),    \
         HF_CTL_LINT,                                                                               \
         HF_CTL_NUMBER("keep", keep, HF_KEEP_DEFAULT, 1, HF_KEEP_MAX,                               \
                       "how many versions of this set and profile stay listed", "N"),               \
@@ -145,6 +153,11 @@ const struct hf_cli_command hf_cmd_bundle_add = {
         "new version all the same.\n\n"
         "The new version is checked as by holdfastctl lint. An error stops it, unless --accept\n"
         "names its code.\n\n"
+        "--plan signs how fast the new version may reach the fleet (see rollout open). The set\n"
+        "needs an online key for its stages: init --rollout, or rollout delegate. PLAN is a file\n"
+        "(schema/rollout-plan.schema.json), or one of\n\n" HF_ROLLOUT_PRESETS "\n"
+        "Each share is of all devices, in an order that differs from bundle to bundle. Without\n"
+        "--plan every device installs the new version at once.\n\n"
         "Without the keys in KEYS/online the new version is signed but not published. Bring the\n"
         "repository to the machine that has them and run holdfastctl publish.\n\n" HF_CTL_KEY_TEXT,
     .examples =

@@ -3,7 +3,9 @@
 #include "common/base/timetext.h"
 #include "common/bundle/policy.h"
 #include "common/cli/report.h"
+#include "common/rollout/role.h"
 #include "common/tuf/trusted_set.h"
+#include "server/publish/commands/rollout_view.h"
 #include "server/repository/repo_verify.h"
 
 #include <inttypes.h>
@@ -45,6 +47,7 @@ static enum hf_err check_updatable(const struct hf_repo *repo, struct check *c, 
 }
 
 #define N_ROLES 4
+#define N_ROWS_MAX (N_ROLES + HF_ROLLOUT_ROLES_MAX)
 
 struct role_row {
     const char *name;
@@ -52,7 +55,29 @@ struct role_row {
     size_t n_keys;
 };
 
-static void fill_roles(const struct check *c, struct role_row rows[N_ROLES])
+/* The roles of rollouts, after the others. */
+static size_t add_rollout_roles(const struct check *c, struct role_row *rows)
+{
+    const struct hf_targets *top = hf_trusted_set_top_targets(&c->set);
+    size_t n = 0;
+    for (size_t i = 0; i < c->set.n_targets; i++) {
+        const struct hf_trusted_targets *t = c->set.targets[i];
+        const struct hf_delegation *d = hf_rollout_delegation(top, t->role);
+        if (d == NULL || n == HF_ROLLOUT_ROLES_MAX)
+            continue;
+        rows[n++] = (struct role_row){.name = t->role,
+                                      .version = t->targets.env.version,
+                                      .threshold = d->role.threshold,
+                                      .expires_s = t->targets.env.expires_s,
+                                      .days_left = hf_days_between(c->at_s,
+                                                                   t->targets.env.expires_s),
+                                      .n_keys = d->role.n_key_ids};
+    }
+    return n;
+}
+
+/* How many there are. */
+static size_t fill_roles(const struct check *c, struct role_row rows[N_ROWS_MAX])
 {
     const struct {
         enum hf_top_role role;
@@ -70,6 +95,18 @@ static void fill_roles(const struct check *c, struct role_row rows[N_ROLES])
                                     .expires_s = env->expires_s,
                                     .days_left = hf_days_between(c->at_s, env->expires_s),
                                     .n_keys = role->n_key_ids};
+    }
+    return N_ROLES + add_rollout_roles(c, rows + N_ROLES);
+}
+
+/* The stage is unknown then, as to devices. */
+static void print_ended_roles(const struct check *c, const struct role_row *rows, size_t n)
+{
+    for (size_t i = N_ROLES; i < n; i++) {
+        if (rows[i].expires_s <= c->at_s)
+            printf("%s has ended: devices wait for the last day of a plan, until refresh finds its "
+                   "key\n",
+                   rows[i].name);
     }
 }
 
@@ -89,6 +126,11 @@ static const struct hf_field role_fields[] = {
     {"keys", HF_FIELD_COUNT, OF(n_keys)},
     {"expires", HF_FIELD_TIME, OF(expires_s), .column = 4, .head = "expires"},
     {"days_left", HF_FIELD_NUMBER, OF(days_left), .column = 5, .head = "days left"},
+    {0},
+};
+static const struct hf_field rollout_fields[] = {
+    {"role", HF_FIELD_TEXT, OF(name)},
+    {NULL, HF_FIELD_INCLUDE, 0, .fields = role_fields},
     {0},
 };
 #undef OF
@@ -127,9 +169,10 @@ static enum hf_err print_text(const struct check *c, struct hf_why *why)
     hf_time_format(c->at_s, at);
     printf("repository %s at %s\n", c->repo_dir, at);
     if (c->is_loaded) {
-        struct role_row rows[N_ROLES];
-        fill_roles(c, rows);
-        HF_TRY(hf_report_table(role_fields, rows, N_ROLES, sizeof rows[0], NULL, 0, stdout, why));
+        struct role_row rows[N_ROWS_MAX];
+        const size_t n = fill_roles(c, rows);
+        HF_TRY(hf_report_table(role_fields, rows, n, sizeof rows[0], NULL, 0, stdout, why));
+        print_ended_roles(c, rows, n);
     }
     for (size_t i = 0; i < c->bundles.n_items && c->is_loaded; i++) {
         const struct hf_repo_bundle *b = &c->bundles.items[i];
@@ -139,6 +182,7 @@ static enum hf_err print_text(const struct check *c, struct hf_why *why)
         if (d->n_drops > 0)
             printf(", %zu dropped on purpose", d->n_drops);
         puts(b->is_newest ? "" : ", older, still listed");
+        hf_rollout_view_print(&c->set, b);
         if (b->is_newest)
             HF_TRY(hf_report_table(anchor_fields, b->bundle.anchors, b->bundle.n_anchors,
                                    sizeof *b->bundle.anchors, &c->at_s, 2, stdout, why));
@@ -151,22 +195,29 @@ static enum hf_err print_text(const struct check *c, struct hf_why *why)
 static enum hf_err print_json(const struct check *c, struct hf_why *why)
 {
     json_t *roles = c->is_loaded ? json_object() : json_null(), *bundles = json_array();
+    json_t *rollouts = NULL;
     if (c->is_loaded) {
-        struct role_row rows[N_ROLES];
-        fill_roles(c, rows);
+        struct role_row rows[N_ROWS_MAX];
+        const size_t n = fill_roles(c, rows);
         for (size_t i = 0; i < N_ROLES; i++)
             json_object_set_new(roles, rows[i].name, hf_report_object(role_fields, &rows[i], NULL));
+        rollouts = hf_report_list(rollout_fields, rows + N_ROLES, n - N_ROLES, sizeof rows[0],
+                                  NULL);
     }
     for (size_t i = 0; i < c->bundles.n_items; i++) {
         const struct hf_repo_bundle *b = &c->bundles.items[i];
         json_t *anchors = hf_report_list(anchor_fields, b->bundle.anchors, b->bundle.n_anchors,
                                          sizeof *b->bundle.anchors, &c->at_s);
-        bundles = hf_json_append_take(bundles, hf_ctl_bundle_json(b, anchors));
+        bundles = hf_json_append_take(bundles,
+                                      hf_json_set_take(hf_ctl_bundle_json(b, anchors), "rollout",
+                                                       hf_rollout_view_bundle(&c->set, b)));
     }
-    return hf_json_print_take(json_pack("{s:i, s:o, s:b, s:s?, s:o, s:o}", "format", 1, "at",
+    if (rollouts == NULL)
+        rollouts = json_array();
+    return hf_json_print_take(json_pack("{s:i, s:o, s:b, s:s?, s:o, s:o, s:o}", "format", 1, "at",
                                         hf_json_time(c->at_s), "updatable", c->is_updatable,
                                         "reason", c->is_updatable ? NULL : c->reason.text, "roles",
-                                        roles, "bundles", bundles),
+                                        roles, "rollout_roles", rollouts, "bundles", bundles),
                               stdout, why);
 }
 

@@ -4,6 +4,7 @@
 #include "common/base/timetext.h"
 #include "common/cli/report.h"
 #include "common/os/file_util.h"
+#include "server/publish/commands/rollout_key.h"
 #include "server/repository/compose.h"
 #include "server/repository/keys/key_seal.h"
 #include "server/repository/keys/signer.h"
@@ -25,6 +26,7 @@ struct init {
     struct hf_key_set set;
     struct hf_root_plan plan;                   /* the keys, and the thresholds */
     char *uris[HF_TOP_ROLES][HF_ROLE_KEYS_MAX]; /* owned; of given keys in tokens */
+    json_t *rollout_keys;                       /* owned; public parts, by name of their set */
     struct hf_undo undo;
 };
 
@@ -76,6 +78,14 @@ static enum hf_err check_counts(const struct init *m, struct hf_why *why)
             return hf_fail(why, HF_E_ARGUMENT,
                            "a threshold of %" PRId64 " cannot be met by %" PRId64 " %s key(s)",
                            threshold, n, role);
+    }
+    for (size_t i = 0; m->o->rollouts != NULL && m->o->rollouts[i] != NULL; i++) {
+        if (!hf_set_name_is_valid(m->o->rollouts[i]))
+            return hf_fail(why, HF_E_ARGUMENT, "--rollout: \"%.80s\" is no name of a set",
+                           m->o->rollouts[i]);
+        if (i == HF_ROLLOUT_ROLES_MAX)
+            return hf_fail(why, HF_E_LIMIT, "a repository has rollouts of %d sets at most",
+                           HF_ROLLOUT_ROLES_MAX);
     }
     return hf_expiry_check(&m->expiry, why);
 }
@@ -202,13 +212,33 @@ static enum hf_err write_keys(struct init *m, enum hf_key_location location,
     return hf_undo_note(&m->undo, path.text, why);
 }
 
+/* --rollout: each key once, also for a set that is named twice. */
+static enum hf_err write_rollout_keys(struct init *m, const struct hf_key_seal *seal,
+                                      struct hf_why *why)
+{
+    const char *folder = m->set.folders[HF_KEYS_ONLINE].path.text;
+    m->rollout_keys = json_object();
+    for (size_t i = 0; m->o->rollouts != NULL && m->o->rollouts[i] != NULL; i++) {
+        const char *set = m->o->rollouts[i];
+        json_t *key = NULL;
+        if (json_object_get(m->rollout_keys, set) != NULL)
+            continue;
+        HF_TRY(hf_rollout_key_make(folder, set, seal, &m->undo, &key, why));
+        if (json_object_set_new(m->rollout_keys, set, key) != 0)
+            return hf_fail(why, HF_E_MEMORY, "out of memory for keys");
+    }
+    return HF_OK;
+}
+
 static enum hf_err make_keys(struct init *m, struct hf_why *why)
 {
     struct hf_key_seal seals[HF_KEY_LOCATIONS] = {0};
     enum hf_err err = collect_keys(m, why);
     for (enum hf_key_location i = 0; i < HF_KEY_LOCATIONS && err == HF_OK; i++) {
         const struct hf_key_folder *folder = &m->set.folders[i];
-        bool has_seeds = false; /* if every key is in a token, there is no passphrase */
+        bool has_seeds = i == HF_KEYS_ONLINE &&
+                         m->o->rollouts !=
+                             NULL; /* if every key is in a token, there is no passphrase */
         for (enum hf_top_role role = 0; role < HF_TOP_ROLES; role++) {
             const struct hf_signers *keys = &m->plan.keys[role];
             for (size_t k = 0; k < keys->n_keys; k++)
@@ -221,6 +251,8 @@ static enum hf_err make_keys(struct init *m, struct hf_why *why)
     }
     for (enum hf_key_location i = 0; i < HF_KEY_LOCATIONS && err == HF_OK; i++)
         err = write_keys(m, i, &seals[i], why);
+    if (err == HF_OK)
+        err = write_rollout_keys(m, &seals[HF_KEYS_ONLINE], why);
     for (enum hf_key_location i = 0; i < HF_KEY_LOCATIONS; i++)
         hf_key_seal_free(&seals[i]);
     return err;
@@ -249,6 +281,22 @@ static enum hf_err sign_take(struct init *m, struct hf_repo *repo, enum hf_top_r
     return HF_OK;
 }
 
+/* The stages of rollouts to their keys. `targets` is taken on failure only. */
+static enum hf_err delegate_take(struct init *m, json_t *targets, struct hf_why *why)
+{
+    const char *set;
+    json_t *key;
+    json_object_foreach(m->rollout_keys, set, key)
+    {
+        enum hf_err err = hf_compose_delegate_rollout(targets, set, key, why);
+        if (err != HF_OK) {
+            json_decref(targets);
+            return err;
+        }
+    }
+    return HF_OK;
+}
+
 static enum hf_err stage_metadata(struct init *m, struct hf_repo *repo, struct hf_why *why)
 {
     struct hf_signing of[HF_TOP_ROLES];
@@ -261,6 +309,7 @@ static enum hf_err stage_metadata(struct init *m, struct hf_repo *repo, struct h
     HF_TRY(hf_compose_root(&m->plan, &of[HF_ROLE_ROOT], &part, why));
     HF_TRY(sign_take(m, repo, HF_ROLE_ROOT, part, &file, why));
     HF_TRY(hf_compose_targets(NULL, &of[HF_ROLE_TARGETS], &part, why));
+    HF_TRY(delegate_take(m, part, why));
     HF_TRY(sign_take(m, repo, HF_ROLE_TARGETS, part, &file, why));
     HF_TRY(hf_compose_snapshot(NULL, &of[HF_ROLE_SNAPSHOT], 1, file, &part, why));
     HF_TRY(sign_take(m, repo, HF_ROLE_SNAPSHOT, part, &file, why));
@@ -396,6 +445,7 @@ static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
         for (size_t i = 0; i < HF_ROLE_KEYS_MAX; i++)
             free(m.uris[role][i]);
     }
+    json_decref(m.rollout_keys);
     hf_key_set_free(&m.set);
     return err == HF_OK ? report(o, why) : err;
 }
@@ -422,6 +472,9 @@ static const struct hf_cli_option options[] = {
                 "the role has this key, a file or a PKCS#11 URI, and none is made for it; once for "
                 "each",
                 "ROLE=KEY"),
+    HF_CTL_LIST("rollout", rollouts,
+                "make an online key for the stages of this set's rollouts; once for each set",
+                "SET"),
     HF_CTL_TEXT("key-passphrase-file", given_passphrase_file,
                 "its first line unlocks the files of --key, if theirs is another", "FILE"),
     HF_CTL_PASSPHRASE,
@@ -444,7 +497,9 @@ const struct hf_cli_command hf_cmd_init = {
         "KEYS gets a file that refers to it. The PIN is asked for, or read from the URI's\n"
         "pin-source. A key in a file is imported: opened with --key-passphrase-file, or\n"
         "--passphrase-file, or a passphrase that is asked for, and encrypted like the other keys.\n"
-        "Every key signs once.",
+        "Every key signs once.\n\n"
+        "--rollout lets bundles of a set reach devices in stages (bundle add --plan). For a\n"
+        "repository that exists already, use rollout delegate.",
     .examples = "  holdfastctl init --repo /srv/roots --keys ~/holdfast-keys\n"
                 "  holdfastctl init --repo /srv/roots --keys /media/stick \\\n"
                 "      --root-keys 3 --root-threshold 2 --targets-keys 2 --targets-threshold 2\n"

@@ -21,6 +21,8 @@ extern const struct hf_cli_command hf_cmd_init, hf_cmd_bundle_add, hf_cmd_bundle
     hf_cmd_root_add_key, hf_cmd_root_remove_key, hf_cmd_root_set_threshold, hf_cmd_root_status,
     hf_cmd_root_merge, hf_cmd_root_sign, hf_cmd_root_finish, hf_cmd_targets_draft,
     hf_cmd_targets_status, hf_cmd_targets_merge, hf_cmd_targets_sign, hf_cmd_targets_finish,
+    hf_cmd_rollout_delegate, hf_cmd_rollout_open, hf_cmd_rollout_step, hf_cmd_rollout_pause,
+    hf_cmd_rollout_resume, hf_cmd_rollout_complete, hf_cmd_rollout_abort, hf_cmd_rollout_show,
     hf_cmd_key_generate, hf_cmd_key_import, hf_cmd_key_inspect, hf_cmd_key_change_passphrase;
 
 /* The options of all commands. A command has rows for those that it takes; the others stay zero. */
@@ -63,6 +65,7 @@ struct hf_ctl_options {
     bool signs_planned;
     bool is_new;
     bool is_again;
+    char *plan;
     long long old_version; /* 0: not given */
     long long new_version;
     /* for mirror */
@@ -72,6 +75,10 @@ struct hf_ctl_options {
     long long root_keys, root_threshold, targets_keys, targets_threshold;
     long long days_root, days_targets, days_snapshot, days_timestamp;
     char *given_passphrase_file;
+    /* for rollouts */
+    char **rollouts; /* names of sets */
+    char *reason;
+    char *online_key;
     /* for drafts */
     char *yes;
     char *role;
