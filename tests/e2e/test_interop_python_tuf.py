@@ -74,6 +74,21 @@ def test_python_tuf_follows_our_refresh_and_our_next_version(publisher, server, 
     assert content.count(b"-----BEGIN CERTIFICATE-----") == 2
 
 
+def test_python_tuf_reads_the_stage_of_a_rollout(folder, processes):
+    """It asks the role for a path that targets do not list, and finds no bundle that they do not have."""
+    publisher = Publisher(folder / "p", "--rollout", "amazon-iot")
+    publisher.add(*roots.amazon(1), options=["--plan", "normal"])
+    for word in ("open", "pause"):
+        programs.ok("holdfastctl", "rollout", word, *publisher.place, "amazon-iot")
+    server = Holdfastd(processes, publisher.repo)
+    client = updater(folder / "client", publisher.root, server.url)
+    download(client, "amazon-iot/full/1.pem")
+    assert client.get_targetinfo("amazon-iot/full/2.pem") is None
+    kept = next((folder / "client").rglob("rollout-amazon-iot.json"))
+    entry = json.loads(kept.read_text())["signed"]["targets"]["amazon-iot/full/1.pem"]
+    assert entry["custom"]["holdfast"]["activation"]["state"] == "paused"
+
+
 def test_python_tuf_reads_what_tokens_signed(folder, processes, monkeypatch):
     """From the first root, which two tokens must sign, of ECDSA and of Ed25519, and after a rotation."""
     hsm = SoftHsm(folder, monkeypatch, labels=("alice", "bob"))
