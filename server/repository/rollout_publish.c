@@ -139,14 +139,20 @@ static enum hf_err compose(struct turn *t, struct hf_why *why)
     return hf_compose_set_stage(t->document, t->change->target, &t->change->activation, why);
 }
 
-/* Must it be signed again, whatever is in it? It would end before the timestamp, or other keys sign now. */
+/* False: other keys sign now. */
+static bool is_signed_by_role(const struct turn *t)
+{
+    const struct hf_role *role = &t->delegation->role;
+    return t->before == NULL ||
+           hf_envelope_verify(&t->before->env, &t->targets->ring, role, role->name, NULL) == HF_OK;
+}
+
+/* Must it be signed again, whatever is in it? */
 static enum hf_err is_due(const struct turn *t, bool *out, struct hf_why *why)
 {
     int64_t timestamp_ends_s = 0;
     HF_TRY(hf_publication_expiry(t->p, HF_ROLE_TIMESTAMP, &timestamp_ends_s, why));
-    *out = t->has_changed || t->before->env.expires_s < timestamp_ends_s ||
-           hf_envelope_verify(&t->before->env, &t->targets->ring, &t->delegation->role,
-                              t->delegation->role.name, NULL) != HF_OK;
+    *out = t->has_changed || t->before->env.expires_s < timestamp_ends_s || !is_signed_by_role(t);
     return HF_OK;
 }
 
@@ -160,7 +166,7 @@ static enum hf_err stage_one(struct turn *t, struct hf_why *why)
     HF_TRY(is_due(t, &is_wanted, why));
     if (!is_wanted)
         return HF_OK;
-    if (!has_keys(t) && t->change == NULL)
+    if (!has_keys(t) && t->change == NULL && is_signed_by_role(t))
         return HF_OK;
     if (!has_keys(t))
         return hf_fail(why, HF_E_NOT_FOUND,

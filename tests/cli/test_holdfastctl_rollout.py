@@ -194,8 +194,15 @@ def test_another_key_takes_over(p):
     new = p.online / "rollout-roots-2.key.json"
     ctl.ok("key", "generate", "--key", new, "--insecure-no-passphrase")
     ctl.ok("rollout", "delegate", *p.place, "--online-key", new, "roots")
-    old.unlink()
-    assert step(p, "pause")[0]["state"] == "paused"
+    away = old.rename(p.folder / "away")
+    new.rename(p.folder / "new")
+    # A third one, whose key is not here: what is signed cannot be published.
+    third = p.folder / "third.key.json"
+    ctl.ok("key", "generate", "--key", third, "--insecure-no-passphrase")
+    assert "does not hold the key of rollout-roots" in p.refuses(
+        "rollout", "delegate", *p.place, "--online-key", third, "roots")
+    (p.folder / "new").rename(new)
+    assert away.exists() and step(p, "pause")[0]["state"] == "paused"
     assert p.check()["updatable"]
 
 

@@ -190,6 +190,53 @@ static void a_key_id_is_the_hash_of_the_canonical_key(void **state)
     hf_signing_key_free(&key);
 }
 
+static void a_rollout_is_delegated_once_beside_others(void **state)
+{
+    (void)state;
+    const struct hf_signing signing = {1, NOW_S, NOW_S};
+    struct hf_signing_key first = {0}, second = {0};
+    json_t *targets = NULL;
+    CHECK_OK(hf_signing_key_make(NULL, &first, NULL));
+    CHECK_OK(hf_signing_key_make(NULL, &second, NULL));
+    CHECK_OK(hf_compose_targets(NULL, &signing, &targets, NULL));
+    CHECK_OK(hf_compose_delegate_rollout(targets, "pumps", first.public_key, NULL));
+    CHECK_OK(hf_compose_delegate_rollout(targets, "valves", first.public_key, NULL));
+    CHECK_OK(hf_compose_delegate_rollout(targets, "pumps", second.public_key, NULL));
+    json_t *roles = json_object_get(json_object_get(targets, "delegations"), "roles");
+    assert_int_equal(json_array_size(roles), 2);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(roles, 0), "name")),
+                        "rollout-valves");
+    json_t *pumps = json_array_get(roles, 1);
+    json_t *wanted = json_pack("{s:s, s:[s], s:i, s:b, s:[s]}", "name", "rollout-pumps", "keyids",
+                               second.key_id, "threshold", 1, "terminating", 0, "paths",
+                               "pumps/*/*.pem");
+    assert_true(json_equal(pumps, wanted));
+    json_decref(wanted);
+    json_decref(targets);
+    hf_signing_key_free(&first);
+    hf_signing_key_free(&second);
+}
+
+static void a_stage_has_the_length_and_hash_of_its_target(void **state)
+{
+    (void)state;
+    const struct hf_signing signing = {3, NOW_S, HF_TIME_NONE};
+    const struct hf_rollout_activation activation = {.stage = 1, .since_s = NOW_S};
+    struct hf_target target = {.path = "s/p/2.pem", .info = {.length = 3, .has_sha256 = true}};
+    json_t *rollout = NULL;
+    hf_sha256(hf_bytes_of_text("abc"), target.info.sha256);
+    CHECK_OK(hf_compose_targets(NULL, &signing, &rollout, NULL));
+    CHECK_OK(hf_compose_set_stage(rollout, &target, &activation, NULL));
+    check_text(
+        rollout,
+        "{\"_type\":\"targets\",\"expires\":\"2026-10-30T00:00:00Z\","
+        "\"spec_version\":\"1.0.34\",\"targets\":{\"s/p/2.pem\":{\"custom\":{\"holdfast\":{"
+        "\"activation\":{\"reason\":\"\",\"since\":\"2026-10-30T00:00:00Z\",\"stage\":1,"
+        "\"state\":\"open\"}}},\"hashes\":{\"sha256\":"
+        "\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"},\"length\":3}},"
+        "\"version\":3}");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +248,8 @@ int main(void)
         cmocka_unit_test(too_few_signers_do_not_make_a_root),
         cmocka_unit_test(a_key_whose_halves_differ_signs_nothing),
         cmocka_unit_test(a_key_id_is_the_hash_of_the_canonical_key),
+        cmocka_unit_test(a_rollout_is_delegated_once_beside_others),
+        cmocka_unit_test(a_stage_has_the_length_and_hash_of_its_target),
     };
     return sodium_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
 }
