@@ -6,7 +6,7 @@ import pytest
 
 import ctl
 
-GROUPS = ["bundle", "root", "targets", "key"]
+GROUPS = ["bundle", "rollout", "root", "targets", "key"]
 
 
 def commands(text):
