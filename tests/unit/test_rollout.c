@@ -168,7 +168,7 @@ static void positions_are_spread_and_differ_by_bundle(void **state)
 {
     uint8_t first[HF_SHA256_LEN] = {1}, second[HF_SHA256_LEN] = {2};
     unsigned below[4] = {0}, same = 0;
-    char id[16];
+    char id[24];
 
     (void)state;
     for (int i = 0; i < 10000; i++) {
