@@ -17,7 +17,7 @@ ROOTS = {f"AmazonRootCA{n}.pem": f"Amazon_Root_CA_{n}.crt" for n in (1, 2, 3, 4)
 ROOTS["SFSRootCAG2.pem"] = "Starfield_Services_Root_Certificate_Authority_-_G2.crt"
 
 # What an example asks for on a terminal is said with an option here.
-SAID = {"init": "--insecure-no-passphrase", "key generate": "--insecure-no-passphrase",
+SAID = {"init": "--insecure-no-passphrase", "rollout delegate": "--insecure-no-passphrase", "key generate": "--insecure-no-passphrase",
         "key import": "--insecure-no-passphrase",
         "key change-passphrase": "--new-passphrase-file new.pass"}
 # Why an example is not run: it is only read by the command it is for.
@@ -189,7 +189,26 @@ def before_targets_draft(world, command):
         world.signed_copies("root")
 
 
+def before_rollout(world, command):
+    word = command.split()[2]
+    if word == "delegate":
+        ctl.ok("key", "generate", "--key", world.desk / "rollout.key.json", "--public",
+               world.desk / "rollout.pub", "--insecure-no-passphrase")
+        return
+    plan = world.desk / "plan.json"
+    plan.write_text('{"stages": [{"share": "10%"}, {"share": "100%"}], "mandatory_after": "1d"}')
+    ctl.ok("rollout", "delegate", *world.place, "--insecure-no-passphrase", "amazon-iot")
+    world.add("--again", "--plan", plan, "--drop", "all", *ROOTS)
+    before = {"open": [], "resume": ["open", "pause"], "complete": ["open", "step"]}
+    for step in before.get(word, ["open"]):
+        ctl.ok("rollout", step, *world.place, "amazon-iot")
+    shutil.rmtree(world.folder / "etc/holdfast/keys")
+    shutil.copytree(world.keys, world.folder / "etc/holdfast/keys")
+
+
 BEFORE = {
+    **{f"rollout {word}": before_rollout for word in ("delegate", "open", "step", "pause", "resume",
+                                                      "complete", "abort", "show")},
     "init": before_init, "bundle import": before_import, "bundle remove": before_remove,
     "publish": before_publish, "root add-key": before_edit, "root remove-key": before_edit,
     "root set-threshold": before_edit, "root status": before_look, "root merge": before_look,

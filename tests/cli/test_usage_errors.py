@@ -43,10 +43,10 @@ def options(command):
 
 
 def needed(command):
-    """A command line that lacks nothing; None if it may have any number of arguments."""
+    """A command line that lacks nothing; None if it may have more arguments than that."""
     usage = help_of(*command).split("\n")[0].removeprefix("Usage: " + " ".join(command))
     usage = re.sub(r"\[OPTION(…|\.\.\.)\]", "", usage)
-    if re.search(r"[A-Z](…|\.\.\.)", usage):
+    if re.search(r"[A-Z](…|\.\.\.)|\[[A-Z]", usage):
         return None
     while usage != (usage := re.sub(r"\[[^][]*\]", "", usage)):
         pass
