@@ -119,7 +119,8 @@ const struct hf_sql hf_finding_sql[] = {
     [CHANGED] = {"finding_changed", "UPDATE finding SET version = version + 1 WHERE id = :id", ""},
     [DUE] = {"finding_due",
              "SELECT " ROW FROM "WHERE f.notified_version < f.version "
-             "AND (f.notified_version > 0 OR f.closed_s IS NULL) ORDER BY f.id LIMIT 1",
+             "AND (f.notified_version > 0 OR f.closed_s IS NULL) AND f.id > :after "
+             "ORDER BY f.id LIMIT 1",
              ROW_TYPES},
     [DELIVERED] = {"finding_delivered",
                    "UPDATE finding SET notified_version = :version WHERE id = :id "
@@ -446,11 +447,12 @@ enum hf_err hf_finding_unmute(struct hf_tx *tx, int64_t id, int64_t if_version, 
 
 /* ---- delivery ---------------------------------------------------------------------------------- */
 
-enum hf_err hf_finding_give_due(struct hf_db *db, int64_t now_s, hf_db_each *each, void *ctx,
-                                struct hf_why *why)
+enum hf_err hf_finding_give_due(struct hf_db *db, int64_t now_s, int64_t after, hf_db_each *each,
+                                void *ctx, struct hf_why *why)
 {
     struct hf_finding row;
-    return hf_db_read_each(db, &hf_finding_sql[DUE], HF_PARAMS(hf_p_int("now", now_s)),
+    return hf_db_read_each(db, &hf_finding_sql[DUE],
+                           HF_PARAMS(hf_p_int("now", now_s), hf_p_int("after", after)),
                            read_finding, &row, each, ctx, why);
 }
 

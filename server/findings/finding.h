@@ -105,10 +105,10 @@ HF_MUST_USE enum hf_err hf_finding_unmute(struct hf_tx *tx, int64_t id, int64_t 
 
 /* ---- delivery ---------------------------------------------------------------------------------- */
 
-/** Give `each` one struct hf_finding that has changed since it was delivered, if there is one. One that was opened
+/** Give `each` the first struct hf_finding after number `after` that has changed since it was delivered, if there is one. One that was opened
  *  and closed before anyone heard of it is none. */
-HF_MUST_USE enum hf_err hf_finding_give_due(struct hf_db *db, int64_t now_s, hf_db_each *each,
-                                            void *ctx, struct hf_why *why);
+HF_MUST_USE enum hf_err hf_finding_give_due(struct hf_db *db, int64_t now_s, int64_t after,
+                                            hf_db_each *each, void *ctx, struct hf_why *why);
 /** It was delivered as it was in `version`. */
 HF_MUST_USE enum hf_err hf_finding_note_delivered(struct hf_tx *tx, int64_t id, int64_t version,
                                                   struct hf_why *why);

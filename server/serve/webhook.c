@@ -19,6 +19,7 @@
 #define RETRY_FIRST_S 10
 #define RETRY_MAX_S 900
 #define WARN_EVERY_S 3600 /* the same fault */
+#define REFUSED_MAX 32u   /* in one pass: eight minutes at most, if the receiver answers none */
 #define SECRET_MIN 16u
 #define SECRET_MAX 256u
 
@@ -33,7 +34,8 @@ struct hf_webhook {
     struct hf_webhook_target *target; /* the thread's; NULL: none */
     struct hf_db *db;                 /* for reading */
     struct hf_webhook_numbers numbers;
-    int64_t retry_s;  /* 0: the last try succeeded */
+    int64_t after;    /* the finding that was tried last in the pass under way; 0: a pass begins */
+    int64_t retry_s;  /* 0: the last pass succeeded */
     int64_t warned_s; /* when a fault was logged; 0: there is none */
 
     uv_thread_t thread;
@@ -105,10 +107,25 @@ static struct curl_slist *make_headers(const struct hf_webhook *w, const struct 
     return headers;
 }
 
+/* HF_E_POLICY: the receiver has got the request and has not taken it. HF_E_NETWORK: it was not reached. */
+static enum hf_err judge(CURL *curl, CURLcode code, int64_t id, struct hf_why *why)
+{
+    long status = 0, sent = 0;
+    if (curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status) != CURLE_OK ||
+        curl_easy_getinfo(curl, CURLINFO_REQUEST_SIZE, &sent) != CURLE_OK)
+        return hf_fail(why, HF_E_NETWORK, "the outcome of a delivery is unknown");
+    if (code != CURLE_OK)
+        return hf_fail(why, sent > 0 ? HF_E_POLICY : HF_E_NETWORK, "finding %" PRId64 ": %s", id,
+                       curl_easy_strerror(code));
+    if (status < 200 || status > 299)
+        return hf_fail(why, HF_E_POLICY, "finding %" PRId64 ": expected an answer 2xx, found %ld",
+                       id, status);
+    return HF_OK;
+}
+
 static enum hf_err post(struct hf_webhook *w, const struct delivery *d, struct hf_why *why)
 {
     CURL *curl = w->target->curl;
-    long status = 0;
     struct curl_slist *headers = make_headers(w, d);
     if (headers == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory for a delivery");
@@ -121,14 +138,9 @@ static enum hf_err post(struct hf_webhook *w, const struct delivery *d, struct h
         code = curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)d->body.len);
     if (code == CURLE_OK)
         code = curl_easy_perform(curl);
-    if (code == CURLE_OK)
-        code = curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    enum hf_err err = judge(curl, code, d->id, why);
     curl_slist_free_all(headers);
-    if (code != CURLE_OK)
-        return hf_fail(why, HF_E_NETWORK, "%s", curl_easy_strerror(code));
-    if (status < 200 || status > 299)
-        return hf_fail(why, HF_E_NETWORK, "expected an answer 2xx, found %ld", status);
-    return HF_OK;
+    return err;
 }
 
 static const char *event_of(const struct hf_finding *row)
@@ -163,12 +175,12 @@ static enum hf_err mark(void *what, struct hf_tx *tx, struct hf_why *why)
     return hf_finding_note_delivered(tx, d->id, d->version, why);
 }
 
-/* The oldest that is due; `*is_idle` if there was none. The database is not held while it is sent. */
+/* The next that is due; `*is_idle` if there was none. The database is not held while it is sent. */
 static enum hf_err deliver_one(struct hf_webhook *w, bool *is_idle, struct hf_why *why)
 {
     struct delivery d = {0};
     HF_TRY(hf_db_begin(w->db, why));
-    enum hf_err err = hf_finding_give_due(w->db, (int64_t)time(NULL), prepare, &d, why);
+    enum hf_err err = hf_finding_give_due(w->db, (int64_t)time(NULL), w->after, prepare, &d, why);
     hf_db_rollback(w->db);
     *is_idle = err == HF_OK && d.id == 0;
     if (err == HF_OK && d.id != 0) {
@@ -176,6 +188,8 @@ static enum hf_err deliver_one(struct hf_webhook *w, bool *is_idle, struct hf_wh
         hf_count(err == HF_OK ? &w->numbers.delivered : &w->numbers.failed, 1);
         if (err == HF_OK)
             err = hf_fleet_write_wait(w->fleet, mark, &d, why);
+        if (err == HF_OK || err == HF_E_POLICY)
+            w->after = d.id;
     }
     hf_buf_free(&d.body);
     return err;
@@ -186,21 +200,42 @@ static bool must_stop(const struct hf_webhook *w)
     return atomic_load(&w->is_ending) || atomic_load(&w->has_fresh);
 }
 
+/* Those that are due, in their order, from where the last pass ended. What the receiver does not take waits for the next
+ * pass and holds back none of the others: a filter before the receiver may dislike a text that a device has written. HF_OK:
+ * none of them failed. */
+static enum hf_err pass(struct hf_webhook *w, bool *is_idle, struct hf_why *why)
+{
+    unsigned n_refused = 0;
+    enum hf_err err = HF_OK;
+    *is_idle = false;
+    while (!*is_idle && !must_stop(w) && n_refused < REFUSED_MAX) {
+        err = deliver_one(w, is_idle, why);
+        if (err != HF_OK && err != HF_E_POLICY)
+            return err;
+        n_refused += err == HF_E_POLICY;
+    }
+    if (*is_idle)
+        w->after = 0;
+    return n_refused == 0 ? HF_OK : HF_E_POLICY;
+}
+
 static void look(struct hf_webhook *w)
 {
     struct hf_why why = {0};
-    int64_t now_s = (int64_t)time(NULL);
+    const int64_t now_s = (int64_t)time(NULL), began = w->after;
+    const uint64_t delivered = hf_counted(&w->numbers.delivered);
     bool is_idle = false;
-    enum hf_err err = HF_OK;
-    while (err == HF_OK && !is_idle && !must_stop(w))
-        err = deliver_one(w, &is_idle, &why);
+    enum hf_err err = pass(w, &is_idle, &why);
     if (err == HF_OK) {
+        if (!is_idle || began != 0) /* some were left out */
+            return;
         if (w->warned_s != 0)
             hf_service_log(HF_LOG_INFO, "findings are delivered to %s again", w->target->url);
         w->retry_s = w->warned_s = 0;
         return;
     }
-    w->retry_s = w->retry_s == 0 ? RETRY_FIRST_S : 2 * w->retry_s;
+    bool is_first = w->retry_s == 0 || hf_counted(&w->numbers.delivered) != delivered;
+    w->retry_s = is_first ? RETRY_FIRST_S : 2 * w->retry_s;
     if (w->retry_s > RETRY_MAX_S)
         w->retry_s = RETRY_MAX_S;
     if (atomic_load(&w->is_ending) || (w->warned_s != 0 && now_s - w->warned_s < WARN_EVERY_S))
@@ -217,7 +252,7 @@ static void take_fresh(struct hf_webhook *w)
         hf_webhook_target_free(w->target);
         w->target = w->fresh;
         w->fresh = NULL;
-        w->retry_s = w->warned_s = 0;
+        w->after = w->retry_s = w->warned_s = 0;
     }
     uv_mutex_unlock(&w->mutex);
 }

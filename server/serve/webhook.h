@@ -1,7 +1,8 @@
 /*
  * Delivers findings to an address of the operator's, for those who have no Alertmanager: each that opens, changes,
- * is muted or closes is POSTed as JSON, in their order, until it is answered 2xx. Delivery is at least once, also
- * over a restart: the number of the version that was delivered is kept after the answer.
+ * is muted or closes is POSTed as JSON, in their order, until it is answered 2xx. One that is answered otherwise is
+ * tried again later and does not hold back the others. Delivery is at least once, also over a restart: the number of the
+ * version that was delivered is kept after the answer.
  *
  *     Holdfast-Delivery: 17-2                    finding 17 in its version 2; the same in each try
  *     Holdfast-Signature: t=1790000000,v1=HEX    HMAC-SHA256 (RFC 2104) by the secret, over "1790000000." and the

@@ -26,6 +26,7 @@ class Receiver(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.socket = context.wrap_socket(self.socket, server_side=True)
         self.status, self.taken, self.tries = 200, [], 0
+        self.disliked, self.dislike = None, None  # a device, and what the receiver does to findings about it
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
     @property
@@ -40,6 +41,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):  # noqa: N802
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.tries += 1
+        if self.server.disliked == json.loads(body)["finding"]["device"]:
+            self.server.dislike(self)
+            return
         if self.server.status == 200:
             self.check(body)
             self.server.taken.append((self.headers["Holdfast-Delivery"], json.loads(body)))
@@ -115,6 +119,27 @@ def test_what_cannot_be_delivered_is_not_lost(service):
     receiver.status = 200
     service.start_server()
     wait_until(lambda: {device for _, _, device in receiver.told()} >= {"pump-1", "pump-2"}, "both are delivered")
+
+
+def refuse(handler):
+    handler.send_error(403)
+
+
+def hang_up(handler):
+    handler.close_connection = True
+
+
+@pytest.mark.parametrize("dislike", [refuse, hang_up])
+def test_a_finding_that_the_receiver_does_not_take_holds_back_no_other(service, dislike):
+    receiver = service.receiver
+    receiver.disliked, receiver.dislike = "pump-1", dislike
+    share_a_key(service, "pump-1", "pump-2")
+    opened = ("opened", "DEVICE_CERTIFICATE_SHARED")
+    wait_until(lambda: (*opened, "pump-2") in receiver.told(), "the other one is delivered")
+    assert (*opened, "pump-1") not in receiver.told()
+    wait_until(lambda: re.search(r"findings cannot be delivered to .*: finding \d+: ", service.server.err), "it says so")
+    receiver.disliked = None
+    wait_until(lambda: (*opened, "pump-1") in receiver.told(), "it is tried again")
 
 
 def reload(service):
