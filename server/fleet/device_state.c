@@ -12,6 +12,7 @@ enum {
     PUT,
     PUT_INDEXED,
     UNCOUNT,
+    UNCOUNT_LAST,
     DELETE,
     DELETE_REPORTS,
     DELETE_KEYS
@@ -55,6 +56,11 @@ const struct hf_sql hf_device_state_sql[] = {
                  "active_version FROM device_state WHERE device_id = :device "
                  "AND active_version >= 0)",
                  ""},
+    [UNCOUNT_LAST] = {"device_state_uncount_last",
+                      "DELETE FROM version_count WHERE devices <= 0 AND (account_id, set_name, "
+                      "version) IN (SELECT account_id, set_name, active_version FROM device_state "
+                      "WHERE device_id = :device)",
+                      ""},
     [DELETE] = {"device_state_delete", "DELETE FROM device_state WHERE device_id = :device", ""},
     [DELETE_REPORTS] = {"device_state_delete_reports",
                         "DELETE FROM report WHERE device_id = :device", ""},

@@ -48,8 +48,9 @@
     (180 * 86400LL)                   /* the history, unless the configuration says otherwise */
 #define HF_FLEET_UNVERIFIED_MAX 10000 /* unverified reports of an account, likewise */
 #define HF_FLEET_SERIES_KEEP_S (3 * 366 * 86400LL) /* a few rows an hour */
-#define HF_FLEET_SERIES_PER_HOUR_MAX 1000 /* of an account, should a device make up versions */
-#define HF_FLEET_PURGE_AT_ONCE 1000       /* rows in one transaction; the rest a moment later */
+/* Of an account, should a device make up versions: of those that are used, and of the reports about them, each. */
+#define HF_FLEET_SERIES_PER_HOUR_MAX 1000
+#define HF_FLEET_PURGE_AT_ONCE 1000 /* rows in one transaction; the rest a moment later */
 
 /* What is said of a device. It reports at least once a day, so three days without a report are no delay. */
 #define HF_EXPLAIN_SILENT_S (3 * 86400LL)

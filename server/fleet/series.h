@@ -18,8 +18,7 @@ HF_MUST_USE enum hf_err hf_version_count_add(struct hf_tx *tx, int64_t account_i
 /** One report of `what` about that version came. */
 HF_MUST_USE enum hf_err hf_series_add(struct hf_tx *tx, int64_t account_id, const char *set,
                                       int64_t version, const char *what, struct hf_why *why);
-/** Write the counts of this hour, in place of those that it has; drop old hours and versions that no device
- *  uses. */
+/** Write the counts of this hour, in place of those that it has; drop old hours. */
 HF_MUST_USE enum hf_err hf_series_keep(struct hf_tx *tx, struct hf_why *why);
 
 #endif

@@ -393,6 +393,7 @@ static void versions_are_counted_by_device(void **state)
 static void a_device_that_makes_up_versions_does_not_fill_the_series(void **state)
 {
     static const struct hf_sql rows = {"rows", "SELECT count(*) FROM series", "i"};
+    static const struct hf_sql versions = {"versions", "SELECT count(*) FROM version_count", "i"};
     struct fleet_world *w = *state;
 
     CHECK_OK(hf_db_begin(w->tx.db, &w->why)); /* one sync of the disk for all */
@@ -404,6 +405,44 @@ static void a_device_that_makes_up_versions_does_not_fill_the_series(void **stat
     CHECK_OK(hf_db_commit(w->tx.db, &w->why));
     assert_int_equal(number(w, &rows), HF_FLEET_SERIES_PER_HOUR_MAX);
     assert_int_equal(rows_of(w), HF_FLEET_REPORTS_PER_DEVICE_MAX);
+    assert_int_equal(number(w, &versions), 1);
+}
+
+static void what_a_fleet_reports_is_counted_beside_what_one_device_makes_up(void **state)
+{
+    static const struct hf_sql of_fleet =
+        {"of_fleet", "SELECT COALESCE(sum(n), 0) FROM series WHERE set_name = 'amazon-iot'", "i"};
+    static const struct hf_sql rows = {"rows", "SELECT count(*) FROM series", "i"};
+    struct fleet_world *w = *state;
+
+    CHECK_OK(hf_db_begin(w->tx.db, &w->why));
+    for (int64_t i = 1; i <= 2 * HF_FLEET_SERIES_PER_HOUR_MAX; i++) {
+        CHECK_OK(hf_series_add(&w->tx, account, "made-up", i, "confirmed", &w->why));
+        if (i % (HF_FLEET_SERIES_PER_HOUR_MAX / 2) == 0)
+            for (int n = 0; n < 2; n++)
+                CHECK_OK(hf_series_add(&w->tx, account, "amazon-iot", 3, "confirmed", &w->why));
+    }
+    CHECK_OK(hf_db_commit(w->tx.db, &w->why));
+    assert_int_equal(number(w, &of_fleet), 8);
+    assert_int_equal(number(w, &rows), HF_FLEET_SERIES_PER_HOUR_MAX);
+}
+
+static void the_hour_keeps_the_versions_that_most_devices_use(void **state)
+{
+    static const struct hf_sql rows = {"rows", "SELECT count(*) FROM series", "i"};
+    static const struct hf_sql of_fleet =
+        {"of_fleet", "SELECT n FROM series WHERE set_name = 'the-fleet' AND what = 'active'", "i"};
+    struct fleet_world *w = *state;
+
+    CHECK_OK(hf_db_begin(w->tx.db, &w->why));
+    for (int64_t i = 1; i <= HF_FLEET_SERIES_PER_HOUR_MAX + 50; i++)
+        CHECK_OK(hf_version_count_add(&w->tx, account, "made-up", i, 1, &w->why));
+    for (int i = 0; i < 2; i++)
+        CHECK_OK(hf_version_count_add(&w->tx, account, "the-fleet", 3, 1, &w->why));
+    CHECK_OK(hf_series_keep(&w->tx, &w->why));
+    CHECK_OK(hf_db_commit(w->tx.db, &w->why));
+    assert_int_equal(number(w, &rows), HF_FLEET_SERIES_PER_HOUR_MAX);
+    assert_int_equal(number(w, &of_fleet), 2);
 }
 
 /* ---- what is forgotten -------------------------------------------------------------------------- */
@@ -621,6 +660,8 @@ int main(void)
         TEST(an_unknown_kind_of_a_newer_device_is_kept),
         TEST(versions_are_counted_by_device),
         TEST(a_device_that_makes_up_versions_does_not_fill_the_series),
+        TEST(what_a_fleet_reports_is_counted_beside_what_one_device_makes_up),
+        TEST(the_hour_keeps_the_versions_that_most_devices_use),
         TEST(old_reports_are_forgotten_and_young_ones_stay),
         TEST(unverified_reports_are_capped_and_change_no_device),
         TEST(a_device_has_one_key_and_a_revoked_one_is_never_good_again),
