@@ -357,6 +357,11 @@ unsigned hf_db_depth(const struct hf_db *db)
     return db->depth;
 }
 
+bool hf_db_has_ended(const struct hf_db *db)
+{
+    return db->depth > 0 && db->driver->has_ended(db->conn);
+}
+
 uint64_t hf_db_changes(const struct hf_db *db)
 {
     return db->n_changes;

@@ -147,6 +147,9 @@ HF_MUST_USE enum hf_err hf_db_commit(struct hf_db *db, struct hf_why *why);
 void hf_db_rollback(struct hf_db *db);
 /** 0 outside of all transactions. */
 unsigned hf_db_depth(const struct hf_db *db);
+/** Has the database itself ended the transaction that is under way? All of it is undone, and no more may be done in it: it is
+ *  rolled back now. */
+bool hf_db_has_ended(const struct hf_db *db);
 /** How many statements were run that may have changed something. */
 uint64_t hf_db_changes(const struct hf_db *db);
 

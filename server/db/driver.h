@@ -1,5 +1,5 @@
 /*
- * What a database must be able to do: nine functions, and the two that give back what they made. SQLite
+ * What a database must be able to do: ten functions, and the two that give back what they made. SQLite
  * is one (sqlite.c). Everything above speaks SQL that SQLite 3.40 and PostgreSQL 15 both take, so that
  * a second driver is a second table of these.
  *
@@ -39,6 +39,9 @@ struct hf_db_driver {
     /** Of depth 0: on disk when it returns HF_OK. Otherwise nothing of it is, and it has ended. */
     enum hf_err (*commit)(void *conn, unsigned depth, struct hf_why *why);
     void (*rollback)(void *conn, unsigned depth);
+    /** Is no transaction under way? SQLite ends one by itself when it cannot read or write, also in a SELECT, and what
+     *  is run after that would be committed at once. */
+    bool (*has_ended)(void *conn);
 
     /** Hold the lock `name` of this database until `close`. HF_E_BUSY when another process does. */
     enum hf_err (*lock)(void *conn, const char *name, struct hf_why *why);

@@ -362,6 +362,12 @@ static enum hf_err sqlite_begin(void *arg, unsigned depth, struct hf_why *why)
     return take_step(conn, depth, HF_SQLITE_BEGIN, why);
 }
 
+static bool sqlite_has_ended(void *arg)
+{
+    const struct hf_sqlite *conn = arg;
+    return sqlite3_get_autocommit(conn->db) != 0;
+}
+
 static void sqlite_rollback(void *arg, unsigned depth)
 {
     struct hf_sqlite *conn = arg;
@@ -427,6 +433,7 @@ const struct hf_db_driver hf_db_sqlite = {
     .begin = sqlite_begin,
     .commit = sqlite_commit,
     .rollback = sqlite_rollback,
+    .has_ended = sqlite_has_ended,
     .lock = sqlite_lock,
     .listen = sqlite_listen,
 };

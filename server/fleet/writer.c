@@ -25,7 +25,8 @@ static enum hf_err act_in_savepoint(struct hf_writer *writer, struct hf_job *job
     return err;
 }
 
-/* False if it failed and something of it is left in the transaction, of which nothing may be committed then. */
+/* False if it failed and something of it is left in the transaction, of which nothing may be committed then, or if it
+ * has no transaction any more. */
 static bool run_job(struct hf_writer *writer, struct hf_job *job)
 {
     const struct hf_effects_mark mark = hf_effects_mark(&writer->effects);
@@ -38,6 +39,8 @@ static bool run_job(struct hf_writer *writer, struct hf_job *job)
     if (job->err == HF_OK)
         return true;
     hf_effects_cut(&writer->effects, mark);
+    if (hf_db_has_ended(writer->db))
+        return false;
     return !job->checks_first || hf_db_changes(writer->db) == n_changes;
 }
 

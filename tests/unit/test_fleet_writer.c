@@ -2,6 +2,7 @@
 #include "tests/support/check.h"
 #include "tests/support/fleet_world.h"
 
+#include "server/db/sqlite.h"
 #include "server/fleet/writer.h"
 
 #include <stdio.h>
@@ -14,6 +15,7 @@ struct step {
     uint32_t number;
     enum hf_err fails_with; /* after it has changed something */
     bool fails_first;       /* before it has */
+    bool ends_transaction;  /* as SQLite does when it cannot read a page */
     unsigned n_runs;
 };
 
@@ -68,6 +70,10 @@ static enum hf_err act(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
     struct hf_credential row;
 
     step->n_runs++;
+    if (step->ends_transaction) {
+        const struct hf_sqlite *conn = hf_db_connection(tx->db);
+        assert_int_equal(sqlite3_exec(conn->db, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+    }
     if (step->fails_first)
         return hf_fail(why, step->fails_with, "refused at once");
     HF_TRY(hf_credential_register(tx, &wanted, &row, why));
@@ -270,6 +276,28 @@ static void a_fault_of_the_database_after_the_checks_fails_the_batch(void **stat
     hf_writer_free(&writer);
 }
 
+/* Those behind it would be committed one by one, and what they change in memory never applied. */
+static void a_transaction_that_the_database_ends_ends_the_batch(void **state)
+{
+    struct fleet_world *w = *state;
+    struct hf_writer writer = make_writer(w);
+    struct hf_job_list batch;
+    struct step steps[N];
+
+    make_batch(w, steps, &batch);
+    make_checks_first(steps);
+    steps[1].fails_with = HF_E_STORAGE;
+    steps[1].fails_first = steps[1].ends_transaction = true;
+    hf_writer_run(&writer, &batch);
+    for (size_t i = 0; i < N; i++)
+        CHECK_REFUSED(steps[i].job.err, HF_E_STORAGE, &steps[i].job.why, "refused at once");
+    assert_string_equal(port.calls, "");
+    assert_int_equal(steps[2].n_runs, 0);
+    assert_int_equal(n_credentials(w), 0);
+    assert_int_equal(hf_db_depth(w->tx.db), 0);
+    hf_writer_free(&writer);
+}
+
 static enum hf_err alone(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
 {
     assert_int_equal(hf_db_depth(tx->db), 0);
@@ -311,6 +339,7 @@ int main(void)
         IN_A_WORLD(a_job_that_checks_first_is_refused_without_a_savepoint),
         IN_A_WORLD(a_job_that_checks_first_and_fails_later_leaves_nothing),
         IN_A_WORLD(a_fault_of_the_database_after_the_checks_fails_the_batch),
+        IN_A_WORLD(a_transaction_that_the_database_ends_ends_the_batch),
         IN_A_WORLD(a_job_that_runs_alone_splits_the_batch),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
