@@ -24,7 +24,8 @@ struct hf_fleet {
     atomic_bool is_ticking;
     atomic_bool is_behind; /* hf_fleet_set_behind */
     _Atomic int64_t report_keep_s;
-    int64_t hour_kept_s; /* the last hour whose counts were written; the writer's */
+    int64_t hour_kept_s;  /* the last hour whose counts were written; the writer's */
+    int64_t hour_tried_s; /* the same, before the commit */
 };
 
 /* ---- opening ------------------------------------------------------------------------------------- */
@@ -224,8 +225,10 @@ static enum hf_err change_sni(struct hf_job *job, struct hf_tx *tx, struct hf_wh
 static void sni_changed(struct hf_job *job)
 {
     if (job->err != HF_OK)
-        hf_service_log(HF_LOG_ERROR, "[devices] sni stays as it was until an account changes: %s",
-                       job->why.text);
+        hf_service_log(
+            HF_LOG_ERROR,
+            "[devices] sni is not in force as the configuration has it now. Reload again: %s",
+            job->why.text);
     free(job);
 }
 
@@ -261,7 +264,7 @@ static enum hf_err tick_reports(struct hf_fleet *fleet, struct hf_tx *tx, struct
         return HF_OK;
     HF_TRY(hf_report_row_purge_unverified(tx, keep_s, why));
     HF_TRY(hf_series_keep(tx, why));
-    fleet->hour_kept_s = hour_s;
+    fleet->hour_tried_s = hour_s;
     return HF_OK;
 }
 
@@ -288,6 +291,8 @@ static void tick_done(struct hf_job *job)
 {
     if (job->err != HF_OK)
         hf_service_log(HF_LOG_ERROR, "regular work in the database failed: %s", job->why.text);
+    else
+        fleet_of(job)->hour_kept_s = fleet_of(job)->hour_tried_s;
     atomic_store(&fleet_of(job)->is_ticking, false);
 }
 

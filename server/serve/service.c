@@ -216,9 +216,9 @@ enum hf_err hf_service_open(const struct hf_service_setup *setup, struct hf_serv
     s->http.n_refusals = sizeof refusals / sizeof refusals[0];
     s->repository = setup->repository;
     HF_TRY(open_listeners(s, setup, why));
-    s->is_sni_optional = c->devices.sni == HF_CONFIG_SNI_OPTIONAL;
     const struct hf_fleet_config fleet = {.path = c->database.path,
-                                          .is_sni_optional = s->is_sni_optional,
+                                          .is_sni_optional = c->devices.sni ==
+                                                             HF_CONFIG_SNI_OPTIONAL,
                                           .report_keep_s = c->database.report_keep_s,
                                           .offer = offer_directory,
                                           .offer_ctx = s};

@@ -32,7 +32,6 @@ struct hf_service {
     struct hf_repository *repository;
     struct hf_network balancers[HF_HTTP_BALANCERS_MAX]; /* at the start */
     size_t n_balancers;
-    bool is_sni_optional;
     struct hf_tls_server *device_tls, *admin_tls; /* NULL: no such listener */
     struct hf_fleet *fleet;
     struct hf_api api;

@@ -73,12 +73,12 @@ enum hf_err hf_service_reload(struct hf_service *service, const struct hf_config
                               struct hf_http_settings *settings, struct hf_why *why)
 {
     struct fresh fresh = {0};
-    bool is_sni_optional = config->devices.sni == HF_CONFIG_SNI_OPTIONAL;
     enum hf_err err = fresh_read(service, config, settings, &fresh, why);
-    if (err == HF_OK && is_sni_optional != service->is_sni_optional)
-        err = hf_fleet_set_sni_optional(service->fleet, is_sni_optional, why);
+    /* Also when it is the same: the reload before may have asked for it in vain. */
+    if (err == HF_OK)
+        err = hf_fleet_set_sni_optional(service->fleet,
+                                        config->devices.sni == HF_CONFIG_SNI_OPTIONAL, why);
     if (err == HF_OK) {
-        service->is_sni_optional = is_sni_optional;
         fresh_take(service, &fresh, config, settings);
         hf_service_log(HF_LOG_INFO, "new connections get the certificates as they are on disk");
     }
