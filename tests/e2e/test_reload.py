@@ -23,7 +23,9 @@ KEPT = "the configuration stays as it was"
 def service(processes, folder, publisher):
     publisher.add(*roots.amazon(1))
     made = Service(processes, folder / "service", publisher, http__listen="127.0.0.1:0", server__loops=1).start()
-    made.http = int(re.search(r"listening on http://127\.0\.0\.1:(\d+)", made.server.err)[1])
+    listening = re.compile(r"listening on http://127\.0\.0\.1:(\d+)")
+    made.server.wait_for(lambda: listening.search(made.server.err), "listens")
+    made.http = int(listening.search(made.server.err)[1])
     made.settings["http"]["listen"] = f"127.0.0.1:{made.http}"
     made.write_config()
     yield made.with_account()
