@@ -25,21 +25,22 @@ static bool has_same_revoked(struct hf_client *c, const struct hf_description *d
     return is_same;
 }
 
-/* Nothing new. New targets keys still adopt what is active as their lowest version, once, and what it
- * revokes: a holder of stolen former keys may have signed another list. */
+/* Nothing new. If new targets keys list what is active, they adopt it as their lowest version, once, and what
+ * it revokes: a holder of stolen former keys may have signed another list. What they do not list while their
+ * own bundle waits for its turn they do not adopt: its number may be the thief's, above all that can come. */
 static enum hf_err keep_active(struct hf_client *c, struct hf_candidate *cand, struct hf_why *why)
 {
     const struct hf_store_port *store = &c->ports.store;
-    /* Without a target the newest bundle was rejected, and what that one revoked holds. */
+    /* Without a target the newest bundle was rejected or waits, and what an older one revoked holds. */
     bool has_other_list = cand->target != NULL && !has_same_revoked(c, &cand->description);
 
-    if (has_other_list || cand->has_new_keys) {
+    if (has_other_list || (cand->has_new_keys && cand->target != NULL)) {
         HF_TRY(hf_state_begin(c, why));
         hf_candidate_raise_limits(cand, cand->active.version);
-        enum hf_err err = HF_OK;
-        if (cand->target != NULL)
-            err = store->save_revoked(store->ctx, hf_description_revoked(&cand->description), why);
-        HF_TRY(hf_state_end(c, err, why));
+        HF_TRY(hf_state_end(c,
+                            store->save_revoked(store->ctx,
+                                                hf_description_revoked(&cand->description), why),
+                            why));
     }
     if (has_other_list)
         c->loaded_version = -1; /* to be made again */

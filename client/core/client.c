@@ -272,7 +272,9 @@ static void record_check(struct hf_client *c, const struct hf_candidate *cand, e
     char success[HF_WHY_MAX];
     struct hf_why why = {0};
 
-    hf_schedule_count(c, outcome);
+    /* What waits for its turn comes no sooner if it is asked for every hour. */
+    const bool is_turn_awaited = outcome == HF_E_POSTPONED && cand->target == NULL;
+    hf_schedule_count(c, is_turn_awaited ? HF_OK : outcome);
     if (hf_trusted_set_receipts(&c->trusted, &receipts)) /* the refresh succeeded */
         hf_receipts_keep(c, &receipts);
     enum hf_err err = hf_state_begin(c, &why);
@@ -290,7 +292,7 @@ static void record_check(struct hf_client *c, const struct hf_candidate *cand, e
             err = hf_mirrors_end_check(c, &why);
         if (err == HF_OK && outcome == HF_OK)
             err = hf_rollout_note(c, &cand->held, &why);
-        else if (cand->held.version > 0)
+        else if (cand->held.version > 0 || cand->target != NULL) /* it is known what waits */
             s->held = cand->held;
         if (err == HF_OK)
             hf_report_note_check(c, cand, outcome, result, text, is_new);

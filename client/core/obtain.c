@@ -87,16 +87,17 @@ static enum hf_err compare_with_active(const struct hf_candidate *cand, bool *is
                    cand->target->path, (long long)version, difference.text);
 }
 
-static bool has_usable_active(struct hf_client *c, const struct hf_candidate *cand, int64_t now_s)
+bool hf_candidate_can_lose(struct hf_client *c, const struct hf_candidate *cand)
 {
     struct hf_bundle active = {0};
     struct hf_why why = {0};
 
-    if (!cand->has_active || hf_bundle_in_use(c, &cand->active, &active, &why) != HF_OK)
+    if (!cand->has_active)
         return false;
-    size_t n = hf_bundle_count_usable(&active, now_s);
+    enum hf_err err = hf_bundle_in_use(c, &cand->active, &active, &why);
+    bool is_spent = err == HF_OK && hf_bundle_count_usable(&active, hf_client_now_s(c)) == 0;
     hf_bundle_free(&active);
-    return n > 0;
+    return !is_spent;
 }
 
 static enum hf_err check(struct hf_client *c, struct hf_candidate *cand, struct hf_why *why)
@@ -118,7 +119,7 @@ static enum hf_err check(struct hf_client *c, struct hf_candidate *cand, struct 
     hf_bundle_skipped_text(&cand->bundle, skipped);
     if (skipped[0] != '\0')
         hf_log(c, HF_LEVEL_WARNING, "%s: %s", cand->target->path, skipped);
-    if (hf_bundle_count_usable(&cand->bundle, now_s) > 0 || !has_usable_active(c, cand, now_s))
+    if (hf_bundle_count_usable(&cand->bundle, now_s) > 0 || !hf_candidate_can_lose(c, cand))
         return HF_OK;
     hf_time_format_day(now_s, today);
     return hf_fail(why, HF_E_POLICY,

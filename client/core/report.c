@@ -17,7 +17,7 @@
 struct queue {
     size_t n;
     int64_t oldest;
-    int64_t oldest_current; /* 0: none */
+    int64_t oldest_outdated; /* of those that a newer one outdates; 0: none */
 };
 
 static void look_at(void *ctx, int64_t seq, struct hf_bytes json)
@@ -28,14 +28,15 @@ static void look_at(void *ctx, int64_t seq, struct hf_bytes json)
 
     if (queue->n++ == 0)
         queue->oldest = seq;
-    if (queue->oldest_current > 0 || hf_report_list_read(json, &report, &n, NULL) != HF_OK)
+    if (queue->oldest_outdated > 0 || hf_report_list_read(json, &report, &n, NULL) != HF_OK)
         return;
-    if (report[0].kind == HF_REPORT_CURRENT)
-        queue->oldest_current = seq;
+    if (report[0].kind == HF_REPORT_CURRENT || report[0].kind == HF_REPORT_HELD)
+        queue->oldest_outdated = seq;
     free(report);
 }
 
-/* The oldest `current` goes first, because a newer one says as much; then the oldest of all. */
+/* The oldest `current` or `held` goes first, because a newer one says as much, and an online key or the network
+ * can make the device wait for another reason at each check; then the oldest of all. */
 static enum hf_err make_room(struct hf_client *c, struct hf_why *why)
 {
     const struct hf_store_port *store = &c->ports.store;
@@ -45,7 +46,7 @@ static enum hf_err make_room(struct hf_client *c, struct hf_why *why)
     if (queue.n < HF_REPORT_QUEUE_MAX)
         return HF_OK;
     return store->remove_report(store->ctx,
-                                queue.oldest_current > 0 ? queue.oldest_current : queue.oldest,
+                                queue.oldest_outdated > 0 ? queue.oldest_outdated : queue.oldest,
                                 why);
 }
 
@@ -185,7 +186,9 @@ void hf_report_note_check(struct hf_client *c, const struct hf_candidate *cand, 
             return;
         event.kind = kind_of_failure(outcome, cand);
         event.from = cand->active.sha256[0] != '\0' ? cand->active.version : -1;
-        event.to = cand->target != NULL ? cand->description.version : -1;
+        event.to = cand->target != NULL     ? cand->description.version
+                   : cand->held.version > 0 ? cand->held.version
+                                            : -1;
         event.sha256 = cand->record.sha256;
         event.text = text;
         event.missing = &cand->missing;

@@ -60,9 +60,9 @@ bool hf_rollout_lets(struct hf_client *c, const struct hf_candidate *cand,
                                                                              : -1};
     const int64_t now_s = c->trusted.now_s;
     struct hf_rollout_activation activation;
-    char reason[HF_WHY_MAX - 64];
+    char reason[HF_WHY_MAX - 2 * HF_SET_NAME_MAX - 64]; /* more is said in front of it */
 
-    /* What is in use needs no turn, and a device that can validate nothing has nothing to lose. */
+    /* What is in use needs no turn. */
     if (d->plan == NULL || !cand->has_active || device.active == d->version)
         return true;
     bool is_known = now_s >= d->plan->not_before_s && now_s < d->plan->mandatory_from_s &&
@@ -71,7 +71,8 @@ bool hf_rollout_lets(struct hf_client *c, const struct hf_candidate *cand,
                                                                   is_known ? &activation : NULL,
                                                                   target->info.sha256, &device,
                                                                   now_s);
-    if (decision.takes)
+    /* A device that can validate nothing has nothing to lose. */
+    if (decision.takes || !hf_candidate_can_lose(c, cand))
         return true;
     hf_rollout_explain(&decision, d->plan, is_known ? &activation : NULL, now_s, reason,
                        sizeof reason);

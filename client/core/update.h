@@ -35,6 +35,9 @@ void hf_candidate_free(struct hf_candidate *cand);
 HF_MUST_USE enum hf_err hf_select(struct hf_client *c, struct hf_candidate *cand,
                                   struct hf_why *why);
 
+/** Is there an active bundle with an anchor that may be used today? True also if that cannot be told. obtain.c */
+bool hf_candidate_can_lose(struct hf_client *c, const struct hf_candidate *cand);
+
 /** May this device install that target now, by the rollout plan in its description? False: `held` says why not.
  *  A role that cannot be had or does not verify only makes the device wait. rollout.c */
 bool hf_rollout_lets(struct hf_client *c, const struct hf_candidate *cand,

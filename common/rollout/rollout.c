@@ -183,10 +183,14 @@ struct hf_rollout_decision hf_rollout_decide(const struct hf_rollout_plan *plan,
     return d;
 }
 
+/* "; its turn may come from ... on, and comes on ... at the latest": kept whole, however long a reason is. */
+#define TURN_TEXT_MAX (64 + 2 * HF_TIME_TEXT_MAX)
+
 void hf_rollout_explain(const struct hf_rollout_decision *d, const struct hf_rollout_plan *plan,
                         const struct hf_rollout_activation *activation, int64_t now_s, char *out,
                         size_t cap)
 {
+    const int room = cap > TURN_TEXT_MAX ? (int)(cap - TURN_TEXT_MAX) : 0;
     const bool has_reason = activation != NULL && activation->reason[0] != '\0';
     char turn[HF_TIME_TEXT_MAX], latest[HF_TIME_TEXT_MAX];
     char what[HF_ROLLOUT_REASON_MAX + 128] = "this device may take it";
@@ -218,12 +222,14 @@ void hf_rollout_explain(const struct hf_rollout_decision *d, const struct hf_rol
     hf_time_format(d->turn_s, turn);
     hf_time_format(d->latest_s, latest);
     if (d->turn_s >= d->latest_s)
-        (void)snprintf(out, cap, "%s; its turn comes on %s", what, latest);
+        (void)snprintf(out, cap, "%.*s; its turn comes on %s", room, what, latest);
     else if (d->turn_s > now_s)
-        (void)snprintf(out, cap, "%s; its turn may come from %s on, and comes on %s at the latest",
+        (void)snprintf(out, cap,
+                       "%.*s; its turn may come from %s on, and comes on %s at the latest", room,
                        what, turn, latest);
     else
-        (void)snprintf(out, cap, "%s; its turn may come at any time, and comes on %s at the latest",
+        (void)snprintf(out, cap,
+                       "%.*s; its turn may come at any time, and comes on %s at the latest", room,
                        what, latest);
     hf_text_sanitize(out);
 }

@@ -97,7 +97,7 @@ struct hf_rollout_decision hf_rollout_decide(const struct hf_rollout_plan *plan,
                                              const struct hf_rollout_device *device, int64_t now_s);
 
 /** Why a device waits, for people, who count stages from 1: "stage 1 of 4 is open, this device is in stage 2;
- *  its turn may come from 2026-12-04T09:00:00Z on, and comes on …". Cut to `cap` bytes. */
+ *  its turn may come from 2026-12-04T09:00:00Z on, and comes on …". Cut to `cap` bytes, the stage or the reason first. */
 void hf_rollout_explain(const struct hf_rollout_decision *decision,
                         const struct hf_rollout_plan *plan,
                         const struct hf_rollout_activation *activation, int64_t now_s, char *out,

@@ -69,6 +69,23 @@ def test_a_part_is_changed_and_nothing_else(device, key, json_key, values, expec
     assert kept(device) == before
 
 
+def test_damaged_names_of_the_device_count_as_none(device):
+    """They take its turn in a rollout, and nothing else: it goes on, and they are set again."""
+    config(device, "set", "device-id", "me")
+    config(device, "set", "groups", "lab", "ring-1")
+    connection = sqlite3.connect(device.database)
+    connection.execute("UPDATE config SET device_id = 'm\x01e'")
+    connection.execute("UPDATE report_group SET name = 'La b' WHERE position = 0")
+    connection.commit()
+    connection.close()
+    status = device.status()
+    assert status["device_id"] is None
+    config(device, "set", "groups", "lab")
+    config(device, "set", "device-id", "me")
+    assert device.status()["device_id"] == "me"
+    assert shown(device)["groups"] == ["lab"]
+
+
 def test_a_device_of_before_gets_redirect_hosts_too(device):
     """The database as an older agent made it (schema 1) is migrated at the first open."""
     others = shown(device)

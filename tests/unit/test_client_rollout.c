@@ -4,6 +4,7 @@
 
 #include "common/base/timetext.h"
 #include "common/json/json.h"
+#include "common/report/report.h"
 #include "common/rollout/rollout.h"
 #include "tests/support/counting_verify.h"
 #include "tests/support/device.h"
@@ -173,6 +174,100 @@ static void a_device_without_a_bundle_does_not_wait(void **state)
     assert_int_equal(d->result.to_version, 2);
 }
 
+/* Its anchors have ended: it has nothing to lose either. */
+static void a_device_without_a_usable_anchor_does_not_wait(void **state)
+{
+    struct device *d = *state;
+    struct hf_buf pem = {0};
+
+    device_make_dated_anchor("Root 3", DEVICE_NOW_S - HF_DAY_S, DEVICE_NOW_S + HF_DAY_S, &pem);
+    device_add_bundle(d, 3, &pem);
+    hf_buf_free(&pem);
+    tuf_repo_publish_next(&d->repo);
+    CHECK_OK(device_update(d));
+    const struct hf_rollout_plan p = plan();
+    add_planned(d, 4, &p);
+    sign_stage(d, PATH(4), PATH(4), 0, HF_ROLLOUT_PAUSED);
+    CHECK_OK(device_update(d));
+    assert_int_equal(d->result.to_version, 3);
+    assert_int_equal(d->result.held_version, 4);
+    d->fake.now_s += 2 * HF_DAY_S;
+    CHECK_OK(device_update(d));
+    assert_int_equal(d->result.to_version, 4);
+}
+
+/* While their own bundle waits, a number that only the former keys signed must not become the lowest. */
+static void new_targets_keys_do_not_adopt_what_they_do_not_list(void **state)
+{
+    struct device *d = *state;
+
+    device_publish(d, 9007199254740991);
+    CHECK_OK(device_update(d));
+    tuf_repo_rotate(&d->repo, HF_ROLE_TARGETS);
+    device_withdraw(d, 9007199254740991);
+    device_withdraw(d, 1);
+    for (int i = 0; i < 2; i++) {
+        CHECK_OK(device_update(d));
+        assert_false(d->result.is_changed);
+        assert_int_equal(d->result.held_version, 2);
+    }
+    sign_stage(d, PATH(2), PATH(2), 2, HF_ROLLOUT_OPEN);
+    check_taken(d);
+    assert_string_equal(fake_store_value(&d->fake.store, "bundle.floor"), "2");
+}
+
+/* After a change of set nothing of the new one is in use: that is an outcome of its own, but no reason to
+ * ask every hour. */
+static void a_device_with_a_bundle_of_another_set_waits_and_asks_once_a_day(void **state)
+{
+    struct device *d = *state;
+    struct hf_next_check next;
+
+    (void)snprintf(d->fake.store.state.bundles[HF_SLOT_ACTIVE].set, HF_SET_NAME_MAX + 1, "another");
+    (void)snprintf(d->fake.store.at_rest.bundles[HF_SLOT_ACTIVE].set, HF_SET_NAME_MAX + 1,
+                   "another");
+    device_withdraw(d, 1);
+    for (int i = 0; i < 2; i++) {
+        CHECK_REFUSED(device_update(d), HF_E_POSTPONED, &d->why, "version 2 waits");
+        hf_client_next_check(d->client, &next);
+        assert_string_equal(next.reason, "once a day");
+    }
+    device_reboot(d);
+    hf_client_next_check(d->client, &next);
+    assert_string_equal(next.reason, "once a day");
+    assert_int_equal(fake_store_count_events(&d->fake.store, "postponed"), 1);
+    sign_stage(d, PATH(2), PATH(2), 2, HF_ROLLOUT_OPEN);
+    check_taken(d);
+}
+
+static void what_cannot_be_obtained_does_not_wait_for_its_turn_any_more(void **state)
+{
+    struct device *d = *state;
+
+    check_held(d, "no valid document");
+    sign_stage(d, PATH(2), PATH(2), 2, HF_ROLLOUT_OPEN);
+    fake_mirror_answer(&d->fake.transport.mirrors[0], "*", 200, NULL);
+    CHECK_REFUSED(device_update(d), HF_E_FORMAT, &d->why, "");
+    struct hf_status status = status_of(d);
+    assert_true(status.held.is_on); /* the refresh failed: nothing new is known */
+    hf_status_free(&status);
+    fake_mirror_reset(&d->fake.transport.mirrors[0]);
+    const struct tuf_targets *all = &d->repo.targets;
+    char path[160];
+    for (size_t i = 0; i < all->n_items; i++) {
+        char hash[HF_SHA256_HEX_LEN];
+        hf_sha256_hex(hf_buf_bytes(&all->items[i].content), hash);
+        (void)snprintf(path, sizeof path, "targets/" DEVICE_SET "/" DEVICE_PROFILE "/%s.2.pem",
+                       hash);
+        if (strcmp(all->items[i].path, PATH(2)) == 0)
+            fake_mirror_answer(&d->fake.transport.mirrors[0], path, 404, NULL);
+    }
+    CHECK_REFUSED(device_update(d), HF_E_NOT_FOUND, &d->why, "2.pem");
+    status = status_of(d);
+    assert_false(status.held.is_on);
+    hf_status_free(&status);
+}
+
 static void what_is_news_is_told_once(void **state)
 {
     struct device *d = *state;
@@ -184,6 +279,30 @@ static void what_is_news_is_told_once(void **state)
     sign_stage(d, PATH(2), PATH(2), 0, HF_ROLLOUT_OPEN);
     check_held(d, "stage 1 of 3");
     assert_int_equal(fake_store_count_events(&d->fake.store, "held"), 2);
+}
+
+/* The service cannot be reached, and the online key gives another reason at each check. */
+static void reasons_that_change_push_no_other_report_out(void **state)
+{
+    struct device *d = *state;
+    const struct hf_rollout_plan p = plan();
+    const struct fake_rows *waiting = &d->fake.store.state.reports;
+    struct hf_report *first = NULL;
+    size_t n = 0;
+
+    CHECK_OK(hf_client_report_to(d->client, "https://fleet.test/v1/reports", &d->why));
+    d->fake.transport.service = (struct fake_service_answer){.err = HF_E_NETWORK};
+    device_publish(d, 3);
+    CHECK_OK(device_update(d));
+    add_planned(d, 4, &p);
+    for (int i = 0; i < 70; i++) {
+        sign_stage(d, PATH(4), PATH(4), 0, i % 2 == 0 ? HF_ROLLOUT_OPEN : HF_ROLLOUT_PAUSED);
+        CHECK_OK(device_update(d));
+    }
+    assert_int_equal(waiting->n, 64);
+    CHECK_OK(hf_report_list_read(hf_buf_bytes(&waiting->rows[1].bytes), &first, &n, NULL));
+    assert_int_equal(first->kind, HF_REPORT_SWAPPED);
+    free(first);
 }
 
 /* ---- the online key in the wrong hands ------------------------------------------------------------ */
@@ -307,7 +426,12 @@ int main(void)
         TEST(a_held_version_does_not_hide_one_that_may_be_taken),
         cmocka_unit_test_setup_teardown(a_device_without_a_bundle_does_not_wait, device_setup,
                                         device_teardown),
+        TEST(a_device_without_a_usable_anchor_does_not_wait),
+        TEST(new_targets_keys_do_not_adopt_what_they_do_not_list),
+        TEST(a_device_with_a_bundle_of_another_set_waits_and_asks_once_a_day),
+        TEST(what_cannot_be_obtained_does_not_wait_for_its_turn_any_more),
         TEST(what_is_news_is_told_once),
+        TEST(reasons_that_change_push_no_other_report_out),
         TEST(it_cannot_run_ahead_of_the_calendar),
         TEST(it_cannot_hold_back_beyond_the_signed_date),
         TEST(it_cannot_speak_of_another_bundle),

@@ -338,6 +338,9 @@ static void why_it_waits_is_said(void **state)
     s.activation.state = HF_ROLLOUT_PAUSED;
     (void)snprintf(s.activation.reason, sizeof s.activation.reason, "3 of 50 devices failed");
     SAYS(NOT_BEFORE_S, "the rollout is paused (3 of 50 devices failed)");
+    memset(s.activation.reason, 'x', sizeof s.activation.reason - 1); /* it is cut, not the days */
+    SAYS(NOT_BEFORE_S, "and comes on 2027-02-01T00:00:00Z at the latest");
+    (void)snprintf(s.activation.reason, sizeof s.activation.reason, "3 of 50 devices failed");
     s.activation.state = HF_ROLLOUT_ABORTED;
     SAYS(NOT_BEFORE_S, "aborted (3 of 50 devices failed); its turn comes on 2027-02-01");
 #undef SAYS

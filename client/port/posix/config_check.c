@@ -177,6 +177,16 @@ static enum hf_err check_client_auth(const struct hf_posix_config *config,
     return HF_OK;
 }
 
+static enum hf_err check_groups(const struct hf_client_config *config, struct hf_why *why)
+{
+    if (config->n_groups > HF_GROUPS_MAX)
+        return hf_fail(why, HF_E_ARGUMENT, "expected at most %d groups, found %zu", HF_GROUPS_MAX,
+                       config->n_groups);
+    for (size_t i = 0; i < config->n_groups; i++)
+        HF_TRY(check_name("group", config->groups[i], why));
+    return HF_OK;
+}
+
 static enum hf_err check_reports(const struct hf_posix_config *config, struct hf_why *why)
 {
     struct hf_url url;
@@ -187,11 +197,6 @@ static enum hf_err check_reports(const struct hf_posix_config *config, struct hf
         return hf_fail(why, HF_E_ARGUMENT,
                        "reports go to \"service\" or to an address, and this one is not usable: %s",
                        reason.text);
-    if (config->client.n_groups > HF_GROUPS_MAX)
-        return hf_fail(why, HF_E_ARGUMENT, "expected at most %d groups, found %zu", HF_GROUPS_MAX,
-                       config->client.n_groups);
-    for (size_t i = 0; i < config->client.n_groups; i++)
-        HF_TRY(check_name("group", config->client.groups[i], why));
     return HF_OK;
 }
 
@@ -208,13 +213,17 @@ enum hf_err hf_config_check(const struct hf_posix_config *config,
     HF_TRY(check_name("set", config->client.set, why));
     HF_TRY(check_name("profile", config->client.profile, why));
     HF_TRY(check_reports(config, why));
+    if (!hf_texts_are_same(config->client.groups, config->client.n_groups, old->client.groups,
+                           old->client.n_groups))
+        HF_TRY(check_groups(&config->client, why));
     if (!hf_text_is_same(config->server_ca, old->server_ca))
         HF_TRY(check_server_ca(config->server_ca, why));
     if (config->client.device_id != NULL && config->device_id_file != NULL)
         return hf_fail(why, HF_E_ARGUMENT,
                        "a device id and a file to read it from are given: "
                        "only one of them can say who this device is");
-    if (config->client.device_id != NULL)
+    if (config->client.device_id != NULL &&
+        !hf_text_is_same(config->client.device_id, old->client.device_id))
         HF_TRY(hf_device_id_check(config->client.device_id, why));
     HF_TRY(check_path("the device id's file", config->device_id_file, why));
     if (!hf_config_has_same_endpoints(config, old))

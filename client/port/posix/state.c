@@ -3,6 +3,7 @@
 
 #include "client/port/identity/token_uri.h"
 
+#include "common/base/names.h"
 #include "common/json/json.h"
 #include "common/os/file_util.h"
 
@@ -51,6 +52,24 @@ void hf_posix_log(const struct hf_posix *posix, enum hf_level level, const char 
         posix->log.write(posix->log.ctx, level, text);
 }
 
+/* A group that was damaged in the database is none: with fewer of them a device only waits longer for its turn
+ * in a rollout, and without its trust store it could not even be repaired. */
+static size_t copy_groups(const struct hf_posix *posix, const char *out[HF_GROUPS_MAX])
+{
+    const struct hf_client_config *stored = &posix->config.view.client;
+    size_t n = 0;
+
+    for (size_t i = 0; i < stored->n_groups; i++) {
+        if (stored->groups[i] != NULL && hf_set_name_is_valid(stored->groups[i]))
+            out[n++] = stored->groups[i];
+    }
+    if (n < stored->n_groups)
+        hf_posix_log(posix, HF_LEVEL_WARNING,
+                     "a stored group is damaged and does not count; `holdfast config set groups` "
+                     "makes them anew");
+    return n;
+}
+
 /* What is made from the configuration. An existing client continues with the new one. */
 static enum hf_err apply_config(struct hf_posix *posix, struct hf_why *why)
 {
@@ -61,12 +80,16 @@ static enum hf_err apply_config(struct hf_posix *posix, struct hf_why *why)
     struct hf_client_config config = view->client;
     struct hf_shown_identity *identity = NULL;
     struct hf_why damaged = {0}, unknown = {0};
+    const char *groups[HF_GROUPS_MAX];
     char instance[HF_INSTANCE_MAX];
 
     posix->device_id[0] = '\0';
     hf_device_instance(posix->state_dir, view->client.device_id, instance);
+    config.device_id = NULL;
     if (hf_posix_device_id(posix, &config.device_id, &unknown) != HF_OK)
         hf_posix_log(posix, HF_LEVEL_DEBUG, unknown.text);
+    config.n_groups = copy_groups(posix, groups);
+    config.groups = groups;
     config.instance = instance;
     if (config.n_urls == 0) {
         config.urls = nowhere;
@@ -186,7 +209,9 @@ enum hf_err hf_posix_device_id(struct hf_posix *posix, const char **out, struct 
 {
     const struct hf_posix_config *config = &posix->config.view;
 
-    if (config->client.device_id == NULL && posix->device_id[0] == '\0')
+    if (config->client.device_id != NULL) /* the database may have been damaged since it was set */
+        HF_TRY(hf_device_id_check(config->client.device_id, why));
+    else if (posix->device_id[0] == '\0')
         HF_TRY(config->device_id_file != NULL
                    ? hf_device_id_from_file(config->device_id_file, posix->device_id, why)
                    : hf_device_id_derive(HF_MACHINE_ID_FILE, posix->device_id, why));
