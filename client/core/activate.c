@@ -27,7 +27,7 @@ static bool has_same_revoked(struct hf_client *c, const struct hf_description *d
 
 /* Nothing new. If new targets keys list what is active, they adopt it as their lowest version, once, and what
  * it revokes: a holder of stolen former keys may have signed another list. What they do not list while their
- * own bundle waits for its turn they do not adopt: its number may be the thief's, above all that can come. */
+ * own bundle waits for its turn they do not adopt: its number may be the attacker's, above all that can come. */
 static enum hf_err keep_active(struct hf_client *c, struct hf_candidate *cand, struct hf_why *why)
 {
     const struct hf_store_port *store = &c->ports.store;

@@ -66,7 +66,7 @@ static size_t copy_groups(const struct hf_posix *posix, const char *out[HF_GROUP
     if (n < stored->n_groups)
         hf_posix_log(posix, HF_LEVEL_WARNING,
                      "a stored group is damaged and does not count; `holdfast config set groups` "
-                     "makes them anew");
+                     "replaces them");
     return n;
 }
 
