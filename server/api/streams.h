@@ -20,7 +20,7 @@ struct hf_api_streams {
     struct hf_events *events;
     uv_async_t wake;  /* there are events, or the streams end */
     uv_timer_t timer; /* of the checks */
-    TAILQ_HEAD(, hf_api_stream) list;
+    TAILQ_HEAD(hf_api_stream_list, hf_api_stream) list;
     unsigned n;
     atomic_bool is_closing;
 };

@@ -244,7 +244,7 @@ enum hf_err hf_rollout_plan_read_text(struct hf_bytes text, int64_t now_s,
     const struct hf_bytes thresholds = {(const uint8_t *)default_thresholds,
                                         sizeof default_thresholds - 1};
     json_t *plan = NULL, *wire = NULL;
-    struct hf_rollout_plan made;
+    struct hf_rollout_plan made = {0};
     char mandatory[HF_TIME_TEXT_MAX];
     enum hf_err err = hf_json_parse_object(text, "the plan", &plan, why);
     if (err == HF_OK)
