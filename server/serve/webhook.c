@@ -230,7 +230,7 @@ static void look(struct hf_webhook *w)
         if (!is_idle || began != 0) /* some were left out */
             return;
         if (w->warned_s != 0)
-            hf_service_log(HF_LOG_INFO, "findings are delivered to %s again", w->target->url);
+            hf_service_log(HF_LOG_INFO, "findings are delivered to the webhook again");
         w->retry_s = w->warned_s = 0;
         return;
     }
@@ -241,8 +241,9 @@ static void look(struct hf_webhook *w)
     if (atomic_load(&w->is_ending) || (w->warned_s != 0 && now_s - w->warned_s < WARN_EVERY_S))
         return;
     w->warned_s = now_s;
-    hf_service_log(HF_LOG_WARNING, "findings cannot be delivered to %s: %s. It is tried again",
-                   w->target->url, why.text);
+    /* Without its address, which may be a secret as a whole. */
+    hf_service_log(HF_LOG_WARNING,
+                   "findings cannot be delivered to the webhook: %s. It is tried again", why.text);
 }
 
 static void take_fresh(struct hf_webhook *w)
