@@ -24,9 +24,9 @@ const struct hf_sql hf_series_sql[] = {
     [MAKE_ROOM] = {"series_make_room",
                    "DELETE FROM series WHERE (account_id, hour_s, set_name, version, what) IN "
                    "(SELECT account_id, hour_s, set_name, version, what FROM series "
-                   "WHERE account_id = :account AND hour_s = :hour AND what <> 'active' "
-                   "AND (SELECT count(*) FROM series WHERE account_id = :account "
-                   "AND hour_s = :hour AND what <> 'active') >= :most ORDER BY n LIMIT 1)",
+                   "WHERE account_id = :account AND hour_s = :hour AND what <> 'active' AND n = "
+                   "(SELECT min(n) FROM series WHERE account_id = :account AND hour_s = :hour "
+                   "AND what <> 'active' HAVING count(*) >= :most) LIMIT 1)",
                    ""},
     [ADD] = {"series_add",
              "INSERT INTO series (account_id, hour_s, set_name, version, what, n) "

@@ -49,6 +49,7 @@ LARGE = ("credential", "credential_der", "device", "audit_log", "enroll_use", "i
          "report_key", "series", "census", "census_version", "credential_key", "c", "d", "k", "s")
 READS_ALL = {"credential_list_registered", "credential_count", "restore_revoked", "report_key_list_registered",
              "restore_revoked_keys"}
+SORTS = {"series_keep"}  # once an hour, the versions in use
 
 
 def test_no_statement_searches_a_large_table_from_end_to_end(sql):
@@ -63,7 +64,7 @@ def test_no_statement_searches_a_large_table_from_end_to_end(sql):
             scanned = re.match(r"SCAN (\w+)(.*)", step)
             assert not scanned or scanned[1] not in LARGE or "LIMIT" in statement["text"], \
                 f"{statement['name']}: {step}"
-            assert "TEMP B-TREE" not in step, f"{statement['name']}: {step}"
+            assert "TEMP B-TREE" not in step or statement["name"] in SORTS, f"{statement['name']}: {step}"
     database.close()
 
 
