@@ -43,7 +43,7 @@ static void check_config(const struct hf_posix_config *config)
     FUZZ_CHECK(hf_set_name_is_valid(config->client.set));
     FUZZ_CHECK(hf_set_name_is_valid(config->client.profile));
     FUZZ_CHECK(strchr(config->client.set, '/') == NULL);
-    FUZZ_CHECK(config->device_id == NULL || hf_device_id_is_valid(config->device_id));
+    FUZZ_CHECK(config->client.device_id == NULL || hf_device_id_is_valid(config->client.device_id));
     FUZZ_CHECK(config->export_file == NULL || config->export_file[0] == '/');
     check_endpoints(config);
 }
