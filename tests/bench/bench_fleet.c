@@ -8,6 +8,7 @@
 #include "server/fleet/account.h"
 #include "server/fleet/credential.h"
 #include "server/fleet/fleet.h"
+#include "tests/bench/measure.h"
 
 #include <inttypes.h>
 #include <semaphore.h>
@@ -32,23 +33,6 @@ static void die(const char *what)
 {
     (void)fprintf(stderr, "bench_fleet: %s: %s\n", what, why.text);
     exit(1);
-}
-
-static double now_s(clockid_t clock)
-{
-    struct timespec t;
-    (void)clock_gettime(clock, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static double memory_mb(void)
-{
-    long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (file == NULL || fscanf(file, "%*d %ld", &pages) != 1)
-        die("statm");
-    (void)fclose(file);
-    return (double)pages * (double)sysconf(_SC_PAGESIZE) / 1e6;
 }
 
 static void hash_of(uint64_t n, uint8_t sha256[HF_SHA256_LEN])
@@ -152,7 +136,7 @@ static void done(struct hf_job *job)
 static double change_all(struct hf_fleet *fleet, struct change *changes, size_t n, int rounds,
                          uint64_t n_certificates)
 {
-    const double start = now_s(CLOCK_MONOTONIC);
+    const double start = measure_s(CLOCK_MONOTONIC);
     sem_t is_done;
 
     (void)sem_init(&is_done, 0, 0);
@@ -168,27 +152,27 @@ static double change_all(struct hf_fleet *fleet, struct change *changes, size_t 
         while (sem_wait(&is_done) != 0)
             ;
     (void)sem_destroy(&is_done);
-    return (double)n * rounds / (now_s(CLOCK_MONOTONIC) - start);
+    return (double)n * rounds / (measure_s(CLOCK_MONOTONIC) - start);
 }
 
 static void measure_store(uint64_t n)
 {
     static struct change changes[AT_ONCE];
     const struct hf_fleet_config config = {.path = path};
-    const double memory_before = memory_mb(), start = now_s(CLOCK_MONOTONIC);
-    const double start_cpu = now_s(CLOCK_PROCESS_CPUTIME_ID);
+    const double memory_before = measure_memory_mb(), start = measure_s(CLOCK_MONOTONIC);
+    const double start_cpu = measure_s(CLOCK_PROCESS_CPUTIME_ID);
     struct hf_fleet *fleet = NULL;
 
     if (hf_fleet_open(&config, &fleet, &why) != HF_OK)
         die("open");
-    const double load = now_s(CLOCK_MONOTONIC) - start;
+    const double load = measure_s(CLOCK_MONOTONIC) - start;
     printf("\"load_s\": %.2f, \"load_cpu_s\": %.2f, \"load_mb\": %.0f, ", load,
-           now_s(CLOCK_PROCESS_CPUTIME_ID) - start_cpu, memory_mb() - memory_before);
+           measure_s(CLOCK_PROCESS_CPUTIME_ID) - start_cpu, measure_memory_mb() - memory_before);
 
-    const double cpu = now_s(CLOCK_PROCESS_CPUTIME_ID);
+    const double cpu = measure_s(CLOCK_PROCESS_CPUTIME_ID);
     const double many = change_all(fleet, changes, AT_ONCE, ROUNDS, n);
     printf("\"changes_s\": %.0f, \"changes_cpu_us\": %.1f, ", many,
-           (now_s(CLOCK_PROCESS_CPUTIME_ID) - cpu) * 1e6 / (ROUNDS * AT_ONCE));
+           (measure_s(CLOCK_PROCESS_CPUTIME_ID) - cpu) * 1e6 / (ROUNDS * AT_ONCE));
     printf("\"one_at_a_time_s\": %.0f, ", change_all(fleet, changes, 1, ONE_AT_A_TIME, n));
     hf_fleet_close(fleet);
 }
@@ -231,7 +215,7 @@ static void measure_bare(uint64_t n)
                     "'ACTIVE' END, version = version + 1 WHERE id = ?1");
     sqlite3_stmt *log = prepare(
         db, "INSERT INTO audit_log (sequence, hash, account_id, entry) VALUES (?1, ?2, 1, ?3)");
-    const double start = now_s(CLOCK_MONOTONIC), cpu = now_s(CLOCK_PROCESS_CPUTIME_ID);
+    const double start = measure_s(CLOCK_MONOTONIC), cpu = measure_s(CLOCK_PROCESS_CPUTIME_ID);
     for (int i = 0; i < ROUNDS; i++) {
         (void)sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
         for (int k = 0; k < AT_ONCE; k++) {
@@ -247,8 +231,8 @@ static void measure_bare(uint64_t n)
             die(sqlite3_errmsg(db));
     }
     printf("\"bare_changes_s\": %.0f, \"bare_cpu_us\": %.1f",
-           ROUNDS * AT_ONCE / (now_s(CLOCK_MONOTONIC) - start),
-           (now_s(CLOCK_PROCESS_CPUTIME_ID) - cpu) * 1e6 / (ROUNDS * AT_ONCE));
+           ROUNDS * AT_ONCE / (measure_s(CLOCK_MONOTONIC) - start),
+           (measure_s(CLOCK_PROCESS_CPUTIME_ID) - cpu) * 1e6 / (ROUNDS * AT_ONCE));
     (void)sqlite3_finalize(update);
     (void)sqlite3_finalize(log);
     (void)sqlite3_close(db);

@@ -14,6 +14,7 @@
 #include "server/fleet/readiness.h"
 #include "server/fleet/report_key.h"
 #include "server/fleet/summary.h"
+#include "tests/bench/measure.h"
 
 #include <inttypes.h>
 #include <sodium.h>
@@ -46,32 +47,15 @@ static void must(enum hf_err err, const char *what)
         die(what);
 }
 
-static double ms_of(clockid_t clock)
-{
-    struct timespec t;
-    (void)clock_gettime(clock, &t);
-    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
 /* Of this thread: other programs of a busy machine do not count. */
 static double cpu_ms(void)
 {
-    return ms_of(CLOCK_THREAD_CPUTIME_ID);
+    return 1e3 * measure_s(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static double wall_ms(void)
 {
-    return ms_of(CLOCK_MONOTONIC);
-}
-
-static double memory_mb(void)
-{
-    long pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    if (file == NULL || fscanf(file, "%*d %ld", &pages) != 1)
-        die("statm");
-    (void)fclose(file);
-    return (double)pages * (double)sysconf(_SC_PAGESIZE) / 1e6;
+    return 1e3 * measure_s(CLOCK_MONOTONIC);
 }
 
 /* ---- the fleet ---------------------------------------------------------------------------------- */
@@ -465,14 +449,14 @@ int main(int argc, char **argv)
     publish();
     const struct hf_fleet_config config = {.path = path};
     must(hf_fleet_open(&config, &fleet, &why), "open");
-    const double before_mb = memory_mb();
+    const double before_mb = measure_memory_mb();
     printf("{\"devices\": %" PRId64 ", ", n_devices);
     measure_audits(fleet);
     printf("\"questions_ms\": {");
     measure_questions();
     printf("\"end\": 0}, ");
     measure_together(fleet);
-    printf("\"memory_before_mb\": %.0f, \"memory_mb\": %.0f}\n", before_mb, memory_mb());
+    printf("\"memory_before_mb\": %.0f, \"memory_mb\": %.0f}\n", before_mb, measure_memory_mb());
     hf_fleet_close(fleet);
     hf_published_unref(published);
     return 0;
