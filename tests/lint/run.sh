@@ -158,6 +158,9 @@ check_includes() {
     forbid_include server/db "what stands above it" 'server/(audit|fleet|identity|http|api|serve|signer|admin|publish|repository)/|common/cli/'
     forbid_include server/fleet "what stands above it or beside it" 'server/(http|findings|api|serve|admin|publish|repository|config)/|common/cli/'
     forbid_include server/findings "what stands above it or beside it" 'server/(http|api|serve|admin|publish|repository|config|signer)/|common/cli/'
+    forbid "the decisions of a rollout must not include what does I/O: the simulation runs them" \
+        "^ *# *include *[<\"]($io|uv\.h|sqlite3\.h|server/([a-qs-z]|rep)|common/(os|cli)/)" \
+        server/rollout/{engine,ledger,device_map,tally}.*
     forbid_include server/signer "the network and the fleet" 'server/(http|fleet|api|admin|serve|publish)/|uv\.h'
     forbid_include server/config "what reads it" 'server/(http|identity|db|fleet|api|admin|audit|publish|repository|serve|signer)/'
     forbid_include server/admin "the service: it is reached by its API only" 'server/(http|identity|db|fleet|findings|api|publish|repository|serve|signer)/'

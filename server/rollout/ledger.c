@@ -1,0 +1,417 @@
+#include "server/rollout/ledger.h"
+
+#include "common/report/report.h"
+#include "server/rollout/device_map.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Silence is a matter of time alone, and no device is touched when it becomes silent: devices on trial are counted by
+ * the moment since which they are, in buckets of `unit_s`, and a clock moves along the buckets. A bucket's
+ * devices are silent together, at most `unit_s` late. The unit is a 64th of `silent_after_s`, but long enough for
+ * BUCKETS_MAX of them to reach the end of the plan: of plans up to a year, with an hour and more, it is always the 64th.
+ */
+#define UNITS_OF_SILENCE 64
+#define BUCKETS_MAX (1u << 19) /* 8 to 32 MB of counts, if a plan is that long */
+
+#define WORD_STAGE 0x0fu
+#define WORD_RESULT_SHIFT 4
+#define WORD_RESULT 0x30u
+#define WORD_SEEN 0x40u /* by the scan that runs */
+#define WORD_BUCKET_SHIFT 8
+
+_Static_assert(HF_ROLLOUT_STAGES_MAX - 1 <= WORD_STAGE, "a stage has room");
+_Static_assert(HF_RESULT_SILENT <= 4, "a result has room; silence is not stored");
+_Static_assert(BUCKETS_MAX - 1 <= UINT32_MAX >> WORD_BUCKET_SHIFT, "a bucket has room");
+
+struct hf_rollout_ledger {
+    struct hf_rollout_plan plan;
+    char set[HF_SET_NAME_MAX + 1], profile[HF_SET_NAME_MAX + 1];
+    int64_t version;
+    uint8_t sha256[HF_SHA256_LEN];
+    char sha256_hex[HF_SHA256_HEX_LEN];
+    int64_t seen_s;
+
+    struct hf_device_map devices;
+    int64_t counts[HF_ROLLOUT_STAGES_MAX][HF_RESULT_SILENT]; /* the silent ones are on trial here */
+    enum hf_rollout_counted counted;
+    bool has_missed; /* changes, since the scan began */
+
+    int64_t unit_s;
+    uint32_t *trials; /* devices on trial, by bucket and stage */
+    size_t n_buckets;
+    size_t n_overdue; /* the devices of the first so many buckets are silent */
+    int64_t silent[HF_ROLLOUT_STAGES_MAX];
+};
+
+/* ---- words ----------------------------------------------------------------------------------------- */
+
+static size_t stage_of(uint32_t word)
+{
+    return word & WORD_STAGE;
+}
+
+static enum hf_rollout_result result_of(uint32_t word)
+{
+    return (enum hf_rollout_result)((word & WORD_RESULT) >> WORD_RESULT_SHIFT);
+}
+
+static size_t bucket_of(uint32_t word)
+{
+    return word >> WORD_BUCKET_SHIFT;
+}
+
+static uint32_t word_of(size_t stage, enum hf_rollout_result result, size_t bucket)
+{
+    return (uint32_t)stage | (uint32_t)result << WORD_RESULT_SHIFT |
+           (uint32_t)bucket << WORD_BUCKET_SHIFT;
+}
+
+/* ---- time ------------------------------------------------------------------------------------------ */
+
+static int64_t divide_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static int64_t choose_unit(const struct hf_rollout_plan *plan, int64_t seen_s)
+{
+    const int64_t silent_s = divide_up(plan->pause.silent_after_s, UNITS_OF_SILENCE);
+    const int64_t span_s = divide_up(plan->mandatory_from_s - seen_s, BUCKETS_MAX);
+
+    if (silent_s < 1 && span_s < 1)
+        return 1;
+    return silent_s > span_s ? silent_s : span_s;
+}
+
+/* The bucket of those who are on trial since then, rounded up: no device is silent too early. */
+static size_t bucket_at(const struct hf_rollout_ledger *l, int64_t since_s)
+{
+    if (since_s <= l->seen_s)
+        return 0;
+    const int64_t bucket = divide_up(since_s - l->seen_s, l->unit_s);
+    return bucket < BUCKETS_MAX ? (size_t)bucket : BUCKETS_MAX - 1;
+}
+
+static int64_t overdue_s(const struct hf_rollout_ledger *l, size_t bucket)
+{
+    return l->seen_s + (int64_t)bucket * l->unit_s + l->plan.pause.silent_after_s;
+}
+
+/* The clock moves along the buckets; it may go back. */
+static void set_clock(struct hf_rollout_ledger *l, int64_t now_s)
+{
+    const size_t n = l->plan.n_stages;
+
+    for (; l->n_overdue < l->n_buckets && overdue_s(l, l->n_overdue) <= now_s; l->n_overdue++)
+        for (size_t k = 0; k < n; k++)
+            l->silent[k] += l->trials[l->n_overdue * n + k];
+    for (; l->n_overdue > 0 && overdue_s(l, l->n_overdue - 1) > now_s; l->n_overdue--)
+        for (size_t k = 0; k < n; k++)
+            l->silent[k] -= l->trials[(l->n_overdue - 1) * n + k];
+}
+
+/* Twice the buckets at least: a rollout that goes on asks for one more again and again. */
+static enum hf_err make_room(struct hf_rollout_ledger *l, size_t bucket)
+{
+    size_t n = l->n_buckets == 0 ? UNITS_OF_SILENCE : l->n_buckets;
+
+    if (bucket < l->n_buckets)
+        return HF_OK;
+    while (n <= bucket)
+        n *= 2;
+    const size_t row = l->plan.n_stages * sizeof(*l->trials);
+    uint32_t *trials = realloc(l->trials, n * row);
+    if (trials == NULL)
+        return HF_E_MEMORY;
+    memset(trials + l->n_buckets * l->plan.n_stages, 0, (n - l->n_buckets) * row);
+    l->trials = trials;
+    l->n_buckets = n;
+    return HF_OK;
+}
+
+/* ---- counts ---------------------------------------------------------------------------------------- */
+
+static void count(struct hf_rollout_ledger *l, uint32_t word, int by)
+{
+    const size_t stage = stage_of(word), bucket = bucket_of(word);
+
+    l->counts[stage][result_of(word)] += by;
+    if (result_of(word) != HF_RESULT_ON_TRIAL)
+        return;
+    l->trials[bucket * l->plan.n_stages + stage] += (uint32_t)by;
+    if (bucket < l->n_overdue)
+        l->silent[stage] += by;
+}
+
+/* ---- what a device is ------------------------------------------------------------------------------ */
+
+static bool belongs(const struct hf_rollout_ledger *l, const struct hf_rollout_member *m)
+{
+    return m->created_s < l->seen_s && m->is_trusted && !m->is_excluded &&
+           strcmp(m->set, l->set) == 0 && strcmp(m->profile, l->profile) == 0;
+}
+
+static bool is_kind(const char *text, enum hf_report_kind kind)
+{
+    return strcmp(text, hf_report_kind_name(kind)) == 0;
+}
+
+/* The rules of ledger.h. */
+static enum hf_rollout_result judge(const struct hf_rollout_ledger *l,
+                                    const struct hf_rollout_member *m)
+{
+    if (m->result_version == l->version) {
+        if (is_kind(m->result, HF_REPORT_ANNOUNCE) || is_kind(m->result, HF_REPORT_SWAPPED))
+            return HF_RESULT_ON_TRIAL;
+        if (is_kind(m->result, HF_REPORT_CONFIRMED))
+            return HF_RESULT_CONFIRMED;
+        if (is_kind(m->result, HF_REPORT_ROLLED_BACK) || is_kind(m->result, HF_REPORT_REFUSED) ||
+            is_kind(m->result, HF_REPORT_FAILED))
+            return HF_RESULT_FAILED;
+    }
+    if (is_kind(m->kind, HF_REPORT_CURRENT) && m->active_version == l->version &&
+        strcmp(m->active_sha256, l->sha256_hex) == 0)
+        return HF_RESULT_CONFIRMED;
+    return HF_RESULT_WAITING;
+}
+
+static size_t find_stage(const struct hf_rollout_ledger *l, const struct hf_rollout_member *m)
+{
+    char groups[1][HF_SET_NAME_MAX + 1] = {{0}};
+    const size_t len = strlen(m->group);
+    struct hf_rollout_device device = {.id = m->name, .groups = groups, .active = -1};
+
+    if (len > 0 && len <= HF_SET_NAME_MAX) {
+        memcpy(groups[0], m->group, len + 1);
+        device.n_groups = 1;
+    }
+    return hf_rollout_stage_of(&l->plan, l->sha256, &device);
+}
+
+/* Since when it is on trial; `before` is its word of before, or NULL. */
+static size_t find_bucket(const struct hf_rollout_ledger *l, const struct hf_rollout_member *m,
+                          const uint32_t *before)
+{
+    const size_t bucket = bucket_at(l, m->result_s);
+
+    if (before != NULL && result_of(*before) == HF_RESULT_ON_TRIAL && bucket_of(*before) < bucket &&
+        is_kind(m->result, HF_REPORT_ANNOUNCE))
+        return bucket_of(*before);
+    return bucket;
+}
+
+/* ---- the ledger ------------------------------------------------------------------------------------ */
+
+enum hf_err hf_rollout_ledger_new(const struct hf_rollout_subject *subject,
+                                  struct hf_rollout_ledger **out, struct hf_why *why)
+{
+    const size_t set_len = strlen(subject->set), profile_len = strlen(subject->profile);
+    struct hf_rollout_ledger *l = calloc(1, sizeof *l);
+
+    if (l == NULL)
+        return hf_fail(why, HF_E_MEMORY, "out of memory for the devices of a rollout");
+    l->plan = *subject->plan;
+    if (set_len <= HF_SET_NAME_MAX && profile_len <= HF_SET_NAME_MAX) {
+        memcpy(l->set, subject->set, set_len);
+        memcpy(l->profile, subject->profile, profile_len);
+    }
+    l->version = subject->version;
+    memcpy(l->sha256, subject->sha256, HF_SHA256_LEN);
+    hf_hex_encode(l->sha256, HF_SHA256_LEN, l->sha256_hex);
+    l->seen_s = subject->seen_s;
+    l->unit_s = choose_unit(&l->plan, l->seen_s);
+    *out = l;
+    return HF_OK;
+}
+
+void hf_rollout_ledger_free(struct hf_rollout_ledger *ledger)
+{
+    if (ledger == NULL)
+        return;
+    hf_device_map_free(&ledger->devices);
+    free(ledger->trials);
+    free(ledger);
+}
+
+void hf_rollout_ledger_remove(struct hf_rollout_ledger *ledger, int64_t device_id)
+{
+    const uint32_t *word = hf_device_map_find(&ledger->devices, device_id);
+
+    if (word == NULL)
+        return;
+    count(ledger, *word, -1);
+    hf_device_map_remove(&ledger->devices, device_id);
+}
+
+enum hf_err hf_rollout_ledger_put(struct hf_rollout_ledger *ledger,
+                                  const struct hf_rollout_member *member, struct hf_why *why)
+{
+    uint32_t *before = hf_device_map_find(&ledger->devices, member->device_id);
+    const enum hf_rollout_result result = judge(ledger, member);
+    size_t bucket = 0;
+    enum hf_err err = HF_OK;
+
+    if (!belongs(ledger, member)) {
+        hf_rollout_ledger_remove(ledger, member->device_id);
+        return HF_OK;
+    }
+    if (result == HF_RESULT_ON_TRIAL) {
+        bucket = find_bucket(ledger, member, before);
+        err = make_room(ledger, bucket);
+    }
+    const uint32_t word = word_of(find_stage(ledger, member), result, bucket) | WORD_SEEN;
+    if (err == HF_OK && before != NULL) {
+        count(ledger, *before, -1);
+        *before = word;
+    } else if (err == HF_OK) {
+        err = hf_device_map_put(&ledger->devices, member->device_id, word);
+    }
+    if (err != HF_OK) {
+        hf_rollout_ledger_mark_stale(ledger);
+        return hf_fail(why, err, "out of memory for the devices of a rollout");
+    }
+    count(ledger, word, 1);
+    return HF_OK;
+}
+
+/* ---- scans ----------------------------------------------------------------------------------------- */
+
+static bool mark_unseen(void *ctx, uint32_t *word)
+{
+    (void)ctx;
+    *word &= ~WORD_SEEN;
+    return true;
+}
+
+static bool keep_seen(void *ctx, uint32_t *word)
+{
+    if ((*word & WORD_SEEN) != 0)
+        return true;
+    count(ctx, *word, -1);
+    return false;
+}
+
+void hf_rollout_ledger_begin_scan(struct hf_rollout_ledger *ledger)
+{
+    hf_device_map_filter(&ledger->devices, mark_unseen, NULL);
+    ledger->has_missed = false;
+}
+
+void hf_rollout_ledger_end_scan(struct hf_rollout_ledger *ledger)
+{
+    hf_device_map_filter(&ledger->devices, keep_seen, ledger);
+    ledger->counted = ledger->has_missed ? HF_COUNTED_STALE : HF_COUNTED_ALL;
+}
+
+void hf_rollout_ledger_mark_stale(struct hf_rollout_ledger *ledger)
+{
+    ledger->has_missed = true;
+    if (ledger->counted == HF_COUNTED_ALL)
+        ledger->counted = HF_COUNTED_STALE;
+}
+
+enum hf_rollout_counted hf_rollout_ledger_counted(const struct hf_rollout_ledger *ledger)
+{
+    return ledger->counted;
+}
+
+/* ---- what it tells --------------------------------------------------------------------------------- */
+
+struct hf_rollout_tally hf_rollout_ledger_tally(struct hf_rollout_ledger *ledger, size_t stage,
+                                                int64_t now_s)
+{
+    struct hf_rollout_tally t = {0};
+
+    set_clock(ledger, now_s);
+    for (size_t k = 0; k <= stage && k < ledger->plan.n_stages; k++) {
+        const int64_t *counts = ledger->counts[k];
+        t.waiting += counts[HF_RESULT_WAITING];
+        t.on_trial += counts[HF_RESULT_ON_TRIAL] - ledger->silent[k];
+        t.confirmed += counts[HF_RESULT_CONFIRMED];
+        t.failed += counts[HF_RESULT_FAILED];
+        t.silent += ledger->silent[k];
+    }
+    t.devices = t.waiting + t.on_trial + t.confirmed + t.failed + t.silent;
+    return t;
+}
+
+int64_t hf_rollout_ledger_next_s(const struct hf_rollout_ledger *ledger)
+{
+    const size_t n = ledger->plan.n_stages;
+
+    for (size_t i = ledger->n_overdue * n; i < ledger->n_buckets * n; i++)
+        if (ledger->trials[i] > 0)
+            return overdue_s(ledger, i / n);
+    return 0;
+}
+
+static struct hf_rollout_entry describe(const struct hf_rollout_ledger *l, int64_t id,
+                                        uint32_t word, int64_t now_s)
+{
+    struct hf_rollout_entry entry = {.device_id = id,
+                                     .stage = stage_of(word),
+                                     .result = result_of(word)};
+
+    if (entry.result == HF_RESULT_ON_TRIAL && overdue_s(l, bucket_of(word)) <= now_s)
+        entry.result = HF_RESULT_SILENT;
+    return entry;
+}
+
+bool hf_rollout_ledger_find(const struct hf_rollout_ledger *ledger, int64_t device_id,
+                            int64_t now_s, struct hf_rollout_entry *out)
+{
+    const uint32_t *word = hf_device_map_find(&ledger->devices, device_id);
+
+    if (word != NULL)
+        *out = describe(ledger, device_id, *word, now_s);
+    return word != NULL;
+}
+
+struct listing {
+    const struct hf_rollout_ledger *ledger;
+    enum hf_rollout_result result;
+    size_t stage;
+    int64_t now_s;
+    struct hf_rollout_entry *out;
+    size_t n, cap;
+};
+
+static bool list_one(void *ctx, int64_t id, uint32_t word)
+{
+    struct listing *list = ctx;
+    const struct hf_rollout_entry entry = describe(list->ledger, id, word, list->now_s);
+
+    if (list->n == list->cap)
+        return false;
+    if (entry.result == list->result && entry.stage <= list->stage)
+        list->out[list->n++] = entry;
+    return list->n < list->cap;
+}
+
+size_t hf_rollout_ledger_list(const struct hf_rollout_ledger *ledger, enum hf_rollout_result result,
+                              size_t stage, int64_t after, int64_t now_s,
+                              struct hf_rollout_entry *out, size_t cap)
+{
+    struct listing list = {ledger, result, stage, now_s, out, 0, cap};
+
+    hf_device_map_each(&ledger->devices, after, list_one, &list);
+    return list.n;
+}
+
+size_t hf_rollout_ledger_bytes(const struct hf_rollout_ledger *ledger)
+{
+    return sizeof *ledger + ledger->devices.bytes +
+           ledger->n_buckets * ledger->plan.n_stages * sizeof(*ledger->trials);
+}
+
+const char *hf_rollout_result_name(enum hf_rollout_result result)
+{
+    static const char *const names[HF_RESULT_COUNT] = {[HF_RESULT_WAITING] = "waiting",
+                                                       [HF_RESULT_ON_TRIAL] = "on-trial",
+                                                       [HF_RESULT_CONFIRMED] = "confirmed",
+                                                       [HF_RESULT_FAILED] = "failed",
+                                                       [HF_RESULT_SILENT] = "silent"};
+    return names[result];
+}

@@ -1,0 +1,111 @@
+/*
+ * Which devices count for a rollout, in which stage each of them is, and with which result: in memory, for one
+ * bundle. Built by reading all devices once, then kept up to date by reading those that have changed. Its counts are
+ * kept with each change, so a tally costs the same for ten devices and ten million. No I/O, no lock: one thread.
+ *
+ * A device counts if all of this is true:
+ *   - the operator registered it before the service first saw the bundle: later ones come in unknown numbers
+ *   - it can prove who it is: an ACTIVE certificate, or a report key that is not revoked
+ *   - it has reported, and the set and the profile that it uses are the bundle's
+ *   - the operator has not excluded it
+ * Its stage follows from its id and its group in the registry. A group that it reports itself decides nothing:
+ * otherwise a device could choose the stage that it is counted in.
+ *
+ * It counts once, by its last result:
+ *   about this version: announce, swapped            on trial since then; an announcement that is repeated does
+ *                                                    not begin again, or a device that restarts for ever is never silent
+ *                       confirmed                    confirmed
+ *                       rolled-back, refused, failed failed
+ *                       held                         waiting
+ *                       current, recovered           as below
+ *   otherwise, if `current` is its last report and names this version and this hash as the one in use: confirmed. It
+ *   came with the firmware, or the report of its trial was lost; its last check was good.
+ *   otherwise waiting. So `recovered` alone confirms nothing, and a failed check that names no version takes a
+ *   confirmation back until the next good one.
+ */
+#ifndef HF_ROLLOUT_LEDGER_H
+#define HF_ROLLOUT_LEDGER_H
+
+#include "common/rollout/rollout.h"
+#include "server/rollout/tally.h"
+
+/* The bundle that is rolled out. Borrowed; the ledger copies what it keeps. */
+struct hf_rollout_subject {
+    const struct hf_rollout_plan *plan;
+    const char *set, *profile;
+    int64_t version;
+    const uint8_t *sha256; /* HF_SHA256_LEN bytes */
+    int64_t seen_s;        /* when the service saw it first */
+};
+
+/* What the service knows of a device. Borrowed. Texts are "" where it has not said it. */
+struct hf_rollout_member {
+    int64_t device_id; /* its row: 1 or more */
+    const char *name;  /* its id, from which its position follows */
+    const char *group; /* of the registry; "": none */
+    int64_t created_s;
+    bool is_trusted;  /* it can prove who it is */
+    bool is_excluded; /* by the operator */
+    /* as device_state has it */
+    const char *set, *profile;
+    const char *kind; /* of its last report */
+    int64_t active_version;
+    const char *active_sha256; /* hexadecimal */
+    const char *result;        /* of its last report but `current` */
+    int64_t result_version;
+    int64_t result_s; /* by the service's clock */
+};
+
+struct hf_rollout_ledger;
+
+/** Without devices yet. HF_E_MEMORY. */
+HF_MUST_USE enum hf_err hf_rollout_ledger_new(const struct hf_rollout_subject *subject,
+                                              struct hf_rollout_ledger **out, struct hf_why *why);
+/** NULL is fine. */
+void hf_rollout_ledger_free(struct hf_rollout_ledger *ledger);
+
+/** What is known of a device now, in place of what was known. One that does not count is removed. HF_E_MEMORY, after
+ *  which the ledger is stale. */
+HF_MUST_USE enum hf_err hf_rollout_ledger_put(struct hf_rollout_ledger *ledger,
+                                              const struct hf_rollout_member *member,
+                                              struct hf_why *why);
+/** The device was deleted. */
+void hf_rollout_ledger_remove(struct hf_rollout_ledger *ledger, int64_t device_id);
+
+/* All devices are read again: begin, put each of them, end. Those that were not put in between are removed. The ledger
+ * stays as usable meanwhile as it was before. A scan that failed is begun again. */
+void hf_rollout_ledger_begin_scan(struct hf_rollout_ledger *ledger);
+void hf_rollout_ledger_end_scan(struct hf_rollout_ledger *ledger);
+/** Changes may have been missed: it is stale until a scan that begins after this has ended. */
+void hf_rollout_ledger_mark_stale(struct hf_rollout_ledger *ledger);
+enum hf_rollout_counted hf_rollout_ledger_counted(const struct hf_rollout_ledger *ledger);
+
+/** The devices of stages 0 to `stage`. A device is silent from `silent_after_s` on, and in long plans with a short
+ *  `silent_after_s` a little later (see ledger.c); a clock that goes back brings it back on trial. */
+struct hf_rollout_tally hf_rollout_ledger_tally(struct hf_rollout_ledger *ledger, size_t stage,
+                                                int64_t now_s);
+/** When the next device becomes silent if it does not report; 0: none is on trial. After a tally. */
+int64_t hf_rollout_ledger_next_s(const struct hf_rollout_ledger *ledger);
+
+struct hf_rollout_entry {
+    int64_t device_id;
+    size_t stage;
+    enum hf_rollout_result result;
+};
+
+/** False: the device does not count. */
+HF_MUST_USE bool hf_rollout_ledger_find(const struct hf_rollout_ledger *ledger, int64_t device_id,
+                                        int64_t now_s, struct hf_rollout_entry *out);
+/** The first `cap` devices with that result, in stages 0 to `stage`, whose ids are above `after`; by id. Returns how many.
+ *  Walks the devices: for pages that people read. */
+size_t hf_rollout_ledger_list(const struct hf_rollout_ledger *ledger, enum hf_rollout_result result,
+                              size_t stage, int64_t after, int64_t now_s,
+                              struct hf_rollout_entry *out, size_t cap);
+
+/** Bytes that it has allocated. */
+size_t hf_rollout_ledger_bytes(const struct hf_rollout_ledger *ledger);
+
+/** "waiting", "on-trial", "confirmed", "failed", "silent". */
+const char *hf_rollout_result_name(enum hf_rollout_result result);
+
+#endif
