@@ -21,26 +21,33 @@ const char *hf_rollout_state_name(enum hf_rollout_state state)
     return state_names[state];
 }
 
+bool hf_rollout_state_parse(const char *name, enum hf_rollout_state *out)
+{
+    for (int i = 0; i < HF_ROLLOUT_STATES; i++) {
+        if (strcmp(name, state_names[i]) != 0)
+            continue;
+        *out = (enum hf_rollout_state)i;
+        return true;
+    }
+    return false;
+}
+
 /* ---- the document -------------------------------------------------------------------------------- */
 
 static enum hf_err read_activation(const json_t *object, struct hf_rollout_activation *out,
                                    struct hf_why *why)
 {
     const char *state = NULL, *reason = "";
-    int i = 0;
 
     HF_TRY(hf_json_get_integer(object, "stage", WHAT, 0, &out->stage, why));
     HF_TRY(hf_json_get_time(object, "since", WHAT, &out->since_s, why));
     HF_TRY(hf_json_get_text(object, "state", WHAT, &state, why));
     if (json_object_get(object, "reason") != NULL)
         HF_TRY(hf_json_get_text(object, "reason", WHAT, &reason, why));
-    while (i < HF_ROLLOUT_STATES && strcmp(state, state_names[i]) != 0)
-        i++;
-    if (i == HF_ROLLOUT_STATES)
+    if (!hf_rollout_state_parse(state, &out->state))
         return hf_fail(
             why, HF_E_FORMAT,
             "\"state\" of %s should be \"open\", \"paused\", \"aborted\" or \"complete\"", WHAT);
-    out->state = (enum hf_rollout_state)i;
     if (out->stage >= HF_ROLLOUT_STAGES_MAX)
         return hf_fail(why, HF_E_LIMIT, "\"stage\" of %s should be %d at most, found %lld", WHAT,
                        HF_ROLLOUT_STAGES_MAX - 1, (long long)out->stage);

@@ -42,6 +42,8 @@ json_t *hf_rollout_activation_to_json(const struct hf_rollout_activation *activa
 
 /** "open", "paused", "aborted", "complete". */
 const char *hf_rollout_state_name(enum hf_rollout_state state);
+/** The state of that name; false for every other text. */
+bool hf_rollout_state_parse(const char *name, enum hf_rollout_state *out);
 
 /* ---- the decision -------------------------------------------------------------------------------- */
 

@@ -16,6 +16,34 @@ static enum hf_err open_online(const struct hf_publication_context *at, struct h
     return hf_publication_open(&online, p, why);
 }
 
+/* The roles rollout-SET: those that are signed now, and those that stay as they were. */
+static void add_rollouts(const struct hf_publication *p, struct hf_online_result *result)
+{
+    const struct hf_targets *targets = hf_publication_targets(p);
+    for (size_t i = 0; i < p->signed_now.n_rollouts; i++) {
+        struct hf_online_rollout *rollout = &result->rollouts[result->n_rollouts++];
+        const struct hf_signed_rollout *made = &p->signed_now.rollouts[i];
+        memcpy(rollout->role, made->role, sizeof rollout->role);
+        rollout->version = made->file.version;
+        rollout->expires_s = hf_expiry_of(&p->expiry, HF_ROLE_SNAPSHOT, p->now_s);
+        rollout->is_signed_now = true;
+    }
+    for (size_t i = 0; i < targets->n_delegations && result->n_rollouts < HF_ROLLOUT_ROLES_MAX;
+         i++) {
+        const char *role = targets->delegations[i].role.name;
+        if (hf_rollout_role_set(role) == NULL ||
+            hf_signed_rollout_version(&p->signed_now, role) > 0)
+            continue;
+        const struct hf_targets *published = hf_rollout_published(&p->set, role);
+        if (published == NULL)
+            continue;
+        struct hf_online_rollout *rollout = &result->rollouts[result->n_rollouts++];
+        (void)snprintf(rollout->role, sizeof rollout->role, "%s", role);
+        rollout->version = published->env.version;
+        rollout->expires_s = published->env.expires_s;
+    }
+}
+
 /* `targets_expire_s` is of targets that were published now. */
 static struct hf_online_result result_of(const struct hf_publication *p, int64_t targets_expire_s)
 {
@@ -36,7 +64,13 @@ static struct hf_online_result result_of(const struct hf_publication *p, int64_t
         else
             result.expires_s[role] = hf_expiry_of(&p->expiry, role, p->now_s);
     }
+    add_rollouts(p, &result);
     return result;
+}
+
+void hf_online_read(const struct hf_publication *p, struct hf_online_result *out)
+{
+    *out = result_of(p, 0);
 }
 
 enum hf_err hf_online_refresh(const struct hf_publication_context *at, struct hf_online_result *out,
@@ -248,11 +282,14 @@ static enum hf_err step(struct hf_publication *p, const char *path,
 
 enum hf_err hf_online_step(const struct hf_publication_context *at, const char *path,
                            const struct hf_rollout_request *request, const char *reason,
-                           struct hf_online_stage *out, struct hf_why *why)
+                           struct hf_online_stage *out, struct hf_online_result *result,
+                           struct hf_why *why)
 {
     struct hf_publication p;
     HF_TRY(open_online(at, &p, why));
     enum hf_err err = step(&p, path, request, reason, out, why);
+    if (err == HF_OK && result != NULL)
+        *result = result_of(&p, 0);
     hf_publication_close(&p);
     return err;
 }

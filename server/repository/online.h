@@ -14,10 +14,20 @@
 #include "server/repository/publication.h"
 #include "server/repository/rollout_rules.h"
 
+/* A role rollout-SET as devices find it. */
+struct hf_online_rollout {
+    char role[HF_ROLLOUT_ROLE_SIZE];
+    int64_t version;
+    int64_t expires_s;
+    bool is_signed_now; /* by this call */
+};
+
 struct hf_online_result {
     int64_t signed_now[HF_TOP_ROLES]; /* versions that this call signed or published; 0: none */
     int64_t versions[HF_TOP_ROLES];   /* what devices find now */
     int64_t expires_s[HF_TOP_ROLES];  /* until when that is valid */
+    struct hf_online_rollout rollouts[HF_ROLLOUT_ROLES_MAX];
+    size_t n_rollouts;
     int64_t waiting;           /* version of signed targets that wait to be published; 0: none */
     struct hf_why waiting_why; /* why targets that wait must not be published; else empty */
 };
@@ -44,6 +54,9 @@ HF_MUST_USE enum hf_err hf_online_publish(const struct hf_publication_context *a
                                           const char *from_dir, struct hf_online_result *out,
                                           struct hf_why *why);
 
+/** What devices find now in an open publication, in which nothing is staged. */
+void hf_online_read(const struct hf_publication *p, struct hf_online_result *out);
+
 /** What is signed now about the rollout of one bundle, with its plan. */
 struct hf_online_stage {
     struct hf_rollout_plan plan;
@@ -55,13 +68,15 @@ struct hf_online_stage {
 
 /**
  * Sign the stage of the bundle `path` ("SET/PROFILE/VERSION.pem") that `request` asks for, if the rules allow it
- * (rollout_rules.h), with a new snapshot and timestamp. `reason` is one line. `out` says what is signed after it.
+ * (rollout_rules.h), with a new snapshot and timestamp. `reason` is one line. `out` says what is signed after it, and
+ * `result` (may be NULL) which files that took.
  * HF_E_NOT_FOUND for a bundle that is not listed, and where the key of the role is not in KEYS/online; HF_E_POLICY
  * for a bundle without a plan, or a set without the delegation; as hf_rollout_rules_check besides, and as above.
  */
 HF_MUST_USE enum hf_err hf_online_step(const struct hf_publication_context *at, const char *path,
                                        const struct hf_rollout_request *request, const char *reason,
-                                       struct hf_online_stage *out, struct hf_why *why);
+                                       struct hf_online_stage *out, struct hf_online_result *result,
+                                       struct hf_why *why);
 
 /** The same reading from a verified set. HF_E_NOT_FOUND, HF_E_POLICY as above. */
 HF_MUST_USE enum hf_err hf_online_read_stage(const struct hf_trusted_set *set, const char *path,

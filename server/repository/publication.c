@@ -21,7 +21,7 @@ static enum hf_err check_clock(const struct hf_publication *p, bool is_clock_rig
      * newer than new ones. */
     if (signed_at_s != HF_TIME_NONE && signed_at_s > p->now_s) {
         hf_time_format(signed_at_s, other);
-        return hf_fail(why, HF_E_STATE,
+        return hf_fail(why, HF_E_POLICY,
                        "this machine's clock says %s, but the repository was signed at %s; "
                        "set the clock",
                        now, other);
@@ -33,7 +33,7 @@ static enum hf_err check_clock(const struct hf_publication *p, bool is_clock_rig
         if (!p->is_used[location] || p->record[location].signed_at_s <= p->now_s)
             continue;
         hf_time_format(p->record[location].signed_at_s, other);
-        return hf_fail(why, HF_E_STATE,
+        return hf_fail(why, HF_E_POLICY,
                        "this machine's clock says %s, but these keys signed at %s; set the clock, "
                        "or give --clock-is-right",
                        now, other);
@@ -41,7 +41,7 @@ static enum hf_err check_clock(const struct hf_publication *p, bool is_clock_rig
     /* What is signed far ahead of time moves every device's clock floor there permanently. */
     if (p->now_s - CLOCK_AHEAD_MAX_S > end_s) {
         hf_time_format(end_s, other);
-        return hf_fail(why, HF_E_STATE,
+        return hf_fail(why, HF_E_POLICY,
                        "this machine's clock says %s, more than 30 days after the timestamp ended "
                        "(%s); set the clock, or give --clock-is-right",
                        now, other);

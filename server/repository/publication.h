@@ -49,7 +49,7 @@ struct hf_publication {
  * Open `out`, which stays where it is until it is closed. Take the lock and verify what is published,
  * from the trusted root beside the keys (key_record.h), and from that of the online keys where they are at hand.
  * Expired metadata is no obstacle: to replace it is what this is for. HF_E_ROLLBACK when it is older
- * than what the keys signed last (key_record.h). HF_E_STATE when this machine's clock is behind
+ * than what the keys signed last (key_record.h). HF_E_POLICY when this machine's clock is behind
  * the last signature, because `signed_at` must not fall, or more than 30 days beyond the end of the
  * timestamp. HF_E_ARGUMENT for an extra key that is not authorised for what the command signs; in a
  * ceremony, hf_publication_sign_under checks that.

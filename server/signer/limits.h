@@ -2,6 +2,8 @@
 #ifndef HF_SIGNER_LIMITS_H
 #define HF_SIGNER_LIMITS_H
 
+#include "common/rollout/limits.h"
+
 /* One packet of signer.sock. A default socket buffer takes 208 KiB; a seal of HF_SEAL_ENTRIES_MAX entries
  * of the log is the longest message. */
 #define HF_SIGNER_MESSAGE_MAX (128u * 1024u)
@@ -18,6 +20,12 @@
 /* Each is a row for ever. The log is sealed once an hour, and when holdfastd starts; one seal covers any number of
  * entries. */
 #define HF_SEALS_PER_HOUR 60
+
+/* How often the stages of one bundle are opened or resumed: the stages of the longest plan, if nothing bakes, and some to
+ * resume. Each takes three files, and so does the stop that it makes possible. */
+#define HF_OPENINGS_PER_DAY (HF_ROLLOUT_STAGES_MAX + 8)
+/* A record says this of a step: a path with its three names, and a few words. */
+#define HF_SIGNER_SUBJECT_MAX 256u
 
 /* A certificate begins this long before it is made, for servers whose clock is behind. */
 #define HF_ISSUE_BACKDATE_S INT64_C(3600)

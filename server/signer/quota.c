@@ -61,6 +61,7 @@ static const struct {
     [HF_QUOTA_CA] = {"ca ", "the device CA ", HF_DAY_S, "a day, [signer] issue_per_day_per_ca"},
     [HF_QUOTA_ISSUE] = {"issue ", "the device ", HF_HOUR_S, "an hour"},
     [HF_QUOTA_RENEWAL] = {"renew ", "renewals of the device ", HF_HOUR_S, "an hour"},
+    [HF_QUOTA_OPENING] = {"open ", "openings of ", HF_DAY_S, "a day"},
     [HF_QUOTA_SEAL] = {"seal", "seals of the audit log", HF_HOUR_S, "an hour"},
 };
 

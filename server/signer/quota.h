@@ -22,11 +22,13 @@ enum hf_quota_kind {
     HF_QUOTA_ISSUE,   /* those of one device, an hour */
     HF_QUOTA_RENEWAL, /* renewals of one device, an hour */
     HF_QUOTA_SEAL,    /* seals of the log, an hour */
+    HF_QUOTA_OPENING, /* stages of one bundle that are opened or resumed, a day */
 };
 
 struct hf_quota {
     enum hf_quota_kind kind;
-    const char *of; /* borrowed: the name of the CA, "account/device"; "" for the signer */
+    const char *
+        of; /* borrowed: the name of the CA, "account/device", the path of the bundle; "" for the signer */
     int64_t most;
 };
 

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static struct hf_publication_context context_of(const struct hf_signer *signer, int64_t now_s)
+struct hf_publication_context hf_signer_publication(const struct hf_signer *signer, int64_t now_s)
 {
     return (struct hf_publication_context){
         .repo_dir = signer->config->repository.path,
@@ -20,29 +20,56 @@ static struct hf_publication_context context_of(const struct hf_signer *signer, 
     };
 }
 
-/* Note what devices find now of the two roles that this process signs. */
-static enum hf_err note_published(struct hf_signer *signer, const struct hf_online_result *result,
-                                  int64_t now_s, struct hf_why *why)
+/* What is in `path` of the repository, unless this version or a later one of the kind is noted. */
+static enum hf_err note_file(struct hf_signer *signer, const char *path,
+                             struct hf_signature_note *note, struct hf_why *why)
+{
+    const struct hf_repo repo = {.dir = signer->config->repository.path};
+    struct hf_buf file = {0};
+    enum hf_err err = hf_repo_read(&repo, path, HF_TARGETS_BYTES_MAX, &file, why);
+    note->what = hf_buf_bytes(&file);
+    if (err == HF_OK)
+        err = hf_signer_state_note_version(&signer->state, note, why);
+    hf_buf_free(&file);
+    return err;
+}
+
+enum hf_err hf_signer_note_rollout(struct hf_signer *signer,
+                                   const struct hf_online_rollout *rollout, const char *subject,
+                                   int64_t now_s, struct hf_why *why)
+{
+    struct hf_signature_note note = {.kind = rollout->role,
+                                     .subject = subject,
+                                     .version = rollout->version,
+                                     .now_s = now_s};
+    struct hf_path path;
+    HF_TRY(hf_repo_delegated_path(rollout->role, rollout->version, true, &path, why));
+    return note_file(signer, path.text, &note, why);
+}
+
+enum hf_err hf_signer_note_published(struct hf_signer *signer,
+                                     const struct hf_online_result *result, int64_t now_s,
+                                     struct hf_why *why)
 {
     static const struct {
         enum hf_top_role role;
         const char *kind;
         bool is_numbered;
     } roles[] = {{HF_ROLE_SNAPSHOT, "snapshot", true}, {HF_ROLE_TIMESTAMP, "timestamp", false}};
-    const struct hf_repo repo = {.dir = signer->config->repository.path};
+    char subject[32];
+    for (size_t i = 0; i < result->n_rollouts; i++) {
+        (void)snprintf(subject, sizeof subject, "version %" PRId64, result->rollouts[i].version);
+        HF_TRY(hf_signer_note_rollout(signer, &result->rollouts[i], subject, now_s, why));
+    }
     for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
-        int64_t version = result->versions[roles[i].role];
-        struct hf_buf file = {0};
-        char subject[32];
-        (void)snprintf(subject, sizeof subject, "version %" PRId64, version);
-        enum hf_err err = hf_repo_read_role(&repo, roles[i].role, version, roles[i].is_numbered,
-                                            &file, why);
-        const struct hf_signature_note note = {roles[i].kind, subject, version, hf_buf_bytes(&file),
-                                               now_s};
-        if (err == HF_OK)
-            err = hf_signer_state_note_version(&signer->state, &note, why);
-        hf_buf_free(&file);
-        HF_TRY(err);
+        struct hf_signature_note note = {.kind = roles[i].kind,
+                                         .subject = subject,
+                                         .version = result->versions[roles[i].role],
+                                         .now_s = now_s};
+        struct hf_path path;
+        (void)snprintf(subject, sizeof subject, "version %" PRId64, note.version);
+        HF_TRY(hf_repo_role_path(roles[i].role, note.version, roles[i].is_numbered, &path, why));
+        HF_TRY(note_file(signer, path.text, &note, why));
     }
     return HF_OK;
 }
@@ -55,6 +82,14 @@ static json_t *versions_object(const struct hf_online_result *result)
                                         [HF_ROLE_SNAPSHOT] = "snapshot",
                                         [HF_ROLE_TIMESTAMP] = "timestamp"};
     json_t *object = json_object();
+    for (size_t i = 0; i < result->n_rollouts; i++) {
+        const struct hf_online_rollout *rollout = &result->rollouts[i];
+        object = hf_json_set_take(object, rollout->role,
+                                  json_pack("{s:I, s:o, s:b}", "version",
+                                            (json_int_t)rollout->version, "expires",
+                                            hf_json_time(rollout->expires_s), "signed_now",
+                                            rollout->is_signed_now));
+    }
     for (int role = 0; role < HF_TOP_ROLES; role++)
         object = hf_json_set_take(object, names[role],
                                   json_pack("{s:I, s:o, s:b}", "version",
@@ -69,7 +104,8 @@ static enum hf_err answer_published(struct hf_signer *signer, const struct hf_on
                                     struct hf_why *why)
 {
     signer->refreshed = *now;
-    HF_TRY(note_published(signer, result, now->wall_s, why));
+    signer->found = *result;
+    HF_TRY(hf_signer_note_published(signer, result, now->wall_s, why));
     *answer = json_pack("{s:o, s:I}", "versions", versions_object(result), "waiting",
                         (json_int_t)result->waiting);
     return HF_OK;
@@ -78,7 +114,7 @@ static enum hf_err answer_published(struct hf_signer *signer, const struct hf_on
 enum hf_err hf_verb_refresh(struct hf_signer *signer, const json_t *request, int fd,
                             const struct hf_moment *now, json_t **answer, struct hf_why *why)
 {
-    const struct hf_publication_context at = context_of(signer, now->wall_s);
+    const struct hf_publication_context at = hf_signer_publication(signer, now->wall_s);
     struct hf_online_result result = {0};
     (void)request, (void)fd;
     int64_t age_s = now->up_s - signer->refreshed.up_s;
@@ -108,7 +144,7 @@ static enum hf_err fail_with_name(const char *from, enum hf_err err, struct hf_w
 enum hf_err hf_verb_publish(struct hf_signer *signer, const json_t *request, int fd,
                             const struct hf_moment *now, json_t **answer, struct hf_why *why)
 {
-    const struct hf_publication_context at = context_of(signer, now->wall_s);
+    const struct hf_publication_context at = hf_signer_publication(signer, now->wall_s);
     struct hf_online_result result = {0};
     char from[64];
     struct stat status;
@@ -126,7 +162,7 @@ enum hf_err hf_verb_publish(struct hf_signer *signer, const json_t *request, int
 enum hf_err hf_signer_keep_fresh(struct hf_signer *signer, const struct hf_moment *now,
                                  int64_t *next_s, struct hf_why *why)
 {
-    const struct hf_publication_context at = context_of(signer, now->wall_s);
+    const struct hf_publication_context at = hf_signer_publication(signer, now->wall_s);
     int64_t every_s = signer->rates.timestamp_every_s;
     struct hf_publication p;
     struct hf_online_result result = {0};
@@ -135,6 +171,7 @@ enum hf_err hf_signer_keep_fresh(struct hf_signer *signer, const struct hf_momen
     *next_s = now->wall_s + HF_REFRESH_RETRY_S;
     HF_TRY(hf_publication_open(&at, &p, why));
     int64_t end_s = p.set.timestamp->env.expires_s;
+    hf_online_read(&p, &result);
     enum hf_err err = hf_publication_expiry(&p, HF_ROLE_TIMESTAMP, &new_end_s, why);
     if (err == HF_OK)
         err = hf_publication_is_due(&p, HF_ROLE_TIMESTAMP, &p.set.timestamp->env, &is_half_over,
@@ -148,12 +185,14 @@ enum hf_err hf_signer_keep_fresh(struct hf_signer *signer, const struct hf_momen
     if (is_half_over || age_s >= every_s || age_s <= -every_s) {
         HF_TRY(hf_online_refresh(&at, &result, why));
         signer->refreshed = *now;
-        HF_TRY(note_published(signer, &result, now->wall_s, why));
         age_s = 0;
     }
+    signer->found = result;
     int64_t half_s = (new_end_s - now->wall_s) / 2, wait_s = every_s - age_s;
     if (half_s - age_s < wait_s)
         wait_s = half_s - age_s;
+    /* Also what was signed before a crash, or beside this process; only when the timestamp is there. */
+    HF_TRY(hf_signer_note_published(signer, &result, now->wall_s, why));
     *next_s = now->wall_s + (wait_s > 1 ? wait_s : 1);
     return HF_OK;
 }

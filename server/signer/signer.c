@@ -95,6 +95,18 @@ static enum hf_err signatures(struct hf_signer *signer, const json_t *request, i
     return HF_OK;
 }
 
+static json_t *list_rollouts(const struct hf_online_result *found)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < found->n_rollouts; i++)
+        list = hf_json_append_take(list,
+                                   json_pack("{s:s, s:I, s:o}", "role", found->rollouts[i].role,
+                                             "version", (json_int_t)found->rollouts[i].version,
+                                             "expires",
+                                             hf_json_time(found->rollouts[i].expires_s)));
+    return list;
+}
+
 static enum hf_err status(struct hf_signer *signer, const json_t *request, int fd,
                           const struct hf_moment *now, json_t **answer, struct hf_why *why)
 {
@@ -121,6 +133,7 @@ static enum hf_err status(struct hf_signer *signer, const json_t *request, int f
                         hf_json_sha256(seal.head.hash), "time",
                         hf_json_time(seal.head.sequence > 0 ? seal.sealed_s : HF_TIME_NONE),
                         "refreshed", hf_json_time(refreshed_s > 0 ? refreshed_s : HF_TIME_NONE));
+    *answer = hf_json_set_take(*answer, "rollouts", list_rollouts(&signer->found));
     if (restart.statement != NULL)
         *answer = hf_json_set_take(*answer, "restart", restart.statement);
     return HF_OK;
@@ -135,7 +148,7 @@ json_t *hf_signer_answer(struct hf_signer *signer, const json_t *request, int fd
     } verbs[] = {
         {"status", status},       {"refresh", hf_verb_refresh}, {"publish", hf_verb_publish},
         {"issue", hf_verb_issue}, {"renew", hf_verb_renew},     {"cas", hf_verb_cas},
-        {"seal", hf_verb_seal},   {"signatures", signatures},
+        {"seal", hf_verb_seal},   {"step", hf_verb_step},       {"signatures", signatures},
     };
     struct hf_why why = {0};
     const char *verb = NULL;

@@ -6,6 +6,7 @@
  *     status      what is signed until when, the device CAs, the quotas, the log key
  *     refresh     a new timestamp, at most one a minute
  *     publish     what the offline keys signed, out of a folder that is handed over as a descriptor
+ *     step        the next stage of a rollout, a stop or a resume, by the rules of rollout_rules.h
  *     issue       a certificate for a device, within the quotas (quota.h), for the account of the CA
  *     renew       the same for a device whose old key signed the request, once an hour a device
  *     cas         the certificates of the device CAs
@@ -18,7 +19,7 @@
 #define HF_SIGNER_SIGNER_H
 
 #include "server/config/config.h"
-#include "server/repository/keys/signing_key.h"
+#include "server/repository/online.h"
 #include "server/signer/moment.h"
 #include "server/signer/signer_state.h"
 
@@ -36,6 +37,7 @@ struct hf_signer {
     struct hf_signing_key log_key;
     struct hf_audit_head
         read; /* entries of the log up to here are read, and not sealed yet; sequence 0: none */
+    struct hf_online_result found; /* what devices found when the repository was read last */
     struct hf_moment
         refreshed; /* when a timestamp was signed last, by this process; wall_s 0: not yet */
 };

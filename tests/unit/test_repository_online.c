@@ -248,7 +248,7 @@ static enum hf_err step(int64_t from, int64_t stage, enum hf_rollout_state state
                         struct hf_online_stage *out, struct hf_why *why)
 {
     const struct hf_rollout_request request = {.from = from, .stage = stage, .state = state};
-    return hf_online_step(&w.at, "s/p/2.pem", &request, "why\nnot", out, why);
+    return hf_online_step(&w.at, "s/p/2.pem", &request, "why\nnot", out, NULL, why);
 }
 
 static void read_as_device(const char *path, struct hf_online_stage *out)

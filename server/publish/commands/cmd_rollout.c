@@ -210,7 +210,7 @@ static enum hf_err sign_all(const struct hf_ctl_options *o, enum act act, struct
         err = choose(act, r, &request, why);
         if (err == HF_OK)
             err = hf_online_step(&at, r->path, &request, o->reason == NULL ? "" : o->reason,
-                                 &r->stage, why);
+                                 &r->stage, NULL, why);
     }
     hf_key_set_free(&keys);
     return err;

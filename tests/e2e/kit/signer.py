@@ -111,9 +111,9 @@ class Signer(SignerClient):
     def ca(self, name):
         return x509.load_pem_x509_certificate((self.state / "device-ca" / f"{name}.pem").read_bytes())
 
-    def start(self):
+    def start(self, env=None):
         self.process = self.processes.start(
-            programs.command("holdfast-signer", "run", "--config", self.config), "holdfast-signer")
+            programs.command("holdfast-signer", "run", "--config", self.config), "holdfast-signer", env)
         self.process.wait_for(lambda: "waiting for requests" in self.process.err, "is ready")
         return self
 
