@@ -63,8 +63,8 @@ static struct hf_rollout_verdict wait_for(enum hf_rollout_wait wait, size_t stag
     return (struct hf_rollout_verdict){.stage = (int64_t)stage, .wait = wait, .next_s = next_s};
 }
 
-/* It was ready at `ready_s` and waits for devices. The date from which all of them take the bundle leaves less time than
- * patience does in a short plan: half of it is left to people. */
+/* It was ready at `ready_s` and waits for devices. A short plan leaves less time than patience would take until
+ * all of them install the bundle: half of it is left to people. */
 static struct hf_rollout_verdict wait_for_devices(const struct hf_rollout_situation *s,
                                                   enum hf_rollout_wait wait, size_t stage,
                                                   int64_t ready_s)

@@ -7,13 +7,15 @@
 #include <string.h>
 
 /*
- * Silence is a matter of time alone, and no device is touched when it becomes silent: devices on trial are counted by
- * the moment since which they are, in buckets of `unit_s`, and a clock moves along the buckets. A bucket's
- * devices are silent together, at most `unit_s` late. The unit is a 64th of `silent_after_s`, but long enough for
- * BUCKETS_MAX of them to reach the end of the plan: of plans up to a year, with an hour and more, it is always the 64th.
+ * Silence is a matter of time alone, and no device is touched when it becomes silent: devices on trial are counted
+ * by the moment since which they are, in buckets of `unit_s`, and a clock moves along the buckets. A bucket's devices
+ * are silent together, at most `unit_s` late and never early. The unit is a 64th of `silent_after_s`, or what takes
+ * BUCKETS_MAX of them to a year after `mandatory_from`, if that is more: a minute in plans of a month.
  */
 #define UNITS_OF_SILENCE 64
-#define BUCKETS_MAX (1u << 19) /* 8 to 32 MB of counts, if a plan is that long */
+#define BUCKETS_MAX                                                                                \
+    (1u << 19) /* 8 MB of counts in plans of four stages, for one that is followed for so long */
+#define SPAN_AFTER_S (INT64_C(365) * 86400)
 
 #define WORD_STAGE 0x0fu
 #define WORD_RESULT_SHIFT 4
@@ -78,10 +80,9 @@ static int64_t divide_up(int64_t a, int64_t b)
 static int64_t choose_unit(const struct hf_rollout_plan *plan, int64_t seen_s)
 {
     const int64_t silent_s = divide_up(plan->pause.silent_after_s, UNITS_OF_SILENCE);
-    const int64_t span_s = divide_up(plan->mandatory_from_s - seen_s, BUCKETS_MAX);
+    const int64_t plan_s = plan->mandatory_from_s > seen_s ? plan->mandatory_from_s - seen_s : 0;
+    const int64_t span_s = divide_up(plan_s + SPAN_AFTER_S, BUCKETS_MAX);
 
-    if (silent_s < 1 && span_s < 1)
-        return 1;
     return silent_s > span_s ? silent_s : span_s;
 }
 
@@ -94,8 +95,11 @@ static size_t bucket_at(const struct hf_rollout_ledger *l, int64_t since_s)
     return bucket < BUCKETS_MAX ? (size_t)bucket : BUCKETS_MAX - 1;
 }
 
+/* Later than the last bucket holds is never. */
 static int64_t overdue_s(const struct hf_rollout_ledger *l, size_t bucket)
 {
+    if (bucket == BUCKETS_MAX - 1)
+        return INT64_MAX;
     return l->seen_s + (int64_t)bucket * l->unit_s + l->plan.pause.silent_after_s;
 }
 
@@ -342,7 +346,7 @@ int64_t hf_rollout_ledger_next_s(const struct hf_rollout_ledger *ledger)
     const size_t n = ledger->plan.n_stages;
 
     for (size_t i = ledger->n_overdue * n; i < ledger->n_buckets * n; i++)
-        if (ledger->trials[i] > 0)
+        if (ledger->trials[i] > 0 && i / n < BUCKETS_MAX - 1)
             return overdue_s(ledger, i / n);
     return 0;
 }

@@ -12,16 +12,16 @@
  * otherwise a device could choose the stage that it is counted in.
  *
  * It counts once, by its last result:
- *   about this version: announce, swapped            on trial since then; an announcement that is repeated does
- *                                                    not begin again, or a device that restarts for ever is never silent
- *                       confirmed                    confirmed
- *                       rolled-back, refused, failed failed
- *                       held                         waiting
- *                       current, recovered           as below
- *   otherwise, if `current` is its last report and names this version and this hash as the one in use: confirmed. It
- *   came with the firmware, or the report of its trial was lost; its last check was good.
+ *   about this version: announce, swapped             on trial since then
+ *                       confirmed                     confirmed
+ *                       rolled-back, refused, failed  failed
+ *                       held                          waiting
+ *                       current, recovered            as below
+ *   otherwise, if `current` is its last report and names this version and this hash as the one in use: confirmed.
+ *   It came with the firmware, or the report of its trial was lost; its last check was good.
  *   otherwise waiting. So `recovered` alone confirms nothing, and a failed check that names no version takes a
  *   confirmation back until the next good one.
+ * An announcement that is repeated does not begin a trial again: a device that restarts for ever falls silent.
  */
 #ifndef HF_ROLLOUT_LEDGER_H
 #define HF_ROLLOUT_LEDGER_H
@@ -80,8 +80,8 @@ void hf_rollout_ledger_end_scan(struct hf_rollout_ledger *ledger);
 void hf_rollout_ledger_mark_stale(struct hf_rollout_ledger *ledger);
 enum hf_rollout_counted hf_rollout_ledger_counted(const struct hf_rollout_ledger *ledger);
 
-/** The devices of stages 0 to `stage`. A device is silent from `silent_after_s` on, and in long plans with a short
- *  `silent_after_s` a little later (see ledger.c); a clock that goes back brings it back on trial. */
+/** The devices of stages 0 to `stage`. A device is silent `silent_after_s` after its trial began, at most a 64th of
+ *  that or a minute later (ledger.c). A clock that goes back brings it back on trial. */
 struct hf_rollout_tally hf_rollout_ledger_tally(struct hf_rollout_ledger *ledger, size_t stage,
                                                 int64_t now_s);
 /** When the next device becomes silent if it does not report; 0: none is on trial. After a tally. */
@@ -96,8 +96,8 @@ struct hf_rollout_entry {
 /** False: the device does not count. */
 HF_MUST_USE bool hf_rollout_ledger_find(const struct hf_rollout_ledger *ledger, int64_t device_id,
                                         int64_t now_s, struct hf_rollout_entry *out);
-/** The first `cap` devices with that result, in stages 0 to `stage`, whose ids are above `after`; by id. Returns how many.
- *  Walks the devices: for pages that people read. */
+/** The first `cap` devices with that result, in stages 0 to `stage`, whose ids are above `after`; by id. Returns
+ *  how many. Walks the devices: for pages that people read. */
 size_t hf_rollout_ledger_list(const struct hf_rollout_ledger *ledger, enum hf_rollout_result result,
                               size_t stage, int64_t after, int64_t now_s,
                               struct hf_rollout_entry *out, size_t cap);
