@@ -7,10 +7,10 @@
 #include <string.h>
 
 /*
- * Silence is a matter of time alone, and no device is touched when it becomes silent: devices on trial are counted
- * by the moment since which they are, in buckets of `unit_s`, and a clock moves along the buckets. A bucket's devices
- * are silent together, at most `unit_s` late and never early. The unit is a 64th of `silent_after_s`, or what takes
- * BUCKETS_MAX of them to a year after `mandatory_from`, if that is more: a minute in plans of a month.
+ * Silence is a matter of time alone, and no device is touched when it falls silent: devices on trial are counted by the
+ * moment at which their results are due, in buckets of `unit_s`, and a clock moves along the buckets. A bucket's
+ * devices are silent together, at most `unit_s` late and never early. The unit is a 64th of `silent_after_s`, or what
+ * takes BUCKETS_MAX of them to a year after `mandatory_from`, if that is more: a minute in plans of a month.
  */
 #define UNITS_OF_SILENCE 64
 #define BUCKETS_MAX                                                                                \
@@ -41,7 +41,7 @@ struct hf_rollout_ledger {
     bool has_missed; /* changes, since the scan began */
 
     int64_t unit_s;
-    uint32_t *trials; /* devices on trial, by bucket and stage */
+    uint32_t *trials; /* devices on trial, by the bucket of their moment and by stage */
     size_t n_buckets;
     size_t n_overdue; /* the devices of the first so many buckets are silent */
     int64_t silent[HF_ROLLOUT_STAGES_MAX];
@@ -86,12 +86,12 @@ static int64_t choose_unit(const struct hf_rollout_plan *plan, int64_t seen_s)
     return silent_s > span_s ? silent_s : span_s;
 }
 
-/* The bucket of those who are on trial since then, rounded up: no device is silent too early. */
-static size_t bucket_at(const struct hf_rollout_ledger *l, int64_t since_s)
+/* The bucket of results that are due then, rounded up: no device is silent too early. */
+static size_t bucket_at(const struct hf_rollout_ledger *l, int64_t due_s)
 {
-    if (since_s <= l->seen_s)
+    if (due_s <= l->seen_s)
         return 0;
-    const int64_t bucket = divide_up(since_s - l->seen_s, l->unit_s);
+    const int64_t bucket = divide_up(due_s - l->seen_s, l->unit_s);
     return bucket < BUCKETS_MAX ? (size_t)bucket : BUCKETS_MAX - 1;
 }
 
@@ -100,7 +100,7 @@ static int64_t overdue_s(const struct hf_rollout_ledger *l, size_t bucket)
 {
     if (bucket == BUCKETS_MAX - 1)
         return INT64_MAX;
-    return l->seen_s + (int64_t)bucket * l->unit_s + l->plan.pause.silent_after_s;
+    return l->seen_s + (int64_t)bucket * l->unit_s;
 }
 
 /* The clock moves along the buckets; it may go back. */
@@ -162,6 +162,13 @@ static bool is_kind(const char *text, enum hf_report_kind kind)
     return strcmp(text, hf_report_kind_name(kind)) == 0;
 }
 
+/* Its last report is the daily one of a device that uses the bundle, after a check that was good. */
+static bool is_in_use(const struct hf_rollout_ledger *l, const struct hf_rollout_member *m)
+{
+    return is_kind(m->kind, HF_REPORT_CURRENT) && m->active_version == l->version &&
+           strcmp(m->active_sha256, l->sha256_hex) == 0;
+}
+
 /* The rules of ledger.h. */
 static enum hf_rollout_result judge(const struct hf_rollout_ledger *l,
                                     const struct hf_rollout_member *m)
@@ -175,8 +182,7 @@ static enum hf_rollout_result judge(const struct hf_rollout_ledger *l,
             is_kind(m->result, HF_REPORT_FAILED))
             return HF_RESULT_FAILED;
     }
-    if (is_kind(m->kind, HF_REPORT_CURRENT) && m->active_version == l->version &&
-        strcmp(m->active_sha256, l->sha256_hex) == 0)
+    if (is_in_use(l, m))
         return HF_RESULT_CONFIRMED;
     return HF_RESULT_WAITING;
 }
@@ -194,14 +200,17 @@ static size_t find_stage(const struct hf_rollout_ledger *l, const struct hf_roll
     return hf_rollout_stage_of(&l->plan, l->sha256, &device);
 }
 
-/* Since when it is on trial; `before` is its word of before, or NULL. */
+/* When the result of a device on trial is due; `before` is its word of before, or NULL. */
 static size_t find_bucket(const struct hf_rollout_ledger *l, const struct hf_rollout_member *m,
                           const uint32_t *before)
 {
-    const size_t bucket = bucket_at(l, m->result_s);
+    const int64_t result_due_s = m->result_s + l->plan.pause.silent_after_s,
+                  daily_due_s = m->seen_s + HF_ROLLOUT_DAILY_S;
+    const bool is_daily = is_in_use(l, m) && daily_due_s > result_due_s;
+    const size_t bucket = bucket_at(l, is_daily ? daily_due_s : result_due_s);
 
     if (before != NULL && result_of(*before) == HF_RESULT_ON_TRIAL && bucket_of(*before) < bucket &&
-        is_kind(m->result, HF_REPORT_ANNOUNCE))
+        is_kind(m->kind, HF_REPORT_ANNOUNCE))
         return bucket_of(*before);
     return bucket;
 }

@@ -21,13 +21,20 @@
  *   It came with the firmware, or the report of its trial was lost; its last check was good.
  *   otherwise waiting. So `recovered` alone confirms nothing, and a failed check that names no version takes a
  *   confirmation back until the next good one.
- * An announcement that is repeated does not begin a trial again: a device that restarts for ever falls silent.
+ *
+ * A device on trial is silent `silent_after_s` after that report. An announcement that is repeated does not begin again:
+ * a device that restarts for ever falls silent. One that has sent its daily `current` since the swap has reached the
+ * service with the new bundle; it may be up for a few minutes a day only, so that its trial takes days. It is silent
+ * when HF_ROLLOUT_DAILY_S have passed without another one.
  */
 #ifndef HF_ROLLOUT_LEDGER_H
 #define HF_ROLLOUT_LEDGER_H
 
 #include "common/rollout/rollout.h"
 #include "server/rollout/tally.h"
+
+/* Devices report daily, with jitter; so long without a report is one that is missing. */
+#define HF_ROLLOUT_DAILY_S (INT64_C(2) * 86400)
 
 /* The bundle that is rolled out. Borrowed; the ledger copies what it keeps. */
 struct hf_rollout_subject {
@@ -48,6 +55,7 @@ struct hf_rollout_member {
     bool is_excluded; /* by the operator */
     /* as device_state has it */
     const char *set, *profile;
+    int64_t seen_s;   /* when it reported last */
     const char *kind; /* of its last report */
     int64_t active_version;
     const char *active_sha256; /* hexadecimal */
@@ -80,8 +88,8 @@ void hf_rollout_ledger_end_scan(struct hf_rollout_ledger *ledger);
 void hf_rollout_ledger_mark_stale(struct hf_rollout_ledger *ledger);
 enum hf_rollout_counted hf_rollout_ledger_counted(const struct hf_rollout_ledger *ledger);
 
-/** The devices of stages 0 to `stage`. A device is silent `silent_after_s` after its trial began, at most a 64th of
- *  that or a minute later (ledger.c). A clock that goes back brings it back on trial. */
+/** The devices of stages 0 to `stage`. Silence is seen at most a 64th of `silent_after_s`, or a minute, late
+ *  (ledger.c). A clock that goes back brings a device back on trial. */
 struct hf_rollout_tally hf_rollout_ledger_tally(struct hf_rollout_ledger *ledger, size_t stage,
                                                 int64_t now_s);
 /** When the next device becomes silent if it does not report; 0: none is on trial. After a tally. */

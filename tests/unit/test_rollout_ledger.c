@@ -296,6 +296,23 @@ static void an_announcement_that_is_repeated_does_not_begin_again(void **state)
     check_tally(SEEN_S + SILENT_S + 2, 0, 1, 0, 0, 0);
 }
 
+static void a_device_that_is_up_once_a_day_is_silent_when_a_day_is_missing(void **state)
+{
+    (void)state;
+    report("swapped", VERSION, SEEN_S);
+    check_tally(SEEN_S + SILENT_S, 0, 0, 0, 0, 1);
+    device.kind = "current"; /* over the new bundle; the trial goes on */
+    device.seen_s = SEEN_S + HF_DAY_S;
+    device.active_version = VERSION;
+    device.active_sha256 = hex;
+    put();
+    check_tally(SEEN_S + HF_DAY_S + HF_ROLLOUT_DAILY_S - 1, 0, 1, 0, 0, 0);
+    check_tally(SEEN_S + HF_DAY_S + HF_ROLLOUT_DAILY_S + 100, 0, 0, 0, 0, 1);
+    device.active_version = VERSION - 1; /* it announced, and uses the old one */
+    put();
+    check_tally(SEEN_S + HF_DAY_S, 0, 0, 0, 0, 1);
+}
+
 /* Never too early, and late by a 64th at most, or by what a plan of ten years asks for. */
 static void silence_is_seen_soon_in_any_plan(void **state)
 {
@@ -450,6 +467,7 @@ int main(void)
         TEST(a_clock_that_goes_back_brings_a_device_back_on_trial),
         TEST(a_device_that_comes_late_is_silent_at_once_if_its_report_is_old),
         TEST(an_announcement_that_is_repeated_does_not_begin_again),
+        TEST(a_device_that_is_up_once_a_day_is_silent_when_a_day_is_missing),
         TEST(silence_is_seen_soon_in_any_plan),
         TEST(only_a_whole_scan_counts_all),
         TEST(changes_missed_in_the_first_scan_leave_it_stale),
