@@ -3,6 +3,7 @@
 #include "client/port/mbedtls/trust_store_internal.h"
 #include "common/chain/chain.h"
 #include "tests/support/tls_pair.h"
+#include "tests/support/x509_oracle_parts.h"
 
 #include <holdfast/trust_store.h>
 
@@ -23,15 +24,32 @@ static void must(bool is_ok, const char *what)
 
 bool x509_anchor_of(struct hf_bytes der, struct hf_trust_anchor *out)
 {
-    struct hf_cert cert;
-    if (hf_cert_parse(der, &cert, NULL) != HF_OK)
-        return false;
-    *out = (struct hf_trust_anchor){.der = der,
-                                    .not_before_s = cert.not_before_s,
-                                    .not_after_s = cert.not_after_s,
-                                    .distrust_after_s = INT64_MIN,
-                                    .remove_after_s = INT64_MIN};
-    return true;
+    struct oracle_cert cert;
+    oracle_cert_read(der.data, der.len, &cert);
+    bool is_read = cert.x509 != NULL;
+    if (is_read)
+        *out = (struct hf_trust_anchor){.der = der,
+                                        .not_before_s = cert.not_before_s,
+                                        .not_after_s = cert.not_after_s,
+                                        .distrust_after_s = INT64_MIN,
+                                        .remove_after_s = INT64_MIN};
+    oracle_cert_free(&cert);
+    return is_read;
+}
+
+/** The anchors that can be in a store at all. To be freed. */
+static struct hf_trust_anchor *usable_anchors(const struct x509_case *c, size_t *n)
+{
+    struct hf_trust_anchor *list = calloc(c->n_anchors + 1, sizeof *list);
+    must(list != NULL, "calloc");
+    *n = 0;
+    for (size_t i = 0; i < c->n_anchors; i++) {
+        struct hf_anchors *one = NULL;
+        if (hf_anchors_new(&c->anchors[i], 1, &one, NULL) == HF_OK)
+            list[(*n)++] = c->anchors[i];
+        hf_anchors_free(one);
+    }
+    return list;
 }
 
 /* ---- the verdict -------------------------------------------------------------------------------- */
@@ -43,8 +61,11 @@ enum x509_answer x509_judge_verdict(const struct x509_case *c, struct hf_why *wh
     struct hf_chain_verdict verdict = {0};
     struct hf_anchors *anchors = NULL;
     bool is_valid = false;
+    size_t n_anchors;
+    struct hf_trust_anchor *list = usable_anchors(c, &n_anchors);
 
-    enum hf_err err = hf_anchors_new(c->anchors, c->n_anchors, &anchors, why);
+    enum hf_err err = hf_anchors_new(list, n_anchors, &anchors, why);
+    free(list);
     for (size_t i = 0; err == HF_OK && i < c->n_sent; i++)
         err = hf_chain_add(&chain, c->sent[i], why);
     if (err == HF_OK)
@@ -304,7 +325,10 @@ enum x509_answer x509_judge_live(const struct x509_case *c, mbedtls_ssl_protocol
         return X509_NOT_ASKED;
     hf_trust_store_set_clock(c->at_s);
     must(hf_trust_store_new(&store, why) == HF_OK, "hf_trust_store_new");
-    enum hf_err err = hf_trust_store_swap(store, c->anchors, c->n_anchors, why);
+    size_t n_anchors;
+    struct hf_trust_anchor *list = usable_anchors(c, &n_anchors);
+    enum hf_err err = hf_trust_store_swap(store, list, n_anchors, why);
+    free(list);
     if (err != HF_OK) {
         hf_trust_store_free(store);
         return X509_REFUSED;

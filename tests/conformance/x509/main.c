@@ -4,6 +4,8 @@
  */
 #include "tests/conformance/x509/limbo.h"
 
+#include "tests/support/x509_oracle.h"
+
 #include <popt.h>
 #include <sodium.h>
 #include <stdio.h>
@@ -27,6 +29,7 @@ static const struct judge {
     {"verdict", x509_judge_verdict},
     {"tls12", judge_tls12},
     {"tls13", judge_tls13},
+    {"oracle", x509_oracle},
 };
 
 static const struct judge *judge_of(const char *name)

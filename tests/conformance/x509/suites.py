@@ -20,7 +20,7 @@ CHECKOUT = HERE.parents[2]
 DATA = Path(os.environ.get("HOLDFAST_TEST_DATA", CHECKOUT.parent / "shared" / "data")) / "x509"
 CASES = DATA / "cases.txt.xz"
 KNOWN = HERE / "known_wrong.txt"
-JUDGES = ("verdict", "tls12", "tls13")
+JUDGES = ("verdict", "tls12", "tls13", "oracle")
 
 
 class Case:

@@ -1,0 +1,316 @@
+/* The oracle's names: RFC 5280, 4.2.1.10 and 7.1, and RFC 9525. */
+#include "tests/support/x509_oracle_parts.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+/* A text that need not end with NUL. */
+struct text {
+    const char *at;
+    size_t len;
+};
+
+static struct text text_of(const ASN1_STRING *string)
+{
+    return (struct text){(const char *)ASN1_STRING_get0_data(string),
+                         (size_t)ASN1_STRING_length(string)};
+}
+
+static bool is_equal(struct text a, struct text b)
+{
+    return a.len == b.len && strncasecmp(a.at, b.at, a.len) == 0;
+}
+
+static bool has_nul(struct text text)
+{
+    return memchr(text.at, '\0', text.len) != NULL;
+}
+
+/* ---- distinguished names: RFC 5280, 7.1 -------------------------------------------------------------- */
+
+/* The string types whose values are compared without regard to case and to runs of spaces. */
+static bool is_prepared(const ASN1_STRING *value)
+{
+    int type = ASN1_STRING_type(value);
+    return type == V_ASN1_PRINTABLESTRING || type == V_ASN1_UTF8STRING || type == V_ASN1_IA5STRING;
+}
+
+/** The next character as it counts: lower case, one space for many, none at the ends; -1: the end. */
+static int next_char(struct text *text, bool *is_inside)
+{
+    size_t n_spaces = 0;
+    while (n_spaces < text->len && text->at[n_spaces] == ' ')
+        n_spaces++;
+    text->at += n_spaces;
+    text->len -= n_spaces;
+    if (text->len == 0)
+        return -1;
+    if (n_spaces > 0 && *is_inside) {
+        *is_inside = false;
+        return ' ';
+    }
+    *is_inside = true;
+    text->len--;
+    return tolower((unsigned char)*text->at++);
+}
+
+static bool is_same_value(const ASN1_STRING *a, const ASN1_STRING *b)
+{
+    if (!is_prepared(a) || !is_prepared(b))
+        return ASN1_STRING_cmp(a, b) == 0;
+    struct text left = text_of(a), right = text_of(b);
+    bool is_left_inside = false, is_right_inside = false;
+    int x, y;
+    do {
+        x = next_char(&left, &is_left_inside);
+        y = next_char(&right, &is_right_inside);
+    } while (x == y && x != -1);
+    return x == y;
+}
+
+static bool is_same_entry(const X509_NAME_ENTRY *a, const X509_NAME_ENTRY *b)
+{
+    return OBJ_cmp(X509_NAME_ENTRY_get_object(a), X509_NAME_ENTRY_get_object(b)) == 0 &&
+           is_same_value(X509_NAME_ENTRY_get_data(a), X509_NAME_ENTRY_get_data(b));
+}
+
+/** How many attributes the RDN has that begins at entry `at`. */
+static int rdn_size(const X509_NAME *name, int at)
+{
+    int n = 1;
+    while (at + n < X509_NAME_entry_count(name) &&
+           X509_NAME_ENTRY_set(X509_NAME_get_entry(name, at + n)) ==
+               X509_NAME_ENTRY_set(X509_NAME_get_entry(name, at)))
+        n++;
+    return n;
+}
+
+/** The attributes of an RDN are a set: each of `a` is one of `b`, and there are as many. */
+static bool is_same_rdn(const X509_NAME *a, int at_a, const X509_NAME *b, int at_b)
+{
+    int n = rdn_size(a, at_a);
+    if (n != rdn_size(b, at_b))
+        return false;
+    for (int i = 0; i < n; i++) {
+        bool is_there = false;
+        for (int k = 0; k < n; k++)
+            is_there = is_there || is_same_entry(X509_NAME_get_entry(a, at_a + i),
+                                                 X509_NAME_get_entry(b, at_b + k));
+        if (!is_there)
+            return false;
+    }
+    return true;
+}
+
+/** Is `name` in the subtree of `base`: the same RDNs, and maybe more behind them? */
+static bool begins_with(const X509_NAME *name, const X509_NAME *base, bool *is_whole)
+{
+    int at = 0;
+    while (at < X509_NAME_entry_count(base)) {
+        if (at >= X509_NAME_entry_count(name) || !is_same_rdn(name, at, base, at))
+            return false;
+        at += rdn_size(base, at);
+    }
+    *is_whole = at == X509_NAME_entry_count(name);
+    return true;
+}
+
+bool oracle_is_same_name(const X509_NAME *a, const X509_NAME *b)
+{
+    bool is_whole = false;
+    return begins_with(a, b, &is_whole) && is_whole;
+}
+
+bool oracle_is_self_issued(const struct oracle_cert *cert)
+{
+    return oracle_is_same_name(X509_get_subject_name(cert->x509), X509_get_issuer_name(cert->x509));
+}
+
+/* ---- one name and one subtree: RFC 5280, 4.2.1.10 ---------------------------------------------------------- */
+
+enum match { OUTSIDE, INSIDE, PARTLY, NO_NAME };
+
+/** "host.example" is in "example" and in "", and "badexample" is not. */
+static bool is_below(struct text name, struct text base)
+{
+    if (base.len == 0)
+        return true;
+    if (name.len < base.len ||
+        !is_equal((struct text){name.at + name.len - base.len, base.len}, base))
+        return false;
+    return name.len == base.len || name.at[name.len - base.len - 1] == '.';
+}
+
+/** A wildcard stands for all names of one label more, some of which may be in a subtree that it is not in. */
+static enum match match_dns(struct text name, struct text base)
+{
+    if (has_nul(name) || has_nul(base) || (base.len > 0 && base.at[0] == '.'))
+        return NO_NAME;
+    if (name.len < 2 || memcmp(name.at, "*.", 2) != 0)
+        return is_below(name, base) ? INSIDE : OUTSIDE;
+    struct text rest = {name.at + 2, name.len - 2};
+    if (is_below(rest, base))
+        return INSIDE;
+    const char *dot = memchr(base.at, '.', base.len);
+    size_t label = dot == NULL ? base.len : (size_t)(dot - base.at) + 1;
+    return dot != NULL && is_equal((struct text){base.at + label, base.len - label}, rest)
+               ? PARTLY
+               : OUTSIDE;
+}
+
+/** An address, and an address and its mask. */
+static enum match match_ip(struct text name, struct text base)
+{
+    if ((name.len != 4 && name.len != 16) || (base.len != 8 && base.len != 32))
+        return NO_NAME;
+    bool has_zero = false;
+    for (size_t bit = 0; bit < base.len * 4; bit++) {
+        bool is_set = (base.at[base.len / 2 + bit / 8] >> (7 - bit % 8) & 1) != 0;
+        if (is_set && has_zero)
+            return NO_NAME;
+        has_zero = has_zero || !is_set;
+    }
+    if (base.len != 2 * name.len)
+        return OUTSIDE;
+    for (size_t i = 0; i < name.len; i++)
+        if (((name.at[i] ^ base.at[i]) & base.at[name.len + i]) != 0)
+            return OUTSIDE;
+    return INSIDE;
+}
+
+static enum match match_of(const GENERAL_NAME *name, const GENERAL_NAME *base)
+{
+    bool is_whole;
+    if (name->type != base->type)
+        return OUTSIDE;
+    switch (name->type) {
+    case GEN_DNS:
+        return match_dns(text_of(name->d.dNSName), text_of(base->d.dNSName));
+    case GEN_IPADD:
+        return match_ip(text_of(name->d.iPAddress), text_of(base->d.iPAddress));
+    case GEN_DIRNAME:
+        return begins_with(name->d.directoryName, base->d.directoryName, &is_whole) ? INSIDE
+                                                                                    : OUTSIDE;
+    default:
+        /* "either process the constraint or reject the certificate" */
+        return NO_NAME;
+    }
+}
+
+/* ---- all constraints on all names: 6.1.3 (b) and (c) ----------------------------------------------------- */
+
+static const char *subtree_fault(const GENERAL_NAME *name, const GENERAL_SUBTREE *subtree,
+                                 enum match *match)
+{
+    if (subtree->base->type != name->type) {
+        *match = OUTSIDE;
+        return NULL;
+    }
+    if ((subtree->minimum != NULL && oracle_number(subtree->minimum) != 0) ||
+        subtree->maximum != NULL)
+        return "a name constraint has a minimum or a maximum";
+    *match = match_of(name, subtree->base);
+    return *match == NO_NAME ? "a name or a name constraint cannot be compared" : NULL;
+}
+
+static const char *name_fault(const GENERAL_NAME *name, const NAME_CONSTRAINTS *constraints)
+{
+    bool is_constrained = false, is_permitted = false;
+    enum match match;
+    const char *fault;
+
+    for (int i = 0; i < sk_GENERAL_SUBTREE_num(constraints->permittedSubtrees); i++) {
+        const GENERAL_SUBTREE *subtree = sk_GENERAL_SUBTREE_value(constraints->permittedSubtrees,
+                                                                  i);
+        if ((fault = subtree_fault(name, subtree, &match)) != NULL)
+            return fault;
+        is_constrained = is_constrained || subtree->base->type == name->type;
+        is_permitted = is_permitted || match == INSIDE;
+    }
+    if (is_constrained && !is_permitted)
+        return "a name is in no permitted subtree";
+    for (int i = 0; i < sk_GENERAL_SUBTREE_num(constraints->excludedSubtrees); i++) {
+        const GENERAL_SUBTREE *subtree = sk_GENERAL_SUBTREE_value(constraints->excludedSubtrees, i);
+        if ((fault = subtree_fault(name, subtree, &match)) != NULL)
+            return fault;
+        if (match != OUTSIDE)
+            return "a name is in an excluded subtree";
+    }
+    return NULL;
+}
+
+/* The subject is a directoryName, where it is not empty. Where there is no rfc822Name, an address of e-mail in
+ * it is one. */
+static const char *subject_fault(const struct oracle_cert *cert,
+                                 const NAME_CONSTRAINTS *constraints)
+{
+    X509_NAME *subject = X509_get_subject_name(cert->x509);
+    GENERAL_NAME name = {.type = GEN_DIRNAME, .d = {.directoryName = subject}};
+    const char *fault = NULL;
+
+    if (X509_NAME_entry_count(subject) > 0)
+        fault = name_fault(&name, constraints);
+    for (int i = 0; i < sk_GENERAL_NAME_num(cert->names); i++)
+        if (sk_GENERAL_NAME_value(cert->names, i)->type == GEN_EMAIL)
+            return fault;
+    for (int at = -1; fault == NULL;) {
+        at = X509_NAME_get_index_by_NID(subject, NID_pkcs9_emailAddress, at);
+        if (at < 0)
+            break;
+        name.type = GEN_EMAIL;
+        name.d.rfc822Name = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
+        fault = name_fault(&name, constraints);
+    }
+    return fault;
+}
+
+const char *oracle_name_fault(const struct oracle_cert *cert,
+                              const struct oracle_cert *const *above, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (above[i]->constraints == NULL)
+            continue;
+        const char *fault = subject_fault(cert, above[i]->constraints);
+        for (int k = 0; fault == NULL && k < sk_GENERAL_NAME_num(cert->names); k++)
+            fault = name_fault(sk_GENERAL_NAME_value(cert->names, k), above[i]->constraints);
+        if (fault != NULL)
+            return fault;
+    }
+    return NULL;
+}
+
+/* ---- RFC 9525 ---------------------------------------------------------------------------------------------- */
+
+/* 6.3: a wildcard is the whole left-most label and stands for one label. */
+static bool matches_host(struct text presented, const char *host)
+{
+    struct text wanted = {host, strlen(host)};
+    if (has_nul(presented))
+        return false;
+    if (presented.len < 2 || memcmp(presented.at, "*.", 2) != 0)
+        return is_equal(presented, wanted);
+    const char *dot = strchr(host, '.');
+    struct text rest = {presented.at + 2, presented.len - 2};
+    if (dot == NULL || dot == host || memchr(rest.at, '.', rest.len) == NULL)
+        return false;
+    return is_equal(rest, (struct text){dot + 1, strlen(dot + 1)});
+}
+
+bool oracle_is_for_host(const struct oracle_cert *leaf, const char *host)
+{
+    unsigned char address[16];
+    size_t len = inet_pton(AF_INET, host, address) == 1    ? 4
+                 : inet_pton(AF_INET6, host, address) == 1 ? 16
+                                                           : 0;
+    for (int i = 0; i < sk_GENERAL_NAME_num(leaf->names); i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(leaf->names, i);
+        if (len == 0 && name->type == GEN_DNS && matches_host(text_of(name->d.dNSName), host))
+            return true;
+        if (len > 0 && name->type == GEN_IPADD && text_of(name->d.iPAddress).len == len &&
+            memcmp(text_of(name->d.iPAddress).at, address, len) == 0)
+            return true;
+    }
+    return false;
+}
