@@ -65,7 +65,7 @@ build_and_run() { # preset labels [targets...]
     # GCC's ThreadSanitizer cannot place its shadow memory where kernels randomise addresses widely.
     if [ "$preset" = tsan ] && setarch -R true 2>/dev/null; then run=(setarch -R); fi
     # Label summaries add nothing to the list of tests above them.
-    "${run[@]}" ctest --test-dir "build/$preset" --output-on-failure -j3 --no-label-summary \
+    "${run[@]}" ctest --test-dir "build/$preset" --output-on-failure -j6 --no-label-summary \
         -L "^($labels)\$" 2>&1 | tee "$out" || true
     read -r bad total < <(sed -n 's/.*tests passed, \([0-9]*\) tests failed out of \([0-9]*\).*/\1 \2/p' "$out") ||
         { grep -q 'No tests were found' "$out" && total=0 bad=0; } ||
@@ -79,6 +79,8 @@ inside='unit|attack|crash|outages|wycheproof|conformance' outside='cli|e2e'
 programs=(common/all client/all server/all deploy/man/all deploy/sbom/all test_drivers)
 if [ $fast = yes ]; then
     build_and_run "${preset:-asan}" 'unit|attack'
+elif [ -n "$preset" ] && [ "$label" = tsan ]; then
+    build_and_run "$preset" tsan "${programs[@]}" tsan_tests
 elif [ -n "$preset" ]; then
     build_and_run "$preset" "${label:-$inside|$outside}"
 elif [ -z "$label" ]; then

@@ -29,10 +29,7 @@
 #define N_REPORTS (REPORT_BATCHES * REQUESTS * REPORTS)
 #define DEVICE "pump-1" /* of the first certificate */
 
-/* What is lost (cut_disk.h). */
-static const uint64_t seeds_short[] = {0, 1, 2};
-#define N_SEEDS_SHORT (sizeof seeds_short / sizeof seeds_short[0])
-#define N_SEEDS_LONG 60u
+#define N_SEEDS_LONG 60u /* the short run cuts each operation once: CUT_IN_TURN */
 
 static struct temp_dir *dir;
 
@@ -208,21 +205,12 @@ static void check_next_change(void)
 
 /* ---- cutting everywhere -------------------------------------------------------------------------- */
 
-static bool is_long(void)
-{
-    return getenv("HOLDFAST_LONG") != NULL;
-}
-
-static uint64_t seed_of(unsigned i)
-{
-    return i < N_SEEDS_SHORT ? seeds_short[i] : i;
-}
-
 /* Cut `work` at its first operation on the disk, its second, … until it comes to its end. */
 static void cut_everywhere(const char *what, const struct disk_image *start, void (*work)(void),
                            void (*check)(void), unsigned points_min)
 {
-    const unsigned n_seeds = is_long() ? N_SEEDS_LONG : N_SEEDS_SHORT;
+    const bool is_long = getenv("HOLDFAST_LONG") != NULL;
+    const unsigned n_seeds = is_long ? N_SEEDS_LONG : 1;
     unsigned n_points = 0, n_cuts = 0;
 
     for (unsigned i = 0; i < n_seeds; i++) {
@@ -230,7 +218,7 @@ static void cut_everywhere(const char *what, const struct disk_image *start, voi
         for (unsigned cut = 1; !is_finished; cut++) {
             const struct known before = known;
             disk_image_write(dir->path, start);
-            cut_disk_begin(dir->path, cut, seed_of(i));
+            cut_disk_begin(dir->path, cut, is_long ? i : CUT_IN_TURN);
             work();
             is_finished = !cut_disk_is_off();
             if (is_finished)

@@ -121,7 +121,10 @@ bool cut_disk_sync(const char *path)
                                                                                     : inside(path);
     if (name == NULL)
         return true;
-    if (!is_possible() || !survives())
+    if (!is_possible())
+        return false;
+    cut_model.is_cut_at_sync = !survives();
+    if (cut_model.is_cut_at_sync)
         return false;
     cut_model_settle(name, cut_node_at(name), false);
     return true;
@@ -174,6 +177,7 @@ void cut_disk_begin(const char *folder, unsigned cut_at, uint64_t seed)
     cut_model.is_counting = true;
     cut_model.n_operations = 0;
     cut_model.cut_at = cut_at;
+    cut_model.is_cut_at_sync = false;
     cut_model.seed = seed;
     cut_model.random = seed * 0x2545f4914f6cdd1dU + cut_at;
 }
@@ -236,10 +240,19 @@ static void leave_shared_memory(struct disk_image *image)
     }
 }
 
+static uint64_t seed_in_turn(void)
+{
+    if (cut_model.is_on || cut_model.is_cut_at_sync)
+        return 0;
+    return cut_model.cut_at % 2 == 0 ? 1 : cut_model.cut_at;
+}
+
 void cut_disk_reboot(void)
 {
     struct disk_image image = {0};
 
+    if (cut_model.seed == CUT_IN_TURN)
+        cut_model.seed = seed_in_turn();
     cut_model_settle(NULL, -1, true);
     image_of(&cut_model.synced, &image);
     leave_shared_memory(&image);

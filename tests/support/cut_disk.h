@@ -10,6 +10,10 @@
  *     seed 1   all of it is there, as after kill -9
  *     others   each operation for itself: there, lost, or a part of its sectors there; so a later
  *              one may be there and an earlier one not, and what a write made longer may be garbage
+ *     CUT_IN_TURN
+ *              as seed 0 where the power goes at a sync or not at all, elsewhere as seed 1 or another
+ *              in turn. Since a disk that keeps only what was synced is the same from one sync to the
+ *              next, cutting each operation once with this seed leaves out no disk of seed 0
  *
  * A sync keeps the bytes of a file, or the names of a folder: a new or renamed file is there after
  * the cut for certain when both were synced. From the cut on every operation fails.
@@ -22,6 +26,7 @@
 #include "tests/support/disk_image.h"
 
 #define CUT_NEVER 0U
+#define CUT_IN_TURN UINT64_MAX
 
 /** Begin: what is in `folder` now is on disk. Power goes at operation `cut_at`, counted from 1. */
 void cut_disk_begin(const char *folder, unsigned cut_at, uint64_t seed);

@@ -48,6 +48,7 @@ struct cut_model {
     bool is_counting;
     unsigned n_operations;
     unsigned cut_at;
+    bool is_cut_at_sync;
     uint64_t seed;
     uint64_t random;
     struct cut_node nodes[CUT_NODES_MAX];
