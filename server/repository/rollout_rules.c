@@ -53,7 +53,7 @@ static enum hf_err check_approvals(const struct hf_rollout_case *at,
             hf_buf_free(&text);
             return hf_fail(why, HF_E_SIGNATURE,
                            "approval %zu is by no approver of the plan, or for another step; let "
-                           "an approver sign this step",
+                           "an approver sign this step (holdfastctl rollout approve)",
                            i + 1);
         }
         n += !has_approved[k];
@@ -64,7 +64,7 @@ static enum hf_err check_approvals(const struct hf_rollout_case *at,
         return HF_OK;
     return hf_fail(why, HF_E_SIGNATURE,
                    "the plan asks for the signatures of %" PRId64 " approver(s), %" PRId64
-                   " found; let them sign this step",
+                   " found; let them sign this step (holdfastctl rollout approve)",
                    at->plan->approvals, n);
 }
 

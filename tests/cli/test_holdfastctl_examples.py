@@ -196,7 +196,12 @@ def before_rollout(world, command):
                world.desk / "rollout.pub", "--insecure-no-passphrase")
         return
     plan = world.desk / "plan.json"
-    plan.write_text('{"stages": [{"share": "10%"}, {"share": "100%"}], "mandatory_after": "1d"}')
+    approval = ""
+    if word == "approve":
+        ctl.ok("key", "generate", "--key", world.desk / "alice.key.json", "--insecure-no-passphrase")
+        alice, = ctl.report("key-report", "key", "inspect", world.desk / "alice.key.json")["keys"]
+        approval = f', "approval": "signed", "approvers": ["{alice["public"]}"]'
+    plan.write_text('{"stages": [{"share": "10%"}, {"share": "100%"}], "mandatory_after": "1d"' + approval + "}")
     ctl.ok("rollout", "delegate", *world.place, "--insecure-no-passphrase", "amazon-iot")
     world.add("--again", "--plan", plan, "--drop", "all", *ROOTS)
     before = {"open": [], "resume": ["open", "pause"], "complete": ["open", "step"]}
@@ -208,7 +213,7 @@ def before_rollout(world, command):
 
 BEFORE = {
     **{f"rollout {word}": before_rollout for word in ("delegate", "open", "step", "pause", "resume",
-                                                      "complete", "abort", "show")},
+                                                      "complete", "abort", "approve", "show")},
     "init": before_init, "bundle import": before_import, "bundle remove": before_remove,
     "publish": before_publish, "root add-key": before_edit, "root remove-key": before_edit,
     "root set-threshold": before_edit, "root status": before_look, "root merge": before_look,

@@ -2,6 +2,7 @@
 
 #include "common/base/timetext.h"
 #include "common/cli/report.h"
+#include "server/publish/ceremony/rollout_words.h"
 #include "server/repository/drafts/targets_release.h"
 #include "server/repository/online.h"
 
@@ -11,6 +12,17 @@ void hf_publish_report_note(struct hf_publish_report *report, const struct hf_pu
 {
     for (int role = 0; role < HF_TOP_ROLES; role++)
         report->versions[role] = p->signed_now.of[role].version;
+    for (size_t i = 0; i < p->signed_now.n_rollouts; i++)
+        hf_publish_report_add_rollout(report, p->signed_now.rollouts[i].role,
+                                      p->signed_now.rollouts[i].file.version);
+}
+
+void hf_publish_report_add_rollout(struct hf_publish_report *report, const char *role,
+                                   int64_t version)
+{
+    json_t *list = report->rollouts == NULL ? json_array() : report->rollouts;
+    report->rollouts = hf_json_append_take(list, json_pack("{s:s, s:I}", "role", role, "version",
+                                                           (json_int_t)version));
 }
 
 static json_t *list_take(json_t **list)
@@ -31,11 +43,11 @@ enum hf_err hf_publish_report_print_take(struct hf_publish_report *report, FILE 
         versions = hf_json_set_take(versions, hf_top_role_name((enum hf_top_role)role),
                                     version == 0 ? json_null() : json_integer(version));
     }
-    return hf_json_print_take(json_pack("{s:i, s:s, s:o, s:s?, s:b, s:o, s:o, s:o, s:o, s:o}",
+    return hf_json_print_take(json_pack("{s:i, s:s, s:o, s:o, s:s?, s:b, s:o, s:o, s:o, s:o, s:o}",
                                         "format", 1, "outcome", report->outcome, "versions",
-                                        versions, "draft", report->draft_file, "bridged",
-                                        !report->is_unbridged, "bundles",
-                                        list_take(&report->bundles), "unchanged",
+                                        versions, "rollouts", list_take(&report->rollouts), "draft",
+                                        report->draft_file, "bridged", !report->is_unbridged,
+                                        "bundles", list_take(&report->bundles), "unchanged",
                                         list_take(&report->unchanged), "unlisted",
                                         list_take(&report->unlisted), "warnings",
                                         list_take(&report->warnings), "signatures", signatures),
@@ -79,21 +91,11 @@ static void print_superseded(const struct hf_release_run *run, const struct hf_d
 
 static void print_plan(const struct hf_release_run *run, const struct hf_description *d)
 {
-    char begins[HF_TIME_TEXT_MAX], mandatory[HF_TIME_TEXT_MAX];
     print_superseded(run, d);
     if (d->plan == NULL)
         return;
-    hf_time_format(d->plan->not_before_s, begins);
-    hf_time_format(d->plan->mandatory_from_s, mandatory);
-    printf("  rolls out in %zu stages from %s on; every device installs it from %s on\n"
-           "  next: holdfastctl rollout open --repo DIR --keys DIR %s/%s\n",
-           d->plan->n_stages, begins, mandatory, d->set, d->profile);
-    for (size_t k = 0; k < d->plan->n_stages; k++) {
-        for (size_t i = 0; i < d->plan->stages[k].n_groups; i++)
-            printf("  stage %zu is for group \"%s\": devices say which groups they are in, so "
-                   "whether one is cannot be checked here\n",
-                   k + 1, d->plan->stages[k].groups[i]);
-    }
+    hf_rollout_words_print(d->plan, 2, stdout);
+    printf("    next: holdfastctl rollout open --repo DIR --keys DIR %s/%s\n", d->set, d->profile);
 }
 
 static void print_bundle(const struct hf_release_run *run, const struct hf_bundle_built *built)

@@ -12,6 +12,7 @@
 struct hf_publish_report {
     const char *outcome;            /* "published", "waiting", "drafted", "unchanged" */
     int64_t versions[HF_TOP_ROLES]; /* of what was signed, or drafted; 0: stays as it was */
+    json_t *rollouts;               /* owned; roles rollout-SET that were signed; NULL: none */
     const char *draft_file;         /* borrowed; NULL: none */
     bool is_unbridged;              /* root_publish.h */
     json_t *bundles;                /* owned; NULL: none */
@@ -23,6 +24,10 @@ struct hf_publish_report {
 
 /** Versions of all that this publication has signed. */
 void hf_publish_report_note(struct hf_publish_report *report, const struct hf_publication *p);
+
+/** One role rollout-SET more. */
+void hf_publish_report_add_rollout(struct hf_publish_report *report, const char *role,
+                                   int64_t version);
 
 /** Print, and free what the report owns. HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_publish_report_print_take(struct hf_publish_report *report, FILE *out,

@@ -4,7 +4,9 @@
 #include "common/base/timetext.h"
 #include "common/bundle/bundle.h"
 #include "common/cli/report.h"
+#include "common/json/json.h"
 #include "server/publish/ceremony/draft_diff.h"
+#include "server/publish/ceremony/rollout_words.h"
 #include "server/publish/ceremony/unexplained_diff.h"
 #include "server/publish/lint/lint.h"
 #include "server/repository/base/public_key.h"
@@ -18,6 +20,19 @@ static void forget_members(json_t *object, const char *const *members)
         json_object_del(object, *members);
 }
 
+/* A plan is shown in words; one with members that this program does not know is shown as it is, too. */
+static void forget_plan(json_t *description)
+{
+    struct hf_rollout_plan plan;
+    const json_t *listed = json_object_get(description, "rollout");
+    if (listed == NULL || hf_rollout_plan_parse(listed, &plan, NULL) != HF_OK)
+        return;
+    json_t *known = hf_rollout_plan_to_json(&plan);
+    if (json_equal(known, listed))
+        json_object_del(description, "rollout");
+    json_decref(known);
+}
+
 /* What bundle_json and print_bundle say of the description. */
 static void forget_description(json_t *description, const struct hf_target *target)
 {
@@ -27,6 +42,7 @@ static void forget_description(json_t *description, const struct hf_target *targ
     json_t *notes = json_object_get(description, "anchors"), *element;
     size_t index, n_left = 0, n_odd = 0;
     forget_members(description, shown);
+    forget_plan(description);
     json_array_foreach(notes, index, element)
     {
         forget_members(element, of_note);
@@ -111,8 +127,10 @@ static json_t *bundle_json(const struct hf_bundle *bundle, const struct hf_descr
     json_t *drops = json_array();
     for (size_t i = 0; i < d->n_drops; i++)
         drops = hf_json_append_take(drops, hf_json_sha256(d->drops[i]));
-    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "anchors", hf_json_anchors(bundle), "unsupported",
-                     unsupported_json(bundle, d), "drops", drops, "accepted",
+    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "rollout",
+                     d->plan == NULL ? json_null() : hf_rollout_plan_to_json(d->plan), "anchors",
+                     hf_json_anchors(bundle), "unsupported", unsupported_json(bundle, d), "drops",
+                     drops, "accepted",
                      json_is_array(accepted.codes) ? json_deep_copy(accepted.codes) : json_array(),
                      "accepted_at", hf_json_time(accepted.at_s));
 }
@@ -227,6 +245,9 @@ static void print_bundle(const json_t *bundle, FILE *out)
     {
         fprintf(out, "      drops the key %s\n", json_string_value(element));
     }
+    struct hf_rollout_plan plan;
+    if (hf_rollout_plan_parse(json_object_get(bundle, "rollout"), &plan, NULL) == HF_OK)
+        hf_rollout_words_print(&plan, 6, out);
     /* How far an acceptance goes depends on its day: a future one would cover later findings. */
     json_array_foreach(json_object_get(bundle, "accepted"), index, element)
     {

@@ -4,7 +4,9 @@
 #include "common/base/limits.h"
 #include "common/base/timetext.h"
 #include "common/cli/report.h"
+#include "common/json/json.h"
 #include "server/publish/bundle/catalog.h"
+#include "server/publish/ceremony/rollout_words.h"
 #include "server/repository/certs/cert_files.h"
 
 #include <inttypes.h>
@@ -19,6 +21,7 @@ struct difference {
 struct sides {
     const struct hf_bundle *before;
     const struct hf_bundle *after;
+    const struct hf_rollout_plan *before_plan, *after_plan; /* NULL: none; of files too */
     int64_t before_version;
     int64_t after_version;       /* 0: files */
     struct hf_bundle from_files; /* `after` points to it then */
@@ -56,9 +59,11 @@ static enum hf_err find_sides(const struct hf_catalog *catalog, const struct hf_
                            new_one->target->path);
         s->after = &new_one->bundle;
         s->after_version = new_one->description.version;
+        s->after_plan = new_one->description.plan;
     }
     s->before = &old_one->bundle;
     s->before_version = old_one->description.version;
+    s->before_plan = old_one->description.plan;
     return HF_OK;
 }
 
@@ -123,6 +128,23 @@ static void warn_of_skipped(const char *which, const struct hf_bundle *bundle)
         fprintf(stderr, "holdfastctl: warning: the %s side: %s\n", which, skipped);
 }
 
+/* When devices get the new version; a plan that the old one had says nothing about it. */
+static void print_plans(const struct sides *s)
+{
+    if (s->after_plan != NULL)
+        hf_rollout_words_print(s->after_plan, 0, stdout);
+    else if (s->before_plan != NULL && s->after_version != 0)
+        printf("every device installs version %" PRId64
+               " at once: it has no rollout plan, and version "
+               "%" PRId64 " has one\n",
+               s->after_version, s->before_version);
+}
+
+static json_t *plan_json(const struct hf_rollout_plan *plan)
+{
+    return plan == NULL ? json_null() : hf_rollout_plan_to_json(plan);
+}
+
 static void print_text(const struct sides *s)
 {
     size_t n = s->n_differences;
@@ -149,6 +171,7 @@ static void print_text(const struct sides *s)
     n += print_skipped('+', s->after, s->before);
     if (n == 0)
         puts("no difference");
+    print_plans(s);
 }
 
 #define OF(member) offsetof(struct hf_anchor, member)
@@ -184,12 +207,13 @@ static enum hf_err print_json(const struct sides *s, struct hf_why *why)
     }
     json_t *new_version = s->after_version == 0 ? json_null()
                                                 : json_integer((json_int_t)s->after_version);
-    return hf_json_print_take(json_pack("{s:i, s:I, s:o, s:o, s:o, s:o, s:{s:o, s:o}}", "format", 1,
-                                        "old", (json_int_t)s->before_version, "new", new_version,
-                                        "added", added, "removed", removed, "changed", changed,
-                                        "skipped", "old", hf_json_skipped(s->before), "new",
-                                        hf_json_skipped(s->after)),
-                              stdout, why);
+    return hf_json_print_take(
+        json_pack("{s:i, s:I, s:o, s:o, s:o, s:o, s:{s:o, s:o}, s:{s:o, s:o}}", "format", 1, "old",
+                  (json_int_t)s->before_version, "new", new_version, "added", added, "removed",
+                  removed, "changed", changed, "skipped", "old", hf_json_skipped(s->before), "new",
+                  hf_json_skipped(s->after), "rollout", "old", plan_json(s->before_plan), "new",
+                  plan_json(s->after_plan)),
+        stdout, why);
 }
 
 static enum hf_err diff(struct hf_cli_call *call, struct hf_why *why)
@@ -232,8 +256,8 @@ const struct hf_cli_command hf_cmd_bundle_diff = {
     .about =
         "+ is added, - is removed, ~ has other signed dates. With CERT (PEM, DER, or a folder)\n"
         "the newest version is compared with those files, as if bundle add published them; dates\n"
-        "are not compared then, because files contain none. The exit code is 0 whether or not\n"
-        "there is a difference.",
+        "are not compared then, because files contain none. The rollout plan of the new version\n"
+        "is shown in words. The exit code is 0 whether or not there is a difference.",
     .examples = "  holdfastctl bundle diff --repo /srv/roots --set amazon-iot --profile full\n"
                 "  holdfastctl bundle diff --repo /srv/roots --set amazon-iot --profile full \\\n"
                 "      --old 3 --new 7 --json | jq '.removed[].subject'\n"

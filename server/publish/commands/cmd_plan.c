@@ -18,11 +18,18 @@ struct step {
     char by[HF_TIME_TEXT_MAX + 8], ends[HF_TIME_TEXT_MAX], start[17];
 };
 
+struct rollout {
+    const char *set, *profile;
+    int64_t version, begins_s, mandatory_from_s;
+};
+
 struct plan {
     struct step *steps; /* the most urgent first */
     size_t n_steps;
     size_t n_late;
     int64_t at_s;
+    struct rollout *rollouts; /* of newest versions that not every device may have yet */
+    size_t n_rollouts;
     struct hf_findings findings; /* about the tables of known roots */
 };
 
@@ -59,6 +66,16 @@ static void add_step(struct plan *plan, const struct hf_repo_bundle *b,
     plan->n_late += s->is_late;
 }
 
+static void add_rollout(struct plan *plan, const struct hf_repo_bundle *b)
+{
+    const struct hf_description *d = &b->description;
+    if (d->plan == NULL || d->plan->mandatory_from_s <= plan->at_s)
+        return;
+    plan->rollouts[plan->n_rollouts++] = (struct rollout){d->set, d->profile, d->version,
+                                                          d->plan->not_before_s,
+                                                          d->plan->mandatory_from_s};
+}
+
 static enum hf_err make(const struct hf_ctl_options *o, const struct hf_catalog *catalog,
                         const struct hf_known_roots *known, struct plan *out, struct hf_why *why)
 {
@@ -68,12 +85,14 @@ static enum hf_err make(const struct hf_ctl_options *o, const struct hf_catalog 
     for (size_t i = 0; i < catalog->bundles.n_items; i++)
         n += catalog->bundles.items[i].bundle.n_anchors;
     out->steps = calloc(n + 1, sizeof *out->steps);
-    if (out->steps == NULL)
+    out->rollouts = calloc(catalog->bundles.n_items + 1, sizeof *out->rollouts);
+    if (out->steps == NULL || out->rollouts == NULL)
         return hf_fail(why, HF_E_MEMORY, "out of memory for a plan");
     for (size_t i = 0; i < catalog->bundles.n_items; i++) {
         const struct hf_repo_bundle *b = &catalog->bundles.items[i];
         if (!b->is_newest || !hf_catalog_is_of(b, o->set, o->profile))
             continue;
+        add_rollout(out, b);
         for (size_t k = 0; k < b->bundle.n_anchors; k++) {
             const struct hf_anchor_end end = hf_anchor_end(&b->bundle.anchors[k], known);
             add_step(out, b, &b->bundle.anchors[k], &end, o->lead_days * HF_DAY_S);
@@ -114,17 +133,46 @@ static const struct hf_field step_fields[] = {
     {"late", HF_FIELD_FLAG, OF(is_late)},
     {0},
 };
+#undef OF
+
+#define OF(member) offsetof(struct rollout, member)
+static const struct hf_field rollout_fields[] = {
+    {"set", HF_FIELD_TEXT, OF(set)},
+    {"profile", HF_FIELD_TEXT, OF(profile)},
+    {"version", HF_FIELD_NUMBER, OF(version)},
+    {"not_before", HF_FIELD_TIME, OF(begins_s)},
+    {"mandatory_from", HF_FIELD_TIME, OF(mandatory_from_s)},
+    {0},
+};
+#undef OF
+
+static void print_rollouts(const struct plan *plan)
+{
+    for (size_t i = 0; i < plan->n_rollouts; i++) {
+        const struct rollout *r = &plan->rollouts[i];
+        char begins[HF_TIME_TEXT_MAX], mandatory[HF_TIME_TEXT_MAX];
+        hf_time_format(r->begins_s, begins);
+        hf_time_format(r->mandatory_from_s, mandatory);
+        printf("%s/%s %" PRId64 " rolls out from %s on: until %s a device may have the version "
+               "before; the lead time does not include that\n",
+               r->set, r->profile, r->version, begins, mandatory);
+    }
+}
 
 static enum hf_err print(const struct plan *plan, const struct hf_ctl_options *o,
                          struct hf_why *why)
 {
     if (o->is_json)
-        return hf_json_print_take(json_pack("{s:i, s:o, s:I, s:I, s:o, s:o}", "format", 1, "at",
-                                            hf_json_time(plan->at_s), "lead_days",
+        return hf_json_print_take(json_pack("{s:i, s:o, s:I, s:I, s:o, s:o, s:o}", "format", 1,
+                                            "at", hf_json_time(plan->at_s), "lead_days",
                                             (json_int_t)o->lead_days, "late",
                                             (json_int_t)plan->n_late, "anchors",
                                             hf_report_list(step_fields, plan->steps, plan->n_steps,
                                                            sizeof *plan->steps, NULL),
+                                            "rollouts",
+                                            hf_report_list(rollout_fields, plan->rollouts,
+                                                           plan->n_rollouts, sizeof *plan->rollouts,
+                                                           NULL),
                                             "findings", hf_findings_to_json(&plan->findings)),
                                   stdout, why);
     HF_TRY(hf_report_table(step_fields, plan->steps, plan->n_steps, sizeof *plan->steps, NULL, 0,
@@ -132,6 +180,7 @@ static enum hf_err print(const struct plan *plan, const struct hf_ctl_options *o
     printf("\n%zu of %zu late; a successor counts as in the field %lld days after it is "
            "published\n",
            plan->n_late, plan->n_steps, o->lead_days);
+    print_rollouts(plan);
     hf_findings_print(&plan->findings, 0, stdout);
     return HF_OK;
 }
@@ -151,6 +200,7 @@ static enum hf_err plan(struct hf_cli_call *call, struct hf_why *why)
     if (err == HF_OK)
         err = print(&made, o, why);
     free(made.steps);
+    free(made.rollouts);
     hf_findings_free(&made.findings);
     hf_known_roots_free(&known);
     hf_catalog_view_close(&view);
@@ -175,8 +225,9 @@ const struct hf_cli_command hf_cmd_plan = {
         "An anchor ends when it expires, at its signed remove_after or distrust_after, or when\n"
         "root programs plan to accept no new certificates under it, whichever is first. Its\n"
         "successor must be published the lead time before: as long as the last device may need to\n"
-        "install it, for example a device in a warehouse. After that date the root is LATE. The\n"
-        "exit code is 0 in both cases; lint has errors for dangerous cases.",
+        "install it, for example a device in a warehouse. After that date the root is LATE.\n"
+        "Newest versions that still roll out are listed, with the date from which every device\n"
+        "installs them. The exit code is 0 in both cases; lint has errors for dangerous cases.",
     .examples = "  holdfastctl plan --repo /srv/roots\n"
                 "  holdfastctl plan --repo /srv/roots --lead 730 --json | jq .late\n",
     .options = options,

@@ -13,6 +13,20 @@
 static const struct hf_cli_option options[] = {HF_CTL_REPO, HF_CTL_KEYS, HF_CTL_KEY, HF_CTL_SIGNING,
                                                HF_CTL_REPORT("publish-report")};
 
+/* For scripts into `report`, for people (NULL) on standard output. */
+static void name_rollouts(const struct hf_online_result *result, struct hf_publish_report *report)
+{
+    for (size_t i = 0; i < result->n_rollouts; i++) {
+        const struct hf_online_rollout *rollout = &result->rollouts[i];
+        if (!rollout->is_signed_now)
+            continue;
+        if (report != NULL)
+            hf_publish_report_add_rollout(report, rollout->role, rollout->version);
+        else
+            printf("signed again: %s %" PRId64 "\n", rollout->role, rollout->version);
+    }
+}
+
 static enum hf_err publish(struct hf_cli_call *call, struct hf_why *why)
 {
     const struct hf_ctl_options *o = call->values;
@@ -24,11 +38,13 @@ static enum hf_err publish(struct hf_cli_call *call, struct hf_why *why)
     if (o->is_json) {
         struct hf_publish_report report = {.outcome = is_published ? "published" : "unchanged"};
         memcpy(report.versions, versions, sizeof report.versions);
+        name_rollouts(&result, &report);
         return hf_publish_report_print_take(&report, stdout, why);
     }
     if (is_published) {
         printf("published: targets %" PRId64 ", snapshot %" PRId64 ", timestamp %" PRId64 "\n",
                versions[HF_ROLE_TARGETS], versions[HF_ROLE_SNAPSHOT], versions[HF_ROLE_TIMESTAMP]);
+        name_rollouts(&result, NULL);
         return HF_OK;
     }
     printf("nothing to publish: targets %" PRId64 " is the newest\n",
@@ -36,6 +52,7 @@ static enum hf_err publish(struct hf_cli_call *call, struct hf_why *why)
     if (versions[HF_ROLE_TIMESTAMP] > 0)
         printf("refreshed: timestamp %" PRId64 ", the one before would have expired soon\n",
                versions[HF_ROLE_TIMESTAMP]);
+    name_rollouts(&result, NULL);
     return HF_OK;
 }
 
@@ -92,11 +109,14 @@ static enum hf_err refresh(struct hf_cli_call *call, struct hf_why *why)
              result.waiting);
     else if (result.waiting_why.text[0] != '\0')
         warn(report.warnings, "%s", result.waiting_why.text);
-    if (o->is_json)
+    if (o->is_json) {
+        name_rollouts(&result, &report);
         return hf_publish_report_print_take(&report, stdout, why);
+    }
     json_decref(report.warnings);
     printf("refreshed: timestamp %" PRId64 ", snapshot %" PRId64 "\n",
            result.versions[HF_ROLE_TIMESTAMP], result.versions[HF_ROLE_SNAPSHOT]);
+    name_rollouts(&result, NULL);
     return HF_OK;
 }
 
@@ -106,8 +126,9 @@ const struct hf_cli_command hf_cmd_refresh = {
     .arguments = "--repo DIR --keys DIR [OPTION…]",
     .about =
         "Run it daily, from a timer. It opens only KEYS/online; KEYS/offline may be elsewhere. If\n"
-        "the snapshot would expire before the new timestamp, a new snapshot is signed too. It\n"
-        "publishes nothing else, and warns 60 days before root or targets metadata "
+        "the snapshot or a role of rollouts would expire before the new timestamp, it is signed "
+        "too.\n"
+        "It publishes nothing else, and warns 60 days before root or targets metadata "
         "expire.\n\n" HF_CTL_KEY_TEXT,
     .examples = "  holdfastctl refresh --repo /srv/roots --keys /etc/holdfast/keys \\\n"
                 "      --passphrase-file /etc/holdfast/online.pass\n",

@@ -3,107 +3,23 @@
 #include "server/publish/commands/ctl.h"
 #include "common/base/timetext.h"
 #include "common/cli/report.h"
+#include "common/os/file_util.h"
+#include "server/publish/ceremony/rollout_words.h"
+#include "server/publish/commands/rollout_find.h"
 #include "server/publish/commands/rollout_view.h"
-#include "server/repository/rollout_publish.h"
+#include "server/repository/rollout_approval.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define APPROVAL_BYTES_MAX 4096u /* two values in base64 and what they are for: 400 bytes */
+
 enum act { OPEN, STEP, PAUSE, RESUME, COMPLETE, ABORT, SHOW };
-
-/* ---- which bundles ------------------------------------------------------------------------------- */
-
-/* SET[/PROFILE[/VERSION]]; what is left out is any. */
-struct meant {
-    char set[HF_SET_NAME_MAX + 1], profile[HF_SET_NAME_MAX + 1];
-    int64_t version; /* 0: the newest of each line */
-};
-
-static enum hf_err parse_name(struct hf_cli_call *call, const char *word, const char **at,
-                              char out[HF_SET_NAME_MAX + 1])
-{
-    const size_t len = strcspn(*at, "/");
-    snprintf(out, HF_SET_NAME_MAX + 1, "%.*s", (int)len, *at);
-    if (len > HF_SET_NAME_MAX || !hf_set_name_is_valid(out))
-        return hf_cli_usage(call, "\"%.80s\" should be SET, SET/PROFILE or SET/PROFILE/VERSION",
-                            word);
-    *at += len + ((*at)[len] == '/');
-    return HF_OK;
-}
-
-static enum hf_err parse_meant(struct hf_cli_call *call, const char *word, struct meant *out)
-{
-    const char *at = word;
-    char *end = NULL;
-    HF_TRY(parse_name(call, word, &at, out->set));
-    if (*at == '\0')
-        return HF_OK;
-    HF_TRY(parse_name(call, word, &at, out->profile));
-    if (*at == '\0')
-        return HF_OK;
-    if (*at >= '1' && *at <= '9')
-        out->version = strtoll(at, &end, 10);
-    if (end == NULL || *end != '\0' || out->version > HF_JSON_INTEGER_MAX)
-        return hf_cli_usage(call, "a version is a number above 0, not \"%.80s\"", at);
-    return HF_OK;
-}
-
-/* A bundle with a plan, and how far it has come. */
-struct rollout {
-    const char *path; /* borrowed from the targets metadata */
-    struct hf_description description;
-    bool is_superseded;
-    struct hf_online_stage stage;
-};
-
-struct rollouts {
-    struct rollout *items; /* owned */
-    size_t n_items;
-};
-
-static void free_rollouts(struct rollouts *all)
-{
-    for (size_t i = 0; i < all->n_items; i++)
-        hf_description_free(&all->items[i].description);
-    free(all->items);
-}
-
-static bool is_meant(const struct meant *meant, const struct rollout *r, bool wants_old)
-{
-    const struct hf_description *d = &r->description;
-    return (meant->set[0] == '\0' || strcmp(meant->set, d->set) == 0) &&
-           (meant->profile[0] == '\0' || strcmp(meant->profile, d->profile) == 0) &&
-           (meant->version == 0 ? wants_old || !r->is_superseded : meant->version == d->version);
-}
-
-/* `wants_old`: versions too that a higher one supersedes. */
-static enum hf_err find_rollouts(const struct hf_trusted_set *set, const struct meant *meant,
-                                 bool wants_old, struct rollouts *out, struct hf_why *why)
-{
-    const struct hf_targets *targets = hf_trusted_set_top_targets(set);
-    out->items = calloc(targets->n_targets + 1, sizeof *out->items);
-    if (out->items == NULL)
-        return hf_fail(why, HF_E_MEMORY, "out of memory for rollouts");
-    for (size_t i = 0; i < targets->n_targets; i++) {
-        struct rollout *r = &out->items[out->n_items];
-        r->path = targets->targets[i].path;
-        if (hf_description_parse(targets->targets[i].custom, &r->description, NULL) != HF_OK)
-            continue;
-        r->is_superseded = hf_rollout_is_superseded(targets, &r->description);
-        if (r->description.plan == NULL || !is_meant(meant, r, wants_old)) {
-            hf_description_free(&r->description);
-            continue;
-        }
-        out->n_items++;
-        HF_TRY(hf_online_read_stage(set, r->path, &r->stage, why));
-    }
-    return HF_OK;
-}
 
 /* ---- what is said of them (schema/rollout-report.schema.json) -------------------------------------- */
 
-static json_t *rollout_json(const struct rollout *r)
+static json_t *rollout_json(const struct hf_rollout_item *r)
 {
     const struct hf_description *d = &r->description;
     json_t *object = json_pack("{s:s, s:s, s:I, s:s, s:b}", "set", d->set, "profile", d->profile,
@@ -118,20 +34,7 @@ static json_t *rollout_json(const struct rollout *r)
     return object;
 }
 
-static void print_stages(const struct hf_online_stage *s)
-{
-    for (size_t k = 0; k < s->plan.n_stages; k++) {
-        const struct hf_rollout_stage *stage = &s->plan.stages[k];
-        char opens[HF_TIME_TEXT_MAX];
-        hf_time_format(hf_rollout_opens_s(&s->plan, k), opens);
-        printf("  stage %zu  %g%% of devices", k + 1, (double)stage->ppm / 10000.0);
-        for (size_t i = 0; i < stage->n_groups; i++)
-            printf("%s%s", i == 0 ? " and group " : ", ", stage->groups[i]);
-        printf(", not before %s\n", opens);
-    }
-}
-
-static void print_rollout(const struct rollout *r, bool shows_plan)
+static void print_rollout(const struct hf_rollout_item *r, bool shows_plan)
 {
     const struct hf_online_stage *s = &r->stage;
     char text[HF_ROLLOUT_VIEW_MAX], mandatory[HF_TIME_TEXT_MAX];
@@ -139,18 +42,16 @@ static void print_rollout(const struct rollout *r, bool shows_plan)
     hf_rollout_view_text(s, text);
     printf("%s: %s%s\n", r->path, text, r->is_superseded ? " (a higher version is listed)" : "");
     if (shows_plan)
-        print_stages(s);
+        hf_rollout_words_print(&s->plan, 2, stdout);
     const bool is_stopped = s->is_signed && (s->now.state == HF_ROLLOUT_PAUSED ||
                                              s->now.state == HF_ROLLOUT_ABORTED);
     if (is_stopped)
         printf("  every device installs it from %s on all the same; publish a higher version "
                "before, and unlist this one\n",
                mandatory);
-    else if (shows_plan)
-        printf("  every device installs it from %s on\n", mandatory);
 }
 
-static enum hf_err report(const struct hf_ctl_options *o, const struct rollouts *all,
+static enum hf_err report(const struct hf_ctl_options *o, const struct hf_rollout_items *all,
                           bool shows_plan, struct hf_why *why)
 {
     json_t *list = json_array();
@@ -169,8 +70,8 @@ static enum hf_err report(const struct hf_ctl_options *o, const struct rollouts 
 
 /* ---- the commands -------------------------------------------------------------------------------- */
 
-static enum hf_err choose(enum act act, const struct rollout *r, struct hf_rollout_request *out,
-                          struct hf_why *why)
+static enum hf_err choose(enum act act, const struct hf_rollout_item *r,
+                          struct hf_rollout_request *out, struct hf_why *why)
 {
     static const enum hf_rollout_state states[] = {HF_ROLLOUT_OPEN,     HF_ROLLOUT_OPEN,
                                                    HF_ROLLOUT_PAUSED,   HF_ROLLOUT_OPEN,
@@ -191,26 +92,59 @@ static enum hf_err choose(enum act act, const struct rollout *r, struct hf_rollo
     return HF_OK;
 }
 
-static enum hf_err sign_all(const struct hf_ctl_options *o, enum act act, struct rollouts *all,
-                            struct hf_why *why)
+/* What `rollout approve` wrote, one file for each approver. */
+static enum hf_err read_approvals(const struct hf_ctl_options *o,
+                                  const struct hf_rollout_items *all,
+                                  struct hf_rollout_approvals *out, struct hf_why *why)
+{
+    const char *const *files = hf_cli_list(o->approvals);
+    if (files != NULL && all->n_items != 1)
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "an approval is for one bundle; name its profile (SET/PROFILE)");
+    for (; files != NULL && *files != NULL; files++) {
+        struct hf_buf text = {0};
+        json_t *object = NULL;
+        if (out->n == HF_ROLLOUT_APPROVERS_MAX)
+            return hf_fail(why, HF_E_ARGUMENT, "--approval: a plan has at most %d approvers",
+                           HF_ROLLOUT_APPROVERS_MAX);
+        enum hf_err err = hf_file_read_any(*files, APPROVAL_BYTES_MAX, &text, why);
+        if (err == HF_OK)
+            err = hf_json_parse_object(hf_buf_bytes(&text), *files, &object, why);
+        if (err == HF_OK)
+            err = hf_rollout_approval_parse(object, *files, &out->of[out->n], why);
+        json_decref(object);
+        hf_buf_free(&text);
+        HF_TRY(err);
+        out->n++;
+    }
+    return HF_OK;
+}
+
+static enum hf_err sign_all(const struct hf_ctl_options *o, enum act act,
+                            struct hf_rollout_items *all, struct hf_why *why)
 {
     struct hf_publication_context at = hf_ctl_publication(o, HF_KEYS_ONLINE);
     struct hf_key_set keys = {0};
+    struct hf_rollout_approvals approvals = {.n = 0};
+    HF_TRY(read_approvals(o, all, &approvals, why));
     enum hf_err err = hf_key_set_init(&keys, o->keys, o->passphrase_file,
                                       o->online_passphrase_file != NULL ? o->online_passphrase_file
                                                                         : o->passphrase_file,
                                       why);
     at.keys = &keys; /* a passphrase is asked for once */
     for (size_t i = 0; i < all->n_items && err == HF_OK; i++) {
-        struct rollout *r = &all->items[i];
+        struct hf_rollout_item *r = &all->items[i];
         struct hf_rollout_request request;
         /* Profiles of a set share their role: the version rises with each. */
         if (i > 0 && strcmp(r->description.set, all->items[i - 1].description.set) == 0)
             r->stage.version = all->items[i - 1].stage.version;
         err = choose(act, r, &request, why);
-        if (err == HF_OK)
-            err = hf_online_step(&at, r->path, &request, o->reason == NULL ? "" : o->reason,
-                                 &r->stage, NULL, why);
+        if (err != HF_OK)
+            break;
+        request.approvals = approvals.of;
+        request.n_approvals = approvals.n;
+        err = hf_online_step(&at, r->path, &request, o->reason == NULL ? "" : o->reason, &r->stage,
+                             NULL, why);
     }
     hf_key_set_free(&keys);
     return err;
@@ -220,28 +154,24 @@ static enum hf_err run(struct hf_cli_call *call, struct hf_why *why)
 {
     const struct hf_ctl_options *o = call->values;
     const enum act act = (enum act)call->command->variant;
-    struct meant meant = {0};
+    struct hf_rollout_meant meant = {0};
     struct hf_buf root = {0};
     struct hf_trusted_set set = {0};
-    struct rollouts all = {0};
+    struct hf_rollout_items all = {0};
     if (call->words != NULL)
-        HF_TRY(parse_meant(call, call->words[0], &meant));
+        HF_TRY(hf_rollout_meant_parse(call, call->words[0], &meant));
     HF_TRY(hf_ctl_read_root(o->root, &root, why));
     const struct hf_repo repo = {.dir = o->repo, .trusted_root = hf_buf_bytes(&root)};
     enum hf_err err = hf_repo_verify_metadata(&repo, HF_REPO_ANY_TIME, &set, why);
     if (err == HF_OK)
-        err = find_rollouts(&set, &meant, act == SHOW, &all, why);
+        err = hf_rollout_items_find(&set, &meant, act == SHOW, &all, why);
     if (err == HF_OK && all.n_items == 0 && call->words != NULL)
-        err = hf_fail(
-            why, HF_E_NOT_FOUND,
-            "%s publishes no bundle with a rollout plan that \"%s\" means; give one a plan with "
-            "bundle add --plan",
-            o->repo, call->words[0]);
+        err = hf_rollout_items_none(o->repo, call->words[0], why);
     if (err == HF_OK && act != SHOW)
         err = sign_all(o, act, &all, why);
     if (err == HF_OK)
         err = report(o, &all, act == SHOW, why);
-    free_rollouts(&all);
+    hf_rollout_items_free(&all);
     hf_trusted_set_free(&set);
     hf_buf_free(&root);
     return err;
@@ -252,23 +182,34 @@ static const struct hf_cli_option options[] =
      HF_CTL_TEXT("reason", reason, "one line that devices and `rollout show` print", "TEXT"),
      HF_CTL_SIGNING, HF_CTL_REPORT("rollout-report")};
 
+static const struct hf_cli_option approved_options[] =
+    {HF_CTL_REPO,
+     HF_CTL_KEYS,
+     HF_CTL_LIST("approval", approvals,
+                 "an approver's signature of this step, made by rollout approve; repeat for each",
+                 "FILE"),
+     HF_CTL_TEXT("reason", reason, "one line that devices and `rollout show` print", "TEXT"),
+     HF_CTL_SIGNING,
+     HF_CTL_REPORT("rollout-report")};
+
 static const struct hf_cli_option show_options[] = {HF_CTL_REPO, HF_CTL_ROOT,
                                                     HF_CTL_REPORT("rollout-report")};
 
 #define ARGUMENTS "--repo DIR --keys DIR [--reason TEXT] SET[/PROFILE[/VERSION]]"
+#define APPROVED_ARGUMENTS "--repo DIR --keys DIR [OPTION…] SET[/PROFILE[/VERSION]]"
 #define WHICH                                                                                      \
     "Without VERSION the newest version of each profile is meant, without PROFILE all profiles.\n" \
     "Only KEYS/online is opened, with the key of rollout-SET. A new snapshot and timestamp are\n"  \
     "signed with it."
-#define STEP_COMMAND(suffix, word, what, text, variant_)                                           \
+#define STEP_COMMAND(suffix, word, what, arguments_, options_, text, variant_)                     \
     const struct hf_cli_command hf_cmd_rollout_##suffix = {                                        \
         .name = "rollout " word,                                                                   \
         .summary = what,                                                                           \
-        .arguments = ARGUMENTS,                                                                    \
+        .arguments = arguments_,                                                                   \
         .about = text WHICH,                                                                       \
         .examples = "  holdfastctl rollout " word " --repo /srv/roots --keys /etc/holdfast/keys "  \
                     "\\\n      amazon-iot/full\n",                                                 \
-        .options = options,                                                                        \
+        .options = options_,                                                                       \
         .needs = {"--repo", "--keys"},                                                             \
         .needs_word = "SET",                                                                       \
         .max_words = 1,                                                                            \
@@ -277,25 +218,30 @@ static const struct hf_cli_option show_options[] = {HF_CTL_REPO, HF_CTL_ROOT,
     }
 
 STEP_COMMAND(
-    open, "open", "Open the first stage of a bundle's rollout.",
+    open, "open", "Open the first stage of a bundle's rollout.", ARGUMENTS, options,
     "A bundle with a plan (bundle add --plan) waits until its first stage is open. Devices\n"
     "install it when their stage is open, and from `mandatory_from` on in any case.\n"
     "The plan is signed by the offline keys: devices and this command keep to its dates.\n\n",
     OPEN);
-STEP_COMMAND(step, "step", "Open the next stage of a bundle's rollout.",
+STEP_COMMAND(step, "step", "Open the next stage of a bundle's rollout.", APPROVED_ARGUMENTS,
+             approved_options,
              "Refused before the bake time of the open stage is over, counted from when it was\n"
-             "opened or resumed, and before the date that the plan has for the next one.\n\n",
+             "opened or resumed, and before the date that the plan has for the next one.\n"
+             "Where the plan asks for approvers' signatures, --approval gives them.\n\n",
              STEP);
-STEP_COMMAND(pause, "pause", "Pause a bundle's rollout.",
+STEP_COMMAND(pause, "pause", "Pause a bundle's rollout.", ARGUMENTS, options,
              "Devices that have not installed the bundle keep what they have. The date from which\n"
              "they install it all the same is printed. `rollout resume` goes on.\n\n",
              PAUSE);
-STEP_COMMAND(resume, "resume", "Go on with a rollout that is paused.",
-             "The stage that was open is open again, and its bake time begins again.\n\n", RESUME);
-STEP_COMMAND(complete, "complete", "Note that a rollout is complete.",
+STEP_COMMAND(
+    resume, "resume", "Go on with a rollout that is paused.", APPROVED_ARGUMENTS, approved_options,
+    "The stage that was open is open again, and its bake time begins again. Where the plan\n"
+    "asks for approvers' signatures, --approval gives them.\n\n",
+    RESUME);
+STEP_COMMAND(complete, "complete", "Note that a rollout is complete.", ARGUMENTS, options,
              "Only when its last stage is open. For devices it is as open.\n\n", COMPLETE);
 STEP_COMMAND(
-    abort, "abort", "Stop a bundle's rollout permanently.",
+    abort, "abort", "Stop a bundle's rollout permanently.", ARGUMENTS, options,
     "Devices that have not installed the bundle keep what they have. Abort is final. The\n"
     "date from which devices install it all the same is printed: publish a higher version\n"
     "before, and unlist this one. Devices that have it keep it until then.\n\n",

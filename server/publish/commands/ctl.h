@@ -23,7 +23,8 @@ extern const struct hf_cli_command hf_cmd_init, hf_cmd_bundle_add, hf_cmd_bundle
     hf_cmd_targets_status, hf_cmd_targets_merge, hf_cmd_targets_sign, hf_cmd_targets_finish,
     hf_cmd_rollout_delegate, hf_cmd_rollout_open, hf_cmd_rollout_step, hf_cmd_rollout_pause,
     hf_cmd_rollout_resume, hf_cmd_rollout_complete, hf_cmd_rollout_abort, hf_cmd_rollout_show,
-    hf_cmd_key_generate, hf_cmd_key_import, hf_cmd_key_inspect, hf_cmd_key_change_passphrase;
+    hf_cmd_rollout_approve, hf_cmd_key_generate, hf_cmd_key_import, hf_cmd_key_inspect,
+    hf_cmd_key_change_passphrase;
 
 /* The options of all commands. A command has rows for those that it takes; the others stay zero. */
 struct hf_ctl_options {
@@ -79,6 +80,9 @@ struct hf_ctl_options {
     char **rollouts; /* names of sets */
     char *reason;
     char *online_key;
+    char **approvals;    /* files */
+    long long step_from; /* 0: not given */
+    long long stage;     /* from 1; 0: not given */
     /* for drafts */
     char *yes;
     char *role;

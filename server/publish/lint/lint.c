@@ -12,6 +12,7 @@ enum hf_err hf_lint_line(const struct hf_lint *lint, const struct hf_lint_line *
     HF_TRY(hf_lint_content(lint, line, out, why));
     HF_TRY(hf_lint_dates(lint, line, out, why));
     HF_TRY(hf_lint_change(lint, line, out, why));
+    HF_TRY(hf_lint_rollout(lint, line, out, why));
     HF_TRY(hf_lint_reach(lint, line, out, why));
     return hf_lint_algorithms(lint, line, out, why);
 }

@@ -47,6 +47,9 @@ HF_MUST_USE enum hf_err hf_lint_dates(const struct hf_lint *lint, const struct h
 /** What is in it at all: one root only, intermediates, known ones left out, behind its full. */
 HF_MUST_USE enum hf_err hf_lint_content(const struct hf_lint *lint, const struct hf_lint_line *line,
                                         struct hf_findings *out, struct hf_why *why);
+/** The plan of its rollout: what becomes of devices that wait. */
+HF_MUST_USE enum hf_err hf_lint_rollout(const struct hf_lint *lint, const struct hf_lint_line *line,
+                                        struct hf_findings *out, struct hf_why *why);
 /** The chains of known endpoints against the anchors. */
 HF_MUST_USE enum hf_err hf_lint_reach(const struct hf_lint *lint, const struct hf_lint_line *line,
                                       struct hf_findings *out, struct hf_why *why);

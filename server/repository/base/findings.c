@@ -32,6 +32,8 @@ static const struct {
     [HF_LINT_SHRINKS] = {"shrinks", true},
     [HF_LINT_DROPS_UNKNOWN_KEY] = {"drops-stranger", false},
     [HF_LINT_NO_OVERLAP] = {"no-overlap", true},
+    [HF_LINT_ROLLOUT_LATE] = {"rollout-late", false},
+    [HF_LINT_ROLLOUT_CUTS_OFF] = {"rollout-cuts-off", true},
     [HF_LINT_KNOWN_ROOT_MISSING] = {"known-root-missing", false},
     [HF_LINT_PROFILE_BEHIND] = {"profile-behind", false},
     [HF_LINT_ENDPOINT_ANCHOR_MISSING] = {"endpoint-anchor-missing", true},
