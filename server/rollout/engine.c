@@ -23,21 +23,33 @@ size_t hf_rollout_engine_stage(const struct hf_rollout_plan *plan,
     return now == NULL ? 0 : (size_t)least(now->stage, (int64_t)plan->n_stages - 1);
 }
 
+/* How many devices may fail, or fall silent. */
+static int64_t allowance(const struct hf_rollout_plan *plan, int64_t ppm, int64_t judged,
+                         int64_t devices)
+{
+    const int64_t min_count = least(plan->pause.min_count, HF_ROLLOUT_DEVICES_MAX);
+    const int64_t of_few = ppm * most(judged, min_count) / HF_ROLLOUT_PPM;
+    const int64_t of_small = most(devices / HF_ROLLOUT_SMALL_PART, ppm * devices / HF_ROLLOUT_PPM);
+
+    return least(of_few, of_small);
+}
+
 struct hf_rollout_bounds hf_rollout_engine_bounds(const struct hf_rollout_plan *plan, size_t stage,
                                                   const struct hf_rollout_tally *tally)
 {
     const int64_t judged = tally->confirmed + tally->failed + tally->silent;
-    const int64_t base = most(judged, least(plan->pause.min_count, tally->devices));
     const int64_t own = plan->stages[stage].min_count;
     const int64_t min_count = own > 0 ? own : plan->promote.min_count;
+    const int64_t confirmed_min = (plan->promote.confirmed_ppm * tally->devices + HF_ROLLOUT_PPM -
+                                   1) /
+                                  HF_ROLLOUT_PPM;
 
     return (struct hf_rollout_bounds){
         .judged = judged,
-        .failed_max = plan->pause.failed_ppm * base / HF_ROLLOUT_PPM,
-        .silent_max = plan->pause.silent_ppm * base / HF_ROLLOUT_PPM,
-        .judged_min = least(min_count, tally->devices),
-        .confirmed_min = (plan->promote.confirmed_ppm * tally->devices + HF_ROLLOUT_PPM - 1) /
-                         HF_ROLLOUT_PPM,
+        .failed_max = allowance(plan, plan->pause.failed_ppm, judged, tally->devices),
+        .silent_max = allowance(plan, plan->pause.silent_ppm, judged, tally->devices),
+        .judged_min = min_count <= tally->devices ? min_count : confirmed_min,
+        .confirmed_min = confirmed_min,
     };
 }
 

@@ -24,6 +24,12 @@
 /* Without progress for so long a stage is stalled: devices check daily, and a weekend is two days more. */
 #define HF_ROLLOUT_PATIENCE_S (INT64_C(7) * 86400)
 
+/* `min_count` lets a few devices fail before the share of all can be told. In a small stage it must not let most of them
+ * fail, so more than one in so many always pauses it; and one device alone, by chance or on purpose, pauses
+ * no stage that has as many. */
+#define HF_ROLLOUT_SMALL_PART 10
+#define HF_ROLLOUT_DEVICES_MAX INT64_C(1000000000000) /* times a million is below 2^63 */
+
 /* What is true now. Borrowed. */
 struct hf_rollout_situation {
     const struct hf_rollout_plan *plan;

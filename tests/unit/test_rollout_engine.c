@@ -176,13 +176,17 @@ static void enough_devices_must_have_confirmed(void **state)
     check_due(HF_DUE_OPEN, 1);
 }
 
-static void a_stage_has_to_judge_no_more_devices_than_it_has(void **state)
+/* One of a few devices may be off for weeks. */
+static void a_stage_with_less_than_min_count_needs_its_share_of_confirmed_devices(void **state)
 {
     (void)state;
-    set_tally(4, 3, 0, 0);
+    set_tally(49, 24, 0, 0);
     (void)check_waits(HF_WAIT_JUDGED, START_S + 8 * HF_DAY_S);
-    set_tally(4, 4, 0, 0);
+    check_says("24 of 49 devices up to stage 1 have a result (expected at least 25)");
+    set_tally(49, 25, 0, 0);
     check_due(HF_DUE_OPEN, 1);
+    plan.stages[0].min_count = 49; /* all of them, if the plan says so */
+    (void)check_waits(HF_WAIT_JUDGED, START_S + 8 * HF_DAY_S);
 }
 
 static void an_empty_stage_passes_after_its_bake_time(void **state)
@@ -279,14 +283,41 @@ static void few_judged_devices_count_as_min_count(void **state)
     check_due(HF_DUE_PAUSE, 0);
 }
 
-static void min_count_is_no_more_than_the_devices_of_the_stage(void **state)
+static void in_a_small_stage_a_tenth_may_fail_at_most(void **state)
+{
+    static const struct {
+        int64_t devices, max;
+    } rows[] = {{1, 0}, {9, 0}, {10, 1}, {19, 1}, {20, 2}, {59, 5}, {60, 6}, {10000, 6}};
+
+    (void)state;
+    plan.pause.min_count = 300; /* 2 % of them are 6 */
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        set_tally(rows[i].devices, 0, 0, 0);
+        assert_int_equal(hf_rollout_engine_bounds(&plan, 0, &at.tally).failed_max, rows[i].max);
+    }
+}
+
+static void one_device_alone_pauses_only_a_stage_of_less_than_ten(void **state)
 {
     (void)state;
-    set_tally(10, 9, 1, 0); /* one of ten is more than 2 % */
+    at.now_s = START_S;
+    set_tally(9, 8, 0, 1);
     check_due(HF_DUE_PAUSE, 0);
+    check_says("1 of 9 judged devices fell silent (the plan allows 0)");
     set_tally(10, 9, 0, 1);
+    (void)check_waits(HF_WAIT_BAKING, START_S + HF_DAY_S);
+    plan.pause.silent_ppm = 0; /* unless the plan allows none */
     check_due(HF_DUE_PAUSE, 0);
-    check_says("1 of 10 judged devices fell silent (the plan allows 0)");
+}
+
+static void a_plan_that_allows_more_than_a_tenth_does_so_in_small_stages_too(void **state)
+{
+    (void)state;
+    plan.pause.failed_ppm = 500000;
+    set_tally(4, 2, 2, 0);
+    check_due(HF_DUE_OPEN, 1);
+    set_tally(4, 1, 3, 0);
+    check_due(HF_DUE_PAUSE, 0);
 }
 
 static void a_threshold_of_nothing_allows_nothing_and_of_all_everything(void **state)
@@ -402,7 +433,7 @@ int main(void)
         TEST(a_clock_that_goes_back_opens_nothing),
         TEST(enough_devices_must_be_judged),
         TEST(enough_devices_must_have_confirmed),
-        TEST(a_stage_has_to_judge_no_more_devices_than_it_has),
+        TEST(a_stage_with_less_than_min_count_needs_its_share_of_confirmed_devices),
         TEST(an_empty_stage_passes_after_its_bake_time),
         TEST(the_last_stage_becomes_complete_by_the_same_rules),
         TEST(a_stage_beyond_the_plan_is_the_last_one),
@@ -411,7 +442,9 @@ int main(void)
         TEST(more_failures_than_the_plan_allows_pause_it),
         TEST(silence_is_failure),
         TEST(few_judged_devices_count_as_min_count),
-        TEST(min_count_is_no_more_than_the_devices_of_the_stage),
+        TEST(in_a_small_stage_a_tenth_may_fail_at_most),
+        TEST(one_device_alone_pauses_only_a_stage_of_less_than_ten),
+        TEST(a_plan_that_allows_more_than_a_tenth_does_so_in_small_stages_too),
         TEST(a_threshold_of_nothing_allows_nothing_and_of_all_everything),
         TEST(a_paused_rollout_waits_for_a_person),
         TEST(an_aborted_rollout_stays_aborted),
