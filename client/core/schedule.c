@@ -17,7 +17,10 @@
 #define TRIAL_S (12 * INT64_C(60))         /* 15 minutes at most, jittered */
 #define TRIAL_LONG_S (48 * INT64_C(60))    /* once it has lasted for a day of uptime */
 #define EAGER_MIN_S INT64_C(3600)
-#define EAGER_PART 64                /* of the time that is left */
+#define EAGER_PART 64 /* of the time that is left */
+/* After the moment at which a stage may open, for all of its devices at once: eight times as many checks an hour as
+ * otherwise. */
+#define TURN_SPREAD_S (3 * INT64_C(3600))
 #define AT_ONCE_SPREAD_S INT64_C(30) /* a fleet may be switched on together */
 #define CLOCK_SLACK_S INT64_C(3600)  /* a clock that was put back by less is believed */
 
@@ -156,6 +159,28 @@ static void plan_for_failures(const struct hf_check_memory *last, struct plan *p
                        last->n_failures == FAILURES_COUNTED_MAX ? " or more" : "");
 }
 
+/* Once, soon after its turn may have come, where that is sooner: a device that waits would see it up to a day later. What
+ * the online key signs moves nothing here; the moment follows from the plan. */
+static void plan_for_turn(const struct hf_client *c, const struct hf_check_memory *last,
+                          int64_t drawn, int64_t *wait_s, struct plan *plan)
+{
+    const struct hf_held *held = &c->state.held;
+    int64_t until_s = 0;
+    char turn[HF_TIME_TEXT_MAX];
+
+    if (held->version <= 0 || held->turn_s <= last->time_s)
+        return;
+    until_s = held->turn_s - hf_client_now_s(c); /* neither is below 0 */
+    if (until_s < *wait_s)
+        until_s += TURN_SPREAD_S * drawn >> 32;
+    if (until_s >= *wait_s)
+        return;
+    *wait_s = until_s;
+    hf_time_format(held->turn_s, turn);
+    (void)snprintf(plan->reason, sizeof plan->reason,
+                   "version %" PRId64 " may be installed from %s on", held->version, turn);
+}
+
 /* The same for every call until the next check, another one on every device: 0 to 2^32 - 1. */
 static int64_t draw(const struct hf_client *c, const struct hf_check_memory *last)
 {
@@ -189,6 +214,7 @@ void hf_schedule_next(struct hf_client *c, struct hf_next_check *out)
         /* From three quarters of it to five quarters (HF_CHECK_INTERVAL_MAX_S), evenly. */
         wait_s = plan.interval_s * 3 / 4 + ((plan.interval_s / 2 * drawn) >> 32);
         wait_s -= elapsed_s(c, &last);
+        plan_for_turn(c, &last, drawn, &wait_s, &plan);
     }
     if (wait_s <= 0) /* at once */
         wait_s = AT_ONCE_SPREAD_S * drawn >> 32;

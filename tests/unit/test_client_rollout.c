@@ -135,6 +135,77 @@ static void it_waits_for_its_stage_and_takes_it_then(void **state)
     check_taken(d);
 }
 
+static struct hf_next_check next_check(struct device *d)
+{
+    struct hf_next_check next = {0};
+
+    hf_client_next_check(d->client, &next);
+    return next;
+}
+
+#define TURN_S (DEVICE_NOW_S + 6 * INT64_C(3600))
+#define SPREAD_S (3 * INT64_C(3600))
+
+/* Whatever the daily check draws, 18 to 30 hours, the turn of 6 hours comes before. */
+static void it_checks_once_soon_after_its_turn(void **state)
+{
+    struct device *d = *state;
+    struct hf_rollout_plan p = plan();
+
+    p.not_before_s = TURN_S - 2 * INT64_C(3600); /* two stages bake for an hour each */
+    add_planned(d, 2, &p);
+    tuf_repo_publish_next(&d->repo);
+    check_held(d, "");
+    struct hf_next_check next = next_check(d);
+    assert_in_range(next.at_s, TURN_S, TURN_S + SPREAD_S);
+    assert_string_equal(next.reason, "version 2 may be installed from 2030-03-17T23:46:40Z on");
+    device_reboot(d);
+    assert_int_equal(next_check(d).at_s, next.at_s);
+
+    /* A check of another cause before changes nothing but the draw. */
+    d->fake.now_s = DEVICE_NOW_S + 3600;
+    check_held(d, "");
+    assert_in_range(next_check(d).at_s, TURN_S, TURN_S + SPREAD_S);
+
+    /* The stage is not open then: it is not asked for again before tomorrow. */
+    d->fake.now_s = next_check(d).at_s;
+    check_held(d, "no valid document");
+    next = next_check(d);
+    assert_string_equal(next.reason, "once a day");
+    assert_true(next.wait_s >= HF_DAY_S * 3 / 4);
+}
+
+static void devices_of_a_stage_do_not_check_together(void **state)
+{
+    struct device *d = *state;
+    struct hf_rollout_plan p = plan();
+    int64_t first_s = INT64_MAX, last_s = 0;
+
+    p.not_before_s = TURN_S - 2 * INT64_C(3600);
+    add_planned(d, 2, &p);
+    tuf_repo_publish_next(&d->repo);
+    for (int i = 0; i < 60; i++) { /* each check draws again, as another device would */
+        d->fake.now_s++;
+        check_held(d, "");
+        int64_t at_s = next_check(d).at_s;
+        first_s = at_s < first_s ? at_s : first_s;
+        last_s = at_s > last_s ? at_s : last_s;
+    }
+    assert_true(last_s - first_s > SPREAD_S * 3 / 4);
+}
+
+static void a_turn_that_is_far_off_changes_nothing(void **state)
+{
+    struct device *d = *state;
+    struct hf_rollout_plan p = plan();
+
+    p.stages[1].bake_s = 10 * HF_DAY_S;
+    add_planned(d, 2, &p);
+    tuf_repo_publish_next(&d->repo);
+    check_held(d, "");
+    assert_string_equal(next_check(d).reason, "once a day");
+}
+
 static void a_group_comes_first(void **state)
 {
     struct device *d = *state;
@@ -422,6 +493,9 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, device_teardown)
     const struct CMUnitTest tests[] = {
         TEST(it_waits_for_its_stage_and_takes_it_then),
+        TEST(it_checks_once_soon_after_its_turn),
+        TEST(devices_of_a_stage_do_not_check_together),
+        TEST(a_turn_that_is_far_off_changes_nothing),
         TEST(a_group_comes_first),
         TEST(a_held_version_does_not_hide_one_that_may_be_taken),
         cmocka_unit_test_setup_teardown(a_device_without_a_bundle_does_not_wait, device_setup,
