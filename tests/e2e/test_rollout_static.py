@@ -137,6 +137,28 @@ def test_it_cannot_hold_back_beyond_the_last_day(publisher, stolen, field):
     assert update(field, at="+31d") == 2
 
 
+def test_it_cannot_unlist_the_bundle_beyond_the_last_day(stolen, field):
+    stolen.change_role(lambda signed: signed["targets"].clear())
+    assert update(field) == 1
+    assert "no valid document" in field.status_text()
+    ends = "2099-01-01T00:00:00Z"
+    for role in ("snapshot", "timestamp"):
+        stolen.change(role, lambda s: s.update(expires=ends))
+    assert update(field, at="+31d") == 2
+
+
+def test_it_can_resume_without_the_desk_and_no_faster_than_the_calendar(publisher, stolen, devices, field, folder):
+    """Nothing that devices read says who approved a stage: an approval binds the signer, not an attacker with its key."""
+    step(publisher, "pause")
+    stolen.sign_stage(stage=1, state="open", since="2020-01-01T00:00:00Z")
+    server = PlainServer(publisher.repo)
+    programs.ok("holdfast", "--state", devices[0].state, "config", "set", "url", server.url)
+    assert update(devices[0]) == 2  # the lab, whose stage had begun
+    server.close()
+    assert update(field) == 1
+    assert update(field, at="+26h") == 2
+
+
 def test_it_cannot_withhold_the_role(stolen, field):
     """A snapshot must not lose a role (TUF 5.5.5): devices refuse it and keep what they have."""
     stolen.change("snapshot", lambda s: s["meta"].pop(f"{ROLE}.json"))
