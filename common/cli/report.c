@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COLUMNS_MAX 8
+#define COLUMNS_MAX 16
 
 static const void *pointer_at(const void *record, size_t offset)
 {

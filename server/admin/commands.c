@@ -51,6 +51,27 @@ static const char *value_in(const char *at, const struct hf_cli_call *call, size
     return word < call->n_words ? call->words[word] : NULL;
 }
 
+enum hf_err hf_admin_rollout_path(const char *name, struct hf_buf *out, struct hf_why *why)
+{
+    const char *at = name;
+    size_t n = 0;
+
+    for (; n < 3 && *at != '\0' && *at != '/'; n++) {
+        const size_t len = strcspn(at, "/");
+        if (strspn(at, ".") == len)
+            break;
+        at += len + (n < 2 && at[len] == '/' ? 1 : 0);
+    }
+    if (n != 3 || *at != '\0')
+        return hf_fail(why, HF_E_ARGUMENT,
+                       "\"%s\" names no rollout (expected SET/PROFILE/VERSION, such as "
+                       "amazon-iot/full/3). `holdfast-admin rollout list` lists them",
+                       name);
+    return hf_percent_encode(name, "/", out) == HF_OK
+               ? HF_OK
+               : hf_fail(why, HF_E_MEMORY, "no memory for a request");
+}
+
 /* Replace what stands in braces. In a path each value is one segment, whatever characters it has. */
 static enum hf_err expand(const char *text, const struct hf_cli_call *call, bool is_path,
                           struct hf_buf *out, struct hf_why *why)
@@ -62,6 +83,11 @@ static enum hf_err expand(const char *text, const struct hf_cli_call *call, bool
         at += len;
         if (*at == '\0' || err != HF_OK)
             break;
+        if (strncmp(at, "{rollout}", 9) == 0) {
+            HF_TRY(hf_admin_rollout_path(call->words[0], out, why));
+            at += 9;
+            continue;
+        }
         const char *value = value_in(at, call, &len);
         at += len;
         if (value == NULL || value[0] == '\0' || (is_path && strspn(value, ".") == strlen(value)))
@@ -235,14 +261,13 @@ static enum hf_err show(struct hf_admin_api *api, const struct hf_admin_request 
     return HF_OK;
 }
 
-static enum hf_err ask(const struct hf_admin_request *request, const struct hf_admin_options *o,
-                       struct hf_why *why)
+enum hf_err hf_admin_ask(const char *question, bool is_yes, struct hf_why *why)
 {
-    if (request->question == NULL || o->is_yes)
+    if (question == NULL || is_yes)
         return HF_OK;
     if (isatty(STDIN_FILENO) == 0)
         return hf_fail(why, HF_E_ARGUMENT, "there is no terminal to ask on; pass --yes to confirm");
-    return hf_cli_agrees("%s", request->question)
+    return hf_cli_agrees("%s", question)
                ? HF_OK
                : hf_fail(why, HF_E_POLICY, "not confirmed: nothing was done");
 }
@@ -258,7 +283,8 @@ enum hf_err hf_admin_run(struct hf_cli_call *cli, struct hf_why *why)
     struct hf_buf path = {0};
     json_t *body = NULL;
     char etag[80] = "";
-    HF_TRY(ask(request, cli->values, why));
+    HF_TRY(hf_admin_ask(request->question, ((const struct hf_admin_options *)cli->values)->is_yes,
+                        why));
     HF_TRY(make_path(request, cli, &path, why));
     struct hf_admin_call call = {.path = (const char *)path.data, .is_long = request->is_long};
     enum hf_err err = make_body(request, cli, &body, why);

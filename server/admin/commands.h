@@ -7,6 +7,7 @@
 #define HF_ADMIN_COMMANDS_H
 
 #include "common/cli/cli.h"
+#include <holdfast/bytes.h>
 #include "server/config/config.h"
 
 #define HF_ADMIN_FIELDS_MAX 10
@@ -24,6 +25,7 @@ struct hf_admin_options {
     char *prefix, *set, *result, *silent_since, *version, *what, *since;
     char *key, *seals, *log;
     char *reason, *until, *check, *state;
+    char *approval;
     int uses, limit;
     long long after;
 };
@@ -81,7 +83,8 @@ struct hf_admin_field {
 
 struct hf_admin_request {
     const char *method;
-    /* "/v1/accounts/{account}/credentials/{0}": {account} is --account, {N} the N-th word. */
+    /* "/v1/accounts/{account}/credentials/{0}": {account} is --account, {N} the N-th word, {rollout} the first
+     * one, whose slashes stay. */
     const char *path;
     /* Options that become parameters of the query, as body members of the others. */
     struct hf_admin_field query[6];
@@ -113,6 +116,13 @@ struct hf_admin_api;
 HF_MUST_USE enum hf_err hf_admin_open_for(const struct hf_admin_options *options,
                                           struct hf_admin_api **out, struct hf_why *why);
 
+/** Append SET/PROFILE/VERSION as a path. HF_E_ARGUMENT unless it is three names. */
+HF_MUST_USE enum hf_err hf_admin_rollout_path(const char *name, struct hf_buf *out,
+                                              struct hf_why *why);
+
+/** Ask on the terminal, unless `is_yes`. HF_E_POLICY: the answer is no; HF_E_ARGUMENT: there is no terminal. */
+HF_MUST_USE enum hf_err hf_admin_ask(const char *question, bool is_yes, struct hf_why *why);
+
 /* Commands that are more than one call. */
 extern const struct hf_cli_command hf_admin_publish;
 extern const struct hf_cli_command hf_admin_log_export;
@@ -122,5 +132,15 @@ extern const struct hf_cli_command hf_admin_fleet_show;
 extern const struct hf_cli_command hf_admin_fleet_readiness;
 extern const struct hf_cli_command hf_admin_status;
 extern const struct hf_cli_command hf_admin_fleet_watch;
+extern const struct hf_cli_command hf_admin_rollout_list;
+extern const struct hf_cli_command hf_admin_rollout_show;
+extern const struct hf_cli_command hf_admin_rollout_watch;
+extern const struct hf_cli_command hf_admin_rollout_pause;
+extern const struct hf_cli_command hf_admin_rollout_resume;
+extern const struct hf_cli_command hf_admin_rollout_promote;
+extern const struct hf_cli_command hf_admin_rollout_abort;
+extern const struct hf_cli_command hf_admin_rollout_approve;
+extern const struct hf_cli_command hf_admin_rollout_exclude;
+extern const struct hf_cli_command hf_admin_rollout_include;
 
 #endif

@@ -14,8 +14,9 @@
 static const char help[] =
     "Usage: holdfast-admin COMMAND [OPTION…]\n\n"
     "Steers the fleet service: accounts, CAs, certificates, tokens, devices and what they report,\n"
-    "findings, publications and the audit log. On the machine of the service it uses the admin\n"
-    "socket, elsewhere https with a token.\n";
+    "findings, rollouts, publications and the audit log. On the machine of the service it uses "
+    "the\n"
+    "admin socket, elsewhere https with a token.\n";
 
 static const char help_after[] =
     "\nholdfast-admin COMMAND --help says more about each, with examples.\n\n"
@@ -48,9 +49,12 @@ static void insert(const struct hf_cli_command **commands, size_t *n,
 int main(int argc, const char **argv)
 {
     static const struct hf_cli_command *const more[] =
-        {&hf_admin_publish,        &hf_admin_log_export, &hf_admin_log_verify,
-         &hf_admin_device_explain, &hf_admin_fleet_show, &hf_admin_fleet_readiness,
-         &hf_admin_fleet_watch,    &hf_admin_status};
+        {&hf_admin_publish,         &hf_admin_log_export,      &hf_admin_log_verify,
+         &hf_admin_device_explain,  &hf_admin_fleet_show,      &hf_admin_fleet_readiness,
+         &hf_admin_fleet_watch,     &hf_admin_status,          &hf_admin_rollout_list,
+         &hf_admin_rollout_show,    &hf_admin_rollout_watch,   &hf_admin_rollout_pause,
+         &hf_admin_rollout_resume,  &hf_admin_rollout_promote, &hf_admin_rollout_abort,
+         &hf_admin_rollout_approve, &hf_admin_rollout_exclude, &hf_admin_rollout_include};
     const size_t n_more = sizeof more / sizeof more[0];
     size_t n = hf_admin_n_rows;
     if (sodium_init() < 0 || curl_global_init(CURL_GLOBAL_DEFAULT) != 0)

@@ -130,6 +130,13 @@ static const struct hf_cli_option series_options[] =
       .max = 100000000},
      HF_ADMIN_WHERE};
 
+static const struct hf_cli_option rollout_device_options[] =
+    {{"result", '\0', HF_CLI_TEXT, AT(result),
+      "waiting, on-trial, confirmed, failed (default) or silent", "RESULT"},
+     {"limit", '\0', HF_CLI_INT, AT(limit), "show so many at most (default: all)", "N", .min = 0,
+      .max = 100000000},
+     HF_ADMIN_WHERE};
+
 #define CREDENTIAL_PATH "/v1/accounts/{account}/credentials/{0}"
 #define CREDENTIAL_COLUMNS                                                                         \
     {                                                                                              \
@@ -576,6 +583,22 @@ const struct hf_admin_row hf_admin_rows[] = {
       .run = hf_admin_run},
      {"DELETE", "/v1/accounts/{account}/devices/{0}", .must_match = true,
       .done = "deleted device {0}"}},
+    {{.name = "rollout devices",
+      .summary = "List the devices that count in a rollout, by result.",
+      .arguments = "SET/PROFILE/VERSION [--result RESULT] [--limit N] [OPTION…]",
+      .about =
+          "The devices of the stages up to the signed one; `stage` counts from 0. With failed and\n"
+          "silent ones: what the device said, the endpoint that it could not reach, and the root\n"
+          "that it lacks. `device explain` says more about one.",
+      .examples = "  holdfast-admin rollout devices amazon-iot/full/3\n"
+                  "  holdfast-admin rollout devices amazon-iot/full/3 --result silent\n",
+      .options = rollout_device_options,
+      .max_words = 1,
+      .needs_word = "a rollout, SET/PROFILE/VERSION (rollout list)",
+      .run = hf_admin_run},
+     {"GET", "/v1/rollouts/{rollout}/devices", .query = {TEXT("result", result)}, .list = "devices",
+      .columns = {"account", "device", "stage", "result", "since", "text", "endpoint",
+                  "root_name"}}},
     {{.name = "finding list",
       .summary = "List what the audits have found.",
       .arguments = "[--account NAME] [--check NAME] [--state STATE] [OPTION…]",
