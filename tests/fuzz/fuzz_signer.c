@@ -58,6 +58,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *verb = json_string_value(json_object_get(request, "verb"));
     bool is_issued = json_is_true(ok) && strcmp(verb, "issue") == 0;
     FUZZ_CHECK(issued.used == issued_before.used + (is_issued ? 1 : 0) && issued.used <= PER_DAY);
+    /* Whatever came of it, nothing is left half done. */
+    FUZZ_CHECK(hf_db_depth(signer.state.db) == 0);
     FUZZ_CHECK(after.head.sequence >= before.head.sequence);
     FUZZ_CHECK(after.head.sequence == before.head.sequence ||
                (json_is_true(ok) && strcmp(verb, "seal") == 0));

@@ -284,6 +284,32 @@ static void a_stage_is_signed_with_snapshot_and_timestamp(void **state)
     CHECK_REFUSED(step(3, 0, HF_ROLLOUT_OPEN, &stage, &why), HF_E_POLICY, &why, "final");
 }
 
+/* What a call says of rollout-s. */
+static void check_rollout(const struct hf_online_result *result, int64_t version, int64_t expires_s,
+                          bool is_signed_now)
+{
+    assert_int_equal(result->n_rollouts, 1);
+    assert_string_equal(result->rollouts[0].role, "rollout-s");
+    assert_int_equal(result->rollouts[0].version, version);
+    assert_int_equal(result->rollouts[0].expires_s, expires_s);
+    assert_int_equal(result->rollouts[0].is_signed_now, is_signed_now);
+}
+
+static void a_step_says_which_files_it_took(void **state)
+{
+    (void)state;
+    struct hf_online_result result = {0};
+    struct hf_online_stage stage = {0};
+    const struct hf_rollout_request request = {.from = 1};
+    begin_rollout();
+    w.at.now_s = DAY_1_S;
+    CHECK_OK(hf_online_step(&w.at, "s/p/2.pem", &request, "", &stage, &result, NULL));
+    check_devices_find(&result);
+    check_rollout(&result, 2, DAY_1_S + 30 * HF_DAY_S, true);
+    assert_true(result.signed_now[HF_ROLE_SNAPSHOT] > 0);
+    assert_int_equal(result.signed_now[HF_ROLE_TARGETS], 0);
+}
+
 static void a_stage_is_carried_over_and_signed_again_in_time(void **state)
 {
     (void)state;
@@ -296,12 +322,14 @@ static void a_stage_is_carried_over_and_signed_again_in_time(void **state)
     CHECK_OK(hf_online_refresh(&w.at, &result, NULL));
     read_as_device("s/p/2.pem", &stage);
     assert_int_equal(stage.version, 2);
+    check_rollout(&result, 2, DAY_1_S + 30 * HF_DAY_S, false);
     w.at.now_s = DAY_1_S + 25 * HF_DAY_S; /* five days before it ends */
     w.at.is_clock_right = true;
     CHECK_OK(hf_online_refresh(&w.at, &result, NULL));
     read_as_device("s/p/2.pem", &stage);
     assert_int_equal(stage.version, 3);
     assert_int_equal(stage.now.since_s, DAY_1_S);
+    check_rollout(&result, 3, w.at.now_s + 30 * HF_DAY_S, true);
 }
 
 static void a_lost_key_holds_up_no_timestamp(void **state)
@@ -373,6 +401,7 @@ int main(void)
         TEST(a_copy_without_the_newest_targets_is_refused),
         TEST(a_changed_file_in_a_copy_is_refused),
         TEST(a_stage_is_signed_with_snapshot_and_timestamp),
+        TEST(a_step_says_which_files_it_took),
         TEST(a_stage_is_carried_over_and_signed_again_in_time),
         TEST(a_lost_key_holds_up_no_timestamp),
         TEST(a_superseded_version_is_aborted),

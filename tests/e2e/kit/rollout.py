@@ -44,7 +44,10 @@ class RolloutPublisher(Publisher):
 
     @property
     def role_version(self):
-        return self.metadata("snapshot")["signed"]["meta"][f"{ROLE}.json"]["version"]
+        """As published: a power cut leaves files of higher numbers that nothing names."""
+        snapshot = self.metadata("timestamp")["signed"]["meta"]["snapshot.json"]["version"]
+        named = json.loads((self.repo / "metadata" / f"{snapshot}.snapshot.json").read_text())
+        return named["signed"]["meta"][f"{ROLE}.json"]["version"]
 
     def activation(self, path=PATH):
         """What is signed of that bundle; None: nothing yet."""
