@@ -86,7 +86,10 @@ def test_enough_approvers_open_the_next_stage(p, keys):
     assert "the signatures of 2 approver(s), 0 found" in p.refuses_step("step")
     assert "2 approver(s), 1 found" in p.refuses_step("step", alice)
     assert "2 approver(s), 1 found" in p.refuses_step("step", alice, alice)
-    assert p.step("step", carol, alice)["stage"] == 2
+    stepped = p.step("step", carol, alice)
+    assert (stepped["stage"], stepped["approval"], stepped["approvals"]) == (2, "signed", 2)
+    assert stepped["approvers"] == [public for _, public in keys]
+    assert "by version 3 of rollout-roots" in ctl.ok("rollout", "show", "--repo", p.repo)
     # They are for that step, and for no later one.
     assert "approval 1 is by no approver of the plan, or for another step" in p.refuses_step("step", alice, bob)
 

@@ -22,9 +22,13 @@ enum act { OPEN, STEP, PAUSE, RESUME, COMPLETE, ABORT, SHOW };
 static json_t *rollout_json(const struct hf_rollout_item *r)
 {
     const struct hf_description *d = &r->description;
-    json_t *object = json_pack("{s:s, s:s, s:I, s:s, s:b}", "set", d->set, "profile", d->profile,
-                               "version", (json_int_t)d->version, "path", r->path, "superseded",
-                               r->is_superseded);
+    const struct hf_rollout_plan *plan = &r->stage.plan;
+    json_t *object = json_pack("{s:s, s:s, s:I, s:s, s:b, s:s, s:I, s:o}", "set", d->set, "profile",
+                               d->profile, "version", (json_int_t)d->version, "path", r->path,
+                               "superseded", r->is_superseded, "approval",
+                               hf_rollout_approval_name(plan->approval), "approvals",
+                               (json_int_t)plan->approvals, "approvers",
+                               hf_json_hashes((const void *)plan->approvers, plan->n_approvers));
     json_t *view = hf_rollout_view_json(&r->stage);
     if (object == NULL || view == NULL || json_object_update(object, view) != 0) {
         json_decref(object);
@@ -41,6 +45,9 @@ static void print_rollout(const struct hf_rollout_item *r, bool shows_plan)
     hf_time_format(s->plan.mandatory_from_s, mandatory);
     hf_rollout_view_text(s, text);
     printf("%s: %s%s\n", r->path, text, r->is_superseded ? " (a higher version is listed)" : "");
+    if (shows_plan && s->version > 0)
+        printf("  by version %" PRId64 " of " HF_ROLLOUT_ROLE_PREFIX "%s\n", s->version,
+               r->description.set);
     if (shows_plan)
         hf_rollout_words_print(&s->plan, 2, stdout);
     const bool is_stopped = s->is_signed && (s->now.state == HF_ROLLOUT_PAUSED ||
