@@ -20,7 +20,8 @@ enum hf_err hf_credential_note(struct hf_tx *tx, const struct hf_credential *row
                                struct hf_why *why)
 {
     struct hf_effect effect = {.kind = HF_EFFECT_CREDENTIAL,
-                               .credential = hf_credential_registered(row)};
+                               .credential = hf_credential_registered(row),
+                               .device_id = row->device_id};
 
     memcpy(effect.sha256, row->sha256, sizeof effect.sha256);
     return hf_effects_add(tx->effects, &effect, why);

@@ -104,6 +104,7 @@ enum hf_err hf_device_change_group(struct hf_tx *tx, int64_t account_id, int64_t
     HF_TRY(hf_tx_check_version(if_version, old.version, why));
     HF_TRY(read_one(tx->db, &hf_device_sql[CHANGE],
                     HF_PARAMS(hf_p_int("id", id), hf_p_text("group", group)), &row, why));
+    HF_TRY(hf_effects_add_device(tx->effects, id, why));
     HF_TRY(hf_audit_append_take(tx, "device.change", account_id,
                                 json_pack("{s:s,s:s,s:s}", "device", row.name, "from", old.group,
                                           "to", group),
@@ -132,6 +133,7 @@ enum hf_err hf_device_delete(struct hf_tx *tx, int64_t account_id, int64_t id, i
     if (err != HF_OK && err != HF_E_NOT_FOUND)
         return err;
     HF_TRY(hf_device_state_delete(tx, id, why));
+    HF_TRY(hf_effects_add_device(tx->effects, id, why));
     HF_TRY(hf_db_execute(tx->db, &hf_device_sql[DELETE], HF_PARAMS(hf_p_int("id", id)), why));
     return hf_audit_append_take(tx, "device.delete", account_id,
                                 json_pack("{s:s}", "device", row.name), why);

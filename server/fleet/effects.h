@@ -1,6 +1,6 @@
 /*
  * What an act changes besides the database: the registry and the directory in memory, and what those hear who watch
- * (events.h). An act only notes it; the writer applies it after the commit, so that no device is let in or shut out by
+ * (events.h) or follow devices (changes.h). An act only notes it; the writer applies it after the commit, so that no device is let in or shut out by
  * a change that a power cut takes back, and no event tells of one.
  */
 #ifndef HF_FLEET_EFFECTS_H
@@ -13,6 +13,7 @@
 enum hf_effect_kind {
     HF_EFFECT_CREDENTIAL, /* new, or any of its values changed */
     HF_EFFECT_CREDENTIAL_GONE,
+    HF_EFFECT_DEVICE,    /* its group, what it reported, or whether it may connect (changes.h) */
     HF_EFFECT_DIRECTORY, /* an account, a server name or a CA: the directory is made again */
 };
 
@@ -20,6 +21,8 @@ struct hf_effect {
     enum hf_effect_kind kind;
     uint8_t sha256[HF_SHA256_LEN];   /* of the first two, as what follows */
     struct hf_registered credential; /* of GONE only the account counts */
+    /* Whose certificate or key it is; 0: of none. Of DEVICE: the device; 0: any of them may have changed. */
+    int64_t device_id;
 };
 
 /* What is to become an event. */
@@ -44,6 +47,9 @@ struct hf_effects {
 /** HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_effects_add(struct hf_effects *effects, const struct hf_effect *effect,
                                        struct hf_why *why);
+/** Note that a device has changed; 0: that any may have. HF_E_MEMORY. */
+HF_MUST_USE enum hf_err hf_effects_add_device(struct hf_effects *effects, int64_t device_id,
+                                              struct hf_why *why);
 /** Note an event (events.h); what does not fit is counted. `data` is taken. */
 void hf_effects_note_take(struct hf_effects *effects, const struct hf_event_note *note);
 

@@ -16,6 +16,7 @@ struct hf_fleet {
     struct hf_db *writer_db;
     struct hf_db *reader_db;
     struct hf_events *events;
+    struct hf_device_changes *changes;
     struct hf_live live;
     struct hf_writer writing;
     struct hf_worker writer;
@@ -71,6 +72,7 @@ static void free_fleet(struct hf_fleet *fleet)
 {
     hf_writer_free(&fleet->writing);
     hf_live_free(&fleet->live);
+    hf_device_changes_free(fleet->changes);
     hf_events_free(fleet->events);
     hf_db_close(fleet->reader_db);
     hf_db_close(fleet->writer_db);
@@ -90,6 +92,9 @@ enum hf_err hf_fleet_open(const struct hf_fleet_config *config, struct hf_fleet 
     fleet->live.offer_ctx = config->offer_ctx;
     enum hf_err err = hf_events_new(&fleet->events, why);
     fleet->live.events = fleet->events;
+    if (err == HF_OK)
+        err = hf_device_changes_new(&fleet->changes, why);
+    fleet->live.changes = fleet->changes;
     if (err == HF_OK)
         err = open_databases(fleet, config->path, why);
     if (err == HF_OK)
@@ -128,6 +133,11 @@ struct hf_directory *hf_fleet_directory(const struct hf_fleet *fleet)
 struct hf_events *hf_fleet_events(struct hf_fleet *fleet)
 {
     return fleet->events;
+}
+
+struct hf_device_changes *hf_fleet_changes(struct hf_fleet *fleet)
+{
+    return fleet->changes;
 }
 
 enum hf_err hf_fleet_write(struct hf_fleet *fleet, struct hf_job *job, struct hf_why *why)

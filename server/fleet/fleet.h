@@ -45,6 +45,9 @@ HF_MUST_USE enum hf_err hf_fleet_set_sni_optional(struct hf_fleet *fleet, bool i
 /** As hf_fleet_config.report_keep_s. From any thread. */
 void hf_fleet_set_report_keep(struct hf_fleet *fleet, int64_t keep_s);
 
+/** Which devices have changed, for one follower; as long. */
+struct hf_device_changes *hf_fleet_changes(struct hf_fleet *fleet);
+
 /* For monitoring; what counts only grows. */
 struct hf_fleet_numbers {
     size_t certificates; /* in the registry */

@@ -75,6 +75,9 @@
 #define HF_EVENTS_LOOK_MAX 1024u
 #define HF_EVENTS_LISTENERS_MAX 4u /* loops of operators: of the socket, and of TLS */
 
+/* Devices whose change is not yet followed, 8 bytes each: what 20 seconds of reports bring. */
+#define HF_FLEET_CHANGES_MAX 65536u
+
 /* Worker threads. A job is some hundred bytes; what does not fit is answered 503. */
 #define HF_FLEET_QUEUE_MAX 8192u
 /* Of these for reports. The rest is for operators, who must be able to shut out the devices that fill it. */

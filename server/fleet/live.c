@@ -172,6 +172,8 @@ static void apply(void *ctx, const struct hf_effects *effects)
         }
     }
     apply_directory(live);
+    if (live->changes != NULL)
+        hf_device_changes_add(live->changes, effects);
     if (live->events != NULL)
         hf_events_publish(live->events, effects, live->directory);
 }

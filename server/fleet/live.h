@@ -5,6 +5,7 @@
 #ifndef HF_FLEET_LIVE_H
 #define HF_FLEET_LIVE_H
 
+#include "server/fleet/changes.h"
 #include "server/fleet/events.h"
 #include "server/identity/directory.h"
 #include "server/identity/registry.h"
@@ -17,10 +18,11 @@ struct hf_live {
     void (*offer)(void *ctx, struct hf_directory *directory);
     void *offer_ctx;
     struct hf_events *events;  /* borrowed; NULL: none */
+    struct hf_device_changes *changes; /* likewise */
     struct hf_directory *next; /* made, and to be published after the commit */
 };
 
-/** Read everything from `db`. Set is_sni_optional, offer, offer_ctx and events before. */
+/** Read everything from `db`. Set is_sni_optional, offer, offer_ctx, events and changes before. */
 HF_MUST_USE enum hf_err hf_live_load(struct hf_live *live, struct hf_db *db, struct hf_why *why);
 /** After the last reader has gone. */
 void hf_live_free(struct hf_live *live);

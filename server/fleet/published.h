@@ -7,6 +7,7 @@
 
 #include "common/bundle/anchor_end.h"
 #include "common/bundle/bundle.h"
+#include "common/rollout/rollout.h"
 
 #include <stdatomic.h>
 
@@ -20,8 +21,18 @@ struct hf_published_anchor {
         end; /* the first of these, in the newest version that has the certificate */
 };
 
+/* Of a bundle with a plan: what the role rollout-SET, as it is served, says of it. */
+struct hf_published_rollout {
+    bool is_delegated;    /* there is such a role, so a stage can be signed */
+    int64_t role_version; /* 0: none was signed yet, for no bundle of the set */
+    int64_t role_expires_s;
+    bool is_signed; /* `now` says something */
+    struct hf_rollout_activation now;
+};
+
 struct hf_published_bundle {
-    struct hf_description description; /* set, profile, version, dates */
+    struct hf_description description; /* set, profile, version, dates, plan */
+    struct hf_published_rollout rollout;
     char sha256[HF_SHA256_HEX_LEN];
     bool is_newest;                      /* of its set and profile */
     struct hf_published_anchor *anchors; /* owned */

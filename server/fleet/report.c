@@ -391,6 +391,7 @@ enum hf_err hf_report_take(struct hf_tx *tx, const struct hf_report_sender *send
         if (sender->report_key_id > s.report_key_id)
             s.report_key_id = sender->report_key_id;
         HF_TRY(hf_device_state_put(tx, &s, &before, why));
+        HF_TRY(hf_effects_add_device(tx->effects, s.device_id, why));
     }
     write_answer(&s, accepted, n, out);
     return HF_OK;

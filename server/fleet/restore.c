@@ -272,6 +272,7 @@ static enum hf_err note_difference(struct hf_tx *tx, struct hf_db *copy,
     HF_TRY(hf_credential_list_registered(copy, note_present, &d, why));
     HF_TRY(hf_report_key_list_registered(copy, note_entry, &d, why));
     hf_event_note_take(tx, "restored", 0, json_object());
+    HF_TRY(hf_effects_add_device(tx->effects, 0, why));
     return hf_effects_add(tx->effects, &(struct hf_effect){.kind = HF_EFFECT_DIRECTORY}, why);
 }
 

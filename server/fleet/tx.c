@@ -36,6 +36,13 @@ enum hf_err hf_effects_add(struct hf_effects *effects, const struct hf_effect *e
     return HF_OK;
 }
 
+enum hf_err hf_effects_add_device(struct hf_effects *effects, int64_t device_id, struct hf_why *why)
+{
+    const struct hf_effect effect = {.kind = HF_EFFECT_DEVICE, .device_id = device_id};
+
+    return hf_effects_add(effects, &effect, why);
+}
+
 void hf_effects_note_take(struct hf_effects *effects, const struct hf_event_note *note)
 {
     struct hf_buf data = note->data;

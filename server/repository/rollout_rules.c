@@ -3,26 +3,25 @@
 #include "common/base/timetext.h"
 
 #include <inttypes.h>
-#include <sodium.h>
 #include <string.h>
 
 #define REFUSE(...) hf_fail(why, HF_E_POLICY, __VA_ARGS__)
 
 /* ---- approvals ----------------------------------------------------------------------------------- */
 
+static struct hf_rollout_step step_of(const char *path, const uint8_t *sha256,
+                                      const struct hf_rollout_request *request)
+{
+    return (struct hf_rollout_step){path, sha256, request->from, request->stage, request->state};
+}
+
 enum hf_err hf_rollout_approval_text(const char *path, const uint8_t sha256[HF_SHA256_LEN],
                                      const struct hf_rollout_request *request, struct hf_buf *out,
                                      struct hf_why *why)
 {
-    char hex[HF_SHA256_HEX_LEN];
+    const struct hf_rollout_step step = step_of(path, sha256, request);
 
-    hf_hex_encode(sha256, HF_SHA256_LEN, hex);
-    enum hf_err err = hf_buf_printf(
-        out,
-        "holdfast rollout approval\npath: %s\nsha256: %s\nfrom: %" PRId64 "\nstage: %" PRId64
-        "\nstate: %s\n",
-        path, hex, request->from, request->stage, hf_rollout_state_name(request->state));
-    return err == HF_OK ? HF_OK : hf_fail(why, err, "out of memory for an approval");
+    return hf_rollout_step_text(&step, out, why);
 }
 
 bool hf_rollout_rules_need_approval(const struct hf_rollout_case *at,
@@ -36,30 +35,23 @@ bool hf_rollout_rules_need_approval(const struct hf_rollout_case *at,
 static enum hf_err check_approvals(const struct hf_rollout_case *at,
                                    const struct hf_rollout_request *request, struct hf_why *why)
 {
+    const struct hf_rollout_step step = step_of(at->path, at->sha256, request);
     bool has_approved[HF_ROLLOUT_APPROVERS_MAX] = {false};
-    struct hf_buf text = {0};
     int64_t n = 0;
 
-    HF_TRY(hf_rollout_approval_text(at->path, at->sha256, request, &text, why));
     for (size_t i = 0; i < request->n_approvals; i++) {
-        const struct hf_rollout_approval_given *given = &request->approvals[i];
         size_t k = 0;
-        while (k < at->plan->n_approvers &&
-               memcmp(at->plan->approvers[k], given->approver, HF_ROLLOUT_APPROVER_LEN) != 0)
-            k++;
-        if (k == at->plan->n_approvers ||
-            crypto_sign_verify_detached(given->signature, text.data, text.len, given->approver) !=
-                0) {
-            hf_buf_free(&text);
-            return hf_fail(why, HF_E_SIGNATURE,
+        enum hf_err err = hf_rollout_approval_verify(at->plan, &step, &request->approvals[i], &k,
+                                                     why);
+        if (err == HF_E_SIGNATURE)
+            return hf_fail(why, err,
                            "approval %zu is by no approver of the plan, or for another step; let "
                            "an approver sign this step (holdfastctl rollout approve)",
                            i + 1);
-        }
+        HF_TRY(err);
         n += !has_approved[k];
         has_approved[k] = true;
     }
-    hf_buf_free(&text);
     if (n >= at->plan->approvals)
         return HF_OK;
     return hf_fail(why, HF_E_SIGNATURE,

@@ -15,15 +15,7 @@
 #ifndef HF_REPOSITORY_ROLLOUT_RULES_H
 #define HF_REPOSITORY_ROLLOUT_RULES_H
 
-#include "common/rollout/rollout.h"
-
-#define HF_ROLLOUT_SIGNATURE_LEN 64 /* bytes of a signature of Ed25519 */
-
-/** One approver's signature over hf_rollout_approval_text. */
-struct hf_rollout_approval_given {
-    uint8_t approver[HF_ROLLOUT_APPROVER_LEN];
-    uint8_t signature[HF_ROLLOUT_SIGNATURE_LEN];
-};
+#include "common/rollout/approval.h"
 
 /** What is true now. Borrowed. */
 struct hf_rollout_case {
@@ -55,18 +47,7 @@ HF_MUST_USE enum hf_err hf_rollout_rules_check(const struct hf_rollout_case *at,
 bool hf_rollout_rules_need_approval(const struct hf_rollout_case *at,
                                     const struct hf_rollout_request *request);
 
-/**
- * The bytes that an approver signs: this very step of this very bundle, once, because FROM rises with each step.
- *
- *     holdfast rollout approval
- *     path: amazon-iot/full/3.pem
- *     sha256: …
- *     from: 7
- *     stage: 2
- *     state: open
- *
- * Each line ends in LF. Appends to `out`. HF_E_MEMORY.
- */
+/** hf_rollout_step_text of that request. Appends to `out`. HF_E_MEMORY. */
 HF_MUST_USE enum hf_err hf_rollout_approval_text(const char *path,
                                                  const uint8_t sha256[HF_SHA256_LEN],
                                                  const struct hf_rollout_request *request,

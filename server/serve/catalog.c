@@ -1,5 +1,7 @@
 #include "server/serve/catalog.h"
 
+#include "common/rollout/role.h"
+
 #include <string.h>
 
 /* A bundle that this service cannot read is published all the same: devices judge it. */
@@ -14,6 +16,28 @@ static enum hf_err read_anchors(const struct hf_served_file *file, struct hf_pub
     err = hf_published_set_anchors(out, &bundle);
     hf_bundle_free(&bundle);
     return err;
+}
+
+/* As devices find it: a role of another form, or a stage that is signed for another file, says nothing. */
+static void read_rollout(const struct hf_trusted_set *set, const struct hf_target *target,
+                         struct hf_published_bundle *out)
+{
+    const struct hf_trusted_targets *top = hf_trusted_set_find_targets(set, "targets", NULL);
+    struct hf_published_rollout *rollout = &out->rollout;
+    char name[HF_ROLLOUT_ROLE_SIZE];
+
+    if (out->description.plan == NULL)
+        return;
+    hf_rollout_role_name(out->description.set, name);
+    const struct hf_delegation *delegation = hf_rollout_delegation(&top->targets, name);
+    rollout->is_delegated = delegation != NULL &&
+                            hf_rollout_delegation_check(delegation, NULL) == HF_OK;
+    const struct hf_trusted_targets *role = hf_trusted_set_find_targets(set, name, top);
+    if (!rollout->is_delegated || role == NULL)
+        return;
+    rollout->role_version = role->targets.env.version;
+    rollout->role_expires_s = role->targets.env.expires_s;
+    rollout->is_signed = hf_rollout_find(&role->targets, target, &rollout->now, NULL) == HF_OK;
 }
 
 /* HF_E_NOT_FOUND: a target of another program, or a bundle that no device takes. */
@@ -66,8 +90,10 @@ enum hf_err hf_catalog_read(const struct hf_edition *e, const struct hf_trusted_
             hf_published_unref(published);
             return hf_fail(why, err, "no memory for the list of bundles");
         }
-        if (err == HF_OK)
-            published->bundles[published->n++] = bundle;
+        if (err != HF_OK)
+            continue;
+        read_rollout(set, &targets->targets[i], &bundle);
+        published->bundles[published->n++] = bundle;
     }
     hf_published_sort(published);
     *out = published;

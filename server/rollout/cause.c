@@ -1,0 +1,88 @@
+#include "server/rollout/cause.h"
+
+#include "common/base/plaintext.h"
+#include "server/rollout/device_rows.h"
+#include "server/rollout/limits.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What devices say, and how many say it. */
+struct saying {
+    struct hf_rollout_said said; /* of the first of them */
+    size_t n;
+};
+
+struct sayings {
+    struct saying list[HF_ROLLOUT_CAUSE_SAYINGS];
+    size_t n;
+};
+
+static bool is_same(const struct hf_rollout_said *a, const struct hf_rollout_said *b)
+{
+    return strcmp(a->text, b->text) == 0 && strcmp(a->endpoint, b->endpoint) == 0 &&
+           strcmp(a->root_name, b->root_name) == 0;
+}
+
+/* Of more different ones than there is room for, none is common. */
+static void add(struct sayings *sayings, const struct hf_rollout_said *said)
+{
+    size_t i = 0;
+
+    while (i < sayings->n && !is_same(&sayings->list[i].said, said))
+        i++;
+    if (i == HF_ROLLOUT_CAUSE_SAYINGS)
+        return;
+    if (i == sayings->n)
+        sayings->list[sayings->n++] = (struct saying){.said = *said};
+    sayings->list[i].n++;
+}
+
+static const struct saying *most_common(const struct sayings *sayings)
+{
+    const struct saying *most = NULL;
+
+    for (size_t i = 0; i < sayings->n; i++)
+        if (most == NULL || sayings->list[i].n > most->n)
+            most = &sayings->list[i];
+    return most;
+}
+
+static void append(char out[HF_ROLLOUT_REASON_MAX + 1], const char *before, int max,
+                   const char *text, const char *after)
+{
+    const size_t len = strlen(out);
+
+    if (text[0] != '\0')
+        (void)snprintf(out + len, HF_ROLLOUT_REASON_MAX + 1 - len, "%s%.*s%s", before, max, text,
+                       after);
+}
+
+void hf_rollout_cause(struct hf_db *db, const struct hf_rollout_ledger *ledger,
+                      enum hf_rollout_result result, size_t stage, int64_t now_s,
+                      const char *numbers, char out[HF_ROLLOUT_REASON_MAX + 1])
+{
+    struct hf_rollout_entry entries[HF_ROLLOUT_CAUSE_DEVICES];
+    struct sayings *sayings = calloc(1, sizeof *sayings);
+    struct hf_rollout_said said;
+    char n[48];
+
+    (void)snprintf(out, HF_ROLLOUT_REASON_MAX + 1, "%s", numbers);
+    if (sayings == NULL)
+        return;
+    size_t n_entries = hf_rollout_ledger_list(ledger, result, stage, 0, now_s, entries,
+                                              HF_ROLLOUT_CAUSE_DEVICES);
+    for (size_t i = 0; i < n_entries; i++)
+        if (hf_rollout_said_get(db, entries[i].device_id, &said, NULL) == HF_OK)
+            add(sayings, &said);
+    const struct saying *most = most_common(sayings);
+    if (most != NULL && result == HF_RESULT_FAILED) {
+        (void)snprintf(n, sizeof n, "; %zu of %zu say \"", most->n, n_entries);
+        append(out, n, HF_ROLLOUT_CAUSE_TEXT, most->said.text, "\"");
+        append(out, "; endpoint ", HF_ROLLOUT_CAUSE_NAME, most->said.endpoint, "");
+        append(out, "; missing root \"", HF_ROLLOUT_CAUSE_NAME, most->said.root_name, "\"");
+    }
+    free(sayings);
+    hf_text_sanitize(out);
+}
