@@ -17,9 +17,9 @@ struct hf_live {
     /* A new directory, for the loops; borrowed for the call, on the writer's thread. May be NULL. */
     void (*offer)(void *ctx, struct hf_directory *directory);
     void *offer_ctx;
-    struct hf_events *events;  /* borrowed; NULL: none */
+    struct hf_events *events;          /* borrowed; NULL: none */
     struct hf_device_changes *changes; /* likewise */
-    struct hf_directory *next; /* made, and to be published after the commit */
+    struct hf_directory *next;         /* made, and to be published after the commit */
 };
 
 /** Read everything from `db`. Set is_sni_optional, offer, offer_ctx, events and changes before. */

@@ -84,8 +84,9 @@ static struct hf_registered registered(const struct hf_report_key *row)
 static enum hf_err note(struct hf_effects *effects, enum hf_effect_kind kind,
                         const struct hf_report_key *row, struct hf_why *why)
 {
-    struct hf_effect effect = {
-        .kind = kind, .credential = registered(row), .device_id = row->device_id};
+    struct hf_effect effect = {.kind = kind,
+                               .credential = registered(row),
+                               .device_id = row->device_id};
 
     hf_report_key_hash(row->public_key, effect.sha256);
     return hf_effects_add(effects, &effect, why);

@@ -35,20 +35,20 @@ const struct hf_sql hf_rollout_device_sql[] = {
 static enum hf_err read_member(const struct hf_rows *rows, void *out, struct hf_why *why)
 {
     (void)why;
-    *(struct hf_rollout_member *)out = (struct hf_rollout_member){
-        .device_id = hf_col_int(rows, 0),
-        .name = hf_col_text(rows, 1),
-        .group = hf_col_text(rows, 2),
-        .created_s = hf_col_int(rows, 3),
-        .is_trusted = hf_col_int(rows, 4) != 0,
-        .set = hf_col_text(rows, 5),
-        .profile = hf_col_text(rows, 6),
-        .kind = hf_col_text(rows, 7),
-        .active_version = hf_col_int(rows, 8),
-        .active_sha256 = hf_col_text(rows, 9),
-        .result = hf_col_text(rows, 10),
-        .result_version = hf_col_int(rows, 11),
-        .result_s = hf_col_int(rows, 12)};
+    *(struct hf_rollout_member *)
+        out = (struct hf_rollout_member){.device_id = hf_col_int(rows, 0),
+                                         .name = hf_col_text(rows, 1),
+                                         .group = hf_col_text(rows, 2),
+                                         .created_s = hf_col_int(rows, 3),
+                                         .is_trusted = hf_col_int(rows, 4) != 0,
+                                         .set = hf_col_text(rows, 5),
+                                         .profile = hf_col_text(rows, 6),
+                                         .kind = hf_col_text(rows, 7),
+                                         .active_version = hf_col_int(rows, 8),
+                                         .active_sha256 = hf_col_text(rows, 9),
+                                         .result = hf_col_text(rows, 10),
+                                         .result_version = hf_col_int(rows, 11),
+                                         .result_s = hf_col_int(rows, 12)};
     return HF_OK;
 }
 
@@ -94,13 +94,11 @@ static enum hf_err read_said(const struct hf_rows *rows, void *data, struct hf_w
     const struct {
         char *out;
         size_t size;
-    } texts[] = {[0] = {out->account, sizeof out->account},
-                 [1] = {out->device, sizeof out->device},
-                 [2] = {out->kind, sizeof out->kind},
-                 [4] = {out->text, sizeof out->text},
-                 [5] = {out->endpoint, sizeof out->endpoint},
-                 [6] = {out->root, sizeof out->root},
-                 [7] = {out->root_name, sizeof out->root_name}};
+    } texts[] =
+        {[0] = {out->account, sizeof out->account},    [1] = {out->device, sizeof out->device},
+         [2] = {out->kind, sizeof out->kind},          [4] = {out->text, sizeof out->text},
+         [5] = {out->endpoint, sizeof out->endpoint},  [6] = {out->root, sizeof out->root},
+         [7] = {out->root_name, sizeof out->root_name}};
 
     out->since_s = hf_col_int(rows, 3);
     for (unsigned i = 0; i < sizeof texts / sizeof texts[0]; i++) {

@@ -110,28 +110,18 @@ const struct hf_sql hf_rollout_sql[] = {
                        "AND x.device_id > 0 ORDER BY x.device_id",
                        "iiiTttti"},
     [TOUCH] = {"rollout_touch",
-               "UPDATE rollout SET version = version + 1 WHERE id = :id RETURNING " ROW,
-               ROW_TYPES},
+               "UPDATE rollout SET version = version + 1 WHERE id = :id RETURNING " ROW, ROW_TYPES},
     {0},
 };
 
 /* ---- rows -------------------------------------------------------------------------------------------- */
 
-static bool parse_state(const char *name, enum hf_rollout_state *out)
-{
-    for (int state = 0; state < HF_ROLLOUT_STATES; state++)
-        if (strcmp(name, hf_rollout_state_name((enum hf_rollout_state)state)) == 0) {
-            *out = (enum hf_rollout_state)state;
-            return true;
-        }
-    return false;
-}
-
 static enum hf_err read_state(const struct hf_rows *rows, unsigned column,
                               enum hf_rollout_state *out, struct hf_why *why)
 {
-    return parse_state(hf_col_text(rows, column), out) ? HF_OK
-                                                       : hf_col_fail_word(rows, column, why);
+    return hf_rollout_state_parse(hf_col_text(rows, column), out)
+               ? HF_OK
+               : hf_col_fail_word(rows, column, why);
 }
 
 static enum hf_err read_signed(const struct hf_rows *rows, struct hf_rollout_row *row,
@@ -217,11 +207,12 @@ enum hf_err hf_rollout_row_ensure(struct hf_tx *tx, const struct hf_published_bu
         return err;
     if (!hf_hex_decode(bundle->sha256, sha256, sizeof sha256))
         return hf_fail(why, HF_E_FORMAT, "the SHA-256 of a published bundle is damaged");
-    HF_TRY(change(tx, INSERT,
-                  HF_PARAMS(hf_p_text("set", d->set), hf_p_text("profile", d->profile),
-                            hf_p_int("bundle", d->version),
-                            hf_p_bytes("sha256", sha256, sizeof sha256), hf_p_int("now", tx->now_s)),
-                  &row, why));
+    HF_TRY(
+        change(tx, INSERT,
+               HF_PARAMS(hf_p_text("set", d->set), hf_p_text("profile", d->profile),
+                         hf_p_int("bundle", d->version),
+                         hf_p_bytes("sha256", sha256, sizeof sha256), hf_p_int("now", tx->now_s)),
+               &row, why));
     HF_TRY(hf_audit_append_take(tx, "rollout.found", 0,
                                 json_pack("{s:s, s:s, s:I, s:s}", "set", row.set, "profile",
                                           row.profile, "version", (json_int_t)row.bundle_version,
@@ -233,14 +224,16 @@ enum hf_err hf_rollout_row_ensure(struct hf_tx *tx, const struct hf_published_bu
 
 static void tell(struct hf_tx *tx, const struct hf_rollout_row *row)
 {
-    hf_event_note_take(
-        tx, "rollout", 0,
-        json_pack("{s:s, s:s, s:I, s:o, s:s, s:o}", "set", row->set, "profile", row->profile,
-                  "version", (json_int_t)row->bundle_version, "stage",
-                  row->is_signed ? json_integer(row->now.stage) : json_null(), "state",
-                  row->is_signed ? hf_rollout_state_name(row->now.state) : "waiting", "reason",
-                  row->is_signed && row->now.reason[0] != '\0' ? hf_json_plain(row->now.reason)
-                                                               : json_null()));
+    hf_event_note_take(tx, "rollout", 0,
+                       json_pack("{s:s, s:s, s:I, s:o, s:s, s:o}", "set", row->set, "profile",
+                                 row->profile, "version", (json_int_t)row->bundle_version, "stage",
+                                 row->is_signed ? json_integer(row->now.stage) : json_null(),
+                                 "state",
+                                 row->is_signed ? hf_rollout_state_name(row->now.state) : "waiting",
+                                 "reason",
+                                 row->is_signed && row->now.reason[0] != '\0'
+                                     ? hf_json_plain(row->now.reason)
+                                     : json_null()));
 }
 
 static bool is_same(const struct hf_rollout_row *row, const struct hf_published_rollout *now)
@@ -248,7 +241,8 @@ static bool is_same(const struct hf_rollout_row *row, const struct hf_published_
     return row->is_signed == now->is_signed &&
            (!row->is_signed ||
             (row->now.stage == now->now.stage && row->now.state == now->now.state &&
-             row->now.since_s == now->now.since_s && strcmp(row->now.reason, now->now.reason) == 0));
+             row->now.since_s == now->now.since_s &&
+             strcmp(row->now.reason, now->now.reason) == 0));
 }
 
 enum hf_err hf_rollout_row_note_signed(struct hf_tx *tx, const struct hf_published_bundle *bundle,
@@ -261,14 +255,15 @@ enum hf_err hf_rollout_row_note_signed(struct hf_tx *tx, const struct hf_publish
 
     if (!is_new && row->signed_version == rollout->role_version)
         return HF_OK;
-    HF_TRY(change(tx, NOTE_SIGNED,
-                  HF_PARAMS(hf_p_int("id", row->id), hf_p_int("signed", rollout->role_version),
-                            is_signed ? hf_p_int("stage", now->stage) : none,
-                            hf_p_text("state", is_signed ? hf_rollout_state_name(now->state) : NULL),
-                            is_signed ? hf_p_int("since", now->since_s)
-                                      : (struct hf_param){.name = "since"},
-                            hf_p_text("reason", is_signed ? now->reason : NULL)),
-                  row, why));
+    HF_TRY(
+        change(tx, NOTE_SIGNED,
+               HF_PARAMS(hf_p_int("id", row->id), hf_p_int("signed", rollout->role_version),
+                         is_signed ? hf_p_int("stage", now->stage) : none,
+                         hf_p_text("state", is_signed ? hf_rollout_state_name(now->state) : NULL),
+                         is_signed ? hf_p_int("since", now->since_s)
+                                   : (struct hf_param){.name = "since"},
+                         hf_p_text("reason", is_signed ? now->reason : NULL)),
+               row, why));
     if (is_new)
         tell(tx, row);
     return HF_OK;
@@ -365,33 +360,32 @@ enum hf_err hf_rollout_approval_add(struct hf_tx *tx, const struct hf_rollout_ro
     struct hf_rollout_row now;
     int64_t n = 0;
 
-    HF_TRY(
-        hf_db_execute(tx->db, &hf_rollout_sql[APPROVAL_FORGET], HF_PARAMS(id, from), why));
+    HF_TRY(hf_db_execute(tx->db, &hf_rollout_sql[APPROVAL_FORGET], HF_PARAMS(id, from), why));
     HF_TRY(hf_db_get_int(tx->db, &hf_rollout_sql[APPROVAL_COUNT], HF_PARAMS(id), &n, why));
     if (n >= (int64_t)HF_ROLLOUT_APPROVALS_MAX)
         return hf_fail(why, HF_E_LIMIT, "this step has %u approvals, the most that are kept",
                        HF_ROLLOUT_APPROVALS_MAX);
-    HF_TRY(hf_db_execute(tx->db, &hf_rollout_sql[APPROVAL_PUT],
-                         HF_PARAMS(id, from, hf_p_int("stage", approval->stage),
-                                   hf_p_text("state", hf_rollout_state_name(approval->state)),
-                                   hf_p_text("kind", kind),
-                                   hf_p_text("approver", approval->approver),
-                                   approval->is_signed
-                                       ? hf_p_bytes("signature", approval->signature,
-                                                    sizeof approval->signature)
-                                       : (struct hf_param){.name = "signature"},
-                                   hf_p_text("reason", approval->reason),
-                                   hf_p_int("now", tx->now_s)),
-                         why));
+    HF_TRY(
+        hf_db_execute(tx->db, &hf_rollout_sql[APPROVAL_PUT],
+                      HF_PARAMS(id, from, hf_p_int("stage", approval->stage),
+                                hf_p_text("state", hf_rollout_state_name(approval->state)),
+                                hf_p_text("kind", kind), hf_p_text("approver", approval->approver),
+                                approval->is_signed ? hf_p_bytes("signature", approval->signature,
+                                                                 sizeof approval->signature)
+                                                    : (struct hf_param){.name = "signature"},
+                                hf_p_text("reason", approval->reason), hf_p_int("now", tx->now_s)),
+                      why));
     HF_TRY(change(tx, TOUCH, HF_PARAMS(id), &now, why));
-    return hf_audit_append_take(
-        tx, "rollout.approve", 0,
-        json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:s, s:o}", "set", row->set, "profile",
-                  row->profile, "version", (json_int_t)row->bundle_version, "from",
-                  (json_int_t)approval->from, "stage", (json_int_t)approval->stage, "state",
-                  hf_rollout_state_name(approval->state), "kind", kind, "approver",
-                  approval->approver, "reason", hf_json_plain(approval->reason)),
-        why);
+    return hf_audit_append_take(tx, "rollout.approve", 0,
+                                json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:s, s:s, s:o}", "set",
+                                          row->set, "profile", row->profile, "version",
+                                          (json_int_t)row->bundle_version, "from",
+                                          (json_int_t)approval->from, "stage",
+                                          (json_int_t)approval->stage, "state",
+                                          hf_rollout_state_name(approval->state), "kind", kind,
+                                          "approver", approval->approver, "reason",
+                                          hf_json_plain(approval->reason)),
+                                why);
 }
 
 static enum hf_err read_approval(const struct hf_rows *rows, void *data, struct hf_why *why)
@@ -471,10 +465,11 @@ enum hf_err hf_rollout_exclude(struct hf_tx *tx, struct hf_rollout_row *row,
         return err;
     HF_TRY(hf_db_get_int(tx->db, &hf_rollout_sql[EXCLUDED_COUNT], HF_PARAMS(id), &n, why));
     if (n >= HF_ROLLOUT_EXCLUDED_MAX)
-        return hf_fail(why, HF_E_LIMIT,
-                       "%d devices are excluded, the most that can be. If so many are broken, abort "
-                       "the rollout",
-                       HF_ROLLOUT_EXCLUDED_MAX);
+        return hf_fail(
+            why, HF_E_LIMIT,
+            "%d devices are excluded, the most that can be. If so many are broken, abort "
+            "the rollout",
+            HF_ROLLOUT_EXCLUDED_MAX);
     HF_TRY(hf_db_execute(tx->db, &hf_rollout_sql[EXCLUDED_PUT],
                          HF_PARAMS(id, hf_p_int("account", device->account_id), device_id,
                                    hf_p_text("name", device->device),

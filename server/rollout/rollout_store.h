@@ -108,7 +108,8 @@ struct hf_rollout_approval_rows {
 };
 HF_MUST_USE enum hf_err hf_rollout_approvals_read(struct hf_db *db, int64_t rollout_id,
                                                   const struct hf_rollout_intent *step,
-                                                  bool are_signed, struct hf_rollout_approval_rows *out,
+                                                  bool are_signed,
+                                                  struct hf_rollout_approval_rows *out,
                                                   struct hf_why *why);
 
 /* ---- devices that do not count ----------------------------------------------------------------------- */

@@ -204,8 +204,8 @@ static int compare_ids(const void *a, const void *b)
 
 static bool is_excluded(const struct followed *f, int64_t device_id)
 {
-    return f->n_excluded > 0 && bsearch(&device_id, f->excluded, f->n_excluded, sizeof device_id,
-                                        compare_ids) != NULL;
+    return f->n_excluded > 0 &&
+           bsearch(&device_id, f->excluded, f->n_excluded, sizeof device_id, compare_ids) != NULL;
 }
 
 /* Under the mutex: a device as it is now, for every ledger. */
@@ -283,7 +283,8 @@ static enum hf_err read_excluded(struct hf_rollout_steering *s, struct followed 
     return err;
 }
 
-static enum hf_err make_ledger(struct hf_rollout_steering *s, struct followed *f, struct hf_why *why)
+static enum hf_err make_ledger(struct hf_rollout_steering *s, struct followed *f,
+                               struct hf_why *why)
 {
     const struct hf_description *d = &f->bundle->description;
     const struct hf_rollout_subject subject = {.plan = d->plan,
@@ -549,8 +550,8 @@ static struct hf_rollout_intent step_of(struct hf_rollout_steering *s, const str
         (void)snprintf(step.reason, sizeof step.reason, "%s", text);
         return step;
     }
-    const struct hf_rollout_bounds bounds = hf_rollout_engine_bounds(
-        at->plan, hf_rollout_engine_stage(at->plan, at->now), &at->tally);
+    const struct hf_rollout_bounds bounds =
+        hf_rollout_engine_bounds(at->plan, hf_rollout_engine_stage(at->plan, at->now), &at->tally);
     hf_rollout_cause(s->port.db, f->ledger,
                      at->tally.failed > bounds.failed_max ? HF_RESULT_FAILED : HF_RESULT_SILENT,
                      (size_t)step.stage, s->now_s, text, step.reason);
@@ -575,7 +576,8 @@ static enum hf_err count_approvals(struct hf_rollout_steering *s, const struct f
     const struct hf_rollout_intent step = hf_rollout_step_next(f->bundle);
     struct hf_rollout_approval_rows approvals;
 
-    HF_TRY(hf_rollout_step_read_approvals(s->port.db, f->row.id, f->bundle, &step, &approvals, why));
+    HF_TRY(
+        hf_rollout_step_read_approvals(s->port.db, f->row.id, f->bundle, &step, &approvals, why));
     *out = (int64_t)approvals.n;
     return HF_OK;
 }
@@ -584,8 +586,10 @@ static enum hf_err decide(struct hf_rollout_steering *s, struct followed *f, str
 {
     const struct hf_rollout_plan *plan = f->bundle->description.plan;
     const struct hf_rollout_activation *now = now_of(f->bundle);
-    struct hf_rollout_situation at = {
-        .plan = plan, .now = now, .is_superseded = !f->bundle->is_newest, .now_s = s->now_s};
+    struct hf_rollout_situation at = {.plan = plan,
+                                      .now = now,
+                                      .is_superseded = !f->bundle->is_newest,
+                                      .now_s = s->now_s};
 
     HF_TRY(count_approvals(s, f, &at.approvals, why));
     uv_mutex_lock(&s->mutex);

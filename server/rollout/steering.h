@@ -58,7 +58,7 @@ HF_MUST_USE enum hf_err hf_rollout_steering_look(struct hf_rollout_steering *ste
 struct hf_rollout_view {
     bool is_counted; /* there are numbers; while they are not complete, `counted` says so */
     enum hf_rollout_counted counted;
-    size_t stage; /* that is reached */
+    size_t stage;                                           /* that is reached */
     struct hf_rollout_tally tallies[HF_ROLLOUT_STAGES_MAX]; /* of stages 0 to k */
     struct hf_rollout_bounds bounds;
     struct hf_rollout_verdict verdict;

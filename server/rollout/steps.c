@@ -35,8 +35,9 @@ struct hf_rollout_intent hf_rollout_step_stop(const struct hf_published_bundle *
     const size_t stage = hf_rollout_engine_stage(bundle->description.plan,
                                                  rollout->is_signed ? &rollout->now : NULL);
 
-    return (struct hf_rollout_intent){
-        .from = rollout->role_version, .stage = (int64_t)stage, .state = state};
+    return (struct hf_rollout_intent){.from = rollout->role_version,
+                                      .stage = (int64_t)stage,
+                                      .state = state};
 }
 
 /* ---- approvals --------------------------------------------------------------------------------------- */
@@ -74,10 +75,12 @@ static json_t *approvals_json(const struct hf_rollout_approval_rows *approvals)
     for (size_t i = 0; approvals != NULL && i < approvals->n; i++) {
         const struct hf_rollout_approval_row *row = &approvals->rows[i];
         if (row->is_signed)
-            list = hf_json_append_take(
-                list, json_pack("{s:s, s:o}", "approver", row->approver, "signature",
-                                hf_json_base64((struct hf_bytes){row->signature,
-                                                                 sizeof row->signature})));
+            list = hf_json_append_take(list,
+                                       json_pack("{s:s, s:o}", "approver", row->approver,
+                                                 "signature",
+                                                 hf_json_base64(
+                                                     (struct hf_bytes){row->signature,
+                                                                       sizeof row->signature})));
     }
     return list;
 }

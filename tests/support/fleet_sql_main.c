@@ -23,24 +23,20 @@
 #include "server/fleet/report_key.h"
 #include "server/fleet/report_row.h"
 #include "server/fleet/summary.h"
+#include "server/rollout/device_rows.h"
+#include "server/rollout/rollout_store.h"
 
 #include <stdio.h>
 
 /* All of them: a family that is added adds its list. */
 static const struct hf_sql *const families[] = {
-    hf_account_sql,      hf_ca_sql,
-    hf_device_sql,       hf_credential_sql,
-    hf_enroll_token_sql, hf_admin_token_sql,
-    hf_claim_use_sql,    hf_idempotency_sql,
-    hf_audit_log_sql,    hf_signature_sql,
-    hf_restore_sql,      hf_restore_log_sql,
-    hf_restore_redo_sql, hf_device_state_sql,
-    hf_device_view_sql,  hf_report_row_sql,
-    hf_report_key_sql,   hf_series_sql,
-    hf_finding_sql,      hf_check_sql,
-    hf_key_sql,          hf_audit_sql,
-    hf_summary_sql,      hf_census_sql,
-    hf_bundle_since_sql, NULL,
+    hf_account_sql,      hf_ca_sql,           hf_device_sql,         hf_credential_sql,
+    hf_enroll_token_sql, hf_admin_token_sql,  hf_claim_use_sql,      hf_idempotency_sql,
+    hf_audit_log_sql,    hf_signature_sql,    hf_restore_sql,        hf_restore_log_sql,
+    hf_restore_redo_sql, hf_device_state_sql, hf_device_view_sql,    hf_report_row_sql,
+    hf_report_key_sql,   hf_series_sql,       hf_finding_sql,        hf_check_sql,
+    hf_key_sql,          hf_audit_sql,        hf_summary_sql,        hf_census_sql,
+    hf_bundle_since_sql, hf_rollout_sql,      hf_rollout_device_sql, NULL,
 };
 
 static json_t *migrations(void)
