@@ -14,12 +14,14 @@
 #include "server/fleet/fleet.h"
 #include "server/fleet/published.h"
 #include "server/http/connection.h"
+#include "server/rollout/keeper.h"
 
 struct hf_api_config {
     struct hf_fleet *fleet;
-    struct hf_auditor *auditor; /* NULL: there are no audits */
-    const char *signer_socket;  /* NULL: there is no signer, and nothing is issued or published */
-    const char *version;        /* of the program, for GET /v1/status */
+    struct hf_auditor *auditor;         /* NULL: there are no audits */
+    struct hf_rollout_keeper *rollouts; /* NULL: none is followed */
+    const char *signer_socket; /* NULL: there is no signer, and nothing is issued or published */
+    const char *version;       /* of the program, for GET /v1/status */
     int64_t
         unverified_max; /* reports that an account keeps of clients that prove nothing; 0: HF_FLEET_UNVERIFIED_MAX */
     /* Members of GET /v1/status that the API does not know, such as what is served: a new reference, or NULL. On

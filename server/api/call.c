@@ -412,7 +412,7 @@ enum hf_err hf_api_param_number(const struct hf_api_call *call, size_t i, int64_
     const char *text = call->match.params[i];
     size_t digits = strspn(text, "0123456789");
     if (digits == 0 || digits > 18 || text[digits] != '\0')
-        return hf_fail(why, HF_E_NOT_FOUND, "path: expected the number of a token");
+        return hf_fail(why, HF_E_NOT_FOUND, "path: expected a number");
     *out = strtoll(text, NULL, 10);
     return HF_OK;
 }

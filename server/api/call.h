@@ -116,7 +116,7 @@ HF_MUST_USE enum hf_err hf_api_page_end(struct hf_api_page *page, const char *na
 /** A SHA-256 in the path. HF_E_NOT_FOUND for anything else. */
 HF_MUST_USE enum hf_err hf_api_param_sha256(const struct hf_api_call *call, size_t i,
                                             uint8_t out[HF_SHA256_LEN], struct hf_why *why);
-/** The number of a row in the path. HF_E_NOT_FOUND for anything else. */
+/** A number in the path. HF_E_NOT_FOUND for anything else. */
 HF_MUST_USE enum hf_err hf_api_param_number(const struct hf_api_call *call, size_t i, int64_t *out,
                                             struct hf_why *why);
 

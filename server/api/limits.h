@@ -20,7 +20,8 @@
 /* Senders that a loop remembers: those of the last seconds. A power of two; 16 bytes each. */
 #define HF_API_METER_CELLS 8192u
 
-#define HF_API_PARAMS_MAX 2u     /* names in a path: an account, and what belongs to it */
+#define HF_API_PARAMS_MAX                                                                          \
+    4u /* names in a path: set, profile and version of a bundle, and what belongs to it */
 #define HF_API_PARAM_MAX 160u    /* bytes of one, decoded: a device id has 128 */
 #define HF_API_FILTERS_MAX 6u    /* parameters of a list besides its page: those of devices */
 #define HF_API_PAGE_DEFAULT 100u /* rows of a list, without ?limit= */

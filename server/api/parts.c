@@ -7,12 +7,11 @@
 #include <string.h>
 
 const struct hf_api_route *const hf_api_admin_routes[] = {
-    hf_account_routes,       hf_ca_routes,           hf_credential_routes,
-    hf_transfer_routes,      hf_enroll_token_routes, hf_device_routes,
-    hf_token_routes,         hf_log_routes,          hf_signer_routes,
-    hf_metrics_routes,       hf_database_routes,     hf_health_routes,
-    hf_device_report_routes, hf_finding_routes,      hf_fleet_routes,
-    hf_readiness_routes,     hf_event_routes,        NULL,
+    hf_account_routes,       hf_ca_routes,      hf_credential_routes,  hf_transfer_routes,
+    hf_enroll_token_routes,  hf_device_routes,  hf_token_routes,       hf_log_routes,
+    hf_signer_routes,        hf_metrics_routes, hf_database_routes,    hf_health_routes,
+    hf_device_report_routes, hf_finding_routes, hf_fleet_routes,       hf_readiness_routes,
+    hf_event_routes,         hf_rollout_routes, hf_rollout_act_routes, NULL,
 };
 
 const struct hf_api_route *const hf_api_device_routes[] = {hf_enrolment_routes, hf_rotation_routes,

@@ -28,6 +28,8 @@ extern const struct hf_api_route hf_device_report_routes[];
 extern const struct hf_api_route hf_fleet_routes[];
 extern const struct hf_api_route hf_readiness_routes[];
 extern const struct hf_api_route hf_event_routes[];
+extern const struct hf_api_route hf_rollout_routes[];
+extern const struct hf_api_route hf_rollout_act_routes[];
 
 /** The account that the path names first. HF_E_NOT_FOUND. */
 HF_MUST_USE enum hf_err hf_api_account(const struct hf_api_call *call, struct hf_tx *tx,

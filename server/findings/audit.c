@@ -211,7 +211,8 @@ static enum hf_err look(struct audit *audit, struct hf_why *why)
         return hf_fail(why, HF_E_MEMORY, "no memory for an audit");
     enum hf_err err = prepare(audit, why);
     if (err == HF_OK)
-        err = audit->check->rows == NULL ? walk(audit, 0, why) : walk_accounts(audit, why);
+        err = audit->check->rows == NULL || audit->check->is_of_service ? walk(audit, 0, why)
+                                                                        : walk_accounts(audit, why);
     free(audit->step.found);
     free(audit->ctx->since_s);
     audit->ctx->since_s = NULL;

@@ -81,6 +81,7 @@ struct hf_check {
     /* Rows of :account after number :after, at most :limit, in the order of the number, which comes first. NULL: the
      * check is of the service itself, and judges once, without rows. */
     const struct hf_sql *rows;
+    bool is_of_service; /* the rows are of no account: they are read once, as of account 0 */
     hf_check_judge *judge;
     hf_check_conclude *conclude; /* of a check that counts rows; NULL: none */
     /* Why it cannot run now; NULL: it can. May be NULL itself. */
@@ -109,6 +110,7 @@ hf_check_judge hf_judge_clock_wrong, hf_judge_conflicting_ids;
 hf_check_judge hf_judge_device_behind, hf_judge_census;
 hf_check_conclude hf_conclude_readiness;
 hf_check_judge hf_judge_metadata_ending;
+hf_check_judge hf_judge_rollout_paused, hf_judge_rollout_stalled;
 
 /* The statements. */
 enum {
@@ -119,6 +121,7 @@ enum {
     HF_CHECK_REVOKED,
     HF_CHECK_DEVICES,
     HF_CHECK_RESULTS,
+    HF_CHECK_ROLLOUTS,
 };
 
 #endif

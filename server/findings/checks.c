@@ -151,6 +151,25 @@ const struct hf_check hf_checks[] = {
                    "the other way round.",
      .rows = &hf_check_sql[HF_CHECK_DEVICES],
      .judge = hf_judge_clock_wrong},
+    {.name = "ROLLOUT_PAUSED",
+     .kind = "rollout",
+     .what_to_do =
+         "See what the devices say (`holdfast-admin rollout show`, and the runbook "
+         "rollout-paused.md). If the bundle is at fault, abort it and publish a higher version; if "
+         "the devices are, exclude them and resume. Decide before the date that is named.",
+     .rows = &hf_check_sql[HF_CHECK_ROLLOUTS],
+     .is_of_service = true,
+     .judge = hf_judge_rollout_paused,
+     .why_not = no_published},
+    {.name = "ROLLOUT_STALLED",
+     .kind = "rollout",
+     .what_to_do = "Find out why the devices of the stage do not report or do not update "
+                   "(`holdfast-admin rollout show`, and `device explain` for one of them). "
+                   "`holdfast-admin rollout promote` opens the next stage all the same.",
+     .rows = &hf_check_sql[HF_CHECK_ROLLOUTS],
+     .is_of_service = true,
+     .judge = hf_judge_rollout_stalled,
+     .why_not = no_published},
     {.name = "METADATA_ENDING",
      .kind = "repository",
      .what_to_do =
@@ -240,6 +259,14 @@ const struct hf_sql hf_check_sql[] = {
          "FROM report o WHERE o.device_id = c.id AND o.kind = s.result "
          "ORDER BY o.number DESC LIMIT 1) END " OF_ACCOUNT,
          "itiittiitTTT"},
+    /* As the service saw them last; what is published now decides. */
+    [HF_CHECK_ROLLOUTS] =
+        {"audit_rollouts",
+         "SELECT c.id, c.set_name, c.profile, c.bundle_version, c.stalled_since_s FROM rollout c "
+         "WHERE :account = 0 AND c.id > :after "
+         "AND (c.signed_state = 'paused' OR c.stalled_since_s IS NOT NULL) "
+         "ORDER BY c.id LIMIT :limit",
+         "ittiI"},
     {0},
 };
 

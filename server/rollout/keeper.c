@@ -15,8 +15,7 @@ struct hf_rollout_keeper {
     int connection; /* to the signer; -1: none */
     uv_thread_t thread;
     uv_mutex_t mutex;
-    uv_cond_t woken;
-    bool is_woken; /* under the mutex */
+    uv_cond_t ending;
     atomic_bool is_ending;
 };
 
@@ -79,12 +78,11 @@ static void work(void *arg)
 
     uv_mutex_lock(&keeper->mutex);
     while (!is_ending(keeper)) {
-        keeper->is_woken = false;
         uv_mutex_unlock(&keeper->mutex);
         bool has_more = look(keeper, &wait_s);
         uv_mutex_lock(&keeper->mutex);
-        if (!is_ending(keeper) && !has_more && !keeper->is_woken)
-            (void)uv_cond_timedwait(&keeper->woken, &keeper->mutex,
+        if (!is_ending(keeper) && !has_more)
+            (void)uv_cond_timedwait(&keeper->ending, &keeper->mutex,
                                     (uint64_t)wait_s * UINT64_C(1000000000));
     }
     uv_mutex_unlock(&keeper->mutex);
@@ -119,7 +117,7 @@ enum hf_err hf_rollout_keeper_start(const struct hf_rollout_keeper_config *confi
     keeper->config = *config;
     keeper->connection = -1;
     enum hf_err err = open_parts(keeper, why);
-    if (err == HF_OK && (uv_mutex_init(&keeper->mutex) != 0 || uv_cond_init(&keeper->woken) != 0 ||
+    if (err == HF_OK && (uv_mutex_init(&keeper->mutex) != 0 || uv_cond_init(&keeper->ending) != 0 ||
                          uv_thread_create(&keeper->thread, work, keeper) != 0))
         err = hf_fail(why, HF_E_MEMORY, "a thread cannot be made");
     if (err != HF_OK) {
@@ -138,26 +136,16 @@ void hf_rollout_keeper_stop(struct hf_rollout_keeper *keeper)
         return;
     uv_mutex_lock(&keeper->mutex);
     atomic_store(&keeper->is_ending, true);
-    uv_cond_signal(&keeper->woken);
+    uv_cond_signal(&keeper->ending);
     uv_mutex_unlock(&keeper->mutex);
     (void)uv_thread_join(&keeper->thread);
     if (keeper->connection >= 0)
         close(keeper->connection);
     hf_rollout_steering_free(keeper->steering);
     hf_db_close(keeper->db);
-    uv_cond_destroy(&keeper->woken);
+    uv_cond_destroy(&keeper->ending);
     uv_mutex_destroy(&keeper->mutex);
     free(keeper);
-}
-
-void hf_rollout_keeper_wake(struct hf_rollout_keeper *keeper)
-{
-    if (keeper == NULL)
-        return;
-    uv_mutex_lock(&keeper->mutex);
-    keeper->is_woken = true;
-    uv_cond_signal(&keeper->woken);
-    uv_mutex_unlock(&keeper->mutex);
 }
 
 struct hf_rollout_steering *hf_rollout_keeper_steering(struct hf_rollout_keeper *keeper)

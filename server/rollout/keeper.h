@@ -25,9 +25,6 @@ HF_MUST_USE enum hf_err hf_rollout_keeper_start(const struct hf_rollout_keeper_c
 /** Give up what is under way and end. The fleet is still open. NULL is fine. */
 void hf_rollout_keeper_stop(struct hf_rollout_keeper *keeper);
 
-/** Look now: an operator has changed something, or something was published. From any thread; NULL is fine. */
-void hf_rollout_keeper_wake(struct hf_rollout_keeper *keeper);
-
 /** What it knows; for as long as it runs. */
 struct hf_rollout_steering *hf_rollout_keeper_steering(struct hf_rollout_keeper *keeper);
 

@@ -66,8 +66,7 @@ const struct hf_sql hf_rollout_sql[] = {
                       "UPDATE rollout SET intent_from = NULL, intent_stage = NULL, "
                       "intent_state = NULL, intent_reason = NULL, intent_actor = NULL, "
                       "intent_s = NULL, version = version + 1 WHERE id = :id "
-                      "AND intent_from = :from AND intent_stage = :stage "
-                      "AND intent_state = :state AND intent_actor = :actor",
+                      "AND intent_s = :asked AND intent_state = :state AND intent_actor = :actor",
                       ""},
     [APPROVAL_FORGET] = {"rollout_approval_forget",
                          "DELETE FROM rollout_approval WHERE rollout_id = :id "
@@ -101,8 +100,8 @@ const struct hf_sql hf_rollout_sql[] = {
                       ""},
     [EXCLUDED_DELETE] = {"rollout_excluded_delete",
                          "DELETE FROM rollout_excluded WHERE id = :entry AND rollout_id = :id "
-                         "RETURNING device_id, account_id, device_name",
-                         "iit"},
+                         "RETURNING account_id, device_name",
+                         "it"},
     [EXCLUDED_LIST] = {"rollout_excluded_list",
                        "SELECT x.id, x.account_id, x.device_id, a.name, x.device_name, x.reason, "
                        "x.actor, x.created_s FROM rollout_excluded x "
@@ -335,8 +334,7 @@ enum hf_err hf_rollout_intent_clear(struct hf_tx *tx, const struct hf_rollout_ro
     if (err != HF_OK)
         return err;
     return hf_db_execute(tx->db, &hf_rollout_sql[INTENT_CLEAR],
-                         HF_PARAMS(hf_p_int("id", row->id), hf_p_int("from", intent->from),
-                                   hf_p_int("stage", intent->stage),
+                         HF_PARAMS(hf_p_int("id", row->id), hf_p_int("asked", intent->asked_s),
                                    hf_p_text("state", hf_rollout_state_name(intent->state)),
                                    hf_p_text("actor", intent->actor)),
                          why);
@@ -483,7 +481,7 @@ enum hf_err hf_rollout_exclude(struct hf_tx *tx, struct hf_rollout_row *row,
 }
 
 struct removed {
-    int64_t device_id, account_id;
+    int64_t account_id;
     char device[HF_DEVICE_ID_MAX + 1];
 };
 
@@ -491,13 +489,12 @@ static enum hf_err read_removed(const struct hf_rows *rows, void *data, struct h
 {
     struct removed *out = data;
 
-    out->device_id = hf_col_int(rows, 0);
-    out->account_id = hf_col_int(rows, 1);
-    return hf_col_copy_text(rows, 2, out->device, sizeof out->device, why);
+    out->account_id = hf_col_int(rows, 0);
+    return hf_col_copy_text(rows, 1, out->device, sizeof out->device, why);
 }
 
 enum hf_err hf_rollout_include(struct hf_tx *tx, struct hf_rollout_row *row, int64_t id,
-                               int64_t *device_id, struct hf_why *why)
+                               struct hf_why *why)
 {
     const struct hf_param rollout = hf_p_int("id", row->id);
     struct removed removed;
@@ -507,9 +504,7 @@ enum hf_err hf_rollout_include(struct hf_tx *tx, struct hf_rollout_row *row, int
                           "no device of that number is excluded from this rollout", why));
     HF_TRY(hf_audit_append_take(tx, "rollout.include", removed.account_id,
                                 device_json(row, removed.device), why));
-    HF_TRY(change(tx, TOUCH, HF_PARAMS(rollout), row, why));
-    *device_id = removed.device_id;
-    return HF_OK;
+    return change(tx, TOUCH, HF_PARAMS(rollout), row, why);
 }
 
 static enum hf_err read_excluded(const struct hf_rows *rows, void *data, struct hf_why *why)

@@ -131,7 +131,7 @@ HF_MUST_USE enum hf_err hf_rollout_exclude(struct hf_tx *tx, struct hf_rollout_r
                                            struct hf_why *why);
 /** HF_E_NOT_FOUND for a number that is no entry of this rollout. */
 HF_MUST_USE enum hf_err hf_rollout_include(struct hf_tx *tx, struct hf_rollout_row *row, int64_t id,
-                                           int64_t *device_id, struct hf_why *why);
+                                           struct hf_why *why);
 /** A struct hf_rollout_excluded each, by number. */
 HF_MUST_USE enum hf_err hf_rollout_excluded_list(struct hf_db *db, int64_t rollout_id,
                                                  hf_db_each *each, void *ctx, struct hf_why *why);

@@ -202,6 +202,24 @@ static enum hf_err start_auditor(struct hf_service *s, struct hf_why *why)
     return hf_auditor_start(&config, &s->auditor, why);
 }
 
+/* On the keeper's thread. */
+static void ask_rollout_audits(void *ctx)
+{
+    struct hf_service *service = ctx;
+    hf_auditor_ask(service->auditor, hf_check_find("ROLLOUT_PAUSED"));
+    hf_auditor_ask(service->auditor, hf_check_find("ROLLOUT_STALLED"));
+}
+
+static enum hf_err start_rollouts(struct hf_service *s, struct hf_why *why)
+{
+    const struct hf_rollout_keeper_config config = {.fleet = s->fleet,
+                                                    .signer_socket = s->config->signer.socket,
+                                                    .published = tell_published,
+                                                    .alarm = ask_rollout_audits,
+                                                    .ctx = s};
+    return hf_rollout_keeper_start(&config, &s->rollouts, why);
+}
+
 enum hf_err hf_service_open(const struct hf_service_setup *setup, struct hf_service **out,
                             struct hf_why *why)
 {
@@ -285,6 +303,8 @@ enum hf_err hf_service_start(struct hf_service *service, struct hf_why *why)
     /* The audits look at the repository, which is there by now; no request has asked for them yet. */
     HF_TRY(start_auditor(service, why));
     service->api.config.auditor = service->auditor;
+    HF_TRY(start_rollouts(service, why));
+    service->api.config.rollouts = service->rollouts;
     for (unsigned i = 0; i < service->n_fronts; i++)
         HF_TRY(start_front(&service->fronts[i], why));
     return HF_OK;
@@ -341,6 +361,7 @@ void hf_service_free(struct hf_service *s)
             hf_mailbox_free(&s->fronts[i].mailbox);
         }
     hf_log_keeper_stop(s->keeper);
+    hf_rollout_keeper_stop(s->rollouts); /* it asks for audits */
     hf_auditor_stop(s->auditor);
     hf_webhook_stop(s->webhook);
     if (s->has_api)

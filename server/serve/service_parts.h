@@ -38,6 +38,7 @@ struct hf_service {
     bool has_api, has_socket;
     struct hf_log_keeper *keeper; /* NULL: no signer */
     struct hf_auditor *auditor;
+    struct hf_rollout_keeper *rollouts;
     struct hf_webhook *webhook;
     struct hf_edition *told; /* the last one of which an event told; NULL: none */
     struct front *fronts;
