@@ -1,7 +1,7 @@
 /* GET /metrics: what the store and the rest of the process have done, for Prometheus. */
 #include "server/api/metrics.h"
 
-#include "server/api/parts.h"
+#include "server/api/rollout_parts.h"
 #include "server/findings/finding.h"
 #include "server/fleet/audit_log.h"
 
@@ -112,6 +112,8 @@ static enum hf_err answer(struct hf_api_call *call, struct hf_tx *tx, struct hf_
     enum hf_err err = write_log(&m, tx->db, why);
     if (err == HF_OK && config->auditor != NULL)
         err = write_audits(&m, tx, why);
+    if (err == HF_OK && config->rollouts != NULL)
+        err = hf_api_rollout_metrics(call->api, tx, &m, why);
     if (err == HF_OK)
         err = hf_api_answer_take(call, 200,
                                  m.is_short ? NULL

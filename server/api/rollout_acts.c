@@ -352,12 +352,12 @@ static enum hf_err include(struct hf_api_call *call, struct hf_tx *tx, struct hf
 
 static const struct hf_body_field act_body[] = {
     {"reason", HF_BODY_TEXT, .is_required = true, .max = HF_FLEET_REASON_MAX},
-    {"from", HF_BODY_INTEGER, .min = 0},
+    {"from", HF_BODY_INTEGER, .max = INT64_MAX},
     {0},
 };
 static const struct hf_body_field approve_body[] = {
-    {"from", HF_BODY_INTEGER, .is_required = true, .min = 0},
-    {"stage", HF_BODY_INTEGER, .is_required = true, .min = 0},
+    {"from", HF_BODY_INTEGER, .is_required = true, .max = INT64_MAX},
+    {"stage", HF_BODY_INTEGER, .is_required = true, .max = HF_ROLLOUT_STAGES_MAX - 1},
     {"state", HF_BODY_TEXT, .is_required = true, .max = 16},
     {"approver", HF_BODY_TEXT, .max = 64},
     {"signature", HF_BODY_TEXT, .max = 128},

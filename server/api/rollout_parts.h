@@ -1,4 +1,4 @@
-/* What the two files of /v1/rollouts share: rollouts.c, which shows, and rollout_acts.c, which changes. */
+/* What the files of /v1/rollouts share: rollouts.c, which shows, rollout_acts.c, which changes, and rollout_metrics.c. */
 #ifndef HF_API_ROLLOUT_PARTS_H
 #define HF_API_ROLLOUT_PARTS_H
 
@@ -24,5 +24,9 @@ HF_MUST_USE enum hf_err hf_api_rollout_find(struct hf_api_call *call, struct hf_
 HF_MUST_USE enum hf_err hf_api_rollout_answer(struct hf_api_call *call, struct hf_tx *tx,
                                               const struct hf_api_rollout *rollout,
                                               struct hf_why *why);
+
+/** The families of rollouts, for GET /metrics; there is a keeper. */
+HF_MUST_USE enum hf_err hf_api_rollout_metrics(struct hf_api *api, struct hf_tx *tx,
+                                               struct hf_metrics *m, struct hf_why *why);
 
 #endif

@@ -168,7 +168,8 @@ static enum hf_err rollout_json(struct hf_api_call *call, struct hf_tx *tx,
     json_t *value = NULL, *more = NULL;
 
     if (keeper != NULL)
-        (void)hf_rollout_steering_view(hf_rollout_keeper_steering(keeper), rollout->row.id, &view);
+        (void)hf_rollout_steering_view(hf_rollout_keeper_steering(keeper), rollout->row.id,
+                                       rollout->bundle, tx->now_s, &view);
     json_t *approvals = json_array(), *excluded = json_array();
     enum hf_err err = hf_rollout_approval_list(tx->db, rollout->row.id, next.from, add_approval,
                                                approvals, why);

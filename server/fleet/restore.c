@@ -27,6 +27,8 @@ enum {
     ADMIN_TOKEN_REVOKE,
     REVOKED_KEYS,
     REVOKE_KEY,
+    ROLLOUTS,
+    ROLLOUT_SEEN,
 };
 
 const struct hf_sql hf_restore_sql[] = {
@@ -66,6 +68,14 @@ const struct hf_sql hf_restore_sql[] = {
                     "UPDATE report_key SET revoked_s = :revoked "
                     "WHERE account_id = :account AND public_key = :key AND revoked_s IS NULL",
                     ""},
+    [ROLLOUTS] = {"restore_rollouts",
+                  "SELECT set_name, profile, bundle_version, sha256, seen_s FROM rollout", "ttibi"},
+    [ROLLOUT_SEEN] = {"restore_rollout_seen",
+                      "INSERT INTO rollout (set_name, profile, bundle_version, sha256, seen_s, "
+                      "signed_version, version) VALUES (:set, :profile, :bundle, :sha256, :seen, "
+                      "0, 1) ON CONFLICT (set_name, profile, bundle_version, sha256) DO UPDATE "
+                      "SET seen_s = excluded.seen_s WHERE excluded.seen_s < rollout.seen_s",
+                      ""},
     {0},
 };
 
@@ -165,6 +175,20 @@ static enum hf_err keep_revoked_key(struct carry *carry, const struct hf_rows *r
                          why);
 }
 
+/* Since when a bundle is known: devices that came later must not count in its rollout. */
+static enum hf_err keep_rollout(struct carry *carry, const struct hf_rows *row, struct hf_why *why)
+{
+    struct hf_bytes sha256 = hf_col_bytes(row, 3);
+
+    return hf_db_execute(carry->to, &hf_restore_sql[ROLLOUT_SEEN],
+                         HF_PARAMS(hf_p_text("set", hf_col_text(row, 0)),
+                                   hf_p_text("profile", hf_col_text(row, 1)),
+                                   hf_p_int("bundle", hf_col_int(row, 2)),
+                                   hf_p_bytes("sha256", sha256.data, sha256.len),
+                                   hf_p_int("seen", hf_col_int(row, 4))),
+                         why);
+}
+
 static enum hf_err keep_protection(struct carry *carry, struct hf_why *why)
 {
     HF_TRY(for_each(carry, REVOKED, keep_revoked, why));
@@ -172,7 +196,8 @@ static enum hf_err keep_protection(struct carry *carry, struct hf_why *why)
     HF_TRY(for_each(carry, CAS, keep_ca_stopped, why));
     HF_TRY(for_each(carry, TOKENS, keep_token, why));
     HF_TRY(for_each(carry, ADMIN_TOKENS, keep_admin_token, why));
-    return for_each(carry, REVOKED_KEYS, keep_revoked_key, why);
+    HF_TRY(for_each(carry, REVOKED_KEYS, keep_revoked_key, why));
+    return for_each(carry, ROLLOUTS, keep_rollout, why);
 }
 
 /* That, and what of it, was restored. */

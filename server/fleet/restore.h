@@ -3,8 +3,8 @@
  * the database becomes that copy in one transaction, and registry and directory follow.
  *
  * A restore takes back what operators did since the backup, but not what protects the fleet: what was revoked
- * stays revoked, used uses of tokens stay used, a CA that was stopped stays stopped, and the log keeps every entry
- * and gets one more. Without that, a stolen device would be let in again, and the signer's seals would show a log
+ * stays revoked, used uses of tokens stay used, a CA that was stopped stays stopped, the log keeps every entry
+ * and gets one more, and a bundle that rolls out is known since the same moment. Without that, a stolen device would be let in again, and the signer's seals would show a log
  * that was cut. A revoked certificate that the backup does not have is never registered again.
  *
  * On a new machine there is nothing of this; then a copy of the log (`holdfast-admin log export`) brings it: its

@@ -54,9 +54,7 @@ const struct hf_sql hf_rollout_sql[] = {
                       "WHERE id = :id RETURNING " ROW,
                       ROW_TYPES},
     [INTENT_OF_SET] = {"rollout_intent_of_set",
-                       "SELECT intent_s FROM rollout WHERE set_name = :set "
-                       "AND intent_s IS NOT NULL ORDER BY intent_s DESC LIMIT 1",
-                       "i"},
+                       "SELECT COALESCE(max(intent_s), 0) FROM rollout WHERE set_name = :set", "i"},
     [INTENT_PUT] = {"rollout_intent_put",
                     "UPDATE rollout SET intent_from = :from, intent_stage = :stage, "
                     "intent_state = :state, intent_reason = :reason, intent_actor = :actor, "
@@ -293,12 +291,10 @@ enum hf_err hf_rollout_intent_put(struct hf_tx *tx, struct hf_rollout_row *row,
     const bool is_stop = intent->state == HF_ROLLOUT_PAUSED || intent->state == HF_ROLLOUT_ABORTED;
     int64_t asked_s = 0;
 
-    enum hf_err err = hf_db_get_int(tx->db, &hf_rollout_sql[INTENT_OF_SET],
-                                    HF_PARAMS(hf_p_text("set", row->set)), &asked_s, why);
-    if (err != HF_OK && err != HF_E_NOT_FOUND)
-        return err;
+    HF_TRY(hf_db_get_int(tx->db, &hf_rollout_sql[INTENT_OF_SET],
+                         HF_PARAMS(hf_p_text("set", row->set)), &asked_s, why));
     const int64_t age_s = tx->now_s - asked_s;
-    if (err == HF_OK && !is_stop && age_s >= 0 && age_s < HF_ROLLOUT_INTENT_S)
+    if (!is_stop && age_s >= 0 && age_s < HF_ROLLOUT_INTENT_S)
         return hf_fail(why, HF_E_STATE,
                        "the signer is asked for another step of the set \"%s\" just now. Look at "
                        "the rollout again in a moment",

@@ -19,9 +19,9 @@ struct followed {
     int64_t *excluded;                /* numbers of devices, rising */
     size_t n_excluded;
     int64_t excluded_version; /* of the row whose exclusions these are; 0: none were read */
-    struct hf_rollout_situation situation;
+    int64_t approvals;        /* given for the next step */
+    struct hf_rollout_situation situation; /* of the look under way, as the verdict */
     struct hf_rollout_verdict verdict;
-    bool is_decided;
 
     int64_t awaited_version, awaited_until_s; /* of the role: the repository is to show it first */
     int64_t retry_s;                          /* not before then */
@@ -150,8 +150,6 @@ static void replace_list(struct hf_rollout_steering *s, struct hf_published *pub
         list[i] = *before;
         list[i].bundle = fresh.bundle;
         list[i].row = fresh.row;
-        list[i].situation.plan = fresh.bundle->description.plan;
-        list[i].situation.now = now_of(fresh.bundle);
         before->ledger = NULL;
         before->excluded = NULL;
         if (!is_same_plan(before->bundle, fresh.bundle)) { /* other stages: counted anew */
@@ -582,25 +580,37 @@ static enum hf_err count_approvals(struct hf_rollout_steering *s, const struct f
     return HF_OK;
 }
 
+static struct hf_rollout_situation situation_of(const struct hf_published_bundle *bundle,
+                                                int64_t now_s)
+{
+    return (struct hf_rollout_situation){.plan = bundle->description.plan,
+                                         .now = now_of(bundle),
+                                         .is_superseded = !bundle->is_newest,
+                                         .now_s = now_s};
+}
+
+/* Under the mutex. */
+static void count(const struct followed *f, struct hf_rollout_situation *at)
+{
+    at->approvals = f->approvals;
+    if (f->ledger == NULL)
+        return;
+    at->counted = hf_rollout_ledger_counted(f->ledger);
+    at->tally = hf_rollout_ledger_tally(f->ledger, hf_rollout_engine_stage(at->plan, at->now),
+                                        at->now_s);
+}
+
 static enum hf_err decide(struct hf_rollout_steering *s, struct followed *f, struct hf_why *why)
 {
-    const struct hf_rollout_plan *plan = f->bundle->description.plan;
-    const struct hf_rollout_activation *now = now_of(f->bundle);
-    struct hf_rollout_situation at = {.plan = plan,
-                                      .now = now,
-                                      .is_superseded = !f->bundle->is_newest,
-                                      .now_s = s->now_s};
+    int64_t approvals = 0;
 
-    HF_TRY(count_approvals(s, f, &at.approvals, why));
+    HF_TRY(count_approvals(s, f, &approvals, why));
+    f->situation = situation_of(f->bundle, s->now_s);
     uv_mutex_lock(&s->mutex);
-    if (f->ledger != NULL) {
-        at.counted = hf_rollout_ledger_counted(f->ledger);
-        at.tally = hf_rollout_ledger_tally(f->ledger, hf_rollout_engine_stage(plan, now), s->now_s);
-    }
-    f->situation = at;
-    f->verdict = hf_rollout_engine_decide(&f->situation);
-    f->is_decided = true;
+    f->approvals = approvals;
+    count(f, &f->situation);
     uv_mutex_unlock(&s->mutex);
+    f->verdict = hf_rollout_engine_decide(&f->situation);
     return HF_OK;
 }
 
@@ -696,13 +706,14 @@ enum hf_err hf_rollout_steering_look(struct hf_rollout_steering *s, struct hf_pu
 
 /* A word and a sentence, also for what the engine does not know. */
 static void explain(const struct hf_rollout_steering *s, const struct followed *f,
+                    const struct hf_published_bundle *bundle, const struct hf_rollout_situation *at,
                     struct hf_rollout_view *out)
 {
     char text[HF_ROLLOUT_SENTENCE_MAX];
-    const bool is_due = f->verdict.due != HF_DUE_NOTHING;
+    const bool is_due = out->verdict.due != HF_DUE_NOTHING;
 
-    hf_rollout_engine_explain(&f->situation, &f->verdict, text);
-    out->wait = is_due ? NULL : hf_rollout_wait_name(f->verdict.wait);
+    hf_rollout_engine_explain(at, &out->verdict, text);
+    out->wait = is_due ? NULL : hf_rollout_wait_name(out->verdict.wait);
     (void)snprintf(out->text, sizeof out->text, "%s", text);
     if (is_due && s->port.ask == NULL) {
         out->wait = "no-signer";
@@ -710,7 +721,7 @@ static void explain(const struct hf_rollout_steering *s, const struct followed *
                        "%s; this service has no signer, so sign it at the desk (`holdfastctl "
                        "rollout`)",
                        text);
-    } else if (is_due && !f->bundle->rollout.is_delegated) {
+    } else if (is_due && !bundle->rollout.is_delegated) {
         out->wait = "no-role";
         (void)snprintf(out->text, sizeof out->text,
                        "%s, but no online key may sign it: run `holdfastctl rollout delegate %s`",
@@ -723,26 +734,27 @@ static void explain(const struct hf_rollout_steering *s, const struct followed *
 }
 
 bool hf_rollout_steering_view(struct hf_rollout_steering *s, int64_t rollout_id,
+                              const struct hf_published_bundle *bundle, int64_t now_s,
                               struct hf_rollout_view *out)
 {
-    *out = (struct hf_rollout_view){.wait = NULL};
+    struct hf_rollout_situation at = situation_of(bundle, now_s);
+
+    *out = (struct hf_rollout_view){.stage = hf_rollout_engine_stage(at.plan, at.now)};
     uv_mutex_lock(&s->mutex);
     const struct followed *f = find(s, rollout_id);
-    const bool is_there = f != NULL && f->is_decided;
-    if (is_there) {
-        const struct hf_rollout_situation *at = &f->situation;
-        out->stage = hf_rollout_engine_stage(at->plan, now_of(f->bundle));
-        out->approvals = at->approvals;
-        out->verdict = f->verdict;
-        out->counted = at->counted;
+    if (f != NULL) {
+        count(f, &at);
+        out->approvals = at.approvals;
+        out->counted = at.counted;
         out->is_counted = f->ledger != NULL;
-        for (size_t i = 0; f->ledger != NULL && i < at->plan->n_stages; i++)
-            out->tallies[i] = hf_rollout_ledger_tally(f->ledger, i, at->now_s);
-        out->bounds = hf_rollout_engine_bounds(at->plan, out->stage, &out->tallies[out->stage]);
-        explain(s, f, out);
+        out->verdict = hf_rollout_engine_decide(&at);
+        for (size_t i = 0; f->ledger != NULL && i < at.plan->n_stages; i++)
+            out->tallies[i] = hf_rollout_ledger_tally(f->ledger, i, now_s);
+        out->bounds = hf_rollout_engine_bounds(at.plan, out->stage, &at.tally);
+        explain(s, f, bundle, &at, out);
     }
     uv_mutex_unlock(&s->mutex);
-    return is_there;
+    return f != NULL;
 }
 
 size_t hf_rollout_steering_list(struct hf_rollout_steering *s, int64_t rollout_id,
@@ -753,10 +765,11 @@ size_t hf_rollout_steering_list(struct hf_rollout_steering *s, int64_t rollout_i
 
     uv_mutex_lock(&s->mutex);
     const struct followed *f = find(s, rollout_id);
-    if (f != NULL && f->is_decided && f->ledger != NULL)
+    if (f != NULL && f->ledger != NULL)
         n = hf_rollout_ledger_list(f->ledger, result,
-                                   hf_rollout_engine_stage(f->situation.plan, now_of(f->bundle)),
-                                   after, f->situation.now_s, out, cap);
+                                   hf_rollout_engine_stage(f->bundle->description.plan,
+                                                           now_of(f->bundle)),
+                                   after, s->now_s, out, cap);
     uv_mutex_unlock(&s->mutex);
     return n;
 }

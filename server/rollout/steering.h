@@ -67,8 +67,10 @@ struct hf_rollout_view {
     int64_t approvals;     /* given for the next step */
 };
 
-/** Of the rollout with that row. False: no look has seen it yet. */
+/** Of the rollout with that row, whose bundle is published as in `bundle`: decided now, so that it fits to what is served,
+ *  which the last look may not have seen. False: no look has seen the rollout yet. */
 bool hf_rollout_steering_view(struct hf_rollout_steering *steering, int64_t rollout_id,
+                              const struct hf_published_bundle *bundle, int64_t now_s,
                               struct hf_rollout_view *out);
 /** hf_rollout_ledger_list, in the stages that are open. 0 where it is not counted. */
 size_t hf_rollout_steering_list(struct hf_rollout_steering *steering, int64_t rollout_id,

@@ -4,17 +4,20 @@ import datetime
 import hashlib
 import itertools
 import json
+import re
 import socket
 import ssl
+import time
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from kit import api, client_pki
+from kit import api, client_pki, programs, roots
 from kit.compromise import A, B, Row
 from kit.processes import wait_until
+from kit.rollout_fleet import Reporter
 from kit.service import HOST
 from kit.signer import encoded
 
@@ -35,6 +38,7 @@ def acts_since(client, n):
 
 MUTE = {"reason": "known", "until": (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(
     days=9)).strftime("%Y-%m-%dT%H:%M:%SZ")}
+WHY = {"reason": "the test wants it"}
 RANKS = ["viewer", "operator", "registrar", "admin"]
 
 
@@ -108,10 +112,61 @@ class World:
         self.made(f"{path}/mute", MUTE)
         return path
 
+    def rollout(self, state="open", profile="steered", **plan):
+        """One in that state, at its first or a later stage; a device that says nothing keeps the next one closed."""
+        path = f"/v1/rollouts/amazon-iot/{profile}/1"
+        if self.client.get(path).status == 404:
+            self._publish(profile, plan)
+            wait_until(lambda: self.client.get(path).status == 200, "the service has seen it")
+            self._is(path, "open")
+        if self.client.get(path).json["state"] != state:
+            verb = {"open": "resume", "paused": "pause"}[state]
+            self.made(f"{path}/{verb}", WHY)
+        self._is(path, state)
+        return path
+
+    def _is(self, path, state):
+        wait_until(lambda: self.client.get(path).json["state"] == state, f"the rollout is {state}")
+
+    def _publish(self, profile, plan):
+        publisher = self.client.service.publisher
+        if not (publisher.keys / "online" / "rollout-amazon-iot.json").exists():
+            programs.ok("holdfastctl", "rollout", "delegate", *publisher.place, "amazon-iot")
+        Reporter(self.client, self.client.service.folder, self.name("member")).says("current", 1, profile=profile)
+        second = int(time.time())
+        wait_until(lambda: int(time.time()) > second, "the device was there before the bundle")
+        file = self.client.service.folder / f"{profile}.json"
+        stages = [{"share": f"{n}%", "bake": "0s", "min_count": 1} for n in range(86, 101)]
+        stages[0]["groups"] = ["members"]
+        file.write_text(json.dumps({"stages": stages, "mandatory_after": "30d", **plan}))
+        publisher.add(*roots.amazon(1), profile=profile, options=["--plan", file])
+
+    def excluded(self):
+        path = self.rollout()
+        device = next(d["device"] for d in self.client.get(f"{A}/devices?prefix=member-").json["devices"])
+        return path, {"account": "pumps", "device": device, **WHY}
+
+    def is_included(self):
+        path, body = self.excluded()
+        for entry in self.client.get(path).json["excluded"]:
+            etag = self.client.get(path).etag
+            assert self.client.call("DELETE", f"{path}/excluded/{entry['id']}", If_Match=etag).status == 204
+        return f"{path}/excluded", body
+
+    def is_excluded(self):
+        path, body = self.is_included()
+        return f"{path}/{self.made(path, body)['excluded'][0]['id']}"
+
+    def approval(self):
+        path = self.rollout(profile="approved", approval="api", approvals=8)
+        at = self.client.get(path).json
+        return f"{path}/approve", {"from": at["role_version"], "stage": at["stage"] + 1, "state": "open", **WHY}
+
     def token(self):
         return f"/v1/tokens/{self.made('/v1/tokens', {'name': self.name(), 'role': 'viewer'})['id']}"
 
 
+ROLLOUT = "/v1/rollouts/{set}/{profile}/{version}"
 CREDENTIAL = "/v1/accounts/{account}/credentials/{sha256}"
 
 # How each route is called so that it succeeds: a path, and a body. A new route needs a line here.
@@ -158,6 +213,16 @@ WAYS = {
     "GET /v1/accounts/{account}/bundles": lambda w: (f"{A}/bundles",),
     "GET /v1/accounts/{account}/readiness": lambda w: (f"{A}/readiness",),
     "GET /v1/events": lambda w: ("/v1/events?account=pumps",),
+    "GET /v1/rollouts": lambda w: ("/v1/rollouts",),
+    f"GET {ROLLOUT}": lambda w: (w.rollout(),),
+    f"GET {ROLLOUT}/devices": lambda w: (w.rollout() + "/devices",),
+    f"POST {ROLLOUT}/pause": lambda w: (w.rollout() + "/pause", WHY),
+    f"POST {ROLLOUT}/resume": lambda w: (w.rollout("paused") + "/resume", WHY),
+    f"POST {ROLLOUT}/promote": lambda w: (w.rollout() + "/promote", WHY),
+    f"POST {ROLLOUT}/abort": lambda w: (w.rollout(profile=w.name("aborted")) + "/abort", WHY),
+    f"POST {ROLLOUT}/approve": lambda w: w.approval(),
+    f"POST {ROLLOUT}/excluded": lambda w: w.is_included(),
+    f"DELETE {ROLLOUT}/excluded/{{id}}": lambda w: (w.is_excluded(),),
     "GET /v1/findings": lambda w: ("/v1/findings",),
     "GET /v1/findings/{id}": lambda w: (w.finding(),),
     "POST /v1/findings/{id}/mute": lambda w: (w.finding() + "/mute", MUTE),
@@ -202,7 +267,7 @@ def test_each_role_does_what_it_may_and_nothing_else(client):
         method = route.split()[0]
         for role in RANKS:
             target, *body = {**WAYS, **LOCAL_ONLY}[route](world)
-            etag = client.get(target.removesuffix("/mute")).etag if method in ("PATCH", "DELETE") else "*"
+            etag = client.get(re.sub(r"/(mute|excluded/\d+)$", "", target)).etag if method in ("PATCH", "DELETE") else "*"
             entries_before = len(log(client)) if method != "GET" else 0
             answer = client.call(method, target, *body, token=tokens[role], If_Match=etag)
             may = RANKS.index(role) >= RANKS.index(needed) and route not in LOCAL_ONLY

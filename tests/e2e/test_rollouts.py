@@ -1,0 +1,136 @@
+"""holdfastd steers a rollout: it counts what devices report, asks the signer for the next stage or for a pause, and does
+what operators want. Its devices are played by the test."""
+import pytest
+
+from kit.events import Stream
+from kit.processes import wait_until
+from kit.rollout_fleet import A, ROLLOUT, STAGES, Fleet
+
+
+@pytest.fixture
+def fleet(processes, folder):
+    made = Fleet(processes, folder)
+    yield made
+    made.stop()
+
+
+def test_a_good_bundle_reaches_all(fleet):
+    assert fleet.client.get("/v1/rollouts").json == {"rollouts": []}
+    fleet.publish()
+    at = fleet.wait("the first stage opens", state="open", stage=0)
+    assert (at["is_counted"], at["counts"]["devices"], at["counts"]["waiting"]) == (True, 4, 4)
+    for device in fleet.lab[:2]:
+        device.says("announce")
+    fleet.counts(on_trial=2)
+    fleet.lab[0].says("swapped").says("confirmed")
+    fleet.counts(on_trial=1, confirmed=1)
+    at = fleet.rollout()
+    assert (at["stage"], at["due"], at["wait"]) == (0, "nothing", "judged") and "1 of 4" in at["wait_text"]
+    assert at["limits"] == {"judged": 1, "judged_needed": 2, "confirmed_needed": 2, "failed_max": 0, "silent_max": 0}
+    fleet.lab[1].says("confirmed")
+    fleet.wait("the second stage opens", state="open", stage=1)
+    fleet.counts(devices=8, confirmed=2)
+    for device in fleet.others:
+        device.says("confirmed")
+    at = fleet.wait("it is complete", state="complete", stage=1)
+    assert at["counts"]["confirmed"] == 6 and at["intent"] is None
+    steps = fleet.log("rollout.found", "rollout.asked", "rollout.step", "rollout.refused", "rollout.settled")
+    assert [(s["actor"], s["action"], s["details"].get("stage"), s["details"].get("state")) for s in steps] == [
+        ("holdfastd", "rollout.found", None, None), ("holdfastd", "rollout.step", 0, "open"),
+        ("holdfastd", "rollout.step", 1, "open"), ("holdfastd", "rollout.step", 1, "complete")]
+    fleet.publisher.check()
+
+
+def test_failures_pause_it_and_the_reason_names_them(fleet):
+    fleet.publish()
+    fleet.wait("the first stage opens", state="open", stage=0)
+    fleet.lab[0].says("refused", text="mqtt.example would not be reached", endpoint="mqtts://mqtt.example",
+                      root="ab" * 32, root_name="CN=Old Root")
+    at = fleet.wait("it pauses", state="paused", stage=0)
+    assert at["reason"] == ('1 of 1 judged devices failed (the plan allows 0); 1 of 1 say "mqtt.example would not be reached"; '
+                            'endpoint mqtts://mqtt.example; missing root "CN=Old Root"')
+    assert at["wait"] == "paused" and at["counts"]["failed"] == 1
+    listed = fleet.client.get(f"{ROLLOUT}/2/devices?result=failed").json["devices"]
+    assert [(d["device"], d["stage"], d["text"], d["endpoint"], d["root_name"]) for d in listed] == [
+        ("lab-0", 0, "mqtt.example would not be reached", "mqtts://mqtt.example", "CN=Old Root")]
+    waiting = fleet.client.get(f"{ROLLOUT}/2/devices?result=waiting&limit=2")
+    rest = fleet.client.get(waiting.next())
+    assert [d["device"] for d in waiting.json["devices"] + rest.json["devices"]] == ["lab-1", "lab-2", "lab-3"]
+    assert rest.next() is None
+
+    def found():
+        return [f for f in fleet.client.get("/v1/findings").json["findings"] if f["check"] == "ROLLOUT_PAUSED"]
+    wait_until(found, "the audit finds it")
+    assert found()[0]["subject"] == "amazon-iot/full/2" and "in 29 days, every device installs it" in found()[0]["sentence"]
+    # It resumes by nobody but a person, and pauses again while the device that failed counts.
+    refused = fleet.act("promote")
+    assert refused.status == 409 and "Resume it first" in refused.json["detail"]
+    listed = fleet.client.call("POST", f"{ROLLOUT}/2/excluded", {
+        "account": "pumps", "device": "lab-0", "reason": "its clock is broken"}).json["excluded"]
+    assert [(e["account"], e["device"], e["reason"]) for e in listed] == [("pumps", "lab-0", "its clock is broken")]
+    fleet.counts(devices=3, failed=0)
+    answer = fleet.act("resume", reason="the device was excluded")
+    assert (answer.status, answer.json["state"], answer.json["stage"]) == (200, "open", 0)
+    assert answer.json["mandatory_from"] == at["mandatory_from"]
+    fleet.wait("it is open", state="open", stage=0)
+    wait_until(lambda: not found(), "the finding closes")
+    etag = fleet.client.get(f"{ROLLOUT}/2").etag
+    assert fleet.client.call("DELETE", f"{ROLLOUT}/2/excluded/{listed[0]['id']}", If_Match=etag).status == 204
+    fleet.wait("it pauses again", state="paused")
+
+
+def test_what_does_not_count(fleet):
+    """A device that came after the bundle, one that is shut out, one that puts itself into a group, and one that repeats."""
+    fleet.publish()
+    fleet.wait("the first stage opens", state="open", stage=0)
+    late = fleet.reporter("late-1", "lab")
+    for _ in range(3):
+        late.says("rolled-back")
+    fleet.others[0].says("rolled-back", groups=["lab"])
+    fleet.client.change("PATCH", fleet.lab[3].credential, {"status": "REVOKED"})
+    fleet.counts(devices=3, failed=0, waiting=3)
+    for _ in range(5):
+        fleet.lab[0].says("confirmed", text="again")
+    fleet.counts(confirmed=1)
+    at = fleet.rollout()
+    assert (at["state"], at["stage"]) == ("open", 0)
+    # The registry's group counts, from the next look on.
+    assert fleet.client.change("PATCH", f"{A}/devices/pump-0", {"group": "lab"}).status == 200
+    fleet.wait("it pauses", state="paused")
+
+
+def test_operators_stop_and_go_on(fleet):
+    with_stages = [{**STAGES[0], "min_count": 4}, STAGES[1]]
+    fleet.publish(stages=with_stages)
+    at = fleet.wait("the first stage opens", state="open", stage=0)
+    stream = Stream(fleet.client)
+    stale = fleet.act("pause", **{"from": at["role_version"] - 1})
+    assert stale.status == 409 and "another step was signed meanwhile" in stale.json["detail"]
+    refused = fleet.act("resume")
+    assert refused.status == 409 and "not paused" in refused.json["detail"]
+    answer = fleet.act("pause", reason="a look is needed")
+    assert answer.json == {"set": "amazon-iot", "profile": "full", "version": 2, "role_version": at["role_version"] + 1,
+                           "stage": 0, "state": "paused", "since": answer.json["since"], "reason": "a look is needed",
+                           "mandatory_from": at["mandatory_from"]}
+    assert fleet.wait("it pauses", state="paused")["reason"] == "a look is needed"
+    _, _, event = stream.next("rollout")
+    assert (event["state"], event["stage"], event["reason"]) == ("paused", 0, "a look is needed")
+    assert (event["account"], event["set"], event["profile"], event["version"]) == (None, "amazon-iot", "full", 2)
+    again = fleet.act("pause")
+    assert again.status == 409 and "paused already" in again.json["detail"]
+    for wrong in ("", "x" * 257, "two\nlines"):
+        assert fleet.act("abort", reason=wrong).status == 400
+    assert fleet.act("resume").status == 200
+    fleet.wait("it is open", state="open")
+    assert fleet.act("promote").json["stage"] == 1
+    fleet.wait("the second stage opens", state="open", stage=1)
+    assert fleet.act("abort").json["state"] == "aborted"
+    fleet.wait("it is aborted", state="aborted", stage=1)
+    final = fleet.act("resume")
+    assert final.status == 409 and fleet.act("promote").status == 409
+    asked = fleet.log("rollout.asked", "rollout.step", "rollout.refused")
+    assert [(e["actor"].split(":")[0], e["action"].split(".")[1], e["details"]["state"]) for e in asked] == [
+        ("holdfastd", "step", "open"), ("uid", "asked", "paused"), ("uid", "step", "paused"),
+        ("uid", "asked", "paused"), ("uid", "refused", "paused"), ("uid", "asked", "open"), ("uid", "step", "open"),
+        ("uid", "asked", "open"), ("uid", "step", "open"), ("uid", "asked", "aborted"), ("uid", "step", "aborted")]
+    fleet.publisher.check()
