@@ -18,9 +18,10 @@
 #include <string.h>
 #include <time.h>
 
-#define AGAIN_MAX 3       /* a stop meets another step so often */
-#define SHOWN_WAIT_MS 100 /* until the repository shows that one */
-#define SHOWN_WAITS 30
+#define AGAIN_MAX 3 /* a stop meets another step so often */
+/* The repository is read each second; a step that is not served after three is answered all the same. */
+#define SERVED_LOOK_MS 50
+#define SERVED_LOOKS_MAX 60u
 
 /* What the steps hand on. */
 struct work {
@@ -98,7 +99,7 @@ static enum hf_err ask_abort(struct hf_api_call *call, struct hf_tx *tx, struct 
     return ask_stop(call, tx, HF_ROLLOUT_ABORTED, why);
 }
 
-/* The approvals that the plan asks for, whoever wants to go on. */
+/* The approvals that the plan asks for, also from an administrator. */
 static enum hf_err ask_next(struct hf_api_call *call, struct hf_tx *tx, struct work *work,
                             struct hf_why *why)
 {
@@ -155,32 +156,42 @@ static enum hf_err ask_signer(struct hf_api_call *call, struct work *work, struc
     return HF_OK;
 }
 
-/* Another step was signed just before. Stopping is right after any step, so it is asked for again once the repository
- * shows that one; the operator should not have to be quicker than the service. False: it does not show it. */
-static bool take_newer(struct hf_api_call *call, struct work *work)
+/* The bundle as it is served once the role has this version at least, into `out`; false if that takes too long. */
+static bool wait_until_served(struct hf_api_call *call, const struct hf_published_bundle *before,
+                              int64_t role_version, struct hf_api_rollout *out)
 {
-    const struct hf_description *d = &work->rollout.bundle->description;
-    const struct timespec pause = {.tv_nsec = SHOWN_WAIT_MS * 1000000L};
+    const struct hf_description *d = &before->description;
+    const struct timespec pause = {.tv_nsec = SERVED_LOOK_MS * 1000000L};
 
-    for (unsigned i = 0; i < SHOWN_WAITS && !atomic_load(&call->api->is_ending); i++) {
+    for (unsigned i = 0; i < SERVED_LOOKS_MAX && !atomic_load(&call->api->is_ending); i++) {
         struct hf_published *published = hf_api_published(call->api);
         const struct hf_published_bundle *bundle = hf_published_find_version(published, d->set,
                                                                              d->profile,
                                                                              d->version);
         if (bundle != NULL && bundle->description.plan != NULL &&
-            bundle->rollout.role_version > work->step.from) {
-            const struct hf_rollout_intent newer = hf_rollout_step_stop(bundle, work->step.state);
-            work->step.from = newer.from;
-            work->step.stage = newer.stage;
-            hf_published_unref(work->rollout.published);
-            work->rollout.published = published;
-            work->rollout.bundle = bundle;
+            bundle->rollout.role_version >= role_version) {
+            hf_published_unref(out->published);
+            out->published = published;
+            out->bundle = bundle;
             return true;
         }
         hf_published_unref(published);
         (void)nanosleep(&pause, NULL);
     }
     return false;
+}
+
+/* Another step was signed just before. Stopping is right after any step, so it is asked for again once that one is served;
+ * the operator should not have to be quicker than the service. False: it is not served. */
+static bool take_newer(struct hf_api_call *call, struct work *work)
+{
+    if (!wait_until_served(call, work->rollout.bundle, work->step.from + 1, &work->rollout))
+        return false;
+    const struct hf_rollout_intent newer = hf_rollout_step_stop(work->rollout.bundle,
+                                                                work->step.state);
+    work->step.from = newer.from;
+    work->step.stage = newer.stage;
+    return true;
 }
 
 static enum hf_err sign(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
@@ -195,12 +206,16 @@ static enum hf_err sign(struct hf_api_call *call, struct hf_tx *tx, struct hf_wh
                          take_newer(call, work);
          i++)
         HF_TRY(ask_signer(call, work, why));
-    if (work->asked != HF_E_NETWORK)
-        return HF_OK;
-    return hf_fail(why, HF_E_NETWORK,
-                   "%.250s. Whether the step was signed is seen within two minutes: look at the "
-                   "rollout then",
-                   work->refusal.text);
+    if (work->asked == HF_E_NETWORK)
+        return hf_fail(why, HF_E_NETWORK,
+                       "%.250s. Whether the step was signed is seen within two minutes: look at "
+                       "the rollout then",
+                       work->refusal.text);
+    /* So that the next request shows what this one did. */
+    if (work->asked == HF_OK)
+        (void)wait_until_served(call, work->rollout.bundle, work->stepped.role_version,
+                                &work->rollout);
+    return HF_OK;
 }
 
 /* ---- record, answer ------------------------------------------------------------------------------------ */
@@ -245,7 +260,7 @@ static enum hf_err answer(struct hf_api_call *call, struct hf_tx *tx, struct hf_
 
 /* ---- approvals ----------------------------------------------------------------------------------------- */
 
-/* Only for the step that comes next: an approval given in advance would be for results that nobody has seen. */
+/* Only for the step that comes next: an approval given in advance would be for results that are not there yet. */
 static enum hf_err check_next(const struct hf_published_bundle *bundle,
                               const struct hf_rollout_approval_row *approval, struct hf_why *why)
 {

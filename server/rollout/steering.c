@@ -15,7 +15,7 @@
 struct followed {
     const struct hf_published_bundle *bundle; /* of steering->published */
     struct hf_rollout_row row;
-    struct hf_rollout_ledger *ledger; /* NULL: it is over, so nobody counts */
+    struct hf_rollout_ledger *ledger; /* NULL: it is over, so results change nothing */
     int64_t *excluded;                /* numbers of devices, rising */
     size_t n_excluded;
     int64_t excluded_version; /* of the row whose exclusions these are; 0: none were read */
@@ -152,7 +152,7 @@ static void replace_list(struct hf_rollout_steering *s, struct hf_published *pub
         list[i].row = fresh.row;
         before->ledger = NULL;
         before->excluded = NULL;
-        if (!is_same_plan(before->bundle, fresh.bundle)) { /* other stages: counted anew */
+        if (!is_same_plan(before->bundle, fresh.bundle)) { /* other stages: count again */
             hf_rollout_ledger_free(list[i].ledger);
             list[i].ledger = NULL;
         }

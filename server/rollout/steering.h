@@ -6,7 +6,7 @@
  * A look, in this order:
  *   1  which bundles are published, and what is signed of them; a change becomes an event
  *   2  devices that have changed are read again, or all of them in steps
- *   3  for each rollout: settle an intent that nobody waits for, decide, ask
+ *   3  for each rollout: settle an intent that was left over, decide, ask
  *
  * Nothing is decided by what a crash could have lost: stage and state come from the repository, results from the
  * database. If the database is away, nothing is decided; if the signer is away, it is asked again.
