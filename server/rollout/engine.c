@@ -39,16 +39,17 @@ struct hf_rollout_bounds hf_rollout_engine_bounds(const struct hf_rollout_plan *
 {
     const int64_t judged = tally->confirmed + tally->failed + tally->silent;
     const int64_t own = plan->stages[stage].min_count;
-    const int64_t min_count = own > 0 ? own : plan->promote.min_count;
     const int64_t confirmed_min = (plan->promote.confirmed_ppm * tally->devices + HF_ROLLOUT_PPM -
                                    1) /
                                   HF_ROLLOUT_PPM;
+    const int64_t most_of_small = most(confirmed_min, tally->devices * 3 / 4);
 
     return (struct hf_rollout_bounds){
         .judged = judged,
         .failed_max = allowance(plan, plan->pause.failed_ppm, judged, tally->devices),
         .silent_max = allowance(plan, plan->pause.silent_ppm, judged, tally->devices),
-        .judged_min = min_count <= tally->devices ? min_count : confirmed_min,
+        .judged_min = own > 0 ? least(own, tally->devices)
+                              : least(plan->promote.min_count, most_of_small),
         .confirmed_min = confirmed_min,
     };
 }

@@ -1,6 +1,6 @@
 /*
- * What is due in a rollout now? Decided from the plan, which offline keys signed, the stage that is signed now, and the
- * results of the devices. The service asks the signer for what is due; the signer decides by its own rules
+ * What is due in a rollout now? Decided from the plan, which offline keys signed, the stage that is signed now, and
+ * the results of the devices. The service asks the signer for what is due; the signer decides by its own rules
  * (server/repository/rollout_rules.h). The simulation runs the same code. No I/O, no database, no clock.
  *
  *     none signed                 open stage 0 from `not_before` on
@@ -24,9 +24,9 @@
 /* Without progress for so long a stage is stalled: devices check daily, and a weekend is two days more. */
 #define HF_ROLLOUT_PATIENCE_S (INT64_C(7) * 86400)
 
-/* `min_count` lets a few devices fail before the share of all can be told. In a small stage it must not let most of them
- * fail, so more than one in so many always pauses it; and one device alone, by chance or on purpose, pauses
- * no stage that has as many. */
+/* `min_count` lets a few devices fail before the share of all can be told. In a small stage it must not let most of
+ * them fail, so more than one in so many always pauses it; and one device alone, by chance or on purpose, pauses no
+ * stage that has as many. */
 #define HF_ROLLOUT_SMALL_PART 10
 #define HF_ROLLOUT_DEVICES_MAX INT64_C(1000000000000) /* times a million is below 2^63 */
 
@@ -90,7 +90,9 @@ struct hf_rollout_verdict hf_rollout_engine_decide(const struct hf_rollout_situa
 size_t hf_rollout_engine_stage(const struct hf_rollout_plan *plan,
                                const struct hf_rollout_activation *now);
 
-/** The thresholds at that stage of the plan. */
+/** The thresholds at that stage of the plan. `min_count` of the stage itself asks for all devices if there are no
+ *  more; that of `promote` for three quarters of a small stage, or for the share of confirmed ones if that is more: a
+ *  few are off for weeks. */
 struct hf_rollout_bounds hf_rollout_engine_bounds(const struct hf_rollout_plan *plan, size_t stage,
                                                   const struct hf_rollout_tally *tally);
 

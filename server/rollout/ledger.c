@@ -7,8 +7,8 @@
 #include <string.h>
 
 /*
- * Silence is a matter of time alone, and no device is touched when it falls silent: devices on trial are counted by the
- * moment at which their results are due, in buckets of `unit_s`, and a clock moves along the buckets. A bucket's
+ * Silence is a matter of time alone, and no device is touched when it falls silent: devices on trial are counted by
+ * the moment at which their results are due, in buckets of `unit_s`, and a clock moves along the buckets. A bucket's
  * devices are silent together, at most `unit_s` late and never early. The unit is a 64th of `silent_after_s`, or what
  * takes BUCKETS_MAX of them to a year after `mandatory_from`, if that is more: a minute in plans of a month.
  */

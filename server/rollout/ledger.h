@@ -22,10 +22,10 @@
  *   otherwise waiting. So `recovered` alone confirms nothing, and a failed check that names no version takes a
  *   confirmation back until the next good one.
  *
- * A device on trial is silent `silent_after_s` after that report. An announcement that is repeated does not begin again:
- * a device that restarts for ever falls silent. One that has sent its daily `current` since the swap has reached the
- * service with the new bundle; it may be up for a few minutes a day only, so that its trial takes days. It is silent
- * when HF_ROLLOUT_DAILY_S have passed without another one.
+ * A device on trial is silent `silent_after_s` after that report. An announcement that is repeated does not begin
+ * again: a device that restarts for ever falls silent. One that has sent its daily `current` since the swap has
+ * reached the service with the new bundle; it may be up for a few minutes a day only, so that its trial takes days. It
+ * is silent when HF_ROLLOUT_DAILY_S have passed without another one.
  */
 #ifndef HF_ROLLOUT_LEDGER_H
 #define HF_ROLLOUT_LEDGER_H
