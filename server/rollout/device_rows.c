@@ -12,8 +12,9 @@ enum { LIST, GET, SAID };
 #define MEMBER                                                                                     \
     "SELECT d.id, d.name, d.group_name, d.created_s, " IS_TRUSTED                                  \
     ", s.set_name, s.profile, s.kind, s.active_version, s.active_sha256, s.result, "               \
-    "s.result_version, s.result_s FROM device d JOIN device_state s ON s.device_id = d.id "
-#define MEMBER_TYPES "ittiitttittii"
+    "s.result_version, s.result_s, s.seen_s FROM device d JOIN device_state s ON s.device_id = "   \
+    "d.id "
+#define MEMBER_TYPES "ittiitttittiii"
 
 const struct hf_sql hf_rollout_device_sql[] = {
     [LIST] = {"rollout_member_list", MEMBER "WHERE d.id > :after ORDER BY d.id LIMIT :limit",
@@ -48,7 +49,8 @@ static enum hf_err read_member(const struct hf_rows *rows, void *out, struct hf_
                                          .active_sha256 = hf_col_text(rows, 9),
                                          .result = hf_col_text(rows, 10),
                                          .result_version = hf_col_int(rows, 11),
-                                         .result_s = hf_col_int(rows, 12)};
+                                         .result_s = hf_col_int(rows, 12),
+                                         .seen_s = hf_col_int(rows, 13)};
     return HF_OK;
 }
 
