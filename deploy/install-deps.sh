@@ -12,6 +12,7 @@ none, and Wycheproof's signature vectors. They come from Debian's archive and ar
 Works on Debian 12 and 13, as root or with sudo; needs neither when everything is there already.
 
   --for build|test|bench  what the packages are for (default build; each includes the one before)
+  --for sim               to build, and for the figures of tests/sim/run.sh
   --prometheus            install Prometheus too, for deploy/quickstart-fleet.sh
   --variant NAME          Mbed TLS to build: release (default), asan, tsan or fuzz; may be repeated
   --tarball FILE          take the Mbed TLS source from FILE instead of Debian's source archive;
@@ -50,6 +51,7 @@ test_packages=(libcmocka-dev g++ python3-pytest python3-cryptography python3-yam
     "nginx-light|nginx|nginx-core|nginx-full|nginx-extras" mosquitto mosquitto-clients curl procps
     softhsm2 groff-base faketime strace systemd clang libclang-rt-dev clang-format cppcheck)
 bench_packages=(wrk)
+sim_packages=(python3-matplotlib)
 # Packages that the tests compare with and Debian 12 lacks come from this suite, which does not change.
 newer_suite=trixie
 # Their packages would start them, now and at every boot.
@@ -92,7 +94,8 @@ case $purpose in
 build) packages=("${build_packages[@]}") ;;
 test) packages=("${build_packages[@]}" "${test_packages[@]}") ;;
 bench) packages=("${build_packages[@]}" "${test_packages[@]}" "${bench_packages[@]}") ;;
-*) die "--for is build, test or bench, not \"$purpose\"" ;;
+sim) packages=("${build_packages[@]}" "${sim_packages[@]}") ;;
+*) die "--for is build, test, bench or sim, not \"$purpose\"" ;;
 esac
 [ $has_prometheus = no ] || packages+=(prometheus)
 case " ${variants[*]} " in
@@ -442,7 +445,7 @@ want_wycheproof() {
 allow_service_starts 2>/dev/null || true # what a killed run may have left
 want_packages
 want_llhttp
-if [ $purpose != build ]; then
+if [ $purpose = test ] || [ $purpose = bench ]; then
     want_python_tuf
     want_wycheproof
 fi
