@@ -54,8 +54,8 @@ def test_a_plan_is_signed_with_the_bundle(p):
     plan = entry["custom"]["holdfast"]["rollout"]
     assert [s["ppm"] for s in plan["stages"]] == [0, 1000, 1000000]
     assert plan["stages"][0]["groups"] == ["lab"]
-    assert plan["pause"] == {"failed_ppm": 20000, "silent_ppm": 30000, "min_count": 50,
-                             "silent_after_s": 21600}
+    assert plan["pause"] == {"failed_ppm": 20000, "silent_ppm": 30000, "min_count": 200,
+                             "silent_after_s": 108000}
     assert "rollout" not in p.metadata("targets")["signed"]["targets"]["roots/full/1.pem"]["custom"][
         "holdfast"]
     delegation, = p.metadata("targets")["signed"]["delegations"]["roles"]

@@ -14,7 +14,7 @@ WORDS = ["rolls out in 3 stages from", "every device installs it from",
          'stage 2: 0.1% of the devices, group "pilots", not before', "for at least 90 minutes\n",
          "stage 3: 100% of the devices, not before",
          "whether any device is, is not checked here",
-         "more than 2% of the devices judged failed, or 3% are silent 6 hours after",
+         "more than 2% of the devices judged failed, or 3% are silent 30 hours after",
          "when 50% of the devices confirmed it and 50 are judged",
          "the next stage also needs 2 user(s) of the service who approve it",
          "devices below version 1 do not wait"]

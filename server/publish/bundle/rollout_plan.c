@@ -14,29 +14,35 @@ struct preset {
     const char *name, *text;
 };
 
+/*
+ * What tests/sim/README.md measures is why. A trial takes an hour, seen 15 minutes later, so silence cannot begin before
+ * two hours; devices that are up once a day report a day and a quarter later, so in plans of days it begins after 30
+ * hours, and each stage bakes for longer. min_count is so high that the failures of an ordinary fleet pause no rollout.
+ */
 static const struct preset presets[] = {
     {"careful",
      "{\"stages\": [{\"share\": \"0.1%\", \"bake\": \"2d\"}, {\"share\": \"1%\", \"bake\": \"2d\"},"
      " {\"share\": \"10%\", \"bake\": \"3d\"}, {\"share\": \"50%\", \"bake\": \"3d\"},"
      " {\"share\": \"100%\"}], \"mandatory_after\": \"60d\","
-     " \"pause\": {\"failed\": \"1%\", \"silent\": \"2%\"},"
+     " \"pause\": {\"failed\": \"1%\", \"silent\": \"2%\", \"min_count\": 400},"
      " \"promote\": {\"confirmed\": \"80%\"}}"},
     {"normal",
-     "{\"stages\": [{\"share\": \"0.1%\", \"bake\": \"1d\"}, {\"share\": \"5%\", \"bake\": \"2d\"},"
+     "{\"stages\": [{\"share\": \"0.1%\", \"bake\": \"2d\"}, {\"share\": \"5%\", \"bake\": \"2d\"},"
      " {\"share\": \"30%\", \"bake\": \"2d\"}, {\"share\": \"100%\"}],"
      " \"mandatory_after\": \"30d\"}"},
     {"urgent",
      "{\"stages\": [{\"share\": \"1%\", \"bake\": \"1h\"}, {\"share\": \"10%\", \"bake\": \"2h\"},"
      " {\"share\": \"100%\"}], \"mandatory_after\": \"3d\","
-     " \"pause\": {\"failed\": \"5%\", \"silent\": \"10%\", \"silent_after\": \"30m\"},"
+     " \"pause\": {\"failed\": \"5%\", \"silent\": \"10%\", \"min_count\": 50,"
+     " \"silent_after\": \"2h\"},"
      " \"promote\": {\"confirmed\": \"30%\"}}"},
 };
 #define N_PRESETS (sizeof presets / sizeof presets[0])
 
 /* Of "normal", and of what leaves them out. */
 static const char default_thresholds[] =
-    "{\"pause\": {\"failed_ppm\": 20000, \"silent_ppm\": 30000, \"min_count\": 50,"
-    " \"silent_after_s\": 21600}, \"promote\": {\"confirmed_ppm\": 500000, \"min_count\": 50}}";
+    "{\"pause\": {\"failed_ppm\": 20000, \"silent_ppm\": 30000, \"min_count\": 200,"
+    " \"silent_after_s\": 108000}, \"promote\": {\"confirmed_ppm\": 500000, \"min_count\": 50}}";
 
 /* ---- values as people write them ----------------------------------------------------------------- */
 

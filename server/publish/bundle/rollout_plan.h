@@ -27,7 +27,7 @@ HF_MUST_USE enum hf_err hf_rollout_plan_read_text(struct hf_bytes text, int64_t 
 #define HF_ROLLOUT_PRESETS                                                                         \
     "  careful  0.1% for 2 days, 1% for 2 days, 10% for 3 days, 50% for 3 days, 100%; paused by\n" \
     "           more than 1% failed or 2% silent; mandatory after 60 days\n"                       \
-    "  normal   0.1% for 1 day, 5% for 2 days, 30% for 2 days, 100%; paused by more than 2%\n"     \
+    "  normal   0.1% for 2 days, 5% for 2 days, 30% for 2 days, 100%; paused by more than 2%\n"    \
     "           failed or 3% silent; mandatory after 30 days\n"                                    \
     "  urgent   1% for 1 hour, 10% for 2 hours, 100%; paused by more than 5% failed or 10%\n"      \
     "           silent; mandatory after 3 days\n"
