@@ -2,6 +2,7 @@
  * The seeds that real code makes: hf-fuzz-seeds FOLDER writes FOLDER/HARNESS/NAME. Texts that a
  * person wrote lie in seeds/.
  */
+#include "tests/fuzz/chain_seeds.h"
 #include "tests/fuzz/scratch.h"
 
 #include "client/port/posix/bundle_files.h"
@@ -400,5 +401,6 @@ int main(int argc, char **argv)
     draft_seeds();
     bundle_file_seed();
     client_seeds();
+    chain_seeds(write_seed);
     return 0;
 }

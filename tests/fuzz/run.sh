@@ -53,6 +53,8 @@ mkdir -p "$build/findings" "$build/logs" "$build/corpus" "$build/seeds"
 cmake --preset fuzz -B "$build" -DHOLDFAST_WERROR=OFF >"$build/logs/configure" 2>&1 || { cat "$build/logs/configure"; exit 1; }
 cmake --build "$build" --target fuzzers >"$build/logs/build" 2>&1 || { cat "$build/logs/build"; exit 1; }
 "$build/fuzzers/hf-fuzz-seeds" "$build/seeds"
+# Chains of public suites, where their cases are there.
+tests/conformance/x509/suites.py --fuzz-inputs "$build/seeds/chain" 2>/dev/null || true
 
 # ---- run ----------------------------------------------------------------------------------------
 

@@ -129,13 +129,28 @@ static void set_extensions(mbedtls_x509write_cert *w, const struct pki_cert *cer
                     .p = (unsigned char *)(uintptr_t)cert->extended_usage.data}};
         assert_int_equal(mbedtls_x509write_crt_set_ext_key_usage(w, &only), 0);
     }
-    if (cert->dns_name == NULL)
-        return;
-    mbedtls_x509_san_list names = {0};
-    names.node.type = MBEDTLS_X509_SAN_DNS_NAME;
-    names.node.san.unstructured_name.p = (unsigned char *)(uintptr_t)cert->dns_name;
-    names.node.san.unstructured_name.len = strlen(cert->dns_name);
-    assert_int_equal(mbedtls_x509write_crt_set_subject_alternative_name(w, &names), 0);
+    if (cert->dns_name != NULL) {
+        mbedtls_x509_san_list names = {0};
+        names.node.type = MBEDTLS_X509_SAN_DNS_NAME;
+        names.node.san.unstructured_name.p = (unsigned char *)(uintptr_t)cert->dns_name;
+        names.node.san.unstructured_name.len = strlen(cert->dns_name);
+        assert_int_equal(mbedtls_x509write_crt_set_subject_alternative_name(w, &names), 0);
+    }
+    for (size_t i = 0; i < PKI_EXTENSIONS_MAX && cert->extensions[i].oid.len > 0; i++) {
+        const struct pki_extension *e = &cert->extensions[i];
+        assert_int_equal(mbedtls_x509write_crt_set_extension(w, (const char *)e->oid.data,
+                                                             e->oid.len, e->is_critical,
+                                                             e->value.data, e->value.len),
+                         0);
+    }
+}
+
+static size_t size_of(const struct pki_cert *cert)
+{
+    size_t size = DER_MAX;
+    for (size_t i = 0; i < PKI_EXTENSIONS_MAX; i++)
+        size += cert->extensions[i].value.len;
+    return size;
 }
 
 void pki_issue(const struct pki_cert *cert, struct hf_buf *out)
@@ -148,11 +163,53 @@ void pki_issue(const struct pki_cert *cert, struct hf_buf *out)
     set_dates(&w, cert);
     set_extensions(&w, cert);
 
-    unsigned char der[DER_MAX];
-    int len = mbedtls_x509write_crt_der(&w, der, sizeof der, pki_random, NULL);
+    size_t size = size_of(cert);
+    unsigned char *der = malloc(size);
+    assert_non_null(der);
+    int len = mbedtls_x509write_crt_der(&w, der, size, pki_random, NULL);
     assert_true(len > 0); /* it is written at the end of the buffer */
-    CHECK_OK(hf_buf_append(out, der + sizeof der - (size_t)len, (size_t)len));
+    CHECK_OK(hf_buf_append(out, der + size - (size_t)len, (size_t)len));
+    free(der);
     mbedtls_x509write_crt_free(&w);
+}
+
+void pki_put(struct hf_buf *out, uint8_t tag, struct hf_bytes value)
+{
+    uint8_t head[5] = {tag};
+    size_t n_len = value.len < 0x80 ? 0 : value.len < 0x100 ? 1 : value.len < 0x10000 ? 2 : 3;
+
+    assert_true(value.len < 0x1000000);
+    head[1] = n_len == 0 ? (uint8_t)value.len : (uint8_t)(0x80 + n_len);
+    for (size_t i = 0; i < n_len; i++)
+        head[2 + i] = (uint8_t)(value.len >> 8 * (n_len - 1 - i));
+    CHECK_OK(hf_buf_append(out, head, 2 + n_len));
+    CHECK_OK(hf_buf_append(out, value.data, value.len));
+}
+
+/* GeneralSubtrees with the context tag `tag`: one GeneralSubtree, of a dNSName only, for each name. */
+static void put_subtrees(struct hf_buf *out, uint8_t tag, const char *const *names)
+{
+    struct hf_buf subtrees = {0};
+    if (names == NULL)
+        return;
+    for (; *names != NULL; names++) {
+        struct hf_buf name = {0};
+        pki_put(&name, 0x82, hf_bytes_of_text(*names));
+        pki_put(&subtrees, 0x30, hf_buf_bytes(&name));
+        hf_buf_free(&name);
+    }
+    pki_put(out, tag, hf_buf_bytes(&subtrees));
+    hf_buf_free(&subtrees);
+}
+
+void pki_name_constraints(const char *const *permitted, const char *const *excluded,
+                          struct hf_buf *out)
+{
+    struct hf_buf both = {0};
+    put_subtrees(&both, 0xa0, permitted);
+    put_subtrees(&both, 0xa1, excluded);
+    pki_put(out, 0x30, hf_buf_bytes(&both));
+    hf_buf_free(&both);
 }
 
 void pki_issue_pem(const struct pki_cert *cert, struct hf_buf *out)

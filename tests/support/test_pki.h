@@ -22,6 +22,14 @@ void pki_key_free(struct pki_key *key);
 /** The private key as PEM, appended: for the server programs that a test starts. */
 void pki_key_append_pem(const struct pki_key *key, struct hf_buf *out);
 
+/* An extension as it stands in a certificate, in place of the one that would be there. */
+struct pki_extension {
+    struct hf_bytes oid; /* MBEDTLS_OID_… */
+    bool is_critical;
+    struct hf_bytes value; /* DER */
+};
+#define PKI_EXTENSIONS_MAX 4
+
 /* What is to be in a certificate. Zero is the default of everything but subject and key. */
 struct pki_cert {
     const char *subject; /* "CN=Root A" */
@@ -35,12 +43,19 @@ struct pki_cert {
     unsigned key_usage;             /* MBEDTLS_X509_KU_…; 0: a CA's own, none for others */
     const char *dns_name;           /* subjectAltName */
     struct hf_bytes extended_usage; /* the OID in extendedKeyUsage; empty: no extendedKeyUsage */
+    struct pki_extension extensions[PKI_EXTENSIONS_MAX]; /* up to the first without an OID */
 };
 
 /** DER, appended to `out`. */
 void pki_issue(const struct pki_cert *cert, struct hf_buf *out);
 /** The same as one PEM block. */
 void pki_issue_pem(const struct pki_cert *cert, struct hf_buf *out);
+
+/** A tag, a length and a value, appended: what extensions are made of. */
+void pki_put(struct hf_buf *out, uint8_t tag, struct hf_bytes value);
+/** nameConstraints (RFC 5280, 4.2.1.10) with DNS names, each list ended by NULL; NULL: no such list. */
+void pki_name_constraints(const char *const *permitted, const char *const *excluded,
+                          struct hf_buf *out);
 
 /** Make of a certificate that is signed with ECDSA one with an undefined signature
  *  algorithm: well-formed, and not supported by anything. */

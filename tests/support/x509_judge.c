@@ -3,7 +3,6 @@
 #include "client/port/mbedtls/trust_store_internal.h"
 #include "common/chain/chain.h"
 #include "tests/support/tls_pair.h"
-#include "tests/support/x509_oracle_parts.h"
 
 #include <holdfast/trust_store.h>
 
@@ -20,21 +19,6 @@ static void must(bool is_ok, const char *what)
         return;
     fprintf(stderr, "x509_judge: %s failed\n", what);
     abort();
-}
-
-bool x509_anchor_of(struct hf_bytes der, struct hf_trust_anchor *out)
-{
-    struct oracle_cert cert;
-    oracle_cert_read(der.data, der.len, &cert);
-    bool is_read = cert.x509 != NULL;
-    if (is_read)
-        *out = (struct hf_trust_anchor){.der = der,
-                                        .not_before_s = cert.not_before_s,
-                                        .not_after_s = cert.not_after_s,
-                                        .distrust_after_s = INT64_MIN,
-                                        .remove_after_s = INT64_MIN};
-    oracle_cert_free(&cert);
-    return is_read;
 }
 
 /** The anchors that can be in a store at all. To be freed. */

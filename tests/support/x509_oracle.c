@@ -118,10 +118,13 @@ static const char *process(const struct oracle *o, const struct oracle_cert *con
                            int64_t n, struct oracle_policies *policies)
 {
     int64_t max_path_length = n;
-    const char *fault = certs[0]->fault != NULL ? certs[0]->fault : ca_fault(certs[0]);
+    const char *fault = certs[0]->fault;
 
-    /* RFC 5937: the anchor's certificate gives the initial values. */
-    if (fault == NULL && certs[0]->basic->pathlen != NULL &&
+    /* An anchor is a name and a key. RFC 5937: its certificate gives the initial values, where it is one of
+     * version 3, with extensions. */
+    if (fault == NULL && X509_get_version(certs[0]->x509) == X509_VERSION_3)
+        fault = ca_fault(certs[0]);
+    if (fault == NULL && certs[0]->basic != NULL && certs[0]->basic->pathlen != NULL &&
         oracle_number(certs[0]->basic->pathlen) < max_path_length)
         max_path_length = oracle_number(certs[0]->basic->pathlen);
     for (int64_t i = 1; fault == NULL && i <= n; i++) {

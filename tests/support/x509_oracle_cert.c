@@ -1,4 +1,5 @@
 /* The oracle's certificates: what RFC 5280, section 4, puts into one, decoded by OpenSSL. */
+#include "tests/support/x509_judge.h"
 #include "tests/support/x509_oracle_parts.h"
 
 #include <openssl/core_names.h>
@@ -60,17 +61,134 @@ static void *decode(struct oracle_cert *cert, int nid, bool *is_critical)
     return value;
 }
 
+/* The kinds of names that constraints are followed for. */
+static bool is_processed(int kind)
+{
+    return kind == GEN_EMAIL || kind == GEN_DNS || kind == GEN_DIRNAME || kind == GEN_URI ||
+           kind == GEN_IPADD;
+}
+
+/* The SAN name by name: one of a kind that RFC 5280 does not have is passed over. */
+static GENERAL_NAMES *read_names(struct oracle_cert *cert)
+{
+    int at = X509_get_ext_by_NID(cert->x509, NID_subject_alt_name, -1);
+    if (at < 0)
+        return NULL;
+    const ASN1_OCTET_STRING *value = X509_EXTENSION_get_data(X509_get_ext(cert->x509, at));
+    const uint8_t *der = value->data;
+    ASN1_SEQUENCE_ANY *list = d2i_ASN1_SEQUENCE_ANY(NULL, &der, value->length);
+    GENERAL_NAMES *names = sk_GENERAL_NAME_new_null();
+
+    if (list == NULL || sk_ASN1_TYPE_num(list) == 0 || der != value->data + value->length)
+        cert->fault = "the subjectAltName is damaged";
+    for (int i = 0; i < sk_ASN1_TYPE_num(list); i++) {
+        const ASN1_TYPE *any = sk_ASN1_TYPE_value(list, i);
+        if (any->type != V_ASN1_OTHER) /* no tag of a GeneralName */
+            continue;
+        const uint8_t *from = ASN1_STRING_get0_data(any->value.asn1_string);
+        if ((from[0] & 0xc0) != 0x80 || (from[0] & 0x1f) > GEN_RID)
+            continue;
+        int kind = from[0] & 0x1f;
+        GENERAL_NAME *name = d2i_GENERAL_NAME(NULL, &from,
+                                              ASN1_STRING_length(any->value.asn1_string));
+        if (name == NULL && !is_processed(kind) && (name = GENERAL_NAME_new()) != NULL)
+            name->type = kind; /* which is all that counts of it */
+        if (name == NULL || sk_GENERAL_NAME_push(names, name) == 0)
+            cert->fault = "the subjectAltName is damaged";
+    }
+    sk_ASN1_TYPE_pop_free(list, ASN1_TYPE_free);
+    return names;
+}
+
+/* Only the identifiers: what a policy says beside them is for people (4.2.1.4), and may be damaged. */
+static CERTIFICATEPOLICIES *read_policies(struct oracle_cert *cert)
+{
+    int at = X509_get_ext_by_NID(cert->x509, NID_certificate_policies, -1);
+    if (at < 0)
+        return NULL;
+    const ASN1_OCTET_STRING *value = X509_EXTENSION_get_data(X509_get_ext(cert->x509, at));
+    const uint8_t *der = value->data;
+    ASN1_SEQUENCE_ANY *list = d2i_ASN1_SEQUENCE_ANY(NULL, &der, value->length);
+    CERTIFICATEPOLICIES *policies = sk_POLICYINFO_new_null();
+
+    if (list == NULL || sk_ASN1_TYPE_num(list) == 0 || der != value->data + value->length)
+        cert->fault = "the certificate policies are damaged";
+    for (int i = 0; i < sk_ASN1_TYPE_num(list); i++) {
+        const ASN1_TYPE *one = sk_ASN1_TYPE_value(list, i);
+        const uint8_t *from = one->type == V_ASN1_SEQUENCE ? one->value.sequence->data : NULL;
+        ASN1_SEQUENCE_ANY *parts = from == NULL
+                                       ? NULL
+                                       : d2i_ASN1_SEQUENCE_ANY(NULL, &from,
+                                                               one->value.sequence->length);
+        POLICYINFO *info = POLICYINFO_new();
+        if (sk_ASN1_TYPE_num(parts) > 0 && sk_ASN1_TYPE_value(parts, 0)->type == V_ASN1_OBJECT) {
+            info->policyid = OBJ_dup(sk_ASN1_TYPE_value(parts, 0)->value.object);
+            sk_POLICYINFO_push(policies, info);
+        } else {
+            POLICYINFO_free(info);
+            cert->fault = "the certificate policies are damaged";
+        }
+        sk_ASN1_TYPE_pop_free(parts, ASN1_TYPE_free);
+    }
+    sk_ASN1_TYPE_pop_free(list, ASN1_TYPE_free);
+    return policies;
+}
+
+/* What the ASN.1 of RFC 5280 and its text demand of the extensions' values. */
+static const char *form_fault(const struct oracle_cert *cert)
+{
+    const NAME_CONSTRAINTS *c = cert->constraints;
+    if (c != NULL && sk_GENERAL_SUBTREE_num(c->permittedSubtrees) < 1 &&
+        sk_GENERAL_SUBTREE_num(c->excludedSubtrees) < 1)
+        return "the name constraints are empty (4.2.1.10)";
+    if (c != NULL && (cert->basic == NULL || !cert->basic->ca))
+        return "name constraints are not in a CA certificate (4.2.1.10)";
+    long version = X509_get_version(cert->x509);
+    if (version < X509_VERSION_1 || version > X509_VERSION_3)
+        return "the version is unknown (4.1.2.1)";
+    if (version != X509_VERSION_3 && X509_get_ext_count(cert->x509) > 0)
+        return "extensions are not in a certificate of version 3 (4.1.2.9)";
+    if (X509_NAME_entry_count(X509_get_issuer_name(cert->x509)) == 0)
+        return "the issuer is empty (4.1.2.4)";
+    if (ASN1_STRING_length(X509_get0_serialNumber(cert->x509)) > 21) /* with a byte for the sign */
+        return "the serial number is longer than 20 bytes (4.1.2.2)";
+    return NULL;
+}
+
+/* 4.2.1.4: a critical extension has to be understood with its qualifiers. */
+static const char *qualifier_fault(const struct oracle_cert *cert)
+{
+    int critical;
+    CERTIFICATEPOLICIES *whole = X509_get_ext_d2i(cert->x509, NID_certificate_policies, &critical,
+                                                  NULL);
+    bool is_known = whole != NULL || critical != 1;
+
+    for (int i = 0; critical == 1 && i < sk_POLICYINFO_num(whole); i++) {
+        const STACK_OF(POLICYQUALINFO) *list = sk_POLICYINFO_value(whole, i)->qualifiers;
+        for (int k = 0; k < sk_POLICYQUALINFO_num(list); k++) {
+            int nid = OBJ_obj2nid(sk_POLICYQUALINFO_value(list, k)->pqualid);
+            is_known = is_known && (nid == NID_id_qt_cps || nid == NID_id_qt_unotice);
+        }
+    }
+    CERTIFICATEPOLICIES_free(whole);
+    return is_known ? NULL : "a policy qualifier is not known";
+}
+
 static void read_extensions(struct oracle_cert *cert)
 {
     cert->basic = decode(cert, NID_basic_constraints, NULL);
     cert->key_usage = decode(cert, NID_key_usage, NULL);
     cert->usages = decode(cert, NID_ext_key_usage, NULL);
-    cert->names = decode(cert, NID_subject_alt_name, NULL);
+    cert->names = read_names(cert);
     cert->constraints = decode(cert, NID_name_constraints, &cert->has_critical_constraints);
-    cert->policies = decode(cert, NID_certificate_policies, NULL);
+    cert->policies = read_policies(cert);
     cert->mappings = decode(cert, NID_policy_mappings, NULL);
     cert->policy_constraints = decode(cert, NID_policy_constraints, NULL);
     cert->inhibit_any = decode(cert, NID_inhibit_any_policy, NULL);
+    if (cert->fault == NULL)
+        cert->fault = form_fault(cert);
+    if (cert->fault == NULL)
+        cert->fault = qualifier_fault(cert);
     for (int i = 0; i < X509_get_ext_count(cert->x509); i++) {
         X509_EXTENSION *extension = X509_get_ext(cert->x509, i);
         const ASN1_OBJECT *type = X509_EXTENSION_get_object(extension);
@@ -132,4 +250,19 @@ void oracle_cert_free(struct oracle_cert *cert)
     ASN1_INTEGER_free(cert->inhibit_any);
     X509_free(cert->x509);
     *cert = (struct oracle_cert){0};
+}
+
+bool x509_anchor_of(struct hf_bytes der, struct hf_trust_anchor *out)
+{
+    struct oracle_cert cert;
+    oracle_cert_read(der.data, der.len, &cert);
+    bool is_read = cert.x509 != NULL;
+    if (is_read)
+        *out = (struct hf_trust_anchor){.der = der,
+                                        .not_before_s = cert.not_before_s,
+                                        .not_after_s = cert.not_after_s,
+                                        .distrust_after_s = INT64_MIN,
+                                        .remove_after_s = INT64_MIN};
+    oracle_cert_free(&cert);
+    return is_read;
 }

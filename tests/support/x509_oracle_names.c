@@ -132,6 +132,19 @@ bool oracle_is_self_issued(const struct oracle_cert *cert)
 
 enum match { OUTSIDE, INSIDE, PARTLY, NO_NAME };
 
+/** RFC 1034, 3.5, as RFC 5280, 4.2.1.6, asks for it, and with the underscore that there is in practice. */
+static bool is_dns_name(struct text name)
+{
+    size_t label = 0;
+    for (size_t i = 0; i < name.len; i++) {
+        unsigned char c = (unsigned char)name.at[i];
+        if (c == '.' ? label == 0 : !isalnum(c) && c != '-' && c != '_')
+            return false;
+        label = c == '.' ? 0 : label + 1;
+    }
+    return label > 0;
+}
+
 /** "host.example" is in "example" and in "", and "badexample" is not. */
 static bool is_below(struct text name, struct text base)
 {
@@ -143,21 +156,25 @@ static bool is_below(struct text name, struct text base)
     return name.len == base.len || name.at[name.len - base.len - 1] == '.';
 }
 
-/** A wildcard stands for all names of one label more, some of which may be in a subtree that it is not in. */
+/** A wildcard stands for all names of one label more, some of which may be in a subtree that it is not in. A
+ *  leading period, of which the RFC says nothing here, is taken as it is for hosts of e-mail and URIs. */
 static enum match match_dns(struct text name, struct text base)
 {
-    if (has_nul(name) || has_nul(base) || (base.len > 0 && base.at[0] == '.'))
+    bool is_wildcard = name.len >= 2 && memcmp(name.at, "*.", 2) == 0;
+    bool is_domain = base.len > 0 && base.at[0] == '.';
+    struct text rest = {name.at + (is_wildcard ? 2 : 0), name.len - (is_wildcard ? 2 : 0)};
+    struct text bare = {base.at + is_domain, base.len - is_domain};
+
+    if (!is_dns_name(rest) || (base.len > 0 && !is_dns_name(bare)))
         return NO_NAME;
-    if (name.len < 2 || memcmp(name.at, "*.", 2) != 0)
-        return is_below(name, base) ? INSIDE : OUTSIDE;
-    struct text rest = {name.at + 2, name.len - 2};
-    if (is_below(rest, base))
+    if (!is_wildcard)
+        return is_below(name, bare) && (!is_domain || name.len > base.len) ? INSIDE : OUTSIDE;
+    if (is_below(rest, bare))
         return INSIDE;
-    const char *dot = memchr(base.at, '.', base.len);
-    size_t label = dot == NULL ? base.len : (size_t)(dot - base.at) + 1;
-    return dot != NULL && is_equal((struct text){base.at + label, base.len - label}, rest)
-               ? PARTLY
-               : OUTSIDE;
+    const char *dot = memchr(bare.at, '.', bare.len);
+    size_t label = dot == NULL ? bare.len : (size_t)(dot - bare.at) + 1;
+    struct text parent = {bare.at + label, bare.len - label};
+    return !is_domain && dot != NULL && is_equal(parent, rest) ? PARTLY : OUTSIDE;
 }
 
 /** An address, and an address and its mask. */
@@ -180,6 +197,61 @@ static enum match match_ip(struct text name, struct text base)
     return INSIDE;
 }
 
+/* A host is that host; with a leading period, what is below it and not itself. */
+static enum match match_host(struct text host, struct text base)
+{
+    bool is_domain = base.len > 0 && base.at[0] == '.';
+    struct text bare = {base.at + is_domain, base.len - is_domain};
+    if (!is_dns_name(host) || (base.len > 0 && !is_dns_name(bare)))
+        return NO_NAME;
+    if (base.len == 0)
+        return INSIDE;
+    if (!is_domain)
+        return is_equal(host, base) ? INSIDE : OUTSIDE;
+    return host.len > base.len && is_below(host, bare) ? INSIDE : OUTSIDE;
+}
+
+/** A mailbox, and a mailbox, a host, or a domain with a leading period. */
+static enum match match_email(struct text name, struct text base)
+{
+    const char *at = memrchr(name.at, '@', name.len), *base_at = memrchr(base.at, '@', base.len);
+    if (at == NULL || at == name.at || has_nul(name) || has_nul(base))
+        return NO_NAME;
+    size_t local = (size_t)(at - name.at),
+           base_local = base_at == NULL ? 0 : (size_t)(base_at - base.at);
+    struct text host = {at + 1, name.len - local - 1};
+    if (base_at == NULL)
+        return match_host(host, base);
+    struct text base_host = {base_at + 1, base.len - base_local - 1};
+    if (base_local == 0 || !is_dns_name(host) || !is_dns_name(base_host))
+        return NO_NAME;
+    return local == base_local && memcmp(name.at, base.at, local) == 0 && is_equal(host, base_host)
+               ? INSIDE
+               : OUTSIDE;
+}
+
+/** The host in a URI, which has to have one that is no address. */
+static enum match match_uri(struct text name, struct text base)
+{
+    unsigned char address[16];
+    char host[256] = "";
+    const char *end = name.at + name.len, *at = memmem(name.at, name.len, "://", 3);
+    if (at == NULL || has_nul(name))
+        return NO_NAME;
+    const char *from = at + 3, *to = from;
+    for (; to < end && strchr("/?#", *to) == NULL; to++)
+        if (*to == '@')
+            from = to + 1;
+    const char *port = memchr(from, ':', (size_t)(to - from));
+    size_t len = (size_t)((port != NULL ? port : to) - from);
+    if (len >= sizeof host)
+        return NO_NAME;
+    memcpy(host, from, len);
+    if (inet_pton(AF_INET, host, address) == 1)
+        return NO_NAME;
+    return match_host((struct text){host, len}, base);
+}
+
 static enum match match_of(const GENERAL_NAME *name, const GENERAL_NAME *base)
 {
     bool is_whole;
@@ -190,6 +262,11 @@ static enum match match_of(const GENERAL_NAME *name, const GENERAL_NAME *base)
         return match_dns(text_of(name->d.dNSName), text_of(base->d.dNSName));
     case GEN_IPADD:
         return match_ip(text_of(name->d.iPAddress), text_of(base->d.iPAddress));
+    case GEN_EMAIL:
+        return match_email(text_of(name->d.rfc822Name), text_of(base->d.rfc822Name));
+    case GEN_URI:
+        return match_uri(text_of(name->d.uniformResourceIdentifier),
+                         text_of(base->d.uniformResourceIdentifier));
     case GEN_DIRNAME:
         return begins_with(name->d.directoryName, base->d.directoryName, &is_whole) ? INSIDE
                                                                                     : OUTSIDE;

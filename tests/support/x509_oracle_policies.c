@@ -5,8 +5,8 @@
 
 #include <stdlib.h>
 
-#define NODES_MAX 2048
-#define EXPECTED_MAX 64
+#define NODES_MAX 256
+#define EXPECTED_MAX 24
 
 struct node {
     bool is_deleted;

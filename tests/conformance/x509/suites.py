@@ -5,12 +5,14 @@ The cases come from a file beside the checkout (README.md). Each is turned into 
 and judged by holdfast-x509-limbo: by the verdict of probes and lint, and by a handshake of each version.
 """
 import argparse
+import base64
 import collections
 import datetime
 import ipaddress
 import json
 import lzma
 import os
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -45,6 +47,14 @@ class Case:
             "extended_key_usage": [], "expected_peer_names": [], "max_chain_depth": None, "crls": [],
             "expected_peer_name": self.host and {"kind": kind_of(self.host), "value": self.host},
             "expected_result": "SUCCESS" if self.is_good else "FAILURE"}
+
+
+    def fuzz_input(self):
+        """As tests/fuzz/chain_input.h writes it."""
+        ders = [base64.b64decode("".join(pem.splitlines()[1:-1])) for pem in self.anchors + self.sent]
+        host = (self.host or "").encode()
+        return b"".join([bytes([len(self.anchors), 0, len(host)]), struct.pack(">Q", self.time_s), host,
+                         *(struct.pack(">H", len(der)) + der for der in ders)])
 
 
 def kind_of(host):
@@ -143,14 +153,26 @@ def write_known(wrong, known, cases):
         for (kind, answer, case), names in rows]) + "\n")
 
 
+def write_fuzz_inputs(folder, cases):
+    """Chains that are small enough to be changed often."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, case in enumerate(cases):
+        if len(case.anchors + case.sent) <= 24 and sum(map(len, case.anchors + case.sent)) < 40000:
+            (folder / f"suites-{number}").write_bytes(case.fuzz_input())
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", default=CHECKOUT / "build" / "bin" / "holdfast-x509-limbo", type=Path)
     parser.add_argument("--write", action="store_true", help="write known_wrong.txt as it is now")
+    parser.add_argument("--fuzz-inputs", metavar="FOLDER", type=Path, help="write inputs for fuzz-chain, and nothing else")
     options = parser.parse_args()
     if not CASES.exists():
         sys.exit(f"suites.py: {CASES} is missing; HOLDFAST_TEST_DATA may name another folder")
     cases, known = load(), known_wrong()
+    if options.fuzz_inputs is not None:
+        write_fuzz_inputs(options.fuzz_inputs, cases)
+        return 0
     answers = {name: judge(options.program, name, cases) for name in JUDGES}
     wrong = wrong_of(cases, answers)
     print(score(cases, answers, wrong), kinds(wrong, known), sep="\n\n")
