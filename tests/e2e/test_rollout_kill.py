@@ -2,8 +2,10 @@
 undone, and at every moment the repository is one that devices accept."""
 import json
 import os
+import random
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -19,6 +21,7 @@ from kit.signer_wire import SignerWire
 # No device is in these stages, so each passes at once: three are opened, and then the rollout is complete.
 STAGES = [{"groups": ["lab"], "bake": "0s"}, {"groups": ["pilots"], "bake": "0s"}, {"share": "100%"}]
 N_STEPS = 4
+KILLS = 60 if "HOLDFAST_LONG" in os.environ else 6
 MAY_FOLLOW = {None: {"open"}, "open": {"open", "paused", "aborted", "complete"}, "paused": {"open", "aborted"},
               "complete": {"paused", "aborted"}, "aborted": set()}
 
@@ -65,8 +68,8 @@ class Repository:
 class Scene(Repository):
     """A service whose rollout goes on by itself, with a wire between its two processes."""
 
-    def __init__(self, processes, folder):
-        super().__init__(folder, RolloutPublisher(folder / "publisher", stages=STAGES))
+    def __init__(self, processes, folder, stages=None):
+        super().__init__(folder, RolloutPublisher(folder / "publisher", stages=stages or STAGES))
         self.service = Service(processes, folder / "service", self.publisher)
         self.sockets = {"signer": self.service.settings["signer"]["socket"], "wire": folder / "wire.sock"}
         self.wire = SignerWire(self.sockets["wire"], self.sockets["signer"])
@@ -113,15 +116,19 @@ class Scene(Repository):
         wait_until(lambda: self.rollout()["intent"] is None, "no intent is left")
 
 
+    def close(self):
+        for process in (self.service.server, self.service.signer):
+            if process:
+                process.signal(signal.SIGCONT)
+                process.stop()
+        self.wire.close()
+
+
 @pytest.fixture
 def scene(processes, folder):
     made = Scene(processes, folder)
     yield made
-    for process in (made.service.server, made.service.signer):
-        if process:
-            process.signal(signal.SIGCONT)
-            process.stop()
-    made.wire.close()
+    made.close()
 
 
 # ---- holdfastd ----------------------------------------------------------------------------------------------
@@ -237,6 +244,32 @@ if "HOLDFAST_LONG" in os.environ:
         scene.start_signer()
         wait_until(lambda: scene.rollout().get("state") == "complete", "it goes on", seconds=180)
         scene.ends_complete()
+
+
+# ---- at any moment ------------------------------------------------------------------------------------------------
+
+def test_kills_at_random_moments(processes, folder):
+    """A rollout of sixteen stages, which takes about as many seconds, arrives all the same."""
+    seed = random.randrange(1 << 32)
+    dice = random.Random(seed)
+    stages = [{"groups": [f"group-{n}"], "bake": "0s"} for n in range(15)] + [{"share": "100%"}]
+    scene = Scene(processes, folder, stages)
+    scene.start_server()
+    for _ in range(KILLS):
+        time.sleep(dice.uniform(0, 2.5))
+        with_signer = dice.random() < 0.6
+        if with_signer:
+            scene.kill(scene.service.signer)
+        scene.kill_server()
+        if with_signer:
+            scene.start_signer()
+        scene.start_server()
+    scene.wait("complete")
+    scene.check()
+    signed = scene.history()
+    assert signed[-1] == (15, "complete"), f"seed {seed}"
+    assert sorted(set(signed)) == sorted([(n, "open") for n in range(16)] + [(15, "complete")]), f"seed {seed}"
+    scene.close()
 
 
 # ---- the signer, within a step ----------------------------------------------------------------------------------
