@@ -107,7 +107,7 @@ static json_t *signed_json(const struct hf_published_bundle *bundle)
 
 /* What the service makes of it. */
 static json_t *view_json(const struct hf_api_rollout *rollout, const struct hf_rollout_view *view,
-                         int64_t approvals_needed)
+                         int64_t approvals_needed, size_t approvals_given)
 {
     const struct hf_rollout_plan *plan = rollout->bundle->description.plan;
 
@@ -120,7 +120,7 @@ static json_t *view_json(const struct hf_api_rollout *rollout, const struct hf_r
                      hf_api_time_or_null(rollout->row.stalled_since_s), "plan",
                      hf_rollout_plan_to_json(plan), "stage_list", stages_json(plan, view), "limits",
                      limits_json(view), "approvals_needed", (json_int_t)approvals_needed,
-                     "approvals_given", (json_int_t)view->approvals, "intent",
+                     "approvals_given", (json_int_t)approvals_given, "intent",
                      intent_json(&rollout->row));
 }
 
@@ -165,11 +165,14 @@ static enum hf_err rollout_json(struct hf_api_call *call, struct hf_tx *tx,
     struct hf_rollout_keeper *keeper = call->api->config.rollouts;
     const struct hf_rollout_intent next = hf_rollout_step_next(rollout->bundle);
     struct hf_rollout_view view = {.text = ""};
+    struct hf_rollout_approval_rows given;
     json_t *value = NULL, *more = NULL;
 
     if (keeper != NULL)
         (void)hf_rollout_steering_view(hf_rollout_keeper_steering(keeper), rollout->row.id,
                                        rollout->bundle, tx->now_s, &view);
+    HF_TRY(hf_rollout_step_read_approvals(tx->db, rollout->row.id, rollout->bundle, &next, &given,
+                                          why));
     json_t *approvals = json_array(), *excluded = json_array();
     enum hf_err err = hf_rollout_approval_list(tx->db, rollout->row.id, next.from, add_approval,
                                                approvals, why);
@@ -177,7 +180,8 @@ static enum hf_err rollout_json(struct hf_api_call *call, struct hf_tx *tx,
         err = hf_rollout_excluded_list(tx->db, rollout->row.id, add_excluded, excluded, why);
     if (err == HF_OK) {
         value = signed_json(rollout->bundle);
-        more = view_json(rollout, &view, hf_rollout_step_approvals(rollout->bundle, &next));
+        more = view_json(rollout, &view, hf_rollout_step_approvals(rollout->bundle, &next),
+                         given.n);
         if (value == NULL || more == NULL || json_object_update_missing(value, more) != 0 ||
             json_object_set(value, "approvals", approvals) != 0 ||
             json_object_set(value, "excluded", excluded) != 0)

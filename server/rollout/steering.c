@@ -744,7 +744,6 @@ bool hf_rollout_steering_view(struct hf_rollout_steering *s, int64_t rollout_id,
     const struct followed *f = find(s, rollout_id);
     if (f != NULL) {
         count(f, &at);
-        out->approvals = at.approvals;
         out->counted = at.counted;
         out->is_counted = f->ledger != NULL;
         out->verdict = hf_rollout_engine_decide(&at);

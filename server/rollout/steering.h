@@ -64,7 +64,6 @@ struct hf_rollout_view {
     struct hf_rollout_verdict verdict;
     char text[HF_WHY_MAX]; /* why nothing happens, or what is due; with what the signer says */
     const char *wait;      /* static: a word for it; NULL: something is due */
-    int64_t approvals;     /* given for the next step */
 };
 
 /** Of the rollout with that row, whose bundle is published as in `bundle`: decided now, so that it fits to what is served,

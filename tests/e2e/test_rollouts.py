@@ -1,9 +1,13 @@
 """holdfastd steers a rollout: it counts what devices report, asks the signer for the next stage or for a pause, and does
 what operators want. Its devices are played by the test."""
+import sqlite3
+
 import pytest
 
+from kit import roots
 from kit.events import Stream
 from kit.processes import wait_until
+from kit.rollout import Approver
 from kit.rollout_fleet import A, ROLLOUT, STAGES, Fleet
 
 
@@ -135,4 +139,94 @@ def test_operators_stop_and_go_on(fleet):
         ("holdfastd", "step", "open"), ("uid", "asked", "paused"), ("uid", "step", "paused"),
         ("uid", "asked", "paused"), ("uid", "refused", "paused"), ("uid", "asked", "open"), ("uid", "step", "open"),
         ("uid", "asked", "open"), ("uid", "step", "open"), ("uid", "asked", "aborted"), ("uid", "step", "aborted")]
+    fleet.publisher.check()
+
+
+def test_silence_pauses_it(fleet):
+    fleet.publish()
+    fleet.wait("the first stage opens", state="open", stage=0)
+    fleet.lab[0].says("announce")
+    fleet.lab[1].says("announce").says("swapped")
+    fleet.counts(on_trial=2)
+    fleet.service.server.stop()
+    with sqlite3.connect(fleet.service.settings["database"]["path"]) as db:
+        db.execute("UPDATE device_state SET result_s = result_s - 3600 WHERE result IN ('announce', 'swapped')")
+    fleet.service.start_server()
+    at = fleet.wait("it pauses", state="paused", stage=0)
+    assert at["reason"] == "2 of 2 judged devices fell silent (the plan allows 0)" and at["counts"]["silent"] == 2
+    listed = fleet.client.get(f"{ROLLOUT}/2/devices?result=silent").json["devices"]
+    assert [(d["device"], d["kind"]) for d in listed] == [("lab-0", "announce"), ("lab-1", "swapped")]
+
+
+def test_a_user_approves_the_next_stage(fleet):
+    fleet.publish(approval="api", approvals=1)
+    at = fleet.wait("the first stage opens", state="open", stage=0)
+    for device in fleet.lab:
+        device.says("confirmed")
+    at = fleet.wait("it waits for a person", wait="approval")
+    assert (at["approvals_needed"], at["approvals_given"], at["wait_text"]) == (
+        1, 0, "0 of 1 approvals of stage 2 are given")
+    refused = fleet.act("promote")
+    assert refused.status == 409 and "1 approvals of this step, and 0 are given" in refused.json["detail"]
+    step = {"from": at["role_version"], "stage": 1, "state": "open"}
+    for wrong in ({"from": at["role_version"] + 1}, {"stage": 0}, {"state": "complete"}):
+        refused = fleet.act("approve", **{**step, **wrong})
+        assert refused.status == 409 and "this is not the next step" in refused.json["detail"]
+    refused = fleet.act("approve", **step, approver="QUJD", signature="QUJD")
+    assert refused.status == 409 and "asks for no signatures" in refused.json["detail"]
+    approved = fleet.act("approve", **step).json
+    assert [(a["kind"], a["stage"], a["approver"].split(":")[0]) for a in approved["approvals"]] == [("api", 1, "uid")]
+    fleet.wait("the second stage opens", state="open", stage=1)
+
+
+def test_an_approver_signs_for_the_next_stage(fleet):
+    ann, eve = Approver(), Approver()
+    fleet.publish(approval="signed", approvals=1, approvers=[ann.public.hex()])
+    at = fleet.wait("the first stage opens", state="open", stage=0)
+    step = {"from": at["role_version"], "stage": 1, "state": "open"}
+
+    def approve(who, **signed):
+        about = {"step_from": step["from"], "stage": 1, "sha256": at["sha256"], **signed}
+        return fleet.act("approve", **step, **who.approve(**about))
+    for refused in (approve(eve), approve(ann, stage=0), approve(ann, sha256="0" * 64), approve(ann, step_from=0)):
+        assert refused.status == 403 and "by no approver of the plan, or for another step" in refused.json["detail"]
+    assert fleet.act("approve", **step).status == 400
+    assert fleet.rollout()["approvals"] == []
+    assert approve(ann).json["approvals_given"] == 1
+    for device in fleet.lab:
+        device.says("confirmed")
+    fleet.wait("the second stage opens", state="open", stage=1)
+    fleet.publisher.check()
+
+
+def test_a_higher_version_ends_it(fleet):
+    fleet.publish()
+    fleet.wait("the first stage opens", state="open", stage=0)
+    fleet.publish(*roots.amazon(1, 2, 3))
+    fleet.wait("the old one is aborted", state="aborted")
+    fleet.wait("the new one opens", version=3, state="open", stage=0)
+    listed = fleet.client.get("/v1/rollouts").json["rollouts"]
+    assert [(r["version"], r["state"], r["is_superseded"]) for r in listed] == [(3, "open", False), (2, "aborted", True)]
+    assert fleet.rollout()["counts"] is None
+
+
+def test_a_restore_goes_on_from_what_is_signed(fleet):
+    fleet.publish()
+    fleet.wait("the first stage opens", state="open", stage=0)
+    backup = fleet.folder / "backup.db"
+    fleet.service.admin("backup", backup)
+    for device in fleet.lab:
+        device.says("confirmed")
+    fleet.wait("the second stage opens", state="open", stage=1)
+    assert fleet.act("pause", reason="before the restore").status == 200
+    fleet.service.admin("restore", backup, "--yes")
+    at = fleet.wait("it is paused still", state="paused", stage=1)
+    assert at["reason"] == "before the restore"
+    fleet.counts(devices=8, confirmed=0)  # their reports came after the backup
+    # The way of the devices goes on, and so does that of the operator.
+    for device in fleet.lab + fleet.others:
+        device.seq += 100
+        device.says("confirmed")
+    assert fleet.act("resume").status == 200
+    fleet.wait("it is complete", state="complete", stage=1)
     fleet.publisher.check()
