@@ -59,26 +59,22 @@ static void append(char out[HF_ROLLOUT_REASON_MAX + 1], const char *before, int 
                        after);
 }
 
-void hf_rollout_cause(struct hf_db *db, const struct hf_rollout_ledger *ledger,
-                      enum hf_rollout_result result, size_t stage, int64_t now_s,
-                      const char *numbers, char out[HF_ROLLOUT_REASON_MAX + 1])
+void hf_rollout_cause(struct hf_db *db, const struct hf_rollout_entry *devices, size_t n_devices,
+                      bool has_failed, const char *numbers, char out[HF_ROLLOUT_REASON_MAX + 1])
 {
-    struct hf_rollout_entry entries[HF_ROLLOUT_CAUSE_DEVICES];
-    struct sayings *sayings = calloc(1, sizeof *sayings);
+    struct sayings *sayings = has_failed ? calloc(1, sizeof *sayings) : NULL;
     struct hf_rollout_said said;
     char n[48];
 
     (void)snprintf(out, HF_ROLLOUT_REASON_MAX + 1, "%s", numbers);
     if (sayings == NULL)
         return;
-    size_t n_entries = hf_rollout_ledger_list(ledger, result, stage, 0, now_s, entries,
-                                              HF_ROLLOUT_CAUSE_DEVICES);
-    for (size_t i = 0; i < n_entries; i++)
-        if (hf_rollout_said_get(db, entries[i].device_id, &said, NULL) == HF_OK)
+    for (size_t i = 0; i < n_devices; i++)
+        if (hf_rollout_said_get(db, devices[i].device_id, &said, NULL) == HF_OK)
             add(sayings, &said);
     const struct saying *most = most_common(sayings);
-    if (most != NULL && result == HF_RESULT_FAILED) {
-        (void)snprintf(n, sizeof n, "; %zu of %zu say \"", most->n, n_entries);
+    if (most != NULL) {
+        (void)snprintf(n, sizeof n, "; %zu of %zu say \"", most->n, n_devices);
         append(out, n, HF_ROLLOUT_CAUSE_TEXT, most->said.text, "\"");
         append(out, "; endpoint ", HF_ROLLOUT_CAUSE_NAME, most->said.endpoint, "");
         append(out, "; missing root \"", HF_ROLLOUT_CAUSE_NAME, most->said.root_name, "\"");

@@ -39,6 +39,11 @@ static void alarm_audits(void *ctx)
     keeper->config.alarm(keeper->config.ctx);
 }
 
+static bool is_behind(void *ctx)
+{
+    return hf_fleet_is_behind(((struct hf_rollout_keeper *)ctx)->config.fleet);
+}
+
 static bool is_ending(void *ctx)
 {
     return atomic_load(&((struct hf_rollout_keeper *)ctx)->is_ending);
@@ -103,6 +108,7 @@ static enum hf_err open_parts(struct hf_rollout_keeper *keeper, struct hf_why *w
                                          .ask = keeper->config.signer_socket != NULL ? ask_signer
                                                                                      : NULL,
                                          .alarm = alarm_audits,
+                                         .is_behind = is_behind,
                                          .is_ending = is_ending};
     return hf_rollout_steering_new(&port, &keeper->steering, why);
 }

@@ -16,7 +16,7 @@
 
 #include <jansson.h>
 
-extern const struct hf_sql hf_rollout_sql[];
+extern const struct hf_sql hf_rollout_sql[], hf_rollout_people_sql[];
 
 struct hf_rollout_intent {
     int64_t from; /* the version of the signed role that the step replaces */
@@ -60,6 +60,10 @@ HF_MUST_USE enum hf_err hf_rollout_row_note_signed(struct hf_tx *tx,
 HF_MUST_USE enum hf_err hf_rollout_row_note_stalled(struct hf_tx *tx, struct hf_rollout_row *row,
                                                     int64_t since_s, struct hf_why *why);
 
+/** It has changed in another table: a new version. */
+HF_MUST_USE enum hf_err hf_rollout_row_touch(struct hf_tx *tx, struct hf_rollout_row *row,
+                                             struct hf_why *why);
+
 /* ---- the intent -------------------------------------------------------------------------------------- */
 
 /**
@@ -80,7 +84,7 @@ HF_MUST_USE enum hf_err hf_rollout_intent_clear(struct hf_tx *tx, const struct h
 bool hf_rollout_intent_was_signed(const struct hf_rollout_intent *intent,
                                   const struct hf_published_rollout *rollout);
 
-/* ---- approvals --------------------------------------------------------------------------------------- */
+/* ---- approvals (rollout_people.c) --------------------------------------------------------------------------------------- */
 
 struct hf_rollout_approval_row {
     int64_t from, stage;

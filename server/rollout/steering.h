@@ -33,6 +33,8 @@ struct hf_rollout_port {
     enum hf_err (*ask)(void *ctx, json_t *request, json_t **answer, struct hf_why *why);
     /** A rollout is paused or stalled, or is not any more. */
     void (*alarm)(void *ctx);
+    /** hf_fleet_is_behind: the database is an old copy, so its results are old, and nothing but a stop is asked for. */
+    bool (*is_behind)(void *ctx);
     bool (*is_ending)(void *ctx);
 };
 

@@ -7,6 +7,7 @@
 
 #include "common/base/timetext.h"
 #include "server/findings/auditor.h"
+#include "server/rollout/rollout_store.h"
 #include "server/findings/keys.h"
 #include "server/fleet/report_row.h"
 #include "server/identity/client_cert.h"
@@ -507,6 +508,52 @@ static void unpublish(void)
     published = NULL;
 }
 
+/* Version 2 rolls out in four stages, and its second one is in that state. */
+static struct hf_rollout_row roll_out(struct fleet_world *w, enum hf_rollout_state state)
+{
+    struct hf_rollout_row row;
+    struct hf_published_bundle *bundle = &published->bundles[0];
+    memset(bundle->sha256, 'a', sizeof bundle->sha256 - 1);
+    bundle->rollout = (struct hf_published_rollout){
+        .is_signed = true,
+        .role_version = bundle->rollout.role_version + 1,
+        .now = {.stage = 1, .state = state, .since_s = FLEET_NOW_S, .reason = "3 of 9 failed"}};
+    if (bundle->description.plan == NULL)
+        bundle->description.plan = calloc(1, sizeof *bundle->description.plan);
+    bundle->description.plan->n_stages = 4;
+    bundle->description.plan->mandatory_from_s = FLEET_NOW_S + 12 * DAY;
+    CHECK_OK(hf_rollout_row_ensure(&w->tx, bundle, &row, &w->why));
+    CHECK_OK(hf_rollout_row_note_signed(&w->tx, bundle, &row, &w->why));
+    return row;
+}
+
+static void rollouts_that_wait_for_a_person_are_found(void **state)
+{
+    struct fleet_world *w = *state;
+    publish(2);
+    (void)roll_out(w, HF_ROLLOUT_PAUSED);
+    assert_int_equal(audit(w, "ROLLOUT_PAUSED", &usual, NULL).found, 1);
+    assert_non_null(
+        strstr(found(w, HF_FINDING_OPEN),
+               "the rollout of iot/full/2 is paused at stage 2 of 4 since 2027-01-15T08:00:00Z: "
+               "3 of 9 failed. From 2027-01-27T08:00:00Z on, in 12 days, every device installs "
+               "it"));
+    w->tx.now_s += 12 * DAY;
+    assert_int_equal(audit(w, "ROLLOUT_PAUSED", &usual, NULL).found, 1);
+    assert_non_null(strstr(found(w, HF_FINDING_OPEN), "Since 2027-01-27T08:00:00Z every device"));
+    struct hf_rollout_row row = roll_out(w, HF_ROLLOUT_OPEN);
+    assert_int_equal(audit(w, "ROLLOUT_PAUSED", &usual, NULL).found, 0);
+    assert_int_equal(audit(w, "ROLLOUT_STALLED", &usual, NULL).found, 0);
+    CHECK_OK(hf_rollout_row_note_stalled(&w->tx, &row, w->tx.now_s, &w->why));
+    assert_int_equal(audit(w, "ROLLOUT_STALLED", &usual, NULL).found, 1);
+    assert_non_null(strstr(found(w, HF_FINDING_OPEN),
+                           "the rollout of iot/full/2 is at stage 2 of 4 since "
+                           "2027-01-15T08:00:00Z, and waits for results that do not come"));
+    published->bundles[0].is_newest = false; /* a higher version takes its place */
+    assert_int_equal(audit(w, "ROLLOUT_STALLED", &usual, NULL).found, 0);
+    unpublish();
+}
+
 static void a_device_that_stays_behind_is_found_while_it_reports(void **state)
 {
     struct fleet_world *w = *state;
@@ -782,6 +829,7 @@ int main(void)
         WORLD_TEST(clocks_that_are_wrong_are_found),
         WORLD_TEST(a_copy_of_a_device_is_found),
         WORLD_TEST(metadata_that_ends_is_found),
+        WORLD_TEST(rollouts_that_wait_for_a_person_are_found),
         WORLD_TEST(a_device_that_stays_behind_is_found_while_it_reports),
         WORLD_TEST(a_fleet_that_is_not_ready_is_found_once_for_each_root),
         WORLD_TEST(a_forecast_that_is_too_late_is_found_however_far_away),

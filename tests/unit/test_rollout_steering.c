@@ -35,6 +35,7 @@ static struct {
     bool had_intent; /* in the database, when it was asked */
     enum hf_err write_fails;
     int n_alarms;
+    bool is_behind;
 } t;
 
 static struct hf_published_bundle *newest(void)
@@ -105,6 +106,12 @@ static void alarm_audits(void *ctx)
     t.n_alarms++;
 }
 
+static bool is_behind(void *ctx)
+{
+    (void)ctx;
+    return t.is_behind;
+}
+
 static bool is_ending(void *ctx)
 {
     (void)ctx;
@@ -119,6 +126,7 @@ static void start(void)
                                          .write = write_act,
                                          .ask = ask,
                                          .alarm = alarm_audits,
+                                         .is_behind = is_behind,
                                          .is_ending = is_ending};
     hf_rollout_steering_free(t.steering);
     CHECK_OK(hf_rollout_steering_new(&port, &t.steering, &t.w->why));
@@ -478,6 +486,24 @@ static void a_database_that_is_full_changes_nothing(void **state)
     assert_asked(1, 0, "paused");
 }
 
+static void an_old_copy_of_the_database_only_stops_a_rollout(void **state)
+{
+    (void)state;
+    t.is_behind = true;
+    publish(2);
+    look();
+    assert_int_equal(t.n_asked, 0);
+    assert_string_equal(view().wait, "log-behind");
+    t.is_behind = false;
+    look();
+    assert_int_equal(t.n_asked, 1);
+    look();
+    t.is_behind = true;
+    reports(1, "refused", 2);
+    look();
+    assert_asked(1, 0, "paused");
+}
+
 /* ---- devices ------------------------------------------------------------------------------------------- */
 
 static void nothing_opens_before_all_devices_are_counted(void **state)
@@ -640,6 +666,7 @@ int main(void)
         STEERED(a_refusal_is_tried_again_ever_later_and_logged_once),
         STEERED(nothing_is_asked_while_a_person_asks),
         STEERED(a_database_that_is_full_changes_nothing),
+        STEERED(an_old_copy_of_the_database_only_stops_a_rollout),
         STEERED(nothing_opens_before_all_devices_are_counted),
         STEERED(lost_changes_are_found_by_reading_all),
         STEERED(a_device_that_is_excluded_does_not_count),
