@@ -45,9 +45,10 @@ struct hf_rollout_plan {
     struct hf_rollout_stage stages[HF_ROLLOUT_STAGES_MAX];
     size_t n_stages; /* at least 1; the last one holds all devices */
     struct {
-        int64_t failed_ppm, silent_ppm; /* of those judged: more than that pauses the rollout */
-        int64_t min_count;              /* fewer judged devices count as so many */
-        int64_t silent_after_s;         /* after an announcement without a result */
+        int64_t failed_ppm,
+            silent_ppm;         /* more than that pauses it: of those that began, of those judged */
+        int64_t min_count;      /* fewer devices count as so many */
+        int64_t silent_after_s; /* after an announcement without a result */
     } pause;
     struct {
         int64_t confirmed_ppm; /* of the devices of the stage */

@@ -24,11 +24,11 @@ size_t hf_rollout_engine_stage(const struct hf_rollout_plan *plan,
 }
 
 /* How many devices may fail, or fall silent. */
-static int64_t allowance(const struct hf_rollout_plan *plan, int64_t ppm, int64_t judged,
+static int64_t allowance(const struct hf_rollout_plan *plan, int64_t ppm, int64_t known,
                          int64_t devices)
 {
     const int64_t min_count = least(plan->pause.min_count, HF_ROLLOUT_DEVICES_MAX);
-    const int64_t of_few = ppm * most(judged, min_count) / HF_ROLLOUT_PPM;
+    const int64_t of_few = ppm * most(known, min_count) / HF_ROLLOUT_PPM;
     const int64_t of_small = most(devices / HF_ROLLOUT_SMALL_PART, ppm * devices / HF_ROLLOUT_PPM);
 
     return least(of_few, of_small);
@@ -38,6 +38,7 @@ struct hf_rollout_bounds hf_rollout_engine_bounds(const struct hf_rollout_plan *
                                                   const struct hf_rollout_tally *tally)
 {
     const int64_t judged = tally->confirmed + tally->failed + tally->silent;
+    const int64_t begun = judged + tally->on_trial;
     const int64_t own = plan->stages[stage].min_count;
     const int64_t confirmed_min = (plan->promote.confirmed_ppm * tally->devices + HF_ROLLOUT_PPM -
                                    1) /
@@ -46,7 +47,8 @@ struct hf_rollout_bounds hf_rollout_engine_bounds(const struct hf_rollout_plan *
 
     return (struct hf_rollout_bounds){
         .judged = judged,
-        .failed_max = allowance(plan, plan->pause.failed_ppm, judged, tally->devices),
+        .begun = begun,
+        .failed_max = allowance(plan, plan->pause.failed_ppm, begun, tally->devices),
         .silent_max = allowance(plan, plan->pause.silent_ppm, judged, tally->devices),
         .judged_min = own > 0 ? least(own, tally->devices)
                               : least(plan->promote.min_count, most_of_small),
@@ -180,14 +182,17 @@ const char *hf_rollout_wait_name(enum hf_rollout_wait wait)
 static void explain_due(const struct hf_rollout_situation *s, const struct hf_rollout_verdict *v,
                         const struct hf_rollout_bounds *b, char out[HF_ROLLOUT_SENTENCE_MAX])
 {
-    const bool has_failed = s->tally.failed > b->failed_max;
-
-    if (v->due == HF_DUE_PAUSE)
+    if (v->due == HF_DUE_PAUSE && s->tally.failed > b->failed_max)
         (void)snprintf(out, HF_ROLLOUT_SENTENCE_MAX,
-                       "%" PRId64 " of %" PRId64 " judged devices %s (the plan allows %" PRId64 ")",
-                       has_failed ? s->tally.failed : s->tally.silent, b->judged,
-                       has_failed ? "failed" : "fell silent",
-                       has_failed ? b->failed_max : b->silent_max);
+                       "%" PRId64 " of %" PRId64
+                       " devices that began to install the bundle failed (the plan allows %" PRId64
+                       ")",
+                       s->tally.failed, b->begun, b->failed_max);
+    else if (v->due == HF_DUE_PAUSE)
+        (void)snprintf(out, HF_ROLLOUT_SENTENCE_MAX,
+                       "%" PRId64 " of %" PRId64
+                       " judged devices fell silent (the plan allows %" PRId64 ")",
+                       s->tally.silent, b->judged, b->silent_max);
     else if (v->due == HF_DUE_ABORT)
         (void)snprintf(out, HF_ROLLOUT_SENTENCE_MAX, "a higher version is published");
     else if (v->due == HF_DUE_COMPLETE)

@@ -27,7 +27,7 @@
 /* `min_count` lets a few devices fail before the share of all can be told. In a small stage it must not let most of
  * them fail, so more than one in so many always pauses it; and one device alone, by chance or on purpose, pauses no
  * stage that has as many. */
-#define HF_ROLLOUT_SMALL_PART 10
+#define HF_ROLLOUT_SMALL_PART 5
 #define HF_ROLLOUT_DEVICES_MAX INT64_C(1000000000000) /* times a million is below 2^63 */
 
 /* What is true now. Borrowed. */
@@ -43,7 +43,9 @@ struct hf_rollout_situation {
 
 /* The thresholds of the plan in devices. */
 struct hf_rollout_bounds {
-    int64_t judged;                    /* confirmed, failed and silent: what is there */
+    int64_t judged; /* confirmed, failed and silent: what silence is a share of */
+    int64_t begun;  /* and on trial: what failures are a share of. A refusal is known at
+                                          once and a confirmation after an hour */
     int64_t failed_max, silent_max;    /* more than that pauses */
     int64_t judged_min, confirmed_min; /* less than that keeps the next stage closed */
 };
@@ -104,7 +106,7 @@ bool hf_rollout_engine_is_over(const struct hf_rollout_plan *plan,
 
 #define HF_ROLLOUT_SENTENCE_MAX 240 /* bytes, with the NUL */
 
-/** Why, in words: "3 of 120 devices failed (the plan allows 2)", "stage 2 of 4 bakes until …". */
+/** Why, in words: "31 of 1000 judged devices fell silent (the plan allows 30)", "stage 2 of 4 bakes until …". */
 void hf_rollout_engine_explain(const struct hf_rollout_situation *situation,
                                const struct hf_rollout_verdict *verdict,
                                char out[HF_ROLLOUT_SENTENCE_MAX]);

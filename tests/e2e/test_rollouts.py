@@ -51,7 +51,8 @@ def test_failures_pause_it_and_the_reason_names_them(fleet):
     fleet.lab[0].says("refused", text="mqtt.example would not be reached", endpoint="mqtts://mqtt.example",
                       root="ab" * 32, root_name="CN=Old Root")
     at = fleet.wait("it pauses", state="paused", stage=0)
-    assert at["reason"] == ('1 of 1 judged devices failed (the plan allows 0); 1 of 1 say "mqtt.example would not be reached"; '
+    assert at["reason"] == ('1 of 1 devices that began to install the bundle failed (the plan allows 0); '
+                            '1 of 1 say "mqtt.example would not be reached"; '
                             'endpoint mqtts://mqtt.example; missing root "CN=Old Root"')
     assert at["wait"] == "paused" and at["counts"]["failed"] == 1
     listed = fleet.client.get(f"{ROLLOUT}/2/devices?result=failed").json["devices"]

@@ -278,7 +278,29 @@ static void more_failures_than_the_plan_allows_pause_it(void **state)
     check_due(HF_DUE_OPEN, 1);
     set_tally(1900, 979, 21, 0);
     check_due(HF_DUE_PAUSE, 0);
-    check_says("21 of 1000 judged devices failed (the plan allows 20)");
+    check_says("21 of 1000 devices that began to install the bundle failed (the plan allows 20)");
+}
+
+/* A refusal is known at once, a confirmation after an hour. */
+static void devices_on_trial_are_among_those_that_may_fail(void **state)
+{
+    (void)state;
+    at.now_s = START_S;
+    at.tally = (struct hf_rollout_tally){.devices = 10000,
+                                         .waiting = 9000,
+                                         .on_trial = 980,
+                                         .failed = 20};
+    (void)check_waits(HF_WAIT_BAKING, START_S + HF_DAY_S);
+    at.tally.failed++;
+    check_due(HF_DUE_PAUSE, 0);
+    check_says("21 of 1001 devices that began to install the bundle failed (the plan allows 20)");
+    at.tally = (struct hf_rollout_tally){/* silence is a share of what is known */
+                                         .devices = 10000,
+                                         .waiting = 8000,
+                                         .on_trial = 1900,
+                                         .confirmed = 96,
+                                         .silent = 4};
+    check_due(HF_DUE_PAUSE, 0);
 }
 
 static void silence_is_failure(void **state)
@@ -301,11 +323,11 @@ static void few_judged_devices_count_as_min_count(void **state)
     check_due(HF_DUE_PAUSE, 0);
 }
 
-static void in_a_small_stage_a_tenth_may_fail_at_most(void **state)
+static void in_a_small_stage_a_fifth_may_fail_at_most(void **state)
 {
     static const struct {
         int64_t devices, max;
-    } rows[] = {{1, 0}, {9, 0}, {10, 1}, {19, 1}, {20, 2}, {59, 5}, {60, 6}, {10000, 6}};
+    } rows[] = {{1, 0}, {4, 0}, {5, 1}, {9, 1}, {10, 2}, {29, 5}, {30, 6}, {10000, 6}};
 
     (void)state;
     plan.pause.min_count = 300; /* 2 % of them are 6 */
@@ -315,20 +337,20 @@ static void in_a_small_stage_a_tenth_may_fail_at_most(void **state)
     }
 }
 
-static void one_device_alone_pauses_only_a_stage_of_less_than_ten(void **state)
+static void one_device_alone_pauses_only_a_stage_of_less_than_five(void **state)
 {
     (void)state;
     at.now_s = START_S;
-    set_tally(9, 8, 0, 1);
+    set_tally(4, 3, 0, 1);
     check_due(HF_DUE_PAUSE, 0);
-    check_says("1 of 9 judged devices fell silent (the plan allows 0)");
-    set_tally(10, 9, 0, 1);
+    check_says("1 of 4 judged devices fell silent (the plan allows 0)");
+    set_tally(5, 4, 0, 1);
     (void)check_waits(HF_WAIT_BAKING, START_S + HF_DAY_S);
     plan.pause.silent_ppm = 0; /* unless the plan allows none */
     check_due(HF_DUE_PAUSE, 0);
 }
 
-static void a_plan_that_allows_more_than_a_tenth_does_so_in_small_stages_too(void **state)
+static void a_plan_that_allows_more_than_a_fifth_does_so_in_small_stages_too(void **state)
 {
     (void)state;
     plan.pause.failed_ppm = 500000;
@@ -459,11 +481,12 @@ int main(void)
         TEST(people_approve_each_stage_but_the_first),
         TEST(approvals_replace_no_result),
         TEST(more_failures_than_the_plan_allows_pause_it),
+        TEST(devices_on_trial_are_among_those_that_may_fail),
         TEST(silence_is_failure),
         TEST(few_judged_devices_count_as_min_count),
-        TEST(in_a_small_stage_a_tenth_may_fail_at_most),
-        TEST(one_device_alone_pauses_only_a_stage_of_less_than_ten),
-        TEST(a_plan_that_allows_more_than_a_tenth_does_so_in_small_stages_too),
+        TEST(in_a_small_stage_a_fifth_may_fail_at_most),
+        TEST(one_device_alone_pauses_only_a_stage_of_less_than_five),
+        TEST(a_plan_that_allows_more_than_a_fifth_does_so_in_small_stages_too),
         TEST(a_threshold_of_nothing_allows_nothing_and_of_all_everything),
         TEST(a_paused_rollout_waits_for_a_person),
         TEST(an_aborted_rollout_stays_aborted),
