@@ -1,6 +1,7 @@
 #!/bin/bash
 # The fleet service, for real, on this machine: a device enrols, updates over mutual TLS, rotates its certificate,
-# reports, refuses a bundle that would cut it off, which ends in an alert, and is shut out.
+# reports, refuses a bundle that would cut it off, which ends in an alert, and is shut out. Then two bundles roll out to 20
+# agents: a bad one, which stops by itself, and a good one.
 set -euo pipefail
 
 usage() {
@@ -8,8 +9,8 @@ usage() {
 Usage: deploy/quickstart-fleet.sh [--dir DIR] [--bin DIR]
 
 Installs what is missing, builds, and runs the fleet service once: a signer that holds the keys, a server
-without any, an operator, a device, and Prometheus, which raises an alert. Each step explains itself and
-shows its commands.
+without any, an operator, devices, and Prometheus, which raises an alert. Then bundles roll out in stages to
+20 more devices. Each step explains itself and shows its commands.
 
   --dir DIR  folder of the example (default build/quickstart-fleet). It is deleted and made again on each
              run, and kept afterwards. A folder that this script did not make is not touched.
@@ -41,7 +42,7 @@ dir=$(realpath -m --relative-base="$repo_root" -- "$dir")
 [ -z "$bin" ] || bin=$(realpath -m --relative-base="$repo_root" -- "$bin")
 cd "$repo_root"
 
-name=quickstart-fleet n_steps=17
+name=quickstart-fleet n_steps=20
 . deploy/quickstart-steps.sh
 
 # ---- the steps ----------------------------------------------------------------------------------
@@ -49,7 +50,8 @@ name=quickstart-fleet n_steps=17
 publish_version_1() {
     step "Make keys and a first bundle, at the publisher's desk" \
         "As in deploy/quickstart.sh. The offline keys never leave the desk; the service gets the online ones."
-    run "$bin/holdfastctl" init --repo "$top/repo" --keys "$top/keys" --insecure-no-passphrase
+    run "$bin/holdfastctl" init --repo "$top/repo" --keys "$top/keys" --insecure-no-passphrase \
+        --rollout amazon-iot
     certificates=()
     want_roots 'Amazon Root CA 1'
     run "$bin/holdfastctl" bundle add --repo "$top/repo" --keys "$top/keys" --set amazon-iot \
@@ -117,9 +119,9 @@ start_service() {
 admin() { run "$bin/holdfast-admin" "$@" --config "$top/holdfast.conf"; }
 
 # Shown without the token, which is a secret.
-make_token() {
-    show "$bin/holdfast-admin" enroll-token create --account pumps --config "$top/holdfast.conf" --json
-    (umask 077 && "$bin/holdfast-admin" enroll-token create --account pumps \
+make_token() { # options
+    show "$bin/holdfast-admin" enroll-token create --account pumps "$@" --config "$top/holdfast.conf" --json
+    (umask 077 && "$bin/holdfast-admin" enroll-token create --account pumps "$@" \
         --config "$top/holdfast.conf" --json | sed -n 's/.*"token": "\(.*\)".*/\1/p' >"$top/token")
 }
 
@@ -154,13 +156,15 @@ rotate() {
 }
 
 # Sign the next version on a copy of the repository without the online keys, and have it published.
-publish_from_desk() { # words of `bundle add`
+publish_from_desk() { # PROFILE, words of `bundle add`
+    local profile=$1
+    shift
     rm -rf "$top/desk" "$top/desk-keys"
     cp -r "$top/repo" "$top/desk"
     mkdir -p "$top/desk-keys"
     cp -r "$top/keys/offline" "$top/desk-keys/offline"
     run "$bin/holdfastctl" bundle add --repo "$top/desk" --keys "$top/desk-keys" --set amazon-iot \
-        --profile full "$@"
+        --profile "$profile" "$@"
     admin publish "$top/desk"
 }
 
@@ -190,7 +194,7 @@ publish_version_2() {
     step "Publish version 2: signed at the desk, published by the signer" \
         "The desk signs a copy without the online keys. The signer takes over what the offline keys signed."
     want_roots 'Amazon Root CA [234]'
-    publish_from_desk "${certificates[@]}"
+    publish_from_desk full "${certificates[@]}"
     wait_for "$server_log" "serving timestamp 3"
     run "$bin/holdfast" --state "$top/device" update
     run "$bin/holdfast" --state "$top/device" update
@@ -277,7 +281,7 @@ publish_version_3() {
     step "Publish version 3, with that root" \
         "It is in no table of known roots, so it is named by its fingerprint. The device updates, and the finding" \
         "is closed."
-    publish_from_desk --pin "$(der_sha256 "$top/servers.pem")" "${certificates[@]}" "$top/servers.pem"
+    publish_from_desk full --pin "$(der_sha256 "$top/servers.pem")" "${certificates[@]}" "$top/servers.pem"
     wait_for "$server_log" "serving timestamp 4"
     run "$bin/holdfast" --state "$top/device-8" update
     admin audit run DEVICE_UPDATE_FAILED
@@ -296,6 +300,103 @@ revoke() {
     refused revoked "$bin/holdfast" --state "$top/device" update
 }
 
+# ---- 20 agents, and bundles that roll out to them in stages --------------------------------------
+
+n_agents=20 n_lab=4
+rollout_to=legacy # their profile
+agents() { # FIRST LAST, words of holdfast: all at once
+    local first=$1 last=$2 n running=()
+    shift 2
+    for ((n = first; n <= last; n++)); do
+        "$bin/holdfast" --state "$top/agents/$n" "$@" >>"$log" 2>&1 &
+        running+=($!)
+    done
+    for n in "${running[@]}"; do wait "$n" || true; done
+}
+
+# As their timers would have it. The applications of the lab confirm what they get.
+check_agents() {
+    agents 1 $n_agents update
+    agents 1 $n_lab confirm
+}
+
+make_agents() {
+    local n options
+    step "Twenty agents, as they left the factory" \
+        "Four are in the lab: they must always reach this service, by the root of the company's own servers."
+    mkdir "$top/agents"
+    cat "$top/servers.pem" "${certificates[0]}" >"$top/factory.pem"
+    for n in $(seq $n_agents); do
+        options=()
+        [ "$n" -gt $n_lab ] || options=(--group lab --endpoint "tls://localhost:$port")
+        "$bin/holdfast" --state "$top/agents/$n" init --root "$top/repo/metadata/1.root.json" --url "$url" \
+            --server-ca "$top/servers.pem" --set amazon-iot --profile $rollout_to --device-id "agent-$n" \
+            --bundle "$top/factory.pem" --report service "${options[@]}" >>"$log" 2>&1
+    done
+    make_token --uses $n_lab --group lab
+    agents 1 $n_lab enroll --token-file "$top/token"
+    make_token --uses $((n_agents - n_lab))
+    agents $((n_lab + 1)) $n_agents enroll --token-file "$top/token"
+    admin device list --account pumps --group lab
+    check_agents # there is nothing for them yet; the service knows now which set and profile they use
+    sleep 1 # those that are registered in the second in which a bundle appears do not count
+    cat >"$top/plan.json" <<'END'
+{"stages": [{"groups": ["lab"], "share": "0%", "bake": "1s"}, {"share": "50%", "bake": "1s"}, {"share": "100%"}],
+ "pause": {"failed": "20%", "silent": "20%", "min_count": 1, "silent_after": "1h"},
+ "promote": {"confirmed": "90%", "min_count": 1}, "mandatory_after": "30d"}
+END
+}
+
+stop_bad_bundle() {
+    step "A bad bundle stops by itself" \
+        "It lacks that root. The plan is signed offline with it: first the lab, then half of all, then all. The agents" \
+        "of the lab refuse it, the service pauses the rollout, and no other agent is touched."
+    run cat "$top/plan.json"
+    publish_from_desk $rollout_to --plan "$top/plan.json" "${certificates[0]}"
+    wait_until_printed '"state": "open"' "$bin/holdfast-admin" rollout show "amazon-iot/$rollout_to/1" --json \
+        --config "$top/holdfast.conf"
+    check_agents
+    wait_until_printed '"state": "paused"' "$bin/holdfast-admin" rollout show "amazon-iot/$rollout_to/1" --json \
+        --config "$top/holdfast.conf"
+    check_agents
+    admin rollout show "amazon-iot/$rollout_to/1"
+    admin rollout abort "amazon-iot/$rollout_to/1" --reason "the root of our own servers is missing" --yes
+    say "    agents with the bad bundle: $(agents_with 1) of $n_agents"
+    [ "$(agents_with 1)" -eq 0 ]
+}
+
+agents_with() { # VERSION: how many have it
+    local n
+    for n in $(seq $n_agents); do
+        "$bin/holdfast" --state "$top/agents/$n" status --json |
+            sed -n '/"active": {/,/}/s/.*"version": \([0-9]*\).*/\1/p' | head -n 1
+    done | grep -c -x "$1" || true
+}
+
+roll_out_good_bundle() {
+    local i
+    step "A good bundle reaches all, stage by stage" \
+        "It has the root. A stage opens when the agents before it have confirmed that they reach their endpoints."
+    publish_from_desk $rollout_to --plan "$top/plan.json" --pin "$(der_sha256 "$top/servers.pem")" \
+        "${certificates[0]}" "$top/servers.pem"
+    wait_until_printed '"state": "open"' "$bin/holdfast-admin" rollout show "amazon-iot/$rollout_to/2" --json \
+        --config "$top/holdfast.conf"
+    show "$bin/holdfast-admin" rollout watch "amazon-iot/$rollout_to/2" --config "$top/holdfast.conf"
+    "$bin/holdfast-admin" rollout watch "amazon-iot/$rollout_to/2" --config "$top/holdfast.conf" \
+        > >(tee -a "$log" | sed 's/^/    /') 2>&1 &
+    pids+=($!)
+    for ((i = 0; i < 30; i++)); do
+        check_agents
+        kill -0 "${pids[-1]}" 2>/dev/null || break
+    done
+    wait "${pids[-1]}" # it ends with 0 when the rollout is complete
+    unset 'pids[-1]'
+    check_agents
+    admin rollout list
+    say "    agents with the good bundle: $(agents_with 2) of $n_agents"
+    [ "$(agents_with 2)" -eq $n_agents ]
+}
+
 verify_log() {
     step "Verify the audit log" "Each entry hangs on the one before; the signer seals it every hour."
     show "$bin/holdfast-admin" log export --config "$top/holdfast.conf"
@@ -309,6 +410,7 @@ What to try next
   Run it as services:                  deploy/systemd, deploy/README.md
   See every command of the operator:   $bin/holdfast-admin --help
   Read the API that it uses:           schema/openapi.yaml
+  What to do when a rollout pauses:    deploy/runbooks/paused-rollout.md
 END
 }
 
@@ -331,4 +433,7 @@ explain_device
 raise_alert
 publish_version_3
 revoke
+make_agents
+stop_bad_bundle
+roll_out_good_bundle
 verify_log

@@ -172,7 +172,7 @@ static void print_step(const char *name, const json_t *step)
         return;
     hf_admin_until(mandatory, time(NULL), until);
     printf("Every device installs it all the same from %s on (%s). If it is bad, publish a higher\n"
-           "version or unlist it before then.\n",
+           "version before then.\n",
            mandatory, until);
 }
 
@@ -477,10 +477,9 @@ const struct hf_cli_command hf_admin_rollout_abort = {
     .name = "rollout abort",
     .summary = "End a rollout: no further device installs the bundle.",
     .arguments = NAME " --reason TEXT [--yes] [OPTION…]",
-    .about =
-        "It cannot be resumed. From mandatory_from of the plan on every device installs the\n"
-        "bundle all the same, because the plan was signed offline: publish a higher version or\n"
-        "unlist this one before then.",
+    .about = "It cannot be resumed. From mandatory_from of the plan on every device installs the\n"
+             "bundle all the same, because the plan was signed offline: publish a higher version\n"
+             "before then.",
     .examples = "  holdfast-admin rollout abort amazon-iot/full/3 --reason \"a root is missing\" "
                 "--yes\n",
     .options = asked_options,

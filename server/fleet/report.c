@@ -186,12 +186,25 @@ static int64_t subject_of(const struct hf_report *report)
 }
 
 /* Has the device checked without the failure that it reported last? A rollback stays its result: it does not take that
- * bundle again. */
+ * bundle again. So does what became of a version that it still lacks: it may only wait for its turn. */
 static bool ends_failure(const struct hf_device_state *s, const struct hf_report *report)
 {
-    return report->kind == HF_REPORT_CURRENT && strcmp(report->outcome, "ok") == 0 &&
+    const bool is_without = strcmp(s->set, report->set) == 0 &&
+                            s->result_version > active_after(report);
+
+    return report->kind == HF_REPORT_CURRENT && strcmp(report->outcome, "ok") == 0 && !is_without &&
            (strcmp(s->result, "refused") == 0 || strcmp(s->result, "failed") == 0 ||
             strcmp(s->result, "held") == 0);
+}
+
+/* Does the device only wait with a bundle that it failed with before? A rollout that was paused because of that goes on
+ * counting it. */
+static bool is_wait_after_failure(const struct hf_device_state *s, const struct hf_report *report)
+{
+    return report->kind == HF_REPORT_HELD && strcmp(s->set, report->set) == 0 &&
+           s->result_version == subject_of(report) &&
+           (strcmp(s->result, "refused") == 0 || strcmp(s->result, "failed") == 0 ||
+            strcmp(s->result, "rolled-back") == 0);
 }
 
 static enum hf_err set_active(struct hf_tx *tx, struct hf_device_state *s,
@@ -233,13 +246,16 @@ static void set_texts(struct hf_device_state *s, const struct hf_report *report)
 static enum hf_err describe(struct hf_tx *tx, struct hf_device_state *s,
                             const struct hf_report *report, struct hf_why *why)
 {
+    const bool keeps_result = is_wait_after_failure(s, report) ||
+                              (report->kind == HF_REPORT_CURRENT && !ends_failure(s, report));
+
     HF_TRY(set_active(tx, s, report, why));
     set_texts(s, report);
     if (report->next_expiry_s != HF_TIME_NONE)
         s->next_expiry_s = report->next_expiry_s;
     if (report->sent_s != HF_TIME_NONE)
         s->clock_offset_s = report->sent_s - tx->now_s;
-    if (report->kind == HF_REPORT_CURRENT && !ends_failure(s, report))
+    if (keeps_result)
         return HF_OK;
     memcpy(s->result, report->kind_name, sizeof s->result);
     s->result_s = tx->now_s;

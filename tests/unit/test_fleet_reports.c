@@ -277,7 +277,7 @@ static void a_report_says_what_a_device_uses(void **state)
         struct hf_device_state s = state_of(w, "pump-1");
         assert_int_equal(s.active_version, expected[i].active);
         assert_string_equal(s.kind, hf_report_kind_name(expected[i].kind));
-        if (expected[i].kind != HF_REPORT_CURRENT)
+        if (expected[i].kind != HF_REPORT_CURRENT && expected[i].kind != HF_REPORT_HELD)
             assert_string_equal(s.result, hf_report_kind_name(expected[i].kind));
         assert_int_equal(s.seen_s, FLEET_NOW_S);
     }
@@ -310,11 +310,39 @@ static void a_result_is_about_a_bundle_until_a_check_succeeds(void **state)
         assert_string_equal(state_of(w, "pump-1").result, hf_report_kind_name(rows[i].kind));
         r.seq = ++seq;
         (void)snprintf(r.outcome, sizeof r.outcome, "ok");
+        ANSWERED(w, r, 1, 0); /* it waits for its turn: it still lacks that version */
+        assert_string_equal(state_of(w, "pump-1").result, hf_report_kind_name(rows[i].kind));
+        r.seq = ++seq;
+        r.to = 3;
         int before = rows_of(w);
         ANSWERED(w, r, 1, 0);
         assert_string_equal(state_of(w, "pump-1").result, rows[i].then);
         if (strcmp(rows[i].then, "current") == 0)
             assert_int_equal(rows_of(w), before + 1);
+    }
+}
+
+static void a_wait_does_not_hide_a_failure_with_the_same_version(void **state)
+{
+    static const enum hf_report_kind failures[] = {HF_REPORT_REFUSED, HF_REPORT_FAILED,
+                                                   HF_REPORT_ROLLED_BACK};
+    struct fleet_world *w = *state;
+    int64_t seq = 0;
+
+    for (size_t i = 0; i < sizeof failures / sizeof failures[0]; i++) {
+        struct hf_report r = report(ONE, ++seq, failures[i]);
+        if (failures[i] == HF_REPORT_ROLLED_BACK)
+            r.from = 3, r.to = 2;
+        ANSWERED(w, r, 1, 0);
+        r = report(ONE, ++seq, HF_REPORT_HELD);
+        ANSWERED(w, r, 1, 0);
+        assert_string_equal(state_of(w, "pump-1").result, hf_report_kind_name(failures[i]));
+        assert_int_equal(state_of(w, "pump-1").result_version, 3);
+        r = report(ONE, ++seq, HF_REPORT_HELD);
+        r.to = 4;
+        ANSWERED(w, r, 1, 0);
+        assert_string_equal(state_of(w, "pump-1").result, "held");
+        assert_int_equal(state_of(w, "pump-1").result_version, 4);
     }
 }
 
@@ -655,6 +683,7 @@ int main(void)
         TEST(two_devices_with_one_state_are_noticed),
         TEST(a_report_says_what_a_device_uses),
         TEST(a_result_is_about_a_bundle_until_a_check_succeeds),
+        TEST(a_wait_does_not_hide_a_failure_with_the_same_version),
         TEST(a_late_report_is_history_and_changes_no_state),
         TEST(what_says_nothing_new_is_not_kept),
         TEST(an_unknown_kind_of_a_newer_device_is_kept),

@@ -40,7 +40,7 @@ def wait_until(condition, what, seconds=STARTUP_S):
         if result:
             return result
         time.sleep(0.02)
-    raise AssertionError(f"waited {seconds} s in vain: {what}")
+    raise AssertionError(f"waited {seconds} s in vain: {what() if callable(what) else what}")
 
 
 class Process:
