@@ -111,7 +111,8 @@ static enum hf_err end_asking(struct hf_rollout_steering *s, struct hf_rollout_f
     } else if (asked == HF_E_STATE) { /* the repository shows that step soon */
         await(s, f, a->step.from + 1);
     } else {
-        a->is_logged = strcmp(f->problem, a->refusal.text) != 0;
+        /* While the desk publishes, the repository is locked: no refusal that the log has to keep. */
+        a->is_logged = asked != HF_E_BUSY && strcmp(f->problem, a->refusal.text) != 0;
         try_later(s, f, a->refusal.text);
         if (asked == HF_E_NETWORK || asked == HF_E_MEMORY)
             return HF_OK;

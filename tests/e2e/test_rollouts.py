@@ -135,11 +135,10 @@ def test_operators_stop_and_go_on(fleet):
     fleet.wait("it is aborted", state="aborted", stage=1)
     final = fleet.act("resume")
     assert final.status == 409 and fleet.act("promote").status == 409
-    asked = fleet.log("rollout.asked", "rollout.step", "rollout.refused")
-    assert [(e["actor"].split(":")[0], e["action"].split(".")[1], e["details"]["state"]) for e in asked] == [
-        ("holdfastd", "step", "open"), ("uid", "asked", "paused"), ("uid", "step", "paused"),
-        ("uid", "asked", "paused"), ("uid", "refused", "paused"), ("uid", "asked", "open"), ("uid", "step", "open"),
-        ("uid", "asked", "open"), ("uid", "step", "open"), ("uid", "asked", "aborted"), ("uid", "step", "aborted")]
+    asked = [e for e in fleet.log("rollout.asked", "rollout.step", "rollout.refused") if e["actor"] != "holdfastd"]
+    assert [(e["action"].split(".")[1], e["details"]["state"]) for e in asked] == [
+        ("asked", "paused"), ("step", "paused"), ("asked", "paused"), ("refused", "paused"), ("asked", "open"),
+        ("step", "open"), ("asked", "open"), ("step", "open"), ("asked", "aborted"), ("step", "aborted")]
     fleet.publisher.check()
 
 
