@@ -59,7 +59,7 @@ services=(nginx mosquitto prometheus)
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 overlay=$root/common/include/holdfast/mbedtls_config.h
-mbedtls_patch=$root/deploy/mbedtls-unsupported-certificates.patch
+mbedtls_patches=("$root"/deploy/mbedtls-*.patch) # one a reason, in the order of their numbers
 
 say() { printf '%s\n' "$*"; }
 die() { printf '%s: %s\n' "${0##*/}" "$*" >&2; exit 1; }
@@ -149,7 +149,7 @@ mbedtls_prefix_of() {
     local cc version hash
     cc=$(compiler_of "$1")
     version=$("$cc" --version 2>/dev/null | head -n 1) || return 1
-    hash=$({ cat "$overlay" "$mbedtls_patch"; echo "$mbedtls_sha256 $(cflags_of "$1")"
+    hash=$({ cat "$overlay" "${mbedtls_patches[@]}"; echo "$mbedtls_sha256 $(cflags_of "$1")"
              echo "${version#* } $("$cc" -dumpmachine)"; } | sha256sum | cut -c1-12)
     echo "$cache/mbedtls-$mbedtls_version-$1-$hash"
 }
@@ -368,7 +368,7 @@ want_tarball() {
 }
 
 want_mbedtls() { # variant
-    local prefix maps build=$cache/.building.$$
+    local p prefix maps build=$cache/.building.$$
     # The same bytes wherever cache and checkout are. Of two that fit, the last one counts.
     maps="-ffile-prefix-map=$root=holdfast -ffile-prefix-map=$build=."
     prefix=$(mbedtls_prefix_of "$1") || die "the compiler '$(compiler_of "$1")' does not run"
@@ -378,8 +378,10 @@ want_mbedtls() { # variant
     rm -rf "$cache"/.building.* # of a run that was killed; ours holds the lock
     mkdir "$build"
     tar -xjf "$tarball" -C "$build"
-    quietly patch -p1 -d "$build/mbedtls-$mbedtls_version" -i "$mbedtls_patch" ||
-        die "${mbedtls_patch##*/} does not fit Mbed TLS $mbedtls_version"
+    for p in "${mbedtls_patches[@]}"; do
+        quietly patch -p1 -d "$build/mbedtls-$mbedtls_version" -i "$p" ||
+            die "${p##*/} does not fit Mbed TLS $mbedtls_version"
+    done
     # Its own tests and programs are not wanted, and its generated files come in the tarball.
     quietly cmake -G Ninja -S "$build/mbedtls-$mbedtls_version" -B "$build/build" \
         -DCMAKE_C_COMPILER="$(compiler_of "$1")" -DCMAKE_BUILD_TYPE=None \
