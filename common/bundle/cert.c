@@ -116,12 +116,14 @@ static enum hf_err fail_parse(int code, struct hf_bytes der, struct hf_why *why)
 }
 
 /* Parse without a copy: `crt` points into `der`. */
-static enum hf_err parse_der(struct hf_bytes der, mbedtls_x509_crt *crt, struct hf_why *why)
+static enum hf_err parse_der(struct hf_bytes der, bool is_sent, mbedtls_x509_crt *crt,
+                             struct hf_why *why)
 {
     if (der.len > HF_CERT_DER_MAX)
         return hf_fail(why, HF_E_LIMIT, "the certificate has %zu bytes, at most %u are accepted",
                        der.len, HF_CERT_DER_MAX);
-    int ret = mbedtls_x509_crt_parse_der_nocopy(crt, der.data, der.len);
+    int ret = is_sent ? hf_x509_parse_sent(crt, der, false)
+                      : mbedtls_x509_crt_parse_der_nocopy(crt, der.data, der.len);
     if (ret != 0)
         return fail_parse(ret, der, why);
     if (crt->raw.len != der.len)
@@ -133,13 +135,13 @@ static enum hf_err parse_der(struct hf_bytes der, mbedtls_x509_crt *crt, struct 
     return HF_OK;
 }
 
-enum hf_err hf_cert_parse(struct hf_bytes der, struct hf_cert *out, struct hf_why *why)
+static enum hf_err parse(struct hf_bytes der, bool is_sent, struct hf_cert *out, struct hf_why *why)
 {
     struct hf_cert cert = {0};
     mbedtls_x509_crt crt;
     mbedtls_x509_crt_init(&crt);
 
-    enum hf_err err = parse_der(der, &crt, why);
+    enum hf_err err = parse_der(der, is_sent, &crt, why);
     if (err != HF_OK)
         goto out;
     hf_sha256(borrow(&crt.raw), cert.sha256);
@@ -167,12 +169,22 @@ out:
     return err;
 }
 
+enum hf_err hf_cert_parse(struct hf_bytes der, struct hf_cert *out, struct hf_why *why)
+{
+    return parse(der, false, out, why);
+}
+
+enum hf_err hf_cert_parse_sent(struct hf_bytes der, struct hf_cert *out, struct hf_why *why)
+{
+    return parse(der, true, out, why);
+}
+
 enum hf_err hf_cert_verify_self_signature(struct hf_bytes der, struct hf_why *why)
 {
     mbedtls_x509_crt crt;
     mbedtls_x509_crt_init(&crt);
 
-    enum hf_err err = parse_der(der, &crt, why);
+    enum hf_err err = parse_der(der, false, &crt, why);
     if (err == HF_OK && !hf_x509_is_signed_with(&crt, &crt.pk)) {
         char subject[HF_DN_TEXT_MAX];
         name_text(&crt.subject, subject);

@@ -50,6 +50,11 @@ struct hf_cert {
  */
 HF_MUST_USE enum hf_err hf_cert_parse(struct hf_bytes der, struct hf_cert *out, struct hf_why *why);
 
+/** The same for a certificate that a server sent: the verifier judges its extensions, so critical ones that
+ *  Mbed TLS does not know are no reason to refuse. */
+HF_MUST_USE enum hf_err hf_cert_parse_sent(struct hf_bytes der, struct hf_cert *out,
+                                           struct hf_why *why);
+
 /* What can be said of a certificate that hf_cert_parse does not support. */
 struct hf_unsupported_cert {
     uint8_t sha256[HF_SHA256_LEN];

@@ -2,10 +2,22 @@
 
 #include "common/base/timetext.h"
 
-#include <mbedtls/asn1.h>
 #include <mbedtls/md.h>
 #include <mbedtls/oid.h>
 #include <mbedtls/pk.h>
+
+static int accept_extension(void *ctx, const mbedtls_x509_crt *crt, const mbedtls_x509_buf *oid,
+                            int is_critical, const unsigned char *p, const unsigned char *end)
+{
+    (void)ctx, (void)crt, (void)oid, (void)is_critical, (void)p, (void)end;
+    return 0;
+}
+
+int hf_x509_parse_sent(mbedtls_x509_crt *crt, struct hf_bytes der, bool has_copy)
+{
+    return mbedtls_x509_crt_parse_der_with_ext_cb(crt, der.data, der.len, has_copy,
+                                                  accept_extension, NULL);
+}
 
 bool hf_x509_time(const mbedtls_x509_time *time, int64_t *out_s)
 {
@@ -38,30 +50,4 @@ bool hf_x509_is_signed_with(const mbedtls_x509_crt *child, mbedtls_pk_context *k
                                  key, child->MBEDTLS_PRIVATE(sig_md), hash, mbedtls_md_get_size(md),
                                  child->MBEDTLS_PRIVATE(sig).p,
                                  child->MBEDTLS_PRIVATE(sig).len) == 0;
-}
-
-/* FNV-1a, 64 bits. A crafted collision gains nothing: Mbed TLS compares the names themselves. */
-static uint64_t mix(uint64_t hash, const mbedtls_x509_buf *bytes, bool fold_case)
-{
-    for (size_t i = 0; i < bytes->len; i++) {
-        uint8_t c = bytes->p[i];
-        if (fold_case && c >= 'A' && c <= 'Z')
-            c = (uint8_t)(c + ('a' - 'A'));
-        hash = (hash ^ c) * UINT64_C(0x100000001b3);
-    }
-    return hash * UINT64_C(0x100000001b3); /* the end: a byte 0 */
-}
-
-uint64_t hf_x509_name_hash(const mbedtls_x509_name *name)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (; name != NULL; name = name->next) {
-        /* To Mbed TLS these two are the same, in any case of letters: some CAs write a name as one
-         * in their own certificate and as the other in those they issue. */
-        bool is_text = name->val.tag == MBEDTLS_ASN1_UTF8_STRING ||
-                       name->val.tag == MBEDTLS_ASN1_PRINTABLE_STRING;
-        hash = mix(hash, &name->oid, false);
-        hash = mix(hash, &name->val, is_text);
-    }
-    return hash;
 }

@@ -7,7 +7,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include <holdfast/error.h>
+#include <holdfast/bytes.h>
+
+/** Parse one that a server sent, into an empty `crt`: the verifier judges its extensions, so critical ones that
+ *  Mbed TLS does not know are no reason to refuse. With `has_copy` the bytes are copied. 0, or an error of
+ *  Mbed TLS. */
+HF_MUST_USE int hf_x509_parse_sent(mbedtls_x509_crt *crt, struct hf_bytes der, bool has_copy);
 
 /** Seconds since 1970-01-01 UTC, negative before, as int64_t so that 32-bit time_t stays out. False
  *  if there is no such date. */
@@ -22,8 +27,5 @@ HF_MUST_USE bool hf_x509_is_ca(const mbedtls_x509_crt *crt);
 
 /** Does the signature of `child` verify with `key`? Says nothing about names and dates. */
 HF_MUST_USE bool hf_x509_is_signed_with(const mbedtls_x509_crt *child, mbedtls_pk_context *key);
-
-/** Equal for names that Mbed TLS holds to be equal; other names may share a hash by accident. */
-uint64_t hf_x509_name_hash(const mbedtls_x509_name *name);
 
 #endif

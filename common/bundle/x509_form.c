@@ -1,108 +1,40 @@
 #include "common/bundle/x509_form.h"
 
+#include "common/bundle/der.h"
+
 #include <mbedtls/asn1.h>
 #include <mbedtls/oid.h>
 
 #include <stdio.h>
 #include <string.h>
 
-#define DEPTH_MAX 16 /* of constructed values; names and extensions of certificates need 6 */
-
 enum {
-    TAG_BOOLEAN = 0x01,
-    TAG_INTEGER = 0x02,
-    TAG_BIT_STRING = 0x03,
-    TAG_OCTET_STRING = 0x04,
-    TAG_OID = 0x06,
-    TAG_UTC_TIME = 0x17,
-    TAG_GENERALIZED_TIME = 0x18,
-    TAG_SEQUENCE = 0x30,
-    TAG_SET = 0x31,
-    TAG_VERSION = 0xA0,
-    TAG_ISSUER_ID = 0x81,
-    TAG_SUBJECT_ID = 0x82,
-    TAG_EXTENSIONS = 0xA3,
-    CONSTRUCTED = 0x20,
-    HIGH_TAG = 0x1F,
+    TAG_VERSION = HF_DER_CONTEXT | HF_DER_CONSTRUCTED | 0,
+    TAG_ISSUER_ID = HF_DER_CONTEXT | 1,
+    TAG_SUBJECT_ID = HF_DER_CONTEXT | 2,
+    TAG_EXTENSIONS = HF_DER_CONTEXT | HF_DER_CONSTRUCTED | 3,
 };
-
-struct value {
-    uint8_t tag;
-    struct hf_bytes whole; /* tag and length included */
-    struct hf_bytes contents;
-};
-
-/* The value at the start of `in`, which becomes what follows it. Definite, minimal lengths only
- * (X.690, 10.1), and no tag numbers above 30: nothing in a certificate has them. */
-static bool take(struct hf_bytes *in, struct value *out)
-{
-    if (in->len < 2 || (in->data[0] & HIGH_TAG) == HIGH_TAG)
-        return false;
-    size_t len = in->data[1], header = 2;
-    if (len >= 0x80) {
-        size_t n_octets = len - 0x80;
-        if (n_octets == 0 || n_octets > 3 || in->len - 2 < n_octets)
-            return false;
-        len = 0;
-        for (size_t i = 0; i < n_octets; i++)
-            len = len << 8 | in->data[2 + i];
-        header += n_octets;
-        if (len < 0x80 || len >> (8 * (n_octets - 1)) == 0)
-            return false;
-    }
-    if (len > in->len - header)
-        return false;
-    out->tag = in->data[0];
-    out->whole = (struct hf_bytes){in->data, header + len};
-    out->contents = (struct hf_bytes){in->data + header, len};
-    *in = (struct hf_bytes){in->data + header + len, in->len - header - len};
-    return true;
-}
-
-static bool take_tag(struct hf_bytes *in, uint8_t tag, struct value *out)
-{
-    struct hf_bytes rest = *in;
-    struct value value;
-    if (!take(&rest, &value) || value.tag != tag)
-        return false;
-    *in = rest;
-    *out = value;
-    return true;
-}
-
-/* Is `contents` a row of whole values, each of them too? */
-static bool is_well_formed(struct hf_bytes contents, unsigned depth)
-{
-    struct value value;
-    if (depth > DEPTH_MAX)
-        return false;
-    while (contents.len > 0) {
-        if (!take(&contents, &value))
-            return false;
-        if ((value.tag & CONSTRUCTED) != 0 && !is_well_formed(value.contents, depth + 1))
-            return false;
-    }
-    return true;
-}
 
 /* AlgorithmIdentifier: an OBJECT IDENTIFIER, and at most one value of parameters. */
-static bool take_algorithm(struct hf_bytes *in, struct value *whole, struct hf_bytes *oid)
+static bool take_algorithm(struct hf_bytes *in, struct hf_der *whole, struct hf_bytes *oid)
 {
-    struct value id, parameters;
-    if (!take_tag(in, TAG_SEQUENCE, whole))
+    struct hf_der id, parameters;
+    if (!hf_der_take_tag(in, HF_DER_SEQUENCE, whole))
         return false;
     struct hf_bytes rest = whole->contents;
-    if (!take_tag(&rest, TAG_OID, &id) || id.contents.len == 0)
+    if (!hf_der_take_tag(&rest, HF_DER_OID, &id) || id.contents.len == 0)
         return false;
-    if (rest.len > 0 && (!take(&rest, &parameters) || rest.len > 0))
+    if (rest.len > 0 && (!hf_der_take(&rest, &parameters) || rest.len > 0))
         return false;
     *oid = id.contents;
     return true;
 }
 
-static bool is_time(const struct value *value)
+static bool is_time(const struct hf_der *value)
 {
-    size_t n_digits = value->tag == TAG_UTC_TIME ? 12 : value->tag == TAG_GENERALIZED_TIME ? 14 : 0;
+    size_t n_digits = value->tag == HF_DER_UTC_TIME           ? 12
+                      : value->tag == HF_DER_GENERALIZED_TIME ? 14
+                                                              : 0;
     if (n_digits == 0 || value->contents.len != n_digits + 1 ||
         value->contents.data[n_digits] != 'Z')
         return false;
@@ -113,32 +45,37 @@ static bool is_time(const struct value *value)
     return true;
 }
 
-static bool take_validity(struct hf_bytes *in)
+static bool take_validity(struct hf_bytes *in, struct hf_x509_form *form)
 {
-    struct value validity, from, to;
-    if (!take_tag(in, TAG_SEQUENCE, &validity))
+    struct hf_der validity, from, to;
+    if (!hf_der_take_tag(in, HF_DER_SEQUENCE, &validity))
         return false;
     struct hf_bytes rest = validity.contents;
-    return take(&rest, &from) && is_time(&from) && take(&rest, &to) && is_time(&to) &&
-           rest.len == 0;
+    if (!hf_der_take(&rest, &from) || !is_time(&from) || !hf_der_take(&rest, &to) ||
+        !is_time(&to) || rest.len > 0)
+        return false;
+    form->not_before = from.contents;
+    form->not_after = to.contents;
+    return true;
 }
 
 /* Name: a SEQUENCE of SETs of at least one {OBJECT IDENTIFIER, value}. */
 static bool take_name(struct hf_bytes *in, struct hf_bytes *out)
 {
-    struct value name, set, pair, oid, text;
-    if (!take_tag(in, TAG_SEQUENCE, &name))
+    struct hf_der name, set, pair, oid, text;
+    if (!hf_der_take_tag(in, HF_DER_SEQUENCE, &name))
         return false;
     struct hf_bytes sets = name.contents;
     while (sets.len > 0) {
-        if (!take_tag(&sets, TAG_SET, &set) || set.contents.len == 0)
+        if (!hf_der_take_tag(&sets, HF_DER_SET, &set) || set.contents.len == 0)
             return false;
         struct hf_bytes pairs = set.contents;
         while (pairs.len > 0) {
-            if (!take_tag(&pairs, TAG_SEQUENCE, &pair))
+            if (!hf_der_take_tag(&pairs, HF_DER_SEQUENCE, &pair))
                 return false;
             struct hf_bytes rest = pair.contents;
-            if (!take_tag(&rest, TAG_OID, &oid) || !take(&rest, &text) || rest.len > 0)
+            if (!hf_der_take_tag(&rest, HF_DER_OID, &oid) || !hf_der_take(&rest, &text) ||
+                rest.len > 0)
                 return false;
         }
     }
@@ -146,54 +83,56 @@ static bool take_name(struct hf_bytes *in, struct hf_bytes *out)
     return true;
 }
 
-static bool is_bit_string(const struct value *value)
+static bool is_bit_string(const struct hf_der *value)
 {
     return value->contents.len > 1 && value->contents.data[0] < 8;
 }
 
 static bool take_key(struct hf_bytes *in, struct hf_x509_form *form)
 {
-    struct value spki, algorithm, key;
-    if (!take_tag(in, TAG_SEQUENCE, &spki))
+    struct hf_der spki, algorithm, key;
+    if (!hf_der_take_tag(in, HF_DER_SEQUENCE, &spki))
         return false;
     struct hf_bytes rest = spki.contents;
     form->spki = spki.whole;
     return take_algorithm(&rest, &algorithm, &form->key_oid) &&
-           take_tag(&rest, TAG_BIT_STRING, &key) && is_bit_string(&key) && rest.len == 0;
+           hf_der_take_tag(&rest, HF_DER_BIT_STRING, &key) && is_bit_string(&key) && rest.len == 0;
 }
 
-/* The next extension: {OBJECT IDENTIFIER, BOOLEAN TRUE if it is critical, OCTET STRING}. */
-static bool take_extension(struct hf_bytes *in, struct hf_bytes *oid, bool *is_critical)
+/* {OBJECT IDENTIFIER, BOOLEAN TRUE if it is critical, OCTET STRING}. */
+bool hf_x509_extension_take(struct hf_bytes *extensions, struct hf_x509_extension *out)
 {
-    struct value extension, id, critical, content;
-    if (!take_tag(in, TAG_SEQUENCE, &extension))
+    struct hf_der extension, id, critical, content;
+    bool is_critical = false;
+
+    if (!hf_der_take_tag(extensions, HF_DER_SEQUENCE, &extension))
         return false;
     struct hf_bytes rest = extension.contents;
-    *is_critical = false;
-    if (!take_tag(&rest, TAG_OID, &id))
+    if (!hf_der_take_tag(&rest, HF_DER_OID, &id))
         return false;
-    if (take_tag(&rest, TAG_BOOLEAN, &critical)) {
+    if (hf_der_take_tag(&rest, HF_DER_BOOLEAN, &critical)) {
         if (critical.contents.len != 1)
             return false;
-        *is_critical = critical.contents.data[0] != 0;
+        is_critical = critical.contents.data[0] != 0;
     }
-    *oid = id.contents;
-    return take_tag(&rest, TAG_OCTET_STRING, &content) && rest.len == 0;
+    if (!hf_der_take_tag(&rest, HF_DER_OCTET_STRING, &content) || rest.len > 0)
+        return false;
+    *out = (struct hf_x509_extension){id.contents, content.contents, is_critical};
+    return true;
 }
 
 static bool take_extensions(struct hf_bytes *in, struct hf_bytes *out)
 {
-    struct value wrapper, list;
-    struct hf_bytes oid;
-    bool is_critical;
-    if (!take_tag(in, TAG_EXTENSIONS, &wrapper))
+    struct hf_x509_extension extension;
+    struct hf_der wrapper, list;
+    if (!hf_der_take_tag(in, TAG_EXTENSIONS, &wrapper))
         return false;
     struct hf_bytes rest = wrapper.contents;
-    if (!take_tag(&rest, TAG_SEQUENCE, &list) || rest.len > 0)
+    if (!hf_der_take_tag(&rest, HF_DER_SEQUENCE, &list) || rest.len > 0)
         return false;
     rest = list.contents;
     while (rest.len > 0) {
-        if (!take_extension(&rest, &oid, &is_critical))
+        if (!hf_x509_extension_take(&rest, &extension))
             return false;
     }
     *out = list.contents;
@@ -202,46 +141,52 @@ static bool take_extensions(struct hf_bytes *in, struct hf_bytes *out)
 
 static bool take_version(struct hf_bytes *in, int64_t *out)
 {
-    struct value wrapper, number;
+    struct hf_der wrapper, number;
     *out = 1;
-    if (!take_tag(in, TAG_VERSION, &wrapper))
+    if (!hf_der_take_tag(in, TAG_VERSION, &wrapper))
         return true;
     struct hf_bytes rest = wrapper.contents;
-    if (!take_tag(&rest, TAG_INTEGER, &number) || rest.len > 0 || number.contents.len != 1 ||
-        number.contents.data[0] >= 0x80)
+    if (!hf_der_take_tag(&rest, HF_DER_INTEGER, &number) || rest.len > 0 ||
+        number.contents.len != 1 || number.contents.data[0] >= 0x80)
         return false;
     *out = number.contents.data[0] + 1;
     return true;
 }
 
-static bool parse_tbs(struct hf_bytes in, struct hf_x509_form *form, struct value *algorithm)
+static bool parse_tbs(struct hf_bytes in, struct hf_x509_form *form, struct hf_der *algorithm)
 {
-    struct value serial, id;
-    if (!take_version(&in, &form->version) || !take_tag(&in, TAG_INTEGER, &serial) ||
+    struct hf_der serial, id;
+    if (!take_version(&in, &form->version) || !hf_der_take_tag(&in, HF_DER_INTEGER, &serial) ||
         serial.contents.len == 0 || !take_algorithm(&in, algorithm, &form->signature_oid) ||
-        !take_name(&in, &form->issuer) || !take_validity(&in) || !take_name(&in, &form->subject) ||
-        !take_key(&in, form))
+        !take_name(&in, &form->issuer) || !take_validity(&in, form) ||
+        !take_name(&in, &form->subject) || !take_key(&in, form))
         return false;
-    (void)take_tag(&in, TAG_ISSUER_ID, &id); /* each of the three may be absent */
-    (void)take_tag(&in, TAG_SUBJECT_ID, &id);
+    form->serial = serial.contents;
+    (void)hf_der_take_tag(&in, TAG_ISSUER_ID, &id); /* each of the three may be absent */
+    (void)hf_der_take_tag(&in, TAG_SUBJECT_ID, &id);
     return in.len == 0 || (take_extensions(&in, &form->extensions) && in.len == 0);
 }
 
 bool hf_x509_form_parse(struct hf_bytes der, struct hf_x509_form *out)
 {
     struct hf_x509_form form = {0};
-    struct value certificate, tbs, inner, outer, signature;
+    struct hf_der certificate, tbs, inner, outer, signature;
     struct hf_bytes oid;
 
-    if (!is_well_formed(der, 0) || !take_tag(&der, TAG_SEQUENCE, &certificate) || der.len > 0)
+    if (!hf_der_is_well_formed(der) || !hf_der_take_tag(&der, HF_DER_SEQUENCE, &certificate) ||
+        der.len > 0)
         return false;
     struct hf_bytes rest = certificate.contents;
-    if (!take_tag(&rest, TAG_SEQUENCE, &tbs) || !take_algorithm(&rest, &outer, &oid) ||
-        !take_tag(&rest, TAG_BIT_STRING, &signature) || !is_bit_string(&signature) || rest.len > 0)
+    if (!hf_der_take_tag(&rest, HF_DER_SEQUENCE, &tbs) || !take_algorithm(&rest, &outer, &oid) ||
+        !hf_der_take_tag(&rest, HF_DER_BIT_STRING, &signature) || !is_bit_string(&signature) ||
+        rest.len > 0)
         return false;
     /* Both places name the algorithm (4.1.1.2): a damaged byte in one of them is found so. */
     if (!parse_tbs(tbs.contents, &form, &inner) || !hf_bytes_equal(inner.whole, outer.whole))
         return false;
+    form.tbs = tbs.whole;
+    form.algorithm = outer.whole;
+    form.signature = signature.contents;
     *out = form;
     return true;
 }
@@ -279,17 +224,17 @@ static void append_attribute(struct hf_bytes oid, struct hf_bytes text, char out
 
 void hf_x509_form_name(struct hf_bytes name, char out[HF_DN_TEXT_MAX])
 {
-    struct value whole, set, pair, oid, text;
+    struct hf_der whole, set, pair, oid, text;
 
     out[0] = '\0';
-    if (!take_tag(&name, TAG_SEQUENCE, &whole))
+    if (!hf_der_take_tag(&name, HF_DER_SEQUENCE, &whole))
         return;
     struct hf_bytes sets = whole.contents;
-    while (take_tag(&sets, TAG_SET, &set)) {
+    while (hf_der_take_tag(&sets, HF_DER_SET, &set)) {
         struct hf_bytes pairs = set.contents;
-        while (take_tag(&pairs, TAG_SEQUENCE, &pair)) {
+        while (hf_der_take_tag(&pairs, HF_DER_SEQUENCE, &pair)) {
             struct hf_bytes rest = pair.contents;
-            if (take_tag(&rest, TAG_OID, &oid) && take(&rest, &text))
+            if (hf_der_take_tag(&rest, HF_DER_OID, &oid) && hf_der_take(&rest, &text))
                 append_attribute(oid.contents, text.contents, out);
         }
     }
@@ -337,8 +282,8 @@ bool hf_x509_form_unsupported(const struct hf_x509_form *form, char out[HF_UNSUP
     const mbedtls_asn1_buf key = asn1_oid(form->key_oid);
     mbedtls_md_type_t digest;
     mbedtls_pk_type_t type;
-    struct hf_bytes rest = form->extensions, oid;
-    bool is_critical;
+    struct hf_bytes rest = form->extensions;
+    struct hf_x509_extension found;
 
     if (form->version > 3) {
         (void)snprintf(out, HF_UNSUPPORTED_MAX, "X.509 version %lld", (long long)form->version);
@@ -352,14 +297,14 @@ bool hf_x509_form_unsupported(const struct hf_x509_form *form, char out[HF_UNSUP
         name_oid("key type", form->key_oid, out);
         return true;
     }
-    while (take_extension(&rest, &oid, &is_critical)) {
-        const mbedtls_asn1_buf id = asn1_oid(oid);
+    while (hf_x509_extension_take(&rest, &found)) {
+        const mbedtls_asn1_buf id = asn1_oid(found.oid);
         int extension = 0;
         /* Of certificatePolicies Mbed TLS takes anyPolicy only, if the extension is critical. */
         bool is_known = mbedtls_oid_get_x509_ext_type(&id, &extension) == 0 &&
                         extension != MBEDTLS_OID_X509_EXT_CERTIFICATE_POLICIES;
-        if (is_critical && !is_known) {
-            name_oid("critical extension", oid, out);
+        if (found.is_critical && !is_known) {
+            name_oid("critical extension", found.oid, out);
             return true;
         }
     }

@@ -14,13 +14,26 @@
 
 /* All of it points into the DER that was read. */
 struct hf_x509_form {
+    struct hf_bytes tbs;           /* what is signed, whole */
     int64_t version;               /* 1, 2, 3; others are well-formed too */
-    struct hf_bytes signature_oid; /* the bytes of the OBJECT IDENTIFIER */
-    struct hf_bytes subject;       /* Name (RFC 5280, 4.1.2.4) */
+    struct hf_bytes serial;        /* the bytes of the INTEGER */
+    struct hf_bytes algorithm;     /* of the signature: AlgorithmIdentifier, whole */
+    struct hf_bytes signature_oid; /* the bytes of its OBJECT IDENTIFIER */
+    struct hf_bytes signature;     /* the BIT STRING: first the number of unused bits */
+    struct hf_bytes subject;       /* Name, whole (RFC 5280, 4.1.2.4) */
     struct hf_bytes issuer;
-    struct hf_bytes spki;       /* SubjectPublicKeyInfo */
+    struct hf_bytes not_before; /* the digits and the "Z": 13 are UTCTime, 15 GeneralizedTime */
+    struct hf_bytes not_after;
+    struct hf_bytes spki;       /* SubjectPublicKeyInfo, whole */
     struct hf_bytes key_oid;    /* its algorithm */
     struct hf_bytes extensions; /* the contents of the SEQUENCE; empty for none */
+};
+
+/* One extension (RFC 5280, 4.2). */
+struct hf_x509_extension {
+    struct hf_bytes oid;
+    struct hf_bytes content; /* of the OCTET STRING */
+    bool is_critical;
 };
 
 /**
@@ -28,6 +41,9 @@ struct hf_x509_form {
  * False: damaged, or no certificate. `out` is written on true only.
  */
 HF_MUST_USE bool hf_x509_form_parse(struct hf_bytes der, struct hf_x509_form *out);
+
+/** Take the next of `extensions`, which become those behind it. False: there is none. */
+HF_MUST_USE bool hf_x509_extension_take(struct hf_bytes *extensions, struct hf_x509_extension *out);
 
 /** A Name as "C=US, O=Example, CN=Root", printable ASCII only; what does not fit is cut. */
 void hf_x509_form_name(struct hf_bytes name, char out[HF_DN_TEXT_MAX]);

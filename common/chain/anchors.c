@@ -2,10 +2,9 @@
 
 #include "common/base/limits.h"
 #include "common/bundle/policy.h"
-#include "common/bundle/x509.h"
-#include "common/chain/words.h"
+#include "common/chain/distinguished_name.h"
 
-#include <mbedtls/platform.h>
+#include <mbedtls/x509_crt.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -41,7 +40,7 @@ static enum hf_err subject_hash_of(struct hf_bytes der, size_t number, uint64_t 
     int ret = mbedtls_x509_crt_parse_der_nocopy(&crt, der.data, der.len);
     bool is_whole = ret == 0 && crt.raw.len == der.len;
     if (is_whole)
-        *out = hf_x509_name_hash(&crt.subject);
+        *out = hf_name_hash((struct hf_bytes){crt.subject_raw.p, crt.subject_raw.len});
     mbedtls_x509_crt_free(&crt);
     if (ret == MBEDTLS_ERR_X509_ALLOC_FAILED)
         return hf_fail(why, HF_E_MEMORY, "out of memory for trust anchors");
@@ -153,6 +152,13 @@ static bool is_usable(const struct hf_trust_anchor *anchor, int64_t now_s)
                               now_s) == HF_ANCHOR_USABLE;
 }
 
+bool hf_anchor_is_usable(const struct hf_trust_anchor *anchor, int64_t now_s,
+                         int64_t leaf_not_before_s)
+{
+    return is_usable(anchor, now_s) &&
+           hf_policy_leaf_date_is_accepted(anchor->distrust_after_s, leaf_not_before_s);
+}
+
 bool hf_anchors_has_usable(const struct hf_anchors *anchors, int64_t now_s)
 {
     for (size_t i = 0; i < anchors->n_entries; i++) {
@@ -162,57 +168,21 @@ bool hf_anchors_has_usable(const struct hf_anchors *anchors, int64_t now_s)
     return false;
 }
 
-/* The first entry of that subject, and behind the last one. */
-static const struct entry *find(const struct hf_anchors *anchors, const mbedtls_x509_name *subject,
-                                const struct entry **end)
+const struct hf_trust_anchor *hf_anchors_next(const struct hf_anchors *anchors,
+                                              struct hf_bytes name, size_t *at)
 {
-    uint64_t hash = hf_x509_name_hash(subject);
-    size_t low = 0, high = anchors->n_entries;
+    uint64_t hash = hf_name_hash(name);
+    size_t low = *at, high = anchors->n_entries;
 
-    while (low < high) {
+    while (*at == 0 && low < high) { /* the first with this hash */
         size_t middle = low + (high - low) / 2;
         if (anchors->entries[middle].subject_hash < hash)
             low = middle + 1;
         else
             high = middle;
     }
-    while (high < anchors->n_entries && anchors->entries[high].subject_hash == hash)
-        high++;
-    *end = &anchors->entries[high];
-    return &anchors->entries[low];
-}
-
-int hf_anchors_collect(const struct hf_anchors *anchors, const mbedtls_x509_crt *child,
-                       int64_t now_s, int64_t leaf_not_before_s, mbedtls_x509_crt **list)
-{
-    const struct entry *end, *entry = find(anchors, &child->issuer, &end);
-
-    for (; entry < end; entry++) {
-        const struct hf_trust_anchor *anchor = &entry->anchor;
-        if (!is_usable(anchor, now_s) ||
-            !hf_policy_leaf_date_is_accepted(anchor->distrust_after_s, leaf_not_before_s))
-            continue;
-        if (*list == NULL) {
-            mbedtls_x509_crt *head = mbedtls_calloc(1, sizeof *head);
-            if (head == NULL)
-                return MBEDTLS_ERR_X509_ALLOC_FAILED;
-            mbedtls_x509_crt_init(head);
-            *list = head;
-        }
-        /* The copy owns its bytes: Mbed TLS looks at it until the verification ends, and by then
-         * this set may be gone. */
-        int ret = mbedtls_x509_crt_parse_der(*list, anchor->der.data, anchor->der.len);
-        if (ret != 0)
-            return ret;
-    }
-    return 0;
-}
-
-void hf_anchors_explain(const struct hf_anchors *anchors, const mbedtls_x509_crt *child,
-                        int64_t now_s, char *out, size_t cap)
-{
-    const struct entry *end, *entry = find(anchors, &child->issuer, &end);
-
-    for (; entry < end; entry++)
-        hf_words_anchor(&entry->anchor, child, now_s, out, cap);
+    if (low == anchors->n_entries || anchors->entries[low].subject_hash != hash)
+        return NULL;
+    *at = low + 1;
+    return &anchors->entries[low].anchor;
 }

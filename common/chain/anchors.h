@@ -2,7 +2,7 @@
  * A set of trust anchors: immutable once made, so any number of threads may read it.
  *
  * Anchors stay DER. An index sorted by a hash of the subject finds those that a chain asks for, and
- * only they are parsed. All anchors of that subject are offered, so cross-signed certificates work.
+ * only they are read. All anchors of that subject are found, so cross-signed certificates work.
  */
 #ifndef HF_COMMON_CHAIN_ANCHORS_H
 #define HF_COMMON_CHAIN_ANCHORS_H
@@ -10,8 +10,6 @@
 #include <holdfast/anchor.h>
 
 #include "common/bundle/bundle.h"
-
-#include <mbedtls/x509_crt.h>
 
 struct hf_anchors;
 
@@ -38,19 +36,13 @@ bool hf_anchors_has_usable(const struct hf_anchors *anchors, int64_t now_s);
 /** Does any of them have a distrust_after? */
 bool hf_anchors_has_distrust(const struct hf_anchors *anchors);
 
-/**
- * Append to `*list` (NULL: begins one) a parsed copy of every anchor whose subject is the issuer of
- * `child`, that is usable at `now_s`, and that accepts a leaf issued at `leaf_not_before_s`. In the
- * order in which they were given. The caller frees the list with mbedtls_x509_crt_free and
- * mbedtls_free. 0, or an Mbed TLS error with `*list` as far as it got.
- */
-HF_MUST_USE int hf_anchors_collect(const struct hf_anchors *anchors, const mbedtls_x509_crt *child,
-                                   int64_t now_s, int64_t leaf_not_before_s,
-                                   mbedtls_x509_crt **list);
+/** May a chain end in `anchor` at `now_s`, whose server certificate was issued at `leaf_not_before_s`? */
+HF_MUST_USE bool hf_anchor_is_usable(const struct hf_trust_anchor *anchor, int64_t now_s,
+                                     int64_t leaf_not_before_s);
 
-/** Append to the text `out` why each anchor with the name of `child`'s issuer did not help, as "the
- *  trust anchor of that name expired on 2025-10-19", joined by "; ". What does not fit is cut. */
-void hf_anchors_explain(const struct hf_anchors *anchors, const mbedtls_x509_crt *child,
-                        int64_t now_s, char *out, size_t cap);
+/** The next anchor whose subject may be `name` (Name, whole): hf_name_equal decides. In the order in which
+ *  they were given; `*at` is 0 at first. NULL: there is none. */
+HF_MUST_USE const struct hf_trust_anchor *hf_anchors_next(const struct hf_anchors *anchors,
+                                                          struct hf_bytes name, size_t *at);
 
 #endif

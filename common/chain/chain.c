@@ -1,9 +1,6 @@
 #include "common/chain/chain.h"
 
-#include "common/bundle/x509.h"
-#include "common/chain/clock.h"
-
-#include <mbedtls/oid.h>
+#include <mbedtls/x509.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,177 +34,109 @@ bool hf_chain_equal(const struct hf_chain *a, const struct hf_chain *b)
     return a->n_certs == b->n_certs;
 }
 
-uint32_t hf_chain_check_leaf(const mbedtls_x509_crt *crt, const char *host, unsigned key_usage)
+/* Each certificate for people. The first one must be readable: the verdict is about it. */
+static enum hf_err describe(const struct hf_chain *chain, struct hf_chain_verdict *out,
+                            struct hf_why *why)
 {
-    uint32_t flags = 0, address[4];
-    size_t len = host == NULL ? 0 : mbedtls_x509_crt_parse_cn_inet_pton(host, address);
+    struct hf_certificate cert;
+    struct hf_why reason = {0};
 
-    if (mbedtls_x509_crt_check_key_usage(crt, key_usage) != 0)
-        flags |= MBEDTLS_X509_BADCERT_KEY_USAGE;
-    if (!hf_x509_allows_server_auth(crt))
-        flags |= MBEDTLS_X509_BADCERT_EXT_KEY_USAGE;
-    if (len == 0)
-        return flags;
-    if (mbedtls_x509_crt_has_ext_type(crt, MBEDTLS_X509_EXT_SUBJECT_ALT_NAME)) {
-        for (const mbedtls_x509_sequence *s = &crt->subject_alt_names; s != NULL; s = s->next)
-            if ((s->buf.tag & MBEDTLS_ASN1_TAG_VALUE_MASK) == MBEDTLS_X509_SAN_IP_ADDRESS &&
-                s->buf.len == len && memcmp(s->buf.p, address, len) == 0)
-                return flags;
+    for (size_t i = 0; i < chain->n_certs; i++) {
+        struct hf_cert_verdict *v = &out->certs[i];
+        struct hf_bytes der = hf_buf_bytes(&chain->certs[i]);
+        enum hf_err err = hf_cert_parse_sent(der, &v->cert, &reason);
+        bool is_read = hf_certificate_parse(der, &cert);
+        if (err == HF_E_MEMORY || (i == 0 && err != HF_OK))
+            return hf_fail(why, err, "certificate %zu of the chain: %s", i, reason.text);
+        if (is_read)
+            hf_x509_form_name(cert.form.subject, v->cert.subject);
+        if (i == 0 && is_read)
+            hf_words_names(&cert, v->names);
+        if (err != HF_OK || !is_read)
+            hf_words_append(v->faults, sizeof v->faults, "cannot be read, so it is left aside: %s",
+                            err != HF_OK ? reason.text : "a field of it is damaged");
     }
-    return flags | MBEDTLS_X509_BADCERT_CN_MISMATCH;
-}
-
-uint32_t hf_chain_check_issuer(const mbedtls_x509_crt *crt, bool is_anchor)
-{
-    return is_anchor || hf_x509_allows_server_auth(crt) ? 0 : MBEDTLS_X509_BADCERT_EXT_KEY_USAGE;
-}
-
-struct judgement {
-    const struct hf_chain *chain;
-    const struct hf_anchors *anchors;
-    const struct hf_chain_context *context;
-    mbedtls_x509_crt sent; /* the chain, parsed, in its order */
-    int64_t leaf_not_before_s;
-    const mbedtls_x509_crt *offered; /* the anchors for the last certificate; owned by Mbed TLS */
-    bool is_out_of_memory;
-    bool is_below_top;    /* the top of the path has been judged */
-    uint32_t other_flags; /* of all certificates, without an unknown issuer */
-    struct hf_chain_verdict verdict;
-};
-
-/** Mbed TLS asks for the anchors that could have issued `child`, from the leaf upwards. */
-static int offer(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_crt **out)
-{
-    struct judgement *j = ctx;
-    mbedtls_x509_crt *list = NULL;
-    int code = hf_anchors_collect(j->anchors, child, j->context->at_s, j->leaf_not_before_s, &list);
-
-    j->is_out_of_memory = code != 0;
-    j->offered = list;
-    *out = list; /* Mbed TLS frees it, also after an error */
-    return code;
-}
-
-static bool is_offered(const struct judgement *j, const mbedtls_x509_crt *crt)
-{
-    for (const mbedtls_x509_crt *anchor = j->offered; anchor != NULL; anchor = anchor->next)
-        if (anchor == crt)
-            return true;
-    return false;
-}
-
-/** The sent certificate that these bytes are; NULL for an anchor that was not sent. */
-static struct hf_cert_verdict *find_sent(struct judgement *j, struct hf_bytes raw)
-{
-    for (size_t i = 0; i < j->chain->n_certs; i++)
-        if (hf_bytes_equal(hf_buf_bytes(&j->chain->certs[i]), raw))
-            return &j->verdict.certs[i];
-    return NULL;
-}
-
-static void note_faults(struct judgement *j, struct hf_cert_verdict *v, const mbedtls_x509_crt *crt,
-                        uint32_t flags)
-{
-    const struct hf_chain_context *context = j->context;
-    char known[HF_WHY_MAX / 2] = "";
-
-    hf_words_faults(crt, &j->sent, flags, context->host, context->at_s, v->faults,
-                    sizeof v->faults);
-    j->other_flags |= flags & ~(uint32_t)MBEDTLS_X509_BADCERT_NOT_TRUSTED;
-    if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) == 0)
-        return;
-    hf_anchors_explain(j->anchors, crt, context->at_s, known, sizeof known);
-    if (known[0] != '\0')
-        hf_words_append(v->faults, sizeof v->faults, " (%s)", known);
-    j->verdict.lacks_only_anchor = known[0] == '\0' && !hf_words_is_issuer_sent(crt, &j->sent);
-}
-
-/** Called for each certificate of the path, from its top down to the server's own (depth 0). */
-static int judge_cert(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
-{
-    struct judgement *j = ctx;
-    struct hf_bytes raw = {crt->raw.p, crt->raw.len};
-    struct hf_cert_verdict *sent = find_sent(j, raw);
-    unsigned key_usage = j->chain->key_usage != 0 ? j->chain->key_usage
-                                                  : MBEDTLS_X509_KU_DIGITAL_SIGNATURE;
-
-    if (j->context->is_renewed)
-        *flags &= ~(uint32_t)(MBEDTLS_X509_BADCERT_EXPIRED | MBEDTLS_X509_BADCERT_FUTURE);
-    *flags |= depth == 0 ? hf_chain_check_leaf(crt, j->context->host, key_usage)
-                         : hf_chain_check_issuer(crt, is_offered(j, crt));
-    if (!j->is_below_top) { /* it is the anchor, unless its issuer is unknown */
-        struct hf_cert *anchor = &j->verdict.anchor;
-        j->verdict.has_anchor = (*flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) == 0 &&
-                                hf_cert_parse(raw, anchor, NULL) == HF_OK;
-        /* Mbed TLS frees what these would point into. */
-        anchor->subject_der = anchor->issuer_der = (struct hf_bytes){0};
-    }
-    j->is_below_top = true;
-    if (sent != NULL)
-        sent->is_in_path = true;
-    if (*flags != 0)
-        note_faults(j, sent != NULL ? sent : &j->verdict.certs[0], crt, *flags);
-    return 0;
-}
-
-/** Parse each certificate twice: for Mbed TLS, as one list, and for people. */
-static enum hf_err parse_chain(struct judgement *j, struct hf_why *why)
-{
-    for (size_t i = 0; i < j->chain->n_certs; i++) {
-        struct hf_bytes der = hf_buf_bytes(&j->chain->certs[i]);
-        enum hf_err err = hf_cert_parse(der, &j->verdict.certs[i].cert, why);
-        if (err == HF_OK && mbedtls_x509_crt_parse_der(&j->sent, der.data, der.len) != 0)
-            err = hf_fail(why, HF_E_FORMAT, "not a certificate that Mbed TLS can read");
-        if (err != HF_OK) {
-            (void)hf_fail_context(why, "certificate %zu of the chain", i);
-            return err;
-        }
-    }
-    hf_words_names(&j->sent, j->verdict.certs[0].names);
     return HF_OK;
+}
+
+/* What the path says of the certificates, in words. */
+static void note_path(const struct hf_judged *judged, struct hf_chain_verdict *out)
+{
+    const struct hf_verdict *verdict = judged->verdict;
+
+    for (size_t i = 0; i < verdict->n_path; i++) {
+        size_t index = verdict->path[i].index;
+        /* What is wrong with an anchor that was not sent is told of the certificate below it. */
+        struct hf_cert_verdict
+            *v = &out->certs[index != HF_VERIFY_ANCHOR ? index : verdict->path[i - 1].index];
+        v->is_in_path = true;
+        if (verdict->path[i].faults != 0 && index == HF_VERIFY_ANCHOR)
+            hf_words_append(v->faults, sizeof v->faults,
+                            "%sits trust anchor: ", v->faults[0] == '\0' ? "" : ", ");
+        hf_words_step(judged, i, v->faults, sizeof v->faults);
+    }
+}
+
+/* Is an unknown issuer all that is wrong? */
+static bool lacks_only_anchor(const struct hf_judged *judged)
+{
+    const struct hf_verdict *verdict = judged->verdict;
+    unsigned faults = 0;
+
+    for (size_t i = 0; i < verdict->n_path; i++)
+        faults |= verdict->path[i].faults;
+    return faults == HF_FAULT_NO_ISSUER && hf_words_lacks_anchor(judged);
+}
+
+/* An anchor that was sent as well is part of the path, too. */
+static void note_anchor(const struct hf_verdict *verdict, const struct hf_chain *chain,
+                        struct hf_chain_verdict *out)
+{
+    struct hf_bytes der = verdict->anchor.der;
+
+    out->has_anchor = der.data != NULL && hf_cert_parse(der, &out->anchor, NULL) == HF_OK;
+    /* The set of anchors may be gone while the verdict is used. */
+    out->anchor.subject_der = out->anchor.issuer_der = (struct hf_bytes){0};
+    for (size_t i = 0; i < chain->n_certs && out->has_anchor; i++)
+        if (hf_bytes_equal(hf_buf_bytes(&chain->certs[i]), der))
+            out->certs[i].is_in_path = true;
 }
 
 enum hf_err hf_chain_judge(const struct hf_chain *chain, const struct hf_anchors *anchors,
                            const struct hf_chain_context *context, struct hf_chain_verdict *out,
                            struct hf_why *why)
 {
-    struct judgement j = {.chain = chain, .anchors = anchors, .context = context};
-    struct hf_chain_verdict *verdict = &j.verdict;
-    uint32_t flags = UINT32_MAX;
+    struct hf_chain_verdict told = {.n_certs = chain->n_certs};
+    struct hf_chain_context own_context = *context;
+    struct hf_bytes certs[HF_CHAIN_CERTS_MAX];
+    const struct hf_anchor_sets sets = {{anchors}, 1};
+    struct hf_verdict verdict = {0};
 
     if (chain->n_certs == 0)
         return hf_fail(why, HF_E_FORMAT, "the server sent no certificate");
-    verdict->n_certs = chain->n_certs;
-    verdict->certs = calloc(chain->n_certs, sizeof *verdict->certs);
-    if (verdict->certs == NULL)
+    for (size_t i = 0; i < chain->n_certs; i++)
+        certs[i] = hf_buf_bytes(&chain->certs[i]);
+    own_context.has_common_names = own_context.has_common_names || hf_common_names_are_accepted();
+    if (own_context.key_usage == 0)
+        own_context.key_usage = chain->key_usage != 0 ? chain->key_usage
+                                                      : MBEDTLS_X509_KU_DIGITAL_SIGNATURE;
+    told.certs = calloc(chain->n_certs, sizeof *told.certs);
+    if (told.certs == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory to verify a chain");
-    mbedtls_x509_crt_init(&j.sent);
-    enum hf_err err = parse_chain(&j, why);
-    if (err != HF_OK)
-        goto out;
-
-    j.leaf_not_before_s = context->is_renewed ? context->at_s : verdict->certs[0].cert.not_before_s;
-    hf_chain_clock_set_for_thread(context->at_s);
-    int code = mbedtls_x509_crt_verify_with_ca_cb(&j.sent, offer, &j,
-                                                  &mbedtls_x509_crt_profile_default, context->host,
-                                                  &flags, judge_cert, &j);
-    hf_chain_clock_set_for_thread(INT64_MIN);
-    if (code == MBEDTLS_ERR_X509_ALLOC_FAILED || j.is_out_of_memory) {
-        err = hf_fail(why, HF_E_MEMORY, "no memory to verify a chain");
-        goto out;
+    enum hf_err err = describe(chain, &told, why);
+    if (err == HF_OK)
+        err = hf_verify(certs, chain->n_certs, &sets, &own_context, &verdict, why);
+    if (err != HF_OK) {
+        hf_chain_verdict_free(&told);
+        return err;
     }
-    verdict->is_valid = code == 0 && flags == 0 && verdict->has_anchor;
-    verdict->lacks_only_anchor = verdict->lacks_only_anchor && j.other_flags == 0;
-    if (!j.is_below_top)
-        hf_words_append(verdict->certs[0].faults, HF_WHY_MAX,
-                        "no path could be built from it; at most %d intermediates are followed",
-                        MBEDTLS_X509_MAX_INTERMEDIATE_CA);
-    *out = *verdict;
-out:
-    mbedtls_x509_crt_free(&j.sent);
-    if (err != HF_OK)
-        hf_chain_verdict_free(verdict);
-    return err;
+    const struct hf_judged judged = {certs, chain->n_certs, &sets, &own_context, &verdict};
+    told.is_valid = verdict.is_valid;
+    told.lacks_only_anchor = lacks_only_anchor(&judged);
+    note_path(&judged, &told);
+    note_anchor(&verdict, chain, &told);
+    *out = told;
+    return HF_OK;
 }
 
 void hf_chain_verdict_free(struct hf_chain_verdict *verdict)

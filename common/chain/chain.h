@@ -4,17 +4,17 @@
  * bundles by it. It is what a TLS client checks of a chain: path, names, dates, strength, what the
  * certificates may be used for, and the dates that the publisher signed for anchors.
  *
- * Bytes in, values out. Mbed TLS builds the path; the active trust store gives it the same anchors and
- * the same rules in a handshake (hf_anchors_collect, hf_chain_check_*).
+ * Bytes in, values out. The path is found by verify.h, in a handshake of the active trust store too; here
+ * the verdict is told for people, one certificate at a time.
  */
 #ifndef HF_COMMON_CHAIN_CHAIN_H
 #define HF_COMMON_CHAIN_CHAIN_H
 
 #include "common/bundle/cert.h"
-#include "common/chain/anchors.h"
+#include "common/chain/verify.h"
 #include "common/chain/words.h"
 
-#define HF_CHAIN_CERTS_MAX 16 /* as sent; Mbed TLS follows a path of 8 intermediates */
+#define HF_CHAIN_CERTS_MAX 16 /* as sent, and kept */
 
 /* What a server sent, in its order: its own certificate first. All zero is an empty one. */
 struct hf_chain {
@@ -33,19 +33,10 @@ void hf_chain_free(struct hf_chain *chain);
 /** The same certificates in the same order. */
 bool hf_chain_equal(const struct hf_chain *a, const struct hf_chain *b);
 
-/* For whom, and when. */
-struct hf_chain_context {
-    const char *host; /* a DNS name or an address; NULL: any name will do */
-    int64_t at_s;
-    /* A look at a later day: by then the server's operator will have renewed what is sent now. So
-     * the dates of the sent certificates do not count, and the leaf counts as issued at `at_s`. Only
-     * the dates of the anchors count. */
-    bool is_renewed;
-};
-
 /* On one certificate of the chain. */
 struct hf_cert_verdict {
-    struct hf_cert cert;           /* its subject_der and issuer_der point into the chain */
+    struct hf_cert cert; /* its subject_der and issuer_der point into the chain; all zero but the
+                          * subject where it cannot be read */
     char names[HF_NAMES_TEXT_MAX]; /* of the server's own certificate, empty for the others */
     bool is_in_path;         /* it is part of the path from the server's certificate upwards */
     char faults[HF_WHY_MAX]; /* what is wrong with it; empty: nothing */
@@ -63,8 +54,9 @@ struct hf_chain_verdict {
 
 /**
  * Judge `chain` (borrowed as long as `out` is used) under `anchors`.
- * HF_OK: there is a verdict, good or bad. HF_E_FORMAT for a certificate that cannot be parsed or an
- * empty chain, HF_E_POLICY for one that is not supported, HF_E_MEMORY. hf_chain_verdict_free `out`.
+ * HF_OK: there is a verdict, good or bad. HF_E_FORMAT for an empty chain, and for one whose first
+ * certificate cannot be read; HF_E_POLICY where it is not supported; HF_E_MEMORY. Others that cannot be
+ * read are left aside. hf_chain_verdict_free `out`.
  */
 HF_MUST_USE enum hf_err hf_chain_judge(const struct hf_chain *chain,
                                        const struct hf_anchors *anchors,
@@ -74,19 +66,5 @@ void hf_chain_verdict_free(struct hf_chain_verdict *verdict);
 
 /** Why a chain is not valid, for one sentence: `certificate 1 "CN=…" expired on …; …`. */
 void hf_chain_verdict_faults(const struct hf_chain_verdict *verdict, char out[HF_WHY_MAX]);
-
-/*
- * What Mbed TLS leaves out when it verifies a path: the rules that its verify callbacks add, as
- * MBEDTLS_X509_BADCERT_… flags.
- */
-
-/** Of the server's own certificate, for a host (NULL: any) and what the key exchange asks of its key
- *  (MBEDTLS_X509_KU_…, 0: not checked): keyUsage, extendedKeyUsage, and the address, which must be in
- *  the subjectAltName. Mbed TLS would take a common name for an address. */
-uint32_t hf_chain_check_leaf(const mbedtls_x509_crt *crt, const char *host, unsigned key_usage);
-
-/** Of a certificate above it: its extendedKeyUsage. An anchor is trusted for what its publisher says,
- *  whatever stands in its certificate (RFC 5280, 6.1). */
-uint32_t hf_chain_check_issuer(const mbedtls_x509_crt *crt, bool is_anchor);
 
 #endif

@@ -1,11 +1,12 @@
 #include "common/chain/words.h"
 
 #include "common/base/timetext.h"
-#include "common/bundle/cert.h"
 #include "common/bundle/policy.h"
-#include "common/bundle/x509.h"
+#include "common/chain/algorithms.h"
+#include "common/chain/distinguished_name.h"
 
 #include <mbedtls/oid.h>
+#include <mbedtls/x509_crt.h>
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -58,156 +59,273 @@ static void append_address(char *out, const uint8_t *p, size_t len)
     append_name(out, (const uint8_t *)text, strlen(text));
 }
 
-void hf_words_names(const mbedtls_x509_crt *crt, char out[HF_NAMES_TEXT_MAX])
+static void append_name_of_kind(const struct hf_general_name *name, char *out)
 {
-    out[0] = '\0';
-    if (!mbedtls_x509_crt_has_ext_type(crt, MBEDTLS_X509_EXT_SUBJECT_ALT_NAME)) {
-        for (const mbedtls_x509_name *n = &crt->subject; n != NULL; n = n->next)
-            if (MBEDTLS_OID_CMP(MBEDTLS_OID_AT_CN, &n->oid) == 0)
-                append_name(out, n->val.p, n->val.len);
+    char text[HF_DN_TEXT_MAX];
+
+    if (name->kind == HF_NAME_ADDRESS) {
+        append_address(out, name->value.data, name->value.len);
         return;
     }
-    for (const mbedtls_x509_sequence *s = &crt->subject_alt_names; s != NULL; s = s->next) {
-        int kind = s->buf.tag & MBEDTLS_ASN1_TAG_VALUE_MASK;
-        if (kind == MBEDTLS_X509_SAN_DNS_NAME)
-            append_name(out, s->buf.p, s->buf.len);
-        else if (kind == MBEDTLS_X509_SAN_IP_ADDRESS)
-            append_address(out, s->buf.p, s->buf.len);
+    if (name->kind != HF_NAME_DIRECTORY) {
+        append_name(out, name->value.data, name->value.len);
+        return;
     }
+    hf_x509_form_name(name->value, text);
+    append_name(out, (const uint8_t *)text, strlen(text));
+}
+
+void hf_words_names(const struct hf_certificate *cert, char out[HF_NAMES_TEXT_MAX])
+{
+    struct hf_bytes rest = cert->alt_names, common_name;
+    struct hf_name_walk walk = hf_name_walk(cert->form.subject);
+    struct hf_general_name name;
+
+    out[0] = '\0';
+    while (hf_general_name_take(&rest, &name))
+        if (name.kind == HF_NAME_DNS || name.kind == HF_NAME_ADDRESS)
+            append_name_of_kind(&name, out);
+    while (cert->alt_names.data == NULL && hf_common_name_take(&walk, &common_name))
+        append_name(out, common_name.data, common_name.len);
+}
+
+static bool is_address(const char *host)
+{
+    uint32_t address[4];
+
+    return mbedtls_x509_crt_parse_cn_inet_pton(host, address) != 0;
+}
+
+static void append_mismatch(const struct hf_certificate *cert, const char *host, char *out,
+                            size_t cap)
+{
+    char names[HF_NAMES_TEXT_MAX];
+
+    hf_words_names(cert, names);
+    /* A common name or DNS name that reads like the address does not count. */
+    if (is_address(host) && strstr(names, host) != NULL)
+        hf_words_append(out, cap,
+                        ", it has no IP address %s in its subjectAltName (only as a name)", host);
+    else if (hf_certificate_lacks_only_alt_name(cert, host))
+        hf_words_append(
+            out, cap,
+            ", it has the name %s only as its common name, not in a subjectAltName "
+            "(`hf_trust_store_accept_common_names` accepts that of old private servers)",
+            host);
+    else
+        hf_words_append(out, cap, ", issued for %s, not for %s",
+                        names[0] != '\0' ? names : "no DNS name or address", host);
+}
+
+/* ---- one certificate of the path --------------------------------------------------------------- */
+
+/* A certificate of the path, read again: words are rare. False: there is none, or not readable. */
+static bool read_step(const struct hf_judged *j, size_t step, struct hf_certificate *out)
+{
+    size_t index = j->verdict->path[step].index;
+    struct hf_bytes der = index == HF_VERIFY_ANCHOR ? j->verdict->anchor.der : j->certs[index];
+
+    return hf_certificate_parse(der, out);
+}
+
+static void append_dates(const struct hf_judged *j, const struct hf_certificate *cert,
+                         unsigned faults, char *out, size_t cap)
+{
+    char day[HF_TIME_TEXT_MAX], today[HF_TIME_TEXT_MAX];
+
+    hf_time_format_day(j->context->at_s, today);
+    if ((faults & HF_FAULT_EXPIRED) != 0) {
+        hf_time_format_day(cert->not_after_s, day);
+        hf_words_append(out, cap, ", expired on %s (the clock says %s)", day, today);
+    }
+    if ((faults & HF_FAULT_NOT_YET_VALID) != 0) {
+        hf_time_format_day(cert->not_before_s, day);
+        hf_words_append(out, cap, ", not yet valid, only from %s on (the clock says %s)", day,
+                        today);
+    }
+}
+
+static const char *constraint_words(enum hf_constraint_verdict verdict)
+{
+    switch (verdict) {
+    case HF_CONSTRAINT_BREAKS:
+        return "does not allow it";
+    case HF_CONSTRAINT_UNKNOWN:
+        return "are for a kind of name that is not supported here";
+    case HF_CONSTRAINT_TOO_MANY:
+        return "are more than can be compared in one handshake";
+    case HF_CONSTRAINT_DAMAGED:
+    case HF_CONSTRAINT_ALLOWS:
+        break;
+    }
+    return "cannot be read";
+}
+
+/* Which CA above it forbids which of its names? */
+static void append_constraints(const struct hf_judged *j, size_t step,
+                               const struct hf_certificate *cert, char *out, size_t cap)
+{
+    char subject[HF_DN_TEXT_MAX], text[HF_NAMES_TEXT_MAX] = "";
+    unsigned budget = HF_VERIFY_CONSTRAINTS_MAX;
+    struct hf_certificate ca;
+    struct hf_general_name name;
+
+    for (size_t i = step + 1; i < j->verdict->n_path; i++) {
+        if (!read_step(j, i, &ca))
+            continue;
+        enum hf_constraint_verdict verdict = hf_constraints_check(&ca, cert, &budget, &name);
+        if (verdict == HF_CONSTRAINT_ALLOWS)
+            continue;
+        hf_x509_form_name(ca.form.subject, subject);
+        if (verdict == HF_CONSTRAINT_BREAKS) {
+            append_name_of_kind(&name, text);
+            hf_words_append(out, cap,
+                            ", its name \"%s\" is not one that \"%s\" may issue for (name "
+                            "constraints)",
+                            text, subject);
+        } else {
+            hf_words_append(out, cap, ", the name constraints of \"%s\" %s", subject,
+                            constraint_words(verdict));
+        }
+        return;
+    }
+}
+
+/* The issuer of `child` that the server sent; false where it was not sent. */
+static bool find_issuer(const struct hf_judged *j, const struct hf_certificate *child,
+                        struct hf_certificate *out)
+{
+    for (size_t i = 0; i < j->n_certs && i < HF_VERIFY_CERTS_MAX; i++)
+        if (hf_certificate_parse(j->certs[i], out) && !hf_bytes_equal(out->der, child->der) &&
+            hf_name_equal(out->form.subject, child->form.issuer))
+            return true;
+    return false;
+}
+
+/* The path does not go on from `cert`. Why? */
+static void append_untrusted(const struct hf_judged *j, const struct hf_certificate *cert,
+                             char *out, size_t cap)
+{
+    char name[HF_DN_TEXT_MAX], known[HF_WHY_MAX / 2] = "";
+    struct hf_certificate issuer;
+
+    hf_x509_form_name(cert->form.issuer, name);
+    if (!find_issuer(j, cert, &issuer))
+        hf_words_append(out, cap, ", no trust anchor for issuer \"%s\"", name);
+    else if (!hf_certificate_is_issuer(&issuer, false))
+        hf_words_append(out, cap,
+                        ", its issuer \"%s\" is not a CA (basicConstraints, keyUsage keyCertSign)",
+                        name);
+    else if (hf_signature_verify(cert, &issuer) < HF_SIGNATURE_WEAK)
+        hf_words_append(out, cap,
+                        ", its signature does not verify with the key of its issuer \"%s\"", name);
+    else if (issuer.path_len != HF_NO_LIMIT)
+        hf_words_append(out, cap,
+                        ", its issuer \"%s\" allows no more than %d intermediate certificates "
+                        "below it (path length)",
+                        name, issuer.path_len);
+    else
+        hf_words_append(out, cap, ", the path above it ends in no trust anchor");
+    for (size_t i = 0; i < j->anchors->n; i++)
+        hf_words_anchors(j->anchors->at[i], cert, j->context->at_s, known, sizeof known);
+    if (known[0] != '\0')
+        hf_words_append(out, cap, " (%s)", known);
+}
+
+static void append_extension(const struct hf_certificate *cert, char *out, size_t cap)
+{
+    if (cert->unknown_critical.data == NULL) {
+        hf_words_append(out, cap, ", it has name constraints, which only a CA may have");
+        return;
+    }
+    char number[64];
+    const mbedtls_x509_buf oid = {MBEDTLS_ASN1_OID, cert->unknown_critical.len,
+                                  (unsigned char *)(uintptr_t)cert->unknown_critical.data};
+
+    if (mbedtls_oid_get_numeric_string(number, sizeof number, &oid) < 0)
+        (void)snprintf(number, sizeof number, "with an unreadable number");
+    hf_words_append(out, cap, ", its critical extension %s is not supported here", number);
 }
 
 /* Those that need no more than their name. */
 static const struct {
-    uint32_t flag;
+    enum hf_fault fault;
     const char *words;
 } plain_faults[] = {
-    {MBEDTLS_X509_BADCERT_MISSING, "is missing: the server sent none"},
-    {MBEDTLS_X509_BADCERT_REVOKED, "revoked"},
-    {MBEDTLS_X509_BADCERT_KEY_USAGE, "its keyUsage does not allow what it was used for"},
-    {MBEDTLS_X509_BADCERT_EXT_KEY_USAGE, "its extendedKeyUsage does not allow a TLS server"},
-    {MBEDTLS_X509_BADCERT_NS_CERT_TYPE, "its nsCertType does not allow what it was used for"},
-    {MBEDTLS_X509_BADCERT_BAD_MD, "signed with a hash that is too weak"},
-    {MBEDTLS_X509_BADCERT_BAD_PK, "signed with a kind of key that is not accepted"},
-    {MBEDTLS_X509_BADCERT_BAD_KEY, "signed with a key that is too short or of an unknown curve"},
+    {HF_FAULT_KEY_USAGE, "its keyUsage does not allow what it was used for"},
+    {HF_FAULT_EXT_KEY_USAGE, "its extendedKeyUsage does not allow a TLS server"},
+    {HF_FAULT_POLICY, "a CA above it requires a certificate policy that the chain has not"},
+    {HF_FAULT_KEY, "it has a key that is too short, or of a kind that is not accepted"},
 };
 
-static void append_mismatch(const mbedtls_x509_crt *crt, const char *host, char *out, size_t cap)
+void hf_words_step(const struct hf_judged *j, size_t step, char *out, size_t cap)
 {
-    char names[HF_NAMES_TEXT_MAX];
-    uint32_t address[4];
+    const unsigned faults = j->verdict->path[step].faults;
+    char words[HF_WHY_MAX] = "";
+    struct hf_certificate cert;
 
-    hf_words_names(crt, names);
-    /* A common name or DNS name that reads like the address does not count. */
-    if (host != NULL && mbedtls_x509_crt_parse_cn_inet_pton(host, address) != 0 &&
-        strstr(names, host) != NULL)
-        hf_words_append(out, cap,
-                        ", it has no IP address %s in its subjectAltName (only as a name)", host);
-    else
-        hf_words_append(out, cap, ", issued for %s, not for %s",
-                        names[0] != '\0' ? names : "no DNS name or address",
-                        host != NULL ? host : "this host");
-}
-
-static bool is_issuer_by_name(const mbedtls_x509_crt *issuer, const mbedtls_x509_crt *child)
-{
-    return hf_x509_name_hash(&issuer->subject) == hf_x509_name_hash(&child->issuer);
-}
-
-/* The issuer of `crt` that the server sent, and whether it was sent behind `crt`: Mbed TLS looks for
- * an issuer there, and among the anchors. NULL where it was not sent. */
-static mbedtls_x509_crt *find_issuer(const mbedtls_x509_crt *crt, mbedtls_x509_crt *sent,
-                                     bool *is_behind)
-{
-    *is_behind = true;
-    for (mbedtls_x509_crt *next = crt->next; next != NULL; next = next->next)
-        if (is_issuer_by_name(next, crt))
-            return next;
-    *is_behind = false;
-    for (mbedtls_x509_crt *c = sent; c != NULL && c != crt; c = c->next)
-        if (is_issuer_by_name(c, crt) && hf_x509_is_signed_with(crt, &c->pk))
-            return c;
-    return NULL;
-}
-
-bool hf_words_is_issuer_sent(const mbedtls_x509_crt *crt, mbedtls_x509_crt *sent)
-{
-    bool is_behind;
-
-    return find_issuer(crt, sent, &is_behind) != NULL;
-}
-
-/* `crt` has no trust anchor, says Mbed TLS. Why does the path not go on from it? */
-static void append_untrusted(const mbedtls_x509_crt *crt, mbedtls_x509_crt *sent, const char *name,
-                             char *out, size_t cap)
-{
-    bool is_behind;
-    mbedtls_x509_crt *issuer = find_issuer(crt, sent, &is_behind);
-
-    if (issuer == NULL)
-        hf_words_append(out, cap, ", no trust anchor for issuer \"%s\"", name);
-    else if (!is_behind)
-        hf_words_append(
-            out, cap, ", its issuer \"%s\" was sent before it: the server's chain is out of order",
-            name);
-    else if (!hf_x509_is_ca(issuer))
-        hf_words_append(out, cap,
-                        ", its issuer \"%s\" is not a CA (basicConstraints, keyUsage keyCertSign)",
-                        name);
-    else if (!hf_x509_is_signed_with(crt, &issuer->pk))
-        hf_words_append(out, cap,
-                        ", its signature does not verify with the key of its issuer \"%s\"", name);
-    else if (issuer->MBEDTLS_PRIVATE(max_pathlen) > 0)
-        hf_words_append(out, cap,
-                        ", its issuer \"%s\" allows no more than %d intermediate certificates "
-                        "below it (path length)",
-                        name, issuer->MBEDTLS_PRIVATE(max_pathlen) - 1);
-    else
-        hf_words_append(out, cap, ", the path above it ends in no trust anchor");
-}
-
-void hf_words_faults(const mbedtls_x509_crt *crt, mbedtls_x509_crt *sent, uint32_t flags,
-                     const char *host, int64_t now_s, char *out, size_t cap)
-{
-    struct hf_cert cert;
-    char faults[HF_WHY_MAX] = "", day[HF_TIME_TEXT_MAX], today[HF_TIME_TEXT_MAX];
-
-    if (flags == 0)
+    if (faults == 0 || !read_step(j, step, &cert))
         return;
-    if (hf_cert_parse((struct hf_bytes){crt->raw.p, crt->raw.len}, &cert, NULL) != HF_OK) {
-        hf_words_append(out, cap, "not a certificate that can be read");
-        return;
-    }
-    hf_time_format_day(now_s, today);
-    if ((flags & MBEDTLS_X509_BADCERT_EXPIRED) != 0) {
-        hf_time_format_day(cert.not_after_s, day);
-        hf_words_append(faults, sizeof faults, ", expired on %s (the clock says %s)", day, today);
-    }
-    if ((flags & MBEDTLS_X509_BADCERT_FUTURE) != 0) {
-        hf_time_format_day(cert.not_before_s, day);
-        hf_words_append(faults, sizeof faults,
-                        ", not yet valid, only from %s on (the clock says %s)", day, today);
-    }
-    if ((flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) != 0)
-        append_mismatch(crt, host, faults, sizeof faults);
+    append_dates(j, &cert, faults, words, sizeof words);
+    if ((faults & HF_FAULT_HOST) != 0)
+        append_mismatch(&cert, j->context->host, words, sizeof words);
     for (size_t i = 0; i < sizeof plain_faults / sizeof plain_faults[0]; i++)
-        if ((flags & plain_faults[i].flag) != 0)
-            hf_words_append(faults, sizeof faults, ", %s", plain_faults[i].words);
-    if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0)
-        append_untrusted(crt, sent, cert.issuer, faults, sizeof faults);
-    if (faults[0] == '\0')
-        hf_words_append(faults, sizeof faults, ", not valid (flags 0x%x)", (unsigned)flags);
-    hf_words_append(out, cap, "%s", faults + strlen(", "));
+        if ((faults & plain_faults[i].fault) != 0)
+            hf_words_append(words, sizeof words, ", %s", plain_faults[i].words);
+    if ((faults & HF_FAULT_ALGORITHM) != 0)
+        hf_words_append(words, sizeof words, ", signed with %s",
+                        hf_algorithm_is_known(&cert) ? "a hash that is too weak"
+                                                     : "an algorithm that is not accepted");
+    if ((faults & HF_FAULT_EXTENSION) != 0)
+        append_extension(&cert, words, sizeof words);
+    if ((faults & HF_FAULT_CONSTRAINTS) != 0)
+        append_constraints(j, step, &cert, words, sizeof words);
+    if ((faults & HF_FAULT_NO_ISSUER) != 0)
+        append_untrusted(j, &cert, words, sizeof words);
+    if ((faults & HF_FAULT_LIMIT) != 0)
+        hf_words_append(words, sizeof words,
+                        ", and the search for another path was given up after %u signatures and %u "
+                        "steps; let the server send only the certificates that it needs",
+                        j->verdict->n_signatures, j->verdict->n_steps);
+    hf_words_append(out, cap, "%s", words + strlen(", "));
 }
 
-/* Do the key identifiers of the two say that the anchor has another key than the issuer of `child`
- * (RFC 5280, 4.2.1.1)? */
-static bool has_other_key_id(const mbedtls_x509_crt *anchor, const mbedtls_x509_crt *child)
+void hf_words_refusal(const struct hf_judged *j, char out[HF_WHY_MAX])
 {
-    const mbedtls_x509_buf *own = &anchor->subject_key_id;
-    const mbedtls_x509_buf *wanted = &child->authority_key_id.keyIdentifier;
-    return own->len > 0 && wanted->len > 0 &&
-           (own->len != wanted->len || memcmp(own->p, wanted->p, own->len) != 0);
+    char subject[HF_DN_TEXT_MAX];
+    struct hf_certificate cert;
+
+    out[0] = '\0';
+    for (size_t i = 0; i < j->verdict->n_path; i++) {
+        const struct hf_verify_step *step = &j->verdict->path[i];
+        if (step->faults == 0 || !read_step(j, i, &cert))
+            continue;
+        hf_x509_form_name(cert.form.subject, subject);
+        hf_words_append(out, HF_WHY_MAX, "%s", out[0] == '\0' ? "" : "; ");
+        if (step->index == HF_VERIFY_ANCHOR)
+            hf_words_append(out, HF_WHY_MAX, "trust anchor \"%s\": ", subject);
+        else
+            hf_words_append(out, HF_WHY_MAX, "certificate %zu \"%s\": ", step->index, subject);
+        hf_words_step(j, i, out, HF_WHY_MAX);
+    }
 }
+
+bool hf_words_lacks_anchor(const struct hf_judged *j)
+{
+    struct hf_certificate last, issuer;
+
+    if ((j->verdict->path[j->verdict->n_path - 1].faults & HF_FAULT_NO_ISSUER) == 0 ||
+        !read_step(j, j->verdict->n_path - 1, &last) || find_issuer(j, &last, &issuer))
+        return false;
+    for (size_t i = 0; i < j->anchors->n; i++) {
+        size_t at = 0;
+        if (hf_anchors_next(j->anchors->at[i], last.form.issuer, &at) != NULL)
+            return false;
+    }
+    return true;
+}
+
+/* ---- anchors that did not help ----------------------------------------------------------------- */
 
 static bool append_state(const struct hf_trust_anchor *anchor, int64_t now_s, char *out, size_t cap)
 {
@@ -233,24 +351,25 @@ static bool append_state(const struct hf_trust_anchor *anchor, int64_t now_s, ch
     return false;
 }
 
-/* `crt` is the anchor, parsed. */
-static void append_anchor_fault(const struct hf_trust_anchor *anchor, mbedtls_x509_crt *crt,
-                                const mbedtls_x509_crt *child, int64_t now_s, char *out, size_t cap)
+/* `cert` is the anchor, read. */
+static void append_anchor_fault(const struct hf_trust_anchor *anchor,
+                                const struct hf_certificate *cert,
+                                const struct hf_certificate *child, int64_t now_s, char *out,
+                                size_t cap)
 {
     char day[HF_TIME_TEXT_MAX];
-    int max_pathlen = crt->MBEDTLS_PRIVATE(max_pathlen);
 
-    if (has_other_key_id(crt, child)) {
+    if (hf_certificate_has_other_key_id(cert, child)) {
         hf_words_append(out, cap, "has another key");
         return;
     }
-    if (!hf_x509_is_signed_with(child, &crt->pk)) {
+    if (hf_signature_verify(child, cert) < HF_SIGNATURE_WEAK) {
         hf_words_append(out, cap, "has a key with which the signature does not verify");
         return;
     }
     if (append_state(anchor, now_s, out, cap))
         return;
-    if (crt->version == 3 && !hf_x509_is_ca(crt)) {
+    if (!hf_certificate_is_issuer(cert, true)) {
         hf_words_append(out, cap,
                         "is not a CA certificate (basicConstraints, keyUsage keyCertSign)");
         return;
@@ -258,25 +377,27 @@ static void append_anchor_fault(const struct hf_trust_anchor *anchor, mbedtls_x5
     if (anchor->distrust_after_s != HF_TIME_NONE) {
         hf_time_format_last(anchor->distrust_after_s, day);
         hf_words_append(out, cap, "is distrusted for server certificates issued after %s%s", day,
-                        max_pathlen > 0 ? "; it " : "");
+                        cert->path_len != HF_NO_LIMIT ? "; it " : "");
     }
-    if (max_pathlen > 0)
+    if (cert->path_len != HF_NO_LIMIT)
         hf_words_append(out, cap,
                         "allows no more than %d intermediate certificates below it (path length)",
-                        max_pathlen - 1);
+                        cert->path_len);
     else if (anchor->distrust_after_s == HF_TIME_NONE)
         hf_words_append(out, cap, "is not accepted for it");
 }
 
-void hf_words_anchor(const struct hf_trust_anchor *anchor, const mbedtls_x509_crt *child,
-                     int64_t now_s, char *out, size_t cap)
+void hf_words_anchors(const struct hf_anchors *anchors, const struct hf_certificate *child,
+                      int64_t now_s, char *out, size_t cap)
 {
-    mbedtls_x509_crt crt;
+    const struct hf_trust_anchor *anchor;
+    struct hf_certificate cert;
+    size_t at = 0;
 
-    mbedtls_x509_crt_init(&crt);
-    if (mbedtls_x509_crt_parse_der_nocopy(&crt, anchor->der.data, anchor->der.len) == 0) {
+    while ((anchor = hf_anchors_next(anchors, child->form.issuer, &at)) != NULL) {
+        if (!hf_certificate_parse(anchor->der, &cert))
+            continue;
         hf_words_append(out, cap, "%sthe trust anchor of that name ", out[0] != '\0' ? "; " : "");
-        append_anchor_fault(anchor, &crt, child, now_s, out, cap);
+        append_anchor_fault(anchor, &cert, child, now_s, out, cap);
     }
-    mbedtls_x509_crt_free(&crt);
 }

@@ -16,8 +16,7 @@
 #include <string.h>
 
 #define SUPPORTED                                                                                  \
-    "supported are RSA, P-256, P-384 and P-521 keys, signed with RSA or ECDSA and SHA-2, and no "  \
-    "critical extension such as nameConstraints"
+    "supported are RSA, P-256, P-384 and P-521 keys, signed with RSA or ECDSA and SHA-2"
 
 /* Errors of X.509, and of the keys in certificates, which Mbed TLS adds one of ASN.1 to. */
 static bool is_about_certificate(int code)

@@ -84,8 +84,8 @@ static void ca_for_mail_does_not_validate_a_server(void **state)
     }
 }
 
-/* The publisher decides what an anchor is trusted for. `bundle add` warns about such a one. */
-static void usage_of_the_anchor_itself_does_not_count(void **state)
+/* A root that says itself that it is for e-mail only is not one for servers. */
+static void usage_of_the_anchor_itself_counts(void **state)
 {
     (void)state;
     struct world w;
@@ -93,10 +93,10 @@ static void usage_of_the_anchor_itself_does_not_count(void **state)
     world_make(&w, MBEDTLS_SSL_VERSION_TLS1_3);
     trust_root_for(&w, for_mail);
     present(&w, &chain, no_usage, no_usage);
-    assert_int_equal(world_verdict(&w, &chain), 0);
+    assert_int_equal(world_verdict(&w, &chain), BAD_USAGE);
     world_chain_clear(&chain);
 
-    /* It counts as soon as the same key is an intermediate under another anchor. */
+    /* And so where the same key is an intermediate under another anchor. */
     struct world_anchors anchors = {0};
     world_add(&anchors, &(struct pki_cert){.subject = "CN=Top", .key = &w.leaf, .is_ca = true});
     world_trust(&w, &anchors);
@@ -242,7 +242,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ca_for_mail_does_not_validate_a_server),
-        cmocka_unit_test(usage_of_the_anchor_itself_does_not_count),
+        cmocka_unit_test(usage_of_the_anchor_itself_counts),
         cmocka_unit_test(ca_for_mail_is_no_evidence_and_its_chain_no_probe_accepts),
         cmocka_unit_test(lint_says_that_devices_refuse_a_chain_with_a_ca_for_mail),
         cmocka_unit_test(chain_too_long_does_not_refuse_the_next_server),

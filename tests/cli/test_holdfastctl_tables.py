@@ -1,5 +1,5 @@
 """The tables of known roots: how they are made, what they choose, which dates are signed, their age; and
-what a CA says of itself that devices do not enforce."""
+what a CA says of itself."""
 import datetime
 import re
 import subprocess
@@ -227,7 +227,7 @@ def test_a_table_of_ones_own_may_say_how_old_it_is(p, a, tmp_path):
         f"{table}, line 1: expected the day on which the table was right, as-of YYYY-MM-DD")
 
 
-# ---- what devices do not enforce ------------------------------------------------------------------
+# ---- what a CA says of itself ---------------------------------------------------------------------
 
 def limited(folder, name, *extensions):
     """A root with these extensions, in a file."""

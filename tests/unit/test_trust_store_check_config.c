@@ -104,6 +104,7 @@ static int vouch_for_all(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_
 static void check_vouching_callback(struct world *w)
 {
     mbedtls_ssl_conf_ca_cb(&w->config, vouch_for_all, NULL);
+    mbedtls_ssl_conf_verify(&w->config, NULL, NULL);
     config_check_is_caught(w, "its CA callback is not the trust store's and accepts every chain");
 }
 
@@ -122,6 +123,7 @@ static int store_or_all(void *store, const mbedtls_x509_crt *child, mbedtls_x509
 static void check_vouching_joined(struct world *w)
 {
     mbedtls_ssl_conf_ca_cb(&w->config, store_or_all, w->store);
+    mbedtls_ssl_conf_verify(&w->config, NULL, NULL);
     config_check_is_caught(w, "or its CA callback adds an anchor that is not in the store");
 }
 

@@ -7,11 +7,12 @@
  * From then on every handshake of every connection with that configuration is verified against the
  * anchors of the newest swap. Open connections stay open. Readers never wait for a swap.
  *
- * Anchors are kept as DER with an index by subject and parsed when a chain asks for them
- * (mbedtls_ssl_conf_ca_cb); all anchors with that subject are offered, so cross-signed certificates
- * work. Anchors outside their validity or past remove_after are not offered. A chain that ends in
- * an anchor with a distrust_after is accepted only if its leaf was issued by then. A chain with an
- * intermediate whose extendedKeyUsage does not allow TLS servers is not accepted.
+ * Anchors are kept as DER with an index by subject and read when a chain asks for them. What a server sends
+ * is judged by Holdfast's own verifier (RFC 5280, RFC 9525): it finds a path through the certificates in any
+ * order, to an anchor that is valid, not past its remove_after, and not distrusted for the date of the
+ * server's certificate. Name constraints, extended key usages and policies count, of anchors too. Mbed TLS
+ * is told the first step of a path that is valid as a trusted one, so a stricter profile of `ssl_config`
+ * (mbedtls_ssl_conf_cert_profile) is applied to that step only.
  */
 #ifndef HOLDFAST_TRUST_STORE_H
 #define HOLDFAST_TRUST_STORE_H
@@ -64,7 +65,11 @@ void hf_trust_store_set_clock_floor(int64_t floor_s);
  *  Process-wide. */
 void hf_trust_store_set_clock(int64_t now_s);
 
-/** The two functions above and the swap as the port that hf_client_open takes. */
+/** Take the common name of a server's certificate for its host name where it has no subjectAltName, as old
+ *  private servers need it. Off at first (RFC 9525). Process-wide. */
+void hf_trust_store_accept_common_names(bool is_accepted);
+
+/** The clock floor and the swap as the port that hf_client_open takes. */
 struct hf_trust_port hf_trust_store_port(struct hf_trust_store *store);
 
 /**
@@ -129,9 +134,10 @@ HF_MUST_USE enum hf_err hf_trust_store_check_config_checked(struct hf_trust_stor
 int hf_trust_store_verify(void *store, mbedtls_x509_crt *crt, int depth, uint32_t *flags);
 
 /**
- * The CA callback that bind installs, for one that joins several stores: `*out` is a list of copies
- * of all usable anchors whose subject is the issuer of `child`, to be freed by Mbed TLS. 0 or an
- * Mbed TLS error.
+ * The CA callback that bind installs, for one that joins several stores: `*out` is a list of copies, to be
+ * freed by Mbed TLS, of the next certificate of a valid path, and of all usable anchors whose subject is the
+ * issuer of `child`. 0 or an Mbed TLS error. Where one joined store finds a path, the chain is valid: call
+ * hf_trust_store_verify of each for every certificate.
  */
 int hf_trust_store_candidates(void *store, const mbedtls_x509_crt *child, mbedtls_x509_crt **out);
 

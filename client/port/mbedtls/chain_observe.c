@@ -1,6 +1,6 @@
 #include "client/port/mbedtls/trust_store_internal.h"
-#include "common/bundle/x509.h"
 #include "common/chain/clock.h"
+#include "common/chain/distinguished_name.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -9,42 +9,42 @@
 struct verify_ctx {
     const struct hf_chain *chain;
     struct hf_chain_context context;
-    uint64_t issuers[HF_CHAIN_CERTS_MAX]; /* of the chain's certificates, by hf_x509_name_hash */
 };
 
-static bool hash_name(struct hf_bytes der, bool of_issuer, uint64_t *out)
-{
-    mbedtls_x509_crt crt;
-
-    mbedtls_x509_crt_init(&crt);
-    bool is_read = mbedtls_x509_crt_parse_der_nocopy(&crt, der.data, der.len) == 0;
-    if (is_read)
-        *out = hf_x509_name_hash(of_issuer ? &crt.issuer : &crt.subject);
-    mbedtls_x509_crt_free(&crt);
-    return is_read;
-}
-
-/** False where a certificate of it cannot be read. */
+/** False where the server's own certificate cannot be read. Others that cannot may not be needed. */
 static bool describe(struct verify_ctx *ctx, struct hf_chain_observation *out)
 {
-    struct hf_cert cert = {0};
-    struct hf_why why = {0};
+    struct hf_certificate cert;
 
     for (size_t i = 0; i < ctx->chain->n_certs; i++) {
-        struct hf_bytes der = hf_buf_bytes(&ctx->chain->certs[i]);
-        if (hf_cert_parse(der, &cert, &why) != HF_OK || !hash_name(der, true, &ctx->issuers[i])) {
+        if (!hf_certificate_parse(hf_buf_bytes(&ctx->chain->certs[i]), &cert)) {
+            if (i > 0)
+                continue;
             (void)snprintf(out->text, sizeof out->text,
-                           "certificate %zu of the chain that it shows cannot be read: %.500s", i,
-                           why.text);
+                           "certificate 0 of the chain that it shows cannot be read");
             return false;
         }
         if (i == 0) {
             out->leaf_not_before_s = cert.not_before_s;
             out->leaf_not_after_s = cert.not_after_s;
         }
+        hf_x509_form_name(cert.form.issuer, out->issuer); /* the last one's stays */
     }
-    (void)snprintf(out->issuer, sizeof out->issuer, "%s", cert.issuer); /* the last one's */
     return true;
+}
+
+/* Does a certificate of the chain ask for an anchor of that name? */
+static bool is_asked_for(const struct verify_ctx *ctx, struct hf_bytes anchor_der)
+{
+    struct hf_certificate anchor, cert;
+
+    if (!hf_certificate_parse(anchor_der, &anchor))
+        return false;
+    for (size_t i = 0; i < ctx->chain->n_certs; i++)
+        if (hf_certificate_parse(hf_buf_bytes(&ctx->chain->certs[i]), &cert) &&
+            hf_name_equal(cert.form.issuer, anchor.form.subject))
+            return true;
+    return false;
 }
 
 /** `faults` may be NULL. */
@@ -70,15 +70,10 @@ static enum hf_err try_anchor(const struct verify_ctx *ctx, const struct hf_trus
                               struct hf_chain_observation *out, struct hf_why *why)
 {
     struct hf_cert cert;
-    uint64_t subject = 0;
-    bool is_asked_for = false, is_valid = false;
+    bool is_valid = false;
 
     /* Only an anchor whose name the chain asks for can be its end. */
-    if (hash_name(anchor->der, false, &subject)) {
-        for (size_t i = 0; i < ctx->chain->n_certs; i++)
-            is_asked_for = is_asked_for || ctx->issuers[i] == subject;
-    }
-    if (!is_asked_for || out->n_anchors == HF_OBSERVED_ANCHORS_MAX ||
+    if (!is_asked_for(ctx, anchor->der) || out->n_anchors == HF_OBSERVED_ANCHORS_MAX ||
         hf_cert_parse(anchor->der, &cert, NULL) != HF_OK)
         return HF_OK;
     for (size_t i = 0; i < out->n_anchors; i++) {
@@ -95,7 +90,8 @@ enum hf_err hf_chain_observe(const struct hf_chain *chain, const char *host,
                              const struct hf_anchor_set *sets, size_t n_sets, bool *is_valid,
                              struct hf_chain_observation *out, struct hf_why *why)
 {
-    struct verify_ctx ctx = {.chain = chain, .context = {host, hf_chain_clock_now_s(), false}};
+    struct verify_ctx ctx = {.chain = chain,
+                             .context = {.host = host, .at_s = hf_chain_clock_now_s()}};
     struct hf_chain_observation seen = {.has_proof = true, .has_chain_proof = true};
     bool is_valid_somewhere = false;
 

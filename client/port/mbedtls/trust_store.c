@@ -1,7 +1,8 @@
 #include "client/port/mbedtls/trust_store_internal.h"
 
 #include "client/port/mbedtls/generations.h"
-#include "client/port/mbedtls/leaf.h"
+#include "client/port/mbedtls/received.h"
+#include "client/port/mbedtls/running.h"
 #include "client/port/mbedtls/sessions.h"
 #include "common/bundle/policy.h"
 #include "common/chain/clock.h"
@@ -164,6 +165,11 @@ void hf_trust_store_set_clock(int64_t now_s)
     hf_chain_clock_set(now_s);
 }
 
+void hf_trust_store_accept_common_names(bool is_accepted)
+{
+    hf_common_names_accept(is_accepted);
+}
+
 static enum hf_err port_swap(void *ctx, const struct hf_trust_anchor *anchors, size_t n_anchors,
                              struct hf_why *why)
 {
@@ -191,69 +197,187 @@ enum hf_err hf_trust_store_bind_checked(struct hf_trust_store *store, mbedtls_ss
     return HF_OK;
 }
 
+/* The anchors that count for `store` on this thread. */
+static struct hf_anchor_sets sets_of(const struct hf_anchors *anchors,
+                                     const struct hf_self_test *test)
+{
+    struct hf_anchor_sets sets = {{anchors}, 1};
+
+    if (test != NULL && test->extra != NULL)
+        sets.at[sets.n++] = test->extra;
+    return sets;
+}
+
+/* The verdict on the list that begins with `leaf`, noted in `running`. Host names, and what the key exchange
+ * asks of the key, are Mbed TLS's to check: it knows them. `*issuer` is as hf_received_verdict has it. */
+static int judge(struct hf_trust_store *self, const mbedtls_x509_crt *leaf,
+                 struct hf_running *running, mbedtls_x509_crt **issuer)
+{
+    const struct hf_chain_context context = {.at_s = running->at_s};
+    struct hf_received_verdict verdict = {0};
+    struct hf_received received;
+    unsigned pin;
+
+    hf_received_read(leaf, &received);
+    uint64_t generation = hf_trust_store_generation(self);
+    const struct hf_anchor_sets sets = sets_of(hf_generations_pin(&self->generations, &pin),
+                                               self_test_of(self));
+    enum hf_err err = hf_received_judge(&received, &sets, &context, NULL, &verdict);
+    hf_generations_unpin(&self->generations, pin);
+    if (err != HF_OK)
+        return MBEDTLS_ERR_X509_ALLOC_FAILED;
+    hf_running_add(running, (struct hf_running_store){.store = self,
+                                                      .generation = generation,
+                                                      .is_valid = verdict.is_valid,
+                                                      .flags = verdict.flags});
+    *issuer = verdict.issuer;
+    return 0;
+}
+
+/* Is the first of `list` this one? */
+static bool is_offered(const mbedtls_x509_crt *list, struct hf_bytes der)
+{
+    return list != NULL && hf_bytes_equal((struct hf_bytes){list->raw.p, list->raw.len}, der);
+}
+
+/* Append copies of all usable anchors with the name of the issuer of `child`, but one that is there. */
+static int offer_by_name(struct hf_trust_store *self, const mbedtls_x509_crt *child,
+                         const struct hf_running *running, mbedtls_x509_crt **list)
+{
+    const struct hf_bytes name = {child->issuer_raw.p, child->issuer_raw.len};
+    const struct hf_trust_anchor *anchor;
+    unsigned pin;
+    int ret = 0;
+
+    const struct hf_anchor_sets sets = sets_of(hf_generations_pin(&self->generations, &pin),
+                                               self_test_of(self));
+    for (size_t i = 0; i < sets.n && ret == 0; i++) {
+        size_t at = 0;
+        while (ret == 0 && (anchor = hf_anchors_next(sets.at[i], name, &at)) != NULL)
+            if (hf_anchor_is_usable(anchor, running->at_s, running->leaf_not_before_s) &&
+                !is_offered(*list, anchor->der))
+                ret = hf_received_append(anchor->der, list);
+    }
+    hf_generations_unpin(&self->generations, pin);
+    return ret;
+}
+
 int hf_trust_store_candidates(void *store, const mbedtls_x509_crt *child, mbedtls_x509_crt **out)
 {
     struct hf_trust_store *self = store;
     struct hf_self_test *test = self_test_of(self);
+    const int64_t now_s = hf_chain_clock_now_s();
     mbedtls_x509_crt *list = NULL;
-    int64_t now_s = hf_chain_clock_now_s();
-    int64_t leaf_not_before_s = hf_leaf_not_before(child);
+    int ret = 0;
 
-    unsigned pin;
-    const struct hf_anchors *anchors = hf_generations_pin(&self->generations, &pin);
-    int ret = hf_anchors_collect(anchors, child, now_s, leaf_not_before_s, &list);
-    hf_generations_unpin(&self->generations, pin);
     if (test != NULL)
         test->was_asked = true;
-    if (ret == 0 && test != NULL && test->extra != NULL)
-        ret = hf_anchors_collect(test->extra, child, now_s, leaf_not_before_s, &list);
+    /* The first question of a verification is for the server's own certificate: the verdict is made then. Mbed
+     * TLS asks on where it is bad, and looks for a path of its own; that changes nothing. */
+    struct hf_running *running = hf_running_continue(child);
+    if (running == NULL) {
+        running = hf_running_find(child, now_s);
+        if (running == NULL || running->is_closed || hf_running_store(running, self) != NULL)
+            running = hf_running_begin(child, now_s);
+        ret = judge(self, child, running, &list);
+    }
+    if (ret == 0)
+        ret = offer_by_name(self, child, running, &list);
     if (ret != 0) {
-        hf_leaf_abandon();
-        mbedtls_x509_crt_free(list);
-        mbedtls_free(list);
+        hf_running_end(running);
+        hf_received_free_list(list);
         return ret;
     }
-    hf_leaf_offer(list);
     *out = list;
     return 0;
+}
+
+/* What `self` says in `running`, if that was said of the anchors in force. */
+static struct hf_running_store *said_by(struct hf_trust_store *self, struct hf_running *running)
+{
+    struct hf_running_store *said = running == NULL ? NULL : hf_running_store(running, self);
+
+    return said != NULL && said->generation == hf_trust_store_generation(self) ? said : NULL;
+}
+
+/* Does another store vouch for the list, whose verify callback the application calls as well? */
+static bool is_vouched_for(const struct hf_running *running)
+{
+    for (size_t i = 0; i < running->n_stores; i++)
+        if (running->stores[i].is_valid && running->stores[i].is_consulted)
+            return true;
+    return false;
 }
 
 int hf_trust_store_verify(void *store, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
     struct hf_trust_store *self = store;
     struct hf_self_test *test = self_test_of(self);
+    struct hf_running *running = depth == 0 ? hf_running_find(crt, hf_chain_clock_now_s())
+                                            : hf_running_newest();
+    struct hf_running_store *said = said_by(self, running);
+    mbedtls_x509_crt *issuer = NULL;
+    int ret = 0;
 
+    hf_received_take_over(flags);
+    if (running != NULL)
+        running->is_closed = true;
     if (depth != 0) {
-        *flags |= hf_chain_check_issuer(crt, hf_leaf_is_offered(crt));
+        if (said != NULL)
+            said->is_consulted = true;
         return 0;
     }
     if (test != NULL)
         test->was_consulted = true;
-    /* Anchors that do not accept the leaf's date were not offered (hf_trust_store_candidates), so
-     * that a path to another one could be found. What is left is whether it was this leaf's. */
-    if (!hf_leaf_confirm(crt)) {
-        unsigned pin;
-        if (hf_anchors_has_distrust(hf_generations_pin(&self->generations, &pin)))
-            *flags |= MBEDTLS_X509_BADCERT_NOT_TRUSTED;
-        hf_generations_unpin(&self->generations, pin);
+    if (running == NULL)
+        running = hf_running_begin(crt, hf_chain_clock_now_s());
+    if (said == NULL) { /* not asked for anchors, or swapped since then */
+        ret = judge(self, crt, running, &issuer);
+        hf_received_free_list(issuer);
+        said = hf_running_store(running, self);
     }
-    return 0;
+    if (ret != 0 || said == NULL)
+        *flags |= MBEDTLS_X509_BADCERT_NOT_TRUSTED;
+    else if (!said->is_valid && !is_vouched_for(running))
+        *flags |= said->flags;
+    return ret;
 }
 
 void hf_trust_store_explain(struct hf_trust_store *store, const mbedtls_x509_crt *child, char *out,
                             size_t cap)
 {
+    struct hf_certificate cert;
     unsigned pin;
     const struct hf_anchors *anchors = hf_generations_pin(&store->generations, &pin);
 
-    hf_anchors_explain(anchors, child, hf_chain_clock_now_s(), out, cap);
+    if (hf_certificate_parse((struct hf_bytes){child->raw.p, child->raw.len}, &cert))
+        hf_words_anchors(anchors, &cert, hf_chain_clock_now_s(), out, cap);
     hf_generations_unpin(&store->generations, pin);
+}
+
+enum hf_err hf_trust_stores_judge(struct hf_trust_store *const *stores, size_t n_stores,
+                                  const mbedtls_x509_crt *list, struct hf_chain_context context,
+                                  char *words, struct hf_received_verdict *out)
+{
+    struct hf_anchor_sets sets = {.n = n_stores};
+    struct hf_received received;
+    unsigned pins[HF_VERIFY_SETS_MAX];
+
+    context.at_s = hf_chain_clock_now_s();
+    context.has_common_names = hf_common_names_are_accepted();
+    hf_received_read(list, &received);
+    for (size_t i = 0; i < n_stores; i++)
+        sets.at[i] = hf_generations_pin(&stores[i]->generations, &pins[i]);
+    enum hf_err err = hf_received_judge(&received, &sets, &context, words, out);
+    for (size_t i = 0; i < n_stores; i++)
+        hf_generations_unpin(&stores[i]->generations, pins[i]);
+    return err;
 }
 
 enum hf_err hf_trust_store_judge(struct hf_trust_store *store, const struct hf_chain *chain,
                                  const char *host, struct hf_chain_verdict *out, struct hf_why *why)
 {
-    const struct hf_chain_context context = {host, hf_chain_clock_now_s(), false};
+    const struct hf_chain_context context = {.host = host, .at_s = hf_chain_clock_now_s()};
     unsigned pin;
     const struct hf_anchors *anchors = hf_generations_pin(&store->generations, &pin);
     enum hf_err err = hf_chain_judge(chain, anchors, &context, out, why);

@@ -3,6 +3,7 @@
 #ifndef HF_CLIENT_PORT_MBEDTLS_TRUST_STORE_INTERNAL_H
 #define HF_CLIENT_PORT_MBEDTLS_TRUST_STORE_INTERNAL_H
 
+#include "client/port/mbedtls/received.h"
 #include "common/chain/chain.h"
 
 #include <holdfast/trust_store.h>
@@ -28,6 +29,13 @@ HF_MUST_USE enum hf_err hf_trust_store_new_from_pem(struct hf_bytes pem,
 HF_MUST_USE enum hf_err hf_trust_store_judge(struct hf_trust_store *store,
                                              const struct hf_chain *chain, const char *host,
                                              struct hf_chain_verdict *out, struct hf_why *why);
+
+/** Judge a list that Mbed TLS received, by the anchors of all `stores` together (at most HF_VERIFY_SETS_MAX), at
+ *  the clock. As hf_received_judge. */
+HF_MUST_USE enum hf_err hf_trust_stores_judge(struct hf_trust_store *const *stores, size_t n_stores,
+                                              const mbedtls_x509_crt *list,
+                                              struct hf_chain_context context, char *words,
+                                              struct hf_received_verdict *out);
 
 /**
  * What a chain that an endpoint has proved says about sets of anchors: fill `out`, and `is_valid` for

@@ -33,10 +33,13 @@ static int verify(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
     const struct showing *showing = ctx;
     int code = hf_trust_store_verify(showing->client->store, crt, depth, flags);
+    struct hf_certificate cert;
 
     /* Mbed TLS was told no name where the host is an address, so that none goes out as SNI. */
-    if (depth == 0)
-        *flags |= hf_chain_check_leaf(crt, showing->server->host, 0);
+    if (depth == 0 &&
+        (!hf_certificate_parse((struct hf_bytes){crt->raw.p, crt->raw.len}, &cert) ||
+         !hf_certificate_is_for(&cert, showing->server->host, hf_common_names_are_accepted())))
+        *flags |= MBEDTLS_X509_BADCERT_CN_MISMATCH;
     return code;
 }
 

@@ -2,13 +2,10 @@
 
 #include "client/port/mbedtls/sessions.h"
 #include "client/port/mbedtls/trust_store_internal.h"
-#include "common/chain/clock.h"
 #include "common/os/tls_io.h"
 #include "common/base/limits.h"
 #include "common/tls/handshake.h"
 #include "common/tls/tls_offer.h"
-
-#include <mbedtls/platform.h>
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,14 +25,6 @@ struct hf_tls_client {
     struct hf_sessions sessions;
 };
 
-/* Certificates in a path of Mbed TLS: the server's own, intermediates, the anchor. */
-#define PATH_MAX_CERTS (MBEDTLS_X509_MAX_INTERMEDIATE_CA + 2)
-
-struct judged {
-    const mbedtls_x509_crt *crt; /* of Mbed TLS, during a verification */
-    uint32_t flags;
-};
-
 struct hf_tls_conn {
     struct hf_tls_client *client;
     mbedtls_ssl_context ssl;
@@ -43,86 +32,55 @@ struct hf_tls_conn {
     struct hf_endpoint peer;
     char session_name[HF_ENDPOINT_TEXT];
     struct hf_trust_resumption resumption; /* by the device's store, before the handshake */
-    struct judged path[PATH_MAX_CERTS];    /* of one verification, the server's own first */
-    char faults[HF_WHY_MAX - 64];          /* what verification found, in words */
+    bool is_judged;                        /* the verdict on the server's list is: */
+    uint32_t flags;                        /* MBEDTLS_X509_BADCERT_…; 0: it is valid */
+    char faults[HF_WHY_MAX];               /* in words */
 };
 
-/** Anchors of both stores for the issuer of `child`, as one list. */
-static int find_anchors(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_crt **out)
-{
-    struct hf_tls_client *client = ctx;
-    mbedtls_x509_crt *first = NULL, *more = NULL;
-    int code = hf_trust_store_candidates(client->device, child, &first);
+/* The connection whose handshake runs on this thread: the CA callback belongs to a configuration, which
+ * connections share. */
+static _Thread_local struct hf_tls_conn *in_handshake;
 
-    if (code == 0 && client->server_ca != NULL)
-        code = hf_trust_store_candidates(client->server_ca, child, &more);
-    if (code != 0) {
-        mbedtls_x509_crt_free(first);
-        mbedtls_free(first);
-        return code;
-    }
-    if (first == NULL) {
-        first = more;
-    } else {
-        mbedtls_x509_crt *last = first;
-        while (last->next != NULL)
-            last = last->next;
-        last->next = more;
-    }
-    *out = first;
+/** The CA callback: what the server sent is judged when Mbed TLS asks for the issuer of the first. Where it
+ *  asks on, the list is not valid, and no anchor would help. */
+static int judge_list(void *ctx, const mbedtls_x509_crt *child, mbedtls_x509_crt **out)
+{
+    struct hf_tls_conn *conn = in_handshake;
+    const struct hf_tls_client *client = conn->client;
+    struct hf_trust_store *const stores[] = {client->device, client->server_ca};
+    const struct hf_chain_context context = {.host = conn->peer.host,
+                                             .key_usage = hf_handshake_key_usage(&conn->ssl)};
+    struct hf_received_verdict verdict = {0};
+
+    (void)ctx;
+    *out = NULL;
+    if (conn->is_judged)
+        return 0;
+    if (hf_trust_stores_judge(stores, client->server_ca != NULL ? 2 : 1, child, context,
+                              conn->faults, &verdict) != HF_OK)
+        return MBEDTLS_ERR_X509_ALLOC_FAILED;
+    conn->is_judged = true;
+    conn->flags = verdict.flags;
+    *out = verdict.issuer;
     return 0;
 }
 
-/* `sent` is the list that the server sent. */
-static void note_faults(struct hf_tls_conn *conn, mbedtls_x509_crt *sent,
-                        const mbedtls_x509_crt *crt, uint32_t flags)
-{
-    const struct hf_tls_client *client = conn->client;
-    char subject[HF_DN_TEXT_MAX] = "";
-    char known[HF_WHY_MAX / 2] = ""; /* about an issuer that the stores did not vouch for */
-
-    if (mbedtls_x509_dn_gets(subject, sizeof subject, &crt->subject) < 0)
-        (void)snprintf(subject, sizeof subject, "(a subject too long to show)");
-    hf_words_append(conn->faults, sizeof conn->faults,
-                    "%scertificate \"%s\": ", conn->faults[0] == '\0' ? "" : "; ", subject);
-    hf_words_faults(crt, sent, flags, conn->peer.host, hf_chain_clock_now_s(), conn->faults,
-                    sizeof conn->faults);
-    if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) == 0)
-        return;
-    hf_trust_store_explain(client->device, crt, known, sizeof known);
-    if (client->server_ca != NULL)
-        hf_trust_store_explain(client->server_ca, crt, known, sizeof known);
-    if (known[0] != '\0')
-        hf_words_append(conn->faults, sizeof conn->faults, " (%s)", known);
-}
-
-/** Called for each certificate of the chain, from its top down to the server's own (depth 0). */
+/** The verify callback, called for each certificate down to the server's own (depth 0). */
 static int judge_certificate(void *ctx, mbedtls_x509_crt *crt, int depth, uint32_t *flags)
 {
     struct hf_tls_conn *conn = ctx;
-    struct hf_tls_client *client = conn->client;
     struct hf_why why = {0};
 
-    if (depth == 0 && !hf_handshake_has_leaf(&conn->ssl, crt)) {
+    hf_received_take_over(flags);
+    if (depth != 0)
+        return 0;
+    if (!hf_handshake_has_leaf(&conn->ssl, crt)) {
         hf_handshake_name_certificate(&conn->ssl, &why);
-        hf_words_append(conn->faults, sizeof conn->faults, "%s", why.text);
+        (void)snprintf(conn->faults, sizeof conn->faults, "%s", why.text);
         return MBEDTLS_ERR_X509_FATAL_ERROR;
     }
-    int code = hf_trust_store_verify(client->device, crt, depth, flags);
-    if (code == 0 && client->server_ca != NULL)
-        code = hf_trust_store_verify(client->server_ca, crt, depth, flags);
-    /* Mbed TLS was told no name where the host is an address, so that none goes out as SNI. */
-    if (depth == 0)
-        *flags |= hf_chain_check_leaf(crt, conn->peer.host, hf_handshake_key_usage(&conn->ssl));
-    if (depth < PATH_MAX_CERTS)
-        conn->path[depth] = (struct judged){crt, *flags};
-    /* Where a chain breaks can be seen only in all of what the server sent. */
-    for (size_t i = depth == 0 ? PATH_MAX_CERTS : 0; i > 0; i--) {
-        if (conn->path[i - 1].flags != 0)
-            note_faults(conn, crt, conn->path[i - 1].crt, conn->path[i - 1].flags);
-        conn->path[i - 1] = (struct judged){0};
-    }
-    return code;
+    *flags |= conn->is_judged ? conn->flags : MBEDTLS_X509_BADCERT_NOT_TRUSTED;
+    return 0;
 }
 
 enum hf_err hf_tls_client_new(struct hf_trust_store *device, struct hf_trust_store *server_ca,
@@ -154,7 +112,7 @@ enum hf_err hf_tls_client_new(struct hf_trust_store *device, struct hf_trust_sto
     }
     if (device != NULL) {
         mbedtls_ssl_conf_authmode(&client->config, MBEDTLS_SSL_VERIFY_REQUIRED);
-        mbedtls_ssl_conf_ca_cb(&client->config, find_anchors, client);
+        mbedtls_ssl_conf_ca_cb(&client->config, judge_list, NULL);
         /* Without it Mbed TLS drops the tickets of TLS 1.3. */
         mbedtls_ssl_conf_tls13_enable_signal_new_session_tickets(
             &client->config, MBEDTLS_SSL_TLS1_3_SIGNAL_NEW_SESSION_TICKETS_ENABLED);
@@ -204,7 +162,9 @@ static enum hf_err handshake(struct hf_tls_conn *conn, struct hf_why *why)
         conn->resumption = hf_sessions_offer(&client->sessions, conn->session_name, last_end_s,
                                              &conn->ssl);
     }
+    in_handshake = conn;
     enum hf_err err = hf_tls_io_handshake(&conn->ssl, &conn->socket, why);
+    in_handshake = NULL;
     if (conn->faults[0] != '\0')
         return hf_fail(why, HF_E_UNTRUSTED, "the server is not trusted: %s", conn->faults);
     if (err != HF_OK) {

@@ -40,9 +40,9 @@ static enum hf_err find_limits(const struct hf_anchor *anchor, const char *where
         return hf_fail(why, HF_E_FORMAT, "the extensions of a certificate cannot be read");
     if (has_name_constraints)
         HF_TRY(hf_findings_add(out, HF_LINT_NAME_CONSTRAINTS, where, why,
-                               "\"%s\" has name constraints, which devices do not enforce: they "
-                               "trust it for every name; leave it out, or drop it where it is no "
-                               "longer needed",
+                               "\"%s\" has name constraints: devices trust it only for the names "
+                               "that it may issue for; check that all servers that need it are "
+                               "among them",
                                anchor->cert.subject));
     if (anchor->cert.allows_server_auth)
         return HF_OK;

@@ -6,6 +6,8 @@
 #include "common/tls/endpoint_url.h"
 #include "server/repository/base/findings.h"
 
+#include <mbedtls/pk.h>
+
 enum hf_chain_kind {
     HF_CHAIN_MIXED = 0, /* needs RSA and ECC */
     HF_CHAIN_RSA,

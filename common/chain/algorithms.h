@@ -1,0 +1,29 @@
+/*
+ * Which signatures and keys count in a chain, and their check. One table: RSA of 2048 to 8192 bits, P-256,
+ * P-384 and P-521, with SHA-256, SHA-384 or SHA-512. Mbed TLS does the arithmetic. No I/O.
+ */
+#ifndef HF_COMMON_CHAIN_ALGORITHMS_H
+#define HF_COMMON_CHAIN_ALGORITHMS_H
+
+#include "common/chain/certificate.h"
+
+enum hf_signature {
+    HF_SIGNATURE_BAD = 0,
+    HF_SIGNATURE_WEAK, /* it verifies, with an algorithm or a key that is not accepted */
+    HF_SIGNATURE_NO_MEMORY,
+    HF_SIGNATURE_GOOD,
+};
+
+/** Is the algorithm with which `cert` is signed accepted, or only known? SHA-1 and MD5 are known, so that a
+ *  refusal can name them. */
+HF_MUST_USE bool hf_algorithm_is_known(const struct hf_certificate *cert);
+HF_MUST_USE bool hf_algorithm_is_accepted(const struct hf_certificate *cert);
+
+/** Is the key of `cert` accepted? False also where there is no memory for it. */
+HF_MUST_USE bool hf_key_is_accepted(const struct hf_certificate *cert);
+
+/** Does the key of `issuer` verify the signature of `cert`? */
+HF_MUST_USE enum hf_signature hf_signature_verify(const struct hf_certificate *cert,
+                                                  const struct hf_certificate *issuer);
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * One certificate as the verifier needs it (RFC 5280, 4): spans that point into its DER. Nothing is
+ * copied or allocated. No I/O.
+ */
+#ifndef HF_COMMON_CHAIN_CERTIFICATE_H
+#define HF_COMMON_CHAIN_CERTIFICATE_H
+
+#include "common/bundle/x509_form.h"
+
+#define HF_CERT_EXTENSIONS_MAX 64 /* of one certificate; real ones have a dozen */
+#define HF_CERT_SERIAL_MAX 21     /* bytes: 20 (RFC 5280, 4.1.2.2) and the sign */
+
+#define HF_NO_LIMIT (-1)
+
+struct hf_certificate {
+    struct hf_bytes der;
+    struct hf_x509_form form;
+    int64_t not_before_s;
+    int64_t not_after_s;
+    bool is_self_issued; /* subject and issuer are the same name */
+
+    /* Extensions; `data` is NULL where there is none. */
+    struct hf_bytes alt_names;     /* GeneralNames, the contents of the SEQUENCE */
+    struct hf_bytes constraints;   /* NameConstraints, the contents of the SEQUENCE */
+    struct hf_bytes ext_key_usage; /* the OBJECT IDENTIFIERs */
+    struct hf_bytes policies;      /* PolicyInformation, one behind the other */
+    struct hf_bytes mappings;      /* pairs of policies */
+    struct hf_bytes subject_key_id;
+    struct hf_bytes authority_key_id; /* its keyIdentifier */
+    struct hf_bytes unknown_critical; /* the OBJECT IDENTIFIER of the first one */
+
+    bool has_key_usage;
+    unsigned key_usage; /* MBEDTLS_X509_KU_… */
+    bool is_ca;         /* basicConstraints says cA */
+    int path_len;       /* HF_NO_LIMIT: any number of CAs below it */
+    /* Certificates that may follow before a policy is required, mapping ends, or anyPolicy ends
+     * (4.2.1.11, 4.2.1.14); HF_NO_LIMIT: not said. */
+    int require_policy;
+    int inhibit_mapping;
+    int inhibit_any;
+};
+
+/**
+ * Take `der` (borrowed) apart. False: not one whole certificate in strict DER, an extension that is
+ * there twice or is damaged, or more than HF_CERT_EXTENSIONS_MAX. `out` is written on true only.
+ */
+HF_MUST_USE bool hf_certificate_parse(struct hf_bytes der, struct hf_certificate *out);
+
+/** May it issue certificates: cA, and keyCertSign where it has a keyUsage (4.2.1.3, 4.2.1.9)? A trusted
+ *  one of version 1 or 2 cannot say that it is a CA. */
+HF_MUST_USE bool hf_certificate_is_issuer(const struct hf_certificate *cert, bool is_anchor);
+
+/** Has it no extendedKeyUsage, or one with serverAuth or anyExtendedKeyUsage (4.2.1.12)? */
+HF_MUST_USE bool hf_certificate_allows_server_auth(const struct hf_certificate *cert);
+
+/** Do the key identifiers of the two say that `issuer` has another key than the one that signed
+ *  `child` (4.2.1.1)? They are a hint for the search, and no reason to refuse. */
+HF_MUST_USE bool hf_certificate_has_other_key_id(const struct hf_certificate *issuer,
+                                                 const struct hf_certificate *child);
+
+#endif

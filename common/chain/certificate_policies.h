@@ -1,0 +1,18 @@
+/*
+ * Certificate policies along a path (RFC 5280, 6.1.2 to 6.1.5), with anyPolicy as the initial set and nothing
+ * required at first: what is left of them is whether the path's own certificates require a policy that
+ * it does not have. No I/O.
+ */
+#ifndef HF_COMMON_CHAIN_CERTIFICATE_POLICIES_H
+#define HF_COMMON_CHAIN_CERTIFICATE_POLICIES_H
+
+#include "common/chain/certificate.h"
+
+/* Policies that are followed at once; real CAs have a dozen. A path that requires a policy and has more
+ * is refused. */
+#define HF_POLICIES_MAX 64
+
+/** `path` is from the anchor's first certificate down to the server's own; without the anchor. */
+HF_MUST_USE bool hf_policies_allow(const struct hf_certificate *const *path, size_t n);
+
+#endif

@@ -1,0 +1,29 @@
+/* Name constraints (RFC 5280, 4.2.1.10): for which names a CA may issue. No I/O. */
+#ifndef HF_COMMON_CHAIN_CONSTRAINTS_H
+#define HF_COMMON_CHAIN_CONSTRAINTS_H
+
+#include "common/chain/general_name.h"
+
+enum hf_constraint_verdict {
+    HF_CONSTRAINT_BREAKS = 0, /* a name is not permitted, or excluded */
+    HF_CONSTRAINT_DAMAGED,    /* the constraints, or the names, cannot be read */
+    HF_CONSTRAINT_UNKNOWN,    /* for a kind of name of which the rule is not known here */
+    HF_CONSTRAINT_TOO_MANY,   /* `budget` comparisons were not enough */
+    HF_CONSTRAINT_ALLOWS,
+};
+
+/**
+ * May `ca` issue `cert`, which is below it in a path, by its name constraints? Looks at the subject
+ * and at all subject alternative names; at the common names too, where a certificate has no other
+ * name of a host. `*budget` is how many comparisons of two names are left, and sinks. `name` (NULL:
+ * not wanted) is the name that breaks them, and written for HF_CONSTRAINT_BREAKS and _UNKNOWN only.
+ *
+ * Self-issued certificates between the CA and the server's own are not the caller's to ask about
+ * (6.1.3 b).
+ */
+HF_MUST_USE enum hf_constraint_verdict hf_constraints_check(const struct hf_certificate *ca,
+                                                            const struct hf_certificate *cert,
+                                                            unsigned *budget,
+                                                            struct hf_general_name *name);
+
+#endif
