@@ -56,8 +56,9 @@ def looks(world, at, result):
 
 def test_the_bundle_is_bad(world):
     world.roll_out(1, world.main)
-    world.check_all()
+    world.lab[0].check()
     at = world.wait("it pauses", state="paused", stage=0)
+    world.check_all()
     said = looks(world, at, "failed")
     assert f"tls://127.0.0.1:{world.of_old.port}" in said and "CN=Old Root" in said
     said = follow(world, "bad")
