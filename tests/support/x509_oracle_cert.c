@@ -125,8 +125,7 @@ static CERTIFICATEPOLICIES *read_policies(struct oracle_cert *cert)
             info->policyid = OBJ_dup(sk_ASN1_TYPE_value(parts, 0)->value.object);
             sk_POLICYINFO_push(policies, info);
         } else {
-            POLICYINFO_free(info);
-            cert->fault = "the certificate policies are damaged";
+            POLICYINFO_free(info); /* what names no policy is none */
         }
         sk_ASN1_TYPE_pop_free(parts, ASN1_TYPE_free);
     }
