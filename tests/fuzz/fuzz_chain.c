@@ -65,7 +65,7 @@ int __wrap_mbedtls_pk_verify_ext(mbedtls_pk_type_t type, const void *options,
                : MBEDTLS_ERR_RSA_VERIFY_FAILED;
 }
 
-/** The same for the oracle; what belongs to a signature, beside its value, is checked as ever. */
+/** The same for the oracle; what belongs to a signature, beside its value, is checked here. */
 static bool oracle_is_signed(X509 *cert, EVP_PKEY *key)
 {
     const ASN1_BIT_STRING *signature;
