@@ -70,7 +70,8 @@ static enum place place_dns(struct hf_bytes name, struct hf_bytes base)
     struct hf_bytes parent = skip(name, 2);
     if (!is_dns_name(parent))
         return DAMAGED;
-    if (is_host_within(skip(name, 1), base))
+    /* All of its names have a label in front, so a `base` that begins with a dot has them too. */
+    if (is_host_within(skip(name, 1), base.len > 0 && base.data[0] == '.' ? skip(base, 1) : base))
         return WITHIN;
     /* "*.a.example" and the constraint "b.a.example": one of its names. */
     return base.len > name.len - 1 && ends_with(base, skip(name, 1)) ? PARTLY : OUTSIDE;
@@ -166,6 +167,8 @@ static enum place place_name(const struct hf_general_name *name, struct hf_bytes
     case HF_NAME_ADDRESS:
         return place_address(name->value, base);
     case HF_NAME_DIRECTORY:
+        if (!hf_name_is_whole(name->value) || !hf_name_is_whole(base))
+            return DAMAGED;
         return hf_name_is_within(name->value, base) ? WITHIN : OUTSIDE;
     case HF_NAME_EMAIL:
         return place_email(name->value, base);
@@ -187,6 +190,7 @@ struct check {
     struct hf_bytes permitted, excluded; /* GeneralSubtree, one behind the other */
     unsigned *budget;
     struct hf_general_name *broken; /* NULL: not wanted */
+    bool is_servers;                /* the certificate is the server's own */
 };
 
 /* A GeneralSubtree: a name. The minimum is 0 and there is no maximum, so DER has neither. */
@@ -200,6 +204,18 @@ static bool take_subtree(struct hf_bytes *rest, struct hf_general_name *out)
     return hf_general_name_take(&name, out) && name.len == 0;
 }
 
+/* Pay for a look at `base` for `name`: a comparison reads both, and they may be long. */
+static bool pay(unsigned *budget, const struct hf_general_name *name,
+                const struct hf_general_name *base)
+{
+    size_t n_read = base->kind == name->kind ? name->value.len + base->value.len : 0;
+    size_t price = 1 + n_read / HF_CONSTRAINT_BYTES;
+    bool is_enough = price <= *budget;
+
+    *budget -= is_enough ? (unsigned)price : *budget;
+    return is_enough;
+}
+
 /* A name must be within one of the permitted subtrees of its kind, where there are any, and touch none
  * of the excluded ones. */
 static enum hf_constraint_verdict find(const struct check *check, struct hf_bytes subtrees,
@@ -211,11 +227,10 @@ static enum hf_constraint_verdict find(const struct check *check, struct hf_byte
     while (subtrees.len > 0) {
         if (!take_subtree(&subtrees, &base))
             return HF_CONSTRAINT_DAMAGED;
+        if (!pay(check->budget, name, &base))
+            return HF_CONSTRAINT_TOO_MANY;
         if (base.kind != name->kind)
             continue;
-        if (*check->budget == 0)
-            return HF_CONSTRAINT_TOO_MANY;
-        --*check->budget;
         is_constrained = true;
         enum place place = place_name(name, base.value);
         if (place == DAMAGED || place == UNKNOWN)
@@ -249,6 +264,15 @@ static bool is_email_address(struct hf_bytes oid)
     return hf_bytes_equal(oid, (struct hf_bytes){email, sizeof email});
 }
 
+/* Could a client that takes common names be asked for this one? Then it is a DNS name, damaged or not. */
+static bool could_be_host(struct hf_bytes text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.data[i] <= ' ' || text.data[i] == 0x7F)
+            return false;
+    return text.len > 0;
+}
+
 /* The subject, and in it mailboxes (4.2.1.10), and common names where they are all that names a host. */
 static enum hf_constraint_verdict check_subject(const struct check *check,
                                                 const struct hf_certificate *cert)
@@ -263,11 +287,11 @@ static enum hf_constraint_verdict check_subject(const struct check *check,
     while (verdict == HF_CONSTRAINT_ALLOWS && hf_name_next(&walk, &oid, &value))
         if (is_email_address(oid.contents))
             verdict = check_name(check, HF_NAME_EMAIL, value.contents);
-    if (cert->is_ca || hf_certificate_has_host_name(cert))
+    if (!check->is_servers || hf_certificate_has_host_name(cert))
         return verdict;
     walk = hf_name_walk(subject);
     while (verdict == HF_CONSTRAINT_ALLOWS && hf_common_name_take(&walk, &common_name))
-        if (is_dns_name(common_name) && memchr(common_name.data, '.', common_name.len) != NULL)
+        if (could_be_host(common_name))
             verdict = check_name(check, HF_NAME_DNS, common_name);
     return verdict;
 }
@@ -285,10 +309,10 @@ static bool read_constraints(struct hf_bytes in, struct check *check)
 }
 
 enum hf_constraint_verdict hf_constraints_check(const struct hf_certificate *ca,
-                                                const struct hf_certificate *cert, unsigned *budget,
-                                                struct hf_general_name *name)
+                                                const struct hf_certificate *cert, bool is_servers,
+                                                unsigned *budget, struct hf_general_name *name)
 {
-    struct check check = {.budget = budget, .broken = name};
+    struct check check = {.budget = budget, .broken = name, .is_servers = is_servers};
     struct hf_bytes rest = cert->alt_names;
     struct hf_general_name own;
 

@@ -4,6 +4,8 @@
 
 #include "common/chain/general_name.h"
 
+#define HF_CONSTRAINT_BYTES 64 /* of a name and a constraint; real ones have fewer */
+
 enum hf_constraint_verdict {
     HF_CONSTRAINT_BREAKS = 0, /* a name is not permitted, or excluded */
     HF_CONSTRAINT_DAMAGED,    /* the constraints, or the names, cannot be read */
@@ -14,8 +16,9 @@ enum hf_constraint_verdict {
 
 /**
  * May `ca` issue `cert`, which is below it in a path, by its name constraints? Looks at the subject
- * and at all subject alternative names; at the common names too, where a certificate has no other
- * name of a host. `*budget` is how many comparisons of two names are left, and sinks. `name` (NULL:
+ * and at all subject alternative names; at the common names too, where it is the server's own
+ * certificate and has no other name of a host. `*budget` is how many looks of a name at a constraint
+ * are left, and sinks, for long ones by one more for each HF_CONSTRAINT_BYTES. `name` (NULL:
  * not wanted) is the name that breaks them, and written for HF_CONSTRAINT_BREAKS and _UNKNOWN only.
  *
  * Self-issued certificates between the CA and the server's own are not the caller's to ask about
@@ -23,7 +26,7 @@ enum hf_constraint_verdict {
  */
 HF_MUST_USE enum hf_constraint_verdict hf_constraints_check(const struct hf_certificate *ca,
                                                             const struct hf_certificate *cert,
-                                                            unsigned *budget,
+                                                            bool is_servers, unsigned *budget,
                                                             struct hf_general_name *name);
 
 #endif

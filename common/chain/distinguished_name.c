@@ -102,6 +102,16 @@ bool hf_name_next(struct hf_name_walk *walk, struct hf_der *oid, struct hf_der *
     return take_pair(&walk->pairs, oid, value);
 }
 
+bool hf_name_is_whole(struct hf_bytes name)
+{
+    struct hf_name_walk walk = hf_name_walk(name);
+    struct hf_der oid, value;
+
+    while (hf_name_next(&walk, &oid, &value))
+        ;
+    return walk.parts.len == 0 && walk.pairs.len == 0;
+}
+
 uint64_t hf_name_hash(struct hf_bytes name)
 {
     struct hf_name_walk walk = hf_name_walk(name);

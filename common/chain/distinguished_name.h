@@ -14,6 +14,9 @@ HF_MUST_USE bool hf_name_equal(struct hf_bytes a, struct hf_bytes b);
 /** Is `name` in the subtree `base`: does it begin with all of its parts (4.2.1.10)? */
 HF_MUST_USE bool hf_name_is_within(struct hf_bytes name, struct hf_bytes base);
 
+/** Is it nothing but parts of attributes? hf_certificate_parse has seen to that for subject and issuer. */
+HF_MUST_USE bool hf_name_is_whole(struct hf_bytes name);
+
 bool hf_name_is_empty(struct hf_bytes name);
 
 /** Equal for equal names; other names may share a hash by accident. */

@@ -28,7 +28,7 @@ enum hf_constraint_verdict hf_path_check_names(struct hf_search *s,
     for (size_t i = 0; i < n && issuer->constraints.data != NULL; i++) {
         if (i > 0 && path->certs[i]->is_self_issued)
             continue;
-        enum hf_constraint_verdict verdict = hf_constraints_check(issuer, path->certs[i],
+        enum hf_constraint_verdict verdict = hf_constraints_check(issuer, path->certs[i], i == 0,
                                                                   &s->constraints_left, NULL);
         if (verdict == HF_CONSTRAINT_ALLOWS)
             continue;

@@ -17,7 +17,7 @@
 #define HF_VERIFY_SIGNATURES_MAX 32 /* checked; no pair of certificate and key twice */
 #define HF_VERIFY_SETS_MAX 4
 #define HF_VERIFY_STEPS_MAX 4096             /* certificates tried as issuer of another */
-#define HF_VERIFY_CONSTRAINTS_MAX (1u << 20) /* names compared with a constraint, as in OpenSSL */
+#define HF_VERIFY_CONSTRAINTS_MAX (1u << 20) /* looks of a name at a constraint, as in OpenSSL */
 
 /* What is wrong with a certificate of the path. */
 enum hf_fault {

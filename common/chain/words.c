@@ -173,7 +173,8 @@ static void append_constraints(const struct hf_judged *j, size_t step,
     for (size_t i = step + 1; i < j->verdict->n_path; i++) {
         if (!read_step(j, i, &ca))
             continue;
-        enum hf_constraint_verdict verdict = hf_constraints_check(&ca, cert, &budget, &name);
+        enum hf_constraint_verdict verdict = hf_constraints_check(&ca, cert, step == 0, &budget,
+                                                                  &name);
         if (verdict == HF_CONSTRAINT_ALLOWS)
             continue;
         hf_x509_form_name(ca.form.subject, subject);
