@@ -267,9 +267,13 @@ static bool is_email_address(struct hf_bytes oid)
 /* Could a client that takes common names be asked for this one? Then it is a DNS name, damaged or not. */
 static bool could_be_host(struct hf_bytes text)
 {
-    for (size_t i = 0; i < text.len; i++)
-        if (text.data[i] <= ' ' || text.data[i] == 0x7F)
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = lower(text.data[i]);
+        bool is_of_host = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c >= 0x80 ||
+                          (c != '\0' && strchr("-_.*", c) != NULL);
+        if (!is_of_host)
             return false;
+    }
     return text.len > 0;
 }
 

@@ -110,6 +110,7 @@ static void common_names_of_a_server_are_names(void **state)
     assert_int_equal(check_common_name("CN=b.example", true, true), HF_CONSTRAINT_BREAKS);
     assert_int_equal(check_common_name("CN=ca.b.example", true, false), HF_CONSTRAINT_ALLOWS);
     assert_int_equal(check_common_name("CN=A Server", false, true), HF_CONSTRAINT_ALLOWS);
+    assert_int_equal(check_common_name("CN=a/b", false, true), HF_CONSTRAINT_ALLOWS);
 }
 
 /* NameConstraints with one excluded subtree `tag`, `n` times. */
