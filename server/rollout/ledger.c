@@ -151,10 +151,23 @@ static void count(struct hf_rollout_ledger *l, uint32_t word, int by)
 
 /* ---- what a device is ------------------------------------------------------------------------------ */
 
+/* Does the plan name that group of the registry? */
+static bool is_named(const struct hf_rollout_ledger *l, const char *group)
+{
+    for (size_t k = 0; k < l->plan.n_stages; k++)
+        for (size_t i = 0; i < l->plan.stages[k].n_groups; i++)
+            if (strcmp(l->plan.stages[k].groups[i], group) == 0)
+                return true;
+    return false;
+}
+
 static bool belongs(const struct hf_rollout_ledger *l, const struct hf_rollout_member *m)
 {
-    return m->created_s < l->seen_s && m->is_trusted && !m->is_excluded &&
-           strcmp(m->set, l->set) == 0 && strcmp(m->profile, l->profile) == 0;
+    if (m->created_s >= l->seen_s || !m->is_trusted || m->is_excluded)
+        return false;
+    if (m->set[0] == '\0')
+        return is_named(l, m->group);
+    return strcmp(m->set, l->set) == 0 && strcmp(m->profile, l->profile) == 0;
 }
 
 static bool is_kind(const char *text, enum hf_report_kind kind)

@@ -6,7 +6,9 @@
  * A device counts if all of this is true:
  *   - the operator registered it before the service first saw the bundle: later ones come in unknown numbers
  *   - it can prove who it is: an ACTIVE certificate, or a report key that is not revoked
- *   - it has reported, and the set and the profile that it uses are the bundle's
+ *   - it has reported, and the set and the profile that it uses are the bundle's; or it has never reported, and the plan
+ *     names its group: then it is waited for, since the publisher meant it. Otherwise the first stage would pass
+ *     although no device has tried the bundle
  *   - the operator has not excluded it
  * Its stage follows from its id and its group in the registry. A group that it reports itself decides nothing:
  * otherwise a device could choose the stage that it is counted in.

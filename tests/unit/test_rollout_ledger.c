@@ -137,7 +137,12 @@ static void a_device_counts_if_it_uses_that_set_and_profile(void **state)
     check_counts(true);
     device.set = "web";
     check_counts(false);
-    device.set = ""; /* it has not reported */
+    device.set = device.profile =
+        ""; /* it has never reported: waited for where the plan names its group */
+    check_counts(true);
+    device.group = "field";
+    check_counts(false);
+    device.group = "";
     check_counts(false);
 }
 
