@@ -15,7 +15,7 @@ struct saying {
 };
 
 struct sayings {
-    struct saying list[HF_ROLLOUT_CAUSE_SAYINGS];
+    struct saying list[HF_ROLLOUT_CAUSE_DEVICES];
     size_t n;
 };
 
@@ -25,15 +25,12 @@ static bool is_same(const struct hf_rollout_said *a, const struct hf_rollout_sai
            strcmp(a->root_name, b->root_name) == 0;
 }
 
-/* Of more different ones than there is room for, none is common. */
 static void add(struct sayings *sayings, const struct hf_rollout_said *said)
 {
     size_t i = 0;
 
     while (i < sayings->n && !is_same(&sayings->list[i].said, said))
         i++;
-    if (i == HF_ROLLOUT_CAUSE_SAYINGS)
-        return;
     if (i == sayings->n)
         sayings->list[sayings->n++] = (struct saying){.said = *said};
     sayings->list[i].n++;
@@ -47,6 +44,19 @@ static const struct saying *most_common(const struct sayings *sayings)
         if (most == NULL || sayings->list[i].n > most->n)
             most = &sayings->list[i];
     return most;
+}
+
+/* A device must not end the quotation, and go on as if the service spoke. The endpoint stands without quotes. */
+static void keep_quoted(struct hf_rollout_said *said)
+{
+    char *const quoted[] = {said->text, said->root_name};
+
+    for (size_t i = 0; i < sizeof quoted / sizeof quoted[0]; i++)
+        for (char *c = strchr(quoted[i], '"'); c != NULL; c = strchr(c, '"'))
+            *c = '\'';
+    for (char *c = said->endpoint; *c != '\0'; c++)
+        if (*c <= ' ' || *c > '~' || *c == '"' || *c == ';')
+            *c = '?';
 }
 
 static void append(char out[HF_ROLLOUT_REASON_MAX + 1], const char *before, int max,
@@ -70,8 +80,10 @@ void hf_rollout_cause(struct hf_db *db, const struct hf_rollout_entry *devices, 
     if (sayings == NULL)
         return;
     for (size_t i = 0; i < n_devices; i++)
-        if (hf_rollout_said_get(db, devices[i].device_id, &said, NULL) == HF_OK)
+        if (hf_rollout_said_get(db, devices[i].device_id, &said, NULL) == HF_OK) {
+            keep_quoted(&said);
             add(sayings, &said);
+        }
     const struct saying *most = most_common(sayings);
     if (most != NULL) {
         (void)snprintf(n, sizeof n, "; %zu of %zu say \"", most->n, n_devices);

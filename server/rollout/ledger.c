@@ -33,7 +33,8 @@ struct hf_rollout_ledger {
     int64_t version;
     uint8_t sha256[HF_SHA256_LEN];
     char sha256_hex[HF_SHA256_HEX_LEN];
-    int64_t seen_s;
+    int64_t known_s; /* devices that were registered later do not count */
+    int64_t begin_s; /* of the first bucket: before any result */
 
     struct hf_device_map devices;
     int64_t counts[HF_ROLLOUT_STAGES_MAX][HF_RESULT_SILENT]; /* the silent ones are on trial here */
@@ -77,10 +78,10 @@ static int64_t divide_up(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-static int64_t choose_unit(const struct hf_rollout_plan *plan, int64_t seen_s)
+static int64_t choose_unit(const struct hf_rollout_plan *plan, int64_t begin_s)
 {
     const int64_t silent_s = divide_up(plan->pause.silent_after_s, UNITS_OF_SILENCE);
-    const int64_t plan_s = plan->mandatory_from_s > seen_s ? plan->mandatory_from_s - seen_s : 0;
+    const int64_t plan_s = plan->mandatory_from_s > begin_s ? plan->mandatory_from_s - begin_s : 0;
     const int64_t span_s = divide_up(plan_s + SPAN_AFTER_S, BUCKETS_MAX);
 
     return silent_s > span_s ? silent_s : span_s;
@@ -89,9 +90,9 @@ static int64_t choose_unit(const struct hf_rollout_plan *plan, int64_t seen_s)
 /* The bucket of results that are due then, rounded up: no device is silent too early. */
 static size_t bucket_at(const struct hf_rollout_ledger *l, int64_t due_s)
 {
-    if (due_s <= l->seen_s)
+    if (due_s <= l->begin_s)
         return 0;
-    const int64_t bucket = divide_up(due_s - l->seen_s, l->unit_s);
+    const int64_t bucket = divide_up(due_s - l->begin_s, l->unit_s);
     return bucket < BUCKETS_MAX ? (size_t)bucket : BUCKETS_MAX - 1;
 }
 
@@ -100,7 +101,7 @@ static int64_t overdue_s(const struct hf_rollout_ledger *l, size_t bucket)
 {
     if (bucket == BUCKETS_MAX - 1)
         return INT64_MAX;
-    return l->seen_s + (int64_t)bucket * l->unit_s;
+    return l->begin_s + (int64_t)bucket * l->unit_s;
 }
 
 /* The clock moves along the buckets; it may go back. */
@@ -163,7 +164,7 @@ static bool is_named(const struct hf_rollout_ledger *l, const char *group)
 
 static bool belongs(const struct hf_rollout_ledger *l, const struct hf_rollout_member *m)
 {
-    if (m->created_s >= l->seen_s || !m->is_trusted || m->is_excluded)
+    if (m->created_s >= l->known_s || !m->is_trusted || m->is_excluded)
         return false;
     if (m->set[0] == '\0')
         return is_named(l, m->group);
@@ -246,8 +247,11 @@ enum hf_err hf_rollout_ledger_new(const struct hf_rollout_subject *subject,
     l->version = subject->version;
     memcpy(l->sha256, subject->sha256, HF_SHA256_LEN);
     hf_hex_encode(l->sha256, HF_SHA256_LEN, l->sha256_hex);
-    l->seen_s = subject->seen_s;
-    l->unit_s = choose_unit(&l->plan, l->seen_s);
+    /* The clock may have been wrong when the bundle was seen; the plan's `not_before` is signed. */
+    const bool is_before_plan = subject->seen_s < l->plan.not_before_s;
+    l->known_s = is_before_plan ? l->plan.not_before_s : subject->seen_s;
+    l->begin_s = is_before_plan ? subject->seen_s : l->plan.not_before_s;
+    l->unit_s = choose_unit(&l->plan, l->begin_s);
     *out = l;
     return HF_OK;
 }

@@ -4,7 +4,8 @@
  * kept with each change, so a tally costs the same for ten devices and ten million. No I/O, no lock: one thread.
  *
  * A device counts if all of this is true:
- *   - the operator registered it before the service first saw the bundle: later ones come in unknown numbers
+ *   - the operator registered it before the service first saw the bundle, or before `not_before` if that is later: later
+ *     ones come in unknown numbers
  *   - it can prove who it is: an ACTIVE certificate, or a report key that is not revoked
  *   - it has reported, and the set and the profile that it uses are the bundle's; or it has never reported, and the plan
  *     names its group: then it is waited for, since the publisher meant it. Otherwise the first stage would pass

@@ -10,15 +10,13 @@
 /* Devices that an operator excludes one by one, of one rollout: with more of them the bundle is at fault, or the group. */
 #define HF_ROLLOUT_EXCLUDED_MAX 1000
 
-/* The devices whose sentences are compared for the reason of a pause, different ones among them, and bytes of one and of
- * the names in it: the reason has HF_ROLLOUT_REASON_MAX in all. */
+/* The devices whose sentences are compared for the reason of a pause, and bytes of one sentence and of the names in it: the reason has HF_ROLLOUT_REASON_MAX in all. */
 #define HF_ROLLOUT_CAUSE_DEVICES 200u
-#define HF_ROLLOUT_CAUSE_SAYINGS 32u
 #define HF_ROLLOUT_CAUSE_TEXT 160
 #define HF_ROLLOUT_CAUSE_NAME 100
 
-/* Bundles with a plan that are published at the same time, each newest one of which is counted. More than a repository
- * has sets with rollouts (HF_ROLLOUT_ROLES_MAX) and profiles. */
+/* Rollouts that are steered at the same time: first those that are not over. More than a repository has sets with
+ * rollouts (HF_ROLLOUT_ROLES_MAX) and profiles. */
 #define HF_ROLLOUT_FOLLOWED_MAX 256u
 #define HF_ROLLOUT_SCAN_EVERY_S 900 /* read all devices again, should a change have been missed */
 #define HF_ROLLOUT_SCAN_ROWS 1000u  /* read at once: some milliseconds */

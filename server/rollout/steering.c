@@ -1,5 +1,7 @@
 #include "server/rollout/steering_parts.h"
 
+#include "common/os/service.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,13 +77,15 @@ static struct hf_rollout_followed *find(const struct hf_rollout_steering *s, int
     return NULL;
 }
 
-static size_t count_planned(const struct hf_published *published)
-{
-    size_t n = 0;
+/* Rollouts that go on come first, then what is shown of those that are over. */
+enum { GOES_ON, OVER, OVER_AND_OLD, RANKS };
 
-    for (size_t i = 0; published != NULL && i < published->n && n < HF_ROLLOUT_FOLLOWED_MAX; i++)
-        n += published->bundles[i].description.plan != NULL;
-    return n;
+static int rank_of(const struct hf_published_bundle *bundle, int64_t now_s)
+{
+    if (!hf_rollout_engine_is_over(bundle->description.plan, hf_rollout_now_of(bundle),
+                                   !bundle->is_newest, now_s))
+        return GOES_ON;
+    return bundle->is_newest ? OVER : OVER_AND_OLD;
 }
 
 /* Two plans that say the same may differ here in what is between their members: then devices are counted once more. */
@@ -120,26 +124,46 @@ static void replace_list(struct hf_rollout_steering *s, struct hf_published *pub
     uv_mutex_unlock(&s->mutex);
 }
 
+/* The rows of all bundles of that rank, and as many in the list as have room. */
+static enum hf_err take_rank(struct hf_rollout_steering *s, const struct hf_published *published,
+                             int rank, struct hf_rollout_followed *list, size_t *n, size_t *n_left,
+                             struct hf_why *why)
+{
+    for (size_t i = 0; published != NULL && i < published->n; i++) {
+        struct taking taking = {.bundle = &published->bundles[i]};
+        if (taking.bundle->description.plan == NULL || rank_of(taking.bundle, s->now_s) != rank)
+            continue;
+        HF_TRY(take_row(s, &taking, why));
+        if (*n == HF_ROLLOUT_FOLLOWED_MAX)
+            ++*n_left;
+        else
+            list[(*n)++] = (struct hf_rollout_followed){.bundle = taking.bundle, .row = taking.row};
+    }
+    return HF_OK;
+}
+
 static enum hf_err take_published(struct hf_rollout_steering *s, struct hf_published *published,
                                   struct hf_why *why)
 {
-    const size_t room = count_planned(published);
-    size_t n = 0;
+    size_t n = 0, n_left[RANKS] = {0};
+    enum hf_err err = HF_OK;
 
-    struct hf_rollout_followed *list = calloc(room + 1, sizeof *list);
+    struct hf_rollout_followed *list = calloc(HF_ROLLOUT_FOLLOWED_MAX, sizeof *list);
     if (list == NULL)
         return hf_fail(why, HF_E_MEMORY, "no memory for the rollouts");
-    for (size_t i = 0; n < room; i++) {
-        struct taking taking = {.bundle = &published->bundles[i]};
-        if (taking.bundle->description.plan == NULL)
-            continue;
-        enum hf_err err = take_row(s, &taking, why);
-        if (err != HF_OK) {
-            free(list);
-            return err;
-        }
-        list[n++] = (struct hf_rollout_followed){.bundle = taking.bundle, .row = taking.row};
+    for (int rank = GOES_ON; rank < RANKS && err == HF_OK; rank++)
+        err = take_rank(s, published, rank, list, &n, &n_left[rank], why);
+    if (err != HF_OK) {
+        free(list);
+        return err;
     }
+    if (n_left[GOES_ON] > s->n_left)
+        hf_service_log(HF_LOG_WARNING,
+                       "%zu rollouts are not steered (expected at most %u that go on, found %zu). "
+                       "Step them at the desk (`holdfastctl rollout`), or abort others",
+                       n_left[GOES_ON], HF_ROLLOUT_FOLLOWED_MAX,
+                       HF_ROLLOUT_FOLLOWED_MAX + n_left[GOES_ON]);
+    s->n_left = n_left[GOES_ON];
     replace_list(s, published, list, n);
     return HF_OK;
 }
@@ -202,6 +226,29 @@ static void explain(const struct hf_rollout_steering *s, const struct hf_rollout
     }
 }
 
+/* Of a rollout that is not followed. */
+static void explain_left(const struct hf_rollout_steering *s, const struct hf_rollout_situation *at,
+                         struct hf_rollout_view *out)
+{
+    char text[HF_ROLLOUT_SENTENCE_MAX];
+
+    out->verdict = hf_rollout_engine_decide(at);
+    if (out->verdict.wait == HF_WAIT_OVER || out->verdict.wait == HF_WAIT_SUPERSEDED) {
+        hf_rollout_engine_explain(at, &out->verdict, text);
+        out->wait = hf_rollout_wait_name(out->verdict.wait);
+        (void)snprintf(out->text, sizeof out->text, "%s", text);
+        return;
+    }
+    out->verdict = (struct hf_rollout_verdict){.due = HF_DUE_NOTHING};
+    if (s->n < HF_ROLLOUT_FOLLOWED_MAX)
+        return; /* the next look sees it */
+    out->wait = "not-steered";
+    (void)snprintf(out->text, sizeof out->text,
+                   "%u other rollouts are steered, the most that there can be. Step this one at "
+                   "the desk (`holdfastctl rollout`), or abort others",
+                   HF_ROLLOUT_FOLLOWED_MAX);
+}
+
 bool hf_rollout_steering_view(struct hf_rollout_steering *s, int64_t rollout_id,
                               const struct hf_published_bundle *bundle, int64_t now_s,
                               struct hf_rollout_view *out)
@@ -220,6 +267,8 @@ bool hf_rollout_steering_view(struct hf_rollout_steering *s, int64_t rollout_id,
             out->tallies[i] = hf_rollout_ledger_tally(f->ledger, i, now_s);
         out->bounds = hf_rollout_engine_bounds(at.plan, out->stage, &at.tally);
         explain(s, f, bundle, &at, out);
+    } else {
+        explain_left(s, &at, out);
     }
     uv_mutex_unlock(&s->mutex);
     return f != NULL;

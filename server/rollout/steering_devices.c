@@ -110,6 +110,7 @@ static enum hf_err make_ledger(struct hf_rollout_steering *s, struct hf_rollout_
     f->ledger = ledger;
     uv_mutex_unlock(&s->mutex);
     s->must_scan = true;
+    s->is_scanning = false; /* the scan under way is not whole for this one: begin again */
     return HF_OK;
 }
 
@@ -143,7 +144,6 @@ static bool has_ledgers(const struct hf_rollout_steering *s)
     return false;
 }
 
-/* A scan that failed, or that a new ledger has missed the beginning of, begins again. */
 static void begin_scan(struct hf_rollout_steering *s)
 {
     uv_mutex_lock(&s->mutex);
@@ -192,20 +192,24 @@ void hf_rollout_mark_stale(struct hf_rollout_steering *s)
     s->must_scan = true;
 }
 
+/* All that is queued, so that no stage opens while a failure waits its turn in the queue. */
 static enum hf_err read_changes(struct hf_rollout_steering *s, bool *has_more, struct hf_why *why)
 {
     int64_t ids[HF_ROLLOUT_CHANGES_AT_ONCE];
-    bool are_lost = false;
     enum hf_err err = HF_OK;
 
-    size_t n = hf_device_changes_take(s->port.changes, ids, HF_ROLLOUT_CHANGES_AT_ONCE, &are_lost);
-    *has_more = n == HF_ROLLOUT_CHANGES_AT_ONCE;
-    if (are_lost)
-        hf_rollout_mark_stale(s);
-    if (!has_ledgers(s))
-        return HF_OK;
-    for (size_t i = 0; i < n && err == HF_OK; i++)
-        err = read_device(s, ids[i], why);
+    *has_more = true;
+    for (size_t left = HF_FLEET_CHANGES_MAX; left > 0 && *has_more && err == HF_OK;) {
+        const size_t cap = left < HF_ROLLOUT_CHANGES_AT_ONCE ? left : HF_ROLLOUT_CHANGES_AT_ONCE;
+        bool are_lost = false;
+        const size_t n = hf_device_changes_take(s->port.changes, ids, cap, &are_lost);
+        if (are_lost)
+            hf_rollout_mark_stale(s);
+        for (size_t i = 0; i < n && err == HF_OK && has_ledgers(s); i++)
+            err = read_device(s, ids[i], why);
+        *has_more = n == cap;
+        left -= n;
+    }
     return err;
 }
 
@@ -220,10 +224,12 @@ enum hf_err hf_rollout_follow_devices(struct hf_rollout_steering *s, bool *has_m
         s->is_scanning = false;
         return HF_OK;
     }
-    if (s->must_scan || (!s->is_scanning && (age_s >= HF_ROLLOUT_SCAN_EVERY_S || age_s < 0)))
+    /* A scan goes on if changes are lost meanwhile, and another follows it: in a storm of reports they are lost again and
+     * again, and a scan that began again each time would never end. */
+    if (!s->is_scanning && (s->must_scan || age_s >= HF_ROLLOUT_SCAN_EVERY_S || age_s < 0))
         begin_scan(s);
     for (unsigned i = 0; s->is_scanning && i < HF_ROLLOUT_SCAN_STEPS; i++)
         HF_TRY(scan_step(s, why));
-    *has_more |= s->is_scanning;
+    *has_more |= s->is_scanning || s->must_scan;
     return HF_OK;
 }

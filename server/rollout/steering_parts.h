@@ -35,6 +35,7 @@ struct hf_rollout_steering {
     struct hf_rollout_followed *list;
     size_t n;
     bool is_started; /* the intents of an earlier process are settled */
+    size_t n_left;   /* rollouts that go on, and are more than are followed */
     bool must_scan, is_scanning;
     int64_t scan_after, scanned_s;
     int64_t now_s; /* of the look under way; for views */

@@ -265,6 +265,24 @@ static void silence_is_a_matter_of_time_alone(void **state)
     check_tally(SEEN_S + HF_DAY_S, 0, 0, 1, 0, 0);
 }
 
+/* The time at which the bundle was seen is the server's; that of the plan is signed. */
+static void a_clock_that_was_wrong_when_the_bundle_was_seen_hides_nothing(void **state)
+{
+    (void)state;
+    const struct hf_rollout_subject ahead = {&plan,   "amazon-iot", "full",
+                                             VERSION, sha256,       SEEN_S + 300 * HF_DAY_S};
+    const struct hf_rollout_subject behind = {&plan, "amazon-iot", "full", VERSION, sha256, 0};
+
+    hf_rollout_ledger_free(ledger);
+    CHECK_OK(hf_rollout_ledger_new(&ahead, &ledger, NULL));
+    report("announce", VERSION, SEEN_S + 100);
+    check_tally(SEEN_S + 100 + SILENT_S + 100, 0, 0, 0, 0, 1);
+    hf_rollout_ledger_free(ledger);
+    CHECK_OK(hf_rollout_ledger_new(&behind, &ledger, NULL));
+    report("refused", VERSION, SEEN_S + 100);
+    check_tally(SEEN_S + 100, 0, 0, 0, 1, 0);
+}
+
 static void a_clock_that_goes_back_brings_a_device_back_on_trial(void **state)
 {
     (void)state;
@@ -469,6 +487,7 @@ int main(void)
         TEST(a_device_that_uses_the_bundle_without_a_result_has_to_say_so),
         TEST(a_rollback_outlasts_the_daily_report),
         TEST(silence_is_a_matter_of_time_alone),
+        TEST(a_clock_that_was_wrong_when_the_bundle_was_seen_hides_nothing),
         TEST(a_clock_that_goes_back_brings_a_device_back_on_trial),
         TEST(a_device_that_comes_late_is_silent_at_once_if_its_report_is_old),
         TEST(an_announcement_that_is_repeated_does_not_begin_again),

@@ -300,12 +300,29 @@ static void failures_pause_it_with_the_sentence_of_most(void **state)
     look();
     assert_asked(1, 0, "paused");
     const char *reason = json_string_value(json_object_get(t.asked, "reason"));
-    assert_non_null(strstr(reason, "3 of 3 judged devices failed"));
+    assert_non_null(strstr(reason, "3 of 3 devices that began to install the bundle failed"));
     assert_non_null(strstr(reason, "2 of 3 say \"it says refused\""));
     look();
     look();
     assert_int_equal(t.n_alarms, 1);
     assert_int_equal(t.n_asked, 2); /* only a person resumes */
+}
+
+/* The reason is signed, and read by every device. */
+static void a_device_cannot_speak_for_the_service_in_the_reason(void **state)
+{
+    (void)state;
+    open_first();
+    reports(1, "refused", 2);
+    reports(2, "refused", 2);
+    CHECK_OK(hf_db_execute_text(t.w->tx.db,
+                                "UPDATE device_state SET reason = 'no\"; resume it now, \"' || "
+                                "char(27, 8238)",
+                                &t.w->why));
+    look();
+    assert_asked(1, 0, "paused");
+    const char *reason = json_string_value(json_object_get(t.asked, "reason"));
+    assert_non_null(strstr(reason, "; 2 of 2 say \"no'; resume it now, '????\""));
 }
 
 static void silence_pauses_it(void **state)
@@ -334,6 +351,62 @@ static void a_higher_version_aborts_it(void **state)
     /* Both are due; of one set one step is asked for at a time, as they replace the same role. */
     assert_int_equal(t.n_asked, 2);
     assert_true(t.had_intent);
+}
+
+/* As many complete versions of other sets as are followed, and more; their names come first. */
+static void publish_many(size_t n, const char *set, enum hf_rollout_state state)
+{
+    static const struct published_root root = {'a', FLEET_NOW_S + 4000 * DAY};
+    publish(2);
+    const struct hf_rollout_plan plan = *newest()->description.plan;
+    hf_published_unref(t.published);
+    t.published = published_new(n + 1);
+    for (size_t i = 0; i <= n; i++) {
+        char profile[16];
+        (void)snprintf(profile, sizeof profile, "p%zu", i);
+        published_add(t.published, i == n ? "iot" : set, i == n ? "full" : profile, 2, 1, &root);
+        struct hf_published_bundle *bundle = &t.published->bundles[i];
+        memset(bundle->sha256, 'b', HF_SHA256_HEX_LEN - 1);
+        bundle->rollout = (struct hf_published_rollout){.is_delegated = true,
+                                                        .role_version = i < n,
+                                                        .is_signed = i < n,
+                                                        .now = {.stage = 1, .state = state}};
+        bundle->description.plan = calloc(1, sizeof plan);
+        *bundle->description.plan = plan;
+    }
+    hf_published_sort(t.published);
+}
+
+static struct hf_rollout_view view_of(const char *set, const char *profile)
+{
+    const struct hf_published_bundle *bundle = hf_published_find(t.published, set, profile);
+    struct hf_rollout_view out;
+    (void)hf_rollout_steering_view(t.steering, row_of(bundle).id, bundle, t.w->tx.now_s, &out);
+    return out;
+}
+
+static void rollouts_that_are_over_keep_none_from_being_steered(void **state)
+{
+    (void)state;
+    t.signs = false;
+    publish_many(HF_ROLLOUT_FOLLOWED_MAX + 1, "amazon", HF_ROLLOUT_ABORTED);
+    look();
+    assert_int_equal(t.n_asked, 1);
+    assert_asked(0, 0, "open");
+    assert_string_equal(json_string_value(json_object_get(t.asked, "path")), "iot/full/2.pem");
+    assert_string_equal(view_of("amazon", "p99").wait, "over"); /* the last by name */
+}
+
+static void a_rollout_that_is_not_steered_says_so(void **state)
+{
+    (void)state;
+    publish_many(HF_ROLLOUT_FOLLOWED_MAX, "amazon", HF_ROLLOUT_PAUSED);
+    look();
+    assert_int_equal(t.n_asked, 0);
+    const struct hf_rollout_view left = view_of("iot", "full");
+    assert_string_equal(left.wait, "not-steered");
+    assert_non_null(strstr(left.text, "256 other rollouts are steered"));
+    assert_string_equal(view_of("amazon", "p99").wait, "paused");
 }
 
 /* ---- an answer that does not come, or is no ------------------------------------------------------------- */
@@ -521,6 +594,72 @@ static void nothing_opens_before_all_devices_are_counted(void **state)
     assert_int_equal(t.n_asked, 1);
 }
 
+/* The failures stand behind more changes than are read at once. */
+static void no_stage_opens_while_failures_wait_in_the_queue(void **state)
+{
+    bool has_more;
+    (void)state;
+    open_first();
+    for (int64_t device = 1; device <= 3; device++)
+        reports(device, "confirmed", 2);
+    for (int64_t i = 0; i < 2 * (int64_t)HF_ROLLOUT_CHANGES_AT_ONCE; i++) {
+        CHECK_OK(hf_effects_add_device(&t.w->effects, 6 + i % 2, &t.w->why));
+        if (i % 500 == 0)
+            tell_changes();
+    }
+    for (int64_t device = 4; device <= 5; device++)
+        reports(device, "refused", 2);
+    t.w->tx.now_s += 3600;
+    CHECK_OK(
+        hf_rollout_steering_look(t.steering, t.published, t.w->tx.now_s, &has_more, &t.w->why));
+    assert_asked(1, 0, "paused");
+}
+
+static void doubled(const char *form, int i)
+{
+    char text[200];
+    (void)snprintf(text, sizeof text, form, DEVICES << i, 'a' + i);
+    CHECK_OK(hf_db_execute_text(t.w->tx.db, text, &t.w->why));
+}
+
+/* 20,480 devices: each of the ten, eleven times doubled. */
+static void add_devices(void)
+{
+    for (int i = 0; i < 11; i++) {
+        doubled("CREATE TEMP TABLE more AS SELECT * FROM device", i);
+        doubled("UPDATE more SET id = id + %d, name = name || '%c', group_name = ''", i);
+        doubled("INSERT INTO device SELECT * FROM more", i);
+        doubled("DROP TABLE more", i);
+        doubled("CREATE TEMP TABLE more AS SELECT * FROM device_state", i);
+        doubled("UPDATE more SET device_id = device_id + %d", i);
+        doubled("INSERT INTO device_state SELECT * FROM more", i);
+        doubled("DROP TABLE more", i);
+    }
+}
+
+/* Changes are lost in each look, sooner than all devices can be read. */
+static void a_storm_of_reports_does_not_keep_a_rollout_from_being_paused(void **state)
+{
+    bool has_more;
+    (void)state;
+    open_first();
+    add_devices();
+    reports(1, "refused", 2);
+    reports(2, "refused", 2);
+    start(); /* nothing is counted yet */
+    for (int i = 0; i < 5 && t.n_asked == 1; i++) {
+        for (unsigned k = 0; k <= HF_FLEET_CHANGES_MAX; k++) {
+            CHECK_OK(hf_effects_add_device(&t.w->effects, 6 + k % 2, &t.w->why));
+            if (k % 1000 == 0 || k == HF_FLEET_CHANGES_MAX)
+                tell_changes();
+        }
+        CHECK_OK(
+            hf_rollout_steering_look(t.steering, t.published, t.w->tx.now_s, &has_more, &t.w->why));
+        assert_true(has_more);
+    }
+    assert_asked(1, 0, "paused");
+}
+
 static void lost_changes_are_found_by_reading_all(void **state)
 {
     (void)state;
@@ -657,8 +796,11 @@ int main(void)
     const struct CMUnitTest tests[] = {
         STEERED(a_rollout_goes_through_its_stages),
         STEERED(failures_pause_it_with_the_sentence_of_most),
+        STEERED(a_device_cannot_speak_for_the_service_in_the_reason),
         STEERED(silence_pauses_it),
         STEERED(a_higher_version_aborts_it),
+        STEERED(rollouts_that_are_over_keep_none_from_being_steered),
+        STEERED(a_rollout_that_is_not_steered_says_so),
         STEERED(without_an_answer_the_repository_says_what_became_of_it),
         STEERED(a_step_that_was_not_signed_is_decided_again),
         STEERED(a_new_process_settles_what_was_left_at_once),
@@ -668,6 +810,8 @@ int main(void)
         STEERED(a_database_that_is_full_changes_nothing),
         STEERED(an_old_copy_of_the_database_only_stops_a_rollout),
         STEERED(nothing_opens_before_all_devices_are_counted),
+        STEERED(no_stage_opens_while_failures_wait_in_the_queue),
+        STEERED(a_storm_of_reports_does_not_keep_a_rollout_from_being_paused),
         STEERED(lost_changes_are_found_by_reading_all),
         STEERED(a_device_that_is_excluded_does_not_count),
         STEERED(devices_that_are_shut_out_or_deleted_do_not_count),
