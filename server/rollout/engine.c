@@ -213,9 +213,14 @@ static void explain_progress(const struct hf_rollout_situation *s,
     char ready[HF_TIME_TEXT_MAX];
 
     if (v->wait == HF_WAIT_BAKING) {
+        const bool is_empty = s->counted == HF_COUNTED_ALL && s->tally.devices == 0;
         hf_time_format(v->next_s, ready);
-        (void)snprintf(out, HF_ROLLOUT_SENTENCE_MAX, "stage %" PRId64 " of %zu bakes until %s",
-                       stage, s->plan->n_stages, ready);
+        (void)snprintf(out, HF_ROLLOUT_SENTENCE_MAX, "stage %" PRId64 " of %zu bakes until %s%s",
+                       stage, s->plan->n_stages, ready,
+                       is_empty
+                           ? "; no device that counts is in it, so nothing is tried before the "
+                             "next one opens"
+                           : "");
     } else if (v->wait == HF_WAIT_JUDGED) {
         (void)snprintf(out, HF_ROLLOUT_SENTENCE_MAX,
                        "%" PRId64 " of %" PRId64 " devices up to stage %" PRId64

@@ -131,6 +131,12 @@ static void the_next_stage_waits_for_the_bake_time_and_the_calendar(void **state
     at.now_s = START_S + HF_DAY_S - 1;
     (void)check_waits(HF_WAIT_BAKING, START_S + HF_DAY_S);
     check_says("stage 1 of 3 bakes until 2026-10-31T00:00:00Z");
+    const struct hf_rollout_tally tally = at.tally;
+    set_tally(0, 0, 0, 0); /* a group that has no device, or of which none has reported */
+    check_says(
+        "stage 1 of 3 bakes until 2026-10-31T00:00:00Z; no device that counts is in it, so nothing "
+        "is tried before the next one opens");
+    at.tally = tally;
     at.now_s++;
     check_due(HF_DUE_OPEN, 1);
     now.since_s = START_S + HOUR_S; /* opened late, or resumed: it bakes from then on */
