@@ -258,6 +258,18 @@ def operations():
             if method != "parameters" and "x-role" in operation}
 
 
+def call_as(client, token, method, target, *body):
+    """With the version that is there now, again where the service has changed it meanwhile."""
+    etag = "*"
+    for _ in range(10):
+        if method in ("PATCH", "DELETE"):
+            etag = client.get(re.sub(r"/(mute|excluded/\d+)$", "", target)).etag
+        answer = client.call(method, target, *body, token=token, If_Match=etag)
+        if answer.status != 412:
+            break
+    return answer
+
+
 @token_row.shows("what its role may do, each act in the log under its name", "what other roles may do")
 def test_each_role_does_what_it_may_and_nothing_else(client):
     world = World(client)
@@ -267,9 +279,8 @@ def test_each_role_does_what_it_may_and_nothing_else(client):
         method = route.split()[0]
         for role in RANKS:
             target, *body = {**WAYS, **LOCAL_ONLY}[route](world)
-            etag = client.get(re.sub(r"/(mute|excluded/\d+)$", "", target)).etag if method in ("PATCH", "DELETE") else "*"
             entries_before = len(log(client)) if method != "GET" else 0
-            answer = client.call(method, target, *body, token=tokens[role], If_Match=etag)
+            answer = call_as(client, tokens[role], method, target, *body)
             may = RANKS.index(role) >= RANKS.index(needed) and route not in LOCAL_ONLY
             if not may:
                 assert answer.status == 403, (route, role, answer.raw)

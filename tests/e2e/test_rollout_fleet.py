@@ -47,7 +47,7 @@ def test_a_bad_bundle_stops_in_its_stage(world):
     world.make_agents().roll_out(1, world.main)
     world.check_all()
     at = world.wait("it pauses", state="paused", stage=0)
-    assert "devices failed" in at["reason"] and "CN=Old Root" in at["reason"]
+    assert "install the bundle failed" in at["reason"] and "CN=Old Root" in at["reason"]
     assert f"endpoint tls://127.0.0.1:{world.of_old.port}" in at["reason"]
     shown = world.service.admin("rollout", "show", world.name)
     assert at["reason"] in shown and "mandatory from" in shown
