@@ -305,10 +305,10 @@ revoke() {
 n_agents=20 n_lab=4
 rollout_to=legacy # their profile
 agents() { # FIRST LAST, words of holdfast: all at once
-    local first=$1 last=$2 n running=()
+    local first=$1 last=$2 program=$bin/holdfast n running=()
     shift 2
     for ((n = first; n <= last; n++)); do
-        "$bin/holdfast" --state "$top/agents/$n" "$@" >>"$log" 2>&1 &
+        "$program" --state "$top/agents/$n" "$@" >>"$log" 2>&1 &
         running+=($!)
     done
     for n in "${running[@]}"; do wait "$n" || true; done

@@ -125,7 +125,8 @@ static void count_down(size_t *count)
 
 bool hf_policies_allow(const struct hf_certificate *const *path, size_t n)
 {
-    size_t until_required = n + 1, until_no_mapping = n + 1, until_no_any = n + 1;
+    const size_t never = n + 1; /* certificates from here */
+    size_t until_required = never, until_no_mapping = never, until_no_any = never;
     struct level level = {.has_any = true};
 
     for (size_t i = 0; i < n; i++) {

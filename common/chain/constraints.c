@@ -84,7 +84,9 @@ static struct hf_bytes host_of_mailbox(struct hf_bytes mailbox)
 
     while (at > 0 && mailbox.data[at - 1] != '@')
         at--;
-    return at < 2 ? (struct hf_bytes){0} : skip(mailbox, at);
+    if (at < 2)
+        return (struct hf_bytes){0};
+    return skip(mailbox, at);
 }
 
 /* A mailbox, a host, or ".domain" for all hosts below one. The case of a mailbox's own part counts. */

@@ -16,7 +16,8 @@ struct asking {
     struct hf_rollout_row row;
     struct hf_rollout_intent step;
     struct hf_rollout_approval_rows approvals;
-    const struct hf_rollout_stepped *stepped;
+    struct hf_rollout_stepped answer;
+    const struct hf_rollout_stepped *stepped; /* the answer; NULL: it is none */
     struct hf_why refusal;
     bool is_logged;
     int64_t stalled_since_s;
@@ -123,7 +124,6 @@ static enum hf_err end_asking(struct hf_rollout_steering *s, struct hf_rollout_f
 static enum hf_err ask(struct hf_rollout_steering *s, struct hf_rollout_followed *f,
                        struct asking *a, struct hf_why *why)
 {
-    struct hf_rollout_stepped stepped;
     json_t *request = NULL, *answer = NULL;
 
     HF_TRY(hf_rollout_step_read_approvals(s->port.db, f->row.id, f->bundle, &a->step, &a->approvals,
@@ -139,9 +139,9 @@ static enum hf_err ask(struct hf_rollout_steering *s, struct hf_rollout_followed
         return err;
     enum hf_err asked = s->port.ask(s->port.ctx, request, &answer, &a->refusal);
     if (asked == HF_OK)
-        asked = hf_rollout_step_read_answer(answer, &stepped, &a->refusal);
+        asked = hf_rollout_step_read_answer(answer, &a->answer, &a->refusal);
     if (asked == HF_OK)
-        a->stepped = &stepped;
+        a->stepped = &a->answer;
     json_decref(answer);
     return end_asking(s, f, a, asked, why);
 }
