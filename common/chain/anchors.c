@@ -16,7 +16,6 @@ struct entry {
 
 struct hf_anchors {
     uint8_t *der; /* of all anchors, one behind the other in the order given */
-    bool has_distrust;
     size_t n_entries;
     struct entry entries[]; /* sorted by subject_hash, then by the order given */
 };
@@ -98,7 +97,6 @@ enum hf_err hf_anchors_new(const struct hf_trust_anchor *list, size_t n, struct 
         entry->anchor = list[i];
         entry->anchor.der.data = at;
         at += list[i].der.len;
-        anchors->has_distrust = anchors->has_distrust || list[i].distrust_after_s != INT64_MIN;
     }
     anchors->n_entries = n;
     qsort(anchors->entries, n, sizeof anchors->entries[0], compare);
@@ -125,11 +123,6 @@ void hf_anchors_free(struct hf_anchors *anchors)
         return;
     free(anchors->der);
     free(anchors);
-}
-
-bool hf_anchors_has_distrust(const struct hf_anchors *anchors)
-{
-    return anchors->has_distrust;
 }
 
 int64_t hf_anchors_last_end(const struct hf_anchors *anchors, int64_t now_s)

@@ -33,9 +33,6 @@ int64_t hf_anchors_last_end(const struct hf_anchors *anchors, int64_t now_s);
 /** Is any of them usable at `now_s`? */
 bool hf_anchors_has_usable(const struct hf_anchors *anchors, int64_t now_s);
 
-/** Does any of them have a distrust_after? */
-bool hf_anchors_has_distrust(const struct hf_anchors *anchors);
-
 /** May a chain end in `anchor` at `now_s`, whose server certificate was issued at `leaf_not_before_s`? */
 HF_MUST_USE bool hf_anchor_is_usable(const struct hf_trust_anchor *anchor, int64_t now_s,
                                      int64_t leaf_not_before_s);

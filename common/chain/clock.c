@@ -10,14 +10,11 @@
 
 static_assert(sizeof(mbedtls_time_t) == sizeof(int64_t), "a time of 32 bits ends in 2038");
 
-static _Thread_local int64_t thread_s = INT64_MIN; /* INT64_MIN: not set */
-static _Atomic int64_t fixed_s = INT64_MIN;
+static _Atomic int64_t fixed_s = INT64_MIN; /* not set */
 static _Atomic int64_t lowest_s = INT64_MIN;
 
 int64_t hf_chain_clock_now_s(void)
 {
-    if (thread_s != INT64_MIN)
-        return thread_s;
     int64_t fixed = atomic_load(&fixed_s);
     if (fixed != INT64_MIN)
         return fixed;
@@ -63,10 +60,4 @@ void hf_chain_clock_set(int64_t now_s)
 {
     hf_chain_clock_install();
     atomic_store(&fixed_s, now_s);
-}
-
-void hf_chain_clock_set_for_thread(int64_t now_s)
-{
-    hf_chain_clock_install();
-    thread_s = now_s;
 }

@@ -1,7 +1,6 @@
 /*
  * The time at which Mbed TLS validates certificates. It asks one function for the whole process: the
- * system's time, never below a floor, or a time that a tool has set. While a thread judges a chain at
- * a time of its own (chain.h), that thread sees this time.
+ * system's time, never below a floor, or a time that a tool has set.
  */
 #ifndef HF_COMMON_CHAIN_CLOCK_H
 #define HF_COMMON_CHAIN_CLOCK_H
@@ -18,8 +17,5 @@ void hf_chain_clock_raise_floor(int64_t floor_s);
 
 /** Exactly this time from now on; INT64_MIN: the system's again. */
 void hf_chain_clock_set(int64_t now_s);
-
-/** This time for this thread only, until it is set to INT64_MIN. */
-void hf_chain_clock_set_for_thread(int64_t now_s);
 
 #endif

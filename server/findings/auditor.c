@@ -186,8 +186,3 @@ bool hf_auditor_is_busy(struct hf_auditor *auditor, const struct hf_check *check
     return atomic_load(&auditor->is_asked[check - hf_checks]) ||
            atomic_load(&auditor->is_running[check - hf_checks]);
 }
-
-int64_t hf_auditor_interval(const struct hf_auditor *auditor)
-{
-    return atomic_load(&auditor->every_s);
-}

@@ -34,7 +34,6 @@ void hf_auditor_offer_take(struct hf_auditor *auditor, struct hf_check_settings 
 void hf_auditor_ask(struct hf_auditor *auditor, const struct hf_check *check);
 /** Was it asked for or is it under way? From any thread. */
 bool hf_auditor_is_busy(struct hf_auditor *auditor, const struct hf_check *check);
-int64_t hf_auditor_interval(const struct hf_auditor *auditor);
 
 extern const struct hf_sql hf_audit_sql[];
 

@@ -24,13 +24,6 @@ enum hf_err hf_rollout_approval_text(const char *path, const uint8_t sha256[HF_S
     return hf_rollout_step_text(&step, out, why);
 }
 
-bool hf_rollout_rules_need_approval(const struct hf_rollout_case *at,
-                                    const struct hf_rollout_request *request)
-{
-    return at->plan->approval == HF_ROLLOUT_SIGNED && request->state == HF_ROLLOUT_OPEN &&
-           at->now != NULL;
-}
-
 /* Each approver counts once. A wrong signature is refused, not passed over: it is a mistake or an attack. */
 static enum hf_err check_approvals(const struct hf_rollout_case *at,
                                    const struct hf_rollout_request *request, struct hf_why *why)
