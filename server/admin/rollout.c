@@ -15,9 +15,8 @@
 
 /* ---- calls ---------------------------------------------------------------------------------------- */
 
-/* `method` on a rollout, or on what `end` names behind it. */
-static enum hf_err call_rollout(struct hf_admin_api *api, const char *name, const char *end,
-                                struct hf_admin_call *call, struct hf_why *why)
+enum hf_err hf_admin_rollout_call(struct hf_admin_api *api, const char *name, const char *end,
+                                  struct hf_admin_call *call, struct hf_why *why)
 {
     struct hf_buf path = {0};
     enum hf_err err = hf_buf_append_text(&path, "/v1/rollouts/");
@@ -38,15 +37,14 @@ enum hf_err hf_admin_rollout_read(struct hf_admin_api *api, const char *name,
                                   struct hf_admin_call *call, struct hf_why *why)
 {
     *call = (struct hf_admin_call){.method = "GET"};
-    return call_rollout(api, name, "", call, why);
+    return hf_admin_rollout_call(api, name, "", call, why);
 }
 
-/* POST `body`, which is released. */
-static enum hf_err post_take(struct hf_admin_api *api, const char *name, const char *end,
-                             json_t *body, json_t **out, struct hf_why *why)
+enum hf_err hf_admin_rollout_post_take(struct hf_admin_api *api, const char *name, const char *end,
+                                       json_t *body, json_t **out, struct hf_why *why)
 {
     struct hf_admin_call call = {.method = "POST", .body = body};
-    enum hf_err err = body != NULL ? call_rollout(api, name, end, &call, why)
+    enum hf_err err = body != NULL ? hf_admin_rollout_call(api, name, end, &call, why)
                                    : hf_fail(why, HF_E_MEMORY, "no memory for a request");
 
     json_decref(body);
@@ -192,7 +190,8 @@ static enum hf_err act(struct hf_cli_call *cli, struct hf_why *why)
     if (err == HF_OK && acts[which].question != NULL)
         err = hf_admin_ask(acts[which].question, o->is_yes, why);
     if (err == HF_OK)
-        err = post_take(api, name, acts[which].end, json_incref(body), &answer, why);
+        err = hf_admin_rollout_post_take(api, name, acts[which].end, json_incref(body), &answer,
+                                         why);
     if (err == HF_OK && o->is_json)
         err = hf_json_print_take(json_incref(answer), stdout, why);
     else if (err == HF_OK)
@@ -273,8 +272,9 @@ static enum hf_err approve(struct hf_cli_call *cli, struct hf_why *why)
                                   : next_step(api, name, &body, why);
     const int64_t stage = json_integer_value(json_object_get(body, "stage")) + 1;
     if (err == HF_OK)
-        err = post_take(api, name, "/approve",
-                        hf_json_set_take(body, "reason", hf_json_plain(o->reason)), &answer, why);
+        err = hf_admin_rollout_post_take(api, name, "/approve",
+                                         hf_json_set_take(body, "reason", hf_json_plain(o->reason)),
+                                         &answer, why);
     else
         json_decref(body);
     if (err == HF_OK && o->is_json)
@@ -284,77 +284,6 @@ static enum hf_err approve(struct hf_cli_call *cli, struct hf_why *why)
                (int64_t)json_integer_value(json_object_get(answer, "approvals_given")),
                (int64_t)json_integer_value(json_object_get(answer, "approvals_needed")));
     json_decref(answer);
-    hf_admin_close(api);
-    return err;
-}
-
-/* ---- exclude, include ------------------------------------------------------------------------------ */
-
-static enum hf_err exclude(struct hf_cli_call *cli, struct hf_why *why)
-{
-    const struct hf_admin_options *o = cli->values;
-    const char *name = cli->words[0];
-    struct hf_admin_api *api = NULL;
-    json_t *answer = NULL;
-
-    HF_TRY(hf_admin_open_for(o, &api, why));
-    enum hf_err err = post_take(api, name, "/excluded",
-                                json_pack("{s:o, s:o, s:o}", "account", hf_json_plain(o->account),
-                                          "device", hf_json_plain(o->device), "reason",
-                                          hf_json_plain(o->reason)),
-                                &answer, why);
-    if (err == HF_OK && o->is_json)
-        err = hf_json_print_take(json_incref(answer), stdout, why);
-    else if (err == HF_OK)
-        printf("%s: device \"%s\" is not counted any more\n", name, o->device);
-    json_decref(answer);
-    hf_admin_close(api);
-    return err;
-}
-
-static bool is_text(const json_t *object, const char *key, const char *text)
-{
-    const char *found = json_string_value(json_object_get(object, key));
-    return found != NULL && strcmp(found, text) == 0;
-}
-
-/* The number of its entry; 0: there is none. */
-static int64_t entry_of(const json_t *rollout, const struct hf_admin_options *o)
-{
-    const json_t *entry;
-    size_t i;
-
-    json_array_foreach(json_object_get(rollout, "excluded"), i, entry)
-    {
-        if (is_text(entry, "account", o->account) && is_text(entry, "device", o->device))
-            return json_integer_value(json_object_get(entry, "id"));
-    }
-    return 0;
-}
-
-static enum hf_err include(struct hf_cli_call *cli, struct hf_why *why)
-{
-    const struct hf_admin_options *o = cli->values;
-    const char *name = cli->words[0];
-    struct hf_admin_api *api = NULL;
-    struct hf_admin_call seen = {0};
-    char end[64];
-
-    HF_TRY(hf_admin_open_for(o, &api, why));
-    enum hf_err err = hf_admin_rollout_read(api, name, &seen, why);
-    const int64_t id = entry_of(seen.answer, o);
-    if (err == HF_OK && id == 0)
-        err = hf_fail(why, HF_E_NOT_FOUND,
-                      "%s: the device \"%s\" of account \"%s\" is not excluded", name, o->device,
-                      o->account);
-    struct hf_admin_call call = {.method = "DELETE", .if_match = seen.etag};
-    (void)snprintf(end, sizeof end, "/excluded/%" PRId64, id);
-    if (err == HF_OK)
-        err = call_rollout(api, name, end, &call, why);
-    if (err == HF_OK && !o->is_json)
-        printf("%s: device \"%s\" is counted again\n", name, o->device);
-    json_decref(seen.answer);
-    json_decref(call.answer);
     hf_admin_close(api);
     return err;
 }
@@ -379,19 +308,6 @@ static const struct hf_cli_option approve_options[] =
       "an approver's signature, made by holdfastctl rollout approve", "FILE"},
      {"reason", '\0', HF_CLI_TEXT, AT(reason), "why; it stays in the audit log", "TEXT"},
      HF_ADMIN_WHERE};
-static const struct hf_cli_option device_options[] =
-    {{"account", 'a', HF_CLI_TEXT, AT(account), "the account of the device", "NAME"},
-     {"device", '\0', HF_CLI_TEXT, AT(device), "the device", "ID"},
-     {"reason", '\0', HF_CLI_TEXT, AT(reason), "why it does not count", "TEXT"},
-     HF_ADMIN_WHERE};
-static const struct hf_cli_option include_options[] = {{"account", 'a', HF_CLI_TEXT, AT(account),
-                                                        "the account of the device", "NAME"},
-                                                       {"device", '\0', HF_CLI_TEXT, AT(device),
-                                                        "the device", "ID"},
-                                                       HF_ADMIN_WHERE};
-
-#define NAME "SET/PROFILE/VERSION"
-#define NEEDS_NAME "a rollout, SET/PROFILE/VERSION (rollout list)"
 
 const struct hf_cli_command hf_admin_rollout_list = {
     .name = "rollout list",
@@ -407,7 +323,7 @@ const struct hf_cli_command hf_admin_rollout_list = {
 const struct hf_cli_command hf_admin_rollout_show = {
     .name = "rollout show",
     .summary = "Show how far a rollout has come, and why it does not go on.",
-    .arguments = NAME " [OPTION…]",
+    .arguments = HF_ADMIN_ROLLOUT " [OPTION…]",
     .about =
         "Shows what is signed, what comes next or what it waits for, the devices of each stage\n"
         "by result, and beside them the conditions of the plan: the next stage opens when all\n"
@@ -415,7 +331,7 @@ const struct hf_cli_command hf_admin_rollout_show = {
         "lists the devices behind a number.",
     .examples = "  holdfast-admin rollout show amazon-iot/full/3\n",
     .options = plain_options,
-    .needs_word = NEEDS_NAME,
+    .needs_word = HF_ADMIN_NEEDS_ROLLOUT,
     .max_words = 1,
     .run = show,
 };
@@ -423,7 +339,7 @@ const struct hf_cli_command hf_admin_rollout_show = {
 const struct hf_cli_command hf_admin_rollout_pause = {
     .name = "rollout pause",
     .summary = "Pause a rollout: no further device installs the bundle.",
-    .arguments = NAME " --reason TEXT [OPTION…]",
+    .arguments = HF_ADMIN_ROLLOUT " --reason TEXT [OPTION…]",
     .about =
         "Devices obey at their next check. Devices that have the bundle keep it. A pause does\n"
         "not last beyond mandatory_from of the plan.",
@@ -431,7 +347,7 @@ const struct hf_cli_command hf_admin_rollout_pause = {
                 "down\"\n",
     .options = step_options,
     .needs = {"--reason TEXT"},
-    .needs_word = NEEDS_NAME,
+    .needs_word = HF_ADMIN_NEEDS_ROLLOUT,
     .max_words = 1,
     .run = act,
     .variant = PAUSE,
@@ -440,7 +356,7 @@ const struct hf_cli_command hf_admin_rollout_pause = {
 const struct hf_cli_command hf_admin_rollout_resume = {
     .name = "rollout resume",
     .summary = "Open the stage of a paused rollout again.",
-    .arguments = NAME " --reason TEXT [OPTION…]",
+    .arguments = HF_ADMIN_ROLLOUT " --reason TEXT [OPTION…]",
     .about =
         "The bake time of the stage begins again. If too many devices have failed or are\n"
         "silent, the service pauses it again: repair or exclude them first (rollout exclude).\n"
@@ -449,7 +365,7 @@ const struct hf_cli_command hf_admin_rollout_resume = {
         "  holdfast-admin rollout resume amazon-iot/full/3 --reason \"the broker is back\"\n",
     .options = step_options,
     .needs = {"--reason TEXT"},
-    .needs_word = NEEDS_NAME,
+    .needs_word = HF_ADMIN_NEEDS_ROLLOUT,
     .max_words = 1,
     .run = act,
     .variant = RESUME,
@@ -458,7 +374,7 @@ const struct hf_cli_command hf_admin_rollout_resume = {
 const struct hf_cli_command hf_admin_rollout_promote = {
     .name = "rollout promote",
     .summary = "Open the next stage without waiting for the results.",
-    .arguments = NAME " --reason TEXT [--yes] [OPTION…]",
+    .arguments = HF_ADMIN_ROLLOUT " --reason TEXT [--yes] [OPTION…]",
     .about =
         "After the last stage the rollout is complete. Bake times and the calendar of the plan\n"
         "are kept: neither the signer nor devices go ahead of them.",
@@ -467,7 +383,7 @@ const struct hf_cli_command hf_admin_rollout_promote = {
         "the winter\"\n",
     .options = asked_options,
     .needs = {"--reason TEXT"},
-    .needs_word = NEEDS_NAME,
+    .needs_word = HF_ADMIN_NEEDS_ROLLOUT,
     .max_words = 1,
     .run = act,
     .variant = PROMOTE,
@@ -476,7 +392,7 @@ const struct hf_cli_command hf_admin_rollout_promote = {
 const struct hf_cli_command hf_admin_rollout_abort = {
     .name = "rollout abort",
     .summary = "End a rollout: no further device installs the bundle.",
-    .arguments = NAME " --reason TEXT [--yes] [OPTION…]",
+    .arguments = HF_ADMIN_ROLLOUT " --reason TEXT [--yes] [OPTION…]",
     .about = "It cannot be resumed. From mandatory_from of the plan on every device installs the\n"
              "bundle all the same, because the plan was signed offline: publish a higher version\n"
              "before then.",
@@ -484,7 +400,7 @@ const struct hf_cli_command hf_admin_rollout_abort = {
                 "--yes\n",
     .options = asked_options,
     .needs = {"--reason TEXT"},
-    .needs_word = NEEDS_NAME,
+    .needs_word = HF_ADMIN_NEEDS_ROLLOUT,
     .max_words = 1,
     .run = act,
     .variant = ABORT,
@@ -493,7 +409,7 @@ const struct hf_cli_command hf_admin_rollout_abort = {
 const struct hf_cli_command hf_admin_rollout_approve = {
     .name = "rollout approve",
     .summary = "Approve the next step of a rollout.",
-    .arguments = NAME " --reason TEXT [--approval FILE] [OPTION…]",
+    .arguments = HF_ADMIN_ROLLOUT " --reason TEXT [--approval FILE] [OPTION…]",
     .about =
         "For plans with the approval `api` or `signed`. The approval counts for the next step\n"
         "only. With `signed` the approver signs the step on another machine (holdfastctl rollout\n"
@@ -503,38 +419,7 @@ const struct hf_cli_command hf_admin_rollout_approve = {
                 "      --reason \"alice has signed\"\n",
     .options = approve_options,
     .needs = {"--reason TEXT"},
-    .needs_word = NEEDS_NAME,
+    .needs_word = HF_ADMIN_NEEDS_ROLLOUT,
     .max_words = 1,
     .run = approve,
-};
-
-const struct hf_cli_command hf_admin_rollout_exclude = {
-    .name = "rollout exclude",
-    .summary = "Do not count a device in a rollout.",
-    .arguments = NAME " --account NAME --device ID --reason TEXT [OPTION…]",
-    .about =
-        "For a device that is broken for another reason. It still gets the bundle; its results\n"
-        "do not count. A rollout that it has paused stays paused until `rollout resume`.",
-    .examples =
-        "  holdfast-admin rollout exclude amazon-iot/full/3 --account pumps --device pump-7 \\\n"
-        "      --reason \"its flash is full\"\n",
-    .options = device_options,
-    .needs = {"--account NAME", "--device ID", "--reason TEXT"},
-    .needs_word = NEEDS_NAME,
-    .max_words = 1,
-    .run = exclude,
-};
-
-const struct hf_cli_command hf_admin_rollout_include = {
-    .name = "rollout include",
-    .summary = "Count an excluded device again.",
-    .arguments = NAME " --account NAME --device ID [OPTION…]",
-    .about = "Its last result counts at once.",
-    .examples =
-        "  holdfast-admin rollout include amazon-iot/full/3 --account pumps --device pump-7\n",
-    .options = include_options,
-    .needs = {"--account NAME", "--device ID"},
-    .needs_word = NEEDS_NAME,
-    .max_words = 1,
-    .run = include,
 };

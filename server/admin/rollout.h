@@ -8,6 +8,18 @@
 
 #include <stdio.h>
 
+/* Of commands that are about one rollout. */
+#define HF_ADMIN_ROLLOUT "SET/PROFILE/VERSION"
+#define HF_ADMIN_NEEDS_ROLLOUT "a rollout, SET/PROFILE/VERSION (rollout list)"
+
+/** `call->method` on the rollout `name`, SET/PROFILE/VERSION, or on what `end` names behind it. */
+HF_MUST_USE enum hf_err hf_admin_rollout_call(struct hf_admin_api *api, const char *name,
+                                              const char *end, struct hf_admin_call *call,
+                                              struct hf_why *why);
+/** POST `body`, which is taken; NULL: HF_E_MEMORY. `*out` is a new reference. */
+HF_MUST_USE enum hf_err hf_admin_rollout_post_take(struct hf_admin_api *api, const char *name,
+                                                   const char *end, json_t *body, json_t **out,
+                                                   struct hf_why *why);
 /** GET the rollout `name`, SET/PROFILE/VERSION. `call->answer` is it, `call->etag` its version. */
 HF_MUST_USE enum hf_err hf_admin_rollout_read(struct hf_admin_api *api, const char *name,
                                               struct hf_admin_call *call, struct hf_why *why);

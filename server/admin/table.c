@@ -1,5 +1,6 @@
 /* The rows of holdfast-admin: for each command what its help says, what it sends and what it shows. */
 #include "server/admin/commands.h"
+#include "server/admin/rollout.h"
 
 #define AT(member) offsetof(struct hf_admin_options, member)
 #define TEXT(key, member)                                                                          \
@@ -594,7 +595,7 @@ const struct hf_admin_row hf_admin_rows[] = {
                   "  holdfast-admin rollout devices amazon-iot/full/3 --result silent\n",
       .options = rollout_device_options,
       .max_words = 1,
-      .needs_word = "a rollout, SET/PROFILE/VERSION (rollout list)",
+      .needs_word = HF_ADMIN_NEEDS_ROLLOUT,
       .run = hf_admin_run},
      {"GET", "/v1/rollouts/{rollout}/devices", .query = {TEXT("result", result)}, .list = "devices",
       .columns = {"account", "device", "stage", "result", "since", "text", "endpoint",
