@@ -22,7 +22,6 @@ enum {
     HF_DER_SEQUENCE = 0x30,
     HF_DER_SET = 0x31,
     HF_DER_CONTEXT = 0x80,     /* [n] of bytes; add n */
-    HF_DER_CLASS = 0xC0,       /* of a tag: HF_DER_CONTEXT or another one */
     HF_DER_CONSTRUCTED = 0x20, /* [n] of values: HF_DER_CONTEXT | HF_DER_CONSTRUCTED | n */
 };
 

@@ -13,7 +13,7 @@ bool hf_general_name_take(struct hf_bytes *rest, struct hf_general_name *out)
     struct hf_bytes in = *rest;
     struct hf_der value;
 
-    if (!hf_der_take(&in, &value) || (value.tag & HF_DER_CLASS) != HF_DER_CONTEXT)
+    if (!hf_der_take(&in, &value))
         return false;
     unsigned kind = value.tag ^ HF_DER_CONTEXT;
     bool is_constructed = (kind & HF_DER_CONSTRUCTED) != 0;

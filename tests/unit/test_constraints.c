@@ -143,34 +143,6 @@ static void a_damaged_directory_name_constrains_nothing_away(void **state)
 }
 
 /* Long names, and constraints on other kinds of names, take time as well. */
-/* A GeneralName is [0] to [8]; what has the tag of another class is none. */
-static void what_is_no_general_name_constrains_nothing_away(void **state)
-{
-    (void)state;
-    struct hf_buf constraints = {0}, name = {0}, names = {0};
-
-    put_text(&name, DNS, "a.example");
-    pki_put(&names, 0x30, hf_buf_bytes(&name));
-    put_excluded(&constraints, 0x76, hf_bytes_of_text("x"), 1);
-    assert_int_equal(check(hf_buf_bytes(&constraints), hf_buf_bytes(&names), "O=Leaf", false, true,
-                           MANY),
-                     HF_CONSTRAINT_DAMAGED);
-    hf_buf_free(&constraints);
-    hf_buf_free(&name);
-    hf_buf_free(&names);
-
-    put_excluded(&constraints, DNS, hf_bytes_of_text("b.example"), 1);
-    put_text(&name, 0x76, "x");
-    put_text(&name, DNS, "b.example"); /* behind it */
-    pki_put(&names, 0x30, hf_buf_bytes(&name));
-    assert_int_equal(check(hf_buf_bytes(&constraints), hf_buf_bytes(&names), "O=Leaf", false, true,
-                           MANY),
-                     HF_CONSTRAINT_DAMAGED);
-    hf_buf_free(&constraints);
-    hf_buf_free(&name);
-    hf_buf_free(&names);
-}
-
 static void every_look_is_paid_for(void **state)
 {
     (void)state;
@@ -208,7 +180,6 @@ int main(void)
         cmocka_unit_test(wildcards_meet_constraints_with_and_without_a_dot),
         cmocka_unit_test(common_names_of_a_server_are_names),
         cmocka_unit_test(a_damaged_directory_name_constrains_nothing_away),
-        cmocka_unit_test(what_is_no_general_name_constrains_nothing_away),
         cmocka_unit_test(every_look_is_paid_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
