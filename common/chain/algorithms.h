@@ -5,7 +5,7 @@
 #ifndef HF_COMMON_CHAIN_ALGORITHMS_H
 #define HF_COMMON_CHAIN_ALGORITHMS_H
 
-#include "common/chain/certificate.h"
+#include "common/bundle/certificate.h"
 
 enum hf_signature {
     HF_SIGNATURE_BAD = 0,

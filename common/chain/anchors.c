@@ -2,7 +2,7 @@
 
 #include "common/base/limits.h"
 #include "common/bundle/policy.h"
-#include "common/chain/distinguished_name.h"
+#include "common/bundle/distinguished_name.h"
 
 #include <mbedtls/x509_crt.h>
 

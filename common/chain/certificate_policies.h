@@ -6,7 +6,7 @@
 #ifndef HF_COMMON_CHAIN_CERTIFICATE_POLICIES_H
 #define HF_COMMON_CHAIN_CERTIFICATE_POLICIES_H
 
-#include "common/chain/certificate.h"
+#include "common/bundle/certificate.h"
 
 /* Policies that are followed at once; real CAs have a dozen. A path that requires a policy and has more
  * is refused. */

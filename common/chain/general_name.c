@@ -1,7 +1,7 @@
 #include "common/chain/general_name.h"
 
 #include "common/bundle/der.h"
-#include "common/chain/distinguished_name.h"
+#include "common/bundle/distinguished_name.h"
 
 #include <mbedtls/x509_crt.h>
 

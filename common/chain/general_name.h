@@ -5,8 +5,8 @@
 #ifndef HF_COMMON_CHAIN_GENERAL_NAME_H
 #define HF_COMMON_CHAIN_GENERAL_NAME_H
 
-#include "common/chain/certificate.h"
-#include "common/chain/distinguished_name.h"
+#include "common/bundle/certificate.h"
+#include "common/bundle/distinguished_name.h"
 
 /* The number in the tag of a GeneralName. */
 enum hf_name_kind {

@@ -1,7 +1,7 @@
 #include "common/chain/path.h"
 
 #include "common/chain/certificate_policies.h"
-#include "common/chain/distinguished_name.h"
+#include "common/bundle/distinguished_name.h"
 
 unsigned hf_path_own_faults(const struct hf_search *s, const struct hf_certificate *cert,
                             bool is_anchor)

@@ -1,6 +1,6 @@
 #include "common/chain/verify.h"
 
-#include "common/chain/distinguished_name.h"
+#include "common/bundle/distinguished_name.h"
 #include "common/chain/path.h"
 
 #include <mbedtls/x509.h>

@@ -3,7 +3,7 @@
 #include "common/base/timetext.h"
 #include "common/bundle/policy.h"
 #include "common/chain/algorithms.h"
-#include "common/chain/distinguished_name.h"
+#include "common/bundle/distinguished_name.h"
 
 #include <mbedtls/oid.h>
 #include <mbedtls/x509_crt.h>

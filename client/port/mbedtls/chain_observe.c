@@ -1,6 +1,6 @@
 #include "client/port/mbedtls/trust_store_internal.h"
 #include "common/chain/clock.h"
-#include "common/chain/distinguished_name.h"
+#include "common/bundle/distinguished_name.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 #include "client/port/mbedtls/running.h"
 
 #include "common/bundle/x509.h"
-#include "common/chain/distinguished_name.h"
+#include "common/bundle/distinguished_name.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "common/chain/distinguished_name.h"
+#include "common/bundle/distinguished_name.h"
 
 #define FNV_BASIS UINT64_C(0xcbf29ce484222325)
 #define FNV_PRIME UINT64_C(0x100000001b3)

@@ -1,6 +1,6 @@
 /* Distinguished names in DER (RFC 5280, 4.1.2.4), compared as chapter 7.1 has it. No I/O. */
-#ifndef HF_COMMON_CHAIN_DISTINGUISHED_NAME_H
-#define HF_COMMON_CHAIN_DISTINGUISHED_NAME_H
+#ifndef HF_COMMON_BUNDLE_DISTINGUISHED_NAME_H
+#define HF_COMMON_BUNDLE_DISTINGUISHED_NAME_H
 
 #include "common/bundle/der.h"
 

@@ -1,8 +1,8 @@
-#include "common/chain/certificate.h"
+#include "common/bundle/certificate.h"
 
 #include "common/base/timetext.h"
 #include "common/bundle/der.h"
-#include "common/chain/distinguished_name.h"
+#include "common/bundle/distinguished_name.h"
 
 #include <mbedtls/x509.h>
 

@@ -2,8 +2,8 @@
  * One certificate as the verifier needs it (RFC 5280, 4): spans that point into its DER. Nothing is
  * copied or allocated. No I/O.
  */
-#ifndef HF_COMMON_CHAIN_CERTIFICATE_H
-#define HF_COMMON_CHAIN_CERTIFICATE_H
+#ifndef HF_COMMON_BUNDLE_CERTIFICATE_H
+#define HF_COMMON_BUNDLE_CERTIFICATE_H
 
 #include "common/bundle/x509_form.h"
 
