@@ -7,13 +7,13 @@ usage() {
 Usage: tests/run.sh [options]
 
 Installs what is missing, builds, and runs every test and the lint. C tests and attacks run with
-AddressSanitizer and UBSan; the other tests drive the programs as they ship, which start ten times
+AddressSanitizer and UBSan; the other tests drive the programs as they ship, which are several times
 as fast.
 
   --preset P   everything with one build: release, asan (AddressSanitizer and UBSan) or tsan
   --fast       unit and attack tests only, and no cppcheck: for the minute between two edits
   --label L    only the tests with this label (unit, attack, cli, e2e, outages, crash, tsan,
-               conformance, wycheproof), and no lint
+               conformance, x509, wycheproof), and no lint
   --long       run the long tests whole: every power cut and damaged byte, 1000 kills, both builds of
                everything, and a minute of fuzzing for each harness; everything with the sanitizers
                (unless --preset says otherwise); this takes hours
@@ -75,7 +75,7 @@ build_and_run() { # preset labels [targets...]
     [ "$total" -eq 0 ] || logs+=("build/$preset/Testing/Temporary/LastTest.log")
 }
 
-inside='unit|attack|crash|outages|wycheproof|conformance' outside='cli|e2e'
+inside='unit|attack|crash|outages|wycheproof|conformance' outside='cli|e2e|x509'
 programs=(common/all client/all server/all deploy/man/all deploy/sbom/all test_drivers)
 if [ $fast = yes ]; then
     build_and_run "${preset:-asan}" 'unit|attack'

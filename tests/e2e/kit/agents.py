@@ -177,10 +177,12 @@ class World:
 
     def goes_on(self, version):
         """Round after round of checks, until the rollout is complete. No agent is ahead of its stage."""
+        wait_until(self.rollout, "the service knows it")
         for _ in range(ROUNDS_MAX):
             self.check_all()
             ahead = {agent.name for agent in self.agents if agent.version == version}
-            assert ahead <= set(self.counted()), "an agent was ahead of its stage"
+            counted = self.counted()
+            assert ahead <= set(counted), f"ahead of their stage: {ahead - set(counted)}, {counted}, {self.rollout()}"
             if self.rollout()["state"] == "complete":
                 break
             time.sleep(1)
