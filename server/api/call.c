@@ -211,7 +211,7 @@ static enum hf_err act(struct hf_job *job, struct hf_tx *tx, struct hf_why *why)
     call->status = 0;
     call->version = call->last = call->next = call->retry_after_s = 0;
     call->next_text[0] = '\0';
-    call->is_replayed = false;
+    call->is_replayed = call->needs_no_record = false;
     HF_TRY(authenticate(call, tx, why));
     tx->actor = call->asker.actor;
     return run_step(call, tx, why);
@@ -287,12 +287,24 @@ static void note_use(struct hf_api_call *call)
         free(note);
 }
 
+/* The database cannot be written, and the step is one that must not wait for that. */
+static bool goes_on_unrecorded(struct hf_api_call *call)
+{
+    if (!call->needs_no_record || !hf_db_is_fault(call->job.err))
+        return false;
+    if (!call->is_unrecorded)
+        hf_service_log(HF_LOG_WARNING, "%s: done for %s without a record in the database: %s",
+                       call->match.route->pattern, call->asker.actor, call->job.why.text);
+    call->is_unrecorded = true;
+    return true;
+}
+
 /* hf_job.done */
 static void done(struct hf_job *job)
 {
     struct hf_api_call *call = (struct hf_api_call *)job;
     note_use(call);
-    if (job->err != HF_OK) {
+    if (job->err != HF_OK && !goes_on_unrecorded(call)) {
         refuse(call, call->status >= 400 ? call->status : hf_problem_status(job->err), &job->why);
         return;
     }

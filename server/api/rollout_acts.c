@@ -7,7 +7,8 @@
  *     record   writer   the outcome, also a refusal
  *     answer   writer
  *
- * If there is no answer of the signer, the intent stays, and the keeper finds out what became of it.
+ * If there is no answer of the signer, the intent stays, and the keeper finds out what became of it. To pause and to abort
+ * need no database: if it cannot be written, the service's log says who asked.
  */
 #include "server/api/rollout_parts.h"
 
@@ -74,6 +75,7 @@ static enum hf_err put_intent(struct hf_api_call *call, struct hf_tx *tx, struct
                        from, now);
     (void)snprintf(work->step.reason, sizeof work->step.reason, "%s",
                    hf_body_text(call->body, "reason"));
+    call->needs_no_record = hf_rollout_is_stop(work->step.state);
     HF_TRY(hf_rollout_intent_put(tx, &work->rollout.row, &work->step, true, why));
     work->step = work->rollout.row.intent;
     return HF_OK;
@@ -197,10 +199,11 @@ static bool take_newer(struct hf_api_call *call, struct work *work)
 static enum hf_err sign(struct hf_api_call *call, struct hf_tx *tx, struct hf_why *why)
 {
     struct work *work = call->work;
-    const bool is_stop = work->step.state == HF_ROLLOUT_PAUSED ||
-                         work->step.state == HF_ROLLOUT_ABORTED;
+    const bool is_stop = hf_rollout_is_stop(work->step.state);
     (void)tx;
 
+    if (call->is_unrecorded)
+        work->step.asked_s = 0;
     HF_TRY(ask_signer(call, work, why));
     for (unsigned i = 1; i < AGAIN_MAX && work->asked == HF_E_STATE && is_stop && !work->is_bound &&
                          take_newer(call, work);
@@ -224,6 +227,7 @@ static enum hf_err record(struct hf_api_call *call, struct hf_tx *tx, struct hf_
 {
     const struct work *work = call->work;
 
+    call->needs_no_record = hf_rollout_is_stop(work->step.state);
     return hf_rollout_step_end(tx, &work->rollout.row, &work->step,
                                work->asked == HF_OK ? &work->stepped : NULL, &work->refusal, true,
                                why);
@@ -245,6 +249,7 @@ static enum hf_err answer(struct hf_api_call *call, struct hf_tx *tx, struct hf_
 
     if (work->asked != HF_OK)
         return refuse(call, work, why);
+    call->needs_no_record = hf_rollout_is_stop(work->step.state);
     return hf_api_answer_take(call, 200,
                               json_pack("{s:s, s:s, s:I, s:I, s:I, s:s, s:o, s:o, s:o}", "set",
                                         d->set, "profile", d->profile, "version",

@@ -140,6 +140,12 @@ HF_MUST_USE enum hf_err hf_col_copy_text(const struct hf_rows *rows, unsigned co
 HF_MUST_USE enum hf_err hf_col_copy_bytes(const struct hf_rows *rows, unsigned column, void *out,
                                           size_t size, struct hf_why *why);
 
+/** A fault that no act is the cause of, and that each would meet: the disk, a lock, or memory. */
+static inline bool hf_db_is_fault(enum hf_err err)
+{
+    return err == HF_E_BUSY || err == HF_E_STORAGE || err == HF_E_MEMORY;
+}
+
 /** Transactions nest: an inner one is a savepoint. */
 HF_MUST_USE enum hf_err hf_db_begin(struct hf_db *db, struct hf_why *why);
 /** Of the outermost: on disk when this returns HF_OK. On failure it is rolled back. */

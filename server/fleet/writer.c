@@ -87,12 +87,6 @@ static enum hf_err run_together(struct hf_writer *writer, struct hf_job *first,
     return err;
 }
 
-/* A fault that no job is the cause of, and that each would meet again, after the same wait. */
-static bool is_of_database(enum hf_err err)
-{
-    return err == HF_E_BUSY || err == HF_E_STORAGE || err == HF_E_MEMORY;
-}
-
 static void fail_job(struct hf_job *job, enum hf_err err, const struct hf_why *why)
 {
     job->err = err;
@@ -108,7 +102,7 @@ static void run_jobs(struct hf_writer *writer, struct hf_job *first, const struc
     if (err == HF_OK)
         return;
     for (struct hf_job *job = first; job != end; job = STAILQ_NEXT(job, link)) {
-        if (is_of_database(err))
+        if (hf_db_is_fault(err))
             fail_job(job, err, &why);
         else if ((own_err = run_together(writer, job, STAILQ_NEXT(job, link), &own)) != HF_OK)
             fail_job(job, own_err, &own);

@@ -68,10 +68,9 @@ static bool look(struct hf_rollout_keeper *keeper, int64_t *wait_s)
         return has_more;
     }
     if (*wait_s == 1 && !is_ending(keeper))
-        hf_service_log(
-            HF_LOG_WARNING,
-            "rollouts cannot be steered; they stay as they are, and it is tried again: %s",
-            why.text);
+        hf_service_log(HF_LOG_WARNING,
+                       "rollouts do not go on; they can only be paused, and it is tried again: %s",
+                       why.text);
     *wait_s = 2 * *wait_s < HF_ROLLOUT_LOOK_MAX_S ? 2 * *wait_s : HF_ROLLOUT_LOOK_MAX_S;
     return false;
 }

@@ -242,13 +242,12 @@ enum hf_err hf_rollout_intent_put(struct hf_tx *tx, struct hf_rollout_row *row,
                                   const struct hf_rollout_intent *intent, bool is_logged,
                                   struct hf_why *why)
 {
-    const bool is_stop = intent->state == HF_ROLLOUT_PAUSED || intent->state == HF_ROLLOUT_ABORTED;
     int64_t asked_s = 0;
 
     HF_TRY(hf_db_get_int(tx->db, &hf_rollout_sql[INTENT_OF_SET],
                          HF_PARAMS(hf_p_text("set", row->set)), &asked_s, why));
     const int64_t age_s = tx->now_s - asked_s;
-    if (!is_stop && age_s >= 0 && age_s < HF_ROLLOUT_INTENT_S)
+    if (!hf_rollout_is_stop(intent->state) && age_s >= 0 && age_s < HF_ROLLOUT_INTENT_S)
         return hf_fail(why, HF_E_STATE,
                        "the signer is asked for another step of the set \"%s\" just now. Look at "
                        "the rollout again in a moment",
@@ -271,9 +270,10 @@ enum hf_err hf_rollout_intent_clear(struct hf_tx *tx, const struct hf_rollout_ro
     enum hf_err err = HF_OK;
 
     if (outcome != NULL) {
+        const char *asked_by = intent->actor[0] != '\0' ? intent->actor : tx->actor;
         json_t *details = step_json(row, intent);
         if (details != NULL && json_object_update_missing(details, outcome) == 0 &&
-            json_object_set_new(details, "asked_by", json_string(intent->actor)) == 0)
+            json_object_set_new(details, "asked_by", json_string(asked_by)) == 0)
             err = hf_audit_append_take(tx, action, 0, details, why);
         else {
             json_decref(details);

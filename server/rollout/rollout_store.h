@@ -24,7 +24,7 @@ struct hf_rollout_intent {
     enum hf_rollout_state state;
     char reason[HF_ROLLOUT_REASON_MAX + 1];
     char actor[HF_FLEET_ACTOR_MAX + 1];
-    int64_t asked_s;
+    int64_t asked_s; /* 0: it is not in the database */
 };
 
 struct hf_rollout_row {
@@ -63,6 +63,12 @@ HF_MUST_USE enum hf_err hf_rollout_row_note_stalled(struct hf_tx *tx, struct hf_
 /** It has changed in another table: a new version. */
 HF_MUST_USE enum hf_err hf_rollout_row_touch(struct hf_tx *tx, struct hf_rollout_row *row,
                                              struct hf_why *why);
+
+/** Paused or aborted: safe after whatever was signed before. */
+static inline bool hf_rollout_is_stop(enum hf_rollout_state state)
+{
+    return state == HF_ROLLOUT_PAUSED || state == HF_ROLLOUT_ABORTED;
+}
 
 /* ---- the intent -------------------------------------------------------------------------------------- */
 

@@ -59,14 +59,29 @@ static bool is_noted(const struct hf_rollout_row *row, const struct hf_published
     return row->signed_version == rollout->role_version && row->is_signed == rollout->is_signed;
 }
 
-/* The row of a bundle, made or brought up to date by the writer if it has to be. */
-static enum hf_err take_row(struct hf_rollout_steering *s, struct taking *t, struct hf_why *why)
+enum hf_err hf_rollout_write(struct hf_rollout_steering *s, hf_fleet_act *act, void *what)
 {
-    enum hf_err err = hf_rollout_row_find(s->port.db, t->bundle, &t->row, why);
+    struct hf_why why = {0};
+    const enum hf_err err = s->port.write(s->port.ctx, act, what, &why);
 
-    if (err == HF_E_NOT_FOUND || (err == HF_OK && !is_noted(&t->row, &t->bundle->rollout)))
-        err = s->port.write(s->port.ctx, note_signed, t, why);
+    if (err != HF_OK && err != HF_E_STATE && s->refused.code == HF_OK)
+        (void)hf_fail(&s->refused, err, "%s", why.text);
     return err;
+}
+
+/* The row of a bundle, made or brought up to date by the writer if it has to be. If that cannot write, the row as it is will
+ * do; `*is_there` is false if there is none. */
+static enum hf_err take_row(struct hf_rollout_steering *s, struct taking *t, bool *is_there,
+                            struct hf_why *why)
+{
+    const enum hf_err err = hf_rollout_row_find(s->port.db, t->bundle, &t->row, why);
+
+    if (err != HF_OK && err != HF_E_NOT_FOUND)
+        return err;
+    *is_there = err == HF_OK;
+    if (err != HF_OK || !is_noted(&t->row, &t->bundle->rollout))
+        *is_there |= hf_rollout_write(s, note_signed, t) == HF_OK;
+    return HF_OK;
 }
 
 static struct hf_rollout_followed *find(const struct hf_rollout_steering *s, int64_t rollout_id)
@@ -131,12 +146,13 @@ static enum hf_err take_rank(struct hf_rollout_steering *s, const struct hf_publ
 {
     for (size_t i = 0; published != NULL && i < published->n; i++) {
         struct taking taking = {.bundle = &published->bundles[i]};
+        bool is_there = false;
         if (taking.bundle->description.plan == NULL || rank_of(taking.bundle, s->now_s) != rank)
             continue;
-        HF_TRY(take_row(s, &taking, why));
+        HF_TRY(take_row(s, &taking, &is_there, why));
         if (*n == HF_ROLLOUT_FOLLOWED_MAX)
             ++*n_left;
-        else
+        else if (is_there)
             list[(*n)++] = (struct hf_rollout_followed){.bundle = taking.bundle, .row = taking.row};
     }
     return HF_OK;
@@ -176,6 +192,7 @@ enum hf_err hf_rollout_steering_look(struct hf_rollout_steering *s, struct hf_pu
     enum hf_err err;
 
     *has_more = false;
+    s->refused = (struct hf_why){0};
     uv_mutex_lock(&s->mutex);
     s->now_s = now_s;
     uv_mutex_unlock(&s->mutex);
@@ -185,6 +202,8 @@ enum hf_err hf_rollout_steering_look(struct hf_rollout_steering *s, struct hf_pu
         hf_rollout_mark_stale(s); /* changes that were taken may not have been read */
     for (size_t i = 0; i < s->n && err == HF_OK && !s->port.is_ending(s->port.ctx); i++)
         err = hf_rollout_steer(s, &s->list[i], why);
+    if (err == HF_OK && s->refused.code != HF_OK)
+        err = hf_fail(why, s->refused.code, "%s", s->refused.text);
     if (err == HF_OK && s->n > 0)
         s->is_started = true;
     return err;

@@ -9,7 +9,8 @@
  *   3  for each rollout: settle an intent that was left over, decide, ask
  *
  * Nothing is decided by what a crash could have lost: stage and state come from the repository, results from the
- * database. If the database is away, nothing is decided; if the signer is away, it is asked again.
+ * database. If the database cannot be read, nothing is decided. If it cannot be written, a rollout can only be stopped: the
+ * step is in the log once it can. If the signer is away, it is asked again.
  */
 #ifndef HF_ROLLOUT_STEERING_H
 #define HF_ROLLOUT_STEERING_H
@@ -49,7 +50,8 @@ void hf_rollout_steering_free(struct hf_rollout_steering *steering);
 
 /**
  * Look once. `published` is borrowed; NULL: nothing is served. `*has_more`: devices are left to be read, look again at
- * once. Errors are those of the database; what the signer refuses is none, and is seen in the views.
+ * once. Errors are those of the database, also if a rollout was stopped all the same; what the signer refuses is none, and is
+ * seen in the views.
  */
 HF_MUST_USE enum hf_err hf_rollout_steering_look(struct hf_rollout_steering *steering,
                                                  struct hf_published *published, int64_t now_s,

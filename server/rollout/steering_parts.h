@@ -4,6 +4,7 @@
 #define HF_ROLLOUT_STEERING_PARTS_H
 
 #include "server/rollout/steering.h"
+#include "server/rollout/steps.h"
 
 /* One rollout. The keeper's thread alone writes it; what views read is marked, and written under the mutex. */
 struct hf_rollout_followed {
@@ -21,6 +22,9 @@ struct hf_rollout_followed {
     int64_t retry_s;                          /* not before then */
     int64_t wait_s;                           /* the last pause between two tries */
     char problem[HF_WHY_MAX];                 /* of the last try; "": none; for views */
+    /* A step that was signed, and that the database did not take yet; `unlogged.role_version` 0: there is none. */
+    struct hf_rollout_intent unlogged_step;
+    struct hf_rollout_stepped unlogged;
 
     struct hf_rollout_tally told;
     int64_t told_s;
@@ -38,8 +42,14 @@ struct hf_rollout_steering {
     size_t n_left;   /* rollouts that go on, and are more than are followed */
     bool must_scan, is_scanning;
     int64_t scan_after, scanned_s;
-    int64_t now_s; /* of the look under way; for views */
+    int64_t now_s;         /* of the look under way; for views */
+    struct hf_why refused; /* by the database, first in the look under way; HF_OK: it took all */
 };
+
+/** hf_rollout_port.write. The look goes on if the database takes nothing, so that a stop gets through; then it ends with
+ *  that error, and nothing else is asked for in it. */
+HF_MUST_USE enum hf_err hf_rollout_write(struct hf_rollout_steering *s, hf_fleet_act *act,
+                                         void *what);
 
 /** NULL: nothing is signed. */
 static inline const struct hf_rollout_activation *

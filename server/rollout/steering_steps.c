@@ -4,7 +4,6 @@
 #include "common/json/json.h"
 #include "common/os/service.h"
 #include "server/rollout/cause.h"
-#include "server/rollout/steps.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -97,8 +96,8 @@ static void await(struct hf_rollout_steering *s, const struct hf_rollout_followe
 }
 
 /* Without an answer the intent stays, since the step may have been signed. */
-static enum hf_err end_asking(struct hf_rollout_steering *s, struct hf_rollout_followed *f,
-                              struct asking *a, enum hf_err asked, struct hf_why *why)
+static void end_asking(struct hf_rollout_steering *s, struct hf_rollout_followed *f,
+                       struct asking *a, enum hf_err asked)
 {
     if (asked == HF_OK) {
         hf_service_log(HF_LOG_INFO,
@@ -116,9 +115,21 @@ static enum hf_err end_asking(struct hf_rollout_steering *s, struct hf_rollout_f
         a->is_logged = asked != HF_E_BUSY && strcmp(f->problem, a->refusal.text) != 0;
         try_later(s, f, a->refusal.text);
         if (asked == HF_E_NETWORK || asked == HF_E_MEMORY)
-            return HF_OK;
+            return;
     }
-    return s->port.write(s->port.ctx, end_intent, a, why);
+    if (hf_rollout_write(s, end_intent, a) != HF_OK && asked == HF_OK) {
+        f->unlogged_step = a->step;
+        f->unlogged = a->answer;
+    }
+}
+
+/* The log gets what was signed while the database took nothing. */
+static void log_late(struct hf_rollout_steering *s, struct hf_rollout_followed *f)
+{
+    struct asking a = {.row = f->row, .step = f->unlogged_step, .stepped = &f->unlogged};
+
+    if (f->unlogged.role_version > 0 && hf_rollout_write(s, end_intent, &a) == HF_OK)
+        f->unlogged.role_version = 0;
 }
 
 static enum hf_err ask(struct hf_rollout_steering *s, struct hf_rollout_followed *f,
@@ -128,22 +139,27 @@ static enum hf_err ask(struct hf_rollout_steering *s, struct hf_rollout_followed
 
     HF_TRY(hf_rollout_step_read_approvals(s->port.db, f->row.id, f->bundle, &a->step, &a->approvals,
                                           why));
-    enum hf_err err = s->port.write(s->port.ctx, put_intent, a, why);
-    if (err == HF_E_STATE) /* another step is under way */
-        return HF_OK;
-    if (err == HF_OK)
+    const enum hf_err put = hf_rollout_write(s, put_intent, a);
+    if (put == HF_OK)
         set_row(s, f, &a->row);
-    if (err == HF_OK)
-        err = hf_rollout_step_request(f->bundle, &a->step, &a->approvals, &request, why);
-    if (err != HF_OK)
-        return err;
+    else if (put == HF_E_STATE || !hf_rollout_is_stop(a->step.state))
+        return HF_OK; /* another step is under way, or the database takes nothing */
+    else {
+        a->step.asked_s = 0; /* it was not committed */
+        hf_service_log(HF_LOG_WARNING,
+                       "the signer is asked to stop the rollout of %s/%s version %" PRId64
+                       " without a record in the database, which gets it later: %s",
+                       f->row.set, f->row.profile, f->row.bundle_version, s->refused.text);
+    }
+    HF_TRY(hf_rollout_step_request(f->bundle, &a->step, &a->approvals, &request, why));
     enum hf_err asked = s->port.ask(s->port.ctx, request, &answer, &a->refusal);
     if (asked == HF_OK)
         asked = hf_rollout_step_read_answer(answer, &a->answer, &a->refusal);
     if (asked == HF_OK)
         a->stepped = &a->answer;
     json_decref(answer);
-    return end_asking(s, f, a, asked, why);
+    end_asking(s, f, a, asked);
+    return HF_OK;
 }
 
 /* What the verdict says, as a step. */
@@ -177,18 +193,17 @@ static struct hf_rollout_intent step_of(struct hf_rollout_steering *s,
     return step;
 }
 
-static enum hf_err settle(struct hf_rollout_steering *s, struct hf_rollout_followed *f,
-                          struct hf_why *why)
+static void settle(struct hf_rollout_steering *s, struct hf_rollout_followed *f)
 {
     struct asking a = {.bundle = f->bundle, .row = f->row};
     const int64_t age_s = s->now_s - f->row.intent.asked_s;
 
     if (!f->row.has_intent || (s->is_started && age_s >= 0 && age_s < HF_ROLLOUT_INTENT_S))
-        return HF_OK;
-    HF_TRY(s->port.write(s->port.ctx, settle_intent, &a, why));
+        return;
+    if (hf_rollout_write(s, settle_intent, &a) != HF_OK)
+        return;
     a.row.has_intent = false;
     set_row(s, f, &a.row);
-    return HF_OK;
 }
 
 static enum hf_err count_approvals(struct hf_rollout_steering *s,
@@ -240,8 +255,7 @@ static enum hf_err decide(struct hf_rollout_steering *s, struct hf_rollout_follo
 }
 
 /* Stalled and paused rollouts are findings. */
-static enum hf_err note_alarms(struct hf_rollout_steering *s, struct hf_rollout_followed *f,
-                               struct hf_why *why)
+static void note_alarms(struct hf_rollout_steering *s, struct hf_rollout_followed *f)
 {
     const struct hf_published_rollout *rollout = &f->bundle->rollout;
     const bool is_stalled = f->verdict.is_stalled;
@@ -249,14 +263,12 @@ static enum hf_err note_alarms(struct hf_rollout_steering *s, struct hf_rollout_
                            f->bundle->is_newest;
     struct asking a = {.row = f->row, .stalled_since_s = is_stalled ? s->now_s : 0};
 
-    if (is_stalled != (f->row.stalled_since_s != 0)) {
-        HF_TRY(s->port.write(s->port.ctx, note_stalled, &a, why));
+    if (is_stalled != (f->row.stalled_since_s != 0) &&
+        hf_rollout_write(s, note_stalled, &a) == HF_OK)
         set_row(s, f, &a.row);
-    }
     if ((is_stalled || is_paused) != f->was_alarming)
         s->port.alarm(s->port.ctx);
     f->was_alarming = is_stalled || is_paused;
-    return HF_OK;
 }
 
 static json_t *tally_json(const struct hf_rollout_tally *t)
@@ -286,11 +298,12 @@ static void tell_numbers(struct hf_rollout_steering *s, struct hf_rollout_follow
                                  "stage", (json_int_t)stage, "counts", tally_json(&at->tally)));
 }
 
-/* A step forward by results of an old copy of the database could follow failures that are lost with it. */
+/* A step forward by results of an old copy of the database could follow failures that are lost with it, and one while the
+ * database takes nothing failures that cannot be reported. */
 static bool is_allowed(const struct hf_rollout_steering *s, enum hf_rollout_due due)
 {
     return due == HF_DUE_PAUSE || due == HF_DUE_ABORT ||
-           (due != HF_DUE_NOTHING && !s->port.is_behind(s->port.ctx));
+           (due != HF_DUE_NOTHING && !s->port.is_behind(s->port.ctx) && s->refused.code == HF_OK);
 }
 
 static bool may_ask(const struct hf_rollout_steering *s, const struct hf_rollout_followed *f)
@@ -307,9 +320,10 @@ static bool may_ask(const struct hf_rollout_steering *s, const struct hf_rollout
 enum hf_err hf_rollout_steer(struct hf_rollout_steering *s, struct hf_rollout_followed *f,
                              struct hf_why *why)
 {
-    HF_TRY(settle(s, f, why));
+    log_late(s, f);
+    settle(s, f);
     HF_TRY(decide(s, f, why));
-    HF_TRY(note_alarms(s, f, why));
+    note_alarms(s, f);
     tell_numbers(s, f);
     if (f->verdict.due == HF_DUE_NOTHING && f->problem[0] != '\0')
         set_problem(s, f, "");

@@ -126,8 +126,9 @@ enum hf_err hf_rollout_step_end(struct hf_tx *tx, const struct hf_rollout_row *r
 {
     if (stepped != NULL)
         return hf_rollout_intent_clear(tx, row, step, "rollout.step",
-                                       json_pack("{s:I}", "role_version",
-                                                 (json_int_t)stepped->role_version),
+                                       json_pack("{s:I, s:b}", "role_version",
+                                                 (json_int_t)stepped->role_version, "had_intent",
+                                                 step->asked_s > 0),
                                        why);
     json_t *outcome = is_logged ? json_pack("{s:s, s:o}", "error", hf_err_name(refusal->code),
                                             "sentence", hf_json_plain(refusal->text))

@@ -9,6 +9,8 @@ import pytest
 
 from kit import programs, roots
 from kit.device import Device
+from kit.processes import wait_until
+from kit.rollout_fleet import Fleet
 from kit.servers import PlainServer
 
 UPDATED = "updated amazon-iot/full 1 -> 2"
@@ -49,7 +51,7 @@ def mounted(place, options):
 def disk(folder):
     """A small disk of its own."""
     place = folder / "disk"
-    mounted(place, "size=2m")
+    mounted(place, "size=8m")
     yield place
     subprocess.run(["umount", place], check=True)
 
@@ -90,6 +92,32 @@ def test_a_database_that_rots_on_a_full_disk_is_restored_all_the_same(on_disk, d
     programs.says(on_disk.refuses_update(), "disk")
     filler.unlink()
     assert on_disk.update() == UPDATED
+
+
+def test_a_full_disk_of_the_fleet_service_stops_no_pause(disk, processes, folder):
+    """The failure was counted before the disk was full; the desk resumes, and the service pauses again without a word on disk."""
+    fleet = Fleet(processes, folder, database__path=disk / "fleet.db")
+    fleet.publish()
+    fleet.wait("the first stage opens", state="open", stage=0)
+    assert fleet.act("pause").status == 200
+    fleet.lab[0].says("refused")
+    fleet.counts(failed=1)
+    filler = fill(disk)
+    programs.ok("holdfastctl", "rollout", "resume", *fleet.publisher.place, "amazon-iot/full")
+    at = fleet.wait("it pauses", state="paused", role_version=5)
+    assert "1 of 1 devices that began to install the bundle failed" in at["reason"]
+    programs.says(fleet.service.server.err, "without a record in the database", "amazon-iot/full version 2")
+    assert fleet.act("resume").status == 500
+    answer = fleet.act("abort")  # nor what an operator stops
+    assert (answer.status, answer.json["state"], answer.json["role_version"]) == (200, "aborted", 6), answer.raw
+    programs.says(fleet.service.server.err, "/abort: done for uid:", "without a record in the database")
+    filler.unlink()
+    wait_until(lambda: fleet.log("rollout.step")[-1]["details"]["had_intent"] is False, "the log has it", seconds=60)
+    last = fleet.log("rollout.step")[-1]
+    assert (last["actor"], last["details"]["state"], last["details"]["role_version"]) == ("holdfastd", "paused", 5)
+    assert fleet.wait("it is aborted", state="aborted")["reason"] == "the test wants it"
+    fleet.publisher.check()
+    fleet.stop()
 
 
 def limited(device, file_bytes):

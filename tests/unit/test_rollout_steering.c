@@ -539,24 +539,93 @@ static void nothing_is_asked_while_a_person_asks(void **state)
     assert_int_equal(row.intent.state, HF_ROLLOUT_PAUSED);
 }
 
-static void a_database_that_is_full_changes_nothing(void **state)
+static void look_refused(void)
 {
     bool has_more;
+    CHECK_REFUSED(hf_rollout_steering_look(t.steering, t.published, t.w->tx.now_s, &has_more,
+                                           &t.w->why),
+                  HF_E_STORAGE, &t.w->why, "disk is full");
+}
+
+static void a_database_that_is_full_opens_nothing(void **state)
+{
+    (void)state;
+    open_first();
+    for (int64_t device = 1; device <= 5; device++)
+        reports(device, "confirmed", 2);
+    t.write_fails = HF_E_STORAGE;
+    for (int i = 0; i < 3; i++) {
+        t.w->tx.now_s += 3600;
+        look_refused();
+        assert_int_equal(t.n_asked, 1);
+        assert_int_equal(view().tallies[0].confirmed, 5);
+    }
+    t.write_fails = HF_OK;
+    look();
+    assert_asked(1, 1, "open");
+}
+
+static void a_database_that_is_full_stops_no_pause(void **state)
+{
     (void)state;
     open_first();
     reports(1, "refused", 2);
     t.write_fails = HF_E_STORAGE;
-    for (int i = 0; i < 3; i++) {
-        CHECK_REFUSED(hf_rollout_steering_look(t.steering, t.published, t.w->tx.now_s, &has_more,
-                                               &t.w->why),
-                      HF_E_STORAGE, &t.w->why, "disk is full");
-        assert_int_equal(t.n_asked, 1);
-        assert_int_equal(view().tallies[0].failed, 1);
-        t.w->tx.now_s += DAY;
-    }
+    t.had_intent = false;
+    look_refused();
+    assert_asked(1, 0, "paused");
+    assert_false(t.had_intent);
+    assert_non_null(
+        strstr(json_string_value(json_object_get(t.asked, "reason")), "1 of 1 devices"));
+    for (int i = 0; i < 3; i++) /* the repository shows it, the database does not */
+        look_refused();
+    assert_int_equal(t.n_asked, 2);
+    assert_string_equal(view().wait, "paused");
     t.write_fails = HF_OK;
     look();
+    look();
+    assert_int_equal(t.n_asked, 2);
+    const char *entry = strstr(fleet_log(t.w, 0), "\"rollout.step\"");
+    assert_non_null(entry);
+    assert_non_null(strstr(fleet_log(t.w, 0), "\"had_intent\":false"));
+    assert_non_null(strstr(fleet_log(t.w, 0), "\"state\":\"paused\""));
+    assert_int_equal(row_of(newest()).now.state, HF_ROLLOUT_PAUSED);
+}
+
+/* The first one was stepped at the desk meanwhile, and the database does not take it. */
+static void a_database_that_is_full_stops_no_pause_of_another_rollout(void **state)
+{
+    (void)state;
+    publish_many(1, "amazon", HF_ROLLOUT_PAUSED);
+    struct hf_published_bundle *iot = &t.published->bundles[1], *amazon = &t.published->bundles[0];
+    iot->rollout.is_signed = true;
+    iot->rollout.role_version = 1;
+    iot->rollout.now = (struct hf_rollout_activation){.since_s = t.w->tx.now_s};
+    look();
+    assert_int_equal(t.n_asked, 0);
+    reports(1, "refused", 2);
+    amazon->rollout.role_version++;
+    t.signs = false;
+    t.write_fails = HF_E_STORAGE;
+    look_refused();
+    assert_int_equal(t.n_asked, 1);
     assert_asked(1, 0, "paused");
+    assert_string_equal(json_string_value(json_object_get(t.asked, "path")), "iot/full/2.pem");
+}
+
+/* A bundle that it has no row of cannot be steered, and keeps no other one from that. */
+static void a_database_that_is_full_takes_no_new_bundle(void **state)
+{
+    struct hf_rollout_row row;
+    (void)state;
+    publish(2);
+    t.write_fails = HF_E_STORAGE;
+    look_refused();
+    assert_int_equal(t.n_asked, 0);
+    assert_int_equal(hf_rollout_row_find(t.w->tx.db, newest(), &row, &t.w->why), HF_E_NOT_FOUND);
+    t.write_fails = HF_OK;
+    look();
+    assert_asked(0, 0, "open");
 }
 
 static void an_old_copy_of_the_database_only_stops_a_rollout(void **state)
@@ -807,7 +876,10 @@ int main(void)
         STEERED(another_step_is_waited_for),
         STEERED(a_refusal_is_tried_again_ever_later_and_logged_once),
         STEERED(nothing_is_asked_while_a_person_asks),
-        STEERED(a_database_that_is_full_changes_nothing),
+        STEERED(a_database_that_is_full_opens_nothing),
+        STEERED(a_database_that_is_full_stops_no_pause),
+        STEERED(a_database_that_is_full_stops_no_pause_of_another_rollout),
+        STEERED(a_database_that_is_full_takes_no_new_bundle),
         STEERED(an_old_copy_of_the_database_only_stops_a_rollout),
         STEERED(nothing_opens_before_all_devices_are_counted),
         STEERED(no_stage_opens_while_failures_wait_in_the_queue),
