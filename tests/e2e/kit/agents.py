@@ -172,12 +172,13 @@ class World:
 
     def counted(self):
         """The agents of the stages up to the signed one, and their results."""
+        signed = self.publisher.role_version
+        wait_until(lambda: (self.rollout() or {"role_version": 0})["role_version"] >= signed, "the service has read it")
         return {d["device"]: result for result in RESULTS
                 for d in self.service.admin_json("rollout", "devices", self.name, "--result", result)["devices"]}
 
     def goes_on(self, version):
         """Round after round of checks, until the rollout is complete. No agent is ahead of its stage."""
-        wait_until(self.rollout, "the service knows it")
         for _ in range(ROUNDS_MAX):
             self.check_all()
             ahead = {agent.name for agent in self.agents if agent.version == version}
