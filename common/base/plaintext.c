@@ -10,12 +10,11 @@ size_t hf_plain_mark_len(struct hf_bytes text)
     return is_there ? sizeof mark : 0;
 }
 
-size_t hf_plain_char_len(const char *text)
+size_t hf_utf8_char(struct hf_bytes text, uint32_t *out)
 {
     static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000}; /* by length; RFC 3629, 3 */
-    const uint8_t *bytes = (const uint8_t *)text;
+    uint32_t c = text.len > 0 ? text.data[0] : 0xFFu;
     size_t len = 1;
-    uint32_t c = bytes[0];
     if ((c & 0xE0u) == 0xC0u)
         len = 2;
     else if ((c & 0xF0u) == 0xE0u)
@@ -24,18 +23,34 @@ size_t hf_plain_char_len(const char *text)
         len = 4;
     else if (c >= 0x80u)
         return 0;
+    if (len > text.len)
+        return 0;
     if (len > 1)
         c &= 0x7Fu >> len;
     for (size_t i = 1; i < len; i++) {
-        if ((bytes[i] & 0xC0u) != 0x80u) /* also the NUL, where the text was cut */
+        if ((text.data[i] & 0xC0u) != 0x80u)
             return 0;
-        c = c << 6 | (bytes[i] & 0x3Fu);
+        c = c << 6 | (text.data[i] & 0x3Fu);
     }
-    bool is_valid = c >= smallest[len] && c <= 0x10FFFFu && (c < 0xD800u || c > 0xDFFFu);
+    if (c < smallest[len] || c > 0x10FFFFu || (c >= 0xD800u && c <= 0xDFFFu))
+        return 0;
+    *out = c;
+    return len;
+}
+
+size_t hf_plain_char_len(const char *text)
+{
+    uint32_t c;
+    size_t n_left = 0;
+    while (n_left < 4 && text[n_left] != '\0')
+        n_left++;
+    size_t len = hf_utf8_char((struct hf_bytes){(const uint8_t *)text, n_left}, &c);
+    if (len == 0)
+        return 0;
     bool is_control = c < 0x20u || (c >= 0x7Fu && c < 0xA0u) || c == 0x2028u || c == 0x2029u;
     bool turns_direction = c == 0x061Cu || c == 0x200Eu || c == 0x200Fu ||
                            (c >= 0x202Au && c <= 0x202Eu) || (c >= 0x2066u && c <= 0x2069u);
-    return is_valid && !is_control && !turns_direction ? len : 0;
+    return !is_control && !turns_direction ? len : 0;
 }
 
 void hf_text_sanitize(char *text)

@@ -7,6 +7,10 @@
 /** Bytes of the byte order mark that some editors put before UTF-8; 0 without one. */
 size_t hf_plain_mark_len(struct hf_bytes text);
 
+/** Bytes of the UTF-8 character that `text` begins with, and which one it is (RFC 3629). 0: none, or a cut
+ *  one; `out` is written otherwise only. */
+size_t hf_utf8_char(struct hf_bytes text, uint32_t *out);
+
 /** Bytes of the UTF-8 character at `text`, which ends in NUL. 0 for bytes that are no character,
  *  also one that was cut, and for one that steers a terminal: a control character, a line
  *  separator, or a change of the writing direction. */

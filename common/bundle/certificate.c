@@ -266,7 +266,10 @@ bool hf_certificate_parse(struct hf_bytes der, struct hf_certificate *out)
     /* Only version 3 has extensions (4.1.2.9). */
     if (form->extensions.len > 0 && (form->version != 3 || !read_extensions(&cert)))
         return false;
-    cert.is_self_issued = hf_name_equal(form->subject, form->issuer);
+    cert.subject_hash = hf_name_hash(form->subject);
+    cert.issuer_hash = hf_name_hash(form->issuer);
+    cert.is_self_issued = cert.subject_hash == cert.issuer_hash &&
+                          hf_name_equal(form->subject, form->issuer);
     *out = cert;
     return true;
 }

@@ -17,7 +17,8 @@ struct hf_certificate {
     struct hf_x509_form form;
     int64_t not_before_s;
     int64_t not_after_s;
-    bool is_self_issued; /* subject and issuer are the same name */
+    uint64_t subject_hash, issuer_hash; /* hf_name_hash */
+    bool is_self_issued;                /* subject and issuer are the same name */
 
     /* Extensions; `data` is NULL where there is none. */
     struct hf_bytes alt_names;     /* GeneralNames, the contents of the SEQUENCE */

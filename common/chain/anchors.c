@@ -162,19 +162,18 @@ bool hf_anchors_has_usable(const struct hf_anchors *anchors, int64_t now_s)
 }
 
 const struct hf_trust_anchor *hf_anchors_next(const struct hf_anchors *anchors,
-                                              struct hf_bytes name, size_t *at)
+                                              uint64_t subject_hash, size_t *at)
 {
-    uint64_t hash = hf_name_hash(name);
     size_t low = *at, high = anchors->n_entries;
 
     while (*at == 0 && low < high) { /* the first with this hash */
         size_t middle = low + (high - low) / 2;
-        if (anchors->entries[middle].subject_hash < hash)
+        if (anchors->entries[middle].subject_hash < subject_hash)
             low = middle + 1;
         else
             high = middle;
     }
-    if (low == anchors->n_entries || anchors->entries[low].subject_hash != hash)
+    if (low == anchors->n_entries || anchors->entries[low].subject_hash != subject_hash)
         return NULL;
     *at = low + 1;
     return &anchors->entries[low].anchor;

@@ -37,9 +37,9 @@ bool hf_anchors_has_usable(const struct hf_anchors *anchors, int64_t now_s);
 HF_MUST_USE bool hf_anchor_is_usable(const struct hf_trust_anchor *anchor, int64_t now_s,
                                      int64_t leaf_not_before_s);
 
-/** The next anchor whose subject may be `name` (Name, whole): hf_name_equal decides. In the order in which
- *  they were given; `*at` is 0 at first. NULL: there is none. */
+/** The next anchor whose subject has this hf_name_hash: hf_name_equal decides. In the order in which they were
+ *  given; `*at` is 0 at first. NULL: there is none. */
 HF_MUST_USE const struct hf_trust_anchor *hf_anchors_next(const struct hf_anchors *anchors,
-                                                          struct hf_bytes name, size_t *at);
+                                                          uint64_t subject_hash, size_t *at);
 
 #endif

@@ -5,7 +5,8 @@
 
 #include <string.h>
 
-/* How a name lies to a constraint. A wildcard stands for many names, some of which may be within. */
+/* How a name lies to a constraint. A wildcard stands for many names, some of which may be within; of some
+ * distinguished names it is not known. Both are refused, whether the subtree is permitted or excluded. */
 enum place {
     OUTSIDE,
     PARTLY,
@@ -171,7 +172,15 @@ static enum place place_name(const struct hf_general_name *name, struct hf_bytes
     case HF_NAME_DIRECTORY:
         if (!hf_name_is_whole(name->value) || !hf_name_is_whole(base))
             return DAMAGED;
-        return hf_name_is_within(name->value, base) ? WITHIN : OUTSIDE;
+        switch (hf_name_in_subtree(name->value, base)) {
+        case HF_SUBTREE_OUTSIDE:
+            return OUTSIDE;
+        case HF_SUBTREE_UNKNOWN:
+            return PARTLY;
+        case HF_SUBTREE_WITHIN:
+            return WITHIN;
+        }
+        break;
     case HF_NAME_EMAIL:
         return place_email(name->value, base);
     case HF_NAME_URI:

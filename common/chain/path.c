@@ -104,6 +104,12 @@ static bool take_step(struct hf_search *s)
     return true;
 }
 
+/* Is `issuer` what `cert` names as its issuer? Names may be long and hashes crafted, so each time is a step. */
+static bool is_named(const struct hf_certificate *issuer, const struct hf_certificate *cert)
+{
+    return hf_name_equal(issuer->form.subject, cert->form.issuer);
+}
+
 static void push(struct hf_search *s, const struct hf_certificate *cert, size_t index)
 {
     s->path.certs[s->path.n] = cert;
@@ -118,15 +124,14 @@ static bool find_anchor(struct hf_search *s, const struct hf_anchors *set, bool 
     const struct hf_trust_anchor *anchor;
     size_t at = 0;
 
-    while ((anchor = hf_anchors_next(set, top->form.issuer, &at)) != NULL) {
+    while ((anchor = hf_anchors_next(set, top->issuer_hash, &at)) != NULL) {
         if (!hf_anchor_is_usable(anchor, s->context->at_s, s->issued_s) ||
             !hf_certificate_parse(anchor->der, &s->anchor_cert) ||
-            hf_certificate_has_other_key_id(&s->anchor_cert, top) == is_hinted ||
-            !hf_name_equal(s->anchor_cert.form.subject, top->form.issuer))
+            hf_certificate_has_other_key_id(&s->anchor_cert, top) == is_hinted)
             continue;
         if (!take_step(s))
             return false;
-        if (!goes_on(s, &s->anchor_cert, true))
+        if (!is_named(&s->anchor_cert, top) || !goes_on(s, &s->anchor_cert, true))
             continue;
         push(s, &s->anchor_cert, HF_VERIFY_ANCHOR);
         s->anchor = *anchor;
@@ -143,7 +148,8 @@ static bool is_in_path(const struct hf_search *s, const struct hf_certificate *c
 {
     for (size_t i = 0; i < s->path.n; i++)
         if (s->path.certs[i] == cert ||
-            (hf_bytes_equal(s->path.certs[i]->form.spki, cert->form.spki) &&
+            (s->path.certs[i]->subject_hash == cert->subject_hash &&
+             hf_bytes_equal(s->path.certs[i]->form.spki, cert->form.spki) &&
              hf_name_equal(s->path.certs[i]->form.subject, cert->form.subject)))
             return true;
     return false;
@@ -167,12 +173,12 @@ static bool extend(struct hf_search *s)
                 return true;
         for (size_t i = 1; i < s->n_sent && s->path.n + 1 < HF_VERIFY_PATH_MAX; i++) {
             const struct hf_certificate *next = &s->sent[i];
-            if (next->der.data == NULL || !hf_name_equal(next->form.subject, top->form.issuer) ||
-                hf_certificate_has_other_key_id(next, top) == is_hinted || is_in_path(s, next))
+            if (next->der.data == NULL || next->subject_hash != top->issuer_hash ||
+                hf_certificate_has_other_key_id(next, top) == is_hinted)
                 continue;
             if (!take_step(s))
                 return false;
-            if (!goes_on(s, next, false))
+            if (!is_named(next, top) || is_in_path(s, next) || !goes_on(s, next, false))
                 continue;
             push(s, next, i);
             if (extend(s))

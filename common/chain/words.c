@@ -320,7 +320,7 @@ bool hf_words_lacks_anchor(const struct hf_judged *j)
         return false;
     for (size_t i = 0; i < j->anchors->n; i++) {
         size_t at = 0;
-        if (hf_anchors_next(j->anchors->at[i], last.form.issuer, &at) != NULL)
+        if (hf_anchors_next(j->anchors->at[i], last.issuer_hash, &at) != NULL)
             return false;
     }
     return true;
@@ -395,7 +395,7 @@ void hf_words_anchors(const struct hf_anchors *anchors, const struct hf_certific
     struct hf_certificate cert;
     size_t at = 0;
 
-    while ((anchor = hf_anchors_next(anchors, child->form.issuer, &at)) != NULL) {
+    while ((anchor = hf_anchors_next(anchors, child->issuer_hash, &at)) != NULL) {
         if (!hf_certificate_parse(anchor->der, &cert))
             continue;
         hf_words_append(out, cap, "%sthe trust anchor of that name ", out[0] != '\0' ? "; " : "");

@@ -185,6 +185,45 @@ static struct hf_buf change_node(const struct der_tree *tree, const struct der_t
     return result;
 }
 
+/* Text of the same tag, or of one that holds it as well. */
+static const uint8_t text_tags[] = {0x0c, 0x13, 0x14, 0x16, 0x1e, 0x1c};
+
+static void put_char(struct hf_buf *out, size_t width, uint8_t c)
+{
+    static const uint8_t zeros[3];
+    FUZZ_CHECK(hf_buf_append(out, zeros, width - 1) == HF_OK);
+    FUZZ_CHECK(hf_buf_append(out, &c, 1) == HF_OK);
+}
+
+/** A text of a name as another encoder might write it: another type, other spaces, the other case. */
+static struct hf_buf change_text(const struct der_tree *tree, unsigned *seed)
+{
+    size_t node = below(seed, tree->n);
+    while (node > 0 && memchr(text_tags, tree->nodes[node].tag, sizeof text_tags) == NULL)
+        node--;
+    const struct der_node *n = &tree->nodes[node];
+    if (node == 0 || n->end - n->body > VALUE_MAX / 4)
+        return (struct hf_buf){0};
+    size_t from = n->tag == 0x1e ? 2 : n->tag == 0x1c ? 4 : 1;
+    uint8_t tag = text_tags[below(seed, sizeof text_tags)];
+    size_t width = tag == 0x1e ? 2 : tag == 0x1c ? 4 : 1, what = below(seed, 4);
+    struct hf_buf value = {0}, whole = {0};
+    for (size_t at = n->body + from - 1; at < n->end; at += from) {
+        uint8_t c = tree->der.data[at];
+        bool is_letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+        if (what == 1 && (c == ' ' || at == n->body + from - 1))
+            put_char(&value, width, ' ');
+        put_char(&value, width, what == 2 && is_letter ? c ^ 0x20 : c);
+    }
+    if (what == 1)
+        put_char(&value, width, ' ');
+    pki_put(&whole, tag, hf_buf_bytes(&value));
+    struct hf_buf result = der_replace(tree, node, hf_buf_bytes(&whole));
+    hf_buf_free(&value);
+    hf_buf_free(&whole);
+    return result;
+}
+
 static void change_cert(struct chain_input *input, unsigned *seed)
 {
     static struct der_tree tree, other;
@@ -194,7 +233,7 @@ static void change_cert(struct chain_input *input, unsigned *seed)
     if (!der_walk(hf_buf_bytes(&input->certs[which]), &tree) ||
         !der_walk(hf_buf_bytes(&input->certs[from]), &other))
         return;
-    switch (below(seed, 6)) {
+    switch (below(seed, 7)) {
     case 0:
         now = take_over(&tree, &other, seed);
         break;
@@ -203,6 +242,9 @@ static void change_cert(struct chain_input *input, unsigned *seed)
         break;
     case 2:
         now = turn_critical(&tree, seed);
+        break;
+    case 3:
+        now = change_text(&tree, seed);
         break;
     default:
         now = change_node(&tree, &other, seed);

@@ -130,8 +130,7 @@ static bool is_der(struct hf_bytes der)
     return is;
 }
 
-/* Holdfast compares names with their spaces, as Mbed TLS does; RFC 5280, 7.1, folds them. And OpenSSL passes over
- * parts of a name that are empty. */
+/* OpenSSL passes over parts of a name that are empty. */
 static bool is_plain_name(const X509_NAME *name)
 {
     X509_NAME *made = X509_NAME_new();
@@ -141,14 +140,9 @@ static bool is_plain_name(const X509_NAME *name)
 
     for (int i = 0; is && i < X509_NAME_entry_count(name); i++) {
         const X509_NAME_ENTRY *entry = X509_NAME_get_entry(name, i);
-        const ASN1_STRING *value = X509_NAME_ENTRY_get_data(entry);
-        const uint8_t *text = ASN1_STRING_get0_data(value);
-        size_t len = (size_t)ASN1_STRING_length(value);
         bool is_first = i == 0 || X509_NAME_ENTRY_set(entry) !=
                                       X509_NAME_ENTRY_set(X509_NAME_get_entry(name, i - 1));
-        is = (len == 0 || (text[0] != ' ' && text[len - 1] != ' ')) &&
-             memmem(text, len, "  ", 2) == NULL &&
-             X509_NAME_add_entry(made, entry, -1, is_first ? 0 : -1) == 1;
+        is = X509_NAME_add_entry(made, entry, -1, is_first ? 0 : -1) == 1;
     }
     is = is && X509_NAME_get0_der(made, &again, &again_len) == 1 && again_len == der_len &&
          memcmp(again, der, der_len) == 0;
@@ -218,8 +212,8 @@ static bool is_at_limit(const struct hf_verdict *verdict)
     return false;
 }
 
-/* Where Holdfast may refuse what the RFCs allow: at its limits, what is no DER, spaces in names, and a common name that a
- * constraint on hosts excludes (it counts where the switch for old servers is on). */
+/* Where Holdfast may refuse what the RFCs allow: at its limits, what is no DER, and a common name that a constraint
+ * on hosts excludes (it counts where the switch for old servers is on). */
 static bool is_stricter(const struct x509_case *c, const struct hf_verdict *verdict)
 {
     return is_at_limit(verdict) || !is_all_plain(c) ||

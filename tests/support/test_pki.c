@@ -186,6 +186,28 @@ void pki_put(struct hf_buf *out, uint8_t tag, struct hf_bytes value)
     CHECK_OK(hf_buf_append(out, value.data, value.len));
 }
 
+void pki_name(const struct pki_attribute *attributes, struct hf_buf *out)
+{
+    struct hf_buf parts = {0};
+    const struct pki_attribute *a = attributes;
+
+    while (a->type != 0) {
+        struct hf_buf set = {0};
+        do {
+            const uint8_t oid[] = {0x06, 0x03, 0x55, 0x04, a->type};
+            struct hf_buf pair = {0};
+            CHECK_OK(hf_buf_append(&pair, oid, sizeof oid));
+            pki_put(&pair, a->tag, a->value);
+            pki_put(&set, 0x30, hf_buf_bytes(&pair));
+            hf_buf_free(&pair);
+        } while ((++a)->is_merged);
+        pki_put(&parts, 0x31, hf_buf_bytes(&set));
+        hf_buf_free(&set);
+    }
+    pki_put(out, 0x30, hf_buf_bytes(&parts));
+    hf_buf_free(&parts);
+}
+
 /* GeneralSubtrees with the context tag `tag`: one GeneralSubtree, of a dNSName only, for each name. */
 static void put_subtrees(struct hf_buf *out, uint8_t tag, const char *const *names)
 {

@@ -53,6 +53,17 @@ void pki_issue_pem(const struct pki_cert *cert, struct hf_buf *out);
 
 /** A tag, a length and a value, appended: what extensions are made of. */
 void pki_put(struct hf_buf *out, uint8_t tag, struct hf_bytes value);
+
+/* An attribute of a name: 2.5.4.`type`, with a value of any tag. */
+struct pki_attribute {
+    uint8_t type; /* 3: commonName, 10: organizationName */
+    uint8_t tag;
+    struct hf_bytes value;
+    bool is_merged; /* into the part of the one before */
+};
+
+/** A Name of the attributes up to the first without a type, appended. */
+void pki_name(const struct pki_attribute *attributes, struct hf_buf *out);
 /** nameConstraints (RFC 5280, 4.2.1.10) with DNS names, each list ended by NULL; NULL: no such list. */
 void pki_name_constraints(const char *const *permitted, const char *const *excluded,
                           struct hf_buf *out);

@@ -1,10 +1,15 @@
 /* The oracle's names: RFC 5280, 4.2.1.10 and 7.1, and RFC 9525. */
 #include "tests/support/x509_oracle_parts.h"
 
+#include <openssl/err.h>
+
 #include <arpa/inet.h>
 #include <ctype.h>
+#include <locale.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <wctype.h>
 
 /* A text that need not end with NUL. */
 struct text {
@@ -28,52 +33,109 @@ static bool has_nul(struct text text)
     return memchr(text.at, '\0', text.len) != NULL;
 }
 
+/* How one name lies to another one: of a wildcard some names may be inside; of a distinguished name it may be
+ * unknown. */
+enum match { OUTSIDE, INSIDE, PARTLY, NO_NAME };
+
 /* ---- distinguished names: RFC 5280, 7.1 -------------------------------------------------------------- */
 
-/* The string types whose values are compared without regard to case and to runs of spaces. */
-static bool is_prepared(const ASN1_STRING *value)
+/* A value, prepared for the comparison as common/bundle/distinguished_name.h promises it. */
+struct prepared {
+    uint32_t *at; /* NULL: it is no text */
+    size_t len;
+    bool is_plain; /* RFC 4518 would make the same of it */
+};
+
+/* Letters of the blocks below that have two counterparts, or several characters, or are another form of one. */
+static bool is_special(uint32_t c)
 {
-    int type = ASN1_STRING_type(value);
-    return type == V_ASN1_PRINTABLESTRING || type == V_ASN1_UTF8STRING || type == V_ASN1_IA5STRING;
+    static const uint32_t special[] = {0xb5,  0xdf,  0x130, 0x131, 0x132, 0x133,
+                                       0x13f, 0x140, 0x149, 0x390, 0x3b0};
+    for (size_t i = 0; i < sizeof special / sizeof special[0]; i++)
+        if (c == special[i])
+            return true;
+    return false;
 }
 
-/** The next character as it counts: lower case, one space for many, none at the ends; -1: the end. */
-static int next_char(struct text *text, bool *is_inside)
+/** Lower case, by the C library. `*is_letter`: it has two cases, one character each. */
+static uint32_t to_lower(uint32_t c, bool *is_letter)
 {
-    size_t n_spaces = 0;
-    while (n_spaces < text->len && text->at[n_spaces] == ' ')
-        n_spaces++;
-    text->at += n_spaces;
-    text->len -= n_spaces;
-    if (text->len == 0)
-        return -1;
-    if (n_spaces > 0 && *is_inside) {
-        *is_inside = false;
-        return ' ';
+    static locale_t unicode;
+    if (unicode == NULL && (unicode = newlocale(LC_CTYPE_MASK, "C.UTF-8", NULL)) == NULL)
+        abort();
+    *is_letter = (c <= 0x17e || (c >= 0x386 && c <= 0x3ce) || (c >= 0x400 && c <= 0x45f)) &&
+                 !is_special(c) && (towlower_l(c, unicode) != c || towupper_l(c, unicode) != c);
+    if (!*is_letter)
+        return c;
+    return c == 0x3c2 ? 0x3c3 : towlower_l(c, unicode); /* the sigma at the end of a word is one */
+}
+
+static bool is_text(const ASN1_STRING *value)
+{
+    struct text text = text_of(value);
+    switch (ASN1_STRING_type(value)) {
+    case V_ASN1_PRINTABLESTRING:
+    case V_ASN1_IA5STRING:
+    case V_ASN1_T61STRING:
+        for (size_t i = 0; i < text.len; i++)
+            if ((unsigned char)text.at[i] > 0x7f)
+                return false;
+        return true;
+    case V_ASN1_UTF8STRING:
+    case V_ASN1_BMPSTRING:
+    case V_ASN1_UNIVERSALSTRING:
+        return true;
+    default:
+        return false;
     }
-    *is_inside = true;
-    text->len--;
-    return tolower((unsigned char)*text->at++);
 }
 
-static bool is_same_value(const ASN1_STRING *a, const ASN1_STRING *b)
+static struct prepared prepare(const ASN1_STRING *value)
 {
-    if (!is_prepared(a) || !is_prepared(b))
-        return ASN1_STRING_cmp(a, b) == 0;
-    struct text left = text_of(a), right = text_of(b);
-    bool is_left_inside = false, is_right_inside = false;
-    int x, y;
-    do {
-        x = next_char(&left, &is_left_inside);
-        y = next_char(&right, &is_right_inside);
-    } while (x == y && x != -1);
-    return x == y;
+    struct prepared out = {.is_plain = true};
+    unsigned char *utf8 = NULL;
+    int len = is_text(value) ? ASN1_STRING_to_UTF8(&utf8, value) : -1;
+    ERR_clear_error();
+    if (len < 0)
+        return out;
+    out.at = calloc((size_t)len + 1, sizeof *out.at);
+    if (out.at == NULL)
+        abort();
+    for (int at = 0; at < len;) {
+        unsigned long c = 0;
+        bool is_letter = false;
+        int n = UTF8_getc(utf8 + at, len - at, &c);
+        if (n <= 0)
+            abort(); /* OpenSSL wrote it */
+        at += n;
+        uint32_t lower = to_lower((uint32_t)c, &is_letter);
+        out.is_plain = out.is_plain && (is_letter || (c >= 0x20 && c <= 0x7e));
+        if (c != ' ' || (out.len > 0 && out.at[out.len - 1] != ' '))
+            out.at[out.len++] = lower;
+    }
+    if (out.len > 0 && out.at[out.len - 1] == ' ')
+        out.len--;
+    OPENSSL_free(utf8);
+    return out;
 }
 
-static bool is_same_entry(const X509_NAME_ENTRY *a, const X509_NAME_ENTRY *b)
+static bool is_identical(const ASN1_STRING *a, const ASN1_STRING *b)
 {
-    return OBJ_cmp(X509_NAME_ENTRY_get_object(a), X509_NAME_ENTRY_get_object(b)) == 0 &&
-           is_same_value(X509_NAME_ENTRY_get_data(a), X509_NAME_ENTRY_get_data(b));
+    return ASN1_STRING_cmp(a, b) == 0 && ((a->flags ^ b->flags) & 7) == 0; /* unused bits */
+}
+
+/** INSIDE: the same. PARTLY: not by these rules. */
+static enum match compare_values(const ASN1_STRING *a, const ASN1_STRING *b)
+{
+    struct prepared left = prepare(a), right = prepare(b);
+    bool is_text = left.at != NULL && right.at != NULL;
+    enum match match = is_text && left.is_plain && right.is_plain ? OUTSIDE : PARTLY;
+    if (is_identical(a, b) || (is_text && left.len == right.len &&
+                               memcmp(left.at, right.at, left.len * sizeof *left.at) == 0))
+        match = INSIDE;
+    free(left.at);
+    free(right.at);
+    return match;
 }
 
 /** How many attributes the RDN has that begins at entry `at`. */
@@ -87,40 +149,77 @@ static int rdn_size(const X509_NAME *name, int at)
     return n;
 }
 
-/** The attributes of an RDN are a set: each of `a` is one of `b`, and there are as many. */
-static bool is_same_rdn(const X509_NAME *a, int at_a, const X509_NAME *b, int at_b)
+static const ASN1_OBJECT *type_at(const X509_NAME *name, int at)
+{
+    return X509_NAME_ENTRY_get_object(X509_NAME_get_entry(name, at));
+}
+
+static const ASN1_STRING *value_at(const X509_NAME *name, int at)
+{
+    return X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at));
+}
+
+/** Sixteen attributes at most, and no type twice. */
+static bool is_set(const X509_NAME *name, int at)
+{
+    int n = rdn_size(name, at);
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < i; k++)
+            if (OBJ_cmp(type_at(name, at + i), type_at(name, at + k)) == 0)
+                return false;
+    return n <= 16;
+}
+
+static bool is_identical_rdn(const X509_NAME *a, int at_a, const X509_NAME *b, int at_b)
 {
     int n = rdn_size(a, at_a);
+    bool is = n == rdn_size(b, at_b);
+    for (int i = 0; is && i < n; i++)
+        is = OBJ_cmp(type_at(a, at_a + i), type_at(b, at_b + i)) == 0 &&
+             is_identical(value_at(a, at_a + i), value_at(b, at_b + i));
+    return is;
+}
+
+/** The attributes of an RDN are a set: for each of `a` there is one in `b`, and there are as many. */
+static enum match compare_rdns(const X509_NAME *a, int at_a, const X509_NAME *b, int at_b)
+{
+    enum match match = INSIDE;
+    if (!is_set(a, at_a) || !is_set(b, at_b))
+        return is_identical_rdn(a, at_a, b, at_b) ? INSIDE : PARTLY;
+    int n = rdn_size(a, at_a);
     if (n != rdn_size(b, at_b))
-        return false;
+        return OUTSIDE;
     for (int i = 0; i < n; i++) {
-        bool is_there = false;
+        enum match one = OUTSIDE;
         for (int k = 0; k < n; k++)
-            is_there = is_there || is_same_entry(X509_NAME_get_entry(a, at_a + i),
-                                                 X509_NAME_get_entry(b, at_b + k));
-        if (!is_there)
-            return false;
+            if (OBJ_cmp(type_at(a, at_a + i), type_at(b, at_b + k)) == 0)
+                one = compare_values(value_at(a, at_a + i), value_at(b, at_b + k));
+        if (one == OUTSIDE)
+            return OUTSIDE;
+        match = one == PARTLY ? PARTLY : match;
     }
-    return true;
+    return match;
 }
 
 /** Is `name` in the subtree of `base`: the same RDNs, and maybe more behind them? */
-static bool begins_with(const X509_NAME *name, const X509_NAME *base, bool *is_whole)
+static enum match match_directory(const X509_NAME *name, const X509_NAME *base)
 {
-    int at = 0;
-    while (at < X509_NAME_entry_count(base)) {
-        if (at >= X509_NAME_entry_count(name) || !is_same_rdn(name, at, base, at))
-            return false;
-        at += rdn_size(base, at);
+    enum match match = INSIDE;
+    for (int at = 0, at_base = 0; at_base < X509_NAME_entry_count(base);) {
+        enum match one = at < X509_NAME_entry_count(name) ? compare_rdns(name, at, base, at_base)
+                                                          : OUTSIDE;
+        if (one == OUTSIDE)
+            return OUTSIDE;
+        match = one == PARTLY ? PARTLY : match;
+        at += rdn_size(name, at);
+        at_base += rdn_size(base, at_base);
     }
-    *is_whole = at == X509_NAME_entry_count(name);
-    return true;
+    return match;
 }
 
 bool oracle_is_same_name(const X509_NAME *a, const X509_NAME *b)
 {
-    bool is_whole = false;
-    return begins_with(a, b, &is_whole) && is_whole;
+    return match_directory(a, b) == INSIDE && match_directory(b, a) == INSIDE;
 }
 
 bool oracle_is_self_issued(const struct oracle_cert *cert)
@@ -129,8 +228,6 @@ bool oracle_is_self_issued(const struct oracle_cert *cert)
 }
 
 /* ---- one name and one subtree: RFC 5280, 4.2.1.10 ---------------------------------------------------------- */
-
-enum match { OUTSIDE, INSIDE, PARTLY, NO_NAME };
 
 /** RFC 1034, 3.5, as RFC 5280, 4.2.1.6, asks for it, and with the underscore that there is in practice. */
 static bool is_dns_name(struct text name)
@@ -254,7 +351,6 @@ static enum match match_uri(struct text name, struct text base)
 
 static enum match match_of(const GENERAL_NAME *name, const GENERAL_NAME *base)
 {
-    bool is_whole;
     if (name->type != base->type)
         return OUTSIDE;
     switch (name->type) {
@@ -268,8 +364,7 @@ static enum match match_of(const GENERAL_NAME *name, const GENERAL_NAME *base)
         return match_uri(text_of(name->d.uniformResourceIdentifier),
                          text_of(base->d.uniformResourceIdentifier));
     case GEN_DIRNAME:
-        return begins_with(name->d.directoryName, base->d.directoryName, &is_whole) ? INSIDE
-                                                                                    : OUTSIDE;
+        return match_directory(name->d.directoryName, base->d.directoryName);
     default:
         /* "either process the constraint or reject the certificate" */
         return NO_NAME;

@@ -8,7 +8,7 @@
 
 void hf_received_read(const mbedtls_x509_crt *list, struct hf_received *out)
 {
-    out->n_certs = 0;
+    *out = (struct hf_received){.leaf = list};
     for (; list != NULL && out->n_certs < HF_VERIFY_CERTS_MAX; list = list->next)
         out->certs[out->n_certs++] = (struct hf_bytes){list->raw.p, list->raw.len};
 }
@@ -44,6 +44,27 @@ void hf_received_free_list(mbedtls_x509_crt *list)
 {
     mbedtls_x509_crt_free(list);
     mbedtls_free(list);
+}
+
+/* Mbed TLS compares names byte by byte, but for the case of ASCII letters. The verdict has found the two to be
+ * the same, so the issuer's copy gets the name as the leaf has it. */
+static int take_name(mbedtls_x509_crt *issuer, const mbedtls_x509_crt *leaf)
+{
+    const mbedtls_x509_name *from = &leaf->issuer;
+    mbedtls_x509_name *to = &issuer->subject;
+
+    mbedtls_asn1_free_named_data_list_shallow(to->next);
+    *to = *from;
+    to->next = NULL;
+    while ((from = from->next) != NULL) {
+        to->next = mbedtls_calloc(1, sizeof *to->next);
+        if (to->next == NULL)
+            return MBEDTLS_ERR_X509_ALLOC_FAILED;
+        to = to->next;
+        *to = *from;
+        to->next = NULL;
+    }
+    return 0;
 }
 
 /* Names that a CA may not issue for, policies and extensions have no flag of their own in Mbed TLS. */
@@ -102,7 +123,8 @@ enum hf_err hf_received_judge(const struct hf_received *received,
         size_t index = verdict.path[1].index;
         struct hf_bytes issuer = index == HF_VERIFY_ANCHOR ? verdict.anchor.der
                                                            : received->certs[index];
-        if (hf_received_append(issuer, &out->issuer) == 0)
+        if (hf_received_append(issuer, &out->issuer) == 0 &&
+            take_name(out->issuer, received->leaf) == 0)
             return HF_OK;
         hf_received_free_list(out->issuer);
         *out = (struct hf_received_verdict){0};

@@ -11,6 +11,7 @@
 
 /* With HF_VERIFY_CERTS_MAX certificates it is 1 KiB. */
 struct hf_received {
+    const mbedtls_x509_crt *leaf; /* the server's own */
     struct hf_bytes certs[HF_VERIFY_CERTS_MAX];
     size_t n_certs;
 };
@@ -22,7 +23,8 @@ struct hf_received_verdict {
     bool is_valid;
     uint32_t flags; /* MBEDTLS_X509_BADCERT_…; 0 where it is valid */
     /* The next certificate of a valid path, to be told to Mbed TLS as a trusted one: it checks one signature
-     * then, and nothing else. NULL where the list is not valid. */
+     * then, and nothing else. Its subject reads as the issuer in the leaf, whose bytes it points to. NULL where
+     * the list is not valid. */
     mbedtls_x509_crt *issuer;
 };
 

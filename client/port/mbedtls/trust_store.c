@@ -244,7 +244,8 @@ static bool is_offered(const mbedtls_x509_crt *list, struct hf_bytes der)
 static int offer_by_name(struct hf_trust_store *self, const mbedtls_x509_crt *child,
                          const struct hf_running *running, mbedtls_x509_crt **list)
 {
-    const struct hf_bytes name = {child->issuer_raw.p, child->issuer_raw.len};
+    const uint64_t name = hf_name_hash(
+        (struct hf_bytes){child->issuer_raw.p, child->issuer_raw.len});
     const struct hf_trust_anchor *anchor;
     unsigned pin;
     int ret = 0;
