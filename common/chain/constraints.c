@@ -35,15 +35,17 @@ static struct hf_bytes skip(struct hf_bytes text, size_t n)
     return (struct hf_bytes){text.data + n, text.len - n};
 }
 
-/* Labels of printable characters, none of them empty. */
+/* Labels of letters, digits, "-" and "_", which there is in practice; none of them empty. */
 static bool is_dns_name(struct hf_bytes name)
 {
     size_t label_len = 0;
 
     for (size_t i = 0; i < name.len; i++) {
-        if (name.data[i] <= ' ' || name.data[i] >= 0x7F || (name.data[i] == '.' && label_len == 0))
+        uint8_t c = lower(name.data[i]);
+        bool is_of_label = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+        if (c == '.' ? label_len == 0 : !is_of_label)
             return false;
-        label_len = name.data[i] == '.' ? 0 : label_len + 1;
+        label_len = c == '.' ? 0 : label_len + 1;
     }
     return label_len > 0;
 }

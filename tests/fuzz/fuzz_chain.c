@@ -171,6 +171,22 @@ static bool is_all_plain(const struct x509_case *c)
     return true;
 }
 
+/* Does OpenSSL decode the text? It refuses certificates with damaged text in a name, which Holdfast compares as
+ * bytes. */
+static bool is_read(struct hf_bytes value)
+{
+    const uint8_t *at = value.data;
+    uint8_t *utf8 = NULL;
+    ASN1_TYPE *any = d2i_ASN1_TYPE(NULL, &at, (long)value.len);
+    bool is = any != NULL && (any->type == V_ASN1_BIT_STRING || any->type == V_ASN1_SEQUENCE ||
+                              ASN1_STRING_to_UTF8(&utf8, any->value.asn1_string) >= 0);
+
+    OPENSSL_free(utf8);
+    ASN1_TYPE_free(any);
+    ERR_clear_error();
+    return is;
+}
+
 /* Has a name in it, wherever it stands, a value of a kind that OpenSSL does not read? The RFC allows any. */
 static bool has_odd_value(struct hf_bytes der)
 {
@@ -184,7 +200,8 @@ static bool has_odd_value(struct hf_bytes der)
         size_t part = pair == DER_ROOT ? DER_ROOT : tree.nodes[pair].parent;
         bool is_value = part != DER_ROOT && tree.nodes[part].tag == 0x31 &&
                         der_child(&tree, pair, 1) == i;
-        if (is_value && memchr(read, tree.nodes[i].tag, sizeof read) == NULL)
+        if (is_value &&
+            (memchr(read, tree.nodes[i].tag, sizeof read) == NULL || !is_read(der_whole(&tree, i))))
             return true;
     }
     return false;
