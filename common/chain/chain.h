@@ -14,7 +14,7 @@
 #include "common/chain/verify.h"
 #include "common/chain/words.h"
 
-#define HF_CHAIN_CERTS_MAX 16 /* as sent, and kept */
+#define HF_CHAIN_CERTS_MAX HF_VERIFY_CERTS_MAX /* as sent, and kept */
 
 /* What a server sent, in its order: its own certificate first. All zero is an empty one. */
 struct hf_chain {

@@ -12,7 +12,7 @@
 
 /* What one verdict may cost, whatever a server sends. Paths on the Internet need 3 signatures, the most
  * tangled ones of the public suites need 16. */
-#define HF_VERIFY_CERTS_MAX 64      /* looked at; more do not fit into a message of 16 KiB */
+#define HF_VERIFY_CERTS_MAX 64      /* looked at; the longest list of the public suites has 36 */
 #define HF_VERIFY_PATH_MAX 18       /* certificates of a path, the anchor included */
 #define HF_VERIFY_SIGNATURES_MAX 32 /* checked; no pair of certificate and key twice */
 #define HF_VERIFY_SETS_MAX 4

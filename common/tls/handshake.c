@@ -48,6 +48,12 @@ enum hf_err hf_handshake_fail(int code, struct hf_why *why)
                        "the server refused with a TLS alert; it may want another server name, "
                        "another TLS version, a client certificate, or cipher suites with static "
                        "RSA or CBC (offered with --legacy-ciphers)");
+    case MBEDTLS_ERR_SSL_BUFFER_TOO_SMALL:
+        return hf_fail(
+            why, HF_E_TLS,
+            "the server sends a longer message than is accepted: 64 KiB for its list of "
+            "certificates, 16 KiB for any other; let it send only the intermediates that "
+            "its certificate needs");
     case MBEDTLS_ERR_SSL_BAD_PROTOCOL_VERSION:
         return hf_fail(why, HF_E_TLS, "the server speaks neither TLS 1.2 nor TLS 1.3");
     case MBEDTLS_ERR_X509_FATAL_ERROR:
@@ -134,15 +140,15 @@ static bool take(struct hf_bytes *in, size_t n_octets, struct hf_bytes *out)
     return true;
 }
 
-/* The list of the server's Certificate message (RFC 5246, 7.4.2; RFC 8446, 4.4.2). Mbed TLS frees the
- * certificates that it refuses, and keeps the message. */
+/* The list of the server's Certificate message (RFC 5246, 7.4.2; RFC 8446, 4.4.2), if all of the message has
+ * come. Mbed TLS frees the certificates that it refuses, and keeps the message. */
 static bool find_list(const mbedtls_ssl_context *ssl, struct hf_bytes *out)
 {
     struct hf_bytes in = {ssl->MBEDTLS_PRIVATE(in_msg), ssl->MBEDTLS_PRIVATE(in_hslen)};
     struct hf_bytes body, context;
 
     if (ssl->MBEDTLS_PRIVATE(state) != MBEDTLS_SSL_SERVER_CERTIFICATE || in.len == 0 ||
-        in.data[0] != MBEDTLS_SSL_HS_CERTIFICATE)
+        in.len > ssl->MBEDTLS_PRIVATE(in_msglen) || in.data[0] != MBEDTLS_SSL_HS_CERTIFICATE)
         return false;
     in = (struct hf_bytes){in.data + 1, in.len - 1};
     if (!take(&in, 3, &body))

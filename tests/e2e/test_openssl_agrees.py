@@ -4,6 +4,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
 
 import net_pki
 from kit import openssl, pki, programs, roots
@@ -142,6 +143,18 @@ def test_probe_agrees_with_openssl(world, processes, folder, case, server):
     else:
         assert len(probe.err.splitlines()) == 1
         programs.says(probe.err, *words)
+
+
+@pytest.mark.parametrize(("option", "version"), [([], "TLSv1.3"), (["--tls12"], "TLSv1.2")])
+def test_a_list_of_certificates_that_takes_several_records(world, processes, folder, option, version):
+    unneeded = pki.Authority("A certificate that this server does not need")
+    others = [unneeded] * 60 + [world.server_ca]
+    assert 20_000 < sum(len(a.cert.public_bytes(Encoding.DER)) for a in others) < 40_000
+    running = start_openssl(processes, folder, world.leaves["good"], others)
+    probe = programs.ok("holdfast", "probe", f"127.0.0.1:{running.port}", "--ca", world.ca_file(world.new),
+                        "--servername", pki.HOST, *option)
+    assert version in probe.out and "62 certificates" in probe.out
+    assert probe.last_line.startswith("valid ")
 
 
 def test_probe_shows_the_chain_certificate_by_certificate(world, processes, folder):

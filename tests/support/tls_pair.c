@@ -54,7 +54,7 @@ void tls_client_make(mbedtls_ssl_config *config, mbedtls_ssl_protocol_version ve
 
 /* ---- the wire ----------------------------------------------------------------------------------- */
 
-static int put(struct tls_pipe *pipe, const unsigned char *data, size_t len)
+int tls_pipe_put(struct tls_pipe *pipe, const unsigned char *data, size_t len)
 {
     if (pipe->begin == pipe->end)
         pipe->begin = pipe->end = 0;
@@ -77,7 +77,7 @@ static int take(struct tls_pipe *pipe, unsigned char *data, size_t len)
 
 static int client_sends(void *pair, const unsigned char *data, size_t len)
 {
-    return put(&((struct tls_pair *)pair)->to_server, data, len);
+    return tls_pipe_put(&((struct tls_pair *)pair)->to_server, data, len);
 }
 
 static int client_receives(void *pair, unsigned char *data, size_t len)
@@ -87,7 +87,7 @@ static int client_receives(void *pair, unsigned char *data, size_t len)
 
 static int server_sends(void *pair, const unsigned char *data, size_t len)
 {
-    return put(&((struct tls_pair *)pair)->to_client, data, len);
+    return tls_pipe_put(&((struct tls_pair *)pair)->to_client, data, len);
 }
 
 static int server_receives(void *pair, unsigned char *data, size_t len)

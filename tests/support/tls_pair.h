@@ -34,6 +34,9 @@ struct tls_pipe {
     size_t begin, end;
 };
 
+/** Append, for the other end to read. The length. */
+int tls_pipe_put(struct tls_pipe *pipe, const unsigned char *data, size_t len);
+
 struct tls_pair {
     mbedtls_ssl_context client, server;
     struct tls_pipe to_client, to_server;

@@ -28,11 +28,8 @@ bool x509_anchor_of(struct hf_bytes der, struct hf_trust_anchor *out);
 /** The verdict (common/chain). After a refusal `why` says why. */
 enum x509_answer x509_judge_verdict(const struct x509_case *c, struct hf_why *why);
 
-/**
- * Does a client go past the server's certificate? It is shown the chain in a Certificate message of that
- * version. X509_NOT_ASKED: over 16 KiB in TLS 1.3, where it has to be encrypted, and Mbed TLS encrypts no
- * more. Sets the clock of the process (hf_trust_store_set_clock).
- */
+/** Does a client go past the server's certificate? It is shown the chain in a Certificate message of that
+ *  version. Sets the clock of the process (hf_trust_store_set_clock). */
 enum x509_answer x509_judge_live(const struct x509_case *c, mbedtls_ssl_protocol_version version,
                                  struct hf_why *why);
 

@@ -490,7 +490,7 @@ static void no_certificate_and_garbage_are_refused(void **state)
     while (bad.n_certs < HF_CHAIN_CERTS_MAX)
         CHECK_OK(hf_chain_add(&bad, hf_buf_bytes(&f->leaf), NULL));
     CHECK_REFUSED(hf_chain_add(&bad, hf_buf_bytes(&f->leaf), &why), HF_E_LIMIT, &why,
-                  "more than 16");
+                  "more than 64");
     hf_chain_free(&bad);
 }
 
