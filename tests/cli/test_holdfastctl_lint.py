@@ -384,6 +384,24 @@ def test_a_chain_in_another_order_is_no_chain(p, a, b, root, tmp_path, order):
     p.refuses(*p.add_args(a.file, b.file, *asked))
 
 
+@pytest.mark.parametrize("permitted, found", [("iot.test", []), ("elsewhere.test", ["endpoint-refused"])])
+def test_name_constraints_of_an_intermediate_count_as_on_devices(p, a, b, root, tmp_path, permitted, found):
+    inter = root("Server CA", issuer=b)
+    plain = inter.cert
+    builder = (x509.CertificateBuilder().subject_name(plain.subject).issuer_name(plain.issuer)
+               .public_key(plain.public_key()).serial_number(plain.serial_number)
+               .not_valid_before(plain.not_valid_before).not_valid_after(plain.not_valid_after)
+               .add_extension(x509.NameConstraints([x509.DNSName(permitted)], None), critical=True))
+    for extension in plain.extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    constrained = builder.sign(b.key, hashes.SHA256())
+    asked = endpoints(tmp_path, ("endpoint", "tls://iot.test:8883", [leaf(inter), constrained]))
+    p.add(a.file, b.file)
+    answer = lint(*in_repo(p), *asked, "--lead", "0")
+    assert [f["code"] for f in answer if f["severity"] == "error"] == found
+    assert not found or "(name constraints)" in answer[0]["sentence"]
+
+
 def test_a_root_alone_proves_little(p, a, b, tmp_path):
     p.add(a.file, b.file)
     [found] = lint(*in_repo(p), *endpoints(tmp_path, ("endpoint", "iot.test", [a.cert])))

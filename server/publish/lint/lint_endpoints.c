@@ -2,9 +2,8 @@
 
 #include "common/base/plaintext.h"
 #include "common/bundle/pem.h"
+#include "common/bundle/x509.h"
 #include "common/os/file_util.h"
-
-#include <mbedtls/x509_crt.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -30,8 +29,8 @@ void hf_lint_chain_free(struct hf_lint_chain *chain)
     free(chain);
 }
 
-/* A certificate above the first that is not supported is left out: devices pass over it too, and it
- * may not be needed. */
+/* Read as devices read what a server sends. A certificate above the first that is not supported is left out: devices
+ * pass over it too, and it may not be needed. */
 static enum hf_err take_certs(struct hf_lint_chain *chain, const struct hf_chain *sent,
                               struct hf_why *why)
 {
@@ -40,16 +39,17 @@ static enum hf_err take_certs(struct hf_lint_chain *chain, const struct hf_chain
         size_t n = chain->sent.n_certs;
         struct hf_cert cert;
         mbedtls_x509_crt crt;
-        enum hf_err err = hf_cert_parse(hf_buf_bytes(&sent->certs[i]), &cert, why);
+        enum hf_err err = hf_cert_parse_sent(hf_buf_bytes(&sent->certs[i]), &cert, why);
         if (err == HF_E_POLICY && i > 0)
             continue;
         if (err != HF_OK)
             return hf_fail_context(why, "certificate %zu", i + 1);
         HF_TRY(hf_chain_add(&chain->sent, hf_buf_bytes(&sent->certs[i]), why));
         struct hf_bytes der = hf_buf_bytes(&chain->sent.certs[n]);
-        HF_TRY(hf_cert_parse(der, &chain->certs[n], why)); /* again, to point into our own copy */
+        HF_TRY(
+            hf_cert_parse_sent(der, &chain->certs[n], why)); /* again, to point into our own copy */
         mbedtls_x509_crt_init(&crt);
-        if (mbedtls_x509_crt_parse_der_nocopy(&crt, der.data, der.len) == 0)
+        if (hf_x509_parse_sent(&crt, der, false) == 0)
             chain->signatures[n] = crt.MBEDTLS_PRIVATE(sig_pk);
         mbedtls_x509_crt_free(&crt);
     }
