@@ -170,7 +170,7 @@ static void print_step(const char *name, const json_t *step)
         return;
     hf_admin_until(mandatory, time(NULL), until);
     printf("Every device installs it all the same from %s on (%s). If it is bad, publish a higher\n"
-           "version before then.\n",
+           "version before then, and unlist this one (holdfastctl bundle unlist).\n",
            mandatory, until);
 }
 
@@ -395,7 +395,7 @@ const struct hf_cli_command hf_admin_rollout_abort = {
     .arguments = HF_ADMIN_ROLLOUT " --reason TEXT [--yes] [OPTION…]",
     .about = "It cannot be resumed. From mandatory_from of the plan on every device installs the\n"
              "bundle all the same, because the plan was signed offline: publish a higher version\n"
-             "before then.",
+             "before then, and unlist this one (holdfastctl bundle unlist).",
     .examples = "  holdfast-admin rollout abort amazon-iot/full/3 --reason \"a root is missing\" "
                 "--yes\n",
     .options = asked_options,

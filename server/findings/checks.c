@@ -155,8 +155,9 @@ const struct hf_check hf_checks[] = {
      .kind = "rollout",
      .what_to_do =
          "See what the devices say (`holdfast-admin rollout show`, and the runbook "
-         "paused-rollout.md). If the bundle is at fault, abort it and publish a higher version; if "
-         "the devices are, exclude them and resume. Decide before the date that is named.",
+         "paused-rollout.md). If the bundle is at fault, abort it, publish a higher version, and "
+         "unlist this one; if the devices are, exclude them and resume. Decide before the date "
+         "that is named.",
      .rows = &hf_check_sql[HF_CHECK_ROLLOUTS],
      .is_of_service = true,
      .judge = hf_judge_rollout_paused,

@@ -80,6 +80,27 @@ def test_from_the_last_day_on_every_device_installs_it(publisher, devices):
     assert update(field, at="+31d") == 2
 
 
+def test_the_last_day_of_an_aborted_bundle_comes_although_a_higher_one_waits(publisher, devices, folder):
+    _, field = devices
+    step(publisher, "open")
+    step(publisher, "abort")
+    plan = folder / "longer.json"
+    plan.write_text(json.dumps({**PLAN, "mandatory_after": "60d"}))
+    said = publisher.add(*roots.amazon(1, 2, 3, 4), options=["--plan", plan]).out
+    assert "devices that wait for version 3 install version 2 from " in said
+    assert f"bundle unlist --repo {publisher.repo} --keys {publisher.keys} --set amazon-iot --profile full 2\n" in said
+    programs.ok("holdfastctl", "refresh", *publisher.place, env=clock.at("+31d"))
+    publisher._tell()
+    assert update(field) == 1
+    programs.ok("holdfastctl", "bundle", "unlist", *publisher.place, "--set", "amazon-iot", "--profile", "full", "2",
+                env=clock.at("+31d"))
+    publisher._tell()
+    assert update(field, at="+31d") == 1
+    programs.ok("holdfastctl", "refresh", *publisher.place, env=clock.at("+61d"))
+    publisher._tell()
+    assert update(field, at="+61d") == 3
+
+
 # ---- an attacker with the online keys -------------------------------------------------------------------
 
 class Attacker(Forge):

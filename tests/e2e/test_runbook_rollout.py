@@ -1,4 +1,5 @@
 """The runbook for a paused rollout, to the letter, with real agents: the bundle is bad, or devices are broken."""
+import json
 import os
 import subprocess
 
@@ -15,7 +16,7 @@ N_AGENTS, N_LAB = 4, 2
 
 # The programs of this build: with the configuration of this service, and roots of a test are pinned.
 SHIMS = {"holdfast-admin": 'exec "{program}" "$@" --config "{config}"',
-         "holdfastctl": 'case "$1" in bundle) set -- "$@" {pins} --lead 0 --accept no-overlap --quiet ;; esac\n'
+         "holdfastctl": 'case "$2" in add) set -- "$@" {pins} --lead 0 --accept no-overlap --quiet ;; esac\n'
                         'exec "{program}" "$@"'}
 
 
@@ -37,7 +38,7 @@ def follow(world, tag="", **names):
     text = commands(PAGE, tag).removeprefix(commands(PAGE) if tag else "")
     assert text
     env = {"ROLLOUT": world.name, "ACCOUNT": "pumps", "DEVICE": "lab-0", "REASON": "the runbook says so", "SET": "amazon-iot",
-           "PROFILE": "full", "PLAN": world.publisher.plan_file, "REPO": world.publisher.repo, "KEYS": world.publisher.keys,
+           "PROFILE": "full", "VERSION": world.name.rpartition("/")[2], "PLAN": world.publisher.plan_file, "REPO": world.publisher.repo, "KEYS": world.publisher.keys,
            **names}
     done = subprocess.run(["sh", "-euc", text], capture_output=True, text=True, timeout=programs.TIMEOUT_S,
                           env=environment(PATH=f"{shims}:{os.environ['PATH']}", **{k: str(v) for k, v in env.items()}))
@@ -65,6 +66,8 @@ def test_the_bundle_is_bad(world):
     assert f"{world.name}: aborted, stage 1\n" in said and "publish a higher" in said
     follow(world, "publish", CERTS=f"{world.main} {world.old}")
     world.name = "amazon-iot/full/2"
+    listed = json.loads(programs.ok("holdfastctl", "bundle", "list", "--repo", world.publisher.repo, "--json").out)["bundles"]
+    assert [b["version"] for b in listed if b["profile"] == "full"] == [2]  # no device installs the bad one on its last day
     world.goes_on(2)
 
 
